@@ -1,0 +1,282 @@
+# JobqTest.pm
+#
+# What the TAP tests in t/ share: servers with jobq preloaded, waiting with an
+# upper bound, killing workers. Built on PostgreSQL::Test::Cluster.
+#
+#   use JobqTest;
+#   use Test::More;
+#
+#   my $node = jobq_node('main', conf => ["jobq.max_workers = 4"]);
+#   poll_ok($node, "SELECT count(*) = 1 FROM jobq.job", 'job is there');
+#   my ($pid) = worker_pids($node, 'jobq launcher');
+#   kill_9($node, $pid);
+#   done_testing();
+#
+# Nothing here sleeps for a fixed time; every wait ends after wait_limit()
+# seconds (JOBQ_TEST_WAIT, default 60), which a test can lower per call.
+
+package JobqTest;
+
+use strict;
+use warnings;
+
+use Exporter 'import';
+use File::Basename qw(dirname);
+use Cwd qw(abs_path);
+use IPC::Run ();
+use Time::HiRes qw(time usleep);
+use Test::More;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+
+our @EXPORT = qw(
+  jobq_node create_extension source_dir wait_limit
+  poll_query poll_ok poll_until within
+  worker_pids wait_for_worker
+  kill_9 crash_and_recover wait_for_recovery
+  sql_error log_position log_since unexpected_log_lines
+);
+
+# A test that is interrupted must still stop its servers (Cluster's END block).
+$SIG{$_} = sub { die "interrupted\n" } for qw(INT TERM HUP);
+
+# The top of the source tree.
+sub source_dir
+{
+	return $ENV{JOBQ_TOP} || abs_path(dirname(__FILE__) . '/../..');
+}
+
+# How long to wait for anything that must happen, in seconds.
+sub wait_limit
+{
+	return $ENV{JOBQ_TEST_WAIT} || 60;
+}
+
+# jobq_node($name, %options): a new server with jobq preloaded.
+#   conf       => [lines] for postgresql.conf, after the defaults
+#   preload    => 0 for a server without jobq (default 1)
+#   start      => 0 to leave it stopped (default 1)
+#   extension  => 0 for no CREATE EXTENSION in "postgres" (default: if started)
+#   streaming  => 1 for a server that can have standbys; "logical" likewise
+#   initdb     => [more options of initdb]
+sub jobq_node
+{
+	my ($name, %opt) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name);
+	my $preload = $opt{preload} // 1;
+	my $start = $opt{start} // 1;
+
+	$node->init(
+		allows_streaming => $opt{streaming} // 0,
+		extra => [ '--locale=C', '--encoding=UTF8', @{ $opt{initdb} || [] } ]);
+	$node->append_conf(
+		'postgresql.conf',
+		join("\n",
+			($preload ? "shared_preload_libraries = 'jobq'" : ()),
+			'max_connections = 50',
+			'max_worker_processes = 32',
+			'restart_after_crash = on',
+			"timezone = 'UTC'",
+			"log_timezone = 'UTC'",
+			"log_line_prefix = '%m [%p] %b %q%a '",
+			@{ $opt{conf} || [] }));
+
+	if ($start)
+	{
+		$node->start;
+		create_extension($node) if $preload && ($opt{extension} // 1);
+	}
+	return $node;
+}
+
+# create_extension($node, $database): CREATE EXTENSION jobq there.
+sub create_extension
+{
+	my ($node, $db) = @_;
+	$node->safe_psql($db // 'postgres', 'CREATE EXTENSION jobq');
+	return;
+}
+
+# poll_until($code, $seconds): call $code until it returns true. Returns what
+# it returned, or nothing after that many seconds.
+sub poll_until
+{
+	my ($code, $seconds) = @_;
+	my $end = time() + ($seconds // wait_limit());
+
+	while (1)
+	{
+		my $result = $code->();
+		return $result if $result;
+		return if time() > $end;
+		usleep(20_000);
+	}
+}
+
+# poll_query($node, $sql, %options): run the query until it returns "t" (or
+# the option "expected"). Options: db, seconds, expected. True if it did.
+sub poll_query
+{
+	my ($node, $sql, %opt) = @_;
+	my $expected = $opt{expected} // 't';
+	my ($out, $err) = ('', '');
+
+	my $done = poll_until(
+		sub {
+			($out, $err) = ('', '');
+			$node->psql($opt{db} // 'postgres', $sql,
+				stdout => \$out, stderr => \$err);
+			return defined $out && $out eq $expected;
+		},
+		$opt{seconds});
+	diag("gave up waiting for \"$expected\" from: $sql\n"
+		  . "last answer: " . ($out // '') . "\n" . ($err // ''))
+	  unless $done;
+	return $done ? 1 : 0;
+}
+
+# poll_ok($node, $sql, $name, %options): poll_query as a test.
+sub poll_ok
+{
+	my ($node, $sql, $name, %opt) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return ok(poll_query($node, $sql, %opt), $name);
+}
+
+# within($seconds, $name, $code): the code must return before so many seconds
+# have passed; it is broken off then. Returns what the code returned.
+sub within
+{
+	my ($seconds, $name, $code) = @_;
+	my $result;
+	my $start = time();
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my $done = eval {
+		local $SIG{ALRM} = sub { die "time is up\n" };
+		alarm($seconds);
+		$result = $code->();
+		alarm(0);
+		1;
+	};
+	my $error = $@;
+	alarm(0);
+	ok($done, $name)
+	  or diag(sprintf("after %.1f s: %s", time() - $start, $error));
+	return $result;
+}
+
+# worker_pids($node, $type, $database): PIDs of the processes with this
+# pg_stat_activity.backend_type (a LIKE pattern), ascending.
+sub worker_pids
+{
+	my ($node, $type, $db) = @_;
+	$type =~ s/'/''/g;
+	my $sql = "SELECT pid FROM pg_stat_activity"
+	  . " WHERE backend_type LIKE '$type'";
+	$sql .= " AND datname = '$db'" if defined $db;
+	my ($status, $out) = $node->psql('postgres', "$sql ORDER BY pid");
+	return $status == 0 ? split(/\n/, $out // '') : ();
+}
+
+# wait_for_worker($node, $type, %options): wait until one is there and return
+# its PID; dies if none comes. Options: db, seconds, not (a PID that does not
+# count, since it is the former one).
+sub wait_for_worker
+{
+	my ($node, $type, %opt) = @_;
+	my $found = poll_until(
+		sub {
+			my ($pid) = grep { $_ != ($opt{not} // 0) }
+			  worker_pids($node, $type, $opt{db});
+			return $pid;
+		},
+		$opt{seconds});
+	die "no process \"$type\" came up\n" unless $found;
+	return $found;
+}
+
+# kill_9($node, $pid): kill a server process as the kernel would. The server
+# restarts all its processes then; returns when it takes connections again.
+sub kill_9
+{
+	my ($node, $pid) = @_;
+	crash_and_recover($node, sub { kill('KILL', $pid) or die "kill $pid: $!" });
+	return;
+}
+
+# crash_and_recover($node, $code): run code that makes a server process crash,
+# and wait until the server has recovered.
+sub crash_and_recover
+{
+	my ($node, $code) = @_;
+	my $from = log_position($node);
+	$code->();
+	wait_for_recovery($node, $from);
+	return;
+}
+
+# wait_for_recovery($node, $position): wait until the server has gone through
+# a crash since that position in its log, and takes connections. Reads the
+# log only: an attempt to connect would leave a FATAL there.
+sub wait_for_recovery
+{
+	my ($node, $from) = @_;
+	poll_until(
+		sub {
+			log_since($node, $from) =~
+			  /terminated; reinitializing.*ready to accept (?:read-only )?conn/s;
+		})
+	  or die "the server did not crash, or did not recover\n";
+	return;
+}
+
+# sql_error($node, $sql, $database): run SQL that must fail; returns psql's
+# error output (with SQLSTATE), or an empty string if it did not fail.
+sub sql_error
+{
+	my ($node, $sql, $db) = @_;
+	my $err = '';
+	my $status = $node->psql(
+		$db // 'postgres',
+		"\\set VERBOSITY verbose\n$sql",
+		stderr => \$err,
+		on_error_stop => 1);
+	return $status == 0 ? '' : $err;
+}
+
+# log_position($node): where the server's log ends now.
+sub log_position
+{
+	my ($node) = @_;
+	return -s $node->logfile || 0;
+}
+
+# log_since($node, $position): the server's log from there on.
+sub log_since
+{
+	my ($node, $position) = @_;
+	open(my $fh, '<', $node->logfile) or return '';
+	seek($fh, $position // 0, 0);
+	local $/ = undef;
+	my $text = <$fh>;
+	close($fh);
+	return $text // '';
+}
+
+# unexpected_log_lines($node, $position, @allowed): WARNING and worse in the
+# log since then, without those that match one of the regular expressions.
+sub unexpected_log_lines
+{
+	my ($node, $position, @allowed) = @_;
+	my @found;
+	foreach my $line (split(/\n/, log_since($node, $position)))
+	{
+		next unless $line =~ /\b(?:WARNING|ERROR|FATAL|PANIC):  /;
+		push @found, $line unless grep { $line =~ $_ } @allowed;
+	}
+	return @found;
+}
+
+1;

@@ -1,0 +1,331 @@
+/*-------------------------------------------------------------------------
+ *
+ * cron_next.c
+ *	  When a cron expression fires.
+ *
+ * Time is cut at the changes of the zone's offset into pieces within which
+ * local time is UTC plus a constant; in each piece the search is one on a
+ * plain calendar.  What happens at the cuts depends on the schedule:
+ *
+ * If the second, minute or hour field starts with a star, the schedule
+ * follows the clock on the wall: local times that are skipped do not fire,
+ * and those that come twice fire twice.
+ *
+ * All others are "fixed-time" schedules and follow a clock that is never put
+ * back: it shows the latest local time reached so far.  Hence a local time
+ * that comes again does not fire again.  Where the clock is put forward by
+ * at most GAP_MAX, whatever was due in the skipped hours fires once, at the
+ * change.  Longer jumps (a zone crossing the date line) are not made up for.
+ *
+ * Whether an instant is a firing depends only on the zone, not on where a
+ * search began, so next and prev agree with each other by construction.
+ *
+ * IDENTIFICATION
+ *	  src/common/cron_next.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "cron_private.h"
+
+/* longest jump forward whose firings are made up for, in seconds */
+#define GAP_MAX					(3 * 3600)
+
+/*
+ * A local time can be a repetition of one this far back: as offsets are at
+ * most 24 hours, a clock is put back by 48 hours at most.
+ */
+#define LOOK_BACK				(2 * DAY_SECONDS)
+
+/*
+ * How far to search.  The calendar repeats after 400 years, so what does not
+ * fire within that time (and a little more, for the zone's changes) never
+ * does: for example a wall-clock schedule on dates and hours that daylight
+ * saving time skips every year.
+ */
+#define HORIZON					((146097 + 366) * DAY_SECONDS)
+
+static bool next_change_fixed(void *arg, int64_t utc, int64_t *change,
+							  int32_t *offset_before, int32_t *offset_after);
+static int	find_time(const JobqCron *cron, int from);
+static bool find_local(const JobqCron *cron, int64_t from, int64_t to,
+					   int64_t *found);
+static bool find_firing(const JobqCron *cron, const JobqZone *zone,
+						int64_t from, int64_t to, int64_t *found);
+static int64_t max_int64(int64_t a, int64_t b);
+static int64_t min_int64(int64_t a, int64_t b);
+static int64_t since_anchor(int64_t at, int64_t anchor, int64_t every);
+
+/*
+ * A zone whose offset (seconds, positive east) never changes; 0 is UTC.
+ */
+JobqZone
+jobq_zone_fixed(int32_t offset)
+{
+	JobqZone	zone;
+
+	zone.next_change = next_change_fixed;
+	zone.arg = (void *) (intptr_t) offset;
+	return zone;
+}
+
+static bool
+next_change_fixed(void *arg, int64_t utc, int64_t *change,
+				  int32_t *offset_before, int32_t *offset_after)
+{
+	(void) utc;
+	(void) change;
+	(void) offset_after;
+	*offset_before = (int32_t) (intptr_t) arg;
+	return false;
+}
+
+/*
+ * Return the first matching time of day that is not before "from", both in
+ * seconds since midnight, or -1 if there is none on that day.
+ */
+static int
+find_time(const JobqCron *cron, int from)
+{
+	int			hour = from / 3600;
+	int			minute = from / 60 % 60;
+	int			second = from % 60;
+	int			found;
+
+	if ((cron->hours >> hour & 1) != 0)
+	{
+		if ((cron->minutes >> minute & 1) != 0)
+		{
+			found = first_bit(cron->seconds, second);
+			if (found >= 0)
+				return hour * 3600 + minute * 60 + found;
+		}
+		found = first_bit(cron->minutes, minute + 1);
+		if (found >= 0)
+			return hour * 3600 + found * 60 + first_bit(cron->seconds, 0);
+	}
+
+	found = first_bit(cron->hours, hour + 1);
+	if (found < 0)
+		return -1;
+	return found * 3600 + first_bit(cron->minutes, 0) * 60 +
+		first_bit(cron->seconds, 0);
+}
+
+/*
+ * Find the first match with from <= match < to, in seconds of local time
+ * since local midnight of 1 January 1970.
+ */
+static bool
+find_local(const JobqCron *cron, int64_t from, int64_t to, int64_t *found)
+{
+	int64_t		days;
+	int			time;
+	JobqDate	date;
+
+	if (from >= to)
+		return false;
+
+	days = (from >= 0 ? from : from - (DAY_SECONDS - 1)) / DAY_SECONDS;
+	time = find_time(cron, (int) (from - days * DAY_SECONDS));
+	if (time < 0)
+	{
+		days++;
+		time = find_time(cron, 0);
+	}
+	else
+	{
+		/* the rest of a day that may not match; later days start afresh */
+		date = jobq_date_from_days(days);
+		if ((jobq_cron_match_days(cron, date.year, date.month) >> date.day &
+			 1) == 0)
+		{
+			days++;
+			time = find_time(cron, 0);
+		}
+	}
+
+	date = jobq_date_from_days(days);
+	for (;;)
+	{
+		int64_t		first = jobq_date_to_days(date.year, date.month, 1);
+		int			day;
+
+		if (first * DAY_SECONDS >= to)
+			return false;
+
+		day = first_bit(jobq_cron_match_days(cron, date.year, date.month),
+						date.day);
+		if (day > 0)
+		{
+			*found = (first + day - 1) * DAY_SECONDS + time;
+			return *found < to;
+		}
+
+		date.day = 1;
+		if (date.month++ == 12)
+		{
+			date.month = 1;
+			date.year++;
+		}
+	}
+}
+
+/*
+ * Find the first firing with from <= firing <= to.
+ */
+static bool
+find_firing(const JobqCron *cron, const JobqZone *zone, int64_t from,
+			int64_t to, int64_t *found)
+{
+	int64_t		start = cron->fixed_time ? from - LOOK_BACK : from;
+	int64_t		reached = INT64_MIN;	/* local time already shown */
+
+	for (;;)
+	{
+		int64_t		change = 0;
+		int32_t		before = 0;
+		int32_t		after = 0;
+		int64_t		local;
+		bool		last;
+
+		last = !zone->next_change(zone->arg, start, &change, &before,
+								  &after) ||
+			change <= start || change > to;
+		if (last)
+			change = to + 1;
+
+		if (change > from &&
+			find_local(cron, max_int64(max_int64(start, from) + before,
+									   reached),
+					   change + before, &local))
+		{
+			*found = local - before;
+			return true;
+		}
+		if (last)
+			return false;
+
+		if (cron->fixed_time)
+		{
+			reached = max_int64(reached, change + before);
+			if (change >= from && after - before <= GAP_MAX &&
+				find_local(cron, reached, change + after, &local))
+			{
+				*found = change;
+				return true;
+			}
+		}
+		start = change;
+	}
+}
+
+static int64_t
+max_int64(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+static int64_t
+min_int64(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/*
+ * Return the seconds since the last multiple of an interval; "at" is not
+ * before the anchor.  Unsigned, as the distance may not fit an int64.
+ */
+static int64_t
+since_anchor(int64_t at, int64_t anchor, int64_t every)
+{
+	return (int64_t) (((uint64_t) at - (uint64_t) anchor) % (uint64_t) every);
+}
+
+/*
+ * Find the first firing strictly after an instant.
+ *
+ * Only "@every" schedules use the anchor: they fire at it and every interval
+ * from then on, never before.  Only the others use the zone; NULL is UTC.
+ */
+JobqCronResult
+jobq_cron_next(const JobqCron *cron, int64_t after, const JobqZone *zone,
+			   int64_t anchor, int64_t *next)
+{
+	JobqZone	utc = jobq_zone_fixed(0);
+
+	if (after >= JOBQ_CRON_TIME_MAX || !cron->possible)
+		return JOBQ_CRON_NEVER;
+	after = max_int64(after, JOBQ_CRON_TIME_MIN - 1);
+
+	if (cron->every > 0)
+	{
+		if (after < anchor)
+			*next = anchor;
+		else
+			*next = after + cron->every -
+				since_anchor(after, anchor, cron->every);
+		return *next <= JOBQ_CRON_TIME_MAX ? JOBQ_CRON_OK : JOBQ_CRON_NEVER;
+	}
+
+	if (find_firing(cron, zone != NULL ? zone : &utc, after + 1,
+					min_int64(after + HORIZON, JOBQ_CRON_TIME_MAX), next))
+		return JOBQ_CRON_OK;
+	return JOBQ_CRON_NEVER;
+}
+
+/*
+ * Find the last firing at or before an instant; anchor and zone as above.
+ *
+ * A zone can only be walked forwards, so this looks for any firing in spans
+ * that grow backwards, and then halves what lies between it and the end.
+ * That takes some dozens of searches, but they are short ones, and there is
+ * no second set of rules to keep in step.
+ */
+JobqCronResult
+jobq_cron_prev(const JobqCron *cron, int64_t at, const JobqZone *zone,
+			   int64_t anchor, int64_t *prev)
+{
+	JobqZone	utc = jobq_zone_fixed(0);
+	int64_t		span = 64;
+	int64_t		earliest;
+	int64_t		low;
+	int64_t		high;
+
+	if (at < JOBQ_CRON_TIME_MIN || !cron->possible)
+		return JOBQ_CRON_NEVER;
+	at = min_int64(at, JOBQ_CRON_TIME_MAX);
+
+	if (cron->every > 0)
+	{
+		if (at < anchor)
+			return JOBQ_CRON_NEVER;
+		*prev = at - since_anchor(at, anchor, cron->every);
+		return *prev >= JOBQ_CRON_TIME_MIN ? JOBQ_CRON_OK : JOBQ_CRON_NEVER;
+	}
+
+	if (zone == NULL)
+		zone = &utc;
+	earliest = max_int64(at - HORIZON, JOBQ_CRON_TIME_MIN);
+	high = at;
+	low = max_int64(at - span, earliest);
+	while (!find_firing(cron, zone, low, high, prev))
+	{
+		if (low <= earliest)
+			return JOBQ_CRON_NEVER;
+		span *= 4;
+		high = low - 1;
+		low = max_int64(at - span, earliest);
+	}
+
+	while (*prev < high)
+	{
+		int64_t		middle = high - (high - *prev - 1) / 2;
+		int64_t		later;
+
+		if (find_firing(cron, zone, middle, high, &later))
+			*prev = later;
+		else
+			high = middle - 1;
+	}
+	return JOBQ_CRON_OK;
+}

@@ -1,0 +1,188 @@
+/*-------------------------------------------------------------------------
+ *
+ * cron_fuzz.c
+ *	  libFuzzer target: cron texts, in zones with odd changes.
+ *
+ * The input is a cron text.  Instant, anchor and zone are drawn from a hash
+ * of it, so that a crashing input is a readable text and stands alone.
+ *
+ * IDENTIFICATION
+ *	  test/fuzz/cron_fuzz.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cron.h"
+
+#define CHANGES_MAX				6
+
+#define REQUIRE(condition) \
+	do { \
+		if (!(condition)) \
+		{ \
+			fprintf(stderr, "%s:%d: violated: %s\n", __FILE__, __LINE__, \
+					#condition); \
+			abort(); \
+		} \
+	} while (0)
+
+typedef struct FuzzZone
+{
+	int			count;
+	int64_t		changes[CHANGES_MAX];
+	int32_t		offsets[CHANGES_MAX + 1];
+} FuzzZone;
+
+extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static uint64_t
+draw(uint64_t *state)
+{
+	*state += UINT64_C(0x9E3779B97F4A7C15);
+	return (*state ^ *state >> 29) * UINT64_C(0xBF58476D1CE4E5B9) >> 8;
+}
+
+static bool
+next_change(void *arg, int64_t utc, int64_t *change, int32_t *offset_before,
+			int32_t *offset_after)
+{
+	const FuzzZone *zone = arg;
+	int			i = 0;
+
+	while (i < zone->count && zone->changes[i] <= utc)
+		i++;
+	*offset_before = zone->offsets[i];
+	if (i == zone->count)
+		return false;
+	*change = zone->changes[i];
+	*offset_after = zone->offsets[i + 1];
+	return true;
+}
+
+/*
+ * A few changes soon after an instant: seconds to days apart, by seconds to
+ * a day.
+ */
+static void
+make_zone(FuzzZone *zone, uint64_t *state, int64_t near)
+{
+	static const int32_t units[] = {1, 60, 900, 3600, 43200};
+	int			i;
+
+	zone->count = (int) (draw(state) % (CHANGES_MAX + 1));
+	for (i = 0; i <= zone->count; i++)
+	{
+		int32_t		unit = units[draw(state) % 5];
+
+		near += 1 + (int64_t) (draw(state) % 50) * units[draw(state) % 5];
+		if (i < zone->count)
+			zone->changes[i] = near;
+		zone->offsets[i] = (int32_t) (draw(state) % 48 - 24) * unit;
+		if (zone->offsets[i] > 86400 || zone->offsets[i] < -86400)
+			zone->offsets[i] /= 24;
+	}
+}
+
+static void
+check_error(const JobqCronError *error, size_t size)
+{
+	size_t		len = strlen(error->message);
+	size_t		i;
+
+	REQUIRE(error->name != NULL);
+	REQUIRE(error->offset <= size && error->length <= size - error->offset);
+	REQUIRE(len > 0 && len < sizeof(error->message) - 1);
+	REQUIRE(error->message[len - 1] == '.');
+	for (i = 0; i < len; i++)
+		REQUIRE(error->message[i] >= ' ' && error->message[i] <= '~');
+}
+
+static void
+check_description(const JobqCron *cron)
+{
+	static char buf[JOBQ_CRON_DESCRIBE_SIZE];
+	size_t		len = jobq_cron_describe(cron, buf, sizeof(buf));
+
+	REQUIRE(len > 0 && len < sizeof(buf));
+	REQUIRE(strlen(buf) == len);
+	REQUIRE(strncmp(buf, "every", 5) == 0 || strncmp(buf, "at ", 3) == 0);
+	REQUIRE(buf[len - 1] != ' ' && buf[len - 1] != ',');
+	REQUIRE(strstr(buf, "  ") == NULL && strstr(buf, ", ,") == NULL);
+}
+
+static void
+check_firings(const JobqCron *cron, const JobqZone *zone, int64_t at,
+			  int64_t anchor)
+{
+	int64_t		next;
+	int64_t		prev;
+	int			i;
+
+	for (i = 0; i < 5; i++)
+	{
+		if (jobq_cron_next(cron, at, zone, anchor, &next) != JOBQ_CRON_OK)
+		{
+			REQUIRE(!cron->possible || !cron->fixed_time ||
+					cron->every > 0 || at > JOBQ_CRON_TIME_MAX - 400 *
+					INT64_C(31556952));
+			break;
+		}
+		REQUIRE(cron->possible);
+		REQUIRE(next > at);
+		REQUIRE(next >= JOBQ_CRON_TIME_MIN && next <= JOBQ_CRON_TIME_MAX);
+		REQUIRE(jobq_cron_prev(cron, next, zone, anchor, &prev) ==
+				JOBQ_CRON_OK && prev == next);
+		if (jobq_cron_prev(cron, next - 1, zone, anchor, &prev) ==
+			JOBQ_CRON_OK)
+			REQUIRE(prev <= at);
+		at = next;
+	}
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	const char *text = (const char *) data;
+	uint64_t	state = 1469598103934665603u;
+	JobqCron	cron;
+	JobqCronError error;
+	JobqZone	zone;
+	FuzzZone	changes;
+	int64_t		at;
+	int64_t		anchor;
+	size_t		i;
+
+	for (i = 0; i < size; i++)
+		state = (state ^ data[i]) * 1099511628211u;
+
+	if (!jobq_cron_parse(text, size, &cron, &error))
+	{
+		check_error(&error, size);
+		return 0;
+	}
+	REQUIRE(size <= JOBQ_CRON_TEXT_MAX);
+	REQUIRE(cron.possible == jobq_cron_is_possible(&cron));
+	check_description(&cron);
+
+	/* mostly in our days, sometimes anywhere */
+	at = (int64_t) (draw(&state) % INT64_C(4000000000));
+	if (draw(&state) % 8 == 0)
+		at = (int64_t) (draw(&state) << 8 ^ draw(&state)) >>
+			draw(&state) % 40;
+	anchor = draw(&state) % 4 > 0 ? at - (int64_t) (draw(&state) % 100000) :
+		(int64_t) (draw(&state) << 8);
+	if (at < JOBQ_CRON_TIME_MIN * 2 || at > JOBQ_CRON_TIME_MAX * 2)
+	{
+		check_firings(&cron, NULL, at, anchor);
+		return 0;
+	}
+
+	make_zone(&changes, &state, at - 86400);
+	zone.next_change = next_change;
+	zone.arg = &changes;
+	check_firings(&cron, &zone, at, anchor);
+	return 0;
+}

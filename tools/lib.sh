@@ -157,6 +157,14 @@ stop_servers_below() {
 	return 0
 }
 
+# copy_tree DIR: the sources, so that everybody can read them.
+copy_tree() {
+	tar -C "$top" --exclude=./build --exclude=./.git \
+		--exclude='*.o' --exclude='*.bc' -cf - . |
+		tar -C "$1" --no-same-owner -xf -
+	chmod -R a+rX "$1"
+}
+
 # need_reachable ARGUMENTS...: does nothing where the user who runs servers
 # can read the source tree. Where not (root's own home directory, usually),
 # runs this script with these arguments from a copy that can be read, and
@@ -172,10 +180,7 @@ need_reachable() {
 	copy=$(mktemp -d /tmp/jobq-tree-XXXXXX)
 	# shellcheck disable=SC2016
 	on_exit 'stop_servers_below "$copy"; rm -rf "$copy"'
-	tar -C "$top" --exclude=./build --exclude=./.git \
-		--exclude='*.o' --exclude='*.bc' -cf - . |
-		tar -C "$copy" --no-same-owner -xf -
-	chmod -R a+rX "$copy"
+	copy_tree "$copy"
 	run_child env JOBQ_BUILD="$copy/build" \
 		"$copy/tools/${0##*/}" "$@" || status=$?
 	exit "$status"

@@ -1,0 +1,99 @@
+-- Consuming from outside.
+
+CREATE FUNCTION jobq.dequeue(
+  queue text,
+  max_jobs integer DEFAULT 1,
+  lease interval DEFAULT NULL,
+  worker text DEFAULT NULL,
+  session_bound boolean DEFAULT NULL
+) RETURNS SETOF jobq.job
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'jobq_dequeue';
+COMMENT ON FUNCTION jobq.dequeue(text, integer, interval, text, boolean) IS
+  'claims up to max_jobs ready jobs of a queue, under one lease';
+
+CREATE FUNCTION jobq.dequeue(
+  queues text[],
+  max_jobs integer DEFAULT 1,
+  lease interval DEFAULT NULL,
+  worker text DEFAULT NULL,
+  session_bound boolean DEFAULT NULL
+) RETURNS SETOF jobq.job
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'jobq_dequeue_any';
+COMMENT ON FUNCTION jobq.dequeue(text[], integer, interval, text, boolean) IS
+  'claims up to max_jobs ready jobs of several queues, the first queue''s first';
+
+CREATE FUNCTION jobq.take(queue text, max_jobs integer DEFAULT 1)
+RETURNS SETOF jobq.job
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'jobq_take';
+COMMENT ON FUNCTION jobq.take IS
+  'claims jobs for this transaction: COMMIT finishes them, ROLLBACK gives them back';
+
+CREATE FUNCTION jobq.next(
+  queue text,
+  done bigint[],
+  lease bigint,
+  max_jobs integer DEFAULT 1,
+  new_lease interval DEFAULT NULL,
+  worker text DEFAULT NULL,
+  session_bound boolean DEFAULT NULL
+) RETURNS SETOF jobq.job
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'jobq_next';
+COMMENT ON FUNCTION jobq.next IS
+  'complete_many(done, lease) and dequeue(queue, max_jobs) in one';
+
+CREATE FUNCTION jobq.complete(job_id bigint, lease bigint, result jsonb DEFAULT NULL)
+RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'jobq_complete';
+COMMENT ON FUNCTION jobq.complete IS 'finishes a claimed job; JQ001 if the lease is lost';
+
+CREATE FUNCTION jobq.complete_many(job_ids bigint[], lease bigint)
+RETURNS integer
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'jobq_complete_many';
+COMMENT ON FUNCTION jobq.complete_many IS
+  'finishes those of the jobs that are still held by the lease; returns their number';
+
+CREATE FUNCTION jobq.fail(
+  job_id bigint,
+  lease bigint,
+  error text,
+  detail jsonb DEFAULT NULL,
+  retry_in interval DEFAULT NULL,
+  retryable boolean DEFAULT true
+) RETURNS text
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'jobq_fail';
+COMMENT ON FUNCTION jobq.fail IS
+  'ends an attempt in failure: the job is retried, or dead; returns the state it went to';
+
+CREATE FUNCTION jobq.release(job_id bigint, lease bigint, delay interval DEFAULT '0')
+RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'jobq_release';
+COMMENT ON FUNCTION jobq.release IS 'gives a claimed job back; uses up no attempt';
+
+CREATE FUNCTION jobq.heartbeat(
+  job_id bigint,
+  lease bigint,
+  extend interval DEFAULT NULL,
+  progress jsonb DEFAULT NULL
+) RETURNS boolean
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'jobq_heartbeat';
+COMMENT ON FUNCTION jobq.heartbeat IS
+  'extends the lease; false if somebody has cancelled the job';
+
+CREATE PROCEDURE jobq.wait(
+  queues text[],
+  timeout interval,
+  INOUT ready boolean DEFAULT NULL
+)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'jobq_wait';
+COMMENT ON PROCEDURE jobq.wait IS
+  'blocks until a job of one of the queues is ready, or the timeout';

@@ -1,0 +1,66 @@
+-- Managing single jobs, and what handlers may call.
+
+CREATE FUNCTION jobq.cancel(job_id bigint, reason text DEFAULT NULL)
+RETURNS boolean
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'jobq_cancel';
+COMMENT ON FUNCTION jobq.cancel IS
+  'cancels a job that is not finished; a running SQL job is interrupted';
+
+CREATE FUNCTION jobq.retry(job_id bigint, payload jsonb DEFAULT NULL)
+RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'jobq_retry';
+COMMENT ON FUNCTION jobq.retry IS
+  'runs a finished job again under its id, with all its attempts; NULL if there is no such finished job';
+
+CREATE FUNCTION jobq.promote(job_id bigint)
+RETURNS boolean
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'jobq_promote';
+COMMENT ON FUNCTION jobq.promote IS 'makes a scheduled job ready now';
+
+CREATE FUNCTION jobq.reschedule(job_id bigint, run_at timestamptz)
+RETURNS boolean
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'jobq_reschedule';
+COMMENT ON FUNCTION jobq.reschedule IS 'moves a job that has not started to another time';
+
+CREATE FUNCTION jobq.set_priority(job_id bigint, priority integer)
+RETURNS boolean
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'jobq_set_priority';
+COMMENT ON FUNCTION jobq.set_priority IS 'changes the priority of a job that has not started';
+
+CREATE FUNCTION jobq.set_payload(job_id bigint, payload jsonb)
+RETURNS boolean
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'jobq_set_payload';
+COMMENT ON FUNCTION jobq.set_payload IS 'replaces the payload of a job that has not started';
+
+CREATE FUNCTION jobq.delete(job_id bigint)
+RETURNS boolean
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'jobq_delete';
+COMMENT ON FUNCTION jobq.delete IS
+  'removes a job without trace; false if it is running or does not exist';
+
+CREATE FUNCTION jobq.current_job()
+RETURNS jobq.job
+LANGUAGE c VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'jobq_current_job';
+COMMENT ON FUNCTION jobq.current_job IS 'the job that this background worker is running, else NULL';
+
+CREATE FUNCTION jobq.retry_in(delay interval, message text DEFAULT NULL)
+RETURNS void
+LANGUAGE c VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'jobq_retry_in';
+COMMENT ON FUNCTION jobq.retry_in IS
+  'raises JQ101: the attempt has failed and the job is to be tried again after the delay';
+
+CREATE FUNCTION jobq.discard(message text DEFAULT NULL)
+RETURNS void
+LANGUAGE c VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'jobq_discard';
+COMMENT ON FUNCTION jobq.discard IS
+  'raises JQ102: the attempt has failed and the job is not to be tried again';

@@ -1,0 +1,258 @@
+-- Tables.  Everything durable is here, in ordinary logged tables.
+--
+-- Columns are read by number in src/schema.h: keep both in step.
+
+-- ---------------------------------------------------------------- sequences
+
+CREATE SEQUENCE jobq_store.queue_id_seq AS integer;
+CREATE SEQUENCE jobq_store.job_id_seq AS bigint;
+CREATE SEQUENCE jobq_store.schedule_id_seq AS bigint;
+
+-- A value is a block of 2^20 leases, so that a lease costs no WAL of its own;
+-- see src/lease.c for why a block may only be used once its WAL is flushed.
+CREATE SEQUENCE jobq_store.lease_block_seq AS bigint MAXVALUE 8796093022206;
+
+-- ------------------------------------------------------------------ service
+
+CREATE TABLE jobq_store.service (
+  only_row boolean NOT NULL DEFAULT true PRIMARY KEY CHECK (only_row),
+  stopped boolean NOT NULL DEFAULT false,
+  history_segment smallint NOT NULL DEFAULT 0,
+  history_since timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+COMMENT ON TABLE jobq_store.service IS
+  'state of this database''s service: whether stop() was called, and where history is written';
+
+INSERT INTO jobq_store.service DEFAULT VALUES;
+
+-- ------------------------------------------------------------------- queues
+
+-- An option that is NULL has its built-in default.  system_identifier and
+-- database say where the queue is at home: a queue that came with a copy of
+-- a database does nothing there until start().  Functions are stored by name
+-- and argument types, since pg_upgrade refuses regprocedure columns.
+CREATE TABLE jobq_store.queue (
+  id integer NOT NULL PRIMARY KEY,
+  name text COLLATE "C" NOT NULL UNIQUE,
+  is_run boolean NOT NULL,
+  owner regrole NOT NULL,
+  handler text,
+  paused boolean NOT NULL,
+  created_at timestamptz NOT NULL,
+  system_identifier bigint NOT NULL,
+  database oid NOT NULL,
+  description text,
+  max_attempts integer,
+  backoff text,
+  backoff_base interval,
+  backoff_factor double precision,
+  backoff_max interval,
+  jitter double precision,
+  backoff_steps interval[],
+  backoff_function text,
+  lease interval,
+  timeout interval,
+  priority integer,
+  ttl interval,
+  payload_check text,
+  payload_max_bytes integer,
+  keep_completed interval,
+  keep_completed_count integer,
+  keep_dead interval,
+  keep_dead_count integer,
+  on_dead text COLLATE "C",
+  notify boolean,
+  session_bound boolean
+);
+COMMENT ON TABLE jobq_store.queue IS 'queues and their options';
+
+CREATE TABLE jobq_store.queue_grant (
+  queue integer NOT NULL,
+  role regrole NOT NULL,
+  privileges integer NOT NULL,
+  PRIMARY KEY (queue, role)
+);
+COMMENT ON TABLE jobq_store.queue_grant IS 'privileges on queues, as a bit mask (src/queue.h)';
+
+-- --------------------------------------------------------------------- jobs
+
+-- The hot table: live jobs only.  Fixed-width columns first; the columns that
+-- a claim changes (attempt, state, lease, lease_until, started_at, worker)
+-- are in no index and no index predicate, and the fillfactor leaves room for
+-- the claimed version of every row, so that a claim is a HOT update.
+CREATE TABLE jobq_store.job (
+  id bigint NOT NULL PRIMARY KEY,
+  run_at timestamptz NOT NULL,
+  enqueued_at timestamptz NOT NULL,
+  lease bigint NOT NULL,
+  lease_until timestamptz NOT NULL,
+  started_at timestamptz NOT NULL,
+  expires_at timestamptz NOT NULL,
+  queue integer NOT NULL,
+  attempt integer NOT NULL,
+  max_attempts integer NOT NULL,
+  state smallint NOT NULL,
+  priority smallint NOT NULL,
+  timeout interval,
+  unique_for interval,
+  worker text,
+  unique_key text COLLATE "C",
+  group_key text COLLATE "C",
+  tags text[],
+  headers jsonb,
+  progress jsonb,
+  command text,
+  payload jsonb NOT NULL
+) WITH (
+  fillfactor = 45,
+  autovacuum_vacuum_scale_factor = 0,
+  autovacuum_vacuum_threshold = 5000,
+  autovacuum_vacuum_insert_scale_factor = 0,
+  autovacuum_vacuum_insert_threshold = 100000,
+  autovacuum_analyze_scale_factor = 0,
+  autovacuum_analyze_threshold = 100000,
+  vacuum_truncate = off
+);
+COMMENT ON TABLE jobq_store.job IS 'jobs that are not finished';
+
+CREATE INDEX job_dispatch ON jobq_store.job (queue, priority, run_at, id);
+CREATE UNIQUE INDEX job_unique_key ON jobq_store.job (queue, unique_key)
+  WHERE unique_key IS NOT NULL;
+CREATE INDEX job_expires_at ON jobq_store.job (expires_at)
+  WHERE expires_at < 'infinity';
+
+-- Somebody asked for the cancellation of a job whose row was locked at that
+-- moment; the coordinator sees to it.
+CREATE TABLE jobq_store.cancel_request (
+  job_id bigint NOT NULL PRIMARY KEY,
+  reason text,
+  requested_at timestamptz NOT NULL
+);
+COMMENT ON TABLE jobq_store.cancel_request IS 'cancellations of jobs that were busy when they were asked for';
+
+-- ------------------------------------------------------------------ history
+
+-- Finished jobs, in a fixed ring of segments: one is written to, and the
+-- oldest is emptied by TRUNCATE after what must be kept has moved on.  The
+-- segments are made here, and not at run time, so that pg_dump knows them as
+-- the extension's.
+CREATE TABLE jobq_store.history (
+  id bigint NOT NULL,
+  run_at timestamptz NOT NULL,
+  enqueued_at timestamptz NOT NULL,
+  lease bigint NOT NULL,
+  started_at timestamptz,
+  finished_at timestamptz NOT NULL,
+  queue integer NOT NULL,
+  attempt integer NOT NULL,
+  max_attempts integer NOT NULL,
+  state smallint NOT NULL,
+  priority smallint NOT NULL,
+  segment smallint NOT NULL,
+  timeout interval,
+  unique_for interval,
+  worker text,
+  unique_key text COLLATE "C",
+  group_key text COLLATE "C",
+  tags text[],
+  headers jsonb,
+  progress jsonb,
+  command text,
+  error text,
+  sqlstate text,
+  result jsonb,
+  payload jsonb NOT NULL,
+  PRIMARY KEY (id, segment)
+) PARTITION BY LIST (segment);
+COMMENT ON TABLE jobq_store.history IS 'finished jobs';
+
+CREATE INDEX history_unique_key ON jobq_store.history (queue, unique_key)
+  WHERE unique_key IS NOT NULL;
+
+CREATE TABLE jobq_store.history_0 PARTITION OF jobq_store.history FOR VALUES IN (0);
+CREATE TABLE jobq_store.history_1 PARTITION OF jobq_store.history FOR VALUES IN (1);
+CREATE TABLE jobq_store.history_2 PARTITION OF jobq_store.history FOR VALUES IN (2);
+CREATE TABLE jobq_store.history_3 PARTITION OF jobq_store.history FOR VALUES IN (3);
+CREATE TABLE jobq_store.history_4 PARTITION OF jobq_store.history FOR VALUES IN (4);
+CREATE TABLE jobq_store.history_5 PARTITION OF jobq_store.history FOR VALUES IN (5);
+CREATE TABLE jobq_store.history_6 PARTITION OF jobq_store.history FOR VALUES IN (6);
+CREATE TABLE jobq_store.history_7 PARTITION OF jobq_store.history FOR VALUES IN (7);
+
+-- Attempts that did not succeed.
+CREATE TABLE jobq_store.attempt (
+  job_id bigint NOT NULL,
+  finished_at timestamptz NOT NULL,
+  attempt integer NOT NULL,
+  queue integer NOT NULL,
+  started_at timestamptz,
+  outcome text NOT NULL,
+  worker text,
+  sqlstate text,
+  message text,
+  detail text,
+  hint text,
+  context text,
+  data jsonb,
+  PRIMARY KEY (job_id, finished_at, attempt)
+);
+COMMENT ON TABLE jobq_store.attempt IS 'attempts that failed, with what was said about it';
+
+-- ---------------------------------------------------------------- schedules
+
+CREATE TABLE jobq_store.schedule (
+  id bigint NOT NULL PRIMARY KEY,
+  name text COLLATE "C" NOT NULL UNIQUE,
+  owner regrole NOT NULL,
+  queue integer NOT NULL,
+  enabled boolean NOT NULL,
+  runs bigint NOT NULL,
+  created_at timestamptz NOT NULL,
+  anchor timestamptz NOT NULL,
+  next_run timestamptz NOT NULL,
+  system_identifier bigint NOT NULL,
+  database oid NOT NULL,
+  cron text NOT NULL,
+  timezone text NOT NULL,
+  missed text NOT NULL,
+  overlap text NOT NULL,
+  payload jsonb NOT NULL,
+  command text,
+  jitter interval,
+  starts_at timestamptz,
+  ends_at timestamptz,
+  max_runs integer,
+  priority integer,
+  max_attempts integer,
+  timeout interval,
+  tags text[],
+  last_run timestamptz,
+  last_job bigint,
+  disabled_reason text
+);
+COMMENT ON TABLE jobq_store.schedule IS 'cron schedules; next_run is ''infinity'' when there is none';
+
+CREATE INDEX schedule_next_run ON jobq_store.schedule (next_run)
+  WHERE next_run < 'infinity';
+
+-- ------------------------------------------------------------------ pg_dump
+
+-- Not service: a restored database has its own.  Partitions one by one: a
+-- registered parent would dump none of their rows.
+SELECT pg_catalog.pg_extension_config_dump('jobq_store.queue_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('jobq_store.job_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('jobq_store.schedule_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('jobq_store.lease_block_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('jobq_store.queue', '');
+SELECT pg_catalog.pg_extension_config_dump('jobq_store.queue_grant', '');
+SELECT pg_catalog.pg_extension_config_dump('jobq_store.job', '');
+SELECT pg_catalog.pg_extension_config_dump('jobq_store.cancel_request', '');
+SELECT pg_catalog.pg_extension_config_dump('jobq_store.history_0', '');
+SELECT pg_catalog.pg_extension_config_dump('jobq_store.history_1', '');
+SELECT pg_catalog.pg_extension_config_dump('jobq_store.history_2', '');
+SELECT pg_catalog.pg_extension_config_dump('jobq_store.history_3', '');
+SELECT pg_catalog.pg_extension_config_dump('jobq_store.history_4', '');
+SELECT pg_catalog.pg_extension_config_dump('jobq_store.history_5', '');
+SELECT pg_catalog.pg_extension_config_dump('jobq_store.history_6', '');
+SELECT pg_catalog.pg_extension_config_dump('jobq_store.history_7', '');
+SELECT pg_catalog.pg_extension_config_dump('jobq_store.attempt', '');
+SELECT pg_catalog.pg_extension_config_dump('jobq_store.schedule', '');

@@ -1,0 +1,278 @@
+-- Views: what a role may see of queues, jobs, schedules and workers.
+--
+-- The views belong to the extension's owner and read the tables as that role;
+-- the functions in their conditions are run as the reader, and let through
+-- what that role may see.  security_barrier keeps the reader's own functions
+-- from looking at rows before that; conditions with leakproof operators (=, <
+-- on ids, queues, times) still reach the indexes.
+
+CREATE FUNCTION jobq_store.may_read(queue integer)
+RETURNS boolean
+LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'jobq_may_read';
+COMMENT ON FUNCTION jobq_store.may_read IS
+  'whether the current role may see the jobs of a queue';
+
+CREATE FUNCTION jobq_store.may_see_role(role oid)
+RETURNS boolean
+LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'jobq_may_see_role';
+COMMENT ON FUNCTION jobq_store.may_see_role IS
+  'whether the current role may see what belongs to a role';
+
+CREATE FUNCTION jobq_store.job_state(state smallint, run_at timestamptz)
+RETURNS text
+LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'jobq_job_state';
+COMMENT ON FUNCTION jobq_store.job_state IS 'the name of a job''s state';
+
+CREATE FUNCTION jobq_store.is_kept(queue integer, state smallint, finished_at timestamptz)
+RETURNS boolean
+LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'jobq_is_kept';
+COMMENT ON FUNCTION jobq_store.is_kept IS
+  'whether a finished job is not past its queue''s keep_completed or keep_dead';
+
+CREATE FUNCTION jobq_store.worker_slots(
+  OUT pid integer,
+  OUT kind text,
+  OUT role oid,
+  OUT state text,
+  OUT queue integer,
+  OUT job_id bigint,
+  OUT attempt integer,
+  OUT since timestamptz
+) RETURNS SETOF record
+LANGUAGE c VOLATILE PARALLEL RESTRICTED ROWS 10
+AS 'MODULE_PATHNAME', 'jobq_worker_slots';
+COMMENT ON FUNCTION jobq_store.worker_slots IS
+  'the background workers of this database, as shared memory knows them';
+
+-- A job that a background worker runs inside its transaction has a row that
+-- shows nothing of it; the worker's slot does.
+CREATE VIEW jobq_store.live_jobs WITH (security_barrier) AS
+SELECT
+  j.id,
+  q.name AS queue,
+  CASE WHEN w.pid IS NOT NULL THEN 'running'
+    ELSE jobq_store.job_state(j.state, j.run_at) END AS state,
+  j.priority::integer AS priority,
+  coalesce(w.attempt, j.attempt) AS attempt,
+  coalesce(nullif(j.max_attempts, 0), q.max_attempts, 10) AS max_attempts,
+  j.run_at,
+  j.enqueued_at,
+  coalesce(w.since, nullif(j.started_at, '-infinity')) AS started_at,
+  NULL::timestamptz AS finished_at,
+  nullif(j.expires_at, 'infinity') AS expires_at,
+  CASE WHEN j.state OPERATOR(pg_catalog.=) 1 AND j.lease_until OPERATOR(pg_catalog.<) 'infinity'
+    THEN j.lease_until END AS lease_until,
+  CASE WHEN w.pid IS NOT NULL THEN 'pid '::text OPERATOR(pg_catalog.||) w.pid::text
+    ELSE j.worker END AS worker,
+  j.payload,
+  NULL::jsonb AS result,
+  (SELECT a.message FROM jobq_store.attempt AS a
+    WHERE a.job_id OPERATOR(pg_catalog.=) j.id
+    ORDER BY a.finished_at DESC LIMIT 1) AS error,
+  (SELECT a.sqlstate FROM jobq_store.attempt AS a
+    WHERE a.job_id OPERATOR(pg_catalog.=) j.id
+    ORDER BY a.finished_at DESC LIMIT 1) AS sqlstate,
+  j.unique_key,
+  j.group_key,
+  j.tags,
+  j.headers,
+  j.progress,
+  j.command
+FROM jobq_store.job AS j
+JOIN jobq_store.queue AS q ON q.id OPERATOR(pg_catalog.=) j.queue
+LEFT JOIN jobq_store.worker_slots() AS w
+  ON w.job_id OPERATOR(pg_catalog.=) j.id
+WHERE jobq_store.may_read(q.id);
+COMMENT ON VIEW jobq_store.live_jobs IS 'the first half of jobq.jobs';
+
+CREATE VIEW jobq_store.finished_jobs WITH (security_barrier) AS
+SELECT
+  h.id,
+  q.name AS queue,
+  jobq_store.job_state(h.state, h.run_at) AS state,
+  h.priority::integer AS priority,
+  h.attempt,
+  coalesce(nullif(h.max_attempts, 0), q.max_attempts, 10) AS max_attempts,
+  h.run_at,
+  h.enqueued_at,
+  h.started_at,
+  h.finished_at,
+  NULL::timestamptz AS expires_at,
+  NULL::timestamptz AS lease_until,
+  h.worker,
+  h.payload,
+  h.result,
+  h.error,
+  h.sqlstate,
+  h.unique_key,
+  h.group_key,
+  h.tags,
+  h.headers,
+  h.progress,
+  h.command
+FROM jobq_store.history AS h
+JOIN jobq_store.queue AS q ON q.id OPERATOR(pg_catalog.=) h.queue
+WHERE jobq_store.may_read(q.id)
+  AND jobq_store.is_kept(h.queue, h.state, h.finished_at);
+COMMENT ON VIEW jobq_store.finished_jobs IS 'the second half of jobq.jobs';
+
+-- The halves are views of their own, since a barrier around a UNION ALL holds
+-- nothing back: the planner pushes the reader's conditions into its arms.
+CREATE VIEW jobq.jobs WITH (security_barrier) AS
+SELECT * FROM jobq_store.live_jobs
+UNION ALL
+SELECT * FROM jobq_store.finished_jobs;
+COMMENT ON VIEW jobq.jobs IS 'jobs, live and finished, of the queues that the reader may read';
+
+CREATE VIEW jobq.dead_letters WITH (security_barrier) AS
+SELECT
+  h.id,
+  q.name AS queue,
+  h.attempt,
+  h.enqueued_at,
+  h.started_at,
+  h.finished_at,
+  h.worker,
+  h.payload,
+  h.error,
+  h.sqlstate,
+  h.unique_key,
+  h.group_key,
+  h.tags,
+  h.headers,
+  h.command
+FROM jobq_store.history AS h
+JOIN jobq_store.queue AS q ON q.id OPERATOR(pg_catalog.=) h.queue
+WHERE h.state OPERATOR(pg_catalog.=) 4::smallint
+  AND jobq_store.may_read(q.id)
+  AND jobq_store.is_kept(h.queue, h.state, h.finished_at);
+COMMENT ON VIEW jobq.dead_letters IS 'jobs that have failed for good';
+
+CREATE VIEW jobq.attempts WITH (security_barrier) AS
+SELECT
+  a.job_id,
+  q.name AS queue,
+  a.attempt,
+  a.started_at,
+  a.finished_at,
+  a.outcome,
+  a.worker,
+  a.sqlstate,
+  a.message AS error,
+  a.detail,
+  a.hint,
+  a.context,
+  a.data
+FROM jobq_store.attempt AS a
+JOIN jobq_store.queue AS q ON q.id OPERATOR(pg_catalog.=) a.queue
+WHERE jobq_store.may_read(q.id);
+COMMENT ON VIEW jobq.attempts IS 'attempts that did not succeed, and why';
+
+-- The defaults here are those of src/queue.c.
+CREATE VIEW jobq.queues WITH (security_barrier) AS
+SELECT
+  q.name AS queue,
+  q.owner,
+  q.handler,
+  q.description,
+  q.paused,
+  q.created_at,
+  coalesce(n.scheduled, 0) AS scheduled,
+  greatest(coalesce(n.ready, 0) OPERATOR(pg_catalog.-) coalesce(w.running, 0), 0) AS ready,
+  coalesce(n.running, 0) OPERATOR(pg_catalog.+) coalesce(w.running, 0) AS running,
+  coalesce(n.waiting, 0) AS waiting,
+  coalesce(q.max_attempts, 10) AS max_attempts,
+  coalesce(q.backoff, 'exponential') AS backoff,
+  coalesce(q.backoff_base, '1 second') AS backoff_base,
+  coalesce(q.backoff_factor, 2) AS backoff_factor,
+  coalesce(q.backoff_max, '1 hour') AS backoff_max,
+  coalesce(q.jitter, 0.2) AS jitter,
+  q.backoff_steps,
+  q.backoff_function,
+  coalesce(q.lease, '30 seconds') AS lease,
+  q.timeout,
+  coalesce(q.priority, 0) AS priority,
+  q.ttl,
+  q.payload_check,
+  q.payload_max_bytes,
+  coalesce(q.keep_completed, '1 day') AS keep_completed,
+  q.keep_completed_count,
+  coalesce(q.keep_dead, '30 days') AS keep_dead,
+  q.keep_dead_count,
+  q.on_dead,
+  coalesce(q.notify, true) AS notify,
+  coalesce(q.session_bound, false) AS session_bound
+FROM jobq_store.queue AS q
+LEFT JOIN (
+  SELECT
+    c.queue,
+    count(*) FILTER (WHERE c.state OPERATOR(pg_catalog.=) 'scheduled') AS scheduled,
+    count(*) FILTER (WHERE c.state OPERATOR(pg_catalog.=) 'ready') AS ready,
+    count(*) FILTER (WHERE c.state OPERATOR(pg_catalog.=) 'running') AS running,
+    count(*) FILTER (WHERE c.state OPERATOR(pg_catalog.=) 'waiting') AS waiting
+  FROM (
+    SELECT j.queue, jobq_store.job_state(j.state, j.run_at) AS state
+    FROM jobq_store.job AS j
+  ) AS c
+  GROUP BY c.queue
+) AS n ON n.queue OPERATOR(pg_catalog.=) q.id
+LEFT JOIN (
+  SELECT s.queue, count(*) AS running
+  FROM jobq_store.worker_slots() AS s
+  WHERE s.job_id IS NOT NULL
+  GROUP BY s.queue
+) AS w ON w.queue OPERATOR(pg_catalog.=) q.id
+WHERE jobq_store.may_read(q.id);
+COMMENT ON VIEW jobq.queues IS 'queues: settings, defaults filled in, and numbers of live jobs';
+
+CREATE VIEW jobq.schedules WITH (security_barrier) AS
+SELECT
+  s.name,
+  s.owner,
+  CASE WHEN s.command IS NULL THEN q.name END AS queue,
+  s.command,
+  s.payload,
+  s.cron,
+  s.timezone,
+  s.enabled,
+  s.disabled_reason,
+  nullif(s.next_run, 'infinity') AS next_run,
+  s.last_run,
+  s.last_job,
+  s.runs,
+  s.max_runs,
+  s.missed,
+  s.overlap,
+  s.jitter,
+  s.starts_at,
+  s.ends_at,
+  s.priority,
+  s.max_attempts,
+  s.timeout,
+  s.tags,
+  s.created_at
+FROM jobq_store.schedule AS s
+LEFT JOIN jobq_store.queue AS q ON q.id OPERATOR(pg_catalog.=) s.queue
+WHERE jobq_store.may_see_role(s.owner::oid);
+COMMENT ON VIEW jobq.schedules IS 'the reader''s cron schedules';
+
+CREATE VIEW jobq.workers WITH (security_barrier) AS
+SELECT
+  w.pid,
+  w.kind,
+  w.role::regrole AS role,
+  w.state,
+  q.name AS queue,
+  w.job_id,
+  w.attempt,
+  w.since
+FROM jobq_store.worker_slots() AS w
+LEFT JOIN jobq_store.queue AS q ON q.id OPERATOR(pg_catalog.=) w.queue
+WHERE w.role IS NULL
+  OR jobq_store.may_see_role(w.role)
+  OR jobq_store.may_read(w.queue);
+COMMENT ON VIEW jobq.workers IS 'the background workers of this database';

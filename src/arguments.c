@@ -1,0 +1,73 @@
+/*-------------------------------------------------------------------------
+ *
+ * arguments.c
+ *	  Checks that the SQL functions have in common.
+ *
+ * IDENTIFICATION
+ *	  src/arguments.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "arguments.h"
+#include "queue.h"
+
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+void
+jobq_begin_write(const char *function)
+{
+	jobq_require_shmem();
+	PreventCommandDuringRecovery(function);
+	PreventCommandIfReadOnly(function);
+	PreventCommandIfParallelMode(function);
+}
+
+void
+jobq_require_argument(FunctionCallInfo fcinfo, int argno, const char *name)
+{
+	if (PG_ARGISNULL(argno))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null", name)));
+}
+
+int64
+jobq_duration_argument(FunctionCallInfo fcinfo, int argno, const char *name,
+					   bool zero_allowed)
+{
+	int64		duration =
+		jobq_interval_microseconds(PG_GETARG_INTERVAL_P(argno));
+
+	if (duration < 0 || (duration == 0 && !zero_allowed))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 zero_allowed ?
+				 errmsg("%s must not be negative", name) :
+				 errmsg("%s must be positive", name)));
+	return duration;
+}
+
+char *
+jobq_string_argument(FunctionCallInfo fcinfo, int argno, const char *name,
+					 int max_bytes)
+{
+	char	   *string;
+
+	jobq_require_argument(fcinfo, argno, name);
+	string = text_to_cstring(PG_GETARG_TEXT_PP(argno));
+	if (string[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must not be empty", name)));
+	if (strlen(string) > max_bytes)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s is too long", name),
+				 errdetail("It has %zu bytes; at most %d are allowed.",
+						   strlen(string), max_bytes)));
+	return string;
+}

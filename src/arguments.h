@@ -1,0 +1,40 @@
+/*-------------------------------------------------------------------------
+ *
+ * arguments.h
+ *	  Checks that the SQL functions have in common.
+ *
+ * IDENTIFICATION
+ *	  src/arguments.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_ARGUMENTS_H
+#define JOBQ_ARGUMENTS_H
+
+#include "jobq.h"
+
+#include "fmgr.h"
+#include "utils/jsonb.h"
+
+/*
+ * First thing in every function that writes: the library is preloaded (55000),
+ * the transaction may write (25006) and is not parallel (25000).
+ */
+extern void jobq_begin_write(const char *function);
+
+/* Raises 22004 if the argument is NULL. */
+extern void jobq_require_argument(FunctionCallInfo fcinfo, int argno,
+								  const char *name);
+
+/*
+ * An interval argument in microseconds; raises 22023 if it is negative, or
+ * zero where that is not allowed.
+ */
+extern int64 jobq_duration_argument(FunctionCallInfo fcinfo, int argno,
+									const char *name, bool zero_allowed);
+
+/* A text argument as a string; 22023 beyond max_bytes or if empty. */
+extern char *jobq_string_argument(FunctionCallInfo fcinfo, int argno,
+								  const char *name, int max_bytes);
+
+#endif							/* JOBQ_ARGUMENTS_H */

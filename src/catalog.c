@@ -1,0 +1,232 @@
+/*-------------------------------------------------------------------------
+ *
+ * catalog.c
+ *	  Finding the extension's relations and owner, and working as that owner.
+ *
+ * OIDs are cached per backend.  The cache is keyed by the OID of schema
+ * jobq_store, which DROP EXTENSION and CREATE EXTENSION change, and is dropped
+ * when one of the relations is.
+ *
+ * IDENTIFICATION
+ *	  src/catalog.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog.h"
+#include "jobq.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xlog.h"
+#include "catalog/indexing.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_namespace.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+static const char *const relation_names[JOBQ_NUM_RELATIONS] = {
+	[JOBQ_REL_SERVICE] = "service",
+	[JOBQ_REL_QUEUE] = "queue",
+	[JOBQ_REL_QUEUE_GRANT] = "queue_grant",
+	[JOBQ_REL_JOB] = "job",
+	[JOBQ_REL_CANCEL_REQUEST] = "cancel_request",
+	[JOBQ_REL_HISTORY] = "history",
+	[JOBQ_REL_HISTORY_0] = "history_0",
+	[JOBQ_REL_HISTORY_0 + 1] = "history_1",
+	[JOBQ_REL_HISTORY_0 + 2] = "history_2",
+	[JOBQ_REL_HISTORY_0 + 3] = "history_3",
+	[JOBQ_REL_HISTORY_0 + 4] = "history_4",
+	[JOBQ_REL_HISTORY_0 + 5] = "history_5",
+	[JOBQ_REL_HISTORY_0 + 6] = "history_6",
+	[JOBQ_REL_HISTORY_7] = "history_7",
+	[JOBQ_REL_ATTEMPT] = "attempt",
+	[JOBQ_REL_SCHEDULE] = "schedule",
+	[JOBQ_IDX_SERVICE] = "service_pkey",
+	[JOBQ_IDX_QUEUE] = "queue_pkey",
+	[JOBQ_IDX_QUEUE_NAME] = "queue_name_key",
+	[JOBQ_IDX_QUEUE_GRANT] = "queue_grant_pkey",
+	[JOBQ_IDX_JOB] = "job_pkey",
+	[JOBQ_IDX_JOB_DISPATCH] = "job_dispatch",
+	[JOBQ_IDX_JOB_UNIQUE_KEY] = "job_unique_key",
+	[JOBQ_IDX_JOB_EXPIRES_AT] = "job_expires_at",
+	[JOBQ_IDX_CANCEL_REQUEST] = "cancel_request_pkey",
+	[JOBQ_IDX_SCHEDULE] = "schedule_pkey",
+	[JOBQ_IDX_SCHEDULE_NAME] = "schedule_name_key",
+	[JOBQ_IDX_SCHEDULE_NEXT_RUN] = "schedule_next_run",
+	[JOBQ_SEQ_QUEUE_ID] = "queue_id_seq",
+	[JOBQ_SEQ_JOB_ID] = "job_id_seq",
+	[JOBQ_SEQ_SCHEDULE_ID] = "schedule_id_seq",
+	[JOBQ_SEQ_LEASE_BLOCK] = "lease_block_seq",
+};
+
+static Oid	cached_schema = InvalidOid;
+static Oid	cached_relations[JOBQ_NUM_RELATIONS];
+
+static void
+forget_relations(Datum arg, Oid relid)
+{
+	int			i;
+
+	(void) arg;
+	if (!OidIsValid(cached_schema))
+		return;
+	for (i = 0; i < JOBQ_NUM_RELATIONS; i++)
+	{
+		if (!OidIsValid(relid) || cached_relations[i] == relid)
+		{
+			cached_schema = InvalidOid;
+			return;
+		}
+	}
+}
+
+/*
+ * The OID of a relation of jobq_store.  Raises 55000 if the extension is not
+ * installed in this database.  Needs a transaction.
+ */
+Oid
+jobq_relation_oid(JobqRelation relation)
+{
+	static bool registered = false;
+	Oid			schema = get_namespace_oid(JOBQ_STORE_SCHEMA, true);
+	Oid			relid;
+
+	if (!registered)
+	{
+		CacheRegisterRelcacheCallback(forget_relations, (Datum) 0);
+		registered = true;
+	}
+	if (schema != cached_schema)
+	{
+		memset(cached_relations, 0, sizeof(cached_relations));
+		cached_schema = schema;
+	}
+	if (OidIsValid(cached_relations[relation]))
+		return cached_relations[relation];
+
+	relid = OidIsValid(schema) ?
+		get_relname_relid(relation_names[relation], schema) : InvalidOid;
+	if (!OidIsValid(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("extension \"%s\" is not installed in this database",
+						JOBQ_EXTENSION),
+				 errhint("Run CREATE EXTENSION %s.", JOBQ_EXTENSION)));
+	cached_relations[relation] = relid;
+	return relid;
+}
+
+/*
+ * Reads the extension's row in pg_extension.  False if there is none; else
+ * *version (palloc'd) is set if wanted.
+ */
+static bool
+read_extension(char **version)
+{
+	Relation	rel;
+	SysScanDesc scan;
+	ScanKeyData key;
+	HeapTuple	tuple;
+	bool		found;
+
+	rel = table_open(ExtensionRelationId, AccessShareLock);
+	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber,
+				F_NAMEEQ, CStringGetDatum(JOBQ_EXTENSION));
+	scan = systable_beginscan(rel, ExtensionNameIndexId, true, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	found = HeapTupleIsValid(tuple);
+	if (found && version != NULL)
+	{
+		bool		isnull;
+		Datum		datum = heap_getattr(tuple, Anum_pg_extension_extversion,
+										 RelationGetDescr(rel), &isnull);
+
+		*version = isnull ? pstrdup("") : TextDatumGetCString(datum);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return found;
+}
+
+/* Whether the extension is there.  Needs a transaction. */
+bool
+jobq_is_installed(void)
+{
+	return read_extension(NULL);
+}
+
+/* Whether the installed extension is of the version this library serves. */
+bool
+jobq_version_matches(void)
+{
+	char	   *version;
+
+	return read_extension(&version) && strcmp(version, JOBQ_VERSION) == 0;
+}
+
+/* The role that owns jobq_store, and with it the extension's objects. */
+Oid
+jobq_extension_owner(void)
+{
+	Oid			schema = get_namespace_oid(JOBQ_STORE_SCHEMA, false);
+	HeapTuple	tuple;
+	Oid			owner;
+
+	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for namespace %u", schema);
+	owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/* Whether a role may do everything: superusers, the extension's owner. */
+bool
+jobq_is_administrator(Oid role)
+{
+	return superuser_arg(role) ||
+		has_privs_of_role(role, jobq_extension_owner());
+}
+
+/*
+ * Becomes the extension's owner, with a search_path that nobody else can put
+ * objects into, until jobq_restore().  An error in between undoes it with the
+ * (sub)transaction.  For SQL of jobq's own only, never for users' code.
+ */
+void
+jobq_elevate(JobqElevation *elevation)
+{
+	GetUserIdAndSecContext(&elevation->userid, &elevation->sec_context);
+	elevation->guc_nest_level = NewGUCNestLevel();
+	SetUserIdAndSecContext(jobq_extension_owner(),
+						   elevation->sec_context |
+						   SECURITY_LOCAL_USERID_CHANGE);
+	(void) set_config_option("search_path", "pg_catalog, pg_temp",
+							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+							 true, 0, false);
+}
+
+void
+jobq_restore(const JobqElevation *elevation)
+{
+	AtEOXact_GUC(false, elevation->guc_nest_level);
+	SetUserIdAndSecContext(elevation->userid, elevation->sec_context);
+}
+
+/* The cluster's identity, as it is stored with queues and schedules. */
+int64
+jobq_system_identifier(void)
+{
+	return (int64) GetSystemIdentifier();
+}

@@ -1,0 +1,145 @@
+/*-------------------------------------------------------------------------
+ *
+ * guc.c
+ *	  jobq's settings.
+ *
+ * None of them is for users to change in a session: what the workers go by
+ * belongs to the server's configuration.
+ *
+ * IDENTIFICATION
+ *	  src/guc.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "guc.h"
+#include "shmem.h"
+#include "timezone.h"
+
+#include "miscadmin.h"
+#include "nodes/pg_list.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/varlena.h"
+
+bool		jobq_enabled = true;
+char	   *jobq_databases = NULL;
+int			jobq_max_workers = 4;
+int			jobq_worker_idle_timeout = 10000;
+int			jobq_notify_interval = 5;
+int			jobq_shared_memory = 16384;
+char	   *jobq_timezone = NULL;
+int			jobq_log_jobs = JOBQ_LOG_NONE;
+
+static const struct config_enum_entry log_jobs_options[] = {
+	{"none", JOBQ_LOG_NONE, false},
+	{"failures", JOBQ_LOG_FAILURES, false},
+	{"all", JOBQ_LOG_ALL, false},
+	{NULL, 0, false}
+};
+
+static bool
+check_databases(char **newval, void **extra, GucSource source)
+{
+	char	   *copy = pstrdup(*newval);
+	List	   *names = NIL;
+	bool		valid;
+
+	(void) extra;
+	(void) source;
+	valid = strcmp(copy, "*") == 0 ||
+		SplitIdentifierString(copy, ',', &names);
+	if (!valid)
+		GUC_check_errdetail("It must be \"*\" or a list of names separated by commas.");
+	list_free(names);
+	pfree(copy);
+	return valid;
+}
+
+static bool
+check_timezone(char **newval, void **extra, GucSource source)
+{
+	(void) extra;
+	(void) source;
+	if ((*newval)[0] == '\0' || jobq_timezone_find(*newval) != NULL)
+		return true;
+	GUC_check_errdetail("There is no time zone of that name; see pg_timezone_names.");
+	return false;
+}
+
+static void
+define_service_settings(void)
+{
+	DefineCustomBoolVariable("jobq.enabled",
+							 "Lets jobq's background workers work.",
+							 "Turn it off on clones of a server, before they start.",
+							 &jobq_enabled, true, PGC_SIGHUP, 0,
+							 NULL, NULL, NULL);
+	DefineCustomStringVariable("jobq.databases",
+							   "Databases that jobq's background workers serve.",
+							   "\"*\" means all that have the extension.",
+							   &jobq_databases, "*", PGC_SIGHUP,
+							   GUC_LIST_INPUT, check_databases, NULL, NULL);
+	DefineCustomIntVariable("jobq.max_workers",
+							"Number of jobs that run at the same time.",
+							"For the whole server; each takes one of max_worker_processes.",
+							&jobq_max_workers, 4, 0, JOBQ_MAX_WORKER_SLOTS,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("jobq.worker_idle_timeout",
+							"Time after which a worker without jobs exits.",
+							NULL,
+							&jobq_worker_idle_timeout, 10000, 0, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("jobq.notify_interval",
+							"Time between two notifications of the same queue.",
+							NULL,
+							&jobq_notify_interval, 5, 0, 60000,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+}
+
+/* Defines the settings; called by _PG_init. */
+void
+jobq_guc_init(void)
+{
+	define_service_settings();
+	DefineCustomIntVariable("jobq.shared_memory",
+							"Shared memory for queues and leases.",
+							"When it is used up jobq goes on, but slower.",
+							&jobq_shared_memory, 16384, 1024, MAX_KILOBYTES,
+							PGC_POSTMASTER, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomStringVariable("jobq.timezone",
+							   "Time zone of schedules that name none.",
+							   "Empty means the one of the server's configuration.",
+							   &jobq_timezone, "", PGC_SIGHUP, 0,
+							   check_timezone, NULL, NULL);
+	DefineCustomEnumVariable("jobq.log_jobs",
+							 "Which jobs that end are logged.",
+							 NULL,
+							 &jobq_log_jobs, JOBQ_LOG_NONE, log_jobs_options,
+							 PGC_SIGHUP, 0, NULL, NULL, NULL);
+	MarkGUCPrefixReserved("jobq");
+}
+
+bool
+jobq_serves_database(const char *name)
+{
+	char	   *copy;
+	List	   *names;
+	ListCell   *lc;
+	bool		found = false;
+
+	if (!jobq_enabled)
+		return false;
+	if (strcmp(jobq_databases, "*") == 0)
+		return true;
+	copy = pstrdup(jobq_databases);
+	if (SplitIdentifierString(copy, ',', &names))
+	{
+		foreach(lc, names)
+			found = found || strcmp(lfirst(lc), name) == 0;
+		list_free(names);
+	}
+	pfree(copy);
+	return found;
+}

@@ -1,0 +1,37 @@
+/*-------------------------------------------------------------------------
+ *
+ * guc.h
+ *	  jobq's settings (docs/reference.md describes them).
+ *
+ * IDENTIFICATION
+ *	  src/guc.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_GUC_H
+#define JOBQ_GUC_H
+
+#include "jobq.h"
+
+typedef enum JobqLogJobs
+{
+	JOBQ_LOG_NONE,
+	JOBQ_LOG_FAILURES,
+	JOBQ_LOG_ALL
+} JobqLogJobs;
+
+extern bool jobq_enabled;
+extern char *jobq_databases;	/* "*", or names separated by commas */
+extern int	jobq_max_workers;
+extern int	jobq_worker_idle_timeout;	/* milliseconds */
+extern int	jobq_notify_interval;	/* milliseconds */
+extern int	jobq_shared_memory; /* kilobytes */
+extern char *jobq_timezone;		/* empty: the server's */
+extern int	jobq_log_jobs;		/* a JobqLogJobs */
+
+extern void jobq_guc_init(void);
+
+/* Whether jobq.enabled and jobq.databases let it work in a database. */
+extern bool jobq_serves_database(const char *name);
+
+#endif							/* JOBQ_GUC_H */

@@ -1,0 +1,43 @@
+/*-------------------------------------------------------------------------
+ *
+ * jobq.c
+ *	  Loading of the library.
+ *
+ * Where it is not preloaded it defines its settings only, and its functions
+ * raise an error that says what to do.
+ *
+ * IDENTIFICATION
+ *	  src/jobq.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "guc.h"
+#include "hooks.h"
+#include "jobq.h"
+#include "shmem.h"
+#include "xact.h"
+
+#include "../bgworker/bgworker.h"
+
+#include "miscadmin.h"
+
+JOBQ_MODULE_MAGIC;
+
+extern PGDLLEXPORT void _PG_init(void);
+
+void
+_PG_init(void)
+{
+	if (IsBinaryUpgrade)
+		return;
+	if (process_shared_preload_libraries_in_progress)
+	{
+		jobq_guc_init();
+		jobq_shmem_init();
+		jobq_hooks_init();
+		jobq_launcher_register();
+		jobq_xact_init();
+	}
+}

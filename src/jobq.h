@@ -1,0 +1,39 @@
+/*-------------------------------------------------------------------------
+ *
+ * jobq.h
+ *	  Names that every file of the extension may use.
+ *
+ * IDENTIFICATION
+ *	  src/jobq.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_H
+#define JOBQ_H
+
+#include "compat.h"
+
+#include "datatype/timestamp.h"
+
+#define JOBQ_EXTENSION "jobq"
+#define JOBQ_SCHEMA "jobq"
+#define JOBQ_STORE_SCHEMA "jobq_store"
+
+/* Limits on what users hand in; see docs/reference.md. */
+#define JOBQ_MAX_NAME_LENGTH 63
+#define JOBQ_MAX_KEY_LENGTH 1000
+#define JOBQ_MAX_TAGS 100
+#define JOBQ_MAX_CLAIM 10000
+#define JOBQ_MAX_ERROR_LENGTH 16384
+#define JOBQ_MAX_WORKER_LENGTH 200
+#define JOBQ_MAX_COMMAND_LENGTH (1024 * 1024)
+
+/* SQLSTATEs of jobq's own. */
+#define ERRCODE_JOBQ_LEASE_LOST MAKE_SQLSTATE('J', 'Q', '0', '0', '1')
+#define ERRCODE_JOBQ_RETRY_IN MAKE_SQLSTATE('J', 'Q', '1', '0', '1')
+#define ERRCODE_JOBQ_DISCARD MAKE_SQLSTATE('J', 'Q', '1', '0', '2')
+
+/* clock.c: the one place where time is read */
+extern TimestampTz jobq_now(void);
+
+#endif							/* JOBQ_H */

@@ -1,0 +1,82 @@
+/*-------------------------------------------------------------------------
+ *
+ * queue.h
+ *	  Queues as a backend knows them: a cache of the table of queues, with
+ *	  the built-in defaults filled in, and privileges on queues.
+ *
+ * IDENTIFICATION
+ *	  src/queue.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_QUEUE_H
+#define JOBQ_QUEUE_H
+
+#include "common/backoff.h"
+#include "shmem.h"
+
+#include "nodes/pg_list.h"
+
+/* Privileges on a queue: bits of queue_grant.privileges. */
+#define JOBQ_PRIV_ENQUEUE	0x01
+#define JOBQ_PRIV_CONSUME	0x02
+#define JOBQ_PRIV_MANAGE	0x04
+#define JOBQ_PRIV_READ		0x08
+#define JOBQ_PRIV_OWNER		0x10	/* cannot be granted */
+
+typedef struct JobqQueueGrant
+{
+	Oid			role;
+	int			privileges;
+} JobqQueueGrant;
+
+/* Intervals are in microseconds; 0 means none unless said otherwise. */
+typedef struct JobqQueue
+{
+	int32		id;
+	char	   *name;
+	bool		is_run;			/* holds a role's run() commands */
+	bool		at_home;		/* not a copy from another database */
+	bool		paused;
+	Oid			owner;
+	char	   *handler;		/* NULL: external workers */
+	int			max_attempts;
+	JobqBackoff backoff;
+	char	   *backoff_function;
+	int64		lease;
+	int64		timeout;
+	int			priority;
+	int64		ttl;
+	char	   *payload_check;
+	int			payload_max_bytes;
+	int64		keep_completed; /* 0: delete at once; -1: for ever */
+	int64		keep_dead;		/* the same */
+	int			keep_completed_count;	/* -1: any number */
+	int			keep_dead_count;
+	char	   *on_dead;		/* NULL: nobody is told */
+	bool		notify;
+	bool		session_bound;
+	int			ngrants;
+	JobqQueueGrant *grants;
+	JobqQueueState *state;		/* NULL: no room in shared memory */
+} JobqQueue;
+
+/* Jobs are run by jobq's own executors. */
+#define jobq_queue_has_executors(q) ((q)->is_run || (q)->handler != NULL)
+
+extern const JobqQueue *jobq_queue_by_name(const char *name);
+extern const JobqQueue *jobq_queue_find(const char *name);
+extern const JobqQueue *jobq_queue_by_id(int32 id);
+extern const JobqQueue *jobq_queue_require(const char *name, int privilege);
+extern const JobqQueue *jobq_queue_run_of(Oid role);
+extern List *jobq_queues_of_executor(Oid role);
+extern List *jobq_queues_all(void);
+extern bool jobq_queue_allows(const JobqQueue *queue, Oid role,
+							  int privilege);
+extern void jobq_queue_check_privilege(const JobqQueue *queue, int privilege);
+extern void jobq_queue_check_home(const JobqQueue *queue);
+extern void jobq_queue_lock_shared(const JobqQueue *queue);
+extern int	jobq_history_segment(void);
+extern int64 jobq_interval_microseconds(const Interval *interval);
+
+#endif							/* JOBQ_QUEUE_H */

@@ -1,0 +1,404 @@
+/*-------------------------------------------------------------------------
+ *
+ * shmem.c
+ *	  Shared memory of jobq.
+ *
+ * A fixed block (databases, worker slots, waiters) and two hash tables, whose
+ * size is jobq.shared_memory: an eighth for queues, the rest for leases.
+ *
+ * IDENTIFICATION
+ *	  src/shmem.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "guc.h"
+#include "shmem.h"
+#include "xact.h"
+
+#include "miscadmin.h"
+#include "postmaster/postmaster.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/lwlock.h"
+#include "storage/proc.h"
+#include "storage/shmem.h"
+
+#define TRANCHE "jobq"
+
+PG_FUNCTION_INFO_V1(jobq_require_preload);
+
+JobqShared *jobq_shared = NULL;
+HTAB	   *jobq_shared_queues = NULL;
+HTAB	   *jobq_shared_leases = NULL;
+
+static shmem_request_hook_type previous_shmem_request_hook = NULL;
+static shmem_startup_hook_type previous_shmem_startup_hook = NULL;
+
+/* Each process's PGPROC has a number below this one. */
+static int
+max_processes(void)
+{
+	return MaxBackends + NUM_AUXILIARY_PROCS;
+}
+
+static Size
+shared_size(void)
+{
+	return MAXALIGN(add_size(offsetof(JobqShared, waiters),
+							 mul_size(max_processes(), sizeof(JobqWaiter))));
+}
+
+static long
+max_queues(void)
+{
+	Size		bytes = (Size) jobq_shared_memory * 1024 / 8;
+
+	return bytes / (sizeof(JobqQueueState) + 2 * sizeof(HASHELEMENT));
+}
+
+static long
+max_leases(void)
+{
+	Size		bytes = (Size) jobq_shared_memory * 1024 / 8 * 7;
+
+	return bytes / (sizeof(JobqLeaseEntry) + 2 * sizeof(HASHELEMENT));
+}
+
+static void
+request_shmem(void)
+{
+	if (previous_shmem_request_hook)
+		previous_shmem_request_hook();
+	RequestAddinShmemSpace(shared_size());
+	RequestAddinShmemSpace(hash_estimate_size(max_queues(),
+											  sizeof(JobqQueueState)));
+	RequestAddinShmemSpace(hash_estimate_size(max_leases(),
+											  sizeof(JobqLeaseEntry)));
+	RequestNamedLWLockTranche(TRANCHE, JOBQ_NUM_LOCKS);
+}
+
+/* An entry of databases[] that is not in use; JOBQ_LOCK_DATABASES is held. */
+static void
+reset_database(JobqDatabase *database, Oid dboid)
+{
+	database->state = JOBQ_COORDINATOR_NONE;
+	database->coordinator_pid = 0;
+	database->coordinator_proc = JOBQ_NO_PROCESS;
+	database->wanted = false;
+	database->retry_at = DT_NOBEGIN;
+	database->holds = 0;
+	database->stopped = false;
+	database->starving = false;
+	database->leases_loaded = false;
+	pg_atomic_write_u32(&database->wake, 0);
+	pg_atomic_write_u64(&database->next_due, (uint64) JOBQ_NEVER);
+	database->lease_next = 0;
+	database->lease_end = 0;
+	pg_write_barrier();
+	database->dboid = dboid;
+}
+
+static void
+initialize_shared(void)
+{
+	memset(jobq_shared, 0, shared_size());
+	jobq_shared->locks = GetNamedLWLockTranche(TRANCHE);
+	jobq_shared->launcher_proc = JOBQ_NO_PROCESS;
+	pg_atomic_init_u64(&jobq_shared->clock_offset, 0);
+	jobq_shared->max_waiters = max_processes();
+	for (int i = 0; i < JOBQ_MAX_DATABASES; i++)
+	{
+		JobqDatabase *database = &jobq_shared->databases[i];
+
+		pg_atomic_init_u32(&database->wake, 0);
+		pg_atomic_init_u32(&database->generation, 0);
+		pg_atomic_init_u64(&database->next_due, (uint64) JOBQ_NEVER);
+		SpinLockInit(&database->mutex);
+		reset_database(database, InvalidOid);
+	}
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+		jobq_shared->workers[i].proc = JOBQ_NO_PROCESS;
+}
+
+static void
+startup_shmem(void)
+{
+	HASHCTL		info;
+	bool		found;
+
+	if (previous_shmem_startup_hook)
+		previous_shmem_startup_hook();
+
+	/* in case this is a restart within the postmaster */
+	jobq_shared = NULL;
+	jobq_shared_queues = NULL;
+	jobq_shared_leases = NULL;
+
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	jobq_shared = ShmemInitStruct("jobq", shared_size(), &found);
+	if (!found)
+		initialize_shared();
+
+	memset(&info, 0, sizeof(info));
+	info.keysize = sizeof(JobqQueueKey);
+	info.entrysize = sizeof(JobqQueueState);
+	jobq_shared_queues = ShmemInitHash("jobq queues", max_queues(),
+									   max_queues(), &info,
+									   HASH_ELEM | HASH_BLOBS |
+									   HASH_FIXED_SIZE);
+	info.keysize = sizeof(JobqLeaseKey);
+	info.entrysize = sizeof(JobqLeaseEntry);
+	jobq_shared_leases = ShmemInitHash("jobq leases", max_leases(),
+									   max_leases(), &info,
+									   HASH_ELEM | HASH_BLOBS |
+									   HASH_FIXED_SIZE);
+	LWLockRelease(AddinShmemInitLock);
+}
+
+/* Called by _PG_init while the postmaster preloads libraries. */
+void
+jobq_shmem_init(void)
+{
+	previous_shmem_request_hook = shmem_request_hook;
+	shmem_request_hook = request_shmem;
+	previous_shmem_startup_hook = shmem_startup_hook;
+	shmem_startup_hook = startup_shmem;
+}
+
+/*
+ * Raises 55000 if the library was not preloaded.  Commit callbacks may use
+ * jobq_database() after it.
+ */
+void
+jobq_require_shmem(void)
+{
+	if (jobq_shared == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("jobq must be loaded when the server starts"),
+				 errhint("Set shared_preload_libraries = 'jobq' and restart the server.")));
+	(void) jobq_database();
+}
+
+/*
+ * require_preload(): for the install script.  Leases of a former installation
+ * must not mix with the new one's, and a coordinator is needed.
+ */
+Datum
+jobq_require_preload(PG_FUNCTION_ARGS)
+{
+	JobqDatabase *database;
+
+	(void) fcinfo;
+	jobq_require_shmem();
+	database = jobq_database();
+	SpinLockAcquire(&database->mutex);
+	database->lease_next = 0;
+	database->lease_end = 0;
+	SpinLockRelease(&database->mutex);
+	jobq_at_commit_config_changed();
+	PG_RETURN_VOID();
+}
+
+LWLock *
+jobq_lock(int which)
+{
+	return &jobq_shared->locks[which].lock;
+}
+
+/* The entry of a database, NULL if it has none.  Takes the lock. */
+JobqDatabase *
+jobq_find_database(Oid dboid)
+{
+	JobqDatabase *result = NULL;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_SHARED);
+	for (int i = 0; i < JOBQ_MAX_DATABASES && result == NULL; i++)
+	{
+		if (jobq_shared->databases[i].dboid == dboid)
+			result = &jobq_shared->databases[i];
+	}
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+	return result;
+}
+
+/* Finds a database's entry or makes one; NULL if there is no room. */
+JobqDatabase *
+jobq_allocate_database(Oid dboid)
+{
+	JobqDatabase *result = NULL;
+	JobqDatabase *unused = NULL;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_EXCLUSIVE);
+	for (int i = 0; i < JOBQ_MAX_DATABASES && result == NULL; i++)
+	{
+		JobqDatabase *database = &jobq_shared->databases[i];
+
+		if (database->dboid == dboid)
+			result = database;
+		else if (!OidIsValid(database->dboid) && unused == NULL)
+			unused = database;
+	}
+	if (result == NULL && unused != NULL)
+	{
+		reset_database(unused, dboid);
+		result = unused;
+	}
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+	return result;
+}
+
+/* This session's database.  Throws at the first call only. */
+JobqDatabase *
+jobq_database(void)
+{
+	static JobqDatabase *database = NULL;
+
+	if (database != NULL)
+		return database;
+	database = jobq_allocate_database(MyDatabaseId);
+	if (database == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("jobq is in use in too many databases"),
+				 errdetail("At most %d databases of a server can use it.",
+						   JOBQ_MAX_DATABASES)));
+	return database;
+}
+
+/* Forgets a database that has been dropped. */
+void
+jobq_forget_database(Oid dboid)
+{
+	HASH_SEQ_STATUS status;
+	JobqQueueState *queue;
+	JobqLeaseEntry *lease;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_QUEUES), LW_EXCLUSIVE);
+	hash_seq_init(&status, jobq_shared_queues);
+	while ((queue = hash_seq_search(&status)) != NULL)
+	{
+		if (queue->key.dboid == dboid)
+			(void) hash_search(jobq_shared_queues, &queue->key, HASH_REMOVE,
+							   NULL);
+	}
+	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_LEASES), LW_EXCLUSIVE);
+	hash_seq_init(&status, jobq_shared_leases);
+	while ((lease = hash_seq_search(&status)) != NULL)
+	{
+		if (lease->key.dboid == dboid)
+			(void) hash_search(jobq_shared_leases, &lease->key, HASH_REMOVE,
+							   NULL);
+	}
+	LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_EXCLUSIVE);
+	for (int i = 0; i < JOBQ_MAX_DATABASES; i++)
+	{
+		JobqDatabase *database = &jobq_shared->databases[i];
+
+		if (database->dboid != dboid || database->coordinator_pid != 0)
+			continue;
+		if (database->starving)
+			jobq_shared->starving--;
+		reset_database(database, InvalidOid);
+	}
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+}
+
+/* Finds a queue of this database or makes an entry; NULL if there is no
+ * room. */
+JobqQueueState *
+jobq_queue_state(int32 queue)
+{
+	JobqQueueKey key;
+	JobqQueueState *state;
+	bool		found;
+
+	memset(&key, 0, sizeof(key));
+	key.dboid = MyDatabaseId;
+	key.queue = queue;
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_QUEUES), LW_SHARED);
+	state = hash_search(jobq_shared_queues, &key, HASH_FIND, NULL);
+	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));
+	if (state != NULL)
+		return state;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_QUEUES), LW_EXCLUSIVE);
+	state = hash_search(jobq_shared_queues, &key, HASH_ENTER_NULL, &found);
+	if (state != NULL && !found)
+	{
+		pg_atomic_init_u32(&state->work, 0);
+		pg_atomic_init_u32(&state->notify, 0);
+		pg_atomic_init_u32(&state->waiting, 0);
+	}
+	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));
+	return state;
+}
+
+/* Forgets a queue of this database. */
+void
+jobq_forget_queue_state(int32 queue)
+{
+	JobqQueueKey key;
+
+	memset(&key, 0, sizeof(key));
+	key.dboid = MyDatabaseId;
+	key.queue = queue;
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_QUEUES), LW_EXCLUSIVE);
+	(void) hash_search(jobq_shared_queues, &key, HASH_REMOVE, NULL);
+	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));
+}
+
+/*
+ * Sets the latch of a process.  Like all that follows it is for commit
+ * callbacks too: it neither throws nor allocates.
+ */
+void
+jobq_wake_process(int procno)
+{
+	if (procno >= 0 && procno < jobq_shared->max_waiters)
+		SetLatch(&ProcGlobal->allProcs[procno].procLatch);
+}
+
+void
+jobq_wake_launcher(void)
+{
+	int			procno;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_SHARED);
+	procno = jobq_shared->launcher_proc;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+	jobq_wake_process(procno);
+}
+
+/*
+ * Gives the coordinator of a database something to do.  Where there is none,
+ * the launcher is asked for one.
+ */
+void
+jobq_wake_coordinator(JobqDatabase *database, uint32 reason)
+{
+	int			procno;
+	bool		ask = false;
+
+	pg_atomic_fetch_or_u32(&database->wake, reason);
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_SHARED);
+	procno = database->coordinator_proc;
+	ask = procno == JOBQ_NO_PROCESS && !database->wanted;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+	if (procno != JOBQ_NO_PROCESS)
+		jobq_wake_process(procno);
+	else if (ask)
+	{
+		LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_EXCLUSIVE);
+		database->wanted = true;
+		procno = jobq_shared->launcher_proc;
+		LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+		jobq_wake_process(procno);
+	}
+}

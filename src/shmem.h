@@ -1,0 +1,203 @@
+/*-------------------------------------------------------------------------
+ *
+ * shmem.h
+ *	  Shared memory of jobq: what is in it and which lock guards what.
+ *
+ * Everything here can be rebuilt from the tables.  Losing it costs time,
+ * never a job.
+ *
+ * Locks (one LWLock tranche, "jobq"):
+ *
+ *	JOBQ_LOCK_DATABASES	allocation of databases[]; fields marked (D)
+ *	JOBQ_LOCK_QUEUES	structure of the hash table of queues
+ *	JOBQ_LOCK_WORKERS	workers[]; fields marked (W)
+ *	JOBQ_LOCK_WAITERS	waiters[]
+ *	JOBQ_LOCK_LEASES	the hash table of leases
+ *
+ * They are taken one at a time, never nested, never across I/O, SPI or user
+ * code, and by commit callbacks, so that nothing done under them may throw.
+ *
+ * Processes are woken by jobq_wake_process(): the number of a PGPROC always
+ * names a latch that exists, so a stale one costs a spurious wake-up only.
+ *
+ * IDENTIFICATION
+ *	  src/shmem.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_SHMEM_H
+#define JOBQ_SHMEM_H
+
+#include "jobq.h"
+
+#include "port/atomics.h"
+#include "storage/lwlock.h"
+#include "storage/spin.h"
+#include "utils/hsearch.h"
+
+#define JOBQ_MAX_DATABASES 512
+#define JOBQ_MAX_WORKER_SLOTS 256
+#define JOBQ_MAX_WAIT_QUEUES 64
+#define JOBQ_NO_PROCESS (-1)
+#define JOBQ_NEVER DT_NOEND		/* a time that does not come */
+
+enum
+{
+	JOBQ_LOCK_DATABASES,
+	JOBQ_LOCK_QUEUES,
+	JOBQ_LOCK_WORKERS,
+	JOBQ_LOCK_WAITERS,
+	JOBQ_LOCK_LEASES,
+	JOBQ_NUM_LOCKS
+};
+
+/* What a coordinator is woken for: bits of JobqDatabase.wake. */
+#define JOBQ_WAKE_WORK		0x0001	/* some queue has work or notify set */
+#define JOBQ_WAKE_TIME		0x0002	/* next_due has been lowered */
+#define JOBQ_WAKE_CONFIG	0x0004	/* queues, schedules or service changed */
+#define JOBQ_WAKE_CANCEL	0x0008	/* there is a new cancel_request */
+#define JOBQ_WAKE_LEASES	0x0010	/* leases ended with their session */
+#define JOBQ_WAKE_RESYNC	0x0020	/* commits nobody told of: look at all */
+#define JOBQ_WAKE_SLOTS		0x0040	/* a worker slot has become free */
+#define JOBQ_WAKE_WAITERS	0x0080	/* a waiter was woken, others remain */
+
+typedef enum JobqCoordinatorState
+{
+	JOBQ_COORDINATOR_NONE,		/* not running */
+	JOBQ_COORDINATOR_STARTING,	/* registered by the launcher */
+	JOBQ_COORDINATOR_RUNNING,	/* serving its database */
+	JOBQ_COORDINATOR_ABSENT		/* looked: the extension is not there */
+} JobqCoordinatorState;
+
+typedef struct JobqDatabase
+{
+	Oid			dboid;			/* (D); InvalidOid: free entry */
+
+	JobqCoordinatorState state; /* (D) */
+	pid_t		coordinator_pid;	/* (D); 0: none */
+	int			coordinator_proc;	/* (D); JOBQ_NO_PROCESS: none */
+	bool		wanted;			/* (D) launcher: start a coordinator */
+	TimestampTz retry_at;		/* (D) launcher: not before */
+	int			holds;			/* (D) DDL in progress: all must leave */
+	bool		stopped;		/* (D) stop() is in force */
+	bool		starving;		/* (D) wants an executor, found no slot */
+	bool		leases_loaded;	/* (D) leases hold all running jobs */
+
+	pg_atomic_uint32 wake;		/* JOBQ_WAKE_ bits; set, then set latch */
+	pg_atomic_uint32 generation;	/* counts changes of queues, privileges,
+									 * history segment: drop what is cached */
+	pg_atomic_uint64 next_due;	/* TimestampTz: earliest thing to do that the
+								 * coordinator may not know of yet */
+
+	slock_t		mutex;			/* guards the block of leases */
+	int64		lease_next;
+	int64		lease_end;
+} JobqDatabase;
+
+typedef struct JobqQueueKey
+{
+	Oid			dboid;
+	int32		queue;
+} JobqQueueKey;
+
+/*
+ * A queue.  Entries are made by whoever needs one first and live until the
+ * queue is dropped, or its database.  A pointer kept too long points to
+ * another queue's flags at worst: a spurious wake-up.
+ */
+typedef struct JobqQueueState
+{
+	JobqQueueKey key;
+	pg_atomic_uint32 work;		/* has ready jobs; an executor is wanted */
+	pg_atomic_uint32 notify;	/* a NOTIFY is due */
+	pg_atomic_uint32 waiting;	/* number of waiters, see wait.c */
+} JobqQueueState;
+
+typedef enum JobqWorkerState
+{
+	JOBQ_WORKER_FREE,
+	JOBQ_WORKER_STARTING,		/* reserved by a coordinator */
+	JOBQ_WORKER_IDLE,			/* sleeping until woken */
+	JOBQ_WORKER_BUSY
+} JobqWorkerState;
+
+/* An executor. */
+typedef struct JobqWorker
+{
+	JobqWorkerState state;		/* (W) */
+	Oid			dboid;			/* (W) */
+	Oid			role;			/* (W) */
+	uint64		generation;		/* (W) distinguishes tenants of the slot */
+	pid_t		pid;			/* (W) */
+	int			proc;			/* (W) */
+	bool		woken;			/* (W) latch set since it went idle */
+	bool		leave;			/* (W) exit as soon as no job is running */
+	int32		queue;			/* (W) of the running job */
+	int64		job_id;			/* (W) running job, 0: none */
+	int32		attempt;		/* (W) */
+	TimestampTz started_at;		/* (W) of the process, or of the job */
+	int64		cancel_job;		/* (W) job to be interrupted, 0: none */
+} JobqWorker;
+
+/* A backend in jobq.wait(); indexed by process number. */
+typedef struct JobqWaiter
+{
+	Oid			dboid;			/* InvalidOid: not waiting */
+	bool		woken;
+	int			nqueues;
+	int32		queues[JOBQ_MAX_WAIT_QUEUES];
+} JobqWaiter;
+
+/* A job held by a lease. */
+typedef struct JobqLeaseKey
+{
+	int64		job_id;
+	Oid			dboid;
+	int32		unused;			/* always 0: keys are compared as memory */
+} JobqLeaseKey;
+
+typedef struct JobqLeaseEntry
+{
+	JobqLeaseKey key;
+	int64		lease;
+	TimestampTz until;			/* JOBQ_NEVER: ends with its session */
+	int			proc;			/* of the session, JOBQ_NO_PROCESS if it is
+								 * not bound to one */
+} JobqLeaseEntry;
+
+typedef struct JobqShared
+{
+	LWLockPadded *locks;
+
+	int			launcher_proc;	/* (D) */
+	pg_atomic_uint64 clock_offset;	/* added to the clock; tests only */
+	int			max_waiters;
+	int			lease_overflow; /* under JOBQ_LOCK_LEASES: entries that found
+								 * no room; leases must be looked up in the
+								 * table */
+	int			starving;		/* (D) databases that are starving */
+
+	JobqDatabase databases[JOBQ_MAX_DATABASES];
+	JobqWorker	workers[JOBQ_MAX_WORKER_SLOTS];
+	JobqWaiter	waiters[FLEXIBLE_ARRAY_MEMBER];
+} JobqShared;
+
+extern JobqShared *jobq_shared;
+extern HTAB *jobq_shared_queues;	/* of JobqQueueState */
+extern HTAB *jobq_shared_leases;	/* of JobqLeaseEntry */
+
+extern void jobq_shmem_init(void);
+extern void jobq_require_shmem(void);
+extern LWLock *jobq_lock(int which);
+extern JobqDatabase *jobq_database(void);
+extern JobqDatabase *jobq_find_database(Oid dboid);
+extern JobqDatabase *jobq_make_database(Oid dboid);
+extern JobqDatabase *jobq_allocate_database(Oid dboid);
+extern void jobq_forget_database(Oid dboid);
+extern JobqQueueState *jobq_queue_state(int32 queue);
+extern void jobq_forget_queue_state(int32 queue);
+extern void jobq_wake_process(int procno);
+extern void jobq_wake_coordinator(JobqDatabase *database, uint32 reason);
+extern void jobq_wake_launcher(void);
+
+#endif							/* JOBQ_SHMEM_H */

@@ -1,0 +1,315 @@
+/*-------------------------------------------------------------------------
+ *
+ * table.c
+ *	  Rows of jobq's tables by the table and index access methods.
+ *
+ * The way of executor/execReplication.c: rows are looked up with a dirty
+ * snapshot, so that what another transaction is doing to a row is waited for
+ * (or seen and skipped) and not missed, whatever the isolation level; then
+ * they are locked.  Triggers and constraints are not run: the tables have
+ * none.
+ *
+ * IDENTIFICATION
+ *	  src/table.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "jobq.h"
+#include "table.h"
+
+#include "access/genam.h"
+#include "access/relscan.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/index.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+/*
+ * Opens a table for reading and writing rows.  ROW EXCLUSIVE is the strongest
+ * lock it takes, and it is kept to the end of the transaction.  Allocated in
+ * the current memory context.
+ */
+JobqTable *
+jobq_table_open(JobqRelation relation)
+{
+	return jobq_table_open_oid(jobq_relation_oid(relation));
+}
+
+JobqTable *
+jobq_table_open_oid(Oid relid)
+{
+	JobqTable  *table = palloc0(sizeof(JobqTable));
+
+	table->rel = table_open(relid, RowExclusiveLock);
+	table->context = CurrentMemoryContext;
+	return table;
+}
+
+/*
+ * Gets ready for writing: executor state and open indexes.  `speculative` is
+ * for inserts that look out for duplicates.
+ */
+static void
+prepare_write(JobqTable *table, bool speculative)
+{
+	MemoryContext oldcontext;
+
+	if (table->result_rel != NULL &&
+		(table->speculative || !speculative))
+		return;
+	oldcontext = MemoryContextSwitchTo(table->context);
+	if (table->result_rel != NULL)
+		ExecCloseIndices(table->result_rel);
+	else
+	{
+		table->estate = CreateExecutorState();
+		table->write_slot = MakeSingleTupleTableSlot(RelationGetDescr(table->rel),
+													 &TTSOpsVirtual);
+	}
+	table->result_rel = makeNode(ResultRelInfo);
+	InitResultRelInfo(table->result_rel, table->rel, 1, NULL, 0);
+	ExecOpenIndices(table->result_rel, speculative);
+	table->speculative = speculative;
+	MemoryContextSwitchTo(oldcontext);
+}
+
+void
+jobq_table_close(JobqTable *table)
+{
+	if (table->companion != NULL)
+		jobq_table_close(table->companion);
+	while (table->slots != NIL)
+	{
+		ExecDropSingleTupleTableSlot(linitial(table->slots));
+		table->slots = list_delete_first(table->slots);
+	}
+	if (table->result_rel != NULL)
+	{
+		ExecCloseIndices(table->result_rel);
+		ExecDropSingleTupleTableSlot(table->write_slot);
+		FreeExecutorState(table->estate);
+	}
+	table_close(table->rel, NoLock);
+	pfree(table);
+}
+
+/* A slot for rows of the table; it lives until the table is closed. */
+TupleTableSlot *
+jobq_table_slot(JobqTable *table)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(table->context);
+	TupleTableSlot *slot = table_slot_create(table->rel, NULL);
+
+	table->slots = lappend(table->slots, slot);
+	MemoryContextSwitchTo(oldcontext);
+	return slot;
+}
+
+/* Puts a new row into the slot for writing. */
+static TupleTableSlot *
+form_row(JobqTable *table, const Datum *values, const bool *nulls)
+{
+	TupleTableSlot *slot = table->write_slot;
+	TupleDesc	desc = RelationGetDescr(table->rel);
+
+	ExecClearTuple(slot);
+	memcpy(slot->tts_values, values, desc->natts * sizeof(Datum));
+	memcpy(slot->tts_isnull, nulls, desc->natts * sizeof(bool));
+#ifdef USE_ASSERT_CHECKING
+	for (int i = 0; i < desc->natts; i++)
+		Assert(!TupleDescAttr(desc, i)->attnotnull || !nulls[i]);
+#endif
+	ExecStoreVirtualTuple(slot);
+	slot->tts_tableOid = RelationGetRelid(table->rel);
+	return slot;
+}
+
+/* Inserts a row.  A duplicate raises 23505 as usual. */
+void
+jobq_table_insert(JobqTable *table, const Datum *values, const bool *nulls)
+{
+	TupleTableSlot *slot;
+
+	prepare_write(table, false);
+	slot = form_row(table, values, nulls);
+	table_tuple_insert(table->rel, slot, GetCurrentCommandId(true), 0, NULL);
+	list_free(jobq_insert_index_tuples(table->result_rel, slot, table->estate,
+									   false, false, NULL, NIL));
+	ResetPerTupleExprContext(table->estate);
+}
+
+/*
+ * Inserts a row unless there is one with the same key in the unique index
+ * `arbiter`; waits for transactions that are about to insert or delete such a
+ * one.  Returns false, and in *conflict where it is, if there is.
+ *
+ * The protocol is that of INSERT ... ON CONFLICT DO NOTHING (ExecInsert).
+ */
+bool
+jobq_table_insert_unique(JobqTable *table, Oid arbiter, const Datum *values,
+						 const bool *nulls, ItemPointer conflict)
+{
+	List	   *arbiters = list_make1_oid(arbiter);
+	TupleTableSlot *slot;
+
+	prepare_write(table, true);
+	for (;;)
+	{
+		uint32		token;
+		bool		speculative_conflict = false;
+
+		CHECK_FOR_INTERRUPTS();
+		slot = form_row(table, values, nulls);
+		if (!jobq_check_index_constraints(table->result_rel, slot,
+										  table->estate, conflict, arbiters))
+			return false;
+
+		token = SpeculativeInsertionLockAcquire(GetCurrentTransactionId());
+		table_tuple_insert_speculative(table->rel, slot,
+									   GetCurrentCommandId(true), 0, NULL,
+									   token);
+		list_free(jobq_insert_index_tuples(table->result_rel, slot,
+										   table->estate, false, true,
+										   &speculative_conflict, arbiters));
+		table_tuple_complete_speculative(table->rel, slot, token,
+										 !speculative_conflict);
+		SpeculativeInsertionLockRelease(GetCurrentTransactionId());
+		ResetPerTupleExprContext(table->estate);
+		if (!speculative_conflict)
+			return true;
+	}
+}
+
+/*
+ * Locks the row version at tid, as a snapshot saw it, without waiting.
+ * JOBQ_MISSING if it is not the latest version any more.
+ */
+JobqFindResult
+jobq_table_lock(JobqTable *table, ItemPointer tid, Snapshot snapshot,
+				TupleTableSlot *slot)
+{
+	TM_FailureData failure;
+	TM_Result	result;
+
+	result = table_tuple_lock(table->rel, tid, snapshot, slot,
+							  GetCurrentCommandId(false), LockTupleExclusive,
+							  LockWaitSkip, 0, &failure);
+	switch (result)
+	{
+		case TM_Ok:
+			return JOBQ_FOUND;
+		case TM_WouldBlock:
+			return JOBQ_BUSY;
+		case TM_Updated:
+		case TM_Deleted:
+		case TM_SelfModified:
+		case TM_Invisible:
+			return JOBQ_MISSING;
+		default:
+			elog(ERROR, "unexpected result of tuple lock: %d", result);
+			return JOBQ_MISSING;	/* keep compiler quiet */
+	}
+}
+
+/*
+ * Finds the row with the given keys in a unique index, locks it, and puts it
+ * into the slot.
+ */
+JobqFindResult
+jobq_table_find(JobqTable *table, Oid indexid, ScanKey keys, int nkeys,
+				JobqWaitPolicy wait, TupleTableSlot *slot)
+{
+	Relation	index = index_open(indexid, RowExclusiveLock);
+	JobqFindResult result = JOBQ_MISSING;
+	SnapshotData dirty;
+	IndexScanDesc scan;
+
+	/* what this command has written so far must be lockable */
+	CommandCounterIncrement();
+	InitDirtySnapshot(dirty);
+	scan = jobq_index_beginscan(table->rel, index, &dirty, nkeys);
+	for (;;)
+	{
+		TransactionId other;
+		TM_FailureData failure;
+		TM_Result	locked;
+
+		CHECK_FOR_INTERRUPTS();
+		result = JOBQ_MISSING;
+		index_rescan(scan, keys, nkeys, NULL, 0);
+		if (!index_getnext_slot(scan, ForwardScanDirection, slot))
+			break;
+		ExecMaterializeSlot(slot);
+
+		other = TransactionIdIsValid(dirty.xmin) ? dirty.xmin : dirty.xmax;
+		if (TransactionIdIsValid(other))
+		{
+			if (wait == JOBQ_NO_WAIT)
+			{
+				result = JOBQ_BUSY;
+				break;
+			}
+			XactLockTableWait(other, table->rel, &slot->tts_tid,
+							  XLTW_FetchUpdated);
+			continue;
+		}
+
+		PushActiveSnapshot(GetLatestSnapshot());
+		locked = table_tuple_lock(table->rel, &slot->tts_tid,
+								  GetActiveSnapshot(), slot,
+								  GetCurrentCommandId(false),
+								  LockTupleExclusive,
+								  wait == JOBQ_WAIT ?
+								  LockWaitBlock : LockWaitSkip,
+								  0, &failure);
+		PopActiveSnapshot();
+		if (locked == TM_Ok)
+			result = JOBQ_FOUND;
+		else if (locked == TM_WouldBlock)
+			result = JOBQ_BUSY;
+		else if (locked == TM_Updated || locked == TM_Deleted)
+			continue;
+		else
+			elog(ERROR, "unexpected result of tuple lock: %d", locked);
+		break;
+	}
+	index_endscan(scan);
+	index_close(index, NoLock);
+	return result;
+}
+
+/* Replaces a row that this transaction has locked. */
+void
+jobq_table_update(JobqTable *table, TupleTableSlot *old, const Datum *values,
+				  const bool *nulls)
+{
+	ItemPointerData tid = old->tts_tid;
+	TupleTableSlot *slot;
+	JobqUpdateIndexes indexes;
+
+	prepare_write(table, false);
+	slot = form_row(table, values, nulls);
+	simple_table_tuple_update(table->rel, &tid, slot, InvalidSnapshot,
+							  &indexes);
+	if (jobq_needs_index_insert(indexes))
+		list_free(jobq_insert_index_tuples(table->result_rel, slot,
+										   table->estate, false, false, NULL,
+										   NIL));
+	ResetPerTupleExprContext(table->estate);
+}
+
+/* Deletes a row that this transaction has locked. */
+void
+jobq_table_delete(JobqTable *table, TupleTableSlot *old)
+{
+	ItemPointerData tid = old->tts_tid;
+
+	simple_table_tuple_delete(table->rel, &tid, InvalidSnapshot);
+}

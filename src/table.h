@@ -1,0 +1,73 @@
+/*-------------------------------------------------------------------------
+ *
+ * table.h
+ *	  Rows of jobq's tables by the table and index access methods.
+ *
+ * No SQL, no triggers, no constraint but NOT NULL (asserted) and unique
+ * indexes: jobq's tables have nothing else.  The caller has checked
+ * privileges.  Works the same under every isolation level: rows are found by
+ * their latest committed version, or the transaction's own.
+ *
+ * IDENTIFICATION
+ *	  src/table.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_TABLE_H
+#define JOBQ_TABLE_H
+
+#include "access/skey.h"
+#include "catalog.h"
+#include "executor/tuptable.h"
+#include "nodes/execnodes.h"
+
+typedef struct JobqTable
+{
+	Relation	rel;
+	EState	   *estate;
+	ResultRelInfo *result_rel;
+	TupleTableSlot *write_slot; /* virtual, to form new rows in */
+	bool		speculative;	/* indexes are open for insert_unique */
+	List	   *slots;			/* handed out by jobq_table_slot() */
+	MemoryContext context;		/* the one that was current at open */
+	struct JobqTable *companion;	/* closed with it; see job.c */
+} JobqTable;
+
+typedef enum JobqFindResult
+{
+	JOBQ_FOUND,					/* found and locked */
+	JOBQ_MISSING,
+	JOBQ_BUSY					/* another transaction has it, and was not to
+								 * be waited for */
+} JobqFindResult;
+
+/* Whom to wait for when a row is wanted. */
+typedef enum JobqWaitPolicy
+{
+	JOBQ_NO_WAIT,
+	JOBQ_WAIT,					/* for all who have it locked */
+	JOBQ_WAIT_FOR_WRITERS		/* for those who are changing or deleting it,
+								 * not for those who hold a lock only */
+} JobqWaitPolicy;
+
+extern JobqTable *jobq_table_open(JobqRelation relation);
+extern JobqTable *jobq_table_open_oid(Oid relid);
+extern void jobq_table_close(JobqTable *table);
+extern TupleTableSlot *jobq_table_slot(JobqTable *table);
+extern void jobq_table_insert(JobqTable *table, const Datum *values,
+							  const bool *nulls);
+extern bool jobq_table_insert_unique(JobqTable *table, Oid arbiter,
+									 const Datum *values, const bool *nulls,
+									 ItemPointer conflict);
+extern JobqFindResult jobq_table_find(JobqTable *table, Oid indexid,
+									  ScanKey keys, int nkeys,
+									  JobqWaitPolicy wait,
+									  TupleTableSlot *slot);
+extern JobqFindResult jobq_table_lock(JobqTable *table, ItemPointer tid,
+									  Snapshot snapshot,
+									  TupleTableSlot *slot);
+extern void jobq_table_update(JobqTable *table, TupleTableSlot *old,
+							  const Datum *values, const bool *nulls);
+extern void jobq_table_delete(JobqTable *table, TupleTableSlot *old);
+
+#endif							/* JOBQ_TABLE_H */

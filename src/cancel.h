@@ -1,0 +1,27 @@
+/*-------------------------------------------------------------------------
+ *
+ * cancel.h
+ *	  Cancelling a job by its id, for the SQL function and for schedules.
+ *
+ * IDENTIFICATION
+ *	  src/cancel.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_CANCEL_H
+#define JOBQ_CANCEL_H
+
+#include "jobq.h"
+
+/*
+ * Cancels a job as part of the current transaction, or, where its row is
+ * locked by whoever runs it, leaves a cancel_request that the coordinator
+ * carries out.  False if there is no such unfinished job.  Checks no
+ * privilege.
+ */
+extern bool jobq_cancel_job(int64 job_id, const char *reason);
+
+/* The reason that a cancel_request for the job gives, palloc'd, or NULL. */
+extern char *jobq_cancel_reason(int64 job_id);
+
+#endif							/* JOBQ_CANCEL_H */

@@ -1,0 +1,290 @@
+/*-------------------------------------------------------------------------
+ *
+ * dequeue.c
+ *	  Claiming jobs from outside: dequeue, take, next.
+ *
+ * IDENTIFICATION
+ *	  src/dequeue.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/array.h"
+
+#include "arguments.h"
+#include "claim.h"
+#include "finish.h"
+#include "lease.h"
+
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+
+PG_FUNCTION_INFO_V1(jobq_dequeue);
+PG_FUNCTION_INFO_V1(jobq_dequeue_any);
+PG_FUNCTION_INFO_V1(jobq_take);
+PG_FUNCTION_INFO_V1(jobq_next);
+
+/* No lease is longer than a year. */
+#define MAX_LEASE (366 * USECS_PER_DAY)
+
+/* How the jobs of one call are to be claimed. */
+typedef struct ClaimOptions
+{
+	int			max_jobs;
+	int64		duration;		/* of the lease, 0: the queue's */
+	const char *worker;
+	bool		session_bound;
+	bool		session_bound_is_null;	/* the queue decides */
+} ClaimOptions;
+
+static int
+max_jobs_argument(FunctionCallInfo fcinfo, int argno)
+{
+	int			max_jobs;
+
+	jobq_require_argument(fcinfo, argno, "max_jobs");
+	max_jobs = PG_GETARG_INT32(argno);
+	if (max_jobs < 1 || max_jobs > JOBQ_MAX_CLAIM)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("max_jobs must be between 1 and %d", JOBQ_MAX_CLAIM)));
+	return max_jobs;
+}
+
+/* Who is said to have claimed a job if the caller does not say. */
+static const char *
+default_worker(void)
+{
+	if (application_name != NULL && application_name[0] != '\0')
+		return application_name;
+	return psprintf("pid %d", MyProcPid);
+}
+
+/* Reads max_jobs, lease, worker, session_bound, from argument `first` on. */
+static void
+read_options(FunctionCallInfo fcinfo, int first, ClaimOptions *options)
+{
+	memset(options, 0, sizeof(*options));
+	options->max_jobs = max_jobs_argument(fcinfo, first);
+	if (!PG_ARGISNULL(first + 1))
+	{
+		options->duration = jobq_duration_argument(fcinfo, first + 1, "lease",
+												   false);
+		if (options->duration > MAX_LEASE)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("lease is too long"),
+					 errdetail("At most one year is allowed; heartbeats extend a lease.")));
+	}
+	options->worker = PG_ARGISNULL(first + 2) ? default_worker() :
+		jobq_string_argument(fcinfo, first + 2, "worker",
+							 JOBQ_MAX_WORKER_LENGTH);
+	options->session_bound_is_null = PG_ARGISNULL(first + 3);
+	if (!options->session_bound_is_null)
+		options->session_bound = PG_GETARG_BOOL(first + 3);
+	if (options->session_bound && options->duration > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("lease and session_bound exclude each other"),
+				 errdetail("A session-bound claim ends with the session.")));
+}
+
+/* The queue, if the current user may take jobs from it. */
+static const JobqQueue *
+source_queue(const char *name)
+{
+	const JobqQueue *queue = jobq_queue_require(name, JOBQ_PRIV_CONSUME);
+
+	if (queue->is_run)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("queue \"%s\" is for SQL commands", queue->name),
+				 errdetail("Only background workers run them.")));
+	jobq_queue_check_home(queue);
+	return queue;
+}
+
+static const JobqQueue *
+source_queue_argument(FunctionCallInfo fcinfo)
+{
+	jobq_require_argument(fcinfo, 0, "queue");
+	return source_queue(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+}
+
+static void
+put_job(ReturnSetInfo *rsinfo, const JobqJob *job, const JobqQueue *queue)
+{
+	Datum		values[Natts_jobrow];
+	bool		nulls[Natts_jobrow];
+
+	jobq_job_form_row(job, queue, values, nulls);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+/* When the claim of a job ends. */
+static TimestampTz
+claim_until(const JobqJob *job, const JobqQueue *queue,
+			const ClaimOptions *options)
+{
+	bool		session_bound = options->session_bound_is_null ?
+	queue->session_bound && options->duration == 0 : options->session_bound;
+	int64		duration = options->duration > 0 ? options->duration :
+	queue->lease;
+	int64		timeout = jobq_job_timeout(job, queue);
+
+	if (session_bound)
+		return JOBQ_NEVER;
+	if (timeout > 0)
+		duration = Min(duration, timeout);
+	return jobq_now() + duration;
+}
+
+/*
+ * Claims up to max_jobs of a queue by the lease and puts them out.  The lease
+ * is drawn with the first job (*lease is 0 before).  Returns how many.
+ */
+static int
+claim_from(JobqTable *jobs, const JobqQueue *queue,
+		   const ClaimOptions *options, int max_jobs, int64 *lease,
+		   ReturnSetInfo *rsinfo)
+{
+	JobqReadyScan scan;
+	JobqJob		job;
+	int			claimed = 0;
+
+	if (queue->paused)
+		return 0;
+	jobq_ready_begin(&scan, jobs, queue);
+	while (claimed < max_jobs && jobq_ready_next(&scan, &job))
+	{
+		TimestampTz until = claim_until(&job, queue, options);
+
+		if (*lease == 0)
+			*lease = jobq_lease_new();
+		if (until == JOBQ_NEVER)
+			jobq_lease_watch_session();
+		jobq_job_claim(jobs, &job, *lease, until, options->worker);
+		put_job(rsinfo, &job, queue);
+		claimed++;
+	}
+	jobq_ready_end(&scan);
+	return claimed;
+}
+
+Datum
+jobq_dequeue(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	const JobqQueue *queue;
+	ClaimOptions options;
+	JobqTable  *jobs;
+	int64		lease = 0;
+
+	jobq_begin_write("jobq.dequeue()");
+	queue = source_queue_argument(fcinfo);
+	read_options(fcinfo, 1, &options);
+	InitMaterializedSRF(fcinfo, 0);
+	jobs = jobq_table_open(JOBQ_REL_JOB);
+	claim_from(jobs, queue, &options, options.max_jobs, &lease, rsinfo);
+	jobq_table_close(jobs);
+	return (Datum) 0;
+}
+
+Datum
+jobq_dequeue_any(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	ClaimOptions options;
+	Datum	   *names;
+	bool	   *nulls;
+	int			nnames;
+	const JobqQueue **queues;
+	JobqTable  *jobs;
+	int64		lease = 0;
+	int			left;
+
+	jobq_begin_write("jobq.dequeue()");
+	jobq_require_argument(fcinfo, 0, "queues");
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), TEXTOID, -1, false,
+					  TYPALIGN_INT, &names, &nulls, &nnames);
+	queues = palloc(Max(nnames, 1) * sizeof(JobqQueue *));
+	for (int i = 0; i < nnames; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("queues must not contain nulls")));
+		queues[i] = source_queue(TextDatumGetCString(names[i]));
+	}
+	read_options(fcinfo, 1, &options);
+	InitMaterializedSRF(fcinfo, 0);
+	jobs = jobq_table_open(JOBQ_REL_JOB);
+	left = options.max_jobs;
+	for (int i = 0; i < nnames && left > 0; i++)
+		left -= claim_from(jobs, queues[i], &options, left, &lease, rsinfo);
+	jobq_table_close(jobs);
+	return (Datum) 0;
+}
+
+Datum
+jobq_take(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	const JobqQueue *queue;
+	JobqTable  *jobs;
+	int			left;
+
+	jobq_begin_write("jobq.take()");
+	queue = source_queue_argument(fcinfo);
+	left = max_jobs_argument(fcinfo, 1);
+	InitMaterializedSRF(fcinfo, 0);
+	jobs = jobq_table_open(JOBQ_REL_JOB);
+	if (!queue->paused)
+	{
+		JobqReadyScan scan;
+		JobqJob		job;
+
+		jobq_ready_begin(&scan, jobs, queue);
+		while (left-- > 0 && jobq_ready_next(&scan, &job))
+		{
+			put_job(rsinfo, &job, queue);
+			jobq_job_complete(jobs, &job, queue, (Datum) 0, true);
+		}
+		jobq_ready_end(&scan);
+	}
+	jobq_table_close(jobs);
+	return (Datum) 0;
+}
+
+Datum
+jobq_next(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	const JobqQueue *queue;
+	ClaimOptions options;
+	JobqTable  *jobs;
+	int64		lease = 0;
+
+	jobq_begin_write("jobq.next()");
+	queue = source_queue_argument(fcinfo);
+	read_options(fcinfo, 3, &options);
+	jobs = jobq_table_open(JOBQ_REL_JOB);
+	if (!PG_ARGISNULL(1))
+	{
+		ArrayType  *done = PG_GETARG_ARRAYTYPE_P(1);
+
+		if (ArrayGetNItems(ARR_NDIM(done), ARR_DIMS(done)) > 0)
+		{
+			jobq_require_argument(fcinfo, 2, "lease");
+			(void) jobq_complete_held(jobs, done, PG_GETARG_INT64(2));
+		}
+	}
+	InitMaterializedSRF(fcinfo, 0);
+	claim_from(jobs, queue, &options, options.max_jobs, &lease, rsinfo);
+	jobq_table_close(jobs);
+	return (Datum) 0;
+}

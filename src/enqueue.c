@@ -1,0 +1,284 @@
+/*-------------------------------------------------------------------------
+ *
+ * enqueue.c
+ *	  Adding jobs: one job, for the SQL functions (produce.c), for schedules
+ *	  and for on_dead.
+ *
+ * IDENTIFICATION
+ *	  src/enqueue.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "enqueue.h"
+
+#include "handler.h"
+#include "history.h"
+#include "xact.h"
+
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "commands/sequence.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+void
+jobq_check_priority(int priority)
+{
+	if (priority < PG_INT16_MIN || priority > PG_INT16_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("priority %d is out of range", priority),
+				 errdetail("A priority is between %d and %d; the smaller one runs first.",
+						   PG_INT16_MIN, PG_INT16_MAX)));
+}
+
+void
+jobq_check_payload(const JobqQueue *queue, Datum payload)
+{
+	if (queue->payload_max_bytes > 0)
+	{
+		Jsonb	   *jsonb = DatumGetJsonbP(payload);
+		char	   *string = JsonbToCString(NULL, &jsonb->root,
+											VARSIZE(jsonb));
+		size_t		length = strlen(string);
+
+		pfree(string);
+		if (length > queue->payload_max_bytes)
+			ereport(ERROR,
+					(errcode(ERRCODE_CHECK_VIOLATION),
+					 errmsg("payload is too large for queue \"%s\"",
+							queue->name),
+					 errdetail("It has %zu bytes as text; payload_max_bytes is %d.",
+							   length, queue->payload_max_bytes)));
+	}
+	if (queue->payload_check != NULL)
+	{
+		char	   *reason = jobq_payload_check_call(queue->payload_check,
+													 queue->owner, payload);
+
+		if (reason != NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_CHECK_VIOLATION),
+					 errmsg("payload was refused by queue \"%s\"",
+							queue->name),
+					 errdetail("%s", reason)));
+	}
+}
+
+void
+jobq_enqueue_defaults(JobqEnqueueOptions *options, const JobqQueue *queue)
+{
+	memset(options, 0, sizeof(*options));
+	options->queue = queue;
+	options->enqueued_at = jobq_now();
+	options->run_at = options->enqueued_at;
+	options->priority = queue->priority;
+	options->expires_at = queue->ttl > 0 ?
+		options->run_at + queue->ttl : JOBQ_NEVER;
+}
+
+static void
+set_optional(Datum *values, bool *nulls, int attnum, Datum value)
+{
+	if (value == (Datum) 0)
+		return;
+	values[attnum - 1] = value;
+	nulls[attnum - 1] = false;
+}
+
+/* Makes the row of a new job. */
+static void
+form_job(const JobqEnqueueOptions *options, int64 id, Datum payload,
+		 Datum *values, bool *nulls)
+{
+	memset(values, 0, Natts_job * sizeof(Datum));
+	memset(nulls, true, Natts_job * sizeof(bool));
+	memset(nulls, false, Anum_job_priority * sizeof(bool));
+	values[Anum_job_id - 1] = Int64GetDatum(id);
+	values[Anum_job_run_at - 1] = TimestampTzGetDatum(options->run_at);
+	values[Anum_job_enqueued_at - 1] =
+		TimestampTzGetDatum(options->enqueued_at);
+	values[Anum_job_lease - 1] = Int64GetDatum(0);
+	values[Anum_job_lease_until - 1] = TimestampTzGetDatum(DT_NOBEGIN);
+	values[Anum_job_started_at - 1] = TimestampTzGetDatum(DT_NOBEGIN);
+	values[Anum_job_expires_at - 1] = TimestampTzGetDatum(options->expires_at);
+	values[Anum_job_queue - 1] = Int32GetDatum(options->queue->id);
+	values[Anum_job_attempt - 1] = Int32GetDatum(0);
+	values[Anum_job_max_attempts - 1] = Int32GetDatum(options->max_attempts);
+	values[Anum_job_state - 1] = Int16GetDatum(JOBQ_STATE_PENDING);
+	values[Anum_job_priority - 1] = Int16GetDatum(options->priority);
+	set_optional(values, nulls, Anum_job_timeout,
+				 PointerGetDatum(options->timeout));
+	set_optional(values, nulls, Anum_job_unique_for,
+				 PointerGetDatum(options->unique_for));
+	if (options->unique_key != NULL)
+		set_optional(values, nulls, Anum_job_unique_key,
+					 CStringGetTextDatum(options->unique_key));
+	set_optional(values, nulls, Anum_job_tags, options->tags);
+	set_optional(values, nulls, Anum_job_headers, options->headers);
+	if (options->command != NULL)
+		set_optional(values, nulls, Anum_job_command,
+					 CStringGetTextDatum(options->command));
+	set_optional(values, nulls, Anum_job_payload, payload);
+}
+
+static void
+report_duplicate(const JobqEnqueueOptions *options, int64 existing)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_UNIQUE_VIOLATION),
+			 errmsg("queue \"%s\" has a job with this unique_key already",
+					options->queue->name),
+			 errdetail("Key \"%s\" belongs to job " INT64_FORMAT ".",
+					   options->unique_key, existing)));
+}
+
+/*
+ * Gives the job in the locked row the new payload and options, if it has not
+ * been started.
+ */
+static void
+replace_job(JobqTable *jobs, JobqJob *job, const JobqEnqueueOptions *options,
+			Datum payload)
+{
+	Datum		values[Natts_job];
+	bool		nulls[Natts_job];
+
+	if (job->state != JOBQ_STATE_PENDING)
+		return;
+	form_job(options, job->id, payload, values, nulls);
+	values[Anum_job_enqueued_at - 1] =
+		TimestampTzGetDatum(job->enqueued_at);
+	values[Anum_job_attempt - 1] = Int32GetDatum(job->attempt);
+	jobq_job_replace(jobs, job, options->queue, values, nulls);
+}
+
+/*
+ * What to do about the job at `tid` that has the same key.  Returns its id,
+ * or 0 if it has changed meanwhile and the insert must be tried again.
+ */
+static int64
+resolve_conflict(JobqTable *jobs, const JobqEnqueueOptions *options,
+				 Datum payload, ItemPointer tid)
+{
+	TupleTableSlot *slot = jobq_table_slot(jobs);
+	Snapshot	snapshot;
+	JobqJob		job;
+	int64		id = 0;
+
+	/* the row may be of this very command */
+	CommandCounterIncrement();
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	if (table_tuple_fetch_row_version(jobs->rel, tid, snapshot, slot))
+	{
+		jobq_job_read(&job, slot);
+		id = job.id;
+		if (options->on_conflict == JOBQ_CONFLICT_ERROR)
+			report_duplicate(options, id);
+		if (options->on_conflict == JOBQ_CONFLICT_REPLACE)
+		{
+			JobqFindResult locked = jobq_table_lock(jobs, tid, snapshot,
+													slot);
+
+			if (locked == JOBQ_FOUND)
+			{
+				jobq_job_read(&job, slot);
+				replace_job(jobs, &job, options, payload);
+			}
+			else if (locked == JOBQ_MISSING)
+				id = 0;
+			/* JOBQ_BUSY: it is being run, and not to be changed */
+		}
+	}
+	UnregisterSnapshot(snapshot);
+	return id;
+}
+
+/* Takes back the row that has just been inserted. */
+static void
+undo_insert(JobqTable *jobs, int64 id)
+{
+	JobqJob		job;
+
+	if (jobq_job_lock(jobs, id, JOBQ_WAIT, &job) != JOBQ_FOUND)
+		elog(ERROR, "job " INT64_FORMAT " has vanished", id);
+	jobq_job_remove(jobs, &job);
+}
+
+/* Inserts a job with a unique key; see jobq_enqueue_job(). */
+static int64
+enqueue_unique(JobqTable *jobs, const JobqEnqueueOptions *options, int64 id,
+			   Datum payload)
+{
+	Oid			arbiter = jobq_relation_oid(JOBQ_IDX_JOB_UNIQUE_KEY);
+	Datum		values[Natts_job];
+	bool		nulls[Natts_job];
+	ItemPointerData conflict;
+	int64		existing;
+
+	form_job(options, id, payload, values, nulls);
+	while (!jobq_table_insert_unique(jobs, arbiter, values, nulls, &conflict))
+	{
+		CHECK_FOR_INTERRUPTS();
+		existing = resolve_conflict(jobs, options, payload, &conflict);
+		if (existing != 0)
+			return existing;
+	}
+
+	/*
+	 * Only now that no other job of this key can be inserted or finish
+	 * unseen, look whether one has finished recently.
+	 */
+	if (options->unique_for != NULL)
+	{
+		int64		period = jobq_interval_microseconds(options->unique_for);
+
+		existing = jobq_history_find_key(options->queue->id,
+										 options->unique_key,
+										 jobq_now() - period);
+		if (existing != 0)
+		{
+			if (options->on_conflict == JOBQ_CONFLICT_ERROR)
+				report_duplicate(options, existing);
+			undo_insert(jobs, id);
+			return existing;
+		}
+	}
+	return id;
+}
+
+int64
+jobq_enqueue_job(JobqTable *jobs, const JobqEnqueueOptions *options,
+				 Datum payload)
+{
+	const JobqQueue *queue = options->queue;
+	Datum		values[Natts_job];
+	bool		nulls[Natts_job];
+	int64		id;
+	int64		survivor;
+
+	if (!options->unchecked)
+		jobq_check_payload(queue, payload);
+	jobq_queue_lock_shared(queue);
+	id = nextval_internal(jobq_relation_oid(JOBQ_SEQ_JOB_ID), false);
+	if (options->unique_key == NULL)
+	{
+		form_job(options, id, payload, values, nulls);
+		jobq_job_insert(jobs, queue, values, nulls);
+		survivor = id;
+	}
+	else
+	{
+		survivor = enqueue_unique(jobs, options, id, payload);
+		if (survivor == id)
+			jobq_at_commit_ready(queue, options->run_at);
+	}
+	if (survivor == id && options->expires_at != JOBQ_NEVER)
+		jobq_at_commit_due(options->expires_at);
+	return survivor;
+}

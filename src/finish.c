@@ -1,0 +1,285 @@
+/*-------------------------------------------------------------------------
+ *
+ * finish.c
+ *	  What a worker outside says of the jobs that it holds by a lease:
+ *	  complete, complete_many, fail, release, heartbeat.
+ *
+ * All of them lock the job's row and compare the lease, the fencing token:
+ * who has lost it changes nothing.
+ *
+ * IDENTIFICATION
+ *	  src/finish.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/array.h"
+
+#include "finish.h"
+
+#include "arguments.h"
+#include "history.h"
+
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(jobq_complete);
+PG_FUNCTION_INFO_V1(jobq_complete_many);
+PG_FUNCTION_INFO_V1(jobq_fail);
+PG_FUNCTION_INFO_V1(jobq_release);
+PG_FUNCTION_INFO_V1(jobq_heartbeat);
+
+/* Whether a locked job is held by this lease at this moment. */
+static bool
+is_held(const JobqJob *job, int64 lease)
+{
+	return job->state == JOBQ_STATE_RUNNING && job->lease == lease &&
+		job->lease_until > jobq_now();
+}
+
+/* Raises JQ001; job is NULL if there is none. */
+static void
+report_lost_lease(int64 id, int64 lease, const JobqJob *job)
+{
+	const char *what;
+
+	if (job == NULL)
+		what = "The job is finished, or there is none with this id.";
+	else if (job->state != JOBQ_STATE_RUNNING)
+		what = "Nobody holds the job.";
+	else if (job->lease != lease)
+		what = "Another worker holds the job.";
+	else
+		what = "The lease has run out.";
+	ereport(ERROR,
+			(errcode(ERRCODE_JOBQ_LEASE_LOST),
+			 errmsg("the lease is lost"),
+			 errdetail("Lease " INT64_FORMAT " does not hold job " INT64_FORMAT ". %s",
+					   lease, id, what),
+			 errhint("Throw away what this attempt did. A longer lease, or heartbeats, keep a lease from running out.")));
+}
+
+const JobqQueue *
+jobq_lock_held_job(JobqTable *jobs, int64 id, int64 lease, JobqJob *job)
+{
+	const JobqQueue *queue;
+
+	if (jobq_job_lock(jobs, id, JOBQ_WAIT, job) != JOBQ_FOUND)
+		report_lost_lease(id, lease, NULL);
+	queue = jobq_queue_by_id(job->queue);
+	if (queue == NULL)
+		report_lost_lease(id, lease, NULL);
+	jobq_queue_check_privilege(queue, JOBQ_PRIV_CONSUME);
+	if (!is_held(job, lease))
+		report_lost_lease(id, lease, job);
+	return queue;
+}
+
+/* The arguments job_id and lease, which every function here begins with. */
+static void
+require_job_and_lease(FunctionCallInfo fcinfo)
+{
+	jobq_require_argument(fcinfo, 0, "job_id");
+	jobq_require_argument(fcinfo, 1, "lease");
+}
+
+Datum
+jobq_complete(PG_FUNCTION_ARGS)
+{
+	JobqTable  *jobs;
+	const JobqQueue *queue;
+	JobqJob		job;
+
+	jobq_begin_write("jobq.complete()");
+	require_job_and_lease(fcinfo);
+	jobs = jobq_table_open(JOBQ_REL_JOB);
+	queue = jobq_lock_held_job(jobs, PG_GETARG_INT64(0), PG_GETARG_INT64(1),
+							   &job);
+	jobq_job_complete(jobs, &job, queue,
+					  PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2),
+					  PG_ARGISNULL(2));
+	jobq_table_close(jobs);
+	PG_RETURN_VOID();
+}
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	int64		x = *(const int64 *) a;
+	int64		y = *(const int64 *) b;
+
+	return x < y ? -1 : x > y;
+}
+
+/*
+ * Rows are locked in the order of their ids, so that two calls with jobs in
+ * common do not deadlock.  An id that is there twice counts once.
+ */
+int
+jobq_complete_held(JobqTable *jobs, ArrayType *ids, int64 lease)
+{
+	Datum	   *elements;
+	bool	   *nulls;
+	int			nelements;
+	int64	   *sorted;
+	int			completed = 0;
+
+	deconstruct_array(ids, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
+					  TYPALIGN_DOUBLE, &elements, &nulls, &nelements);
+	sorted = palloc(Max(nelements, 1) * sizeof(int64));
+	for (int i = 0; i < nelements; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("job ids must not be null")));
+		sorted[i] = DatumGetInt64(elements[i]);
+	}
+	qsort(sorted, nelements, sizeof(int64), compare_ids);
+	for (int i = 0; i < nelements; i++)
+	{
+		const JobqQueue *queue;
+		JobqJob		job;
+
+		CHECK_FOR_INTERRUPTS();
+		if (jobq_job_lock(jobs, sorted[i], JOBQ_WAIT, &job) != JOBQ_FOUND ||
+			!is_held(&job, lease) ||
+			(queue = jobq_queue_by_id(job.queue)) == NULL)
+			continue;
+		jobq_queue_check_privilege(queue, JOBQ_PRIV_CONSUME);
+		jobq_job_complete(jobs, &job, queue, (Datum) 0, true);
+		completed++;
+	}
+	pfree(sorted);
+	return completed;
+}
+
+Datum
+jobq_complete_many(PG_FUNCTION_ARGS)
+{
+	JobqTable  *jobs;
+	int			completed;
+
+	jobq_begin_write("jobq.complete_many()");
+	jobq_require_argument(fcinfo, 0, "job_ids");
+	jobq_require_argument(fcinfo, 1, "lease");
+	jobs = jobq_table_open(JOBQ_REL_JOB);
+	completed = jobq_complete_held(jobs, PG_GETARG_ARRAYTYPE_P(0),
+								   PG_GETARG_INT64(1));
+	jobq_table_close(jobs);
+	PG_RETURN_INT32(completed);
+}
+
+Datum
+jobq_fail(PG_FUNCTION_ARGS)
+{
+	JobqFailure failure = {0};
+	JobqTable  *jobs;
+	const JobqQueue *queue;
+	JobqJob		job;
+	JobqState	state;
+
+	jobq_begin_write("jobq.fail()");
+	require_job_and_lease(fcinfo);
+	jobq_require_argument(fcinfo, 2, "error");
+	failure.outcome = "failed";
+	failure.message = text_to_cstring(PG_GETARG_TEXT_PP(2));
+	failure.data = PG_ARGISNULL(3) ? (Datum) 0 : PG_GETARG_DATUM(3);
+	failure.retry_in = PG_ARGISNULL(4) ? -1 :
+		jobq_duration_argument(fcinfo, 4, "retry_in", true);
+	failure.retryable = PG_ARGISNULL(5) ? true : PG_GETARG_BOOL(5);
+	failure.may_run_functions = true;
+
+	jobs = jobq_table_open(JOBQ_REL_JOB);
+	queue = jobq_lock_held_job(jobs, PG_GETARG_INT64(0), PG_GETARG_INT64(1),
+							   &job);
+	state = jobq_job_fail(jobs, &job, queue, &failure);
+	jobq_table_close(jobs);
+	PG_RETURN_TEXT_P(cstring_to_text(jobq_state_name(state,
+													 job.run_at <= jobq_now())));
+}
+
+Datum
+jobq_release(PG_FUNCTION_ARGS)
+{
+	JobqTable  *jobs;
+	const JobqQueue *queue;
+	JobqJob		job;
+	int64		delay;
+
+	jobq_begin_write("jobq.release()");
+	require_job_and_lease(fcinfo);
+	delay = PG_ARGISNULL(2) ? 0 :
+		jobq_duration_argument(fcinfo, 2, "delay", true);
+	jobs = jobq_table_open(JOBQ_REL_JOB);
+	queue = jobq_lock_held_job(jobs, PG_GETARG_INT64(0), PG_GETARG_INT64(1),
+							   &job);
+	jobq_job_release(jobs, &job, queue, delay);
+	jobq_table_close(jobs);
+	PG_RETURN_VOID();
+}
+
+/* Whether a job was cancelled while this lease held it. */
+static bool
+was_cancelled(int64 id, int64 lease)
+{
+	JobqTable  *history;
+	TupleTableSlot *slot = jobq_history_find(id, &history);
+	bool		isnull;
+	bool		result;
+
+	if (slot == NULL)
+		return false;
+	result =
+		DatumGetInt16(slot_getattr(slot, Anum_history_state, &isnull)) ==
+		JOBQ_STATE_CANCELLED &&
+		DatumGetInt64(slot_getattr(slot, Anum_history_lease, &isnull)) ==
+		lease;
+	jobq_table_close(history);
+	return result;
+}
+
+/* When a lease that is extended now ends. */
+static TimestampTz
+extended_until(FunctionCallInfo fcinfo, const JobqJob *job,
+			   const JobqQueue *queue)
+{
+	int64		extend = PG_ARGISNULL(2) ? queue->lease :
+	jobq_duration_argument(fcinfo, 2, "extend", false);
+	int64		timeout = jobq_job_timeout(job, queue);
+	TimestampTz until = jobq_now() + extend;
+
+	if (job->lease_until == JOBQ_NEVER)
+		return JOBQ_NEVER;
+	if (timeout > 0)
+		until = Min(until, job->started_at + timeout);
+	return until;
+}
+
+Datum
+jobq_heartbeat(PG_FUNCTION_ARGS)
+{
+	JobqTable  *jobs;
+	const JobqQueue *queue;
+	JobqJob		job;
+
+	jobq_begin_write("jobq.heartbeat()");
+	require_job_and_lease(fcinfo);
+	jobs = jobq_table_open(JOBQ_REL_JOB);
+	if (jobq_job_lock(jobs, PG_GETARG_INT64(0), JOBQ_WAIT, &job) == JOBQ_MISSING &&
+		was_cancelled(PG_GETARG_INT64(0), PG_GETARG_INT64(1)))
+	{
+		jobq_table_close(jobs);
+		PG_RETURN_BOOL(false);
+	}
+	queue = jobq_lock_held_job(jobs, PG_GETARG_INT64(0), PG_GETARG_INT64(1),
+							   &job);
+	jobq_job_extend(jobs, &job, extended_until(fcinfo, &job, queue),
+					PG_ARGISNULL(3) ? (Datum) 0 : PG_GETARG_DATUM(3),
+					PG_ARGISNULL(3));
+	jobq_table_close(jobs);
+	PG_RETURN_BOOL(true);
+}

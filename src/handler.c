@@ -1,0 +1,356 @@
+/*-------------------------------------------------------------------------
+ *
+ * handler.c
+ *	  The functions that users give to queues, kept as text and looked up
+ *	  when used.  For the commands given to run() see command.c.
+ *
+ * Text, since pg_upgrade refuses columns of type regprocedure.  It is what
+ * regprocedure prints when only pg_catalog is in the search_path.
+ *
+ * Functions are called as the queue's owner by whoever enqueues, so nothing of
+ * the caller's session may lead them astray: search_path is pinned, and the
+ * security context forbids what would outlive the call.
+ *
+ * IDENTIFICATION
+ *	  src/handler.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "handler.h"
+#include "queue.h"
+
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/regproc.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+/* What is saved while another role's function runs. */
+typedef struct Sandbox
+{
+	Oid			userid;
+	int			sec_context;
+	int			guc_nest_level;
+	bool		snapshot;
+} Sandbox;
+
+static void
+pin_search_path(void)
+{
+	(void) set_config_option("search_path", "pg_catalog, pg_temp",
+							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+							 true, 0, false);
+}
+
+/* A type's name, qualified unless it is one of pg_catalog. */
+static char *
+type_text(Oid type)
+{
+	HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+	Oid			schema = InvalidOid;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		schema = ((Form_pg_type) GETSTRUCT(tuple))->typnamespace;
+		ReleaseSysCache(tuple);
+	}
+	return schema == PG_CATALOG_NAMESPACE ? format_type_be(type) :
+		format_type_be_qualified(type);
+}
+
+static HeapTuple
+function_tuple(Oid function)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FUNCTION),
+				 errmsg("function with OID %u does not exist", function)));
+	return tuple;
+}
+
+char *
+jobq_function_text(Oid function)
+{
+	HeapTuple	tuple = function_tuple(function);
+	Form_pg_proc proc = (Form_pg_proc) GETSTRUCT(tuple);
+	StringInfoData text;
+
+	initStringInfo(&text);
+	appendStringInfoString(&text,
+						   quote_qualified_identifier(get_namespace_name(proc->pronamespace),
+													  NameStr(proc->proname)));
+	appendStringInfoChar(&text, '(');
+	for (int i = 0; i < proc->pronargs; i++)
+	{
+		if (i > 0)
+			appendStringInfoChar(&text, ',');
+		appendStringInfoString(&text,
+							   type_text(proc->proargtypes.values[i]));
+	}
+	appendStringInfoChar(&text, ')');
+	ReleaseSysCache(tuple);
+	return text.data;
+}
+
+/*
+ * The current user needs USAGE on the function's schema.  A schema or type
+ * that is gone raises an error that says so.
+ */
+Oid
+jobq_function_lookup(const char *text)
+{
+	LOCAL_FCINFO(fcinfo, 1);
+	int			nest_level = NewGUCNestLevel();
+	Datum		result;
+
+	pin_search_path();
+	InitFunctionCallInfoData(*fcinfo, NULL, 1, InvalidOid, NULL, NULL);
+	fcinfo->args[0].value = CStringGetTextDatum(text);
+	fcinfo->args[0].isnull = false;
+	result = to_regprocedure(fcinfo);
+	AtEOXact_GUC(false, nest_level);
+	return fcinfo->isnull ? InvalidOid : DatumGetObjectId(result);
+}
+
+/* Refuses what can be neither a handler nor another function of a queue. */
+static void
+check_kind(Form_pg_proc proc, const char *text, bool procedures_too)
+{
+	const char *problem = NULL;
+
+	if (proc->prokind == PROKIND_AGGREGATE)
+		problem = "It is an aggregate function.";
+	else if (proc->prokind == PROKIND_WINDOW)
+		problem = "It is a window function.";
+	else if (proc->prokind == PROKIND_PROCEDURE && !procedures_too)
+		problem = "It is a procedure.";
+	else if (proc->proretset)
+		problem = "It returns a set.";
+	if (problem != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s cannot be used by a queue", text),
+				 errdetail_internal("%s", problem)));
+}
+
+/* Whether a type is jobq.job. */
+static bool
+is_job_type(Oid type)
+{
+	Oid			schema = get_namespace_oid(JOBQ_SCHEMA, true);
+
+	return OidIsValid(schema) &&
+		GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
+						CStringGetDatum("job"),
+						ObjectIdGetDatum(schema)) == type;
+}
+
+/* Whether there are parameters beside those that are passed in. */
+static bool
+has_output_parameters(HeapTuple tuple)
+{
+	bool		isnull;
+
+	(void) SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_proallargtypes,
+						   &isnull);
+	return !isnull;
+}
+
+static void
+refuse_handler(const char *text, const char *detail)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("%s cannot be a handler", text),
+			 errdetail_internal("%s", detail),
+			 errhint("A handler is a function or procedure without parameters, or with one of type jsonb or jobq.job.")));
+}
+
+void
+jobq_handler_describe(Oid function, JobqHandler *handler)
+{
+	HeapTuple	tuple = function_tuple(function);
+	Form_pg_proc proc = (Form_pg_proc) GETSTRUCT(tuple);
+	char	   *text = jobq_function_text(function);
+
+	check_kind(proc, text, true);
+	handler->function = function;
+	handler->is_procedure = proc->prokind == PROKIND_PROCEDURE;
+	handler->result_type = proc->prorettype;
+	if (has_output_parameters(tuple))
+		refuse_handler(text, "It has output or variadic parameters.");
+	if (!handler->is_procedure &&
+		get_typtype(proc->prorettype) == TYPTYPE_PSEUDO &&
+		proc->prorettype != VOIDOID && proc->prorettype != RECORDOID)
+		refuse_handler(text, "Its result cannot be stored.");
+
+	if (proc->pronargs == 0)
+		handler->argument = JOBQ_HANDLER_NOTHING;
+	else if (proc->pronargs == 1 && proc->proargtypes.values[0] == JSONBOID)
+		handler->argument = JOBQ_HANDLER_PAYLOAD;
+	else if (proc->pronargs == 1 && is_job_type(proc->proargtypes.values[0]))
+		handler->argument = JOBQ_HANDLER_JOB;
+	else
+		refuse_handler(text, "It has other parameters.");
+	ReleaseSysCache(tuple);
+}
+
+void
+jobq_payload_check_validate(Oid function)
+{
+	HeapTuple	tuple = function_tuple(function);
+	Form_pg_proc proc = (Form_pg_proc) GETSTRUCT(tuple);
+	char	   *text = jobq_function_text(function);
+
+	check_kind(proc, text, false);
+	if (proc->pronargs != 1 || proc->proargtypes.values[0] != JSONBOID ||
+		(proc->prorettype != BOOLOID && proc->prorettype != TEXTOID))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s cannot check payloads", text),
+				 errhint("A payload check takes jsonb and returns boolean, or text: the reason why the payload is refused.")));
+	ReleaseSysCache(tuple);
+}
+
+void
+jobq_backoff_function_validate(Oid function)
+{
+	HeapTuple	tuple = function_tuple(function);
+	Form_pg_proc proc = (Form_pg_proc) GETSTRUCT(tuple);
+	char	   *text = jobq_function_text(function);
+
+	check_kind(proc, text, false);
+	if (proc->pronargs != 2 || proc->proargtypes.values[0] != INT4OID ||
+		proc->proargtypes.values[1] != JSONBOID ||
+		proc->prorettype != INTERVALOID)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s cannot compute delays", text),
+				 errhint("A backoff function takes integer and jsonb and returns interval.")));
+	ReleaseSysCache(tuple);
+}
+
+/* Becomes the owner of a queue, for the length of one call. */
+static void
+enter_sandbox(Sandbox *sandbox, Oid owner)
+{
+	GetUserIdAndSecContext(&sandbox->userid, &sandbox->sec_context);
+	sandbox->guc_nest_level = NewGUCNestLevel();
+	SetUserIdAndSecContext(owner, sandbox->sec_context |
+						   SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_RESTRICTED_OPERATION);
+	pin_search_path();
+	sandbox->snapshot = !ActiveSnapshotSet();
+	if (sandbox->snapshot)
+		PushActiveSnapshot(GetTransactionSnapshot());
+}
+
+static void
+leave_sandbox(const Sandbox *sandbox)
+{
+	if (sandbox->snapshot)
+		PopActiveSnapshot();
+	AtEOXact_GUC(false, sandbox->guc_nest_level);
+	SetUserIdAndSecContext(sandbox->userid, sandbox->sec_context);
+}
+
+/* Calls a function of a queue as its owner; may return NULL. */
+static NullableDatum
+call_as_owner(const char *text, Oid owner, int nargs, const Datum *args,
+			  Oid *result_type)
+{
+	LOCAL_FCINFO(fcinfo, 2);
+	FmgrInfo	flinfo;
+	Oid			function = jobq_function_lookup(text);
+	NullableDatum result = {0};
+
+	if (!OidIsValid(function))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FUNCTION),
+				 errmsg("function %s does not exist", text),
+				 errdetail("A queue refers to it.")));
+	if (!jobq_may_execute(function, owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for function %s", text),
+				 errdetail("It is called as the owner of a queue, \"%s\".",
+						   GetUserNameFromId(owner, false))));
+	fmgr_info(function, &flinfo);
+	*result_type = get_func_rettype(function);
+	InitFunctionCallInfoData(*fcinfo, &flinfo, nargs, InvalidOid, NULL, NULL);
+	for (int i = 0; i < nargs; i++)
+	{
+		fcinfo->args[i].value = args[i];
+		fcinfo->args[i].isnull = args[i] == (Datum) 0;
+		/* as a strict function, it is not called */
+		if (flinfo.fn_strict && args[i] == (Datum) 0 && i > 0)
+		{
+			result.isnull = true;
+			return result;
+		}
+	}
+	result.value = FunctionCallInvoke(fcinfo);
+	result.isnull = fcinfo->isnull;
+	return result;
+}
+
+/* NULL if the payload is accepted, else the reason why it is not. */
+char *
+jobq_payload_check_call(const char *name, Oid owner, Datum payload)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Sandbox		sandbox;
+	NullableDatum result;
+	Oid			type;
+	char	   *reason = NULL;
+
+	enter_sandbox(&sandbox, owner);
+	result = call_as_owner(name, owner, 1, &payload, &type);
+	if (type == TEXTOID)
+	{
+		if (!result.isnull)
+			reason = MemoryContextStrdup(context,
+										 TextDatumGetCString(result.value));
+	}
+	else if (result.isnull || !DatumGetBool(result.value))
+		reason = MemoryContextStrdup(context,
+									 psprintf("%s did not accept it", name));
+	leave_sandbox(&sandbox);
+	return reason;
+}
+
+/* The delay before the next attempt in microseconds, -1: there is none. */
+int64
+jobq_backoff_function_call(const char *text, Oid owner, int attempt,
+						   Datum error)
+{
+	Sandbox		sandbox;
+	NullableDatum result;
+	Datum		args[2];
+	Oid			type;
+	int64		delay = -1;
+
+	args[0] = Int32GetDatum(attempt);
+	args[1] = error;
+	enter_sandbox(&sandbox, owner);
+	result = call_as_owner(text, owner, 2, args, &type);
+	if (!result.isnull && type == INTERVALOID)
+		delay = Max(jobq_interval_microseconds(DatumGetIntervalP(result.value)),
+					0);
+	leave_sandbox(&sandbox);
+	return delay;
+}

@@ -1,0 +1,55 @@
+/*-------------------------------------------------------------------------
+ *
+ * handler.h
+ *	  The functions that users give to queues, kept as text and looked up
+ *	  when used, and the commands given to run().
+ *
+ * IDENTIFICATION
+ *	  src/handler.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_HANDLER_H
+#define JOBQ_HANDLER_H
+
+#include "jobq.h"
+
+typedef enum JobqHandlerArgument
+{
+	JOBQ_HANDLER_NOTHING,		/* handler() */
+	JOBQ_HANDLER_PAYLOAD,		/* handler(jsonb) */
+	JOBQ_HANDLER_JOB			/* handler(jobq.job) */
+} JobqHandlerArgument;
+
+typedef struct JobqHandler
+{
+	Oid			function;
+	bool		is_procedure;
+	JobqHandlerArgument argument;
+	Oid			result_type;
+} JobqHandler;
+
+/* "schema.name(type, ...)", all quoted as needed, palloc'd */
+extern char *jobq_function_text(Oid function);
+/* The function so named, InvalidOid if there is none (any more). */
+extern Oid	jobq_function_lookup(const char *text);
+
+/* Fills *handler; raises 22023 if the function cannot be a handler. */
+extern void jobq_handler_describe(Oid function, JobqHandler *handler);
+/* The same for payload_check and backoff_function. */
+extern void jobq_payload_check_validate(Oid function);
+extern void jobq_backoff_function_validate(Oid function);
+
+/* Call them, as the queue's owner, in a restricted security context. */
+extern char *jobq_payload_check_call(const char *name, Oid owner,
+									 Datum payload);
+extern int64 jobq_backoff_function_call(const char *text, Oid owner,
+										int attempt, Datum error);
+
+/*
+ * Checks a command for run(): exactly one statement, no transaction control.
+ * Returns whether it may run inside a transaction block.
+ */
+extern bool jobq_command_check(const char *command);
+
+#endif							/* JOBQ_HANDLER_H */

@@ -1,0 +1,216 @@
+/*-------------------------------------------------------------------------
+ *
+ * history.c
+ *	  Finished jobs: writing them down, finding them again.
+ *
+ * History is a ring of segments (extension/tables.sql); retention.c moves on
+ * from one to the next.  A job is in one of them at most.
+ *
+ * IDENTIFICATION
+ *	  src/history.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "history.h"
+
+#include "access/genam.h"
+#include "access/relscan.h"
+#include "access/tableam.h"
+#include "catalog/pg_collation.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+#include "utils/relcache.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+/* Columns that a finished job takes over from its live row as they are. */
+static const struct
+{
+	int			to;
+	int			from;
+}			copied[] = {
+	{Anum_history_id, Anum_job_id},
+	{Anum_history_run_at, Anum_job_run_at},
+	{Anum_history_enqueued_at, Anum_job_enqueued_at},
+	{Anum_history_lease, Anum_job_lease},
+	{Anum_history_queue, Anum_job_queue},
+	{Anum_history_max_attempts, Anum_job_max_attempts},
+	{Anum_history_priority, Anum_job_priority},
+	{Anum_history_timeout, Anum_job_timeout},
+	{Anum_history_unique_for, Anum_job_unique_for},
+	{Anum_history_worker, Anum_job_worker},
+	{Anum_history_unique_key, Anum_job_unique_key},
+	{Anum_history_group_key, Anum_job_group_key},
+	{Anum_history_tags, Anum_job_tags},
+	{Anum_history_headers, Anum_job_headers},
+	{Anum_history_progress, Anum_job_progress},
+	{Anum_history_command, Anum_job_command},
+	{Anum_history_payload, Anum_job_payload},
+};
+
+static void
+set_text(Datum *values, bool *nulls, int attnum, const char *string)
+{
+	int			len;
+
+	if (string == NULL)
+		return;
+	len = strlen(string);
+	if (len > JOBQ_MAX_ERROR_LENGTH)
+		len = pg_mbcliplen(string, len, JOBQ_MAX_ERROR_LENGTH);
+	values[attnum - 1] = PointerGetDatum(cstring_to_text_with_len(string, len));
+	nulls[attnum - 1] = false;
+}
+
+/*
+ * Writes down a job that is in a terminal state and still in its table.  The
+ * table of the current segment is opened once per opened table of jobs.
+ */
+void
+jobq_history_add(JobqTable *jobs, const JobqJob *job, Datum result,
+				 bool result_is_null, const char *error, const char *sqlstate)
+{
+	int			segment = jobq_history_segment();
+	Oid			relid = jobq_relation_oid(JOBQ_REL_HISTORY_0 + segment);
+	Datum		values[Natts_history] = {0};
+	bool		nulls[Natts_history];
+
+	if (jobs->companion != NULL &&
+		RelationGetRelid(jobs->companion->rel) != relid)
+	{
+		jobq_table_close(jobs->companion);
+		jobs->companion = NULL;
+	}
+	if (jobs->companion == NULL)
+	{
+		MemoryContext oldcontext = MemoryContextSwitchTo(jobs->context);
+
+		jobs->companion = jobq_table_open_oid(relid);
+		MemoryContextSwitchTo(oldcontext);
+	}
+
+	memset(nulls, true, sizeof(nulls));
+	for (int i = 0; i < lengthof(copied); i++)
+	{
+		values[copied[i].to - 1] = job->values[copied[i].from - 1];
+		nulls[copied[i].to - 1] = job->nulls[copied[i].from - 1];
+	}
+	if (job->started_at != DT_NOBEGIN)
+	{
+		values[Anum_history_started_at - 1] =
+			TimestampTzGetDatum(job->started_at);
+		nulls[Anum_history_started_at - 1] = false;
+	}
+	values[Anum_history_finished_at - 1] = TimestampTzGetDatum(jobq_now());
+	nulls[Anum_history_finished_at - 1] = false;
+	values[Anum_history_attempt - 1] = Int32GetDatum(job->attempt);
+	nulls[Anum_history_attempt - 1] = false;
+	values[Anum_history_state - 1] = Int16GetDatum((int16) job->state);
+	nulls[Anum_history_state - 1] = false;
+	values[Anum_history_segment - 1] = Int16GetDatum(segment);
+	nulls[Anum_history_segment - 1] = false;
+	set_text(values, nulls, Anum_history_error, error);
+	set_text(values, nulls, Anum_history_sqlstate, sqlstate);
+	values[Anum_history_result - 1] = result;
+	nulls[Anum_history_result - 1] = result_is_null;
+	jobq_table_insert(jobs->companion, values, nulls);
+}
+
+TupleTableSlot *
+jobq_history_find(int64 id, JobqTable **table)
+{
+	int			current = jobq_history_segment();
+	ScanKeyData key;
+
+	ScanKeyInit(&key, Anum_history_id, BTEqualStrategyNumber, F_INT8EQ,
+				Int64GetDatum(id));
+	for (int i = 0; i < JOBQ_HISTORY_SEGMENTS; i++)
+	{
+		int			segment = (current + JOBQ_HISTORY_SEGMENTS - i) %
+		JOBQ_HISTORY_SEGMENTS;
+		TupleTableSlot *slot;
+
+		*table = jobq_table_open(JOBQ_REL_HISTORY_0 + segment);
+		slot = jobq_table_slot(*table);
+		if (jobq_table_find(*table, jobq_primary_key_index((*table)->rel),
+							&key, 1, JOBQ_WAIT, slot) == JOBQ_FOUND)
+		{
+			slot_getallattrs(slot);
+			return slot;
+		}
+		jobq_table_close(*table);
+	}
+	*table = NULL;
+	return NULL;
+}
+
+/* The index of a segment that leads with (queue, unique_key). */
+static Relation
+open_key_index(Relation segment)
+{
+	List	   *indexes = RelationGetIndexList(segment);
+	ListCell   *lc;
+
+	foreach(lc, indexes)
+	{
+		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
+
+		if (index->rd_index->indkey.values[0] == Anum_history_queue)
+		{
+			list_free(indexes);
+			return index;
+		}
+		index_close(index, AccessShareLock);
+	}
+	elog(ERROR, "segment \"%s\" lacks its index of unique keys",
+		 RelationGetRelationName(segment));
+	return NULL;				/* keep compiler quiet */
+}
+
+int64
+jobq_history_find_key(int32 queue, const char *unique_key, TimestampTz since)
+{
+	Snapshot	snapshot;
+	ScanKeyData keys[2];
+	int64		found = 0;
+
+	ScanKeyEntryInitialize(&keys[0], 0, 1, BTEqualStrategyNumber, InvalidOid,
+						   InvalidOid, F_INT4EQ, Int32GetDatum(queue));
+	ScanKeyEntryInitialize(&keys[1], 0, 2, BTEqualStrategyNumber, InvalidOid,
+						   C_COLLATION_OID, F_TEXTEQ,
+						   CStringGetTextDatum(unique_key));
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	for (int i = 0; i < JOBQ_HISTORY_SEGMENTS; i++)
+	{
+		JobqTable  *table = jobq_table_open(JOBQ_REL_HISTORY_0 + i);
+		TupleTableSlot *slot = jobq_table_slot(table);
+		Relation	index = open_key_index(table->rel);
+		IndexScanDesc scan = jobq_index_beginscan(table->rel, index, snapshot,
+												  2);
+
+		index_rescan(scan, keys, 2, NULL, 0);
+		while (index_getnext_slot(scan, ForwardScanDirection, slot))
+		{
+			bool		isnull;
+			TimestampTz finished_at =
+				DatumGetTimestampTz(slot_getattr(slot,
+												 Anum_history_finished_at,
+												 &isnull));
+
+			if (finished_at <= since)
+				continue;
+			since = finished_at;
+			found = DatumGetInt64(slot_getattr(slot, Anum_history_id,
+											   &isnull));
+		}
+		index_endscan(scan);
+		index_close(index, AccessShareLock);
+		jobq_table_close(table);
+	}
+	UnregisterSnapshot(snapshot);
+	return found;
+}

@@ -1,0 +1,30 @@
+/*-------------------------------------------------------------------------
+ *
+ * history.h
+ *	  Finished jobs: writing them down, finding them again.
+ *
+ * IDENTIFICATION
+ *	  src/history.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_HISTORY_H
+#define JOBQ_HISTORY_H
+
+#include "job.h"
+
+extern void jobq_history_add(JobqTable *jobs, const JobqJob *job,
+							 Datum result, bool result_is_null,
+							 const char *error, const char *sqlstate);
+
+/*
+ * Finds and locks a finished job.  *table is opened if it is found, and the
+ * caller closes it; NULL if there is none.
+ */
+extern TupleTableSlot *jobq_history_find(int64 id, JobqTable **table);
+
+/* The latest finished job of a key that finished after `since`, 0: none. */
+extern int64 jobq_history_find_key(int32 queue, const char *unique_key,
+								   TimestampTz since);
+
+#endif							/* JOBQ_HISTORY_H */

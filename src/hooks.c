@@ -1,0 +1,355 @@
+/*-------------------------------------------------------------------------
+ *
+ * hooks.c
+ *	  Utility commands that jobq has to know of.
+ *
+ * DROP DATABASE, ALTER DATABASE RENAME and SET TABLESPACE, and CREATE DATABASE
+ * with that database as its template, all want nobody to be connected.  The
+ * workers are no sessions of users, so they step aside: while a hold is on a
+ * database no process of jobq is started there and those that run are
+ * terminated, with their jobs, which are ready again.  DROP EXTENSION has the
+ * same done to the database it runs in, and ALTER EXTENSION lets the running
+ * jobs end, as far as that takes no longer than HOLD_TIMEOUT.
+ *
+ * A hold lasts for one command.  If that fails the workers come back at once,
+ * also when the session dies of it.
+ *
+ * IDENTIFICATION
+ *	  src/hooks.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "hooks.h"
+#include "shmem.h"
+#include "worker_slot.h"
+
+#include <signal.h>
+
+#include "access/xact.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_database.h"
+#include "commands/dbcommands.h"
+#include "commands/defrem.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "nodes/value.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/procarray.h"
+#include "tcop/utility.h"
+#include "utils/acl.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+/* How long to wait for the workers to leave, and how often to look. */
+#define HOLD_TIMEOUT_MS 5000
+#define HOLD_CHECK_INTERVAL_MS 10
+
+/* What a command wants of the workers. */
+typedef enum Disturbance
+{
+	DISTURBS_NOBODY,
+	TERMINATES_WORKERS,			/* of .dboid */
+	LETS_WORKERS_LEAVE			/* of .dboid */
+} Disturbance;
+
+typedef struct Effect
+{
+	Disturbance kind;
+	Oid			dboid;
+	bool		drops_database;
+	bool		finishes_prepared;
+} Effect;
+
+static ProcessUtility_hook_type previous_process_utility = NULL;
+
+static const char *
+string_option(List *options, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, options)
+	{
+		DefElem    *element = lfirst_node(DefElem, lc);
+
+		if (strcmp(element->defname, name) == 0 && element->arg != NULL)
+			return defGetString(element);
+	}
+	return NULL;
+}
+
+/*
+ * A command wants a database for itself.  Whoever may not give it disturbs
+ * nobody: the command is going to fail.
+ */
+static void
+wants_database(Effect *effect, const char *name, bool as_template)
+{
+	Oid			dboid = get_database_oid(name, true);
+	HeapTuple	tuple;
+	bool		allowed;
+
+	if (!OidIsValid(dboid))
+		return;
+	allowed = jobq_owns_database(dboid, GetUserId());
+	tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(dboid));
+	if (!HeapTupleIsValid(tuple))
+		return;
+	if (as_template)
+	{
+		allowed = allowed ||
+			((Form_pg_database) GETSTRUCT(tuple))->datistemplate;
+		if (allowed && !superuser())
+		{
+			HeapTuple	role = SearchSysCache1(AUTHOID,
+											   ObjectIdGetDatum(GetUserId()));
+
+			allowed = HeapTupleIsValid(role) &&
+				((Form_pg_authid) GETSTRUCT(role))->rolcreatedb;
+			if (HeapTupleIsValid(role))
+				ReleaseSysCache(role);
+		}
+	}
+	ReleaseSysCache(tuple);
+	if (allowed)
+	{
+		effect->kind = TERMINATES_WORKERS;
+		effect->dboid = dboid;
+	}
+}
+
+/* Whether a DROP might drop the extension. */
+static bool
+drops_extension(const DropStmt *statement)
+{
+	ListCell   *lc;
+
+	if (statement->removeType != OBJECT_EXTENSION)
+		return false;
+	foreach(lc, statement->objects)
+	{
+		if (strcmp(strVal(lfirst(lc)), JOBQ_EXTENSION) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Whether this database is one of those that jobq is at work in. */
+static bool
+works_here(void)
+{
+	JobqDatabase *database = jobq_find_database(MyDatabaseId);
+
+	return database != NULL &&
+		database->state != JOBQ_COORDINATOR_ABSENT;
+}
+
+/* What a command does to the workers. */
+static void
+judge(const Node *statement, Effect *effect)
+{
+	memset(effect, 0, sizeof(*effect));
+	switch (nodeTag(statement))
+	{
+		case T_DropdbStmt:
+			wants_database(effect, ((const DropdbStmt *) statement)->dbname,
+						   false);
+			effect->drops_database = effect->kind != DISTURBS_NOBODY;
+			break;
+		case T_RenameStmt:
+			if (((const RenameStmt *) statement)->renameType ==
+				OBJECT_DATABASE)
+				wants_database(effect,
+							   ((const RenameStmt *) statement)->subname,
+							   false);
+			break;
+		case T_AlterDatabaseStmt:
+			if (string_option(((const AlterDatabaseStmt *) statement)->options,
+							  "tablespace") != NULL)
+				wants_database(effect,
+							   ((const AlterDatabaseStmt *) statement)->dbname,
+							   false);
+			break;
+		case T_CreatedbStmt:
+			{
+				const char *name =
+					string_option(((const CreatedbStmt *) statement)->options,
+								  "template");
+
+				if (name != NULL)
+					wants_database(effect, name, true);
+			}
+			break;
+		case T_DropStmt:
+			if (drops_extension((const DropStmt *) statement) &&
+				works_here() && superuser())
+			{
+				effect->kind = TERMINATES_WORKERS;
+				effect->dboid = MyDatabaseId;
+			}
+			break;
+		case T_DropOwnedStmt:
+			if (works_here() && superuser())
+			{
+				effect->kind = LETS_WORKERS_LEAVE;
+				effect->dboid = MyDatabaseId;
+			}
+			break;
+		case T_AlterExtensionStmt:
+			if (strcmp(((const AlterExtensionStmt *) statement)->extname,
+					   JOBQ_EXTENSION) == 0 && works_here() && superuser())
+			{
+				effect->kind = LETS_WORKERS_LEAVE;
+				effect->dboid = MyDatabaseId;
+			}
+			break;
+		case T_TransactionStmt:
+			effect->finishes_prepared =
+				((const TransactionStmt *) statement)->kind ==
+				TRANS_STMT_COMMIT_PREPARED;
+			break;
+		default:
+			break;
+	}
+}
+
+/* No process of jobq is to be, or to come up, in the database. */
+static pid_t
+begin_hold(JobqDatabase *database)
+{
+	pid_t		pid;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_EXCLUSIVE);
+	database->holds++;
+	pid = database->coordinator_pid;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+	return pid;
+}
+
+/* The counterpart; runs also when the session dies. */
+static void
+end_hold(int code, Datum arg)
+{
+	JobqDatabase *database = (JobqDatabase *) DatumGetPointer(arg);
+
+	(void) code;
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_EXCLUSIVE);
+	database->holds--;
+	database->wanted = true;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+	jobq_wake_launcher();
+}
+
+/*
+ * Waits until the coordinator (a process, 0: none) and the executors of the
+ * database have gone, but not for ever.
+ */
+static void
+wait_until_gone(Oid dboid, pid_t coordinator)
+{
+	TimestampTz start = GetCurrentTimestamp();
+
+	while ((coordinator != 0 && BackendPidGetProc(coordinator) != NULL) ||
+		   jobq_workers_of_database(dboid, false) > 0)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (TimestampDifferenceExceeds(start, GetCurrentTimestamp(),
+									   HOLD_TIMEOUT_MS))
+			return;
+		(void) WaitLatch(MyLatch,
+						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 HOLD_CHECK_INTERVAL_MS, JOBQ_WAIT_EVENT_WORKERS);
+		ResetLatch(MyLatch);
+	}
+}
+
+/* Makes the workers of a database leave. */
+static void
+clear_database(const Effect *effect, pid_t coordinator)
+{
+	if (effect->kind == TERMINATES_WORKERS)
+	{
+		if (coordinator != 0)
+			(void) kill(coordinator, SIGTERM);
+		jobq_workers_terminate(effect->dboid);
+	}
+	else
+	{
+		jobq_workers_leave(effect->dboid);
+		coordinator = 0;
+	}
+	wait_until_gone(effect->dboid, coordinator);
+}
+
+static void
+run_command(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
+			ProcessUtilityContext context, ParamListInfo params,
+			QueryEnvironment *queryEnv, DestReceiver *dest,
+			QueryCompletion *qc)
+{
+	if (previous_process_utility)
+		previous_process_utility(pstmt, queryString, readOnlyTree, context,
+								 params, queryEnv, dest, qc);
+	else
+		standard_ProcessUtility(pstmt, queryString, readOnlyTree, context,
+								params, queryEnv, dest, qc);
+}
+
+/* Commits that no callback has told anybody of. */
+static void
+note_prepared_commit(void)
+{
+	JobqDatabase *database = jobq_find_database(MyDatabaseId);
+
+	if (database == NULL)
+		return;
+	pg_atomic_fetch_add_u32(&database->generation, 1);
+	jobq_wake_coordinator(database, JOBQ_WAKE_RESYNC | JOBQ_WAKE_LEASES |
+						  JOBQ_WAKE_CONFIG);
+}
+
+static void
+process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
+				ProcessUtilityContext context, ParamListInfo params,
+				QueryEnvironment *queryEnv, DestReceiver *dest,
+				QueryCompletion *qc)
+{
+	Effect		effect;
+	JobqDatabase *database = NULL;
+
+	judge(pstmt->utilityStmt, &effect);
+	if (effect.kind != DISTURBS_NOBODY)
+		database = jobq_allocate_database(effect.dboid);
+	if (database != NULL)
+	{
+		pid_t		coordinator = begin_hold(database);
+
+		PG_ENSURE_ERROR_CLEANUP(end_hold, PointerGetDatum(database));
+		{
+			clear_database(&effect, coordinator);
+			run_command(pstmt, queryString, readOnlyTree, context, params,
+						queryEnv, dest, qc);
+		}
+		PG_END_ENSURE_ERROR_CLEANUP(end_hold, PointerGetDatum(database));
+		if (effect.drops_database)
+			jobq_forget_database(effect.dboid);
+		else
+			end_hold(0, PointerGetDatum(database));
+		return;
+	}
+
+	run_command(pstmt, queryString, readOnlyTree, context, params, queryEnv,
+				dest, qc);
+	if (effect.finishes_prepared)
+		note_prepared_commit();
+}
+
+/* Called by _PG_init. */
+void
+jobq_hooks_init(void)
+{
+	previous_process_utility = ProcessUtility_hook;
+	ProcessUtility_hook = process_utility;
+}

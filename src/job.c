@@ -1,0 +1,495 @@
+/*-------------------------------------------------------------------------
+ *
+ * job.c
+ *	  Jobs, and every change of a job's state.
+ *
+ * A job is a row of jobq_store.job until it is finished; then the row is
+ * deleted and, if the queue keeps its jobs, written to history.c's segment.
+ * A job that runs inside a transaction (executors, take()) has state pending
+ * all the while, since nobody else can see it otherwise: the row lock is the
+ * claim, and its attempt is counted when it ends.  One that is held by a lease
+ * has state running, and its attempt was counted when it was claimed.
+ *
+ * IDENTIFICATION
+ *	  src/job.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "job.h"
+
+#include "cancel.h"
+#include "handler.h"
+#include "history.h"
+#include "json_object.h"
+#include "on_dead.h"
+#include "xact.h"
+
+#include "access/xact.h"
+#include "common/pg_prng.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/timestamp.h"
+
+/* Reads the fixed-width columns of a row; values[] point into the slot. */
+void
+jobq_job_read(JobqJob *job, TupleTableSlot *slot)
+{
+	slot_getallattrs(slot);
+	memcpy(job->values, slot->tts_values, sizeof(job->values));
+	memcpy(job->nulls, slot->tts_isnull, sizeof(job->nulls));
+	job->slot = slot;
+	job->id = DatumGetInt64(job->values[Anum_job_id - 1]);
+	job->run_at = DatumGetTimestampTz(job->values[Anum_job_run_at - 1]);
+	job->enqueued_at =
+		DatumGetTimestampTz(job->values[Anum_job_enqueued_at - 1]);
+	job->lease = DatumGetInt64(job->values[Anum_job_lease - 1]);
+	job->lease_until =
+		DatumGetTimestampTz(job->values[Anum_job_lease_until - 1]);
+	job->started_at =
+		DatumGetTimestampTz(job->values[Anum_job_started_at - 1]);
+	job->expires_at =
+		DatumGetTimestampTz(job->values[Anum_job_expires_at - 1]);
+	job->queue = DatumGetInt32(job->values[Anum_job_queue - 1]);
+	job->attempt = DatumGetInt32(job->values[Anum_job_attempt - 1]);
+	job->max_attempts = DatumGetInt32(job->values[Anum_job_max_attempts - 1]);
+	job->state = (JobqState) DatumGetInt16(job->values[Anum_job_state - 1]);
+	job->priority = DatumGetInt16(job->values[Anum_job_priority - 1]);
+}
+
+/* Puts the fixed-width fields that transitions change back into values[]. */
+static void
+write_back(JobqJob *job)
+{
+	job->values[Anum_job_run_at - 1] = TimestampTzGetDatum(job->run_at);
+	job->values[Anum_job_lease - 1] = Int64GetDatum(job->lease);
+	job->values[Anum_job_lease_until - 1] =
+		TimestampTzGetDatum(job->lease_until);
+	job->values[Anum_job_started_at - 1] =
+		TimestampTzGetDatum(job->started_at);
+	job->values[Anum_job_attempt - 1] = Int32GetDatum(job->attempt);
+	job->values[Anum_job_state - 1] = Int16GetDatum((int16) job->state);
+}
+
+/*
+ * Locks an unfinished job by its id and reads it.
+ */
+JobqFindResult
+jobq_job_lock(JobqTable *jobs, int64 id, JobqWaitPolicy wait, JobqJob *job)
+{
+	TupleTableSlot *slot = jobq_table_slot(jobs);
+	ScanKeyData key;
+	JobqFindResult result;
+
+	ScanKeyInit(&key, Anum_job_id, BTEqualStrategyNumber, F_INT8EQ,
+				Int64GetDatum(id));
+	result = jobq_table_find(jobs, jobq_relation_oid(JOBQ_IDX_JOB), &key, 1,
+							 wait, slot);
+	if (result == JOBQ_FOUND)
+	{
+		const JobqQueue *queue;
+
+		jobq_job_read(job, slot);
+		queue = jobq_queue_by_id(job->queue);
+		if (job->state == JOBQ_STATE_PENDING && queue != NULL)
+			jobq_at_abort_ready(queue);
+	}
+	return result;
+}
+
+/* How long the job may run, in microseconds; 0: any time. */
+int64
+jobq_job_timeout(const JobqJob *job, const JobqQueue *queue)
+{
+	if (job->nulls[Anum_job_timeout - 1])
+		return queue->timeout;
+	return jobq_interval_microseconds(DatumGetIntervalP(job->values[Anum_job_timeout - 1]));
+}
+
+int
+jobq_job_max_attempts(const JobqJob *job, const JobqQueue *queue)
+{
+	return job->max_attempts > 0 ? job->max_attempts : queue->max_attempts;
+}
+
+/* The attempt that is being made, from 1. */
+int
+jobq_job_current_attempt(const JobqJob *job)
+{
+	return job->state == JOBQ_STATE_RUNNING ? job->attempt : job->attempt + 1;
+}
+
+/* Applies an event to the job's state; what is not in the table is a bug. */
+static void
+apply(JobqJob *job, JobqEvent event)
+{
+	JobqState	to;
+
+	if (!jobq_state_apply(job->state, event, &to))
+		elog(ERROR, "job " INT64_FORMAT " cannot %s in state %s", job->id,
+			 jobq_event_name(event), jobq_state_name(job->state, true));
+	job->state = to;
+}
+
+/* Ends the lease the job is held by, if it is. */
+static void
+end_lease(JobqJob *job)
+{
+	if (job->state == JOBQ_STATE_RUNNING)
+		jobq_at_commit_lease_end(job->id, job->lease);
+}
+
+/* Inserts a new job; values[] make a whole row in state pending. */
+void
+jobq_job_insert(JobqTable *jobs, const JobqQueue *queue, const Datum *values,
+				const bool *nulls)
+{
+	jobq_table_insert(jobs, values, nulls);
+	jobq_at_commit_ready(queue,
+						 DatumGetTimestampTz(values[Anum_job_run_at - 1]));
+}
+
+/*
+ * Gives a pending job to whoever holds the lease, until `until`; JOBQ_NEVER
+ * binds it to this session.  Counts the attempt.
+ */
+void
+jobq_job_claim(JobqTable *jobs, JobqJob *job, int64 lease, TimestampTz until,
+			   const char *worker)
+{
+	apply(job, JOBQ_EVENT_CLAIM);
+	job->attempt++;
+	job->lease = lease;
+	job->lease_until = until;
+	job->started_at = jobq_now();
+	write_back(job);
+	job->nulls[Anum_job_worker - 1] = worker == NULL;
+	if (worker != NULL)
+		job->values[Anum_job_worker - 1] = CStringGetTextDatum(worker);
+	jobq_table_update(jobs, job->slot, job->values, job->nulls);
+	jobq_at_commit_lease(job->id, lease, until,
+						 until == JOBQ_NEVER ? JOBQ_MY_PROC_NUMBER :
+						 JOBQ_NO_PROCESS);
+}
+
+/* Who runs the job: what the claim said, or this process. */
+static void
+name_worker(JobqJob *job)
+{
+	if (!job->nulls[Anum_job_worker - 1])
+		return;
+	job->values[Anum_job_worker - 1] =
+		CStringGetTextDatum(psprintf("pid %d", MyProcPid));
+	job->nulls[Anum_job_worker - 1] = false;
+}
+
+/* Deletes the job's row, after writing it to history if it is to be kept. */
+static void
+finish(JobqTable *jobs, JobqJob *job, const JobqQueue *queue, Datum result,
+	   bool result_is_null, const char *error, const char *sqlstate)
+{
+	int64		keep = job->state == JOBQ_STATE_COMPLETED ?
+	queue->keep_completed : queue->keep_dead;
+
+	if (keep != 0 || !job->nulls[Anum_job_unique_for - 1])
+		jobq_history_add(jobs, job, result, result_is_null, error, sqlstate);
+	jobq_table_delete(jobs, job->slot);
+}
+
+/*
+ * Finishes a job in success: one held by a lease, or one that ran inside
+ * this transaction.
+ */
+void
+jobq_job_complete(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
+				  Datum result, bool result_is_null)
+{
+	bool		leased = job->state == JOBQ_STATE_RUNNING;
+
+	job->attempt = jobq_job_current_attempt(job);
+	name_worker(job);
+	end_lease(job);
+	apply(job, leased ? JOBQ_EVENT_COMPLETE : JOBQ_EVENT_TAKE);
+	finish(jobs, job, queue, result, result_is_null, NULL, NULL);
+}
+
+/* A string as a text datum, cut to a length that a log can bear. */
+static Datum
+bounded_text(const char *string)
+{
+	int			len = strlen(string);
+
+	if (len > JOBQ_MAX_ERROR_LENGTH)
+		len = pg_mbcliplen(string, len, JOBQ_MAX_ERROR_LENGTH);
+	return PointerGetDatum(cstring_to_text_with_len(string, len));
+}
+
+/* Writes down an attempt that did not succeed. */
+static void
+record_attempt(const JobqJob *job, const JobqFailure *failure, int attempt)
+{
+	JobqTable  *attempts = jobq_table_open(JOBQ_REL_ATTEMPT);
+	Datum		values[Natts_attempt] = {0};
+	bool		nulls[Natts_attempt];
+	const struct
+	{
+		int			attnum;
+		const char *string;
+	}			strings[] = {
+		{Anum_attempt_outcome, failure->outcome},
+		{Anum_attempt_sqlstate, failure->sqlstate},
+		{Anum_attempt_message, failure->message},
+		{Anum_attempt_detail, failure->detail},
+		{Anum_attempt_hint, failure->hint},
+		{Anum_attempt_context, failure->context},
+	};
+
+	memset(nulls, true, sizeof(nulls));
+	memset(nulls, false, Anum_attempt_queue * sizeof(bool));
+	values[Anum_attempt_job_id - 1] = Int64GetDatum(job->id);
+	values[Anum_attempt_finished_at - 1] = TimestampTzGetDatum(jobq_now());
+	values[Anum_attempt_attempt - 1] = Int32GetDatum(attempt);
+	values[Anum_attempt_queue - 1] = Int32GetDatum(job->queue);
+	if (job->started_at != DT_NOBEGIN)
+	{
+		values[Anum_attempt_started_at - 1] =
+			TimestampTzGetDatum(job->started_at);
+		nulls[Anum_attempt_started_at - 1] = false;
+	}
+	values[Anum_attempt_worker - 1] = job->values[Anum_job_worker - 1];
+	nulls[Anum_attempt_worker - 1] = job->nulls[Anum_job_worker - 1];
+	for (int i = 0; i < lengthof(strings); i++)
+	{
+		if (strings[i].string == NULL)
+			continue;
+		values[strings[i].attnum - 1] = bounded_text(strings[i].string);
+		nulls[strings[i].attnum - 1] = false;
+	}
+	values[Anum_attempt_data - 1] = failure->data;
+	nulls[Anum_attempt_data - 1] = failure->data == (Datum) 0;
+	jobq_table_insert(attempts, values, nulls);
+	jobq_table_close(attempts);
+}
+
+/* What backoff_function is told about the failure. */
+static Datum
+failure_as_jsonb(const JobqFailure *failure)
+{
+	JobqJsonObject object;
+
+	jobq_json_begin(&object);
+	jobq_json_add_string(&object, "sqlstate", failure->sqlstate);
+	jobq_json_add_string(&object, "message", failure->message);
+	jobq_json_add_string(&object, "detail", failure->detail);
+	jobq_json_add_string(&object, "hint", failure->hint);
+	return jobq_json_end(&object);
+}
+
+/* Microseconds until the next attempt, or -1: there shall be none. */
+static int64
+retry_delay(const JobqQueue *queue, const JobqFailure *failure, int attempt)
+{
+	if (failure->retry_in >= 0)
+		return failure->retry_in;
+	if (queue->backoff_function != NULL && failure->may_run_functions)
+		return jobq_backoff_function_call(queue->backoff_function,
+										  queue->owner, attempt,
+										  failure->data != (Datum) 0 ?
+										  failure->data :
+										  failure_as_jsonb(failure));
+	return jobq_backoff_delay(&queue->backoff, attempt,
+							  pg_prng_double(&pg_global_prng_state));
+}
+
+/*
+ * Ends an attempt in failure: the job is pending again after a delay, or
+ * dead when it may not be retried or has no attempts left.  Returns the state
+ * it is in now.
+ */
+JobqState
+jobq_job_fail(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
+			  const JobqFailure *failure)
+{
+	bool		leased = job->state == JOBQ_STATE_RUNNING;
+	int64		delay = -1;
+
+	job->attempt = jobq_job_current_attempt(job);
+	name_worker(job);
+	record_attempt(job, failure, job->attempt);
+	if (failure->retryable &&
+		job->attempt < jobq_job_max_attempts(job, queue))
+		delay = retry_delay(queue, failure, job->attempt);
+
+	end_lease(job);
+	if (delay < 0)
+	{
+		apply(job, JOBQ_EVENT_DIE);
+		finish(jobs, job, queue, (Datum) 0, true, failure->message,
+			   failure->sqlstate);
+		jobq_on_dead(job, queue, failure->message, failure->sqlstate);
+		return job->state;
+	}
+
+	apply(job, JOBQ_EVENT_RETRY);
+	job->lease = 0;
+	job->lease_until = DT_NOBEGIN;
+	job->started_at = DT_NOBEGIN;
+	if (delay > 0 || !leased)
+		job->run_at = jobq_now() + delay;
+	write_back(job);
+	job->nulls[Anum_job_worker - 1] = true;
+	jobq_table_update(jobs, job->slot, job->values, job->nulls);
+	jobq_at_commit_ready(queue, job->run_at);
+	return job->state;
+}
+
+/* Fills in why a lease was lost. */
+void
+jobq_job_lease_failure(JobqFailure *failure, bool session_ended)
+{
+	memset(failure, 0, sizeof(*failure));
+	failure->outcome = "lease lost";
+	failure->sqlstate = "JQ001";
+	failure->message = session_ended ?
+		"the session that held the job ended" :
+		"the lease ran out before the job was finished";
+	failure->retryable = true;
+	failure->retry_in = 0;
+}
+
+/*
+ * Cancels a job.  Without a reason, that of a cancel_request for it is used.
+ */
+void
+jobq_job_cancel(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
+				const char *reason)
+{
+	if (reason == NULL)
+		reason = jobq_cancel_reason(job->id);
+	if (job->state == JOBQ_STATE_RUNNING)
+		jobq_at_commit_interrupt(job->id);
+	end_lease(job);
+	apply(job, JOBQ_EVENT_CANCEL);
+	finish(jobs, job, queue, (Datum) 0, true, reason, NULL);
+}
+
+/* Ends a job whose time to live is over. */
+void
+jobq_job_expire(JobqTable *jobs, JobqJob *job, const JobqQueue *queue)
+{
+	apply(job, JOBQ_EVENT_EXPIRE);
+	finish(jobs, job, queue, (Datum) 0, true, NULL, NULL);
+}
+
+/*
+ * Gives back a job that is held by a lease; the attempt does not count.  The
+ * delay is in microseconds; with 0 the job goes back to its old place.
+ */
+void
+jobq_job_release(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
+				 int64 delay)
+{
+	end_lease(job);
+	apply(job, JOBQ_EVENT_RELEASE);
+	job->attempt = Max(job->attempt - 1, 0);
+	job->lease = 0;
+	job->lease_until = DT_NOBEGIN;
+	job->started_at = DT_NOBEGIN;
+	if (delay > 0)
+		job->run_at = jobq_now() + delay;
+	write_back(job);
+	job->nulls[Anum_job_worker - 1] = true;
+	jobq_table_update(jobs, job->slot, job->values, job->nulls);
+	jobq_at_commit_ready(queue, job->run_at);
+}
+
+/* Moves the end of the lease; progress replaces the old one unless NULL. */
+void
+jobq_job_extend(JobqTable *jobs, JobqJob *job, TimestampTz until,
+				Datum progress, bool progress_is_null)
+{
+	job->lease_until = until;
+	write_back(job);
+	if (!progress_is_null)
+	{
+		job->values[Anum_job_progress - 1] = progress;
+		job->nulls[Anum_job_progress - 1] = false;
+	}
+	jobq_table_update(jobs, job->slot, job->values, job->nulls);
+	if (until != JOBQ_NEVER)
+		jobq_at_commit_lease(job->id, job->lease, until, JOBQ_NO_PROCESS);
+}
+
+/* Replaces the row of a pending job: another time, priority, payload. */
+void
+jobq_job_replace(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
+				 const Datum *values, const bool *nulls)
+{
+	apply(job, JOBQ_EVENT_EDIT);
+	jobq_table_update(jobs, job->slot, values, nulls);
+	jobq_at_commit_ready(queue,
+						 DatumGetTimestampTz(values[Anum_job_run_at - 1]));
+}
+
+/* Deletes a job that is not running, without trace. */
+void
+jobq_job_remove(JobqTable *jobs, JobqJob *job)
+{
+	Assert(job->state != JOBQ_STATE_RUNNING);
+	jobq_table_delete(jobs, job->slot);
+}
+
+/* A value that does not depend on the table's TOAST rows. */
+static Datum
+flatten(Datum value)
+{
+	return PointerGetDatum(PG_DETOAST_DATUM(value));
+}
+
+/* The job as columns of jobq.job. */
+void
+jobq_job_form_row(const JobqJob *job, const JobqQueue *queue, Datum *values,
+				  bool *nulls)
+{
+	static const struct
+	{
+		int			to;
+		int			from;
+	}			varlenas[] = {
+		{Anum_jobrow_payload, Anum_job_payload},
+		{Anum_jobrow_unique_key, Anum_job_unique_key},
+		{Anum_jobrow_group_key, Anum_job_group_key},
+		{Anum_jobrow_tags, Anum_job_tags},
+		{Anum_jobrow_headers, Anum_job_headers},
+		{Anum_jobrow_progress, Anum_job_progress},
+	};
+	bool		leased = job->state == JOBQ_STATE_RUNNING;
+
+	memset(nulls, false, Natts_jobrow * sizeof(bool));
+	values[Anum_jobrow_id - 1] = Int64GetDatum(job->id);
+	values[Anum_jobrow_queue - 1] = CStringGetTextDatum(queue->name);
+	values[Anum_jobrow_attempt - 1] =
+		Int32GetDatum(jobq_job_current_attempt(job));
+	values[Anum_jobrow_max_attempts - 1] =
+		Int32GetDatum(jobq_job_max_attempts(job, queue));
+	values[Anum_jobrow_lease - 1] = Int64GetDatum(job->lease);
+	nulls[Anum_jobrow_lease - 1] = !leased;
+	values[Anum_jobrow_lease_until - 1] =
+		TimestampTzGetDatum(job->lease_until);
+	nulls[Anum_jobrow_lease_until - 1] = !leased;
+	values[Anum_jobrow_priority - 1] = Int32GetDatum(job->priority);
+	values[Anum_jobrow_enqueued_at - 1] =
+		TimestampTzGetDatum(job->enqueued_at);
+	values[Anum_jobrow_run_at - 1] = TimestampTzGetDatum(job->run_at);
+	for (int i = 0; i < lengthof(varlenas); i++)
+	{
+		bool		isnull = job->nulls[varlenas[i].from - 1];
+
+		nulls[varlenas[i].to - 1] = isnull;
+		values[varlenas[i].to - 1] = isnull ? (Datum) 0 :
+			flatten(job->values[varlenas[i].from - 1]);
+	}
+}

@@ -1,0 +1,388 @@
+/*-------------------------------------------------------------------------
+ *
+ * lease.c
+ *	  Leases: numbers that are never used twice, and a registry in shared
+ *	  memory of the jobs held by one, so that expiry scans no table.
+ *
+ * Numbers come in blocks.  A block is a value of the sequence
+ * lease_block_seq; it is used only after the WAL of the sequence's page has
+ * been flushed, since a claim may be handed out before it is durable, and
+ * after a crash the same number must not go to somebody else.
+ *
+ * The registry has an entry for each job in state running.  Commit callbacks
+ * keep it; the coordinator fills it when the server has started, and looks
+ * through it when the earliest end is due.  An entry is a hint: before
+ * anything is done to a job its row is locked and looked at.  When shared
+ * memory is full the coordinator looks at the table as well.
+ *
+ * IDENTIFICATION
+ *	  src/lease.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "lease.h"
+#include "xact.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xlog.h"
+#include "commands/sequence.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "storage/ipc.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#define LEASES_PER_BLOCK (INT64CONST(1) << 20)
+
+/* How soon to look again after a lease that cannot be ended at the moment. */
+#define BUSY_RETRY (100 * INT64CONST(1000))
+
+/* A block of leases whose allocation is on disk. */
+static int64
+allocate_block(void)
+{
+	Oid			relid = jobq_relation_oid(JOBQ_SEQ_LEASE_BLOCK);
+	int64		block = nextval_internal(relid, false);
+	Relation	rel = relation_open(relid, NoLock);
+	Buffer		buffer = ReadBuffer(rel, 0);
+	XLogRecPtr	lsn;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	lsn = PageGetLSN(BufferGetPage(buffer));
+	UnlockReleaseBuffer(buffer);
+	relation_close(rel, NoLock);
+	XLogFlush(lsn);
+	return block * LEASES_PER_BLOCK;
+}
+
+/* A new lease.  Needs a transaction. */
+int64
+jobq_lease_new(void)
+{
+	JobqDatabase *database = jobq_database();
+	int64		lease = 0;
+	int64		block;
+
+	SpinLockAcquire(&database->mutex);
+	if (database->lease_next < database->lease_end)
+		lease = database->lease_next++;
+	SpinLockRelease(&database->mutex);
+	if (lease != 0)
+		return lease;
+
+	block = allocate_block();
+	SpinLockAcquire(&database->mutex);
+	database->lease_next = block + 1;
+	database->lease_end = block + LEASES_PER_BLOCK;
+	SpinLockRelease(&database->mutex);
+	return block;
+}
+
+static void
+make_key(JobqLeaseKey *key, int64 job_id)
+{
+	memset(key, 0, sizeof(*key));
+	key->job_id = job_id;
+	key->dboid = MyDatabaseId;
+}
+
+void
+jobq_lease_register(int64 job_id, int64 lease, TimestampTz until, int procno)
+{
+	JobqDatabase *database = jobq_database();
+	JobqLeaseKey key;
+	JobqLeaseEntry *entry;
+
+	make_key(&key, job_id);
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_LEASES), LW_EXCLUSIVE);
+	entry = hash_search(jobq_shared_leases, &key, HASH_ENTER_NULL, NULL);
+	if (entry != NULL)
+	{
+		entry->lease = lease;
+		entry->until = until;
+		entry->proc = procno;
+	}
+	else
+		jobq_shared->lease_overflow++;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
+	jobq_note_due(database, until);
+}
+
+void
+jobq_lease_forget(int64 job_id, int64 lease)
+{
+	JobqLeaseKey key;
+	JobqLeaseEntry *entry;
+
+	make_key(&key, job_id);
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_LEASES), LW_EXCLUSIVE);
+	entry = hash_search(jobq_shared_leases, &key, HASH_FIND, NULL);
+	if (entry != NULL && entry->lease == lease)
+		(void) hash_search(jobq_shared_leases, &key, HASH_REMOVE, NULL);
+	LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
+}
+
+void
+jobq_leases_of_process_end(int procno)
+{
+	HASH_SEQ_STATUS status;
+	JobqLeaseEntry *entry;
+	bool		any = false;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_LEASES), LW_EXCLUSIVE);
+	hash_seq_init(&status, jobq_shared_leases);
+	while ((entry = hash_seq_search(&status)) != NULL)
+	{
+		if (entry->proc == procno && entry->key.dboid == MyDatabaseId)
+		{
+			entry->until = DT_NOBEGIN;
+			entry->proc = JOBQ_NO_PROCESS;
+			any = true;
+		}
+	}
+	LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
+	if (any)
+		jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_LEASES);
+}
+
+static void
+end_session_leases(int code, Datum arg)
+{
+	(void) code;
+	(void) arg;
+	jobq_leases_of_process_end(JOBQ_MY_PROC_NUMBER);
+}
+
+void
+jobq_lease_watch_session(void)
+{
+	static bool watching = false;
+
+	if (watching)
+		return;
+	before_shmem_exit(end_session_leases, (Datum) 0);
+	watching = true;
+}
+
+/* Whether the registry knows the job by this very lease. */
+static bool
+is_registered(int64 job_id, int64 lease)
+{
+	JobqLeaseKey key;
+	JobqLeaseEntry *entry;
+	bool		result;
+
+	make_key(&key, job_id);
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_LEASES), LW_SHARED);
+	entry = hash_search(jobq_shared_leases, &key, HASH_FIND, NULL);
+	result = entry != NULL && entry->lease == lease;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
+	return result;
+}
+
+/* Jobs of a copied database are left alone until start(). */
+static bool
+is_at_home(const JobqJob *job)
+{
+	const JobqQueue *queue = jobq_queue_by_id(job->queue);
+
+	return queue != NULL && queue->at_home;
+}
+
+/*
+ * Enters the running jobs of this database that the registry does not know.
+ * A lease that was bound to a session is over: that session ended with the
+ * server.
+ */
+void
+jobq_leases_load(void)
+{
+	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
+	TupleTableSlot *slot = jobq_table_slot(jobs);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TableScanDesc scan = table_beginscan(jobs->rel, snapshot, 0, NULL);
+
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		JobqJob		job;
+
+		CHECK_FOR_INTERRUPTS();
+		jobq_job_read(&job, slot);
+		if (job.state == JOBQ_STATE_RUNNING && is_at_home(&job) &&
+			!is_registered(job.id, job.lease))
+			jobq_lease_register(job.id, job.lease,
+								job.lease_until == JOBQ_NEVER ?
+								DT_NOBEGIN : job.lease_until,
+								JOBQ_NO_PROCESS);
+	}
+	table_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	jobq_table_close(jobs);
+}
+
+/* What jobq_leases_expire() found to be over. */
+typedef struct ExpiredLease
+{
+	int64		job_id;
+	int64		lease;
+	bool		session_ended;
+} ExpiredLease;
+
+/* Collects up to limit leases that are over; *next is the end of the next. */
+static int
+collect_expired(ExpiredLease *expired, int limit, TimestampTz now,
+				TimestampTz *next)
+{
+	HASH_SEQ_STATUS status;
+	JobqLeaseEntry *entry;
+	int			n = 0;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_LEASES), LW_SHARED);
+	hash_seq_init(&status, jobq_shared_leases);
+	while ((entry = hash_seq_search(&status)) != NULL)
+	{
+		if (entry->key.dboid != MyDatabaseId)
+			continue;
+		if (entry->until > now)
+			*next = Min(*next, entry->until);
+		else if (n < limit)
+		{
+			expired[n].job_id = entry->key.job_id;
+			expired[n].lease = entry->lease;
+			expired[n].session_ended = entry->until == DT_NOBEGIN;
+			n++;
+		}
+		else
+			*next = now;
+	}
+	LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
+	return n;
+}
+
+/*
+ * Ends one lease if its job's row agrees.  Returns when to look at it again,
+ * JOBQ_NEVER if it is settled.
+ */
+static TimestampTz
+expire_one(JobqTable *jobs, const ExpiredLease *expired, TimestampTz now)
+{
+	JobqJob		job;
+	const JobqQueue *queue;
+	JobqFailure failure = {0};
+
+	switch (jobq_job_lock(jobs, expired->job_id, JOBQ_NO_WAIT, &job))
+	{
+		case JOBQ_MISSING:
+			jobq_lease_forget(expired->job_id, expired->lease);
+			return JOBQ_NEVER;
+		case JOBQ_BUSY:
+			return now + BUSY_RETRY;
+		case JOBQ_FOUND:
+			break;
+	}
+	if (job.state != JOBQ_STATE_RUNNING || job.lease != expired->lease)
+	{
+		jobq_lease_forget(expired->job_id, expired->lease);
+		return JOBQ_NEVER;
+	}
+	if (job.lease_until > now && !expired->session_ended)
+	{
+		/* extended by a heartbeat that has yet to tell the registry */
+		jobq_lease_register(job.id, job.lease, job.lease_until,
+							JOBQ_NO_PROCESS);
+		return JOBQ_NEVER;
+	}
+	queue = jobq_queue_by_id(job.queue);
+	if (queue == NULL)
+	{
+		jobq_lease_forget(expired->job_id, expired->lease);
+		return JOBQ_NEVER;
+	}
+	jobq_job_lease_failure(&failure, expired->session_ended);
+	(void) jobq_job_fail(jobs, &job, queue, &failure);
+	return JOBQ_NEVER;
+}
+
+/*
+ * Enters the leases of the table that are over, or will be; for when the
+ * registry had no room.
+ */
+static TimestampTz
+look_at_table(TimestampTz now)
+{
+	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
+	TupleTableSlot *slot = jobq_table_slot(jobs);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TableScanDesc scan = table_beginscan(jobs->rel, snapshot, 0, NULL);
+	TimestampTz next = JOBQ_NEVER;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_LEASES), LW_EXCLUSIVE);
+	jobq_shared->lease_overflow = 0;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		JobqJob		job;
+
+		CHECK_FOR_INTERRUPTS();
+		jobq_job_read(&job, slot);
+		if (job.state != JOBQ_STATE_RUNNING || !is_at_home(&job) ||
+			is_registered(job.id, job.lease))
+			continue;
+		if (job.lease_until <= now)
+			jobq_lease_register(job.id, job.lease, job.lease_until,
+								JOBQ_NO_PROCESS);
+		next = Min(next, Max(job.lease_until, now));
+	}
+	table_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	jobq_table_close(jobs);
+	if (next != JOBQ_NEVER)
+	{
+		LWLockAcquire(jobq_lock(JOBQ_LOCK_LEASES), LW_EXCLUSIVE);
+		jobq_shared->lease_overflow++;
+		LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
+	}
+	return next;
+}
+
+/*
+ * Makes the jobs whose lease is over ready again, or dead, at most `limit` of
+ * them.  Returns when the next lease ends.
+ */
+TimestampTz
+jobq_leases_expire(int limit, bool *more)
+{
+	TimestampTz now = jobq_now();
+	TimestampTz next = JOBQ_NEVER;
+	ExpiredLease *expired = palloc(limit * sizeof(ExpiredLease));
+	JobqTable  *jobs;
+	int			n;
+
+	*more = false;
+	if (jobq_shared->lease_overflow > 0)
+		next = look_at_table(now);
+	n = collect_expired(expired, limit, now, &next);
+	if (n > 0)
+	{
+		PushActiveSnapshot(GetLatestSnapshot());
+		jobs = jobq_table_open(JOBQ_REL_JOB);
+		for (int i = 0; i < n; i++)
+		{
+			TimestampTz again = expire_one(jobs, &expired[i], now);
+
+			next = Min(next, again);
+		}
+		jobq_table_close(jobs);
+		PopActiveSnapshot();
+	}
+	*more = next <= now;
+	pfree(expired);
+	return next;
+}

@@ -1,0 +1,34 @@
+/*-------------------------------------------------------------------------
+ *
+ * lease.h
+ *	  Leases: numbers that are never used twice, and a registry in shared
+ *	  memory of the jobs held by one, so that expiry scans no table.
+ *
+ * IDENTIFICATION
+ *	  src/lease.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_LEASE_H
+#define JOBQ_LEASE_H
+
+#include "job.h"
+
+extern int64 jobq_lease_new(void);
+
+/* Has this session's bound leases end with it.  May be called repeatedly. */
+extern void jobq_lease_watch_session(void);
+
+/* Called by commit callbacks: they do not throw. */
+extern void jobq_lease_register(int64 job_id, int64 lease, TimestampTz until,
+								int procno);
+extern void jobq_lease_forget(int64 job_id, int64 lease);
+
+/* For the coordinator, each within a transaction. */
+extern void jobq_leases_load(void);
+extern TimestampTz jobq_leases_expire(int limit, bool *more);
+
+/* For before_shmem_exit: the leases bound to this process are over. */
+extern void jobq_leases_of_process_end(int procno);
+
+#endif							/* JOBQ_LEASE_H */

@@ -1,0 +1,53 @@
+/*-------------------------------------------------------------------------
+ *
+ * maintenance.h
+ *	  What a coordinator does when its timer says so.
+ *
+ * Each function is called in a transaction of its own, without a snapshot,
+ * in a database where the extension is installed, and does a bounded amount of
+ * work.  Those that return a time say when they want to be called next
+ * (JOBQ_NEVER: when something is noted by jobq_at_commit_...()); *more means at
+ * once, in another transaction.
+ *
+ * IDENTIFICATION
+ *	  src/maintenance.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_MAINTENANCE_H
+#define JOBQ_MAINTENANCE_H
+
+#include "jobq.h"
+
+/* expire.c: jobs whose ttl has passed before they were started */
+extern TimestampTz jobq_jobs_expire(int limit, bool *more);
+
+/*
+ * due.c: wake executors, waiters and the notifier for each queue that has a
+ * ready job; when the next job of any queue is due
+ */
+extern TimestampTz jobq_queues_wake_due(void);
+
+/*
+ * cancel.c: carry out cancel_requests whose job is free now, and have the
+ * executors of the others interrupted.  Returns whether any is left.
+ */
+extern bool jobq_cancel_requests_process(void);
+
+/* lease.c: see lease.h */
+
+/* retention.c: history's ring, keep_*_count, old attempts */
+extern TimestampTz jobq_retention_run(void);
+
+/* schedule_fire.c: enqueue what schedules are due */
+extern TimestampTz jobq_schedules_fire(int limit, bool *more);
+
+/*
+ * crash.c: a job's attempt ended with the server (a worker's note was found
+ * at start): count it, and retry the job or let it die.  No effect if the
+ * job is gone or has been counted already (its attempt has changed).
+ */
+extern void jobq_job_crashed(int64 job_id, int32 attempt,
+							 TimestampTz started_at);
+
+#endif							/* JOBQ_MAINTENANCE_H */

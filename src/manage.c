@@ -1,0 +1,334 @@
+/*-------------------------------------------------------------------------
+ *
+ * manage.c
+ *	  SQL functions that manage single jobs: cancel, retry, promote,
+ *	  reschedule, set_priority, set_payload, delete.
+ *
+ * IDENTIFICATION
+ *	  src/manage.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "arguments.h"
+#include "cancel.h"
+#include "enqueue.h"
+#include "history.h"
+#include "xact.h"
+
+#include "access/genam.h"
+#include "access/relscan.h"
+#include "access/tableam.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(jobq_cancel);
+PG_FUNCTION_INFO_V1(jobq_retry);
+PG_FUNCTION_INFO_V1(jobq_promote);
+PG_FUNCTION_INFO_V1(jobq_reschedule);
+PG_FUNCTION_INFO_V1(jobq_set_priority);
+PG_FUNCTION_INFO_V1(jobq_set_payload);
+PG_FUNCTION_INFO_V1(jobq_delete);
+
+/* The queue of an unfinished job, read without locking it; NULL: no job. */
+static const JobqQueue *
+queue_of_job(JobqTable *jobs, int64 id)
+{
+	TupleTableSlot *slot = jobq_table_slot(jobs);
+	Relation	index = index_open(jobq_relation_oid(JOBQ_IDX_JOB),
+								   AccessShareLock);
+	const JobqQueue *queue = NULL;
+	Snapshot	snapshot;
+	IndexScanDesc scan;
+	ScanKeyData key;
+
+	CommandCounterIncrement();
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	ScanKeyInit(&key, Anum_job_id, BTEqualStrategyNumber, F_INT8EQ,
+				Int64GetDatum(id));
+	scan = jobq_index_beginscan(jobs->rel, index, snapshot, 1);
+	index_rescan(scan, &key, 1, NULL, 0);
+	if (index_getnext_slot(scan, ForwardScanDirection, slot))
+	{
+		bool		isnull;
+
+		queue = jobq_queue_by_id(DatumGetInt32(slot_getattr(slot,
+															Anum_job_queue,
+															&isnull)));
+	}
+	index_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	index_close(index, AccessShareLock);
+	return queue;
+}
+
+/*
+ * Locks a job that has not been started, for a user who may manage its queue.
+ * NULL if there is no such job, or it is running; waits for others who change
+ * it, but not for an executor that runs it.
+ */
+static const JobqQueue *
+lock_pending_job(JobqTable *jobs, int64 id, JobqJob *job)
+{
+	const JobqQueue *queue = queue_of_job(jobs, id);
+
+	if (queue == NULL)
+		return NULL;
+	jobq_queue_check_privilege(queue, JOBQ_PRIV_MANAGE);
+	if (jobq_job_lock(jobs, id, JOBQ_WAIT_FOR_WRITERS, job) != JOBQ_FOUND ||
+		job->state == JOBQ_STATE_RUNNING)
+		return NULL;
+	return queue;
+}
+
+Datum
+jobq_cancel(PG_FUNCTION_ARGS)
+{
+	const JobqQueue *queue;
+	JobqTable  *jobs;
+	bool		result = false;
+
+	jobq_begin_write("jobq.cancel()");
+	jobq_require_argument(fcinfo, 0, "job_id");
+	jobs = jobq_table_open(JOBQ_REL_JOB);
+	queue = queue_of_job(jobs, PG_GETARG_INT64(0));
+	jobq_table_close(jobs);
+	if (queue != NULL)
+	{
+		jobq_queue_check_privilege(queue, JOBQ_PRIV_MANAGE);
+		result = jobq_cancel_job(PG_GETARG_INT64(0),
+								 PG_ARGISNULL(1) ? NULL :
+								 text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	}
+	PG_RETURN_BOOL(result);
+}
+
+/* Makes the row of a live job of a finished one. */
+static void
+revive(TupleTableSlot *finished, Datum *values, bool *nulls)
+{
+	static const struct
+	{
+		int			to;
+		int			from;
+	}			copied[] = {
+		{Anum_job_id, Anum_history_id},
+		{Anum_job_enqueued_at, Anum_history_enqueued_at},
+		{Anum_job_queue, Anum_history_queue},
+		{Anum_job_max_attempts, Anum_history_max_attempts},
+		{Anum_job_priority, Anum_history_priority},
+		{Anum_job_timeout, Anum_history_timeout},
+		{Anum_job_unique_for, Anum_history_unique_for},
+		{Anum_job_unique_key, Anum_history_unique_key},
+		{Anum_job_group_key, Anum_history_group_key},
+		{Anum_job_tags, Anum_history_tags},
+		{Anum_job_headers, Anum_history_headers},
+		{Anum_job_command, Anum_history_command},
+		{Anum_job_payload, Anum_history_payload},
+	};
+
+	memset(values, 0, Natts_job * sizeof(Datum));
+	memset(nulls, true, Natts_job * sizeof(bool));
+	memset(nulls, false, Anum_job_priority * sizeof(bool));
+	for (int i = 0; i < lengthof(copied); i++)
+		values[copied[i].to - 1] =
+			slot_getattr(finished, copied[i].from, &nulls[copied[i].to - 1]);
+	values[Anum_job_run_at - 1] = TimestampTzGetDatum(jobq_now());
+	values[Anum_job_lease - 1] = Int64GetDatum(0);
+	values[Anum_job_lease_until - 1] = TimestampTzGetDatum(DT_NOBEGIN);
+	values[Anum_job_started_at - 1] = TimestampTzGetDatum(DT_NOBEGIN);
+	values[Anum_job_expires_at - 1] = TimestampTzGetDatum(JOBQ_NEVER);
+	values[Anum_job_attempt - 1] = Int32GetDatum(0);
+	values[Anum_job_state - 1] = Int16GetDatum(JOBQ_STATE_PENDING);
+}
+
+/* Puts a revived job back among the live ones; 23505 if its key is taken. */
+static void
+insert_revived(const JobqQueue *queue, const Datum *values, const bool *nulls)
+{
+	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
+	ItemPointerData conflict;
+
+	if (nulls[Anum_job_unique_key - 1])
+		jobq_job_insert(jobs, queue, values, nulls);
+	else if (jobq_table_insert_unique(jobs,
+									  jobq_relation_oid(JOBQ_IDX_JOB_UNIQUE_KEY),
+									  values, nulls, &conflict))
+		jobq_at_commit_ready(queue,
+							 DatumGetTimestampTz(values[Anum_job_run_at - 1]));
+	else
+		ereport(ERROR,
+				(errcode(ERRCODE_UNIQUE_VIOLATION),
+				 errmsg("queue \"%s\" has another job with this unique_key",
+						queue->name),
+				 errdetail("Key \"%s\" belongs to a job that is not finished.",
+						   TextDatumGetCString(values[Anum_job_unique_key - 1]))));
+	jobq_table_close(jobs);
+}
+
+Datum
+jobq_retry(PG_FUNCTION_ARGS)
+{
+	JobqTable  *history;
+	TupleTableSlot *finished;
+	const JobqQueue *queue;
+	JobqState	state;
+	Datum		values[Natts_job];
+	bool		nulls[Natts_job];
+	bool		isnull;
+
+	jobq_begin_write("jobq.retry()");
+	jobq_require_argument(fcinfo, 0, "job_id");
+	finished = jobq_history_find(PG_GETARG_INT64(0), &history);
+	if (finished == NULL)
+		PG_RETURN_NULL();
+	queue = jobq_queue_by_id(DatumGetInt32(slot_getattr(finished,
+														Anum_history_queue,
+														&isnull)));
+	state = (JobqState) DatumGetInt16(slot_getattr(finished,
+												   Anum_history_state,
+												   &isnull));
+	if (queue == NULL ||
+		!jobq_state_apply(state, JOBQ_EVENT_REVIVE, &state))
+	{
+		jobq_table_close(history);
+		PG_RETURN_NULL();
+	}
+	jobq_queue_check_privilege(queue, JOBQ_PRIV_MANAGE);
+	jobq_queue_lock_shared(queue);
+	revive(finished, values, nulls);
+	if (!PG_ARGISNULL(1))
+	{
+		values[Anum_job_payload - 1] = PG_GETARG_DATUM(1);
+		jobq_check_payload(queue, values[Anum_job_payload - 1]);
+	}
+	insert_revived(queue, values, nulls);
+	jobq_table_delete(history, finished);
+	jobq_table_close(history);
+	PG_RETURN_INT64(PG_GETARG_INT64(0));
+}
+
+/*
+ * Changes one column of a job that has not been started; false if there is
+ * none.
+ */
+static bool
+change_pending_job(int64 id, int attnum, Datum value)
+{
+	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
+	JobqJob		job;
+	const JobqQueue *queue = lock_pending_job(jobs, id, &job);
+
+	if (queue != NULL)
+	{
+		if (attnum == Anum_job_payload)
+			jobq_check_payload(queue, value);
+		job.values[attnum - 1] = value;
+		jobq_job_replace(jobs, &job, queue, job.values, job.nulls);
+	}
+	jobq_table_close(jobs);
+	return queue != NULL;
+}
+
+Datum
+jobq_promote(PG_FUNCTION_ARGS)
+{
+	JobqTable  *jobs;
+	const JobqQueue *queue;
+	JobqJob		job;
+	TimestampTz now = jobq_now();
+	bool		result = false;
+
+	jobq_begin_write("jobq.promote()");
+	jobs = jobq_table_open(JOBQ_REL_JOB);
+	queue = lock_pending_job(jobs, PG_GETARG_INT64(0), &job);
+	if (queue != NULL && job.run_at > now)
+	{
+		job.values[Anum_job_run_at - 1] = TimestampTzGetDatum(now);
+		jobq_job_replace(jobs, &job, queue, job.values, job.nulls);
+		result = true;
+	}
+	jobq_table_close(jobs);
+	PG_RETURN_BOOL(result);
+}
+
+Datum
+jobq_reschedule(PG_FUNCTION_ARGS)
+{
+	TimestampTz run_at = PG_GETARG_TIMESTAMPTZ(1);
+
+	jobq_begin_write("jobq.reschedule()");
+	if (TIMESTAMP_NOT_FINITE(run_at))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("run_at must be finite")));
+	run_at = Max(run_at, jobq_now());
+	PG_RETURN_BOOL(change_pending_job(PG_GETARG_INT64(0), Anum_job_run_at,
+									  TimestampTzGetDatum(run_at)));
+}
+
+Datum
+jobq_set_priority(PG_FUNCTION_ARGS)
+{
+	int			priority = PG_GETARG_INT32(1);
+
+	jobq_begin_write("jobq.set_priority()");
+	jobq_check_priority(priority);
+	PG_RETURN_BOOL(change_pending_job(PG_GETARG_INT64(0), Anum_job_priority,
+									  Int16GetDatum(priority)));
+}
+
+Datum
+jobq_set_payload(PG_FUNCTION_ARGS)
+{
+	jobq_begin_write("jobq.set_payload()");
+	PG_RETURN_BOOL(change_pending_job(PG_GETARG_INT64(0), Anum_job_payload,
+									  PG_GETARG_DATUM(1)));
+}
+
+/* Deletes a finished job; false if there is none. */
+static bool
+delete_finished(int64 id)
+{
+	JobqTable  *history;
+	TupleTableSlot *finished = jobq_history_find(id, &history);
+	const JobqQueue *queue;
+	bool		isnull;
+
+	if (finished == NULL)
+		return false;
+	queue = jobq_queue_by_id(DatumGetInt32(slot_getattr(finished,
+														Anum_history_queue,
+														&isnull)));
+	if (queue != NULL)
+	{
+		jobq_queue_check_privilege(queue, JOBQ_PRIV_MANAGE);
+		jobq_table_delete(history, finished);
+	}
+	jobq_table_close(history);
+	return queue != NULL;
+}
+
+Datum
+jobq_delete(PG_FUNCTION_ARGS)
+{
+	JobqTable  *jobs;
+	JobqJob		job;
+	bool		result;
+
+	jobq_begin_write("jobq.delete()");
+	jobs = jobq_table_open(JOBQ_REL_JOB);
+	if (queue_of_job(jobs, PG_GETARG_INT64(0)) == NULL)
+		result = delete_finished(PG_GETARG_INT64(0));
+	else
+	{
+		result = lock_pending_job(jobs, PG_GETARG_INT64(0), &job) != NULL;
+		if (result)
+			jobq_job_remove(jobs, &job);
+	}
+	jobq_table_close(jobs);
+	PG_RETURN_BOOL(result);
+}

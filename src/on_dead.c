@@ -1,0 +1,81 @@
+/*-------------------------------------------------------------------------
+ *
+ * on_dead.c
+ *	  Telling a queue's on_dead queue of a job that has died.
+ *
+ * The report is an ordinary job, enqueued in the transaction that finds the
+ * job dead.  The death of a report is not reported again, so that two queues
+ * that name each other do not play ping-pong.
+ *
+ * IDENTIFICATION
+ *	  src/on_dead.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "on_dead.h"
+
+#include "enqueue.h"
+#include "json_object.h"
+
+#include "utils/builtins.h"
+
+/* The header that marks a report. */
+#define REPORT_HEADER "jobq_dead_job"
+
+static bool
+is_report(const JobqJob *job)
+{
+	Jsonb	   *headers;
+	JsonbValue	value;
+
+	if (job->nulls[Anum_job_headers - 1])
+		return false;
+	headers = DatumGetJsonbP(job->values[Anum_job_headers - 1]);
+	return JB_ROOT_IS_OBJECT(headers) &&
+		getKeyJsonValueFromContainer(&headers->root, REPORT_HEADER,
+									 strlen(REPORT_HEADER), &value) != NULL;
+}
+
+/*
+ * Enqueues the report, as the dead job's queue's owner.  A queue that was
+ * dropped since, or into which that role may not enqueue any more, gets none;
+ * payload_check is not asked: to fail here would keep the job from dying.
+ */
+void
+jobq_on_dead(const JobqJob *job, const JobqQueue *queue, const char *error,
+			 const char *sqlstate)
+{
+	const JobqQueue *target;
+	JobqEnqueueOptions options;
+	JobqJsonObject object;
+	JobqTable  *jobs;
+	Datum		payload;
+
+	if (queue->on_dead == NULL || is_report(job))
+		return;
+	target = jobq_queue_find(queue->on_dead);
+	if (target == NULL || target->is_run || target->id == queue->id ||
+		!jobq_queue_allows(target, queue->owner, JOBQ_PRIV_ENQUEUE))
+		return;
+
+	jobq_json_begin(&object);
+	jobq_json_add_int(&object, "job_id", job->id);
+	jobq_json_add_string(&object, "queue", queue->name);
+	jobq_json_add_jsonb(&object, "payload",
+						DatumGetJsonbP(job->values[Anum_job_payload - 1]));
+	jobq_json_add_int(&object, "attempt", job->attempt);
+	jobq_json_add_string(&object, "error", error);
+	jobq_json_add_string(&object, "sqlstate", sqlstate);
+	payload = jobq_json_end(&object);
+
+	jobq_enqueue_defaults(&options, target);
+	options.unchecked = true;
+	jobq_json_begin(&object);
+	jobq_json_add_int(&object, REPORT_HEADER, job->id);
+	options.headers = jobq_json_end(&object);
+	jobs = jobq_table_open(JOBQ_REL_JOB);
+	(void) jobq_enqueue_job(jobs, &options, payload);
+	jobq_table_close(jobs);
+}

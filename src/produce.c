@@ -1,0 +1,275 @@
+/*-------------------------------------------------------------------------
+ *
+ * produce.c
+ *	  The SQL functions enqueue, enqueue_many and run.
+ *
+ * IDENTIFICATION
+ *	  src/produce.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "arguments.h"
+#include "enqueue.h"
+#include "handler.h"
+#include "queue_options.h"
+
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(jobq_enqueue);
+PG_FUNCTION_INFO_V1(jobq_enqueue_many);
+PG_FUNCTION_INFO_V1(jobq_run);
+
+/* Arguments that the three functions have in the same places. */
+enum
+{
+	ARG_TARGET,					/* queue, or command */
+	ARG_PAYLOAD,				/* payload, payloads, or params */
+	ARG_DELAY,
+	ARG_RUN_AT,
+	ARG_PRIORITY,
+	ARG_UNIQUE_KEY,
+	ARG_ON_CONFLICT,
+	ARG_UNIQUE_FOR,
+	ARG_MAX_ATTEMPTS,
+	ARG_TIMEOUT,
+	ARG_TTL,
+	ARG_TAGS,
+	ARG_HEADERS
+};
+
+/* When the job is to run, by `delay` and `run_at`; in the past means now. */
+static TimestampTz
+run_at_argument(FunctionCallInfo fcinfo, TimestampTz now)
+{
+	TimestampTz run_at = now;
+
+	if (!PG_ARGISNULL(ARG_DELAY) && !PG_ARGISNULL(ARG_RUN_AT))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("delay and run_at exclude each other")));
+	if (!PG_ARGISNULL(ARG_DELAY))
+	{
+		(void) jobq_duration_argument(fcinfo, ARG_DELAY, "delay", true);
+		/* the session's time zone decides how long a day is */
+		run_at = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
+														 TimestampTzGetDatum(now),
+														 PG_GETARG_DATUM(ARG_DELAY)));
+	}
+	else if (!PG_ARGISNULL(ARG_RUN_AT))
+		run_at = PG_GETARG_TIMESTAMPTZ(ARG_RUN_AT);
+	if (TIMESTAMP_NOT_FINITE(run_at))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("run_at must be finite")));
+	return Max(run_at, now);
+}
+
+static JobqOnConflict
+on_conflict_argument(FunctionCallInfo fcinfo)
+{
+	char	   *word;
+
+	jobq_require_argument(fcinfo, ARG_ON_CONFLICT, "on_conflict");
+	word = text_to_cstring(PG_GETARG_TEXT_PP(ARG_ON_CONFLICT));
+	if (strcmp(word, "keep") == 0)
+		return JOBQ_CONFLICT_KEEP;
+	if (strcmp(word, "replace") == 0)
+		return JOBQ_CONFLICT_REPLACE;
+	if (strcmp(word, "error") == 0)
+		return JOBQ_CONFLICT_ERROR;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unknown value for on_conflict: \"%s\"", word),
+			 errdetail("It is one of keep, replace and error.")));
+	return JOBQ_CONFLICT_KEEP;	/* keep compiler quiet */
+}
+
+static Datum
+tags_argument(FunctionCallInfo fcinfo)
+{
+	ArrayType  *tags = PG_GETARG_ARRAYTYPE_P(ARG_TAGS);
+
+	if (ARR_NDIM(tags) > 1 || array_contains_nulls(tags))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("tags must be a one-dimensional array without nulls")));
+	if (ArrayGetNItems(ARR_NDIM(tags), ARR_DIMS(tags)) > JOBQ_MAX_TAGS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("too many tags"),
+				 errdetail("At most %d are allowed.", JOBQ_MAX_TAGS)));
+	return PointerGetDatum(tags);
+}
+
+/* The optional arguments of a kind of its own. */
+static void
+read_unique_arguments(FunctionCallInfo fcinfo, JobqEnqueueOptions *options)
+{
+	options->on_conflict = on_conflict_argument(fcinfo);
+	if (!PG_ARGISNULL(ARG_UNIQUE_KEY))
+		options->unique_key = jobq_string_argument(fcinfo, ARG_UNIQUE_KEY,
+												   "unique_key",
+												   JOBQ_MAX_KEY_LENGTH);
+	if (!PG_ARGISNULL(ARG_UNIQUE_FOR))
+	{
+		(void) jobq_duration_argument(fcinfo, ARG_UNIQUE_FOR, "unique_for",
+									  false);
+		if (options->unique_key == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("unique_for requires a unique_key")));
+		options->unique_for = PG_GETARG_INTERVAL_P(ARG_UNIQUE_FOR);
+	}
+}
+
+/* Fills in the options of a call from its arguments and the queue. */
+static void
+read_options(FunctionCallInfo fcinfo, const JobqQueue *queue,
+			 JobqEnqueueOptions *options)
+{
+	TimestampTz now;
+	int64		ttl = queue->ttl;
+
+	jobq_enqueue_defaults(options, queue);
+	now = options->run_at;
+	options->run_at = run_at_argument(fcinfo, now);
+	if (!PG_ARGISNULL(ARG_PRIORITY))
+		options->priority = PG_GETARG_INT32(ARG_PRIORITY);
+	jobq_check_priority(options->priority);
+	read_unique_arguments(fcinfo, options);
+	if (!PG_ARGISNULL(ARG_MAX_ATTEMPTS))
+	{
+		options->max_attempts = PG_GETARG_INT32(ARG_MAX_ATTEMPTS);
+		if (options->max_attempts < 1)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("max_attempts must be at least 1")));
+	}
+	if (!PG_ARGISNULL(ARG_TIMEOUT))
+	{
+		(void) jobq_duration_argument(fcinfo, ARG_TIMEOUT, "timeout", false);
+		options->timeout = PG_GETARG_INTERVAL_P(ARG_TIMEOUT);
+	}
+	if (!PG_ARGISNULL(ARG_TTL))
+		ttl = jobq_duration_argument(fcinfo, ARG_TTL, "ttl", false);
+	/* counted from when it could have been started first */
+	options->expires_at = ttl > 0 ? options->run_at + ttl : JOBQ_NEVER;
+	if (!PG_ARGISNULL(ARG_TAGS))
+		options->tags = tags_argument(fcinfo);
+	if (!PG_ARGISNULL(ARG_HEADERS))
+	{
+		Jsonb	   *headers = PG_GETARG_JSONB_P(ARG_HEADERS);
+
+		if (!JB_ROOT_IS_OBJECT(headers))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("headers must be a JSON object")));
+		options->headers = JsonbPGetDatum(headers);
+	}
+}
+
+/* The queue named by the first argument, into which the user may enqueue. */
+static const JobqQueue *
+target_queue(FunctionCallInfo fcinfo)
+{
+	const JobqQueue *queue;
+
+	jobq_require_argument(fcinfo, ARG_TARGET, "queue");
+	queue = jobq_queue_require(text_to_cstring(PG_GETARG_TEXT_PP(ARG_TARGET)),
+							   JOBQ_PRIV_ENQUEUE);
+	if (queue->is_run)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("queue \"%s\" is for SQL commands", queue->name),
+				 errhint("Use jobq.run().")));
+	return queue;
+}
+
+Datum
+jobq_enqueue(PG_FUNCTION_ARGS)
+{
+	JobqEnqueueOptions options;
+	JobqTable  *jobs;
+	int64		id;
+
+	jobq_begin_write("jobq.enqueue()");
+	jobq_require_argument(fcinfo, ARG_PAYLOAD, "payload");
+	read_options(fcinfo, target_queue(fcinfo), &options);
+	jobs = jobq_table_open(JOBQ_REL_JOB);
+	id = jobq_enqueue_job(jobs, &options, PG_GETARG_DATUM(ARG_PAYLOAD));
+	jobq_table_close(jobs);
+	PG_RETURN_INT64(id);
+}
+
+Datum
+jobq_enqueue_many(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	JobqEnqueueOptions options;
+	ArrayType  *payloads;
+	Datum	   *elements;
+	bool	   *nulls;
+	int			nelements;
+	JobqTable  *jobs;
+
+	jobq_begin_write("jobq.enqueue_many()");
+	jobq_require_argument(fcinfo, ARG_PAYLOAD, "payloads");
+	payloads = PG_GETARG_ARRAYTYPE_P(ARG_PAYLOAD);
+	deconstruct_array(payloads, JSONBOID, -1, false, TYPALIGN_INT, &elements,
+					  &nulls, &nelements);
+	for (int i = 0; i < nelements; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("payloads must not contain nulls"),
+					 errdetail("Element %d is null.", i + 1)));
+	}
+	read_options(fcinfo, target_queue(fcinfo), &options);
+
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	jobs = jobq_table_open(JOBQ_REL_JOB);
+	for (int i = 0; i < nelements; i++)
+	{
+		Datum		id;
+		bool		isnull = false;
+
+		CHECK_FOR_INTERRUPTS();
+		id = Int64GetDatum(jobq_enqueue_job(jobs, &options, elements[i]));
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, &id, &isnull);
+	}
+	jobq_table_close(jobs);
+	return (Datum) 0;
+}
+
+Datum
+jobq_run(PG_FUNCTION_ARGS)
+{
+	JobqEnqueueOptions options;
+	JobqTable  *jobs;
+	char	   *command;
+	Datum		params;
+	int64		id;
+
+	jobq_begin_write("jobq.run()");
+	command = jobq_string_argument(fcinfo, ARG_TARGET, "command",
+								   JOBQ_MAX_COMMAND_LENGTH);
+	(void) jobq_command_check(command);
+	jobq_executor_role_check(GetUserId());
+	params = PG_ARGISNULL(ARG_PAYLOAD) ?
+		DirectFunctionCall1(jsonb_in, CStringGetDatum("null")) :
+		PG_GETARG_DATUM(ARG_PAYLOAD);
+	read_options(fcinfo, jobq_queue_run_of(GetUserId()), &options);
+	options.command = command;
+	jobs = jobq_table_open(JOBQ_REL_JOB);
+	id = jobq_enqueue_job(jobs, &options, params);
+	jobq_table_close(jobs);
+	PG_RETURN_INT64(id);
+}

@@ -1,0 +1,344 @@
+/*-------------------------------------------------------------------------
+ *
+ * queue_drop.c
+ *	  drop_queue(): a queue goes, with its jobs, history and grants.
+ *
+ * An exclusive lock on the queue keeps out those who add jobs to it
+ * (jobq_queue_lock_shared()).  Those who claim jobs are not kept out, but
+ * every job that is free is locked and deleted here, so that they find fewer
+ * and fewer.  What is left then are jobs whose rows others have locked, who
+ * run them: executors are interrupted, clients that have taken a job are
+ * waited for.  Leases do not matter: their holders get JQ001.
+ *
+ * When the transaction commits, those who wait for jobs of the queue are
+ * woken, to be told that it is gone, and its state in shared memory is
+ * forgotten.
+ *
+ * IDENTIFICATION
+ *	  src/queue_drop.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "arguments.h"
+#include "job.h"
+#include "wait.h"
+#include "worker_slot.h"
+#include "xact.h"
+
+#include "access/genam.h"
+#include "access/relscan.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "storage/latch.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+PG_FUNCTION_INFO_V1(jobq_drop_queue);
+
+/* How often to look whether those who run jobs are done, in milliseconds. */
+#define BUSY_WAIT_MS 20
+
+/* A queue dropped by the current transaction. */
+typedef struct DroppedQueue
+{
+	int32		queue;
+	SubTransactionId subid;
+	struct DroppedQueue *next;
+} DroppedQueue;
+
+/* In TopTransactionContext. */
+static DroppedQueue *dropped_queues = NULL;
+
+static void
+at_transaction_end(XactEvent event, void *arg)
+{
+	(void) arg;
+	if (event == XACT_EVENT_COMMIT && dropped_queues != NULL)
+	{
+		/* before anybody is woken: what they have cached is out of date */
+		pg_atomic_fetch_add_u32(&jobq_database()->generation, 1);
+		for (DroppedQueue *d = dropped_queues; d != NULL; d = d->next)
+		{
+			jobq_waiters_wake(MyDatabaseId, d->queue, PG_INT32_MAX);
+			jobq_forget_queue_state(d->queue);
+		}
+	}
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
+		event == XACT_EVENT_PREPARE)
+		dropped_queues = NULL;
+}
+
+/* Subtransactions that began after `mine` are part of it. */
+static void
+at_subtransaction_end(SubXactEvent event, SubTransactionId mine,
+					  SubTransactionId parent, void *arg)
+{
+	(void) parent;
+	(void) arg;
+	if (event != SUBXACT_EVENT_ABORT_SUB)
+		return;
+	while (dropped_queues != NULL && dropped_queues->subid >= mine)
+		dropped_queues = dropped_queues->next;
+}
+
+static void
+note_dropped(int32 queue)
+{
+	static bool registered = false;
+	DroppedQueue *dropped;
+
+	if (!registered)
+	{
+		RegisterXactCallback(at_transaction_end, NULL);
+		RegisterSubXactCallback(at_subtransaction_end, NULL);
+		registered = true;
+	}
+	dropped = MemoryContextAlloc(TopTransactionContext, sizeof(DroppedQueue));
+	dropped->queue = queue;
+	dropped->subid = GetCurrentSubTransactionId();
+	dropped->next = dropped_queues;
+	dropped_queues = dropped;
+	jobq_at_commit_config_changed();
+}
+
+/*
+ * Runs a statement with the queue's id as $1, as the extension's owner, on
+ * what is committed at the moment whatever the isolation level.  Returns the
+ * number of rows; their first column, if it is text, joined, in *names.
+ */
+static uint64
+execute_for_queue(const char *sql, int32 queue, char **names)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	Oid			type = INT4OID;
+	Datum		value = Int32GetDatum(queue);
+	JobqElevation elevation;
+	SPIPlanPtr	plan;
+	uint64		nrows;
+
+	jobq_elevate(&elevation);
+	SPI_connect();
+	plan = SPI_prepare(sql, 1, &type);
+	if (plan == NULL ||
+		SPI_execute_snapshot(plan, &value, NULL, GetLatestSnapshot(),
+							 InvalidSnapshot, false, true, 0) < 0)
+		elog(ERROR, "could not execute \"%s\"", sql);
+	nrows = SPI_processed;
+	if (names != NULL)
+	{
+		StringInfoData text;
+
+		initStringInfo(&text);
+		for (uint64 i = 0; i < nrows; i++)
+			appendStringInfo(&text, "%s\"%s\"", i > 0 ? ", " : "",
+							 SPI_getvalue(SPI_tuptable->vals[i],
+										  SPI_tuptable->tupdesc, 1));
+		*names = MemoryContextStrdup(caller, text.data);
+	}
+	SPI_finish();
+	jobq_restore(&elevation);
+	return nrows;
+}
+
+/* Has the executors that run jobs of the queue interrupted. */
+static void
+interrupt_executors(int32 queue)
+{
+	int64		job_ids[JOBQ_MAX_WORKER_SLOTS];
+	int			njobs = 0;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_WORKERS), LW_SHARED);
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	{
+		const JobqWorker *worker = &jobq_shared->workers[i];
+
+		if (worker->state == JOBQ_WORKER_BUSY &&
+			worker->dboid == MyDatabaseId && worker->queue == queue &&
+			worker->job_id != 0)
+			job_ids[njobs++] = worker->job_id;
+	}
+	LWLockRelease(jobq_lock(JOBQ_LOCK_WORKERS));
+
+	for (int i = 0; i < njobs; i++)
+		(void) jobq_worker_interrupt(job_ids[i]);
+}
+
+/*
+ * Looks at all jobs of the queue.  With `remove`, deletes those whose rows
+ * nobody has locked.  Returns the number of those that stay.
+ */
+static int64
+visit_jobs(int32 queue, bool remove)
+{
+	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
+	Relation	index = index_open(jobq_relation_oid(JOBQ_IDX_JOB_DISPATCH),
+								   AccessShareLock);
+	TupleTableSlot *slot = jobq_table_slot(jobs);
+	TupleTableSlot *locked = jobq_table_slot(jobs);
+	int64		remaining = 0;
+	Snapshot	snapshot;
+	IndexScanDesc scan;
+	ScanKeyData key;
+
+	CommandCounterIncrement();
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT4EQ,
+				Int32GetDatum(queue));
+	scan = jobq_index_beginscan(jobs->rel, index, snapshot, 1);
+	index_rescan(scan, &key, 1, NULL, 0);
+	while (index_getnext_slot(scan, ForwardScanDirection, slot))
+	{
+		JobqJob		job;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!remove ||
+			jobq_table_lock(jobs, &slot->tts_tid, snapshot,
+							locked) != JOBQ_FOUND)
+		{
+			remaining++;
+			continue;
+		}
+		jobq_job_read(&job, locked);
+		if (job.state == JOBQ_STATE_RUNNING)
+			jobq_at_commit_lease_end(job.id, job.lease);
+		jobq_table_delete(jobs, locked);
+	}
+	index_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	index_close(index, NoLock);
+	jobq_table_close(jobs);
+	return remaining;
+}
+
+/* Deletes all jobs of the queue, and returns when there are none. */
+static void
+remove_jobs(int32 queue)
+{
+	while (visit_jobs(queue, true) > 0)
+	{
+		/* busy, or changed since the snapshot of this round */
+		interrupt_executors(queue);
+		(void) WaitLatch(MyLatch,
+						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 BUSY_WAIT_MS, JOBQ_WAIT_EVENT_WORKERS);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+/* Raises an error if something would be lost with the queue. */
+static void
+refuse_if_used(int32 queue, const char *name)
+{
+	int64		njobs = visit_jobs(queue, false);
+	char	   *names;
+	uint64		nothers;
+
+	if (njobs > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("cannot drop queue \"%s\" because it has unfinished jobs",
+						name),
+				 errdetail_plural("It has %lld job.", "It has %lld jobs.",
+								  (unsigned long) njobs, (long long) njobs),
+				 errhint("Use jobq.drop_queue(%s, force => true) to drop the jobs too.",
+						 quote_literal_cstr(name))));
+	nothers = execute_for_queue("SELECT o.name FROM jobq_store.queue AS o"
+								" JOIN jobq_store.queue AS q"
+								" ON o.on_dead OPERATOR(pg_catalog.=) q.name"
+								" WHERE q.id OPERATOR(pg_catalog.=) $1"
+								" ORDER BY o.id",
+								queue, &names);
+	if (nothers > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+				 errmsg("cannot drop queue \"%s\" because dead jobs of other queues go there",
+						name),
+				 errdetail("It is option on_dead of %s.", names),
+				 errhint("Use jobq.drop_queue(%s, force => true) to drop it anyway.",
+						 quote_literal_cstr(name))));
+}
+
+/* Deletes what belongs to the queue, but for its jobs and itself. */
+static void
+remove_belongings(int32 queue)
+{
+	static const char *const statements[] = {
+		"DELETE FROM jobq_store.history"
+		" WHERE queue OPERATOR(pg_catalog.=) $1",
+		"DELETE FROM jobq_store.attempt"
+		" WHERE queue OPERATOR(pg_catalog.=) $1",
+		"DELETE FROM jobq_store.queue_grant"
+		" WHERE queue OPERATOR(pg_catalog.=) $1",
+		"UPDATE jobq_store.schedule SET enabled = false,"
+		" next_run = 'infinity', disabled_reason = 'its queue was dropped'"
+		" WHERE queue OPERATOR(pg_catalog.=) $1",
+		"UPDATE jobq_store.queue AS o SET on_dead = NULL"
+		" FROM jobq_store.queue AS q"
+		" WHERE o.on_dead OPERATOR(pg_catalog.=) q.name"
+		" AND q.id OPERATOR(pg_catalog.=) $1",
+	};
+
+	for (int i = 0; i < lengthof(statements); i++)
+		(void) execute_for_queue(statements[i], queue, NULL);
+}
+
+/* Locks the queue's row and deletes it; false if it is gone already. */
+static bool
+remove_queue(int32 queue)
+{
+	JobqTable  *table = jobq_table_open(JOBQ_REL_QUEUE);
+	TupleTableSlot *slot = jobq_table_slot(table);
+	ScanKeyData key;
+	bool		found;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT4EQ,
+				Int32GetDatum(queue));
+	found = jobq_table_find(table, jobq_relation_oid(JOBQ_IDX_QUEUE), &key, 1,
+							JOBQ_WAIT, slot) == JOBQ_FOUND;
+	if (found)
+		jobq_table_delete(table, slot);
+	jobq_table_close(table);
+	return found;
+}
+
+/*
+ * drop_queue(queue, force): 55006 if it has jobs, 2BP01 if other queues send
+ * their dead jobs there, unless forced.
+ */
+Datum
+jobq_drop_queue(PG_FUNCTION_ARGS)
+{
+	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	bool		force = PG_GETARG_BOOL(1);
+	const JobqQueue *queue;
+	int32		id;
+
+	jobq_begin_write("jobq.drop_queue()");
+	queue = jobq_queue_require(name, JOBQ_PRIV_OWNER);
+	id = queue->id;
+	/* a job that runs may have added some, and hold the lock for it */
+	if (force)
+		interrupt_executors(id);
+	LockDatabaseObject(jobq_relation_oid(JOBQ_REL_QUEUE), id, 0,
+					   AccessExclusiveLock);
+	if (!force)
+		refuse_if_used(id, name);
+	remove_jobs(id);
+	remove_belongings(id);
+	if (!remove_queue(id))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("queue \"%s\" does not exist", name)));
+	note_dropped(id);
+	PG_RETURN_VOID();
+}

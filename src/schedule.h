@@ -1,0 +1,86 @@
+/*-------------------------------------------------------------------------
+ *
+ * schedule.h
+ *	  Cron schedules: when they fire, and the jobs they make.
+ *
+ * A schedule is handled as the columns of its row in jobq_store.schedule
+ * (values and nulls, by the numbers of schema.h).  All that is durable about
+ * it is there; next_run is the nominal time of the run that comes next, and
+ * JOBQ_NEVER for a schedule that is disabled or has had its last run.
+ *
+ * IDENTIFICATION
+ *	  src/schedule.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_SCHEDULE_H
+#define JOBQ_SCHEDULE_H
+
+#include "common/cron.h"
+#include "queue.h"
+#include "table.h"
+
+/* What decides when a schedule fires.  Times are as in cron.h. */
+typedef struct JobqTimetable
+{
+	JobqCron	cron;
+	JobqZone	zone;
+	int64		anchor;			/* of "@every" */
+	int64		first;			/* no run is before */
+	int64		last;			/* no run is after */
+} JobqTimetable;
+
+/* A row of jobq_store.schedule. */
+typedef struct JobqScheduleRow
+{
+	Datum		values[Natts_schedule];
+	bool		nulls[Natts_schedule];
+} JobqScheduleRow;
+
+/* cron_sql.c: raises 22023 if the text is malformed. */
+extern void jobq_cron_require(const char *text, JobqCron *cron);
+
+/* schedule_run.c */
+
+/* Returns what is wrong with the schedule (palloc'd), or NULL. */
+extern char *jobq_timetable_read(JobqTimetable *timetable,
+								 const Datum *values, const bool *nulls);
+
+/* The first run strictly after a time, or JOBQ_NEVER. */
+extern TimestampTz jobq_timetable_next(const JobqTimetable *timetable,
+									   TimestampTz after);
+
+/* The last run that is not after `now`, given an earlier one. */
+extern TimestampTz jobq_timetable_latest(const JobqTimetable *timetable,
+										 TimestampTz run, TimestampTz now);
+extern bool jobq_schedule_is_exhausted(const Datum *values,
+									   const bool *nulls);
+
+/*
+ * Where the schedule's jobs go.  NULL, and in *problem why (palloc'd), if its
+ * owner cannot put any there.
+ */
+extern const JobqQueue *jobq_schedule_queue(const Datum *values,
+											const bool *nulls,
+											char **problem);
+
+/* Adds the job of the run of a given nominal time; returns its id. */
+extern int64 jobq_schedule_enqueue(JobqTable *jobs, const JobqQueue *queue,
+								   const Datum *values, const bool *nulls,
+								   TimestampTz slot, bool caught_up);
+
+/* Whether a job is not finished, as the active snapshot sees it. */
+extern bool jobq_schedule_job_is_live(JobqTable *jobs, int64 id);
+
+/* schedule_manage.c */
+
+extern void jobq_schedule_set(JobqScheduleRow *row, AttrNumber attnum,
+							  Datum value);
+extern TimestampTz jobq_schedule_next_run(const JobqScheduleRow *row);
+extern bool jobq_schedule_find(JobqTable *table, TupleTableSlot *slot,
+							   const char *name, JobqScheduleRow *row);
+extern void jobq_schedule_check_owner(const JobqScheduleRow *row);
+extern TimestampTz jobq_schedule_next_run_from_now(const JobqScheduleRow *row);
+extern void jobq_schedule_note_next_run(const JobqScheduleRow *row);
+
+#endif							/* JOBQ_SCHEDULE_H */

@@ -1,0 +1,585 @@
+/*-------------------------------------------------------------------------
+ *
+ * schedule_fire.c
+ *	  What the coordinator does when schedules are due: it adds their jobs
+ *	  and moves next_run on.
+ *
+ * Both happen in one transaction, under the lock of the schedule's row and
+ * after a look at its latest version.  So there is one job for each schedule
+ * and nominal time, no more and no less, whatever crashes, and even if two
+ * servers should take themselves for the coordinator.
+ *
+ * A batch of schedules runs in one subtransaction.  Everything that is known
+ * to go wrong with a schedule (its owner was dropped, its queue is gone, a
+ * privilege was revoked, ...) is looked for first and disables the schedule;
+ * no error is raised for it.  If an error is raised all the same, the batch
+ * is rolled back and done again with a subtransaction for each schedule, so
+ * that the one that failed is found and does not stop the others.
+ *
+ * Nothing is waited for here: a schedule whose row or queue is locked by
+ * another transaction is tried again a little later.  No function of users
+ * is called: payloads are checked when a schedule is made.
+ *
+ * IDENTIFICATION
+ *	  src/schedule_fire.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "schedule.h"
+
+#include "cancel.h"
+#include "job.h"
+#include "maintenance.h"
+#include "subtransaction.h"
+#include "timezone.h"
+
+#include "access/genam.h"
+#include "access/relscan.h"
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+/* A run that is later than this has been missed. */
+#define LATE_AFTER (60 * USECS_PER_SEC)
+
+/* missed => 'all' makes up for the runs of this time. */
+#define CATCH_UP_WINDOW USECS_PER_DAY
+
+/* Runs of one schedule that are made up for before others have their turn. */
+#define CATCH_UP_BATCH 100
+
+/* When to look again at a schedule that is locked, or has failed. */
+#define BUSY_DELAY (USECS_PER_SEC / 4)
+#define FAILED_DELAY (10 * USECS_PER_SEC)
+
+/* When to look again whether the previous run is finished. */
+#define BEHIND_DELAY_MIN BUSY_DELAY
+#define BEHIND_DELAY_MAX (10 * USECS_PER_SEC)
+
+typedef enum Missed
+{
+	MISSED_SKIP,
+	MISSED_ONCE,
+	MISSED_ALL
+} Missed;
+
+typedef enum Overlap
+{
+	OVERLAP_SKIP,
+	OVERLAP_ALLOW,
+	OVERLAP_QUEUE,
+	OVERLAP_CANCEL
+} Overlap;
+
+/* One call of jobq_schedules_fire(). */
+typedef struct Batch
+{
+	MemoryContext context;		/* lives as long as the batch */
+	MemoryContext row_context;	/* reset after each schedule */
+	Snapshot	snapshot;
+	TimestampTz now;
+	int			limit;
+	bool		one_by_one;		/* a subtransaction for each schedule */
+
+	/* results */
+	List	   *disabled;		/* of Disabled */
+	int			done;			/* what counts towards the limit: not the
+								 * schedules that are left out, lest they
+								 * leave no room for others */
+	bool		more;
+	TimestampTz retry_at;		/* when those left out are tried again */
+} Batch;
+
+/* A schedule that was disabled, to be told when the batch is done. */
+typedef struct Disabled
+{
+	char	   *name;
+	char	   *problem;
+} Disabled;
+
+/* A schedule that is due, its row locked. */
+typedef struct Firing
+{
+	Batch	   *batch;
+	JobqTable  *schedules;
+	JobqTable  *jobs;
+	TupleTableSlot *slot;
+	Datum		values[Natts_schedule];
+	bool		nulls[Natts_schedule];
+	JobqTimetable timetable;
+	const JobqQueue *queue;
+	Missed		missed;
+	Overlap		overlap;
+	int64		added;			/* id of the last job added now, 0: none */
+} Firing;
+
+typedef enum Decision
+{
+	DECISION_FIRE,
+	DECISION_SKIP,
+	DECISION_DEFER
+} Decision;
+
+/* Whether a schedule is this database's, and not of one it is a copy of. */
+static bool
+is_at_home(TupleTableSlot *slot)
+{
+	bool		isnull;
+
+	return DatumGetInt64(slot_getattr(slot, Anum_schedule_system_identifier,
+									  &isnull)) == jobq_system_identifier() &&
+		DatumGetObjectId(slot_getattr(slot, Anum_schedule_database,
+									  &isnull)) == MyDatabaseId;
+}
+
+/* The schedule stays as it is, to be looked at again after the delay. */
+static void
+try_later(Batch *batch, int64 delay)
+{
+	batch->retry_at = Min(batch->retry_at, batch->now + delay);
+}
+
+/* Disables a schedule that cannot fire. */
+static void
+disable(Firing *firing, const char *problem)
+{
+	Batch	   *batch = firing->batch;
+	MemoryContext oldcontext = MemoryContextSwitchTo(batch->context);
+	Disabled   *disabled = palloc(sizeof(Disabled));
+
+	disabled->name =
+		TextDatumGetCString(firing->values[Anum_schedule_name - 1]);
+	disabled->problem = pstrdup(problem);
+	batch->disabled = lappend(batch->disabled, disabled);
+	MemoryContextSwitchTo(oldcontext);
+
+	firing->values[Anum_schedule_enabled - 1] = BoolGetDatum(false);
+	firing->values[Anum_schedule_next_run - 1] =
+		TimestampTzGetDatum(JOBQ_NEVER);
+	firing->values[Anum_schedule_disabled_reason - 1] =
+		CStringGetTextDatum(problem);
+	firing->nulls[Anum_schedule_disabled_reason - 1] = false;
+	jobq_table_update(firing->schedules, firing->slot, firing->values,
+					  firing->nulls);
+	batch->done++;
+}
+
+/*
+ * What to do about a run that is due, if the previous one is not finished.
+ * Runs that missed => 'all' makes up for would all but the first be skipped,
+ * or cancel each other; they are wanted all.
+ */
+static Decision
+decide(const Firing *firing, bool caught_up)
+{
+	int64		last_job;
+
+	if (firing->overlap == OVERLAP_ALLOW ||
+		firing->nulls[Anum_schedule_last_job - 1] ||
+		(firing->missed == MISSED_ALL && caught_up &&
+		 firing->overlap != OVERLAP_QUEUE))
+		return DECISION_FIRE;
+	last_job = DatumGetInt64(firing->values[Anum_schedule_last_job - 1]);
+	if (last_job != firing->added &&
+		!jobq_schedule_job_is_live(firing->jobs, last_job))
+		return DECISION_FIRE;
+
+	switch (firing->overlap)
+	{
+		case OVERLAP_QUEUE:
+			return DECISION_DEFER;
+		case OVERLAP_CANCEL:
+			(void) jobq_cancel_job(last_job,
+								   "the schedule's next run is due");
+			return DECISION_FIRE;
+		default:
+			return DECISION_SKIP;
+	}
+}
+
+/*
+ * The first run to think about, of those that are due: next_run, unless some
+ * have been missed.  `latest` is the last one that is due.
+ */
+static TimestampTz
+first_slot(const Firing *firing, TimestampTz latest)
+{
+	TimestampTz now = firing->batch->now;
+	TimestampTz slot;
+
+	slot = DatumGetTimestampTz(firing->values[Anum_schedule_next_run - 1]);
+	switch (firing->missed)
+	{
+		case MISSED_ALL:
+			if (slot < now - CATCH_UP_WINDOW)
+				slot = jobq_timetable_next(&firing->timetable,
+										   now - CATCH_UP_WINDOW - 1);
+			return slot;
+		case MISSED_SKIP:
+			if (latest < now - LATE_AFTER)
+				return jobq_timetable_next(&firing->timetable, now);
+			return latest;
+		default:
+			return latest;
+	}
+}
+
+/* Adds the job of a run, and notes it in the values of the row. */
+static void
+add_job(Firing *firing, TimestampTz slot, bool caught_up)
+{
+	Datum	   *values = firing->values;
+	int64		runs = DatumGetInt64(values[Anum_schedule_runs - 1]);
+
+	firing->added = jobq_schedule_enqueue(firing->jobs, firing->queue, values,
+										  firing->nulls, slot, caught_up);
+	values[Anum_schedule_runs - 1] = Int64GetDatum(runs + 1);
+	values[Anum_schedule_last_run - 1] = TimestampTzGetDatum(slot);
+	firing->nulls[Anum_schedule_last_run - 1] = false;
+	values[Anum_schedule_last_job - 1] = Int64GetDatum(firing->added);
+	firing->nulls[Anum_schedule_last_job - 1] = false;
+}
+
+/* Adds the jobs of the runs that are due, and updates the row. */
+static void
+fire_slots(Firing *firing)
+{
+	Batch	   *batch = firing->batch;
+	Datum	   *values = firing->values;
+	TimestampTz latest;
+	TimestampTz slot;
+	bool		deferred = false;
+	int			nslots = 0;
+
+	slot = DatumGetTimestampTz(values[Anum_schedule_next_run - 1]);
+	latest = jobq_timetable_latest(&firing->timetable, slot, batch->now);
+	slot = first_slot(firing, latest);
+	while (slot <= batch->now && nslots < CATCH_UP_BATCH && !deferred)
+	{
+		bool		late = slot < batch->now - LATE_AFTER;
+		bool		caught_up = late || slot < latest;
+		Decision	decision = decide(firing, caught_up);
+
+		if (decision == DECISION_DEFER)
+		{
+			try_later(batch, Max(Min((batch->now - slot) / 8,
+									 BEHIND_DELAY_MAX), BEHIND_DELAY_MIN));
+			deferred = true;
+			continue;
+		}
+		if (decision == DECISION_FIRE)
+			add_job(firing, slot, caught_up);
+		nslots++;
+		if (jobq_schedule_is_exhausted(values, firing->nulls))
+			slot = JOBQ_NEVER;
+		else
+			slot = jobq_timetable_next(&firing->timetable,
+									   firing->missed == MISSED_ALL ?
+									   slot : batch->now);
+	}
+
+	/* a schedule that waits for its turn costs no write */
+	if (deferred && nslots == 0)
+		return;
+	values[Anum_schedule_next_run - 1] = TimestampTzGetDatum(slot);
+	jobq_table_update(firing->schedules, firing->slot, values, firing->nulls);
+	batch->done += Max(nslots, 1);
+	if (slot <= batch->now && !deferred)
+		batch->more = true;
+}
+
+static void
+read_row(Firing *firing)
+{
+	slot_getallattrs(firing->slot);
+	memcpy(firing->values, firing->slot->tts_values, sizeof(firing->values));
+	memcpy(firing->nulls, firing->slot->tts_isnull, sizeof(firing->nulls));
+}
+
+/*
+ * Looks whether the schedule can fire.  False if it cannot, now or at all;
+ * what follows from that is done.
+ */
+static bool
+prepare_firing(Firing *firing)
+{
+	const Datum *values = firing->values;
+	const char *missed = TextDatumGetCString(values[Anum_schedule_missed - 1]);
+	const char *overlap;
+	int32		queue = DatumGetInt32(values[Anum_schedule_queue - 1]);
+	char	   *problem;
+
+	overlap = TextDatumGetCString(values[Anum_schedule_overlap - 1]);
+	firing->missed = strcmp(missed, "all") == 0 ? MISSED_ALL :
+		strcmp(missed, "skip") == 0 ? MISSED_SKIP : MISSED_ONCE;
+	firing->overlap = strcmp(overlap, "allow") == 0 ? OVERLAP_ALLOW :
+		strcmp(overlap, "queue") == 0 ? OVERLAP_QUEUE :
+		strcmp(overlap, "cancel") == 0 ? OVERLAP_CANCEL : OVERLAP_SKIP;
+
+	problem = jobq_timetable_read(&firing->timetable, values, firing->nulls);
+	if (problem != NULL)
+	{
+		disable(firing, problem);
+		return false;
+	}
+
+	/* drop_queue holds this lock until it commits, and is not waited for */
+	if (firing->nulls[Anum_schedule_command - 1] &&
+		!ConditionalLockDatabaseObject(jobq_relation_oid(JOBQ_REL_QUEUE),
+									   queue, 0, AccessShareLock))
+	{
+		try_later(firing->batch, BUSY_DELAY);
+		return false;
+	}
+	firing->queue = jobq_schedule_queue(values, firing->nulls, &problem);
+	if (firing->queue == NULL)
+	{
+		disable(firing, problem);
+		return false;
+	}
+	return true;
+}
+
+/* Fires the schedule in firing->slot, locked.  For jobq_subtransaction(). */
+static void
+fire_row(void *arg)
+{
+	Firing	   *firing = arg;
+
+	read_row(firing);
+	firing->added = 0;
+	if (prepare_firing(firing))
+		fire_slots(firing);
+}
+
+/*
+ * The same with tables of its own, since an aborted subtransaction leaves
+ * those that it has used unusable.
+ */
+static void
+fire_row_alone(void *arg)
+{
+	Firing	   *firing = arg;
+	JobqTable  *schedules = firing->schedules;
+
+	firing->schedules = jobq_table_open(JOBQ_REL_SCHEDULE);
+	firing->jobs = jobq_table_open(JOBQ_REL_JOB);
+	fire_row(firing);
+	jobq_table_close(firing->jobs);
+	jobq_table_close(firing->schedules);
+	firing->schedules = schedules;
+}
+
+/*
+ * A schedule has raised an error.  Disables it, unless the reason is one that
+ * will pass.
+ */
+static void
+handle_failure(Firing *firing, const ErrorData *error)
+{
+	const char *name;
+
+	name = TextDatumGetCString(firing->values[Anum_schedule_name - 1]);
+	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
+	{
+		case ERRCODE_TRANSACTION_ROLLBACK:
+		case ERRCODE_INSUFFICIENT_RESOURCES:
+		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:
+		case ERRCODE_SYSTEM_ERROR:
+			ereport(WARNING,
+					(errmsg("schedule \"%s\" could not run and will be tried again",
+							name),
+					 errdetail_internal("%s", error->message)));
+			try_later(firing->batch, FAILED_DELAY);
+			break;
+		default:
+			read_row(firing);
+			disable(firing, error->message);
+			break;
+	}
+}
+
+static Relation
+open_next_run_index(void)
+{
+	return index_open(jobq_relation_oid(JOBQ_IDX_SCHEDULE_NEXT_RUN),
+					  AccessShareLock);
+}
+
+/*
+ * Fires the schedules that are due, up to the limit.  For
+ * jobq_subtransaction().
+ */
+static void
+fire_batch(void *arg)
+{
+	Batch	   *batch = arg;
+	JobqTable  *schedules = jobq_table_open(JOBQ_REL_SCHEDULE);
+	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
+	Relation	index = open_next_run_index();
+	TupleTableSlot *due = jobq_table_slot(schedules);
+	TupleTableSlot *locked = jobq_table_slot(schedules);
+	MemoryContext oldcontext = CurrentMemoryContext;
+	IndexScanDesc scan;
+	ScanKeyData key;
+
+	ScanKeyInit(&key, 1, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
+				TimestampTzGetDatum(batch->now));
+	scan = jobq_index_beginscan(schedules->rel, index, batch->snapshot, 1);
+	index_rescan(scan, &key, 1, NULL, 0);
+	while (index_getnext_slot(scan, ForwardScanDirection, due))
+	{
+		JobqFindResult found;
+		Firing		firing;
+		ErrorData  *error;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!is_at_home(due))
+			continue;
+		if (batch->done >= batch->limit)
+		{
+			batch->more = true;
+			break;
+		}
+		found = jobq_table_lock(schedules, &due->tts_tid, batch->snapshot,
+								locked);
+		if (found == JOBQ_BUSY)
+			try_later(batch, BUSY_DELAY);
+		if (found != JOBQ_FOUND)
+			continue;
+
+		MemoryContextSwitchTo(batch->row_context);
+		firing.batch = batch;
+		firing.schedules = schedules;
+		firing.jobs = jobs;
+		firing.slot = locked;
+		if (!batch->one_by_one)
+			fire_row(&firing);
+		else if ((error = jobq_subtransaction(fire_row_alone,
+											  &firing)) != NULL)
+		{
+			firing.schedules = schedules;
+			handle_failure(&firing, error);
+		}
+		MemoryContextSwitchTo(oldcontext);
+		MemoryContextReset(batch->row_context);
+	}
+	index_endscan(scan);
+	index_close(index, NoLock);
+	jobq_table_close(jobs);
+	jobq_table_close(schedules);
+}
+
+/*
+ * The next_run of the schedule that is due first, of those that are due after
+ * the given time; JOBQ_NEVER if there is none.
+ */
+static TimestampTz
+earliest_run(TimestampTz after)
+{
+	JobqTable  *schedules = jobq_table_open(JOBQ_REL_SCHEDULE);
+	Relation	index = open_next_run_index();
+	TupleTableSlot *slot = jobq_table_slot(schedules);
+	TimestampTz result = JOBQ_NEVER;
+	Snapshot	snapshot;
+	IndexScanDesc scan;
+	ScanKeyData key;
+
+	CommandCounterIncrement();
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	ScanKeyInit(&key, 1, BTGreaterStrategyNumber, F_TIMESTAMPTZ_GT,
+				TimestampTzGetDatum(after));
+	scan = jobq_index_beginscan(schedules->rel, index, snapshot, 1);
+	index_rescan(scan, &key, 1, NULL, 0);
+	while (index_getnext_slot(scan, ForwardScanDirection, slot))
+	{
+		bool		isnull;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!is_at_home(slot))
+			continue;
+		result = DatumGetTimestampTz(slot_getattr(slot,
+												  Anum_schedule_next_run,
+												  &isnull));
+		break;
+	}
+	index_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	index_close(index, NoLock);
+	jobq_table_close(schedules);
+	return result;
+}
+
+static void
+report_disabled(const List *schedules)
+{
+	ListCell   *lc;
+
+	foreach(lc, schedules)
+	{
+		const Disabled *disabled = lfirst(lc);
+
+		ereport(WARNING,
+				(errmsg("schedule \"%s\" was disabled", disabled->name),
+				 errdetail_internal("%s", disabled->problem),
+				 errhint("When that is settled, use jobq.enable_schedule().")));
+	}
+}
+
+/*
+ * Adds the jobs of schedules that are due, about `limit` of them; see
+ * maintenance.h.
+ */
+TimestampTz
+jobq_schedules_fire(int limit, bool *more)
+{
+	MemoryContext oldcontext = CurrentMemoryContext;
+	TimestampTz next;
+	Batch		batch;
+
+	*more = false;
+	memset(&batch, 0, sizeof(batch));
+	batch.now = jobq_now();
+	batch.limit = limit;
+	batch.context = AllocSetContextCreate(CurrentMemoryContext,
+										  "jobq schedules",
+										  ALLOCSET_DEFAULT_SIZES);
+	batch.row_context = AllocSetContextCreate(batch.context, "jobq schedule",
+											  ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(batch.context);
+	batch.snapshot = RegisterSnapshot(GetLatestSnapshot());
+	PushActiveSnapshot(batch.snapshot);
+
+	/* spare a transaction id when there is nothing to do */
+	next = earliest_run(DT_NOBEGIN);
+	if (next <= batch.now)
+	{
+		batch.retry_at = JOBQ_NEVER;
+		if (jobq_subtransaction(fire_batch, &batch) != NULL)
+		{
+			batch.one_by_one = true;
+			batch.disabled = NIL;
+			batch.done = 0;
+			batch.more = false;
+			batch.retry_at = JOBQ_NEVER;
+			MemoryContextReset(batch.row_context);
+			fire_batch(&batch);
+		}
+		report_disabled(batch.disabled);
+		next = Min(earliest_run(batch.now), batch.retry_at);
+	}
+	PopActiveSnapshot();
+	UnregisterSnapshot(batch.snapshot);
+	MemoryContextSwitchTo(oldcontext);
+	MemoryContextDelete(batch.context);
+	*more = batch.more;
+	return *more ? batch.now : next;
+}

@@ -1,0 +1,227 @@
+/*-------------------------------------------------------------------------
+ *
+ * schedule_run.c
+ *	  The runs of schedules: when they are, and the jobs they are made of.
+ *
+ * IDENTIFICATION
+ *	  src/schedule_run.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "schedule.h"
+
+#include "enqueue.h"
+#include "json_object.h"
+#include "timezone.h"
+
+#include "access/genam.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/json.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+char *
+jobq_timetable_read(JobqTimetable *timetable, const Datum *values,
+					const bool *nulls)
+{
+	char	   *cron = TextDatumGetCString(values[Anum_schedule_cron - 1]);
+	char	   *zone = TextDatumGetCString(values[Anum_schedule_timezone - 1]);
+	TimestampTz at;
+	JobqCronError error;
+	pg_tz	   *tz;
+
+	if (!jobq_cron_parse(cron, strlen(cron), &timetable->cron, &error))
+		return psprintf("invalid cron expression: %s", error.message);
+	tz = jobq_timezone_find(zone);
+	if (tz == NULL)
+		return psprintf("time zone \"%s\" not recognized", zone);
+	timetable->zone = jobq_timezone_rules(tz);
+	at = DatumGetTimestampTz(values[Anum_schedule_anchor - 1]);
+	timetable->anchor = jobq_timestamp_to_seconds(at);
+	timetable->first = PG_INT64_MIN;
+	if (!nulls[Anum_schedule_starts_at - 1])
+	{
+		at = DatumGetTimestampTz(values[Anum_schedule_starts_at - 1]);
+		/* rounded up */
+		timetable->first = jobq_timestamp_to_seconds(at - 1) + 1;
+	}
+	timetable->last = PG_INT64_MAX;
+	if (!nulls[Anum_schedule_ends_at - 1])
+	{
+		at = DatumGetTimestampTz(values[Anum_schedule_ends_at - 1]);
+		timetable->last = jobq_timestamp_to_seconds(at);
+	}
+	return NULL;
+}
+
+TimestampTz
+jobq_timetable_next(const JobqTimetable *timetable, TimestampTz after)
+{
+	int64		seconds = jobq_timestamp_to_seconds(after);
+	int64		next;
+
+	if (seconds < timetable->first)
+		seconds = timetable->first - 1;
+	if (jobq_cron_next(&timetable->cron, seconds, &timetable->zone,
+					   timetable->anchor, &next) != JOBQ_CRON_OK ||
+		next > timetable->last)
+		return JOBQ_NEVER;
+	return jobq_timestamp_from_seconds(next);
+}
+
+TimestampTz
+jobq_timetable_latest(const JobqTimetable *timetable, TimestampTz run,
+					  TimestampTz now)
+{
+	int64		latest;
+
+	/* mostly none was missed; looking back is expensive */
+	if (jobq_timetable_next(timetable, run) > now)
+		return run;
+	if (jobq_cron_prev(&timetable->cron,
+					   Min(jobq_timestamp_to_seconds(now), timetable->last),
+					   &timetable->zone, timetable->anchor,
+					   &latest) != JOBQ_CRON_OK)
+		return run;
+	return Max(run, jobq_timestamp_from_seconds(latest));
+}
+
+/* Whether a schedule has had all the runs it may have. */
+bool
+jobq_schedule_is_exhausted(const Datum *values, const bool *nulls)
+{
+	return !nulls[Anum_schedule_max_runs - 1] &&
+		DatumGetInt64(values[Anum_schedule_runs - 1]) >=
+		DatumGetInt32(values[Anum_schedule_max_runs - 1]);
+}
+
+const JobqQueue *
+jobq_schedule_queue(const Datum *values, const bool *nulls, char **problem)
+{
+	Oid			owner = DatumGetObjectId(values[Anum_schedule_owner - 1]);
+	const JobqQueue *queue;
+
+	if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(owner)))
+	{
+		*problem = psprintf("role with OID %u does not exist", owner);
+		return NULL;
+	}
+	if (!nulls[Anum_schedule_command - 1])
+		return jobq_queue_run_of(owner);
+
+	queue = jobq_queue_by_id(DatumGetInt32(values[Anum_schedule_queue - 1]));
+	if (queue == NULL)
+		*problem = pstrdup("its queue was dropped");
+	else if (!jobq_queue_allows(queue, owner, JOBQ_PRIV_ENQUEUE))
+	{
+		*problem = psprintf("role \"%s\" has no privilege to enqueue into queue \"%s\"",
+							GetUserNameFromId(owner, false), queue->name);
+		queue = NULL;
+	}
+	return queue;
+}
+
+/*
+ * How much later than its nominal time a run starts: 0 to max microseconds,
+ * always the same for a schedule and nominal time, different for others.
+ * (The mixing function is splitmix64's.)
+ */
+static int64
+jitter_of_run(int64 schedule, TimestampTz slot, int64 max)
+{
+	uint64		hash;
+
+	if (max <= 0)
+		return 0;
+	hash = (uint64) schedule * UINT64CONST(0x9E3779B97F4A7C15) + (uint64) slot;
+	hash = (hash ^ (hash >> 30)) * UINT64CONST(0xBF58476D1CE4E5B9);
+	hash = (hash ^ (hash >> 27)) * UINT64CONST(0x94D049BB133111EB);
+	hash ^= hash >> 31;
+	return (int64) (hash % ((uint64) max + 1));
+}
+
+/* A time for a header, as to_jsonb() has it, in UTC. */
+static char *
+header_time(Datum timestamp)
+{
+	int			utc = 0;
+
+	return JsonEncodeDateTime(NULL, timestamp, TIMESTAMPTZOID, &utc);
+}
+
+/* What a job is told of the run it belongs to. */
+static Datum
+headers_of_run(const Datum *values, const bool *nulls, TimestampTz slot,
+			   bool caught_up)
+{
+	JobqJsonObject object;
+
+	jobq_json_begin(&object);
+	jobq_json_add_string(&object, "schedule",
+						 TextDatumGetCString(values[Anum_schedule_name - 1]));
+	jobq_json_add_string(&object, "scheduled_at",
+						 header_time(TimestampTzGetDatum(slot)));
+	if (nulls[Anum_schedule_last_run - 1])
+		jobq_json_add_null(&object, "previous");
+	else
+		jobq_json_add_string(&object, "previous",
+							 header_time(values[Anum_schedule_last_run - 1]));
+	jobq_json_add_bool(&object, "caught_up", caught_up);
+	return jobq_json_end(&object);
+}
+
+int64
+jobq_schedule_enqueue(JobqTable *jobs, const JobqQueue *queue,
+					  const Datum *values, const bool *nulls,
+					  TimestampTz slot, bool caught_up)
+{
+	Datum		jitter = values[Anum_schedule_jitter - 1];
+	TimestampTz run_at = slot;
+	JobqEnqueueOptions options;
+
+	if (!nulls[Anum_schedule_jitter - 1])
+		run_at += jitter_of_run(DatumGetInt64(values[Anum_schedule_id - 1]),
+								slot,
+								jobq_interval_microseconds(DatumGetIntervalP(jitter)));
+	jobq_enqueue_defaults(&options, queue);
+	options.run_at = Max(options.run_at, run_at);
+	if (queue->ttl > 0)
+		options.expires_at = options.run_at + queue->ttl;
+	if (!nulls[Anum_schedule_priority - 1])
+		options.priority = DatumGetInt32(values[Anum_schedule_priority - 1]);
+	if (!nulls[Anum_schedule_max_attempts - 1])
+		options.max_attempts =
+			DatumGetInt32(values[Anum_schedule_max_attempts - 1]);
+	if (!nulls[Anum_schedule_timeout - 1])
+		options.timeout = DatumGetIntervalP(values[Anum_schedule_timeout - 1]);
+	if (!nulls[Anum_schedule_tags - 1])
+		options.tags = values[Anum_schedule_tags - 1];
+	if (!nulls[Anum_schedule_command - 1])
+		options.command =
+			TextDatumGetCString(values[Anum_schedule_command - 1]);
+	options.headers = headers_of_run(values, nulls, slot, caught_up);
+	options.unchecked = true;
+	return jobq_enqueue_job(jobs, &options, values[Anum_schedule_payload - 1]);
+}
+
+bool
+jobq_schedule_job_is_live(JobqTable *jobs, int64 id)
+{
+	ScanKeyData key;
+	SysScanDesc scan;
+	bool		live;
+
+	ScanKeyInit(&key, Anum_job_id, BTEqualStrategyNumber, F_INT8EQ,
+				Int64GetDatum(id));
+	scan = systable_beginscan(jobs->rel, jobq_relation_oid(JOBQ_IDX_JOB),
+							  true, GetActiveSnapshot(), 1, &key);
+	live = HeapTupleIsValid(systable_getnext(scan));
+	systable_endscan(scan);
+	return live;
+}

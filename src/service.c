@@ -1,0 +1,253 @@
+/*-------------------------------------------------------------------------
+ *
+ * service.c
+ *	  Starting and stopping a database's workers.
+ *
+ * Whether they are stopped is in jobq_store.service; the coordinator reads
+ * it and tells executors through shared memory.  stop() tells them before it
+ * commits, since it waits for them; if it is rolled back the coordinator reads
+ * the row again.
+ *
+ * IDENTIFICATION
+ *	  src/service.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "arguments.h"
+#include "current_job.h"
+#include "service.h"
+#include "worker_slot.h"
+#include "xact.h"
+
+#include "access/htup_details.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "storage/latch.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+PG_FUNCTION_INFO_V1(jobq_start);
+PG_FUNCTION_INFO_V1(jobq_stop);
+PG_FUNCTION_INFO_V1(jobq_version);
+
+/* How often stop() looks whether the running jobs are done, milliseconds. */
+#define STOP_CHECK_INTERVAL 20
+
+/* stop() was called in this transaction. */
+static bool stopping = false;
+
+static void
+require_administrator(void)
+{
+	if (!jobq_is_administrator(GetUserId()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to start or stop jobq"),
+				 errdetail("Only superusers and the owner of the extension may do so.")));
+}
+
+/* Locks the row of the service; *table is to be closed. */
+static TupleTableSlot *
+lock_service(JobqTable **table)
+{
+	TupleTableSlot *slot;
+	ScanKeyData key;
+
+	*table = jobq_table_open(JOBQ_REL_SERVICE);
+	slot = jobq_table_slot(*table);
+	ScanKeyInit(&key, Anum_service_only_row, BTEqualStrategyNumber, F_BOOLEQ,
+				BoolGetDatum(true));
+	if (jobq_table_find(*table, jobq_relation_oid(JOBQ_IDX_SERVICE), &key, 1,
+						JOBQ_WAIT, slot) != JOBQ_FOUND)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table %s.service is empty", JOBQ_STORE_SCHEMA),
+				 errhint("Drop the extension and create it again.")));
+	return slot;
+}
+
+static void
+set_stopped(bool stopped)
+{
+	JobqTable  *table;
+	TupleTableSlot *slot = lock_service(&table);
+	Datum		values[Natts_service];
+	bool		nulls[Natts_service];
+
+	slot_getallattrs(slot);
+	memcpy(values, slot->tts_values, sizeof(values));
+	memcpy(nulls, slot->tts_isnull, sizeof(nulls));
+	values[Anum_service_stopped - 1] = BoolGetDatum(stopped);
+	jobq_table_update(table, slot, values, nulls);
+	jobq_table_close(table);
+	jobq_at_commit_config_changed();
+}
+
+bool
+jobq_service_is_stopped(void)
+{
+	JobqTable  *table = jobq_table_open(JOBQ_REL_SERVICE);
+	TupleTableSlot *slot = jobq_table_slot(table);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TableScanDesc scan = table_beginscan(table->rel, snapshot, 0, NULL);
+	bool		stopped = false;
+
+	if (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		bool		isnull;
+
+		stopped = DatumGetBool(slot_getattr(slot, Anum_service_stopped,
+											&isnull));
+	}
+	table_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	jobq_table_close(table);
+	return stopped;
+}
+
+/*
+ * Makes the rows of a table that came from another database this one's.
+ * The numbers are those of its columns system_identifier and database.
+ */
+static void
+take_home(JobqRelation relation, int attnum_system, int attnum_database)
+{
+	JobqTable  *table = jobq_table_open(relation);
+	TupleTableSlot *slot = jobq_table_slot(table);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TableScanDesc scan = table_beginscan(table->rel, snapshot, 0, NULL);
+	int			natts = RelationGetDescr(table->rel)->natts;
+	Datum	   *values = palloc(natts * sizeof(Datum));
+	bool	   *nulls = palloc(natts * sizeof(bool));
+
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		TupleTableSlot *locked;
+
+		CHECK_FOR_INTERRUPTS();
+		slot_getallattrs(slot);
+		if (DatumGetInt64(slot->tts_values[attnum_system - 1]) ==
+			jobq_system_identifier() &&
+			DatumGetObjectId(slot->tts_values[attnum_database - 1]) ==
+			MyDatabaseId)
+			continue;
+		locked = jobq_table_slot(table);
+		if (jobq_table_lock(table, &slot->tts_tid, snapshot,
+							locked) != JOBQ_FOUND)
+			continue;
+		slot_getallattrs(locked);
+		memcpy(values, locked->tts_values, natts * sizeof(Datum));
+		memcpy(nulls, locked->tts_isnull, natts * sizeof(bool));
+		values[attnum_system - 1] = Int64GetDatum(jobq_system_identifier());
+		values[attnum_database - 1] = ObjectIdGetDatum(MyDatabaseId);
+		jobq_table_update(table, locked, values, nulls);
+	}
+	table_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	jobq_table_close(table);
+}
+
+/* start(): the queues and schedules of this database are at home here. */
+Datum
+jobq_start(PG_FUNCTION_ARGS)
+{
+	(void) fcinfo;
+	jobq_begin_write("jobq.start()");
+	require_administrator();
+	set_stopped(false);
+	take_home(JOBQ_REL_QUEUE, Anum_queue_system_identifier,
+			  Anum_queue_database);
+	take_home(JOBQ_REL_SCHEDULE, Anum_schedule_system_identifier,
+			  Anum_schedule_database);
+	jobq_at_commit_wake(JOBQ_WAKE_CONFIG | JOBQ_WAKE_RESYNC |
+						JOBQ_WAKE_LEASES);
+	PG_RETURN_VOID();
+}
+
+/* A rolled back stop(): the coordinator is to look how things stand. */
+static void
+undo_stop(void)
+{
+	stopping = false;
+	jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_CONFIG);
+}
+
+static void
+at_transaction_end(XactEvent event, void *arg)
+{
+	(void) arg;
+	if (!stopping)
+		return;
+	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+		undo_stop();
+	else if (event == XACT_EVENT_COMMIT)
+		stopping = false;
+}
+
+static void
+at_subtransaction_end(SubXactEvent event, SubTransactionId mine,
+					  SubTransactionId parent, void *arg)
+{
+	(void) mine;
+	(void) parent;
+	(void) arg;
+	if (stopping && event == SUBXACT_EVENT_ABORT_SUB)
+		undo_stop();
+}
+
+/* Waits until no executor of this database runs a job. */
+static void
+wait_for_jobs(void)
+{
+	for (;;)
+	{
+		CHECK_FOR_INTERRUPTS();
+		jobq_workers_leave(MyDatabaseId);
+		if (jobq_workers_of_database(MyDatabaseId, true) == 0)
+			return;
+		(void) WaitLatch(MyLatch,
+						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 STOP_CHECK_INTERVAL, JOBQ_WAIT_EVENT_WORKERS);
+		ResetLatch(MyLatch);
+	}
+}
+
+/* stop(): returns when no job is running. */
+Datum
+jobq_stop(PG_FUNCTION_ARGS)
+{
+	static bool registered = false;
+
+	(void) fcinfo;
+	jobq_begin_write("jobq.stop()");
+	require_administrator();
+	if (!registered)
+	{
+		RegisterXactCallback(at_transaction_end, NULL);
+		RegisterSubXactCallback(at_subtransaction_end, NULL);
+		registered = true;
+	}
+	set_stopped(true);
+	stopping = true;
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_EXCLUSIVE);
+	jobq_database()->stopped = true;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+
+	/* a job that calls it cannot wait for itself */
+	if (jobq_current_job_row() == (Datum) 0)
+		wait_for_jobs();
+	PG_RETURN_VOID();
+}
+
+/* version(): of the library. */
+Datum
+jobq_version(PG_FUNCTION_ARGS)
+{
+	(void) fcinfo;
+	PG_RETURN_TEXT_P(cstring_to_text(JOBQ_VERSION));
+}

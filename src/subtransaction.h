@@ -1,0 +1,24 @@
+/*-------------------------------------------------------------------------
+ *
+ * subtransaction.h
+ *	  Doing something that may raise an error, and going on if it did.
+ *
+ * IDENTIFICATION
+ *	  src/subtransaction.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_SUBTRANSACTION_H
+#define JOBQ_SUBTRANSACTION_H
+
+#include "jobq.h"
+
+/*
+ * Runs an action in a subtransaction.  If it raises an error, rolls the
+ * subtransaction back and returns the error (palloc'd), else NULL.  What the
+ * action has opened is not usable after an error.  Interrupts (class 57) are
+ * not the action's errors and go through.
+ */
+extern ErrorData *jobq_subtransaction(void (*action) (void *arg), void *arg);
+
+#endif							/* JOBQ_SUBTRANSACTION_H */

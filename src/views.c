@@ -1,0 +1,204 @@
+/*-------------------------------------------------------------------------
+ *
+ * views.c
+ *	  Functions that the views of schema jobq are made of.
+ *
+ * They run as whoever reads the view.  No role has USAGE on jobq_store, so
+ * that they are not called but through the views.
+ *
+ * IDENTIFICATION
+ *	  src/views.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog.h"
+#include "common/jobstate.h"
+#include "queue.h"
+
+#include "access/htup_details.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+/* No interval is counted as longer; see is_kept(). */
+#define KEEP_FOR_EVER (INT64CONST(1000) * 365 * USECS_PER_DAY)
+
+PG_FUNCTION_INFO_V1(jobq_may_read);
+PG_FUNCTION_INFO_V1(jobq_may_see_role);
+PG_FUNCTION_INFO_V1(jobq_job_state);
+PG_FUNCTION_INFO_V1(jobq_is_kept);
+PG_FUNCTION_INFO_V1(jobq_worker_slots);
+
+/* Columns of worker_slots(). */
+enum
+{
+	COL_PID,
+	COL_KIND,
+	COL_ROLE,
+	COL_STATE,
+	COL_QUEUE,
+	COL_JOB_ID,
+	COL_ATTEMPT,
+	COL_SINCE,
+	NCOLS
+};
+
+/* may_read(queue): as owner, or with a privilege other than to enqueue. */
+Datum
+jobq_may_read(PG_FUNCTION_ARGS)
+{
+	const JobqQueue *queue;
+
+	jobq_require_shmem();
+	queue = jobq_queue_by_id(PG_GETARG_INT32(0));
+	PG_RETURN_BOOL(queue != NULL &&
+				   jobq_queue_allows(queue, GetUserId(),
+									 JOBQ_PRIV_READ | JOBQ_PRIV_CONSUME |
+									 JOBQ_PRIV_MANAGE));
+}
+
+/* may_see_role(role): oneself, roles one is a member of; administrators all */
+Datum
+jobq_may_see_role(PG_FUNCTION_ARGS)
+{
+	Oid			role = PG_GETARG_OID(0);
+
+	PG_RETURN_BOOL(has_privs_of_role(GetUserId(), role) ||
+				   jobq_is_administrator(GetUserId()));
+}
+
+/* job_state(state, run_at) */
+Datum
+jobq_job_state(PG_FUNCTION_ARGS)
+{
+	JobqState	state = (JobqState) PG_GETARG_INT16(0);
+	bool		due = PG_GETARG_TIMESTAMPTZ(1) <= jobq_now();
+
+	PG_RETURN_TEXT_P(cstring_to_text(jobq_state_name(state, due)));
+}
+
+/*
+ * is_kept(queue, state, finished_at): what a queue's jobs are kept for counts
+ * from the moment it is set on, also for those that finished before.
+ */
+Datum
+jobq_is_kept(PG_FUNCTION_ARGS)
+{
+	const JobqQueue *queue;
+	JobqState	state = (JobqState) PG_GETARG_INT16(1);
+	TimestampTz finished_at = PG_GETARG_TIMESTAMPTZ(2);
+	int64		keep;
+
+	jobq_require_shmem();
+	queue = jobq_queue_by_id(PG_GETARG_INT32(0));
+	if (queue == NULL)
+		PG_RETURN_BOOL(false);
+	keep = state == JOBQ_STATE_COMPLETED ?
+		queue->keep_completed : queue->keep_dead;
+	PG_RETURN_BOOL(keep < 0 || keep >= KEEP_FOR_EVER ||
+				   finished_at > jobq_now() - keep);
+}
+
+/* Fills in the row of a coordinator. */
+static void
+coordinator_row(const JobqDatabase *database, Datum *values, bool *nulls)
+{
+	memset(nulls, true, NCOLS * sizeof(bool));
+	values[COL_PID] = Int32GetDatum((int32) database->coordinator_pid);
+	nulls[COL_PID] = false;
+	values[COL_KIND] = CStringGetTextDatum("coordinator");
+	nulls[COL_KIND] = false;
+	values[COL_STATE] =
+		CStringGetTextDatum(database->stopped ? "stopped" :
+							database->starving ? "no free worker slot" :
+							"running");
+	nulls[COL_STATE] = false;
+}
+
+/* Fills in the row of an executor. */
+static void
+executor_row(const JobqWorker *worker, Datum *values, bool *nulls)
+{
+	bool		busy = worker->state == JOBQ_WORKER_BUSY &&
+	worker->job_id != 0;
+
+	memset(nulls, true, NCOLS * sizeof(bool));
+	if (worker->pid != 0)
+	{
+		values[COL_PID] = Int32GetDatum((int32) worker->pid);
+		nulls[COL_PID] = false;
+	}
+	values[COL_KIND] = CStringGetTextDatum("executor");
+	nulls[COL_KIND] = false;
+	values[COL_ROLE] = ObjectIdGetDatum(worker->role);
+	nulls[COL_ROLE] = false;
+	values[COL_STATE] =
+		CStringGetTextDatum(worker->state == JOBQ_WORKER_STARTING ?
+							"starting" : busy ? "running" : "idle");
+	nulls[COL_STATE] = false;
+	if (busy)
+	{
+		values[COL_QUEUE] = Int32GetDatum(worker->queue);
+		values[COL_JOB_ID] = Int64GetDatum(worker->job_id);
+		values[COL_ATTEMPT] = Int32GetDatum(worker->attempt);
+		nulls[COL_QUEUE] = nulls[COL_JOB_ID] = nulls[COL_ATTEMPT] = false;
+	}
+	if (worker->started_at != 0)
+	{
+		values[COL_SINCE] = TimestampTzGetDatum(worker->started_at);
+		nulls[COL_SINCE] = false;
+	}
+}
+
+/* worker_slots(): this database's coordinator and executors. */
+Datum
+jobq_worker_slots(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	JobqDatabase *entry;
+	JobqDatabase database;
+	JobqWorker *workers;
+	Datum		values[NCOLS];
+	bool		nulls[NCOLS];
+
+	jobq_require_shmem();
+	InitMaterializedSRF(fcinfo, 0);
+
+	/* copies, since nothing may throw while the locks are held */
+	memset(&database, 0, sizeof(database));
+	entry = jobq_find_database(MyDatabaseId);
+	if (entry != NULL)
+	{
+		LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_SHARED);
+		database.coordinator_pid = entry->coordinator_pid;
+		database.stopped = entry->stopped;
+		database.starving = entry->starving;
+		LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+	}
+	workers = palloc(sizeof(jobq_shared->workers));
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_WORKERS), LW_SHARED);
+	memcpy(workers, jobq_shared->workers, sizeof(jobq_shared->workers));
+	LWLockRelease(jobq_lock(JOBQ_LOCK_WORKERS));
+
+	if (database.coordinator_pid != 0)
+	{
+		coordinator_row(&database, values, nulls);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values,
+							 nulls);
+	}
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	{
+		if (workers[i].state == JOBQ_WORKER_FREE ||
+			workers[i].dboid != MyDatabaseId)
+			continue;
+		executor_row(&workers[i], values, nulls);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values,
+							 nulls);
+	}
+	PG_RETURN_VOID();
+}

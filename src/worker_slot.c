@@ -1,0 +1,484 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker_slot.c
+ *	  The slots of the executors in shared memory.
+ *
+ * A slot is reserved by a coordinator (FREE to STARTING), taken over by the
+ * executor it starts, which then moves between IDLE and BUSY, and is freed by
+ * the executor's exit callback, or by the coordinator if no process came up.
+ * bgworker/README.md has the picture.
+ *
+ * Whoever finds an executor IDLE and not woken may count on it to look for
+ * work once more: it looks again after every wake-up, and leaves IDLE for
+ * good only under the lock and when it has not been woken.
+ *
+ * IDENTIFICATION
+ *	  src/worker_slot.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "guc.h"
+#include "worker_slot.h"
+
+#include <signal.h>
+
+#include "miscadmin.h"
+
+static void
+lock_slots(LWLockMode mode)
+{
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_WORKERS), mode);
+}
+
+static void
+unlock_slots(void)
+{
+	LWLockRelease(jobq_lock(JOBQ_LOCK_WORKERS));
+}
+
+/* The slot, or NULL if it has another tenant by now. */
+static JobqWorker *
+slot_of(const JobqWorkerRef *worker)
+{
+	JobqWorker *slot = &jobq_shared->workers[worker->slot];
+
+	return slot->generation == worker->generation &&
+		slot->state != JOBQ_WORKER_FREE ? slot : NULL;
+}
+
+static void
+free_slot(JobqWorker *slot)
+{
+	slot->state = JOBQ_WORKER_FREE;
+	slot->dboid = InvalidOid;
+	slot->role = InvalidOid;
+	slot->pid = 0;
+	slot->proc = JOBQ_NO_PROCESS;
+	slot->woken = false;
+	slot->leave = false;
+	slot->queue = 0;
+	slot->job_id = 0;
+	slot->attempt = 0;
+	slot->cancel_job = 0;
+}
+
+static bool
+is_available(const JobqWorker *slot)
+{
+	return slot->state == JOBQ_WORKER_IDLE && !slot->woken && !slot->leave;
+}
+
+/* Wakes an idle executor of that role, if there is one. */
+bool
+jobq_worker_wake(Oid dboid, Oid role)
+{
+	int			procno = JOBQ_NO_PROCESS;
+
+	lock_slots(LW_EXCLUSIVE);
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	{
+		JobqWorker *slot = &jobq_shared->workers[i];
+
+		if (slot->dboid == dboid && slot->role == role && is_available(slot))
+		{
+			slot->woken = true;
+			procno = slot->proc;
+			break;
+		}
+	}
+	unlock_slots();
+	if (procno == JOBQ_NO_PROCESS)
+		return false;
+	jobq_wake_process(procno);
+	return true;
+}
+
+/*
+ * Interrupts the executor of this database that runs the job.  False if none
+ * does.  The signal is sent under the lock: an executor that has ended the
+ * job under the lock gets none for it any more.
+ */
+bool
+jobq_worker_interrupt(int64 job_id)
+{
+	bool		found = false;
+
+	lock_slots(LW_EXCLUSIVE);
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS && !found; i++)
+	{
+		JobqWorker *slot = &jobq_shared->workers[i];
+
+		if (slot->dboid == MyDatabaseId && slot->job_id == job_id &&
+			slot->pid != 0)
+		{
+			slot->cancel_job = job_id;
+			(void) kill(slot->pid, SIGINT);
+			found = true;
+		}
+	}
+	unlock_slots();
+	return found;
+}
+
+/* Has all executors of a database leave as soon as they run no job. */
+void
+jobq_workers_leave(Oid dboid)
+{
+	lock_slots(LW_EXCLUSIVE);
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	{
+		JobqWorker *slot = &jobq_shared->workers[i];
+
+		if (slot->dboid == dboid && slot->state != JOBQ_WORKER_FREE)
+		{
+			slot->leave = true;
+			jobq_wake_process(slot->proc);
+		}
+	}
+	unlock_slots();
+}
+
+/* Terminates all executors of a database, with the jobs they run. */
+void
+jobq_workers_terminate(Oid dboid)
+{
+	lock_slots(LW_EXCLUSIVE);
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	{
+		JobqWorker *slot = &jobq_shared->workers[i];
+
+		if (slot->dboid == dboid && slot->state != JOBQ_WORKER_FREE)
+		{
+			slot->leave = true;
+			if (slot->pid != 0 && slot->pid != MyProcPid)
+				(void) kill(slot->pid, SIGTERM);
+		}
+	}
+	unlock_slots();
+}
+
+/* How many executors a database has, or how many of them run a job. */
+int
+jobq_workers_of_database(Oid dboid, bool busy_only)
+{
+	int			n = 0;
+
+	lock_slots(LW_SHARED);
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	{
+		const JobqWorker *slot = &jobq_shared->workers[i];
+
+		if (slot->state != JOBQ_WORKER_FREE && slot->dboid == dboid &&
+			(!busy_only || slot->job_id != 0))
+			n++;
+	}
+	unlock_slots();
+	return n;
+}
+
+bool
+jobq_worker_is_gone(const JobqWorkerRef *worker)
+{
+	bool		result;
+
+	lock_slots(LW_SHARED);
+	result = slot_of(worker) == NULL;
+	unlock_slots();
+	return result;
+}
+
+/* Counts the executors of a database and role; role InvalidOid: of all. */
+void
+jobq_worker_count(Oid dboid, Oid role, JobqWorkerCounts *counts)
+{
+	memset(counts, 0, sizeof(*counts));
+	lock_slots(LW_SHARED);
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	{
+		const JobqWorker *slot = &jobq_shared->workers[i];
+
+		if (slot->state == JOBQ_WORKER_FREE)
+			continue;
+		counts->total++;
+		if (slot->dboid != dboid || (OidIsValid(role) && slot->role != role))
+			continue;
+		if (slot->state == JOBQ_WORKER_STARTING)
+			counts->starting++;
+		else if (is_available(slot))
+			counts->idle++;
+		else if (!slot->leave)
+			counts->busy++;
+	}
+	unlock_slots();
+}
+
+/* Takes a free slot, unless jobq.max_workers are in use. */
+bool
+jobq_worker_reserve(Oid dboid, Oid role, JobqWorkerRef *worker)
+{
+	JobqWorker *slot = NULL;
+	int			in_use = 0;
+
+	lock_slots(LW_EXCLUSIVE);
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	{
+		if (jobq_shared->workers[i].state != JOBQ_WORKER_FREE)
+			in_use++;
+		else if (slot == NULL)
+			slot = &jobq_shared->workers[i];
+	}
+	if (slot != NULL && in_use < jobq_max_workers)
+	{
+		slot->state = JOBQ_WORKER_STARTING;
+		slot->dboid = dboid;
+		slot->role = role;
+		slot->generation++;
+		slot->started_at = jobq_now();
+		worker->slot = slot - jobq_shared->workers;
+		worker->generation = slot->generation;
+	}
+	else
+		slot = NULL;
+	unlock_slots();
+	return slot != NULL;
+}
+
+/* Frees a slot whose process did not come up.  False if it did. */
+bool
+jobq_worker_unreserve(const JobqWorkerRef *worker)
+{
+	JobqWorker *slot;
+	bool		result = false;
+
+	lock_slots(LW_EXCLUSIVE);
+	slot = slot_of(worker);
+	if (slot != NULL && slot->state == JOBQ_WORKER_STARTING && slot->pid == 0)
+	{
+		free_slot(slot);
+		result = true;
+	}
+	unlock_slots();
+	return result;
+}
+
+/*
+ * Has one idle executor of somebody else leave, so that its slot can be used.
+ * False if there is none.
+ */
+bool
+jobq_worker_free_idle(Oid dboid, Oid role)
+{
+	bool		found = false;
+
+	lock_slots(LW_EXCLUSIVE);
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS && !found; i++)
+	{
+		JobqWorker *slot = &jobq_shared->workers[i];
+
+		if (slot->state != JOBQ_WORKER_IDLE ||
+			(slot->dboid == dboid && slot->role == role))
+			continue;
+		/* one that is leaving already will do */
+		if (slot->leave || !slot->woken)
+		{
+			slot->leave = true;
+			jobq_wake_process(slot->proc);
+			found = true;
+		}
+	}
+	unlock_slots();
+	return found;
+}
+
+/*
+ * Frees slots that a coordinator of this database reserved before the given
+ * time and for which no process came up.  Whether there were any.
+ */
+bool
+jobq_worker_reap(Oid dboid, TimestampTz before)
+{
+	bool		found = false;
+
+	lock_slots(LW_EXCLUSIVE);
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	{
+		JobqWorker *slot = &jobq_shared->workers[i];
+
+		if (slot->state == JOBQ_WORKER_STARTING && slot->pid == 0 &&
+			slot->dboid == dboid && slot->started_at < before)
+		{
+			free_slot(slot);
+			found = true;
+		}
+	}
+	unlock_slots();
+	return found;
+}
+
+/* The process is there.  False if it is not wanted any more. */
+bool
+jobq_worker_attach(const JobqWorkerRef *worker, Oid *dboid, Oid *role)
+{
+	JobqWorker *slot;
+	bool		wanted = false;
+
+	lock_slots(LW_EXCLUSIVE);
+	slot = slot_of(worker);
+	if (slot != NULL && slot->pid == 0)
+	{
+		slot->pid = MyProcPid;
+		slot->proc = JOBQ_MY_PROC_NUMBER;
+		slot->started_at = jobq_now();
+		*dboid = slot->dboid;
+		*role = slot->role;
+		wanted = true;
+	}
+	unlock_slots();
+	return wanted;
+}
+
+/*
+ * The process exits: frees the slot.  Returns whether it had been woken, so
+ * that somebody else must look for work.  The slot of a process that has got
+ * no further than starting is left to its coordinator, which is to notice.
+ */
+bool
+jobq_worker_detach(const JobqWorkerRef *worker)
+{
+	JobqWorker *slot;
+	bool		owed = false;
+
+	lock_slots(LW_EXCLUSIVE);
+	slot = slot_of(worker);
+	if (slot != NULL)
+	{
+		owed = slot->woken || slot->state == JOBQ_WORKER_BUSY;
+		if (slot->state == JOBQ_WORKER_STARTING)
+		{
+			slot->pid = 0;
+			slot->proc = JOBQ_NO_PROCESS;
+		}
+		else
+			free_slot(slot);
+	}
+	unlock_slots();
+	return owed;
+}
+
+/*
+ * Goes to sleep, or says that it is still asleep after a wake-up that has
+ * been dealt with.  Returns whether it was woken since it went idle.
+ */
+bool
+jobq_worker_set_idle(const JobqWorkerRef *worker)
+{
+	JobqWorker *slot;
+	bool		woken = false;
+
+	lock_slots(LW_EXCLUSIVE);
+	slot = slot_of(worker);
+	if (slot != NULL)
+	{
+		woken = slot->woken;
+		if (slot->state != JOBQ_WORKER_IDLE)
+			slot->started_at = jobq_now();
+		slot->state = JOBQ_WORKER_IDLE;
+		slot->woken = false;
+	}
+	unlock_slots();
+	return woken;
+}
+
+/* Looks for work from now on, so that it need not be woken. */
+void
+jobq_worker_set_busy(const JobqWorkerRef *worker)
+{
+	JobqWorker *slot;
+
+	lock_slots(LW_EXCLUSIVE);
+	slot = slot_of(worker);
+	if (slot != NULL)
+	{
+		slot->state = JOBQ_WORKER_BUSY;
+		slot->woken = false;
+	}
+	unlock_slots();
+}
+
+/*
+ * Wants to exit.  False if it has been woken: then there is work to look for.
+ */
+bool
+jobq_worker_set_leaving(const JobqWorkerRef *worker)
+{
+	JobqWorker *slot;
+	bool		result = true;
+
+	lock_slots(LW_EXCLUSIVE);
+	slot = slot_of(worker);
+	if (slot != NULL)
+	{
+		result = !slot->woken || slot->leave;
+		if (result)
+			slot->leave = true;
+	}
+	unlock_slots();
+	return result;
+}
+
+/* Somebody asked for the slot. */
+bool
+jobq_worker_must_leave(const JobqWorkerRef *worker)
+{
+	JobqWorker *slot;
+	bool		result;
+
+	lock_slots(LW_SHARED);
+	slot = slot_of(worker);
+	result = slot == NULL || slot->leave;
+	unlock_slots();
+	return result;
+}
+
+/* Says which job it runs: jobq_worker_interrupt() finds it from now on. */
+void
+jobq_worker_begin_job(const JobqWorkerRef *worker, int32 queue, int64 job_id,
+					  int32 attempt)
+{
+	JobqWorker *slot;
+
+	lock_slots(LW_EXCLUSIVE);
+	slot = slot_of(worker);
+	if (slot != NULL)
+	{
+		slot->state = JOBQ_WORKER_BUSY;
+		slot->woken = false;
+		slot->queue = queue;
+		slot->job_id = job_id;
+		slot->attempt = attempt;
+		slot->cancel_job = 0;
+		slot->started_at = jobq_now();
+	}
+	unlock_slots();
+}
+
+/* The job's own code is through.  Returns whether it was to be cancelled. */
+bool
+jobq_worker_end_job(const JobqWorkerRef *worker)
+{
+	JobqWorker *slot;
+	bool		cancelled = false;
+
+	lock_slots(LW_EXCLUSIVE);
+	slot = slot_of(worker);
+	if (slot != NULL)
+	{
+		cancelled = slot->job_id != 0 && slot->cancel_job == slot->job_id;
+		slot->job_id = 0;
+		slot->cancel_job = 0;
+	}
+	unlock_slots();
+	return cancelled;
+}

@@ -1,0 +1,61 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker_slot.h
+ *	  The slots of the executors in shared memory.
+ *
+ * None of these functions throws or allocates: commit callbacks and exit
+ * callbacks use them.  They take JOBQ_LOCK_WORKERS.
+ *
+ * IDENTIFICATION
+ *	  src/worker_slot.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_WORKER_SLOT_H
+#define JOBQ_WORKER_SLOT_H
+
+#include "shmem.h"
+
+/* Who occupies a slot: the slot may have another tenant by now. */
+typedef struct JobqWorkerRef
+{
+	int			slot;
+	uint64		generation;
+} JobqWorkerRef;
+
+typedef struct JobqWorkerCounts
+{
+	int			starting;
+	int			idle;			/* and not woken yet */
+	int			busy;			/* or woken */
+	int			total;			/* of all databases and roles */
+} JobqWorkerCounts;
+
+/* For everybody. */
+extern bool jobq_worker_wake(Oid dboid, Oid role);
+extern bool jobq_worker_interrupt(int64 job_id);
+extern void jobq_workers_leave(Oid dboid);
+extern void jobq_workers_terminate(Oid dboid);
+extern int	jobq_workers_of_database(Oid dboid, bool busy_only);
+extern bool jobq_worker_is_gone(const JobqWorkerRef *worker);
+
+/* For coordinators. */
+extern void jobq_worker_count(Oid dboid, Oid role, JobqWorkerCounts *counts);
+extern bool jobq_worker_reserve(Oid dboid, Oid role, JobqWorkerRef *worker);
+extern bool jobq_worker_unreserve(const JobqWorkerRef *worker);
+extern bool jobq_worker_free_idle(Oid dboid, Oid role);
+extern bool jobq_worker_reap(Oid dboid, TimestampTz before);
+
+/* For the executor in the slot. */
+extern bool jobq_worker_attach(const JobqWorkerRef *worker, Oid *dboid,
+							   Oid *role);
+extern bool jobq_worker_detach(const JobqWorkerRef *worker);
+extern bool jobq_worker_set_idle(const JobqWorkerRef *worker);
+extern void jobq_worker_set_busy(const JobqWorkerRef *worker);
+extern bool jobq_worker_set_leaving(const JobqWorkerRef *worker);
+extern bool jobq_worker_must_leave(const JobqWorkerRef *worker);
+extern void jobq_worker_begin_job(const JobqWorkerRef *worker, int32 queue,
+								  int64 job_id, int32 attempt);
+extern bool jobq_worker_end_job(const JobqWorkerRef *worker);
+
+#endif							/* JOBQ_WORKER_SLOT_H */

@@ -1,0 +1,336 @@
+/*-------------------------------------------------------------------------
+ *
+ * activation.c
+ *	  Starting executors where there is work, by the coordinator.
+ *
+ * A queue's `work` flag says that there may be jobs nobody was woken for.  It
+ * is cleared by executors, when they have looked and found nothing, and stays
+ * set as long as no executor can be had: then whoever commits further jobs
+ * need not wake anybody.  One executor is started at a time for each role; it
+ * asks for the next one when it has taken a job and sees more.
+ *
+ * IDENTIFICATION
+ *	  bgworker/activation.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "coordinator.h"
+#include "guc.h"
+#include "queue.h"
+#include "worker.h"
+#include "worker_slot.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_database.h"
+#include "commands/dbcommands.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+/* A slot that was reserved so long ago, and has no process, is free. */
+#define START_TIMEOUT (30 * USECS_PER_SEC)
+
+/* An executor that this process has started and that has not exited. */
+typedef struct Started
+{
+	BackgroundWorkerHandle *handle;
+	JobqWorkerRef ref;
+	Oid			role;
+} Started;
+
+/* A role whose executors do not come up. */
+typedef struct Trouble
+{
+	Oid			role;
+	TimestampTz retry_at;
+	int			backoff;
+	bool		logged;
+} Trouble;
+
+static Started started[JOBQ_MAX_WORKER_SLOTS];
+static List *troubles = NIL;	/* of Trouble, in TopMemoryContext */
+
+/* For all roles: no slot of the postmaster was free. */
+static int	slots_backoff = 0;
+static TimestampTz slots_retry_at = DT_NOBEGIN;
+
+static Trouble *
+find_trouble(Oid role)
+{
+	ListCell   *lc;
+
+	foreach(lc, troubles)
+	{
+		Trouble    *trouble = lfirst(lc);
+
+		if (trouble->role == role)
+			return trouble;
+	}
+	return NULL;
+}
+
+static Trouble *
+note_trouble(Oid role)
+{
+	Trouble    *trouble = find_trouble(role);
+
+	if (trouble == NULL)
+	{
+		MemoryContext oldcontext = MemoryContextSwitchTo(TopMemoryContext);
+
+		trouble = palloc0(sizeof(Trouble));
+		trouble->role = role;
+		troubles = lappend(troubles, trouble);
+		MemoryContextSwitchTo(oldcontext);
+	}
+	trouble->retry_at = jobq_worker_back_off(&trouble->backoff);
+	return trouble;
+}
+
+static void
+end_trouble(Oid role)
+{
+	Trouble    *trouble = find_trouble(role);
+
+	if (trouble == NULL)
+		return;
+	troubles = list_delete_ptr(troubles, trouble);
+	pfree(trouble);
+}
+
+/*
+ * Whether an executor could connect as a role, to spare the log a FATAL for
+ * each attempt.  Says why not, once.
+ */
+static bool
+may_connect(Oid role)
+{
+	HeapTuple	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(role));
+	char	   *name = NULL;
+	const char *problem = NULL;
+	Trouble    *trouble;
+
+	if (!HeapTupleIsValid(tuple))
+		problem = "it does not exist";
+	else
+	{
+		Form_pg_authid form = (Form_pg_authid) GETSTRUCT(tuple);
+
+		name = pstrdup(NameStr(form->rolname));
+		if (!form->rolcanlogin && JOBQ_BYPASS_LOGIN_CHECK == 0)
+			problem = "it is not permitted to log in";
+		else if (!jobq_may_connect(MyDatabaseId, role))
+			problem = "it has no CONNECT privilege on the database";
+		ReleaseSysCache(tuple);
+	}
+	if (problem == NULL)
+		return true;
+	trouble = note_trouble(role);
+	if (!trouble->logged)
+	{
+		trouble->logged = true;
+		ereport(WARNING,
+				(errmsg("jobq cannot run the jobs of role \"%s\": %s",
+						name != NULL ? name : psprintf("%u", role), problem),
+				 errhint("Change the role, or give its queues another owner with jobq.alter_queue().")));
+	}
+	return false;
+}
+
+/* Looks at the executors that were started; whether any slot became free. */
+bool
+jobq_check_executors(void)
+{
+	bool		freed = false;
+
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	{
+		pid_t		pid;
+
+		if (started[i].handle == NULL ||
+			GetBackgroundWorkerPid(started[i].handle, &pid) != BGWH_STOPPED)
+			continue;
+		if (jobq_worker_unreserve(&started[i].ref))
+		{
+			/* it has come no further than starting */
+			Trouble    *trouble = note_trouble(started[i].role);
+
+			if (!trouble->logged)
+				ereport(LOG,
+						(errmsg("jobq could not start a background worker for the role with OID %u",
+								started[i].role),
+						 errhint("The server log has the reason.")));
+			trouble->logged = true;
+		}
+		else
+			end_trouble(started[i].role);
+		pfree(started[i].handle);
+		started[i].handle = NULL;
+		freed = true;
+	}
+	if (jobq_worker_reap(MyDatabaseId, jobq_now() - START_TIMEOUT))
+		freed = true;
+	return freed;
+}
+
+static void
+note_no_slots(void)
+{
+	if (slots_backoff == 0)
+		ereport(LOG,
+				(errmsg("jobq found no free background worker slot"),
+				 errhint("Increase max_worker_processes, or decrease jobq.max_workers.")));
+	slots_retry_at = jobq_worker_back_off(&slots_backoff);
+}
+
+/* Remembers what was started in place of what has exited. */
+static Started *
+find_place(void)
+{
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	{
+		if (started[i].handle == NULL)
+			return &started[i];
+	}
+	return NULL;
+}
+
+/* Starts an executor in a slot that was reserved for it. */
+static bool
+start_executor(const JobqWorkerRef *ref, Oid role)
+{
+	BackgroundWorker worker;
+	MemoryContext oldcontext;
+	Started    *place = find_place();
+	bool		registered;
+
+	if (place == NULL)
+		return false;
+	jobq_worker_describe(&worker, "jobq executor", "jobq executor",
+						 "jobq_executor_main");
+	snprintf(worker.bgw_name, BGW_MAXLEN, "jobq executor %d", ref->slot);
+	worker.bgw_main_arg = Int32GetDatum(ref->slot);
+	StaticAssertStmt(sizeof(ref->generation) <= BGW_EXTRALEN,
+					 "generation does not fit");
+	memcpy(worker.bgw_extra, &ref->generation, sizeof(ref->generation));
+	worker.bgw_notify_pid = MyProcPid;
+
+	oldcontext = MemoryContextSwitchTo(TopMemoryContext);
+	registered = RegisterDynamicBackgroundWorker(&worker, &place->handle);
+	MemoryContextSwitchTo(oldcontext);
+	if (!registered)
+	{
+		place->handle = NULL;
+		return false;
+	}
+	place->ref = *ref;
+	place->role = role;
+	return true;
+}
+
+/* Says in shared memory whether this database lacks a slot. */
+static void
+set_starving(bool starving)
+{
+	JobqDatabase *database = jobq_database();
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_EXCLUSIVE);
+	if (database->starving != starving)
+		jobq_shared->starving += starving ? 1 : -1;
+	database->starving = starving;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+}
+
+/*
+ * Sees to it that a role's work is done.  *starving is set if that takes a
+ * slot and there is none.  Returns when to try again.
+ */
+static TimestampTz
+activate_role(Oid role, bool *starving)
+{
+	JobqWorkerCounts counts;
+	JobqWorkerRef ref;
+	Trouble    *trouble;
+	TimestampTz now = jobq_now();
+
+	jobq_worker_count(MyDatabaseId, role, &counts);
+	if (counts.starting > 0)
+		return JOBQ_NEVER;		/* it will ask for more */
+	if (jobq_worker_wake(MyDatabaseId, role))
+		return JOBQ_NEVER;
+	trouble = find_trouble(role);
+	if (trouble != NULL && trouble->retry_at > now)
+		return trouble->retry_at;
+	if (slots_retry_at > now)
+		return slots_retry_at;
+	if (!may_connect(role))
+		return find_trouble(role)->retry_at;
+	if (!jobq_worker_reserve(MyDatabaseId, role, &ref))
+	{
+		/* the slot comes free, and wakes us, when that one has left */
+		if (!jobq_worker_free_idle(MyDatabaseId, role) && counts.busy == 0 &&
+			jobq_max_workers > 0)
+			*starving = true;
+		return JOBQ_NEVER;
+	}
+	if (!start_executor(&ref, role))
+	{
+		(void) jobq_worker_unreserve(&ref);
+		note_no_slots();
+		return slots_retry_at;
+	}
+	if (slots_backoff > 0)
+		ereport(LOG,
+				(errmsg("jobq found a free background worker slot again")));
+	slots_backoff = 0;
+	slots_retry_at = DT_NOBEGIN;
+	return JOBQ_NEVER;
+}
+
+/* Whether executors may be started now. */
+static bool
+may_start(void)
+{
+	JobqDatabase *database = jobq_database();
+	bool		result;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_SHARED);
+	result = !database->stopped && database->holds == 0;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+	return result;
+}
+
+/* Looks at all queues that have work, and starts executors for them. */
+TimestampTz
+jobq_activate_executors(void)
+{
+	TimestampTz next = JOBQ_NEVER;
+	bool		starving = false;
+	List	   *roles = NIL;
+	ListCell   *lc;
+
+	if (may_start())
+	{
+		foreach(lc, jobq_queues_all())
+		{
+			const JobqQueue *queue = lfirst(lc);
+
+			if (!jobq_queue_has_executors(queue) || queue->paused ||
+				!queue->at_home)
+				continue;
+			/* where shared memory has no room, be on the safe side */
+			if (queue->state == NULL ||
+				pg_atomic_read_u32(&queue->state->work) != 0)
+				roles = list_append_unique_oid(roles, queue->owner);
+		}
+		foreach(lc, roles)
+			next = Min(next, activate_role(lfirst_oid(lc), &starving));
+	}
+	set_starving(starving);
+	return next;
+}

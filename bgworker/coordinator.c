@@ -1,0 +1,586 @@
+/*-------------------------------------------------------------------------
+ *
+ * coordinator.c
+ *	  The coordinator: one process per database that sees to timers, leases,
+ *	  schedules, history, NOTIFY and executors, and never runs users' code.
+ *
+ * Commits tell it of what they did through shared memory (xact.c); it sleeps
+ * until that happens or the earliest thing it knows of is due.  Each piece of
+ * work is a task with a transaction of its own.  A task that fails is tried
+ * again later and does not keep the others from running.
+ *
+ * JobqDatabase.next_due is the time this process sleeps until, so that only a
+ * commit with something earlier wakes it.  When the time has come it is set
+ * to "never" before the tasks look, and afterwards to what they returned,
+ * unless a commit has set it to something earlier meanwhile.
+ *
+ * IDENTIFICATION
+ *	  bgworker/coordinator.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "bgworker.h"
+#include "catalog.h"
+#include "coordinator.h"
+#include "crash_note.h"
+#include "guc.h"
+#include "lease.h"
+#include "maintenance.h"
+#include "service.h"
+#include "worker.h"
+#include "worker_slot.h"
+
+#include "access/xact.h"
+#include "commands/dbcommands.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+/* So many jobs are dealt with in one transaction of a task. */
+#define BATCH 500
+
+/* How often to look at cancel requests that could not be carried out. */
+#define CANCEL_RETRY_FIRST_MS 50
+#define CANCEL_RETRY_MAX_MS 5000
+
+/* Shared memory is full: how often to look at all queues at most. */
+#define RESYNC_INTERVAL (100 * INT64CONST(1000))
+
+/* Reasons for which nearly every task wants to look. */
+#define WAKE_ALL (JOBQ_WAKE_CONFIG | JOBQ_WAKE_RESYNC)
+
+/* Something that is done when woken for one of some reasons, or at a time. */
+typedef struct Task
+{
+	const char *name;
+	/* in a transaction; returns when to run again; *more: at once */
+	TimestampTz (*run) (bool *more);
+	uint32		reasons;		/* JOBQ_WAKE_ */
+	bool		timed;			/* next_due may be meant for it */
+	TimestampTz next;			/* DT_NOBEGIN: now */
+	int			backoff;		/* seconds, after an error */
+	char		last_error[128];
+} Task;
+
+static TimestampTz run_config(bool *more);
+static TimestampTz run_notes(bool *more);
+static TimestampTz run_leases_load(bool *more);
+static TimestampTz run_leases_expire(bool *more);
+static TimestampTz run_jobs_expire(bool *more);
+static TimestampTz run_wake_due(bool *more);
+static TimestampTz run_cancel(bool *more);
+static TimestampTz run_schedules(bool *more);
+static TimestampTz run_notify(bool *more);
+static TimestampTz run_activation(bool *more);
+static TimestampTz run_retention(bool *more);
+
+/* In the order in which they are run. */
+static Task tasks[] = {
+	{"reading the configuration", run_config, WAKE_ALL, false},
+	{"counting crashed jobs", run_notes, 0, false},
+	{"loading leases", run_leases_load, 0, false},
+	{"ending leases", run_leases_expire, JOBQ_WAKE_LEASES | WAKE_ALL, true},
+	{"expiring jobs", run_jobs_expire, WAKE_ALL, true},
+	{"firing schedules", run_schedules, WAKE_ALL, true},
+	{"cancelling jobs", run_cancel, JOBQ_WAKE_CANCEL | WAKE_ALL, false},
+	{"waking workers", run_wake_due, JOBQ_WAKE_WAITERS | WAKE_ALL, true},
+	{"notifying listeners", run_notify, JOBQ_WAKE_WORK | WAKE_ALL, false},
+	{"starting executors", run_activation,
+	JOBQ_WAKE_WORK | JOBQ_WAKE_SLOTS | WAKE_ALL, false},
+	{"retention", run_retention, JOBQ_WAKE_CONFIG, false},
+};
+
+static MemoryContext loop_context = NULL;
+static TimestampTz last_resync = DT_NOBEGIN;
+static TimestampTz resync_at = JOBQ_NEVER;
+static int	notes_counted = 0;	/* in the last transaction */
+static bool extension_gone = false;
+
+/*
+ * Enters this process in databases[].  False if there is another coordinator,
+ * or nobody may be here now.
+ */
+static bool
+sign_on(Oid dboid)
+{
+	JobqDatabase *database = jobq_allocate_database(dboid);
+	bool		result = false;
+
+	if (database == NULL)
+		return false;
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_EXCLUSIVE);
+	if (database->coordinator_pid == 0 && database->holds == 0)
+	{
+		database->state = JOBQ_COORDINATOR_STARTING;
+		database->coordinator_pid = MyProcPid;
+		database->coordinator_proc = JOBQ_MY_PROC_NUMBER;
+		database->wanted = false;
+		result = true;
+	}
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+	return result;
+}
+
+/*
+ * The process exits.  The launcher starts another one unless the extension
+ * is not there; and even then if somebody wants something of the coordinator,
+ * who may have created the extension a moment ago.
+ */
+static void
+sign_off(int code, Datum arg)
+{
+	JobqDatabase *database = jobq_find_database(DatumGetObjectId(arg));
+
+	(void) code;
+	if (database == NULL || database->coordinator_pid != MyProcPid)
+		return;
+	(void) jobq_worker_reap(database->dboid, JOBQ_NEVER);
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_EXCLUSIVE);
+	if (database->starving)
+		jobq_shared->starving--;
+	database->starving = false;
+	database->coordinator_pid = 0;
+	database->coordinator_proc = JOBQ_NO_PROCESS;
+	database->state = extension_gone ? JOBQ_COORDINATOR_ABSENT :
+		JOBQ_COORDINATOR_NONE;
+	database->wanted = !extension_gone ||
+		pg_atomic_read_u32(&database->wake) != 0;
+	/* CREATE EXTENSION may come at any moment, and nothing has failed */
+	if (extension_gone)
+		database->retry_at = DT_NOBEGIN;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+	jobq_wake_launcher();
+}
+
+/*
+ * Settings of the database or the bootstrap superuser must not lead this
+ * process astray; autovacuum does the same.
+ */
+static void
+pin_settings(void)
+{
+	static const char *const pins[][2] = {
+		{"search_path", "pg_catalog, pg_temp"},
+		{"zero_damaged_pages", "false"},
+		{"statement_timeout", "0"},
+		{"lock_timeout", "0"},
+		{"idle_in_transaction_session_timeout", "0"},
+		{"default_transaction_isolation", "read committed"},
+		{"default_transaction_read_only", "off"},
+		{"session_replication_role", "origin"},
+		{"synchronous_commit", "on"},
+		{"row_security", "off"},
+	};
+
+	for (int i = 0; i < lengthof(pins); i++)
+		SetConfigOption(pins[i][0], pins[i][1], PGC_SUSET, PGC_S_OVERRIDE);
+}
+
+/* There is nothing to do here (any more): exits. */
+static void
+leave_database(JobqInstallation installation)
+{
+	if (installation == JOBQ_OTHER_VERSION)
+		ereport(LOG,
+				(errmsg("jobq does not work in database \"%s\": the extension's version is not the library's, %s",
+						get_database_name(MyDatabaseId), JOBQ_VERSION),
+				 errhint("Run ALTER EXTENSION %s UPDATE.", JOBQ_EXTENSION)));
+	jobq_workers_leave(MyDatabaseId);
+	extension_gone = true;
+	proc_exit(0);
+}
+
+/* Starts a transaction, if the extension is there. */
+static void
+begin_transaction(void)
+{
+	JobqInstallation installation;
+
+	jobq_worker_begin();
+	installation = jobq_worker_lock_extension();
+	if (installation != JOBQ_INSTALLED)
+	{
+		AbortCurrentTransaction();
+		jobq_worker_begin();
+		leave_database(installation);
+	}
+}
+
+/* ---------------------------------------------------------------- tasks */
+
+/* Reads whether stop() is in force. */
+static TimestampTz
+run_config(bool *more)
+{
+	JobqDatabase *database = jobq_database();
+	bool		stopped = jobq_service_is_stopped();
+
+	(void) more;
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_EXCLUSIVE);
+	database->stopped = stopped;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+	if (stopped)
+		jobq_workers_leave(MyDatabaseId);
+	return JOBQ_NEVER;
+}
+
+/* Whether a slot belongs to an executor of this database that is alive. */
+static bool
+slot_is_occupied(int slot)
+{
+	bool		result;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_WORKERS), LW_SHARED);
+	result = slot >= 0 && slot < JOBQ_MAX_WORKER_SLOTS &&
+		jobq_shared->workers[slot].dboid == MyDatabaseId &&
+		jobq_shared->workers[slot].pid != 0;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_WORKERS));
+	return result;
+}
+
+/*
+ * Counts the attempts that ended with the server.  A note is removed when
+ * that has been committed.
+ */
+static TimestampTz
+run_notes(bool *more)
+{
+	static int	slots[JOBQ_MAX_WORKER_SLOTS];
+	ListCell   *lc;
+
+	while (notes_counted > 0)
+		jobq_crash_note_remove(MyDatabaseId, slots[--notes_counted]);
+	foreach(lc, jobq_crash_notes_read(MyDatabaseId))
+	{
+		JobqCrashNote *note = lfirst(lc);
+
+		if (slot_is_occupied(note->slot) ||
+			notes_counted == JOBQ_MAX_WORKER_SLOTS)
+			continue;
+		jobq_job_crashed(note->job_id, note->attempt, note->started_at);
+		slots[notes_counted++] = note->slot;
+	}
+	*more = notes_counted > 0;
+	return JOBQ_NEVER;
+}
+
+static TimestampTz
+run_leases_load(bool *more)
+{
+	JobqDatabase *database = jobq_database();
+
+	(void) more;
+	if (!database->leases_loaded)
+	{
+		jobq_leases_load();
+		database->leases_loaded = true;
+	}
+	return JOBQ_NEVER;
+}
+
+static TimestampTz
+run_leases_expire(bool *more)
+{
+	return jobq_leases_expire(BATCH, more);
+}
+
+static TimestampTz
+run_jobs_expire(bool *more)
+{
+	return jobq_jobs_expire(BATCH, more);
+}
+
+static TimestampTz
+run_wake_due(bool *more)
+{
+	(void) more;
+	last_resync = jobq_now();
+	return jobq_queues_wake_due();
+}
+
+/* Requests that cannot be carried out now are looked at again. */
+static TimestampTz
+run_cancel(bool *more)
+{
+	static int	delay_ms = 0;
+
+	(void) more;
+	if (!jobq_cancel_requests_process())
+	{
+		delay_ms = 0;
+		return JOBQ_NEVER;
+	}
+	delay_ms = delay_ms == 0 ? CANCEL_RETRY_FIRST_MS :
+		Min(delay_ms * 2, CANCEL_RETRY_MAX_MS);
+	return jobq_now() + delay_ms * INT64CONST(1000);
+}
+
+static TimestampTz
+run_schedules(bool *more)
+{
+	if (jobq_database()->stopped)
+		return JOBQ_NEVER;
+	return jobq_schedules_fire(BATCH, more);
+}
+
+static TimestampTz
+run_notify(bool *more)
+{
+	(void) more;
+	return jobq_notify_queues();
+}
+
+static TimestampTz
+run_activation(bool *more)
+{
+	(void) more;
+	return jobq_activate_executors();
+}
+
+static TimestampTz
+run_retention(bool *more)
+{
+	(void) more;
+	return jobq_retention_run();
+}
+
+/* ------------------------------------------------------------- the loop */
+
+/* An error in a task: logs it unless that was done, and comes back later. */
+static void
+note_error(Task *task)
+{
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(loop_context);
+	error = CopyErrorData();
+	FlushErrorState();
+	AbortCurrentTransaction();
+	MemoryContextSwitchTo(loop_context);
+	if (task->run == run_notify)
+		jobq_notify_undo();
+	if (task->run == run_notes)
+		notes_counted = 0;
+	if (strncmp(task->last_error, error->message,
+				sizeof(task->last_error) - 1) != 0)
+	{
+		strlcpy(task->last_error, error->message, sizeof(task->last_error));
+		ereport(LOG,
+				(errcode(error->sqlerrcode),
+				 errmsg("jobq failed in %s: %s", task->name, error->message),
+				 error->detail ? errdetail_internal("%s", error->detail) : 0,
+				 error->hint ? errhint("%s", error->hint) : 0));
+	}
+	FreeErrorData(error);
+	task->next = jobq_worker_back_off(&task->backoff);
+}
+
+/* Runs a task once.  Whether it wants to be run again at once. */
+static bool
+run_task(Task *task)
+{
+	volatile bool more = false;
+
+	pgstat_report_activity(STATE_RUNNING, task->name);
+	PG_TRY();
+	{
+		bool		wants_more = false;
+		TimestampTz next;
+
+		begin_transaction();
+		next = task->run(&wants_more);
+		CommitTransactionCommand();
+		task->next = next;
+		task->backoff = 0;
+		task->last_error[0] = '\0';
+		more = wants_more;
+	}
+	PG_CATCH();
+	{
+		note_error(task);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(loop_context);
+	return more;
+}
+
+/* Notes whom the reasons for which the process was woken are meant for. */
+static void
+assign_reasons(uint32 reasons, TimestampTz now)
+{
+	bool		timed = false;
+	uint64		due = pg_atomic_read_u64(&jobq_database()->next_due);
+
+	if ((TimestampTz) due <= now)
+	{
+		pg_atomic_write_u64(&jobq_database()->next_due, (uint64) JOBQ_NEVER);
+		pg_memory_barrier();
+		timed = true;
+	}
+	if ((reasons & JOBQ_WAKE_RESYNC) && (reasons & JOBQ_WAKE_LEASES))
+		jobq_database()->leases_loaded = false;
+	for (int i = 0; i < lengthof(tasks); i++)
+	{
+		Task	   *task = &tasks[i];
+		TimestampTz next = task->next;
+
+		if ((task->reasons & reasons) || (timed && task->timed))
+			next = DT_NOBEGIN;
+		if (task->run == run_leases_load &&
+			!jobq_database()->leases_loaded)
+			next = DT_NOBEGIN;
+		/* what keeps failing, and what finds no room, must not spin */
+		if (task->backoff == 0)
+			task->next = next;
+	}
+}
+
+/*
+ * Where shared memory has no room for a queue each commit asks for a look at
+ * all queues.  Not so often: what is put off is done a little later.
+ */
+static uint32
+limit_resyncs(uint32 reasons)
+{
+	TimestampTz now = jobq_now();
+
+	if (resync_at <= now)
+		reasons |= JOBQ_WAKE_RESYNC;
+	else if (!(reasons & JOBQ_WAKE_RESYNC) || (reasons & JOBQ_WAKE_CONFIG))
+		return reasons;
+	else if (last_resync != DT_NOBEGIN && last_resync <= now &&
+			 last_resync + RESYNC_INTERVAL > now)
+	{
+		resync_at = last_resync + RESYNC_INTERVAL;
+		return reasons & ~JOBQ_WAKE_RESYNC;
+	}
+	resync_at = JOBQ_NEVER;
+	return reasons;
+}
+
+/*
+ * When to wake up.  What of it commits may have to be earlier than is put
+ * into shared memory: they leave out what comes later, since every task that
+ * looks at what they did is run then.
+ */
+static TimestampTz
+next_due(void)
+{
+	JobqDatabase *database = jobq_database();
+	TimestampTz next = JOBQ_NEVER;
+	TimestampTz own = resync_at;
+	uint64		noted;
+
+	for (int i = 0; i < lengthof(tasks); i++)
+	{
+		if (tasks[i].timed)
+			next = Min(next, tasks[i].next);
+		else
+			own = Min(own, tasks[i].next);
+	}
+	noted = pg_atomic_read_u64(&database->next_due);
+	while (next < (TimestampTz) noted &&
+		   !pg_atomic_compare_exchange_u64(&database->next_due, &noted,
+										   (uint64) next))
+		;
+	next = Min(next, (TimestampTz) noted);
+	return Min(next, own);
+}
+
+/* Runs every task that is due, once. */
+static void
+run_due_tasks(void)
+{
+	for (int i = 0; i < lengthof(tasks); i++)
+	{
+		Task	   *task = &tasks[i];
+
+		if (task->next > jobq_now())
+			continue;
+		CHECK_FOR_INTERRUPTS();
+		MemoryContextReset(loop_context);
+		if (run_task(task))
+			task->next = DT_NOBEGIN;
+	}
+}
+
+/* Goes on only where the settings let jobq work. */
+static void
+check_settings(void)
+{
+	bool		served;
+
+	if (!jobq_worker_reload_settings())
+		return;
+	jobq_worker_begin();
+	served = jobq_serves_database(get_database_name(MyDatabaseId));
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(loop_context);
+	if (!served)
+	{
+		jobq_workers_leave(MyDatabaseId);
+		proc_exit(0);
+	}
+	/* jobq.max_workers may have changed */
+	pg_atomic_fetch_or_u32(&jobq_database()->wake, JOBQ_WAKE_SLOTS);
+}
+
+/* Looks whether the extension is there; exits if it is not. */
+static void
+check_extension(void)
+{
+	JobqDatabase *database = jobq_database();
+
+	(void) pg_atomic_exchange_u32(&database->wake, 0);
+	begin_transaction();
+	CommitTransactionCommand();
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_EXCLUSIVE);
+	database->state = JOBQ_COORDINATOR_RUNNING;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+	jobq_wake_launcher();
+	for (int i = 0; i < lengthof(tasks); i++)
+		tasks[i].next = DT_NOBEGIN;
+}
+
+void
+jobq_coordinator_main(Datum main_arg)
+{
+	Oid			dboid = DatumGetObjectId(main_arg);
+
+	before_shmem_exit(sign_off, ObjectIdGetDatum(dboid));
+	jobq_worker_set_up_signals();
+	if (!sign_on(dboid))
+		proc_exit(0);
+	BackgroundWorkerInitializeConnectionByOid(dboid, InvalidOid, 0);
+	pin_settings();
+	pgstat_report_appname("jobq coordinator");
+	loop_context = AllocSetContextCreate(TopMemoryContext, "jobq coordinator",
+										 ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(loop_context);
+	check_extension();
+
+	for (;;)
+	{
+		TimestampTz until;
+		uint32		reasons;
+
+		CHECK_FOR_INTERRUPTS();
+		check_settings();
+		reasons = pg_atomic_exchange_u32(&jobq_database()->wake, 0);
+		if (jobq_check_executors())
+			reasons |= JOBQ_WAKE_SLOTS;
+		assign_reasons(limit_resyncs(reasons), jobq_now());
+		run_due_tasks();
+		until = next_due();
+		pgstat_report_stat(true);
+		pgstat_report_activity(STATE_IDLE, NULL);
+		jobq_worker_wait(until, JOBQ_WAIT_EVENT_COORDINATOR);
+	}
+}

@@ -1,0 +1,31 @@
+/*-------------------------------------------------------------------------
+ *
+ * coordinator.h
+ *	  The parts of the coordinator.
+ *
+ * IDENTIFICATION
+ *	  bgworker/coordinator.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_COORDINATOR_H
+#define JOBQ_COORDINATOR_H
+
+#include "shmem.h"
+
+/*
+ * Those that return a time want to be called again then, or when the
+ * coordinator is woken for work.
+ */
+
+/* activation.c: starting executors; needs a transaction */
+extern TimestampTz jobq_activate_executors(void);
+/* The same without one: what has become of those that were started. */
+extern bool jobq_check_executors(void);
+
+/* notifier.c: NOTIFY for external workers; needs a transaction */
+extern TimestampTz jobq_notify_queues(void);
+/* That transaction was rolled back. */
+extern void jobq_notify_undo(void);
+
+#endif							/* JOBQ_COORDINATOR_H */

@@ -1,0 +1,39 @@
+/*-------------------------------------------------------------------------
+ *
+ * crash_note.h
+ *	  Notes that executors leave of the jobs they are about to run.
+ *
+ * IDENTIFICATION
+ *	  bgworker/crash_note.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_CRASH_NOTE_H
+#define JOBQ_CRASH_NOTE_H
+
+#include "jobq.h"
+
+#include "nodes/pg_list.h"
+
+/* What a note says. */
+typedef struct JobqCrashNote
+{
+	int			slot;
+	int64		job_id;
+	int32		attempt;
+	TimestampTz started_at;
+} JobqCrashNote;
+
+extern void jobq_crash_note_make_directory(void);
+
+/* For the executor in a slot. */
+extern void jobq_crash_note_open(Oid dboid, int slot);
+extern void jobq_crash_note_write(int64 job_id, int32 attempt,
+								  TimestampTz started_at);
+extern void jobq_crash_note_clear(void);
+
+/* For coordinators: a list of JobqCrashNote, in the current context. */
+extern List *jobq_crash_notes_read(Oid dboid);
+extern void jobq_crash_note_remove(Oid dboid, int slot);
+
+#endif							/* JOBQ_CRASH_NOTE_H */

@@ -1,0 +1,230 @@
+/*-------------------------------------------------------------------------
+ *
+ * executor.c
+ *	  An executor: runs the jobs of one role in one database.
+ *
+ * It is connected as that role, so that nothing a job does can make it
+ * another one.  It runs one job after the other, sleeps for a while when there
+ * is none, and exits when nobody has woken it for jobq.worker_idle_timeout, or
+ * when others need its slot.  README.md has the states.
+ *
+ * IDENTIFICATION
+ *	  bgworker/executor.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "bgworker.h"
+#include "crash_note.h"
+#include "guc.h"
+#include "lease.h"
+#include "run.h"
+#include "session.h"
+#include "worker.h"
+#include "worker_slot.h"
+
+#include "access/xact.h"
+#include "commands/dbcommands.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "utils/memutils.h"
+#include "utils/ps_status.h"
+#include "utils/timestamp.h"
+
+/* While others wait for a slot an executor keeps its own so long at least. */
+#define FAIR_SHARE_MS 100
+
+static JobqWorkerRef worker_ref;
+static bool attached = false;
+
+/* Tells all coordinators that a slot is free. */
+static void
+announce_free_slot(Oid dboid, uint32 more_reasons)
+{
+	for (int i = 0; i < JOBQ_MAX_DATABASES; i++)
+	{
+		JobqDatabase *database = &jobq_shared->databases[i];
+		uint32		reasons = JOBQ_WAKE_SLOTS;
+
+		if (!OidIsValid(database->dboid))
+			continue;
+		if (database->dboid == dboid)
+			reasons |= more_reasons;
+		else if (database->coordinator_proc == JOBQ_NO_PROCESS)
+			continue;
+		jobq_wake_coordinator(database, reasons);
+	}
+}
+
+/*
+ * The process exits.  Its transaction has been rolled back.  If it owes
+ * somebody a look at the queues the coordinator does that.
+ */
+static void
+sign_off(int code, Datum arg)
+{
+	Oid			dboid;
+
+	(void) code;
+	(void) arg;
+	if (!attached)
+		return;
+	attached = false;
+	dboid = jobq_shared->workers[worker_ref.slot].dboid;
+	jobq_crash_note_clear();
+	announce_free_slot(dboid, jobq_worker_detach(&worker_ref) ?
+					   JOBQ_WAKE_RESYNC : 0);
+}
+
+/* Whether executors may be in this database at all. */
+static bool
+may_be_here(void)
+{
+	JobqDatabase *database = jobq_database();
+	bool		result;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_SHARED);
+	result = !database->stopped && database->holds == 0;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+	return result && !jobq_worker_must_leave(&worker_ref);
+}
+
+/* Follows a change of the settings; false if they forbid to go on. */
+static bool
+follow_settings(void)
+{
+	bool		served;
+
+	if (!jobq_worker_reload_settings())
+		return true;
+	jobq_worker_begin();
+	served = jobq_serves_database(get_database_name(MyDatabaseId));
+	CommitTransactionCommand();
+	return served;
+}
+
+/*
+ * Whether to give way to another role or database that finds no slot.  Each
+ * of them takes one executor.
+ */
+static bool
+gives_way(TimestampTz start)
+{
+	bool		result = false;
+
+	if (jobq_shared->starving == 0 ||
+		!TimestampDifferenceExceeds(start, GetCurrentTimestamp(),
+									FAIR_SHARE_MS))
+		return false;
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_EXCLUSIVE);
+	for (int i = 0; i < JOBQ_MAX_DATABASES && !result; i++)
+	{
+		JobqDatabase *database = &jobq_shared->databases[i];
+
+		if (OidIsValid(database->dboid) && database->starving)
+		{
+			database->starving = false;
+			jobq_shared->starving--;
+			result = true;
+		}
+	}
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+	return result;
+}
+
+/*
+ * Sleeps until there may be work.  False if it is time to exit: nobody has
+ * woken this process for long enough.
+ */
+static bool
+sleep_until_woken(TimestampTz idle_since)
+{
+	TimestampTz until = idle_since +
+		jobq_worker_idle_timeout * INT64CONST(1000);
+
+	if (jobq_now() >= until && jobq_worker_set_leaving(&worker_ref))
+		return false;
+	pgstat_report_stat(true);
+	pgstat_report_activity(STATE_IDLE, NULL);
+	set_ps_display("idle");
+	jobq_worker_wait(until, JOBQ_WAIT_EVENT_EXECUTOR);
+	return true;
+}
+
+/* Runs jobs until it is time to exit. */
+static void
+work(void)
+{
+	TimestampTz start = GetCurrentTimestamp();
+	TimestampTz idle_since = 0;
+	bool		idle = false;
+	int			backoff = 0;
+
+	for (;;)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!follow_settings() || !may_be_here())
+			return;
+		switch (jobq_run_next())
+		{
+			case JOBQ_RUN_DONE:
+				idle = false;
+				backoff = 0;
+				pgstat_report_stat(false);
+				if (gives_way(start))
+					return;
+				break;
+			case JOBQ_RUN_NOTHING:
+				backoff = 0;
+				if (!idle)
+				{
+					/* look once more after saying so */
+					idle = true;
+					idle_since = jobq_now();
+					(void) jobq_worker_set_idle(&worker_ref);
+					break;
+				}
+				if (!sleep_until_woken(idle_since))
+					return;
+				if (jobq_worker_set_idle(&worker_ref))
+					idle_since = jobq_now();
+				break;
+			case JOBQ_RUN_FAILED:
+				pgstat_report_activity(STATE_IDLE, NULL);
+				jobq_worker_wait(jobq_worker_back_off(&backoff),
+								 JOBQ_WAIT_EVENT_EXECUTOR);
+				break;
+			case JOBQ_RUN_NOT_INSTALLED:
+				return;
+		}
+	}
+}
+
+void
+jobq_executor_main(Datum main_arg)
+{
+	Oid			dboid;
+	Oid			role;
+
+	worker_ref.slot = DatumGetInt32(main_arg);
+	memcpy(&worker_ref.generation, MyBgworkerEntry->bgw_extra,
+		   sizeof(worker_ref.generation));
+	before_shmem_exit(sign_off, (Datum) 0);
+	jobq_lease_watch_session();
+	jobq_worker_set_up_signals();
+	if (!jobq_worker_attach(&worker_ref, &dboid, &role))
+		proc_exit(0);
+	attached = true;
+	BackgroundWorkerInitializeConnectionByOid(dboid, role,
+											  JOBQ_BYPASS_LOGIN_CHECK);
+	jobq_worker_set_busy(&worker_ref);
+	jobq_session_set_up(role);
+	pgstat_report_appname("jobq executor");
+	jobq_crash_note_open(dboid, worker_ref.slot);
+	jobq_run_set_up(&worker_ref, role);
+	work();
+	proc_exit(0);
+}

@@ -1,0 +1,388 @@
+/*-------------------------------------------------------------------------
+ *
+ * launcher.c
+ *	  The launcher: keeps a coordinator in each database that has jobq.
+ *
+ * It is connected to no database.  When it starts it has a coordinator look
+ * into each database, a few at a time; where the extension is not, the
+ * coordinator says so and leaves.  After that the launcher sleeps until a
+ * commit wants a coordinator for its database, one has exited, or the
+ * configuration was changed.
+ *
+ * All it must remember is in shared memory, so that it survives its own
+ * restart: coordinators enter and leave databases[] themselves.
+ *
+ * IDENTIFICATION
+ *	  bgworker/launcher.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "bgworker.h"
+#include "crash_note.h"
+#include "guc.h"
+#include "shmem.h"
+#include "worker.h"
+#include "worker_slot.h"
+
+#include <signal.h>
+
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/pg_database.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/ipc.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+/* The launcher is started again after so many seconds. */
+#define RESTART_SECONDS 1
+
+/* So many coordinators at most are on their way up. */
+#define MAX_STARTING 3
+
+/* A coordinator that lived so long may be started again at once. */
+#define GOOD_LIFE (10 * USECS_PER_SEC)
+
+/* So long after its registration a coordinator must have come up. */
+#define START_TIMEOUT (30 * USECS_PER_SEC)
+
+/* What the launcher knows of databases[i]. */
+typedef struct Known
+{
+	Oid			dboid;			/* InvalidOid: nothing */
+	bool		served;			/* may have a coordinator */
+	BackgroundWorkerHandle *handle; /* of the one being started, or NULL */
+	TimestampTz started_at;		/* the last one */
+	int			backoff;		/* seconds */
+} Known;
+
+static Known known[JOBQ_MAX_DATABASES];
+static int	slots_backoff = 0;	/* seconds; 0: slots are not used up */
+static TimestampTz slots_retry_at = DT_NOBEGIN;
+
+/* Has the postmaster start the launcher; called by _PG_init. */
+void
+jobq_launcher_register(void)
+{
+	BackgroundWorker worker;
+
+	jobq_worker_describe(&worker, "jobq launcher", "jobq launcher",
+						 "jobq_launcher_main");
+	worker.bgw_restart_time = RESTART_SECONDS;
+	RegisterBackgroundWorker(&worker);
+}
+
+static void
+lock_databases(LWLockMode mode)
+{
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), mode);
+}
+
+static void
+unlock_databases(void)
+{
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+}
+
+static void
+sign_off(int code, Datum arg)
+{
+	(void) code;
+	(void) arg;
+	lock_databases(LW_EXCLUSIVE);
+	if (jobq_shared->launcher_proc == JOBQ_MY_PROC_NUMBER)
+		jobq_shared->launcher_proc = JOBQ_NO_PROCESS;
+	unlock_databases();
+}
+
+/* A database that exists; it is served if the settings say so. */
+static void
+enter_database(Oid dboid, bool served)
+{
+	JobqDatabase *database = jobq_allocate_database(dboid);
+	Known	   *entry;
+
+	if (database == NULL)
+		return;
+	entry = &known[database - jobq_shared->databases];
+	if (entry->dboid != dboid)
+	{
+		memset(entry, 0, sizeof(*entry));
+		entry->dboid = dboid;
+		entry->started_at = DT_NOBEGIN;
+	}
+	if (served && !entry->served)
+	{
+		/* new here, or allowed anew: have a look */
+		lock_databases(LW_EXCLUSIVE);
+		if (database->coordinator_pid == 0)
+			database->wanted = true;
+		unlock_databases();
+	}
+	entry->served = served;
+}
+
+/* Forgets databases that do not exist any more; `existing` are those that do. */
+static void
+forget_dropped(List *existing)
+{
+	for (int i = 0; i < JOBQ_MAX_DATABASES; i++)
+	{
+		Oid			dboid = jobq_shared->databases[i].dboid;
+
+		if (OidIsValid(dboid) && !list_member_oid(existing, dboid))
+			jobq_forget_database(dboid);
+		if (known[i].dboid != jobq_shared->databases[i].dboid)
+			known[i].dboid = InvalidOid;
+	}
+}
+
+/* Reads the list of databases. */
+static void
+look_at_databases(void)
+{
+	MemoryContext context = CurrentMemoryContext;
+	List	   *existing = NIL;
+	Relation	rel;
+	TableScanDesc scan;
+	HeapTuple	tuple;
+
+	jobq_worker_begin();
+	pgstat_report_activity(STATE_RUNNING, "looking for databases");
+	rel = table_open(DatabaseRelationId, AccessShareLock);
+	scan = table_beginscan_catalog(rel, 0, NULL);
+	while (HeapTupleIsValid(tuple = heap_getnext(scan, ForwardScanDirection)))
+	{
+		Form_pg_database form = (Form_pg_database) GETSTRUCT(tuple);
+
+		existing = lappend_oid(existing, form->oid);
+		enter_database(form->oid,
+					   form->datallowconn && !form->datistemplate &&
+					   form->datconnlimit != JOBQ_DATCONNLIMIT_INVALID &&
+					   jobq_serves_database(NameStr(form->datname)));
+	}
+	table_endscan(scan);
+	table_close(rel, AccessShareLock);
+	forget_dropped(existing);
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(context);
+	pgstat_report_activity(STATE_IDLE, NULL);
+}
+
+/* Whether somebody wants a coordinator in a database. */
+static bool
+any_wanted(void)
+{
+	bool		result = false;
+
+	lock_databases(LW_SHARED);
+	for (int i = 0; i < JOBQ_MAX_DATABASES && !result; i++)
+		result = OidIsValid(jobq_shared->databases[i].dboid) &&
+			jobq_shared->databases[i].wanted;
+	unlock_databases();
+	return result;
+}
+
+/* All worker slots are in use. */
+static void
+note_no_slots(void)
+{
+	if (slots_backoff == 0)
+		ereport(LOG,
+				(errmsg("jobq found no free background worker slot"),
+				 errhint("Increase max_worker_processes.")));
+	slots_retry_at = jobq_worker_back_off(&slots_backoff);
+}
+
+/* Has the postmaster start the coordinator of databases[i]. */
+static void
+start_coordinator(int i)
+{
+	JobqDatabase *database = &jobq_shared->databases[i];
+	BackgroundWorker worker;
+	MemoryContext oldcontext;
+	bool		registered;
+	TimestampTz now = jobq_now();
+
+	jobq_worker_describe(&worker, "jobq coordinator", "jobq coordinator",
+						 "jobq_coordinator_main");
+	worker.bgw_main_arg = ObjectIdGetDatum(known[i].dboid);
+	worker.bgw_notify_pid = MyProcPid;
+
+	lock_databases(LW_EXCLUSIVE);
+	database->state = JOBQ_COORDINATOR_STARTING;
+	database->wanted = false;
+	if (database->retry_at != DT_NOBEGIN &&
+		known[i].started_at > now - GOOD_LIFE)
+		database->retry_at = jobq_worker_back_off(&known[i].backoff);
+	else
+	{
+		known[i].backoff = 0;
+		database->retry_at = now + USECS_PER_SEC;
+	}
+	known[i].started_at = now;
+	unlock_databases();
+	oldcontext = MemoryContextSwitchTo(TopMemoryContext);
+	registered = RegisterDynamicBackgroundWorker(&worker, &known[i].handle);
+	MemoryContextSwitchTo(oldcontext);
+	if (!registered)
+	{
+		lock_databases(LW_EXCLUSIVE);
+		database->state = JOBQ_COORDINATOR_NONE;
+		database->wanted = true;
+		unlock_databases();
+		known[i].handle = NULL;
+		note_no_slots();
+		return;
+	}
+	if (slots_backoff > 0)
+		ereport(LOG,
+				(errmsg("jobq found a free background worker slot again")));
+	slots_backoff = 0;
+	slots_retry_at = DT_NOBEGIN;
+}
+
+/*
+ * A coordinator that never came up: free its place, to start another.
+ */
+static void
+give_up_start(int i)
+{
+	JobqDatabase *database = &jobq_shared->databases[i];
+
+	lock_databases(LW_EXCLUSIVE);
+	if (database->state == JOBQ_COORDINATOR_STARTING &&
+		database->coordinator_pid == 0)
+	{
+		database->state = JOBQ_COORDINATOR_NONE;
+		database->wanted = true;
+	}
+	unlock_databases();
+}
+
+/* Sees what has become of coordinators that were started. */
+static void
+check_started(int i, TimestampTz now)
+{
+	JobqDatabase *database = &jobq_shared->databases[i];
+	pid_t		pid;
+
+	if (known[i].handle != NULL)
+	{
+		if (GetBackgroundWorkerPid(known[i].handle, &pid) != BGWH_STOPPED)
+			return;
+		pfree(known[i].handle);
+		known[i].handle = NULL;
+		give_up_start(i);
+	}
+	else if (database->state == JOBQ_COORDINATOR_STARTING &&
+			 known[i].started_at < now - START_TIMEOUT)
+	{
+		/* one that a former launcher has registered */
+		if (known[i].started_at == DT_NOBEGIN)
+			known[i].started_at = now;
+		else
+			give_up_start(i);
+	}
+}
+
+/* Ends the coordinator of a database that is not to be served any more. */
+static void
+end_coordinator(int i)
+{
+	JobqDatabase *database = &jobq_shared->databases[i];
+
+	lock_databases(LW_SHARED);
+	if (database->coordinator_pid != 0)
+		(void) kill(database->coordinator_pid, SIGTERM);
+	unlock_databases();
+	jobq_workers_leave(known[i].dboid);
+}
+
+/*
+ * Starts what is wanted and may be started.  Returns when to look again.
+ */
+static TimestampTz
+tend_coordinators(void)
+{
+	TimestampTz now = jobq_now();
+	TimestampTz again = JOBQ_NEVER;
+	int			starting = 0;
+
+	for (int i = 0; i < JOBQ_MAX_DATABASES; i++)
+	{
+		if (!OidIsValid(known[i].dboid))
+			continue;
+		check_started(i, now);
+		if (jobq_shared->databases[i].state == JOBQ_COORDINATOR_STARTING)
+		{
+			starting++;
+			again = Min(again, now + START_TIMEOUT);
+		}
+	}
+	for (int i = 0; i < JOBQ_MAX_DATABASES; i++)
+	{
+		JobqDatabase *database = &jobq_shared->databases[i];
+		TimestampTz retry_at;
+
+		if (!OidIsValid(known[i].dboid) || database->dboid != known[i].dboid)
+			continue;
+		if (!known[i].served)
+		{
+			if (database->coordinator_pid != 0)
+				end_coordinator(i);
+			continue;
+		}
+		if (!database->wanted || database->holds > 0 ||
+			database->coordinator_pid != 0 ||
+			database->state == JOBQ_COORDINATOR_STARTING)
+			continue;
+		retry_at = Max(database->retry_at, slots_retry_at);
+		if (retry_at > now)
+			again = Min(again, retry_at);
+		else if (starting < MAX_STARTING)
+		{
+			start_coordinator(i);
+			starting++;
+			again = Min(again, slots_backoff > 0 ? slots_retry_at :
+						now + START_TIMEOUT);
+		}
+		/* else: woken when one of those is up */
+	}
+	return again;
+}
+
+void
+jobq_launcher_main(Datum main_arg)
+{
+	bool		look = true;
+
+	(void) main_arg;
+	before_shmem_exit(sign_off, (Datum) 0);
+	jobq_worker_set_up_signals();
+	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
+	pgstat_report_appname("jobq launcher");
+	jobq_crash_note_make_directory();
+	lock_databases(LW_EXCLUSIVE);
+	jobq_shared->launcher_proc = JOBQ_MY_PROC_NUMBER;
+	unlock_databases();
+
+	for (;;)
+	{
+		TimestampTz again;
+
+		if (jobq_worker_reload_settings())
+			look = true;
+		if (look || any_wanted())
+			look_at_databases();
+		look = false;
+		again = tend_coordinators();
+		jobq_worker_wait(again, JOBQ_WAIT_EVENT_LAUNCHER);
+	}
+}

@@ -1,0 +1,115 @@
+/*-------------------------------------------------------------------------
+ *
+ * notifier.c
+ *	  NOTIFY for external workers, by the coordinator.
+ *
+ * A commit that adds jobs sets a flag in shared memory; NOTIFY itself, with
+ * its lock that all such commits share, is issued here, at most once per queue
+ * and jobq.notify_interval.
+ *
+ * IDENTIFICATION
+ *	  bgworker/notifier.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "coordinator.h"
+#include "guc.h"
+#include "queue.h"
+#include "wait.h"
+
+#include "commands/async.h"
+#include "utils/hsearch.h"
+#include "utils/timestamp.h"
+
+/* When a queue was last notified. */
+typedef struct Notified
+{
+	int32		queue;
+	TimestampTz at;
+	bool		pending;		/* in the transaction at hand */
+} Notified;
+
+static HTAB *notified = NULL;
+
+static Notified *
+find_queue(int32 queue)
+{
+	Notified   *entry;
+	bool		found;
+
+	if (notified == NULL)
+	{
+		HASHCTL		info = {0};
+
+		info.keysize = sizeof(int32);
+		info.entrysize = sizeof(Notified);
+		notified = hash_create("jobq notified queues", 64, &info,
+							   HASH_ELEM | HASH_BLOBS);
+	}
+	entry = hash_search(notified, &queue, HASH_ENTER, &found);
+	if (!found)
+	{
+		entry->at = DT_NOBEGIN;
+		entry->pending = false;
+	}
+	return entry;
+}
+
+/* Notifies those whose turn it is; returns when the turn of others comes. */
+TimestampTz
+jobq_notify_queues(void)
+{
+	TimestampTz now = jobq_now();
+	TimestampTz next = JOBQ_NEVER;
+	ListCell   *lc;
+
+	foreach(lc, jobq_queues_all())
+	{
+		const JobqQueue *queue = lfirst(lc);
+		Notified   *entry;
+
+		if (queue->state == NULL ||
+			pg_atomic_read_u32(&queue->state->notify) == 0)
+			continue;
+		entry = find_queue(queue->id);
+		if (entry->at != DT_NOBEGIN && now >= entry->at &&
+			now < entry->at + jobq_notify_interval * INT64CONST(1000))
+		{
+			next = Min(next, entry->at +
+					   jobq_notify_interval * INT64CONST(1000));
+			continue;
+		}
+		pg_atomic_write_u32(&queue->state->notify, 0);
+		pg_memory_barrier();
+		entry->at = now;
+		entry->pending = true;
+		Async_Notify(jobq_channel_name(queue->name), NULL);
+	}
+	return next;
+}
+
+/*
+ * The transaction has been rolled back: the queues will be notified later.
+ * Those it had notified do not have their flags any more, so set them.
+ */
+void
+jobq_notify_undo(void)
+{
+	HASH_SEQ_STATUS status;
+	Notified   *entry;
+
+	if (notified == NULL)
+		return;
+	hash_seq_init(&status, notified);
+	while ((entry = hash_seq_search(&status)) != NULL)
+	{
+		JobqQueueState *state = entry->pending ?
+			jobq_queue_state(entry->queue) : NULL;
+
+		if (state != NULL)
+			pg_atomic_write_u32(&state->notify, 1);
+		entry->pending = false;
+	}
+}

@@ -1,0 +1,96 @@
+/*-------------------------------------------------------------------------
+ *
+ * outcome.c
+ *	  What came of running a job.
+ *
+ * IDENTIFICATION
+ *	  bgworker/outcome.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "guc.h"
+#include "outcome.h"
+#include "xact.h"
+
+#include "utils/timestamp.h"
+
+/* Whether the job ended because it was interrupted. */
+static bool
+was_interrupted(const JobqOutcome *outcome)
+{
+	return outcome->error != NULL &&
+		outcome->error->sqlerrcode == ERRCODE_QUERY_CANCELED;
+}
+
+static void
+describe_failure(const JobqOutcome *outcome, JobqFailure *failure)
+{
+	const ErrorData *error = outcome->error;
+
+	memset(failure, 0, sizeof(*failure));
+	failure->outcome = "failed";
+	failure->sqlstate = unpack_sql_state(error->sqlerrcode);
+	failure->message = error->message;
+	failure->detail = error->detail;
+	failure->hint = error->hint;
+	failure->context = error->context;
+	failure->retryable = error->sqlerrcode != ERRCODE_JOBQ_DISCARD;
+	failure->retry_in = error->sqlerrcode == ERRCODE_JOBQ_RETRY_IN ?
+		outcome->retry_in : -1;
+	if (outcome->timed_out && was_interrupted(outcome))
+	{
+		failure->outcome = "timed out";
+		failure->message = "the job ran longer than its timeout";
+	}
+}
+
+void
+jobq_outcome_record(const JobqOutcome *outcome, JobqTable *jobs, JobqJob *job,
+					const JobqQueue *queue, bool may_run_functions)
+{
+	JobqFailure failure;
+
+	/* the request for it is still there */
+	if (outcome->cancelled)
+		jobq_at_commit_wake(JOBQ_WAKE_CANCEL);
+
+	if (outcome->error == NULL)
+		jobq_job_complete(jobs, job, queue, outcome->result,
+						  !outcome->has_result);
+	else if (outcome->cancelled && was_interrupted(outcome))
+		jobq_job_cancel(jobs, job, queue, NULL);
+	else
+	{
+		describe_failure(outcome, &failure);
+		failure.may_run_functions = may_run_functions;
+		(void) jobq_job_fail(jobs, job, queue, &failure);
+	}
+}
+
+void
+jobq_outcome_log(const JobqOutcome *outcome)
+{
+	if (jobq_log_jobs == JOBQ_LOG_NONE ||
+		(outcome->error == NULL && jobq_log_jobs != JOBQ_LOG_ALL))
+		return;
+	if (outcome->error == NULL)
+		ereport(LOG,
+				(errmsg("job " INT64_FORMAT " of queue \"%s\" completed, attempt %d, %.3f ms",
+						outcome->job_id, outcome->queue_name,
+						outcome->attempt,
+						(jobq_now() - outcome->started_at) / 1000.0),
+				 errhidestmt(true), errhidecontext(true)));
+	else
+		ereport(LOG,
+				(errcode(outcome->error->sqlerrcode),
+				 errmsg("job " INT64_FORMAT " of queue \"%s\" failed, attempt %d: %s",
+						outcome->job_id, outcome->queue_name,
+						outcome->attempt, outcome->error->message),
+				 outcome->error->detail_log != NULL ?
+				 errdetail_internal("%s", outcome->error->detail_log) :
+				 outcome->error->detail != NULL ?
+				 errdetail_internal("%s", outcome->error->detail) : 0,
+				 errhidestmt(true), errhidecontext(true)));
+}

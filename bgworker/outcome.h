@@ -1,0 +1,38 @@
+/*-------------------------------------------------------------------------
+ *
+ * outcome.h
+ *	  What came of running a job.
+ *
+ * IDENTIFICATION
+ *	  bgworker/outcome.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_OUTCOME_H
+#define JOBQ_OUTCOME_H
+
+#include "job.h"
+
+typedef struct JobqOutcome
+{
+	int64		job_id;
+	int32		attempt;
+	int32		queue;
+	char	   *queue_name;
+	TimestampTz started_at;
+	ErrorData  *error;			/* NULL: success */
+	bool		has_result;
+	Datum		result;			/* jsonb */
+	bool		timed_out;		/* it was interrupted for that */
+	bool		cancelled;		/* the same */
+	int64		retry_in;		/* what the job said, -1: nothing */
+} JobqOutcome;
+
+/* Completes, fails or cancels the job, which is locked. */
+extern void jobq_outcome_record(const JobqOutcome *outcome, JobqTable *jobs,
+								JobqJob *job, const JobqQueue *queue,
+								bool may_run_functions);
+/* Tells the server's log, if that is wanted. */
+extern void jobq_outcome_log(const JobqOutcome *outcome);
+
+#endif							/* JOBQ_OUTCOME_H */

@@ -1,0 +1,115 @@
+/*-------------------------------------------------------------------------
+ *
+ * session.c
+ *	  The session in which an executor runs jobs.
+ *
+ * Session user and current user are the role that owns the jobs.  No job can
+ * change that for longer than it runs, and nothing that it does to the session
+ * is there when the next one starts: what DISCARD ALL discards is discarded,
+ * but for plans.
+ *
+ * IDENTIFICATION
+ *	  bgworker/session.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "session.h"
+
+#include <unistd.h>
+
+#include "access/parallel.h"
+#include "catalog/namespace.h"
+#include "commands/async.h"
+#include "commands/prepare.h"
+#include "commands/sequence.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
+#include "utils/guc.h"
+#include "utils/portal.h"
+
+static Oid	session_role = InvalidOid;
+
+/* Whether nobody but the role is at work here. */
+static bool
+is_role_itself(void)
+{
+	Oid			userid;
+	int			sec_context;
+
+	GetUserIdAndSecContext(&userid, &sec_context);
+	return userid == session_role && sec_context == 0 &&
+		GetSessionUserId() == session_role;
+}
+
+/* The process has connected as the role. */
+void
+jobq_session_set_up(Oid role)
+{
+	session_role = role;
+
+	/* ALTER ROLE ... SET role = ... is not for us */
+	SetConfigOption("role", "none", PGC_SUSET, PGC_S_OVERRIDE);
+	if (!is_role_itself())
+		ereport(FATAL,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("jobq could not become the role with OID %u", role)));
+	jobq_session_forbid_cancel();
+}
+
+/*
+ * Undoes what a job has done to the session.  Portals are dropped before the
+ * commit, which would run the query of a cursor WITH HOLD.  Exits if the
+ * session is not the role's own afterwards.
+ */
+void
+jobq_session_reset(void)
+{
+	PortalHashTableDeleteAll();
+	SetPGVariable("session_authorization", NIL, false);
+	SetPGVariable("role", NIL, false);
+	ResetAllOptions();
+	DropAllPreparedStatements();
+	Async_UnlistenAll();
+	ResetTempTableNamespace();
+	ResetSequenceCaches();
+	if (!is_role_itself())
+		ereport(FATAL,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("a job has left the session of its role")));
+}
+
+/* Advisory locks: those of the transaction are held until it ends. */
+void
+jobq_session_release_locks(void)
+{
+	LockReleaseAll(USER_LOCKMETHOD, true);
+}
+
+/*
+ * Both may be called when an error has set the counter to 0.
+ */
+void
+jobq_session_allow_cancel(void)
+{
+	QueryCancelHoldoffCount = 0;
+}
+
+void
+jobq_session_forbid_cancel(void)
+{
+	QueryCancelHoldoffCount = 1;
+}
+
+/*
+ * Forgets a cancel that came too late.  The caller has made sure, under
+ * JOBQ_LOCK_WORKERS, that no more are sent; one that was sent is delivered at
+ * the latest when a system call returns.
+ */
+void
+jobq_session_drop_cancel(void)
+{
+	(void) getppid();
+	QueryCancelPending = false;
+}

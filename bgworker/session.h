@@ -1,0 +1,28 @@
+/*-------------------------------------------------------------------------
+ *
+ * session.h
+ *	  The session in which an executor runs jobs.
+ *
+ * IDENTIFICATION
+ *	  bgworker/session.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_SESSION_H
+#define JOBQ_SESSION_H
+
+#include "jobq.h"
+
+extern void jobq_session_set_up(Oid role);
+
+/* In a transaction, after a job's own code and before bookkeeping. */
+extern void jobq_session_reset(void);
+/* After the transaction. */
+extern void jobq_session_release_locks(void);
+
+/* Whether a query cancel is acted upon; only while a job's own code runs. */
+extern void jobq_session_allow_cancel(void);
+extern void jobq_session_forbid_cancel(void);
+extern void jobq_session_drop_cancel(void);
+
+#endif							/* JOBQ_SESSION_H */

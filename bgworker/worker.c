@@ -1,0 +1,127 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker.c
+ *	  What all of jobq's background workers do.
+ *
+ * IDENTIFICATION
+ *	  bgworker/worker.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "worker.h"
+
+#include "catalog.h"
+
+#include "access/xact.h"
+#include "catalog/pg_extension.h"
+#include "commands/extension.h"
+#include "miscadmin.h"
+#include "postmaster/interrupt.h"
+#include "storage/latch.h"
+#include "storage/lmgr.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+
+#define MAX_WAIT_MS (INT64CONST(24) * 60 * 60 * 1000)
+#define MAX_BACKOFF_SECONDS 60
+
+/*
+ * SIGTERM ends the process at the next CHECK_FOR_INTERRUPTS(), with exit code
+ * 1, so that the postmaster starts the launcher again.
+ */
+void
+jobq_worker_set_up_signals(void)
+{
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+}
+
+/* What the descriptions of all workers have in common. */
+void
+jobq_worker_describe(BackgroundWorker *worker, const char *name,
+					 const char *type, const char *function)
+{
+	memset(worker, 0, sizeof(*worker));
+	strlcpy(worker->bgw_name, name, BGW_MAXLEN);
+	strlcpy(worker->bgw_type, type, BGW_MAXLEN);
+	strlcpy(worker->bgw_library_name, "jobq", BGW_MAXLEN);
+	strlcpy(worker->bgw_function_name, function, BGW_MAXLEN);
+	worker->bgw_flags = BGWORKER_SHMEM_ACCESS |
+		BGWORKER_BACKEND_DATABASE_CONNECTION | JOBQ_BGWORKER_INTERRUPTIBLE;
+	worker->bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker->bgw_restart_time = BGW_NEVER_RESTART;
+}
+
+/* Reads the configuration again if that was asked for, and says so. */
+bool
+jobq_worker_reload_settings(void)
+{
+	if (!ConfigReloadPending)
+		return false;
+	ConfigReloadPending = false;
+	ProcessConfigFile(PGC_SIGHUP);
+	return true;
+}
+
+/*
+ * Sleeps until that time by jobq's clock, or until the latch is set, and
+ * clears the latch.  Whoever calls it looks for work after it.
+ */
+void
+jobq_worker_wait(TimestampTz until, uint32 wait_event)
+{
+	int			events = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH;
+	int64		timeout = -1;
+
+	if (until != JOBQ_NEVER)
+	{
+		TimestampTz now = jobq_now();
+
+		/* rounded up, so as not to wake up before it is time */
+		timeout = until <= now ? 0 :
+			Min((until - now + 999) / 1000, MAX_WAIT_MS);
+		events |= WL_TIMEOUT;
+	}
+	(void) WaitLatch(MyLatch, events, (long) timeout, wait_event);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+}
+
+/* Starts a transaction. */
+void
+jobq_worker_begin(void)
+{
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+}
+
+/*
+ * Whether the extension is there, and this library's.  Keeps it from being
+ * dropped until the end of the transaction.
+ */
+JobqInstallation
+jobq_worker_lock_extension(void)
+{
+	Oid			extension = get_extension_oid(JOBQ_EXTENSION, true);
+
+	if (!OidIsValid(extension))
+		return JOBQ_NOT_INSTALLED;
+	LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
+
+	/* it may have gone while we waited for the lock */
+	if (get_extension_oid(JOBQ_EXTENSION, true) != extension)
+		return JOBQ_NOT_INSTALLED;
+	return jobq_version_matches() ? JOBQ_INSTALLED : JOBQ_OTHER_VERSION;
+}
+
+/* When to try again what has failed: after 1 second, 2, 4, ... 60. */
+TimestampTz
+jobq_worker_back_off(int *delay_seconds)
+{
+	*delay_seconds = *delay_seconds <= 0 ? 1 :
+		Min(*delay_seconds * 2, MAX_BACKOFF_SECONDS);
+	return jobq_now() + *delay_seconds * USECS_PER_SEC;
+}

@@ -1,0 +1,35 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker.h
+ *	  What all of jobq's background workers do.
+ *
+ * IDENTIFICATION
+ *	  bgworker/worker.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_WORKER_H
+#define JOBQ_WORKER_H
+
+#include "jobq.h"
+#include "shmem.h"
+
+#include "postmaster/bgworker.h"
+
+typedef enum JobqInstallation
+{
+	JOBQ_NOT_INSTALLED,
+	JOBQ_OTHER_VERSION,			/* of the extension than of the library */
+	JOBQ_INSTALLED
+} JobqInstallation;
+
+extern void jobq_worker_set_up_signals(void);
+extern void jobq_worker_describe(BackgroundWorker *worker, const char *name,
+								 const char *type, const char *function);
+extern bool jobq_worker_reload_settings(void);
+extern void jobq_worker_wait(TimestampTz until, uint32 wait_event);
+extern void jobq_worker_begin(void);
+extern JobqInstallation jobq_worker_lock_extension(void);
+extern TimestampTz jobq_worker_back_off(int *delay_seconds);
+
+#endif							/* JOBQ_WORKER_H */

@@ -1,0 +1,157 @@
+-- Producing: what becomes of the arguments, and every error once.
+CREATE EXTENSION IF NOT EXISTS jobq;
+
+SELECT jobq.create_queue('produce', max_attempts => 3, priority => 5);
+
+-- a job is there, with the queue's settings
+SELECT jobq.enqueue('produce') AS plain \gset
+SELECT queue, state, payload, priority, attempt, max_attempts,
+       run_at = enqueued_at AS now
+FROM jobq.jobs WHERE id = :plain;
+
+-- and with settings of its own
+SELECT jobq.enqueue('produce', '{"a": 1}', delay => '1 hour', priority => -7,
+                    max_attempts => 9, timeout => '1 min', tags => '{x,y}',
+                    headers => '{"trace": "abc"}') AS own \gset
+SELECT state, payload, priority, max_attempts, tags, headers,
+       run_at - enqueued_at BETWEEN '59 min' AND '1 hour' AS in_an_hour
+FROM jobq.jobs WHERE id = :own;
+
+-- a time in the past means now
+SELECT jobq.enqueue('produce', run_at => '2001-01-01') AS past \gset
+SELECT state, run_at > now() - interval '1 hour' AS now
+FROM jobq.jobs WHERE id = :past;
+
+-- many at once: ids in the array's order
+SELECT array_agg(id ORDER BY ord) AS ids
+FROM jobq.enqueue_many('produce', ARRAY['1', '{"n": 2}', '[3]', 'null']::jsonb[])
+     WITH ORDINALITY AS t (id, ord) \gset
+SELECT payload FROM unnest(:'ids'::bigint[]) WITH ORDINALITY AS t (id, ord)
+JOIN jobq.jobs USING (id) ORDER BY ord;
+SELECT count(*) FROM jobq.enqueue_many('produce', '{}');
+
+-- transactional, with savepoints
+BEGIN;
+SELECT count(jobq.enqueue('produce', '"kept"')) FROM generate_series(1, 2);
+SAVEPOINT s;
+SELECT count(jobq.enqueue('produce', '"gone"')) FROM generate_series(1, 2);
+ROLLBACK TO s;
+COMMIT;
+BEGIN;
+SELECT count(jobq.enqueue('produce', '"gone"')) FROM generate_series(1, 2);
+ROLLBACK;
+SELECT payload, count(*) FROM jobq.jobs
+WHERE queue = 'produce' AND payload IN ('"kept"', '"gone"') GROUP BY 1;
+
+-- from a trigger
+CREATE TABLE produce_order (id int);
+CREATE FUNCTION produce_trigger() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM jobq.enqueue('produce', jsonb_build_object('order', NEW.id));
+  RETURN NEW;
+END $$;
+CREATE TRIGGER t AFTER INSERT ON produce_order
+  FOR EACH ROW EXECUTE FUNCTION produce_trigger();
+INSERT INTO produce_order SELECT generate_series(1, 3);
+SELECT payload FROM jobq.jobs WHERE payload ? 'order' ORDER BY id;
+DROP TABLE produce_order;
+DROP FUNCTION produce_trigger;
+
+-- large payloads survive
+SELECT jobq.enqueue('produce', jsonb_build_object('big', string_agg(md5(i::text), ''))) AS big
+FROM generate_series(1, 5000) i \gset
+SELECT length(payload->>'big') FROM jobq.jobs WHERE id = :big;
+
+-- ------------------------------------------------------------- unique keys
+SELECT jobq.create_queue('uniq');
+SELECT jobq.enqueue('uniq', '1', unique_key => 'k') AS first \gset
+SELECT jobq.enqueue('uniq', '2', unique_key => 'k') = :first AS same;
+SELECT payload FROM jobq.jobs WHERE id = :first;
+SELECT jobq.enqueue('uniq', '3', unique_key => 'k', on_conflict => 'replace',
+                    priority => 9) = :first AS same;
+SELECT payload, priority FROM jobq.jobs WHERE id = :first;
+\set VERBOSITY terse
+SELECT jobq.enqueue('uniq', '4', unique_key => 'k', on_conflict => 'error');
+SELECT payload FROM jobq.jobs WHERE id = :first;
+-- another key, another queue: other jobs
+SELECT jobq.enqueue('uniq', unique_key => 'l') <> :first AS other;
+SELECT jobq.enqueue('produce', unique_key => 'k') <> :first AS other;
+-- within one command and one transaction
+SELECT count(DISTINCT id) FROM jobq.enqueue_many('uniq', '{1,2,3}', unique_key => 'm') id;
+SELECT count(DISTINCT jobq.enqueue('uniq', to_jsonb(i), unique_key => 'n', on_conflict => 'replace'))
+FROM generate_series(1, 3) i;
+SELECT payload FROM jobq.jobs WHERE unique_key = 'n';
+-- a running job keeps its payload
+SELECT id AS running, lease FROM jobq.dequeue('uniq', 4) WHERE unique_key = 'k' \gset
+SELECT jobq.enqueue('uniq', '5', unique_key => 'k', on_conflict => 'replace') = :running AS same;
+SELECT payload FROM jobq.jobs WHERE id = :running;
+SELECT jobq.complete(:running, :lease);
+-- finished ones do not count, unless they are asked for
+SELECT jobq.enqueue('uniq', '6', unique_key => 'k', unique_for => '1 hour') = :running AS finished;
+SELECT jobq.enqueue('uniq', '6', unique_key => 'k', unique_for => '1 hour', on_conflict => 'error');
+\set VERBOSITY default
+SELECT jobq.enqueue('uniq', '6', unique_key => 'k') <> :running AS fresh;
+SELECT count(*) FROM jobq.jobs WHERE unique_key = 'k' AND queue = 'uniq';
+
+-- a finished job is remembered for unique_for even if its queue keeps none
+SELECT jobq.create_queue('forgetful', keep_completed => '0');
+SELECT jobq.enqueue('forgetful', unique_key => 'k', unique_for => '1 hour') AS once \gset
+SELECT id = :once AS taken FROM jobq.take('forgetful');
+SELECT jobq.enqueue('forgetful', unique_key => 'k', unique_for => '1 hour') = :once AS remembered;
+
+-- ------------------------------------------------------- checks of payloads
+CREATE FUNCTION produce_check(jsonb) RETURNS text LANGUAGE sql
+AS $$ SELECT CASE WHEN $1 ? 'to' THEN NULL ELSE 'the field "to" is missing' END $$;
+CREATE FUNCTION produce_check_bool(jsonb) RETURNS boolean LANGUAGE sql
+AS $$ SELECT $1 ? 'to' $$;
+SELECT jobq.create_queue('checked', payload_check => 'produce_check(jsonb)',
+                         payload_max_bytes => 100);
+SELECT jobq.enqueue('checked', '{"to": "me"}') > 0 AS accepted;
+SELECT jobq.enqueue('checked', '{"from": "me"}');
+SELECT jobq.enqueue('checked', jsonb_build_object('to', repeat('x', 100)));
+SELECT * FROM jobq.enqueue_many('checked', ARRAY['{"to": "a"}', '{"cc": "b"}']::jsonb[]);
+SELECT jobq.alter_queue('checked', payload_check => 'produce_check_bool(jsonb)');
+SELECT jobq.enqueue('checked', '{"from": "me"}');
+SELECT count(*) FROM jobq.jobs WHERE queue = 'checked';
+DROP FUNCTION produce_check_bool(jsonb);
+SELECT jobq.enqueue('checked', '{"to": "me"}');
+SELECT jobq.drop_queue('checked', force => true);
+DROP FUNCTION produce_check(jsonb);
+
+-- ------------------------------------------------------------------- errors
+SELECT jobq.enqueue('produec');
+SELECT jobq.enqueue('something else entirely');
+SELECT jobq.enqueue(NULL);
+SELECT jobq.enqueue('produce', NULL);
+SELECT jobq.enqueue('produce', priority => 32768);
+SELECT jobq.enqueue('produce', priority => -32769);
+SELECT jobq.enqueue('produce', delay => '-1 s');
+SELECT jobq.enqueue('produce', delay => '1 s', run_at => now());
+SELECT jobq.enqueue('produce', run_at => 'infinity');
+SELECT jobq.enqueue('produce', run_at => '-infinity');
+SELECT jobq.enqueue('produce', delay => '300000 years');
+SELECT jobq.enqueue('produce', max_attempts => 0);
+SELECT jobq.enqueue('produce', timeout => '0');
+SELECT jobq.enqueue('produce', ttl => '-1 s');
+SELECT jobq.enqueue('produce', tags => '{{a},{b}}');
+SELECT jobq.enqueue('produce', tags => '{a,NULL}');
+SELECT jobq.enqueue('produce', tags => array_fill('t'::text, ARRAY[101]));
+SELECT jobq.enqueue('produce', headers => '[1]');
+SELECT jobq.enqueue('produce', unique_key => '');
+SELECT jobq.enqueue('produce', unique_key => repeat('k', 1001));
+SELECT jobq.enqueue('produce', unique_key => 'k', on_conflict => 'explode');
+SELECT jobq.enqueue('produce', unique_key => 'k', on_conflict => NULL);
+SELECT jobq.enqueue('produce', unique_for => '1 h');
+SELECT jobq.enqueue('produce', unique_key => 'k', unique_for => '0');
+SELECT jobq.enqueue_many('produce', NULL);
+SELECT jobq.enqueue_many('produce', ARRAY['1', NULL]::jsonb[]);
+SELECT jobq.run(NULL);
+SELECT jobq.run('');
+SELECT jobq.run('SELEKT 1');
+SELECT jobq.run('SELECT 1; SELECT 2');
+SELECT jobq.run('COMMIT');
+BEGIN READ ONLY;
+SELECT jobq.enqueue('produce');
+ROLLBACK;
+
+SELECT jobq.drop_queue(q, force => true) FROM unnest('{produce,uniq,forgetful}'::text[]) q;

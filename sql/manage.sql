@@ -1,0 +1,73 @@
+-- Managing single jobs.
+CREATE EXTENSION IF NOT EXISTS jobq;
+SELECT jobq.create_queue('manage');
+
+-- promote, reschedule
+SELECT jobq.enqueue('manage', delay => '1 day') AS id \gset
+SELECT state FROM jobq.jobs WHERE id = :id;
+SELECT jobq.promote(:id);
+SELECT state FROM jobq.jobs WHERE id = :id;
+SELECT jobq.promote(:id);
+SELECT jobq.reschedule(:id, now() + interval '2 days');
+SELECT state, run_at > now() + interval '1 day' AS later FROM jobq.jobs WHERE id = :id;
+SELECT jobq.reschedule(:id, '2000-01-01');
+SELECT state, run_at > now() - interval '1 min' AS now FROM jobq.jobs WHERE id = :id;
+SELECT jobq.reschedule(:id, 'infinity');
+-- priority, payload
+SELECT jobq.set_priority(:id, -3), jobq.set_payload(:id, '{"new": 1}');
+SELECT priority, payload FROM jobq.jobs WHERE id = :id;
+SELECT jobq.set_priority(:id, 99999);
+-- not while it is running
+SELECT lease FROM jobq.dequeue('manage') \gset
+SELECT jobq.promote(:id), jobq.reschedule(:id, now()), jobq.set_priority(:id, 1),
+       jobq.set_payload(:id, '1'), jobq.delete(:id), jobq.retry(:id);
+SELECT jobq.complete(:id, :lease);
+-- nor when it is finished; but then it may run again
+SELECT jobq.promote(:id), jobq.reschedule(:id, now()), jobq.set_priority(:id, 1),
+       jobq.set_payload(:id, '1'), jobq.cancel(:id);
+SELECT jobq.retry(:id) = :id AS again;
+SELECT state, attempt, payload, priority FROM jobq.jobs WHERE id = :id;
+SELECT jobq.retry(:id);
+SELECT attempt FROM jobq.take('manage');
+SELECT jobq.retry(:id, '{"other": 1}') = :id AS again;
+SELECT payload FROM jobq.jobs WHERE id = :id;
+SELECT count(*) FROM jobq_store.history WHERE id = :id;
+-- a key that is taken meanwhile
+SELECT jobq.enqueue('manage', '"a"', unique_key => 'k') AS keyed \gset
+SELECT jobq.cancel(:keyed);
+SELECT jobq.enqueue('manage', '"b"', unique_key => 'k') <> :keyed;
+SELECT jobq.retry(:keyed);
+SELECT state FROM jobq.jobs WHERE id = :keyed;
+-- cancel
+SELECT jobq.cancel(:id, 'changed my mind');
+SELECT state, error FROM jobq.jobs WHERE id = :id;
+SELECT jobq.cancel(:id);
+BEGIN;
+SELECT jobq.enqueue('manage', '"x"') AS id \gset
+SELECT jobq.cancel(:id);
+SELECT state FROM jobq.jobs WHERE id = :id;
+ROLLBACK;
+-- in the same command
+SELECT jobq.cancel(jobq.enqueue('manage', '"y"'));
+SELECT jobq.delete(jobq.enqueue('manage', '"z"'));
+SELECT payload, state FROM jobq.jobs WHERE payload IN ('"y"', '"z"');
+-- in bulk
+SELECT count(*) FROM jobq.enqueue_many('manage', '{1,2,3,4}', tags => '{beta}');
+SELECT count(*) FILTER (WHERE jobq.cancel(id, 'beta is over'))
+FROM jobq.jobs WHERE queue = 'manage' AND tags @> '{beta}' AND payload <> '4';
+SELECT payload, state FROM jobq.jobs WHERE tags @> '{beta}' ORDER BY id;
+-- delete
+SELECT jobq.delete(id) FROM jobq.jobs WHERE tags @> '{beta}';
+SELECT count(*) FROM jobq.jobs WHERE tags @> '{beta}';
+-- what does not exist
+SELECT jobq.cancel(-1), jobq.retry(-1), jobq.promote(-1), jobq.delete(-1),
+       jobq.set_priority(-1, 1), jobq.set_payload(-1, '1'), jobq.reschedule(-1, now());
+SELECT jobq.cancel(NULL);
+SELECT jobq.retry(NULL);
+SELECT jobq.promote(NULL);
+-- outside of a worker
+SELECT jobq.current_job() IS NULL AS none;
+SELECT jobq.retry_in('5 s', 'later');
+SELECT jobq.discard('never');
+
+SELECT jobq.drop_queue('manage', force => true);

@@ -1,0 +1,85 @@
+-- jobq.wait() and channels, in one session; t/050_wait.pl has the rest.
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS jobq;
+RESET client_min_messages;
+SELECT jobq.create_queue('w_1'), jobq.create_queue('w_2');
+
+-- nothing there: time is up
+CALL jobq.wait('{w_1,w_2}', '10 ms');
+CALL jobq.wait('{w_1}', '0');
+-- a job ahead is not ready
+SELECT jobq.enqueue('w_1', delay => '1 hour') IS NOT NULL AS enqueued;
+CALL jobq.wait('{w_1,w_2}', '10 ms');
+-- a job of any of the queues is
+SELECT jobq.enqueue('w_2') IS NOT NULL AS enqueued;
+CALL jobq.wait('{w_1,w_2}', NULL);
+CALL jobq.wait('{w_1,w_2}', '1 hour');
+CALL jobq.wait('{w_1}', '10 ms');
+-- one of a paused queue is not
+SELECT jobq.pause('w_2');
+CALL jobq.wait('{w_2}', '10 ms');
+SELECT jobq.resume('w_2');
+-- a claimed one is not
+SELECT count(*) FROM jobq.dequeue('w_2');
+CALL jobq.wait('{w_2}', '10 ms');
+
+-- from a procedural language
+DO $$
+DECLARE
+  is_ready boolean;
+BEGIN
+  CALL jobq.wait('{w_1}', '10 ms', is_ready);
+  RAISE NOTICE 'ready: %', is_ready;
+END $$;
+
+-- not inside a transaction
+BEGIN;
+CALL jobq.wait('{w_1}', '10 ms');
+\echo :SQLSTATE
+ROLLBACK;
+CREATE FUNCTION wait_in_function() RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+  is_ready boolean;
+BEGIN
+  CALL jobq.wait('{w_1}', '10 ms', is_ready);
+  RETURN is_ready;
+END $$;
+SELECT wait_in_function();
+DROP FUNCTION wait_in_function();
+
+-- arguments
+CALL jobq.wait(NULL, '1 s');
+\echo :SQLSTATE
+CALL jobq.wait('{}', '1 s');
+\echo :SQLSTATE
+CALL jobq.wait('{w_1,NULL}', '1 s');
+CALL jobq.wait('{w_1,w_none}', '1 s');
+\echo :SQLSTATE
+CALL jobq.wait(array_fill('w_1'::text, '{65}'), '1 s');
+CALL jobq.wait('{w_1}', '-1 s');
+\echo :SQLSTATE
+CREATE ROLE jobq_walter;
+SELECT jobq.grant_usage('jobq_walter');
+SET ROLE jobq_walter;
+CALL jobq.wait('{w_1}', '1 s');
+\echo :SQLSTATE
+SELECT jobq.listen('w_1');
+RESET ROLE;
+SELECT jobq.revoke_usage('jobq_walter');
+DROP ROLE jobq_walter;
+
+-- channels: never longer than an identifier
+SELECT jobq.channel('w_1');
+SELECT jobq.channel('w_none');
+\echo :SQLSTATE
+SELECT name, octet_length(jobq.channel(name)) AS bytes, jobq.channel(name)
+FROM (VALUES (repeat('x', 58)), (repeat('x', 59)), (repeat('y', 63))) AS v (name),
+  LATERAL (SELECT jobq.create_queue(name)) AS c;
+SELECT jobq.drop_queue(queue) FROM jobq.queues WHERE queue ~ '^(x+|y+)$';
+SELECT jobq.listen('w_1');
+SELECT pg_listening_channels();
+SELECT jobq.unlisten('w_1');
+SELECT jobq.unlisten('w_none');
+SELECT pg_listening_channels();
+
+SELECT jobq.drop_queue('w_1', force => true), jobq.drop_queue('w_2', force => true);

@@ -1,0 +1,98 @@
+# Crashes: nothing is lost, nothing is done twice, and a job that crashes the
+# server does not do so for ever.
+
+use strict;
+use warnings;
+
+use JobqTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = jobq_node('main', conf => ['jobq.max_workers = 2']);
+
+sub sql
+{
+	my ($sql) = @_;
+	return $node->safe_psql('postgres', $sql);
+}
+
+my $sleeping = q{SELECT count(*) = 1 FROM pg_stat_activity
+	WHERE backend_type = 'jobq executor' AND wait_event = 'PgSleep'};
+
+# ------------------------------------------ an executor killed in a job
+
+sql(q{
+	CREATE TABLE effects (n bigint, attempt int);
+	CREATE FUNCTION hangs_once(j jobq.job) RETURNS void LANGUAGE plpgsql AS $$BEGIN
+		INSERT INTO effects VALUES (j.id, j.attempt);
+		IF j.attempt = 1 THEN PERFORM pg_sleep(600); END IF; END$$;
+	CREATE PROCEDURE hangs_once_too(j jobq.job) LANGUAGE plpgsql AS $$BEGIN
+		INSERT INTO effects VALUES (j.id, j.attempt); COMMIT;
+		IF j.attempt = 1 THEN PERFORM pg_sleep(600); END IF; END$$;
+	SELECT jobq.create_queue('hangs', 'hangs_once(jobq.job)', max_attempts => 2, backoff_base => '10 ms');
+	SELECT jobq.create_queue('hangs_too', 'hangs_once_too(jobq.job)', max_attempts => 2, backoff_base => '10 ms');
+});
+my $id = sql("SELECT jobq.enqueue('hangs')");
+poll_ok($node, $sleeping, 'a job runs');
+kill_9($node, worker_pids($node, 'jobq executor'));
+poll_ok($node, "SELECT state = 3 AND attempt = 2 FROM jobq_store.history WHERE id = $id",
+	'a job that was killed runs again');
+is(sql("SELECT string_agg(attempt::text, ' ') FROM effects WHERE n = $id"), '2',
+	'what the killed attempt did is rolled back');
+is(sql("SELECT outcome || attempt FROM jobq_store.attempt WHERE job_id = $id"), 'crashed1',
+	'the killed attempt is written down');
+
+$id = sql("SELECT jobq.enqueue('hangs_too')");
+poll_ok($node, $sleeping, 'a procedure runs');
+kill_9($node, worker_pids($node, 'jobq executor'));
+poll_ok($node, "SELECT state = 3 AND attempt = 2 FROM jobq_store.history WHERE id = $id",
+	'a procedure that was killed runs again');
+is(sql("SELECT string_agg(attempt::text, ' ' ORDER BY attempt) FROM effects WHERE n = $id"), '1 2',
+	'what it had committed stays');
+is(sql("SELECT outcome || attempt FROM jobq_store.attempt WHERE job_id = $id"), 'lease lost1',
+	'and that is written down');
+
+# terminated, not killed: at once, no restart of the server
+$id = sql("SELECT jobq.enqueue('hangs_too')");
+poll_ok($node, $sleeping, 'a procedure runs');
+sql("SELECT pg_terminate_backend($_)") foreach worker_pids($node, 'jobq executor');
+poll_ok($node, "SELECT state = 3 AND attempt = 2 FROM jobq_store.history WHERE id = $id",
+	'a procedure whose process was terminated runs again');
+
+# ------------------------------------------------- a job that crashes
+
+sql(q{
+	CREATE FUNCTION crashes(j jobq.job) RETURNS void LANGUAGE plpgsql AS $$BEGIN
+		EXECUTE format('COPY (SELECT 1) TO PROGRAM %L', 'kill -9 ' || pg_backend_pid()); END$$;
+	SELECT jobq.create_queue('crashes', 'crashes(jobq.job)', max_attempts => 3, backoff_base => '10 ms',
+		backoff => 'fixed');
+});
+my $position = log_position($node);
+$id = sql("SELECT jobq.enqueue('crashes')");
+ok(poll_until(sub {
+		my ($status, $out) = $node->psql('postgres',
+			"SELECT state || ' ' || attempt FROM jobq_store.history WHERE id = $id");
+		return $status == 0 && defined $out && $out eq '4 3';
+	}), 'a job that crashes the server is dead after its attempts');
+is(scalar(() = log_since($node, $position) =~ /reinitializing/g), 3, 'the server crashed that often');
+
+# -------------------------------------- immediate stop and restart, under load
+
+sql(q{
+	CREATE TABLE results (n int);
+	CREATE FUNCTION works(p jsonb) RETURNS void LANGUAGE plpgsql AS $$BEGIN
+		INSERT INTO results VALUES (p::int); END$$;
+	SELECT jobq.create_queue('works', 'works(jsonb)', max_attempts => 100, backoff_base => '1 ms');
+});
+sql(q{SELECT count(*) FROM (SELECT jobq.enqueue('works', to_jsonb(g)) FROM generate_series(1, 20000) g) x});
+foreach my $round (1 .. 3)
+{
+	poll_ok($node, "SELECT count(*) > $round * 2000 FROM results", "round $round: jobs are run");
+	$node->stop('immediate');
+	$node->start;
+}
+poll_ok($node, 'SELECT count(*) = 0 FROM jobq_store.job', 'all jobs end');
+is(sql('SELECT count(*), count(DISTINCT n), min(n), max(n) FROM results'), '20000|20000|1|20000',
+	'each job has done its work once');
+
+done_testing();

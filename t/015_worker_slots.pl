@@ -1,0 +1,83 @@
+# Worker slots are scarce: running out is no lost job, and no role or database
+# keeps the others out.
+
+use strict;
+use warnings;
+
+use JobqTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = jobq_node('main', conf => ['jobq.max_workers = 2']);
+
+sub sql
+{
+	my ($sql, $db) = @_;
+	return $node->safe_psql($db // 'postgres', $sql);
+}
+
+sub set_up
+{
+	my ($db, $role) = @_;
+	sql(qq{
+		SELECT jobq.grant_usage('$role', true);
+		GRANT CREATE ON SCHEMA public TO $role;
+		SET SESSION AUTHORIZATION $role;
+		CREATE TABLE done_$role (at timestamptz DEFAULT clock_timestamp());
+		CREATE FUNCTION work_$role(p jsonb) RETURNS void LANGUAGE sql AS
+			'INSERT INTO done_$role DEFAULT VALUES; SELECT pg_sleep((\$1 #>> ''{}'')::float8)';
+		SELECT jobq.create_queue('$role', 'work_$role(jsonb)');
+	}, $db);
+	return;
+}
+
+sub add_jobs
+{
+	my ($db, $role, $n, $seconds) = @_;
+	sql("SELECT count(*) FROM (SELECT jobq.enqueue('$role', '$seconds') FROM generate_series(1, $n)) x", $db);
+	return;
+}
+
+sql('CREATE ROLE ann LOGIN; CREATE ROLE ben LOGIN; CREATE DATABASE other');
+create_extension($node, 'other');
+set_up('postgres', 'ann');
+set_up('postgres', 'ben');
+set_up('other', 'ann');
+
+# ------------------------------------------------------ a burst of slow jobs
+
+add_jobs('postgres', 'ann', 4, 1);
+poll_ok($node, q{SELECT count(*) = 2 FROM pg_stat_activity WHERE backend_type = 'jobq executor'
+	AND wait_event = 'PgSleep'}, 'a burst of slow jobs uses all workers', seconds => 3);
+poll_ok($node, 'SELECT count(*) = 4 FROM done_ann', 'and all are run');
+
+# ------------------------------------------------ one role's long backlog
+
+add_jobs('postgres', 'ann', 2000, 0.02);
+poll_ok($node, 'SELECT count(*) > 10 FROM done_ann', 'a long backlog is worked on');
+add_jobs('postgres', 'ben', 3, 0.01);
+add_jobs('other', 'ann', 3, 0.01);
+poll_ok($node, 'SELECT count(*) = 3 FROM done_ben', 'another role gets its turn', seconds => 10);
+poll_ok($node, 'SELECT count(*) = 3 FROM done_ann', 'another database gets its turn', db => 'other', seconds => 10);
+cmp_ok(sql('SELECT count(*) FROM jobq_store.job'), '>', 100, 'while the backlog was there');
+is(sql(q{SELECT count(*) <= 2 FROM pg_stat_activity WHERE backend_type = 'jobq executor'}), 't',
+	'there are never more than jobq.max_workers');
+sql(q{SELECT jobq.purge('ann')}) if sql(q{SELECT to_regproc('jobq.purge') IS NOT NULL}) eq 't';
+sql(q{SELECT count(jobq.delete(id)) FROM jobq_store.job});
+poll_ok($node, 'SELECT count(*) = 0 FROM jobq_store.job', 'the backlog is gone');
+
+# ----------------------------------------- no slot of max_worker_processes
+
+$node->append_conf('postgresql.conf', 'max_worker_processes = 4');
+$node->restart;
+# launcher and two coordinators leave one
+my $position = log_position($node);
+sql('TRUNCATE done_ann, done_ben');
+add_jobs('postgres', 'ann', 40, 0.02);
+add_jobs('postgres', 'ben', 40, 0.02);
+poll_ok($node, 'SELECT (SELECT count(*) FROM done_ann) = 40 AND (SELECT count(*) FROM done_ben) = 40',
+	'all jobs are run with one worker slot');
+my @complaints = log_since($node, $position) =~ /found no free background worker slot/g;
+cmp_ok(scalar(@complaints), '<=', 10, 'the log is not flooded');
+
+done_testing();

@@ -1,0 +1,363 @@
+# When schedules fire: on time, after downtime, while the previous run is not
+# finished, with bad ones among them, across crashes. The clock is jobq's
+# virtual one; nothing here waits for real minutes.
+
+use strict;
+use warnings;
+
+use JobqTest;
+use Test::More;
+use Time::HiRes qw(time);
+
+my $node = jobq_node('main', conf => ['max_prepared_transactions = 10']);
+
+sub sql
+{
+	my ($query) = @_;
+	return $node->safe_psql('postgres', $query);
+}
+
+# set_clock($time): moves jobq's clock to that time (UTC), and waits until the
+# coordinator has looked at all that is due then: "tick" fires every second,
+# and what else is due is done in the same batch, or before it.
+sub set_clock
+{
+	my ($time) = @_;
+	sql("SELECT jobq_store.advance_clock(
+		greatest('0', timestamptz '$time' - jobq_store.advance_clock('0')))");
+	poll_query($node,
+		"SELECT coalesce(last_run >= '$time', false) FROM jobq_store.schedule
+		 WHERE name = 'tick'")
+	  or die "schedule \"tick\" did not fire\n";
+	sql("SELECT jobq.delete(id) FROM jobq.jobs WHERE queue = 'tick'");
+	return;
+}
+
+# The times of a schedule's jobs, "!" marking those that were caught up.
+sub runs
+{
+	my ($name) = @_;
+	return sql(
+		"SELECT string_agg(to_char((headers ->> 'scheduled_at')::timestamptz,
+						'DD HH24:MI') ||
+					CASE WHEN (headers ->> 'caught_up')::boolean THEN '!' ELSE '' END,
+					', ' ORDER BY id)
+		 FROM jobq_store.job WHERE headers ->> 'schedule' = '$name'");
+}
+
+sub schedule
+{
+	my ($name, $cron, $options) = @_;
+	sql("SELECT jobq.create_queue('$name')
+		 WHERE NOT EXISTS (SELECT FROM jobq_store.queue WHERE name = '$name')");
+	return sql("SELECT jobq.schedule('$name', '$cron', queue => '$name'"
+		  . ($options ? ", $options" : '') . ')');
+}
+
+sub column
+{
+	my ($name, $column) = @_;
+	return sql("SELECT $column FROM jobq_store.schedule WHERE name = '$name'");
+}
+
+# finish($name): completes the jobs that a schedule has made.
+sub finish
+{
+	my ($name) = @_;
+	return sql("SELECT count(jobq.complete(id, lease))
+				FROM jobq.dequeue('$name', 100)");
+}
+
+sub unschedule_all
+{
+	sql("SELECT jobq.unschedule(name) FROM jobq_store.schedule
+		 WHERE name <> 'tick'");
+	return;
+}
+
+# Every second, so that nothing waits longer for it.
+sub start_tick
+{
+	schedule('tick', '* * * * * *', q{overlap => 'allow'});
+	return;
+}
+
+start_tick();
+set_clock('2030-01-10 12:00:30');
+
+# on time
+schedule('on_time', '* * * * *', q{overlap => 'allow', payload => '{"a": 1}'});
+is(column('on_time', 'next_run'), '2030-01-10 12:01:00+00', 'first run is next');
+set_clock('2030-01-10 12:00:59');
+is(runs('on_time'), '', 'nothing runs before its time');
+set_clock('2030-01-10 12:01:00');
+is(runs('on_time'), '10 12:01', 'it runs on time');
+set_clock('2030-01-10 12:02:05');
+is(runs('on_time'), '10 12:01, 10 12:02', 'and again');
+is( sql("SELECT headers, payload FROM jobq_store.job
+		 WHERE headers ->> 'schedule' = 'on_time' ORDER BY id DESC LIMIT 1"),
+	'{"previous": "2030-01-10T12:01:00+00:00", "schedule": "on_time", '
+	  . '"caught_up": false, "scheduled_at": "2030-01-10T12:02:00+00:00"}|{"a": 1}',
+	'what the job is told');
+is(column('on_time', "runs || ' ' || last_run || ' ' || next_run"),
+	'2 2030-01-10 12:02:00+00 2030-01-10 12:03:00+00', 'state of the schedule');
+unschedule_all();
+
+# missed runs
+schedule('once', '0 * * * *');
+schedule('skip', '0 * * * *', q{missed => 'skip'});
+schedule('all', '0 * * * *', q{missed => 'all'});
+schedule('all_allow', '0 * * * *', q{missed => 'all', overlap => 'allow'});
+set_clock('2030-01-10 16:30');
+is(runs('once'), '10 16:00!', "missed => 'once': the latest run");
+is(runs('skip'), '', "missed => 'skip': none");
+is(runs('all'), '10 13:00!, 10 14:00!, 10 15:00!, 10 16:00!',
+	"missed => 'all': all, the oldest first");
+is(runs('all_allow'), runs('all'), 'overlap does not matter for that');
+is(sql("SELECT DISTINCT next_run FROM jobq_store.schedule WHERE name <> 'tick'"),
+	'2030-01-10 17:00:00+00', 'they go on together');
+set_clock('2030-01-14 17:00:30');
+is(runs('once'), '10 16:00!', 'the previous run is not finished: skipped');
+is(runs('skip'), '14 17:00', "missed => 'skip': a run that is due is made");
+is( sql("SELECT count(*), min((headers ->> 'scheduled_at')::timestamptz)
+		 FROM jobq_store.job WHERE headers ->> 'schedule' = 'all_allow'
+		 AND (headers ->> 'scheduled_at')::timestamptz > '2030-01-11'"),
+	'24|2030-01-13 18:00:00+00', "missed => 'all': not older than a day");
+unschedule_all();
+
+# a backlog longer than one batch
+schedule('long', '* * * * *', q{missed => 'all', overlap => 'allow'});
+set_clock('2030-01-15 03:00:30');
+poll_ok($node,
+	"SELECT next_run > '2030-01-15 03:00:30' FROM jobq_store.schedule
+	 WHERE name = 'long'",
+	'a long backlog is done');
+is( sql("SELECT count(*), count(DISTINCT headers ->> 'scheduled_at')
+		 FROM jobq_store.job WHERE headers ->> 'schedule' = 'long'"),
+	'600|600', 'each run once');
+unschedule_all();
+
+# the previous run is not finished
+set_clock('2030-01-15 12:00:30');
+foreach my $overlap (qw(skip allow queue cancel))
+{
+	schedule("o_$overlap", '* * * * *', "overlap => '$overlap'");
+}
+set_clock('2030-01-15 12:01:05');
+set_clock('2030-01-15 12:02:05');
+is(runs('o_skip'), '15 12:01', "overlap => 'skip': it is left out");
+is(column('o_skip', "runs || ' ' || next_run"), '1 2030-01-15 12:03:00+00',
+	'and does not count');
+is(runs('o_allow'), '15 12:01, 15 12:02', "overlap => 'allow': it runs");
+is(runs('o_queue'), '15 12:01', "overlap => 'queue': it waits");
+is(runs('o_cancel'), '15 12:02', "overlap => 'cancel': it takes the other's place");
+is(sql("SELECT count(*) FROM jobq.jobs WHERE queue = 'o_cancel' AND state = 'cancelled'"),
+	1, 'the other is cancelled');
+finish('o_skip');
+finish('o_queue');
+poll_ok($node,
+	"SELECT count(*) = 1 FROM jobq_store.job
+	 WHERE headers ->> 'schedule' = 'o_queue'
+	 AND (headers ->> 'scheduled_at')::timestamptz = '2030-01-15 12:02'",
+	'the one that waited runs when the other is finished');
+set_clock('2030-01-15 12:03:05');
+set_clock('2030-01-15 12:05:05');
+is(runs('o_skip'), '15 12:03', "overlap => 'skip': runs again");
+is(runs('o_queue'), '15 12:02', "overlap => 'queue': one waits");
+finish('o_queue');
+poll_ok($node,
+	"SELECT count(*) = 1 FROM jobq_store.job
+	 WHERE headers ->> 'schedule' = 'o_queue'
+	 AND (headers ->> 'scheduled_at')::timestamptz = '2030-01-15 12:05'",
+	'and not more than one');
+unschedule_all();
+
+# missed => 'all' and overlap => 'queue': one after the other
+schedule('in_order', '0 * * * *', q{missed => 'all', overlap => 'queue'});
+set_clock('2030-01-15 15:10');
+foreach my $hour (13 .. 15)
+{
+	poll_ok($node,
+		"SELECT array_agg((headers ->> 'scheduled_at')::timestamptz)
+			= '{2030-01-15 $hour:00+00}'
+		 FROM jobq_store.job WHERE headers ->> 'schedule' = 'in_order'",
+		"the run of $hour:00 alone");
+	finish('in_order');
+}
+unschedule_all();
+
+# bounds
+schedule('two', '* * * * *', q{max_runs => 2, overlap => 'allow'});
+schedule('ends', '* * * * *',
+	q{ends_at => '2030-01-15 16:02', overlap => 'allow'});
+schedule('ended', '*/2 * * * *', q{ends_at => '2030-01-15 16:07'});
+schedule('starts', '* * * * *',
+	q{starts_at => '2030-01-15 16:03', overlap => 'allow'});
+set_clock('2030-01-15 16:00:05');
+set_clock('2030-01-15 16:01:05');
+set_clock('2030-01-15 16:02:05');
+set_clock('2030-01-15 16:03:05');
+is(column('two', "runs || ' ' || enabled || ' ' || next_run"),
+	'2 true infinity', 'max_runs');
+is(runs('ends'), '15 16:00, 15 16:01, 15 16:02', 'ends_at is inclusive');
+is(column('ends', 'next_run'), 'infinity', 'and nothing comes after it');
+is(runs('starts'), '15 16:03', 'starts_at is inclusive');
+finish('ended');
+set_clock('2030-01-15 17:00');
+is(runs('ended'), '15 16:06!', 'a run missed before ends_at is made up for');
+unschedule_all();
+
+# jitter
+schedule("jitter_$_", '0 * * * *', q{jitter => '10 min'}) foreach (1 .. 5);
+set_clock('2030-01-15 18:00:00');
+is( sql("SELECT count(*), bool_and(run_at BETWEEN '2030-01-15 18:00'
+			AND '2030-01-15 18:10'), count(DISTINCT run_at)
+		 FROM jobq_store.job WHERE headers ->> 'schedule' LIKE 'jitter%'"),
+	'5|t|5', 'jitter delays each by something else');
+is(column('jitter_1', 'next_run'), '2030-01-15 19:00:00+00',
+	'but not the next run');
+unschedule_all();
+
+# bad schedules are disabled, and do not stop the others
+sql('CREATE ROLE dropped; CREATE ROLE deprived;
+	 SELECT jobq.grant_usage(r, true) FROM unnest(\'{dropped,deprived}\'::regrole[]) AS r');
+schedule('good', '0 * * * *');
+foreach my $role (qw(dropped deprived))
+{
+	sql("SELECT jobq.create_queue('of_$role');
+		 SELECT jobq.grant_queue('of_$role', '$role', 'enqueue');
+		 SET ROLE $role;
+		 SELECT jobq.schedule('of_$role', '0 * * * *', queue => 'of_$role')");
+}
+schedule('no_zone', '0 * * * *');
+schedule('no_cron', '0 * * * *');
+schedule('no_queue', '0 * * * *');
+schedule('failing', '0 * * * *');
+schedule('good_too', '0 * * * *');
+sql("SELECT jobq.revoke_queue('of_dropped', 'dropped', 'enqueue');
+	 SELECT jobq.revoke_usage('dropped'); DROP ROLE dropped;
+	 SELECT jobq.revoke_queue('of_deprived', 'deprived', 'enqueue');
+	 UPDATE jobq_store.schedule SET timezone = 'Mars/Phobos' WHERE name = 'no_zone';
+	 UPDATE jobq_store.schedule SET cron = '* *' WHERE name = 'no_cron';
+	 UPDATE jobq_store.schedule SET queue = 999999 WHERE name = 'no_queue';
+	 CREATE INDEX fault ON jobq_store.job
+	 ((1 / CASE WHEN headers ->> 'schedule' = 'failing' THEN 0 ELSE 1 END))");
+my $position = log_position($node);
+set_clock('2030-01-15 19:00:00');
+is(runs('good'), '15 19:00', 'a good schedule before bad ones');
+is(runs('good_too'), '15 19:00', 'a good schedule after bad ones');
+my $reasons = sql("SELECT name || ': ' || disabled_reason
+	FROM jobq_store.schedule
+	WHERE NOT enabled AND next_run = 'infinity' ORDER BY name");
+$reasons =~ s/OID \d+/OID N/;
+is( $reasons,
+	join("\n",
+		'failing: division by zero',
+		'no_cron: invalid cron expression: Expected 5 or 6 fields, found 2.',
+		'no_queue: its queue was dropped',
+		'no_zone: time zone "Mars/Phobos" not recognized',
+		'of_deprived: role "deprived" has no privilege to enqueue into queue "of_deprived"',
+		'of_dropped: role with OID N does not exist'),
+	'why the bad ones were disabled');
+my @warnings = log_since($node, $position) =~ /WARNING:  schedule .* was disabled/g;
+is(scalar(@warnings), 6, 'each is said once in the log');
+is(column('good', 'runs'), 1, 'nothing ran twice');
+sql("DROP INDEX jobq_store.fault;
+	 SELECT jobq.grant_queue('of_deprived', 'deprived', 'enqueue');
+	 SELECT jobq.enable_schedule('of_deprived');
+	 SELECT jobq.enable_schedule('failing')");
+set_clock('2030-01-15 20:00:00');
+is(runs('of_deprived'), '15 20:00', 'enabled again: the privilege is back');
+is(runs('failing'), '15 20:00', 'enabled again: the fault is gone');
+is(column('failing', 'disabled_reason IS NULL'), 't', 'and no reason is left');
+unschedule_all();
+
+# locked by others: not waited for
+schedule('locked', '0 * * * *');
+schedule('dropping', '0 * * * *');
+sql("SELECT count(jobq.schedule('dropping_' || i, '0 * * * *', queue => 'dropping'))
+	 FROM generate_series(2, 1200) AS i");
+schedule('free', '0 * * * *');
+sql("BEGIN; SELECT FROM jobq_store.schedule WHERE name = 'locked' FOR UPDATE;
+	 PREPARE TRANSACTION 'row'");
+sql("BEGIN; SELECT jobq.drop_queue('dropping'); PREPARE TRANSACTION 'queue'");
+set_clock('2030-01-15 21:00:00');
+is(runs('free'), '15 21:00', 'others run');
+is(runs('locked'), '', 'a locked one does not');
+is(runs('dropping'), '', 'nor one whose queue is being dropped');
+is(runs('dropping_1200'), '', 'of which there may be many');
+sql("ROLLBACK PREPARED 'row'");
+sql("ROLLBACK PREPARED 'queue'");
+poll_ok($node,
+	"SELECT count(*) = 1201 FROM jobq_store.job
+	 WHERE headers ->> 'schedule' ~ '^(locked|dropping)'",
+	'they run when they can');
+unschedule_all();
+
+# a copy of another database
+schedule('foreign', '0 * * * *');
+sql("UPDATE jobq_store.schedule SET database = database::bigint + 1
+	 WHERE name = 'foreign'");
+set_clock('2030-01-15 22:00:00');
+is(runs('foreign'), '', 'the schedule of another database does not run');
+sql('SELECT jobq.start()');
+poll_ok($node,
+	"SELECT count(*) = 1 FROM jobq_store.job WHERE headers ->> 'schedule' = 'foreign'",
+	'it does after start()');
+unschedule_all();
+
+# uncommitted and rolled back changes
+sql("BEGIN; SELECT jobq.schedule('rolled_back', '* * * * *', queue => 'good');
+	 ROLLBACK");
+set_clock('2030-01-15 22:02:00');
+is(runs('rolled_back'), '', 'a schedule that was rolled back');
+
+# many at the same second
+sql("SELECT count(jobq.schedule('many_' || i, '0 * * * *', queue => 'good'))
+	 FROM generate_series(1, 10000) AS i");
+my $start = time();
+set_clock('2030-01-15 23:00:00');
+poll_ok($node,
+	"SELECT count(*) = 10000 AND count(DISTINCT headers ->> 'schedule') = 10000
+	 FROM jobq_store.job WHERE headers ->> 'schedule' LIKE 'many%'",
+	'10,000 schedules in the same second');
+cmp_ok(time() - $start, '<', 10, 'take a few seconds');
+note(sprintf('10,000 schedules fired in %.1f s', time() - $start));
+unschedule_all();
+
+# crashes: each run once, none lost. The virtual clock starts anew each time.
+schedule('crash', '* * * * * *', q{missed => 'all', overlap => 'allow'});
+my $first = column('crash', 'next_run');
+foreach my $round (1 .. 3)
+{
+	my $pid = wait_for_worker($node, 'jobq coordinator', db => 'postgres');
+	sql("SELECT jobq_store.advance_clock('5 minutes')");
+	kill_9($node, $pid);
+	sql("SELECT jobq_store.advance_clock(greatest('0',
+		(SELECT max(next_run) FROM jobq_store.schedule)
+		- jobq_store.advance_clock('0')) + '5 minutes')");
+	poll_ok($node,
+		"SELECT count(*) >= 300 * $round FROM jobq_store.job
+		 WHERE headers ->> 'schedule' = 'crash'",
+		"runs after crash $round");
+}
+is( sql("SELECT count(*) - count(DISTINCT at) AS doubled,
+			extract(epoch FROM max(at) - min(at))::int + 1 - count(*) AS lost,
+			min(at) = '$first' AS first
+		 FROM (SELECT (headers ->> 'scheduled_at')::timestamptz AS at
+			   FROM jobq_store.job WHERE headers ->> 'schedule' = 'crash') AS c"),
+	'0|0|t', 'no run was lost, none came twice');
+unschedule_all();
+
+# a command is run by an executor, as the schedule's owner
+sql("CREATE ROLE worker LOGIN; SELECT jobq.grant_usage('worker', true);
+	 CREATE TABLE public.done (who text);
+	 GRANT INSERT ON public.done TO worker;
+	 SET ROLE worker;
+	 SELECT jobq.schedule('command', '* * * * *',
+		'INSERT INTO public.done SELECT session_user')");
+sql("SELECT jobq_store.advance_clock('1 minute')");
+poll_ok($node, "SELECT array_agg(who) = '{worker}' FROM public.done",
+	'a command runs as the owner of its schedule');
+
+done_testing();

@@ -1,0 +1,223 @@
+# CALL jobq.wait(): when it wakes, what it holds meanwhile, and that no
+# wake-up gets lost. Without workers first, so that nothing but the commits
+# themselves wakes anybody.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../test/lib";
+
+use IPC::Run ();
+use JobqTest;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = jobq_node('main', conf => ["jobq.enabled = off"]);
+my $connection = $node->connstr('postgres');
+
+# start_wait($arguments): a client in CALL jobq.wait($arguments).
+sub start_wait
+{
+	my ($arguments, $role) = @_;
+	my $client = { out => '', err => '' };
+	my $as = $role ? " user=$role" : '';
+	$client->{run} = IPC::Run::start(
+		[
+			'psql', '-XAtq', '-v', 'VERBOSITY=verbose',
+			'-d', "$connection$as application_name=waiter", '-c',
+			"CALL jobq.wait($arguments)"
+		],
+		'<', \undef, '>', \$client->{out}, '2>', \$client->{err});
+	return $client;
+}
+
+# answer($client): what its call returned, or its error.
+sub answer
+{
+	my ($client) = @_;
+	my $done = poll_until(
+		sub { $client->{run}->pump_nb; return !$client->{run}->pumpable; });
+	$client->{run}->kill_kill unless $done;
+	eval { $client->{run}->finish };
+	my $answer = $client->{out} . $client->{err};
+	chomp $answer;
+	return $done ? $answer : 'no answer';
+}
+
+# waiting($n): wait until n clients are asleep in jobq.wait().
+sub waiting
+{
+	my ($n) = @_;
+	return poll_query($node,
+		"SELECT count(*) FROM pg_stat_activity"
+		  . " WHERE application_name = 'waiter' AND backend_xmin IS NULL"
+		  . " AND wait_event_type = 'Extension'",
+		expected => $n);
+}
+
+sub waiter_pids
+{
+	return split(/\n/, $node->safe_psql('postgres',
+		"SELECT pid FROM pg_stat_activity"
+		  . " WHERE application_name = 'waiter' ORDER BY backend_start"));
+}
+
+# A session that stays open.
+sub start_session
+{
+	my $session = { in => '', out => '', err => '' };
+	$session->{run} = IPC::Run::start(
+		[ 'psql', '-XAtq', '-d', $connection ],
+		'<', \$session->{in}, '>', \$session->{out}, '2>', \$session->{err},
+		IPC::Run::timeout(wait_limit()));
+	return $session;
+}
+
+sub ask
+{
+	my ($session, $sql) = @_;
+	$session->{out} = '';
+	$session->{in} .= "$sql\n\\echo done\n";
+	$session->{run}->pump until $session->{out} =~ /done\n/;
+	return $session->{out} =~ s/done\n//r;
+}
+
+sub sql
+{
+	my ($sql) = @_;
+	return $node->safe_psql('postgres', $sql);
+}
+
+sql("SELECT jobq.create_queue('a'), jobq.create_queue('b')");
+
+# What it holds while it waits, and what wakes it
+my $waiter = start_wait("'{a,b}', NULL");
+ok(waiting(1), 'waits with no snapshot');
+my ($pid) = waiter_pids();
+is( sql("SELECT backend_xid IS NULL AND backend_xmin IS NULL"
+		  . " FROM pg_stat_activity WHERE pid = $pid"),
+	't', 'no transaction id, no snapshot');
+is( sql("SELECT count(*) FROM pg_locks WHERE pid = $pid"
+		  . " AND locktype <> 'virtualxid'"),
+	'0',
+	'no lock');
+sql("BEGIN; SELECT jobq.enqueue('a'); ROLLBACK");
+sql("BEGIN; SAVEPOINT s; SELECT jobq.enqueue('b'); ROLLBACK TO s; COMMIT");
+sql("SELECT jobq.enqueue('a', delay => '1 hour')");
+my $session = start_session();
+ask($session, "BEGIN; SELECT jobq.enqueue('b');");
+ok(waiting(1), 'neither a rollback, nor a job ahead, nor an open transaction');
+ask($session, "COMMIT;");
+is(answer($waiter), 't', 'a commit wakes it');
+sql("SELECT jobq.dequeue('b')");
+
+# Time out
+within(
+	10, 'time is up in time',
+	sub {
+		is(answer(start_wait("'{a,b}', '100 ms'")), 'f', 'and says so');
+	});
+
+# One job wakes one client, two wake two
+my @waiters = map { start_wait("'{b}', NULL") } (1 .. 3);
+ok(waiting(3), 'three clients wait');
+sql("SELECT jobq.enqueue('b')");
+ok(waiting(2), 'one job wakes one');
+sql("SELECT jobq.enqueue_many('b', '{1,2}')");
+ok(waiting(0), 'two jobs wake two');
+is(join(' ', map { answer($_) } @waiters), 't t t', 'all are told');
+sql("SELECT jobq.dequeue('b', 10)");
+
+# A client that is gone before it could look passes the wake-up on. All are
+# stopped, so that none can look before all but one are told to end.
+foreach my $survivor (0, 3)
+{
+	my @four = map {
+		my $client = start_wait("'{a,b}', NULL");
+		waiting($_);
+		$client
+	} (1 .. 4);
+	my @pids = waiter_pids();
+	is(scalar(@pids), 4, 'four clients wait');
+	kill('STOP', @pids);
+	sql("SELECT jobq.enqueue('b')");
+	my @others = grep { $_ != $pids[$survivor] } @pids;
+	if ($survivor == 0)
+	{
+		sql("SELECT pg_terminate_backend(pid) FROM unnest('{"
+			  . join(',', @others)
+			  . "}'::int[]) AS pid");
+	}
+	else
+	{
+		sql("SELECT pg_cancel_backend(pid) FROM unnest('{"
+			  . join(',', @others)
+			  . "}'::int[]) AS pid");
+	}
+	kill('CONT', @others);
+	ok( poll_query($node,
+			"SELECT count(*) FROM pg_stat_activity"
+			  . " WHERE application_name = 'waiter'",
+			expected => '1'),
+		'three were ended');
+	kill('CONT', $pids[$survivor]);
+	is(answer($four[$survivor]), 't', 'the fourth is told of the job');
+	answer($_) foreach @four;
+	is(sql("SELECT count(*) FROM jobq.dequeue('b', 10)"), '1', 'it is there');
+}
+
+# A job that another transaction holds is none to wait for; when it is given
+# back, it is one.
+sql("SELECT jobq.enqueue('b')");
+ask($session, "BEGIN;");
+like(ask($session, "SELECT count(*) FROM jobq.take('b');"), qr/^1$/m, 'taken');
+is(answer(start_wait("'{b}', '100 ms'")), 'f', 'a taken job is not ready');
+$waiter = start_wait("'{b}', NULL");
+ok(waiting(1), 'waits for it');
+ask($session, "ROLLBACK;");
+is(answer($waiter), 't', 'and is told when it is given back');
+sql("SELECT jobq.dequeue('b')");
+
+# What becomes of those who may not wait any longer
+sql("CREATE ROLE walter LOGIN");
+sql("SELECT jobq.grant_usage('walter'), jobq.grant_queue('b', 'walter', 'consume')");
+$waiter = start_wait("'{b}', NULL", 'walter');
+ok(waiting(1), 'waits as another role');
+sql("SELECT jobq.revoke_queue('b', 'walter', 'consume'), jobq.enqueue('b')");
+like(answer($waiter), qr/42501: permission denied for queue "b"/,
+	'privileges are checked when it wakes');
+is(sql("SELECT count(*) FROM jobq.dequeue('b')"), '1', 'the job is there');
+
+$waiter = start_wait("'{a,b}', NULL");
+ok(waiting(1), 'waits for a queue');
+sql("SELECT jobq.drop_queue('b', force => true)");
+like(answer($waiter), qr/42704: queue "b" does not exist/,
+	'that is dropped meanwhile');
+
+# Names of channels are not cut within a character
+sql("SELECT jobq.create_queue(repeat(U&'\\00e9', 31))");
+is( sql("SELECT octet_length(jobq.channel(repeat(U&'\\00e9', 31)))"),
+	'62',
+	'a channel of two-byte characters');
+
+# With the coordinator: jobs that become due, and clients that do not dequeue
+sql("SELECT jobq.drop_queue('a', force => true)");
+$node->append_conf('postgresql.conf', "jobq.enabled = on");
+$node->reload;
+wait_for_worker($node, '%coordinator%', db => 'postgres');
+sql("SELECT jobq.create_queue('c')");
+$waiter = start_wait("'{c}', NULL");
+ok(waiting(1), 'waits for a job ahead');
+sql("SELECT jobq.enqueue('c', delay => '300 ms')");
+is(answer($waiter), 't', 'it is told when the job is due');
+sql("SELECT jobq.dequeue('c')");
+
+@waiters = map { start_wait("'{c}', NULL") } (1 .. 2);
+ok(waiting(2), 'two clients wait');
+sql("SELECT jobq.enqueue('c')");
+is(join(' ', map { answer($_) } @waiters),
+	't t', 'the second is told, too, since the first took nothing');
+
+done_testing();

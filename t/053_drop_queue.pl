@@ -1,0 +1,143 @@
+# drop_queue() while others use the queue.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../test/lib";
+
+use IPC::Run ();
+use JobqTest;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = jobq_node('main');
+my $connection = $node->connstr('postgres');
+
+sub sql
+{
+	my ($sql) = @_;
+	return $node->safe_psql('postgres', $sql);
+}
+
+# A session that stays open; "ask" waits for the answer, "order" does not.
+sub start_session
+{
+	my ($name) = @_;
+	my $session = { in => '', out => '' };
+	$session->{run} = IPC::Run::start(
+		[
+			'psql', '-XAtq', '-v', 'VERBOSITY=verbose',
+			'-d', "$connection application_name=$name"
+		],
+		'<', \$session->{in}, '>', \$session->{out}, '2>&1',
+		IPC::Run::timeout(wait_limit()));
+	return $session;
+}
+
+sub order
+{
+	my ($session, $sql) = @_;
+	$session->{out} = '';
+	$session->{in} .= "$sql\n\\echo done\n";
+	$session->{run}->pump_nb;
+	return;
+}
+
+sub answer
+{
+	my ($session) = @_;
+	$session->{run}->pump until $session->{out} =~ /done\n/;
+	return $session->{out} =~ s/done\n//r;
+}
+
+sub ask
+{
+	my ($session, $sql) = @_;
+	order($session, $sql);
+	return answer($session);
+}
+
+sub dropper_waits
+{
+	my ($name) = @_;
+	return poll_ok(
+		$node,
+		"SELECT count(*) = 1 FROM pg_stat_activity"
+		  . " WHERE application_name = 'dropper' AND state = 'active'"
+		  . " AND wait_event IS NOT NULL",
+		$name);
+}
+
+my $user = start_session('user');
+my $dropper = start_session('dropper');
+
+# Somebody is adding a job
+sql("SELECT jobq.create_queue('a')");
+ask($user, "BEGIN; SELECT jobq.enqueue('a');");
+order($dropper, "SELECT jobq.drop_queue('a');");
+dropper_waits('waits for a transaction that adds a job');
+ask($user, "COMMIT;");
+like(answer($dropper), qr/55006: cannot drop queue "a"/, 'and sees the job');
+
+# A job is claimed by a lease
+my ($id, $lease) =
+  split(/\|/, sql("SELECT id, lease FROM jobq.dequeue('a', lease => '1 day')"));
+like(ask($dropper, "SELECT jobq.drop_queue('a', force => true);"),
+	qr/^$/m, 'a leased job is dropped');
+like(ask($user, "SELECT jobq.complete($id, $lease);"),
+	qr/JQ001/, 'its holder is told');
+
+# A job is taken
+sql("SELECT jobq.create_queue('a'); SELECT jobq.enqueue('a')");
+like(ask($user, "BEGIN; SELECT count(*) FROM jobq.take('a');"),
+	qr/^1$/m, 'taken');
+order($dropper, "SELECT jobq.drop_queue('a', force => true);");
+dropper_waits('waits for a transaction that has taken a job');
+unlike(ask($user, "COMMIT;"), qr/ERROR/, 'which commits');
+unlike(answer($dropper), qr/ERROR/, 'then the queue is dropped');
+is( sql("SELECT (SELECT count(*) FROM jobq_store.job)"
+		  . " + (SELECT count(*) FROM jobq_store.history)"),
+	'0',
+	'with all its jobs');
+
+# Under another isolation level what others committed is found, too
+sql("SELECT jobq.create_queue('a')");
+ask($dropper, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1;");
+sql("SELECT jobq.enqueue('a')");
+like(ask($dropper, "SELECT jobq.drop_queue('a');"),
+	qr/55006/, 'repeatable read sees the job');
+ask($dropper, "ROLLBACK;");
+sql("SELECT jobq.drop_queue('a', force => true)");
+
+# Background workers are at it
+sql(<<'SQL');
+CREATE FUNCTION work_long(jsonb) RETURNS void LANGUAGE plpgsql AS
+  'BEGIN PERFORM jobq.enqueue(''h''); PERFORM pg_sleep(1000); END';
+SELECT jobq.create_queue('h', 'work_long(jsonb)');
+SELECT jobq.enqueue_many('h', array_fill('{}'::jsonb, '{20}'));
+SELECT jobq.schedule('hourly', '0 * * * *', queue => 'h');
+SQL
+poll_ok(
+	$node,
+	"SELECT count(*) > 0 FROM jobq.jobs WHERE state = 'running'",
+	'jobs run');
+within(
+	30,
+	'they are interrupted',
+	sub { sql("SELECT jobq.drop_queue('h', force => true)") });
+is( sql("SELECT (SELECT count(*) FROM jobq_store.job)"
+		  . " + (SELECT count(*) FROM jobq_store.history)"
+		  . " + (SELECT count(*) FROM jobq_store.attempt)"),
+	'0',
+	'nothing is left');
+is( sql("SELECT enabled, next_run IS NULL, disabled_reason"
+		  . " FROM jobq.schedules WHERE name = 'hourly'"),
+	'f|t|its queue was dropped',
+	'the schedule is disabled');
+sql("SELECT jobq.create_queue('h', 'work_long(jsonb)')");
+is(sql("SELECT ready + running + scheduled FROM jobq.queues WHERE queue = 'h'"),
+	'0', 'a new queue of that name is another one');
+
+done_testing();

@@ -1,0 +1,431 @@
+# t/061_dump_restore.pl
+#
+# Copies of a database, by pg_dump and by CREATE DATABASE ... TEMPLATE: all is
+# there, nothing runs before jobq.start(), and then everything does.
+#
+# That a copy does nothing is shown by what it does do: a queue that is made in
+# the copy is its own, and has a job that is due only after all the others.
+
+use strict;
+use warnings;
+
+use JobqTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = jobq_node('main', extension => 0, conf => ['jobq.max_workers = 4']);
+my $dir = PostgreSQL::Test::Utils::tempdir();
+
+sub sql
+{
+	my ($db, $sql) = @_;
+	return $node->safe_psql($db, $sql);
+}
+
+my @tables = (
+	qw(queue queue_grant job cancel_request history attempt schedule));
+
+# What is in jobq's tables, as a hash of text.  Where a row is at home is left
+# out, since start() changes it.
+sub contents
+{
+	my ($db) = @_;
+	my %text;
+	foreach my $table (@tables)
+	{
+		$text{$table} = sql(
+			$db, "SELECT (to_jsonb(t) - 'system_identifier' - 'database')::text
+			FROM jobq_store.$table AS t ORDER BY 1");
+	}
+	return \%text;
+}
+
+sub same_contents
+{
+	my ($db, $expected, $name) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my $got = contents($db);
+	foreach my $table (@tables)
+	{
+		is($got->{$table}, $expected->{$table}, "$name: $table");
+	}
+	return;
+}
+
+# Runs a program of PostgreSQL; returns its exit status and what it said.
+sub run_program
+{
+	my (@command) = @_;
+	my $out = '';
+	local $ENV{PGHOST} = $node->host;
+	local $ENV{PGPORT} = $node->port;
+	note("running: @command");
+	IPC::Run::run(\@command, '<', \undef, '>&', \$out);
+	return ($? >> 8, $out);
+}
+
+sub run_ok
+{
+	my ($name, @command) = @_;
+	my ($status, $out) = run_program(@command);
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	is($status, 0, $name) or diag($out);
+	return;
+}
+
+# Makes a queue in a copy and has it run a job that is due later than whatever
+# else the copy could have run.
+sub run_own_job
+{
+	my ($db) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	sql($db, q{
+		SELECT jobq.create_queue('own', 'app.send(jsonb)');
+		SELECT jobq.enqueue('own', '{"n": 99}', delay => '2500 ms')});
+	poll_ok(
+		$node,
+		'SELECT count(*) = 1 FROM app.sent WHERE n = 99',
+		"$db: a queue of its own is worked",
+		db => $db);
+	return;
+}
+
+# A copy does nothing with what came with it.
+sub inert_ok
+{
+	my ($db, $sent) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	run_own_job($db);
+	is(sql($db, 'SELECT count(*) FROM app.sent WHERE n <> 99'),
+		$sent, "$db: no job was run");
+	is( sql($db, "SELECT count(*) FROM app.ticks"),
+		sql($db, "SELECT runs FROM jobq.schedules WHERE name = 'tick'"),
+		"$db: no schedule has fired");
+	my $error = sql_error($node, "SELECT * FROM jobq.dequeue('ext')", $db);
+	like($error, qr/55000/, "$db: dequeue() refuses");
+	like($error, qr/HINT: .*jobq\.start\(\)/, "$db: and says what to do");
+	like(sql_error($node, "SELECT * FROM jobq.take('ext')", $db),
+		qr/55000/, "$db: take() refuses");
+	like(sql_error($node, "CALL jobq.wait('{ext}', '0 s')", $db),
+		qr/55000/, "$db: wait() refuses");
+	return;
+}
+
+# After start() all of it works.
+sub active_ok
+{
+	my ($db, $sent, $expected) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	sql($db, 'SELECT jobq.start()');
+	poll_ok(
+		$node, "SELECT count(*) = $sent FROM app.sent WHERE n <> 99",
+		"$db: start() makes the jobs run",
+		db => $db);
+	poll_ok(
+		$node,
+		"SELECT count(*) > $expected->{ticks} FROM app.ticks",
+		"$db: schedules fire",
+		db => $db);
+
+	# identifiers go on where the original's ended
+	cmp_ok(sql($db, "SELECT jobq.enqueue('ext', '\"new\"')"),
+		'>', $expected->{id}, "$db: a new job has a new id");
+	is( sql(
+			$db,
+			"SELECT count(*), bool_and(lease > $expected->{lease}), count(DISTINCT lease)"
+			  . " FROM jobq.dequeue('ext', 3)"),
+		'3|t|1',
+		"$db: a new lease is larger");
+	is( sql($db, "SELECT jobq.enqueue('ext', unique_key => 'one')"),
+		$expected->{unique}, "$db: unique keys hold");
+
+	# what was running is held until its lease is over
+	is( sql($db, "SELECT state FROM jobq.jobs WHERE id = $expected->{held}"),
+		'running', "$db: a job that was claimed is held");
+	sql($db, "SELECT jobq.complete($expected->{held}, $expected->{held_lease})");
+	poll_ok(
+		$node,
+		"SELECT state IN ('ready', 'scheduled') AND attempt = 1 FROM jobq.jobs WHERE id = $expected->{lost}",
+		"$db: a lease that ran out meanwhile is over",
+		db => $db);
+	is( sql(
+			$db, "SELECT jobq.create_queue('another');
+			SELECT count(*) FROM (SELECT FROM jobq_store.queue
+			  GROUP BY id HAVING count(*) > 1) AS t"),
+		"\n0",
+		"$db: a new queue has a new id");
+	return;
+}
+
+# ------------------------------------------------------------- the original
+
+sql('postgres', q{
+	CREATE ROLE jobq_app LOGIN;
+	CREATE ROLE jobq_reader LOGIN;
+	CREATE DATABASE original OWNER jobq_app});
+sql('original', q{
+	CREATE EXTENSION jobq;
+	CREATE SCHEMA app;
+	CREATE TABLE app.sent (n int);
+	CREATE TABLE app.ticks (at timestamptz);
+	CREATE FUNCTION app.send(payload jsonb) RETURNS jsonb LANGUAGE plpgsql
+	AS $$
+	BEGIN
+	  INSERT INTO app.sent VALUES ((payload ->> 'n')::int);
+	  IF payload ? 'fail' THEN
+	    RAISE 'it fails' USING DETAIL = 'a detail', HINT = 'a hint';
+	  END IF;
+	  RETURN jsonb_build_object('sent', payload -> 'n');
+	END $$;
+	GRANT USAGE ON SCHEMA app TO jobq_app;
+	GRANT ALL ON ALL TABLES IN SCHEMA app TO jobq_app;
+
+	SELECT jobq.grant_usage('jobq_app', may_create => true);
+	SELECT jobq.grant_usage('jobq_reader');
+	SELECT jobq.create_queue('mail', 'app.send(jsonb)', owner => 'jobq_app',
+	  description => 'it''s mail', max_attempts => 2, backoff => 'fixed',
+	  backoff_base => '10 ms', backoff_steps => '{10 ms,20 ms}',
+	  jitter => 0.5, timeout => '1 min', priority => 7, keep_dead => '1 year',
+	  payload_max_bytes => 1000);
+	SELECT jobq.grant_queue('mail', 'jobq_reader', 'enqueue', 'read');
+	SELECT jobq.create_queue('ext', lease => '1 hour', notify => false,
+	  backoff_base => '1 ms', on_dead => 'mail');
+	SELECT jobq.grant_queue('ext', 'jobq_reader', 'consume', 'manage');
+	SELECT jobq.create_queue('paused', 'app.send(jsonb)');
+	SELECT jobq.pause('paused');
+	SELECT jobq.enqueue('paused', '{"n": 77}');
+
+	-- history: completed, dead, cancelled
+	SELECT jobq.enqueue('mail', jsonb_build_object('n', n),
+	  tags => '{x,y}', headers => '{"h": 1}') FROM generate_series(1, 5) AS n;
+	SELECT jobq.enqueue('mail', '{"n": 6, "fail": true}');
+	SELECT jobq.cancel(jobq.enqueue('mail', '{"n": 7}', delay => '1 day'), 'not wanted');
+});
+poll_ok(
+	$node,
+	"SELECT string_agg(state || ' ' || n, ',' ORDER BY state)
+	 FROM (SELECT state, count(*) AS n FROM jobq.jobs WHERE queue = 'mail' GROUP BY state) AS t",
+	'original: history',
+	db => 'original',
+	expected => 'cancelled 1,completed 5,dead 1');
+is(sql('original', 'SELECT count(*) FROM jobq.attempts'),
+	'2', 'original: attempts');
+
+# a schedule that has fired, and one that is disabled
+sql('original', q{
+	SELECT jobq.schedule('tick', '@every 1s',
+	  command => 'INSERT INTO app.ticks VALUES (now())');
+	SELECT jobq.schedule('off', '0 0 29 2 *', queue => 'ext',
+	  payload => '{"leap": true}', timezone => 'Europe/Berlin', enabled => false)
+});
+poll_ok($node, 'SELECT count(*) > 0 FROM app.ticks',
+	'original: the schedule fires', db => 'original');
+
+# from here on the original stands still, so that it can be compared
+sql('original', 'SELECT jobq.stop()');
+poll_ok(
+	$node,
+	"SELECT count(*) = 0 FROM jobq_store.job AS j JOIN jobq_store.queue AS q ON q.id = j.queue WHERE q.is_run",
+	'original: it stands still',
+	db => 'original')
+  or diag(sql('original', 'SELECT * FROM jobq.jobs WHERE finished_at IS NULL'));
+my %expected;
+sql('original', q{
+	SELECT jobq.enqueue('mail', jsonb_build_object('n', 10 + n), priority => n)
+	FROM generate_series(1, 3) AS n;
+	SELECT jobq.enqueue('mail', '{"n": 20}', delay => '1 second');
+	SELECT jobq.enqueue('mail', '{"n": 21}', delay => '10 years')});
+$expected{unique} =
+  sql('original', "SELECT jobq.enqueue('ext', unique_key => 'one', ttl => '1 year')");
+sql('original', "SELECT jobq.enqueue('ext', to_jsonb(n)) FROM generate_series(1, 5) AS n");
+sql('original',
+	"SELECT jobq.enqueue('ext', '\"held\"', priority => -2);
+	 SELECT jobq.enqueue('ext', '\"lost\"', priority => -1)");
+($expected{held}, $expected{held_lease}) = split(/\|/,
+	sql('original',
+		"SELECT id, lease FROM jobq.dequeue('ext', worker => 'me')"));
+($expected{lost}, $expected{lease}) = split(/\|/,
+	sql('original',
+		"SELECT id, lease FROM jobq.dequeue('ext', lease => '10 min')"));
+$expected{id} = sql('original', 'SELECT max(id) FROM jobq_store.job');
+$expected{ticks} = sql('original', 'SELECT count(*) FROM app.ticks');
+is($expected{ticks},
+	sql('original', "SELECT runs FROM jobq.schedules WHERE name = 'tick'"),
+	'original: each time the schedule fired it ran');
+my $original = contents('original');
+
+# The claim of "lost" is to be over when the copies start.
+sub let_lease_run_out
+{
+	my ($db) = @_;
+	sql($db,
+		"UPDATE jobq_store.job SET lease_until = now() - interval '1 s' WHERE id = $expected{lost}"
+	);
+	return;
+}
+
+# -------------------------------------------------------------- restoring
+
+# as a whole, compressed, by several processes
+run_ok('pg_dump -Fc', 'pg_dump', '-Fc', '-f', "$dir/whole", 'original');
+sql('postgres', 'CREATE DATABASE restored');
+run_ok('pg_restore -j', 'pg_restore', '-e', '-j', 2, '-d', 'restored',
+	"$dir/whole");
+same_contents('restored', $original, 'restored');
+is( sql('restored', 'SELECT stopped FROM jobq_store.service'),
+	'f', 'restored: the service has a state of its own');
+is( sql('restored',
+		"SELECT last_value FROM jobq_store.job_id_seq"),
+	sql('original', "SELECT last_value FROM jobq_store.job_id_seq"),
+	'restored: sequences');
+inert_ok('restored', 7);
+like( sql('restored', "SELECT jobq.enqueue('mail', '{\"n\": 22}', delay => '10 years')"),
+	qr/^\d+$/, 'restored: jobs may be added before start()');
+sql('restored', "SELECT jobq.delete(max(id)) FROM jobq.jobs WHERE payload = '{\"n\": 22}'");
+let_lease_run_out('restored');
+active_ok('restored', 11, \%expected);
+is( sql(
+		'restored',
+		"SELECT state, attempt, result FROM jobq.jobs WHERE payload = '{\"n\": 11}'"
+	),
+	'completed|1|{"sent": 11}',
+	'restored: a job of its past is finished');
+is( sql(
+		'restored',
+		"SELECT count(*) FROM jobq.jobs WHERE payload = '{\"n\": 21}' AND state = 'scheduled'"
+	),
+	'1',
+	'restored: a job of the far future is not');
+is( sql('restored', "SELECT state FROM jobq.jobs WHERE payload = '{\"n\": 77}'"),
+	'ready', 'restored: a paused queue is paused');
+my $dead = sql('restored', 'SELECT min(id) FROM jobq.dead_letters');
+is( sql('restored', "SELECT jobq.retry($dead, '{\"n\": 66}')"),
+	$dead, 'restored: a dead job is tried again');
+poll_ok(
+	$node, 'SELECT count(*) = 1 FROM app.sent WHERE n = 66',
+	'restored: and runs',
+	db => 'restored');
+
+# who may do what
+is( sql('restored',
+		"SET ROLE jobq_reader; SELECT jobq.enqueue('mail', '{\"n\": 30}', delay => '1 day') > 0"),
+	't', 'restored: a privilege on a queue');
+like(
+	sql_error($node, "SET ROLE jobq_reader; SELECT jobq.take('mail')",
+		'restored'),
+	qr/42501/, 'restored: and no more than that');
+is( sql('restored',
+		"SET ROLE jobq_app; SELECT jobq.alter_queue('mail', priority => 8);
+		 RESET ROLE; SELECT priority FROM jobq.queues WHERE queue = 'mail'"),
+	"\n8", "restored: the owner");
+
+# a plain dump, over what is there
+run_ok('pg_dump -Fp --clean', 'pg_dump', '--clean', '--if-exists', '-f',
+	"$dir/clean.sql", 'original');
+run_ok('restoring over a database at work',
+	'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-o', "$dir/out", '-f',
+	"$dir/clean.sql", 'restored');
+same_contents('restored', $original, 'restored again');
+inert_ok('restored', 7);
+
+# the definitions only: an empty service that works
+run_ok('pg_dump --schema-only', 'pg_dump', '--schema-only', '-f',
+	"$dir/schema.sql", 'original');
+sql('postgres', 'CREATE DATABASE empty');
+run_ok('restoring the definitions',
+	'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-o', "$dir/out", '-f',
+	"$dir/schema.sql", 'empty');
+is( sql('empty',
+		'SELECT count(*) FROM jobq.queues UNION ALL SELECT count(*) FROM jobq.jobs'),
+	"0\n0", 'empty: no queues, no jobs');
+run_own_job('empty');
+
+# the data only, into a new extension
+run_ok('pg_dump --data-only', 'pg_dump', '--data-only', '-f',
+	"$dir/data.sql", 'original');
+sql('empty', 'DROP EXTENSION jobq CASCADE; CREATE EXTENSION jobq; TRUNCATE app.sent');
+run_ok('restoring the data',
+	'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-o', "$dir/out", '-f',
+	"$dir/data.sql", 'empty');
+same_contents('empty', $original, 'data only');
+like(sql_error($node, "SELECT * FROM jobq.dequeue('ext')", 'empty'),
+	qr/55000/, 'data only: inert');
+
+# a role that may not read jobq's tables is told so, and can leave them out
+my ($status, $out) =
+  run_program('pg_dump', '-U', 'jobq_app', '-f', "$dir/no", 'original');
+isnt($status, 0, 'pg_dump of a role without privileges fails');
+like($out, qr/permission denied for (?:schema|table|sequence)/, 'and says why');
+run_ok('pg_dump of another schema needs none',
+	'pg_dump', '-U', 'jobq_app', '-n', 'app', '-f', "$dir/app.sql",
+	'original');
+unlike(slurp_file("$dir/app.sql"),
+	qr/jobq_store/, 'and has nothing of jobq');
+
+# ---------------------------------------------------------------- template
+
+# of a database at work
+sql('original', 'SELECT jobq.start()');
+poll_ok(
+	$node, 'SELECT count(*) = 11 FROM app.sent',
+	'original: it goes on',
+	db => 'original');
+my ($coordinator) = worker_pids($node, 'jobq coordinator', 'original');
+within(30, 'CREATE DATABASE with a database at work as its template',
+	sub { sql('postgres', 'CREATE DATABASE copy TEMPLATE original') });
+wait_for_worker($node, 'jobq coordinator', db => 'original',
+	not => $coordinator);
+my $runs = sql('original', "SELECT runs FROM jobq.schedules WHERE name = 'tick'");
+poll_ok(
+	$node, "SELECT runs > $runs FROM jobq.schedules WHERE name = 'tick'",
+	'original: and on after the copy was made',
+	db => 'original');
+
+# A tick that was enqueued when the copy was made is the original's to run.
+my $ticks = sql('copy', 'SELECT count(*) FROM app.ticks');
+run_own_job('copy');
+is(sql('copy', 'SELECT count(*) FROM app.ticks'),
+	$ticks, 'copy: no schedule has fired');
+like(sql_error($node, "SELECT * FROM jobq.dequeue('ext')", 'copy'),
+	qr/55000.*HINT: .*jobq\.start/s, 'copy: dequeue() refuses');
+is( sql('copy', 'SELECT count(*) FROM jobq.jobs WHERE state = \'completed\''),
+	sql('copy', 'SELECT count(*) FROM jobq_store.history WHERE state = 3'),
+	'copy: history');
+let_lease_run_out('copy');
+$expected{ticks} = $ticks;
+active_ok('copy', 11, \%expected);
+
+# ---------------------------------------------------- drop and create again
+
+within(30, 'DROP EXTENSION in a copy',
+	sub { sql('copy', 'DROP EXTENSION jobq CASCADE') });
+is( sql('copy', "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'jobq%'"),
+	'0', 'copy: nothing is left');
+sql('copy', 'TRUNCATE app.sent; CREATE EXTENSION jobq');
+is(sql('copy', 'SELECT count(*) FROM jobq.queues'),
+	'0', 'copy: a new extension is empty');
+run_own_job('copy');
+is( sql('original', 'SELECT count(*) > 0 FROM jobq.queues'),
+	't', 'original: untouched');
+
+# a dump of the original that is made while it works, and a third copy
+run_ok('pg_dump of a database at work',
+	'pg_dump', '-Fc', '-f', "$dir/live", 'original');
+sql('postgres', 'CREATE DATABASE third');
+run_ok('restoring it', 'pg_restore', '-e', '-d', 'third', "$dir/live");
+is( sql('third',
+		'SELECT count(*) FROM jobq_store.job AS j JOIN jobq_store.history AS h USING (id)'),
+	'0', 'third: no job is live and finished');
+
+is( join(
+		"\n",
+		unexpected_log_lines(
+			$node, 0,
+			qr/permission denied/, qr/belongs to another database/,
+			qr/terminating background worker/, qr/it fails/,
+			qr/terminating connection due to administrator/)),
+	'',
+	'nothing unexpected in the log');
+
+$node->stop;
+done_testing();

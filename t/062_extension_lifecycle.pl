@@ -1,0 +1,440 @@
+# t/062_extension_lifecycle.pl
+#
+# The extension comes and goes: CREATE, DROP and ALTER EXTENSION while workers
+# are at work, servers without the library or without the extension, and
+# pg_upgrade.
+
+use strict;
+use warnings;
+
+use File::Basename qw(dirname);
+use IPC::Run ();
+use JobqTest;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(time);
+
+# What a command that sends the workers away may take.
+my $command_limit = 20;
+
+my $node = jobq_node('main', extension => 0, conf => ['jobq.max_workers = 4']);
+
+sub sql
+{
+	my ($db, $sql, $on) = @_;
+	return ($on // $node)->safe_psql($db, $sql);
+}
+
+# A handler, in the public schema, that notes what it is given; if that has
+# "sleep" it sleeps first.
+my $make_handlers = q{
+	CREATE TABLE IF NOT EXISTS done (n int);
+	CREATE OR REPLACE FUNCTION handle(payload jsonb) RETURNS void
+	LANGUAGE plpgsql AS $$
+	BEGIN
+	  IF payload ? 'sleep' THEN
+	    PERFORM pg_sleep((payload ->> 'sleep')::float8);
+	  END IF;
+	  INSERT INTO done VALUES ((payload ->> 'n')::int);
+	END $$;
+};
+
+sub make_queue
+{
+	my ($db, $on) = @_;
+	sql($db, "$make_handlers SELECT jobq.create_queue('q', 'handle(jsonb)',"
+		  . " max_attempts => 5, backoff_base => '20 ms')", $on);
+	return;
+}
+
+my $n = 0;
+
+# A job is enqueued and run.
+sub works_ok
+{
+	my ($db, $name, $on) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	$n++;
+	sql($db, "SELECT jobq.enqueue('q', '{\"n\": $n}')", $on);
+	poll_ok($on // $node, "SELECT count(*) = 1 FROM done WHERE n = $n",
+		$name, db => $db);
+	return;
+}
+
+sub start_long_job
+{
+	my ($db) = @_;
+	sql($db, "SELECT jobq.enqueue('q', '{\"n\": 0, \"sleep\": 600}')");
+	poll_query($node,
+		"SELECT count(*) = 1 FROM jobq.workers WHERE state = 'busy' AND job_id IS NOT NULL",
+		db => $db)
+	  or die "no executor runs the job\n";
+	return;
+}
+
+sub no_workers_ok
+{
+	my ($db, $name) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	poll_ok(
+		$node,
+		"SELECT count(*) = 0 FROM pg_stat_activity"
+		  . " WHERE datname = '$db' AND backend_type LIKE 'jobq%'",
+		$name);
+	return;
+}
+
+# ------------------------------------------- library loaded, no extension
+
+wait_for_worker($node, 'jobq launcher');
+no_workers_ok('postgres', 'no extension: no coordinator stays');
+is( join("\n", unexpected_log_lines($node, 0)),
+	'', 'no extension: nothing in the log');
+sql('postgres', 'CREATE DATABASE second; CREATE DATABASE third');
+within($command_limit, 'no extension: CREATE DATABASE from any template',
+	sub { sql('postgres', 'CREATE DATABASE fourth TEMPLATE second') });
+within($command_limit, 'no extension: DROP DATABASE',
+	sub { sql('postgres', 'DROP DATABASE fourth') });
+like(
+	sql_error($node, 'SELECT jobq.version()'),
+	qr/3F000/, 'no extension: no functions');
+is(sql('postgres', "SHOW jobq.max_workers"), '4', 'but settings');
+
+# ------------------------------------------------- a second database
+
+sql('postgres', 'CREATE EXTENSION jobq');
+make_queue('postgres');
+works_ok('postgres', 'first database: jobs run');
+
+my $started = time();
+sql('second', 'CREATE EXTENSION jobq');
+my $coordinator = wait_for_worker($node, 'jobq coordinator', db => 'second');
+make_queue('second');
+works_ok('second', 'second database: jobs run, with no restart');
+cmp_ok(time() - $started, '<', 10, 'second database: at once');
+is( sql('postgres', 'SELECT count(*) FROM done WHERE n = 2'),
+	'0', 'and not in the first');
+
+# one transaction that creates everything
+sql('third', "BEGIN; CREATE EXTENSION jobq; $make_handlers"
+	  . " SELECT jobq.create_queue('q', 'handle(jsonb)');"
+	  . " SELECT jobq.enqueue('q', '{\"n\": 1000}'); COMMIT");
+poll_ok($node, 'SELECT count(*) = 1 FROM done WHERE n = 1000',
+	'third database: a job that came with the extension runs',
+	db => 'third');
+
+# a CREATE EXTENSION that is rolled back leaves nothing
+sql('postgres', 'CREATE DATABASE fourth');
+sql('fourth', 'BEGIN; CREATE EXTENSION jobq; ROLLBACK');
+no_workers_ok('fourth', 'CREATE EXTENSION rolled back: nobody comes');
+sql('fourth', 'CREATE EXTENSION jobq');
+make_queue('fourth');
+works_ok('fourth', 'CREATE EXTENSION after that');
+
+like(sql_error($node, 'CREATE EXTENSION jobq', 'second'),
+	qr/42710/, 'there is one already');
+
+# --------------------------------------------------------- ALTER EXTENSION
+
+my ($status, $out, $err) = $node->psql('second', 'ALTER EXTENSION jobq UPDATE');
+is($status, 0, 'ALTER EXTENSION UPDATE to the same version');
+like($err, qr/NOTICE: .*is already installed/, 'does nothing');
+works_ok('second', 'and the workers work');
+like(sql_error($node, "ALTER EXTENSION jobq UPDATE TO '99.0'", 'second'),
+	qr/22023/, 'ALTER EXTENSION UPDATE to what does not exist');
+works_ok('second', 'and the workers work');
+
+# an update waits for running jobs, but not for ever
+start_long_job('second');
+within(
+	$command_limit,
+	'ALTER EXTENSION UPDATE while a job runs',
+	sub { sql('second', 'ALTER EXTENSION jobq UPDATE') });
+is( sql('second', "SELECT count(*) FROM jobq.jobs WHERE state = 'running'"),
+	'1', 'which goes on');
+works_ok('second', 'and others run beside it');
+
+# ---------------------------------------------------------- DROP EXTENSION
+
+# a handler that takes a jobq.job depends on the extension
+sql('second', q{
+	CREATE FUNCTION handle_job(job jobq.job) RETURNS void LANGUAGE sql
+	AS $$ INSERT INTO done VALUES ((job.payload ->> 'n')::int) $$;
+	SELECT jobq.create_queue('j', 'handle_job(jobq.job)')});
+is( sql('second', "SELECT count(*) FROM jobq.jobs WHERE state = 'running'"),
+	'1', 'a job is running');
+my $error;
+within(
+	$command_limit,
+	'DROP EXTENSION without CASCADE, workers active',
+	sub { $error = sql_error($node, 'DROP EXTENSION jobq', 'second') });
+like($error, qr/2BP01/, 'fails because of a handler');
+works_ok('second', 'and the workers are back');
+poll_ok(
+	$node,
+	"SELECT count(*) = 1 FROM jobq.jobs WHERE state = 'running' AND queue = 'q'",
+	'and the job that was broken off runs again',
+	db => 'second');
+
+# in a transaction that is rolled back
+{
+	my $session = $node->background_psql('second');
+	$session->query_safe('BEGIN');
+	within(
+		$command_limit,
+		'DROP EXTENSION CASCADE in a transaction',
+		sub { $session->query('DROP EXTENSION jobq CASCADE') });
+	$session->query('ROLLBACK');
+	$session->quit;
+}
+is(sql('second', "SELECT count(*) FROM pg_proc WHERE proname = 'handle_job'"),
+	'1', 'ROLLBACK: all is there');
+works_ok('second', 'and the workers are back');
+
+# in one that takes its time, with others that enqueue meanwhile
+poll_query(
+	$node,
+	"SELECT count(*) = 1 FROM jobq.jobs WHERE state = 'running' AND queue = 'q'",
+	db => 'second')
+  or die "no executor runs the job\n";
+{
+	my $session = $node->background_psql('second');
+	my $other = $node->background_psql('second', on_error_stop => 0);
+	$session->query_safe('BEGIN');
+	within(
+		$command_limit,
+		'DROP EXTENSION CASCADE, workers active',
+		sub { $session->query('DROP EXTENSION jobq CASCADE') });
+	$other->query_until(qr/begun/,
+		"\\echo begun\nSELECT jobq.enqueue('q', '{\"n\": 2000}');\n\\echo over\n"
+	);
+	within($command_limit, 'COMMIT', sub { $session->query('COMMIT') });
+	my $answer = $other->query_until(qr/over/, '');
+	unlike($answer, qr/^\d+$/m, 'an enqueue that waited for it fails');
+	$session->quit;
+	$other->quit;
+}
+no_workers_ok('second', 'the workers are gone');
+is( sql('second', "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'jobq%'"),
+	'0', 'nothing is left');
+is( sql('second', "SELECT count(*) FROM pg_proc WHERE proname LIKE 'handle%'"),
+	'1', 'but the handler that does not depend on it');
+works_ok('postgres', 'other databases are not disturbed');
+
+# and again, with what sessions had cached
+{
+	my $session = $node->background_psql('second', on_error_stop => 0);
+	sql('second', 'CREATE EXTENSION jobq');
+	make_queue('second');
+	works_ok('second', 'CREATE EXTENSION again');
+	$n++;
+	$session->query_safe("SELECT jobq.enqueue('q', '{\"n\": $n}')");
+	for my $round (1 .. 3)
+	{
+		within(
+			$command_limit,
+			"DROP EXTENSION $round",
+			sub { sql('second', 'DROP EXTENSION jobq CASCADE') });
+		like(
+			sql_error($node, "SELECT jobq.enqueue('q')", 'second'),
+			qr/3F000/, 'it is gone');
+		sql('second', 'CREATE EXTENSION jobq; TRUNCATE done');
+		make_queue('second');
+		$n++;
+		$session->query_safe("SELECT jobq.enqueue('q', '{\"n\": $n}')");
+		poll_ok($node, "SELECT count(*) = 1 FROM done WHERE n = $n",
+			'a session that knew the former one goes on', db => 'second');
+	}
+	$session->quit;
+}
+
+# A lease is never used twice, though sequences begin anew with the extension
+# and shared memory does not.
+sql('second', q{
+	DROP EXTENSION jobq CASCADE;
+	CREATE EXTENSION jobq;
+	SELECT jobq.create_queue('leases');
+	SELECT jobq.enqueue('leases')});
+my $lease = sql('second', "SELECT lease FROM jobq.dequeue('leases')");
+sql('second', q{
+	DROP EXTENSION jobq CASCADE;
+	CREATE EXTENSION jobq;
+	SELECT jobq.create_queue('leases');
+	SELECT jobq.enqueue_many('leases', array_fill('1'::jsonb, '{20}'))});
+my @leases = split(/\n/,
+	sql('second', "SELECT lease FROM jobq.dequeue('leases');\n" x 10));
+$node->restart;
+push @leases, split(/\n/,
+	sql('second', "SELECT lease FROM jobq.dequeue('leases');\n" x 10));
+my %seen;
+is(scalar(grep { $seen{$_}++ } @leases),
+	0, 'no lease is used twice, not even after a restart')
+  or diag("@leases");
+is(scalar(@leases), 20, 'that were all of them');
+
+# DROP OWNED and DROP SCHEMA
+within(
+	$command_limit,
+	'DROP SCHEMA of the extension',
+	sub { $error = sql_error($node, 'DROP SCHEMA jobq CASCADE', 'second') });
+like($error, qr/2BP01/, 'fails');
+make_queue('second');
+works_ok('second', 'and the workers work');
+
+# a database that goes with its workers
+start_long_job('second');
+within($command_limit, 'DROP DATABASE, workers active',
+	sub { sql('postgres', 'DROP DATABASE second') });
+works_ok('postgres', 'the others stay');
+is( join(
+		"\n",
+		unexpected_log_lines(
+			$node, 0,
+			qr/does not exist/, qr/already exists/,
+			qr/has no update path/, qr/depend on it/,
+			qr/cannot drop schema/, qr/terminating (?:background|connection)/
+		)),
+	'',
+	'nothing unexpected in the log');
+
+# ---------------------------------------------------- library not loaded
+
+my $bare = jobq_node('bare', preload => 0);
+$error = sql_error($bare, 'CREATE EXTENSION jobq');
+like($error, qr/55000/, 'library not preloaded: CREATE EXTENSION fails');
+like($error, qr/HINT: .*shared_preload_libraries/, 'and says what to do');
+is( sql('postgres',
+		"SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'jobq%'", $bare),
+	'0', 'and leaves nothing');
+($status) = $bare->psql('postgres', "LOAD 'jobq'");
+is($bare->psql('postgres', 'SELECT 1'), 0, 'LOAD does no harm');
+is( join("\n", unexpected_log_lines($bare, 0, qr/must be loaded|preload/)),
+	'', 'nothing unexpected in the log');
+
+# a server that had it loaded, and no more
+$bare->append_conf('postgresql.conf', "shared_preload_libraries = 'jobq'");
+$bare->restart;
+sql('postgres', 'CREATE EXTENSION jobq', $bare);
+make_queue('postgres', $bare);
+works_ok('postgres', 'preloaded: it works', $bare);
+$bare->append_conf('postgresql.conf', "shared_preload_libraries = ''");
+$bare->restart;
+foreach my $call (
+	"SELECT jobq.enqueue('q')",
+	"SELECT * FROM jobq.dequeue('q')",
+	"SELECT * FROM jobq.take('q')",
+	"CALL jobq.wait('{q}', '0 s')",
+	"SELECT jobq.create_queue('r')",
+	"SELECT jobq.drop_queue('q')",
+	'SELECT jobq.start()',
+	'SELECT jobq.stop()',
+	'SELECT jobq.cancel(1)',
+	"SELECT jobq.schedule('s', '\@daily', 'SELECT 1')",
+	'SELECT * FROM jobq.queues',
+	'SELECT * FROM jobq.jobs',
+	'SELECT * FROM jobq.workers')
+{
+	like(sql_error($bare, $call),
+		qr/55000.*HINT: .*shared_preload_libraries/s,
+		"no longer preloaded: $call");
+}
+is( sql('postgres', "SELECT jobq.cron_next('\@yearly', '2030-05-05', 'UTC')", $bare),
+	'2031-01-01 00:00:00+00', 'what needs no shared memory works');
+like(sql('postgres', 'SELECT jobq.version()', $bare),
+	qr/^\d+\.\d+/, 'version() as well');
+run_log([
+		'pg_dump', '-h', $bare->host, '-p', $bare->port, '-f',
+		$bare->basedir . '/dump.sql', 'postgres'
+	]);
+is($? >> 8, 0, 'pg_dump as well');
+sql('postgres', 'DROP EXTENSION jobq', $bare);
+pass('and it can be dropped');
+$bare->stop;
+
+# ---------------------------------------------------------------- pg_upgrade
+
+# The new server is of the same version: that runs all of it.
+sql('postgres', q{
+	CREATE ROLE jobq_upgraded;
+	SELECT jobq.grant_usage('jobq_upgraded');
+	SELECT jobq.grant_queue('q', 'jobq_upgraded', 'enqueue');
+	SELECT jobq.create_queue('e', lease => '1 hour', description => 'external');
+	SELECT jobq.enqueue('e', to_jsonb(i)) FROM generate_series(1, 5) AS i;
+	SELECT jobq.schedule('s', '@every 1s', queue => 'e', payload => '"tick"',
+	  starts_at => now() + interval '3 s');
+	SELECT jobq.stop();
+	SELECT jobq.enqueue('q', '{"n": 5000}')});
+my ($held, $held_lease) =
+  split(/\|/, sql('postgres', "SELECT id, lease FROM jobq.dequeue('e')"));
+my $contents = q{
+	SELECT (to_jsonb(t) - 'system_identifier' - 'database')::text FROM jobq_store.queue AS t
+	UNION ALL SELECT to_jsonb(t)::text FROM jobq_store.job AS t
+	UNION ALL SELECT to_jsonb(t)::text FROM jobq_store.history AS t
+	UNION ALL SELECT to_jsonb(t)::text FROM jobq_store.queue_grant AS t
+	UNION ALL SELECT (to_jsonb(t) - 'system_identifier' - 'database')::text
+	  FROM jobq_store.schedule AS t
+	ORDER BY 1};
+my $before = sql('postgres', $contents);
+my $last_id = sql('postgres', 'SELECT max(id) FROM jobq_store.job');
+$node->stop;
+
+my $new = jobq_node('new', start => 0, conf => ['jobq.max_workers = 4']);
+my $work = PostgreSQL::Test::Utils::tempdir_short();
+my $bindir = dirname(`which pg_upgrade`);
+my @upgrade = (
+	'pg_upgrade', '--no-sync', '-d', $node->data_dir, '-D', $new->data_dir,
+	'-b', $bindir, '-B', $bindir, '-s', $new->host, '-p', $node->port, '-P',
+	$new->port);
+foreach my $mode ([ 'check', '--check' ], ['upgrade'])
+{
+	my ($name, @options) = @$mode;
+	my $said = '';
+	my $done = within(
+		120,
+		"pg_upgrade, $name",
+		sub {
+			IPC::Run::run(
+				[ @upgrade, @options ],
+				'<', \undef, '>&', \$said,
+				init => sub { chdir($work) or die "$work: $!" });
+			return 1;
+		});
+	is($done ? $? : -1, 0, "pg_upgrade, $name: success") or diag($said);
+}
+
+$new->start;
+is(sql('postgres', $contents, $new), $before, 'upgraded: all is there');
+like(sql_error($new, "SELECT * FROM jobq.dequeue('e')"),
+	qr/55000.*HINT: .*jobq\.start/s, 'upgraded: inert');
+sql('postgres', q{
+	SELECT jobq.create_queue('own', 'handle(jsonb)')}, $new);
+like(
+	sql_error($new, "SELECT jobq.enqueue('own', '{\"n\": 5001}', delay => '-1 s')"),
+	qr/22023/,
+	'upgraded: its functions work');
+is( sql('postgres', "SELECT count(*) FROM done WHERE n = 5000", $new),
+	'0', 'upgraded: no job was run');
+sql('postgres', 'SELECT jobq.start()', $new);
+poll_ok($new, 'SELECT count(*) = 1 FROM done WHERE n = 5000',
+	'upgraded: start() makes the jobs run');
+works_ok('postgres', 'upgraded: new ones as well', $new);
+cmp_ok(sql('postgres', "SELECT jobq.enqueue('e')", $new),
+	'>', $last_id, 'upgraded: a new job has a new id');
+cmp_ok(sql('postgres', "SELECT lease FROM jobq.dequeue('e')", $new),
+	'>', $held_lease, 'upgraded: a new lease is larger');
+sql('postgres', "SELECT jobq.complete($held, $held_lease)", $new);
+pass('upgraded: an old lease is good');
+poll_ok(
+	$new,
+	"SELECT count(*) > 0 FROM jobq.jobs WHERE queue = 'e' AND payload = '\"tick\"'",
+	'upgraded: the schedule fires');
+is( join(
+		"\n",
+		unexpected_log_lines($new, 0, qr/belongs to another database/,
+			qr/delay/)),
+	'',
+	'upgraded: nothing unexpected in the log');
+$new->stop;
+
+done_testing();

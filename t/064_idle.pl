@@ -1,0 +1,164 @@
+# t/064_idle.pl
+#
+# A server with nothing to do does nothing: no query, no WAL, no process that
+# as much as wakes up, though there are queues, jobs and leases of the far
+# future, a schedule, an executor that waits for work and a session in
+# jobq.wait().  And it is wide awake when something comes.
+#
+# JOBQ_IDLE_SECONDS is for how long to look (10).
+
+use strict;
+use warnings;
+
+use JobqTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(time usleep);
+
+my $seconds = $ENV{JOBQ_IDLE_SECONDS} || 10;
+
+# Nothing but jobq is to do anything by itself.
+my $node = jobq_node(
+	'main',
+	conf => [
+		'autovacuum = off', 'checkpoint_timeout = 1h',
+		'jobq.worker_idle_timeout = 1h', 'jobq.max_workers = 2',
+		'log_statement = none',
+	]);
+
+sub sql
+{
+	my ($sql) = @_;
+	return $node->safe_psql('postgres', $sql);
+}
+
+sql(q{
+	CREATE DATABASE observer;
+	CREATE TABLE done (n int);
+	CREATE FUNCTION handle(payload jsonb) RETURNS void LANGUAGE sql
+	AS $$ INSERT INTO done VALUES (payload::int) $$;
+	CREATE ROLE jobq_other;
+	GRANT ALL ON done TO jobq_other;
+	SELECT jobq.create_queue('one', 'handle(jsonb)');
+	SELECT jobq.create_queue('two', 'handle(jsonb)', keep_completed => '1 hour',
+	  keep_completed_count => 10);
+	SELECT jobq.create_queue('ext', lease => '300 days');
+	SELECT jobq.create_queue('more');
+	SELECT jobq.create_queue('paused', 'handle(jsonb)');
+	SELECT jobq.pause('paused');
+	SELECT jobq.schedule('new year', '0 0 1 1 *', queue => 'one',
+	  payload => '2', starts_at => now() + interval '60 days');
+	SELECT jobq.enqueue('one', '1');
+	SELECT jobq.enqueue('two', '1');
+	SELECT jobq.enqueue('two', '2', delay => '100 days');
+	SELECT jobq.enqueue('more', ttl => '100 days');
+	SELECT jobq.enqueue('paused', '3');
+	SELECT jobq.enqueue('ext')});
+sql("SELECT * FROM jobq.dequeue('ext')");
+poll_ok($node, 'SELECT count(*) = 2 FROM done', 'the jobs are done');
+
+my $waiter = $node->background_psql('postgres');
+$waiter->query_until(qr/waiting/,
+	"\\echo waiting\nCALL jobq.wait('{ext}', NULL);\n\\echo woken\n");
+
+# Everything below is looked at from another database, so that looking is not
+# counted.
+my $eye = $node->background_psql('observer');
+
+# Transactions, and the places where WAL ends, as text.
+sub activity
+{
+	return $eye->query_safe(
+		q{SELECT string_agg(format('%s: %s committed, %s rolled back',
+		    coalesce(datname, 'none'), xact_commit, xact_rollback), '; ' ORDER BY datid),
+		  pg_current_wal_lsn(), pg_current_wal_insert_lsn()
+		  FROM pg_stat_database WHERE datname IS DISTINCT FROM 'observer'});
+}
+
+# When each process last did something, and what it waits for.
+sub processes
+{
+	return $eye->query_safe(q{
+		SELECT format('%s: %s/%s %s %s xmin %s', backend_type, wait_event_type,
+		  wait_event, state, state_change, backend_xmin)
+		FROM pg_stat_activity
+		WHERE backend_type LIKE 'jobq%' OR query LIKE 'CALL jobq.wait%'
+		ORDER BY backend_type, pid});
+}
+
+# How often the processes have gone to sleep, by PID; empty where nobody knows.
+sub sleeps
+{
+	my %count;
+	foreach my $pid (
+		split(
+			/\n/,
+			$eye->query_safe(
+				"SELECT pid FROM pg_stat_activity WHERE backend_type LIKE 'jobq%'"
+				  . " OR query LIKE 'CALL jobq.wait%'")))
+	{
+		open(my $fh, '<', "/proc/$pid/status") or next;
+		local $/ = undef;
+		$count{$pid} = $1 if <$fh> =~ /^voluntary_ctxt_switches:\s+(\d+)/m;
+		close($fh);
+	}
+	return \%count;
+}
+
+# What happened before is counted a little later: let that come in.
+my $before = '';
+my $since = time();
+ok( poll_until(
+		sub {
+			my $now = activity() . processes();
+			$since = time() if $now ne $before;
+			$before = $now;
+			return time() - $since > 2;
+		},
+		30),
+	'the server comes to rest');
+
+my $activity = activity();
+my $processes = processes();
+my $sleeps = sleeps();
+my $end = time() + $seconds;
+usleep(100_000) while time() < $end;
+
+is(activity(), $activity, "no transaction and no WAL in $seconds s");
+is(processes(), $processes, 'no process did anything');
+my $after = sleeps();
+foreach my $pid (sort keys %$after)
+{
+	cmp_ok($after->{$pid} - ($sleeps->{$pid} // 0),
+		'<=', $seconds / 10, "process $pid has slept");
+}
+
+# everybody waits, without a transaction
+my @lines = split(/\n/, $processes);
+foreach my $type ('jobq launcher', 'jobq coordinator', 'jobq executor',
+	'client backend')
+{
+	my @mine = grep { /^\Q$type\E: / } @lines;
+	cmp_ok(scalar(@mine), '>=', 1, "there is a $type");
+	is(scalar(grep { !m{: Extension/\w+ (?:idle|active)? .*xmin $} } @mine),
+		0, 'it waits for us, without a snapshot')
+	  or diag("@mine");
+}
+note($processes);
+
+# and is at work at once
+my $started = time();
+sql("SELECT jobq.enqueue('ext', priority => -1)");
+like($waiter->query_until(qr/woken/, ''), qr/^t$/m, 'the waiter is woken');
+cmp_ok(time() - $started, '<', 2, 'at once');
+$started = time();
+sql("SELECT jobq.enqueue('one', '17')");
+poll_ok($node, 'SELECT count(*) = 1 FROM done WHERE n = 17',
+	'a job is run');
+cmp_ok(time() - $started, '<', 2, 'at once');
+
+$waiter->quit;
+$eye->quit;
+is(join("\n", unexpected_log_lines($node, 0)), '', 'nothing in the log');
+$node->stop;
+done_testing();

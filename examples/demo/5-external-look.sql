@@ -1,0 +1,2 @@
+SELECT id, state, worker, payload, result, error
+FROM jobq.jobs WHERE queue = 'words' ORDER BY id;

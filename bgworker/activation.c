@@ -3,11 +3,9 @@
  * activation.c
  *	  Starting executors where there is work, by the coordinator.
  *
- * A queue's `work` flag says that there may be jobs nobody was woken for.  It
- * is cleared by executors, when they have looked and found nothing, and stays
- * set as long as no executor can be had: then whoever commits further jobs
- * need not wake anybody.  One executor is started at a time for each role; it
- * asks for the next one when it has taken a job and sees more.
+ * A queue's `work` flag says that there may be jobs nobody has looked for yet;
+ * README.md has the rules.  One executor is started at a time for each role;
+ * it asks for the next one when it has taken a job and sees more.
  *
  * IDENTIFICATION
  *	  bgworker/activation.c
@@ -31,9 +29,13 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
+#include "utils/timestamp.h"
 
 /* A slot that was reserved so long ago, and has no process, is free. */
 #define START_TIMEOUT (30 * USECS_PER_SEC)
+
+/* So long it takes a process to exit. */
+#define EXIT_TIME (20 * INT64CONST(1000))
 
 /* An executor that this process has started and that has not exited. */
 typedef struct Started
@@ -175,16 +177,34 @@ jobq_check_executors(void)
 	}
 	if (jobq_worker_reap(MyDatabaseId, jobq_now() - START_TIMEOUT))
 		freed = true;
+	if (freed)
+		slots_retry_at = DT_NOBEGIN;
 	return freed;
+}
+
+/*
+ * An executor, of whichever database, is about to exit; its slot is free for
+ * the postmaster's part a moment later.
+ */
+void
+jobq_note_free_slot(void)
+{
+	slots_retry_at = Min(slots_retry_at, jobq_now() + EXIT_TIME);
 }
 
 static void
 note_no_slots(void)
 {
-	if (slots_backoff == 0)
+	static TimestampTz logged_at = 0;
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (TimestampDifferenceExceeds(logged_at, now, JOBQ_COMPLAINT_MS))
+	{
+		logged_at = now;
 		ereport(LOG,
 				(errmsg("jobq found no free background worker slot"),
 				 errhint("Increase max_worker_processes, or decrease jobq.max_workers.")));
+	}
 	slots_retry_at = jobq_worker_back_off(&slots_backoff);
 }
 
@@ -282,11 +302,10 @@ activate_role(Oid role, bool *starving)
 	{
 		(void) jobq_worker_unreserve(&ref);
 		note_no_slots();
+		if (!jobq_worker_free_idle(MyDatabaseId, role) && counts.busy == 0)
+			*starving = true;
 		return slots_retry_at;
 	}
-	if (slots_backoff > 0)
-		ereport(LOG,
-				(errmsg("jobq found a free background worker slot again")));
 	slots_backoff = 0;
 	slots_retry_at = DT_NOBEGIN;
 	return JOBQ_NEVER;

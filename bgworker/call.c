@@ -44,7 +44,7 @@
 typedef struct HandlerEntry
 {
 	int32		queue;
-	char	   *text;			/* NULL: not looked up */
+	char	   *name;			/* as the queue has it; NULL: not looked up */
 	JobqHandler handler;
 	char	   *sql;
 	SPIPlanPtr	plan;			/* of functions only; may be NULL */
@@ -66,11 +66,11 @@ forget_handler(HandlerEntry *entry)
 		(void) SPI_freeplan(entry->plan);
 	if (entry->sql != NULL)
 		pfree(entry->sql);
-	if (entry->text != NULL)
-		pfree(entry->text);
+	if (entry->name != NULL)
+		pfree(entry->name);
 	entry->plan = NULL;
 	entry->sql = NULL;
-	entry->text = NULL;
+	entry->name = NULL;
 }
 
 /* The entry of a queue, new or as it was. */
@@ -92,7 +92,7 @@ handler_entry(int32 queue)
 	entry = hash_search(handlers, &queue, HASH_ENTER, &found);
 	if (!found)
 	{
-		entry->text = NULL;
+		entry->name = NULL;
 		entry->sql = NULL;
 		entry->plan = NULL;
 	}
@@ -105,7 +105,7 @@ call_text(const JobqHandler *handler)
 {
 	char	   *name;
 	const char *argument =
-		handler->argument == JOBQ_HANDLER_NOTHING ? "" : "$1";
+	handler->argument == JOBQ_HANDLER_NOTHING ? "" : "$1";
 
 	name = quote_qualified_identifier(get_namespace_name(get_func_namespace(handler->function)),
 									  get_func_name(handler->function));
@@ -123,7 +123,7 @@ find_handler(const JobqCall *call)
 	HandlerEntry *entry = handler_entry(call->queue);
 	Oid			function;
 
-	if (entry->text != NULL && strcmp(entry->text, call->handler) == 0 &&
+	if (entry->name != NULL && strcmp(entry->name, call->handler) == 0 &&
 		SearchSysCacheExists1(PROCOID,
 							  ObjectIdGetDatum(entry->handler.function)))
 		return entry;
@@ -136,7 +136,7 @@ find_handler(const JobqCall *call)
 				 errhint("Create it, or give the queue another one with jobq.alter_queue().")));
 	jobq_handler_describe(function, &entry->handler);
 	entry->sql = keep_string(call_text(&entry->handler));
-	entry->text = keep_string(call->handler);
+	entry->name = keep_string(call->handler);
 	return entry;
 }
 
@@ -148,6 +148,10 @@ jobq_call_needs_top_level(const JobqCall *call)
 {
 	if (call->handler != NULL)
 		return find_handler(call)->handler.is_procedure;
+	if (call->command == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the job has neither a handler nor a command")));
 	return !jobq_command_check(call->command);
 }
 
@@ -187,18 +191,16 @@ call_function(const JobqCall *call, MemoryContext context, Datum *result)
 {
 	HandlerEntry *entry = find_handler(call);
 	int			nargs = entry->handler.argument == JOBQ_HANDLER_NOTHING ?
-		0 : 1;
+	0 : 1;
 	Datum		argument = nargs > 0 ?
-		argument_value(call, &entry->handler) : (Datum) 0;
-	char		null = call->payload_is_null &&
-		entry->handler.argument == JOBQ_HANDLER_PAYLOAD ? 'n' : ' ';
+	argument_value(call, &entry->handler) : (Datum) 0;
 	bool		isnull = true;
 
 	SPI_connect();
 	if (entry->plan == NULL)
 	{
 		Oid			type = nargs > 0 ?
-			argument_type(&entry->handler) : InvalidOid;
+		argument_type(&entry->handler) : InvalidOid;
 		SPIPlanPtr	plan = SPI_prepare(entry->sql, nargs, &type);
 
 		if (plan == NULL)
@@ -206,7 +208,7 @@ call_function(const JobqCall *call, MemoryContext context, Datum *result)
 		SPI_keepplan(plan);
 		entry->plan = plan;
 	}
-	check_spi(SPI_execute_plan(entry->plan, &argument, &null, false, 0));
+	check_spi(SPI_execute_plan(entry->plan, &argument, NULL, false, 0));
 	if (entry->handler.result_type != VOIDOID && SPI_processed == 1)
 	{
 		Datum		value = SPI_getbinval(SPI_tuptable->vals[0],
@@ -226,12 +228,12 @@ call_function(const JobqCall *call, MemoryContext context, Datum *result)
 
 /* Parameters of a command that is not run by SPI. */
 static ParamListInfo
-make_params(Datum value, bool isnull, Oid type)
+make_params(Datum value, Oid type)
 {
 	ParamListInfo params = makeParamList(1);
 
 	params->params[0].value = value;
-	params->params[0].isnull = isnull;
+	params->params[0].isnull = false;
 	params->params[0].pflags = PARAM_FLAG_CONST;
 	params->params[0].ptype = type;
 	return params;
@@ -251,7 +253,7 @@ run_command(const JobqCall *call, MemoryContext context, Datum *result)
 	plan = SPI_prepare(call->command, 1, &type);
 	if (plan == NULL)
 		check_spi(SPI_result);
-	options.params = make_params(call->payload, call->payload_is_null, type);
+	options.params = make_params(call->payload, type);
 	options.dest = receiver;
 	check_spi(SPI_execute_plan_extended(plan, &options));
 	found = jobq_first_row_as_jsonb(receiver, context, result);
@@ -298,10 +300,10 @@ run_at_top_level(const char *sql, const JobqCall *call,
 				 const JobqHandler *handler, MemoryContext context)
 {
 	Oid			type = handler != NULL &&
-		handler->argument == JOBQ_HANDLER_JOB ?
-		argument_type(handler) : JSONBOID;
+	handler->argument == JOBQ_HANDLER_JOB ?
+	argument_type(handler) : JSONBOID;
 	Datum		value = handler != NULL ? argument_value(call, handler) :
-		call->payload;
+	call->payload;
 	List	   *parsed = pg_parse_query(sql);
 	RawStmt    *statement = linitial_node(RawStmt, parsed);
 	CommandTag	tag = CreateCommandTag(statement->stmt);
@@ -313,9 +315,7 @@ run_at_top_level(const char *sql, const JobqCall *call,
 	portal = CreatePortal("", true, true);
 	portal->visible = false;
 	PortalDefineQuery(portal, NULL, sql, tag, plans, NULL);
-	PortalStart(portal, make_params(value, call->payload_is_null &&
-									type == JSONBOID, type),
-				0, InvalidSnapshot);
+	PortalStart(portal, make_params(value, type), 0, InvalidSnapshot);
 	InitializeQueryCompletion(&completion);
 	(void) jobq_portal_run(portal, FETCH_ALL, true, receiver, receiver,
 						   &completion);

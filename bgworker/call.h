@@ -23,7 +23,6 @@ typedef struct JobqCall
 	const char *handler;		/* NULL: */
 	const char *command;
 	Datum		payload;
-	bool		payload_is_null;
 } JobqCall;
 
 extern bool jobq_call_needs_top_level(const JobqCall *call);

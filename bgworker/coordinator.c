@@ -138,7 +138,6 @@ sign_off(int code, Datum arg)
 {
 	JobqDatabase *database = jobq_find_database(DatumGetObjectId(arg));
 
-	(void) code;
 	if (database == NULL || database->coordinator_pid != MyProcPid)
 		return;
 	(void) jobq_worker_reap(database->dboid, JOBQ_NEVER);
@@ -150,6 +149,8 @@ sign_off(int code, Datum arg)
 	database->coordinator_proc = JOBQ_NO_PROCESS;
 	database->state = extension_gone ? JOBQ_COORDINATOR_ABSENT :
 		JOBQ_COORDINATOR_NONE;
+	if (code == 0)
+		database->retry_at = DT_NOBEGIN;
 	database->wanted = !extension_gone ||
 		pg_atomic_read_u32(&database->wake) != 0;
 	/* CREATE EXTENSION may come at any moment, and nothing has failed */
@@ -167,6 +168,7 @@ static void
 pin_settings(void)
 {
 	static const char *const pins[][2] = {
+		{"role", "none"},
 		{"search_path", "pg_catalog, pg_temp"},
 		{"zero_damaged_pages", "false"},
 		{"statement_timeout", "0"},
@@ -574,6 +576,8 @@ jobq_coordinator_main(Datum main_arg)
 		CHECK_FOR_INTERRUPTS();
 		check_settings();
 		reasons = pg_atomic_exchange_u32(&jobq_database()->wake, 0);
+		if (reasons & JOBQ_WAKE_SLOTS)
+			jobq_note_free_slot();
 		if (jobq_check_executors())
 			reasons |= JOBQ_WAKE_SLOTS;
 		assign_reasons(limit_resyncs(reasons), jobq_now());

@@ -20,11 +20,16 @@
 
 /* activation.c: starting executors; needs a transaction */
 extern TimestampTz jobq_activate_executors(void);
+
 /* The same without one: what has become of those that were started. */
 extern bool jobq_check_executors(void);
 
+/* Woken for JOBQ_WAKE_SLOTS. */
+extern void jobq_note_free_slot(void);
+
 /* notifier.c: NOTIFY for external workers; needs a transaction */
 extern TimestampTz jobq_notify_queues(void);
+
 /* That transaction was rolled back. */
 extern void jobq_notify_undo(void);
 

@@ -157,27 +157,45 @@ read_record(const char *path, Oid dboid, Record *record)
 		record->crc == checksum(record) && record->job_id != 0;
 }
 
+/* The next file of a directory, of which the name says whose it is. */
+static bool
+next_file(DIR *directory, Oid *dboid, int *slot)
+{
+	struct dirent *entry;
+
+	while ((entry = ReadDirExtended(directory, DIRECTORY, LOG)) != NULL)
+	{
+		unsigned int file_database;
+		char		rest;
+
+		if (sscanf(entry->d_name, "%u.%d%c", &file_database, slot,
+				   &rest) == 2)
+		{
+			*dboid = file_database;
+			return true;
+		}
+	}
+	return false;
+}
+
 /* Needs a transaction. */
 List *
 jobq_crash_notes_read(Oid dboid)
 {
 	List	   *notes = NIL;
 	DIR		   *directory = AllocateDir(DIRECTORY);
-	struct dirent *entry;
+	Oid			file_database;
+	int			slot;
 
 	if (directory == NULL)
 		return NIL;
-	while ((entry = ReadDirExtended(directory, DIRECTORY, LOG)) != NULL)
+	while (next_file(directory, &file_database, &slot))
 	{
 		char		path[MAXPGPATH];
-		unsigned int file_database;
-		int			slot;
-		char		rest;
 		Record		record;
 		JobqCrashNote *note;
 
-		if (sscanf(entry->d_name, "%u.%d%c", &file_database, &slot,
-				   &rest) != 2 || file_database != dboid)
+		if (file_database != dboid)
 			continue;
 		make_path(path, dboid, slot);
 		if (!read_record(path, dboid, &record))
@@ -203,4 +221,21 @@ jobq_crash_note_remove(Oid dboid, int slot)
 		ereport(LOG,
 				(errcode_for_file_access(),
 				 errmsg("could not remove file \"%s\": %m", path)));
+}
+
+void
+jobq_crash_notes_prune(List *databases)
+{
+	DIR		   *directory = AllocateDir(DIRECTORY);
+	Oid			dboid;
+	int			slot;
+
+	if (directory == NULL)
+		return;
+	while (next_file(directory, &dboid, &slot))
+	{
+		if (!list_member_oid(databases, dboid))
+			jobq_crash_note_remove(dboid, slot);
+	}
+	FreeDir(directory);
 }

@@ -36,4 +36,7 @@ extern void jobq_crash_note_clear(void);
 extern List *jobq_crash_notes_read(Oid dboid);
 extern void jobq_crash_note_remove(Oid dboid, int slot);
 
+/* For the launcher: removes files of databases that are not in the list. */
+extern void jobq_crash_notes_prune(List *databases);
+
 #endif							/* JOBQ_CRASH_NOTE_H */

@@ -37,6 +37,9 @@
 /* While others wait for a slot an executor keeps its own so long at least. */
 #define FAIR_SHARE_MS 100
 
+/* After an hour a process is replaced: caches only grow. */
+#define MAX_LIFE_MS (60 * 60 * 1000)
+
 static JobqWorkerRef worker_ref;
 static bool attached = false;
 
@@ -103,7 +106,7 @@ follow_settings(void)
 	jobq_worker_begin();
 	served = jobq_serves_database(get_database_name(MyDatabaseId));
 	CommitTransactionCommand();
-	return served;
+	return served && !jobq_worker_is_too_many(&worker_ref);
 }
 
 /*
@@ -143,7 +146,7 @@ static bool
 sleep_until_woken(TimestampTz idle_since)
 {
 	TimestampTz until = idle_since +
-		jobq_worker_idle_timeout * INT64CONST(1000);
+	jobq_worker_idle_timeout * INT64CONST(1000);
 
 	if (jobq_now() >= until && jobq_worker_set_leaving(&worker_ref))
 		return false;
@@ -174,7 +177,9 @@ work(void)
 				idle = false;
 				backoff = 0;
 				pgstat_report_stat(false);
-				if (gives_way(start))
+				if (gives_way(start) ||
+					TimestampDifferenceExceeds(start, GetCurrentTimestamp(),
+											   MAX_LIFE_MS))
 					return;
 				break;
 			case JOBQ_RUN_NOTHING:

@@ -11,7 +11,10 @@
 #include "postgres.h"
 
 #include "claim.h"
+#include "guc.h"
 #include "run.h"
+
+#include "miscadmin.h"
 
 /* The queue that was served last: the others come first. */
 static int32 last_queue = 0;
@@ -28,13 +31,27 @@ sees_more(JobqReadyScan *scan)
 	return next.state == JOBQ_STATE_PENDING && next.run_at <= scan->now;
 }
 
-/* Looks for a job in one queue. */
+/* Clears the `work` flag of a queue; whether it was set. */
+static bool
+clear_work(const JobqQueue *queue)
+{
+	return queue->state != NULL &&
+		pg_atomic_read_u32(&queue->state->work) != 0 &&
+		pg_atomic_exchange_u32(&queue->state->work, 0) != 0;
+}
+
+/*
+ * Looks for a job in one queue.  Its `work` flag is cleared before that, so
+ * that whoever adds jobs after this look sets it anew.
+ */
 static bool
 look_in_queue(const JobqQueue *queue, JobqFound *found)
 {
 	JobqReadyScan scan;
 	bool		result;
 
+	if (found->may_clear)
+		(void) clear_work(queue);
 	jobq_ready_begin(&scan, found->jobs, queue);
 	result = jobq_ready_next(&scan, &found->job);
 	if (result)
@@ -78,30 +95,54 @@ look_in_queues(List *queues, JobqFound *found)
 	return false;
 }
 
-/*
- * Says that these queues have been looked at.  False if somebody said
- * meanwhile that there is work.
- */
+/* Clears all flags.  False if one was set: look again. */
 static bool
-clear_work(List *queues)
+clear_all_work(List *queues)
 {
 	bool		clear = true;
 	ListCell   *lc;
 
 	foreach(lc, queues)
 	{
-		JobqQueueState *state = ((JobqQueue *) lfirst(lc))->state;
-
-		if (state != NULL && pg_atomic_read_u32(&state->work) != 0 &&
-			pg_atomic_exchange_u32(&state->work, 0) != 0)
+		if (clear_work(lfirst(lc)))
 			clear = false;
 	}
 	return clear;
 }
 
+/* Whether a flag of these queues is set. */
+static bool
+any_work(List *queues)
+{
+	ListCell   *lc;
+
+	foreach(lc, queues)
+	{
+		const JobqQueue *queue = lfirst(lc);
+
+		if (queue->state != NULL &&
+			pg_atomic_read_u32(&queue->state->work) != 0)
+			return true;
+	}
+	return false;
+}
+
 /*
- * Finds and locks a job of the role's queues.  The queues' `work` flags are
- * cleared before the last look, so that what comes later sets them again.
+ * Whether another executor could be started.  Where not, flags stay set: it
+ * is of no use then that whoever adds jobs wakes the coordinator.  It looks at
+ * the flags when a slot is freed.
+ */
+static bool
+slots_are_left(Oid role)
+{
+	JobqWorkerCounts counts;
+
+	jobq_worker_count(MyDatabaseId, role, &counts);
+	return counts.total < jobq_max_workers;
+}
+
+/*
+ * Finds and locks a job of the role's queues.
  */
 bool
 jobq_find_job(Oid role, JobqFound *found)
@@ -112,11 +153,16 @@ jobq_find_job(Oid role, JobqFound *found)
 	if (queues == NIL)
 		return false;
 	found->jobs = jobq_table_open(JOBQ_REL_JOB);
+	found->may_clear = any_work(queues) && slots_are_left(role);
 	do
 	{
 		if (look_in_queues(queues, found))
+		{
+			/* those it did not get to are somebody else's now */
+			found->more = found->more || any_work(queues);
 			return true;
-	} while (!clear_work(queues));
+		}
+	} while (!clear_all_work(queues));
 	jobq_table_close(found->jobs);
 	found->jobs = NULL;
 	return false;

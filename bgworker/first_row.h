@@ -17,6 +17,7 @@
 
 /* Both are allocated in the context. */
 extern DestReceiver *jobq_first_row_receiver(MemoryContext context);
+
 /* The row as a jsonb object; false if there was none. */
 extern bool jobq_first_row_as_jsonb(DestReceiver *receiver,
 									MemoryContext context, Datum *result);

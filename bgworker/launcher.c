@@ -39,6 +39,7 @@
 #include "storage/ipc.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/timestamp.h"
 
 /* The launcher is started again after so many seconds. */
 #define RESTART_SECONDS 1
@@ -170,6 +171,7 @@ look_at_databases(void)
 	table_endscan(scan);
 	table_close(rel, AccessShareLock);
 	forget_dropped(existing);
+	jobq_crash_notes_prune(existing);
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(context);
 	pgstat_report_activity(STATE_IDLE, NULL);
@@ -193,10 +195,16 @@ any_wanted(void)
 static void
 note_no_slots(void)
 {
-	if (slots_backoff == 0)
+	static TimestampTz logged_at = 0;
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (TimestampDifferenceExceeds(logged_at, now, JOBQ_COMPLAINT_MS))
+	{
+		logged_at = now;
 		ereport(LOG,
 				(errmsg("jobq found no free background worker slot"),
 				 errhint("Increase max_worker_processes.")));
+	}
 	slots_retry_at = jobq_worker_back_off(&slots_backoff);
 }
 
@@ -241,9 +249,6 @@ start_coordinator(int i)
 		note_no_slots();
 		return;
 	}
-	if (slots_backoff > 0)
-		ereport(LOG,
-				(errmsg("jobq found a free background worker slot again")));
 	slots_backoff = 0;
 	slots_retry_at = DT_NOBEGIN;
 }

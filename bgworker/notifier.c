@@ -57,6 +57,20 @@ find_queue(int32 queue)
 	return entry;
 }
 
+/* The former transaction has been committed. */
+static void
+settle(void)
+{
+	HASH_SEQ_STATUS status;
+	Notified   *entry;
+
+	if (notified == NULL)
+		return;
+	hash_seq_init(&status, notified);
+	while ((entry = hash_seq_search(&status)) != NULL)
+		entry->pending = false;
+}
+
 /* Notifies those whose turn it is; returns when the turn of others comes. */
 TimestampTz
 jobq_notify_queues(void)
@@ -65,6 +79,7 @@ jobq_notify_queues(void)
 	TimestampTz next = JOBQ_NEVER;
 	ListCell   *lc;
 
+	settle();
 	foreach(lc, jobq_queues_all())
 	{
 		const JobqQueue *queue = lfirst(lc);
@@ -106,7 +121,7 @@ jobq_notify_undo(void)
 	while ((entry = hash_seq_search(&status)) != NULL)
 	{
 		JobqQueueState *state = entry->pending ?
-			jobq_queue_state(entry->queue) : NULL;
+		jobq_queue_state(entry->queue) : NULL;
 
 		if (state != NULL)
 			pg_atomic_write_u32(&state->notify, 1);

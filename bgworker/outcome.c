@@ -82,6 +82,11 @@ jobq_outcome_log(const JobqOutcome *outcome)
 						outcome->attempt,
 						(jobq_now() - outcome->started_at) / 1000.0),
 				 errhidestmt(true), errhidecontext(true)));
+	else if (outcome->cancelled && was_interrupted(outcome))
+		ereport(LOG,
+				(errmsg("job " INT64_FORMAT " of queue \"%s\" was cancelled while it ran",
+						outcome->job_id, outcome->queue_name),
+				 errhidestmt(true), errhidecontext(true)));
 	else
 		ereport(LOG,
 				(errcode(outcome->error->sqlerrcode),

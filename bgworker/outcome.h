@@ -32,6 +32,7 @@ typedef struct JobqOutcome
 extern void jobq_outcome_record(const JobqOutcome *outcome, JobqTable *jobs,
 								JobqJob *job, const JobqQueue *queue,
 								bool may_run_functions);
+
 /* Tells the server's log, if that is wanted. */
 extern void jobq_outcome_log(const JobqOutcome *outcome);
 

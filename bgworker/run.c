@@ -75,7 +75,7 @@ static Oid	worker_role = InvalidOid;
 static TimeoutId job_timeout;
 static MemoryContext run_context = NULL;
 static volatile sig_atomic_t timed_out = false;
-static TimestampTz checked_at = 0; /* 0: not */
+static TimestampTz checked_at = 0;	/* 0: not */
 
 /* The job has run long enough. */
 static void
@@ -125,7 +125,7 @@ make_run(const JobqFound *found)
 	if (!job->nulls[Anum_job_command - 1])
 		run->call.command =
 			TextDatumGetCString(job->values[Anum_job_command - 1]);
-	else
+	else if (found->queue->handler != NULL)
 		run->call.handler = pstrdup(found->queue->handler);
 	run->call.payload = PointerGetDatum(PG_DETOAST_DATUM_COPY(job->values[Anum_job_payload - 1]));
 	MemoryContextSwitchTo(oldcontext);
@@ -148,8 +148,10 @@ ask_for_help(const JobqFound *found)
 	if (found->queue->state == NULL ||
 		pg_atomic_exchange_u32(&found->queue->state->work, 1) != 0)
 	{
-		/* whoever set the flag has woken the coordinator; but it waits for
-		 * an executor that starts to ask for the next one */
+		/*
+		 * whoever set the flag has woken the coordinator; but it waits for an
+		 * executor that starts to ask for the next one
+		 */
 		jobq_worker_count(MyDatabaseId, worker_role, &counts);
 		if (counts.starting > 0 || counts.total >= jobq_max_workers)
 			return;

@@ -32,6 +32,7 @@ typedef struct JobqFound
 	JobqJob		job;
 	const JobqQueue *queue;
 	bool		more;			/* there seem to be further ones */
+	bool		may_clear;		/* flags of queues that are looked at */
 } JobqFound;
 
 extern bool jobq_find_job(Oid role, JobqFound *found);

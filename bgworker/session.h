@@ -17,6 +17,7 @@ extern void jobq_session_set_up(Oid role);
 
 /* In a transaction, after a job's own code and before bookkeeping. */
 extern void jobq_session_reset(void);
+
 /* After the transaction. */
 extern void jobq_session_release_locks(void);
 

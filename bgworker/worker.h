@@ -16,6 +16,9 @@
 
 #include "postmaster/bgworker.h"
 
+/* What stays the same is complained of once in so many milliseconds. */
+#define JOBQ_COMPLAINT_MS 60000
+
 typedef enum JobqInstallation
 {
 	JOBQ_NOT_INSTALLED,

@@ -10,7 +10,12 @@ CREATE SEQUENCE jobq_store.schedule_id_seq AS bigint;
 
 -- A value is a block of 2^20 leases, so that a lease costs no WAL of its own;
 -- see src/lease.c for why a block may only be used once its WAL is flushed.
+-- It starts at the time in seconds: an extension that is dropped and created
+-- again goes on above the leases that its predecessor has handed out.
 CREATE SEQUENCE jobq_store.lease_block_seq AS bigint MAXVALUE 8796093022206;
+
+SELECT pg_catalog.setval('jobq_store.lease_block_seq',
+  pg_catalog.date_part('epoch', pg_catalog.clock_timestamp())::bigint);
 
 -- ------------------------------------------------------------------ service
 
@@ -27,9 +32,10 @@ INSERT INTO jobq_store.service DEFAULT VALUES;
 
 -- ------------------------------------------------------------------- queues
 
--- An option that is NULL has its built-in default.  system_identifier and
--- database say where the queue is at home: a queue that came with a copy of
--- a database does nothing there until start().  Functions are stored by name
+-- An option that is NULL has its built-in default.  system_identifier (of
+-- the cluster, mixed with the extension's OID) and database say where the
+-- queue is at home: a queue that came with a copy of a database, or with a
+-- dump, does nothing there until start().  Functions are stored by name
 -- and argument types, since pg_upgrade refuses regprocedure columns.
 CREATE TABLE jobq_store.queue (
   id integer NOT NULL PRIMARY KEY,

@@ -40,7 +40,7 @@ jobq_duration_argument(FunctionCallInfo fcinfo, int argno, const char *name,
 					   bool zero_allowed)
 {
 	int64		duration =
-		jobq_interval_microseconds(PG_GETARG_INTERVAL_P(argno));
+	jobq_interval_microseconds(PG_GETARG_INTERVAL_P(argno));
 
 	if (duration < 0 || (duration == 0 && !zero_allowed))
 		ereport(ERROR,

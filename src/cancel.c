@@ -68,6 +68,7 @@ jobq_cancel_job(int64 job_id, const char *reason)
 	switch (jobq_job_lock(jobs, job_id, JOBQ_NO_WAIT, &job))
 	{
 		case JOBQ_MISSING:
+		case JOBQ_UNWANTED:
 			break;
 		case JOBQ_BUSY:
 			request_cancel(job_id, reason);
@@ -126,6 +127,7 @@ process_request(JobqTable *jobs, int64 job_id, const char *reason)
 	switch (jobq_job_lock(jobs, job_id, JOBQ_NO_WAIT, &job))
 	{
 		case JOBQ_MISSING:
+		case JOBQ_UNWANTED:
 			break;
 		case JOBQ_BUSY:
 			(void) jobq_worker_interrupt(job_id);

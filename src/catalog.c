@@ -128,25 +128,26 @@ jobq_relation_oid(JobqRelation relation)
 }
 
 /*
- * Reads the extension's row in pg_extension.  False if there is none; else
- * *version (palloc'd) is set if wanted.
+ * Reads the extension's row in pg_extension.  InvalidOid if there is none;
+ * else its OID, and *version (palloc'd) is set if wanted.
  */
-static bool
+static Oid
 read_extension(char **version)
 {
 	Relation	rel;
 	SysScanDesc scan;
 	ScanKeyData key;
 	HeapTuple	tuple;
-	bool		found;
+	Oid			result = InvalidOid;
 
 	rel = table_open(ExtensionRelationId, AccessShareLock);
 	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber,
 				F_NAMEEQ, CStringGetDatum(JOBQ_EXTENSION));
 	scan = systable_beginscan(rel, ExtensionNameIndexId, true, NULL, 1, &key);
 	tuple = systable_getnext(scan);
-	found = HeapTupleIsValid(tuple);
-	if (found && version != NULL)
+	if (HeapTupleIsValid(tuple))
+		result = ((Form_pg_extension) GETSTRUCT(tuple))->oid;
+	if (OidIsValid(result) && version != NULL)
 	{
 		bool		isnull;
 		Datum		datum = heap_getattr(tuple, Anum_pg_extension_extversion,
@@ -156,14 +157,14 @@ read_extension(char **version)
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
-	return found;
+	return result;
 }
 
 /* Whether the extension is there.  Needs a transaction. */
 bool
 jobq_is_installed(void)
 {
-	return read_extension(NULL);
+	return OidIsValid(read_extension(NULL));
 }
 
 /* Whether the installed extension is of the version this library serves. */
@@ -172,7 +173,8 @@ jobq_version_matches(void)
 {
 	char	   *version;
 
-	return read_extension(&version) && strcmp(version, JOBQ_VERSION) == 0;
+	return OidIsValid(read_extension(&version)) &&
+		strcmp(version, JOBQ_VERSION) == 0;
 }
 
 /* The role that owns jobq_store, and with it the extension's objects. */
@@ -224,9 +226,24 @@ jobq_restore(const JobqElevation *elevation)
 	SetUserIdAndSecContext(elevation->userid, elevation->sec_context);
 }
 
-/* The cluster's identity, as it is stored with queues and schedules. */
+/*
+ * The identity of this installation of the extension, as it is stored with
+ * queues and schedules: the cluster's system identifier, mixed with the
+ * extension's OID so that a dump that is restored in place counts as a copy.
+ * Needs a transaction.
+ */
 int64
 jobq_system_identifier(void)
 {
-	return (int64) GetSystemIdentifier();
+	static Oid	known_schema = InvalidOid;
+	static Oid	known_extension = InvalidOid;
+	Oid			schema = get_namespace_oid(JOBQ_STORE_SCHEMA, true);
+
+	if (schema != known_schema || !OidIsValid(known_extension))
+	{
+		known_extension = read_extension(NULL);
+		known_schema = schema;
+	}
+	return (int64) (GetSystemIdentifier() ^
+					((uint64) known_extension << 32));
 }

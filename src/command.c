@@ -28,14 +28,14 @@ is_word_character(char c)
 
 /* Whether a text contains a word, in upper or lower case. */
 static bool
-contains_word(const char *text, const char *word)
+contains_word(const char *source, const char *word)
 {
 	size_t		length = strlen(word);
 
-	for (const char *at = text; *at != '\0'; at++)
+	for (const char *at = source; *at != '\0'; at++)
 	{
 		if (pg_strncasecmp(at, word, length) == 0 &&
-			(at == text || !is_word_character(at[-1])) &&
+			(at == source || !is_word_character(at[-1])) &&
 			!is_word_character(at[length]))
 			return true;
 	}

@@ -120,7 +120,7 @@ Datum
 jobq_retry_in(PG_FUNCTION_ARGS)
 {
 	int64		delay = PG_ARGISNULL(0) ? -1 :
-		jobq_duration_argument(fcinfo, 0, "delay", true);
+	jobq_duration_argument(fcinfo, 0, "delay", true);
 	char	   *message = message_argument(fcinfo, 1,
 										   "the job asked to be tried again");
 

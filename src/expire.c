@@ -68,6 +68,7 @@ expire_one(JobqTable *jobs, TupleTableSlot *seen, Snapshot snapshot,
 		case JOBQ_BUSY:
 			return now + BUSY_RETRY;
 		case JOBQ_MISSING:
+		case JOBQ_UNWANTED:
 			return JOBQ_NEVER;
 	}
 	jobq_job_read(&job, locked);

@@ -65,17 +65,12 @@ report_lost_lease(int64 id, int64 lease, const JobqJob *job)
 const JobqQueue *
 jobq_lock_held_job(JobqTable *jobs, int64 id, int64 lease, JobqJob *job)
 {
-	const JobqQueue *queue;
+	JobqFindResult found = jobq_job_lock_for(jobs, id, JOBQ_WAIT,
+											 JOBQ_PRIV_CONSUME, &lease, job);
 
-	if (jobq_job_lock(jobs, id, JOBQ_WAIT, job) != JOBQ_FOUND)
-		report_lost_lease(id, lease, NULL);
-	queue = jobq_queue_by_id(job->queue);
-	if (queue == NULL)
-		report_lost_lease(id, lease, NULL);
-	jobq_queue_check_privilege(queue, JOBQ_PRIV_CONSUME);
-	if (!is_held(job, lease))
-		report_lost_lease(id, lease, job);
-	return queue;
+	if (found != JOBQ_FOUND || !is_held(job, lease))
+		report_lost_lease(id, lease, found == JOBQ_MISSING ? NULL : job);
+	return jobq_queue_by_id(job->queue);
 }
 
 /* The arguments job_id and lease, which every function here begins with. */
@@ -141,16 +136,15 @@ jobq_complete_held(JobqTable *jobs, ArrayType *ids, int64 lease)
 	qsort(sorted, nelements, sizeof(int64), compare_ids);
 	for (int i = 0; i < nelements; i++)
 	{
-		const JobqQueue *queue;
 		JobqJob		job;
 
 		CHECK_FOR_INTERRUPTS();
-		if (jobq_job_lock(jobs, sorted[i], JOBQ_WAIT, &job) != JOBQ_FOUND ||
-			!is_held(&job, lease) ||
-			(queue = jobq_queue_by_id(job.queue)) == NULL)
+		if (jobq_job_lock_for(jobs, sorted[i], JOBQ_WAIT, JOBQ_PRIV_CONSUME,
+							  &lease, &job) != JOBQ_FOUND ||
+			!is_held(&job, lease))
 			continue;
-		jobq_queue_check_privilege(queue, JOBQ_PRIV_CONSUME);
-		jobq_job_complete(jobs, &job, queue, (Datum) 0, true);
+		jobq_job_complete(jobs, &job, jobq_queue_by_id(job.queue), (Datum) 0,
+						  true);
 		completed++;
 	}
 	pfree(sorted);
@@ -265,12 +259,16 @@ jobq_heartbeat(PG_FUNCTION_ARGS)
 	JobqTable  *jobs;
 	const JobqQueue *queue;
 	JobqJob		job;
+	int64		lease;
 
 	jobq_begin_write("jobq.heartbeat()");
 	require_job_and_lease(fcinfo);
+	lease = PG_GETARG_INT64(1);
 	jobs = jobq_table_open(JOBQ_REL_JOB);
-	if (jobq_job_lock(jobs, PG_GETARG_INT64(0), JOBQ_WAIT, &job) == JOBQ_MISSING &&
-		was_cancelled(PG_GETARG_INT64(0), PG_GETARG_INT64(1)))
+	if (jobq_job_lock_for(jobs, PG_GETARG_INT64(0), JOBQ_WAIT,
+						  JOBQ_PRIV_CONSUME, &lease,
+						  &job) == JOBQ_MISSING &&
+		was_cancelled(PG_GETARG_INT64(0), lease))
 	{
 		jobq_table_close(jobs);
 		PG_RETURN_BOOL(false);

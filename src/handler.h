@@ -31,11 +31,13 @@ typedef struct JobqHandler
 
 /* "schema.name(type, ...)", all quoted as needed, palloc'd */
 extern char *jobq_function_text(Oid function);
+
 /* The function so named, InvalidOid if there is none (any more). */
 extern Oid	jobq_function_lookup(const char *text);
 
 /* Fills *handler; raises 22023 if the function cannot be a handler. */
 extern void jobq_handler_describe(Oid function, JobqHandler *handler);
+
 /* The same for payload_check and backoff_function. */
 extern void jobq_payload_check_validate(Oid function);
 extern void jobq_backoff_function_validate(Oid function);

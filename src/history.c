@@ -120,6 +120,10 @@ jobq_history_add(JobqTable *jobs, const JobqJob *job, Datum result,
 	jobq_table_insert(jobs->companion, values, nulls);
 }
 
+/*
+ * Segments are looked at from the current one backwards, and then the current
+ * one again: that is where retention.c moves rows to.
+ */
 TupleTableSlot *
 jobq_history_find(int64 id, JobqTable **table)
 {
@@ -128,10 +132,11 @@ jobq_history_find(int64 id, JobqTable **table)
 
 	ScanKeyInit(&key, Anum_history_id, BTEqualStrategyNumber, F_INT8EQ,
 				Int64GetDatum(id));
-	for (int i = 0; i < JOBQ_HISTORY_SEGMENTS; i++)
+	for (int i = 0; i <= JOBQ_HISTORY_SEGMENTS; i++)
 	{
-		int			segment = (current + JOBQ_HISTORY_SEGMENTS - i) %
-		JOBQ_HISTORY_SEGMENTS;
+		int			segment = i < JOBQ_HISTORY_SEGMENTS ?
+		(current + JOBQ_HISTORY_SEGMENTS - i) % JOBQ_HISTORY_SEGMENTS :
+		jobq_history_segment();
 		TupleTableSlot *slot;
 
 		*table = jobq_table_open(JOBQ_REL_HISTORY_0 + segment);
@@ -197,9 +202,9 @@ jobq_history_find_key(int32 queue, const char *unique_key, TimestampTz since)
 		{
 			bool		isnull;
 			TimestampTz finished_at =
-				DatumGetTimestampTz(slot_getattr(slot,
-												 Anum_history_finished_at,
-												 &isnull));
+			DatumGetTimestampTz(slot_getattr(slot,
+											 Anum_history_finished_at,
+											 &isnull));
 
 			if (finished_at <= since)
 				continue;

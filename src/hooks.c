@@ -21,7 +21,11 @@
  */
 #include "postgres.h"
 
+#include "catalog.h"
+#include "current_job.h"
 #include "hooks.h"
+#include "jobq.h"
+#include "jobq.h"
 #include "shmem.h"
 #include "worker_slot.h"
 
@@ -29,6 +33,7 @@
 
 #include "access/xact.h"
 #include "catalog/pg_authid.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_database.h"
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
@@ -37,9 +42,11 @@
 #include "nodes/value.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
+#include "storage/lmgr.h"
 #include "storage/procarray.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
+#include "utils/lsyscache.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
@@ -60,6 +67,7 @@ typedef struct Effect
 	Disturbance kind;
 	Oid			dboid;
 	bool		drops_database;
+	bool		drops_extension;
 	bool		finishes_prepared;
 } Effect;
 
@@ -146,6 +154,23 @@ works_here(void)
 		database->state != JOBQ_COORDINATOR_ABSENT;
 }
 
+/* Whether the owner of the extension is about to lose all that is his. */
+static bool
+drops_owner(const DropOwnedStmt *statement)
+{
+	ListCell   *lc;
+
+	if (!works_here() || !jobq_is_installed())
+		return false;
+	foreach(lc, statement->roles)
+	{
+		if (get_rolespec_oid(lfirst_node(RoleSpec, lc), true) ==
+			jobq_extension_owner())
+			return true;
+	}
+	return false;
+}
+
 /* What a command does to the workers. */
 static void
 judge(const Node *statement, Effect *effect)
@@ -175,8 +200,8 @@ judge(const Node *statement, Effect *effect)
 		case T_CreatedbStmt:
 			{
 				const char *name =
-					string_option(((const CreatedbStmt *) statement)->options,
-								  "template");
+				string_option(((const CreatedbStmt *) statement)->options,
+							  "template");
 
 				if (name != NULL)
 					wants_database(effect, name, true);
@@ -188,10 +213,11 @@ judge(const Node *statement, Effect *effect)
 			{
 				effect->kind = TERMINATES_WORKERS;
 				effect->dboid = MyDatabaseId;
+				effect->drops_extension = true;
 			}
 			break;
 		case T_DropOwnedStmt:
-			if (works_here() && superuser())
+			if (drops_owner((const DropOwnedStmt *) statement) && superuser())
 			{
 				effect->kind = LETS_WORKERS_LEAVE;
 				effect->dboid = MyDatabaseId;
@@ -208,7 +234,9 @@ judge(const Node *statement, Effect *effect)
 		case T_TransactionStmt:
 			effect->finishes_prepared =
 				((const TransactionStmt *) statement)->kind ==
-				TRANS_STMT_COMMIT_PREPARED;
+				TRANS_STMT_COMMIT_PREPARED ||
+				((const TransactionStmt *) statement)->kind ==
+				TRANS_STMT_ROLLBACK_PREPARED;
 			break;
 		default:
 			break;
@@ -238,6 +266,7 @@ end_hold(int code, Datum arg)
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_EXCLUSIVE);
 	database->holds--;
 	database->wanted = true;
+	database->retry_at = DT_NOBEGIN;
 	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
 	jobq_wake_launcher();
 }
@@ -251,8 +280,12 @@ wait_until_gone(Oid dboid, pid_t coordinator)
 {
 	TimestampTz start = GetCurrentTimestamp();
 
+	/* a job may give the command: it does not wait for itself */
+	int			mine = dboid == MyDatabaseId &&
+	jobq_current_job_row() != (Datum) 0 ? 1 : 0;
+
 	while ((coordinator != 0 && BackendPidGetProc(coordinator) != NULL) ||
-		   jobq_workers_of_database(dboid, false) > 0)
+		   jobq_workers_of_database(dboid, false) > mine)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (TimestampDifferenceExceeds(start, GetCurrentTimestamp(),
@@ -281,6 +314,22 @@ clear_database(const Effect *effect, pid_t coordinator)
 		coordinator = 0;
 	}
 	wait_until_gone(effect->dboid, coordinator);
+}
+
+/*
+ * DROP EXTENSION locks the relations in an order of its own.  Whoever works
+ * with jobs locks their table first: waiting there for all of them keeps
+ * DROP EXTENSION from deadlocks with them.
+ */
+static void
+lock_jobs(void)
+{
+	Oid			schema = get_namespace_oid(JOBQ_STORE_SCHEMA, true);
+	Oid			relid = OidIsValid(schema) ?
+	get_relname_relid("job", schema) : InvalidOid;
+
+	if (OidIsValid(relid))
+		LockRelationOid(relid, AccessExclusiveLock);
 }
 
 static void
@@ -329,6 +378,8 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 		PG_ENSURE_ERROR_CLEANUP(end_hold, PointerGetDatum(database));
 		{
 			clear_database(&effect, coordinator);
+			if (effect.drops_extension)
+				lock_jobs();
 			run_command(pstmt, queryString, readOnlyTree, context, params,
 						queryEnv, dest, qc);
 		}

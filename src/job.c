@@ -75,26 +75,68 @@ write_back(JobqJob *job)
 }
 
 /*
- * Locks an unfinished job by its id and reads it.
+ * Locks an unfinished job by its id and reads it.  Others pass a ready job
+ * over while it is locked.  If the transaction rolls back they are told; who
+ * may leave the job as it is and commit must see to that.
  */
 JobqFindResult
 jobq_job_lock(JobqTable *jobs, int64 id, JobqWaitPolicy wait, JobqJob *job)
 {
+	return jobq_job_lock_for(jobs, id, wait, 0, NULL, job);
+}
+
+/* What jobq_job_lock_for() wants of a job. */
+typedef struct Wanted
+{
+	int			privilege;
+	const int64 *lease;
+} Wanted;
+
+static bool
+is_wanted(TupleTableSlot *slot, void *arg)
+{
+	const Wanted *wanted = arg;
+	const JobqQueue *queue;
+	JobqJob		job;
+
+	jobq_job_read(&job, slot);
+	queue = jobq_queue_by_id(job.queue);
+	if (queue == NULL)
+		return false;
+	if (wanted->privilege != 0)
+		jobq_queue_check_privilege(queue, wanted->privilege);
+	return wanted->lease == NULL ||
+		(job.state == JOBQ_STATE_RUNNING && job.lease == *wanted->lease);
+}
+
+/*
+ * The same for a user who needs a privilege on the job's queue (0: none;
+ * raises 42501), and, unless lease is NULL, for a job that is held by it;
+ * JOBQ_UNWANTED if it is not, or its queue is gone.  The row is locked only
+ * after that.
+ */
+JobqFindResult
+jobq_job_lock_for(JobqTable *jobs, int64 id, JobqWaitPolicy wait,
+				  int privilege, const int64 *lease, JobqJob *job)
+{
 	TupleTableSlot *slot = jobq_table_slot(jobs);
+	Wanted		wanted = {privilege, lease};
+	bool		any = privilege == 0 && lease == NULL;
 	ScanKeyData key;
 	JobqFindResult result;
 
 	ScanKeyInit(&key, Anum_job_id, BTEqualStrategyNumber, F_INT8EQ,
 				Int64GetDatum(id));
-	result = jobq_table_find(jobs, jobq_relation_oid(JOBQ_IDX_JOB), &key, 1,
-							 wait, slot);
-	if (result == JOBQ_FOUND)
-	{
-		const JobqQueue *queue;
-
+	result = jobq_table_find_if(jobs, jobq_relation_oid(JOBQ_IDX_JOB), &key,
+								1, wait, any ? NULL : is_wanted, &wanted,
+								slot);
+	if (result == JOBQ_FOUND || result == JOBQ_UNWANTED)
 		jobq_job_read(job, slot);
-		queue = jobq_queue_by_id(job->queue);
-		if (job->state == JOBQ_STATE_PENDING && queue != NULL)
+	if (result == JOBQ_FOUND && job->state == JOBQ_STATE_PENDING)
+	{
+		const JobqQueue *queue = jobq_queue_by_id(job->queue);
+
+		if (queue != NULL)
 			jobq_at_abort_ready(queue);
 	}
 	return result;
@@ -371,6 +413,12 @@ jobq_job_cancel(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 		reason = jobq_cancel_reason(job->id);
 	if (job->state == JOBQ_STATE_RUNNING)
 		jobq_at_commit_interrupt(job->id);
+	else if (job->started_at != DT_NOBEGIN)
+	{
+		/* it was being run inside this transaction */
+		job->attempt = jobq_job_current_attempt(job);
+		name_worker(job);
+	}
 	end_lease(job);
 	apply(job, JOBQ_EVENT_CANCEL);
 	finish(jobs, job, queue, (Datum) 0, true, reason, NULL);

@@ -59,6 +59,9 @@ typedef struct JobqFailure
 extern void jobq_job_read(JobqJob *job, TupleTableSlot *slot);
 extern JobqFindResult jobq_job_lock(JobqTable *jobs, int64 id,
 									JobqWaitPolicy wait, JobqJob *job);
+extern JobqFindResult jobq_job_lock_for(JobqTable *jobs, int64 id,
+										JobqWaitPolicy wait, int privilege,
+										const int64 *lease, JobqJob *job);
 extern int64 jobq_job_timeout(const JobqJob *job, const JobqQueue *queue);
 extern int	jobq_job_max_attempts(const JobqJob *job, const JobqQueue *queue);
 extern int	jobq_job_current_attempt(const JobqJob *job);

@@ -21,6 +21,7 @@ typedef struct JobqJsonObject
 } JobqJsonObject;
 
 extern void jobq_json_begin(JobqJsonObject *object);
+
 /* Adds nothing for a NULL string. */
 extern void jobq_json_add_string(JobqJsonObject *object, const char *key,
 								 const char *value);

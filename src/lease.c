@@ -35,6 +35,9 @@
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "storage/ipc.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -44,21 +47,43 @@
 /* How soon to look again after a lease that cannot be ended at the moment. */
 #define BUSY_RETRY (100 * INT64CONST(1000))
 
-/* A block of leases whose allocation is on disk. */
+/* How long a session may take from its commit to entering its leases. */
+#define SESSION_GRACE (500 * INT64CONST(1000))
+
+/*
+ * A block of leases whose allocation is on disk.
+ *
+ * nextval() alone writes WAL only for every 32nd value, and none at all for
+ * the first ones after CREATE DATABASE ... TEMPLATE has copied the sequence's
+ * page, so that a crash would make it start again where the copy was.
+ * setval() always does.  The lock keeps others from getting a value between
+ * the two calls.
+ */
 static int64
 allocate_block(void)
 {
 	Oid			relid = jobq_relation_oid(JOBQ_SEQ_LEASE_BLOCK);
-	int64		block = nextval_internal(relid, false);
-	Relation	rel = relation_open(relid, NoLock);
-	Buffer		buffer = ReadBuffer(rel, 0);
+	JobqElevation elevation;
+	Relation	rel;
+	Buffer		buffer;
 	XLogRecPtr	lsn;
+	int64		block;
 
+	LockRelationOid(relid, ShareUpdateExclusiveLock);
+	block = nextval_internal(relid, false);
+	jobq_elevate(&elevation);
+	(void) DirectFunctionCall2(setval_oid, ObjectIdGetDatum(relid),
+							   Int64GetDatum(block));
+	jobq_restore(&elevation);
+
+	rel = relation_open(relid, NoLock);
+	buffer = ReadBuffer(rel, 0);
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	lsn = PageGetLSN(BufferGetPage(buffer));
 	UnlockReleaseBuffer(buffer);
 	relation_close(rel, NoLock);
 	XLogFlush(lsn);
+	UnlockRelationOid(relid, ShareUpdateExclusiveLock);
 	return block * LEASES_PER_BLOCK;
 }
 
@@ -198,8 +223,9 @@ is_at_home(const JobqJob *job)
 
 /*
  * Enters the running jobs of this database that the registry does not know.
- * A lease that was bound to a session is over: that session ended with the
- * server.
+ * A lease that was bound to a session is over then: that session ended with
+ * the server.  But it is given a moment, since the session may be alive, and
+ * about to enter the lease it has just committed.
  */
 void
 jobq_leases_load(void)
@@ -219,7 +245,7 @@ jobq_leases_load(void)
 			!is_registered(job.id, job.lease))
 			jobq_lease_register(job.id, job.lease,
 								job.lease_until == JOBQ_NEVER ?
-								DT_NOBEGIN : job.lease_until,
+								jobq_now() + SESSION_GRACE : job.lease_until,
 								JOBQ_NO_PROCESS);
 	}
 	table_endscan(scan);
@@ -232,7 +258,6 @@ typedef struct ExpiredLease
 {
 	int64		job_id;
 	int64		lease;
-	bool		session_ended;
 } ExpiredLease;
 
 /* Collects up to limit leases that are over; *next is the end of the next. */
@@ -256,7 +281,6 @@ collect_expired(ExpiredLease *expired, int limit, TimestampTz now,
 		{
 			expired[n].job_id = entry->key.job_id;
 			expired[n].lease = entry->lease;
-			expired[n].session_ended = entry->until == DT_NOBEGIN;
 			n++;
 		}
 		else
@@ -280,6 +304,7 @@ expire_one(JobqTable *jobs, const ExpiredLease *expired, TimestampTz now)
 	switch (jobq_job_lock(jobs, expired->job_id, JOBQ_NO_WAIT, &job))
 	{
 		case JOBQ_MISSING:
+		case JOBQ_UNWANTED:
 			jobq_lease_forget(expired->job_id, expired->lease);
 			return JOBQ_NEVER;
 		case JOBQ_BUSY:
@@ -292,7 +317,8 @@ expire_one(JobqTable *jobs, const ExpiredLease *expired, TimestampTz now)
 		jobq_lease_forget(expired->job_id, expired->lease);
 		return JOBQ_NEVER;
 	}
-	if (job.lease_until > now && !expired->session_ended)
+	/* the entry of a session that lives says "never", and is not over */
+	if (job.lease_until > now && job.lease_until != JOBQ_NEVER)
 	{
 		/* extended by a heartbeat that has yet to tell the registry */
 		jobq_lease_register(job.id, job.lease, job.lease_until,
@@ -305,7 +331,7 @@ expire_one(JobqTable *jobs, const ExpiredLease *expired, TimestampTz now)
 		jobq_lease_forget(expired->job_id, expired->lease);
 		return JOBQ_NEVER;
 	}
-	jobq_job_lease_failure(&failure, expired->session_ended);
+	jobq_job_lease_failure(&failure, job.lease_until == JOBQ_NEVER);
 	(void) jobq_job_fail(jobs, &job, queue, &failure);
 	return JOBQ_NEVER;
 }

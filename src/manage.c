@@ -73,14 +73,15 @@ queue_of_job(JobqTable *jobs, int64 id)
 static const JobqQueue *
 lock_pending_job(JobqTable *jobs, int64 id, JobqJob *job)
 {
-	const JobqQueue *queue = queue_of_job(jobs, id);
+	const JobqQueue *queue;
 
-	if (queue == NULL)
-		return NULL;
-	jobq_queue_check_privilege(queue, JOBQ_PRIV_MANAGE);
-	if (jobq_job_lock(jobs, id, JOBQ_WAIT_FOR_WRITERS, job) != JOBQ_FOUND ||
+	if (jobq_job_lock_for(jobs, id, JOBQ_WAIT_FOR_WRITERS, JOBQ_PRIV_MANAGE,
+						  NULL, job) != JOBQ_FOUND ||
 		job->state == JOBQ_STATE_RUNNING)
 		return NULL;
+	queue = jobq_queue_by_id(job->queue);
+	/* it may stay as it is, and be passed over because it is locked */
+	jobq_at_commit_ready(queue, job->run_at);
 	return queue;
 }
 

@@ -359,20 +359,32 @@ jobq_queues_all(void)
 	return get_cache()->queues;
 }
 
-/* NULL if there is none. */
-const JobqQueue *
-jobq_queue_by_id(int32 id)
+/*
+ * The cache anew, after a look-up without success: rows that were not written
+ * by jobq's functions (a restored dump) have told nobody of themselves.
+ */
+static QueueCache *
+get_cache_anew(void)
 {
-	return find_in(get_cache(), id);
+	jobq_queue_cache_invalidate();
+	return get_cache();
 }
 
 /* NULL if there is none. */
 const JobqQueue *
-jobq_queue_find(const char *name)
+jobq_queue_by_id(int32 id)
+{
+	JobqQueue  *queue = find_in(get_cache(), id);
+
+	return queue != NULL ? queue : find_in(get_cache_anew(), id);
+}
+
+static const JobqQueue *
+find_name_in(QueueCache *in, const char *name)
 {
 	ListCell   *lc;
 
-	foreach(lc, get_cache()->queues)
+	foreach(lc, in->queues)
 	{
 		JobqQueue  *queue = lfirst(lc);
 
@@ -380,6 +392,15 @@ jobq_queue_find(const char *name)
 			return queue;
 	}
 	return NULL;
+}
+
+/* NULL if there is none. */
+const JobqQueue *
+jobq_queue_find(const char *name)
+{
+	const JobqQueue *queue = find_name_in(get_cache(), name);
+
+	return queue != NULL ? queue : find_name_in(get_cache_anew(), name);
 }
 
 /* The name most like the given one among those the user may see, or NULL. */

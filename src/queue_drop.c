@@ -35,7 +35,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "storage/latch.h"
-#include "storage/lmgr.h"
+#include "storage/lock.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
@@ -46,6 +46,9 @@ PG_FUNCTION_INFO_V1(jobq_drop_queue);
 
 /* How often to look whether those who run jobs are done, in milliseconds. */
 #define BUSY_WAIT_MS 20
+
+/* So often a lock is tried before it is waited for, in drop_queue(force). */
+#define LOCK_TRIES 250
 
 /* A queue dropped by the current transaction. */
 typedef struct DroppedQueue
@@ -219,20 +222,46 @@ visit_jobs(int32 queue, bool remove)
 	return remaining;
 }
 
-/* Deletes all jobs of the queue, and returns when there are none. */
-static void
-remove_jobs(int32 queue)
+/*
+ * Deletes the jobs that are free, has the executors interrupted that run
+ * others, and gives them a moment.  True if there were none.
+ */
+static bool
+remove_free_jobs(int32 queue)
 {
-	while (visit_jobs(queue, true) > 0)
+	if (visit_jobs(queue, true) == 0)
+		return true;
+	interrupt_executors(queue);
+	(void) WaitLatch(MyLatch,
+					 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 BUSY_WAIT_MS, JOBQ_WAIT_EVENT_WORKERS);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+	return false;
+}
+
+/*
+ * Keeps everybody else from adding jobs to the queue.  With `force`, running
+ * jobs of the queue that have added some, and hold its lock for that, are
+ * interrupted; while free jobs are deleted, hardly any new ones are started.
+ */
+static void
+lock_queue(int32 queue, bool force)
+{
+	LOCKTAG		tag;
+	int			tries = force ? LOCK_TRIES : 0;
+
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, jobq_relation_oid(JOBQ_REL_QUEUE),
+					   queue, 0);
+	while (tries-- > 0)
 	{
-		/* busy, or changed since the snapshot of this round */
+		(void) remove_free_jobs(queue);
+		if (LockAcquire(&tag, AccessExclusiveLock, false, true) !=
+			LOCKACQUIRE_NOT_AVAIL)
+			return;
 		interrupt_executors(queue);
-		(void) WaitLatch(MyLatch,
-						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 BUSY_WAIT_MS, JOBQ_WAIT_EVENT_WORKERS);
-		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
 	}
+	(void) LockAcquire(&tag, AccessExclusiveLock, false, false);
 }
 
 /* Raises an error if something would be lost with the queue. */
@@ -326,14 +355,11 @@ jobq_drop_queue(PG_FUNCTION_ARGS)
 	jobq_begin_write("jobq.drop_queue()");
 	queue = jobq_queue_require(name, JOBQ_PRIV_OWNER);
 	id = queue->id;
-	/* a job that runs may have added some, and hold the lock for it */
-	if (force)
-		interrupt_executors(id);
-	LockDatabaseObject(jobq_relation_oid(JOBQ_REL_QUEUE), id, 0,
-					   AccessExclusiveLock);
+	lock_queue(id, force);
 	if (!force)
 		refuse_if_used(id, name);
-	remove_jobs(id);
+	while (!remove_free_jobs(id))
+		continue;
 	remove_belongings(id);
 	if (!remove_queue(id))
 		ereport(ERROR,

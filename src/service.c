@@ -24,12 +24,16 @@
 #include "access/htup_details.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "commands/sequence.h"
 #include "miscadmin.h"
 #include "storage/latch.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(jobq_start);
 PG_FUNCTION_INFO_V1(jobq_stop);
@@ -37,6 +41,9 @@ PG_FUNCTION_INFO_V1(jobq_version);
 
 /* How often stop() looks whether the running jobs are done, milliseconds. */
 #define STOP_CHECK_INTERVAL 20
+
+/* So many values of a copied sequence are left out, to be on the safe side. */
+#define SEQUENCE_GAP 1000
 
 /* stop() was called in this transaction. */
 static bool stopping = false;
@@ -113,18 +120,28 @@ jobq_service_is_stopped(void)
 /*
  * Makes the rows of a table that came from another database this one's.
  * The numbers are those of its columns system_identifier and database.
+ * Whoever is changing a row is waited for.  Returns whether there were any.
  */
-static void
+static bool
 take_home(JobqRelation relation, int attnum_system, int attnum_database)
 {
-	JobqTable  *table = jobq_table_open(relation);
-	TupleTableSlot *slot = jobq_table_slot(table);
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	TableScanDesc scan = table_beginscan(table->rel, snapshot, 0, NULL);
-	int			natts = RelationGetDescr(table->rel)->natts;
-	Datum	   *values = palloc(natts * sizeof(Datum));
-	bool	   *nulls = palloc(natts * sizeof(bool));
+	JobqTable  *table;
+	TupleTableSlot *slot;
+	Snapshot	snapshot;
+	TableScanDesc scan;
+	int			natts;
+	Datum	   *values;
+	bool	   *nulls;
+	bool		any = false;
 
+	LockRelationOid(jobq_relation_oid(relation), ShareRowExclusiveLock);
+	table = jobq_table_open(relation);
+	slot = jobq_table_slot(table);
+	natts = RelationGetDescr(table->rel)->natts;
+	values = palloc(natts * sizeof(Datum));
+	nulls = palloc(natts * sizeof(bool));
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	scan = table_beginscan(table->rel, snapshot, 0, NULL);
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
 		TupleTableSlot *locked;
@@ -139,31 +156,71 @@ take_home(JobqRelation relation, int attnum_system, int attnum_database)
 		locked = jobq_table_slot(table);
 		if (jobq_table_lock(table, &slot->tts_tid, snapshot,
 							locked) != JOBQ_FOUND)
-			continue;
+			elog(ERROR, "row of \"%s\" was changed in spite of the lock",
+				 RelationGetRelationName(table->rel));
 		slot_getallattrs(locked);
 		memcpy(values, locked->tts_values, natts * sizeof(Datum));
 		memcpy(nulls, locked->tts_isnull, natts * sizeof(bool));
 		values[attnum_system - 1] = Int64GetDatum(jobq_system_identifier());
 		values[attnum_database - 1] = ObjectIdGetDatum(MyDatabaseId);
 		jobq_table_update(table, locked, values, nulls);
+		any = true;
 	}
 	table_endscan(scan);
 	UnregisterSnapshot(snapshot);
 	jobq_table_close(table);
+	return any;
+}
+
+/*
+ * Has the sequences of a copied database go on where nobody has been.
+ *
+ * CREATE DATABASE ... TEMPLATE copies a sequence's page as if the values that
+ * nextval() has put into the WAL in advance were logged here too.  They are
+ * not, and a crash of the server would bring the copied values back.
+ */
+static void
+move_sequences(void)
+{
+	static const JobqRelation sequences[] = {
+		JOBQ_SEQ_QUEUE_ID, JOBQ_SEQ_JOB_ID, JOBQ_SEQ_SCHEDULE_ID,
+		JOBQ_SEQ_LEASE_BLOCK
+	};
+	JobqElevation elevation;
+
+	jobq_elevate(&elevation);
+	for (int i = 0; i < lengthof(sequences); i++)
+	{
+		Oid			relid = jobq_relation_oid(sequences[i]);
+		int64		value = nextval_internal(relid, false) + SEQUENCE_GAP;
+
+		/* the original has handed out leases since the copy was made */
+		if (sequences[i] == JOBQ_SEQ_LEASE_BLOCK)
+			value = Max(value, timestamptz_to_time_t(jobq_now()));
+
+		/* others may be drawing values at this moment, hence the gap */
+		(void) DirectFunctionCall2(setval_oid, ObjectIdGetDatum(relid),
+								   Int64GetDatum(value));
+	}
+	jobq_restore(&elevation);
 }
 
 /* start(): the queues and schedules of this database are at home here. */
 Datum
 jobq_start(PG_FUNCTION_ARGS)
 {
+	bool		copied;
+
 	(void) fcinfo;
 	jobq_begin_write("jobq.start()");
 	require_administrator();
 	set_stopped(false);
-	take_home(JOBQ_REL_QUEUE, Anum_queue_system_identifier,
-			  Anum_queue_database);
-	take_home(JOBQ_REL_SCHEDULE, Anum_schedule_system_identifier,
-			  Anum_schedule_database);
+	copied = take_home(JOBQ_REL_QUEUE, Anum_queue_system_identifier,
+					   Anum_queue_database);
+	copied = take_home(JOBQ_REL_SCHEDULE, Anum_schedule_system_identifier,
+					   Anum_schedule_database) || copied;
+	if (copied)
+		move_sequences();
 	jobq_at_commit_wake(JOBQ_WAKE_CONFIG | JOBQ_WAKE_RESYNC |
 						JOBQ_WAKE_LEASES);
 	PG_RETURN_VOID();
@@ -200,14 +257,28 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId mine,
 		undo_stop();
 }
 
-/* Waits until no executor of this database runs a job. */
+/* Tells the coordinator and the executors, before the commit. */
+static void
+announce_stop(void)
+{
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_EXCLUSIVE);
+	jobq_database()->stopped = true;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+	jobq_workers_leave(MyDatabaseId);
+}
+
+/*
+ * Waits until no executor of this database runs a job.  A coordinator that
+ * reads the table meanwhile does not see what this transaction has written,
+ * so it is told again and again.
+ */
 static void
 wait_for_jobs(void)
 {
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();
-		jobq_workers_leave(MyDatabaseId);
+		announce_stop();
 		if (jobq_workers_of_database(MyDatabaseId, true) == 0)
 			return;
 		(void) WaitLatch(MyLatch,
@@ -234,9 +305,7 @@ jobq_stop(PG_FUNCTION_ARGS)
 	}
 	set_stopped(true);
 	stopping = true;
-	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_EXCLUSIVE);
-	jobq_database()->stopped = true;
-	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+	announce_stop();
 
 	/* a job that calls it cannot wait for itself */
 	if (jobq_current_job_row() == (Datum) 0)

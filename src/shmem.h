@@ -77,7 +77,8 @@ typedef struct JobqDatabase
 	pid_t		coordinator_pid;	/* (D); 0: none */
 	int			coordinator_proc;	/* (D); JOBQ_NO_PROCESS: none */
 	bool		wanted;			/* (D) launcher: start a coordinator */
-	TimestampTz retry_at;		/* (D) launcher: not before */
+	TimestampTz retry_at;		/* (D) launcher: not before; DT_NOBEGIN: the
+								 * last exit was an orderly one */
 	int			holds;			/* (D) DDL in progress: all must leave */
 	bool		stopped;		/* (D) stop() is in force */
 	bool		starving;		/* (D) wants an executor, found no slot */

@@ -226,6 +226,19 @@ JobqFindResult
 jobq_table_find(JobqTable *table, Oid indexid, ScanKey keys, int nkeys,
 				JobqWaitPolicy wait, TupleTableSlot *slot)
 {
+	return jobq_table_find_if(table, indexid, keys, nkeys, wait, NULL, NULL,
+							  slot);
+}
+
+/*
+ * The same, for rows that a filter (NULL: any) wants: what a user has no
+ * right to must not even be locked for him.
+ */
+JobqFindResult
+jobq_table_find_if(JobqTable *table, Oid indexid, ScanKey keys, int nkeys,
+				   JobqWaitPolicy wait, JobqRowFilter filter, void *arg,
+				   TupleTableSlot *slot)
+{
 	Relation	index = index_open(indexid, RowExclusiveLock);
 	JobqFindResult result = JOBQ_MISSING;
 	SnapshotData dirty;
@@ -261,6 +274,11 @@ jobq_table_find(JobqTable *table, Oid indexid, ScanKey keys, int nkeys,
 			continue;
 		}
 
+		if (filter != NULL && !filter(slot, arg))
+		{
+			result = JOBQ_UNWANTED;
+			break;
+		}
 		PushActiveSnapshot(GetLatestSnapshot());
 		locked = table_tuple_lock(table->rel, &slot->tts_tid,
 								  GetActiveSnapshot(), slot,

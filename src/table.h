@@ -37,9 +37,13 @@ typedef enum JobqFindResult
 {
 	JOBQ_FOUND,					/* found and locked */
 	JOBQ_MISSING,
-	JOBQ_BUSY					/* another transaction has it, and was not to
+	JOBQ_BUSY,					/* another transaction has it, and was not to
 								 * be waited for */
+	JOBQ_UNWANTED				/* the filter said no: in the slot, not locked */
 } JobqFindResult;
+
+/* Looks at a row before it is locked; may raise an error. */
+typedef bool (*JobqRowFilter) (TupleTableSlot *slot, void *arg);
 
 /* Whom to wait for when a row is wanted. */
 typedef enum JobqWaitPolicy
@@ -63,6 +67,11 @@ extern JobqFindResult jobq_table_find(JobqTable *table, Oid indexid,
 									  ScanKey keys, int nkeys,
 									  JobqWaitPolicy wait,
 									  TupleTableSlot *slot);
+extern JobqFindResult jobq_table_find_if(JobqTable *table, Oid indexid,
+										 ScanKey keys, int nkeys,
+										 JobqWaitPolicy wait,
+										 JobqRowFilter filter, void *arg,
+										 TupleTableSlot *slot);
 extern JobqFindResult jobq_table_lock(JobqTable *table, ItemPointer tid,
 									  Snapshot snapshot,
 									  TupleTableSlot *slot);

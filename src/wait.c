@@ -23,8 +23,11 @@
  *	 second, and the others do not sleep for ever.
  * - A ready job that another transaction has locked (take(), a claim that is
  *	 not committed) does not count, or wait() would return at once, again and
- *	 again, for as long as that transaction takes.  As long as there is such a
- *	 job the waiter looks every second whether it was given back.
+ *	 again, for as long as that transaction takes.  If that transaction leaves
+ *	 the job ready, its end wakes a waiter (jobq_at_abort_ready()).
+ *
+ * Only where shared memory had no room for a queue, and commits therefore
+ * cannot know of its waiters, does a waiter look by itself, every second.
  *
  * JobqQueueState.waiting counts the registered waiters of a queue, the woken
  * ones included.  It only saves those who commit the search in waiters[] when
@@ -72,8 +75,8 @@
 #define CHANNEL_PREFIX "jobq."
 #define MD5_HEX_LENGTH 32
 
-/* How often to look for a job that another transaction holds, in ms. */
-#define HELD_JOB_RECHECK_MS 1000
+/* How often to look if commits do not wake us, in ms. */
+#define NO_ROOM_RECHECK_MS 1000
 
 /*
  * When the coordinator looks whether those who were woken took their jobs, in
@@ -335,11 +338,10 @@ seek(JobqReadyScan *scan, int priority)
 
 /*
  * Whether a queue has a ready job that is not just being worked, taken or
- * claimed by another transaction.  Locks nothing.  *held is set if there was
- * one that is.
+ * claimed by another transaction.  Locks nothing.
  */
 static bool
-has_free_job(const JobqQueue *queue, bool *held)
+has_free_job(const JobqQueue *queue)
 {
 	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
 	JobqReadyScan scan;
@@ -362,12 +364,7 @@ has_free_job(const JobqQueue *queue, bool *held)
 		else if (job.state == JOBQ_STATE_PENDING ||
 				 (job.state == JOBQ_STATE_RUNNING &&
 				  job.lease_until <= scan.now))
-		{
-			if (is_held_by_others(scan.slot))
-				*held = true;
-			else
-				found = true;
-		}
+			found = !is_held_by_others(scan.slot);
 	}
 	jobq_ready_end(&scan);
 	jobq_table_close(jobs);
@@ -395,7 +392,7 @@ is_ready(Wait *wait)
 		if (!wait->counted[i])
 			wait->look_again = true;
 		if (!queue->paused && queue->at_home &&
-			has_free_job(queue, &wait->look_again))
+			has_free_job(queue))
 			return true;
 	}
 	return false;
@@ -471,7 +468,7 @@ sleep_until_woken(const Wait *wait)
 			return false;
 		if (wait->look_again)
 		{
-			left = Min(left, HELD_JOB_RECHECK_MS - milliseconds_since(start));
+			left = Min(left, NO_ROOM_RECHECK_MS - milliseconds_since(start));
 			if (left <= 0)
 				return true;
 		}

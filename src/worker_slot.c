@@ -442,6 +442,34 @@ jobq_worker_must_leave(const JobqWorkerRef *worker)
 	return result;
 }
 
+/*
+ * jobq.max_workers may have been lowered: whether this executor has to go.
+ * As many are told so as there are too many.
+ */
+bool
+jobq_worker_is_too_many(const JobqWorkerRef *worker)
+{
+	JobqWorker *slot;
+	int			staying = 0;
+	bool		result = false;
+
+	lock_slots(LW_EXCLUSIVE);
+	slot = slot_of(worker);
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	{
+		if (jobq_shared->workers[i].state != JOBQ_WORKER_FREE &&
+			!jobq_shared->workers[i].leave)
+			staying++;
+	}
+	if (slot != NULL && staying > jobq_max_workers)
+	{
+		slot->leave = true;
+		result = true;
+	}
+	unlock_slots();
+	return result;
+}
+
 /* Says which job it runs: jobq_worker_interrupt() finds it from now on. */
 void
 jobq_worker_begin_job(const JobqWorkerRef *worker, int32 queue, int64 job_id,

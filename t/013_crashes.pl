@@ -95,4 +95,31 @@ poll_ok($node, 'SELECT count(*) = 0 FROM jobq_store.job', 'all jobs end');
 is(sql('SELECT count(*), count(DISTINCT n), min(n), max(n) FROM results'), '20000|20000|1|20000',
 	'each job has done its work once');
 
+# ------------------------------------- processes terminated, under load
+
+sql(q{
+	TRUNCATE results;
+	CREATE PROCEDURE works_too(p jsonb) LANGUAGE plpgsql AS $$BEGIN
+		INSERT INTO results VALUES (p::int); COMMIT; END$$;
+	SELECT jobq.create_queue('works_too', 'works_too(jsonb)', max_attempts => 100, backoff_base => '1 ms');
+	SELECT count(*) FROM (SELECT jobq.enqueue('works', to_jsonb(g)) FROM generate_series(100001, 115000) g) x;
+	SELECT count(*) FROM (SELECT jobq.enqueue('works_too', to_jsonb(-g)) FROM generate_series(1, 3000) g) x;
+});
+foreach my $round (1 .. 20)
+{
+	sql(q{SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+		WHERE backend_type IN ('jobq executor', 'jobq coordinator') AND random() < 0.6});
+	sql(q{SELECT count(jobq.cancel(id)) FROM (SELECT id FROM jobq_store.job ORDER BY random() LIMIT 5) x});
+}
+poll_ok($node, 'SELECT count(*) = 0 FROM jobq_store.job', 'all jobs end', seconds => 120);
+is(sql(q{
+	WITH ended AS (
+		SELECT h.payload::numeric AS n, h.state FROM jobq_store.history h
+		WHERE CASE jsonb_typeof(h.payload) WHEN 'number' THEN h.payload::numeric > 100000 END)
+	SELECT count(e.n), count(*) FILTER (WHERE (e.state IS NOT DISTINCT FROM 3) <> (r.n IS NOT NULL))
+	FROM ended e FULL JOIN (SELECT n FROM results WHERE n > 100000) r ON r.n = e.n}), '15000|0',
+	'a job is completed if and only if its work is there');
+is(sql('SELECT count(*) FROM (SELECT n FROM results WHERE n > 0 GROUP BY n HAVING count(*) > 1) x'), '0',
+	'and it is there once');
+
 done_testing();

@@ -51,6 +51,32 @@ poll_ok($node, q{SELECT count(*) = 2 FROM pg_stat_activity WHERE backend_type = 
 	AND wait_event = 'PgSleep'}, 'a burst of slow jobs uses all workers', seconds => 3);
 poll_ok($node, 'SELECT count(*) = 4 FROM done_ann', 'and all are run');
 
+# --------------------------- a long job does not hold up those that come later
+
+foreach my $how ('idle executors', 'no executor', 'a new coordinator')
+{
+	if ($how ne 'idle executors')
+	{
+		sql(q{SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
+			WHERE backend_type = 'jobq executor'});
+	}
+	my ($coordinator) = worker_pids($node, 'jobq coordinator', 'postgres');
+	sql('TRUNCATE done_ann');
+	add_jobs('postgres', 'ann', 1, 600);
+	poll_ok($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'jobq executor'
+		AND wait_event = 'PgSleep'}, "$how: a long job runs");
+	if ($how eq 'a new coordinator')
+	{
+		sql("SELECT pg_terminate_backend($coordinator)");
+		wait_for_worker($node, 'jobq coordinator', db => 'postgres', not => $coordinator);
+	}
+	add_jobs('postgres', 'ann', 1, 0);
+	poll_ok($node, 'SELECT count(*) = 1 FROM done_ann', "$how: and a short one beside it", seconds => 5);
+	sql('SELECT count(jobq.cancel(id)) FROM jobq_store.job');
+	poll_ok($node, 'SELECT count(*) = 0 FROM jobq_store.job', "$how: the long one is cancelled");
+}
+sql('TRUNCATE done_ann');
+
 # ------------------------------------------------ one role's long backlog
 
 add_jobs('postgres', 'ann', 2000, 0.02);
@@ -68,9 +94,9 @@ poll_ok($node, 'SELECT count(*) = 0 FROM jobq_store.job', 'the backlog is gone')
 
 # ----------------------------------------- no slot of max_worker_processes
 
-$node->append_conf('postgresql.conf', 'max_worker_processes = 4');
+$node->append_conf('postgresql.conf', 'max_worker_processes = 5');
 $node->restart;
-# launcher and two coordinators leave one
+# the launcher, two coordinators and logical replication's launcher leave one
 my $position = log_position($node);
 sql('TRUNCATE done_ann, done_ben');
 add_jobs('postgres', 'ann', 40, 0.02);

@@ -51,6 +51,7 @@ $node->safe_psql(
 	BEGIN
 	  INSERT INTO effects
 	  VALUES ((job.payload ->> 'order')::bigint, 1, job.id, job.attempt);
+	  PERFORM pg_sleep(0.02 * random());
 	  IF (job.payload ->> 'bad')::boolean THEN
 	    RAISE 'order % is bad', job.payload ->> 'order';
 	  END IF;
@@ -69,6 +70,7 @@ $node->safe_psql(
 	    INSERT INTO effects VALUES (this, 2, job.id, job.attempt);
 	  END IF;
 	  COMMIT;
+	  PERFORM pg_sleep(0.02 * random());
 	  INSERT INTO runs VALUES (this);
 	END $$;
 
@@ -348,7 +350,8 @@ for my $round (1 .. $rounds)
 				$node, $position,
 				qr/immediate shutdown/, qr/not properly shut down/,
 				qr/the database system is/, qr/terminating connection/,
-				qr/canceling statement/)),
+				qr/canceling statement/,
+				qr/connection to client lost/)),
 		'',
 		"round $round: nothing unexpected in the log");
 	note(

@@ -27,7 +27,8 @@ BEGIN
 END
 $$;
 
-SELECT jobq.create_queue('latency', 'handler(jsonb)', keep_completed => '0');
+SELECT jobq.create_queue('latency', 'handler(jsonb)', keep_completed => '0')
+\g /dev/null
 
 -- Returns when the job has been run, and dies if it is not.
 CREATE PROCEDURE wait_for(job integer)

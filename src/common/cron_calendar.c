@@ -56,7 +56,7 @@ jobq_date_from_days(int64_t days)
 {
 	int64_t		shifted = days + EPOCH_DAYS;
 	int64_t		cycle = (shifted >= 0 ? shifted : shifted - (CYCLE_DAYS - 1)) /
-		CYCLE_DAYS;
+	CYCLE_DAYS;
 	int64_t		day_of_cycle = shifted - cycle * CYCLE_DAYS;
 	int64_t		year_of_cycle = (day_of_cycle - day_of_cycle / 1460 +
 								 day_of_cycle / 36524 -
@@ -106,7 +106,7 @@ spread_weekdays(uint32_t weekdays, int first)
 {
 	uint64_t	week = (weekdays >> first | weekdays << (7 - first)) & 0x7F;
 	uint64_t	month = week | week << 7 | week << 14 | week << 21 |
-		week << 28;
+	week << 28;
 
 	return (uint32_t) (month << 1);
 }

@@ -243,7 +243,7 @@ static void
 append_times(JobqTextBuf *buf, const JobqCron *cron)
 {
 	int			count = count_bits(cron->hours) * count_bits(cron->minutes) *
-		count_bits(cron->seconds);
+	count_bits(cron->seconds);
 	int			i = 0;
 	int			hour;
 	int			minute;
@@ -291,7 +291,7 @@ append_sixtieths(JobqTextBuf *buf, uint64_t mask, const char *unit)
 	if (find_series(mask, 30, &series))
 	{
 		bool		even = 60 % series.step == 0 &&
-			series.first < series.step && series.last + series.step > 59;
+		series.first < series.step && series.last + series.step > 59;
 
 		jobq_text_append(buf, "every ");
 		append_count(buf, series.step, unit);
@@ -443,7 +443,7 @@ append_month_days(JobqTextBuf *buf, const JobqCron *cron)
 	uint32_t	before_last = cron->days_from_last & ~UINT32_C(1);
 	uint32_t	nearest = cron->days_nearest & ~UINT32_C(1);
 	int			count = (cron->days != 0) + (before_last != 0) +
-		(cron->days_from_last & 1) + (nearest != 0) + (cron->days_nearest & 1);
+	(cron->days_from_last & 1) + (nearest != 0) + (cron->days_nearest & 1);
 	int			i = 0;
 	Series		series;
 

@@ -39,6 +39,7 @@ static const struct
 	unsigned char from;
 	signed char to;
 }			transitions[JOBQ_EVENT_COUNT] = {
+
 	[JOBQ_EVENT_CLAIM] = {
 		"claim", IN(PENDING), JOBQ_STATE_RUNNING
 	},

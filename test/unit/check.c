@@ -26,7 +26,7 @@ static long failed;
 
 void
 check_that(bool condition, const char *file, int line,
-		   const char *format, ...)
+		   const char *format,...)
 {
 	va_list		args;
 

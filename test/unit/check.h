@@ -23,7 +23,7 @@
 	check_that((condition), __FILE__, __LINE__, __VA_ARGS__)
 
 extern void check_that(bool condition, const char *file, int line,
-					   const char *format, ...)
+					   const char *format,...)
 			__attribute__((format(printf, 4, 5)));
 extern int	check_finish(void);
 

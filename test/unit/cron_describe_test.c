@@ -18,6 +18,7 @@ static const struct
 	const char *text;
 	const char *description;
 }			cases[] = {
+
 	/* times of day */
 	{"* * * * *", "every minute"},
 	{"*/15 * * * *", "every 15 minutes"},
@@ -40,7 +41,7 @@ static const struct
 	{"30 2 * * *", "at 02:30, every day"},
 	{"0,30 9,17 * * *", "at 09:00, 09:30, 17:00 and 17:30, every day"},
 	{"15 1,2,3,5,8,13,21 * * *",
-		"at 01:15, 02:15, 03:15, 05:15, 08:15, 13:15 and 21:15, every day"},
+	"at 01:15, 02:15, 03:15, 05:15, 08:15, 13:15 and 21:15, every day"},
 	{"30 9-17 * * *", "at minute 30 of every hour, from 09:00 through 17:59"},
 	{"* 9 * * *", "every minute, from 09:00 through 09:59"},
 	{"* 22-2 * * *", "every minute, from 22:00 through 02:59"},
@@ -62,7 +63,7 @@ static const struct
 
 	/* days */
 	{"*/15 9-17 * * mon-fri",
-		"every 15 minutes, from 09:00 through 17:59, Monday through Friday"},
+	"every 15 minutes, from 09:00 through 17:59, Monday through Friday"},
 	{"0 0 1 * *", "at 00:00, on day 1 of the month"},
 	{"0 0 1,15 * *", "at 00:00, on days 1 and 15 of the month"},
 	{"0 0 1-7,15 * *", "at 00:00, on days 1 through 7 and 15 of the month"},
@@ -83,7 +84,7 @@ static const struct
 	{"0 0 * * 0,6", "at 00:00, on Saturday and Sunday"},
 	{"0 0 * * 1#1", "at 00:00, on the first Monday of the month"},
 	{"0 0 * * 5L,2#3",
-		"at 00:00, on the third Tuesday and the last Friday of the month"},
+	"at 00:00, on the third Tuesday and the last Friday of the month"},
 	{"0 0 * * 1,5L", "at 00:00, on Monday and the last Friday of the month"},
 	{"0 0 13 * 5", "at 00:00, on day 13 of the month or on Friday"},
 	{"0 0 */2 * 1",

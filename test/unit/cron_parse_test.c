@@ -125,6 +125,7 @@ static const struct
 	size_t		length;
 	const char *message;
 }			bad_texts[] = {
+
 	/* the number of fields */
 	{"", JOBQ_CRON_EXPRESSION, 0, 0, "The expression is empty."},
 	{"  \t", JOBQ_CRON_EXPRESSION, 0, 3, "The expression is empty."},

@@ -229,7 +229,7 @@ append_field(Spec *spec, uint64_t *seed, int field, int min, int max,
 			 bool *values)
 {
 	uint32_t	items = 1 + (random_below(seed, 3) == 0) *
-		random_below(seed, 4);
+	random_below(seed, 4);
 	uint32_t	i;
 
 	if (spec->text[0] != '\0')
@@ -365,7 +365,7 @@ evaluate(const Spec *spec, const Span *span, const TestZone *zone,
 	bool	   *matches = calloc((size_t) size, sizeof(bool));
 	bool	   *seen = calloc((size_t) size, sizeof(bool));
 	bool		fixed_time = !spec->star[0] && !spec->star[1] &&
-		!spec->star[2];
+	!spec->star[2];
 	int64_t		base = start - MARGIN_SECONDS;
 	struct tm	tm;
 	bool		date = false;
@@ -544,7 +544,7 @@ check_properties(TestZone *zone, uint64_t seed)
 	{
 		int64_t		years = (int64_t) random_below(&state, 260) - 100;
 		int64_t		at = years * 31556952 +
-			random_below(&state, 31556952);
+		random_below(&state, 31556952);
 		int64_t		next;
 		int64_t		other;
 		int64_t		middle;

@@ -23,20 +23,21 @@ static const struct
 	const char *name;
 	const char *targets;
 }			expected[] = {
-	/*									 PRWCDKX */
-	{JOBQ_EVENT_CLAIM, "claim",			"R......"},
-	{JOBQ_EVENT_TAKE, "take",			"C......"},
-	{JOBQ_EVENT_COMPLETE, "complete",	".C....."},
-	{JOBQ_EVENT_RETRY, "retry",			"PP....."},
-	{JOBQ_EVENT_DIE, "die",				"DDD...."},
-	{JOBQ_EVENT_RELEASE, "release",		".P....."},
-	{JOBQ_EVENT_SUSPEND, "suspend",		"WW....."},
-	{JOBQ_EVENT_WAKE, "wake",			"..P...."},
-	{JOBQ_EVENT_CANCEL, "cancel",		"KKK...."},
-	{JOBQ_EVENT_EXPIRE, "expire",		"X.X...."},
+
+	/* PRWCDKX */
+	{JOBQ_EVENT_CLAIM, "claim", "R......"},
+	{JOBQ_EVENT_TAKE, "take", "C......"},
+	{JOBQ_EVENT_COMPLETE, "complete", ".C....."},
+	{JOBQ_EVENT_RETRY, "retry", "PP....."},
+	{JOBQ_EVENT_DIE, "die", "DDD...."},
+	{JOBQ_EVENT_RELEASE, "release", ".P....."},
+	{JOBQ_EVENT_SUSPEND, "suspend", "WW....."},
+	{JOBQ_EVENT_WAKE, "wake", "..P...."},
+	{JOBQ_EVENT_CANCEL, "cancel", "KKK...."},
+	{JOBQ_EVENT_EXPIRE, "expire", "X.X...."},
 	{JOBQ_EVENT_LEASE_LOST, "lease_lost", ".P....."},
-	{JOBQ_EVENT_REVIVE, "revive",		"...PPPP"},
-	{JOBQ_EVENT_EDIT, "edit",			"P.W...."}
+	{JOBQ_EVENT_REVIVE, "revive", "...PPPP"},
+	{JOBQ_EVENT_EDIT, "edit", "P.W...."}
 };
 
 static const char letters[] = "PRWCDKX";

@@ -267,6 +267,35 @@ set_starving(bool starving)
 }
 
 /*
+ * Until when the slot of an executor that has just left is kept for another
+ * database; in the past if it is not.
+ */
+static TimestampTz
+kept_for_others(TimestampTz now)
+{
+	TimestampTz result = DT_NOBEGIN;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_SHARED);
+	/* the clock may have been set back */
+	if (OidIsValid(jobq_shared->given_to) &&
+		jobq_shared->given_to != MyDatabaseId &&
+		jobq_shared->given_until <= now + JOBQ_GIFT_TIME)
+		result = jobq_shared->given_until;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+	return result;
+}
+
+/* This database has taken a slot. */
+static void
+accept_gift(void)
+{
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_EXCLUSIVE);
+	if (jobq_shared->given_to == MyDatabaseId)
+		jobq_shared->given_to = InvalidOid;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+}
+
+/*
  * Sees to it that a role's work is done.  *starving is set if that takes a
  * slot and there is none.  Returns when to try again.
  */
@@ -277,6 +306,7 @@ activate_role(Oid role, bool *starving)
 	JobqWorkerRef ref;
 	Trouble    *trouble;
 	TimestampTz now = jobq_now();
+	TimestampTz kept_until;
 
 	jobq_worker_count(MyDatabaseId, role, &counts);
 	if (counts.starting > 0)
@@ -288,6 +318,9 @@ activate_role(Oid role, bool *starving)
 		return trouble->retry_at;
 	if (slots_retry_at > now)
 		return slots_retry_at;
+	kept_until = kept_for_others(now);
+	if (kept_until > now)
+		return kept_until;
 	if (!may_connect(role))
 		return find_trouble(role)->retry_at;
 	if (!jobq_worker_reserve(MyDatabaseId, role, &ref))
@@ -306,6 +339,7 @@ activate_role(Oid role, bool *starving)
 			*starving = true;
 		return slots_retry_at;
 	}
+	accept_gift();
 	slots_backoff = 0;
 	slots_retry_at = DT_NOBEGIN;
 	return JOBQ_NEVER;
@@ -324,31 +358,64 @@ may_start(void)
 	return result;
 }
 
-/* Looks at all queues that have work, and starts executors for them. */
+/* The roles whose queues have work that nobody has been found for. */
+static List *
+roles_with_work(void)
+{
+	List	   *roles = NIL;
+	ListCell   *lc;
+
+	foreach(lc, jobq_queues_all())
+	{
+		const JobqQueue *queue = lfirst(lc);
+
+		if (!jobq_queue_has_executors(queue) || queue->paused ||
+			!queue->at_home)
+			continue;
+		/* where shared memory has no room, be on the safe side */
+		if (queue->state == NULL ||
+			pg_atomic_read_u32(&queue->state->work) != 0)
+			roles = list_append_unique_oid(roles, queue->owner);
+	}
+	return roles;
+}
+
+/*
+ * Looks at all queues that have work, and starts executors for them.  A role
+ * that has none comes before one that wants more; the latter gets nothing as
+ * long as another finds no slot.
+ */
 TimestampTz
 jobq_activate_executors(void)
 {
 	TimestampTz next = JOBQ_NEVER;
 	bool		starving = false;
-	List	   *roles = NIL;
+	List	   *more = NIL;
 	ListCell   *lc;
 
 	if (may_start())
 	{
-		foreach(lc, jobq_queues_all())
+		foreach(lc, roles_with_work())
 		{
-			const JobqQueue *queue = lfirst(lc);
+			Oid			role = lfirst_oid(lc);
+			JobqWorkerCounts counts;
+			TimestampTz again;
 
-			if (!jobq_queue_has_executors(queue) || queue->paused ||
-				!queue->at_home)
+			jobq_worker_count(MyDatabaseId, role, &counts);
+			if (counts.busy > 0)
+			{
+				more = lappend_oid(more, role);
 				continue;
-			/* where shared memory has no room, be on the safe side */
-			if (queue->state == NULL ||
-				pg_atomic_read_u32(&queue->state->work) != 0)
-				roles = list_append_unique_oid(roles, queue->owner);
+			}
+			again = activate_role(role, &starving);
+			next = Min(next, again);
 		}
-		foreach(lc, roles)
-			next = Min(next, activate_role(lfirst_oid(lc), &starving));
+		foreach(lc, starving ? NIL : more)
+		{
+			TimestampTz again = activate_role(lfirst_oid(lc), &starving);
+
+			next = Min(next, again);
+		}
 	}
 	set_starving(starving);
 	return next;

@@ -111,7 +111,8 @@ follow_settings(void)
 
 /*
  * Whether to give way to another role or database that finds no slot.  Each
- * of them takes one executor.
+ * of them takes one executor, and has a moment to take its slot before
+ * anybody else may (activation.c).
  */
 static bool
 gives_way(TimestampTz start)
@@ -131,6 +132,8 @@ gives_way(TimestampTz start)
 		{
 			database->starving = false;
 			jobq_shared->starving--;
+			jobq_shared->given_to = database->dboid;
+			jobq_shared->given_until = jobq_now() + JOBQ_GIFT_TIME;
 			result = true;
 		}
 	}

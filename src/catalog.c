@@ -91,6 +91,17 @@ forget_relations(Datum arg, Oid relid)
 	}
 }
 
+/* Raises 55000: this database has no jobq, or no longer. */
+void
+jobq_report_not_installed(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("extension \"%s\" is not installed in this database",
+					JOBQ_EXTENSION),
+			 errhint("Run CREATE EXTENSION %s.", JOBQ_EXTENSION)));
+}
+
 /*
  * The OID of a relation of jobq_store.  Raises 55000 if the extension is not
  * installed in this database.  Needs a transaction.
@@ -118,11 +129,7 @@ jobq_relation_oid(JobqRelation relation)
 	relid = OidIsValid(schema) ?
 		get_relname_relid(relation_names[relation], schema) : InvalidOid;
 	if (!OidIsValid(relid))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("extension \"%s\" is not installed in this database",
-						JOBQ_EXTENSION),
-				 errhint("Run CREATE EXTENSION %s.", JOBQ_EXTENSION)));
+		jobq_report_not_installed();
 	cached_relations[relation] = relid;
 	return relid;
 }

@@ -177,6 +177,9 @@ typedef struct JobqShared
 								 * no room; leases must be looked up in the
 								 * table */
 	int			starving;		/* (D) databases that are starving */
+	Oid			given_to;		/* (D) a starving database for which an
+								 * executor has just left, */
+	TimestampTz given_until;	/* (D) and how long its slot is kept for it */
 
 	JobqDatabase databases[JOBQ_MAX_DATABASES];
 	JobqWorker	workers[JOBQ_MAX_WORKER_SLOTS];

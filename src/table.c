@@ -47,7 +47,10 @@ jobq_table_open_oid(Oid relid)
 {
 	JobqTable  *table = palloc0(sizeof(JobqTable));
 
-	table->rel = table_open(relid, RowExclusiveLock);
+	/* waiting for the lock may have been waiting for DROP EXTENSION */
+	table->rel = try_table_open(relid, RowExclusiveLock);
+	if (table->rel == NULL)
+		jobq_report_not_installed();
 	table->context = CurrentMemoryContext;
 	return table;
 }

@@ -16,6 +16,9 @@
 
 #include "shmem.h"
 
+/* How long the slot of an executor that gave way is kept, microseconds. */
+#define JOBQ_GIFT_TIME (100 * INT64CONST(1000))
+
 /* Who occupies a slot: the slot may have another tenant by now. */
 typedef struct JobqWorkerRef
 {

@@ -88,7 +88,7 @@ static Task tasks[] = {
 	{"loading leases", run_leases_load, 0, false},
 	{"ending leases", run_leases_expire, JOBQ_WAKE_LEASES | WAKE_ALL, true},
 	{"expiring jobs", run_jobs_expire, WAKE_ALL, true},
-	{"firing schedules", run_schedules, WAKE_ALL, true},
+	{"firing schedules", run_schedules, JOBQ_WAKE_SCHEDULES | WAKE_ALL, true},
 	{"cancelling jobs", run_cancel, JOBQ_WAKE_CANCEL | WAKE_ALL, false},
 	{"waking workers", run_wake_due, JOBQ_WAKE_WAITERS | WAKE_ALL, true},
 	{"notifying listeners", run_notify, JOBQ_WAKE_WORK | WAKE_ALL, false},

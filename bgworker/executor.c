@@ -62,6 +62,19 @@ announce_free_slot(Oid dboid, uint32 more_reasons)
 	}
 }
 
+/* Whether executors may be in this database at all. */
+static bool
+may_be_here(void)
+{
+	JobqDatabase *database = jobq_database();
+	bool		result;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_SHARED);
+	result = !database->stopped && database->holds == 0;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+	return result && !jobq_worker_must_leave(&worker_ref);
+}
+
 /*
  * The process exits.  Its transaction has been rolled back.  If it owes
  * somebody a look at the queues the coordinator does that.
@@ -78,21 +91,11 @@ sign_off(int code, Datum arg)
 	attached = false;
 	dboid = jobq_shared->workers[worker_ref.slot].dboid;
 	jobq_crash_note_clear();
+	/* DDL and stop() terminate executors too: that attempt does not count */
+	if (jobq_run_is_in_user_code() && may_be_here())
+		jobq_worker_note_termination(&worker_ref);
 	announce_free_slot(dboid, jobq_worker_detach(&worker_ref) ?
 					   JOBQ_WAKE_RESYNC : 0);
-}
-
-/* Whether executors may be in this database at all. */
-static bool
-may_be_here(void)
-{
-	JobqDatabase *database = jobq_database();
-	bool		result;
-
-	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_SHARED);
-	result = !database->stopped && database->holds == 0;
-	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
-	return result && !jobq_worker_must_leave(&worker_ref);
 }
 
 /* Follows a change of the settings; false if they forbid to go on. */

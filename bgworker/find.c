@@ -41,6 +41,30 @@ clear_work(const JobqQueue *queue)
 }
 
 /*
+ * If an executor was terminated in the attempt that would come next, writes
+ * that down as its failure.
+ */
+static bool
+count_termination(const JobqQueue *queue, JobqFound *found)
+{
+	JobqFailure failure = {0};
+	TimestampTz started_at;
+
+	if (!jobq_worker_was_terminated(found->job.id,
+									jobq_job_current_attempt(&found->job),
+									&started_at))
+		return false;
+	found->job.started_at = started_at;
+	failure.outcome = "crashed";
+	failure.sqlstate = "57P01";
+	failure.message = "the background worker was terminated while the job was running";
+	failure.retryable = true;
+	failure.retry_in = -1;
+	(void) jobq_job_fail(found->jobs, &found->job, queue, &failure);
+	return true;
+}
+
+/*
  * Looks for a job in one queue.  Its `work` flag is cleared before that, so
  * that whoever adds jobs after this look sets it anew.
  */
@@ -67,6 +91,8 @@ look_in_queue(const JobqQueue *queue, JobqFound *found)
 		found->job.started_at = started_at;
 	}
 	jobq_ready_end(&scan);
+	if (result && count_termination(queue, found))
+		found->counted = true;
 	return result;
 }
 
@@ -142,7 +168,8 @@ slots_are_left(Oid role)
 }
 
 /*
- * Finds and locks a job of the role's queues.
+ * Finds and locks a job of the role's queues.  False if there is none, or
+ * found->counted says that the transaction is to be committed first.
  */
 bool
 jobq_find_job(Oid role, JobqFound *found)
@@ -158,6 +185,8 @@ jobq_find_job(Oid role, JobqFound *found)
 	{
 		if (look_in_queues(queues, found))
 		{
+			if (found->counted)
+				break;
 			/* those it did not get to are somebody else's now */
 			found->more = found->more || any_work(queues);
 			return true;

@@ -57,6 +57,9 @@
 /* After its timeout a job is interrupted again every so many milliseconds. */
 #define TIMEOUT_REPEAT_MS 500
 
+/* A backoff_function must not take longer. */
+#define BACKOFF_TIMEOUT_MS 5000
+
 /* The job at hand. */
 typedef struct Run
 {
@@ -75,7 +78,14 @@ static Oid	worker_role = InvalidOid;
 static TimeoutId job_timeout;
 static MemoryContext run_context = NULL;
 static volatile sig_atomic_t timed_out = false;
+static bool in_user_code = false;
 static TimestampTz checked_at = 0;	/* 0: not */
+
+bool
+jobq_run_is_in_user_code(void)
+{
+	return in_user_code;
+}
 
 /* The job has run long enough. */
 static void
@@ -175,6 +185,7 @@ begin_user_code(Run *run)
 	char		activity[NAMEDATALEN + 40];
 
 	run->code_was_run = true;
+	in_user_code = true;
 	run->callback.callback = add_context;
 	run->callback.arg = run;
 	run->callback.previous = error_context_stack;
@@ -200,6 +211,7 @@ begin_user_code(Run *run)
 static void
 end_user_code(Run *run)
 {
+	in_user_code = false;
 	jobq_session_forbid_cancel();
 	if (run->timeout > 0)
 		disable_timeout(job_timeout, false);
@@ -281,6 +293,7 @@ run_in_subtransaction(Run *run)
 		disable_timeout(job_timeout, false);
 	error_context_stack = run->callback.previous;
 	run->code_was_run = false;
+	in_user_code = false;
 	return false;
 }
 
@@ -363,7 +376,23 @@ record(Run *run, JobqTable *jobs, bool may_run_functions)
 		return;
 	if (run->lease == 0)
 		job.started_at = run->outcome.started_at;
-	jobq_outcome_record(&run->outcome, jobs, &job, queue, may_run_functions);
+	if (!may_run_functions || run->outcome.error == NULL ||
+		queue->backoff_function == NULL)
+	{
+		jobq_outcome_record(&run->outcome, jobs, &job, queue, false);
+		return;
+	}
+
+	/*
+	 * The owner's backoff_function is not to run for ever.  If it is
+	 * interrupted, jobq_run_next() records the job without it.
+	 */
+	enable_timeout_after(job_timeout, BACKOFF_TIMEOUT_MS);
+	jobq_session_allow_cancel();
+	jobq_outcome_record(&run->outcome, jobs, &job, queue, true);
+	jobq_session_forbid_cancel();
+	disable_timeout(job_timeout, false);
+	jobq_session_drop_cancel();
 }
 
 /* Records a job in a transaction of its own. */
@@ -479,7 +508,7 @@ find_and_run(Run *volatile *run)
 	if (!jobq_find_job(worker_role, &found))
 	{
 		CommitTransactionCommand();
-		return JOBQ_RUN_NOTHING;
+		return found.counted ? JOBQ_RUN_DONE : JOBQ_RUN_NOTHING;
 	}
 	*run = make_run(&found);
 	(*run)->read_only = read_only;

@@ -24,6 +24,7 @@ typedef enum JobqRunResult
 
 extern void jobq_run_set_up(const JobqWorkerRef *worker, Oid role);
 extern JobqRunResult jobq_run_next(void);
+extern bool jobq_run_is_in_user_code(void);
 
 /* find.c: the next job of a role's queues, locked; its table is open */
 typedef struct JobqFound
@@ -33,6 +34,8 @@ typedef struct JobqFound
 	const JobqQueue *queue;
 	bool		more;			/* there seem to be further ones */
 	bool		may_clear;		/* flags of queues that are looked at */
+	bool		counted;		/* a terminated attempt was written down:
+								 * commit, and look again */
 } JobqFound;
 
 extern bool jobq_find_job(Oid role, JobqFound *found);

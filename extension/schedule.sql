@@ -78,3 +78,14 @@ RETURNS text
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'jobq_cron_describe_sql';
 COMMENT ON FUNCTION jobq.cron_describe IS 'a cron expression in English';
+
+CREATE FUNCTION jobq.import_pg_cron(
+  OUT jobid bigint,
+  OUT name text,
+  OUT imported boolean,
+  OUT reason text
+) RETURNS SETOF record
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'jobq_import_pg_cron';
+COMMENT ON FUNCTION jobq.import_pg_cron IS
+  'makes schedules of the jobs of extension pg_cron that run in this database; says of each whether it did, or why not';

@@ -212,6 +212,10 @@ CREATE TABLE jobq_store.schedule (
   queue integer NOT NULL,
   enabled boolean NOT NULL,
   runs bigint NOT NULL,
+  missed_runs bigint NOT NULL,
+  skipped_runs bigint NOT NULL,
+  late_runs bigint NOT NULL,
+  history bigint NOT NULL,
   created_at timestamptz NOT NULL,
   anchor timestamptz NOT NULL,
   next_run timestamptz NOT NULL,
@@ -235,10 +239,30 @@ CREATE TABLE jobq_store.schedule (
   last_job bigint,
   disabled_reason text
 );
-COMMENT ON TABLE jobq_store.schedule IS 'cron schedules; next_run is ''infinity'' when there is none';
+COMMENT ON TABLE jobq_store.schedule IS
+  'cron schedules; next_run is ''infinity'' when there is none, history counts what was written to schedule_run';
 
 CREATE INDEX schedule_next_run ON jobq_store.schedule (next_run)
   WHERE next_run < 'infinity';
+
+-- What became of a schedule's latest runs: a ring of places for each of them
+-- (src/schedule_history.c), so that it neither grows nor has to be cleared.
+-- A place that is used again is a HOT update.
+CREATE TABLE jobq_store.schedule_run (
+  schedule bigint NOT NULL,
+  runs bigint NOT NULL,
+  slot timestamptz NOT NULL,
+  last_slot timestamptz NOT NULL,
+  fired_at timestamptz NOT NULL,
+  place integer NOT NULL,
+  caught_up boolean NOT NULL,
+  outcome text NOT NULL,
+  job bigint,
+  reason text,
+  PRIMARY KEY (schedule, place)
+) WITH (fillfactor = 80);
+COMMENT ON TABLE jobq_store.schedule_run IS
+  'the latest runs of schedules; a row may stand for several runs that were left out';
 
 -- ------------------------------------------------------------------ pg_dump
 
@@ -262,3 +286,4 @@ SELECT pg_catalog.pg_extension_config_dump('jobq_store.history_6', '');
 SELECT pg_catalog.pg_extension_config_dump('jobq_store.history_7', '');
 SELECT pg_catalog.pg_extension_config_dump('jobq_store.attempt', '');
 SELECT pg_catalog.pg_extension_config_dump('jobq_store.schedule', '');
+SELECT pg_catalog.pg_extension_config_dump('jobq_store.schedule_run', '');

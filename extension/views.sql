@@ -244,6 +244,9 @@ SELECT
   s.last_run,
   s.last_job,
   s.runs,
+  s.missed_runs,
+  s.skipped_runs,
+  s.late_runs,
   s.max_runs,
   s.missed,
   s.overlap,
@@ -259,6 +262,41 @@ FROM jobq_store.schedule AS s
 LEFT JOIN jobq_store.queue AS q ON q.id OPERATOR(pg_catalog.=) s.queue
 WHERE jobq_store.may_see_role(s.owner::oid);
 COMMENT ON VIEW jobq.schedules IS 'the reader''s cron schedules';
+
+-- The state of a run's job is looked up row by row, by primary keys: a join
+-- could have all of history read.
+CREATE VIEW jobq.schedule_runs WITH (security_barrier) AS
+SELECT
+  s.name AS schedule,
+  r.slot,
+  nullif(r.last_slot, r.slot) AS last_slot,
+  r.runs,
+  r.fired_at,
+  r.outcome,
+  CASE WHEN r.job IS NOT NULL
+    THEN greatest(r.fired_at OPERATOR(pg_catalog.-) r.slot, '0') END AS late_by,
+  r.caught_up,
+  r.job,
+  CASE WHEN r.job IS NULL THEN NULL
+    WHEN w.pid IS NOT NULL THEN 'running'
+    ELSE coalesce(
+      (SELECT jobq_store.job_state(j.state, j.run_at)
+        FROM jobq_store.job AS j
+        WHERE j.id OPERATOR(pg_catalog.=) r.job),
+      (SELECT jobq_store.job_state(h.state, h.run_at)
+        FROM jobq_store.history AS h
+        WHERE h.id OPERATOR(pg_catalog.=) r.job
+        LIMIT 1)) END AS state,
+  r.reason
+FROM jobq_store.schedule_run AS r
+JOIN jobq_store.schedule AS s ON s.id OPERATOR(pg_catalog.=) r.schedule
+LEFT JOIN jobq_store.worker_slots() AS w
+  ON w.job_id OPERATOR(pg_catalog.=) r.job
+WHERE jobq_store.may_see_role(s.owner::oid)
+  AND r.fired_at OPERATOR(pg_catalog.>)
+    (pg_catalog.now() OPERATOR(pg_catalog.-) '1 year'::interval);
+COMMENT ON VIEW jobq.schedule_runs IS
+  'what became of the latest runs of the reader''s schedules';
 
 CREATE VIEW jobq.workers WITH (security_barrier) AS
 SELECT

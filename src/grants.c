@@ -50,7 +50,7 @@ static const char routines_query[] =
 " ON n.oid OPERATOR(pg_catalog.=) p.pronamespace"
 " WHERE (n.nspname OPERATOR(pg_catalog.=) 'jobq'"
 " AND p.proname OPERATOR(pg_catalog.<>) ALL"
-" ('{grant_usage,revoke_usage,start,stop}'::pg_catalog.name[])"
+" ('{grant_usage,revoke_usage,start,stop,import_pg_cron}'::pg_catalog.name[])"
 " AND ($1 OR p.proname OPERATOR(pg_catalog.<>) ALL"
 " ('{create_queue,schedule,run}'::pg_catalog.name[])))"
 " OR (n.nspname OPERATOR(pg_catalog.=) 'jobq_store'"

@@ -228,6 +228,26 @@ name_worker(JobqJob *job)
 	job->nulls[Anum_job_worker - 1] = false;
 }
 
+/*
+ * A job is about to be deleted.  If it comes from a schedule, the next run of
+ * that may be waiting for it.  Whoever else gives jobs a header of that name
+ * causes a look in vain, no more.
+ */
+static void
+note_end(const JobqJob *job)
+{
+	Jsonb	   *headers;
+	JsonbValue	value;
+
+	if (job->nulls[Anum_job_headers - 1])
+		return;
+	headers = DatumGetJsonbP(job->values[Anum_job_headers - 1]);
+	if (JB_ROOT_IS_OBJECT(headers) &&
+		getKeyJsonValueFromContainer(&headers->root, "schedule",
+									 strlen("schedule"), &value) != NULL)
+		jobq_at_commit_scheduled_job_end();
+}
+
 /* Deletes the job's row, after writing it to history if it is to be kept. */
 static void
 finish(JobqTable *jobs, JobqJob *job, const JobqQueue *queue, Datum result,
@@ -238,6 +258,7 @@ finish(JobqTable *jobs, JobqJob *job, const JobqQueue *queue, Datum result,
 
 	if (keep != 0 || !job->nulls[Anum_job_unique_for - 1])
 		jobq_history_add(jobs, job, result, result_is_null, error, sqlstate);
+	note_end(job);
 	jobq_table_delete(jobs, job->slot);
 }
 
@@ -487,6 +508,7 @@ void
 jobq_job_remove(JobqTable *jobs, JobqJob *job)
 {
 	Assert(job->state != JOBQ_STATE_RUNNING);
+	note_end(job);
 	jobq_table_delete(jobs, job->slot);
 }
 

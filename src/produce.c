@@ -160,7 +160,8 @@ read_options(FunctionCallInfo fcinfo, const JobqQueue *queue,
 	if (!PG_ARGISNULL(ARG_TTL))
 		ttl = jobq_duration_argument(fcinfo, ARG_TTL, "ttl", false);
 	/* counted from when it could have been started first */
-	options->expires_at = ttl > 0 ? options->run_at + ttl : JOBQ_NEVER;
+	options->expires_at = ttl > 0 && ttl < END_TIMESTAMP - options->run_at ?
+		options->run_at + ttl : JOBQ_NEVER;
 	if (!PG_ARGISNULL(ARG_TAGS))
 		options->tags = tags_argument(fcinfo);
 	if (!PG_ARGISNULL(ARG_HEADERS))

@@ -34,6 +34,7 @@
 
 #define LEASE_MIN INT64CONST(1000)	/* 1 ms */
 #define LEASE_MAX (366 * USECS_PER_DAY)
+#define MAX_BACKOFF_STEPS 1000
 #define RUN_QUEUE_PREFIX "run:"
 
 static void check_positive(const char *name, Datum value);
@@ -243,6 +244,13 @@ check_steps(const char *name, Datum value)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("option \"%s\" must not be empty", name)));
+	/* every session keeps them in memory */
+	if (nelements > MAX_BACKOFF_STEPS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"%s\" has too many elements", name),
+				 errdetail("There are %d, at most %d are allowed.",
+						   nelements, MAX_BACKOFF_STEPS)));
 	for (int i = 0; i < nelements; i++)
 	{
 		if (nulls[i])

@@ -66,8 +66,8 @@
 #define KEPT \
 	"(jobq_store.is_kept(h.queue, h.state, h.finished_at)" \
 	" OR (h.unique_key IS NOT NULL" \
-	" AND h.finished_at OPERATOR(pg_catalog.+) h.unique_for" \
-	" OPERATOR(pg_catalog.>) $1))"
+	" AND h.unique_for OPERATOR(pg_catalog.>)" \
+	" ($1 OPERATOR(pg_catalog.-) h.finished_at)))"
 
 #define COLUMNS_BEFORE_SEGMENT \
 	"id, run_at, enqueued_at, lease, started_at, finished_at, queue," \
@@ -165,6 +165,7 @@ sweep_blocks(int segment, int current, TimestampTz now)
 	ItemPointerData from;
 	ItemPointerData to;
 	Datum		values[4];
+	uint64		moved;
 	char	   *sql;
 
 	/* the move that came last may have been rolled back */
@@ -194,8 +195,10 @@ sweep_blocks(int segment, int current, TimestampTz now)
 				   COLUMNS_AFTER_SEGMENT ")"
 				   " SELECT " COLUMNS_BEFORE_SEGMENT ", $4, "
 				   COLUMNS_AFTER_SEGMENT " FROM moved", segment, current);
+	moved = execute(sql, lengthof(values), types, values);
+	/* not before: an error must not make these blocks count as done */
 	sweep.next_block += BLOCKS_PER_BATCH;
-	if (execute(sql, lengthof(values), types, values) > 0)
+	if (moved > 0)
 	{
 		sweep.moved_by = GetTopTransactionId();
 		return false;
@@ -276,8 +279,8 @@ limit_count(int32 queue, bool completed, int count, TimestampTz now)
 			" AND (h.state OPERATOR(pg_catalog.=) 3::smallint)"
 			" OPERATOR(pg_catalog.=) $4"
 			" AND (h.unique_key IS NULL OR h.unique_for IS NULL"
-			" OR h.finished_at OPERATOR(pg_catalog.+) h.unique_for"
-			" OPERATOR(pg_catalog.<=) $1)"
+			" OR h.unique_for OPERATOR(pg_catalog.<=)"
+			" ($1 OPERATOR(pg_catalog.-) h.finished_at))"
 			" ORDER BY h.finished_at DESC, h.id DESC OFFSET $3) AS old"
 			" WHERE d.id OPERATOR(pg_catalog.=) old.id"
 			" AND d.segment OPERATOR(pg_catalog.=) old.segment",

@@ -44,28 +44,6 @@ PG_FUNCTION_INFO_V1(jobq_schedule);
 /* Jitter is compared with the time between this many runs. */
 #define JITTER_CHECK_RUNS 50
 
-/* Arguments of schedule(). */
-enum
-{
-	ARG_NAME,
-	ARG_CRON,
-	ARG_COMMAND,
-	ARG_QUEUE,
-	ARG_PAYLOAD,
-	ARG_TIMEZONE,
-	ARG_MISSED,
-	ARG_OVERLAP,
-	ARG_JITTER,
-	ARG_STARTS_AT,
-	ARG_ENDS_AT,
-	ARG_MAX_RUNS,
-	ARG_ENABLED,
-	ARG_PRIORITY,
-	ARG_MAX_ATTEMPTS,
-	ARG_TIMEOUT,
-	ARG_TAGS
-};
-
 static const char *const missed_words[] = {"skip", "once", "all", NULL};
 static const char *const overlap_words[] = {
 	"skip", "allow", "queue", "cancel", NULL
@@ -75,7 +53,7 @@ static const char *const overlap_words[] = {
 static char *
 name_argument(FunctionCallInfo fcinfo)
 {
-	char	   *name = jobq_string_argument(fcinfo, ARG_NAME, "schedule name",
+	char	   *name = jobq_string_argument(fcinfo, JOBQ_SCHEDULE_NAME, "schedule name",
 											JOBQ_MAX_NAME_LENGTH);
 
 	for (const unsigned char *c = (const unsigned char *) name; *c != '\0'; c++)
@@ -150,9 +128,9 @@ set_tags(FunctionCallInfo fcinfo, JobqScheduleRow *row)
 {
 	ArrayType  *tags;
 
-	if (PG_ARGISNULL(ARG_TAGS))
+	if (PG_ARGISNULL(JOBQ_SCHEDULE_TAGS))
 		return;
-	tags = PG_GETARG_ARRAYTYPE_P(ARG_TAGS);
+	tags = PG_GETARG_ARRAYTYPE_P(JOBQ_SCHEDULE_TAGS);
 	if (ARR_NDIM(tags) > 1 || array_contains_nulls(tags))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -169,19 +147,19 @@ set_tags(FunctionCallInfo fcinfo, JobqScheduleRow *row)
 static void
 set_job_options(FunctionCallInfo fcinfo, JobqScheduleRow *row)
 {
-	if (!PG_ARGISNULL(ARG_PRIORITY))
+	if (!PG_ARGISNULL(JOBQ_SCHEDULE_PRIORITY))
 	{
-		jobq_check_priority(PG_GETARG_INT32(ARG_PRIORITY));
+		jobq_check_priority(PG_GETARG_INT32(JOBQ_SCHEDULE_PRIORITY));
 		jobq_schedule_set(row, Anum_schedule_priority,
-						  PG_GETARG_DATUM(ARG_PRIORITY));
+						  PG_GETARG_DATUM(JOBQ_SCHEDULE_PRIORITY));
 	}
-	set_count(fcinfo, ARG_MAX_ATTEMPTS, "max_attempts", row,
+	set_count(fcinfo, JOBQ_SCHEDULE_MAX_ATTEMPTS, "max_attempts", row,
 			  Anum_schedule_max_attempts);
-	if (!PG_ARGISNULL(ARG_TIMEOUT))
+	if (!PG_ARGISNULL(JOBQ_SCHEDULE_TIMEOUT))
 	{
-		(void) jobq_duration_argument(fcinfo, ARG_TIMEOUT, "timeout", false);
+		(void) jobq_duration_argument(fcinfo, JOBQ_SCHEDULE_TIMEOUT, "timeout", false);
 		jobq_schedule_set(row, Anum_schedule_timeout,
-						  PG_GETARG_DATUM(ARG_TIMEOUT));
+						  PG_GETARG_DATUM(JOBQ_SCHEDULE_TIMEOUT));
 	}
 	set_tags(fcinfo, row);
 }
@@ -196,29 +174,29 @@ set_target(FunctionCallInfo fcinfo, JobqScheduleRow *row)
 	const JobqQueue *queue;
 	Datum		payload;
 
-	payload = PG_ARGISNULL(ARG_PAYLOAD) ?
+	payload = PG_ARGISNULL(JOBQ_SCHEDULE_PAYLOAD) ?
 		DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")) :
-		PG_GETARG_DATUM(ARG_PAYLOAD);
+		PG_GETARG_DATUM(JOBQ_SCHEDULE_PAYLOAD);
 	jobq_schedule_set(row, Anum_schedule_payload, payload);
-	if (PG_ARGISNULL(ARG_COMMAND) == PG_ARGISNULL(ARG_QUEUE))
+	if (PG_ARGISNULL(JOBQ_SCHEDULE_COMMAND) == PG_ARGISNULL(JOBQ_SCHEDULE_QUEUE))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a schedule needs either a command or a queue")));
 
-	if (!PG_ARGISNULL(ARG_COMMAND))
+	if (!PG_ARGISNULL(JOBQ_SCHEDULE_COMMAND))
 	{
-		const char *command = jobq_string_argument(fcinfo, ARG_COMMAND,
+		const char *command = jobq_string_argument(fcinfo, JOBQ_SCHEDULE_COMMAND,
 												   "command",
 												   JOBQ_MAX_COMMAND_LENGTH);
 
 		(void) jobq_command_check(command);
 		jobq_schedule_set(row, Anum_schedule_command,
-						  PG_GETARG_DATUM(ARG_COMMAND));
+						  PG_GETARG_DATUM(JOBQ_SCHEDULE_COMMAND));
 		queue = jobq_queue_run_of(GetUserId());
 	}
 	else
 	{
-		const char *name = text_to_cstring(PG_GETARG_TEXT_PP(ARG_QUEUE));
+		const char *name = text_to_cstring(PG_GETARG_TEXT_PP(JOBQ_SCHEDULE_QUEUE));
 
 		queue = jobq_queue_require(name, JOBQ_PRIV_ENQUEUE);
 		if (queue->is_run)
@@ -242,9 +220,9 @@ check_jitter(FunctionCallInfo fcinfo, const JobqTimetable *timetable)
 	int64		jitter;
 	TimestampTz last;
 
-	if (PG_ARGISNULL(ARG_JITTER))
+	if (PG_ARGISNULL(JOBQ_SCHEDULE_JITTER))
 		return;
-	jitter = jobq_duration_argument(fcinfo, ARG_JITTER, "jitter", true);
+	jitter = jobq_duration_argument(fcinfo, JOBQ_SCHEDULE_JITTER, "jitter", true);
 	last = jobq_timetable_next(timetable, jobq_now());
 	for (int i = 0; i < JITTER_CHECK_RUNS && last != JOBQ_NEVER; i++)
 	{
@@ -277,20 +255,20 @@ set_times(FunctionCallInfo fcinfo, JobqScheduleRow *row,
 	const char *zone;
 	JobqCron	parsed;
 
-	jobq_require_argument(fcinfo, ARG_CRON, "cron");
-	cron = text_to_cstring(PG_GETARG_TEXT_PP(ARG_CRON));
+	jobq_require_argument(fcinfo, JOBQ_SCHEDULE_CRON, "cron");
+	cron = text_to_cstring(PG_GETARG_TEXT_PP(JOBQ_SCHEDULE_CRON));
 	jobq_cron_require(cron, &parsed);
-	jobq_schedule_set(row, Anum_schedule_cron, PG_GETARG_DATUM(ARG_CRON));
-	zone = PG_ARGISNULL(ARG_TIMEZONE) ? jobq_timezone_default() :
-		text_to_cstring(PG_GETARG_TEXT_PP(ARG_TIMEZONE));
+	jobq_schedule_set(row, Anum_schedule_cron, PG_GETARG_DATUM(JOBQ_SCHEDULE_CRON));
+	zone = PG_ARGISNULL(JOBQ_SCHEDULE_TIMEZONE) ? jobq_timezone_default() :
+		text_to_cstring(PG_GETARG_TEXT_PP(JOBQ_SCHEDULE_TIMEZONE));
 	zone = pg_get_timezone_name(jobq_timezone_require(zone));
 	jobq_schedule_set(row, Anum_schedule_timezone, CStringGetTextDatum(zone));
-	set_time(fcinfo, ARG_STARTS_AT, "starts_at", row, Anum_schedule_starts_at);
-	set_time(fcinfo, ARG_ENDS_AT, "ends_at", row, Anum_schedule_ends_at);
-	set_count(fcinfo, ARG_MAX_RUNS, "max_runs", row, Anum_schedule_max_runs);
-	if (!PG_ARGISNULL(ARG_STARTS_AT) && !PG_ARGISNULL(ARG_ENDS_AT) &&
-		PG_GETARG_TIMESTAMPTZ(ARG_STARTS_AT) >
-		PG_GETARG_TIMESTAMPTZ(ARG_ENDS_AT))
+	set_time(fcinfo, JOBQ_SCHEDULE_STARTS_AT, "starts_at", row, Anum_schedule_starts_at);
+	set_time(fcinfo, JOBQ_SCHEDULE_ENDS_AT, "ends_at", row, Anum_schedule_ends_at);
+	set_count(fcinfo, JOBQ_SCHEDULE_MAX_RUNS, "max_runs", row, Anum_schedule_max_runs);
+	if (!PG_ARGISNULL(JOBQ_SCHEDULE_STARTS_AT) && !PG_ARGISNULL(JOBQ_SCHEDULE_ENDS_AT) &&
+		PG_GETARG_TIMESTAMPTZ(JOBQ_SCHEDULE_STARTS_AT) >
+		PG_GETARG_TIMESTAMPTZ(JOBQ_SCHEDULE_ENDS_AT))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("starts_at must not be later than ends_at")));
@@ -299,7 +277,7 @@ set_times(FunctionCallInfo fcinfo, JobqScheduleRow *row,
 	problem = jobq_timetable_read(timetable, row->values, row->nulls);
 	if (problem != NULL)
 		elog(ERROR, "%s", problem);
-	if (!PG_ARGISNULL(ARG_STARTS_AT))
+	if (!PG_ARGISNULL(JOBQ_SCHEDULE_STARTS_AT))
 	{
 		/* "@every" has a run at this very time */
 		timetable->anchor = timetable->first;
@@ -309,15 +287,15 @@ set_times(FunctionCallInfo fcinfo, JobqScheduleRow *row,
 	}
 	next = jobq_timetable_next(timetable, now);
 	jobq_schedule_set(row, Anum_schedule_next_run, TimestampTzGetDatum(next));
-	if (next == JOBQ_NEVER && PG_ARGISNULL(ARG_ENDS_AT))
+	if (next == JOBQ_NEVER && PG_ARGISNULL(JOBQ_SCHEDULE_ENDS_AT))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("cron expression \"%s\" never fires", cron),
 				 errdetail("There is no such date and time.")));
 	check_jitter(fcinfo, timetable);
-	if (!PG_ARGISNULL(ARG_JITTER))
+	if (!PG_ARGISNULL(JOBQ_SCHEDULE_JITTER))
 		jobq_schedule_set(row, Anum_schedule_jitter,
-						  PG_GETARG_DATUM(ARG_JITTER));
+						  PG_GETARG_DATUM(JOBQ_SCHEDULE_JITTER));
 }
 
 /* Makes the row of schedule()'s arguments, but for its id. */
@@ -327,7 +305,7 @@ form_row(FunctionCallInfo fcinfo, JobqScheduleRow *row)
 	JobqTimetable timetable;
 	bool		enabled;
 
-	enabled = PG_ARGISNULL(ARG_ENABLED) || PG_GETARG_BOOL(ARG_ENABLED);
+	enabled = PG_ARGISNULL(JOBQ_SCHEDULE_ENABLED) || PG_GETARG_BOOL(JOBQ_SCHEDULE_ENABLED);
 	memset(row->values, 0, sizeof(row->values));
 	memset(row->nulls, true, sizeof(row->nulls));
 	jobq_schedule_set(row, Anum_schedule_name,
@@ -335,6 +313,10 @@ form_row(FunctionCallInfo fcinfo, JobqScheduleRow *row)
 	jobq_schedule_set(row, Anum_schedule_owner, ObjectIdGetDatum(GetUserId()));
 	jobq_schedule_set(row, Anum_schedule_enabled, BoolGetDatum(enabled));
 	jobq_schedule_set(row, Anum_schedule_runs, Int64GetDatum(0));
+	jobq_schedule_set(row, Anum_schedule_missed_runs, Int64GetDatum(0));
+	jobq_schedule_set(row, Anum_schedule_skipped_runs, Int64GetDatum(0));
+	jobq_schedule_set(row, Anum_schedule_late_runs, Int64GetDatum(0));
+	jobq_schedule_set(row, Anum_schedule_history, Int64GetDatum(0));
 	jobq_schedule_set(row, Anum_schedule_created_at,
 					  TimestampTzGetDatum(jobq_now()));
 	jobq_schedule_set(row, Anum_schedule_system_identifier,
@@ -342,10 +324,10 @@ form_row(FunctionCallInfo fcinfo, JobqScheduleRow *row)
 	jobq_schedule_set(row, Anum_schedule_database,
 					  ObjectIdGetDatum(MyDatabaseId));
 	jobq_schedule_set(row, Anum_schedule_missed,
-					  word_argument(fcinfo, ARG_MISSED, "missed", missed_words,
+					  word_argument(fcinfo, JOBQ_SCHEDULE_MISSED, "missed", missed_words,
 									"once"));
 	jobq_schedule_set(row, Anum_schedule_overlap,
-					  word_argument(fcinfo, ARG_OVERLAP, "overlap",
+					  word_argument(fcinfo, JOBQ_SCHEDULE_OVERLAP, "overlap",
 									overlap_words, "skip"));
 	set_times(fcinfo, row, &timetable);
 	set_job_options(fcinfo, row);
@@ -376,7 +358,9 @@ static void
 keep_from_old(JobqScheduleRow *row, const JobqScheduleRow *old)
 {
 	static const AttrNumber kept[] = {
-		Anum_schedule_id, Anum_schedule_runs, Anum_schedule_created_at,
+		Anum_schedule_id, Anum_schedule_runs, Anum_schedule_missed_runs,
+		Anum_schedule_skipped_runs, Anum_schedule_late_runs,
+		Anum_schedule_history, Anum_schedule_created_at,
 		Anum_schedule_last_run, Anum_schedule_last_job
 	};
 	bool		same;

@@ -37,6 +37,51 @@ typedef struct JobqScheduleRow
 	bool		nulls[Natts_schedule];
 } JobqScheduleRow;
 
+/* Arguments of schedule(). */
+enum
+{
+	JOBQ_SCHEDULE_NAME,
+	JOBQ_SCHEDULE_CRON,
+	JOBQ_SCHEDULE_COMMAND,
+	JOBQ_SCHEDULE_QUEUE,
+	JOBQ_SCHEDULE_PAYLOAD,
+	JOBQ_SCHEDULE_TIMEZONE,
+	JOBQ_SCHEDULE_MISSED,
+	JOBQ_SCHEDULE_OVERLAP,
+	JOBQ_SCHEDULE_JITTER,
+	JOBQ_SCHEDULE_STARTS_AT,
+	JOBQ_SCHEDULE_ENDS_AT,
+	JOBQ_SCHEDULE_MAX_RUNS,
+	JOBQ_SCHEDULE_ENABLED,
+	JOBQ_SCHEDULE_PRIORITY,
+	JOBQ_SCHEDULE_MAX_ATTEMPTS,
+	JOBQ_SCHEDULE_TIMEOUT,
+	JOBQ_SCHEDULE_TAGS,
+	JOBQ_SCHEDULE_NARGS
+};
+
+/*
+ * What has become of runs of a schedule, for its history: of one, or of
+ * several in a row that were left out.
+ */
+typedef struct JobqScheduleEvent
+{
+	const char *outcome;		/* 'enqueued', 'skipped', 'missed', 'failed' */
+	const char *reason;			/* NULL: none */
+	TimestampTz first;			/* nominal times of the first and the last */
+	TimestampTz last;
+	int64		runs;			/* their number */
+	int64		job;			/* 0: none */
+	bool		caught_up;
+} JobqScheduleEvent;
+
+/* jobq_store.schedule_run, open for writing. */
+typedef struct JobqScheduleHistory
+{
+	JobqTable  *table;
+	TupleTableSlot *slot;
+} JobqScheduleHistory;
+
 /* cron_sql.c: raises 22023 if the text is malformed. */
 extern void jobq_cron_require(const char *text, JobqCron *cron);
 
@@ -53,6 +98,10 @@ extern TimestampTz jobq_timetable_next(const JobqTimetable *timetable,
 /* The last run that is not after `now`, given an earlier one. */
 extern TimestampTz jobq_timetable_latest(const JobqTimetable *timetable,
 										 TimestampTz run, TimestampTz now);
+
+/* The number of runs from one time to another, both included. */
+extern int64 jobq_timetable_count(const JobqTimetable *timetable,
+								  TimestampTz from, TimestampTz to);
 extern bool jobq_schedule_is_exhausted(const Datum *values,
 									   const bool *nulls);
 
@@ -71,6 +120,18 @@ extern int64 jobq_schedule_enqueue(JobqTable *jobs, const JobqQueue *queue,
 
 /* Whether a job is not finished, as the active snapshot sees it. */
 extern bool jobq_schedule_job_is_live(JobqTable *jobs, int64 id);
+
+/*
+ * schedule_history.c: values[] are those of the schedule's row, which is
+ * locked and is to be written by the caller after jobq_schedule_history_add()
+ * has counted the event there.
+ */
+extern void jobq_schedule_history_open(JobqScheduleHistory *history);
+extern void jobq_schedule_history_close(JobqScheduleHistory *history);
+extern void jobq_schedule_history_add(JobqScheduleHistory *history,
+									  Datum *values,
+									  const JobqScheduleEvent *event);
+extern void jobq_schedule_history_remove(const Datum *values);
 
 /* schedule_manage.c */
 

@@ -20,6 +20,23 @@
  * another transaction is tried again a little later.  No function of users
  * is called: payloads are checked when a schedule is made.
  *
+ * A run that waits for the end of the previous one's job (overlap => 'queue')
+ * leaves its schedule as it is.  Whoever ends a job that belongs to a schedule
+ * wakes the coordinator after commit if schedules_wait is set (xact.c).  It is
+ * set here before the snapshot is taken by which is decided that a run has
+ * to wait: so either that snapshot sees the job's end, or the one who ends it
+ * sees the flag.
+ *
+ * The index on next_run has dead entries at its low end, one for each run,
+ * which cannot be removed while some snapshot needs them.  So they are passed
+ * over: a scan begins where the one before has left nothing behind that is to
+ * be fired ("proven").  That is exact since every transaction that writes a
+ * next_run lowers schedules_low after its commit: it was either visible to
+ * the scan, or lowers the beginning of the next one.  What callbacks do not
+ * tell (COMMIT PREPARED, start(), ...) changes the database's generation, and
+ * has everything looked at; and so does FULL_SCAN_INTERVAL, for rows that came
+ * by another way than jobq's functions.
+ *
  * IDENTIFICATION
  *	  src/schedule_fire.c
  *
@@ -37,6 +54,7 @@
 
 #include "access/genam.h"
 #include "access/relscan.h"
+#include "access/transam.h"
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
@@ -60,9 +78,14 @@
 #define BUSY_DELAY (USECS_PER_SEC / 4)
 #define FAILED_DELAY (10 * USECS_PER_SEC)
 
-/* When to look again whether the previous run is finished. */
-#define BEHIND_DELAY_MIN BUSY_DELAY
-#define BEHIND_DELAY_MAX (10 * USECS_PER_SEC)
+/*
+ * When to look again whether the previous run is finished, if nobody says so:
+ * its job may be deleted by something else than jobq's functions.
+ */
+#define WAIT_DELAY (60 * USECS_PER_SEC)
+
+/* Everything is looked at that often, if anything is done at all. */
+#define FULL_SCAN_INTERVAL (60 * USECS_PER_SEC)
 
 typedef enum Missed
 {
@@ -96,7 +119,22 @@ typedef struct Batch
 								 * leave no room for others */
 	bool		more;
 	TimestampTz retry_at;		/* when those left out are tried again */
+	TimestampTz left;			/* earliest next_run of those left out */
+	bool		waiting;		/* some wait for their previous job's end */
 } Batch;
+
+/*
+ * How far all that was due has been fired.  If the transaction that has done
+ * so is rolled back, it has not been.
+ */
+typedef struct Progress
+{
+	TimestampTz proven;
+	TimestampTz claimed;		/* proven when claimed_by has committed */
+	TransactionId claimed_by;	/* invalid: nothing is claimed */
+	uint32		generation;
+	TimestampTz full_scan;		/* when everything was looked at last */
+} Progress;
 
 /* A schedule that was disabled, to be told when the batch is done. */
 typedef struct Disabled
@@ -111,6 +149,7 @@ typedef struct Firing
 	Batch	   *batch;
 	JobqTable  *schedules;
 	JobqTable  *jobs;
+	JobqScheduleHistory history;
 	TupleTableSlot *slot;
 	Datum		values[Natts_schedule];
 	bool		nulls[Natts_schedule];
@@ -125,8 +164,12 @@ typedef enum Decision
 {
 	DECISION_FIRE,
 	DECISION_SKIP,
-	DECISION_DEFER
+	DECISION_WAIT
 } Decision;
+
+static Progress progress = {
+	.proven = DT_NOBEGIN,.full_scan = DT_NOBEGIN
+};
 
 /* Whether a schedule is this database's, and not of one it is a copy of. */
 static bool
@@ -140,11 +183,53 @@ is_at_home(TupleTableSlot *slot)
 									  &isnull)) == MyDatabaseId;
 }
 
+/* A schedule still has a run that is due when the batch is done. */
+static void
+leave(Batch *batch, TimestampTz next_run)
+{
+	batch->left = Min(batch->left, next_run);
+}
+
 /* The schedule stays as it is, to be looked at again after the delay. */
 static void
-try_later(Batch *batch, int64 delay)
+try_later(Batch *batch, TimestampTz next_run, int64 delay)
 {
+	leave(batch, next_run);
 	batch->retry_at = Min(batch->retry_at, batch->now + delay);
+}
+
+/* The same until the job of its previous run has ended. */
+static void
+wait_for_job(Batch *batch, TimestampTz next_run)
+{
+	try_later(batch, next_run, WAIT_DELAY);
+	batch->waiting = true;
+}
+
+static TimestampTz
+next_run_of(const Firing *firing)
+{
+	return DatumGetTimestampTz(firing->values[Anum_schedule_next_run - 1]);
+}
+
+/* Writes down what has become of runs. */
+static void
+note_runs(Firing *firing, const char *outcome, TimestampTz first,
+		  TimestampTz last, int64 runs, int64 job, bool caught_up,
+		  const char *reason)
+{
+	JobqScheduleEvent event = {outcome, reason, first, last, runs, job,
+	caught_up};
+
+	jobq_schedule_history_add(&firing->history, firing->values, &event);
+}
+
+static void
+count(Firing *firing, AttrNumber attnum, int64 runs)
+{
+	Datum	   *value = &firing->values[attnum - 1];
+
+	*value = Int64GetDatum(DatumGetInt64(*value) + runs);
 }
 
 /* Disables a schedule that cannot fire. */
@@ -161,6 +246,8 @@ disable(Firing *firing, const char *problem)
 	batch->disabled = lappend(batch->disabled, disabled);
 	MemoryContextSwitchTo(oldcontext);
 
+	note_runs(firing, "failed", next_run_of(firing), next_run_of(firing), 1, 0,
+			  false, problem);
 	firing->values[Anum_schedule_enabled - 1] = BoolGetDatum(false);
 	firing->values[Anum_schedule_next_run - 1] =
 		TimestampTzGetDatum(JOBQ_NEVER);
@@ -195,7 +282,7 @@ decide(const Firing *firing, bool caught_up)
 	switch (firing->overlap)
 	{
 		case OVERLAP_QUEUE:
-			return DECISION_DEFER;
+			return DECISION_WAIT;
 		case OVERLAP_CANCEL:
 			(void) jobq_cancel_job(last_job,
 								   "the schedule's next run is due");
@@ -232,16 +319,51 @@ first_slot(const Firing *firing, TimestampTz latest)
 	}
 }
 
+/*
+ * The runs that are due before `slot`, where the ones to think about begin,
+ * have been missed.
+ */
+static void
+note_missed(Firing *firing, TimestampTz slot)
+{
+	TimestampTz first = next_run_of(firing);
+	TimestampTz last;
+	int64		runs;
+
+	if (slot <= first)
+		return;
+	last = jobq_timetable_latest(&firing->timetable, first,
+								 Min(slot - 1, firing->batch->now));
+	runs = jobq_timetable_count(&firing->timetable, first, last);
+	count(firing, Anum_schedule_missed_runs, runs);
+	note_runs(firing, "missed", first, last, runs, 0, false, NULL);
+}
+
+/* A run is left out for the sake of the one before. */
+static void
+note_skipped(Firing *firing, TimestampTz slot)
+{
+	int64		last_job =
+	DatumGetInt64(firing->values[Anum_schedule_last_job - 1]);
+
+	count(firing, Anum_schedule_skipped_runs, 1);
+	note_runs(firing, "skipped", slot, slot, 1, 0, false,
+			  psprintf("job " INT64_FORMAT " was not finished", last_job));
+}
+
 /* Adds the job of a run, and notes it in the values of the row. */
 static void
-add_job(Firing *firing, TimestampTz slot, bool caught_up)
+add_job(Firing *firing, TimestampTz slot, bool late, bool caught_up)
 {
 	Datum	   *values = firing->values;
-	int64		runs = DatumGetInt64(values[Anum_schedule_runs - 1]);
 
 	firing->added = jobq_schedule_enqueue(firing->jobs, firing->queue, values,
 										  firing->nulls, slot, caught_up);
-	values[Anum_schedule_runs - 1] = Int64GetDatum(runs + 1);
+	count(firing, Anum_schedule_runs, 1);
+	if (late)
+		count(firing, Anum_schedule_late_runs, 1);
+	note_runs(firing, "enqueued", slot, slot, 1, firing->added, caught_up,
+			  NULL);
 	values[Anum_schedule_last_run - 1] = TimestampTzGetDatum(slot);
 	firing->nulls[Anum_schedule_last_run - 1] = false;
 	values[Anum_schedule_last_job - 1] = Int64GetDatum(firing->added);
@@ -255,29 +377,32 @@ fire_slots(Firing *firing)
 	Batch	   *batch = firing->batch;
 	Datum	   *values = firing->values;
 	TimestampTz latest;
+	TimestampTz first;
 	TimestampTz slot;
-	bool		deferred = false;
+	bool		waits = false;
 	int			nslots = 0;
 
-	slot = DatumGetTimestampTz(values[Anum_schedule_next_run - 1]);
-	latest = jobq_timetable_latest(&firing->timetable, slot, batch->now);
-	slot = first_slot(firing, latest);
-	while (slot <= batch->now && nslots < CATCH_UP_BATCH && !deferred)
+	latest = jobq_timetable_latest(&firing->timetable, next_run_of(firing),
+								   batch->now);
+	slot = first = first_slot(firing, latest);
+	while (slot <= batch->now && nslots < CATCH_UP_BATCH && !waits)
 	{
 		bool		late = slot < batch->now - LATE_AFTER;
 		bool		caught_up = late || slot < latest;
 		Decision	decision = decide(firing, caught_up);
 
-		if (decision == DECISION_DEFER)
+		if (decision == DECISION_WAIT)
 		{
-			try_later(batch, Max(Min((batch->now - slot) / 8,
-									 BEHIND_DELAY_MAX), BEHIND_DELAY_MIN));
-			deferred = true;
+			wait_for_job(batch, nslots == 0 ? next_run_of(firing) : slot);
+			waits = true;
 			continue;
 		}
+		if (nslots++ == 0)
+			note_missed(firing, first);
 		if (decision == DECISION_FIRE)
-			add_job(firing, slot, caught_up);
-		nslots++;
+			add_job(firing, slot, late, caught_up);
+		else
+			note_skipped(firing, slot);
 		if (jobq_schedule_is_exhausted(values, firing->nulls))
 			slot = JOBQ_NEVER;
 		else
@@ -287,13 +412,18 @@ fire_slots(Firing *firing)
 	}
 
 	/* a schedule that waits for its turn costs no write */
-	if (deferred && nslots == 0)
+	if (waits && nslots == 0)
 		return;
+	if (nslots == 0)
+		note_missed(firing, first);
 	values[Anum_schedule_next_run - 1] = TimestampTzGetDatum(slot);
 	jobq_table_update(firing->schedules, firing->slot, values, firing->nulls);
 	batch->done += Max(nslots, 1);
-	if (slot <= batch->now && !deferred)
+	if (slot <= batch->now && !waits)
+	{
+		leave(batch, slot);
 		batch->more = true;
+	}
 }
 
 static void
@@ -336,7 +466,7 @@ prepare_firing(Firing *firing)
 		!ConditionalLockDatabaseObject(jobq_relation_oid(JOBQ_REL_QUEUE),
 									   queue, 0, AccessShareLock))
 	{
-		try_later(firing->batch, BUSY_DELAY);
+		try_later(firing->batch, next_run_of(firing), BUSY_DELAY);
 		return false;
 	}
 	firing->queue = jobq_schedule_queue(values, firing->nulls, &problem);
@@ -368,14 +498,15 @@ static void
 fire_row_alone(void *arg)
 {
 	Firing	   *firing = arg;
-	JobqTable  *schedules = firing->schedules;
+	Firing		alone = *firing;
 
-	firing->schedules = jobq_table_open(JOBQ_REL_SCHEDULE);
-	firing->jobs = jobq_table_open(JOBQ_REL_JOB);
-	fire_row(firing);
-	jobq_table_close(firing->jobs);
-	jobq_table_close(firing->schedules);
-	firing->schedules = schedules;
+	alone.schedules = jobq_table_open(JOBQ_REL_SCHEDULE);
+	alone.jobs = jobq_table_open(JOBQ_REL_JOB);
+	jobq_schedule_history_open(&alone.history);
+	fire_row(&alone);
+	jobq_schedule_history_close(&alone.history);
+	jobq_table_close(alone.jobs);
+	jobq_table_close(alone.schedules);
 }
 
 /*
@@ -387,6 +518,7 @@ handle_failure(Firing *firing, const ErrorData *error)
 {
 	const char *name;
 
+	read_row(firing);
 	name = TextDatumGetCString(firing->values[Anum_schedule_name - 1]);
 	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
 	{
@@ -398,10 +530,9 @@ handle_failure(Firing *firing, const ErrorData *error)
 					(errmsg("schedule \"%s\" could not run and will be tried again",
 							name),
 					 errdetail_internal("%s", error->message)));
-			try_later(firing->batch, FAILED_DELAY);
+			try_later(firing->batch, next_run_of(firing), FAILED_DELAY);
 			break;
 		default:
-			read_row(firing);
 			disable(firing, error->message);
 			break;
 	}
@@ -415,6 +546,53 @@ open_next_run_index(void)
 }
 
 /*
+ * Whether the run that is due has to wait for the previous one, as the
+ * snapshot sees them: then its row need not be locked.
+ */
+static bool
+has_to_wait(JobqTable *jobs, TupleTableSlot *due)
+{
+	bool		isnull;
+	Datum		last_job = slot_getattr(due, Anum_schedule_last_job, &isnull);
+	char	   *overlap;
+	bool		queues;
+
+	if (isnull)
+		return false;
+	overlap = TextDatumGetCString(slot_getattr(due, Anum_schedule_overlap,
+											   &isnull));
+	queues = strcmp(overlap, "queue") == 0;
+	pfree(overlap);
+	return queues && jobq_schedule_job_is_live(jobs, DatumGetInt64(last_job));
+}
+
+/* Fires a schedule that is due, if it can be locked. */
+static void
+fire_schedule(Firing *firing, TupleTableSlot *due, TimestampTz next_run)
+{
+	Batch	   *batch = firing->batch;
+	ErrorData  *error;
+
+	if (has_to_wait(firing->jobs, due))
+	{
+		wait_for_job(batch, next_run);
+		return;
+	}
+
+	/* one that is being changed, or just was, is still due perhaps */
+	if (jobq_table_lock(firing->schedules, &due->tts_tid, batch->snapshot,
+						firing->slot) != JOBQ_FOUND)
+	{
+		try_later(batch, next_run, BUSY_DELAY);
+		return;
+	}
+	if (!batch->one_by_one)
+		fire_row(firing);
+	else if ((error = jobq_subtransaction(fire_row_alone, firing)) != NULL)
+		handle_failure(firing, error);
+}
+
+/*
  * Fires the schedules that are due, up to the limit.  For
  * jobq_subtransaction().
  */
@@ -422,68 +600,61 @@ static void
 fire_batch(void *arg)
 {
 	Batch	   *batch = arg;
-	JobqTable  *schedules = jobq_table_open(JOBQ_REL_SCHEDULE);
-	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
+	Firing	   *firing = palloc0(sizeof(Firing));
 	Relation	index = open_next_run_index();
-	TupleTableSlot *due = jobq_table_slot(schedules);
-	TupleTableSlot *locked = jobq_table_slot(schedules);
 	MemoryContext oldcontext = CurrentMemoryContext;
+	TupleTableSlot *due;
 	IndexScanDesc scan;
-	ScanKeyData key;
+	ScanKeyData keys[2];
 
-	ScanKeyInit(&key, 1, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
+	firing->batch = batch;
+	firing->schedules = jobq_table_open(JOBQ_REL_SCHEDULE);
+	firing->jobs = jobq_table_open(JOBQ_REL_JOB);
+	jobq_schedule_history_open(&firing->history);
+	firing->slot = jobq_table_slot(firing->schedules);
+	due = jobq_table_slot(firing->schedules);
+	ScanKeyInit(&keys[0], 1, BTGreaterEqualStrategyNumber, F_TIMESTAMPTZ_GE,
+				TimestampTzGetDatum(progress.proven));
+	ScanKeyInit(&keys[1], 1, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
 				TimestampTzGetDatum(batch->now));
-	scan = jobq_index_beginscan(schedules->rel, index, batch->snapshot, 1);
-	index_rescan(scan, &key, 1, NULL, 0);
+	scan = jobq_index_beginscan(firing->schedules->rel, index, batch->snapshot,
+								2);
+	index_rescan(scan, keys, 2, NULL, 0);
 	while (index_getnext_slot(scan, ForwardScanDirection, due))
 	{
-		JobqFindResult found;
-		Firing		firing;
-		ErrorData  *error;
+		TimestampTz next_run;
+		bool		isnull;
 
 		CHECK_FOR_INTERRUPTS();
 		if (!is_at_home(due))
 			continue;
+		next_run = DatumGetTimestampTz(slot_getattr(due,
+													Anum_schedule_next_run,
+													&isnull));
 		if (batch->done >= batch->limit)
 		{
+			leave(batch, next_run);
 			batch->more = true;
 			break;
 		}
-		found = jobq_table_lock(schedules, &due->tts_tid, batch->snapshot,
-								locked);
-		if (found == JOBQ_BUSY)
-			try_later(batch, BUSY_DELAY);
-		if (found != JOBQ_FOUND)
-			continue;
-
 		MemoryContextSwitchTo(batch->row_context);
-		firing.batch = batch;
-		firing.schedules = schedules;
-		firing.jobs = jobs;
-		firing.slot = locked;
-		if (!batch->one_by_one)
-			fire_row(&firing);
-		else if ((error = jobq_subtransaction(fire_row_alone,
-											  &firing)) != NULL)
-		{
-			firing.schedules = schedules;
-			handle_failure(&firing, error);
-		}
+		fire_schedule(firing, due, next_run);
 		MemoryContextSwitchTo(oldcontext);
 		MemoryContextReset(batch->row_context);
 	}
 	index_endscan(scan);
 	index_close(index, NoLock);
-	jobq_table_close(jobs);
-	jobq_table_close(schedules);
+	jobq_schedule_history_close(&firing->history);
+	jobq_table_close(firing->jobs);
+	jobq_table_close(firing->schedules);
 }
 
 /*
- * The next_run of the schedule that is due first, of those that are due after
- * the given time; JOBQ_NEVER if there is none.
+ * The next_run of the schedule that is due first, of those that are due at the
+ * given time or after it; JOBQ_NEVER if there is none.
  */
 static TimestampTz
-earliest_run(TimestampTz after)
+earliest_run(TimestampTz from)
 {
 	JobqTable  *schedules = jobq_table_open(JOBQ_REL_SCHEDULE);
 	Relation	index = open_next_run_index();
@@ -495,8 +666,8 @@ earliest_run(TimestampTz after)
 
 	CommandCounterIncrement();
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	ScanKeyInit(&key, 1, BTGreaterStrategyNumber, F_TIMESTAMPTZ_GT,
-				TimestampTzGetDatum(after));
+	ScanKeyInit(&key, 1, BTGreaterEqualStrategyNumber, F_TIMESTAMPTZ_GE,
+				TimestampTzGetDatum(from));
 	scan = jobq_index_beginscan(schedules->rel, index, snapshot, 1);
 	index_rescan(scan, &key, 1, NULL, 0);
 	while (index_getnext_slot(scan, ForwardScanDirection, slot))
@@ -535,6 +706,59 @@ report_disabled(const List *schedules)
 }
 
 /*
+ * Finds out where to begin, before the snapshot is taken; and has those who
+ * end jobs say so from now on.
+ */
+static void
+begin_progress(TimestampTz now)
+{
+	JobqDatabase *database = jobq_database();
+	uint32		generation = pg_atomic_read_u32(&database->generation);
+	uint64		low;
+
+	if (TransactionIdIsValid(progress.claimed_by) &&
+		TransactionIdDidCommit(progress.claimed_by))
+		progress.proven = progress.claimed;
+	progress.claimed_by = InvalidTransactionId;
+
+	pg_atomic_write_u32(&database->schedules_wait, 1);
+	low = pg_atomic_exchange_u64(&database->schedules_low,
+								 (uint64) JOBQ_NEVER);
+	progress.proven = Min(progress.proven, (TimestampTz) low);
+	if (generation != progress.generation || progress.full_scan > now ||
+		progress.full_scan < now - FULL_SCAN_INTERVAL)
+	{
+		progress.proven = DT_NOBEGIN;
+		progress.generation = generation;
+		progress.full_scan = now;
+	}
+}
+
+/* All that was due is done, but for what was left. */
+static void
+end_progress(const Batch *batch)
+{
+	progress.claimed = Min(batch->left, batch->now);
+	progress.claimed_by = GetTopTransactionIdIfAny();
+	if (!TransactionIdIsValid(progress.claimed_by))
+		progress.proven = progress.claimed;
+	if (!batch->waiting)
+		pg_atomic_write_u32(&jobq_database()->schedules_wait, 0);
+}
+
+static void
+reset_results(Batch *batch)
+{
+	batch->disabled = NIL;
+	batch->done = 0;
+	batch->more = false;
+	batch->retry_at = JOBQ_NEVER;
+	batch->left = JOBQ_NEVER;
+	batch->waiting = false;
+	MemoryContextReset(batch->row_context);
+}
+
+/*
  * Adds the jobs of schedules that are due, about `limit` of them; see
  * maintenance.h.
  */
@@ -555,27 +779,25 @@ jobq_schedules_fire(int limit, bool *more)
 	batch.row_context = AllocSetContextCreate(batch.context, "jobq schedule",
 											  ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(batch.context);
+	reset_results(&batch);
+	begin_progress(batch.now);
 	batch.snapshot = RegisterSnapshot(GetLatestSnapshot());
 	PushActiveSnapshot(batch.snapshot);
 
 	/* spare a transaction id when there is nothing to do */
-	next = earliest_run(DT_NOBEGIN);
+	next = earliest_run(progress.proven);
 	if (next <= batch.now)
 	{
-		batch.retry_at = JOBQ_NEVER;
 		if (jobq_subtransaction(fire_batch, &batch) != NULL)
 		{
 			batch.one_by_one = true;
-			batch.disabled = NIL;
-			batch.done = 0;
-			batch.more = false;
-			batch.retry_at = JOBQ_NEVER;
-			MemoryContextReset(batch.row_context);
+			reset_results(&batch);
 			fire_batch(&batch);
 		}
 		report_disabled(batch.disabled);
-		next = Min(earliest_run(batch.now), batch.retry_at);
+		next = Min(earliest_run(batch.now + 1), batch.retry_at);
 	}
+	end_progress(&batch);
 	PopActiveSnapshot();
 	UnregisterSnapshot(batch.snapshot);
 	MemoryContextSwitchTo(oldcontext);

@@ -110,7 +110,7 @@ void
 jobq_schedule_note_next_run(const JobqScheduleRow *row)
 {
 	if (jobq_schedule_next_run(row) != JOBQ_NEVER)
-		jobq_at_commit_due(jobq_schedule_next_run(row));
+		jobq_at_commit_schedule(jobq_schedule_next_run(row));
 }
 
 /* unschedule(name): false if there is none. */
@@ -130,6 +130,7 @@ jobq_unschedule(PG_FUNCTION_ARGS)
 	if (found)
 	{
 		jobq_schedule_check_owner(&row);
+		jobq_schedule_history_remove(row.values);
 		jobq_table_delete(table, slot);
 	}
 	jobq_table_close(table);
@@ -243,6 +244,17 @@ require_schedule(JobqTable *table, TupleTableSlot *slot, const char *name,
 	return queue;
 }
 
+/* Writes down runs that somebody has asked for. */
+static void
+add_event(JobqScheduleRow *row, const JobqScheduleEvent *event)
+{
+	JobqScheduleHistory history;
+
+	jobq_schedule_history_open(&history);
+	jobq_schedule_history_add(&history, row->values, event);
+	jobq_schedule_history_close(&history);
+}
+
 /*
  * run_schedule(name): a run besides those that the schedule has.  It counts
  * as the previous one when the next is due, but moves nothing else.
@@ -255,6 +267,9 @@ jobq_run_schedule(PG_FUNCTION_ARGS)
 	TupleTableSlot *slot;
 	const JobqQueue *queue;
 	JobqScheduleRow row;
+	TimestampTz now = jobq_now();
+	JobqScheduleEvent event = {.outcome = "enqueued",.runs = 1,
+	.reason = "run_schedule()"};
 	int64		job;
 
 	jobq_begin_write("jobq.run_schedule()");
@@ -264,12 +279,15 @@ jobq_run_schedule(PG_FUNCTION_ARGS)
 							 text_to_cstring(PG_GETARG_TEXT_PP(0)), &row);
 	row.nulls[Anum_schedule_jitter - 1] = true;
 	jobs = jobq_table_open(JOBQ_REL_JOB);
-	job = jobq_schedule_enqueue(jobs, queue, row.values, row.nulls, jobq_now(),
+	job = jobq_schedule_enqueue(jobs, queue, row.values, row.nulls, now,
 								false);
 	jobq_table_close(jobs);
 	row.nulls[Anum_schedule_jitter - 1] =
 		slot->tts_isnull[Anum_schedule_jitter - 1];
 	jobq_schedule_set(&row, Anum_schedule_last_job, Int64GetDatum(job));
+	event.first = event.last = now;
+	event.job = job;
+	add_event(&row, &event);
 	jobq_table_update(table, slot, row.values, row.nulls);
 	jobq_table_close(table);
 	PG_RETURN_INT64(job);
@@ -289,10 +307,13 @@ jobq_backfill(PG_FUNCTION_ARGS)
 	JobqTimetable timetable;
 	JobqTable  *table;
 	JobqTable  *jobs;
+	TupleTableSlot *slot;
 	const JobqQueue *queue;
 	JobqScheduleRow row;
+	JobqScheduleRow unchanged;
+	JobqScheduleEvent event = {.outcome = "enqueued",.caught_up = true,
+	.reason = "backfill()"};
 	char	   *problem;
-	int64		count = 0;
 
 	jobq_begin_write("jobq.backfill()");
 	if (TIMESTAMP_NOT_FINITE(from) || TIMESTAMP_NOT_FINITE(to) || from > to ||
@@ -301,7 +322,9 @@ jobq_backfill(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("from_time and to_time must be a range of time that has passed")));
 	table = jobq_table_open(JOBQ_REL_SCHEDULE);
-	queue = require_schedule(table, jobq_table_slot(table), name, &row);
+	slot = jobq_table_slot(table);
+	queue = require_schedule(table, slot, name, &row);
+	unchanged = row;
 	problem = jobq_timetable_read(&timetable, row.values, row.nulls);
 	if (problem != NULL)
 		ereport(ERROR,
@@ -326,7 +349,10 @@ jobq_backfill(PG_FUNCTION_ARGS)
 		from = jobq_timetable_next(&timetable, from);
 		if (from == JOBQ_NEVER)
 			break;
-		if (count++ == BACKFILL_MAX)
+		if (event.runs++ == 0)
+			event.first = from;
+		event.last = from;
+		if (event.runs > BACKFILL_MAX)
 			ereport(ERROR,
 					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 					 errmsg("too many runs to backfill"),
@@ -338,6 +364,11 @@ jobq_backfill(PG_FUNCTION_ARGS)
 						  TimestampTzGetDatum(from));
 	}
 	jobq_table_close(jobs);
+	if (event.runs > 0)
+	{
+		add_event(&unchanged, &event);
+		jobq_table_update(table, slot, unchanged.values, unchanged.nulls);
+	}
 	jobq_table_close(table);
-	PG_RETURN_INT64(count);
+	PG_RETURN_INT64(event.runs);
 }

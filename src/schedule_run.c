@@ -92,6 +92,19 @@ jobq_timetable_latest(const JobqTimetable *timetable, TimestampTz run,
 	return Max(run, jobq_timestamp_from_seconds(latest));
 }
 
+int64
+jobq_timetable_count(const JobqTimetable *timetable, TimestampTz from,
+					 TimestampTz to)
+{
+	/* rounded up */
+	int64		first = jobq_timestamp_to_seconds(from - 1) + 1;
+	int64		last = jobq_timestamp_to_seconds(to);
+
+	return jobq_cron_count(&timetable->cron, Max(first, timetable->first),
+						   Min(last, timetable->last), &timetable->zone,
+						   timetable->anchor);
+}
+
 /* Whether a schedule has had all the runs it may have. */
 bool
 jobq_schedule_is_exhausted(const Datum *values, const bool *nulls)

@@ -26,6 +26,7 @@ typedef enum JobqRelation
 	JOBQ_REL_HISTORY_7 = JOBQ_REL_HISTORY_0 + 7,
 	JOBQ_REL_ATTEMPT,
 	JOBQ_REL_SCHEDULE,
+	JOBQ_REL_SCHEDULE_RUN,
 	/* indexes */
 	JOBQ_IDX_SERVICE,
 	JOBQ_IDX_QUEUE,
@@ -39,6 +40,7 @@ typedef enum JobqRelation
 	JOBQ_IDX_SCHEDULE,
 	JOBQ_IDX_SCHEDULE_NAME,
 	JOBQ_IDX_SCHEDULE_NEXT_RUN,
+	JOBQ_IDX_SCHEDULE_RUN,
 	/* sequences */
 	JOBQ_SEQ_QUEUE_ID,
 	JOBQ_SEQ_JOB_ID,
@@ -193,6 +195,10 @@ enum
 	Anum_schedule_queue,
 	Anum_schedule_enabled,
 	Anum_schedule_runs,
+	Anum_schedule_missed_runs,
+	Anum_schedule_skipped_runs,
+	Anum_schedule_late_runs,
+	Anum_schedule_history,
 	Anum_schedule_created_at,
 	Anum_schedule_anchor,
 	Anum_schedule_next_run,
@@ -216,6 +222,21 @@ enum
 	Anum_schedule_last_job,
 	Anum_schedule_disabled_reason,
 	Natts_schedule = Anum_schedule_disabled_reason
+};
+
+enum
+{
+	Anum_schedule_run_schedule = 1,
+	Anum_schedule_run_runs,
+	Anum_schedule_run_slot,
+	Anum_schedule_run_last_slot,
+	Anum_schedule_run_fired_at,
+	Anum_schedule_run_place,
+	Anum_schedule_run_caught_up,
+	Anum_schedule_run_outcome,
+	Anum_schedule_run_job,
+	Anum_schedule_run_reason,
+	Natts_schedule_run = Anum_schedule_run_reason
 };
 
 /* Columns of the row type jobq.job. */

@@ -94,6 +94,8 @@ reset_database(JobqDatabase *database, Oid dboid)
 	database->leases_loaded = false;
 	pg_atomic_write_u32(&database->wake, 0);
 	pg_atomic_write_u64(&database->next_due, (uint64) JOBQ_NEVER);
+	pg_atomic_write_u64(&database->schedules_low, (uint64) JOBQ_NEVER);
+	pg_atomic_write_u32(&database->schedules_wait, 0);
 	database->lease_next = 0;
 	database->lease_end = 0;
 	pg_write_barrier();
@@ -107,6 +109,7 @@ initialize_shared(void)
 	jobq_shared->locks = GetNamedLWLockTranche(TRANCHE);
 	jobq_shared->launcher_proc = JOBQ_NO_PROCESS;
 	pg_atomic_init_u64(&jobq_shared->clock_offset, 0);
+	pg_atomic_init_u32(&jobq_shared->nterminations, 0);
 	jobq_shared->max_waiters = max_processes();
 	for (int i = 0; i < JOBQ_MAX_DATABASES; i++)
 	{
@@ -115,6 +118,8 @@ initialize_shared(void)
 		pg_atomic_init_u32(&database->wake, 0);
 		pg_atomic_init_u32(&database->generation, 0);
 		pg_atomic_init_u64(&database->next_due, (uint64) JOBQ_NEVER);
+		pg_atomic_init_u64(&database->schedules_low, (uint64) JOBQ_NEVER);
+		pg_atomic_init_u32(&database->schedules_wait, 0);
 		SpinLockInit(&database->mutex);
 		reset_database(database, InvalidOid);
 	}

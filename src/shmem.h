@@ -38,6 +38,7 @@
 #define JOBQ_MAX_DATABASES 512
 #define JOBQ_MAX_WORKER_SLOTS 256
 #define JOBQ_MAX_WAIT_QUEUES 64
+#define JOBQ_MAX_TERMINATIONS 64
 #define JOBQ_NO_PROCESS (-1)
 #define JOBQ_NEVER DT_NOEND		/* a time that does not come */
 
@@ -60,6 +61,8 @@ enum
 #define JOBQ_WAKE_RESYNC	0x0020	/* commits nobody told of: look at all */
 #define JOBQ_WAKE_SLOTS		0x0040	/* a worker slot has become free */
 #define JOBQ_WAKE_WAITERS	0x0080	/* a waiter was woken, others remain */
+#define JOBQ_WAKE_SCHEDULES 0x0100	/* a job that a schedule may wait for
+									 * ended */
 
 typedef enum JobqCoordinatorState
 {
@@ -89,6 +92,11 @@ typedef struct JobqDatabase
 									 * history segment: drop what is cached */
 	pg_atomic_uint64 next_due;	/* TimestampTz: earliest thing to do that the
 								 * coordinator may not know of yet */
+
+	pg_atomic_uint64 schedules_low; /* TimestampTz: the earliest next_run
+									 * written since schedules were fired */
+	pg_atomic_uint32 schedules_wait;	/* a schedule may be waiting for the
+										 * end of its previous job */
 
 	slock_t		mutex;			/* guards the block of leases */
 	int64		lease_next;
@@ -140,6 +148,15 @@ typedef struct JobqWorker
 	int64		cancel_job;		/* (W) job to be interrupted, 0: none */
 } JobqWorker;
 
+/* An executor was terminated in the middle of this job. */
+typedef struct JobqTermination
+{
+	Oid			dboid;			/* InvalidOid: none */
+	int32		attempt;
+	int64		job_id;
+	TimestampTz started_at;
+} JobqTermination;
+
 /* A backend in jobq.wait(); indexed by process number. */
 typedef struct JobqWaiter
 {
@@ -180,6 +197,10 @@ typedef struct JobqShared
 	Oid			given_to;		/* (D) a starving database for which an
 								 * executor has just left, */
 	TimestampTz given_until;	/* (D) and how long its slot is kept for it */
+
+	pg_atomic_uint32 nterminations; /* entries in use below */
+	int			next_termination;	/* (W) the oldest, to be overwritten */
+	JobqTermination terminations[JOBQ_MAX_TERMINATIONS];	/* (W) */
 
 	JobqDatabase databases[JOBQ_MAX_DATABASES];
 	JobqWorker	workers[JOBQ_MAX_WORKER_SLOTS];

@@ -510,3 +510,59 @@ jobq_worker_end_job(const JobqWorkerRef *worker)
 	unlock_slots();
 	return cancelled;
 }
+
+/*
+ * The executor is being terminated in the middle of its job, whose row knows
+ * nothing of the attempt.  Whoever finds the job next counts it: else a job
+ * that terminates its own executor would do so for ever.  Forgotten when the
+ * server stops, which is nothing that the job has done.
+ */
+void
+jobq_worker_note_termination(const JobqWorkerRef *worker)
+{
+	const JobqWorker *slot = &jobq_shared->workers[worker->slot];
+	JobqTermination *entry;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_WORKERS), LW_EXCLUSIVE);
+	entry = &jobq_shared->terminations[jobq_shared->next_termination];
+	jobq_shared->next_termination =
+		(jobq_shared->next_termination + 1) % JOBQ_MAX_TERMINATIONS;
+	if (!OidIsValid(entry->dboid))
+		pg_atomic_fetch_add_u32(&jobq_shared->nterminations, 1);
+	entry->dboid = slot->dboid;
+	entry->job_id = slot->job_id;
+	entry->attempt = slot->attempt;
+	entry->started_at = slot->started_at;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_WORKERS));
+}
+
+/*
+ * Whether an executor was terminated in this attempt of a job of this
+ * database; says so once.
+ */
+bool
+jobq_worker_was_terminated(int64 job_id, int32 attempt,
+						   TimestampTz *started_at)
+{
+	bool		found = false;
+
+	if (pg_atomic_read_u32(&jobq_shared->nterminations) == 0)
+		return false;
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_WORKERS), LW_EXCLUSIVE);
+	for (int i = 0; i < JOBQ_MAX_TERMINATIONS; i++)
+	{
+		JobqTermination *entry = &jobq_shared->terminations[i];
+
+		if (entry->dboid != MyDatabaseId || entry->job_id != job_id)
+			continue;
+		if (entry->attempt == attempt)
+		{
+			*started_at = entry->started_at;
+			found = true;
+		}
+		entry->dboid = InvalidOid;
+		pg_atomic_fetch_sub_u32(&jobq_shared->nterminations, 1);
+	}
+	LWLockRelease(jobq_lock(JOBQ_LOCK_WORKERS));
+	return found;
+}

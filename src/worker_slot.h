@@ -61,5 +61,8 @@ extern bool jobq_worker_is_too_many(const JobqWorkerRef *worker);
 extern void jobq_worker_begin_job(const JobqWorkerRef *worker, int32 queue,
 								  int64 job_id, int32 attempt);
 extern bool jobq_worker_end_job(const JobqWorkerRef *worker);
+extern void jobq_worker_note_termination(const JobqWorkerRef *worker);
+extern bool jobq_worker_was_terminated(int64 job_id, int32 attempt,
+									   TimestampTz *started_at);
 
 #endif							/* JOBQ_WORKER_SLOT_H */

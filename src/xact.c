@@ -38,6 +38,8 @@ typedef enum ActionKind
 	ACTION_LEASE,
 	ACTION_LEASE_END,
 	ACTION_INTERRUPT,
+	ACTION_SCHEDULE,
+	ACTION_SCHEDULED_JOB_END,
 	ACTION_WAKE					/* coordinator, for .reasons */
 } ActionKind;
 
@@ -63,6 +65,7 @@ typedef struct Action
 			TimestampTz until;
 			int			proc;
 		}			lease;
+		TimestampTz next_run;	/* of a schedule */
 		uint32		reasons;
 	}			u;
 } Action;
@@ -163,6 +166,22 @@ jobq_at_commit_due(TimestampTz when)
 }
 
 void
+jobq_at_commit_schedule(TimestampTz next_run)
+{
+	add_action(ACTION_SCHEDULE)->u.next_run = next_run;
+}
+
+void
+jobq_at_commit_scheduled_job_end(void)
+{
+	const Action *last = nactions > 0 ? &actions[nactions - 1] : NULL;
+
+	if (last == NULL || last->kind != ACTION_SCHEDULED_JOB_END ||
+		last->level != GetCurrentTransactionNestLevel())
+		(void) add_action(ACTION_SCHEDULED_JOB_END);
+}
+
+void
 jobq_at_commit_wake(uint32 reasons)
 {
 	add_action(ACTION_WAKE)->u.reasons = reasons;
@@ -202,6 +221,20 @@ jobq_at_commit_interrupt(int64 job_id)
 	add_action(ACTION_INTERRUPT)->u.lease.job_id = job_id;
 }
 
+/* Lowers a time in shared memory; whether that changed anything. */
+static bool
+lower_time(pg_atomic_uint64 *time, TimestampTz when)
+{
+	uint64		known = pg_atomic_read_u64(time);
+
+	while (when < (TimestampTz) known)
+	{
+		if (pg_atomic_compare_exchange_u64(time, &known, (uint64) when))
+			return true;
+	}
+	return false;
+}
+
 /*
  * Lowers the time of which the coordinator knows that it must do something,
  * and wakes it if that changed anything.
@@ -209,17 +242,25 @@ jobq_at_commit_interrupt(int64 job_id)
 void
 jobq_note_due(JobqDatabase *database, TimestampTz when)
 {
-	uint64		known = pg_atomic_read_u64(&database->next_due);
+	if (lower_time(&database->next_due, when))
+		jobq_wake_coordinator(database, JOBQ_WAKE_TIME);
+}
 
-	while (when < (TimestampTz) known)
-	{
-		if (pg_atomic_compare_exchange_u64(&database->next_due, &known,
-										   (uint64) when))
-		{
-			jobq_wake_coordinator(database, JOBQ_WAKE_TIME);
-			return;
-		}
-	}
+/* The coordinator must look at schedules that are due from then on. */
+static void
+note_schedule(JobqDatabase *database, TimestampTz next_run)
+{
+	(void) lower_time(&database->schedules_low, next_run);
+	jobq_note_due(database, next_run);
+}
+
+/* See schedule_fire.c for why this is enough. */
+static void
+note_scheduled_job_end(JobqDatabase *database)
+{
+	pg_memory_barrier();
+	if (pg_atomic_read_u32(&database->schedules_wait) != 0)
+		jobq_wake_coordinator(database, JOBQ_WAKE_SCHEDULES);
 }
 
 void
@@ -283,6 +324,12 @@ carry_out(const Action *action, TimestampTz now)
 			break;
 		case ACTION_INTERRUPT:
 			(void) jobq_worker_interrupt(action->u.lease.job_id);
+			break;
+		case ACTION_SCHEDULE:
+			note_schedule(jobq_database(), action->u.next_run);
+			break;
+		case ACTION_SCHEDULED_JOB_END:
+			note_scheduled_job_end(jobq_database());
 			break;
 		case ACTION_WAKE:
 			jobq_wake_coordinator(jobq_database(), action->u.reasons);

@@ -33,6 +33,12 @@ extern void jobq_at_abort_ready(const JobqQueue *queue);
 /* The coordinator has something to do at that time. */
 extern void jobq_at_commit_due(TimestampTz when);
 
+/* A schedule's next_run was written. */
+extern void jobq_at_commit_schedule(TimestampTz next_run);
+
+/* A job that belongs to a schedule has ended. */
+extern void jobq_at_commit_scheduled_job_end(void);
+
 /* The coordinator is woken for these reasons (JOBQ_WAKE_). */
 extern void jobq_at_commit_wake(uint32 reasons);
 

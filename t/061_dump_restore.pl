@@ -23,7 +23,7 @@ sub sql
 }
 
 my @tables = (
-	qw(queue queue_grant job cancel_request history attempt schedule));
+	qw(queue queue_grant job cancel_request history attempt schedule schedule_run));
 
 # What is in jobq's tables, as a hash of text.  Where a row is at home is left
 # out, since start() changes it.

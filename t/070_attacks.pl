@@ -1,6 +1,5 @@
 # Attacks: what roles with few or no privileges try against other roles, the
-# workers and the server. Tests marked TODO are weaknesses that are known and
-# not mended yet; the reason says which.
+# workers and the server.
 
 use strict;
 use warnings;
@@ -11,8 +10,6 @@ use lib "$FindBin::RealBin/../test/lib";
 use JobqTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
-
-our $TODO;
 
 my $node = jobq_node('main',
 	conf => [ 'jobq.max_workers = 3', 'jobq.worker_idle_timeout = 2s' ]);
@@ -145,9 +142,7 @@ $node->psql('postgres', q{
 	SELECT 'x'::text});
 is(sql("SELECT count(*) FROM seen WHERE t LIKE 'sprung postgres'"), '0', 'no type is left to spring upon the caller');
 
-TODO:
 {
-	local $TODO = 'jobq.listen() works inside a security-restricted operation';
 	my $listening = '';
 	$node->psql('postgres', q{SELECT FROM jobq.enqueue('evil', '{"sql": "SELECT jobq.listen(''mallorys'')"}');
 		SELECT 'channels: ' || count(*) FROM pg_listening_channels()}, stdout => \$listening, on_error_stop => 0);
@@ -196,9 +191,7 @@ foreach my $command ('SELECT 1; SELECT 2', '', 'BEGIN', 'COMMIT', 'ROLLBACK', 'S
 my $from = log_position($node);
 sql(q{SET SESSION AUTHORIZATION mallory;
 	SELECT jobq.run('SELECT pg_terminate_backend(pg_backend_pid())', max_attempts => 2)});
-TODO:
 {
-	local $TODO = 'a job that terminates its executor is run again at once, for ever, and its attempts are not counted';
 	ok(poll_until(sub {
 		return sql(q{SELECT count(*) FROM jobq_store.history WHERE command LIKE '%terminate%' AND state = 4}) eq '1' }, 3),
 		'a job that terminates its own process uses up its attempts');
@@ -218,9 +211,7 @@ sql(q{SET SESSION AUTHORIZATION mallory;
 });
 my $spinning = q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'jobq executor' AND query LIKE '%fails%' AND state = 'active'};
 poll_until(sub { return sql($spinning) ne '' }, 5);
-TODO:
 {
-	local $TODO = 'a backoff_function that an executor calls has no timeout and cannot be cancelled';
 	ok(poll_until(sub { sql("SELECT pg_cancel_backend(pid) FROM ($spinning) AS s"); return sql($spinning) eq '' }, 2),
 		'a backoff_function can be cancelled');
 }
@@ -254,9 +245,7 @@ foreach my $call ("enqueue(NULL)", "enqueue('mallorys', NULL)", "dequeue(NULL::t
 }
 is(state_as('mallory', "SELECT jobq.complete_many(array_fill(1::bigint, ARRAY[20000]), -1)"), '', 'many ids');
 
-TODO:
 {
-	local $TODO = 'run_at + ttl overflows: the job expires at once, or cannot be restored from a dump';
 	sql(q{SET SESSION AUTHORIZATION mallory; SELECT jobq.create_queue('late')});
 	my $state = state_as('mallory', q{SELECT jobq.enqueue('late', run_at => '294276-12-31 23:59:59Z', ttl => t::interval)
 		FROM unnest(ARRAY['5 days', '1 year']) AS t});
@@ -266,9 +255,7 @@ TODO:
 		'a time to live beyond the end of time');
 	sql(q{SELECT jobq.drop_queue('late', true)});
 }
-TODO:
 {
-	local $TODO = 'backoff_steps has no limit, and every session keeps a copy of it';
 	isnt(state_as('mallory', "SELECT jobq.create_queue('steps', backoff_steps => array_fill('1 s'::interval, ARRAY[1000000]))"),
 		'', 'a list of backoff_steps that would fill the memory of every session');
 	$node->psql('postgres', q{SELECT jobq.drop_queue('steps', true)});
@@ -296,9 +283,7 @@ for my $turn (1 .. 14)
 	sql(q{SELECT jobq_store.advance_clock('5 hours'); SELECT jobq.enqueue('open', delay => '1 ms')}, 'retention');
 	poll_until(sub { return sql('SELECT history_segment FROM jobq_store.service', 'retention') ne $segment }, 0.6);
 }
-TODO:
 {
-	local $TODO = 'retention fails on a unique_for that is too long, and then truncates what it has not moved';
 	is(sql(q{SELECT count(*) FROM jobq.dead_letters WHERE queue = 'kept'}, 'retention'), '1',
 		q{a role with nothing but "enqueue" cannot have other queues' dead letters deleted});
 	unlike(log_since($node, $position), qr/jobq failed in retention/, 'nor stop retention');

@@ -127,6 +127,8 @@ extern JobqCronResult jobq_cron_next(const JobqCron *cron, int64_t after,
 extern JobqCronResult jobq_cron_prev(const JobqCron *cron, int64_t at,
 									 const JobqZone *zone, int64_t anchor,
 									 int64_t *prev);
+extern int64_t jobq_cron_count(const JobqCron *cron, int64_t from, int64_t to,
+							   const JobqZone *zone, int64_t anchor);
 
 /* cron_describe.c */
 extern size_t jobq_cron_describe(const JobqCron *cron, char *buf,

@@ -19,6 +19,8 @@
  *
  * Whether an instant is a firing depends only on the zone, not on where a
  * search began, so next and prev agree with each other by construction.
+ * jobq_cron_count() goes through the same pieces, but counts in each of them
+ * without looking at the firings one by one.
  *
  * IDENTIFICATION
  *	  src/common/cron_next.c
@@ -51,6 +53,11 @@ static bool find_local(const JobqCron *cron, int64_t from, int64_t to,
 					   int64_t *found);
 static bool find_firing(const JobqCron *cron, const JobqZone *zone,
 						int64_t from, int64_t to, int64_t *found);
+static int64_t count_times(const JobqCron *cron, int before);
+static int64_t count_days(const JobqCron *cron, int64_t from, int64_t to);
+static int64_t count_local(const JobqCron *cron, int64_t from, int64_t to);
+static int64_t count_firings(const JobqCron *cron, const JobqZone *zone,
+							 int64_t from, int64_t to);
 static int64_t max_int64(int64_t a, int64_t b);
 static int64_t min_int64(int64_t a, int64_t b);
 static int64_t since_anchor(int64_t at, int64_t anchor, int64_t every);
@@ -219,6 +226,134 @@ find_firing(const JobqCron *cron, const JobqZone *zone, int64_t from,
 	}
 }
 
+/*
+ * Return the number of matching times of day before one (0 to 86400), in
+ * seconds since midnight.
+ */
+static int64_t
+count_times(const JobqCron *cron, int before)
+{
+	int			hour = before / 3600;
+	int			minute = before / 60 % 60;
+	int64_t		per_minute = count_bits_below(cron->seconds, 60);
+	int64_t		per_hour = count_bits_below(cron->minutes, 60) * per_minute;
+	int64_t		count = count_bits_below(cron->hours, hour) * per_hour;
+
+	if ((cron->hours >> hour & 1) != 0)
+	{
+		count += count_bits_below(cron->minutes, minute) * per_minute;
+		if ((cron->minutes >> minute & 1) != 0)
+			count += count_bits_below(cron->seconds, before % 60);
+	}
+	return count;
+}
+
+/*
+ * Return the number of matching days with from <= day < to, counted from 1
+ * January 1970.
+ */
+static int64_t
+count_days(const JobqCron *cron, int64_t from, int64_t to)
+{
+	JobqDate	date = jobq_date_from_days(from);
+	int64_t		first = from - (date.day - 1);
+	int64_t		count = 0;
+
+	while (first < to)
+	{
+		uint32_t	days = jobq_cron_match_days(cron, date.year, date.month);
+		int			length = jobq_month_length(date.year, date.month);
+		int64_t		end = min_int64(to - first, length) + 1;
+
+		if (end > date.day)
+			count += count_bits_below(days, (int) end) -
+				count_bits_below(days, date.day);
+		first += length;
+		date.day = 1;
+		if (date.month++ == 12)
+		{
+			date.month = 1;
+			date.year++;
+		}
+	}
+	return count;
+}
+
+/*
+ * Count the matches with from <= match < to, in seconds of local time as in
+ * find_local().
+ */
+static int64_t
+count_local(const JobqCron *cron, int64_t from, int64_t to)
+{
+	int64_t		first;
+	int64_t		last;
+	int64_t		count;
+
+	if (from >= to)
+		return 0;
+	first = (from >= 0 ? from : from - (DAY_SECONDS - 1)) / DAY_SECONDS;
+	last = (to >= 0 ? to : to - (DAY_SECONDS - 1)) / DAY_SECONDS;
+	count = count_days(cron, first, last) *
+		count_times(cron, (int) DAY_SECONDS);
+	if (count_days(cron, first, first + 1) > 0)
+		count -= count_times(cron, (int) (from - first * DAY_SECONDS));
+	if (count_days(cron, last, last + 1) > 0)
+		count += count_times(cron, (int) (to - last * DAY_SECONDS));
+	return count;
+}
+
+/*
+ * Count the firings with from <= firing <= to: find_firing(), for all of
+ * them at once.
+ */
+static int64_t
+count_firings(const JobqCron *cron, const JobqZone *zone, int64_t from,
+			  int64_t to)
+{
+	int64_t		start = cron->fixed_time ? from - LOOK_BACK : from;
+	int64_t		reached = INT64_MIN;	/* local time already shown */
+	int64_t		count = 0;
+
+	for (;;)
+	{
+		int64_t		change = 0;
+		int32_t		before = 0;
+		int32_t		after = 0;
+		int64_t		local;
+		bool		last;
+
+		last = !zone->next_change(zone->arg, start, &change, &before,
+								  &after) ||
+			change <= start || change > to;
+		if (last)
+			change = to + 1;
+
+		if (change > from)
+			count += count_local(cron,
+								 max_int64(max_int64(start, from) + before,
+										   reached),
+								 change + before);
+		if (last)
+			return count;
+
+		if (cron->fixed_time)
+		{
+			reached = max_int64(reached, change + before);
+			if (change >= from && after - before <= GAP_MAX &&
+				find_local(cron, reached, change + after, &local))
+			{
+				count++;
+				/* the change itself may be a time that matches */
+				reached = max_int64(reached, change + after);
+				if (find_local(cron, reached, reached + 1, &local))
+					reached++;
+			}
+		}
+		start = change;
+	}
+}
+
 static int64_t
 max_int64(int64_t a, int64_t b)
 {
@@ -328,4 +463,33 @@ jobq_cron_prev(const JobqCron *cron, int64_t at, const JobqZone *zone,
 			high = middle - 1;
 	}
 	return JOBQ_CRON_OK;
+}
+
+/*
+ * Count the firings from one instant to another, both included; anchor and
+ * zone as above.  Takes a step for each month and each change of the zone.
+ */
+int64_t
+jobq_cron_count(const JobqCron *cron, int64_t from, int64_t to,
+				const JobqZone *zone, int64_t anchor)
+{
+	JobqZone	utc = jobq_zone_fixed(0);
+
+	from = max_int64(from, JOBQ_CRON_TIME_MIN);
+	to = min_int64(to, JOBQ_CRON_TIME_MAX);
+	if (from > to || !cron->possible)
+		return 0;
+	if (cron->every > 0)
+	{
+		from = max_int64(from, anchor);
+		if (from > to)
+			return 0;
+		/* multiples up to the end, less those before the beginning */
+		return (int64_t) (((uint64_t) to - (uint64_t) anchor) /
+						  (uint64_t) cron->every) -
+			(from == anchor ? -1 :
+			 (int64_t) (((uint64_t) from - (uint64_t) anchor - 1) /
+						(uint64_t) cron->every));
+	}
+	return count_firings(cron, zone != NULL ? zone : &utc, from, to);
 }

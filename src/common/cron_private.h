@@ -49,6 +49,22 @@ first_bit(uint64_t mask, int from)
 #endif
 }
 
+/* Return the number of bits of a mask that are lower than "below" (0 to 63). */
+static inline int
+count_bits_below(uint64_t mask, int below)
+{
+	mask &= (UINT64_C(1) << below) - 1;
+#ifdef __GNUC__
+	return __builtin_popcountll(mask);
+#else
+	int			count = 0;
+
+	for (; mask != 0; mask &= mask - 1)
+		count++;
+	return count;
+#endif
+}
+
 /* cron_calendar.c */
 extern int64_t jobq_date_to_days(int64_t year, int month, int day);
 extern JobqDate jobq_date_from_days(int64_t days);

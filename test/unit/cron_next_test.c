@@ -457,7 +457,17 @@ test_limits(void)
 		}
 	}
 
+	parse("@every 90s", &cron);
+	CHECK(jobq_cron_count(&cron, 1000, 1000, NULL, 1000) == 1, "the anchor");
+	CHECK(jobq_cron_count(&cron, 0, 999, NULL, 1000) == 0, "before it");
+	CHECK(jobq_cron_count(&cron, 0, 1180, NULL, 1000) == 3, "from before it");
+	CHECK(jobq_cron_count(&cron, 1001, 1180, NULL, 1000) == 2, "after it");
+	CHECK(jobq_cron_count(&cron, 1091, 1179, NULL, 1000) == 0, "between");
+	CHECK(jobq_cron_count(&cron, 1180, 1091, NULL, 1000) == 0, "backwards");
+
 	parse("* * * * * *", &cron);
+	CHECK(jobq_cron_count(&cron, 1, 10 * INT64_C(86400), NULL, 0) ==
+		  10 * INT64_C(86400), "every second of ten days");
 	CHECK(jobq_cron_next(&cron, INT64_MIN, NULL, 0, &time) == JOBQ_CRON_OK &&
 		  time == JOBQ_CRON_TIME_MIN, "the first second");
 	CHECK(jobq_cron_prev(&cron, INT64_MAX, NULL, 0, &time) == JOBQ_CRON_OK &&

@@ -449,6 +449,28 @@ agrees(const JobqCron *cron, const JobqZone *zone, const Span *span,
 }
 
 /*
+ * Whether the number of firings is right between an instant and a later one.
+ */
+static bool
+counts(const JobqCron *cron, const JobqZone *zone, const Span *span,
+	   int64_t start, int count, const bool *fired, int64_t from, int64_t to)
+{
+	int64_t		expected = 0;
+	int64_t		time;
+	int			i = (int) ((from - start + span->step - 1) / span->step);
+
+	for (; i < count; i++)
+	{
+		time = start + (int64_t) i * span->step;
+		if (time > to)
+			break;
+		if (fired[i])
+			expected++;
+	}
+	return jobq_cron_count(cron, from, to, zone, 0) == expected;
+}
+
+/*
  * Check one random schedule.
  */
 static void
@@ -508,6 +530,29 @@ check_schedule(const Span *span, TestZone *zone, uint64_t seed)
 				failed_at = time;
 		}
 	}
+	for (i = 0; i < PROBES / 10 && failed_at == INT64_MIN; i++)
+	{
+		int64_t		from = random_below(&state, (uint32_t) count) * span->step;
+		int64_t		to = from + random_below(&state,
+											 (uint32_t) (i % 2 == 0 ? 7200 :
+														 seconds - from));
+
+		if (i % 3 == 0 && zone->count > 0)
+		{
+			time = zone->changes[random_below(&state,
+											  (uint32_t) zone->count)] - start;
+			if (time >= 0 && time < seconds)
+			{
+				from = time - random_below(&state, 3) * 3600;
+				to = time + random_below(&state, 3) * 3600;
+			}
+		}
+		if (from < 0 || to >= (int64_t) count * span->step)
+			continue;
+		if (!counts(&cron, &callback, span, start, count, fired, start + from,
+					start + to))
+			failed_at = start + from;
+	}
 	CHECK(failed_at == INT64_MIN, "seed %llu: %s \"%s\" about %s",
 		  (unsigned long long) seed, span->zone, spec.text,
 		  format_instant(failed_at, buf));
@@ -565,6 +610,10 @@ check_properties(TestZone *zone, uint64_t seed)
 			  "seed %llu: %s \"%s\": no firing at %lld",
 			  (unsigned long long) seed, zone->name, spec.text,
 			  (long long) next);
+		CHECK(jobq_cron_count(&cron, at + 1, next, &callback, 0) == 1,
+			  "seed %llu: %s \"%s\": not one firing from %lld to %lld",
+			  (unsigned long long) seed, zone->name, spec.text,
+			  (long long) at, (long long) next);
 		middle = at + (next - at) / 2;
 		CHECK(jobq_cron_next(&cron, middle, &callback, 0, &other) ==
 			  JOBQ_CRON_OK && (other == next || middle == next),

@@ -1,0 +1,217 @@
+# Schedules and clocks: set back and forward, servers that were down, and
+# transactions that commit long after the time they speak of. A run comes once.
+
+use strict;
+use warnings;
+
+use JobqTest;
+use Test::More;
+use Time::HiRes qw(time usleep);
+
+my $node = jobq_node('main', conf => ['max_prepared_transactions = 10']);
+
+sub sql
+{
+	my ($query) = @_;
+	return $node->safe_psql('postgres', $query);
+}
+
+# set_clock($time): sets jobq's clock to that time (UTC), forward or back.
+sub set_clock
+{
+	my ($time) = @_;
+	sql("SELECT jobq_store.advance_clock(
+		timestamptz '$time' - jobq_store.advance_clock('0'))");
+	return;
+}
+
+# The times of a schedule's jobs.
+sub runs
+{
+	my ($name) = @_;
+	return sql(
+		"SELECT string_agg(to_char((headers ->> 'scheduled_at')::timestamptz,
+						'DD HH24:MI'), ', ' ORDER BY id)
+		 FROM jobq_store.job WHERE headers ->> 'schedule' = '$name'");
+}
+
+sub column
+{
+	my ($name, $column) = @_;
+	return sql("SELECT $column FROM jobq.schedules WHERE name = '$name'");
+}
+
+# fired_up_to($name, $time): waits until the schedule has had its run of then.
+sub fired_up_to
+{
+	my ($name, $time) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return poll_ok($node,
+		"SELECT coalesce(last_run >= '$time', false) FROM jobq.schedules
+		 WHERE name = '$name'",
+		"$name has fired up to $time");
+}
+
+sub schedule
+{
+	my ($name, $cron, $options) = @_;
+	return "SELECT jobq.schedule('$name', '$cron', queue => 'q', "
+	  . ($options // "overlap => 'allow'") . ')';
+}
+
+# How often the coordinator goes to sleep in two seconds.
+sub sleeps
+{
+	my ($pid) = worker_pids($node, 'jobq coordinator', 'postgres');
+	my @count;
+	foreach my $round (0, 1)
+	{
+		my $end = time() + 2;
+		usleep(50_000) while $round && time() < $end;
+		open(my $fh, '<', "/proc/$pid/status") or return 0;
+		local $/ = undef;
+		push @count, <$fh> =~ /^voluntary_ctxt_switches:\s+(\d+)/m;
+		close($fh);
+	}
+	return $count[1] - $count[0];
+}
+
+sql("SELECT jobq.create_queue('q')");
+
+# Set back: what has run does not run again, what is to come waits.
+set_clock('2030-01-10 12:00:30');
+sql(schedule('minutely', '* * * * *'));
+sql(schedule('interval', '@every 10 minutes'));
+sql(schedule('all', '*/10 * * * *', "overlap => 'allow', missed => 'all'"));
+set_clock('2030-01-10 12:20:35');
+fired_up_to('minutely', '2030-01-10 12:20');
+fired_up_to('interval', '2030-01-10 12:20:30');
+fired_up_to('all', '2030-01-10 12:20');
+my %before = map { $_ => runs($_) } qw(minutely interval all);
+set_clock('2030-01-10 11:00');
+cmp_ok(sleeps(), '<', 20, 'set back by an hour: no busy loop');
+is(runs($_), $before{$_}, "set back by an hour: $_ does not run again")
+  foreach (sort keys %before);
+is(column('minutely', 'next_run'), '2030-01-10 12:21:00+00',
+	'and the next run is when it was');
+sql(schedule('new', '* * * * *'));
+is(column('new', 'next_run'), '2030-01-10 11:01:00+00',
+	'a schedule that is new goes by the clock as it is now');
+set_clock('2030-01-10 11:01:10');
+fired_up_to('new', '2030-01-10 11:01');
+is(runs('minutely'), $before{minutely}, 'which the others wait for');
+set_clock('2030-01-10 12:20:59');
+fired_up_to('new', '2030-01-10 12:20');
+is(runs('minutely'), $before{minutely}, 'to come again to where it was');
+set_clock('2030-01-10 12:21:00');
+fired_up_to('minutely', '2030-01-10 12:21');
+is(runs('minutely'), "$before{minutely}, 10 12:21", 'then they go on');
+
+# Forward by years: at once, and no busy loop.
+set_clock('2035-05-05 05:05:05');
+fired_up_to($_, '2035-05-05 04:50') foreach (qw(minutely interval all));
+cmp_ok(sleeps(), '<', 20, 'set forward by five years: no busy loop');
+is( sql("SELECT count(*), count(DISTINCT (headers ->> 'schedule',
+			headers ->> 'scheduled_at')) = count(*)
+		 FROM jobq_store.job"),
+	sql("SELECT sum(runs), true FROM jobq.schedules"),
+	'each run has one job');
+is( column('minutely', 'missed_runs + runs'),
+	sql("SELECT extract(epoch FROM timestamptz '2035-05-05 05:05'
+		 - '2030-01-10 12:00')::bigint / 60"),
+	'each minute was either run or counted as missed');
+is( column('all', 'missed_runs + runs'),
+	sql("SELECT extract(epoch FROM timestamptz '2035-05-05 05:00'
+		 - '2030-01-10 12:00')::bigint / 600"),
+	"with missed => 'all' too");
+is(column('all', 'runs'), 2 + 144, 'of which those of one day are made up for');
+sql('SELECT count(jobq.unschedule(name)) FROM jobq.schedules');
+
+# A transaction that makes a schedule commits when others that were due later
+# have been fired.
+set_clock('2036-01-01 00:00:30');
+sql(schedule('tick', '* * * * * *'));
+my $session = $node->background_psql('postgres');
+$session->query_safe('BEGIN; ' . schedule('slow', '0 * * * *'));
+sql('BEGIN; ' . schedule('prepared', '0 * * * *')
+	  . "; PREPARE TRANSACTION 'p'");
+sql(schedule('enabled', '0 * * * *', "overlap => 'allow', enabled => false"));
+my $other = $node->background_psql('postgres');
+$other->query_safe("BEGIN; SELECT jobq.enable_schedule('enabled')");
+foreach my $minute (1 .. 10)
+{
+	my $at = sprintf('2036-01-01 01:%02d', $minute);
+	set_clock($at);
+	poll_query($node,
+		"SELECT last_run >= '$at' FROM jobq.schedules WHERE name = 'tick'");
+}
+is(runs('slow'), '', 'a schedule that is not committed does not fire');
+$session->query_safe('COMMIT');
+$session->quit;
+fired_up_to('slow', '2036-01-01 01:00');
+$other->query_safe('COMMIT');
+$other->quit;
+fired_up_to('enabled', '2036-01-01 01:00');
+sql("COMMIT PREPARED 'p'");
+fired_up_to('prepared', '2036-01-01 01:00');
+
+# A schedule that is changed at the moment it is due is not forgotten.
+sql("BEGIN; SELECT jobq.run_schedule('slow'); PREPARE TRANSACTION 'p'");
+set_clock('2036-01-01 02:00:05');
+fired_up_to('enabled', '2036-01-01 02:00');
+sql("COMMIT PREPARED 'p'");
+fired_up_to('slow', '2036-01-01 02:00');
+
+# One that came by another way than jobq's functions is found within a minute.
+sql("UPDATE jobq_store.schedule SET next_run = '2036-01-01 01:59'
+	 WHERE name = 'prepared'");
+set_clock('2036-01-01 02:02:10');
+poll_ok($node,
+	"SELECT next_run > '2036-01-01 02:02' FROM jobq.schedules
+	 WHERE name = 'prepared'",
+	'what nobody has told of is found');
+sql('SELECT count(jobq.unschedule(name)) FROM jobq.schedules');
+sql("SELECT count(jobq.delete(id)) FROM jobq.jobs");
+
+# A server that is down when a run is due: the real clock, which goes on then.
+# "once" is due once in that time, "seconds" a few times.
+set_clock('now');
+sql(schedule('seconds', '* * * * * *'));
+sql("SELECT jobq.schedule('once', to_char(now() AT TIME ZONE 'UTC'
+		+ interval '4 s', 'FMSS FMMI FMHH24 * * *'), queue => 'q',
+		timezone => 'UTC')");
+my $due = column('once', 'extract(epoch FROM next_run)::bigint');
+fired_up_to('seconds', sql('SELECT clock_timestamp()'));
+is(runs('once'), '', 'not due yet');
+$node->stop('fast');
+cmp_ok(time(), '<', $due, 'the server is down in time')
+  or diag('the machine is too slow for this test');
+poll_until(sub { time() > $due + 1 });
+$node->start;
+poll_ok(
+	$node,
+	"SELECT count(*) = 1 FROM jobq_store.job
+	 WHERE headers ->> 'schedule' = 'once'
+	 AND extract(epoch FROM (headers ->> 'scheduled_at')::timestamptz) = $due",
+	'the run that was due while the server was down is made up for');
+fired_up_to('seconds', sql('SELECT clock_timestamp()'));
+is( sql("SELECT count(*), min(late_by) > '1 s', bool_and(outcome = 'enqueued')
+		 FROM jobq.schedule_runs WHERE schedule = 'once'"),
+	'1|t|t', 'once');
+$node->restart;
+fired_up_to('seconds', sql('SELECT clock_timestamp()'));
+is(column('once', 'runs'), 1, 'and not again after another restart');
+is( sql("SELECT count(*) = count(DISTINCT headers ->> 'scheduled_at')
+		 FROM jobq_store.job WHERE headers ->> 'schedule' = 'seconds'"),
+	't', 'a schedule that fires every second has each run once');
+sql("SELECT jobq.enable_schedule('seconds', false)");
+is( sql("SELECT sum(s.runs + s.missed_runs) =
+			max(extract(epoch FROM s.last_run - j.first)) + 1
+		 FROM jobq.schedules AS s,
+			(SELECT min((headers ->> 'scheduled_at')::timestamptz) AS first
+			 FROM jobq_store.job WHERE headers ->> 'schedule' = 'seconds') AS j
+		 WHERE s.name = 'seconds'"),
+	't', 'and each second was either run or counted as missed');
+
+$node->stop;
+done_testing();

@@ -1,0 +1,306 @@
+# What is written down of the runs of schedules: jobq.schedule_runs and the
+# counters of jobq.schedules. And that a run which waits for the previous one
+# (overlap => 'queue') comes when that has ended, however it ends.
+
+use strict;
+use warnings;
+
+use JobqTest;
+use Test::More;
+use Time::HiRes qw(time);
+
+my $node = jobq_node('main');
+
+sub sql
+{
+	my ($query) = @_;
+	return $node->safe_psql('postgres', $query);
+}
+
+# set_clock($time, $schedule): moves jobq's clock to that time (UTC), and waits
+# until the coordinator has looked at all that is due then, since it has fired
+# a schedule, "tick" unless another is named.
+sub set_clock
+{
+	my ($time, $schedule) = @_;
+	$schedule //= 'tick';
+	sql("SELECT jobq_store.advance_clock(
+		greatest('0', timestamptz '$time' - jobq_store.advance_clock('0')))");
+	poll_query($node,
+		"SELECT coalesce(last_run >= date_trunc('minute', timestamptz '$time'),
+			false) AND (name <> 'tick' OR last_run >= '$time')
+		 FROM jobq_store.schedule WHERE name = '$schedule'")
+	  or die "schedule \"$schedule\" did not fire\n";
+	clear($schedule);
+	return;
+}
+
+# Deletes the jobs of queues.
+sub clear
+{
+	my (@queues) = @_;
+	my $list = join(',', @queues);
+	sql("SELECT count(jobq.delete(id)) FROM jobq.jobs
+		 WHERE queue = ANY ('{$list}')");
+	return;
+}
+
+sub schedule
+{
+	my ($name, $cron, $options) = @_;
+	sql("SELECT jobq.create_queue('$name')
+		 WHERE NOT EXISTS (SELECT FROM jobq_store.queue WHERE name = '$name')");
+	return sql("SELECT jobq.schedule('$name', '$cron', queue => '$name'"
+		  . ($options ? ", $options" : '') . ')');
+}
+
+# The history of a schedule, one line for each row.
+sub history
+{
+	my ($name) = @_;
+	return sql(
+		"SELECT concat_ws(' ', outcome, to_char(slot, 'DD HH24:MI')
+			|| coalesce('-' || to_char(last_slot, 'DD HH24:MI'), ''),
+			'x' || nullif(runs, 1), CASE WHEN caught_up THEN 'caught up' END,
+			state, regexp_replace(reason, 'job [0-9]+', 'job N'))
+		 FROM jobq.schedule_runs WHERE schedule = '$name'
+		 ORDER BY fired_at, slot");
+}
+
+# Runs, and runs missed, skipped, late.
+sub counters
+{
+	my ($name) = @_;
+	return sql("SELECT runs, missed_runs, skipped_runs, late_runs
+		FROM jobq.schedules WHERE name = '$name'");
+}
+
+# finish($name): completes the jobs that a schedule has made.
+sub finish
+{
+	my ($name) = @_;
+	return sql("SELECT count(jobq.complete(id, lease))
+				FROM jobq.dequeue('$name', 100)");
+}
+
+sub unschedule_all
+{
+	sql("SELECT jobq.unschedule(name) FROM jobq_store.schedule
+		 WHERE name <> 'tick'");
+	return;
+}
+
+schedule('tick', '* * * * * *', q{overlap => 'allow'});
+set_clock('2030-01-10 12:00:30');
+
+# on time, skipped, and again
+schedule('skip', '* * * * *');
+is(history('skip'), '', 'a schedule that is new has no history');
+is(counters('skip'), '0|0|0|0', 'and has counted nothing');
+set_clock('2030-01-10 12:01:05');
+is(history('skip'), 'enqueued 10 12:01 ready', 'a run on time');
+is(sql("SELECT late_by >= '0' AND late_by < '1 min', job = last_job
+		FROM jobq.schedule_runs AS r
+		JOIN jobq.schedules AS s ON s.name = r.schedule
+		WHERE schedule = 'skip'"),
+	't|t', 'with its job');
+set_clock('2030-01-10 12:02:05');
+set_clock('2030-01-10 12:03:05');
+set_clock('2030-01-10 12:04:05');
+is( history('skip'),
+	"enqueued 10 12:01 ready\n"
+	  . 'skipped 10 12:02-10 12:04 x3 job N was not finished',
+	'runs that are skipped one after the other share a row');
+is(counters('skip'), '1|0|3|0', 'and are counted');
+finish('skip');
+set_clock('2030-01-10 12:05:05');
+is( history('skip'),
+	"enqueued 10 12:01 completed\n"
+	  . "skipped 10 12:02-10 12:04 x3 job N was not finished\n"
+	  . 'enqueued 10 12:05 ready',
+	'the state is that of the job now');
+sql("SELECT jobq.cancel(last_job) FROM jobq.schedules WHERE name = 'skip'");
+like(history('skip'), qr/enqueued 10 12:05 cancelled$/, 'also if cancelled');
+sql("SELECT jobq.delete(job) FROM jobq.schedule_runs
+	 WHERE schedule = 'skip' AND job IS NOT NULL");
+like(history('skip'), qr/enqueued 10 12:05$/, 'none if the job was deleted');
+unschedule_all();
+is(sql("SELECT count(*) FROM jobq_store.schedule_run AS r
+		WHERE NOT EXISTS (SELECT FROM jobq_store.schedule AS s
+			WHERE s.id = r.schedule)"),
+	0, 'unschedule() removes the history');
+
+# missed
+set_clock('2030-01-11 12:00:30');
+schedule('once', '0 * * * *');
+schedule('never', '0 * * * *', q{missed => 'skip'});
+schedule('all', '0 * * * *', q{missed => 'all'});
+schedule('single', '0 13 * * *');
+set_clock('2030-01-11 16:30:05');
+is( history('once'),
+	"missed 11 13:00-11 15:00 x3\nenqueued 11 16:00 caught up ready",
+	"missed => 'once'");
+is(counters('once'), '1|3|0|1', 'is counted');
+is(history('never'), 'missed 11 13:00-11 16:00 x4', "missed => 'skip'");
+is(counters('never'), '0|4|0|0', 'is counted');
+is( history('all'),
+	join("\n", map { "enqueued 11 $_:00 caught up ready" } 13 .. 16),
+	"missed => 'all'");
+is(counters('all'), '4|0|0|4', 'is counted');
+is(history('single'), 'enqueued 11 13:00 caught up ready',
+	'a single run that was missed');
+is(counters('single'), '1|0|0|1', 'is counted as late');
+clear(qw(once never all));
+set_clock('2030-01-14 16:30:05');
+is(counters('all'), '28|48|0|28', "missed => 'all': what is out of the window");
+like(history('all'), qr/^missed 11 17:00-13 16:00 x48$/m, 'is written down');
+is(counters('once'), '2|74|0|2', "missed => 'once' after three days");
+unschedule_all();
+
+# overlap => 'queue': waits are no rows, what is left out is missed
+set_clock('2030-01-15 12:00:30');
+schedule('queue', '* * * * *', q{overlap => 'queue'});
+set_clock('2030-01-15 12:01:05');
+set_clock('2030-01-15 12:02:05');
+set_clock('2030-01-15 12:04:05');
+is(history('queue'), 'enqueued 15 12:01 ready', 'a run that waits is no event');
+finish('queue');
+poll_ok($node, "SELECT runs = 2 FROM jobq.schedules WHERE name = 'queue'",
+	'it runs when the other is finished');
+is( history('queue'),
+	"enqueued 15 12:01 completed\nmissed 15 12:02-15 12:03 x2\n"
+	  . 'enqueued 15 12:04 ready',
+	'and takes the place of those that waited before');
+unschedule_all();
+
+# failed, by hand, and backfill
+schedule('hand', '0 * * * *');
+sql("SELECT jobq.run_schedule('hand')");
+like(history('hand'), qr/^enqueued 15 12:\d\d ready run_schedule\(\)$/,
+	'run_schedule()');
+sql("SELECT jobq.backfill('hand', '2030-01-10 00:00', '2030-01-10 05:00')");
+like(history('hand'),
+	qr/^enqueued 10 01:00-10 05:00 x5 caught up backfill\(\)$/m, 'backfill()');
+is(sql("SELECT last_run IS NULL, runs FROM jobq.schedules WHERE name = 'hand'"),
+	't|0', 'which move nothing else');
+sql("UPDATE jobq_store.schedule SET timezone = 'Mars/Phobos' WHERE name = 'hand'");
+set_clock('2030-01-15 13:00:05');
+like(history('hand'),
+	qr/^failed 15 13:00 time zone "Mars\/Phobos" not recognized$/m,
+	'a schedule that could not run');
+unschedule_all();
+
+# bounded
+schedule('many', '* * * * *', q{overlap => 'allow', missed => 'all'});
+set_clock('2030-01-15 19:00:30');
+poll_ok($node, "SELECT runs = 360 FROM jobq.schedules WHERE name = 'many'",
+	'360 runs');
+is( sql("SELECT count(*), min(slot), max(slot), count(DISTINCT slot)
+		 FROM jobq.schedule_runs WHERE schedule = 'many'"),
+	'100|2030-01-15 17:21:00+00|2030-01-15 19:00:00+00|100',
+	'the last 100 are kept');
+is(sql("SELECT history FROM jobq_store.schedule WHERE name = 'many'"),
+	360, 'of all that there were');
+set_clock('2031-02-01 00:00:30');
+unschedule_all();
+is(sql("SELECT count(*) FROM jobq_store.schedule_run AS r
+		WHERE NOT EXISTS (SELECT FROM jobq_store.schedule AS s
+			WHERE s.id = r.schedule)"),
+	0, 'unschedule() removes them');
+
+# replaced and rolled back
+schedule('kept', '* * * * *', q{overlap => 'allow'});
+set_clock('2031-02-01 00:01:05');
+schedule('kept', '*/2 * * * *', q{overlap => 'allow'});
+is(history('kept'), 'enqueued 01 00:01 ready',
+	'a schedule that is replaced keeps its history');
+sql("BEGIN; SELECT jobq.run_schedule('kept'), jobq.unschedule('kept'); ROLLBACK");
+is(history('kept'), 'enqueued 01 00:01 ready', 'as after a rollback');
+unschedule_all();
+
+# who may see it
+sql("CREATE ROLE alice; CREATE ROLE bob; CREATE ROLE carol;
+	 GRANT alice TO carol;
+	 SELECT jobq.grant_usage(r, true)
+	 FROM unnest('{alice,bob,carol}'::regrole[]) AS r;
+	 SET ROLE alice;
+	 SELECT jobq.schedule('hers', '* * * * *', 'SELECT 1');
+	 SELECT jobq.run_schedule('hers')");
+foreach my $case (['alice', 1], ['bob', 0], ['carol', 1], ['postgres', 1])
+{
+	my ($role, $rows) = @$case;
+	is( sql("SET ROLE $role; SELECT count(state) FROM jobq.schedule_runs
+			 WHERE schedule = 'hers'"),
+		$rows, "$role sees $rows of alice's runs");
+}
+like(sql_error($node, 'SET ROLE alice; SELECT * FROM jobq_store.schedule_run'),
+	qr/42501/, 'and nobody the table');
+unschedule_all();
+
+# However the job ends, the run that waits for it comes at once. The
+# coordinator would look by itself after a minute only: nothing else is due.
+schedule('mark', '* * * * *', q{overlap => 'allow'});
+sql("SELECT jobq.enable_schedule('tick', false)");
+my %endings = (
+	complete => "SELECT jobq.complete(id, lease) FROM jobq.dequeue('wait')",
+	dead => "SELECT jobq.fail(id, lease, 'no', retryable => false)
+		FROM jobq.dequeue('wait')",
+	cancel => "SELECT jobq.cancel(last_job) FROM jobq.schedules
+		WHERE name = 'wait'",
+	delete => "SELECT jobq.delete(last_job) FROM jobq.schedules
+		WHERE name = 'wait'",
+	take => "SELECT count(*) FROM jobq.take('wait')",
+	savepoint => "BEGIN; SAVEPOINT s;
+		SELECT jobq.cancel(last_job) FROM jobq.schedules WHERE name = 'wait';
+		RELEASE s; COMMIT");
+my $day = 1;
+foreach my $how (sort keys %endings, 'expire')
+{
+	my $at = sprintf('2031-03-%02d', $day++);
+	set_clock("$at 00:00:30", 'mark');
+	schedule('wait', '* * * * *', q{overlap => 'queue'});
+	sql("SELECT jobq.alter_queue('wait', ttl => '90 s')") if $how eq 'expire';
+	set_clock("$at 00:01:05", 'mark');
+	set_clock("$at 00:02:05", 'mark');
+	is(sql("SELECT runs FROM jobq.schedules WHERE name = 'wait'"),
+		1, "$how: a run waits");
+	sql($endings{$how}) if $endings{$how};
+	set_clock("$at 00:02:40", 'mark') if $how eq 'expire';
+	poll_ok(
+		$node,
+		"SELECT runs = 2 FROM jobq.schedules WHERE name = 'wait'",
+		"$how: it comes when the job has ended",
+		seconds => 20);
+	sql("SELECT jobq.unschedule('wait')");
+	clear('wait');
+}
+
+# One that ends as the decision to wait is made, again and again: the next is
+# there in no time, each time.
+schedule('chain', '* * * * * *', q{overlap => 'queue', missed => 'all'});
+sql("SELECT jobq_store.advance_clock('200 s')");
+my $start = time();
+my $seen = 0;
+while ($seen < 200 && time() - $start < 60)
+{
+	$seen += finish('chain');
+}
+is($seen, 200, 'two hundred runs, one after the other');
+note(sprintf('200 runs in a chain took %.1f s', time() - $start));
+
+# A job that an executor runs ends as well.
+sql("CREATE TABLE public.done (n serial, at timestamptz DEFAULT clock_timestamp());
+	 SELECT jobq.unschedule('chain');
+	 SELECT jobq.schedule('command', '* * * * * *',
+		'INSERT INTO public.done DEFAULT VALUES', overlap => 'queue',
+		missed => 'all')");
+sql("SELECT jobq_store.advance_clock('100 s')");
+poll_ok($node, 'SELECT count(*) >= 100 FROM public.done',
+	'a chain of commands', seconds => 40);
+poll_ok($node,
+	"SELECT count(*) > 0 FROM jobq.schedule_runs
+	 WHERE schedule = 'command' AND state = 'completed'",
+	'whose history has their state');
+
+$node->stop;
+done_testing();

@@ -61,6 +61,9 @@ static List *troubles = NIL;	/* of Trouble, in TopMemoryContext */
 static int	slots_backoff = 0;
 static TimestampTz slots_retry_at = DT_NOBEGIN;
 
+/* The role that an executor was started for last. */
+static Oid	served_last = InvalidOid;
+
 static Trouble *
 find_trouble(Oid role)
 {
@@ -310,7 +313,7 @@ activate_role(Oid role, bool *starving)
 
 	jobq_worker_count(MyDatabaseId, role, &counts);
 	if (counts.starting > 0)
-		return JOBQ_NEVER;		/* it will ask for more */
+		return now + START_TIMEOUT; /* it will ask for more, if it comes up */
 	if (jobq_worker_wake(MyDatabaseId, role))
 		return JOBQ_NEVER;
 	trouble = find_trouble(role);
@@ -340,6 +343,7 @@ activate_role(Oid role, bool *starving)
 		return slots_retry_at;
 	}
 	accept_gift();
+	served_last = role;
 	slots_backoff = 0;
 	slots_retry_at = DT_NOBEGIN;
 	return JOBQ_NEVER;
@@ -358,7 +362,28 @@ may_start(void)
 	return result;
 }
 
-/* The roles whose queues have work that nobody has been found for. */
+/* A list of roles that begins behind the one that was served last. */
+static List *
+rotate(List *roles)
+{
+	List	   *result = NIL;
+	int			n = list_length(roles);
+	int			first = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		if (list_nth_oid(roles, i) == served_last)
+			first = i + 1;
+	}
+	for (int i = 0; i < n; i++)
+		result = lappend_oid(result, list_nth_oid(roles, (first + i) % n));
+	return result;
+}
+
+/*
+ * The roles whose queues have work that nobody has been found for, each in
+ * its turn.
+ */
 static List *
 roles_with_work(void)
 {
@@ -377,7 +402,7 @@ roles_with_work(void)
 			pg_atomic_read_u32(&queue->state->work) != 0)
 			roles = list_append_unique_oid(roles, queue->owner);
 	}
-	return roles;
+	return rotate(roles);
 }
 
 /*
@@ -418,5 +443,8 @@ jobq_activate_executors(void)
 		}
 	}
 	set_starving(starving);
+	/* an executor may have fallen asleep before it could see that */
+	if (starving)
+		(void) jobq_worker_free_idle(MyDatabaseId, InvalidOid);
 	return next;
 }

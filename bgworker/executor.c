@@ -189,6 +189,8 @@ work(void)
 					return;
 				break;
 			case JOBQ_RUN_NOTHING:
+				if (gives_way(0))
+					return;
 				backoff = 0;
 				if (!idle)
 				{

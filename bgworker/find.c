@@ -19,18 +19,6 @@
 /* The queue that was served last: the others come first. */
 static int32 last_queue = 0;
 
-/* Whether the scan's next row is a job that could be run, too. */
-static bool
-sees_more(JobqReadyScan *scan)
-{
-	JobqJob		next;
-
-	if (!index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot))
-		return false;
-	jobq_job_read(&next, scan->slot);
-	return next.state == JOBQ_STATE_PENDING && next.run_at <= scan->now;
-}
-
 /* Clears the `work` flag of a queue; whether it was set. */
 static bool
 clear_work(const JobqQueue *queue)
@@ -83,7 +71,7 @@ look_in_queue(const JobqQueue *queue, JobqFound *found)
 		TimestampTz started_at = found->job.started_at;
 
 		found->queue = queue;
-		found->more = sees_more(&scan);
+		found->more = jobq_ready_sees_more(&scan);
 
 		/* the job may run long: pin no page meanwhile */
 		ExecMaterializeSlot(found->job.slot);

@@ -169,13 +169,16 @@ ask_for_help(const JobqFound *found)
 	jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_WORK);
 }
 
-/* From here on the job can be cancelled. */
-static void
+/*
+ * From here on the job can be cancelled.  True if somebody has woken this
+ * process since it looked for jobs: for another job, then.
+ */
+static bool
 publish(Run *run)
 {
 	timed_out = false;
-	jobq_worker_begin_job(&worker_ref, run->outcome.queue,
-						  run->outcome.job_id, run->outcome.attempt);
+	return jobq_worker_begin_job(&worker_ref, run->outcome.queue,
+								 run->outcome.job_id, run->outcome.attempt);
 }
 
 /* The job's own code comes next. */
@@ -416,8 +419,9 @@ record_afresh(Run *run, bool may_run_functions)
 static void
 run_found(Run *run, JobqFound *found)
 {
+	if (publish(run))
+		found->more = true;
 	ask_for_help(found);
-	publish(run);
 	jobq_current_job_begin(&found->job, found->queue, run->context);
 	jobq_crash_note_write(run->outcome.job_id, run->outcome.attempt,
 						  run->outcome.started_at);

@@ -21,7 +21,7 @@ typedef struct JobqElevation
 	int			guc_nest_level;
 } JobqElevation;
 
-extern void jobq_report_not_installed(void) pg_attribute_noreturn();
+extern void jobq_report_not_installed(void);
 extern bool jobq_is_installed(void);
 extern bool jobq_version_matches(void);
 extern Oid	jobq_relation_oid(JobqRelation relation);

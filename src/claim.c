@@ -161,6 +161,21 @@ jobq_ready_next(JobqReadyScan *scan, JobqJob *job)
 	return false;
 }
 
+/*
+ * Whether the scan's next row looks like a job that could be had, too.  The
+ * job given last is to be left alone after that.
+ */
+bool
+jobq_ready_sees_more(JobqReadyScan *scan)
+{
+	JobqJob		next;
+
+	if (!index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot))
+		return false;
+	jobq_job_read(&next, scan->slot);
+	return next.state == JOBQ_STATE_PENDING && next.run_at <= scan->now;
+}
+
 void
 jobq_ready_end(JobqReadyScan *scan)
 {

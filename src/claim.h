@@ -33,6 +33,7 @@ typedef struct JobqReadyScan
 extern void jobq_ready_begin(JobqReadyScan *scan, JobqTable *jobs,
 							 const JobqQueue *queue);
 extern bool jobq_ready_next(JobqReadyScan *scan, JobqJob *job);
+extern bool jobq_ready_sees_more(JobqReadyScan *scan);
 extern void jobq_ready_end(JobqReadyScan *scan);
 
 /* Whether a queue has a ready job, and when its next one is due. */

@@ -16,6 +16,7 @@
 #include "claim.h"
 #include "finish.h"
 #include "lease.h"
+#include "xact.h"
 
 #include "catalog/pg_type.h"
 #include "funcapi.h"
@@ -171,6 +172,12 @@ claim_from(JobqTable *jobs, const JobqQueue *queue,
 		put_job(rsinfo, &job, queue);
 		claimed++;
 	}
+
+	/* one in wait() was woken for several jobs: the next one is next */
+	if (claimed == max_jobs && queue->state != NULL &&
+		pg_atomic_read_u32(&queue->state->waiting) > 0 &&
+		jobq_ready_sees_more(&scan))
+		jobq_at_commit_ready(queue, scan.now);
 	jobq_ready_end(&scan);
 	return claimed;
 }

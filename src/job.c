@@ -23,6 +23,7 @@
 #include "handler.h"
 #include "history.h"
 #include "json_object.h"
+#include "lease.h"
 #include "on_dead.h"
 #include "xact.h"
 
@@ -215,6 +216,11 @@ jobq_job_claim(JobqTable *jobs, JobqJob *job, int64 lease, TimestampTz until,
 	jobq_at_commit_lease(job->id, lease, until,
 						 until == JOBQ_NEVER ? JOBQ_MY_PROC_NUMBER :
 						 JOBQ_NO_PROCESS);
+	if (until == JOBQ_NEVER && !jobq_lease_reserve(job->id, lease))
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("no shared memory left for a session-bound claim"),
+				 errhint("Increase jobq.shared_memory, or claim by a lease that has an end.")));
 }
 
 /* Who runs the job: what the claim said, or this process. */

@@ -135,9 +135,33 @@ jobq_lease_register(int64 job_id, int64 lease, TimestampTz until, int procno)
 		entry->proc = procno;
 	}
 	else
-		jobq_shared->lease_overflow++;
+		database->leases_overflow = true;
 	LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
 	jobq_note_due(database, until);
+}
+
+/*
+ * Enters a lease that is bound to this session, before the claim's commit:
+ * nothing but the entry tells that the session is alive.  False if there is
+ * no room.  Who rolls back forgets it.
+ */
+bool
+jobq_lease_reserve(int64 job_id, int64 lease)
+{
+	JobqLeaseKey key;
+	JobqLeaseEntry *entry;
+
+	make_key(&key, job_id);
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_LEASES), LW_EXCLUSIVE);
+	entry = hash_search(jobq_shared_leases, &key, HASH_ENTER_NULL, NULL);
+	if (entry != NULL)
+	{
+		entry->lease = lease;
+		entry->until = JOBQ_NEVER;
+		entry->proc = JOBQ_MY_PROC_NUMBER;
+	}
+	LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
+	return entry != NULL;
 }
 
 void
@@ -260,14 +284,16 @@ typedef struct ExpiredLease
 	int64		lease;
 } ExpiredLease;
 
-/* Collects up to limit leases that are over; *next is the end of the next. */
+/*
+ * Adds leases that are over to the n there are, up to limit; *next is the end
+ * of the next.
+ */
 static int
-collect_expired(ExpiredLease *expired, int limit, TimestampTz now,
+collect_expired(ExpiredLease *expired, int n, int limit, TimestampTz now,
 				TimestampTz *next)
 {
 	HASH_SEQ_STATUS status;
 	JobqLeaseEntry *entry;
-	int			n = 0;
 
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_LEASES), LW_SHARED);
 	hash_seq_init(&status, jobq_shared_leases);
@@ -337,20 +363,24 @@ expire_one(JobqTable *jobs, const ExpiredLease *expired, TimestampTz now)
 }
 
 /*
- * Enters the leases of the table that are over, or will be; for when the
- * registry had no room.
+ * Collects up to limit leases that are over and not in the registry, by a look
+ * at the table: it had no room for them.  *next is the end of the next.
  */
-static TimestampTz
-look_at_table(TimestampTz now)
+static int
+look_at_table(ExpiredLease *expired, int limit, TimestampTz now,
+			  TimestampTz *next)
 {
+	JobqDatabase *database = jobq_database();
 	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
 	TupleTableSlot *slot = jobq_table_slot(jobs);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	TableScanDesc scan = table_beginscan(jobs->rel, snapshot, 0, NULL);
-	TimestampTz next = JOBQ_NEVER;
+	bool		any = false;
+	int			n = 0;
 
+	/* whoever finds no room from now on sets it again */
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_LEASES), LW_EXCLUSIVE);
-	jobq_shared->lease_overflow = 0;
+	database->leases_overflow = false;
 	LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
@@ -361,21 +391,26 @@ look_at_table(TimestampTz now)
 		if (job.state != JOBQ_STATE_RUNNING || !is_at_home(&job) ||
 			is_registered(job.id, job.lease))
 			continue;
-		if (job.lease_until <= now)
-			jobq_lease_register(job.id, job.lease, job.lease_until,
-								JOBQ_NO_PROCESS);
-		next = Min(next, Max(job.lease_until, now));
+		any = true;
+		if (job.lease_until <= now && n < limit)
+		{
+			expired[n].job_id = job.id;
+			expired[n].lease = job.lease;
+			n++;
+		}
+		else
+			*next = Min(*next, Max(job.lease_until, now));
 	}
 	table_endscan(scan);
 	UnregisterSnapshot(snapshot);
 	jobq_table_close(jobs);
-	if (next != JOBQ_NEVER)
+	if (any)
 	{
 		LWLockAcquire(jobq_lock(JOBQ_LOCK_LEASES), LW_EXCLUSIVE);
-		jobq_shared->lease_overflow++;
+		database->leases_overflow = true;
 		LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
 	}
-	return next;
+	return n;
 }
 
 /*
@@ -392,9 +427,10 @@ jobq_leases_expire(int limit, bool *more)
 	int			n;
 
 	*more = false;
-	if (jobq_shared->lease_overflow > 0)
-		next = look_at_table(now);
-	n = collect_expired(expired, limit, now, &next);
+	n = 0;
+	if (jobq_database()->leases_overflow)
+		n = look_at_table(expired, limit, now, &next);
+	n = collect_expired(expired, n, limit, now, &next);
 	if (n > 0)
 	{
 		PushActiveSnapshot(GetLatestSnapshot());

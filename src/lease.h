@@ -19,6 +19,8 @@ extern int64 jobq_lease_new(void);
 /* Has this session's bound leases end with it.  May be called repeatedly. */
 extern void jobq_lease_watch_session(void);
 
+extern bool jobq_lease_reserve(int64 job_id, int64 lease);
+
 /* Called by commit callbacks: they do not throw. */
 extern void jobq_lease_register(int64 job_id, int64 lease, TimestampTz until,
 								int procno);

@@ -220,10 +220,12 @@ load_queues(QueueCache *new_cache, Snapshot snapshot)
 	{
 		Datum		values[Natts_queue];
 		bool		nulls[Natts_queue];
+		JobqQueue  *queue;
 
 		heap_deform_tuple(tuple, RelationGetDescr(rel), values, nulls);
-		new_cache->queues = lappend(new_cache->queues,
-									read_queue(values, nulls));
+		queue = read_queue(values, nulls);
+		queue->generation = new_cache->generation;
+		new_cache->queues = lappend(new_cache->queues, queue);
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);

@@ -59,6 +59,7 @@ typedef struct JobqQueue
 	int			ngrants;
 	JobqQueueGrant *grants;
 	JobqQueueState *state;		/* NULL: no room in shared memory */
+	uint32		generation;		/* of the database when this was read */
 } JobqQueue;
 
 /* Jobs are run by jobq's own executors. */

@@ -86,6 +86,8 @@ typedef struct JobqDatabase
 	bool		stopped;		/* (D) stop() is in force */
 	bool		starving;		/* (D) wants an executor, found no slot */
 	bool		leases_loaded;	/* (D) leases hold all running jobs */
+	bool		leases_overflow;	/* under JOBQ_LOCK_LEASES: but for some
+									 * that found no room */
 
 	pg_atomic_uint32 wake;		/* JOBQ_WAKE_ bits; set, then set latch */
 	pg_atomic_uint32 generation;	/* counts changes of queues, privileges,
@@ -190,9 +192,6 @@ typedef struct JobqShared
 	int			launcher_proc;	/* (D) */
 	pg_atomic_uint64 clock_offset;	/* added to the clock; tests only */
 	int			max_waiters;
-	int			lease_overflow; /* under JOBQ_LOCK_LEASES: entries that found
-								 * no room; leases must be looked up in the
-								 * table */
 	int			starving;		/* (D) databases that are starving */
 	Oid			given_to;		/* (D) a starving database for which an
 								 * executor has just left, */

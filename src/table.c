@@ -222,6 +222,29 @@ jobq_table_lock(JobqTable *table, ItemPointer tid, Snapshot snapshot,
 }
 
 /*
+ * Whether a row with the given keys is there by the latest snapshot.  A scan
+ * with a dirty snapshot can miss one that is updated while it goes on: the old
+ * version is dead when it is fetched, and the new one was not in the index yet
+ * when its page was read.
+ */
+static bool
+row_is_there(JobqTable *table, Relation index, ScanKey keys, int nkeys,
+			 TupleTableSlot *slot)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	IndexScanDesc scan = jobq_index_beginscan(table->rel, index, snapshot,
+											  nkeys);
+	bool		result;
+
+	index_rescan(scan, keys, nkeys, NULL, 0);
+	result = index_getnext_slot(scan, ForwardScanDirection, slot);
+	ExecClearTuple(slot);
+	index_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	return result;
+}
+
+/*
  * Finds the row with the given keys in a unique index, locks it, and puts it
  * into the slot.
  */
@@ -261,7 +284,11 @@ jobq_table_find_if(JobqTable *table, Oid indexid, ScanKey keys, int nkeys,
 		result = JOBQ_MISSING;
 		index_rescan(scan, keys, nkeys, NULL, 0);
 		if (!index_getnext_slot(scan, ForwardScanDirection, slot))
+		{
+			if (row_is_there(table, index, keys, nkeys, slot))
+				continue;
 			break;
+		}
 		ExecMaterializeSlot(slot);
 
 		other = TransactionIdIsValid(dirty.xmin) ? dirty.xmin : dirty.xmax;

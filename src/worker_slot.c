@@ -470,18 +470,23 @@ jobq_worker_is_too_many(const JobqWorkerRef *worker)
 	return result;
 }
 
-/* Says which job it runs: jobq_worker_interrupt() finds it from now on. */
-void
+/*
+ * Says which job it runs: jobq_worker_interrupt() finds it from now on.
+ * Returns whether it was woken before that; the caller owes somebody a look.
+ */
+bool
 jobq_worker_begin_job(const JobqWorkerRef *worker, int32 queue, int64 job_id,
 					  int32 attempt)
 {
 	JobqWorker *slot;
+	bool		was_woken = false;
 
 	lock_slots(LW_EXCLUSIVE);
 	slot = slot_of(worker);
 	if (slot != NULL)
 	{
 		slot->state = JOBQ_WORKER_BUSY;
+		was_woken = slot->woken;
 		slot->woken = false;
 		slot->queue = queue;
 		slot->job_id = job_id;
@@ -490,6 +495,7 @@ jobq_worker_begin_job(const JobqWorkerRef *worker, int32 queue, int64 job_id,
 		slot->started_at = jobq_now();
 	}
 	unlock_slots();
+	return was_woken;
 }
 
 /* The job's own code is through.  Returns whether it was to be cancelled. */

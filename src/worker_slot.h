@@ -58,7 +58,7 @@ extern void jobq_worker_set_busy(const JobqWorkerRef *worker);
 extern bool jobq_worker_set_leaving(const JobqWorkerRef *worker);
 extern bool jobq_worker_must_leave(const JobqWorkerRef *worker);
 extern bool jobq_worker_is_too_many(const JobqWorkerRef *worker);
-extern void jobq_worker_begin_job(const JobqWorkerRef *worker, int32 queue,
+extern bool jobq_worker_begin_job(const JobqWorkerRef *worker, int32 queue,
 								  int64 job_id, int32 attempt);
 extern bool jobq_worker_end_job(const JobqWorkerRef *worker);
 extern void jobq_worker_note_termination(const JobqWorkerRef *worker);

@@ -55,6 +55,8 @@ typedef struct Action
 			int32		queue;
 			Oid			owner;	/* of a queue with executors */
 			bool		notify;
+			bool		at_rest;	/* paused, or not at home */
+			uint32		generation; /* of what is said here of the queue */
 			int			njobs;
 			TimestampTz run_at; /* of the earliest */
 		}			ready;
@@ -114,6 +116,8 @@ add_ready_action(ActionKind kind, const JobqQueue *queue, TimestampTz run_at)
 	action->u.ready.owner = jobq_queue_has_executors(queue) ?
 		queue->owner : InvalidOid;
 	action->u.ready.notify = queue->notify;
+	action->u.ready.at_rest = queue->paused || !queue->at_home;
+	action->u.ready.generation = queue->generation;
 	action->u.ready.njobs = 1;
 	action->u.ready.run_at = run_at;
 }
@@ -124,15 +128,13 @@ jobq_at_commit_ready(const JobqQueue *queue, TimestampTz run_at)
 	int			level = GetCurrentTransactionNestLevel();
 	Action	   *action;
 
-	if (queue->paused || !queue->at_home)
-		return;
-
 	/* most transactions add to the queue they added to just before */
 	if (nactions > 0 && run_at <= jobq_now())
 	{
 		action = &actions[nactions - 1];
 		if (action->kind == ACTION_READY && action->level == level &&
 			action->u.ready.queue == queue->id &&
+			action->u.ready.generation == queue->generation &&
 			action->u.ready.run_at <= run_at)
 		{
 			action->u.ready.njobs++;
@@ -149,7 +151,8 @@ jobq_at_abort_ready(const JobqQueue *queue)
 
 	if (last != NULL && last->kind == ACTION_READY_IF_ABORTED &&
 		last->level == GetCurrentTransactionNestLevel() &&
-		last->u.ready.queue == queue->id)
+		last->u.ready.queue == queue->id &&
+		last->u.ready.generation == queue->generation)
 		last->u.ready.njobs++;
 	else
 		add_ready_action(ACTION_READY_IF_ABORTED, queue, DT_NOBEGIN);
@@ -293,12 +296,28 @@ jobq_wake_for_queue(JobqQueueState *state, int32 queue, Oid owner,
 		jobq_wake_coordinator(database, JOBQ_WAKE_WORK);
 }
 
+/*
+ * Tells of ready jobs.  If queues have been changed since the action was
+ * noted (resumed, given a handler), what it says of its queue may be wrong,
+ * and whoever changed it may have had the coordinator look before these jobs
+ * were visible: it is to look again.
+ */
 static void
-wake_for_action(const Action *action)
+wake_for_action(const Action *action, TimestampTz now)
 {
-	jobq_wake_for_queue(action->u.ready.state, action->u.ready.queue,
-						action->u.ready.owner, action->u.ready.notify,
-						action->u.ready.njobs);
+	JobqDatabase *database = jobq_database();
+
+	if (action->u.ready.generation !=
+		pg_atomic_read_u32(&database->generation))
+		jobq_wake_coordinator(database, JOBQ_WAKE_RESYNC);
+	if (action->u.ready.at_rest)
+		return;
+	if (action->u.ready.run_at > now)
+		jobq_note_due(database, action->u.ready.run_at);
+	else
+		jobq_wake_for_queue(action->u.ready.state, action->u.ready.queue,
+							action->u.ready.owner, action->u.ready.notify,
+							action->u.ready.njobs);
 }
 
 /* Carries out what was noted for the case that the transaction commits. */
@@ -310,8 +329,8 @@ carry_out(const Action *action, TimestampTz now)
 		case ACTION_READY_IF_ABORTED:
 			break;
 		case ACTION_READY:
-			if (action->u.ready.njobs > 0 && action->u.ready.run_at <= now)
-				wake_for_action(action);
+			if (action->u.ready.njobs > 0)
+				wake_for_action(action, now);
 			else
 				jobq_note_due(jobq_database(), action->u.ready.run_at);
 			break;
@@ -347,8 +366,12 @@ forget_actions(int level)
 	while (nactions > 0 && actions[nactions - 1].level >= level)
 	{
 		nactions--;
+		if (actions[nactions].kind == ACTION_LEASE &&
+			actions[nactions].u.lease.until == JOBQ_NEVER)
+			jobq_lease_forget(actions[nactions].u.lease.job_id,
+							  actions[nactions].u.lease.lease);
 		if (actions[nactions].kind == ACTION_READY_IF_ABORTED)
-			wake_for_action(&actions[nactions]);
+			wake_for_action(&actions[nactions], jobq_now());
 	}
 }
 

@@ -248,16 +248,28 @@ take_over(int segment, TimestampTz now)
 	return true;
 }
 
-/* Deletes attempts of jobs that are neither live nor in history any more. */
+/*
+ * Deletes the attempts of jobs that are gone.  Not those of queues that came
+ * here with a copy: a dump may just be being restored, table after table.
+ */
 static void
 delete_attempts(void)
 {
+	Oid			types[] = {INT8OID, OIDOID};
+	Datum		values[2];
+
+	values[0] = Int64GetDatum(jobq_system_identifier());
+	values[1] = ObjectIdGetDatum(MyDatabaseId);
 	execute("DELETE FROM jobq_store.attempt AS a"
-			" WHERE NOT EXISTS (SELECT FROM jobq_store.job AS j"
+			" USING jobq_store.queue AS q"
+			" WHERE q.id OPERATOR(pg_catalog.=) a.queue"
+			" AND q.system_identifier OPERATOR(pg_catalog.=) $1"
+			" AND q.database OPERATOR(pg_catalog.=) $2"
+			" AND NOT EXISTS (SELECT FROM jobq_store.job AS j"
 			" WHERE j.id OPERATOR(pg_catalog.=) a.job_id)"
 			" AND NOT EXISTS (SELECT FROM jobq_store.history AS h"
 			" WHERE h.id OPERATOR(pg_catalog.=) a.job_id)",
-			0, NULL, NULL);
+			lengthof(values), types, values);
 }
 
 /* Deletes all but the newest finished jobs of a queue. */

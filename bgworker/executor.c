@@ -91,11 +91,23 @@ sign_off(int code, Datum arg)
 	attached = false;
 	dboid = jobq_shared->workers[worker_ref.slot].dboid;
 	jobq_crash_note_clear();
-	/* DDL and stop() terminate executors too: that attempt does not count */
-	if (jobq_run_is_in_user_code() && may_be_here())
-		jobq_worker_note_termination(&worker_ref);
 	announce_free_slot(dboid, jobq_worker_detach(&worker_ref) ?
 					   JOBQ_WAKE_RESYNC : 0);
+}
+
+/*
+ * The process exits in the middle of a job: notes it before the transaction
+ * is rolled back and others can have the job, hence registered after the
+ * connection was made.  DDL and stop() terminate executors too; such an
+ * attempt does not count.
+ */
+static void
+note_termination(int code, Datum arg)
+{
+	(void) code;
+	(void) arg;
+	if (attached && jobq_run_is_in_user_code() && may_be_here())
+		jobq_worker_note_termination(&worker_ref);
 }
 
 /* Follows a change of the settings; false if they forbid to go on. */
@@ -238,6 +250,7 @@ jobq_executor_main(Datum main_arg)
 	pgstat_report_appname("jobq executor");
 	jobq_crash_note_open(dboid, worker_ref.slot);
 	jobq_run_set_up(&worker_ref, role);
+	before_shmem_exit(note_termination, (Datum) 0);
 	work();
 	proc_exit(0);
 }

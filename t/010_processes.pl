@@ -77,14 +77,17 @@ $node->safe_psql(
 			INSERT INTO tries VALUES (clock_timestamp());
 			IF nextval('try') = 1 THEN PERFORM pg_sleep(600); END IF;
 		END$$;
-	SELECT jobq.create_queue('slow', 'slow_once(jsonb)', max_attempts => 1);
+	SELECT jobq.create_queue('slow', 'slow_once(jsonb)', max_attempts => 2,
+		backoff_base => '10 ms');
 	SELECT jobq.enqueue('slow');
 });
 poll_ok($node, q{SELECT last_value = 1 AND is_called FROM try}, 'a job is running');
 my ($executor) = worker_pids($node, 'jobq executor', 'postgres');
 $node->safe_psql('postgres', "SELECT pg_terminate_backend($executor)");
 poll_ok($node, q{SELECT count(*) = 1 FROM tries},
-	'a job whose executor was terminated runs again, with no attempt lost');
+	'a job whose executor was terminated runs again');
+is($node->safe_psql('postgres', q{SELECT state || attempt FROM jobq.jobs WHERE queue = 'slow'}),
+	'completed2', 'and an attempt was used up');
 
 # ------------------------------------------------- settings at run time
 

@@ -80,6 +80,7 @@ static TimestampTz run_schedules(bool *more);
 static TimestampTz run_notify(bool *more);
 static TimestampTz run_activation(bool *more);
 static TimestampTz run_retention(bool *more);
+static TimestampTz run_sweep(bool *more);
 
 /* In the order in which they are run. */
 static Task tasks[] = {
@@ -95,6 +96,7 @@ static Task tasks[] = {
 	{"starting executors", run_activation,
 	JOBQ_WAKE_WORK | JOBQ_WAKE_SLOTS | WAKE_ALL, false},
 	{"retention", run_retention, JOBQ_WAKE_CONFIG, false},
+	{"looking for lost jobs", run_sweep, 0, true},
 };
 
 static MemoryContext loop_context = NULL;
@@ -351,6 +353,13 @@ run_retention(bool *more)
 {
 	(void) more;
 	return jobq_retention_run();
+}
+
+static TimestampTz
+run_sweep(bool *more)
+{
+	(void) more;
+	return jobq_sweep();
 }
 
 /* ------------------------------------------------------------- the loop */

@@ -1,18 +1,20 @@
 /*-------------------------------------------------------------------------
  *
  * claim.c
- *	  Finding and locking the next ready job of a queue.
+ *	  Finding the next ready job of a queue, and getting hold of it.
  *
- * Jobs are looked for along the index job_dispatch (queue, priority, run_at,
- * id).  Within a priority the first job with a run_at ahead ends the search;
- * the scan is then restarted at the next priority, so that jobs in the future
- * cost one row per priority and not one per job.  Rows that others have locked
- * are skipped, never waited for.
+ * The lanes in shared memory (lane.c) name candidates.  A claim takes one out,
+ * reads its row, and locks it, or leaves it to the caller to change it at once.
+ * A row that another transaction has in its hands is passed over, never waited
+ * for.  Only when a lane has nothing left in memory is the index read.
  *
- * The snapshot is the latest one, whatever the isolation level: what counts is
- * the row that is locked in the end.  A job whose lease is over is given up
- * for its old holder by whoever comes across it first, the coordinator or a
- * claim.
+ * Where the lanes cannot be used the index is scanned: from the lane's cursor
+ * on while another process refills the lane; from the first job that may be
+ * ready on when this transaction has made jobs ready, which nobody else sees;
+ * and from the start where a queue has no lanes, or where no coordinator is
+ * there to end leases that are over.  Within a priority the first job with a
+ * run_at ahead ends the search, so that jobs in the future cost one row per
+ * priority and not one per job.
  *
  * IDENTIFICATION
  *	  src/claim.c
@@ -22,35 +24,22 @@
 #include "postgres.h"
 
 #include "claim.h"
+
+#include "guc.h"
 #include "xact.h"
 
-#include "access/tableam.h"
 #include "access/xact.h"
 #include "miscadmin.h"
-#include "utils/fmgroids.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-/* Columns of job_dispatch. */
-#define DISPATCH_QUEUE 1
-#define DISPATCH_PRIORITY 2
-#define DISPATCH_RUN_AT 3
+/* Less than any priority. */
+#define BEFORE_ALL (PG_INT16_MIN - 1)
 
-/* (Re)starts the scan at the first job of priority >= `priority`. */
-static void
-seek(JobqReadyScan *scan, int priority)
-{
-	ScanKeyData keys[2];
-
-	ScanKeyInit(&keys[0], DISPATCH_QUEUE, BTEqualStrategyNumber, F_INT4EQ,
-				Int32GetDatum(scan->queue->id));
-	ScanKeyInit(&keys[1], DISPATCH_PRIORITY, BTGreaterEqualStrategyNumber,
-				F_INT2GE, Int16GetDatum((int16) priority));
-	index_rescan(scan->scan, keys, 2, NULL, 0);
-}
-
-/* Begins a scan; nothing may run between it and jobq_ready_end() but
- * jobq_ready_next() and the transitions of the jobs that it gives. */
+/*
+ * Begins; nothing may run between this and jobq_ready_end() but
+ * jobq_ready_next() and the transitions of the jobs that it gives.
+ */
 void
 jobq_ready_begin(JobqReadyScan *scan, JobqTable *jobs, const JobqQueue *queue)
 {
@@ -59,16 +48,24 @@ jobq_ready_begin(JobqReadyScan *scan, JobqTable *jobs, const JobqQueue *queue)
 	scan->queue = queue;
 	scan->now = jobq_now();
 	scan->next_run_at = JOBQ_NEVER;
-
+	scan->after = BEFORE_ALL;
+	scan->priority = BEFORE_ALL;
 	CommandCounterIncrement();
-	scan->snapshot = RegisterSnapshot(GetLatestSnapshot());
-	scan->index = index_open(jobq_relation_oid(JOBQ_IDX_JOB_DISPATCH),
-							 AccessShareLock);
-	scan->scan = jobq_index_beginscan(jobs->rel, scan->index, scan->snapshot,
-									  2);
-	scan->slot = jobq_table_slot(jobs);
-	scan->locked = jobq_table_slot(jobs);
-	seek(scan, PG_INT16_MIN);
+	jobq_dispatch_begin(&scan->dispatch, jobs, queue);
+	scan->seeking = true;
+	scan->mode = JOBQ_READY_ALL;
+	if (queue->state != NULL)
+	{
+		jobq_lanes_follow_storage(queue->state, jobq_table_storage(jobs));
+		scan->mode = jobq_has_own_jobs(queue) ?
+			JOBQ_READY_OWN : JOBQ_READY_LANES;
+	}
+}
+
+void
+jobq_ready_end(JobqReadyScan *scan)
+{
+	jobq_dispatch_end(&scan->dispatch);
 }
 
 /* Whether a job may be given out, going by its row. */
@@ -106,15 +103,21 @@ give_up_lease(JobqReadyScan *scan, JobqJob *job)
 }
 
 /*
- * Locks the job of the scan's row, without waiting, and reads it again.
- * False if it is not to be had.
+ * Locks the job of the row that was read last, without waiting, and reads it
+ * again.  False if it is not to be had.  The lock has been noted, and the note
+ * is withdrawn if there is none.
  */
 static bool
 try_lock(JobqReadyScan *scan, JobqJob *job)
 {
-	if (jobq_table_lock(scan->jobs, &scan->slot->tts_tid, scan->snapshot,
-						scan->locked) != JOBQ_FOUND)
+	if (scan->locked == NULL)
+		scan->locked = jobq_table_slot(scan->jobs);
+	if (jobq_table_lock(scan->jobs, &scan->dispatch.slot->tts_tid,
+						scan->dispatch.snapshot, scan->locked) != JOBQ_FOUND)
+	{
+		jobq_note_withdraw();
 		return false;
+	}
 	jobq_job_read(job, scan->locked);
 	if (!is_claimable(job, scan->now))
 		return false;
@@ -128,123 +131,237 @@ try_lock(JobqReadyScan *scan, JobqJob *job)
 	return true;
 }
 
+/* Gets hold of the job of the row that was read last, which is noted. */
+static bool
+take_hold(JobqReadyScan *scan, JobqJob *job)
+{
+	jobq_job_read(job, scan->dispatch.slot);
+	if (!is_claimable(job, scan->now))
+	{
+		jobq_note_withdraw();
+		return false;
+	}
+	if (scan->unlocked && job->state == JOBQ_STATE_PENDING &&
+		!is_expired(job, scan->now))
+		return true;
+	return try_lock(scan, job);
+}
+
+/* The next lane to be scanned for own jobs, and where to begin. */
+static bool
+next_lane(JobqReadyScan *scan, JobqKey *from)
+{
+	JobqQueueState *state = scan->queue->state;
+	JobqPlace	own;
+	int16		priority;
+	bool		known = jobq_lane_next(state, scan->priority, &priority);
+	bool		mine = jobq_next_own_job(scan->queue, scan->priority, &own);
+
+	if (!known && !mine)
+		return false;
+	if (!known || (mine && own.priority < priority))
+		priority = own.priority;
+	scan->priority = priority;
+	*from = jobq_lane_floor(state, priority);
+	if (mine && own.priority == priority &&
+		jobq_key_compare(&own.key, from) < 0)
+		*from = own.key;
+	return true;
+}
+
+/*
+ * The next job of the index scan under way that can be had.  False at its end,
+ * or, with *ahead set, at a job that lies ahead.
+ */
+static bool
+next_of_scan(JobqReadyScan *scan, JobqJob *job, JobqHead *head, bool *ahead)
+{
+	*ahead = false;
+	while (jobq_dispatch_next(&scan->dispatch, head))
+	{
+		if (head->place.key.run_at > scan->now)
+		{
+			scan->next_run_at = Min(scan->next_run_at,
+									head->place.key.run_at);
+			*ahead = true;
+			return false;
+		}
+		jobq_note_reserve();
+		jobq_note_locked(scan->queue, &head->place);
+		if (take_hold(scan, job))
+			return true;
+	}
+	return false;
+}
+
+/* The next job by the index, from the start of the queue. */
+static bool
+next_of_all(JobqReadyScan *scan, JobqJob *job)
+{
+	JobqHead	head;
+	bool		ahead;
+
+	if (scan->seeking)
+		jobq_dispatch_seek(&scan->dispatch, PG_INT16_MIN);
+	scan->seeking = false;
+	for (;;)
+	{
+		if (next_of_scan(scan, job, &head, &ahead))
+			return true;
+		if (!ahead || head.place.priority == PG_INT16_MAX)
+			return false;
+		jobq_dispatch_seek(&scan->dispatch, head.place.priority + 1);
+	}
+}
+
+/* The next job by the index, this transaction's own ones included. */
+static bool
+next_of_own(JobqReadyScan *scan, JobqJob *job)
+{
+	JobqHead	head;
+	bool		ahead;
+
+	for (;;)
+	{
+		if (scan->seeking)
+		{
+			JobqKey		from;
+
+			if (!next_lane(scan, &from))
+				return false;
+			jobq_dispatch_seek_lane(&scan->dispatch, scan->priority, &from);
+			scan->seeking = false;
+		}
+		if (next_of_scan(scan, job, &head, &ahead))
+			return true;
+		scan->seeking = true;
+	}
+}
+
+/* One job of a lane by the index, from a key on. */
+static bool
+next_of_lane(JobqReadyScan *scan, const JobqPlace *place, JobqJob *job)
+{
+	JobqHead	head;
+	bool		ahead;
+
+	jobq_dispatch_refresh(&scan->dispatch);
+	jobq_dispatch_seek_lane(&scan->dispatch, place->priority, &place->key);
+	if (next_of_scan(scan, job, &head, &ahead))
+		return true;
+	scan->after = place->priority;
+	return false;
+}
+
+/* Jobs are being claimed: has the coordinator sweep some time after that. */
+static void
+note_dispatching(TimestampTz now)
+{
+	JobqDatabase *database = jobq_database();
+
+	if (jobq_sweep_interval > 0 &&
+		pg_atomic_read_u32(&database->dispatching) == 0 &&
+		pg_atomic_exchange_u32(&database->dispatching, 1) == 0)
+		jobq_note_due(database, now + jobq_sweep_interval * INT64CONST(1000));
+}
+
+/*
+ * The next job by the lanes.  False if there is none, or, with the mode
+ * changed, if they cannot be used.
+ */
+static bool
+next_of_lanes(JobqReadyScan *scan, JobqJob *job)
+{
+	JobqQueueState *state = scan->queue->state;
+	JobqPlace	place;
+	JobqHead	head;
+
+	for (;;)
+	{
+		CHECK_FOR_INTERRUPTS();
+		jobq_note_reserve();
+		switch (jobq_lane_pop(state, scan->after, scan->now, &place,
+							  &scan->next_run_at))
+		{
+			case JOBQ_POP_FOUND:
+				jobq_note_locked(scan->queue, &place);
+				if (!jobq_dispatch_fetch(&scan->dispatch, &place, &head))
+					jobq_note_withdraw();
+				else if (take_hold(scan, job))
+					return true;
+				break;
+			case JOBQ_POP_REFILL:
+				if (!jobq_dispatch_refill(&scan->dispatch, place.priority,
+										  scan->now) &&
+					next_of_lane(scan, &place, job))
+					return true;
+				break;
+			case JOBQ_POP_SCAN:
+				if (next_of_lane(scan, &place, job))
+					return true;
+				break;
+			case JOBQ_POP_DISCOVER:
+				jobq_dispatch_discover(&scan->dispatch);
+				break;
+			case JOBQ_POP_NOTHING:
+				if (jobq_database()->coordinator_proc == JOBQ_NO_PROCESS)
+					scan->mode = JOBQ_READY_ALL;
+				return false;
+			case JOBQ_POP_CROWDED:
+				scan->mode = JOBQ_READY_ALL;
+				return false;
+		}
+	}
+}
+
 /*
  * Gives the next ready job, locked until the end of the transaction and
  * otherwise untouched.  False when there is none; then next_run_at is the time
  * of the next job that was seen.  Does not care whether the queue is paused.
+ *
+ * With scan->unlocked the row is not locked, which saves a WAL record and a
+ * visit to its page: the caller changes or deletes it as it is, and calls
+ * jobq_ready_lost() if it finds that somebody else was faster.
  *
  * The job's values are good until the next call.
  */
 bool
 jobq_ready_next(JobqReadyScan *scan, JobqJob *job)
 {
-	while (index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot))
-	{
-		JobqJob		seen;
+	bool		found = false;
 
-		CHECK_FOR_INTERRUPTS();
-		jobq_job_read(&seen, scan->slot);
-		if (seen.run_at > scan->now)
-		{
-			scan->next_run_at = Min(scan->next_run_at, seen.run_at);
-			if (seen.priority == PG_INT16_MAX)
-				return false;
-			seek(scan, seen.priority + 1);
-			continue;
-		}
-		if (!is_claimable(&seen, scan->now) || !try_lock(scan, job))
-			continue;
+	note_dispatching(scan->now);
+	if (scan->mode == JOBQ_READY_LANES)
+		found = next_of_lanes(scan, job);
+	else if (scan->mode == JOBQ_READY_OWN)
+		found = next_of_own(scan, job);
+	if (!found && scan->mode == JOBQ_READY_ALL)
+		found = next_of_all(scan, job);
+	if (found)
 		job->started_at = scan->now;
-		jobq_at_abort_ready(scan->queue);
-		return true;
-	}
-	return false;
+	return found;
+}
+
+/* The job given last was not to be had. */
+void
+jobq_ready_lost(JobqReadyScan *scan)
+{
+	(void) scan;
+	jobq_note_withdraw();
 }
 
 /*
- * Whether the scan's next row looks like a job that could be had, too.  The
- * job given last is to be left alone after that.
+ * Whether there seems to be another job.  The job given last is to be left
+ * alone after that.
  */
 bool
 jobq_ready_sees_more(JobqReadyScan *scan)
 {
-	JobqJob		next;
+	JobqHead	next;
 
-	if (!index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot))
-		return false;
-	jobq_job_read(&next, scan->slot);
-	return next.state == JOBQ_STATE_PENDING && next.run_at <= scan->now;
-}
-
-void
-jobq_ready_end(JobqReadyScan *scan)
-{
-	index_endscan(scan->scan);
-	index_close(scan->index, AccessShareLock);
-	UnregisterSnapshot(scan->snapshot);
-}
-
-/* The earliest run_at after `now` of a queue's jobs of one priority. */
-static TimestampTz
-next_of_priority(const JobqReadyScan *scan, int16 priority)
-{
-	TimestampTz next = JOBQ_NEVER;
-	ScanKeyData keys[3];
-	IndexScanDesc index_scan;
-
-	ScanKeyInit(&keys[0], DISPATCH_QUEUE, BTEqualStrategyNumber, F_INT4EQ,
-				Int32GetDatum(scan->queue->id));
-	ScanKeyInit(&keys[1], DISPATCH_PRIORITY, BTEqualStrategyNumber, F_INT2EQ,
-				Int16GetDatum(priority));
-	ScanKeyInit(&keys[2], DISPATCH_RUN_AT, BTGreaterStrategyNumber,
-				F_TIMESTAMPTZ_GT, TimestampTzGetDatum(scan->now));
-	index_scan = jobq_index_beginscan(scan->jobs->rel, scan->index,
-									  scan->snapshot, 3);
-	index_rescan(index_scan, keys, 3, NULL, 0);
-	if (index_getnext_slot(index_scan, ForwardScanDirection, scan->locked))
-	{
-		JobqJob		job;
-
-		jobq_job_read(&job, scan->locked);
-		next = job.run_at;
-	}
-	index_endscan(index_scan);
-	return next;
-}
-
-/*
- * Whether a queue has a job that could be claimed now.  If not, *next is when
- * its next job is due, else *next is when the next one after those is.
- * Locks nothing, so that a job that is just being worked in a transaction
- * counts as ready.
- */
-bool
-jobq_queue_is_ready(const JobqQueue *queue, TimestampTz *next)
-{
-	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
-	JobqReadyScan scan;
-	bool		ready = false;
-
-	*next = JOBQ_NEVER;
-	jobq_ready_begin(&scan, jobs, queue);
-	while (index_getnext_slot(scan.scan, ForwardScanDirection, scan.slot))
-	{
-		JobqJob		job;
-		TimestampTz next_here;
-
-		CHECK_FOR_INTERRUPTS();
-		jobq_job_read(&job, scan.slot);
-		if (job.run_at <= scan.now && !is_claimable(&job, scan.now))
-			continue;
-		if (job.run_at <= scan.now)
-			ready = true;
-		next_here = next_of_priority(&scan, job.priority);
-		*next = Min(*next, next_here);
-		if (job.priority == PG_INT16_MAX)
-			break;
-		seek(&scan, job.priority + 1);
-	}
-	jobq_ready_end(&scan);
-	jobq_table_close(jobs);
-	return ready;
+	if (scan->mode == JOBQ_READY_LANES)
+		return jobq_lanes_see_more(scan->queue->state, scan->now);
+	return jobq_dispatch_next(&scan->dispatch, &next) &&
+		next.state == JOBQ_STATE_PENDING &&
+		next.place.key.run_at <= scan->now;
 }

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * claim.h
- *	  Finding and locking the next ready job of a queue.
+ *	  Finding the next ready job of a queue, and getting hold of it; looking
+ *	  whether there is one.
  *
  * IDENTIFICATION
  *	  src/claim.h
@@ -11,11 +12,19 @@
 #ifndef JOBQ_CLAIM_H
 #define JOBQ_CLAIM_H
 
-#include "access/genam.h"
-#include "access/relscan.h"
-#include "job.h"
+#include "dispatch_scan.h"
 
-/* A scan over a queue's jobs that are ready at `now`, in dispatch order. */
+/* How the jobs are found at the moment. */
+typedef enum JobqReadyMode
+{
+	JOBQ_READY_LANES,			/* by what shared memory knows */
+	JOBQ_READY_OWN,				/* by the index, from the first that may be
+								 * ready on, lane by lane: this transaction
+								 * has jobs that nobody else sees */
+	JOBQ_READY_ALL				/* by the index, from the start */
+} JobqReadyMode;
+
+/* Gives a queue's jobs that are ready at `now`, in dispatch order. */
 typedef struct JobqReadyScan
 {
 	JobqTable  *jobs;
@@ -23,20 +32,24 @@ typedef struct JobqReadyScan
 	TimestampTz now;
 	TimestampTz next_run_at;	/* earliest job ahead that was seen, or
 								 * JOBQ_NEVER */
-	Relation	index;
-	IndexScanDesc scan;
-	Snapshot	snapshot;
-	TupleTableSlot *slot;		/* of the scan */
+	bool		unlocked;		/* may be set after jobq_ready_begin() */
+	JobqReadyMode mode;
+	bool		seeking;		/* the index scan is to be started */
+	int			priority;		/* of the lane that is being scanned */
+	int			after;			/* lanes up to this priority are done with */
+	JobqDispatchScan dispatch;
 	TupleTableSlot *locked;		/* of the job handed out */
 } JobqReadyScan;
 
 extern void jobq_ready_begin(JobqReadyScan *scan, JobqTable *jobs,
 							 const JobqQueue *queue);
 extern bool jobq_ready_next(JobqReadyScan *scan, JobqJob *job);
+extern void jobq_ready_lost(JobqReadyScan *scan);
 extern bool jobq_ready_sees_more(JobqReadyScan *scan);
 extern void jobq_ready_end(JobqReadyScan *scan);
 
-/* Whether a queue has a ready job, and when its next one is due. */
+/* look.c: whether there is a free ready job, and when the next one is due */
+extern bool jobq_queue_has_free_job(const JobqQueue *queue);
 extern bool jobq_queue_is_ready(const JobqQueue *queue, TimestampTz *next);
 
 #endif							/* JOBQ_CLAIM_H */

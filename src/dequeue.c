@@ -160,6 +160,7 @@ claim_from(JobqTable *jobs, const JobqQueue *queue,
 	if (queue->paused)
 		return 0;
 	jobq_ready_begin(&scan, jobs, queue);
+	scan.unlocked = true;
 	while (claimed < max_jobs && jobq_ready_next(&scan, &job))
 	{
 		TimestampTz until = claim_until(&job, queue, options);
@@ -168,7 +169,11 @@ claim_from(JobqTable *jobs, const JobqQueue *queue,
 			*lease = jobq_lease_new();
 		if (until == JOBQ_NEVER)
 			jobq_lease_watch_session();
-		jobq_job_claim(jobs, &job, *lease, until, options->worker);
+		if (!jobq_job_claim(jobs, &job, *lease, until, options->worker))
+		{
+			jobq_ready_lost(&scan);
+			continue;
+		}
 		put_job(rsinfo, &job, queue);
 		claimed++;
 	}
@@ -177,7 +182,7 @@ claim_from(JobqTable *jobs, const JobqQueue *queue,
 	if (claimed == max_jobs && queue->state != NULL &&
 		pg_atomic_read_u32(&queue->state->waiting) > 0 &&
 		jobq_ready_sees_more(&scan))
-		jobq_at_commit_ready(queue, scan.now);
+		jobq_at_commit_look(queue);
 	jobq_ready_end(&scan);
 	return claimed;
 }
@@ -256,10 +261,20 @@ jobq_take(PG_FUNCTION_ARGS)
 		JobqJob		job;
 
 		jobq_ready_begin(&scan, jobs, queue);
-		while (left-- > 0 && jobq_ready_next(&scan, &job))
+		scan.unlocked = true;
+		while (left > 0 && jobq_ready_next(&scan, &job))
 		{
+			int			attempt = jobq_job_current_attempt(&job);
+
+			if (!jobq_job_take(jobs, &job, queue))
+			{
+				jobq_ready_lost(&scan);
+				continue;
+			}
+			job.state = JOBQ_STATE_PENDING;
+			job.attempt = attempt - 1;
 			put_job(rsinfo, &job, queue);
-			jobq_job_complete(jobs, &job, queue, (Datum) 0, true);
+			left--;
 		}
 		jobq_ready_end(&scan);
 	}

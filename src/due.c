@@ -18,8 +18,7 @@
 
 /*
  * Looks at all queues; wakes executors, waiters and the notifier for those
- * with ready jobs.  Returns when the next job of any queue is due.  Costs two
- * index descents per queue and priority.
+ * with ready jobs.  Returns when the next job of any queue is due.
  */
 TimestampTz
 jobq_queues_wake_due(void)

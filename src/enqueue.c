@@ -182,14 +182,12 @@ resolve_conflict(JobqTable *jobs, const JobqEnqueueOptions *options,
 			report_duplicate(options, id);
 		if (options->on_conflict == JOBQ_CONFLICT_REPLACE)
 		{
-			JobqFindResult locked = jobq_table_lock(jobs, tid, snapshot,
-													slot);
+			JobqFindResult locked = jobq_job_lock_row(jobs, slot, snapshot,
+													  jobq_table_slot(jobs),
+													  &job);
 
 			if (locked == JOBQ_FOUND)
-			{
-				jobq_job_read(&job, slot);
 				replace_job(jobs, &job, options, payload);
-			}
 			else if (locked == JOBQ_MISSING)
 				id = 0;
 			/* JOBQ_BUSY: it is being run, and not to be changed */
@@ -219,6 +217,7 @@ enqueue_unique(JobqTable *jobs, const JobqEnqueueOptions *options, int64 id,
 	Datum		values[Natts_job];
 	bool		nulls[Natts_job];
 	ItemPointerData conflict;
+	JobqPlace	place;
 	int64		existing;
 
 	form_job(options, id, payload, values, nulls);
@@ -249,6 +248,8 @@ enqueue_unique(JobqTable *jobs, const JobqEnqueueOptions *options, int64 id,
 			return existing;
 		}
 	}
+	jobq_job_place(values, &jobs->written, &place);
+	jobq_at_commit_ready(options->queue, &place);
 	return id;
 }
 
@@ -273,11 +274,7 @@ jobq_enqueue_job(JobqTable *jobs, const JobqEnqueueOptions *options,
 		survivor = id;
 	}
 	else
-	{
 		survivor = enqueue_unique(jobs, options, id, payload);
-		if (survivor == id)
-			jobq_at_commit_ready(queue, options->run_at);
-	}
 	if (survivor == id && options->expires_at != JOBQ_NEVER)
 		jobq_at_commit_due(options->expires_at);
 	return survivor;

@@ -61,7 +61,7 @@ expire_one(JobqTable *jobs, TupleTableSlot *seen, Snapshot snapshot,
 	jobq_job_read(&job, seen);
 	if (job.state != JOBQ_STATE_PENDING || job.attempt > 0)
 		return JOBQ_NEVER;
-	switch (jobq_table_lock(jobs, &seen->tts_tid, snapshot, locked))
+	switch (jobq_job_lock_row(jobs, seen, snapshot, locked, &job))
 	{
 		case JOBQ_FOUND:
 			break;
@@ -71,7 +71,6 @@ expire_one(JobqTable *jobs, TupleTableSlot *seen, Snapshot snapshot,
 		case JOBQ_UNWANTED:
 			return JOBQ_NEVER;
 	}
-	jobq_job_read(&job, locked);
 	queue = jobq_queue_by_id(job.queue);
 	if (queue != NULL && queue->at_home)
 		jobq_job_expire(jobs, &job, queue);

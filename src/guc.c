@@ -29,6 +29,8 @@ int			jobq_max_workers = 4;
 int			jobq_worker_idle_timeout = 10000;
 int			jobq_notify_interval = 5;
 int			jobq_shared_memory = 16384;
+int			jobq_sweep_interval = 60000;
+bool		jobq_async_claims = true;
 char	   *jobq_timezone = NULL;
 int			jobq_log_jobs = JOBQ_LOG_NONE;
 
@@ -96,6 +98,11 @@ define_service_settings(void)
 							NULL,
 							&jobq_notify_interval, 5, 0, 60000,
 							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("jobq.sweep_interval",
+							"Time between two searches for ready jobs that were lost sight of.",
+							"0 turns the search off.",
+							&jobq_sweep_interval, 60000, 0, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
 }
 
 /* Defines the settings; called by _PG_init. */
@@ -103,8 +110,13 @@ void
 jobq_guc_init(void)
 {
 	define_service_settings();
+	DefineCustomBoolVariable("jobq.async_claims",
+							 "Lets transactions that only claim jobs commit without waiting for the disk.",
+							 "A claim that a crash of the server loses is a job that is ready again.",
+							 &jobq_async_claims, true, PGC_USERSET, 0,
+							 NULL, NULL, NULL);
 	DefineCustomIntVariable("jobq.shared_memory",
-							"Shared memory for queues and leases.",
+							"Shared memory for queues, candidates and leases.",
 							"When it is used up jobq goes on, but slower.",
 							&jobq_shared_memory, 16384, 1024, MAX_KILOBYTES,
 							PGC_POSTMASTER, GUC_UNIT_KB, NULL, NULL, NULL);

@@ -25,7 +25,7 @@
 #include "current_job.h"
 #include "hooks.h"
 #include "jobq.h"
-#include "jobq.h"
+#include "lane.h"
 #include "shmem.h"
 #include "worker_slot.h"
 
@@ -355,6 +355,7 @@ note_prepared_commit(void)
 	if (database == NULL)
 		return;
 	pg_atomic_fetch_add_u32(&database->generation, 1);
+	jobq_lanes_reset_database(MyDatabaseId);
 	jobq_wake_coordinator(database, JOBQ_WAKE_RESYNC | JOBQ_WAKE_LEASES |
 						  JOBQ_WAKE_CONFIG);
 }

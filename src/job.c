@@ -75,10 +75,62 @@ write_back(JobqJob *job)
 	job->values[Anum_job_state - 1] = Int16GetDatum((int16) job->state);
 }
 
+/* The place of a job whose row has these values and is there. */
+void
+jobq_job_place(const Datum *values, const ItemPointerData *tid,
+			   JobqPlace *place)
+{
+	place->key.run_at = DatumGetTimestampTz(values[Anum_job_run_at - 1]);
+	place->key.id = DatumGetInt64(values[Anum_job_id - 1]);
+	place->priority = DatumGetInt16(values[Anum_job_priority - 1]);
+	place->tid = *tid;
+}
+
+/* The job will be claimable when the row written last is committed. */
+static void
+note_ready(JobqTable *jobs, const JobqQueue *queue, const Datum *values)
+{
+	JobqPlace	place;
+
+	jobq_job_place(values, &jobs->written, &place);
+	jobq_at_commit_ready(queue, &place);
+}
+
+/*
+ * Locks the job of a row, as a snapshot saw it, without waiting, and reads it.
+ * Others pass the job over while it is locked, and are told if it is ready
+ * again, or still.
+ */
+JobqFindResult
+jobq_job_lock_row(JobqTable *jobs, TupleTableSlot *seen, Snapshot snapshot,
+				  TupleTableSlot *locked, JobqJob *job)
+{
+	const JobqQueue *queue;
+	JobqFindResult result;
+	bool		noted = false;
+	JobqPlace	place;
+
+	jobq_job_read(job, seen);
+	queue = jobq_queue_by_id(job->queue);
+	if (job->state == JOBQ_STATE_PENDING && queue != NULL)
+	{
+		jobq_job_place(job->values, &seen->tts_tid, &place);
+		jobq_note_reserve();
+		jobq_note_locked(queue, &place);
+		noted = true;
+	}
+	result = jobq_table_lock(jobs, &seen->tts_tid, snapshot, locked);
+	if (result == JOBQ_FOUND)
+		jobq_job_read(job, locked);
+	else if (noted)
+		jobq_note_withdraw();
+	return result;
+}
+
 /*
  * Locks an unfinished job by its id and reads it.  Others pass a ready job
- * over while it is locked.  If the transaction rolls back they are told; who
- * may leave the job as it is and commit must see to that.
+ * over while it is locked, and are told if it is ready again, or still, when
+ * the transaction ends.
  */
 JobqFindResult
 jobq_job_lock(JobqTable *jobs, int64 id, JobqWaitPolicy wait, JobqJob *job)
@@ -128,6 +180,7 @@ jobq_job_lock_for(JobqTable *jobs, int64 id, JobqWaitPolicy wait,
 
 	ScanKeyInit(&key, Anum_job_id, BTEqualStrategyNumber, F_INT8EQ,
 				Int64GetDatum(id));
+	jobq_note_reserve();
 	result = jobq_table_find_if(jobs, jobq_relation_oid(JOBQ_IDX_JOB), &key,
 								1, wait, any ? NULL : is_wanted, &wanted,
 								slot);
@@ -138,7 +191,12 @@ jobq_job_lock_for(JobqTable *jobs, int64 id, JobqWaitPolicy wait,
 		const JobqQueue *queue = jobq_queue_by_id(job->queue);
 
 		if (queue != NULL)
-			jobq_at_abort_ready(queue);
+		{
+			JobqPlace	place;
+
+			jobq_job_place(job->values, &slot->tts_tid, &place);
+			jobq_note_locked_again(queue, &place);
+		}
 	}
 	return result;
 }
@@ -191,15 +249,14 @@ jobq_job_insert(JobqTable *jobs, const JobqQueue *queue, const Datum *values,
 				const bool *nulls)
 {
 	jobq_table_insert(jobs, values, nulls);
-	jobq_at_commit_ready(queue,
-						 DatumGetTimestampTz(values[Anum_job_run_at - 1]));
+	note_ready(jobs, queue, values);
 }
 
 /*
  * Gives a pending job to whoever holds the lease, until `until`; JOBQ_NEVER
  * binds it to this session.  Counts the attempt.
  */
-void
+bool
 jobq_job_claim(JobqTable *jobs, JobqJob *job, int64 lease, TimestampTz until,
 			   const char *worker)
 {
@@ -212,7 +269,10 @@ jobq_job_claim(JobqTable *jobs, JobqJob *job, int64 lease, TimestampTz until,
 	job->nulls[Anum_job_worker - 1] = worker == NULL;
 	if (worker != NULL)
 		job->values[Anum_job_worker - 1] = CStringGetTextDatum(worker);
-	jobq_table_update(jobs, job->slot, job->values, job->nulls);
+	if (jobq_table_try_update(jobs, job->slot, job->values,
+							  job->nulls) != JOBQ_FOUND)
+		return false;
+	jobq_note_settled(job->id);
 	jobq_at_commit_lease(job->id, lease, until,
 						 until == JOBQ_NEVER ? JOBQ_MY_PROC_NUMBER :
 						 JOBQ_NO_PROCESS);
@@ -221,6 +281,7 @@ jobq_job_claim(JobqTable *jobs, JobqJob *job, int64 lease, TimestampTz until,
 				(errcode(ERRCODE_OUT_OF_MEMORY),
 				 errmsg("no shared memory left for a session-bound claim"),
 				 errhint("Increase jobq.shared_memory, or claim by a lease that has an end.")));
+	return true;
 }
 
 /* Who runs the job: what the claim said, or this process. */
@@ -254,18 +315,45 @@ note_end(const JobqJob *job)
 		jobq_at_commit_scheduled_job_end();
 }
 
-/* Deletes the job's row, after writing it to history if it is to be kept. */
+/* Writes a job that is being finished to history, if it is to be kept. */
 static void
-finish(JobqTable *jobs, JobqJob *job, const JobqQueue *queue, Datum result,
-	   bool result_is_null, const char *error, const char *sqlstate)
+write_history(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
+			  Datum result, bool result_is_null, const char *error,
+			  const char *sqlstate)
 {
 	int64		keep = job->state == JOBQ_STATE_COMPLETED ?
 	queue->keep_completed : queue->keep_dead;
 
+	jobq_note_settled(job->id);
 	if (keep != 0 || !job->nulls[Anum_job_unique_for - 1])
 		jobq_history_add(jobs, job, result, result_is_null, error, sqlstate);
 	note_end(job);
+}
+
+/* Deletes the job's row, after writing it to history. */
+static void
+finish(JobqTable *jobs, JobqJob *job, const JobqQueue *queue, Datum result,
+	   bool result_is_null, const char *error, const char *sqlstate)
+{
+	write_history(jobs, job, queue, result, result_is_null, error, sqlstate);
 	jobq_table_delete(jobs, job->slot);
+}
+
+/*
+ * Finishes a pending job in success that this transaction works itself.  The
+ * row, which may not be locked, is deleted at once; false if it is not to be
+ * had.
+ */
+bool
+jobq_job_take(JobqTable *jobs, JobqJob *job, const JobqQueue *queue)
+{
+	if (jobq_table_try_delete(jobs, job->slot, false) != JOBQ_FOUND)
+		return false;
+	job->attempt = jobq_job_current_attempt(job);
+	name_worker(job);
+	apply(job, JOBQ_EVENT_TAKE);
+	write_history(jobs, job, queue, (Datum) 0, true, NULL, NULL);
+	return true;
 }
 
 /*
@@ -411,7 +499,8 @@ jobq_job_fail(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 	write_back(job);
 	job->nulls[Anum_job_worker - 1] = true;
 	jobq_table_update(jobs, job->slot, job->values, job->nulls);
-	jobq_at_commit_ready(queue, job->run_at);
+	jobq_note_settled(job->id);
+	note_ready(jobs, queue, job->values);
 	return job->state;
 }
 
@@ -478,7 +567,7 @@ jobq_job_release(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 	write_back(job);
 	job->nulls[Anum_job_worker - 1] = true;
 	jobq_table_update(jobs, job->slot, job->values, job->nulls);
-	jobq_at_commit_ready(queue, job->run_at);
+	note_ready(jobs, queue, job->values);
 }
 
 /* Moves the end of the lease; progress replaces the old one unless NULL. */
@@ -505,8 +594,8 @@ jobq_job_replace(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 {
 	apply(job, JOBQ_EVENT_EDIT);
 	jobq_table_update(jobs, job->slot, values, nulls);
-	jobq_at_commit_ready(queue,
-						 DatumGetTimestampTz(values[Anum_job_run_at - 1]));
+	jobq_note_settled(job->id);
+	note_ready(jobs, queue, values);
 }
 
 /* Deletes a job that is not running, without trace. */
@@ -514,6 +603,7 @@ void
 jobq_job_remove(JobqTable *jobs, JobqJob *job)
 {
 	Assert(job->state != JOBQ_STATE_RUNNING);
+	jobq_note_settled(job->id);
 	note_end(job);
 	jobq_table_delete(jobs, job->slot);
 }

@@ -17,6 +17,7 @@
 #define JOBQ_JOB_H
 
 #include "common/jobstate.h"
+#include "lane.h"
 #include "queue.h"
 #include "table.h"
 
@@ -62,16 +63,29 @@ extern JobqFindResult jobq_job_lock(JobqTable *jobs, int64 id,
 extern JobqFindResult jobq_job_lock_for(JobqTable *jobs, int64 id,
 										JobqWaitPolicy wait, int privilege,
 										const int64 *lease, JobqJob *job);
+extern JobqFindResult jobq_job_lock_row(JobqTable *jobs,
+										TupleTableSlot *seen,
+										Snapshot snapshot,
+										TupleTableSlot *locked,
+										JobqJob *job);
+extern void jobq_job_place(const Datum *values, const ItemPointerData *tid,
+						   JobqPlace *place);
 extern int64 jobq_job_timeout(const JobqJob *job, const JobqQueue *queue);
 extern int	jobq_job_max_attempts(const JobqJob *job, const JobqQueue *queue);
 extern int	jobq_job_current_attempt(const JobqJob *job);
 extern void jobq_job_lease_failure(JobqFailure *failure, bool session_ended);
 
-/* Transitions.  Each wants the row locked, and leaves it changed or gone. */
+/*
+ * Transitions.  Each wants the row locked, and leaves it changed or gone.
+ * Those that return false do with a row as it was seen: if somebody else has
+ * it in his hands, or has changed it, they have done nothing.
+ */
 extern void jobq_job_insert(JobqTable *jobs, const JobqQueue *queue,
 							const Datum *values, const bool *nulls);
-extern void jobq_job_claim(JobqTable *jobs, JobqJob *job, int64 lease,
+extern bool jobq_job_claim(JobqTable *jobs, JobqJob *job, int64 lease,
 						   TimestampTz until, const char *worker);
+extern bool jobq_job_take(JobqTable *jobs, JobqJob *job,
+						  const JobqQueue *queue);
 extern void jobq_job_complete(JobqTable *jobs, JobqJob *job,
 							  const JobqQueue *queue, Datum result,
 							  bool result_is_null);

@@ -34,6 +34,9 @@ extern TimestampTz jobq_queues_wake_due(void);
  */
 extern bool jobq_cancel_requests_process(void);
 
+/* sweep.c: ready jobs that dispatch has lost sight of */
+extern TimestampTz jobq_sweep(void);
+
 /* lease.c: see lease.h */
 
 /* retention.c: history's ring, keep_*_count, old attempts */

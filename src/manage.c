@@ -73,16 +73,11 @@ queue_of_job(JobqTable *jobs, int64 id)
 static const JobqQueue *
 lock_pending_job(JobqTable *jobs, int64 id, JobqJob *job)
 {
-	const JobqQueue *queue;
-
 	if (jobq_job_lock_for(jobs, id, JOBQ_WAIT_FOR_WRITERS, JOBQ_PRIV_MANAGE,
 						  NULL, job) != JOBQ_FOUND ||
 		job->state == JOBQ_STATE_RUNNING)
 		return NULL;
-	queue = jobq_queue_by_id(job->queue);
-	/* it may stay as it is, and be passed over because it is locked */
-	jobq_at_commit_ready(queue, job->run_at);
-	return queue;
+	return jobq_queue_by_id(job->queue);
 }
 
 Datum
@@ -158,8 +153,12 @@ insert_revived(const JobqQueue *queue, const Datum *values, const bool *nulls)
 	else if (jobq_table_insert_unique(jobs,
 									  jobq_relation_oid(JOBQ_IDX_JOB_UNIQUE_KEY),
 									  values, nulls, &conflict))
-		jobq_at_commit_ready(queue,
-							 DatumGetTimestampTz(values[Anum_job_run_at - 1]));
+	{
+		JobqPlace	place;
+
+		jobq_job_place(values, &jobs->written, &place);
+		jobq_at_commit_ready(queue, &place);
+	}
 	else
 		ereport(ERROR,
 				(errcode(ERRCODE_UNIQUE_VIOLATION),

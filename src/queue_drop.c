@@ -204,15 +204,15 @@ visit_jobs(int32 queue, bool remove)
 
 		CHECK_FOR_INTERRUPTS();
 		if (!remove ||
-			jobq_table_lock(jobs, &slot->tts_tid, snapshot,
-							locked) != JOBQ_FOUND)
+			jobq_job_lock_row(jobs, slot, snapshot, locked,
+							  &job) != JOBQ_FOUND)
 		{
 			remaining++;
 			continue;
 		}
-		jobq_job_read(&job, locked);
 		if (job.state == JOBQ_STATE_RUNNING)
 			jobq_at_commit_lease_end(job.id, job.lease);
+		jobq_note_settled(job.id);
 		jobq_table_delete(jobs, locked);
 	}
 	index_endscan(scan);

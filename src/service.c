@@ -221,6 +221,7 @@ jobq_start(PG_FUNCTION_ARGS)
 					   Anum_schedule_database) || copied;
 	if (copied)
 		move_sequences();
+	jobq_at_commit_reset_lanes();
 	jobq_at_commit_wake(JOBQ_WAKE_CONFIG | JOBQ_WAKE_RESYNC |
 						JOBQ_WAKE_LEASES);
 	PG_RETURN_VOID();

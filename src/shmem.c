@@ -3,8 +3,9 @@
  * shmem.c
  *	  Shared memory of jobq.
  *
- * A fixed block (databases, worker slots, waiters) and two hash tables, whose
- * size is jobq.shared_memory: an eighth for queues, the rest for leases.
+ * A fixed block (databases, worker slots, waiters), and three things that share
+ * jobq.shared_memory: a hash table of queues (an eighth), the lanes of lane.c
+ * (nearly a third), and a hash table of leases (a half).
  *
  * IDENTIFICATION
  *	  src/shmem.c
@@ -14,6 +15,7 @@
 #include "postgres.h"
 
 #include "guc.h"
+#include "lane.h"
 #include "shmem.h"
 #include "xact.h"
 
@@ -61,7 +63,7 @@ max_queues(void)
 static long
 max_leases(void)
 {
-	Size		bytes = (Size) jobq_shared_memory * 1024 / 8 * 7;
+	Size		bytes = (Size) jobq_shared_memory * 1024 / 2;
 
 	return bytes / (sizeof(JobqLeaseEntry) + 2 * sizeof(HASHELEMENT));
 }
@@ -72,6 +74,7 @@ request_shmem(void)
 	if (previous_shmem_request_hook)
 		previous_shmem_request_hook();
 	RequestAddinShmemSpace(shared_size());
+	RequestAddinShmemSpace(jobq_lane_shmem_size());
 	RequestAddinShmemSpace(hash_estimate_size(max_queues(),
 											  sizeof(JobqQueueState)));
 	RequestAddinShmemSpace(hash_estimate_size(max_leases(),
@@ -96,6 +99,8 @@ reset_database(JobqDatabase *database, Oid dboid)
 	pg_atomic_write_u64(&database->next_due, (uint64) JOBQ_NEVER);
 	pg_atomic_write_u64(&database->schedules_low, (uint64) JOBQ_NEVER);
 	pg_atomic_write_u32(&database->schedules_wait, 0);
+	pg_atomic_write_u32(&database->dispatching, 0);
+	pg_atomic_write_u64(&database->swept, 0);
 	database->lease_next = 0;
 	database->lease_end = 0;
 	pg_write_barrier();
@@ -120,6 +125,8 @@ initialize_shared(void)
 		pg_atomic_init_u64(&database->next_due, (uint64) JOBQ_NEVER);
 		pg_atomic_init_u64(&database->schedules_low, (uint64) JOBQ_NEVER);
 		pg_atomic_init_u32(&database->schedules_wait, 0);
+		pg_atomic_init_u32(&database->dispatching, 0);
+		pg_atomic_init_u64(&database->swept, 0);
 		SpinLockInit(&database->mutex);
 		reset_database(database, InvalidOid);
 	}
@@ -159,6 +166,7 @@ startup_shmem(void)
 									   max_leases(), &info,
 									   HASH_ELEM | HASH_BLOBS |
 									   HASH_FIXED_SIZE);
+	jobq_lane_shmem_startup();
 	LWLockRelease(AddinShmemInitLock);
 }
 
@@ -285,9 +293,11 @@ jobq_forget_database(Oid dboid)
 	hash_seq_init(&status, jobq_shared_queues);
 	while ((queue = hash_seq_search(&status)) != NULL)
 	{
-		if (queue->key.dboid == dboid)
-			(void) hash_search(jobq_shared_queues, &queue->key, HASH_REMOVE,
-							   NULL);
+		if (queue->key.dboid != dboid)
+			continue;
+		jobq_lanes_reset(queue);
+		(void) hash_search(jobq_shared_queues, &queue->key, HASH_REMOVE,
+						   NULL);
 	}
 	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));
 
@@ -315,24 +325,41 @@ jobq_forget_database(Oid dboid)
 	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
 }
 
+static void
+make_queue_key(JobqQueueKey *key, int32 queue)
+{
+	memset(key, 0, sizeof(*key));
+	key->dboid = MyDatabaseId;
+	key->queue = queue;
+}
+
+/* The entry of a queue of this database, NULL if there is none. */
+JobqQueueState *
+jobq_find_queue_state(int32 queue)
+{
+	JobqQueueKey key;
+	JobqQueueState *state;
+
+	make_queue_key(&key, queue);
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_QUEUES), LW_SHARED);
+	state = hash_search(jobq_shared_queues, &key, HASH_FIND, NULL);
+	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));
+	return state;
+}
+
 /* Finds a queue of this database or makes an entry; NULL if there is no
  * room. */
 JobqQueueState *
 jobq_queue_state(int32 queue)
 {
 	JobqQueueKey key;
-	JobqQueueState *state;
+	JobqQueueState *state = jobq_find_queue_state(queue);
 	bool		found;
 
-	memset(&key, 0, sizeof(key));
-	key.dboid = MyDatabaseId;
-	key.queue = queue;
-	LWLockAcquire(jobq_lock(JOBQ_LOCK_QUEUES), LW_SHARED);
-	state = hash_search(jobq_shared_queues, &key, HASH_FIND, NULL);
-	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));
 	if (state != NULL)
 		return state;
 
+	make_queue_key(&key, queue);
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_QUEUES), LW_EXCLUSIVE);
 	state = hash_search(jobq_shared_queues, &key, HASH_ENTER_NULL, &found);
 	if (state != NULL && !found)
@@ -340,6 +367,7 @@ jobq_queue_state(int32 queue)
 		pg_atomic_init_u32(&state->work, 0);
 		pg_atomic_init_u32(&state->notify, 0);
 		pg_atomic_init_u32(&state->waiting, 0);
+		jobq_lanes_make(state);
 	}
 	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));
 	return state;
@@ -350,11 +378,13 @@ void
 jobq_forget_queue_state(int32 queue)
 {
 	JobqQueueKey key;
+	JobqQueueState *state;
 
-	memset(&key, 0, sizeof(key));
-	key.dboid = MyDatabaseId;
-	key.queue = queue;
+	make_queue_key(&key, queue);
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_QUEUES), LW_EXCLUSIVE);
+	state = hash_search(jobq_shared_queues, &key, HASH_FIND, NULL);
+	if (state != NULL)
+		jobq_lanes_reset(state);
 	(void) hash_search(jobq_shared_queues, &key, HASH_REMOVE, NULL);
 	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));
 }

@@ -13,9 +13,12 @@
  *	JOBQ_LOCK_WORKERS	workers[]; fields marked (W)
  *	JOBQ_LOCK_WAITERS	waiters[]
  *	JOBQ_LOCK_LEASES	the hash table of leases
+ *	JOBQ_LOCK_LANES ...	the lanes of queues (lane.c), each queue by one of
+ *						several; taken under JOBQ_LOCK_QUEUES at times
  *
- * They are taken one at a time, never nested, never across I/O, SPI or user
- * code, and by commit callbacks, so that nothing done under them may throw.
+ * But for that they are taken one at a time, never nested, never across I/O,
+ * SPI or user code, and by commit callbacks, so that nothing done under them
+ * may throw.
  *
  * Processes are woken by jobq_wake_process(): the number of a PGPROC always
  * names a latch that exists, so a stale one costs a spurious wake-up only.
@@ -39,6 +42,7 @@
 #define JOBQ_MAX_WORKER_SLOTS 256
 #define JOBQ_MAX_WAIT_QUEUES 64
 #define JOBQ_MAX_TERMINATIONS 64
+#define JOBQ_NUM_LANE_LOCKS 64
 #define JOBQ_NO_PROCESS (-1)
 #define JOBQ_NEVER DT_NOEND		/* a time that does not come */
 
@@ -49,7 +53,8 @@ enum
 	JOBQ_LOCK_WORKERS,
 	JOBQ_LOCK_WAITERS,
 	JOBQ_LOCK_LEASES,
-	JOBQ_NUM_LOCKS
+	JOBQ_LOCK_LANES,			/* the first of them */
+	JOBQ_NUM_LOCKS = JOBQ_LOCK_LANES + JOBQ_NUM_LANE_LOCKS
 };
 
 /* What a coordinator is woken for: bits of JobqDatabase.wake. */
@@ -100,6 +105,9 @@ typedef struct JobqDatabase
 	pg_atomic_uint32 schedules_wait;	/* a schedule may be waiting for the
 										 * end of its previous job */
 
+	pg_atomic_uint32 dispatching;	/* jobs were claimed since the last sweep */
+	pg_atomic_uint64 swept;		/* jobs that only the sweep has found */
+
 	slock_t		mutex;			/* guards the block of leases */
 	int64		lease_next;
 	int64		lease_end;
@@ -114,7 +122,8 @@ typedef struct JobqQueueKey
 /*
  * A queue.  Entries are made by whoever needs one first and live until the
  * queue is dropped, or its database.  A pointer kept too long points to
- * another queue's flags at worst: a spurious wake-up.
+ * another queue's flags and lanes at worst: a spurious wake-up, or a candidate
+ * whose row shows that it is of no use there.
  */
 typedef struct JobqQueueState
 {
@@ -122,6 +131,14 @@ typedef struct JobqQueueState
 	pg_atomic_uint32 work;		/* has ready jobs; an executor is wanted */
 	pg_atomic_uint32 notify;	/* a NOTIFY is due */
 	pg_atomic_uint32 waiting;	/* number of waiters, see wait.c */
+
+	/* the rest belongs to lane.c, and is under the queue's lock */
+	int			first_lane;		/* in order of priority; -1: none */
+	int			nlanes;
+	bool		discovered;		/* priorities without a lane have no jobs */
+	bool		crowded;		/* too many priorities: no use of lanes */
+	Oid			storage;		/* file of the table that TIDs are from */
+	uint64		resets;			/* changes when all lanes are dropped */
 } JobqQueueState;
 
 typedef enum JobqWorkerState
@@ -219,6 +236,7 @@ extern JobqDatabase *jobq_make_database(Oid dboid);
 extern JobqDatabase *jobq_allocate_database(Oid dboid);
 extern void jobq_forget_database(Oid dboid);
 extern JobqQueueState *jobq_queue_state(int32 queue);
+extern JobqQueueState *jobq_find_queue_state(int32 queue);
 extern void jobq_forget_queue_state(int32 queue);
 extern void jobq_wake_process(int procno);
 extern void jobq_wake_coordinator(JobqDatabase *database, uint32 reason);

@@ -103,6 +103,13 @@ jobq_table_close(JobqTable *table)
 	pfree(table);
 }
 
+/* The file that TIDs of the table's rows are good for. */
+Oid
+jobq_table_storage(const JobqTable *table)
+{
+	return table->rel->rd_rel->relfilenode;
+}
+
 /* A slot for rows of the table; it lives until the table is closed. */
 TupleTableSlot *
 jobq_table_slot(JobqTable *table)
@@ -143,6 +150,7 @@ jobq_table_insert(JobqTable *table, const Datum *values, const bool *nulls)
 	prepare_write(table, false);
 	slot = form_row(table, values, nulls);
 	table_tuple_insert(table->rel, slot, GetCurrentCommandId(true), 0, NULL);
+	table->written = slot->tts_tid;
 	list_free(jobq_insert_index_tuples(table->result_rel, slot, table->estate,
 									   false, false, NULL, NIL));
 	ResetPerTupleExprContext(table->estate);
@@ -184,6 +192,7 @@ jobq_table_insert_unique(JobqTable *table, Oid arbiter, const Datum *values,
 		table_tuple_complete_speculative(table->rel, slot, token,
 										 !speculative_conflict);
 		SpeculativeInsertionLockRelease(GetCurrentTransactionId());
+		table->written = slot->tts_tid;
 		ResetPerTupleExprContext(table->estate);
 		if (!speculative_conflict)
 			return true;
@@ -346,11 +355,83 @@ jobq_table_update(JobqTable *table, TupleTableSlot *old, const Datum *values,
 	slot = form_row(table, values, nulls);
 	simple_table_tuple_update(table->rel, &tid, slot, InvalidSnapshot,
 							  &indexes);
+	table->written = slot->tts_tid;
 	if (jobq_needs_index_insert(indexes))
 		list_free(jobq_insert_index_tuples(table->result_rel, slot,
 										   table->estate, false, false, NULL,
 										   NIL));
 	ResetPerTupleExprContext(table->estate);
+}
+
+/* What became of an attempt to change a row that was not locked. */
+static JobqFindResult
+changed(TM_Result result)
+{
+	switch (result)
+	{
+		case TM_Ok:
+			return JOBQ_FOUND;
+		case TM_BeingModified:
+		case TM_WouldBlock:
+			return JOBQ_BUSY;
+		case TM_Updated:
+		case TM_Deleted:
+		case TM_SelfModified:
+			return JOBQ_MISSING;
+		default:
+			elog(ERROR, "unexpected result of changing a tuple: %d", result);
+			return JOBQ_MISSING;	/* keep compiler quiet */
+	}
+}
+
+/*
+ * Replaces a row as it was seen, without having locked it.  JOBQ_BUSY: another
+ * transaction has it in its hands.  JOBQ_MISSING: it has been changed.
+ */
+JobqFindResult
+jobq_table_try_update(JobqTable *table, TupleTableSlot *old,
+					  const Datum *values, const bool *nulls)
+{
+	ItemPointerData tid = old->tts_tid;
+	TupleTableSlot *slot;
+	TM_FailureData failure;
+	LockTupleMode lockmode;
+	JobqUpdateIndexes indexes;
+	JobqFindResult result;
+
+	prepare_write(table, false);
+	slot = form_row(table, values, nulls);
+	result = changed(table_tuple_update(table->rel, &tid, slot,
+										GetCurrentCommandId(true),
+										InvalidSnapshot, InvalidSnapshot,
+										false, &failure, &lockmode,
+										&indexes));
+	if (result == JOBQ_FOUND)
+	{
+		table->written = slot->tts_tid;
+		if (jobq_needs_index_insert(indexes))
+			list_free(jobq_insert_index_tuples(table->result_rel, slot,
+											   table->estate, false, false,
+											   NULL, NIL));
+	}
+	ResetPerTupleExprContext(table->estate);
+	return result;
+}
+
+/*
+ * Deletes a row as it was seen, without having locked it; who has it in his
+ * hands is waited for, or not.  The result is that of jobq_table_try_update().
+ */
+JobqFindResult
+jobq_table_try_delete(JobqTable *table, TupleTableSlot *old, bool wait)
+{
+	ItemPointerData tid = old->tts_tid;
+	TM_FailureData failure;
+
+	return changed(table_tuple_delete(table->rel, &tid,
+									  GetCurrentCommandId(true),
+									  InvalidSnapshot, InvalidSnapshot, wait,
+									  &failure, false));
 }
 
 /* Deletes a row that this transaction has locked. */

@@ -31,7 +31,9 @@ typedef struct JobqTable
 	List	   *slots;			/* handed out by jobq_table_slot() */
 	MemoryContext context;		/* the one that was current at open */
 	struct JobqTable *companion;	/* closed with it; see job.c */
+	ItemPointerData written;	/* where the last insert or update went */
 } JobqTable;
+
 
 typedef enum JobqFindResult
 {
@@ -57,6 +59,7 @@ typedef enum JobqWaitPolicy
 extern JobqTable *jobq_table_open(JobqRelation relation);
 extern JobqTable *jobq_table_open_oid(Oid relid);
 extern void jobq_table_close(JobqTable *table);
+extern Oid	jobq_table_storage(const JobqTable *table);
 extern TupleTableSlot *jobq_table_slot(JobqTable *table);
 extern void jobq_table_insert(JobqTable *table, const Datum *values,
 							  const bool *nulls);
@@ -75,6 +78,12 @@ extern JobqFindResult jobq_table_find_if(JobqTable *table, Oid indexid,
 extern JobqFindResult jobq_table_lock(JobqTable *table, ItemPointer tid,
 									  Snapshot snapshot,
 									  TupleTableSlot *slot);
+extern JobqFindResult jobq_table_try_update(JobqTable *table,
+											TupleTableSlot *old,
+											const Datum *values,
+											const bool *nulls);
+extern JobqFindResult jobq_table_try_delete(JobqTable *table,
+											TupleTableSlot *old, bool wait);
 extern void jobq_table_update(JobqTable *table, TupleTableSlot *old,
 							  const Datum *values, const bool *nulls);
 extern void jobq_table_delete(JobqTable *table, TupleTableSlot *old);

@@ -24,7 +24,7 @@
  * - A ready job that another transaction has locked (take(), a claim that is
  *	 not committed) does not count, or wait() would return at once, again and
  *	 again, for as long as that transaction takes.  If that transaction leaves
- *	 the job ready, its end wakes a waiter (jobq_at_abort_ready()).
+ *	 the job ready, its end wakes a waiter (jobq_note_locked()).
  *
  * Only where shared memory had no room for a queue, and commits therefore
  * cannot know of its waiters, does a waiter look by itself, every second.
@@ -313,77 +313,6 @@ leave_on_error(int code, Datum arg)
 
 /* ------------------------------------------------------------- readiness */
 
-/* Whether the row in the slot is locked by another running transaction. */
-static bool
-is_held_by_others(TupleTableSlot *slot)
-{
-	Buffer		buffer = ((BufferHeapTupleTableSlot *) slot)->buffer;
-	HeapTupleHeader header =
-	((HeapTupleTableSlot *) slot)->tuple->t_data;
-	TransactionId xmax;
-	uint16		infomask;
-
-	Assert(TTS_IS_BUFFERTUPLE(slot));
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	xmax = HeapTupleHeaderGetRawXmax(header);
-	infomask = header->t_infomask;
-	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
-
-	if ((infomask & HEAP_XMAX_INVALID) != 0 || !TransactionIdIsValid(xmax))
-		return false;
-	if ((infomask & HEAP_XMAX_IS_MULTI) != 0)
-		return MultiXactIdIsRunning(xmax, HEAP_XMAX_IS_LOCKED_ONLY(infomask));
-	return TransactionIdIsInProgress(xmax);
-}
-
-/* Starts or restarts a scan at the first job of a priority. */
-static void
-seek(JobqReadyScan *scan, int priority)
-{
-	ScanKeyData keys[2];
-
-	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT4EQ,
-				Int32GetDatum(scan->queue->id));
-	ScanKeyInit(&keys[1], 2, BTGreaterEqualStrategyNumber, F_INT2GE,
-				Int16GetDatum((int16) priority));
-	index_rescan(scan->scan, keys, 2, NULL, 0);
-}
-
-/*
- * Whether a queue has a ready job that is not just being worked, taken or
- * claimed by another transaction.  Locks nothing.
- */
-static bool
-has_free_job(const JobqQueue *queue)
-{
-	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
-	JobqReadyScan scan;
-	bool		found = false;
-
-	jobq_ready_begin(&scan, jobs, queue);
-	while (!found &&
-		   index_getnext_slot(scan.scan, ForwardScanDirection, scan.slot))
-	{
-		JobqJob		job;
-
-		CHECK_FOR_INTERRUPTS();
-		jobq_job_read(&job, scan.slot);
-		if (job.run_at > scan.now)
-		{
-			if (job.priority == PG_INT16_MAX)
-				break;
-			seek(&scan, job.priority + 1);
-		}
-		else if (job.state == JOBQ_STATE_PENDING ||
-				 (job.state == JOBQ_STATE_RUNNING &&
-				  job.lease_until <= scan.now))
-			found = !is_held_by_others(scan.slot);
-	}
-	jobq_ready_end(&scan);
-	jobq_table_close(jobs);
-	return found;
-}
-
 /*
  * Whether one of the queues has a ready job.  Privileges may have been
  * revoked, and queues dropped, while we slept: 42501, 42704.
@@ -405,7 +334,7 @@ is_ready(Wait *wait)
 		if (!wait->counted[i])
 			wait->look_again = true;
 		if (!queue->paused && queue->at_home &&
-			has_free_job(queue))
+			jobq_queue_has_free_job(queue))
 			return true;
 	}
 	return false;

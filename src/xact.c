@@ -31,10 +31,16 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
+/* From so many actions on those that follow on each other are put together. */
+#define MANY_ACTIONS 64
+
 typedef enum ActionKind
 {
 	ACTION_READY,
-	ACTION_READY_IF_ABORTED,
+	ACTION_LOCKED,
+	ACTION_LOOK,
+	ACTION_DUE,
+	ACTION_RESET_LANES,
 	ACTION_LEASE,
 	ACTION_LEASE_END,
 	ACTION_INTERRUPT,
@@ -58,7 +64,9 @@ typedef struct Action
 			bool		at_rest;	/* paused, or not at home */
 			uint32		generation; /* of what is said here of the queue */
 			int			njobs;
-			TimestampTz run_at; /* of the earliest */
+			int			settled;	/* level at which the locked jobs were
+									 * changed, 0: not */
+			JobqPlace	place;	/* of the first */
 		}			ready;
 		struct
 		{
@@ -67,7 +75,7 @@ typedef struct Action
 			TimestampTz until;
 			int			proc;
 		}			lease;
-		TimestampTz next_run;	/* of a schedule */
+		TimestampTz when;
 		uint32		reasons;
 	}			u;
 } Action;
@@ -80,12 +88,16 @@ static int	max_actions = 0;
 /* Highest nesting level at which the configuration was changed, 0: not. */
 static int	config_level = 0;
 
-/* Memory for one more action of the current subtransaction. */
-static Action *
-add_action(ActionKind kind)
-{
-	Action	   *action;
+/* Actions of kind ACTION_READY, and of ACTION_LOCKED that are not settled. */
+static int	nready = 0;
+static int	nunsettled = 0;
 
+/* The deepest level at which one was settled. */
+static int	deepest_settled = 0;
+
+void
+jobq_note_reserve(void)
+{
 	if (actions == NULL)
 	{
 		max_actions = 16;
@@ -98,19 +110,31 @@ add_action(ActionKind kind)
 		actions = repalloc_huge(actions, 2 * max_actions * sizeof(Action));
 		max_actions *= 2;
 	}
-	action = &actions[nactions];
+}
+
+/* One more action of the current subtransaction; memory is reserved. */
+static Action *
+add_reserved_action(ActionKind kind)
+{
+	Action	   *action = &actions[nactions++];
+
+	Assert(nactions <= max_actions);
 	memset(action, 0, sizeof(Action));
 	action->kind = kind;
 	action->level = GetCurrentTransactionNestLevel();
-	nactions++;
 	return action;
 }
 
-static void
-add_ready_action(ActionKind kind, const JobqQueue *queue, TimestampTz run_at)
+static Action *
+add_action(ActionKind kind)
 {
-	Action	   *action = add_action(kind);
+	jobq_note_reserve();
+	return add_reserved_action(kind);
+}
 
+static void
+describe_queue(Action *action, const JobqQueue *queue)
+{
 	action->u.ready.state = queue->state;
 	action->u.ready.queue = queue->id;
 	action->u.ready.owner = jobq_queue_has_executors(queue) ?
@@ -119,59 +143,177 @@ add_ready_action(ActionKind kind, const JobqQueue *queue, TimestampTz run_at)
 	action->u.ready.at_rest = queue->paused || !queue->at_home;
 	action->u.ready.generation = queue->generation;
 	action->u.ready.njobs = 1;
-	action->u.ready.run_at = run_at;
+}
+
+/* Whether both are about the same queue as it was at the same time. */
+static bool
+same_queue(const Action *a, const Action *b)
+{
+	return a->u.ready.queue == b->u.ready.queue &&
+		a->u.ready.generation == b->u.ready.generation;
+}
+
+/* Makes of two actions about jobs of one priority one: the first stays. */
+static void
+put_together(Action *action, const Action *other)
+{
+	action->u.ready.njobs += other->u.ready.njobs;
+	if (jobq_key_compare(&other->u.ready.place.key,
+						 &action->u.ready.place.key) < 0)
+		action->u.ready.place.key = other->u.ready.place.key;
+	ItemPointerSetInvalid(&action->u.ready.place.tid);
+}
+
+static bool
+can_be_put_together(const Action *action, const Action *other)
+{
+	return action->kind == other->kind && action->level == other->level &&
+		same_queue(action, other) &&
+		action->u.ready.place.priority == other->u.ready.place.priority &&
+		action->u.ready.settled == other->u.ready.settled;
 }
 
 void
-jobq_at_commit_ready(const JobqQueue *queue, TimestampTz run_at)
+jobq_at_commit_ready_many(const JobqQueue *queue, const JobqPlace *first,
+						  int njobs)
 {
-	int			level = GetCurrentTransactionNestLevel();
-	Action	   *action;
+	Action	   *action = add_action(ACTION_READY);
 
-	/* most transactions add to the queue they added to just before */
-	if (nactions > 0 && run_at <= jobq_now())
+	describe_queue(action, queue);
+	action->u.ready.place = *first;
+	action->u.ready.njobs = njobs;
+	if (njobs > 1)
+		ItemPointerSetInvalid(&action->u.ready.place.tid);
+	if (nactions > MANY_ACTIONS && can_be_put_together(action - 1, action))
 	{
-		action = &actions[nactions - 1];
-		if (action->kind == ACTION_READY && action->level == level &&
-			action->u.ready.queue == queue->id &&
-			action->u.ready.generation == queue->generation &&
-			action->u.ready.run_at <= run_at)
-		{
-			action->u.ready.njobs++;
-			return;
-		}
+		put_together(action - 1, action);
+		nactions--;
 	}
-	add_ready_action(ACTION_READY, queue, run_at);
+	else
+		nready++;
 }
 
 void
-jobq_at_abort_ready(const JobqQueue *queue)
+jobq_at_commit_ready(const JobqQueue *queue, const JobqPlace *place)
 {
-	Action	   *last = nactions > 0 ? &actions[nactions - 1] : NULL;
+	jobq_at_commit_ready_many(queue, place, 1);
+}
 
-	if (last != NULL && last->kind == ACTION_READY_IF_ABORTED &&
-		last->level == GetCurrentTransactionNestLevel() &&
-		last->u.ready.queue == queue->id &&
-		last->u.ready.generation == queue->generation)
-		last->u.ready.njobs++;
-	else
-		add_ready_action(ACTION_READY_IF_ABORTED, queue, DT_NOBEGIN);
+void
+jobq_note_locked(const JobqQueue *queue, const JobqPlace *place)
+{
+	Action	   *action = add_reserved_action(ACTION_LOCKED);
+
+	describe_queue(action, queue);
+	action->u.ready.place = *place;
+	nunsettled++;
+}
+
+/* The action about a locked job that has not been settled, NULL: none. */
+static Action *
+find_unsettled(int64 job_id)
+{
+	for (int i = nactions - 1; i >= 0 && nunsettled > 0; i--)
+	{
+		if (actions[i].kind == ACTION_LOCKED &&
+			actions[i].u.ready.settled == 0 &&
+			actions[i].u.ready.place.key.id == job_id)
+			return &actions[i];
+	}
+	return NULL;
+}
+
+/* For a row that this transaction may have locked before. */
+void
+jobq_note_locked_again(const JobqQueue *queue, const JobqPlace *place)
+{
+	if (find_unsettled(place->key.id) == NULL)
+		jobq_note_locked(queue, place);
+}
+
+/* Takes back the latest note: the job was not locked. */
+void
+jobq_note_withdraw(void)
+{
+	Assert(nactions > 0 && actions[nactions - 1].kind == ACTION_LOCKED &&
+		   actions[nactions - 1].u.ready.settled == 0);
+	nactions--;
+	nunsettled--;
+}
+
+void
+jobq_note_settled(int64 job_id)
+{
+	Action	   *action = find_unsettled(job_id);
+
+	if (action == NULL)
+		return;
+	action->u.ready.settled = GetCurrentTransactionNestLevel();
+	deepest_settled = Max(deepest_settled, action->u.ready.settled);
+	nunsettled--;
+	if (action > actions && action == &actions[nactions - 1] &&
+		can_be_put_together(action - 1, action))
+	{
+		put_together(action - 1, action);
+		nactions--;
+	}
+}
+
+bool
+jobq_has_own_jobs(const JobqQueue *queue)
+{
+	for (int i = 0; i < nactions && nready > 0; i++)
+	{
+		if (actions[i].kind == ACTION_READY &&
+			actions[i].u.ready.queue == queue->id)
+			return true;
+	}
+	return false;
+}
+
+bool
+jobq_next_own_job(const JobqQueue *queue, int after, JobqPlace *place)
+{
+	bool		found = false;
+
+	for (int i = 0; i < nactions && nready > 0; i++)
+	{
+		const JobqPlace *own = &actions[i].u.ready.place;
+
+		if (actions[i].kind != ACTION_READY ||
+			actions[i].u.ready.queue != queue->id || own->priority <= after ||
+			(found && own->priority > place->priority))
+			continue;
+		if (!found || own->priority < place->priority ||
+			jobq_key_compare(&own->key, &place->key) < 0)
+			*place = *own;
+		found = true;
+	}
+	return found;
+}
+
+void
+jobq_at_commit_look(const JobqQueue *queue)
+{
+	describe_queue(add_action(ACTION_LOOK), queue);
 }
 
 void
 jobq_at_commit_due(TimestampTz when)
 {
-	Action	   *action = add_action(ACTION_READY);
+	add_action(ACTION_DUE)->u.when = when;
+}
 
-	/* a queue without state: only the time matters */
-	action->u.ready.njobs = 0;
-	action->u.ready.run_at = when;
+void
+jobq_at_commit_reset_lanes(void)
+{
+	(void) add_action(ACTION_RESET_LANES);
 }
 
 void
 jobq_at_commit_schedule(TimestampTz next_run)
 {
-	add_action(ACTION_SCHEDULE)->u.next_run = next_run;
+	add_action(ACTION_SCHEDULE)->u.when = next_run;
 }
 
 void
@@ -296,43 +438,111 @@ jobq_wake_for_queue(JobqQueueState *state, int32 queue, Oid owner,
 		jobq_wake_coordinator(database, JOBQ_WAKE_WORK);
 }
 
+/* A queue whose workers are to be woken, for so many jobs. */
+typedef struct Wake
+{
+	const Action *action;		/* NULL: none */
+	int			njobs;
+} Wake;
+
 /*
- * Tells of ready jobs.  If queues have been changed since the action was
- * noted (resumed, given a handler), what it says of its queue may be wrong,
- * and whoever changed it may have had the coordinator look before these jobs
- * were visible: it is to look again.
+ * If queues have been changed since the action was noted (resumed, given a
+ * handler), what it says of its queue may be wrong, and whoever changed it may
+ * have had the coordinator look before these jobs were visible: it is to look
+ * again.
  */
 static void
-wake_for_action(const Action *action, TimestampTz now)
+wake(Wake *wake)
 {
+	const Action *action = wake->action;
 	JobqDatabase *database = jobq_database();
 
+	wake->action = NULL;
+	if (action == NULL)
+		return;
 	if (action->u.ready.generation !=
 		pg_atomic_read_u32(&database->generation))
 		jobq_wake_coordinator(database, JOBQ_WAKE_RESYNC);
-	if (action->u.ready.at_rest)
-		return;
-	if (action->u.ready.run_at > now)
-		jobq_note_due(database, action->u.ready.run_at);
-	else
+	if (!action->u.ready.at_rest)
 		jobq_wake_for_queue(action->u.ready.state, action->u.ready.queue,
 							action->u.ready.owner, action->u.ready.notify,
-							action->u.ready.njobs);
+							wake->njobs);
 }
 
-/* Carries out what was noted for the case that the transaction commits. */
+/* Workers are to be woken for an action, together with the one before. */
 static void
-carry_out(const Action *action, TimestampTz now)
+wake_for(Wake *pending, const Action *action, TimestampTz now)
+{
+	if (action->kind != ACTION_LOOK && action->u.ready.place.key.run_at > now)
+	{
+		if (!action->u.ready.at_rest)
+			jobq_note_due(jobq_database(), action->u.ready.place.key.run_at);
+		if (action->u.ready.generation !=
+			pg_atomic_read_u32(&jobq_database()->generation))
+			jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_RESYNC);
+		return;
+	}
+	if (pending->action == NULL || !same_queue(pending->action, action))
+	{
+		wake(pending);
+		pending->action = action;
+		pending->njobs = 0;
+	}
+	pending->njobs += action->u.ready.njobs;
+}
+
+/*
+ * Jobs are claimable, and their row version is visible to whoever takes a
+ * snapshot from now on.  An entry for the queue may have been made since the
+ * action was noted.
+ */
+static void
+lower(const Action *action)
+{
+	JobqQueueState *state = action->u.ready.state;
+
+	if (state == NULL)
+		state = jobq_find_queue_state(action->u.ready.queue);
+	if (state != NULL)
+		jobq_lane_lower(state, &action->u.ready.place);
+}
+
+/*
+ * Carries out what was noted for the case that the transaction commits.
+ * Lanes first: whoever is woken is to find the jobs.
+ */
+static void
+carry_out_lanes(void)
+{
+	for (int i = 0; i < nactions; i++)
+	{
+		const Action *action = &actions[i];
+
+		if (action->kind == ACTION_READY ||
+			(action->kind == ACTION_LOCKED && action->u.ready.settled == 0))
+			lower(action);
+		else if (action->kind == ACTION_RESET_LANES)
+			jobq_lanes_reset_database(MyDatabaseId);
+	}
+}
+
+static void
+carry_out(const Action *action, Wake *pending, TimestampTz now)
 {
 	switch (action->kind)
 	{
-		case ACTION_READY_IF_ABORTED:
+		case ACTION_LOCKED:
+			if (action->u.ready.settled == 0)
+				wake_for(pending, action, now);
 			break;
 		case ACTION_READY:
-			if (action->u.ready.njobs > 0)
-				wake_for_action(action, now);
-			else
-				jobq_note_due(jobq_database(), action->u.ready.run_at);
+		case ACTION_LOOK:
+			wake_for(pending, action, now);
+			break;
+		case ACTION_DUE:
+			jobq_note_due(jobq_database(), action->u.when);
+			break;
+		case ACTION_RESET_LANES:
 			break;
 		case ACTION_LEASE:
 			jobq_lease_register(action->u.lease.job_id, action->u.lease.lease,
@@ -345,7 +555,7 @@ carry_out(const Action *action, TimestampTz now)
 			(void) jobq_worker_interrupt(action->u.lease.job_id);
 			break;
 		case ACTION_SCHEDULE:
-			note_schedule(jobq_database(), action->u.next_run);
+			note_schedule(jobq_database(), action->u.when);
 			break;
 		case ACTION_SCHEDULED_JOB_END:
 			note_scheduled_job_end(jobq_database());
@@ -356,23 +566,73 @@ carry_out(const Action *action, TimestampTz now)
 	}
 }
 
+static void
+carry_out_all(void)
+{
+	TimestampTz now = jobq_now();
+	Wake		pending = {NULL, 0};
+
+	carry_out_lanes();
+	for (int i = 0; i < nactions; i++)
+		carry_out(&actions[i], &pending, now);
+	wake(&pending);
+}
+
 /*
  * A (sub)transaction at this level is rolled back: forgets what was noted
- * there, and tells of the jobs that are free again.
+ * there, and tells of the jobs that are free again.  What it did to jobs that
+ * were locked further out is undone.
  */
 static void
 forget_actions(int level)
 {
+	TimestampTz now = nactions > 0 ? jobq_now() : 0;
+	Wake		pending = {NULL, 0};
+
+	jobq_lane_refill_abandon();
 	while (nactions > 0 && actions[nactions - 1].level >= level)
 	{
-		nactions--;
-		if (actions[nactions].kind == ACTION_LEASE &&
-			actions[nactions].u.lease.until == JOBQ_NEVER)
-			jobq_lease_forget(actions[nactions].u.lease.job_id,
-							  actions[nactions].u.lease.lease);
-		if (actions[nactions].kind == ACTION_READY_IF_ABORTED)
-			wake_for_action(&actions[nactions], jobq_now());
+		const Action *action = &actions[--nactions];
+
+		if (action->kind == ACTION_LEASE &&
+			action->u.lease.until == JOBQ_NEVER)
+			jobq_lease_forget(action->u.lease.job_id, action->u.lease.lease);
+		if (action->kind == ACTION_READY)
+			nready--;
+		if (action->kind == ACTION_LOCKED)
+		{
+			if (action->u.ready.settled == 0)
+				nunsettled--;
+			lower(action);
+			wake_for(&pending, action, now);
+		}
 	}
+	wake(&pending);
+	for (int i = 0; i < nactions && deepest_settled >= level; i++)
+	{
+		if (actions[i].kind == ACTION_LOCKED &&
+			actions[i].u.ready.settled >= level)
+		{
+			actions[i].u.ready.settled = 0;
+			nunsettled++;
+		}
+	}
+	deepest_settled = Min(deepest_settled, level - 1);
+}
+
+/* A subtransaction at this level becomes part of its parent. */
+static void
+hand_up_actions(int level)
+{
+	for (int i = nactions - 1; i >= 0 && actions[i].level >= level; i--)
+		actions[i].level = level - 1;
+	for (int i = 0; i < nactions && deepest_settled >= level; i++)
+	{
+		if (actions[i].kind == ACTION_LOCKED)
+			actions[i].u.ready.settled = Min(actions[i].u.ready.settled,
+											 level - 1);
+	}
+	deepest_settled = Min(deepest_settled, level - 1);
 }
 
 static void
@@ -385,12 +645,7 @@ at_transaction_end(XactEvent event, void *arg)
 			if (config_level > 0)
 				pg_atomic_fetch_add_u32(&jobq_database()->generation, 1);
 			if (nactions > 0)
-			{
-				TimestampTz now = jobq_now();
-
-				for (int i = 0; i < nactions; i++)
-					carry_out(&actions[i], now);
-			}
+				carry_out_all();
 			break;
 		case XACT_EVENT_ABORT:
 			if (config_level > 0)
@@ -407,6 +662,9 @@ at_transaction_end(XactEvent event, void *arg)
 	}
 	actions = NULL;
 	nactions = 0;
+	nready = 0;
+	nunsettled = 0;
+	deepest_settled = 0;
 	config_level = 0;
 }
 
@@ -427,8 +685,7 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId mine,
 	}
 	else if (event == SUBXACT_EVENT_COMMIT_SUB)
 	{
-		for (int i = nactions - 1; i >= 0 && actions[i].level >= level; i--)
-			actions[i].level = level - 1;
+		hand_up_actions(level);
 		if (config_level >= level)
 			config_level = level - 1;
 	}

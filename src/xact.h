@@ -17,18 +17,53 @@
 #ifndef JOBQ_XACT_H
 #define JOBQ_XACT_H
 
+#include "lane.h"
 #include "queue.h"
 
 extern void jobq_xact_init(void);
 
-/* A job of this queue will be claimable from run_at on. */
-extern void jobq_at_commit_ready(const JobqQueue *queue, TimestampTz run_at);
+/*
+ * A job of this queue, committed with the transaction, will be claimable from
+ * its run_at on.  The place is where its row is then.
+ */
+extern void jobq_at_commit_ready(const JobqQueue *queue,
+								 const JobqPlace *place);
+
+/* The same for so many of one priority; the place is that of the first. */
+extern void jobq_at_commit_ready_many(const JobqQueue *queue,
+									  const JobqPlace *first, int njobs);
+
+/* Waiters, executors and listeners of the queue are to look for a job. */
+extern void jobq_at_commit_look(const JobqQueue *queue);
 
 /*
- * The current (sub)transaction has locked a job of this queue that was ready,
- * and others may have passed it over: if it rolls back, the job is ready again.
+ * The current (sub)transaction locks the row of a pending job, so that others
+ * pass it over.  If the lock is given back with the job as it was, by rolling
+ * back or by a commit without jobq_note_settled(), others are told.
+ *
+ * jobq_note_reserve() gets the memory and may throw; between it and
+ * jobq_note_locked(), which cannot, the row may be locked.
  */
-extern void jobq_at_abort_ready(const JobqQueue *queue);
+extern void jobq_note_reserve(void);
+extern void jobq_note_locked(const JobqQueue *queue, const JobqPlace *place);
+extern void jobq_note_locked_again(const JobqQueue *queue,
+								   const JobqPlace *place);
+extern void jobq_note_withdraw(void);
+
+/* A locked job has been changed: it is not claimable any more as it was. */
+extern void jobq_note_settled(int64 job_id);
+
+/*
+ * Jobs of the queue that this transaction itself has made claimable: whether
+ * there are any, and the place of the first of those whose priority is the
+ * least one above `after`.
+ */
+extern bool jobq_has_own_jobs(const JobqQueue *queue);
+extern bool jobq_next_own_job(const JobqQueue *queue, int after,
+							  JobqPlace *place);
+
+/* All that is known of where jobs are is void. */
+extern void jobq_at_commit_reset_lanes(void);
 
 /* The coordinator has something to do at that time. */
 extern void jobq_at_commit_due(TimestampTz when);

@@ -1,0 +1,257 @@
+/*-------------------------------------------------------------------------
+ *
+ * look.c
+ *	  Looking whether a queue has a ready job, without getting hold of it.
+ *
+ * A job that another transaction has locked, deleted or claimed does not
+ * count: when that transaction ends with the job ready it tells those who wait
+ * for it (xact.c).
+ *
+ * IDENTIFICATION
+ *	  src/look.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "claim.h"
+
+#include "access/htup_details.h"
+#include "access/multixact.h"
+#include "access/transam.h"
+#include "access/xact.h"
+#include "storage/bufmgr.h"
+#include "storage/procarray.h"
+#include "utils/timestamp.h"
+
+/* Less than any priority. */
+#define BEFORE_ALL (PG_INT16_MIN - 1)
+
+/* Whether the row in the slot is in the hands of another transaction. */
+static bool
+is_held_by_others(TupleTableSlot *slot)
+{
+	Buffer		buffer = ((BufferHeapTupleTableSlot *) slot)->buffer;
+	HeapTupleHeader header =
+	((HeapTupleTableSlot *) slot)->tuple->t_data;
+	TransactionId xmax;
+	uint16		infomask;
+
+	Assert(TTS_IS_BUFFERTUPLE(slot));
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	xmax = HeapTupleHeaderGetRawXmax(header);
+	infomask = header->t_infomask;
+	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+
+	if ((infomask & HEAP_XMAX_INVALID) != 0 || !TransactionIdIsValid(xmax))
+		return false;
+	if ((infomask & HEAP_XMAX_IS_MULTI) != 0)
+		return MultiXactIdIsRunning(xmax, HEAP_XMAX_IS_LOCKED_ONLY(infomask));
+	return TransactionIdIsInProgress(xmax);
+}
+
+/* Whether the row that was read last is of a free job that is ready. */
+static bool
+is_free(const JobqReadyScan *scan, const JobqHead *head)
+{
+	return head->state == JOBQ_STATE_PENDING &&
+		head->place.key.run_at <= scan->now &&
+		!is_held_by_others(scan->dispatch.slot);
+}
+
+/* Whether the index scan under way meets a free job before one ahead. */
+static bool
+scan_has_free_job(JobqReadyScan *scan, JobqHead *head)
+{
+	while (jobq_dispatch_next(&scan->dispatch, head) &&
+		   head->place.key.run_at <= scan->now)
+	{
+		if (is_free(scan, head))
+			return true;
+	}
+	return false;
+}
+
+/* The same for the whole queue. */
+static bool
+all_have_free_job(JobqReadyScan *scan)
+{
+	int			priority = PG_INT16_MIN;
+	JobqHead	head;
+
+	while (priority <= PG_INT16_MAX)
+	{
+		head.place.priority = PG_INT16_MAX;
+		jobq_dispatch_seek(&scan->dispatch, (int16) priority);
+		if (scan_has_free_job(scan, &head))
+			return true;
+		if (TTS_EMPTY(scan->dispatch.slot))
+			return false;
+		priority = head.place.priority + 1;
+	}
+	return false;
+}
+
+/*
+ * Whether a candidate is a free job.  Candidates of which nothing is left are
+ * removed; *gone says so.
+ */
+static bool
+candidate_is_free(JobqReadyScan *scan, const JobqPlace *place, bool *gone)
+{
+	JobqHead	head;
+
+	*gone = !jobq_dispatch_fetch(&scan->dispatch, place, &head) ||
+		head.state != JOBQ_STATE_PENDING;
+	if (*gone)
+		jobq_lane_remove(scan->queue->state, place);
+	return !*gone && is_free(scan, &head);
+}
+
+/* Whether a lane has a free job.  False, and *usable, if it has no ring. */
+static bool
+lane_has_free_job(JobqReadyScan *scan, int16 priority)
+{
+	JobqQueueState *state = scan->queue->state;
+	JobqPlace	place;
+	JobqHead	head;
+	bool		gone;
+	int			n = 0;
+
+	for (;;)
+	{
+		switch (jobq_lane_peek(state, priority, n, scan->now, &place))
+		{
+			case JOBQ_POP_FOUND:
+				if (candidate_is_free(scan, &place, &gone))
+					return true;
+				if (!gone)
+					n++;
+				break;
+			case JOBQ_POP_REFILL:
+				if (n < JOBQ_RING_SIZE &&
+					jobq_dispatch_refill(&scan->dispatch, priority,
+										 scan->now))
+					break;
+				/* FALLTHROUGH */
+			case JOBQ_POP_SCAN:
+				jobq_dispatch_refresh(&scan->dispatch);
+				jobq_dispatch_seek_lane(&scan->dispatch, priority,
+										&place.key);
+				return scan_has_free_job(scan, &head);
+			default:
+				return false;
+		}
+	}
+}
+
+/* Whether the lanes can be used, after discovering them if need be. */
+static bool
+lanes_are_usable(JobqReadyScan *scan)
+{
+	JobqPlace	place;
+	JobqPop		state;
+
+	if (scan->mode == JOBQ_READY_ALL)
+		return false;
+	state = jobq_lane_peek(scan->queue->state, 0, 0, scan->now, &place);
+	if (state == JOBQ_POP_DISCOVER)
+	{
+		jobq_dispatch_discover(&scan->dispatch);
+		state = jobq_lane_peek(scan->queue->state, 0, 0, scan->now, &place);
+	}
+	return state != JOBQ_POP_DISCOVER && state != JOBQ_POP_CROWDED;
+}
+
+static bool
+has_free_job(JobqReadyScan *scan)
+{
+	int16		priority;
+
+	if (!lanes_are_usable(scan))
+		return all_have_free_job(scan);
+	for (int after = BEFORE_ALL;
+		 jobq_lane_next(scan->queue->state, after, &priority);
+		 after = priority)
+	{
+		if (lane_has_free_job(scan, priority))
+			return true;
+	}
+	return false;
+}
+
+/* Whether a queue has a ready job that nobody has in his hands. */
+bool
+jobq_queue_has_free_job(const JobqQueue *queue)
+{
+	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
+	JobqReadyScan scan;
+	bool		result;
+
+	jobq_ready_begin(&scan, jobs, queue);
+	result = has_free_job(&scan);
+	jobq_ready_end(&scan);
+	jobq_table_close(jobs);
+	return result;
+}
+
+/* The earliest run_at ahead of a priority's jobs. */
+static TimestampTz
+next_of_priority(JobqReadyScan *scan, int16 priority)
+{
+	TimestampTz next;
+	JobqHead	head;
+
+	if (scan->mode != JOBQ_READY_ALL &&
+		jobq_lane_next_due(scan->queue->state, priority, scan->now, &next))
+		return next;
+	jobq_dispatch_seek_later(&scan->dispatch, priority, scan->now);
+	return jobq_dispatch_next(&scan->dispatch, &head) ?
+		head.place.key.run_at : JOBQ_NEVER;
+}
+
+/* The priority after the given one that has jobs. */
+static bool
+next_priority(JobqReadyScan *scan, int after, bool by_lanes, int16 *priority)
+{
+	JobqHead	head;
+
+	if (by_lanes)
+		return jobq_lane_next(scan->queue->state, after, priority);
+	if (after == PG_INT16_MAX)
+		return false;
+	jobq_dispatch_seek(&scan->dispatch, after + 1);
+	if (!jobq_dispatch_next(&scan->dispatch, &head))
+		return false;
+	*priority = head.place.priority;
+	return true;
+}
+
+/*
+ * The same, and when the next job is due that lies ahead (JOBQ_NEVER: there
+ * is none).
+ */
+bool
+jobq_queue_is_ready(const JobqQueue *queue, TimestampTz *next)
+{
+	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
+	JobqReadyScan scan;
+	bool		by_lanes;
+	bool		ready;
+	int16		priority;
+
+	*next = JOBQ_NEVER;
+	jobq_ready_begin(&scan, jobs, queue);
+	ready = has_free_job(&scan);
+	by_lanes = lanes_are_usable(&scan);
+	for (int after = BEFORE_ALL;
+		 next_priority(&scan, after, by_lanes, &priority); after = priority)
+	{
+		TimestampTz next_here = next_of_priority(&scan, priority);
+
+		*next = Min(*next, next_here);
+	}
+	jobq_ready_end(&scan);
+	jobq_table_close(jobs);
+	return ready;
+}

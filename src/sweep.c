@@ -1,0 +1,177 @@
+/*-------------------------------------------------------------------------
+ *
+ * sweep.c
+ *	  Looking for ready jobs that dispatch has lost sight of.
+ *
+ * The lanes (lane.c) know of a job by the callbacks of whoever has changed it.
+ * What changes rows without them, somebody who writes to jobq_store by hand or
+ * has locked a row there with SELECT ... FOR UPDATE while a claim came by, can
+ * leave a job below the cursor.  So now and then the coordinator reads the
+ * index from its start: a ready job that the lanes do not cover, that nobody
+ * has in his hands, and of which the same was true some time ago, is lost, and
+ * is put into its lane.  jobq.health counts these jobs.
+ *
+ * It costs as much as there are entries in the index, which may be many under
+ * an old snapshot, and is done only after jobs were claimed.
+ *
+ * IDENTIFICATION
+ *	  src/sweep.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "claim.h"
+#include "guc.h"
+#include "maintenance.h"
+#include "xact.h"
+
+#include "miscadmin.h"
+#include "utils/timestamp.h"
+
+/* So many jobs at a time. */
+#define MAX_SUSPECTS 1000
+
+/* How long a job must have been out of sight to be lost, in microseconds. */
+#define GRACE (1 * USECS_PER_SEC)
+
+/* A sweep takes at most this share of the time. */
+#define MAX_SHARE 50
+
+typedef struct Suspect
+{
+	int32		queue;
+	JobqPlace	place;
+} Suspect;
+
+static Suspect suspects[MAX_SUSPECTS];
+static int	nsuspects = 0;
+
+/* Collects what is out of sight in a queue. */
+static void
+look_at_queue(JobqTable *jobs, const JobqQueue *queue)
+{
+	JobqDispatchScan scan;
+	JobqHead	head;
+	TimestampTz now = jobq_now();
+
+	jobq_lanes_follow_storage(queue->state, jobq_table_storage(jobs));
+	if (queue->state->crowded)
+	{
+		/* perhaps it is not so any more */
+		jobq_lanes_reset(queue->state);
+		return;
+	}
+	jobq_dispatch_begin(&scan, jobs, queue);
+	jobq_dispatch_seek(&scan, PG_INT16_MIN);
+	while (nsuspects < MAX_SUSPECTS && jobq_dispatch_next(&scan, &head))
+	{
+		if (head.place.key.run_at > now)
+		{
+			if (head.place.priority == PG_INT16_MAX)
+				break;
+			jobq_dispatch_seek(&scan, head.place.priority + 1);
+		}
+		else if (head.state == JOBQ_STATE_PENDING &&
+				 !jobq_lane_covers(queue->state, &head.place))
+		{
+			suspects[nsuspects].queue = queue->id;
+			suspects[nsuspects].place = head.place;
+			nsuspects++;
+		}
+	}
+	jobq_dispatch_end(&scan);
+}
+
+/*
+ * Locks a suspect if nobody else has it, and leaves it: that puts it into its
+ * lane when this transaction commits.
+ */
+static void
+judge(JobqTable *jobs, const Suspect *suspect)
+{
+	const JobqQueue *queue = jobq_queue_by_id(suspect->queue);
+	JobqJob		job;
+
+	if (queue == NULL || queue->state == NULL ||
+		jobq_lane_covers(queue->state, &suspect->place) ||
+		jobq_job_lock(jobs, suspect->place.key.id, JOBQ_NO_WAIT,
+					  &job) != JOBQ_FOUND)
+		return;
+	if (job.state == JOBQ_STATE_PENDING && job.queue == queue->id &&
+		job.priority == suspect->place.priority &&
+		job.run_at == suspect->place.key.run_at &&
+		ItemPointerEquals(&job.slot->tts_tid,
+						  (ItemPointer) &suspect->place.tid))
+	{
+		pg_atomic_fetch_add_u64(&jobq_database()->swept, 1);
+		ereport(LOG,
+				(errmsg("jobq found job " INT64_FORMAT " of queue \"%s\" out of sight",
+						job.id, queue->name),
+				 errhint("Change jobs by the functions of jobq only.")));
+	}
+}
+
+/* Judges the suspects that were collected some time ago. */
+static void
+judge_suspects(JobqTable *jobs)
+{
+	for (int i = 0; i < nsuspects; i++)
+		judge(jobs, &suspects[i]);
+	nsuspects = 0;
+}
+
+static void
+look_at_queues(JobqTable *jobs)
+{
+	ListCell   *lc;
+
+	foreach(lc, jobq_queues_all())
+	{
+		const JobqQueue *queue = lfirst(lc);
+
+		CHECK_FOR_INTERRUPTS();
+		if (queue->at_home && queue->state != NULL)
+			look_at_queue(jobs, queue);
+	}
+}
+
+/*
+ * Sweeps the database if it is time to: collects suspects, and some time later
+ * judges them.  Returns when to be called next.
+ */
+TimestampTz
+jobq_sweep(void)
+{
+	static TimestampTz earliest = DT_NOBEGIN;	/* not earlier than that */
+	JobqDatabase *database = jobq_database();
+	TimestampTz now = jobq_now();
+	JobqTable  *jobs;
+
+	if (jobq_sweep_interval == 0 ||
+		(nsuspects == 0 && pg_atomic_read_u32(&database->dispatching) == 0))
+		return JOBQ_NEVER;
+	if (earliest == DT_NOBEGIN)
+		earliest = now + jobq_sweep_interval * INT64CONST(1000);
+	if (now < earliest)
+		return earliest;
+
+	jobs = jobq_table_open(JOBQ_REL_JOB);
+	if (nsuspects > 0)
+		judge_suspects(jobs);
+	else
+	{
+		pg_atomic_write_u32(&database->dispatching, 0);
+		look_at_queues(jobs);
+	}
+	jobq_table_close(jobs);
+
+	if (nsuspects > 0)
+		earliest = now + GRACE;
+	else
+		earliest = now + Max(jobq_sweep_interval * INT64CONST(1000),
+							 (jobq_now() - now) * MAX_SHARE);
+	return nsuspects > 0 ||
+		pg_atomic_read_u32(&database->dispatching) != 0 ?
+		earliest : JOBQ_NEVER;
+}

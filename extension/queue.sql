@@ -28,7 +28,8 @@ CREATE FUNCTION jobq.create_queue(
   keep_dead_count integer DEFAULT NULL,
   on_dead text DEFAULT NULL,
   notify boolean DEFAULT NULL,
-  session_bound boolean DEFAULT NULL
+  session_bound boolean DEFAULT NULL,
+  sync_completion boolean DEFAULT NULL
 ) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_create_queue';
@@ -60,7 +61,8 @@ CREATE FUNCTION jobq.alter_queue(
   keep_dead_count integer DEFAULT NULL,
   on_dead text DEFAULT NULL,
   notify boolean DEFAULT NULL,
-  session_bound boolean DEFAULT NULL
+  session_bound boolean DEFAULT NULL,
+  sync_completion boolean DEFAULT NULL
 ) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_alter_queue';

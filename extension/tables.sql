@@ -68,7 +68,8 @@ CREATE TABLE jobq_store.queue (
   keep_dead_count integer,
   on_dead text COLLATE "C",
   notify boolean,
-  session_bound boolean
+  session_bound boolean,
+  sync_completion boolean
 );
 COMMENT ON TABLE jobq_store.queue IS 'queues and their options';
 

@@ -205,7 +205,8 @@ SELECT
   q.keep_dead_count,
   q.on_dead,
   coalesce(q.notify, true) AS notify,
-  coalesce(q.session_bound, false) AS session_bound
+  coalesce(q.session_bound, false) AS session_bound,
+  coalesce(q.sync_completion, true) AS sync_completion
 FROM jobq_store.queue AS q
 LEFT JOIN (
   SELECT

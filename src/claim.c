@@ -25,6 +25,7 @@
 
 #include "claim.h"
 
+#include "async_commit.h"
 #include "guc.h"
 #include "xact.h"
 
@@ -121,10 +122,15 @@ try_lock(JobqReadyScan *scan, JobqJob *job)
 	jobq_job_read(job, scan->locked);
 	if (!is_claimable(job, scan->now))
 		return false;
-	if (job->state == JOBQ_STATE_RUNNING && !give_up_lease(scan, job))
-		return false;
+	if (job->state == JOBQ_STATE_RUNNING)
+	{
+		jobq_async_forbid();
+		if (!give_up_lease(scan, job))
+			return false;
+	}
 	if (is_expired(job, scan->now))
 	{
+		jobq_async_forbid();
 		jobq_job_expire(scan->jobs, job, scan->queue);
 		return false;
 	}

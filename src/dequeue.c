@@ -13,8 +13,10 @@
 #include "utils/array.h"
 
 #include "arguments.h"
+#include "async_commit.h"
 #include "claim.h"
 #include "finish.h"
+#include "guc.h"
 #include "lease.h"
 #include "xact.h"
 
@@ -200,9 +202,11 @@ jobq_dequeue(PG_FUNCTION_ARGS)
 	queue = source_queue_argument(fcinfo);
 	read_options(fcinfo, 1, &options);
 	InitMaterializedSRF(fcinfo, 0);
+	jobq_async_begin(jobq_async_claims);
 	jobs = jobq_table_open(JOBQ_REL_JOB);
 	claim_from(jobs, queue, &options, options.max_jobs, &lease, rsinfo);
 	jobq_table_close(jobs);
+	jobq_async_end();
 	return (Datum) 0;
 }
 
@@ -234,11 +238,13 @@ jobq_dequeue_any(PG_FUNCTION_ARGS)
 	}
 	read_options(fcinfo, 1, &options);
 	InitMaterializedSRF(fcinfo, 0);
+	jobq_async_begin(jobq_async_claims);
 	jobs = jobq_table_open(JOBQ_REL_JOB);
 	left = options.max_jobs;
 	for (int i = 0; i < nnames && left > 0; i++)
 		left -= claim_from(jobs, queues[i], &options, left, &lease, rsinfo);
 	jobq_table_close(jobs);
+	jobq_async_end();
 	return (Datum) 0;
 }
 
@@ -302,11 +308,15 @@ jobq_next(PG_FUNCTION_ARGS)
 		if (ArrayGetNItems(ARR_NDIM(done), ARR_DIMS(done)) > 0)
 		{
 			jobq_require_argument(fcinfo, 2, "lease");
+			jobq_async_begin(true);
 			(void) jobq_complete_held(jobs, done, PG_GETARG_INT64(2));
+			jobq_async_end();
 		}
 	}
 	InitMaterializedSRF(fcinfo, 0);
+	jobq_async_begin(jobq_async_claims);
 	claim_from(jobs, queue, &options, options.max_jobs, &lease, rsinfo);
+	jobq_async_end();
 	jobq_table_close(jobs);
 	return (Datum) 0;
 }

@@ -19,6 +19,7 @@
 #include "finish.h"
 
 #include "arguments.h"
+#include "async_commit.h"
 #include "history.h"
 
 #include "catalog/pg_type.h"
@@ -81,22 +82,51 @@ require_job_and_lease(FunctionCallInfo fcinfo)
 	jobq_require_argument(fcinfo, 1, "lease");
 }
 
+/*
+ * Completes a job that is held by a lease.  The usual case takes the row as it
+ * is found; where that fails, or somebody changes it at this moment, it is
+ * locked first, and this says what is the matter.
+ */
+static bool
+complete_held(JobqTable *jobs, TupleTableSlot *slot, int64 id, int64 lease,
+			  Datum result, bool result_is_null, JobqJob *job)
+{
+	const JobqQueue *queue;
+
+	if (jobq_job_find(jobs, id, slot, job) && is_held(job, lease) &&
+		(queue = jobq_queue_by_id(job->queue)) != NULL)
+	{
+		jobq_queue_check_privilege(queue, JOBQ_PRIV_CONSUME);
+		if (queue->sync_completion)
+			jobq_async_forbid();
+		if (jobq_job_complete_held(jobs, job, queue, result, result_is_null))
+			return true;
+	}
+	jobq_async_forbid();
+	return false;
+}
+
 Datum
 jobq_complete(PG_FUNCTION_ARGS)
 {
+	Datum		result = PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2);
 	JobqTable  *jobs;
-	const JobqQueue *queue;
 	JobqJob		job;
 
 	jobq_begin_write("jobq.complete()");
 	require_job_and_lease(fcinfo);
+	jobq_async_begin(true);
 	jobs = jobq_table_open(JOBQ_REL_JOB);
-	queue = jobq_lock_held_job(jobs, PG_GETARG_INT64(0), PG_GETARG_INT64(1),
-							   &job);
-	jobq_job_complete(jobs, &job, queue,
-					  PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2),
-					  PG_ARGISNULL(2));
+	if (!complete_held(jobs, jobq_table_slot(jobs), PG_GETARG_INT64(0),
+					   PG_GETARG_INT64(1), result, PG_ARGISNULL(2), &job))
+	{
+		const JobqQueue *queue = jobq_lock_held_job(jobs, PG_GETARG_INT64(0),
+													PG_GETARG_INT64(1), &job);
+
+		jobq_job_complete(jobs, &job, queue, result, PG_ARGISNULL(2));
+	}
 	jobq_table_close(jobs);
+	jobq_async_end();
 	PG_RETURN_VOID();
 }
 
@@ -120,6 +150,7 @@ jobq_complete_held(JobqTable *jobs, ArrayType *ids, int64 lease)
 	bool	   *nulls;
 	int			nelements;
 	int64	   *sorted;
+	TupleTableSlot *slot = jobq_table_slot(jobs);
 	int			completed = 0;
 
 	deconstruct_array(ids, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
@@ -139,6 +170,11 @@ jobq_complete_held(JobqTable *jobs, ArrayType *ids, int64 lease)
 		JobqJob		job;
 
 		CHECK_FOR_INTERRUPTS();
+		if (complete_held(jobs, slot, sorted[i], lease, (Datum) 0, true, &job))
+		{
+			completed++;
+			continue;
+		}
 		if (jobq_job_lock_for(jobs, sorted[i], JOBQ_WAIT, JOBQ_PRIV_CONSUME,
 							  &lease, &job) != JOBQ_FOUND ||
 			!is_held(&job, lease))
@@ -160,10 +196,12 @@ jobq_complete_many(PG_FUNCTION_ARGS)
 	jobq_begin_write("jobq.complete_many()");
 	jobq_require_argument(fcinfo, 0, "job_ids");
 	jobq_require_argument(fcinfo, 1, "lease");
+	jobq_async_begin(true);
 	jobs = jobq_table_open(JOBQ_REL_JOB);
 	completed = jobq_complete_held(jobs, PG_GETARG_ARRAYTYPE_P(0),
 								   PG_GETARG_INT64(1));
 	jobq_table_close(jobs);
+	jobq_async_end();
 	PG_RETURN_INT32(completed);
 }
 

@@ -127,6 +127,21 @@ jobq_job_lock_row(JobqTable *jobs, TupleTableSlot *seen, Snapshot snapshot,
 	return result;
 }
 
+/* Reads an unfinished job, by the latest snapshot, and leaves it alone. */
+bool
+jobq_job_find(JobqTable *jobs, int64 id, TupleTableSlot *slot, JobqJob *job)
+{
+	ScanKeyData key;
+
+	ScanKeyInit(&key, Anum_job_id, BTEqualStrategyNumber, F_INT8EQ,
+				Int64GetDatum(id));
+	if (!jobq_table_read(jobs, jobq_relation_oid(JOBQ_IDX_JOB), &key, 1,
+						 slot))
+		return false;
+	jobq_job_read(job, slot);
+	return true;
+}
+
 /*
  * Locks an unfinished job by its id and reads it.  Others pass a ready job
  * over while it is locked, and are told if it is ready again, or still, when
@@ -337,6 +352,23 @@ finish(JobqTable *jobs, JobqJob *job, const JobqQueue *queue, Datum result,
 {
 	write_history(jobs, job, queue, result, result_is_null, error, sqlstate);
 	jobq_table_delete(jobs, job->slot);
+}
+
+/*
+ * Finishes a job in success that is held by a lease.  The row, which is not
+ * locked, is deleted as it was seen; whoever has it in his hands is waited for.
+ * False if it has been changed since.
+ */
+bool
+jobq_job_complete_held(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
+					   Datum result, bool result_is_null)
+{
+	if (jobq_table_try_delete(jobs, job->slot, true) != JOBQ_FOUND)
+		return false;
+	end_lease(job);
+	apply(job, JOBQ_EVENT_COMPLETE);
+	write_history(jobs, job, queue, result, result_is_null, NULL, NULL);
+	return true;
 }
 
 /*

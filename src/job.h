@@ -58,6 +58,8 @@ typedef struct JobqFailure
 } JobqFailure;
 
 extern void jobq_job_read(JobqJob *job, TupleTableSlot *slot);
+extern bool jobq_job_find(JobqTable *jobs, int64 id, TupleTableSlot *slot,
+						  JobqJob *job);
 extern JobqFindResult jobq_job_lock(JobqTable *jobs, int64 id,
 									JobqWaitPolicy wait, JobqJob *job);
 extern JobqFindResult jobq_job_lock_for(JobqTable *jobs, int64 id,
@@ -84,6 +86,9 @@ extern void jobq_job_insert(JobqTable *jobs, const JobqQueue *queue,
 							const Datum *values, const bool *nulls);
 extern bool jobq_job_claim(JobqTable *jobs, JobqJob *job, int64 lease,
 						   TimestampTz until, const char *worker);
+extern bool jobq_job_complete_held(JobqTable *jobs, JobqJob *job,
+								   const JobqQueue *queue, Datum result,
+								   bool result_is_null);
 extern bool jobq_job_take(JobqTable *jobs, JobqJob *job,
 						  const JobqQueue *queue);
 extern void jobq_job_complete(JobqTable *jobs, JobqJob *job,

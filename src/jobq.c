@@ -13,6 +13,7 @@
  */
 #include "postgres.h"
 
+#include "async_commit.h"
 #include "guc.h"
 #include "hooks.h"
 #include "jobq.h"
@@ -39,5 +40,6 @@ _PG_init(void)
 		jobq_hooks_init();
 		jobq_launcher_register();
 		jobq_xact_init();
+		jobq_async_commit_init();
 	}
 }

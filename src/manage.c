@@ -37,32 +37,10 @@ PG_FUNCTION_INFO_V1(jobq_delete);
 static const JobqQueue *
 queue_of_job(JobqTable *jobs, int64 id)
 {
-	TupleTableSlot *slot = jobq_table_slot(jobs);
-	Relation	index = index_open(jobq_relation_oid(JOBQ_IDX_JOB),
-								   AccessShareLock);
-	const JobqQueue *queue = NULL;
-	Snapshot	snapshot;
-	IndexScanDesc scan;
-	ScanKeyData key;
+	JobqJob		job;
 
-	CommandCounterIncrement();
-	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	ScanKeyInit(&key, Anum_job_id, BTEqualStrategyNumber, F_INT8EQ,
-				Int64GetDatum(id));
-	scan = jobq_index_beginscan(jobs->rel, index, snapshot, 1);
-	index_rescan(scan, &key, 1, NULL, 0);
-	if (index_getnext_slot(scan, ForwardScanDirection, slot))
-	{
-		bool		isnull;
-
-		queue = jobq_queue_by_id(DatumGetInt32(slot_getattr(slot,
-															Anum_job_queue,
-															&isnull)));
-	}
-	index_endscan(scan);
-	UnregisterSnapshot(snapshot);
-	index_close(index, AccessShareLock);
-	return queue;
+	return jobq_job_find(jobs, id, jobq_table_slot(jobs), &job) ?
+		jobq_queue_by_id(job.queue) : NULL;
 }
 
 /*

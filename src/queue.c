@@ -203,6 +203,8 @@ read_queue(const Datum *values, const bool *nulls)
 	queue->notify = bool_option(values, nulls, Anum_queue_notify, true);
 	queue->session_bound = bool_option(values, nulls,
 									   Anum_queue_session_bound, false);
+	queue->sync_completion = bool_option(values, nulls,
+										 Anum_queue_sync_completion, true);
 	queue->state = jobq_queue_state(queue->id);
 	return queue;
 }

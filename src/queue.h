@@ -56,6 +56,7 @@ typedef struct JobqQueue
 	char	   *on_dead;		/* NULL: nobody is told */
 	bool		notify;
 	bool		session_bound;
+	bool		sync_completion;
 	int			ngrants;
 	JobqQueueGrant *grants;
 	JobqQueueState *state;		/* NULL: no room in shared memory */

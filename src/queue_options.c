@@ -83,6 +83,7 @@ static const JobqQueueOption options[] = {
 	{"on_dead", Anum_queue_on_dead, true, NULL, NULL},
 	{"notify", Anum_queue_notify, true, NULL, NULL},
 	{"session_bound", Anum_queue_session_bound, true, NULL, NULL},
+	{"sync_completion", Anum_queue_sync_completion, true, NULL, NULL},
 };
 
 /* The option of that name, or NULL. */

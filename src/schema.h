@@ -93,7 +93,8 @@ enum
 	Anum_queue_on_dead,
 	Anum_queue_notify,
 	Anum_queue_session_bound,
-	Natts_queue = Anum_queue_session_bound
+	Anum_queue_sync_completion,
+	Natts_queue = Anum_queue_sync_completion
 };
 
 enum

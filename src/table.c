@@ -254,6 +254,31 @@ row_is_there(JobqTable *table, Relation index, ScanKey keys, int nkeys,
 }
 
 /*
+ * Reads the row with the given keys in a unique index into the slot, by the
+ * latest snapshot, which sees what this transaction has done.  False if there
+ * is none.
+ */
+bool
+jobq_table_read(JobqTable *table, Oid indexid, ScanKey keys, int nkeys,
+				TupleTableSlot *slot)
+{
+	Relation	index = index_open(indexid, AccessShareLock);
+	Snapshot	snapshot;
+	IndexScanDesc scan;
+	bool		found;
+
+	CommandCounterIncrement();
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	scan = jobq_index_beginscan(table->rel, index, snapshot, nkeys);
+	index_rescan(scan, keys, nkeys, NULL, 0);
+	found = index_getnext_slot(scan, ForwardScanDirection, slot);
+	index_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	index_close(index, AccessShareLock);
+	return found;
+}
+
+/*
  * Finds the row with the given keys in a unique index, locks it, and puts it
  * into the slot.
  */

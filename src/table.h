@@ -66,6 +66,8 @@ extern void jobq_table_insert(JobqTable *table, const Datum *values,
 extern bool jobq_table_insert_unique(JobqTable *table, Oid arbiter,
 									 const Datum *values, const bool *nulls,
 									 ItemPointer conflict);
+extern bool jobq_table_read(JobqTable *table, Oid indexid, ScanKey keys,
+							int nkeys, TupleTableSlot *slot);
 extern JobqFindResult jobq_table_find(JobqTable *table, Oid indexid,
 									  ScanKey keys, int nkeys,
 									  JobqWaitPolicy wait,

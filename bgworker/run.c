@@ -342,8 +342,9 @@ static void
 claim(Run *run, JobqFound *found)
 {
 	run->lease = jobq_lease_new();
-	jobq_job_claim(found->jobs, &found->job, run->lease, JOBQ_NEVER,
-				   psprintf("pid %d", MyProcPid));
+	if (!jobq_job_claim(found->jobs, &found->job, run->lease, JOBQ_NEVER,
+						psprintf("pid %d", MyProcPid)))
+		elog(ERROR, "job " INT64_FORMAT " is not locked", found->job.id);
 	(void) jobq_current_job_row();
 	jobq_table_close(found->jobs);
 	commit(NULL);

@@ -20,6 +20,7 @@
 #include "table.h"
 
 #include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/relscan.h"
 #include "access/table.h"
 #include "access/tableam.h"
@@ -27,6 +28,7 @@
 #include "catalog/index.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -410,6 +412,31 @@ changed(TM_Result result)
 }
 
 /*
+ * Whether this transaction itself has locked the row in the slot.  For
+ * whoever does not want to wait, the table access method does not tell this
+ * from a lock that somebody else has.
+ */
+static bool
+is_locked_by_me(TupleTableSlot *slot)
+{
+	HeapTuple	tuple;
+	Buffer		buffer = InvalidBuffer;
+	TransactionId xmax = InvalidTransactionId;
+
+	if (TTS_IS_BUFFERTUPLE(slot))
+		buffer = ((BufferHeapTupleTableSlot *) slot)->buffer;
+	if (!BufferIsValid(buffer))
+		return true;			/* a copy: made of a row that was locked */
+	tuple = ((HeapTupleTableSlot *) slot)->tuple;
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	if ((tuple->t_data->t_infomask & HEAP_XMAX_IS_MULTI) == 0)
+		xmax = HeapTupleHeaderGetRawXmax(tuple->t_data);
+	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+	return TransactionIdIsValid(xmax) &&
+		TransactionIdIsCurrentTransactionId(xmax);
+}
+
+/*
  * Replaces a row as it was seen, without having locked it.  JOBQ_BUSY: another
  * transaction has it in its hands.  JOBQ_MISSING: it has been changed.
  */
@@ -425,12 +452,17 @@ jobq_table_try_update(JobqTable *table, TupleTableSlot *old,
 	JobqFindResult result;
 
 	prepare_write(table, false);
-	slot = form_row(table, values, nulls);
-	result = changed(table_tuple_update(table->rel, &tid, slot,
-										GetCurrentCommandId(true),
-										InvalidSnapshot, InvalidSnapshot,
-										false, &failure, &lockmode,
-										&indexes));
+	for (bool wait = false;; wait = true)
+	{
+		slot = form_row(table, values, nulls);
+		result = changed(table_tuple_update(table->rel, &tid, slot,
+											GetCurrentCommandId(true),
+											InvalidSnapshot, InvalidSnapshot,
+											wait, &failure, &lockmode,
+											&indexes));
+		if (result != JOBQ_BUSY || wait || !is_locked_by_me(old))
+			break;
+	}
 	if (result == JOBQ_FOUND)
 	{
 		table->written = slot->tts_tid;
@@ -452,11 +484,17 @@ jobq_table_try_delete(JobqTable *table, TupleTableSlot *old, bool wait)
 {
 	ItemPointerData tid = old->tts_tid;
 	TM_FailureData failure;
+	JobqFindResult result;
 
-	return changed(table_tuple_delete(table->rel, &tid,
-									  GetCurrentCommandId(true),
-									  InvalidSnapshot, InvalidSnapshot, wait,
-									  &failure, false));
+	for (;; wait = true)
+	{
+		result = changed(table_tuple_delete(table->rel, &tid,
+											GetCurrentCommandId(true),
+											InvalidSnapshot, InvalidSnapshot,
+											wait, &failure, false));
+		if (result != JOBQ_BUSY || wait || !is_locked_by_me(old))
+			return result;
+	}
 }
 
 /* Deletes a row that this transaction has locked. */

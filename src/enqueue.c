@@ -98,20 +98,22 @@ form_job(const JobqEnqueueOptions *options, int64 id, Datum payload,
 {
 	memset(values, 0, Natts_job * sizeof(Datum));
 	memset(nulls, true, Natts_job * sizeof(bool));
-	memset(nulls, false, Anum_job_priority * sizeof(bool));
+	memset(nulls, false, Anum_job_attempt * sizeof(bool));
 	values[Anum_job_id - 1] = Int64GetDatum(id);
 	values[Anum_job_run_at - 1] = TimestampTzGetDatum(options->run_at);
-	values[Anum_job_enqueued_at - 1] =
-		TimestampTzGetDatum(options->enqueued_at);
-	values[Anum_job_lease - 1] = Int64GetDatum(0);
-	values[Anum_job_lease_until - 1] = TimestampTzGetDatum(DT_NOBEGIN);
-	values[Anum_job_started_at - 1] = TimestampTzGetDatum(DT_NOBEGIN);
-	values[Anum_job_expires_at - 1] = TimestampTzGetDatum(options->expires_at);
 	values[Anum_job_queue - 1] = Int32GetDatum(options->queue->id);
-	values[Anum_job_attempt - 1] = Int32GetDatum(0);
-	values[Anum_job_max_attempts - 1] = Int32GetDatum(options->max_attempts);
-	values[Anum_job_state - 1] = Int16GetDatum(JOBQ_STATE_PENDING);
 	values[Anum_job_priority - 1] = Int16GetDatum(options->priority);
+	values[Anum_job_state - 1] = Int16GetDatum(JOBQ_STATE_PENDING);
+	values[Anum_job_attempt - 1] = Int32GetDatum(0);
+	set_optional(values, nulls, Anum_job_max_attempts,
+				 Int32GetDatum(options->max_attempts));
+	jobq_job_set_enqueued_at(values, nulls, options->enqueued_at);
+	if (options->expires_at != JOBQ_NEVER)
+	{
+		values[Anum_job_expires_at - 1] =
+			TimestampTzGetDatum(options->expires_at);
+		nulls[Anum_job_expires_at - 1] = false;
+	}
 	set_optional(values, nulls, Anum_job_timeout,
 				 PointerGetDatum(options->timeout));
 	set_optional(values, nulls, Anum_job_unique_for,
@@ -152,8 +154,6 @@ replace_job(JobqTable *jobs, JobqJob *job, const JobqEnqueueOptions *options,
 	if (job->state != JOBQ_STATE_PENDING)
 		return;
 	form_job(options, job->id, payload, values, nulls);
-	values[Anum_job_enqueued_at - 1] =
-		TimestampTzGetDatum(job->enqueued_at);
 	values[Anum_job_attempt - 1] = Int32GetDatum(job->attempt);
 	jobq_job_replace(jobs, job, options->queue, values, nulls);
 }

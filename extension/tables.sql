@@ -116,7 +116,7 @@ CREATE TABLE jobq_store.job (
   command text,
   payload jsonb NOT NULL
 ) WITH (
-  fillfactor = 40,
+  fillfactor = 35,
   autovacuum_vacuum_scale_factor = 0,
   autovacuum_vacuum_threshold = 5000,
   autovacuum_vacuum_insert_scale_factor = 0,
@@ -127,7 +127,9 @@ CREATE TABLE jobq_store.job (
 );
 COMMENT ON TABLE jobq_store.job IS 'jobs that are not finished';
 
-CREATE INDEX job_dispatch ON jobq_store.job (queue, priority, run_at, id);
+-- no two entries are equal
+CREATE INDEX job_dispatch ON jobq_store.job (queue, priority, run_at, id)
+  WITH (deduplicate_items = off);
 CREATE UNIQUE INDEX job_unique_key ON jobq_store.job (queue, unique_key)
   WHERE unique_key IS NOT NULL;
 CREATE INDEX job_expires_at ON jobq_store.job (expires_at)

@@ -15,11 +15,11 @@
 
 #include "handler.h"
 #include "history.h"
+#include "sequence.h"
 #include "xact.h"
 
 #include "access/tableam.h"
 #include "access/xact.h"
-#include "commands/sequence.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
@@ -265,7 +265,7 @@ jobq_enqueue_job(JobqTable *jobs, const JobqEnqueueOptions *options,
 	if (!options->unchecked)
 		jobq_check_payload(queue, payload);
 	jobq_queue_lock_shared(queue);
-	id = nextval_internal(jobq_relation_oid(JOBQ_SEQ_JOB_ID), false);
+	id = jobq_sequence_take(jobq_relation_oid(JOBQ_SEQ_JOB_ID), 1);
 	if (options->unique_key == NULL)
 	{
 		form_job(options, id, payload, values, nulls);
@@ -281,4 +281,57 @@ jobq_enqueue_job(JobqTable *jobs, const JobqEnqueueOptions *options,
 	if (survivor == id && options->expires_at != JOBQ_NEVER)
 		jobq_at_commit_due(options->expires_at);
 	return survivor;
+}
+
+/* What next_job() makes rows of. */
+typedef struct JobSource
+{
+	int64		id;				/* of the next job */
+	const Datum *payload;		/* its payload */
+	Datum		values[Natts_job];	/* the rest is the same for all */
+	bool		nulls[Natts_job];
+} JobSource;
+
+/* A row for jobq_table_insert_many(). */
+static void
+next_job(void *arg, Datum *values, bool *nulls)
+{
+	JobSource  *source = arg;
+
+	memcpy(values, source->values, sizeof(source->values));
+	memcpy(nulls, source->nulls, sizeof(source->nulls));
+	values[Anum_job_id - 1] = Int64GetDatum(source->id++);
+	values[Anum_job_payload - 1] = *source->payload++;
+}
+
+void
+jobq_enqueue_jobs(JobqTable *jobs, const JobqEnqueueOptions *options,
+				  const Datum *payloads, int njobs, int64 *ids)
+{
+	JobSource	source;
+
+	if (njobs == 0)
+		return;
+	if (options->unique_key != NULL)
+	{
+		for (int i = 0; i < njobs; i++)
+			ids[i] = jobq_enqueue_job(jobs, options, payloads[i]);
+		return;
+	}
+
+	if (!options->unchecked)
+	{
+		for (int i = 0; i < njobs; i++)
+			jobq_check_payload(options->queue, payloads[i]);
+	}
+	jobq_queue_lock_shared(options->queue);
+	source.id = jobq_sequence_take(jobq_relation_oid(JOBQ_SEQ_JOB_ID), njobs);
+	source.payload = payloads;
+	form_job(options, source.id, payloads[0], source.values, source.nulls);
+	for (int i = 0; i < njobs; i++)
+		ids[i] = source.id + i;
+	jobq_table_insert_many(jobs, njobs, next_job, &source);
+	jobq_at_commit_ready_many(options->queue, options->run_at, njobs);
+	if (options->expires_at != JOBQ_NEVER)
+		jobq_at_commit_due(options->expires_at);
 }

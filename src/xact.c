@@ -441,3 +441,12 @@ jobq_xact_init(void)
 	RegisterXactCallback(at_transaction_end, NULL);
 	RegisterSubXactCallback(at_subtransaction_end, NULL);
 }
+
+void
+jobq_at_commit_ready_many(const JobqQueue *queue, TimestampTz run_at,
+						  int njobs)
+{
+	jobq_at_commit_ready(queue, run_at);
+	/* a new action, or one that this has been added to */
+	actions[nactions - 1].u.ready.njobs += njobs - 1;
+}

@@ -24,6 +24,10 @@ extern void jobq_xact_init(void);
 /* A job of this queue will be claimable from run_at on. */
 extern void jobq_at_commit_ready(const JobqQueue *queue, TimestampTz run_at);
 
+/* The same for njobs jobs. */
+extern void jobq_at_commit_ready_many(const JobqQueue *queue,
+									  TimestampTz run_at, int njobs);
+
 /*
  * The current (sub)transaction has locked a job of this queue that was ready,
  * and others may have passed it over: if it rolls back, the job is ready again.

@@ -83,23 +83,29 @@ COMMENT ON TABLE jobq_store.queue_grant IS 'privileges on queues, as a bit mask 
 
 -- --------------------------------------------------------------------- jobs
 
--- The hot table: live jobs only.  Fixed-width columns first; the columns that
--- a claim changes (attempt, state, lease, lease_until, started_at, worker)
--- are in no index and no index predicate, and the fillfactor leaves room for
--- the claimed version of every row, so that a claim is a HOT update.
+-- The hot table: live jobs only.  First what dispatch looks at, never NULL, so
+-- that these columns are at fixed places; then what a job has only when it is
+-- held or was given options, so that a fresh row is small; the payload last.
+-- enqueued_at is NULL if it is the same as run_at, max_attempts if it is the
+-- queue's.
+--
+-- The columns that a claim changes (attempt, state, lease, lease_until,
+-- started_at, worker) are in no index and no index predicate, and the
+-- fillfactor leaves room for the claimed version of every row, so that a claim
+-- is a HOT update.
 CREATE TABLE jobq_store.job (
   id bigint NOT NULL PRIMARY KEY,
   run_at timestamptz NOT NULL,
-  enqueued_at timestamptz NOT NULL,
-  lease bigint NOT NULL,
-  lease_until timestamptz NOT NULL,
-  started_at timestamptz NOT NULL,
-  expires_at timestamptz NOT NULL,
   queue integer NOT NULL,
-  attempt integer NOT NULL,
-  max_attempts integer NOT NULL,
-  state smallint NOT NULL,
   priority smallint NOT NULL,
+  state smallint NOT NULL,
+  attempt integer NOT NULL,
+  max_attempts integer,
+  lease bigint,
+  lease_until timestamptz,
+  started_at timestamptz,
+  enqueued_at timestamptz,
+  expires_at timestamptz,
   timeout interval,
   unique_for interval,
   worker text,
@@ -111,7 +117,7 @@ CREATE TABLE jobq_store.job (
   command text,
   payload jsonb NOT NULL
 ) WITH (
-  fillfactor = 45,
+  fillfactor = 35,
   autovacuum_vacuum_scale_factor = 0,
   autovacuum_vacuum_threshold = 5000,
   autovacuum_vacuum_insert_scale_factor = 0,
@@ -122,11 +128,13 @@ CREATE TABLE jobq_store.job (
 );
 COMMENT ON TABLE jobq_store.job IS 'jobs that are not finished';
 
-CREATE INDEX job_dispatch ON jobq_store.job (queue, priority, run_at, id);
+-- no two entries are equal
+CREATE INDEX job_dispatch ON jobq_store.job (queue, priority, run_at, id)
+  WITH (deduplicate_items = off);
 CREATE UNIQUE INDEX job_unique_key ON jobq_store.job (queue, unique_key)
   WHERE unique_key IS NOT NULL;
 CREATE INDEX job_expires_at ON jobq_store.job (expires_at)
-  WHERE expires_at < 'infinity';
+  WHERE expires_at IS NOT NULL;
 
 -- Somebody asked for the cancellation of a job whose row was locked at that
 -- moment; the coordinator sees to it.
@@ -142,20 +150,20 @@ COMMENT ON TABLE jobq_store.cancel_request IS 'cancellations of jobs that were b
 -- Finished jobs, in a fixed ring of segments: one is written to, and the
 -- oldest is emptied by TRUNCATE after what must be kept has moved on.  The
 -- segments are made here, and not at run time, so that pg_dump knows them as
--- the extension's.
+-- the extension's.  NULLs are those of a job's row.
 CREATE TABLE jobq_store.history (
   id bigint NOT NULL,
   run_at timestamptz NOT NULL,
-  enqueued_at timestamptz NOT NULL,
-  lease bigint NOT NULL,
-  started_at timestamptz,
   finished_at timestamptz NOT NULL,
   queue integer NOT NULL,
   attempt integer NOT NULL,
-  max_attempts integer NOT NULL,
-  state smallint NOT NULL,
   priority smallint NOT NULL,
+  state smallint NOT NULL,
   segment smallint NOT NULL,
+  max_attempts integer,
+  lease bigint,
+  started_at timestamptz,
+  enqueued_at timestamptz,
   timeout interval,
   unique_for interval,
   worker text,

@@ -118,6 +118,46 @@ SELECT jobq.enqueue('checked', '{"to": "me"}');
 SELECT jobq.drop_queue('checked', force => true);
 DROP FUNCTION produce_check(jsonb);
 
+-- ---------------------------------------------------------------- many jobs
+-- more than are inserted at once, in order, each with its own payload
+SELECT jobq.create_queue('many');
+CREATE TEMP TABLE many AS
+SELECT id, n FROM jobq.enqueue_many('many', ARRAY(SELECT to_jsonb(i) FROM generate_series(1, 1000) AS i),
+  priority => 5, tags => '{t}', ttl => '1 day') WITH ORDINALITY AS e(id, n);
+SELECT count(*), max(id) - min(id) AS range, bool_and(j.payload = to_jsonb(m.n)) AS payloads,
+  bool_and(j.priority = 5 AND j.tags = '{t}' AND j.expires_at = j.run_at + interval '1 day') AS options
+FROM many AS m JOIN jobq.jobs AS j USING (id);
+SELECT bool_and(id = min + n - 1) AS in_order FROM many, (SELECT min(id) FROM many) AS m;
+-- long ones, compressed or not, and by themselves
+TRUNCATE many;
+INSERT INTO many SELECT id, n FROM jobq.enqueue_many('many', ARRAY(
+  SELECT to_jsonb(CASE WHEN i % 3 = 0 THEN repeat('x', i * 100)
+    ELSE (SELECT string_agg(md5(i::text || k), '') FROM generate_series(1, i) AS k) END)
+  FROM generate_series(1, 300) AS i)) WITH ORDINALITY AS e(id, n);
+SELECT count(*), sum(length(j.payload #>> '{}')),
+  bool_and(j.payload #>> '{}' = CASE WHEN n % 3 = 0 THEN repeat('x', n::integer * 100)
+    ELSE (SELECT string_agg(md5(n::text || k), '') FROM generate_series(1, n) AS k) END) AS same
+FROM many AS m JOIN jobq.jobs AS j USING (id);
+-- a payload that lies in another table's TOAST
+CREATE TEMP TABLE long_payload AS
+SELECT to_jsonb(string_agg(md5(i::text), '')) AS p FROM generate_series(1, 1000) AS i;
+SELECT jobq.enqueue('many', p) AS id FROM long_payload \gset
+SELECT jobq.enqueue_many('many', ARRAY[p]) AS many_id FROM long_payload \gset
+SELECT id = :many_id AS many, payload = p AS same FROM jobq.jobs, long_payload
+WHERE id IN (:id, :many_id) ORDER BY id;
+DROP TABLE long_payload;
+-- in a subtransaction that is rolled back, and none at all
+BEGIN;
+SAVEPOINT s;
+SELECT count(*) FROM jobq.enqueue_many('many', '{1,2}', priority => -1);
+ROLLBACK TO s;
+SELECT count(*) FROM jobq.enqueue_many('many', '{3}', priority => -1);
+COMMIT;
+SELECT payload FROM jobq.jobs WHERE queue = 'many' AND priority = -1;
+SELECT count(*) FROM jobq.enqueue_many('many', '{}');
+SELECT jobq.drop_queue('many', force => true);
+DROP TABLE many;
+
 -- ------------------------------------------------------------------- errors
 SELECT jobq.enqueue('produec');
 SELECT jobq.enqueue('something else entirely');

@@ -59,6 +59,29 @@ SELECT payload, state FROM jobq.jobs WHERE tags @> '{beta}' ORDER BY id;
 -- delete
 SELECT jobq.delete(id) FROM jobq.jobs WHERE tags @> '{beta}';
 SELECT count(*) FROM jobq.jobs WHERE tags @> '{beta}';
+-- when a job was enqueued stays, whatever becomes of run_at
+SELECT jobq.create_queue('manage_when');
+SELECT jobq.enqueue('manage_when') AS id \gset
+SELECT enqueued_at FROM jobq.jobs WHERE id = :id \gset
+\set look 'SELECT state, enqueued_at = :''enqueued_at'' AS same, run_at > enqueued_at AS later FROM jobq.jobs WHERE id = :id;'
+:look
+SELECT jobq.reschedule(:id, now() + interval '1 hour');
+:look
+SELECT jobq.promote(:id);
+:look
+SELECT lease FROM jobq.dequeue('manage_when') \gset
+:look
+SELECT jobq.release(:id, :lease, '1 hour');
+:look
+SELECT jobq.promote(:id);
+SELECT lease FROM jobq.dequeue('manage_when') \gset
+SELECT jobq.fail(:id, :lease, 'no', retry_in => '1 hour');
+:look
+SELECT jobq.cancel(:id);
+:look
+SELECT jobq.retry(:id) = :id AS again;
+:look
+SELECT jobq.drop_queue('manage_when', force => true);
 -- what does not exist
 SELECT jobq.cancel(-1), jobq.retry(-1), jobq.promote(-1), jobq.delete(-1),
        jobq.set_priority(-1, 1), jobq.set_payload(-1, '1'), jobq.reschedule(-1, now());

@@ -5,7 +5,7 @@
  *
  * OIDs are cached per backend.  The cache is keyed by the OID of schema
  * jobq_store, which DROP EXTENSION and CREATE EXTENSION change, and is dropped
- * when one of the relations is.
+ * when one of the relations changes, or any schema.
  *
  * IDENTIFICATION
  *	  src/catalog.c
@@ -72,8 +72,11 @@ static const char *const relation_names[JOBQ_NUM_RELATIONS] = {
 	[JOBQ_SEQ_LEASE_BLOCK] = "lease_block_seq",
 };
 
+/* InvalidOid: it and the relations must be looked up. */
 static Oid	cached_schema = InvalidOid;
 static Oid	cached_relations[JOBQ_NUM_RELATIONS];
+
+/* Invalidation callbacks */
 
 static void
 forget_relations(Datum arg, Oid relid)
@@ -91,6 +94,15 @@ forget_relations(Datum arg, Oid relid)
 			return;
 		}
 	}
+}
+
+static void
+forget_schema(Datum arg, int cacheid, uint32 hashvalue)
+{
+	(void) arg;
+	(void) cacheid;
+	(void) hashvalue;
+	cached_schema = InvalidOid;
 }
 
 /* Raises 55000: this database has no jobq, or no longer. */
@@ -112,22 +124,24 @@ Oid
 jobq_relation_oid(JobqRelation relation)
 {
 	static bool registered = false;
-	Oid			schema = get_namespace_oid(JOBQ_STORE_SCHEMA, true);
+	Oid			schema;
 	Oid			relid;
+
+	if (OidIsValid(cached_schema) && OidIsValid(cached_relations[relation]))
+		return cached_relations[relation];
 
 	if (!registered)
 	{
 		CacheRegisterRelcacheCallback(forget_relations, (Datum) 0);
+		CacheRegisterSyscacheCallback(NAMESPACEOID, forget_schema, (Datum) 0);
 		registered = true;
 	}
+	schema = get_namespace_oid(JOBQ_STORE_SCHEMA, true);
 	if (schema != cached_schema)
 	{
 		memset(cached_relations, 0, sizeof(cached_relations));
 		cached_schema = schema;
 	}
-	if (OidIsValid(cached_relations[relation]))
-		return cached_relations[relation];
-
 	relid = OidIsValid(schema) ?
 		get_relname_relid(relation_names[relation], schema) : InvalidOid;
 	if (!OidIsValid(relid))

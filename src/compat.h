@@ -68,6 +68,15 @@
 #define JOBQ_WAIT_EVENT_WORKERS PG_WAIT_EXTENSION
 #endif
 
+/* sequence.h: the relation that a WAL record of a sequence is for */
+#if PG_VERSION_NUM >= 160000
+#define JOBQ_SET_SEQUENCE_LOCATOR(record, rel) \
+	((record).locator = (rel)->rd_locator)
+#else
+#define JOBQ_SET_SEQUENCE_LOCATOR(record, rel) \
+	((record).node = (rel)->rd_node)
+#endif
+
 /* genam.h */
 #if PG_VERSION_NUM >= 180000
 #define jobq_index_beginscan(heap, index, snapshot, nkeys) \
@@ -91,7 +100,7 @@
 #define JobqUpdateIndexes TU_UpdateIndexes
 #define jobq_needs_index_insert(indexes) ((indexes) != TU_None)
 #define jobq_update_index_tuples(rel, slot, estate, indexes) \
-	ExecInsertIndexTuples(rel, slot, estate, true, false, NULL, NIL, \
+	ExecInsertIndexTuples(rel, slot, estate, false, false, NULL, NIL, \
 						  (indexes) == TU_Summarizing)
 #define jobq_insert_index_tuples(rel, slot, estate, update, no_dup_error, \
 								 conflict, arbiters) \
@@ -101,7 +110,7 @@
 #define JobqUpdateIndexes bool
 #define jobq_needs_index_insert(indexes) (indexes)
 #define jobq_update_index_tuples(rel, slot, estate, indexes) \
-	ExecInsertIndexTuples(rel, slot, estate, true, false, NULL, NIL)
+	ExecInsertIndexTuples(rel, slot, estate, false, false, NULL, NIL)
 #define jobq_insert_index_tuples(rel, slot, estate, update, no_dup_error, \
 								 conflict, arbiters) \
 	ExecInsertIndexTuples(rel, slot, estate, update, no_dup_error, \

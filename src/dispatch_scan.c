@@ -153,7 +153,7 @@ jobq_dispatch_seek_later(JobqDispatchScan *scan, int16 priority,
 static void
 read_head(TupleTableSlot *slot, JobqHead *head)
 {
-	slot_getsomeattrs(slot, Anum_job_priority);
+	slot_getsomeattrs(slot, Anum_job_state);
 	head->place.key.run_at =
 		DatumGetTimestampTz(slot->tts_values[Anum_job_run_at - 1]);
 	head->place.key.id = DatumGetInt64(slot->tts_values[Anum_job_id - 1]);

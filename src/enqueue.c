@@ -15,11 +15,11 @@
 
 #include "handler.h"
 #include "history.h"
+#include "sequence.h"
 #include "xact.h"
 
 #include "access/tableam.h"
 #include "access/xact.h"
-#include "commands/sequence.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
@@ -98,20 +98,22 @@ form_job(const JobqEnqueueOptions *options, int64 id, Datum payload,
 {
 	memset(values, 0, Natts_job * sizeof(Datum));
 	memset(nulls, true, Natts_job * sizeof(bool));
-	memset(nulls, false, Anum_job_priority * sizeof(bool));
+	memset(nulls, false, Anum_job_attempt * sizeof(bool));
 	values[Anum_job_id - 1] = Int64GetDatum(id);
 	values[Anum_job_run_at - 1] = TimestampTzGetDatum(options->run_at);
-	values[Anum_job_enqueued_at - 1] =
-		TimestampTzGetDatum(options->enqueued_at);
-	values[Anum_job_lease - 1] = Int64GetDatum(0);
-	values[Anum_job_lease_until - 1] = TimestampTzGetDatum(DT_NOBEGIN);
-	values[Anum_job_started_at - 1] = TimestampTzGetDatum(DT_NOBEGIN);
-	values[Anum_job_expires_at - 1] = TimestampTzGetDatum(options->expires_at);
 	values[Anum_job_queue - 1] = Int32GetDatum(options->queue->id);
-	values[Anum_job_attempt - 1] = Int32GetDatum(0);
-	values[Anum_job_max_attempts - 1] = Int32GetDatum(options->max_attempts);
-	values[Anum_job_state - 1] = Int16GetDatum(JOBQ_STATE_PENDING);
 	values[Anum_job_priority - 1] = Int16GetDatum(options->priority);
+	values[Anum_job_state - 1] = Int16GetDatum(JOBQ_STATE_PENDING);
+	values[Anum_job_attempt - 1] = Int32GetDatum(0);
+	set_optional(values, nulls, Anum_job_max_attempts,
+				 Int32GetDatum(options->max_attempts));
+	jobq_job_set_enqueued_at(values, nulls, options->enqueued_at);
+	if (options->expires_at != JOBQ_NEVER)
+	{
+		values[Anum_job_expires_at - 1] =
+			TimestampTzGetDatum(options->expires_at);
+		nulls[Anum_job_expires_at - 1] = false;
+	}
 	set_optional(values, nulls, Anum_job_timeout,
 				 PointerGetDatum(options->timeout));
 	set_optional(values, nulls, Anum_job_unique_for,
@@ -152,8 +154,6 @@ replace_job(JobqTable *jobs, JobqJob *job, const JobqEnqueueOptions *options,
 	if (job->state != JOBQ_STATE_PENDING)
 		return;
 	form_job(options, job->id, payload, values, nulls);
-	values[Anum_job_enqueued_at - 1] =
-		TimestampTzGetDatum(job->enqueued_at);
 	values[Anum_job_attempt - 1] = Int32GetDatum(job->attempt);
 	jobq_job_replace(jobs, job, options->queue, values, nulls);
 }
@@ -266,7 +266,7 @@ jobq_enqueue_job(JobqTable *jobs, const JobqEnqueueOptions *options,
 	if (!options->unchecked)
 		jobq_check_payload(queue, payload);
 	jobq_queue_lock_shared(queue);
-	id = nextval_internal(jobq_relation_oid(JOBQ_SEQ_JOB_ID), false);
+	id = jobq_sequence_take(jobq_relation_oid(JOBQ_SEQ_JOB_ID), 1);
 	if (options->unique_key == NULL)
 	{
 		form_job(options, id, payload, values, nulls);
@@ -278,4 +278,61 @@ jobq_enqueue_job(JobqTable *jobs, const JobqEnqueueOptions *options,
 	if (survivor == id && options->expires_at != JOBQ_NEVER)
 		jobq_at_commit_due(options->expires_at);
 	return survivor;
+}
+
+/* What next_job() makes rows of. */
+typedef struct JobSource
+{
+	int64		id;				/* of the next job */
+	const Datum *payload;		/* its payload */
+	Datum		values[Natts_job];	/* the rest is the same for all */
+	bool		nulls[Natts_job];
+} JobSource;
+
+/* A row for jobq_table_insert_many(). */
+static void
+next_job(void *arg, Datum *values, bool *nulls)
+{
+	JobSource  *source = arg;
+
+	memcpy(values, source->values, sizeof(source->values));
+	memcpy(nulls, source->nulls, sizeof(source->nulls));
+	values[Anum_job_id - 1] = Int64GetDatum(source->id++);
+	values[Anum_job_payload - 1] = *source->payload++;
+}
+
+void
+jobq_enqueue_jobs(JobqTable *jobs, const JobqEnqueueOptions *options,
+				  const Datum *payloads, int njobs, int64 *ids)
+{
+	JobSource	source;
+	ItemPointerData none;
+	JobqPlace	first;
+
+	if (njobs == 0)
+		return;
+	if (options->unique_key != NULL)
+	{
+		for (int i = 0; i < njobs; i++)
+			ids[i] = jobq_enqueue_job(jobs, options, payloads[i]);
+		return;
+	}
+
+	if (!options->unchecked)
+	{
+		for (int i = 0; i < njobs; i++)
+			jobq_check_payload(options->queue, payloads[i]);
+	}
+	jobq_queue_lock_shared(options->queue);
+	source.id = jobq_sequence_take(jobq_relation_oid(JOBQ_SEQ_JOB_ID), njobs);
+	source.payload = payloads;
+	form_job(options, source.id, payloads[0], source.values, source.nulls);
+	for (int i = 0; i < njobs; i++)
+		ids[i] = source.id + i;
+	jobq_table_insert_many(jobs, njobs, next_job, &source);
+	ItemPointerSetInvalid(&none);
+	jobq_job_place(source.values, &none, &first);
+	jobq_at_commit_ready_many(options->queue, &first, njobs);
+	if (options->expires_at != JOBQ_NEVER)
+		jobq_at_commit_due(options->expires_at);
 }

@@ -58,4 +58,12 @@ extern int64 jobq_enqueue_job(JobqTable *jobs,
 							  const JobqEnqueueOptions *options,
 							  Datum payload);
 
+/*
+ * Adds several jobs that differ in their payload only, and puts their ids
+ * into ids[].
+ */
+extern void jobq_enqueue_jobs(JobqTable *jobs,
+							  const JobqEnqueueOptions *options,
+							  const Datum *payloads, int njobs, int64 *ids);
+
 #endif							/* JOBQ_ENQUEUE_H */

@@ -35,30 +35,67 @@
 #include "utils/fmgroids.h"
 #include "utils/timestamp.h"
 
-/* Reads the fixed-width columns of a row; values[] point into the slot. */
+/* A column of type timestamptz or bigint, or what stands for NULL. */
+static int64
+int64_column(const JobqJob *job, int attnum, int64 if_null)
+{
+	return job->nulls[attnum - 1] ? if_null :
+		DatumGetInt64(job->values[attnum - 1]);
+}
+
+static void
+set_int64_column(JobqJob *job, int attnum, int64 value, int64 if_null)
+{
+	job->values[attnum - 1] = Int64GetDatum(value);
+	job->nulls[attnum - 1] = value == if_null;
+}
+
+/*
+ * Reads those columns of a row that tell whether the job may be claimed: id,
+ * run_at, queue, priority, state, attempt.  They come first and are never
+ * NULL, so that this costs little; the others are not set.
+ */
+void
+jobq_job_peek(JobqJob *job, TupleTableSlot *slot)
+{
+	slot_getsomeattrs(slot, Anum_job_attempt);
+	job->slot = slot;
+	job->id = DatumGetInt64(slot->tts_values[Anum_job_id - 1]);
+	job->run_at = DatumGetTimestampTz(slot->tts_values[Anum_job_run_at - 1]);
+	job->queue = DatumGetInt32(slot->tts_values[Anum_job_queue - 1]);
+	job->priority = DatumGetInt16(slot->tts_values[Anum_job_priority - 1]);
+	job->state =
+		(JobqState) DatumGetInt16(slot->tts_values[Anum_job_state - 1]);
+	job->attempt = DatumGetInt32(slot->tts_values[Anum_job_attempt - 1]);
+}
+
+/* Reads a row; values[] point into the slot. */
 void
 jobq_job_read(JobqJob *job, TupleTableSlot *slot)
 {
 	slot_getallattrs(slot);
+	jobq_job_peek(job, slot);
 	memcpy(job->values, slot->tts_values, sizeof(job->values));
 	memcpy(job->nulls, slot->tts_isnull, sizeof(job->nulls));
-	job->slot = slot;
-	job->id = DatumGetInt64(job->values[Anum_job_id - 1]);
-	job->run_at = DatumGetTimestampTz(job->values[Anum_job_run_at - 1]);
-	job->enqueued_at =
-		DatumGetTimestampTz(job->values[Anum_job_enqueued_at - 1]);
-	job->lease = DatumGetInt64(job->values[Anum_job_lease - 1]);
-	job->lease_until =
-		DatumGetTimestampTz(job->values[Anum_job_lease_until - 1]);
-	job->started_at =
-		DatumGetTimestampTz(job->values[Anum_job_started_at - 1]);
-	job->expires_at =
-		DatumGetTimestampTz(job->values[Anum_job_expires_at - 1]);
-	job->queue = DatumGetInt32(job->values[Anum_job_queue - 1]);
-	job->attempt = DatumGetInt32(job->values[Anum_job_attempt - 1]);
-	job->max_attempts = DatumGetInt32(job->values[Anum_job_max_attempts - 1]);
-	job->state = (JobqState) DatumGetInt16(job->values[Anum_job_state - 1]);
-	job->priority = DatumGetInt16(job->values[Anum_job_priority - 1]);
+	job->max_attempts = job->nulls[Anum_job_max_attempts - 1] ? 0 :
+		DatumGetInt32(job->values[Anum_job_max_attempts - 1]);
+	job->lease = int64_column(job, Anum_job_lease, 0);
+	job->lease_until = int64_column(job, Anum_job_lease_until, DT_NOBEGIN);
+	job->started_at = int64_column(job, Anum_job_started_at, DT_NOBEGIN);
+	job->enqueued_at = int64_column(job, Anum_job_enqueued_at, job->run_at);
+	job->expires_at = int64_column(job, Anum_job_expires_at, JOBQ_NEVER);
+}
+
+/*
+ * Puts the time at which a job was enqueued into its row, which has run_at
+ * already: most jobs may run at once, and leave it out.
+ */
+void
+jobq_job_set_enqueued_at(Datum *values, bool *nulls, TimestampTz enqueued_at)
+{
+	values[Anum_job_enqueued_at - 1] = TimestampTzGetDatum(enqueued_at);
+	nulls[Anum_job_enqueued_at - 1] =
+		enqueued_at == DatumGetTimestampTz(values[Anum_job_run_at - 1]);
 }
 
 /* Puts the fixed-width fields that transitions change back into values[]. */
@@ -66,13 +103,12 @@ static void
 write_back(JobqJob *job)
 {
 	job->values[Anum_job_run_at - 1] = TimestampTzGetDatum(job->run_at);
-	job->values[Anum_job_lease - 1] = Int64GetDatum(job->lease);
-	job->values[Anum_job_lease_until - 1] =
-		TimestampTzGetDatum(job->lease_until);
-	job->values[Anum_job_started_at - 1] =
-		TimestampTzGetDatum(job->started_at);
-	job->values[Anum_job_attempt - 1] = Int32GetDatum(job->attempt);
+	jobq_job_set_enqueued_at(job->values, job->nulls, job->enqueued_at);
 	job->values[Anum_job_state - 1] = Int16GetDatum((int16) job->state);
+	job->values[Anum_job_attempt - 1] = Int32GetDatum(job->attempt);
+	set_int64_column(job, Anum_job_lease, job->lease, 0);
+	set_int64_column(job, Anum_job_lease_until, job->lease_until, DT_NOBEGIN);
+	set_int64_column(job, Anum_job_started_at, job->started_at, DT_NOBEGIN);
 }
 
 /* The place of a job whose row has these values and is there. */
@@ -619,11 +655,15 @@ jobq_job_extend(JobqTable *jobs, JobqJob *job, TimestampTz until,
 		jobq_at_commit_lease(job->id, job->lease, until, JOBQ_NO_PROCESS);
 }
 
-/* Replaces the row of a pending job: another time, priority, payload. */
+/*
+ * Replaces the row of a pending job: another time, priority, payload.  The
+ * new row is in values[]; when the job was enqueued stays.
+ */
 void
 jobq_job_replace(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
-				 const Datum *values, const bool *nulls)
+				 Datum *values, bool *nulls)
 {
+	jobq_job_set_enqueued_at(values, nulls, job->enqueued_at);
 	apply(job, JOBQ_EVENT_EDIT);
 	jobq_table_update(jobs, job->slot, values, nulls);
 	jobq_note_settled(job->id);

@@ -21,16 +21,19 @@
 #include "queue.h"
 #include "table.h"
 
-/* A row of jobq_store.job, locked.  values[] point into the slot. */
+/*
+ * A row of jobq_store.job, locked.  values[] point into the slot, and have
+ * NULL where a field has the value that stands for none.
+ */
 typedef struct JobqJob
 {
 	int64		id;
-	int64		lease;
+	int64		lease;			/* 0: none */
 	TimestampTz run_at;
 	TimestampTz enqueued_at;
-	TimestampTz lease_until;
+	TimestampTz lease_until;	/* DT_NOBEGIN: no lease */
 	TimestampTz started_at;		/* DT_NOBEGIN: never */
-	TimestampTz expires_at;
+	TimestampTz expires_at;		/* JOBQ_NEVER: not */
 	int32		queue;
 	int32		attempt;
 	int32		max_attempts;	/* 0: the queue's */
@@ -60,6 +63,9 @@ typedef struct JobqFailure
 extern void jobq_job_read(JobqJob *job, TupleTableSlot *slot);
 extern bool jobq_job_find(JobqTable *jobs, int64 id, TupleTableSlot *slot,
 						  JobqJob *job);
+extern void jobq_job_peek(JobqJob *job, TupleTableSlot *slot);
+extern void jobq_job_set_enqueued_at(Datum *values, bool *nulls,
+									 TimestampTz enqueued_at);
 extern JobqFindResult jobq_job_lock(JobqTable *jobs, int64 id,
 									JobqWaitPolicy wait, JobqJob *job);
 extern JobqFindResult jobq_job_lock_for(JobqTable *jobs, int64 id,
@@ -106,8 +112,8 @@ extern void jobq_job_release(JobqTable *jobs, JobqJob *job,
 extern void jobq_job_extend(JobqTable *jobs, JobqJob *job, TimestampTz until,
 							Datum progress, bool progress_is_null);
 extern void jobq_job_replace(JobqTable *jobs, JobqJob *job,
-							 const JobqQueue *queue, const Datum *values,
-							 const bool *nulls);
+							 const JobqQueue *queue, Datum *values,
+							 bool *nulls);
 extern void jobq_job_remove(JobqTable *jobs, JobqJob *job);
 
 /* The job as a jobq.job composite; values are flattened. */

@@ -90,7 +90,6 @@ revive(TupleTableSlot *finished, Datum *values, bool *nulls)
 		int			from;
 	}			copied[] = {
 		{Anum_job_id, Anum_history_id},
-		{Anum_job_enqueued_at, Anum_history_enqueued_at},
 		{Anum_job_queue, Anum_history_queue},
 		{Anum_job_max_attempts, Anum_history_max_attempts},
 		{Anum_job_priority, Anum_history_priority},
@@ -104,19 +103,25 @@ revive(TupleTableSlot *finished, Datum *values, bool *nulls)
 		{Anum_job_payload, Anum_history_payload},
 	};
 
+	TimestampTz enqueued_at;
+	Datum		value;
+	bool		isnull;
+
 	memset(values, 0, Natts_job * sizeof(Datum));
 	memset(nulls, true, Natts_job * sizeof(bool));
-	memset(nulls, false, Anum_job_priority * sizeof(bool));
+	memset(nulls, false, Anum_job_attempt * sizeof(bool));
 	for (int i = 0; i < lengthof(copied); i++)
 		values[copied[i].to - 1] =
 			slot_getattr(finished, copied[i].from, &nulls[copied[i].to - 1]);
 	values[Anum_job_run_at - 1] = TimestampTzGetDatum(jobq_now());
-	values[Anum_job_lease - 1] = Int64GetDatum(0);
-	values[Anum_job_lease_until - 1] = TimestampTzGetDatum(DT_NOBEGIN);
-	values[Anum_job_started_at - 1] = TimestampTzGetDatum(DT_NOBEGIN);
-	values[Anum_job_expires_at - 1] = TimestampTzGetDatum(JOBQ_NEVER);
-	values[Anum_job_attempt - 1] = Int32GetDatum(0);
 	values[Anum_job_state - 1] = Int16GetDatum(JOBQ_STATE_PENDING);
+	values[Anum_job_attempt - 1] = Int32GetDatum(0);
+
+	value = slot_getattr(finished, Anum_history_enqueued_at, &isnull);
+	if (isnull)
+		value = slot_getattr(finished, Anum_history_run_at, &isnull);
+	enqueued_at = DatumGetTimestampTz(value);
+	jobq_job_set_enqueued_at(values, nulls, enqueued_at);
 }
 
 /* Puts a revived job back among the live ones; 23505 if its key is taken. */

@@ -218,6 +218,7 @@ jobq_enqueue_many(PG_FUNCTION_ARGS)
 	Datum	   *elements;
 	bool	   *nulls;
 	int			nelements;
+	int64	   *ids;
 	JobqTable  *jobs;
 
 	jobq_begin_write("jobq.enqueue_many()");
@@ -235,18 +236,19 @@ jobq_enqueue_many(PG_FUNCTION_ARGS)
 	}
 	read_options(fcinfo, target_queue(fcinfo), &options);
 
-	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	ids = palloc(Max(nelements, 1) * sizeof(int64));
 	jobs = jobq_table_open(JOBQ_REL_JOB);
+	jobq_enqueue_jobs(jobs, &options, elements, nelements, ids);
+	jobq_table_close(jobs);
+
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	for (int i = 0; i < nelements; i++)
 	{
-		Datum		id;
+		Datum		id = Int64GetDatum(ids[i]);
 		bool		isnull = false;
 
-		CHECK_FOR_INTERRUPTS();
-		id = Int64GetDatum(jobq_enqueue_job(jobs, &options, elements[i]));
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, &id, &isnull);
 	}
-	jobq_table_close(jobs);
 	return (Datum) 0;
 }
 

@@ -60,7 +60,8 @@ typedef struct QueueCache
 {
 	MemoryContext context;
 	uint32		generation;
-	List	   *queues;			/* of JobqQueue */
+	List	   *queues;			/* of JobqQueue, by id */
+	JobqQueue **by_name;		/* the same, by name */
 	int			history_segment;
 } QueueCache;
 
@@ -233,17 +234,53 @@ load_queues(QueueCache *new_cache, Snapshot snapshot)
 	table_close(rel, AccessShareLock);
 }
 
+static int
+compare_ids(const ListCell *a, const ListCell *b)
+{
+	const JobqQueue *x = lfirst(a);
+	const JobqQueue *y = lfirst(b);
+
+	return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static int
+compare_names(const void *a, const void *b)
+{
+	return strcmp((*(JobqQueue *const *) a)->name,
+				  (*(JobqQueue *const *) b)->name);
+}
+
+/* Puts the queues into the orders that they are looked up by. */
+static void
+sort_queues(QueueCache *new_cache)
+{
+	int			n = list_length(new_cache->queues);
+	ListCell   *lc;
+
+	list_sort(new_cache->queues, compare_ids);
+	new_cache->by_name = palloc(Max(n, 1) * sizeof(JobqQueue *));
+	foreach(lc, new_cache->queues)
+		new_cache->by_name[foreach_current_index(lc)] = lfirst(lc);
+	qsort(new_cache->by_name, n, sizeof(JobqQueue *), compare_names);
+}
+
 static JobqQueue *
 find_in(QueueCache *in, int32 id)
 {
-	ListCell   *lc;
+	int			low = 0;
+	int			high = list_length(in->queues);
 
-	foreach(lc, in->queues)
+	while (low < high)
 	{
-		JobqQueue  *queue = lfirst(lc);
+		int			middle = (low + high) / 2;
+		JobqQueue  *queue = list_nth(in->queues, middle);
 
 		if (queue->id == id)
 			return queue;
+		if (queue->id < id)
+			low = middle + 1;
+		else
+			high = middle;
 	}
 	return NULL;
 }
@@ -337,6 +374,7 @@ get_cache(void)
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	PushActiveSnapshot(snapshot);
 	load_queues(new_cache, snapshot);
+	sort_queues(new_cache);
 	load_grants(new_cache, snapshot);
 	load_service(new_cache, snapshot);
 	PopActiveSnapshot();
@@ -386,14 +424,20 @@ jobq_queue_by_id(int32 id)
 static const JobqQueue *
 find_name_in(QueueCache *in, const char *name)
 {
-	ListCell   *lc;
+	int			low = 0;
+	int			high = list_length(in->queues);
 
-	foreach(lc, in->queues)
+	while (low < high)
 	{
-		JobqQueue  *queue = lfirst(lc);
+		int			middle = (low + high) / 2;
+		int			order = strcmp(in->by_name[middle]->name, name);
 
-		if (strcmp(queue->name, name) == 0)
-			return queue;
+		if (order == 0)
+			return in->by_name[middle];
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
 	}
 	return NULL;
 }

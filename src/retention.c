@@ -70,11 +70,11 @@
 	" ($1 OPERATOR(pg_catalog.-) h.finished_at)))"
 
 #define COLUMNS_BEFORE_SEGMENT \
-	"id, run_at, enqueued_at, lease, started_at, finished_at, queue," \
-	" attempt, max_attempts, state, priority"
+	"id, run_at, finished_at, queue, attempt, priority, state"
 #define COLUMNS_AFTER_SEGMENT \
-	"timeout, unique_for, worker, unique_key, group_key, tags, headers," \
-	" progress, command, error, sqlstate, result, payload"
+	"max_attempts, lease, started_at, enqueued_at, timeout, unique_for," \
+	" worker, unique_key, group_key, tags, headers, progress, command," \
+	" error, sqlstate, result, payload"
 
 /* How far the emptying of a segment has come. */
 typedef struct Sweep

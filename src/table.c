@@ -17,6 +17,7 @@
 #include "postgres.h"
 
 #include "jobq.h"
+#include "index_entry.h"
 #include "table.h"
 
 #include "access/genam.h"
@@ -30,8 +31,13 @@
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+
+/* jobq_table_insert_many() inserts so many rows, or bytes, at a time. */
+#define BATCH_ROWS 128
+#define BATCH_BYTES 65536
 
 /*
  * Opens a table for reading and writing rows.  ROW EXCLUSIVE is the strongest
@@ -58,11 +64,12 @@ jobq_table_open_oid(Oid relid)
 }
 
 /*
- * Gets ready for writing: executor state and open indexes.  `speculative` is
- * for inserts that look out for duplicates.
+ * Gets the executor ready to make entries in the table's indexes, for indexes
+ * or operations that index_entry.c is not for.  `speculative` is for inserts
+ * that look out for duplicates.
  */
 static void
-prepare_write(JobqTable *table, bool speculative)
+prepare_executor(JobqTable *table, bool speculative)
 {
 	MemoryContext oldcontext;
 
@@ -73,11 +80,7 @@ prepare_write(JobqTable *table, bool speculative)
 	if (table->result_rel != NULL)
 		ExecCloseIndices(table->result_rel);
 	else
-	{
 		table->estate = CreateExecutorState();
-		table->write_slot = MakeSingleTupleTableSlot(RelationGetDescr(table->rel),
-													 &TTSOpsVirtual);
-	}
 	table->result_rel = makeNode(ResultRelInfo);
 	InitResultRelInfo(table->result_rel, table->rel, 1, NULL, 0);
 	ExecOpenIndices(table->result_rel, speculative);
@@ -95,10 +98,13 @@ jobq_table_close(JobqTable *table)
 		ExecDropSingleTupleTableSlot(linitial(table->slots));
 		table->slots = list_delete_first(table->slots);
 	}
+	if (table->write_slot != NULL)
+		ExecDropSingleTupleTableSlot(table->write_slot);
+	if (table->indexes != NULL)
+		jobq_indexes_close(table->indexes);
 	if (table->result_rel != NULL)
 	{
 		ExecCloseIndices(table->result_rel);
-		ExecDropSingleTupleTableSlot(table->write_slot);
 		FreeExecutorState(table->estate);
 	}
 	table_close(table->rel, NoLock);
@@ -124,38 +130,129 @@ jobq_table_slot(JobqTable *table)
 	return slot;
 }
 
+/* A slot to form new rows in. */
+static TupleTableSlot *
+make_write_slot(JobqTable *table)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(table->context);
+	TupleTableSlot *slot =
+	MakeSingleTupleTableSlot(RelationGetDescr(table->rel), &TTSOpsVirtual);
+
+	MemoryContextSwitchTo(oldcontext);
+	slot->tts_tableOid = RelationGetRelid(table->rel);
+	return slot;
+}
+
+/* Says that the slot's values make a row. */
+static void
+finish_row(JobqTable *table, TupleTableSlot *slot)
+{
+#ifdef USE_ASSERT_CHECKING
+	TupleDesc	desc = RelationGetDescr(table->rel);
+
+	for (int i = 0; i < desc->natts; i++)
+		Assert(!TupleDescAttr(desc, i)->attnotnull || !slot->tts_isnull[i]);
+#endif
+	ExecStoreVirtualTuple(slot);
+}
+
 /* Puts a new row into the slot for writing. */
 static TupleTableSlot *
 form_row(JobqTable *table, const Datum *values, const bool *nulls)
 {
-	TupleTableSlot *slot = table->write_slot;
-	TupleDesc	desc = RelationGetDescr(table->rel);
+	int			natts = RelationGetDescr(table->rel)->natts;
+	TupleTableSlot *slot;
 
+	if (table->write_slot == NULL)
+		table->write_slot = make_write_slot(table);
+	slot = table->write_slot;
 	ExecClearTuple(slot);
-	memcpy(slot->tts_values, values, desc->natts * sizeof(Datum));
-	memcpy(slot->tts_isnull, nulls, desc->natts * sizeof(bool));
-#ifdef USE_ASSERT_CHECKING
-	for (int i = 0; i < desc->natts; i++)
-		Assert(!TupleDescAttr(desc, i)->attnotnull || !nulls[i]);
-#endif
-	ExecStoreVirtualTuple(slot);
-	slot->tts_tableOid = RelationGetRelid(table->rel);
+	memcpy(slot->tts_values, values, natts * sizeof(Datum));
+	memcpy(slot->tts_isnull, nulls, natts * sizeof(bool));
+	finish_row(table, slot);
 	return slot;
+}
+
+/* Makes the entries of new rows in all of the table's indexes. */
+static void
+insert_index_entries(JobqTable *table, TupleTableSlot **slots, int nslots)
+{
+	if (table->indexes == NULL)
+	{
+		MemoryContext oldcontext = MemoryContextSwitchTo(table->context);
+
+		table->indexes = jobq_indexes_open(table->rel);
+		MemoryContextSwitchTo(oldcontext);
+	}
+	if (jobq_indexes_insert(table->indexes, slots, nslots))
+		return;
+
+	prepare_executor(table, false);
+	for (int i = 0; i < nslots; i++)
+	{
+		list_free(jobq_insert_index_tuples(table->result_rel, slots[i],
+										   table->estate, false, false, NULL,
+										   NIL));
+		ResetPerTupleExprContext(table->estate);
+	}
 }
 
 /* Inserts a row.  A duplicate raises 23505 as usual. */
 void
 jobq_table_insert(JobqTable *table, const Datum *values, const bool *nulls)
 {
-	TupleTableSlot *slot;
+	TupleTableSlot *slot = form_row(table, values, nulls);
 
-	prepare_write(table, false);
-	slot = form_row(table, values, nulls);
 	table_tuple_insert(table->rel, slot, GetCurrentCommandId(true), 0, NULL);
 	table->written = slot->tts_tid;
-	list_free(jobq_insert_index_tuples(table->result_rel, slot, table->estate,
-									   false, false, NULL, NIL));
-	ResetPerTupleExprContext(table->estate);
+	insert_index_entries(table, &slot, 1);
+}
+
+/*
+ * Inserts rows that a function gives one by one, many of them at a time: a
+ * page of them with one WAL record.
+ */
+void
+jobq_table_insert_many(JobqTable *table, int nrows, JobqRowSource source,
+					   void *arg)
+{
+	TupleDesc	desc = RelationGetDescr(table->rel);
+	int			nslots = Min(nrows, BATCH_ROWS);
+	TupleTableSlot **slots = palloc(nslots * sizeof(TupleTableSlot *));
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "jobq rows",
+												  ALLOCSET_DEFAULT_SIZES);
+
+	for (int i = 0; i < nslots; i++)
+		slots[i] = make_write_slot(table);
+	while (nrows > 0)
+	{
+		MemoryContext oldcontext;
+		Size		bytes = 0;
+		int			n = 0;
+
+		CHECK_FOR_INTERRUPTS();
+		while (n < nslots && nrows > 0 && bytes < BATCH_BYTES)
+		{
+			TupleTableSlot *slot = ExecClearTuple(slots[n++]);
+
+			source(arg, slot->tts_values, slot->tts_isnull);
+			finish_row(table, slot);
+			bytes += heap_compute_data_size(desc, slot->tts_values,
+											slot->tts_isnull);
+			nrows--;
+		}
+		oldcontext = MemoryContextSwitchTo(context);
+		table_multi_insert(table->rel, slots, n, GetCurrentCommandId(true), 0,
+						   NULL);
+		insert_index_entries(table, slots, n);
+		MemoryContextSwitchTo(oldcontext);
+		MemoryContextReset(context);
+	}
+	for (int i = 0; i < nslots; i++)
+		ExecDropSingleTupleTableSlot(slots[i]);
+	MemoryContextDelete(context);
+	pfree(slots);
 }
 
 /*
@@ -172,7 +269,7 @@ jobq_table_insert_unique(JobqTable *table, Oid arbiter, const Datum *values,
 	List	   *arbiters = list_make1_oid(arbiter);
 	TupleTableSlot *slot;
 
-	prepare_write(table, true);
+	prepare_executor(table, true);
 	for (;;)
 	{
 		uint32		token;
@@ -369,6 +466,18 @@ jobq_table_find_if(JobqTable *table, Oid indexid, ScanKey keys, int nkeys,
 	return result;
 }
 
+/* Makes the entries of a row's new version, which is not on its page. */
+static void
+insert_updated_entries(JobqTable *table, TupleTableSlot *slot,
+					   JobqUpdateIndexes indexes)
+{
+	(void) indexes;
+	prepare_executor(table, false);
+	list_free(jobq_update_index_tuples(table->result_rel, slot,
+									   table->estate, indexes));
+	ResetPerTupleExprContext(table->estate);
+}
+
 /* Replaces a row that this transaction has locked. */
 void
 jobq_table_update(JobqTable *table, TupleTableSlot *old, const Datum *values,
@@ -378,16 +487,12 @@ jobq_table_update(JobqTable *table, TupleTableSlot *old, const Datum *values,
 	TupleTableSlot *slot;
 	JobqUpdateIndexes indexes;
 
-	prepare_write(table, false);
 	slot = form_row(table, values, nulls);
 	simple_table_tuple_update(table->rel, &tid, slot, InvalidSnapshot,
 							  &indexes);
 	table->written = slot->tts_tid;
 	if (jobq_needs_index_insert(indexes))
-		list_free(jobq_insert_index_tuples(table->result_rel, slot,
-										   table->estate, false, false, NULL,
-										   NIL));
-	ResetPerTupleExprContext(table->estate);
+		insert_updated_entries(table, slot, indexes);
 }
 
 /* What became of an attempt to change a row that was not locked. */
@@ -451,7 +556,6 @@ jobq_table_try_update(JobqTable *table, TupleTableSlot *old,
 	JobqUpdateIndexes indexes;
 	JobqFindResult result;
 
-	prepare_write(table, false);
 	for (bool wait = false;; wait = true)
 	{
 		slot = form_row(table, values, nulls);
@@ -467,11 +571,8 @@ jobq_table_try_update(JobqTable *table, TupleTableSlot *old,
 	{
 		table->written = slot->tts_tid;
 		if (jobq_needs_index_insert(indexes))
-			list_free(jobq_insert_index_tuples(table->result_rel, slot,
-											   table->estate, false, false,
-											   NULL, NIL));
+			insert_updated_entries(table, slot, indexes);
 	}
-	ResetPerTupleExprContext(table->estate);
 	return result;
 }
 

@@ -24,9 +24,10 @@
 typedef struct JobqTable
 {
 	Relation	rel;
-	EState	   *estate;
-	ResultRelInfo *result_rel;
 	TupleTableSlot *write_slot; /* virtual, to form new rows in */
+	struct JobqIndexes *indexes;	/* see index_entry.c; NULL: not looked at */
+	EState	   *estate;			/* these three: only where the executor has to */
+	ResultRelInfo *result_rel;	/* make the entries in the indexes */
 	bool		speculative;	/* indexes are open for insert_unique */
 	List	   *slots;			/* handed out by jobq_table_slot() */
 	MemoryContext context;		/* the one that was current at open */
@@ -34,6 +35,8 @@ typedef struct JobqTable
 	ItemPointerData written;	/* where the last insert or update went */
 } JobqTable;
 
+/* Gives the next of several rows, of which nothing is filled in. */
+typedef void (*JobqRowSource) (void *arg, Datum *values, bool *nulls);
 
 typedef enum JobqFindResult
 {
@@ -63,6 +66,8 @@ extern Oid	jobq_table_storage(const JobqTable *table);
 extern TupleTableSlot *jobq_table_slot(JobqTable *table);
 extern void jobq_table_insert(JobqTable *table, const Datum *values,
 							  const bool *nulls);
+extern void jobq_table_insert_many(JobqTable *table, int nrows,
+								   JobqRowSource source, void *arg);
 extern bool jobq_table_insert_unique(JobqTable *table, Oid arbiter,
 									 const Datum *values, const bool *nulls,
 									 ItemPointer conflict);

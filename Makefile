@@ -145,7 +145,7 @@ help:
 	@echo 'make check-style     formatting, static analysis, project rules'
 	@echo 'make format          indent the C files as PostgreSQL does'
 	@echo 'make dev-server      a shell with a scratch server'
-	@echo 'make bench           measure (see bench/)'
+	@echo 'make bench           measure for some minutes (see bench/README.md)'
 	@echo 'make deps            install the packages all this needs'
 	@echo 'make clean           remove what was built'
 

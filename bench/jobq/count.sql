@@ -1,0 +1,1 @@
+SELECT count(*) FROM jobq.jobs WHERE queue = 'q' AND state = 'ready';

@@ -1,0 +1,135 @@
+# JobqBench::Rounds
+#
+# Measurements of how many jobs a second something does: each system in turn,
+# round after round (A B A B ...), so that all meet the same weather.
+
+package JobqBench::Rounds;
+
+use strict;
+use warnings;
+
+use Exporter 'import';
+
+use JobqBench::Queue qw(reset_queue fill_queue jobs_ready database script);
+use JobqBench::Server qw(pgbench);
+
+our @EXPORT_OK = qw(throughput run_variant keep_default);
+
+# What create_queue is told where finished jobs are to stay, as they do by
+# default.
+sub keep_default
+{
+	return "keep_completed => NULL";
+}
+
+# length_of_run($size, $clients): as options of pgbench().
+sub length_of_run
+{
+	my ($size, $clients) = @_;
+	return $size->{seconds}
+	  ? (seconds => $size->{seconds})
+	  : (transactions => $size->{transactions} * $clients);
+}
+
+# throughput($size, %spec): rows with the jobs per second of each variant.
+#   measure  => name of the rows
+#   unit     => of them (default jobs/s)
+#   clients  => number
+#   variants => [{ system => name of the row, goal => its goal, if any,
+#                  and how to run it: see run_variant() }]
+# What is said of how to run it beside "variants" is for all of them.
+sub throughput
+{
+	my ($size, %spec) = @_;
+	$spec{clients} = $size->{clients} if $size->{clients};
+	my @variants = map { { %spec, %$_ } } @{ delete $spec{variants} };
+	foreach my $round (1 .. $size->{rounds})
+	{
+		push @{ $_->{values} }, run_variant($size, $_) foreach @variants;
+	}
+	return map {
+		{
+			measure => $_->{measure},
+			system => $_->{system},
+			clients => $_->{clients},
+			unit => $_->{unit} // 'jobs/s',
+			values => $_->{values},
+			goal => $_->{goal}
+		}
+	} @variants;
+}
+
+# run_variant($size, \%variant): one measurement from an empty queue on,
+# in jobs per second.
+#   queue     => raw, rawq, jobq or none (default: what "system" says)
+#   script    => file in the queue's directory
+#   clients   => number
+#   jobs      => how many of them a transaction is about (default 1)
+#   consumes  => whether there must be jobs to begin with
+#   create    => options for jobq's create_queue
+#   variables => for pgbench
+#   around    => sub($load), to do something before and after $load->()
+sub run_variant
+{
+	my ($size, $variant) = @_;
+	my $queue = $variant->{queue} // $variant->{system};
+	reset_queue($queue, create => $variant->{create});
+	return consume($size, $variant, $queue) if $variant->{consumes};
+
+	my $around = $variant->{around} // sub { $_[0]->() };
+	my $rate;
+	$around->(
+		sub {
+			$rate = load($variant, $queue,
+				length_of_run($size, $variant->{clients}));
+		});
+	return $rate;
+}
+
+# The jobs per second of one pgbench
+sub load
+{
+	my ($variant, $queue, %length) = @_;
+	my $result = pgbench(
+		db => database($queue),
+		scripts => [ script($queue, $variant->{script}) ],
+		clients => $variant->{clients},
+		variables => $variant->{variables},
+		%length);
+	return $result->{tps} * ($variant->{jobs} // 1);
+}
+
+# Fill the queue and consume. A short run says how many jobs it will take, and
+# there are twice as many. A queue that runs dry all the same was measured
+# doing nothing: once more, with more jobs.
+sub consume
+{
+	my ($size, $variant, $queue) = @_;
+	my $clients = $variant->{clients};
+	my $one_each = $clients * ($variant->{jobs} // 1);
+	if ($size->{seconds} && !$variant->{rate})
+	{
+		fill_queue($queue, 22 * $one_each);
+		$variant->{rate} =
+		  load($variant, $queue, transactions => 20 * $clients);
+	}
+	while (1)
+	{
+		my $n =
+		  $size->{seconds}
+		  ? int(2 * $size->{seconds} * $variant->{rate})
+		  : $size->{transactions} * $one_each;
+		fill_queue($queue, $n + 2 * $one_each - jobs_ready($queue));
+		my $rate = load($variant, $queue, length_of_run($size, $clients));
+		if (jobs_ready($queue) > 0)
+		{
+			$variant->{rate} = $rate;
+			return $rate;
+		}
+		die "$variant->{system}: there are jobs missing\n"
+		  unless $size->{seconds};
+		$variant->{rate} *= 2;
+	}
+}
+
+1;

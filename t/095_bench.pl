@@ -1,0 +1,74 @@
+# The benchmark still works: every scenario runs, with next to no jobs, says
+# what it has measured, and leaves nothing behind. What it measures here means
+# nothing.
+
+use strict;
+use warnings;
+
+use IPC::Run ();
+use JobqTest;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $run = source_dir() . '/bench/run';
+my $output = PostgreSQL::Test::Utils::tempdir();
+
+my $node = jobq_node(
+	'main',
+	conf => [ 'track_commit_timestamp = on', 'jobq.worker_idle_timeout = 1s' ]);
+$ENV{PGHOST} = $node->host;
+$ENV{PGPORT} = $node->port;
+
+my @scenarios = map { (split(/\t/))[0] }
+  grep { !m{bench/\w+/run$} } split(/\n/, `$run --list`);
+cmp_ok(scalar(@scenarios), '>=', 12, 'there are scenarios');
+
+my ($out, $err);
+ok( IPC::Run::run(
+		[ $run, '--check', '--here', '--output', $output ],
+		'>', \$out, '2>', \$err),
+	'all of them run') or diag("$out$err");
+is($err, '', 'without a word on stderr');
+
+my %rows;
+my @columns;
+foreach my $line (split(/\n/, slurp_file("$output/results.tsv")))
+{
+	next if $line =~ /^#/;
+	my @values = split(/\t/, $line, -1);
+	if (!@columns)
+	{
+		@columns = @values;
+		next;
+	}
+	my %row;
+	@row{@columns} = @values;
+	push @{ $rows{ $row{scenario} } }, \%row;
+	my $what = "$row{scenario}: $row{measure}, $row{system}";
+	like($row{median}, qr/^\d+(\.\d+)?(e-?\d+)?$/, "$what has a value");
+}
+foreach my $name (@scenarios)
+{
+	my ($skipped) = $out =~ /^\Q$name\E: .*\n  skipped: (.*)/m;
+  SKIP:
+	{
+		skip("$name: $skipped", 1) if defined $skipped;
+		ok($rows{$name}, "$name has rows");
+	}
+}
+my ($hot) = grep { $_->{measure} eq 'HOT updates' && $_->{system} =~ /^jobq/ }
+  @{ $rows{wal} || [] };
+is($hot && $hot->{median}, 1, 'claims are HOT updates');
+
+is( $node->safe_psql('postgres',
+		"SELECT count(*) FROM pg_database WHERE datname LIKE 'bench%'"),
+	'0',
+	'no database is left');
+is( $node->safe_psql('postgres',
+		"SELECT string_agg(name, ' ') FROM pg_file_settings"
+		  . " WHERE sourcefile LIKE '%auto.conf'"),
+	'',
+	'no setting is left');
+
+done_testing();

@@ -1,0 +1,822 @@
+# t/080_dispatch_stress.pl
+#
+# No job is lost and none runs twice, whatever is done to the queues.  Clients
+# that do everything at random work on six queues: they enqueue (with delays,
+# priorities and keys, one or many), take and dequeue, finish, fail, release
+# and lose jobs, change, cancel, retry and delete them, pause queues; in
+# transactions of all isolation levels, with savepoints, that commit, roll back
+# or are prepared and ended by somebody else; some of them are cancelled and
+# terminated in the middle.  What shared memory knows of ready jobs must get
+# none of that wrong, and there is no sweep here to mend it.
+#
+# The load comes in waves.  A wave draws for each queue what is done to it at
+# all, since a job that was overlooked is found again after many of the things
+# that might happen next.  When a wave is over the clients are gone, and one
+# consumer per queue works off what is left, which must be everything, in
+# order.  Then the accounts are made: the table "placed" has the jobs that were
+# committed, "effects" what was done, each in the transaction that enqueued,
+# took or completed the job.  Nobody holds a job that another one holds, which
+# "holding" shows, nor can do anything with a lease that is over.
+#
+# JOBQ_ROUNDS=50 for the full proof (1 by default); JOBQ_SEED repeats the
+# choices of a round, which says its seed (not the order in which the clients
+# get on with them).  JOBQ_STRESS_SIZE is for transactions per client and wave
+# (100).
+
+use strict;
+use warnings;
+
+use IPC::Run ();
+use JobqTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(time usleep);
+
+my $rounds = $ENV{JOBQ_ROUNDS} || 1;
+my $first_seed = $ENV{JOBQ_SEED} || int(rand(1e6)) * 1000 + 1;
+my $size = $ENV{JOBQ_STRESS_SIZE} || 100;
+my $waves = 8;
+my $clients = 6;
+my $victims = 2;
+
+# The jobs' own times are some tenths of a second.
+my $drain_limit = 10;
+
+my $node = jobq_node(
+	'main',
+	conf => [
+		'fsync = off',
+		'log_statement = none',
+		'log_min_error_statement = panic',
+		'deadlock_timeout = 20ms',
+		'autovacuum_naptime = 1s',
+		'max_prepared_transactions = 100',
+		'jobq.max_workers = 2',
+		'jobq.sweep_interval = 0',
+	]);
+
+$node->safe_psql(
+	'postgres', q{
+	CREATE TABLE placed (job bigint, queue text);
+	CREATE INDEX ON placed (queue, job);
+	CREATE TABLE effects (job bigint);
+	CREATE TABLE deleted (job bigint);
+
+	-- completed jobs that were sent round again
+	CREATE TABLE again (job bigint);
+
+	-- who has a job by lease; "ended" is set by whoever ends it
+	CREATE TABLE holding (job bigint, lease bigint, queue text,
+	  lease_until timestamptz, ended boolean DEFAULT false);
+	CREATE UNIQUE INDEX holder ON holding (job) WHERE NOT ended;
+	CREATE INDEX ON holding (queue, job) WHERE NOT ended;
+	CREATE INDEX ON holding (job) WHERE ended;
+
+	-- what the last consumer has got, in its order
+	CREATE TABLE drained (n serial, queue text, priority int,
+	  run_at timestamptz, job bigint);
+
+	-- what is done to a queue in this wave
+	CREATE TABLE mix (n int PRIMARY KEY, queue text, acts text[],
+	  priorities int[], lease interval);
+
+	CREATE SEQUENCE actions;
+
+	CREATE FUNCTION any_of(VARIADIC list anyarray) RETURNS anyelement
+	LANGUAGE sql AS
+	$$ SELECT list[1 + floor(random() * cardinality(list))::int] $$;
+
+	CREATE FUNCTION milliseconds(most int) RETURNS interval
+	LANGUAGE sql AS
+	$$ SELECT floor(random() * (most + 1)) * interval '1 ms' $$;
+
+	-- One of the jobs that were placed lately.
+	CREATE FUNCTION some_job(of text) RETURNS bigint LANGUAGE sql AS $$
+	  SELECT job FROM placed
+	   WHERE queue = of AND job >= (SELECT last_value - random() ^ 2 * 500
+	                                  FROM jobq_store.job_id_seq)
+	   ORDER BY job LIMIT 1 $$;
+
+	-- Somebody has just got a job: nobody else may have it.
+	CREATE FUNCTION check_free(this bigint) RETURNS void LANGUAGE plpgsql AS $$
+	BEGIN
+	  UPDATE holding SET ended = true
+	   WHERE job = this AND NOT ended AND lease_until <= clock_timestamp();
+	  IF EXISTS (SELECT FROM holding WHERE job = this AND NOT ended) THEN
+	    RAISE 'job % has two holders', this;
+	  END IF;
+	END $$;
+
+	CREATE FUNCTION hold(got jobq.job) RETURNS void LANGUAGE plpgsql AS $$
+	BEGIN
+	  PERFORM check_free(got.id);
+	  INSERT INTO holding
+	  VALUES (got.id, got.lease, got.queue, got.lease_until);
+	END $$;
+
+	CREATE FUNCTION handle(job jobq.job) RETURNS void LANGUAGE plpgsql AS $$
+	BEGIN
+	  PERFORM check_free(job.id);
+	  INSERT INTO effects VALUES (job.id);
+	  PERFORM pg_sleep(0.002 * random());
+	  IF random() < 0.1 THEN RAISE 'bad luck'; END IF;
+	  IF random() < 0.05 THEN PERFORM jobq.retry_in('10 ms'); END IF;
+	  IF random() < 0.02 THEN PERFORM jobq.discard(); END IF;
+	END $$;
+
+	SELECT jobq.create_queue(q, max_attempts => 8, backoff => 'fixed',
+	  backoff_base => '20 ms',
+	  handler => CASE WHEN q LIKE 'h%' THEN 'handle(jobq.job)' END::regprocedure)
+	  FROM unnest('{a,b,c,d,h1,h2}'::text[]) AS q;
+
+	CREATE FUNCTION produce(act text, m mix) RETURNS void
+	LANGUAGE plpgsql AS $$
+	DECLARE
+	  p int := any_of(VARIADIC m.priorities);
+	  ids bigint[];
+	BEGIN
+	  CASE act
+	    WHEN 'enqueue' THEN
+	      ids := ARRAY[jobq.enqueue(m.queue, priority => p)];
+	    WHEN 'late' THEN
+	      ids := ARRAY[jobq.enqueue(m.queue, priority => p,
+	        delay => milliseconds(100))];
+	    WHEN 'many' THEN
+	      ids := ARRAY(SELECT jobq.enqueue_many(m.queue, priority => p,
+	        payloads => array_fill('{}'::jsonb, ARRAY[any_of(0, 1, 2, 20)])));
+	    WHEN 'unique' THEN
+	      ids := ARRAY[jobq.enqueue(m.queue, priority => p,
+	        delay => milliseconds(10),
+	        unique_key => 'key ' || floor(6 * random()),
+	        on_conflict => any_of(text 'keep', 'replace', 'error'),
+	        unique_for => any_of(NULL, interval '20 ms'))];
+	  END CASE;
+	  INSERT INTO placed SELECT unnest(ids), m.queue;
+	EXCEPTION WHEN unique_violation THEN
+	  IF act <> 'unique' THEN RAISE; END IF;
+	END $$;
+
+	CREATE FUNCTION consume(act text, m mix, plain boolean) RETURNS void
+	LANGUAGE plpgsql AS $$
+	DECLARE
+	  got jobq.job;
+	  n int := any_of(1, 1, 2, 10);
+	BEGIN
+	  CASE act
+	    WHEN 'take' THEN
+	      FOR got IN SELECT * FROM jobq.take(m.queue, n) LOOP
+	        IF NOT plain THEN PERFORM check_free(got.id); END IF;
+	        INSERT INTO effects VALUES (got.id);
+	      END LOOP;
+	    WHEN 'work' THEN
+	      FOR got IN SELECT * FROM jobq.dequeue(m.queue, n) LOOP
+	        IF NOT plain THEN PERFORM check_free(got.id); END IF;
+	        INSERT INTO effects VALUES (got.id);
+	        PERFORM jobq.complete(got.id, got.lease);
+	      END LOOP;
+	    WHEN 'dequeue' THEN
+	      FOR got IN SELECT * FROM jobq.dequeue(m.queue, n, m.lease) LOOP
+	        PERFORM hold(got);
+	      END LOOP;
+	    WHEN 'any' THEN
+	      FOR got IN SELECT * FROM jobq.dequeue(
+	        ARRAY[m.queue, any_of(text 'a', 'b', 'c', 'd', 'h1')], n, m.lease)
+	      LOOP
+	        PERFORM hold(got);
+	      END LOOP;
+	    WHEN 'bound' THEN  -- its end leaves no trace in holding
+	      FOR got IN SELECT * FROM jobq.dequeue(m.queue,
+	        session_bound => true)
+	      LOOP
+	        PERFORM check_free(got.id);
+	      END LOOP;
+	  END CASE;
+	END $$;
+
+	-- Something that the holder of a job may do.
+	CREATE FUNCTION finish(act text, m mix) RETURNS void LANGUAGE plpgsql AS $$
+	DECLARE
+	  h holding;
+	  got jobq.job;
+	  ids bigint[];
+	BEGIN
+	  SELECT * INTO h FROM holding
+	   WHERE NOT ended AND queue = m.queue
+	     AND job >= (SELECT last_value - random() ^ 2 * 500
+	                   FROM jobq_store.job_id_seq)
+	   ORDER BY job LIMIT 1 FOR UPDATE SKIP LOCKED;
+	  IF NOT FOUND THEN RETURN; END IF;
+
+	  CASE act
+	    WHEN 'complete' THEN
+	      INSERT INTO effects VALUES (h.job);
+	      PERFORM jobq.complete(h.job, h.lease);
+	    WHEN 'fail' THEN
+	      PERFORM jobq.fail(h.job, h.lease, 'bad luck',
+	        retry_in => any_of(NULL, interval '0', '1 ms', '50 ms'),
+	        retryable => random() < 0.95);
+	    WHEN 'release' THEN
+	      PERFORM jobq.release(h.job, h.lease, any_of(interval '0', milliseconds(50)));
+	    WHEN 'heartbeat' THEN
+	      UPDATE holding SET lease_until = clock_timestamp() + m.lease
+	       WHERE job = h.job AND lease = h.lease;
+	      IF NOT jobq.heartbeat(h.job, h.lease, m.lease) THEN
+	        RAISE SQLSTATE 'JQ001';
+	      END IF;
+	      RETURN;
+	    WHEN 'next', 'complete_many' THEN
+	      -- these pass over jobs that are not held, so make sure first
+	      SELECT array_agg(job) INTO ids FROM
+	        (SELECT job FROM holding
+	          WHERE NOT ended AND lease = h.lease AND random() < 0.7
+	          ORDER BY job FOR UPDATE SKIP LOCKED) AS held
+	       WHERE jobq.heartbeat(job, h.lease, '1 minute');
+	      IF ids IS NULL THEN RETURN; END IF;
+	      INSERT INTO effects SELECT unnest(ids);
+	      UPDATE holding SET ended = true
+	       WHERE lease = h.lease AND job = ANY (ids);
+	      IF act = 'complete_many' THEN
+	        IF jobq.complete_many(ids, h.lease) <> cardinality(ids) THEN
+	          RAISE 'complete_many() left out some of %', ids;
+	        END IF;
+	        RETURN;
+	      END IF;
+	      FOR got IN SELECT * FROM jobq.next(m.queue, ids, h.lease,
+	        any_of(1, 2, 5), m.lease)
+	      LOOP
+	        PERFORM hold(got);
+	      END LOOP;
+	      RETURN;
+	  END CASE;
+	  UPDATE holding SET ended = true WHERE job = h.job AND lease = h.lease;
+	EXCEPTION WHEN SQLSTATE 'JQ001' THEN NULL;
+	END $$;
+
+	-- A lease that is over is good for nothing.
+	CREATE FUNCTION fence() RETURNS void LANGUAGE plpgsql AS $$
+	DECLARE
+	  h holding;
+	BEGIN
+	  -- rather of a job that somebody else has now
+	  SELECT o.* INTO h FROM holding AS o LEFT JOIN holding AS n
+	      ON n.job = o.job AND NOT n.ended
+	   WHERE o.ended AND o.job >= (SELECT last_value - random() ^ 2 * 500
+	                                 FROM jobq_store.job_id_seq)
+	   ORDER BY n.job IS NULL, o.job LIMIT 1;
+	  IF NOT FOUND THEN RETURN; END IF;
+	  CASE any_of(1, 2, 3)
+	    WHEN 1 THEN PERFORM jobq.complete(h.job, h.lease);
+	    WHEN 2 THEN PERFORM jobq.fail(h.job, h.lease, 'late');
+	    WHEN 3 THEN PERFORM jobq.release(h.job, h.lease);
+	  END CASE;
+	  RAISE 'lease % of job % is over and works', h.lease, h.job;
+	EXCEPTION WHEN SQLSTATE 'JQ001' THEN NULL;
+	END $$;
+
+	CREATE FUNCTION finished_as(this bigint) RETURNS smallint LANGUAGE sql AS
+	$$ SELECT state FROM jobq_store.history WHERE id = this $$;
+
+	CREATE FUNCTION manage(act text, m mix) RETURNS void LANGUAGE plpgsql AS $$
+	DECLARE
+	  this bigint := some_job(m.queue);
+	  state smallint;
+	BEGIN
+	  IF this IS NULL THEN RETURN; END IF;
+	  CASE act
+	    WHEN 'pause' THEN
+	      IF random() < 0.3 THEN
+	        PERFORM jobq.pause(m.queue);
+	      ELSE
+	        PERFORM jobq.resume(m.queue);
+	      END IF;
+	    WHEN 'alter' THEN
+	      PERFORM jobq.alter_queue(m.queue, description => random()::text);
+	    WHEN 'promote' THEN PERFORM jobq.promote(this);
+	    WHEN 'reschedule' THEN
+	      PERFORM jobq.reschedule(this, clock_timestamp() + milliseconds(50));
+	    WHEN 'priority' THEN
+	      PERFORM jobq.set_priority(this, any_of(VARIADIC m.priorities));
+	    WHEN 'payload' THEN
+	      PERFORM jobq.set_payload(this, to_jsonb(random()));
+	    WHEN 'cancel' THEN
+	      -- it may have been asked for only, of the coordinator
+	      IF jobq.cancel(this) AND finished_as(this) IS NOT NULL THEN
+	        UPDATE holding SET ended = true WHERE job = this AND NOT ended;
+	      END IF;
+	    WHEN 'delete' THEN
+	      PERFORM pg_advisory_xact_lock(this);
+	      IF jobq.delete(this) THEN INSERT INTO deleted VALUES (this); END IF;
+	    WHEN 'retry' THEN
+	      -- nobody else makes it live again, or removes it, meanwhile
+	      PERFORM pg_advisory_xact_lock(this);
+	      state := finished_as(this);
+	      IF state IS NOT NULL AND jobq.retry(this) IS NOT NULL THEN
+	        UPDATE holding SET ended = true WHERE job = this AND NOT ended;
+	        IF state = 3 THEN INSERT INTO again VALUES (this); END IF;
+	      END IF;
+	  END CASE;
+	EXCEPTION WHEN unique_violation THEN
+	  IF act <> 'retry' THEN RAISE; END IF;
+	END $$;
+
+	-- Does one thing, or some in a subtransaction that may be rolled back.
+	-- "plain" is for transactions that do not see what others commit: they
+	-- cannot keep accounts of leases.
+	CREATE FUNCTION do_something(depth int, plain boolean, prepared boolean)
+	RETURNS void LANGUAGE plpgsql AS $$
+	DECLARE
+	  m mix;
+	  what text;
+	BEGIN
+	  IF depth < 3 AND random() < 0.2 THEN
+	    BEGIN
+	      FOR i IN 1 .. any_of(1, 2, 3) LOOP
+	        PERFORM do_something(depth + 1, plain, prepared);
+	      END LOOP;
+	      IF random() < 0.4 THEN RAISE SQLSTATE 'ROLLB'; END IF;
+	    EXCEPTION
+	      WHEN SQLSTATE 'ROLLB' THEN NULL;
+	      WHEN query_canceled THEN NULL;
+	    END;
+	    RETURN;
+	  END IF;
+	  PERFORM nextval('actions');
+	  IF random() < 0.02 THEN PERFORM pg_sleep(0.003 * random()); END IF;
+
+	  SELECT * INTO m FROM mix
+	   WHERE n = (SELECT floor(random() * count(*)) FROM mix);
+	  what := any_of(VARIADIC m.acts);
+	  IF plain AND what <> ALL ('{enqueue,late,many,take,work}') THEN
+	    what := any_of(text 'enqueue', 'take', 'work');
+	  END IF;
+	  CASE
+	    WHEN what IN ('enqueue', 'late', 'many', 'unique') THEN
+	      PERFORM produce(what, m);
+	    WHEN what IN ('take', 'work', 'dequeue', 'any', 'bound') THEN
+	      IF what = 'bound' AND prepared THEN what := 'dequeue'; END IF;
+	      PERFORM consume(what, m, plain);
+	    WHEN what IN ('complete', 'complete_many', 'next', 'fail', 'release',
+	      'heartbeat')
+	    THEN
+	      PERFORM finish(what, m);
+	    WHEN what = 'fence' THEN
+	      PERFORM fence();
+	    ELSE
+	      PERFORM manage(what, m);
+	  END CASE;
+	END $$;
+
+	CREATE FUNCTION act(seed bigint, plain boolean, prepared boolean)
+	RETURNS void LANGUAGE plpgsql AS $$
+	BEGIN
+	  PERFORM setseed(seed / 1e9);
+	  FOR i IN 1 .. any_of(1, 2, 3, 6) LOOP
+	    PERFORM do_something(0, plain, prepared);
+	  END LOOP;
+	END $$;
+
+	CREATE FUNCTION strike(seed bigint) RETURNS void LANGUAGE plpgsql AS $$
+	DECLARE
+	  kind text;
+	  victim int;
+	BEGIN
+	  PERFORM setseed(seed / 1e9);
+	  kind := any_of(text 'terminate', 'cancel');
+	  SELECT pid INTO victim FROM pg_stat_activity
+	   WHERE application_name = 'victim'
+	      OR backend_type = 'jobq executor' AND random() < 0.02
+	   ORDER BY random() LIMIT 1;
+	  IF kind = 'terminate' THEN
+	    PERFORM pg_terminate_backend(victim);
+	  ELSE
+	    PERFORM pg_cancel_backend(victim);
+	  END IF;
+	END $$;
+
+	-- The only consumer of a queue, in one of two ways.
+	CREATE PROCEDURE drain(this text) LANGUAGE plpgsql AS $$
+	DECLARE
+	  got jobq.job;
+	  n int;
+	BEGIN
+	  LOOP
+	    n := 0;
+	    FOR got IN SELECT * FROM jobq.take(this, 100) WHERE this < 'c'
+	         UNION ALL SELECT * FROM jobq.dequeue(this, 100) WHERE this >= 'c'
+	    LOOP
+	      PERFORM check_free(got.id);
+	      INSERT INTO drained (queue, priority, run_at, job)
+	      VALUES (this, got.priority, got.run_at, got.id);
+	      INSERT INTO effects VALUES (got.id);
+	      IF this >= 'c' THEN PERFORM jobq.complete(got.id, got.lease); END IF;
+	      n := n + 1;
+	    END LOOP;
+	    EXIT WHEN n = 0;
+	    COMMIT;
+	  END LOOP;
+	END $$;
+});
+
+# ------------------------------------------------------------- the clients
+
+my %script = (
+	mix => q{
+\set r random(1, 1000000000)
+\set s random(1, 1000000000)
+\set level random(1, 100)
+\set save random(1, 100)
+\set end random(1, 100)
+\set plain :level <= 12
+\set prepared :end <= 12
+\if :level <= 8
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+\elif :level <= 12
+BEGIN ISOLATION LEVEL SERIALIZABLE;
+\else
+BEGIN;
+\endif
+SELECT act(:r, :plain, :prepared);
+\if :save <= 10
+SAVEPOINT s;
+SELECT act(:s, :plain, :prepared);
+ROLLBACK TO s;
+SELECT act(:s, :plain, :prepared);
+\elif :save <= 20
+SAVEPOINT s;
+SELECT act(:s, :plain, :prepared);
+RELEASE s;
+\endif
+\if :end <= 4 AND NOT :victim
+PREPARE TRANSACTION 'own :who :client_id :r';
+COMMIT PREPARED 'own :who :client_id :r';
+\elif :end <= 6 AND NOT :victim
+PREPARE TRANSACTION 'own :who :client_id :r';
+ROLLBACK PREPARED 'own :who :client_id :r';
+\elif :end <= 12
+PREPARE TRANSACTION 'left :who :client_id :r';
+\elif :end <= 30
+ROLLBACK;
+\else
+COMMIT;
+\endif
+},
+	# ends what others have left prepared
+	resolve => q{
+\set r random(1, 100)
+SELECT count(*) AS n, coalesce(min(gid), '') AS g FROM pg_prepared_xacts WHERE gid LIKE 'left%' \gset
+\if :n = 0
+\sleep 5 ms
+\elif :r <= 60
+COMMIT PREPARED ':g';
+\else
+ROLLBACK PREPARED ':g';
+\endif
+},
+	strike => q{
+\set r random(1, 1000000000)
+SELECT strike(:r);
+\sleep 60 ms
+},
+	vacuum => q{
+VACUUM (INDEX_CLEANUP on) jobq_store.job;
+\sleep 50 ms
+});
+
+my $dir = $node->basedir;
+foreach my $name (keys %script)
+{
+	PostgreSQL::Test::Utils::append_to_file("$dir/$name.sql", $script{$name});
+}
+
+my @running;
+
+# Starts pgbench with one of the scripts, in the background.
+sub start_clients
+{
+	my ($name, $seed, %opt) = @_;
+	my %client = (name => $name, out => '', victim => defined $opt{as});
+	local $ENV{PGHOST} = $node->host;
+	local $ENV{PGPORT} = $node->port;
+	local $ENV{PGAPPNAME} = $opt{as} || $name;
+	$client{run} = IPC::Run::start(
+		[
+			'pgbench', '-n', "--random-seed=$seed",
+			'-c', $opt{clients} || 1,
+			'-t', $opt{transactions} || 1_000_000,
+			'-D', 'victim=' . ($opt{as} ? 'true' : 'false'),
+			'-D', "who=$seed", '-f', "$dir/$name.sql", 'postgres'
+		],
+		'<', \undef, '>&', \$client{out});
+	push @running, \%client;
+	return \%client;
+}
+
+# Whether a client has ended; gathers what it says.
+sub has_ended
+{
+	my ($client) = @_;
+	return 1 if $client->{ended};
+	# it may end between the question and the pump, which dies then
+	eval { $client->{run}->pump_nb if $client->{run}->pumpable; };
+	return 0 if $client->{run}->pumpable;
+	$client->{run}->finish;
+	@running = grep { $_ != $client } @running;
+	return $client->{ended} = 1;
+}
+
+# The complaints of a client: of a victim, those that were not provoked.
+sub complaints
+{
+	my ($client) = @_;
+	my @lines = grep { /pgbench: error|ERROR:/ } split(/\n/, $client->{out});
+	# one that is still being prepared is there already
+	return grep { !/is busy|Run was abo/ } @lines
+	  if $client->{name} eq 'resolve';
+	return @lines unless $client->{victim};
+	return grep {
+		!/terminating connection|canceling statement|backend died|Run was abo/
+	} @lines;
+}
+
+# Ends a client; returns its complaints.
+sub end_client
+{
+	my ($client) = @_;
+	if (!$client->{ended})
+	{
+		@running = grep { $_ != $client } @running;
+		$client->{run}->kill_kill(grace => 2);
+		$client->{ended} = 1;
+	}
+	return complaints($client);
+}
+
+END
+{
+	my $status = $?;
+	end_client($_) foreach @running;
+	$? = $status;
+}
+
+# A random subset, with one element at least.
+sub some_of
+{
+	my (@list) = @_;
+	my @some = grep { rand() < 0.5 } @list;
+	return @some ? @some : ($list[ rand(@list) ]);
+}
+
+# What is done to the queues in the next wave.
+sub draw_mix
+{
+	my @values;
+	foreach my $queue ('a', 'b', 'c', 'd', 'h1', 'h2')
+	{
+		my @producers = some_of('enqueue', 'late', 'many', 'unique');
+		my @consumers =
+		  some_of('take', 'work', 'dequeue', 'dequeue', 'any', 'bound');
+		my @finishers = (
+			'complete',
+			some_of(
+				'complete_many', 'next', 'fail', 'release',
+				'heartbeat', 'fence'));
+		my @managers = some_of(
+			'pause', 'cancel', 'promote', 'reschedule',
+			'priority', 'payload', 'retry', 'delete', 'alter');
+		my @acts = (
+			(@producers) x (1 + rand(3)),
+			(@consumers) x (1 + rand(3)),
+			(@finishers) x (1 + rand(2)),
+			rand() < 0.6 ? @managers : ());
+		my $priorities = ('0', '0', '0,1', '-5,0,7')[ rand(4) ];
+		my $lease = (10, 50, 300)[ rand(3) ];
+		push @values,
+		  sprintf("(%d, '%s', '{%s}', '{%s}', '%d ms')",
+			scalar(@values), $queue, join(',', @acts), $priorities, $lease);
+	}
+	return join(",\n", @values);
+}
+
+# One wave of load; returns the complaints of the clients.
+sub run_wave
+{
+	my ($seed) = @_;
+	my $snapshot;
+
+	# In some waves somebody holds back the horizon of VACUUM.
+	if (rand() < 0.5)
+	{
+		$snapshot = $node->background_psql('postgres');
+		$snapshot->query_safe(
+			'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1');
+	}
+	my $mix = start_clients('mix', $seed, clients => $clients,
+		transactions => $size);
+	my @helpers = map { start_clients($_, $seed) } ('strike', 'vacuum');
+	my $resolver = start_clients('resolve', $seed);
+	my @victims;
+	my @said;
+	my $next = 1;
+	my $keep_resolving = sub {
+		return if !has_ended($resolver);
+		push @said, complaints($resolver);
+		$resolver = start_clients('resolve', $seed + $next++);
+	};
+	my $done = poll_until(
+		sub {
+			my $end = time() + 0.1;
+			while (time() < $end)
+			{
+				return 1 if has_ended($mix);
+				$keep_resolving->();
+				push @said, map { complaints($_) } grep { has_ended($_) } @victims;
+				@victims = grep { !$_->{ended} } @victims;
+				push @victims,
+				  start_clients('mix', $seed + 1000 * $next++, as => 'victim')
+				  while @victims < $victims;
+				usleep(10_000);
+			}
+			return 0;
+		});
+	push @said, map { end_client($_) } @victims, @helpers;
+	if (!$done)
+	{
+		diag('the clients got stuck');
+		diag(
+			$node->safe_psql(
+				'postgres',
+				q{SELECT pid, application_name, state, wait_event_type,
+				         wait_event, pg_blocking_pids(pid), query
+				    FROM pg_stat_activity WHERE datname = 'postgres'}));
+	}
+	push @said, end_client($mix);
+	$snapshot->quit if $snapshot;
+
+	# Nothing of them is left, once what they have prepared has its end.
+	poll_query(
+		$node, q{
+		SELECT count(*) = 0 FROM pg_stat_activity
+		 WHERE application_name IN ('mix', 'victim', 'strike', 'vacuum')},
+		seconds => 20);
+	poll_until(
+		sub {
+			$keep_resolving->();
+			return $node->safe_psql('postgres',
+				'SELECT count(*) FROM pg_prepared_xacts') eq '0';
+		},
+		20) or push @said, 'prepared transactions are left';
+	push @said, end_client($resolver);
+
+	return @said;
+}
+
+# Works off what is left: true if that is everything.
+sub drain
+{
+	$node->safe_psql('postgres',
+		'SELECT jobq.resume(queue) FROM jobq.queues WHERE paused');
+	my $calls = join(' ', map { "CALL drain('$_');" } 'a' .. 'd');
+	return poll_until(
+		sub {
+			$node->safe_psql('postgres', $calls);
+			return $node->safe_psql(
+				'postgres', q{
+				SELECT (SELECT count(*) FROM jobq_store.job)
+				     + (SELECT count(*) FROM jobq_store.cancel_request)}) eq '0';
+		},
+		$drain_limit);
+}
+
+# What there must be none of after a wave, and the query for such jobs.  The
+# wave's first job has the id :first.  State 3 is completed.
+my @laws = (
+	'committed jobs that did not end' =>
+	  'SELECT job FROM p WHERE state IS NULL AND NOT deleted',
+	'completed jobs without effect' =>
+	  'SELECT job FROM p WHERE effects < (state = 3)::int + again',
+	'jobs with an effect too many' =>
+	  'SELECT job FROM p WHERE effects > (state = 3 OR deleted)::int + again',
+	'effects of jobs that were not committed' =>
+	  'SELECT job FROM effects EXCEPT SELECT job FROM placed',
+	'ends of jobs that were not committed' => q{
+		SELECT id FROM jobq_store.history WHERE id >= :first
+		EXCEPT SELECT job FROM placed},
+	'jobs with two ends' => q{
+		SELECT id FROM jobq_store.history WHERE id >= :first
+		GROUP BY id HAVING count(*) > 1},
+	'handlers called for a job that somebody holds' => q{
+		SELECT job_id FROM jobq_store.attempt
+		WHERE job_id >= :first AND message LIKE '%two holders%'},
+	'jobs that the last consumer got out of order' => q{
+		SELECT job FROM
+		  (SELECT run_at, job, lag(run_at) OVER w AS run_at_before,
+		          lag(job) OVER w AS job_before
+		     FROM drained WINDOW w AS
+		       (PARTITION BY queue, priority ORDER BY n)) AS t
+		WHERE (run_at, job) < (run_at_before, job_before)},
+);
+
+sub broken_laws
+{
+	my ($first) = @_;
+	my $sql = q{
+		SET client_min_messages = warning;
+		CREATE TEMP TABLE p AS
+		SELECT job, h.state, coalesce(e.n, 0) AS effects,
+		       coalesce(a.n, 0) AS again, d.job IS NOT NULL AS deleted
+		  FROM (SELECT DISTINCT job FROM placed) AS p
+		  LEFT JOIN jobq_store.history AS h ON h.id = job
+		  LEFT JOIN (SELECT job, count(*) AS n FROM effects GROUP BY job) AS e
+		    USING (job)
+		  LEFT JOIN (SELECT job, count(*) AS n FROM again GROUP BY job) AS a
+		    USING (job)
+		  LEFT JOIN (SELECT DISTINCT job FROM deleted) AS d USING (job);
+		ANALYZE p, placed, effects;
+	};
+	for (my $i = 0; $i < @laws; $i += 2)
+	{
+		$sql .= "SELECT '$laws[$i]: ' || count(*) || ', as '"
+		  . " || ((array_agg(job ORDER BY job))[1:5])::text"
+		  . " FROM ($laws[$i + 1]) AS t (job) HAVING count(*) > 0;\n";
+	}
+	$sql =~ s/:first/$first/g;
+	return $node->safe_psql('postgres', $sql);
+}
+
+my %total = (placed => 0, effects => 0, actions => 0, seconds => 0);
+my $ok = 1;
+
+ROUND: for my $round (1 .. $rounds)
+{
+	my $seed = $first_seed + $round - 1;
+	my $position = log_position($node);
+	my %this = (longest => 0);
+
+	note("round $round: JOBQ_SEED=$seed");
+	srand($seed);
+	for my $wave (1 .. $waves)
+	{
+		my $mix = draw_mix();
+		my $first = $node->safe_psql(
+			'postgres', qq{
+			SET client_min_messages = warning;
+			TRUNCATE placed, effects, deleted, again, holding, drained, mix;
+			INSERT INTO mix VALUES $mix;
+			SELECT nextval('jobq_store.job_id_seq')});
+		my $start = time();
+		my @complaints = run_wave(1_000_000 * $seed + 1000 * $wave);
+		$total{seconds} += time() - $start;
+
+		$start = time();
+		my $drained = drain();
+		my $drain = time() - $start;
+		$this{longest} = $drain if $drain > $this{longest};
+		my $broken = broken_laws($first);
+		my ($placed, $effects) = split(
+			/\|/,
+			$node->safe_psql('postgres',
+				'SELECT (SELECT count(*) FROM placed), (SELECT count(*) FROM effects)'
+			));
+		$total{placed} += $placed;
+		$total{effects} += $effects;
+
+		next if $drained && !@complaints && $broken eq '';
+		$ok = 0;
+		fail("round $round, wave $wave");
+		diag("JOBQ_SEED=$seed repeats it; the queues were\n$mix");
+		diag("the clients say:\n" . join("\n", @complaints)) if @complaints;
+		diag("broken: $broken") if $broken ne '';
+		diag(
+			"left behind:\n"
+			  . $node->safe_psql(
+				'postgres', q{
+				SELECT id, queue, priority, run_at, state, attempt
+				  FROM jobq.jobs WHERE id IN (SELECT id FROM jobq_store.job)
+				 ORDER BY queue, priority, run_at, id LIMIT 20}))
+		  if !$drained;
+		last ROUND;
+	}
+	pass("round $round: every job had its one end");
+	is( join(
+			"\n",
+			unexpected_log_lines(
+				$node, $position, qr/terminating connection/,
+				qr/terminating (?:background|autovacuum)/, qr/canceling statement/,
+				qr/deadlock detected/, qr/could not serialize access/,
+				qr/connection to client lost/, qr/jobq.sweep_interval/,
+				qr/prepared transaction .* is busy/)),
+		'',
+		"round $round: nothing unexpected in the log");
+}
+$total{actions} =
+  $node->safe_psql('postgres', 'SELECT last_value FROM actions');
+diag(
+	sprintf(
+		'seed %d, %d rounds: %d actions in %.1f s of load (%d per second), '
+		  . '%d jobs placed, %d effects',
+		$first_seed, $rounds, $total{actions}, $total{seconds},
+		$total{actions} / $total{seconds},
+		$total{placed}, $total{effects}));
+
+$node->stop;
+done_testing();

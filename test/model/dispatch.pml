@@ -58,6 +58,9 @@
 #ifndef MOVERS
 #define MOVERS		0
 #endif
+#ifndef MOVED
+#define MOVED		(JOBS - MOVERS)	/* the first of the jobs they have */
+#endif
 #ifndef ERRORS
 #define ERRORS		0		/* errors in the course of a claim, at most */
 #endif
@@ -874,7 +877,7 @@ init
 		od;
 		k = 0;
 		do
-		:: k < MOVERS -> busy++; run Mover(20 + k, JOBS - 1 - k); k++
+		:: k < MOVERS -> busy++; run Mover(20 + k, MOVED + k); k++
 		:: else -> break
 		od;
 		k = 0;

@@ -140,8 +140,8 @@ help:
 	@echo 'make installcheck    test what is installed, with private servers'
 	@echo 'make demo            install packages, build, show jobq at work'
 	@echo 'make test            install packages, run all tests'
-	@echo 'make test-unit, test-fuzz, test-regress, test-isolation, test-tap'
-	@echo '                     one kind of tests (TESTS=a,b: only these)'
+	@echo 'make test-unit, test-fuzz, test-model, test-regress, test-isolation,'
+	@echo '     test-tap        one kind of tests (TESTS=a,b: only these)'
 	@echo 'make check-style     formatting, static analysis, project rules'
 	@echo 'make format          indent the C files as PostgreSQL does'
 	@echo 'make dev-server      a shell with a scratch server'
@@ -160,7 +160,7 @@ test:
 	@tools/deps
 	@tools/test-all
 
-test-unit test-fuzz test-regress test-isolation test-tap:
+test-unit test-fuzz test-model test-regress test-isolation test-tap:
 	@tools/test-all $(patsubst test-%,%,$@)
 
 check-style:
@@ -177,5 +177,5 @@ bench:
 
 FORCE:
 
-.PHONY: all help deps demo test test-unit test-fuzz test-regress \
+.PHONY: all help deps demo test test-unit test-fuzz test-model test-regress \
 	test-isolation test-tap check-style format dev-server bench stop-servers FORCE

@@ -346,12 +346,26 @@ run_command(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 								params, queryEnv, dest, qc);
 }
 
-/* Commits that no callback has told anybody of. */
-static void
-note_prepared_commit(void)
-{
-	JobqDatabase *database = jobq_find_database(MyDatabaseId);
+/* This command's transaction finishes a prepared one. */
+static bool finishing_prepared = false;
 
+/*
+ * What a prepared transaction has done is visible, or undone, and no callback
+ * has told anybody.  Done when the command's own transaction ends, however it
+ * ends: a cancel that comes when the prepared one has just been finished must
+ * not be in the way.
+ */
+static void
+at_transaction_end(XactEvent event, void *arg)
+{
+	JobqDatabase *database;
+
+	(void) arg;
+	if (!finishing_prepared ||
+		(event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT))
+		return;
+	finishing_prepared = false;
+	database = jobq_find_database(MyDatabaseId);
 	if (database == NULL)
 		return;
 	pg_atomic_fetch_add_u32(&database->generation, 1);
@@ -392,10 +406,9 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 		return;
 	}
 
+	finishing_prepared = finishing_prepared || effect.finishes_prepared;
 	run_command(pstmt, queryString, readOnlyTree, context, params, queryEnv,
 				dest, qc);
-	if (effect.finishes_prepared)
-		note_prepared_commit();
 }
 
 /* Called by _PG_init. */
@@ -404,4 +417,5 @@ jobq_hooks_init(void)
 {
 	previous_process_utility = ProcessUtility_hook;
 	ProcessUtility_hook = process_utility;
+	RegisterXactCallback(at_transaction_end, NULL);
 }

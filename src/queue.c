@@ -303,6 +303,20 @@ load_service(QueueCache *new_cache, Snapshot snapshot)
 	table_close(rel, AccessShareLock);
 }
 
+/*
+ * A snapshot that sees all that has been committed, and what this transaction
+ * has done.  The views come here from parallel plans, too, where nothing has
+ * been written, and only catalog snapshots can be had.
+ */
+static Snapshot
+newest_snapshot(void)
+{
+	if (IsInParallelMode())
+		return GetCatalogSnapshot(jobq_relation_oid(JOBQ_REL_QUEUE));
+	CommandCounterIncrement();
+	return GetLatestSnapshot();
+}
+
 /* The cache, loaded anew if it is out of date.  Needs a transaction. */
 static QueueCache *
 get_cache(void)
@@ -325,14 +339,13 @@ get_cache(void)
 	}
 
 	pg_read_barrier();
-	CommandCounterIncrement();
 	context = AllocSetContextCreate(CurTransactionContext, "jobq queues",
 									ALLOCSET_SMALL_SIZES);
 	oldcontext = MemoryContextSwitchTo(context);
 	new_cache = palloc0(sizeof(QueueCache));
 	new_cache->context = context;
 	new_cache->generation = generation;
-	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	snapshot = RegisterSnapshot(newest_snapshot());
 	PushActiveSnapshot(snapshot);
 	load_queues(new_cache, snapshot);
 	load_grants(new_cache, snapshot);

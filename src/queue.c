@@ -509,6 +509,22 @@ jobq_queue_check_privilege(const JobqQueue *queue, int privilege)
 					 needed)));
 }
 
+/*
+ * The same for one who has named a job.  A queue that is not the user's
+ * business is not named to him: ids are easily guessed.
+ */
+void
+jobq_queue_check_job_privilege(const JobqQueue *queue, int privilege,
+							   int64 job_id)
+{
+	if (jobq_queue_allows(queue, GetUserId(), ~0))
+		jobq_queue_check_privilege(queue, privilege);
+	else
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for job " INT64_FORMAT, job_id)));
+}
+
 /* By name and with a privilege: 42704, 42501. */
 const JobqQueue *
 jobq_queue_require(const char *name, int privilege)

@@ -40,6 +40,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "utils/varlena.h"
 
@@ -644,6 +645,8 @@ jobq_queue_run_of(Oid role)
 
 /*
  * The queues that executors of a role may work now: a new list of JobqQueue.
+ * None if the role was dropped: DROP ROLE does not know of its executors, and
+ * its jobs are to wait for another owner.
  */
 List *
 jobq_queues_of_executor(Oid role)
@@ -651,6 +654,8 @@ jobq_queues_of_executor(Oid role)
 	List	   *result = NIL;
 	ListCell   *lc;
 
+	if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(role)))
+		return NIL;
 	foreach(lc, get_cache()->queues)
 	{
 		JobqQueue  *queue = lfirst(lc);

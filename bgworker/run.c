@@ -48,6 +48,7 @@
 #include "utils/memutils.h"
 #include "utils/ps_status.h"
 #include "utils/resowner.h"
+#include "utils/snapmgr.h"
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
 
@@ -342,10 +343,12 @@ static void
 claim(Run *run, JobqFound *found)
 {
 	run->lease = jobq_lease_new();
+	PushActiveSnapshot(GetLatestSnapshot());
 	if (!jobq_job_claim(found->jobs, &found->job, run->lease, JOBQ_NEVER,
 						psprintf("pid %d", MyProcPid)))
 		elog(ERROR, "job " INT64_FORMAT " is not locked", found->job.id);
 	(void) jobq_current_job_row();
+	PopActiveSnapshot();
 	jobq_table_close(found->jobs);
 	commit(NULL);
 }
@@ -362,7 +365,7 @@ begin_bookkeeping(void)
 
 /* Finishes a job that was run, in the current transaction. */
 static void
-record(Run *run, JobqTable *jobs, bool may_run_functions)
+record_job(Run *run, JobqTable *jobs, bool may_run_functions)
 {
 	JobqJob		job;
 	const JobqQueue *queue;
@@ -397,6 +400,15 @@ record(Run *run, JobqTable *jobs, bool may_run_functions)
 	jobq_session_forbid_cancel();
 	disable_timeout(job_timeout, false);
 	jobq_session_drop_cancel();
+}
+
+/* The same with a snapshot, without which no large value can be read. */
+static void
+record(Run *run, JobqTable *jobs, bool may_run_functions)
+{
+	PushActiveSnapshot(GetLatestSnapshot());
+	record_job(run, jobs, may_run_functions);
+	PopActiveSnapshot();
 }
 
 /* Records a job in a transaction of its own. */
@@ -515,7 +527,9 @@ find_and_run(Run *volatile *run)
 		CommitTransactionCommand();
 		return found.counted ? JOBQ_RUN_DONE : JOBQ_RUN_NOTHING;
 	}
+	PushActiveSnapshot(GetLatestSnapshot());
 	*run = make_run(&found);
+	PopActiveSnapshot();
 	(*run)->read_only = read_only;
 	run_found(*run, &found);
 	return JOBQ_RUN_DONE;

@@ -96,7 +96,7 @@ complete_held(JobqTable *jobs, TupleTableSlot *slot, int64 id, int64 lease,
 	if (jobq_job_find(jobs, id, slot, job) && is_held(job, lease) &&
 		(queue = jobq_queue_by_id(job->queue)) != NULL)
 	{
-		jobq_queue_check_privilege(queue, JOBQ_PRIV_CONSUME);
+		jobq_queue_check_job_privilege(queue, JOBQ_PRIV_CONSUME, id);
 		if (queue->sync_completion)
 			jobq_async_forbid();
 		if (jobq_job_complete_held(jobs, job, queue, result, result_is_null))
@@ -254,18 +254,26 @@ jobq_release(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* Whether a job was cancelled while this lease held it. */
+/*
+ * Whether a job was cancelled while this lease held it.  Who may not consume
+ * from the queue is not told.
+ */
 static bool
 was_cancelled(int64 id, int64 lease)
 {
 	JobqTable  *history;
 	TupleTableSlot *slot = jobq_history_find(id, &history);
+	const JobqQueue *queue;
 	bool		isnull;
 	bool		result;
 
 	if (slot == NULL)
 		return false;
-	result =
+	queue = jobq_queue_by_id(DatumGetInt32(slot_getattr(slot,
+														Anum_history_queue,
+														&isnull)));
+	result = lease != 0 && queue != NULL &&
+		jobq_queue_allows(queue, GetUserId(), JOBQ_PRIV_CONSUME) &&
 		DatumGetInt16(slot_getattr(slot, Anum_history_state, &isnull)) ==
 		JOBQ_STATE_CANCELLED &&
 		DatumGetInt64(slot_getattr(slot, Anum_history_lease, &isnull)) ==

@@ -20,11 +20,14 @@
 #include "table.h"
 #include "xact.h"
 
+#include "catalog/namespace.h"
 #include "catalog/pg_authid.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -92,6 +95,18 @@ require_administrator(void)
 						JOBQ_EXTENSION)));
 }
 
+/*
+ * Has those who grant or revoke at the same time wait for each other, where
+ * the server would fail with "tuple concurrently updated".
+ */
+static void
+lock_privileges(void)
+{
+	LockDatabaseObject(NamespaceRelationId,
+					   get_namespace_oid(JOBQ_SCHEMA, false), 0,
+					   ShareUpdateExclusiveLock);
+}
+
 static void
 execute(const char *sql)
 {
@@ -111,6 +126,7 @@ jobq_grant_usage(PG_FUNCTION_ARGS)
 
 	require_administrator();
 	role = quoted_role(PG_GETARG_OID(0));
+	lock_privileges();
 	jobq_elevate(&elevation);
 	SPI_connect();
 	execute(psprintf("GRANT USAGE ON SCHEMA jobq TO %s", role));
@@ -146,6 +162,7 @@ jobq_revoke_usage(PG_FUNCTION_ARGS)
 
 	require_administrator();
 	role = quoted_role(PG_GETARG_OID(0));
+	lock_privileges();
 	jobq_elevate(&elevation);
 	SPI_connect();
 	for (int i = 0; i < lengthof(statements); i++)

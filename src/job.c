@@ -208,7 +208,7 @@ is_wanted(TupleTableSlot *slot, void *arg)
 	if (queue == NULL)
 		return false;
 	if (wanted->privilege != 0)
-		jobq_queue_check_privilege(queue, wanted->privilege);
+		jobq_queue_check_job_privilege(queue, wanted->privilege, job.id);
 	return wanted->lease == NULL ||
 		(job.state == JOBQ_STATE_RUNNING && job.lease == *wanted->lease);
 }

@@ -72,7 +72,8 @@ jobq_cancel(PG_FUNCTION_ARGS)
 	jobq_table_close(jobs);
 	if (queue != NULL)
 	{
-		jobq_queue_check_privilege(queue, JOBQ_PRIV_MANAGE);
+		jobq_queue_check_job_privilege(queue, JOBQ_PRIV_MANAGE,
+									   PG_GETARG_INT64(0));
 		result = jobq_cancel_job(PG_GETARG_INT64(0),
 								 PG_ARGISNULL(1) ? NULL :
 								 text_to_cstring(PG_GETARG_TEXT_PP(1)));
@@ -180,7 +181,8 @@ jobq_retry(PG_FUNCTION_ARGS)
 		jobq_table_close(history);
 		PG_RETURN_NULL();
 	}
-	jobq_queue_check_privilege(queue, JOBQ_PRIV_MANAGE);
+	jobq_queue_check_job_privilege(queue, JOBQ_PRIV_MANAGE,
+								   PG_GETARG_INT64(0));
 	jobq_queue_lock_shared(queue);
 	revive(finished, values, nulls);
 	if (!PG_ARGISNULL(1))
@@ -288,7 +290,7 @@ delete_finished(int64 id)
 														&isnull)));
 	if (queue != NULL)
 	{
-		jobq_queue_check_privilege(queue, JOBQ_PRIV_MANAGE);
+		jobq_queue_check_job_privilege(queue, JOBQ_PRIV_MANAGE, id);
 		jobq_table_delete(history, finished);
 	}
 	jobq_table_close(history);

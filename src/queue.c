@@ -40,6 +40,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "utils/varlena.h"
 
@@ -342,6 +343,20 @@ load_service(QueueCache *new_cache, Snapshot snapshot)
 	table_close(rel, AccessShareLock);
 }
 
+/*
+ * A snapshot that sees all that has been committed, and what this transaction
+ * has done.  The views come here from parallel plans, too, where nothing has
+ * been written, and only catalog snapshots can be had.
+ */
+static Snapshot
+newest_snapshot(void)
+{
+	if (IsInParallelMode())
+		return GetCatalogSnapshot(jobq_relation_oid(JOBQ_REL_QUEUE));
+	CommandCounterIncrement();
+	return GetLatestSnapshot();
+}
+
 /* The cache, loaded anew if it is out of date.  Needs a transaction. */
 static QueueCache *
 get_cache(void)
@@ -364,14 +379,13 @@ get_cache(void)
 	}
 
 	pg_read_barrier();
-	CommandCounterIncrement();
 	context = AllocSetContextCreate(CurTransactionContext, "jobq queues",
 									ALLOCSET_SMALL_SIZES);
 	oldcontext = MemoryContextSwitchTo(context);
 	new_cache = palloc0(sizeof(QueueCache));
 	new_cache->context = context;
 	new_cache->generation = generation;
-	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	snapshot = RegisterSnapshot(newest_snapshot());
 	PushActiveSnapshot(snapshot);
 	load_queues(new_cache, snapshot);
 	sort_queues(new_cache);
@@ -542,6 +556,22 @@ jobq_queue_check_privilege(const JobqQueue *queue, int privilege)
 					 needed)));
 }
 
+/*
+ * The same for one who has named a job.  A queue that is not the user's
+ * business is not named to him: ids are easily guessed.
+ */
+void
+jobq_queue_check_job_privilege(const JobqQueue *queue, int privilege,
+							   int64 job_id)
+{
+	if (jobq_queue_allows(queue, GetUserId(), ~0))
+		jobq_queue_check_privilege(queue, privilege);
+	else
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for job " INT64_FORMAT, job_id)));
+}
+
 /* By name and with a privilege: 42704, 42501. */
 const JobqQueue *
 jobq_queue_require(const char *name, int privilege)
@@ -661,6 +691,8 @@ jobq_queue_run_of(Oid role)
 
 /*
  * The queues that executors of a role may work now: a new list of JobqQueue.
+ * None if the role was dropped: DROP ROLE does not know of its executors, and
+ * its jobs are to wait for another owner.
  */
 List *
 jobq_queues_of_executor(Oid role)
@@ -668,6 +700,8 @@ jobq_queues_of_executor(Oid role)
 	List	   *result = NIL;
 	ListCell   *lc;
 
+	if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(role)))
+		return NIL;
 	foreach(lc, get_cache()->queues)
 	{
 		JobqQueue  *queue = lfirst(lc);

@@ -76,6 +76,8 @@ extern List *jobq_queues_all(void);
 extern bool jobq_queue_allows(const JobqQueue *queue, Oid role,
 							  int privilege);
 extern void jobq_queue_check_privilege(const JobqQueue *queue, int privilege);
+extern void jobq_queue_check_job_privilege(const JobqQueue *queue,
+										   int privilege, int64 job_id);
 extern void jobq_queue_check_home(const JobqQueue *queue);
 extern void jobq_queue_lock_shared(const JobqQueue *queue);
 extern int	jobq_history_segment(void);

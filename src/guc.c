@@ -28,6 +28,7 @@ char	   *jobq_databases = NULL;
 int			jobq_max_workers = 4;
 int			jobq_worker_idle_timeout = 10000;
 int			jobq_notify_interval = 5;
+int			jobq_shared_commit_time = 5;
 int			jobq_shared_memory = 16384;
 char	   *jobq_timezone = NULL;
 int			jobq_log_jobs = JOBQ_LOG_NONE;
@@ -95,6 +96,11 @@ define_service_settings(void)
 							"Time between two notifications of the same queue.",
 							NULL,
 							&jobq_notify_interval, 5, 0, 60000,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("jobq.shared_commit_time",
+							"Time for which short jobs share a transaction.",
+							"0 gives each job a transaction of its own.",
+							&jobq_shared_commit_time, 5, 0, 1000,
 							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
 }
 

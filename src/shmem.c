@@ -340,6 +340,7 @@ jobq_queue_state(int32 queue)
 		pg_atomic_init_u32(&state->work, 0);
 		pg_atomic_init_u32(&state->notify, 0);
 		pg_atomic_init_u32(&state->waiting, 0);
+		pg_atomic_init_u32(&state->unshared, JOBQ_UNSHARED_AT_FIRST);
 	}
 	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));
 	return state;

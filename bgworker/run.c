@@ -292,8 +292,6 @@ finish(Batch *batch, JobqRun *run)
 								  jobq_outcome_copy(&run->outcome));
 	}
 	MemoryContextSwitchTo(oldcontext);
-	jobq_sharing_note_run(&batch->sharing, run->state,
-						  run->outcome.started_at, run->outcome.finished_at);
 }
 
 /* Commits, and says how the jobs ended. */
@@ -346,11 +344,14 @@ run_found(Batch *batch, JobqRun *run, JobqFound *found)
 	jobq_current_job_begin(&found->job, found->queue, run->context);
 	jobq_crash_note_write(run->outcome.job_id, run->outcome.attempt,
 						  run->outcome.started_at);
+	jobq_sharing_note_start(&batch->sharing);
 	if (!jobq_execute_in_subtransaction(run))
 	{
 		run_elsewhere(batch, run, found);
 		return false;
 	}
+	jobq_sharing_note_end(&batch->sharing, run->state,
+						  run->outcome.started_at, run->outcome.finished_at);
 	batch->states[batch->njobs++] = run->state;
 	batch->looking = false;
 	finish(batch, run);

@@ -47,7 +47,7 @@
 #define COLD_JOBS 10
 #define COLD_FACTOR 50
 
-/* What the process had used when the transaction started. */
+/* What the process had used when the job at hand was started. */
 static struct rusage usage_at_start;
 static int	cold_jobs = COLD_JOBS;
 
@@ -63,8 +63,6 @@ jobq_sharing_begin(JobqSharing *sharing, TimestampTz begun_at)
 	sharing->begun_at = begun_at;
 	sharing->possible = jobq_shared_commit_time > 0 &&
 		XactIsoLevel == XACT_READ_COMMITTED;
-	if (sharing->possible)
-		(void) getrusage(RUSAGE_SELF, &usage_at_start);
 }
 
 bool
@@ -109,20 +107,16 @@ microseconds(const struct timeval *time)
  * the processor was taken from a process that was not waiting for anything.
  */
 static int64
-time_taken(const JobqSharing *sharing, TimestampTz start, TimestampTz end)
+time_taken(int64 elapsed)
 {
 	struct rusage usage;
-	int64		used;
 
 	if (getrusage(RUSAGE_SELF, &usage) != 0 ||
 		usage.ru_nvcsw != usage_at_start.ru_nvcsw)
-		return end - start;
-	used = microseconds(&usage.ru_utime) + microseconds(&usage.ru_stime) -
-		microseconds(&usage_at_start.ru_utime) -
-		microseconds(&usage_at_start.ru_stime);
-
-	/* the jobs before it have used no more than the time they took */
-	return Min(used - (start - sharing->begun_at), end - start);
+		return elapsed;
+	return Min(microseconds(&usage.ru_utime) + microseconds(&usage.ru_stime) -
+			   microseconds(&usage_at_start.ru_utime) -
+			   microseconds(&usage_at_start.ru_stime), elapsed);
 }
 
 static void
@@ -136,7 +130,14 @@ set_unshared(JobqQueueState *state, uint32 njobs)
 }
 
 void
-jobq_sharing_note_run(const JobqSharing *sharing, JobqQueueState *state,
+jobq_sharing_note_start(const JobqSharing *sharing)
+{
+	if (sharing->possible)
+		(void) getrusage(RUSAGE_SELF, &usage_at_start);
+}
+
+void
+jobq_sharing_note_end(const JobqSharing *sharing, JobqQueueState *state,
 					  TimestampTz start, TimestampTz end)
 {
 	int64		limit = commit_time() / SHORT_PART;
@@ -150,7 +151,7 @@ jobq_sharing_note_run(const JobqSharing *sharing, JobqQueueState *state,
 		limit *= COLD_FACTOR;
 	}
 	if (taken > limit)
-		taken = time_taken(sharing, start, end);
+		taken = time_taken(taken);
 	if (taken > limit)
 		set_unshared(state, Min(taken * ALONE_AFTER_LONG / limit, MAX_ALONE));
 	else

@@ -40,8 +40,9 @@ extern bool jobq_sharing_allows_job(const JobqSharing *sharing,
 									const JobqJob *job,
 									const JobqQueue *queue);
 
-/* A job's code was run between these times. */
-extern void jobq_sharing_note_run(const JobqSharing *sharing,
+/* Around a job's code, and right after it: it was run between these times. */
+extern void jobq_sharing_note_start(const JobqSharing *sharing);
+extern void jobq_sharing_note_end(const JobqSharing *sharing,
 								  JobqQueueState *state, TimestampTz start,
 								  TimestampTz end);
 

@@ -107,7 +107,10 @@ note_termination(int code, Datum arg)
 	(void) code;
 	(void) arg;
 	if (attached && jobq_run_is_in_user_code() && may_be_here())
+	{
 		jobq_worker_note_termination(&worker_ref);
+		jobq_run_forbid_sharing();
+	}
 }
 
 /* Follows a change of the settings; false if they forbid to go on. */

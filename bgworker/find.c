@@ -33,7 +33,8 @@ clear_work(const JobqQueue *queue)
  * that down as its failure.
  */
 static bool
-count_termination(const JobqQueue *queue, JobqFound *found)
+count_termination(const JobqFinder *finder, const JobqQueue *queue,
+				  JobqFound *found)
 {
 	JobqFailure failure = {0};
 	TimestampTz started_at;
@@ -48,7 +49,7 @@ count_termination(const JobqQueue *queue, JobqFound *found)
 	failure.message = "the background worker was terminated while the job was running";
 	failure.retryable = true;
 	failure.retry_in = -1;
-	(void) jobq_job_fail(found->jobs, &found->job, queue, &failure);
+	(void) jobq_job_fail(finder->jobs, &found->job, queue, &failure);
 	return true;
 }
 
@@ -57,50 +58,56 @@ count_termination(const JobqQueue *queue, JobqFound *found)
  * that whoever adds jobs after this look sets it anew.
  */
 static bool
-look_in_queue(const JobqQueue *queue, JobqFound *found)
+look_in_queue(const JobqFinder *finder, const JobqQueue *queue,
+			  JobqFound *found)
 {
 	JobqReadyScan scan;
 	bool		result;
 
 	if (found->may_clear)
 		(void) clear_work(queue);
-	jobq_ready_begin(&scan, found->jobs, queue);
+	jobq_ready_begin(&scan, finder->jobs, queue);
+	if (found->sharing != NULL)
+		scan.now = Min(scan.now, found->sharing->begun_at);
 	result = jobq_ready_next(&scan, &found->job);
 	if (result)
 	{
 		TimestampTz started_at = found->job.started_at;
 
 		found->queue = queue;
-		found->more = jobq_ready_sees_more(&scan);
+		found->more = found->sharing == NULL && jobq_ready_sees_more(&scan);
 
 		/* the job may run long: pin no page meanwhile */
 		ExecMaterializeSlot(found->job.slot);
 		jobq_job_read(&found->job, found->job.slot);
-		found->job.started_at = started_at;
+		found->job.started_at = found->sharing == NULL ? started_at :
+			jobq_now();
 	}
 	jobq_ready_end(&scan);
-	if (result && count_termination(queue, found))
+	if (result && count_termination(finder, queue, found))
 		found->counted = true;
 	return result;
 }
 
 /* Looks in all queues once, beginning after the one that was served last. */
 static bool
-look_in_queues(List *queues, JobqFound *found)
+look_in_queues(const JobqFinder *finder, JobqFound *found)
 {
-	int			n = list_length(queues);
+	int			n = list_length(finder->queues);
 	int			first = 0;
 
 	for (int i = 0; i < n; i++)
 	{
-		if (((JobqQueue *) list_nth(queues, i))->id == last_queue)
+		if (((JobqQueue *) list_nth(finder->queues, i))->id == last_queue)
 			first = i + 1;
 	}
 	for (int i = 0; i < n; i++)
 	{
-		JobqQueue  *queue = list_nth(queues, (first + i) % n);
+		JobqQueue  *queue = list_nth(finder->queues, (first + i) % n);
 
-		if (look_in_queue(queue, found))
+		if (found->sharing != NULL && !jobq_sharing_allows_queue(queue))
+			continue;
+		if (look_in_queue(finder, queue, found))
 		{
 			last_queue = queue->id;
 			return true;
@@ -156,31 +163,87 @@ slots_are_left(Oid role)
 }
 
 /*
- * Finds and locks a job of the role's queues.  False if there is none, or
- * found->counted says that the transaction is to be committed first.
+ * Gets ready to find jobs of a role's queues in a new transaction.  What it
+ * needs is allocated in the context, which is to live until the end of that.
+ */
+void
+jobq_find_begin(JobqFinder *finder, Oid role, MemoryContext context)
+{
+	memset(finder, 0, sizeof(*finder));
+	finder->role = role;
+	finder->context = context;
+}
+
+/*
+ * The role's queues, which others or the jobs of this transaction may have
+ * changed since it last looked for some.
+ */
+static void
+update_queues(JobqFinder *finder)
+{
+	const List *all = jobq_queues_all();
+	MemoryContext oldcontext;
+
+	if (finder->all == all && all != NIL)
+		return;
+	oldcontext = MemoryContextSwitchTo(finder->context);
+	finder->all = all;
+	finder->queues = jobq_queues_of_executor(finder->role);
+	if (finder->queues != NIL && finder->jobs == NULL)
+		finder->jobs = jobq_table_open(JOBQ_REL_JOB);
+	MemoryContextSwitchTo(oldcontext);
+}
+
+/*
+ * Finds and locks a job.  False if there is none.  If found->counted, that was
+ * a terminated attempt, and the transaction is to be committed before another
+ * look.
  */
 bool
-jobq_find_job(Oid role, JobqFound *found)
+jobq_find_job(JobqFinder *finder, JobqFound *found)
 {
-	List	   *queues = jobq_queues_of_executor(role);
-
 	memset(found, 0, sizeof(*found));
-	if (queues == NIL)
+	update_queues(finder);
+	if (finder->queues == NIL)
 		return false;
-	found->jobs = jobq_table_open(JOBQ_REL_JOB);
-	found->may_clear = any_work(queues) && slots_are_left(role);
+	found->may_clear = any_work(finder->queues) &&
+		slots_are_left(finder->role);
 	do
 	{
-		if (look_in_queues(queues, found))
+		if (look_in_queues(finder, found))
 		{
-			if (found->counted)
-				break;
 			/* those it did not get to are somebody else's now */
-			found->more = found->more || any_work(queues);
+			found->more = found->more || any_work(finder->queues);
 			return true;
 		}
-	} while (!clear_all_work(queues));
-	jobq_table_close(found->jobs);
-	found->jobs = NULL;
+	} while (!clear_all_work(finder->queues));
 	return false;
+}
+
+/*
+ * Finds and locks a job that may run after others in the same transaction.
+ * False if there is none: whether there are others is not known then.
+ *
+ * Flags of queues stay as they are, and nobody is asked for help on account of
+ * what is seen here: whoever has added these jobs since the transaction's
+ * first look has told somebody else, or set a flag.
+ */
+bool
+jobq_find_another_job(JobqFinder *finder, const JobqSharing *sharing,
+					  JobqFound *found)
+{
+	memset(found, 0, sizeof(*found));
+	found->sharing = sharing;
+	update_queues(finder);
+	return look_in_queues(finder, found) && !found->counted &&
+		jobq_sharing_allows_job(sharing, &found->job, found->queue);
+}
+
+/* At the end of the transaction, if it commits. */
+void
+jobq_find_end(JobqFinder *finder)
+{
+	if (finder->jobs != NULL)
+		jobq_table_close(finder->jobs);
+	finder->jobs = NULL;
 }

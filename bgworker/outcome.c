@@ -69,18 +69,48 @@ jobq_outcome_record(const JobqOutcome *outcome, JobqTable *jobs, JobqJob *job,
 	}
 }
 
+bool
+jobq_outcome_is_logged(const JobqOutcome *outcome)
+{
+	return jobq_log_jobs == JOBQ_LOG_ALL ||
+		(jobq_log_jobs == JOBQ_LOG_FAILURES && outcome->error != NULL);
+}
+
+JobqOutcome *
+jobq_outcome_copy(const JobqOutcome *outcome)
+{
+	JobqOutcome *copy = palloc(sizeof(JobqOutcome));
+
+	*copy = *outcome;
+	copy->queue_name = pstrdup(outcome->queue_name);
+	copy->has_result = false;
+	copy->result = (Datum) 0;
+	if (outcome->error != NULL)
+	{
+		const ErrorData *error = outcome->error;
+
+		copy->error = palloc0(sizeof(ErrorData));
+		copy->error->sqlerrcode = error->sqlerrcode;
+		copy->error->message = pstrdup(error->message);
+		if (error->detail != NULL)
+			copy->error->detail = pstrdup(error->detail);
+		if (error->detail_log != NULL)
+			copy->error->detail_log = pstrdup(error->detail_log);
+	}
+	return copy;
+}
+
 void
 jobq_outcome_log(const JobqOutcome *outcome)
 {
-	if (jobq_log_jobs == JOBQ_LOG_NONE ||
-		(outcome->error == NULL && jobq_log_jobs != JOBQ_LOG_ALL))
+	if (!jobq_outcome_is_logged(outcome))
 		return;
 	if (outcome->error == NULL)
 		ereport(LOG,
 				(errmsg("job " INT64_FORMAT " of queue \"%s\" completed, attempt %d, %.3f ms",
 						outcome->job_id, outcome->queue_name,
 						outcome->attempt,
-						(jobq_now() - outcome->started_at) / 1000.0),
+						(outcome->finished_at - outcome->started_at) / 1000.0),
 				 errhidestmt(true), errhidecontext(true)));
 	else if (outcome->cancelled && was_interrupted(outcome))
 		ereport(LOG,

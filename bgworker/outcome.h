@@ -20,6 +20,7 @@ typedef struct JobqOutcome
 	int32		queue;
 	char	   *queue_name;
 	TimestampTz started_at;
+	TimestampTz finished_at;	/* its own code */
 	ErrorData  *error;			/* NULL: success */
 	bool		has_result;
 	Datum		result;			/* jsonb */
@@ -34,6 +35,10 @@ extern void jobq_outcome_record(const JobqOutcome *outcome, JobqTable *jobs,
 								bool may_run_functions);
 
 /* Tells the server's log, if that is wanted. */
+extern bool jobq_outcome_is_logged(const JobqOutcome *outcome);
 extern void jobq_outcome_log(const JobqOutcome *outcome);
+
+/* As much of it as the log needs, in the current memory context. */
+extern JobqOutcome *jobq_outcome_copy(const JobqOutcome *outcome);
 
 #endif							/* JOBQ_OUTCOME_H */

@@ -1,22 +1,28 @@
 /*-------------------------------------------------------------------------
  *
  * run.c
- *	  Running one job.
+ *	  Running jobs, one or several in a transaction.
  *
  * A job's row is locked from the moment it is found.  What may run in a
  * transaction block runs in a subtransaction of the transaction that holds
- * the lock; then the row is deleted, and everything is one commit.  What may
- * not (procedures, VACUUM) is claimed by a lease first, which ends with this
- * process, runs at top level, and is finished by a transaction of its own.
+ * the lock; then the row is deleted.  What may not (procedures, VACUUM) is
+ * claimed by a lease first, which ends with this process, runs at top level,
+ * and is finished by a transaction of its own.
  *
- * Users' code runs between begin_user_code() and end_user_code() only.  There
- * and nowhere else cancels and timeouts are acted upon.  When it is through
- * the session is reset before anything is written down.
+ * Short jobs share a transaction, so that there is one commit for several of
+ * them: share.c says which may, and watch.c which must be the last one.  The
+ * transaction commits as soon as no other job may follow, and never waits for
+ * one to come.
  *
- * An error of the job itself is an outcome.  One in finding, recording or
- * committing a job arrives in jobq_run_next(), which records it as the job's
- * failure in another transaction if a job had been run, so that a job that
- * cannot be committed uses up its attempts.
+ * Users' code runs in execute.c only.  When a job is through the session is
+ * reset before anything is written down.
+ *
+ * An error of the job itself is an outcome, and rolls back that job's
+ * subtransaction.  One in finding, recording or committing arrives in
+ * jobq_run_next().  If one job has been run it is that one's failure, recorded
+ * in another transaction, so that a job that cannot be committed uses up its
+ * attempts.  If several have been run it is nobody's failure: all of them are
+ * ready again, and run one by one for a while, which finds out whose it is.
  *
  * IDENTIFICATION
  *	  bgworker/run.c
@@ -25,105 +31,86 @@
  */
 #include "postgres.h"
 
-#include "call.h"
 #include "crash_note.h"
 #include "current_job.h"
+#include "execute.h"
 #include "guc.h"
 #include "lease.h"
-#include "outcome.h"
-#include "queue.h"
 #include "run.h"
 #include "session.h"
 #include "worker.h"
 #include "xact.h"
 
 #include "access/xact.h"
-#include "commands/trigger.h"
 #include "miscadmin.h"
-#include "nodes/parsenodes.h"
-#include "pgstat.h"
-#include "storage/latch.h"
-#include "tcop/tcopprot.h"
+#include "postmaster/interrupt.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
-#include "utils/ps_status.h"
-#include "utils/resowner.h"
 #include "utils/snapmgr.h"
-#include "utils/timeout.h"
 #include "utils/timestamp.h"
 
 /* How often to look whether the extension is still there. */
 #define CHECK_INTERVAL_MS 1000
 
-/* After its timeout a job is interrupted again every so many milliseconds. */
-#define TIMEOUT_REPEAT_MS 500
-
 /* A backoff_function must not take longer. */
 #define BACKOFF_TIMEOUT_MS 5000
 
-/* The job at hand. */
-typedef struct Run
+/* A transaction and the jobs that are run in it. */
+typedef struct Batch
 {
-	JobqOutcome outcome;
-	JobqCall	call;
-	MemoryContext context;		/* of all that belongs to the job */
-	int64		timeout;		/* microseconds, 0: none */
-	int64		lease;			/* 0: the row lock is the claim */
+	JobqFinder	finder;
+	JobqSharing sharing;
 	bool		read_only;		/* as the role's settings have it */
-	bool		code_was_run;
-	ErrorContextCallback callback;
-} Run;
+	int			njobs;			/* whose own code was run */
+	bool		looking;		/* for another one */
+	JobqQueueState *states[JOBQ_SHARE_MAX_JOBS];	/* of their queues */
+	List	   *outcomes;		/* to be logged */
+} Batch;
 
 static JobqWorkerRef worker_ref;
 static Oid	worker_role = InvalidOid;
-static TimeoutId job_timeout;
-static MemoryContext run_context = NULL;
-static volatile sig_atomic_t timed_out = false;
-static bool in_user_code = false;
+static MemoryContext batch_context = NULL;
+static MemoryContext run_context = NULL;	/* of the job at hand */
 static TimestampTz checked_at = 0;	/* 0: not */
-
-bool
-jobq_run_is_in_user_code(void)
-{
-	return in_user_code;
-}
-
-/* The job has run long enough. */
-static void
-interrupt_job(void)
-{
-	timed_out = true;
-	QueryCancelPending = true;
-	InterruptPending = true;
-	SetLatch(MyLatch);
-}
 
 void
 jobq_run_set_up(const JobqWorkerRef *worker, Oid role)
 {
 	worker_ref = *worker;
 	worker_role = role;
-	job_timeout = RegisterTimeout(USER_TIMEOUT, interrupt_job);
+	batch_context = AllocSetContextCreate(TopMemoryContext, "jobq transaction",
+										  ALLOCSET_DEFAULT_SIZES);
 	run_context = AllocSetContextCreate(TopMemoryContext, "jobq job",
 										ALLOCSET_DEFAULT_SIZES);
+	jobq_execute_set_up(worker);
 }
 
-static void
-add_context(void *arg)
+bool
+jobq_run_is_in_user_code(void)
 {
-	const Run  *run = arg;
+	return jobq_execute_running() != NULL;
+}
 
-	errcontext("job " INT64_FORMAT " of queue \"%s\"", run->outcome.job_id,
-			   run->outcome.queue_name);
+/*
+ * The process is being terminated in a job.  Those that ran before it in the
+ * transaction will be run again, and then not along with it.
+ */
+void
+jobq_run_forbid_sharing(void)
+{
+	const JobqRun *run = jobq_execute_running();
+
+	if (run != NULL)
+		jobq_sharing_forbid(run->state);
 }
 
 /* Copies what of the job is needed until its end. */
-static Run *
-make_run(const JobqFound *found)
+static JobqRun *
+make_run(const Batch *batch, const JobqFound *found)
 {
 	const JobqJob *job = &found->job;
 	MemoryContext oldcontext = MemoryContextSwitchTo(run_context);
-	Run		   *run = palloc0(sizeof(Run));
+	JobqRun    *run = palloc0(sizeof(JobqRun));
 
 	run->context = run_context;
 	run->outcome.job_id = job->id;
@@ -131,6 +118,11 @@ make_run(const JobqFound *found)
 	run->outcome.queue = job->queue;
 	run->outcome.queue_name = pstrdup(found->queue->name);
 	run->outcome.started_at = job->started_at;
+	run->state = found->queue->state;
+	run->tid = job->slot->tts_tid;
+	run->read_only = batch->read_only;
+	run->may_share = batch->sharing.possible &&
+		jobq_sharing_allows_job(&batch->sharing, job, found->queue);
 	run->timeout = jobq_job_timeout(job, found->queue);
 	run->call.queue = job->queue;
 	if (!job->nulls[Anum_job_command - 1])
@@ -175,182 +167,10 @@ ask_for_help(const JobqFound *found)
  * process since it looked for jobs: for another job, then.
  */
 static bool
-publish(Run *run)
+publish(const JobqRun *run)
 {
-	timed_out = false;
 	return jobq_worker_begin_job(&worker_ref, run->outcome.queue,
 								 run->outcome.job_id, run->outcome.attempt);
-}
-
-/* The job's own code comes next. */
-static void
-begin_user_code(Run *run)
-{
-	char		activity[NAMEDATALEN + 40];
-
-	run->code_was_run = true;
-	in_user_code = true;
-	run->callback.callback = add_context;
-	run->callback.arg = run;
-	run->callback.previous = error_context_stack;
-	error_context_stack = &run->callback;
-
-	snprintf(activity, sizeof(activity), "%s job " INT64_FORMAT,
-			 run->outcome.queue_name, run->outcome.job_id);
-	set_ps_display(activity);
-	debug_query_string = run->call.command != NULL ? run->call.command :
-		run->call.handler;
-	pgstat_report_activity(STATE_RUNNING, debug_query_string);
-	if (run->timeout > 0)
-		enable_timeout_every(job_timeout,
-							 GetCurrentTimestamp() + run->timeout,
-							 TIMEOUT_REPEAT_MS);
-	jobq_session_allow_cancel();
-}
-
-/*
- * The job's own code is through, by return or by error: nobody can cancel it
- * any more, nor what comes after it.
- */
-static void
-end_user_code(Run *run)
-{
-	in_user_code = false;
-	jobq_session_forbid_cancel();
-	if (run->timeout > 0)
-		disable_timeout(job_timeout, false);
-	run->outcome.timed_out = timed_out;
-	run->outcome.cancelled = jobq_worker_end_job(&worker_ref);
-	run->outcome.retry_in = jobq_current_job_retry_in();
-	jobq_session_drop_cancel();
-	jobq_current_job_end();
-	error_context_stack = run->callback.previous;
-	debug_query_string = NULL;
-}
-
-/* Takes over the error that is being handled. */
-static void
-catch_error(Run *run)
-{
-	MemoryContextSwitchTo(run->context);
-	run->outcome.error = CopyErrorData();
-	FlushErrorState();
-}
-
-/* SET CONSTRAINTS ALL IMMEDIATE: what is left to do is the job's affair. */
-static void
-fire_deferred_triggers(void)
-{
-	ConstraintsSetStmt *statement = makeNode(ConstraintsSetStmt);
-
-	statement->constraints = NIL;
-	statement->deferred = false;
-	AfterTriggerSetState(statement);
-}
-
-/*
- * Runs a job in a subtransaction.  False if it cannot be run in a transaction
- * at all: then nothing has been done.
- */
-static bool
-run_in_subtransaction(Run *run)
-{
-	MemoryContext oldcontext = CurrentMemoryContext;
-	ResourceOwner oldowner = CurrentResourceOwner;
-	volatile bool needs_top_level = false;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(oldcontext);
-	XactReadOnly = run->read_only;
-	begin_user_code(run);
-	PG_TRY();
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (jobq_call_needs_top_level(&run->call))
-			needs_top_level = true;
-		else
-		{
-			run->outcome.has_result =
-				jobq_call_in_transaction(&run->call, run->context,
-										 &run->outcome.result);
-			fire_deferred_triggers();
-			CHECK_FOR_INTERRUPTS();
-		}
-		jobq_session_forbid_cancel();
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		jobq_session_forbid_cancel();
-		catch_error(run);
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(oldcontext);
-	CurrentResourceOwner = oldowner;
-	if (!needs_top_level)
-	{
-		end_user_code(run);
-		return true;
-	}
-	if (run->timeout > 0)
-		disable_timeout(job_timeout, false);
-	error_context_stack = run->callback.previous;
-	run->code_was_run = false;
-	in_user_code = false;
-	return false;
-}
-
-/* Commits, and says how it ended. */
-static void
-commit(Run *run)
-{
-	CommitTransactionCommand();
-	jobq_session_release_locks();
-	if (run != NULL)
-		jobq_outcome_log(&run->outcome);
-}
-
-/* Runs a job outside any transaction. */
-static void
-run_at_top_level(Run *run)
-{
-	MemoryContextSwitchTo(run->context);
-	begin_user_code(run);
-	PG_TRY();
-	{
-		CHECK_FOR_INTERRUPTS();
-		jobq_call_at_top_level(&run->call, run->context);
-	}
-	PG_CATCH();
-	{
-		jobq_session_forbid_cancel();
-		catch_error(run);
-		AbortOutOfAnyTransaction();
-	}
-	PG_END_TRY();
-	end_user_code(run);
-	if (IsTransactionState())
-		AbortOutOfAnyTransaction();
-	MemoryContextSwitchTo(run->context);
-}
-
-/*
- * Claims a job by a lease that ends with this process.  The claim's commit
- * comes before its code.
- */
-static void
-claim(Run *run, JobqFound *found)
-{
-	run->lease = jobq_lease_new();
-	PushActiveSnapshot(GetLatestSnapshot());
-	if (!jobq_job_claim(found->jobs, &found->job, run->lease, JOBQ_NEVER,
-						psprintf("pid %d", MyProcPid)))
-		elog(ERROR, "job " INT64_FORMAT " is not locked", found->job.id);
-	(void) jobq_current_job_row();
-	PopActiveSnapshot();
-	jobq_table_close(found->jobs);
-	commit(NULL);
 }
 
 /* Starts a transaction of jobq's own: the role's settings do not matter. */
@@ -363,15 +183,56 @@ begin_bookkeeping(void)
 	XactDeferrable = false;
 }
 
-/* Finishes a job that was run, in the current transaction. */
+/*
+ * Claims a job by a lease that ends with this process.  The claim's commit
+ * comes before its code.
+ */
 static void
-record_job(Run *run, JobqTable *jobs, bool may_run_functions)
+claim(JobqRun *run, Batch *batch, JobqFound *found)
+{
+	run->lease = jobq_lease_new();
+	PushActiveSnapshot(GetLatestSnapshot());
+	if (!jobq_job_claim(batch->finder.jobs, &found->job, run->lease,
+						JOBQ_NEVER, psprintf("pid %d", MyProcPid)))
+		elog(ERROR, "job " INT64_FORMAT " is not locked", found->job.id);
+	(void) jobq_current_job_row();
+	PopActiveSnapshot();
+	jobq_find_end(&batch->finder);
+	CommitTransactionCommand();
+}
+
+/*
+ * Locks the row of a job that was run in this transaction again and reads it.
+ * Where it was, unless the job itself has done something to it.
+ */
+static bool
+lock_again(JobqRun *run, JobqTable *jobs, bool where_it_was, JobqJob *job)
+{
+	if (where_it_was)
+	{
+		TupleTableSlot *slot = jobq_table_slot(jobs);
+
+		if (jobq_table_lock(jobs, &run->tid, SnapshotAny, slot) == JOBQ_FOUND)
+		{
+			jobq_job_read(job, slot);
+			return true;
+		}
+	}
+	return jobq_job_lock(jobs, run->outcome.job_id, JOBQ_WAIT, job) ==
+		JOBQ_FOUND;
+}
+
+/*
+ * Finishes a job that was run, in the current transaction, which is that of
+ * its code or (`afresh`) another one.
+ */
+static void
+record_job(JobqRun *run, JobqTable *jobs, bool afresh, bool may_run_functions)
 {
 	JobqJob		job;
 	const JobqQueue *queue;
 
-	if (jobq_job_lock(jobs, run->outcome.job_id, JOBQ_WAIT, &job) !=
-		JOBQ_FOUND)
+	if (!lock_again(run, jobs, !afresh, &job))
 		return;					/* the job has finished itself */
 	if (run->lease != 0 ?
 		job.state != JOBQ_STATE_RUNNING || job.lease != run->lease :
@@ -394,26 +255,23 @@ record_job(Run *run, JobqTable *jobs, bool may_run_functions)
 	 * The owner's backoff_function is not to run for ever.  If it is
 	 * interrupted, jobq_run_next() records the job without it.
 	 */
-	enable_timeout_after(job_timeout, BACKOFF_TIMEOUT_MS);
-	jobq_session_allow_cancel();
+	jobq_execute_begin_limit(BACKOFF_TIMEOUT_MS);
 	jobq_outcome_record(&run->outcome, jobs, &job, queue, true);
-	jobq_session_forbid_cancel();
-	disable_timeout(job_timeout, false);
-	jobq_session_drop_cancel();
+	jobq_execute_end_limit();
 }
 
 /* The same with a snapshot, without which no large value can be read. */
 static void
-record(Run *run, JobqTable *jobs, bool may_run_functions)
+record(JobqRun *run, JobqTable *jobs, bool afresh, bool may_run_functions)
 {
 	PushActiveSnapshot(GetLatestSnapshot());
-	record_job(run, jobs, may_run_functions);
+	record_job(run, jobs, afresh, may_run_functions);
 	PopActiveSnapshot();
 }
 
 /* Records a job in a transaction of its own. */
 static void
-record_afresh(Run *run, bool may_run_functions)
+record_afresh(JobqRun *run, bool may_run_functions)
 {
 	JobqTable  *jobs;
 
@@ -422,15 +280,75 @@ record_afresh(Run *run, bool may_run_functions)
 	{
 		jobq_session_reset();
 		jobs = jobq_table_open(JOBQ_REL_JOB);
-		record(run, jobs, may_run_functions);
+		record(run, jobs, true, may_run_functions);
 		jobq_table_close(jobs);
 	}
-	commit(run);
+	CommitTransactionCommand();
+	jobq_session_release_locks();
+	jobq_outcome_log(&run->outcome);
 }
 
-/* Runs the job that was found, and finishes it. */
+/* Takes a job's outcome down in the transaction in which it was run. */
 static void
-run_found(Run *run, JobqFound *found)
+finish(Batch *batch, JobqRun *run)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(run->context);
+
+	XactReadOnly = false;
+	jobq_session_tidy(run->noticed);
+	record(run, batch->finder.jobs, false, true);
+	if (jobq_outcome_is_logged(&run->outcome))
+	{
+		MemoryContextSwitchTo(batch_context);
+		batch->outcomes = lappend(batch->outcomes,
+								  jobq_outcome_copy(&run->outcome));
+	}
+	MemoryContextSwitchTo(oldcontext);
+}
+
+/* Commits, and says how the jobs ended. */
+static void
+commit(Batch *batch)
+{
+	ListCell   *lc;
+
+	jobq_find_end(&batch->finder);
+	CommitTransactionCommand();
+	jobq_session_release_locks();
+	foreach(lc, batch->outcomes)
+		jobq_outcome_log(lfirst(lc));
+}
+
+/*
+ * The job cannot be run in a transaction.  If others have been run in this
+ * one it has to wait until they are committed; as it is locked no longer then,
+ * it is found anew.
+ */
+static void
+run_elsewhere(Batch *batch, JobqRun *run, JobqFound *found)
+{
+	jobq_sharing_forbid(run->state);
+	jobq_crash_note_clear();
+	if (batch->njobs > 0)
+	{
+		if (jobq_worker_end_job(&worker_ref))
+			jobq_at_commit_wake(JOBQ_WAKE_CANCEL);
+		jobq_current_job_end();
+		commit(batch);
+		return;
+	}
+	claim(run, batch, found);
+	batch->njobs = 1;
+	jobq_execute_at_top_level(run);
+	record_afresh(run, true);
+}
+
+/*
+ * Runs the job that was found, and finishes it.  False if the transaction is
+ * through.
+ */
+static bool
+run_found(Batch *batch, JobqRun *run, JobqFound *found)
 {
 	if (publish(run))
 		found->more = true;
@@ -438,54 +356,54 @@ run_found(Run *run, JobqFound *found)
 	jobq_current_job_begin(&found->job, found->queue, run->context);
 	jobq_crash_note_write(run->outcome.job_id, run->outcome.attempt,
 						  run->outcome.started_at);
-	if (run_in_subtransaction(run))
+	jobq_sharing_note_start(&batch->sharing);
+	if (!jobq_execute_in_subtransaction(run))
 	{
-		XactReadOnly = false;
-		jobq_session_reset();
-		record(run, found->jobs, true);
-		jobq_table_close(found->jobs);
-		commit(run);
-		return;
+		run_elsewhere(batch, run, found);
+		return false;
 	}
-	jobq_crash_note_clear();
-	claim(run, found);
-	run_at_top_level(run);
-	record_afresh(run, true);
+	jobq_sharing_note_end(&batch->sharing, run->state,
+						  run->outcome.started_at, run->outcome.finished_at);
+	batch->states[batch->njobs++] = run->state;
+	batch->looking = false;
+	finish(batch, run);
+	return true;
+}
+
+/* Whether another job may follow this one in the transaction. */
+static bool
+find_another(Batch *batch, const JobqRun *run, JobqFound *found)
+{
+	batch->looking = true;
+	return run->may_share && !run->noticed && !ConfigReloadPending &&
+		jobq_sharing_is_open(&batch->sharing, batch->njobs,
+							 run->outcome.finished_at) &&
+		!jobq_worker_must_leave(&worker_ref) &&
+		jobq_find_another_job(&batch->finder, &batch->sharing, found);
 }
 
 /*
- * jobq's own code has failed.  If a job has been run that is its failure,
- * unless that cannot be written down either.
+ * Runs jobs in the current transaction, beginning with the one that was found,
+ * and ends it.
  */
-static bool
-recover(Run *volatile run)
+static void
+run_jobs(Batch *batch, JobqFound *found, JobqRun *volatile *run)
 {
-	volatile bool result = false;
-
-	AbortOutOfAnyTransaction();
-	checked_at = 0;
-	(void) jobq_worker_end_job(&worker_ref);
-	disable_timeout(job_timeout, false);
-	jobq_session_drop_cancel();
-	jobq_current_job_end();
-	jobq_session_release_locks();
-	if (run == NULL || !run->code_was_run)
-		return false;
-	PG_TRY();
+	for (;;)
 	{
-		record_afresh(run, false);
-		result = true;
+		PushActiveSnapshot(GetLatestSnapshot());
+		*run = make_run(batch, found);
+		PopActiveSnapshot();
+		if (!run_found(batch, *run, found))
+			return;
+		if (!find_another(batch, *run, found))
+			break;
+		*run = NULL;
+		MemoryContextReset(run_context);
+		SetCurrentStatementStartTimestamp();
 	}
-	PG_CATCH();
-	{
-		jobq_session_forbid_cancel();
-		MemoryContextSwitchTo(TopMemoryContext);
-		EmitErrorReport();
-		FlushErrorState();
-		AbortOutOfAnyTransaction();
-	}
-	PG_END_TRY();
-	return result;
+	batch->looking = false;
+	commit(batch);
 }
 
 /*
@@ -507,47 +425,117 @@ is_installed(void)
 	return true;
 }
 
-/* Finds a job and runs it. */
+/* Finds jobs and runs them in a transaction. */
 static JobqRunResult
-find_and_run(Run *volatile *run)
+run_transaction(Batch *batch, JobqRun *volatile *run)
 {
+	TimestampTz now = jobq_now();
 	JobqFound	found;
-	bool		read_only;
 
 	jobq_worker_begin();
-	read_only = XactReadOnly;
+	jobq_sharing_begin(&batch->sharing, now);
+	batch->read_only = XactReadOnly;
 	XactReadOnly = false;
 	if (!is_installed())
 	{
 		CommitTransactionCommand();
 		return JOBQ_RUN_NOT_INSTALLED;
 	}
-	if (!jobq_find_job(worker_role, &found))
+	jobq_find_begin(&batch->finder, worker_role, batch_context);
+	if (!jobq_find_job(&batch->finder, &found))
 	{
-		CommitTransactionCommand();
-		return found.counted ? JOBQ_RUN_DONE : JOBQ_RUN_NOTHING;
+		commit(batch);
+		return JOBQ_RUN_NOTHING;
 	}
-	PushActiveSnapshot(GetLatestSnapshot());
-	*run = make_run(&found);
-	PopActiveSnapshot();
-	(*run)->read_only = read_only;
-	run_found(*run, &found);
+	if (found.counted)
+		commit(batch);
+	else
+		run_jobs(batch, &found, run);
 	return JOBQ_RUN_DONE;
 }
 
-/* Runs the next job of the role, if there is one. */
+/*
+ * jobq's own code has failed after one job was run.  That is the job's
+ * failure, unless that cannot be written down either.
+ */
+static bool
+blame(JobqRun *volatile run)
+{
+	volatile bool result = false;
+
+	PG_TRY();
+	{
+		record_afresh(run, false);
+		result = true;
+	}
+	PG_CATCH();
+	{
+		jobq_session_forbid_cancel();
+		MemoryContextSwitchTo(TopMemoryContext);
+		EmitErrorReport();
+		FlushErrorState();
+		AbortOutOfAnyTransaction();
+	}
+	PG_END_TRY();
+	return result;
+}
+
+/*
+ * The same after several: nobody is to blame yet.  Their queues' jobs are run
+ * one by one now.
+ */
+static bool
+run_one_by_one(const Batch *batch, const ErrorData *error)
+{
+	for (int i = 0; i < batch->njobs; i++)
+		jobq_sharing_forbid(batch->states[i]);
+	ereport(LOG,
+			(errcode(error->sqlerrcode),
+			 errmsg("could not commit %d jobs together: %s", batch->njobs,
+					error->message),
+			 errdetail("They are run again, each in a transaction of its own.")));
+	begin_bookkeeping();
+	jobq_session_reset();
+	CommitTransactionCommand();
+	return true;
+}
+
+/* Goes on after an error that was no job's own.  False if it is to wait. */
+static bool
+recover(const Batch *batch, JobqRun *run, ErrorData *error)
+{
+	bool		several = batch->njobs > 1 ||
+	(batch->njobs == 1 && batch->looking);
+
+	AbortOutOfAnyTransaction();
+	checked_at = 0;
+	jobq_execute_clean_up();
+	jobq_session_release_locks();
+	if (several)
+		return run_one_by_one(batch, error);
+	if (run == NULL || !run->code_was_run)
+		return false;
+	if (run->outcome.error == NULL)
+		run->outcome.error = error;
+	return blame(run);
+}
+
+/* Runs the next jobs of the role, if there are any. */
 JobqRunResult
 jobq_run_next(void)
 {
-	Run		   *volatile run = NULL;
+	JobqRun    *volatile run = NULL;
 	volatile JobqRunResult result = JOBQ_RUN_FAILED;
 	ErrorContextCallback *callbacks = error_context_stack;
+	Batch		batch;
 
 	MemoryContextReset(run_context);
-	MemoryContextSwitchTo(run_context);
+	MemoryContextReset(batch_context);
+	MemoryContextSwitchTo(batch_context);
+	memset(&batch, 0, sizeof(batch));
 	PG_TRY();
 	{
-		result = find_and_run(&run);
+		result = run_transaction(&batch, &run);
 	}
 	PG_CATCH();
 	{
@@ -555,14 +543,13 @@ jobq_run_next(void)
 
 		jobq_session_forbid_cancel();
 		error_context_stack = callbacks;
-		MemoryContextSwitchTo(run_context);
+		MemoryContextSwitchTo(batch_context);
 		error = CopyErrorData();
-		if (run == NULL || !run->code_was_run)
+		if (batch.njobs == 0 && (run == NULL || !run->code_was_run))
 			EmitErrorReport();
 		FlushErrorState();
-		if (run != NULL && run->outcome.error == NULL)
-			run->outcome.error = error;
-		result = recover(run) ? JOBQ_RUN_DONE : JOBQ_RUN_FAILED;
+		result = recover(&batch, run, error) ? JOBQ_RUN_DONE :
+			JOBQ_RUN_FAILED;
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(TopMemoryContext);

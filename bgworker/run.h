@@ -12,6 +12,7 @@
 #define JOBQ_RUN_H
 
 #include "job.h"
+#include "share.h"
 #include "worker_slot.h"
 
 typedef enum JobqRunResult
@@ -25,19 +26,34 @@ typedef enum JobqRunResult
 extern void jobq_run_set_up(const JobqWorkerRef *worker, Oid role);
 extern JobqRunResult jobq_run_next(void);
 extern bool jobq_run_is_in_user_code(void);
+extern void jobq_run_forbid_sharing(void);
 
-/* find.c: the next job of a role's queues, locked; its table is open */
+/* find.c: the jobs of a role's queues, in one transaction */
+typedef struct JobqFinder
+{
+	Oid			role;
+	MemoryContext context;
+	JobqTable  *jobs;			/* NULL: not open yet */
+	const List *all;			/* the cache that the next was made of */
+	List	   *queues;			/* the role's */
+} JobqFinder;
+
 typedef struct JobqFound
 {
-	JobqTable  *jobs;
-	JobqJob		job;
+	JobqJob		job;			/* locked */
 	const JobqQueue *queue;
+	const JobqSharing *sharing; /* NULL: the first job of its transaction */
 	bool		more;			/* there seem to be further ones */
 	bool		may_clear;		/* flags of queues that are looked at */
-	bool		counted;		/* a terminated attempt was written down:
-								 * commit, and look again */
+	bool		counted;		/* a terminated attempt was written down */
 } JobqFound;
 
-extern bool jobq_find_job(Oid role, JobqFound *found);
+extern void jobq_find_begin(JobqFinder *finder, Oid role,
+							MemoryContext context);
+extern bool jobq_find_job(JobqFinder *finder, JobqFound *found);
+extern bool jobq_find_another_job(JobqFinder *finder,
+								  const JobqSharing *sharing,
+								  JobqFound *found);
+extern void jobq_find_end(JobqFinder *finder);
 
 #endif							/* JOBQ_RUN_H */

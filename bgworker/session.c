@@ -66,18 +66,48 @@ jobq_session_set_up(Oid role)
 void
 jobq_session_reset(void)
 {
-	PortalHashTableDeleteAll();
 	SetPGVariable("session_authorization", NIL, false);
 	SetPGVariable("role", NIL, false);
 	ResetAllOptions();
+	jobq_session_tidy(true);
+}
+
+/*
+ * The same after a job whose settings have been undone already, as they are
+ * at the end of jobq_session_end_settings().  `objects`: it may have created
+ * some.
+ */
+void
+jobq_session_tidy(bool objects)
+{
+	PortalHashTableDeleteAll();
 	DropAllPreparedStatements();
 	Async_UnlistenAll();
-	ResetTempTableNamespace();
+	if (objects)
+		ResetTempTableNamespace();
 	ResetSequenceCaches();
 	if (!is_role_itself())
 		ereport(FATAL,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("a job has left the session of its role")));
+}
+
+/*
+ * All settings that are changed between these two, role and session user among
+ * them, are as they were afterwards; no matter whether by SET or SET LOCAL.
+ * Costs nothing if none was.  The same happens if the subtransaction rolls
+ * back.
+ */
+int
+jobq_session_begin_settings(void)
+{
+	return NewGUCNestLevel();
+}
+
+void
+jobq_session_end_settings(int level)
+{
+	AtEOXact_GUC(false, level);
 }
 
 /* Advisory locks: those of the transaction are held until it ends. */
@@ -108,8 +138,9 @@ jobq_session_forbid_cancel(void)
  * the latest when a system call returns.
  */
 void
-jobq_session_drop_cancel(void)
+jobq_session_drop_cancel(bool was_sent)
 {
-	(void) getppid();
+	if (was_sent)
+		(void) getppid();
 	QueryCancelPending = false;
 }

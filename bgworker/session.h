@@ -15,8 +15,13 @@
 
 extern void jobq_session_set_up(Oid role);
 
+/* Around a job's own code, in its subtransaction. */
+extern int	jobq_session_begin_settings(void);
+extern void jobq_session_end_settings(int level);
+
 /* In a transaction, after a job's own code and before bookkeeping. */
 extern void jobq_session_reset(void);
+extern void jobq_session_tidy(bool objects);
 
 /* After the transaction. */
 extern void jobq_session_release_locks(void);
@@ -24,6 +29,6 @@ extern void jobq_session_release_locks(void);
 /* Whether a query cancel is acted upon; only while a job's own code runs. */
 extern void jobq_session_allow_cancel(void);
 extern void jobq_session_forbid_cancel(void);
-extern void jobq_session_drop_cancel(void);
+extern void jobq_session_drop_cancel(bool was_sent);
 
 #endif							/* JOBQ_SESSION_H */

@@ -76,13 +76,14 @@ jobq_current_job_row(void)
 
 	if (current_job == NULL || current_row != (Datum) 0)
 		return current_row;
-	desc = lookup_rowtype_tupdesc_copy(job_type(), -1);
+	desc = lookup_rowtype_tupdesc(job_type(), -1);
 	if (desc->natts != Natts_jobrow)
 		elog(ERROR, "type %s.job has %d columns", JOBQ_SCHEMA, desc->natts);
 	oldcontext = MemoryContextSwitchTo(current_context);
 	jobq_job_form_row(current_job, current_queue, values, nulls);
 	current_row = HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
 	MemoryContextSwitchTo(oldcontext);
+	ReleaseTupleDesc(desc);
 	return current_row;
 }
 

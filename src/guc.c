@@ -28,6 +28,7 @@ char	   *jobq_databases = NULL;
 int			jobq_max_workers = 4;
 int			jobq_worker_idle_timeout = 10000;
 int			jobq_notify_interval = 5;
+int			jobq_shared_commit_time = 5;
 int			jobq_shared_memory = 16384;
 int			jobq_sweep_interval = 60000;
 bool		jobq_async_claims = true;
@@ -102,6 +103,11 @@ define_service_settings(void)
 							"Time between two searches for ready jobs that were lost sight of.",
 							"0 turns the search off.",
 							&jobq_sweep_interval, 60000, 0, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("jobq.shared_commit_time",
+							"Time for which short jobs share a transaction.",
+							"0 gives each job a transaction of its own.",
+							&jobq_shared_commit_time, 5, 0, 1000,
 							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
 }
 

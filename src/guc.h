@@ -25,9 +25,10 @@ extern char *jobq_databases;	/* "*", or names separated by commas */
 extern int	jobq_max_workers;
 extern int	jobq_worker_idle_timeout;	/* milliseconds */
 extern int	jobq_notify_interval;	/* milliseconds */
-extern int	jobq_shared_memory;
-extern int	jobq_sweep_interval;
-extern bool jobq_async_claims; /* kilobytes */
+extern int	jobq_shared_commit_time;	/* milliseconds, 0: none */
+extern int	jobq_shared_memory; /* kilobytes */
+extern int	jobq_sweep_interval;	/* milliseconds, 0: no sweeps */
+extern bool jobq_async_claims;
 extern char *jobq_timezone;		/* empty: the server's */
 extern int	jobq_log_jobs;		/* a JobqLogJobs */
 

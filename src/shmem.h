@@ -43,6 +43,7 @@
 #define JOBQ_MAX_WAIT_QUEUES 64
 #define JOBQ_MAX_TERMINATIONS 64
 #define JOBQ_NUM_LANE_LOCKS 64
+#define JOBQ_UNSHARED_AT_FIRST 8
 #define JOBQ_NO_PROCESS (-1)
 #define JOBQ_NEVER DT_NOEND		/* a time that does not come */
 
@@ -131,6 +132,8 @@ typedef struct JobqQueueState
 	pg_atomic_uint32 work;		/* has ready jobs; an executor is wanted */
 	pg_atomic_uint32 notify;	/* a NOTIFY is due */
 	pg_atomic_uint32 waiting;	/* number of waiters, see wait.c */
+	pg_atomic_uint32 unshared;	/* short jobs to be run before they may share
+								 * transactions, see bgworker/share.c */
 
 	/* the rest belongs to lane.c, and is under the queue's lock */
 	int			first_lane;		/* in order of priority; -1: none */

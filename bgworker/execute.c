@@ -1,0 +1,283 @@
+/*-------------------------------------------------------------------------
+ *
+ * execute.c
+ *	  Running a job's own code.
+ *
+ * Users' code runs between begin_user_code() and end_user_code() only.  There
+ * and nowhere else cancels and timeouts are acted upon.
+ *
+ * IDENTIFICATION
+ *	  bgworker/execute.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "current_job.h"
+#include "execute.h"
+#include "session.h"
+#include "watch.h"
+
+#include "access/xact.h"
+#include "commands/trigger.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "pgstat.h"
+#include "storage/latch.h"
+#include "tcop/tcopprot.h"
+#include "utils/memutils.h"
+#include "utils/ps_status.h"
+#include "utils/resowner.h"
+#include "utils/timeout.h"
+#include "utils/timestamp.h"
+
+/* After its timeout a job is interrupted again every so many milliseconds. */
+#define TIMEOUT_REPEAT_MS 500
+
+static JobqWorkerRef worker_ref;
+static TimeoutId job_timeout;
+static volatile sig_atomic_t timed_out = false;
+static const JobqRun *volatile running = NULL;
+
+const JobqRun *
+jobq_execute_running(void)
+{
+	return running;
+}
+
+/* The job has run long enough. */
+static void
+interrupt_job(void)
+{
+	timed_out = true;
+	QueryCancelPending = true;
+	InterruptPending = true;
+	SetLatch(MyLatch);
+}
+
+void
+jobq_execute_set_up(const JobqWorkerRef *worker)
+{
+	worker_ref = *worker;
+	job_timeout = RegisterTimeout(USER_TIMEOUT, interrupt_job);
+	jobq_watch_set_up();
+}
+
+static void
+add_context(void *arg)
+{
+	const JobqRun *run = arg;
+
+	errcontext("job " INT64_FORMAT " of queue \"%s\"", run->outcome.job_id,
+			   run->outcome.queue_name);
+}
+
+/*
+ * Tells pg_stat_activity and ps what is run.  Of jobs that share transactions
+ * ps shows the queue only: it is not worth telling of each of them.
+ */
+static void
+report(const JobqRun *run)
+{
+	static char shown[NAMEDATALEN + 40];
+	char		activity[NAMEDATALEN + 40];
+
+	debug_query_string = run->call.command != NULL ? run->call.command :
+		run->call.handler;
+	pgstat_report_activity(STATE_RUNNING, debug_query_string);
+	if (!update_process_title)
+		return;
+	if (run->may_share)
+		strlcpy(activity, run->outcome.queue_name, sizeof(activity));
+	else
+		snprintf(activity, sizeof(activity), "%s job " INT64_FORMAT,
+				 run->outcome.queue_name, run->outcome.job_id);
+	if (strcmp(activity, shown) == 0)
+		return;
+	strlcpy(shown, activity, sizeof(shown));
+	set_ps_display(activity);
+}
+
+/* The job's own code comes next. */
+static void
+begin_user_code(JobqRun *run)
+{
+	timed_out = false;
+	run->code_was_run = true;
+	running = run;
+	run->callback.callback = add_context;
+	run->callback.arg = run;
+	run->callback.previous = error_context_stack;
+	error_context_stack = &run->callback;
+	report(run);
+	if (run->timeout > 0)
+		enable_timeout_every(job_timeout,
+							 GetCurrentTimestamp() + run->timeout,
+							 TIMEOUT_REPEAT_MS);
+	jobq_watch_begin();
+	jobq_session_allow_cancel();
+}
+
+/*
+ * The job's own code is through, by return or by error: nobody can cancel it
+ * any more, nor what comes after it.
+ */
+static void
+end_user_code(JobqRun *run)
+{
+	running = NULL;
+	jobq_session_forbid_cancel();
+	jobq_watch_end();
+	run->noticed = jobq_watch_noticed();
+	if (run->timeout > 0)
+		disable_timeout(job_timeout, false);
+	run->outcome.timed_out = timed_out;
+	run->outcome.cancelled = jobq_worker_end_job(&worker_ref);
+	run->outcome.finished_at = jobq_now();
+	run->outcome.retry_in = jobq_current_job_retry_in();
+	jobq_session_drop_cancel(run->outcome.cancelled);
+	jobq_current_job_end();
+	error_context_stack = run->callback.previous;
+	debug_query_string = NULL;
+}
+
+/* It has turned out that the job cannot be run here and now. */
+static void
+withdraw(JobqRun *run)
+{
+	running = NULL;
+	jobq_watch_end();
+	if (run->timeout > 0)
+		disable_timeout(job_timeout, false);
+	error_context_stack = run->callback.previous;
+	run->code_was_run = false;
+}
+
+/* Takes over the error that is being handled. */
+static void
+catch_error(JobqRun *run)
+{
+	MemoryContextSwitchTo(run->context);
+	run->outcome.error = CopyErrorData();
+	FlushErrorState();
+}
+
+/*
+ * SET CONSTRAINTS ALL IMMEDIATE: what is left to do is the job's affair.  It
+ * lasts until the end of the transaction.
+ */
+static void
+fire_deferred_triggers(void)
+{
+	ConstraintsSetStmt *statement = makeNode(ConstraintsSetStmt);
+
+	statement->constraints = NIL;
+	statement->deferred = false;
+	AfterTriggerSetState(statement);
+}
+
+/* The job's own code, and what it has put off. */
+static void
+run_code(JobqRun *run)
+{
+	int			settings = jobq_session_begin_settings();
+
+	XactReadOnly = run->read_only;
+	CHECK_FOR_INTERRUPTS();
+	run->outcome.has_result =
+		jobq_call_in_transaction(&run->call, run->context,
+								 &run->outcome.result);
+	if (jobq_watch_noticed())
+		fire_deferred_triggers();
+	CHECK_FOR_INTERRUPTS();
+	jobq_session_forbid_cancel();
+	jobq_session_end_settings(settings);
+}
+
+bool
+jobq_execute_in_subtransaction(JobqRun *run)
+{
+	MemoryContext oldcontext = CurrentMemoryContext;
+	ResourceOwner oldowner = CurrentResourceOwner;
+	volatile bool needs_top_level = false;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(oldcontext);
+	begin_user_code(run);
+	PG_TRY();
+	{
+		if (jobq_call_needs_top_level(&run->call))
+			needs_top_level = true;
+		else
+			run_code(run);
+		jobq_session_forbid_cancel();
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		jobq_session_forbid_cancel();
+		catch_error(run);
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(oldcontext);
+	CurrentResourceOwner = oldowner;
+	if (needs_top_level)
+		withdraw(run);
+	else
+		end_user_code(run);
+	return !needs_top_level;
+}
+
+void
+jobq_execute_at_top_level(JobqRun *run)
+{
+	MemoryContextSwitchTo(run->context);
+	begin_user_code(run);
+	PG_TRY();
+	{
+		CHECK_FOR_INTERRUPTS();
+		jobq_call_at_top_level(&run->call, run->context);
+	}
+	PG_CATCH();
+	{
+		jobq_session_forbid_cancel();
+		catch_error(run);
+		AbortOutOfAnyTransaction();
+	}
+	PG_END_TRY();
+	end_user_code(run);
+	if (IsTransactionState())
+		AbortOutOfAnyTransaction();
+	MemoryContextSwitchTo(run->context);
+}
+
+/*
+ * Lets cancels and a time limit interrupt what comes next, which is no job:
+ * the error is the caller's.
+ */
+void
+jobq_execute_begin_limit(int milliseconds)
+{
+	enable_timeout_after(job_timeout, milliseconds);
+	jobq_session_allow_cancel();
+}
+
+void
+jobq_execute_end_limit(void)
+{
+	jobq_session_forbid_cancel();
+	disable_timeout(job_timeout, false);
+	jobq_session_drop_cancel(true);
+}
+
+void
+jobq_execute_clean_up(void)
+{
+	running = NULL;
+	jobq_watch_end();
+	(void) jobq_worker_end_job(&worker_ref);
+	disable_timeout(job_timeout, false);
+	jobq_session_drop_cancel(true);
+	jobq_current_job_end();
+}

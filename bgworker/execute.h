@@ -1,0 +1,53 @@
+/*-------------------------------------------------------------------------
+ *
+ * execute.h
+ *	  Running a job's own code.
+ *
+ * IDENTIFICATION
+ *	  bgworker/execute.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_EXECUTE_H
+#define JOBQ_EXECUTE_H
+
+#include "call.h"
+#include "outcome.h"
+#include "worker_slot.h"
+
+/* A job at hand. */
+typedef struct JobqRun
+{
+	JobqOutcome outcome;
+	JobqCall	call;
+	MemoryContext context;		/* of all that belongs to the job */
+	JobqQueueState *state;		/* of its queue; may be NULL */
+	ItemPointerData tid;		/* of its row, as it was locked */
+	int64		timeout;		/* microseconds, 0: none */
+	int64		lease;			/* 0: the row lock is the claim */
+	bool		read_only;		/* as the role's settings have it */
+	bool		may_share;		/* its transaction, with others after it */
+	bool		code_was_run;
+	bool		noticed;		/* it left something to its transaction */
+	ErrorContextCallback callback;
+} JobqRun;
+
+extern void jobq_execute_set_up(const JobqWorkerRef *worker);
+
+/* False if it cannot be run in a transaction: nothing has been done then. */
+extern bool jobq_execute_in_subtransaction(JobqRun *run);
+
+/* Outside any transaction. */
+extern void jobq_execute_at_top_level(JobqRun *run);
+
+/* What is not a job, but may run for so long at most. */
+extern void jobq_execute_begin_limit(int milliseconds);
+extern void jobq_execute_end_limit(void);
+
+/* The job that is running, NULL if none is. */
+extern const JobqRun *jobq_execute_running(void);
+
+/* After an error elsewhere: nothing is running. */
+extern void jobq_execute_clean_up(void);
+
+#endif							/* JOBQ_EXECUTE_H */

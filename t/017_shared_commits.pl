@@ -1,0 +1,376 @@
+# Jobs that share a transaction: each is on its own all the same.
+#
+# Where it matters that some jobs share one, they are run until they do; that
+# they are well is asked of each round.
+
+use strict;
+use warnings;
+
+use JobqTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+# a second: slow machines must not make the difference
+my $node = jobq_node('main', conf => [
+	'jobq.max_workers = 1', 'jobq.worker_idle_timeout = 1h', 'jobq.shared_commit_time = 1s',
+	"jobq.log_jobs = 'failures'" ]);
+
+# history.state
+my ($completed, $dead, $cancelled) = (3, 4, 5);
+
+sub sql
+{
+	my ($sql) = @_;
+	return $node->safe_psql('postgres', $sql);
+}
+
+# A job does what its payload says, and writes down in which transaction.
+sql(q{
+	CREATE TABLE effects (n int, job bigint, attempt int, xid xid8 DEFAULT pg_current_xact_id(), note text,
+		begun timestamptz DEFAULT now());
+	CREATE TABLE gate (n int);
+	INSERT INTO gate VALUES (0);
+	CREATE SEQUENCE numbers;
+	SELECT nextval('numbers');
+	CREATE TABLE parent (id int PRIMARY KEY);
+	CREATE TABLE child (id int REFERENCES parent DEFERRABLE INITIALLY DEFERRED);
+	CREATE TABLE strict_child (id int REFERENCES parent DEFERRABLE);
+	CREATE ROLE other;
+	GRANT ALL ON effects TO other;
+	CREATE FUNCTION work(j jobq.job) RETURNS void LANGUAGE plpgsql AS $$
+	DECLARE note text; BEGIN
+		IF j.payload ? 'check' THEN EXECUTE j.payload ->> 'check' INTO note; END IF;
+		INSERT INTO public.effects(n, job, attempt, note) VALUES ((j.payload ->> 'n')::int, j.id, j.attempt, note);
+		IF j.payload ? 'sql' THEN EXECUTE j.payload ->> 'sql'; END IF;
+		IF j.payload ? 'once' AND j.attempt = 1 THEN EXECUTE j.payload ->> 'once'; END IF;
+	END$$;
+});
+
+my $queues = 0;
+my $queue;
+
+sub drained
+{
+	return poll_query($node, "SELECT count(*) = 0 FROM jobq_store.job", seconds => 120);
+}
+
+# Runs jobs, given by their payloads without "n", that are ready at once.
+# Returns when $until is true, without one when they have ended.
+sub run_batch
+{
+	my ($jobs, %opt) = @_;
+	my $n = 0;
+	my $options = $opt{options} // '';
+	sql("TRUNCATE effects; SELECT jobq.pause('$queue')");
+	sql(join(';', map { $n++;
+		"SELECT jobq.enqueue('$queue', \$_p\$$_\$_p\$::jsonb || '{\"n\": $n}'$options)" } @$jobs));
+	sql("SELECT jobq.resume('$queue')");
+	return $opt{until} ? poll_query($node, $opt{until}) : drained();
+}
+
+sub transactions
+{
+	return sql('SELECT count(DISTINCT xid) FROM effects');
+}
+
+# A queue whose jobs share transactions by now.
+sub new_queue
+{
+	my ($options) = @_;
+	$queue = 'q' . ++$queues;
+	sql("SELECT jobq.create_queue('$queue', 'work(jobq.job)', backoff_base => '1 ms', backoff => 'fixed',
+		jitter => 0" . ($options // '') . ')');
+	foreach my $round (1 .. 50)
+	{
+		run_batch([ ('{}') x 30 ]);
+		return 1 if transactions() < 10;
+	}
+	die "jobs do not share transactions\n";
+}
+
+# Runs jobs until those with the given numbers have shared a transaction.
+sub run_shared
+{
+	my ($numbers, $jobs, $check) = @_;
+	my $list = join(',', @$numbers);
+	foreach my $round (1 .. 8)
+	{
+		run_batch($jobs);
+		$check->() if $check;
+		return 1 if sql("SELECT count(DISTINCT xid) = 1 AND count(DISTINCT n) = " . @$numbers . "
+			FROM effects WHERE n IN ($list)") eq 't';
+		new_queue();
+	}
+	return 0;
+}
+
+# ------------------------------------------------------------- they do share
+
+ok(new_queue(), 'short jobs share transactions');
+run_batch([ ('{}') x 300 ]);
+is(sql('SELECT count(*), count(DISTINCT n), max(attempt) FROM effects'), '300|300|1', 'each job runs once');
+cmp_ok(transactions(), '<', 100, 'in fewer transactions than jobs');
+cmp_ok(sql('SELECT max(count) FROM (SELECT count(*) FROM effects GROUP BY xid) x'), '<=', 60, 'of 60 jobs at most');
+is(sql(q{SELECT count(*) FROM effects e JOIN jobq_store.history h ON h.id = e.job
+	WHERE begun < h.enqueued_at OR begun < h.run_at}), '0', 'now() is not before a job was enqueued');
+
+run_batch([ ('{}') x 30 ], options => ', max_attempts => 1');
+is(transactions(), '30', 'what must be tried once only shares none');
+
+# --------------------------------------------------------- one of them fails
+
+ok(run_shared([1, 3], [ '{}', '{"once": "SELECT 1/0"}', '{}' ], sub {
+	is(sql(q{SELECT string_agg(n || '/' || attempt, ' ' ORDER BY n) FROM effects}), '1/1 2/2 3/1',
+		'a job that fails rolls back alone');
+}), 'those before and after it share their transaction');
+is(sql(q{SELECT a.sqlstate FROM jobq_store.attempt a JOIN effects e ON e.n = 1 AND a.xmin::text = e.xid::text}),
+	'22012', 'in which its failure is written down');
+
+# ---------------------------------------------------- nothing is left to the next
+
+# what a job does, and what the next one asks; both share the transaction
+my @undone = (
+	[ 'SET work_mem = 77777', q{SELECT current_setting('work_mem')}, '4MB' ],
+	[ 'SET LOCAL work_mem = 77777', q{SELECT current_setting('work_mem')}, '4MB' ],
+	[ q{SELECT set_config('my.own', 'x', true)}, q{SELECT coalesce(current_setting('my.own', true), '')}, '' ],
+	[ q{SET search_path = pg_temp}, q{SELECT current_setting('search_path')}, '"$user", public' ],
+	[ 'SET TRANSACTION READ ONLY', q{SELECT current_setting('transaction_read_only')}, 'off' ],
+	[ 'SET ROLE other', 'SELECT current_user', 'postgres' ],
+	[ 'SET LOCAL ROLE other', 'SELECT current_user', 'postgres' ],
+	[ 'SET SESSION AUTHORIZATION other', 'SELECT session_user', 'postgres' ],
+	[ 'PREPARE p AS SELECT 1', 'SELECT count(*) FROM pg_prepared_statements', '0' ],
+	[ 'DECLARE c CURSOR FOR SELECT 1', q{SELECT count(*) FROM pg_cursors WHERE name = 'c'}, '0' ],
+	[ 'DECLARE c CURSOR WITH HOLD FOR SELECT 1', q{SELECT count(*) FROM pg_cursors WHERE name = 'c'}, '0' ],
+	[ q{SELECT nextval('numbers')}, q{DO $$BEGIN PERFORM currval('numbers'); RAISE 'there is a value';
+		EXCEPTION WHEN object_not_in_prerequisite_state THEN END$$}, undef ]);
+foreach my $case (@undone)
+{
+	my ($does, $asks, $expected) = @$case;
+	my $check = defined $expected ? qq{"check"} : qq{"sql"};
+	$_ = s/(["\\])/\\$1/gr =~ s/\s+/ /gr foreach ($does, $asks);
+	ok(run_shared([1, 2, 3], [ '{}', qq({"sql": "$does"}), qq({$check: "$asks"}) ]),
+		"shares its transaction: $does");
+	is(sql(q{SELECT note FROM effects WHERE n = 3}), $expected // '', 'and the next job finds nothing of it');
+}
+
+# and these are the last ones of their transactions
+my @last = (
+	[ 'SET CONSTRAINTS ALL DEFERRED', q{SELECT count(*) FROM effects WHERE n = 4}, '0' ],
+	[ 'SET CONSTRAINTS ALL IMMEDIATE', 'SELECT 1', '1' ],
+	[ 'INSERT INTO parent VALUES (1) ON CONFLICT DO NOTHING; INSERT INTO child VALUES (1)', 'SELECT 1', '1' ],
+	[ 'CREATE TEMP TABLE t (i int)', q{SELECT coalesce(to_regclass('pg_temp.t')::text, '')}, '' ],
+	[ 'CREATE TEMP TABLE t (i int) ON COMMIT DROP', q{SELECT coalesce(to_regclass('pg_temp.t')::text, '')}, '' ],
+	[ 'CREATE TEMP TABLE t AS SELECT 1', q{SELECT coalesce(to_regclass('pg_temp.t')::text, '')}, '' ],
+	[ 'NOTIFY c', 'SELECT 1', '1' ],
+	[ q{SELECT pg_notify('c', 'x')}, 'SELECT 1', '1' ],
+	[ 'SELECT pg_advisory_lock(1)', q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}, '0' ],
+	[ 'SELECT pg_advisory_xact_lock(1)', q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}, '0' ],
+	[ 'SELECT pg_try_advisory_xact_lock_shared(1, 2)', q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}, '0' ],
+	[ q{SELECT lo_open(lo_create(0), 131072)}, q{SELECT lo_open(lo_create(0), 131072)}, '0' ],
+	[ 'LOCK TABLE gate', q{SELECT count(*) FROM pg_locks WHERE relation = 'gate'::regclass}, '0' ],
+	[ 'COPY parent TO PROGRAM $$cat >/dev/null$$', 'SELECT 1', '1' ]);
+foreach my $case (@last)
+{
+	my ($does, $asks, $expected) = @$case;
+	ok(run_shared([1, 2], [ '{}', qq({"sql": "$does"}), qq({"check": "$asks"}) ], sub {
+		is(sql(q{SELECT note || '/' || (xid <> (SELECT xid FROM effects WHERE n = 2)) FROM effects WHERE n = 3}),
+			"$expected/true", "the next job finds nothing of: $does");
+	}), 'which shared its transaction with the job before it');
+}
+ok(run_shared([1], [ '{}', q({"once": "SELECT 1 / length(pg_advisory_lock(1)::text)"}),
+	q({"check": "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"}) ], sub {
+	is(sql(q{SELECT note || '/' || (xid <> (SELECT xid FROM effects WHERE n = 1)) FROM effects WHERE n = 3}),
+		'0/true', 'nor of a job that failed');
+}), 'a session lock of a job that failed');
+is(sql(q{SELECT count(*) FROM jobq_store.history WHERE state <> 3}), '0', 'all these jobs completed');
+
+# a constraint that a job has deferred is none of the next one's
+run_batch([ '{"sql": "SET CONSTRAINTS ALL DEFERRED"}', '{"once": "INSERT INTO strict_child VALUES (77)"}' ]);
+is(sql(q{SELECT message ~ 'violates foreign key' AND context ~ 'INSERT INTO strict_child'
+	FROM jobq_store.attempt ORDER BY finished_at DESC LIMIT 1}), 't', 'constraints are immediate for it');
+
+# equal notifications of two jobs are two
+{
+	my $listener = $node->background_psql('postgres', on_error_stop => 0);
+	$listener->query('LISTEN twice');
+	run_batch([ ('{"sql": "NOTIFY twice"}') x 2 ]);
+	my $heard = '';
+	ok(poll_until(sub {
+			$heard .= $listener->query('SELECT 1') // '';
+			return scalar(() = $heard =~ /notification "twice"/g) == 2;
+		}, 30), 'equal notifications of two jobs are two');
+	$listener->quit;
+}
+
+# a job that pauses its queue
+run_batch([ "{\"sql\": \"SELECT jobq.pause('$queue')\"}", '{}' ],
+	until => 'SELECT count(*) = 1 FROM jobq_store.job');
+is(sql('SELECT string_agg(n::text, $$ $$) FROM effects'), '1', 'a job that pauses its queue is the last one');
+sql("SELECT jobq.resume('$queue')");
+drained();
+
+# -------------------------------------------------------------- a slow job
+
+my $holder;
+my $waiting = q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'jobq executor' AND wait_event_type = 'Lock'};
+my $at_gate = '{"once": "UPDATE gate SET n = n + 1"}';
+
+sub close_gate
+{
+	$holder = $node->background_psql('postgres');
+	$holder->query_safe('BEGIN');
+	$holder->query_safe('SELECT n FROM gate FOR UPDATE');
+	return;
+}
+
+sub open_gate
+{
+	$holder->quit;
+	return drained();
+}
+
+# Has the second of three jobs wait, in the transaction of the first.
+sub wait_at_gate
+{
+	foreach my $round (1 .. 20)
+	{
+		new_queue();
+		close_gate();
+		run_batch([ '{}', $at_gate, '{}' ], until => $waiting);
+		return pass('a job waits, and the one before it with it') if sql('SELECT count(*) FROM effects') eq '0';
+		open_gate();
+	}
+	return fail('two jobs share a transaction');
+}
+
+wait_at_gate();
+is(sql(q{SELECT count(*) FROM jobq.workers WHERE job_id = (SELECT max(id) - 1 FROM jobq_store.job)}), '1',
+	'jobq.workers shows the one that is running');
+poll_query($node, q{SELECT clock_timestamp() > xact_start + interval '1.1 s' FROM pg_stat_activity
+	WHERE backend_type = 'jobq executor'});
+open_gate();
+is(sql(q{SELECT (SELECT xid FROM effects WHERE n = 1) = (SELECT xid FROM effects WHERE n = 2),
+	(SELECT xid FROM effects WHERE n = 2) = (SELECT xid FROM effects WHERE n = 3)}), 't|f',
+	'when it is through they commit, before others run');
+run_batch([ ('{}') x 30 ]);
+is(transactions(), '30', 'after a slow job each one has a transaction of its own');
+
+# ------------------------------------------------------ cancel and timeout
+
+wait_at_gate();
+my $job = sql('SELECT id FROM jobq_store.job ORDER BY id OFFSET 1 LIMIT 1');
+is(sql("SELECT jobq.cancel($job)"), 't', 'it is cancelled');
+drained();
+open_gate();
+is(sql(q{SELECT string_agg(n::text, ' ' ORDER BY n), max(attempt) FROM effects}), '1 3|1', 'the others complete');
+is(sql("SELECT state, xmin::text = (SELECT xid::text FROM effects WHERE n = 1) FROM jobq_store.history WHERE id = $job"),
+	"$cancelled|t", 'which is written down with what the job before it did');
+
+my $timed_out = q{FROM jobq_store.attempt a WHERE outcome = 'timed out'};
+foreach my $round (1 .. 20)
+{
+	new_queue();
+	close_gate();
+	run_batch([ '{}', $at_gate, '{}' ], options => ", timeout => '200 ms'", until => "SELECT count(*) >= $round $timed_out");
+	open_gate();
+	like(sql(q{SELECT string_agg(n || '/' || attempt, ' ' ORDER BY n) FROM effects}), qr{^1/1 2/\d+ 3/1$},
+		'a timeout is that of one job');
+	last if sql("SELECT count(*) $timed_out AND xmin::text = (SELECT xid::text FROM effects WHERE n = 1)") eq '1';
+}
+is(sql("SELECT count(*) $timed_out AND xmin::text = (SELECT xid::text FROM effects WHERE n = 1)"), '1',
+	'and is written down with what the job before it did');
+
+# -------------------------------------------------------- commits that fail
+
+sql(q{
+	CREATE TABLE trap (i int);
+	CREATE FUNCTION spring() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
+		SET CONSTRAINTS ALL DEFERRED; INSERT INTO child VALUES (77); RETURN NULL; END$$;
+	CREATE CONSTRAINT TRIGGER spring AFTER INSERT ON trap DEFERRABLE INITIALLY DEFERRED
+		FOR EACH ROW EXECUTE FUNCTION spring();
+});
+my $failures = 0;
+foreach my $round (1 .. 20)
+{
+	new_queue(', max_attempts => 2');
+	my $position = log_position($node);
+	run_batch([ '{}', '{"sql": "INSERT INTO trap VALUES (1)"}', '{}' ]);
+	is(sql(q{SELECT string_agg(n || '/' || attempt, ' ' ORDER BY n) FROM effects}), '1/1 3/1',
+		'a job that cannot be committed: the others run once');
+	is(sql(qq{SELECT h.state || ' ' || h.attempt || ' ' || h.sqlstate || ' ' ||
+			(SELECT count(*) FROM jobq_store.attempt a WHERE a.job_id = h.id)
+		FROM jobq_store.history h JOIN jobq_store.queue q ON q.id = h.queue WHERE q.name = '$queue' AND h.payload ? 'sql'}),
+		"$dead 2 23503 2", 'and it uses up its own attempts');
+	$failures++ if log_since($node, $position) =~ /could not commit 2 jobs together.*DETAIL:  They are run again/s;
+	last if $failures;
+}
+is($failures, 1, 'the log says that they are run again');
+run_batch([ ('{}') x 30 ]);
+is(transactions(), '30', 'each in a transaction of its own');
+
+# -------------------------------------------------- the end of the process
+
+foreach my $how ('terminated', 'killed')
+{
+	wait_at_gate();
+	my ($executor) = worker_pids($node, 'jobq executor');
+	if ($how eq 'killed')
+	{
+		kill_9($node, $executor);
+		$holder->quit;
+		drained();
+	}
+	else
+	{
+		sql("SELECT pg_terminate_backend($executor)");
+		poll_query($node, 'SELECT count(*) = 1 FROM effects WHERE n = 1');
+		open_gate();
+	}
+	is(sql(q{SELECT string_agg(n || '/' || attempt, ' ' ORDER BY n) FROM effects}), '1/1 2/2 3/1',
+		"$how: nothing is lost, nothing is done twice, and only the job that ran has lost an attempt");
+	is(sql(q{SELECT string_agg(a.outcome || ' ' || a.sqlstate, ' ') FROM jobq_store.attempt a JOIN effects e ON e.job = a.job_id}),
+		$how eq 'killed' ? 'crashed 57P02' : 'crashed 57P01', 'which is written down');
+}
+
+# under load
+new_queue();
+sql(q{TRUNCATE effects});
+sql(qq{SELECT count(*) FROM (SELECT jobq.enqueue('$queue', jsonb_build_object('n', g)) FROM generate_series(1, 3000) g) x});
+foreach my $round (1 .. 3)
+{
+	poll_ok($node, "SELECT count(*) > $round * 300 FROM effects", 'jobs are run');
+	my ($executor) = worker_pids($node, 'jobq executor');
+	if ($round == 2) { sql("SELECT pg_terminate_backend($executor)") if defined $executor; }
+	else { kill_9($node, $executor) if defined $executor; }
+}
+ok(drained(), 'all jobs end');
+is(sql('SELECT count(*), count(DISTINCT n) FROM effects'), '3000|3000', 'each has done its work once');
+
+# ------------------------------------------------------------ who shares none
+
+sql(q{
+	CREATE ROLE careful LOGIN;
+	CREATE ROLE careless LOGIN;
+	ALTER ROLE careful SET default_transaction_isolation = 'serializable';
+	GRANT ALL ON effects TO careful, careless;
+	SELECT jobq.grant_usage('careful'), jobq.grant_usage('careless');
+});
+new_queue(", owner => 'careless'");
+ok(transactions() < 30, 'jobs of a role with ordinary settings share transactions');
+$queue = 'careful';
+sql("SELECT jobq.create_queue('careful', 'work(jobq.job)', owner => 'careful')");
+run_batch([ ('{}') x 100 ]);
+is(transactions(), '100', 'those of a role whose transactions are serializable do not');
+$queue = 'backoff';
+sql(q{CREATE FUNCTION delay(int, jsonb) RETURNS interval LANGUAGE sql AS $$SELECT '1 ms'::interval$$;
+	SELECT jobq.create_queue('backoff', 'work(jobq.job)', backoff_function => 'delay(int, jsonb)')});
+run_batch([ ('{}') x 100 ]);
+is(transactions(), '100', 'nor those of a queue with a backoff_function');
+new_queue();
+sql('ALTER SYSTEM SET jobq.shared_commit_time = 0');
+$node->reload;
+poll_query($node, q{SELECT current_setting('jobq.shared_commit_time') = '0'});
+run_batch([ ('{}') x 100 ]);
+cmp_ok(transactions(), '>=', 100, 'nor any, if that is turned off');
+
+done_testing();

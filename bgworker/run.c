@@ -177,6 +177,7 @@ static bool
 publish(Run *run)
 {
 	timed_out = false;
+	jobq_session_drop_lock_timeout();
 	return jobq_worker_begin_job(&worker_ref, run->outcome.queue,
 								 run->outcome.job_id, run->outcome.attempt);
 }

@@ -25,8 +25,8 @@ now_is_later_by(void)
 		const char *path = getenv("JOBQ_CLOCK_FILE");
 		int			file = path != NULL ? open(path, O_RDONLY) : -1;
 		void	   *map = file >= 0 ?
-			mmap(NULL, sizeof(*offset), PROT_READ, MAP_SHARED, file, 0) :
-			MAP_FAILED;
+		mmap(NULL, sizeof(*offset), PROT_READ, MAP_SHARED, file, 0) :
+		MAP_FAILED;
 
 		if (map == MAP_FAILED)
 			abort();
@@ -47,7 +47,7 @@ clock_gettime(clockid_t clock, struct timespec *time)
 	if (result == 0 && clock == CLOCK_REALTIME)
 	{
 		int64_t		ns = time->tv_sec * INT64_C(1000000000) + time->tv_nsec +
-			now_is_later_by() * 1000;
+		now_is_later_by() * 1000;
 
 		time->tv_sec = ns / 1000000000;
 		time->tv_nsec = ns % 1000000000;

@@ -32,7 +32,7 @@ sub sql
 	return $node->safe_psql($db // 'postgres', $sql);
 }
 
-sub command_ok
+sub in_time_ok
 {
 	my ($command, %opt) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
@@ -70,7 +70,7 @@ sql("CREATE TABLESPACE two LOCATION '$space_two'");
 
 # they wait until each process of the server has taken notice
 load_place($node, 'load_h', 2, db => 'shop', sleep => 2);
-command_ok($_)
+in_time_ok($_)
   foreach (
 	'CREATE DATABASE plain',
 	'ALTER DATABASE plain SET TABLESPACE one',
@@ -82,11 +82,11 @@ command_ok($_)
 create_extension($node, 'other');
 load_set_up($node, db => 'other');
 load_place($node, 'load_h', 5, db => 'other', sleep => 600);
-command_ok('DROP DATABASE other');
-command_ok('DROP TABLESPACE one');
+in_time_ok('DROP DATABASE other');
+in_time_ok('DROP TABLESPACE one');
 load_goes_on_ok($node, 'DDL on other databases', db => 'shop');
 
-command_ok('ALTER EXTENSION jobq UPDATE', db => 'shop');
+in_time_ok('ALTER EXTENSION jobq UPDATE', db => 'shop');
 load_goes_on_ok($node, 'ALTER EXTENSION UPDATE', db => 'shop');
 
 # a user who does not want to wait is not made to, and loses nothing
@@ -115,14 +115,14 @@ foreach my $command (
 	'ALTER DATABASE store RENAME TO shop')
 {
 	make_busy($db);
-	command_ok($command);
+	in_time_ok($command);
 	$db = $1 if $command =~ /RENAME TO (\w+)/;
 	load_runs_ok($node, $command, db => $db, seconds => 15);
 }
 load_account_ok($node, 'DDL on the database', db => 'shop');
 is( sql(q{SELECT count(*) FROM jobq_store.attempt}, 'shop'),
 	'0', 'whoever was interrupted has lost no attempt');
-command_ok('DROP DATABASE copy');
+in_time_ok('DROP DATABASE copy');
 quiet_log_ok($node, $position, 150, 'DDL on databases');
 
 # ------------------------------------------------- roles and their functions
@@ -185,11 +185,11 @@ did_ok('a role that does not wait for locks');
 is(sql(q{SELECT count(*) FROM jobq.attempts WHERE queue = 'anns'}, 'shop'),
 	'0', 'it has failed no job');
 
-command_ok('REASSIGN OWNED BY ann TO ben', db => 'shop');
+in_time_ok('REASSIGN OWNED BY ann TO ben', db => 'shop');
 add_jobs();
 did_ok('REASSIGN OWNED');
 
-command_ok('DROP FUNCTION work(jsonb)', db => 'shop');
+in_time_ok('DROP FUNCTION work(jsonb)', db => 'shop');
 add_jobs();
 poll_ok(
 	$node,
@@ -202,7 +202,7 @@ sql('CREATE FUNCTION work(p jsonb) RETURNS void LANGUAGE sql AS
 did_ok('the function is there again');
 
 # what Ann may do is gone
-command_ok('DROP OWNED BY ann', db => 'shop');
+in_time_ok('DROP OWNED BY ann', db => 'shop');
 add_jobs();
 poll_ok(
 	$node,
@@ -212,7 +212,7 @@ poll_ok(
 load_runs_ok($node, 'DROP OWNED', db => 'shop');
 
 # and Ann herself; her executor is the last that knows her
-command_ok('DROP ROLE ann', db => 'shop');
+in_time_ok('DROP ROLE ann', db => 'shop');
 sql(q{SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
 	WHERE backend_type = 'jobq executor'});
 ok( poll_until(
@@ -235,7 +235,7 @@ quiet_log_ok($node, $position, 60, 'DDL on roles and functions');
 
 # Superusers only can do that; the jobs are gone, and nothing else.
 load_place($node, 'load_h', 50, db => 'shop', sleep => 0.2);
-command_ok('TRUNCATE jobq_store.job', db => 'shop');
+in_time_ok('TRUNCATE jobq_store.job', db => 'shop');
 sql('DELETE FROM load.placed AS p WHERE NOT EXISTS (SELECT FROM jobq_store.history AS h
 	WHERE h.id = p.job)', 'shop');
 load_runs_ok($node, 'TRUNCATE', db => 'shop');
@@ -253,12 +253,12 @@ load_goes_on_ok($node, 'before the cycles', db => 'shop');
 foreach my $round (1 .. 2)
 {
 	load_place($node, 'load_h', 20, db => 'shop', sleep => 0.1);
-	command_ok(
+	in_time_ok(
 		'DROP EXTENSION jobq CASCADE',
 		db => 'shop',
 		name => "DROP EXTENSION $round");
 	sql('DROP SCHEMA load CASCADE', 'shop');
-	command_ok(
+	in_time_ok(
 		'CREATE EXTENSION jobq',
 		db => 'shop',
 		name => "CREATE EXTENSION $round");
@@ -273,13 +273,13 @@ quiet_log_ok($node, $position, 120, 'the extension came and went');
 
 $load = load_start($node, db => 'shop');
 make_busy('shop');
-command_ok('DROP DATABASE shop WITH (FORCE)');
+in_time_ok('DROP DATABASE shop WITH (FORCE)');
 load_stop($load);
 poll_ok(
 	$node,
 	q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type IN ('jobq coordinator', 'jobq executor')},
 	'all have left');
-command_ok('DROP TABLESPACE two');
+in_time_ok('DROP TABLESPACE two');
 
 # PostgreSQL itself says so of the row type of dequeue() and take() when it
 # is dropped while somebody waits for it.

@@ -25,7 +25,8 @@ BEGIN
 	  . " && exec unshare --user --map-user=$> --map-group="
 	  . ($) + 0) . ' "$@"';
 
-	if ($disk && system(@enter, "{ $script; } 2>/dev/null", 'sh', 'true') == 0)
+	# not where only the syntax is checked
+	if ($disk && !$^C && system(@enter, "{ $script; } 2>/dev/null", 'sh', 'true') == 0)
 	{
 		$ENV{JOBQ_SMALL_DISK} = $disk;
 		exec(@enter, $script, 'sh', $^X, (map { "-I$_" } @INC), $0);

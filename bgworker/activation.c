@@ -317,9 +317,9 @@ activate_role(Oid role, bool *starving)
 	if (jobq_worker_wake(MyDatabaseId, role))
 		return JOBQ_NEVER;
 	trouble = find_trouble(role);
-	if (trouble != NULL && trouble->retry_at > now)
+	if (trouble != NULL && jobq_worker_backs_off(trouble->retry_at))
 		return trouble->retry_at;
-	if (slots_retry_at > now)
+	if (jobq_worker_backs_off(slots_retry_at))
 		return slots_retry_at;
 	kept_until = kept_for_others(now);
 	if (kept_until > now)

@@ -53,6 +53,12 @@
 /* Shared memory is full: how often to look at all queues at most. */
 #define RESYNC_INTERVAL (100 * INT64CONST(1000))
 
+/*
+ * The longest sleep: the clock may be set, or the machine be suspended, and
+ * what is due comes at the wrong time for so long.  Waking up runs no query.
+ */
+#define MAX_SLEEP USECS_PER_MINUTE
+
 /* Reasons for which nearly every task wants to look. */
 #define WAKE_ALL (JOBQ_WAKE_CONFIG | JOBQ_WAKE_RESYNC)
 
@@ -505,6 +511,26 @@ next_due(void)
 	return Min(next, own);
 }
 
+/*
+ * If the clock has been set back since the last call the times at which tasks
+ * want to be run may be too far away: they say anew.
+ */
+static void
+follow_clock(void)
+{
+	static TimestampTz last = DT_NOBEGIN;
+	TimestampTz now = jobq_now();
+
+	if (now < last)
+	{
+		for (int i = 0; i < lengthof(tasks); i++)
+			tasks[i].next = DT_NOBEGIN;
+		if (resync_at != JOBQ_NEVER)
+			resync_at = now;
+	}
+	last = now;
+}
+
 /* Runs every task that is due, once. */
 static void
 run_due_tasks(void)
@@ -512,12 +538,17 @@ run_due_tasks(void)
 	for (int i = 0; i < lengthof(tasks); i++)
 	{
 		Task	   *task = &tasks[i];
+		bool		more;
 
 		if (task->next > jobq_now())
 			continue;
 		CHECK_FOR_INTERRUPTS();
 		MemoryContextReset(loop_context);
-		if (run_task(task))
+		more = run_task(task);
+		/* what was counted goes before an executor writes in its place */
+		if (more && task->run == run_notes)
+			more = run_task(task);
+		if (more)
 			task->next = DT_NOBEGIN;
 	}
 }
@@ -584,6 +615,7 @@ jobq_coordinator_main(Datum main_arg)
 
 		CHECK_FOR_INTERRUPTS();
 		check_settings();
+		follow_clock();
 		reasons = pg_atomic_exchange_u32(&jobq_database()->wake, 0);
 		if (reasons & JOBQ_WAKE_SLOTS)
 			jobq_note_free_slot();
@@ -594,6 +626,7 @@ jobq_coordinator_main(Datum main_arg)
 		until = next_due();
 		pgstat_report_stat(true);
 		pgstat_report_activity(STATE_IDLE, NULL);
-		jobq_worker_wait(until, JOBQ_WAIT_EVENT_COORDINATOR);
+		jobq_worker_wait(Min(until, jobq_now() + MAX_SLEEP),
+						 JOBQ_WAIT_EVENT_COORDINATOR);
 	}
 }

@@ -349,7 +349,7 @@ tend_coordinators(void)
 			database->state == JOBQ_COORDINATOR_STARTING)
 			continue;
 		retry_at = Max(database->retry_at, slots_retry_at);
-		if (retry_at > now)
+		if (jobq_worker_backs_off(retry_at))
 			again = Min(again, retry_at);
 		else if (starting < MAX_STARTING)
 		{

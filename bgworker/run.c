@@ -169,6 +169,7 @@ ask_for_help(const JobqFound *found)
 static bool
 publish(const JobqRun *run)
 {
+	jobq_session_drop_lock_timeout();
 	return jobq_worker_begin_job(&worker_ref, run->outcome.queue,
 								 run->outcome.job_id, run->outcome.attempt);
 }

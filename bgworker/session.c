@@ -28,6 +28,7 @@
 #include "storage/lock.h"
 #include "utils/guc.h"
 #include "utils/portal.h"
+#include "utils/timeout.h"
 
 static Oid	session_role = InvalidOid;
 
@@ -143,4 +144,15 @@ jobq_session_drop_cancel(bool was_sent)
 	if (was_sent)
 		(void) getppid();
 	QueryCancelPending = false;
+}
+
+/*
+ * The role's lock_timeout may have run out while jobq itself waited for a lock,
+ * which is no reason to give up.  Nor is it one to fail the job that comes next.
+ */
+void
+jobq_session_drop_lock_timeout(void)
+{
+	if (get_timeout_indicator(LOCK_TIMEOUT, true))
+		QueryCancelPending = false;
 }

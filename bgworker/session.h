@@ -30,5 +30,6 @@ extern void jobq_session_release_locks(void);
 extern void jobq_session_allow_cancel(void);
 extern void jobq_session_forbid_cancel(void);
 extern void jobq_session_drop_cancel(bool was_sent);
+extern void jobq_session_drop_lock_timeout(void);
 
 #endif							/* JOBQ_SESSION_H */

@@ -125,3 +125,15 @@ jobq_worker_back_off(int *delay_seconds)
 		Min(*delay_seconds * 2, MAX_BACKOFF_SECONDS);
 	return jobq_now() + *delay_seconds * USECS_PER_SEC;
 }
+
+/*
+ * Whether such a time is still ahead.  One that is further away than it can
+ * have been was computed before the clock was set back.
+ */
+bool
+jobq_worker_backs_off(TimestampTz until)
+{
+	TimestampTz now = jobq_now();
+
+	return until > now && until <= now + MAX_BACKOFF_SECONDS * USECS_PER_SEC;
+}

@@ -34,5 +34,6 @@ extern void jobq_worker_wait(TimestampTz until, uint32 wait_event);
 extern void jobq_worker_begin(void);
 extern JobqInstallation jobq_worker_lock_extension(void);
 extern TimestampTz jobq_worker_back_off(int *delay_seconds);
+extern bool jobq_worker_backs_off(TimestampTz until);
 
 #endif							/* JOBQ_WORKER_H */

@@ -13,15 +13,27 @@
 #include "arguments.h"
 #include "queue.h"
 
+#include "access/xlog.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
+
+/* Raises 25006 on a standby. */
+void
+jobq_require_primary(const char *function)
+{
+	if (RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+				 errmsg("cannot execute %s during recovery", function),
+				 errhint("This server is a standby. Connect to the primary.")));
+}
 
 void
 jobq_begin_write(const char *function)
 {
 	jobq_require_shmem();
-	PreventCommandDuringRecovery(function);
+	jobq_require_primary(function);
 	PreventCommandIfReadOnly(function);
 	PreventCommandIfParallelMode(function);
 }

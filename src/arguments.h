@@ -20,6 +20,7 @@
  * First thing in every function that writes: the library is preloaded (55000),
  * the transaction may write (25006) and is not parallel (25000).
  */
+extern void jobq_require_primary(const char *function);
 extern void jobq_begin_write(const char *function);
 
 /* Raises 22004 if the argument is NULL. */

@@ -89,8 +89,7 @@ jobq_cancel_job(int64 job_id, const char *reason)
 char *
 jobq_cancel_reason(int64 job_id)
 {
-	Relation	rel = table_open(jobq_relation_oid(JOBQ_REL_CANCEL_REQUEST),
-								 AccessShareLock);
+	Relation	rel = jobq_relation_open(JOBQ_REL_CANCEL_REQUEST);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	SysScanDesc scan;
 	ScanKeyData key;

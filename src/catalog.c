@@ -151,6 +151,22 @@ jobq_relation_oid(JobqRelation relation)
 }
 
 /*
+ * Opens one of the tables for reading.  Who waits for the lock may be waiting
+ * for DROP EXTENSION, hence not table_open(), which would call the lack of the
+ * table an internal error.
+ */
+Relation
+jobq_relation_open(JobqRelation relation)
+{
+	Relation	rel = try_table_open(jobq_relation_oid(relation),
+									 AccessShareLock);
+
+	if (rel == NULL)
+		jobq_report_not_installed();
+	return rel;
+}
+
+/*
  * Reads the extension's row in pg_extension.  InvalidOid if there is none;
  * else its OID, and *version (palloc'd) is set if wanted.
  */

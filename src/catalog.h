@@ -13,6 +13,8 @@
 
 #include "schema.h"
 
+#include "utils/relcache.h"
+
 /* What jobq_elevate() has changed and jobq_restore() puts back. */
 typedef struct JobqElevation
 {
@@ -25,6 +27,7 @@ extern void jobq_report_not_installed(void);
 extern bool jobq_is_installed(void);
 extern bool jobq_version_matches(void);
 extern Oid	jobq_relation_oid(JobqRelation relation);
+extern Relation jobq_relation_open(JobqRelation relation);
 extern Oid	jobq_extension_owner(void);
 extern bool jobq_is_administrator(Oid role);
 extern void jobq_elevate(JobqElevation *elevation);

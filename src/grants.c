@@ -124,6 +124,7 @@ jobq_grant_usage(PG_FUNCTION_ARGS)
 	StringInfoData routines;
 	JobqElevation elevation;
 
+	jobq_require_primary("jobq.grant_usage()");
 	require_administrator();
 	role = quoted_role(PG_GETARG_OID(0));
 	lock_privileges();
@@ -160,6 +161,7 @@ jobq_revoke_usage(PG_FUNCTION_ARGS)
 	const char *role;
 	JobqElevation elevation;
 
+	jobq_require_primary("jobq.revoke_usage()");
 	require_administrator();
 	role = quoted_role(PG_GETARG_OID(0));
 	lock_privileges();

@@ -214,8 +214,7 @@ read_queue(const Datum *values, const bool *nulls)
 static void
 load_queues(QueueCache *new_cache, Snapshot snapshot)
 {
-	Relation	rel = table_open(jobq_relation_oid(JOBQ_REL_QUEUE),
-								 AccessShareLock);
+	Relation	rel = jobq_relation_open(JOBQ_REL_QUEUE);
 	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, snapshot, 0,
 										  NULL);
 	HeapTuple	tuple;
@@ -289,8 +288,7 @@ find_in(QueueCache *in, int32 id)
 static void
 load_grants(QueueCache *new_cache, Snapshot snapshot)
 {
-	Relation	rel = table_open(jobq_relation_oid(JOBQ_REL_QUEUE_GRANT),
-								 AccessShareLock);
+	Relation	rel = jobq_relation_open(JOBQ_REL_QUEUE_GRANT);
 	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, snapshot, 0,
 										  NULL);
 	HeapTuple	tuple;
@@ -324,8 +322,7 @@ load_grants(QueueCache *new_cache, Snapshot snapshot)
 static void
 load_service(QueueCache *new_cache, Snapshot snapshot)
 {
-	Relation	rel = table_open(jobq_relation_oid(JOBQ_REL_SERVICE),
-								 AccessShareLock);
+	Relation	rel = jobq_relation_open(JOBQ_REL_SERVICE);
 	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, snapshot, 0,
 										  NULL);
 	HeapTuple	tuple = systable_getnext(scan);

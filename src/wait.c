@@ -159,6 +159,7 @@ jobq_listen(PG_FUNCTION_ARGS)
 	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
 
 	jobq_require_shmem();
+	jobq_require_primary("jobq.listen()");
 	(void) jobq_queue_require(name, JOBQ_PRIV_CONSUME);
 	refuse_if_restricted("LISTEN");
 	Async_Listen(jobq_channel_name(name));
@@ -474,6 +475,7 @@ jobq_wait(PG_FUNCTION_ARGS)
 	bool		isnull = false;
 
 	jobq_require_shmem();
+	jobq_require_primary("jobq.wait()");
 	require_non_atomic(fcinfo);
 	INSTR_TIME_SET_CURRENT(wait->start);
 	jobq_require_argument(fcinfo, 0, "queues");

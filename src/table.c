@@ -432,6 +432,8 @@ jobq_table_find_if(JobqTable *table, Oid indexid, ScanKey keys, int nkeys,
 				result = JOBQ_BUSY;
 				break;
 			}
+			/* without the pin that would keep VACUUM from the page */
+			index_rescan(scan, keys, nkeys, NULL, 0);
 			XactLockTableWait(other, table->rel, &slot->tts_tid,
 							  XLTW_FetchUpdated);
 			continue;

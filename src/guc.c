@@ -30,6 +30,8 @@ int			jobq_worker_idle_timeout = 10000;
 int			jobq_notify_interval = 5;
 int			jobq_shared_memory = 16384;
 char	   *jobq_timezone = NULL;
+int			jobq_catch_up_window = SECS_PER_DAY;
+int			jobq_health_transaction_age = 10 * SECS_PER_MINUTE;
 int			jobq_log_jobs = JOBQ_LOG_NONE;
 
 static const struct config_enum_entry log_jobs_options[] = {
@@ -98,26 +100,43 @@ define_service_settings(void)
 							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
 }
 
-/* Defines the settings; called by _PG_init. */
-void
-jobq_guc_init(void)
+static void
+define_schedule_settings(void)
 {
-	define_service_settings();
-	DefineCustomIntVariable("jobq.shared_memory",
-							"Shared memory for queues and leases.",
-							"When it is used up jobq goes on, but slower.",
-							&jobq_shared_memory, 16384, 1024, MAX_KILOBYTES,
-							PGC_POSTMASTER, GUC_UNIT_KB, NULL, NULL, NULL);
 	DefineCustomStringVariable("jobq.timezone",
 							   "Time zone of schedules that name none.",
 							   "Empty means the one of the server's configuration.",
 							   &jobq_timezone, "", PGC_SIGHUP, 0,
 							   check_timezone, NULL, NULL);
+	DefineCustomIntVariable("jobq.catch_up_window",
+							"How late runs are that missed => 'all' makes up for.",
+							NULL,
+							&jobq_catch_up_window, SECS_PER_DAY, 0, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+}
+
+/* Defines the settings; called by _PG_init. */
+void
+jobq_guc_init(void)
+{
+	define_service_settings();
+	define_schedule_settings();
+	DefineCustomIntVariable("jobq.shared_memory",
+							"Shared memory for queues and leases.",
+							"When it is used up jobq goes on, but slower.",
+							&jobq_shared_memory, 16384, 1024, MAX_KILOBYTES,
+							PGC_POSTMASTER, GUC_UNIT_KB, NULL, NULL, NULL);
 	DefineCustomEnumVariable("jobq.log_jobs",
 							 "Which jobs that end are logged.",
 							 NULL,
 							 &jobq_log_jobs, JOBQ_LOG_NONE, log_jobs_options,
 							 PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("jobq.health_transaction_age",
+							"Age from which on a transaction is a finding of jobq.health.",
+							NULL,
+							&jobq_health_transaction_age,
+							10 * SECS_PER_MINUTE, 0, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("jobq");
 }
 

@@ -27,6 +27,8 @@ extern int	jobq_worker_idle_timeout;	/* milliseconds */
 extern int	jobq_notify_interval;	/* milliseconds */
 extern int	jobq_shared_memory; /* kilobytes */
 extern char *jobq_timezone;		/* empty: the server's */
+extern int	jobq_catch_up_window;	/* seconds */
+extern int	jobq_health_transaction_age;	/* seconds */
 extern int	jobq_log_jobs;		/* a JobqLogJobs */
 
 extern void jobq_guc_init(void);

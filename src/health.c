@@ -177,10 +177,6 @@ check_service(JobqHealth *health)
 						"this database is not among those that are served",
 						"Add it to jobq.databases and reload the configuration.",
 						JOBQ_NEVER);
-	else if (!jobq_version_matches())
-		jobq_health_add(health, JOBQ_CRITICAL, "version", JOBQ_VERSION,
-						"the extension's version is not the library's",
-						"Use ALTER EXTENSION jobq UPDATE.", JOBQ_NEVER);
 	else if (database.holds > 0)
 		jobq_health_add(health, JOBQ_INFO, "coordinator", NULL,
 						"a utility command keeps the workers out of this database",
@@ -326,6 +322,16 @@ jobq_health_findings(PG_FUNCTION_ARGS)
 	health.is_administrator = jobq_is_administrator(health.reader);
 	health.sees_sessions = health.is_administrator ||
 		has_privs_of_role(health.reader, ROLE_PG_READ_ALL_STATS);
+
+	if (!jobq_version_matches())
+	{
+		/* the tables may be others than the checks know */
+		jobq_health_add(&health, JOBQ_CRITICAL, "version", JOBQ_VERSION,
+						"the extension's version is not the library's",
+						"Use ALTER EXTENSION jobq UPDATE.", JOBQ_NEVER);
+		put_finding(rsinfo, linitial(health.findings));
+		return (Datum) 0;
+	}
 
 	/* rows that were restored from a dump have told nobody of themselves */
 	jobq_queue_cache_invalidate();

@@ -300,6 +300,66 @@ is( join(
 	'',
 	'nothing unexpected in the log');
 
+# ------------------------------- a new library and the SQL of another version
+
+# Whatever touches a table says what to do; nothing crashes.
+make_queue('postgres') if sql('postgres', "SELECT count(*) FROM jobq.queues WHERE queue = 'q'") eq '0';
+sql('postgres', q{SELECT jobq.enqueue('q', '{"n": 4000}', delay => '1 hour')});
+sql('postgres', "UPDATE pg_extension SET extversion = '0.0.1' WHERE extname = 'jobq'");
+my $routines = sql('postgres', q{
+	SELECT format('%s %s(%s)',
+		CASE WHEN p.prokind = 'p' THEN 'CALL' ELSE 'SELECT * FROM' END,
+		p.oid::regproc,
+		(SELECT coalesce(string_agg(CASE t::regtype::text
+				WHEN 'text' THEN quote_literal('q')
+				WHEN 'bigint' THEN '1' WHEN 'integer' THEN '1' WHEN 'smallint' THEN '1::smallint'
+				WHEN 'double precision' THEN '1'
+				WHEN 'boolean' THEN 'true'
+				WHEN 'jsonb' THEN quote_literal('{}') || '::jsonb'
+				WHEN 'interval' THEN quote_literal('1 second') || '::interval'
+				WHEN 'timestamp with time zone' THEN quote_literal('2000-01-01') || '::timestamptz'
+				WHEN 'text[]' THEN quote_literal('{q}') || '::text[]'
+				WHEN 'jsonb[]' THEN quote_literal('{1}') || '::jsonb[]'
+				WHEN 'regrole' THEN quote_literal('postgres') || '::regrole'
+				WHEN 'oid' THEN '10::oid'
+				WHEN 'regprocedure' THEN quote_literal('handle(jsonb)') || '::regprocedure'
+				ELSE 'NULL::' || t::regtype END, ', ' ORDER BY i), '')
+			FROM unnest(p.proargtypes) WITH ORDINALITY AS a (t, i)))
+	FROM pg_proc AS p
+	WHERE p.pronamespace IN ('jobq'::regnamespace, 'jobq_store'::regnamespace)
+	  AND p.provariadic = 0 AND p.proname NOT IN ('grant_usage', 'revoke_usage')
+	ORDER BY p.oid});
+my @routines = split(/\n/, $routines);
+cmp_ok(scalar(@routines), '>', 50, 'another version: there are functions to try');
+my $position = log_position($node);
+my @works;
+foreach my $call (@routines,
+	map { "SELECT * FROM jobq.$_" }
+	qw(jobs queues dead_letters attempts schedules schedule_runs workers))
+{
+	my $said = sql_error($node, $call);
+	if ($said eq '')
+	{
+		push @works, $call =~ /\.(\w+)/;
+		next;
+	}
+	like($said, qr/ERROR:  (?!XX000)\w{5}: /, "another version: $call");
+}
+diag("works with another version: @works");
+unlike(join(' ', @works), qr/\b(?:enqueue|dequeue|complete|schedule|jobs|queues)\b/,
+	'another version: what touches tables is refused');
+like(sql_error($node, "SELECT jobq.enqueue('q')"),
+	qr/55000: extension "jobq" has version 0.0.1 in this database.*HINT: .*ALTER EXTENSION jobq UPDATE/s,
+	'another version: the error says what to do');
+unlike(log_since($node, $position), qr/PANIC|terminated by signal|TRAP/,
+	'another version: nothing crashed');
+sql('postgres', 'CREATE EXTENSION IF NOT EXISTS jobq');
+sql('postgres', "UPDATE pg_extension SET extversion = jobq.version() WHERE extname = 'jobq'");
+is(sql('postgres', q{SELECT count(*) FROM jobq.jobs WHERE payload = '{"n": 4000}'}),
+	'1', 'the right version: the job is still there');
+sql('postgres', 'SELECT jobq.start()');
+works_ok('postgres', 'the right version: jobs run');
+
 # ---------------------------------------------------- library not loaded
 
 my $bare = jobq_node('bare', preload => 0);

@@ -20,15 +20,10 @@
 #include "worker.h"
 #include "worker_slot.h"
 
-#include "access/htup_details.h"
-#include "catalog/pg_authid.h"
-#include "catalog/pg_database.h"
 #include "commands/dbcommands.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 /* A slot that was reserved so long ago, and has no process, is free. */
@@ -115,29 +110,16 @@ end_trouble(Oid role)
 static bool
 may_connect(Oid role)
 {
-	HeapTuple	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(role));
-	char	   *name = NULL;
-	const char *problem = NULL;
+	const char *problem = jobq_queue_owner_problem(role);
 	Trouble    *trouble;
 
-	if (!HeapTupleIsValid(tuple))
-		problem = "it does not exist";
-	else
-	{
-		Form_pg_authid form = (Form_pg_authid) GETSTRUCT(tuple);
-
-		name = pstrdup(NameStr(form->rolname));
-		if (!form->rolcanlogin && JOBQ_BYPASS_LOGIN_CHECK == 0)
-			problem = "it is not permitted to log in";
-		else if (!jobq_may_connect(MyDatabaseId, role))
-			problem = "it has no CONNECT privilege on the database";
-		ReleaseSysCache(tuple);
-	}
 	if (problem == NULL)
 		return true;
 	trouble = note_trouble(role);
 	if (!trouble->logged)
 	{
+		char	   *name = GetUserNameFromId(role, true);
+
 		trouble->logged = true;
 		ereport(WARNING,
 				(errmsg("jobq cannot run the jobs of role \"%s\": %s",

@@ -7,6 +7,13 @@
  * jobq_store, which DROP EXTENSION and CREATE EXTENSION change, and is dropped
  * when one of the relations changes, or any schema.
  *
+ * A new library meets the SQL and the tables of the version before until
+ * ALTER EXTENSION UPDATE.  C reads rows by the numbers of schema.h, so nothing
+ * may touch tables of another layout.  Every way to them leads through
+ * jobq_relation_oid(), which raises an error then; what needs no table works.
+ * SQL functions find C functions by name, so those are never removed or given
+ * another meaning; one whose signature changes gets a new name.
+ *
  * IDENTIFICATION
  *	  src/catalog.c
  *
@@ -34,6 +41,12 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
+
+/*
+ * Versions of the extension whose tables are as in schema.h: this library's,
+ * and those before it since the last change of the tables.
+ */
+static const char *const known_versions[] = {JOBQ_VERSION};
 
 static const char *const relation_names[JOBQ_NUM_RELATIONS] = {
 	[JOBQ_REL_SERVICE] = "service",
@@ -75,6 +88,7 @@ static const char *const relation_names[JOBQ_NUM_RELATIONS] = {
 /* InvalidOid: it and the relations must be looked up. */
 static Oid	cached_schema = InvalidOid;
 static Oid	cached_relations[JOBQ_NUM_RELATIONS];
+static bool version_is_checked = false;
 
 /* Invalidation callbacks */
 
@@ -117,56 +131,6 @@ jobq_report_not_installed(void)
 }
 
 /*
- * The OID of a relation of jobq_store.  Raises 55000 if the extension is not
- * installed in this database.  Needs a transaction.
- */
-Oid
-jobq_relation_oid(JobqRelation relation)
-{
-	static bool registered = false;
-	Oid			schema;
-	Oid			relid;
-
-	if (OidIsValid(cached_schema) && OidIsValid(cached_relations[relation]))
-		return cached_relations[relation];
-
-	if (!registered)
-	{
-		CacheRegisterRelcacheCallback(forget_relations, (Datum) 0);
-		CacheRegisterSyscacheCallback(NAMESPACEOID, forget_schema, (Datum) 0);
-		registered = true;
-	}
-	schema = get_namespace_oid(JOBQ_STORE_SCHEMA, true);
-	if (schema != cached_schema)
-	{
-		memset(cached_relations, 0, sizeof(cached_relations));
-		cached_schema = schema;
-	}
-	relid = OidIsValid(schema) ?
-		get_relname_relid(relation_names[relation], schema) : InvalidOid;
-	if (!OidIsValid(relid))
-		jobq_report_not_installed();
-	cached_relations[relation] = relid;
-	return relid;
-}
-
-/*
- * Opens one of the tables for reading.  Who waits for the lock may be waiting
- * for DROP EXTENSION, hence not table_open(), which would call the lack of the
- * table an internal error.
- */
-Relation
-jobq_relation_open(JobqRelation relation)
-{
-	Relation	rel = try_table_open(jobq_relation_oid(relation),
-									 AccessShareLock);
-
-	if (rel == NULL)
-		jobq_report_not_installed();
-	return rel;
-}
-
-/*
  * Reads the extension's row in pg_extension.  InvalidOid if there is none;
  * else its OID, and *version (palloc'd) is set if wanted.
  */
@@ -197,6 +161,85 @@ read_extension(char **version)
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	return result;
+}
+
+/*
+ * Raises 55000 unless the tables are those that this library was made for.
+ */
+static void
+check_version(void)
+{
+	char	   *version;
+
+	if (!OidIsValid(read_extension(&version)))
+		jobq_report_not_installed();
+	for (int i = 0; i < lengthof(known_versions); i++)
+	{
+		if (strcmp(version, known_versions[i]) == 0)
+			return;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("extension \"%s\" has version %s in this database, and the library %s",
+					JOBQ_EXTENSION, version, JOBQ_VERSION),
+			 errhint("Run ALTER EXTENSION %s UPDATE.", JOBQ_EXTENSION)));
+}
+
+/*
+ * The OID of a relation of jobq_store.  Raises 55000 if the extension is not
+ * installed in this database, or in a version that this library does not
+ * serve.  Needs a transaction.
+ */
+Oid
+jobq_relation_oid(JobqRelation relation)
+{
+	static bool registered = false;
+	Oid			schema;
+	Oid			relid;
+
+	if (OidIsValid(cached_schema) && OidIsValid(cached_relations[relation]))
+		return cached_relations[relation];
+
+	if (!registered)
+	{
+		CacheRegisterRelcacheCallback(forget_relations, (Datum) 0);
+		CacheRegisterSyscacheCallback(NAMESPACEOID, forget_schema, (Datum) 0);
+		registered = true;
+	}
+	schema = get_namespace_oid(JOBQ_STORE_SCHEMA, true);
+	if (schema != cached_schema)
+	{
+		memset(cached_relations, 0, sizeof(cached_relations));
+		version_is_checked = false;
+		cached_schema = schema;
+	}
+	relid = OidIsValid(schema) ?
+		get_relname_relid(relation_names[relation], schema) : InvalidOid;
+	if (!OidIsValid(relid))
+		jobq_report_not_installed();
+	if (!version_is_checked)
+	{
+		check_version();
+		version_is_checked = true;
+	}
+	cached_relations[relation] = relid;
+	return relid;
+}
+
+/*
+ * Opens one of the tables for reading.  Who waits for the lock may be waiting
+ * for DROP EXTENSION, hence not table_open(), which would call the lack of the
+ * table an internal error.
+ */
+Relation
+jobq_relation_open(JobqRelation relation)
+{
+	Relation	rel = try_table_open(jobq_relation_oid(relation),
+									 AccessShareLock);
+
+	if (rel == NULL)
+		jobq_report_not_installed();
+	return rel;
 }
 
 /* Whether the extension is there.  Needs a transaction. */

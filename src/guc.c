@@ -33,6 +33,8 @@ int			jobq_shared_memory = 16384;
 int			jobq_sweep_interval = 60000;
 bool		jobq_async_claims = true;
 char	   *jobq_timezone = NULL;
+int			jobq_catch_up_window = SECS_PER_DAY;
+int			jobq_health_transaction_age = 10 * SECS_PER_MINUTE;
 int			jobq_log_jobs = JOBQ_LOG_NONE;
 
 static const struct config_enum_entry log_jobs_options[] = {
@@ -111,11 +113,27 @@ define_service_settings(void)
 							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
 }
 
+static void
+define_schedule_settings(void)
+{
+	DefineCustomStringVariable("jobq.timezone",
+							   "Time zone of schedules that name none.",
+							   "Empty means the one of the server's configuration.",
+							   &jobq_timezone, "", PGC_SIGHUP, 0,
+							   check_timezone, NULL, NULL);
+	DefineCustomIntVariable("jobq.catch_up_window",
+							"How late runs are that missed => 'all' makes up for.",
+							NULL,
+							&jobq_catch_up_window, SECS_PER_DAY, 0, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+}
+
 /* Defines the settings; called by _PG_init. */
 void
 jobq_guc_init(void)
 {
 	define_service_settings();
+	define_schedule_settings();
 	DefineCustomBoolVariable("jobq.async_claims",
 							 "Lets transactions that only claim jobs commit without waiting for the disk.",
 							 "A claim that a crash of the server loses is a job that is ready again.",
@@ -126,16 +144,17 @@ jobq_guc_init(void)
 							"When it is used up jobq goes on, but slower.",
 							&jobq_shared_memory, 16384, 1024, MAX_KILOBYTES,
 							PGC_POSTMASTER, GUC_UNIT_KB, NULL, NULL, NULL);
-	DefineCustomStringVariable("jobq.timezone",
-							   "Time zone of schedules that name none.",
-							   "Empty means the one of the server's configuration.",
-							   &jobq_timezone, "", PGC_SIGHUP, 0,
-							   check_timezone, NULL, NULL);
 	DefineCustomEnumVariable("jobq.log_jobs",
 							 "Which jobs that end are logged.",
 							 NULL,
 							 &jobq_log_jobs, JOBQ_LOG_NONE, log_jobs_options,
 							 PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("jobq.health_transaction_age",
+							"Age from which on a transaction is a finding of jobq.health.",
+							NULL,
+							&jobq_health_transaction_age,
+							10 * SECS_PER_MINUTE, 0, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("jobq");
 }
 

@@ -30,6 +30,8 @@ extern int	jobq_shared_memory; /* kilobytes */
 extern int	jobq_sweep_interval;	/* milliseconds, 0: no sweeps */
 extern bool jobq_async_claims;
 extern char *jobq_timezone;		/* empty: the server's */
+extern int	jobq_catch_up_window;	/* seconds */
+extern int	jobq_health_transaction_age;	/* seconds */
 extern int	jobq_log_jobs;		/* a JobqLogJobs */
 
 extern void jobq_guc_init(void);

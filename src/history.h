@@ -27,4 +27,10 @@ extern TupleTableSlot *jobq_history_find(int64 id, JobqTable **table);
 extern int64 jobq_history_find_key(int32 queue, const char *unique_key,
 								   TimestampTz since);
 
+/*
+ * retention.c: the segment that should have been emptied to take over by now,
+ * -1 if there is none.  Needs SPI.
+ */
+extern int	jobq_history_overdue_segment(TimestampTz now);
+
 #endif							/* JOBQ_HISTORY_H */

@@ -29,9 +29,12 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_database.h"
 #include "commands/sequence.h"
 #include "common/int.h"
 #include "miscadmin.h"
+#include "postmaster/bgworker.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/array.h"
@@ -708,4 +711,26 @@ jobq_queues_of_executor(Oid role)
 			result = lappend(result, queue);
 	}
 	return result;
+}
+
+/*
+ * Why a role cannot run the jobs of its queues: no executor could connect as
+ * that role.  NULL if it can.
+ */
+const char *
+jobq_queue_owner_problem(Oid role)
+{
+	HeapTuple	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(role));
+	bool		may_log_in;
+
+	if (!HeapTupleIsValid(tuple))
+		return "it does not exist";
+	may_log_in = ((Form_pg_authid) GETSTRUCT(tuple))->rolcanlogin ||
+		JOBQ_BYPASS_LOGIN_CHECK != 0;
+	ReleaseSysCache(tuple);
+	if (!may_log_in)
+		return "it is not permitted to log in";
+	if (!jobq_may_connect(MyDatabaseId, role))
+		return "it has no CONNECT privilege on the database";
+	return NULL;
 }

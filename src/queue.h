@@ -73,6 +73,7 @@ extern const JobqQueue *jobq_queue_require(const char *name, int privilege);
 extern const JobqQueue *jobq_queue_run_of(Oid role);
 extern List *jobq_queues_of_executor(Oid role);
 extern List *jobq_queues_all(void);
+extern const char *jobq_queue_owner_problem(Oid role);
 extern bool jobq_queue_allows(const JobqQueue *queue, Oid role,
 							  int privilege);
 extern void jobq_queue_check_privilege(const JobqQueue *queue, int privilege);

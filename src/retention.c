@@ -34,6 +34,7 @@
  */
 #include "postgres.h"
 
+#include "history.h"
 #include "maintenance.h"
 #include "queue.h"
 #include "table.h"
@@ -353,6 +354,21 @@ limit_counts(TimestampTz now)
 		counted_inserts = inserts;
 	}
 	return counts_are_due;
+}
+
+/* See history.h. */
+int
+jobq_history_overdue_segment(TimestampTz now)
+{
+	JobqElevation elevation;
+	TimestampTz since;
+
+	jobq_elevate(&elevation);
+	since = current_since();
+	jobq_restore(&elevation);
+	if (now < since + turn_length() || history_is_empty())
+		return -1;
+	return (jobq_history_segment() + 1) % JOBQ_HISTORY_SEGMENTS;
 }
 
 /* Does a part of what is to be done; returns when to go on. */

@@ -20,6 +20,9 @@
 #include "queue.h"
 #include "table.h"
 
+/* A run that is enqueued so long after its time is late. */
+#define JOBQ_SCHEDULE_LATE_AFTER (60 * USECS_PER_SEC)
+
 /* What decides when a schedule fires.  Times are as in cron.h. */
 typedef struct JobqTimetable
 {

@@ -47,6 +47,7 @@
 #include "schedule.h"
 
 #include "cancel.h"
+#include "guc.h"
 #include "job.h"
 #include "maintenance.h"
 #include "subtransaction.h"
@@ -64,12 +65,6 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
-
-/* A run that is later than this has been missed. */
-#define LATE_AFTER (60 * USECS_PER_SEC)
-
-/* missed => 'all' makes up for the runs of this time. */
-#define CATCH_UP_WINDOW USECS_PER_DAY
 
 /* Runs of one schedule that are made up for before others have their turn. */
 #define CATCH_UP_BATCH 100
@@ -300,18 +295,19 @@ static TimestampTz
 first_slot(const Firing *firing, TimestampTz latest)
 {
 	TimestampTz now = firing->batch->now;
+	int64		window = jobq_catch_up_window * USECS_PER_SEC;
 	TimestampTz slot;
 
 	slot = DatumGetTimestampTz(firing->values[Anum_schedule_next_run - 1]);
 	switch (firing->missed)
 	{
 		case MISSED_ALL:
-			if (slot < now - CATCH_UP_WINDOW)
+			if (slot < now - window)
 				slot = jobq_timetable_next(&firing->timetable,
-										   now - CATCH_UP_WINDOW - 1);
+										   now - window - 1);
 			return slot;
 		case MISSED_SKIP:
-			if (latest < now - LATE_AFTER)
+			if (latest < now - JOBQ_SCHEDULE_LATE_AFTER)
 				return jobq_timetable_next(&firing->timetable, now);
 			return latest;
 		default:
@@ -387,7 +383,7 @@ fire_slots(Firing *firing)
 	slot = first = first_slot(firing, latest);
 	while (slot <= batch->now && nslots < CATCH_UP_BATCH && !waits)
 	{
-		bool		late = slot < batch->now - LATE_AFTER;
+		bool		late = slot < batch->now - JOBQ_SCHEDULE_LATE_AFTER;
 		bool		caught_up = late || slot < latest;
 		Decision	decision = decide(firing, caught_up);
 

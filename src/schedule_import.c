@@ -67,6 +67,7 @@ typedef struct Import
 {
 	const CronJob *job;
 	const char *timezone;
+	bool		both;			/* day and weekday must match, not either */
 	bool		imported;
 	char	   *reason;			/* may be NULL if imported */
 } Import;
@@ -207,12 +208,14 @@ convert_interval(const char *text)
 /*
  * pg_cron's schedule as a cron expression.  pg_cron takes five fields and
  * ignores what comes behind them, where a sixth would have another meaning
- * here; *cut is set if there was something.
+ * here; *cut is set if there was something.  With `both`, day of month and
+ * day of week must match, which a plus says here.
  */
 static char *
-convert_schedule(const char *text, bool *cut)
+convert_schedule(const char *text, bool both, bool *cut)
 {
 	char	   *result = convert_interval(text);
+	char	   *weekday = NULL;
 	char	   *at;
 
 	*cut = false;
@@ -223,6 +226,8 @@ convert_schedule(const char *text, bool *cut)
 	for (int field = 0; field < (result[0] == '@' ? 1 : 5); field++)
 	{
 		at += strspn(at, " \t");
+		if (field == 4)
+			weekday = at;
 		at += strcspn(at, " \t\r\n");
 	}
 	*cut = at[strspn(at, " \t\r\n")] != '\0';
@@ -232,6 +237,8 @@ convert_schedule(const char *text, bool *cut)
 		if (*at == '$')
 			*at = 'L';			/* the last day of the month */
 	}
+	if (both && weekday != NULL && *weekday != '\0' && *weekday != '*')
+		return psprintf("%.*s+%s", (int) (weekday - result), result, weekday);
 	return result;
 }
 
@@ -333,7 +340,7 @@ import_job(void *arg)
 			"into a DO block or a procedure";
 		return;
 	}
-	cron = convert_schedule(job->schedule, &cut);
+	cron = convert_schedule(job->schedule, import->both, &cut);
 	call_schedule(import, cron, owner);
 	import->imported = true;
 	if (cut)
@@ -377,6 +384,8 @@ jobq_import_pg_cron(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	const char *timezone;
+	const char *and_logic;
+	bool		both = false;
 	ListCell   *lc;
 
 	jobq_begin_write("jobq.import_pg_cron()");
@@ -390,9 +399,15 @@ jobq_import_pg_cron(PG_FUNCTION_ARGS)
 	timezone = GetConfigOption("cron.timezone", true, false);
 	if (timezone == NULL || timezone[0] == '\0')
 		timezone = PG_CRON_TIMEZONE;
+	/* pg_cron 1.6.8 */
+	and_logic = GetConfigOption("cron.dom_dow_and_logic", true, false);
+	if (and_logic != NULL)
+		(void) parse_bool(and_logic, &both);
 	foreach(lc, read_jobs())
 	{
-		Import		import = {.job = lfirst(lc),.timezone = timezone};
+		Import		import = {
+			.job = lfirst(lc),.timezone = timezone,.both = both
+		};
 		ErrorData  *error;
 
 		CHECK_FOR_INTERRUPTS();

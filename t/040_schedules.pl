@@ -137,6 +137,20 @@ is( sql("SELECT count(*), count(DISTINCT headers ->> 'scheduled_at')
 	'600|600', 'each run once');
 unschedule_all();
 
+# the window of missed => 'all' is a setting
+$node->append_conf('postgresql.conf', "jobq.catch_up_window = '3h'");
+$node->reload;
+poll_ok($node, 'SHOW jobq.catch_up_window', 'jobq.catch_up_window is set', expected => '3h');
+schedule('window', '0 * * * *', q{missed => 'all', overlap => 'allow'});
+set_clock('2030-01-15 11:00:30');
+is(runs('window'), '15 09:00!, 15 10:00!, 15 11:00', 'the runs of 3 hours are made up for');
+is(sql("SELECT missed_runs FROM jobq.schedules WHERE name = 'window'"), '5', 'the others are counted');
+unschedule_all();
+$node->append_conf('postgresql.conf', "jobq.catch_up_window = '1d'");
+$node->reload;
+poll_ok($node, 'SHOW jobq.catch_up_window', 'it is as it was', expected => '1d');
+
+
 # the previous run is not finished
 set_clock('2030-01-15 12:00:30');
 foreach my $overlap (qw(skip allow queue cancel))

@@ -159,6 +159,20 @@ import();
 is(sql("SELECT timezone FROM jobq.schedules WHERE name = 'nightly'"),
 	'Europe/Berlin', 'the time zone is that of cron.timezone');
 
+# cron.dom_dow_and_logic, where pg_cron has it (1.6.8)
+sql(q{UPDATE cron.job SET schedule = '0 0 13 * 5' WHERE jobname = 'nightly';
+	UPDATE cron.job SET schedule = '0 0 1 * *' WHERE jobname = 'off'});
+foreach my $logic ('off', 'on')
+{
+	$node->append_conf('postgresql.conf', "cron.dom_dow_and_logic = $logic");
+	$node->reload;
+	sql("SELECT jobq.unschedule('nightly'), jobq.unschedule('off')");
+	import();
+	is( sql("SELECT string_agg(cron, ',' ORDER BY name) FROM jobq.schedules WHERE name IN ('nightly', 'off')"),
+		$logic eq 'on' ? '0 0 13 * +5,0 0 1 * *' : '0 0 13 * 5,0 0 1 * *',
+		"cron.dom_dow_and_logic = $logic");
+}
+
 # who may
 sql("SELECT jobq.grant_usage('alice', true)");
 like(sql_error($node, 'SET ROLE alice; SELECT * FROM jobq.import_pg_cron()'),

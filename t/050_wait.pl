@@ -90,7 +90,8 @@ sub sql
 	return $node->safe_psql('postgres', $sql);
 }
 
-sql("SELECT jobq.create_queue('a'), jobq.create_queue('b')");
+# nobody completes them: leases that run out would make the jobs ready again
+sql("SELECT jobq.create_queue('a', lease => '1 hour'), jobq.create_queue('b', lease => '1 hour')");
 
 # What it holds while it waits, and what wakes it
 my $waiter = start_wait("'{a,b}', NULL");

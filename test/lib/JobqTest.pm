@@ -60,10 +60,12 @@ sub wait_limit
 #   extension  => 0 for no CREATE EXTENSION in "postgres" (default: if started)
 #   streaming  => 1 for a server that can have standbys; "logical" likewise
 #   initdb     => [more options of initdb]
+#   install    => another installation of PostgreSQL (a directory with bin/)
 sub jobq_node
 {
 	my ($name, %opt) = @_;
-	my $node = PostgreSQL::Test::Cluster->new($name);
+	my $node = PostgreSQL::Test::Cluster->new($name,
+		$opt{install} ? (install_path => $opt{install}) : ());
 	my $preload = $opt{preload} // 1;
 	my $start = $opt{start} // 1;
 

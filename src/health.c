@@ -1,0 +1,348 @@
+/*-------------------------------------------------------------------------
+ *
+ * health.c
+ *	  The view jobq.health: what an operator must know, a row for each finding
+ *	  and none if all is well.
+ *
+ * The function behind the view goes through a table of checks and sorts what
+ * they found.  The checks of the service, its workers and shared memory are
+ * here, the others in files of their own; health.h says how to add one.
+ *
+ * Nothing here counts jobs.  What costs most is one index descent for each
+ * queue and priority that is in use.
+ *
+ * IDENTIFICATION
+ *	  src/health.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "health.h"
+
+#include "catalog.h"
+#include "guc.h"
+#include "queue.h"
+#include "queue_cache.h"
+#include "service.h"
+#include "worker_slot.h"
+
+#include "access/xlog.h"
+#include "catalog/pg_authid.h"
+#include "commands/dbcommands.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "postmaster/bgworker_internals.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(jobq_health_findings);
+
+typedef struct Finding
+{
+	JobqSeverity severity;
+	char	   *topic;
+	char	   *object;
+	char	   *message;
+	char	   *hint;
+	TimestampTz since;
+} Finding;
+
+/* Columns of health_findings(). */
+enum
+{
+	COL_SEVERITY,
+	COL_TOPIC,
+	COL_OBJECT,
+	COL_MESSAGE,
+	COL_HINT,
+	COL_SINCE,
+	NCOLS
+};
+
+static void check_service(JobqHealth *health);
+static void check_workers(JobqHealth *health);
+static void check_copies(JobqHealth *health);
+static void check_shared_memory(JobqHealth *health);
+
+/*
+ * In this order: check_service finds out what others go by, check_copies tells
+ * what they have counted.
+ */
+static const struct
+{
+	void		(*check) (JobqHealth *health);
+	bool		on_standby;
+}			checks[] = {
+	{check_service, true},
+	{check_workers, false},
+	{jobq_health_check_queues, false},
+	{jobq_health_check_schedules, false},
+	{check_copies, false},
+	{check_shared_memory, false},
+	{jobq_health_check_horizon, false},
+	{jobq_health_check_prepared, false},
+	{jobq_health_check_history, false},
+};
+
+static char *
+copy_string(const char *string)
+{
+	return string != NULL ? pstrdup(string) : NULL;
+}
+
+void
+jobq_health_add(JobqHealth *health, JobqSeverity severity, const char *topic,
+				const char *object, const char *message, const char *hint,
+				TimestampTz since)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(health->context);
+	Finding    *finding = palloc(sizeof(Finding));
+
+	finding->severity = severity;
+	finding->topic = pstrdup(topic);
+	finding->object = copy_string(object);
+	finding->message = pstrdup(message);
+	finding->hint = copy_string(hint);
+	finding->since = since;
+	health->findings = lappend(health->findings, finding);
+	MemoryContextSwitchTo(oldcontext);
+}
+
+/* What this database's entry in shared memory says; zeroes if it has none. */
+static void
+read_database(JobqDatabase *database, bool *has_launcher)
+{
+	JobqDatabase *entry = jobq_database();
+
+	memset(database, 0, sizeof(*database));
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_SHARED);
+	database->state = entry->state;
+	database->coordinator_pid = entry->coordinator_pid;
+	database->holds = entry->holds;
+	database->starving = entry->starving;
+	*has_launcher = jobq_shared->launcher_proc != JOBQ_NO_PROCESS;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+}
+
+/* Why no coordinator is there, though there should be one. */
+static void
+report_no_coordinator(JobqHealth *health, bool has_launcher)
+{
+	if (has_launcher)
+		jobq_health_add(health, JOBQ_CRITICAL, "coordinator", NULL,
+						"no coordinator is running in this database",
+						"It is started again within a minute, if max_worker_processes leaves room and the database accepts connections and is no template; else the server log has the reason.",
+						JOBQ_NEVER);
+	else
+		jobq_health_add(health, JOBQ_CRITICAL, "coordinator", NULL,
+						"neither a coordinator nor the launcher is running",
+						"The launcher is started again within seconds; else the server log has the reason.",
+						JOBQ_NEVER);
+}
+
+/* Whether anything runs at all. */
+static void
+check_service(JobqHealth *health)
+{
+	const char *database_name = get_database_name(MyDatabaseId);
+	JobqDatabase database;
+	bool		has_launcher;
+	bool		stopped;
+
+	if (RecoveryInProgress())
+	{
+		jobq_health_add(health, JOBQ_INFO, "standby", NULL,
+						"this server is a standby, where nothing runs",
+						NULL, JOBQ_NEVER);
+		return;
+	}
+	read_database(&database, &has_launcher);
+	stopped = jobq_service_is_stopped();
+	health->runs_jobs = !stopped && database.coordinator_pid != 0;
+	if (stopped)
+		jobq_health_add(health, JOBQ_CRITICAL, "stopped", NULL,
+						"the service of this database is stopped",
+						"Use jobq.start().", JOBQ_NEVER);
+
+	if (!jobq_enabled)
+		jobq_health_add(health, JOBQ_CRITICAL, "disabled", "jobq.enabled",
+						"jobq is turned off in this server",
+						"Set jobq.enabled to on and reload the configuration.",
+						JOBQ_NEVER);
+	else if (!jobq_serves_database(database_name))
+		jobq_health_add(health, JOBQ_CRITICAL, "disabled", "jobq.databases",
+						"this database is not among those that are served",
+						"Add it to jobq.databases and reload the configuration.",
+						JOBQ_NEVER);
+	else if (database.holds > 0)
+		jobq_health_add(health, JOBQ_INFO, "coordinator", NULL,
+						"a utility command keeps the workers out of this database",
+						NULL, JOBQ_NEVER);
+	else if (database.coordinator_pid == 0 &&
+			 database.state != JOBQ_COORDINATOR_STARTING)
+		report_no_coordinator(health, has_launcher);
+}
+
+/* Whether jobs wait since no executor can be started. */
+static void
+check_workers(JobqHealth *health)
+{
+	JobqDatabase database;
+	JobqWorkerCounts counts;
+	bool		has_launcher;
+
+	read_database(&database, &has_launcher);
+	if (!database.starving)
+		return;
+	jobq_worker_count(MyDatabaseId, InvalidOid, &counts);
+	if (counts.total >= jobq_max_workers)
+		jobq_health_add(health, JOBQ_WARNING, "worker slots",
+						"jobq.max_workers",
+						psprintf("jobs wait, and the %d workers of the server are busy",
+								 jobq_max_workers),
+						"Increase jobq.max_workers, and max_worker_processes with it.",
+						JOBQ_NEVER);
+	else
+		jobq_health_add(health, JOBQ_WARNING, "worker slots",
+						"max_worker_processes",
+						psprintf("jobs wait, and the server has no process left for a worker: all %d are in use",
+								 max_worker_processes),
+						"Increase max_worker_processes, which needs a restart, or decrease what else uses them.",
+						JOBQ_NEVER);
+}
+
+/* Whether queues and schedules came here with a copy of a database. */
+static void
+check_copies(JobqHealth *health)
+{
+	if (health->foreign_queues == 0 && health->foreign_schedules == 0)
+		return;
+	jobq_health_add(health, JOBQ_CRITICAL, "copy", NULL,
+					psprintf("queues and schedules that came with a copy or a dump of another database are at rest: %d and %d",
+							 health->foreign_queues,
+							 health->foreign_schedules),
+					"jobq.start() makes them this database's own. If the original is in use, their jobs may be running there.",
+					JOBQ_NEVER);
+}
+
+/* Whether there is room for all queues and leases. */
+static void
+check_shared_memory(JobqHealth *health)
+{
+	static const char hint[] =
+	"Increase jobq.shared_memory, which needs a restart.";
+	JobqDatabase *database = jobq_database();
+	int			nqueues = 0;
+	bool		overflow;
+	ListCell   *lc;
+
+	foreach(lc, jobq_queues_all())
+	{
+		const JobqQueue *queue = lfirst(lc);
+
+		if (queue->state == NULL)
+			nqueues++;
+	}
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_LEASES), LW_SHARED);
+	overflow = database->leases_overflow;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
+
+	if (nqueues > 0)
+		jobq_health_add(health, JOBQ_WARNING, "shared memory", "queues",
+						psprintf("there is no room for %d queues: their jobs are found with a delay",
+								 nqueues),
+						hint, JOBQ_NEVER);
+	if (overflow)
+		jobq_health_add(health, JOBQ_WARNING, "shared memory", "leases",
+						"there is no room for all leases: those that are over are looked for in the table of jobs",
+						hint, JOBQ_NEVER);
+}
+
+/* Worst first; then by topic and object, so that the order is stable. */
+static int
+compare_findings(const ListCell *a, const ListCell *b)
+{
+	const Finding *first = lfirst(a);
+	const Finding *second = lfirst(b);
+	int			result = (int) first->severity - (int) second->severity;
+
+	if (result == 0)
+		result = strcmp(first->topic, second->topic);
+	/* what stands for the rest of a topic has no object, and comes last */
+	if (result == 0)
+		result = (first->object == NULL) - (second->object == NULL);
+	if (result == 0 && first->object != NULL)
+		result = strcmp(first->object, second->object);
+	return result != 0 ? result : strcmp(first->message, second->message);
+}
+
+static void
+put_finding(ReturnSetInfo *rsinfo, const Finding *finding)
+{
+	static const char *const severities[] = {
+		[JOBQ_CRITICAL] = "critical",
+		[JOBQ_WARNING] = "warning",
+		[JOBQ_INFO] = "info",
+	};
+	Datum		values[NCOLS] = {0};
+	bool		nulls[NCOLS] = {0};
+
+	values[COL_SEVERITY] =
+		CStringGetTextDatum(severities[finding->severity]);
+	values[COL_TOPIC] = CStringGetTextDatum(finding->topic);
+	values[COL_MESSAGE] = CStringGetTextDatum(finding->message);
+	nulls[COL_OBJECT] = finding->object == NULL;
+	if (finding->object != NULL)
+		values[COL_OBJECT] = CStringGetTextDatum(finding->object);
+	nulls[COL_HINT] = finding->hint == NULL;
+	if (finding->hint != NULL)
+		values[COL_HINT] = CStringGetTextDatum(finding->hint);
+	nulls[COL_SINCE] = finding->since == JOBQ_NEVER;
+	values[COL_SINCE] = TimestampTzGetDatum(finding->since);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+/* health_findings(): for whoever reads the view. */
+Datum
+jobq_health_findings(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	JobqHealth	health = {0};
+	bool		standby = RecoveryInProgress();
+	ListCell   *lc;
+
+	jobq_require_shmem();
+	InitMaterializedSRF(fcinfo, 0);
+	health.context = CurrentMemoryContext;
+	health.now = jobq_now();
+	health.reader = GetUserId();
+	health.is_administrator = jobq_is_administrator(health.reader);
+	health.sees_sessions = health.is_administrator ||
+		has_privs_of_role(health.reader, ROLE_PG_READ_ALL_STATS);
+
+	if (!jobq_version_matches())
+	{
+		/* the tables may be others than the checks know */
+		jobq_health_add(&health, JOBQ_CRITICAL, "version", JOBQ_VERSION,
+						"the extension's version is not the library's",
+						"Use ALTER EXTENSION jobq UPDATE.", JOBQ_NEVER);
+		put_finding(rsinfo, linitial(health.findings));
+		return (Datum) 0;
+	}
+
+	/* rows that were restored from a dump have told nobody of themselves */
+	jobq_queue_cache_invalidate();
+	for (int i = 0; i < lengthof(checks); i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (checks[i].on_standby || !standby)
+			checks[i].check(&health);
+	}
+	list_sort(health.findings, compare_findings);
+	foreach(lc, health.findings)
+		put_finding(rsinfo, lfirst(lc));
+	return (Datum) 0;
+}

@@ -1,0 +1,78 @@
+/*-------------------------------------------------------------------------
+ *
+ * health.h
+ *	  What is behind the view jobq.health: checks that add findings.
+ *
+ * A check is a function that looks at one thing and says what an operator
+ * must know of it, to the role that reads the view and as far as that role may
+ * know it.  It runs as that role, in its transaction, and changes nothing; it
+ * must work on a standby unless health.c's table says that it is not run there.
+ *
+ * To add a check, write a function like those below, put it into the table in
+ * health.c, and its topic into docs/reference.md.
+ *
+ * IDENTIFICATION
+ *	  src/health.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_HEALTH_H
+#define JOBQ_HEALTH_H
+
+#include "shmem.h"
+
+#include "nodes/pg_list.h"
+
+/* Ready jobs that have been waiting so long, and nobody seems to come. */
+#define JOBQ_HEALTH_JOB_AGE (5 * USECS_PER_MINUTE)
+
+/* Horizons without a time of their own that are behind by so many xids. */
+#define JOBQ_HEALTH_HORIZON_XIDS 100000
+
+/* So many objects are named for each topic, the rest is counted. */
+#define JOBQ_HEALTH_MAX_OBJECTS 100
+
+/* Worst first, as they are shown. */
+typedef enum JobqSeverity
+{
+	JOBQ_CRITICAL,				/* jobs or schedules do not run at all */
+	JOBQ_WARNING,				/* some do not, or soon will not */
+	JOBQ_INFO
+} JobqSeverity;
+
+/* A look at the state of things. */
+typedef struct JobqHealth
+{
+	MemoryContext context;		/* of the findings */
+	List	   *findings;
+	TimestampTz now;
+	Oid			reader;
+	bool		is_administrator;
+	bool		sees_sessions;	/* of other roles */
+	bool		runs_jobs;		/* a coordinator is there and may start
+								 * executors */
+	int			foreign_queues; /* not at home, and the reader may see them */
+	int			foreign_schedules;
+} JobqHealth;
+
+/*
+ * Adds a finding.  Strings are copied; object and hint may be NULL, since may
+ * be JOBQ_NEVER if it is not known.
+ */
+extern void jobq_health_add(JobqHealth *health, JobqSeverity severity,
+							const char *topic, const char *object,
+							const char *message, const char *hint,
+							TimestampTz since);
+
+/* health_queue.c: queues whose jobs wait, and why */
+extern void jobq_health_check_queues(JobqHealth *health);
+
+/* health_schedule.c: schedules that do not run */
+extern void jobq_health_check_schedules(JobqHealth *health);
+
+/* health_server.c: who keeps dead rows and history from being removed */
+extern void jobq_health_check_horizon(JobqHealth *health);
+extern void jobq_health_check_prepared(JobqHealth *health);
+extern void jobq_health_check_history(JobqHealth *health);
+
+#endif							/* JOBQ_HEALTH_H */

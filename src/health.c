@@ -22,6 +22,7 @@
 
 #include "catalog.h"
 #include "guc.h"
+#include "lane.h"
 #include "queue.h"
 #include "queue_cache.h"
 #include "service.h"
@@ -66,6 +67,7 @@ static void check_service(JobqHealth *health);
 static void check_workers(JobqHealth *health);
 static void check_copies(JobqHealth *health);
 static void check_shared_memory(JobqHealth *health);
+static void check_dispatch(JobqHealth *health);
 
 /*
  * In this order: check_service finds out what others go by, check_copies tells
@@ -82,6 +84,7 @@ static const struct
 	{jobq_health_check_schedules, false},
 	{check_copies, false},
 	{check_shared_memory, false},
+	{check_dispatch, false},
 	{jobq_health_check_horizon, false},
 	{jobq_health_check_prepared, false},
 	{jobq_health_check_history, false},
@@ -259,6 +262,34 @@ check_shared_memory(JobqHealth *health)
 		jobq_health_add(health, JOBQ_WARNING, "shared memory", "leases",
 						"there is no room for all leases: those that are over are looked for in the table of jobs",
 						hint, JOBQ_NEVER);
+}
+
+/* Whether claims find their jobs the short way, and find all of them. */
+static void
+check_dispatch(JobqHealth *health)
+{
+	uint64		swept = pg_atomic_read_u64(&jobq_database()->swept);
+	ListCell   *lc;
+
+	if (swept > 0)
+		jobq_health_add(health, JOBQ_WARNING, "sweep", NULL,
+						psprintf("since the server started claims had lost sight of " UINT64_FORMAT " jobs, which the sweep has found",
+								 swept),
+						"Change and lock rows of jobq_store by the functions of jobq only.",
+						JOBQ_NEVER);
+	foreach(lc, jobq_queues_all())
+	{
+		const JobqQueue *queue = lfirst(lc);
+
+		if (queue->state == NULL || !queue->state->crowded ||
+			!jobq_queue_allows(queue, health->reader, ~0))
+			continue;
+		jobq_health_add(health, JOBQ_INFO, "priorities", queue->name,
+						"jobs of too many priorities: claims search the index from its start",
+						psprintf("Use %d priorities per queue at most, or increase jobq.shared_memory.",
+								 JOBQ_MAX_LANES),
+						JOBQ_NEVER);
+	}
 }
 
 /* Worst first; then by topic and object, so that the order is stable. */

@@ -24,18 +24,15 @@
 #include "handler.h"
 #include "queue.h"
 #include "subtransaction.h"
+#include "table.h"
 #include "worker_slot.h"
 
 #include "access/genam.h"
-#include "access/htup_details.h"
-#include "access/multixact.h"
 #include "access/relscan.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "catalog/pg_proc.h"
 #include "miscadmin.h"
-#include "storage/bufmgr.h"
-#include "storage/procarray.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -54,29 +51,6 @@ typedef struct QueueCheck
 	bool		is_worked;		/* by somebody, as it seems */
 } QueueCheck;
 
-/* Whether a transaction that is running has the slot's row locked. */
-static bool
-is_locked(TupleTableSlot *slot)
-{
-	Buffer		buffer = ((BufferHeapTupleTableSlot *) slot)->buffer;
-	HeapTupleHeader header =
-	((HeapTupleTableSlot *) slot)->tuple->t_data;
-	TransactionId xmax;
-	uint16		infomask;
-
-	Assert(TTS_IS_BUFFERTUPLE(slot));
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	xmax = HeapTupleHeaderGetRawXmax(header);
-	infomask = header->t_infomask;
-	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
-
-	if ((infomask & HEAP_XMAX_INVALID) != 0 || !TransactionIdIsValid(xmax))
-		return false;
-	if ((infomask & HEAP_XMAX_IS_MULTI) != 0)
-		return MultiXactIdIsRunning(xmax, HEAP_XMAX_IS_LOCKED_ONLY(infomask));
-	return TransactionIdIsInProgress(xmax);
-}
-
 /* Whether the slot's row is a job that waits; notes if somebody works it. */
 static bool
 is_waiting(QueueCheck *check, TupleTableSlot *slot)
@@ -94,7 +68,7 @@ is_waiting(QueueCheck *check, TupleTableSlot *slot)
 	}
 	if (state != JOBQ_STATE_PENDING && state != JOBQ_STATE_RUNNING)
 		return false;
-	if (!is_locked(slot))
+	if (!jobq_row_is_held(slot))
 		return true;
 	check->is_worked = true;
 	return false;

@@ -16,39 +16,10 @@
 
 #include "claim.h"
 
-#include "access/htup_details.h"
-#include "access/multixact.h"
-#include "access/transam.h"
-#include "access/xact.h"
-#include "storage/bufmgr.h"
-#include "storage/procarray.h"
 #include "utils/timestamp.h"
 
 /* Less than any priority. */
 #define BEFORE_ALL (PG_INT16_MIN - 1)
-
-/* Whether the row in the slot is in the hands of another transaction. */
-static bool
-is_held_by_others(TupleTableSlot *slot)
-{
-	Buffer		buffer = ((BufferHeapTupleTableSlot *) slot)->buffer;
-	HeapTupleHeader header =
-	((HeapTupleTableSlot *) slot)->tuple->t_data;
-	TransactionId xmax;
-	uint16		infomask;
-
-	Assert(TTS_IS_BUFFERTUPLE(slot));
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	xmax = HeapTupleHeaderGetRawXmax(header);
-	infomask = header->t_infomask;
-	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
-
-	if ((infomask & HEAP_XMAX_INVALID) != 0 || !TransactionIdIsValid(xmax))
-		return false;
-	if ((infomask & HEAP_XMAX_IS_MULTI) != 0)
-		return MultiXactIdIsRunning(xmax, HEAP_XMAX_IS_LOCKED_ONLY(infomask));
-	return TransactionIdIsInProgress(xmax);
-}
 
 /* Whether the row that was read last is of a free job that is ready. */
 static bool
@@ -56,7 +27,7 @@ is_free(const JobqReadyScan *scan, const JobqHead *head)
 {
 	return head->state == JOBQ_STATE_PENDING &&
 		head->place.key.run_at <= scan->now &&
-		!is_held_by_others(scan->dispatch.slot);
+		!jobq_row_is_held(scan->dispatch.slot);
 }
 
 /* Whether the index scan under way meets a free job before one ahead. */

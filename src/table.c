@@ -22,15 +22,18 @@
 
 #include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/multixact.h"
 #include "access/relscan.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/index.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
+#include "storage/procarray.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -516,6 +519,32 @@ changed(TM_Result result)
 			elog(ERROR, "unexpected result of changing a tuple: %d", result);
 			return JOBQ_MISSING;	/* keep compiler quiet */
 	}
+}
+
+/*
+ * Whether a running transaction has the row in the slot locked, or is changing
+ * or deleting it.  The slot is one that an index or table scan has filled.
+ */
+bool
+jobq_row_is_held(TupleTableSlot *slot)
+{
+	Buffer		buffer = ((BufferHeapTupleTableSlot *) slot)->buffer;
+	HeapTupleHeader header =
+	((HeapTupleTableSlot *) slot)->tuple->t_data;
+	TransactionId xmax;
+	uint16		infomask;
+
+	Assert(TTS_IS_BUFFERTUPLE(slot));
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	xmax = HeapTupleHeaderGetRawXmax(header);
+	infomask = header->t_infomask;
+	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+
+	if ((infomask & HEAP_XMAX_INVALID) != 0 || !TransactionIdIsValid(xmax))
+		return false;
+	if ((infomask & HEAP_XMAX_IS_MULTI) != 0)
+		return MultiXactIdIsRunning(xmax, HEAP_XMAX_IS_LOCKED_ONLY(infomask));
+	return TransactionIdIsInProgress(xmax);
 }
 
 /*

@@ -71,6 +71,7 @@ extern void jobq_table_insert_many(JobqTable *table, int nrows,
 extern bool jobq_table_insert_unique(JobqTable *table, Oid arbiter,
 									 const Datum *values, const bool *nulls,
 									 ItemPointer conflict);
+extern bool jobq_row_is_held(TupleTableSlot *slot);
 extern bool jobq_table_read(JobqTable *table, Oid indexid, ScanKey keys,
 							int nkeys, TupleTableSlot *slot);
 extern JobqFindResult jobq_table_find(JobqTable *table, Oid indexid,

@@ -13,7 +13,7 @@ my $node = jobq_node(
 	'main',
 	streaming => 1,
 	conf => [
-		'jobq.max_workers = 2', 'jobq.shared_memory = 1MB',
+		'jobq.max_workers = 2', 'jobq.shared_memory = 2MB',
 		'max_prepared_transactions = 5', 'max_worker_processes = 8',
 		'autovacuum = off'
 	]);

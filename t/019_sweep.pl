@@ -1,0 +1,95 @@
+# t/019_sweep.pl
+#
+# The sweep: jobs that claims have lost sight of, since somebody has changed or
+# locked rows without jobq's functions, are found again; jobs that somebody has
+# in his hands are not touched; jobq.health tells.
+
+use strict;
+use warnings;
+
+use IPC::Run ();
+use JobqTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = jobq_node('main', conf => [ 'jobq.sweep_interval = 0', 'fsync = off' ]);
+
+sub sql
+{
+	my ($sql) = @_;
+	return $node->safe_psql('postgres', $sql);
+}
+
+sub dequeue
+{
+	return sql("SELECT string_agg(id::text, ' ' ORDER BY id) FROM jobq.dequeue('work', 10)");
+}
+
+my $swept = "SELECT coalesce(substring(message FROM '[0-9]+'), '')
+	FROM jobq.health WHERE topic = 'sweep'";
+
+sub sweep_every
+{
+	my ($interval) = @_;
+	sql("ALTER SYSTEM SET jobq.sweep_interval = '$interval'");
+	$node->reload;
+	poll_ok($node, "SELECT current_setting('jobq.sweep_interval') = '$interval'",
+		"jobq.sweep_interval is $interval");
+	return;
+}
+
+sql("SELECT jobq.create_queue('work', notify => false)");
+is(dequeue(), '', 'the queue is known to be empty');
+
+# ------------------------------------------------- a row locked by hand
+
+my $id = sql("SELECT jobq.enqueue('work')");
+my ($in, $out, $timer) = ('', '', IPC::Run::timeout(wait_limit()));
+my $psql = IPC::Run::start([ $node->installed_command('psql'), '-XAtq', '-d',
+	$node->connstr('postgres') ], '<', \$in, '>', \$out, '2>&1', $timer);
+
+sub in_session
+{
+	my ($sql) = @_;
+	$out = '';
+	$in .= "$sql;\n\\echo done\n";
+	$psql->pump until $out =~ /^done$/m;
+	return;
+}
+
+in_session("BEGIN; SELECT FROM jobq_store.job WHERE id = $id FOR UPDATE");
+is(dequeue(), '', 'the job is locked');
+in_session('ROLLBACK');
+is(dequeue(), '', 'claims have lost sight of it');
+is(sql($swept), '', 'nobody knows that');
+
+sweep_every('1s');
+dequeue();
+poll_ok($node, $swept, 'the sweep has found it', expected => '1');
+is(dequeue(), $id, 'a claim finds it, too');
+
+# ---------------------------------------------- rows written by hand
+
+sweep_every('0');
+my ($first, $second, $held) = split(/\n/,
+	sql("SELECT jobq.enqueue_many('work', array_fill('{}'::jsonb, '{3}'))"));
+is(dequeue(), "$first $second $held", 'three jobs are claimed');
+sql("UPDATE jobq_store.job SET state = 0, attempt = 0, lease = NULL, lease_until = NULL
+	WHERE id IN ($first, $second)");
+is(dequeue(), '', 'two are ready again, and claims do not know');
+
+# one that somebody works on is not the sweep's business
+my $taken = sql("SELECT jobq.enqueue('work')");
+in_session("BEGIN; SELECT id FROM jobq.take('work')");
+sweep_every('1s');
+dequeue();
+poll_ok($node, $swept, 'the sweep has found both', expected => '3');
+is(dequeue(), "$first $second", 'claims find them');
+in_session('ROLLBACK');
+is(dequeue(), $taken, 'the job that was taken is ready at once when it is given back');
+is(sql($swept), '3', 'the sweep had nothing to do with it');
+
+$in .= "\\q\n";
+$psql->finish;
+$node->stop;
+done_testing();

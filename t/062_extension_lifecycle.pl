@@ -291,7 +291,7 @@ is( join(
 		"\n",
 		unexpected_log_lines(
 			$node, 0,
-			qr/does not exist/, qr/already exists/,
+			qr/does not exist/, qr/is not installed in this database/, qr/already exists/,
 			qr/has no update path/, qr/could not open relation/, qr/depend on it/,
 			qr/cannot drop schema/, qr/terminating (?:background|connection)/
 		)),

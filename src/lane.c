@@ -35,7 +35,11 @@
  *	 lowered since then, the snapshot may not have seen: the cursor moves no
  *	 further than the least of these keys (refill_low).  There is one refill of
  *	 a lane at a time.
- * - Candidates with the same key are the same job: the later TID counts.
+ * - Candidates with the same key are the same job.  If a refill brings another
+ *	 TID than the ring has, that one counts.  But transactions call
+ *	 jobq_lane_lower() in any order after their ends, so of two TIDs that come
+ *	 that way neither is known to be the later one: both are dropped, and the
+ *	 cursor moves down.
  *
  * Transactions that were prepared have no callbacks here when they end
  * (hooks.c), and a rewritten table has other TIDs: then all that is known of
@@ -340,10 +344,11 @@ lower_cursor(Lane *lane, const JobqKey *key)
 
 /*
  * Sees to it that the lane knows of a job.  At or above the cursor the index
- * will be read anyway.
+ * will be read anyway.  by_index: a refill has read it, after all that is in
+ * the ring at or above the key where it began was put in.
  */
 static void
-put(Lane *lane, const JobqKey *key, const ItemPointerData *tid)
+put(Lane *lane, const JobqKey *key, const ItemPointerData *tid, bool by_index)
 {
 	Ring	   *ring;
 	int			position;
@@ -363,7 +368,15 @@ put(Lane *lane, const JobqKey *key, const ItemPointerData *tid)
 	if (position < ring->n &&
 		jobq_key_compare(&ring_entry(ring, position)->key, key) == 0)
 	{
-		ring_entry(ring, position)->tid = *tid;
+		Candidate  *entry = ring_entry(ring, position);
+
+		if (by_index)
+			entry->tid = *tid;
+		else if (!ItemPointerEquals(&entry->tid, (ItemPointer) tid))
+		{
+			ring_delete(ring, position);
+			lower_cursor(lane, key);
+		}
 		return;
 	}
 	if (ring->n == JOBQ_RING_SIZE)
@@ -508,7 +521,7 @@ jobq_lane_lower(JobqQueueState *state, const JobqPlace *place)
 	LWLockAcquire(lock_of(state), LW_EXCLUSIVE);
 	lane = get_lane(state, place->priority);
 	if (lane != NULL)
-		put(lane, &place->key, &place->tid);
+		put(lane, &place->key, &place->tid, false);
 	LWLockRelease(lock_of(state));
 }
 
@@ -824,7 +837,7 @@ jobq_lane_refill_end(const JobqRefill *refill, const JobqPlace *candidates,
 			lane->refill_low : *upto;
 		for (int i = 0; i < n && is_less(&candidates[i].key, &lane->cursor);
 			 i++)
-			put(lane, &candidates[i].key, &candidates[i].tid);
+			put(lane, &candidates[i].key, &candidates[i].tid, true);
 	}
 	LWLockRelease(lock_of(refill->state));
 }

@@ -164,13 +164,18 @@ put_together(Action *action, const Action *other)
 	ItemPointerSetInvalid(&action->u.ready.place.tid);
 }
 
+/*
+ * Jobs that were settled further in than they were locked may have to be told
+ * apart again.
+ */
 static bool
 can_be_put_together(const Action *action, const Action *other)
 {
 	return action->kind == other->kind && action->level == other->level &&
 		same_queue(action, other) &&
 		action->u.ready.place.priority == other->u.ready.place.priority &&
-		action->u.ready.settled == other->u.ready.settled;
+		action->u.ready.settled == other->u.ready.settled &&
+		action->u.ready.settled <= action->level;
 }
 
 void

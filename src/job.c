@@ -194,23 +194,41 @@ typedef struct Wanted
 {
 	int			privilege;
 	const int64 *lease;
+	bool		noted;			/* the lock that is about to be taken */
 } Wanted;
 
+/*
+ * Whether to lock the job of a row.  If it is a pending one the lock is noted
+ * here: afterwards there would be things that can fail.
+ */
 static bool
 is_wanted(TupleTableSlot *slot, void *arg)
 {
-	const Wanted *wanted = arg;
+	Wanted	   *wanted = arg;
 	const JobqQueue *queue;
 	JobqJob		job;
 
+	if (wanted->noted)
+		jobq_note_withdraw();
+	wanted->noted = false;
 	jobq_job_read(&job, slot);
 	queue = jobq_queue_by_id(job.queue);
 	if (queue == NULL)
-		return false;
+		return wanted->privilege == 0 && wanted->lease == NULL;
 	if (wanted->privilege != 0)
 		jobq_queue_check_job_privilege(queue, wanted->privilege, job.id);
-	return wanted->lease == NULL ||
-		(job.state == JOBQ_STATE_RUNNING && job.lease == *wanted->lease);
+	if (wanted->lease != NULL &&
+		(job.state != JOBQ_STATE_RUNNING || job.lease != *wanted->lease))
+		return false;
+	if (job.state == JOBQ_STATE_PENDING)
+	{
+		JobqPlace	place;
+
+		jobq_job_place(job.values, &slot->tts_tid, &place);
+		jobq_note_reserve();
+		wanted->noted = jobq_note_locked_again(queue, &place);
+	}
+	return true;
 }
 
 /*
@@ -224,31 +242,18 @@ jobq_job_lock_for(JobqTable *jobs, int64 id, JobqWaitPolicy wait,
 				  int privilege, const int64 *lease, JobqJob *job)
 {
 	TupleTableSlot *slot = jobq_table_slot(jobs);
-	Wanted		wanted = {privilege, lease};
-	bool		any = privilege == 0 && lease == NULL;
+	Wanted		wanted = {privilege, lease, false};
 	ScanKeyData key;
 	JobqFindResult result;
 
 	ScanKeyInit(&key, Anum_job_id, BTEqualStrategyNumber, F_INT8EQ,
 				Int64GetDatum(id));
-	jobq_note_reserve();
 	result = jobq_table_find_if(jobs, jobq_relation_oid(JOBQ_IDX_JOB), &key,
-								1, wait, any ? NULL : is_wanted, &wanted,
-								slot);
+								1, wait, is_wanted, &wanted, slot);
 	if (result == JOBQ_FOUND || result == JOBQ_UNWANTED)
 		jobq_job_read(job, slot);
-	if (result == JOBQ_FOUND && job->state == JOBQ_STATE_PENDING)
-	{
-		const JobqQueue *queue = jobq_queue_by_id(job->queue);
-
-		if (queue != NULL)
-		{
-			JobqPlace	place;
-
-			jobq_job_place(job->values, &slot->tts_tid, &place);
-			jobq_note_locked_again(queue, &place);
-		}
-	}
+	if (result != JOBQ_FOUND && wanted.noted)
+		jobq_note_withdraw();
 	return result;
 }
 

@@ -228,12 +228,17 @@ find_unsettled(int64 job_id)
 	return NULL;
 }
 
-/* For a row that this transaction may have locked before. */
-void
+/*
+ * For a row that this transaction may have locked before.  False if there is a
+ * note of that.
+ */
+bool
 jobq_note_locked_again(const JobqQueue *queue, const JobqPlace *place)
 {
-	if (find_unsettled(place->key.id) == NULL)
-		jobq_note_locked(queue, place);
+	if (find_unsettled(place->key.id) != NULL)
+		return false;
+	jobq_note_locked(queue, place);
+	return true;
 }
 
 /* Takes back the latest note: the job was not locked. */

@@ -46,7 +46,7 @@ extern void jobq_at_commit_look(const JobqQueue *queue);
  */
 extern void jobq_note_reserve(void);
 extern void jobq_note_locked(const JobqQueue *queue, const JobqPlace *place);
-extern void jobq_note_locked_again(const JobqQueue *queue,
+extern bool jobq_note_locked_again(const JobqQueue *queue,
 								   const JobqPlace *place);
 extern void jobq_note_withdraw(void);
 

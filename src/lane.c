@@ -35,7 +35,10 @@
  *	 lowered since then, the snapshot may not have seen: the cursor moves no
  *	 further than the least of these keys (refill_low).  There is one refill of
  *	 a lane at a time.
- * - Candidates with the same key are the same job: the later TID counts.
+ * - Candidates with the same key are the same job.  Which of two TIDs is the
+ *	 later version nobody knows but the index: a process may come late with
+ *	 what it lowers, when others have changed the job again.  Then the cursor
+ *	 moves down to the key.  What a refill has read replaces what is there.
  *
  * Transactions that were prepared have no callbacks here when they end
  * (hooks.c), and a rewritten table has other TIDs: then all that is known of
@@ -340,10 +343,11 @@ lower_cursor(Lane *lane, const JobqKey *key)
 
 /*
  * Sees to it that the lane knows of a job.  At or above the cursor the index
- * will be read anyway.
+ * will be read anyway.  `latest`: no later version of the row has been
+ * lowered, or its key would not be below the cursor.
  */
 static void
-put(Lane *lane, const JobqKey *key, const ItemPointerData *tid)
+put(Lane *lane, const JobqKey *key, const ItemPointerData *tid, bool latest)
 {
 	Ring	   *ring;
 	int			position;
@@ -363,7 +367,15 @@ put(Lane *lane, const JobqKey *key, const ItemPointerData *tid)
 	if (position < ring->n &&
 		jobq_key_compare(&ring_entry(ring, position)->key, key) == 0)
 	{
-		ring_entry(ring, position)->tid = *tid;
+		ItemPointer known = &ring_entry(ring, position)->tid;
+
+		if (latest)
+			*known = *tid;
+		else if (!ItemPointerEquals(known, (ItemPointer) tid))
+		{
+			ring_delete(ring, position);
+			lower_cursor(lane, key);
+		}
 		return;
 	}
 	if (ring->n == JOBQ_RING_SIZE)
@@ -508,7 +520,7 @@ jobq_lane_lower(JobqQueueState *state, const JobqPlace *place)
 	LWLockAcquire(lock_of(state), LW_EXCLUSIVE);
 	lane = get_lane(state, place->priority);
 	if (lane != NULL)
-		put(lane, &place->key, &place->tid);
+		put(lane, &place->key, &place->tid, false);
 	LWLockRelease(lock_of(state));
 }
 
@@ -616,12 +628,12 @@ jobq_lane_next(JobqQueueState *state, int after, int16 *priority)
 }
 
 /*
- * The n-th candidate (from 0) of a lane, which stays in the ring: FOUND; else
- * as for jobq_lane_pop().
+ * The first candidate of a lane whose key is above `after`, which stays in the
+ * ring: FOUND; else as for jobq_lane_pop().
  */
 JobqPop
-jobq_lane_peek(JobqQueueState *state, int16 priority, int n, TimestampTz now,
-			   JobqPlace *place)
+jobq_lane_peek(JobqQueueState *state, int16 priority, const JobqKey *after,
+			   TimestampTz now, JobqPlace *place)
 {
 	JobqPop		result;
 	Lane	   *lane;
@@ -635,9 +647,15 @@ jobq_lane_peek(JobqQueueState *state, int16 priority, int n, TimestampTz now,
 		if (lane != NULL)
 		{
 			Ring	   *ring = lane->ring == NONE ? NULL : &rings[lane->ring];
-			Candidate  *entry = ring != NULL && n < ring->n ?
-			ring_entry(ring, n) : NULL;
+			int			position = ring == NULL ? 0 : ring_position(ring, after);
+			Candidate  *entry;
 
+			if (ring != NULL && position < ring->n &&
+				jobq_key_compare(&ring_entry(ring, position)->key,
+								 after) == 0)
+				position++;
+			entry = ring != NULL && position < ring->n ?
+				ring_entry(ring, position) : NULL;
 			place->priority = priority;
 			place->key = lane->cursor;
 			if (entry != NULL && entry->key.run_at <= now)
@@ -824,7 +842,7 @@ jobq_lane_refill_end(const JobqRefill *refill, const JobqPlace *candidates,
 			lane->refill_low : *upto;
 		for (int i = 0; i < n && is_less(&candidates[i].key, &lane->cursor);
 			 i++)
-			put(lane, &candidates[i].key, &candidates[i].tid);
+			put(lane, &candidates[i].key, &candidates[i].tid, true);
 	}
 	LWLockRelease(lock_of(refill->state));
 }

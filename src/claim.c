@@ -153,6 +153,29 @@ take_hold(JobqReadyScan *scan, JobqJob *job)
 	return try_lock(scan, job);
 }
 
+/*
+ * Whether the queue's lanes can be used, after finding out which there are if
+ * need be.
+ */
+bool
+jobq_ready_can_use_lanes(JobqReadyScan *scan)
+{
+	JobqPlace	place;
+	JobqPop		state;
+
+	if (scan->mode == JOBQ_READY_ALL)
+		return false;
+	state = jobq_lane_peek(scan->queue->state, 0, &jobq_first_key, scan->now,
+						   &place);
+	if (state == JOBQ_POP_DISCOVER)
+	{
+		jobq_dispatch_discover(&scan->dispatch);
+		state = jobq_lane_peek(scan->queue->state, 0, &jobq_first_key,
+							   scan->now, &place);
+	}
+	return state != JOBQ_POP_DISCOVER && state != JOBQ_POP_CROWDED;
+}
+
 /* The next lane to be scanned for own jobs, and where to begin. */
 static bool
 next_lane(JobqReadyScan *scan, JobqKey *from)
@@ -220,7 +243,10 @@ next_of_all(JobqReadyScan *scan, JobqJob *job)
 	}
 }
 
-/* The next job by the index, this transaction's own ones included. */
+/*
+ * The next job by the index, this transaction's own ones included.  False if
+ * there is none, or, with the mode changed, if the lanes cannot be used.
+ */
 static bool
 next_of_own(JobqReadyScan *scan, JobqJob *job)
 {
@@ -233,6 +259,11 @@ next_of_own(JobqReadyScan *scan, JobqJob *job)
 		{
 			JobqKey		from;
 
+			if (!jobq_ready_can_use_lanes(scan))
+			{
+				scan->mode = JOBQ_READY_ALL;
+				return false;
+			}
 			if (!next_lane(scan, &from))
 				return false;
 			jobq_dispatch_seek_lane(&scan->dispatch, scan->priority, &from);

@@ -44,6 +44,7 @@ typedef struct JobqReadyScan
 extern void jobq_ready_begin(JobqReadyScan *scan, JobqTable *jobs,
 							 const JobqQueue *queue);
 extern bool jobq_ready_next(JobqReadyScan *scan, JobqJob *job);
+extern bool jobq_ready_can_use_lanes(JobqReadyScan *scan);
 extern void jobq_ready_lost(JobqReadyScan *scan);
 extern bool jobq_ready_sees_more(JobqReadyScan *scan);
 extern void jobq_ready_end(JobqReadyScan *scan);

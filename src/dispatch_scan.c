@@ -177,6 +177,20 @@ jobq_dispatch_next(JobqDispatchScan *scan, JobqHead *head)
 }
 
 /*
+ * Whether the table is long enough for that TID.  VACUUM may have cut off its
+ * end, but not since the caller has it locked.
+ */
+static bool
+is_in_table(JobqDispatchScan *scan, const ItemPointerData *tid)
+{
+	BlockNumber block = ItemPointerGetBlockNumber(tid);
+
+	if (block >= scan->nblocks)
+		scan->nblocks = RelationGetNumberOfBlocks(scan->jobs->rel);
+	return block < scan->nblocks;
+}
+
+/*
  * Reads the row version of a candidate into the slot.  False if there is no
  * such version of that job any more.  The candidate may be younger than the
  * snapshot, so this is only said by a new one.
@@ -187,6 +201,8 @@ jobq_dispatch_fetch(JobqDispatchScan *scan, const JobqPlace *place,
 {
 	ItemPointerData tid = place->tid;
 
+	if (!is_in_table(scan, &tid))
+		return false;
 	if (scan->snapshot == NULL)
 		jobq_dispatch_refresh(scan);
 	else if (!table_tuple_fetch_row_version(scan->jobs->rel, &tid,
@@ -199,7 +215,7 @@ jobq_dispatch_fetch(JobqDispatchScan *scan, const JobqPlace *place,
 	read_head(scan->slot, head);
 	return head->queue == scan->queue->id &&
 		head->place.priority == place->priority &&
-		head->place.key.id == place->key.id;
+		jobq_key_compare(&head->place.key, &place->key) == 0;
 }
 
 /*

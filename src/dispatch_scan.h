@@ -26,6 +26,7 @@ typedef struct JobqDispatchScan
 	IndexScanDesc scan;			/* NULL: none under way */
 	Snapshot	snapshot;		/* registered; NULL: none yet */
 	TupleTableSlot *slot;		/* the row that was read last */
+	BlockNumber nblocks;		/* the table has at least so many */
 	ScanKeyData members[2];		/* of the row comparison in the scan's key */
 } JobqDispatchScan;
 

@@ -629,12 +629,12 @@ jobq_lane_next(JobqQueueState *state, int after, int16 *priority)
 }
 
 /*
- * The n-th candidate (from 0) of a lane, which stays in the ring: FOUND; else
- * as for jobq_lane_pop().
+ * The first candidate of a lane whose key is above `after`, which stays in the
+ * ring: FOUND; else as for jobq_lane_pop().
  */
 JobqPop
-jobq_lane_peek(JobqQueueState *state, int16 priority, int n, TimestampTz now,
-			   JobqPlace *place)
+jobq_lane_peek(JobqQueueState *state, int16 priority, const JobqKey *after,
+			   TimestampTz now, JobqPlace *place)
 {
 	JobqPop		result;
 	Lane	   *lane;
@@ -648,9 +648,15 @@ jobq_lane_peek(JobqQueueState *state, int16 priority, int n, TimestampTz now,
 		if (lane != NULL)
 		{
 			Ring	   *ring = lane->ring == NONE ? NULL : &rings[lane->ring];
-			Candidate  *entry = ring != NULL && n < ring->n ?
-			ring_entry(ring, n) : NULL;
+			int			position = ring == NULL ? 0 : ring_position(ring, after);
+			Candidate  *entry;
 
+			if (ring != NULL && position < ring->n &&
+				jobq_key_compare(&ring_entry(ring, position)->key,
+								 after) == 0)
+				position++;
+			entry = ring != NULL && position < ring->n ?
+				ring_entry(ring, position) : NULL;
 			place->priority = priority;
 			place->key = lane->cursor;
 			if (entry != NULL && entry->key.run_at <= now)

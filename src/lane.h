@@ -82,8 +82,9 @@ extern void jobq_lane_lower(JobqQueueState *state, const JobqPlace *place);
 extern JobqPop jobq_lane_pop(JobqQueueState *state, int after, TimestampTz now,
 							 JobqPlace *place, TimestampTz *next_run_at);
 extern bool jobq_lane_next(JobqQueueState *state, int after, int16 *priority);
-extern JobqPop jobq_lane_peek(JobqQueueState *state, int16 priority, int n,
-							  TimestampTz now, JobqPlace *place);
+extern JobqPop jobq_lane_peek(JobqQueueState *state, int16 priority,
+							  const JobqKey *after, TimestampTz now,
+							  JobqPlace *place);
 extern void jobq_lane_remove(JobqQueueState *state, const JobqPlace *place);
 extern JobqKey jobq_lane_floor(JobqQueueState *state, int16 priority);
 extern bool jobq_lane_next_due(JobqQueueState *state, int16 priority,

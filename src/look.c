@@ -65,18 +65,18 @@ all_have_free_job(JobqReadyScan *scan)
 
 /*
  * Whether a candidate is a free job.  Candidates of which nothing is left are
- * removed; *gone says so.
+ * removed.
  */
 static bool
-candidate_is_free(JobqReadyScan *scan, const JobqPlace *place, bool *gone)
+candidate_is_free(JobqReadyScan *scan, const JobqPlace *place)
 {
 	JobqHead	head;
 
-	*gone = !jobq_dispatch_fetch(&scan->dispatch, place, &head) ||
-		head.state != JOBQ_STATE_PENDING;
-	if (*gone)
-		jobq_lane_remove(scan->queue->state, place);
-	return !*gone && is_free(scan, &head);
+	if (jobq_dispatch_fetch(&scan->dispatch, place, &head) &&
+		head.state == JOBQ_STATE_PENDING)
+		return is_free(scan, &head);
+	jobq_lane_remove(scan->queue->state, place);
+	return false;
 }
 
 /* Whether a lane has a free job.  False, and *usable, if it has no ring. */
@@ -86,24 +86,25 @@ lane_has_free_job(JobqReadyScan *scan, int16 priority)
 	JobqQueueState *state = scan->queue->state;
 	JobqPlace	place;
 	JobqHead	head;
-	bool		gone;
-	int			n = 0;
+	JobqKey		last = jobq_first_key;	/* candidate that was looked at */
 
 	for (;;)
 	{
-		switch (jobq_lane_peek(state, priority, n, scan->now, &place))
+		switch (jobq_lane_peek(state, priority, &last, scan->now, &place))
 		{
 			case JOBQ_POP_FOUND:
-				if (candidate_is_free(scan, &place, &gone))
+				if (candidate_is_free(scan, &place))
 					return true;
-				if (!gone)
-					n++;
+				last = place.key;
 				break;
 			case JOBQ_POP_REFILL:
-				if (n < JOBQ_RING_SIZE &&
-					jobq_dispatch_refill(&scan->dispatch, priority,
+				if (jobq_dispatch_refill(&scan->dispatch, priority,
 										 scan->now))
+				{
+					/* it may have filled gaps */
+					last = jobq_first_key;
 					break;
+				}
 				/* FALLTHROUGH */
 			case JOBQ_POP_SCAN:
 				jobq_dispatch_refresh(&scan->dispatch);
@@ -116,30 +117,12 @@ lane_has_free_job(JobqReadyScan *scan, int16 priority)
 	}
 }
 
-/* Whether the lanes can be used, after discovering them if need be. */
-static bool
-lanes_are_usable(JobqReadyScan *scan)
-{
-	JobqPlace	place;
-	JobqPop		state;
-
-	if (scan->mode == JOBQ_READY_ALL)
-		return false;
-	state = jobq_lane_peek(scan->queue->state, 0, 0, scan->now, &place);
-	if (state == JOBQ_POP_DISCOVER)
-	{
-		jobq_dispatch_discover(&scan->dispatch);
-		state = jobq_lane_peek(scan->queue->state, 0, 0, scan->now, &place);
-	}
-	return state != JOBQ_POP_DISCOVER && state != JOBQ_POP_CROWDED;
-}
-
 static bool
 has_free_job(JobqReadyScan *scan)
 {
 	int16		priority;
 
-	if (!lanes_are_usable(scan))
+	if (!jobq_ready_can_use_lanes(scan))
 		return all_have_free_job(scan);
 	for (int after = BEFORE_ALL;
 		 jobq_lane_next(scan->queue->state, after, &priority);
@@ -214,7 +197,7 @@ jobq_queue_is_ready(const JobqQueue *queue, TimestampTz *next)
 	*next = JOBQ_NEVER;
 	jobq_ready_begin(&scan, jobs, queue);
 	ready = has_free_job(&scan);
-	by_lanes = lanes_are_usable(&scan);
+	by_lanes = jobq_ready_can_use_lanes(&scan);
 	for (int after = BEFORE_ALL;
 		 next_priority(&scan, after, by_lanes, &priority); after = priority)
 	{

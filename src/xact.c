@@ -92,7 +92,7 @@ static int	config_level = 0;
 static int	nready = 0;
 static int	nunsettled = 0;
 
-/* The deepest level at which one was settled. */
+/* The deepest level at which one was settled that was locked further out. */
 static int	deepest_settled = 0;
 
 void
@@ -259,7 +259,8 @@ jobq_note_settled(int64 job_id)
 	if (action == NULL)
 		return;
 	action->u.ready.settled = GetCurrentTransactionNestLevel();
-	deepest_settled = Max(deepest_settled, action->u.ready.settled);
+	if (action->u.ready.settled > action->level)
+		deepest_settled = Max(deepest_settled, action->u.ready.settled);
 	nunsettled--;
 	if (action > actions && action == &actions[nactions - 1] &&
 		can_be_put_together(action - 1, action))
@@ -630,19 +631,59 @@ forget_actions(int level)
 	deepest_settled = Min(deepest_settled, level - 1);
 }
 
+/*
+ * Puts actions together with those before them, from the given one on, so that
+ * many subtransactions that do the same do not leave an action each.
+ */
+static void
+put_neighbours_together(int first)
+{
+	int			n = Max(first, 1);
+
+	if (nactions <= MANY_ACTIONS)
+		return;
+	for (int i = n; i < nactions; i++)
+	{
+		const Action *action = &actions[i];
+		bool		ready = action->kind == ACTION_READY;
+		bool		settled = action->kind == ACTION_LOCKED &&
+		action->u.ready.settled > 0;
+
+		if ((ready || settled) &&
+			can_be_put_together(&actions[n - 1], action))
+		{
+			put_together(&actions[n - 1], action);
+			if (ready)
+				nready--;
+		}
+		else
+			actions[n++] = *action;
+	}
+	nactions = n;
+}
+
 /* A subtransaction at this level becomes part of its parent. */
 static void
 hand_up_actions(int level)
 {
-	for (int i = nactions - 1; i >= 0 && actions[i].level >= level; i--)
-		actions[i].level = level - 1;
-	for (int i = 0; i < nactions && deepest_settled >= level; i++)
+	int			first = nactions;
+
+	while (first > 0 && actions[first - 1].level >= level)
+	{
+		Action	   *action = &actions[--first];
+
+		action->level = level - 1;
+		if (action->kind == ACTION_LOCKED)
+			action->u.ready.settled = Min(action->u.ready.settled, level - 1);
+	}
+	for (int i = 0; i < first && deepest_settled >= level; i++)
 	{
 		if (actions[i].kind == ACTION_LOCKED)
 			actions[i].u.ready.settled = Min(actions[i].u.ready.settled,
 											 level - 1);
 	}
 	deepest_settled = Min(deepest_settled, level - 1);
+	put_neighbours_together(first);
 }
 
 static void

@@ -22,6 +22,7 @@ SELECT count(*) FROM jobq.dequeue('h_held', lease => '1 day');
 -- the first job of one priority is far ahead, that of the next one is not
 SELECT jobq.enqueue('h_later', priority => 1, delay => '1 year') IS NOT NULL AS enqueued;
 UPDATE jobq_store.job SET run_at = run_at - interval '6 minutes';
+SELECT jobq.start(); -- claims do not know of rows that are written by hand
 SELECT * FROM health;
 SELECT h.object, h.since = (SELECT min(j.run_at) FROM jobq.jobs AS j
   WHERE j.queue = h.object AND j.state = 'ready') AS since_oldest

@@ -426,7 +426,11 @@ is_installed(void)
 	return true;
 }
 
-/* Finds jobs and runs them in a transaction. */
+/*
+ * Finds jobs and runs them in a transaction.  One that has become due since it
+ * began is left to the next one, which is begun at once: its now() is not to be
+ * before run_at.
+ */
 static JobqRunResult
 run_transaction(Batch *batch, JobqRun *volatile *run)
 {
@@ -448,7 +452,7 @@ run_transaction(Batch *batch, JobqRun *volatile *run)
 		commit(batch);
 		return JOBQ_RUN_NOTHING;
 	}
-	if (found.counted)
+	if (found.counted || found.job.run_at > batch->sharing.begun_at)
 		commit(batch);
 	else
 		run_jobs(batch, &found, run);

@@ -163,13 +163,16 @@ ask_for_help(const JobqFound *found)
 }
 
 /*
- * From here on the job can be cancelled.  True if somebody has woken this
- * process since it looked for jobs: for another job, then.
+ * From here on the job can be cancelled.  What has come before that, such as
+ * pg_cancel_backend() for an idle executor, was not meant for it.  True if
+ * somebody has woken this process since it looked for jobs: for another job,
+ * then.
  */
 static bool
 publish(const JobqRun *run)
 {
 	jobq_session_drop_lock_timeout();
+	jobq_session_drop_cancel(false);
 	return jobq_worker_begin_job(&worker_ref, run->outcome.queue,
 								 run->outcome.job_id, run->outcome.attempt);
 }
@@ -334,6 +337,7 @@ run_elsewhere(Batch *batch, JobqRun *run, JobqFound *found)
 	{
 		if (jobq_worker_end_job(&worker_ref))
 			jobq_at_commit_wake(JOBQ_WAKE_CANCEL);
+		jobq_session_drop_cancel(true);
 		jobq_current_job_end();
 		commit(batch);
 		return;

@@ -493,7 +493,7 @@ blame(JobqRun *volatile run)
  * The same after several: nobody is to blame yet.  Their queues' jobs are run
  * one by one now.
  */
-static bool
+static void
 run_one_by_one(const Batch *batch, const ErrorData *error)
 {
 	for (int i = 0; i < batch->njobs; i++)
@@ -506,11 +506,15 @@ run_one_by_one(const Batch *batch, const ErrorData *error)
 	begin_bookkeeping();
 	jobq_session_reset();
 	CommitTransactionCommand();
-	return true;
 }
 
-/* Goes on after an error that was no job's own.  False if it is to wait. */
-static bool
+/*
+ * Goes on after an error that was no job's own.  What a job has done to the
+ * session in a transaction is undone with it; one that ran at top level has
+ * spoiled the session until it is recorded, and its lease lasts as long as the
+ * process does.
+ */
+static JobqRunResult
 recover(const Batch *batch, JobqRun *run, ErrorData *error)
 {
 	bool		several = batch->njobs > 1 ||
@@ -521,12 +525,17 @@ recover(const Batch *batch, JobqRun *run, ErrorData *error)
 	jobq_execute_clean_up();
 	jobq_session_release_locks();
 	if (several)
-		return run_one_by_one(batch, error);
+	{
+		run_one_by_one(batch, error);
+		return JOBQ_RUN_DONE;
+	}
 	if (run == NULL || !run->code_was_run)
-		return false;
+		return JOBQ_RUN_FAILED;
 	if (run->outcome.error == NULL)
 		run->outcome.error = error;
-	return blame(run);
+	if (blame(run))
+		return JOBQ_RUN_DONE;
+	return run->lease != 0 ? JOBQ_RUN_SPOILED : JOBQ_RUN_FAILED;
 }
 
 /* Runs the next jobs of the role, if there are any. */
@@ -557,8 +566,7 @@ jobq_run_next(void)
 		if (batch.njobs == 0 && (run == NULL || !run->code_was_run))
 			EmitErrorReport();
 		FlushErrorState();
-		result = recover(&batch, run, error) ? JOBQ_RUN_DONE :
-			JOBQ_RUN_FAILED;
+		result = recover(&batch, run, error);
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(TopMemoryContext);

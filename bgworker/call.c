@@ -34,6 +34,7 @@
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/hsearch.h"
+#include "utils/inval.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -45,12 +46,26 @@ typedef struct HandlerEntry
 {
 	int32		queue;
 	char	   *name;			/* as the queue has it; NULL: not looked up */
+	uint32		changes;		/* of functions, when it was looked up */
 	JobqHandler handler;
 	char	   *sql;
 	SPIPlanPtr	plan;			/* of functions only; may be NULL */
 } HandlerEntry;
 
 static HTAB *handlers = NULL;
+
+/* How often functions or schemas were said to have changed. */
+static uint32 changes = 0;
+
+/* Invalidation callback: names may stand for other functions now. */
+static void
+note_change(Datum arg, int cacheid, uint32 hashvalue)
+{
+	(void) arg;
+	(void) cacheid;
+	(void) hashvalue;
+	changes++;
+}
 
 /* Allocates for ever what is kept, and is only needed once per handler. */
 static char *
@@ -88,6 +103,8 @@ handler_entry(int32 queue)
 		info.entrysize = sizeof(HandlerEntry);
 		handlers = hash_create("jobq handlers", 16, &info,
 							   HASH_ELEM | HASH_BLOBS);
+		CacheRegisterSyscacheCallback(PROCOID, note_change, (Datum) 0);
+		CacheRegisterSyscacheCallback(NAMESPACEOID, note_change, (Datum) 0);
 	}
 	entry = hash_search(handlers, &queue, HASH_ENTER, &found);
 	if (!found)
@@ -121,13 +138,14 @@ static HandlerEntry *
 find_handler(const JobqCall *call)
 {
 	HandlerEntry *entry = handler_entry(call->queue);
+	uint32		looked_up_at;
 	Oid			function;
 
 	if (entry->name != NULL && strcmp(entry->name, call->handler) == 0 &&
-		SearchSysCacheExists1(PROCOID,
-							  ObjectIdGetDatum(entry->handler.function)))
+		entry->changes == changes)
 		return entry;
 	forget_handler(entry);
+	looked_up_at = changes;
 	function = jobq_function_lookup(call->handler);
 	if (!OidIsValid(function))
 		ereport(ERROR,
@@ -137,6 +155,7 @@ find_handler(const JobqCall *call)
 	jobq_handler_describe(function, &entry->handler);
 	entry->sql = keep_string(call_text(&entry->handler));
 	entry->name = keep_string(call->handler);
+	entry->changes = looked_up_at;
 	return entry;
 }
 

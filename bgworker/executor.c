@@ -225,6 +225,11 @@ work(void)
 				jobq_worker_wait(jobq_worker_back_off(&backoff),
 								 JOBQ_WAIT_EVENT_EXECUTOR);
 				break;
+			case JOBQ_RUN_SPOILED:
+				pgstat_report_activity(STATE_IDLE, NULL);
+				jobq_worker_wait(jobq_worker_back_off(&backoff),
+								 JOBQ_WAIT_EVENT_EXECUTOR);
+				return;
 			case JOBQ_RUN_NOT_INSTALLED:
 				return;
 		}

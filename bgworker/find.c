@@ -232,11 +232,19 @@ bool
 jobq_find_another_job(JobqFinder *finder, const JobqSharing *sharing,
 					  JobqFound *found)
 {
+	int32		previous = last_queue;
+
 	memset(found, 0, sizeof(*found));
 	found->sharing = sharing;
 	update_queues(finder);
-	return look_in_queues(finder, found) && !found->counted &&
-		jobq_sharing_allows_job(sharing, &found->job, found->queue);
+	if (!look_in_queues(finder, found))
+		return false;
+	if (!found->counted &&
+		jobq_sharing_allows_job(sharing, &found->job, found->queue))
+		return true;
+	/* its queue has not been served: it is the next transaction's turn */
+	last_queue = previous;
+	return false;
 }
 
 /* At the end of the transaction, if it commits. */

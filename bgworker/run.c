@@ -163,13 +163,16 @@ ask_for_help(const JobqFound *found)
 }
 
 /*
- * From here on the job can be cancelled.  True if somebody has woken this
- * process since it looked for jobs: for another job, then.
+ * From here on the job can be cancelled.  What has come before that, such as
+ * pg_cancel_backend() for an idle executor, was not meant for it.  True if
+ * somebody has woken this process since it looked for jobs: for another job,
+ * then.
  */
 static bool
 publish(const JobqRun *run)
 {
 	jobq_session_drop_lock_timeout();
+	jobq_session_drop_cancel(false);
 	return jobq_worker_begin_job(&worker_ref, run->outcome.queue,
 								 run->outcome.job_id, run->outcome.attempt);
 }
@@ -334,6 +337,7 @@ run_elsewhere(Batch *batch, JobqRun *run, JobqFound *found)
 	{
 		if (jobq_worker_end_job(&worker_ref))
 			jobq_at_commit_wake(JOBQ_WAKE_CANCEL);
+		jobq_session_drop_cancel(true);
 		jobq_current_job_end();
 		commit(batch);
 		return;
@@ -426,7 +430,11 @@ is_installed(void)
 	return true;
 }
 
-/* Finds jobs and runs them in a transaction. */
+/*
+ * Finds jobs and runs them in a transaction.  One that has become due since it
+ * began is left to the next one, which is begun at once: its now() is not to be
+ * before run_at.
+ */
 static JobqRunResult
 run_transaction(Batch *batch, JobqRun *volatile *run)
 {
@@ -448,7 +456,7 @@ run_transaction(Batch *batch, JobqRun *volatile *run)
 		commit(batch);
 		return JOBQ_RUN_NOTHING;
 	}
-	if (found.counted)
+	if (found.counted || found.job.run_at > batch->sharing.begun_at)
 		commit(batch);
 	else
 		run_jobs(batch, &found, run);
@@ -485,7 +493,7 @@ blame(JobqRun *volatile run)
  * The same after several: nobody is to blame yet.  Their queues' jobs are run
  * one by one now.
  */
-static bool
+static void
 run_one_by_one(const Batch *batch, const ErrorData *error)
 {
 	for (int i = 0; i < batch->njobs; i++)
@@ -498,11 +506,15 @@ run_one_by_one(const Batch *batch, const ErrorData *error)
 	begin_bookkeeping();
 	jobq_session_reset();
 	CommitTransactionCommand();
-	return true;
 }
 
-/* Goes on after an error that was no job's own.  False if it is to wait. */
-static bool
+/*
+ * Goes on after an error that was no job's own.  What a job has done to the
+ * session in a transaction is undone with it; one that ran at top level has
+ * spoiled the session until it is recorded, and its lease lasts as long as the
+ * process does.
+ */
+static JobqRunResult
 recover(const Batch *batch, JobqRun *run, ErrorData *error)
 {
 	bool		several = batch->njobs > 1 ||
@@ -513,12 +525,17 @@ recover(const Batch *batch, JobqRun *run, ErrorData *error)
 	jobq_execute_clean_up();
 	jobq_session_release_locks();
 	if (several)
-		return run_one_by_one(batch, error);
+	{
+		run_one_by_one(batch, error);
+		return JOBQ_RUN_DONE;
+	}
 	if (run == NULL || !run->code_was_run)
-		return false;
+		return JOBQ_RUN_FAILED;
 	if (run->outcome.error == NULL)
 		run->outcome.error = error;
-	return blame(run);
+	if (blame(run))
+		return JOBQ_RUN_DONE;
+	return run->lease != 0 ? JOBQ_RUN_SPOILED : JOBQ_RUN_FAILED;
 }
 
 /* Runs the next jobs of the role, if there are any. */
@@ -549,8 +566,7 @@ jobq_run_next(void)
 		if (batch.njobs == 0 && (run == NULL || !run->code_was_run))
 			EmitErrorReport();
 		FlushErrorState();
-		result = recover(&batch, run, error) ? JOBQ_RUN_DONE :
-			JOBQ_RUN_FAILED;
+		result = recover(&batch, run, error);
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(TopMemoryContext);

@@ -20,6 +20,8 @@ typedef enum JobqRunResult
 	JOBQ_RUN_DONE,				/* a job, whatever came of it */
 	JOBQ_RUN_NOTHING,			/* there is none */
 	JOBQ_RUN_FAILED,			/* jobq itself; try again later */
+	JOBQ_RUN_SPOILED,			/* the same, and a job's session is left:
+								 * wait, and leave */
 	JOBQ_RUN_NOT_INSTALLED		/* leave */
 } JobqRunResult;
 

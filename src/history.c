@@ -153,29 +153,6 @@ jobq_history_find(int64 id, JobqTable **table)
 	return NULL;
 }
 
-/* The index of a segment that leads with (queue, unique_key). */
-static Relation
-open_key_index(Relation segment)
-{
-	List	   *indexes = RelationGetIndexList(segment);
-	ListCell   *lc;
-
-	foreach(lc, indexes)
-	{
-		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
-
-		if (index->rd_index->indkey.values[0] == Anum_history_queue)
-		{
-			list_free(indexes);
-			return index;
-		}
-		index_close(index, AccessShareLock);
-	}
-	elog(ERROR, "segment \"%s\" lacks its index of unique keys",
-		 RelationGetRelationName(segment));
-	return NULL;				/* keep compiler quiet */
-}
-
 int64
 jobq_history_find_key(int32 queue, const char *unique_key, TimestampTz since)
 {
@@ -193,7 +170,9 @@ jobq_history_find_key(int32 queue, const char *unique_key, TimestampTz since)
 	{
 		JobqTable  *table = jobq_table_open(JOBQ_REL_HISTORY_0 + i);
 		TupleTableSlot *slot = jobq_table_slot(table);
-		Relation	index = open_key_index(table->rel);
+		Relation	index =
+		index_open(jobq_relation_oid(JOBQ_IDX_HISTORY_KEY_0 + i),
+				   AccessShareLock);
 		IndexScanDesc scan = jobq_index_beginscan(table->rel, index, snapshot,
 												  2);
 

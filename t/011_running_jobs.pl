@@ -187,6 +187,30 @@ foreach my $queue ('sleeps', 'sleeps_too', 'swallows')
 	is(sql("SELECT outcome FROM jobq_store.attempt WHERE job_id = $id"), 'timed out', 'and that is written down');
 }
 
+# a cancel for an executor that runs nothing is for no job
+sql(q{SELECT jobq.create_queue('checks', 'with_payload(jsonb)', max_attempts => 1)});
+$id = sql(q{SELECT jobq.enqueue('checks', '1')});
+ended($id, "$completed 1 1", 'there is an executor');
+poll_ok($node, q{SELECT count(*) > 0 AND count(*) = count(*) FILTER (WHERE state = 'idle') FROM jobq.workers
+	WHERE kind = 'executor'}, 'which is idle');
+sql(q{SELECT pg_cancel_backend(pid) FROM jobq.workers WHERE kind = 'executor'});
+$id = sql(q{SELECT jobq.enqueue('checks', '2')});
+ended($id, "$completed 1 2", 'a job that comes after a cancel is not cancelled');
+
+# a handler that is replaced under its name while the executor knows the old one
+my $old = '';
+foreach my $new (
+	q{FUNCTION renamed(p jsonb) RETURNS void LANGUAGE sql AS 'SELECT'},
+	q{FUNCTION renamed(p jsonb) RETURNS jsonb LANGUAGE sql AS 'SELECT $1'},
+	q{PROCEDURE renamed(p jsonb) LANGUAGE plpgsql AS 'BEGIN COMMIT; END'})
+{
+	sql("$old; CREATE $new; SELECT jobq.create_queue('renamed', 'renamed(jsonb)', max_attempts => 1)
+		WHERE NOT EXISTS (SELECT FROM jobq_store.queue WHERE name = 'renamed')");
+	$id = sql(q{SELECT jobq.enqueue('renamed', '7')});
+	ended($id, "$completed 1" . ($new =~ /RETURNS jsonb/ ? ' 7' : ''), "CREATE $new");
+	$old = 'ALTER ROUTINE renamed(jsonb) RENAME TO old_' . $id;
+}
+
 # many cancels, of jobs that are just being finished: nobody else is hit
 sql(q{
 	CREATE FUNCTION short(p jsonb) RETURNS void LANGUAGE sql AS 'SELECT pg_sleep(0.001)';

@@ -152,4 +152,25 @@ like(sql_error($node, q{SET SESSION AUTHORIZATION alice; SELECT jobq_store.advan
 	'nor is the clock');
 like(sql_error($node, 'SET jobq.max_workers = 9'), qr/55P02/, 'settings cannot be set in a session');
 
+# A procedure whose end cannot be written down leaves nothing either.
+sql(q{
+	CREATE FUNCTION fails(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS
+		$$BEGIN IF $1 = 0 THEN RETURN 0; END IF; RAISE EXCEPTION 'no space'; END$$;
+	CREATE PROCEDURE leaves(p jsonb) LANGUAGE plpgsql AS
+		$$BEGIN COMMIT; PERFORM set_config('my.secret', 'left', false); END$$;
+	SELECT jobq.create_queue('leaves', 'leaves(jsonb)', owner => 'alice', max_attempts => 1);
+	TRUNCATE jobq_store.history, jobq_store.attempt;
+	CREATE INDEX ON jobq_store.history (fails(attempt));
+	CREATE INDEX ON jobq_store.attempt (fails(attempt));
+});
+my $id = sql(q{SELECT jobq.enqueue('leaves')});
+poll_query($node, "SELECT count(*) = 1 FROM jobq_store.job WHERE id = $id AND state = 1");
+my $pid = sql("SELECT substr(worker, 5) FROM jobq_store.job WHERE id = $id");
+poll_ok($node, "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $pid", 'its executor leaves');
+sql('DROP INDEX jobq_store.history_fails_idx, jobq_store.attempt_fails_idx');
+poll_ok($node, "SELECT state = 4 FROM jobq_store.history WHERE id = $id", 'the job has lost its lease');
+sql('TRUNCATE seen');
+is(job(q{INSERT INTO seen(t) SELECT coalesce(current_setting('my.secret', true), 'nothing')}), '', 'the next job runs');
+is(sql('SELECT t FROM seen'), 'nothing', 'and sees nothing of it');
+
 done_testing();

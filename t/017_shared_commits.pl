@@ -346,6 +346,33 @@ foreach my $round (1 .. 3)
 ok(drained(), 'all jobs end');
 is(sql('SELECT count(*), count(DISTINCT n) FROM effects'), '3000|3000', 'each has done its work once');
 
+# ------------------------------------------------------------- whose turn it is
+
+# Jobs that may not join are not left behind by those that may.
+new_queue();
+sql("SELECT jobq.create_queue('last', 'work(jobq.job)')");
+$queue = 'last';
+run_batch([ ('{}') x 30 ]) for 1 .. 20;
+sql("SELECT jobq.alter_queue('last', max_attempts => 1)");
+$queue = "q$queues";
+sql("TRUNCATE effects; SELECT jobq.pause('$queue'), jobq.pause('last')");
+sql(qq{SELECT count(*) FROM jobq.enqueue_many('$queue', array_fill('{"n": 1}'::jsonb, '{3000}'));
+	SELECT count(*) FROM jobq.enqueue_many('last', array_fill('{"n": 2}'::jsonb, '{5}'))});
+sql("SELECT jobq.resume('$queue'), jobq.resume('last')");
+ok(drained(), 'jobs with one attempt and others are run');
+is(sql('SELECT max(begun) FILTER (WHERE n = 2) < max(begun) FILTER (WHERE n = 1) FROM effects'),
+	't', 'in turn');
+
+# now() is not before run_at, though executors look for jobs in a transaction
+# that has begun before that.
+sql('TRUNCATE effects');
+sql(qq{SELECT count(*) FROM jobq.enqueue_many('$queue', array_fill('{"n": 0}'::jsonb, '{6000}'));
+	SELECT count(jobq.enqueue('$queue', jsonb_build_object('n', 1, 'check',
+		format('SELECT now() < %L::timestamptz', due)), run_at => due))
+	FROM (SELECT clock_timestamp() + i * interval '1 ms' AS due FROM generate_series(1, 1500) i) x});
+ok(drained(), 'jobs that become due while others run are run');
+is(sql("SELECT count(*) FROM effects WHERE n = 1 AND note <> 'false'"), '0', 'after they have');
+
 # ------------------------------------------------------------ who shares none
 
 sql(q{

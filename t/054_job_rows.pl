@@ -158,6 +158,22 @@ is( sql(q{SELECT n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'job'}),
 	'2000', 'all claims are HOT');
 end_session($session);
 
+# ------------------------------------------------------- indexes of history
+
+# Keys of finished jobs are looked for in the extension's own index, whichever
+# comes first in the list.
+sql(q{
+	SELECT jobq.create_queue('keys');
+	SELECT jobq.enqueue('keys', unique_key => 'k', unique_for => '1 h');
+	SELECT jobq.complete(id, lease) FROM jobq.dequeue('keys');
+	CREATE INDEX ON jobq_store.history (queue, finished_at);
+	CREATE INDEX ON jobq_store.history USING hash (queue);
+});
+sql("REINDEX INDEX CONCURRENTLY jobq_store.history_${_}_queue_unique_key_idx") for 0 .. 7;
+is( sql(q{SELECT jobq.enqueue('keys', unique_key => 'k', unique_for => '1 h')}),
+	sql(q{SELECT id FROM jobq.jobs WHERE queue = 'keys'}),
+	'the key of a finished job is found though history has other indexes');
+
 # -------------------------------------------------------- ids after a crash
 
 sql(q{SELECT jobq.enqueue('rows')});

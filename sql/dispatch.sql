@@ -21,6 +21,25 @@ SELECT count(*), min(priority), max(priority) FROM jobq.dequeue('crowded', 200);
 COMMIT;
 SELECT count(*) FROM jobq.dequeue('crowded', 200);
 
+-- a job that the transaction has locked, after a rolled back change
+SELECT jobq.create_queue('mine');
+SELECT jobq.enqueue('mine', '"as it was"') AS id \gset
+BEGIN;
+SELECT jobq.promote(:id);
+SAVEPOINT s;
+SELECT jobq.set_payload(:id, '"changed"');
+ROLLBACK TO s;
+SELECT payload FROM jobq.dequeue('mine');
+ROLLBACK;
+BEGIN;
+SELECT jobq.promote(:id);
+SAVEPOINT s;
+SELECT jobq.set_payload(:id, '"changed"');
+ROLLBACK TO s;
+SELECT payload FROM jobq.take('mine');
+COMMIT;
+SELECT payload FROM jobq.dequeue('mine');
+
 -- jobs that are gone, with the pages they were on
 SELECT jobq.create_queue('shrunk');
 SELECT count(*) FROM jobq.dequeue('shrunk');
@@ -33,4 +52,4 @@ SELECT jobq.enqueue('shrunk', '"new"') > 0 AS enqueued;
 SELECT payload FROM jobq.dequeue('shrunk');
 
 SELECT jobq.drop_queue(q, force => true)
-FROM unnest('{forgotten,crowded,shrunk}'::text[]) AS q;
+FROM unnest('{forgotten,crowded,mine,shrunk}'::text[]) AS q;

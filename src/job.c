@@ -194,21 +194,24 @@ typedef struct Wanted
 {
 	int			privilege;
 	const int64 *lease;
+	const JobqQueue *queue;		/* of the job; NULL: it is gone */
 } Wanted;
 
 static bool
 is_wanted(TupleTableSlot *slot, void *arg)
 {
-	const Wanted *wanted = arg;
-	const JobqQueue *queue;
+	Wanted	   *wanted = arg;
 	JobqJob		job;
 
 	jobq_job_read(&job, slot);
-	queue = jobq_queue_by_id(job.queue);
-	if (queue == NULL)
+	wanted->queue = jobq_queue_by_id(job.queue);
+	if (wanted->privilege == 0 && wanted->lease == NULL)
+		return true;
+	if (wanted->queue == NULL)
 		return false;
 	if (wanted->privilege != 0)
-		jobq_queue_check_job_privilege(queue, wanted->privilege, job.id);
+		jobq_queue_check_job_privilege(wanted->queue, wanted->privilege,
+									   job.id);
 	return wanted->lease == NULL ||
 		(job.state == JOBQ_STATE_RUNNING && job.lease == *wanted->lease);
 }
@@ -217,15 +220,14 @@ is_wanted(TupleTableSlot *slot, void *arg)
  * The same for a user who needs a privilege on the job's queue (0: none;
  * raises 42501), and, unless lease is NULL, for a job that is held by it;
  * JOBQ_UNWANTED if it is not, or its queue is gone.  The row is locked only
- * after that.
+ * after that, and nothing that could fail comes between that and the note.
  */
 JobqFindResult
 jobq_job_lock_for(JobqTable *jobs, int64 id, JobqWaitPolicy wait,
 				  int privilege, const int64 *lease, JobqJob *job)
 {
 	TupleTableSlot *slot = jobq_table_slot(jobs);
-	Wanted		wanted = {privilege, lease};
-	bool		any = privilege == 0 && lease == NULL;
+	Wanted		wanted = {privilege, lease, NULL};
 	ScanKeyData key;
 	JobqFindResult result;
 
@@ -233,21 +235,16 @@ jobq_job_lock_for(JobqTable *jobs, int64 id, JobqWaitPolicy wait,
 				Int64GetDatum(id));
 	jobq_note_reserve();
 	result = jobq_table_find_if(jobs, jobq_relation_oid(JOBQ_IDX_JOB), &key,
-								1, wait, any ? NULL : is_wanted, &wanted,
-								slot);
+								1, wait, is_wanted, &wanted, slot);
 	if (result == JOBQ_FOUND || result == JOBQ_UNWANTED)
 		jobq_job_read(job, slot);
-	if (result == JOBQ_FOUND && job->state == JOBQ_STATE_PENDING)
+	if (result == JOBQ_FOUND && job->state == JOBQ_STATE_PENDING &&
+		wanted.queue != NULL)
 	{
-		const JobqQueue *queue = jobq_queue_by_id(job->queue);
+		JobqPlace	place;
 
-		if (queue != NULL)
-		{
-			JobqPlace	place;
-
-			jobq_job_place(job->values, &slot->tts_tid, &place);
-			jobq_note_locked_again(queue, &place);
-		}
+		jobq_job_place(job->values, &slot->tts_tid, &place);
+		jobq_note_locked_again(wanted.queue, &place);
 	}
 	return result;
 }

@@ -548,6 +548,31 @@ jobq_row_is_held(TupleTableSlot *slot)
 }
 
 /*
+ * Whether a multixact is of this transaction, and of no other one that is
+ * running: a lock, and what a savepoint did that was rolled back.
+ */
+static bool
+is_mine_alone(MultiXactId multi, bool only_locked)
+{
+	MultiXactMember *members;
+	int			nmembers = GetMultiXactIdMembers(multi, &members, false,
+												 only_locked);
+	bool		mine = false;
+	bool		others = false;
+
+	for (int i = 0; i < nmembers; i++)
+	{
+		if (TransactionIdIsCurrentTransactionId(members[i].xid))
+			mine = true;
+		else if (TransactionIdIsInProgress(members[i].xid))
+			others = true;
+	}
+	if (nmembers > 0)
+		pfree(members);
+	return mine && !others;
+}
+
+/*
  * Whether this transaction itself has locked the row in the slot.  For
  * whoever does not want to wait, the table access method does not tell this
  * from a lock that somebody else has.
@@ -555,21 +580,26 @@ jobq_row_is_held(TupleTableSlot *slot)
 static bool
 is_locked_by_me(TupleTableSlot *slot)
 {
-	HeapTuple	tuple;
+	HeapTupleHeader header;
 	Buffer		buffer = InvalidBuffer;
-	TransactionId xmax = InvalidTransactionId;
+	TransactionId xmax;
+	uint16		infomask;
 
 	if (TTS_IS_BUFFERTUPLE(slot))
 		buffer = ((BufferHeapTupleTableSlot *) slot)->buffer;
 	if (!BufferIsValid(buffer))
 		return true;			/* a copy: made of a row that was locked */
-	tuple = ((HeapTupleTableSlot *) slot)->tuple;
+	header = ((HeapTupleTableSlot *) slot)->tuple->t_data;
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	if ((tuple->t_data->t_infomask & HEAP_XMAX_IS_MULTI) == 0)
-		xmax = HeapTupleHeaderGetRawXmax(tuple->t_data);
+	xmax = HeapTupleHeaderGetRawXmax(header);
+	infomask = header->t_infomask;
 	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
-	return TransactionIdIsValid(xmax) &&
-		TransactionIdIsCurrentTransactionId(xmax);
+
+	if ((infomask & HEAP_XMAX_INVALID) != 0 || !TransactionIdIsValid(xmax))
+		return false;
+	if ((infomask & HEAP_XMAX_IS_MULTI) != 0)
+		return is_mine_alone(xmax, HEAP_XMAX_IS_LOCKED_ONLY(infomask));
+	return TransactionIdIsCurrentTransactionId(xmax);
 }
 
 /*

@@ -1,0 +1,103 @@
+# t/081_late_commit.pl
+#
+# A process that has committed is held up before it tells dispatch of its job,
+# while another one changes the job again and tells of that: the news that come
+# late must not hide the job from claims.  Where a process stops there is up to
+# gdb; without it, or the right to use it, this is skipped.
+
+use strict;
+use warnings;
+
+use IPC::Run ();
+use JobqTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = jobq_node('main', conf => [ 'jobq.sweep_interval = 0', 'fsync = off' ]);
+
+sub sql
+{
+	my ($sql) = @_;
+	return $node->safe_psql('postgres', $sql);
+}
+
+# A session that stays.
+my ($in, $out, $timer) = ('', '', IPC::Run::timeout(2 * wait_limit()));
+my $psql = IPC::Run::start([ $node->installed_command('psql'), '-XAtq', '-d',
+	$node->connstr('postgres') ], '<', \$in, '>', \$out, '2>&1', $timer);
+
+sub in_session
+{
+	my ($sql) = @_;
+	$out = '';
+	$in .= "$sql;\n\\echo done\n";
+	$psql->pump until $out =~ /^done$/m;
+	return $out =~ s/^done\n//mr;
+}
+
+chomp(my $pid = in_session('SELECT pg_backend_pid()'));
+
+sub leave
+{
+	$in .= "\\q\n";
+	$psql->finish;
+	$node->stop;
+	return;
+}
+
+my ($gdb_in, $gdb_out) = ('', '');
+my $gdb = eval {
+	my $handle = IPC::Run::start([ 'gdb', '-nx', '-q', '-p', $pid ],
+		'<', \$gdb_in, '>', \$gdb_out, '2>&1', $timer);
+	$gdb_in .= "set confirm off\nset pagination off\nset breakpoint pending off\n"
+	  . "break carry_out_all\nprint 6 * 7\n";
+	$handle->pump until $gdb_out =~ /\$\d+ = 42/;
+	$handle;
+};
+if (!$gdb || $gdb_out !~ /^(?:\(gdb\) )*Breakpoint 1 at /m)
+{
+	if ($gdb)
+	{
+		$gdb_in .= "quit\n";
+		$gdb->finish;
+	}
+	leave();
+	plan skip_all => 'gdb cannot stop a backend here';
+}
+
+sub gdb
+{
+	my ($command, $until) = @_;
+	$gdb_out = '';
+	$gdb_in .= "$command\n";
+	$gdb->pump until $gdb_out =~ $until;
+	return;
+}
+
+# The session runs a statement, and is held up where its transaction has
+# committed; then others run another statement.
+sub commit_late
+{
+	my ($statement, $others) = @_;
+	gdb('continue', qr/Continuing/);
+	$out = '';
+	$in .= "$statement;\n\\echo done\n";
+	$psql->pump_nb;
+	$gdb->pump until $gdb_out =~ /Breakpoint 1, /;
+	my $result = sql($others);
+	$gdb_in .= "detach\nquit\n";
+	$gdb->finish;
+	$psql->pump until $out =~ /^done$/m;
+	return $result;
+}
+
+sql("SELECT jobq.create_queue('work', notify => false)");
+is(sql("SELECT count(*) FROM jobq.dequeue('work')"), '0', 'the queue is known to be empty');
+
+is(commit_late("SELECT jobq.enqueue('work', '\"old\"')",
+		"SELECT jobq.set_payload(max(id), '\"new\"') FROM jobq.jobs"),
+	't', 'the job is changed before the commit has told of it');
+is(sql("SELECT payload FROM jobq.dequeue('work')"), '"new"', 'a claim finds the job');
+
+leave();
+done_testing();

@@ -91,6 +91,7 @@ my %functions = (
 my %views = (
 	'attempts' => [ 'see', 'queue' ],
 	'dead_letters' => [ 'see', 'queue' ],
+	'health' => [ 'owner', q{CASE topic WHEN 'paused' THEN substr(object, 9) END} ],
 	'jobs' => [ 'see', 'queue' ],
 	'queues' => [ 'see', 'queue' ],
 	'schedule_runs' => [ 'owner', 'schedule' ],
@@ -100,6 +101,7 @@ my %seen_of = (
 	'queue' => [ 'q', 'q zz' ],
 	'schedule' => [ 's', 's zs' ],
 	'name' => [ 's', 's zs' ],
+	q{CASE topic WHEN 'paused' THEN substr(object, 9) END} => [ 'p', 'p zp' ],
 	q{coalesce(role::text, '-')} => [ '- owner', '- owner stranger' ]);
 
 # ------------------------------------------------------------------- set-up
@@ -165,6 +167,8 @@ foreach my $owner ('owner', 'stranger')
 		SELECT jobq.enqueue('handled by $owner')");
 	poll_query($node, "SELECT state = 'idle' FROM jobq.workers WHERE role::text = '$owner'");
 }
+sql(q{SELECT jobq.create_queue('handled p', owner => 'owner'), jobq.create_queue('handled zp');
+	SELECT jobq.enqueue(q), jobq.pause(q) FROM unnest('{handled p,handled zp}'::text[]) AS q});
 sql(q{SELECT jobq.grant_usage('owner', true);
 	SET SESSION AUTHORIZATION owner;
 	SELECT jobq.schedule('s', '@every 1 second', queue => 'q');
@@ -281,7 +285,7 @@ is(sql(qq{SELECT string_agg(DISTINCT r::text, ', ') FROM unnest(ARRAY[$roles]::r
 is(sql(qq{SELECT string_agg(DISTINCT p.proname, ' ' ORDER BY p.proname)
 	FROM unnest(ARRAY[$roles]::regrole[]) AS r, pg_proc AS p
 	WHERE p.pronamespace = 'jobq_store'::regnamespace AND has_function_privilege(r, p.oid, 'EXECUTE')}),
-	'is_kept job_state may_read may_see_role worker_slots', 'of its functions they have those that the views call');
+	'health_findings is_kept job_state may_read may_see_role worker_slots', 'of its functions they have those that the views call');
 is(sql(qq{SELECT string_agg(DISTINCT r || ' ' || c.relname, ', ')
 	FROM unnest(ARRAY[$roles]::regrole[]) AS r, pg_class AS c WHERE c.relnamespace = 'jobq'::regnamespace
 	AND c.relkind = 'v' AND has_table_privilege(r, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')}),

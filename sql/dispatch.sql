@@ -1,5 +1,7 @@
 -- What claims find, where what shared memory knows of the queue is not all.
+SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS jobq;
+RESET client_min_messages;
 -- jobs of other priorities than the transaction's own, in a queue of which
 -- nothing is known
 SELECT jobq.create_queue('forgotten');

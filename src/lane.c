@@ -72,20 +72,11 @@
 /* A ring is refilled in advance when no more candidates are left in it. */
 #define LOW_WATER (JOBQ_RING_SIZE / 8)
 
-typedef struct Candidate
-{
-	JobqKey		key;
-	ItemPointerData tid;
-} Candidate;
-
-/* Entries in order of their keys; the first one is entries[first]. */
-typedef struct Ring
+typedef struct PooledRing
 {
 	int			next_free;		/* in the free list */
-	int			first;
-	int			n;
-	Candidate	entries[JOBQ_RING_SIZE];
-} Ring;
+	JobqRing	ring;
+} PooledRing;
 
 typedef struct Lane
 {
@@ -106,12 +97,9 @@ typedef struct Pool
 	pg_atomic_uint64 resets;	/* source of JobqQueueState.resets */
 } Pool;
 
-const JobqKey jobq_first_key = {DT_NOBEGIN, PG_INT64_MIN};
-const JobqKey jobq_last_key = {DT_NOEND, PG_INT64_MAX};
-
 static Pool *pool = NULL;
 static Lane *lanes = NULL;
-static Ring *rings = NULL;
+static PooledRing *rings = NULL;
 
 /* This process's refill, NULL: none. */
 static JobqQueueState *refilling_state = NULL;
@@ -131,7 +119,7 @@ lane_count(void)
 static int
 ring_count(void)
 {
-	return (Size) jobq_shared_memory * 1024 / 4 / sizeof(Ring);
+	return (Size) jobq_shared_memory * 1024 / 4 / sizeof(PooledRing);
 }
 
 Size
@@ -140,7 +128,7 @@ jobq_lane_shmem_size(void)
 	Size		size = MAXALIGN(sizeof(Pool));
 
 	size = add_size(size, MAXALIGN(mul_size(lane_count(), sizeof(Lane))));
-	return add_size(size, mul_size(ring_count(), sizeof(Ring)));
+	return add_size(size, mul_size(ring_count(), sizeof(PooledRing)));
 }
 
 /* Called with AddinShmemInitLock held. */
@@ -153,8 +141,8 @@ jobq_lane_shmem_startup(void)
 
 	pool = (Pool *) memory;
 	lanes = (Lane *) (memory + MAXALIGN(sizeof(Pool)));
-	rings = (Ring *) (memory + MAXALIGN(sizeof(Pool)) +
-					  MAXALIGN(lane_count() * sizeof(Lane)));
+	rings = (PooledRing *) (memory + MAXALIGN(sizeof(Pool)) +
+							MAXALIGN(lane_count() * sizeof(Lane)));
 	if (found)
 		return;
 	SpinLockInit(&pool->mutex);
@@ -206,8 +194,8 @@ allocate_ring(void)
 		pg_atomic_write_u32(&pool->rings_wanted, 1);
 		return NONE;
 	}
-	rings[ring].first = 0;
-	rings[ring].n = 0;
+	rings[ring].ring.first = 0;
+	rings[ring].ring.n = 0;
 	return ring;
 }
 
@@ -224,101 +212,16 @@ free_ring(Lane *lane)
 	pg_atomic_write_u32(&pool->rings_wanted, 0);
 }
 
-/* ------------------------------------------------------------------- keys */
-
-int
-jobq_key_compare(const JobqKey *a, const JobqKey *b)
-{
-	if (a->run_at != b->run_at)
-		return a->run_at < b->run_at ? -1 : 1;
-	if (a->id != b->id)
-		return a->id < b->id ? -1 : 1;
-	return 0;
-}
-
-static bool
-is_less(const JobqKey *a, const JobqKey *b)
-{
-	return jobq_key_compare(a, b) < 0;
-}
-
-/* ------------------------------------------------------------------ rings */
-
-static Candidate *
-ring_entry(Ring *ring, int i)
-{
-	return &ring->entries[(ring->first + i) % JOBQ_RING_SIZE];
-}
+/* ------------------------------------------------------------------ lanes */
 
 /* The lane's first candidate, NULL: none. */
-static Candidate *
+static JobqCandidate *
 ring_front(const Lane *lane)
 {
-	if (lane->ring == NONE || rings[lane->ring].n == 0)
+	if (lane->ring == NONE || rings[lane->ring].ring.n == 0)
 		return NULL;
-	return ring_entry(&rings[lane->ring], 0);
+	return jobq_ring_entry(&rings[lane->ring].ring, 0);
 }
-
-/* The number of entries below the key. */
-static int
-ring_position(Ring *ring, const JobqKey *key)
-{
-	int			low = 0;
-	int			high = ring->n;
-
-	/* most are added at the end */
-	if (high > 0 && is_less(&ring_entry(ring, high - 1)->key, key))
-		return high;
-	while (low < high)
-	{
-		int			middle = (low + high) / 2;
-
-		if (is_less(&ring_entry(ring, middle)->key, key))
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
-static void
-ring_delete(Ring *ring, int position)
-{
-	if (position == 0)
-		ring->first = (ring->first + 1) % JOBQ_RING_SIZE;
-	else
-	{
-		for (int i = position; i < ring->n - 1; i++)
-			*ring_entry(ring, i) = *ring_entry(ring, i + 1);
-	}
-	ring->n--;
-}
-
-/* Makes room before the entry at the position; the ring is not full. */
-static void
-ring_insert(Ring *ring, int position, const JobqKey *key,
-			const ItemPointerData *tid)
-{
-	Candidate  *entry;
-
-	if (position < ring->n / 2)
-	{
-		ring->first = (ring->first + JOBQ_RING_SIZE - 1) % JOBQ_RING_SIZE;
-		for (int i = 0; i < position; i++)
-			*ring_entry(ring, i) = *ring_entry(ring, i + 1);
-	}
-	else
-	{
-		for (int i = ring->n; i > position; i--)
-			*ring_entry(ring, i) = *ring_entry(ring, i - 1);
-	}
-	ring->n++;
-	entry = ring_entry(ring, position);
-	entry->key = *key;
-	entry->tid = *tid;
-}
-
-/* ------------------------------------------------------------------ lanes */
 
 /*
  * By address: that of an entry stays when another queue gets it, so that a
@@ -336,9 +239,9 @@ lock_of(const JobqQueueState *state)
 static void
 lower_cursor(Lane *lane, const JobqKey *key)
 {
-	if (is_less(key, &lane->cursor))
+	if (jobq_key_is_less(key, &lane->cursor))
 		lane->cursor = *key;
-	if (lane->refilling && is_less(key, &lane->refill_low))
+	if (lane->refilling && jobq_key_is_less(key, &lane->refill_low))
 		lane->refill_low = *key;
 }
 
@@ -350,38 +253,38 @@ lower_cursor(Lane *lane, const JobqKey *key)
 static void
 put(Lane *lane, const JobqKey *key, const ItemPointerData *tid, bool by_index)
 {
-	Ring	   *ring;
+	JobqRing   *ring;
 	int			position;
 
-	if (is_less(key, &lane->cursor) && ItemPointerIsValid(tid) &&
+	if (jobq_key_is_less(key, &lane->cursor) && ItemPointerIsValid(tid) &&
 		lane->ring == NONE)
 		lane->ring = allocate_ring();
-	if (!is_less(key, &lane->cursor) || !ItemPointerIsValid(tid) ||
+	if (!jobq_key_is_less(key, &lane->cursor) || !ItemPointerIsValid(tid) ||
 		lane->ring == NONE)
 	{
 		lower_cursor(lane, key);
 		return;
 	}
 
-	ring = &rings[lane->ring];
-	position = ring_position(ring, key);
+	ring = &rings[lane->ring].ring;
+	position = jobq_ring_position(ring, key);
 	if (position < ring->n &&
-		jobq_key_compare(&ring_entry(ring, position)->key, key) == 0)
+		jobq_key_compare(&jobq_ring_entry(ring, position)->key, key) == 0)
 	{
-		Candidate  *entry = ring_entry(ring, position);
+		JobqCandidate *entry = jobq_ring_entry(ring, position);
 
 		if (by_index)
 			entry->tid = *tid;
 		else if (!ItemPointerEquals(&entry->tid, (ItemPointer) tid))
 		{
-			ring_delete(ring, position);
+			jobq_ring_delete(ring, position);
 			lower_cursor(lane, key);
 		}
 		return;
 	}
 	if (ring->n == JOBQ_RING_SIZE)
 	{
-		JobqKey		last = ring_entry(ring, ring->n - 1)->key;
+		JobqKey		last = jobq_ring_entry(ring, ring->n - 1)->key;
 
 		if (position == ring->n)
 		{
@@ -391,7 +294,7 @@ put(Lane *lane, const JobqKey *key, const ItemPointerData *tid, bool by_index)
 		ring->n--;
 		lower_cursor(lane, &last);
 	}
-	ring_insert(ring, position, key, tid);
+	jobq_ring_insert(ring, position, key, tid);
 }
 
 static Lane *
@@ -531,13 +434,13 @@ jobq_lane_lower(JobqQueueState *state, const JobqPlace *place)
 static JobqPop
 judge(const Lane *lane, TimestampTz now)
 {
-	const Candidate *front = ring_front(lane);
+	const JobqCandidate *front = ring_front(lane);
 	bool		due = front != NULL && front->key.run_at <= now;
 	bool		unread = lane->cursor.run_at <= now;
 
-	if (due && (!unread || is_less(&front->key, &lane->cursor)))
+	if (due && (!unread || jobq_key_is_less(&front->key, &lane->cursor)))
 	{
-		if (unread && !lane->refilling && rings[lane->ring].n <= LOW_WATER)
+		if (unread && !lane->refilling && rings[lane->ring].ring.n <= LOW_WATER)
 			return JOBQ_POP_REFILL;
 		return JOBQ_POP_FOUND;
 	}
@@ -578,7 +481,7 @@ jobq_lane_pop(JobqQueueState *state, int after, TimestampTz now,
 			 i != NONE && result == JOBQ_POP_NOTHING; i = lanes[i].next)
 		{
 			Lane	   *lane = &lanes[i];
-			const Candidate *front = ring_front(lane);
+			const JobqCandidate *front = ring_front(lane);
 
 			if (lane->priority <= after)
 				continue;
@@ -595,8 +498,8 @@ jobq_lane_pop(JobqQueueState *state, int after, TimestampTz now,
 			{
 				place->key = front->key;
 				place->tid = front->tid;
-				ring_delete(&rings[lane->ring], 0);
-				if (rings[lane->ring].n == 0 &&
+				jobq_ring_delete(&rings[lane->ring].ring, 0);
+				if (rings[lane->ring].ring.n == 0 &&
 					pg_atomic_read_u32(&pool->rings_wanted) != 0)
 					free_ring(lane);
 			}
@@ -647,16 +550,16 @@ jobq_lane_peek(JobqQueueState *state, int16 priority, const JobqKey *after,
 		lane = find_lane(state, priority);
 		if (lane != NULL)
 		{
-			Ring	   *ring = lane->ring == NONE ? NULL : &rings[lane->ring];
-			int			position = ring == NULL ? 0 : ring_position(ring, after);
-			Candidate  *entry;
+			JobqRing   *ring = lane->ring == NONE ? NULL : &rings[lane->ring].ring;
+			int			position = ring == NULL ? 0 : jobq_ring_position(ring, after);
+			JobqCandidate *entry;
 
 			if (ring != NULL && position < ring->n &&
-				jobq_key_compare(&ring_entry(ring, position)->key,
+				jobq_key_compare(&jobq_ring_entry(ring, position)->key,
 								 after) == 0)
 				position++;
 			entry = ring != NULL && position < ring->n ?
-				ring_entry(ring, position) : NULL;
+				jobq_ring_entry(ring, position) : NULL;
 			place->priority = priority;
 			place->key = lane->cursor;
 			if (entry != NULL && entry->key.run_at <= now)
@@ -683,17 +586,17 @@ jobq_lane_remove(JobqQueueState *state, const JobqPlace *place)
 	lane = find_lane(state, place->priority);
 	if (lane != NULL && lane->ring != NONE)
 	{
-		Ring	   *ring = &rings[lane->ring];
-		int			position = ring_position(ring, &place->key);
+		JobqRing   *ring = &rings[lane->ring].ring;
+		int			position = jobq_ring_position(ring, &place->key);
 
 		if (position < ring->n)
 		{
-			Candidate  *entry = ring_entry(ring, position);
+			JobqCandidate *entry = jobq_ring_entry(ring, position);
 
 			if (jobq_key_compare(&entry->key, &place->key) == 0 &&
 				ItemPointerEquals(&entry->tid,
 								  (ItemPointer) &place->tid))
-				ring_delete(ring, position);
+				jobq_ring_delete(ring, position);
 		}
 	}
 	LWLockRelease(lock_of(state));
@@ -709,10 +612,10 @@ jobq_lane_floor(JobqQueueState *state, int16 priority)
 	if (judge_queue(state) == JOBQ_POP_FOUND)
 	{
 		const Lane *lane = find_lane(state, priority);
-		const Candidate *front = lane != NULL ? ring_front(lane) : NULL;
+		const JobqCandidate *front = lane != NULL ? ring_front(lane) : NULL;
 
 		result = lane != NULL ? lane->cursor : jobq_last_key;
-		if (front != NULL && is_less(&front->key, &result))
+		if (front != NULL && jobq_key_is_less(&front->key, &result))
 			result = front->key;
 	}
 	LWLockRelease(lock_of(state));
@@ -737,13 +640,13 @@ jobq_lane_next_due(JobqQueueState *state, int16 priority, TimestampTz now,
 	if (lane != NULL)
 	{
 		JobqKey		key = {now, PG_INT64_MAX};
-		Ring	   *ring = lane->ring == NONE ? NULL : &rings[lane->ring];
-		int			position = ring == NULL ? 0 : ring_position(ring, &key);
+		JobqRing   *ring = lane->ring == NONE ? NULL : &rings[lane->ring].ring;
+		int			position = ring == NULL ? 0 : jobq_ring_position(ring, &key);
 
 		known = lane->cursor.run_at > now;
 		*next = lane->cursor.run_at;
 		if (ring != NULL && position < ring->n)
-			*next = Min(*next, ring_entry(ring, position)->key.run_at);
+			*next = Min(*next, jobq_ring_entry(ring, position)->key.run_at);
 	}
 	LWLockRelease(lock_of(state));
 	return known;
@@ -795,11 +698,11 @@ jobq_lane_refill_begin(JobqRefill *refill, JobqQueueState *state,
 		refill->room = 0;
 		if (lane->ring != NONE)
 		{
-			Ring	   *ring = &rings[lane->ring];
+			JobqRing   *ring = &rings[lane->ring].ring;
 
 			/* what comes before the last one may push others out */
 			refill->room = ring->n == 0 ||
-				is_less(&ring_entry(ring, ring->n - 1)->key, &lane->cursor) ?
+				jobq_key_is_less(&jobq_ring_entry(ring, ring->n - 1)->key, &lane->cursor) ?
 				JOBQ_RING_SIZE - ring->n : JOBQ_RING_SIZE;
 		}
 		refilling_state = state;
@@ -839,9 +742,9 @@ jobq_lane_refill_end(const JobqRefill *refill, const JobqPlace *candidates,
 	lane = end_refill(refill->state);
 	if (lane != NULL)
 	{
-		lane->cursor = is_less(&lane->refill_low, upto) ?
+		lane->cursor = jobq_key_is_less(&lane->refill_low, upto) ?
 			lane->refill_low : *upto;
-		for (int i = 0; i < n && is_less(&candidates[i].key, &lane->cursor);
+		for (int i = 0; i < n && jobq_key_is_less(&candidates[i].key, &lane->cursor);
 			 i++)
 			put(lane, &candidates[i].key, &candidates[i].tid, true);
 	}
@@ -910,15 +813,15 @@ jobq_lane_covers(JobqQueueState *state, const JobqPlace *place)
 
 		if (lane != NULL)
 		{
-			Ring	   *ring = lane->ring == NONE ? NULL : &rings[lane->ring];
+			JobqRing   *ring = lane->ring == NONE ? NULL : &rings[lane->ring].ring;
 			int			position = ring == NULL ? 0 :
-			ring_position(ring, &place->key);
+			jobq_ring_position(ring, &place->key);
 
-			result = !is_less(&place->key, &lane->cursor) ||
+			result = !jobq_key_is_less(&place->key, &lane->cursor) ||
 				(ring != NULL && position < ring->n &&
-				 jobq_key_compare(&ring_entry(ring, position)->key,
+				 jobq_key_compare(&jobq_ring_entry(ring, position)->key,
 								  &place->key) == 0 &&
-				 ItemPointerEquals(&ring_entry(ring, position)->tid,
+				 ItemPointerEquals(&jobq_ring_entry(ring, position)->tid,
 								   (ItemPointer) &place->tid));
 		}
 	}

@@ -16,22 +16,11 @@
 #ifndef JOBQ_LANE_H
 #define JOBQ_LANE_H
 
+#include "ring.h"
 #include "shmem.h"
-
-#include "storage/itemptr.h"
-
-/* Candidates of a lane that are in memory at most. */
-#define JOBQ_RING_SIZE 512
 
 /* A queue with jobs of more priorities than that has no lanes. */
 #define JOBQ_MAX_LANES 64
-
-/* A job's place in the order of its queue and priority. */
-typedef struct JobqKey
-{
-	TimestampTz run_at;
-	int64		id;
-} JobqKey;
 
 /* A job's place in its queue, and where its row is. */
 typedef struct JobqPlace
@@ -60,11 +49,6 @@ typedef struct JobqRefill
 	JobqKey		from;			/* where to begin, itself included */
 	int			room;			/* so many candidates are of use */
 } JobqRefill;
-
-extern const JobqKey jobq_first_key;	/* before all others */
-extern const JobqKey jobq_last_key; /* after all others */
-
-extern int	jobq_key_compare(const JobqKey *a, const JobqKey *b);
 
 /* For shmem.c. */
 extern Size jobq_lane_shmem_size(void);

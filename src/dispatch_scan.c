@@ -181,7 +181,7 @@ jobq_dispatch_next(JobqDispatchScan *scan, JobqHead *head)
  * end, but not since the caller has it locked.
  */
 static bool
-is_in_table(JobqDispatchScan *scan, const ItemPointerData * tid)
+is_in_table(JobqDispatchScan *scan, const ItemPointerData *tid)
 {
 	BlockNumber block = ItemPointerGetBlockNumber(tid);
 

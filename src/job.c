@@ -113,7 +113,7 @@ write_back(JobqJob *job)
 
 /* The place of a job whose row has these values and is there. */
 void
-jobq_job_place(const Datum *values, const ItemPointerData * tid,
+jobq_job_place(const Datum *values, const ItemPointerData *tid,
 			   JobqPlace *place)
 {
 	place->key.run_at = DatumGetTimestampTz(values[Anum_job_run_at - 1]);

@@ -76,7 +76,7 @@ extern JobqFindResult jobq_job_lock_row(JobqTable *jobs,
 										Snapshot snapshot,
 										TupleTableSlot *locked,
 										JobqJob *job);
-extern void jobq_job_place(const Datum *values, const ItemPointerData * tid,
+extern void jobq_job_place(const Datum *values, const ItemPointerData *tid,
 						   JobqPlace *place);
 extern int64 jobq_job_timeout(const JobqJob *job, const JobqQueue *queue);
 extern int	jobq_job_max_attempts(const JobqJob *job, const JobqQueue *queue);

@@ -296,7 +296,7 @@ ring_delete(Ring *ring, int position)
 /* Makes room before the entry at the position; the ring is not full. */
 static void
 ring_insert(Ring *ring, int position, const JobqKey *key,
-			const ItemPointerData * tid)
+			const ItemPointerData *tid)
 {
 	Candidate  *entry;
 
@@ -347,7 +347,7 @@ lower_cursor(Lane *lane, const JobqKey *key)
  * lowered, or its key would not be below the cursor.
  */
 static void
-put(Lane *lane, const JobqKey *key, const ItemPointerData * tid, bool latest)
+put(Lane *lane, const JobqKey *key, const ItemPointerData *tid, bool latest)
 {
 	Ring	   *ring;
 	int			position;

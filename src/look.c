@@ -79,7 +79,7 @@ candidate_is_free(JobqReadyScan *scan, const JobqPlace *place)
 	return false;
 }
 
-/* Whether a lane has a free job.  False, and *usable, if it has no ring. */
+/* Whether a lane has a free job. */
 static bool
 lane_has_free_job(JobqReadyScan *scan, int16 priority)
 {

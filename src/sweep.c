@@ -33,7 +33,7 @@
 #define MAX_SUSPECTS 1000
 
 /* How long a job must have been out of sight to be lost, in microseconds. */
-#define GRACE (1 * USECS_PER_SEC)
+#define GRACE (5 * USECS_PER_SEC)
 
 /* A sweep takes at most this share of the time. */
 #define MAX_SHARE 50
@@ -156,6 +156,8 @@ jobq_sweep(void)
 	if (now < earliest)
 		return earliest;
 
+	/* in case of an error */
+	earliest = now + GRACE;
 	jobs = jobq_table_open(JOBQ_REL_JOB);
 	if (nsuspects > 0)
 		judge_suspects(jobs);

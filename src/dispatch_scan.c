@@ -193,7 +193,9 @@ is_in_table(JobqDispatchScan *scan, const ItemPointerData *tid)
 /*
  * Reads the row version of a candidate into the slot.  False if there is no
  * such version of that job any more.  The candidate may be younger than the
- * snapshot, so this is only said by a new one.
+ * snapshot, so this is only said by a new one.  So is what this transaction
+ * has done since the snapshot was taken: a job that it has taken already may
+ * be named once more by somebody who comes late with what he lowers.
  */
 bool
 jobq_dispatch_fetch(JobqDispatchScan *scan, const JobqPlace *place,
@@ -203,7 +205,8 @@ jobq_dispatch_fetch(JobqDispatchScan *scan, const JobqPlace *place,
 
 	if (!is_in_table(scan, &tid))
 		return false;
-	if (scan->snapshot == NULL)
+	if (scan->snapshot == NULL ||
+		scan->snapshot->curcid != GetCurrentCommandId(false))
 		jobq_dispatch_refresh(scan);
 	else if (!table_tuple_fetch_row_version(scan->jobs->rel, &tid,
 											scan->snapshot, scan->slot))

@@ -8,10 +8,10 @@
  * A row that another transaction has in its hands is passed over, never waited
  * for.  Only when a lane has nothing left in memory is the index read.
  *
- * Where the lanes cannot be used the index is scanned: from the lane's cursor
- * on while another process refills the lane; from the first job that may be
- * ready on when this transaction has made jobs ready, which nobody else sees;
- * and from the start where a queue has no lanes, or where no coordinator is
+ * Where the lanes cannot be used the index is scanned: from the first job that
+ * may be ready on, for the rest of the call, while another process refills the
+ * lane, or if there is no memory for its candidates, or when this transaction
+ * has made jobs ready, which nobody else sees; and from the start where a queue has no lanes, or where no coordinator is
  * there to end leases that are over.  Within a priority the first job with a
  * run_at ahead ends the search, so that jobs in the future cost one row per
  * priority and not one per job.
@@ -49,7 +49,6 @@ jobq_ready_begin(JobqReadyScan *scan, JobqTable *jobs, const JobqQueue *queue)
 	scan->queue = queue;
 	scan->now = jobq_now();
 	scan->next_run_at = JOBQ_NEVER;
-	scan->after = BEFORE_ALL;
 	scan->priority = BEFORE_ALL;
 	CommandCounterIncrement();
 	jobq_dispatch_begin(&scan->dispatch, jobs, queue);
@@ -59,7 +58,7 @@ jobq_ready_begin(JobqReadyScan *scan, JobqTable *jobs, const JobqQueue *queue)
 	{
 		jobq_lanes_follow_storage(queue->state, jobq_table_storage(jobs));
 		scan->mode = jobq_has_own_jobs(queue) ?
-			JOBQ_READY_OWN : JOBQ_READY_LANES;
+			JOBQ_READY_INDEX : JOBQ_READY_LANES;
 	}
 }
 
@@ -176,7 +175,7 @@ jobq_ready_can_use_lanes(JobqReadyScan *scan)
 	return state != JOBQ_POP_DISCOVER && state != JOBQ_POP_CROWDED;
 }
 
-/* The next lane to be scanned for own jobs, and where to begin. */
+/* The next lane to be scanned, and where to begin. */
 static bool
 next_lane(JobqReadyScan *scan, JobqKey *from)
 {
@@ -244,11 +243,13 @@ next_of_all(JobqReadyScan *scan, JobqJob *job)
 }
 
 /*
- * The next job by the index, this transaction's own ones included.  False if
- * there is none, or, with the mode changed, if the lanes cannot be used.
+ * The next job by the index, lane by lane, this transaction's own ones
+ * included.  False if there is none, or, with the mode changed, if the lanes
+ * cannot be used.  The scan goes on where it was, so that a job that was not to
+ * be had is not met again.
  */
 static bool
-next_of_own(JobqReadyScan *scan, JobqJob *job)
+next_by_index(JobqReadyScan *scan, JobqJob *job)
 {
 	JobqHead	head;
 	bool		ahead;
@@ -275,21 +276,6 @@ next_of_own(JobqReadyScan *scan, JobqJob *job)
 	}
 }
 
-/* One job of a lane by the index, from a key on. */
-static bool
-next_of_lane(JobqReadyScan *scan, const JobqPlace *place, JobqJob *job)
-{
-	JobqHead	head;
-	bool		ahead;
-
-	jobq_dispatch_refresh(&scan->dispatch);
-	jobq_dispatch_seek_lane(&scan->dispatch, place->priority, &place->key);
-	if (next_of_scan(scan, job, &head, &ahead))
-		return true;
-	scan->after = place->priority;
-	return false;
-}
-
 /* Jobs are being claimed: has the coordinator sweep some time after that. */
 static void
 note_dispatching(TimestampTz now)
@@ -304,7 +290,7 @@ note_dispatching(TimestampTz now)
 
 /*
  * The next job by the lanes.  False if there is none, or, with the mode
- * changed, if they cannot be used.
+ * changed, if they cannot be used, or not now.
  */
 static bool
 next_of_lanes(JobqReadyScan *scan, JobqJob *job)
@@ -317,8 +303,7 @@ next_of_lanes(JobqReadyScan *scan, JobqJob *job)
 	{
 		CHECK_FOR_INTERRUPTS();
 		jobq_note_reserve();
-		switch (jobq_lane_pop(state, scan->after, scan->now, &place,
-							  &scan->next_run_at))
+		switch (jobq_lane_pop(state, scan->now, &place, &scan->next_run_at))
 		{
 			case JOBQ_POP_FOUND:
 				jobq_note_locked(scan->queue, &place);
@@ -328,15 +313,13 @@ next_of_lanes(JobqReadyScan *scan, JobqJob *job)
 					return true;
 				break;
 			case JOBQ_POP_REFILL:
-				if (!jobq_dispatch_refill(&scan->dispatch, place.priority,
-										  scan->now) &&
-					next_of_lane(scan, &place, job))
-					return true;
-				break;
+				if (jobq_dispatch_refill(&scan->dispatch, place.priority,
+										 scan->now))
+					break;
+				/* FALLTHROUGH */
 			case JOBQ_POP_SCAN:
-				if (next_of_lane(scan, &place, job))
-					return true;
-				break;
+				scan->mode = JOBQ_READY_INDEX;
+				return false;
 			case JOBQ_POP_DISCOVER:
 				jobq_dispatch_discover(&scan->dispatch);
 				break;
@@ -370,8 +353,8 @@ jobq_ready_next(JobqReadyScan *scan, JobqJob *job)
 	note_dispatching(scan->now);
 	if (scan->mode == JOBQ_READY_LANES)
 		found = next_of_lanes(scan, job);
-	else if (scan->mode == JOBQ_READY_OWN)
-		found = next_of_own(scan, job);
+	if (!found && scan->mode == JOBQ_READY_INDEX)
+		found = next_by_index(scan, job);
 	if (!found && scan->mode == JOBQ_READY_ALL)
 		found = next_of_all(scan, job);
 	if (found)

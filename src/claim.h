@@ -18,9 +18,8 @@
 typedef enum JobqReadyMode
 {
 	JOBQ_READY_LANES,			/* by what shared memory knows */
-	JOBQ_READY_OWN,				/* by the index, from the first that may be
-								 * ready on, lane by lane: this transaction
-								 * has jobs that nobody else sees */
+	JOBQ_READY_INDEX,			/* by the index, from the first that may be
+								 * ready on, lane by lane */
 	JOBQ_READY_ALL				/* by the index, from the start */
 } JobqReadyMode;
 
@@ -36,7 +35,6 @@ typedef struct JobqReadyScan
 	JobqReadyMode mode;
 	bool		seeking;		/* the index scan is to be started */
 	int			priority;		/* of the lane that is being scanned */
-	int			after;			/* lanes up to this priority are done with */
 	JobqDispatchScan dispatch;
 	TupleTableSlot *locked;		/* of the job handed out */
 } JobqReadyScan;

@@ -459,16 +459,15 @@ judge_queue(const JobqQueueState *state)
 }
 
 /*
- * Takes the next candidate of a priority above `after` (a number below all
- * priorities: of all) out of its ring.  The caller has reserved memory for a
- * note of it, which is to be made before anything that can fail.  For
+ * Takes the next candidate out of its ring.  The caller has reserved memory
+ * for a note of it, which is to be made before anything that can fail.  For
  * JOBQ_POP_REFILL and JOBQ_POP_SCAN *place names the priority, and with the
  * latter where to begin; for JOBQ_POP_NOTHING *next_run_at is lowered to the
  * earliest time at which there may be one.
  */
 JobqPop
-jobq_lane_pop(JobqQueueState *state, int after, TimestampTz now,
-			  JobqPlace *place, TimestampTz *next_run_at)
+jobq_lane_pop(JobqQueueState *state, TimestampTz now, JobqPlace *place,
+			  TimestampTz *next_run_at)
 {
 	JobqPop		result;
 
@@ -483,8 +482,6 @@ jobq_lane_pop(JobqQueueState *state, int after, TimestampTz now,
 			Lane	   *lane = &lanes[i];
 			const JobqCandidate *front = ring_front(lane);
 
-			if (lane->priority <= after)
-				continue;
 			result = judge(lane, now);
 			place->priority = lane->priority;
 			place->key = lane->cursor;

@@ -63,7 +63,7 @@ extern void jobq_lanes_follow_storage(JobqQueueState *state, Oid storage);
 extern void jobq_lane_lower(JobqQueueState *state, const JobqPlace *place);
 
 /* For whoever wants a job. */
-extern JobqPop jobq_lane_pop(JobqQueueState *state, int after, TimestampTz now,
+extern JobqPop jobq_lane_pop(JobqQueueState *state, TimestampTz now,
 							 JobqPlace *place, TimestampTz *next_run_at);
 extern bool jobq_lane_next(JobqQueueState *state, int after, int16 *priority);
 extern JobqPop jobq_lane_peek(JobqQueueState *state, int16 priority,

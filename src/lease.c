@@ -111,10 +111,11 @@ jobq_lease_new(void)
 }
 
 static void
-make_key(JobqLeaseKey *key, int64 job_id)
+make_key(JobqLeaseKey *key, int64 job_id, int64 lease)
 {
 	memset(key, 0, sizeof(*key));
 	key->job_id = job_id;
+	key->lease = lease;
 	key->dboid = MyDatabaseId;
 }
 
@@ -125,12 +126,11 @@ jobq_lease_register(int64 job_id, int64 lease, TimestampTz until, int procno)
 	JobqLeaseKey key;
 	JobqLeaseEntry *entry;
 
-	make_key(&key, job_id);
+	make_key(&key, job_id, lease);
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_LEASES), LW_EXCLUSIVE);
 	entry = hash_search(jobq_shared_leases, &key, HASH_ENTER_NULL, NULL);
 	if (entry != NULL)
 	{
-		entry->lease = lease;
 		entry->until = until;
 		entry->proc = procno;
 	}
@@ -151,12 +151,11 @@ jobq_lease_reserve(int64 job_id, int64 lease)
 	JobqLeaseKey key;
 	JobqLeaseEntry *entry;
 
-	make_key(&key, job_id);
+	make_key(&key, job_id, lease);
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_LEASES), LW_EXCLUSIVE);
 	entry = hash_search(jobq_shared_leases, &key, HASH_ENTER_NULL, NULL);
 	if (entry != NULL)
 	{
-		entry->lease = lease;
 		entry->until = JOBQ_NEVER;
 		entry->proc = JOBQ_MY_PROC_NUMBER;
 	}
@@ -168,13 +167,10 @@ void
 jobq_lease_forget(int64 job_id, int64 lease)
 {
 	JobqLeaseKey key;
-	JobqLeaseEntry *entry;
 
-	make_key(&key, job_id);
+	make_key(&key, job_id, lease);
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_LEASES), LW_EXCLUSIVE);
-	entry = hash_search(jobq_shared_leases, &key, HASH_FIND, NULL);
-	if (entry != NULL && entry->lease == lease)
-		(void) hash_search(jobq_shared_leases, &key, HASH_REMOVE, NULL);
+	(void) hash_search(jobq_shared_leases, &key, HASH_REMOVE, NULL);
 	LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
 }
 
@@ -225,13 +221,11 @@ static bool
 is_registered(int64 job_id, int64 lease)
 {
 	JobqLeaseKey key;
-	JobqLeaseEntry *entry;
 	bool		result;
 
-	make_key(&key, job_id);
+	make_key(&key, job_id, lease);
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_LEASES), LW_SHARED);
-	entry = hash_search(jobq_shared_leases, &key, HASH_FIND, NULL);
-	result = entry != NULL && entry->lease == lease;
+	result = hash_search(jobq_shared_leases, &key, HASH_FIND, NULL) != NULL;
 	LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
 	return result;
 }
@@ -306,7 +300,7 @@ collect_expired(ExpiredLease *expired, int n, int limit, TimestampTz now,
 		else if (n < limit)
 		{
 			expired[n].job_id = entry->key.job_id;
-			expired[n].lease = entry->lease;
+			expired[n].lease = entry->key.lease;
 			n++;
 		}
 		else

@@ -188,10 +188,15 @@ typedef struct JobqWaiter
 	int32		queues[JOBQ_MAX_WAIT_QUEUES];
 } JobqWaiter;
 
-/* A job held by a lease. */
+/*
+ * A job held by a lease.  The lease is part of the key: a process may come
+ * late to enter one that was given up meanwhile, and must not put it in the
+ * place of the one that came after it.
+ */
 typedef struct JobqLeaseKey
 {
 	int64		job_id;
+	int64		lease;
 	Oid			dboid;
 	int32		unused;			/* always 0: keys are compared as memory */
 } JobqLeaseKey;
@@ -199,7 +204,6 @@ typedef struct JobqLeaseKey
 typedef struct JobqLeaseEntry
 {
 	JobqLeaseKey key;
-	int64		lease;
 	TimestampTz until;			/* JOBQ_NEVER: ends with its session */
 	int			proc;			/* of the session, JOBQ_NO_PROCESS if it is
 								 * not bound to one */

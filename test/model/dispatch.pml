@@ -423,7 +423,7 @@ inline lane_refill_end()
 	upto = 0;
 	my_resets = 0;
 	refills = false;
-	/* no ring: next_of_lane(), from where the refill began */
+	/* no ring: next_by_index(), from where the refill began */
 	if
 	:: room == 0 -> step = SCAN
 	:: else -> step = POP; from = 0

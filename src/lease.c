@@ -137,6 +137,8 @@ jobq_lease_register(int64 job_id, int64 lease, TimestampTz until, int procno)
 	else
 		database->leases_overflow = true;
 	LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
+	if (pg_atomic_read_u32(&database->leasing) == 0)
+		pg_atomic_write_u32(&database->leasing, 1);
 	jobq_note_due(database, until);
 }
 

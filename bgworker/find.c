@@ -10,6 +10,7 @@
  */
 #include "postgres.h"
 
+#include "cancel.h"
 #include "claim.h"
 #include "guc.h"
 #include "run.h"
@@ -38,12 +39,21 @@ count_termination(const JobqFinder *finder, const JobqQueue *queue,
 {
 	JobqFailure failure = {0};
 	TimestampTz started_at;
+	char	   *reason;
 
 	if (!jobq_worker_was_terminated(found->job.id,
 									jobq_job_current_attempt(&found->job),
 									&started_at))
 		return false;
 	found->job.started_at = started_at;
+
+	/* the coordinator may not have got hold of it yet */
+	reason = jobq_cancel_reason(found->job.id);
+	if (reason != NULL)
+	{
+		jobq_job_cancel(finder->jobs, &found->job, queue, reason);
+		return true;
+	}
 	failure.outcome = "crashed";
 	failure.sqlstate = "57P01";
 	failure.message = "the background worker was terminated while the job was running";

@@ -323,7 +323,7 @@ is(sql(q{SELECT count(*) FROM jobq.dequeue('ext', 10000, lease => '90 days')}),
 health_ok('warning|shared memory|leases', 'no room for all leases');
 message_like('shared memory', qr/# Increase jobq.shared_memory/, 'and what to do');
 sql(q{SELECT jobq.drop_queue('ext', force => true);
-	SELECT count(jobq.create_queue('many_' || n)) FROM generate_series(1, 3000) AS n});
+	SELECT count(jobq.create_queue('many_' || n)) FROM generate_series(1, 5000) AS n});
 health_ok('warning|shared memory|queues', 'no room for all queues');
 message_like('shared memory', qr/no room for \d+ queues.*# Increase jobq.shared_memory/,
 	'and what to do');

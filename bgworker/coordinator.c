@@ -50,13 +50,6 @@
 #define CANCEL_RETRY_FIRST_MS 50
 #define CANCEL_RETRY_MAX_MS 5000
 
-/*
- * How often the registry of leases is compared with the table while jobs are
- * claimed, and the share of the time that this takes at most.
- */
-#define LEASES_CHECK (5 * USECS_PER_SEC)
-#define LEASES_CHECK_SHARE 50
-
 /* Shared memory is full: how often to look at all queues at most. */
 #define RESYNC_INTERVAL (100 * INT64CONST(1000))
 
@@ -99,7 +92,7 @@ static TimestampTz run_sweep(bool *more);
 static Task tasks[] = {
 	{"reading the configuration", run_config, WAKE_ALL, false},
 	{"counting crashed jobs", run_notes, 0, false},
-	{"loading leases", run_leases_load, 0, true},
+	{"loading leases", run_leases_load, 0, false},
 	{"ending leases", run_leases_expire, JOBQ_WAKE_LEASES | WAKE_ALL, true},
 	{"expiring jobs", run_jobs_expire, WAKE_ALL, true},
 	{"firing schedules", run_schedules, JOBQ_WAKE_SCHEDULES | WAKE_ALL, true},
@@ -288,30 +281,18 @@ run_notes(bool *more)
 	return JOBQ_NEVER;
 }
 
-/*
- * The registry of leases is a hint.  It is filled from the table at first, and
- * compared with it now and then, so that a lease that it does not know ends a
- * few seconds late and not never.
- */
 static TimestampTz
 run_leases_load(bool *more)
 {
-	static TimestampTz earliest = DT_NOBEGIN;
 	JobqDatabase *database = jobq_database();
-	TimestampTz now = jobq_now();
 
 	(void) more;
-	if (!database->leases_loaded ||
-		(pg_atomic_read_u32(&database->leasing) != 0 && now >= earliest))
+	if (!database->leases_loaded)
 	{
-		pg_atomic_write_u32(&database->leasing, 0);
 		jobq_leases_load();
 		database->leases_loaded = true;
-		earliest = now + Max(LEASES_CHECK,
-							 (jobq_now() - now) * LEASES_CHECK_SHARE);
 	}
-	return pg_atomic_read_u32(&database->leasing) != 0 ?
-		earliest : JOBQ_NEVER;
+	return JOBQ_NEVER;
 }
 
 static TimestampTz

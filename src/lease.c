@@ -47,9 +47,6 @@
 /* How soon to look again after a lease that cannot be ended at the moment. */
 #define BUSY_RETRY (100 * INT64CONST(1000))
 
-/* How long a session may take from its commit to entering its leases. */
-#define SESSION_GRACE (500 * INT64CONST(1000))
-
 /*
  * A block of leases whose allocation is on disk.
  *
@@ -137,8 +134,6 @@ jobq_lease_register(int64 job_id, int64 lease, TimestampTz until, int procno)
 	else
 		database->leases_overflow = true;
 	LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
-	if (pg_atomic_read_u32(&database->leasing) == 0)
-		pg_atomic_write_u32(&database->leasing, 1);
 	jobq_note_due(database, until);
 }
 
@@ -219,8 +214,8 @@ jobq_lease_watch_session(void)
 }
 
 /* Whether the registry knows the job by this very lease. */
-static bool
-is_registered(int64 job_id, int64 lease)
+bool
+jobq_lease_is_registered(int64 job_id, int64 lease)
 {
 	JobqLeaseKey key;
 	bool		result;
@@ -242,11 +237,19 @@ is_at_home(const JobqJob *job)
 }
 
 /*
- * Enters the running jobs of this database that the registry does not know.
- * A lease that was bound to a session is over then: that session ended with
- * the server.  But it is given a moment, since the session may be alive, and
- * about to enter the lease it has just committed.
+ * Enters the lease of a running job that the registry did not know when the
+ * job's row was read.  One that was bound to a session is over then, since a
+ * session enters it before it commits: that session ended with the server.
  */
+void
+jobq_lease_enter(const JobqJob *job)
+{
+	jobq_lease_register(job->id, job->lease,
+						job->lease_until == JOBQ_NEVER ?
+						jobq_now() : job->lease_until, JOBQ_NO_PROCESS);
+}
+
+/* Enters the running jobs of this database that the registry does not know. */
 void
 jobq_leases_load(void)
 {
@@ -262,11 +265,8 @@ jobq_leases_load(void)
 		CHECK_FOR_INTERRUPTS();
 		jobq_job_read(&job, slot);
 		if (job.state == JOBQ_STATE_RUNNING && is_at_home(&job) &&
-			!is_registered(job.id, job.lease))
-			jobq_lease_register(job.id, job.lease,
-								job.lease_until == JOBQ_NEVER ?
-								jobq_now() + SESSION_GRACE : job.lease_until,
-								JOBQ_NO_PROCESS);
+			!jobq_lease_is_registered(job.id, job.lease))
+			jobq_lease_enter(&job);
 	}
 	table_endscan(scan);
 	UnregisterSnapshot(snapshot);
@@ -385,7 +385,7 @@ look_at_table(ExpiredLease *expired, int limit, TimestampTz now,
 		CHECK_FOR_INTERRUPTS();
 		jobq_job_read(&job, slot);
 		if (job.state != JOBQ_STATE_RUNNING || !is_at_home(&job) ||
-			is_registered(job.id, job.lease))
+			jobq_lease_is_registered(job.id, job.lease))
 			continue;
 		any = true;
 		if (job.lease_until <= now && n < limit)

@@ -99,7 +99,6 @@ reset_database(JobqDatabase *database, Oid dboid)
 	pg_atomic_write_u64(&database->next_due, (uint64) JOBQ_NEVER);
 	pg_atomic_write_u64(&database->schedules_low, (uint64) JOBQ_NEVER);
 	pg_atomic_write_u32(&database->schedules_wait, 0);
-	pg_atomic_write_u32(&database->leasing, 0);
 	pg_atomic_write_u32(&database->dispatching, 0);
 	pg_atomic_write_u64(&database->swept, 0);
 	database->lease_next = 0;
@@ -126,7 +125,6 @@ initialize_shared(void)
 		pg_atomic_init_u64(&database->next_due, (uint64) JOBQ_NEVER);
 		pg_atomic_init_u64(&database->schedules_low, (uint64) JOBQ_NEVER);
 		pg_atomic_init_u32(&database->schedules_wait, 0);
-		pg_atomic_init_u32(&database->leasing, 0);
 		pg_atomic_init_u32(&database->dispatching, 0);
 		pg_atomic_init_u64(&database->swept, 0);
 		SpinLockInit(&database->mutex);

@@ -106,8 +106,6 @@ typedef struct JobqDatabase
 	pg_atomic_uint32 schedules_wait;	/* a schedule may be waiting for the
 										 * end of its previous job */
 
-	pg_atomic_uint32 leasing;	/* leases were entered since the registry was
-								 * compared with the table */
 	pg_atomic_uint32 dispatching;	/* jobs were claimed since the last sweep */
 	pg_atomic_uint64 swept;		/* jobs that only the sweep has found */
 

@@ -1,15 +1,17 @@
 /*-------------------------------------------------------------------------
  *
  * sweep.c
- *	  Looking for ready jobs that dispatch has lost sight of.
+ *	  Looking for jobs that shared memory has lost sight of.
  *
- * The lanes (lane.c) know of a job by the callbacks of whoever has changed it.
- * What changes rows without them, somebody who writes to jobq_store by hand or
- * has locked a row there with SELECT ... FOR UPDATE while a claim came by, can
- * leave a job below the cursor.  So now and then the coordinator reads the
- * index from its start: a ready job that the lanes do not cover, that nobody
- * has in his hands, and of which the same was true some time ago, is lost, and
- * is put into its lane.  jobq.health counts these jobs.
+ * The lanes (lane.c) and the registry of leases (lease.c) know of a job by the
+ * callbacks of whoever has changed it.  What changes rows without them,
+ * somebody who writes to jobq_store by hand or has locked a row there with
+ * SELECT ... FOR UPDATE while a claim came by, can leave a ready job below the
+ * cursor, and a running one without an end of its lease.  So now and then the
+ * coordinator reads the index from its start: a job that is not known, that
+ * nobody has in his hands, and of which the same was true some time ago, is
+ * lost, and is put into its lane, or into the registry.  jobq.health counts
+ * these jobs.
  *
  * It costs as much as there are entries in the index, which may be many under
  * an old snapshot, and is done only after jobs were claimed.
@@ -23,6 +25,7 @@
 
 #include "claim.h"
 #include "guc.h"
+#include "lease.h"
 #include "maintenance.h"
 #include "xact.h"
 
@@ -42,10 +45,30 @@ typedef struct Suspect
 {
 	int32		queue;
 	JobqPlace	place;
+	int64		lease;			/* 0: the job is ready */
 } Suspect;
 
 static Suspect suspects[MAX_SUSPECTS];
 static int	nsuspects = 0;
+
+/* Whether shared memory knows of a job that may be ready, or is running. */
+static bool
+is_known(const JobqQueue *queue, const JobqPlace *place, int64 lease)
+{
+	if (lease != 0)
+		return jobq_lease_is_registered(place->key.id, lease);
+	return jobq_lane_covers(queue->state, place);
+}
+
+/* The lease that holds the job of the row, 0: none. */
+static int64
+row_lease(TupleTableSlot *slot)
+{
+	bool		isnull;
+	Datum		lease = slot_getattr(slot, Anum_job_lease, &isnull);
+
+	return isnull ? 0 : DatumGetInt64(lease);
+}
 
 /* Collects what is out of sight in a queue. */
 static void
@@ -66,26 +89,41 @@ look_at_queue(JobqTable *jobs, const JobqQueue *queue)
 	jobq_dispatch_seek(&scan, PG_INT16_MIN);
 	while (nsuspects < MAX_SUSPECTS && jobq_dispatch_next(&scan, &head))
 	{
-		if (head.place.key.run_at > now)
+		int64		lease = row_lease(scan.slot);
+
+		if (lease == 0 && head.place.key.run_at > now)
 		{
 			if (head.place.priority == PG_INT16_MAX)
 				break;
 			jobq_dispatch_seek(&scan, head.place.priority + 1);
 		}
-		else if (head.state == JOBQ_STATE_PENDING &&
-				 !jobq_lane_covers(queue->state, &head.place))
+		else if (!is_known(queue, &head.place, lease))
 		{
 			suspects[nsuspects].queue = queue->id;
 			suspects[nsuspects].place = head.place;
+			suspects[nsuspects].lease = lease;
 			nsuspects++;
 		}
 	}
 	jobq_dispatch_end(&scan);
 }
 
+/* Whether a locked job is as it was when it was seen first. */
+static bool
+is_unchanged(const JobqJob *job, const Suspect *suspect)
+{
+	if (suspect->lease != 0)
+		return job->lease == suspect->lease;
+	return job->state == JOBQ_STATE_PENDING && job->queue == suspect->queue &&
+		job->priority == suspect->place.priority &&
+		job->run_at == suspect->place.key.run_at &&
+		ItemPointerEquals(&job->slot->tts_tid,
+						  (ItemPointer) &suspect->place.tid);
+}
+
 /*
- * Locks a suspect if nobody else has it, and leaves it: that puts it into its
- * lane when this transaction commits.
+ * Locks a suspect if nobody else has it.  A ready one is left like that, which
+ * puts it into its lane when this transaction commits.
  */
 static void
 judge(JobqTable *jobs, const Suspect *suspect)
@@ -94,16 +132,14 @@ judge(JobqTable *jobs, const Suspect *suspect)
 	JobqJob		job;
 
 	if (queue == NULL || queue->state == NULL ||
-		jobq_lane_covers(queue->state, &suspect->place) ||
+		is_known(queue, &suspect->place, suspect->lease) ||
 		jobq_job_lock(jobs, suspect->place.key.id, JOBQ_NO_WAIT,
 					  &job) != JOBQ_FOUND)
 		return;
-	if (job.state == JOBQ_STATE_PENDING && job.queue == queue->id &&
-		job.priority == suspect->place.priority &&
-		job.run_at == suspect->place.key.run_at &&
-		ItemPointerEquals(&job.slot->tts_tid,
-						  (ItemPointer) &suspect->place.tid))
+	if (is_unchanged(&job, suspect))
 	{
+		if (suspect->lease != 0)
+			jobq_lease_enter(&job);
 		pg_atomic_fetch_add_u64(&jobq_database()->swept, 1);
 		ereport(LOG,
 				(errmsg("jobq found job " INT64_FORMAT " of queue \"%s\" out of sight",

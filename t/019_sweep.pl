@@ -1,6 +1,6 @@
 # t/019_sweep.pl
 #
-# The sweep: jobs that claims have lost sight of, since somebody has changed or
+# The sweep: jobs that shared memory has lost sight of, since somebody has changed or
 # locked rows without jobq's functions, are found again; jobs that somebody has
 # in his hands are not touched; jobq.health tells.
 
@@ -88,6 +88,20 @@ is(dequeue(), "$first $second", 'claims find them');
 in_session('ROLLBACK');
 is(dequeue(), $taken, 'the job that was taken is ready at once when it is given back');
 is(sql($swept), '3', 'the sweep had nothing to do with it');
+
+# a lease that nobody has told the registry of
+sweep_every('0');
+is(dequeue(), '', 'nothing is left');
+my $leased = sql("SELECT jobq.enqueue('work')");
+sql("UPDATE jobq_store.job SET state = 1, attempt = 1, lease = 1, lease_until = now()
+	WHERE id = $leased");
+is(dequeue(), '', 'the lease is over, and nobody ends it');
+sweep_every('1s');
+dequeue();
+poll_ok($node, $swept, 'the sweep has found it', expected => '4');
+poll_ok($node, "SELECT state FROM jobq.jobs WHERE id = $leased",
+	'the lease has been ended', expected => 'ready');
+is(dequeue(), $leased, 'the job can be claimed');
 
 $in .= "\\q\n";
 $psql->finish;

@@ -226,10 +226,11 @@ $node->safe_psql(
 	      RETURN;
 	    WHEN 'next', 'complete_many' THEN
 	      -- these pass over jobs that are not held, so make sure first
-	      SELECT array_agg(job) INTO ids FROM
+	      WITH held AS MATERIALIZED
 	        (SELECT job FROM holding
 	          WHERE NOT ended AND lease = h.lease AND random() < 0.7
-	          ORDER BY job FOR UPDATE SKIP LOCKED) AS held
+	          ORDER BY job FOR UPDATE SKIP LOCKED)
+	      SELECT array_agg(job) INTO ids FROM held
 	       WHERE jobq.heartbeat(job, h.lease, '1 minute');
 	      IF ids IS NULL THEN RETURN; END IF;
 	      INSERT INTO effects SELECT unnest(ids);

@@ -11,8 +11,9 @@
  * Where the lanes cannot be used the index is scanned: from the first job that
  * may be ready on, for the rest of the call, while another process refills the
  * lane, or if there is no memory for its candidates, or when this transaction
- * has made jobs ready, which nobody else sees; and from the start where a queue has no lanes, or where no coordinator is
- * there to end leases that are over.  Within a priority the first job with a
+ * has made jobs ready, which nobody else sees; and from the start where a queue
+ * has no lanes, or where no coordinator is there to end leases that are over.
+ * Within a priority the first job with a
  * run_at ahead ends the search, so that jobs in the future cost one row per
  * priority and not one per job.
  *
@@ -66,6 +67,20 @@ void
 jobq_ready_end(JobqReadyScan *scan)
 {
 	jobq_dispatch_end(&scan->dispatch);
+}
+
+/*
+ * Goes on by the index.  The scan is not to see the jobs that this call has got
+ * already as they were: if a command ended since, to change them again would be
+ * an error.
+ */
+static void
+go_on_by_index(JobqReadyScan *scan, JobqReadyMode mode)
+{
+	CommandCounterIncrement();
+	jobq_dispatch_refresh(&scan->dispatch);
+	scan->seeking = true;
+	scan->mode = mode;
 }
 
 /* Whether a job may be given out, going by its row. */
@@ -262,7 +277,7 @@ next_by_index(JobqReadyScan *scan, JobqJob *job)
 
 			if (!jobq_ready_can_use_lanes(scan))
 			{
-				scan->mode = JOBQ_READY_ALL;
+				go_on_by_index(scan, JOBQ_READY_ALL);
 				return false;
 			}
 			if (!next_lane(scan, &from))
@@ -318,17 +333,17 @@ next_of_lanes(JobqReadyScan *scan, JobqJob *job)
 					break;
 				/* FALLTHROUGH */
 			case JOBQ_POP_SCAN:
-				scan->mode = JOBQ_READY_INDEX;
+				go_on_by_index(scan, JOBQ_READY_INDEX);
 				return false;
 			case JOBQ_POP_DISCOVER:
 				jobq_dispatch_discover(&scan->dispatch);
 				break;
 			case JOBQ_POP_NOTHING:
 				if (jobq_database()->coordinator_proc == JOBQ_NO_PROCESS)
-					scan->mode = JOBQ_READY_ALL;
+					go_on_by_index(scan, JOBQ_READY_ALL);
 				return false;
 			case JOBQ_POP_CROWDED:
-				scan->mode = JOBQ_READY_ALL;
+				go_on_by_index(scan, JOBQ_READY_ALL);
 				return false;
 		}
 	}

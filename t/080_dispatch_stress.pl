@@ -826,7 +826,7 @@ ROUND: for my $round (1 .. $rounds)
 			"\n",
 			unexpected_log_lines(
 				$node, $position, qr/terminating connection/,
-				qr/terminating (?:background|autovacuum)/, qr/canceling statement/,
+				qr/terminating (?:background|autovacuum)/, qr/canceling (?:statement|autovacuum task)/,
 				qr/deadlock detected/, qr/could not serialize access/,
 				qr/connection to client lost/, qr/jobq.sweep_interval/,
 				qr/prepared transaction .* is busy/,

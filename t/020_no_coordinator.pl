@@ -1,0 +1,46 @@
+# t/020_no_coordinator.pl
+#
+# Where no coordinator is there to end them, whoever claims jobs ends the leases
+# that are over, and gets no job twice by that.
+
+use strict;
+use warnings;
+
+use JobqTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = jobq_node('main', conf => ['fsync = off']);
+
+sub sql
+{
+	my ($sql) = @_;
+	return $node->safe_psql('postgres', $sql);
+}
+
+sql("ALTER SYSTEM SET jobq.databases = 'other'");
+$node->reload;
+poll_ok($node, q{SELECT count(*) FROM pg_stat_activity
+	WHERE backend_type = 'jobq coordinator'},
+	'the coordinator has left', expected => '0');
+
+foreach my $way ('dequeue', 'take')
+{
+	my $claim = "SELECT id FROM jobq.$way('$way', 10)";
+
+	sql("SELECT jobq.create_queue('$way', lease => '1 minute')");
+	my $leased = sql("SELECT jobq.enqueue('$way')");
+	is(sql("SELECT id FROM jobq.dequeue('$way')"), $leased, "$way: a job is leased");
+	sql("SELECT jobq_store.advance_clock('2 minutes')");
+
+	# The first two are known to be ready; the third is come across afterwards,
+	# and before these two, which the claim has in its hands.
+	my @ready = split(/\n/,
+		sql("SELECT jobq.enqueue_many('$way', array_fill('{}'::jsonb, '{2}'))"));
+	is(sql("SELECT string_agg(id::text, ' ') FROM ($claim) AS t"),
+		"@ready $leased", "$way: all jobs are given out once");
+	is(sql("SELECT count(*) FROM ($claim) AS t"), '0', "$way: nothing is left");
+}
+
+$node->stop;
+done_testing();

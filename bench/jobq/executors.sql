@@ -1,11 +1,13 @@
 -- A queue whose jobs do nothing, in background workers, and how to wait for
 -- them; for executors_run.sql.  :options are more options of create_queue.
+-- The handler is in PL/pgSQL, as most are: a function in SQL is parsed and
+-- planned anew by each call before PostgreSQL 18.
 
 \set QUIET on
 
 CREATE OR REPLACE FUNCTION work(payload jsonb) RETURNS void
-LANGUAGE sql
-AS 'SELECT';
+LANGUAGE plpgsql
+AS 'BEGIN END';
 
 SELECT jobq.create_queue('work', 'work(jsonb)', :options)
 \g /dev/null

@@ -521,6 +521,30 @@ changed(TM_Result result)
 	}
 }
 
+/* Who has locked a row version, or has changed or deleted it. */
+typedef struct Holder
+{
+	TransactionId xmax;			/* or a multixact; invalid: nobody */
+	uint16		infomask;
+} Holder;
+
+/* Reads that from the page, which the slot has pinned. */
+static Holder
+read_holder(TupleTableSlot *slot)
+{
+	Buffer		buffer = ((BufferHeapTupleTableSlot *) slot)->buffer;
+	HeapTupleHeader header = ((HeapTupleTableSlot *) slot)->tuple->t_data;
+	Holder		holder;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	holder.xmax = HeapTupleHeaderGetRawXmax(header);
+	holder.infomask = header->t_infomask;
+	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+	if ((holder.infomask & HEAP_XMAX_INVALID) != 0)
+		holder.xmax = InvalidTransactionId;
+	return holder;
+}
+
 /*
  * Whether a running transaction has the row in the slot locked, or is changing
  * or deleting it.  The slot is one that an index or table scan has filled.
@@ -528,23 +552,16 @@ changed(TM_Result result)
 bool
 jobq_row_is_held(TupleTableSlot *slot)
 {
-	Buffer		buffer = ((BufferHeapTupleTableSlot *) slot)->buffer;
-	HeapTupleHeader header =
-	((HeapTupleTableSlot *) slot)->tuple->t_data;
-	TransactionId xmax;
-	uint16		infomask;
+	Holder		holder;
 
 	Assert(TTS_IS_BUFFERTUPLE(slot));
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	xmax = HeapTupleHeaderGetRawXmax(header);
-	infomask = header->t_infomask;
-	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
-
-	if ((infomask & HEAP_XMAX_INVALID) != 0 || !TransactionIdIsValid(xmax))
+	holder = read_holder(slot);
+	if (!TransactionIdIsValid(holder.xmax))
 		return false;
-	if ((infomask & HEAP_XMAX_IS_MULTI) != 0)
-		return MultiXactIdIsRunning(xmax, HEAP_XMAX_IS_LOCKED_ONLY(infomask));
-	return TransactionIdIsInProgress(xmax);
+	if ((holder.infomask & HEAP_XMAX_IS_MULTI) != 0)
+		return MultiXactIdIsRunning(holder.xmax,
+									HEAP_XMAX_IS_LOCKED_ONLY(holder.infomask));
+	return TransactionIdIsInProgress(holder.xmax);
 }
 
 /*
@@ -580,26 +597,19 @@ is_mine_alone(MultiXactId multi, bool only_locked)
 static bool
 is_locked_by_me(TupleTableSlot *slot)
 {
-	HeapTupleHeader header;
-	Buffer		buffer = InvalidBuffer;
-	TransactionId xmax;
-	uint16		infomask;
+	Holder		holder;
 
-	if (TTS_IS_BUFFERTUPLE(slot))
-		buffer = ((BufferHeapTupleTableSlot *) slot)->buffer;
-	if (!BufferIsValid(buffer))
-		return true;			/* a copy: made of a row that was locked */
-	header = ((HeapTupleTableSlot *) slot)->tuple->t_data;
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	xmax = HeapTupleHeaderGetRawXmax(header);
-	infomask = header->t_infomask;
-	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
-
-	if ((infomask & HEAP_XMAX_INVALID) != 0 || !TransactionIdIsValid(xmax))
+	/* a copy is made of a row that was locked */
+	if (!TTS_IS_BUFFERTUPLE(slot) ||
+		!BufferIsValid(((BufferHeapTupleTableSlot *) slot)->buffer))
+		return true;
+	holder = read_holder(slot);
+	if (!TransactionIdIsValid(holder.xmax))
 		return false;
-	if ((infomask & HEAP_XMAX_IS_MULTI) != 0)
-		return is_mine_alone(xmax, HEAP_XMAX_IS_LOCKED_ONLY(infomask));
-	return TransactionIdIsCurrentTransactionId(xmax);
+	if ((holder.infomask & HEAP_XMAX_IS_MULTI) != 0)
+		return is_mine_alone(holder.xmax,
+							 HEAP_XMAX_IS_LOCKED_ONLY(holder.infomask));
+	return TransactionIdIsCurrentTransactionId(holder.xmax);
 }
 
 /*

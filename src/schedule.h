@@ -85,8 +85,17 @@ typedef struct JobqScheduleHistory
 	TupleTableSlot *slot;
 } JobqScheduleHistory;
 
-/* cron_sql.c: raises 22023 if the text is malformed. */
+/* cron_sql.c */
+
+/* Raises 22023 if the text is malformed. */
 extern void jobq_cron_require(const char *text, JobqCron *cron);
+
+/*
+ * Where in the text something is wrong, and what (palloc'd).  The position is
+ * in characters, the first one of the whole text being 1.
+ */
+extern char *jobq_cron_error_detail(const char *text,
+									const JobqCronError *error);
 
 /* schedule_run.c */
 

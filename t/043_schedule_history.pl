@@ -473,11 +473,13 @@ poll_ok($node,
 # which would have pushed the first of them out.
 sql("SELECT jobq.unschedule('command');
 	 CREATE SEQUENCE public.calls;
+	 BEGIN;
 	 SELECT jobq.schedule('failing', '* * * * * *',
 		'SELECT 1 / (nextval(''public.calls'') - 50)
 			/ (currval(''public.calls'') - 60)',
-		overlap => 'queue', missed => 'all', max_attempts => 1)");
-alter('failing', "keep_runs => 'errors'");
+		overlap => 'queue', missed => 'all', max_attempts => 1);
+	 SELECT jobq.alter_schedule('failing', keep_runs => 'errors');
+	 COMMIT");
 sql("SELECT jobq_store.advance_clock('200 s')");
 poll_ok($node, "SELECT runs > 200 FROM jobq.schedules WHERE name = 'failing'",
 	'a chain of which two fail', seconds => 60);

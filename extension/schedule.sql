@@ -24,6 +24,23 @@ AS 'MODULE_PATHNAME', 'jobq_schedule';
 COMMENT ON FUNCTION jobq.schedule IS
   'creates a cron schedule that runs a command or enqueues a payload, or replaces the one of that name; returns its id';
 
+CREATE FUNCTION jobq.alter_schedule(
+  name text,
+  keep_runs text DEFAULT NULL,
+  catch_up_window interval DEFAULT NULL
+) RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'jobq_alter_schedule';
+COMMENT ON FUNCTION jobq.alter_schedule IS
+  'changes options of a schedule; those left out, or NULL, stay as they are';
+
+CREATE FUNCTION jobq.reset_schedule(name text, VARIADIC options text[])
+RETURNS void
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'jobq_reset_schedule';
+COMMENT ON FUNCTION jobq.reset_schedule IS
+  'sets options of alter_schedule() back to their defaults';
+
 CREATE FUNCTION jobq.unschedule(name text)
 RETURNS boolean
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE

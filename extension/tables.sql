@@ -234,6 +234,7 @@ CREATE TABLE jobq_store.schedule (
   timezone text NOT NULL,
   missed text NOT NULL,
   overlap text NOT NULL,
+  keep_runs text NOT NULL,
   payload jsonb NOT NULL,
   command text,
   jitter interval,
@@ -243,13 +244,14 @@ CREATE TABLE jobq_store.schedule (
   priority integer,
   max_attempts integer,
   timeout interval,
+  catch_up_window interval,
   tags text[],
   last_run timestamptz,
   last_job bigint,
   disabled_reason text
 );
 COMMENT ON TABLE jobq_store.schedule IS
-  'cron schedules; next_run is ''infinity'' when there is none, history counts what was written to schedule_run';
+  'cron schedules; next_run is ''infinity'' when there is none, history counts the places of schedule_run that were taken';
 
 CREATE INDEX schedule_next_run ON jobq_store.schedule (next_run)
   WHERE next_run < 'infinity';

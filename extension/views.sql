@@ -250,6 +250,7 @@ SELECT
   s.late_runs,
   s.max_runs,
   s.missed,
+  s.catch_up_window,
   s.overlap,
   s.jitter,
   s.starts_at,
@@ -258,6 +259,7 @@ SELECT
   s.max_attempts,
   s.timeout,
   s.tags,
+  s.keep_runs,
   s.created_at
 FROM jobq_store.schedule AS s
 LEFT JOIN jobq_store.queue AS q ON q.id OPERATOR(pg_catalog.=) s.queue
@@ -265,7 +267,8 @@ WHERE jobq_store.may_see_role(s.owner::oid);
 COMMENT ON VIEW jobq.schedules IS 'the reader''s cron schedules';
 
 -- The state of a run's job is looked up row by row, by primary keys: a join
--- could have all of history read.
+-- could have all of history read.  With keep_runs => 'errors' a job that has
+-- succeeded has left no trace, and its run is not shown.
 CREATE VIEW jobq.schedule_runs WITH (security_barrier) AS
 SELECT
   s.name AS schedule,
@@ -278,7 +281,14 @@ SELECT
     THEN greatest(r.fired_at OPERATOR(pg_catalog.-) r.slot, '0') END AS late_by,
   r.caught_up,
   r.job,
-  CASE WHEN r.job IS NULL THEN NULL
+  of_job.state,
+  r.reason
+FROM jobq_store.schedule_run AS r
+JOIN jobq_store.schedule AS s ON s.id OPERATOR(pg_catalog.=) r.schedule
+LEFT JOIN jobq_store.worker_slots() AS w
+  ON w.job_id OPERATOR(pg_catalog.=) r.job
+CROSS JOIN LATERAL (
+  SELECT CASE WHEN r.job IS NULL THEN NULL
     WHEN w.pid IS NOT NULL THEN 'running'
     ELSE coalesce(
       (SELECT jobq_store.job_state(j.state, j.run_at)
@@ -287,15 +297,14 @@ SELECT
       (SELECT jobq_store.job_state(h.state, h.run_at)
         FROM jobq_store.history AS h
         WHERE h.id OPERATOR(pg_catalog.=) r.job
-        LIMIT 1)) END AS state,
-  r.reason
-FROM jobq_store.schedule_run AS r
-JOIN jobq_store.schedule AS s ON s.id OPERATOR(pg_catalog.=) r.schedule
-LEFT JOIN jobq_store.worker_slots() AS w
-  ON w.job_id OPERATOR(pg_catalog.=) r.job
+        LIMIT 1)) END AS state
+) AS of_job
 WHERE jobq_store.may_see_role(s.owner::oid)
   AND r.fired_at OPERATOR(pg_catalog.>)
-    (pg_catalog.now() OPERATOR(pg_catalog.-) '1 year'::interval);
+    (pg_catalog.now() OPERATOR(pg_catalog.-) '1 year'::interval)
+  AND (s.keep_runs OPERATOR(pg_catalog.<>) 'errors'
+    OR r.job IS NULL
+    OR coalesce(of_job.state, 'completed') OPERATOR(pg_catalog.<>) 'completed');
 COMMENT ON VIEW jobq.schedule_runs IS
   'what became of the latest runs of the reader''s schedules';
 

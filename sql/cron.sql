@@ -130,6 +130,26 @@ BEGIN
     END;
   END LOOP;
 END $$;
+-- the position counts characters of the text as it was given
+CREATE FUNCTION pg_temp.from_position(bad text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+  detail text;
+BEGIN
+  PERFORM jobq.cron_next(bad);
+  RETURN NULL;
+EXCEPTION WHEN invalid_parameter_value THEN
+  GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+  RETURN substr(bad, substring(detail FROM '(?i)position (\d+): ')::integer);
+END $$;
+SELECT n, pg_temp.from_position(bad)
+FROM (VALUES
+  (1, E' \t 0 25 * * *'), (2, '* * * * é,x'), (3, 'éé 0 * * *'),
+  (4, ' * * * * 1,é8'), (5, '* * * * * * € 25'), (6, '  @every 5 é'),
+  (7, '  '), (8, ' @every '), (9, '5 4 é')
+) AS v (n, bad) ORDER BY n;
+-- too long: the character that has byte 256 (of 258)
+SELECT octet_length(pg_temp.from_position(repeat('€', 84) || 'ééé')) BETWEEN 3 AND 4 AS position;
+SELECT jobq.cron_next('  0 25 * * *');
 SELECT jobq.cron_next('61 * * * *');
 SELECT jobq.cron_next(repeat('1,', 200) || ' * * * *');
 SELECT jobq.cron_next('* * * * *', 'infinity');

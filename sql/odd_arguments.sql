@@ -169,6 +169,13 @@ INSERT INTO named VALUES
   ($$schedule('x', '@daily', 'SELECT 1', starts_at => '-infinity')$$, '22023'),
   ($$backfill('arguments', '-infinity', 'infinity')$$, '22023'),
   ($$run_schedule('nowhere')$$, '42704'),
+  ($$alter_schedule('nowhere')$$, '42704'),
+  ($$alter_schedule('arguments', keep_runs => '')$$, '22023'),
+  ($$alter_schedule('arguments', catch_up_window => '-178000000 years')$$, '22023'),
+  ($$alter_schedule('arguments', catch_up_window => '178000000 years')$$, 'OK000'),
+  ($$reset_schedule('nowhere', 'keep_runs')$$, '42704'),
+  ($$reset_schedule('arguments', '')$$, '22023'),
+  ($$reset_schedule('arguments', NULL)$$, '22004'),
   ($$cron_next('@daily', 'infinity')$$, '22023'),
   ($$cron_times('@daily', now(), -1)$$, '22023'),
   ($$cron_describe(repeat('*,', 200000))$$, '22023');

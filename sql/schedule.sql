@@ -72,6 +72,32 @@ SELECT jobq.schedule('off', '@yearly', queue => 'sched', enabled => false) > 0 A
 SELECT enabled, next_run FROM jobq_store.schedule WHERE name = 'off';
 SELECT jobq.enable_schedule('nothing') AS unknown;
 
+-- options that are set apart stay when the schedule is replaced
+SELECT keep_runs, catch_up_window FROM jobq.schedules WHERE name = 'yearly';
+SELECT jobq.alter_schedule('yearly', keep_runs => 'errors');
+SELECT jobq.alter_schedule('yearly', catch_up_window => '0');
+SELECT jobq.alter_schedule('yearly');
+SELECT jobq.schedule('yearly', '0 0 2 1 *', queue => 'sched') = :yearly AS same;
+SELECT cron, keep_runs, catch_up_window FROM jobq.schedules WHERE name = 'yearly';
+SELECT jobq.reset_schedule('yearly', 'catch_up_window');
+SELECT keep_runs, catch_up_window FROM jobq.schedules WHERE name = 'yearly';
+SELECT jobq.alter_schedule('yearly', catch_up_window => '2 months', keep_runs => 'all');
+SELECT keep_runs, catch_up_window FROM jobq.schedules WHERE name = 'yearly';
+SELECT jobq.alter_schedule('yearly', keep_runs => 'errors');
+SELECT jobq.reset_schedule('yearly', 'catch_up_window', 'keep_runs');
+SELECT keep_runs, catch_up_window FROM jobq.schedules WHERE name = 'yearly';
+SELECT jobq.unschedule('yearly'), jobq.schedule('yearly', '0 0 1 1 *', queue => 'sched') > 0 AS made;
+SELECT id AS yearly FROM jobq_store.schedule WHERE name = 'yearly' \gset
+SELECT jobq.alter_schedule('yearly', keep_runs => 'none');
+SELECT jobq.alter_schedule('yearly', keep_runs => 'Errors');
+SELECT jobq.alter_schedule('yearly', catch_up_window => '-1 us');
+SELECT jobq.alter_schedule('yealry', keep_runs => 'all');
+SELECT jobq.alter_schedule(NULL);
+SELECT jobq.reset_schedule('yealry', 'keep_runs');
+SELECT jobq.reset_schedule('yearly', 'cron');
+SELECT jobq.reset_schedule('yearly', NULL);
+SELECT keep_runs, catch_up_window FROM jobq.schedules WHERE name = 'yearly';
+
 -- exhausted: enabled, but without a next run
 UPDATE jobq_store.schedule SET runs = 7 WHERE id = :own;
 SELECT jobq.enable_schedule('own', false), jobq.enable_schedule('own', true);
@@ -146,6 +172,8 @@ SELECT jobq.schedule('of_a', '@yearly', queue => 'sched') > 0 AS made;
 SELECT jobq.schedule('own', '@yearly', queue => 'sched');
 SELECT jobq.unschedule('own');
 SELECT jobq.enable_schedule('own', false);
+SELECT jobq.alter_schedule('own', keep_runs => 'errors');
+SELECT jobq.reset_schedule('own', 'keep_runs');
 SELECT jobq.run_schedule('own');
 SELECT jobq.run_schedule('onw');
 SET ROLE regress_jobq_sched_c;
@@ -154,10 +182,12 @@ SELECT jobq.unschedule('of_a');
 -- a member of the owner's role may, and becomes the owner
 SET ROLE regress_jobq_sched_b;
 SELECT jobq.enable_schedule('of_a', false) AS changed;
+SELECT jobq.alter_schedule('of_a', keep_runs => 'errors');
 SELECT jobq.schedule('of_a', '@yearly', 'SELECT 1') > 0 AS made;
 RESET ROLE;
-SELECT owner, command FROM jobq_store.schedule WHERE name = 'of_a';
+SELECT owner, command, keep_runs FROM jobq_store.schedule WHERE name = 'of_a';
 -- so may an administrator
+SELECT jobq.alter_schedule('of_a', catch_up_window => '1 h');
 SELECT jobq.unschedule('of_a') AS removed;
 SELECT jobq.unschedule('of_a') AS removed;
 -- a schedule whose owner has lost the privilege does not run

@@ -83,3 +83,25 @@ jobq_string_argument(FunctionCallInfo fcinfo, int argno, const char *name,
 						   strlen(string), max_bytes)));
 	return string;
 }
+
+Datum
+jobq_word_argument(FunctionCallInfo fcinfo, int argno, const char *name,
+				   const char *const *words)
+{
+	char	   *word = text_to_cstring(PG_GETARG_TEXT_PP(argno));
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (int i = 0; words[i] != NULL; i++)
+	{
+		if (strcmp(word, words[i]) == 0)
+			return PG_GETARG_DATUM(argno);
+		appendStringInfo(&list, "%s%s", i == 0 ? "" :
+						 words[i + 1] != NULL ? ", " : " and ", words[i]);
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unknown value for %s: \"%s\"", name, word),
+			 errdetail("It is one of %s.", list.data)));
+	return (Datum) 0;			/* keep compiler quiet */
+}

@@ -38,4 +38,11 @@ extern int64 jobq_duration_argument(FunctionCallInfo fcinfo, int argno,
 extern char *jobq_string_argument(FunctionCallInfo fcinfo, int argno,
 								  const char *name, int max_bytes);
 
+/*
+ * A text argument, not NULL, that must be one of a list of words, which ends
+ * with NULL; else 22023.
+ */
+extern Datum jobq_word_argument(FunctionCallInfo fcinfo, int argno,
+								const char *name, const char *const *words);
+
 #endif							/* JOBQ_ARGUMENTS_H */

@@ -39,9 +39,21 @@ typedef struct TimesState
 static void read_timetable(FunctionCallInfo fcinfo, int zone_argno,
 						   TimestampTz after, JobqTimetable *timetable);
 
+char *
+jobq_cron_error_detail(const char *text, const JobqCronError *error)
+{
+	int			before = pg_mbcliplen(text, strlen(text), error->offset);
+	int			position = pg_mbstrlen_with_len(text, before) + 1;
+
+	if (error->field == JOBQ_CRON_EXPRESSION)
+		return psprintf("Position %d: %s", position, error->message);
+	return psprintf("Field \"%s\", position %d: %s", error->name, position,
+					error->message);
+}
+
 /*
- * Parses an expression that a user has given.  Raises 22023, with the field
- * that is wrong in DETAIL.
+ * Parses an expression that a user has given.  Raises 22023; DETAIL says which
+ * field is wrong, and where.
  */
 void
 jobq_cron_require(const char *text, JobqCron *cron)
@@ -57,7 +69,7 @@ jobq_cron_require(const char *text, JobqCron *cron)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("invalid cron expression \"%.*s%s\"", (int) shown, text,
 					shown < length ? "..." : ""),
-			 errdetail_internal("%s", error.message)));
+			 errdetail_internal("%s", jobq_cron_error_detail(text, &error))));
 }
 
 /*

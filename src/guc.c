@@ -122,8 +122,8 @@ define_schedule_settings(void)
 							   &jobq_timezone, "", PGC_SIGHUP, 0,
 							   check_timezone, NULL, NULL);
 	DefineCustomIntVariable("jobq.catch_up_window",
-							"How late runs are that missed => 'all' makes up for.",
-							NULL,
+							"How late a run may be that is made up for.",
+							"For schedules without a catch_up_window of their own.",
 							&jobq_catch_up_window, SECS_PER_DAY, 0, INT_MAX,
 							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 }

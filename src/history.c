@@ -121,11 +121,14 @@ jobq_history_add(JobqTable *jobs, const JobqJob *job, Datum result,
 }
 
 /*
+ * Finds a finished job, and locks it or not.  *table is opened if it is found;
+ * NULL if there is none.
+ *
  * Segments are looked at from the current one backwards, and then the current
  * one again: that is where retention.c moves rows to.
  */
-TupleTableSlot *
-jobq_history_find(int64 id, JobqTable **table)
+static TupleTableSlot *
+find_job(int64 id, bool lock, JobqTable **table)
 {
 	int			current = jobq_history_segment();
 	ScanKeyData key;
@@ -138,19 +141,47 @@ jobq_history_find(int64 id, JobqTable **table)
 		(current + JOBQ_HISTORY_SEGMENTS - i) % JOBQ_HISTORY_SEGMENTS :
 		jobq_history_segment();
 		TupleTableSlot *slot;
+		Oid			index;
+		bool		found;
 
 		*table = jobq_table_open(JOBQ_REL_HISTORY_0 + segment);
 		slot = jobq_table_slot(*table);
-		if (jobq_table_find(*table, jobq_primary_key_index((*table)->rel),
-							&key, 1, JOBQ_WAIT, slot) == JOBQ_FOUND)
-		{
-			slot_getallattrs(slot);
+		index = jobq_primary_key_index((*table)->rel);
+		found = lock ?
+			jobq_table_find(*table, index, &key, 1, JOBQ_WAIT,
+							slot) == JOBQ_FOUND :
+			jobq_table_read(*table, index, &key, 1, slot);
+		if (found)
 			return slot;
-		}
 		jobq_table_close(*table);
 	}
 	*table = NULL;
 	return NULL;
+}
+
+TupleTableSlot *
+jobq_history_find(int64 id, JobqTable **table)
+{
+	TupleTableSlot *slot = find_job(id, true, table);
+
+	if (slot != NULL)
+		slot_getallattrs(slot);
+	return slot;
+}
+
+bool
+jobq_history_read_state(int64 id, JobqState *state)
+{
+	JobqTable  *table;
+	TupleTableSlot *slot = find_job(id, false, &table);
+	bool		isnull;
+
+	if (slot == NULL)
+		return false;
+	*state = (JobqState) DatumGetInt16(slot_getattr(slot, Anum_history_state,
+													&isnull));
+	jobq_table_close(table);
+	return true;
 }
 
 int64

@@ -23,6 +23,9 @@ extern void jobq_history_add(JobqTable *jobs, const JobqJob *job,
  */
 extern TupleTableSlot *jobq_history_find(int64 id, JobqTable **table);
 
+/* The state that a finished job has ended in; false if there is none. */
+extern bool jobq_history_read_state(int64 id, JobqState *state);
+
 /* The latest finished job of a key that finished after `since`, 0: none. */
 extern int64 jobq_history_find_key(int32 queue, const char *unique_key,
 								   TimestampTz since);

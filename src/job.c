@@ -25,6 +25,7 @@
 #include "json_object.h"
 #include "lease.h"
 #include "on_dead.h"
+#include "schedule.h"
 #include "xact.h"
 
 #include "access/xact.h"
@@ -352,38 +353,56 @@ name_worker(JobqJob *job)
 }
 
 /*
- * A job is about to be deleted.  If it comes from a schedule, the next run of
- * that may be waiting for it.  Whoever else gives jobs a header of that name
- * causes a look in vain, no more.
+ * The schedule that a job says it comes from (palloc'd), or NULL.  Anybody may
+ * give jobs a header of that name.
  */
-static void
-note_end(const JobqJob *job)
+static char *
+schedule_of(const JobqJob *job)
 {
 	Jsonb	   *headers;
 	JsonbValue	value;
 
 	if (job->nulls[Anum_job_headers - 1])
-		return;
+		return NULL;
 	headers = DatumGetJsonbP(job->values[Anum_job_headers - 1]);
-	if (JB_ROOT_IS_OBJECT(headers) &&
+	if (!JB_ROOT_IS_OBJECT(headers) ||
 		getKeyJsonValueFromContainer(&headers->root, "schedule",
-									 strlen("schedule"), &value) != NULL)
-		jobq_at_commit_scheduled_job_end();
+									 strlen("schedule"), &value) == NULL ||
+		value.type != jbvString)
+		return NULL;
+	return pnstrdup(value.val.string.val, value.val.string.len);
 }
 
-/* Writes a job that is being finished to history, if it is to be kept. */
+/* Whether a job that is being finished is written to history. */
+static bool
+is_to_be_kept(const JobqJob *job, const JobqQueue *queue,
+			  const char *schedule)
+{
+	if (!job->nulls[Anum_job_unique_for - 1])
+		return true;
+	if (job->state != JOBQ_STATE_COMPLETED)
+		return queue->keep_dead != 0;
+	return queue->keep_completed != 0 &&
+		(schedule == NULL ||
+		 !jobq_schedule_keeps_errors_only(schedule, queue));
+}
+
+/*
+ * Writes a job that is being finished to history, if it is to be kept.  The
+ * next run of its schedule may be waiting for its end.
+ */
 static void
 write_history(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 			  Datum result, bool result_is_null, const char *error,
 			  const char *sqlstate)
 {
-	int64		keep = job->state == JOBQ_STATE_COMPLETED ?
-	queue->keep_completed : queue->keep_dead;
+	char	   *schedule = schedule_of(job);
 
 	jobq_note_settled(job->id);
-	if (keep != 0 || !job->nulls[Anum_job_unique_for - 1])
+	if (is_to_be_kept(job, queue, schedule))
 		jobq_history_add(jobs, job, result, result_is_null, error, sqlstate);
-	note_end(job);
+	if (schedule != NULL)
+		jobq_at_commit_scheduled_job_end();
 }
 
 /* Deletes the job's row, after writing it to history. */
@@ -681,7 +700,8 @@ jobq_job_remove(JobqTable *jobs, JobqJob *job)
 {
 	Assert(job->state != JOBQ_STATE_RUNNING);
 	jobq_note_settled(job->id);
-	note_end(job);
+	if (schedule_of(job) != NULL)
+		jobq_at_commit_scheduled_job_end();
 	jobq_table_delete(jobs, job->slot);
 }
 

@@ -66,33 +66,14 @@ name_argument(FunctionCallInfo fcinfo)
 	return name;
 }
 
-/*
- * The argument, one of a list of words (the default for NULL), as text; else
- * 22023.
- */
+/* The argument, one of a list of words, as text; NULL means the default. */
 static Datum
 word_argument(FunctionCallInfo fcinfo, int argno, const char *name,
 			  const char *const *words, const char *by_default)
 {
-	StringInfoData list;
-	char	   *word;
-
 	if (PG_ARGISNULL(argno))
 		return CStringGetTextDatum(by_default);
-	word = text_to_cstring(PG_GETARG_TEXT_PP(argno));
-	initStringInfo(&list);
-	for (int i = 0; words[i] != NULL; i++)
-	{
-		if (strcmp(word, words[i]) == 0)
-			return PG_GETARG_DATUM(argno);
-		appendStringInfo(&list, "%s%s", i == 0 ? "" :
-						 words[i + 1] != NULL ? ", " : " and ", words[i]);
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("unknown value for %s: \"%s\"", name, word),
-			 errdetail("It is one of %s.", list.data)));
-	return (Datum) 0;			/* keep compiler quiet */
+	return jobq_word_argument(fcinfo, argno, name, words);
 }
 
 /* Puts an integer argument into the row, unless it is NULL. */
@@ -329,6 +310,8 @@ form_row(FunctionCallInfo fcinfo, JobqScheduleRow *row)
 	jobq_schedule_set(row, Anum_schedule_overlap,
 					  word_argument(fcinfo, JOBQ_SCHEDULE_OVERLAP, "overlap",
 									overlap_words, "skip"));
+	jobq_schedule_set(row, Anum_schedule_keep_runs,
+					  CStringGetTextDatum("all"));
 	set_times(fcinfo, row, &timetable);
 	set_job_options(fcinfo, row);
 	set_target(fcinfo, row);
@@ -352,7 +335,8 @@ same_value(const JobqScheduleRow *a, const JobqScheduleRow *b,
 
 /*
  * Takes over into a row that replaces an old one what is to stay: identity and
- * past, and also next_run if nothing that decides it has changed.
+ * past, what alter_schedule() has set, and also next_run if nothing that
+ * decides it has changed.
  */
 static void
 keep_from_old(JobqScheduleRow *row, const JobqScheduleRow *old)
@@ -361,7 +345,8 @@ keep_from_old(JobqScheduleRow *row, const JobqScheduleRow *old)
 		Anum_schedule_id, Anum_schedule_runs, Anum_schedule_missed_runs,
 		Anum_schedule_skipped_runs, Anum_schedule_late_runs,
 		Anum_schedule_history, Anum_schedule_created_at,
-		Anum_schedule_last_run, Anum_schedule_last_job
+		Anum_schedule_last_run, Anum_schedule_last_job,
+		Anum_schedule_keep_runs, Anum_schedule_catch_up_window
 	};
 	bool		same;
 

@@ -85,8 +85,17 @@ typedef struct JobqScheduleHistory
 	TupleTableSlot *slot;
 } JobqScheduleHistory;
 
-/* cron_sql.c: raises 22023 if the text is malformed. */
+/* cron_sql.c */
+
+/* Raises 22023 if the text is malformed. */
 extern void jobq_cron_require(const char *text, JobqCron *cron);
+
+/*
+ * Where in the text something is wrong, and what (palloc'd).  The position is
+ * in characters, the first one of the whole text being 1.
+ */
+extern char *jobq_cron_error_detail(const char *text,
+									const JobqCronError *error);
 
 /* schedule_run.c */
 
@@ -124,10 +133,19 @@ extern int64 jobq_schedule_enqueue(JobqTable *jobs, const JobqQueue *queue,
 /* Whether a job is not finished, as the active snapshot sees it. */
 extern bool jobq_schedule_job_is_live(JobqTable *jobs, int64 id);
 
+/* schedule_history.c */
+
 /*
- * schedule_history.c: values[] are those of the schedule's row, which is
- * locked and is to be written by the caller after jobq_schedule_history_add()
- * has counted the event there.
+ * Whether the jobs of the schedule of that name that succeed are to leave no
+ * trace (keep_runs => 'errors'), and this is the queue that they go to.
+ */
+extern bool jobq_schedule_keeps_errors_only(const char *name,
+											const JobqQueue *queue);
+
+/*
+ * values[] are those of the schedule's row, which is locked and is to be
+ * written by the caller after jobq_schedule_history_add() has counted the
+ * event there.
  */
 extern void jobq_schedule_history_open(JobqScheduleHistory *history);
 extern void jobq_schedule_history_close(JobqScheduleHistory *history);
@@ -144,6 +162,8 @@ extern TimestampTz jobq_schedule_next_run(const JobqScheduleRow *row);
 extern bool jobq_schedule_find(JobqTable *table, TupleTableSlot *slot,
 							   const char *name, JobqScheduleRow *row);
 extern void jobq_schedule_check_owner(const JobqScheduleRow *row);
+extern void jobq_schedule_require(JobqTable *table, TupleTableSlot *slot,
+								  const char *name, JobqScheduleRow *row);
 extern TimestampTz jobq_schedule_next_run_from_now(const JobqScheduleRow *row);
 extern void jobq_schedule_note_next_run(const JobqScheduleRow *row);
 

@@ -288,31 +288,40 @@ decide(const Firing *firing, bool caught_up)
 }
 
 /*
+ * How late a run may be and still be had, in microseconds.  One that is not
+ * late has not been missed, however short the window is.
+ */
+static int64
+lateness_allowed(const Firing *firing)
+{
+	Datum		own = firing->values[Anum_schedule_catch_up_window - 1];
+	int64		window = jobq_catch_up_window * USECS_PER_SEC;
+
+	if (firing->missed == MISSED_SKIP)
+		window = 0;
+	else if (!firing->nulls[Anum_schedule_catch_up_window - 1])
+		window = jobq_interval_microseconds(DatumGetIntervalP(own));
+	return Max(window, JOBQ_SCHEDULE_LATE_AFTER);
+}
+
+/*
  * The first run to think about, of those that are due: next_run, unless some
- * have been missed.  `latest` is the last one that is due.
+ * have been missed.  `latest` is the last one that is due.  After now, if all
+ * of them are too late.
  */
 static TimestampTz
 first_slot(const Firing *firing, TimestampTz latest)
 {
 	TimestampTz now = firing->batch->now;
-	int64		window = jobq_catch_up_window * USECS_PER_SEC;
-	TimestampTz slot;
+	TimestampTz oldest = now - lateness_allowed(firing);
+	TimestampTz next_run = next_run_of(firing);
 
-	slot = DatumGetTimestampTz(firing->values[Anum_schedule_next_run - 1]);
-	switch (firing->missed)
-	{
-		case MISSED_ALL:
-			if (slot < now - window)
-				slot = jobq_timetable_next(&firing->timetable,
-										   now - window - 1);
-			return slot;
-		case MISSED_SKIP:
-			if (latest < now - JOBQ_SCHEDULE_LATE_AFTER)
-				return jobq_timetable_next(&firing->timetable, now);
-			return latest;
-		default:
-			return latest;
-	}
+	if (latest < oldest)
+		return jobq_timetable_next(&firing->timetable, now);
+	if (firing->missed != MISSED_ALL)
+		return latest;
+	return next_run >= oldest ? next_run :
+		jobq_timetable_next(&firing->timetable, oldest - 1);
 }
 
 /*

@@ -10,6 +10,14 @@
  * of the schedule's row.  Runs that are left out one after the other share a
  * row, lest a job that runs for hours pushes everything else out.
  *
+ * With keep_runs => 'errors' a run that has succeeded is of no interest any
+ * more, and the next event takes its place, which keeps the ring for the
+ * others.  When a run is written down nobody knows yet how its job will end;
+ * and whoever ends the job does not know better than to leave the row alone,
+ * since it may not lock the schedule's row, for which the coordinator would
+ * have to wait.  So it is the next event that looks what has become of the
+ * latest ones.  Until then the view hides those that have succeeded.
+ *
  * The view jobq.schedule_runs hides what is older than a year.
  *
  * IDENTIFICATION
@@ -21,6 +29,9 @@
 
 #include "schedule.h"
 
+#include "history.h"
+#include "job.h"
+
 #include "access/genam.h"
 #include "access/relscan.h"
 #include "utils/builtins.h"
@@ -31,6 +42,47 @@
 
 /* Events of a schedule that are kept. */
 #define EVENTS_KEPT 100
+
+/*
+ * How many of the latest events are looked at for one that need not be kept.
+ * More than one: jobs may overlap, and runs be skipped while one is running.
+ */
+#define EVENTS_SEARCHED 10
+
+static bool
+keeps_errors_only(const Datum *schedule)
+{
+	return strcmp(TextDatumGetCString(schedule[Anum_schedule_keep_runs - 1]),
+				  "errors") == 0;
+}
+
+bool
+jobq_schedule_keeps_errors_only(const char *name, const JobqQueue *queue)
+{
+	JobqTable  *table = jobq_table_open(JOBQ_REL_SCHEDULE);
+	TupleTableSlot *slot = jobq_table_slot(table);
+	ScanKeyData key;
+	bool		result = false;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_TEXTEQ,
+				CStringGetTextDatum(name));
+	if (jobq_table_read(table, jobq_relation_oid(JOBQ_IDX_SCHEDULE_NAME),
+						&key, 1, slot))
+	{
+		const Datum *values = slot->tts_values;
+
+		slot_getallattrs(slot);
+		result = keeps_errors_only(values);
+		if (slot->tts_isnull[Anum_schedule_command - 1])
+			result = result && queue->id ==
+				DatumGetInt32(values[Anum_schedule_queue - 1]);
+		else
+			result = result && queue->is_run && queue->owner ==
+				DatumGetObjectId(values[Anum_schedule_owner - 1]);
+	}
+	jobq_table_close(table);
+	return result;
+}
 
 void
 jobq_schedule_history_open(JobqScheduleHistory *history)
@@ -45,20 +97,62 @@ jobq_schedule_history_close(JobqScheduleHistory *history)
 	jobq_table_close(history->table);
 }
 
-/* Finds the row of a place, and locks it. */
+/* Finds the row of a place, and locks it if it is to be written. */
 static bool
-find_place(JobqScheduleHistory *history, Datum schedule, int place)
+find_place(JobqScheduleHistory *history, Datum schedule, int place, bool lock)
 {
+	Oid			index = jobq_relation_oid(JOBQ_IDX_SCHEDULE_RUN);
 	ScanKeyData keys[2];
+	bool		found;
 
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ, schedule);
 	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT4EQ,
 				Int32GetDatum(place));
-	if (jobq_table_find(history->table, jobq_relation_oid(JOBQ_IDX_SCHEDULE_RUN),
-						keys, 2, JOBQ_WAIT, history->slot) != JOBQ_FOUND)
-		return false;
-	slot_getallattrs(history->slot);
-	return true;
+	found = lock ?
+		jobq_table_find(history->table, index, keys, 2, JOBQ_WAIT,
+						history->slot) == JOBQ_FOUND :
+		jobq_table_read(history->table, index, keys, 2, history->slot);
+	if (found)
+		slot_getallattrs(history->slot);
+	return found;
+}
+
+/* Whether the row of a place is of a run whose job has succeeded. */
+static bool
+has_succeeded(TupleTableSlot *slot, JobqTable *jobs, TupleTableSlot *job_slot)
+{
+	int64		id = DatumGetInt64(slot->tts_values[Anum_schedule_run_job - 1]);
+	JobqJob		job;
+	JobqState	state;
+
+	return !slot->tts_isnull[Anum_schedule_run_job - 1] &&
+		!jobq_job_find(jobs, id, job_slot, &job) &&
+		(!jobq_history_read_state(id, &state) ||
+		 state == JOBQ_STATE_COMPLETED);
+}
+
+/* Finds the place of one of the latest runs that need not be kept, or -1. */
+static int
+find_needless_place(JobqScheduleHistory *history, const Datum *schedule)
+{
+	int64		n = DatumGetInt64(schedule[Anum_schedule_history - 1]);
+	JobqTable  *jobs;
+	TupleTableSlot *job_slot;
+	int			place = -1;
+
+	if (!keeps_errors_only(schedule))
+		return -1;
+	jobs = jobq_table_open(JOBQ_REL_JOB);
+	job_slot = jobq_table_slot(jobs);
+	for (int64 i = n - 1; i >= Max(n - EVENTS_SEARCHED, 0) && place < 0; i--)
+	{
+		if (find_place(history, schedule[Anum_schedule_id - 1],
+					   (int) (i % EVENTS_KEPT), false) &&
+			has_succeeded(history->slot, jobs, job_slot))
+			place = (int) (i % EVENTS_KEPT);
+	}
+	jobq_table_close(jobs);
+	return place;
 }
 
 /*
@@ -77,7 +171,7 @@ extend_latest(JobqScheduleHistory *history, const Datum *schedule,
 
 	if (strcmp(event->outcome, "skipped") != 0 || n == 0 ||
 		!find_place(history, schedule[Anum_schedule_id - 1],
-					(int) ((n - 1) % EVENTS_KEPT)))
+					(int) ((n - 1) % EVENTS_KEPT), true))
 		return false;
 	memcpy(values, slot->tts_values, sizeof(values));
 	memcpy(nulls, slot->tts_isnull, sizeof(nulls));
@@ -98,12 +192,22 @@ jobq_schedule_history_add(JobqScheduleHistory *history, Datum *schedule,
 						  const JobqScheduleEvent *event)
 {
 	int64		n = DatumGetInt64(schedule[Anum_schedule_history - 1]);
-	int			place = (int) (n % EVENTS_KEPT);
+	int			place;
+	bool		taken;
 	Datum		values[Natts_schedule_run] = {0};
 	bool		nulls[Natts_schedule_run] = {0};
 
 	if (extend_latest(history, schedule, event))
 		return;
+	place = find_needless_place(history, schedule);
+	taken = place >= 0;
+	if (!taken)
+	{
+		/* the places of the first round are empty */
+		place = (int) (n % EVENTS_KEPT);
+		taken = n >= EVENTS_KEPT;
+		schedule[Anum_schedule_history - 1] = Int64GetDatum(n + 1);
+	}
 	values[Anum_schedule_run_schedule - 1] = schedule[Anum_schedule_id - 1];
 	values[Anum_schedule_run_runs - 1] = Int64GetDatum(event->runs);
 	values[Anum_schedule_run_slot - 1] = TimestampTzGetDatum(event->first);
@@ -120,13 +224,11 @@ jobq_schedule_history_add(JobqScheduleHistory *history, Datum *schedule,
 		values[Anum_schedule_run_reason - 1] =
 			CStringGetTextDatum(event->reason);
 
-	/* the places of the first round are empty */
-	if (n >= EVENTS_KEPT &&
-		find_place(history, schedule[Anum_schedule_id - 1], place))
+	if (taken &&
+		find_place(history, schedule[Anum_schedule_id - 1], place, true))
 		jobq_table_update(history->table, history->slot, values, nulls);
 	else
 		jobq_table_insert(history->table, values, nulls);
-	schedule[Anum_schedule_history - 1] = Int64GetDatum(n + 1);
 }
 
 /* Removes the history of a schedule that is to be removed. */
@@ -139,7 +241,7 @@ jobq_schedule_history_remove(const Datum *schedule)
 	jobq_schedule_history_open(&history);
 	for (int place = 0; place < Min(n, EVENTS_KEPT); place++)
 	{
-		if (find_place(&history, schedule[Anum_schedule_id - 1], place))
+		if (find_place(&history, schedule[Anum_schedule_id - 1], place, true))
 			jobq_table_delete(history.table, history.slot);
 	}
 	jobq_schedule_history_close(&history);

@@ -214,16 +214,13 @@ closest_name(JobqTable *table, const char *name)
 }
 
 /*
- * Locks a schedule that is to run and returns its queue.  Raises 42704 if
- * there is none of that name, 42501, and 55000 if its jobs have nowhere to go.
+ * Looks up a schedule by name, locks its row and reads it.  Raises 42704 if
+ * there is none of that name, and 42501 unless the user may change it.
  */
-static const JobqQueue *
-require_schedule(JobqTable *table, TupleTableSlot *slot, const char *name,
-				 JobqScheduleRow *row)
+void
+jobq_schedule_require(JobqTable *table, TupleTableSlot *slot,
+					  const char *name, JobqScheduleRow *row)
 {
-	const JobqQueue *queue;
-	char	   *problem;
-
 	if (!jobq_schedule_find(table, slot, name, row))
 	{
 		char	   *closest = closest_name(table, name);
@@ -235,6 +232,20 @@ require_schedule(JobqTable *table, TupleTableSlot *slot, const char *name,
 				 errhint("Perhaps you meant the schedule \"%s\".", closest)));
 	}
 	jobq_schedule_check_owner(row);
+}
+
+/*
+ * The same for a schedule that is to run; returns its queue.  Raises also
+ * 55000 if its jobs have nowhere to go.
+ */
+static const JobqQueue *
+require_runnable(JobqTable *table, TupleTableSlot *slot, const char *name,
+				 JobqScheduleRow *row)
+{
+	const JobqQueue *queue;
+	char	   *problem;
+
+	jobq_schedule_require(table, slot, name, row);
 	queue = jobq_schedule_queue(row->values, row->nulls, &problem);
 	if (queue == NULL)
 		ereport(ERROR,
@@ -275,7 +286,7 @@ jobq_run_schedule(PG_FUNCTION_ARGS)
 	jobq_begin_write("jobq.run_schedule()");
 	table = jobq_table_open(JOBQ_REL_SCHEDULE);
 	slot = jobq_table_slot(table);
-	queue = require_schedule(table, slot,
+	queue = require_runnable(table, slot,
 							 text_to_cstring(PG_GETARG_TEXT_PP(0)), &row);
 	row.nulls[Anum_schedule_jitter - 1] = true;
 	jobs = jobq_table_open(JOBQ_REL_JOB);
@@ -323,7 +334,7 @@ jobq_backfill(PG_FUNCTION_ARGS)
 				 errmsg("from_time and to_time must be a range of time that has passed")));
 	table = jobq_table_open(JOBQ_REL_SCHEDULE);
 	slot = jobq_table_slot(table);
-	queue = require_schedule(table, slot, name, &row);
+	queue = require_runnable(table, slot, name, &row);
 	unchanged = row;
 	problem = jobq_timetable_read(&timetable, row.values, row.nulls);
 	if (problem != NULL)

@@ -37,7 +37,8 @@ jobq_timetable_read(JobqTimetable *timetable, const Datum *values,
 	pg_tz	   *tz;
 
 	if (!jobq_cron_parse(cron, strlen(cron), &timetable->cron, &error))
-		return psprintf("invalid cron expression: %s", error.message);
+		return psprintf("invalid cron expression: %s",
+						jobq_cron_error_detail(cron, &error));
 	tz = jobq_timezone_find(zone);
 	if (tz == NULL)
 		return psprintf("time zone \"%s\" not recognized", zone);

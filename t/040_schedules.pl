@@ -137,7 +137,7 @@ is( sql("SELECT count(*), count(DISTINCT headers ->> 'scheduled_at')
 	'600|600', 'each run once');
 unschedule_all();
 
-# the window of missed => 'all' is a setting
+# the window, of schedules without their own, is a setting
 $node->append_conf('postgresql.conf', "jobq.catch_up_window = '3h'");
 $node->reload;
 poll_ok($node, 'SHOW jobq.catch_up_window', 'jobq.catch_up_window is set', expected => '3h');
@@ -267,7 +267,7 @@ $reasons =~ s/OID \d+/OID N/;
 is( $reasons,
 	join("\n",
 		'failing: division by zero',
-		'no_cron: invalid cron expression: Expected 5 or 6 fields, found 2.',
+		'no_cron: invalid cron expression: Position 1: Expected 5 or 6 fields, found 2.',
 		'no_queue: its queue was dropped',
 		'no_zone: time zone "Mars/Phobos" not recognized',
 		'of_deprived: role "deprived" has no privilege to enqueue into queue "of_deprived"',

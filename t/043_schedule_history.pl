@@ -157,26 +157,193 @@ like(history('all'), qr/^missed 11 17:00-13 16:00 x48$/m, 'is written down');
 is(counters('once'), '2|74|0|2', "missed => 'once' after three days");
 unschedule_all();
 
+# How late a run may be: the schedule's catch_up_window, or else the setting.
+sub set_window
+{
+	my ($value) = @_;
+	$node->append_conf('postgresql.conf', "jobq.catch_up_window = '$value'");
+	$node->reload;
+	poll_ok($node, 'SHOW jobq.catch_up_window',
+		"jobq.catch_up_window is $value", expected => $value);
+	return;
+}
+
+sub alter
+{
+	my ($name, $options) = @_;
+	return sql("SELECT jobq.alter_schedule('$name', $options)");
+}
+
+set_clock('2030-01-14 18:00:30');
+schedule('day', '0 0 * * *');
+schedule('hour', '0 0 * * *');
+alter('hour', "catch_up_window => '1 hour'");
+schedule('zero', '0 0 * * *');
+alter('zero', "catch_up_window => '0'");
+schedule('never', '0 0 * * *', q{missed => 'skip'});
+alter('never', "catch_up_window => '3 days'");
+schedule('all', '0 * * * *', q{missed => 'all'});
+alter('all', "catch_up_window => '2 hours'");
+schedule('on time', '0 1 * * *');
+alter('on time', "catch_up_window => '0'");
+schedule('on time, all', '0 1 * * *', q{missed => 'all'});
+alter('on time, all', "catch_up_window => '0'");
+set_clock('2030-01-15 00:45');
+is(history($_), 'enqueued 15 00:00 caught up ready',
+	"three quarters of an hour late: $_")
+  foreach (qw(day hour));
+is(history($_), 'missed 15 00:00', "too late: $_")
+  foreach (qw(zero never));
+is(counters('zero'), '0|1|0|0', 'which is counted');
+is( history('all'),
+	"missed 14 19:00-14 22:00 x4\nenqueued 14 23:00 caught up ready\n"
+	  . 'enqueued 15 00:00 caught up ready',
+	"missed => 'all': those of two hours");
+is(counters('all'), '2|4|0|2', 'the others are counted');
+set_clock('2030-01-15 01:00:05');
+is(history($_), 'enqueued 15 01:00 ready',
+	"what is not late is never too late: $_")
+  foreach ('on time', 'on time, all');
+clear(qw(day hour));
+set_clock('2030-01-16 01:00:05');
+is(counters('day'), '2|0|0|2', 'an hour and some seconds late');
+is( history('hour'),
+	"enqueued 15 00:00 caught up\nmissed 16 00:00",
+	'is too late for a window of an hour');
+is(sql("SELECT next_run FROM jobq.schedules WHERE name = 'hour'"),
+	'2030-01-17 00:00:00+00', 'the next run is the next one');
+unschedule_all();
+
+schedule('default', '0 0 17 * *');
+schedule('days', '0 0 17 * *');
+alter('days', "catch_up_window => '3 days'");
+set_clock('2030-01-18 00:00:30');
+is(history('default'), 'missed 17 00:00', 'late by more than a day, the default');
+is(history('days'), 'enqueued 17 00:00 caught up ready', 'but not by three');
+set_window('2h');
+schedule('default', '0 0 19 * *');
+schedule('days', '0 0 19 * *', q{overlap => 'allow'});
+schedule('own', '0 0 19 * *');
+alter('own', "catch_up_window => '1 hour'");
+schedule('reset', '0 0 19 * *');
+alter('reset', "catch_up_window => '1 hour'");
+sql("SELECT jobq.reset_schedule('reset', 'catch_up_window')");
+set_clock('2030-01-19 01:30:30');
+like(history($_), qr/^enqueued 19 00:00 caught up ready$/m,
+	"90 minutes late, the setting being two hours: $_")
+  foreach (qw(default days reset));
+is(history('own'), 'missed 19 00:00', 'but not with a window of one hour');
+clear(qw(default days reset));
+schedule($_, '0 0 20 * *') foreach (qw(default days reset));
+set_clock('2030-01-20 02:00:30');
+like(history($_), qr/^missed 20 00:00$/m, "two hours late: $_")
+  foreach (qw(default reset));
+like(history('days'), qr/^enqueued 20 00:00 caught up ready$/m,
+	'a schedule that is replaced keeps its window');
+set_window('0');
+schedule('default', '* * * * *', q{overlap => 'allow'});
+set_clock('2030-01-20 02:01:05');
+like(history('default'), qr/^enqueued 20 02:01 ready$/m,
+	'what is not late is not missed');
+set_window('1d');
+unschedule_all();
+
 # overlap => 'queue': waits are no rows, what is left out is missed
-set_clock('2030-01-15 12:00:30');
+set_clock('2030-01-21 12:00:30');
 schedule('queue', '* * * * *', q{overlap => 'queue'});
-set_clock('2030-01-15 12:01:05');
-set_clock('2030-01-15 12:02:05');
-set_clock('2030-01-15 12:04:05');
-is(history('queue'), 'enqueued 15 12:01 ready', 'a run that waits is no event');
+set_clock('2030-01-21 12:01:05');
+set_clock('2030-01-21 12:02:05');
+set_clock('2030-01-21 12:04:05');
+is(history('queue'), 'enqueued 21 12:01 ready', 'a run that waits is no event');
 finish('queue');
 poll_ok($node, "SELECT runs = 2 FROM jobq.schedules WHERE name = 'queue'",
 	'it runs when the other is finished');
 is( history('queue'),
-	"enqueued 15 12:01 completed\nmissed 15 12:02-15 12:03 x2\n"
-	  . 'enqueued 15 12:04 ready',
+	"enqueued 21 12:01 completed\nmissed 21 12:02-21 12:03 x2\n"
+	  . 'enqueued 21 12:04 ready',
 	'and takes the place of those that waited before');
+unschedule_all();
+
+# keep_runs => 'errors': what has succeeded leaves no trace, and takes no place
+sub places
+{
+	my ($name) = @_;
+	return sql("SELECT count(*) FROM jobq_store.schedule_run AS r
+		JOIN jobq_store.schedule AS s ON s.id = r.schedule
+		WHERE s.name = '$name'");
+}
+
+# How the finished jobs of a queue have ended.
+sub ends
+{
+	my ($queue) = @_;
+	return sql("SELECT string_agg(state || ' ' || n, ', ' ORDER BY state)
+		FROM (SELECT state, count(*) AS n FROM jobq.jobs
+			WHERE queue = '$queue' AND finished_at IS NOT NULL
+			GROUP BY state) AS s");
+}
+
+schedule('errors', '* * * * *');
+alter('errors', "keep_runs => 'errors'");
+set_clock('2030-01-21 12:05:05');
+is(history('errors'), 'enqueued 21 12:05 ready', 'a run that is not finished');
+finish('errors');
+is(history('errors'), '', 'one that has succeeded is not shown');
+is(ends('errors'), '', 'and its job is not kept');
+is(sql("SELECT runs, last_run, last_job IS NOT NULL FROM jobq.schedules
+		WHERE name = 'errors'"),
+	'1|2030-01-21 12:05:00+00|t', 'but counted');
+set_clock('2030-01-21 12:06:05');
+is(places('errors'), 1, 'the next takes its place');
+sql("SELECT jobq.fail(id, lease, 'no', retryable => false)
+	 FROM jobq.dequeue('errors')");
+is(history('errors'), 'enqueued 21 12:06 dead', 'one that has failed stays');
+is(ends('errors'), 'dead 1', 'as its job does');
+set_clock('2030-01-21 12:07:05');
+set_clock('2030-01-21 12:08:05');
+finish('errors');
+is( history('errors'),
+	"enqueued 21 12:06 dead\nskipped 21 12:08 job N was not finished",
+	'so does one that was skipped');
+set_clock('2030-01-21 12:09:05');
+is(places('errors'), 3, 'a run takes the place of one that came before that');
+set_clock('2030-01-21 12:10:05');
+sql("SELECT jobq.cancel(last_job) FROM jobq.schedules WHERE name = 'errors'");
+schedule('errors', '* * * * *', q{payload => '1'});
+set_clock('2030-01-21 12:11:05');
+finish('errors');
+is( history('errors'),
+	"enqueued 21 12:06 dead\nenqueued 21 12:09 cancelled\n"
+	  . 'skipped 21 12:08-21 12:10 x2 job N was not finished',
+	'one that was cancelled stays as well, and all of it when it is replaced');
+is(ends('errors'), 'cancelled 1, dead 1', 'nothing else is kept');
+sql("BEGIN; SELECT jobq.run_schedule('errors'), jobq.run_schedule('errors');
+	 COMMIT");
+like(history('errors'), qr/(?:^enqueued 21 12:11 ready run_schedule\(\)\s?){2}/m,
+	'two runs of one transaction');
+is(places('errors'), 5, 'do not take each other for finished');
+finish('errors');
+alter('errors', "keep_runs => 'all'");
+set_clock('2030-01-21 12:12:05');
+finish('errors');
+like(history('errors'), qr/^enqueued 21 12:12 completed$/m,
+	"keep_runs => 'all': back to normal");
+is(ends('errors'), 'cancelled 1, completed 1, dead 1', 'for jobs, too');
+
+# a header of that name makes no job one of the schedule in another queue
+alter('errors', "keep_runs => 'errors'");
+sql(q{SELECT jobq.create_queue('other');
+	SELECT jobq.enqueue('other', headers => h)
+	FROM unnest(ARRAY['{}', '{"schedule": "errors"}', '{"schedule": 1}',
+		'{"schedule": "nothing"}', '{"schedule": null}']::jsonb[]) AS h});
+finish('other');
+is(ends('other'), 'completed 5', 'jobs of another queue are kept');
 unschedule_all();
 
 # failed, by hand, and backfill
 schedule('hand', '0 * * * *');
 sql("SELECT jobq.run_schedule('hand')");
-like(history('hand'), qr/^enqueued 15 12:\d\d ready run_schedule\(\)$/,
+like(history('hand'), qr/^enqueued 21 12:\d\d ready run_schedule\(\)$/,
 	'run_schedule()');
 sql("SELECT jobq.backfill('hand', '2030-01-10 00:00', '2030-01-10 05:00')");
 like(history('hand'),
@@ -184,20 +351,20 @@ like(history('hand'),
 is(sql("SELECT last_run IS NULL, runs FROM jobq.schedules WHERE name = 'hand'"),
 	't|0', 'which move nothing else');
 sql("UPDATE jobq_store.schedule SET timezone = 'Mars/Phobos' WHERE name = 'hand'");
-set_clock('2030-01-15 13:00:05');
+set_clock('2030-01-21 13:00:05');
 like(history('hand'),
-	qr/^failed 15 13:00 time zone "Mars\/Phobos" not recognized$/m,
+	qr/^failed 21 13:00 time zone "Mars\/Phobos" not recognized$/m,
 	'a schedule that could not run');
 unschedule_all();
 
 # bounded
 schedule('many', '* * * * *', q{overlap => 'allow', missed => 'all'});
-set_clock('2030-01-15 19:00:30');
+set_clock('2030-01-21 19:00:30');
 poll_ok($node, "SELECT runs = 360 FROM jobq.schedules WHERE name = 'many'",
 	'360 runs');
 is( sql("SELECT count(*), min(slot), max(slot), count(DISTINCT slot)
 		 FROM jobq.schedule_runs WHERE schedule = 'many'"),
-	'100|2030-01-15 17:21:00+00|2030-01-15 19:00:00+00|100',
+	'100|2030-01-21 17:21:00+00|2030-01-21 19:00:00+00|100',
 	'the last 100 are kept');
 is(sql("SELECT history FROM jobq_store.schedule WHERE name = 'many'"),
 	360, 'of all that there were');
@@ -301,6 +468,33 @@ poll_ok($node,
 	"SELECT count(*) > 0 FROM jobq.schedule_runs
 	 WHERE schedule = 'command' AND state = 'completed'",
 	'whose history has their state');
+
+# Of more than 200 runs the two that fail are kept, and no trace of the others,
+# which would have pushed the first of them out.
+sql("SELECT jobq.unschedule('command');
+	 CREATE SEQUENCE public.calls;
+	 BEGIN;
+	 SELECT jobq.schedule('failing', '* * * * * *',
+		'SELECT 1 / (nextval(''public.calls'') - 50)
+			/ (currval(''public.calls'') - 60)',
+		overlap => 'queue', missed => 'all', max_attempts => 1);
+	 SELECT jobq.alter_schedule('failing', keep_runs => 'errors');
+	 COMMIT");
+sql("SELECT jobq_store.advance_clock('200 s')");
+poll_ok($node, "SELECT runs > 200 FROM jobq.schedules WHERE name = 'failing'",
+	'a chain of which two fail', seconds => 60);
+sql("SELECT jobq.enable_schedule('failing', false)");
+poll_query($node,
+	"SELECT count(*) = 0 FROM jobq_store.job WHERE headers ->> 'schedule' = 'failing'");
+is( sql("SELECT string_agg(r.state || ': ' || j.error, ', ')
+		 FROM jobq.schedule_runs AS r JOIN jobq.jobs AS j ON j.id = r.job
+		 WHERE r.schedule = 'failing'"),
+	'dead: division by zero, dead: division by zero',
+	'they are what is left');
+is(places('failing'), 3, 'and one place is for those that succeed');
+is(sql("SELECT string_agg(DISTINCT state, ',') FROM jobq.jobs
+		WHERE headers ->> 'schedule' = 'failing'"),
+	'dead', 'no job that has succeeded is kept');
 
 $node->stop;
 done_testing();

@@ -36,6 +36,7 @@ my %set = (
 # is replaced by what the set-up below has made.
 my %functions = (
 	'alter_queue(text)' => [ 'owner', q{alter_queue('q', max_attempts => 3)} ],
+	'alter_schedule(text)' => [ 'owner', q{alter_schedule('s', keep_runs => 'errors')} ],
 	'backfill(text, timestamp with time zone, timestamp with time zone)' =>
 	  [ 'owner', q{backfill('s', now() - interval '2 s', now())} ],
 	'cancel(bigint)' => [ 'manage', 'cancel(:ready)' ],
@@ -67,6 +68,7 @@ my %functions = (
 	'release(bigint, bigint)' => [ 'consume', 'release(:leased, :lease)' ],
 	'reschedule(bigint, timestamp with time zone)' => [ 'manage', 'reschedule(:ready, now())' ],
 	'reset_queue(text, text[])' => [ 'owner', q{reset_queue('q', 'ttl')} ],
+	'reset_schedule(text, text[])' => [ 'owner', q{reset_schedule('s', 'catch_up_window')} ],
 	'resume(text)' => [ 'manage', q{resume('q')} ],
 	'retry(bigint)' => [ 'manage', 'retry(:dead)' ],
 	'retry_in(interval)' => [ 'usage', q{retry_in('1 s')}, 'JQ101' ],

@@ -131,7 +131,10 @@ my %by_name = (
 	job_id => sub { rand() < 0.9 ? 'fuzz.id()' : bigint() },
 	lease_bigint => sub { bigint() },
 	privileges => sub { pick(map({ "ARRAY['$_']" } qw(enqueue consume manage read x)), q{'{enqueue,read}'}, array('text')) },
-	options => sub { pick(map({ "ARRAY['$_']" } qw(ttl lease on_dead handler owner jitter x)), array('text')) },
+	keep_runs => sub { pick(q{'all'}, q{'errors'}, text()) },
+	options => sub {
+		pick(map({ "ARRAY['$_']" } qw(ttl lease on_dead handler owner jitter keep_runs catch_up_window x)), array('text'))
+	},
 	job_ids => sub { pick('ARRAY(SELECT fuzz.id() FROM generate_series(1, 5))', array('bigint')) },
 	done => sub { pick('ARRAY(SELECT (fuzz.held()).id FROM generate_series(1, 3))', array('bigint')) },
 	queues => sub { pick(q{'{ext,checked}'}, q{'{ext}'}, q{'{}'}, array('text')) },

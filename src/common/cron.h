@@ -84,14 +84,20 @@ typedef struct JobqCron
 	bool		possible;		/* as jobq_cron_is_possible() found */
 } JobqCron;
 
-/* What is wrong with a text, and where. */
+/*
+ * What is wrong with a text, and where.
+ *
+ * The offending part is that of the text as it was given; it may be empty, at
+ * the place where something is missing.  The message does not repeat field
+ * and place.  It is ASCII and ends with a full stop.
+ */
 typedef struct JobqCronError
 {
 	JobqCronField field;
 	const char *name;			/* of the field, for example "minute" */
 	size_t		offset;			/* of the offending part, in bytes */
 	size_t		length;			/* of the offending part, may be 0 */
-	char		message[JOBQ_CRON_MESSAGE_SIZE];	/* a sentence in ASCII */
+	char		message[JOBQ_CRON_MESSAGE_SIZE];
 } JobqCronError;
 
 /*

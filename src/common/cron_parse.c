@@ -12,7 +12,7 @@
  *	  interval	 = number unit { number unit }
  *
  * Written by hand, one pass from left to right over a text of known length:
- * every error names the field and the exact part of the text, and nothing
+ * every error tells the field and the exact part of the text, and nothing
  * can run past the end.  Anything that is not listed above is an error; a
  * form that another cron knows and that was silently read as something else
  * would run jobs at the wrong time.
@@ -187,7 +187,7 @@ at_char(const Parser *parser, const char *chars)
 }
 
 /*
- * Note where the error is and begin its message with the field's name.
+ * Note where the error is and begin its message.
  */
 static JobqTextBuf
 begin_error(Parser *parser, size_t offset, size_t length)
@@ -200,12 +200,6 @@ begin_error(Parser *parser, size_t offset, size_t length)
 	error->offset = offset;
 	error->length = length;
 	jobq_text_init(&buf, error->message, sizeof(error->message));
-	if (error->field != JOBQ_CRON_EXPRESSION)
-	{
-		jobq_text_append(&buf, "Field \"");
-		jobq_text_append(&buf, error->name);
-		jobq_text_append(&buf, "\": ");
-	}
 	return buf;
 }
 

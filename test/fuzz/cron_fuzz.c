@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "cron.h"
+#include "textbuf.h"
 
 #define CHANGES_MAX				6
 
@@ -86,14 +87,82 @@ make_zone(FuzzZone *zone, uint64_t *state, int64_t near)
 	}
 }
 
+static bool
+is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+/*
+ * Require that the field of an error is the one in which its offset lies, or
+ * at the end of which.
+ */
 static void
-check_error(const JobqCronError *error, size_t size)
+check_field(const char *text, size_t size, const JobqCronError *error)
+{
+	int			count = 0;
+	int			found = 0;
+	size_t		i;
+
+	for (i = 0; i < size; i++)
+	{
+		if (!is_blank(text[i]) && (i == 0 || is_blank(text[i - 1])))
+			count++;
+		if (i < error->offset || (i == error->offset && !is_blank(text[i])))
+			found = count;
+	}
+	REQUIRE(count == 5 || count == 6);
+	REQUIRE(found + 6 - count == (int) error->field);
+}
+
+/*
+ * Require that the offending part is the one that the message is about: what
+ * it shows, or the end of an item in which something is missing.
+ */
+static void
+check_place(const char *text, size_t size, const JobqCronError *error)
+{
+	static const char range[] = " is out of range ";
+	const char *message = error->message;
+	char		shown[64];
+	JobqTextBuf buf;
+
+	REQUIRE(error->offset <= size && error->length <= size - error->offset);
+	if (error->field != JOBQ_CRON_EXPRESSION &&
+		error->field != JOBQ_CRON_INTERVAL)
+		check_field(text, size, error);
+
+	jobq_text_init(&buf, shown, sizeof(shown));
+	if (message[0] == '"')
+	{
+		jobq_text_append_quoted(&buf, text + error->offset, error->length);
+		REQUIRE(error->length > 0);
+		REQUIRE(strncmp(message, shown, buf.len) == 0);
+	}
+	else if (strstr(message, range) != NULL)
+	{
+		jobq_text_append(&buf, " ");
+		jobq_text_append_foreign(&buf, text + error->offset, error->length);
+		jobq_text_append(&buf, range);
+		REQUIRE(error->length > 0);
+		REQUIRE(strstr(message, shown) == strchr(message, ' '));
+	}
+	else if (error->length == 0)
+		REQUIRE(error->offset == size || text[error->offset] == ',' ||
+				is_blank(text[error->offset]));
+	else
+		REQUIRE(error->field == JOBQ_CRON_EXPRESSION ||
+				error->field == JOBQ_CRON_INTERVAL);
+}
+
+static void
+check_error(const char *text, size_t size, const JobqCronError *error)
 {
 	size_t		len = strlen(error->message);
 	size_t		i;
 
 	REQUIRE(error->name != NULL);
-	REQUIRE(error->offset <= size && error->length <= size - error->offset);
+	check_place(text, size, error);
 	REQUIRE(len > 0 && len < sizeof(error->message) - 1);
 	REQUIRE(error->message[len - 1] == '.');
 	for (i = 0; i < len; i++)
@@ -160,7 +229,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!jobq_cron_parse(text, size, &cron, &error))
 	{
-		check_error(&error, size);
+		check_error(text, size, &error);
 		return 0;
 	}
 	REQUIRE(size <= JOBQ_CRON_TEXT_MAX);

@@ -39,7 +39,6 @@ count_termination(const JobqFinder *finder, const JobqQueue *queue,
 {
 	JobqFailure failure = {0};
 	TimestampTz started_at;
-	char	   *reason;
 
 	if (!jobq_worker_was_terminated(found->job.id,
 									jobq_job_current_attempt(&found->job),
@@ -48,10 +47,9 @@ count_termination(const JobqFinder *finder, const JobqQueue *queue,
 	found->job.started_at = started_at;
 
 	/* the coordinator may not have got hold of it yet */
-	reason = jobq_cancel_reason(found->job.id);
-	if (reason != NULL)
+	if (jobq_cancel_is_requested(found->job.id))
 	{
-		jobq_job_cancel(finder->jobs, &found->job, queue, reason);
+		jobq_job_cancel(finder->jobs, &found->job, queue, NULL);
 		return true;
 	}
 	failure.outcome = "crashed";

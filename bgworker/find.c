@@ -37,27 +37,16 @@ static bool
 count_termination(const JobqFinder *finder, const JobqQueue *queue,
 				  JobqFound *found)
 {
-	JobqFailure failure = {0};
-	TimestampTz started_at;
+	JobqFailure failure;
 
-	if (!jobq_worker_was_terminated(found->job.id,
-									jobq_job_current_attempt(&found->job),
-									&started_at))
+	if (!jobq_job_was_terminated(&found->job, &failure))
 		return false;
-	found->job.started_at = started_at;
 
 	/* the coordinator may not have got hold of it yet */
 	if (jobq_cancel_is_requested(found->job.id))
-	{
 		jobq_job_cancel(finder->jobs, &found->job, queue, NULL);
-		return true;
-	}
-	failure.outcome = "crashed";
-	failure.sqlstate = "57P01";
-	failure.message = "the background worker was terminated while the job was running";
-	failure.retryable = true;
-	failure.retry_in = -1;
-	(void) jobq_job_fail(finder->jobs, &found->job, queue, &failure);
+	else
+		(void) jobq_job_fail(finder->jobs, &found->job, queue, &failure);
 	return true;
 }
 

@@ -200,6 +200,7 @@ pin_settings(void)
 
 	for (int i = 0; i < lengthof(pins); i++)
 		SetConfigOption(pins[i][0], pins[i][1], PGC_SUSET, PGC_S_OVERRIDE);
+	jobq_pin_transaction_timeout();
 }
 
 /* There is nothing to do here (any more): exits. */

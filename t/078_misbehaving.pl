@@ -70,7 +70,7 @@ if ($have_shim)
 		INSERT INTO load.placed SELECT jobq.enqueue('load_h')}, $clock);
 	poll_ok($clock, 'SELECT count(*) = 1 FROM load.effects', 'clock: jobs run');
 	# nobody is left whose exit would wake it
-	poll_ok($clock, q{SELECT count(*) = 1 AND bool_and(wait_event = 'Extension' AND state = 'idle')
+	poll_ok($clock, q{SELECT count(*) = 1 AND bool_and(wait_event_type = 'Extension' AND state = 'idle')
 		FROM pg_stat_activity WHERE backend_type IN ('jobq coordinator', 'jobq executor')},
 		'clock: the coordinator sleeps');
 	set_clock(86_400 + 60);

@@ -349,6 +349,7 @@ jobq_call_at_top_level(const JobqCall *call, MemoryContext context)
 	const char *sql = call->command;
 	const JobqHandler *handler = NULL;
 
+	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	MemoryContextSwitchTo(context);
 	if (call->handler != NULL)

@@ -82,6 +82,7 @@ static TimestampTz run_leases_expire(bool *more);
 static TimestampTz run_jobs_expire(bool *more);
 static TimestampTz run_wake_due(bool *more);
 static TimestampTz run_cancel(bool *more);
+static TimestampTz run_terminate(bool *more);
 static TimestampTz run_schedules(bool *more);
 static TimestampTz run_notify(bool *more);
 static TimestampTz run_activation(bool *more);
@@ -97,6 +98,7 @@ static Task tasks[] = {
 	{"expiring jobs", run_jobs_expire, WAKE_ALL, true},
 	{"firing schedules", run_schedules, JOBQ_WAKE_SCHEDULES | WAKE_ALL, true},
 	{"cancelling jobs", run_cancel, JOBQ_WAKE_CANCEL | WAKE_ALL, false},
+	{"terminating executors", run_terminate, JOBQ_WAKE_INTERRUPT, false},
 	{"waking workers", run_wake_due, JOBQ_WAKE_WAITERS | WAKE_ALL, true},
 	{"notifying listeners", run_notify, JOBQ_WAKE_WORK | WAKE_ALL, false},
 	{"starting executors", run_activation,
@@ -191,6 +193,7 @@ pin_settings(void)
 
 	for (int i = 0; i < lengthof(pins); i++)
 		SetConfigOption(pins[i][0], pins[i][1], PGC_SUSET, PGC_S_OVERRIDE);
+	jobq_pin_transaction_timeout();
 }
 
 /* There is nothing to do here (any more): exits. */
@@ -330,6 +333,13 @@ run_cancel(bool *more)
 	delay_ms = delay_ms == 0 ? CANCEL_RETRY_FIRST_MS :
 		Min(delay_ms * 2, CANCEL_RETRY_MAX_MS);
 	return jobq_now() + delay_ms * INT64CONST(1000);
+}
+
+static TimestampTz
+run_terminate(bool *more)
+{
+	(void) more;
+	return jobq_workers_terminate_stubborn();
 }
 
 static TimestampTz

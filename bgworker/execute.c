@@ -6,6 +6,10 @@
  * Users' code runs between begin_user_code() and end_user_code() only.  There
  * and nowhere else cancels and timeouts are acted upon.
  *
+ * Code that catches these errors and goes on would hold the process for ever.
+ * JOBQ_PATIENCE after its timeout the process sends itself SIGTERM, of which
+ * the error cannot be caught; after a cancel the coordinator does.
+ *
  * IDENTIFICATION
  *	  bgworker/execute.c
  *
@@ -17,6 +21,8 @@
 #include "execute.h"
 #include "session.h"
 #include "watch.h"
+
+#include <signal.h>
 
 #include "access/xact.h"
 #include "commands/trigger.h"
@@ -31,12 +37,17 @@
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
 
-/* After its timeout a job is interrupted again every so many milliseconds. */
+/*
+ * After its timeout a job is interrupted again every so many milliseconds, and
+ * so many times before the process is terminated.
+ */
 #define TIMEOUT_REPEAT_MS 500
+#define MAX_TIMEOUTS (JOBQ_PATIENCE / (TIMEOUT_REPEAT_MS * 1000))
 
 static JobqWorkerRef worker_ref;
 static TimeoutId job_timeout;
-static volatile sig_atomic_t timed_out = false;
+static volatile sig_atomic_t timeouts = 0;
+static volatile bool limited = false;	/* see jobq_execute_begin_limit() */
 static const JobqRun *volatile running = NULL;
 
 const JobqRun *
@@ -45,11 +56,24 @@ jobq_execute_running(void)
 	return running;
 }
 
-/* The job has run long enough. */
+bool
+jobq_execute_is_limited(void)
+{
+	return limited;
+}
+
+bool
+jobq_execute_is_overdue(void)
+{
+	return running != NULL && timeouts > 0;
+}
+
+/* What is running has run long enough. */
 static void
 interrupt_job(void)
 {
-	timed_out = true;
+	if (timeouts++ == MAX_TIMEOUTS)
+		(void) kill(MyProcPid, SIGTERM);
 	QueryCancelPending = true;
 	InterruptPending = true;
 	SetLatch(MyLatch);
@@ -102,7 +126,7 @@ report(const JobqRun *run)
 static void
 begin_user_code(JobqRun *run)
 {
-	timed_out = false;
+	timeouts = 0;
 	run->code_was_run = true;
 	running = run;
 	run->callback.callback = add_context;
@@ -131,7 +155,7 @@ end_user_code(JobqRun *run)
 	run->noticed = jobq_watch_noticed();
 	if (run->timeout > 0)
 		disable_timeout(job_timeout, false);
-	run->outcome.timed_out = timed_out;
+	run->outcome.timed_out = timeouts > 0;
 	run->outcome.cancelled = jobq_worker_end_job(&worker_ref);
 	run->outcome.finished_at = jobq_now();
 	run->outcome.retry_in = jobq_current_job_retry_in();
@@ -253,13 +277,20 @@ jobq_execute_at_top_level(JobqRun *run)
 }
 
 /*
- * Lets cancels and a time limit interrupt what comes next, which is no job:
- * the error is the caller's.
+ * Lets cancels and a time limit interrupt what comes next, which is not the
+ * job, but is run for its sake: the error is the caller's, and if the process
+ * is terminated in it the job's attempt counts.
  */
 void
-jobq_execute_begin_limit(int milliseconds)
+jobq_execute_begin_limit(const JobqRun *run, int milliseconds)
 {
-	enable_timeout_after(job_timeout, milliseconds);
+	limited = true;
+	running = run;
+	timeouts = 0;
+	enable_timeout_every(job_timeout,
+						 TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													 milliseconds),
+						 TIMEOUT_REPEAT_MS);
 	jobq_session_allow_cancel();
 }
 
@@ -269,12 +300,15 @@ jobq_execute_end_limit(void)
 	jobq_session_forbid_cancel();
 	disable_timeout(job_timeout, false);
 	jobq_session_drop_cancel(true);
+	running = NULL;
+	limited = false;
 }
 
 void
 jobq_execute_clean_up(void)
 {
 	running = NULL;
+	limited = false;
 	jobq_watch_end();
 	(void) jobq_worker_end_job(&worker_ref);
 	disable_timeout(job_timeout, false);

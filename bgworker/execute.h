@@ -40,12 +40,18 @@ extern bool jobq_execute_in_subtransaction(JobqRun *run);
 /* Outside any transaction. */
 extern void jobq_execute_at_top_level(JobqRun *run);
 
-/* What is not a job, but may run for so long at most. */
-extern void jobq_execute_begin_limit(int milliseconds);
+/* What is run for a job, and may run for so long at most. */
+extern void jobq_execute_begin_limit(const JobqRun *run, int milliseconds);
 extern void jobq_execute_end_limit(void);
 
-/* The job that is running, NULL if none is. */
+/* The job whose code, or what is run for it, is running; NULL if none is. */
 extern const JobqRun *jobq_execute_running(void);
+
+/* Whether it is not the job's own code. */
+extern bool jobq_execute_is_limited(void);
+
+/* Whether it should have ended by now. */
+extern bool jobq_execute_is_overdue(void);
 
 /* After an error elsewhere: nothing is running. */
 extern void jobq_execute_clean_up(void);

@@ -98,19 +98,16 @@ sign_off(int code, Datum arg)
 /*
  * The process exits in the middle of a job: notes it before the transaction
  * is rolled back and others can have the job, hence registered after the
- * connection was made.  DDL and stop() terminate executors too; such an
- * attempt does not count.
+ * connection was made.  DDL and stop() terminate executors too; that is not
+ * the job's fault.
  */
 static void
 note_termination(int code, Datum arg)
 {
 	(void) code;
 	(void) arg;
-	if (attached && jobq_run_is_in_user_code() && may_be_here())
-	{
-		jobq_worker_note_termination(&worker_ref);
-		jobq_run_forbid_sharing();
-	}
+	if (attached && jobq_run_is_in_user_code())
+		jobq_run_note_termination(may_be_here());
 }
 
 /* Follows a change of the settings; false if they forbid to go on. */

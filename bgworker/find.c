@@ -37,29 +37,16 @@ static bool
 count_termination(const JobqFinder *finder, const JobqQueue *queue,
 				  JobqFound *found)
 {
-	JobqFailure failure = {0};
-	TimestampTz started_at;
-	char	   *reason;
+	JobqFailure failure;
 
-	if (!jobq_worker_was_terminated(found->job.id,
-									jobq_job_current_attempt(&found->job),
-									&started_at))
+	if (!jobq_job_was_terminated(&found->job, &failure))
 		return false;
-	found->job.started_at = started_at;
 
 	/* the coordinator may not have got hold of it yet */
-	reason = jobq_cancel_reason(found->job.id);
-	if (reason != NULL)
-	{
-		jobq_job_cancel(finder->jobs, &found->job, queue, reason);
-		return true;
-	}
-	failure.outcome = "crashed";
-	failure.sqlstate = "57P01";
-	failure.message = "the background worker was terminated while the job was running";
-	failure.retryable = true;
-	failure.retry_in = -1;
-	(void) jobq_job_fail(finder->jobs, &found->job, queue, &failure);
+	if (jobq_cancel_is_requested(found->job.id))
+		jobq_job_cancel(finder->jobs, &found->job, queue, NULL);
+	else
+		(void) jobq_job_fail(finder->jobs, &found->job, queue, &failure);
 	return true;
 }
 

@@ -37,6 +37,7 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/ipc.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
@@ -174,6 +175,7 @@ look_at_databases(void)
 	jobq_crash_notes_prune(existing);
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(context);
+	pgstat_report_stat(true);
 	pgstat_report_activity(STATE_IDLE, NULL);
 }
 
@@ -372,6 +374,7 @@ jobq_launcher_main(Datum main_arg)
 	before_shmem_exit(sign_off, (Datum) 0);
 	jobq_worker_set_up_signals();
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
+	jobq_pin_transaction_timeout();
 	pgstat_report_appname("jobq launcher");
 	jobq_crash_note_make_directory();
 	lock_databases(LW_EXCLUSIVE);

@@ -40,10 +40,7 @@ describe_failure(const JobqOutcome *outcome, JobqFailure *failure)
 	failure->retry_in = error->sqlerrcode == ERRCODE_JOBQ_RETRY_IN ?
 		outcome->retry_in : -1;
 	if (outcome->timed_out && was_interrupted(outcome))
-	{
-		failure->outcome = "timed out";
-		failure->message = "the job ran longer than its timeout";
-	}
+		jobq_job_timeout_failure(failure);
 }
 
 void

@@ -92,16 +92,53 @@ jobq_run_is_in_user_code(void)
 }
 
 /*
- * The process is being terminated in a job.  Those that ran before it in the
- * transaction will be run again, and then not along with it.
+ * The server's log has it that an administrator's command terminates the
+ * process: adds what it knows better.
+ */
+static void
+log_termination(const JobqRun *run, bool cancelled)
+{
+	if (!cancelled && !jobq_execute_is_overdue())
+		return;
+	ereport(LOG,
+			(cancelled ?
+			 errmsg("job " INT64_FORMAT " of queue \"%s\" did not end when it was cancelled",
+					run->outcome.job_id, run->outcome.queue_name) :
+			 jobq_execute_is_limited() ?
+			 errmsg("backoff_function of queue \"%s\" did not end for job " INT64_FORMAT,
+					run->outcome.queue_name, run->outcome.job_id) :
+			 errmsg("job " INT64_FORMAT " of queue \"%s\" did not end when its timeout was over",
+					run->outcome.job_id, run->outcome.queue_name),
+			 errdetail("The background worker that runs it is terminated.")));
+}
+
+/*
+ * The process is being terminated in a job: notes that for whoever finds the
+ * job next, unless it is no fault of the job's.  Those that ran before it in
+ * the transaction will be run again, and then not along with it.
  */
 void
-jobq_run_forbid_sharing(void)
+jobq_run_note_termination(bool is_fault)
 {
 	const JobqRun *run = jobq_execute_running();
+	JobqTermination termination = {0};
+	bool		cancelled = jobq_worker_end_job(&worker_ref);
+	bool		overdue = jobq_execute_is_overdue();
 
-	if (run != NULL)
-		jobq_sharing_forbid(run->state);
+	log_termination(run, cancelled);
+	if (!is_fault && !cancelled && !overdue)
+		return;
+	/* a job with a lease was finished by whoever has cancelled it */
+	if (cancelled && run->lease != 0)
+		return;
+	termination.dboid = MyDatabaseId;
+	termination.job_id = run->outcome.job_id;
+	termination.attempt = run->outcome.attempt;
+	termination.started_at = run->outcome.started_at;
+	termination.pid = MyProcPid;
+	termination.timed_out = overdue && !jobq_execute_is_limited();
+	jobq_worker_note_termination(&termination);
+	jobq_sharing_forbid(run->state);
 }
 
 /* Copies what of the job is needed until its end. */
@@ -259,7 +296,7 @@ record_job(JobqRun *run, JobqTable *jobs, bool afresh, bool may_run_functions)
 	 * The owner's backoff_function is not to run for ever.  If it is
 	 * interrupted, jobq_run_next() records the job without it.
 	 */
-	jobq_execute_begin_limit(BACKOFF_TIMEOUT_MS);
+	jobq_execute_begin_limit(run, BACKOFF_TIMEOUT_MS);
 	jobq_outcome_record(&run->outcome, jobs, &job, queue, true);
 	jobq_execute_end_limit();
 }

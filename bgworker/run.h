@@ -28,7 +28,7 @@ typedef enum JobqRunResult
 extern void jobq_run_set_up(const JobqWorkerRef *worker, Oid role);
 extern JobqRunResult jobq_run_next(void);
 extern bool jobq_run_is_in_user_code(void);
-extern void jobq_run_forbid_sharing(void);
+extern void jobq_run_note_termination(bool is_fault);
 
 /* find.c: the jobs of a role's queues, in one transaction */
 typedef struct JobqFinder

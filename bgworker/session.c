@@ -52,6 +52,9 @@ jobq_session_set_up(Oid role)
 
 	/* ALTER ROLE ... SET role = ... is not for us */
 	SetConfigOption("role", "none", PGC_SUSET, PGC_S_OVERRIDE);
+
+	/* transactions are jobq's, with several jobs; those have timeouts */
+	jobq_pin_transaction_timeout();
 	if (!is_role_itself())
 		ereport(FATAL,
 				(errcode(ERRCODE_INTERNAL_ERROR),

@@ -185,6 +185,14 @@ SELECT id, lease FROM jobq.dequeue('undertaker') \gset
 SELECT jobq.fail(:id, :lease, 'the report fails too', retryable => false);
 SELECT count(*) FROM jobq.jobs WHERE queue = 'consume2' AND state = 'ready';
 
+-- what is said of a failure is cut to a length, and not within a character
+SELECT jobq.enqueue('consume') > 0;
+SELECT id, lease FROM jobq.dequeue('consume') \gset
+SELECT jobq.fail(:id, :lease, 'x' || repeat('é', 10000), retryable => false);
+SELECT octet_length(error), right(error, 2) FROM jobq.dead_letters WHERE id = :id
+UNION ALL
+SELECT octet_length(error), right(error, 2) FROM jobq.attempts WHERE job_id = :id;
+
 -- ------------------------------------------------------------------- errors
 \set VERBOSITY default
 SELECT * FROM jobq.dequeue('nothing');

@@ -86,33 +86,56 @@ jobq_cancel_job(int64 job_id, const char *reason)
 	return result;
 }
 
-char *
-jobq_cancel_reason(int64 job_id)
+/*
+ * Whether there is a cancel_request for the job.  *reason is what it says,
+ * palloc'd, or NULL.
+ */
+static bool
+find_request(int64 job_id, char **reason)
 {
 	Relation	rel = jobq_relation_open(JOBQ_REL_CANCEL_REQUEST);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	SysScanDesc scan;
 	ScanKeyData key;
 	HeapTuple	tuple;
-	char	   *reason = NULL;
+	bool		found;
 
+	*reason = NULL;
 	ScanKeyInit(&key, Anum_cancel_request_job_id, BTEqualStrategyNumber,
 				F_INT8EQ, Int64GetDatum(job_id));
 	scan = systable_beginscan(rel, jobq_relation_oid(JOBQ_IDX_CANCEL_REQUEST),
 							  true, snapshot, 1, &key);
 	tuple = systable_getnext(scan);
-	if (HeapTupleIsValid(tuple))
+	found = HeapTupleIsValid(tuple);
+	if (found)
 	{
 		bool		isnull;
 		Datum		datum = heap_getattr(tuple, Anum_cancel_request_reason,
 										 RelationGetDescr(rel), &isnull);
 
 		if (!isnull)
-			reason = TextDatumGetCString(datum);
+			*reason = TextDatumGetCString(datum);
 	}
 	systable_endscan(scan);
 	UnregisterSnapshot(snapshot);
 	table_close(rel, AccessShareLock);
+	return found;
+}
+
+bool
+jobq_cancel_is_requested(int64 job_id)
+{
+	char	   *reason;
+
+	return find_request(job_id, &reason);
+}
+
+char *
+jobq_cancel_reason(int64 job_id)
+{
+	char	   *reason;
+
+	(void) find_request(job_id, &reason);
 	return reason;
 }
 

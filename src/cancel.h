@@ -21,7 +21,10 @@
  */
 extern bool jobq_cancel_job(int64 job_id, const char *reason);
 
-/* The reason that a cancel_request for the job gives, palloc'd, or NULL. */
+/* Whether there is a cancel_request for the job. */
+extern bool jobq_cancel_is_requested(int64 job_id);
+
+/* The reason that such a request gives, palloc'd; NULL if it gives none. */
 extern char *jobq_cancel_reason(int64 job_id);
 
 #endif							/* JOBQ_CANCEL_H */

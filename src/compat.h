@@ -160,6 +160,14 @@
 #define jobq_may_set_role(member, role) is_member_of_role(member, role)
 #endif
 
+/* A setting that ends transactions, of background workers too. */
+#if PG_VERSION_NUM >= 170000
+#define jobq_pin_transaction_timeout() \
+	SetConfigOption("transaction_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE)
+#else
+#define jobq_pin_transaction_timeout() ((void) 0)
+#endif
+
 /* Which of the databases is a wreck that DROP DATABASE left behind. */
 #define JOBQ_DATCONNLIMIT_INVALID (-2)
 

@@ -3,8 +3,9 @@
  * guc.c
  *	  jobq's settings.
  *
- * None of them is for users to change in a session: what the workers go by
- * belongs to the server's configuration.
+ * What the workers go by belongs to the server's configuration, and is not for
+ * users to change in a session.  jobq.async_claims is, as synchronous_commit
+ * is.
  *
  * IDENTIFICATION
  *	  src/guc.c

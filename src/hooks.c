@@ -243,17 +243,13 @@ judge(const Node *statement, Effect *effect)
 	}
 }
 
-/* No process of jobq is to be, or to come up, in the database. */
-static pid_t
+/* No process of jobq is to come up in the database. */
+static void
 begin_hold(JobqDatabase *database)
 {
-	pid_t		pid;
-
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_EXCLUSIVE);
 	database->holds++;
-	pid = database->coordinator_pid;
 	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
-	return pid;
 }
 
 /* The counterpart; runs also when the session dies. */
@@ -298,21 +294,37 @@ wait_until_gone(Oid dboid, pid_t coordinator)
 	}
 }
 
+/*
+ * Terminates the coordinator of a database, under the lock under which it
+ * signs off: no other process gets the signal.  Returns its PID, 0 if there is
+ * none.
+ */
+static pid_t
+terminate_coordinator(const JobqDatabase *database)
+{
+	pid_t		pid;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_SHARED);
+	pid = database->coordinator_pid;
+	if (pid != 0)
+		(void) kill(pid, SIGTERM);
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+	return pid;
+}
+
 /* Makes the workers of a database leave. */
 static void
-clear_database(const Effect *effect, pid_t coordinator)
+clear_database(const Effect *effect, const JobqDatabase *database)
 {
+	pid_t		coordinator = 0;
+
 	if (effect->kind == TERMINATES_WORKERS)
 	{
-		if (coordinator != 0)
-			(void) kill(coordinator, SIGTERM);
+		coordinator = terminate_coordinator(database);
 		jobq_workers_terminate(effect->dboid);
 	}
 	else
-	{
 		jobq_workers_leave(effect->dboid);
-		coordinator = 0;
-	}
 	wait_until_gone(effect->dboid, coordinator);
 }
 
@@ -388,11 +400,10 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 		database = jobq_allocate_database(effect.dboid);
 	if (database != NULL)
 	{
-		pid_t		coordinator = begin_hold(database);
-
+		begin_hold(database);
 		PG_ENSURE_ERROR_CLEANUP(end_hold, PointerGetDatum(database));
 		{
-			clear_database(&effect, coordinator);
+			clear_database(&effect, database);
 			if (effect.drops_extension)
 				lock_jobs();
 			run_command(pstmt, queryString, readOnlyTree, context, params,

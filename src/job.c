@@ -25,7 +25,11 @@
 #include "json_object.h"
 #include "lease.h"
 #include "on_dead.h"
+<<<<<<< HEAD
 #include "schedule.h"
+=======
+#include "worker_slot.h"
+>>>>>>> trust4
 #include "xact.h"
 
 #include "access/xact.h"
@@ -341,14 +345,14 @@ jobq_job_claim(JobqTable *jobs, JobqJob *job, int64 lease, TimestampTz until,
 	return true;
 }
 
-/* Who runs the job: what the claim said, or this process. */
+/* Who runs the job: what the claim said, or the process with this PID. */
 static void
-name_worker(JobqJob *job)
+name_worker(JobqJob *job, int pid)
 {
 	if (!job->nulls[Anum_job_worker - 1])
 		return;
 	job->values[Anum_job_worker - 1] =
-		CStringGetTextDatum(psprintf("pid %d", MyProcPid));
+		CStringGetTextDatum(psprintf("pid %d", pid));
 	job->nulls[Anum_job_worker - 1] = false;
 }
 
@@ -442,7 +446,7 @@ jobq_job_take(JobqTable *jobs, JobqJob *job, const JobqQueue *queue)
 	if (jobq_table_try_delete(jobs, job->slot, false) != JOBQ_FOUND)
 		return false;
 	job->attempt = jobq_job_current_attempt(job);
-	name_worker(job);
+	name_worker(job, MyProcPid);
 	apply(job, JOBQ_EVENT_TAKE);
 	write_history(jobs, job, queue, (Datum) 0, true, NULL, NULL);
 	return true;
@@ -459,7 +463,7 @@ jobq_job_complete(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 	bool		leased = job->state == JOBQ_STATE_RUNNING;
 
 	job->attempt = jobq_job_current_attempt(job);
-	name_worker(job);
+	name_worker(job, MyProcPid);
 	end_lease(job);
 	apply(job, leased ? JOBQ_EVENT_COMPLETE : JOBQ_EVENT_TAKE);
 	finish(jobs, job, queue, result, result_is_null, NULL, NULL);
@@ -566,7 +570,7 @@ jobq_job_fail(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 	int64		delay = -1;
 
 	job->attempt = jobq_job_current_attempt(job);
-	name_worker(job);
+	name_worker(job, MyProcPid);
 	record_attempt(job, failure, job->attempt);
 	if (failure->retryable &&
 		job->attempt < jobq_job_max_attempts(job, queue))
@@ -610,6 +614,41 @@ jobq_job_lease_failure(JobqFailure *failure, bool session_ended)
 	failure->retry_in = 0;
 }
 
+/* Fills in that it is the timeout which has ended an attempt. */
+void
+jobq_job_timeout_failure(JobqFailure *failure)
+{
+	failure->outcome = "timed out";
+	failure->sqlstate = "57014";
+	failure->message = "the job ran longer than its timeout";
+}
+
+/*
+ * Whether an executor was terminated in the attempt that is not finished yet;
+ * says so once.  If it was, the job is as it was in that attempt, and
+ * *failure is how that has ended.
+ */
+bool
+jobq_job_was_terminated(JobqJob *job, JobqFailure *failure)
+{
+	JobqTermination termination;
+
+	if (!jobq_worker_was_terminated(job->id, jobq_job_current_attempt(job),
+									&termination))
+		return false;
+	job->started_at = termination.started_at;
+	name_worker(job, termination.pid);
+	memset(failure, 0, sizeof(*failure));
+	failure->outcome = "crashed";
+	failure->sqlstate = "57P01";
+	failure->message = "the background worker was terminated while the job was running";
+	failure->retryable = true;
+	failure->retry_in = -1;
+	if (termination.timed_out)
+		jobq_job_timeout_failure(failure);
+	return true;
+}
+
 /*
  * Cancels a job.  Without a reason, that of a cancel_request for it is used.
  */
@@ -617,15 +656,18 @@ void
 jobq_job_cancel(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 				const char *reason)
 {
+	JobqFailure failure;
+
 	if (reason == NULL)
 		reason = jobq_cancel_reason(job->id);
 	if (job->state == JOBQ_STATE_RUNNING)
 		jobq_at_commit_interrupt(job->id);
-	else if (job->started_at != DT_NOBEGIN)
+	else if (job->started_at != DT_NOBEGIN ||
+			 jobq_job_was_terminated(job, &failure))
 	{
-		/* it was being run inside this transaction */
+		/* it was being run, inside this transaction or a terminated one */
 		job->attempt = jobq_job_current_attempt(job);
-		name_worker(job);
+		name_worker(job, MyProcPid);
 	}
 	end_lease(job);
 	apply(job, JOBQ_EVENT_CANCEL);

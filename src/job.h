@@ -82,6 +82,8 @@ extern int64 jobq_job_timeout(const JobqJob *job, const JobqQueue *queue);
 extern int	jobq_job_max_attempts(const JobqJob *job, const JobqQueue *queue);
 extern int	jobq_job_current_attempt(const JobqJob *job);
 extern void jobq_job_lease_failure(JobqFailure *failure, bool session_ended);
+extern void jobq_job_timeout_failure(JobqFailure *failure);
+extern bool jobq_job_was_terminated(JobqJob *job, JobqFailure *failure);
 
 /*
  * Transitions.  Each wants the row locked, and leaves it changed or gone.

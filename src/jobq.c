@@ -3,8 +3,8 @@
  * jobq.c
  *	  Loading of the library.
  *
- * Where it is not preloaded it defines its settings only, and its functions
- * raise an error that says what to do.
+ * Where it is not preloaded there are no settings, and the functions that need
+ * shared memory raise an error that says what to do.
  *
  * IDENTIFICATION
  *	  src/jobq.c

@@ -353,7 +353,10 @@ expire_one(JobqTable *jobs, const ExpiredLease *expired, TimestampTz now)
 		jobq_lease_forget(expired->job_id, expired->lease);
 		return JOBQ_NEVER;
 	}
-	jobq_job_lease_failure(&failure, job.lease_until == JOBQ_NEVER);
+
+	/* an executor that was terminated in the job has said why */
+	if (!jobq_job_was_terminated(&job, &failure))
+		jobq_job_lease_failure(&failure, job.lease_until == JOBQ_NEVER);
 	(void) jobq_job_fail(jobs, &job, queue, &failure);
 	return JOBQ_NEVER;
 }

@@ -15,6 +15,7 @@
 #include "cancel.h"
 #include "enqueue.h"
 #include "history.h"
+#include "worker_slot.h"
 #include "xact.h"
 
 #include "access/genam.h"
@@ -157,6 +158,7 @@ Datum
 jobq_retry(PG_FUNCTION_ARGS)
 {
 	JobqTable  *history;
+	JobqTermination termination;
 	TupleTableSlot *finished;
 	const JobqQueue *queue;
 	JobqState	state;
@@ -184,6 +186,9 @@ jobq_retry(PG_FUNCTION_ARGS)
 	jobq_queue_check_job_privilege(queue, JOBQ_PRIV_MANAGE,
 								   PG_GETARG_INT64(0));
 	jobq_queue_lock_shared(queue);
+
+	/* what is known of an attempt of old is not to count for a new one */
+	(void) jobq_worker_was_terminated(PG_GETARG_INT64(0), 0, &termination);
 	revive(finished, values, nulls);
 	if (!PG_ARGISNULL(1))
 	{

@@ -183,62 +183,16 @@ runs_here(const CronJob *job)
 }
 
 /*
- * If the text is pg_cron's "[1-59] second[s]", returns it as ours has it.
- */
-static char *
-convert_interval(const char *text)
-{
-	int			seconds = 0;
-	const char *at = text +strspn(text, " \t");
-	size_t		ndigits = strspn(at, "0123456789");
-	const char *unit = at + ndigits + strspn(at + ndigits, " \t");
-	size_t		length;
-
-	if (ndigits < 1 || ndigits > 2 || unit == at + ndigits ||
-		pg_strncasecmp(unit, "second", 6) != 0)
-		return NULL;
-	length = 6 + (unit[6] == 's' || unit[6] == 'S' ? 1 : 0);
-	if (unit[length + strspn(unit + length, " \t")] != '\0')
-		return NULL;
-	seconds = atoi(at);
-	return seconds > 0 && seconds < 60 ?
-		psprintf("@every %d seconds", seconds) : NULL;
-}
-
-/*
- * pg_cron's schedule as a cron expression.  pg_cron takes five fields and
- * ignores what comes behind them, where a sixth would have another meaning
- * here; *cut is set if there was something.  With `both`, day of month and
- * day of week must match, which a plus says here.
+ * pg_cron's schedule as a cron expression.  *cut is set if it has more than
+ * pg_cron reads.  With `both`, day of month and day of week must match.
  */
 static char *
 convert_schedule(const char *text, bool both, bool *cut)
 {
-	char	   *result = convert_interval(text);
-	char	   *weekday = NULL;
-	char	   *at;
+	size_t		size = strlen(text) + JOBQ_CRON_IMPORT_MORE;
+	char	   *result = palloc(size);
 
-	*cut = false;
-	if (result != NULL)
-		return result;
-	result = pstrdup(text +strspn(text, " \t\r\n"));
-	at = result;
-	for (int field = 0; field < (result[0] == '@' ? 1 : 5); field++)
-	{
-		at += strspn(at, " \t");
-		if (field == 4)
-			weekday = at;
-		at += strcspn(at, " \t\r\n");
-	}
-	*cut = at[strspn(at, " \t\r\n")] != '\0';
-	*at = '\0';
-	for (at = result; *at != '\0'; at++)
-	{
-		if (*at == '$')
-			*at = 'L';			/* the last day of the month */
-	}
-	if (both && weekday != NULL && *weekday != '\0' && *weekday != '*')
-		return psprintf("%.*s+%s", (int) (weekday - result), result, weekday);
+	(void) jobq_cron_import(text, both, result, size, cut);
 	return result;
 }
 

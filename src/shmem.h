@@ -69,6 +69,7 @@ enum
 #define JOBQ_WAKE_WAITERS	0x0080	/* a waiter was woken, others remain */
 #define JOBQ_WAKE_SCHEDULES 0x0100	/* a job that a schedule may wait for
 									 * ended */
+#define JOBQ_WAKE_INTERRUPT 0x0200	/* a job was interrupted: see that it ends */
 
 typedef enum JobqCoordinatorState
 {
@@ -168,6 +169,8 @@ typedef struct JobqWorker
 	int32		attempt;		/* (W) */
 	TimestampTz started_at;		/* (W) of the process, or of the job */
 	int64		cancel_job;		/* (W) job to be interrupted, 0: none */
+	TimestampTz cancelled_at;	/* (W) when it was so first; JOBQ_NEVER: the
+								 * process has been terminated for it */
 } JobqWorker;
 
 /* An executor was terminated in the middle of this job. */
@@ -177,6 +180,8 @@ typedef struct JobqTermination
 	int32		attempt;
 	int64		job_id;
 	TimestampTz started_at;
+	pid_t		pid;			/* of the executor */
+	bool		timed_out;		/* the job's timeout was over */
 } JobqTermination;
 
 /* A backend in jobq.wait(); indexed by process number. */

@@ -7,9 +7,7 @@
  * when SQL says the time has come.  The server keeps every zone that was
  * loaded once; a look-up after that is one in a hash table.
  *
- * Only names of the IANA database are taken.  PostgreSQL takes POSIX
- * specifications as well, in which a misspelt name with a digit behind it is
- * a zone of its own: 'XYZ+3' is three hours *west* of Greenwich.
+ * Only names of the IANA database are taken, see common/zone_name.c.
  *
  * IDENTIFICATION
  *	  src/timezone.c
@@ -34,50 +32,9 @@
 #define EPOCH_DIFFERENCE \
 	((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY)
 
-static bool is_iana_name(const char *name);
 static bool next_change(void *arg, int64_t utc, int64_t *change,
 						int32_t *offset_before, int32_t *offset_after);
 static char *read_server_timezone(void);
-
-/*
- * Whether a text may be the name of a zone.  Whether there is such a zone is
- * for the server to say; this refuses what it would take though it is none:
- * POSIX specifications, which have digits where few names have some, and
- * files and directories beside the zones.
- */
-static bool
-is_iana_name(const char *name)
-{
-	static const char *const names_with_digits[] = {
-		"EST5EDT", "CST6CDT", "MST7MDT", "PST8PDT", "GMT0", "GMT+0", "GMT-0",
-		"Etc/GMT0"
-	};
-	const char *hours;
-
-	if (name[0] == '\0' || strlen(name) > TZ_STRLEN_MAX ||
-		strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-			   "0123456789/_+-") != strlen(name))
-		return false;
-	if (pg_strcasecmp(name, "localtime") == 0 ||
-		pg_strcasecmp(name, "posixrules") == 0 ||
-		pg_strncasecmp(name, "posix/", 6) == 0 ||
-		pg_strncasecmp(name, "right/", 6) == 0)
-		return false;
-
-	if (strpbrk(name, "0123456789") == NULL)
-		return true;
-	for (int i = 0; i < lengthof(names_with_digits); i++)
-	{
-		if (pg_strcasecmp(name, names_with_digits[i]) == 0)
-			return true;
-	}
-	if (pg_strncasecmp(name, "Etc/GMT", 7) != 0)
-		return false;
-	hours = name + 8;
-	return (name[7] == '+' || name[7] == '-') && strlen(hours) <= 2 &&
-		strspn(hours, "0123456789") == strlen(hours) &&
-		atoi(hours) <= (name[7] == '+' ? 12 : 14);
-}
 
 /*
  * The zone of that name, upper and lower case being the same; it stays valid
@@ -88,7 +45,9 @@ jobq_timezone_find(const char *name)
 {
 	pg_tz	   *tz;
 
-	if (!is_iana_name(name))
+	StaticAssertStmt(JOBQ_ZONE_NAME_MAX == TZ_STRLEN_MAX,
+					 "JOBQ_ZONE_NAME_MAX is wrong");
+	if (!jobq_zone_name_is_sound(name))
 		return NULL;
 	tz = pg_tzset(name);
 

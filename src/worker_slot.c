@@ -98,12 +98,15 @@ jobq_worker_wake(Oid dboid, Oid role)
 /*
  * Interrupts the executor of this database that runs the job.  False if none
  * does.  The signal is sent under the lock: an executor that has ended the
- * job under the lock gets none for it any more.
+ * job under the lock gets none for it any more.  The coordinator is told, so
+ * that it does not let the job go on for ever.
  */
 bool
 jobq_worker_interrupt(int64 job_id)
 {
+	JobqDatabase *database;
 	bool		found = false;
+	bool		first = false;
 
 	lock_slots(LW_EXCLUSIVE);
 	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS && !found; i++)
@@ -113,12 +116,19 @@ jobq_worker_interrupt(int64 job_id)
 		if (slot->dboid == MyDatabaseId && slot->job_id == job_id &&
 			slot->pid != 0)
 		{
-			slot->cancel_job = job_id;
+			if (slot->cancel_job != job_id)
+			{
+				slot->cancel_job = job_id;
+				slot->cancelled_at = jobq_now();
+				first = true;
+			}
 			(void) kill(slot->pid, SIGINT);
 			found = true;
 		}
 	}
 	unlock_slots();
+	if (first && (database = jobq_find_database(MyDatabaseId)) != NULL)
+		jobq_wake_coordinator(database, JOBQ_WAKE_INTERRUPT);
 	return found;
 }
 
@@ -315,6 +325,40 @@ jobq_worker_reap(Oid dboid, TimestampTz before)
 	}
 	unlock_slots();
 	return found;
+}
+
+/*
+ * Terminates the executors of this database whose job still runs though it was
+ * interrupted JOBQ_PATIENCE ago: it catches the error, and that of SIGTERM is
+ * none that could be caught.  Returns when the next one's time is up.
+ */
+TimestampTz
+jobq_workers_terminate_stubborn(void)
+{
+	TimestampTz now = jobq_now();
+	TimestampTz next = JOBQ_NEVER;
+
+	lock_slots(LW_EXCLUSIVE);
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	{
+		JobqWorker *slot = &jobq_shared->workers[i];
+
+		if (slot->dboid != MyDatabaseId || slot->pid == 0 ||
+			slot->job_id == 0 || slot->cancel_job != slot->job_id ||
+			slot->cancelled_at == JOBQ_NEVER)
+			continue;
+		/* the clock may have been set back */
+		slot->cancelled_at = Min(slot->cancelled_at, now);
+		if (now - slot->cancelled_at >= JOBQ_PATIENCE)
+		{
+			slot->cancelled_at = JOBQ_NEVER;
+			(void) kill(slot->pid, SIGTERM);
+		}
+		else
+			next = Min(next, slot->cancelled_at + JOBQ_PATIENCE);
+	}
+	unlock_slots();
+	return next;
 }
 
 /* The process is there.  False if it is not wanted any more. */
@@ -524,9 +568,8 @@ jobq_worker_end_job(const JobqWorkerRef *worker)
  * server stops, which is nothing that the job has done.
  */
 void
-jobq_worker_note_termination(const JobqWorkerRef *worker)
+jobq_worker_note_termination(const JobqTermination *termination)
 {
-	const JobqWorker *slot = &jobq_shared->workers[worker->slot];
 	JobqTermination *entry;
 
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_WORKERS), LW_EXCLUSIVE);
@@ -535,10 +578,7 @@ jobq_worker_note_termination(const JobqWorkerRef *worker)
 		(jobq_shared->next_termination + 1) % JOBQ_MAX_TERMINATIONS;
 	if (!OidIsValid(entry->dboid))
 		pg_atomic_fetch_add_u32(&jobq_shared->nterminations, 1);
-	entry->dboid = slot->dboid;
-	entry->job_id = slot->job_id;
-	entry->attempt = slot->attempt;
-	entry->started_at = slot->started_at;
+	*entry = *termination;
 	LWLockRelease(jobq_lock(JOBQ_LOCK_WORKERS));
 }
 
@@ -548,7 +588,7 @@ jobq_worker_note_termination(const JobqWorkerRef *worker)
  */
 bool
 jobq_worker_was_terminated(int64 job_id, int32 attempt,
-						   TimestampTz *started_at)
+						   JobqTermination *termination)
 {
 	bool		found = false;
 
@@ -563,7 +603,7 @@ jobq_worker_was_terminated(int64 job_id, int32 attempt,
 			continue;
 		if (entry->attempt == attempt)
 		{
-			*started_at = entry->started_at;
+			*termination = *entry;
 			found = true;
 		}
 		entry->dboid = InvalidOid;

@@ -16,6 +16,12 @@
 
 #include "shmem.h"
 
+/*
+ * How long a job may go on after it was told to end, by a cancel or its
+ * timeout, before its executor is terminated; microseconds.
+ */
+#define JOBQ_PATIENCE (5 * INT64CONST(1000000))
+
 /* How long the slot of an executor that gave way is kept, microseconds. */
 #define JOBQ_GIFT_TIME (100 * INT64CONST(1000))
 
@@ -48,6 +54,7 @@ extern bool jobq_worker_reserve(Oid dboid, Oid role, JobqWorkerRef *worker);
 extern bool jobq_worker_unreserve(const JobqWorkerRef *worker);
 extern bool jobq_worker_free_idle(Oid dboid, Oid role);
 extern bool jobq_worker_reap(Oid dboid, TimestampTz before);
+extern TimestampTz jobq_workers_terminate_stubborn(void);
 
 /* For the executor in the slot. */
 extern bool jobq_worker_attach(const JobqWorkerRef *worker, Oid *dboid,
@@ -61,8 +68,10 @@ extern bool jobq_worker_is_too_many(const JobqWorkerRef *worker);
 extern bool jobq_worker_begin_job(const JobqWorkerRef *worker, int32 queue,
 								  int64 job_id, int32 attempt);
 extern bool jobq_worker_end_job(const JobqWorkerRef *worker);
-extern void jobq_worker_note_termination(const JobqWorkerRef *worker);
+extern void jobq_worker_note_termination(const JobqTermination *termination);
+
+/* For whoever finds a job. */
 extern bool jobq_worker_was_terminated(int64 job_id, int32 attempt,
-									   TimestampTz *started_at);
+									   JobqTermination *termination);
 
 #endif							/* JOBQ_WORKER_SLOT_H */

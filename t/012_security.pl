@@ -151,6 +151,7 @@ like(sql_error($node, 'SET SESSION AUTHORIZATION alice; SELECT jobq.start()'), q
 like(sql_error($node, q{SET SESSION AUTHORIZATION alice; SELECT jobq_store.advance_clock('1 s')}), qr/42501/,
 	'nor is the clock');
 like(sql_error($node, 'SET jobq.max_workers = 9'), qr/55P02/, 'settings cannot be set in a session');
+like(sql_error($node, 'SET jobq.max_wokers = 9'), qr/42602/, 'nor are there others by a slip');
 
 # A procedure whose end cannot be written down leaves nothing either.
 sql(q{

@@ -158,6 +158,8 @@ foreach my $setting (
 	'standard_conforming_strings = off', 'transform_null_equals = on', q{default_tablespace = 'x'},
 	q{session_replication_role = 'replica'}, q{jobq.log_jobs = 'all'})
 {
+	# not even the SET that would turn it off is done within a millisecond
+	local $ENV{PGOPTIONS} = '-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0';
 	my $by = $setting =~ /^(?:session_replication|jobq)/ ? undef : 'mallory';
 	my ($name) = $setting =~ /^(\S+)/;
 	my $refused = sql_error($node, ($by ? "SET SESSION AUTHORIZATION $by; " : '') . "ALTER DATABASE postgres SET $setting");
@@ -173,10 +175,9 @@ foreach my $setting (
 	poll_query($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'jobq coordinator' AND pid <> $old",
 		db => 'template1');
 	$turn++;
-	my $id = $node->safe_psql('postgres', qq{RESET ALL; SET statement_timeout = 0; SET lock_timeout = 0; SET role = none;
-		SET search_path = public; SET idle_in_transaction_session_timeout = 0; SET SESSION AUTHORIZATION alice;
+	my $id = $node->safe_psql('postgres', qq{SET role = none; SET search_path = public; SET SESSION AUTHORIZATION alice;
 		SELECT jobq.run('SELECT public.see(''turn $turn'')', max_attempts => 1)});
-	my $psql = 'SET statement_timeout = 0; SET lock_timeout = 0; SET role = none; SET search_path = pg_catalog, public;';
+	my $psql = 'SET role = none; SET search_path = pg_catalog, public;';
 	poll_ok($node, "$psql SELECT count(*) = 1 FROM jobq_store.history WHERE id = $id", "a job ends with $setting", seconds => 30);
 	my $state = $node->safe_psql('postgres', "$psql SELECT state, sqlstate FROM jobq_store.history WHERE id = $id");
 	# alice's own work is slow for a statement_timeout of 1 ms
@@ -186,6 +187,24 @@ foreach my $setting (
 	$node->safe_psql('postgres', "$psql ALTER DATABASE postgres RESET $name");
 }
 $node->safe_psql('postgres', q{SET ROLE NONE; ALTER DATABASE postgres RESET ALL; ALTER DATABASE postgres OWNER TO postgres});
+
+# A limit of transactions is none of jobs: theirs are jobq's, and have several
+SKIP:
+{
+	skip 'there is no transaction_timeout before PostgreSQL 17', 2
+	  if sql(q{SELECT count(*) FROM pg_settings WHERE name = 'transaction_timeout'}) eq '0';
+	local $ENV{PGOPTIONS} = '-c transaction_timeout=0';
+	sql(q{ALTER DATABASE postgres SET transaction_timeout = '100ms'});
+	$node->safe_psql('template1', q{SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
+		WHERE backend_type ~ 'jobq (coordinator|executor)'});
+	foreach my $command (q{SELECT pg_sleep(0.5)}, q{DO $$BEGIN COMMIT; PERFORM pg_sleep(0.5); END$$})
+	{
+		my $id = sql("SELECT jobq.run(\$_\$$command\$_\$, max_attempts => 1)");
+		poll_ok($node, "SELECT state = 'completed' FROM jobq.jobs WHERE id = $id", "transaction_timeout does not end $command");
+	}
+	sql('ALTER DATABASE postgres RESET transaction_timeout');
+}
+
 # executors have what they have begun with
 $node->safe_psql('template1', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'jobq executor'});
 is(sql(q{SELECT count(*) FROM trap.log WHERE what <> ''}), '0', 'the workers step into no trap');

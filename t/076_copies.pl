@@ -79,7 +79,7 @@ $clone->append_conf('postgresql.conf', "log_checkpoints = off\n");
 $clone->reload;
 poll_until(sub { log_since($clone, $position) =~ /"log_checkpoints" changed/ })
   or die "the settings are not read\n";
-poll_ok($clone, q{SELECT wait_event = 'Extension' FROM pg_stat_activity
+poll_ok($clone, q{SELECT wait_event_type = 'Extension' FROM pg_stat_activity
 	WHERE backend_type = 'jobq launcher'}, 'clone: the launcher sleeps');
 is( sql($clone, q{SELECT count(*) FROM pg_stat_activity
 	WHERE backend_type IN ('jobq coordinator', 'jobq executor')}),

@@ -2,9 +2,9 @@
 #
 # Handlers that do what they should not, and a clock that does.
 #
-# A handler that does not want to be cancelled holds its worker; nobody else
-# suffers, and an administrator gets rid of it.  t/012 has what handlers leave
-# in their session, t/011 timeouts, t/042 schedules and the clock.
+# A handler that does not want to be cancelled is terminated with its worker;
+# nobody else suffers.  t/012 has what handlers leave in their session, t/011
+# timeouts, t/042 schedules and the clock.
 #
 # The server's clock is set by a library that is preloaded into all of its
 # processes, so that the system's own is left alone.
@@ -70,7 +70,7 @@ if ($have_shim)
 		INSERT INTO load.placed SELECT jobq.enqueue('load_h')}, $clock);
 	poll_ok($clock, 'SELECT count(*) = 1 FROM load.effects', 'clock: jobs run');
 	# nobody is left whose exit would wake it
-	poll_ok($clock, q{SELECT count(*) = 1 AND bool_and(wait_event = 'Extension' AND state = 'idle')
+	poll_ok($clock, q{SELECT count(*) = 1 AND bool_and(wait_event_type = 'Extension' AND state = 'idle')
 		FROM pg_stat_activity WHERE backend_type IN ('jobq coordinator', 'jobq executor')},
 		'clock: the coordinator sleeps');
 	set_clock(86_400 + 60);
@@ -79,65 +79,170 @@ if ($have_shim)
 		'ready', 'clock: it is tomorrow');
 }
 
-# ---------------------------------------------- a handler that does not stop
+# ---------------------------------------------- handlers that do not stop
 
-$node = jobq_node('main', conf => \@conf);
+# They catch what is to end them: for ever, the first time only, or once.
+$node = jobq_node('main',
+	conf => [ @conf, 'jobq.max_workers = 8', 'jobq.worker_idle_timeout = 60s' ]);
 load_set_up($node);
 sql(q{
-	CREATE TABLE swallowed (n int);
 	CREATE SEQUENCE swallows;
-	CREATE FUNCTION stubborn() RETURNS void LANGUAGE plpgsql AS $$
+	CREATE SEQUENCE tries;
+	CREATE FUNCTION swallow() RETURNS void LANGUAGE plpgsql AS $$
 	BEGIN
-	  LOOP
-	    BEGIN
-	      PERFORM pg_sleep(600);
-	    EXCEPTION WHEN query_canceled THEN
-	      PERFORM nextval('swallows');
-	    END;
+	  PERFORM pg_sleep(600);
+	EXCEPTION WHEN query_canceled THEN
+	  PERFORM nextval('swallows');
+	END $$;
+	CREATE FUNCTION stubborn() RETURNS void LANGUAGE plpgsql AS $$
+	BEGIN LOOP PERFORM swallow(); END LOOP; END $$;
+	CREATE PROCEDURE stubborn_too() LANGUAGE plpgsql AS $$
+	BEGIN COMMIT; LOOP PERFORM swallow(); END LOOP; END $$;
+	CREATE PROCEDURE stubborn_once() LANGUAGE plpgsql AS $$
+	BEGIN
+	  COMMIT;
+	  WHILE nextval('tries') < 1000 LOOP
+	    PERFORM swallow();
 	  END LOOP;
 	END $$;
-	SELECT jobq.create_queue('stubborn', 'stubborn()', max_attempts => 1)});
+	CREATE FUNCTION obeys() RETURNS jsonb LANGUAGE plpgsql AS $$
+	BEGIN PERFORM swallow(); RETURN '"tidied up"'; END $$;
+	CREATE FUNCTION fails() RETURNS void LANGUAGE plpgsql AS $$
+	BEGIN RAISE EXCEPTION 'no'; END $$;
+	CREATE FUNCTION stubborn_delay(int, jsonb) RETURNS interval LANGUAGE plpgsql AS $$
+	BEGIN
+	  LOOP
+	    BEGIN PERFORM pg_sleep(600); EXCEPTION WHEN query_canceled THEN NULL; END;
+	  END LOOP;
+	END $$;
+	CREATE FUNCTION fatal_delay(int, jsonb) RETURNS interval LANGUAGE plpgsql AS $$
+	BEGIN PERFORM pg_terminate_backend(pg_backend_pid()), pg_sleep(600); END $$;
+	SELECT jobq.create_queue(q, (q || '()')::regprocedure, max_attempts => 1)
+	FROM unnest('{stubborn,stubborn_too,stubborn_once,obeys}'::text[]) AS q;
+	SELECT jobq.create_queue(q, 'fails()', max_attempts => 2,
+	  backoff_function => (q || '(int,jsonb)')::regprocedure)
+	FROM unnest('{stubborn_delay,fatal_delay}'::text[]) AS q});
 
-# Starts such a job; returns its id and the process that runs it.
-sub start_stubborn
+# Starts a job of the queue; returns its id and the process that runs it.
+sub start_job
 {
-	my (%opt) = @_;
-	my $id = sql(q{SELECT jobq.enqueue('stubborn'} . ($opt{timeout} ? ", timeout => '$opt{timeout}')" : ')'));
-	poll_query($node, "SELECT count(*) = 1 FROM jobq.workers WHERE job_id = $id")
-	  or die "the job does not run\n";
-	poll_query($node, q{SELECT count(*) = 1 FROM pg_stat_activity
-		WHERE backend_type = 'jobq executor' AND wait_event = 'PgSleep'})
-	  or die "the job does not sleep\n";
-	return ($id, sql(q{SELECT pid FROM pg_stat_activity
-		WHERE backend_type = 'jobq executor' AND wait_event = 'PgSleep'}));
+	my ($queue, $options) = @_;
+	my $id = sql("SELECT jobq.enqueue('$queue'" . ($options ? ", $options" : '') . ')');
+	my $pid;
+	poll_until(
+		sub {
+			# it sleeps in the middle of this very job
+			return $pid = sql(qq{SELECT a.pid FROM jobq.workers AS w
+				JOIN pg_stat_activity AS a USING (pid)
+				WHERE w.job_id = $id AND a.wait_event = 'PgSleep'});
+		})
+	  or die "no job of queue $queue runs\n";
+	return ($id, $pid);
 }
 
-my $position = log_position($node);
-my ($id, $pid) = start_stubborn();
-my $load = load_start($node);
-sql("SELECT jobq.cancel($id, 'enough')");
-poll_ok($node, 'SELECT last_value >= 2 AND is_called FROM swallows',
-	'a handler swallows cancels, again and again');
-load_runs_ok($node, 'beside it');
-load_goes_on_ok($node, 'beside it');
-is(sql("SELECT state FROM jobq.jobs WHERE id = $id"), 'running', 'it goes on');
-sql("SELECT pg_terminate_backend($pid)");
-poll_ok($node, "SELECT state = 'cancelled' FROM jobq.jobs WHERE id = $id",
-	'terminated: it is cancelled');
+# How a job has ended, and what is written down of its attempts.
+sub ended_as
+{
+	my ($id, $expected, $name) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	poll_query($node, "SELECT count(*) = 1 FROM jobq_store.history WHERE id = $id");
+	return is(
+		sql(qq{SELECT concat_ws(' ', state, attempt, error, result,
+			(SELECT string_agg(a.outcome || ' ' || a.sqlstate, ', ' ORDER BY a.attempt)
+			   FROM jobq.attempts AS a WHERE a.job_id = j.id))
+			FROM jobq.jobs AS j WHERE id = $id}),
+		$expected, $name);
+}
 
-sql(q{ALTER SEQUENCE swallows RESTART});
-($id, $pid) = start_stubborn(timeout => '50 ms');
-poll_ok($node, 'SELECT last_value >= 2 AND is_called FROM swallows',
-	'it swallows timeouts, too');
-load_goes_on_ok($node, 'beside that');
+# Whoever ends what is cancelled in good time keeps his process and his result.
+my $position = log_position($node);
+my ($id, $pid) = start_job('obeys');
+sql("SELECT jobq.cancel($id, 'enough')");
+ended_as($id, 'completed 1 "tidied up"', 'a handler may catch a cancel and end');
+ended_as(sql(q{SELECT jobq.enqueue('obeys', timeout => '50 ms')}),
+	'completed 1 "tidied up"', 'or its timeout');
+is(kill(0, $pid), 1, 'and keeps its process');
+is(join("\n", grep { /terminat|did not end/ } jobq_log_lines($node, $position)),
+	'', 'nobody was terminated');
+
+# A job that was cancelled is cancelled, whoever finds it after its process is
+# gone; here it is an executor.
+($id, $pid) = start_job('stubborn');
+my $other;
+poll_until(
+	sub {
+		load_runs_ok($node, 'another executor') if !$other;
+		return $other = sql(qq{SELECT min(pid) FROM jobq.workers
+			WHERE kind = 'executor' AND state = 'idle'});
+	});
+my $coordinator = wait_for_worker($node, 'jobq coordinator');
+kill('STOP', $coordinator);
+sql("SELECT jobq.cancel($id)");
 sql("SELECT pg_terminate_backend($pid)");
-poll_ok($node, "SELECT state = 'dead' FROM jobq.jobs WHERE id = $id",
-	'terminated: it is dead');
+ended_as($id, 'cancelled 1', 'terminated: it is cancelled, without a reason');
+kill('CONT', $coordinator);
+poll_ok($node, 'SELECT count(*) = 0 FROM jobq_store.cancel_request',
+	'the request is gone');
+
+# What does not end at all is ended some seconds later; nobody else suffers.
+# All of them at once: seven executors are theirs.
+my $load = load_start($node);
+$position = log_position($node);
+my %stubborn;
+foreach my $queue ('stubborn', 'stubborn_too')
+{
+	$stubborn{"$queue, cancelled"} = [ start_job($queue) ];
+	$stubborn{"$queue, timeout"} = [ start_job($queue, q{timeout => '50 ms'}) ];
+}
+$stubborn{'stubborn_once'} = [ start_job('stubborn_once') ];
+my $delayed = sql(q{SELECT jobq.enqueue('stubborn_delay')});
+my $fatal = sql(q{SELECT jobq.enqueue('fatal_delay')});
+foreach my $name (grep { !/timeout/ } sort keys %stubborn)
+{
+	sql("SELECT jobq.cancel($stubborn{$name}[0], 'enough')");
+}
+poll_ok($node, 'SELECT last_value >= 10 FROM swallows',
+	'handlers catch what is to end them, again and again');
+load_goes_on_ok($node, 'beside them');
+foreach my $queue ('stubborn', 'stubborn_too')
+{
+	my ($cancelled, $late) = @stubborn{ "$queue, cancelled", "$queue, timeout" };
+	ended_as($cancelled->[0], 'cancelled 1 enough', "$queue is cancelled in the end");
+	ended_as($late->[0],
+		'dead 1 the job ran longer than its timeout timed out 57014',
+		"$queue is ended by its timeout");
+	is(sql("SELECT worker FROM jobq.attempts WHERE job_id = $late->[0]"),
+		"pid $late->[1]", 'which names the process that has run it');
+}
+foreach my $name (sort keys %stubborn)
+{
+	($id, $pid) = @{ $stubborn{$name} };
+	my $why = $name =~ /timeout/ ? 'when its timeout was over' : 'when it was cancelled';
+	ok(poll_until(sub { !kill(0, $pid) }), "$name: the process is gone");
+	like(log_since($node, $position),
+		qr/\[$pid\] .*LOG:  job $id of queue "[a-z_]+" did not end $why/,
+		"$name: the log says why");
+}
+$id = $stubborn{'stubborn_once'}[0];
+sql(q{SELECT setval('tries', 1000)});
+is(sql("SELECT jobq.retry($id)"), $id, 'one of them is tried once more');
+ended_as($id, 'completed 1', 'and the end of its process does not count against it');
+ended_as($fatal, 'dead 2 no crashed 57P01, failed P0001',
+	'a backoff_function that ends its process uses up an attempt');
+ended_as($delayed, 'dead 2 no crashed 57P01, failed P0001',
+	'so does one that does not end');
+like(log_since($node, $position),
+	qr/LOG:  backoff_function of queue "stubborn_delay" did not end for job $delayed/,
+	'and the log says why');
+load_runs_ok($node, 'after them');
 load_stop($load);
 load_account_ok($node, 'stubborn jobs');
-quiet_log_ok($node, $position, 30, 'stubborn jobs');
+quiet_log_ok($node, $position, 60, 'stubborn jobs');
 
-($id, $pid) = start_stubborn();
+# Who is told to go in the middle of a job that does not end.
+sql('ALTER SYSTEM SET jobq.worker_idle_timeout = DEFAULT');
+$node->reload;
+($id, $pid) = start_job('stubborn');
 like(sql_error($node, q{SET statement_timeout = '300 ms'; SELECT jobq.stop()}),
 	qr/57014/, 'stop() waits for it, and can be cancelled');
 within(20, 'a fast shutdown does not wait for it',

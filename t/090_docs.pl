@@ -190,6 +190,39 @@ sub test_file
 	return;
 }
 
+# docs/checklist.md: the lines are numbered, each names a test that is there or
+# says why there is none, and what it names is in the sources.
+sub test_checklist
+{
+	my ($file) = @_;
+	my $dir = source_dir();
+	my $text = slurp_file("$dir/$file");
+	my $sources = join("\n", map { slurp_file($_) } glob("$dir/src/*.[ch] $dir/src/common/*.c $dir/bgworker/*.c"));
+	my @lines = $text =~ /^\| \d+ \|.*$/mg;
+	my %problems;
+
+	cmp_ok(scalar(@lines), '>=', 90, "$file has lines");
+	is_deeply([ map { /^\| (\d+) / } @lines ], [ 1 .. @lines ], 'which are numbered');
+	foreach my $line (@lines)
+	{
+		my ($number, $proof) = $line =~ /^\| (\d+) (?:\| [^|]+ ){2}\| ([^|]+) \|$/;
+		if (!defined $proof) { $problems{$line} = 'malformed'; next; }
+		$problems{$number} = 'no test' unless $proof =~ /by reading|`tools\/check-style`|`(?:t|sql|isolation|test)\//;
+	}
+	foreach my $name ($text =~ /`([\w.-]+\/[\w.\/-]+)`/g)
+	{
+		$problems{$name} = 'no such file' unless $name =~ /\/$/ ? -d "$dir/$name" : -e "$dir/$name";
+	}
+	foreach my $name ($text =~ /`(\w+)\(\)`/g)
+	{
+		$problems{$name} = 'no such function' unless $sources =~ /^(?:#define )?$name\(/m || $name eq 'die';
+	}
+	is_deeply(\%problems, {}, 'and name what is there');
+	return;
+}
+
+test_checklist('docs/checklist.md');
+
 my $node = jobq_node('docs', conf => ['jobq.max_workers = 4']);
 my $dir = source_dir();
 my %files = map { $_ => 1 } @with_sql;

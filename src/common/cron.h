@@ -32,6 +32,12 @@
 /* a buffer of this size holds every description and its terminator */
 #define JOBQ_CRON_DESCRIBE_SIZE	2048
 
+/* jobq_cron_import() lengthens a text by less than this, in bytes */
+#define JOBQ_CRON_IMPORT_MORE	16
+
+/* longest name of a time zone, in bytes */
+#define JOBQ_ZONE_NAME_MAX		255
+
 /* longest "@every" interval, in seconds: 100 years */
 #define JOBQ_CRON_EVERY_MAX		(INT64_C(36525) * 86400)
 
@@ -135,6 +141,13 @@ extern JobqCronResult jobq_cron_prev(const JobqCron *cron, int64_t at,
 									 int64_t *prev);
 extern int64_t jobq_cron_count(const JobqCron *cron, int64_t from, int64_t to,
 							   const JobqZone *zone, int64_t anchor);
+
+/* cron_import.c */
+extern size_t jobq_cron_import(const char *text, bool both, char *data,
+							   size_t size, bool *cut);
+
+/* zone_name.c */
+extern bool jobq_zone_name_is_sound(const char *name);
 
 /* cron_describe.c */
 extern size_t jobq_cron_describe(const JobqCron *cron, char *buf,

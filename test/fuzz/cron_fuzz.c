@@ -11,24 +11,11 @@
  *
  *-------------------------------------------------------------------------
  */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "cron.h"
+#include "fuzz.h"
 #include "textbuf.h"
 
 #define CHANGES_MAX				6
-
-#define REQUIRE(condition) \
-	do { \
-		if (!(condition)) \
-		{ \
-			fprintf(stderr, "%s:%d: violated: %s\n", __FILE__, __LINE__, \
-					#condition); \
-			abort(); \
-		} \
-	} while (0)
 
 typedef struct FuzzZone
 {
@@ -36,8 +23,6 @@ typedef struct FuzzZone
 	int64_t		changes[CHANGES_MAX];
 	int32_t		offsets[CHANGES_MAX + 1];
 } FuzzZone;
-
-extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static uint64_t
 draw(uint64_t *state)

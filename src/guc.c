@@ -103,7 +103,7 @@ define_service_settings(void)
 							&jobq_notify_interval, 5, 0, 60000,
 							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomIntVariable("jobq.sweep_interval",
-							"Time between two searches for ready jobs that were lost sight of.",
+							"Time between two searches for jobs that were lost sight of.",
 							"0 turns the search off.",
 							&jobq_sweep_interval, 60000, 0, INT_MAX,
 							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);

@@ -273,7 +273,7 @@ check_dispatch(JobqHealth *health)
 
 	if (swept > 0)
 		jobq_health_add(health, JOBQ_WARNING, "sweep", NULL,
-						psprintf("since the server started claims had lost sight of " UINT64_FORMAT " jobs, which the sweep has found",
+						psprintf("since the server started shared memory had lost sight of " UINT64_FORMAT " jobs, which the sweep has found",
 								 swept),
 						"Change and lock rows of jobq_store by the functions of jobq only.",
 						JOBQ_NEVER);

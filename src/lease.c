@@ -214,8 +214,8 @@ jobq_lease_watch_session(void)
 }
 
 /* Whether the registry knows the job by this very lease. */
-bool
-jobq_lease_is_registered(int64 job_id, int64 lease)
+static bool
+is_registered(int64 job_id, int64 lease)
 {
 	JobqLeaseKey key;
 	bool		result;
@@ -225,6 +225,18 @@ jobq_lease_is_registered(int64 job_id, int64 lease)
 	result = hash_search(jobq_shared_leases, &key, HASH_FIND, NULL) != NULL;
 	LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
 	return result;
+}
+
+bool
+jobq_lease_is_watched(int64 job_id, int64 lease)
+{
+	JobqDatabase *database = jobq_database();
+	bool		overflow;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_LEASES), LW_SHARED);
+	overflow = database->leases_overflow;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
+	return overflow || is_registered(job_id, lease);
 }
 
 /* Jobs of a copied database are left alone until start(). */
@@ -265,7 +277,7 @@ jobq_leases_load(void)
 		CHECK_FOR_INTERRUPTS();
 		jobq_job_read(&job, slot);
 		if (job.state == JOBQ_STATE_RUNNING && is_at_home(&job) &&
-			!jobq_lease_is_registered(job.id, job.lease))
+			!is_registered(job.id, job.lease))
 			jobq_lease_enter(&job);
 	}
 	table_endscan(scan);
@@ -388,7 +400,7 @@ look_at_table(ExpiredLease *expired, int limit, TimestampTz now,
 		CHECK_FOR_INTERRUPTS();
 		jobq_job_read(&job, slot);
 		if (job.state != JOBQ_STATE_RUNNING || !is_at_home(&job) ||
-			jobq_lease_is_registered(job.id, job.lease))
+			is_registered(job.id, job.lease))
 			continue;
 		any = true;
 		if (job.lease_until <= now && n < limit)

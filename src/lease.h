@@ -26,8 +26,13 @@ extern void jobq_lease_register(int64 job_id, int64 lease, TimestampTz until,
 								int procno);
 extern void jobq_lease_forget(int64 job_id, int64 lease);
 
+/*
+ * Whether the end of a running job's lease will be noticed: the registry knows
+ * it, or has no room, so that the table is looked at each time.
+ */
+extern bool jobq_lease_is_watched(int64 job_id, int64 lease);
+
 /* For the coordinator, each within a transaction. */
-extern bool jobq_lease_is_registered(int64 job_id, int64 lease);
 extern void jobq_lease_enter(const JobqJob *job);
 extern void jobq_leases_load(void);
 extern TimestampTz jobq_leases_expire(int limit, bool *more);

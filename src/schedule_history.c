@@ -155,29 +155,61 @@ find_needless_place(JobqScheduleHistory *history, const Datum *schedule)
 	return place;
 }
 
+/* Whether the row of a place is of runs that were skipped for that reason. */
+static bool
+is_skipped(TupleTableSlot *slot, const char *reason)
+{
+	const Datum *values = slot->tts_values;
+
+	return strcmp(TextDatumGetCString(values[Anum_schedule_run_outcome - 1]),
+				  "skipped") == 0 &&
+		strcmp(TextDatumGetCString(values[Anum_schedule_run_reason - 1]),
+			   reason) == 0;
+}
+
 /*
- * Adds runs that were skipped to the latest event, if that is of the same
- * kind.
+ * Finds the row of runs that were skipped for the same reason as this one, and
+ * locks it.  The reason names the job that was not finished: with another one
+ * there was a run in between.  It is the latest event's, or may be that of an
+ * earlier place that a run that has succeeded has left.
  */
 static bool
-extend_latest(JobqScheduleHistory *history, const Datum *schedule,
-			  const JobqScheduleEvent *event)
+find_skipped(JobqScheduleHistory *history, const Datum *schedule,
+			 const char *reason)
 {
 	int64		n = DatumGetInt64(schedule[Anum_schedule_history - 1]);
+	int			searched = keeps_errors_only(schedule) ? EVENTS_SEARCHED : 1;
+
+	for (int64 i = n - 1; i >= Max(n - searched, 0); i--)
+	{
+		int			place = (int) (i % EVENTS_KEPT);
+
+		if (find_place(history, schedule[Anum_schedule_id - 1], place, false) &&
+			is_skipped(history->slot, reason))
+			return find_place(history, schedule[Anum_schedule_id - 1], place,
+							  true);
+	}
+	return false;
+}
+
+/*
+ * Adds runs that were skipped to those that were skipped right before them, if
+ * there are any.
+ */
+static bool
+extend_skipped(JobqScheduleHistory *history, const Datum *schedule,
+			   const JobqScheduleEvent *event)
+{
 	TupleTableSlot *slot = history->slot;
 	Datum		values[Natts_schedule_run];
 	bool		nulls[Natts_schedule_run];
 	int64		runs;
 
-	if (strcmp(event->outcome, "skipped") != 0 || n == 0 ||
-		!find_place(history, schedule[Anum_schedule_id - 1],
-					(int) ((n - 1) % EVENTS_KEPT), true))
+	if (strcmp(event->outcome, "skipped") != 0 ||
+		!find_skipped(history, schedule, event->reason))
 		return false;
 	memcpy(values, slot->tts_values, sizeof(values));
 	memcpy(nulls, slot->tts_isnull, sizeof(nulls));
-	if (strcmp(TextDatumGetCString(values[Anum_schedule_run_outcome - 1]),
-			   event->outcome) != 0)
-		return false;
 	runs = DatumGetInt64(values[Anum_schedule_run_runs - 1]) + event->runs;
 	values[Anum_schedule_run_runs - 1] = Int64GetDatum(runs);
 	values[Anum_schedule_run_last_slot - 1] = TimestampTzGetDatum(event->last);
@@ -197,7 +229,7 @@ jobq_schedule_history_add(JobqScheduleHistory *history, Datum *schedule,
 	Datum		values[Natts_schedule_run] = {0};
 	bool		nulls[Natts_schedule_run] = {0};
 
-	if (extend_latest(history, schedule, event))
+	if (extend_skipped(history, schedule, event))
 		return;
 	place = find_needless_place(history, schedule);
 	taken = place >= 0;

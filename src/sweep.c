@@ -56,18 +56,22 @@ static bool
 is_known(const JobqQueue *queue, const JobqPlace *place, int64 lease)
 {
 	if (lease != 0)
-		return jobq_lease_is_registered(place->key.id, lease);
+		return jobq_lease_is_watched(place->key.id, lease);
 	return jobq_lane_covers(queue->state, place);
 }
 
-/* The lease that holds the job of the row, 0: none. */
+/*
+ * The lease that holds the job of the row, 0: none.  Whoever makes a job ready
+ * by hand may have left its lease in the row.
+ */
 static int64
-row_lease(TupleTableSlot *slot)
+row_lease(TupleTableSlot *slot, const JobqHead *head)
 {
 	bool		isnull;
 	Datum		lease = slot_getattr(slot, Anum_job_lease, &isnull);
 
-	return isnull ? 0 : DatumGetInt64(lease);
+	return isnull || head->state != JOBQ_STATE_RUNNING ? 0 :
+		DatumGetInt64(lease);
 }
 
 /* Collects what is out of sight in a queue. */
@@ -89,7 +93,7 @@ look_at_queue(JobqTable *jobs, const JobqQueue *queue)
 	jobq_dispatch_seek(&scan, PG_INT16_MIN);
 	while (nsuspects < MAX_SUSPECTS && jobq_dispatch_next(&scan, &head))
 	{
-		int64		lease = row_lease(scan.slot);
+		int64		lease = row_lease(scan.slot, &head);
 
 		if (lease == 0 && head.place.key.run_at > now)
 		{
@@ -113,7 +117,8 @@ static bool
 is_unchanged(const JobqJob *job, const Suspect *suspect)
 {
 	if (suspect->lease != 0)
-		return job->lease == suspect->lease;
+		return job->state == JOBQ_STATE_RUNNING &&
+			job->lease == suspect->lease;
 	return job->state == JOBQ_STATE_PENDING && job->queue == suspect->queue &&
 		job->priority == suspect->place.priority &&
 		job->run_at == suspect->place.key.run_at &&

@@ -1,7 +1,7 @@
 # t/019_sweep.pl
 #
-# The sweep: jobs that shared memory has lost sight of, since somebody has changed or
-# locked rows without jobq's functions, are found again; jobs that somebody has
+# The sweep: jobs that shared memory has lost sight of, since somebody has changed
+# or locked rows without jobq's functions, are found again; jobs that somebody has
 # in his hands are not touched; jobq.health tells.
 
 use strict;
@@ -12,7 +12,7 @@ use JobqTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = jobq_node('main', conf => [ 'jobq.sweep_interval = 0', 'fsync = off' ]);
+my $node = jobq_node('main', conf => [ 'jobq.sweep_interval = 0', 'jobq.shared_memory = 2MB', 'fsync = off' ]);
 
 sub sql
 {
@@ -38,7 +38,7 @@ sub sweep_every
 	return;
 }
 
-sql("SELECT jobq.create_queue('work', notify => false)");
+sql("SELECT jobq.create_queue('work', notify => false, lease => '1 day')");
 is(dequeue(), '', 'the queue is known to be empty');
 
 # ------------------------------------------------- a row locked by hand
@@ -102,6 +102,35 @@ poll_ok($node, $swept, 'the sweep has found it', expected => '4');
 poll_ok($node, "SELECT state FROM jobq.jobs WHERE id = $leased",
 	'the lease has been ended', expected => 'ready');
 is(dequeue(), $leased, 'the job can be claimed');
+
+# made ready by hand, but for its lease, which is not over
+sub make_ready
+{
+	my ($job) = @_;
+	sql("UPDATE jobq_store.job SET state = 0 WHERE id = $job AND lease_until > now()");
+	dequeue();
+	return;
+}
+
+my $claim = "SELECT id FROM jobq.dequeue('work')";
+sql("SELECT jobq.enqueue('work')");
+my $ready = sql($claim);
+make_ready($ready);
+poll_ok($node, $swept, 'the sweep has found a ready job that has a lease', expected => '5');
+is(sql($claim), $ready, 'the job can be claimed');
+
+# leases for which the registry has no room are not lost
+sql(q{SELECT jobq.create_queue('many');
+	SELECT count(jobq.enqueue('many')) FROM generate_series(1, 20000)});
+sql(q{SELECT count(*) FROM jobq.dequeue('many', 10000, lease => '90 days')}) foreach (1, 2);
+is(sql("SELECT count(*) FROM jobq.health WHERE topic = 'shared memory'"),
+	'1', 'there is no room for all leases');
+foreach my $n (6, 7)
+{
+	make_ready($ready);
+	poll_ok($node, $swept, "a sweep finds nothing but what is lost: $n", expected => $n);
+	is(sql($claim), $ready, 'which can be claimed');
+}
 
 $in .= "\\q\n";
 $psql->finish;

@@ -313,15 +313,15 @@ schedule('errors', '* * * * *', q{payload => '1'});
 set_clock('2030-01-21 12:11:05');
 finish('errors');
 is( history('errors'),
-	"enqueued 21 12:06 dead\nenqueued 21 12:09 cancelled\n"
-	  . 'skipped 21 12:08-21 12:10 x2 job N was not finished',
+	"enqueued 21 12:06 dead\nskipped 21 12:08 job N was not finished\n"
+	  . "enqueued 21 12:09 cancelled\nskipped 21 12:10 job N was not finished",
 	'one that was cancelled stays as well, and all of it when it is replaced');
 is(ends('errors'), 'cancelled 1, dead 1', 'nothing else is kept');
 sql("BEGIN; SELECT jobq.run_schedule('errors'), jobq.run_schedule('errors');
 	 COMMIT");
 like(history('errors'), qr/(?:^enqueued 21 12:11 ready run_schedule\(\)\s?){2}/m,
 	'two runs of one transaction');
-is(places('errors'), 5, 'do not take each other for finished');
+is(places('errors'), 6, 'do not take each other for finished');
 finish('errors');
 alter('errors', "keep_runs => 'all'");
 set_clock('2030-01-21 12:12:05');
@@ -338,6 +338,20 @@ sql(q{SELECT jobq.create_queue('other');
 		'{"schedule": "nothing"}', '{"schedule": null}']::jsonb[]) AS h});
 finish('other');
 is(ends('other'), 'completed 5', 'jobs of another queue are kept');
+unschedule_all();
+
+# Skipped runs share a row, and not with those of before another run, wherever
+# there is a place.
+schedule('shared', '* * * * *', q{missed => 'all'});
+alter('shared', "keep_runs => 'errors'");
+set_clock('2030-01-21 12:17:05');
+is(places('shared'), 5, 'four runs that were made up for, and one that was skipped');
+finish('shared');
+set_clock("2030-01-21 12:$_:05") foreach (18 .. 21);
+is( history('shared'),
+	"skipped 21 12:17 job N was not finished\nenqueued 21 12:18 ready\n"
+	  . 'skipped 21 12:19-21 12:21 x3 job N was not finished',
+	'those of one job share a row');
 unschedule_all();
 
 # failed, by hand, and backfill

@@ -9,6 +9,7 @@
 #   ASSERTS=1        compile with USE_ASSERT_CHECKING
 #   TESTS=a,b        only these tests (test-regress, test-isolation, test-tap)
 #   FUZZ_SECONDS=n   time for the fuzzers
+#   SECONDS=n        time for make soak
 
 PG_CONFIG ?= pg_config
 
@@ -142,6 +143,7 @@ help:
 	@echo 'make test            install packages, run all tests'
 	@echo 'make test-unit, test-fuzz, test-model, test-regress, test-isolation,'
 	@echo '     test-tap        one kind of tests (TESTS=a,b: only these)'
+	@echo 'make soak            all faults under load for 15 minutes (SECONDS=n)'
 	@echo 'make check-style     formatting, static analysis, project rules'
 	@echo 'make format          indent the C files as PostgreSQL does'
 	@echo 'make dev-server      a shell with a scratch server'
@@ -163,6 +165,9 @@ test:
 test-unit test-fuzz test-model test-regress test-isolation test-tap:
 	@tools/test-all $(patsubst test-%,%,$@)
 
+soak:
+	@JOBQ_SOAK_SECONDS=$(or $(SECONDS),900) tools/test-all tap:085_soak
+
 check-style:
 	@tools/check-style
 
@@ -178,4 +183,4 @@ bench:
 FORCE:
 
 .PHONY: all help deps demo test test-unit test-fuzz test-model test-regress \
-	test-isolation test-tap check-style format dev-server bench stop-servers FORCE
+	test-isolation test-tap soak check-style format dev-server bench stop-servers FORCE

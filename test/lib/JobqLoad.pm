@@ -18,7 +18,7 @@ use strict;
 use warnings;
 
 use Exporter 'import';
-use IPC::Run ();
+use JobqClients;
 use JobqTest;
 use Test::More;
 
@@ -63,9 +63,6 @@ SELECT coalesce(max(id), 0) AS id, coalesce(max(lease), 0) AS lease FROM jobq.de
 SELECT load.finish(:id, :lease) WHERE :id > 0;
 \sleep 5 ms
 });
-
-# All loads that are under way, to be ended whatever happens.
-my @loads;
 
 sub load_sql
 {
@@ -125,59 +122,23 @@ sub load_place
 sub load_start
 {
 	my ($node, %opt) = @_;
-	my $dir = PostgreSQL::Test::Utils::tempdir();
-	my $load = { stop => "$dir/stop", runs => [] };
-	my $db = $opt{db} // 'postgres';
-	local $ENV{PGHOST} = $node->host;
-	local $ENV{PGPORT} = $node->port;
-	local $ENV{PGCONNECT_TIMEOUT} = 10;
-
-	foreach my $name (sort keys %script)
-	{
-		append_to_file("$dir/$name.sql", $script{$name});
-		my $out = '';
-		my $run = IPC::Run::start(
-			[
-				'sh', '-c',
-				"while [ ! -e $dir/stop ]; do"
-				  . " pgbench -n -c 2 -t 40 -f $dir/$name.sql $db || sleep 0.1;"
-				  . ' done'
-			],
-			'<', \undef, '>&', \$out);
-		push @{ $load->{runs} }, $run;
-	}
-	push @loads, $load;
-	return $load;
+	return [
+		map {
+			client_start(
+				$node, $_, $script{$_},
+				clients => 2,
+				transactions => 40,
+				%opt)
+		} sort keys %script
+	];
 }
 
 # load_stop($load): ends the clients.
 sub load_stop
 {
 	my ($load) = @_;
-	append_to_file($load->{stop}, "stop\n");
-	foreach my $run (@{ $load->{runs} })
-	{
-		poll_until(
-			sub {
-				$run->pump_nb if $run->pumpable;
-				return !$run->pumpable;
-			})
-		  or $run->kill_kill(grace => 2);
-		$run->finish;
-	}
-	@loads = grep { $_ != $load } @loads;
+	client_finish(@$load);
 	return;
-}
-
-END
-{
-	my $status = $?;
-	foreach my $load (@loads)
-	{
-		append_to_file($load->{stop}, "stop\n");
-		$_->kill_kill(grace => 2) foreach @{ $load->{runs} };
-	}
-	$? = $status;
 }
 
 # load_runs_ok($node, $name, %options): a new job of the handler's queue is

@@ -25,11 +25,8 @@
 #include "json_object.h"
 #include "lease.h"
 #include "on_dead.h"
-<<<<<<< HEAD
 #include "schedule.h"
-=======
 #include "worker_slot.h"
->>>>>>> trust4
 #include "xact.h"
 
 #include "access/xact.h"

@@ -385,7 +385,7 @@ is_to_be_kept(const JobqJob *job, const JobqQueue *queue,
 		return queue->keep_dead != 0;
 	return queue->keep_completed != 0 &&
 		(schedule == NULL ||
-		 !jobq_schedule_keeps_errors_only(schedule, queue));
+		 !jobq_schedule_keeps_errors_only(schedule, queue, job->id));
 }
 
 /*

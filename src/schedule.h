@@ -136,11 +136,13 @@ extern bool jobq_schedule_job_is_live(JobqTable *jobs, int64 id);
 /* schedule_history.c */
 
 /*
- * Whether the jobs of the schedule of that name that succeed are to leave no
- * trace (keep_runs => 'errors'), and this is the queue that they go to.
+ * Whether a job of the queue is one of the latest runs of the schedule of that
+ * name, and those of them that succeed are to leave no trace (keep_runs =>
+ * 'errors').
  */
 extern bool jobq_schedule_keeps_errors_only(const char *name,
-											const JobqQueue *queue);
+											const JobqQueue *queue,
+											int64 job_id);
 
 /*
  * values[] are those of the schedule's row, which is locked and is to be

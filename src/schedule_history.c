@@ -56,34 +56,6 @@ keeps_errors_only(const Datum *schedule)
 				  "errors") == 0;
 }
 
-bool
-jobq_schedule_keeps_errors_only(const char *name, const JobqQueue *queue)
-{
-	JobqTable  *table = jobq_table_open(JOBQ_REL_SCHEDULE);
-	TupleTableSlot *slot = jobq_table_slot(table);
-	ScanKeyData key;
-	bool		result = false;
-
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_TEXTEQ,
-				CStringGetTextDatum(name));
-	if (jobq_table_read(table, jobq_relation_oid(JOBQ_IDX_SCHEDULE_NAME),
-						&key, 1, slot))
-	{
-		const Datum *values = slot->tts_values;
-
-		slot_getallattrs(slot);
-		result = keeps_errors_only(values);
-		if (slot->tts_isnull[Anum_schedule_command - 1])
-			result = result && queue->id ==
-				DatumGetInt32(values[Anum_schedule_queue - 1]);
-		else
-			result = result && queue->is_run && queue->owner ==
-				DatumGetObjectId(values[Anum_schedule_owner - 1]);
-	}
-	jobq_table_close(table);
-	return result;
-}
-
 void
 jobq_schedule_history_open(JobqScheduleHistory *history)
 {
@@ -115,6 +87,69 @@ find_place(JobqScheduleHistory *history, Datum schedule, int place, bool lock)
 	if (found)
 		slot_getallattrs(history->slot);
 	return found;
+}
+
+/* Whether the jobs of a schedule go to that queue. */
+static bool
+goes_to(const Datum *schedule, bool is_command, const JobqQueue *queue)
+{
+	if (!is_command)
+		return queue->id == DatumGetInt32(schedule[Anum_schedule_queue - 1]);
+	return queue->is_run &&
+		queue->owner == DatumGetObjectId(schedule[Anum_schedule_owner - 1]);
+}
+
+/* Whether one of the latest runs of a schedule has that job. */
+static bool
+has_run(const Datum *schedule, int64 job_id)
+{
+	int64		n = DatumGetInt64(schedule[Anum_schedule_history - 1]);
+	JobqScheduleHistory history;
+	bool		found = false;
+
+	jobq_schedule_history_open(&history);
+	for (int64 i = n - 1; i >= Max(n - EVENTS_SEARCHED, 0) && !found; i--)
+		found = find_place(&history, schedule[Anum_schedule_id - 1],
+						   (int) (i % EVENTS_KEPT), false) &&
+			!history.slot->tts_isnull[Anum_schedule_run_job - 1] &&
+			DatumGetInt64(history.slot->tts_values[Anum_schedule_run_job - 1]) ==
+			job_id;
+	jobq_schedule_history_close(&history);
+	return found;
+}
+
+/*
+ * The name comes from a header, which whoever enqueues may set: the schedule
+ * must know the job.  And whose jobs are kept is up to those who manage the
+ * queue.
+ */
+bool
+jobq_schedule_keeps_errors_only(const char *name, const JobqQueue *queue,
+								int64 job_id)
+{
+	JobqTable  *table = jobq_table_open(JOBQ_REL_SCHEDULE);
+	TupleTableSlot *slot = jobq_table_slot(table);
+	ScanKeyData key;
+	bool		result = false;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_TEXTEQ,
+				CStringGetTextDatum(name));
+	if (jobq_table_read(table, jobq_relation_oid(JOBQ_IDX_SCHEDULE_NAME),
+						&key, 1, slot))
+	{
+		const Datum *values = slot->tts_values;
+
+		slot_getallattrs(slot);
+		result = keeps_errors_only(values) &&
+			goes_to(values, !slot->tts_isnull[Anum_schedule_command - 1],
+					queue) &&
+			jobq_queue_allows(queue,
+							  DatumGetObjectId(values[Anum_schedule_owner - 1]),
+							  JOBQ_PRIV_MANAGE) &&
+			has_run(values, job_id);
+	}
+	jobq_table_close(table);
+	return result;
 }
 
 /* Whether the row of a place is of a run whose job has succeeded. */

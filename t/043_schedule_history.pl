@@ -338,6 +338,30 @@ sql(q{SELECT jobq.create_queue('other');
 		'{"schedule": "nothing"}', '{"schedule": null}']::jsonb[]) AS h});
 finish('other');
 is(ends('other'), 'completed 5', 'jobs of another queue are kept');
+
+# nor in its own queue
+sql(q{SELECT jobq.enqueue('errors', headers => '{"schedule": "errors"}')});
+my $forged = sql("SELECT string_agg(id::text, ',') FROM jobq.dequeue('errors', 100) AS d,
+	LATERAL jobq.complete(d.id, d.lease) WHERE headers ->> 'slot' IS NULL");
+is(sql("SELECT string_agg(state, ' ') FROM jobq.jobs WHERE id = '$forged'"),
+	'completed', 'a job that the schedule does not know is kept');
+unschedule_all();
+
+# whose jobs are kept is not up to who may only enqueue
+sql(q{CREATE ROLE guest;
+	SELECT jobq.grant_usage('guest', true);
+	SELECT jobq.create_queue('theirs');
+	SELECT jobq.grant_queue('theirs', 'guest', 'enqueue');
+	SET ROLE guest;
+	SELECT jobq.schedule('hide', '@yearly', queue => 'theirs');
+	SELECT jobq.alter_schedule('hide', keep_runs => 'errors');
+	SELECT jobq.run_schedule('hide')});
+finish('theirs');
+is(ends('theirs'), 'completed 1', 'nor to who may only enqueue');
+sql(q{RESET ROLE; SELECT jobq.grant_queue('theirs', 'guest', 'manage');
+	SET ROLE guest; SELECT jobq.run_schedule('hide')});
+finish('theirs');
+is(ends('theirs'), 'completed 1', 'but to who manages the queue');
 unschedule_all();
 
 # Skipped runs share a row, and not with those of before another run, wherever

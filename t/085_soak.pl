@@ -420,15 +420,24 @@ sql(q{
 my %toll;
 my $all_goes_on = 1;
 
+# The clients that are at work, by script.
+my %client;
+
 # Makes the account, and books what is wrong on the fault.  Evidence is shown
-# at once: what comes later may cover it up.
+# at once: what comes later may cover it up.  The clients stall meanwhile: there
+# are so many of them that the account would get too little CPU, and some
+# leases are to run out.
 sub audit
 {
 	my ($name) = @_;
-	my $found = sql(q{
-		SELECT soak.audit();
-		UPDATE soak.broken SET told = true WHERE NOT told
-		RETURNING split_part(law, ':', 1), law, job, evidence});
+	my $found = client_freeze(
+		sub {
+			return sql(q{
+				SELECT soak.audit();
+				UPDATE soak.broken SET told = true WHERE NOT told
+				RETURNING split_part(law, ':', 1), law, job, evidence});
+		},
+		map { @$_ } values %client);
 	foreach my $line (grep { $_ } split(/\n/, $found))
 	{
 		my ($kind, $law, $job, $evidence) = split(/\|/, $line, 4);
@@ -511,7 +520,6 @@ SELECT soak.finish(:id, :lease, 'told') WHERE :id > 0;
 
 # How many there are, where it is not one.
 my %clients_of = (producer => 2, single => 2, batch => 2);
-my %client;
 
 # Each as a pgbench of its own, so that one of them can die alone.
 sub start_clients

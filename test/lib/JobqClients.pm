@@ -5,6 +5,7 @@
 #
 #   my $client = client_start($node, 'eater', $script, db => 'shop');
 #   ... break something ...
+#   client_freeze(sub { ... }, $client);    # while it stalls
 #   client_finish($client);         # lets it end what it is at
 #   client_kill($node, $client);    # or does not
 #
@@ -23,7 +24,9 @@ use JobqTest;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 
-our @EXPORT = qw(client_start client_finish client_kill client_output);
+our @EXPORT = qw(
+  client_start client_finish client_kill client_freeze client_output
+);
 
 # All clients that are at work, to be ended whatever happens.
 my @clients;
@@ -63,7 +66,7 @@ sub client_start
 	$client->{run} = IPC::Run::start(
 		[
 			'sh', '-c',
-			q{trap 'kill $pid; exit' TERM; }
+			q{trap 'kill $pid; kill -CONT $pid; exit' TERM; }
 			  . "while [ ! -e $client->{stop} ]; do"
 			  . " $command & pid=\$!; wait \$pid || sleep 0.1; done",
 			"$dir/script.sql"
@@ -111,6 +114,27 @@ sub client_kill
 			return $status != 0 || $left eq '0';
 		}) or die "sessions of $names are left\n";
 	return;
+}
+
+# client_freeze($code, @clients): runs the code while they get no CPU, wherever
+# they are, with their transactions and leases. Returns what the code returned.
+sub client_freeze
+{
+	my ($code, @frozen) = @_;
+	my @pids;
+	foreach my $client (@frozen)
+	{
+		my $shell = $client->{run}{KIDS}[0]{PID};
+		open(my $fh, '<', "/proc/$shell/task/$shell/children") or next;
+		push @pids, split(' ', <$fh> // '');
+		close($fh);
+	}
+	kill('STOP', @pids);
+	my $result = eval { $code->() };
+	my $error = $@;
+	kill('CONT', @pids);
+	die $error if $error;
+	return $result;
 }
 
 # client_output($client): what it has said so far.

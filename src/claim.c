@@ -13,9 +13,8 @@
  * lane, or if there is no memory for its candidates, or when this transaction
  * has made jobs ready, which nobody else sees; and from the start where a queue
  * has no lanes, or where no coordinator is there to end leases that are over.
- * Within a priority the first job with a
- * run_at ahead ends the search, so that jobs in the future cost one row per
- * priority and not one per job.
+ * Within a priority the first job with a run_at ahead ends the search, so that
+ * jobs in the future cost one row per priority and not one per job.
  *
  * IDENTIFICATION
  *	  src/claim.c

@@ -136,9 +136,9 @@ extern bool jobq_schedule_job_is_live(JobqTable *jobs, int64 id);
 /* schedule_history.c */
 
 /*
- * Whether a job of the queue is one of the latest runs of the schedule of that
- * name, and those of them that succeed are to leave no trace (keep_runs =>
- * 'errors').
+ * Whether a job of the queue is that of one of the last runs, 100 at most, of
+ * the schedule of that name, and those of them that succeed are to leave no
+ * trace (keep_runs => 'errors').  A backfill is one run, and names no job.
  */
 extern bool jobq_schedule_keeps_errors_only(const char *name,
 											const JobqQueue *queue,

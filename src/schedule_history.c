@@ -99,7 +99,10 @@ goes_to(const Datum *schedule, bool is_command, const JobqQueue *queue)
 		queue->owner == DatumGetObjectId(schedule[Anum_schedule_owner - 1]);
 }
 
-/* Whether one of the latest runs of a schedule has that job. */
+/*
+ * Whether a run of a schedule that is still written down has that job.  The
+ * latest ones are looked at first: nearly always it is one of those.
+ */
 static bool
 has_run(const Datum *schedule, int64 job_id)
 {
@@ -108,7 +111,7 @@ has_run(const Datum *schedule, int64 job_id)
 	bool		found = false;
 
 	jobq_schedule_history_open(&history);
-	for (int64 i = n - 1; i >= Max(n - EVENTS_SEARCHED, 0) && !found; i--)
+	for (int64 i = n - 1; i >= Max(n - EVENTS_KEPT, 0) && !found; i--)
 		found = find_place(&history, schedule[Anum_schedule_id - 1],
 						   (int) (i % EVENTS_KEPT), false) &&
 			!history.slot->tts_isnull[Anum_schedule_run_job - 1] &&

@@ -378,6 +378,19 @@ is( history('shared'),
 	'those of one job share a row');
 unschedule_all();
 
+# a long time that is made up for at once: the schedule knows each of its jobs
+schedule('lots', '* * * * *', q{missed => 'all', overlap => 'allow'});
+alter('lots', "keep_runs => 'errors'");
+set_clock('2030-01-21 12:51:05');
+is(finish('lots'), 30, 'many runs at once');
+is(ends('lots'), '', 'leave no trace either');
+
+# jobs of a backfill are not told from those that others enqueue
+sql("SELECT jobq.backfill('lots', '2030-01-10 00:00', '2030-01-10 00:03')");
+finish('lots');
+is(ends('lots'), 'completed 3', 'those of a backfill are kept');
+unschedule_all();
+
 # failed, by hand, and backfill
 schedule('hand', '0 * * * *');
 sql("SELECT jobq.run_schedule('hand')");

@@ -14,6 +14,7 @@ use JobqLoad;
 use JobqTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes qw(time);
 
 my $node = jobq_node('main',
 	conf => [ 'jobq.max_workers = 3', 'log_statement = none', 'fsync = off' ]);
@@ -24,13 +25,24 @@ sub sql
 	return $node->safe_psql('postgres', $sql);
 }
 
+# The last fault: when it was, and where the log of it begins.
+my ($position, $since);
+
+# Something is about to break.
+sub at_fault
+{
+	$position = log_position($node);
+	$since = time();
+	return;
+}
+
 # What must hold after a fault.  Each process that dies or that is started
 # in vain may leave a line or two in the log.
 sub recovered_ok
 {
-	my ($position, $name, %opt) = @_;
+	my ($name, %opt) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	load_runs_ok($node, $name, seconds => 30);
+	load_runs_ok($node, $name, seconds => 30, since => $since);
 	load_goes_on_ok($node, $name, seconds => 30);
 	wait_for_worker($node, 'jobq launcher', seconds => 30);
 	wait_for_worker($node, 'jobq coordinator', seconds => 30);
@@ -54,13 +66,13 @@ load_goes_on_ok($node, 'before all');
 
 foreach my $type ('jobq launcher', 'jobq coordinator', 'jobq executor')
 {
-	my $position = log_position($node);
 	my $pid = pid_of($type);
+	at_fault();
 	sql("SELECT pg_terminate_backend($pid)");
 	ok( poll_until(sub { !kill(0, $pid) }, 10), "$type: is terminated");
-	recovered_ok($position, "$type terminated");
+	recovered_ok("$type terminated");
 
-	$position = log_position($node);
+	at_fault();
 	# an executor may have left since it was seen
 	my $killed = poll_until(
 		sub {
@@ -69,18 +81,18 @@ foreach my $type ('jobq launcher', 'jobq coordinator', 'jobq executor')
 		});
 	wait_for_recovery($node, $position);
 	ok($killed, "$type: is killed");
-	recovered_ok($position, "$type killed");
+	recovered_ok("$type killed");
 }
 
 # all at once, several times: the launcher does not wait longer and longer
-my $position = log_position($node);
+at_fault();
 foreach my $round (1 .. 3)
 {
 	sql(q{SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
 		WHERE backend_type LIKE 'jobq%'});
 	wait_for_worker($node, 'jobq launcher', seconds => 30);
 }
-recovered_ok($position, 'all terminated, three times', lines => 80);
+recovered_ok('all terminated, three times', lines => 80);
 
 # ------------------------------------------------------- clients of jobq
 
@@ -109,7 +121,7 @@ foreach my $how ('terminated', 'killed')
 	my $session = $node->background_psql('postgres', on_error_stop => 0);
 	my ($pid, $leased, $lease, $bound, $bound_lease) =
 	  claim_in_session($session);
-	$position = log_position($node);
+	at_fault();
 	if ($how eq 'killed')
 	{
 		kill_9($node, $pid);
@@ -136,7 +148,7 @@ foreach my $how ('terminated', 'killed')
 	like(sql_error($node, "SELECT jobq.complete($bound, $bound_lease)"),
 		qr/JQ001/, "session $how: nor is the other");
 	sql(q{SELECT jobq.drop_queue(q, force => true) FROM unnest('{leased,bound}'::text[]) AS q});
-	recovered_ok($position, "session $how");
+	recovered_ok("session $how");
 	eval { $session->quit };
 }
 
@@ -151,7 +163,7 @@ foreach my $how ('KILL', 'QUIT')
 		WHERE backend_type = 'jobq executor' AND wait_event = 'PgSleep'})
 	  or die "no long job runs\n";
 	my @pids = worker_pids($node, 'jobq%');
-	$position = log_position($node);
+	at_fault();
 	if ($how eq 'KILL')
 	{
 		$node->kill9;
@@ -168,7 +180,7 @@ foreach my $how ('KILL', 'QUIT')
 		"postmaster gets SIG$how: jobq's processes leave");
 	poll_until(sub { $node->start(fail_ok => 1) }, 30)
 	  or die "the server does not start\n";
-	recovered_ok($position, "postmaster gets SIG$how");
+	recovered_ok("postmaster gets SIG$how");
 }
 
 # ------------------------------------------- a job that crashes the server
@@ -181,7 +193,7 @@ sql(q{
 	END $$;
 	SELECT jobq.create_queue('crash', 'load.crash(jobq.job)', max_attempts => 3,
 	  backoff => 'fixed', backoff_base => '10 ms')});
-$position = log_position($node);
+at_fault();
 my $crash = sql(q{SELECT jobq.enqueue('crash')});
 ok( poll_until(
 		sub {
@@ -192,7 +204,7 @@ ok( poll_until(
 	'a job that crashes the server is dead after its attempts');
 is(scalar(() = log_since($node, $position) =~ /reinitializing/g),
 	3, 'and has crashed it no more often');
-recovered_ok($position, 'a job that crashes the server', lines => 30);
+recovered_ok('a job that crashes the server', lines => 30);
 
 # ------------------------------------------------------------ the account
 

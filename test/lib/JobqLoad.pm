@@ -21,6 +21,7 @@ use Exporter 'import';
 use JobqClients;
 use JobqTest;
 use Test::More;
+use Time::HiRes qw(time);
 
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -142,11 +143,13 @@ sub load_stop
 }
 
 # load_runs_ok($node, $name, %options): a new job of the handler's queue is
-# run, and the clients that are at work get on. Options: db, seconds.
+# run. How long that took, from the call or from `since` on, is noted. Options:
+# db, seconds, since.
 sub load_runs_ok
 {
 	my ($node, $name, %opt) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my $since = $opt{since} // time();
 	my $id;
 	poll_until(
 		sub {
@@ -158,9 +161,12 @@ sub load_runs_ok
 		},
 		$opt{seconds});
 	return ok(0, "$name: jobs can be enqueued") unless $id;
-	return poll_ok($node,
+	my $result = poll_ok($node,
 		"SELECT count(*) = 1 FROM load.effects WHERE job = $id",
 		"$name: jobs run", %opt);
+	note(sprintf('%s: a new job has run after %.0f ms', $name,
+			1000 * (time() - $since)));
+	return $result;
 }
 
 # load_goes_on_ok($node, $name, %options): clients and handlers finish more

@@ -277,7 +277,8 @@ run_notes(bool *more)
 		if (slot_is_occupied(note->slot) ||
 			notes_counted == JOBQ_MAX_WORKER_SLOTS)
 			continue;
-		jobq_job_crashed(note->job_id, note->attempt, note->started_at);
+		jobq_job_crashed(note->job_id, note->attempt, note->started_at,
+						 note->pid);
 		slots[notes_counted++] = note->slot;
 	}
 	*more = notes_counted > 0;

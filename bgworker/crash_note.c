@@ -33,7 +33,7 @@
 #include "storage/fd.h"
 
 #define DIRECTORY "pg_jobq"
-#define MAGIC 0x4a514e31		/* JQN1 */
+#define MAGIC 0x4a514e32		/* JQN2 */
 
 /* The content of a file. */
 typedef struct Record
@@ -43,6 +43,7 @@ typedef struct Record
 	int64		job_id;			/* 0: nothing is being run */
 	TimestampTz started_at;
 	int32		attempt;
+	int32		pid;
 	pg_crc32c	crc;			/* of all before it */
 } Record;
 
@@ -127,6 +128,7 @@ jobq_crash_note_write(int64 job_id, int32 attempt, TimestampTz started_at)
 	record.dboid = note_database;
 	record.job_id = job_id;
 	record.attempt = attempt;
+	record.pid = MyProcPid;
 	record.started_at = started_at;
 	record.crc = checksum(&record);
 	write_record(&record);
@@ -205,6 +207,7 @@ jobq_crash_notes_read(Oid dboid)
 		note->job_id = record.job_id;
 		note->attempt = record.attempt;
 		note->started_at = record.started_at;
+		note->pid = record.pid;
 		notes = lappend(notes, note);
 	}
 	FreeDir(directory);

@@ -22,6 +22,7 @@ typedef struct JobqCrashNote
 	int64		job_id;
 	int32		attempt;
 	TimestampTz started_at;
+	int			pid;			/* of the executor */
 } JobqCrashNote;
 
 extern void jobq_crash_note_make_directory(void);

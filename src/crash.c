@@ -25,7 +25,7 @@
  * whoever has the row locked.
  */
 void
-jobq_job_crashed(int64 job_id, int32 attempt, TimestampTz started_at)
+jobq_job_crashed(int64 job_id, int32 attempt, TimestampTz started_at, int pid)
 {
 	JobqTable  *jobs;
 	JobqJob		job;
@@ -45,6 +45,7 @@ jobq_job_crashed(int64 job_id, int32 attempt, TimestampTz started_at)
 		failure.message = "the server crashed while the job was running";
 		failure.retryable = true;
 		failure.retry_in = -1;
+		failure.pid = pid;
 		(void) jobq_job_fail(jobs, &job, queue, &failure);
 	}
 	jobq_table_close(jobs);

@@ -567,7 +567,7 @@ jobq_job_fail(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 	int64		delay = -1;
 
 	job->attempt = jobq_job_current_attempt(job);
-	name_worker(job, MyProcPid);
+	name_worker(job, failure->pid != 0 ? failure->pid : MyProcPid);
 	record_attempt(job, failure, job->attempt);
 	if (failure->retryable &&
 		job->attempt < jobq_job_max_attempts(job, queue))

@@ -51,6 +51,6 @@ extern TimestampTz jobq_schedules_fire(int limit, bool *more);
  * job is gone or has been counted already (its attempt has changed).
  */
 extern void jobq_job_crashed(int64 job_id, int32 attempt,
-							 TimestampTz started_at);
+							 TimestampTz started_at, int pid);
 
 #endif							/* JOBQ_MAINTENANCE_H */

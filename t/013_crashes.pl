@@ -34,13 +34,15 @@ sql(q{
 });
 my $id = sql("SELECT jobq.enqueue('hangs')");
 poll_ok($node, $sleeping, 'a job runs');
+my $runner = sql(q{SELECT pid FROM pg_stat_activity
+	WHERE backend_type = 'jobq executor' AND wait_event = 'PgSleep'});
 kill_9($node, worker_pids($node, 'jobq executor'));
 poll_ok($node, "SELECT state = 3 AND attempt = 2 FROM jobq_store.history WHERE id = $id",
 	'a job that was killed runs again');
 is(sql("SELECT string_agg(attempt::text, ' ') FROM effects WHERE n = $id"), '2',
 	'what the killed attempt did is rolled back');
-is(sql("SELECT outcome || attempt FROM jobq_store.attempt WHERE job_id = $id"), 'crashed1',
-	'the killed attempt is written down');
+is(sql("SELECT outcome || attempt || worker FROM jobq_store.attempt WHERE job_id = $id"),
+	"crashed1pid $runner", 'the killed attempt is written down, and who made it');
 
 $id = sql("SELECT jobq.enqueue('hangs_too')");
 poll_ok($node, $sleeping, 'a procedure runs');

@@ -131,9 +131,10 @@ sql(qq{CREATE ROLE "$_" LOGIN}) foreach (grep { !/^(?:super|extowner|set_role)$/
 sql(qq{SELECT jobq.grant_usage('"$_"', may_create => '$_' = 'creator')})
   foreach (qw(owner enqueue consume manage read usage creator group));
 sql(q{
+	-- from PostgreSQL 16 on it is what the role is like now that counts
+	ALTER ROLE noinherit NOINHERIT;
 	GRANT "group" TO member, noinherit;
 	GRANT owner TO owner_member;
-	ALTER ROLE noinherit NOINHERIT;
 	SELECT jobq.grant_usage('owner_member');
 	-- a call that leaves nothing behind; its SQLSTATE
 	CREATE FUNCTION attempt(sql text) RETURNS text LANGUAGE plpgsql AS $$BEGIN

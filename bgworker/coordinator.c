@@ -100,7 +100,7 @@ static Task tasks[] = {
 	{"cancelling jobs", run_cancel, JOBQ_WAKE_CANCEL | WAKE_ALL, false},
 	{"terminating executors", run_terminate, JOBQ_WAKE_INTERRUPT, false},
 	{"waking workers", run_wake_due, JOBQ_WAKE_WAITERS | WAKE_ALL, true},
-	{"notifying listeners", run_notify, JOBQ_WAKE_WORK | WAKE_ALL, false},
+	{"notifying listeners", run_notify, JOBQ_WAKE_NOTIFY | WAKE_ALL, false},
 	{"starting executors", run_activation,
 	JOBQ_WAKE_WORK | JOBQ_WAKE_SLOTS | WAKE_ALL, false},
 	{"retention", run_retention, JOBQ_WAKE_CONFIG, false},

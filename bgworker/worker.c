@@ -16,7 +16,6 @@
 
 #include "access/xact.h"
 #include "catalog/pg_extension.h"
-#include "commands/extension.h"
 #include "miscadmin.h"
 #include "postmaster/interrupt.h"
 #include "storage/latch.h"
@@ -105,16 +104,27 @@ jobq_worker_begin(void)
 JobqInstallation
 jobq_worker_lock_extension(void)
 {
-	Oid			extension = get_extension_oid(JOBQ_EXTENSION, true);
+	static Oid	known = InvalidOid; /* what it was last time */
+	Oid			extension;
+	bool		version_matches;
 
+	for (;;)
+	{
+		if (OidIsValid(known))
+			LockDatabaseObject(ExtensionRelationId, known, 0, AccessShareLock);
+
+		/* it may be another one, or have gone while we waited for the lock */
+		extension = jobq_extension_read(&version_matches);
+		if (extension == known)
+			break;
+		if (OidIsValid(known))
+			UnlockDatabaseObject(ExtensionRelationId, known, 0,
+								 AccessShareLock);
+		known = extension;
+	}
 	if (!OidIsValid(extension))
 		return JOBQ_NOT_INSTALLED;
-	LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
-
-	/* it may have gone while we waited for the lock */
-	if (get_extension_oid(JOBQ_EXTENSION, true) != extension)
-		return JOBQ_NOT_INSTALLED;
-	return jobq_version_matches() ? JOBQ_INSTALLED : JOBQ_OTHER_VERSION;
+	return version_matches ? JOBQ_INSTALLED : JOBQ_OTHER_VERSION;
 }
 
 /* When to try again what has failed: after 1 second, 2, 4, ... 60. */

@@ -257,14 +257,29 @@ jobq_is_installed(void)
 	return OidIsValid(read_extension(NULL));
 }
 
+/*
+ * The extension's OID, and whether it is of the version this library serves.
+ * InvalidOid if it is not there.  Needs a transaction.
+ */
+Oid
+jobq_extension_read(bool *version_matches)
+{
+	char	   *version;
+	Oid			extension = read_extension(&version);
+
+	*version_matches = OidIsValid(extension) &&
+		strcmp(version, JOBQ_VERSION) == 0;
+	return extension;
+}
+
 /* Whether the installed extension is of the version this library serves. */
 bool
 jobq_version_matches(void)
 {
-	char	   *version;
+	bool		matches;
 
-	return OidIsValid(read_extension(&version)) &&
-		strcmp(version, JOBQ_VERSION) == 0;
+	(void) jobq_extension_read(&matches);
+	return matches;
 }
 
 /* The role that owns jobq_store, and with it the extension's objects. */

@@ -25,6 +25,7 @@ typedef struct JobqElevation
 
 extern void jobq_report_not_installed(void);
 extern bool jobq_is_installed(void);
+extern Oid	jobq_extension_read(bool *version_matches);
 extern bool jobq_version_matches(void);
 extern Oid	jobq_relation_oid(JobqRelation relation);
 extern Relation jobq_relation_open(JobqRelation relation);

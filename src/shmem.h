@@ -59,7 +59,7 @@ enum
 };
 
 /* What a coordinator is woken for: bits of JobqDatabase.wake. */
-#define JOBQ_WAKE_WORK		0x0001	/* some queue has work or notify set */
+#define JOBQ_WAKE_WORK		0x0001	/* some queue has work set */
 #define JOBQ_WAKE_TIME		0x0002	/* next_due has been lowered */
 #define JOBQ_WAKE_CONFIG	0x0004	/* queues, schedules or service changed */
 #define JOBQ_WAKE_CANCEL	0x0008	/* there is a new cancel_request */
@@ -70,6 +70,7 @@ enum
 #define JOBQ_WAKE_SCHEDULES 0x0100	/* a job that a schedule may wait for
 									 * ended */
 #define JOBQ_WAKE_INTERRUPT 0x0200	/* a job was interrupted: see that it ends */
+#define JOBQ_WAKE_NOTIFY	0x0400	/* some queue has notify set */
 
 typedef enum JobqCoordinatorState
 {

@@ -446,7 +446,7 @@ jobq_wake_for_queue(JobqQueueState *state, int32 queue, Oid owner,
 	if (pg_atomic_read_u32(&state->waiting) > 0)
 		jobq_waiters_wake(MyDatabaseId, queue, njobs);
 	if (notify && pg_atomic_exchange_u32(&state->notify, 1) == 0)
-		jobq_wake_coordinator(database, JOBQ_WAKE_WORK);
+		jobq_wake_coordinator(database, JOBQ_WAKE_NOTIFY);
 }
 
 /* A queue whose workers are to be woken, for so many jobs. */

@@ -306,6 +306,16 @@ jobq_is_administrator(Oid role)
 		has_privs_of_role(role, jobq_extension_owner());
 }
 
+/* Sets a search_path that nobody can put objects into, on the current level of
+ * settings. */
+void
+jobq_pin_search_path(void)
+{
+	(void) set_config_option("search_path", "pg_catalog, pg_temp",
+							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+							 true, 0, false);
+}
+
 /*
  * Becomes the extension's owner, with a search_path that nobody else can put
  * objects into, until jobq_restore().  An error in between undoes it with the
@@ -319,9 +329,7 @@ jobq_elevate(JobqElevation *elevation)
 	SetUserIdAndSecContext(jobq_extension_owner(),
 						   elevation->sec_context |
 						   SECURITY_LOCAL_USERID_CHANGE);
-	(void) set_config_option("search_path", "pg_catalog, pg_temp",
-							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-							 true, 0, false);
+	jobq_pin_search_path();
 }
 
 void

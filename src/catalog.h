@@ -31,6 +31,7 @@ extern Oid	jobq_relation_oid(JobqRelation relation);
 extern Relation jobq_relation_open(JobqRelation relation);
 extern Oid	jobq_extension_owner(void);
 extern bool jobq_is_administrator(Oid role);
+extern void jobq_pin_search_path(void);
 extern void jobq_elevate(JobqElevation *elevation);
 extern void jobq_restore(const JobqElevation *elevation);
 extern int64 jobq_system_identifier(void);

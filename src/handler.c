@@ -18,8 +18,10 @@
  */
 #include "postgres.h"
 
+#include "catalog.h"
 #include "handler.h"
 #include "queue.h"
+#include "sandbox.h"
 
 #include "access/htup_details.h"
 #include "catalog/namespace.h"
@@ -33,26 +35,8 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/regproc.h"
-#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
-
-/* What is saved while another role's function runs. */
-typedef struct Sandbox
-{
-	Oid			userid;
-	int			sec_context;
-	int			guc_nest_level;
-	bool		snapshot;
-} Sandbox;
-
-static void
-pin_search_path(void)
-{
-	(void) set_config_option("search_path", "pg_catalog, pg_temp",
-							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-							 true, 0, false);
-}
 
 /* A type's name, qualified unless it is one of pg_catalog. */
 static char *
@@ -117,7 +101,7 @@ jobq_function_lookup(const char *text)
 	int			nest_level = NewGUCNestLevel();
 	Datum		result;
 
-	pin_search_path();
+	jobq_pin_search_path();
 	InitFunctionCallInfoData(*fcinfo, NULL, 1, InvalidOid, NULL, NULL);
 	fcinfo->args[0].value = CStringGetTextDatum(text);
 	fcinfo->args[0].isnull = false;
@@ -244,30 +228,6 @@ jobq_backoff_function_validate(Oid function)
 	ReleaseSysCache(tuple);
 }
 
-/* Becomes the owner of a queue, for the length of one call. */
-static void
-enter_sandbox(Sandbox *sandbox, Oid owner)
-{
-	GetUserIdAndSecContext(&sandbox->userid, &sandbox->sec_context);
-	sandbox->guc_nest_level = NewGUCNestLevel();
-	SetUserIdAndSecContext(owner, sandbox->sec_context |
-						   SECURITY_LOCAL_USERID_CHANGE |
-						   SECURITY_RESTRICTED_OPERATION);
-	pin_search_path();
-	sandbox->snapshot = !ActiveSnapshotSet();
-	if (sandbox->snapshot)
-		PushActiveSnapshot(GetTransactionSnapshot());
-}
-
-static void
-leave_sandbox(const Sandbox *sandbox)
-{
-	if (sandbox->snapshot)
-		PopActiveSnapshot();
-	AtEOXact_GUC(false, sandbox->guc_nest_level);
-	SetUserIdAndSecContext(sandbox->userid, sandbox->sec_context);
-}
-
 /* Calls a function of a queue as its owner; may return NULL. */
 static NullableDatum
 call_as_owner(const char *text, Oid owner, int nargs, const Datum *args,
@@ -313,12 +273,12 @@ char *
 jobq_payload_check_call(const char *name, Oid owner, Datum payload)
 {
 	MemoryContext context = CurrentMemoryContext;
-	Sandbox		sandbox;
+	JobqSandbox sandbox;
 	NullableDatum result;
 	Oid			type;
 	char	   *reason = NULL;
 
-	enter_sandbox(&sandbox, owner);
+	jobq_sandbox_enter(&sandbox, owner);
 	result = call_as_owner(name, owner, 1, &payload, &type);
 	if (type == TEXTOID)
 	{
@@ -329,7 +289,7 @@ jobq_payload_check_call(const char *name, Oid owner, Datum payload)
 	else if (result.isnull || !DatumGetBool(result.value))
 		reason = MemoryContextStrdup(context,
 									 psprintf("%s did not accept it", name));
-	leave_sandbox(&sandbox);
+	jobq_sandbox_leave(&sandbox);
 	return reason;
 }
 
@@ -338,7 +298,7 @@ int64
 jobq_backoff_function_call(const char *text, Oid owner, int attempt,
 						   Datum error)
 {
-	Sandbox		sandbox;
+	JobqSandbox sandbox;
 	NullableDatum result;
 	Datum		args[2];
 	Oid			type;
@@ -346,11 +306,11 @@ jobq_backoff_function_call(const char *text, Oid owner, int attempt,
 
 	args[0] = Int32GetDatum(attempt);
 	args[1] = error;
-	enter_sandbox(&sandbox, owner);
+	jobq_sandbox_enter(&sandbox, owner);
 	result = call_as_owner(text, owner, 2, args, &type);
 	if (!result.isnull && type == INTERVALOID)
 		delay = Max(jobq_interval_microseconds(DatumGetIntervalP(result.value)),
 					0);
-	leave_sandbox(&sandbox);
+	jobq_sandbox_leave(&sandbox);
 	return delay;
 }

@@ -26,6 +26,7 @@
 #include "hooks.h"
 #include "jobq.h"
 #include "lane.h"
+#include "sandbox.h"
 #include "shmem.h"
 #include "worker_slot.h"
 
@@ -395,6 +396,7 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 	Effect		effect;
 	JobqDatabase *database = NULL;
 
+	jobq_sandbox_check(pstmt->utilityStmt);
 	judge(pstmt->utilityStmt, &effect);
 	if (effect.kind != DISTURBS_NOBODY)
 		database = jobq_allocate_database(effect.dboid);

@@ -134,8 +134,20 @@ is(sql(q{SELECT jobq.enqueue('evil', jsonb_build_object('sql', s)) > 0 FROM unne
 	qq{t\nt\nt\nt\npostgres postgres "\$user", public 4MB off 0}, 'its settings do not outlive it');
 is(sql(q{SELECT DISTINCT t FROM seen WHERE t LIKE 'evil%'}), 'evil mallory', 'it was its owner all the time');
 
-# a type that hides pg_catalog's from the session that enqueued; it is the
-# server that forbids it, in recent minor releases
+# a type that hides pg_catalog's from the session that enqueued: not all
+# releases of the server forbid it themselves
+foreach my $command (
+	'CREATE DOMAIN pg_temp.text AS pg_catalog.text CHECK (public.spring(value::pg_catalog.text))',
+	q{CREATE TYPE pg_temp.text AS ENUM ('x')},
+	'CREATE TYPE pg_temp.text AS RANGE (subtype = int)',
+	'CREATE TYPE pg_temp.text AS (x int)',
+	'CREATE TYPE pg_temp.text',
+	'SET LOCAL search_path = pg_temp, pg_catalog; CREATE DOMAIN text AS pg_catalog.text')
+{
+	my $error = sql_error($node, qq{
+		SELECT jobq.enqueue('evil', jsonb_build_object('sql', \$_\$$command\$_\$))});
+	like($error, qr/ERROR:  42501/, "payload_check: $command");
+}
 $node->psql('postgres', q{
 	SELECT jobq.enqueue('evil', jsonb_build_object('sql',
 		'CREATE DOMAIN pg_temp.text AS pg_catalog.text CHECK (public.spring(value::pg_catalog.text))'));

@@ -535,8 +535,9 @@ sub complaints
 	return grep { !/is busy|Run was abo/ } @lines
 	  if $client->{name} eq 'resolve';
 	return @lines unless $client->{victim};
+	# it may be hit while it connects
 	return grep {
-		!/terminating connection|canceling statement|backend died|Run was abo/
+		!/terminating connection|canceling statement|backend died|could not create connection|Run was abo/
 	} @lines;
 }
 

@@ -26,6 +26,7 @@
 #include "sandbox.h"
 
 #include "catalog/namespace.h"
+#include "commands/defrem.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "utils/guc.h"
@@ -54,40 +55,56 @@ jobq_sandbox_leave(const JobqSandbox *sandbox)
 	SetUserIdAndSecContext(sandbox->userid, sandbox->sec_context);
 }
 
-/* The name of the type that a command creates, NIL if it creates none. */
-static List *
-created_type(Node *statement)
+/* Raises 42501 if a type of that name would be in the temporary schema. */
+static void
+check_type_name(List *type)
 {
-	switch (nodeTag(statement))
+	char	   *name;
+
+	if (isTempNamespace(QualifiedNameGetCreationNamespace(type, &name)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("cannot create a type in a temporary schema within security-restricted operation")));
+}
+
+/* A range type brings a multirange type along, which may be elsewhere. */
+static void
+check_range_type(CreateRangeStmt *statement)
+{
+	ListCell   *lc;
+
+	check_type_name(statement->typeName);
+	foreach(lc, statement->params)
 	{
-		case T_CreateDomainStmt:
-			return castNode(CreateDomainStmt, statement)->domainname;
-		case T_CreateEnumStmt:
-			return castNode(CreateEnumStmt, statement)->typeName;
-		case T_CreateRangeStmt:
-			return castNode(CreateRangeStmt, statement)->typeName;
-		case T_DefineStmt:
-			if (castNode(DefineStmt, statement)->kind == OBJECT_TYPE)
-				return castNode(DefineStmt, statement)->defnames;
-			return NIL;
-		default:
-			/* a composite type is a relation */
-			return NIL;
+		DefElem    *element = lfirst_node(DefElem, lc);
+
+		if (strcmp(element->defname, "multirange_type_name") == 0)
+			check_type_name(defGetQualifiedName(element));
 	}
 }
 
 void
 jobq_sandbox_check(Node *statement)
 {
-	List	   *type;
-	char	   *name;
-
 	if (!InSecurityRestrictedOperation())
 		return;
-	type = created_type(statement);
-	if (type != NIL &&
-		isTempNamespace(QualifiedNameGetCreationNamespace(type, &name)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("cannot create a type in a temporary schema within security-restricted operation")));
+	switch (nodeTag(statement))
+	{
+		case T_CreateDomainStmt:
+			check_type_name(castNode(CreateDomainStmt, statement)->domainname);
+			break;
+		case T_CreateEnumStmt:
+			check_type_name(castNode(CreateEnumStmt, statement)->typeName);
+			break;
+		case T_CreateRangeStmt:
+			check_range_type(castNode(CreateRangeStmt, statement));
+			break;
+		case T_DefineStmt:
+			if (castNode(DefineStmt, statement)->kind == OBJECT_TYPE)
+				check_type_name(castNode(DefineStmt, statement)->defnames);
+			break;
+		default:
+			/* a composite type is a relation */
+			break;
+	}
 }

@@ -140,6 +140,7 @@ foreach my $command (
 	'CREATE DOMAIN pg_temp.text AS pg_catalog.text CHECK (public.spring(value::pg_catalog.text))',
 	q{CREATE TYPE pg_temp.text AS ENUM ('x')},
 	'CREATE TYPE pg_temp.text AS RANGE (subtype = int)',
+	'CREATE TYPE public.sprung AS RANGE (subtype = int, multirange_type_name = pg_temp.text)',
 	'CREATE TYPE pg_temp.text AS (x int)',
 	'CREATE TYPE pg_temp.text',
 	'SET LOCAL search_path = pg_temp, pg_catalog; CREATE DOMAIN text AS pg_catalog.text')

@@ -253,7 +253,11 @@ begin_hold(JobqDatabase *database)
 	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
 }
 
-/* The counterpart; runs also when the session dies. */
+/*
+ * The counterpart; runs also when the session dies.  A coordinator that has
+ * stayed has started no executors meanwhile, and nobody who enqueues tells it
+ * twice: it is to look again.
+ */
 static void
 end_hold(int code, Datum arg)
 {
@@ -265,6 +269,7 @@ end_hold(int code, Datum arg)
 	database->wanted = true;
 	database->retry_at = DT_NOBEGIN;
 	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+	jobq_wake_coordinator(database, JOBQ_WAKE_WORK);
 	jobq_wake_launcher();
 }
 

@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 
+use IPC::Run ();
 use JobqTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -121,6 +122,20 @@ run_job('five', 'jobs run after the rollback');
 poll_ok($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'}, 'the long one, too');
 within(12, 'ALTER EXTENSION UPDATE', sub { sql('ALTER EXTENSION jobq UPDATE', 'five') });
 run_job('five', 'jobs run after ALTER EXTENSION UPDATE');
+
+# it waits for the long job, though not for ever; one that comes meanwhile has
+# to be run afterwards, even if nothing else happens
+poll_ok($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'}, 'the long one runs again');
+{
+	my $command = IPC::Run::start(
+		[ $node->installed_command('psql'), '-XAtq', '-d', $node->connstr('five'), '-c', 'ALTER EXTENSION jobq UPDATE' ]);
+	poll_ok($node, q{SELECT count(*) = 1 FROM pg_stat_activity
+		WHERE query LIKE 'ALTER EXTENSION%' AND wait_event_type = 'Extension'}, 'ALTER EXTENSION waits');
+	sql("SELECT jobq.enqueue('work', '\"meanwhile\"')", 'five');
+	ok($command->finish, 'ALTER EXTENSION goes on');
+}
+poll_ok($node, q{SELECT count(*) = 1 FROM done WHERE payload = '"meanwhile"'}, 'a job that came while it waited runs',
+	db => 'five', seconds => 20);
 within(30, 'DROP OWNED', sub { sql('CREATE ROLE owner; DROP OWNED BY owner', 'five') });
 run_job('five', 'jobs run after DROP OWNED');
 

@@ -177,13 +177,24 @@ withdraw(JobqRun *run)
 	run->code_was_run = false;
 }
 
-/* Takes over the error that is being handled. */
+/*
+ * Takes over the error that is being handled, which has ended the job's code.
+ */
 static void
 catch_error(JobqRun *run)
 {
+	ErrorData  *error;
+
 	MemoryContextSwitchTo(run->context);
-	run->outcome.error = CopyErrorData();
+	error = CopyErrorData();
 	FlushErrorState();
+	jobq_current_job_recognize(error);
+	if (run->lease == 0 && error->hint == NULL &&
+		error->sqlerrcode == ERRCODE_INVALID_TRANSACTION_TERMINATION)
+		error->hint = run->call.handler != NULL ?
+			"Make the handler a procedure: it is called outside any transaction, and may end those that it begins." :
+			"Give jobq.run() a CALL of a procedure: it is run outside any transaction, and may end those that it begins.";
+	run->outcome.error = error;
 }
 
 /*

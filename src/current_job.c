@@ -26,11 +26,20 @@ PG_FUNCTION_INFO_V1(jobq_current_job);
 PG_FUNCTION_INFO_V1(jobq_retry_in);
 PG_FUNCTION_INFO_V1(jobq_discard);
 
+/* What a job has said about its end, by an error that it may have caught. */
+typedef struct Wish
+{
+	int			sqlerrcode;		/* 0: nothing */
+	char	   *message;		/* without white space at its end */
+} Wish;
+
 static const JobqJob *current_job = NULL;
+static int64 current_id = 0;
 static const JobqQueue *current_queue = NULL;
 static MemoryContext current_context = NULL;
 static Datum current_row = (Datum) 0;
 static int64 retry_delay = -1;
+static Wish wish = {0, NULL};
 
 /*
  * A job's own code begins.  Job and queue must stay as they are until the
@@ -41,19 +50,29 @@ jobq_current_job_begin(const JobqJob *job, const JobqQueue *queue,
 					   MemoryContext context)
 {
 	current_job = job;
+	current_id = job->id;
 	current_queue = queue;
 	current_context = context;
 	current_row = (Datum) 0;
 	retry_delay = -1;
+	wish.sqlerrcode = 0;
+	wish.message = NULL;
 }
 
 void
 jobq_current_job_end(void)
 {
 	current_job = NULL;
+	current_id = 0;
 	current_queue = NULL;
 	current_context = NULL;
 	current_row = (Datum) 0;
+}
+
+int64
+jobq_current_job_id(void)
+{
+	return current_id;
 }
 
 /* The type jobq.job. */
@@ -93,6 +112,65 @@ jobq_current_job_retry_in(void)
 	return retry_delay;
 }
 
+static bool
+is_word_character(char c)
+{
+	return isalnum((unsigned char) c) || c == '_' || IS_HIGHBIT_SET(c);
+}
+
+/* Where a text has another one in it, but not as a part of a word. */
+static const char *
+find_words(const char *text, const char *words)
+{
+	size_t		length = strlen(words);
+
+	for (const char *at = strstr(text, words); at != NULL;
+		 at = strstr(at + 1, words))
+	{
+		if ((at == text ||!is_word_character(at[-1]) ||
+			 !is_word_character(at[0])) &&
+			(!is_word_character(at[length - 1]) ||
+			 !is_word_character(at[length])))
+			return at;
+	}
+	return NULL;
+}
+
+/*
+ * Whether an SQLSTATE says no more than that code in some language has failed.
+ */
+static bool
+is_language_error(int sqlerrcode)
+{
+	int			category = ERRCODE_TO_CATEGORY(sqlerrcode);
+
+	return category == ERRCODE_EXTERNAL_ROUTINE_EXCEPTION ||
+		category == ERRCODE_EXTERNAL_ROUTINE_INVOCATION_EXCEPTION ||
+		sqlerrcode == ERRCODE_INTERNAL_ERROR;
+}
+
+/*
+ * PL/Perl, PL/Tcl and others turn errors of the SQL that they run into their
+ * own, of which the message is left, with something around it.  If it is there
+ * in the error that ended the job this is the job's wish; if the job has caught
+ * its error and failed in another way, it is not.
+ */
+void
+jobq_current_job_recognize(ErrorData *error)
+{
+	const char *at;
+
+	if (wish.sqlerrcode == 0 || error->message == NULL ||
+		!is_language_error(error->sqlerrcode))
+		return;
+	at = find_words(error->message, wish.message);
+	if (at == NULL)
+		return;
+	error->sqlerrcode = wish.sqlerrcode;
+	if (at == error->message)
+		error->message = wish.message;
+}
+
 /* current_job(): NULL unless a background worker is running one. */
 Datum
 jobq_current_job(PG_FUNCTION_ARGS)
@@ -116,6 +194,29 @@ message_argument(FunctionCallInfo fcinfo, int argno, const char *by_default)
 	return message[0] == '\0' ? pstrdup(by_default) : message;
 }
 
+/* Raises an error by which the job says what is to become of it. */
+static void
+raise_wish(int sqlerrcode, const char *message)
+{
+	if (current_id != 0)
+	{
+		int			length = strlen(message);
+
+		while (length > 1 && isspace((unsigned char) message[length - 1]))
+			length--;
+		if (wish.message != NULL)
+			pfree(wish.message);
+		wish.message = NULL;
+		wish.sqlerrcode = 0;
+		wish.message = MemoryContextAlloc(current_context, length + 1);
+		strlcpy(wish.message, message, length + 1);
+		wish.sqlerrcode = sqlerrcode;
+	}
+	ereport(ERROR,
+			(errcode(sqlerrcode),
+			 errmsg_internal("%s", message)));
+}
+
 /* retry_in(delay, message): raises JQ101. */
 Datum
 jobq_retry_in(PG_FUNCTION_ARGS)
@@ -126,9 +227,7 @@ jobq_retry_in(PG_FUNCTION_ARGS)
 										   "the job asked to be tried again");
 
 	retry_delay = delay;
-	ereport(ERROR,
-			(errcode(ERRCODE_JOBQ_RETRY_IN),
-			 errmsg_internal("%s", message)));
+	raise_wish(ERRCODE_JOBQ_RETRY_IN, message);
 	PG_RETURN_VOID();			/* keep compiler quiet */
 }
 
@@ -139,8 +238,6 @@ jobq_discard(PG_FUNCTION_ARGS)
 	char	   *message = message_argument(fcinfo, 0,
 										   "the job asked not to be tried again");
 
-	ereport(ERROR,
-			(errcode(ERRCODE_JOBQ_DISCARD),
-			 errmsg_internal("%s", message)));
+	raise_wish(ERRCODE_JOBQ_DISCARD, message);
 	PG_RETURN_VOID();			/* keep compiler quiet */
 }

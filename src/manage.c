@@ -13,6 +13,7 @@
 
 #include "arguments.h"
 #include "cancel.h"
+#include "current_job.h"
 #include "enqueue.h"
 #include "history.h"
 #include "worker_slot.h"
@@ -46,19 +47,24 @@ queue_of_job(JobqTable *jobs, int64 id)
 
 /*
  * Locks a job that has not been started, for a user who may manage its queue.
- * NULL if there is no such job, or it is running; waits for others who change
- * it, but not for an executor that runs it.
+ * NULL if there is no such job, or it is running, here or elsewhere; waits for
+ * others who change it, but not for an executor that runs it.
  */
 static const JobqQueue *
 lock_pending_job(JobqTable *jobs, int64 id, JobqJob *job)
 {
-	if (jobq_job_lock_for(jobs, id, JOBQ_WAIT_FOR_WRITERS, JOBQ_PRIV_MANAGE,
+	if (id == jobq_current_job_id() ||
+		jobq_job_lock_for(jobs, id, JOBQ_WAIT_FOR_WRITERS, JOBQ_PRIV_MANAGE,
 						  NULL, job) != JOBQ_FOUND ||
 		job->state == JOBQ_STATE_RUNNING)
 		return NULL;
 	return jobq_queue_by_id(job->queue);
 }
 
+/*
+ * cancel(job_id, reason): false for the job that calls it, of which either all
+ * is done or nothing.
+ */
 Datum
 jobq_cancel(PG_FUNCTION_ARGS)
 {
@@ -75,9 +81,10 @@ jobq_cancel(PG_FUNCTION_ARGS)
 	{
 		jobq_queue_check_job_privilege(queue, JOBQ_PRIV_MANAGE,
 									   PG_GETARG_INT64(0));
-		result = jobq_cancel_job(PG_GETARG_INT64(0),
-								 PG_ARGISNULL(1) ? NULL :
-								 text_to_cstring(PG_GETARG_TEXT_PP(1)));
+		result = PG_GETARG_INT64(0) != jobq_current_job_id() &&
+			jobq_cancel_job(PG_GETARG_INT64(0),
+							PG_ARGISNULL(1) ? NULL :
+							text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	}
 	PG_RETURN_BOOL(result);
 }

@@ -149,17 +149,22 @@ begin_user_code(JobqRun *run)
 static void
 end_user_code(JobqRun *run)
 {
+	bool		failed = run->outcome.error != NULL;
+	JobqInterruption interruption;
+
 	running = NULL;
 	jobq_session_forbid_cancel();
 	jobq_watch_end();
 	run->noticed = jobq_watch_noticed();
 	if (run->timeout > 0)
 		disable_timeout(job_timeout, false);
-	run->outcome.timed_out = timeouts > 0;
-	run->outcome.cancelled = jobq_worker_end_job(&worker_ref);
+	interruption = jobq_worker_end_job(&worker_ref);
+	run->outcome.timed_out = timeouts > 0 && failed;
+	run->outcome.cancelled = interruption == JOBQ_CANCELLED;
+	run->outcome.evicted = interruption == JOBQ_EVICTED && failed;
 	run->outcome.finished_at = jobq_now();
 	run->outcome.retry_in = jobq_current_job_retry_in();
-	jobq_session_drop_cancel(run->outcome.cancelled);
+	jobq_session_drop_cancel(interruption != JOBQ_NOT_INTERRUPTED);
 	jobq_current_job_end();
 	error_context_stack = run->callback.previous;
 	debug_query_string = NULL;

@@ -102,6 +102,9 @@ look_in_queues(const JobqFinder *finder, JobqFound *found)
 	{
 		JobqQueue  *queue = list_nth(finder->queues, (first + i) % n);
 
+		if (queue->state != NULL &&
+			pg_atomic_read_u32(&queue->state->drops) > 0)
+			continue;
 		if (found->sharing != NULL && !jobq_sharing_allows_queue(queue))
 			continue;
 		if (look_in_queue(finder, queue, found))

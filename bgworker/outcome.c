@@ -10,20 +10,32 @@
  */
 #include "postgres.h"
 
+#include "cancel.h"
 #include "guc.h"
 #include "outcome.h"
 #include "xact.h"
 
+#include "commands/dbcommands.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-/* Whether the job ended because it was interrupted. */
+/* The longest texts of an error in the server's log, in bytes. */
+#define MAX_LOGGED_LENGTH 1000
+
+/* Whether the job itself has said what its failure means. */
 static bool
-was_interrupted(const JobqOutcome *outcome)
+has_wish(const ErrorData *error)
 {
-	return outcome->error != NULL &&
-		outcome->error->sqlerrcode == ERRCODE_QUERY_CANCELED;
+	return error->sqlerrcode == ERRCODE_JOBQ_RETRY_IN ||
+		error->sqlerrcode == ERRCODE_JOBQ_DISCARD;
 }
 
+/*
+ * A job that fails after its time is over does so for that, whatever has
+ * become of the error that it was interrupted by.
+ */
 static void
 describe_failure(const JobqOutcome *outcome, JobqFailure *failure)
 {
@@ -39,15 +51,42 @@ describe_failure(const JobqOutcome *outcome, JobqFailure *failure)
 	failure->retryable = error->sqlerrcode != ERRCODE_JOBQ_DISCARD;
 	failure->retry_in = error->sqlerrcode == ERRCODE_JOBQ_RETRY_IN ?
 		outcome->retry_in : -1;
-	if (outcome->timed_out && was_interrupted(outcome))
-		jobq_job_timeout_failure(failure);
+	if (!outcome->timed_out || has_wish(error))
+		return;
+	jobq_job_timeout_failure(failure);
+	if (error->sqlerrcode != ERRCODE_QUERY_CANCELED)
+		failure->detail = psprintf("It ended with SQLSTATE %s: %s",
+								   unpack_sql_state(error->sqlerrcode),
+								   error->message);
+}
+
+/* What the log says of a job that has failed, in the current context. */
+static const char *
+describe_fate(JobqState state, const JobqJob *job, const JobqQueue *queue)
+{
+	if (state != JOBQ_STATE_PENDING)
+		return "the job is dead";
+	return psprintf("attempt %d of %d is made in %.3f s", job->attempt + 1,
+					jobq_job_max_attempts(job, queue),
+					Max(job->run_at - jobq_now(), 0) / 1000000.0);
 }
 
 void
-jobq_outcome_record(const JobqOutcome *outcome, JobqTable *jobs, JobqJob *job,
+jobq_outcome_record(JobqOutcome *outcome, JobqTable *jobs, JobqJob *job,
 					const JobqQueue *queue, bool may_run_functions)
 {
 	JobqFailure failure;
+
+	/* nobody has cancelled it */
+	if (outcome->evicted)
+	{
+		jobq_job_release(jobs, job, queue, 0);
+		return;
+	}
+
+	/* the executor may not have been told yet */
+	if (outcome->error != NULL && !outcome->cancelled)
+		outcome->cancelled = jobq_cancel_is_requested(outcome->job_id);
 
 	/* the request for it is still there */
 	if (outcome->cancelled)
@@ -56,43 +95,111 @@ jobq_outcome_record(const JobqOutcome *outcome, JobqTable *jobs, JobqJob *job,
 	if (outcome->error == NULL)
 		jobq_job_complete(jobs, job, queue, outcome->result,
 						  !outcome->has_result);
-	else if (outcome->cancelled && was_interrupted(outcome))
+	else if (outcome->cancelled)
 		jobq_job_cancel(jobs, job, queue, NULL);
 	else
 	{
 		describe_failure(outcome, &failure);
 		failure.may_run_functions = may_run_functions;
-		(void) jobq_job_fail(jobs, job, queue, &failure);
+		outcome->fate = describe_fate(jobq_job_fail(jobs, job, queue,
+													&failure), job, queue);
 	}
 }
 
-bool
-jobq_outcome_is_logged(const JobqOutcome *outcome)
+static bool
+is_logged(const JobqOutcome *outcome)
 {
 	return jobq_log_jobs == JOBQ_LOG_ALL ||
-		(jobq_log_jobs == JOBQ_LOG_FAILURES && outcome->error != NULL);
+		(jobq_log_jobs == JOBQ_LOG_FAILURES && outcome->error != NULL &&
+		 !outcome->evicted && !outcome->cancelled);
+}
+
+/* The database, whose name cannot change while this process is in it. */
+static const char *
+database_name(void)
+{
+	static char *name = NULL;
+
+	if (name == NULL)
+		name = MemoryContextStrdup(TopMemoryContext,
+								   get_database_name(MyDatabaseId));
+	return name;
+}
+
+/* A text cut to a length that makes no log grow too fast. */
+static char *
+bounded(const char *text)
+{
+	int			length = strlen(text);
+
+	if (length <= MAX_LOGGED_LENGTH)
+		return pstrdup(text);
+	return psprintf("%s...",
+					pnstrdup(text, pg_mbcliplen(text, length,
+												MAX_LOGGED_LENGTH)));
+}
+
+/* The same of a job that has failed: one message with a detail. */
+static void
+describe_failed(JobqOutcome *outcome)
+{
+	const char *own_detail = outcome->error->detail_log;
+	JobqFailure failure;
+
+	describe_failure(outcome, &failure);
+	if (own_detail == NULL)
+		own_detail = failure.detail;
+	outcome->log_message =
+		psprintf("job " INT64_FORMAT " of queue \"%s\" failed, attempt %d: %s",
+				 outcome->job_id, outcome->queue_name, outcome->attempt,
+				 bounded(failure.message));
+	outcome->log_detail =
+		psprintf("SQLSTATE %s in database \"%s\"%s%s.%s%s",
+				 failure.sqlstate, database_name(),
+				 outcome->fate != NULL ? "; " : "",
+				 outcome->fate != NULL ? outcome->fate : "",
+				 own_detail != NULL ? " " : "",
+				 own_detail != NULL ? bounded(own_detail) : "");
+}
+
+void
+jobq_outcome_describe(JobqOutcome *outcome, MemoryContext context)
+{
+	MemoryContext oldcontext;
+
+	if (!is_logged(outcome))
+		return;
+	oldcontext = MemoryContextSwitchTo(context);
+	if (outcome->error == NULL)
+		outcome->log_message =
+			psprintf("job " INT64_FORMAT " of queue \"%s\" completed, attempt %d, %.3f ms",
+					 outcome->job_id, outcome->queue_name, outcome->attempt,
+					 (outcome->finished_at - outcome->started_at) / 1000.0);
+	else if (outcome->evicted)
+		outcome->log_message =
+			psprintf("job " INT64_FORMAT " of queue \"%s\" was interrupted since its queue is to be dropped",
+					 outcome->job_id, outcome->queue_name);
+	else if (outcome->cancelled)
+		outcome->log_message =
+			psprintf("job " INT64_FORMAT " of queue \"%s\" was cancelled while it ran",
+					 outcome->job_id, outcome->queue_name);
+	else
+		describe_failed(outcome);
+	MemoryContextSwitchTo(oldcontext);
 }
 
 JobqOutcome *
 jobq_outcome_copy(const JobqOutcome *outcome)
 {
-	JobqOutcome *copy = palloc(sizeof(JobqOutcome));
+	JobqOutcome *copy = palloc0(sizeof(JobqOutcome));
 
-	*copy = *outcome;
-	copy->queue_name = pstrdup(outcome->queue_name);
-	copy->has_result = false;
-	copy->result = (Datum) 0;
+	copy->log_message = pstrdup(outcome->log_message);
+	if (outcome->log_detail != NULL)
+		copy->log_detail = pstrdup(outcome->log_detail);
 	if (outcome->error != NULL)
 	{
-		const ErrorData *error = outcome->error;
-
 		copy->error = palloc0(sizeof(ErrorData));
-		copy->error->sqlerrcode = error->sqlerrcode;
-		copy->error->message = pstrdup(error->message);
-		if (error->detail != NULL)
-			copy->error->detail = pstrdup(error->detail);
-		if (error->detail_log != NULL)
-			copy->error->detail_log = pstrdup(error->detail_log);
+		copy->error->sqlerrcode = outcome->error->sqlerrcode;
 	}
 	return copy;
 }
@@ -100,29 +207,12 @@ jobq_outcome_copy(const JobqOutcome *outcome)
 void
 jobq_outcome_log(const JobqOutcome *outcome)
 {
-	if (!jobq_outcome_is_logged(outcome))
+	if (outcome->log_message == NULL)
 		return;
-	if (outcome->error == NULL)
-		ereport(LOG,
-				(errmsg("job " INT64_FORMAT " of queue \"%s\" completed, attempt %d, %.3f ms",
-						outcome->job_id, outcome->queue_name,
-						outcome->attempt,
-						(outcome->finished_at - outcome->started_at) / 1000.0),
-				 errhidestmt(true), errhidecontext(true)));
-	else if (outcome->cancelled && was_interrupted(outcome))
-		ereport(LOG,
-				(errmsg("job " INT64_FORMAT " of queue \"%s\" was cancelled while it ran",
-						outcome->job_id, outcome->queue_name),
-				 errhidestmt(true), errhidecontext(true)));
-	else
-		ereport(LOG,
-				(errcode(outcome->error->sqlerrcode),
-				 errmsg("job " INT64_FORMAT " of queue \"%s\" failed, attempt %d: %s",
-						outcome->job_id, outcome->queue_name,
-						outcome->attempt, outcome->error->message),
-				 outcome->error->detail_log != NULL ?
-				 errdetail_internal("%s", outcome->error->detail_log) :
-				 outcome->error->detail != NULL ?
-				 errdetail_internal("%s", outcome->error->detail) : 0,
-				 errhidestmt(true), errhidecontext(true)));
+	ereport(LOG,
+			(outcome->error != NULL ? errcode(outcome->error->sqlerrcode) : 0,
+			 errmsg_internal("%s", outcome->log_message),
+			 outcome->log_detail != NULL ?
+			 errdetail_internal("%s", outcome->log_detail) : 0,
+			 errhidestmt(true), errhidecontext(true)));
 }

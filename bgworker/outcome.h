@@ -24,21 +24,35 @@ typedef struct JobqOutcome
 	ErrorData  *error;			/* NULL: success */
 	bool		has_result;
 	Datum		result;			/* jsonb */
-	bool		timed_out;		/* it was interrupted for that */
-	bool		cancelled;		/* the same */
+	bool		timed_out;		/* it was interrupted for that, and failed */
+	bool		cancelled;		/* it was interrupted for that */
+	bool		evicted;		/* the same, see JOBQ_EVICTED, and failed */
 	int64		retry_in;		/* what the job said, -1: nothing */
+	const char *fate;			/* what of the job, if it failed and that was
+								 * written down, in the server's log */
+	char	   *log_message;	/* NULL: it is not logged */
+	char	   *log_detail;		/* may be NULL */
 } JobqOutcome;
 
-/* Completes, fails or cancels the job, which is locked. */
-extern void jobq_outcome_record(const JobqOutcome *outcome, JobqTable *jobs,
+/*
+ * Completes, fails or cancels the job, which is locked, or, after it was
+ * evicted, leaves it as it was before.
+ */
+extern void jobq_outcome_record(JobqOutcome *outcome, JobqTable *jobs,
 								JobqJob *job, const JobqQueue *queue,
 								bool may_run_functions);
 
-/* Tells the server's log, if that is wanted. */
-extern bool jobq_outcome_is_logged(const JobqOutcome *outcome);
-extern void jobq_outcome_log(const JobqOutcome *outcome);
+/*
+ * What the server's log is to be told, if that is wanted, in a memory context;
+ * in the transaction that has recorded the outcome.
+ */
+extern void jobq_outcome_describe(JobqOutcome *outcome,
+								  MemoryContext context);
 
 /* As much of it as the log needs, in the current memory context. */
 extern JobqOutcome *jobq_outcome_copy(const JobqOutcome *outcome);
+
+/* After that transaction has been committed. */
+extern void jobq_outcome_log(const JobqOutcome *outcome);
 
 #endif							/* JOBQ_OUTCOME_H */

@@ -96,12 +96,15 @@ jobq_run_is_in_user_code(void)
  * process: adds what it knows better.
  */
 static void
-log_termination(const JobqRun *run, bool cancelled)
+log_termination(const JobqRun *run, JobqInterruption interruption)
 {
-	if (!cancelled && !jobq_execute_is_overdue())
+	if (interruption == JOBQ_NOT_INTERRUPTED && !jobq_execute_is_overdue())
 		return;
 	ereport(LOG,
-			(cancelled ?
+			(interruption == JOBQ_EVICTED ?
+			 errmsg("job " INT64_FORMAT " of queue \"%s\" did not end when its queue was to be dropped",
+					run->outcome.job_id, run->outcome.queue_name) :
+			 interruption == JOBQ_CANCELLED ?
 			 errmsg("job " INT64_FORMAT " of queue \"%s\" did not end when it was cancelled",
 					run->outcome.job_id, run->outcome.queue_name) :
 			 jobq_execute_is_limited() ?
@@ -122,11 +125,14 @@ jobq_run_note_termination(bool is_fault)
 {
 	const JobqRun *run = jobq_execute_running();
 	JobqTermination termination = {0};
-	bool		cancelled = jobq_worker_end_job(&worker_ref);
+	JobqInterruption interruption = jobq_worker_end_job(&worker_ref);
+	bool		cancelled = interruption == JOBQ_CANCELLED;
 	bool		overdue = jobq_execute_is_overdue();
+	bool		excused = interruption == JOBQ_EVICTED ||
+	(!is_fault && !cancelled && !overdue);
 
-	log_termination(run, cancelled);
-	if (!is_fault && !cancelled && !overdue)
+	log_termination(run, interruption);
+	if (excused && run->lease == 0)
 		return;
 	/* a job with a lease was finished by whoever has cancelled it */
 	if (cancelled && run->lease != 0)
@@ -137,6 +143,7 @@ jobq_run_note_termination(bool is_fault)
 	termination.started_at = run->outcome.started_at;
 	termination.pid = MyProcPid;
 	termination.timed_out = overdue && !jobq_execute_is_limited();
+	termination.excused = excused;
 	jobq_worker_note_termination(&termination);
 	jobq_sharing_forbid(run->state);
 }
@@ -238,6 +245,7 @@ claim(JobqRun *run, Batch *batch, JobqFound *found)
 		elog(ERROR, "job " INT64_FORMAT " is not locked", found->job.id);
 	(void) jobq_current_job_row();
 	PopActiveSnapshot();
+	jobq_worker_set_leased(&worker_ref);
 	jobq_find_end(&batch->finder);
 	CommitTransactionCommand();
 }
@@ -273,6 +281,9 @@ record_job(JobqRun *run, JobqTable *jobs, bool afresh, bool may_run_functions)
 	JobqJob		job;
 	const JobqQueue *queue;
 
+	/* one that was evicted, and whose claim is the row lock, is to be free */
+	if (run->outcome.evicted && run->lease == 0)
+		return;
 	if (!lock_again(run, jobs, !afresh, &job))
 		return;					/* the job has finished itself */
 	if (run->lease != 0 ?
@@ -286,7 +297,7 @@ record_job(JobqRun *run, JobqTable *jobs, bool afresh, bool may_run_functions)
 	if (run->lease == 0)
 		job.started_at = run->outcome.started_at;
 	if (!may_run_functions || run->outcome.error == NULL ||
-		queue->backoff_function == NULL)
+		run->outcome.evicted || queue->backoff_function == NULL)
 	{
 		jobq_outcome_record(&run->outcome, jobs, &job, queue, false);
 		return;
@@ -308,6 +319,7 @@ record(JobqRun *run, JobqTable *jobs, bool afresh, bool may_run_functions)
 	PushActiveSnapshot(GetLatestSnapshot());
 	record_job(run, jobs, afresh, may_run_functions);
 	PopActiveSnapshot();
+	jobq_outcome_describe(&run->outcome, run->context);
 }
 
 /* Records a job in a transaction of its own. */
@@ -338,7 +350,7 @@ finish(Batch *batch, JobqRun *run)
 	XactReadOnly = false;
 	jobq_session_tidy(run->noticed);
 	record(run, batch->finder.jobs, false, true);
-	if (jobq_outcome_is_logged(&run->outcome))
+	if (run->outcome.log_message != NULL)
 	{
 		MemoryContextSwitchTo(batch_context);
 		batch->outcomes = lappend(batch->outcomes,
@@ -372,7 +384,7 @@ run_elsewhere(Batch *batch, JobqRun *run, JobqFound *found)
 	jobq_crash_note_clear();
 	if (batch->njobs > 0)
 	{
-		if (jobq_worker_end_job(&worker_ref))
+		if (jobq_worker_end_job(&worker_ref) == JOBQ_CANCELLED)
 			jobq_at_commit_wake(JOBQ_WAKE_CANCEL);
 		jobq_session_drop_cancel(true);
 		jobq_current_job_end();
@@ -417,7 +429,8 @@ static bool
 find_another(Batch *batch, const JobqRun *run, JobqFound *found)
 {
 	batch->looking = true;
-	return run->may_share && !run->noticed && !ConfigReloadPending &&
+	return run->may_share && !run->noticed && !run->outcome.evicted &&
+		!ConfigReloadPending &&
 		jobq_sharing_is_open(&batch->sharing, batch->njobs,
 							 run->outcome.finished_at) &&
 		!jobq_worker_must_leave(&worker_ref) &&
@@ -497,6 +510,9 @@ run_transaction(Batch *batch, JobqRun *volatile *run)
 		commit(batch);
 	else
 		run_jobs(batch, &found, run);
+	/* there is nothing that would keep this process from the job */
+	if (*run != NULL && (*run)->outcome.evicted && (*run)->state == NULL)
+		return JOBQ_RUN_FAILED;
 	return JOBQ_RUN_DONE;
 }
 

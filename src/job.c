@@ -641,6 +641,7 @@ jobq_job_was_terminated(JobqJob *job, JobqFailure *failure)
 	failure->message = "the background worker was terminated while the job was running";
 	failure->retryable = true;
 	failure->retry_in = -1;
+	failure->excused = termination.excused;
 	if (termination.timed_out)
 		jobq_job_timeout_failure(failure);
 	return true;

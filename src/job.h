@@ -59,6 +59,7 @@ typedef struct JobqFailure
 	int64		retry_in;		/* microseconds, -1: by the queue's backoff */
 	bool		may_run_functions;	/* may call backoff_function */
 	int			pid;			/* of who ran the job, 0: this process */
+	bool		excused;		/* it is none: the attempt does not count */
 } JobqFailure;
 
 extern void jobq_job_read(JobqJob *job, TupleTableSlot *slot);

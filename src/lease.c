@@ -369,7 +369,10 @@ expire_one(JobqTable *jobs, const ExpiredLease *expired, TimestampTz now)
 	/* an executor that was terminated in the job has said why */
 	if (!jobq_job_was_terminated(&job, &failure))
 		jobq_job_lease_failure(&failure, job.lease_until == JOBQ_NEVER);
-	(void) jobq_job_fail(jobs, &job, queue, &failure);
+	if (failure.excused)
+		jobq_job_release(jobs, &job, queue, 0);
+	else
+		(void) jobq_job_fail(jobs, &job, queue, &failure);
 	return JOBQ_NEVER;
 }
 

@@ -10,6 +10,12 @@
  * run them: executors are interrupted, clients that have taken a job are
  * waited for.  Leases do not matter: their holders get JQ001.
  *
+ * The transaction may roll back.  So executors undo a job that they are
+ * interrupted in for this, as if it had not been started, and keep off the
+ * queue until the transaction has ended.  A job that is held by a lease goes
+ * on meanwhile, and is interrupted by the commit, unless it holds a lock that
+ * is in the way.
+ *
  * When the transaction commits, those who wait for jobs of the queue are
  * woken, to be told that it is gone, and its state in shared memory is
  * forgotten.
@@ -22,6 +28,7 @@
 #include "postgres.h"
 
 #include "arguments.h"
+#include "current_job.h"
 #include "job.h"
 #include "wait.h"
 #include "worker_slot.h"
@@ -50,10 +57,11 @@ PG_FUNCTION_INFO_V1(jobq_drop_queue);
 /* So often a lock is tried before it is waited for, in drop_queue(force). */
 #define LOCK_TRIES 250
 
-/* A queue dropped by the current transaction. */
+/* A queue that the current transaction drops. */
 typedef struct DroppedQueue
 {
 	int32		queue;
+	bool		kept_off;		/* executors know of it */
 	SubTransactionId subid;
 	struct DroppedQueue *next;
 } DroppedQueue;
@@ -61,10 +69,47 @@ typedef struct DroppedQueue
 /* In TopTransactionContext. */
 static DroppedQueue *dropped_queues = NULL;
 
+/*
+ * Has executors keep off the queue.  False where shared memory has no room for
+ * it: they come back after a pause, then, to a job that they were driven from.
+ */
+static bool
+begin_keeping_off(int32 queue)
+{
+	JobqQueueState *state = jobq_queue_state(queue);
+
+	if (state != NULL)
+		pg_atomic_fetch_add_u32(&state->drops, 1);
+	return state != NULL;
+}
+
+/*
+ * The queue is not dropped, or not yet.  It may have been by somebody else,
+ * and its state be gone, or another one.
+ */
+static void
+end_keeping_off(const DroppedQueue *dropped)
+{
+	JobqQueueState *state = jobq_find_queue_state(dropped->queue);
+	uint32		drops = state != NULL ? pg_atomic_read_u32(&state->drops) : 0;
+
+	if (!dropped->kept_off)
+		return;
+	while (drops > 0 &&
+		   !pg_atomic_compare_exchange_u32(&state->drops, &drops, drops - 1))
+		;
+	jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_RESYNC);
+}
+
 static void
 at_transaction_end(XactEvent event, void *arg)
 {
 	(void) arg;
+	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+	{
+		for (DroppedQueue *d = dropped_queues; d != NULL; d = d->next)
+			end_keeping_off(d);
+	}
 	if (event == XACT_EVENT_COMMIT && dropped_queues != NULL)
 	{
 		/* before anybody is woken: what they have cached is out of date */
@@ -90,11 +135,18 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId mine,
 	if (event != SUBXACT_EVENT_ABORT_SUB)
 		return;
 	while (dropped_queues != NULL && dropped_queues->subid >= mine)
+	{
+		end_keeping_off(dropped_queues);
 		dropped_queues = dropped_queues->next;
+	}
 }
 
+/*
+ * The queue is about to be dropped: either that is done, or there is an error.
+ * With `force`, executors are to keep off it.
+ */
 static void
-note_dropped(int32 queue)
+note_dropped(int32 queue, bool force)
 {
 	static bool registered = false;
 	DroppedQueue *dropped;
@@ -109,8 +161,8 @@ note_dropped(int32 queue)
 	dropped->queue = queue;
 	dropped->subid = GetCurrentSubTransactionId();
 	dropped->next = dropped_queues;
+	dropped->kept_off = force && begin_keeping_off(queue);
 	dropped_queues = dropped;
-	jobq_at_commit_config_changed();
 }
 
 /*
@@ -152,29 +204,6 @@ execute_for_queue(const char *sql, int32 queue, char **names)
 	return nrows;
 }
 
-/* Has the executors that run jobs of the queue interrupted. */
-static void
-interrupt_executors(int32 queue)
-{
-	int64		job_ids[JOBQ_MAX_WORKER_SLOTS];
-	int			njobs = 0;
-
-	LWLockAcquire(jobq_lock(JOBQ_LOCK_WORKERS), LW_SHARED);
-	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
-	{
-		const JobqWorker *worker = &jobq_shared->workers[i];
-
-		if (worker->state == JOBQ_WORKER_BUSY &&
-			worker->dboid == MyDatabaseId && worker->queue == queue &&
-			worker->job_id != 0)
-			job_ids[njobs++] = worker->job_id;
-	}
-	LWLockRelease(jobq_lock(JOBQ_LOCK_WORKERS));
-
-	for (int i = 0; i < njobs; i++)
-		(void) jobq_worker_interrupt(job_ids[i]);
-}
-
 /*
  * Looks at all jobs of the queue.  With `remove`, deletes those whose rows
  * nobody has locked.  Returns the number of those that stay.
@@ -211,7 +240,11 @@ visit_jobs(int32 queue, bool remove)
 			continue;
 		}
 		if (job.state == JOBQ_STATE_RUNNING)
+		{
 			jobq_at_commit_lease_end(job.id, job.lease);
+			if (job.id != jobq_current_job_id())
+				jobq_at_commit_interrupt(job.id);
+		}
 		jobq_note_settled(job.id);
 		jobq_table_delete(jobs, locked);
 	}
@@ -231,7 +264,7 @@ remove_free_jobs(int32 queue)
 {
 	if (visit_jobs(queue, true) == 0)
 		return true;
-	interrupt_executors(queue);
+	jobq_workers_evict(queue, false);
 	(void) WaitLatch(MyLatch,
 					 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 					 BUSY_WAIT_MS, JOBQ_WAIT_EVENT_WORKERS);
@@ -259,7 +292,7 @@ lock_queue(int32 queue, bool force)
 		if (LockAcquire(&tag, AccessExclusiveLock, false, true) !=
 			LOCKACQUIRE_NOT_AVAIL)
 			return;
-		interrupt_executors(queue);
+		jobq_workers_evict(queue, true);
 	}
 	(void) LockAcquire(&tag, AccessExclusiveLock, false, false);
 }
@@ -355,6 +388,7 @@ jobq_drop_queue(PG_FUNCTION_ARGS)
 	jobq_begin_write("jobq.drop_queue()");
 	queue = jobq_queue_require(name, JOBQ_PRIV_OWNER);
 	id = queue->id;
+	note_dropped(id, force);
 	lock_queue(id, force);
 	if (!force)
 		refuse_if_used(id, name);
@@ -365,6 +399,6 @@ jobq_drop_queue(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("queue \"%s\" does not exist", name)));
-	note_dropped(id);
+	jobq_at_commit_config_changed();
 	PG_RETURN_VOID();
 }

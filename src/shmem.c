@@ -368,6 +368,7 @@ jobq_queue_state(int32 queue)
 		pg_atomic_init_u32(&state->notify, 0);
 		pg_atomic_init_u32(&state->waiting, 0);
 		pg_atomic_init_u32(&state->unshared, JOBQ_UNSHARED_AT_FIRST);
+		pg_atomic_init_u32(&state->drops, 0);
 		jobq_lanes_make(state);
 	}
 	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));

@@ -136,6 +136,8 @@ typedef struct JobqQueueState
 	pg_atomic_uint32 waiting;	/* number of waiters, see wait.c */
 	pg_atomic_uint32 unshared;	/* short jobs to be run before they may share
 								 * transactions, see bgworker/share.c */
+	pg_atomic_uint32 drops;		/* transactions that want to drop the queue,
+								 * with its jobs: executors keep off */
 
 	/* the rest belongs to lane.c, and is under the queue's lock */
 	int			first_lane;		/* in order of priority; -1: none */
@@ -168,8 +170,11 @@ typedef struct JobqWorker
 	int32		queue;			/* (W) of the running job */
 	int64		job_id;			/* (W) running job, 0: none */
 	int32		attempt;		/* (W) */
+	bool		leased;			/* (W) the job is held by a lease */
 	TimestampTz started_at;		/* (W) of the process, or of the job */
 	int64		cancel_job;		/* (W) job to be interrupted, 0: none */
+	bool		evict;			/* (W) it is not cancelled by that, see
+								 * JOBQ_EVICTED */
 	TimestampTz cancelled_at;	/* (W) when it was so first; JOBQ_NEVER: the
 								 * process has been terminated for it */
 } JobqWorker;
@@ -183,6 +188,8 @@ typedef struct JobqTermination
 	TimestampTz started_at;
 	pid_t		pid;			/* of the executor */
 	bool		timed_out;		/* the job's timeout was over */
+	bool		excused;		/* by no fault of the job's, which has a lease
+								 * that is to be given back */
 } JobqTermination;
 
 /* A backend in jobq.wait(); indexed by process number. */

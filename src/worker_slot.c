@@ -61,7 +61,9 @@ free_slot(JobqWorker *slot)
 	slot->queue = 0;
 	slot->job_id = 0;
 	slot->attempt = 0;
+	slot->leased = false;
 	slot->cancel_job = 0;
+	slot->evict = false;
 }
 
 static bool
@@ -96,15 +98,43 @@ jobq_worker_wake(Oid dboid, Oid role)
 }
 
 /*
- * Interrupts the executor of this database that runs the job.  False if none
- * does.  The signal is sent under the lock: an executor that has ended the
- * job under the lock gets none for it any more.  The coordinator is told, so
- * that it does not let the job go on for ever.
+ * Has the job in a slot end.  Under the lock: an executor that has ended the
+ * job under it gets no signal for it any more.  Who cancels a job means it,
+ * whatever others want of it.  Returns whether this is the first interruption.
+ */
+static bool
+interrupt(JobqWorker *slot, bool evict)
+{
+	bool		first = slot->cancel_job != slot->job_id;
+
+	if (first)
+	{
+		slot->cancel_job = slot->job_id;
+		slot->cancelled_at = jobq_now();
+		slot->evict = true;
+	}
+	slot->evict = slot->evict && evict;
+	(void) kill(slot->pid, SIGINT);
+	return first;
+}
+
+/* Tells the coordinator, so that no job goes on for ever. */
+static void
+report_interruption(void)
+{
+	JobqDatabase *database = jobq_find_database(MyDatabaseId);
+
+	if (database != NULL)
+		jobq_wake_coordinator(database, JOBQ_WAKE_INTERRUPT);
+}
+
+/*
+ * Interrupts the executor of this database that runs a job, which has been
+ * cancelled.  False if none does.
  */
 bool
 jobq_worker_interrupt(int64 job_id)
 {
-	JobqDatabase *database;
 	bool		found = false;
 	bool		first = false;
 
@@ -116,20 +146,39 @@ jobq_worker_interrupt(int64 job_id)
 		if (slot->dboid == MyDatabaseId && slot->job_id == job_id &&
 			slot->pid != 0)
 		{
-			if (slot->cancel_job != job_id)
-			{
-				slot->cancel_job = job_id;
-				slot->cancelled_at = jobq_now();
-				first = true;
-			}
-			(void) kill(slot->pid, SIGINT);
+			first = interrupt(slot, false);
 			found = true;
 		}
 	}
 	unlock_slots();
-	if (first && (database = jobq_find_database(MyDatabaseId)) != NULL)
-		jobq_wake_coordinator(database, JOBQ_WAKE_INTERRUPT);
+	if (first)
+		report_interruption();
 	return found;
+}
+
+/*
+ * Interrupts the executors of this database that run jobs of a queue, for a
+ * transaction that may roll back.  Jobs with leases have committed something
+ * that cannot be undone: only if need be.  A job does not interrupt itself.
+ */
+void
+jobq_workers_evict(int32 queue, bool leased_too)
+{
+	bool		first = false;
+
+	lock_slots(LW_EXCLUSIVE);
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	{
+		JobqWorker *slot = &jobq_shared->workers[i];
+
+		if (slot->dboid == MyDatabaseId && slot->queue == queue &&
+			slot->job_id != 0 && slot->pid != 0 && slot->pid != MyProcPid &&
+			(leased_too || !slot->leased) && interrupt(slot, true))
+			first = true;
+	}
+	unlock_slots();
+	if (first)
+		report_interruption();
 }
 
 /* Has all executors of a database leave as soon as they run no job. */
@@ -535,30 +584,46 @@ jobq_worker_begin_job(const JobqWorkerRef *worker, int32 queue, int64 job_id,
 		slot->queue = queue;
 		slot->job_id = job_id;
 		slot->attempt = attempt;
+		slot->leased = false;
 		slot->cancel_job = 0;
+		slot->evict = false;
 		slot->started_at = jobq_now();
 	}
 	unlock_slots();
 	return was_woken;
 }
 
-/* The job's own code is through.  Returns whether it was to be cancelled. */
-bool
+/* The job that it runs is held by a lease from now on. */
+void
+jobq_worker_set_leased(const JobqWorkerRef *worker)
+{
+	JobqWorker *slot;
+
+	lock_slots(LW_EXCLUSIVE);
+	slot = slot_of(worker);
+	if (slot != NULL)
+		slot->leased = true;
+	unlock_slots();
+}
+
+/* The job's own code is through.  Returns how it was to end. */
+JobqInterruption
 jobq_worker_end_job(const JobqWorkerRef *worker)
 {
 	JobqWorker *slot;
-	bool		cancelled = false;
+	JobqInterruption result = JOBQ_NOT_INTERRUPTED;
 
 	lock_slots(LW_EXCLUSIVE);
 	slot = slot_of(worker);
 	if (slot != NULL)
 	{
-		cancelled = slot->job_id != 0 && slot->cancel_job == slot->job_id;
+		if (slot->job_id != 0 && slot->cancel_job == slot->job_id)
+			result = slot->evict ? JOBQ_EVICTED : JOBQ_CANCELLED;
 		slot->job_id = 0;
 		slot->cancel_job = 0;
 	}
 	unlock_slots();
-	return cancelled;
+	return result;
 }
 
 /*

@@ -32,6 +32,16 @@ typedef struct JobqWorkerRef
 	uint64		generation;
 } JobqWorkerRef;
 
+/* What an executor was told to do about the job that it runs. */
+typedef enum JobqInterruption
+{
+	JOBQ_NOT_INTERRUPTED,
+	JOBQ_CANCELLED,				/* somebody has cancelled the job */
+	JOBQ_EVICTED				/* a transaction needs the job out of its way,
+								 * and may roll back: as if it had not been
+								 * started */
+} JobqInterruption;
+
 typedef struct JobqWorkerCounts
 {
 	int			starting;
@@ -43,6 +53,7 @@ typedef struct JobqWorkerCounts
 /* For everybody. */
 extern bool jobq_worker_wake(Oid dboid, Oid role);
 extern bool jobq_worker_interrupt(int64 job_id);
+extern void jobq_workers_evict(int32 queue, bool leased_too);
 extern void jobq_workers_leave(Oid dboid);
 extern void jobq_workers_terminate(Oid dboid);
 extern int	jobq_workers_of_database(Oid dboid, bool busy_only);
@@ -67,7 +78,8 @@ extern bool jobq_worker_must_leave(const JobqWorkerRef *worker);
 extern bool jobq_worker_is_too_many(const JobqWorkerRef *worker);
 extern bool jobq_worker_begin_job(const JobqWorkerRef *worker, int32 queue,
 								  int64 job_id, int32 attempt);
-extern bool jobq_worker_end_job(const JobqWorkerRef *worker);
+extern void jobq_worker_set_leased(const JobqWorkerRef *worker);
+extern JobqInterruption jobq_worker_end_job(const JobqWorkerRef *worker);
 extern void jobq_worker_note_termination(const JobqTermination *termination);
 
 /* For whoever finds a job. */

@@ -36,7 +36,7 @@ bool		jobq_async_claims = true;
 char	   *jobq_timezone = NULL;
 int			jobq_catch_up_window = SECS_PER_DAY;
 int			jobq_health_transaction_age = 10 * SECS_PER_MINUTE;
-int			jobq_log_jobs = JOBQ_LOG_NONE;
+int			jobq_log_jobs = JOBQ_LOG_FAILURES;
 
 static const struct config_enum_entry log_jobs_options[] = {
 	{"none", JOBQ_LOG_NONE, false},
@@ -148,7 +148,8 @@ jobq_guc_init(void)
 	DefineCustomEnumVariable("jobq.log_jobs",
 							 "Which jobs that end are logged.",
 							 NULL,
-							 &jobq_log_jobs, JOBQ_LOG_NONE, log_jobs_options,
+							 &jobq_log_jobs, JOBQ_LOG_FAILURES,
+							 log_jobs_options,
 							 PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("jobq.health_transaction_age",
 							"Age from which on a transaction is a finding of jobq.health.",

@@ -8,7 +8,7 @@
  * being claimed; nobody waits for that.  A row in cancel_request then stands
  * for the wish, durably; the coordinator interrupts the executor that runs the
  * job, and cancels the job itself when it finds it free.  The request goes
- * when the job is gone.
+ * when the job is gone, and at the latest when it is revived.
  *
  * IDENTIFICATION
  *	  src/cancel.c
@@ -71,8 +71,10 @@ jobq_cancel_job(int64 job_id, const char *reason)
 		case JOBQ_UNWANTED:
 			break;
 		case JOBQ_BUSY:
-			request_cancel(job_id, reason);
-			result = true;
+			/* who is deleting the row has done the job's work */
+			result = !jobq_row_is_going(job.slot);
+			if (result)
+				request_cancel(job_id, reason);
 			break;
 		case JOBQ_FOUND:
 			queue = jobq_queue_by_id(job.queue);
@@ -84,6 +86,14 @@ jobq_cancel_job(int64 job_id, const char *reason)
 	}
 	jobq_table_close(jobs);
 	return result;
+}
+
+/* The key of the row of a job in cancel_request. */
+static void
+init_key(ScanKey key, int64 job_id)
+{
+	ScanKeyInit(key, Anum_cancel_request_job_id, BTEqualStrategyNumber,
+				F_INT8EQ, Int64GetDatum(job_id));
 }
 
 /*
@@ -101,8 +111,7 @@ find_request(int64 job_id, char **reason)
 	bool		found;
 
 	*reason = NULL;
-	ScanKeyInit(&key, Anum_cancel_request_job_id, BTEqualStrategyNumber,
-				F_INT8EQ, Int64GetDatum(job_id));
+	init_key(&key, job_id);
 	scan = systable_beginscan(rel, jobq_relation_oid(JOBQ_IDX_CANCEL_REQUEST),
 							  true, snapshot, 1, &key);
 	tuple = systable_getnext(scan);
@@ -139,27 +148,55 @@ jobq_cancel_reason(int64 job_id)
 	return reason;
 }
 
-/* Carries out one request; false if the job is busy still. */
-static bool
-process_request(JobqTable *jobs, int64 job_id, const char *reason)
+void
+jobq_cancel_forget(int64 job_id)
 {
-	const JobqQueue *queue;
-	JobqJob		job;
+	JobqTable  *requests = jobq_table_open(JOBQ_REL_CANCEL_REQUEST);
+	TupleTableSlot *slot = jobq_table_slot(requests);
+	ScanKeyData key;
 
-	switch (jobq_job_lock(jobs, job_id, JOBQ_NO_WAIT, &job))
+	init_key(&key, job_id);
+	if (jobq_table_find(requests, jobq_relation_oid(JOBQ_IDX_CANCEL_REQUEST),
+						&key, 1, JOBQ_WAIT, slot) == JOBQ_FOUND)
+		jobq_table_delete(requests, slot);
+	jobq_table_close(requests);
+}
+
+/*
+ * Carries out the request that the scan of requests has come to, unless it has
+ * been withdrawn, since its job was revived; false if it is to be looked at
+ * again.
+ */
+static bool
+process_request(JobqTable *jobs, JobqTable *requests, TupleTableSlot *seen,
+				Snapshot snapshot)
+{
+	TupleTableSlot *locked;
+	JobqFindResult found_job;
+	JobqFindResult found;
+	JobqJob		job;
+	bool		isnull;
+	int64		job_id = DatumGetInt64(slot_getattr(seen,
+													Anum_cancel_request_job_id,
+													&isnull));
+	Datum		reason = slot_getattr(seen, Anum_cancel_request_reason,
+									  &isnull);
+
+	found_job = jobq_job_lock(jobs, job_id, JOBQ_NO_WAIT, &job);
+	if (found_job == JOBQ_BUSY)
 	{
-		case JOBQ_MISSING:
-		case JOBQ_UNWANTED:
-			break;
-		case JOBQ_BUSY:
+		if (jobq_cancel_is_requested(job_id))
 			(void) jobq_worker_interrupt(job_id);
-			return false;
-		case JOBQ_FOUND:
-			queue = jobq_queue_by_id(job.queue);
-			if (queue != NULL)
-				jobq_job_cancel(jobs, &job, queue, reason);
-			break;
+		return false;
 	}
+	locked = jobq_table_slot(requests);
+	found = jobq_table_lock(requests, &seen->tts_tid, snapshot, locked);
+	if (found != JOBQ_FOUND)
+		return found != JOBQ_BUSY;
+	if (found_job == JOBQ_FOUND && jobq_queue_by_id(job.queue) != NULL)
+		jobq_job_cancel(jobs, &job, jobq_queue_by_id(job.queue),
+						isnull ? NULL : TextDatumGetCString(reason));
+	jobq_table_delete(requests, locked);
 	return true;
 }
 
@@ -176,24 +213,9 @@ jobq_cancel_requests_process(void)
 	PushActiveSnapshot(snapshot);
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
-		TupleTableSlot *locked;
-		Datum		job_id;
-		Datum		reason;
-		bool		isnull;
-
 		CHECK_FOR_INTERRUPTS();
-		job_id = slot_getattr(slot, Anum_cancel_request_job_id, &isnull);
-		reason = slot_getattr(slot, Anum_cancel_request_reason, &isnull);
-		if (!process_request(jobs, DatumGetInt64(job_id),
-							 isnull ? NULL : TextDatumGetCString(reason)))
-		{
+		if (!process_request(jobs, requests, slot, snapshot))
 			any_left = true;
-			continue;
-		}
-		locked = jobq_table_slot(requests);
-		if (jobq_table_lock(requests, &slot->tts_tid, snapshot,
-							locked) == JOBQ_FOUND)
-			jobq_table_delete(requests, locked);
 	}
 	table_endscan(scan);
 	PopActiveSnapshot();

@@ -16,8 +16,8 @@
 /*
  * Cancels a job as part of the current transaction, or, where its row is
  * locked by whoever runs it, leaves a cancel_request that the coordinator
- * carries out.  False if there is no such unfinished job.  Checks no
- * privilege.
+ * carries out.  False if there is no such unfinished job, or if another
+ * transaction is finishing it.  Checks no privilege.
  */
 extern bool jobq_cancel_job(int64 job_id, const char *reason);
 
@@ -26,5 +26,11 @@ extern bool jobq_cancel_is_requested(int64 job_id);
 
 /* The reason that such a request gives, palloc'd; NULL if it gives none. */
 extern char *jobq_cancel_reason(int64 job_id);
+
+/*
+ * Withdraws such a request: the job that it was for has ended.  Waits for who
+ * is making or carrying out one.
+ */
+extern void jobq_cancel_forget(int64 job_id);
 
 #endif							/* JOBQ_CANCEL_H */

@@ -41,13 +41,21 @@ is_held(const JobqJob *job, int64 lease)
 		job->lease_until > jobq_now();
 }
 
-/* Raises JQ001; job is NULL if there is none. */
+/* Raises JQ001; `found` is how the job was found, if it was. */
 static void
-report_lost_lease(int64 id, int64 lease, const JobqJob *job)
+report_lost_lease(int64 id, int64 lease, JobqFindResult found,
+				  const JobqJob *job)
 {
 	const char *what;
 
-	if (job == NULL)
+	if (found == JOBQ_BUSY)
+		ereport(ERROR,
+				(errcode(ERRCODE_JOBQ_LEASE_LOST),
+				 errmsg("the lease is not held yet"),
+				 errdetail("Another transaction has claimed or changed job " INT64_FORMAT ", and has not ended.",
+						   id),
+				 errhint("If it was this worker that claimed the job, commit after dequeue: until then there is no claim.")));
+	if (found == JOBQ_MISSING)
 		what = "The job is finished, or there is none with this id.";
 	else if (job->state != JOBQ_STATE_RUNNING)
 		what = "Nobody holds the job.";
@@ -63,15 +71,31 @@ report_lost_lease(int64 id, int64 lease, const JobqJob *job)
 			 errhint("Throw away what this attempt did. A longer lease, or heartbeats, keep a lease from running out.")));
 }
 
+/*
+ * Locks a job for a user who may consume from its queue, if it is held by the
+ * lease; waits for who is changing it, but not for who has claimed it and has
+ * not committed.
+ */
+static JobqFindResult
+lock_job(JobqTable *jobs, int64 id, int64 lease, JobqJob *job)
+{
+	return jobq_job_lock_for(jobs, id, JOBQ_WAIT_IF_WANTED,
+							 JOBQ_PRIV_CONSUME, &lease, job);
+}
+
+/* The queue of a locked job that is held by the lease; else raises JQ001. */
+static const JobqQueue *
+require_held(JobqFindResult found, int64 id, int64 lease, const JobqJob *job)
+{
+	if (found != JOBQ_FOUND || !is_held(job, lease))
+		report_lost_lease(id, lease, found, job);
+	return jobq_queue_by_id(job->queue);
+}
+
 const JobqQueue *
 jobq_lock_held_job(JobqTable *jobs, int64 id, int64 lease, JobqJob *job)
 {
-	JobqFindResult found = jobq_job_lock_for(jobs, id, JOBQ_WAIT,
-											 JOBQ_PRIV_CONSUME, &lease, job);
-
-	if (found != JOBQ_FOUND || !is_held(job, lease))
-		report_lost_lease(id, lease, found == JOBQ_MISSING ? NULL : job);
-	return jobq_queue_by_id(job->queue);
+	return require_held(lock_job(jobs, id, lease, job), id, lease, job);
 }
 
 /* The arguments job_id and lease, which every function here begins with. */
@@ -84,8 +108,8 @@ require_job_and_lease(FunctionCallInfo fcinfo)
 
 /*
  * Completes a job that is held by a lease.  The usual case takes the row as it
- * is found; where that fails, or somebody changes it at this moment, it is
- * locked first, and this says what is the matter.
+ * is found; where that fails, or somebody has it in his hands, it is to be
+ * locked first, and looked at again: the lease may run out meanwhile.
  */
 static bool
 complete_held(JobqTable *jobs, TupleTableSlot *slot, int64 id, int64 lease,
@@ -175,8 +199,7 @@ jobq_complete_held(JobqTable *jobs, ArrayType *ids, int64 lease)
 			completed++;
 			continue;
 		}
-		if (jobq_job_lock_for(jobs, sorted[i], JOBQ_WAIT, JOBQ_PRIV_CONSUME,
-							  &lease, &job) != JOBQ_FOUND ||
+		if (lock_job(jobs, sorted[i], lease, &job) != JOBQ_FOUND ||
 			!is_held(&job, lease))
 			continue;
 		jobq_job_complete(jobs, &job, jobq_queue_by_id(job.queue), (Datum) 0,
@@ -305,22 +328,22 @@ jobq_heartbeat(PG_FUNCTION_ARGS)
 	JobqTable  *jobs;
 	const JobqQueue *queue;
 	JobqJob		job;
+	JobqFindResult found;
+	int64		id;
 	int64		lease;
 
 	jobq_begin_write("jobq.heartbeat()");
 	require_job_and_lease(fcinfo);
+	id = PG_GETARG_INT64(0);
 	lease = PG_GETARG_INT64(1);
 	jobs = jobq_table_open(JOBQ_REL_JOB);
-	if (jobq_job_lock_for(jobs, PG_GETARG_INT64(0), JOBQ_WAIT,
-						  JOBQ_PRIV_CONSUME, &lease,
-						  &job) == JOBQ_MISSING &&
-		was_cancelled(PG_GETARG_INT64(0), lease))
+	found = lock_job(jobs, id, lease, &job);
+	if (found == JOBQ_MISSING && was_cancelled(id, lease))
 	{
 		jobq_table_close(jobs);
 		PG_RETURN_BOOL(false);
 	}
-	queue = jobq_lock_held_job(jobs, PG_GETARG_INT64(0), PG_GETARG_INT64(1),
-							   &job);
+	queue = require_held(found, id, lease, &job);
 	jobq_job_extend(jobs, &job, extended_until(fcinfo, &job, queue),
 					PG_ARGISNULL(3) ? (Datum) 0 : PG_GETARG_DATUM(3),
 					PG_ARGISNULL(3));

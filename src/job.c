@@ -237,7 +237,7 @@ is_wanted(TupleTableSlot *slot, void *arg)
  * The same for a user who needs a privilege on the job's queue (0: none;
  * raises 42501), and, unless lease is NULL, for a job that is held by it;
  * JOBQ_UNWANTED if it is not, or its queue is gone.  The row is locked only
- * after that.
+ * after that.  The job is read unless it is missing.
  */
 JobqFindResult
 jobq_job_lock_for(JobqTable *jobs, int64 id, JobqWaitPolicy wait,
@@ -252,10 +252,18 @@ jobq_job_lock_for(JobqTable *jobs, int64 id, JobqWaitPolicy wait,
 				Int64GetDatum(id));
 	result = jobq_table_find_if(jobs, jobq_relation_oid(JOBQ_IDX_JOB), &key,
 								1, wait, is_wanted, &wanted, slot);
-	if (result == JOBQ_FOUND || result == JOBQ_UNWANTED)
-		jobq_job_read(job, slot);
 	if (result != JOBQ_FOUND && wanted.noted)
 		jobq_note_withdraw();
+	if (result == JOBQ_MISSING)
+		return result;
+	jobq_job_read(job, slot);
+	if (result == JOBQ_BUSY && privilege != 0)
+	{
+		const JobqQueue *queue = jobq_queue_by_id(job->queue);
+
+		if (queue != NULL)
+			jobq_queue_check_job_privilege(queue, privilege, id);
+	}
 	return result;
 }
 
@@ -417,14 +425,14 @@ finish(JobqTable *jobs, JobqJob *job, const JobqQueue *queue, Datum result,
 
 /*
  * Finishes a job in success that is held by a lease.  The row, which is not
- * locked, is deleted as it was seen; whoever has it in his hands is waited for.
- * False if it has been changed since.
+ * locked, is deleted as it was seen; false if it has been changed since, or
+ * somebody has it in his hands.
  */
 bool
 jobq_job_complete_held(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 					   Datum result, bool result_is_null)
 {
-	if (jobq_table_try_delete(jobs, job->slot, true) != JOBQ_FOUND)
+	if (jobq_table_try_delete(jobs, job->slot) != JOBQ_FOUND)
 		return false;
 	end_lease(job);
 	apply(job, JOBQ_EVENT_COMPLETE);
@@ -440,7 +448,7 @@ jobq_job_complete_held(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 bool
 jobq_job_take(JobqTable *jobs, JobqJob *job, const JobqQueue *queue)
 {
-	if (jobq_table_try_delete(jobs, job->slot, false) != JOBQ_FOUND)
+	if (jobq_table_try_delete(jobs, job->slot) != JOBQ_FOUND)
 		return false;
 	job->attempt = jobq_job_current_attempt(job);
 	name_worker(job, MyProcPid);

@@ -196,6 +196,7 @@ jobq_retry(PG_FUNCTION_ARGS)
 
 	/* what is known of an attempt of old is not to count for a new one */
 	(void) jobq_worker_was_terminated(PG_GETARG_INT64(0), 0, &termination);
+	jobq_cancel_forget(PG_GETARG_INT64(0));
 	revive(finished, values, nulls);
 	if (!PG_ARGISNULL(1))
 	{

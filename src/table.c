@@ -332,6 +332,23 @@ jobq_table_lock(JobqTable *table, ItemPointer tid, Snapshot snapshot,
 	}
 }
 
+/* Reads the row with the given keys into the slot, by the latest snapshot. */
+static bool
+read_latest(JobqTable *table, Relation index, ScanKey keys, int nkeys,
+			TupleTableSlot *slot)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	IndexScanDesc scan = jobq_index_beginscan(table->rel, index, snapshot,
+											  nkeys);
+	bool		result;
+
+	index_rescan(scan, keys, nkeys, NULL, 0);
+	result = index_getnext_slot(scan, ForwardScanDirection, slot);
+	index_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	return result;
+}
+
 /*
  * Whether a row with the given keys is there by the latest snapshot.  A scan
  * with a dirty snapshot can miss one that is updated while it goes on: the old
@@ -342,17 +359,23 @@ static bool
 row_is_there(JobqTable *table, Relation index, ScanKey keys, int nkeys,
 			 TupleTableSlot *slot)
 {
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	IndexScanDesc scan = jobq_index_beginscan(table->rel, index, snapshot,
-											  nkeys);
-	bool		result;
+	bool		result = read_latest(table, index, keys, nkeys, slot);
 
-	index_rescan(scan, keys, nkeys, NULL, 0);
-	result = index_getnext_slot(scan, ForwardScanDirection, slot);
 	ExecClearTuple(slot);
-	index_endscan(scan);
-	UnregisterSnapshot(snapshot);
 	return result;
+}
+
+/*
+ * Whether there is a row with the given keys that the filter wants, not
+ * counting what transactions that run have done to it.
+ */
+static bool
+committed_row_is_wanted(JobqTable *table, Relation index, ScanKey keys,
+						int nkeys, JobqRowFilter filter, void *arg)
+{
+	TupleTableSlot *slot = jobq_table_slot(table);
+
+	return read_latest(table, index, keys, nkeys, slot) && filter(slot, arg);
 }
 
 /*
@@ -365,17 +388,10 @@ jobq_table_read(JobqTable *table, Oid indexid, ScanKey keys, int nkeys,
 				TupleTableSlot *slot)
 {
 	Relation	index = index_open(indexid, AccessShareLock);
-	Snapshot	snapshot;
-	IndexScanDesc scan;
 	bool		found;
 
 	CommandCounterIncrement();
-	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	scan = jobq_index_beginscan(table->rel, index, snapshot, nkeys);
-	index_rescan(scan, keys, nkeys, NULL, 0);
-	found = index_getnext_slot(scan, ForwardScanDirection, slot);
-	index_endscan(scan);
-	UnregisterSnapshot(snapshot);
+	found = read_latest(table, index, keys, nkeys, slot);
 	index_close(index, AccessShareLock);
 	return found;
 }
@@ -430,7 +446,10 @@ jobq_table_find_if(JobqTable *table, Oid indexid, ScanKey keys, int nkeys,
 		other = TransactionIdIsValid(dirty.xmin) ? dirty.xmin : dirty.xmax;
 		if (TransactionIdIsValid(other))
 		{
-			if (wait == JOBQ_NO_WAIT)
+			if (wait == JOBQ_NO_WAIT ||
+				(wait == JOBQ_WAIT_IF_WANTED &&
+				 !committed_row_is_wanted(table, index, keys, nkeys, filter,
+										  arg)))
 			{
 				result = JOBQ_BUSY;
 				break;
@@ -452,7 +471,8 @@ jobq_table_find_if(JobqTable *table, Oid indexid, ScanKey keys, int nkeys,
 								  GetActiveSnapshot(), slot,
 								  GetCurrentCommandId(false),
 								  LockTupleExclusive,
-								  wait == JOBQ_WAIT ?
+								  wait == JOBQ_WAIT ||
+								  wait == JOBQ_WAIT_IF_WANTED ?
 								  LockWaitBlock : LockWaitSkip,
 								  0, &failure);
 		PopActiveSnapshot();
@@ -565,6 +585,21 @@ jobq_row_is_held(TupleTableSlot *slot)
 }
 
 /*
+ * Whether who changes the row in the slot, which another transaction was found
+ * to have in its hands, is deleting it.
+ */
+bool
+jobq_row_is_going(TupleTableSlot *slot)
+{
+	HeapTuple	tuple = ((HeapTupleTableSlot *) slot)->tuple;
+	HeapTupleHeader header = tuple->t_data;
+
+	return (header->t_infomask & HEAP_XMAX_INVALID) == 0 &&
+		!HEAP_XMAX_IS_LOCKED_ONLY(header->t_infomask) &&
+		ItemPointerEquals(&header->t_ctid, &tuple->t_self);
+}
+
+/*
  * Whether a multixact is of this transaction, and of no other one that is
  * running: a lock, and what a savepoint did that was rolled back.
  */
@@ -648,17 +683,17 @@ jobq_table_try_update(JobqTable *table, TupleTableSlot *old,
 }
 
 /*
- * Deletes a row as it was seen, without having locked it; who has it in his
- * hands is waited for, or not.  The result is that of jobq_table_try_update().
+ * Deletes a row as it was seen, without having locked it.  The result is that
+ * of jobq_table_try_update().
  */
 JobqFindResult
-jobq_table_try_delete(JobqTable *table, TupleTableSlot *old, bool wait)
+jobq_table_try_delete(JobqTable *table, TupleTableSlot *old)
 {
 	ItemPointerData tid = old->tts_tid;
 	TM_FailureData failure;
 	JobqFindResult result;
 
-	for (;; wait = true)
+	for (bool wait = false;; wait = true)
 	{
 		result = changed(table_tuple_delete(table->rel, &tid,
 											GetCurrentCommandId(true),

@@ -43,7 +43,7 @@ typedef enum JobqFindResult
 	JOBQ_FOUND,					/* found and locked */
 	JOBQ_MISSING,
 	JOBQ_BUSY,					/* another transaction has it, and was not to
-								 * be waited for */
+								 * be waited for: in the slot, not locked */
 	JOBQ_UNWANTED				/* the filter said no: in the slot, not locked */
 } JobqFindResult;
 
@@ -55,6 +55,9 @@ typedef enum JobqWaitPolicy
 {
 	JOBQ_NO_WAIT,
 	JOBQ_WAIT,					/* for all who have it locked */
+	JOBQ_WAIT_IF_WANTED,		/* the same, if the filter wants the row as it
+								 * is committed: not for one who may make it
+								 * wanted */
 	JOBQ_WAIT_FOR_WRITERS		/* for those who are changing or deleting it,
 								 * not for those who hold a lock only */
 } JobqWaitPolicy;
@@ -72,6 +75,7 @@ extern bool jobq_table_insert_unique(JobqTable *table, Oid arbiter,
 									 const Datum *values, const bool *nulls,
 									 ItemPointer conflict);
 extern bool jobq_row_is_held(TupleTableSlot *slot);
+extern bool jobq_row_is_going(TupleTableSlot *slot);
 extern bool jobq_table_read(JobqTable *table, Oid indexid, ScanKey keys,
 							int nkeys, TupleTableSlot *slot);
 extern JobqFindResult jobq_table_find(JobqTable *table, Oid indexid,
@@ -91,7 +95,7 @@ extern JobqFindResult jobq_table_try_update(JobqTable *table,
 											const Datum *values,
 											const bool *nulls);
 extern JobqFindResult jobq_table_try_delete(JobqTable *table,
-											TupleTableSlot *old, bool wait);
+											TupleTableSlot *old);
 extern void jobq_table_update(JobqTable *table, TupleTableSlot *old,
 							  const Datum *values, const bool *nulls);
 extern void jobq_table_delete(JobqTable *table, TupleTableSlot *old);

@@ -1,0 +1,182 @@
+# Calls about jobs that are held by a lease, while another transaction has the
+# job in its hands: the lease is judged when the row is had, and a claim that is
+# not committed is waited for by nobody.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../test/lib";
+
+use IPC::Run ();
+use JobqTest;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = jobq_node('main', conf => ['fsync = off']);
+my $connection = $node->connstr('postgres');
+
+sub sql
+{
+	my ($sql) = @_;
+	return $node->safe_psql('postgres', $sql);
+}
+
+# A session that stays open.
+sub start_session
+{
+	my $session = { in => '', out => '' };
+	$session->{run} = IPC::Run::start(
+		[ 'psql', '-XAtq', '-v', 'VERBOSITY=verbose', '-d', $connection ],
+		'<', \$session->{in}, '>', \$session->{out}, '2>&1',
+		IPC::Run::timeout(2 * wait_limit()));
+	return $session;
+}
+
+sub send_sql
+{
+	my ($session, $sql) = @_;
+	$session->{out} = '';
+	$session->{in} .= "$sql\n\\echo done\n";
+	$session->{run}->pump_nb;
+	return;
+}
+
+sub hear
+{
+	my ($session) = @_;
+	$session->{run}->pump until $session->{out} =~ /done\n/;
+	return $session->{out} =~ s/done\n//r;
+}
+
+sub ask
+{
+	my ($session, $sql) = @_;
+	send_sql($session, $sql);
+	return hear($session);
+}
+
+# Claims a job that is there, and says its id and lease.
+sub claim
+{
+	my ($asker, $lease) = @_;
+	my ($id, $number) = split /\|/,
+	  $asker->("SELECT id, lease FROM jobq.dequeue('held'$lease)");
+	chomp $number;
+	return ($id, $number);
+}
+
+sub is_waiting
+{
+	return poll_query($node, 'SELECT count(*) > 0 FROM pg_locks WHERE NOT granted');
+}
+
+my %calls = (
+	complete => 'SELECT jobq.complete(%d, %d)',
+	complete_many => 'SELECT jobq.complete_many(ARRAY[%d::bigint], %d)',
+	next => q{SELECT id FROM jobq.next('other', ARRAY[%d::bigint], %d)},
+	fail => q{SELECT jobq.fail(%d, %d, 'no')},
+	release => 'SELECT jobq.release(%d, %d)',
+	heartbeat => 'SELECT jobq.heartbeat(%d, %d)');
+
+# What the call says of a job that the lease does not hold.
+sub is_refused
+{
+	my ($call, $answer, $name) = @_;
+	return is($answer, "0\n", $name) if $call eq 'complete_many';
+	return is($answer, '', $name) if $call eq 'next';
+	return like($answer, qr/ERROR:  JQ001/, $name);
+}
+
+sql("SELECT jobq.create_queue('held'), jobq.create_queue('other')");
+my $first = start_session();
+my $second = start_session();
+
+# ---------------------------------------- a claim that is not committed yet
+
+foreach my $call (sort keys %calls)
+{
+	sql("SELECT jobq.enqueue('held', '1')");
+	ask($first, 'BEGIN;');
+	my ($id, $lease) = claim(sub { ask($first, $_[0] . ';') }, '');
+	ask($second, "SET statement_timeout = '${\wait_limit()}s';");
+	my $answer = ask($second, sprintf("$calls{$call};", $id, $lease));
+	is_refused($call, $answer, "$call does not wait for an open claim");
+	like($answer, qr/HINT:.*commit after dequeue/, "$call says why")
+	  if $answer =~ /ERROR/;
+	ask($first, 'COMMIT;');
+	ask($second, "SELECT jobq.complete($id, $lease);");
+	is(sql('SELECT count(*) FROM jobq_store.job'),
+		0, "$call: the claim is good when it is committed");
+}
+
+# a job that nobody else sees
+ask($first, "BEGIN; SELECT jobq.enqueue('held', '1');");
+my ($new, $new_lease) = claim(sub { ask($first, $_[0] . ';') }, '');
+like(
+	ask($second, "SELECT jobq.heartbeat($new, $new_lease);"),
+	qr/ERROR:  JQ001.*commit after dequeue/s,
+	'a job that was enqueued in the same transaction');
+ask($first, 'ROLLBACK;');
+
+# taken by somebody else, with the lease of a claim that is over
+sql("SELECT jobq.enqueue('held', '1')");
+my ($old, $old_lease) = claim(\&sql, '');
+sql("SELECT jobq.release($old, $old_lease)");
+ask($first, "BEGIN; SELECT payload FROM jobq.take('held');");
+like(ask($second, "SELECT jobq.complete($old, $old_lease);"),
+	qr/ERROR:  JQ001/, 'an open take is not waited for');
+ask($first, 'COMMIT;');
+
+# what may end in anything is waited for
+sql("SELECT jobq.enqueue('held', '1')");
+my ($busy, $busy_lease) = claim(\&sql, '');
+ask($first, "BEGIN; SELECT jobq.fail($busy, $busy_lease, 'no');");
+send_sql($second, "SELECT jobq.complete($busy, $busy_lease);");
+ok(is_waiting(), 'a holder waits for whoever changes its job');
+ask($first, 'ROLLBACK;');
+is(hear($second), "\n", 'and goes on when that was undone');
+
+# others are told nothing
+sql(q{CREATE ROLE stranger LOGIN; SELECT jobq.grant_usage('stranger');
+	SELECT jobq.enqueue('held', '1')});
+ask($first, 'BEGIN;');
+my ($foreign, $foreign_lease) = claim(sub { ask($first, $_[0] . ';') }, '');
+like(
+	ask(
+		$second,
+		"SET ROLE stranger; SELECT jobq.heartbeat($foreign, $foreign_lease);"),
+	qr/ERROR:  42501/,
+	'who may not consume from the queue is told only that');
+ask($second, 'RESET ROLE;');
+ask($first, 'COMMIT;');
+sql("SELECT jobq.complete($foreign, $foreign_lease)");
+
+# ----------------------------- a lease that runs out while the row is locked
+
+foreach my $call (sort keys %calls)
+{
+	sql("SELECT jobq.enqueue('held', '1')");
+	my ($id, $lease) = claim(\&sql, ", lease => '1.5 s'");
+	ask($first, "BEGIN; SELECT jobq.heartbeat($id, $lease, '1 h');");
+	send_sql($second, sprintf("$calls{$call};", $id, $lease));
+	ok(is_waiting(), "$call waits for the row");
+	poll_ok($node,
+		"SELECT lease_until < clock_timestamp() FROM jobq_store.job WHERE id = $id",
+		"$call: the lease is over");
+	ask($first, 'ROLLBACK;');
+	is_refused($call, hear($second), "$call fails after lease_until");
+	is( sql("SELECT count(*) FROM jobq.jobs WHERE id = $id AND state IN ('ready', 'running', 'scheduled')"
+		),
+		1,
+		"$call: the job is there still");
+	sql('SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE finished_at IS NULL');
+}
+
+foreach ($first, $second)
+{
+	$_->{in} .= "\\q\n";
+	$_->{run}->finish;
+}
+done_testing();

@@ -9,10 +9,10 @@ CREATE FUNCTION jobq.dequeue(
 ) RETURNS SETOF jobq.job
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_dequeue';
-COMMENT ON FUNCTION jobq.dequeue(text, integer, interval, text, boolean) IS
+COMMENT ON FUNCTION jobq.dequeue IS
   'claims up to max_jobs ready jobs of a queue, under one lease';
 
-CREATE FUNCTION jobq.dequeue(
+CREATE FUNCTION jobq.dequeue_any(
   queues text[],
   max_jobs integer DEFAULT 1,
   lease interval DEFAULT NULL,
@@ -21,7 +21,7 @@ CREATE FUNCTION jobq.dequeue(
 ) RETURNS SETOF jobq.job
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_dequeue_any';
-COMMENT ON FUNCTION jobq.dequeue(text[], integer, interval, text, boolean) IS
+COMMENT ON FUNCTION jobq.dequeue_any IS
   'claims up to max_jobs ready jobs of several queues, the first queue''s first';
 
 CREATE FUNCTION jobq.take(queue text, max_jobs integer DEFAULT 1)

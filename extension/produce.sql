@@ -33,7 +33,8 @@ CREATE FUNCTION jobq.enqueue_many(
   timeout interval DEFAULT NULL,
   ttl interval DEFAULT NULL,
   tags text[] DEFAULT NULL,
-  headers jsonb DEFAULT NULL
+  headers jsonb DEFAULT NULL,
+  unique_keys text[] DEFAULT NULL
 ) RETURNS SETOF bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_enqueue_many';

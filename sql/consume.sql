@@ -153,7 +153,7 @@ SELECT state FROM jobq.jobs WHERE id = :id2;
 SELECT jobq.create_queue('consume2');
 SELECT jobq.enqueue('consume2', '"two"', priority => -5) > 0;
 SELECT jobq.enqueue('consume', '"one"') > 0;
-SELECT queue, payload FROM jobq.dequeue('{consume,consume2}'::text[], 5);
+SELECT queue, payload FROM jobq.dequeue_any('{consume,consume2}', 5);
 SELECT jobq.pause('consume2');
 SELECT jobq.enqueue('consume2', '"paused"') > 0;
 SELECT payload FROM jobq.dequeue('consume2');
@@ -196,9 +196,9 @@ SELECT octet_length(error), right(error, 2) FROM jobq.attempts WHERE job_id = :i
 -- ------------------------------------------------------------------- errors
 \set VERBOSITY default
 SELECT * FROM jobq.dequeue('nothing');
-SELECT * FROM jobq.dequeue(NULL::text);
-SELECT * FROM jobq.dequeue(NULL::text[]);
-SELECT * FROM jobq.dequeue('{consume,NULL}'::text[]);
+SELECT * FROM jobq.dequeue(NULL);
+SELECT * FROM jobq.dequeue_any(NULL);
+SELECT * FROM jobq.dequeue_any('{consume,NULL}');
 SELECT * FROM jobq.dequeue('consume', 0);
 SELECT * FROM jobq.dequeue('consume', 10001);
 SELECT * FROM jobq.dequeue('consume', NULL);

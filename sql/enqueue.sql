@@ -77,7 +77,7 @@ SELECT payload FROM jobq.jobs WHERE id = :first;
 SELECT jobq.enqueue('uniq', unique_key => 'l') <> :first AS other;
 SELECT jobq.enqueue('produce', unique_key => 'k') <> :first AS other;
 -- within one command and one transaction
-SELECT count(DISTINCT id) FROM jobq.enqueue_many('uniq', '{1,2,3}', unique_key => 'm') id;
+SELECT count(DISTINCT id) FROM jobq.enqueue_many('uniq', '{1,2,3}', unique_keys => '{m,m,m}') id;
 SELECT count(DISTINCT jobq.enqueue('uniq', to_jsonb(i), unique_key => 'n', on_conflict => 'replace'))
 FROM generate_series(1, 3) i;
 SELECT payload FROM jobq.jobs WHERE unique_key = 'n';
@@ -93,6 +93,35 @@ SELECT jobq.enqueue('uniq', '6', unique_key => 'k', unique_for => '1 hour', on_c
 SELECT jobq.enqueue('uniq', '6', unique_key => 'k') <> :running AS fresh;
 SELECT count(*) FROM jobq.jobs WHERE unique_key = 'k' AND queue = 'uniq';
 
+-- a key for each of several jobs, in any order; one that is there twice is a conflict
+SELECT jobq.create_queue('keys');
+SELECT jobq.enqueue('keys', unique_key => 'z') AS kept \gset
+SELECT jobq.enqueue_many('keys', '{1,2,3,4}', unique_keys => '{b,NULL,a,NULL}') - :kept AS nth;
+SELECT jobq.enqueue_many('keys', '{5,6,7,8}', unique_keys => '{a,c,b,c}') - :kept AS nth;
+SELECT payload, unique_key FROM jobq.jobs WHERE queue = 'keys' ORDER BY id;
+SELECT jobq.enqueue_many('keys', '{9,10,11,12}', unique_keys => '{a,d,b,d}', on_conflict => 'replace') - :kept AS nth;
+SELECT payload, unique_key FROM jobq.jobs WHERE queue = 'keys' ORDER BY id;
+\set VERBOSITY terse
+SELECT jobq.enqueue_many('keys', '{13,14,15}', unique_keys => '{e,f,e}', on_conflict => 'error');
+SELECT jobq.enqueue_many('keys', '{13,14}', unique_keys => '{e,a}', on_conflict => 'error');
+\set VERBOSITY default
+SELECT count(*) FROM jobq.jobs WHERE queue = 'keys';
+SELECT count(jobq.complete(id, lease)) FROM jobq.dequeue('keys', 100) WHERE unique_key = 'a';
+SELECT count(*) FROM jobq.enqueue_many('keys', '{16,17}', unique_keys => '{a,NULL}', unique_for => '1 hour') AS id
+JOIN jobq.jobs AS j USING (id) WHERE state = 'completed';
+SELECT jobq.enqueue_many('keys', '{1,2}', unique_keys => '{NULL,NULL}') - jobq.enqueue('keys') AS before;
+SELECT jobq.enqueue_many('keys', '{}', unique_keys => '{}');
+SELECT count(*) FROM jobq.enqueue_many('keys', '{1}', unique_key => 'g');
+-- what is not a key for each
+SELECT jobq.enqueue_many('keys', '{1,2}', unique_key => 'h');
+SELECT jobq.enqueue_many('keys', '{1,2}', unique_keys => '{h}');
+SELECT jobq.enqueue_many('keys', '{1,2}', unique_keys => '{{h},{i}}');
+SELECT jobq.enqueue_many('keys', '{1,2}', unique_keys => '{h,""}');
+SELECT jobq.enqueue_many('keys', '{1}', unique_key => 'h', unique_keys => '{h}');
+SELECT jobq.enqueue_many('keys', '{{1,2},{3,4}}');
+SELECT jobq.enqueue_many('keys', '{1,NULL}');
+SELECT count(*) FROM jobq.jobs WHERE unique_key IN ('h', 'i');
+SELECT jobq.drop_queue('keys', force => true);
 -- a finished job is remembered for unique_for even if its queue keeps none
 SELECT jobq.create_queue('forgetful', keep_completed => '0');
 SELECT jobq.enqueue('forgetful', unique_key => 'k', unique_for => '1 hour') AS once \gset

@@ -16,6 +16,7 @@
 #include "access/xlog.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
 /* Raises 25006 on a standby. */
@@ -71,6 +72,13 @@ jobq_string_argument(FunctionCallInfo fcinfo, int argno, const char *name,
 
 	jobq_require_argument(fcinfo, argno, name);
 	string = text_to_cstring(PG_GETARG_TEXT_PP(argno));
+	jobq_check_string(string, name, max_bytes);
+	return string;
+}
+
+void
+jobq_check_string(const char *string, const char *name, int max_bytes)
+{
 	if (string[0] == '\0')
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -81,7 +89,38 @@ jobq_string_argument(FunctionCallInfo fcinfo, int argno, const char *name,
 				 errmsg("%s is too long", name),
 				 errdetail("It has %zu bytes; at most %d are allowed.",
 						   strlen(string), max_bytes)));
-	return string;
+}
+
+Datum *
+jobq_array_elements(const char *name, ArrayType *array, Oid type,
+					bool **nulls, int *nelements)
+{
+	int16		typlen;
+	bool		typbyval;
+	char		typalign;
+	Datum	   *elements;
+	bool	   *elements_null;
+
+	/* drivers make nested arrays of nested lists, and of JSON arrays */
+	if (ARR_NDIM(array) > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must be a one-dimensional array", name),
+				 errdetail("It has %d dimensions.", ARR_NDIM(array))));
+	get_typlenbyvalalign(type, &typlen, &typbyval, &typalign);
+	deconstruct_array(array, type, typlen, typbyval, typalign, &elements,
+					  &elements_null, nelements);
+	for (int i = 0; nulls == NULL && i < *nelements; i++)
+	{
+		if (elements_null[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("%s must not contain nulls", name),
+					 errdetail("Element %d is null.", i + 1)));
+	}
+	if (nulls != NULL)
+		*nulls = elements_null;
+	return elements;
 }
 
 Datum

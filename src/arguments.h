@@ -14,6 +14,7 @@
 #include "jobq.h"
 
 #include "fmgr.h"
+#include "utils/array.h"
 #include "utils/jsonb.h"
 
 /*
@@ -37,6 +38,17 @@ extern int64 jobq_duration_argument(FunctionCallInfo fcinfo, int argno,
 /* A text argument as a string; 22023 beyond max_bytes or if empty. */
 extern char *jobq_string_argument(FunctionCallInfo fcinfo, int argno,
 								  const char *name, int max_bytes);
+
+/* The same for a string that is there, in an argument of this name. */
+extern void jobq_check_string(const char *string, const char *name,
+							  int max_bytes);
+
+/*
+ * The elements of an array, which must be empty or have one dimension, and
+ * have no NULLs unless *nulls is to be set; else 22023, with the array's name.
+ */
+extern Datum *jobq_array_elements(const char *name, ArrayType *array,
+								  Oid type, bool **nulls, int *nelements);
 
 /*
  * A text argument, not NULL, that must be one of a list of words, which ends

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * dequeue.c
- *	  Claiming jobs from outside: dequeue, take, next.
+ *	  Claiming jobs from outside: dequeue, dequeue_any, take, next.
  *
  * IDENTIFICATION
  *	  src/dequeue.c
@@ -9,8 +9,6 @@
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
-
-#include "utils/array.h"
 
 #include "arguments.h"
 #include "async_commit.h"
@@ -216,26 +214,19 @@ jobq_dequeue_any(PG_FUNCTION_ARGS)
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	ClaimOptions options;
 	Datum	   *names;
-	bool	   *nulls;
 	int			nnames;
 	const JobqQueue **queues;
 	JobqTable  *jobs;
 	int64		lease = 0;
 	int			left;
 
-	jobq_begin_write("jobq.dequeue()");
+	jobq_begin_write("jobq.dequeue_any()");
 	jobq_require_argument(fcinfo, 0, "queues");
-	deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), TEXTOID, -1, false,
-					  TYPALIGN_INT, &names, &nulls, &nnames);
+	names = jobq_array_elements("queues", PG_GETARG_ARRAYTYPE_P(0), TEXTOID,
+								NULL, &nnames);
 	queues = palloc(Max(nnames, 1) * sizeof(JobqQueue *));
 	for (int i = 0; i < nnames; i++)
-	{
-		if (nulls[i])
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("queues must not contain nulls")));
 		queues[i] = source_queue(TextDatumGetCString(names[i]));
-	}
 	read_options(fcinfo, 1, &options);
 	InitMaterializedSRF(fcinfo, 0);
 	jobq_async_begin(jobq_async_claims);
@@ -303,13 +294,16 @@ jobq_next(PG_FUNCTION_ARGS)
 	jobs = jobq_table_open(JOBQ_REL_JOB);
 	if (!PG_ARGISNULL(1))
 	{
-		ArrayType  *done = PG_GETARG_ARRAYTYPE_P(1);
+		int			ndone;
+		Datum	   *done = jobq_array_elements("done",
+											   PG_GETARG_ARRAYTYPE_P(1),
+											   INT8OID, NULL, &ndone);
 
-		if (ArrayGetNItems(ARR_NDIM(done), ARR_DIMS(done)) > 0)
+		if (ndone > 0)
 		{
 			jobq_require_argument(fcinfo, 2, "lease");
 			jobq_async_begin(true);
-			(void) jobq_complete_held(jobs, done, PG_GETARG_INT64(2));
+			(void) jobq_complete_held(jobs, done, ndone, PG_GETARG_INT64(2));
 			jobq_async_end();
 		}
 	}

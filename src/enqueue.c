@@ -253,20 +253,19 @@ enqueue_unique(JobqTable *jobs, const JobqEnqueueOptions *options, int64 id,
 	return id;
 }
 
-int64
-jobq_enqueue_job(JobqTable *jobs, const JobqEnqueueOptions *options,
-				 Datum payload)
+/*
+ * Inserts a job, whose payload has been checked.  Returns the id of the
+ * surviving one.
+ */
+static int64
+enqueue_one(JobqTable *jobs, const JobqEnqueueOptions *options, int64 id,
+			Datum payload)
 {
 	const JobqQueue *queue = options->queue;
 	Datum		values[Natts_job];
 	bool		nulls[Natts_job];
-	int64		id;
 	int64		survivor;
 
-	if (!options->unchecked)
-		jobq_check_payload(queue, payload);
-	jobq_queue_lock_shared(queue);
-	id = jobq_sequence_take(jobq_relation_oid(JOBQ_SEQ_JOB_ID), 1);
 	if (options->unique_key == NULL)
 	{
 		form_job(options, id, payload, values, nulls);
@@ -278,6 +277,25 @@ jobq_enqueue_job(JobqTable *jobs, const JobqEnqueueOptions *options,
 	if (survivor == id && options->expires_at != JOBQ_NEVER)
 		jobq_at_commit_due(options->expires_at);
 	return survivor;
+}
+
+/* Gets ready to add jobs to the queue, and draws their ids. */
+static int64
+begin_enqueue(const JobqEnqueueOptions *options, const Datum *payloads,
+			  int njobs)
+{
+	for (int i = 0; !options->unchecked && i < njobs; i++)
+		jobq_check_payload(options->queue, payloads[i]);
+	jobq_queue_lock_shared(options->queue);
+	return jobq_sequence_take(jobq_relation_oid(JOBQ_SEQ_JOB_ID), njobs);
+}
+
+int64
+jobq_enqueue_job(JobqTable *jobs, const JobqEnqueueOptions *options,
+				 Datum payload)
+{
+	return enqueue_one(jobs, options, begin_enqueue(options, &payload, 1),
+					   payload);
 }
 
 /* What next_job() makes rows of. */
@@ -311,20 +329,7 @@ jobq_enqueue_jobs(JobqTable *jobs, const JobqEnqueueOptions *options,
 
 	if (njobs == 0)
 		return;
-	if (options->unique_key != NULL)
-	{
-		for (int i = 0; i < njobs; i++)
-			ids[i] = jobq_enqueue_job(jobs, options, payloads[i]);
-		return;
-	}
-
-	if (!options->unchecked)
-	{
-		for (int i = 0; i < njobs; i++)
-			jobq_check_payload(options->queue, payloads[i]);
-	}
-	jobq_queue_lock_shared(options->queue);
-	source.id = jobq_sequence_take(jobq_relation_oid(JOBQ_SEQ_JOB_ID), njobs);
+	source.id = begin_enqueue(options, payloads, njobs);
 	source.payload = payloads;
 	form_job(options, source.id, payloads[0], source.values, source.nulls);
 	for (int i = 0; i < njobs; i++)
@@ -335,4 +340,60 @@ jobq_enqueue_jobs(JobqTable *jobs, const JobqEnqueueOptions *options,
 	jobq_at_commit_ready_many(options->queue, &first, njobs);
 	if (options->expires_at != JOBQ_NEVER)
 		jobq_at_commit_due(options->expires_at);
+}
+
+/* One of the jobs that jobq_enqueue_keyed_jobs() sorts. */
+typedef struct KeyedJob
+{
+	const char *key;			/* NULL: none */
+	int			place;			/* in the call's arrays */
+} KeyedJob;
+
+static int
+compare_keyed_jobs(const void *a, const void *b)
+{
+	const KeyedJob *x = a;
+	const KeyedJob *y = b;
+	int			order = 0;
+
+	if (x->key != NULL && y->key != NULL)
+		order = strcmp(x->key, y->key);
+	else if (x->key != NULL || y->key != NULL)
+		order = x->key == NULL ? -1 : 1;
+	return order != 0 ? order : x->place - y->place;
+}
+
+/*
+ * Jobs are inserted in the order of their keys, so that two calls with keys in
+ * common do not deadlock.  Their ids are in the order of the call.
+ */
+void
+jobq_enqueue_keyed_jobs(JobqTable *jobs, const JobqEnqueueOptions *options,
+						const Datum *payloads, const char *const *keys,
+						int njobs, int64 *ids)
+{
+	JobqEnqueueOptions own = *options;
+	KeyedJob   *sorted;
+	int64		first;
+
+	if (njobs == 0)
+		return;
+	sorted = palloc(njobs * sizeof(KeyedJob));
+	for (int i = 0; i < njobs; i++)
+	{
+		sorted[i].key = keys[i];
+		sorted[i].place = i;
+	}
+	qsort(sorted, njobs, sizeof(KeyedJob), compare_keyed_jobs);
+	first = begin_enqueue(options, payloads, njobs);
+	for (int i = 0; i < njobs; i++)
+	{
+		int			place = sorted[i].place;
+
+		CHECK_FOR_INTERRUPTS();
+		own.unique_key = keys[place];
+		own.unique_for = own.unique_key != NULL ? options->unique_for : NULL;
+		ids[place] = enqueue_one(jobs, &own, first + place, payloads[place]);
+	}
+	pfree(sorted);
 }

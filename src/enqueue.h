@@ -59,11 +59,21 @@ extern int64 jobq_enqueue_job(JobqTable *jobs,
 							  Datum payload);
 
 /*
- * Adds several jobs that differ in their payload only, and puts their ids
- * into ids[].
+ * Adds several jobs without keys, which differ in their payload only, and puts
+ * their ids into ids[].
  */
 extern void jobq_enqueue_jobs(JobqTable *jobs,
 							  const JobqEnqueueOptions *options,
 							  const Datum *payloads, int njobs, int64 *ids);
+
+/*
+ * The same for jobs with keys of their own (NULL: none), one after the other:
+ * of two with the same key the second meets the first.
+ */
+extern void jobq_enqueue_keyed_jobs(JobqTable *jobs,
+									const JobqEnqueueOptions *options,
+									const Datum *payloads,
+									const char *const *keys, int njobs,
+									int64 *ids);
 
 #endif							/* JOBQ_ENQUEUE_H */

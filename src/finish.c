@@ -14,8 +14,6 @@
  */
 #include "postgres.h"
 
-#include "utils/array.h"
-
 #include "finish.h"
 
 #include "arguments.h"
@@ -168,28 +166,16 @@ compare_ids(const void *a, const void *b)
  * common do not deadlock.  An id that is there twice counts once.
  */
 int
-jobq_complete_held(JobqTable *jobs, ArrayType *ids, int64 lease)
+jobq_complete_held(JobqTable *jobs, const Datum *ids, int nids, int64 lease)
 {
-	Datum	   *elements;
-	bool	   *nulls;
-	int			nelements;
-	int64	   *sorted;
+	int64	   *sorted = palloc(Max(nids, 1) * sizeof(int64));
 	TupleTableSlot *slot = jobq_table_slot(jobs);
 	int			completed = 0;
 
-	deconstruct_array(ids, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
-					  TYPALIGN_DOUBLE, &elements, &nulls, &nelements);
-	sorted = palloc(Max(nelements, 1) * sizeof(int64));
-	for (int i = 0; i < nelements; i++)
-	{
-		if (nulls[i])
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("job ids must not be null")));
-		sorted[i] = DatumGetInt64(elements[i]);
-	}
-	qsort(sorted, nelements, sizeof(int64), compare_ids);
-	for (int i = 0; i < nelements; i++)
+	for (int i = 0; i < nids; i++)
+		sorted[i] = DatumGetInt64(ids[i]);
+	qsort(sorted, nids, sizeof(int64), compare_ids);
+	for (int i = 0; i < nids; i++)
 	{
 		JobqJob		job;
 
@@ -214,15 +200,18 @@ Datum
 jobq_complete_many(PG_FUNCTION_ARGS)
 {
 	JobqTable  *jobs;
+	Datum	   *ids;
+	int			nids;
 	int			completed;
 
 	jobq_begin_write("jobq.complete_many()");
 	jobq_require_argument(fcinfo, 0, "job_ids");
 	jobq_require_argument(fcinfo, 1, "lease");
+	ids = jobq_array_elements("job_ids", PG_GETARG_ARRAYTYPE_P(0), INT8OID,
+							  NULL, &nids);
 	jobq_async_begin(true);
 	jobs = jobq_table_open(JOBQ_REL_JOB);
-	completed = jobq_complete_held(jobs, PG_GETARG_ARRAYTYPE_P(0),
-								   PG_GETARG_INT64(1));
+	completed = jobq_complete_held(jobs, ids, nids, PG_GETARG_INT64(1));
 	jobq_table_close(jobs);
 	jobq_async_end();
 	PG_RETURN_INT32(completed);

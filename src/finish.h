@@ -21,6 +21,7 @@ extern const JobqQueue *jobq_lock_held_job(JobqTable *jobs, int64 id,
 										   int64 lease, JobqJob *job);
 
 /* Completes those of the jobs that the lease still holds; their number. */
-extern int	jobq_complete_held(JobqTable *jobs, ArrayType *ids, int64 lease);
+extern int	jobq_complete_held(JobqTable *jobs, const Datum *ids, int nids,
+							   int64 lease);
 
 #endif							/* JOBQ_FINISH_H */

@@ -180,27 +180,20 @@ jobq_revoke_usage(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* The bit mask of a list of privileges: 22004, 22023. */
+/* The bit mask of a list of privileges: 22023. */
 static int
 read_privileges(ArrayType *array)
 {
-	Datum	   *elements;
-	bool	   *nulls;
 	int			nelements;
+	Datum	   *elements = jobq_array_elements("privileges", array, TEXTOID, NULL,
+											   &nelements);
 	int			mask = 0;
 
-	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements,
-					  &nulls, &nelements);
 	for (int i = 0; i < nelements; i++)
 	{
-		char	   *name;
+		char	   *name = TextDatumGetCString(elements[i]);
 		int			bit = 0;
 
-		if (nulls[i])
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("privilege must not be null")));
-		name = TextDatumGetCString(elements[i]);
 		for (int j = 0; j < lengthof(privilege_names); j++)
 		{
 			if (pg_strcasecmp(name, privilege_names[j].name) == 0)

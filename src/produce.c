@@ -41,7 +41,8 @@ enum
 	ARG_TIMEOUT,
 	ARG_TTL,
 	ARG_TAGS,
-	ARG_HEADERS
+	ARG_HEADERS,
+	ARG_UNIQUE_KEYS				/* of enqueue_many only */
 };
 
 /* When the job is to run, by `delay` and `run_at`; in the past means now. */
@@ -95,12 +96,10 @@ static Datum
 tags_argument(FunctionCallInfo fcinfo)
 {
 	ArrayType  *tags = PG_GETARG_ARRAYTYPE_P(ARG_TAGS);
+	int			ntags;
 
-	if (ARR_NDIM(tags) > 1 || array_contains_nulls(tags))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("tags must be a one-dimensional array without nulls")));
-	if (ArrayGetNItems(ARR_NDIM(tags), ARR_DIMS(tags)) > JOBQ_MAX_TAGS)
+	(void) jobq_array_elements("tags", tags, TEXTOID, NULL, &ntags);
+	if (ntags > JOBQ_MAX_TAGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("too many tags"),
@@ -108,7 +107,14 @@ tags_argument(FunctionCallInfo fcinfo)
 	return PointerGetDatum(tags);
 }
 
-/* The optional arguments of a kind of its own. */
+/* Whether the jobs of a call have unique_keys of their own. */
+static bool
+has_unique_keys(FunctionCallInfo fcinfo)
+{
+	return PG_NARGS() > ARG_UNIQUE_KEYS && !PG_ARGISNULL(ARG_UNIQUE_KEYS);
+}
+
+/* The optional arguments about unique keys. */
 static void
 read_unique_arguments(FunctionCallInfo fcinfo, JobqEnqueueOptions *options)
 {
@@ -121,7 +127,7 @@ read_unique_arguments(FunctionCallInfo fcinfo, JobqEnqueueOptions *options)
 	{
 		(void) jobq_duration_argument(fcinfo, ARG_UNIQUE_FOR, "unique_for",
 									  false);
-		if (options->unique_key == NULL)
+		if (options->unique_key == NULL && !has_unique_keys(fcinfo))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("unique_for requires a unique_key")));
@@ -209,40 +215,83 @@ jobq_enqueue(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(id);
 }
 
+/*
+ * The unique keys of the jobs of enqueue_many(), NULL where there is none, or
+ * NULL if none of them has one.
+ */
+static const char **
+unique_keys_argument(FunctionCallInfo fcinfo, const char *unique_key,
+					 int njobs)
+{
+	const char **keys;
+	Datum	   *elements;
+	bool	   *nulls;
+	int			nkeys;
+	bool		any = false;
+
+	if (unique_key != NULL && njobs > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("unique_key is for one job, and there are %d payloads",
+						njobs),
+				 errhint("Use unique_keys, with a key for each payload.")));
+	if (!has_unique_keys(fcinfo))
+		return NULL;
+	if (unique_key != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("unique_key and unique_keys exclude each other")));
+	elements = jobq_array_elements("unique_keys",
+								   PG_GETARG_ARRAYTYPE_P(ARG_UNIQUE_KEYS),
+								   TEXTOID, &nulls, &nkeys);
+	if (nkeys != njobs)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("unique_keys must have as many elements as payloads"),
+				 errdetail("It has %d, and payloads has %d.", nkeys, njobs)));
+	keys = palloc0(Max(nkeys, 1) * sizeof(char *));
+	for (int i = 0; i < nkeys; i++)
+	{
+		if (nulls[i])
+			continue;
+		keys[i] = TextDatumGetCString(elements[i]);
+		jobq_check_string(keys[i], "unique_key", JOBQ_MAX_KEY_LENGTH);
+		any = true;
+	}
+	return any ? keys : NULL;
+}
+
 Datum
 jobq_enqueue_many(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	JobqEnqueueOptions options;
-	ArrayType  *payloads;
-	Datum	   *elements;
-	bool	   *nulls;
-	int			nelements;
+	Datum	   *payloads;
+	const char **keys;
+	int			njobs;
 	int64	   *ids;
 	JobqTable  *jobs;
 
 	jobq_begin_write("jobq.enqueue_many()");
 	jobq_require_argument(fcinfo, ARG_PAYLOAD, "payloads");
-	payloads = PG_GETARG_ARRAYTYPE_P(ARG_PAYLOAD);
-	deconstruct_array(payloads, JSONBOID, -1, false, TYPALIGN_INT, &elements,
-					  &nulls, &nelements);
-	for (int i = 0; i < nelements; i++)
-	{
-		if (nulls[i])
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("payloads must not contain nulls"),
-					 errdetail("Element %d is null.", i + 1)));
-	}
+	payloads = jobq_array_elements("payloads",
+								   PG_GETARG_ARRAYTYPE_P(ARG_PAYLOAD),
+								   JSONBOID, NULL, &njobs);
 	read_options(fcinfo, target_queue(fcinfo), &options);
+	keys = unique_keys_argument(fcinfo, options.unique_key, njobs);
 
-	ids = palloc(Max(nelements, 1) * sizeof(int64));
+	ids = palloc(Max(njobs, 1) * sizeof(int64));
 	jobs = jobq_table_open(JOBQ_REL_JOB);
-	jobq_enqueue_jobs(jobs, &options, elements, nelements, ids);
+	if (options.unique_key != NULL)
+		keys = &options.unique_key;
+	if (keys == NULL)
+		jobq_enqueue_jobs(jobs, &options, payloads, njobs, ids);
+	else
+		jobq_enqueue_keyed_jobs(jobs, &options, payloads, keys, njobs, ids);
 	jobq_table_close(jobs);
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
-	for (int i = 0; i < nelements; i++)
+	for (int i = 0; i < njobs; i++)
 	{
 		Datum		id = Int64GetDatum(ids[i]);
 		bool		isnull = false;

@@ -235,23 +235,17 @@ jobq_reset_queue(PG_FUNCTION_ARGS)
 	TupleTableSlot *slot;
 	JobqTable  *table;
 	Datum	   *elements;
-	bool	   *nulls;
 	int			nelements;
 
 	jobq_begin_write("jobq.reset_queue()");
+	elements = jobq_array_elements("options", PG_GETARG_ARRAYTYPE_P(1),
+								   TEXTOID, NULL, &nelements);
 	table = open_queue(name, JOBQ_PRIV_OWNER, &slot, &row);
-	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), TEXTOID, -1, false,
-					  TYPALIGN_INT, &elements, &nulls, &nelements);
 	for (int i = 0; i < nelements; i++)
 	{
 		const JobqQueueOption *option;
-		char	   *option_name;
+		char	   *option_name = TextDatumGetCString(elements[i]);
 
-		if (nulls[i])
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("option must not be null")));
-		option_name = TextDatumGetCString(elements[i]);
 		option = jobq_queue_option(option_name);
 		if (option == NULL)
 			ereport(ERROR,

@@ -21,6 +21,7 @@
 #include "handler.h"
 #include "queue_options.h"
 
+#include "arguments.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
@@ -234,13 +235,10 @@ check_lease(const char *name, Datum value)
 static void
 check_steps(const char *name, Datum value)
 {
-	ArrayType  *array = DatumGetArrayTypeP(value);
-	Datum	   *elements;
-	bool	   *nulls;
 	int			nelements;
+	Datum	   *elements = jobq_array_elements(name, DatumGetArrayTypeP(value),
+											   INTERVALOID, NULL, &nelements);
 
-	deconstruct_array(array, INTERVALOID, sizeof(Interval), false,
-					  TYPALIGN_DOUBLE, &elements, &nulls, &nelements);
 	if (nelements == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -253,13 +251,7 @@ check_steps(const char *name, Datum value)
 				 errdetail("There are %d, at most %d are allowed.",
 						   nelements, MAX_BACKOFF_STEPS)));
 	for (int i = 0; i < nelements; i++)
-	{
-		if (nulls[i])
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("option \"%s\" must not contain nulls", name)));
 		check_interval(name, elements[i]);
-	}
 }
 
 static void

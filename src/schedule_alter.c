@@ -94,24 +94,17 @@ jobq_reset_schedule(PG_FUNCTION_ARGS)
 	TupleTableSlot *slot;
 	JobqScheduleRow row;
 	Datum	   *elements;
-	bool	   *nulls;
 	int			nelements;
 
 	jobq_begin_write("jobq.reset_schedule()");
+	elements = jobq_array_elements("options", PG_GETARG_ARRAYTYPE_P(1),
+								   TEXTOID, NULL, &nelements);
 	table = jobq_table_open(JOBQ_REL_SCHEDULE);
 	slot = jobq_table_slot(table);
 	jobq_schedule_require(table, slot, text_to_cstring(PG_GETARG_TEXT_PP(0)),
 						  &row);
-	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), TEXTOID, -1, false,
-					  TYPALIGN_INT, &elements, &nulls, &nelements);
 	for (int i = 0; i < nelements; i++)
-	{
-		if (nulls[i])
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("option must not be null")));
 		reset_option(&row, TextDatumGetCString(elements[i]));
-	}
 	jobq_table_update(table, slot, row.values, row.nulls);
 	jobq_table_close(table);
 	PG_RETURN_VOID();

@@ -343,16 +343,14 @@ is_ready(Wait *wait)
 
 /* ------------------------------------------------------------------ wait */
 
-/* Reads the queues to wait for: 22004, 22023, 42704, 42501, 55000. */
+/* Reads the queues to wait for: 22023, 42704, 42501, 55000. */
 static void
 read_queues(ArrayType *array, Wait *wait)
 {
-	Datum	   *elements;
-	bool	   *nulls;
 	int			nelements;
+	Datum	   *elements = jobq_array_elements("queues", array, TEXTOID, NULL,
+											   &nelements);
 
-	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements,
-					  &nulls, &nelements);
 	if (nelements == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -367,10 +365,6 @@ read_queues(ArrayType *array, Wait *wait)
 	{
 		const JobqQueue *queue;
 
-		if (nulls[i])
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("queues must not contain nulls")));
 		wait->names[i] = TextDatumGetCString(elements[i]);
 		queue = jobq_queue_require(wait->names[i], JOBQ_PRIV_CONSUME);
 		jobq_queue_check_home(queue);

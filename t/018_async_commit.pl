@@ -82,7 +82,7 @@ sql(q{
 waits("INSERT INTO notes VALUES ('x')", 'an INSERT, or this test sees nothing');
 does_not_wait("SELECT id FROM jobq.dequeue('strict')", 'a claim');
 does_not_wait("SELECT id FROM jobq.dequeue('strict', 10)", 'a claim of several jobs');
-does_not_wait("SELECT id FROM jobq.dequeue('{strict,lax}'::text[], 3)", 'a claim from two queues');
+does_not_wait("SELECT id FROM jobq.dequeue_any('{strict,lax}', 3)", 'a claim from two queues');
 does_not_wait("BEGIN; SELECT id FROM jobq.dequeue('strict'); SELECT id FROM jobq.dequeue('lax'); COMMIT",
 	'a block of claims');
 does_not_wait("BEGIN; SELECT count(*) FROM notes; SELECT id FROM jobq.dequeue('strict'); COMMIT",

@@ -67,7 +67,7 @@ foreach my $call (
 	"set_payload($ready, '{}')", "promote($ready)", "reschedule($ready, now())", "set_priority($ready, 1)",
 	"complete($job, $lease)", "complete($ready, 0)", "fail($job, $lease, '')", "release($job, $lease)",
 	"heartbeat($job, $lease)", "complete_many('{$job}', $lease)", "next('victim', '{$job}', $lease)",
-	"take('victim')", "dequeue('victim')", "dequeue('{victim}'::text[])", "pause('victim')", "resume('victim')",
+	"take('victim')", "dequeue('victim')", "dequeue_any('{victim}')", "pause('victim')", "resume('victim')",
 	"drop_queue('victim', true)", "alter_queue('victim', owner => 'guest')", "reset_queue('victim', 'ttl')",
 	"grant_queue('victim', 'guest', 'read')", "revoke_queue('victim', 'alice', 'read')", "listen('victim')",
 	"unschedule('alices')", "run_schedule('alices')", "enable_schedule('alices', false)",
@@ -250,11 +250,15 @@ foreach my $call (
 {
 	like(state_as('mallory', "SELECT jobq.$call"), qr/^(?:22...|42...|54000)$/, substr($call, 0, 70));
 }
-foreach my $call ("enqueue(NULL)", "enqueue('mallorys', NULL)", "dequeue(NULL::text)", "dequeue('{NULL}'::text[])",
-	"complete(NULL, 1)", "complete(1, NULL)", "complete_many('{NULL}', 1)", "fail(1, 1, NULL)", "cancel(NULL)",
+foreach my $call ("enqueue(NULL)", "enqueue('mallorys', NULL)", "dequeue(NULL)", 	"dequeue_any(NULL)",
+	"complete(NULL, 1)", "complete(1, NULL)", "fail(1, 1, NULL)", "cancel(NULL)",
 	"retry(NULL)", "create_queue(NULL)", "schedule(NULL, '* * * * *')", "schedule('m', NULL, 'SELECT 1')", "run(NULL)")
 {
 	refused('mallory', '22004', "SELECT jobq.$call");
+}
+foreach my $call ("dequeue_any('{NULL}')", "complete_many('{NULL}', 1)", "next('mallorys', '{NULL}', 1)")
+{
+	refused('mallory', '22023', "SELECT jobq.$call");
 }
 is(state_as('mallory', "SELECT jobq.complete_many(array_fill(1::bigint, ARRAY[20000]), -1)"), '', 'many ids');
 

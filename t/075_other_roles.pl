@@ -125,7 +125,7 @@ foreach my $calls (
 	q{jobq.enqueue('x', '{}', delay => '1 s', unique_key => 'a', unique_for => '1 day', tags => '{a}', headers => '{"a": 1}')},
 	q{jobq.enqueue('x', '{}', unique_key => 'a', on_conflict => 'replace', ttl => '1 hour', timeout => '1 s')},
 	q{jobq.enqueue_many('x', '{1,2,3,4}')}, q{jobq.run('SELECT 1')},
-	q{* FROM jobq.dequeue('x')}, q{* FROM jobq.dequeue('{x}'::text[])}, q{* FROM jobq.take('x')},
+	q{* FROM jobq.dequeue('x')}, q{* FROM jobq.dequeue_any('{x}')}, q{* FROM jobq.take('x')},
 	q{jobq.complete(id, lease) FROM jobq.dequeue('x')}, q{jobq.enqueue_many('x', '{1,2}')},
 	q{jobq.fail(id, lease, 'x') FROM jobq.dequeue('x')}, q{jobq.release(id, lease) FROM jobq.dequeue('x')},
 	q{* FROM jobq.next('x', '{}', 1)}, q{jobq.retry(id) FROM jobq.dead_letters}, q{jobq.cancel(id, 'x') FROM jobq.jobs},

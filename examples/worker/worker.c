@@ -168,7 +168,7 @@ work_all(PGconn *conn, const char *queue)
 		PGresult   *jobs;
 
 		jobs = require(conn, "SELECT id, lease, attempt, payload->>'text'"
-					   " FROM jobq.dequeue($1::text, " BATCH ")", 1, &queue);
+					   " FROM jobq.dequeue($1, " BATCH ")", 1, &queue);
 		njobs = PQntuples(jobs);
 		for (int i = 0; i < njobs; i++)
 			work(conn, PQgetvalue(jobs, i, COL_ID),

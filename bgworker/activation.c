@@ -370,14 +370,14 @@ static List *
 roles_with_work(void)
 {
 	List	   *roles = NIL;
-	ListCell   *lc;
+	int			n;
+	const JobqQueueBrief *briefs = jobq_queues_all(&n);
 
-	foreach(lc, jobq_queues_all())
+	for (int i = 0; i < n; i++)
 	{
-		const JobqQueue *queue = lfirst(lc);
+		const JobqQueueBrief *queue = &briefs[i];
 
-		if (!jobq_queue_has_executors(queue) || queue->paused ||
-			!queue->at_home)
+		if (!queue->has_executors || queue->paused || !queue->at_home)
 			continue;
 		/* where shared memory has no room, be on the safe side */
 		if (queue->state == NULL ||

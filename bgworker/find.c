@@ -181,13 +181,14 @@ jobq_find_begin(JobqFinder *finder, Oid role, MemoryContext context)
 static void
 update_queues(JobqFinder *finder)
 {
-	const List *all = jobq_queues_all();
+	uint64		number = jobq_queues_of_executor_number();
 	MemoryContext oldcontext;
 
-	if (finder->all == all && all != NIL)
+	if (finder->is_filled && finder->number == number)
 		return;
 	oldcontext = MemoryContextSwitchTo(finder->context);
-	finder->all = all;
+	finder->is_filled = true;
+	finder->number = number;
 	finder->queues = jobq_queues_of_executor(finder->role);
 	if (finder->queues != NIL && finder->jobs == NULL)
 		finder->jobs = jobq_table_open(JOBQ_REL_JOB);

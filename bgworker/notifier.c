@@ -77,16 +77,20 @@ jobq_notify_queues(void)
 {
 	TimestampTz now = jobq_now();
 	TimestampTz next = JOBQ_NEVER;
-	ListCell   *lc;
+	int			n;
+	const JobqQueueBrief *briefs = jobq_queues_all(&n);
 
 	settle();
-	foreach(lc, jobq_queues_all())
+	for (int i = 0; i < n; i++)
 	{
-		const JobqQueue *queue = lfirst(lc);
+		JobqQueueState *state = briefs[i].state;
+		const JobqQueue *queue;
 		Notified   *entry;
 
-		if (queue->state == NULL ||
-			pg_atomic_read_u32(&queue->state->notify) == 0)
+		if (state == NULL || pg_atomic_read_u32(&state->notify) == 0)
+			continue;
+		queue = jobq_queue_by_id(briefs[i].id);
+		if (queue == NULL)
 			continue;
 		entry = find_queue(queue->id);
 		if (entry->at != DT_NOBEGIN && now >= entry->at &&
@@ -96,7 +100,7 @@ jobq_notify_queues(void)
 					   jobq_notify_interval * INT64CONST(1000));
 			continue;
 		}
-		pg_atomic_write_u32(&queue->state->notify, 0);
+		pg_atomic_write_u32(&state->notify, 0);
 		pg_memory_barrier();
 		entry->at = now;
 		entry->pending = true;

@@ -36,7 +36,8 @@ typedef struct JobqFinder
 	Oid			role;
 	MemoryContext context;
 	JobqTable  *jobs;			/* NULL: not open yet */
-	const List *all;			/* the cache that the next was made of */
+	bool		is_filled;
+	uint64		number;			/* of the queues at which the next was made */
 	List	   *queues;			/* the role's */
 } JobqFinder;
 

@@ -73,6 +73,12 @@ CREATE TABLE jobq_store.queue (
 );
 COMMENT ON TABLE jobq_store.queue IS 'queues and their options';
 
+-- what a call of one role costs must not grow with what others own
+CREATE INDEX queue_owner ON jobq_store.queue (owner);
+CREATE INDEX queue_run ON jobq_store.queue (owner) WHERE is_run;
+CREATE INDEX queue_on_dead ON jobq_store.queue (on_dead)
+  WHERE on_dead IS NOT NULL;
+
 CREATE TABLE jobq_store.queue_grant (
   queue integer NOT NULL,
   role regrole NOT NULL,
@@ -80,6 +86,8 @@ CREATE TABLE jobq_store.queue_grant (
   PRIMARY KEY (queue, role)
 );
 COMMENT ON TABLE jobq_store.queue_grant IS 'privileges on queues, as a bit mask (src/queue.h)';
+
+CREATE INDEX queue_grant_role ON jobq_store.queue_grant (role);
 
 -- --------------------------------------------------------------------- jobs
 
@@ -253,6 +261,8 @@ CREATE TABLE jobq_store.schedule (
 COMMENT ON TABLE jobq_store.schedule IS
   'cron schedules; next_run is ''infinity'' when there is none, history counts the places of schedule_run that were taken';
 
+CREATE INDEX schedule_owner ON jobq_store.schedule (owner);
+CREATE INDEX schedule_queue ON jobq_store.schedule (queue);
 CREATE INDEX schedule_next_run ON jobq_store.schedule (next_run)
   WHERE next_run < 'infinity';
 

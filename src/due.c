@@ -24,21 +24,24 @@ TimestampTz
 jobq_queues_wake_due(void)
 {
 	TimestampTz earliest = JOBQ_NEVER;
-	ListCell   *lc;
+	int			n;
+	const JobqQueueBrief *briefs = jobq_queues_all(&n);
 
-	foreach(lc, jobq_queues_all())
+	for (int i = 0; i < n; i++)
 	{
-		JobqQueue  *queue = lfirst(lc);
+		const JobqQueueBrief *brief = &briefs[i];
+		JobqQueue	queue;
 		TimestampTz next;
 
 		CHECK_FOR_INTERRUPTS();
-		if (queue->paused || !queue->at_home)
+		if (brief->paused || !brief->at_home)
 			continue;
-		if (jobq_queue_is_ready(queue, &next))
-			jobq_wake_for_queue(queue->state, queue->id,
-								jobq_queue_has_executors(queue) ?
-								queue->owner : InvalidOid,
-								queue->notify, 1);
+		jobq_queue_outline(&queue, brief);
+		if (jobq_queue_is_ready(&queue, &next))
+			jobq_wake_for_queue(brief->state, brief->id,
+								brief->has_executors ?
+								brief->owner : InvalidOid,
+								brief->notify, 1);
 		earliest = Min(earliest, next);
 	}
 	return earliest;

@@ -247,7 +247,7 @@ change_grant(const char *queue_name, Oid role, int privileges, bool grant)
 			jobq_table_insert_unique(table, indexid, values, nulls, &conflict))
 		{
 			jobq_table_close(table);
-			jobq_at_commit_config_changed();
+			jobq_at_commit_queue_changed(queue->id, queue->owner);
 			return;
 		}
 	}
@@ -261,7 +261,7 @@ change_grant(const char *queue_name, Oid role, int privileges, bool grant)
 	else
 		jobq_table_update(table, slot, values, nulls);
 	jobq_table_close(table);
-	jobq_at_commit_config_changed();
+	jobq_at_commit_queue_changed(queue->id, queue->owner);
 }
 
 static void

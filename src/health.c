@@ -242,11 +242,9 @@ check_shared_memory(JobqHealth *health)
 	bool		overflow;
 	ListCell   *lc;
 
-	foreach(lc, jobq_queues_all())
+	foreach(lc, health->queues)
 	{
-		const JobqQueue *queue = lfirst(lc);
-
-		if (queue->state == NULL)
+		if (jobq_queue_state(lfirst_int(lc)) == NULL)
 			nqueues++;
 	}
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_LEASES), LW_SHARED);
@@ -257,6 +255,10 @@ check_shared_memory(JobqHealth *health)
 		jobq_health_add(health, JOBQ_WARNING, "shared memory", "queues",
 						psprintf("there is no room for %d queues: their jobs are found with a delay",
 								 nqueues),
+						hint, JOBQ_NEVER);
+	else if (jobq_queue_states_are_full())
+		jobq_health_add(health, JOBQ_WARNING, "shared memory", "queues",
+						"there is no room for more queues: their jobs are found with a delay",
 						hint, JOBQ_NEVER);
 	if (overflow)
 		jobq_health_add(health, JOBQ_WARNING, "shared memory", "leases",
@@ -277,12 +279,15 @@ check_dispatch(JobqHealth *health)
 								 swept),
 						"Change and lock rows of jobq_store by the functions of jobq only.",
 						JOBQ_NEVER);
-	foreach(lc, jobq_queues_all())
+	foreach(lc, health->queues)
 	{
-		const JobqQueue *queue = lfirst(lc);
+		JobqQueueState *state = jobq_find_queue_state(lfirst_int(lc));
+		const JobqQueue *queue;
 
-		if (queue->state == NULL || !queue->state->crowded ||
-			!jobq_queue_allows(queue, health->reader, ~0))
+		if (state == NULL || !state->crowded)
+			continue;
+		queue = jobq_queue_by_id(lfirst_int(lc));
+		if (queue == NULL)
 			continue;
 		jobq_health_add(health, JOBQ_INFO, "priorities", queue->name,
 						"jobs of too many priorities: claims search the index from its start",
@@ -365,7 +370,8 @@ jobq_health_findings(PG_FUNCTION_ARGS)
 	}
 
 	/* rows that were restored from a dump have told nobody of themselves */
-	jobq_queue_cache_invalidate();
+	jobq_queue_cache_forget_all();
+	health.queues = jobq_queues_allowed(health.reader, ~0);
 	for (int i = 0; i < lengthof(checks); i++)
 	{
 		CHECK_FOR_INTERRUPTS();

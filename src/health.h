@@ -48,6 +48,8 @@ typedef struct JobqHealth
 	TimestampTz now;
 	Oid			reader;
 	bool		is_administrator;
+	List	   *queues;			/* ids of those on which the reader has any
+								 * privilege */
 	bool		sees_sessions;	/* of other roles */
 	bool		runs_jobs;		/* a coordinator is there and may start
 								 * executors */

@@ -36,6 +36,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
@@ -261,14 +262,21 @@ check_queue(JobqHealth *health, const JobqQueue *queue)
 void
 jobq_health_check_queues(JobqHealth *health)
 {
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "jobq health",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext oldcontext = MemoryContextSwitchTo(context);
 	ListCell   *lc;
 
-	foreach(lc, jobq_queues_all())
+	foreach(lc, health->queues)
 	{
-		const JobqQueue *queue = lfirst(lc);
+		const JobqQueue *queue;
 
 		CHECK_FOR_INTERRUPTS();
-		if (!jobq_queue_allows(queue, health->reader,
+		MemoryContextReset(context);
+		queue = jobq_queue_by_id(lfirst_int(lc));
+		if (queue == NULL ||
+			!jobq_queue_allows(queue, health->reader,
 							   JOBQ_PRIV_READ | JOBQ_PRIV_CONSUME |
 							   JOBQ_PRIV_MANAGE))
 			continue;
@@ -277,4 +285,6 @@ jobq_health_check_queues(JobqHealth *health)
 		else
 			check_queue(health, queue);
 	}
+	MemoryContextSwitchTo(oldcontext);
+	MemoryContextDelete(context);
 }

@@ -22,6 +22,9 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/acl.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 
 /* Columns of the query. */
@@ -36,7 +39,8 @@ enum
 };
 
 /* $1 is the identity of this database's cluster, $2 its OID, $3 the time
- * before which a next_run is late. */
+ * before which a next_run is late; $4 says that the reader may see all
+ * schedules, $5 has the roles whose schedules he may see. */
 static const char query[] =
 "SELECT s.name, s.owner::pg_catalog.oid,"
 " s.system_identifier OPERATOR(pg_catalog.=) $1"
@@ -46,10 +50,11 @@ static const char query[] =
 " (SELECT j.id FROM jobq_store.job AS j"
 " WHERE j.id OPERATOR(pg_catalog.=) s.last_job) END AS waits_for"
 " FROM jobq_store.schedule AS s"
-" WHERE s.disabled_reason IS NOT NULL"
+" WHERE ($4 OR s.owner OPERATOR(pg_catalog.=) ANY ($5))"
+" AND (s.disabled_reason IS NOT NULL"
 " OR s.next_run OPERATOR(pg_catalog.<) $3"
 " OR s.system_identifier OPERATOR(pg_catalog.<>) $1"
-" OR s.database OPERATOR(pg_catalog.<>) $2"
+" OR s.database OPERATOR(pg_catalog.<>) $2)"
 " ORDER BY s.name";
 
 /* How many there are of each kind. */
@@ -125,17 +130,33 @@ report_rest(JobqHealth *health, JobqSeverity severity, const char *topic,
 						"See jobq.schedules.", JOBQ_NEVER);
 }
 
+static Datum
+roles_array(List *roles)
+{
+	Datum	   *elements = palloc(list_length(roles) * sizeof(Datum));
+	ListCell   *lc;
+
+	foreach(lc, roles)
+		elements[foreach_current_index(lc)] =
+		ObjectIdGetDatum(lfirst_oid(lc));
+	return PointerGetDatum(construct_array(elements, list_length(roles),
+										   OIDOID, sizeof(Oid), true,
+										   TYPALIGN_INT));
+}
+
 void
 jobq_health_check_schedules(JobqHealth *health)
 {
-	Oid			types[] = {INT8OID, OIDOID, TIMESTAMPTZOID};
-	Datum		values[3];
+	Oid			types[] = {INT8OID, OIDOID, TIMESTAMPTZOID, BOOLOID, OIDARRAYOID};
+	Datum		values[5];
 	Counts		counts = {0};
 	JobqElevation elevation;
 
 	values[0] = Int64GetDatum(jobq_system_identifier());
 	values[1] = ObjectIdGetDatum(MyDatabaseId);
 	values[2] = TimestampTzGetDatum(health->now - JOBQ_SCHEDULE_LATE_AFTER);
+	values[3] = BoolGetDatum(health->is_administrator);
+	values[4] = roles_array(jobq_roles_of(health->reader));
 	SPI_connect();
 	jobq_elevate(&elevation);
 	if (SPI_execute_with_args(query, lengthof(values), types, values, NULL,

@@ -26,6 +26,7 @@
 #include "hooks.h"
 #include "jobq.h"
 #include "lane.h"
+#include "queue_cache.h"
 #include "sandbox.h"
 #include "shmem.h"
 #include "worker_slot.h"
@@ -386,6 +387,7 @@ at_transaction_end(XactEvent event, void *arg)
 	database = jobq_find_database(MyDatabaseId);
 	if (database == NULL)
 		return;
+	jobq_queue_changes_publish_all(database);
 	pg_atomic_fetch_add_u32(&database->generation, 1);
 	jobq_lanes_reset_database(MyDatabaseId);
 	jobq_wake_coordinator(database, JOBQ_WAKE_RESYNC | JOBQ_WAKE_LEASES |

@@ -1,8 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * queue.h
- *	  Queues as a backend knows them: a cache of the table of queues, with
- *	  the built-in defaults filled in, and privileges on queues.
+ *	  Queues as a backend knows them, with the built-in defaults filled in,
+ *	  and privileges on queues.
+ *
+ * A JobqQueue that was looked up is valid, and stays as it is, until the
+ * memory context is reset or deleted that was current at the look-up.
  *
  * IDENTIFICATION
  *	  src/queue.h
@@ -60,8 +63,23 @@ typedef struct JobqQueue
 	int			ngrants;
 	JobqQueueGrant *grants;
 	JobqQueueState *state;		/* NULL: no room in shared memory */
-	uint32		generation;		/* of the database when this was read */
+	uint64		position;		/* in the log of changes when this was read */
 } JobqQueue;
+
+/* What there is to know of each queue where all are looked through. */
+typedef struct JobqQueueBrief
+{
+	int32		id;
+	Oid			owner;
+	bool		has_executors;
+	bool		at_home;
+	bool		paused;
+	bool		notify;
+	int			keep_completed_count;	/* these three as above */
+	int			keep_dead_count;
+	int64		keep_completed;
+	JobqQueueState *state;		/* NULL: no room in shared memory */
+} JobqQueueBrief;
 
 /* Jobs are run by jobq's own executors. */
 #define jobq_queue_has_executors(q) ((q)->is_run || (q)->handler != NULL)
@@ -71,8 +89,14 @@ extern const JobqQueue *jobq_queue_find(const char *name);
 extern const JobqQueue *jobq_queue_by_id(int32 id);
 extern const JobqQueue *jobq_queue_require(const char *name, int privilege);
 extern const JobqQueue *jobq_queue_run_of(Oid role);
+extern const JobqQueue *jobq_queue_find_run(Oid role);
+extern JobqQueue *jobq_queue_of_row(const Datum *values, const bool *nulls);
 extern List *jobq_queues_of_executor(Oid role);
-extern List *jobq_queues_all(void);
+extern uint64 jobq_queues_of_executor_number(void);
+extern List *jobq_queues_allowed(Oid role, int privileges);
+extern List *jobq_roles_of(Oid role);
+extern const JobqQueueBrief *jobq_queues_all(int *n);
+extern void jobq_queue_outline(JobqQueue *queue, const JobqQueueBrief *brief);
 extern const char *jobq_queue_owner_problem(Oid role);
 extern bool jobq_queue_allows(const JobqQueue *queue, Oid role,
 							  int privilege);

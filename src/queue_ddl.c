@@ -5,8 +5,8 @@
  *	  queue_drop.c.
  *
  * The row of jobq_store.queue is what they write.  Its lock orders those who
- * change a queue; everybody else learns of the change from the generation
- * counter that the commit callback moves (queue.c).
+ * change a queue; everybody else learns of the change from the log of
+ * changes, which the commit callback writes (queue_change.c).
  *
  * IDENTIFICATION
  *	  src/queue_ddl.c
@@ -43,6 +43,7 @@ typedef struct QueueRow
 	bool		nulls[Natts_queue];
 	bool		check;			/* options that depend on others changed */
 	bool		resync;			/* more jobs may be claimable than before */
+	Oid			old_owner;
 } QueueRow;
 
 /* The queue's name, always the first argument; NULL is refused with 22004. */
@@ -115,7 +116,12 @@ apply_arguments(FunctionCallInfo fcinfo, QueueRow *row)
 static void
 note_change(const QueueRow *row)
 {
-	jobq_at_commit_config_changed();
+	int32		id = DatumGetInt32(row->values[Anum_queue_id - 1]);
+	Oid			owner = DatumGetObjectId(row->values[Anum_queue_owner - 1]);
+
+	jobq_at_commit_queue_changed(id, owner);
+	if (row->old_owner != owner)
+		jobq_at_commit_queue_changed(id, row->old_owner);
 	if (row->resync)
 		jobq_at_commit_wake(JOBQ_WAKE_RESYNC);
 }
@@ -161,6 +167,7 @@ jobq_create_queue(PG_FUNCTION_ARGS)
 				 errmsg("queue \"%s\" already exists", name)));
 	jobq_table_close(table);
 	row.resync = false;			/* it has no jobs */
+	row.old_owner = DatumGetObjectId(row.values[Anum_queue_owner - 1]);
 	note_change(&row);
 	PG_RETURN_VOID();
 }
@@ -189,6 +196,7 @@ open_queue(const char *name, int privilege, TupleTableSlot **slot,
 	memset(row, 0, sizeof(QueueRow));
 	memcpy(row->values, (*slot)->tts_values, sizeof(row->values));
 	memcpy(row->nulls, (*slot)->tts_isnull, sizeof(row->nulls));
+	row->old_owner = DatumGetObjectId(row->values[Anum_queue_owner - 1]);
 	return table;
 }
 

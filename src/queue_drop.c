@@ -30,6 +30,8 @@
 #include "arguments.h"
 #include "current_job.h"
 #include "job.h"
+#include "queue_cache.h"
+#include "queue_row.h"
 #include "wait.h"
 #include "worker_slot.h"
 #include "xact.h"
@@ -113,7 +115,7 @@ at_transaction_end(XactEvent event, void *arg)
 	if (event == XACT_EVENT_COMMIT && dropped_queues != NULL)
 	{
 		/* before anybody is woken: what they have cached is out of date */
-		pg_atomic_fetch_add_u32(&jobq_database()->generation, 1);
+		jobq_queue_changes_publish();
 		for (DroppedQueue *d = dropped_queues; d != NULL; d = d->next)
 		{
 			jobq_waiters_wake(MyDatabaseId, d->queue, PG_INT32_MAX);
@@ -167,18 +169,15 @@ note_dropped(int32 queue, bool force)
 
 /*
  * Runs a statement with the queue's id as $1, as the extension's owner, on
- * what is committed at the moment whatever the isolation level.  Returns the
- * number of rows; their first column, if it is text, joined, in *names.
+ * what is committed at the moment whatever the isolation level.
  */
-static uint64
-execute_for_queue(const char *sql, int32 queue, char **names)
+static void
+execute_for_queue(const char *sql, int32 queue)
 {
-	MemoryContext caller = CurrentMemoryContext;
 	Oid			type = INT4OID;
 	Datum		value = Int32GetDatum(queue);
 	JobqElevation elevation;
 	SPIPlanPtr	plan;
-	uint64		nrows;
 
 	jobq_elevate(&elevation);
 	SPI_connect();
@@ -187,21 +186,8 @@ execute_for_queue(const char *sql, int32 queue, char **names)
 		SPI_execute_snapshot(plan, &value, NULL, GetLatestSnapshot(),
 							 InvalidSnapshot, false, true, 0) < 0)
 		elog(ERROR, "could not execute \"%s\"", sql);
-	nrows = SPI_processed;
-	if (names != NULL)
-	{
-		StringInfoData text;
-
-		initStringInfo(&text);
-		for (uint64 i = 0; i < nrows; i++)
-			appendStringInfo(&text, "%s\"%s\"", i > 0 ? ", " : "",
-							 SPI_getvalue(SPI_tuptable->vals[i],
-										  SPI_tuptable->tupdesc, 1));
-		*names = MemoryContextStrdup(caller, text.data);
-	}
 	SPI_finish();
 	jobq_restore(&elevation);
-	return nrows;
 }
 
 /*
@@ -302,8 +288,8 @@ static void
 refuse_if_used(int32 queue, const char *name)
 {
 	int64		njobs = visit_jobs(queue, false);
-	char	   *names;
-	uint64		nothers;
+	StringInfoData names;
+	ListCell   *lc;
 
 	if (njobs > 0)
 		ereport(ERROR,
@@ -314,25 +300,64 @@ refuse_if_used(int32 queue, const char *name)
 								  (unsigned long) njobs, (long long) njobs),
 				 errhint("Use jobq.drop_queue(%s, force => true) to drop the jobs too.",
 						 quote_literal_cstr(name))));
-	nothers = execute_for_queue("SELECT o.name FROM jobq_store.queue AS o"
-								" JOIN jobq_store.queue AS q"
-								" ON o.on_dead OPERATOR(pg_catalog.=) q.name"
-								" WHERE q.id OPERATOR(pg_catalog.=) $1"
-								" ORDER BY o.id",
-								queue, &names);
-	if (nothers > 0)
+	initStringInfo(&names);
+	foreach(lc, jobq_queue_read_on_dead(name))
+	{
+		const JobqQueue *other = jobq_queue_by_id(lfirst_int(lc));
+
+		if (other != NULL)
+			appendStringInfo(&names, "%s\"%s\"", names.len > 0 ? ", " : "",
+							 other->name);
+	}
+	if (names.len > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
 				 errmsg("cannot drop queue \"%s\" because dead jobs of other queues go there",
 						name),
-				 errdetail("It is option on_dead of %s.", names),
+				 errdetail("It is option on_dead of %s.", names.data),
 				 errhint("Use jobq.drop_queue(%s, force => true) to drop it anyway.",
 						 quote_literal_cstr(name))));
 }
 
+/* Has dead jobs of other queues stay there that would go to this one. */
+static void
+unset_on_dead(const char *name)
+{
+	JobqTable  *table = jobq_table_open(JOBQ_REL_QUEUE);
+	TupleTableSlot *slot = jobq_table_slot(table);
+	ListCell   *lc;
+
+	foreach(lc, jobq_queue_read_on_dead(name))
+	{
+		Datum		values[Natts_queue];
+		bool		nulls[Natts_queue];
+		ScanKeyData key;
+
+		ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT4EQ,
+					Int32GetDatum(lfirst_int(lc)));
+		if (jobq_table_find(table, jobq_relation_oid(JOBQ_IDX_QUEUE), &key, 1,
+							JOBQ_WAIT, slot) != JOBQ_FOUND)
+			continue;
+		slot_getallattrs(slot);
+		memcpy(values, slot->tts_values, sizeof(values));
+		memcpy(nulls, slot->tts_isnull, sizeof(nulls));
+
+		/* it may have been changed while it was waited for */
+		if (nulls[Anum_queue_on_dead - 1] ||
+			strcmp(TextDatumGetCString(values[Anum_queue_on_dead - 1]),
+				   name) != 0)
+			continue;
+		nulls[Anum_queue_on_dead - 1] = true;
+		jobq_table_update(table, slot, values, nulls);
+		jobq_at_commit_queue_changed(lfirst_int(lc),
+									 DatumGetObjectId(values[Anum_queue_owner - 1]));
+	}
+	jobq_table_close(table);
+}
+
 /* Deletes what belongs to the queue, but for its jobs and itself. */
 static void
-remove_belongings(int32 queue)
+remove_belongings(int32 queue, const char *name)
 {
 	static const char *const statements[] = {
 		"DELETE FROM jobq_store.history"
@@ -344,19 +369,19 @@ remove_belongings(int32 queue)
 		"UPDATE jobq_store.schedule SET enabled = false,"
 		" next_run = 'infinity', disabled_reason = 'its queue was dropped'"
 		" WHERE queue OPERATOR(pg_catalog.=) $1",
-		"UPDATE jobq_store.queue AS o SET on_dead = NULL"
-		" FROM jobq_store.queue AS q"
-		" WHERE o.on_dead OPERATOR(pg_catalog.=) q.name"
-		" AND q.id OPERATOR(pg_catalog.=) $1",
 	};
 
 	for (int i = 0; i < lengthof(statements); i++)
-		(void) execute_for_queue(statements[i], queue, NULL);
+		execute_for_queue(statements[i], queue);
+	unset_on_dead(name);
 }
 
-/* Locks the queue's row and deletes it; false if it is gone already. */
+/*
+ * Locks the queue's row and deletes it; false if it is gone already.  *owner
+ * is the one that it had.
+ */
 static bool
-remove_queue(int32 queue)
+remove_queue(int32 queue, Oid *owner)
 {
 	JobqTable  *table = jobq_table_open(JOBQ_REL_QUEUE);
 	TupleTableSlot *slot = jobq_table_slot(table);
@@ -368,7 +393,13 @@ remove_queue(int32 queue)
 	found = jobq_table_find(table, jobq_relation_oid(JOBQ_IDX_QUEUE), &key, 1,
 							JOBQ_WAIT, slot) == JOBQ_FOUND;
 	if (found)
+	{
+		bool		isnull;
+
+		*owner = DatumGetObjectId(slot_getattr(slot, Anum_queue_owner,
+											   &isnull));
 		jobq_table_delete(table, slot);
+	}
 	jobq_table_close(table);
 	return found;
 }
@@ -384,6 +415,7 @@ jobq_drop_queue(PG_FUNCTION_ARGS)
 	bool		force = PG_GETARG_BOOL(1);
 	const JobqQueue *queue;
 	int32		id;
+	Oid			owner;
 
 	jobq_begin_write("jobq.drop_queue()");
 	queue = jobq_queue_require(name, JOBQ_PRIV_OWNER);
@@ -394,11 +426,11 @@ jobq_drop_queue(PG_FUNCTION_ARGS)
 		refuse_if_used(id, name);
 	while (!remove_free_jobs(id))
 		continue;
-	remove_belongings(id);
-	if (!remove_queue(id))
+	remove_belongings(id, name);
+	if (!remove_queue(id, &owner))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("queue \"%s\" does not exist", name)));
-	jobq_at_commit_config_changed();
+	jobq_at_commit_queue_changed(id, owner);
 	PG_RETURN_VOID();
 }

@@ -126,17 +126,26 @@ static int64
 turn_length(void)
 {
 	int64		keep = 0;
-	ListCell   *lc;
+	int			n;
+	const JobqQueueBrief *queues = jobq_queues_all(&n);
 
-	foreach(lc, jobq_queues_all())
+	for (int i = 0; i < n; i++)
 	{
-		const JobqQueue *queue = lfirst(lc);
-
-		if (queue->keep_completed < 0)
+		if (queues[i].keep_completed < 0)
 			return TURN_MAX;
-		keep = Max(keep, queue->keep_completed);
+		keep = Max(keep, queues[i].keep_completed);
 	}
 	return Min(Max(keep / TURNS_PER_KEEP, TURN_MIN), TURN_MAX);
+}
+
+/* The same, told to those who do not know all queues. */
+static int64
+update_turn(void)
+{
+	int64		turn = turn_length();
+
+	pg_atomic_write_u64(&jobq_database()->history_turn, (uint64) turn);
+	return turn;
 }
 
 /* Since when the current segment is written to. */
@@ -244,7 +253,7 @@ take_over(int segment, TimestampTz now)
 	execute("UPDATE jobq_store.service"
 			" SET history_segment = $1, history_since = $2",
 			2, types, values);
-	jobq_at_commit_config_changed();
+	jobq_at_commit_service_changed();
 	sweep.segment = -1;
 	return true;
 }
@@ -326,15 +335,12 @@ limit_counts(TimestampTz now)
 {
 	bool		limited = false;
 	int64		inserts;
-	ListCell   *lc;
+	int			n;
+	const JobqQueueBrief *queues = jobq_queues_all(&n);
 
-	foreach(lc, jobq_queues_all())
-	{
-		const JobqQueue *queue = lfirst(lc);
-
-		limited |= queue->keep_completed_count >= 0 ||
-			queue->keep_dead_count >= 0;
-	}
+	for (int i = 0; i < n; i++)
+		limited |= queues[i].keep_completed_count >= 0 ||
+			queues[i].keep_dead_count >= 0;
 	if (!limited)
 		return JOBQ_NEVER;
 	if (now < counts_are_due)
@@ -344,12 +350,11 @@ limit_counts(TimestampTz now)
 	inserts = history_inserts();
 	if (inserts != counted_inserts)
 	{
-		foreach(lc, jobq_queues_all())
+		for (int i = 0; i < n; i++)
 		{
-			const JobqQueue *queue = lfirst(lc);
-
-			limit_count(queue->id, true, queue->keep_completed_count, now);
-			limit_count(queue->id, false, queue->keep_dead_count, now);
+			limit_count(queues[i].id, true, queues[i].keep_completed_count,
+						now);
+			limit_count(queues[i].id, false, queues[i].keep_dead_count, now);
 		}
 		counted_inserts = inserts;
 	}
@@ -360,13 +365,14 @@ limit_counts(TimestampTz now)
 int
 jobq_history_overdue_segment(TimestampTz now)
 {
+	int64		turn = (int64) pg_atomic_read_u64(&jobq_database()->history_turn);
 	JobqElevation elevation;
 	TimestampTz since;
 
 	jobq_elevate(&elevation);
 	since = current_since();
 	jobq_restore(&elevation);
-	if (now < since + turn_length() || history_is_empty())
+	if (now < since + (turn > 0 ? turn : TURN_MAX) || history_is_empty())
 		return -1;
 	return (jobq_history_segment() + 1) % JOBQ_HISTORY_SEGMENTS;
 }
@@ -378,7 +384,7 @@ run(TimestampTz now)
 	TimestampTz counts_next = limit_counts(now);
 	int			current = jobq_history_segment();
 	int			next = (current + 1) % JOBQ_HISTORY_SEGMENTS;
-	int64		turn = turn_length();
+	int64		turn = update_turn();
 	TimestampTz turn_ends = current_since() + turn;
 
 	if (attempts_are_due)
@@ -406,14 +412,13 @@ TimestampTz
 jobq_retention_run(void)
 {
 	static TimestampTz next = DT_NOBEGIN;
-	static uint32 generation = 0;
-	uint32		new_generation =
-	pg_atomic_read_u32(&jobq_database()->generation);
+	static uint64 changes = 0;
+	uint64		new_changes = pg_atomic_read_u64(&jobq_database()->nchanges);
 	TimestampTz now = jobq_now();
 	JobqElevation elevation;
 
 	/* called whenever anything is due: that must cost nothing */
-	if (now < next && generation == new_generation)
+	if (now < next && changes == new_changes)
 		return next;
 
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -423,6 +428,6 @@ jobq_retention_run(void)
 	SPI_finish();
 	jobq_restore(&elevation);
 	PopActiveSnapshot();
-	generation = new_generation;
+	changes = new_changes;
 	return next;
 }

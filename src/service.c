@@ -92,7 +92,7 @@ set_stopped(bool stopped)
 	values[Anum_service_stopped - 1] = BoolGetDatum(stopped);
 	jobq_table_update(table, slot, values, nulls);
 	jobq_table_close(table);
-	jobq_at_commit_config_changed();
+	jobq_at_commit_service_changed();
 }
 
 bool
@@ -221,6 +221,7 @@ jobq_start(PG_FUNCTION_ARGS)
 					   Anum_schedule_database) || copied;
 	if (copied)
 		move_sequences();
+	jobq_at_commit_all_changed();
 	jobq_at_commit_reset_lanes();
 	jobq_at_commit_wake(JOBQ_WAKE_CONFIG | JOBQ_WAKE_RESYNC |
 						JOBQ_WAKE_LEASES);

@@ -99,6 +99,7 @@ reset_database(JobqDatabase *database, Oid dboid)
 	pg_atomic_write_u64(&database->next_due, (uint64) JOBQ_NEVER);
 	pg_atomic_write_u64(&database->schedules_low, (uint64) JOBQ_NEVER);
 	pg_atomic_write_u32(&database->schedules_wait, 0);
+	pg_atomic_write_u64(&database->history_turn, 0);
 	pg_atomic_write_u32(&database->dispatching, 0);
 	pg_atomic_write_u64(&database->swept, 0);
 	database->lease_next = 0;
@@ -125,9 +126,12 @@ initialize_shared(void)
 		pg_atomic_init_u64(&database->next_due, (uint64) JOBQ_NEVER);
 		pg_atomic_init_u64(&database->schedules_low, (uint64) JOBQ_NEVER);
 		pg_atomic_init_u32(&database->schedules_wait, 0);
+		pg_atomic_init_u64(&database->history_turn, 0);
 		pg_atomic_init_u32(&database->dispatching, 0);
 		pg_atomic_init_u64(&database->swept, 0);
 		SpinLockInit(&database->mutex);
+		SpinLockInit(&database->changes_mutex);
+		pg_atomic_init_u64(&database->nchanges, 0);
 		reset_database(database, InvalidOid);
 	}
 	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
@@ -211,7 +215,7 @@ jobq_require_preload(PG_FUNCTION_ARGS)
 	database->lease_next = 0;
 	database->lease_end = 0;
 	SpinLockRelease(&database->mutex);
-	jobq_at_commit_config_changed();
+	jobq_at_commit_all_changed();
 	PG_RETURN_VOID();
 }
 
@@ -389,6 +393,18 @@ jobq_forget_queue_state(int32 queue)
 		jobq_lanes_reset(state);
 	(void) hash_search(jobq_shared_queues, &key, HASH_REMOVE, NULL);
 	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));
+}
+
+/* Whether there is no room for another queue, of whichever database. */
+bool
+jobq_queue_states_are_full(void)
+{
+	bool		result;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_QUEUES), LW_SHARED);
+	result = hash_get_num_entries(jobq_shared_queues) >= max_queues();
+	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));
+	return result;
 }
 
 /*

@@ -44,6 +44,7 @@
 #define JOBQ_MAX_TERMINATIONS 64
 #define JOBQ_NUM_LANE_LOCKS 64
 #define JOBQ_UNSHARED_AT_FIRST 8
+#define JOBQ_QUEUE_CHANGES 128
 #define JOBQ_NO_PROCESS (-1)
 #define JOBQ_NEVER DT_NOEND		/* a time that does not come */
 
@@ -80,6 +81,13 @@ typedef enum JobqCoordinatorState
 	JOBQ_COORDINATOR_ABSENT		/* looked: the extension is not there */
 } JobqCoordinatorState;
 
+/* A change of a queue; see queue_change.c. */
+typedef struct JobqQueueChange
+{
+	int32		queue;			/* or JOBQ_NO_QUEUE */
+	Oid			owner;			/* of the queue */
+} JobqQueueChange;
+
 typedef struct JobqDatabase
 {
 	Oid			dboid;			/* (D); InvalidOid: free entry */
@@ -98,8 +106,8 @@ typedef struct JobqDatabase
 									 * that found no room */
 
 	pg_atomic_uint32 wake;		/* JOBQ_WAKE_ bits; set, then set latch */
-	pg_atomic_uint32 generation;	/* counts changes of queues, privileges,
-									 * history segment: drop what is cached */
+	pg_atomic_uint32 generation;	/* counts changes that are not only of
+									 * some queues: look at all anew */
 	pg_atomic_uint64 next_due;	/* TimestampTz: earliest thing to do that the
 								 * coordinator may not know of yet */
 
@@ -108,12 +116,19 @@ typedef struct JobqDatabase
 	pg_atomic_uint32 schedules_wait;	/* a schedule may be waiting for the
 										 * end of its previous job */
 
+	pg_atomic_uint64 history_turn;	/* so long a segment of history is written
+									 * to, in microseconds; 0: not known yet */
+
 	pg_atomic_uint32 dispatching;	/* jobs were claimed since the last sweep */
 	pg_atomic_uint64 swept;		/* jobs that only the sweep has found */
 
 	slock_t		mutex;			/* guards the block of leases */
 	int64		lease_next;
 	int64		lease_end;
+
+	slock_t		changes_mutex;	/* guards the log of changes of queues */
+	pg_atomic_uint64 nchanges;	/* that there ever were; read without it */
+	JobqQueueChange changes[JOBQ_QUEUE_CHANGES];	/* the last ones */
 } JobqDatabase;
 
 typedef struct JobqQueueKey
@@ -258,6 +273,7 @@ extern void jobq_forget_database(Oid dboid);
 extern JobqQueueState *jobq_queue_state(int32 queue);
 extern JobqQueueState *jobq_find_queue_state(int32 queue);
 extern void jobq_forget_queue_state(int32 queue);
+extern bool jobq_queue_states_are_full(void);
 extern void jobq_wake_process(int procno);
 extern void jobq_wake_coordinator(JobqDatabase *database, uint32 reason);
 extern void jobq_wake_launcher(void);

@@ -165,15 +165,18 @@ judge_suspects(JobqTable *jobs)
 static void
 look_at_queues(JobqTable *jobs)
 {
-	ListCell   *lc;
+	int			n;
+	const JobqQueueBrief *briefs = jobq_queues_all(&n);
 
-	foreach(lc, jobq_queues_all())
+	for (int i = 0; i < n; i++)
 	{
-		const JobqQueue *queue = lfirst(lc);
+		JobqQueue	queue;
 
 		CHECK_FOR_INTERRUPTS();
-		if (queue->at_home && queue->state != NULL)
-			look_at_queue(jobs, queue);
+		if (!briefs[i].at_home || briefs[i].state == NULL)
+			continue;
+		jobq_queue_outline(&queue, &briefs[i]);
+		look_at_queue(jobs, &queue);
 	}
 }
 

@@ -71,6 +71,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
+#include "utils/memutils.h"
 
 #define CHANNEL_PREFIX "jobq."
 #define MD5_HEX_LENGTH 32
@@ -321,9 +322,15 @@ leave_on_error(int code, Datum arg)
 static bool
 is_ready(Wait *wait)
 {
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "jobq look",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext oldcontext = MemoryContextSwitchTo(context);
+	bool		result = false;
+
 	EnsurePortalSnapshotExists();
 	wait->look_again = false;
-	for (int i = 0; i < wait->nqueues; i++)
+	for (int i = 0; i < wait->nqueues && !result; i++)
 	{
 		const JobqQueue *queue = jobq_queue_by_id(wait->queues[i]);
 
@@ -334,11 +341,12 @@ is_ready(Wait *wait)
 		jobq_queue_check_privilege(queue, JOBQ_PRIV_CONSUME);
 		if (!wait->counted[i])
 			wait->look_again = true;
-		if (!queue->paused && queue->at_home &&
-			jobq_queue_has_free_job(queue))
-			return true;
+		result = !queue->paused && queue->at_home &&
+			jobq_queue_has_free_job(queue);
 	}
-	return false;
+	MemoryContextSwitchTo(oldcontext);
+	MemoryContextDelete(context);
+	return result;
 }
 
 /* ------------------------------------------------------------------ wait */

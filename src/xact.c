@@ -24,10 +24,12 @@
 
 #include "lease.h"
 #include "queue_cache.h"
+#include "queue_row.h"
 #include "wait.h"
 #include "worker_slot.h"
 
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
@@ -62,7 +64,8 @@ typedef struct Action
 			Oid			owner;	/* of a queue with executors */
 			bool		notify;
 			bool		at_rest;	/* paused, or not at home */
-			uint32		generation; /* of what is said here of the queue */
+			uint64		position;	/* in the log of changes: what is said
+									 * here of the queue was so then */
 			int			njobs;
 			int			settled;	/* level at which the locked jobs were
 									 * changed, 0: not */
@@ -85,8 +88,11 @@ static Action *actions = NULL;
 static int	nactions = 0;
 static int	max_actions = 0;
 
-/* Highest nesting level at which the configuration was changed, 0: not. */
+/* Highest nesting level at which a queue or the service was changed, 0: not. */
 static int	config_level = 0;
+
+/* More than queues has changed. */
+static bool all_changed = false;
 
 /* Actions of kind ACTION_READY, and of ACTION_LOCKED that are not settled. */
 static int	nready = 0;
@@ -141,16 +147,19 @@ describe_queue(Action *action, const JobqQueue *queue)
 		queue->owner : InvalidOid;
 	action->u.ready.notify = queue->notify;
 	action->u.ready.at_rest = queue->paused || !queue->at_home;
-	action->u.ready.generation = queue->generation;
+	action->u.ready.position = jobq_queue_cache_position(queue);
 	action->u.ready.njobs = 1;
 }
 
-/* Whether both are about the same queue as it was at the same time. */
+/* Whether both are about the same queue, and say the same of it. */
 static bool
 same_queue(const Action *a, const Action *b)
 {
 	return a->u.ready.queue == b->u.ready.queue &&
-		a->u.ready.generation == b->u.ready.generation;
+		a->u.ready.state == b->u.ready.state &&
+		a->u.ready.owner == b->u.ready.owner &&
+		a->u.ready.notify == b->u.ready.notify &&
+		a->u.ready.at_rest == b->u.ready.at_rest;
 }
 
 /* Makes of two actions about jobs of one priority one: the first stays. */
@@ -158,6 +167,8 @@ static void
 put_together(Action *action, const Action *other)
 {
 	action->u.ready.njobs += other->u.ready.njobs;
+	action->u.ready.position = Min(action->u.ready.position,
+								   other->u.ready.position);
 	if (jobq_key_compare(&other->u.ready.place.key,
 						 &action->u.ready.place.key) < 0)
 		action->u.ready.place.key = other->u.ready.place.key;
@@ -340,15 +351,46 @@ jobq_at_commit_scheduled_job_end(void)
 void
 jobq_at_commit_wake(uint32 reasons)
 {
+	int			level = GetCurrentTransactionNestLevel();
+
+	/* the same again, as of one who changes many queues */
+	for (int i = nactions - 1; i >= 0 && i >= nactions - 4; i--)
+	{
+		if (actions[i].kind == ACTION_WAKE && actions[i].level == level &&
+			(reasons & ~actions[i].u.reasons) == 0)
+			return;
+	}
 	add_action(ACTION_WAKE)->u.reasons = reasons;
 }
 
-void
-jobq_at_commit_config_changed(void)
+/* Something was changed that others keep in memory. */
+static void
+note_config_changed(void)
 {
 	jobq_at_commit_wake(JOBQ_WAKE_CONFIG);
 	config_level = Max(config_level, GetCurrentTransactionNestLevel());
-	jobq_queue_cache_invalidate();
+}
+
+void
+jobq_at_commit_queue_changed(int32 queue, Oid owner)
+{
+	note_config_changed();
+	jobq_queue_change_note(queue, owner);
+}
+
+void
+jobq_at_commit_service_changed(void)
+{
+	note_config_changed();
+	jobq_queue_change_note(JOBQ_NO_QUEUE, InvalidOid);
+}
+
+void
+jobq_at_commit_all_changed(void)
+{
+	note_config_changed();
+	jobq_queue_change_note_all();
+	all_changed = true;
 }
 
 void
@@ -471,8 +513,8 @@ wake(Wake *wake)
 	wake->action = NULL;
 	if (action == NULL)
 		return;
-	if (action->u.ready.generation !=
-		pg_atomic_read_u32(&database->generation))
+	if (jobq_queue_changed_since(action->u.ready.queue,
+								 action->u.ready.position))
 		jobq_wake_coordinator(database, JOBQ_WAKE_RESYNC);
 	if (!action->u.ready.at_rest)
 		jobq_wake_for_queue(action->u.ready.state, action->u.ready.queue,
@@ -488,8 +530,8 @@ wake_for(Wake *pending, const Action *action, TimestampTz now)
 	{
 		if (!action->u.ready.at_rest)
 			jobq_note_due(jobq_database(), action->u.ready.place.key.run_at);
-		if (action->u.ready.generation !=
-			pg_atomic_read_u32(&jobq_database()->generation))
+		if (jobq_queue_changed_since(action->u.ready.queue,
+									 action->u.ready.position))
 			jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_RESYNC);
 		return;
 	}
@@ -693,20 +735,19 @@ at_transaction_end(XactEvent event, void *arg)
 	switch (event)
 	{
 		case XACT_EVENT_COMMIT:
-			if (config_level > 0)
+			jobq_queue_changes_publish();
+			if (all_changed)
 				pg_atomic_fetch_add_u32(&jobq_database()->generation, 1);
 			if (nactions > 0)
 				carry_out_all();
 			break;
 		case XACT_EVENT_ABORT:
-			if (config_level > 0)
-				jobq_queue_cache_invalidate();
+			jobq_queue_changes_undo();
 			forget_actions(1);
 			break;
 		case XACT_EVENT_PREPARE:
 			/* what it changed is not visible yet, to this session either */
-			if (config_level > 0)
-				jobq_queue_cache_invalidate();
+			jobq_queue_changes_undo();
 			break;
 		default:
 			return;
@@ -717,6 +758,12 @@ at_transaction_end(XactEvent event, void *arg)
 	nunsettled = 0;
 	deepest_settled = 0;
 	config_level = 0;
+	all_changed = false;
+	jobq_queue_changes_forget();
+
+	/* nobody tells a standby of changes */
+	if (RecoveryInProgress())
+		jobq_queue_cache_forget_all();
 }
 
 static void
@@ -732,7 +779,7 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId mine,
 	{
 		forget_actions(level);
 		if (config_level >= level)
-			jobq_queue_cache_invalidate();
+			jobq_queue_changes_undo();
 	}
 	else if (event == SUBXACT_EVENT_COMMIT_SUB)
 	{

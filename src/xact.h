@@ -77,8 +77,17 @@ extern void jobq_at_commit_scheduled_job_end(void);
 /* The coordinator is woken for these reasons (JOBQ_WAKE_). */
 extern void jobq_at_commit_wake(uint32 reasons);
 
-/* Cached queues, privileges and settings are out of date. */
-extern void jobq_at_commit_config_changed(void);
+/*
+ * The row of a queue was changed, or its grants.  The owner is its owner; if
+ * that has changed, this is called for the former one as well.
+ */
+extern void jobq_at_commit_queue_changed(int32 queue, Oid owner);
+
+/* The row of the service was changed. */
+extern void jobq_at_commit_service_changed(void);
+
+/* Any queue may have been changed, and what else there is. */
+extern void jobq_at_commit_all_changed(void);
 
 /* A job is held by a lease from now on, or no longer. */
 extern void jobq_at_commit_lease(int64 job_id, int64 lease,

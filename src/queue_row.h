@@ -1,0 +1,34 @@
+/*-------------------------------------------------------------------------
+ *
+ * queue_row.h
+ *	  Reading queues, and privileges on them, from the tables.
+ *
+ * What the functions cost is up to the rows they return: they use indexes.
+ * They see all that has been committed and what this transaction has done.
+ * Results are allocated in the current memory context.
+ *
+ * IDENTIFICATION
+ *	  src/queue_row.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_QUEUE_ROW_H
+#define JOBQ_QUEUE_ROW_H
+
+#include "queue.h"
+
+/* Ids of queues are positive. */
+#define JOBQ_NO_QUEUE 0
+
+extern bool jobq_queue_read(int32 id, JobqQueue *queue,
+							MemoryContext context);
+extern int32 jobq_queue_read_name(const char *name);
+extern int32 jobq_queue_read_run(Oid owner);
+extern List *jobq_queue_read_owned(Oid owner);
+extern List *jobq_queue_read_on_dead(const char *name);
+extern List *jobq_queue_read_granted(Oid role, int privileges);
+extern List *jobq_queue_read_briefs(void);
+extern bool jobq_queue_read_brief(int32 id, JobqQueueBrief *brief);
+extern int	jobq_queue_read_history_segment(void);
+
+#endif							/* JOBQ_QUEUE_ROW_H */

@@ -141,8 +141,9 @@ report_duplicate(const JobqEnqueueOptions *options, int64 existing)
 }
 
 /*
- * Gives the job in the locked row the new payload and options, if it has not
- * been started.
+ * Gives the job in the locked row the new payload and options, if it is not
+ * running.  One that has failed stays the job that it is: it keeps its attempts,
+ * waits for the next one at least as long as it was to, and does not expire.
  */
 static void
 replace_job(JobqTable *jobs, JobqJob *job, const JobqEnqueueOptions *options,
@@ -155,6 +156,12 @@ replace_job(JobqTable *jobs, JobqJob *job, const JobqEnqueueOptions *options,
 		return;
 	form_job(options, job->id, payload, values, nulls);
 	values[Anum_job_attempt - 1] = Int32GetDatum(job->attempt);
+	if (job->attempt > 0)
+	{
+		values[Anum_job_run_at - 1] =
+			TimestampTzGetDatum(Max(options->run_at, job->run_at));
+		nulls[Anum_job_expires_at - 1] = true;
+	}
 	jobq_job_replace(jobs, job, options->queue, values, nulls);
 }
 

@@ -563,6 +563,28 @@ retry_delay(const JobqQueue *queue, const JobqFailure *failure, int attempt)
 }
 
 /*
+ * Makes a job that was started pending again.  It was started in time, so that
+ * it does not expire any more.
+ */
+static void
+give_back(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
+		  JobqEvent event, TimestampTz run_at)
+{
+	apply(job, event);
+	job->run_at = run_at;
+	job->lease = 0;
+	job->lease_until = DT_NOBEGIN;
+	job->started_at = DT_NOBEGIN;
+	job->expires_at = JOBQ_NEVER;
+	write_back(job);
+	job->nulls[Anum_job_worker - 1] = true;
+	job->nulls[Anum_job_expires_at - 1] = true;
+	jobq_table_update(jobs, job->slot, job->values, job->nulls);
+	jobq_note_settled(job->id);
+	note_ready(jobs, queue, job->values);
+}
+
+/*
  * Ends an attempt in failure: the job is pending again after a delay, or
  * dead when it may not be retried or has no attempts left.  Returns the state
  * it is in now.
@@ -591,17 +613,8 @@ jobq_job_fail(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 		return job->state;
 	}
 
-	apply(job, JOBQ_EVENT_RETRY);
-	job->lease = 0;
-	job->lease_until = DT_NOBEGIN;
-	job->started_at = DT_NOBEGIN;
-	if (delay > 0 || !leased)
-		job->run_at = jobq_now() + delay;
-	write_back(job);
-	job->nulls[Anum_job_worker - 1] = true;
-	jobq_table_update(jobs, job->slot, job->values, job->nulls);
-	jobq_note_settled(job->id);
-	note_ready(jobs, queue, job->values);
+	give_back(jobs, job, queue, JOBQ_EVENT_RETRY,
+			  delay > 0 || !leased ? jobq_now() + delay : job->run_at);
 	return job->state;
 }
 
@@ -697,17 +710,9 @@ jobq_job_release(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 				 int64 delay)
 {
 	end_lease(job);
-	apply(job, JOBQ_EVENT_RELEASE);
 	job->attempt = Max(job->attempt - 1, 0);
-	job->lease = 0;
-	job->lease_until = DT_NOBEGIN;
-	job->started_at = DT_NOBEGIN;
-	if (delay > 0)
-		job->run_at = jobq_now() + delay;
-	write_back(job);
-	job->nulls[Anum_job_worker - 1] = true;
-	jobq_table_update(jobs, job->slot, job->values, job->nulls);
-	note_ready(jobs, queue, job->values);
+	give_back(jobs, job, queue, JOBQ_EVENT_RELEASE,
+			  delay > 0 ? jobq_now() + delay : job->run_at);
 }
 
 /* Moves the end of the lease; progress replaces the old one unless NULL. */
@@ -740,6 +745,26 @@ jobq_job_replace(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 	jobq_table_update(jobs, job->slot, values, nulls);
 	jobq_note_settled(job->id);
 	note_ready(jobs, queue, values);
+	if (!nulls[Anum_job_expires_at - 1])
+		jobq_at_commit_due(DatumGetTimestampTz(values[Anum_job_expires_at - 1]));
+}
+
+/* Moves a pending job to another time; its time to live begins then. */
+void
+jobq_job_move(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
+			  TimestampTz run_at)
+{
+	if (job->expires_at != JOBQ_NEVER)
+	{
+		int64		ttl = job->expires_at - job->run_at;
+		bool		never = ttl >= END_TIMESTAMP - run_at;
+
+		job->values[Anum_job_expires_at - 1] =
+			TimestampTzGetDatum(never ? JOBQ_NEVER : run_at + ttl);
+		job->nulls[Anum_job_expires_at - 1] = never;
+	}
+	job->values[Anum_job_run_at - 1] = TimestampTzGetDatum(run_at);
+	jobq_job_replace(jobs, job, queue, job->values, job->nulls);
 }
 
 /* Deletes a job that is not running, without trace. */

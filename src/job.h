@@ -118,6 +118,8 @@ extern void jobq_job_extend(JobqTable *jobs, JobqJob *job, TimestampTz until,
 extern void jobq_job_replace(JobqTable *jobs, JobqJob *job,
 							 const JobqQueue *queue, Datum *values,
 							 bool *nulls);
+extern void jobq_job_move(JobqTable *jobs, JobqJob *job,
+						  const JobqQueue *queue, TimestampTz run_at);
 extern void jobq_job_remove(JobqTable *jobs, JobqJob *job);
 
 /* The job as a jobq.job composite; values are flattened. */

@@ -245,8 +245,7 @@ jobq_promote(PG_FUNCTION_ARGS)
 	queue = lock_pending_job(jobs, PG_GETARG_INT64(0), &job);
 	if (queue != NULL && job.run_at > now)
 	{
-		job.values[Anum_job_run_at - 1] = TimestampTzGetDatum(now);
-		jobq_job_replace(jobs, &job, queue, job.values, job.nulls);
+		jobq_job_move(jobs, &job, queue, now);
 		result = true;
 	}
 	jobq_table_close(jobs);
@@ -257,15 +256,21 @@ Datum
 jobq_reschedule(PG_FUNCTION_ARGS)
 {
 	TimestampTz run_at = PG_GETARG_TIMESTAMPTZ(1);
+	JobqTable  *jobs;
+	const JobqQueue *queue;
+	JobqJob		job;
 
 	jobq_begin_write("jobq.reschedule()");
 	if (TIMESTAMP_NOT_FINITE(run_at))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("run_at must be finite")));
-	run_at = Max(run_at, jobq_now());
-	PG_RETURN_BOOL(change_pending_job(PG_GETARG_INT64(0), Anum_job_run_at,
-									  TimestampTzGetDatum(run_at)));
+	jobs = jobq_table_open(JOBQ_REL_JOB);
+	queue = lock_pending_job(jobs, PG_GETARG_INT64(0), &job);
+	if (queue != NULL)
+		jobq_job_move(jobs, &job, queue, Max(run_at, jobq_now()));
+	jobq_table_close(jobs);
+	PG_RETURN_BOOL(queue != NULL);
 }
 
 Datum

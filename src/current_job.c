@@ -13,11 +13,14 @@
 #include "arguments.h"
 #include "current_job.h"
 #include "queue.h"
+#include "sandbox_rules.h"
 
 #include "access/htup_details.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/syscache.h"
 #include "utils/typcache.h"
@@ -171,12 +174,42 @@ jobq_current_job_recognize(ErrorData *error)
 		error->message = wish.message;
 }
 
+/*
+ * Whether the job that is being run is the current user's.  Code of others that
+ * it calls, as a function that is SECURITY DEFINER or as the payload_check of a
+ * queue that it enqueues into, has nothing to do with it.
+ */
+static bool
+is_mine(void)
+{
+	return !InSecurityRestrictedOperation() &&
+		has_privs_of_role(GetUserId(), GetSessionUserId());
+}
+
+/* Raises 42501 unless the current user may decide about the job. */
+static void
+check_mine(const char *function)
+{
+	jobq_refuse_if_restricted(function);
+	if (current_job != NULL && !is_mine())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for the current job"),
+				 errdetail("It runs as role \"%s\", and %s was called as role \"%s\".",
+						   GetUserNameFromId(GetSessionUserId(), false),
+						   function,
+						   GetUserNameFromId(GetUserId(), false))));
+}
+
 /* current_job(): NULL unless a background worker is running one. */
 Datum
 jobq_current_job(PG_FUNCTION_ARGS)
 {
-	Datum		row = jobq_current_job_row();
+	Datum		row;
 
+	if (current_job == NULL || !is_mine())
+		PG_RETURN_NULL();
+	row = jobq_current_job_row();
 	if (row == (Datum) 0)
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(row);
@@ -226,6 +259,7 @@ jobq_retry_in(PG_FUNCTION_ARGS)
 	char	   *message = message_argument(fcinfo, 1,
 										   "the job asked to be tried again");
 
+	check_mine("jobq.retry_in()");
 	retry_delay = delay;
 	raise_wish(ERRCODE_JOBQ_RETRY_IN, message);
 	PG_RETURN_VOID();			/* keep compiler quiet */
@@ -238,6 +272,7 @@ jobq_discard(PG_FUNCTION_ARGS)
 	char	   *message = message_argument(fcinfo, 0,
 										   "the job asked not to be tried again");
 
+	check_mine("jobq.discard()");
 	raise_wish(ERRCODE_JOBQ_DISCARD, message);
 	PG_RETURN_VOID();			/* keep compiler quiet */
 }

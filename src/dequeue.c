@@ -16,6 +16,7 @@
 #include "finish.h"
 #include "guc.h"
 #include "lease.h"
+#include "sandbox_rules.h"
 #include "xact.h"
 
 #include "catalog/pg_type.h"
@@ -168,7 +169,10 @@ claim_from(JobqTable *jobs, const JobqQueue *queue,
 		if (*lease == 0)
 			*lease = jobq_lease_new();
 		if (until == JOBQ_NEVER)
+		{
+			jobq_refuse_if_restricted("a session-bound claim");
 			jobq_lease_watch_session();
+		}
 		if (!jobq_job_claim(jobs, &job, *lease, until, options->worker))
 		{
 			jobq_ready_lost(&scan);

@@ -228,15 +228,22 @@ jobq_backoff_function_validate(Oid function)
 	ReleaseSysCache(tuple);
 }
 
-/* Calls a function of a queue as its owner; may return NULL. */
-static NullableDatum
-call_as_owner(const char *text, Oid owner, int nargs, const Datum *args,
-			  Oid *result_type)
+/* A call of a function of a queue, and its result. */
+typedef struct FunctionCall
 {
-	LOCAL_FCINFO(fcinfo, 2);
-	FmgrInfo	flinfo;
+	const char *text;
+	Oid			owner;
+	int			nargs;
+	Datum		args[2];		/* 0: NULL */
+	Oid			result_type;
+	NullableDatum result;
+} FunctionCall;
+
+/* The function that is to be called, as its owner may call it. */
+static Oid
+callable_function(const char *text, Oid owner)
+{
 	Oid			function = jobq_function_lookup(text);
-	NullableDatum result = {0};
 
 	if (!OidIsValid(function))
 		ereport(ERROR,
@@ -249,48 +256,56 @@ call_as_owner(const char *text, Oid owner, int nargs, const Datum *args,
 				 errmsg("permission denied for function %s", text),
 				 errdetail("It is called as the owner of a queue, \"%s\".",
 						   GetUserNameFromId(owner, false))));
-	fmgr_info(function, &flinfo);
-	*result_type = get_func_rettype(function);
-	InitFunctionCallInfoData(*fcinfo, &flinfo, nargs, InvalidOid, NULL, NULL);
-	for (int i = 0; i < nargs; i++)
+	return function;
+}
+
+/* Makes a call, in the sandbox. */
+static void
+make_call(void *arg)
+{
+	FunctionCall *call = arg;
+
+	LOCAL_FCINFO(fcinfo, 2);
+	FmgrInfo	flinfo;
+
+	fmgr_info(callable_function(call->text, call->owner), &flinfo);
+	call->result_type = get_func_rettype(flinfo.fn_oid);
+	InitFunctionCallInfoData(*fcinfo, &flinfo, call->nargs, InvalidOid, NULL,
+							 NULL);
+	call->result.isnull = true;
+	for (int i = 0; i < call->nargs; i++)
 	{
-		fcinfo->args[i].value = args[i];
-		fcinfo->args[i].isnull = args[i] == (Datum) 0;
+		fcinfo->args[i].value = call->args[i];
+		fcinfo->args[i].isnull = call->args[i] == (Datum) 0;
 		/* as a strict function, it is not called */
-		if (flinfo.fn_strict && args[i] == (Datum) 0 && i > 0)
-		{
-			result.isnull = true;
-			return result;
-		}
+		if (flinfo.fn_strict && call->args[i] == (Datum) 0 && i > 0)
+			return;
 	}
-	result.value = FunctionCallInvoke(fcinfo);
-	result.isnull = fcinfo->isnull;
-	return result;
+	call->result.value = FunctionCallInvoke(fcinfo);
+	call->result.isnull = fcinfo->isnull;
+	/* it may be in a table of the owner's */
+	if (!call->result.isnull && call->result_type == TEXTOID)
+		call->result.value =
+			PointerGetDatum(PG_DETOAST_DATUM(call->result.value));
 }
 
 /* NULL if the payload is accepted, else the reason why it is not. */
 char *
 jobq_payload_check_call(const char *name, Oid owner, Datum payload)
 {
-	MemoryContext context = CurrentMemoryContext;
-	JobqSandbox sandbox;
-	NullableDatum result;
-	Oid			type;
-	char	   *reason = NULL;
+	FunctionCall call = {0};
 
-	jobq_sandbox_enter(&sandbox, owner);
-	result = call_as_owner(name, owner, 1, &payload, &type);
-	if (type == TEXTOID)
-	{
-		if (!result.isnull)
-			reason = MemoryContextStrdup(context,
-										 TextDatumGetCString(result.value));
-	}
-	else if (result.isnull || !DatumGetBool(result.value))
-		reason = MemoryContextStrdup(context,
-									 psprintf("%s did not accept it", name));
-	jobq_sandbox_leave(&sandbox);
-	return reason;
+	call.text = name;
+	call.owner = owner;
+	call.nargs = 1;
+	call.args[0] = payload;
+	jobq_sandbox_run(owner, make_call, &call);
+	if (call.result_type == TEXTOID)
+		return call.result.isnull ? NULL :
+			TextDatumGetCString(call.result.value);
+	if (call.result.isnull || !DatumGetBool(call.result.value))
+		return psprintf("%s did not accept it", name);
+	return NULL;
 }
 
 /* The delay before the next attempt in microseconds, -1: there is none. */
@@ -298,19 +313,17 @@ int64
 jobq_backoff_function_call(const char *text, Oid owner, int attempt,
 						   Datum error)
 {
-	JobqSandbox sandbox;
-	NullableDatum result;
-	Datum		args[2];
-	Oid			type;
-	int64		delay = -1;
+	FunctionCall call = {0};
 
-	args[0] = Int32GetDatum(attempt);
-	args[1] = error;
-	jobq_sandbox_enter(&sandbox, owner);
-	result = call_as_owner(text, owner, 2, args, &type);
-	if (!result.isnull && type == INTERVALOID)
-		delay = Max(jobq_interval_microseconds(DatumGetIntervalP(result.value)),
-					0);
-	jobq_sandbox_leave(&sandbox);
-	return delay;
+	call.text = text;
+
+	call.owner = owner;
+	call.nargs = 2;
+	call.args[0] = Int32GetDatum(attempt);
+	call.args[1] = error;
+	jobq_sandbox_run(owner, make_call, &call);
+	if (call.result.isnull || call.result_type != INTERVALOID)
+		return -1;
+	return Max(jobq_interval_microseconds(DatumGetIntervalP(call.result.value)),
+			   0);
 }

@@ -27,7 +27,7 @@
 #include "jobq.h"
 #include "lane.h"
 #include "queue_cache.h"
-#include "sandbox.h"
+#include "sandbox_rules.h"
 #include "shmem.h"
 #include "worker_slot.h"
 

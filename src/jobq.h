@@ -33,6 +33,10 @@
 #define ERRCODE_JOBQ_RETRY_IN MAKE_SQLSTATE('J', 'Q', '1', '0', '1')
 #define ERRCODE_JOBQ_DISCARD MAKE_SQLSTATE('J', 'Q', '1', '0', '2')
 
+/* JQ1xx: by these a job says what is to be done with it. */
+#define jobq_is_job_control(sqlstate) \
+	(((sqlstate) & ((1 << 18) - 1)) == MAKE_SQLSTATE('J', 'Q', '1', '0', '0'))
+
 /* clock.c: the one place where time is read */
 extern TimestampTz jobq_now(void);
 

@@ -6,14 +6,10 @@
  * Payload checks are called by whoever enqueues, backoff functions by whoever
  * fails a job.  They run as the queue's owner in a security-restricted
  * operation, as the functions of an index do, so that nothing of what they do
- * to the session outlives them.
- *
- * One thing would: a type in the temporary schema, which is looked up before
- * those of pg_catalog.  A domain pg_temp.text has its CHECK evaluated by
- * whoever writes 'x'::text.  New releases of the server forbid that (15.20 and
- * 17.12 do, 18.6 does not), and here it is forbidden for all; like there, in
- * every security-restricted operation.  Relations have always been forbidden,
- * and nothing else is looked up in that schema.
+ * to the session outlives them.  Beyond what the server sees to, they find
+ * nothing of their caller's there: no open cursors, no text of a query, neither
+ * by current_query() nor in the context of an error.  What they may not call is
+ * in sandbox_rules.c; docs/internals.md has a table of all that a session has.
  *
  * IDENTIFICATION
  *	  src/sandbox.c
@@ -23,17 +19,35 @@
 #include "postgres.h"
 
 #include "catalog.h"
+#include "jobq.h"
+#include "portals.h"
 #include "sandbox.h"
+#include "sandbox_rules.h"
 
-#include "catalog/namespace.h"
-#include "commands/defrem.h"
+#include "access/xact.h"
 #include "miscadmin.h"
-#include "nodes/parsenodes.h"
+#include "tcop/tcopprot.h"
 #include "utils/guc.h"
+#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-void
-jobq_sandbox_enter(JobqSandbox *sandbox, Oid owner)
+/* What is saved while it runs. */
+typedef struct Sandbox
+{
+	Oid			userid;
+	int			sec_context;
+	int			guc_nest_level;
+	bool		snapshot;
+	List	   *portals;
+	const char *query;
+} Sandbox;
+
+/*
+ * What the end of the (sub)transaction undoes in case of an error comes first;
+ * after the portals are hidden nothing may fail.
+ */
+static void
+enter(Sandbox *sandbox, Oid owner)
 {
 	GetUserIdAndSecContext(&sandbox->userid, &sandbox->sec_context);
 	sandbox->guc_nest_level = NewGUCNestLevel();
@@ -44,67 +58,69 @@ jobq_sandbox_enter(JobqSandbox *sandbox, Oid owner)
 	sandbox->snapshot = !ActiveSnapshotSet();
 	if (sandbox->snapshot)
 		PushActiveSnapshot(GetTransactionSnapshot());
+
+	sandbox->portals = jobq_portals_hide();
+	sandbox->query = debug_query_string;
+	debug_query_string = NULL;
+	jobq_sandbox_rules_begin();
 }
 
-void
-jobq_sandbox_leave(const JobqSandbox *sandbox)
+/* Undoes what the end of a transaction does not undo.  Does not fail. */
+static void
+give_back(const Sandbox *sandbox)
 {
+	jobq_sandbox_rules_end();
+	debug_query_string = sandbox->query;
+	jobq_portals_show(sandbox->portals);
+}
+
+static void
+leave(const Sandbox *sandbox)
+{
+	give_back(sandbox);
 	if (sandbox->snapshot)
 		PopActiveSnapshot();
 	AtEOXact_GUC(false, sandbox->guc_nest_level);
 	SetUserIdAndSecContext(sandbox->userid, sandbox->sec_context);
 }
 
-/* Raises 42501 if a type of that name would be in the temporary schema. */
+/*
+ * Completes an error that leaves the sandbox: with the context that it would
+ * have had, and without one of the codes by which jobs tell jobq what to do
+ * with them (JQ1xx).  Such a job is the caller's.
+ */
 static void
-check_type_name(List *type)
+complete_error(void)
 {
-	char	   *name;
+	MemoryContext oldcontext = MemoryContextSwitchTo(ErrorContext);
 
-	if (isTempNamespace(QualifiedNameGetCreationNamespace(type, &name)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("cannot create a type in a temporary schema within security-restricted operation")));
-}
-
-/* A range type brings a multirange type along, which may be elsewhere. */
-static void
-check_range_type(CreateRangeStmt *statement)
-{
-	ListCell   *lc;
-
-	check_type_name(statement->typeName);
-	foreach(lc, statement->params)
-	{
-		DefElem    *element = lfirst_node(DefElem, lc);
-
-		if (strcmp(element->defname, "multirange_type_name") == 0)
-			check_type_name(defGetQualifiedName(element));
-	}
+	if (jobq_is_job_control(geterrcode()))
+		errcode(ERRCODE_RAISE_EXCEPTION);
+	for (ErrorContextCallback *context = error_context_stack; context != NULL;
+		 context = context->previous)
+		context->callback(context->arg);
+	MemoryContextSwitchTo(oldcontext);
 }
 
 void
-jobq_sandbox_check(Node *statement)
+jobq_sandbox_run(Oid owner, void (*code) (void *arg), void *arg)
 {
-	if (!InSecurityRestrictedOperation())
-		return;
-	switch (nodeTag(statement))
+	Sandbox		sandbox;
+
+	enter(&sandbox, owner);
+	PG_TRY();
 	{
-		case T_CreateDomainStmt:
-			check_type_name(castNode(CreateDomainStmt, statement)->domainname);
-			break;
-		case T_CreateEnumStmt:
-			check_type_name(castNode(CreateEnumStmt, statement)->typeName);
-			break;
-		case T_CreateRangeStmt:
-			check_range_type(castNode(CreateRangeStmt, statement));
-			break;
-		case T_DefineStmt:
-			if (castNode(DefineStmt, statement)->kind == OBJECT_TYPE)
-				check_type_name(castNode(DefineStmt, statement)->defnames);
-			break;
-		default:
-			/* a composite type is a relation */
-			break;
+		error_context_stack = NULL;
+		code(arg);
+		CommandCounterIncrement();
+		jobq_portals_drop();
 	}
+	PG_CATCH();
+	{
+		give_back(&sandbox);
+		complete_error();
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	leave(&sandbox);
 }

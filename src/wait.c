@@ -46,6 +46,7 @@
 
 #include "arguments.h"
 #include "claim.h"
+#include "sandbox_rules.h"
 #include "wait.h"
 #include "xact.h"
 
@@ -142,17 +143,6 @@ jobq_channel(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text(jobq_channel_name(name)));
 }
 
-/* As for the commands: what a payload_check does must not outlive it. */
-static void
-refuse_if_restricted(const char *command)
-{
-	if (InSecurityRestrictedOperation())
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("cannot execute %s within security-restricted operation",
-						command)));
-}
-
 /* listen(queue): needs the privilege to consume. */
 Datum
 jobq_listen(PG_FUNCTION_ARGS)
@@ -162,7 +152,7 @@ jobq_listen(PG_FUNCTION_ARGS)
 	jobq_require_shmem();
 	jobq_require_primary("jobq.listen()");
 	(void) jobq_queue_require(name, JOBQ_PRIV_CONSUME);
-	refuse_if_restricted("LISTEN");
+	jobq_refuse_if_restricted("LISTEN");
 	Async_Listen(jobq_channel_name(name));
 	PG_RETURN_VOID();
 }
@@ -173,7 +163,7 @@ jobq_unlisten(PG_FUNCTION_ARGS)
 {
 	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
 
-	refuse_if_restricted("UNLISTEN");
+	jobq_refuse_if_restricted("UNLISTEN");
 	Async_Unlisten(jobq_channel_name(name));
 	PG_RETURN_VOID();
 }

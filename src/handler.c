@@ -24,6 +24,7 @@
 #include "sandbox.h"
 
 #include "access/htup_details.h"
+#include "access/transam.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
@@ -38,9 +39,9 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
-/* A type's name, qualified unless it is one of pg_catalog. */
-static char *
-type_text(Oid type)
+/* The schema of a type, InvalidOid if there is no such type. */
+static Oid
+type_schema(Oid type)
 {
 	HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
 	Oid			schema = InvalidOid;
@@ -50,7 +51,14 @@ type_text(Oid type)
 		schema = ((Form_pg_type) GETSTRUCT(tuple))->typnamespace;
 		ReleaseSysCache(tuple);
 	}
-	return schema == PG_CATALOG_NAMESPACE ? format_type_be(type) :
+	return schema;
+}
+
+/* A type's name, qualified unless it is one of pg_catalog. */
+static char *
+type_text(Oid type)
+{
+	return type_schema(type) == PG_CATALOG_NAMESPACE ? format_type_be(type) :
 		format_type_be_qualified(type);
 }
 
@@ -91,6 +99,28 @@ jobq_function_text(Oid function)
 }
 
 /*
+ * Whether a function, or the type of a parameter, is in a temporary schema,
+ * where the same name may stand for a function of anybody's tomorrow.
+ */
+static bool
+is_temporary(Oid function)
+{
+	HeapTuple	tuple = function_tuple(function);
+	Form_pg_proc proc = (Form_pg_proc) GETSTRUCT(tuple);
+	bool		result = isAnyTempNamespace(proc->pronamespace);
+
+	for (int i = 0; i < proc->pronargs && !result; i++)
+	{
+		Oid			type = proc->proargtypes.values[i];
+
+		result = type >= FirstNormalObjectId &&
+			isAnyTempNamespace(type_schema(type));
+	}
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/*
  * The current user needs USAGE on the function's schema.  A schema or type
  * that is gone raises an error that says so.
  */
@@ -107,7 +137,9 @@ jobq_function_lookup(const char *text)
 	fcinfo->args[0].isnull = false;
 	result = to_regprocedure(fcinfo);
 	AtEOXact_GUC(false, nest_level);
-	return fcinfo->isnull ? InvalidOid : DatumGetObjectId(result);
+	if (fcinfo->isnull || is_temporary(DatumGetObjectId(result)))
+		return InvalidOid;
+	return DatumGetObjectId(result);
 }
 
 /* Refuses what can be neither a handler nor another function of a queue. */
@@ -116,7 +148,9 @@ check_kind(Form_pg_proc proc, const char *text, bool procedures_too)
 {
 	const char *problem = NULL;
 
-	if (proc->prokind == PROKIND_AGGREGATE)
+	if (is_temporary(proc->oid))
+		problem = "It depends on a temporary schema, which belongs to one session only.";
+	else if (proc->prokind == PROKIND_AGGREGATE)
 		problem = "It is an aggregate function.";
 	else if (proc->prokind == PROKIND_WINDOW)
 		problem = "It is a window function.";

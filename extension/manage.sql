@@ -12,7 +12,7 @@ RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_retry';
 COMMENT ON FUNCTION jobq.retry IS
-  'runs a finished job again under its id, with all its attempts; NULL if there is no such finished job';
+  'runs a finished job again under its id, with all its attempts; NULL if there is no such finished job, or its unique key is taken';
 
 CREATE FUNCTION jobq.promote(job_id bigint)
 RETURNS boolean

@@ -26,12 +26,16 @@ LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'jobq_job_state';
 COMMENT ON FUNCTION jobq_store.job_state IS 'the name of a job''s state';
 
-CREATE FUNCTION jobq_store.is_kept(queue integer, state smallint, finished_at timestamptz)
-RETURNS boolean
-LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
+CREATE FUNCTION jobq_store.is_kept(
+  queue integer,
+  state smallint,
+  finished_at timestamptz,
+  unique_for interval
+) RETURNS boolean
+LANGUAGE c STABLE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'jobq_is_kept';
 COMMENT ON FUNCTION jobq_store.is_kept IS
-  'whether a finished job is not past its queue''s keep_completed or keep_dead';
+  'whether a finished job is not past its queue''s keep_completed or keep_dead, or its key''s unique_for';
 
 CREATE FUNCTION jobq_store.worker_slots(
   OUT pid integer,
@@ -117,7 +121,7 @@ SELECT
 FROM jobq_store.history AS h
 JOIN jobq_store.queue AS q ON q.id OPERATOR(pg_catalog.=) h.queue
 WHERE jobq_store.may_read(q.id)
-  AND jobq_store.is_kept(h.queue, h.state, h.finished_at);
+  AND jobq_store.is_kept(h.queue, h.state, h.finished_at, h.unique_for);
 COMMENT ON VIEW jobq_store.finished_jobs IS 'the second half of jobq.jobs';
 
 -- The halves are views of their own, since a barrier around a UNION ALL holds
@@ -149,7 +153,7 @@ FROM jobq_store.history AS h
 JOIN jobq_store.queue AS q ON q.id OPERATOR(pg_catalog.=) h.queue
 WHERE h.state OPERATOR(pg_catalog.=) 4::smallint
   AND jobq_store.may_read(q.id)
-  AND jobq_store.is_kept(h.queue, h.state, h.finished_at);
+  AND jobq_store.is_kept(h.queue, h.state, h.finished_at, h.unique_for);
 COMMENT ON VIEW jobq.dead_letters IS 'jobs that have failed for good';
 
 CREATE VIEW jobq.attempts WITH (security_barrier) AS

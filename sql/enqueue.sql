@@ -127,6 +127,25 @@ SELECT jobq.create_queue('forgetful', keep_completed => '0');
 SELECT jobq.enqueue('forgetful', unique_key => 'k', unique_for => '1 hour') AS once \gset
 SELECT id = :once AS taken FROM jobq.take('forgetful');
 SELECT jobq.enqueue('forgetful', unique_key => 'k', unique_for => '1 hour') = :once AS remembered;
+SELECT state, unique_key FROM jobq.jobs WHERE id = :once;
+-- one that is not on record does not count
+SELECT jobq.enqueue('forgetful', unique_key => 'l') AS once \gset
+SELECT count(jobq.complete(id, lease)) FROM jobq.dequeue('forgetful');
+SELECT jobq.enqueue('forgetful', unique_key => 'l', unique_for => '1 hour') = :once AS remembered;
+SELECT jobq.alter_queue('forgetful', keep_completed => '1 hour');
+SELECT count(jobq.complete(id, lease)) FROM jobq.dequeue('forgetful');
+SELECT jobq.enqueue('forgetful', unique_key => 'm') AS once \gset
+SELECT count(jobq.complete(id, lease)) FROM jobq.dequeue('forgetful');
+SELECT jobq.enqueue('forgetful', unique_key => 'm', unique_for => '1 hour') = :once AS remembered;
+SELECT jobq.alter_queue('forgetful', keep_completed => '0');
+SELECT jobq.enqueue('forgetful', unique_key => 'm', unique_for => '1 hour') = :once AS remembered;
+SELECT count(*) FROM jobq.jobs WHERE id = :once;
+-- one that was not completed has its key no more
+SELECT jobq.enqueue('forgetful', unique_key => 'n', unique_for => '1 hour') AS once \gset
+SELECT jobq.cancel(:once);
+SELECT jobq.enqueue('forgetful', unique_key => 'n', unique_for => '1 hour') = :once AS remembered;
+SELECT count(jobq.fail(id, lease, 'x', retryable => false)) FROM jobq.dequeue('forgetful', 5);
+SELECT jobq.enqueue('forgetful', unique_key => 'n', unique_for => '1 hour') = :once AS remembered;
 
 -- ------------------------------------------------------- checks of payloads
 CREATE FUNCTION produce_check(jsonb) RETURNS text LANGUAGE sql

@@ -36,8 +36,19 @@ SELECT count(*) FROM jobq_store.history WHERE id = :id;
 SELECT jobq.enqueue('manage', '"a"', unique_key => 'k') AS keyed \gset
 SELECT jobq.cancel(:keyed);
 SELECT jobq.enqueue('manage', '"b"', unique_key => 'k') <> :keyed;
+\set VERBOSITY terse
 SELECT jobq.retry(:keyed);
+\set VERBOSITY default
 SELECT state FROM jobq.jobs WHERE id = :keyed;
+-- in bulk, where some of the keys are taken
+SELECT jobq.cancel(jobq.enqueue('manage', '"c"', unique_key => 'k2')),
+       jobq.cancel(jobq.enqueue('manage', '"d"', unique_key => 'k2')),
+       jobq.cancel(jobq.enqueue('manage', '"e"', unique_key => 'k3'));
+SET client_min_messages = warning;
+SELECT count(*), count(jobq.retry(id)) FROM jobq.jobs WHERE unique_key LIKE 'k_' AND state = 'cancelled';
+RESET client_min_messages;
+SELECT unique_key, state, count(*) FROM jobq.jobs WHERE unique_key LIKE 'k_' GROUP BY 1, 2 ORDER BY 1, 2;
+SELECT count(jobq.delete(id)) FROM jobq.jobs WHERE unique_key LIKE 'k_';
 -- cancel
 SELECT jobq.cancel(:id, 'changed my mind');
 SELECT state, error FROM jobq.jobs WHERE id = :id;

@@ -27,6 +27,9 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+/* No interval is counted as longer. */
+#define KEEP_FOR_EVER (INT64CONST(1000) * 365 * USECS_PER_DAY)
+
 /* Columns that a finished job takes over from its live row as they are. */
 static const struct
 {
@@ -184,6 +187,48 @@ jobq_history_read_state(int64 id, JobqState *state)
 	return true;
 }
 
+bool
+jobq_history_is_kept(int32 queue_id, JobqState state, TimestampTz finished_at,
+					 const Interval *unique_for)
+{
+	const JobqQueue *queue = jobq_queue_by_id(queue_id);
+	int64		keep;
+
+	if (queue == NULL)
+		return false;
+	keep = state == JOBQ_STATE_COMPLETED ?
+		queue->keep_completed : queue->keep_dead;
+	if (keep >= 0 && unique_for != NULL && state == JOBQ_STATE_COMPLETED)
+		keep = Max(keep, jobq_interval_microseconds(unique_for));
+	return keep < 0 || keep >= KEEP_FOR_EVER ||
+		finished_at > jobq_now() - keep;
+}
+
+/*
+ * Whether a row of history is a job that was completed after `since` and is on
+ * record; then *finished_at is when.
+ */
+static bool
+completed_since(TupleTableSlot *slot, TimestampTz since,
+				TimestampTz *finished_at)
+{
+	bool		isnull;
+	Datum		unique_for;
+	JobqState	state =
+	(JobqState) DatumGetInt16(slot_getattr(slot, Anum_history_state, &isnull));
+	int32		queue = DatumGetInt32(slot_getattr(slot, Anum_history_queue,
+												   &isnull));
+
+	*finished_at = DatumGetTimestampTz(slot_getattr(slot,
+													Anum_history_finished_at,
+													&isnull));
+	if (state != JOBQ_STATE_COMPLETED || *finished_at <= since)
+		return false;
+	unique_for = slot_getattr(slot, Anum_history_unique_for, &isnull);
+	return jobq_history_is_kept(queue, state, *finished_at,
+								isnull ? NULL : DatumGetIntervalP(unique_for));
+}
+
 int64
 jobq_history_find_key(int32 queue, const char *unique_key, TimestampTz since)
 {
@@ -210,13 +255,10 @@ jobq_history_find_key(int32 queue, const char *unique_key, TimestampTz since)
 		index_rescan(scan, keys, 2, NULL, 0);
 		while (index_getnext_slot(scan, ForwardScanDirection, slot))
 		{
+			TimestampTz finished_at;
 			bool		isnull;
-			TimestampTz finished_at =
-			DatumGetTimestampTz(slot_getattr(slot,
-											 Anum_history_finished_at,
-											 &isnull));
 
-			if (finished_at <= since)
+			if (!completed_since(slot, since, &finished_at))
 				continue;
 			since = finished_at;
 			found = DatumGetInt64(slot_getattr(slot, Anum_history_id,

@@ -26,7 +26,19 @@ extern TupleTableSlot *jobq_history_find(int64 id, JobqTable **table);
 /* The state that a finished job has ended in; false if there is none. */
 extern bool jobq_history_read_state(int64 id, JobqState *state);
 
-/* The latest finished job of a key that finished after `since`, 0: none. */
+/*
+ * Whether a finished job is on record: not past what its queue keeps it for,
+ * which counts from the moment it is set on, also for those that finished
+ * before, or completed with a unique_for (NULL: none) that is not over.
+ */
+extern bool jobq_history_is_kept(int32 queue, JobqState state,
+								 TimestampTz finished_at,
+								 const Interval *unique_for);
+
+/*
+ * The latest job of a key that was completed after `since` and is on record;
+ * 0: none.
+ */
 extern int64 jobq_history_find_key(int32 queue, const char *unique_key,
 								   TimestampTz since);
 

@@ -387,10 +387,11 @@ static bool
 is_to_be_kept(const JobqJob *job, const JobqQueue *queue,
 			  const char *schedule)
 {
-	if (!job->nulls[Anum_job_unique_for - 1])
-		return true;
 	if (job->state != JOBQ_STATE_COMPLETED)
 		return queue->keep_dead != 0;
+	/* its key counts for so long */
+	if (!job->nulls[Anum_job_unique_for - 1])
+		return true;
 	return queue->keep_completed != 0 &&
 		(schedule == NULL ||
 		 !jobq_schedule_keeps_errors_only(schedule, queue, job->id));

@@ -48,7 +48,7 @@ typedef struct JobqJob
 typedef struct JobqFailure
 {
 	const char *outcome;		/* 'failed', 'timed out', 'lease lost',
-								 * 'crashed', 'cancelled' */
+								 * 'crashed' */
 	const char *sqlstate;
 	const char *message;
 	const char *detail;

@@ -133,12 +133,13 @@ revive(TupleTableSlot *finished, Datum *values, bool *nulls)
 	jobq_job_set_enqueued_at(values, nulls, enqueued_at);
 }
 
-/* Puts a revived job back among the live ones; 23505 if its key is taken. */
-static void
+/* Puts a revived job back among the live ones; false if its key is taken. */
+static bool
 insert_revived(const JobqQueue *queue, const Datum *values, const bool *nulls)
 {
 	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
 	ItemPointerData conflict;
+	bool		inserted = true;
 
 	if (nulls[Anum_job_unique_key - 1])
 		jobq_job_insert(jobs, queue, values, nulls);
@@ -152,13 +153,17 @@ insert_revived(const JobqQueue *queue, const Datum *values, const bool *nulls)
 		jobq_at_commit_ready(queue, &place);
 	}
 	else
-		ereport(ERROR,
-				(errcode(ERRCODE_UNIQUE_VIOLATION),
-				 errmsg("queue \"%s\" has another job with this unique_key",
+	{
+		inserted = false;
+		ereport(NOTICE,
+				(errmsg("queue \"%s\" has another job with this unique_key, not retried",
 						queue->name),
-				 errdetail("Key \"%s\" belongs to a job that is not finished.",
+				 errdetail("Job " INT64_FORMAT " had key \"%s\", which belongs to a job that is not finished.",
+						   DatumGetInt64(values[Anum_job_id - 1]),
 						   TextDatumGetCString(values[Anum_job_unique_key - 1]))));
+	}
 	jobq_table_close(jobs);
+	return inserted;
 }
 
 Datum
@@ -172,6 +177,7 @@ jobq_retry(PG_FUNCTION_ARGS)
 	Datum		values[Natts_job];
 	bool		nulls[Natts_job];
 	bool		isnull;
+	bool		revived;
 
 	jobq_begin_write("jobq.retry()");
 	jobq_require_argument(fcinfo, 0, "job_id");
@@ -203,9 +209,12 @@ jobq_retry(PG_FUNCTION_ARGS)
 		values[Anum_job_payload - 1] = PG_GETARG_DATUM(1);
 		jobq_check_payload(queue, values[Anum_job_payload - 1]);
 	}
-	insert_revived(queue, values, nulls);
-	jobq_table_delete(history, finished);
+	revived = insert_revived(queue, values, nulls);
+	if (revived)
+		jobq_table_delete(history, finished);
 	jobq_table_close(history);
+	if (!revived)
+		PG_RETURN_NULL();
 	PG_RETURN_INT64(PG_GETARG_INT64(0));
 }
 

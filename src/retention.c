@@ -63,12 +63,9 @@
 #define COUNTS_EVERY (10 * USECS_PER_MINUTE)
 #define BLOCKS_PER_BATCH 256
 
-/* What must stay though its segment is emptied; $1 is now. */
+/* What must stay though its segment is emptied. */
 #define KEPT \
-	"(jobq_store.is_kept(h.queue, h.state, h.finished_at)" \
-	" OR (h.unique_key IS NOT NULL" \
-	" AND h.unique_for OPERATOR(pg_catalog.>)" \
-	" ($1 OPERATOR(pg_catalog.-) h.finished_at)))"
+	"jobq_store.is_kept(h.queue, h.state, h.finished_at, h.unique_for)"
 
 #define COLUMNS_BEFORE_SEGMENT \
 	"id, run_at, finished_at, queue, attempt, priority, state"

@@ -14,8 +14,7 @@
 #include "postgres.h"
 
 #include "catalog.h"
-#include "common/jobstate.h"
-#include "queue.h"
+#include "history.h"
 
 #include "access/htup_details.h"
 #include "fmgr.h"
@@ -24,9 +23,6 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
-
-/* No interval is counted as longer; see is_kept(). */
-#define KEEP_FOR_EVER (INT64CONST(1000) * 365 * USECS_PER_DAY)
 
 PG_FUNCTION_INFO_V1(jobq_may_read);
 PG_FUNCTION_INFO_V1(jobq_may_see_role);
@@ -83,25 +79,18 @@ jobq_job_state(PG_FUNCTION_ARGS)
 }
 
 /*
- * is_kept(queue, state, finished_at): what a queue's jobs are kept for counts
- * from the moment it is set on, also for those that finished before.
+ * is_kept(queue, state, finished_at, unique_for): whether a finished job is on
+ * record.  unique_for is NULL if it has none.
  */
 Datum
 jobq_is_kept(PG_FUNCTION_ARGS)
 {
-	const JobqQueue *queue;
-	JobqState	state = (JobqState) PG_GETARG_INT16(1);
-	TimestampTz finished_at = PG_GETARG_TIMESTAMPTZ(2);
-	int64		keep;
-
 	jobq_require_shmem();
-	queue = jobq_queue_by_id(PG_GETARG_INT32(0));
-	if (queue == NULL)
-		PG_RETURN_BOOL(false);
-	keep = state == JOBQ_STATE_COMPLETED ?
-		queue->keep_completed : queue->keep_dead;
-	PG_RETURN_BOOL(keep < 0 || keep >= KEEP_FOR_EVER ||
-				   finished_at > jobq_now() - keep);
+	PG_RETURN_BOOL(jobq_history_is_kept(PG_GETARG_INT32(0),
+										(JobqState) PG_GETARG_INT16(1),
+										PG_GETARG_TIMESTAMPTZ(2),
+										PG_ARGISNULL(3) ? NULL :
+										PG_GETARG_INTERVAL_P(3)));
 }
 
 /* Fills in the row of a coordinator. */

@@ -16,6 +16,11 @@
  * when the commit fails, never is the end of it, and what must be tried once
  * only is.
  *
+ * The owner of a queue knows whether its jobs need transactions of their own
+ * (share_commits), such as those that come to the database by another session,
+ * too: there they may wait for a lock that a job before them has left, and
+ * nobody would notice that deadlock.
+ *
  * now() is the start of the transaction, so that the job must have been
  * enqueued and ready by then.
  *
@@ -81,8 +86,8 @@ jobq_sharing_is_open(const JobqSharing *sharing, int njobs, TimestampTz now)
 bool
 jobq_sharing_allows_queue(const JobqQueue *queue)
 {
-	return jobq_shared_commit_time > 0 && queue->state != NULL &&
-		queue->backoff_function == NULL &&
+	return jobq_shared_commit_time > 0 && queue->share_commits &&
+		queue->state != NULL && queue->backoff_function == NULL &&
 		pg_atomic_read_u32(&queue->state->unshared) == 0;
 }
 

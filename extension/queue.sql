@@ -29,7 +29,8 @@ CREATE FUNCTION jobq.create_queue(
   on_dead text DEFAULT NULL,
   notify boolean DEFAULT NULL,
   session_bound boolean DEFAULT NULL,
-  sync_completion boolean DEFAULT NULL
+  sync_completion boolean DEFAULT NULL,
+  share_commits boolean DEFAULT NULL
 ) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_create_queue';
@@ -62,7 +63,8 @@ CREATE FUNCTION jobq.alter_queue(
   on_dead text DEFAULT NULL,
   notify boolean DEFAULT NULL,
   session_bound boolean DEFAULT NULL,
-  sync_completion boolean DEFAULT NULL
+  sync_completion boolean DEFAULT NULL,
+  share_commits boolean DEFAULT NULL
 ) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_alter_queue';

@@ -69,7 +69,8 @@ CREATE TABLE jobq_store.queue (
   on_dead text COLLATE "C",
   notify boolean,
   session_bound boolean,
-  sync_completion boolean
+  sync_completion boolean,
+  share_commits boolean
 );
 COMMENT ON TABLE jobq_store.queue IS 'queues and their options';
 

@@ -210,7 +210,8 @@ SELECT
   q.on_dead,
   coalesce(q.notify, true) AS notify,
   coalesce(q.session_bound, false) AS session_bound,
-  coalesce(q.sync_completion, true) AS sync_completion
+  coalesce(q.sync_completion, true) AS sync_completion,
+  coalesce(q.share_commits, true) AS share_commits
 FROM jobq_store.queue AS q
 LEFT JOIN (
   SELECT

@@ -60,6 +60,7 @@ typedef struct JobqQueue
 	bool		notify;
 	bool		session_bound;
 	bool		sync_completion;
+	bool		share_commits;
 	int			ngrants;
 	JobqQueueGrant *grants;
 	JobqQueueState *state;		/* NULL: no room in shared memory */

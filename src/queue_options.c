@@ -85,6 +85,7 @@ static const JobqQueueOption options[] = {
 	{"notify", Anum_queue_notify, true, NULL, NULL},
 	{"session_bound", Anum_queue_session_bound, true, NULL, NULL},
 	{"sync_completion", Anum_queue_sync_completion, true, NULL, NULL},
+	{"share_commits", Anum_queue_share_commits, true, NULL, NULL},
 };
 
 /* The option of that name, or NULL. */

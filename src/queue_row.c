@@ -181,6 +181,8 @@ read_queue(JobqQueue *queue, const Datum *values, const bool *nulls)
 									   Anum_queue_session_bound, false);
 	queue->sync_completion = bool_option(values, nulls,
 										 Anum_queue_sync_completion, true);
+	queue->share_commits = bool_option(values, nulls,
+									   Anum_queue_share_commits, true);
 }
 
 /* ---------------------------------------------------------------- scans */

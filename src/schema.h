@@ -100,7 +100,8 @@ enum
 	Anum_queue_notify,
 	Anum_queue_session_bound,
 	Anum_queue_sync_completion,
-	Natts_queue = Anum_queue_sync_completion
+	Anum_queue_share_commits,
+	Natts_queue = Anum_queue_share_commits
 };
 
 enum

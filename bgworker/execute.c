@@ -155,7 +155,7 @@ end_user_code(JobqRun *run)
 	running = NULL;
 	jobq_session_forbid_cancel();
 	jobq_watch_end();
-	run->noticed = jobq_watch_noticed();
+	run->noticed = jobq_watch_noticed() || jobq_session_has_claims();
 	if (run->timeout > 0)
 		disable_timeout(job_timeout, false);
 	interruption = jobq_worker_end_job(&worker_ref);

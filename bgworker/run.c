@@ -246,6 +246,7 @@ claim(JobqRun *run, Batch *batch, JobqFound *found)
 	(void) jobq_current_job_row();
 	PopActiveSnapshot();
 	jobq_worker_set_leased(&worker_ref);
+	jobq_session_watch_claims(run->lease);
 	jobq_find_end(&batch->finder);
 	CommitTransactionCommand();
 }
@@ -337,7 +338,7 @@ record_afresh(JobqRun *run, bool may_run_functions)
 		jobq_table_close(jobs);
 	}
 	CommitTransactionCommand();
-	jobq_session_release_locks();
+	jobq_session_release();
 	jobq_outcome_log(&run->outcome);
 }
 
@@ -367,7 +368,7 @@ commit(Batch *batch)
 
 	jobq_find_end(&batch->finder);
 	CommitTransactionCommand();
-	jobq_session_release_locks();
+	jobq_session_release();
 	foreach(lc, batch->outcomes)
 		jobq_outcome_log(lfirst(lc));
 }
@@ -576,7 +577,7 @@ recover(const Batch *batch, JobqRun *run, ErrorData *error)
 	AbortOutOfAnyTransaction();
 	checked_at = 0;
 	jobq_execute_clean_up();
-	jobq_session_release_locks();
+	jobq_session_release();
 	if (several)
 	{
 		run_one_by_one(batch, error);

@@ -6,7 +6,8 @@
  * Session user and current user are the role that owns the jobs.  No job can
  * change that for longer than it runs, and nothing that it does to the session
  * is there when the next one starts: what DISCARD ALL discards is discarded,
- * but for plans.
+ * but for plans, and so are claims that are bound to the session, and the seed
+ * of random().  What languages and libraries keep for themselves stays.
  *
  * IDENTIFICATION
  *	  bgworker/session.c
@@ -15,22 +16,32 @@
  */
 #include "postgres.h"
 
+#include "lease.h"
 #include "session.h"
+#include "watch.h"
 
 #include <unistd.h>
 
 #include "access/parallel.h"
+#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "commands/async.h"
 #include "commands/prepare.h"
 #include "commands/sequence.h"
+#include "common/pg_prng.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
+#include "utils/fmgrprotos.h"
 #include "utils/guc.h"
+#include "utils/guc_tables.h"
 #include "utils/portal.h"
 #include "utils/timeout.h"
 
 static Oid	session_role = InvalidOid;
+
+/* See jobq_session_watch_claims(). */
+static uint64 claims_before = 0;
+static int64 own_lease = 0;
 
 /* Whether nobody but the role is at work here. */
 static bool
@@ -90,6 +101,9 @@ jobq_session_tidy(bool objects)
 	if (objects)
 		ResetTempTableNamespace();
 	ResetSequenceCaches();
+	if (jobq_watch_seed_was_set())
+		(void) DirectFunctionCall1(setseed,
+								   Float8GetDatum(pg_prng_double(&pg_global_prng_state)));
 	if (!is_role_itself())
 		ereport(FATAL,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -114,11 +128,31 @@ jobq_session_end_settings(int level)
 	AtEOXact_GUC(false, level);
 }
 
-/* Advisory locks: those of the transaction are held until it ends. */
 void
-jobq_session_release_locks(void)
+jobq_session_watch_claims(int64 lease)
+{
+	own_lease = lease;
+	claims_before = jobq_leases_bound();
+}
+
+bool
+jobq_session_has_claims(void)
+{
+	return jobq_leases_bound() != claims_before;
+}
+
+/*
+ * Advisory locks: those of the transaction are held until it ends.  Claims:
+ * the commit has bound them to the session.
+ */
+void
+jobq_session_release(void)
 {
 	LockReleaseAll(USER_LOCKMETHOD, true);
+	if (!jobq_session_has_claims())
+		return;
+	jobq_leases_of_process_end(JOBQ_MY_PROC_NUMBER, own_lease);
+	claims_before = jobq_leases_bound();
 }
 
 /*

@@ -23,8 +23,15 @@ extern void jobq_session_end_settings(int level);
 extern void jobq_session_reset(void);
 extern void jobq_session_tidy(bool objects);
 
+/*
+ * Claims that are bound to the session: from now on those of a job, which end
+ * with it; the lease is the executor's own (0: none).  Whether there are any.
+ */
+extern void jobq_session_watch_claims(int64 own_lease);
+extern bool jobq_session_has_claims(void);
+
 /* After the transaction. */
-extern void jobq_session_release_locks(void);
+extern void jobq_session_release(void);
 
 /* Whether a query cancel is acted upon; only while a job's own code runs. */
 extern void jobq_session_allow_cancel(void);

@@ -40,6 +40,7 @@
 
 static bool watching = false;
 static bool noticed = false;
+static bool seed_was_set = false;
 
 static ProcessUtility_hook_type previous_process_utility = NULL;
 static ExecutorFinish_hook_type previous_executor_finish = NULL;
@@ -128,6 +129,8 @@ watch_objects(ObjectAccessType access, Oid classId, Oid objectId, int subId,
 		 (objectId < FirstNormalObjectId &&
 		  function_leaves_something(objectId))))
 		noticed = true;
+	if (watching && access == OAT_FUNCTION_EXECUTE && objectId == F_SETSEED)
+		seed_was_set = true;
 	if (previous_object_access)
 		previous_object_access(access, classId, objectId, subId, arg);
 }
@@ -199,4 +202,13 @@ void
 jobq_watch_end(void)
 {
 	watching = false;
+}
+
+bool
+jobq_watch_seed_was_set(void)
+{
+	bool		result = seed_was_set;
+
+	seed_was_set = false;
+	return result;
 }

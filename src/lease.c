@@ -47,6 +47,9 @@
 /* How soon to look again after a lease that cannot be ended at the moment. */
 #define BUSY_RETRY (100 * INT64CONST(1000))
 
+/* See jobq_leases_bound(). */
+static uint64 nbound = 0;
+
 /*
  * A block of leases whose allocation is on disk.
  *
@@ -148,6 +151,7 @@ jobq_lease_reserve(int64 job_id, int64 lease)
 	JobqLeaseKey key;
 	JobqLeaseEntry *entry;
 
+	nbound++;
 	make_key(&key, job_id, lease);
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_LEASES), LW_EXCLUSIVE);
 	entry = hash_search(jobq_shared_leases, &key, HASH_ENTER_NULL, NULL);
@@ -171,8 +175,14 @@ jobq_lease_forget(int64 job_id, int64 lease)
 	LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
 }
 
+uint64
+jobq_leases_bound(void)
+{
+	return nbound;
+}
+
 void
-jobq_leases_of_process_end(int procno)
+jobq_leases_of_process_end(int procno, int64 except)
 {
 	HASH_SEQ_STATUS status;
 	JobqLeaseEntry *entry;
@@ -182,7 +192,8 @@ jobq_leases_of_process_end(int procno)
 	hash_seq_init(&status, jobq_shared_leases);
 	while ((entry = hash_seq_search(&status)) != NULL)
 	{
-		if (entry->proc == procno && entry->key.dboid == MyDatabaseId)
+		if (entry->proc == procno && entry->key.dboid == MyDatabaseId &&
+			entry->key.lease != except)
 		{
 			entry->until = DT_NOBEGIN;
 			entry->proc = JOBQ_NO_PROCESS;
@@ -199,7 +210,7 @@ end_session_leases(int code, Datum arg)
 {
 	(void) code;
 	(void) arg;
-	jobq_leases_of_process_end(JOBQ_MY_PROC_NUMBER);
+	jobq_leases_of_process_end(JOBQ_MY_PROC_NUMBER, 0);
 }
 
 void

@@ -37,7 +37,13 @@ extern void jobq_lease_enter(const JobqJob *job);
 extern void jobq_leases_load(void);
 extern TimestampTz jobq_leases_expire(int limit, bool *more);
 
-/* For before_shmem_exit: the leases bound to this process are over. */
-extern void jobq_leases_of_process_end(int procno);
+/* How many leases this process has bound to itself so far. */
+extern uint64 jobq_leases_bound(void);
+
+/*
+ * The leases bound to a process are over, but for one (0: none).  For exit
+ * callbacks, and between transactions.
+ */
+extern void jobq_leases_of_process_end(int procno, int64 except);
 
 #endif							/* JOBQ_LEASE_H */

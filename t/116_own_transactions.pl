@@ -1,0 +1,124 @@
+# What a job may find of those before it: with share_commits => false each job
+# has a transaction of its own; claims that are bound to the session end with
+# the job, and the seed of random() does not reach the next one.
+
+use strict;
+use warnings;
+
+use JobqTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = jobq_node('main',
+	conf => [ 'jobq.max_workers = 1', 'jobq.shared_commit_time = 100ms', 'jobq.worker_idle_timeout = 1h' ]);
+
+sub sql
+{
+	my ($sql) = @_;
+	return $node->safe_psql('postgres', $sql);
+}
+
+sub all_done
+{
+	my ($name) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return poll_ok($node, "SELECT count(*) = 0 FROM jobq_store.job", $name);
+}
+
+# Enqueues so many jobs at once, and returns in how many transactions they ran.
+sub transactions
+{
+	my ($queue, $jobs) = @_;
+	sql("SELECT jobq.pause('$queue')");
+	my $first = sql("SELECT min(id) FROM jobq.enqueue_many('$queue', array_fill('1'::jsonb, '{$jobs}')) id");
+	sql("SELECT jobq.resume('$queue')");
+	poll_query($node, "SELECT count(*) = $jobs FROM jobq.jobs WHERE queue = '$queue' AND id >= $first AND state = 'completed'")
+	  or die 'jobs do not complete';
+	return sql("SELECT count(DISTINCT result) FROM jobq.jobs WHERE queue = '$queue' AND id >= $first");
+}
+
+# ------------------------------------------------------------- share_commits
+
+sql(q{
+	CREATE EXTENSION dblink;
+	CREATE FUNCTION short(p jsonb) RETURNS text LANGUAGE sql AS 'SELECT pg_current_xact_id()::text';
+	SELECT jobq.create_queue('short', 'short(jsonb)');
+	SELECT jobq.create_queue('alone', 'short(jsonb)', share_commits => false);
+});
+is(sql("SELECT string_agg(queue || ' ' || share_commits, ', ' ORDER BY queue) FROM jobq.queues"),
+	'alone false, short true', 'the option is on by default');
+transactions('short', 100);
+cmp_ok(transactions('short', 100), '<', 90, 'short jobs share transactions');
+is(transactions('alone', 100), 100, 'but not with share_commits => false');
+sql("SELECT jobq.alter_queue('short', share_commits => false)");
+is(transactions('short', 100), 100, 'it can be turned off');
+sql("SELECT jobq.reset_queue('short', 'share_commits')");
+cmp_ok(transactions('short', 100), '<', 90, 'and on again');
+
+# The second of two jobs changes the row that the first has changed through
+# another session, which waits for the first one's transaction
+my $connection = $node->connstr('postgres') =~ s{'}{''}gr;
+sql(qq{
+	CREATE TABLE counter (n int);
+	INSERT INTO counter VALUES (0);
+	CREATE FUNCTION counts(p jsonb) RETURNS void LANGUAGE plpgsql AS \$\$BEGIN
+		IF p = '1' THEN UPDATE counter SET n = n + 1;
+		ELSE PERFORM dblink_exec('$connection', 'SET lock_timeout = ''60s''; UPDATE counter SET n = n + 1'); END IF;
+	END\$\$;
+	SELECT jobq.create_queue('counts', 'counts(jsonb)', share_commits => false, max_attempts => 2);
+	UPDATE counter SET n = 0;
+	SELECT count(jobq.enqueue('counts', '1')) FROM generate_series(1, 50);
+});
+all_done('jobs are known to be short');
+sql(q{SELECT jobq.enqueue_many('counts', '{1,2,1,2}')});
+all_done('jobs that come to the database by another session do not wait for those before them');
+is(sql('SELECT n FROM counter'), '54', 'all have done their work');
+
+# --------------------------------------------------- claims of jobs
+
+sql(q{
+	CREATE TABLE claimed (id bigint, lease bigint);
+	SELECT jobq.create_queue('bound', session_bound => true, max_attempts => 5);
+	CREATE FUNCTION claims(p jsonb) RETURNS text LANGUAGE plpgsql AS $$BEGIN
+		INSERT INTO claimed SELECT id, lease FROM jobq.dequeue('bound');
+		RETURN pg_backend_pid(); END$$;
+	CREATE PROCEDURE claims_too(p jsonb) LANGUAGE plpgsql AS $$BEGIN
+		COMMIT;
+		INSERT INTO claimed SELECT id, lease FROM jobq.dequeue('bound');
+		COMMIT;
+		PERFORM pg_sleep(0.1);
+		IF (SELECT state FROM jobq.jobs WHERE queue = 'bound') <> 'running' THEN
+			RAISE EXCEPTION 'the claim has ended before the job'; END IF; END$$;
+	SELECT jobq.create_queue('claims', 'claims(jsonb)'), jobq.create_queue('claims_too', 'claims_too(jsonb)', max_attempts => 1);
+});
+my $id = sql("SELECT jobq.enqueue('bound')");
+my $pid = wait_for_worker($node, 'jobq executor');
+my $attempt = 0;
+foreach my $queue ('claims', 'claims_too')
+{
+	$attempt++;
+	my $claimer = sql("SELECT jobq.enqueue('$queue')");
+	poll_ok($node, "SELECT state FROM jobq.jobs WHERE id = $claimer", "$queue is through", expected => 'completed');
+	poll_ok($node, "SELECT concat_ws(' ', state, attempt) FROM jobq.jobs WHERE id = $id",
+		"$queue: what it has claimed is ready again", expected => "ready $attempt");
+	is(sql("SELECT outcome FROM jobq.attempts WHERE job_id = $id AND attempt = $attempt"), 'lease lost',
+		"$queue: the claim was lost");
+}
+is(sql('SELECT count(*) FROM claimed'), '2', 'it was claimed twice');
+is(wait_for_worker($node, 'jobq executor'), $pid, 'by a worker that is still there');
+
+# ------------------------------------------------------------ random()
+
+sql(q{
+	CREATE FUNCTION seeds(p jsonb) RETURNS double precision LANGUAGE plpgsql AS $$BEGIN
+		IF p = '1' THEN PERFORM setseed(0.5); RETURN NULL; END IF;
+		RETURN random(); END$$;
+	SELECT jobq.create_queue('seeds', 'seeds(jsonb)');
+	SELECT jobq.enqueue_many('seeds', '{1,2,1,2,1,2}');
+});
+poll_ok($node, "SELECT count(*) = 6 FROM jobq.jobs WHERE queue = 'seeds' AND state = 'completed'", 'random numbers are drawn');
+is(sql(q{SELECT count(DISTINCT result) || ' ' || count(*) FILTER (WHERE result = to_jsonb(
+		(SELECT random() FROM (SELECT setseed(0.5)) s))) FROM jobq.jobs WHERE queue = 'seeds' AND payload = '2'}),
+	'3 0', 'setseed() of a job does not reach the next one');
+
+done_testing();

@@ -175,6 +175,40 @@ sleep_until_woken(TimestampTz idle_since)
 	return true;
 }
 
+/*
+ * The process has connected.  If the role may only read here, since somebody
+ * has frozen the database, its jobs wait: that they cannot write is no failure
+ * of theirs.  The process exits before it has come further than starting, so
+ * that the coordinator tries again later, and the less often the longer it
+ * takes.
+ */
+static void
+exit_if_frozen(Oid role)
+{
+	JobqDatabase *database = jobq_database();
+	bool		frozen = jobq_session_is_frozen();
+	bool		is_known;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_EXCLUSIVE);
+	is_known = database->frozen_role == role;
+	if (frozen)
+	{
+		database->frozen_role = role;
+		database->frozen_at = jobq_now();
+	}
+	else if (is_known)
+		database->frozen_role = InvalidOid;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+	if (!frozen)
+		return;
+	if (!is_known)
+		ereport(LOG,
+				(errmsg("jobq does not run jobs while transactions are read only by default"),
+				 errdetail("The setting default_transaction_read_only of the database or the server is on."),
+				 errhint("Jobs go on within a minute when it is off.")));
+	proc_exit(0);
+}
+
 /* Runs jobs until it is time to exit. */
 static void
 work(void)
@@ -227,6 +261,7 @@ work(void)
 				jobq_worker_wait(jobq_worker_back_off(&backoff),
 								 JOBQ_WAIT_EVENT_EXECUTOR);
 				return;
+			case JOBQ_RUN_FROZEN:
 			case JOBQ_RUN_NOT_INSTALLED:
 				return;
 		}
@@ -250,6 +285,7 @@ jobq_executor_main(Datum main_arg)
 	attached = true;
 	BackgroundWorkerInitializeConnectionByOid(dboid, role,
 											  JOBQ_BYPASS_LOGIN_CHECK);
+	exit_if_frozen(role);
 	jobq_worker_set_busy(&worker_ref);
 	jobq_session_set_up(role);
 	pgstat_report_appname("jobq executor");

@@ -495,6 +495,11 @@ run_transaction(Batch *batch, JobqRun *volatile *run)
 	jobq_worker_begin();
 	jobq_sharing_begin(&batch->sharing, now);
 	batch->read_only = XactReadOnly;
+	if (XactReadOnly && jobq_session_is_frozen())
+	{
+		CommitTransactionCommand();
+		return JOBQ_RUN_FROZEN;
+	}
 	XactReadOnly = false;
 	if (!is_installed())
 	{

@@ -22,6 +22,7 @@ typedef enum JobqRunResult
 	JOBQ_RUN_FAILED,			/* jobq itself; try again later */
 	JOBQ_RUN_SPOILED,			/* the same, and a job's session is left:
 								 * wait, and leave */
+	JOBQ_RUN_FROZEN,			/* nothing may be written here: leave */
 	JOBQ_RUN_NOT_INSTALLED		/* leave */
 } JobqRunResult;
 

@@ -73,6 +73,24 @@ jobq_session_set_up(Oid role)
 	jobq_session_forbid_cancel();
 }
 
+/* Costs something only where transactions are read only. */
+bool
+jobq_session_is_frozen(void)
+{
+	struct config_generic **settings;
+	int			nsettings;
+
+	if (!DefaultXactReadOnly)
+		return false;
+	settings = jobq_settings(&nsettings);
+	for (int i = 0; i < nsettings; i++)
+	{
+		if (strcmp(settings[i]->name, "default_transaction_read_only") == 0)
+			return settings[i]->source <= PGC_S_DATABASE;
+	}
+	return false;
+}
+
 /*
  * Undoes what a job has done to the session.  Portals are dropped before the
  * commit, which would run the query of a cursor WITH HOLD.  Exits if the

@@ -15,6 +15,12 @@
 
 extern void jobq_session_set_up(Oid role);
 
+/*
+ * Whether transactions are read only by default here, and not because the role
+ * wants it: somebody has frozen the database, or the server.
+ */
+extern bool jobq_session_is_frozen(void);
+
 /* Around a job's own code, in its subtransaction. */
 extern int	jobq_session_begin_settings(void);
 extern void jobq_session_end_settings(int level);

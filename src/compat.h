@@ -125,6 +125,14 @@
 	ExecCheckIndexConstraints(rel, slot, estate, conflict, arbiters)
 #endif
 
+/* guc_tables.h: all settings, and their number */
+#if PG_VERSION_NUM >= 160000
+#define jobq_settings(n) get_guc_variables(n)
+#else
+#define jobq_settings(n) \
+	(*(n) = GetNumConfigOptions(), get_guc_variables())
+#endif
+
 /* pquery.h */
 #if PG_VERSION_NUM >= 180000
 #define jobq_portal_run(portal, count, is_top_level, dest, altdest, qc) \

@@ -81,6 +81,7 @@ static const struct
 	{check_service, true},
 	{check_workers, false},
 	{jobq_health_check_queues, false},
+	{jobq_health_check_jobs, false},
 	{jobq_health_check_schedules, false},
 	{check_copies, false},
 	{check_shared_memory, false},

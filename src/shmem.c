@@ -94,6 +94,8 @@ reset_database(JobqDatabase *database, Oid dboid)
 	database->holds = 0;
 	database->stopped = false;
 	database->starving = false;
+	database->frozen_role = InvalidOid;
+	database->frozen_at = DT_NOBEGIN;
 	database->leases_loaded = false;
 	pg_atomic_write_u32(&database->wake, 0);
 	pg_atomic_write_u64(&database->next_due, (uint64) JOBQ_NEVER);

@@ -101,6 +101,9 @@ typedef struct JobqDatabase
 	int			holds;			/* (D) DDL in progress: all must leave */
 	bool		stopped;		/* (D) stop() is in force */
 	bool		starving;		/* (D) wants an executor, found no slot */
+	Oid			frozen_role;	/* (D) an executor of this role found that it
+								 * may only read here, */
+	TimestampTz frozen_at;		/* (D) at this time */
 	bool		leases_loaded;	/* (D) leases hold all running jobs */
 	bool		leases_overflow;	/* under JOBQ_LOCK_LEASES: but for some
 									 * that found no room */
@@ -190,8 +193,8 @@ typedef struct JobqWorker
 	int64		cancel_job;		/* (W) job to be interrupted, 0: none */
 	bool		evict;			/* (W) it is not cancelled by that, see
 								 * JOBQ_EVICTED */
-	TimestampTz cancelled_at;	/* (W) when it was so first; JOBQ_NEVER: the
-								 * process has been terminated for it */
+	TimestampTz cancelled_at;	/* (W) when it was so first */
+	bool		terminated;		/* (W) the process was, for going on */
 } JobqWorker;
 
 /* An executor was terminated in the middle of this job. */

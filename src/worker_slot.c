@@ -111,6 +111,7 @@ interrupt(JobqWorker *slot, bool evict)
 	{
 		slot->cancel_job = slot->job_id;
 		slot->cancelled_at = jobq_now();
+		slot->terminated = false;
 		slot->evict = true;
 	}
 	slot->evict = slot->evict && evict;
@@ -394,13 +395,13 @@ jobq_workers_terminate_stubborn(void)
 
 		if (slot->dboid != MyDatabaseId || slot->pid == 0 ||
 			slot->job_id == 0 || slot->cancel_job != slot->job_id ||
-			slot->cancelled_at == JOBQ_NEVER)
+			slot->terminated)
 			continue;
 		/* the clock may have been set back */
 		slot->cancelled_at = Min(slot->cancelled_at, now);
 		if (now - slot->cancelled_at >= JOBQ_PATIENCE)
 		{
-			slot->cancelled_at = JOBQ_NEVER;
+			slot->terminated = true;
 			(void) kill(slot->pid, SIGTERM);
 		}
 		else

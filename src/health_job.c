@@ -1,0 +1,125 @@
+/*-------------------------------------------------------------------------
+ *
+ * health_job.c
+ *	  What jobq.health says of the jobs of executors: those that go on though
+ *	  they were told to end, and that none runs where nothing may be written.
+ *
+ * A backend ends when its code looks for interrupts.  Code that does not, such
+ * as a library that waits for something, keeps its executor until it is
+ * through, whatever has been sent to the process.
+ *
+ * IDENTIFICATION
+ *	  src/health_job.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "health.h"
+
+#include "job.h"
+#include "worker_slot.h"
+
+#include "miscadmin.h"
+#include "utils/timestamp.h"
+
+/* So long it takes to end a process that looks for interrupts, at most. */
+#define GRACE (JOBQ_PATIENCE + USECS_PER_SEC)
+
+/* Copies the slots in which a job of this database is run. */
+static int
+read_slots(JobqWorker *slots)
+{
+	int			nslots = 0;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_WORKERS), LW_SHARED);
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	{
+		const JobqWorker *slot = &jobq_shared->workers[i];
+
+		if (slot->dboid == MyDatabaseId && slot->job_id != 0)
+			slots[nslots++] = *slot;
+	}
+	LWLockRelease(jobq_lock(JOBQ_LOCK_WORKERS));
+	return nslots;
+}
+
+/* When the timeout of the job in a slot is over; JOBQ_NEVER if it has none. */
+static TimestampTz
+timeout_end(JobqTable *jobs, const JobqWorker *slot, const JobqQueue *queue)
+{
+	JobqJob		job;
+	int64		timeout;
+
+	if (!jobq_job_find(jobs, slot->job_id, jobq_table_slot(jobs), &job))
+		return JOBQ_NEVER;
+	timeout = jobq_job_timeout(&job, queue);
+	return timeout > 0 ? slot->started_at + timeout : JOBQ_NEVER;
+}
+
+static void
+check_slot(JobqHealth *health, JobqTable *jobs, const JobqWorker *slot,
+		   const JobqQueue *queue)
+{
+	bool		interrupted = slot->cancel_job == slot->job_id;
+	TimestampTz since = interrupted ? slot->cancelled_at :
+	timeout_end(jobs, slot, queue);
+
+	if (since > health->now - GRACE)
+		return;
+	jobq_health_add(health, JOBQ_WARNING, "stuck", queue->name,
+					psprintf("job " INT64_FORMAT " goes on in process %d though %s",
+							 slot->job_id, (int) slot->pid,
+							 !interrupted ? "its timeout is over" :
+							 slot->evict ? "its queue is to be dropped" :
+							 "it was cancelled"),
+					"Its code does not look for interrupts, and nothing ends it from within the server. Until what it waits for outside is over it keeps a worker, and its locks.",
+					since);
+}
+
+/*
+ * Executors that may only read exit at once, and come again within a minute as
+ * long as there are jobs.
+ */
+static void
+check_frozen(JobqHealth *health)
+{
+	JobqDatabase *database = jobq_database();
+	bool		frozen;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_SHARED);
+	frozen = OidIsValid(database->frozen_role) &&
+		database->frozen_at > health->now - 2 * USECS_PER_MINUTE;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+	if (frozen)
+		jobq_health_add(health, JOBQ_CRITICAL, "read only",
+						"default_transaction_read_only",
+						"transactions are read only by default in this database, and SQL jobs wait",
+						"They go on within a minute when the setting of the database or the server is off. If jobs are to run all the same, set it to off for the role.",
+						JOBQ_NEVER);
+}
+
+void
+jobq_health_check_jobs(JobqHealth *health)
+{
+	JobqWorker *slots = palloc(JOBQ_MAX_WORKER_SLOTS * sizeof(JobqWorker));
+	int			nslots = read_slots(slots);
+	JobqTable  *jobs;
+
+	check_frozen(health);
+	if (nslots == 0)
+		return;
+	jobs = jobq_table_open(JOBQ_REL_JOB);
+	for (int i = 0; i < nslots; i++)
+	{
+		const JobqQueue *queue = jobq_queue_by_id(slots[i].queue);
+
+		CHECK_FOR_INTERRUPTS();
+		if (queue != NULL &&
+			jobq_queue_allows(queue, health->reader,
+							  JOBQ_PRIV_READ | JOBQ_PRIV_CONSUME |
+							  JOBQ_PRIV_MANAGE))
+			check_slot(health, jobs, &slots[i], queue);
+	}
+	jobq_table_close(jobs);
+}

@@ -71,22 +71,31 @@ describe_fate(JobqState state, const JobqJob *job, const JobqQueue *queue)
 					Max(job->run_at - jobq_now(), 0) / 1000000.0);
 }
 
+bool
+jobq_outcome_is_failure(JobqOutcome *outcome, JobqFailure *failure)
+{
+	if (outcome->error == NULL || outcome->evicted)
+		return false;
+
+	/* the executor may not have been told yet */
+	if (!outcome->cancelled)
+		outcome->cancelled = jobq_cancel_is_requested(outcome->job_id);
+	if (outcome->cancelled)
+		return false;
+	describe_failure(outcome, failure);
+	return true;
+}
+
 void
 jobq_outcome_record(JobqOutcome *outcome, JobqTable *jobs, JobqJob *job,
-					const JobqQueue *queue, bool may_run_functions)
+					const JobqQueue *queue, const JobqFailure *failure)
 {
-	JobqFailure failure;
-
 	/* nobody has cancelled it */
 	if (outcome->evicted)
 	{
 		jobq_job_release(jobs, job, queue, 0);
 		return;
 	}
-
-	/* the executor may not have been told yet */
-	if (outcome->error != NULL && !outcome->cancelled)
-		outcome->cancelled = jobq_cancel_is_requested(outcome->job_id);
 
 	/* the request for it is still there */
 	if (outcome->cancelled)
@@ -98,12 +107,8 @@ jobq_outcome_record(JobqOutcome *outcome, JobqTable *jobs, JobqJob *job,
 	else if (outcome->cancelled)
 		jobq_job_cancel(jobs, job, queue, NULL);
 	else
-	{
-		describe_failure(outcome, &failure);
-		failure.may_run_functions = may_run_functions;
 		outcome->fate = describe_fate(jobq_job_fail(jobs, job, queue,
-													&failure), job, queue);
-	}
+													failure), job, queue);
 }
 
 static bool

@@ -28,6 +28,8 @@ typedef struct JobqOutcome
 	bool		cancelled;		/* it was interrupted for that */
 	bool		evicted;		/* the same, see JOBQ_EVICTED, and failed */
 	int64		retry_in;		/* what the job said, -1: nothing */
+	bool		asks_backoff;	/* the queue's backoff_function is being run,
+								 * or was interrupted */
 	const char *fate;			/* what of the job, if it failed and that was
 								 * written down, in the server's log */
 	char	   *log_message;	/* NULL: it is not logged */
@@ -35,12 +37,19 @@ typedef struct JobqOutcome
 } JobqOutcome;
 
 /*
- * Completes, fails or cancels the job, which is locked, or, after it was
- * evicted, leaves it as it was before.
+ * Whether the attempt has failed, and was not cancelled; fills *failure then, in
+ * the current memory context.
+ */
+extern bool jobq_outcome_is_failure(JobqOutcome *outcome,
+									JobqFailure *failure);
+
+/*
+ * Completes, fails (by what jobq_outcome_is_failure() has said) or cancels the
+ * job, which is locked, or, after it was evicted, leaves it as it was before.
  */
 extern void jobq_outcome_record(JobqOutcome *outcome, JobqTable *jobs,
 								JobqJob *job, const JobqQueue *queue,
-								bool may_run_functions);
+								const JobqFailure *failure);
 
 /*
  * What the server's log is to be told, if that is wanted, in a memory context;

@@ -273,6 +273,45 @@ lock_again(JobqRun *run, JobqTable *jobs, bool where_it_was, JobqJob *job)
 }
 
 /*
+ * The queue of a job that was run, whose row is locked again and read.  NULL if
+ * the job has finished itself, or somebody else has taken it over.
+ */
+static const JobqQueue *
+lock_own_job(JobqRun *run, JobqTable *jobs, bool where_it_was, JobqJob *job)
+{
+	if (!lock_again(run, jobs, where_it_was, job))
+		return NULL;
+	if (run->lease != 0 ?
+		job->state != JOBQ_STATE_RUNNING || job->lease != run->lease :
+		job->state != JOBQ_STATE_PENDING ||
+		jobq_job_current_attempt(job) != run->outcome.attempt)
+		return NULL;
+	if (run->lease == 0)
+		job->started_at = run->outcome.started_at;
+	return jobq_queue_by_id(job->queue);
+}
+
+/*
+ * Asks the owner's backoff_function, which is not to run for ever.  If it is
+ * interrupted, jobq_run_next() records the job without it.
+ */
+static bool
+ask_backoff(JobqRun *run, const JobqJob *job, const JobqQueue *queue,
+			JobqFailure *failure)
+{
+	bool		asked;
+
+	if (queue->backoff_function == NULL)
+		return false;
+	run->outcome.asks_backoff = true;
+	jobq_execute_begin_limit(run, BACKOFF_TIMEOUT_MS);
+	asked = jobq_job_ask_backoff(job, queue, failure);
+	jobq_execute_end_limit();
+	run->outcome.asks_backoff = false;
+	return asked;
+}
+
+/*
  * Finishes a job that was run, in the current transaction, which is that of
  * its code or (`afresh`) another one.
  */
@@ -280,37 +319,26 @@ static void
 record_job(JobqRun *run, JobqTable *jobs, bool afresh, bool may_run_functions)
 {
 	JobqJob		job;
+	JobqFailure failure = {0};
 	const JobqQueue *queue;
 
 	/* one that was evicted, and whose claim is the row lock, is to be free */
 	if (run->outcome.evicted && run->lease == 0)
 		return;
-	if (!lock_again(run, jobs, !afresh, &job))
-		return;					/* the job has finished itself */
-	if (run->lease != 0 ?
-		job.state != JOBQ_STATE_RUNNING || job.lease != run->lease :
-		job.state != JOBQ_STATE_PENDING ||
-		jobq_job_current_attempt(&job) != run->outcome.attempt)
-		return;					/* or somebody else has taken it over */
-	queue = jobq_queue_by_id(job.queue);
+	queue = lock_own_job(run, jobs, !afresh, &job);
 	if (queue == NULL)
 		return;
-	if (run->lease == 0)
-		job.started_at = run->outcome.started_at;
-	if (!may_run_functions || run->outcome.error == NULL ||
-		run->outcome.evicted || queue->backoff_function == NULL)
+	if (jobq_outcome_is_failure(&run->outcome, &failure))
 	{
-		jobq_outcome_record(&run->outcome, jobs, &job, queue, false);
-		return;
+		if (run->outcome.asks_backoff)
+			jobq_job_note_backoff_error(&job, queue, ERRCODE_QUERY_CANCELED,
+										"it was interrupted", &failure);
+		else if (may_run_functions && ask_backoff(run, &job, queue, &failure))
+			queue = lock_own_job(run, jobs, false, &job);
+		if (queue == NULL)
+			return;
 	}
-
-	/*
-	 * The owner's backoff_function is not to run for ever.  If it is
-	 * interrupted, jobq_run_next() records the job without it.
-	 */
-	jobq_execute_begin_limit(run, BACKOFF_TIMEOUT_MS);
-	jobq_outcome_record(&run->outcome, jobs, &job, queue, true);
-	jobq_execute_end_limit();
+	jobq_outcome_record(&run->outcome, jobs, &job, queue, &failure);
 }
 
 /* The same with a snapshot, without which no large value can be read. */

@@ -235,11 +235,13 @@ jobq_fail(PG_FUNCTION_ARGS)
 	failure.retry_in = PG_ARGISNULL(4) ? -1 :
 		jobq_duration_argument(fcinfo, 4, "retry_in", true);
 	failure.retryable = PG_ARGISNULL(5) ? true : PG_GETARG_BOOL(5);
-	failure.may_run_functions = true;
 
 	jobs = jobq_table_open(JOBQ_REL_JOB);
 	queue = jobq_lock_held_job(jobs, PG_GETARG_INT64(0), PG_GETARG_INT64(1),
 							   &job);
+	if (jobq_job_ask_backoff(&job, queue, &failure))
+		queue = jobq_lock_held_job(jobs, PG_GETARG_INT64(0),
+								   PG_GETARG_INT64(1), &job);
 	state = jobq_job_fail(jobs, &job, queue, &failure);
 	jobq_table_close(jobs);
 	PG_RETURN_TEXT_P(cstring_to_text(jobq_state_name(state,

@@ -22,6 +22,7 @@
 #include "handler.h"
 #include "queue.h"
 #include "sandbox.h"
+#include "subtransaction.h"
 
 #include "access/htup_details.h"
 #include "access/transam.h"
@@ -342,12 +343,25 @@ jobq_payload_check_call(const char *name, Oid owner, Datum payload)
 	return NULL;
 }
 
-/* The delay before the next attempt in microseconds, -1: there is none. */
-int64
+/* Makes a call, in a subtransaction. */
+static void
+call_as_owner(void *arg)
+{
+	FunctionCall *call = arg;
+
+	jobq_sandbox_run(call->owner, make_call, call);
+}
+
+/*
+ * An error of the function, or that it is not there or may not be called, undoes
+ * what it has done, and is returned; not so an interrupt.
+ */
+ErrorData *
 jobq_backoff_function_call(const char *text, Oid owner, int attempt,
-						   Datum error)
+						   Datum error, int64 *delay)
 {
 	FunctionCall call = {0};
+	ErrorData  *problem;
 
 	call.text = text;
 
@@ -355,9 +369,13 @@ jobq_backoff_function_call(const char *text, Oid owner, int attempt,
 	call.nargs = 2;
 	call.args[0] = Int32GetDatum(attempt);
 	call.args[1] = error;
-	jobq_sandbox_run(owner, make_call, &call);
+	problem = jobq_subtransaction(call_as_owner, &call);
+	if (problem != NULL)
+		return problem;
 	if (call.result.isnull || call.result_type != INTERVALOID)
-		return -1;
-	return Max(jobq_interval_microseconds(DatumGetIntervalP(call.result.value)),
-			   0);
+		*delay = -1;
+	else
+		*delay = Max(jobq_interval_microseconds(DatumGetIntervalP(call.result.value)),
+					 0);
+	return NULL;
 }

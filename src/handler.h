@@ -42,11 +42,18 @@ extern void jobq_handler_describe(Oid function, JobqHandler *handler);
 extern void jobq_payload_check_validate(Oid function);
 extern void jobq_backoff_function_validate(Oid function);
 
-/* Call them, as the queue's owner, in a restricted security context. */
+/*
+ * Call them, as the queue's owner, in a restricted security context.  They may
+ * change any row that the owner may change: none that was read or locked before
+ * is to be written without another look.
+ */
 extern char *jobq_payload_check_call(const char *name, Oid owner,
 									 Datum payload);
-extern int64 jobq_backoff_function_call(const char *text, Oid owner,
-										int attempt, Datum error);
+
+/* Sets *delay, in microseconds (-1: no attempt), or returns an error. */
+extern ErrorData *jobq_backoff_function_call(const char *text, Oid owner,
+											 int attempt, Datum error,
+											 int64 *delay);
 
 /*
  * Checks a command for run(): exactly one statement, no transaction control.

@@ -547,18 +547,68 @@ failure_as_jsonb(const JobqFailure *failure)
 	return jobq_json_end(&object);
 }
 
-/* Microseconds until the next attempt, or -1: there shall be none. */
+/*
+ * The queue's backoff holds where its function has failed.  The log says so, and
+ * the attempt's detail.
+ */
+void
+jobq_job_note_backoff_error(const JobqJob *job, const JobqQueue *queue,
+							int sqlerrcode, const char *message,
+							JobqFailure *failure)
+{
+	const char *bounded = TextDatumGetCString(bounded_text(message));
+
+	ereport(LOG,
+			(errcode(sqlerrcode),
+			 errmsg("backoff_function of queue \"%s\" failed for job " INT64_FORMAT ": %s",
+					queue->name, job->id, bounded),
+			 errdetail("The backoff of the queue holds."),
+			 errhidestmt(true), errhidecontext(true)));
+	failure->detail =
+		psprintf("%s%sThe queue's backoff_function failed with SQLSTATE %s: %s",
+				 failure->detail != NULL ? failure->detail : "",
+				 failure->detail != NULL ? "\n" : "",
+				 unpack_sql_state(sqlerrcode), bounded);
+}
+
+/*
+ * Asks the queue's backoff_function, if it has one that is to be asked, and puts
+ * the answer into *failure.  True if it was called: the job may not be the same
+ * any more, and is to be locked and looked at again.
+ */
+bool
+jobq_job_ask_backoff(const JobqJob *job, const JobqQueue *queue,
+					 JobqFailure *failure)
+{
+	int			attempt = jobq_job_current_attempt(job);
+	Datum		told = failure->data;
+	ErrorData  *error;
+	int64		delay;
+
+	if (queue->backoff_function == NULL || !failure->retryable ||
+		failure->retry_in >= 0 ||
+		attempt >= jobq_job_max_attempts(job, queue))
+		return false;
+	if (told == (Datum) 0)
+		told = failure_as_jsonb(failure);
+	error = jobq_backoff_function_call(queue->backoff_function, queue->owner,
+									   attempt, told, &delay);
+	if (error != NULL)
+		jobq_job_note_backoff_error(job, queue, error->sqlerrcode,
+									error->message, failure);
+	else if (delay < 0)
+		failure->retryable = false;
+	else
+		failure->retry_in = delay;
+	return true;
+}
+
+/* Microseconds until the next attempt. */
 static int64
 retry_delay(const JobqQueue *queue, const JobqFailure *failure, int attempt)
 {
 	if (failure->retry_in >= 0)
 		return failure->retry_in;
-	if (queue->backoff_function != NULL && failure->may_run_functions)
-		return jobq_backoff_function_call(queue->backoff_function,
-										  queue->owner, attempt,
-										  failure->data != (Datum) 0 ?
-										  failure->data :
-										  failure_as_jsonb(failure));
 	return jobq_backoff_delay(&queue->backoff, attempt,
 							  pg_prng_double(&pg_global_prng_state));
 }

@@ -57,7 +57,6 @@ typedef struct JobqFailure
 	Datum		data;			/* jsonb, 0: none */
 	bool		retryable;
 	int64		retry_in;		/* microseconds, -1: by the queue's backoff */
-	bool		may_run_functions;	/* may call backoff_function */
 	int			pid;			/* of who ran the job, 0: this process */
 	bool		excused;		/* it is none: the attempt does not count */
 } JobqFailure;
@@ -86,6 +85,12 @@ extern int	jobq_job_current_attempt(const JobqJob *job);
 extern void jobq_job_lease_failure(JobqFailure *failure, bool session_ended);
 extern void jobq_job_timeout_failure(JobqFailure *failure);
 extern bool jobq_job_was_terminated(JobqJob *job, JobqFailure *failure);
+extern bool jobq_job_ask_backoff(const JobqJob *job, const JobqQueue *queue,
+								 JobqFailure *failure);
+extern void jobq_job_note_backoff_error(const JobqJob *job,
+										const JobqQueue *queue,
+										int sqlerrcode, const char *message,
+										JobqFailure *failure);
 
 /*
  * Transitions.  Each wants the row locked, and leaves it changed or gone.

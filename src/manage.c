@@ -166,6 +166,36 @@ insert_revived(const JobqQueue *queue, const Datum *values, const bool *nulls)
 	return inserted;
 }
 
+/*
+ * The queue of a finished job that can be revived, for a user who may manage
+ * it, and the job's row in history; NULL if there is none.
+ */
+static const JobqQueue *
+find_revivable(int64 id, JobqTable **history, TupleTableSlot **finished)
+{
+	const JobqQueue *queue;
+	JobqState	state;
+	bool		isnull;
+
+	*finished = jobq_history_find(id, history);
+	if (*finished == NULL)
+		return NULL;
+	queue = jobq_queue_by_id(DatumGetInt32(slot_getattr(*finished,
+														Anum_history_queue,
+														&isnull)));
+	state = (JobqState) DatumGetInt16(slot_getattr(*finished,
+												   Anum_history_state,
+												   &isnull));
+	if (queue == NULL ||
+		!jobq_state_apply(state, JOBQ_EVENT_REVIVE, &state))
+	{
+		jobq_table_close(*history);
+		return NULL;
+	}
+	jobq_queue_check_job_privilege(queue, JOBQ_PRIV_MANAGE, id);
+	return queue;
+}
+
 Datum
 jobq_retry(PG_FUNCTION_ARGS)
 {
@@ -173,31 +203,22 @@ jobq_retry(PG_FUNCTION_ARGS)
 	JobqTermination termination;
 	TupleTableSlot *finished;
 	const JobqQueue *queue;
-	JobqState	state;
 	Datum		values[Natts_job];
 	bool		nulls[Natts_job];
-	bool		isnull;
 	bool		revived;
 
 	jobq_begin_write("jobq.retry()");
 	jobq_require_argument(fcinfo, 0, "job_id");
-	finished = jobq_history_find(PG_GETARG_INT64(0), &history);
-	if (finished == NULL)
-		PG_RETURN_NULL();
-	queue = jobq_queue_by_id(DatumGetInt32(slot_getattr(finished,
-														Anum_history_queue,
-														&isnull)));
-	state = (JobqState) DatumGetInt16(slot_getattr(finished,
-												   Anum_history_state,
-												   &isnull));
-	if (queue == NULL ||
-		!jobq_state_apply(state, JOBQ_EVENT_REVIVE, &state))
+	queue = find_revivable(PG_GETARG_INT64(0), &history, &finished);
+	if (queue != NULL && !PG_ARGISNULL(1))
 	{
+		/* the check may do something to the job */
 		jobq_table_close(history);
-		PG_RETURN_NULL();
+		jobq_check_payload(queue, PG_GETARG_DATUM(1));
+		queue = find_revivable(PG_GETARG_INT64(0), &history, &finished);
 	}
-	jobq_queue_check_job_privilege(queue, JOBQ_PRIV_MANAGE,
-								   PG_GETARG_INT64(0));
+	if (queue == NULL)
+		PG_RETURN_NULL();
 	jobq_queue_lock_shared(queue);
 
 	/* what is known of an attempt of old is not to count for a new one */
@@ -205,10 +226,7 @@ jobq_retry(PG_FUNCTION_ARGS)
 	jobq_cancel_forget(PG_GETARG_INT64(0));
 	revive(finished, values, nulls);
 	if (!PG_ARGISNULL(1))
-	{
 		values[Anum_job_payload - 1] = PG_GETARG_DATUM(1);
-		jobq_check_payload(queue, values[Anum_job_payload - 1]);
-	}
 	revived = insert_revived(queue, values, nulls);
 	if (revived)
 		jobq_table_delete(history, finished);
@@ -231,8 +249,6 @@ change_pending_job(int64 id, int attnum, Datum value)
 
 	if (queue != NULL)
 	{
-		if (attnum == Anum_job_payload)
-			jobq_check_payload(queue, value);
 		job.values[attnum - 1] = value;
 		jobq_job_replace(jobs, &job, queue, job.values, job.nulls);
 	}
@@ -293,10 +309,32 @@ jobq_set_priority(PG_FUNCTION_ARGS)
 									  Int16GetDatum(priority)));
 }
 
+/*
+ * Checks a new payload for a job before the job is locked: the check may do
+ * something to it.
+ */
+static void
+check_new_payload(int64 id, Datum payload)
+{
+	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
+	const JobqQueue *queue = NULL;
+	JobqJob		job;
+
+	if (jobq_job_find(jobs, id, jobq_table_slot(jobs), &job) &&
+		job.state == JOBQ_STATE_PENDING)
+		queue = jobq_queue_by_id(job.queue);
+	jobq_table_close(jobs);
+	if (queue == NULL)
+		return;
+	jobq_queue_check_job_privilege(queue, JOBQ_PRIV_MANAGE, id);
+	jobq_check_payload(queue, payload);
+}
+
 Datum
 jobq_set_payload(PG_FUNCTION_ARGS)
 {
 	jobq_begin_write("jobq.set_payload()");
+	check_new_payload(PG_GETARG_INT64(0), PG_GETARG_DATUM(1));
 	PG_RETURN_BOOL(change_pending_job(PG_GETARG_INT64(0), Anum_job_payload,
 									  PG_GETARG_DATUM(1)));
 }

@@ -1,4 +1,5 @@
-# The functions that queues are given: where they may be.
+# The functions that queues are given: where they may be, and what happens when
+# they change what jobq is working on, or fail.
 
 use strict;
 use warnings;
@@ -59,12 +60,163 @@ foreach my $try (
 		$call} =~ s/public\.f\(t\)/pg_temp.f(t)/r);
 	like($error, $expected, "$option pg_temp.$function is not found");
 }
+sql(q{UPDATE jobq_store.queue SET payload_check = NULL WHERE name = 'victim';
+	SELECT jobq.pause('victim'), jobq.resume('victim'); SELECT jobq.alter_queue('victim', max_attempts => 5)});
+is( sql(qq{SET SESSION AUTHORIZATION mallory; $temp
+		RESET SESSION AUTHORIZATION;
+		UPDATE jobq_store.queue SET backoff_function = pg_my_temp_schema()::regnamespace::text || '.f(int,jsonb)'
+			WHERE name = 'victim';
+		SELECT jobq.pause('victim'), jobq.resume('victim');
+		SET SESSION AUTHORIZATION mallory;
+		SELECT FROM jobq.enqueue('victim');
+		SELECT jobq.fail(id, lease, 'no') FROM jobq.dequeue('victim')} =~ s/public\.f\(t\)/pg_temp.f(t)/r) =~ s/.*\n//sr,
+	'scheduled', 'nor is a backoff_function; the backoff of the queue holds');
 is(sql('SELECT count(*) FROM seen'), '0', 'no function in a temporary schema was called');
-sql(q{UPDATE jobq_store.queue SET payload_check = NULL, handler = 'pg_temp_3.f(jsonb)' WHERE name = 'victim';
+sql(q{UPDATE jobq_store.queue SET backoff_function = NULL, handler = 'pg_temp_3.f(jsonb)' WHERE name = 'victim';
 	SELECT jobq.pause('victim'), jobq.resume('victim'); SELECT jobq.alter_queue('victim', max_attempts => 1)});
 my $id = sql(q{SELECT jobq.enqueue('victim')});
 poll_query($node, "SELECT count(*) = 1 FROM jobq_store.history WHERE id = $id");
 is(sql("SELECT state, sqlstate FROM jobq.jobs WHERE id = $id"), 'dead|42883', 'nor is a handler');
+
+# ------------------- functions that change what they are called for meanwhile
+
+sql(q{
+	CREATE FUNCTION check_re(p jsonb) RETURNS boolean LANGUAGE plpgsql AS $$BEGIN
+		IF p ? 'sql' THEN EXECUTE p ->> 'sql'; END IF;
+		RETURN true; END$$;
+	CREATE FUNCTION delay_re(attempt int, error jsonb) RETURNS interval LANGUAGE plpgsql AS $$BEGIN
+		IF error ? 'sql' THEN EXECUTE error ->> 'sql'; END IF;
+		RETURN '1 h'; END$$;
+});
+
+# A queue with a job in the state given.
+sub new_job
+{
+	my ($how) = @_;
+	sql(q{SELECT jobq.drop_queue('re', true) FROM jobq.queues WHERE queue = 're';
+		SELECT jobq.create_queue('re', payload_check => 'check_re(jsonb)', backoff_function => 'delay_re(int, jsonb)',
+			max_attempts => 5)});
+	my $job = sql(q{SELECT jobq.enqueue('re')});
+	sql("SELECT jobq.cancel($job)") if $how eq 'finished';
+	return $job;
+}
+
+# Calls a function of jobq with a payload that has the payload_check do something
+# to the job; returns the results or the SQLSTATE, and what has become of the job.
+sub try_payload
+{
+	my ($how, $call, $doing) = @_;
+	my $job = new_job($how);
+	$doing =~ s/ID/$job/g;
+	$call =~ s/ID/$job/g;
+	my $payload = "jsonb_build_object('sql', \$_\$$doing\$_\$)";
+	$call =~ s/PAYLOAD/$payload/g;
+	my ($out, $err) = ('', '');
+	$node->psql('postgres', "\\set VERBOSITY verbose\nSELECT $call", stdout => \$out, stderr => \$err);
+	$out = $1 if $err =~ /ERROR:  (\w{5}):/;
+	return "$out " . sql("SELECT concat_ws(' ', state, priority) FROM jobq.jobs WHERE id = $job");
+}
+
+foreach my $try (
+	[ 'ready', 'jobq.set_payload(ID, PAYLOAD)', 'SELECT jobq.delete(ID)', 'f ' ],
+	[ 'ready', 'jobq.set_payload(ID, PAYLOAD)', 'SELECT jobq.cancel(ID)', 'f cancelled 0' ],
+	[ 'ready', 'jobq.set_payload(ID, PAYLOAD)', 'SELECT jobq.set_priority(ID, 3)', 't ready 3' ],
+	[ 'ready', 'jobq.set_payload(ID, PAYLOAD)', q{SELECT jobq.set_payload(ID, '{}')}, 't ready 0' ],
+	[ 'ready', 'jobq.set_payload(ID, PAYLOAD)', q{SELECT jobq.take('re')}, 'f completed 0' ],
+	[ 'ready', 'jobq.set_payload(ID, PAYLOAD)', q{SELECT jobq.dequeue('re')}, 'f running 0' ],
+	[ 'ready', 'jobq.set_payload(ID, PAYLOAD)', q{SELECT jobq.drop_queue('re', true)}, 'f ' ],
+	[ 'finished', 'jobq.retry(ID, PAYLOAD) > 0', 'SELECT jobq.retry(ID)', ' ready 0' ],
+	[ 'finished', 'jobq.retry(ID, PAYLOAD) > 0', 'SELECT jobq.delete(ID)', ' ' ],
+	[ 'finished', 'jobq.retry(ID, PAYLOAD) > 0', q{SELECT jobq.alter_queue('re', priority => 7)}, 't ready 0' ],
+	[ 'finished', 'jobq.retry(ID, PAYLOAD) > 0', q{SELECT jobq.drop_queue('re', true)}, ' ' ],
+	[ 'ready', q{jobq.enqueue('re', PAYLOAD) > 0}, q{SELECT jobq.drop_queue('re', true)}, '42704 ready 0' ],
+	[ 'ready', q{jobq.enqueue('re', PAYLOAD) > 0}, q{SELECT jobq.alter_queue('re', priority => 7)}, 't ready 0' ],
+	[ 'ready', q{count(*) FROM jobq.enqueue_many('re', ARRAY[PAYLOAD, PAYLOAD])}, q{SELECT jobq.dequeue('re')}, '2 running 0' ],
+	[ 'ready', q{jobq.enqueue('re', PAYLOAD, unique_key => 'k', on_conflict => 'replace') > 0},
+		q{SELECT jobq.enqueue('re', unique_key => 'k')}, 't ready 0' ],
+	[ 'ready', q{jobq.schedule('s', '0 0 * * *', queue => 're', payload => PAYLOAD)},
+		q{SELECT jobq.drop_queue('re', true)}, '42704 ready 0' ],
+	[ 'ready', q{jobq.schedule('s', '0 0 * * *', queue => 're', payload => PAYLOAD)},
+		q{SELECT jobq.schedule('s', '1 0 * * *', queue => 're')}, '1 ready 0' ])
+{
+	my ($how, $call, $doing, $expected) = @$try;
+	is(try_payload($how, $call, $doing), $expected, "$call, where the check does $doing");
+}
+
+foreach my $try (
+	[ 'SELECT jobq.complete(ID, LEASE)', 'JQ001 running' ],
+	[ q{SELECT jobq.fail(ID, LEASE, 'x', retry_in => '0 s')}, 'JQ001 running' ],
+	[ 'SELECT jobq.release(ID, LEASE)', 'JQ001 running' ],
+	[ 'SELECT jobq.cancel(ID)', 'JQ001 running' ],
+	[ q{SELECT jobq.heartbeat(ID, LEASE, '1 min')}, 'scheduled scheduled' ],
+	[ q{SELECT jobq.drop_queue('re', true)}, 'JQ001 running' ],
+	[ q{SELECT jobq.reset_queue('re', 'backoff_function')}, 'scheduled scheduled' ])
+{
+	my ($doing, $expected) = @$try;
+	my $job = new_job('ready');
+	my $lease = sql(q{SELECT lease FROM jobq.dequeue('re')});
+	$doing =~ s/ID/$job/;
+	$doing =~ s/LEASE/$lease/;
+	my ($out, $err) = ('', '');
+	$node->psql('postgres', "\\set VERBOSITY verbose\nSELECT jobq.fail($job, $lease, 'x', jsonb_build_object('sql', \$_\$$doing\$_\$))",
+		stdout => \$out, stderr => \$err);
+	$out = $1 if $err =~ /ERROR:  (\w{5}):/;
+	is("$out " . sql("SELECT state FROM jobq.jobs WHERE id = $job"), $expected, "jobq.fail(), where the backoff_function does $doing");
+}
+
+# ---------------------------------------------------------- in executors
+
+sql(q{
+	CREATE FUNCTION fail(p jsonb) RETURNS void LANGUAGE plpgsql AS $$BEGIN
+		RAISE EXCEPTION 'no' USING DETAIL = 'own detail'; END$$;
+	CREATE FUNCTION delay(attempt int, error jsonb) RETURNS interval LANGUAGE plpgsql AS $$
+	DECLARE mine bigint := (SELECT id FROM jobq.jobs WHERE queue = 'fails' AND state <> 'dead'); BEGIN
+		CASE (SELECT payload ->> 'do' FROM jobq.jobs WHERE id = mine)
+			WHEN 'raise' THEN RAISE EXCEPTION 'out of order' USING ERRCODE = '22000';
+			WHEN 'raise 57014' THEN RAISE EXCEPTION 'as if cancelled' USING ERRCODE = '57014';
+			WHEN 'null' THEN RETURN NULL;
+			WHEN 'priority' THEN UPDATE jobq_store.job SET priority = 9 WHERE id = mine;
+			WHEN 'delete' THEN DELETE FROM jobq_store.job WHERE id = mine;
+		END CASE;
+		RETURN '1 h'; END$$;
+	SELECT jobq.create_queue('fails', handler => 'fail(jsonb)', backoff_function => 'delay(int, jsonb)', max_attempts => 3,
+		backoff => 'fixed', backoff_base => '20 min', jitter => 0);
+});
+
+# What becomes of a job that fails once.
+sub run_once
+{
+	my ($do) = @_;
+	my $job = sql("SELECT jobq.enqueue('fails', '{\"do\": \"$do\"}')");
+	poll_query($node, "SELECT count(*) = 0 FROM jobq.jobs WHERE id = $job AND state IN ('ready', 'running')");
+	my $result = sql("SELECT concat_ws(' ', state, priority, round(extract(epoch FROM run_at - now()) / 60)) FROM jobq.jobs WHERE id = $job");
+	$result .= '; ' . sql("SELECT error, replace(detail, E'\\n', ' / ') FROM jobq.attempts WHERE job_id = $job");
+	sql("SELECT jobq.delete($job)");
+	return $result;
+}
+
+my $position = log_position($node);
+is(run_once('raise'), q{scheduled 0 20; no|own detail / The queue's backoff_function failed with SQLSTATE 22000: out of order},
+	'a backoff_function that fails: the backoff of the queue holds, and the attempt tells');
+like(log_since($node, $position), qr/LOG:  backoff_function of queue "fails" failed for job \d+: out of order.*DETAIL:  The backoff of the queue holds/s,
+	'and the log');
+is(run_once('raise 57014'), q{scheduled 0 20; no|own detail / The queue's backoff_function failed with SQLSTATE 57014: it was interrupted},
+	'the same where it was interrupted');
+is(run_once('null'), 'dead 0 0; no|own detail', 'NULL means that the job is dead');
+like(run_once('priority'), qr/^scheduled 9 60;/, 'a backoff_function that changes the row of the job');
+is(run_once('delete'), '; ', 'a backoff_function that deletes the row of the job');
+unlike(log_since($node, $position), qr/XX000/, 'without an internal error');
+
+# from outside
+sql(q{SELECT jobq.create_queue('outside', backoff_function => 'delay_re(int, jsonb)', backoff => 'fixed',
+	backoff_base => '20 min', jitter => 0); SELECT jobq.enqueue('outside')});
+$position = log_position($node);
+is(sql(q{SELECT jobq.fail(id, lease, 'no', '{"sql": "SELECT 1/0"}') FROM jobq.dequeue('outside')}), 'scheduled',
+	'jobq.fail() succeeds where the backoff_function fails');
+is(sql(q{SELECT round(extract(epoch FROM run_at - now()) / 60), detail FROM jobq.jobs JOIN jobq.attempts ON job_id = id
+	WHERE jobs.queue = 'outside'}), q{20|The queue's backoff_function failed with SQLSTATE 22012: division by zero},
+	'and the backoff of the queue holds');
+like(log_since($node, $position), qr/LOG:  backoff_function of queue "outside" failed/, 'which the log has, too');
 
 $node->stop;
 done_testing();

@@ -217,8 +217,8 @@ static void
 change_grant(const char *queue_name, Oid role, int privileges, bool grant)
 {
 	const JobqQueue *queue = jobq_queue_require(queue_name, JOBQ_PRIV_OWNER);
-	Oid			indexid = jobq_relation_oid(JOBQ_IDX_QUEUE_GRANT);
 	JobqTable  *table = jobq_table_open(JOBQ_REL_QUEUE_GRANT);
+	Oid			indexid = jobq_relation_oid(JOBQ_IDX_QUEUE_GRANT);
 	TupleTableSlot *slot = jobq_table_slot(table);
 	Datum		values[Natts_queue_grant];
 	bool		nulls[Natts_queue_grant] = {0};

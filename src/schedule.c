@@ -389,8 +389,8 @@ jobq_schedule(PG_FUNCTION_ARGS)
 	jobq_begin_write("jobq.schedule()");
 	form_row(fcinfo, &row);
 	name = TextDatumGetCString(row.values[Anum_schedule_name - 1]);
-	arbiter = jobq_relation_oid(JOBQ_IDX_SCHEDULE_NAME);
 	table = jobq_table_open(JOBQ_REL_SCHEDULE);
+	arbiter = jobq_relation_oid(JOBQ_IDX_SCHEDULE_NAME);
 	slot = jobq_table_slot(table);
 	for (;;)
 	{

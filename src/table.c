@@ -258,21 +258,64 @@ jobq_table_insert_many(JobqTable *table, int nrows, JobqRowSource source,
 	pfree(slots);
 }
 
+/* Whether two indexes have the same columns. */
+static bool
+have_same_columns(const IndexInfo *a, const IndexInfo *b)
+{
+	return a->ii_NumIndexKeyAttrs == b->ii_NumIndexKeyAttrs &&
+		memcmp(a->ii_IndexAttrNumbers, b->ii_IndexAttrNumbers,
+			   a->ii_NumIndexKeyAttrs * sizeof(AttrNumber)) == 0;
+}
+
+/*
+ * The unique indexes with the columns of `arbiter`: while REINDEX CONCURRENTLY
+ * makes it anew there are two of them, and a duplicate that only the other one
+ * shows is no error, either.
+ */
+static List *
+equal_indexes(JobqTable *table, Oid arbiter)
+{
+	ResultRelInfo *rel = table->result_rel;
+	const IndexInfo *like = NULL;
+	List	   *result = NIL;
+
+	for (int i = 0; i < rel->ri_NumIndices; i++)
+	{
+		if (RelationGetRelid(rel->ri_IndexRelationDescs[i]) == arbiter)
+			like = rel->ri_IndexRelationInfo[i];
+	}
+	if (like == NULL)
+		elog(ERROR, "index %u is not one of table \"%s\"", arbiter,
+			 RelationGetRelationName(table->rel));
+	for (int i = 0; i < rel->ri_NumIndices; i++)
+	{
+		const IndexInfo *info = rel->ri_IndexRelationInfo[i];
+
+		if (info->ii_Unique && have_same_columns(info, like))
+			result = lappend_oid(result,
+								 RelationGetRelid(rel->ri_IndexRelationDescs[i]));
+	}
+	return result;
+}
+
 /*
  * Inserts a row unless there is one with the same key in the unique index
  * `arbiter`; waits for transactions that are about to insert or delete such a
  * one.  Returns false, and in *conflict where it is, if there is.
  *
- * The protocol is that of INSERT ... ON CONFLICT DO NOTHING (ExecInsert).
+ * The protocol is that of INSERT ... ON CONFLICT DO NOTHING (ExecInsert).  The
+ * index must have been looked up after the table was opened.
  */
 bool
 jobq_table_insert_unique(JobqTable *table, Oid arbiter, const Datum *values,
 						 const bool *nulls, ItemPointer conflict)
 {
-	List	   *arbiters = list_make1_oid(arbiter);
+	List	   *arbiters;
 	TupleTableSlot *slot;
+	bool		inserted = false;
 
 	prepare_executor(table, true);
+	arbiters = equal_indexes(table, arbiter);
 	for (;;)
 	{
 		uint32		token;
@@ -282,7 +325,7 @@ jobq_table_insert_unique(JobqTable *table, Oid arbiter, const Datum *values,
 		slot = form_row(table, values, nulls);
 		if (!jobq_check_index_constraints(table->result_rel, slot,
 										  table->estate, conflict, arbiters))
-			return false;
+			break;
 
 		token = SpeculativeInsertionLockAcquire(GetCurrentTransactionId());
 		table_tuple_insert_speculative(table->rel, slot,
@@ -297,8 +340,13 @@ jobq_table_insert_unique(JobqTable *table, Oid arbiter, const Datum *values,
 		table->written = slot->tts_tid;
 		ResetPerTupleExprContext(table->estate);
 		if (!speculative_conflict)
-			return true;
+		{
+			inserted = true;
+			break;
+		}
 	}
+	list_free(arbiters);
+	return inserted;
 }
 
 /*

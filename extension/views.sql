@@ -227,9 +227,11 @@ LEFT JOIN (
   GROUP BY c.queue
 ) AS n ON n.queue OPERATOR(pg_catalog.=) q.id
 LEFT JOIN (
+  -- jobs that are run inside a transaction, which their rows do not show
   SELECT s.queue, count(*) AS running
   FROM jobq_store.worker_slots() AS s
-  WHERE s.job_id IS NOT NULL
+  JOIN jobq_store.job AS j ON j.id OPERATOR(pg_catalog.=) s.job_id
+  WHERE j.state OPERATOR(pg_catalog.=) 0
   GROUP BY s.queue
 ) AS w ON w.queue OPERATOR(pg_catalog.=) q.id
 WHERE jobq_store.may_read(q.id);

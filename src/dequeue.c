@@ -24,11 +24,16 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
 
 PG_FUNCTION_INFO_V1(jobq_dequeue);
 PG_FUNCTION_INFO_V1(jobq_dequeue_any);
 PG_FUNCTION_INFO_V1(jobq_take);
 PG_FUNCTION_INFO_V1(jobq_next);
+
+/* warn_of_handler() keeps so many queues in mind. */
+#define MAX_WARNINGS 1000
 
 /* No lease is longer than a year. */
 #define MAX_LEASE (366 * USECS_PER_DAY)
@@ -42,6 +47,13 @@ typedef struct ClaimOptions
 	bool		session_bound;
 	bool		session_bound_is_null;	/* the queue decides */
 } ClaimOptions;
+
+/* A queue that this session has been warned of. */
+typedef struct WarnedQueue
+{
+	Oid			table;			/* of queues: the extension may be made anew */
+	int32		id;
+} WarnedQueue;
 
 static int
 max_jobs_argument(FunctionCallInfo fcinfo, int argno)
@@ -95,6 +107,39 @@ read_options(FunctionCallInfo fcinfo, int first, ClaimOptions *options)
 				 errdetail("A session-bound claim ends with the session.")));
 }
 
+/*
+ * Warns of a queue whose jobs executors run as well: once in this session, and
+ * for MAX_WARNINGS queues at most.
+ */
+static void
+warn_of_handler(const JobqQueue *queue)
+{
+	static HTAB *warned = NULL;
+	WarnedQueue key = {jobq_relation_oid(JOBQ_REL_QUEUE), queue->id};
+	bool		found;
+
+	if (warned == NULL)
+	{
+		HASHCTL		control;
+
+		memset(&control, 0, sizeof(control));
+		control.keysize = sizeof(WarnedQueue);
+		control.entrysize = sizeof(WarnedQueue);
+		control.hcxt = TopMemoryContext;
+		warned = hash_create("jobq queues warned of", 16, &control,
+							 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	if (hash_get_num_entries(warned) >= MAX_WARNINGS)
+		return;
+	(void) hash_search(warned, &key, HASH_ENTER, &found);
+	if (found)
+		return;
+	ereport(WARNING,
+			(errmsg("queue \"%s\" has a handler", queue->name),
+			 errdetail("Background workers run its jobs, too: each job is run by one of them or by this client."),
+			 errhint("A queue for workers outside has none: see jobq.reset_queue().")));
+}
+
 /* The queue, if the current user may take jobs from it. */
 static const JobqQueue *
 source_queue(const char *name)
@@ -107,6 +152,8 @@ source_queue(const char *name)
 				 errmsg("queue \"%s\" is for SQL commands", queue->name),
 				 errdetail("Only background workers run them.")));
 	jobq_queue_check_home(queue);
+	if (queue->handler != NULL)
+		warn_of_handler(queue);
 	return queue;
 }
 

@@ -23,7 +23,7 @@ SELECT jobq.resume('w_2');
 SELECT count(*) FROM jobq.dequeue('w_2');
 CALL jobq.wait('{w_2}', '10 ms');
 
--- from a procedural language
+-- not from a procedure or DO
 DO $$
 DECLARE
   is_ready boolean;

@@ -69,10 +69,12 @@
 #include "storage/procarray.h"
 #include "tcop/pquery.h"
 #include "utils/array.h"
+#include "utils/backend_status.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 
 #define CHANNEL_PREFIX "jobq."
 #define MD5_HEX_LENGTH 32
@@ -419,6 +421,26 @@ sleep_until_woken(const Wait *wait)
 	}
 }
 
+/*
+ * The same, as an idle session in pg_stat_activity: one that is active, or in
+ * a transaction, for days is what monitors warn of.  An error on the way is
+ * followed by what the session reports by itself.
+ */
+static bool
+sleep_as_idle(const Wait *wait)
+{
+	uint64		query_id = pgstat_get_my_query_id();
+	bool		result;
+
+	pgstat_report_activity(STATE_IDLE, NULL);
+	pgstat_report_xact_timestamp(0);
+	result = sleep_until_woken(wait);
+	pgstat_report_activity(STATE_RUNNING, NULL);
+	pgstat_report_query_id(query_id, true);
+	pgstat_report_xact_timestamp(GetCurrentTimestamp());
+	return result;
+}
+
 /* Waits; the caller sees to it that we leave in every case. */
 static bool
 wait_until_ready(Wait *wait)
@@ -430,7 +452,7 @@ wait_until_ready(Wait *wait)
 
 		/* no snapshot, lock or transaction id is kept while we sleep */
 		SPI_commit();
-		if (!sleep_until_woken(wait))
+		if (!sleep_as_idle(wait))
 			return false;
 		wait->owes_wake = was_woken(true);
 	}
@@ -438,18 +460,34 @@ wait_until_ready(Wait *wait)
 	return true;
 }
 
-/* Raises an error unless transactions can be ended here. */
+/*
+ * Raises 25001 unless the CALL is a statement of its own: it ends the
+ * transaction, which must not be anybody's work.  Procedures and DO that may
+ * commit run it by a non-atomic SPI; statements that came before it in a
+ * pipeline have left a flag.  Whatever way it was called, a transaction that
+ * has an XID has done something.
+ */
 static void
-require_non_atomic(FunctionCallInfo fcinfo)
+require_own_statement(FunctionCallInfo fcinfo)
 {
-	if (fcinfo->context != NULL && IsA(fcinfo->context, CallContext) &&
-		!castNode(CallContext, fcinfo->context)->atomic &&
-		!IsSubTransaction())
+	const char *where = NULL;
+
+	if (IsTransactionBlock() || IsSubTransaction())
+		where = "inside a transaction block";
+	else if (MyXactFlags & XACT_FLAGS_PIPELINING)
+		where = "within a pipeline, behind other statements";
+	else if (fcinfo->context == NULL || !IsA(fcinfo->context, CallContext) ||
+			 castNode(CallContext, fcinfo->context)->atomic ||
+			 SPI_inside_nonatomic_context())
+		where = "from a function, a procedure or DO";
+	else if (TransactionIdIsValid(GetTopTransactionIdIfAny()))
+		where = "in a transaction that has changed something";
+	if (where == NULL)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
-			 errmsg("CALL jobq.wait() cannot run inside a transaction block"),
-			 errdetail("It would hold back VACUUM for as long as it waits, and not see new jobs."),
+			 errmsg("CALL jobq.wait() cannot run %s", where),
+			 errdetail("It ends the transaction, since it must hold no snapshot while it waits."),
 			 errhint("Send CALL jobq.wait() as a statement of its own, with autocommit on.")));
 }
 
@@ -468,7 +506,7 @@ jobq_wait(PG_FUNCTION_ARGS)
 
 	jobq_require_shmem();
 	jobq_require_primary("jobq.wait()");
-	require_non_atomic(fcinfo);
+	require_own_statement(fcinfo);
 	INSTR_TIME_SET_CURRENT(wait->start);
 	jobq_require_argument(fcinfo, 0, "queues");
 	wait->forever = PG_ARGISNULL(1);

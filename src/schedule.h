@@ -130,8 +130,12 @@ extern int64 jobq_schedule_enqueue(JobqTable *jobs, const JobqQueue *queue,
 								   const Datum *values, const bool *nulls,
 								   TimestampTz slot, bool caught_up);
 
-/* Whether a job is not finished, as the active snapshot sees it. */
-extern bool jobq_schedule_job_is_live(JobqTable *jobs, int64 id);
+/*
+ * Whether a job is not finished, as the active snapshot sees it; and if so, in
+ * *caught_up unless that is NULL, whether it is that of a run made up for.
+ */
+extern bool jobq_schedule_job_is_live(JobqTable *jobs, int64 id,
+									  bool *caught_up);
 
 /* schedule_history.c */
 

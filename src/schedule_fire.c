@@ -153,6 +153,7 @@ typedef struct Firing
 	Missed		missed;
 	Overlap		overlap;
 	int64		added;			/* id of the last job added now, 0: none */
+	bool		added_caught_up;	/* it is that of a run made up for */
 } Firing;
 
 typedef enum Decision
@@ -257,21 +258,25 @@ disable(Firing *firing, const char *problem)
 /*
  * What to do about a run that is due, if the previous one is not finished.
  * Runs that missed => 'all' makes up for would all but the first be skipped,
- * or cancel each other; they are wanted all.
+ * or cancel each other; they are wanted all, and none of them is in the way of
+ * the run that comes after it.
  */
 static Decision
 decide(const Firing *firing, bool caught_up)
 {
+	bool		makes_up = firing->missed == MISSED_ALL &&
+	firing->overlap != OVERLAP_QUEUE;
+	bool		last_caught_up = firing->added_caught_up;
 	int64		last_job;
 
 	if (firing->overlap == OVERLAP_ALLOW ||
-		firing->nulls[Anum_schedule_last_job - 1] ||
-		(firing->missed == MISSED_ALL && caught_up &&
-		 firing->overlap != OVERLAP_QUEUE))
+		firing->nulls[Anum_schedule_last_job - 1] || (makes_up && caught_up))
 		return DECISION_FIRE;
 	last_job = DatumGetInt64(firing->values[Anum_schedule_last_job - 1]);
 	if (last_job != firing->added &&
-		!jobq_schedule_job_is_live(firing->jobs, last_job))
+		!jobq_schedule_job_is_live(firing->jobs, last_job, &last_caught_up))
+		return DECISION_FIRE;
+	if (makes_up && last_caught_up)
 		return DECISION_FIRE;
 
 	switch (firing->overlap)
@@ -364,6 +369,7 @@ add_job(Firing *firing, TimestampTz slot, bool late, bool caught_up)
 
 	firing->added = jobq_schedule_enqueue(firing->jobs, firing->queue, values,
 										  firing->nulls, slot, caught_up);
+	firing->added_caught_up = caught_up;
 	count(firing, Anum_schedule_runs, 1);
 	if (late)
 		count(firing, Anum_schedule_late_runs, 1);
@@ -568,7 +574,8 @@ has_to_wait(JobqTable *jobs, TupleTableSlot *due)
 											   &isnull));
 	queues = strcmp(overlap, "queue") == 0;
 	pfree(overlap);
-	return queues && jobq_schedule_job_is_live(jobs, DatumGetInt64(last_job));
+	return queues && jobq_schedule_job_is_live(jobs, DatumGetInt64(last_job),
+											   NULL);
 }
 
 /* Fires a schedule that is due, if it can be locked. */

@@ -17,14 +17,19 @@
 #include "timezone.h"
 
 #include "access/genam.h"
+#include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/json.h"
+#include "utils/jsonb.h"
+#include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
+
+#define HEADER_CAUGHT_UP "caught_up"
 
 char *
 jobq_timetable_read(JobqTimetable *timetable, const Datum *values,
@@ -186,7 +191,7 @@ headers_of_run(const Datum *values, const bool *nulls, TimestampTz slot,
 	else
 		jobq_json_add_string(&object, "previous",
 							 header_time(values[Anum_schedule_last_run - 1]));
-	jobq_json_add_bool(&object, "caught_up", caught_up);
+	jobq_json_add_bool(&object, HEADER_CAUGHT_UP, caught_up);
 	return jobq_json_end(&object);
 }
 
@@ -224,18 +229,40 @@ jobq_schedule_enqueue(JobqTable *jobs, const JobqQueue *queue,
 	return jobq_enqueue_job(jobs, &options, values[Anum_schedule_payload - 1]);
 }
 
+/* Whether the headers of a job say what headers_of_run() has put there. */
+static bool
+is_caught_up(JobqTable *jobs, HeapTuple job)
+{
+	bool		isnull;
+	Datum		headers = heap_getattr(job, Anum_job_headers,
+									   RelationGetDescr(jobs->rel), &isnull);
+	Jsonb	   *object;
+	JsonbValue	value;
+
+	if (isnull)
+		return false;
+	object = DatumGetJsonbP(headers);
+	return JB_ROOT_IS_OBJECT(object) &&
+		getKeyJsonValueFromContainer(&object->root, HEADER_CAUGHT_UP,
+									 strlen(HEADER_CAUGHT_UP),
+									 &value) != NULL &&
+		value.type == jbvBool && value.val.boolean;
+}
+
 bool
-jobq_schedule_job_is_live(JobqTable *jobs, int64 id)
+jobq_schedule_job_is_live(JobqTable *jobs, int64 id, bool *caught_up)
 {
 	ScanKeyData key;
 	SysScanDesc scan;
-	bool		live;
+	HeapTuple	job;
 
 	ScanKeyInit(&key, Anum_job_id, BTEqualStrategyNumber, F_INT8EQ,
 				Int64GetDatum(id));
 	scan = systable_beginscan(jobs->rel, jobq_relation_oid(JOBQ_IDX_JOB),
 							  true, GetActiveSnapshot(), 1, &key);
-	live = HeapTupleIsValid(systable_getnext(scan));
+	job = systable_getnext(scan);
+	if (HeapTupleIsValid(job) && caught_up != NULL)
+		*caught_up = is_caught_up(jobs, job);
 	systable_endscan(scan);
-	return live;
+	return HeapTupleIsValid(job);
 }

@@ -1,0 +1,85 @@
+# Schedules: runs that are made up for beside one on time, and what
+# alter_schedule() changes while the clock goes on.
+
+use strict;
+use warnings;
+
+use JobqTest;
+use Test::More;
+
+my $node = jobq_node('main', conf => ['jobq.max_workers = 0']);
+
+sub sql
+{
+	my ($query) = @_;
+	return $node->safe_psql('postgres', $query);
+}
+
+# set_clock($time): sets jobq's clock to that time (UTC).
+sub set_clock
+{
+	my ($time) = @_;
+	sql("SELECT jobq_store.advance_clock(
+		timestamptz '$time' - jobq_store.advance_clock('0'))");
+	return;
+}
+
+# The times of a schedule's jobs that are not finished.
+sub runs
+{
+	my ($name) = @_;
+	return sql(
+		"SELECT string_agg(to_char((headers ->> 'scheduled_at')::timestamptz,
+						'HH24:MI'), ' ' ORDER BY id)
+		 FROM jobq_store.job WHERE headers ->> 'schedule' = '$name'");
+}
+
+sub fired_up_to
+{
+	my ($name, $time) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return poll_ok($node,
+		"SELECT next_run > '$time' FROM jobq.schedules WHERE name = '$name'",
+		"$name has fired up to $time");
+}
+
+sql("SELECT jobq.create_queue('q')");
+
+# Made up for, and the last one on time in the same batch
+my @overlaps = qw(skip allow cancel);
+set_clock('2030-01-10 12:30');
+sql("SELECT jobq.schedule('$_', '0 * * * *', queue => 'q', missed => 'all',"
+	  . " overlap => '$_')")
+  foreach @overlaps, 'queue';
+set_clock('2030-01-10 16:00:10');
+foreach my $overlap (@overlaps)
+{
+	fired_up_to($overlap, '2030-01-10 16:00');
+	is(runs($overlap), '13:00 14:00 15:00 16:00',
+		"overlap => '$overlap': all are made, and the one on time");
+}
+is(runs('queue'), '13:00', "overlap => 'queue': one after the other");
+sql("SELECT jobq.unschedule(name) FROM jobq.schedules");
+sql("SELECT jobq.delete(id) FROM jobq.jobs");
+
+# Made up for, and the one on time comes in a later batch
+set_clock('2030-01-11 12:30');
+sql("SELECT jobq.schedule('$_', '0 * * * *', queue => 'q', missed => 'all',"
+	  . " overlap => '$_')")
+  foreach @overlaps;
+set_clock('2030-01-11 14:10');
+fired_up_to($_, '2030-01-11 14:00') foreach @overlaps;
+set_clock('2030-01-11 15:00:05');
+foreach my $overlap (@overlaps)
+{
+	fired_up_to($overlap, '2030-01-11 15:00');
+	is(runs($overlap), '13:00 14:00 15:00',
+		"overlap => '$overlap': they are in nobody's way an hour later");
+}
+set_clock('2030-01-11 16:00:05');
+fired_up_to($_, '2030-01-11 16:00') foreach @overlaps;
+like(runs('skip'), qr/15:00$/, "a run on time is, with 'skip'");
+like(runs('cancel'), qr/14:00 16:00$/, "and is cancelled, with 'cancel'");
+sql("SELECT jobq.unschedule(name) FROM jobq.schedules");
+
+done_testing();

@@ -17,6 +17,7 @@
 #include "coordinator.h"
 #include "guc.h"
 #include "queue.h"
+#include "service.h"
 #include "worker.h"
 #include "worker_slot.h"
 
@@ -339,7 +340,7 @@ may_start(void)
 	bool		result;
 
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_SHARED);
-	result = !database->stopped && database->holds == 0;
+	result = !jobq_service_is_held(database) && database->holds == 0;
 	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
 	return result;
 }

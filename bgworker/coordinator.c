@@ -232,14 +232,8 @@ begin_transaction(void)
 static TimestampTz
 run_config(bool *more)
 {
-	JobqDatabase *database = jobq_database();
-	bool		stopped = jobq_service_is_stopped();
-
 	(void) more;
-	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_EXCLUSIVE);
-	database->stopped = stopped;
-	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
-	if (stopped)
+	if (jobq_service_refresh())
 		jobq_workers_leave(MyDatabaseId);
 	return JOBQ_NEVER;
 }
@@ -346,7 +340,7 @@ run_terminate(bool *more)
 static TimestampTz
 run_schedules(bool *more)
 {
-	if (jobq_database()->stopped)
+	if (jobq_service_holds())
 		return JOBQ_NEVER;
 	return jobq_schedules_fire(BATCH, more);
 }

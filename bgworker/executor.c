@@ -20,6 +20,7 @@
 #include "guc.h"
 #include "lease.h"
 #include "run.h"
+#include "service.h"
 #include "session.h"
 #include "worker.h"
 #include "worker_slot.h"
@@ -70,7 +71,7 @@ may_be_here(void)
 	bool		result;
 
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_SHARED);
-	result = !database->stopped && database->holds == 0;
+	result = !jobq_service_is_held(database) && database->holds == 0;
 	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
 	return result && !jobq_worker_must_leave(&worker_ref);
 }

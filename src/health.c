@@ -127,6 +127,8 @@ read_database(JobqDatabase *database, bool *has_launcher)
 	database->coordinator_pid = entry->coordinator_pid;
 	database->holds = entry->holds;
 	database->starving = entry->starving;
+	database->stoppers = entry->stoppers;
+	database->stopper_pid = entry->stopper_pid;
 	*has_launcher = jobq_shared->launcher_proc != JOBQ_NO_PROCESS;
 	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
 }
@@ -165,11 +167,19 @@ check_service(JobqHealth *health)
 	}
 	read_database(&database, &has_launcher);
 	stopped = jobq_service_is_stopped();
-	health->runs_jobs = !stopped && database.coordinator_pid != 0;
+	health->runs_jobs = !stopped && database.stoppers == 0 &&
+		database.coordinator_pid != 0;
 	if (stopped)
 		jobq_health_add(health, JOBQ_CRITICAL, "stopped", NULL,
 						"the service of this database is stopped",
 						"Use jobq.start().", JOBQ_NEVER);
+	else if (database.stoppers > 0)
+		jobq_health_add(health, JOBQ_CRITICAL, "stopped",
+						health->sees_sessions && database.stopper_pid != 0 ?
+						psprintf("pid %d", (int) database.stopper_pid) : NULL,
+						"the service of this database is stopped by a transaction that has called jobq.stop() and is still open",
+						"End that transaction; a rollback lets the workers go on.",
+						JOBQ_NEVER);
 
 	if (!jobq_enabled)
 		jobq_health_add(health, JOBQ_CRITICAL, "disabled", "jobq.enabled",

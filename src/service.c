@@ -4,9 +4,14 @@
  *	  Starting and stopping a database's workers.
  *
  * Whether they are stopped is in jobq_store.service; the coordinator reads
- * it and tells executors through shared memory.  stop() tells them before it
- * commits, since it waits for them; if it is rolled back the coordinator reads
- * the row again.
+ * it and tells executors through shared memory (JobqDatabase.stopped).
+ *
+ * stop() holds from the call on, when nobody else can see its row yet.  So its
+ * transaction is counted in shared memory (.stoppers) until it ends, or until
+ * the savepoint is rolled back that stop() was called in.  If it commits,
+ * .stopped is set in the same moment, and the coordinator is told to read the
+ * row; a reading that began before that counts for nothing (.stop_changes).
+ * Nobody waits for such a transaction but another stop() or start().
  *
  * IDENTIFICATION
  *	  src/service.c
@@ -45,8 +50,8 @@ PG_FUNCTION_INFO_V1(jobq_version);
 /* So many values of a copied sequence are left out, to be on the safe side. */
 #define SEQUENCE_GAP 1000
 
-/* stop() was called in this transaction. */
-static bool stopping = false;
+/* The nesting level at which stop() was called in this transaction, 0: not. */
+static int	stop_level = 0;
 
 static void
 require_administrator(void)
@@ -228,51 +233,116 @@ jobq_start(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* A rolled back stop(): the coordinator is to look how things stand. */
-static void
-undo_stop(void)
+bool
+jobq_service_refresh(void)
 {
-	stopping = false;
-	jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_CONFIG);
+	JobqDatabase *database = jobq_database();
+	bool		valid;
+	bool		held;
+
+	do
+	{
+		uint32		changes;
+		bool		stopped;
+
+		LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_SHARED);
+		changes = database->stop_changes;
+		LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+		stopped = jobq_service_is_stopped();
+		LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_EXCLUSIVE);
+		valid = changes == database->stop_changes;
+		if (valid)
+			database->stopped = stopped;
+		held = jobq_service_is_held(database);
+		LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+	} while (!valid);
+	return held;
+}
+
+bool
+jobq_service_holds(void)
+{
+	JobqDatabase *database = jobq_database();
+	bool		held;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_SHARED);
+	held = jobq_service_is_held(database);
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+	return held;
+}
+
+/* The hold of this transaction begins; the row is locked. */
+static void
+begin_stop(void)
+{
+	JobqDatabase *database = jobq_database();
+
+	if (stop_level == 0)
+	{
+		LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_EXCLUSIVE);
+		database->stoppers++;
+		database->stopper_pid = MyProcPid;
+		LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+		stop_level = GetCurrentTransactionNestLevel();
+	}
+}
+
+/*
+ * It ends.  After a commit the row counts, which may say that start() has been
+ * called since: until the coordinator has read it, no job is started.
+ */
+static void
+end_stop(bool committed)
+{
+	JobqDatabase *database = jobq_database();
+
+	stop_level = 0;
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_EXCLUSIVE);
+	database->stoppers--;
+	if (database->stopper_pid == MyProcPid)
+		database->stopper_pid = 0;
+	if (committed)
+		database->stopped = true;
+	database->stop_changes++;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+	jobq_wake_coordinator(database, JOBQ_WAKE_CONFIG);
 }
 
 static void
 at_transaction_end(XactEvent event, void *arg)
 {
 	(void) arg;
-	if (!stopping)
+	if (stop_level == 0)
 		return;
-	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
-		undo_stop();
-	else if (event == XACT_EVENT_COMMIT)
-		stopping = false;
+	if (event == XACT_EVENT_PRE_PREPARE)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot PREPARE a transaction that has executed jobq.stop()"),
+				 errdetail("Workers are stopped for as long as the transaction is open, which a prepared one could be for ever.")));
+	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_COMMIT)
+		end_stop(event == XACT_EVENT_COMMIT);
 }
 
 static void
 at_subtransaction_end(SubXactEvent event, SubTransactionId mine,
 					  SubTransactionId parent, void *arg)
 {
+	int			level = GetCurrentTransactionNestLevel();
+
 	(void) mine;
 	(void) parent;
 	(void) arg;
-	if (stopping && event == SUBXACT_EVENT_ABORT_SUB)
-		undo_stop();
-}
-
-/* Tells the coordinator and the executors, before the commit. */
-static void
-announce_stop(void)
-{
-	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_EXCLUSIVE);
-	jobq_database()->stopped = true;
-	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
-	jobq_workers_leave(MyDatabaseId);
+	if (stop_level < level)
+		return;
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		end_stop(false);
+	else if (event == SUBXACT_EVENT_COMMIT_SUB)
+		stop_level = level - 1;
 }
 
 /*
- * Waits until no executor of this database runs a job.  A coordinator that
- * reads the table meanwhile does not see what this transaction has written,
- * so it is told again and again.
+ * Waits until no executor of this database runs a job, or may be about to: all
+ * have left, but those that have not come up yet and look before they begin.
  */
 static void
 wait_for_jobs(void)
@@ -280,7 +350,7 @@ wait_for_jobs(void)
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();
-		announce_stop();
+		jobq_workers_leave(MyDatabaseId);
 		if (jobq_workers_of_database(MyDatabaseId, true) == 0)
 			return;
 		(void) WaitLatch(MyLatch,
@@ -306,12 +376,13 @@ jobq_stop(PG_FUNCTION_ARGS)
 		registered = true;
 	}
 	set_stopped(true);
-	stopping = true;
-	announce_stop();
+	begin_stop();
 
 	/* a job that calls it cannot wait for itself */
 	if (jobq_current_job_row() == (Datum) 0)
 		wait_for_jobs();
+	else
+		jobq_workers_leave(MyDatabaseId);
 	PG_RETURN_VOID();
 }
 

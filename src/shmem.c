@@ -93,6 +93,9 @@ reset_database(JobqDatabase *database, Oid dboid)
 	database->retry_at = DT_NOBEGIN;
 	database->holds = 0;
 	database->stopped = false;
+	database->stoppers = 0;
+	database->stopper_pid = 0;
+	database->stop_changes = 0;
 	database->starving = false;
 	database->frozen_role = InvalidOid;
 	database->frozen_at = DT_NOBEGIN;

@@ -99,7 +99,12 @@ typedef struct JobqDatabase
 	TimestampTz retry_at;		/* (D) launcher: not before; DT_NOBEGIN: the
 								 * last exit was an orderly one */
 	int			holds;			/* (D) DDL in progress: all must leave */
-	bool		stopped;		/* (D) stop() is in force */
+	bool		stopped;		/* (D) the table has it that stop() is in
+								 * force */
+	int			stoppers;		/* (D) open transactions that called stop() */
+	pid_t		stopper_pid;	/* (D) of the latest of them */
+	uint32		stop_changes;	/* (D) counts what makes a reading of the
+								 * table outdated */
 	bool		starving;		/* (D) wants an executor, found no slot */
 	Oid			frozen_role;	/* (D) an executor of this role found that it
 								 * may only read here, */

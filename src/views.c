@@ -15,6 +15,7 @@
 
 #include "catalog.h"
 #include "history.h"
+#include "service.h"
 
 #include "access/htup_details.h"
 #include "fmgr.h"
@@ -165,7 +166,7 @@ jobq_worker_slots(PG_FUNCTION_ARGS)
 	{
 		LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_SHARED);
 		database.coordinator_pid = entry->coordinator_pid;
-		database.stopped = entry->stopped;
+		database.stopped = jobq_service_is_held(entry);
 		database.starving = entry->starving;
 		LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
 	}

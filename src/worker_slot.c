@@ -219,9 +219,12 @@ jobq_workers_terminate(Oid dboid)
 	unlock_slots();
 }
 
-/* How many executors a database has, or how many of them run a job. */
+/*
+ * How many executors a database has; with at_work only those that run a job or
+ * may be about to, not those that have not come up yet.
+ */
 int
-jobq_workers_of_database(Oid dboid, bool busy_only)
+jobq_workers_of_database(Oid dboid, bool at_work)
 {
 	int			n = 0;
 
@@ -231,7 +234,7 @@ jobq_workers_of_database(Oid dboid, bool busy_only)
 		const JobqWorker *slot = &jobq_shared->workers[i];
 
 		if (slot->state != JOBQ_WORKER_FREE && slot->dboid == dboid &&
-			(!busy_only || slot->job_id != 0))
+			(!at_work || slot->state != JOBQ_WORKER_STARTING))
 			n++;
 	}
 	unlock_slots();

@@ -56,7 +56,7 @@ extern bool jobq_worker_interrupt(int64 job_id);
 extern void jobq_workers_evict(int32 queue, bool leased_too);
 extern void jobq_workers_leave(Oid dboid);
 extern void jobq_workers_terminate(Oid dboid);
-extern int	jobq_workers_of_database(Oid dboid, bool busy_only);
+extern int	jobq_workers_of_database(Oid dboid, bool at_work);
 extern bool jobq_worker_is_gone(const JobqWorkerRef *worker);
 
 /* For coordinators. */

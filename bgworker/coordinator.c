@@ -103,11 +103,12 @@ static Task tasks[] = {
 	{"notifying listeners", run_notify, JOBQ_WAKE_NOTIFY | WAKE_ALL, false},
 	{"starting executors", run_activation,
 	JOBQ_WAKE_WORK | JOBQ_WAKE_SLOTS | WAKE_ALL, false},
-	{"retention", run_retention, JOBQ_WAKE_CONFIG, false},
+	{"retention", run_retention, JOBQ_WAKE_RETENTION | WAKE_ALL, false},
 	{"looking for lost jobs", run_sweep, 0, true},
 };
 
 static MemoryContext loop_context = NULL;
+static bool look_at_all = true; /* queues, not only those that are due */
 static TimestampTz last_resync = DT_NOBEGIN;
 static TimestampTz resync_at = JOBQ_NEVER;
 static int	notes_counted = 0;	/* in the last transaction */
@@ -305,12 +306,19 @@ run_jobs_expire(bool *more)
 	return jobq_jobs_expire(BATCH, more);
 }
 
+/* Looks at all queues if it is told to, else at those whose time has come. */
 static TimestampTz
 run_wake_due(bool *more)
 {
+	bool		all = look_at_all;
+	TimestampTz next;
+
 	(void) more;
-	last_resync = jobq_now();
-	return jobq_queues_wake_due();
+	if (all)
+		last_resync = jobq_now();
+	next = jobq_queues_wake_due(all);
+	look_at_all = false;
+	return next;
 }
 
 /* Requests that cannot be carried out now are looked at again. */
@@ -446,6 +454,8 @@ assign_reasons(uint32 reasons, TimestampTz now)
 		pg_memory_barrier();
 		timed = true;
 	}
+	if (reasons & (WAKE_ALL | JOBQ_WAKE_WAITERS))
+		look_at_all = true;
 	if ((reasons & JOBQ_WAKE_RESYNC) && (reasons & JOBQ_WAKE_LEASES))
 		jobq_database()->leases_loaded = false;
 	for (int i = 0; i < lengthof(tasks); i++)
@@ -530,6 +540,7 @@ follow_clock(void)
 	{
 		for (int i = 0; i < lengthof(tasks); i++)
 			tasks[i].next = DT_NOBEGIN;
+		look_at_all = true;
 		if (resync_at != JOBQ_NEVER)
 			resync_at = now;
 	}

@@ -24,9 +24,10 @@ extern TimestampTz jobq_jobs_expire(int limit, bool *more);
 
 /*
  * due.c: wake executors, waiters and the notifier for each queue that has a
- * ready job; when the next job of any queue is due
+ * ready job, of all or of those whose time has come; when the next job of any
+ * queue is due
  */
-extern TimestampTz jobq_queues_wake_due(void);
+extern TimestampTz jobq_queues_wake_due(bool all);
 
 /*
  * cancel.c: carry out cancel_requests whose job is free now, and have the

@@ -43,6 +43,7 @@ typedef struct QueueRow
 	bool		nulls[Natts_queue];
 	bool		check;			/* options that depend on others changed */
 	bool		resync;			/* more jobs may be claimable than before */
+	bool		keep;			/* finished jobs are kept for another time */
 	Oid			old_owner;
 } QueueRow;
 
@@ -63,6 +64,11 @@ note_changed_option(QueueRow *row, AttrNumber attnum)
 		row->check = true;
 	if (attnum == Anum_queue_owner || attnum == Anum_queue_handler)
 		row->resync = true;
+	if (attnum == Anum_queue_keep_completed ||
+		attnum == Anum_queue_keep_completed_count ||
+		attnum == Anum_queue_keep_dead ||
+		attnum == Anum_queue_keep_dead_count)
+		row->keep = true;
 }
 
 /*
@@ -123,7 +129,9 @@ note_change(const QueueRow *row)
 	if (row->old_owner != owner)
 		jobq_at_commit_queue_changed(id, row->old_owner);
 	if (row->resync)
-		jobq_at_commit_wake(JOBQ_WAKE_RESYNC);
+		jobq_at_commit_look_again(id);
+	if (row->keep)
+		jobq_at_commit_wake(JOBQ_WAKE_RETENTION);
 }
 
 /*

@@ -100,7 +100,7 @@ end_keeping_off(const DroppedQueue *dropped)
 	while (drops > 0 &&
 		   !pg_atomic_compare_exchange_u32(&state->drops, &drops, drops - 1))
 		;
-	jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_RESYNC);
+	jobq_note_queue_changed(state);
 }
 
 static void

@@ -375,6 +375,7 @@ jobq_queue_state(int32 queue)
 	{
 		pg_atomic_init_u32(&state->work, 0);
 		pg_atomic_init_u32(&state->notify, 0);
+		pg_atomic_init_u64(&state->next_look, (uint64) DT_NOBEGIN);
 		pg_atomic_init_u32(&state->waiting, 0);
 		pg_atomic_init_u32(&state->unshared, JOBQ_UNSHARED_AT_FIRST);
 		pg_atomic_init_u32(&state->drops, 0);

@@ -62,7 +62,7 @@ enum
 /* What a coordinator is woken for: bits of JobqDatabase.wake. */
 #define JOBQ_WAKE_WORK		0x0001	/* some queue has work set */
 #define JOBQ_WAKE_TIME		0x0002	/* next_due has been lowered */
-#define JOBQ_WAKE_CONFIG	0x0004	/* queues, schedules or service changed */
+#define JOBQ_WAKE_CONFIG	0x0004	/* the service changed, or all of it */
 #define JOBQ_WAKE_CANCEL	0x0008	/* there is a new cancel_request */
 #define JOBQ_WAKE_LEASES	0x0010	/* leases ended with their session */
 #define JOBQ_WAKE_RESYNC	0x0020	/* commits nobody told of: look at all */
@@ -72,6 +72,7 @@ enum
 									 * ended */
 #define JOBQ_WAKE_INTERRUPT 0x0200	/* a job was interrupted: see that it ends */
 #define JOBQ_WAKE_NOTIFY	0x0400	/* some queue has notify set */
+#define JOBQ_WAKE_RETENTION 0x0800	/* finished jobs are kept for another time */
 
 typedef enum JobqCoordinatorState
 {
@@ -156,6 +157,8 @@ typedef struct JobqQueueState
 	JobqQueueKey key;
 	pg_atomic_uint32 work;		/* has ready jobs; an executor is wanted */
 	pg_atomic_uint32 notify;	/* a NOTIFY is due */
+	pg_atomic_uint64 next_look; /* TimestampTz: when the coordinator is to
+								 * look whether there are ready jobs */
 	pg_atomic_uint32 waiting;	/* number of waiters, see wait.c */
 	pg_atomic_uint32 unshared;	/* short jobs to be run before they may share
 								 * transactions, see bgworker/share.c */

@@ -202,12 +202,8 @@ jobq_waiters_wake(Oid dboid, int32 queue, int njobs)
 	LWLockRelease(jobq_lock(JOBQ_LOCK_WAITERS));
 
 	if (others)
-	{
-		JobqDatabase *database = jobq_find_database(dboid);
-
-		if (database != NULL)
-			jobq_note_due(database, jobq_now() + LOOK_AFTER);
-	}
+		jobq_note_queue_due(jobq_find_queue_state(queue),
+							jobq_now() + LOOK_AFTER);
 }
 
 static JobqWaiter *

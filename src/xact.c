@@ -41,6 +41,7 @@ typedef enum ActionKind
 	ACTION_READY,
 	ACTION_LOCKED,
 	ACTION_LOOK,
+	ACTION_LOOK_AGAIN,			/* of .ready only the queue is set */
 	ACTION_DUE,
 	ACTION_RESET_LANES,
 	ACTION_LEASE,
@@ -327,6 +328,12 @@ jobq_at_commit_due(TimestampTz when)
 }
 
 void
+jobq_at_commit_look_again(int32 queue)
+{
+	add_action(ACTION_LOOK_AGAIN)->u.ready.queue = queue;
+}
+
+void
 jobq_at_commit_reset_lanes(void)
 {
 	(void) add_action(ACTION_RESET_LANES);
@@ -363,11 +370,10 @@ jobq_at_commit_wake(uint32 reasons)
 	add_action(ACTION_WAKE)->u.reasons = reasons;
 }
 
-/* Something was changed that others keep in memory. */
+/* The current subtransaction has changed what others keep in memory. */
 static void
 note_config_changed(void)
 {
-	jobq_at_commit_wake(JOBQ_WAKE_CONFIG);
 	config_level = Max(config_level, GetCurrentTransactionNestLevel());
 }
 
@@ -381,6 +387,7 @@ jobq_at_commit_queue_changed(int32 queue, Oid owner)
 void
 jobq_at_commit_service_changed(void)
 {
+	jobq_at_commit_wake(JOBQ_WAKE_CONFIG);
 	note_config_changed();
 	jobq_queue_change_note(JOBQ_NO_QUEUE, InvalidOid);
 }
@@ -388,6 +395,7 @@ jobq_at_commit_service_changed(void)
 void
 jobq_at_commit_all_changed(void)
 {
+	jobq_at_commit_wake(JOBQ_WAKE_CONFIG);
 	note_config_changed();
 	jobq_queue_change_note_all();
 	all_changed = true;
@@ -420,8 +428,8 @@ jobq_at_commit_interrupt(int64 job_id)
 }
 
 /* Lowers a time in shared memory; whether that changed anything. */
-static bool
-lower_time(pg_atomic_uint64 *time, TimestampTz when)
+bool
+jobq_lower_time(pg_atomic_uint64 *time, TimestampTz when)
 {
 	uint64		known = pg_atomic_read_u64(time);
 
@@ -440,15 +448,35 @@ lower_time(pg_atomic_uint64 *time, TimestampTz when)
 void
 jobq_note_due(JobqDatabase *database, TimestampTz when)
 {
-	if (lower_time(&database->next_due, when))
+	if (jobq_lower_time(&database->next_due, when))
 		jobq_wake_coordinator(database, JOBQ_WAKE_TIME);
+}
+
+void
+jobq_note_queue_due(JobqQueueState *state, TimestampTz when)
+{
+	if (state != NULL)
+		(void) jobq_lower_time(&state->next_look, when);
+	jobq_note_due(jobq_database(), when);
+}
+
+void
+jobq_note_queue_changed(JobqQueueState *state)
+{
+	if (state == NULL)
+	{
+		jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_RESYNC);
+		return;
+	}
+	jobq_note_queue_due(state, jobq_now());
+	jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_WORK);
 }
 
 /* The coordinator must look at schedules that are due from then on. */
 static void
 note_schedule(JobqDatabase *database, TimestampTz next_run)
 {
-	(void) lower_time(&database->schedules_low, next_run);
+	(void) jobq_lower_time(&database->schedules_low, next_run);
 	jobq_note_due(database, next_run);
 }
 
@@ -491,6 +519,17 @@ jobq_wake_for_queue(JobqQueueState *state, int32 queue, Oid owner,
 		jobq_wake_coordinator(database, JOBQ_WAKE_NOTIFY);
 }
 
+/*
+ * The entry of an action's queue, which may have been made since the action
+ * was noted.
+ */
+static JobqQueueState *
+state_of(const Action *action)
+{
+	return action->u.ready.state != NULL ? action->u.ready.state :
+		jobq_find_queue_state(action->u.ready.queue);
+}
+
 /* A queue whose workers are to be woken, for so many jobs. */
 typedef struct Wake
 {
@@ -499,23 +538,27 @@ typedef struct Wake
 } Wake;
 
 /*
- * If queues have been changed since the action was noted (resumed, given a
- * handler), what it says of its queue may be wrong, and whoever changed it may
- * have had the coordinator look before these jobs were visible: it is to look
- * again.
+ * If the queue has been changed since the action was noted (resumed, given a
+ * handler), what is said of it may be wrong, and whoever changed it may have
+ * had the coordinator look before these jobs were visible: it is to look again.
  */
+static void
+look_if_changed(const Action *action)
+{
+	if (jobq_queue_changed_since(action->u.ready.queue,
+								 action->u.ready.position))
+		jobq_note_queue_changed(state_of(action));
+}
+
 static void
 wake(Wake *wake)
 {
 	const Action *action = wake->action;
-	JobqDatabase *database = jobq_database();
 
 	wake->action = NULL;
 	if (action == NULL)
 		return;
-	if (jobq_queue_changed_since(action->u.ready.queue,
-								 action->u.ready.position))
-		jobq_wake_coordinator(database, JOBQ_WAKE_RESYNC);
+	look_if_changed(action);
 	if (!action->u.ready.at_rest)
 		jobq_wake_for_queue(action->u.ready.state, action->u.ready.queue,
 							action->u.ready.owner, action->u.ready.notify,
@@ -529,10 +572,9 @@ wake_for(Wake *pending, const Action *action, TimestampTz now)
 	if (action->kind != ACTION_LOOK && action->u.ready.place.key.run_at > now)
 	{
 		if (!action->u.ready.at_rest)
-			jobq_note_due(jobq_database(), action->u.ready.place.key.run_at);
-		if (jobq_queue_changed_since(action->u.ready.queue,
-									 action->u.ready.position))
-			jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_RESYNC);
+			jobq_note_queue_due(state_of(action),
+								action->u.ready.place.key.run_at);
+		look_if_changed(action);
 		return;
 	}
 	if (pending->action == NULL || !same_queue(pending->action, action))
@@ -546,16 +588,13 @@ wake_for(Wake *pending, const Action *action, TimestampTz now)
 
 /*
  * Jobs are claimable, and their row version is visible to whoever takes a
- * snapshot from now on.  An entry for the queue may have been made since the
- * action was noted.
+ * snapshot from now on.
  */
 static void
 lower(const Action *action)
 {
-	JobqQueueState *state = action->u.ready.state;
+	JobqQueueState *state = state_of(action);
 
-	if (state == NULL)
-		state = jobq_find_queue_state(action->u.ready.queue);
 	if (state != NULL)
 		jobq_lane_lower(state, &action->u.ready.place);
 }
@@ -591,6 +630,9 @@ carry_out(const Action *action, Wake *pending, TimestampTz now)
 		case ACTION_READY:
 		case ACTION_LOOK:
 			wake_for(pending, action, now);
+			break;
+		case ACTION_LOOK_AGAIN:
+			jobq_note_queue_changed(state_of(action));
 			break;
 		case ACTION_DUE:
 			jobq_note_due(jobq_database(), action->u.when);

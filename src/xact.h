@@ -68,6 +68,9 @@ extern void jobq_at_commit_reset_lanes(void);
 /* The coordinator has something to do at that time. */
 extern void jobq_at_commit_due(TimestampTz when);
 
+/* It is to look whether the queue has ready jobs, which may be new to it. */
+extern void jobq_at_commit_look_again(int32 queue);
+
 /* A schedule's next_run was written. */
 extern void jobq_at_commit_schedule(TimestampTz next_run);
 
@@ -104,7 +107,17 @@ extern void jobq_at_commit_interrupt(int64 job_id);
 extern void jobq_wake_for_queue(JobqQueueState *state, int32 queue, Oid owner,
 								bool notify, int njobs);
 
+extern bool jobq_lower_time(pg_atomic_uint64 *time, TimestampTz when);
+
 /* At once: the coordinator of a database has something to do at that time. */
 extern void jobq_note_due(JobqDatabase *database, TimestampTz when);
+
+/*
+ * The same: it is to look whether a queue of this database has ready jobs; at
+ * that time, or now, and to start executors even if it has been told of work
+ * before.  NULL: the queue has no room in shared memory.
+ */
+extern void jobq_note_queue_due(JobqQueueState *state, TimestampTz when);
+extern void jobq_note_queue_changed(JobqQueueState *state);
 
 #endif							/* JOBQ_XACT_H */

@@ -6,9 +6,40 @@
 -- from looking at rows before that; conditions with leakproof operators (=, <
 -- on ids, queues, times) still reach the indexes.
 
+-- What may_read() and may_see_role() let through is found by indexes where it is
+-- little among much: see src/view_support.c.
+CREATE FUNCTION jobq_store.readable_queues()
+RETURNS integer[]
+LANGUAGE c STABLE PARALLEL RESTRICTED COST 1000
+AS 'MODULE_PATHNAME', 'jobq_readable_queues';
+COMMENT ON FUNCTION jobq_store.readable_queues IS
+  'the ids of the queues whose jobs the current role may see';
+
+CREATE FUNCTION jobq_store.may_read_support(request internal)
+RETURNS internal
+LANGUAGE c STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'jobq_may_read_support';
+COMMENT ON FUNCTION jobq_store.may_read_support IS
+  'planner support for may_read';
+
+CREATE FUNCTION jobq_store.visible_roles()
+RETURNS oid[]
+LANGUAGE c STABLE PARALLEL RESTRICTED COST 1000
+AS 'MODULE_PATHNAME', 'jobq_visible_roles';
+COMMENT ON FUNCTION jobq_store.visible_roles IS
+  'the roles of whose schedules the current role may see';
+
+CREATE FUNCTION jobq_store.may_see_role_support(request internal)
+RETURNS internal
+LANGUAGE c STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'jobq_may_see_role_support';
+COMMENT ON FUNCTION jobq_store.may_see_role_support IS
+  'planner support for may_see_role';
+
 CREATE FUNCTION jobq_store.may_read(queue integer)
 RETURNS boolean
 LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
+SUPPORT jobq_store.may_read_support
 AS 'MODULE_PATHNAME', 'jobq_may_read';
 COMMENT ON FUNCTION jobq_store.may_read IS
   'whether the current role may see the jobs of a queue';
@@ -16,6 +47,7 @@ COMMENT ON FUNCTION jobq_store.may_read IS
 CREATE FUNCTION jobq_store.may_see_role(role oid)
 RETURNS boolean
 LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
+SUPPORT jobq_store.may_see_role_support
 AS 'MODULE_PATHNAME', 'jobq_may_see_role';
 COMMENT ON FUNCTION jobq_store.may_see_role IS
   'whether the current role may see what belongs to a role';
@@ -90,7 +122,7 @@ FROM jobq_store.job AS j
 JOIN jobq_store.queue AS q ON q.id OPERATOR(pg_catalog.=) j.queue
 LEFT JOIN jobq_store.worker_slots() AS w
   ON w.job_id OPERATOR(pg_catalog.=) j.id
-WHERE jobq_store.may_read(q.id);
+WHERE jobq_store.may_read(j.queue);
 COMMENT ON VIEW jobq_store.live_jobs IS 'the first half of jobq.jobs';
 
 CREATE VIEW jobq_store.finished_jobs WITH (security_barrier) AS
@@ -120,8 +152,8 @@ SELECT
   h.command
 FROM jobq_store.history AS h
 JOIN jobq_store.queue AS q ON q.id OPERATOR(pg_catalog.=) h.queue
-WHERE jobq_store.may_read(q.id)
-  AND jobq_store.is_kept(h.queue, h.state, h.finished_at, h.unique_for);
+WHERE jobq_store.may_read(h.queue)
+  AND jobq_store.is_kept(q.id, h.state, h.finished_at, h.unique_for);
 COMMENT ON VIEW jobq_store.finished_jobs IS 'the second half of jobq.jobs';
 
 -- The halves are views of their own, since a barrier around a UNION ALL holds
@@ -152,8 +184,8 @@ SELECT
 FROM jobq_store.history AS h
 JOIN jobq_store.queue AS q ON q.id OPERATOR(pg_catalog.=) h.queue
 WHERE h.state OPERATOR(pg_catalog.=) 4::smallint
-  AND jobq_store.may_read(q.id)
-  AND jobq_store.is_kept(h.queue, h.state, h.finished_at, h.unique_for);
+  AND jobq_store.may_read(h.queue)
+  AND jobq_store.is_kept(q.id, h.state, h.finished_at, h.unique_for);
 COMMENT ON VIEW jobq.dead_letters IS 'jobs that have failed for good';
 
 CREATE VIEW jobq.attempts WITH (security_barrier) AS
@@ -173,7 +205,7 @@ SELECT
   a.data
 FROM jobq_store.attempt AS a
 JOIN jobq_store.queue AS q ON q.id OPERATOR(pg_catalog.=) a.queue
-WHERE jobq_store.may_read(q.id);
+WHERE jobq_store.may_read(a.queue);
 COMMENT ON VIEW jobq.attempts IS 'attempts that did not succeed, and why';
 
 -- The defaults here are those of src/queue.c.
@@ -213,19 +245,18 @@ SELECT
   coalesce(q.sync_completion, true) AS sync_completion,
   coalesce(q.share_commits, true) AS share_commits
 FROM jobq_store.queue AS q
-LEFT JOIN (
+LEFT JOIN LATERAL (
   SELECT
-    c.queue,
     count(*) FILTER (WHERE c.state OPERATOR(pg_catalog.=) 'scheduled') AS scheduled,
     count(*) FILTER (WHERE c.state OPERATOR(pg_catalog.=) 'ready') AS ready,
     count(*) FILTER (WHERE c.state OPERATOR(pg_catalog.=) 'running') AS running,
     count(*) FILTER (WHERE c.state OPERATOR(pg_catalog.=) 'waiting') AS waiting
   FROM (
-    SELECT j.queue, jobq_store.job_state(j.state, j.run_at) AS state
+    SELECT jobq_store.job_state(j.state, j.run_at) AS state
     FROM jobq_store.job AS j
+    WHERE j.queue OPERATOR(pg_catalog.=) q.id
   ) AS c
-  GROUP BY c.queue
-) AS n ON n.queue OPERATOR(pg_catalog.=) q.id
+) AS n ON true
 LEFT JOIN (
   -- jobs that are run inside a transaction, which their rows do not show
   SELECT s.queue, count(*) AS running

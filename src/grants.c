@@ -58,7 +58,8 @@ static const char routines_query[] =
 " ('{create_queue,schedule,run}'::pg_catalog.name[])))"
 " OR (n.nspname OPERATOR(pg_catalog.=) 'jobq_store'"
 " AND p.proname OPERATOR(pg_catalog.=) ANY"
-" ('{may_read,may_see_role,job_state,is_kept,worker_slots,health_findings}'"
+" ('{may_read,readable_queues,may_see_role,visible_roles,job_state,is_kept,"
+"worker_slots,health_findings}'"
 "::pg_catalog.name[]))"
 " ORDER BY p.oid";
 

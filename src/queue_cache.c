@@ -36,7 +36,7 @@
 #include "utils/memutils.h"
 
 /* So many queues are kept at least. */
-#define MIN_KEPT 256
+#define MIN_KEPT 1024
 
 /* Longer names, as those of some queues for run(), are always looked for. */
 #define MAX_NAME_KEY 127
@@ -101,12 +101,12 @@ make_cache(void)
 	{
 		info.keysize = sizeof(int32);
 		info.entrysize = sizeof(Entry);
-		entries = hash_create("jobq queues by id", MIN_KEPT, &info,
+		entries = hash_create("jobq queues by id", 64, &info,
 							  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	}
 	info.keysize = MAX_NAME_KEY + 1;
 	info.entrysize = sizeof(NameEntry);
-	names = hash_create("jobq queues by name", MIN_KEPT, &info,
+	names = hash_create("jobq queues by name", 64, &info,
 						HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
 }
 

@@ -517,3 +517,27 @@ jobq_queue_read_history_segment(void)
 			   &segment);
 	return segment;
 }
+
+/* ------------------------------------------------------------ schedules */
+
+static void
+collect_owner(void *arg, const Datum *values, const bool *nulls)
+{
+	List	  **owners = arg;
+
+	(void) nulls;
+	*owners =
+		list_append_unique_oid(*owners,
+							   DatumGetObjectId(values[Anum_schedule_owner - 1]));
+}
+
+/* The roles that have schedules. */
+List *
+jobq_read_schedule_owners(void)
+{
+	List	   *owners = NIL;
+
+	visit_rows(JOBQ_REL_SCHEDULE, JOBQ_IDX_SCHEDULE, NULL, collect_owner,
+			   &owners);
+	return owners;
+}

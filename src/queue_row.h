@@ -30,5 +30,6 @@ extern List *jobq_queue_read_granted(Oid role, int privileges);
 extern List *jobq_queue_read_briefs(void);
 extern bool jobq_queue_read_brief(int32 id, JobqQueueBrief *brief);
 extern int	jobq_queue_read_history_segment(void);
+extern List *jobq_read_schedule_owners(void);
 
 #endif							/* JOBQ_QUEUE_ROW_H */

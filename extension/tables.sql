@@ -61,6 +61,7 @@ CREATE TABLE jobq_store.queue (
   priority integer,
   ttl interval,
   payload_check text,
+  payload_path jsonpath,
   payload_max_bytes integer,
   keep_completed interval,
   keep_completed_count integer,

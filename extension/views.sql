@@ -234,6 +234,7 @@ SELECT
   coalesce(q.priority, 0) AS priority,
   q.ttl,
   q.payload_check,
+  q.payload_path,
   q.payload_max_bytes,
   coalesce(q.keep_completed, '1 day') AS keep_completed,
   q.keep_completed_count,

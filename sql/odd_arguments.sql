@@ -43,6 +43,8 @@ INSERT INTO odd SELECT 'jsonb', unnest(ARRAY[$$'null'$$, $$'[]'$$, $$'"x"'$$, $$
 INSERT INTO odd SELECT 'regprocedure', quote_literal(v) || '::regprocedure' FROM unnest(ARRAY['0', '4294967295', 'count("any")', 'now()',
   'jsonb_in(cstring)', 'jsonb_array_elements(jsonb)', 'to_jsonb(anyelement)', 'jsonb_build_object()', 'row_number()',
   'jobq.enqueue_many(text,jsonb[],interval,timestamptz,integer,text,text,interval,integer,interval,interval,text[],jsonb,text[])']) AS v;
+INSERT INTO odd SELECT 'jsonpath', '(' || v || ')::jsonpath' FROM unnest(ARRAY[$$'$'$$, $$'$.**'$$, $$'$x'$$, $$'strict $.a.b'$$, $$repeat('-', 5000) || '1'$$,
+  $$'$.a == "' || repeat('x', 300000) || '"'$$]) AS v;
 INSERT INTO odd SELECT 'regrole', quote_literal(v) || '::regrole' FROM unnest(ARRAY['0', '4294967295', 'pg_monitor', 'jobq_arguments']) AS v;
 INSERT INTO odd SELECT type || '[]', v || '::' || type || '[]'
   FROM (VALUES ('text', $$'x'$$), ('bigint', '1'), ('jsonb', $$'1'$$), ('interval', $$'1 s'$$)) AS t (type, one),

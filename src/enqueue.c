@@ -13,8 +13,8 @@
 
 #include "enqueue.h"
 
-#include "handler.h"
 #include "history.h"
+#include "payload.h"
 #include "sequence.h"
 #include "xact.h"
 
@@ -22,7 +22,6 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/jsonb.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
@@ -35,39 +34,6 @@ jobq_check_priority(int priority)
 				 errmsg("priority %d is out of range", priority),
 				 errdetail("A priority is between %d and %d; the smaller one runs first.",
 						   PG_INT16_MIN, PG_INT16_MAX)));
-}
-
-void
-jobq_check_payload(const JobqQueue *queue, Datum payload)
-{
-	if (queue->payload_max_bytes > 0)
-	{
-		Jsonb	   *jsonb = DatumGetJsonbP(payload);
-		char	   *string = JsonbToCString(NULL, &jsonb->root,
-											VARSIZE(jsonb));
-		size_t		length = strlen(string);
-
-		pfree(string);
-		if (length > queue->payload_max_bytes)
-			ereport(ERROR,
-					(errcode(ERRCODE_CHECK_VIOLATION),
-					 errmsg("payload is too large for queue \"%s\"",
-							queue->name),
-					 errdetail("It has %zu bytes as text; payload_max_bytes is %d.",
-							   length, queue->payload_max_bytes)));
-	}
-	if (queue->payload_check != NULL)
-	{
-		char	   *reason = jobq_payload_check_call(queue->payload_check,
-													 queue->owner, payload);
-
-		if (reason != NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_CHECK_VIOLATION),
-					 errmsg("payload was refused by queue \"%s\"",
-							queue->name),
-					 errdetail("%s", reason)));
-	}
 }
 
 void

@@ -43,9 +43,6 @@ typedef struct JobqEnqueueOptions
 /* Raises 22023 unless the priority fits the column. */
 extern void jobq_check_priority(int priority);
 
-/* Raises 23514 if the queue refuses the payload. */
-extern void jobq_check_payload(const JobqQueue *queue, Datum payload);
-
 /* Fills options with the queue's settings: run now, no key. */
 extern void jobq_enqueue_defaults(JobqEnqueueOptions *options,
 								  const JobqQueue *queue);

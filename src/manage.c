@@ -16,6 +16,7 @@
 #include "current_job.h"
 #include "enqueue.h"
 #include "history.h"
+#include "payload.h"
 #include "worker_slot.h"
 #include "xact.h"
 

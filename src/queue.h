@@ -51,6 +51,7 @@ typedef struct JobqQueue
 	int			priority;
 	int64		ttl;
 	char	   *payload_check;
+	Datum		payload_path;	/* jsonpath, 0: none */
 	int			payload_max_bytes;
 	int64		keep_completed; /* 0: delete at once; -1: for ever */
 	int64		keep_dead;		/* the same */

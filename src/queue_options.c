@@ -22,6 +22,7 @@
 #include "queue_options.h"
 
 #include "arguments.h"
+#include "access/detoast.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
@@ -36,6 +37,7 @@
 #define LEASE_MIN INT64CONST(1000)	/* 1 ms */
 #define LEASE_MAX (366 * USECS_PER_DAY)
 #define MAX_BACKOFF_STEPS 1000
+#define MAX_PATH_SIZE 8192
 #define RUN_QUEUE_PREFIX "run:"
 
 static void check_positive(const char *name, Datum value);
@@ -51,6 +53,7 @@ static void check_lease(const char *name, Datum value);
 static void check_handler(const char *name, Datum value);
 static void check_backoff_function(const char *name, Datum value);
 static void check_payload_check(const char *name, Datum value);
+static void check_payload_path(const char *name, Datum value);
 static void check_owner(const char *name, Datum value);
 static Datum function_to_text(Datum value);
 
@@ -73,6 +76,7 @@ static const JobqQueueOption options[] = {
 	{"ttl", Anum_queue_ttl, true, check_timeout, NULL},
 	{"payload_check", Anum_queue_payload_check, true, check_payload_check,
 	function_to_text},
+	{"payload_path", Anum_queue_payload_path, true, check_payload_path, NULL},
 	{"payload_max_bytes", Anum_queue_payload_max_bytes, true, check_positive,
 	NULL},
 	{"keep_completed", Anum_queue_keep_completed, true, check_interval, NULL},
@@ -276,6 +280,18 @@ check_payload_check(const char *name, Datum value)
 {
 	(void) name;
 	jobq_payload_check_validate(DatumGetObjectId(value));
+}
+
+static void
+check_payload_path(const char *name, Datum value)
+{
+	/* sessions keep it in memory */
+	if (toast_raw_datum_size(value) > MAX_PATH_SIZE)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("value of option \"%s\" is too long", name),
+				 errdetail("It takes %zu bytes, at most %d are allowed.",
+						   toast_raw_datum_size(value), MAX_PATH_SIZE)));
 }
 
 static Datum

@@ -164,6 +164,9 @@ read_queue(JobqQueue *queue, const Datum *values, const bool *nulls)
 	queue->ttl = interval_option(values, nulls, Anum_queue_ttl, 0);
 	queue->payload_check = text_option(values, nulls,
 									   Anum_queue_payload_check);
+	if (!nulls[Anum_queue_payload_path - 1])
+		queue->payload_path =
+			PointerGetDatum(PG_DETOAST_DATUM_COPY(values[Anum_queue_payload_path - 1]));
 	queue->payload_max_bytes = int_option(values, nulls,
 										  Anum_queue_payload_max_bytes, 0);
 	queue->keep_completed = interval_option(values, nulls,

@@ -23,6 +23,7 @@
 #include "arguments.h"
 #include "enqueue.h"
 #include "handler.h"
+#include "payload.h"
 #include "timezone.h"
 #include "xact.h"
 

@@ -187,7 +187,7 @@ sql('original', q{
 	  description => 'it''s mail', max_attempts => 2, backoff => 'fixed',
 	  backoff_base => '10 ms', backoff_steps => '{10 ms,20 ms}',
 	  jitter => 0.5, timeout => '1 min', priority => 7, keep_dead => '1 year',
-	  payload_max_bytes => 1000);
+	  payload_path => 'exists($.n) || exists($.leap)', payload_max_bytes => 1000);
 	SELECT jobq.grant_queue('mail', 'jobq_reader', 'enqueue', 'read');
 	SELECT jobq.create_queue('ext', lease => '1 hour', notify => false,
 	  backoff_base => '1 ms', on_dead => 'mail');

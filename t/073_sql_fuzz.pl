@@ -87,7 +87,7 @@ my @restore = (
 	q{SELECT jobq.create_queue('fails', 'fuzz.fails(jsonb)', owner => 'bob', max_attempts => 2, on_dead => 'ext')},
 	q{SELECT jobq.create_queue('calls', 'fuzz.calls(jobq.job)', owner => 'alice', backoff_base => '10 ms')},
 	q{SELECT jobq.create_queue('commits', 'fuzz.commits(jsonb)', owner => 'alice', timeout => '1 s')},
-	q{SELECT jobq.create_queue('checked', owner => 'bob', payload_check => 'fuzz.checks(jsonb)',
+	q{SELECT jobq.create_queue('checked', owner => 'bob', payload_check => 'fuzz.checks(jsonb)', payload_path => '!($.n < 0)',
 		backoff_function => 'fuzz.backs_off(int, jsonb)', lease => '100 ms', ttl => '10 s')},
 	q{SELECT jobq.grant_queue('ext', 'bob', 'enqueue', 'consume'), jobq.grant_queue('plain', 'bob', 'manage')},
 	q{SELECT jobq.schedule('each', '@every 1 second', queue => 'ext')},

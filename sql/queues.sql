@@ -45,6 +45,13 @@ SELECT jobq.create_queue('q_bad', on_dead => 'q_bad');
 SELECT jobq.create_queue('q_bad', on_dead => 'q_mial');
 \echo :SQLSTATE
 SELECT count(*) FROM jobq.queues WHERE queue = 'q_bad';
+-- functions without the types of their arguments, or with others
+CREATE FUNCTION q_wrong(integer) RETURNS integer LANGUAGE sql AS 'SELECT 1';
+SELECT jobq.create_queue('q_bad', 'q_wrong');
+SELECT jobq.create_queue('q_bad', 'q_wrong(integer)');
+SELECT jobq.create_queue('q_bad', payload_check => 'q_wrong(integer)');
+SELECT jobq.create_queue('q_bad', backoff_function => 'q_wrong(integer)');
+DROP FUNCTION q_wrong(integer);
 
 -- all options; the views show what is set, else the default
 SELECT jobq.create_queue('q_all', description => 'all options', owner => current_user::regrole,

@@ -75,6 +75,14 @@ function_tuple(Oid function)
 	return tuple;
 }
 
+/* A function's name without its arguments. */
+static char *
+bare_name(Form_pg_proc proc)
+{
+	return quote_qualified_identifier(get_namespace_name(proc->pronamespace),
+									  NameStr(proc->proname));
+}
+
 char *
 jobq_function_text(Oid function)
 {
@@ -83,9 +91,7 @@ jobq_function_text(Oid function)
 	StringInfoData text;
 
 	initStringInfo(&text);
-	appendStringInfoString(&text,
-						   quote_qualified_identifier(get_namespace_name(proc->pronamespace),
-													  NameStr(proc->proname)));
+	appendStringInfoString(&text, bare_name(proc));
 	appendStringInfoChar(&text, '(');
 	for (int i = 0; i < proc->pronargs; i++)
 	{
@@ -190,13 +196,16 @@ has_output_parameters(HeapTuple tuple)
 }
 
 static void
-refuse_handler(const char *text, const char *detail)
+refuse_handler(Form_pg_proc proc, const char *detail)
 {
+	const char *name = bare_name(proc);
+
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("%s cannot be a handler", text),
+			 errmsg("%s cannot be a handler", jobq_function_text(proc->oid)),
 			 errdetail_internal("%s", detail),
-			 errhint("A handler is a function or procedure without parameters, or with one of type jsonb or jobq.job.")));
+			 errhint("A handler is a function or procedure %s(), %s(jsonb) or %s(jobq.job).",
+					 name, name, name)));
 }
 
 void
@@ -211,11 +220,11 @@ jobq_handler_describe(Oid function, JobqHandler *handler)
 	handler->is_procedure = proc->prokind == PROKIND_PROCEDURE;
 	handler->result_type = proc->prorettype;
 	if (has_output_parameters(tuple))
-		refuse_handler(text, "It has output or variadic parameters.");
+		refuse_handler(proc, "It has output or variadic parameters.");
 	if (!handler->is_procedure &&
 		get_typtype(proc->prorettype) == TYPTYPE_PSEUDO &&
 		proc->prorettype != VOIDOID && proc->prorettype != RECORDOID)
-		refuse_handler(text, "Its result cannot be stored.");
+		refuse_handler(proc, "Its result cannot be stored.");
 
 	if (proc->pronargs == 0)
 		handler->argument = JOBQ_HANDLER_NOTHING;
@@ -224,7 +233,7 @@ jobq_handler_describe(Oid function, JobqHandler *handler)
 	else if (proc->pronargs == 1 && is_job_type(proc->proargtypes.values[0]))
 		handler->argument = JOBQ_HANDLER_JOB;
 	else
-		refuse_handler(text, "It has other parameters.");
+		refuse_handler(proc, "It has other parameters.");
 	ReleaseSysCache(tuple);
 }
 
@@ -241,7 +250,8 @@ jobq_payload_check_validate(Oid function)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s cannot check payloads", text),
-				 errhint("A payload check takes jsonb and returns boolean, or text: the reason why the payload is refused.")));
+				 errhint("A payload check is a function %s(jsonb) that returns boolean, or text: the reason why the payload is refused.",
+						 bare_name(proc))));
 	ReleaseSysCache(tuple);
 }
 
@@ -259,7 +269,8 @@ jobq_backoff_function_validate(Oid function)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s cannot compute delays", text),
-				 errhint("A backoff function takes integer and jsonb and returns interval.")));
+				 errhint("A backoff function is a function %s(integer,jsonb) that returns interval.",
+						 bare_name(proc))));
 	ReleaseSysCache(tuple);
 }
 

@@ -134,16 +134,26 @@ check_path(const JobqQueue *queue, Datum payload)
 void
 jobq_check_payload(const JobqQueue *queue, Datum payload)
 {
-	char	   *reason;
+	MemoryContext context;
+	MemoryContext oldcontext;
+	char	   *reason = NULL;
 
 	if (queue->payload_max_bytes > 0)
 		check_size(queue, payload);
+	if (queue->payload_path == (Datum) 0 && queue->payload_check == NULL)
+		return;
+
+	/* enqueue_many() has thousands of them */
+	context = AllocSetContextCreate(CurrentMemoryContext, "jobq payload check",
+									ALLOCSET_SMALL_SIZES);
+	oldcontext = MemoryContextSwitchTo(context);
 	if (queue->payload_path != (Datum) 0)
 		check_path(queue, payload);
-	if (queue->payload_check == NULL)
-		return;
-	reason = jobq_payload_check_call(queue->payload_check, queue->owner,
-									 payload);
+	if (queue->payload_check != NULL)
+		reason = jobq_payload_check_call(queue->payload_check, queue->owner,
+										 payload);
 	if (reason != NULL)
 		refuse(queue, reason);
+	MemoryContextSwitchTo(oldcontext);
+	MemoryContextDelete(context);
 }

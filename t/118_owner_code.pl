@@ -341,5 +341,20 @@ is( alice(q{SELECT jobq.enqueue('delayed'); BEGIN; DECLARE cc CURSOR FOR SELECT 
 	SELECT jobq.fail(id, lease, 'x', '{"sql": "SELECT public.fetch_from(''cc'')"}') FROM jobq.dequeue('delayed');
 	FETCH cc}), '1|secret 1', q{a backoff_function does not fetch from the caller's cursor});
 
+# ------------------------------------------------------------------------- memory
+
+SKIP:
+{
+	skip 'needs /proc', 1 unless -r '/proc/self/status';
+	my $peak = q{SELECT substring(pg_read_file('/proc/self/status') FROM 'VmHWM:\s*(\d+)')::int AS};
+	cmp_ok(
+		sql(qq{SELECT count(*) FROM jobq.enqueue_many('bobs', array_fill('{}'::jsonb, ARRAY[200]));
+			$peak before \\gset
+			SELECT count(*) FROM jobq.enqueue_many('bobs', array_fill('{}'::jsonb, ARRAY[10000]));
+			$peak after \\gset
+			SELECT :after - :before}) =~ s/.*\n//sr,
+		'<', 30000, 'the checks of many payloads take no memory each (kB)');
+}
+
 $node->stop;
 done_testing();

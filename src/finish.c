@@ -276,7 +276,7 @@ static bool
 was_cancelled(int64 id, int64 lease)
 {
 	JobqTable  *history;
-	TupleTableSlot *slot = jobq_history_find(id, &history);
+	TupleTableSlot *slot = jobq_history_read(id, &history);
 	const JobqQueue *queue;
 	bool		isnull;
 	bool		result;
@@ -329,7 +329,8 @@ jobq_heartbeat(PG_FUNCTION_ARGS)
 	lease = PG_GETARG_INT64(1);
 	jobs = jobq_table_open(JOBQ_REL_JOB);
 	found = lock_job(jobs, id, lease, &job);
-	if (found == JOBQ_MISSING && was_cancelled(id, lease))
+	if ((found == JOBQ_MISSING || found == JOBQ_BUSY) &&
+		was_cancelled(id, lease))
 	{
 		jobq_table_close(jobs);
 		PG_RETURN_BOOL(false);

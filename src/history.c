@@ -172,6 +172,12 @@ jobq_history_find(int64 id, JobqTable **table)
 	return slot;
 }
 
+TupleTableSlot *
+jobq_history_read(int64 id, JobqTable **table)
+{
+	return find_job(id, false, table);
+}
+
 bool
 jobq_history_read_state(int64 id, JobqState *state)
 {

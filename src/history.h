@@ -23,6 +23,9 @@ extern void jobq_history_add(JobqTable *jobs, const JobqJob *job,
  */
 extern TupleTableSlot *jobq_history_find(int64 id, JobqTable **table);
 
+/* The same as the latest snapshot sees it, without a lock. */
+extern TupleTableSlot *jobq_history_read(int64 id, JobqTable **table);
+
 /* The state that a finished job has ended in; false if there is none. */
 extern bool jobq_history_read_state(int64 id, JobqState *state);
 

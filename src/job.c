@@ -387,6 +387,9 @@ static bool
 is_to_be_kept(const JobqJob *job, const JobqQueue *queue,
 			  const char *schedule)
 {
+	/* who holds it is to learn of it by heartbeat() */
+	if (job->state == JOBQ_STATE_CANCELLED && job->lease != 0)
+		return true;
 	if (job->state != JOBQ_STATE_COMPLETED)
 		return queue->keep_dead != 0;
 	/* its key counts for so long */

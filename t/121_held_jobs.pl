@@ -153,6 +153,24 @@ ask($second, 'RESET ROLE;');
 ask($first, 'COMMIT;');
 sql("SELECT jobq.complete($foreign, $foreign_lease)");
 
+# ------------------------------------- a holder learns that it is cancelled
+
+foreach my $keep ('30 days', '0')
+{
+	sql("SELECT jobq.alter_queue('held', keep_dead => '$keep'), jobq.enqueue('held', '1')");
+	my ($id, $lease) = claim(\&sql, '');
+	is(sql("SELECT jobq.heartbeat($id, $lease)"), 't', "keep_dead $keep: a heartbeat");
+	sql("SELECT jobq.cancel($id)");
+	is(sql("SELECT jobq.heartbeat($id, $lease)"),
+		'f', "keep_dead $keep: a heartbeat of a job that was cancelled");
+	ask($first, "BEGIN; SELECT jobq.retry($id);");
+	is(sql("SELECT jobq.heartbeat($id, $lease)"),
+		'f', "keep_dead $keep: while somebody retries it");
+	ask($first, 'ROLLBACK;');
+	is(sql("SELECT count(*) FROM jobq.jobs WHERE id = $id"),
+		$keep eq '0' ? 0 : 1, "keep_dead $keep: what is kept");
+}
+
 # ----------------------------- a lease that runs out while the row is locked
 
 foreach my $call (sort keys %calls)

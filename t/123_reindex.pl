@@ -22,13 +22,14 @@ sub sql
 }
 
 # Few keys, so that many clients insert, replace, finish and retry jobs of the
-# same one at the same moment.
+# same one at the same moment, in one order and another.
 my $script = <<'SQL';
 \set key random(1, 3)
 \set how random(1, 2)
 SELECT jobq.enqueue('keys', unique_key => (:key)::text,
 	on_conflict => (ARRAY['keep', 'replace'])[:how]);
-SELECT count(*) FROM jobq.enqueue_many('keys', '{1,2,3}', unique_keys => '{3,1,2}');
+SELECT count(*) FROM jobq.enqueue_many('keys', '{1,2,3}',
+	unique_keys => (ARRAY['{3,1,2}', '{1,2,3}'])[:how]::text[]);
 SELECT count(jobq.complete(id, lease)) FROM jobq.dequeue('keys', 2);
 SELECT jobq.retry(id) FROM jobq_store.history WHERE unique_key = (:key)::text ORDER BY finished_at DESC LIMIT 1;
 SQL

@@ -8,14 +8,10 @@ CREATE SEQUENCE jobq_store.queue_id_seq AS integer;
 CREATE SEQUENCE jobq_store.job_id_seq AS bigint;
 CREATE SEQUENCE jobq_store.schedule_id_seq AS bigint;
 
--- A value is a block of 2^20 leases, so that a lease costs no WAL of its own;
--- see src/lease.c for why a block may only be used once its WAL is flushed.
--- It starts at the time in seconds: an extension that is dropped and created
--- again goes on above the leases that its predecessor has handed out.
-CREATE SEQUENCE jobq_store.lease_block_seq AS bigint MAXVALUE 8796093022206;
-
-SELECT pg_catalog.setval('jobq_store.lease_block_seq',
-  pg_catalog.date_part('epoch', pg_catalog.clock_timestamp())::bigint);
+-- A value is a block of 2^16 leases, so that a lease costs no WAL of its own;
+-- see src/lease_number.c for why a block may only be used once its WAL is
+-- flushed, and for where blocks begin.
+CREATE SEQUENCE jobq_store.lease_block_seq AS bigint MAXVALUE 140737488355296;
 
 -- ------------------------------------------------------------------ service
 

@@ -1,13 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * lease.c
- *	  Leases: numbers that are never used twice, and a registry in shared
- *	  memory of the jobs held by one, so that expiry scans no table.
- *
- * Numbers come in blocks.  A block is a value of the sequence
- * lease_block_seq; it is used only after the WAL of the sequence's page has
- * been flushed, since a claim may be handed out before it is durable, and
- * after a crash the same number must not go to somebody else.
+ *	  A registry in shared memory of the jobs that are held by a lease, so
+ *	  that expiry scans no table.
  *
  * The registry has an entry for each job in state running.  Commit callbacks
  * keep it; the coordinator fills it when the server has started, and looks
@@ -42,73 +37,11 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-#define LEASES_PER_BLOCK (INT64CONST(1) << 20)
-
 /* How soon to look again after a lease that cannot be ended at the moment. */
 #define BUSY_RETRY (100 * INT64CONST(1000))
 
 /* See jobq_leases_bound(). */
 static uint64 nbound = 0;
-
-/*
- * A block of leases whose allocation is on disk.
- *
- * nextval() alone writes WAL only for every 32nd value, and none at all for
- * the first ones after CREATE DATABASE ... TEMPLATE has copied the sequence's
- * page, so that a crash would make it start again where the copy was.
- * setval() always does.  The lock keeps others from getting a value between
- * the two calls.
- */
-static int64
-allocate_block(void)
-{
-	Oid			relid = jobq_relation_oid(JOBQ_SEQ_LEASE_BLOCK);
-	JobqElevation elevation;
-	Relation	rel;
-	Buffer		buffer;
-	XLogRecPtr	lsn;
-	int64		block;
-
-	LockRelationOid(relid, ShareUpdateExclusiveLock);
-	block = nextval_internal(relid, false);
-	jobq_elevate(&elevation);
-	(void) DirectFunctionCall2(setval_oid, ObjectIdGetDatum(relid),
-							   Int64GetDatum(block));
-	jobq_restore(&elevation);
-
-	rel = relation_open(relid, NoLock);
-	buffer = ReadBuffer(rel, 0);
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	lsn = PageGetLSN(BufferGetPage(buffer));
-	UnlockReleaseBuffer(buffer);
-	relation_close(rel, NoLock);
-	XLogFlush(lsn);
-	UnlockRelationOid(relid, ShareUpdateExclusiveLock);
-	return block * LEASES_PER_BLOCK;
-}
-
-/* A new lease.  Needs a transaction. */
-int64
-jobq_lease_new(void)
-{
-	JobqDatabase *database = jobq_database();
-	int64		lease = 0;
-	int64		block;
-
-	SpinLockAcquire(&database->mutex);
-	if (database->lease_next < database->lease_end)
-		lease = database->lease_next++;
-	SpinLockRelease(&database->mutex);
-	if (lease != 0)
-		return lease;
-
-	block = allocate_block();
-	SpinLockAcquire(&database->mutex);
-	database->lease_next = block + 1;
-	database->lease_end = block + LEASES_PER_BLOCK;
-	SpinLockRelease(&database->mutex);
-	return block;
-}
 
 static void
 make_key(JobqLeaseKey *key, int64 job_id, int64 lease)

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * lease.h
- *	  Leases: numbers that are never used twice, and a registry in shared
- *	  memory of the jobs held by one, so that expiry scans no table.
+ *	  A registry in shared memory of the jobs that are held by a lease, so
+ *	  that expiry scans no table.
  *
  * IDENTIFICATION
  *	  src/lease.h
@@ -13,8 +13,7 @@
 #define JOBQ_LEASE_H
 
 #include "job.h"
-
-extern int64 jobq_lease_new(void);
+#include "lease_number.h"
 
 /* Has this session's bound leases end with it.  May be called repeatedly. */
 extern void jobq_lease_watch_session(void);

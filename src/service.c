@@ -22,6 +22,7 @@
 
 #include "arguments.h"
 #include "current_job.h"
+#include "lease_number.h"
 #include "service.h"
 #include "worker_slot.h"
 #include "xact.h"
@@ -188,8 +189,7 @@ static void
 move_sequences(void)
 {
 	static const JobqRelation sequences[] = {
-		JOBQ_SEQ_QUEUE_ID, JOBQ_SEQ_JOB_ID, JOBQ_SEQ_SCHEDULE_ID,
-		JOBQ_SEQ_LEASE_BLOCK
+		JOBQ_SEQ_QUEUE_ID, JOBQ_SEQ_JOB_ID, JOBQ_SEQ_SCHEDULE_ID
 	};
 	JobqElevation elevation;
 
@@ -199,15 +199,12 @@ move_sequences(void)
 		Oid			relid = jobq_relation_oid(sequences[i]);
 		int64		value = nextval_internal(relid, false) + SEQUENCE_GAP;
 
-		/* the original has handed out leases since the copy was made */
-		if (sequences[i] == JOBQ_SEQ_LEASE_BLOCK)
-			value = Max(value, timestamptz_to_time_t(jobq_now()));
-
 		/* others may be drawing values at this moment, hence the gap */
 		(void) DirectFunctionCall2(setval_oid, ObjectIdGetDatum(relid),
 								   Int64GetDatum(value));
 	}
 	jobq_restore(&elevation);
+	jobq_lease_blocks_changed();
 }
 
 /* start(): the queues and schedules of this database are at home here. */

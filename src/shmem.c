@@ -16,6 +16,7 @@
 
 #include "guc.h"
 #include "lane.h"
+#include "lease_number.h"
 #include "shmem.h"
 #include "xact.h"
 
@@ -107,6 +108,8 @@ reset_database(JobqDatabase *database, Oid dboid)
 	pg_atomic_write_u64(&database->history_turn, 0);
 	pg_atomic_write_u32(&database->dispatching, 0);
 	pg_atomic_write_u64(&database->swept, 0);
+	database->lease_block_known = false;
+	database->lease_block = 0;
 	database->lease_next = 0;
 	database->lease_end = 0;
 	pg_write_barrier();
@@ -211,15 +214,9 @@ jobq_require_shmem(void)
 Datum
 jobq_require_preload(PG_FUNCTION_ARGS)
 {
-	JobqDatabase *database;
-
 	(void) fcinfo;
 	jobq_require_shmem();
-	database = jobq_database();
-	SpinLockAcquire(&database->mutex);
-	database->lease_next = 0;
-	database->lease_end = 0;
-	SpinLockRelease(&database->mutex);
+	jobq_lease_blocks_changed();
 	jobq_at_commit_all_changed();
 	PG_RETURN_VOID();
 }

@@ -131,7 +131,9 @@ typedef struct JobqDatabase
 	pg_atomic_uint32 dispatching;	/* jobs were claimed since the last sweep */
 	pg_atomic_uint64 swept;		/* jobs that only the sweep has found */
 
-	slock_t		mutex;			/* guards the block of leases */
+	slock_t		mutex;			/* guards what follows; see lease_number.c */
+	bool		lease_block_known;	/* a block was taken since the start */
+	int64		lease_block;	/* the highest one taken */
 	int64		lease_next;
 	int64		lease_end;
 

@@ -31,6 +31,7 @@
  */
 #include "postgres.h"
 
+#include "async_commit.h"
 #include "crash_note.h"
 #include "current_job.h"
 #include "execute.h"
@@ -243,6 +244,9 @@ claim(JobqRun *run, Batch *batch, JobqFound *found)
 	if (!jobq_job_claim(batch->finder.jobs, &found->job, run->lease,
 						JOBQ_NEVER, psprintf("pid %d", MyProcPid)))
 		elog(ERROR, "job " INT64_FORMAT " is not locked", found->job.id);
+	if (found->job.attempt >=
+		jobq_job_max_attempts(&found->job, found->queue))
+		jobq_async_insist();
 	(void) jobq_current_job_row();
 	PopActiveSnapshot();
 	jobq_worker_set_leased(&worker_ref);

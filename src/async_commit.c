@@ -18,6 +18,10 @@
  * else has written anything, be it a user's INSERT, a deferred trigger or the
  * pruning of a page, makes the commit wait as usual.
  *
+ * The claim of a job's last attempt waits in any case, even where the user has
+ * turned synchronous_commit off: a claim that is lost is an attempt that is not
+ * counted, and a job that is to be tried once would be tried twice.
+ *
  * Callbacks of other extensions may write WAL after the one here, so the
  * number of records is looked at again after the commit; if there are more
  * than the commit's own the flush is made up for.
@@ -43,6 +47,9 @@ static XLogRecPtr end = InvalidXLogRecPtr;
 /* Between begin and end. */
 static bool at_work = false;
 static bool forbidden = false;
+
+/* The transaction must be on disk when its commit returns. */
+static bool insisting = false;
 
 /* The commit at hand does not wait; so many records had been written. */
 static bool committing = false;
@@ -72,13 +79,27 @@ jobq_async_forbid(void)
 	forbidden = true;
 }
 
+void
+jobq_async_insist(void)
+{
+	forbidden = true;
+	insisting = true;
+}
+
 /* Whether the commit at hand need not wait. */
 static bool
 need_not_wait(void)
 {
-	return harmless && !at_work && end != InvalidXLogRecPtr &&
+	return harmless && !at_work && !insisting && end != InvalidXLogRecPtr &&
 		XactLastRecEnd == end &&
 		synchronous_commit > SYNCHRONOUS_COMMIT_OFF;
+}
+
+static void
+set_synchronous_commit(const char *value)
+{
+	(void) set_config_option("synchronous_commit", value, PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
 }
 
 static void
@@ -90,12 +111,13 @@ at_transaction_end(XactEvent event, void *arg)
 		case XACT_EVENT_PRE_COMMIT:
 			if (need_not_wait())
 			{
-				(void) set_config_option("synchronous_commit", "off",
-										 PGC_USERSET, PGC_S_SESSION,
-										 GUC_ACTION_LOCAL, true, 0, false);
+				set_synchronous_commit("off");
 				records = pgWalUsage.wal_records;
 				committing = true;
 			}
+			else if (insisting &&
+					 synchronous_commit == SYNCHRONOUS_COMMIT_OFF)
+				set_synchronous_commit("local");
 			return;
 		case XACT_EVENT_COMMIT:
 			if (committing && pgWalUsage.wal_records > records + 1)
@@ -111,6 +133,7 @@ at_transaction_end(XactEvent event, void *arg)
 	end = InvalidXLogRecPtr;
 	at_work = false;
 	committing = false;
+	insisting = false;
 }
 
 /* Registers the callback; once per backend, from _PG_init. */

@@ -25,4 +25,10 @@ extern void jobq_async_end(void);
 /* What is being done between the two may not be lost after all. */
 extern void jobq_async_forbid(void);
 
+/*
+ * What this transaction does must not be lost in a crash once it has been
+ * committed, even where synchronous_commit is off.
+ */
+extern void jobq_async_insist(void);
+
 #endif							/* JOBQ_ASYNC_COMMIT_H */

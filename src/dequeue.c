@@ -225,6 +225,8 @@ claim_from(JobqTable *jobs, const JobqQueue *queue,
 			jobq_ready_lost(&scan);
 			continue;
 		}
+		if (job.attempt >= jobq_job_max_attempts(&job, queue))
+			jobq_async_insist();
 		put_job(rsinfo, &job, queue);
 		claimed++;
 	}

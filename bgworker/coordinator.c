@@ -29,6 +29,7 @@
 #include "lease.h"
 #include "maintenance.h"
 #include "service.h"
+#include "undone.h"
 #include "worker.h"
 #include "worker_slot.h"
 
@@ -77,6 +78,7 @@ typedef struct Task
 
 static TimestampTz run_config(bool *more);
 static TimestampTz run_notes(bool *more);
+static TimestampTz run_undone(bool *more);
 static TimestampTz run_leases_load(bool *more);
 static TimestampTz run_leases_expire(bool *more);
 static TimestampTz run_jobs_expire(bool *more);
@@ -93,6 +95,7 @@ static TimestampTz run_sweep(bool *more);
 static Task tasks[] = {
 	{"reading the configuration", run_config, WAKE_ALL, false},
 	{"counting crashed jobs", run_notes, 0, false},
+	{"recording interrupted jobs", run_undone, JOBQ_WAKE_UNDONE, false},
 	{"loading leases", run_leases_load, 0, false},
 	{"ending leases", run_leases_expire, JOBQ_WAKE_LEASES | WAKE_ALL, true},
 	{"expiring jobs", run_jobs_expire, WAKE_ALL, true},
@@ -253,6 +256,26 @@ slot_is_occupied(int slot)
 	return result;
 }
 
+/* Counts the attempt of a note, or writes down that it was in vain. */
+static void
+count_note(const JobqCrashNote *note)
+{
+	JobqUndone	undone = {0};
+
+	if (note->cause == 0)
+	{
+		jobq_job_crashed(note->job_id, note->attempt, note->started_at,
+						 note->pid);
+		return;
+	}
+	undone.job_id = note->job_id;
+	undone.attempt = note->attempt;
+	undone.started_at = note->started_at;
+	undone.cause = note->cause;
+	undone.pid = note->pid;
+	jobq_undone_by_crash(&undone);
+}
+
 /*
  * Counts the attempts that ended with the server.  A note is removed when
  * that has been committed.
@@ -269,14 +292,27 @@ run_notes(bool *more)
 	{
 		JobqCrashNote *note = lfirst(lc);
 
-		if (slot_is_occupied(note->slot) ||
-			notes_counted == JOBQ_MAX_WORKER_SLOTS)
+		if (slot_is_occupied(note->slot))
 			continue;
-		jobq_job_crashed(note->job_id, note->attempt, note->started_at,
-						 note->pid);
-		slots[notes_counted++] = note->slot;
+		/* the notes of a slot follow on each other */
+		if (notes_counted == 0 || slots[notes_counted - 1] != note->slot)
+		{
+			if (notes_counted == JOBQ_MAX_WORKER_SLOTS)
+				continue;
+			slots[notes_counted++] = note->slot;
+		}
+		count_note(note);
 	}
 	*more = notes_counted > 0;
+	return JOBQ_NEVER;
+}
+
+/* Writes down the jobs that were through in vain. */
+static TimestampTz
+run_undone(bool *more)
+{
+	(void) more;
+	jobq_undone_record_all();
 	return JOBQ_NEVER;
 }
 

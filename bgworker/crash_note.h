@@ -15,7 +15,10 @@
 
 #include "nodes/pg_list.h"
 
-/* What a note says. */
+/* So many jobs at most are noted of a transaction. */
+#define JOBQ_CRASH_NOTE_JOBS 64
+
+/* What a note says of a job. */
 typedef struct JobqCrashNote
 {
 	int			slot;
@@ -23,13 +26,15 @@ typedef struct JobqCrashNote
 	int32		attempt;
 	TimestampTz started_at;
 	int			pid;			/* of the executor */
+	int64		cause;			/* the job was through when this one was run
+								 * in its transaction; 0: it was being run */
 } JobqCrashNote;
 
 extern void jobq_crash_note_make_directory(void);
 
 /* For the executor in a slot. */
 extern void jobq_crash_note_open(Oid dboid, int slot);
-extern void jobq_crash_note_write(int64 job_id, int32 attempt,
+extern void jobq_crash_note_write(int index, int64 job_id, int32 attempt,
 								  TimestampTz started_at);
 extern void jobq_crash_note_clear(void);
 

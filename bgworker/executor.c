@@ -107,7 +107,10 @@ note_termination(int code, Datum arg)
 {
 	(void) code;
 	(void) arg;
-	if (attached && jobq_run_is_in_user_code())
+	if (!attached)
+		return;
+	jobq_run_note_undone();
+	if (jobq_run_is_in_user_code())
 		jobq_run_note_termination(may_be_here());
 }
 
@@ -244,6 +247,7 @@ work(void)
 					/* look once more after saying so */
 					idle = true;
 					idle_since = jobq_now();
+					jobq_crash_note_clear();
 					(void) jobq_worker_set_idle(&worker_ref);
 					break;
 				}

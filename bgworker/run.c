@@ -39,6 +39,7 @@
 #include "lease.h"
 #include "run.h"
 #include "session.h"
+#include "undone.h"
 #include "worker.h"
 #include "xact.h"
 
@@ -65,6 +66,7 @@ typedef struct Batch
 	int			njobs;			/* whose own code was run */
 	bool		looking;		/* for another one */
 	JobqQueueState *states[JOBQ_SHARE_MAX_JOBS];	/* of their queues */
+	JobqUndone	jobs[JOBQ_SHARE_MAX_JOBS];	/* should it be rolled back */
 	List	   *outcomes;		/* to be logged */
 } Batch;
 
@@ -73,6 +75,9 @@ static Oid	worker_role = InvalidOid;
 static MemoryContext batch_context = NULL;
 static MemoryContext run_context = NULL;	/* of the job at hand */
 static TimestampTz checked_at = 0;	/* 0: not */
+
+/* The one that is not committed yet, NULL: none. */
+static Batch *volatile open_batch = NULL;
 
 void
 jobq_run_set_up(const JobqWorkerRef *worker, Oid role)
@@ -147,6 +152,26 @@ jobq_run_note_termination(bool is_fault)
 	termination.excused = excused;
 	jobq_worker_note_termination(&termination);
 	jobq_sharing_forbid(run->state);
+}
+
+/* Jobs that are through are going to be rolled back: tells of them. */
+static void
+note_undone(Batch *batch, int64 cause)
+{
+	for (int i = 0; i < batch->njobs; i++)
+		batch->jobs[i].cause = cause;
+	jobq_undone_note(batch->jobs, batch->njobs);
+}
+
+/* The process exits, perhaps in a transaction that several jobs share. */
+void
+jobq_run_note_undone(void)
+{
+	Batch	   *batch = open_batch;
+	const JobqRun *run = jobq_execute_running();
+
+	if (batch != NULL && IsTransactionState())
+		note_undone(batch, run != NULL ? run->outcome.job_id : 0);
 }
 
 /* Copies what of the job is needed until its end. */
@@ -400,6 +425,7 @@ commit(Batch *batch)
 
 	jobq_find_end(&batch->finder);
 	CommitTransactionCommand();
+	open_batch = NULL;
 	jobq_session_release();
 	foreach(lc, batch->outcomes)
 		jobq_outcome_log(lfirst(lc));
@@ -425,9 +451,25 @@ run_elsewhere(Batch *batch, JobqRun *run, JobqFound *found)
 		return;
 	}
 	claim(run, batch, found);
+	open_batch = NULL;
 	batch->njobs = 1;
 	jobq_execute_at_top_level(run);
 	record_afresh(run, true);
+}
+
+/* The job is through, but not committed. */
+static void
+remember(Batch *batch, const JobqRun *run)
+{
+	JobqUndone *job = &batch->jobs[batch->njobs];
+
+	job->dboid = MyDatabaseId;
+	job->queue = run->outcome.queue;
+	job->job_id = run->outcome.job_id;
+	job->started_at = run->outcome.started_at;
+	job->attempt = run->outcome.attempt;
+	job->pid = MyProcPid;
+	batch->states[batch->njobs++] = run->state;
 }
 
 /*
@@ -441,8 +483,8 @@ run_found(Batch *batch, JobqRun *run, JobqFound *found)
 		found->more = true;
 	ask_for_help(found);
 	jobq_current_job_begin(&found->job, found->queue, run->context);
-	jobq_crash_note_write(run->outcome.job_id, run->outcome.attempt,
-						  run->outcome.started_at);
+	jobq_crash_note_write(batch->njobs, run->outcome.job_id,
+						  run->outcome.attempt, run->outcome.started_at);
 	jobq_sharing_note_start(&batch->sharing);
 	if (!jobq_execute_in_subtransaction(run))
 	{
@@ -451,7 +493,7 @@ run_found(Batch *batch, JobqRun *run, JobqFound *found)
 	}
 	jobq_sharing_note_end(&batch->sharing, run->state,
 						  run->outcome.started_at, run->outcome.finished_at);
-	batch->states[batch->njobs++] = run->state;
+	remember(batch, run);
 	batch->looking = false;
 	finish(batch, run);
 	return true;
@@ -585,8 +627,9 @@ blame(JobqRun *volatile run)
  * one by one now.
  */
 static void
-run_one_by_one(const Batch *batch, const ErrorData *error)
+run_one_by_one(Batch *batch, const ErrorData *error)
 {
+	note_undone(batch, 0);
 	for (int i = 0; i < batch->njobs; i++)
 		jobq_sharing_forbid(batch->states[i]);
 	ereport(LOG,
@@ -606,12 +649,13 @@ run_one_by_one(const Batch *batch, const ErrorData *error)
  * process does.
  */
 static JobqRunResult
-recover(const Batch *batch, JobqRun *run, ErrorData *error)
+recover(Batch *batch, JobqRun *run, ErrorData *error)
 {
 	bool		several = batch->njobs > 1 ||
 	(batch->njobs == 1 && batch->looking);
 
 	AbortOutOfAnyTransaction();
+	open_batch = NULL;
 	checked_at = 0;
 	jobq_execute_clean_up();
 	jobq_session_release();
@@ -642,6 +686,7 @@ jobq_run_next(void)
 	MemoryContextReset(batch_context);
 	MemoryContextSwitchTo(batch_context);
 	memset(&batch, 0, sizeof(batch));
+	open_batch = &batch;
 	PG_TRY();
 	{
 		result = run_transaction(&batch, &run);
@@ -660,6 +705,7 @@ jobq_run_next(void)
 		result = recover(&batch, run, error);
 	}
 	PG_END_TRY();
+	open_batch = NULL;
 	MemoryContextSwitchTo(TopMemoryContext);
 	return result;
 }

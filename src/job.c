@@ -489,9 +489,13 @@ bounded_text(const char *string)
 	return PointerGetDatum(cstring_to_text_with_len(string, len));
 }
 
-/* Writes down an attempt that did not succeed. */
-static void
-record_attempt(const JobqJob *job, const JobqFailure *failure, int attempt)
+/*
+ * Writes down an attempt that did not succeed.  Of the job id, queue,
+ * started_at and worker are needed.
+ */
+void
+jobq_job_record_attempt(const JobqJob *job, const JobqFailure *failure,
+						int attempt)
 {
 	JobqTable  *attempts = jobq_table_open(JOBQ_REL_ATTEMPT);
 	Datum		values[Natts_attempt] = {0};
@@ -652,7 +656,7 @@ jobq_job_fail(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 
 	job->attempt = jobq_job_current_attempt(job);
 	name_worker(job, failure->pid != 0 ? failure->pid : MyProcPid);
-	record_attempt(job, failure, job->attempt);
+	jobq_job_record_attempt(job, failure, job->attempt);
 	if (failure->retryable &&
 		job->attempt < jobq_job_max_attempts(job, queue))
 		delay = retry_delay(queue, failure, job->attempt);

@@ -48,7 +48,7 @@ typedef struct JobqJob
 typedef struct JobqFailure
 {
 	const char *outcome;		/* 'failed', 'timed out', 'lease lost',
-								 * 'crashed' */
+								 * 'crashed', 'interrupted' */
 	const char *sqlstate;
 	const char *message;
 	const char *detail;
@@ -84,6 +84,8 @@ extern int	jobq_job_max_attempts(const JobqJob *job, const JobqQueue *queue);
 extern int	jobq_job_current_attempt(const JobqJob *job);
 extern void jobq_job_lease_failure(JobqFailure *failure, bool session_ended);
 extern void jobq_job_timeout_failure(JobqFailure *failure);
+extern void jobq_job_record_attempt(const JobqJob *job,
+									const JobqFailure *failure, int attempt);
 extern bool jobq_job_was_terminated(JobqJob *job, JobqFailure *failure);
 extern bool jobq_job_ask_backoff(const JobqJob *job, const JobqQueue *queue,
 								 JobqFailure *failure);

@@ -42,6 +42,7 @@
 #define JOBQ_MAX_WORKER_SLOTS 256
 #define JOBQ_MAX_WAIT_QUEUES 64
 #define JOBQ_MAX_TERMINATIONS 64
+#define JOBQ_MAX_UNDONE 256
 #define JOBQ_NUM_LANE_LOCKS 64
 #define JOBQ_UNSHARED_AT_FIRST 8
 #define JOBQ_QUEUE_CHANGES 128
@@ -73,6 +74,7 @@ enum
 #define JOBQ_WAKE_INTERRUPT 0x0200	/* a job was interrupted: see that it ends */
 #define JOBQ_WAKE_NOTIFY	0x0400	/* some queue has notify set */
 #define JOBQ_WAKE_RETENTION 0x0800	/* finished jobs are kept for another time */
+#define JOBQ_WAKE_UNDONE	0x4000	/* shared transactions were rolled back */
 
 typedef enum JobqCoordinatorState
 {
@@ -220,6 +222,18 @@ typedef struct JobqTermination
 								 * that is to be given back */
 } JobqTermination;
 
+/* A job that was through when its transaction was rolled back; see undone.c. */
+typedef struct JobqUndone
+{
+	Oid			dboid;			/* InvalidOid: none */
+	int32		queue;
+	int64		job_id;
+	TimestampTz started_at;
+	int64		cause;			/* the job that was being run, 0: none */
+	int32		attempt;
+	pid_t		pid;			/* of the executor */
+} JobqUndone;
+
 /* A backend in jobq.wait(); indexed by process number. */
 typedef struct JobqWaiter
 {
@@ -265,6 +279,9 @@ typedef struct JobqShared
 	pg_atomic_uint32 nterminations; /* entries in use below */
 	int			next_termination;	/* (W) the oldest, to be overwritten */
 	JobqTermination terminations[JOBQ_MAX_TERMINATIONS];	/* (W) */
+
+	int			next_undone;	/* (W) the oldest, to be overwritten */
+	JobqUndone	undone[JOBQ_MAX_UNDONE];	/* (W) */
 
 	JobqDatabase databases[JOBQ_MAX_DATABASES];
 	JobqWorker	workers[JOBQ_MAX_WORKER_SLOTS];

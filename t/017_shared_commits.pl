@@ -298,13 +298,15 @@ foreach my $round (1 .. 20)
 	is(sql(q{SELECT string_agg(n || '/' || attempt, ' ' ORDER BY n) FROM effects}), '1/1 3/1',
 		'a job that cannot be committed: the others run once');
 	is(sql(qq{SELECT h.state || ' ' || h.attempt || ' ' || h.sqlstate || ' ' ||
-			(SELECT count(*) FROM jobq_store.attempt a WHERE a.job_id = h.id)
+			(SELECT count(*) FROM jobq_store.attempt a WHERE a.job_id = h.id AND a.outcome <> 'interrupted')
 		FROM jobq_store.history h JOIN jobq_store.queue q ON q.id = h.queue WHERE q.name = '$queue' AND h.payload ? 'sql'}),
 		"$dead 2 23503 2", 'and it uses up its own attempts');
 	$failures++ if log_since($node, $position) =~ /could not commit 2 jobs together.*DETAIL:  They are run again/s;
 	last if $failures;
 }
 is($failures, 1, 'the log says that they are run again');
+poll_ok($node, qq{SELECT count(*) = 2 FROM jobq.attempts WHERE queue = '$queue' AND outcome = 'interrupted'
+	AND attempt = 1}, 'and so do their attempts');
 run_batch([ ('{}') x 30 ]);
 is(transactions(), '30', 'each in a transaction of its own');
 

@@ -1,0 +1,137 @@
+# t/110_other_histories.pl
+#
+# A server whose data comes from another one, and which goes on where that one
+# has gone on, too: a standby that lagged and is promoted, a recovery to an
+# earlier point in time, a base backup that is started, all at once.  No lease
+# is given out by two of them, and none counts what was running on another.
+
+use strict;
+use warnings;
+
+use JobqTest;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $primary = jobq_node('primary', streaming => 1,
+	conf => [ "cluster_name = 'primary'", 'jobq.max_workers = 2' ]);
+
+sub sql
+{
+	my ($node, $sql) = @_;
+	return $node->safe_psql('postgres', $sql);
+}
+
+# Claims the next job: "id, lease".
+sub claim
+{
+	my ($node) = @_;
+	return sql($node, q{SELECT id || ', ' || lease FROM jobq.dequeue('ext', lease => '1 h')});
+}
+
+# A server of that name from the backup.
+sub from_backup
+{
+	my ($name, @options) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name);
+	$node->init_from_backup($primary, 'backup', @options);
+	$node->append_conf('postgresql.conf', "cluster_name = '$name'\n");
+	return $node;
+}
+
+sql($primary, q{
+	SELECT jobq.create_queue('ext');
+	SELECT count(*) FROM jobq.enqueue_many('ext', array_fill('1'::jsonb, '{20}'));
+	CREATE FUNCTION once(p jsonb) RETURNS void LANGUAGE plpgsql AS $$BEGIN
+		IF current_setting('cluster_name') = 'primary' THEN PERFORM pg_sleep(600); END IF; END$$;
+	SELECT jobq.create_queue('once', 'once(jsonb)', max_attempts => 1);
+	SELECT jobq.enqueue('once')});
+my %leases;
+my ($id, $lease) = split(/, /, claim($primary));
+cmp_ok($lease, '<', 2**53, 'a lease is a number that a double can hold');
+$leases{$lease} = 'primary';
+poll_ok($primary, q{SELECT count(*) = 1 FROM pg_stat_activity
+	WHERE backend_type = 'jobq executor' AND wait_event = 'PgSleep'}, 'a job runs');
+
+$primary->backup('backup');
+my $standby = from_backup('standby', has_streaming => 1);
+$standby->start;
+$primary->wait_for_catchup($standby);
+my @notes = glob($standby->data_dir . '/pg_jobq/*');
+is(scalar(@notes), 1, 'the note of the running job was copied');
+
+# ------------------------------------------------ a standby that lags behind
+
+# It gets nothing any more, and the primary is restarted: it takes a new block.
+sql($standby, q{ALTER SYSTEM SET primary_conninfo = ''});
+$standby->reload;
+poll_ok($standby, q{SELECT count(*) = 0 FROM pg_stat_wal_receiver}, 'the standby is cut off');
+$primary->restart;
+my $stale = claim($primary);
+$primary->stop('immediate');
+$standby->promote;
+poll_ok($standby, q{SELECT NOT pg_is_in_recovery()}, 'the standby is promoted');
+my $rightful = claim($standby);
+is($rightful =~ /^(\d+)/, $stale =~ /^(\d+)/, 'the same job is claimed again');
+isnt($rightful, $stale, 'a lagging standby that is promoted: by another lease');
+like(sql_error($standby, "SELECT jobq.complete($stale)"), qr/JQ001/, 'who held it before cannot complete it');
+is(sql($standby, "SELECT jobq.complete($rightful)"), '', 'who holds it can');
+
+# what ran on the primary did so there
+poll_ok($standby, q{SELECT count(*) = 1 FROM jobq.jobs WHERE queue = 'once' AND state = 'completed'},
+	'a job that ran when the backup was made is not dead after a promotion');
+is(sql($standby, q{SELECT count(*) FROM jobq.attempts}), '0', 'and has lost no attempt');
+
+# ------------------------------- others from the same backup, and the original
+
+my $recovered = from_backup('recovered');
+$recovered->append_conf('postgresql.conf', qq{
+restore_command = 'false'
+recovery_target = 'immediate'
+recovery_target_action = 'promote'
+});
+append_to_file($recovered->data_dir . '/recovery.signal', '');
+my $clone = from_backup('clone');
+$primary->start;
+$recovered->start;
+$clone->start;
+poll_ok($recovered, q{SELECT NOT pg_is_in_recovery()}, 'a server is recovered to the time of the backup');
+foreach my $node ($primary, $recovered, $clone, $standby)
+{
+	foreach my $round (1 .. 3)
+	{
+		($id, $lease) = split(/, /, claim($node));
+		ok(!$leases{$lease}, $node->name . ": lease $round is nobody else's");
+		$leases{$lease} = $node->name;
+	}
+}
+foreach my $node ($recovered, $clone)
+{
+	poll_ok($node, q{SELECT count(*) = 1 FROM jobq.jobs WHERE queue = 'once' AND state = 'completed'},
+		$node->name . ': a job that ran when the backup was made runs');
+	is(sql($node, q{SELECT count(*) FROM jobq.attempts}), '0',
+		$node->name . ': it has lost no attempt');
+}
+poll_ok($primary, q{SELECT count(*) = 1 FROM jobq.attempts WHERE outcome = 'crashed'},
+	'where it ran the attempt counts after the crash');
+
+# ---------------------------------------------------- the extension made anew
+
+$lease = sql($clone, q{
+	DROP EXTENSION jobq;
+	CREATE EXTENSION jobq;
+	SELECT jobq.create_queue('ext');
+	SELECT jobq.enqueue('ext');
+	SELECT lease FROM jobq.dequeue('ext')});
+$lease = (split(/\n/, $lease))[-1];
+my $again = sql($clone, q{
+	DROP EXTENSION jobq;
+	CREATE EXTENSION jobq;
+	SELECT jobq.create_queue('ext');
+	SELECT jobq.enqueue('ext');
+	SELECT lease FROM jobq.dequeue('ext')});
+$again = (split(/\n/, $again))[-1];
+cmp_ok($again, '>', $lease, 'an extension that is made anew goes on above its predecessor');
+
+$_->stop foreach ($primary, $standby, $recovered, $clone);
+done_testing();

@@ -1,0 +1,147 @@
+# t/112_attempts_and_crashes.pl
+#
+# What a crash must not undo, or must leave a trace of: the claim of a job's
+# last attempt, and jobs that were through in a transaction that another one
+# has ended.
+
+use strict;
+use warnings;
+
+use JobqTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+# Nothing but commits flushes WAL.
+my $node = jobq_node(
+	'main',
+	conf => [
+		'wal_level = minimal', 'max_wal_senders = 0', 'wal_writer_delay = 10s',
+		'autovacuum = off', 'checkpoint_timeout = 1h', 'jobq.max_workers = 1',
+		'jobq.sweep_interval = 0', 'jobq.shared_commit_time = 1s'
+	]);
+
+sub sql
+{
+	my ($sql) = @_;
+	return $node->safe_psql('postgres', $sql);
+}
+
+# ------------------------------------------------- the claim of the last attempt
+
+sql(q{
+	SELECT jobq.create_queue('once', max_attempts => 1, lease => '1 h', notify => false);
+	SELECT jobq.create_queue('often', max_attempts => 3, lease => '1 h', notify => false)});
+
+# The first claim takes a block of leases, which waits for the disk.
+sql(q{SELECT jobq.enqueue('often'); SELECT id FROM jobq.dequeue('often')});
+
+# Whether the commit of a claim has waited for the disk (as in t/018).
+sub waits
+{
+	my ($sql) = @_;
+	sql(q{SELECT jobq.enqueue('once'), jobq.enqueue('once', max_attempts => 5), jobq.enqueue('often')
+		FROM generate_series(1, 2)});
+	my $out = sql("SELECT pg_switch_wal(); $sql;
+		SELECT 'waited: ' || (pg_current_wal_flush_lsn() >= pg_current_wal_insert_lsn());");
+	sql(q{SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE state IN ('ready', 'running')});
+	return $out =~ /^waited: true$/m ? 'waits' : 'does not wait';
+}
+
+is(waits(q{SELECT id FROM jobq.dequeue('often')}), 'does not wait', 'claims: another attempt is left');
+is(waits(q{SELECT id FROM jobq.dequeue('once')}), 'waits', 'last attempt: dequeue');
+is(waits(q{SELECT id FROM jobq.dequeue('once', 10)}), 'waits',
+	'last attempt: dequeue of several, some of which have more');
+is(waits(q{SELECT id FROM jobq.dequeue_any('{often,once}', 4)}), 'waits',
+	'last attempt: dequeue from several queues');
+is(waits(q{SELECT id FROM jobq.next('once', NULL, NULL)}), 'waits', 'last attempt: next');
+is(waits(q{SET synchronous_commit = off; SELECT id FROM jobq.dequeue('once')}), 'waits',
+	'last attempt: dequeue with synchronous_commit off');
+is(waits(q{SET synchronous_commit = off; SELECT id FROM jobq.dequeue('often')}), 'does not wait',
+	'the setting counts where another attempt is left');
+is(waits(q{BEGIN; SAVEPOINT s; SELECT id FROM jobq.dequeue('once'); RELEASE s; COMMIT}), 'waits',
+	'last attempt: dequeue in a savepoint');
+is(waits(q{BEGIN; SELECT id FROM jobq.dequeue('once'); SELECT id FROM jobq.dequeue('often'); COMMIT}),
+	'waits', 'last attempt: followed by another claim');
+is(waits(q{SELECT id FROM jobq.dequeue('once'); SELECT pg_switch_wal(); SELECT id FROM jobq.dequeue('often')}),
+	'does not wait', 'the next transaction need not wait');
+
+sql(q{SELECT jobq.enqueue('once')});
+my $claimed = sql(q{SELECT id FROM jobq.dequeue('once')});
+$node->stop('immediate');
+$node->start;
+is(sql("SELECT state FROM jobq.jobs WHERE id = $claimed"), 'running', 'last attempt: a crash does not lose the claim');
+
+# the same of an executor, which claims procedures
+sql(q{
+	CREATE TABLE ran (n int);
+	CREATE PROCEDURE crashes(p jsonb) LANGUAGE plpgsql AS $$BEGIN
+		PERFORM pg_notify('ran', '');
+		EXECUTE format('COPY (SELECT 1) TO PROGRAM %L', 'echo x >> ' || (p #>> '{}'));
+		PERFORM pg_sleep(600); END$$;
+	ALTER ROLE postgres SET synchronous_commit = off;
+	SELECT jobq.create_queue('procedure', 'crashes(jsonb)', max_attempts => 1)});
+my $file = PostgreSQL::Test::Utils::tempdir() . '/ran';
+chmod(0777, PostgreSQL::Test::Utils::tempdir());
+sql("SET synchronous_commit = on; SELECT jobq.enqueue('procedure', '\"$file\"')");
+ok(poll_until(sub { -s $file }), 'a procedure runs');
+$node->stop('immediate');
+$node->start;
+poll_ok($node, q{SELECT count(*) = 1 FROM jobq.jobs WHERE queue = 'procedure' AND state = 'dead'},
+	'last attempt: a procedure is not run again');
+is(-s $file, 2, 'it ran once');
+sql(q{ALTER ROLE postgres RESET synchronous_commit});
+
+# ---------------------------------------------- jobs that shared a transaction
+
+# Jobs are short, and say "bad" in one of them.
+sql(q{
+	CREATE FUNCTION short(j jobq.job) RETURNS void LANGUAGE plpgsql AS $$BEGIN
+		IF j.payload ->> 'do' = 'exit' AND j.attempt = 1 THEN
+			PERFORM pg_terminate_backend(pg_backend_pid());
+			PERFORM pg_sleep(600);
+		ELSIF j.payload ->> 'do' = 'crash' AND j.attempt = 1 THEN
+			EXECUTE format('COPY (SELECT 1) TO PROGRAM %L', 'kill -9 ' || pg_backend_pid());
+		END IF; END$$;
+	SELECT jobq.create_queue('short', 'short(jobq.job)', backoff_base => '1 ms');
+	SELECT count(*) FROM jobq.enqueue_many('short', array_fill('{}'::jsonb, '{40}'))});
+poll_ok($node, q{SELECT count(*) = 0 FROM jobq_store.job WHERE queue =
+	(SELECT id FROM jobq_store.queue WHERE name = 'short')}, 'the queue is known for short jobs');
+
+# The last of ten, which share a transaction, ends it.
+sub share
+{
+	my ($do, $how) = @_;
+	my $first = sql(q{SELECT coalesce(max(id), 0) FROM jobq_store.history});
+	my $ids = sql(qq{
+		SELECT string_agg(id::text, ',') FROM jobq.enqueue_many('short',
+			array_fill('{}'::jsonb, '{9}') || '{"do": "$do"}'::jsonb) AS id});
+	ok( poll_until(
+			sub {
+				my ($status, $out) = $node->psql('postgres',
+					"SELECT count(*) FROM jobq.jobs WHERE id IN ($ids) AND state = 'completed'");
+				return $status == 0 && $out eq '10';
+			}),
+		"$how: all jobs have run in the end");
+	poll_ok($node, qq{SELECT count(*) = 9 FROM jobq.attempts WHERE job_id IN ($ids) AND outcome = 'interrupted'},
+		"$how: it is written down which jobs were through");
+	is( sql(qq{SELECT string_agg(DISTINCT attempt || ' ' || (detail ~ 'ended in job')::text, ',')
+		FROM jobq.attempts WHERE job_id IN ($ids) AND outcome = 'interrupted'}),
+		'1 true', "$how: and on account of which one");
+	is( sql(qq{SELECT string_agg(DISTINCT attempt::text, ',' ORDER BY attempt::text) || ' '
+		|| count(*) FILTER (WHERE attempt = 2)
+		FROM jobq.jobs WHERE id IN ($ids)}),
+		'1,2 1', "$how: that one's attempt counts, theirs do not");
+	is( sql(qq{SELECT count(*) FROM jobq.attempts WHERE job_id IN ($ids) AND outcome = 'crashed'}),
+		'1', "$how: and is the only one that counts");
+	# short ones again
+	sql(q{SELECT count(*) FROM jobq.enqueue_many('short', array_fill('{}'::jsonb, '{600}'))});
+	poll_ok($node, q{SELECT count(*) = 0 FROM jobq_store.job WHERE queue =
+		(SELECT id FROM jobq_store.queue WHERE name = 'short')}, "$how: others follow");
+	return;
+}
+
+share('exit', 'a job that ends its process');
+share('crash', 'a job that crashes the server');
+
+$node->stop;
+done_testing();

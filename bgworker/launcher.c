@@ -54,7 +54,11 @@
 /* So long after its registration a coordinator must have come up. */
 #define START_TIMEOUT (30 * USECS_PER_SEC)
 
-/* What the launcher knows of databases[i]. */
+/*
+ * What the launcher knows of databases[i].  The entry can become another
+ * database's at any moment, when somebody drops this one: before it is changed,
+ * or its coordinator is sent a signal, is_mine() is asked under the lock.
+ */
 typedef struct Known
 {
 	Oid			dboid;			/* InvalidOid: nothing */
@@ -68,7 +72,12 @@ static Known known[JOBQ_MAX_DATABASES];
 static int	slots_backoff = 0;	/* seconds; 0: slots are not used up */
 static TimestampTz slots_retry_at = DT_NOBEGIN;
 
-/* Has the postmaster start the launcher; called by _PG_init. */
+/*
+ * Has the postmaster start the launcher; called by _PG_init.  Where
+ * max_worker_processes is used up by those registered before, the postmaster
+ * says so in its log, and to nobody else: that the list of workers has not got
+ * a new head tells it.
+ */
 void
 jobq_launcher_register(void)
 {
@@ -90,6 +99,14 @@ static void
 unlock_databases(void)
 {
 	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+}
+
+/* Whether databases[i] is still of the database that known[i] is about. */
+static bool
+is_mine(int i)
+{
+	return OidIsValid(known[i].dboid) &&
+		jobq_shared->databases[i].dboid == known[i].dboid;
 }
 
 static void
@@ -130,19 +147,28 @@ enter_database(Oid dboid, bool served)
 	entry->served = served;
 }
 
-/* Forgets databases that do not exist any more; `existing` are those that do. */
+/*
+ * Forgets those of the databases `before` that are not among the `existing`.
+ * The former had an entry before the latter were read: one that is made
+ * meanwhile is left alone.
+ */
 static void
-forget_dropped(List *existing)
+forget_dropped(const List *before, const List *existing)
 {
+	ListCell   *lc;
+
+	foreach(lc, before)
+	{
+		if (!list_member_oid(existing, lfirst_oid(lc)))
+			jobq_forget_database(lfirst_oid(lc));
+	}
+	lock_databases(LW_SHARED);
 	for (int i = 0; i < JOBQ_MAX_DATABASES; i++)
 	{
-		Oid			dboid = jobq_shared->databases[i].dboid;
-
-		if (OidIsValid(dboid) && !list_member_oid(existing, dboid))
-			jobq_forget_database(dboid);
-		if (known[i].dboid != jobq_shared->databases[i].dboid)
+		if (!is_mine(i))
 			known[i].dboid = InvalidOid;
 	}
+	unlock_databases();
 }
 
 /* Reads the list of databases. */
@@ -150,12 +176,14 @@ static void
 look_at_databases(void)
 {
 	MemoryContext context = CurrentMemoryContext;
+	List	   *before;
 	List	   *existing = NIL;
 	Relation	rel;
 	TableScanDesc scan;
 	HeapTuple	tuple;
 
 	jobq_worker_begin();
+	before = jobq_known_databases();
 	pgstat_report_activity(STATE_RUNNING, "looking for databases");
 	rel = table_open(DatabaseRelationId, AccessShareLock);
 	scan = table_beginscan_catalog(rel, 0, NULL);
@@ -171,7 +199,7 @@ look_at_databases(void)
 	}
 	table_endscan(scan);
 	table_close(rel, AccessShareLock);
-	forget_dropped(existing);
+	forget_dropped(before, existing);
 	jobq_crash_notes_prune(existing);
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(context);
@@ -208,6 +236,25 @@ note_no_slots(void)
 				 errhint("Increase max_worker_processes.")));
 	}
 	slots_retry_at = jobq_worker_back_off(&slots_backoff);
+	set_no_slots(true);
+}
+
+/*
+ * A coordinator that never came up: free its place, to start another.
+ */
+static void
+give_up_start(int i)
+{
+	JobqDatabase *database = &jobq_shared->databases[i];
+
+	lock_databases(LW_EXCLUSIVE);
+	if (is_mine(i) && database->state == JOBQ_COORDINATOR_STARTING &&
+		database->coordinator_pid == 0)
+	{
+		database->state = JOBQ_COORDINATOR_NONE;
+		database->wanted = true;
+	}
+	unlock_databases();
 }
 
 /* Has the postmaster start the coordinator of databases[i]. */
@@ -226,6 +273,11 @@ start_coordinator(int i)
 	worker.bgw_notify_pid = MyProcPid;
 
 	lock_databases(LW_EXCLUSIVE);
+	if (!is_mine(i))
+	{
+		unlock_databases();
+		return;
+	}
 	database->state = JOBQ_COORDINATOR_STARTING;
 	database->wanted = false;
 	if (database->retry_at != DT_NOBEGIN &&
@@ -243,34 +295,13 @@ start_coordinator(int i)
 	MemoryContextSwitchTo(oldcontext);
 	if (!registered)
 	{
-		lock_databases(LW_EXCLUSIVE);
-		database->state = JOBQ_COORDINATOR_NONE;
-		database->wanted = true;
-		unlock_databases();
+		give_up_start(i);
 		known[i].handle = NULL;
 		note_no_slots();
 		return;
 	}
 	slots_backoff = 0;
 	slots_retry_at = DT_NOBEGIN;
-}
-
-/*
- * A coordinator that never came up: free its place, to start another.
- */
-static void
-give_up_start(int i)
-{
-	JobqDatabase *database = &jobq_shared->databases[i];
-
-	lock_databases(LW_EXCLUSIVE);
-	if (database->state == JOBQ_COORDINATOR_STARTING &&
-		database->coordinator_pid == 0)
-	{
-		database->state = JOBQ_COORDINATOR_NONE;
-		database->wanted = true;
-	}
-	unlock_databases();
 }
 
 /* Sees what has become of coordinators that were started. */
@@ -306,7 +337,7 @@ end_coordinator(int i)
 	JobqDatabase *database = &jobq_shared->databases[i];
 
 	lock_databases(LW_SHARED);
-	if (database->coordinator_pid != 0)
+	if (is_mine(i) && database->coordinator_pid != 0)
 		(void) kill(database->coordinator_pid, SIGTERM);
 	unlock_databases();
 	jobq_workers_leave(known[i].dboid);
@@ -327,7 +358,8 @@ tend_coordinators(void)
 		if (!OidIsValid(known[i].dboid))
 			continue;
 		check_started(i, now);
-		if (jobq_shared->databases[i].state == JOBQ_COORDINATOR_STARTING)
+		if (is_mine(i) &&
+			jobq_shared->databases[i].state == JOBQ_COORDINATOR_STARTING)
 		{
 			starting++;
 			again = Min(again, now + START_TIMEOUT);
@@ -338,7 +370,7 @@ tend_coordinators(void)
 		JobqDatabase *database = &jobq_shared->databases[i];
 		TimestampTz retry_at;
 
-		if (!OidIsValid(known[i].dboid) || database->dboid != known[i].dboid)
+		if (!is_mine(i))
 			continue;
 		if (!known[i].served)
 		{

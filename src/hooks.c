@@ -245,32 +245,27 @@ judge(const Node *statement, Effect *effect)
 	}
 }
 
-/* No process of jobq is to come up in the database. */
-static void
-begin_hold(JobqDatabase *database)
+/* A database from which the processes of jobq are kept. */
+typedef struct Hold
 {
-	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_EXCLUSIVE);
-	database->holds++;
-	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
-}
+	JobqDatabase *database;		/* NULL: none */
+	uint64		tenancy;		/* of its entry */
+} Hold;
 
 /*
- * The counterpart; runs also when the session dies.  A coordinator that has
- * stayed has started no executors meanwhile, and nobody who enqueues tells it
- * twice: it is to look again.
+ * Ends a hold; runs also when the session dies.  A coordinator that has stayed
+ * has started no executors meanwhile, and nobody who enqueues tells it twice:
+ * it is to look again.  If the database has been dropped meanwhile, by this
+ * command or another one, its entry is somebody else's.
  */
 static void
 end_hold(int code, Datum arg)
 {
-	JobqDatabase *database = (JobqDatabase *) DatumGetPointer(arg);
+	const Hold *hold = (const Hold *) DatumGetPointer(arg);
 
 	(void) code;
-	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_EXCLUSIVE);
-	database->holds--;
-	database->wanted = true;
-	database->retry_at = DT_NOBEGIN;
-	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
-	jobq_wake_coordinator(database, JOBQ_WAKE_WORK);
+	if (jobq_release_database(hold->database, hold->tenancy))
+		jobq_wake_coordinator(hold->database, JOBQ_WAKE_WORK);
 	jobq_wake_launcher();
 }
 
@@ -307,12 +302,16 @@ wait_until_gone(Oid dboid, pid_t coordinator)
  * none.
  */
 static pid_t
-terminate_coordinator(const JobqDatabase *database)
+terminate_coordinator(Oid dboid)
 {
-	pid_t		pid;
+	pid_t		pid = 0;
 
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_SHARED);
-	pid = database->coordinator_pid;
+	for (int i = 0; i < JOBQ_MAX_DATABASES && pid == 0; i++)
+	{
+		if (jobq_shared->databases[i].dboid == dboid)
+			pid = jobq_shared->databases[i].coordinator_pid;
+	}
 	if (pid != 0)
 		(void) kill(pid, SIGTERM);
 	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
@@ -321,13 +320,13 @@ terminate_coordinator(const JobqDatabase *database)
 
 /* Makes the workers of a database leave. */
 static void
-clear_database(const Effect *effect, const JobqDatabase *database)
+clear_database(const Effect *effect)
 {
 	pid_t		coordinator = 0;
 
 	if (effect->kind == TERMINATES_WORKERS)
 	{
-		coordinator = terminate_coordinator(database);
+		coordinator = terminate_coordinator(effect->dboid);
 		jobq_workers_terminate(effect->dboid);
 	}
 	else
@@ -349,6 +348,17 @@ lock_jobs(void)
 
 	if (OidIsValid(relid))
 		LockRelationOid(relid, AccessExclusiveLock);
+}
+
+/*
+ * Whether the command has dropped that very database: its name may have been
+ * another one's by the time the workers had left.
+ */
+static bool
+is_dropped(Oid dboid)
+{
+	CommandCounterIncrement();
+	return !SearchSysCacheExists1(DATABASEOID, ObjectIdGetDatum(dboid));
 }
 
 static void
@@ -401,28 +411,26 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 				QueryCompletion *qc)
 {
 	Effect		effect;
-	JobqDatabase *database = NULL;
+	Hold		hold = {NULL, 0};
 
 	jobq_sandbox_check(pstmt->utilityStmt);
 	judge(pstmt->utilityStmt, &effect);
 	if (effect.kind != DISTURBS_NOBODY)
-		database = jobq_allocate_database(effect.dboid);
-	if (database != NULL)
+		hold.database = jobq_hold_database(effect.dboid, &hold.tenancy);
+	if (hold.database != NULL)
 	{
-		begin_hold(database);
-		PG_ENSURE_ERROR_CLEANUP(end_hold, PointerGetDatum(database));
+		PG_ENSURE_ERROR_CLEANUP(end_hold, PointerGetDatum(&hold));
 		{
-			clear_database(&effect, database);
+			clear_database(&effect);
 			if (effect.drops_extension)
 				lock_jobs();
 			run_command(pstmt, queryString, readOnlyTree, context, params,
 						queryEnv, dest, qc);
 		}
-		PG_END_ENSURE_ERROR_CLEANUP(end_hold, PointerGetDatum(database));
-		if (effect.drops_database)
+		PG_END_ENSURE_ERROR_CLEANUP(end_hold, PointerGetDatum(&hold));
+		if (effect.drops_database && is_dropped(effect.dboid))
 			jobq_forget_database(effect.dboid);
-		else
-			end_hold(0, PointerGetDatum(database));
+		end_hold(0, PointerGetDatum(&hold));
 		return;
 	}
 

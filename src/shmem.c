@@ -112,8 +112,27 @@ reset_database(JobqDatabase *database, Oid dboid)
 	database->lease_block = 0;
 	database->lease_next = 0;
 	database->lease_end = 0;
+	database->tenancy++;
 	pg_write_barrier();
 	database->dboid = dboid;
+}
+
+/* Makes an entry of databases[] of raw memory; it is not in use. */
+static void
+initialize_database(JobqDatabase *database)
+{
+	pg_atomic_init_u32(&database->wake, 0);
+	pg_atomic_init_u32(&database->generation, 0);
+	pg_atomic_init_u64(&database->next_due, (uint64) JOBQ_NEVER);
+	pg_atomic_init_u64(&database->schedules_low, (uint64) JOBQ_NEVER);
+	pg_atomic_init_u32(&database->schedules_wait, 0);
+	pg_atomic_init_u64(&database->history_turn, 0);
+	pg_atomic_init_u32(&database->dispatching, 0);
+	pg_atomic_init_u64(&database->swept, 0);
+	SpinLockInit(&database->mutex);
+	SpinLockInit(&database->changes_mutex);
+	pg_atomic_init_u64(&database->nchanges, 0);
+	reset_database(database, InvalidOid);
 }
 
 static void
@@ -126,22 +145,7 @@ initialize_shared(void)
 	pg_atomic_init_u32(&jobq_shared->nterminations, 0);
 	jobq_shared->max_waiters = max_processes();
 	for (int i = 0; i < JOBQ_MAX_DATABASES; i++)
-	{
-		JobqDatabase *database = &jobq_shared->databases[i];
-
-		pg_atomic_init_u32(&database->wake, 0);
-		pg_atomic_init_u32(&database->generation, 0);
-		pg_atomic_init_u64(&database->next_due, (uint64) JOBQ_NEVER);
-		pg_atomic_init_u64(&database->schedules_low, (uint64) JOBQ_NEVER);
-		pg_atomic_init_u32(&database->schedules_wait, 0);
-		pg_atomic_init_u64(&database->history_turn, 0);
-		pg_atomic_init_u32(&database->dispatching, 0);
-		pg_atomic_init_u64(&database->swept, 0);
-		SpinLockInit(&database->mutex);
-		SpinLockInit(&database->changes_mutex);
-		pg_atomic_init_u64(&database->nchanges, 0);
-		reset_database(database, InvalidOid);
-	}
+		initialize_database(&jobq_shared->databases[i]);
 	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
 		jobq_shared->workers[i].proc = JOBQ_NO_PROCESS;
 }
@@ -243,40 +247,117 @@ jobq_find_database(Oid dboid)
 	return result;
 }
 
-/* Finds a database's entry or makes one; NULL if there is no room. */
-JobqDatabase *
-jobq_allocate_database(Oid dboid)
+/* The same for whoever holds JOBQ_LOCK_DATABASES exclusively. */
+static JobqDatabase *
+allocate_locked(Oid dboid)
 {
-	JobqDatabase *result = NULL;
 	JobqDatabase *unused = NULL;
 
-	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_EXCLUSIVE);
-	for (int i = 0; i < JOBQ_MAX_DATABASES && result == NULL; i++)
+	for (int i = 0; i < JOBQ_MAX_DATABASES; i++)
 	{
 		JobqDatabase *database = &jobq_shared->databases[i];
 
 		if (database->dboid == dboid)
-			result = database;
-		else if (!OidIsValid(database->dboid) && unused == NULL)
+			return database;
+		if (!OidIsValid(database->dboid) && unused == NULL)
 			unused = database;
 	}
-	if (result == NULL && unused != NULL)
-	{
+	if (unused != NULL)
 		reset_database(unused, dboid);
-		result = unused;
+	return unused;
+}
+
+/* Finds a database's entry or makes one; NULL if there is no room. */
+JobqDatabase *
+jobq_allocate_database(Oid dboid)
+{
+	JobqDatabase *result;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_EXCLUSIVE);
+	result = allocate_locked(dboid);
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+	return result;
+}
+
+/*
+ * Has no process of jobq come up in a database any more.  NULL if there is no
+ * room; else jobq_release_database() is to be called with the same entry and
+ * tenancy.
+ */
+JobqDatabase *
+jobq_hold_database(Oid dboid, uint64 *tenancy)
+{
+	JobqDatabase *result;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_EXCLUSIVE);
+	result = allocate_locked(dboid);
+	if (result != NULL)
+	{
+		result->holds++;
+		*tenancy = result->tenancy;
 	}
 	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
 	return result;
 }
 
-/* This session's database.  Throws at the first call only. */
+/*
+ * The counterpart.  False if the entry has been given up since, and with it
+ * what it was held for: then it may be another database's by now.
+ */
+bool
+jobq_release_database(JobqDatabase *database, uint64 tenancy)
+{
+	bool		result;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_EXCLUSIVE);
+	result = database->tenancy == tenancy;
+	if (result)
+	{
+		database->holds--;
+		database->wanted = true;
+		database->retry_at = DT_NOBEGIN;
+	}
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+	return result;
+}
+
+/*
+ * What sessions go on with whose entry was given up, when there is no room for
+ * a new one: nobody reads it, and nothing is done until the server starts anew.
+ */
+static JobqDatabase *
+entry_of_nobody(void)
+{
+	static JobqDatabase entry;
+	static bool initialized = false;
+
+	if (!initialized)
+	{
+		initialize_database(&entry);
+		entry.dboid = MyDatabaseId;
+		initialized = true;
+	}
+	return &entry;
+}
+
+/*
+ * This session's database.  Throws at the first call only, so that commit
+ * callbacks can use it.
+ */
 JobqDatabase *
 jobq_database(void)
 {
 	static JobqDatabase *database = NULL;
 
-	if (database != NULL)
+	if (likely(database != NULL && database->dboid == MyDatabaseId))
 		return database;
+	if (database != NULL)
+	{
+		database = jobq_allocate_database(MyDatabaseId);
+		if (database == NULL)
+			database = entry_of_nobody();
+		return database;
+	}
 	database = jobq_allocate_database(MyDatabaseId);
 	if (database == NULL)
 		ereport(ERROR,
@@ -285,6 +366,25 @@ jobq_database(void)
 				 errdetail("At most %d databases of a server can use it.",
 						   JOBQ_MAX_DATABASES)));
 	return database;
+}
+
+/* The OIDs of the databases that have an entry now. */
+List *
+jobq_known_databases(void)
+{
+	Oid			known[JOBQ_MAX_DATABASES];
+	List	   *result = NIL;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_SHARED);
+	for (int i = 0; i < JOBQ_MAX_DATABASES; i++)
+		known[i] = jobq_shared->databases[i].dboid;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+	for (int i = 0; i < JOBQ_MAX_DATABASES; i++)
+	{
+		if (OidIsValid(known[i]))
+			result = lappend_oid(result, known[i]);
+	}
+	return result;
 }
 
 /* Forgets a database that has been dropped. */

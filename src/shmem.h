@@ -23,6 +23,14 @@
  * Processes are woken by jobq_wake_process(): the number of a PGPROC always
  * names a latch that exists, so a stale one costs a spurious wake-up only.
  *
+ * Entries of databases[] have tenants.  One is made for a database by whoever
+ * needs it first, and given up when the database has been dropped; then it may
+ * be another's.  Who keeps a pointer across that, though he holds no lock, must
+ * look whose entry it is: jobq_database() compares the OID, since a session's own
+ * database cannot be dropped under it, but an entry may be given up in error;
+ * what counts and must be taken back (holds) compares the tenancy under the
+ * lock, as two databases, one after the other, can have the same OID.
+ *
  * IDENTIFICATION
  *	  src/shmem.h
  *
@@ -33,6 +41,7 @@
 
 #include "jobq.h"
 
+#include "nodes/pg_list.h"
 #include "port/atomics.h"
 #include "storage/lwlock.h"
 #include "storage/spin.h"
@@ -94,6 +103,7 @@ typedef struct JobqQueueChange
 typedef struct JobqDatabase
 {
 	Oid			dboid;			/* (D); InvalidOid: free entry */
+	uint64		tenancy;		/* (D) distinguishes tenants of the entry */
 
 	JobqCoordinatorState state; /* (D) */
 	pid_t		coordinator_pid;	/* (D); 0: none */
@@ -297,8 +307,10 @@ extern void jobq_require_shmem(void);
 extern LWLock *jobq_lock(int which);
 extern JobqDatabase *jobq_database(void);
 extern JobqDatabase *jobq_find_database(Oid dboid);
-extern JobqDatabase *jobq_make_database(Oid dboid);
 extern JobqDatabase *jobq_allocate_database(Oid dboid);
+extern JobqDatabase *jobq_hold_database(Oid dboid, uint64 *tenancy);
+extern bool jobq_release_database(JobqDatabase *database, uint64 tenancy);
+extern List *jobq_known_databases(void);
 extern void jobq_forget_database(Oid dboid);
 extern JobqQueueState *jobq_queue_state(int32 queue);
 extern JobqQueueState *jobq_find_queue_state(int32 queue);

@@ -1,0 +1,120 @@
+# t/113_shared_entries.pl
+#
+# What databases and roles share in a server: entries in shared memory, which
+# go from one database to the next, and background worker slots.
+
+use strict;
+use warnings;
+
+use IPC::Run ();
+use JobqTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = jobq_node('main', streaming => 1, conf => ['jobq.max_workers = 4']);
+
+sub sql
+{
+	my ($sql, $db) = @_;
+	return $node->safe_psql($db // 'postgres', $sql);
+}
+
+# A psql that goes on by itself.
+sub start_sql
+{
+	my ($sql, $output) = @_;
+	return IPC::Run::start(
+		[ $node->installed_command('psql'), '-XAtq', '-d', $node->connstr('postgres'), '-c', $sql ],
+		'<', \undef, '>&', $output);
+}
+
+# Databases with the extension; nobody waits for a standby here.
+sub make_database
+{
+	my ($db) = @_;
+	local $ENV{PGOPTIONS} = '-c synchronous_commit=local';
+	sql("CREATE DATABASE $db");
+	sql(q{CREATE EXTENSION jobq; CREATE TABLE done (n int); SELECT jobq.run('INSERT INTO done VALUES (1)')}, $db);
+	return;
+}
+
+sub set_standby
+{
+	my ($name) = @_;
+	local $ENV{PGOPTIONS} = '-c synchronous_commit=local';
+	sql("ALTER SYSTEM SET synchronous_standby_names = '$name'");
+	$node->reload;
+	poll_query($node, "SELECT current_setting('synchronous_standby_names') = '$name'")
+	  or die "the setting does not change\n";
+	return;
+}
+
+# --------------------------------------- two commands that drop one database
+
+# Both wait for the lock of somebody who comments on it.  The one that gets it
+# has dropped the database, but waits for a standby that does not exist, and
+# keeps the lock.  Meanwhile another database gets the entry.
+make_database('one');
+poll_ok($node, 'SELECT count(*) = 1 FROM done', 'a database runs jobs', db => 'one');
+my $holder = $node->background_psql('postgres');
+$holder->query_safe("BEGIN; COMMENT ON DATABASE one IS 'mine'");
+my ($first, $second) = ('', '');
+my @drops = (start_sql('DROP DATABASE one', \$first), start_sql('DROP DATABASE one', \$second));
+poll_ok($node, q{SELECT count(*) = 2 FROM pg_stat_activity
+	WHERE query LIKE 'DROP DATABASE%' AND wait_event_type = 'Lock'}, 'two commands drop the database');
+set_standby('nobody');
+$holder->query_safe('ROLLBACK');
+$holder->quit;
+poll_ok($node, q{SELECT count(*) = 1 FROM pg_stat_activity
+	WHERE query LIKE 'DROP DATABASE%' AND wait_event = 'SyncRep'}, 'one has');
+make_database('two');
+set_standby('');
+$_->finish foreach @drops;
+like("$first$second", qr/^ERROR:  database "one" does not exist$/m, 'the other one fails');
+sql(q{SELECT jobq.run('INSERT INTO done VALUES (2)')}, 'two');
+poll_ok($node, 'SELECT count(*) = 1 FROM done WHERE n = 2', 'the database that has its entry now runs jobs', db => 'two');
+is(sql(q{SELECT count(*) FROM jobq.health WHERE topic = 'coordinator'}, 'two'), '0', 'nothing keeps workers away');
+
+# ------------------------- a name that was another's by the time of the command
+
+make_database('three');
+sql(q{SELECT jobq.create_queue('ext'); SELECT jobq.enqueue('ext'); SELECT jobq.enqueue('ext')}, 'three');
+my ($id, $lease) = split(/\|/, sql(q{SELECT id, lease FROM jobq.dequeue('ext', lease => '4 s')}, 'three'));
+sql('CREATE DATABASE empty');
+my $renamer = $node->background_psql('postgres');
+$renamer->query_safe("BEGIN; COMMENT ON DATABASE three IS 'mine'");
+my $output = '';
+my $drop = start_sql('DROP DATABASE three', \$output);
+poll_ok($node, q{SELECT count(*) = 1 FROM pg_stat_activity
+	WHERE query LIKE 'DROP DATABASE%' AND wait_event_type = 'Lock'}, 'a command drops a database');
+$renamer->query_safe('ALTER DATABASE three RENAME TO survivor');
+$renamer->query_safe('ALTER DATABASE empty RENAME TO three');
+$renamer->query_safe('COMMIT');
+$renamer->quit;
+$drop->finish;
+is(sql(q{SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_database WHERE datname IN ('three', 'survivor')}),
+	'survivor', 'which is another one by then');
+sql(q{SELECT jobq.run('INSERT INTO done VALUES (2)')}, 'survivor');
+poll_ok($node, 'SELECT count(*) = 1 FROM done WHERE n = 2', 'that one is left alone: jobs run', db => 'survivor');
+poll_ok($node, "SELECT count(*) = 1 FROM jobq.attempts WHERE job_id = $id AND outcome = 'lease lost'",
+	'and its leases end', db => 'survivor');
+
+$node->stop;
+
+# ------------------------------------------------------ no worker slot at all
+
+# Logical replication's launcher takes the first one.
+foreach my $slots (0 .. 2)
+{
+	my $none = jobq_node("slots_$slots", conf => ["max_worker_processes = $slots"]);
+	poll_ok($none, q{SELECT count(*) = 1 FROM jobq.health WHERE severity = 'critical'
+		AND topic = 'coordinator' AND object = 'max_worker_processes'
+		AND hint = 'Increase max_worker_processes, which is } . $slots . q{; it needs a restart.'},
+		"max_worker_processes = $slots: health names the setting");
+	$none->append_conf('postgresql.conf', 'max_worker_processes = 8');
+	$none->restart;
+	poll_ok($none, q{SELECT count(*) = 0 FROM jobq.health}, 'and has nothing more to say when it is raised');
+	$none->stop;
+}
+
+done_testing();

@@ -36,6 +36,7 @@
 #include "catalog/pg_database.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "postmaster/bgworker_internals.h"
 #include "storage/ipc.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -81,12 +82,14 @@ static TimestampTz slots_retry_at = DT_NOBEGIN;
 void
 jobq_launcher_register(void)
 {
+	const void *head = BackgroundWorkerList.head.next;
 	BackgroundWorker worker;
 
 	jobq_worker_describe(&worker, "jobq launcher", "jobq launcher",
 						 "jobq_launcher_main");
 	worker.bgw_restart_time = RESTART_SECONDS;
 	RegisterBackgroundWorker(&worker);
+	jobq_launcher_is_registered = BackgroundWorkerList.head.next != head;
 }
 
 static void
@@ -140,7 +143,7 @@ enter_database(Oid dboid, bool served)
 	{
 		/* new here, or allowed anew: have a look */
 		lock_databases(LW_EXCLUSIVE);
-		if (database->coordinator_pid == 0)
+		if (database->dboid == dboid && database->coordinator_pid == 0)
 			database->wanted = true;
 		unlock_databases();
 	}
@@ -219,6 +222,15 @@ any_wanted(void)
 			jobq_shared->databases[i].wanted;
 	unlock_databases();
 	return result;
+}
+
+/* Says in shared memory whether worker slots are used up. */
+static void
+set_no_slots(bool no_slots)
+{
+	lock_databases(LW_EXCLUSIVE);
+	jobq_shared->no_slots = no_slots;
+	unlock_databases();
 }
 
 /* All worker slots are in use. */
@@ -300,6 +312,8 @@ start_coordinator(int i)
 		note_no_slots();
 		return;
 	}
+	if (slots_backoff > 0)
+		set_no_slots(false);
 	slots_backoff = 0;
 	slots_retry_at = DT_NOBEGIN;
 }

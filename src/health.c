@@ -133,19 +133,41 @@ read_database(JobqDatabase *database, bool *has_launcher)
 	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
 }
 
+/* The server has no room for the launcher, or a coordinator. */
+static void
+report_no_process(JobqHealth *health, const char *message)
+{
+	jobq_health_add(health, JOBQ_CRITICAL, "coordinator",
+					"max_worker_processes", message,
+					psprintf("Increase max_worker_processes, which is %d; it needs a restart.",
+							 max_worker_processes),
+					JOBQ_NEVER);
+}
+
 /* Why no coordinator is there, though there should be one. */
 static void
 report_no_coordinator(JobqHealth *health, bool has_launcher)
 {
-	if (has_launcher)
-		jobq_health_add(health, JOBQ_CRITICAL, "coordinator", NULL,
-						"no coordinator is running in this database",
-						"It is started again within a minute, if max_worker_processes leaves room and the database accepts connections and is no template; else the server log has the reason.",
-						JOBQ_NEVER);
-	else
+	bool		no_slots;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_SHARED);
+	no_slots = jobq_shared->no_slots;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+	if (!jobq_shared->has_launcher)
+		report_no_process(health,
+						  "the server had no background worker slot left for the launcher when it started");
+	else if (!has_launcher)
 		jobq_health_add(health, JOBQ_CRITICAL, "coordinator", NULL,
 						"neither a coordinator nor the launcher is running",
 						"The launcher is started again within seconds; else the server log has the reason.",
+						JOBQ_NEVER);
+	else if (no_slots)
+		report_no_process(health,
+						  "no coordinator is running in this database: the server has no background worker slot left");
+	else
+		jobq_health_add(health, JOBQ_CRITICAL, "coordinator", NULL,
+						"no coordinator is running in this database",
+						"It is started again within a minute, if the database accepts connections and is no template; else the server log has the reason.",
 						JOBQ_NEVER);
 }
 

@@ -32,6 +32,7 @@
 
 PG_FUNCTION_INFO_V1(jobq_require_preload);
 
+bool		jobq_launcher_is_registered = false;
 JobqShared *jobq_shared = NULL;
 HTAB	   *jobq_shared_queues = NULL;
 HTAB	   *jobq_shared_leases = NULL;
@@ -140,6 +141,7 @@ initialize_shared(void)
 {
 	memset(jobq_shared, 0, shared_size());
 	jobq_shared->locks = GetNamedLWLockTranche(TRANCHE);
+	jobq_shared->has_launcher = jobq_launcher_is_registered;
 	jobq_shared->launcher_proc = JOBQ_NO_PROCESS;
 	pg_atomic_init_u64(&jobq_shared->clock_offset, 0);
 	pg_atomic_init_u32(&jobq_shared->nterminations, 0);

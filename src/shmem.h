@@ -278,7 +278,10 @@ typedef struct JobqShared
 {
 	LWLockPadded *locks;
 
+	bool		has_launcher;	/* the postmaster starts one; never changes */
 	int			launcher_proc;	/* (D) */
+	bool		no_slots;		/* (D) the launcher has found no worker slot
+								 * for a coordinator */
 	pg_atomic_uint64 clock_offset;	/* added to the clock; tests only */
 	int			max_waiters;
 	int			starving;		/* (D) databases that are starving */
@@ -301,6 +304,9 @@ typedef struct JobqShared
 extern JobqShared *jobq_shared;
 extern HTAB *jobq_shared_queues;	/* of JobqQueueState */
 extern HTAB *jobq_shared_leases;	/* of JobqLeaseEntry */
+
+/* Set in the postmaster before it makes shared memory. */
+extern bool jobq_launcher_is_registered;
 
 extern void jobq_shmem_init(void);
 extern void jobq_require_shmem(void);

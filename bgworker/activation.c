@@ -312,8 +312,9 @@ activate_role(Oid role, bool *starving)
 	if (!jobq_worker_reserve(MyDatabaseId, role, &ref))
 	{
 		/* the slot comes free, and wakes us, when that one has left */
+		jobq_worker_count(MyDatabaseId, role, &counts);
 		if (!jobq_worker_free_idle(MyDatabaseId, role) && counts.busy == 0 &&
-			jobq_max_workers > 0)
+			jobq_max_workers > 0 && counts.total >= jobq_max_workers)
 			*starving = true;
 		return JOBQ_NEVER;
 	}

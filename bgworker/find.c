@@ -12,7 +12,6 @@
 
 #include "cancel.h"
 #include "claim.h"
-#include "guc.h"
 #include "run.h"
 
 #include "miscadmin.h"
@@ -159,7 +158,7 @@ slots_are_left(Oid role)
 	JobqWorkerCounts counts;
 
 	jobq_worker_count(MyDatabaseId, role, &counts);
-	return counts.total < jobq_max_workers;
+	return jobq_worker_has_room(&counts);
 }
 
 /*

@@ -226,7 +226,7 @@ ask_for_help(const JobqFound *found)
 		 * executor that starts to ask for the next one
 		 */
 		jobq_worker_count(MyDatabaseId, worker_role, &counts);
-		if (counts.starting > 0 || counts.total >= jobq_max_workers)
+		if (counts.starting > 0 || !jobq_worker_has_room(&counts))
 			return;
 	}
 	jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_WORK);

@@ -27,6 +27,7 @@
 bool		jobq_enabled = true;
 char	   *jobq_databases = NULL;
 int			jobq_max_workers = 4;
+int			jobq_max_workers_per_role = 0;
 int			jobq_worker_idle_timeout = 10000;
 int			jobq_notify_interval = 5;
 int			jobq_shared_commit_time = 5;
@@ -91,6 +92,12 @@ define_service_settings(void)
 							"Number of jobs that run at the same time.",
 							"For the whole server; each takes one of max_worker_processes.",
 							&jobq_max_workers, 4, 0, JOBQ_MAX_WORKER_SLOTS,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("jobq.max_workers_per_role",
+							"Number of jobs of one role that run at the same time.",
+							"For the whole server; 0 means no limit but jobq.max_workers.",
+							&jobq_max_workers_per_role, 0, 0,
+							JOBQ_MAX_WORKER_SLOTS,
 							PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("jobq.worker_idle_timeout",
 							"Time after which a worker without jobs exits.",

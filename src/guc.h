@@ -23,6 +23,7 @@ typedef enum JobqLogJobs
 extern bool jobq_enabled;
 extern char *jobq_databases;	/* "*", or names separated by commas */
 extern int	jobq_max_workers;
+extern int	jobq_max_workers_per_role;
 extern int	jobq_worker_idle_timeout;	/* milliseconds */
 extern int	jobq_notify_interval;	/* milliseconds */
 extern int	jobq_shared_commit_time;	/* milliseconds, 0: none */

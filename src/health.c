@@ -222,6 +222,30 @@ check_service(JobqHealth *health)
 		report_no_coordinator(health, has_launcher);
 }
 
+/*
+ * All executors of the server are busy.  Whose jobs most of them run is told
+ * to those who may see the role's sessions.
+ */
+static void
+report_busy_workers(JobqHealth *health)
+{
+	Oid			role;
+	int			most = jobq_worker_role_with_most(&role);
+	char	   *name = NULL;
+
+	if (OidIsValid(role) &&
+		(health->sees_sessions || has_privs_of_role(health->reader, role)))
+		name = GetUserNameFromId(role, true);
+	jobq_health_add(health, JOBQ_WARNING, "worker slots", "jobq.max_workers",
+					name != NULL ?
+					psprintf("jobs wait, and the %d workers of the server are busy, %d of them with jobs of role \"%s\"",
+							 jobq_max_workers, most, name) :
+					psprintf("jobs wait, and the %d workers of the server are busy",
+							 jobq_max_workers),
+					"Increase jobq.max_workers, and max_worker_processes with it; jobq.max_workers_per_role keeps one role from taking them all.",
+					JOBQ_NEVER);
+}
+
 /* Whether jobs wait since no executor can be started. */
 static void
 check_workers(JobqHealth *health)
@@ -235,12 +259,7 @@ check_workers(JobqHealth *health)
 		return;
 	jobq_worker_count(MyDatabaseId, InvalidOid, &counts);
 	if (counts.total >= jobq_max_workers)
-		jobq_health_add(health, JOBQ_WARNING, "worker slots",
-						"jobq.max_workers",
-						psprintf("jobs wait, and the %d workers of the server are busy",
-								 jobq_max_workers),
-						"Increase jobq.max_workers, and max_worker_processes with it.",
-						JOBQ_NEVER);
+		report_busy_workers(health);
 	else
 		jobq_health_add(health, JOBQ_WARNING, "worker slots",
 						"max_worker_processes",

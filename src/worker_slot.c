@@ -265,6 +265,8 @@ jobq_worker_count(Oid dboid, Oid role, JobqWorkerCounts *counts)
 		if (slot->state == JOBQ_WORKER_FREE)
 			continue;
 		counts->total++;
+		if (slot->role == role)
+			counts->of_role++;
 		if (slot->dboid != dboid || (OidIsValid(role) && slot->role != role))
 			continue;
 		if (slot->state == JOBQ_WORKER_STARTING)
@@ -277,22 +279,69 @@ jobq_worker_count(Oid dboid, Oid role, JobqWorkerCounts *counts)
 	unlock_slots();
 }
 
-/* Takes a free slot, unless jobq.max_workers are in use. */
+/* Whether a role may have one more than jobq_worker_count() has counted. */
+bool
+jobq_worker_has_room(const JobqWorkerCounts *counts)
+{
+	return counts->total < jobq_max_workers &&
+		(jobq_max_workers_per_role == 0 ||
+		 counts->of_role < jobq_max_workers_per_role);
+}
+
+/* The number of executors of the role that has most of them, and the role. */
+int
+jobq_worker_role_with_most(Oid *role)
+{
+	int			most = 0;
+
+	*role = InvalidOid;
+	lock_slots(LW_SHARED);
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	{
+		const JobqWorker *slot = &jobq_shared->workers[i];
+		int			n = 0;
+
+		if (slot->state == JOBQ_WORKER_FREE)
+			continue;
+		for (int j = i; j < JOBQ_MAX_WORKER_SLOTS; j++)
+		{
+			if (jobq_shared->workers[j].state != JOBQ_WORKER_FREE &&
+				jobq_shared->workers[j].role == slot->role)
+				n++;
+		}
+		if (n > most)
+		{
+			most = n;
+			*role = slot->role;
+		}
+	}
+	unlock_slots();
+	return most;
+}
+
+/*
+ * Takes a free slot, unless jobq.max_workers are in use, or
+ * jobq.max_workers_per_role by this role.
+ */
 bool
 jobq_worker_reserve(Oid dboid, Oid role, JobqWorkerRef *worker)
 {
 	JobqWorker *slot = NULL;
-	int			in_use = 0;
+	JobqWorkerCounts counts = {0};
 
 	lock_slots(LW_EXCLUSIVE);
 	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
 	{
 		if (jobq_shared->workers[i].state != JOBQ_WORKER_FREE)
-			in_use++;
+		{
+			counts.total++;
+			if (jobq_shared->workers[i].role == role)
+				counts.of_role++;
+		}
 		else if (slot == NULL)
 			slot = &jobq_shared->workers[i];
 	}
-	if (slot != NULL && in_use < jobq_max_workers)
+	if (slot != NULL && jobq_worker_has_room(&counts))
 	{
 		slot->state = JOBQ_WORKER_STARTING;
 		slot->dboid = dboid;
@@ -327,21 +376,33 @@ jobq_worker_unreserve(const JobqWorkerRef *worker)
 }
 
 /*
- * Has one idle executor of somebody else leave, so that its slot can be used.
- * False if there is none.
+ * Has one idle executor of somebody else leave, so that its slot can be used:
+ * of another database or role, or, if the role has as many as it may, of the
+ * role in another database.  False if there is none.
  */
 bool
 jobq_worker_free_idle(Oid dboid, Oid role)
 {
 	bool		found = false;
+	int			of_role = 0;
+	bool		its_own;
 
 	lock_slots(LW_EXCLUSIVE);
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	{
+		if (jobq_shared->workers[i].state != JOBQ_WORKER_FREE &&
+			jobq_shared->workers[i].role == role)
+			of_role++;
+	}
+	its_own = OidIsValid(role) && jobq_max_workers_per_role > 0 &&
+		of_role >= jobq_max_workers_per_role;
 	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS && !found; i++)
 	{
 		JobqWorker *slot = &jobq_shared->workers[i];
 
 		if (slot->state != JOBQ_WORKER_IDLE ||
-			(slot->dboid == dboid && slot->role == role))
+			(slot->dboid == dboid && slot->role == role) ||
+			(its_own && slot->role != role))
 			continue;
 		/* one that is leaving already will do */
 		if (slot->leave || !slot->woken)
@@ -540,25 +601,32 @@ jobq_worker_must_leave(const JobqWorkerRef *worker)
 }
 
 /*
- * jobq.max_workers may have been lowered: whether this executor has to go.
- * As many are told so as there are too many.
+ * jobq.max_workers or jobq.max_workers_per_role may have been lowered: whether
+ * this executor has to go.  As many are told so as there are too many.
  */
 bool
 jobq_worker_is_too_many(const JobqWorkerRef *worker)
 {
 	JobqWorker *slot;
 	int			staying = 0;
+	int			of_role = 0;
 	bool		result = false;
 
 	lock_slots(LW_EXCLUSIVE);
 	slot = slot_of(worker);
 	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
 	{
-		if (jobq_shared->workers[i].state != JOBQ_WORKER_FREE &&
-			!jobq_shared->workers[i].leave)
-			staying++;
+		if (jobq_shared->workers[i].state == JOBQ_WORKER_FREE ||
+			jobq_shared->workers[i].leave)
+			continue;
+		staying++;
+		if (slot != NULL && jobq_shared->workers[i].role == slot->role)
+			of_role++;
 	}
-	if (slot != NULL && staying > jobq_max_workers)
+	if (slot != NULL &&
+		(staying > jobq_max_workers ||
+		 (jobq_max_workers_per_role > 0 &&
+		  of_role > jobq_max_workers_per_role)))
 	{
 		slot->leave = true;
 		result = true;

@@ -47,6 +47,7 @@ typedef struct JobqWorkerCounts
 	int			starting;
 	int			idle;			/* and not woken yet */
 	int			busy;			/* or woken */
+	int			of_role;		/* in all databases, unless it is of all */
 	int			total;			/* of all databases and roles */
 } JobqWorkerCounts;
 
@@ -61,6 +62,8 @@ extern bool jobq_worker_is_gone(const JobqWorkerRef *worker);
 
 /* For coordinators. */
 extern void jobq_worker_count(Oid dboid, Oid role, JobqWorkerCounts *counts);
+extern bool jobq_worker_has_room(const JobqWorkerCounts *counts);
+extern int	jobq_worker_role_with_most(Oid *role);
 extern bool jobq_worker_reserve(Oid dboid, Oid role, JobqWorkerRef *worker);
 extern bool jobq_worker_unreserve(const JobqWorkerRef *worker);
 extern bool jobq_worker_free_idle(Oid dboid, Oid role);

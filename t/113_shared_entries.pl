@@ -101,6 +101,63 @@ poll_ok($node, "SELECT count(*) = 1 FROM jobq.attempts WHERE job_id = $id AND ou
 
 $node->stop;
 
+# ------------------------------------------------- executors of a single role
+
+$node = jobq_node('roles', conf => [ 'jobq.max_workers = 4', 'jobq.worker_idle_timeout = 1h' ]);
+sql('CREATE DATABASE other');
+sql('CREATE EXTENSION jobq', 'other');
+foreach my $role ('alice', 'mallory')
+{
+	sql("CREATE ROLE $role LOGIN");
+	sql("SELECT jobq.grant_usage('$role', true)", $_) foreach ('postgres', 'other');
+}
+
+# Has a role run statements.
+sub as
+{
+	my ($role, $sql, $db) = @_;
+	local $ENV{PGUSER} = $role;
+	return $node->safe_psql($db // 'postgres', $sql);
+}
+
+sub sleepers
+{
+	my ($role) = @_;
+	return qq{SELECT count(*) FROM pg_stat_activity WHERE usename = '$role'
+		AND backend_type = 'jobq executor' AND wait_event = 'PgSleep'};
+}
+
+as('mallory', q{SELECT jobq.run('SELECT pg_sleep(600)') FROM generate_series(1, 6)});
+poll_ok($node, sleepers('mallory'), 'without a limit a role takes all workers', expected => 4);
+as('alice', q{SELECT jobq.run('SELECT 1')});
+poll_ok($node, q{SELECT count(*) = 1 FROM jobq.health WHERE topic = 'worker slots'
+	AND message ~ 'the 4 workers of the server are busy, 4 of them with jobs of role "mallory"'},
+	'health says which one');
+is(as('alice', q{SELECT count(*) FROM jobq.health WHERE message ~ 'mallory'}), '0', 'not to everybody');
+is(as('alice', q{SELECT count(*) FROM jobq.health WHERE topic = 'worker slots'}), '1', 'who hears that they are busy');
+
+# a limit: as many leave as there are too many, when their job ends
+$node->append_conf('postgresql.conf', 'jobq.max_workers_per_role = 2');
+$node->reload;
+poll_ok($node, q{SELECT current_setting('jobq.max_workers_per_role') = '2'}, 'a limit is set');
+as('mallory', q{SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE state = 'running'});
+poll_ok($node, q{SELECT count(*) = 0 FROM jobq.jobs WHERE queue = 'run:alice' AND state <> 'completed'},
+	'the others\' jobs run');
+poll_ok($node, sleepers('mallory'), 'the role runs as many as it may', expected => 2);
+as('mallory', q{SELECT jobq.run('SELECT pg_sleep(600)')}, 'other');
+as('mallory', q{SELECT jobq.run('SELECT pg_sleep(600)')});
+as('alice', q{SELECT jobq.run('SELECT pg_sleep(600)') FROM generate_series(1, 2)});
+poll_ok($node, sleepers('alice'), 'another one, too', expected => 2);
+is(sql(sleepers('mallory')), '2', 'in all databases together');
+is(sql(q{SELECT count(*) FROM jobq.health WHERE topic = 'worker slots'}), '0', 'no worker is missing');
+
+# one that has its limit in one database, and is idle there, has it in another
+as('mallory', q{SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE state <> 'completed'});
+poll_ok($node, sleepers('mallory'), 'idle here, it works in another database', expected => 1);
+is(sql(q{SELECT count(*) FROM pg_stat_activity WHERE usename = 'mallory' AND datname = 'other'
+	AND backend_type = 'jobq executor'}), '1', 'and there only');
+$node->stop;
+
 # ------------------------------------------------------ no worker slot at all
 
 # Logical replication's launcher takes the first one.

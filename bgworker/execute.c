@@ -182,6 +182,15 @@ withdraw(JobqRun *run)
 	run->code_was_run = false;
 }
 
+/* Whether code has tried to end its transaction, in whichever language. */
+static bool
+is_termination(const ErrorData *error)
+{
+	return error->sqlerrcode == ERRCODE_INVALID_TRANSACTION_TERMINATION ||
+		(error->sqlerrcode == ERRCODE_EXTERNAL_ROUTINE_EXCEPTION &&
+		 strstr(error->message, "invalid transaction termination") != NULL);
+}
+
 /*
  * Takes over the error that is being handled, which has ended the job's code.
  */
@@ -194,8 +203,7 @@ catch_error(JobqRun *run)
 	error = CopyErrorData();
 	FlushErrorState();
 	jobq_current_job_recognize(error);
-	if (run->lease == 0 && error->hint == NULL &&
-		error->sqlerrcode == ERRCODE_INVALID_TRANSACTION_TERMINATION)
+	if (run->lease == 0 && error->hint == NULL && is_termination(error))
 		error->hint = run->call.handler != NULL ?
 			"Make the handler a procedure: it is called outside any transaction, and may end those that it begins." :
 			"Give jobq.run() a CALL of a procedure: it is run outside any transaction, and may end those that it begins.";

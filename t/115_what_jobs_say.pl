@@ -73,6 +73,11 @@ sub perl_and_tcl
 	make_queue('perl_commits', 'plperl', q{spi_commit(); spi_exec_query("SELECT jobq.discard('hopeless')")}, '', 'PROCEDURE');
 	run_ok('perl_commits', 'dead 1 JQ102 hopeless', 'in a procedure');
 
+	make_queue('perl_ends', 'plperl', q{spi_commit()});
+	$id = run_ok('perl_ends', 'dead 2 38000 invalid transaction termination at line 1.', 'a function that commits in PL/Perl');
+	like(sql("SELECT hint FROM jobq.attempts WHERE job_id = $id AND attempt = 1"), qr/^Make the handler a procedure/,
+		'there is a hint what to do');
+
 	# the wish of one job is not that of the next one
 	make_queue('perl_alike', 'plperl', q{die "hopeless"});
 	run_ok('perl_alike', 'dead 2 38000 hopeless at line 1.', 'the same text without discard()');

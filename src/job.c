@@ -712,6 +712,11 @@ jobq_job_was_terminated(JobqJob *job, JobqFailure *failure)
 	if (!jobq_worker_was_terminated(job->id, jobq_job_current_attempt(job),
 									&termination))
 		return false;
+
+	/* what is about a lease, or a job of the same id that is gone, is not */
+	if ((termination.excused && job->state != JOBQ_STATE_RUNNING) ||
+		termination.started_at < job->enqueued_at)
+		return false;
 	job->started_at = termination.started_at;
 	name_worker(job, termination.pid);
 	memset(failure, 0, sizeof(*failure));

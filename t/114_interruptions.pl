@@ -147,6 +147,16 @@ all_completed('DROP EXTENSION', 'other', @ids);
 sql("BEGIN; ALTER EXTENSION jobq UPDATE; ROLLBACK", 'other');
 all_completed('ALTER EXTENSION', 'other', @ids);
 
+# What is known of a job that is gone is not held against another one of its id
+sql('CREATE DATABASE again');
+sql("CREATE EXTENSION jobq; $set_up", 'again');
+my ($gone) = start_jobs('again', 'commits');
+sql('DROP EXTENSION jobq; CREATE EXTENSION jobq', 'again');
+sql(q{SELECT jobq.create_queue('waits', 'waits(jsonb)', max_attempts => 1)}, 'again');
+@ids = start_jobs('again', 'waits');
+is($ids[0], $gone, 'the extension was dropped and created: a job with the id of one that was interrupted');
+all_completed('DROP EXTENSION, CREATE EXTENSION', 'again', @ids);
+
 # --------------------------------------------------- cancelled or timed out
 
 sql("SELECT jobq.create_queue('waits', 'waits(jsonb)', max_attempts => 1),

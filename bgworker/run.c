@@ -239,12 +239,13 @@ ask_for_help(const JobqFound *found)
  * then.
  */
 static bool
-publish(const JobqRun *run)
+publish(const JobqRun *run, const Batch *batch)
 {
 	jobq_session_drop_lock_timeout();
 	jobq_session_drop_cancel(false);
 	return jobq_worker_begin_job(&worker_ref, run->outcome.queue,
-								 run->outcome.job_id, run->outcome.attempt);
+								 run->outcome.job_id, run->outcome.attempt,
+								 batch->njobs);
 }
 
 /* Starts a transaction of jobq's own: the role's settings do not matter. */
@@ -479,7 +480,7 @@ remember(Batch *batch, const JobqRun *run)
 static bool
 run_found(Batch *batch, JobqRun *run, JobqFound *found)
 {
-	if (publish(run))
+	if (publish(run, batch))
 		found->more = true;
 	ask_for_help(found);
 	jobq_current_job_begin(&found->job, found->queue, run->context);

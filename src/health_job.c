@@ -26,6 +26,9 @@
 /* So long it takes to end a process that looks for interrupts, at most. */
 #define GRACE (JOBQ_PATIENCE + USECS_PER_SEC)
 
+/* Jobs that share a transaction are short. */
+#define LONG_FOR_SHARING (5 * USECS_PER_SEC)
+
 /* Copies the slots in which a job of this database is run. */
 static int
 read_slots(JobqWorker *slots)
@@ -55,6 +58,24 @@ timeout_end(JobqTable *jobs, const JobqWorker *slot, const JobqQueue *queue)
 		return JOBQ_NEVER;
 	timeout = jobq_job_timeout(&job, queue);
 	return timeout > 0 ? slot->started_at + timeout : JOBQ_NEVER;
+}
+
+/*
+ * A job that is unexpectedly long keeps those before it from being committed.
+ * It may be waiting for them, in a session that is not this one.
+ */
+static void
+check_sharing(JobqHealth *health, const JobqWorker *slot,
+			  const JobqQueue *queue)
+{
+	if (slot->commits == 0 ||
+		slot->started_at > health->now - LONG_FOR_SHARING)
+		return;
+	jobq_health_add(health, JOBQ_WARNING, "shared commit", queue->name,
+					psprintf("job " INT64_FORMAT " goes on in process %d, and the commit of jobs before it, whose transaction it shares, waits for it: %d",
+							 slot->job_id, (int) slot->pid, slot->commits),
+					"If it waits for another session of its own that waits for their locks, as with dblink, end that session, and give the queue share_commits => false.",
+					slot->started_at);
 }
 
 static void
@@ -119,7 +140,10 @@ jobq_health_check_jobs(JobqHealth *health)
 			jobq_queue_allows(queue, health->reader,
 							  JOBQ_PRIV_READ | JOBQ_PRIV_CONSUME |
 							  JOBQ_PRIV_MANAGE))
+		{
 			check_slot(health, jobs, &slots[i], queue);
+			check_sharing(health, &slots[i], queue);
+		}
 	}
 	jobq_table_close(jobs);
 }

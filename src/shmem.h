@@ -211,6 +211,8 @@ typedef struct JobqWorker
 	int64		job_id;			/* (W) running job, 0: none */
 	int32		attempt;		/* (W) */
 	bool		leased;			/* (W) the job is held by a lease */
+	int			commits;		/* (W) jobs before it in its transaction,
+								 * whose commit waits for it */
 	TimestampTz started_at;		/* (W) of the process, or of the job */
 	int64		cancel_job;		/* (W) job to be interrupted, 0: none */
 	bool		evict;			/* (W) it is not cancelled by that, see

@@ -641,7 +641,7 @@ jobq_worker_is_too_many(const JobqWorkerRef *worker)
  */
 bool
 jobq_worker_begin_job(const JobqWorkerRef *worker, int32 queue, int64 job_id,
-					  int32 attempt)
+					  int32 attempt, int commits)
 {
 	JobqWorker *slot;
 	bool		was_woken = false;
@@ -657,6 +657,7 @@ jobq_worker_begin_job(const JobqWorkerRef *worker, int32 queue, int64 job_id,
 		slot->job_id = job_id;
 		slot->attempt = attempt;
 		slot->leased = false;
+		slot->commits = commits;
 		slot->cancel_job = 0;
 		slot->evict = false;
 		slot->started_at = jobq_now();

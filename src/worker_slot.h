@@ -80,7 +80,7 @@ extern bool jobq_worker_set_leaving(const JobqWorkerRef *worker);
 extern bool jobq_worker_must_leave(const JobqWorkerRef *worker);
 extern bool jobq_worker_is_too_many(const JobqWorkerRef *worker);
 extern bool jobq_worker_begin_job(const JobqWorkerRef *worker, int32 queue,
-								  int64 job_id, int32 attempt);
+								  int64 job_id, int32 attempt, int commits);
 extern void jobq_worker_set_leased(const JobqWorkerRef *worker);
 extern JobqInterruption jobq_worker_end_job(const JobqWorkerRef *worker);
 extern void jobq_worker_note_termination(const JobqTermination *termination);

@@ -74,6 +74,19 @@ sql(q{SELECT jobq.enqueue_many('counts', '{1,2,1,2}')});
 all_done('jobs that come to the database by another session do not wait for those before them');
 is(sql('SELECT n FROM counter'), '54', 'all have done their work');
 
+# Where sharing is not forbidden health says so
+sql(q{SELECT jobq.reset_queue('counts', 'share_commits')});
+transactions('counts', 100);
+sql(q{SELECT jobq.pause('counts'); SELECT jobq.enqueue_many('counts', '{1,2}'); SELECT jobq.resume('counts')});
+poll_ok($node, q{SELECT string_agg(concat_ws(' ', severity, object, regexp_replace(message, '\d+', 'N', 'g'), since < now()), ', ')
+	FROM jobq.health WHERE topic = 'shared commit'}, 'health says that a job keeps the commit of others waiting',
+	expected => 'warning counts job N goes on in process N, and the commit of jobs before it,'
+	  . ' whose transaction it shares, waits for it: N t');
+is(sql(q{SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE query LIKE '%UPDATE counter%' AND cardinality(pg_blocking_pids(pid)) > 0}),
+	'1', 'the session that waits is ended');
+all_done('then all is well');
+is(sql('SELECT n FROM counter'), '156', 'each job has had its effect once');
+
 # --------------------------------------------------- claims of jobs
 
 sql(q{

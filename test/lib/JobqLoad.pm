@@ -236,13 +236,16 @@ sub load_account_ok
 }
 
 # jobq_log_lines($node, $position): what jobq's processes, and the postmaster
-# about them, have written to the log since then.
+# about them, have written to the log since then; not what they say of each
+# attempt that failed, as jobq.log_jobs wants.
 sub jobq_log_lines
 {
 	my ($node, $position) = @_;
 	return grep {
-		/\] jobq (?:launcher|coordinator|executor) /
-		  || /background worker "jobq/
+		(        /\] jobq (?:launcher|coordinator|executor) /
+			  || /background worker "jobq/)
+		  && !/LOG:  (?:\w{5}: )?job \d+ of queue "[^"]*" failed/
+		  && !/DETAIL:  SQLSTATE \w{5} in database|LOCATION:  jobq_outcome_log/
 	} split(/\n/, log_since($node, $position));
 }
 

@@ -227,7 +227,10 @@ jobq_queue_run_of(Oid role)
 		if (jobq_table_insert_unique(table,
 									 jobq_relation_oid(JOBQ_IDX_QUEUE_NAME),
 									 values, nulls, &conflict))
+		{
 			jobq_at_commit_queue_changed(id, role);
+			jobq_at_commit_wake(JOBQ_WAKE_WORK);	/* as create_queue() */
+		}
 		jobq_table_close(table);
 
 		queue = jobq_queue_find_run(role);

@@ -177,6 +177,12 @@ jobq_create_queue(PG_FUNCTION_ARGS)
 	row.resync = false;			/* it has no jobs */
 	row.old_owner = DatumGetObjectId(row.values[Anum_queue_owner - 1]);
 	note_change(&row);
+
+	/*
+	 * There may be no coordinator, if an extension was dropped here, and the
+	 * queue's entry in shared memory may be that of another one of its id.
+	 */
+	jobq_at_commit_wake(JOBQ_WAKE_WORK);
 	PG_RETURN_VOID();
 }
 

@@ -26,6 +26,7 @@
 #include "coordinator.h"
 #include "crash_note.h"
 #include "guc.h"
+#include "late.h"
 #include "lease.h"
 #include "maintenance.h"
 #include "service.h"
@@ -47,9 +48,24 @@
 /* So many jobs are dealt with in one transaction of a task. */
 #define BATCH 500
 
-/* How often to look at cancel requests that could not be carried out. */
-#define CANCEL_RETRY_FIRST_MS 50
-#define CANCEL_RETRY_MAX_MS 5000
+/*
+ * Tasks wait for no lock that a user's transaction can hold: they pass over
+ * what is locked, and come back.  Should one run into such a lock all the
+ * same, it gives up after this time, and is tried again; before the deadlock
+ * check, so that it is always this process that gives way.
+ */
+#define LOCK_TIMEOUT "500ms"
+#define MAX_LOCK_BACKOFF 4
+
+/*
+ * How often to look at cancel requests that could not be carried out; and that
+ * to look at all of them takes such a part of the time at most.  Transactions
+ * that take longer than that to ask for one and commit have it found then.
+ */
+#define CANCEL_RETRY_FIRST (50 * INT64CONST(1000))
+#define CANCEL_RETRY_MAX (5 * USECS_PER_SEC)
+#define CANCEL_SHARE 20
+#define CANCEL_COMMIT_TIME (10 * USECS_PER_SEC)
 
 /* Shared memory is full: how often to look at all queues at most. */
 #define RESYNC_INTERVAL (100 * INT64CONST(1000))
@@ -66,13 +82,13 @@
 /* Something that is done when woken for one of some reasons, or at a time. */
 typedef struct Task
 {
-	const char *name;
 	/* in a transaction; returns when to run again; *more: at once */
 	TimestampTz (*run) (bool *more);
 	uint32		reasons;		/* JOBQ_WAKE_ */
 	bool		timed;			/* next_due may be meant for it */
 	TimestampTz next;			/* DT_NOBEGIN: now */
 	int			backoff;		/* seconds, after an error */
+	TimestampTz failing_since;	/* since when, if it is not 0 */
 	char		last_error[128];
 } Task;
 
@@ -91,23 +107,25 @@ static TimestampTz run_activation(bool *more);
 static TimestampTz run_retention(bool *more);
 static TimestampTz run_sweep(bool *more);
 
-/* In the order in which they are run. */
-static Task tasks[] = {
-	{"reading the configuration", run_config, WAKE_ALL, false},
-	{"counting crashed jobs", run_notes, 0, false},
-	{"recording interrupted jobs", run_undone, JOBQ_WAKE_UNDONE, false},
-	{"loading leases", run_leases_load, 0, false},
-	{"ending leases", run_leases_expire, JOBQ_WAKE_LEASES | WAKE_ALL, true},
-	{"expiring jobs", run_jobs_expire, WAKE_ALL, true},
-	{"firing schedules", run_schedules, JOBQ_WAKE_SCHEDULES | WAKE_ALL, true},
-	{"cancelling jobs", run_cancel, JOBQ_WAKE_CANCEL | WAKE_ALL, false},
-	{"terminating executors", run_terminate, JOBQ_WAKE_INTERRUPT, false},
-	{"waking workers", run_wake_due, JOBQ_WAKE_WAITERS | WAKE_ALL, true},
-	{"notifying listeners", run_notify, JOBQ_WAKE_NOTIFY | WAKE_ALL, false},
-	{"starting executors", run_activation,
-	JOBQ_WAKE_WORK | JOBQ_WAKE_SLOTS | WAKE_ALL, false},
-	{"retention", run_retention, JOBQ_WAKE_RETENTION | WAKE_ALL, false},
-	{"looking for lost jobs", run_sweep, 0, true},
+static Task tasks[JOBQ_NUM_TASKS] = {
+	[JOBQ_TASK_CONFIG] = {run_config, WAKE_ALL, false},
+	[JOBQ_TASK_NOTES] = {run_notes, 0, false},
+	[JOBQ_TASK_UNDONE] = {run_undone, JOBQ_WAKE_UNDONE, false},
+	[JOBQ_TASK_LEASES_LOAD] = {run_leases_load, 0, false},
+	[JOBQ_TASK_LEASES_EXPIRE] =
+	{run_leases_expire, JOBQ_WAKE_LEASES | WAKE_ALL, true},
+	[JOBQ_TASK_JOBS_EXPIRE] = {run_jobs_expire, WAKE_ALL, true},
+	[JOBQ_TASK_SCHEDULES] =
+	{run_schedules, JOBQ_WAKE_SCHEDULES | WAKE_ALL, true},
+	[JOBQ_TASK_CANCEL] = {run_cancel, JOBQ_WAKE_CANCEL | WAKE_ALL, false},
+	[JOBQ_TASK_TERMINATE] = {run_terminate, JOBQ_WAKE_INTERRUPT, false},
+	[JOBQ_TASK_WAKE_DUE] = {run_wake_due, JOBQ_WAKE_WAITERS | WAKE_ALL, true},
+	[JOBQ_TASK_NOTIFY] = {run_notify, JOBQ_WAKE_NOTIFY | WAKE_ALL, false},
+	[JOBQ_TASK_ACTIVATION] =
+	{run_activation, JOBQ_WAKE_WORK | JOBQ_WAKE_SLOTS | WAKE_ALL, false},
+	[JOBQ_TASK_RETENTION] =
+	{run_retention, JOBQ_WAKE_RETENTION | WAKE_ALL, false},
+	[JOBQ_TASK_SWEEP] = {run_sweep, 0, true},
 };
 
 static MemoryContext loop_context = NULL;
@@ -186,7 +204,7 @@ pin_settings(void)
 		{"search_path", "pg_catalog, pg_temp"},
 		{"zero_damaged_pages", "false"},
 		{"statement_timeout", "0"},
-		{"lock_timeout", "0"},
+		{"lock_timeout", LOCK_TIMEOUT},
 		{"idle_in_transaction_session_timeout", "0"},
 		{"default_transaction_isolation", "read committed"},
 		{"default_transaction_read_only", "off"},
@@ -357,21 +375,35 @@ run_wake_due(bool *more)
 	return next;
 }
 
-/* Requests that cannot be carried out now are looked at again. */
+/*
+ * Requests that cannot be carried out now are looked at again.  If there are
+ * many of them, a new one has only those looked at that are as new.
+ */
 static TimestampTz
 run_cancel(bool *more)
 {
-	static int	delay_ms = 0;
+	static TimestampTz looked_at = DT_NOBEGIN;	/* at all of them */
+	static int64 cost = 0;
+	static int64 delay = 0;
+	TimestampTz now = jobq_now();
+	bool		all = now < looked_at || now >= looked_at + cost * CANCEL_SHARE;
 
 	(void) more;
-	if (!jobq_cancel_requests_process())
+	if (!jobq_cancel_requests_process(all ? DT_NOBEGIN :
+									  looked_at - CANCEL_COMMIT_TIME))
 	{
-		delay_ms = 0;
+		cost = delay = 0;
 		return JOBQ_NEVER;
 	}
-	delay_ms = delay_ms == 0 ? CANCEL_RETRY_FIRST_MS :
-		Min(delay_ms * 2, CANCEL_RETRY_MAX_MS);
-	return jobq_now() + delay_ms * INT64CONST(1000);
+	if (all)
+	{
+		looked_at = now;
+		cost = jobq_now() - now;
+		delay = Min(Max(delay * 2, CANCEL_RETRY_FIRST), CANCEL_RETRY_MAX);
+	}
+	else
+		delay = CANCEL_RETRY_FIRST;
+	return looked_at + Max(delay, cost * CANCEL_SHARE);
 }
 
 static TimestampTz
@@ -434,27 +466,36 @@ note_error(Task *task)
 		jobq_notify_undo();
 	if (task->run == run_notes)
 		notes_counted = 0;
+	if (task->backoff == 0)
+		task->failing_since = jobq_now();
 	if (strncmp(task->last_error, error->message,
 				sizeof(task->last_error) - 1) != 0)
 	{
 		strlcpy(task->last_error, error->message, sizeof(task->last_error));
 		ereport(LOG,
 				(errcode(error->sqlerrcode),
-				 errmsg("jobq failed in %s: %s", task->name, error->message),
+				 errmsg("jobq failed in %s: %s",
+						jobq_task_name((JobqTask) (task - tasks)),
+						error->message),
 				 error->detail ? errdetail_internal("%s", error->detail) : 0,
 				 error->hint ? errhint("%s", error->hint) : 0));
 	}
-	FreeErrorData(error);
+	if (error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
+		task->backoff = Min(task->backoff, MAX_LOCK_BACKOFF / 2);
 	task->next = jobq_worker_back_off(&task->backoff);
+	jobq_late_note(task->failing_since, task->next, JOBQ_TASK_FAILS);
+	FreeErrorData(error);
 }
 
 /* Runs a task once.  Whether it wants to be run again at once. */
 static bool
 run_task(Task *task)
 {
+	JobqTask	number = (JobqTask) (task - tasks);
 	volatile bool more = false;
 
-	pgstat_report_activity(STATE_RUNNING, task->name);
+	pgstat_report_activity(STATE_RUNNING, jobq_task_name(number));
+	jobq_late_begin();
 	PG_TRY();
 	{
 		bool		wants_more = false;
@@ -474,6 +515,7 @@ run_task(Task *task)
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(loop_context);
+	jobq_late_publish(number);
 	return more;
 }
 

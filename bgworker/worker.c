@@ -99,7 +99,10 @@ jobq_worker_begin(void)
 
 /*
  * Whether the extension is there, and this library's.  Keeps it from being
- * dropped until the end of the transaction.
+ * dropped until the end of the transaction, unless somebody else has its lock
+ * or wants it: ALTER FUNCTION ... DEPENDS ON EXTENSION is enough for that, which
+ * anybody may use, so that nobody is waited for here.  Who really drops the
+ * extension has seen to it that the workers leave (hooks.c).
  */
 JobqInstallation
 jobq_worker_lock_extension(void)
@@ -110,14 +113,15 @@ jobq_worker_lock_extension(void)
 
 	for (;;)
 	{
-		if (OidIsValid(known))
-			LockDatabaseObject(ExtensionRelationId, known, 0, AccessShareLock);
+		bool		locked = OidIsValid(known) &&
+		ConditionalLockDatabaseObject(ExtensionRelationId, known, 0,
+									  AccessShareLock);
 
-		/* it may be another one, or have gone while we waited for the lock */
+		/* it may be another one, or have gone before it was locked */
 		extension = jobq_extension_read(&version_matches);
 		if (extension == known)
 			break;
-		if (OidIsValid(known))
+		if (locked)
 			UnlockDatabaseObject(ExtensionRelationId, known, 0,
 								 AccessShareLock);
 		known = extension;

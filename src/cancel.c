@@ -96,6 +96,21 @@ init_key(ScanKey key, int64 job_id)
 				F_INT8EQ, Int64GetDatum(job_id));
 }
 
+bool
+jobq_cancel_is_busy(int64 job_id, int *pid)
+{
+	JobqTable  *requests = jobq_table_open(JOBQ_REL_CANCEL_REQUEST);
+	ScanKeyData key;
+	bool		result;
+
+	init_key(&key, job_id);
+	result = jobq_key_is_busy(requests,
+							  jobq_relation_oid(JOBQ_IDX_CANCEL_REQUEST),
+							  &key, 1, pid);
+	jobq_table_close(requests);
+	return result;
+}
+
 /*
  * Whether there is a cancel_request for the job.  *reason is what it says,
  * palloc'd, or NULL.
@@ -200,8 +215,18 @@ process_request(JobqTable *jobs, JobqTable *requests, TupleTableSlot *seen,
 	return true;
 }
 
+static bool
+is_made_since(TupleTableSlot *request, TimestampTz since)
+{
+	bool		isnull;
+
+	return DatumGetTimestampTz(slot_getattr(request,
+											Anum_cancel_request_requested_at,
+											&isnull)) >= since;
+}
+
 bool
-jobq_cancel_requests_process(void)
+jobq_cancel_requests_process(TimestampTz since)
 {
 	JobqTable  *requests = jobq_table_open(JOBQ_REL_CANCEL_REQUEST);
 	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
@@ -214,7 +239,8 @@ jobq_cancel_requests_process(void)
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (!process_request(jobs, requests, slot, snapshot))
+		if (!is_made_since(slot, since) ||
+			!process_request(jobs, requests, slot, snapshot))
 			any_left = true;
 	}
 	table_endscan(scan);

@@ -21,6 +21,12 @@
  */
 extern bool jobq_cancel_job(int64 job_id, const char *reason);
 
+/*
+ * Whether that might have to wait for another transaction that is asking for
+ * the same; *pid is whose it is, 0 if that is not known.
+ */
+extern bool jobq_cancel_is_busy(int64 job_id, int *pid);
+
 /* Whether there is a cancel_request for the job. */
 extern bool jobq_cancel_is_requested(int64 job_id);
 

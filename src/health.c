@@ -79,6 +79,7 @@ static const struct
 	bool		on_standby;
 }			checks[] = {
 	{check_service, true},
+	{jobq_health_check_late, false},
 	{check_workers, false},
 	{jobq_health_check_queues, false},
 	{jobq_health_check_jobs, false},

@@ -80,4 +80,7 @@ extern void jobq_health_check_horizon(JobqHealth *health);
 extern void jobq_health_check_prepared(JobqHealth *health);
 extern void jobq_health_check_history(JobqHealth *health);
 
+/* health_late.c: what the coordinator has put off */
+extern void jobq_health_check_late(JobqHealth *health);
+
 #endif							/* JOBQ_HEALTH_H */

@@ -699,6 +699,18 @@ jobq_job_timeout_failure(JobqFailure *failure)
 	failure->message = "the job ran longer than its timeout";
 }
 
+/* Fills in that an attempt has ended with the server. */
+void
+jobq_job_crash_failure(JobqFailure *failure)
+{
+	memset(failure, 0, sizeof(*failure));
+	failure->outcome = "crashed";
+	failure->sqlstate = "57P02";
+	failure->message = "the server crashed while the job was running";
+	failure->retryable = true;
+	failure->retry_in = -1;
+}
+
 /*
  * Whether an executor was terminated in the attempt that is not finished yet;
  * says so once.  If it was, the job is as it was in that attempt, and
@@ -719,12 +731,11 @@ jobq_job_was_terminated(JobqJob *job, JobqFailure *failure)
 		return false;
 	job->started_at = termination.started_at;
 	name_worker(job, termination.pid);
-	memset(failure, 0, sizeof(*failure));
-	failure->outcome = "crashed";
+	jobq_job_crash_failure(failure);
+	if (termination.crashed)
+		return true;
 	failure->sqlstate = "57P01";
 	failure->message = "the background worker was terminated while the job was running";
-	failure->retryable = true;
-	failure->retry_in = -1;
 	failure->excused = termination.excused;
 	if (termination.timed_out)
 		jobq_job_timeout_failure(failure);
@@ -808,7 +819,8 @@ jobq_job_replace(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 	jobq_table_update(jobs, job->slot, values, nulls);
 	jobq_note_settled(job->id);
 	note_ready(jobs, queue, values);
-	if (!nulls[Anum_job_expires_at - 1])
+	/* the row has moved, and expire.c knows where it was perhaps */
+	if (job->attempt == 0 && !nulls[Anum_job_expires_at - 1])
 		jobq_at_commit_due(DatumGetTimestampTz(values[Anum_job_expires_at - 1]));
 }
 

@@ -83,6 +83,7 @@ extern int64 jobq_job_timeout(const JobqJob *job, const JobqQueue *queue);
 extern int	jobq_job_max_attempts(const JobqJob *job, const JobqQueue *queue);
 extern int	jobq_job_current_attempt(const JobqJob *job);
 extern void jobq_job_lease_failure(JobqFailure *failure, bool session_ended);
+extern void jobq_job_crash_failure(JobqFailure *failure);
 extern void jobq_job_timeout_failure(JobqFailure *failure);
 extern void jobq_job_record_attempt(const JobqJob *job,
 									const JobqFailure *failure, int attempt);

@@ -30,10 +30,11 @@ extern TimestampTz jobq_jobs_expire(int limit, bool *more);
 extern TimestampTz jobq_queues_wake_due(bool all);
 
 /*
- * cancel.c: carry out cancel_requests whose job is free now, and have the
- * executors of the others interrupted.  Returns whether any is left.
+ * cancel.c: carry out cancel_requests, of those made since then, whose job is
+ * free now, and have the executors of the others interrupted.  Returns whether
+ * any is left, of whatever time.
  */
-extern bool jobq_cancel_requests_process(void);
+extern bool jobq_cancel_requests_process(TimestampTz since);
 
 /* sweep.c: ready jobs that dispatch has lost sight of */
 extern TimestampTz jobq_sweep(void);

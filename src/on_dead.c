@@ -19,6 +19,7 @@
 #include "enqueue.h"
 #include "json_object.h"
 
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 
 /* The header that marks a report. */
@@ -38,6 +39,36 @@ is_report(const JobqJob *job)
 									 strlen(REPORT_HEADER), &value) != NULL;
 }
 
+/* Where reports of a queue's dead jobs go, NULL: nowhere. */
+static const JobqQueue *
+find_target(const JobqQueue *queue)
+{
+	const JobqQueue *target;
+
+	if (queue->on_dead == NULL)
+		return NULL;
+	target = jobq_queue_find(queue->on_dead);
+	if (target == NULL || target->is_run || target->id == queue->id ||
+		!jobq_queue_allows(target, queue->owner, JOBQ_PRIV_ENQUEUE))
+		return NULL;
+	return target;
+}
+
+/*
+ * Whether a job of the queue can die without waiting for somebody who is
+ * dropping the queue of reports.  If so, it stays like that until the end of
+ * the transaction.
+ */
+bool
+jobq_on_dead_is_free(const JobqQueue *queue)
+{
+	const JobqQueue *target = find_target(queue);
+
+	return target == NULL ||
+		ConditionalLockDatabaseObject(jobq_relation_oid(JOBQ_REL_QUEUE),
+									  target->id, 0, AccessShareLock);
+}
+
 /*
  * Enqueues the report, as the dead job's queue's owner.  A queue that was
  * dropped since, or into which that role may not enqueue any more, gets none;
@@ -47,17 +78,13 @@ void
 jobq_on_dead(const JobqJob *job, const JobqQueue *queue, const char *error,
 			 const char *sqlstate)
 {
-	const JobqQueue *target;
+	const JobqQueue *target = find_target(queue);
 	JobqEnqueueOptions options;
 	JobqJsonObject object;
 	JobqTable  *jobs;
 	Datum		payload;
 
-	if (queue->on_dead == NULL || is_report(job))
-		return;
-	target = jobq_queue_find(queue->on_dead);
-	if (target == NULL || target->is_run || target->id == queue->id ||
-		!jobq_queue_allows(target, queue->owner, JOBQ_PRIV_ENQUEUE))
+	if (target == NULL || is_report(job))
 		return;
 
 	jobq_json_begin(&object);

@@ -13,6 +13,7 @@
 
 #include "job.h"
 
+extern bool jobq_on_dead_is_free(const JobqQueue *queue);
 extern void jobq_on_dead(const JobqJob *job, const JobqQueue *queue,
 						 const char *error, const char *sqlstate);
 

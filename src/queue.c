@@ -242,6 +242,29 @@ jobq_queue_run_of(Oid role)
 }
 
 /*
+ * Whether jobq_queue_run_of() might have to wait for another transaction;
+ * *pid is whose it is, 0 if that is not known.
+ */
+bool
+jobq_queue_run_is_busy(Oid role, int *pid)
+{
+	char	   *role_name = GetUserNameFromId(role, true);
+	JobqTable  *table;
+	ScanKeyData key;
+	bool		result;
+
+	if (role_name == NULL || jobq_queue_find_run(role) != NULL)
+		return false;
+	table = jobq_table_open(JOBQ_REL_QUEUE);
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_TEXTEQ,
+				CStringGetTextDatum(psprintf("run:%s", role_name)));
+	result = jobq_key_is_busy(table, jobq_relation_oid(JOBQ_IDX_QUEUE_NAME),
+							  &key, 1, pid);
+	jobq_table_close(table);
+	return result;
+}
+
+/*
  * Why a role cannot run the jobs of its queues: no executor could connect as
  * that role.  NULL if it can.
  */

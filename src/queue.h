@@ -93,6 +93,7 @@ extern const JobqQueue *jobq_queue_require(const char *name, int privilege);
 extern const JobqQueue *jobq_queue_run_of(Oid role);
 extern const JobqQueue *jobq_queue_find_run(Oid role);
 extern JobqQueue *jobq_queue_of_row(const Datum *values, const bool *nulls);
+extern bool jobq_queue_run_is_busy(Oid role, int *pid);
 extern List *jobq_queues_of_executor(Oid role);
 extern uint64 jobq_queues_of_executor_number(void);
 extern List *jobq_queues_allowed(Oid role, int privileges);

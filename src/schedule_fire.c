@@ -17,8 +17,9 @@
  * that the one that failed is found and does not stop the others.
  *
  * Nothing is waited for here: a schedule whose row or queue is locked by
- * another transaction is tried again a little later.  No function of users
- * is called: payloads are checked when a schedule is made.
+ * another transaction, or whose run would have to wait for one, is tried again
+ * a little later.  No function of users is called: payloads are checked when a
+ * schedule is made.
  *
  * A run that waits for the end of the previous one's job (overlap => 'queue')
  * leaves its schedule as it is.  Whoever ends a job that belongs to a schedule
@@ -49,13 +50,13 @@
 #include "cancel.h"
 #include "guc.h"
 #include "job.h"
+#include "late.h"
 #include "maintenance.h"
 #include "subtransaction.h"
 #include "timezone.h"
 
 #include "access/genam.h"
 #include "access/relscan.h"
-#include "access/transam.h"
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
@@ -69,8 +70,7 @@
 /* Runs of one schedule that are made up for before others have their turn. */
 #define CATCH_UP_BATCH 100
 
-/* When to look again at a schedule that is locked, or has failed. */
-#define BUSY_DELAY (USECS_PER_SEC / 4)
+/* When to look again at a schedule that has failed. */
 #define FAILED_DELAY (10 * USECS_PER_SEC)
 
 /*
@@ -125,8 +125,8 @@ typedef struct Batch
 typedef struct Progress
 {
 	TimestampTz proven;
-	TimestampTz claimed;		/* proven when claimed_by has committed */
-	TransactionId claimed_by;	/* invalid: nothing is claimed */
+	TimestampTz claimed;		/* proven when the transaction commits */
+	bool		claims;			/* it has fired something */
 	uint32		generation;
 	TimestampTz full_scan;		/* when everything was looked at last */
 } Progress;
@@ -160,7 +160,8 @@ typedef enum Decision
 {
 	DECISION_FIRE,
 	DECISION_SKIP,
-	DECISION_WAIT
+	DECISION_WAIT,				/* for the previous run's end */
+	DECISION_PUT_OFF			/* somebody is in the way */
 } Decision;
 
 static Progress progress = {
@@ -192,6 +193,16 @@ try_later(Batch *batch, TimestampTz next_run, int64 delay)
 {
 	leave(batch, next_run);
 	batch->retry_at = Min(batch->retry_at, batch->now + delay);
+}
+
+/* Somebody, whose PID may be known, is in the way of a run. */
+static void
+put_off(Batch *batch, TimestampTz next_run, int pid)
+{
+	TimestampTz until = jobq_late_retry(next_run, batch->now);
+
+	try_later(batch, next_run, until - batch->now);
+	jobq_late_note(next_run, until, pid);
 }
 
 /* The same until the job of its previous run has ended. */
@@ -268,6 +279,7 @@ decide(const Firing *firing, bool caught_up)
 	firing->overlap != OVERLAP_QUEUE;
 	bool		last_caught_up = firing->added_caught_up;
 	int64		last_job;
+	int			pid;
 
 	if (firing->overlap == OVERLAP_ALLOW ||
 		firing->nulls[Anum_schedule_last_job - 1] || (makes_up && caught_up))
@@ -284,6 +296,11 @@ decide(const Firing *firing, bool caught_up)
 		case OVERLAP_QUEUE:
 			return DECISION_WAIT;
 		case OVERLAP_CANCEL:
+			if (jobq_cancel_is_busy(last_job, &pid))
+			{
+				put_off(firing->batch, next_run_of(firing), pid);
+				return DECISION_PUT_OFF;
+			}
 			(void) jobq_cancel_job(last_job,
 								   "the schedule's next run is due");
 			return DECISION_FIRE;
@@ -403,11 +420,10 @@ fire_slots(Firing *firing)
 		Decision	decision = decide(firing, caught_up);
 
 		if (decision == DECISION_WAIT)
-		{
 			wait_for_job(batch, nslots == 0 ? next_run_of(firing) : slot);
-			waits = true;
+		waits = decision == DECISION_WAIT || decision == DECISION_PUT_OFF;
+		if (waits)
 			continue;
-		}
 		if (nslots++ == 0)
 			note_missed(firing, first);
 		if (decision == DECISION_FIRE)
@@ -445,6 +461,48 @@ read_row(Firing *firing)
 	memcpy(firing->nulls, firing->slot->tts_isnull, sizeof(firing->nulls));
 }
 
+/* Keeps a queue from being dropped; false if somebody is just doing that. */
+static bool
+lock_queue(int32 queue)
+{
+	return ConditionalLockDatabaseObject(jobq_relation_oid(JOBQ_REL_QUEUE),
+										 queue, 0, AccessShareLock);
+}
+
+/*
+ * Finds the schedule's queue and keeps it from being dropped.  False if the
+ * schedule cannot fire, now or at all; what follows from that is done.
+ */
+static bool
+find_queue(Firing *firing)
+{
+	const Datum *values = firing->values;
+	bool		is_command = !firing->nulls[Anum_schedule_command - 1];
+	Oid			owner = DatumGetObjectId(values[Anum_schedule_owner - 1]);
+	char	   *problem;
+	int			pid = 0;
+
+	/* who drops a queue, or is making a role's first one, is not waited for */
+	if (is_command ? jobq_queue_run_is_busy(owner, &pid) :
+		!lock_queue(DatumGetInt32(values[Anum_schedule_queue - 1])))
+	{
+		put_off(firing->batch, next_run_of(firing), pid);
+		return false;
+	}
+	firing->queue = jobq_schedule_queue(values, firing->nulls, &problem);
+	if (firing->queue == NULL)
+	{
+		disable(firing, problem);
+		return false;
+	}
+	if (is_command && !lock_queue(firing->queue->id))
+	{
+		put_off(firing->batch, next_run_of(firing), 0);
+		return false;
+	}
+	return true;
+}
+
 /*
  * Looks whether the schedule can fire.  False if it cannot, now or at all;
  * what follows from that is done.
@@ -455,7 +513,6 @@ prepare_firing(Firing *firing)
 	const Datum *values = firing->values;
 	const char *missed = TextDatumGetCString(values[Anum_schedule_missed - 1]);
 	const char *overlap;
-	int32		queue = DatumGetInt32(values[Anum_schedule_queue - 1]);
 	char	   *problem;
 
 	overlap = TextDatumGetCString(values[Anum_schedule_overlap - 1]);
@@ -471,22 +528,7 @@ prepare_firing(Firing *firing)
 		disable(firing, problem);
 		return false;
 	}
-
-	/* drop_queue holds this lock until it commits, and is not waited for */
-	if (firing->nulls[Anum_schedule_command - 1] &&
-		!ConditionalLockDatabaseObject(jobq_relation_oid(JOBQ_REL_QUEUE),
-									   queue, 0, AccessShareLock))
-	{
-		try_later(firing->batch, next_run_of(firing), BUSY_DELAY);
-		return false;
-	}
-	firing->queue = jobq_schedule_queue(values, firing->nulls, &problem);
-	if (firing->queue == NULL)
-	{
-		disable(firing, problem);
-		return false;
-	}
-	return true;
+	return find_queue(firing);
 }
 
 /* Fires the schedule in firing->slot, locked.  For jobq_subtransaction(). */
@@ -531,6 +573,11 @@ handle_failure(Firing *firing, const ErrorData *error)
 
 	read_row(firing);
 	name = TextDatumGetCString(firing->values[Anum_schedule_name - 1]);
+	if (error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
+	{
+		put_off(firing->batch, next_run_of(firing), 0);
+		return;
+	}
 	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
 	{
 		case ERRCODE_TRANSACTION_ROLLBACK:
@@ -595,7 +642,7 @@ fire_schedule(Firing *firing, TupleTableSlot *due, TimestampTz next_run)
 	if (jobq_table_lock(firing->schedules, &due->tts_tid, batch->snapshot,
 						firing->slot) != JOBQ_FOUND)
 	{
-		try_later(batch, next_run, BUSY_DELAY);
+		put_off(batch, next_run, jobq_row_holder(firing->slot));
 		return;
 	}
 	if (!batch->one_by_one)
@@ -718,20 +765,36 @@ report_disabled(const List *schedules)
 }
 
 /*
+ * What was fired has been fired if the transaction commits.  No XID is kept to
+ * ask by: it would mean nothing any more when pg_xact has been truncated.
+ */
+static void
+at_transaction_end(XactEvent event, void *arg)
+{
+	(void) arg;
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT)
+		return;
+	if (progress.claims && event == XACT_EVENT_COMMIT)
+		progress.proven = progress.claimed;
+	progress.claims = false;
+}
+
+/*
  * Finds out where to begin, before the snapshot is taken; and has those who
  * end jobs say so from now on.
  */
 static void
 begin_progress(TimestampTz now)
 {
+	static bool registered = false;
 	JobqDatabase *database = jobq_database();
 	uint32		generation = pg_atomic_read_u32(&database->generation);
 	uint64		low;
 
-	if (TransactionIdIsValid(progress.claimed_by) &&
-		TransactionIdDidCommit(progress.claimed_by))
-		progress.proven = progress.claimed;
-	progress.claimed_by = InvalidTransactionId;
+	if (!registered)
+		RegisterXactCallback(at_transaction_end, NULL);
+	registered = true;
+	progress.claims = false;
 
 	pg_atomic_write_u32(&database->schedules_wait, 1);
 	low = pg_atomic_exchange_u64(&database->schedules_low,
@@ -751,9 +814,7 @@ static void
 end_progress(const Batch *batch)
 {
 	progress.claimed = Min(batch->left, batch->now);
-	progress.claimed_by = GetTopTransactionIdIfAny();
-	if (!TransactionIdIsValid(progress.claimed_by))
-		progress.proven = progress.claimed;
+	progress.claims = true;
 	if (!batch->waiting)
 		pg_atomic_write_u32(&jobq_database()->schedules_wait, 0);
 }

@@ -102,11 +102,14 @@ reset_database(JobqDatabase *database, Oid dboid)
 	database->frozen_role = InvalidOid;
 	database->frozen_at = DT_NOBEGIN;
 	database->leases_loaded = false;
+	for (int i = 0; i < JOBQ_NUM_TASKS; i++)
+		database->tasks[i].since = JOBQ_NEVER;
 	pg_atomic_write_u32(&database->wake, 0);
 	pg_atomic_write_u64(&database->next_due, (uint64) JOBQ_NEVER);
 	pg_atomic_write_u64(&database->schedules_low, (uint64) JOBQ_NEVER);
 	pg_atomic_write_u32(&database->schedules_wait, 0);
 	pg_atomic_write_u64(&database->history_turn, 0);
+	pg_atomic_write_u64(&database->expires_low, (uint64) JOBQ_NEVER);
 	pg_atomic_write_u32(&database->dispatching, 0);
 	pg_atomic_write_u64(&database->swept, 0);
 	database->lease_block_known = false;
@@ -128,6 +131,7 @@ initialize_database(JobqDatabase *database)
 	pg_atomic_init_u64(&database->schedules_low, (uint64) JOBQ_NEVER);
 	pg_atomic_init_u32(&database->schedules_wait, 0);
 	pg_atomic_init_u64(&database->history_turn, 0);
+	pg_atomic_init_u64(&database->expires_low, (uint64) JOBQ_NEVER);
 	pg_atomic_init_u32(&database->dispatching, 0);
 	pg_atomic_init_u64(&database->swept, 0);
 	SpinLockInit(&database->mutex);

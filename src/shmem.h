@@ -100,6 +100,41 @@ typedef struct JobqQueueChange
 	Oid			owner;			/* of the queue */
 } JobqQueueChange;
 
+/* What a coordinator does, in the order in which it is done. */
+typedef enum JobqTask
+{
+	JOBQ_TASK_CONFIG,
+	JOBQ_TASK_NOTES,
+	JOBQ_TASK_UNDONE,
+	JOBQ_TASK_LEASES_LOAD,
+	JOBQ_TASK_LEASES_EXPIRE,
+	JOBQ_TASK_JOBS_EXPIRE,
+	JOBQ_TASK_SCHEDULES,
+	JOBQ_TASK_CANCEL,
+	JOBQ_TASK_TERMINATE,
+	JOBQ_TASK_WAKE_DUE,
+	JOBQ_TASK_NOTIFY,
+	JOBQ_TASK_ACTIVATION,
+	JOBQ_TASK_RETENTION,
+	JOBQ_TASK_SWEEP,
+	JOBQ_NUM_TASKS
+} JobqTask;
+
+#define JOBQ_TASK_FAILS (-1)
+
+/*
+ * What a task of a coordinator had to put off, since somebody else's transaction
+ * was in its way; see late.h.
+ */
+typedef struct JobqTaskReport
+{
+	TimestampTz since;			/* when the longest of it was due; JOBQ_NEVER:
+								 * nothing is put off */
+	TimestampTz until;			/* when it is looked at again */
+	pid_t		pid;			/* who is in the way, 0: not known;
+								 * JOBQ_TASK_FAILS: an error is */
+} JobqTaskReport;
+
 typedef struct JobqDatabase
 {
 	Oid			dboid;			/* (D); InvalidOid: free entry */
@@ -123,6 +158,7 @@ typedef struct JobqDatabase
 								 * may only read here, */
 	TimestampTz frozen_at;		/* (D) at this time */
 	bool		leases_loaded;	/* (D) leases hold all running jobs */
+	JobqTaskReport tasks[JOBQ_NUM_TASKS];	/* (D) by number of the task */
 	bool		leases_overflow;	/* under JOBQ_LOCK_LEASES: but for some
 									 * that found no room */
 
@@ -139,6 +175,9 @@ typedef struct JobqDatabase
 
 	pg_atomic_uint64 history_turn;	/* so long a segment of history is written
 									 * to, in microseconds; 0: not known yet */
+
+	pg_atomic_uint64 expires_low;	/* TimestampTz: the earliest expires_at
+									 * written since jobs were expired */
 
 	pg_atomic_uint32 dispatching;	/* jobs were claimed since the last sweep */
 	pg_atomic_uint64 swept;		/* jobs that only the sweep has found */
@@ -221,7 +260,7 @@ typedef struct JobqWorker
 	bool		terminated;		/* (W) the process was, for going on */
 } JobqWorker;
 
-/* An executor was terminated in the middle of this job. */
+/* An executor was terminated, or crashed, in the middle of this job. */
 typedef struct JobqTermination
 {
 	Oid			dboid;			/* InvalidOid: none */
@@ -232,6 +271,7 @@ typedef struct JobqTermination
 	bool		timed_out;		/* the job's timeout was over */
 	bool		excused;		/* by no fault of the job's, which has a lease
 								 * that is to be given back */
+	bool		crashed;		/* the server had crashed */
 } JobqTermination;
 
 /* A job that was through when its transaction was rolled back; see undone.c. */

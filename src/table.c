@@ -24,6 +24,7 @@
 #include "access/htup_details.h"
 #include "access/multixact.h"
 #include "access/relscan.h"
+#include "access/subtrans.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/transam.h"
@@ -551,6 +552,43 @@ insert_updated_entries(JobqTable *table, TupleTableSlot *slot,
 	ResetPerTupleExprContext(table->estate);
 }
 
+/* The PID of who runs a transaction, 0: nobody, or it is prepared. */
+static int
+transaction_pid(TransactionId xid)
+{
+	if (!TransactionIdIsInProgress(xid))
+		return 0;
+	return BackendXidGetPid(SubTransGetTopmostTransaction(xid));
+}
+
+/*
+ * Whether a running transaction has inserted or is deleting a row with the
+ * given keys of a unique index: who wants to insert such a one would have to
+ * wait for it.  *pid is who runs it, 0 if that is not known.
+ */
+bool
+jobq_key_is_busy(JobqTable *table, Oid indexid, ScanKey keys, int nkeys,
+				 int *pid)
+{
+	Relation	index = index_open(indexid, AccessShareLock);
+	TupleTableSlot *slot = jobq_table_slot(table);
+	TransactionId other = InvalidTransactionId;
+	SnapshotData dirty;
+	IndexScanDesc scan;
+
+	InitDirtySnapshot(dirty);
+	scan = jobq_index_beginscan(table->rel, index, &dirty, nkeys);
+	index_rescan(scan, keys, nkeys, NULL, 0);
+	while (!TransactionIdIsValid(other) &&
+		   index_getnext_slot(scan, ForwardScanDirection, slot))
+		other = TransactionIdIsValid(dirty.xmin) ? dirty.xmin : dirty.xmax;
+	ExecClearTuple(slot);
+	index_endscan(scan);
+	index_close(index, AccessShareLock);
+	*pid = TransactionIdIsValid(other) ? transaction_pid(other) : 0;
+	return TransactionIdIsValid(other);
+}
+
 /* Replaces a row that this transaction has locked. */
 void
 jobq_table_update(JobqTable *table, TupleTableSlot *old, const Datum *values,
@@ -645,6 +683,37 @@ jobq_row_is_going(TupleTableSlot *slot)
 	return (header->t_infomask & HEAP_XMAX_INVALID) == 0 &&
 		!HEAP_XMAX_IS_LOCKED_ONLY(header->t_infomask) &&
 		ItemPointerEquals(&header->t_ctid, &tuple->t_self);
+}
+
+/*
+ * The PID of who has the row in the slot locked, or is changing or deleting it,
+ * 0 if that is not known.  The slot may have a copy of the row.
+ */
+int
+jobq_row_holder(TupleTableSlot *slot)
+{
+	HeapTupleHeader header;
+	TransactionId xmax;
+	MultiXactMember *members;
+	int			nmembers;
+	int			pid = 0;
+
+	if (TTS_EMPTY(slot))
+		return 0;
+	header = ((HeapTupleTableSlot *) slot)->tuple->t_data;
+	xmax = HeapTupleHeaderGetRawXmax(header);
+	if ((header->t_infomask & HEAP_XMAX_INVALID) != 0 ||
+		!TransactionIdIsValid(xmax))
+		return 0;
+	if ((header->t_infomask & HEAP_XMAX_IS_MULTI) == 0)
+		return transaction_pid(xmax);
+	nmembers = GetMultiXactIdMembers(xmax, &members, false,
+									 HEAP_XMAX_IS_LOCKED_ONLY(header->t_infomask));
+	for (int i = 0; i < nmembers && pid == 0; i++)
+		pid = transaction_pid(members[i].xid);
+	if (nmembers > 0)
+		pfree(members);
+	return pid;
 }
 
 /*

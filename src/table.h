@@ -76,6 +76,9 @@ extern bool jobq_table_insert_unique(JobqTable *table, Oid arbiter,
 									 ItemPointer conflict);
 extern bool jobq_row_is_held(TupleTableSlot *slot);
 extern bool jobq_row_is_going(TupleTableSlot *slot);
+extern int	jobq_row_holder(TupleTableSlot *slot);
+extern bool jobq_key_is_busy(JobqTable *table, Oid indexid, ScanKey keys,
+							 int nkeys, int *pid);
 extern bool jobq_table_read(JobqTable *table, Oid indexid, ScanKey keys,
 							int nkeys, TupleTableSlot *slot);
 extern JobqFindResult jobq_table_find(JobqTable *table, Oid indexid,

@@ -635,6 +635,7 @@ carry_out(const Action *action, Wake *pending, TimestampTz now)
 			jobq_note_queue_changed(state_of(action));
 			break;
 		case ACTION_DUE:
+			(void) jobq_lower_time(&jobq_database()->expires_low, action->u.when);
 			jobq_note_due(jobq_database(), action->u.when);
 			break;
 		case ACTION_RESET_LANES:

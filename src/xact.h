@@ -65,7 +65,7 @@ extern bool jobq_next_own_job(const JobqQueue *queue, int after,
 /* All that is known of where jobs are is void. */
 extern void jobq_at_commit_reset_lanes(void);
 
-/* The coordinator has something to do at that time. */
+/* A job's expires_at was written: the coordinator has to look at it then. */
 extern void jobq_at_commit_due(TimestampTz when);
 
 /* It is to look whether the queue has ready jobs, which may be new to it. */

@@ -1,0 +1,171 @@
+/*-------------------------------------------------------------------------
+ *
+ * health_late.c
+ *	  What the coordinator has put off, and who is in its way, for the view
+ *	  jobq.health.
+ *
+ * The coordinator says what it has passed over (late.c).  What it is at itself
+ * at the moment, and whom it waits for if it does, is in the server's
+ * statistics.
+ *
+ * Of sessions of other roles nothing is said but that they are there, unless
+ * the reader may see them in pg_stat_activity.
+ *
+ * IDENTIFICATION
+ *	  src/health_late.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "health.h"
+
+#include "catalog.h"
+#include "late.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+/* What is late by more than that is. */
+#define LATE_AFTER (5 * USECS_PER_SEC)
+
+#define TOPIC "late"
+
+/* $1 is a PID. */
+static const char session_query[] =
+"SELECT pg_catalog.format('pid %s (role \"%s\", application \"%s\", %s)',"
+" a.pid, a.usename, a.application_name, coalesce(a.state, a.backend_type)),"
+" a.usesysid"
+" FROM pg_catalog.pg_stat_activity AS a WHERE a.pid = $1";
+
+/* $1 is the coordinator's PID, $2 the time before which a task is a long one. */
+static const char task_query[] =
+"SELECT a.query, a.state_change,"
+" pg_catalog.concat_ws(': ', a.wait_event_type, a.wait_event),"
+" (pg_catalog.pg_blocking_pids(a.pid))[1]"
+" FROM pg_catalog.pg_stat_activity AS a"
+" WHERE a.pid = $1 AND a.state = 'active' AND a.state_change < $2";
+
+/* Runs a query, which is not the reader's, with all privileges. */
+static uint64
+execute(const char *query, int nargs, Oid *types, Datum *values)
+{
+	JobqElevation elevation;
+
+	jobq_elevate(&elevation);
+	if (SPI_execute_with_args(query, nargs, types, values, NULL, true,
+							  0) != SPI_OK_SELECT)
+		elog(ERROR, "could not execute \"%s\"", query);
+	jobq_restore(&elevation);
+	return SPI_processed;
+}
+
+/*
+ * Whose transaction is in the way, as far as that is known and the reader may
+ * know it.  *hint is what can be done about it.
+ */
+static const char *
+describe_session(const JobqHealth *health, int pid, const char **hint)
+{
+	Oid			type = INT4OID;
+	Datum		value = Int32GetDatum(pid);
+	bool		isnull;
+	Datum		role;
+
+	*hint = "It goes on when that transaction ends.";
+	if (pid == 0 || execute(session_query, 1, &type, &value) != 1)
+		return "a transaction";
+	role = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2,
+						 &isnull);
+	if (!health->sees_sessions &&
+		(isnull || !has_privs_of_role(health->reader, DatumGetObjectId(role))))
+	{
+		*hint = "Members of pg_read_all_stats see whose it is.";
+		return "a transaction";
+	}
+	*hint = "End it, with pg_terminate_backend() if need be.";
+	return psprintf("the transaction of %s",
+					SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc,
+								 1));
+}
+
+/* What the coordinator has passed over. */
+static void
+report_task(JobqHealth *health, const char *name,
+			const JobqTaskReport *report)
+{
+	const char *hint = "The server log has the reason.";
+	const char *message;
+
+	if (report->since > health->now - LATE_AFTER ||
+		report->until < health->now - LATE_AFTER)
+		return;
+	if (report->pid == JOBQ_TASK_FAILS)
+		message = "it fails, and is tried again";
+	else
+		message = psprintf("something of it is late, since %s is in the way",
+						   describe_session(health, report->pid, &hint));
+	jobq_health_add(health, JOBQ_WARNING, TOPIC, name, message, hint,
+					report->since);
+}
+
+/* What the coordinator is at, if that takes long. */
+static void
+report_long_task(JobqHealth *health, int pid)
+{
+	Oid			types[] = {INT4OID, TIMESTAMPTZOID};
+	Datum		values[] = {Int32GetDatum(pid),
+	TimestampTzGetDatum(GetCurrentTimestamp() - LATE_AFTER)};
+	HeapTuple	tuple;
+	TupleDesc	desc;
+	const char *name;
+	const char *waits_for;
+	const char *hint = NULL;
+	char	   *message;
+	TimestampTz since;
+	Datum		blocker;
+	bool		isnull;
+
+	if (execute(task_query, lengthof(values), types, values) != 1)
+		return;
+	tuple = SPI_tuptable->vals[0];
+	desc = SPI_tuptable->tupdesc;
+	name = SPI_getvalue(tuple, desc, 1);
+	since = DatumGetTimestampTz(SPI_getbinval(tuple, desc, 2, &isnull));
+	waits_for = SPI_getvalue(tuple, desc, 3);
+	message = psprintf("the coordinator is at it, and does nothing else%s%s",
+					   waits_for[0] != '\0' ? "; it waits for " : "",
+					   waits_for);
+	blocker = SPI_getbinval(tuple, desc, 4, &isnull);
+	if (!isnull)
+		message = psprintf("%s, which %s has", message,
+						   describe_session(health, DatumGetInt32(blocker),
+											&hint));
+	jobq_health_add(health, JOBQ_CRITICAL, TOPIC, name, message, hint, since);
+}
+
+/* Whether a task of the coordinator is late. */
+void
+jobq_health_check_late(JobqHealth *health)
+{
+	JobqDatabase *database = jobq_database();
+	JobqTaskReport reports[JOBQ_NUM_TASKS];
+	int			pid;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_SHARED);
+	memcpy(reports, database->tasks, sizeof(reports));
+	pid = database->coordinator_pid;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+	if (pid == 0)
+		return;
+
+	SPI_connect();
+	for (int i = 0; i < JOBQ_NUM_TASKS; i++)
+		report_task(health, jobq_task_name((JobqTask) i), &reports[i]);
+	report_long_task(health, pid);
+	SPI_finish();
+}

@@ -17,7 +17,9 @@
  */
 #include "postgres.h"
 
+#include "late.h"
 #include "lease.h"
+#include "on_dead.h"
 #include "xact.h"
 
 #include "access/genam.h"
@@ -37,8 +39,12 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-/* How soon to look again after a lease that cannot be ended at the moment. */
-#define BUSY_RETRY (100 * INT64CONST(1000))
+/*
+ * Where the registry has no room: how often to look at the table of jobs at
+ * most, and that this takes such a part of the time at most.
+ */
+#define TABLE_INTERVAL (100 * INT64CONST(1000))
+#define TABLE_SHARE 20
 
 /* See jobq_leases_bound(). */
 static uint64 nbound = 0;
@@ -236,13 +242,43 @@ typedef struct ExpiredLease
 	int64		lease;
 } ExpiredLease;
 
+/* A look for leases that are over. */
+typedef struct LeaseSearch
+{
+	TimestampTz now;
+	TimestampTz next;			/* when to look again */
+	ExpiredLease *found;
+	int			nfound;
+	int			limit;
+} LeaseSearch;
+
 /*
- * Adds leases that are over to the n there are, up to limit; *next is the end
- * of the next.
+ * Looks at the end of a lease.  What finds no room any more is left for the
+ * next time, which is at once.
  */
-static int
-collect_expired(ExpiredLease *expired, int n, int limit, TimestampTz now,
-				TimestampTz *next)
+static void
+look_at_end(LeaseSearch *search, int64 job_id, int64 lease, TimestampTz until)
+{
+	ExpiredLease *expired;
+
+	if (until > search->now)
+	{
+		search->next = Min(search->next, until);
+		return;
+	}
+	if (search->nfound == search->limit)
+	{
+		search->next = search->now;
+		return;
+	}
+	expired = &search->found[search->nfound++];
+	expired->job_id = job_id;
+	expired->lease = lease;
+}
+
+/* Looks through the registry. */
+static void
+look_at_registry(LeaseSearch *search)
 {
 	HASH_SEQ_STATUS status;
 	JobqLeaseEntry *entry;
@@ -251,29 +287,71 @@ collect_expired(ExpiredLease *expired, int n, int limit, TimestampTz now,
 	hash_seq_init(&status, jobq_shared_leases);
 	while ((entry = hash_seq_search(&status)) != NULL)
 	{
-		if (entry->key.dboid != MyDatabaseId)
-			continue;
-		if (entry->until > now)
-			*next = Min(*next, entry->until);
-		else if (n < limit)
-		{
-			expired[n].job_id = entry->key.job_id;
-			expired[n].lease = entry->key.lease;
-			n++;
-		}
-		else
-			*next = now;
+		if (entry->key.dboid == MyDatabaseId)
+			look_at_end(search, entry->key.job_id, entry->key.lease,
+						entry->until);
 	}
 	LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
-	return n;
 }
 
 /*
- * Ends one lease if its job's row agrees.  Returns when to look at it again,
- * JOBQ_NEVER if it is settled.
+ * A lease that is over, but cannot be ended now, is not looked at for a while,
+ * lest it hides others.  If the registry has no room for it, it is found in
+ * the table again when that is read the next time.
  */
-static TimestampTz
-expire_one(JobqTable *jobs, const ExpiredLease *expired, TimestampTz now)
+static void
+put_off(LeaseSearch *search, const JobqJob *job, const ExpiredLease *expired)
+{
+	TimestampTz due = job->lease_until == JOBQ_NEVER ?
+	job->started_at : job->lease_until;
+	TimestampTz until = jobq_late_retry(due, search->now);
+	JobqLeaseKey key;
+	JobqLeaseEntry *entry;
+	bool		found;
+
+	make_key(&key, expired->job_id, expired->lease);
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_LEASES), LW_EXCLUSIVE);
+	entry = hash_search(jobq_shared_leases, &key, HASH_ENTER_NULL, &found);
+	if (entry != NULL && !found)
+		entry->proc = JOBQ_NO_PROCESS;
+	/* it may be that of a heartbeat by now */
+	if (entry != NULL && (!found || entry->until < until))
+		entry->until = until;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
+	search->next = Min(search->next, until);
+	if (due > DT_NOBEGIN)
+		jobq_late_note(due, until, jobq_row_holder(job->slot));
+}
+
+/*
+ * Whether a job that is locked is still held by the lease, and that is over by
+ * its row, too; if not, the registry is put right.
+ */
+static bool
+is_over(LeaseSearch *search, const JobqJob *job, const ExpiredLease *expired)
+{
+	/* the jobs of a copied database are left alone until start() */
+	if (job->state != JOBQ_STATE_RUNNING || job->lease != expired->lease ||
+		!is_at_home(job))
+	{
+		jobq_lease_forget(expired->job_id, expired->lease);
+		return false;
+	}
+	/* the entry of a session that lives says "never", and is not over */
+	if (job->lease_until > search->now && job->lease_until != JOBQ_NEVER)
+	{
+		/* extended by a heartbeat that has yet to tell the registry */
+		jobq_lease_register(job->id, job->lease, job->lease_until,
+							JOBQ_NO_PROCESS);
+		search->next = Min(search->next, job->lease_until);
+		return false;
+	}
+	return true;
+}
+
+/* Ends one lease if its job's row agrees, and nobody is in the way. */
+static void
+expire_one(LeaseSearch *search, JobqTable *jobs, const ExpiredLease *expired)
 {
 	JobqJob		job;
 	const JobqQueue *queue;
@@ -284,30 +362,20 @@ expire_one(JobqTable *jobs, const ExpiredLease *expired, TimestampTz now)
 		case JOBQ_MISSING:
 		case JOBQ_UNWANTED:
 			jobq_lease_forget(expired->job_id, expired->lease);
-			return JOBQ_NEVER;
+			return;
 		case JOBQ_BUSY:
-			return now + BUSY_RETRY;
+			put_off(search, &job, expired);
+			return;
 		case JOBQ_FOUND:
 			break;
 	}
-	if (job.state != JOBQ_STATE_RUNNING || job.lease != expired->lease)
-	{
-		jobq_lease_forget(expired->job_id, expired->lease);
-		return JOBQ_NEVER;
-	}
-	/* the entry of a session that lives says "never", and is not over */
-	if (job.lease_until > now && job.lease_until != JOBQ_NEVER)
-	{
-		/* extended by a heartbeat that has yet to tell the registry */
-		jobq_lease_register(job.id, job.lease, job.lease_until,
-							JOBQ_NO_PROCESS);
-		return JOBQ_NEVER;
-	}
+	if (!is_over(search, &job, expired))
+		return;
 	queue = jobq_queue_by_id(job.queue);
-	if (queue == NULL)
+	if (!jobq_on_dead_is_free(queue))
 	{
-		jobq_lease_forget(expired->job_id, expired->lease);
-		return JOBQ_NEVER;
+		put_off(search, &job, expired);
+		return;
 	}
 
 	/* an executor that was terminated in the job has said why */
@@ -317,29 +385,32 @@ expire_one(JobqTable *jobs, const ExpiredLease *expired, TimestampTz now)
 		jobq_job_release(jobs, &job, queue, 0);
 	else
 		(void) jobq_job_fail(jobs, &job, queue, &failure);
-	return JOBQ_NEVER;
+}
+
+/* Notes whether some leases have found no room in the registry. */
+static void
+set_overflow(bool overflow)
+{
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_LEASES), LW_EXCLUSIVE);
+	jobq_database()->leases_overflow = overflow;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
 }
 
 /*
- * Collects up to limit leases that are over and not in the registry, by a look
- * at the table: it had no room for them.  *next is the end of the next.
+ * Looks for leases in the table that are not in the registry, which had no
+ * room for them.  There is more room now perhaps.
  */
-static int
-look_at_table(ExpiredLease *expired, int limit, TimestampTz now,
-			  TimestampTz *next)
+static void
+look_at_table(LeaseSearch *search)
 {
-	JobqDatabase *database = jobq_database();
 	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
 	TupleTableSlot *slot = jobq_table_slot(jobs);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	TableScanDesc scan = table_beginscan(jobs->rel, snapshot, 0, NULL);
 	bool		any = false;
-	int			n = 0;
 
 	/* whoever finds no room from now on sets it again */
-	LWLockAcquire(jobq_lock(JOBQ_LOCK_LEASES), LW_EXCLUSIVE);
-	database->leases_overflow = false;
-	LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
+	set_overflow(false);
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
 		JobqJob		job;
@@ -350,25 +421,45 @@ look_at_table(ExpiredLease *expired, int limit, TimestampTz now,
 			is_registered(job.id, job.lease))
 			continue;
 		any = true;
-		if (job.lease_until <= now && n < limit)
+		/* who has a job in his hands gives it back, or its end takes it out */
+		if (!jobq_row_is_held(slot))
+			look_at_end(search, job.id, job.lease, job.lease_until);
+		else if (job.lease_until <= search->now)
 		{
-			expired[n].job_id = job.id;
-			expired[n].lease = job.lease;
-			n++;
+			TimestampTz until = jobq_late_retry(job.lease_until, search->now);
+
+			search->next = Min(search->next, until);
+			jobq_late_note(job.lease_until, until, jobq_row_holder(slot));
 		}
-		else
-			*next = Min(*next, Max(job.lease_until, now));
 	}
 	table_endscan(scan);
 	UnregisterSnapshot(snapshot);
 	jobq_table_close(jobs);
 	if (any)
-	{
-		LWLockAcquire(jobq_lock(JOBQ_LOCK_LEASES), LW_EXCLUSIVE);
-		database->leases_overflow = true;
-		LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
-	}
-	return n;
+		set_overflow(true);
+}
+
+/*
+ * Does that, unless it was done a moment ago: it takes a small share of the
+ * time, however large the table is.  Returns when to do it again.
+ */
+static TimestampTz
+look_at_table_at_times(LeaseSearch *search)
+{
+	static TimestampTz earliest = DT_NOBEGIN;
+	static TimestampTz latest = DT_NOBEGIN;
+	TimestampTz next;
+
+	/* the clock may have been set back */
+	if (search->now < earliest && search->now >= latest)
+		return earliest;
+	latest = search->now;
+	look_at_table(search);
+	earliest = latest + Max(TABLE_INTERVAL,
+							(jobq_now() - latest) * TABLE_SHARE);
+	next = Max(search->next, earliest);
+	search->next = JOBQ_NEVER;
+	return next;
 }
 
 /*
@@ -378,31 +469,25 @@ look_at_table(ExpiredLease *expired, int limit, TimestampTz now,
 TimestampTz
 jobq_leases_expire(int limit, bool *more)
 {
-	TimestampTz now = jobq_now();
-	TimestampTz next = JOBQ_NEVER;
-	ExpiredLease *expired = palloc(limit * sizeof(ExpiredLease));
-	JobqTable  *jobs;
-	int			n;
+	LeaseSearch search = {jobq_now(), JOBQ_NEVER, NULL, 0, limit};
+	TimestampTz table_next = JOBQ_NEVER;
 
-	*more = false;
-	n = 0;
+	search.found = palloc(limit * sizeof(ExpiredLease));
 	if (jobq_database()->leases_overflow)
-		n = look_at_table(expired, limit, now, &next);
-	n = collect_expired(expired, n, limit, now, &next);
-	if (n > 0)
+		table_next = look_at_table_at_times(&search);
+	look_at_registry(&search);
+	if (search.nfound > 0)
 	{
+		JobqTable  *jobs;
+
 		PushActiveSnapshot(GetLatestSnapshot());
 		jobs = jobq_table_open(JOBQ_REL_JOB);
-		for (int i = 0; i < n; i++)
-		{
-			TimestampTz again = expire_one(jobs, &expired[i], now);
-
-			next = Min(next, again);
-		}
+		for (int i = 0; i < search.nfound; i++)
+			expire_one(&search, jobs, &search.found[i]);
 		jobq_table_close(jobs);
 		PopActiveSnapshot();
 	}
-	*more = next <= now;
-	pfree(expired);
-	return next;
+	pfree(search.found);
+	*more = search.next <= search.now;
+	return Min(search.next, table_next);
 }

@@ -1,0 +1,188 @@
+# What a task of the coordinator finds and cannot change, in thousands: the
+# coordinator is at rest all the same, and what others want is done in time.
+
+use strict;
+use warnings;
+
+use JobqTest;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my $n = 3000;
+
+my $node = jobq_node('main', conf => [ 'autovacuum = off', 'max_prepared_transactions = 2' ]);
+my $coordinator = wait_for_worker($node, 'jobq coordinator');
+
+sub sql
+{
+	my ($sql) = @_;
+	return $node->safe_psql('postgres', $sql);
+}
+
+# The time that the coordinator has spent on the CPU, in seconds.
+sub cpu
+{
+	my ($fields) = slurp_file("/proc/$coordinator/stat") =~ /.*\) (.*)/s;
+	my @field = split(/ /, $fields);
+	return ($field[11] + $field[12]) / 100;
+}
+
+# The coordinator has little to do, over some time in which it is woken.
+sub rests
+{
+	my ($state) = @_;
+	my $share;
+	my $calm = poll_until(
+		sub {
+			my $used = cpu();
+			my $time = time();
+			foreach my $i (1 .. 5)
+			{
+				sql("SELECT jobq.enqueue('done', delay => '50 ms')");
+				sleep(0.2);
+			}
+			$share = (cpu() - $used) / (time() - $time);
+			return $share < 0.2;
+		},
+		15);
+	ok($calm, "$state: the coordinator is at rest")
+	  or diag(sprintf('it takes %.0f %% of a CPU', 100 * $share));
+	return;
+}
+
+# Delayed jobs, schedules, leases and times to live of others are on time.
+sub on_time
+{
+	my ($state) = @_;
+	my $position = log_position($node);
+	sql("SELECT jobq.enqueue('ext', unique_key => 'lease');"
+		  . " SELECT jobq.dequeue('ext', lease => '300 ms');");
+	my $expires = sql("SELECT jobq.enqueue('rest', ttl => '300 ms')");
+	my $delayed = sql("SELECT jobq.enqueue('done', delay => '300 ms')");
+	my $runs = sql("SELECT runs FROM jobq.schedules WHERE name = 'tick'");
+	ok( poll_query(
+			$node,
+			"SELECT (SELECT state = 'expired' FROM jobq.jobs WHERE id = $expires)
+			 AND (SELECT state = 'completed' FROM jobq.jobs WHERE id = $delayed)
+			 AND NOT EXISTS (SELECT FROM jobq.jobs WHERE queue = 'ext' AND state = 'running')
+			 AND (SELECT runs > $runs FROM jobq.schedules WHERE name = 'tick')",
+			seconds => 5),
+		"$state: others are on time");
+	sql("SELECT jobq.complete(id, lease) FROM jobq.dequeue('ext')");
+	return;
+}
+
+sub both
+{
+	my ($state) = @_;
+	on_time($state);
+	rests($state);
+	return;
+}
+
+# holding($state, $setup, $hold): the same while a session has done something
+# and not committed it.
+sub holding
+{
+	my ($state, $hold) = @_;
+	my $session = $node->background_psql('postgres', on_error_stop => 1);
+	$session->query_safe("BEGIN");
+	$session->query_safe($hold);
+	sql("SELECT jobq_store.advance_clock('2 s')");
+	both($state);
+	$session->query_safe("ROLLBACK");
+	$session->quit;
+	return;
+}
+
+sql(q{
+	CREATE FUNCTION done() RETURNS void LANGUAGE sql AS '';
+	SELECT jobq.create_queue('done', 'done()');
+	SELECT jobq.create_queue('ext', max_attempts => 100);
+	SELECT jobq.create_queue('rest');
+	SELECT jobq.schedule('tick', '* * * * * *', queue => 'done');
+});
+foreach my $queue (qw(started leased busy lost foreign over cancelled paused))
+{
+	sql("SELECT jobq.create_queue('$queue')");
+}
+both('nothing special');
+
+# Times to live
+sql("SELECT count(*) FROM jobq.enqueue_many('started', array_fill('{}'::jsonb, ARRAY[$n]), ttl => '1 s')");
+sql("SELECT count(jobq.fail(id, lease, 'x', retry_in => '1 hour')) FROM jobq.dequeue('started'::text, $n, '1 min')");
+sql("SELECT count(*) FROM jobq.enqueue_many('leased', array_fill('{}'::jsonb, ARRAY[$n]), ttl => '1 s')");
+sql("SELECT count(*) FROM jobq.dequeue('leased'::text, $n, '1 day')");
+sql("SELECT jobq_store.advance_clock('2 s')");
+both('jobs past their time to live that were started');
+
+sql("SELECT count(*) FROM jobq.enqueue_many('busy', array_fill('{}'::jsonb, ARRAY[$n]), ttl => '2 s')");
+holding('jobs past their time to live that are locked',
+	"SELECT count(jobq.set_priority(id, 1)) FROM jobq.jobs WHERE queue = 'busy'");
+poll_ok($node, "SELECT count(*) = $n FROM jobq.jobs WHERE queue = 'busy' AND state = 'expired'",
+	'they expire when they are free');
+
+# Leases
+sql("SELECT count(*) FROM jobq.enqueue_many('over', array_fill('{}'::jsonb, ARRAY[$n]))");
+sql("CREATE TABLE held AS SELECT id, lease FROM jobq.dequeue('over'::text, $n, '2 s')");
+holding('leases that are over, and their jobs locked',
+	"SELECT count(jobq.complete(id, lease)) FROM held");
+poll_ok($node, "SELECT count(*) = $n FROM jobq.jobs WHERE queue = 'over' AND state = 'ready'",
+	'they end when the jobs are free');
+
+# Requests to cancel
+sql("SELECT count(*) FROM jobq.enqueue_many('cancelled', array_fill('{}'::jsonb, ARRAY[$n]))");
+{
+	my $session = $node->background_psql('postgres', on_error_stop => 1);
+	$session->query_safe("BEGIN");
+	$session->query_safe("SELECT count(jobq.set_priority(id, 1)) FROM jobq.jobs WHERE queue = 'cancelled'");
+	is(sql("SELECT count(*) FILTER (WHERE jobq.cancel(id)) FROM jobq.jobs WHERE queue = 'cancelled'"),
+		$n, 'many jobs are to be cancelled that are locked');
+	both('requests to cancel jobs that are locked');
+	$session->query_safe("ROLLBACK");
+	$session->quit;
+}
+poll_ok($node, "SELECT count(*) = $n FROM jobq.jobs WHERE queue = 'cancelled' AND state = 'cancelled'",
+	'they are cancelled when they are free');
+
+# Schedules
+sql("SELECT count(jobq.schedule('s' || i, '* * * * * *', queue => 'rest', overlap => 'skip'))
+	FROM generate_series(1, 500) AS i");
+holding('schedules that are due, and locked',
+	"SELECT count(jobq.enable_schedule('s' || i, false)) FROM generate_series(1, 500) AS i");
+sql("SELECT count(jobq.unschedule('s' || i)) FROM generate_series(1, 500) AS i");
+
+# Delayed jobs of a queue at rest
+sql("SELECT jobq.pause('paused')");
+sql("SELECT count(*) FROM jobq.enqueue_many('paused', array_fill('{}'::jsonb, ARRAY[$n]), delay => '1 s')");
+sql("SELECT jobq_store.advance_clock('2 s')");
+both('delayed jobs of a paused queue');
+
+# Jobs whose queue is gone, or belongs to another database
+foreach my $queue (qw(lost foreign))
+{
+	sql("SELECT count(*) FROM jobq.enqueue_many('$queue', array_fill('{}'::jsonb, ARRAY[$n]), ttl => '1 s')");
+	sql("SELECT count(*) FROM jobq.enqueue_many('$queue', array_fill('{}'::jsonb, ARRAY[$n]), priority => -1)");
+	sql("SELECT count(*) FROM jobq.dequeue('$queue'::text, $n, '1 s')");
+}
+# by hand; so that it is noticed, in a prepared transaction
+sql(q{
+	BEGIN;
+	DELETE FROM jobq_store.queue WHERE name = 'lost';
+	UPDATE jobq_store.queue SET system_identifier = 1 WHERE name = 'foreign';
+	PREPARE TRANSACTION 'queues';
+	COMMIT PREPARED 'queues';
+});
+sql("SELECT jobq_store.advance_clock('3 s')");
+both('jobs of queues that are gone or elsewhere');
+is(sql("SELECT count(*) FROM jobq_store.job AS j JOIN jobq_store.queue AS q ON q.id = j.queue
+	WHERE q.name = 'foreign'"), 2 * $n, 'which are left alone');
+
+# It was one and the same process all the time
+is(wait_for_worker($node, 'jobq coordinator'), $coordinator, 'nothing has ended the coordinator');
+is(join("\n", unexpected_log_lines($node, 0)), '', 'nothing in the log');
+
+$node->stop;
+done_testing();

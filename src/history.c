@@ -210,6 +210,41 @@ jobq_history_is_kept(int32 queue_id, JobqState state, TimestampTz finished_at,
 		finished_at > jobq_now() - keep;
 }
 
+/* A row's unique_for, NULL if it has none. */
+static const Interval *
+unique_for(TupleTableSlot *row)
+{
+	bool		isnull;
+	Datum		value = slot_getattr(row, Anum_history_unique_for, &isnull);
+
+	return isnull ? NULL : DatumGetIntervalP(value);
+}
+
+bool
+jobq_history_row_is_kept(TupleTableSlot *row)
+{
+	const Datum *values = row->tts_values;
+
+	slot_getsomeattrs(row, Anum_history_state);
+	return jobq_history_is_kept(DatumGetInt32(values[Anum_history_queue - 1]),
+								(JobqState) DatumGetInt16(values[Anum_history_state - 1]),
+								DatumGetTimestampTz(values[Anum_history_finished_at - 1]),
+								unique_for(row));
+}
+
+bool
+jobq_history_key_counts(TupleTableSlot *row, TimestampTz now)
+{
+	const Interval *period = unique_for(row);
+	const Datum *values = row->tts_values;
+
+	return period != NULL &&
+		DatumGetInt16(values[Anum_history_state - 1]) ==
+		JOBQ_STATE_COMPLETED &&
+		jobq_interval_microseconds(period) >
+		now - DatumGetTimestampTz(values[Anum_history_finished_at - 1]);
+}
+
 /*
  * Whether a row of history is a job that was completed after `since` and is on
  * record; then *finished_at is when.
@@ -219,20 +254,14 @@ completed_since(TupleTableSlot *slot, TimestampTz since,
 				TimestampTz *finished_at)
 {
 	bool		isnull;
-	Datum		unique_for;
 	JobqState	state =
 	(JobqState) DatumGetInt16(slot_getattr(slot, Anum_history_state, &isnull));
-	int32		queue = DatumGetInt32(slot_getattr(slot, Anum_history_queue,
-												   &isnull));
 
 	*finished_at = DatumGetTimestampTz(slot_getattr(slot,
 													Anum_history_finished_at,
 													&isnull));
-	if (state != JOBQ_STATE_COMPLETED || *finished_at <= since)
-		return false;
-	unique_for = slot_getattr(slot, Anum_history_unique_for, &isnull);
-	return jobq_history_is_kept(queue, state, *finished_at,
-								isnull ? NULL : DatumGetIntervalP(unique_for));
+	return state == JOBQ_STATE_COMPLETED && *finished_at > since &&
+		jobq_history_row_is_kept(slot);
 }
 
 int64

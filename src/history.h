@@ -38,6 +38,12 @@ extern bool jobq_history_is_kept(int32 queue, JobqState state,
 								 TimestampTz finished_at,
 								 const Interval *unique_for);
 
+/* The same for a row of history. */
+extern bool jobq_history_row_is_kept(TupleTableSlot *row);
+
+/* Whether the job of a row of history still stands for its unique key. */
+extern bool jobq_history_key_counts(TupleTableSlot *row, TimestampTz now);
+
 /*
  * The latest job of a key that was completed after `since` and is on record;
  * 0: none.

@@ -1,15 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * retention.c
- *	  How long finished jobs are kept: history's ring, limits by number, and
- *	  what is left of attempts.
+ *	  How long finished jobs are kept: history's ring.
  *
  * History is a ring of segments (tables).  One is written to.  After a while
  * the next one, which is the oldest, takes over.  It is emptied first:
  *
  *	1. Rows that must be kept longer (dead letters mostly) move to the segment
- *	   that is written to, some blocks per transaction, by DELETE and INSERT,
- *	   so that every snapshot sees them once.
+ *	   that is written to, some blocks per transaction, so that every snapshot
+ *	   sees them once.  Those that somebody has locked are left for later.
  *	2. When no snapshot is left that sees them in the old place, the segment is
  *	   truncated and becomes the one that is written to, in one transaction.
  *	   TRUNCATE wants a lock that keeps readers out, so it is only done when
@@ -24,8 +23,9 @@
  * Nobody writes to the segment that is being emptied, since it has not been
  * the current one for seven turns of an hour at least.
  *
- * Progress within a segment is remembered in this process only: after a
- * restart it is gone through again.
+ * Limits by number and what is left of attempts are seen to in files of their
+ * own, a part at a time, like this here.  All progress is remembered in this
+ * process only: after a restart, or an error, everything is begun again.
  *
  * IDENTIFICATION
  *	  src/retention.c
@@ -35,9 +35,11 @@
 #include "postgres.h"
 
 #include "history.h"
+#include "late.h"
 #include "maintenance.h"
 #include "queue.h"
-#include "table.h"
+#include "retention.h"
+#include "walk.h"
 #include "xact.h"
 
 #include "access/table.h"
@@ -46,7 +48,6 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "pgstat.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "storage/procarray.h"
@@ -60,32 +61,55 @@
 #define TURNS_PER_KEEP 6		/* turns during which a completed job is kept;
 								 * less than there are segments */
 #define RETRY_AFTER USECS_PER_MINUTE
-#define COUNTS_EVERY (10 * USECS_PER_MINUTE)
-#define BLOCKS_PER_BATCH 256
-
-/* What must stay though its segment is emptied. */
-#define KEPT \
-	"jobq_store.is_kept(h.queue, h.state, h.finished_at, h.unique_for)"
-
-#define COLUMNS_BEFORE_SEGMENT \
-	"id, run_at, finished_at, queue, attempt, priority, state"
-#define COLUMNS_AFTER_SEGMENT \
-	"max_attempts, lease, started_at, enqueued_at, timeout, unique_for," \
-	" worker, unique_key, group_key, tags, headers, progress, command," \
-	" error, sqlstate, result, payload"
 
 /* How far the emptying of a segment has come. */
 typedef struct Sweep
 {
 	int			segment;		/* -1: none is being emptied */
-	BlockNumber next_block;		/* blocks before it have no row to keep */
-	TransactionId moved_by;		/* last transaction that moved rows */
+	BlockNumber next_block;		/* InvalidBlockNumber: the end was reached */
+	BlockNumber nblocks;		/* when it was */
+	BlockNumber left_block;		/* the first one with rows that were locked */
+	TimestampTz left_since;		/* when such were found first */
+	FullTransactionId moved_by; /* the last transaction that moved rows, if a
+								 * snapshot may be in use that does not see
+								 * that */
 } Sweep;
 
-static Sweep sweep = {-1, 0, InvalidTransactionId};
-static bool attempts_are_due = true;
-static TimestampTz counts_are_due = DT_NOBEGIN;
-static int64 counted_inserts = -1;
+/* A visit to rows of the segment. */
+typedef struct Visit
+{
+	JobqTable  *current;		/* the segment that is written to */
+	int			segment;		/* its number */
+	TupleTableSlot *locked;
+	TimestampTz now;
+	bool		moved;
+} Visit;
+
+/* What is done, each at a time of its own. */
+typedef struct Part
+{
+	TimestampTz (*run) (TimestampTz now);
+	TimestampTz next;
+} Part;
+
+static TimestampTz turn_ring(TimestampTz now);
+
+enum
+{
+	PART_RING,
+	PART_COUNTS,
+	PART_ATTEMPTS,
+	NPARTS
+};
+
+static Part parts[NPARTS] = {
+	[PART_RING] = {turn_ring, DT_NOBEGIN},
+	[PART_COUNTS] = {jobq_retention_limit_counts, DT_NOBEGIN},
+	[PART_ATTEMPTS] = {jobq_retention_clean_attempts, DT_NOBEGIN},
+};
+
+static Sweep sweep = {.segment = -1};
+static bool running = false;
 
 /* Runs a statement on the latest snapshot; returns the number of rows. */
 static uint64
@@ -160,71 +184,106 @@ current_since(void)
 	return DatumGetTimestampTz(since);
 }
 
+/* Moves a row to the current segment, if it is to be kept. */
+static void
+visit_row(JobqTable *table, TupleTableSlot *row, Snapshot snapshot, void *arg)
+{
+	Visit	   *visit = arg;
+	Datum		values[Natts_history];
+	bool		nulls[Natts_history];
+
+	slot_getallattrs(row);
+	if (!jobq_history_row_is_kept(row))
+		return;
+	switch (jobq_table_lock(table, &row->tts_tid, snapshot, visit->locked))
+	{
+		case JOBQ_FOUND:
+			break;
+		case JOBQ_BUSY:
+			if (sweep.left_block == InvalidBlockNumber)
+				sweep.left_block = ItemPointerGetBlockNumber(&row->tts_tid);
+			if (sweep.left_since == JOBQ_NEVER)
+				sweep.left_since = visit->now;
+			jobq_late_note(sweep.left_since,
+						   jobq_late_retry(sweep.left_since, visit->now),
+						   jobq_row_holder(visit->locked));
+			return;
+		case JOBQ_MISSING:
+		case JOBQ_UNWANTED:
+			return;
+	}
+	memcpy(values, row->tts_values, sizeof(values));
+	memcpy(nulls, row->tts_isnull, sizeof(nulls));
+	values[Anum_history_segment - 1] = Int16GetDatum((int16) visit->segment);
+	jobq_table_insert(visit->current, values, nulls);
+	jobq_table_delete(table, visit->locked);
+	visit->moved = true;
+}
+
+static void
+begin_sweep(int segment)
+{
+	sweep.segment = segment;
+	sweep.next_block = 0;
+	sweep.left_block = InvalidBlockNumber;
+	sweep.left_since = JOBQ_NEVER;
+	sweep.moved_by = InvalidFullTransactionId;
+}
+
 /*
- * Moves rows to be kept out of some blocks of a segment.  True if the segment
- * has been gone through and what was moved is committed.
+ * Moves rows to be kept out of some blocks of a segment.  Returns when to go
+ * on; JOBQ_NEVER if there is none left.
  */
-static bool
+static TimestampTz
 sweep_blocks(int segment, int current, TimestampTz now)
 {
-	BlockNumber nblocks = segment_blocks(segment);
-	Oid			types[] = {TIMESTAMPTZOID, TIDOID, TIDOID, INT2OID};
-	ItemPointerData from;
-	ItemPointerData to;
-	Datum		values[4];
-	uint64		moved;
-	char	   *sql;
+	JobqTable  *table;
+	Visit		visit = {.segment = current,.now = now};
 
-	/* the move that came last may have been rolled back */
-	if (sweep.segment != segment ||
-		(TransactionIdIsValid(sweep.moved_by) &&
-		 !TransactionIdDidCommit(sweep.moved_by)))
-	{
-		sweep.segment = segment;
-		sweep.next_block = 0;
-		sweep.moved_by = InvalidTransactionId;
-	}
-	if (sweep.next_block >= nblocks)
-		return true;
+	if (sweep.segment != segment)
+		begin_sweep(segment);
+	if (sweep.next_block == InvalidBlockNumber)
+		return JOBQ_NEVER;
 
-	ItemPointerSet(&from, sweep.next_block, 0);
-	ItemPointerSet(&to, sweep.next_block + BLOCKS_PER_BATCH, 0);
-	values[0] = TimestampTzGetDatum(now);
-	values[1] = PointerGetDatum(&from);
-	values[2] = PointerGetDatum(&to);
-	values[3] = Int16GetDatum(current);
-	sql = psprintf("WITH moved AS (DELETE FROM jobq_store.history_%d AS h"
-				   " WHERE h.ctid OPERATOR(pg_catalog.>=) $2"
-				   " AND h.ctid OPERATOR(pg_catalog.<) $3"
-				   " AND " KEPT " RETURNING h.*)"
-				   " INSERT INTO jobq_store.history_%d"
-				   " (" COLUMNS_BEFORE_SEGMENT ", segment, "
-				   COLUMNS_AFTER_SEGMENT ")"
-				   " SELECT " COLUMNS_BEFORE_SEGMENT ", $4, "
-				   COLUMNS_AFTER_SEGMENT " FROM moved", segment, current);
-	moved = execute(sql, lengthof(values), types, values);
-	/* not before: an error must not make these blocks count as done */
-	sweep.next_block += BLOCKS_PER_BATCH;
-	if (moved > 0)
-	{
-		sweep.moved_by = GetTopTransactionId();
-		return false;
-	}
-	return sweep.next_block >= nblocks;
+	table = jobq_table_open(JOBQ_REL_HISTORY_0 + segment);
+	visit.current = jobq_table_open(JOBQ_REL_HISTORY_0 + current);
+	visit.locked = jobq_table_slot(table);
+	sweep.nblocks = RelationGetNumberOfBlocks(table->rel);
+	sweep.next_block = jobq_walk(table, sweep.next_block, JOBQ_RETENTION_BLOCKS,
+								 visit_row, &visit);
+	jobq_table_close(visit.current);
+	jobq_table_close(table);
+	if (visit.moved)
+		sweep.moved_by = GetTopFullTransactionId();
+	if (sweep.next_block != InvalidBlockNumber)
+		return now;
+	if (sweep.left_block == InvalidBlockNumber)
+		return visit.moved ? now : JOBQ_NEVER;
+
+	/* the rest of it when those rows are free */
+	sweep.next_block = sweep.left_block;
+	sweep.left_block = InvalidBlockNumber;
+	return jobq_late_retry(sweep.left_since, now);
 }
 
 /*
  * Whether a snapshot is in use that sees rows where they were before they
- * were moved.
+ * were moved.  None that is taken from now on does.
  */
 static bool
 moved_rows_are_in_use(void)
 {
 	int			nvxids = 0;
 
-	if (!TransactionIdIsValid(sweep.moved_by))
+	if (!FullTransactionIdIsValid(sweep.moved_by))
 		return false;
-	pfree(GetCurrentVirtualXIDs(sweep.moved_by, true, false, 0, &nvxids));
+	/* half of all XIDs later there is none, and comparing them is in vain */
+	if (U64FromFullTransactionId(ReadNextFullTransactionId()) -
+		U64FromFullTransactionId(sweep.moved_by) < PG_INT32_MAX)
+		pfree(GetCurrentVirtualXIDs(XidFromFullTransactionId(sweep.moved_by),
+									true, false, 0, &nvxids));
+	if (nvxids == 0)
+		sweep.moved_by = InvalidFullTransactionId;
 	return nvxids > 0;
 }
 
@@ -235,13 +294,20 @@ take_over(int segment, TimestampTz now)
 	Oid			types[] = {INT2OID, TIMESTAMPTZOID};
 	Datum		values[2];
 
+	/* start() and stop() lock the row, and are not waited for */
 	if (moved_rows_are_in_use() ||
+		execute("SELECT FROM jobq_store.service FOR UPDATE SKIP LOCKED", 0,
+				NULL, NULL) != 1 ||
 		!ConditionalLockRelationOid(jobq_relation_oid(JOBQ_REL_HISTORY_0 +
 													  segment),
 									AccessExclusiveLock))
 		return false;
-	if (segment_blocks(segment) > sweep.next_block)
-		return false;			/* has grown: go through the rest first */
+	if (segment_blocks(segment) > sweep.nblocks)
+	{
+		/* has grown: go through the rest first */
+		sweep.next_block = sweep.nblocks;
+		return false;
+	}
 
 	execute(psprintf("TRUNCATE ONLY jobq_store.history_%d", segment), 0, NULL,
 			NULL);
@@ -253,109 +319,6 @@ take_over(int segment, TimestampTz now)
 	jobq_at_commit_service_changed();
 	sweep.segment = -1;
 	return true;
-}
-
-/*
- * Deletes the attempts of jobs that are gone.  Not those of queues that came
- * here with a copy: a dump may just be being restored, table after table.
- */
-static void
-delete_attempts(void)
-{
-	Oid			types[] = {INT8OID, OIDOID};
-	Datum		values[2];
-
-	values[0] = Int64GetDatum(jobq_system_identifier());
-	values[1] = ObjectIdGetDatum(MyDatabaseId);
-	execute("DELETE FROM jobq_store.attempt AS a"
-			" USING jobq_store.queue AS q"
-			" WHERE q.id OPERATOR(pg_catalog.=) a.queue"
-			" AND q.system_identifier OPERATOR(pg_catalog.=) $1"
-			" AND q.database OPERATOR(pg_catalog.=) $2"
-			" AND NOT EXISTS (SELECT FROM jobq_store.job AS j"
-			" WHERE j.id OPERATOR(pg_catalog.=) a.job_id)"
-			" AND NOT EXISTS (SELECT FROM jobq_store.history AS h"
-			" WHERE h.id OPERATOR(pg_catalog.=) a.job_id)",
-			lengthof(values), types, values);
-}
-
-/* Deletes all but the newest finished jobs of a queue. */
-static void
-limit_count(int32 queue, bool completed, int count, TimestampTz now)
-{
-	Oid			types[] = {TIMESTAMPTZOID, INT4OID, INT4OID, BOOLOID};
-	Datum		values[4];
-
-	if (count < 0)
-		return;
-	values[0] = TimestampTzGetDatum(now);
-	values[1] = Int32GetDatum(queue);
-	values[2] = Int32GetDatum(count);
-	values[3] = BoolGetDatum(completed);
-	execute("DELETE FROM jobq_store.history AS d USING ("
-			"SELECT h.id, h.segment FROM jobq_store.history AS h"
-			" WHERE h.queue OPERATOR(pg_catalog.=) $2"
-			" AND (h.state OPERATOR(pg_catalog.=) 3::smallint)"
-			" OPERATOR(pg_catalog.=) $4"
-			" AND (h.unique_key IS NULL OR h.unique_for IS NULL"
-			" OR h.unique_for OPERATOR(pg_catalog.<=)"
-			" ($1 OPERATOR(pg_catalog.-) h.finished_at))"
-			" ORDER BY h.finished_at DESC, h.id DESC OFFSET $3) AS old"
-			" WHERE d.id OPERATOR(pg_catalog.=) old.id"
-			" AND d.segment OPERATOR(pg_catalog.=) old.segment",
-			lengthof(values), types, values);
-}
-
-/* A number that grows with the rows written to history. */
-static int64
-history_inserts(void)
-{
-	int64		result = 0;
-
-	for (int i = 0; i < JOBQ_HISTORY_SEGMENTS; i++)
-	{
-		PgStat_StatTabEntry *entry =
-		pgstat_fetch_stat_tabentry(jobq_relation_oid(JOBQ_REL_HISTORY_0 + i));
-
-		if (entry != NULL)
-			result += entry->tuples_inserted;
-	}
-	return result;
-}
-
-/*
- * Applies keep_completed_count and keep_dead_count, if jobs have finished
- * since the last time.  Returns when to be called again.
- */
-static TimestampTz
-limit_counts(TimestampTz now)
-{
-	bool		limited = false;
-	int64		inserts;
-	int			n;
-	const JobqQueueBrief *queues = jobq_queues_all(&n);
-
-	for (int i = 0; i < n; i++)
-		limited |= queues[i].keep_completed_count >= 0 ||
-			queues[i].keep_dead_count >= 0;
-	if (!limited)
-		return JOBQ_NEVER;
-	if (now < counts_are_due)
-		return counts_are_due;
-
-	counts_are_due = now + COUNTS_EVERY;
-	inserts = history_inserts();
-	if (inserts != counted_inserts)
-	{
-		for (int i = 0; i < n; i++)
-		{
-			limit_count(queues[i].id, true, queues[i].keep_completed_count,
-						now);
-			limit_count(queues[i].id, false, queues[i].keep_dead_count, now);
-		}
-		counted_inserts = inserts;
-	}
-	return counts_are_due;
 }
 
 /* See history.h. */
@@ -374,57 +337,105 @@ jobq_history_overdue_segment(TimestampTz now)
 	return (jobq_history_segment() + 1) % JOBQ_HISTORY_SEGMENTS;
 }
 
-/* Does a part of what is to be done; returns when to go on. */
-static TimestampTz
-run(TimestampTz now)
+/* Jobs have gone from history: their attempts are to follow. */
+static void
+clean_attempts(void)
 {
-	TimestampTz counts_next = limit_counts(now);
+	jobq_retention_attempts_are_due();
+	parts[PART_ATTEMPTS].next = DT_NOBEGIN;
+}
+
+/* Does a part of what is to be done to the ring; returns when to go on. */
+static TimestampTz
+turn_ring(TimestampTz now)
+{
 	int			current = jobq_history_segment();
 	int			next = (current + 1) % JOBQ_HISTORY_SEGMENTS;
 	int64		turn = update_turn();
 	TimestampTz turn_ends = current_since() + turn;
+	TimestampTz swept;
 
-	if (attempts_are_due)
-	{
-		delete_attempts();
-		attempts_are_due = false;
-	}
 	if (now < turn_ends)
-		return Min(turn_ends, counts_next);
+		return turn_ends;
 	if (history_is_empty())
 	{
-		attempts_are_due = true;
-		return Min(now + turn, counts_next);
+		clean_attempts();
+		return now + turn;
 	}
-	if (!sweep_blocks(next, current, now))
-		return now;
+	swept = sweep_blocks(next, current, now);
+	if (swept != JOBQ_NEVER)
+		return swept;
 	if (!take_over(next, now))
 		return now + RETRY_AFTER;
-	attempts_are_due = true;
+	clean_attempts();
 	return now;
+}
+
+/*
+ * Nothing is remembered of a transaction that is rolled back.  There are none
+ * to be asked for: their XIDs mean nothing any more when pg_xact was truncated.
+ */
+static void
+at_transaction_end(XactEvent event, void *arg)
+{
+	(void) arg;
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT)
+		return;
+	if (running && event == XACT_EVENT_ABORT)
+	{
+		sweep.segment = -1;
+		jobq_retention_forget_counts();
+		jobq_retention_attempts_are_due();
+		for (int i = 0; i < NPARTS; i++)
+			parts[i].next = DT_NOBEGIN;
+	}
+	running = false;
+}
+
+/* Runs the parts whose time has come; returns when that of the next comes. */
+static TimestampTz
+run(TimestampTz now, bool all)
+{
+	TimestampTz next = JOBQ_NEVER;
+
+	for (int i = 0; i < NPARTS; i++)
+	{
+		if (all || parts[i].next <= now)
+			parts[i].next = parts[i].run(now);
+		next = Min(next, parts[i].next);
+	}
+	return next;
 }
 
 /* See maintenance.h. */
 TimestampTz
 jobq_retention_run(void)
 {
+	static bool registered = false;
 	static TimestampTz next = DT_NOBEGIN;
 	static uint64 changes = 0;
 	uint64		new_changes = pg_atomic_read_u64(&jobq_database()->nchanges);
+	static TimestampTz last = DT_NOBEGIN;
 	TimestampTz now = jobq_now();
 	JobqElevation elevation;
 
 	/* called whenever anything is due: that must cost nothing */
-	if (now < next && changes == new_changes)
+	if (now < next && now >= last && changes == new_changes)
 		return next;
 
+	if (!registered)
+		RegisterXactCallback(at_transaction_end, NULL);
+	registered = true;
+	running = true;
 	PushActiveSnapshot(GetTransactionSnapshot());
 	jobq_elevate(&elevation);
 	SPI_connect();
-	next = run(now);
+	/* the clock may have been set back */
+	next = run(now, changes != new_changes || now < last);
 	SPI_finish();
 	jobq_restore(&elevation);
 	PopActiveSnapshot();
 	changes = new_changes;
+	last = now;
 	return next;
 }

@@ -50,7 +50,7 @@ sub on_time
 			 AND (SELECT state = 'completed' FROM jobq.jobs WHERE id = $delayed)
 			 AND NOT EXISTS (SELECT FROM jobq.jobs WHERE queue = 'bobs' AND state = 'running')
 			 AND (SELECT runs > $runs FROM jobq.schedules WHERE name = 'tick')",
-			seconds => 8),
+			seconds => 30),
 		$name);
 	sql("SET ROLE bob; SELECT jobq.complete(id, lease) FROM jobq.dequeue('bobs')");
 	return;

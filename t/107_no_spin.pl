@@ -46,7 +46,7 @@ sub rests
 			$share = (cpu() - $used) / (time() - $time);
 			return $share < 0.2;
 		},
-		15);
+		60);
 	ok($calm, "$state: the coordinator is at rest")
 	  or diag(sprintf('it takes %.0f %% of a CPU', 100 * $share));
 	return;
@@ -68,7 +68,7 @@ sub on_time
 			 AND (SELECT state = 'completed' FROM jobq.jobs WHERE id = $delayed)
 			 AND NOT EXISTS (SELECT FROM jobq.jobs WHERE queue = 'ext' AND state = 'running')
 			 AND (SELECT runs > $runs FROM jobq.schedules WHERE name = 'tick')",
-			seconds => 5),
+			seconds => 30),
 		"$state: others are on time");
 	sql("SELECT jobq.complete(id, lease) FROM jobq.dequeue('ext')");
 	return;

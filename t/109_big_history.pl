@@ -82,10 +82,10 @@ my $done = poll_until(
 			AND (SELECT count(*) FROM jobq_store.history AS h JOIN jobq_store.queue AS q ON q.id = h.queue
 				WHERE q.name = 'large') < 70000") eq 't';
 	},
-	120);
+	300);
 ok($done, 'what must go has gone');
-cmp_ok($slowest, '<', 3, 'delayed jobs were not held up');
-is( sql("SELECT count(*) FILTER (WHERE fired_at - slot > '3 s') FROM jobq.schedule_runs
+cmp_ok($slowest, '<', 10, 'delayed jobs were not held up');
+is( sql("SELECT count(*) FILTER (WHERE fired_at - slot > '10 s') FROM jobq.schedule_runs
 		WHERE schedule = 'tick' AND slot > '$begin'"),
 	0, 'nor were schedules');
 is( sql("SELECT count(*), count(*) FILTER (WHERE h.id IS NULL OR e.id IS NULL)

@@ -266,6 +266,7 @@ static void
 claim(JobqRun *run, Batch *batch, JobqFound *found)
 {
 	run->lease = jobq_lease_new();
+	jobq_lease_reserve_for_executor(found->job.id, run->lease);
 	PushActiveSnapshot(GetLatestSnapshot());
 	if (!jobq_job_claim(batch->finder.jobs, &found->job, run->lease,
 						JOBQ_NEVER, psprintf("pid %d", MyProcPid)))

@@ -23,6 +23,7 @@
 #include "catalog.h"
 #include "guc.h"
 #include "lane.h"
+#include "lease.h"
 #include "queue.h"
 #include "queue_cache.h"
 #include "service.h"
@@ -284,15 +285,35 @@ check_copies(JobqHealth *health)
 					JOBQ_NEVER);
 }
 
+/*
+ * Whether there is room for all leases.  Who fills it is told to those who may
+ * see the role's sessions.
+ */
+static void
+check_lease_room(JobqHealth *health, const char *hint)
+{
+	JobqLeaseUse use;
+	char	   *name;
+
+	if (!jobq_leases_find_no_room(&use))
+		return;
+	name = health->sees_sessions || has_privs_of_role(health->reader, use.role) ?
+		GetUserNameFromId(use.role, true) : NULL;
+	jobq_health_add(health, JOBQ_WARNING, "shared memory", "leases",
+					name != NULL ?
+					psprintf("there is no room for all leases: some end late, as they are looked for in the table of jobs; role \"%s\" has %ld of the %ld entries",
+							 name, use.entries, use.room) :
+					"there is no room for all leases: some end late, as they are looked for in the table of jobs",
+					hint, JOBQ_NEVER);
+}
+
 /* Whether there is room for all queues and leases. */
 static void
 check_shared_memory(JobqHealth *health)
 {
 	static const char hint[] =
 	"Increase jobq.shared_memory, which needs a restart.";
-	JobqDatabase *database = jobq_database();
 	int			nqueues = 0;
-	bool		overflow;
 	ListCell   *lc;
 
 	foreach(lc, health->queues)
@@ -300,10 +321,6 @@ check_shared_memory(JobqHealth *health)
 		if (jobq_queue_state(lfirst_int(lc)) == NULL)
 			nqueues++;
 	}
-	LWLockAcquire(jobq_lock(JOBQ_LOCK_LEASES), LW_SHARED);
-	overflow = database->leases_overflow;
-	LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
-
 	if (nqueues > 0)
 		jobq_health_add(health, JOBQ_WARNING, "shared memory", "queues",
 						psprintf("there is no room for %d queues: their jobs are found with a delay",
@@ -313,10 +330,7 @@ check_shared_memory(JobqHealth *health)
 		jobq_health_add(health, JOBQ_WARNING, "shared memory", "queues",
 						"there is no room for more queues: their jobs are found with a delay",
 						hint, JOBQ_NEVER);
-	if (overflow)
-		jobq_health_add(health, JOBQ_WARNING, "shared memory", "leases",
-						"there is no room for all leases: those that are over are looked for in the table of jobs",
-						hint, JOBQ_NEVER);
+	check_lease_room(health, hint);
 }
 
 /* Whether claims find their jobs the short way, and find all of them. */

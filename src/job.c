@@ -346,6 +346,7 @@ jobq_job_claim(JobqTable *jobs, JobqJob *job, int64 lease, TimestampTz until,
 		ereport(ERROR,
 				(errcode(ERRCODE_OUT_OF_MEMORY),
 				 errmsg("no shared memory left for a session-bound claim"),
+				 errdetail("A role has room for as many leases as others leave free."),
 				 errhint("Increase jobq.shared_memory, or claim by a lease that has an end.")));
 	return true;
 }

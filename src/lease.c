@@ -7,8 +7,32 @@
  * The registry has an entry for each job in state running.  Commit callbacks
  * keep it; the coordinator fills it when the server has started, and looks
  * through it when the earliest end is due.  An entry is a hint: before
- * anything is done to a job its row is locked and looked at.  When shared
- * memory is full the coordinator looks at the table as well.
+ * anything is done to a job its row is locked and looked at.
+ *
+ * Not every lease is listed:
+ *
+ * - one that ends later than LISTED_AHEAD from now need not be yet;
+ * - a role (by which its session has logged in) has no more entries than are
+ *   free, so that one role alone gets half of them, and whoever has none finds
+ *   room, whatever others do;
+ * - RESERVE entries are for executors, each of which holds one job at most that
+ *   is bound to its process.
+ *
+ * The least end of the leases that are left out is unlisted_due.  When it has
+ * come, the coordinator lists from the table what ends soon or is over, and
+ * finds out the next such time; not more often than once in TABLE_INTERVAL, nor
+ * for more than a small part of its time.  So short memory makes leases end
+ * later, and none is overlooked: whoever leaves one out lowers unlisted_due
+ * when the claim is visible.  A look takes its snapshot after it has begun to
+ * collect what is noted meanwhile (unlisted_noted), and sets unlisted_due to
+ * the least of that and of what it has left out itself: a claim is in its
+ * snapshot or notes itself after that.  If the look fails unlisted_due stays.
+ *
+ * A lease that is bound to a session must be listed, as nothing else tells that
+ * the session is alive; without room the claim fails.
+ *
+ * Roles are counted by a hash of their OIDs.  Two that share a counter share
+ * their room.
  *
  * IDENTIFICATION
  *	  src/lease.c
@@ -22,29 +46,32 @@
 #include "on_dead.h"
 #include "xact.h"
 
-#include "access/genam.h"
-#include "access/htup_details.h"
-#include "access/relation.h"
-#include "access/table.h"
 #include "access/tableam.h"
-#include "access/xlog.h"
-#include "commands/sequence.h"
+#include "common/hashfn.h"
 #include "miscadmin.h"
-#include "storage/bufmgr.h"
 #include "storage/ipc.h"
-#include "storage/lmgr.h"
-#include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
-#include "utils/memutils.h"
-#include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+/* Leases that end later are not listed yet. */
+#define LISTED_AHEAD (USECS_PER_HOUR)
+
+/* Entries that are kept for executors. */
+#define RESERVE JOBQ_MAX_WORKER_SLOTS
+
 /*
- * Where the registry has no room: how often to look at the table of jobs at
+ * Where the registry has not all leases: how often to look at the table of jobs at
  * most, and that this takes such a part of the time at most.
  */
 #define TABLE_INTERVAL (100 * INT64CONST(1000))
 #define TABLE_SHARE 20
+
+/* How a lease is to be listed. */
+typedef enum Listing
+{
+	LIST_IN_SHARE,				/* if its role has room left */
+	LIST_ANYHOW,				/* it is over, and does not stay for long */
+	LIST_IN_RESERVE				/* for an executor */
+} Listing;
 
 /* See jobq_leases_bound(). */
 static uint64 nbound = 0;
@@ -58,25 +85,104 @@ make_key(JobqLeaseKey *key, int64 job_id, int64 lease)
 	key->dboid = MyDatabaseId;
 }
 
-void
-jobq_lease_register(int64 job_id, int64 lease, TimestampTz until, int procno)
+static void
+lock_leases(LWLockMode mode)
+{
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_LEASES), mode);
+}
+
+static void
+unlock_leases(void)
+{
+	LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
+}
+
+/* The number of entries of a role, or of roles that share it. */
+static uint32 *
+role_count(Oid role)
+{
+	return &jobq_shared->lease_roles[murmurhash32(role) %
+									 JOBQ_LEASE_ROLES];
+}
+
+/* Whether there is room for one more entry; under the lock. */
+static bool
+has_room(Oid role, Listing listing)
+{
+	long		left = jobq_max_leases() -
+	hash_get_num_entries(jobq_shared_leases);
+
+	if (listing == LIST_IN_RESERVE)
+		return left > 0;
+	left -= RESERVE;
+	return left > 0 && (listing == LIST_ANYHOW || *role_count(role) < left);
+}
+
+/* Finds an entry or makes one; NULL if there is no room.  Under the lock. */
+static JobqLeaseEntry *
+enter(const JobqLeaseKey *key, Oid role, Listing listing)
+{
+	JobqLeaseEntry *entry = hash_search(jobq_shared_leases, key, HASH_FIND,
+										NULL);
+
+	if (entry != NULL || !has_room(role, listing))
+		return entry;
+	entry = hash_search(jobq_shared_leases, key, HASH_ENTER_NULL, NULL);
+	if (entry == NULL)
+		return NULL;
+	entry->role = role;
+	(*role_count(role))++;
+	return entry;
+}
+
+/* Removes an entry if there is one; under the lock. */
+static void
+leave(const JobqLeaseKey *key)
+{
+	JobqLeaseEntry *entry = hash_search(jobq_shared_leases, key, HASH_REMOVE,
+										NULL);
+
+	/* it is there until the next one is made */
+	if (entry != NULL)
+		(*role_count(entry->role))--;
+}
+
+/* Lists a lease, or notes when it has to be looked for. */
+static void
+list_lease(const JobqLeaseKey *key, TimestampTz until, int procno, Oid role,
+		   Listing listing)
 {
 	JobqDatabase *database = jobq_database();
-	JobqLeaseKey key;
-	JobqLeaseEntry *entry;
+	bool		far = until != JOBQ_NEVER && until > jobq_now() + LISTED_AHEAD;
+	JobqLeaseEntry *entry = NULL;
 
-	make_key(&key, job_id, lease);
-	LWLockAcquire(jobq_lock(JOBQ_LOCK_LEASES), LW_EXCLUSIVE);
-	entry = hash_search(jobq_shared_leases, &key, HASH_ENTER_NULL, NULL);
+	lock_leases(LW_EXCLUSIVE);
+	if (far)
+		leave(key);
+	else
+		entry = enter(key, role, listing);
 	if (entry != NULL)
 	{
 		entry->until = until;
 		entry->proc = procno;
 	}
 	else
-		database->leases_overflow = true;
-	LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
+	{
+		database->unlisted_due = Min(database->unlisted_due, until);
+		database->unlisted_noted = Min(database->unlisted_noted, until);
+		database->leases_overflow = database->leases_overflow || !far;
+	}
+	unlock_leases();
 	jobq_note_due(database, until);
+}
+
+void
+jobq_lease_register(int64 job_id, int64 lease, TimestampTz until, int procno)
+{
+	JobqLeaseKey key;
+
+	make_key(&key, job_id, lease);
+	list_lease(&key, until, procno, GetSessionUserId(), LIST_IN_SHARE);
 }
 
 /*
@@ -84,23 +190,35 @@ jobq_lease_register(int64 job_id, int64 lease, TimestampTz until, int procno)
  * nothing but the entry tells that the session is alive.  False if there is
  * no room.  Who rolls back forgets it.
  */
-bool
-jobq_lease_reserve(int64 job_id, int64 lease)
+static bool
+reserve(int64 job_id, int64 lease, Listing listing)
 {
 	JobqLeaseKey key;
 	JobqLeaseEntry *entry;
 
-	nbound++;
 	make_key(&key, job_id, lease);
-	LWLockAcquire(jobq_lock(JOBQ_LOCK_LEASES), LW_EXCLUSIVE);
-	entry = hash_search(jobq_shared_leases, &key, HASH_ENTER_NULL, NULL);
+	lock_leases(LW_EXCLUSIVE);
+	entry = enter(&key, GetSessionUserId(), listing);
 	if (entry != NULL)
 	{
 		entry->until = JOBQ_NEVER;
 		entry->proc = JOBQ_MY_PROC_NUMBER;
 	}
-	LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
+	unlock_leases();
 	return entry != NULL;
+}
+
+bool
+jobq_lease_reserve(int64 job_id, int64 lease)
+{
+	nbound++;
+	return reserve(job_id, lease, LIST_IN_SHARE);
+}
+
+void
+jobq_lease_reserve_for_executor(int64 job_id, int64 lease)
+{
+	(void) reserve(job_id, lease, LIST_IN_RESERVE);
 }
 
 void
@@ -109,9 +227,25 @@ jobq_lease_forget(int64 job_id, int64 lease)
 	JobqLeaseKey key;
 
 	make_key(&key, job_id, lease);
-	LWLockAcquire(jobq_lock(JOBQ_LOCK_LEASES), LW_EXCLUSIVE);
-	(void) hash_search(jobq_shared_leases, &key, HASH_REMOVE, NULL);
-	LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
+	lock_leases(LW_EXCLUSIVE);
+	leave(&key);
+	unlock_leases();
+}
+
+void
+jobq_leases_forget_database(Oid dboid)
+{
+	HASH_SEQ_STATUS status;
+	JobqLeaseEntry *entry;
+
+	lock_leases(LW_EXCLUSIVE);
+	hash_seq_init(&status, jobq_shared_leases);
+	while ((entry = hash_seq_search(&status)) != NULL)
+	{
+		if (entry->key.dboid == dboid)
+			leave(&entry->key);
+	}
+	unlock_leases();
 }
 
 uint64
@@ -127,7 +261,7 @@ jobq_leases_of_process_end(int procno, int64 except)
 	JobqLeaseEntry *entry;
 	bool		any = false;
 
-	LWLockAcquire(jobq_lock(JOBQ_LOCK_LEASES), LW_EXCLUSIVE);
+	lock_leases(LW_EXCLUSIVE);
 	hash_seq_init(&status, jobq_shared_leases);
 	while ((entry = hash_seq_search(&status)) != NULL)
 	{
@@ -139,7 +273,7 @@ jobq_leases_of_process_end(int procno, int64 except)
 			any = true;
 		}
 	}
-	LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
+	unlock_leases();
 	if (any)
 		jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_LEASES);
 }
@@ -171,22 +305,28 @@ is_registered(int64 job_id, int64 lease)
 	bool		result;
 
 	make_key(&key, job_id, lease);
-	LWLockAcquire(jobq_lock(JOBQ_LOCK_LEASES), LW_SHARED);
+	lock_leases(LW_SHARED);
 	result = hash_search(jobq_shared_leases, &key, HASH_FIND, NULL) != NULL;
-	LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
+	unlock_leases();
 	return result;
 }
 
-bool
-jobq_lease_is_watched(int64 job_id, int64 lease)
+/* The least end of a lease that is not listed. */
+static TimestampTz
+unlisted_due(void)
 {
-	JobqDatabase *database = jobq_database();
-	bool		overflow;
+	TimestampTz due;
 
-	LWLockAcquire(jobq_lock(JOBQ_LOCK_LEASES), LW_SHARED);
-	overflow = database->leases_overflow;
-	LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
-	return overflow || is_registered(job_id, lease);
+	lock_leases(LW_SHARED);
+	due = jobq_database()->unlisted_due;
+	unlock_leases();
+	return due;
+}
+
+bool
+jobq_lease_is_watched(int64 job_id, int64 lease, TimestampTz until)
+{
+	return unlisted_due() <= until || is_registered(job_id, lease);
 }
 
 /* Jobs of a copied database are left alone until start(). */
@@ -199,27 +339,64 @@ is_at_home(const JobqJob *job)
 }
 
 /*
- * Enters the lease of a running job that the registry did not know when the
- * job's row was read.  One that was bound to a session is over then, since a
- * session enters it before it commits: that session ended with the server.
+ * When the lease of a running job ends that the registry did not know when the
+ * job's row was read.  One that was bound to a session is over, since a session
+ * enters it before it commits: that session ended with the server.
  */
+static TimestampTz
+unlisted_until(const JobqJob *job)
+{
+	return job->lease_until == JOBQ_NEVER ? jobq_now() : job->lease_until;
+}
+
+/* Lists the lease of such a job, as the queue's owner's. */
 void
 jobq_lease_enter(const JobqJob *job)
 {
-	jobq_lease_register(job->id, job->lease,
-						job->lease_until == JOBQ_NEVER ?
-						jobq_now() : job->lease_until, JOBQ_NO_PROCESS);
+	const JobqQueue *queue = jobq_queue_by_id(job->queue);
+	TimestampTz until = unlisted_until(job);
+	JobqLeaseKey key;
+
+	make_key(&key, job->id, job->lease);
+	list_lease(&key, until, JOBQ_NO_PROCESS,
+			   queue != NULL ? queue->owner : InvalidOid,
+			   until <= jobq_now() ? LIST_ANYHOW : LIST_IN_SHARE);
 }
 
-/* Enters the running jobs of this database that the registry does not know. */
+/* Begins to collect when leases end that are left out from now on. */
+static void
+begin_look(void)
+{
+	lock_leases(LW_EXCLUSIVE);
+	jobq_database()->unlisted_noted = JOBQ_NEVER;
+	jobq_database()->leases_overflow = false;
+	unlock_leases();
+}
+
+/* All that was left out since then, and nothing else, is not listed. */
+static void
+end_look(void)
+{
+	lock_leases(LW_EXCLUSIVE);
+	jobq_database()->unlisted_due = jobq_database()->unlisted_noted;
+	unlock_leases();
+}
+
+/*
+ * Lists those running jobs of this database that the registry does not know,
+ * as far as they end soon and there is room.
+ */
 void
 jobq_leases_load(void)
 {
 	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
 	TupleTableSlot *slot = jobq_table_slot(jobs);
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	TableScanDesc scan = table_beginscan(jobs->rel, snapshot, 0, NULL);
+	Snapshot	snapshot;
+	TableScanDesc scan;
 
+	begin_look();
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	scan = table_beginscan(jobs->rel, snapshot, 0, NULL);
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
 		JobqJob		job;
@@ -233,6 +410,7 @@ jobq_leases_load(void)
 	table_endscan(scan);
 	UnregisterSnapshot(snapshot);
 	jobq_table_close(jobs);
+	end_look();
 }
 
 /* What jobq_leases_expire() found to be over. */
@@ -283,7 +461,7 @@ look_at_registry(LeaseSearch *search)
 	HASH_SEQ_STATUS status;
 	JobqLeaseEntry *entry;
 
-	LWLockAcquire(jobq_lock(JOBQ_LOCK_LEASES), LW_SHARED);
+	lock_leases(LW_SHARED);
 	hash_seq_init(&status, jobq_shared_leases);
 	while ((entry = hash_seq_search(&status)) != NULL)
 	{
@@ -291,13 +469,12 @@ look_at_registry(LeaseSearch *search)
 			look_at_end(search, entry->key.job_id, entry->key.lease,
 						entry->until);
 	}
-	LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
+	unlock_leases();
 }
 
 /*
  * A lease that is over, but cannot be ended now, is not looked at for a while,
- * lest it hides others.  If the registry has no room for it, it is found in
- * the table again when that is read the next time.
+ * lest it hides others.
  */
 static void
 put_off(LeaseSearch *search, const JobqJob *job, const ExpiredLease *expired)
@@ -307,17 +484,14 @@ put_off(LeaseSearch *search, const JobqJob *job, const ExpiredLease *expired)
 	TimestampTz until = jobq_late_retry(due, search->now);
 	JobqLeaseKey key;
 	JobqLeaseEntry *entry;
-	bool		found;
 
 	make_key(&key, expired->job_id, expired->lease);
-	LWLockAcquire(jobq_lock(JOBQ_LOCK_LEASES), LW_EXCLUSIVE);
-	entry = hash_search(jobq_shared_leases, &key, HASH_ENTER_NULL, &found);
-	if (entry != NULL && !found)
-		entry->proc = JOBQ_NO_PROCESS;
+	lock_leases(LW_EXCLUSIVE);
+	entry = hash_search(jobq_shared_leases, &key, HASH_FIND, NULL);
 	/* it may be that of a heartbeat by now */
-	if (entry != NULL && (!found || entry->until < until))
+	if (entry != NULL && entry->until < until)
 		entry->until = until;
-	LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
+	unlock_leases();
 	search->next = Min(search->next, until);
 	if (due > DT_NOBEGIN)
 		jobq_late_note(due, until, jobq_row_holder(job->slot));
@@ -387,79 +561,29 @@ expire_one(LeaseSearch *search, JobqTable *jobs, const ExpiredLease *expired)
 		(void) jobq_job_fail(jobs, &job, queue, &failure);
 }
 
-/* Notes whether some leases have found no room in the registry. */
-static void
-set_overflow(bool overflow)
-{
-	LWLockAcquire(jobq_lock(JOBQ_LOCK_LEASES), LW_EXCLUSIVE);
-	jobq_database()->leases_overflow = overflow;
-	LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
-}
-
 /*
- * Looks for leases in the table that are not in the registry, which had no
- * room for them.  There is more room now perhaps.
- */
-static void
-look_at_table(LeaseSearch *search)
-{
-	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
-	TupleTableSlot *slot = jobq_table_slot(jobs);
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	TableScanDesc scan = table_beginscan(jobs->rel, snapshot, 0, NULL);
-	bool		any = false;
-
-	/* whoever finds no room from now on sets it again */
-	set_overflow(false);
-	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
-	{
-		JobqJob		job;
-
-		CHECK_FOR_INTERRUPTS();
-		jobq_job_read(&job, slot);
-		if (job.state != JOBQ_STATE_RUNNING || !is_at_home(&job) ||
-			is_registered(job.id, job.lease))
-			continue;
-		any = true;
-		/* who has a job in his hands gives it back, or its end takes it out */
-		if (!jobq_row_is_held(slot))
-			look_at_end(search, job.id, job.lease, job.lease_until);
-		else if (job.lease_until <= search->now)
-		{
-			TimestampTz until = jobq_late_retry(job.lease_until, search->now);
-
-			search->next = Min(search->next, until);
-			jobq_late_note(job.lease_until, until, jobq_row_holder(slot));
-		}
-	}
-	table_endscan(scan);
-	UnregisterSnapshot(snapshot);
-	jobq_table_close(jobs);
-	if (any)
-		set_overflow(true);
-}
-
-/*
- * Does that, unless it was done a moment ago: it takes a small share of the
- * time, however large the table is.  Returns when to do it again.
+ * Looks at the table if a lease that is not listed may be over, unless it was
+ * done a moment ago: it takes a small share of the time, however large the
+ * table is.  Returns when to do it again.
  */
 static TimestampTz
-look_at_table_at_times(LeaseSearch *search)
+list_what_is_due(TimestampTz now)
 {
 	static TimestampTz earliest = DT_NOBEGIN;
 	static TimestampTz latest = DT_NOBEGIN;
-	TimestampTz next;
+	TimestampTz due = unlisted_due();
 
+	if (due > now)
+		return due;
 	/* the clock may have been set back */
-	if (search->now < earliest && search->now >= latest)
+	if (now < earliest && now >= latest)
 		return earliest;
-	latest = search->now;
-	look_at_table(search);
+	latest = now;
+	earliest = now + TABLE_INTERVAL;
+	jobq_leases_load();
 	earliest = latest + Max(TABLE_INTERVAL,
 							(jobq_now() - latest) * TABLE_SHARE);
-	next = Max(search->next, earliest);
-	search->next = JOBQ_NEVER;
-	return next;
+	return Max(unlisted_due(), earliest);
 }
 
 /*
@@ -470,11 +594,9 @@ TimestampTz
 jobq_leases_expire(int limit, bool *more)
 {
 	LeaseSearch search = {jobq_now(), JOBQ_NEVER, NULL, 0, limit};
-	TimestampTz table_next = JOBQ_NEVER;
+	TimestampTz table_next = list_what_is_due(search.now);
 
 	search.found = palloc(limit * sizeof(ExpiredLease));
-	if (jobq_database()->leases_overflow)
-		table_next = look_at_table_at_times(&search);
 	look_at_registry(&search);
 	if (search.nfound > 0)
 	{
@@ -490,4 +612,56 @@ jobq_leases_expire(int limit, bool *more)
 	pfree(search.found);
 	*more = search.next <= search.now;
 	return Min(search.next, table_next);
+}
+
+static int
+compare_roles(const void *a, const void *b)
+{
+	Oid			x = *(const Oid *) a;
+	Oid			y = *(const Oid *) b;
+
+	return x < y ? -1 : x > y;
+}
+
+/*
+ * Whether leases of this database that end soon have found no room; then *use
+ * says which role has most entries, of all databases.
+ */
+bool
+jobq_leases_find_no_room(JobqLeaseUse *use)
+{
+	long		room = jobq_max_leases();
+	Oid		   *roles = palloc(room * sizeof(Oid));
+	HASH_SEQ_STATUS status;
+	JobqLeaseEntry *entry;
+	bool		overflow;
+
+	memset(use, 0, sizeof(*use));
+	use->room = room;
+	lock_leases(LW_SHARED);
+	overflow = jobq_database()->leases_overflow;
+	if (overflow)
+	{
+		hash_seq_init(&status, jobq_shared_leases);
+		while ((entry = hash_seq_search(&status)) != NULL)
+		{
+			if (use->total < room)
+				roles[use->total++] = entry->role;
+		}
+	}
+	unlock_leases();
+
+	qsort(roles, use->total, sizeof(Oid), compare_roles);
+	for (long i = 0, first = 0; i < use->total; i++)
+	{
+		if (roles[i] != roles[first])
+			first = i;
+		if (i - first + 1 > use->entries)
+		{
+			use->entries = i - first + 1;
+			use->role = roles[i];
+		}
+	}
+	pfree(roles);
+	return overflow;
 }

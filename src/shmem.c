@@ -16,6 +16,7 @@
 
 #include "guc.h"
 #include "lane.h"
+#include "lease.h"
 #include "lease_number.h"
 #include "shmem.h"
 #include "xact.h"
@@ -62,8 +63,9 @@ max_queues(void)
 	return bytes / (sizeof(JobqQueueState) + 2 * sizeof(HASHELEMENT));
 }
 
-static long
-max_leases(void)
+/* The room for leases. */
+long
+jobq_max_leases(void)
 {
 	Size		bytes = (Size) jobq_shared_memory * 1024 / 2;
 
@@ -79,7 +81,7 @@ request_shmem(void)
 	RequestAddinShmemSpace(jobq_lane_shmem_size());
 	RequestAddinShmemSpace(hash_estimate_size(max_queues(),
 											  sizeof(JobqQueueState)));
-	RequestAddinShmemSpace(hash_estimate_size(max_leases(),
+	RequestAddinShmemSpace(hash_estimate_size(jobq_max_leases(),
 											  sizeof(JobqLeaseEntry)));
 	RequestNamedLWLockTranche(TRANCHE, JOBQ_NUM_LOCKS);
 }
@@ -102,6 +104,9 @@ reset_database(JobqDatabase *database, Oid dboid)
 	database->frozen_role = InvalidOid;
 	database->frozen_at = DT_NOBEGIN;
 	database->leases_loaded = false;
+	database->leases_overflow = false;
+	database->unlisted_due = JOBQ_NEVER;
+	database->unlisted_noted = JOBQ_NEVER;
 	for (int i = 0; i < JOBQ_NUM_TASKS; i++)
 		database->tasks[i].since = JOBQ_NEVER;
 	pg_atomic_write_u32(&database->wake, 0);
@@ -184,8 +189,8 @@ startup_shmem(void)
 									   HASH_FIXED_SIZE);
 	info.keysize = sizeof(JobqLeaseKey);
 	info.entrysize = sizeof(JobqLeaseEntry);
-	jobq_shared_leases = ShmemInitHash("jobq leases", max_leases(),
-									   max_leases(), &info,
+	jobq_shared_leases = ShmemInitHash("jobq leases", jobq_max_leases(),
+									   jobq_max_leases(), &info,
 									   HASH_ELEM | HASH_BLOBS |
 									   HASH_FIXED_SIZE);
 	jobq_lane_shmem_startup();
@@ -399,7 +404,6 @@ jobq_forget_database(Oid dboid)
 {
 	HASH_SEQ_STATUS status;
 	JobqQueueState *queue;
-	JobqLeaseEntry *lease;
 
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_QUEUES), LW_EXCLUSIVE);
 	hash_seq_init(&status, jobq_shared_queues);
@@ -413,15 +417,7 @@ jobq_forget_database(Oid dboid)
 	}
 	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));
 
-	LWLockAcquire(jobq_lock(JOBQ_LOCK_LEASES), LW_EXCLUSIVE);
-	hash_seq_init(&status, jobq_shared_leases);
-	while ((lease = hash_seq_search(&status)) != NULL)
-	{
-		if (lease->key.dboid == dboid)
-			(void) hash_search(jobq_shared_leases, &lease->key, HASH_REMOVE,
-							   NULL);
-	}
-	LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
+	jobq_leases_forget_database(dboid);
 
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_EXCLUSIVE);
 	for (int i = 0; i < JOBQ_MAX_DATABASES; i++)

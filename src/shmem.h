@@ -52,6 +52,7 @@
 #define JOBQ_MAX_WAIT_QUEUES 64
 #define JOBQ_MAX_TERMINATIONS 64
 #define JOBQ_MAX_UNDONE 256
+#define JOBQ_LEASE_ROLES 1024
 #define JOBQ_NUM_LANE_LOCKS 64
 #define JOBQ_UNSHARED_AT_FIRST 8
 #define JOBQ_QUEUE_CHANGES 128
@@ -159,8 +160,10 @@ typedef struct JobqDatabase
 	TimestampTz frozen_at;		/* (D) at this time */
 	bool		leases_loaded;	/* (D) leases hold all running jobs */
 	JobqTaskReport tasks[JOBQ_NUM_TASKS];	/* (D) by number of the task */
-	bool		leases_overflow;	/* under JOBQ_LOCK_LEASES: but for some
-									 * that found no room */
+	/* under JOBQ_LOCK_LEASES, see lease.c */
+	bool		leases_overflow;	/* leases that end soon found no room */
+	TimestampTz unlisted_due;	/* the least end of those not listed */
+	TimestampTz unlisted_noted; /* of those left out since a look began */
 
 	pg_atomic_uint32 wake;		/* JOBQ_WAKE_ bits; set, then set latch */
 	pg_atomic_uint32 generation;	/* counts changes that are not only of
@@ -314,6 +317,7 @@ typedef struct JobqLeaseEntry
 	TimestampTz until;			/* JOBQ_NEVER: ends with its session */
 	int			proc;			/* of the session, JOBQ_NO_PROCESS if it is
 								 * not bound to one */
+	Oid			role;			/* for which it is counted */
 } JobqLeaseEntry;
 
 typedef struct JobqShared
@@ -330,6 +334,9 @@ typedef struct JobqShared
 	Oid			given_to;		/* (D) a starving database for which an
 								 * executor has just left, */
 	TimestampTz given_until;	/* (D) and how long its slot is kept for it */
+
+	uint32		lease_roles[JOBQ_LEASE_ROLES];	/* under JOBQ_LOCK_LEASES:
+												 * entries of leases, by role */
 
 	pg_atomic_uint32 nterminations; /* entries in use below */
 	int			next_termination;	/* (W) the oldest, to be overwritten */
@@ -352,6 +359,7 @@ extern bool jobq_launcher_is_registered;
 
 extern void jobq_shmem_init(void);
 extern void jobq_require_shmem(void);
+extern long jobq_max_leases(void);
 extern LWLock *jobq_lock(int which);
 extern JobqDatabase *jobq_database(void);
 extern JobqDatabase *jobq_find_database(Oid dboid);

@@ -46,6 +46,7 @@ typedef struct Suspect
 	int32		queue;
 	JobqPlace	place;
 	int64		lease;			/* 0: the job is ready */
+	TimestampTz until;			/* its end */
 } Suspect;
 
 static Suspect suspects[MAX_SUSPECTS];
@@ -53,10 +54,11 @@ static int	nsuspects = 0;
 
 /* Whether shared memory knows of a job that may be ready, or is running. */
 static bool
-is_known(const JobqQueue *queue, const JobqPlace *place, int64 lease)
+is_known(const JobqQueue *queue, const JobqPlace *place, int64 lease,
+		 TimestampTz until)
 {
 	if (lease != 0)
-		return jobq_lease_is_watched(place->key.id, lease);
+		return jobq_lease_is_watched(place->key.id, lease, until);
 	return jobq_lane_covers(queue->state, place);
 }
 
@@ -72,6 +74,16 @@ row_lease(TupleTableSlot *slot, const JobqHead *head)
 
 	return isnull || head->state != JOBQ_STATE_RUNNING ? 0 :
 		DatumGetInt64(lease);
+}
+
+/* When the lease of the row ends. */
+static TimestampTz
+row_until(TupleTableSlot *slot)
+{
+	bool		isnull;
+	Datum		until = slot_getattr(slot, Anum_job_lease_until, &isnull);
+
+	return isnull ? JOBQ_NEVER : DatumGetTimestampTz(until);
 }
 
 /* Collects what is out of sight in a queue. */
@@ -101,11 +113,12 @@ look_at_queue(JobqTable *jobs, const JobqQueue *queue)
 				break;
 			jobq_dispatch_seek(&scan, head.place.priority + 1);
 		}
-		else if (!is_known(queue, &head.place, lease))
+		else if (!is_known(queue, &head.place, lease, row_until(scan.slot)))
 		{
 			suspects[nsuspects].queue = queue->id;
 			suspects[nsuspects].place = head.place;
 			suspects[nsuspects].lease = lease;
+			suspects[nsuspects].until = row_until(scan.slot);
 			nsuspects++;
 		}
 	}
@@ -137,7 +150,7 @@ judge(JobqTable *jobs, const Suspect *suspect)
 	JobqJob		job;
 
 	if (queue == NULL || queue->state == NULL ||
-		is_known(queue, &suspect->place, suspect->lease) ||
+		is_known(queue, &suspect->place, suspect->lease, suspect->until) ||
 		jobq_job_lock(jobs, suspect->place.key.id, JOBQ_NO_WAIT,
 					  &job) != JOBQ_FOUND)
 		return;

@@ -31,12 +31,13 @@ CREATE FUNCTION jobq.create_queue(
   notify boolean DEFAULT NULL,
   session_bound boolean DEFAULT NULL,
   sync_completion boolean DEFAULT NULL,
-  share_commits boolean DEFAULT NULL
+  share_commits boolean DEFAULT NULL,
+  or_replace boolean DEFAULT false
 ) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_create_queue';
 COMMENT ON FUNCTION jobq.create_queue IS
-  'creates a queue; with a handler, the background workers run its jobs';
+  'creates a queue; with a handler, the background workers run its jobs; with or_replace it may be there';
 
 CREATE FUNCTION jobq.alter_queue(
   queue text,
@@ -80,8 +81,18 @@ AS 'MODULE_PATHNAME', 'jobq_reset_queue';
 COMMENT ON FUNCTION jobq.reset_queue IS
   'sets options of a queue back to their built-in defaults';
 
-CREATE FUNCTION jobq.drop_queue(queue text, force boolean DEFAULT false)
+CREATE FUNCTION jobq.rename_queue(queue text, new_name text)
 RETURNS void
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'jobq_rename_queue';
+COMMENT ON FUNCTION jobq.rename_queue IS
+  'gives a queue another name; its jobs, options and privileges stay';
+
+CREATE FUNCTION jobq.drop_queue(
+  queue text,
+  force boolean DEFAULT false,
+  if_exists boolean DEFAULT false
+) RETURNS void
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_drop_queue';
 COMMENT ON FUNCTION jobq.drop_queue IS

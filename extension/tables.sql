@@ -63,7 +63,7 @@ CREATE TABLE jobq_store.queue (
   keep_completed_count integer,
   keep_dead interval,
   keep_dead_count integer,
-  on_dead text COLLATE "C",
+  on_dead integer,
   notify boolean,
   session_bound boolean,
   sync_completion boolean,

@@ -240,7 +240,8 @@ SELECT
   q.keep_completed_count,
   coalesce(q.keep_dead, '30 days') AS keep_dead,
   q.keep_dead_count,
-  q.on_dead,
+  (SELECT d.name FROM jobq_store.queue AS d
+    WHERE d.id OPERATOR(pg_catalog.=) q.on_dead) AS on_dead,
   coalesce(q.notify, true) AS notify,
   coalesce(q.session_bound, false) AS session_bound,
   coalesce(q.sync_completion, true) AS sync_completion,

@@ -15,7 +15,7 @@ SELECT id AS held, lease FROM jobq.dequeue('arguments', lease => '1 hour') \gset
 -- a value that does, for arguments without a default
 CREATE TEMP TABLE plain (name text, type text, value text);
 INSERT INTO plain VALUES
-  ('queue', 'text', $$'arguments'$$), ('name', 'text', $$'arguments'$$), ('cron', 'text', $$'@daily'$$),
+  ('queue', 'text', $$'arguments'$$), ('new_name', 'text', $$'arguments 3'$$), ('name', 'text', $$'arguments'$$), ('cron', 'text', $$'@daily'$$),
   ('command', 'text', $$'SELECT 1'$$), ('error', 'text', $$'x'$$), ('role', 'regrole', $$'jobq_arguments'$$),
   ('privileges', 'text[]', $$'{read}'$$), ('options', 'text[]', $$'{ttl}'$$), ('queues', 'text[]', $$'{arguments}'$$),
   ('payloads', 'jsonb[]', $$'{1,2}'$$), ('payload', 'jsonb', $$'{}'$$), ('job_ids', 'bigint[]', $$'{1}'$$),

@@ -14,8 +14,11 @@
 #include "queue.h"
 
 #include "access/xlog.h"
+#include "catalog/pg_proc.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
@@ -37,6 +40,22 @@ jobq_begin_write(const char *function)
 	jobq_require_primary(function);
 	PreventCommandIfReadOnly(function);
 	PreventCommandIfParallelMode(function);
+}
+
+void
+jobq_recheck_function(FunctionCallInfo fcinfo)
+{
+	FmgrInfo   *function = fcinfo->flinfo;
+
+	/* import_pg_cron() calls by itself */
+	if (function == NULL)
+		return;
+	AcceptInvalidationMessages();
+	if (!jobq_may_execute(function->fn_oid, GetUserId()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for function %s",
+						get_func_name(function->fn_oid))));
 }
 
 void

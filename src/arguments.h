@@ -24,6 +24,12 @@
 extern void jobq_require_primary(const char *function);
 extern void jobq_begin_write(const char *function);
 
+/*
+ * For the functions that only some of those who may use jobq may call, when
+ * they have waited: raises 42501 if the user may not call this one any more.
+ */
+extern void jobq_recheck_function(FunctionCallInfo fcinfo);
+
 /* Raises 22004 if the argument is NULL. */
 extern void jobq_require_argument(FunctionCallInfo fcinfo, int argno,
 								  const char *name);

@@ -3,6 +3,9 @@
  * dequeue.c
  *	  Claiming jobs from outside: dequeue, dequeue_any, take, next.
  *
+ * The table of jobs is opened first, which may wait for its lock; claiming
+ * waits for nobody, so that privileges need not be judged again.
+ *
  * IDENTIFICATION
  *	  src/dequeue.c
  *
@@ -250,11 +253,11 @@ jobq_dequeue(PG_FUNCTION_ARGS)
 	int64		lease = 0;
 
 	jobq_begin_write("jobq.dequeue()");
+	jobs = jobq_table_open(JOBQ_REL_JOB);
 	queue = source_queue_argument(fcinfo);
 	read_options(fcinfo, 1, &options);
 	InitMaterializedSRF(fcinfo, 0);
 	jobq_async_begin(jobq_async_claims);
-	jobs = jobq_table_open(JOBQ_REL_JOB);
 	claim_from(jobs, queue, &options, options.max_jobs, &lease, rsinfo);
 	jobq_table_close(jobs);
 	jobq_async_end();
@@ -274,6 +277,7 @@ jobq_dequeue_any(PG_FUNCTION_ARGS)
 	int			left;
 
 	jobq_begin_write("jobq.dequeue_any()");
+	jobs = jobq_table_open(JOBQ_REL_JOB);
 	jobq_require_argument(fcinfo, 0, "queues");
 	names = jobq_array_elements("queues", PG_GETARG_ARRAYTYPE_P(0), TEXTOID,
 								NULL, &nnames);
@@ -283,7 +287,6 @@ jobq_dequeue_any(PG_FUNCTION_ARGS)
 	read_options(fcinfo, 1, &options);
 	InitMaterializedSRF(fcinfo, 0);
 	jobq_async_begin(jobq_async_claims);
-	jobs = jobq_table_open(JOBQ_REL_JOB);
 	left = options.max_jobs;
 	for (int i = 0; i < nnames && left > 0; i++)
 		left -= claim_from(jobs, queues[i], &options, left, &lease, rsinfo);
@@ -301,10 +304,10 @@ jobq_take(PG_FUNCTION_ARGS)
 	int			left;
 
 	jobq_begin_write("jobq.take()");
+	jobs = jobq_table_open(JOBQ_REL_JOB);
 	queue = source_queue_argument(fcinfo);
 	left = max_jobs_argument(fcinfo, 1);
 	InitMaterializedSRF(fcinfo, 0);
-	jobs = jobq_table_open(JOBQ_REL_JOB);
 	if (!queue->paused)
 	{
 		JobqReadyScan scan;
@@ -342,9 +345,9 @@ jobq_next(PG_FUNCTION_ARGS)
 	int64		lease = 0;
 
 	jobq_begin_write("jobq.next()");
+	jobs = jobq_table_open(JOBQ_REL_JOB);
 	queue = source_queue_argument(fcinfo);
 	read_options(fcinfo, 3, &options);
-	jobs = jobq_table_open(JOBQ_REL_JOB);
 	if (!PG_ARGISNULL(1))
 	{
 		int			ndone;
@@ -358,6 +361,8 @@ jobq_next(PG_FUNCTION_ARGS)
 			jobq_async_begin(true);
 			(void) jobq_complete_held(jobs, done, ndone, PG_GETARG_INT64(2));
 			jobq_async_end();
+			/* that may have waited */
+			queue = source_queue_argument(fcinfo);
 		}
 	}
 	InitMaterializedSRF(fcinfo, 0);

@@ -259,7 +259,6 @@ begin_enqueue(const JobqEnqueueOptions *options, const Datum *payloads,
 {
 	for (int i = 0; !options->unchecked && i < njobs; i++)
 		jobq_check_payload(options->queue, payloads[i]);
-	jobq_queue_lock_shared(options->queue);
 	return jobq_sequence_take(jobq_relation_oid(JOBQ_SEQ_JOB_ID), njobs);
 }
 

@@ -16,8 +16,7 @@
 #include "postgres.h"
 
 #include "arguments.h"
-#include "queue.h"
-#include "table.h"
+#include "queue_lock.h"
 #include "xact.h"
 
 #include "catalog/namespace.h"
@@ -32,6 +31,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/inval.h"
 #include "utils/syscache.h"
 
 PG_FUNCTION_INFO_V1(jobq_grant_usage);
@@ -89,6 +89,7 @@ quoted_role(Oid role)
 static void
 require_administrator(void)
 {
+	AcceptInvalidationMessages();
 	if (!jobq_is_administrator(GetUserId()))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -127,8 +128,10 @@ jobq_grant_usage(PG_FUNCTION_ARGS)
 
 	jobq_require_primary("jobq.grant_usage()");
 	require_administrator();
-	role = quoted_role(PG_GETARG_OID(0));
+	(void) quoted_role(PG_GETARG_OID(0));	/* it must exist */
 	lock_privileges();
+	require_administrator();
+	role = quoted_role(PG_GETARG_OID(0));
 	jobq_elevate(&elevation);
 	SPI_connect();
 	execute(psprintf("GRANT USAGE ON SCHEMA jobq TO %s", role));
@@ -164,8 +167,10 @@ jobq_revoke_usage(PG_FUNCTION_ARGS)
 
 	jobq_require_primary("jobq.revoke_usage()");
 	require_administrator();
-	role = quoted_role(PG_GETARG_OID(0));
+	(void) quoted_role(PG_GETARG_OID(0));	/* it must exist */
 	lock_privileges();
+	require_administrator();
+	role = quoted_role(PG_GETARG_OID(0));
 	jobq_elevate(&elevation);
 	SPI_connect();
 	for (int i = 0; i < lengthof(statements); i++)
@@ -211,58 +216,61 @@ read_privileges(ArrayType *array)
 }
 
 /*
- * Adds privileges of a role on a queue, or takes them away.  The queue's
- * owner and administrators may.
+ * Changes, makes or removes the row of a role's privileges on a queue.  The
+ * queue's row is locked, so that nobody else changes its grants.
  */
 static void
-change_grant(const char *queue_name, Oid role, int privileges, bool grant)
+write_grant(const JobqQueue *queue, Oid role, int privileges, bool grant)
 {
-	const JobqQueue *queue = jobq_queue_require(queue_name, JOBQ_PRIV_OWNER);
 	JobqTable  *table = jobq_table_open(JOBQ_REL_QUEUE_GRANT);
 	Oid			indexid = jobq_relation_oid(JOBQ_IDX_QUEUE_GRANT);
 	TupleTableSlot *slot = jobq_table_slot(table);
 	Datum		values[Natts_queue_grant];
 	bool		nulls[Natts_queue_grant] = {0};
 	ScanKeyData keys[2];
-	ItemPointerData conflict;
-	int			old;
+	bool		found;
+	int			old = 0;
 
-	jobq_queue_lock_shared(queue);
-	if (privileges == 0)
-	{
-		jobq_table_close(table);
-		return;
-	}
 	values[Anum_queue_grant_queue - 1] = Int32GetDatum(queue->id);
 	values[Anum_queue_grant_role - 1] = ObjectIdGetDatum(role);
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT4EQ,
 				values[Anum_queue_grant_queue - 1]);
 	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_OIDEQ,
 				values[Anum_queue_grant_role - 1]);
-
-	/* whoever inserted or deleted the row at the same time is waited for */
-	while (jobq_table_find(table, indexid, keys, 2, JOBQ_WAIT, slot) != JOBQ_FOUND)
+	found = jobq_table_find(table, indexid, keys, 2, JOBQ_WAIT,
+							slot) == JOBQ_FOUND;
+	if (found)
 	{
-		values[Anum_queue_grant_privileges - 1] = Int32GetDatum(privileges);
-		if (!grant ||
-			jobq_table_insert_unique(table, indexid, values, nulls, &conflict))
-		{
-			jobq_table_close(table);
-			jobq_at_commit_queue_changed(queue->id, queue->owner);
-			return;
-		}
+		slot_getallattrs(slot);
+		old = DatumGetInt32(slot->tts_values[Anum_queue_grant_privileges - 1]);
 	}
-
-	slot_getallattrs(slot);
-	old = DatumGetInt32(slot->tts_values[Anum_queue_grant_privileges - 1]);
 	privileges = grant ? old | privileges : old & ~privileges;
 	values[Anum_queue_grant_privileges - 1] = Int32GetDatum(privileges);
-	if (privileges == 0)
+	if (!found && privileges != 0)
+		jobq_table_insert(table, values, nulls);
+	else if (found && privileges == 0)
 		jobq_table_delete(table, slot);
-	else
+	else if (found)
 		jobq_table_update(table, slot, values, nulls);
 	jobq_table_close(table);
 	jobq_at_commit_queue_changed(queue->id, queue->owner);
+}
+
+/*
+ * Adds privileges of a role on a queue, or takes them away.  The queue's
+ * owner and administrators may.
+ */
+static void
+change_grant(const char *queue_name, Oid role, int privileges, bool grant)
+{
+	JobqLockedQueue locked;
+
+	jobq_queue_lock(&locked, queue_name, JOBQ_PRIV_OWNER);
+	(void) quoted_role(role);	/* it must exist still */
+	if (privileges != 0)
+		write_grant(locked.queue, role, privileges, grant);
+	jobq_queue_recheck_locked(&locked, JOBQ_PRIV_OWNER);
+	jobq_table_close(locked.table);
 }
 
 static void

@@ -25,6 +25,7 @@
 #include "json_object.h"
 #include "lease.h"
 #include "on_dead.h"
+#include "queue_lock.h"
 #include "schedule.h"
 #include "worker_slot.h"
 #include "xact.h"
@@ -237,7 +238,8 @@ is_wanted(TupleTableSlot *slot, void *arg)
  * The same for a user who needs a privilege on the job's queue (0: none;
  * raises 42501), and, unless lease is NULL, for a job that is held by it;
  * JOBQ_UNWANTED if it is not, or its queue is gone.  The row is locked only
- * after that.  The job is read unless it is missing.
+ * after that, and the privilege is judged again when it is.  The job is read
+ * unless it is missing.
  */
 JobqFindResult
 jobq_job_lock_for(JobqTable *jobs, int64 id, JobqWaitPolicy wait,
@@ -264,6 +266,8 @@ jobq_job_lock_for(JobqTable *jobs, int64 id, JobqWaitPolicy wait,
 		if (queue != NULL)
 			jobq_queue_check_job_privilege(queue, privilege, id);
 	}
+	if (result == JOBQ_FOUND && privilege != 0 && wait != JOBQ_NO_WAIT)
+		jobq_queue_recheck_job(job->queue, privilege, id);
 	return result;
 }
 

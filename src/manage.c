@@ -19,6 +19,7 @@
 #include "payload.h"
 #include "worker_slot.h"
 #include "xact.h"
+#include "queue_lock.h"
 
 #include "access/genam.h"
 #include "access/relscan.h"
@@ -86,6 +87,9 @@ jobq_cancel(PG_FUNCTION_ARGS)
 			jobq_cancel_job(PG_GETARG_INT64(0),
 							PG_ARGISNULL(1) ? NULL :
 							text_to_cstring(PG_GETARG_TEXT_PP(1)));
+		/* another request for it may have been waited for */
+		jobq_queue_recheck_job(queue->id, JOBQ_PRIV_MANAGE,
+							   PG_GETARG_INT64(0));
 	}
 	PG_RETURN_BOOL(result);
 }
@@ -193,7 +197,7 @@ find_revivable(int64 id, JobqTable **history, TupleTableSlot **finished)
 		jobq_table_close(*history);
 		return NULL;
 	}
-	jobq_queue_check_job_privilege(queue, JOBQ_PRIV_MANAGE, id);
+	jobq_queue_recheck_job(queue->id, JOBQ_PRIV_MANAGE, id);
 	return queue;
 }
 
@@ -220,7 +224,7 @@ jobq_retry(PG_FUNCTION_ARGS)
 	}
 	if (queue == NULL)
 		PG_RETURN_NULL();
-	jobq_queue_lock_shared(queue);
+	queue = jobq_queue_lock_shared(queue);
 
 	/* what is known of an attempt of old is not to count for a new one */
 	(void) jobq_worker_was_terminated(PG_GETARG_INT64(0), 0, &termination);
@@ -232,6 +236,8 @@ jobq_retry(PG_FUNCTION_ARGS)
 	if (revived)
 		jobq_table_delete(history, finished);
 	jobq_table_close(history);
+	/* for the queue's lock, and others with the same key */
+	jobq_queue_recheck_job(queue->id, JOBQ_PRIV_MANAGE, PG_GETARG_INT64(0));
 	if (!revived)
 		PG_RETURN_NULL();
 	PG_RETURN_INT64(PG_GETARG_INT64(0));
@@ -356,7 +362,7 @@ delete_finished(int64 id)
 														&isnull)));
 	if (queue != NULL)
 	{
-		jobq_queue_check_job_privilege(queue, JOBQ_PRIV_MANAGE, id);
+		jobq_queue_recheck_job(queue->id, JOBQ_PRIV_MANAGE, id);
 		jobq_table_delete(history, finished);
 	}
 	jobq_table_close(history);

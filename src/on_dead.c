@@ -45,9 +45,9 @@ find_target(const JobqQueue *queue)
 {
 	const JobqQueue *target;
 
-	if (queue->on_dead == NULL)
+	if (queue->on_dead == 0)
 		return NULL;
-	target = jobq_queue_find(queue->on_dead);
+	target = jobq_queue_by_id(queue->on_dead);
 	if (target == NULL || target->is_run || target->id == queue->id ||
 		!jobq_queue_allows(target, queue->owner, JOBQ_PRIV_ENQUEUE))
 		return NULL;
@@ -85,6 +85,9 @@ jobq_on_dead(const JobqJob *job, const JobqQueue *queue, const char *error,
 	Datum		payload;
 
 	if (target == NULL || is_report(job))
+		return;
+	target = jobq_queue_lock_shared(target);
+	if (!jobq_queue_allows(target, queue->owner, JOBQ_PRIV_ENQUEUE))
 		return;
 
 	jobq_json_begin(&object);

@@ -13,6 +13,7 @@
 #include "arguments.h"
 #include "enqueue.h"
 #include "handler.h"
+#include "queue_lock.h"
 #include "queue_options.h"
 
 #include "catalog/pg_type.h"
@@ -182,21 +183,47 @@ read_options(FunctionCallInfo fcinfo, const JobqQueue *queue,
 	}
 }
 
-/* The queue named by the first argument, into which the user may enqueue. */
+/*
+ * The queue named by the first argument, into which the user may enqueue,
+ * locked against being dropped.
+ */
 static const JobqQueue *
 target_queue(FunctionCallInfo fcinfo)
 {
 	const JobqQueue *queue;
+	char	   *name;
 
 	jobq_require_argument(fcinfo, ARG_TARGET, "queue");
-	queue = jobq_queue_require(text_to_cstring(PG_GETARG_TEXT_PP(ARG_TARGET)),
-							   JOBQ_PRIV_ENQUEUE);
+	name = text_to_cstring(PG_GETARG_TEXT_PP(ARG_TARGET));
+	queue = jobq_queue_require(name, JOBQ_PRIV_ENQUEUE);
 	if (queue->is_run)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("queue \"%s\" is for SQL commands", queue->name),
 				 errhint("Use jobq.run().")));
-	return queue;
+	for (;;)
+	{
+		const JobqQueue *locked = jobq_queue_lock_shared(queue);
+
+		if (locked == queue)
+			return queue;
+		/* it has changed, and may have another name */
+		jobq_queue_check_privilege(locked, JOBQ_PRIV_ENQUEUE);
+		if (strcmp(locked->name, name) == 0)
+			return locked;
+		queue = jobq_queue_require(name, JOBQ_PRIV_ENQUEUE);
+	}
+}
+
+/*
+ * Checks the privilege again after what can take its time: others who have a
+ * job of the same key in their hands, and the owner's check of the payload.
+ */
+static void
+recheck_privilege(const JobqEnqueueOptions *options)
+{
+	if (options->unique_key != NULL || options->queue->payload_check != NULL)
+		jobq_queue_recheck(options->queue->id, JOBQ_PRIV_ENQUEUE);
 }
 
 Datum
@@ -208,10 +235,11 @@ jobq_enqueue(PG_FUNCTION_ARGS)
 
 	jobq_begin_write("jobq.enqueue()");
 	jobq_require_argument(fcinfo, ARG_PAYLOAD, "payload");
-	read_options(fcinfo, target_queue(fcinfo), &options);
 	jobs = jobq_table_open(JOBQ_REL_JOB);
+	read_options(fcinfo, target_queue(fcinfo), &options);
 	id = jobq_enqueue_job(jobs, &options, PG_GETARG_DATUM(ARG_PAYLOAD));
 	jobq_table_close(jobs);
+	recheck_privilege(&options);
 	PG_RETURN_INT64(id);
 }
 
@@ -277,11 +305,11 @@ jobq_enqueue_many(PG_FUNCTION_ARGS)
 	payloads = jobq_array_elements("payloads",
 								   PG_GETARG_ARRAYTYPE_P(ARG_PAYLOAD),
 								   JSONBOID, NULL, &njobs);
+	jobs = jobq_table_open(JOBQ_REL_JOB);
 	read_options(fcinfo, target_queue(fcinfo), &options);
 	keys = unique_keys_argument(fcinfo, options.unique_key, njobs);
 
 	ids = palloc(Max(njobs, 1) * sizeof(int64));
-	jobs = jobq_table_open(JOBQ_REL_JOB);
 	if (options.unique_key != NULL)
 		keys = &options.unique_key;
 	if (keys == NULL)
@@ -289,6 +317,7 @@ jobq_enqueue_many(PG_FUNCTION_ARGS)
 	else
 		jobq_enqueue_keyed_jobs(jobs, &options, payloads, keys, njobs, ids);
 	jobq_table_close(jobs);
+	recheck_privilege(&options);
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	for (int i = 0; i < njobs; i++)
@@ -318,10 +347,13 @@ jobq_run(PG_FUNCTION_ARGS)
 	params = PG_ARGISNULL(ARG_PAYLOAD) ?
 		DirectFunctionCall1(jsonb_in, CStringGetDatum("null")) :
 		PG_GETARG_DATUM(ARG_PAYLOAD);
-	read_options(fcinfo, jobq_queue_run_of(GetUserId()), &options);
-	options.command = command;
 	jobs = jobq_table_open(JOBQ_REL_JOB);
+	read_options(fcinfo,
+				 jobq_queue_lock_shared(jobq_queue_run_of(GetUserId())),
+				 &options);
+	options.command = command;
 	id = jobq_enqueue_job(jobs, &options, params);
 	jobq_table_close(jobs);
+	jobq_recheck_function(fcinfo);
 	PG_RETURN_INT64(id);
 }

@@ -16,6 +16,7 @@
 
 #include "queue.h"
 #include "queue_cache.h"
+#include "queue_lock.h"
 #include "table.h"
 #include "xact.h"
 
@@ -24,7 +25,7 @@
 #include "commands/sequence.h"
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
-#include "storage/lmgr.h"
+#include "storage/lock.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -67,24 +68,34 @@ closest_name(const char *name)
 	return best;
 }
 
-/* Raises 42704 if there is none, with a HINT. */
-const JobqQueue *
-jobq_queue_by_name(const char *name)
+/*
+ * Raises 42704: there is no queue of that name.  Who wants one for the sake of
+ * its jobs (by the privilege, 0: any) may have wanted to create it.
+ */
+void
+jobq_queue_report_missing(const char *name, int privilege)
 {
-	const JobqQueue *queue = jobq_queue_find(name);
-	const char *closest;
+	const char *closest = closest_name(name);
 
-	if (queue != NULL)
-		return queue;
-	closest = closest_name(name);
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("queue \"%s\" does not exist", name),
 			 closest != NULL ?
 			 errhint("Perhaps you meant the queue \"%s\".", closest) :
+			 privilege != JOBQ_PRIV_OWNER && privilege != JOBQ_PRIV_MANAGE ?
 			 errhint("Create it with jobq.create_queue(%s).",
-					 quote_literal_cstr(name))));
-	return NULL;				/* keep compiler quiet */
+					 quote_literal_cstr(name)) : 0));
+}
+
+/* Raises 42704 if there is none, with a HINT. */
+const JobqQueue *
+jobq_queue_by_name(const char *name)
+{
+	const JobqQueue *queue = jobq_queue_find(name);
+
+	if (queue == NULL)
+		jobq_queue_report_missing(name, 0);
+	return queue;
 }
 
 /*
@@ -148,8 +159,10 @@ jobq_queue_check_job_privilege(const JobqQueue *queue, int privilege,
 const JobqQueue *
 jobq_queue_require(const char *name, int privilege)
 {
-	const JobqQueue *queue = jobq_queue_by_name(name);
+	const JobqQueue *queue = jobq_queue_find(name);
 
+	if (queue == NULL)
+		jobq_queue_report_missing(name, privilege);
 	jobq_queue_check_privilege(queue, privilege);
 	return queue;
 }
@@ -173,20 +186,31 @@ jobq_queue_check_home(const JobqQueue *queue)
 /*
  * Keeps the queue from being dropped until the end of the transaction.  Other
  * enqueuers are not in the way; drop_queue takes the same lock in
- * AccessExclusive mode.  Raises 42704 if the queue is gone.
+ * AccessExclusive mode.  Returns the queue as it is then: whoever needs a
+ * privilege on it checks that now, if this is not what it was.  Raises 42704
+ * if the queue is gone.
  */
-void
+const JobqQueue *
 jobq_queue_lock_shared(const JobqQueue *queue)
 {
-	int32		id = queue->id;
-	const char *name = queue->name;
+	const JobqQueue *now = queue;
+	LOCKTAG		tag;
 
-	LockDatabaseObject(jobq_relation_oid(JOBQ_REL_QUEUE), id, 0,
-					   AccessShareLock);
-	if (!jobq_queue_cache_is_current(queue) && jobq_queue_by_id(id) == NULL)
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, jobq_relation_oid(JOBQ_REL_QUEUE),
+					   queue->id, 0);
+	if (LockAcquire(&tag, AccessShareLock, false, true) ==
+		LOCKACQUIRE_NOT_AVAIL)
+	{
+		(void) LockAcquire(&tag, AccessShareLock, false, false);
+		now = jobq_queue_read_now(queue->id);
+	}
+	else if (!jobq_queue_cache_is_current(queue))
+		now = jobq_queue_by_id(queue->id);
+	if (now == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("queue \"%s\" does not exist", name)));
+				 errmsg("queue \"%s\" does not exist", queue->name)));
+	return now;
 }
 
 /*

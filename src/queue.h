@@ -57,7 +57,7 @@ typedef struct JobqQueue
 	int64		keep_dead;		/* the same */
 	int			keep_completed_count;	/* -1: any number */
 	int			keep_dead_count;
-	char	   *on_dead;		/* NULL: nobody is told */
+	int32		on_dead;		/* a queue; 0: nobody is told */
 	bool		notify;
 	bool		session_bound;
 	bool		sync_completion;
@@ -88,6 +88,7 @@ typedef struct JobqQueueBrief
 
 extern const JobqQueue *jobq_queue_by_name(const char *name);
 extern const JobqQueue *jobq_queue_find(const char *name);
+extern void jobq_queue_report_missing(const char *name, int privilege);
 extern const JobqQueue *jobq_queue_by_id(int32 id);
 extern const JobqQueue *jobq_queue_require(const char *name, int privilege);
 extern const JobqQueue *jobq_queue_run_of(Oid role);
@@ -107,7 +108,7 @@ extern void jobq_queue_check_privilege(const JobqQueue *queue, int privilege);
 extern void jobq_queue_check_job_privilege(const JobqQueue *queue,
 										   int privilege, int64 job_id);
 extern void jobq_queue_check_home(const JobqQueue *queue);
-extern void jobq_queue_lock_shared(const JobqQueue *queue);
+extern const JobqQueue *jobq_queue_lock_shared(const JobqQueue *queue);
 extern int	jobq_history_segment(void);
 extern int64 jobq_interval_microseconds(const Interval *interval);
 

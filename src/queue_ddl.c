@@ -16,6 +16,7 @@
 #include "postgres.h"
 
 #include "arguments.h"
+#include "queue_lock.h"
 #include "queue_options.h"
 #include "xact.h"
 
@@ -35,6 +36,9 @@ PG_FUNCTION_INFO_V1(jobq_alter_queue);
 PG_FUNCTION_INFO_V1(jobq_reset_queue);
 PG_FUNCTION_INFO_V1(jobq_pause);
 PG_FUNCTION_INFO_V1(jobq_resume);
+
+/* The argument of create_queue that is no option. */
+#define OR_REPLACE "or_replace"
 
 /* A row of jobq_store.queue that is being changed. */
 typedef struct QueueRow
@@ -72,14 +76,12 @@ note_changed_option(QueueRow *row, AttrNumber attnum)
 }
 
 /*
- * Checks the options among the arguments of the calling function, and puts
- * those that are not null into the row.
- *
- * Arguments are told by their names, so that functions of an older or newer
- * version of the extension's script work with this library.
+ * The names of the arguments of the calling function.  Arguments are told by
+ * them, so that functions of an older or newer version of the extension's
+ * script work with this library.
  */
-static void
-apply_arguments(FunctionCallInfo fcinfo, QueueRow *row)
+static char **
+argument_names(FunctionCallInfo fcinfo)
 {
 	HeapTuple	tuple;
 	Oid		   *types;
@@ -97,12 +99,39 @@ apply_arguments(FunctionCallInfo fcinfo, QueueRow *row)
 	if (names == NULL || nargs != PG_NARGS())
 		elog(ERROR, "unexpected arguments of function %u",
 			 fcinfo->flinfo->fn_oid);
+	return names;
+}
 
-	for (int i = 1; i < nargs; i++)
+/* Whether there is an argument or_replace that is true. */
+static bool
+or_replace_argument(FunctionCallInfo fcinfo)
+{
+	char	  **names = argument_names(fcinfo);
+
+	for (int i = 1; i < PG_NARGS(); i++)
+	{
+		if (strcmp(names[i], OR_REPLACE) == 0)
+			return !PG_ARGISNULL(i) && PG_GETARG_BOOL(i);
+	}
+	return false;
+}
+
+/*
+ * Checks the options among the arguments of the calling function, and puts
+ * those that are not null into the row.
+ */
+static void
+apply_arguments(FunctionCallInfo fcinfo, QueueRow *row)
+{
+	char	  **names = argument_names(fcinfo);
+
+	for (int i = 1; i < PG_NARGS(); i++)
 	{
 		const JobqQueueOption *option = jobq_queue_option(names[i]);
 		Datum		value;
 
+		if (strcmp(names[i], OR_REPLACE) == 0)
+			continue;
 		if (option == NULL)
 			elog(ERROR, "unknown option \"%s\"", names[i]);
 		if (PG_ARGISNULL(i))
@@ -111,7 +140,7 @@ apply_arguments(FunctionCallInfo fcinfo, QueueRow *row)
 		if (option->check != NULL)
 			option->check(option->name, value);
 		if (option->convert != NULL)
-			value = option->convert(value);
+			value = option->convert(value, row->values);
 		row->values[option->attnum - 1] = value;
 		row->nulls[option->attnum - 1] = false;
 		note_changed_option(row, option->attnum);
@@ -134,46 +163,97 @@ note_change(const QueueRow *row)
 		jobq_at_commit_wake(JOBQ_WAKE_RETENTION);
 }
 
-/*
- * create_queue(queue, <options>): 42710 if there is one, 22023 for a bad
- * value.
- */
-Datum
-jobq_create_queue(PG_FUNCTION_ARGS)
+/* Gets a locked row ready for changes. */
+static void
+begin_change(QueueRow *row, const JobqLockedQueue *locked)
 {
-	char	   *name = name_argument(fcinfo);
-	QueueRow	row;
-	JobqTable  *table;
-	ItemPointerData conflict;
+	memset(row, 0, sizeof(QueueRow));
+	memcpy(row->values, locked->values, sizeof(row->values));
+	memcpy(row->nulls, locked->nulls, sizeof(row->nulls));
+	row->old_owner = locked->queue->owner;
+}
 
-	jobq_begin_write("jobq.create_queue()");
-	jobq_queue_name_check(name);
-	memset(&row, 0, sizeof(row));
-	memset(row.nulls, true, sizeof(row.nulls));
-	memset(row.nulls, false, Anum_queue_database * sizeof(bool));
-	row.nulls[Anum_queue_handler - 1] = true;
-	row.values[Anum_queue_name - 1] = CStringGetTextDatum(name);
-	row.values[Anum_queue_is_run - 1] = BoolGetDatum(false);
-	row.values[Anum_queue_owner - 1] = ObjectIdGetDatum(GetUserId());
-	row.values[Anum_queue_paused - 1] = BoolGetDatum(false);
-	row.values[Anum_queue_created_at - 1] = TimestampTzGetDatum(jobq_now());
-	row.values[Anum_queue_system_identifier - 1] =
+/*
+ * Judges again whether the user may make the change: its checks may have
+ * waited for the queue of on_dead.
+ */
+static void
+recheck_change(const JobqLockedQueue *locked, const QueueRow *row)
+{
+	Oid			owner = DatumGetObjectId(row->values[Anum_queue_owner - 1]);
+
+	jobq_queue_recheck_locked(locked, JOBQ_PRIV_OWNER);
+	if (owner != locked->queue->owner)
+		jobq_queue_owner_check(owner);
+}
+
+/*
+ * Locks the row of a queue for a user who needs the privilege, and gets it
+ * ready for changes; see jobq_queue_lock().
+ */
+static void
+open_queue(JobqLockedQueue *locked, const char *name, int privilege,
+		   QueueRow *row)
+{
+	jobq_queue_lock(locked, name, privilege);
+	begin_change(row, locked);
+}
+
+/* Writes the changed row. */
+static void
+write_queue(JobqLockedQueue *locked, const QueueRow *row)
+{
+	jobq_table_update(locked->table, locked->slot, row->values, row->nulls);
+	jobq_table_close(locked->table);
+	note_change(row);
+}
+
+/*
+ * The row of a new queue: the user's, with the options among the arguments.
+ */
+static void
+form_row(FunctionCallInfo fcinfo, const char *name, QueueRow *row)
+{
+	memset(row, 0, sizeof(*row));
+	memset(row->nulls, true, sizeof(row->nulls));
+	memset(row->nulls, false, Anum_queue_database * sizeof(bool));
+	row->nulls[Anum_queue_handler - 1] = true;
+	row->values[Anum_queue_name - 1] = CStringGetTextDatum(name);
+	row->values[Anum_queue_is_run - 1] = BoolGetDatum(false);
+	row->values[Anum_queue_owner - 1] = ObjectIdGetDatum(GetUserId());
+	row->values[Anum_queue_paused - 1] = BoolGetDatum(false);
+	row->values[Anum_queue_created_at - 1] = TimestampTzGetDatum(jobq_now());
+	row->values[Anum_queue_system_identifier - 1] =
 		Int64GetDatum(jobq_system_identifier());
-	row.values[Anum_queue_database - 1] = ObjectIdGetDatum(MyDatabaseId);
-	apply_arguments(fcinfo, &row);
-	jobq_queue_row_check(row.values, row.nulls);
+	row->values[Anum_queue_database - 1] = ObjectIdGetDatum(MyDatabaseId);
+	apply_arguments(fcinfo, row);
+	jobq_queue_row_check(row->values, row->nulls);
+}
 
+/* Adds a queue; false if there is one of that name. */
+static bool
+insert_queue(FunctionCallInfo fcinfo, const char *name)
+{
+	Oid			sequence = jobq_relation_oid(JOBQ_SEQ_QUEUE_ID);
+	JobqTable  *table = jobq_table_open(JOBQ_REL_QUEUE);
+	QueueRow	row;
+	ItemPointerData conflict;
+	bool		inserted;
+
+	form_row(fcinfo, name, &row);
 	row.values[Anum_queue_id - 1] =
-		Int32GetDatum((int32) nextval_internal(jobq_relation_oid(JOBQ_SEQ_QUEUE_ID),
-											   false));
-	table = jobq_table_open(JOBQ_REL_QUEUE);
-	if (!jobq_table_insert_unique(table,
-								  jobq_relation_oid(JOBQ_IDX_QUEUE_NAME),
-								  row.values, row.nulls, &conflict))
-		ereport(ERROR,
-				(errcode(ERRCODE_DUPLICATE_OBJECT),
-				 errmsg("queue \"%s\" already exists", name)));
+		Int32GetDatum((int32) nextval_internal(sequence, false));
+	inserted = jobq_table_insert_unique(table,
+										jobq_relation_oid(JOBQ_IDX_QUEUE_NAME),
+										row.values, row.nulls, &conflict);
 	jobq_table_close(table);
+	if (!inserted)
+		return false;
+
+	/* somebody who was about to use the name may have been waited for */
+	jobq_recheck_function(fcinfo);
+	jobq_queue_owner_check(DatumGetObjectId(row.values[Anum_queue_owner - 1]));
+	jobq_queue_row_check(row.values, row.nulls);
 	row.resync = false;			/* it has no jobs */
 	row.old_owner = DatumGetObjectId(row.values[Anum_queue_owner - 1]);
 	note_change(&row);
@@ -183,45 +263,61 @@ jobq_create_queue(PG_FUNCTION_ARGS)
 	 * queue's entry in shared memory may be that of another one of its id.
 	 */
 	jobq_at_commit_wake(JOBQ_WAKE_WORK);
-	PG_RETURN_VOID();
+	return true;
 }
 
 /*
- * Looks up a queue, checks the privilege, locks the queue's row (waiting for
- * others who are changing it) and reads it.  Raises 42704 and 42501.
+ * Gives a queue that exists the options among the arguments, and no others:
+ * its identity, its owner if none is given, and whether it is paused stay.
+ * 42501 unless it is the user's; false if there is none.
  */
-static JobqTable *
-open_queue(const char *name, int privilege, TupleTableSlot **slot,
-		   QueueRow *row)
+static bool
+replace_queue(FunctionCallInfo fcinfo, const char *name)
 {
-	const JobqQueue *queue = jobq_queue_require(name, privilege);
-	JobqTable  *table = jobq_table_open(JOBQ_REL_QUEUE);
-	ScanKeyData key;
+	const JobqQueue *queue = jobq_queue_find(name);
+	JobqLockedQueue locked;
+	QueueRow	row;
 
-	*slot = jobq_table_slot(table);
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT4EQ,
-				Int32GetDatum(queue->id));
-	if (jobq_table_find(table, jobq_relation_oid(JOBQ_IDX_QUEUE), &key, 1,
-						JOBQ_WAIT, *slot) != JOBQ_FOUND)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("queue \"%s\" does not exist", name)));
-	slot_getallattrs(*slot);
-	memset(row, 0, sizeof(QueueRow));
-	memcpy(row->values, (*slot)->tts_values, sizeof(row->values));
-	memcpy(row->nulls, (*slot)->tts_isnull, sizeof(row->nulls));
-	row->old_owner = DatumGetObjectId(row->values[Anum_queue_owner - 1]);
-	return table;
+	if (queue == NULL)
+		return false;
+	jobq_queue_check_privilege(queue, JOBQ_PRIV_OWNER);
+	if (!jobq_queue_find_and_lock(&locked, name))
+		return false;
+	jobq_queue_check_privilege(locked.queue, JOBQ_PRIV_OWNER);
+	begin_change(&row, &locked);
+	jobq_queue_reset_options(row.nulls);
+	apply_arguments(fcinfo, &row);
+	jobq_queue_row_check(row.values, row.nulls);
+	jobq_recheck_function(fcinfo);
+	recheck_change(&locked, &row);
+	row.resync = true;
+	write_queue(&locked, &row);
+	return true;
 }
 
-static void
-refuse_for_run_queue(const QueueRow *row, const char *name)
+/*
+ * create_queue(queue, <options>, or_replace): 42710 if there is one and
+ * or_replace is not set, 22023 for a bad value.
+ */
+Datum
+jobq_create_queue(PG_FUNCTION_ARGS)
 {
-	if (DatumGetBool(row->values[Anum_queue_is_run - 1]))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("queue \"%s\" belongs to its role", name),
-				 errdetail("It holds the commands that the role gave to jobq.run().")));
+	char	   *name = name_argument(fcinfo);
+	bool		or_replace;
+
+	jobq_begin_write("jobq.create_queue()");
+	jobq_queue_name_check(name);
+	or_replace = or_replace_argument(fcinfo);
+	while (!(or_replace && replace_queue(fcinfo, name)) &&
+		   !insert_queue(fcinfo, name))
+	{
+		if (!or_replace)
+			ereport(ERROR,
+					(errcode(ERRCODE_DUPLICATE_OBJECT),
+					 errmsg("queue \"%s\" already exists", name)));
+		CHECK_FOR_INTERRUPTS();
+	}
+	PG_RETURN_VOID();
 }
 
 /* alter_queue(queue, <options>): sets those that are not null. */
@@ -229,22 +325,19 @@ Datum
 jobq_alter_queue(PG_FUNCTION_ARGS)
 {
 	char	   *name = name_argument(fcinfo);
+	JobqLockedQueue locked;
 	QueueRow	row;
-	TupleTableSlot *slot;
-	JobqTable  *table;
-	Oid			owner;
 
 	jobq_begin_write("jobq.alter_queue()");
-	table = open_queue(name, JOBQ_PRIV_OWNER, &slot, &row);
-	owner = DatumGetObjectId(row.values[Anum_queue_owner - 1]);
+	open_queue(&locked, name, JOBQ_PRIV_OWNER, &row);
 	apply_arguments(fcinfo, &row);
-	if (owner != DatumGetObjectId(row.values[Anum_queue_owner - 1]))
-		refuse_for_run_queue(&row, name);
+	if (DatumGetObjectId(row.values[Anum_queue_owner - 1]) !=
+		locked.queue->owner)
+		jobq_queue_refuse_run(locked.queue);
 	if (row.check)
 		jobq_queue_row_check(row.values, row.nulls);
-	jobq_table_update(table, slot, row.values, row.nulls);
-	jobq_table_close(table);
-	note_change(&row);
+	recheck_change(&locked, &row);
+	write_queue(&locked, &row);
 	PG_RETURN_VOID();
 }
 
@@ -253,16 +346,15 @@ Datum
 jobq_reset_queue(PG_FUNCTION_ARGS)
 {
 	char	   *name = name_argument(fcinfo);
+	JobqLockedQueue locked;
 	QueueRow	row;
-	TupleTableSlot *slot;
-	JobqTable  *table;
 	Datum	   *elements;
 	int			nelements;
 
 	jobq_begin_write("jobq.reset_queue()");
 	elements = jobq_array_elements("options", PG_GETARG_ARRAYTYPE_P(1),
 								   TEXTOID, NULL, &nelements);
-	table = open_queue(name, JOBQ_PRIV_OWNER, &slot, &row);
+	open_queue(&locked, name, JOBQ_PRIV_OWNER, &row);
 	for (int i = 0; i < nelements; i++)
 	{
 		const JobqQueueOption *option;
@@ -282,9 +374,7 @@ jobq_reset_queue(PG_FUNCTION_ARGS)
 		row.nulls[option->attnum - 1] = true;
 		note_changed_option(&row, option->attnum);
 	}
-	jobq_table_update(table, slot, row.values, row.nulls);
-	jobq_table_close(table);
-	note_change(&row);
+	write_queue(&locked, &row);
 	PG_RETURN_VOID();
 }
 
@@ -292,23 +382,20 @@ jobq_reset_queue(PG_FUNCTION_ARGS)
 static bool
 set_paused(const char *name, bool paused)
 {
+	JobqLockedQueue locked;
 	QueueRow	row;
-	TupleTableSlot *slot;
-	JobqTable  *table;
-	bool		changed;
 
 	jobq_begin_write(paused ? "jobq.pause()" : "jobq.resume()");
-	table = open_queue(name, JOBQ_PRIV_MANAGE, &slot, &row);
-	changed = DatumGetBool(row.values[Anum_queue_paused - 1]) != paused;
-	if (changed)
+	open_queue(&locked, name, JOBQ_PRIV_MANAGE, &row);
+	if (DatumGetBool(row.values[Anum_queue_paused - 1]) == paused)
 	{
-		row.values[Anum_queue_paused - 1] = BoolGetDatum(paused);
-		jobq_table_update(table, slot, row.values, row.nulls);
-		row.resync = !paused;
-		note_change(&row);
+		jobq_table_close(locked.table);
+		return false;
 	}
-	jobq_table_close(table);
-	return changed;
+	row.values[Anum_queue_paused - 1] = BoolGetDatum(paused);
+	row.resync = !paused;
+	write_queue(&locked, &row);
+	return true;
 }
 
 /* pause(queue): false if it was paused already. */

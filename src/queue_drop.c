@@ -31,6 +31,8 @@
 #include "current_job.h"
 #include "job.h"
 #include "queue_cache.h"
+#include "queue_drop.h"
+#include "queue_lock.h"
 #include "queue_row.h"
 #include "wait.h"
 #include "worker_slot.h"
@@ -63,6 +65,7 @@ PG_FUNCTION_INFO_V1(jobq_drop_queue);
 typedef struct DroppedQueue
 {
 	int32		queue;
+	bool		renamed;		/* or renames */
 	bool		kept_off;		/* executors know of it */
 	SubTransactionId subid;
 	struct DroppedQueue *next;
@@ -119,7 +122,8 @@ at_transaction_end(XactEvent event, void *arg)
 		for (DroppedQueue *d = dropped_queues; d != NULL; d = d->next)
 		{
 			jobq_waiters_wake(MyDatabaseId, d->queue, PG_INT32_MAX);
-			jobq_forget_queue_state(d->queue);
+			if (!d->renamed)
+				jobq_forget_queue_state(d->queue);
 		}
 	}
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
@@ -143,12 +147,9 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId mine,
 	}
 }
 
-/*
- * The queue is about to be dropped: either that is done, or there is an error.
- * With `force`, executors are to keep off it.
- */
-static void
-note_dropped(int32 queue, bool force)
+/* At the end of the transaction there is something to do for the queue. */
+static DroppedQueue *
+note_name_gone(int32 queue)
 {
 	static bool registered = false;
 	DroppedQueue *dropped;
@@ -159,12 +160,30 @@ note_dropped(int32 queue, bool force)
 		RegisterSubXactCallback(at_subtransaction_end, NULL);
 		registered = true;
 	}
-	dropped = MemoryContextAlloc(TopTransactionContext, sizeof(DroppedQueue));
+	dropped = MemoryContextAllocZero(TopTransactionContext,
+									 sizeof(DroppedQueue));
 	dropped->queue = queue;
 	dropped->subid = GetCurrentSubTransactionId();
 	dropped->next = dropped_queues;
-	dropped->kept_off = force && begin_keeping_off(queue);
 	dropped_queues = dropped;
+	return dropped;
+}
+
+/*
+ * The queue is about to be dropped: either that is done, or there is an error.
+ * With `force`, executors are to keep off it.
+ */
+static void
+note_dropped(int32 queue, bool force)
+{
+	note_name_gone(queue)->kept_off = force && begin_keeping_off(queue);
+}
+
+/* The queue gets another name: who waits for its jobs is to hear of it. */
+void
+jobq_note_renamed(int32 queue)
+{
+	note_name_gone(queue)->renamed = true;
 }
 
 /*
@@ -274,6 +293,7 @@ lock_queue(int32 queue, bool force)
 					   queue, 0);
 	while (tries-- > 0)
 	{
+		jobq_queue_recheck(queue, JOBQ_PRIV_OWNER);
 		(void) remove_free_jobs(queue);
 		if (LockAcquire(&tag, AccessExclusiveLock, false, true) !=
 			LOCKACQUIRE_NOT_AVAIL)
@@ -301,7 +321,7 @@ refuse_if_used(int32 queue, const char *name)
 				 errhint("Use jobq.drop_queue(%s, force => true) to drop the jobs too.",
 						 quote_literal_cstr(name))));
 	initStringInfo(&names);
-	foreach(lc, jobq_queue_read_on_dead(name))
+	foreach(lc, jobq_queue_read_on_dead(queue))
 	{
 		const JobqQueue *other = jobq_queue_by_id(lfirst_int(lc));
 
@@ -321,13 +341,13 @@ refuse_if_used(int32 queue, const char *name)
 
 /* Has dead jobs of other queues stay there that would go to this one. */
 static void
-unset_on_dead(const char *name)
+unset_on_dead(int32 queue)
 {
 	JobqTable  *table = jobq_table_open(JOBQ_REL_QUEUE);
 	TupleTableSlot *slot = jobq_table_slot(table);
 	ListCell   *lc;
 
-	foreach(lc, jobq_queue_read_on_dead(name))
+	foreach(lc, jobq_queue_read_on_dead(queue))
 	{
 		Datum		values[Natts_queue];
 		bool		nulls[Natts_queue];
@@ -344,8 +364,7 @@ unset_on_dead(const char *name)
 
 		/* it may have been changed while it was waited for */
 		if (nulls[Anum_queue_on_dead - 1] ||
-			strcmp(TextDatumGetCString(values[Anum_queue_on_dead - 1]),
-				   name) != 0)
+			DatumGetInt32(values[Anum_queue_on_dead - 1]) != queue)
 			continue;
 		nulls[Anum_queue_on_dead - 1] = true;
 		jobq_table_update(table, slot, values, nulls);
@@ -357,7 +376,7 @@ unset_on_dead(const char *name)
 
 /* Deletes what belongs to the queue, but for its jobs and itself. */
 static void
-remove_belongings(int32 queue, const char *name)
+remove_belongings(int32 queue)
 {
 	static const char *const statements[] = {
 		"DELETE FROM jobq_store.history"
@@ -373,64 +392,67 @@ remove_belongings(int32 queue, const char *name)
 
 	for (int i = 0; i < lengthof(statements); i++)
 		execute_for_queue(statements[i], queue);
-	unset_on_dead(name);
+	unset_on_dead(queue);
 }
 
 /*
- * Locks the queue's row and deletes it; false if it is gone already.  *owner
- * is the one that it had.
+ * Locks everything of the queue, and puts its row into *locked.  42501 if the
+ * user is not its owner, any more; 42704, or false with if_exists, if it is
+ * gone.
  */
 static bool
-remove_queue(int32 queue, Oid *owner)
+lock_to_drop(JobqLockedQueue *locked, const char *name, bool force,
+			 bool if_exists)
 {
-	JobqTable  *table = jobq_table_open(JOBQ_REL_QUEUE);
-	TupleTableSlot *slot = jobq_table_slot(table);
-	ScanKeyData key;
-	bool		found;
+	const JobqQueue *queue = jobq_queue_find(name);
 
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT4EQ,
-				Int32GetDatum(queue));
-	found = jobq_table_find(table, jobq_relation_oid(JOBQ_IDX_QUEUE), &key, 1,
-							JOBQ_WAIT, slot) == JOBQ_FOUND;
-	if (found)
+	if (queue == NULL && if_exists)
+		return false;
+	queue = jobq_queue_require(name, JOBQ_PRIV_OWNER);
+	note_dropped(queue->id, force);
+	lock_queue(queue->id, force);
+	if (!jobq_queue_find_and_lock(locked, name))
 	{
-		bool		isnull;
-
-		*owner = DatumGetObjectId(slot_getattr(slot, Anum_queue_owner,
-											   &isnull));
-		jobq_table_delete(table, slot);
+		if (if_exists)
+			return false;
+		jobq_queue_report_missing(name, JOBQ_PRIV_OWNER);
 	}
-	jobq_table_close(table);
-	return found;
+	/* another one may have the name by now */
+	if (locked->queue->id != queue->id)
+		jobq_queue_report_missing(name, JOBQ_PRIV_OWNER);
+	jobq_queue_check_privilege(locked->queue, JOBQ_PRIV_OWNER);
+	return true;
 }
 
 /*
- * drop_queue(queue, force): 55006 if it has jobs, 2BP01 if other queues send
- * their dead jobs there, unless forced.
+ * drop_queue(queue, force, if_exists): 55006 if it has jobs, 2BP01 if other
+ * queues send their dead jobs there, unless forced.
  */
 Datum
 jobq_drop_queue(PG_FUNCTION_ARGS)
 {
 	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	bool		force = PG_GETARG_BOOL(1);
-	const JobqQueue *queue;
+	bool		if_exists = PG_GETARG_BOOL(2);
+	JobqLockedQueue locked;
 	int32		id;
-	Oid			owner;
 
 	jobq_begin_write("jobq.drop_queue()");
-	queue = jobq_queue_require(name, JOBQ_PRIV_OWNER);
-	id = queue->id;
-	note_dropped(id, force);
-	lock_queue(id, force);
+	if (!lock_to_drop(&locked, name, force, if_exists))
+	{
+		ereport(NOTICE,
+				(errmsg("queue \"%s\" does not exist, skipping", name)));
+		PG_RETURN_VOID();
+	}
+	id = locked.queue->id;
 	if (!force)
 		refuse_if_used(id, name);
 	while (!remove_free_jobs(id))
 		continue;
-	remove_belongings(id, name);
-	if (!remove_queue(id, &owner))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("queue \"%s\" does not exist", name)));
-	jobq_at_commit_queue_changed(id, owner);
+	remove_belongings(id);
+	jobq_queue_recheck_locked(&locked, JOBQ_PRIV_OWNER);
+	jobq_table_delete(locked.table, locked.slot);
+	jobq_table_close(locked.table);
+	jobq_at_commit_queue_changed(id, locked.queue->owner);
 	PG_RETURN_VOID();
 }

@@ -55,7 +55,8 @@ static void check_backoff_function(const char *name, Datum value);
 static void check_payload_check(const char *name, Datum value);
 static void check_payload_path(const char *name, Datum value);
 static void check_owner(const char *name, Datum value);
-static Datum function_to_text(Datum value);
+static Datum function_to_text(Datum value, const Datum *row);
+static Datum on_dead_to_id(Datum value, const Datum *row);
 
 static const JobqQueueOption options[] = {
 	{"handler", Anum_queue_handler, true, check_handler, function_to_text},
@@ -85,7 +86,7 @@ static const JobqQueueOption options[] = {
 	{"keep_dead", Anum_queue_keep_dead, true, check_interval, NULL},
 	{"keep_dead_count", Anum_queue_keep_dead_count, true, check_not_negative,
 	NULL},
-	{"on_dead", Anum_queue_on_dead, true, NULL, NULL},
+	{"on_dead", Anum_queue_on_dead, true, NULL, on_dead_to_id},
 	{"notify", Anum_queue_notify, true, NULL, NULL},
 	{"session_bound", Anum_queue_session_bound, true, NULL, NULL},
 	{"sync_completion", Anum_queue_sync_completion, true, NULL, NULL},
@@ -118,6 +119,28 @@ jobq_queue_option_names(void)
 							 options[i].name);
 	}
 	return text.data;
+}
+
+/* Sets all options of a row that have a default back to it. */
+void
+jobq_queue_reset_options(bool *nulls)
+{
+	for (int i = 0; i < lengthof(options); i++)
+	{
+		if (options[i].resettable)
+			nulls[options[i].attnum - 1] = true;
+	}
+}
+
+/* Raises 22023 for a queue of run(): it is what its role has. */
+void
+jobq_queue_refuse_run(const JobqQueue *queue)
+{
+	if (queue->is_run)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("queue \"%s\" belongs to its role", queue->name),
+				 errdetail("It holds the commands that the role gave to jobq.run().")));
 }
 
 /* Raises 22023 unless users may give the name to a queue. */
@@ -295,8 +318,9 @@ check_payload_path(const char *name, Datum value)
 }
 
 static Datum
-function_to_text(Datum value)
+function_to_text(Datum value, const Datum *row)
 {
+	(void) row;
 	return CStringGetTextDatum(jobq_function_text(DatumGetObjectId(value)));
 }
 
@@ -344,25 +368,43 @@ check_owner(const char *name, Datum value)
 	jobq_queue_owner_check(DatumGetObjectId(value));
 }
 
-/* Raises an error unless dead jobs of the queue may go to that queue. */
-static void
-check_on_dead(const char *queue, Oid owner, const char *target_name)
+/* The id of a queue that is named: 42704, 22023. */
+static Datum
+on_dead_to_id(Datum value, const Datum *row)
 {
+	char	   *name = TextDatumGetCString(value);
 	const JobqQueue *target;
 
-	if (strcmp(queue, target_name) == 0)
+	if (strcmp(name, TextDatumGetCString(row[Anum_queue_name - 1])) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("option \"on_dead\" must not name the queue itself")));
-	target = jobq_queue_by_name(target_name);
+	target = jobq_queue_by_name(name);
 	if (target->is_run)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("option \"on_dead\" must not name a queue of jobq.run()")));
+	return Int32GetDatum(target->id);
+}
+
+/*
+ * Raises 42501 unless dead jobs of the queue may go to that queue, which is
+ * kept from being dropped; 42704 if it is gone.
+ */
+static void
+check_on_dead(const char *queue, Oid owner, int32 target_id)
+{
+	const JobqQueue *target = jobq_queue_by_id(target_id);
+
+	if (target == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("the queue of option \"on_dead\" does not exist")));
+	target = jobq_queue_lock_shared(target);
 	if (!jobq_queue_allows(target, owner, JOBQ_PRIV_ENQUEUE))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied for queue \"%s\"", target_name),
+				 errmsg("permission denied for queue \"%s\"", target->name),
 				 errdetail("Role \"%s\", who owns queue \"%s\", must have the privilege to enqueue.",
 						   GetUserNameFromId(owner, false), queue)));
 }
@@ -400,7 +442,7 @@ check_may_execute(const char *function_text, Oid owner)
 
 /*
  * Checks a row of jobq_store.queue as it is going to be: what depends on more
- * than one option.
+ * than one option.  What may wait comes first.
  */
 void
 jobq_queue_row_check(const Datum *values, const bool *nulls)
@@ -420,13 +462,13 @@ jobq_queue_row_check(const Datum *values, const bool *nulls)
 						name)));
 	if (!nulls[Anum_queue_handler - 1])
 		jobq_executor_role_check(owner);
+	if (!nulls[Anum_queue_on_dead - 1])
+		check_on_dead(name, owner,
+					  DatumGetInt32(values[Anum_queue_on_dead - 1]));
 	for (int i = 0; i < lengthof(functions); i++)
 	{
 		if (!nulls[functions[i] - 1])
 			check_may_execute(TextDatumGetCString(values[functions[i] - 1]),
 							  owner);
 	}
-	if (!nulls[Anum_queue_on_dead - 1])
-		check_on_dead(name, owner,
-					  TextDatumGetCString(values[Anum_queue_on_dead - 1]));
 }

@@ -178,7 +178,8 @@ read_queue(JobqQueue *queue, const Datum *values, const bool *nulls)
 		int_option(values, nulls, Anum_queue_keep_completed_count, -1);
 	queue->keep_dead_count = int_option(values, nulls,
 										Anum_queue_keep_dead_count, -1);
-	queue->on_dead = text_option(values, nulls, Anum_queue_on_dead);
+	queue->on_dead = int_option(values, nulls, Anum_queue_on_dead,
+								JOBQ_NO_QUEUE);
 	queue->notify = bool_option(values, nulls, Anum_queue_notify, true);
 	queue->session_bound = bool_option(values, nulls,
 									   Anum_queue_session_bound, false);
@@ -389,15 +390,15 @@ jobq_queue_read_owned(Oid owner)
 	return ids;
 }
 
-/* The ids of the queues whose dead jobs go to the one with that name. */
+/* The ids of the queues whose dead jobs go to another one. */
 List *
-jobq_queue_read_on_dead(const char *name)
+jobq_queue_read_on_dead(int32 queue)
 {
 	List	   *ids = NIL;
 	ScanKeyData key;
 
-	ScanKeyInit(&key, Anum_queue_on_dead, BTEqualStrategyNumber, F_TEXTEQ,
-				CStringGetTextDatum(name));
+	ScanKeyInit(&key, Anum_queue_on_dead, BTEqualStrategyNumber, F_INT4EQ,
+				Int32GetDatum(queue));
 	visit_rows(JOBQ_REL_QUEUE, JOBQ_IDX_QUEUE_ON_DEAD, &key, collect_id,
 			   &ids);
 	list_sort(ids, list_int_cmp);

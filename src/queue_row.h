@@ -25,7 +25,7 @@ extern bool jobq_queue_read(int32 id, JobqQueue *queue,
 extern int32 jobq_queue_read_name(const char *name);
 extern int32 jobq_queue_read_run(Oid owner);
 extern List *jobq_queue_read_owned(Oid owner);
-extern List *jobq_queue_read_on_dead(const char *name);
+extern List *jobq_queue_read_on_dead(int32 queue);
 extern List *jobq_queue_read_granted(Oid role, int privileges);
 extern List *jobq_queue_read_briefs(void);
 extern bool jobq_queue_read_brief(int32 id, JobqQueueBrief *brief);

@@ -26,6 +26,7 @@
 #include "payload.h"
 #include "timezone.h"
 #include "xact.h"
+#include "queue_lock.h"
 
 #include "access/genam.h"
 #include "access/htup_details.h"
@@ -186,8 +187,8 @@ set_target(FunctionCallInfo fcinfo, JobqScheduleRow *row)
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("queue \"%s\" is for SQL commands", queue->name),
 					 errhint("Give the schedule a command instead of a queue.")));
+		queue = jobq_queue_lock_shared(queue);
 		jobq_check_payload(queue, payload);
-		jobq_queue_lock_shared(queue);
 	}
 	jobq_schedule_set(row, Anum_schedule_queue, Int32GetDatum(queue->id));
 }
@@ -424,5 +425,10 @@ jobq_schedule(PG_FUNCTION_ARGS)
 	}
 	jobq_schedule_note_next_run(&row);
 	jobq_table_close(table);
+
+	/* the queue's row, and the schedule's, may have been waited for */
+	jobq_recheck_function(fcinfo);
+	jobq_queue_recheck(DatumGetInt32(row.values[Anum_schedule_queue - 1]),
+					   JOBQ_PRIV_ENQUEUE);
 	PG_RETURN_INT64(id);
 }

@@ -39,6 +39,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 
 PG_FUNCTION_INFO_V1(jobq_import_pg_cron);
@@ -257,6 +258,32 @@ call_schedule(const Import *import, const char *cron, Oid owner)
 	SetUserIdAndSecContext(userid, sec_context);
 }
 
+/*
+ * Whether the user may make schedules of the role; else says why not.  For a
+ * superuser only a superuser may.
+ */
+static bool
+may_import_for(Import *import, Oid owner)
+{
+	if (superuser() || !superuser_arg(owner))
+		return true;
+	import->reason = psprintf("it runs as superuser \"%s\"",
+							  import->job->username);
+	return false;
+}
+
+/* Raises 42501 unless the user may do everything. */
+static void
+require_administrator(void)
+{
+	AcceptInvalidationMessages();
+	if (!jobq_is_administrator(GetUserId()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to import the jobs of pg_cron"),
+				 errdetail("Only superusers and the owner of the extension may do so.")));
+}
+
 /* Imports a job.  For jobq_subtransaction(). */
 static void
 import_job(void *arg)
@@ -280,13 +307,7 @@ import_job(void *arg)
 		return;
 	}
 	owner = get_role_oid(job->username, false);
-	if (superuser_arg(owner) && !superuser())
-	{
-		import->reason = psprintf("it runs as superuser \"%s\"",
-								  job->username);
-		return;
-	}
-	if (is_there(import, owner))
+	if (!may_import_for(import, owner) || is_there(import, owner))
 		return;
 	if (list_length(raw_parser(job->command, RAW_PARSE_DEFAULT)) > 1)
 	{
@@ -296,6 +317,13 @@ import_job(void *arg)
 	}
 	cron = convert_schedule(job->schedule, import->both, &cut);
 	call_schedule(import, cron, owner);
+
+	/* that may have waited for others */
+	require_administrator();
+	if (!may_import_for(import, owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg_internal("%s", import->reason)));
 	import->imported = true;
 	if (cut)
 		import->reason = psprintf("what follows \"%s\" was left out, as pg_cron ignores it",
@@ -343,11 +371,7 @@ jobq_import_pg_cron(PG_FUNCTION_ARGS)
 	ListCell   *lc;
 
 	jobq_begin_write("jobq.import_pg_cron()");
-	if (!jobq_is_administrator(GetUserId()))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied to import the jobs of pg_cron"),
-				 errdetail("Only superusers and the owner of the extension may do so.")));
+	require_administrator();
 	require_pg_cron();
 	InitMaterializedSRF(fcinfo, 0);
 	timezone = GetConfigOption("cron.timezone", true, false);

@@ -24,6 +24,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/inval.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -68,6 +69,7 @@ jobq_schedule_find(JobqTable *table, TupleTableSlot *slot, const char *name,
 	return true;
 }
 
+/* Who may change a schedule of that owner. */
 static bool
 may_change(Oid owner)
 {
@@ -75,10 +77,14 @@ may_change(Oid owner)
 		jobq_is_administrator(GetUserId());
 }
 
-/* Raises 42501 unless the user may change the schedule. */
+/*
+ * Raises 42501 unless the user may change the schedule, whose row is locked,
+ * after whatever that was waited for.
+ */
 void
 jobq_schedule_check_owner(const JobqScheduleRow *row)
 {
+	AcceptInvalidationMessages();
 	if (!may_change(DatumGetObjectId(row->values[Anum_schedule_owner - 1])))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -293,6 +299,7 @@ jobq_run_schedule(PG_FUNCTION_ARGS)
 	job = jobq_schedule_enqueue(jobs, queue, row.values, row.nulls, now,
 								false);
 	jobq_table_close(jobs);
+	jobq_schedule_check_owner(&row);
 	row.nulls[Anum_schedule_jitter - 1] =
 		slot->tts_isnull[Anum_schedule_jitter - 1];
 	jobq_schedule_set(&row, Anum_schedule_last_job, Int64GetDatum(job));
@@ -375,6 +382,7 @@ jobq_backfill(PG_FUNCTION_ARGS)
 						  TimestampTzGetDatum(from));
 	}
 	jobq_table_close(jobs);
+	jobq_schedule_check_owner(&unchanged);
 	if (event.runs > 0)
 	{
 		add_event(&unchanged, &event);

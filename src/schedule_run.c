@@ -195,6 +195,25 @@ headers_of_run(const Datum *values, const bool *nulls, TimestampTz slot,
 	return jobq_json_end(&object);
 }
 
+/*
+ * Keeps the queue from being dropped, and returns it as it is then.  Raises
+ * 42501 if the schedule's owner may no longer enqueue into it.
+ */
+static const JobqQueue *
+lock_target(const JobqQueue *queue, Oid owner)
+{
+	const JobqQueue *locked = jobq_queue_lock_shared(queue);
+
+	if (locked != queue &&
+		!jobq_queue_allows(locked, owner, JOBQ_PRIV_ENQUEUE))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for queue \"%s\"", locked->name),
+				 errdetail("Role \"%s\", who owns the schedule, must have the privilege to enqueue.",
+						   GetUserNameFromId(owner, false))));
+	return locked;
+}
+
 int64
 jobq_schedule_enqueue(JobqTable *jobs, const JobqQueue *queue,
 					  const Datum *values, const bool *nulls,
@@ -208,6 +227,8 @@ jobq_schedule_enqueue(JobqTable *jobs, const JobqQueue *queue,
 		run_at += jitter_of_run(DatumGetInt64(values[Anum_schedule_id - 1]),
 								slot,
 								jobq_interval_microseconds(DatumGetIntervalP(jitter)));
+	queue = lock_target(queue,
+						DatumGetObjectId(values[Anum_schedule_owner - 1]));
 	jobq_enqueue_defaults(&options, queue);
 	options.run_at = Max(options.run_at, run_at);
 	if (queue->ttl > 0)

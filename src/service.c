@@ -37,6 +37,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
+#include "utils/inval.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -54,9 +55,11 @@ PG_FUNCTION_INFO_V1(jobq_version);
 /* The nesting level at which stop() was called in this transaction, 0: not. */
 static int	stop_level = 0;
 
+/* Raises 42501 unless the user may start and stop; after each wait anew. */
 static void
 require_administrator(void)
 {
+	AcceptInvalidationMessages();
 	if (!jobq_is_administrator(GetUserId()))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -64,7 +67,10 @@ require_administrator(void)
 				 errdetail("Only superusers and the owner of the extension may do so.")));
 }
 
-/* Locks the row of the service; *table is to be closed. */
+/*
+ * Locks the row of the service, for an administrator (42501); *table is to be
+ * closed.
+ */
 static TupleTableSlot *
 lock_service(JobqTable **table)
 {
@@ -81,6 +87,7 @@ lock_service(JobqTable **table)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("table %s.service is empty", JOBQ_STORE_SCHEMA),
 				 errhint("Drop the extension and create it again.")));
+	require_administrator();	/* who has waited may be none any more */
 	return slot;
 }
 
@@ -223,6 +230,7 @@ jobq_start(PG_FUNCTION_ARGS)
 					   Anum_schedule_database) || copied;
 	if (copied)
 		move_sequences();
+	require_administrator();
 	jobq_at_commit_all_changed();
 	jobq_at_commit_reset_lanes();
 	jobq_at_commit_wake(JOBQ_WAKE_CONFIG | JOBQ_WAKE_RESYNC |

@@ -134,14 +134,20 @@ jobq_channel_name(const char *queue)
 	return psprintf("%s%.*s.%s", CHANNEL_PREFIX, len, queue, md5);
 }
 
-/* channel(queue): 42704 if there is no such queue. */
+/*
+ * channel(queue): 42704 if there is no such queue, or the user has no
+ * privilege on it: nobody is to learn here which queues there are.
+ */
 Datum
 jobq_channel(PG_FUNCTION_ARGS)
 {
 	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	const JobqQueue *queue;
 
 	jobq_require_shmem();
-	(void) jobq_queue_by_name(name);
+	queue = jobq_queue_find(name);
+	if (queue == NULL || !jobq_queue_allows(queue, GetUserId(), ~0))
+		jobq_queue_report_missing(name, JOBQ_PRIV_CONSUME);
 	PG_RETURN_TEXT_P(cstring_to_text(jobq_channel_name(name)));
 }
 
@@ -305,7 +311,7 @@ leave_on_error(int code, Datum arg)
 
 /*
  * Whether one of the queues has a ready job.  Privileges may have been
- * revoked, and queues dropped, while we slept: 42501, 42704.
+ * revoked, and queues dropped or renamed, while we slept: 42501, 42704.
  */
 static bool
 is_ready(Wait *wait)
@@ -322,10 +328,8 @@ is_ready(Wait *wait)
 	{
 		const JobqQueue *queue = jobq_queue_by_id(wait->queues[i]);
 
-		if (queue == NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_UNDEFINED_OBJECT),
-					 errmsg("queue \"%s\" does not exist", wait->names[i])));
+		if (queue == NULL || strcmp(queue->name, wait->names[i]) != 0)
+			jobq_queue_report_missing(wait->names[i], JOBQ_PRIV_CONSUME);
 		jobq_queue_check_privilege(queue, JOBQ_PRIV_CONSUME);
 		if (!wait->counted[i])
 			wait->look_again = true;

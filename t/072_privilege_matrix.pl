@@ -29,18 +29,20 @@ my %set = (
 	consume => [qw(owner owner_member consume group member set_role)],
 	manage => [qw(owner owner_member manage group member set_role)],
 	see => [qw(owner owner_member consume manage read group member set_role)],
+	user => [qw(owner owner_member enqueue consume manage read group member set_role)],
 	usage => [grep { !/^(?:super|extowner|nobody|noinherit)$/ } @kinds]);
 
 # Function and the types of the arguments without default => who may call it,
-# a call, and the SQLSTATE of those who may, where that is not success. :name
-# is replaced by what the set-up below has made.
+# a call, the SQLSTATE of those who may, where that is not success, and of
+# others who may use jobq, where that is not 42501. :name is replaced by what
+# the set-up below has made.
 my %functions = (
 	'alter_queue(text)' => [ 'owner', q{alter_queue('q', max_attempts => 3)} ],
 	'alter_schedule(text)' => [ 'owner', q{alter_schedule('s', keep_runs => 'errors')} ],
 	'backfill(text, timestamp with time zone, timestamp with time zone)' =>
 	  [ 'owner', q{backfill('s', now() - interval '2 s', now())} ],
 	'cancel(bigint)' => [ 'manage', 'cancel(:ready)' ],
-	'channel(text)' => [ 'usage', q{channel('q')} ],
+	'channel(text)' => [ 'user', q{channel('q')}, undef, '42704' ],
 	'complete(bigint, bigint)' => [ 'consume', 'complete(:leased, :lease)' ],
 	'complete_many(bigint[], bigint)' => [ 'consume', q{complete_many('{:leased}', :lease)} ],
 	'create_queue(text)' => [ 'creator', q{create_queue('new')} ],
@@ -66,6 +68,7 @@ my %functions = (
 	'pause(text)' => [ 'manage', q{pause('q')} ],
 	'promote(bigint)' => [ 'manage', 'promote(:scheduled)' ],
 	'release(bigint, bigint)' => [ 'consume', 'release(:leased, :lease)' ],
+	'rename_queue(text, text)' => [ 'owner', q{rename_queue('q', 'q2')} ],
 	'reschedule(bigint, timestamp with time zone)' => [ 'manage', 'reschedule(:ready, now())' ],
 	'reset_queue(text, text[])' => [ 'owner', q{reset_queue('q', 'ttl')} ],
 	'reset_schedule(text, text[])' => [ 'owner', q{reset_schedule('s', 'catch_up_window')} ],
@@ -211,8 +214,9 @@ foreach my $name (keys %set)
 sub expected
 {
 	my ($kind, $function) = @_;
-	my ($who, undef, $state) = @{ $functions{$function} };
-	return $allowed{$who}{$kind} ? $state // 'OK000' : '42501';
+	my ($who, undef, $state, $others) = @{ $functions{$function} };
+	return $state // 'OK000' if $allowed{$who}{$kind};
+	return $others && $allowed{usage}{$kind} ? $others : '42501';
 }
 
 # Views first: executors leave when somebody calls stop(), and rolls back.
@@ -299,10 +303,10 @@ sql(q{GRANT USAGE ON SCHEMA jobq TO nobody; GRANT EXECUTE ON ALL ROUTINES IN SCH
 	GRANT SELECT ON ALL TABLES IN SCHEMA jobq TO nobody});
 foreach my $function (sort keys %functions)
 {
-	my ($who, $call) = @{ $functions{$function} };
+	my ($who, $call, undef, $others) = @{ $functions{$function} };
 	next if $call =~ /^CALL/ || $who eq 'usage' || $who eq 'creator';
 	$call =~ s/:(\w+)/$made{$1} \/\/ ":$1"/ge;
-	is(sql("SET SESSION AUTHORIZATION nobody; SELECT attempt(\$_\$SELECT jobq.$call\$_\$)"), '42501',
+	is(sql("SET SESSION AUTHORIZATION nobody; SELECT attempt(\$_\$SELECT jobq.$call\$_\$)"), $others // '42501',
 		"$function does not rely on EXECUTE");
 }
 

@@ -119,6 +119,7 @@ my @crons = (
 my %by_name = (
 	queue => sub { rand() < 0.9 ? q{'} . pick(@queues) . q{'} : text() },
 	on_dead => sub { q{'} . pick(@queues) . q{'} },
+	new_name => sub { rand() < 0.8 ? q{'} . pick(@queues) . q{'} : text() },
 	name => sub { rand() < 0.9 ? pick(q{'each'}, q{'s1'}, q{'s2'}) : text() },
 	cron => sub { rand() < 0.9 ? q{'} . pick(@crons) . q{'} : text() },
 	command => sub { '$c$' . pick(@commands) . '$c$' },
@@ -218,7 +219,7 @@ foreach my $line (split(/\n/, sql(q{
 }
 
 # These undo the work of the others, or stand in their way.
-my %seldom = map { $_ => 1 } qw(stop drop_queue revoke_usage pause unschedule);
+my %seldom = map { $_ => 1 } qw(stop drop_queue rename_queue revoke_usage pause unschedule);
 my %often = map { $_ => 1 } qw(enqueue enqueue_many dequeue complete fail take next run);
 
 # values that make sense often enough to get somewhere

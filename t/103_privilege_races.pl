@@ -1,0 +1,275 @@
+# A privilege is judged when the change is made, after every wait.
+#
+# Each function that changes something is called by a role that may call it,
+# while somebody holds what the call must wait for. Before that one lets go the
+# role loses the privilege; the call must fail. A function that is not in the
+# tables below fails the test: a new one is one line there.
+
+use strict;
+use warnings;
+
+use IPC::Run ();
+use JobqTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+# --------------------------------------------------------------- the tables
+
+# Role alice is a member of team, which owns queue q and schedule s, and has
+# nothing else. boss is a member of the extension's owner.
+
+# What holds up a call: how it is locked, in a transaction of a superuser.
+my %hold = (
+	queue => q{SELECT FROM jobq_store.queue WHERE name = 'q' FOR UPDATE},
+	changed => q{SELECT jobq.alter_queue('q', description => 'x')},
+	drop => q{SELECT jobq.drop_queue('q', force => true)},
+	key => q{SELECT jobq.enqueue('q', unique_key => 'k')},
+	new_queue => q{SELECT jobq.create_queue('new')},
+	new_schedule => q{SELECT jobq.schedule('new', '@yearly', 'SELECT 1')},
+	first_run => q{SET LOCAL ROLE alice; SELECT jobq.run('SELECT 1'); RESET ROLE},
+	jobs => 'LOCK TABLE jobq_store.job',
+	leased => 'SELECT FROM jobq_store.job WHERE id = :leased FOR UPDATE',
+	ready => 'UPDATE jobq_store.job SET priority = priority WHERE id IN (:ready, :scheduled)',
+	dead => 'SELECT FROM jobq_store.history WHERE id = :dead FOR UPDATE',
+	revived => q{SELECT jobq.enqueue('q', unique_key => 'dead')},
+	request => 'SELECT FROM jobq_store.job WHERE id = :ready FOR UPDATE;'
+	  . ' INSERT INTO jobq_store.cancel_request VALUES (:ready, NULL, now())',
+	schedule => q{SELECT FROM jobq_store.schedule WHERE name = 's' FOR UPDATE},
+	usage => q{SELECT jobq.grant_usage('stranger')},
+	service => 'SELECT FROM jobq_store.service FOR UPDATE');
+
+# How alice loses the privilege meanwhile. "owner" waits for the queue's row
+# where that is what is locked, and is the first to get it then.
+my %loss = (
+	team => 'REVOKE team FROM alice',
+	owner => q{SELECT jobq.alter_queue('q', owner => 'postgres')},
+	usage => q{SELECT jobq.revoke_usage('alice'), jobq.revoke_usage('team')},
+	boss => 'REVOKE extowner FROM boss');
+
+# Function => [ a call, what holds it up, the losses that matter ] ...
+my %races = (
+	'alter_queue' => [ [ q{alter_queue('q', handler => 'alices(jsonb)')}, 'queue', 'owner team' ],
+		[ q{alter_queue('q', owner => 'alice')}, 'queue', 'owner team' ],
+		[ q{alter_queue('q', handler => 'alices(jsonb)')}, 'changed', 'team' ] ],
+	'alter_schedule' => [ [ q{alter_schedule('s', keep_runs => 'errors')}, 'schedule', 'team' ] ],
+	'backfill' => [ [ q{backfill('s', now() - interval '5 s', now())}, 'schedule', 'team' ],
+		[ q{backfill('s', now() - interval '5 s', now())}, 'drop', 'team' ] ],
+	'cancel' => [ [ 'cancel(:ready)', 'request', 'owner team' ], [ 'cancel(:ready)', 'jobs', 'owner team' ] ],
+	'complete' => [ [ 'complete(:leased, :lease)', 'leased', 'owner team' ], [ 'complete(:leased, :lease)', 'jobs', 'owner team' ] ],
+	'complete_many' => [ [ q{complete_many('{:leased}', :lease)}, 'leased', 'owner team' ] ],
+	'create_queue' => [ [ q{create_queue('new', owner => 'team')}, 'new_queue', 'team' ],
+		[ q{create_queue('new')}, 'new_queue', 'usage' ],
+		[ q{create_queue('q', or_replace => true)}, 'queue', 'owner team' ] ],
+	'delete' => [ [ 'delete(:ready)', 'ready', 'owner team' ], [ 'delete(:dead)', 'dead', 'owner team' ] ],
+	'dequeue' => [ [ q{dequeue('q')}, 'jobs', 'owner team' ] ],
+	'dequeue_any' => [ [ q{dequeue_any('{q}')}, 'jobs', 'owner team' ] ],
+	'drop_queue' => [ [ q{drop_queue('q')}, 'queue', 'owner team' ], [ q{drop_queue('q', true, true)}, 'queue', 'owner team' ] ],
+	'enable_schedule' => [ [ q{enable_schedule('s', false)}, 'schedule', 'team' ] ],
+	'enqueue' => [ [ q{enqueue('q', unique_key => 'k')}, 'key', 'owner team' ],
+		[ q{enqueue('q')}, 'drop', 'team' ], [ q{enqueue('q')}, 'jobs', 'owner team' ] ],
+	'enqueue_many' => [ [ q{enqueue_many('q', '{1}', unique_key => 'k')}, 'key', 'owner team' ],
+		[ q{enqueue_many('q', '{1, 2}', unique_keys => '{j, k}')}, 'key', 'owner team' ],
+		[ q{enqueue_many('q', '{1, 2}')}, 'drop', 'team' ] ],
+	'fail' => [ [ q{fail(:leased, :lease, 'x')}, 'leased', 'owner team' ] ],
+	'grant_queue' => [ [ q{grant_queue('q', 'stranger', 'read')}, 'queue', 'owner team' ] ],
+	'grant_usage' => [ [ q{grant_usage('stranger')}, 'usage', 'boss' ] ],
+	'heartbeat' => [ [ 'heartbeat(:leased, :lease)', 'leased', 'owner team' ] ],
+	'next' => [ [ q{next('q', '{:leased}', :lease)}, 'leased', 'owner team' ], [ q{next('q', NULL, NULL)}, 'jobs', 'owner team' ] ],
+	'pause' => [ [ q{pause('q')}, 'queue', 'owner team' ] ],
+	'promote' => [ [ 'promote(:scheduled)', 'ready', 'owner team' ] ],
+	'release' => [ [ 'release(:leased, :lease)', 'leased', 'owner team' ] ],
+	'rename_queue' => [ [ q{rename_queue('q', 'r')}, 'queue', 'owner team' ], [ q{rename_queue('q', 'new')}, 'new_queue', 'team' ] ],
+	'reschedule' => [ [ 'reschedule(:ready, now())', 'ready', 'owner team' ] ],
+	'reset_queue' => [ [ q{reset_queue('q', 'ttl')}, 'queue', 'owner team' ] ],
+	'reset_schedule' => [ [ q{reset_schedule('s', 'catch_up_window')}, 'schedule', 'team' ] ],
+	'resume' => [ [ q{resume('q')}, 'queue', 'owner team' ] ],
+	'retry' => [ [ 'retry(:dead)', 'dead', 'owner team' ], [ 'retry(:dead)', 'drop', 'team' ],
+		[ 'retry(:dead)', 'revived', 'owner team' ] ],
+	'revoke_queue' => [ [ q{revoke_queue('q', 'stranger', 'read')}, 'queue', 'owner team' ] ],
+	'revoke_usage' => [ [ q{revoke_usage('stranger')}, 'usage', 'boss' ] ],
+	'run' => [ [ q{run('SELECT 1')}, 'first_run', 'usage' ] ],
+	'run_schedule' => [ [ q{run_schedule('s')}, 'schedule', 'team' ], [ q{run_schedule('s')}, 'drop', 'team' ] ],
+	'schedule' => [ [ q{schedule('s', '@daily', queue => 'q')}, 'schedule', 'owner team' ],
+		[ q{schedule('new', '@daily', queue => 'q')}, 'new_schedule', 'owner team' ],
+		[ q{schedule('new', '@daily', 'SELECT 1')}, 'new_schedule', 'usage' ] ],
+	'set_payload' => [ [ q{set_payload(:ready, '{}')}, 'ready', 'owner team' ] ],
+	'set_priority' => [ [ 'set_priority(:ready, 1)', 'ready', 'owner team' ] ],
+	'start' => [ [ 'start()', 'service', 'boss' ] ],
+	'stop' => [ [ 'stop()', 'service', 'boss' ] ],
+	'take' => [ [ q{take('q')}, 'jobs', 'owner team' ] ],
+	'unschedule' => [ [ q{unschedule('s')}, 'schedule', 'team' ] ]);
+
+# These change nothing that needs a privilege, or wait for nothing.
+my %harmless = map { $_ => 1 } qw(channel cron_describe cron_next cron_times current_job discard listen retry_in
+  unlisten version wait);
+# needs pg_cron; what it calls is schedule()
+$harmless{import_pg_cron} = 1;
+
+# ------------------------------------------------------------------- set-up
+
+my $node = jobq_node('main', extension => 0, conf => [ 'jobq.max_workers = 2' ]);
+my $connection = $node->connstr('postgres');
+my %made;
+
+sub sql
+{
+	my ($sql) = @_;
+	return $node->safe_psql('postgres', $sql);
+}
+
+# A session that stays open; "ask" waits for the answer, "order" does not.
+sub start_session
+{
+	my ($name) = @_;
+	my $session = { name => $name, in => '', out => '' };
+	$session->{run} = IPC::Run::start(
+		[
+			'psql', '-XAtq', '-v', 'VERBOSITY=sqlstate',
+			'-d', "$connection application_name=$name"
+		],
+		'<', \$session->{in}, '>', \$session->{out}, '2>&1',
+		IPC::Run::timeout(10 * wait_limit()));
+	return $session;
+}
+
+sub order
+{
+	my ($session, $sql) = @_;
+	$session->{out} = '';
+	$session->{in} .= "$sql;\n\\echo done\n";
+	$session->{run}->pump_nb;
+	return;
+}
+
+sub answer
+{
+	my ($session) = @_;
+	poll_until(sub { $session->{run}->pump_nb; return $session->{out} =~ /done\n/ })
+	  or BAIL_OUT("$session->{name} does not answer");
+	return $session->{out} =~ s/done\n//r;
+}
+
+sub ask
+{
+	my ($session, $sql) = @_;
+	order($session, $sql);
+	return answer($session);
+}
+
+# Whether the session waits for a lock, before it answers.
+sub waits
+{
+	my ($session) = @_;
+	return poll_until(
+		sub {
+			$session->{run}->pump_nb;
+			return 1 if $session->{out} =~ /done\n/;
+			return sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = '$session->{name}'"
+				  . " AND wait_event_type = 'Lock'");
+		})
+	  && $session->{out} !~ /done\n/;
+}
+
+sql(q{CREATE ROLE extowner SUPERUSER LOGIN; SET ROLE extowner; CREATE EXTENSION jobq});
+sql(q{ALTER ROLE extowner NOSUPERUSER;
+	CREATE ROLE alice LOGIN; CREATE ROLE team LOGIN; CREATE ROLE boss LOGIN; CREATE ROLE stranger LOGIN;
+	CREATE FUNCTION alices(jsonb) RETURNS void LANGUAGE sql AS ''});
+
+# Makes what the races are about anew.
+sub set_up
+{
+	sql(q{SELECT jobq.stop();
+		SELECT jobq.drop_queue(queue, force => true) FROM jobq.queues;
+		SELECT jobq.unschedule(name) FROM jobq.schedules;
+		GRANT team TO alice; GRANT extowner TO boss;
+		SELECT jobq.grant_usage('alice', true), jobq.grant_usage('team', true);
+		SELECT jobq.create_queue('q', owner => 'team', max_attempts => 1, ttl => '1 day');
+		SELECT jobq.grant_queue('q', 'stranger', 'read');
+		SET ROLE team;
+		SELECT jobq.schedule('s', '@every 1 second', queue => 'q', starts_at => now() - interval '1 hour', enabled => false);
+		SELECT jobq.enable_schedule('s', true);
+		RESET ROLE});
+	sql(q{SELECT jobq.enqueue('q', unique_key => 'dead')});
+	$made{dead} = sql(q{SELECT id FROM jobq.dequeue('q') WHERE jobq.fail(id, lease, 'x') IS NOT NULL});
+	sql(q{SELECT jobq.enqueue('q')});
+	@made{qw(leased lease)} = split(/\|/, sql(q{SELECT id, lease FROM jobq.dequeue('q', lease => '1 day')}));
+	$made{ready} = sql(q{SELECT jobq.enqueue('q')});
+	$made{scheduled} = sql(q{SELECT jobq.enqueue('q', delay => '1 day')});
+	return;
+}
+
+sub fill_in
+{
+	my ($sql) = @_;
+	$sql =~ s/(?<!:):([a-z]+)\b/$made{$1} \/\/ ":$1"/ge;
+	return $sql;
+}
+
+# ---------------------------------------------------------------- the races
+
+is( sql(q{SELECT string_agg(DISTINCT proname::text, ' ' ORDER BY proname::text) FROM pg_proc
+	WHERE pronamespace = 'jobq'::regnamespace}),
+	join(' ', sort keys %races, keys %harmless), 'every function is in the tables');
+
+my ($holder, $admin, $caller) = map { start_session($_) } qw(holder admin caller);
+
+sub race
+{
+	my ($call, $hold, $loss, $isolation) = @_;
+	my $name = "$call, held up by $hold, loses $loss, $isolation";
+	my $queued = $hold eq 'queue' && $loss eq 'owner';
+
+	set_up();
+	# a queue with jobs could not be dropped for another reason
+	sql('TRUNCATE jobq_store.job') if $call =~ /^drop_queue/;
+	# whether the run queue is there is what the first run waits for
+	ask($caller, 'RESET SESSION AUTHORIZATION');
+	ask($caller, 'SET SESSION AUTHORIZATION ' . ($loss eq 'boss' ? 'boss' : 'alice'));
+	ask($caller, "BEGIN ISOLATION LEVEL $isolation; SELECT count(*) FROM pg_class");
+	ask($holder, 'BEGIN; ' . fill_in($hold{$hold}));
+	if ($queued)
+	{
+		order($admin, $loss{$loss});
+		waits($admin) or fail("$name: the administrator waits");
+	}
+	order($caller, fill_in("SELECT jobq.$call"));
+	waits($caller) or fail("$name: the call waits") or diag($caller->{out});
+	ask($admin, $loss{$loss}) if !$queued;
+	ask($holder, 'ROLLBACK');
+	answer($admin) if $queued;
+	my $answer = answer($caller);
+	my $expected = $isolation eq 'READ COMMITTED' ? qr/ERROR:  42501/ : qr/ERROR:  (?:42501|40001)/;
+	like($answer, $expected, $name);
+	ask($caller, 'COMMIT');
+	return;
+}
+
+foreach my $function (sort keys %races)
+{
+	foreach my $race (@{ $races{$function} })
+	{
+		my ($call, $hold, $losses) = @$race;
+		foreach my $loss (split(/ /, $losses))
+		{
+			race($call, $hold, $loss, $_) foreach ('READ COMMITTED', 'REPEATABLE READ');
+		}
+	}
+}
+
+# With nothing lost the calls go through: it is the loss that they fail for.
+foreach my $function (sort keys %races)
+{
+	my ($call, $hold, $losses) = @{ $races{$function}[0] };
+	set_up();
+	sql('TRUNCATE jobq_store.job') if $call =~ /^drop_queue/;
+	ask($caller, 'RESET SESSION AUTHORIZATION');
+	ask($caller, 'SET SESSION AUTHORIZATION ' . ($losses eq 'boss' ? 'boss' : 'alice'));
+	ask($holder, 'BEGIN; ' . fill_in($hold{$hold}));
+	order($caller, fill_in("SELECT jobq.$call"));
+	waits($caller) or fail("$call: waits");
+	ask($holder, 'ROLLBACK');
+	unlike(answer($caller), qr/ERROR/, "$call: goes through with the privilege");
+}
+
+$_->{run}->finish foreach ($holder, $admin, $caller);
+done_testing();

@@ -1,0 +1,103 @@
+# What knows a queue by its name when it is renamed, or two-phase commit has
+# changed it.
+
+use strict;
+use warnings;
+
+use IPC::Run ();
+use JobqTest;
+use Test::More;
+
+my $node = jobq_node('main', conf => [ 'max_prepared_transactions = 2' ]);
+
+sub sql
+{
+	my ($sql) = @_;
+	return $node->safe_psql('postgres', $sql);
+}
+
+# Starts a session that sends one statement.
+sub begin
+{
+	my ($sql) = @_;
+	my $session = { in => "$sql;\n", out => '' };
+	$session->{run} = IPC::Run::start(
+		[ 'psql', '-XAtq', '-v', 'VERBOSITY=verbose', '-d', $node->connstr('postgres') ],
+		'<', \$session->{in}, '>', \$session->{out}, '2>&1', IPC::Run::timeout(wait_limit()));
+	$session->{run}->pump while $session->{in} ne '';
+	return $session;
+}
+
+sub answer
+{
+	my ($session) = @_;
+	$session->{run}->finish;
+	return $session->{out};
+}
+
+# ----------------------------------------------------------- sessions in wait
+
+sql(q{SELECT jobq.create_queue('old'), jobq.create_queue('other')});
+my $waiter = begin(q{CALL jobq.wait('{other,old}', NULL)});
+poll_ok($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'CALL%' AND wait_event = 'Extension'
+	OR wait_event = 'JobqWait'}, 'a session waits for jobs');
+sql(q{BEGIN; SELECT jobq.rename_queue('old', 'new'); ROLLBACK});
+sql(q{SELECT jobq.rename_queue('old', 'new')});
+like(answer($waiter), qr/ERROR:  42704: queue "old" does not exist/, 'who waits for the old name is told that it is gone');
+
+$waiter = begin(q{CALL jobq.wait('{new}', NULL)});
+sql(q{SELECT jobq.enqueue('new')});
+like(answer($waiter), qr/^t$/m, 'who waits for the new one hears of a job');
+
+# ------------------------------------------------------------------- channels
+
+my $out = sql(q{SELECT jobq.listen('new');
+	SELECT jobq.rename_queue('new', 'newest');
+	SELECT jobq.unlisten('new'), jobq.listen('newest');
+	SELECT string_agg(c, ' ') FROM pg_listening_channels() AS c});
+is((split(/\n/, $out))[-1], 'jobq.newest', 'unlisten takes the old name, listen the new one');
+my $listener = begin(q{SELECT jobq.listen('newest');
+	DO $$BEGIN FOR i IN 1 .. 1000 LOOP
+		PERFORM pg_sleep(0.01);
+		EXIT WHEN EXISTS (SELECT FROM public.heard);
+	END LOOP; END$$;
+	SELECT 'end';});
+sql('CREATE TABLE heard ()');
+poll_ok($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'DO%' AND state = 'active'}, 'a session listens');
+sql(q{SELECT jobq.enqueue('newest')});
+sql('SELECT pg_sleep(0.2)');
+sql('INSERT INTO heard DEFAULT VALUES');
+like(answer($listener), qr/notification "jobq.newest"/, 'notifications go to the channel of the new name');
+
+# ------------------------------------------------------------------- handlers
+
+sql(q{CREATE TABLE done (queue text);
+	CREATE FUNCTION handle(j jobq.job) RETURNS void LANGUAGE sql AS 'INSERT INTO done VALUES (j.queue)';
+	SELECT jobq.create_queue('handled', 'handle(jobq.job)');
+	SELECT jobq.enqueue('handled')});
+poll_ok($node, 'SELECT count(*) = 1 FROM done', 'an executor runs');
+sql(q{SELECT jobq.rename_queue('handled', 'renamed'); SELECT jobq.enqueue('renamed')});
+poll_ok($node, q{SELECT string_agg(queue, ' ' ORDER BY queue) = 'handled renamed' FROM done},
+	'executors go on, and jobs are told the new name');
+
+# ---------------------------------------------------------- two-phase commit
+
+# who has waited for a prepared transaction sees what it has done, though its
+# commit tells others only a moment later
+sql(q{CREATE ROLE alice LOGIN; SELECT jobq.grant_usage('alice');
+	SELECT jobq.grant_queue('other', 'alice', 'enqueue', 'manage')});
+foreach my $call (q{pause('other')}, q{enqueue('other', unique_key => 'k')})
+{
+	sql(q{SELECT jobq.grant_queue('other', 'alice', 'enqueue', 'manage')});
+	sql(q{BEGIN; SELECT jobq.enqueue('other', unique_key => 'k');
+		SELECT jobq.revoke_queue('other', 'alice', 'enqueue', 'manage');
+		PREPARE TRANSACTION 'revoke'});
+	my $alice = begin("SET SESSION AUTHORIZATION alice; SELECT jobq.$call");
+	poll_ok($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'}, "$call waits");
+	sql(q{COMMIT PREPARED 'revoke'});
+	like(answer($alice), qr/ERROR:  42501/, "$call fails when the privilege was revoked");
+	sql('TRUNCATE jobq_store.job');
+}
+
+$node->stop;
+done_testing();

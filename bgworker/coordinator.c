@@ -226,7 +226,7 @@ leave_database(JobqInstallation installation)
 		ereport(LOG,
 				(errmsg("jobq does not work in database \"%s\": the extension's version is not the library's, %s",
 						get_database_name(MyDatabaseId), JOBQ_VERSION),
-				 errhint("Run ALTER EXTENSION %s UPDATE.", JOBQ_EXTENSION)));
+				 errhint("%s", jobq_version_hint())));
 	jobq_workers_leave(MyDatabaseId);
 	extension_gone = true;
 	proc_exit(0);

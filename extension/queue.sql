@@ -111,12 +111,15 @@ LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_resume';
 COMMENT ON FUNCTION jobq.resume IS 'ends pause(); false if the queue was not paused';
 
-CREATE FUNCTION jobq.grant_usage(role regrole, may_create boolean DEFAULT false)
-RETURNS void
+CREATE FUNCTION jobq.grant_usage(
+  role regrole,
+  may_create boolean DEFAULT false,
+  may_read boolean DEFAULT false
+) RETURNS void
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_grant_usage';
 COMMENT ON FUNCTION jobq.grant_usage IS
-  'lets a role use jobq; with may_create also create_queue, schedule and run';
+  'lets a role use jobq; with may_create also create_queue, schedule and run; with may_read see every queue and schedule';
 
 CREATE FUNCTION jobq.revoke_usage(role regrole)
 RETURNS void

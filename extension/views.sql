@@ -52,6 +52,14 @@ AS 'MODULE_PATHNAME', 'jobq_may_see_role';
 COMMENT ON FUNCTION jobq_store.may_see_role IS
   'whether the current role may see what belongs to a role';
 
+-- The privilege to execute it is that to see every queue and schedule.
+CREATE FUNCTION jobq_store.may_read_all()
+RETURNS boolean
+LANGUAGE c STABLE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'jobq_may_read_all';
+COMMENT ON FUNCTION jobq_store.may_read_all IS
+  'true; roles that may execute it see every queue and schedule (jobq.grant_usage with may_read)';
+
 CREATE FUNCTION jobq_store.job_state(state smallint, run_at timestamptz)
 RETURNS text
 LANGUAGE c STABLE STRICT PARALLEL RESTRICTED

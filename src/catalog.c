@@ -32,6 +32,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -175,6 +176,53 @@ read_extension(char **version)
 	return result;
 }
 
+/* Reads a number and the dot behind it, if there are any. */
+static long
+next_number(const char **version)
+{
+	char	   *end;
+	long		number = strtol(*version, &end, 10);
+
+	*version = *end == '.' ? end + 1 : end;
+	return number;
+}
+
+/*
+ * Whether a version, numbers with dots between them, is later than the
+ * library's.
+ */
+static bool
+is_newer(const char *version)
+{
+	const char *library = JOBQ_VERSION;
+
+	while (*version != '\0' || *library != '\0')
+	{
+		const char *start = version;
+		long		theirs = next_number(&version);
+		long		mine = next_number(&library);
+
+		if (theirs != mine)
+			return theirs > mine;
+		if (version == start && *version != '\0')
+			return false;		/* no number: a name for tests */
+	}
+	return false;
+}
+
+/* What to do where the extension's version is not the library's; palloc'd. */
+char *
+jobq_version_hint(void)
+{
+	char	   *version = "";
+
+	(void) read_extension(&version);
+	if (is_newer(version))
+		return psprintf("Install the library of version %s, or a later one, and restart the server.",
+						version);
+	return psprintf("Run ALTER EXTENSION %s UPDATE.", JOBQ_EXTENSION);
+}
+
 /*
  * Raises 55000 unless the tables are those that this library was made for.
  */
@@ -194,7 +242,7 @@ check_version(void)
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("extension \"%s\" has version %s in this database, and the library %s",
 					JOBQ_EXTENSION, version, JOBQ_VERSION),
-			 errhint("Run ALTER EXTENSION %s UPDATE.", JOBQ_EXTENSION)));
+			 errhint("%s", jobq_version_hint())));
 }
 
 /*
@@ -308,6 +356,45 @@ jobq_is_administrator(Oid role)
 {
 	return superuser_arg(role) ||
 		has_privs_of_role(role, jobq_extension_owner());
+}
+
+/*
+ * The function that may be executed by those who may read everything; see
+ * grants.c.  InvalidOid if it is missing.
+ */
+static Oid
+read_all_function(void)
+{
+	static Oid	function = InvalidOid;
+	static Oid	of_schema = InvalidOid;
+	Oid			schema = get_namespace_oid(JOBQ_STORE_SCHEMA, true);
+
+	if (schema != of_schema || !OidIsValid(function))
+	{
+		oidvector  *types = buildoidvector(NULL, 0);
+
+		function = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
+								   CStringGetDatum("may_read_all"),
+								   PointerGetDatum(types),
+								   ObjectIdGetDatum(schema));
+		of_schema = schema;
+	}
+	return function;
+}
+
+/*
+ * Whether a role may see every queue and schedule: administrators, and whom
+ * grant_usage(may_read) has let.
+ */
+bool
+jobq_reads_all(Oid role)
+{
+	Oid			function;
+
+	if (jobq_is_administrator(role))
+		return true;
+	function = read_all_function();
+	return OidIsValid(function) && jobq_may_execute(function, role);
 }
 
 /* Sets a search_path that nobody can put objects into, on the current level of

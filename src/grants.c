@@ -41,10 +41,11 @@ PG_FUNCTION_INFO_V1(jobq_revoke_queue);
 
 /*
  * The routines that grant_usage() gives, as the output of regprocedure.  $1 is
- * may_create.  What administers the service is given to nobody; what stores
- * SQL or the name of a function to be run later needs may_create.  Of
- * jobq_store only the functions that the views call: privileges of functions
- * in a view are checked for the view's user.
+ * may_create, $2 may_read.  What administers the service is given to nobody;
+ * what stores SQL or the name of a function to be run later needs may_create.
+ * Of jobq_store only the functions that the views call: privileges of functions
+ * in a view are checked for the view's user.  may_read_all() is there for its
+ * privilege: who may execute it sees every queue and schedule.
  */
 static const char routines_query[] =
 "SELECT p.oid::pg_catalog.regprocedure::pg_catalog.text"
@@ -61,6 +62,8 @@ static const char routines_query[] =
 " ('{may_read,readable_queues,may_see_role,visible_roles,job_state,is_kept,"
 "worker_slots,health_findings}'"
 "::pg_catalog.name[]))"
+" OR ($2 AND n.nspname OPERATOR(pg_catalog.=) 'jobq_store'"
+" AND p.proname OPERATOR(pg_catalog.=) 'may_read_all')"
 " ORDER BY p.oid";
 
 static const struct
@@ -116,13 +119,13 @@ execute(const char *sql)
 		elog(ERROR, "could not execute \"%s\"", sql);
 }
 
-/* grant_usage(role, may_create): adds to what the role has. */
+/* grant_usage(role, may_create, may_read): adds to what the role has. */
 Datum
 jobq_grant_usage(PG_FUNCTION_ARGS)
 {
 	const char *role;
-	Oid			type = BOOLOID;
-	Datum		may_create = PG_GETARG_DATUM(1);
+	Oid			types[] = {BOOLOID, BOOLOID};
+	Datum		may[] = {PG_GETARG_DATUM(1), PG_GETARG_DATUM(2)};
 	StringInfoData routines;
 	JobqElevation elevation;
 
@@ -137,7 +140,7 @@ jobq_grant_usage(PG_FUNCTION_ARGS)
 	execute(psprintf("GRANT USAGE ON SCHEMA jobq TO %s", role));
 	execute(psprintf("GRANT SELECT ON ALL TABLES IN SCHEMA jobq TO %s", role));
 	execute(psprintf("GRANT USAGE ON TYPE jobq.job TO %s", role));
-	if (SPI_execute_with_args(routines_query, 1, &type, &may_create, NULL,
+	if (SPI_execute_with_args(routines_query, lengthof(may), types, may, NULL,
 							  true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not execute \"%s\"", routines_query);
 	initStringInfo(&routines);

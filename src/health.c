@@ -422,8 +422,8 @@ jobq_health_findings(PG_FUNCTION_ARGS)
 	health.context = CurrentMemoryContext;
 	health.now = jobq_now();
 	health.reader = GetUserId();
-	health.is_administrator = jobq_is_administrator(health.reader);
-	health.sees_sessions = health.is_administrator ||
+	health.reads_all = jobq_reads_all(health.reader);
+	health.sees_sessions = jobq_is_administrator(health.reader) ||
 		has_privs_of_role(health.reader, ROLE_PG_READ_ALL_STATS);
 
 	if (!jobq_version_matches())
@@ -431,7 +431,7 @@ jobq_health_findings(PG_FUNCTION_ARGS)
 		/* the tables may be others than the checks know */
 		jobq_health_add(&health, JOBQ_CRITICAL, "version", JOBQ_VERSION,
 						"the extension's version is not the library's",
-						"Use ALTER EXTENSION jobq UPDATE.", JOBQ_NEVER);
+						jobq_version_hint(), JOBQ_NEVER);
 		put_finding(rsinfo, linitial(health.findings));
 		return (Datum) 0;
 	}

@@ -47,7 +47,7 @@ typedef struct JobqHealth
 	List	   *findings;
 	TimestampTz now;
 	Oid			reader;
-	bool		is_administrator;
+	bool		reads_all;		/* may see every queue and schedule */
 	List	   *queues;			/* ids of those on which the reader has any
 								 * privilege */
 	bool		sees_sessions;	/* of other roles */

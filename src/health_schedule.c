@@ -155,7 +155,7 @@ jobq_health_check_schedules(JobqHealth *health)
 	values[0] = Int64GetDatum(jobq_system_identifier());
 	values[1] = ObjectIdGetDatum(MyDatabaseId);
 	values[2] = TimestampTzGetDatum(health->now - JOBQ_SCHEDULE_LATE_AFTER);
-	values[3] = BoolGetDatum(health->is_administrator);
+	values[3] = BoolGetDatum(health->reads_all);
 	values[4] = roles_array(jobq_roles_of(health->reader));
 	SPI_connect();
 	jobq_elevate(&elevation);
@@ -168,7 +168,7 @@ jobq_health_check_schedules(JobqHealth *health)
 		bool		isnull;
 		Oid			owner = DatumGetObjectId(column(i, COL_OWNER, &isnull));
 
-		if (health->is_administrator ||
+		if (health->reads_all ||
 			has_privs_of_role(health->reader, owner))
 			check_schedule(health, i, &counts);
 	}

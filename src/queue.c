@@ -100,7 +100,7 @@ jobq_queue_by_name(const char *name)
 
 /*
  * Whether a role has one of the privileges (a mask) on a queue: as its owner,
- * as a member of a role that has it, or as one who may do everything.
+ * as a member of a role that has it, or as one who may do, or read, everything.
  */
 bool
 jobq_queue_allows(const JobqQueue *queue, Oid role, int privilege)
@@ -113,7 +113,8 @@ jobq_queue_allows(const JobqQueue *queue, Oid role, int privilege)
 			has_privs_of_role(role, queue->grants[i].role))
 			return true;
 	}
-	return jobq_is_administrator(role);
+	return (privilege & JOBQ_PRIV_READ) != 0 ? jobq_reads_all(role) :
+		jobq_is_administrator(role);
 }
 
 /* Raises 42501 unless the current user has the privilege (one bit). */

@@ -344,7 +344,7 @@ sort_ids(List *ids)
 /*
  * The ids of the queues on which a role has any of the privileges (a mask), in
  * order.  What it costs is up to the queues of the role, and to all only for
- * one who may do everything.
+ * one who may do, or read, everything.
  */
 List *
 jobq_queues_allowed(Oid role, int privileges)
@@ -352,7 +352,8 @@ jobq_queues_allowed(Oid role, int privileges)
 	List	   *ids = NIL;
 	ListCell   *lc;
 
-	if (jobq_is_administrator(role))
+	if ((privileges & JOBQ_PRIV_READ) != 0 ? jobq_reads_all(role) :
+		jobq_is_administrator(role))
 	{
 		int			n;
 		const JobqQueueBrief *all = jobq_queues_all(&n);

@@ -70,7 +70,7 @@ static ArrayType *
 read_visible_roles(void)
 {
 	Oid			reader = GetUserId();
-	List	   *roles = jobq_is_administrator(reader) ?
+	List	   *roles = jobq_reads_all(reader) ?
 	jobq_read_schedule_owners() : jobq_roles_of(reader);
 	Datum	   *elements = palloc((list_length(roles) + 1) * sizeof(Datum));
 	ListCell   *lc;
@@ -172,13 +172,13 @@ make_condition(const SupportRequestIndexCondition *request, Oid type,
 
 /*
  * Answers a question of the planner about a function that lets through all for
- * administrators, and little for others.  The plan may be another role's when
+ * who may read everything, and little for others.  The plan may be another role's when
  * it is used.
  */
 static void *
 answer(Node *request, Oid type, const char *function)
 {
-	bool		all = jobq_is_administrator(GetUserId());
+	bool		all = jobq_reads_all(GetUserId());
 
 	if (IsA(request, SupportRequestSelectivity))
 	{

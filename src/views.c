@@ -33,6 +33,7 @@
 
 PG_FUNCTION_INFO_V1(jobq_may_read);
 PG_FUNCTION_INFO_V1(jobq_may_see_role);
+PG_FUNCTION_INFO_V1(jobq_may_read_all);
 PG_FUNCTION_INFO_V1(jobq_job_state);
 PG_FUNCTION_INFO_V1(jobq_is_kept);
 PG_FUNCTION_INFO_V1(jobq_worker_slots);
@@ -110,7 +111,7 @@ jobq_may_read(PG_FUNCTION_ARGS)
 	Memo	   *memo;
 
 	jobq_require_shmem();
-	if (jobq_is_administrator(GetUserId()))
+	if (jobq_reads_all(GetUserId()))
 	{
 		/* refuses tables of another version */
 		(void) jobq_relation_oid(JOBQ_REL_QUEUE);
@@ -135,14 +136,25 @@ jobq_may_read(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(contains_id(memo->queues, PG_GETARG_INT32(0)));
 }
 
-/* may_see_role(role): oneself, roles one is a member of; administrators all */
+/*
+ * may_see_role(role): oneself, roles one is a member of; those who may read
+ * everything all
+ */
 Datum
 jobq_may_see_role(PG_FUNCTION_ARGS)
 {
 	Oid			role = PG_GETARG_OID(0);
 
 	PG_RETURN_BOOL(has_privs_of_role(GetUserId(), role) ||
-				   jobq_is_administrator(GetUserId()));
+				   jobq_reads_all(GetUserId()));
+}
+
+/* may_read_all(): for whom it is true is up to the privilege to execute it. */
+Datum
+jobq_may_read_all(PG_FUNCTION_ARGS)
+{
+	(void) fcinfo;
+	PG_RETURN_BOOL(jobq_reads_all(GetUserId()));
 }
 
 /* job_state(state, run_at) */

@@ -351,6 +351,11 @@ unlike(join(' ', @works), qr/\b(?:enqueue|dequeue|complete|schedule|jobs|queues)
 like(sql_error($node, "SELECT jobq.enqueue('q')"),
 	qr/55000: extension "jobq" has version 0.0.1 in this database.*HINT: .*ALTER EXTENSION jobq UPDATE/s,
 	'another version: the error says what to do');
+sql('postgres', "UPDATE pg_extension SET extversion = '10.0.1' WHERE extname = 'jobq'");
+like(sql_error($node, "SELECT jobq.enqueue('q')"),
+	qr/55000: extension "jobq" has version 10.0.1 in this database.*HINT: .*Install the library of version 10.0.1/s,
+	'a later version: it is the library that is to be updated');
+is(sql('postgres', q{SELECT hint ~ 'library of version 10.0.1' FROM jobq.health}), 't', 'a later version: health says so too');
 unlike(log_since($node, $position), qr/PANIC|terminated by signal|TRAP/,
 	'another version: nothing crashed');
 sql('postgres', 'CREATE EXTENSION IF NOT EXISTS jobq');

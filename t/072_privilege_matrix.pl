@@ -16,8 +16,8 @@ use Test::More;
 # are on queue "q", which "owner" owns, and with it schedule "s". "extowner"
 # owns the extension and is no superuser any more. "member" and "noinherit"
 # are members of "group", which has all four privileges on q; "set_role" is
-# the latter after SET ROLE.
-my @kinds = qw(super extowner owner enqueue consume manage read usage creator
+# the latter after SET ROLE. "reads_all" may see all queues and schedules.
+my @kinds = qw(super extowner owner enqueue consume manage read usage creator reads_all
   nobody group member owner_member noinherit set_role);
 
 # Who may do what, besides super and extowner, who may do everything.
@@ -29,7 +29,7 @@ my %set = (
 	consume => [qw(owner owner_member consume group member set_role)],
 	manage => [qw(owner owner_member manage group member set_role)],
 	see => [qw(owner owner_member consume manage read group member set_role)],
-	user => [qw(owner owner_member enqueue consume manage read group member set_role)],
+	user => [qw(owner owner_member enqueue consume manage read reads_all group member set_role)],
 	usage => [grep { !/^(?:super|extowner|nobody|noinherit)$/ } @kinds]);
 
 # Function and the types of the arguments without default => who may call it,
@@ -133,6 +133,7 @@ sql(q{CREATE ROLE extowner SUPERUSER LOGIN; SET ROLE extowner; CREATE EXTENSION 
 sql(qq{CREATE ROLE "$_" LOGIN}) foreach (grep { !/^(?:super|extowner|set_role)$/ } @kinds, 'stranger');
 sql(qq{SELECT jobq.grant_usage('"$_"', may_create => '$_' = 'creator')})
   foreach (qw(owner enqueue consume manage read usage creator group));
+sql(q{SELECT jobq.grant_usage('reads_all', may_read => true)});
 sql(q{
 	-- from PostgreSQL 16 on it is what the role is like now that counts
 	ALTER ROLE noinherit NOINHERIT;
@@ -229,7 +230,7 @@ foreach my $kind (@kinds)
 		my ($who, $expression, $others) = @{ $views{$view} };
 		$script .= "SELECT answer(\$_\$SELECT string_agg(DISTINCT $expression, ' ' ORDER BY $expression)"
 		  . " FROM jobq.$view WHERE $expression !~ '^handled'\$_\$);\n";
-		push @expected, $allowed{admin}{$kind} ? $seen_of{$expression}[1]
+		push @expected, $allowed{admin}{$kind} || $kind eq 'reads_all' ? $seen_of{$expression}[1]
 			: $allowed{$who}{$kind} ? $seen_of{$expression}[0]
 			: $allowed{usage}{$kind} ? $others // '' : '42501';
 	}
@@ -292,7 +293,7 @@ is(sql(qq{SELECT string_agg(DISTINCT r::text, ', ') FROM unnest(ARRAY[$roles]::r
 is(sql(qq{SELECT string_agg(DISTINCT p.proname, ' ' ORDER BY p.proname)
 	FROM unnest(ARRAY[$roles]::regrole[]) AS r, pg_proc AS p
 	WHERE p.pronamespace = 'jobq_store'::regnamespace AND has_function_privilege(r, p.oid, 'EXECUTE')}),
-	'health_findings is_kept job_state may_read may_see_role readable_queues visible_roles worker_slots', 'of its functions they have those that the views call');
+	'health_findings is_kept job_state may_read may_read_all may_see_role readable_queues visible_roles worker_slots', 'of its functions they have those that the views call');
 is(sql(qq{SELECT string_agg(DISTINCT r || ' ' || c.relname, ', ')
 	FROM unnest(ARRAY[$roles]::regrole[]) AS r, pg_class AS c WHERE c.relnamespace = 'jobq'::regnamespace
 	AND c.relkind = 'v' AND has_table_privilege(r, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')}),

@@ -1,0 +1,83 @@
+# Roles that see everything, for monitoring: grant_usage(may_read).
+
+use strict;
+use warnings;
+
+use JobqTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = jobq_node('main');
+
+sub sql
+{
+	my ($sql, $db) = @_;
+	return $node->safe_psql($db // 'postgres', $sql);
+}
+
+# What a role sees of queues, jobs, schedules, their runs, and health.
+sub seen
+{
+	my ($role, $db) = @_;
+	return sql(qq{SET SESSION AUTHORIZATION "$role";
+		SELECT (SELECT string_agg(queue, ',' ORDER BY queue) FROM jobq.queues),
+		(SELECT string_agg(DISTINCT queue, ',' ORDER BY queue) FROM jobq.jobs),
+		(SELECT string_agg(name, ',' ORDER BY name) FROM jobq.schedules),
+		(SELECT string_agg(DISTINCT schedule, ',') FROM jobq.schedule_runs),
+		(SELECT string_agg(DISTINCT topic, ',' ORDER BY topic) FROM jobq.health WHERE topic IN ('paused', 'schedule disabled'))},
+		$db);
+}
+
+sql(q{CREATE ROLE shop LOGIN; CREATE ROLE monitor LOGIN; CREATE ROLE agent LOGIN; CREATE ROLE apart LOGIN;
+	GRANT monitor TO agent;
+	ALTER ROLE apart NOINHERIT; GRANT monitor TO apart;
+	SELECT jobq.grant_usage(r::regrole) FROM unnest('{agent,apart}'::text[]) AS r;
+	SELECT jobq.grant_usage('shop', true), jobq.grant_usage('monitor', may_read => true);
+	CREATE FUNCTION handle() RETURNS void LANGUAGE sql AS '';
+	SET SESSION AUTHORIZATION shop;
+	SELECT jobq.create_queue('orders', 'handle()'), jobq.create_queue('mail');
+	SELECT jobq.pause('orders');
+	SELECT jobq.enqueue('orders'), jobq.enqueue('mail');
+	SELECT jobq.schedule('report', '@yearly', queue => 'mail');
+	SELECT jobq.run_schedule('report')});
+sql(q{UPDATE jobq_store.schedule SET disabled_reason = 'x', enabled = false WHERE name = 'report'});
+my $all = 'mail,orders|mail,orders|report|report|paused,schedule disabled';
+
+is(seen('shop'), $all, 'the owner sees what is his');
+is(seen('monitor'), $all, 'so does who may read all');
+is(seen('agent'), $all, 'and a member of that role');
+is(seen('apart'), '||||', 'but not one who does not inherit');
+is(sql(q{SET SESSION AUTHORIZATION apart; SET ROLE monitor; SELECT count(*) FROM jobq.queues}), '2', 'until SET ROLE');
+
+sql(q{SET SESSION AUTHORIZATION shop; SELECT jobq.create_queue('new'), jobq.enqueue('new')});
+like(seen('agent'), qr/^mail,new,orders\|mail,new,orders/, 'queues made later are seen');
+like(sql_error($node, q{SET SESSION AUTHORIZATION monitor; SELECT jobq.enqueue('maill')}),
+	qr/42704.*Perhaps you meant the queue "mail"/s, 'the closest name may be told');
+foreach my $call (q{enqueue('mail')}, q{dequeue('mail')}, q{pause('mail')}, q{cancel((SELECT min(id) FROM jobq.jobs))},
+	q{grant_queue('mail', 'agent', 'consume')}, q{drop_queue('mail')}, q{unschedule('report')}, q{create_queue('x')},
+	q{run('SELECT 1')}, q{start()})
+{
+	like(sql_error($node, "SET SESSION AUTHORIZATION monitor; SELECT jobq.$call"), qr/42501/, "not to be done: $call");
+}
+
+# It is a privilege like others: dumped and restored, granted by no other means
+# than the catalogs, and gone with the rest.
+is(sql(q{SELECT string_agg(r::text, ' ' ORDER BY r::text) FROM unnest('{shop,monitor,agent,apart}'::regrole[]) AS r
+	WHERE has_function_privilege(r, 'jobq_store.may_read_all()', 'EXECUTE')}), 'agent monitor', 'it is seen in the catalogs');
+sql('CREATE DATABASE restored');
+my $dump = $node->basedir . '/dump.sql';
+command_ok([ $node->installed_command('pg_dump'), '-d', $node->connstr('postgres'), '-f', $dump ], 'pg_dump');
+$node->command_ok([ $node->installed_command('psql'), '-Xq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('restored'), '-f', $dump ],
+	'restored');
+like(seen('agent', 'restored'), qr/^mail,new,orders\|mail,new,orders\|report\|/, 'who may read all may do so in a restored dump');
+
+sql(q{SELECT jobq.grant_usage('monitor')});
+like(seen('agent'), qr/^mail,new,orders/, 'grant_usage takes nothing away');
+sql(q{SELECT jobq.revoke_usage('monitor')});
+is(seen('agent'), '||||', 'revoke_usage does');
+like(sql_error($node, 'SET SESSION AUTHORIZATION monitor; SELECT * FROM jobq.queues'), qr/42501/, 'all of it');
+sql(q{SELECT jobq.grant_usage('monitor', may_read => true); DROP OWNED BY monitor});
+is(seen('agent'), '||||', 'DROP OWNED as well');
+
+$node->stop;
+done_testing();

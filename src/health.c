@@ -83,6 +83,7 @@ static const struct
 	{jobq_health_check_late, false},
 	{check_workers, false},
 	{jobq_health_check_queues, false},
+	{jobq_health_check_lost_queues, false},
 	{jobq_health_check_jobs, false},
 	{jobq_health_check_schedules, false},
 	{check_copies, false},

@@ -69,6 +69,9 @@ extern void jobq_health_add(JobqHealth *health, JobqSeverity severity,
 /* health_queue.c: queues whose jobs wait, and why */
 extern void jobq_health_check_queues(JobqHealth *health);
 
+/* health_lost.c: jobs without a queue */
+extern void jobq_health_check_lost_queues(JobqHealth *health);
+
 /* health_job.c: jobs that do not end when they are told to */
 extern void jobq_health_check_jobs(JobqHealth *health);
 

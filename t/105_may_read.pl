@@ -79,5 +79,22 @@ like(sql_error($node, 'SET SESSION AUTHORIZATION monitor; SELECT * FROM jobq.que
 sql(q{SELECT jobq.grant_usage('monitor', may_read => true); DROP OWNED BY monitor});
 is(seen('agent'), '||||', 'DROP OWNED as well');
 
+# ---------------------------------------- a dump without one of its roles
+
+sql(q{CREATE ROLE gone LOGIN; SELECT jobq.grant_usage('gone');
+	SELECT jobq.create_queue('theirs', owner => 'gone'); SELECT jobq.enqueue('theirs')});
+$dump = $node->basedir . '/dump.custom';
+command_ok([ $node->installed_command('pg_dump'), '-Fc', '-d', $node->connstr('postgres'), '-f', $dump ], 'pg_dump');
+sql(q{SELECT jobq.drop_queue('theirs', force => true); DROP OWNED BY gone; DROP ROLE gone; CREATE DATABASE lossy});
+my @restore = ($node->installed_command('pg_restore'), '-d', $node->connstr('lossy'));
+command_fails([ @restore, $dump ], 'a restore without one of the roles has errors');
+my $finding = q{SELECT severity || ': ' || message FROM jobq.health WHERE topic = 'lost queues'};
+is(sql($finding, 'lossy'), 'critical: there are jobs of 4 queues that do not exist', 'health says that queues were lost');
+is(sql("SELECT jobq.grant_usage('shop'); SET ROLE shop; $finding", 'lossy'), '', 'but not to everybody');
+sql('CREATE ROLE gone LOGIN');
+command_ok([ @restore, '--data-only', '-n', 'jobq_store', '-t', 'queue', $dump ], 'the queues are restored alone');
+is(sql($finding, 'lossy'), '', 'nothing is lost any more');
+is(sql(q{SELECT jobq.start(); SELECT count(*) FROM jobq.take('theirs')}, 'lossy'), "\n1", 'and the jobs run');
+
 $node->stop;
 done_testing();

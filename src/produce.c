@@ -220,9 +220,9 @@ target_queue(FunctionCallInfo fcinfo)
  * job of the same key in their hands, and the owner's check of the payload.
  */
 static void
-recheck_privilege(const JobqEnqueueOptions *options)
+recheck_privilege(const JobqEnqueueOptions *options, bool has_keys)
 {
-	if (options->unique_key != NULL || options->queue->payload_check != NULL)
+	if (has_keys || options->queue->payload_check != NULL)
 		jobq_queue_recheck(options->queue->id, JOBQ_PRIV_ENQUEUE);
 }
 
@@ -239,7 +239,7 @@ jobq_enqueue(PG_FUNCTION_ARGS)
 	read_options(fcinfo, target_queue(fcinfo), &options);
 	id = jobq_enqueue_job(jobs, &options, PG_GETARG_DATUM(ARG_PAYLOAD));
 	jobq_table_close(jobs);
-	recheck_privilege(&options);
+	recheck_privilege(&options, options.unique_key != NULL);
 	PG_RETURN_INT64(id);
 }
 
@@ -317,7 +317,7 @@ jobq_enqueue_many(PG_FUNCTION_ARGS)
 	else
 		jobq_enqueue_keyed_jobs(jobs, &options, payloads, keys, njobs, ids);
 	jobq_table_close(jobs);
-	recheck_privilege(&options);
+	recheck_privilege(&options, keys != NULL);
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	for (int i = 0; i < njobs; i++)

@@ -267,6 +267,7 @@ work(void)
 								 JOBQ_WAIT_EVENT_EXECUTOR);
 				return;
 			case JOBQ_RUN_FROZEN:
+			case JOBQ_RUN_NO_ROLE:
 			case JOBQ_RUN_NOT_INSTALLED:
 				return;
 		}

@@ -49,6 +49,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 /* How often to look whether the extension is still there. */
@@ -585,8 +586,12 @@ run_transaction(Batch *batch, JobqRun *volatile *run)
 	jobq_find_begin(&batch->finder, worker_role, batch_context);
 	if (!jobq_find_job(&batch->finder, &found))
 	{
+		/* an executor that stayed would be woken for jobs that it cannot run */
+		bool		role_is_gone = batch->finder.queues == NIL &&
+		!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(worker_role));
+
 		commit(batch);
-		return JOBQ_RUN_NOTHING;
+		return role_is_gone ? JOBQ_RUN_NO_ROLE : JOBQ_RUN_NOTHING;
 	}
 	if (found.counted || found.job.run_at > batch->sharing.begun_at)
 		commit(batch);

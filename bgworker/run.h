@@ -23,6 +23,7 @@ typedef enum JobqRunResult
 	JOBQ_RUN_SPOILED,			/* the same, and a job's session is left:
 								 * wait, and leave */
 	JOBQ_RUN_FROZEN,			/* nothing may be written here: leave */
+	JOBQ_RUN_NO_ROLE,			/* it was dropped: leave */
 	JOBQ_RUN_NOT_INSTALLED		/* leave */
 } JobqRunResult;
 

@@ -313,9 +313,13 @@ activate_role(Oid role, bool *starving)
 	{
 		/* the slot comes free, and wakes us, when that one has left */
 		jobq_worker_count(MyDatabaseId, role, &counts);
-		if (!jobq_worker_free_idle(MyDatabaseId, role) && counts.busy == 0 &&
-			jobq_max_workers > 0 && counts.total >= jobq_max_workers)
+		if (jobq_worker_free_idle(MyDatabaseId, role) || counts.busy > 0 ||
+			jobq_max_workers == 0)
+			return JOBQ_NEVER;
+		if (counts.total >= jobq_max_workers)
 			*starving = true;
+		else
+			jobq_worker_ask_to_give_way(MyDatabaseId, role);
 		return JOBQ_NEVER;
 	}
 	if (!start_executor(&ref, role))

@@ -136,13 +136,20 @@ follow_settings(void)
 static bool
 gives_way(TimestampTz start)
 {
+	Oid			heir = jobq_shared->workers[worker_ref.slot].give_way_to;
 	bool		result = false;
 
-	if (jobq_shared->starving == 0 ||
+	if ((jobq_shared->starving == 0 && !OidIsValid(heir)) ||
 		!TimestampDifferenceExceeds(start, GetCurrentTimestamp(),
 									FAIR_SHARE_MS))
 		return false;
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_EXCLUSIVE);
+	if (OidIsValid(heir))
+	{
+		jobq_shared->given_to = heir;
+		jobq_shared->given_until = jobq_now() + JOBQ_GIFT_TIME;
+		result = true;
+	}
 	for (int i = 0; i < JOBQ_MAX_DATABASES && !result; i++)
 	{
 		JobqDatabase *database = &jobq_shared->databases[i];

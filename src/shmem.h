@@ -249,6 +249,8 @@ typedef struct JobqWorker
 	int			proc;			/* (W) */
 	bool		woken;			/* (W) latch set since it went idle */
 	bool		leave;			/* (W) exit as soon as no job is running */
+	Oid			give_way_to;	/* (W) database in which the role, which has
+								 * as many executors as it may, has none */
 	int32		queue;			/* (W) of the running job */
 	int64		job_id;			/* (W) running job, 0: none */
 	int32		attempt;		/* (W) */

@@ -58,6 +58,7 @@ free_slot(JobqWorker *slot)
 	slot->proc = JOBQ_NO_PROCESS;
 	slot->woken = false;
 	slot->leave = false;
+	slot->give_way_to = InvalidOid;
 	slot->queue = 0;
 	slot->job_id = 0;
 	slot->attempt = 0;
@@ -414,6 +415,38 @@ jobq_worker_free_idle(Oid dboid, Oid role)
 	}
 	unlock_slots();
 	return found;
+}
+
+/*
+ * A role that has as many executors as it may has none in this database: one
+ * of another database is to give way as soon as it can.  One that is idle has
+ * been looked for before (jobq_worker_free_idle()), and one that is about to be
+ * looks again when it has said so.
+ */
+void
+jobq_worker_ask_to_give_way(Oid dboid, Oid role)
+{
+	JobqWorker *asked = NULL;
+
+	lock_slots(LW_EXCLUSIVE);
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	{
+		JobqWorker *slot = &jobq_shared->workers[i];
+
+		if (slot->state == JOBQ_WORKER_FREE || slot->role != role ||
+			slot->dboid == dboid)
+			continue;
+		if (slot->leave || slot->give_way_to == dboid)
+		{
+			asked = NULL;
+			break;
+		}
+		if (asked == NULL && !OidIsValid(slot->give_way_to))
+			asked = slot;
+	}
+	if (asked != NULL)
+		asked->give_way_to = dboid;
+	unlock_slots();
 }
 
 /*

@@ -67,6 +67,7 @@ extern int	jobq_worker_role_with_most(Oid *role);
 extern bool jobq_worker_reserve(Oid dboid, Oid role, JobqWorkerRef *worker);
 extern bool jobq_worker_unreserve(const JobqWorkerRef *worker);
 extern bool jobq_worker_free_idle(Oid dboid, Oid role);
+extern void jobq_worker_ask_to_give_way(Oid dboid, Oid role);
 extern bool jobq_worker_reap(Oid dboid, TimestampTz before);
 extern TimestampTz jobq_workers_terminate_stubborn(void);
 

@@ -156,6 +156,17 @@ as('mallory', q{SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE state <> 'com
 poll_ok($node, sleepers('mallory'), 'idle here, it works in another database', expected => 1);
 is(sql(q{SELECT count(*) FROM pg_stat_activity WHERE usename = 'mallory' AND datname = 'other'
 	AND backend_type = 'jobq executor'}), '1', 'and there only');
+
+# one that always has work here has its turn there, too
+as('mallory', q{SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE state = 'running'}, 'other');
+poll_ok($node, sleepers('mallory'), 'idle there', expected => 0);
+as('mallory', q{SELECT jobq.run('SELECT pg_sleep(0.2)') FROM generate_series(1, 500)});
+poll_ok($node, q{SELECT count(*) = 2 FROM pg_stat_activity WHERE usename = 'mallory'
+	AND datname = 'postgres' AND backend_type = 'jobq executor'}, 'busy here with as many as it may have');
+as('mallory', q{SELECT jobq.run('SELECT pg_sleep(600)')}, 'other');
+poll_ok($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE usename = 'mallory'
+	AND datname = 'other' AND backend_type = 'jobq executor' AND wait_event = 'PgSleep'},
+	'it gives way to another database');
 $node->stop;
 
 # ------------------------------------------------------ no worker slot at all

@@ -26,20 +26,36 @@ COMMENT ON FUNCTION jobq.schedule IS
 
 CREATE FUNCTION jobq.alter_schedule(
   name text,
+  cron text DEFAULT NULL,
+  command text DEFAULT NULL,
+  queue text DEFAULT NULL,
+  payload jsonb DEFAULT NULL,
+  timezone text DEFAULT NULL,
+  missed text DEFAULT NULL,
+  overlap text DEFAULT NULL,
+  jitter interval DEFAULT NULL,
+  starts_at timestamptz DEFAULT NULL,
+  ends_at timestamptz DEFAULT NULL,
+  max_runs integer DEFAULT NULL,
+  enabled boolean DEFAULT NULL,
+  priority integer DEFAULT NULL,
+  max_attempts integer DEFAULT NULL,
+  timeout interval DEFAULT NULL,
+  tags text[] DEFAULT NULL,
   keep_runs text DEFAULT NULL,
   catch_up_window interval DEFAULT NULL
 ) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_alter_schedule';
 COMMENT ON FUNCTION jobq.alter_schedule IS
-  'changes options of a schedule; those left out, or NULL, stay as they are';
+  'changes a schedule; what is left out, or NULL, stays as it is';
 
 CREATE FUNCTION jobq.reset_schedule(name text, VARIADIC options text[])
 RETURNS void
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_reset_schedule';
 COMMENT ON FUNCTION jobq.reset_schedule IS
-  'sets options of alter_schedule() back to their defaults';
+  'sets options of a schedule back to their defaults';
 
 CREATE FUNCTION jobq.unschedule(name text)
 RETURNS boolean

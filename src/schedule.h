@@ -40,7 +40,7 @@ typedef struct JobqScheduleRow
 	bool		nulls[Natts_schedule];
 } JobqScheduleRow;
 
-/* Arguments of schedule(). */
+/* Arguments of schedule(), and of alter_schedule(). */
 enum
 {
 	JOBQ_SCHEDULE_NAME,
@@ -60,7 +60,9 @@ enum
 	JOBQ_SCHEDULE_MAX_ATTEMPTS,
 	JOBQ_SCHEDULE_TIMEOUT,
 	JOBQ_SCHEDULE_TAGS,
-	JOBQ_SCHEDULE_NARGS
+	JOBQ_SCHEDULE_NARGS,		/* of schedule() */
+	JOBQ_SCHEDULE_KEEP_RUNS = JOBQ_SCHEDULE_NARGS,	/* of alter_schedule() */
+	JOBQ_SCHEDULE_CATCH_UP_WINDOW
 };
 
 /*
@@ -159,6 +161,22 @@ extern void jobq_schedule_history_add(JobqScheduleHistory *history,
 									  Datum *values,
 									  const JobqScheduleEvent *event);
 extern void jobq_schedule_history_remove(const Datum *values);
+
+/* schedule_form.c */
+
+extern void jobq_schedule_set_defaults(JobqScheduleRow *row);
+extern bool jobq_schedule_reset(JobqScheduleRow *row, const char *name);
+extern void jobq_schedule_set_options(FunctionCallInfo fcinfo,
+									  JobqScheduleRow *row);
+extern void jobq_schedule_set_more_options(FunctionCallInfo fcinfo,
+										   JobqScheduleRow *row);
+extern const JobqQueue *jobq_schedule_target_queue(FunctionCallInfo fcinfo);
+extern void jobq_schedule_set_target(FunctionCallInfo fcinfo,
+									 JobqScheduleRow *row,
+									 const JobqQueue *queue);
+extern void jobq_schedule_set_times(JobqScheduleRow *row);
+extern void jobq_schedule_keep_times(JobqScheduleRow *row,
+									 const JobqScheduleRow *old);
 
 /* schedule_manage.c */
 

@@ -1,12 +1,17 @@
 /*-------------------------------------------------------------------------
  *
  * schedule_alter.c
- *	  The SQL functions alter_schedule and reset_schedule: options of a
- *	  schedule that say nothing of what it does and when.
+ *	  The SQL functions alter_schedule and reset_schedule.
  *
- * They are set for a schedule that exists, and stay when schedule() replaces
- * it: what an operator has decided about a schedule is not undone by the
- * script of the next deployment.
+ * They change what is named and leave the rest, the past, the owner and, if
+ * nothing that decides it has changed, the next run.  keep_runs and
+ * catch_up_window can be set here only, and stay when schedule() replaces the
+ * schedule: what an operator has decided about it is not undone by the script
+ * of the next deployment.
+ *
+ * Whoever has the privileges of a schedule's owner may change it.  But what
+ * the schedule runs, it runs as its owner; so a command, or the parameters of
+ * one, may be changed only by those who could become that role.
  *
  * IDENTIFICATION
  *	  src/schedule_alter.c
@@ -18,72 +23,132 @@
 #include "schedule.h"
 
 #include "arguments.h"
+#include "payload.h"
+#include "queue_lock.h"
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(jobq_alter_schedule);
 PG_FUNCTION_INFO_V1(jobq_reset_schedule);
 
-/* Arguments of alter_schedule(). */
-enum
+/* Raises 42501 unless the user may have commands run as the owner. */
+static void
+check_may_run_as_owner(const JobqScheduleRow *row)
 {
-	ARG_NAME,
-	ARG_KEEP_RUNS,
-	ARG_CATCH_UP_WINDOW
-};
+	Oid			owner = DatumGetObjectId(row->values[Anum_schedule_owner - 1]);
 
-static const char *const keep_runs_words[] = {"all", "errors", NULL};
+	if (!jobq_may_set_role(GetUserId(), owner) ||
+		(superuser_arg(owner) && !superuser()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to change the command of schedule \"%s\"",
+						TextDatumGetCString(row->values[Anum_schedule_name - 1])),
+				 errdetail("It is run as the schedule's owner, \"%s\", whose role you cannot set.",
+						   GetUserNameFromId(owner, false)),
+				 errhint("Use jobq.schedule() to replace the schedule by one that is run as you.")));
+}
 
 /*
- * alter_schedule(name, keep_runs, catch_up_window): sets those that are not
- * null.  22004, 22023, and see jobq_schedule_require().
+ * Checks what the schedule is to do after a change, with the row locked:
+ * 42501, 23514, 55000.
+ */
+static void
+check_target(const JobqScheduleRow *row, bool new_target)
+{
+	const JobqQueue *queue;
+	char	   *problem;
+
+	if (!row->nulls[Anum_schedule_command - 1])
+	{
+		check_may_run_as_owner(row);
+		return;
+	}
+	queue = jobq_schedule_queue(row->values, row->nulls, &problem);
+	if (queue == NULL)
+		ereport(ERROR,
+				(errcode(new_target ? ERRCODE_INSUFFICIENT_PRIVILEGE :
+						 ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("schedule \"%s\" cannot run",
+						TextDatumGetCString(row->values[Anum_schedule_name - 1])),
+				 errdetail_internal("%s", problem)));
+	/* the user's privilege, as it is after the waits */
+	if (new_target)
+		jobq_queue_check_privilege(queue, JOBQ_PRIV_ENQUEUE);
+	jobq_check_payload(queue, row->values[Anum_schedule_payload - 1]);
+}
+
+/* Writes the changed row; `times`: what decides when there are runs was set. */
+static void
+finish(JobqTable *table, TupleTableSlot *slot, JobqScheduleRow *row,
+	   const JobqScheduleRow *old, bool times)
+{
+	bool		enabled = DatumGetBool(row->values[Anum_schedule_enabled - 1]);
+
+	if (times)
+		jobq_schedule_set_times(row);
+	jobq_schedule_keep_times(row, old);
+	if (enabled != DatumGetBool(old->values[Anum_schedule_enabled - 1]))
+		row->nulls[Anum_schedule_disabled_reason - 1] = true;
+	jobq_table_update(table, slot, row->values, row->nulls);
+	jobq_schedule_note_next_run(row);
+	jobq_table_close(table);
+}
+
+/* Whether one of the arguments says when there are runs. */
+static bool
+has_times(FunctionCallInfo fcinfo)
+{
+	return !PG_ARGISNULL(JOBQ_SCHEDULE_CRON) ||
+		!PG_ARGISNULL(JOBQ_SCHEDULE_TIMEZONE) ||
+		!PG_ARGISNULL(JOBQ_SCHEDULE_JITTER) ||
+		!PG_ARGISNULL(JOBQ_SCHEDULE_STARTS_AT) ||
+		!PG_ARGISNULL(JOBQ_SCHEDULE_ENDS_AT) ||
+		!PG_ARGISNULL(JOBQ_SCHEDULE_MAX_RUNS);
+}
+
+/*
+ * alter_schedule(name, ...): sets what is not NULL.  See schedule_form.c and
+ * jobq_schedule_require() for what it raises.
  */
 Datum
 jobq_alter_schedule(PG_FUNCTION_ARGS)
 {
+	const JobqQueue *queue;
 	JobqTable  *table;
 	TupleTableSlot *slot;
 	JobqScheduleRow row;
+	JobqScheduleRow old;
+	bool		new_target = !PG_ARGISNULL(JOBQ_SCHEDULE_COMMAND) ||
+	!PG_ARGISNULL(JOBQ_SCHEDULE_QUEUE);
 
 	jobq_begin_write("jobq.alter_schedule()");
-	jobq_require_argument(fcinfo, ARG_NAME, "name");
+	jobq_require_argument(fcinfo, JOBQ_SCHEDULE_NAME, "name");
+
+	/* schedule() locks the two in this order, too */
+	queue = jobq_schedule_target_queue(fcinfo);
 	table = jobq_table_open(JOBQ_REL_SCHEDULE);
 	slot = jobq_table_slot(table);
 	jobq_schedule_require(table, slot,
-						  text_to_cstring(PG_GETARG_TEXT_PP(ARG_NAME)), &row);
-	if (!PG_ARGISNULL(ARG_KEEP_RUNS))
-		jobq_schedule_set(&row, Anum_schedule_keep_runs,
-						  jobq_word_argument(fcinfo, ARG_KEEP_RUNS,
-											 "keep_runs", keep_runs_words));
-	if (!PG_ARGISNULL(ARG_CATCH_UP_WINDOW))
-	{
-		(void) jobq_duration_argument(fcinfo, ARG_CATCH_UP_WINDOW,
-									  "catch_up_window", true);
-		jobq_schedule_set(&row, Anum_schedule_catch_up_window,
-						  PG_GETARG_DATUM(ARG_CATCH_UP_WINDOW));
-	}
-	jobq_table_update(table, slot, row.values, row.nulls);
-	jobq_table_close(table);
-	PG_RETURN_VOID();
-}
+						  text_to_cstring(PG_GETARG_TEXT_PP(JOBQ_SCHEDULE_NAME)),
+						  &row);
+	old = row;
+	jobq_schedule_set_options(fcinfo, &row);
+	jobq_schedule_set_more_options(fcinfo, &row);
+	jobq_schedule_set_target(fcinfo, &row, queue);
+	if (new_target || !PG_ARGISNULL(JOBQ_SCHEDULE_PAYLOAD))
+		check_target(&row, new_target);
+	finish(table, slot, &row, &old, has_times(fcinfo));
 
-/* Sets the option of that name back to its default; 22023 if there is none. */
-static void
-reset_option(JobqScheduleRow *row, const char *name)
-{
-	if (strcmp(name, "keep_runs") == 0)
-		jobq_schedule_set(row, Anum_schedule_keep_runs,
-						  CStringGetTextDatum(keep_runs_words[0]));
-	else if (strcmp(name, "catch_up_window") == 0)
-		row->nulls[Anum_schedule_catch_up_window - 1] = true;
-	else
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("unrecognized schedule option \"%s\"", name),
-				 errhint("Options are: %s.", "keep_runs, catch_up_window")));
+	/* the making of a run queue, and a payload_check, may have waited */
+	jobq_schedule_check_owner(&row);
+	if (!PG_ARGISNULL(JOBQ_SCHEDULE_QUEUE))
+		jobq_queue_recheck(queue->id, JOBQ_PRIV_ENQUEUE);
+	PG_RETURN_VOID();
 }
 
 /* reset_schedule(name, option, ...): back to the defaults. */
@@ -93,8 +158,10 @@ jobq_reset_schedule(PG_FUNCTION_ARGS)
 	JobqTable  *table;
 	TupleTableSlot *slot;
 	JobqScheduleRow row;
+	JobqScheduleRow old;
 	Datum	   *elements;
 	int			nelements;
+	bool		times = false;
 
 	jobq_begin_write("jobq.reset_schedule()");
 	elements = jobq_array_elements("options", PG_GETARG_ARRAYTYPE_P(1),
@@ -103,9 +170,15 @@ jobq_reset_schedule(PG_FUNCTION_ARGS)
 	slot = jobq_table_slot(table);
 	jobq_schedule_require(table, slot, text_to_cstring(PG_GETARG_TEXT_PP(0)),
 						  &row);
+	old = row;
 	for (int i = 0; i < nelements; i++)
-		reset_option(&row, TextDatumGetCString(elements[i]));
-	jobq_table_update(table, slot, row.values, row.nulls);
-	jobq_table_close(table);
+	{
+		char	   *name = TextDatumGetCString(elements[i]);
+
+		times = jobq_schedule_reset(&row, name) || times;
+		if (strcmp(name, "payload") == 0)
+			check_target(&row, false);
+	}
+	finish(table, slot, &row, &old, times);
 	PG_RETURN_VOID();
 }

@@ -131,7 +131,7 @@ my %arguments = (
 	revoke_usage => "'pg_monitor'", grant_queue => "'ext', 'pg_monitor', 'read'",
 	revoke_queue => "'ext', 'pg_monitor', 'read'", listen => "'ext'",
 	schedule => "'s', '\@daily', 'SELECT 1'",
-	alter_schedule => "'tick', 'all'", reset_schedule => "'tick', 'keep_runs'",
+	alter_schedule => "'tick', keep_runs => 'all'", reset_schedule => "'tick', 'keep_runs'",
 	unschedule => "'tick'", enable_schedule => "'tick'", run_schedule => "'tick'",
 	backfill => "'tick', now(), now()", import_pg_cron => '', start => '',
 	stop => '');

@@ -82,4 +82,27 @@ like(runs('skip'), qr/15:00$/, "a run on time is, with 'skip'");
 like(runs('cancel'), qr/14:00 16:00$/, "and is cancelled, with 'cancel'");
 sql("SELECT jobq.unschedule(name) FROM jobq.schedules");
 
+# Altered between two runs: it goes on from now, by the new expression, and
+# what was due before is not made up for.
+set_clock('2030-01-20 12:00:30');
+sql("SELECT jobq.schedule('alt', '0 * * * *', queue => 'q', missed => 'all', overlap => 'allow')");
+sql("SELECT jobq.alter_schedule('alt', cron => '*/30 * * * *')");
+is(sql('SELECT next_run FROM jobq.schedules'),
+	'2030-01-20 12:30:00+00', 'the next run is that of the new expression');
+set_clock('2030-01-20 13:00:10');
+fired_up_to('alt', '2030-01-20 13:00');
+is(runs('alt'), '12:30 13:00', 'and it comes');
+sql("SELECT jobq.alter_schedule('alt', enabled => false)");
+set_clock('2030-01-20 15:10');
+sql("SELECT jobq.alter_schedule('alt', enabled => true, max_runs => 3)");
+set_clock('2030-01-20 17:10');
+poll_ok($node, 'SELECT runs = 3 AND next_run IS NULL FROM jobq.schedules',
+	'its last run');
+is(runs('alt'), '12:30 13:00 15:30', 'none while it was disabled');
+sql("SELECT jobq.alter_schedule('alt', max_runs => 4)");
+set_clock('2030-01-20 17:30:05');
+poll_ok($node, 'SELECT runs = 4 AND next_run IS NULL FROM jobq.schedules',
+	'the last one has been');
+is(runs('alt'), '12:30 13:00 15:30 17:30', 'one more');
+
 done_testing();

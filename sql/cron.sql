@@ -113,7 +113,7 @@ DECLARE
   detail text;
 BEGIN
   FOREACH bad IN ARRAY ARRAY[
-    '', '* * * *', '* * * * * * *', '60 * * * *', '* 24 * * *', '* * 0 * *',
+    '', '* * * *', '* * * * * * * *', '* * * * * * 1969', '* * * * * * 2031-2030', '60 * * * *', '* 24 * * *', '* * 0 * *',
     '* * 32 * *', '* * * 13 *', '* * * * 8', '*/0 * * * *', '*/60 * * * *',
     '1,,2 * * * *', '1- * * * *', 'a * * * *', '* * * foo *', '* * * * monday',
     '? * * * *', '4294967296 * * * *', '256 * * * *', '-1 * * * *',
@@ -164,3 +164,16 @@ FROM (VALUES
 ) AS e (cron);
 SELECT jobq.cron_describe('every day');
 SELECT jobq.cron_describe(NULL);
+
+-- years
+SELECT jobq.cron_next('0 30 12 1 1 * 2030-2032', '2030-06-01', 'UTC'),
+  jobq.cron_next('0 30 12 1 1 * 2030-2032', '2033-01-01', 'UTC') AS over;
+SELECT * FROM jobq.cron_times('0 0 0 1 1 * 2030,2040/7', '2024-01-01', 3, 'UTC');
+SELECT jobq.cron_describe('0 0 9 * * mon 2030-2032,2040');
+SELECT jobq.schedule('over', '0 0 0 1 1 * 2020', 'SELECT 1');
+-- both days
+SELECT jobq.cron_next('0 0 +13 * 5', '2024-09-14', 'UTC') = jobq.cron_next('0 0 13 * +5', '2024-09-14', 'UTC') AS same;
+-- no time zones
+SELECT jobq.cron_next('CRON_TZ=Europe/Berlin 0 9 * * *');
+SELECT jobq.schedule('zone', '0 9 * * * America/New_York', 'SELECT 1');
+SELECT jobq.cron_describe('TZ=UTC @daily');

@@ -69,7 +69,10 @@ jobq_cron_require(const char *text, JobqCron *cron)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("invalid cron expression \"%.*s%s\"", (int) shown, text,
 					shown < length ? "..." : ""),
-			 errdetail_internal("%s", jobq_cron_error_detail(text, &error))));
+			 errdetail_internal("%s", jobq_cron_error_detail(text, &error)),
+			 error.zone_length == 0 ? 0 :
+			 errhint("The time zone is an argument of its own: timezone => '%.*s'.",
+					 (int) error.zone_length, text +error.zone_offset)));
 }
 
 /*

@@ -267,7 +267,7 @@ $reasons =~ s/OID \d+/OID N/;
 is( $reasons,
 	join("\n",
 		'failing: division by zero',
-		'no_cron: invalid cron expression: Position 1: Expected 5 or 6 fields, found 2.',
+		'no_cron: invalid cron expression: Position 1: Expected 5 to 7 fields, found 2.',
 		'no_queue: its queue was dropped',
 		'no_zone: time zone "Mars/Phobos" not recognized',
 		'of_deprived: role "deprived" has no privilege to enqueue into queue "of_deprived"',

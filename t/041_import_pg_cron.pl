@@ -118,7 +118,7 @@ is( import(),
 		'seconds|t|',
 		'second|t|',
 		'last day|t|',
-		'minute|f|invalid cron expression "60 seconds"; Position 1: Expected 5 or 6 fields, found 2; an interval is written "@every 30 seconds".'),
+		'minute|f|invalid cron expression "60 seconds"; Position 1: Expected 5 to 7 fields, found 2; an interval is written "@every 30 seconds".'),
 	'what was imported, and why the rest was not');
 
 is( sql("SELECT name, owner, cron, timezone, command, enabled, missed, overlap,

@@ -30,13 +30,18 @@
 #define JOBQ_CRON_MESSAGE_SIZE	160
 
 /* a buffer of this size holds every description and its terminator */
-#define JOBQ_CRON_DESCRIBE_SIZE	2048
+#define JOBQ_CRON_DESCRIBE_SIZE	4096
 
 /* jobq_cron_import() lengthens a text by less than this, in bytes */
 #define JOBQ_CRON_IMPORT_MORE	16
 
 /* longest name of a time zone, in bytes */
 #define JOBQ_ZONE_NAME_MAX		255
+
+/* what the year field may say */
+#define JOBQ_CRON_YEAR_MIN		1970
+#define JOBQ_CRON_YEAR_MAX		2199
+#define JOBQ_CRON_YEAR_WORDS	4
 
 /* longest "@every" interval, in seconds: 100 years */
 #define JOBQ_CRON_EVERY_MAX		(INT64_C(36525) * 86400)
@@ -54,6 +59,7 @@ typedef enum JobqCronField
 	JOBQ_CRON_DAY,
 	JOBQ_CRON_MONTH,
 	JOBQ_CRON_WEEKDAY,
+	JOBQ_CRON_YEAR,
 	JOBQ_CRON_INTERVAL			/* what follows "@every" */
 } JobqCronField;
 
@@ -70,7 +76,8 @@ typedef enum JobqCronResult
  * days before the last one) and "days_nearest" (bit n: the weekday nearest
  * to day n; bit 0: the last weekday of the month).  The day of the week is
  * the union of "weekdays" (0 = Sunday), "weekdays_last" and "weekdays_nth"
- * (the first to fifth one of a month).
+ * (the first to fifth one of a month).  Bit n of the words of "years" stands
+ * for the year JOBQ_CRON_YEAR_MIN + n; they are not looked at if "any_year".
  */
 typedef struct JobqCron
 {
@@ -85,6 +92,8 @@ typedef struct JobqCron
 	uint8_t		weekdays;
 	uint8_t		weekdays_last;
 	uint8_t		weekdays_nth[5];
+	uint64_t	years[JOBQ_CRON_YEAR_WORDS];
+	bool		any_year;
 	bool		match_both;		/* day and weekday must match, not either */
 	bool		fixed_time;		/* no time field starts with a star */
 	bool		possible;		/* as jobq_cron_is_possible() found */
@@ -95,7 +104,8 @@ typedef struct JobqCron
  *
  * The offending part is that of the text as it was given; it may be empty, at
  * the place where something is missing.  The message does not repeat field
- * and place.  It is ASCII and ends with a full stop.
+ * and place.  It is ASCII and ends with a full stop.  Where the text has a
+ * time zone, which is none of its business, that is told, too.
  */
 typedef struct JobqCronError
 {
@@ -103,6 +113,8 @@ typedef struct JobqCronError
 	const char *name;			/* of the field, for example "minute" */
 	size_t		offset;			/* of the offending part, in bytes */
 	size_t		length;			/* of the offending part, may be 0 */
+	size_t		zone_offset;	/* of the name of a time zone, in bytes */
+	size_t		zone_length;	/* 0: there is none */
 	char		message[JOBQ_CRON_MESSAGE_SIZE];
 } JobqCronError;
 

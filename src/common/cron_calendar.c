@@ -172,6 +172,18 @@ match_weekdays(const JobqCron *cron, int length, int first)
 	return days;
 }
 
+/* Does an expression fire in a year, if its days and months are right? */
+bool
+jobq_cron_match_year(const JobqCron *cron, int64_t year)
+{
+	int64_t		bit = year - JOBQ_CRON_YEAR_MIN;
+
+	if (cron->any_year)
+		return true;
+	return bit >= 0 && year <= JOBQ_CRON_YEAR_MAX &&
+		(cron->years[bit / 64] >> bit % 64 & 1) != 0;
+}
+
 /*
  * Return the mask of the days (1 to 31) of a month on which an expression
  * fires; 0 also if the month itself does not match.
@@ -184,7 +196,7 @@ jobq_cron_match_days(const JobqCron *cron, int64_t year, int month)
 	uint32_t	days;
 	uint32_t	weekdays;
 
-	if ((cron->months >> month & 1) == 0)
+	if ((cron->months >> month & 1) == 0 || !jobq_cron_match_year(cron, year))
 		return 0;
 
 	length = jobq_month_length(year, month);
@@ -200,17 +212,19 @@ jobq_cron_match_days(const JobqCron *cron, int64_t year, int month)
  * Can an expression fire at all?  False for dates that do not exist, such as
  * 31 February.  Every kind of year, leap or not and beginning on each of the
  * weekdays, is among any 28 consecutive years without a leap year left out.
+ * If only some years are meant it has to be in one of them.
  */
 bool
 jobq_cron_is_possible(const JobqCron *cron)
 {
-	int			year;
+	int			year = cron->any_year ? 2001 : JOBQ_CRON_YEAR_MIN;
+	int			end = cron->any_year ? 2029 : JOBQ_CRON_YEAR_MAX + 1;
 	int			month;
 
 	if (cron->every > 0)
 		return true;
 
-	for (year = 2001; year < 2029; year++)
+	for (; year < end; year++)
 	{
 		for (month = 1; month <= 12; month++)
 		{

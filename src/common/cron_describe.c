@@ -7,8 +7,8 @@
  * texts that mean the same read the same, and a reader sees what the
  * schedule will do rather than what its author had in mind.
  *
- * It consists of up to three parts: when on a day, on which days, in which
- * months; for example "every 15 minutes, from 09:00 through 17:59, Monday
+ * It consists of up to four parts: when on a day, on which days, in which
+ * months, in which years; for example "every 15 minutes, from 09:00 through 17:59, Monday
  * through Friday, in June through August".
  *
  * IDENTIFICATION
@@ -76,6 +76,7 @@ static void append_month_days(JobqTextBuf *buf, const JobqCron *cron);
 static void append_weekdays(JobqTextBuf *buf, const JobqCron *cron);
 static void append_date_part(JobqTextBuf *buf, const JobqCron *cron,
 							 bool times);
+static void append_years(JobqTextBuf *buf, const JobqCron *cron);
 static void append_interval(JobqTextBuf *buf, int64_t seconds);
 static bool lists_times(const JobqCron *cron);
 
@@ -544,6 +545,57 @@ append_weekdays(JobqTextBuf *buf, const JobqCron *cron)
 }
 
 /*
+ * Append the years: "in 2030 and 2032 through 2040", "every 4 years from 2028
+ * through 2196".
+ */
+static void
+append_years(JobqTextBuf *buf, const JobqCron *cron)
+{
+	Run			runs[JOBQ_CRON_YEAR_MAX - JOBQ_CRON_YEAR_MIN + 1] = {{0, 0}};
+	int			count = 0;
+	int			year;
+	int			i;
+	bool		series;
+
+	for (year = JOBQ_CRON_YEAR_MIN; year <= JOBQ_CRON_YEAR_MAX; year++)
+	{
+		if (!jobq_cron_match_year(cron, year))
+			continue;
+		if (count > 0 && runs[count - 1].last == year - 1)
+			runs[count - 1].last = year;
+		else
+		{
+			runs[count].first = year;
+			runs[count++].last = year;
+		}
+	}
+
+	series = count > 2;
+	for (i = 0; i < count; i++)
+		series = series && runs[i].first == runs[i].last &&
+			(i == 0 || runs[i].first - runs[i - 1].first ==
+			 runs[1].first - runs[0].first);
+	jobq_text_append(buf, series ? ", every " : ", in ");
+	if (series)
+	{
+		append_count(buf, runs[1].first - runs[0].first, "year");
+		jobq_text_append(buf, " from ");
+		runs[0].last = runs[count - 1].last;
+		count = 1;
+	}
+	for (i = 0; i < count; i++)
+	{
+		append_separator(buf, i, count);
+		jobq_text_append_number(buf, runs[i].first, 0);
+		if (runs[i].last == runs[i].first)
+			continue;
+		jobq_text_append(buf, runs[i].last == runs[i].first + 1 ? " and " :
+						 " through ");
+		jobq_text_append_number(buf, runs[i].last, 0);
+	}
+}
+
+/*
  * Append on which days and in which months.  "times" says that the times of
  * day were listed, after which "every day" may not be left out.
  */
@@ -575,6 +627,8 @@ append_date_part(JobqTextBuf *buf, const JobqCron *cron, bool times)
 		jobq_text_append(buf, ", in ");
 		append_values(buf, cron->months, 1, 12, month_names);
 	}
+	if (!cron->any_year)
+		append_years(buf, cron);
 }
 
 /*

@@ -60,6 +60,8 @@ static int64_t count_firings(const JobqCron *cron, const JobqZone *zone,
 							 int64_t from, int64_t to);
 static int64_t max_int64(int64_t a, int64_t b);
 static int64_t min_int64(int64_t a, int64_t b);
+static int64_t local_year(int64_t year);
+static void limit_to_years(const JobqCron *cron, int64_t *from, int64_t *to);
 static int64_t since_anchor(int64_t at, int64_t anchor, int64_t every);
 
 /*
@@ -366,6 +368,34 @@ min_int64(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
+/* Return when a year begins, in seconds of local time. */
+static int64_t
+local_year(int64_t year)
+{
+	return jobq_date_to_days(year, 1, 1) * DAY_SECONDS;
+}
+
+/*
+ * Leave out of a span what is before the first and after the last of the years
+ * that an expression names, so that nobody searches there; a local time is
+ * within LOOK_BACK of what it would be in UTC.  The span may become empty.
+ */
+static void
+limit_to_years(const JobqCron *cron, int64_t *from, int64_t *to)
+{
+	int64_t		first = JOBQ_CRON_YEAR_MIN;
+	int64_t		last = JOBQ_CRON_YEAR_MAX;
+
+	if (cron->any_year)
+		return;
+	while (first < last && !jobq_cron_match_year(cron, first))
+		first++;
+	while (last > first && !jobq_cron_match_year(cron, last))
+		last--;
+	*from = max_int64(*from, local_year(first) - LOOK_BACK);
+	*to = min_int64(*to, local_year(last + 1) + LOOK_BACK);
+}
+
 /*
  * Return the seconds since the last multiple of an interval; "at" is not
  * before the anchor.  Unsigned, as the distance may not fit an int64.
@@ -387,6 +417,8 @@ jobq_cron_next(const JobqCron *cron, int64_t after, const JobqZone *zone,
 			   int64_t anchor, int64_t *next)
 {
 	JobqZone	utc = jobq_zone_fixed(0);
+	int64_t		from;
+	int64_t		to;
 
 	if (after >= JOBQ_CRON_TIME_MAX || !cron->possible)
 		return JOBQ_CRON_NEVER;
@@ -402,8 +434,11 @@ jobq_cron_next(const JobqCron *cron, int64_t after, const JobqZone *zone,
 		return *next <= JOBQ_CRON_TIME_MAX ? JOBQ_CRON_OK : JOBQ_CRON_NEVER;
 	}
 
-	if (find_firing(cron, zone != NULL ? zone : &utc, after + 1,
-					min_int64(after + HORIZON, JOBQ_CRON_TIME_MAX), next))
+	from = after + 1;
+	to = min_int64(after + HORIZON, JOBQ_CRON_TIME_MAX);
+	limit_to_years(cron, &from, &to);
+	if (from <= to &&
+		find_firing(cron, zone != NULL ? zone : &utc, from, to, next))
 		return JOBQ_CRON_OK;
 	return JOBQ_CRON_NEVER;
 }
@@ -441,6 +476,9 @@ jobq_cron_prev(const JobqCron *cron, int64_t at, const JobqZone *zone,
 	if (zone == NULL)
 		zone = &utc;
 	earliest = max_int64(at - HORIZON, JOBQ_CRON_TIME_MIN);
+	limit_to_years(cron, &earliest, &at);
+	if (earliest > at)
+		return JOBQ_CRON_NEVER;
 	high = at;
 	low = max_int64(at - span, earliest);
 	while (!find_firing(cron, zone, low, high, prev))
@@ -491,5 +529,8 @@ jobq_cron_count(const JobqCron *cron, int64_t from, int64_t to,
 			 (int64_t) (((uint64_t) from - (uint64_t) anchor - 1) /
 						(uint64_t) cron->every));
 	}
+	limit_to_years(cron, &from, &to);
+	if (from > to)
+		return 0;
 	return count_firings(cron, zone != NULL ? zone : &utc, from, to);
 }

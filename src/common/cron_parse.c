@@ -4,7 +4,8 @@
  *	  The grammar of cron expressions.
  *
  *	  expression = "@" macro | "@every" interval
- *				 | [second] minute hour day month weekday
+ *				 | second minute hour day month weekday [year]
+ *				 | minute hour day month weekday
  *	  field		 = ["+"] item { "," item } | "?"
  *	  item		 = "*" ["/" step] | value ["-" value] ["/" step]
  *				 | "L" | "L-" n | "$" | "LW" | value "W"		(day)
@@ -30,7 +31,8 @@
 /* numbers are read up to here; larger ones are out of every range */
 #define NUMBER_MAX				INT64_C(1000000000000)
 
-#define FIELDS_MAX				6
+#define FIELDS_MAX				7
+#define FIELDS_MIN				5
 
 /* What the values of a field may be. */
 typedef struct FieldRule
@@ -63,7 +65,9 @@ static const FieldRule field_rules[FIELDS_MAX] = {
 	{JOBQ_CRON_MONTH, "month", 1, 12, "janfebmaraprmayjunjulaugsepoctnovdec",
 	"JAN to DEC", 1},
 	{JOBQ_CRON_WEEKDAY, "day of week", 0, 7, "sunmontuewedthufrisat",
-	"SUN to SAT", 0}
+	"SUN to SAT", 0},
+	{JOBQ_CRON_YEAR, "year", JOBQ_CRON_YEAR_MIN, JOBQ_CRON_YEAR_MAX, NULL,
+	NULL, 0}
 };
 
 static const FieldRule expression_rule = {
@@ -122,6 +126,7 @@ static bool parse_name(Parser *parser, int *value);
 static bool parse_value(Parser *parser, int *value);
 static bool parse_day_form(Parser *parser, bool *done);
 static bool parse_value_form(Parser *parser, int value, bool *done);
+static void add_value(Parser *parser, uint64_t *mask, int value);
 static bool parse_item(Parser *parser, uint64_t *mask);
 static bool parse_field(Parser *parser, uint64_t *mask, bool *star,
 						bool *plus);
@@ -129,6 +134,8 @@ static bool parse_fields(Parser *parser);
 static int64_t find_unit(const char *text, size_t len);
 static bool parse_interval(Parser *parser);
 static bool parse_macro(Parser *parser);
+static size_t zone_in_word(const char *word, size_t len);
+static void find_zone(Parser *parser);
 
 static bool
 is_blank(char c)
@@ -431,6 +438,20 @@ parse_value_form(Parser *parser, int value, bool *done)
 	return true;
 }
 
+/* Add a value of the current field to its mask. */
+static void
+add_value(Parser *parser, uint64_t *mask, int value)
+{
+	if (parser->rule->field == JOBQ_CRON_YEAR)
+	{
+		int			bit = value - JOBQ_CRON_YEAR_MIN;
+
+		parser->cron->years[bit / 64] |= UINT64_C(1) << bit % 64;
+	}
+	else
+		*mask |= UINT64_C(1) << value;
+}
+
 /*
  * Read one item of a list and add its values to the mask, or to one of the
  * special sets of the expression.
@@ -474,7 +495,9 @@ parse_item(Parser *parser, uint64_t *mask)
 	if (!done && at_char(parser, "/"))
 	{
 		parser->pos++;
-		if (!parse_bounded(parser, "step", 1, rule->max, &step))
+		if (!parse_bounded(parser, "step", 1,
+						   rule->field == JOBQ_CRON_YEAR ?
+						   rule->max - rule->min : rule->max, &step))
 			return false;
 	}
 	else if (single)
@@ -485,6 +508,9 @@ parse_item(Parser *parser, uint64_t *mask)
 							" is not expected here.");
 	if (done)
 		return true;
+	if (rule->field == JOBQ_CRON_YEAR && high < low)
+		return fail_quoting(parser, start, end - start,
+							" ends before it begins.");
 
 	/* a range may wrap around the end; Sunday is 7 at its upper end only */
 	if (rule->field == JOBQ_CRON_WEEKDAY && low > high)
@@ -495,13 +521,13 @@ parse_item(Parser *parser, uint64_t *mask)
 	if (high < low)
 		high += modulus;
 	for (value = low; value <= high; value += step)
-		*mask |= UINT64_C(1) << (rule->min + (value - rule->min) % modulus);
+		add_value(parser, mask, rule->min + (value - rule->min) % modulus);
 	return true;
 }
 
 /*
- * Read a whole field.  *star: it starts with a star.  *plus: both day fields
- * have to match.
+ * Read a whole field.  *star: it starts with a star.  *plus is set if both day
+ * fields have to match.
  */
 static bool
 parse_field(Parser *parser, uint64_t *mask, bool *star, bool *plus)
@@ -510,7 +536,6 @@ parse_field(Parser *parser, uint64_t *mask, bool *star, bool *plus)
 	size_t		length = parser->end - parser->pos;
 
 	*mask = 0;
-	*plus = false;
 	if (at_char(parser, "?") && length == 1 &&
 		(field == JOBQ_CRON_DAY || field == JOBQ_CRON_WEEKDAY))
 	{
@@ -519,7 +544,8 @@ parse_field(Parser *parser, uint64_t *mask, bool *star, bool *plus)
 		*star = true;
 		return true;
 	}
-	if (at_char(parser, "+") && field == JOBQ_CRON_WEEKDAY)
+	if (at_char(parser, "+") &&
+		(field == JOBQ_CRON_DAY || field == JOBQ_CRON_WEEKDAY))
 	{
 		parser->pos++;
 		*plus = true;
@@ -537,7 +563,7 @@ parse_field(Parser *parser, uint64_t *mask, bool *star, bool *plus)
 }
 
 /*
- * Read five or six fields.
+ * Read five to seven fields.
  */
 static bool
 parse_fields(Parser *parser)
@@ -566,13 +592,13 @@ parse_fields(Parser *parser)
 	if (count > FIELDS_MAX)
 		return fail_quoting(parser, starts[FIELDS_MAX],
 							parser->end - starts[FIELDS_MAX],
-							" follows the last of 6 fields.");
-	if (count < FIELDS_MAX - 1)
+							" follows the last of 7 fields.");
+	if (count < FIELDS_MIN)
 	{
 		JobqTextBuf buf = begin_error(parser, parser->pos,
 									  parser->end - parser->pos);
 
-		jobq_text_append(&buf, "Expected 5 or 6 fields, found ");
+		jobq_text_append(&buf, "Expected 5 to 7 fields, found ");
 		jobq_text_append_number(&buf, count, 0);
 		jobq_text_append(&buf, is_digit(parser->text[parser->pos]) ?
 						 "; an interval is written \"@every 30 seconds\"." :
@@ -580,8 +606,10 @@ parse_fields(Parser *parser)
 		return false;
 	}
 
-	skipped = FIELDS_MAX - count;
-	for (i = skipped; i < FIELDS_MAX; i++)
+	/* five have no second, and only seven a year */
+	skipped = count == FIELDS_MIN ? 1 : 0;
+	cron->any_year = count < FIELDS_MAX;
+	for (i = skipped; i < count + skipped; i++)
 	{
 		field.rule = &field_rules[i];
 		field.pos = starts[i - skipped];
@@ -598,6 +626,11 @@ parse_fields(Parser *parser)
 	cron->weekdays = (uint8_t) ((masks[5] | masks[5] >> 7) & ALL_WEEKDAYS);
 	cron->fixed_time = !stars[0] && !stars[1] && !stars[2];
 	cron->match_both = stars[3] || stars[5] || plus;
+	if (count == FIELDS_MAX && ends[6] - starts[6] == 1 && stars[6])
+	{
+		cron->any_year = true;
+		memset(cron->years, 0, sizeof(cron->years));
+	}
 	return true;
 }
 
@@ -663,6 +696,7 @@ parse_interval(Parser *parser)
 		return fail(parser, start, parser->end - start,
 					"it must be at least one second.");
 	parser->cron->every = total;
+	parser->cron->any_year = true;
 	return true;
 }
 
@@ -709,6 +743,69 @@ parse_macro(Parser *parser)
 }
 
 /*
+ * If a word is a time zone, return at which byte of it its name begins, else
+ * the length of the word.  Names of months and weekdays are none, nor is
+ * anything that a field may be.
+ */
+static size_t
+zone_in_word(const char *word, size_t len)
+{
+	static const char *const zones[] = {
+		"utc", "gmt", "cet", "cest", "est", "edt", "cst", "cdt", "mst",
+		"mdt", "pst", "pdt", "bst"
+	};
+	size_t		letters = 0;
+	size_t		i;
+
+	if (len > 8 && equals_word(word, 8, "cron_tz="))
+		return 8;
+	if (len > 3 && equals_word(word, 3, "tz="))
+		return 3;
+	for (i = 0; i < sizeof(zones) / sizeof(zones[0]); i++)
+	{
+		if (equals_word(word, len, zones[i]))
+			return 0;
+	}
+	while (letters < len && (is_letter(word[letters]) || word[letters] == '_'))
+		letters++;
+	if (letters >= 2 && letters + 1 < len && word[letters] == '/' &&
+		is_letter(word[letters + 1]))
+		return 0;
+	return len;
+}
+
+/*
+ * The text could not be parsed: if there is a time zone in it, that is what is
+ * wrong with it.
+ */
+static void
+find_zone(Parser *parser)
+{
+	size_t		pos = 0;
+
+	while (pos < parser->end)
+	{
+		size_t		start = pos;
+		size_t		skip;
+
+		while (pos < parser->end && !is_blank(parser->text[pos]))
+			pos++;
+		skip = zone_in_word(parser->text + start, pos - start);
+		if (skip < pos - start)
+		{
+			parser->rule = &expression_rule;
+			(void) fail_quoting(parser, start, pos - start,
+								" is a time zone, and no part of an expression.");
+			parser->error->zone_offset = start + skip;
+			parser->error->zone_length = pos - start - skip;
+			return;
+		}
+		while (pos < parser->end && is_blank(parser->text[pos]))
+			pos++;
+	}
+}
+
+/*
  * Parse a text of "len" bytes, which need not be terminated.
  *
  * On success fills *cron.  On failure fills *error and leaves *cron in no
@@ -740,7 +837,10 @@ jobq_cron_parse(const char *text, size_t len, JobqCron *cron,
 
 	if (text[parser.pos] == '@' ? !parse_macro(&parser) :
 		!parse_fields(&parser))
+	{
+		find_zone(&parser);
 		return false;
+	}
 	cron->possible = jobq_cron_is_possible(cron);
 	return true;
 }

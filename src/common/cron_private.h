@@ -69,6 +69,7 @@ count_bits_below(uint64_t mask, int below)
 extern int64_t jobq_date_to_days(int64_t year, int month, int day);
 extern JobqDate jobq_date_from_days(int64_t days);
 extern int	jobq_month_length(int64_t year, int month);
+extern bool jobq_cron_match_year(const JobqCron *cron, int64_t year);
 extern uint32_t jobq_cron_match_days(const JobqCron *cron, int64_t year,
 									 int month);
 

@@ -103,6 +103,13 @@ static const struct
 	{"0 0 1 nov-feb *",
 	"at 00:00, on day 1 of the month, in November through February"},
 	{"@yearly", "at 00:00, on day 1 of the month, in January"},
+	{"0 0 0 1 1 * 2030", "at 00:00, on day 1 of the month, in January, in 2030"},
+	{"0 0 9 * * mon 2030-2032,2040,2044-2045", "at 09:00, on Monday, in 2030 "
+	"through 2032, 2040 and 2044 and 2045"},
+	{"0 0 9 29 2 * 2028/4", "at 09:00, on day 29 of the month, in February, "
+	"every 4 years from 2028 through 2196"},
+	{"0 * * * * * *", "every minute"},
+	{"0 0 9 +13 * 5", "at 09:00, on day 13 of the month, but only on Friday"},
 	{"@weekly", "at 00:00, on Sunday"},
 
 	/* intervals */

@@ -27,6 +27,19 @@ static const char *const equal_texts[][2] = {
 	{"0 0 l * *", "0 0 L * *"},
 	{"0 0 lw,15w * *", "0 0 LW,15W * *"},
 
+	/* years */
+	{"5 4 3 2 1", "0 5 4 3 2 1 *"},
+	{"0 0 0 1 1 * 2030,2031,2032", "0 0 0 1 1 * 2030-2032"},
+	{"0 0 0 1 1 * 2030,2033", "0 0 0 1 1 * 2030-2035/3"},
+	{"0 0 0 1 1 * 2190/4", "0 0 0 1 1 * 2190,2194,2198"},
+	{"0 0 0 1 1 * 1970/100", "0 0 0 1 1 * */100"},
+	{"0 0 0 1 1 * 02030", "0 0 0 1 1 * 2030,2030"},
+
+	/* both days */
+	{"0 0 +13 * 5", "0 0 13 * +5"},
+	{"0 0 +13 * 5", "0 0 +13 * +5"},
+	{"0 0 +L-2,15W * 1", "0 0 L-2,15W * +1"},
+
 	/* names */
 	{"0 0 * 1,2,3,4,5,6,7,8,9,10,11,12 1",
 	"0 0 * jan,feb,mar,apr,may,jun,jul,aug,sep,oct,nov,dec 1"},
@@ -129,16 +142,16 @@ static const struct
 	/* the number of fields */
 	{"", JOBQ_CRON_EXPRESSION, 0, 0, "The expression is empty."},
 	{"  \t", JOBQ_CRON_EXPRESSION, 0, 3, "The expression is empty."},
-	{"*", JOBQ_CRON_EXPRESSION, 0, 1, "Expected 5 or 6 fields, found 1."},
+	{"*", JOBQ_CRON_EXPRESSION, 0, 1, "Expected 5 to 7 fields, found 1."},
 	{" * * * * ", JOBQ_CRON_EXPRESSION, 1, 7,
-	"Expected 5 or 6 fields, found 4."},
+	"Expected 5 to 7 fields, found 4."},
 	{"30 seconds", JOBQ_CRON_EXPRESSION, 0, 10,
-		"Expected 5 or 6 fields, found 2; an interval is written "
+		"Expected 5 to 7 fields, found 2; an interval is written "
 	"\"@every 30 seconds\"."},
-	{"* * * * * * 2030", JOBQ_CRON_EXPRESSION, 12, 4,
-	"\"2030\" follows the last of 6 fields."},
-	{"* * * * * * a b c", JOBQ_CRON_EXPRESSION, 12, 5,
-	"\"a b c\" follows the last of 6 fields."},
+	{"* * * * * * 2030 1", JOBQ_CRON_EXPRESSION, 17, 1,
+	"\"1\" follows the last of 7 fields."},
+	{"* * * * * * * a b c", JOBQ_CRON_EXPRESSION, 14, 5,
+	"\"a b c\" follows the last of 7 fields."},
 	{"0 0 * * *\n", JOBQ_CRON_WEEKDAY, 9, 1,
 	"\"?\" is not expected here."},
 	{"0\n0 * * * *", JOBQ_CRON_MINUTE, 1, 2,
@@ -309,7 +322,9 @@ static const struct
 	"an item of the list is empty."},
 	{"0 0 1 1 1,+2", JOBQ_CRON_WEEKDAY, 10, 2,
 	"\"+2\" is not a number."},
-	{"0 0 +1 1 1", JOBQ_CRON_DAY, 4, 2,
+	{"0 0 +1,+2 1 1", JOBQ_CRON_DAY, 7, 2,
+	"\"+2\" is not a number."},
+	{"0 0 1 +1 1", JOBQ_CRON_MONTH, 6, 2,
 	"\"+1\" is not a number."},
 
 	/* macros */
@@ -333,8 +348,35 @@ static const struct
 	"an item of the list is empty."},
 	{"0 0 1 1 \xc3\xa9,8", JOBQ_CRON_WEEKDAY, 8, 2,
 	"\"?\?\" is not a number."},
-	{"  * * * * * * \xc3\xa9 ", JOBQ_CRON_EXPRESSION, 14, 2,
-	"\"?\?\" follows the last of 6 fields."},
+	{"* * * * * * 1969", JOBQ_CRON_YEAR, 12, 4,
+	"value 1969 is out of range 1970 to 2199."},
+	{"* * * * * * 2200", JOBQ_CRON_YEAR, 12, 4,
+	"value 2200 is out of range 1970 to 2199."},
+	{"* * * * * * 2030-2029", JOBQ_CRON_YEAR, 12, 9,
+	"\"2030-2029\" ends before it begins."},
+	{"* * * * * * */0", JOBQ_CRON_YEAR, 14, 1,
+	"step 0 is out of range 1 to 229."},
+	{"* * * * * * ?", JOBQ_CRON_YEAR, 12, 1, "\"?\" is not a number."},
+	{"* * * * * * +2030", JOBQ_CRON_YEAR, 12, 5,
+	"\"+2030\" is not a number."},
+	{"* * * * * * 2030L", JOBQ_CRON_YEAR, 16, 1,
+	"\"L\" is not expected here."},
+	{"* * * * * * 2030,", JOBQ_CRON_YEAR, 17, 0,
+	"an item of the list is empty."},
+	{"0 0 1 1 * 2030", JOBQ_CRON_WEEKDAY, 10, 4,
+	"value 2030 is out of range 0 to 7."},
+	{"CRON_TZ=Europe/Berlin 0 9 * * *", JOBQ_CRON_EXPRESSION, 0, 21,
+	"\"CRON_TZ=Europe/Berlin\" is a time zone, and no part of an expression."},
+	{"TZ=UTC 0 9 * * *", JOBQ_CRON_EXPRESSION, 0, 6,
+	"\"TZ=UTC\" is a time zone, and no part of an expression."},
+	{"0 9 * * * America/New_York", JOBQ_CRON_EXPRESSION, 10, 16,
+	"\"America/New_York\" is a time zone, and no part of an expression."},
+	{"0 9 * * * utc", JOBQ_CRON_EXPRESSION, 10, 3,
+	"\"utc\" is a time zone, and no part of an expression."},
+	{"tz=x @daily", JOBQ_CRON_EXPRESSION, 0, 4,
+	"\"tz=x\" is a time zone, and no part of an expression."},
+	{"  * * * * * * * \xc3\xa9 ", JOBQ_CRON_EXPRESSION, 16, 2,
+	"\"?\?\" follows the last of 7 fields."},
 	{"  @every  5 parsecs ", JOBQ_CRON_INTERVAL, 12, 7,
 	"\"parsecs\" is not a unit of time."},
 	{" @every  ", JOBQ_CRON_INTERVAL, 7, 0,
@@ -388,7 +430,8 @@ same_meaning(const JobqCron *a, const JobqCron *b)
 		a->weekdays == b->weekdays && a->weekdays_last == b->weekdays_last &&
 		memcmp(a->weekdays_nth, b->weekdays_nth, 5) == 0 &&
 		a->match_both == b->match_both && a->fixed_time == b->fixed_time &&
-		a->possible == b->possible;
+		memcmp(a->years, b->years, sizeof(a->years)) == 0 &&
+		a->any_year == b->any_year && a->possible == b->possible;
 }
 
 static void
@@ -445,7 +488,7 @@ test_bad_texts(void)
 {
 	static const char *const names[] = {
 		"expression", "second", "minute", "hour", "day of month", "month",
-		"day of week", "interval"
+		"day of week", "year", "interval"
 	};
 	JobqCron	cron;
 	JobqCronError error;

@@ -54,6 +54,8 @@ typedef struct Spec
 	bool		weekday[7];
 	bool		weekday_last[7];
 	bool		weekday_nth[6][7];
+	bool		has_year;
+	bool		year[JOBQ_CRON_YEAR_MAX - JOBQ_CRON_YEAR_MIN + 1];
 	bool		star[6];
 	bool		plus;
 } Spec;
@@ -234,7 +236,7 @@ append_field(Spec *spec, uint64_t *seed, int field, int min, int max,
 
 	if (spec->text[0] != '\0')
 		append(spec, " ", 0);
-	if (field == 5 && random_below(seed, 6) == 0)
+	if ((field == 3 || field == 5) && random_below(seed, 6) == 0)
 	{
 		append(spec, "+", 0);
 		spec->plus = true;
@@ -259,15 +261,68 @@ append_star(Spec *spec, int field, int min, int max, bool *values)
 		values[value] = true;
 }
 
+/*
+ * Append a field of years, some of which are near a given one.
+ */
 static void
-generate(Spec *spec, uint64_t *seed, bool has_seconds)
+append_years(Spec *spec, uint64_t *seed, int near)
+{
+	uint32_t	items = 1 + random_below(seed, 3);
+	uint32_t	i;
+
+	append(spec, " ", 0);
+	for (i = 0; i < items; i++)
+	{
+		uint32_t	kind = random_below(seed, 8);
+		int			low = near - 2 + (int) random_below(seed, 5);
+		int			high;
+		int			step = 1;
+		int			year;
+
+		if (low < JOBQ_CRON_YEAR_MIN)
+			low = JOBQ_CRON_YEAR_MIN;
+		high = low;
+		if (i > 0)
+			append(spec, ",", 0);
+		if (kind == 0)
+		{
+			append(spec, "*", 0);
+			low = JOBQ_CRON_YEAR_MIN;
+			high = JOBQ_CRON_YEAR_MAX;
+		}
+		else
+			append(spec, "%d", low);
+		if (kind == 1 || kind == 2)
+		{
+			high = low + (int) random_below(seed, 4);
+			append(spec, "-%d", high);
+		}
+		if (kind < 2 || kind == 3)
+		{
+			step = 1 + (int) random_below(seed, 4);
+			append(spec, "/%d", step);
+			if (kind == 3)
+				high = JOBQ_CRON_YEAR_MAX;
+		}
+		for (year = low; year <= high; year += step)
+			spec->year[year - JOBQ_CRON_YEAR_MIN] = true;
+	}
+}
+
+static void
+generate(Spec *spec, uint64_t *seed, bool has_seconds, int near)
 {
 	memset(spec, 0, sizeof(*spec));
 	spec->has_seconds = has_seconds;
+	spec->has_year = random_below(seed, 4) == 0;
 	if (has_seconds)
 		append_field(spec, seed, 0, 0, 59, spec->second);
 	else
+	{
+		if (spec->has_year)
+			append(spec, "%d", 0);
 		spec->second[0] = true;
+	}
 	append_field(spec, seed, 1, 0, 59, spec->minute);
 
 	/* the small hours, where clocks change, more often than others */
@@ -293,6 +348,8 @@ generate(Spec *spec, uint64_t *seed, bool has_seconds)
 		append_star(spec, 5, 0, 6, spec->weekday);
 	else
 		append_field(spec, seed, 5, 0, 7, spec->weekday);
+	if (spec->has_year)
+		append_years(spec, seed, near);
 }
 
 /*
@@ -346,6 +403,9 @@ matches_date(const Spec *spec, const struct tm *tm)
 		(spec->weekday_last[weekday] && day + 7 > length);
 
 	if (!spec->month[tm->tm_mon + 1])
+		return false;
+	if (spec->has_year && (tm->tm_year + 1900 < JOBQ_CRON_YEAR_MIN ||
+						   !spec->year[tm->tm_year + 1900 - JOBQ_CRON_YEAR_MIN]))
 		return false;
 	if (spec->star[3] || spec->star[5] || spec->plus)
 		return by_day && by_weekday;
@@ -493,7 +553,7 @@ check_schedule(const Span *span, TestZone *zone, uint64_t seed)
 	int			last = -1;
 	int			i;
 
-	generate(&spec, &state, span->step == 1);
+	generate(&spec, &state, span->step == 1, atoi(span->start));
 	if (!jobq_cron_parse(spec.text, strlen(spec.text), &cron, &error))
 	{
 		CHECK(false, "seed %llu: \"%s\": %s", (unsigned long long) seed,
@@ -577,7 +637,7 @@ check_properties(TestZone *zone, uint64_t seed)
 	JobqCronError error;
 	int			i;
 
-	generate(&spec, &state, random_below(&state, 3) == 0);
+	generate(&spec, &state, random_below(&state, 3) == 0, 2024);
 	if (!jobq_cron_parse(spec.text, strlen(spec.text), &cron, &error))
 	{
 		CHECK(false, "seed %llu: \"%s\": %s", (unsigned long long) seed,
@@ -596,7 +656,7 @@ check_properties(TestZone *zone, uint64_t seed)
 
 		if (jobq_cron_next(&cron, at, &callback, 0, &next) != JOBQ_CRON_OK)
 		{
-			CHECK(!cron.possible || !cron.fixed_time,
+			CHECK(!cron.possible || !cron.fixed_time || !cron.any_year,
 				  "seed %llu: %s \"%s\" after %lld: never",
 				  (unsigned long long) seed, zone->name, spec.text,
 				  (long long) at);

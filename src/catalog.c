@@ -246,9 +246,38 @@ check_version(void)
 }
 
 /*
+ * Raises 55000: a relation is not there, or its schema (`schema` is invalid
+ * then).  Says which, unless that is so since the extension is not.
+ */
+static void
+report_missing(Oid schema, JobqRelation relation)
+{
+	if (!OidIsValid(read_extension(NULL)))
+		jobq_report_not_installed();
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 OidIsValid(schema) ?
+			 errmsg("relation \"%s.%s\" of extension \"%s\" does not exist",
+					JOBQ_STORE_SCHEMA, relation_names[relation],
+					JOBQ_EXTENSION) :
+			 errmsg("schema \"%s\" of extension \"%s\" does not exist",
+					JOBQ_STORE_SCHEMA, JOBQ_EXTENSION),
+			 errhint("It was renamed, moved or dropped. Give it back its name and place, or restore the database from a backup.")));
+}
+
+/* Looks a relation up, and its schema; InvalidOid if there is none. */
+static Oid
+look_up(JobqRelation relation, Oid *schema)
+{
+	*schema = get_namespace_oid(JOBQ_STORE_SCHEMA, true);
+	return OidIsValid(*schema) ?
+		get_relname_relid(relation_names[relation], *schema) : InvalidOid;
+}
+
+/*
  * The OID of a relation of jobq_store.  Raises 55000 if the extension is not
  * installed in this database, or in a version that this library does not
- * serve.  Needs a transaction.
+ * serve, or the relation is not there.  Needs a transaction.
  */
 Oid
 jobq_relation_oid(JobqRelation relation)
@@ -266,17 +295,18 @@ jobq_relation_oid(JobqRelation relation)
 		CacheRegisterSyscacheCallback(NAMESPACEOID, forget_schema, (Datum) 0);
 		registered = true;
 	}
-	schema = get_namespace_oid(JOBQ_STORE_SCHEMA, true);
+	relid = look_up(relation, &schema);
+	/* the extension may have been created a moment ago */
+	if (!OidIsValid(relid) && OidIsValid(read_extension(NULL)))
+		relid = look_up(relation, &schema);
 	if (schema != cached_schema)
 	{
 		memset(cached_relations, 0, sizeof(cached_relations));
 		version_is_checked = false;
 		cached_schema = schema;
 	}
-	relid = OidIsValid(schema) ?
-		get_relname_relid(relation_names[relation], schema) : InvalidOid;
 	if (!OidIsValid(relid))
-		jobq_report_not_installed();
+		report_missing(schema, relation);
 	if (!version_is_checked)
 	{
 		check_version();

@@ -92,6 +92,8 @@ static const struct
 	{jobq_health_check_horizon, false},
 	{jobq_health_check_prepared, false},
 	{jobq_health_check_history, false},
+	{jobq_health_check_sync_replication, false},
+	{jobq_health_check_logical, false},
 };
 
 static char *
@@ -214,7 +216,11 @@ check_service(JobqHealth *health)
 	else if (!jobq_serves_database(database_name))
 		jobq_health_add(health, JOBQ_CRITICAL, "disabled", "jobq.databases",
 						"this database is not among those that are served",
-						"Add it to jobq.databases and reload the configuration.",
+						psprintf("Add %s to jobq.databases%s, and reload the configuration.",
+								 quote_identifier(database_name),
+								 strcmp(quote_identifier(database_name),
+										database_name) == 0 ? "" :
+								 ", with the double quotes: other names are folded to lower case"),
 						JOBQ_NEVER);
 	else if (database.holds > 0)
 		jobq_health_add(health, JOBQ_INFO, "coordinator", NULL,

@@ -53,6 +53,8 @@ typedef struct JobqHealth
 	bool		sees_sessions;	/* of other roles */
 	bool		runs_jobs;		/* a coordinator is there and may start
 								 * executors */
+	List	   *bad_owners[JOBQ_INFO];	/* by severity: OIDs of roles that
+										 * were told of */
 	int			foreign_queues; /* not at home, and the reader may see them */
 	int			foreign_schedules;
 } JobqHealth;
@@ -82,6 +84,8 @@ extern void jobq_health_check_schedules(JobqHealth *health);
 extern void jobq_health_check_horizon(JobqHealth *health);
 extern void jobq_health_check_prepared(JobqHealth *health);
 extern void jobq_health_check_history(JobqHealth *health);
+extern void jobq_health_check_sync_replication(JobqHealth *health);
+extern void jobq_health_check_logical(JobqHealth *health);
 
 /* health_late.c: what the coordinator has put off */
 extern void jobq_health_check_late(JobqHealth *health);

@@ -32,6 +32,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "catalog/pg_proc.h"
+#include "commands/dbcommands.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -168,6 +169,40 @@ look_up_handler(void *arg)
 	SetUserIdAndSecContext(userid, sec_context);
 }
 
+/*
+ * The owner of a queue cannot run its jobs.  What is wrong with a role is told
+ * once for each severity, with the queue that comes first, however many it has.
+ */
+static void
+report_owner(const QueueCheck *check, JobqSeverity severity,
+			 const char *problem)
+{
+	Oid			owner = check->queue->owner;
+	char	   *name = GetUserNameFromId(owner, true);
+	const char *hint;
+
+	List	  **told = &check->health->bad_owners[severity];
+	MemoryContext oldcontext;
+
+	if (list_member_oid(*told, owner))
+		return;
+	oldcontext = MemoryContextSwitchTo(check->health->context);
+	*told = lappend_oid(*told, owner);
+	MemoryContextSwitchTo(oldcontext);
+	if (name == NULL)
+		hint = "Give all queues of that role another owner with jobq.alter_queue().";
+	else if (!jobq_may_connect(MyDatabaseId, owner))
+		hint = psprintf("Use GRANT CONNECT ON DATABASE %s TO %s.",
+						quote_identifier(get_database_name(MyDatabaseId)),
+						quote_identifier(name));
+	else
+		hint = psprintf("Use ALTER ROLE %s LOGIN, or give its queues another owner with jobq.alter_queue().",
+						quote_identifier(name));
+	add(check, severity, "owner",
+		psprintf("the queue's owner, \"%s\", cannot run the jobs of any of its queues: %s",
+				 name != NULL ? name : psprintf("%u", owner), problem), hint);
+}
+
 /* Whether the owner of a queue with executors can run its jobs. */
 static bool
 check_owner(const QueueCheck *check)
@@ -180,9 +215,7 @@ check_owner(const QueueCheck *check)
 
 	if (problem != NULL)
 	{
-		add(check, severity, "owner",
-			psprintf("the queue's owner cannot run its jobs: %s", problem),
-			"Change the role, or give the queue another owner with jobq.alter_queue().");
+		report_owner(check, severity, problem);
 		return false;
 	}
 	if (queue->handler == NULL)

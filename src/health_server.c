@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * health_server.c
- *	  Who keeps rows and segments of history from being removed, for the view
- *	  jobq.health.
+ *	  Who keeps rows and segments of history from being removed, and what
+ *	  replication does to jobq, for the view jobq.health.
  *
  * Dead rows of finished jobs go when no snapshot needs them.  A session, a
  * prepared transaction, a replication slot or a standby that holds the xmin
@@ -35,6 +35,9 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+/* A commit that waits so long for a standby is worth a word. */
+#define SYNC_WAIT_AGE (10 * USECS_PER_SEC)
+
 /* Columns of the queries of holders. */
 enum
 {
@@ -55,7 +58,7 @@ static const char sessions_query[] =
 " WHERE d.datname = pg_catalog.current_database())"
 " AND a.pid <> pg_catalog.pg_backend_pid()"
 " AND (a.backend_xmin IS NOT NULL OR a.backend_xid IS NOT NULL)"
-" AND a.xact_start < $1"
+" AND a.xact_start < $1 AND a.backend_start < $1"
 " AND a.backend_type <> 'autovacuum worker'"
 " AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_progress_vacuum AS v"
 " WHERE v.pid = a.pid)"
@@ -103,6 +106,38 @@ static const char lockers_query[] =
 " WHERE l.locktype = 'relation' AND l.relation = $3 AND l.granted"
 " AND l.database = a.datid AND a.xact_start < $1"
 " ORDER BY a.xact_start LIMIT $2";
+
+/* Commits that have been waiting for a synchronous standby since before $1. */
+static const char sync_query[] =
+"SELECT 'synchronous_standby_names', NULL::pg_catalog.oid,"
+" pg_catalog.format('%s commits wait for a synchronous standby (\"%s\"), and"
+" what they have done is not seen,', pg_catalog.count(*),"
+" pg_catalog.current_setting('synchronous_standby_names')),"
+" pg_catalog.min(a.xact_start)"
+" FROM pg_catalog.pg_stat_activity AS a"
+" WHERE a.wait_event = 'SyncRep' AND a.xact_start < $1"
+" HAVING pg_catalog.count(*) > 0 LIMIT $2";
+
+/* Publications with tables of the schema of table $3, and subscriptions. */
+static const char publications_query[] =
+"SELECT p.pubname, NULL::pg_catalog.oid,"
+" CASE WHEN p.puballtables THEN 'FOR ALL TABLES' END, NULL::timestamptz"
+" FROM pg_catalog.pg_publication AS p, (SELECT t.relnamespace AS oid"
+" FROM pg_catalog.pg_class AS t WHERE t.oid = $3) AS n"
+" WHERE (p.puballtables OR EXISTS (SELECT FROM pg_catalog.pg_publication_rel AS r"
+" JOIN pg_catalog.pg_class AS c ON c.oid = r.prrelid"
+" WHERE r.prpubid = p.oid AND c.relnamespace = n.oid)"
+" OR EXISTS (SELECT FROM pg_catalog.pg_publication_namespace AS s"
+" WHERE s.pnpubid = p.oid AND s.pnnspid = n.oid))"
+" AND $1 IS NOT NULL ORDER BY 1 LIMIT $2";
+
+static const char subscriptions_query[] =
+"SELECT s.subname, NULL::pg_catalog.oid, NULL::text, NULL::timestamptz"
+" FROM pg_catalog.pg_subscription AS s"
+" WHERE s.oid IN (SELECT r.srsubid FROM pg_catalog.pg_subscription_rel AS r"
+" JOIN pg_catalog.pg_class AS c ON c.oid = r.srrelid"
+" WHERE c.relnamespace = (SELECT t.relnamespace FROM pg_catalog.pg_class AS t"
+" WHERE t.oid = $3)) AND $1 IS NOT NULL ORDER BY 1 LIMIT $2";
 
 /* A row of one of the queries. */
 typedef struct Holder
@@ -244,6 +279,67 @@ jobq_health_check_prepared(JobqHealth *health)
 	}
 	report_hidden(health, topic, hidden,
 				  "transactions of others are prepared, and keep dead rows from being removed");
+	SPI_finish();
+}
+
+/* Whether commits hang since no synchronous standby answers. */
+void
+jobq_health_check_sync_replication(JobqHealth *health)
+{
+	TimestampTz before = GetCurrentTimestamp() - SYNC_WAIT_AGE;
+	uint64		nrows;
+
+	SPI_connect();
+	nrows = execute(sync_query, TIMESTAMPTZOID, TimestampTzGetDatum(before),
+					InvalidOid);
+	for (uint64 i = 0; i < nrows; i++)
+	{
+		Holder		holder = read_holder(health, i);
+
+		jobq_health_add(health, JOBQ_CRITICAL, "synchronous replication",
+						holder.object,
+						psprintf("%s jobs that they end or add among it",
+								 holder.what),
+						"Bring the standby back, or take it out of synchronous_standby_names and reload the configuration.",
+						holder.since);
+	}
+	SPI_finish();
+}
+
+/* Whether the tables of jobq are in logical replication. */
+void
+jobq_health_check_logical(JobqHealth *health)
+{
+	Oid			relation = jobq_relation_oid(JOBQ_REL_JOB);
+	Datum		now = TimestampTzGetDatum(health->now);
+	uint64		nrows;
+
+	SPI_connect();
+	nrows = execute(subscriptions_query, TIMESTAMPTZOID, now, relation);
+	for (uint64 i = 0; i < nrows; i++)
+		jobq_health_add(health, JOBQ_CRITICAL, "logical replication",
+						read_holder(health, i).object,
+						"the subscription writes to the tables of jobq: jobs of this database will fail and be lost among others",
+						"Take the schema jobq_store out of the publication and use ALTER SUBSCRIPTION ... REFRESH PUBLICATION.",
+						JOBQ_NEVER);
+	nrows = execute(publications_query, TIMESTAMPTZOID, now, relation);
+	for (uint64 i = 0; i < nrows; i++)
+	{
+		Holder		holder = read_holder(health, i);
+
+		if (holder.what != NULL)
+			jobq_health_add(health, JOBQ_INFO, "logical replication",
+							holder.object,
+							"the publication is for all tables, those of jobq too: a subscriber that has jobq must not subscribe to it",
+							"Publish the tables of applications, or their schemas, only.",
+							JOBQ_NEVER);
+		else
+			jobq_health_add(health, JOBQ_WARNING, "logical replication",
+							holder.object,
+							"the publication has tables of jobq, which are no use to a subscriber and ruin its own jobs",
+							"Take the tables of schema jobq_store out of it.",
+							JOBQ_NEVER);
+	}
 	SPI_finish();
 }
 

@@ -58,16 +58,19 @@ read_again(int32 id)
 
 /*
  * For who may have waited, or has run users' code, since he was found to have
- * the privilege: raises 42501 if he has it no longer.  A queue that is gone is
- * not this function's business.
+ * the privilege: raises 42501 if he has it no longer, and 42704 if the queue is
+ * gone, which users' code may have dropped in this transaction.
  */
 void
 jobq_queue_recheck(int32 id, int privilege)
 {
 	const JobqQueue *queue = read_again(id);
 
-	if (queue != NULL)
-		jobq_queue_check_privilege(queue, privilege);
+	if (queue == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("the queue does not exist any more")));
+	jobq_queue_check_privilege(queue, privilege);
 }
 
 /* The same for one who has named a job. */

@@ -56,13 +56,13 @@ my $out = sql(q{SELECT jobq.listen('new');
 	SELECT jobq.unlisten('new'), jobq.listen('newest');
 	SELECT string_agg(c, ' ') FROM pg_listening_channels() AS c});
 is((split(/\n/, $out))[-1], 'jobq.newest', 'unlisten takes the old name, listen the new one');
+sql('CREATE TABLE heard ()');
 my $listener = begin(q{SELECT jobq.listen('newest');
 	DO $$BEGIN FOR i IN 1 .. 1000 LOOP
 		PERFORM pg_sleep(0.01);
 		EXIT WHEN EXISTS (SELECT FROM public.heard);
 	END LOOP; END$$;
 	SELECT 'end';});
-sql('CREATE TABLE heard ()');
 poll_ok($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'DO%' AND state = 'active'}, 'a session listens');
 sql(q{SELECT jobq.enqueue('newest')});
 sql('SELECT pg_sleep(0.2)');

@@ -663,5 +663,7 @@ jobq_leases_find_no_room(JobqLeaseUse *use)
 		}
 	}
 	pfree(roles);
-	return overflow;
+
+	/* there may be room again, though none has looked since */
+	return overflow && use->entries > (room - RESERVE - use->total) / 2;
 }

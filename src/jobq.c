@@ -17,6 +17,7 @@
 #include "guc.h"
 #include "hooks.h"
 #include "jobq.h"
+#include "sandbox_planner.h"
 #include "shmem.h"
 #include "xact.h"
 
@@ -38,6 +39,7 @@ _PG_init(void)
 		jobq_guc_init();
 		jobq_shmem_init();
 		jobq_hooks_init();
+		jobq_sandbox_planner_set_up();
 		jobq_launcher_register();
 		jobq_xact_init();
 		jobq_async_commit_init();

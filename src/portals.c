@@ -7,7 +7,9 @@
  * names such as "<unnamed portal 1>" are easily guessed.  A portal that is
  * being run can do none of that, so that is what a hidden one pretends to be;
  * the end of a subtransaction leaves it alone, since the portal has not been
- * used in that.  WHERE CURRENT OF looks at the strategy only.
+ * used in that.  WHERE CURRENT OF looks at the strategy only.  Languages pin and
+ * unpin a portal before they fail to use it, so the pin is given back, too: a
+ * loop whose portal has none ends in freed memory.
  *
  * IDENTIFICATION
  *	  src/portals.c
@@ -35,6 +37,7 @@ typedef struct HiddenPortal
 	Portal		portal;
 	PortalStatus status;
 	PortalStrategy strategy;
+	bool		pinned;
 } HiddenPortal;
 
 /* What the view pg_cursors reads: the server has no other list of portals. */
@@ -93,6 +96,7 @@ jobq_portals_hide(void)
 		hidden->portal = lfirst(lc);
 		hidden->status = hidden->portal->status;
 		hidden->strategy = hidden->portal->strategy;
+		hidden->pinned = hidden->portal->portalPinned;
 		lfirst(lc) = hidden;
 	}
 	foreach(lc, portals)
@@ -116,6 +120,7 @@ jobq_portals_show(List *hidden)
 
 		entry->portal->status = entry->status;
 		entry->portal->strategy = entry->strategy;
+		entry->portal->portalPinned = entry->pinned;
 	}
 }
 

@@ -22,6 +22,7 @@
 #include "jobq.h"
 #include "portals.h"
 #include "sandbox.h"
+#include "sandbox_planner.h"
 #include "sandbox_rules.h"
 
 #include "access/xact.h"
@@ -63,12 +64,14 @@ enter(Sandbox *sandbox, Oid owner)
 	sandbox->query = debug_query_string;
 	debug_query_string = NULL;
 	jobq_sandbox_rules_begin();
+	jobq_sandbox_planner_begin();
 }
 
 /* Undoes what the end of a transaction does not undo.  Does not fail. */
 static void
 give_back(const Sandbox *sandbox)
 {
+	jobq_sandbox_planner_end();
 	jobq_sandbox_rules_end();
 	debug_query_string = sandbox->query;
 	jobq_portals_show(sandbox->portals);

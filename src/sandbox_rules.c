@@ -7,8 +7,9 @@
  * roles, LISTEN, PREPARE, DISCARD, temporary tables, cursors WITH HOLD,
  * deferred triggers.  This refuses the rest of what reads or changes the
  * session: commands by the hook for utility statements (hooks.c), functions of
- * pg_catalog and new objects by the hook for access to objects, which is
- * there only while it is needed.
+ * pg_catalog and new objects by the hook for access to objects.  That one is
+ * called when an expression is made ready to run; what the planner calls without
+ * it is the business of sandbox_planner.c.  It is there only while it is needed.
  *
  * Types in the temporary schema are looked up before those of pg_catalog.  A
  * domain pg_temp.text has its CHECK evaluated by whoever writes 'x'::text.

@@ -233,6 +233,33 @@ foreach my $sql (
 is(seen(q{SELECT public.attempt_sql('CREATE FUNCTION public.bob_made() RETURNS int LANGUAGE sql AS ''SELECT 1''')}), 'done',
 	'objects in other schemas can be made');
 
+# ------------------------------------------------------ functions of operators
+
+# The planner calls them with values of the statistics.
+sql(q{SET SESSION AUTHORIZATION bob;
+	CREATE OPERATOR public.### (LEFTARG = int, RIGHTARG = int, PROCEDURE = pg_try_advisory_lock, RESTRICT = eqsel);
+	CREATE OPERATOR public.##! (LEFTARG = int, RIGHTARG = int, PROCEDURE = pg_advisory_unlock, RESTRICT = eqsel);
+	CREATE TABLE common (a int, b int);
+	INSERT INTO common SELECT 5, 5 FROM generate_series(1, 100);
+	CREATE STATISTICS common_values (mcv) ON a, b FROM common;
+	CREATE INDEX ON common ((a + 0));
+	ANALYZE common;
+});
+my $own_locks = q{SELECT string_agg(classid || ' ' || objid, ', ' ORDER BY classid, objid) FROM pg_locks
+	WHERE locktype = 'advisory' AND pid = pg_backend_pid()};
+foreach my $where ('a OPERATOR(public.%s) 77', 'a + 0 OPERATOR(public.%s) 77',
+	'a OPERATOR(public.%s) 77 AND b = 5 AND b OPERATOR(public.%1$s) 77')
+{
+	foreach my $operator ('###', '##!')
+	{
+		my $condition = sprintf($where, $operator);
+		is( alice(qq{SELECT pg_advisory_lock(5, 77), pg_advisory_lock(5, 1); SELECT public.bob_sees('SELECT public.attempt_sql(
+			''SELECT FROM public.common WHERE $condition'')'); SELECT pg_advisory_unlock(5, 77) AS held \\gset
+			SELECT :'held' || ' ' || ($own_locks)}),
+			't 5 1', "$condition: no lock is taken or released");
+	}
+}
+
 # -------------------------------------------------------------- the caller's job
 
 sql(q{SET SESSION AUTHORIZATION bob;
@@ -340,6 +367,39 @@ sql(q{SET SESSION AUTHORIZATION bob;
 is( alice(q{SELECT jobq.enqueue('delayed'); BEGIN; DECLARE cc CURSOR FOR SELECT * FROM public.secrets ORDER BY id;
 	SELECT jobq.fail(id, lease, 'x', '{"sql": "SELECT public.fetch_from(''cc'')"}') FROM jobq.dequeue('delayed');
 	FETCH cc}), '1|secret 1', q{a backoff_function does not fetch from the caller's cursor});
+
+# ------------------------------------------------------------------- pins of portals
+
+# PL/Perl takes the pin off a portal, and fails to close it then.
+SKIP:
+{
+	skip 'PL/Perl is not installed', 2
+	  unless sql(q{SELECT count(*) FROM pg_available_extensions WHERE name = 'plperl'});
+	sql(q{CREATE EXTENSION plperl;
+		SET SESSION AUTHORIZATION bob;
+		CREATE FUNCTION close_in_perl() RETURNS text LANGUAGE plperl AS $$
+		spi_cursor_close("<unnamed portal $_>") foreach 1 .. 9; return 'closed' $$;
+		CREATE FUNCTION unpin() RETURNS text LANGUAGE plpgsql AS $$
+		BEGIN
+			RETURN public.close_in_perl();
+		EXCEPTION WHEN OTHERS THEN RETURN sqlstate;
+		END$$;
+	});
+	is( alice(q{CREATE TEMP TABLE result (t text); INSERT INTO result VALUES ('');
+		DO $$DECLARE r record; BEGIN
+			FOR r IN SELECT g FROM generate_series(1, 3) AS g LOOP
+				UPDATE result SET t = t || public.bob_sees('SELECT public.unpin()') || ' ';
+			END LOOP;
+		END$$; SELECT t FROM result}), '24000 24000 24000 ', 'a loop ends well whose portal has been unpinned');
+	is( alice(q{CREATE TEMP TABLE result (n int); INSERT INTO result VALUES (0);
+		DO $$DECLARE r record; q record; BEGIN
+			FOR r IN SELECT g FROM generate_series(1, 100) AS g LOOP
+				IF r.g = 1 THEN PERFORM public.bob_sees('SELECT public.unpin()'); END IF;
+				COMMIT;
+				FOR q IN SELECT 1 LOOP UPDATE result SET n = n + 1; END LOOP;
+			END LOOP;
+		END$$; SELECT n FROM result}), '100', 'and one that commits');
+}
 
 # ------------------------------------------------------------------------- memory
 

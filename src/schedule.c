@@ -95,7 +95,11 @@ form_row(FunctionCallInfo fcinfo, JobqScheduleRow *row)
 	queue = jobq_schedule_target_queue(fcinfo);
 	jobq_schedule_set_target(fcinfo, row, queue);
 	if (queue != NULL)
+	{
 		jobq_check_payload(queue, row->values[Anum_schedule_payload - 1]);
+		/* which may have dropped it */
+		jobq_queue_recheck(queue->id, JOBQ_PRIV_ENQUEUE);
+	}
 	if (!DatumGetBool(row->values[Anum_schedule_enabled - 1]))
 		jobq_schedule_set(row, Anum_schedule_next_run,
 						  TimestampTzGetDatum(JOBQ_NEVER));

@@ -43,7 +43,7 @@ describe_failure(const JobqOutcome *outcome, JobqFailure *failure)
 
 	memset(failure, 0, sizeof(*failure));
 	failure->outcome = "failed";
-	failure->sqlstate = unpack_sql_state(error->sqlerrcode);
+	failure->sqlstate = pstrdup(unpack_sql_state(error->sqlerrcode));
 	failure->message = error->message;
 	failure->detail = error->detail;
 	failure->hint = error->hint;

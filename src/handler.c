@@ -151,7 +151,7 @@ jobq_function_lookup(const char *text)
 
 /* Refuses what can be neither a handler nor another function of a queue. */
 static void
-check_kind(Form_pg_proc proc, const char *text, bool procedures_too)
+check_kind(Form_pg_proc proc, bool procedures_too)
 {
 	const char *problem = NULL;
 
@@ -168,7 +168,8 @@ check_kind(Form_pg_proc proc, const char *text, bool procedures_too)
 	if (problem != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s cannot be used by a queue", text),
+				 errmsg("%s cannot be used by a queue",
+						jobq_function_text(proc->oid)),
 				 errdetail_internal("%s", problem)));
 }
 
@@ -213,9 +214,8 @@ jobq_handler_describe(Oid function, JobqHandler *handler)
 {
 	HeapTuple	tuple = function_tuple(function);
 	Form_pg_proc proc = (Form_pg_proc) GETSTRUCT(tuple);
-	char	   *text = jobq_function_text(function);
 
-	check_kind(proc, text, true);
+	check_kind(proc, true);
 	handler->function = function;
 	handler->is_procedure = proc->prokind == PROKIND_PROCEDURE;
 	handler->result_type = proc->prorettype;
@@ -242,14 +242,14 @@ jobq_payload_check_validate(Oid function)
 {
 	HeapTuple	tuple = function_tuple(function);
 	Form_pg_proc proc = (Form_pg_proc) GETSTRUCT(tuple);
-	char	   *text = jobq_function_text(function);
 
-	check_kind(proc, text, false);
+	check_kind(proc, false);
 	if (proc->pronargs != 1 || proc->proargtypes.values[0] != JSONBOID ||
 		(proc->prorettype != BOOLOID && proc->prorettype != TEXTOID))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s cannot check payloads", text),
+				 errmsg("%s cannot check payloads",
+						jobq_function_text(function)),
 				 errhint("A payload check is a function %s(jsonb) that returns boolean, or text: the reason why the payload is refused.",
 						 bare_name(proc))));
 	ReleaseSysCache(tuple);
@@ -260,15 +260,15 @@ jobq_backoff_function_validate(Oid function)
 {
 	HeapTuple	tuple = function_tuple(function);
 	Form_pg_proc proc = (Form_pg_proc) GETSTRUCT(tuple);
-	char	   *text = jobq_function_text(function);
 
-	check_kind(proc, text, false);
+	check_kind(proc, false);
 	if (proc->pronargs != 2 || proc->proargtypes.values[0] != INT4OID ||
 		proc->proargtypes.values[1] != JSONBOID ||
 		proc->prorettype != INTERVALOID)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s cannot compute delays", text),
+				 errmsg("%s cannot compute delays",
+						jobq_function_text(function)),
 				 errhint("A backoff function is a function %s(integer,jsonb) that returns interval.",
 						 bare_name(proc))));
 	ReleaseSysCache(tuple);
@@ -278,6 +278,7 @@ jobq_backoff_function_validate(Oid function)
 typedef struct FunctionCall
 {
 	const char *text;
+	void		(*validate) (Oid function);
 	Oid			owner;
 	int			nargs;
 	Datum		args[2];		/* 0: NULL */
@@ -285,23 +286,27 @@ typedef struct FunctionCall
 	NullableDatum result;
 } FunctionCall;
 
-/* The function that is to be called, as its owner may call it. */
+/*
+ * The function that is to be called, as its owner may call it.  It may have been
+ * dropped and made anew, as another kind of function.
+ */
 static Oid
-callable_function(const char *text, Oid owner)
+callable_function(const FunctionCall *call)
 {
-	Oid			function = jobq_function_lookup(text);
+	Oid			function = jobq_function_lookup(call->text);
 
 	if (!OidIsValid(function))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_FUNCTION),
-				 errmsg("function %s does not exist", text),
+				 errmsg("function %s does not exist", call->text),
 				 errdetail("A queue refers to it.")));
-	if (!jobq_may_execute(function, owner))
+	if (!jobq_may_execute(function, call->owner))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied for function %s", text),
+				 errmsg("permission denied for function %s", call->text),
 				 errdetail("It is called as the owner of a queue, \"%s\".",
-						   GetUserNameFromId(owner, false))));
+						   GetUserNameFromId(call->owner, false))));
+	call->validate(function);
 	return function;
 }
 
@@ -314,7 +319,7 @@ make_call(void *arg)
 	LOCAL_FCINFO(fcinfo, 2);
 	FmgrInfo	flinfo;
 
-	fmgr_info(callable_function(call->text, call->owner), &flinfo);
+	fmgr_info(callable_function(call), &flinfo);
 	call->result_type = get_func_rettype(flinfo.fn_oid);
 	InitFunctionCallInfoData(*fcinfo, &flinfo, call->nargs, InvalidOid, NULL,
 							 NULL);
@@ -342,6 +347,7 @@ jobq_payload_check_call(const char *name, Oid owner, Datum payload)
 	FunctionCall call = {0};
 
 	call.text = name;
+	call.validate = jobq_payload_check_validate;
 	call.owner = owner;
 	call.nargs = 1;
 	call.args[0] = payload;
@@ -365,7 +371,7 @@ call_as_owner(void *arg)
 
 /*
  * An error of the function, or that it is not there or may not be called, undoes
- * what it has done, and is returned; not so an interrupt.
+ * what it has done, and is returned; not so a cancel of the statement.
  */
 ErrorData *
 jobq_backoff_function_call(const char *text, Oid owner, int attempt,
@@ -376,6 +382,7 @@ jobq_backoff_function_call(const char *text, Oid owner, int attempt,
 
 	call.text = text;
 
+	call.validate = jobq_backoff_function_validate;
 	call.owner = owner;
 	call.nargs = 2;
 	call.args[0] = Int32GetDatum(attempt);
@@ -383,7 +390,7 @@ jobq_backoff_function_call(const char *text, Oid owner, int attempt,
 	problem = jobq_subtransaction(call_as_owner, &call);
 	if (problem != NULL)
 		return problem;
-	if (call.result.isnull || call.result_type != INTERVALOID)
+	if (call.result.isnull)
 		*delay = -1;
 	else
 		*delay = Max(jobq_interval_microseconds(DatumGetIntervalP(call.result.value)),

@@ -16,8 +16,8 @@
 /*
  * Runs an action in a subtransaction.  If it raises an error, rolls the
  * subtransaction back and returns the error (palloc'd), else NULL.  What the
- * action has opened is not usable after an error.  Interrupts (class 57) are
- * not the action's errors and go through.
+ * action has opened is not usable after an error.  That the statement was
+ * cancelled (57014) is not the action's error: it is raised anew.
  */
 extern ErrorData *jobq_subtransaction(void (*action) (void *arg), void *arg);
 

@@ -190,19 +190,19 @@ sub run_once
 	my $job = sql("SELECT jobq.enqueue('fails', '{\"do\": \"$do\"}')");
 	poll_query($node, "SELECT count(*) = 0 FROM jobq.jobs WHERE id = $job AND state IN ('ready', 'running')");
 	my $result = sql("SELECT concat_ws(' ', state, priority, round(extract(epoch FROM run_at - now()) / 60)) FROM jobq.jobs WHERE id = $job");
-	$result .= '; ' . sql("SELECT error, replace(detail, E'\\n', ' / ') FROM jobq.attempts WHERE job_id = $job");
+	$result .= '; ' . sql("SELECT concat_ws(' ', sqlstate, error), replace(detail, E'\\n', ' / ') FROM jobq.attempts WHERE job_id = $job");
 	sql("SELECT jobq.delete($job)");
 	return $result;
 }
 
 my $position = log_position($node);
-is(run_once('raise'), q{scheduled 0 20; no|own detail / The queue's backoff_function failed with SQLSTATE 22000: out of order},
+is(run_once('raise'), q{scheduled 0 20; P0001 no|own detail / The queue's backoff_function failed with SQLSTATE 22000: out of order},
 	'a backoff_function that fails: the backoff of the queue holds, and the attempt tells');
 like(log_since($node, $position), qr/LOG:  backoff_function of queue "fails" failed for job \d+: out of order.*DETAIL:  The backoff of the queue holds/s,
 	'and the log');
-is(run_once('raise 57014'), q{scheduled 0 20; no|own detail / The queue's backoff_function failed with SQLSTATE 57014: it was interrupted},
+is(run_once('raise 57014'), q{scheduled 0 20; P0001 no|own detail / The queue's backoff_function failed with SQLSTATE 57014: it was interrupted},
 	'the same where it was interrupted');
-is(run_once('null'), 'dead 0 0; no|own detail', 'NULL means that the job is dead');
+is(run_once('null'), 'dead 0 0; P0001 no|own detail', 'NULL means that the job is dead');
 like(run_once('priority'), qr/^scheduled 9 60;/, 'a backoff_function that changes the row of the job');
 is(run_once('delete'), '; ', 'a backoff_function that deletes the row of the job');
 unlike(log_since($node, $position), qr/XX000/, 'without an internal error');
@@ -217,6 +217,67 @@ is(sql(q{SELECT round(extract(epoch FROM run_at - now()) / 60), detail FROM jobq
 	WHERE jobs.queue = 'outside'}), q{20|The queue's backoff_function failed with SQLSTATE 22012: division by zero},
 	'and the backoff of the queue holds');
 like(log_since($node, $position), qr/LOG:  backoff_function of queue "outside" failed/, 'which the log has, too');
+
+# What a session prints that fails a job of the queue with that error data, and
+# goes on afterwards; how much of an error is shown; and the job's state.
+sub fail_and_go_on
+{
+	my ($queue, $data, $before) = @_;
+	my ($out, $err) = ('', '');
+	my $job = sql("SELECT jobq.enqueue('$queue')");
+	my $lease = sql("SELECT lease FROM jobq.dequeue('$queue')");
+	$node->psql('postgres', qq{\\set VERBOSITY sqlstate
+		$before;
+		SELECT jobq.fail($job, $lease, 'no', '$data');
+		SELECT 'goes on';
+		ROLLBACK;
+		SELECT 'and on'}, stdout => \$out, stderr => \$err, on_error_stop => 0);
+	$out .= ' ' . sql("SELECT state FROM jobq.jobs WHERE id = $job");
+	sql("SELECT jobq.cancel($job)");
+	return join(' ', split(/\n/, $out), $err =~ /(?:ERROR|FATAL):  (\w+)/g);
+}
+
+is( fail_and_go_on('outside', '{"sql": "SELECT pg_sleep(180)"}', q{SET statement_timeout = '1s'}),
+	'goes on and on running 57014', 'a statement that is cancelled in a backoff_function leaves the session in order');
+is( fail_and_go_on('outside', '{"sql": "SELECT pg_sleep(180)"}', q{SET statement_timeout = '1s'; BEGIN}),
+	'and on running 57014 25P02', 'and the transaction as after any error');
+foreach my $code ('57000', '57P01', '57P02', '57P03', 'XX000')
+{
+	is( fail_and_go_on('outside', qq[{"sql": "DO \$\$BEGIN RAISE ''x'' USING ERRCODE = ''$code''; END\$\$"}], 'SELECT'),
+		'scheduled goes on and on scheduled', "jobq.fail() succeeds where the backoff_function raises $code");
+}
+
+# ---------------------------------------- functions that were made anew otherwise
+
+sql(q{CREATE FUNCTION anew(jsonb) RETURNS text LANGUAGE sql AS 'SELECT NULL::text';
+	CREATE FUNCTION anew(int, jsonb) RETURNS interval LANGUAGE sql AS $$SELECT interval '1 h'$$;
+	CREATE FUNCTION anew_state(bool, jsonb) RETURNS bool LANGUAGE sql AS 'SELECT true';
+	SELECT jobq.create_queue('anew', payload_check => 'anew(jsonb)');
+	SELECT jobq.create_queue('later', backoff_function => 'anew(int, jsonb)', backoff => 'fixed', backoff_base => '20 min')});
+foreach my $made (
+	q{FUNCTION anew(jsonb) RETURNS varchar LANGUAGE sql AS $$SELECT 'refused'::varchar$$},
+	q{FUNCTION anew(jsonb) RETURNS bigint LANGUAGE sql AS 'SELECT 4711::bigint'},
+	q{FUNCTION anew(jsonb) RETURNS SETOF text LANGUAGE sql AS $$SELECT 'refused'$$},
+	q{FUNCTION anew(jsonb) RETURNS void LANGUAGE sql AS ''},
+	q{AGGREGATE anew(jsonb) (sfunc = anew_state, stype = bool)},
+	q{PROCEDURE anew(jsonb) LANGUAGE sql AS ''})
+{
+	sql("DROP ROUTINE anew(jsonb); CREATE $made");
+	like(sql_error($node, q{SELECT jobq.enqueue('anew')}),
+		qr/ERROR:  22023: public\.anew\(jsonb\) cannot (?:check payloads|be used by a queue)/, "a payload_check that is now $made");
+}
+foreach my $made (
+	q{FUNCTION anew(int, jsonb) RETURNS text LANGUAGE sql AS $$SELECT '1 s'$$},
+	q{FUNCTION anew(int, jsonb) RETURNS float8 LANGUAGE sql AS 'SELECT 1.0::float8'},
+	q{FUNCTION anew(int, jsonb) RETURNS SETOF interval LANGUAGE sql AS $$SELECT interval '1 s'$$},
+	q{PROCEDURE anew(int, jsonb) LANGUAGE sql AS ''})
+{
+	sql("DROP ROUTINE anew(int, jsonb); CREATE $made");
+	my $job = sql(q{SELECT jobq.enqueue('later')});
+	is(sql(q{SELECT jobq.fail(id, lease, 'no') FROM jobq.dequeue('later')}), 'scheduled', "a backoff_function that is now $made");
+	like(sql("SELECT detail FROM jobq.attempts WHERE job_id = $job"), qr/SQLSTATE 22023: public\.anew\(integer,jsonb\) cannot/,
+		'and the attempt tells');
+}
 
 $node->stop;
 done_testing();

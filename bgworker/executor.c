@@ -76,6 +76,19 @@ may_be_here(void)
 	return result && !jobq_worker_must_leave(&worker_ref);
 }
 
+/* Whether a command wants the database for itself, and ends the workers. */
+static bool
+is_dismissed(void)
+{
+	JobqDatabase *database = jobq_database();
+	bool		result;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_SHARED);
+	result = database->holds > 0;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+	return result;
+}
+
 /*
  * The process exits.  Its transaction has been rolled back.  If it owes
  * somebody a look at the queues the coordinator does that.
@@ -99,8 +112,8 @@ sign_off(int code, Datum arg)
 /*
  * The process exits in the middle of a job: notes it before the transaction
  * is rolled back and others can have the job, hence registered after the
- * connection was made.  DDL and stop() terminate executors too; that is not
- * the job's fault.
+ * connection was made.  DDL terminates executors too; that is not the job's
+ * fault.
  */
 static void
 note_termination(int code, Datum arg)
@@ -111,7 +124,7 @@ note_termination(int code, Datum arg)
 		return;
 	jobq_run_note_undone();
 	if (jobq_run_is_in_user_code())
-		jobq_run_note_termination(may_be_here());
+		jobq_run_note_termination(!is_dismissed());
 }
 
 /* Follows a change of the settings; false if they forbid to go on. */

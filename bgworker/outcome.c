@@ -51,7 +51,14 @@ describe_failure(const JobqOutcome *outcome, JobqFailure *failure)
 	failure->retryable = error->sqlerrcode != ERRCODE_JOBQ_DISCARD;
 	failure->retry_in = error->sqlerrcode == ERRCODE_JOBQ_RETRY_IN ?
 		outcome->retry_in : -1;
-	if (!outcome->timed_out || has_wish(error))
+	if (outcome->evicted)
+	{
+		failure->sqlstate = "57014";
+		failure->message = "the job was interrupted, since its queue was to be dropped";
+		failure->retryable = true;
+		failure->retry_in = 0;
+	}
+	if (!outcome->timed_out || outcome->evicted || has_wish(error))
 		return;
 	jobq_job_timeout_failure(failure);
 	if (error->sqlerrcode != ERRCODE_QUERY_CANCELED)
@@ -74,7 +81,7 @@ describe_fate(JobqState state, const JobqJob *job, const JobqQueue *queue)
 bool
 jobq_outcome_is_failure(JobqOutcome *outcome, JobqFailure *failure)
 {
-	if (outcome->error == NULL || outcome->evicted)
+	if (outcome->error == NULL)
 		return false;
 
 	/* the executor may not have been told yet */
@@ -90,13 +97,6 @@ void
 jobq_outcome_record(JobqOutcome *outcome, JobqTable *jobs, JobqJob *job,
 					const JobqQueue *queue, const JobqFailure *failure)
 {
-	/* nobody has cancelled it */
-	if (outcome->evicted)
-	{
-		jobq_job_release(jobs, job, queue, 0);
-		return;
-	}
-
 	/* the request for it is still there */
 	if (outcome->cancelled)
 		jobq_at_commit_wake(JOBQ_WAKE_CANCEL);
@@ -116,7 +116,8 @@ is_logged(const JobqOutcome *outcome)
 {
 	return jobq_log_jobs == JOBQ_LOG_ALL ||
 		(jobq_log_jobs == JOBQ_LOG_FAILURES && outcome->error != NULL &&
-		 !outcome->evicted && !outcome->cancelled);
+		 (!outcome->evicted || outcome->fate != NULL) &&
+		 !outcome->cancelled);
 }
 
 /* The database, whose name cannot change while this process is in it. */
@@ -180,7 +181,7 @@ jobq_outcome_describe(JobqOutcome *outcome, MemoryContext context)
 			psprintf("job " INT64_FORMAT " of queue \"%s\" completed, attempt %d, %.3f ms",
 					 outcome->job_id, outcome->queue_name, outcome->attempt,
 					 (outcome->finished_at - outcome->started_at) / 1000.0);
-	else if (outcome->evicted)
+	else if (outcome->evicted && outcome->fate == NULL)
 		outcome->log_message =
 			psprintf("job " INT64_FORMAT " of queue \"%s\" was interrupted since its queue is to be dropped",
 					 outcome->job_id, outcome->queue_name);

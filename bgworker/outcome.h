@@ -45,7 +45,7 @@ extern bool jobq_outcome_is_failure(JobqOutcome *outcome,
 
 /*
  * Completes, fails (by what jobq_outcome_is_failure() has said) or cancels the
- * job, which is locked, or, after it was evicted, leaves it as it was before.
+ * job, which is locked.
  */
 extern void jobq_outcome_record(JobqOutcome *outcome, JobqTable *jobs,
 								JobqJob *job, const JobqQueue *queue,

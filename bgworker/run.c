@@ -124,8 +124,9 @@ log_termination(const JobqRun *run, JobqInterruption interruption)
 
 /*
  * The process is being terminated in a job: notes that for whoever finds the
- * job next, unless it is no fault of the job's.  Those that ran before it in
- * the transaction will be run again, and then not along with it.
+ * job next, unless it is no fault of the job's: then it is as if it had not been
+ * started, or, if it is held by a lease, that is lost.  Those that ran before it
+ * in the transaction will be run again, and then not along with it.
  */
 void
 jobq_run_note_termination(bool is_fault)
@@ -139,7 +140,7 @@ jobq_run_note_termination(bool is_fault)
 	(!is_fault && !cancelled && !overdue);
 
 	log_termination(run, interruption);
-	if (excused && run->lease == 0)
+	if (excused)
 		return;
 	/* a job with a lease was finished by whoever has cancelled it */
 	if (cancelled && run->lease != 0)
@@ -150,7 +151,6 @@ jobq_run_note_termination(bool is_fault)
 	termination.started_at = run->outcome.started_at;
 	termination.pid = MyProcPid;
 	termination.timed_out = overdue && !jobq_execute_is_limited();
-	termination.excused = excused;
 	jobq_worker_note_termination(&termination);
 	jobq_sharing_forbid(run->state);
 }
@@ -354,7 +354,7 @@ record_job(JobqRun *run, JobqTable *jobs, bool afresh, bool may_run_functions)
 	JobqFailure failure = {0};
 	const JobqQueue *queue;
 
-	/* one that was evicted, and whose claim is the row lock, is to be free */
+	/* one whose claim is the row lock is to be as if it had not been started */
 	if (run->outcome.evicted && run->lease == 0)
 		return;
 	queue = lock_own_job(run, jobs, !afresh, &job);

@@ -730,9 +730,8 @@ jobq_job_was_terminated(JobqJob *job, JobqFailure *failure)
 									&termination))
 		return false;
 
-	/* what is about a lease, or a job of the same id that is gone, is not */
-	if ((termination.excused && job->state != JOBQ_STATE_RUNNING) ||
-		termination.started_at < job->enqueued_at)
+	/* that was a job of the same id that is gone */
+	if (termination.started_at < job->enqueued_at)
 		return false;
 	job->started_at = termination.started_at;
 	name_worker(job, termination.pid);
@@ -741,7 +740,6 @@ jobq_job_was_terminated(JobqJob *job, JobqFailure *failure)
 		return true;
 	failure->sqlstate = "57P01";
 	failure->message = "the background worker was terminated while the job was running";
-	failure->excused = termination.excused;
 	if (termination.timed_out)
 		jobq_job_timeout_failure(failure);
 	return true;

@@ -58,7 +58,6 @@ typedef struct JobqFailure
 	bool		retryable;
 	int64		retry_in;		/* microseconds, -1: by the queue's backoff */
 	int			pid;			/* of who ran the job, 0: this process */
-	bool		excused;		/* it is none: the attempt does not count */
 } JobqFailure;
 
 extern void jobq_job_read(JobqJob *job, TupleTableSlot *slot);

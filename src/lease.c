@@ -555,10 +555,7 @@ expire_one(LeaseSearch *search, JobqTable *jobs, const ExpiredLease *expired)
 	/* an executor that was terminated in the job has said why */
 	if (!jobq_job_was_terminated(&job, &failure))
 		jobq_job_lease_failure(&failure, job.lease_until == JOBQ_NEVER);
-	if (failure.excused)
-		jobq_job_release(jobs, &job, queue, 0);
-	else
-		(void) jobq_job_fail(jobs, &job, queue, &failure);
+	(void) jobq_job_fail(jobs, &job, queue, &failure);
 }
 
 /*

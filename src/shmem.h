@@ -274,8 +274,6 @@ typedef struct JobqTermination
 	TimestampTz started_at;
 	pid_t		pid;			/* of the executor */
 	bool		timed_out;		/* the job's timeout was over */
-	bool		excused;		/* by no fault of the job's, which has a lease
-								 * that is to be given back */
 	bool		crashed;		/* the server had crashed */
 } JobqTermination;
 

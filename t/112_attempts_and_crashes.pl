@@ -91,6 +91,64 @@ poll_ok($node, q{SELECT count(*) = 1 FROM jobq.jobs WHERE queue = 'procedure' AN
 is(-s $file, 2, 'it ran once');
 sql(q{ALTER ROLE postgres RESET synchronous_commit});
 
+# ---------------------------------------- what is ended in the middle, once only
+
+# A procedure commits, and is ended by what is done then; its only attempt is over.
+sql(q{
+	CREATE TABLE begun (id bigint);
+	CREATE PROCEDURE begins(j jobq.job) LANGUAGE plpgsql AS $$BEGIN
+		INSERT INTO begun VALUES (j.id); COMMIT;
+		PERFORM jobq.enqueue('begins', delay => '1 day');
+		PERFORM pg_sleep(600); END$$;
+	CREATE FUNCTION sleeps(j jobq.job) RETURNS void LANGUAGE plpgsql AS $$BEGIN
+		IF j.attempt = 1 AND (SELECT count(*) FROM jobq.workers WHERE job_id = j.id) > 0 THEN
+			PERFORM pg_sleep(CASE WHEN nextval('runs') = 1 THEN 600 ELSE 0 END);
+		END IF; END$$;
+	CREATE SEQUENCE runs;
+	SELECT jobq.create_queue('begins', 'begins(jobq.job)', max_attempts => 1);
+	SELECT jobq.create_queue('sleeps', 'sleeps(jobq.job)', max_attempts => 2, backoff_base => '1 ms')});
+
+# Runs a job, does something when it sleeps, and returns what it has become of.
+sub end_in_the_middle
+{
+	my ($queue, $do) = @_;
+	my $job = sql("SELECT setval('runs', 1, false); SELECT jobq.enqueue('$queue')") =~ s/.*\n//sr;
+	poll_ok($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'jobq executor' AND wait_event = 'PgSleep'},
+		"a job of queue \"$queue\" runs");
+	$do->();
+	poll_query($node, "SELECT count(*) = 1 FROM jobq_store.history WHERE id = $job");
+	return sql("SELECT concat_ws(' ', state, attempt, (SELECT count(*) FROM begun WHERE begun.id = jobs.id),
+		(SELECT string_agg(outcome || ' ' || sqlstate, ', ') FROM jobq.attempts WHERE job_id = jobs.id))
+		FROM jobq.jobs WHERE id = $job");
+}
+
+sub terminate_executors
+{
+	sql(q{SELECT pg_terminate_backend(pid) FROM jobq.workers WHERE job_id IS NOT NULL});
+	poll_query($node, q{SELECT count(*) = 0 FROM jobq.workers WHERE job_id IS NOT NULL});
+}
+
+my $stop_waits = sub {
+	my $session = $node->background_psql('postgres');
+	$session->query_until(qr/stopping/, "\\echo stopping\nSELECT jobq.stop();\n");
+	poll_query($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'SELECT jobq.stop()%' AND state = 'active'});
+	terminate_executors();
+	$session->quit;
+	sql('SELECT jobq.start()');
+};
+my $held_for_copy = sub {
+	sql('CREATE DATABASE copy TEMPLATE postgres');
+	sql('DROP DATABASE copy');
+};
+my $queue_is_dropped = sub {
+	sql(q{BEGIN; SELECT jobq.drop_queue('begins', force => true); ROLLBACK});
+};
+is(end_in_the_middle('begins', $stop_waits), 'dead 1 1 crashed 57P01', 'terminated while stop() waits: a procedure runs once');
+is(end_in_the_middle('begins', $held_for_copy), 'dead 1 1 lease lost JQ001', 'CREATE DATABASE ... TEMPLATE: a procedure runs once');
+is(end_in_the_middle('begins', $queue_is_dropped), 'dead 1 1 failed 57014', 'drop_queue that is rolled back: a procedure runs once');
+is(end_in_the_middle('sleeps', $stop_waits), 'completed 2 0 crashed 57P01', 'terminated while stop() waits: the attempt counts');
+is(end_in_the_middle('sleeps', $held_for_copy), 'completed 1 0', 'CREATE DATABASE ... TEMPLATE: no attempt of a function counts');
+
 # ---------------------------------------------- jobs that shared a transaction
 
 # Jobs are short, and say "bad" in one of them.

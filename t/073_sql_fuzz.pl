@@ -182,6 +182,7 @@ my %by_type = (
 	'boolean' => sub { pick('true', 'false') },
 	'double precision' => sub { pick(0, 0.5, 1, 2, -1, q{'NaN'}, q{'Infinity'}, q{'-Infinity'}, '1e308', '1e-308') },
 	'jsonb' => sub { pick(@json) },
+	'jsonpath' => sub { pick(map({ "'$_'::jsonpath" } '$', '$.a', '$.a > 1', '$.a == "x"', '$.* ? (@ > 0)', 'strict $.b.c', '$[*] starts with "a"', '1 == 1', '1 == 2', '$.a.datetime() < "2020-01-01".datetime()')) },
 	'regprocedure' => sub {
 		pick(map({ "'$_'::regprocedure" } 'fuzz.ok(jsonb)', 'fuzz.fails(jsonb)', 'fuzz.job(jobq.job)', 'fuzz.calls(jobq.job)',
 			'fuzz.commits(jsonb)', 'fuzz.checks(jsonb)', 'fuzz.backs_off(int, jsonb)', 'now()', 'count(*)', '0', '4294967295')) },

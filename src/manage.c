@@ -24,6 +24,7 @@
 #include "access/genam.h"
 #include "access/relscan.h"
 #include "access/tableam.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/snapmgr.h"
@@ -369,22 +370,41 @@ delete_finished(int64 id)
 	return queue != NULL;
 }
 
+/*
+ * Deletes an unfinished job, or a finished one, whichever it is at the moment.
+ * False if it is neither, or running, or has just become the other one.
+ */
+static bool
+delete_once(JobqTable *jobs, int64 id, bool finished)
+{
+	JobqJob		job;
+
+	if (finished)
+		return delete_finished(id);
+	if (lock_pending_job(jobs, id, &job) == NULL)
+		return false;
+	jobq_job_remove(jobs, &job);
+	return true;
+}
+
 Datum
 jobq_delete(PG_FUNCTION_ARGS)
 {
+	int64		id = PG_GETARG_INT64(0);
 	JobqTable  *jobs;
-	JobqJob		job;
+	bool		finished;
 	bool		result;
 
 	jobq_begin_write("jobq.delete()");
 	jobs = jobq_table_open(JOBQ_REL_JOB);
-	if (queue_of_job(jobs, PG_GETARG_INT64(0)) == NULL)
-		result = delete_finished(PG_GETARG_INT64(0));
-	else
+	finished = queue_of_job(jobs, id) == NULL;
+	while (!(result = delete_once(jobs, id, finished)))
 	{
-		result = lock_pending_job(jobs, PG_GETARG_INT64(0), &job) != NULL;
-		if (result)
-			jobq_job_remove(jobs, &job);
+		/* it may have been finished, or retried, while that was waited for */
+		if (finished == (queue_of_job(jobs, id) == NULL))
+			break;
+		CHECK_FOR_INTERRUPTS();
+		finished = !finished;
 	}
 	jobq_table_close(jobs);
 	PG_RETURN_BOOL(result);

@@ -15,6 +15,7 @@
 
 #include "history.h"
 #include "payload.h"
+#include "queue_lock.h"
 #include "sequence.h"
 #include "xact.h"
 
@@ -95,9 +96,12 @@ form_job(const JobqEnqueueOptions *options, int64 id, Datum payload,
 	set_optional(values, nulls, Anum_job_payload, payload);
 }
 
+/* Whoever has waited for the key may not enqueue any more, and is told so. */
 static void
 report_duplicate(const JobqEnqueueOptions *options, int64 existing)
 {
+	if (!options->unchecked)
+		jobq_queue_recheck(options->queue->id, JOBQ_PRIV_ENQUEUE);
 	ereport(ERROR,
 			(errcode(ERRCODE_UNIQUE_VIOLATION),
 			 errmsg("queue \"%s\" has a job with this unique_key already",

@@ -42,6 +42,15 @@ static const char session_query[] =
 " a.usesysid"
 " FROM pg_catalog.pg_stat_activity AS a WHERE a.pid = $1";
 
+/* The oldest prepared transaction of this database. */
+static const char prepared_query[] =
+"SELECT pg_catalog.format('prepared transaction \"%s\" (role \"%s\")', p.gid, p.owner),"
+" r.oid"
+" FROM pg_catalog.pg_prepared_xacts AS p"
+" LEFT JOIN pg_catalog.pg_roles AS r ON r.rolname = p.owner"
+" WHERE p.database = pg_catalog.current_database()"
+" ORDER BY p.prepared LIMIT 1";
+
 /* $1 is the coordinator's PID, $2 the time before which a task is a long one. */
 static const char task_query[] =
 "SELECT a.query, a.state_change,"
@@ -74,10 +83,13 @@ describe_session(const JobqHealth *health, int pid, const char **hint)
 	Oid			type = INT4OID;
 	Datum		value = Int32GetDatum(pid);
 	bool		isnull;
+	bool		prepared = pid == JOBQ_HOLDER_PREPARED;
 	Datum		role;
 
 	*hint = "It goes on when that transaction ends.";
-	if (pid == 0 || execute(session_query, 1, &type, &value) != 1)
+	if (pid == 0 ||
+		(prepared ? execute(prepared_query, 0, NULL, NULL) :
+		 execute(session_query, 1, &type, &value)) != 1)
 		return "a transaction";
 	role = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2,
 						 &isnull);
@@ -87,8 +99,9 @@ describe_session(const JobqHealth *health, int pid, const char **hint)
 		*hint = "Members of pg_read_all_stats see whose it is.";
 		return "a transaction";
 	}
-	*hint = "End it, with pg_terminate_backend() if need be.";
-	return psprintf("the transaction of %s",
+	*hint = prepared ? "Use COMMIT PREPARED or ROLLBACK PREPARED, for this and later ones in pg_prepared_xacts." :
+		"End it, with pg_terminate_backend() if need be.";
+	return psprintf(prepared ? "%s" : "the transaction of %s",
 					SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc,
 								 1));
 }

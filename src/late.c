@@ -19,12 +19,20 @@
 
 #include "utils/timestamp.h"
 
-/* How soon to look again at what is locked, at first and at the most. */
+/* How soon to look again at what is locked, at first and later on. */
 #define RETRY_MIN (100 * INT64CONST(1000))
-#define RETRY_MAX (30 * USECS_PER_SEC)
+#define RETRY_MAX (USECS_PER_SEC)
 
 /* It is looked at again after this part of the time that it has been late. */
 #define RETRY_SHARE 4
+
+/*
+ * To look at one thing again takes so much of the coordinator's time as is to
+ * be found in this: where many are locked their turns come later, if not later
+ * than RETRY_QUEUE.
+ */
+#define RETRY_TURN (INT64CONST(1000))
+#define RETRY_QUEUE (30 * USECS_PER_SEC)
 
 static const char *const names[JOBQ_NUM_TASKS] = {
 	[JOBQ_TASK_CONFIG] = "reading the configuration",
@@ -48,9 +56,13 @@ static JobqTaskReport noted = {.since = JOBQ_NEVER};
 TimestampTz
 jobq_late_retry(TimestampTz due, TimestampTz now)
 {
+	static TimestampTz last_turn = DT_NOBEGIN;
 	int64		late = due < now && due > DT_NOBEGIN ? now - due : 0;
 
-	return now + Min(Max(late / RETRY_SHARE, RETRY_MIN), RETRY_MAX);
+	/* the clock may have been set back */
+	last_turn = Max(Min(last_turn, now + RETRY_QUEUE), now) + RETRY_TURN;
+	return Max(now + Min(Max(late / RETRY_SHARE, RETRY_MIN), RETRY_MAX),
+			   last_turn);
 }
 
 const char *

@@ -19,7 +19,7 @@
 
 /*
  * When to look again at something that was due at a time, and that somebody
- * has locked: later and later, the longer that has been so.
+ * has locked: within a second, or later if there are thousands of such things.
  */
 extern TimestampTz jobq_late_retry(TimestampTz due, TimestampTz now);
 

@@ -122,6 +122,7 @@ typedef enum JobqTask
 } JobqTask;
 
 #define JOBQ_TASK_FAILS (-1)
+#define JOBQ_HOLDER_PREPARED (-2)
 
 /*
  * What a task of a coordinator had to put off, since somebody else's transaction
@@ -133,7 +134,8 @@ typedef struct JobqTaskReport
 								 * nothing is put off */
 	TimestampTz until;			/* when it is looked at again */
 	pid_t		pid;			/* who is in the way, 0: not known;
-								 * JOBQ_TASK_FAILS: an error is */
+								 * JOBQ_TASK_FAILS: an error is;
+								 * JOBQ_HOLDER_PREPARED */
 } JobqTaskReport;
 
 typedef struct JobqDatabase

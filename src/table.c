@@ -18,6 +18,7 @@
 
 #include "jobq.h"
 #include "index_entry.h"
+#include "shmem.h"
 #include "table.h"
 
 #include "access/genam.h"
@@ -552,13 +553,18 @@ insert_updated_entries(JobqTable *table, TupleTableSlot *slot,
 	ResetPerTupleExprContext(table->estate);
 }
 
-/* The PID of who runs a transaction, 0: nobody, or it is prepared. */
+/* The PID of who runs a transaction, 0: nobody, or JOBQ_HOLDER_PREPARED. */
 static int
 transaction_pid(TransactionId xid)
 {
+	int			pid;
+
 	if (!TransactionIdIsInProgress(xid))
 		return 0;
-	return BackendXidGetPid(SubTransGetTopmostTransaction(xid));
+	xid = SubTransGetTopmostTransaction(xid);
+	pid = BackendXidGetPid(xid);
+	return pid == 0 && TransactionIdIsInProgress(xid) ?
+		JOBQ_HOLDER_PREPARED : pid;
 }
 
 /*

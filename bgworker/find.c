@@ -40,6 +40,7 @@ count_termination(const JobqFinder *finder, const JobqQueue *queue,
 
 	if (!jobq_job_was_terminated(&found->job, &failure))
 		return false;
+	failure.waits_for_nobody = true;
 
 	/* the coordinator may not have got hold of it yet */
 	if (jobq_cancel_is_requested(found->job.id))

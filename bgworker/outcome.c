@@ -51,6 +51,7 @@ describe_failure(const JobqOutcome *outcome, JobqFailure *failure)
 	failure->retryable = error->sqlerrcode != ERRCODE_JOBQ_DISCARD;
 	failure->retry_in = error->sqlerrcode == ERRCODE_JOBQ_RETRY_IN ?
 		outcome->retry_in : -1;
+	failure->waits_for_nobody = true;
 	if (outcome->evicted)
 	{
 		failure->sqlstate = "57014";
@@ -71,6 +72,8 @@ describe_failure(const JobqOutcome *outcome, JobqFailure *failure)
 static const char *
 describe_fate(JobqState state, const JobqJob *job, const JobqQueue *queue)
 {
+	if (state == JOBQ_STATE_RUNNING)
+		return "the job is dead when nobody drops its queue's on_dead any more";
 	if (state != JOBQ_STATE_PENDING)
 		return "the job is dead";
 	return psprintf("attempt %d of %d is made in %.3f s", job->attempt + 1,

@@ -27,6 +27,7 @@
 
 #include "async_commit.h"
 #include "guc.h"
+#include "on_dead.h"
 #include "xact.h"
 
 #include "access/xact.h"
@@ -101,14 +102,17 @@ is_expired(const JobqJob *job, TimestampTz now)
 
 /*
  * Makes a locked job whose lease is over pending again.  False if it is dead
- * now, or waits for its turn; else the job is as new.
+ * now, waits for its turn, or cannot end since somebody is dropping the queue
+ * that is told of dead jobs; else the job is as new.
  */
 static bool
 give_up_lease(JobqReadyScan *scan, JobqJob *job)
 {
 	JobqFailure failure;
 
-	jobq_job_lease_failure(&failure, false);
+	if (!jobq_on_dead_is_free(scan->queue))
+		return false;
+	jobq_job_explain_lease_end(job, &failure);
 	if (jobq_job_fail(scan->jobs, job, scan->queue, &failure) !=
 		JOBQ_STATE_PENDING)
 		return false;

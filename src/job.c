@@ -19,6 +19,7 @@
 
 #include "job.h"
 
+#include "attempt.h"
 #include "cancel.h"
 #include "handler.h"
 #include "history.h"
@@ -32,7 +33,6 @@
 
 #include "access/xact.h"
 #include "common/pg_prng.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -483,68 +483,6 @@ jobq_job_complete(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 	finish(jobs, job, queue, result, result_is_null, NULL, NULL);
 }
 
-/* A string as a text datum, cut to a length that a log can bear. */
-static Datum
-bounded_text(const char *string)
-{
-	int			len = strlen(string);
-
-	if (len > JOBQ_MAX_ERROR_LENGTH)
-		len = pg_mbcliplen(string, len, JOBQ_MAX_ERROR_LENGTH);
-	return PointerGetDatum(cstring_to_text_with_len(string, len));
-}
-
-/*
- * Writes down an attempt that did not succeed.  Of the job id, queue,
- * started_at and worker are needed.
- */
-void
-jobq_job_record_attempt(const JobqJob *job, const JobqFailure *failure,
-						int attempt)
-{
-	JobqTable  *attempts = jobq_table_open(JOBQ_REL_ATTEMPT);
-	Datum		values[Natts_attempt] = {0};
-	bool		nulls[Natts_attempt];
-	const struct
-	{
-		int			attnum;
-		const char *string;
-	}			strings[] = {
-		{Anum_attempt_outcome, failure->outcome},
-		{Anum_attempt_sqlstate, failure->sqlstate},
-		{Anum_attempt_message, failure->message},
-		{Anum_attempt_detail, failure->detail},
-		{Anum_attempt_hint, failure->hint},
-		{Anum_attempt_context, failure->context},
-	};
-
-	memset(nulls, true, sizeof(nulls));
-	memset(nulls, false, Anum_attempt_queue * sizeof(bool));
-	values[Anum_attempt_job_id - 1] = Int64GetDatum(job->id);
-	values[Anum_attempt_finished_at - 1] = TimestampTzGetDatum(jobq_now());
-	values[Anum_attempt_attempt - 1] = Int32GetDatum(attempt);
-	values[Anum_attempt_queue - 1] = Int32GetDatum(job->queue);
-	if (job->started_at != DT_NOBEGIN)
-	{
-		values[Anum_attempt_started_at - 1] =
-			TimestampTzGetDatum(job->started_at);
-		nulls[Anum_attempt_started_at - 1] = false;
-	}
-	values[Anum_attempt_worker - 1] = job->values[Anum_job_worker - 1];
-	nulls[Anum_attempt_worker - 1] = job->nulls[Anum_job_worker - 1];
-	for (int i = 0; i < lengthof(strings); i++)
-	{
-		if (strings[i].string == NULL)
-			continue;
-		values[strings[i].attnum - 1] = bounded_text(strings[i].string);
-		nulls[strings[i].attnum - 1] = false;
-	}
-	values[Anum_attempt_data - 1] = failure->data;
-	nulls[Anum_attempt_data - 1] = failure->data == (Datum) 0;
-	jobq_table_insert(attempts, values, nulls);
-	jobq_table_close(attempts);
-}
-
 /* What backoff_function is told about the failure. */
 static Datum
 failure_as_jsonb(const JobqFailure *failure)
@@ -568,7 +506,7 @@ jobq_job_note_backoff_error(const JobqJob *job, const JobqQueue *queue,
 							int sqlerrcode, const char *message,
 							JobqFailure *failure)
 {
-	const char *bounded = TextDatumGetCString(bounded_text(message));
+	const char *bounded = TextDatumGetCString(jobq_bounded_text(message));
 
 	ereport(LOG,
 			(errcode(sqlerrcode),
@@ -648,9 +586,47 @@ give_back(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 }
 
 /*
+ * Leaves a job that is dead, but cannot be told of, to the coordinator, as one
+ * whose lease is over.  How its attempt has ended is written down already.
+ */
+static void
+put_off_death(JobqTable *jobs, JobqJob *job)
+{
+	if (job->state == JOBQ_STATE_PENDING)
+		apply(job, JOBQ_EVENT_CLAIM);
+	job->lease = jobq_lease_new();
+	job->lease_until = job->started_at;
+	write_back(job);
+	jobq_table_update(jobs, job->slot, job->values, job->nulls);
+	jobq_note_settled(job->id);
+	jobq_at_commit_lease(job->id, job->lease, job->lease_until,
+						 JOBQ_NO_PROCESS);
+}
+
+/*
+ * Why a lease that is over was lost: the attempt may have ended before that,
+ * see put_off_death(), or an executor was terminated in it.
+ */
+void
+jobq_job_explain_lease_end(JobqJob *job, JobqFailure *failure)
+{
+	memset(failure, 0, sizeof(*failure));
+	if (job->lease_until == job->started_at &&
+		jobq_job_read_attempt(job, failure))
+		return;
+	if (!jobq_job_was_terminated(job, failure))
+		jobq_job_lease_failure(failure, job->lease_until == JOBQ_NEVER);
+}
+
+/*
  * Ends an attempt in failure: the job is pending again after a delay, or
  * dead when it may not be retried or has no attempts left.  Returns the state
  * it is in now.
+ *
+ * Who tells a queue of dead jobs keeps it from being dropped.  An executor does
+ * not wait for somebody who is just dropping it: the job is held by a lease
+ * that is over then, and its state is running, until the coordinator gets
+ * hold of that queue.
  */
 JobqState
 jobq_job_fail(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
@@ -661,12 +637,18 @@ jobq_job_fail(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 
 	job->attempt = jobq_job_current_attempt(job);
 	name_worker(job, failure->pid != 0 ? failure->pid : MyProcPid);
-	jobq_job_record_attempt(job, failure, job->attempt);
+	if (!failure->recorded)
+		jobq_job_record_attempt(job, failure, job->attempt);
 	if (failure->retryable &&
 		job->attempt < jobq_job_max_attempts(job, queue))
 		delay = retry_delay(queue, failure, job->attempt);
 
 	end_lease(job);
+	if (delay < 0 && failure->waits_for_nobody && !jobq_on_dead_is_free(queue))
+	{
+		put_off_death(jobs, job);
+		return job->state;
+	}
 	if (delay < 0)
 	{
 		apply(job, JOBQ_EVENT_DIE);

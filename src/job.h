@@ -58,6 +58,8 @@ typedef struct JobqFailure
 	bool		retryable;
 	int64		retry_in;		/* microseconds, -1: by the queue's backoff */
 	int			pid;			/* of who ran the job, 0: this process */
+	bool		recorded;		/* it is in jobq_store.attempt */
+	bool		waits_for_nobody;	/* see jobq_job_fail() */
 } JobqFailure;
 
 extern void jobq_job_read(JobqJob *job, TupleTableSlot *slot);
@@ -84,8 +86,7 @@ extern int	jobq_job_current_attempt(const JobqJob *job);
 extern void jobq_job_lease_failure(JobqFailure *failure, bool session_ended);
 extern void jobq_job_crash_failure(JobqFailure *failure);
 extern void jobq_job_timeout_failure(JobqFailure *failure);
-extern void jobq_job_record_attempt(const JobqJob *job,
-									const JobqFailure *failure, int attempt);
+extern void jobq_job_explain_lease_end(JobqJob *job, JobqFailure *failure);
 extern bool jobq_job_was_terminated(JobqJob *job, JobqFailure *failure);
 extern bool jobq_job_ask_backoff(const JobqJob *job, const JobqQueue *queue,
 								 JobqFailure *failure);

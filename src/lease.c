@@ -529,7 +529,7 @@ expire_one(LeaseSearch *search, JobqTable *jobs, const ExpiredLease *expired)
 {
 	JobqJob		job;
 	const JobqQueue *queue;
-	JobqFailure failure = {0};
+	JobqFailure failure;
 
 	switch (jobq_job_lock(jobs, expired->job_id, JOBQ_NO_WAIT, &job))
 	{
@@ -552,9 +552,7 @@ expire_one(LeaseSearch *search, JobqTable *jobs, const ExpiredLease *expired)
 		return;
 	}
 
-	/* an executor that was terminated in the job has said why */
-	if (!jobq_job_was_terminated(&job, &failure))
-		jobq_job_lease_failure(&failure, job.lease_until == JOBQ_NEVER);
+	jobq_job_explain_lease_end(&job, &failure);
 	(void) jobq_job_fail(jobs, &job, queue, &failure);
 }
 

@@ -21,6 +21,7 @@
  */
 #include "postgres.h"
 
+#include "attempt.h"
 #include "job.h"
 #include "undone.h"
 

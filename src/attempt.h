@@ -1,0 +1,21 @@
+/*-------------------------------------------------------------------------
+ *
+ * attempt.h
+ *	  Attempts that did not succeed, in jobq_store.attempt.
+ *
+ * IDENTIFICATION
+ *	  src/attempt.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_ATTEMPT_H
+#define JOBQ_ATTEMPT_H
+
+#include "job.h"
+
+extern Datum jobq_bounded_text(const char *string);
+extern void jobq_job_record_attempt(const JobqJob *job,
+									const JobqFailure *failure, int attempt);
+extern bool jobq_job_read_attempt(const JobqJob *job, JobqFailure *failure);
+
+#endif							/* JOBQ_ATTEMPT_H */

@@ -119,7 +119,7 @@ static Task tasks[JOBQ_NUM_TASKS] = {
 	{run_schedules, JOBQ_WAKE_SCHEDULES | WAKE_ALL, true},
 	[JOBQ_TASK_CANCEL] = {run_cancel, JOBQ_WAKE_CANCEL | WAKE_ALL, false},
 	[JOBQ_TASK_TERMINATE] = {run_terminate, JOBQ_WAKE_INTERRUPT, false},
-	[JOBQ_TASK_WAKE_DUE] = {run_wake_due, JOBQ_WAKE_WAITERS | WAKE_ALL, true},
+	[JOBQ_TASK_WAKE_DUE] = {run_wake_due, JOBQ_WAKE_WAITERS | JOBQ_WAKE_NO_ROOM | WAKE_ALL, true},
 	[JOBQ_TASK_NOTIFY] = {run_notify, JOBQ_WAKE_NOTIFY | WAKE_ALL, false},
 	[JOBQ_TASK_ACTIVATION] =
 	{run_activation, JOBQ_WAKE_WORK | JOBQ_WAKE_SLOTS | WAKE_ALL, false},
@@ -130,6 +130,7 @@ static Task tasks[JOBQ_NUM_TASKS] = {
 
 static MemoryContext loop_context = NULL;
 static bool look_at_all = true; /* queues, not only those that are due */
+static bool look_without_room = false;	/* at queues without room, too */
 static TimestampTz last_resync = DT_NOBEGIN;
 static TimestampTz resync_at = JOBQ_NEVER;
 static int	notes_counted = 0;	/* in the last transaction */
@@ -370,8 +371,9 @@ run_wake_due(bool *more)
 	(void) more;
 	if (all)
 		last_resync = jobq_now();
-	next = jobq_queues_wake_due(all);
+	next = jobq_queues_wake_due(all, look_without_room);
 	look_at_all = false;
+	look_without_room = false;
 	return next;
 }
 
@@ -534,6 +536,8 @@ assign_reasons(uint32 reasons, TimestampTz now)
 	}
 	if (reasons & (WAKE_ALL | JOBQ_WAKE_WAITERS))
 		look_at_all = true;
+	if (reasons & JOBQ_WAKE_NO_ROOM)
+		look_without_room = true;
 	if ((reasons & JOBQ_WAKE_RESYNC) && (reasons & JOBQ_WAKE_LEASES))
 		jobq_database()->leases_loaded = false;
 	for (int i = 0; i < lengthof(tasks); i++)

@@ -125,7 +125,7 @@ jobq_notify_undo(void)
 	while ((entry = hash_seq_search(&status)) != NULL)
 	{
 		JobqQueueState *state = entry->pending ?
-		jobq_queue_state(entry->queue) : NULL;
+		jobq_find_queue_state(entry->queue) : NULL;
 
 		if (state != NULL)
 			pg_atomic_write_u32(&state->notify, 1);

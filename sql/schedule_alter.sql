@@ -94,8 +94,8 @@ SELECT jobq.reset_schedule('alt', 'command');
 \set VERBOSITY default
 
 -- whose it is, and who may
-GRANT jobq_alter_a TO jobq_alter_b;
 ALTER ROLE jobq_alter_b NOINHERIT;
+GRANT jobq_alter_a TO jobq_alter_b;
 SET ROLE jobq_alter_a;
 SELECT jobq.schedule('alt_a', '@daily', 'SELECT current_user') IS NOT NULL AS made;
 SELECT jobq.alter_schedule('alt', priority => 1);
@@ -112,7 +112,10 @@ SET ROLE jobq_alter_b;
 SELECT jobq.alter_schedule('alt_a', priority => 1);
 \echo :SQLSTATE
 RESET ROLE;
+-- since PostgreSQL 16 this is decided by the grant
+REVOKE jobq_alter_a FROM jobq_alter_b;
 ALTER ROLE jobq_alter_b INHERIT;
+GRANT jobq_alter_a TO jobq_alter_b;
 SET ROLE jobq_alter_b;
 SELECT jobq.alter_schedule('alt_a', priority => 1, command => 'SELECT 3');
 SELECT owner, command, priority FROM jobq.schedules WHERE name = 'alt_a';

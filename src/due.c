@@ -12,9 +12,30 @@
 
 #include "claim.h"
 #include "maintenance.h"
+#include "worker_slot.h"
 #include "xact.h"
 
 #include "miscadmin.h"
+
+/* How many queues without room in shared memory are looked at together. */
+#define LOOKS_AT_A_TIME 200
+
+/* A round of such looks takes such a part of the time at most. */
+#define LOOK_SHARE 20
+#define MAX_PAUSE USECS_PER_MINUTE
+
+/* Waiters for a queue without room look by themselves (wait.c). */
+static void
+wake_workers(const JobqQueueBrief *brief)
+{
+	if (brief->state != NULL)
+		jobq_wake_for_queue(brief->state, brief->id,
+							brief->has_executors ? brief->owner : InvalidOid,
+							brief->notify, 1);
+	else if (brief->has_executors &&
+			 !jobq_worker_wake(MyDatabaseId, brief->owner))
+		jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_WORK);
+}
 
 /*
  * Looks at a queue; wakes executors, waiters and the notifier if it has a ready
@@ -32,21 +53,84 @@ look_at(const JobqQueueBrief *brief)
 									  (uint64) JOBQ_NEVER);
 	jobq_queue_outline(&queue, brief);
 	if (jobq_queue_is_ready(&queue, &next))
-		jobq_wake_for_queue(brief->state, brief->id,
-							brief->has_executors ? brief->owner : InvalidOid,
-							brief->notify, 1);
+		wake_workers(brief);
 	if (brief->state != NULL)
 		(void) jobq_lower_time(&brief->state->next_look, next);
 	return next;
 }
 
 /*
- * Looks at all queues, or only at those whose time has come and those that
- * have no room in shared memory.  Returns when the next job of any queue is
- * due.
+ * A round of looks at queues that have no room in shared memory.  Nobody can
+ * tell when they are to be looked at, and there may be very many of them.
+ */
+typedef struct Round
+{
+	bool		running;
+	int32		after;			/* the queue looked at last */
+	int64		cost;			/* of this round so far, in microseconds */
+	TimestampTz earliest;		/* when a job is due, of those looked at */
+	TimestampTz wanted;			/* the next round */
+	TimestampTz allowed;		/* it does not begin before */
+} Round;
+
+static void
+begin_round(Round *round)
+{
+	round->running = true;
+	round->after = 0;
+	round->cost = 0;
+	round->earliest = JOBQ_NEVER;
+}
+
+/*
+ * Looks at some of the queues without room.  Rounds take a bounded share of the
+ * time, and other tasks come between their parts.  Returns when to go on.
+ */
+static TimestampTz
+look_without_room(const JobqQueueBrief *briefs, int n, bool wanted,
+				  TimestampTz now)
+{
+	static Round round = {.wanted = DT_NOBEGIN,.allowed = DT_NOBEGIN};
+	int			nlooks = 0;
+	TimestampTz began = jobq_now();
+
+	if (wanted)
+		round.wanted = DT_NOBEGIN;
+	if (!round.running && Max(round.wanted, round.allowed) > now &&
+		now + MAX_PAUSE >= round.allowed)
+		return Max(round.wanted, round.allowed);
+	if (!round.running)
+		begin_round(&round);
+	for (int i = 0; i < n; i++)
+	{
+		const JobqQueueBrief *brief = &briefs[i];
+
+		if (brief->state != NULL || brief->paused || !brief->at_home ||
+			brief->id <= round.after)
+			continue;
+		if (nlooks++ == LOOKS_AT_A_TIME)
+		{
+			round.cost += jobq_now() - began;
+			return now;
+		}
+		CHECK_FOR_INTERRUPTS();
+		round.earliest = Min(round.earliest, look_at(brief));
+		round.after = brief->id;
+	}
+	round.running = false;
+	round.cost += Max(jobq_now() - began, 0);
+	round.wanted = round.earliest;
+	round.allowed = now + Min(round.cost * LOOK_SHARE, MAX_PAUSE);
+	return Max(round.wanted, round.allowed);
+}
+
+/*
+ * Looks at all queues, or only at those whose time has come; those that have no
+ * room in shared memory are looked at in rounds, and `without_room` asks for one.
+ * Returns when to look again.
  */
 TimestampTz
-jobq_queues_wake_due(bool all)
+jobq_queues_wake_due(bool all, bool without_room)
 {
 	static bool interrupted = false;	/* by an error */
 	TimestampTz earliest = JOBQ_NEVER;
@@ -61,9 +145,9 @@ jobq_queues_wake_due(bool all)
 		const JobqQueueBrief *brief = &briefs[i];
 		TimestampTz next;
 
-		if (brief->paused || !brief->at_home)
+		if (brief->paused || !brief->at_home || brief->state == NULL)
 			continue;
-		next = all || brief->state == NULL ? DT_NOBEGIN :
+		next = all ? DT_NOBEGIN :
 			(TimestampTz) pg_atomic_read_u64(&brief->state->next_look);
 		if (next <= now)
 		{
@@ -72,6 +156,8 @@ jobq_queues_wake_due(bool all)
 		}
 		earliest = Min(earliest, next);
 	}
+	earliest = Min(earliest, look_without_room(briefs, n,
+											   all || without_room, now));
 	interrupted = false;
 	return earliest;
 }

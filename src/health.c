@@ -314,6 +314,22 @@ check_lease_room(JobqHealth *health, const char *hint)
 					hint, JOBQ_NEVER);
 }
 
+/* Who fills the room for queues, for those who may see the role's sessions. */
+static const char *
+describe_queue_room(const JobqHealth *health)
+{
+	long		taken;
+	long		room;
+	Oid			role = jobq_queue_states_use(&taken, &room);
+	char	   *name = GetUserNameFromId(role, true);
+
+	if (name == NULL ||
+		(!health->sees_sessions && !has_privs_of_role(health->reader, role)))
+		return "";
+	return psprintf("; role \"%s\" has %ld of the %ld entries", name, taken,
+					room);
+}
+
 /* Whether there is room for all queues and leases. */
 static void
 check_shared_memory(JobqHealth *health)
@@ -325,13 +341,15 @@ check_shared_memory(JobqHealth *health)
 
 	foreach(lc, health->queues)
 	{
-		if (jobq_queue_state(lfirst_int(lc)) == NULL)
+		const JobqQueue *queue = jobq_queue_by_id(lfirst_int(lc));
+
+		if (queue != NULL && queue->state == NULL)
 			nqueues++;
 	}
 	if (nqueues > 0)
 		jobq_health_add(health, JOBQ_WARNING, "shared memory", "queues",
-						psprintf("there is no room for %d queues: their jobs are found with a delay",
-								 nqueues),
+						psprintf("there is no room for %d queues: their jobs are found with a delay%s",
+								 nqueues, describe_queue_room(health)),
 						hint, JOBQ_NEVER);
 	else if (jobq_queue_states_are_full())
 		jobq_health_add(health, JOBQ_WARNING, "shared memory", "queues",
@@ -345,6 +363,7 @@ static void
 check_dispatch(JobqHealth *health)
 {
 	uint64		swept = pg_atomic_read_u64(&jobq_database()->swept);
+	int			nwithout_lanes = 0;
 	ListCell   *lc;
 
 	if (swept > 0)
@@ -360,15 +379,26 @@ check_dispatch(JobqHealth *health)
 
 		if (state == NULL || !state->crowded)
 			continue;
+		if (state->nlanes < JOBQ_MAX_LANES)
+		{
+			nwithout_lanes++;
+			continue;
+		}
 		queue = jobq_queue_by_id(lfirst_int(lc));
 		if (queue == NULL)
 			continue;
 		jobq_health_add(health, JOBQ_INFO, "priorities", queue->name,
 						"jobs of too many priorities: claims search the index from its start",
-						psprintf("Use %d priorities per queue at most, or increase jobq.shared_memory.",
+						psprintf("Use %d priorities per queue at most.",
 								 JOBQ_MAX_LANES),
 						JOBQ_NEVER);
 	}
+	if (nwithout_lanes > 0)
+		jobq_health_add(health, JOBQ_INFO, "shared memory", "priorities",
+						psprintf("there is no room for the priorities of %d queues: claims search the index from its start",
+								 nwithout_lanes),
+						"Increase jobq.shared_memory, which needs a restart.",
+						JOBQ_NEVER);
 }
 
 /* Worst first; then by topic and object, so that the order is stable. */

@@ -95,6 +95,8 @@ typedef struct Pool
 	int			free_ring;
 	pg_atomic_uint32 rings_wanted;	/* somebody found no free ring */
 	pg_atomic_uint64 resets;	/* source of JobqQueueState.resets */
+	int			free_lanes;		/* how many there are */
+	uint32		lane_roles[JOBQ_ROLE_COUNTERS]; /* lanes in use, by role */
 } Pool;
 
 static Pool *pool = NULL;
@@ -148,6 +150,8 @@ jobq_lane_shmem_startup(void)
 	SpinLockInit(&pool->mutex);
 	pg_atomic_init_u32(&pool->rings_wanted, 0);
 	pg_atomic_init_u64(&pool->resets, 0);
+	pool->free_lanes = lane_count();
+	memset(pool->lane_roles, 0, sizeof(pool->lane_roles));
 	pool->free_lane = 0;
 	for (int i = 0; i < lane_count(); i++)
 		lanes[i].next = i + 1 < lane_count() ? i + 1 : NONE;
@@ -156,25 +160,35 @@ jobq_lane_shmem_startup(void)
 		rings[i].next_free = i + 1 < ring_count() ? i + 1 : NONE;
 }
 
+/* NONE if there is none for the role: as with queues, no role takes them all. */
 static int
-allocate_lane(void)
+allocate_lane(Oid role)
 {
-	int			lane;
+	uint32	   *taken = jobq_role_counter(pool->lane_roles, role);
+	int			lane = NONE;
 
 	SpinLockAcquire(&pool->mutex);
-	lane = pool->free_lane;
-	if (lane != NONE)
+	if (*taken < (uint32) pool->free_lanes)
+	{
+		lane = pool->free_lane;
 		pool->free_lane = lanes[lane].next;
+		pool->free_lanes--;
+		(*taken)++;
+	}
 	SpinLockRelease(&pool->mutex);
 	return lane;
 }
 
 static void
-free_lane(int lane)
+free_lane(int lane, Oid role)
 {
+	uint32	   *taken = jobq_role_counter(pool->lane_roles, role);
+
 	SpinLockAcquire(&pool->mutex);
 	lanes[lane].next = pool->free_lane;
 	pool->free_lane = lane;
+	pool->free_lanes++;
+	(*taken)--;
 	SpinLockRelease(&pool->mutex);
 }
 
@@ -321,7 +335,7 @@ get_lane(JobqQueueState *state, int16 priority)
 
 	if (lane != NULL)
 		return lane;
-	new_lane = state->nlanes < JOBQ_MAX_LANES ? allocate_lane() : NONE;
+	new_lane = state->nlanes < JOBQ_MAX_LANES ? allocate_lane(state->role) : NONE;
 	if (new_lane == NONE)
 	{
 		state->crowded = true;
@@ -351,7 +365,7 @@ forget_all(JobqQueueState *state)
 
 		state->first_lane = lanes[lane].next;
 		free_ring(&lanes[lane]);
-		free_lane(lane);
+		free_lane(lane, state->role);
 	}
 	state->nlanes = 0;
 	state->discovered = false;

@@ -47,7 +47,6 @@
 #include "xact.h"
 
 #include "access/tableam.h"
-#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "utils/snapmgr.h"
@@ -101,8 +100,7 @@ unlock_leases(void)
 static uint32 *
 role_count(Oid role)
 {
-	return &jobq_shared->lease_roles[murmurhash32(role) %
-									 JOBQ_LEASE_ROLES];
+	return jobq_role_counter(jobq_shared->lease_roles, role);
 }
 
 /* Whether there is room for one more entry; under the lock. */

@@ -24,10 +24,10 @@ extern TimestampTz jobq_jobs_expire(int limit, bool *more);
 
 /*
  * due.c: wake executors, waiters and the notifier for each queue that has a
- * ready job, of all or of those whose time has come; when the next job of any
- * queue is due
+ * ready job, of all or of those whose time has come; without_room: and of those
+ * without room in shared memory; when to look again
  */
-extern TimestampTz jobq_queues_wake_due(bool all);
+extern TimestampTz jobq_queues_wake_due(bool all, bool without_room);
 
 /*
  * cancel.c: carry out cancel_requests, of those made since then, whose job is

@@ -308,7 +308,7 @@ read_version(int32 id)
 		MemoryContextDelete(context);
 		return NULL;
 	}
-	version->queue.state = jobq_queue_state(id);
+	version->queue.state = jobq_queue_state(id, version->queue.owner);
 	version->queue.position = position;
 	version->context = context;
 	return version;

@@ -81,7 +81,7 @@ static DroppedQueue *dropped_queues = NULL;
 static bool
 begin_keeping_off(int32 queue)
 {
-	JobqQueueState *state = jobq_queue_state(queue);
+	JobqQueueState *state = jobq_find_queue_state(queue);
 
 	if (state != NULL)
 		pg_atomic_fetch_add_u32(&state->drops, 1);

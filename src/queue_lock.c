@@ -39,7 +39,7 @@ jobq_queue_read_now(int32 id)
 	AcceptInvalidationMessages();
 	if (!jobq_queue_read(id, queue, CurrentMemoryContext))
 		return NULL;
-	queue->state = jobq_queue_state(id);
+	queue->state = jobq_queue_state(id, queue->owner);
 	return queue;
 }
 

@@ -458,7 +458,7 @@ read_brief(JobqQueueBrief *brief, const Datum *values, const bool *nulls)
 		int_option(values, nulls, Anum_queue_keep_completed_count, -1);
 	brief->keep_dead_count = int_option(values, nulls,
 										Anum_queue_keep_dead_count, -1);
-	brief->state = jobq_queue_state(brief->id);
+	brief->state = jobq_queue_state(brief->id, brief->owner);
 }
 
 static void

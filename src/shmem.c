@@ -21,6 +21,7 @@
 #include "shmem.h"
 #include "xact.h"
 
+#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "postmaster/postmaster.h"
 #include "storage/ipc.h"
@@ -398,6 +399,32 @@ jobq_known_databases(void)
 	return result;
 }
 
+/* How often a role counts, alone or with others that share its counter. */
+uint32 *
+jobq_role_counter(uint32 *counters, Oid role)
+{
+	return &counters[murmurhash32(role) % JOBQ_ROLE_COUNTERS];
+}
+
+/* Whether a role may have one more entry; under the lock. */
+static bool
+has_queue_room(Oid role)
+{
+	long		left = max_queues() - hash_get_num_entries(jobq_shared_queues);
+
+	return left > 0 &&
+		*jobq_role_counter(jobq_shared->queue_roles, role) < left;
+}
+
+/* Removes an entry; under the lock. */
+static void
+remove_queue_state(JobqQueueState *state)
+{
+	jobq_lanes_reset(state);
+	(*jobq_role_counter(jobq_shared->queue_roles, state->role))--;
+	(void) hash_search(jobq_shared_queues, &state->key, HASH_REMOVE, NULL);
+}
+
 /* Forgets a database that has been dropped. */
 void
 jobq_forget_database(Oid dboid)
@@ -409,11 +436,8 @@ jobq_forget_database(Oid dboid)
 	hash_seq_init(&status, jobq_shared_queues);
 	while ((queue = hash_seq_search(&status)) != NULL)
 	{
-		if (queue->key.dboid != dboid)
-			continue;
-		jobq_lanes_reset(queue);
-		(void) hash_search(jobq_shared_queues, &queue->key, HASH_REMOVE,
-						   NULL);
+		if (queue->key.dboid == dboid)
+			remove_queue_state(queue);
 	}
 	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));
 
@@ -455,10 +479,13 @@ jobq_find_queue_state(int32 queue)
 	return state;
 }
 
-/* Finds a queue of this database or makes an entry; NULL if there is no
- * room. */
+/*
+ * Finds a queue of this database or makes an entry; NULL if there is no room.
+ * A role has no more entries than are free, so that one alone gets half of
+ * them, and whoever has none finds room.
+ */
 JobqQueueState *
-jobq_queue_state(int32 queue)
+jobq_queue_state(int32 queue, Oid owner)
 {
 	JobqQueueKey key;
 	JobqQueueState *state = jobq_find_queue_state(queue);
@@ -469,9 +496,13 @@ jobq_queue_state(int32 queue)
 
 	make_queue_key(&key, queue);
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_QUEUES), LW_EXCLUSIVE);
-	state = hash_search(jobq_shared_queues, &key, HASH_ENTER_NULL, &found);
+	state = hash_search(jobq_shared_queues, &key,
+						has_queue_room(owner) ? HASH_ENTER_NULL : HASH_FIND,
+						&found);
 	if (state != NULL && !found)
 	{
+		state->role = owner;
+		(*jobq_role_counter(jobq_shared->queue_roles, owner))++;
 		pg_atomic_init_u32(&state->work, 0);
 		pg_atomic_init_u32(&state->notify, 0);
 		pg_atomic_init_u64(&state->next_look, (uint64) DT_NOBEGIN);
@@ -495,9 +526,38 @@ jobq_forget_queue_state(int32 queue)
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_QUEUES), LW_EXCLUSIVE);
 	state = hash_search(jobq_shared_queues, &key, HASH_FIND, NULL);
 	if (state != NULL)
-		jobq_lanes_reset(state);
-	(void) hash_search(jobq_shared_queues, &key, HASH_REMOVE, NULL);
+		remove_queue_state(state);
 	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));
+}
+
+/*
+ * The role that takes most of the room for queues of all databases, InvalidOid
+ * if there are none; *taken: how much, *room: how much there is.
+ */
+Oid
+jobq_queue_states_use(long *taken, long *room)
+{
+	Oid			result = InvalidOid;
+	HASH_SEQ_STATUS status;
+	JobqQueueState *state;
+
+	*taken = 0;
+	*room = max_queues();
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_QUEUES), LW_SHARED);
+	hash_seq_init(&status, jobq_shared_queues);
+	while ((state = hash_seq_search(&status)) != NULL)
+	{
+		uint32		count = *jobq_role_counter(jobq_shared->queue_roles,
+											   state->role);
+
+		if (count > *taken)
+		{
+			*taken = count;
+			result = state->role;
+		}
+	}
+	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));
+	return result;
 }
 
 /* Whether there is no room for another queue, of whichever database. */

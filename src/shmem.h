@@ -52,7 +52,7 @@
 #define JOBQ_MAX_WAIT_QUEUES 64
 #define JOBQ_MAX_TERMINATIONS 64
 #define JOBQ_MAX_UNDONE 256
-#define JOBQ_LEASE_ROLES 1024
+#define JOBQ_ROLE_COUNTERS 1024
 #define JOBQ_NUM_LANE_LOCKS 64
 #define JOBQ_UNSHARED_AT_FIRST 8
 #define JOBQ_QUEUE_CHANGES 128
@@ -85,6 +85,7 @@ enum
 #define JOBQ_WAKE_NOTIFY	0x0400	/* some queue has notify set */
 #define JOBQ_WAKE_RETENTION 0x0800	/* finished jobs are kept for another time */
 #define JOBQ_WAKE_UNDONE	0x4000	/* shared transactions were rolled back */
+#define JOBQ_WAKE_NO_ROOM	0x8000	/* a queue without room has jobs */
 
 typedef enum JobqCoordinatorState
 {
@@ -213,6 +214,8 @@ typedef struct JobqQueueKey
 typedef struct JobqQueueState
 {
 	JobqQueueKey key;
+	Oid			role;			/* whose share of the room it takes: the
+								 * queue's owner when it was made */
 	pg_atomic_uint32 work;		/* has ready jobs; an executor is wanted */
 	pg_atomic_uint32 notify;	/* a NOTIFY is due */
 	pg_atomic_uint64 next_look; /* TimestampTz: when the coordinator is to
@@ -337,8 +340,9 @@ typedef struct JobqShared
 								 * executor has just left, */
 	TimestampTz given_until;	/* (D) and how long its slot is kept for it */
 
-	uint32		lease_roles[JOBQ_LEASE_ROLES];	/* under JOBQ_LOCK_LEASES:
-												 * entries of leases, by role */
+	/* see jobq_role_counter() */
+	uint32		lease_roles[JOBQ_ROLE_COUNTERS];	/* under JOBQ_LOCK_LEASES */
+	uint32		queue_roles[JOBQ_ROLE_COUNTERS];	/* under JOBQ_LOCK_QUEUES */
 
 	pg_atomic_uint32 nterminations; /* entries in use below */
 	int			next_termination;	/* (W) the oldest, to be overwritten */
@@ -370,10 +374,12 @@ extern JobqDatabase *jobq_hold_database(Oid dboid, uint64 *tenancy);
 extern bool jobq_release_database(JobqDatabase *database, uint64 tenancy);
 extern List *jobq_known_databases(void);
 extern void jobq_forget_database(Oid dboid);
-extern JobqQueueState *jobq_queue_state(int32 queue);
+extern JobqQueueState *jobq_queue_state(int32 queue, Oid owner);
+extern uint32 *jobq_role_counter(uint32 *counters, Oid role);
 extern JobqQueueState *jobq_find_queue_state(int32 queue);
 extern void jobq_forget_queue_state(int32 queue);
 extern bool jobq_queue_states_are_full(void);
+extern Oid	jobq_queue_states_use(long *taken, long *room);
 extern void jobq_wake_process(int procno);
 extern void jobq_wake_coordinator(JobqDatabase *database, uint32 reason);
 extern void jobq_wake_launcher(void);

@@ -465,7 +465,7 @@ jobq_note_queue_changed(JobqQueueState *state)
 {
 	if (state == NULL)
 	{
-		jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_RESYNC);
+		jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_NO_ROOM);
 		return;
 	}
 	jobq_note_queue_due(state, jobq_now());
@@ -502,7 +502,7 @@ jobq_wake_for_queue(JobqQueueState *state, int32 queue, Oid owner,
 		if (njobs <= 0)
 			return;
 		if (state == NULL)
-			jobq_wake_coordinator(database, JOBQ_WAKE_RESYNC);
+			jobq_wake_coordinator(database, JOBQ_WAKE_NO_ROOM);
 		else if (pg_atomic_exchange_u32(&state->work, 1) == 0)
 			jobq_wake_coordinator(database, JOBQ_WAKE_WORK);
 		return;
@@ -510,7 +510,7 @@ jobq_wake_for_queue(JobqQueueState *state, int32 queue, Oid owner,
 
 	if (state == NULL)
 	{
-		jobq_wake_coordinator(database, JOBQ_WAKE_RESYNC);
+		jobq_wake_coordinator(database, JOBQ_WAKE_NO_ROOM);
 		return;
 	}
 	if (pg_atomic_read_u32(&state->waiting) > 0)

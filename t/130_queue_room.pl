@@ -1,0 +1,91 @@
+# The room for queues in shared memory: no role takes that of others, and queues
+# without room keep nobody from anything.
+
+use strict;
+use warnings;
+
+use JobqTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+# Room for some 600 queues.
+my $node = jobq_node('main', conf => ['jobq.max_workers = 2', 'jobq.shared_memory = 1MB']);
+
+# Runs statements as a role.
+sub as
+{
+	my ($role, $sql) = @_;
+	local $ENV{PGUSER} = $role;
+	return $node->safe_psql('postgres', $sql);
+}
+
+sub sql
+{
+	my ($sql) = @_;
+	return $node->safe_psql('postgres', $sql);
+}
+
+foreach my $role ('alice', 'mallory')
+{
+	sql("CREATE ROLE $role LOGIN; SELECT jobq.grant_usage('$role', true); GRANT CREATE ON SCHEMA public TO $role");
+}
+as('mallory', q{
+	SELECT count(jobq.create_queue('m' || i)) FROM generate_series(1, 5000) AS i;
+	SELECT count(jobq.enqueue('m' || i)) FROM generate_series(1, 5000) AS i});
+like(
+	sql(q{SELECT message FROM jobq.health WHERE topic = 'shared memory' AND object = 'queues'}),
+	qr/no room for \d+ queues.*; role "mallory" has \d+ of the \d+ entries/,
+	'health says whose queues fill the room');
+
+as('alice', q{
+	CREATE TABLE ran (at timestamptz, due timestamptz);
+	CREATE FUNCTION work(j jobq.job) RETURNS void LANGUAGE sql
+		AS 'INSERT INTO ran VALUES (clock_timestamp(), (j).run_at)';
+	SELECT count(jobq.create_queue('a' || i, 'work(jobq.job)')) FROM generate_series(1, 50) AS i;
+	SELECT count(jobq.enqueue('a' || i)) FROM generate_series(1, 50) AS i});
+poll_ok($node, 'SELECT count(*) = 50 FROM ran', q{jobs of another role's queues run});
+is(as('alice', q{SELECT count(*) FROM jobq.health WHERE topic = 'shared memory'}), '0',
+	'and have room');
+as('alice', q{SELECT count(jobq.enqueue('a' || i, delay => '300 ms')) FROM generate_series(1, 50) AS i});
+poll_ok($node, 'SELECT count(*) = 100 FROM ran', 'delayed jobs run');
+is(as('alice', q{SELECT count(*) FROM ran WHERE at > due + '5 s'}), '0', 'on time');
+
+# Ready jobs that nobody works are no reason to look at them all the time.
+SKIP:
+{
+	skip 'needs /proc', 1 unless -r '/proc/self/stat';
+	my $coordinator = sql(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'jobq coordinator'
+		AND datname = 'postgres'});
+	my $cpu = sub {
+		my ($fields) = slurp_file("/proc/$coordinator/stat") =~ /.*\) (.*)/s;
+		my @field = split(/ /, $fields);
+		return ($field[11] + $field[12]) / 100;
+	};
+	my $share;
+	ok( poll_until(
+			sub {
+				my ($used, $time) = ($cpu->(), time());
+				sleep(2);
+				$share = ($cpu->() - $used) / (time() - $time);
+				return $share < 0.08;
+			},
+			60),
+		'the coordinator is at rest') or diag(sprintf('it takes %.0f %% of a CPU', 100 * $share));
+}
+
+# Queues without room are worked, too.
+as('mallory', q{
+	CREATE TABLE done (id bigint);
+	CREATE FUNCTION finish(j jobq.job) RETURNS void LANGUAGE sql AS 'INSERT INTO done VALUES ((j).id)';
+	SELECT count(jobq.create_queue('w' || i, 'finish(jobq.job)')) FROM generate_series(1, 20) AS i;
+	SELECT count(jobq.enqueue('w' || i, delay => '100 ms')) FROM generate_series(1, 20) AS i});
+poll_ok($node, 'SELECT count(*) = 20 FROM done', 'delayed jobs of queues without room run');
+
+# What is dropped makes room.
+as('mallory', q{SELECT count(jobq.drop_queue('m' || i, force => true)) FROM generate_series(1, 5000) AS i});
+poll_ok($node, q{SELECT count(*) = 0 FROM jobq.health WHERE topic = 'shared memory'},
+	'there is room again when queues are dropped');
+
+$node->stop;
+done_testing();

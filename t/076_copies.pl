@@ -120,13 +120,14 @@ my %harmless = map { $_ => 1 }
   qw(version channel unlisten cron_next cron_times cron_describe current_job retry_in discard);
 my %arguments = (
 	enqueue => "'ext'", enqueue_many => q{'ext', '{1}'}, run => q{'SELECT 1'},
-	dequeue => "'ext'", take => "'ext'", next => "'ext', '{1}', 1",
+	dequeue => "'ext'", dequeue_any => "'{ext}'", take => "'ext'", next => "'ext', '{1}', 1",
 	complete => '1, 1', complete_many => "'{1}', 1", fail => "1, 1, 'x'",
 	release => '1, 1', heartbeat => '1, 1', wait => "'{ext}', '1 min'",
 	cancel => '1', retry => '1', promote => '1', reschedule => '1, now()',
 	set_priority => '1, 1', set_payload => "1, '1'", delete => '1',
 	create_queue => "'new'", alter_queue => "'ext', priority => 1",
 	reset_queue => "'ext', 'priority'", drop_queue => "'ext'",
+	rename_queue => "'ext', 'other'",
 	pause => "'ext'", resume => "'ext'", grant_usage => "'pg_monitor'",
 	revoke_usage => "'pg_monitor'", grant_queue => "'ext', 'pg_monitor', 'read'",
 	revoke_queue => "'ext', 'pg_monitor', 'read'", listen => "'ext'",

@@ -179,7 +179,7 @@ $node->safe_psql(
 	        PERFORM hold(got);
 	      END LOOP;
 	    WHEN 'any' THEN
-	      FOR got IN SELECT * FROM jobq.dequeue(
+	      FOR got IN SELECT * FROM jobq.dequeue_any(
 	        ARRAY[m.queue, any_of(text 'a', 'b', 'c', 'd', 'h1')], n, m.lease)
 	      LOOP
 	        PERFORM hold(got);
@@ -829,7 +829,7 @@ ROUND: for my $round (1 .. $rounds)
 				$node, $position, qr/terminating connection/,
 				qr/terminating (?:background|autovacuum)/, qr/canceling (?:statement|autovacuum task)/,
 				qr/deadlock detected/, qr/could not serialize access/,
-				qr/connection to client lost/, qr/jobq.sweep_interval/,
+				qr/connection to client lost/, qr/queue "h\d" has a handler/, qr/jobq.sweep_interval/,
 				qr/prepared transaction .* is busy/,
 				qr/is not a PostgreSQL backend process/)),
 		'',

@@ -617,7 +617,7 @@ sub watch_until
 # sixth of what the jobs of jobq.run() are kept for: this one looks as if it had
 # been. It is emptied seven turns later, when the account is through with it.
 # Where somebody has a segment in his hands that is to be emptied the coordinator
-# comes back in a minute, or when a queue is altered.
+# comes back in a minute, or when a queue is to keep its jobs for another time.
 sub turn_history
 {
 	return if time() < $last_turn + $turn_every;
@@ -628,7 +628,7 @@ sub turn_history
 	poll_until(
 		sub {
 			return sql(q{
-				SELECT jobq.alter_queue('ticks', description => now()::text);
+				SELECT jobq.alter_queue('ticks', keep_dead => '30 days'::interval + random() * interval '1 h');
 				SELECT history_segment FROM jobq_store.service}) ne "\n$segment";
 		}) or die "history does not go on\n";
 	push @turns, jobs_done();

@@ -17,8 +17,8 @@
 #include "postgres.h"
 
 #include "lease.h"
+#include "seed.h"
 #include "session.h"
-#include "watch.h"
 
 #include <unistd.h>
 
@@ -119,7 +119,7 @@ jobq_session_tidy(bool objects)
 	if (objects)
 		ResetTempTableNamespace();
 	ResetSequenceCaches();
-	if (jobq_watch_seed_was_set())
+	if (jobq_seed_was_set())
 		(void) DirectFunctionCall1(setseed,
 								   Float8GetDatum(pg_prng_double(&pg_global_prng_state)));
 	if (!is_role_itself())

@@ -26,6 +26,7 @@
  */
 #include "postgres.h"
 
+#include "seed.h"
 #include "watch.h"
 
 #include "access/transam.h"
@@ -40,7 +41,6 @@
 
 static bool watching = false;
 static bool noticed = false;
-static bool seed_was_set = false;
 
 static ProcessUtility_hook_type previous_process_utility = NULL;
 static ExecutorFinish_hook_type previous_executor_finish = NULL;
@@ -130,7 +130,7 @@ watch_objects(ObjectAccessType access, Oid classId, Oid objectId, int subId,
 		  function_leaves_something(objectId))))
 		noticed = true;
 	if (watching && access == OAT_FUNCTION_EXECUTE && objectId == F_SETSEED)
-		seed_was_set = true;
+		jobq_seed_note();
 	if (previous_object_access)
 		previous_object_access(access, classId, objectId, subId, arg);
 }
@@ -183,6 +183,7 @@ jobq_watch_set_up(void)
 	ExecutorFinish_hook = watch_executor;
 	previous_object_access = object_access_hook;
 	object_access_hook = watch_objects;
+	jobq_seed_watch();
 }
 
 void
@@ -202,13 +203,4 @@ void
 jobq_watch_end(void)
 {
 	watching = false;
-}
-
-bool
-jobq_watch_seed_was_set(void)
-{
-	bool		result = seed_was_set;
-
-	seed_was_set = false;
-	return result;
 }

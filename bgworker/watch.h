@@ -21,7 +21,4 @@ extern void jobq_watch_begin(void);
 extern bool jobq_watch_noticed(void);
 extern void jobq_watch_end(void);
 
-/* Whether the seed of random() was set since the last call. */
-extern bool jobq_watch_seed_was_set(void);
-
 #endif							/* JOBQ_WATCH_H */

@@ -6,10 +6,16 @@
  * The server itself refuses much in a security-restricted operation: other
  * roles, LISTEN, PREPARE, DISCARD, temporary tables, cursors WITH HOLD,
  * deferred triggers.  This refuses the rest of what reads or changes the
- * session: commands by the hook for utility statements (hooks.c), functions of
- * pg_catalog and new objects by the hook for access to objects.  That one is
+ * session: commands by the hook for utility statements (hooks.c), built-in
+ * functions and new objects by the hook for access to objects.  That one is
  * called when an expression is made ready to run; what the planner calls without
- * it is the business of sandbox_planner.c.  It is there only while it is needed.
+ * it is the business of sandbox_planner.c.
+ *
+ * PL/pgSQL keeps simple expressions that are ready for the rest of the
+ * transaction.  One with a refused function, made ready by the caller, would be
+ * run in a sandbox without a question.  So once a session has had a sandbox the
+ * hook stays, and notes such functions outside of sandboxes, too; then the next
+ * sandbox has all plans of the session made anew, and the expressions with them.
  *
  * Types in the temporary schema are looked up before those of pg_catalog.  A
  * domain pg_temp.text has its CHECK evaluated by whoever writes 'x'::text.
@@ -25,6 +31,7 @@
 #include "postgres.h"
 
 #include "sandbox_rules.h"
+#include "seed.h"
 
 #include "access/genam.h"
 #include "access/htup_details.h"
@@ -33,30 +40,33 @@
 #include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
 #include "catalog/objectaddress.h"
-#include "catalog/pg_namespace.h"
-#include "catalog/pg_proc.h"
 #include "commands/defrem.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "utils/fmgroids.h"
+#include "utils/fmgrtab.h"
 #include "utils/lsyscache.h"
+#include "utils/plancache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-/* Functions that read or change the session; those that end in _ are many. */
+/*
+ * Functions that read or change the session, by their names in C; those that end
+ * in _ are many.
+ */
 static const char *const refused_functions[] = {
+	"be_lo_close",
+	"be_lo_lseek",
+	"be_lo_lseek64",
+	"be_lo_open",
+	"be_lo_tell",
+	"be_lo_tell64",
+	"be_lo_truncate",
+	"be_lo_truncate64",
+	"be_loread",
+	"be_lowrite",
 	"cursor_to_xmlschema",
 	"lastval",
-	"lo_close",
-	"lo_lseek",
-	"lo_lseek64",
-	"lo_open",
-	"lo_tell",
-	"lo_tell64",
-	"lo_truncate",
-	"lo_truncate64",
-	"loread",
-	"lowrite",
 	"pg_advisory_",
 	"pg_cursor",
 	"pg_export_snapshot",
@@ -71,6 +81,12 @@ static int	depth = 0;
 
 static object_access_hook_type previous_object_access = NULL;
 static bool hook_is_set = false;
+
+/*
+ * An expression with a refused function may have been made ready outside of a
+ * sandbox.
+ */
+static bool expressions_may_be_ready = true;
 
 static void
 refuse(const char *what)
@@ -90,17 +106,15 @@ jobq_refuse_if_restricted(const char *what)
 
 /* -------------------------------------------------- functions and objects */
 
-static void
-check_function(Oid function)
+static bool
+is_refused(Oid function)
 {
-	char	   *name;
+	const char *name;
 
-	if (function >= FirstNormalObjectId ||
-		get_func_namespace(function) != PG_CATALOG_NAMESPACE)
-		return;
-	name = get_func_name(function);
-	if (name == NULL)
-		return;
+	if (function > fmgr_last_builtin_oid ||
+		fmgr_builtin_oid_index[function] == InvalidOidBuiltinMapping)
+		return false;
+	name = fmgr_builtins[fmgr_builtin_oid_index[function]].funcName;
 	for (int i = 0; i < lengthof(refused_functions); i++)
 	{
 		size_t		length = strlen(refused_functions[i]);
@@ -108,9 +122,9 @@ check_function(Oid function)
 		if (refused_functions[i][length - 1] != '_')
 			length++;
 		if (strncmp(name, refused_functions[i], length) == 0)
-			refuse(psprintf("%s()", name));
+			return true;
 	}
-	pfree(name);
+	return false;
 }
 
 /*
@@ -160,34 +174,45 @@ object_access(ObjectAccessType access, Oid catalog, Oid object, int column,
 {
 	if (previous_object_access)
 		previous_object_access(access, catalog, object, column, arg);
-	if (depth == 0)
-		return;
 	if (access == OAT_FUNCTION_EXECUTE)
-		check_function(object);
-	else if (access == OAT_POST_CREATE && column == 0)
+	{
+		if (!is_refused(object))
+			return;
+		if (depth > 0)
+			refuse(psprintf("%s()", get_func_name(object)));
+		expressions_may_be_ready = true;
+	}
+	else if (depth > 0 && access == OAT_POST_CREATE && column == 0)
 		check_new_object(catalog, object);
 }
 
 void
 jobq_sandbox_rules_begin(void)
 {
-	depth++;
-	if (hook_is_set)
-		return;
-	previous_object_access = object_access_hook;
-	object_access_hook = object_access;
-	hook_is_set = true;
+	if (!hook_is_set)
+	{
+		previous_object_access = object_access_hook;
+		object_access_hook = object_access;
+		hook_is_set = true;
+		jobq_seed_watch();
+	}
+	if (depth++ == 0 && expressions_may_be_ready)
+	{
+		ResetPlanCache();
+		expressions_may_be_ready = false;
+	}
 }
 
-/* A library that was loaded meanwhile may have put its hook before this one. */
 void
 jobq_sandbox_rules_end(void)
 {
 	depth--;
-	if (depth > 0 || object_access_hook != object_access)
-		return;
-	object_access_hook = previous_object_access;
-	hook_is_set = false;
+}
+
+bool
+jobq_in_sandbox(void)
+{
+	return depth > 0;
 }
 
 /* -------------------------------------------------------------- commands */
@@ -269,12 +294,6 @@ check_command(Node *statement)
 			break;
 		case T_LoadStmt:
 			refuse("LOAD");
-			break;
-		case T_VariableSetStmt:
-			if (castNode(VariableSetStmt, statement)->name != NULL &&
-				pg_strcasecmp(castNode(VariableSetStmt, statement)->name,
-							  "seed") == 0)
-				refuse("SET SEED");
 			break;
 		case T_ExplainStmt:
 			check_command(inner_command(castNode(ExplainStmt,

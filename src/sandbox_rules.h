@@ -20,6 +20,9 @@
 extern void jobq_sandbox_rules_begin(void);
 extern void jobq_sandbox_rules_end(void);
 
+/* Whether they hold now. */
+extern bool jobq_in_sandbox(void);
+
 /* For hooks.c: raises 42501 for a command that may not be run there. */
 extern void jobq_sandbox_check(Node *statement);
 

@@ -169,6 +169,7 @@ foreach my $sql (q{SELECT convert_from(loread(0, 100), 'UTF8')}, q{SELECT lowrit
 
 # ----------------------------------------------- what a session has, to change
 
+sql(q{SET SESSION AUTHORIZATION bob; CREATE FUNCTION with_seed() RETURNS int LANGUAGE sql SET seed = 0.5 AS 'SELECT 1'});
 foreach my $sql (
 	'SELECT pg_advisory_lock(1)', 'SELECT pg_try_advisory_lock(1)', 'SELECT pg_advisory_xact_lock(1, 2)',
 	'SELECT pg_advisory_lock_shared(1)', 'SELECT pg_try_advisory_xact_lock_shared(1, 2)',
@@ -179,6 +180,7 @@ foreach my $sql (
 	q{SELECT count(pg_advisory_lock(1))}, q{DO 'BEGIN PERFORM pg_advisory_unlock_all(); END'},
 	q{SELECT jobq.listen('bobs')}, q{SELECT jobq.unlisten('bobs')},
 	q{SELECT jobq.discard('bye')}, q{SELECT jobq.retry_in('1 s')},
+	q{SELECT set_config('seed', '0.5', true)}, 'SELECT public.with_seed()',
 	'LISTEN x', 'UNLISTEN *', 'PREPARE p AS SELECT 1', 'DEALLOCATE ALL', 'DISCARD ALL', 'CLOSE ALL',
 	'CREATE TEMP TABLE t (i int)')
 {
@@ -258,6 +260,34 @@ foreach my $where ('a OPERATOR(public.%s) 77', 'a + 0 OPERATOR(public.%s) 77',
 			SELECT :'held' || ' ' || ($own_locks)}),
 			't 5 1', "$condition: no lock is taken or released");
 	}
+}
+
+# ------------------------------------------- expressions that the caller has used
+
+# PL/pgSQL keeps simple expressions that are ready until the transaction ends.
+sql(q{
+	CREATE FUNCTION helper(k bigint) RETURNS boolean LANGUAGE plpgsql AS $$
+	DECLARE result boolean; BEGIN
+		result := pg_try_advisory_lock(k);
+		RETURN result;
+	END$$;
+	SET SESSION AUTHORIZATION bob;
+	CREATE FUNCTION use_helper() RETURNS text LANGUAGE plpgsql AS $$BEGIN
+		PERFORM set_config('search_path', 'public', true);
+		RETURN public.attempt_sql('SELECT public.helper(99)');
+	END$$});
+foreach my $try (
+	[ q{SELECT public.helper(1)}, q{SELECT public.bob_sees('SELECT public.use_helper()')} ],
+	[ q{SELECT public.bob_sees('SELECT 1'); SELECT public.helper(1)}, q{SELECT public.bob_sees('SELECT public.use_helper()')} ],
+	[ q{SELECT public.helper(1)}, q{SELECT public.bob_sees('SELECT 1'); SELECT public.helper(1);
+		SELECT public.bob_sees('SELECT public.use_helper()')} ],
+	[ 'SELECT 1', q{DO $$BEGIN FOR i IN 1..2 LOOP PERFORM public.helper(1);
+		PERFORM public.bob_sees('SELECT public.use_helper()'); END LOOP; END$$} ])
+{
+	my ($before, $then) = @$try;
+	is( alice(qq{SET search_path = public; BEGIN; SELECT public.helper(1); $before; $then; COMMIT;
+		SELECT public.bob_sees('SELECT public.use_helper()') || ' ' || (
+		$own_locks)}), '42501 0 1', "$before; $then: refused, though the caller's expression is ready");
 }
 
 # -------------------------------------------------------------- the caller's job

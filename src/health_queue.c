@@ -243,6 +243,12 @@ report_slow_executors(const QueueCheck *check)
 		add(check, JOBQ_CRITICAL, "not worked",
 			"ready jobs wait, and jobq.max_workers is 0",
 			"Increase jobq.max_workers and reload the configuration.");
+	else if (jobq_max_workers_per_role > 0 &&
+			 counts.of_role >= jobq_max_workers_per_role)
+		add(check, JOBQ_WARNING, "worker slots",
+			psprintf("ready jobs wait, and the queue's owner has the %d workers of the server that it may have, in all databases",
+					 counts.of_role),
+			"If they are to run sooner, increase jobq.max_workers_per_role.");
 	else if (counts.starting + counts.idle + counts.busy > 0)
 		add(check, JOBQ_INFO, "backlog",
 			"jobs wait though workers of the queue's owner are there",

@@ -150,6 +150,9 @@ as('alice', q{SELECT jobq.run('SELECT pg_sleep(600)') FROM generate_series(1, 2)
 poll_ok($node, sleepers('alice'), 'another one, too', expected => 2);
 is(sql(sleepers('mallory')), '2', 'in all databases together');
 is(sql(q{SELECT count(*) FROM jobq.health WHERE topic = 'worker slots'}), '0', 'no worker is missing');
+sql(q{SELECT jobq_store.advance_clock('6 min')});
+is(sql(q{SELECT object, message ~ 'has the 2 workers', hint ~ 'max_workers_per_role' FROM jobq.health
+	WHERE topic = 'worker slots'}), 'run:mallory|t|t', 'health says which limit keeps jobs waiting');
 
 # one that has its limit in one database, and is idle there, has it in another
 as('mallory', q{SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE state <> 'completed'});

@@ -47,6 +47,7 @@
 #include "xact.h"
 
 #include "access/tableam.h"
+#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "utils/snapmgr.h"
@@ -63,6 +64,13 @@
  */
 #define TABLE_INTERVAL (100 * INT64CONST(1000))
 #define TABLE_SHARE 20
+
+/*
+ * Of the leases that are ended in one transaction a role has such a part first;
+ * what is left goes to all.  Roles are told apart by a hash, into so many.
+ */
+#define LIMIT_SHARE 8
+#define ROLE_SHARES 64
 
 /* How a lease is to be listed. */
 typedef enum Listing
@@ -425,7 +433,10 @@ typedef struct LeaseSearch
 	TimestampTz next;			/* when to look again */
 	ExpiredLease *found;
 	int			nfound;
+	ExpiredLease *spare;		/* beyond the share of their role */
+	int			nspare;
 	int			limit;
+	int			taken[ROLE_SHARES]; /* of those found, by role */
 } LeaseSearch;
 
 /*
@@ -433,23 +444,44 @@ typedef struct LeaseSearch
  * next time, which is at once.
  */
 static void
-look_at_end(LeaseSearch *search, int64 job_id, int64 lease, TimestampTz until)
+look_at_end(LeaseSearch *search, const JobqLeaseEntry *entry)
 {
+	int		   *taken = &search->taken[murmurhash32(entry->role) % ROLE_SHARES];
 	ExpiredLease *expired;
 
-	if (until > search->now)
+	if (entry->until > search->now)
 	{
-		search->next = Min(search->next, until);
+		search->next = Min(search->next, entry->until);
 		return;
 	}
-	if (search->nfound == search->limit)
+	if (search->nfound < search->limit &&
+		*taken < search->limit / LIMIT_SHARE)
+	{
+		(*taken)++;
+		expired = &search->found[search->nfound++];
+	}
+	else if (search->nspare < search->limit)
+		expired = &search->spare[search->nspare++];
+	else
 	{
 		search->next = search->now;
 		return;
 	}
-	expired = &search->found[search->nfound++];
-	expired->job_id = job_id;
-	expired->lease = lease;
+	expired->job_id = entry->key.job_id;
+	expired->lease = entry->key.lease;
+}
+
+/* Fills what room the roles' shares have left. */
+static void
+take_spare(LeaseSearch *search)
+{
+	int			n = Min(search->nspare, search->limit - search->nfound);
+
+	memcpy(search->found + search->nfound, search->spare,
+		   n * sizeof(ExpiredLease));
+	search->nfound += n;
+	if (n < search->nspare)
+		search->next = search->now;
 }
 
 /* Looks through the registry. */
@@ -464,10 +496,10 @@ look_at_registry(LeaseSearch *search)
 	while ((entry = hash_seq_search(&status)) != NULL)
 	{
 		if (entry->key.dboid == MyDatabaseId)
-			look_at_end(search, entry->key.job_id, entry->key.lease,
-						entry->until);
+			look_at_end(search, entry);
 	}
 	unlock_leases();
+	take_spare(search);
 }
 
 /*
@@ -586,10 +618,11 @@ list_what_is_due(TimestampTz now)
 TimestampTz
 jobq_leases_expire(int limit, bool *more)
 {
-	LeaseSearch search = {jobq_now(), JOBQ_NEVER, NULL, 0, limit};
+	LeaseSearch search = {.now = jobq_now(),.next = JOBQ_NEVER,.limit = limit};
 	TimestampTz table_next = list_what_is_due(search.now);
 
 	search.found = palloc(limit * sizeof(ExpiredLease));
+	search.spare = palloc(limit * sizeof(ExpiredLease));
 	look_at_registry(&search);
 	if (search.nfound > 0)
 	{
@@ -603,6 +636,7 @@ jobq_leases_expire(int limit, bool *more)
 		PopActiveSnapshot();
 	}
 	pfree(search.found);
+	pfree(search.spare);
 	*more = search.next <= search.now;
 	return Min(search.next, table_next);
 }

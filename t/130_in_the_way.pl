@@ -137,5 +137,29 @@ foreach my $change ('retry', 'cancel')
 	$waiting->quit;
 }
 
+# ----------------------------------- leases of one role, and those of another
+
+sub as
+{
+	my ($role, $query) = @_;
+	local $ENV{PGUSER} = $role;
+	return sql($query);
+}
+
+as('bob', q{SELECT jobq.create_queue('heavy', max_attempts => 1);
+	SELECT count(*) FROM jobq.enqueue_many('heavy', array_fill('{}'::jsonb, ARRAY[10000]));
+	SELECT count(*) FROM jobq.dequeue('heavy', 10000, '30 min')});
+as('alice', q{SELECT jobq.create_queue('light');
+	SELECT jobq.enqueue('light') FROM generate_series(1, 8);
+	SELECT count(*) FROM jobq.dequeue('light', 8, '30 min')});
+sql("SELECT jobq_store.advance_clock('31 min')");
+poll_ok($node, "SELECT count(*) = 8 FROM jobq.attempts AS a JOIN jobq.jobs AS j ON j.id = a.job_id WHERE j.queue = 'light'",
+	'a few leases end');
+cmp_ok(sql(q{SELECT count(*) FROM jobq.attempts AS a JOIN jobq.jobs AS j ON j.id = a.job_id
+		WHERE j.queue = 'heavy' AND a.finished_at < (SELECT max(b.finished_at)
+			FROM jobq.attempts AS b JOIN jobq.jobs AS k ON k.id = b.job_id WHERE k.queue = 'light')}),
+	'<', 3000, 'before most of the many that another role has');
+poll_ok($node, "SELECT count(*) = 10000 FROM jobq.jobs WHERE queue = 'heavy' AND state = 'dead'", 'which end, too');
+
 $node->stop;
 done_testing();

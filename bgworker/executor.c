@@ -31,6 +31,7 @@
 #include "pgstat.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
+#include "storage/pmsignal.h"
 #include "utils/memutils.h"
 #include "utils/ps_status.h"
 #include "utils/timestamp.h"
@@ -91,7 +92,8 @@ is_dismissed(void)
 
 /*
  * The process exits.  Its transaction has been rolled back.  If it owes
- * somebody a look at the queues the coordinator does that.
+ * somebody a look at the queues the coordinator does that.  If the postmaster
+ * has died that is a crash of the server, and the note of the job stays.
  */
 static void
 sign_off(int code, Datum arg)
@@ -104,7 +106,8 @@ sign_off(int code, Datum arg)
 		return;
 	attached = false;
 	dboid = jobq_shared->workers[worker_ref.slot].dboid;
-	jobq_crash_note_clear();
+	if (PostmasterIsAlive())
+		jobq_crash_note_clear();
 	announce_free_slot(dboid, jobq_worker_detach(&worker_ref) ?
 					   JOBQ_WAKE_RESYNC : 0);
 }

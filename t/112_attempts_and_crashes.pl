@@ -149,6 +149,14 @@ is(end_in_the_middle('begins', $queue_is_dropped), 'dead 1 1 failed 57014', 'dro
 is(end_in_the_middle('sleeps', $stop_waits), 'completed 2 0 crashed 57P01', 'terminated while stop() waits: the attempt counts');
 is(end_in_the_middle('sleeps', $held_for_copy), 'completed 1 0', 'CREATE DATABASE ... TEMPLATE: no attempt of a function counts');
 
+my $postmaster_dies = sub {
+	my @pids = worker_pids($node, 'jobq%');
+	$node->kill9;
+	poll_until(sub { return !grep { kill(0, $_) } @pids; }, 30);
+	poll_until(sub { $node->start(fail_ok => 1) }, 30) or die "the server does not start\n";
+};
+is(end_in_the_middle('sleeps', $postmaster_dies), 'completed 2 0 crashed 57P02', 'the postmaster is killed: the attempt counts');
+
 # ---------------------------------------------- jobs that shared a transaction
 
 # Jobs are short, and say "bad" in one of them.

@@ -25,6 +25,8 @@
 #include "sandbox_planner.h"
 #include "sandbox_rules.h"
 
+#include <signal.h>
+
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "tcop/tcopprot.h"
@@ -32,9 +34,20 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+/* What the server has handlers for; PL/Perl lets code set its own. */
+static const int signals[] = {
+	SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGALRM, SIGUSR1,
+#ifndef WIN32
+	SIGPIPE, SIGUSR2, SIGFPE, SIGCHLD
+#endif
+};
+
 /* What is saved while it runs. */
 typedef struct Sandbox
 {
+#ifndef WIN32
+	struct sigaction handlers[lengthof(signals)];
+#endif
 	Oid			userid;
 	int			sec_context;
 	int			guc_nest_level;
@@ -42,6 +55,24 @@ typedef struct Sandbox
 	List	   *portals;
 	const char *query;
 } Sandbox;
+
+static void
+save_signals(Sandbox *sandbox)
+{
+#ifndef WIN32
+	for (int i = 0; i < lengthof(signals); i++)
+		(void) sigaction(signals[i], NULL, &sandbox->handlers[i]);
+#endif
+}
+
+static void
+restore_signals(const Sandbox *sandbox)
+{
+#ifndef WIN32
+	for (int i = 0; i < lengthof(signals); i++)
+		(void) sigaction(signals[i], &sandbox->handlers[i], NULL);
+#endif
+}
 
 /*
  * What the end of the (sub)transaction undoes in case of an error comes first;
@@ -60,6 +91,7 @@ enter(Sandbox *sandbox, Oid owner)
 	if (sandbox->snapshot)
 		PushActiveSnapshot(GetTransactionSnapshot());
 
+	save_signals(sandbox);
 	sandbox->portals = jobq_portals_hide();
 	sandbox->query = debug_query_string;
 	debug_query_string = NULL;
@@ -71,6 +103,7 @@ enter(Sandbox *sandbox, Oid owner)
 static void
 give_back(const Sandbox *sandbox)
 {
+	restore_signals(sandbox);
 	jobq_sandbox_planner_end();
 	jobq_sandbox_rules_end();
 	debug_query_string = sandbox->query;

@@ -40,6 +40,7 @@
 #include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
 #include "catalog/objectaddress.h"
+#include "catalog/pg_proc.h"
 #include "commands/defrem.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
@@ -49,6 +50,7 @@
 #include "utils/plancache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 /*
  * Functions that read or change the session, by their names in C; those that end
@@ -80,7 +82,8 @@ static const char *const refused_functions[] = {
 static int	depth = 0;
 
 static object_access_hook_type previous_object_access = NULL;
-static bool hook_is_set = false;
+static needs_fmgr_hook_type previous_fmgr_need = NULL;
+static bool hooks_are_set = false;
 
 /*
  * An expression with a refused function may have been made ready outside of a
@@ -125,6 +128,40 @@ is_refused(Oid function)
 			return true;
 	}
 	return false;
+}
+
+/* The name of the language of a function, NULL if it is gone. */
+static char *
+language_of(Oid function)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	Oid			language;
+
+	if (!HeapTupleIsValid(tuple))
+		return NULL;
+	language = ((Form_pg_proc) GETSTRUCT(tuple))->prolang;
+	ReleaseSysCache(tuple);
+	return get_language_name(language, true);
+}
+
+/*
+ * Called for each function that is not built in and is to be called, by triggers
+ * and by jobq itself, too.  PL/Tcl has one queue of events for all roles: what a
+ * function leaves there is run by another role's, as that role.
+ */
+static bool
+fmgr_need(Oid function)
+{
+	if (depth > 0)
+	{
+		const char *language = language_of(function);
+
+		if (language != NULL && (strcmp(language, "pltcl") == 0 ||
+								 strcmp(language, "pltclu") == 0))
+			refuse(psprintf("%s(), which is in language %s,",
+							get_func_name(function), language));
+	}
+	return previous_fmgr_need != NULL && previous_fmgr_need(function);
 }
 
 /*
@@ -189,11 +226,13 @@ object_access(ObjectAccessType access, Oid catalog, Oid object, int column,
 void
 jobq_sandbox_rules_begin(void)
 {
-	if (!hook_is_set)
+	if (!hooks_are_set)
 	{
 		previous_object_access = object_access_hook;
 		object_access_hook = object_access;
-		hook_is_set = true;
+		previous_fmgr_need = needs_fmgr_hook;
+		needs_fmgr_hook = fmgr_need;
+		hooks_are_set = true;
 		jobq_seed_watch();
 	}
 	if (depth++ == 0 && expressions_may_be_ready)

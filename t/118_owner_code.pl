@@ -431,6 +431,54 @@ SKIP:
 		END$$; SELECT n FROM result}), '100', 'and one that commits');
 }
 
+# ------------------------------------------------------------ signals and events
+
+SKIP:
+{
+	skip 'PL/Perl is not installed', 3
+	  unless sql(q{SELECT count(*) FROM pg_available_extensions WHERE name = 'plperl'});
+	sql(q{SET SESSION AUTHORIZATION bob;
+		CREATE FUNCTION deafen() RETURNS text LANGUAGE plperl AS $$
+			$SIG{$_} = 'IGNORE' for qw(ALRM INT TERM HUP USR1); return 'deaf' $$;
+		CREATE FUNCTION deafen(text) RETURNS text LANGUAGE plpgsql AS $$BEGIN
+			PERFORM public.deafen(); RAISE 'deaf' USING ERRCODE = $1; END$$});
+	foreach my $sql ('SELECT public.deafen()', q{SELECT public.deafen('22000')})
+	{
+		like(sql_error($node, qq{SET SESSION AUTHORIZATION alice; SELECT public.bob_sees(\$_\$$sql\$_\$);
+			SET statement_timeout = '100ms'; SELECT pg_sleep(20)}), qr/57014/, "$sql: timeouts work afterwards");
+	}
+	like(sql_error($node, q{SET SESSION AUTHORIZATION alice; SELECT public.bob_sees('SELECT public.deafen()');
+		SELECT pg_terminate_backend(pg_backend_pid()), pg_sleep(20)}), qr/57P01|terminat/, 'and the session can be terminated');
+}
+
+# PL/Tcl has one queue of events for all roles.
+SKIP:
+{
+	skip 'PL/Tcl is not installed', 5
+	  unless sql(q{SELECT count(*) FROM pg_available_extensions WHERE name = 'pltcl'});
+	sql(q{CREATE EXTENSION pltcl;
+		SET SESSION AUTHORIZATION bob;
+		CREATE FUNCTION plant() RETURNS text LANGUAGE pltcl AS $$
+			after idle {spi_exec "SET my.role = 'planted'"}; return planted $$;
+		CREATE FUNCTION plant_too() RETURNS trigger LANGUAGE pltcl AS $$
+			after idle {spi_exec "SET my.role = 'planted'"}; return SKIP $$;
+		CREATE FUNCTION leave() RETURNS text LANGUAGE pltcl AS $$ elog FATAL bye $$;
+		CREATE FUNCTION check_tcl(jsonb) RETURNS text LANGUAGE pltcl AS $$ elog FATAL bye $$;
+		CREATE TABLE tcl_traps (i int);
+		CREATE TRIGGER trap BEFORE INSERT ON tcl_traps FOR EACH ROW EXECUTE FUNCTION plant_too();
+		SELECT jobq.create_queue('tcl', payload_check => 'check_tcl(jsonb)');
+		SELECT jobq.grant_queue('tcl', 'alice', 'enqueue')});
+	foreach my $sql ('SELECT public.plant()', 'INSERT INTO public.tcl_traps VALUES (1)', 'SELECT public.leave()')
+	{
+		is(seen($sql), '42501', "$sql: refused, since it is in PL/Tcl");
+	}
+	like(sql_error($node, q{SET SESSION AUTHORIZATION alice; SELECT jobq.enqueue('tcl')}),
+		qr/ERROR:  42501: cannot execute check_tcl\(\), which is in language pltcl,/, 'a payload_check in PL/Tcl');
+	is( alice(q{CREATE FUNCTION pg_temp.nap() RETURNS text LANGUAGE pltcl AS 'update; return slept';
+		SET my.role = 'alice'; SELECT public.bob_sees('SELECT public.attempt_sql(''SELECT public.plant()'')');
+		SELECT pg_temp.nap() || ' ' || current_setting('my.role')}), 'slept alice', 'no event is left for the caller');
+}
+
 # ------------------------------------------------------------------------- memory
 
 SKIP:

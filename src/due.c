@@ -17,10 +17,10 @@
 
 #include "miscadmin.h"
 
-/* How many queues without room in shared memory are looked at together. */
-#define LOOKS_AT_A_TIME 200
+/* How long slow looks are made together, in microseconds. */
+#define SLOW_LOOKS_TIME (10 * INT64CONST(1000))
 
-/* A round of such looks takes such a part of the time at most. */
+/* A round of them takes such a part of the time at most. */
 #define LOOK_SHARE 20
 #define MAX_PAUSE USECS_PER_MINUTE
 
@@ -60,9 +60,17 @@ look_at(const JobqQueueBrief *brief)
 }
 
 /*
- * A round of looks at queues that have no room in shared memory.  Nobody can
- * tell when they are to be looked at, and there may be very many of them.
+ * Whether a look takes long, or tells little: of queues that have no room in
+ * shared memory nobody can tell when they are to be looked at, and there may be
+ * very many of them; those of very many priorities have each of these looked at.
  */
+static bool
+is_slow(const JobqQueueBrief *brief)
+{
+	return brief->state == NULL || brief->state->crowded;
+}
+
+/* A round of looks at such queues. */
 typedef struct Round
 {
 	bool		running;
@@ -83,15 +91,15 @@ begin_round(Round *round)
 }
 
 /*
- * Looks at some of the queues without room.  Rounds take a bounded share of the
- * time, and other tasks come between their parts.  Returns when to go on.
+ * Looks at some of the slow queues.  Rounds take a bounded share of the time, and
+ * other tasks come between their parts.  Returns when to go on.
  */
 static TimestampTz
-look_without_room(const JobqQueueBrief *briefs, int n, bool wanted,
-				  TimestampTz now)
+look_at_slow(const JobqQueueBrief *briefs, int n, bool wanted,
+			 TimestampTz now)
 {
 	static Round round = {.wanted = DT_NOBEGIN,.allowed = DT_NOBEGIN};
-	int			nlooks = 0;
+	bool		looked = false;
 	TimestampTz began = jobq_now();
 
 	if (wanted)
@@ -105,10 +113,10 @@ look_without_room(const JobqQueueBrief *briefs, int n, bool wanted,
 	{
 		const JobqQueueBrief *brief = &briefs[i];
 
-		if (brief->state != NULL || brief->paused || !brief->at_home ||
+		if (!is_slow(brief) || brief->paused || !brief->at_home ||
 			brief->id <= round.after)
 			continue;
-		if (nlooks++ == LOOKS_AT_A_TIME)
+		if (looked && jobq_now() - began > SLOW_LOOKS_TIME)
 		{
 			round.cost += jobq_now() - began;
 			return now;
@@ -116,6 +124,7 @@ look_without_room(const JobqQueueBrief *briefs, int n, bool wanted,
 		CHECK_FOR_INTERRUPTS();
 		round.earliest = Min(round.earliest, look_at(brief));
 		round.after = brief->id;
+		looked = true;
 	}
 	round.running = false;
 	round.cost += Max(jobq_now() - began, 0);
@@ -125,8 +134,8 @@ look_without_room(const JobqQueueBrief *briefs, int n, bool wanted,
 }
 
 /*
- * Looks at all queues, or only at those whose time has come; those that have no
- * room in shared memory are looked at in rounds, and `without_room` asks for one.
+ * Looks at all queues, or only at those whose time has come; slow ones are looked
+ * at in rounds, and `without_room` asks for one.
  * Returns when to look again.
  */
 TimestampTz
@@ -137,8 +146,10 @@ jobq_queues_wake_due(bool all, bool without_room)
 	TimestampTz now = jobq_now();
 	int			n;
 	const JobqQueueBrief *briefs = jobq_queues_all(&n);
+	bool		slow;
 
 	all = all || interrupted;
+	slow = all || without_room;
 	interrupted = true;
 	for (int i = 0; i < n; i++)
 	{
@@ -149,6 +160,11 @@ jobq_queues_wake_due(bool all, bool without_room)
 			continue;
 		next = all ? DT_NOBEGIN :
 			(TimestampTz) pg_atomic_read_u64(&brief->state->next_look);
+		if (next <= now && is_slow(brief))
+		{
+			slow = true;
+			continue;
+		}
 		if (next <= now)
 		{
 			CHECK_FOR_INTERRUPTS();
@@ -156,8 +172,7 @@ jobq_queues_wake_due(bool all, bool without_room)
 		}
 		earliest = Min(earliest, next);
 	}
-	earliest = Min(earliest, look_without_room(briefs, n,
-											   all || without_room, now));
+	earliest = Min(earliest, look_at_slow(briefs, n, slow, now));
 	interrupted = false;
 	return earliest;
 }

@@ -51,10 +51,10 @@ as('alice', q{SELECT count(jobq.enqueue('a' || i, delay => '300 ms')) FROM gener
 poll_ok($node, 'SELECT count(*) = 100 FROM ran', 'delayed jobs run');
 is(as('alice', q{SELECT count(*) FROM ran WHERE at > due + '5 s'}), '0', 'on time');
 
-# Ready jobs that nobody works are no reason to look at them all the time.
-SKIP:
+# The coordinator has little to do.
+sub rests_ok
 {
-	skip 'needs /proc', 1 unless -r '/proc/self/stat';
+	my ($how) = @_;
 	my $coordinator = sql(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'jobq coordinator'
 		AND datname = 'postgres'});
 	my $cpu = sub {
@@ -71,7 +71,22 @@ SKIP:
 				return $share < 0.08;
 			},
 			60),
-		'the coordinator is at rest') or diag(sprintf('it takes %.0f %% of a CPU', 100 * $share));
+		"$how: the coordinator is at rest") or diag(sprintf('it takes %.0f %% of a CPU', 100 * $share));
+	return;
+}
+
+SKIP:
+{
+	skip 'needs /proc', 2 unless -r '/proc/self/stat';
+	rests_ok('ready jobs that nobody works');
+
+	# each look at such a queue goes through all of its priorities
+	as('alice', q{
+		SELECT jobq.create_queue('most');
+		SELECT count(jobq.enqueue('most', priority => i - 32768, delay => '1 day')) FROM generate_series(0, 65535) AS i;
+		SELECT count(*) FROM jobq.dequeue('most');
+		SELECT count(jobq.enqueue('most', delay => make_interval(secs => i * 0.05))) FROM generate_series(0, 3000) AS i});
+	rests_ok('jobs of all priorities');
 }
 
 # Queues without room are worked, too.

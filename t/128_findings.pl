@@ -98,6 +98,21 @@ like(sql_error($node, "SELECT jobq.enqueue('q1')"),
 sql('ALTER SCHEMA other RENAME TO jobq_store');
 like(sql("SELECT jobq.enqueue('q1')"), qr/^\d+$/, 'all is well again');
 
+# in the log, too, when the coordinator has something to do with it
+my $position = -s $node->logfile;
+sql("SELECT jobq.create_queue('leased'); SELECT jobq.enqueue('leased')");
+sql('ALTER TABLE jobq_store.attempt RENAME TO other');
+sql("SELECT jobq.dequeue('leased', lease => '100 ms')");
+ok( poll_until(
+		sub {
+			return log_since($node, $position) =~
+			  /jobq failed in ending leases: relation "jobq_store\.attempt" of extension "jobq" does not exist/;
+		}),
+	'the coordinator names a table that is missing');
+sql('ALTER TABLE jobq_store.other RENAME TO attempt');
+poll_ok($node, "SELECT state = 'ready' FROM jobq.jobs WHERE queue = 'leased'",
+	'and goes on when it is there again');
+
 # Synchronous replication that hangs
 $node->append_conf('postgresql.conf', "synchronous_standby_names = 'gone'");
 $node->reload;

@@ -156,7 +156,8 @@ is_language_error(int sqlerrcode)
  * PL/Perl, PL/Tcl and others turn errors of the SQL that they run into their
  * own, of which the message is left, with something around it.  If it is there
  * in the error that ended the job this is the job's wish; if the job has caught
- * its error and failed in another way, it is not.
+ * its error and failed in another way, it is not.  PL/pgSQL turns no errors into
+ * others: what it raises is what the code has said.
  */
 void
 jobq_current_job_recognize(ErrorData *error)
@@ -164,7 +165,9 @@ jobq_current_job_recognize(ErrorData *error)
 	const char *at;
 
 	if (wish.sqlerrcode == 0 || error->message == NULL ||
-		!is_language_error(error->sqlerrcode))
+		!is_language_error(error->sqlerrcode) ||
+		(error->funcname != NULL &&
+		 strcmp(error->funcname, "exec_stmt_raise") == 0))
 		return;
 	at = find_words(error->message, wish.message);
 	if (at == NULL)
@@ -172,6 +175,13 @@ jobq_current_job_recognize(ErrorData *error)
 	error->sqlerrcode = wish.sqlerrcode;
 	if (at == error->message)
 		error->message = wish.message;
+}
+
+/* An error of another role's code is on its way: that is not the job's wish. */
+void
+jobq_current_job_forget_wish(void)
+{
+	wish.sqlerrcode = 0;
 }
 
 /*

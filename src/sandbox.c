@@ -19,6 +19,7 @@
 #include "postgres.h"
 
 #include "catalog.h"
+#include "current_job.h"
 #include "jobq.h"
 #include "portals.h"
 #include "sandbox.h"
@@ -130,6 +131,7 @@ complete_error(void)
 {
 	MemoryContext oldcontext = MemoryContextSwitchTo(ErrorContext);
 
+	jobq_current_job_forget_wish();
 	if (jobq_is_job_control(geterrcode()))
 		errcode(ERRCODE_RAISE_EXCEPTION);
 	for (ErrorContextCallback *context = error_context_stack; context != NULL;

@@ -335,6 +335,17 @@ is(run_job(q{SELECT jobq.enqueue('bobs', '{"sql": "SELECT public.raise(''JQ101''
 is(run_job(q{SELECT jobq.enqueue('bobs', '{"sql": "SELECT public.raise(''22000'')"}')}), 'dead 2 22000',
 	'other errors are as they were raised');
 is(run_job('SELECT jobq.discard()'), 'dead 1 JQ102', 'the job itself can be discarded');
+sql(q{SET SESSION AUTHORIZATION alice;
+	CREATE FUNCTION goes_on(code text, theirs boolean) RETURNS void LANGUAGE plpgsql AS $$BEGIN
+		BEGIN PERFORM jobq.discard('bye'); EXCEPTION WHEN OTHERS THEN NULL; END;
+		IF theirs THEN PERFORM jobq.enqueue('bobs', jsonb_build_object('sql', format('SELECT public.raise(%L)', code)));
+		ELSE RAISE 'bye' USING ERRCODE = code; END IF; END$$});
+foreach my $code ('38000', '39000', 'XX000')
+{
+	is(run_job("SELECT public.goes_on('$code', true)"), "dead 2 $code",
+		"a discard() that was caught is not meant by an error $code of the code");
+	is(run_job("SELECT public.goes_on('$code', false)"), "dead 2 $code", "nor by one of the job's own");
+}
 
 # ------------------------------------------------------------ session-bound claims
 

@@ -20,15 +20,15 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-/* A string as a text datum, cut to a length that a log can bear. */
-Datum
+/* A string as text, cut to a length that a log can bear. */
+text *
 jobq_bounded_text(const char *string)
 {
 	int			len = strlen(string);
 
 	if (len > JOBQ_MAX_ERROR_LENGTH)
 		len = pg_mbcliplen(string, len, JOBQ_MAX_ERROR_LENGTH);
-	return PointerGetDatum(cstring_to_text_with_len(string, len));
+	return cstring_to_text_with_len(string, len);
 }
 
 /*
@@ -73,7 +73,8 @@ jobq_job_record_attempt(const JobqJob *job, const JobqFailure *failure,
 	{
 		if (strings[i].string == NULL)
 			continue;
-		values[strings[i].attnum - 1] = jobq_bounded_text(strings[i].string);
+		values[strings[i].attnum - 1] =
+			PointerGetDatum(jobq_bounded_text(strings[i].string));
 		nulls[strings[i].attnum - 1] = false;
 	}
 	values[Anum_attempt_data - 1] = failure->data;

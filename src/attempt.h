@@ -13,7 +13,7 @@
 
 #include "job.h"
 
-extern Datum jobq_bounded_text(const char *string);
+extern text *jobq_bounded_text(const char *string);
 extern void jobq_job_record_attempt(const JobqJob *job,
 									const JobqFailure *failure, int attempt);
 extern bool jobq_job_read_attempt(const JobqJob *job, JobqFailure *failure);

@@ -506,7 +506,7 @@ jobq_job_note_backoff_error(const JobqJob *job, const JobqQueue *queue,
 							int sqlerrcode, const char *message,
 							JobqFailure *failure)
 {
-	const char *bounded = TextDatumGetCString(jobq_bounded_text(message));
+	const char *bounded = text_to_cstring(jobq_bounded_text(message));
 
 	ereport(LOG,
 			(errcode(sqlerrcode),

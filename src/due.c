@@ -74,6 +74,7 @@ is_slow(const JobqQueueBrief *brief)
 typedef struct Round
 {
 	bool		running;
+	bool		again;			/* another one was asked for meanwhile */
 	int32		after;			/* the queue looked at last */
 	int64		cost;			/* of this round so far, in microseconds */
 	TimestampTz earliest;		/* when a job is due, of those looked at */
@@ -85,6 +86,7 @@ static void
 begin_round(Round *round)
 {
 	round->running = true;
+	round->again = false;
 	round->after = 0;
 	round->cost = 0;
 	round->earliest = JOBQ_NEVER;
@@ -103,7 +105,10 @@ look_at_slow(const JobqQueueBrief *briefs, int n, bool wanted,
 	TimestampTz began = jobq_now();
 
 	if (wanted)
+	{
 		round.wanted = DT_NOBEGIN;
+		round.again = true;
+	}
 	if (!round.running && Max(round.wanted, round.allowed) > now &&
 		now + MAX_PAUSE >= round.allowed)
 		return Max(round.wanted, round.allowed);
@@ -128,7 +133,7 @@ look_at_slow(const JobqQueueBrief *briefs, int n, bool wanted,
 	}
 	round.running = false;
 	round.cost += Max(jobq_now() - began, 0);
-	round.wanted = round.earliest;
+	round.wanted = round.again ? DT_NOBEGIN : round.earliest;
 	round.allowed = now + Min(round.cost * LOOK_SHARE, MAX_PAUSE);
 	return Max(round.wanted, round.allowed);
 }

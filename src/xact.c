@@ -457,6 +457,8 @@ jobq_note_queue_due(JobqQueueState *state, TimestampTz when)
 {
 	if (state != NULL)
 		(void) jobq_lower_time(&state->next_look, when);
+	else
+		jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_NO_ROOM);
 	jobq_note_due(jobq_database(), when);
 }
 

@@ -71,7 +71,7 @@ sub start_wait
 	);
 	poll_query($node,
 		"SELECT count(*) = 1 FROM pg_stat_activity"
-		  . " WHERE query LIKE 'CALL jobq.wait%$queue%' AND state = 'active'"
+		  . " WHERE query LIKE 'CALL jobq.wait%$queue%'"
 		  . " AND wait_event_type = 'Extension'")
 	  or die "the waiter does not wait\n";
 	return $session;

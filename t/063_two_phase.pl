@@ -322,7 +322,7 @@ notes_are('a,c,d,e,f,h,i,j,k,l,m',
 is(sql('SELECT count(*) FROM pg_prepared_xacts'), '0', 'none left');
 is(join("\n", unexpected_log_lines($node, 0, qr/"new" does not exist/,
 		qr/is lost/, qr/was not properly shut down/, qr/immediate shutdown/,
-		qr/terminating connection/, qr/PREPARE/i)),
+		qr/terminating connection/, qr/PREPARE/i, qr/has a handler/)),
 	'', 'nothing unexpected in the log');
 
 $node->stop;

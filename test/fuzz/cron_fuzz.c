@@ -179,7 +179,7 @@ check_firings(const JobqCron *cron, const JobqZone *zone, int64_t at,
 	{
 		if (jobq_cron_next(cron, at, zone, anchor, &next) != JOBQ_CRON_OK)
 		{
-			REQUIRE(!cron->possible || !cron->fixed_time ||
+			REQUIRE(!cron->possible || !cron->fixed_time || !cron->any_year ||
 					cron->every > 0 || at > JOBQ_CRON_TIME_MAX - 400 *
 					INT64_C(31556952));
 			break;

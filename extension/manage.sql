@@ -16,31 +16,31 @@ COMMENT ON FUNCTION jobq.retry IS
 
 CREATE FUNCTION jobq.promote(job_id bigint)
 RETURNS boolean
-LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_promote';
 COMMENT ON FUNCTION jobq.promote IS 'makes a scheduled job ready now';
 
 CREATE FUNCTION jobq.reschedule(job_id bigint, run_at timestamptz)
 RETURNS boolean
-LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_reschedule';
 COMMENT ON FUNCTION jobq.reschedule IS 'moves a job that has not started to another time';
 
 CREATE FUNCTION jobq.set_priority(job_id bigint, priority integer)
 RETURNS boolean
-LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_set_priority';
 COMMENT ON FUNCTION jobq.set_priority IS 'changes the priority of a job that has not started';
 
 CREATE FUNCTION jobq.set_payload(job_id bigint, payload jsonb)
 RETURNS boolean
-LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_set_payload';
 COMMENT ON FUNCTION jobq.set_payload IS 'replaces the payload of a job that has not started';
 
 CREATE FUNCTION jobq.delete(job_id bigint)
 RETURNS boolean
-LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_delete';
 COMMENT ON FUNCTION jobq.delete IS
   'removes a job without trace; false if it is running or does not exist';

@@ -76,14 +76,14 @@ COMMENT ON FUNCTION jobq.alter_queue IS
 
 CREATE FUNCTION jobq.reset_queue(queue text, VARIADIC options text[])
 RETURNS void
-LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_reset_queue';
 COMMENT ON FUNCTION jobq.reset_queue IS
   'sets options of a queue back to their built-in defaults';
 
 CREATE FUNCTION jobq.rename_queue(queue text, new_name text)
 RETURNS void
-LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_rename_queue';
 COMMENT ON FUNCTION jobq.rename_queue IS
   'gives a queue another name; its jobs, options and privileges stay';
@@ -93,21 +93,21 @@ CREATE FUNCTION jobq.drop_queue(
   force boolean DEFAULT false,
   if_exists boolean DEFAULT false
 ) RETURNS void
-LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_drop_queue';
 COMMENT ON FUNCTION jobq.drop_queue IS
   'drops a queue and its history; refuses if it has unfinished jobs, unless forced';
 
 CREATE FUNCTION jobq.pause(queue text)
 RETURNS boolean
-LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_pause';
 COMMENT ON FUNCTION jobq.pause IS
   'stops the start of further jobs of a queue; false if it was paused already';
 
 CREATE FUNCTION jobq.resume(queue text)
 RETURNS boolean
-LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_resume';
 COMMENT ON FUNCTION jobq.resume IS 'ends pause(); false if the queue was not paused';
 
@@ -116,44 +116,44 @@ CREATE FUNCTION jobq.grant_usage(
   may_create boolean DEFAULT false,
   may_read boolean DEFAULT false
 ) RETURNS void
-LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_grant_usage';
 COMMENT ON FUNCTION jobq.grant_usage IS
   'lets a role use jobq; with may_create also create_queue, schedule and run; with may_read see every queue and schedule';
 
 CREATE FUNCTION jobq.revoke_usage(role regrole)
 RETURNS void
-LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_revoke_usage';
 COMMENT ON FUNCTION jobq.revoke_usage IS 'takes back what grant_usage gave';
 
 CREATE FUNCTION jobq.grant_queue(queue text, role regrole, VARIADIC privileges text[])
 RETURNS void
-LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_grant_queue';
 COMMENT ON FUNCTION jobq.grant_queue IS
   'grants a role privileges on a queue: enqueue, consume, manage, read';
 
 CREATE FUNCTION jobq.revoke_queue(queue text, role regrole, VARIADIC privileges text[])
 RETURNS void
-LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_revoke_queue';
 COMMENT ON FUNCTION jobq.revoke_queue IS 'takes back privileges on a queue';
 
 CREATE FUNCTION jobq.channel(queue text)
 RETURNS text
-LANGUAGE c STABLE STRICT PARALLEL UNSAFE
+LANGUAGE c STABLE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_channel';
 COMMENT ON FUNCTION jobq.channel IS 'the NOTIFY channel that tells of new jobs in a queue';
 
 CREATE FUNCTION jobq.listen(queue text)
 RETURNS void
-LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_listen';
 COMMENT ON FUNCTION jobq.listen IS 'LISTEN to the channel of a queue';
 
 CREATE FUNCTION jobq.unlisten(queue text)
 RETURNS void
-LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_unlisten';
 COMMENT ON FUNCTION jobq.unlisten IS 'UNLISTEN to the channel of a queue';

@@ -52,35 +52,35 @@ COMMENT ON FUNCTION jobq.alter_schedule IS
 
 CREATE FUNCTION jobq.reset_schedule(name text, VARIADIC options text[])
 RETURNS void
-LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_reset_schedule';
 COMMENT ON FUNCTION jobq.reset_schedule IS
   'sets options of a schedule back to their defaults';
 
 CREATE FUNCTION jobq.unschedule(name text)
 RETURNS boolean
-LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_unschedule';
 COMMENT ON FUNCTION jobq.unschedule IS
   'removes a schedule; its jobs stay; false if there is none of that name';
 
 CREATE FUNCTION jobq.enable_schedule(name text, enabled boolean DEFAULT true)
 RETURNS boolean
-LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_enable_schedule';
 COMMENT ON FUNCTION jobq.enable_schedule IS
   'enables a schedule, to go on from now, or disables it; false if that changes nothing or there is none of that name';
 
 CREATE FUNCTION jobq.run_schedule(name text)
 RETURNS bigint
-LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_run_schedule';
 COMMENT ON FUNCTION jobq.run_schedule IS
   'runs a schedule once, now, in addition to its times; returns the job''s id';
 
 CREATE FUNCTION jobq.backfill(name text, from_time timestamptz, to_time timestamptz)
 RETURNS bigint
-LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_backfill';
 COMMENT ON FUNCTION jobq.backfill IS
   'enqueues the runs that a schedule has after from_time and up to to_time; returns their number';

@@ -201,7 +201,6 @@ SELECT * FROM jobq.dequeue_any(NULL);
 SELECT * FROM jobq.dequeue_any('{consume,NULL}');
 SELECT * FROM jobq.dequeue('consume', 0);
 SELECT * FROM jobq.dequeue('consume', 10001);
-SELECT * FROM jobq.dequeue('consume', NULL);
 SELECT * FROM jobq.dequeue('consume', lease => '0');
 SELECT * FROM jobq.dequeue('consume', lease => '2 years');
 SELECT * FROM jobq.dequeue('consume', lease => '1 s', session_bound => true);

@@ -67,6 +67,19 @@ jobq_require_argument(FunctionCallInfo fcinfo, int argno, const char *name)
 				 errmsg("%s must not be null", name)));
 }
 
+char *
+jobq_required_string(FunctionCallInfo fcinfo, int argno, const char *name)
+{
+	jobq_require_argument(fcinfo, argno, name);
+	return text_to_cstring(PG_GETARG_TEXT_PP(argno));
+}
+
+bool
+jobq_flag_argument(FunctionCallInfo fcinfo, int argno, bool by_default)
+{
+	return PG_ARGISNULL(argno) ? by_default : PG_GETARG_BOOL(argno);
+}
+
 int64
 jobq_duration_argument(FunctionCallInfo fcinfo, int argno, const char *name,
 					   bool zero_allowed)
@@ -89,8 +102,7 @@ jobq_string_argument(FunctionCallInfo fcinfo, int argno, const char *name,
 {
 	char	   *string;
 
-	jobq_require_argument(fcinfo, argno, name);
-	string = text_to_cstring(PG_GETARG_TEXT_PP(argno));
+	string = jobq_required_string(fcinfo, argno, name);
 	jobq_check_string(string, name, max_bytes);
 	return string;
 }

@@ -34,6 +34,14 @@ extern void jobq_recheck_function(FunctionCallInfo fcinfo);
 extern void jobq_require_argument(FunctionCallInfo fcinfo, int argno,
 								  const char *name);
 
+/* A text argument that must be given, as a string; 22004 if it is NULL. */
+extern char *jobq_required_string(FunctionCallInfo fcinfo, int argno,
+								  const char *name);
+
+/* A boolean argument, of which NULL is the default. */
+extern bool jobq_flag_argument(FunctionCallInfo fcinfo, int argno,
+							   bool by_default);
+
 /*
  * An interval argument in microseconds; raises 22023 if it is negative, or
  * zero where that is not allowed.

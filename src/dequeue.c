@@ -61,10 +61,8 @@ typedef struct WarnedQueue
 static int
 max_jobs_argument(FunctionCallInfo fcinfo, int argno)
 {
-	int			max_jobs;
+	int			max_jobs = PG_ARGISNULL(argno) ? 1 : PG_GETARG_INT32(argno);
 
-	jobq_require_argument(fcinfo, argno, "max_jobs");
-	max_jobs = PG_GETARG_INT32(argno);
 	if (max_jobs < 1 || max_jobs > JOBQ_MAX_CLAIM)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -125,11 +125,13 @@ jobq_grant_usage(PG_FUNCTION_ARGS)
 {
 	const char *role;
 	Oid			types[] = {BOOLOID, BOOLOID};
-	Datum		may[] = {PG_GETARG_DATUM(1), PG_GETARG_DATUM(2)};
+	Datum		may[] = {BoolGetDatum(jobq_flag_argument(fcinfo, 1, false)),
+	BoolGetDatum(jobq_flag_argument(fcinfo, 2, false))};
 	StringInfoData routines;
 	JobqElevation elevation;
 
 	jobq_require_primary("jobq.grant_usage()");
+	jobq_require_argument(fcinfo, 0, "role");
 	require_administrator();
 	(void) quoted_role(PG_GETARG_OID(0));	/* it must exist */
 	lock_privileges();
@@ -169,6 +171,7 @@ jobq_revoke_usage(PG_FUNCTION_ARGS)
 	JobqElevation elevation;
 
 	jobq_require_primary("jobq.revoke_usage()");
+	jobq_require_argument(fcinfo, 0, "role");
 	require_administrator();
 	(void) quoted_role(PG_GETARG_OID(0));	/* it must exist */
 	lock_privileges();
@@ -279,9 +282,13 @@ change_grant(const char *queue_name, Oid role, int privileges, bool grant)
 static void
 change_grant_of_arguments(FunctionCallInfo fcinfo, bool grant)
 {
-	Oid			role = PG_GETARG_OID(1);
+	Oid			role;
 
 	jobq_begin_write(grant ? "jobq.grant_queue()" : "jobq.revoke_queue()");
+	jobq_require_argument(fcinfo, 0, "queue");
+	jobq_require_argument(fcinfo, 1, "role");
+	jobq_require_argument(fcinfo, 2, "privileges");
+	role = PG_GETARG_OID(1);
 	(void) quoted_role(role);	/* it must exist */
 	change_grant(text_to_cstring(PG_GETARG_TEXT_PP(0)), role,
 				 read_privileges(PG_GETARG_ARRAYTYPE_P(2)), grant);

@@ -274,6 +274,7 @@ jobq_promote(PG_FUNCTION_ARGS)
 	bool		result = false;
 
 	jobq_begin_write("jobq.promote()");
+	jobq_require_argument(fcinfo, 0, "job_id");
 	jobs = jobq_table_open(JOBQ_REL_JOB);
 	queue = lock_pending_job(jobs, PG_GETARG_INT64(0), &job);
 	if (queue != NULL && job.run_at > now)
@@ -288,12 +289,15 @@ jobq_promote(PG_FUNCTION_ARGS)
 Datum
 jobq_reschedule(PG_FUNCTION_ARGS)
 {
-	TimestampTz run_at = PG_GETARG_TIMESTAMPTZ(1);
+	TimestampTz run_at;
 	JobqTable  *jobs;
 	const JobqQueue *queue;
 	JobqJob		job;
 
 	jobq_begin_write("jobq.reschedule()");
+	jobq_require_argument(fcinfo, 0, "job_id");
+	jobq_require_argument(fcinfo, 1, "run_at");
+	run_at = PG_GETARG_TIMESTAMPTZ(1);
 	if (TIMESTAMP_NOT_FINITE(run_at))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -309,9 +313,12 @@ jobq_reschedule(PG_FUNCTION_ARGS)
 Datum
 jobq_set_priority(PG_FUNCTION_ARGS)
 {
-	int			priority = PG_GETARG_INT32(1);
+	int			priority;
 
 	jobq_begin_write("jobq.set_priority()");
+	jobq_require_argument(fcinfo, 0, "job_id");
+	jobq_require_argument(fcinfo, 1, "priority");
+	priority = PG_GETARG_INT32(1);
 	jobq_check_priority(priority);
 	PG_RETURN_BOOL(change_pending_job(PG_GETARG_INT64(0), Anum_job_priority,
 									  Int16GetDatum(priority)));
@@ -342,6 +349,8 @@ Datum
 jobq_set_payload(PG_FUNCTION_ARGS)
 {
 	jobq_begin_write("jobq.set_payload()");
+	jobq_require_argument(fcinfo, 0, "job_id");
+	jobq_require_argument(fcinfo, 1, "payload");
 	check_new_payload(PG_GETARG_INT64(0), PG_GETARG_DATUM(1));
 	PG_RETURN_BOOL(change_pending_job(PG_GETARG_INT64(0), Anum_job_payload,
 									  PG_GETARG_DATUM(1)));
@@ -390,12 +399,14 @@ delete_once(JobqTable *jobs, int64 id, bool finished)
 Datum
 jobq_delete(PG_FUNCTION_ARGS)
 {
-	int64		id = PG_GETARG_INT64(0);
+	int64		id;
 	JobqTable  *jobs;
 	bool		finished;
 	bool		result;
 
 	jobq_begin_write("jobq.delete()");
+	jobq_require_argument(fcinfo, 0, "job_id");
+	id = PG_GETARG_INT64(0);
 	jobs = jobq_table_open(JOBQ_REL_JOB);
 	finished = queue_of_job(jobs, id) == NULL;
 	while (!(result = delete_once(jobs, id, finished)))

@@ -78,7 +78,8 @@ on_conflict_argument(FunctionCallInfo fcinfo)
 {
 	char	   *word;
 
-	jobq_require_argument(fcinfo, ARG_ON_CONFLICT, "on_conflict");
+	if (PG_ARGISNULL(ARG_ON_CONFLICT))
+		return JOBQ_CONFLICT_KEEP;
 	word = text_to_cstring(PG_GETARG_TEXT_PP(ARG_ON_CONFLICT));
 	if (strcmp(word, "keep") == 0)
 		return JOBQ_CONFLICT_KEEP;
@@ -119,16 +120,23 @@ has_unique_keys(FunctionCallInfo fcinfo)
 static void
 read_unique_arguments(FunctionCallInfo fcinfo, JobqEnqueueOptions *options)
 {
+	bool		has_keys;
+
 	options->on_conflict = on_conflict_argument(fcinfo);
 	if (!PG_ARGISNULL(ARG_UNIQUE_KEY))
 		options->unique_key = jobq_string_argument(fcinfo, ARG_UNIQUE_KEY,
 												   "unique_key",
 												   JOBQ_MAX_KEY_LENGTH);
+	has_keys = options->unique_key != NULL || has_unique_keys(fcinfo);
+	if (options->on_conflict != JOBQ_CONFLICT_KEEP && !has_keys)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("on_conflict requires a unique_key")));
 	if (!PG_ARGISNULL(ARG_UNIQUE_FOR))
 	{
 		(void) jobq_duration_argument(fcinfo, ARG_UNIQUE_FOR, "unique_for",
 									  false);
-		if (options->unique_key == NULL && !has_unique_keys(fcinfo))
+		if (!has_keys)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("unique_for requires a unique_key")));

@@ -51,14 +51,6 @@ typedef struct QueueRow
 	Oid			old_owner;
 } QueueRow;
 
-/* The queue's name, always the first argument; NULL is refused with 22004. */
-static char *
-name_argument(FunctionCallInfo fcinfo)
-{
-	jobq_require_argument(fcinfo, 0, "queue");
-	return text_to_cstring(PG_GETARG_TEXT_PP(0));
-}
-
 static void
 note_changed_option(QueueRow *row, AttrNumber attnum)
 {
@@ -302,7 +294,7 @@ replace_queue(FunctionCallInfo fcinfo, const char *name)
 Datum
 jobq_create_queue(PG_FUNCTION_ARGS)
 {
-	char	   *name = name_argument(fcinfo);
+	char	   *name = jobq_required_string(fcinfo, 0, "queue");
 	bool		or_replace;
 
 	jobq_begin_write("jobq.create_queue()");
@@ -324,7 +316,7 @@ jobq_create_queue(PG_FUNCTION_ARGS)
 Datum
 jobq_alter_queue(PG_FUNCTION_ARGS)
 {
-	char	   *name = name_argument(fcinfo);
+	char	   *name = jobq_required_string(fcinfo, 0, "queue");
 	JobqLockedQueue locked;
 	QueueRow	row;
 
@@ -345,13 +337,14 @@ jobq_alter_queue(PG_FUNCTION_ARGS)
 Datum
 jobq_reset_queue(PG_FUNCTION_ARGS)
 {
-	char	   *name = name_argument(fcinfo);
+	char	   *name = jobq_required_string(fcinfo, 0, "queue");
 	JobqLockedQueue locked;
 	QueueRow	row;
 	Datum	   *elements;
 	int			nelements;
 
 	jobq_begin_write("jobq.reset_queue()");
+	jobq_require_argument(fcinfo, 1, "options");
 	elements = jobq_array_elements("options", PG_GETARG_ARRAYTYPE_P(1),
 								   TEXTOID, NULL, &nelements);
 	open_queue(&locked, name, JOBQ_PRIV_OWNER, &row);
@@ -402,12 +395,12 @@ set_paused(const char *name, bool paused)
 Datum
 jobq_pause(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(set_paused(name_argument(fcinfo), true));
+	PG_RETURN_BOOL(set_paused(jobq_required_string(fcinfo, 0, "queue"), true));
 }
 
 /* resume(queue): false if it was not paused. */
 Datum
 jobq_resume(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(set_paused(name_argument(fcinfo), false));
+	PG_RETURN_BOOL(set_paused(jobq_required_string(fcinfo, 0, "queue"), false));
 }

@@ -431,9 +431,9 @@ lock_to_drop(JobqLockedQueue *locked, const char *name, bool force,
 Datum
 jobq_drop_queue(PG_FUNCTION_ARGS)
 {
-	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	bool		force = PG_GETARG_BOOL(1);
-	bool		if_exists = PG_GETARG_BOOL(2);
+	char	   *name = jobq_required_string(fcinfo, 0, "queue");
+	bool		force = jobq_flag_argument(fcinfo, 1, false);
+	bool		if_exists = jobq_flag_argument(fcinfo, 2, false);
 	JobqLockedQueue locked;
 	int32		id;
 

@@ -59,8 +59,8 @@ write_name(JobqLockedQueue *locked, const char *new_name)
 Datum
 jobq_rename_queue(PG_FUNCTION_ARGS)
 {
-	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	char	   *new_name = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	char	   *name = jobq_required_string(fcinfo, 0, "queue");
+	char	   *new_name = jobq_required_string(fcinfo, 1, "new_name");
 	JobqLockedQueue locked;
 
 	jobq_begin_write("jobq.rename_queue()");

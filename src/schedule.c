@@ -47,9 +47,11 @@ PG_FUNCTION_INFO_V1(jobq_schedule);
 static char *
 name_argument(FunctionCallInfo fcinfo)
 {
-	char	   *name = jobq_string_argument(fcinfo, JOBQ_SCHEDULE_NAME, "schedule name",
-											JOBQ_MAX_NAME_LENGTH);
+	char	   *name;
 
+	jobq_require_argument(fcinfo, JOBQ_SCHEDULE_NAME, "name");
+	name = jobq_string_argument(fcinfo, JOBQ_SCHEDULE_NAME, "schedule name",
+								JOBQ_MAX_NAME_LENGTH);
 	for (const unsigned char *c = (const unsigned char *) name; *c != '\0'; c++)
 	{
 		if (*c < 0x20 || *c == 0x7f)

@@ -164,6 +164,8 @@ jobq_reset_schedule(PG_FUNCTION_ARGS)
 	bool		times = false;
 
 	jobq_begin_write("jobq.reset_schedule()");
+	jobq_require_argument(fcinfo, 0, "name");
+	jobq_require_argument(fcinfo, 1, "options");
 	elements = jobq_array_elements("options", PG_GETARG_ARRAYTYPE_P(1),
 								   TEXTOID, NULL, &nelements);
 	table = jobq_table_open(JOBQ_REL_SCHEDULE);

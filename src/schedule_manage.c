@@ -126,13 +126,14 @@ jobq_unschedule(PG_FUNCTION_ARGS)
 	JobqTable  *table;
 	TupleTableSlot *slot;
 	JobqScheduleRow row;
+	char	   *name;
 	bool		found;
 
 	jobq_begin_write("jobq.unschedule()");
+	name = jobq_required_string(fcinfo, 0, "name");
 	table = jobq_table_open(JOBQ_REL_SCHEDULE);
 	slot = jobq_table_slot(table);
-	found = jobq_schedule_find(table, slot,
-							   text_to_cstring(PG_GETARG_TEXT_PP(0)), &row);
+	found = jobq_schedule_find(table, slot, name, &row);
 	if (found)
 	{
 		jobq_schedule_check_owner(&row);
@@ -147,18 +148,19 @@ jobq_unschedule(PG_FUNCTION_ARGS)
 Datum
 jobq_enable_schedule(PG_FUNCTION_ARGS)
 {
-	bool		enabled = PG_GETARG_BOOL(1);
+	bool		enabled = jobq_flag_argument(fcinfo, 1, true);
 	JobqTable  *table;
 	TupleTableSlot *slot;
 	JobqScheduleRow row;
 	TimestampTz next;
+	char	   *name;
 	bool		changed = false;
 
 	jobq_begin_write("jobq.enable_schedule()");
+	name = jobq_required_string(fcinfo, 0, "name");
 	table = jobq_table_open(JOBQ_REL_SCHEDULE);
 	slot = jobq_table_slot(table);
-	if (jobq_schedule_find(table, slot,
-						   text_to_cstring(PG_GETARG_TEXT_PP(0)), &row))
+	if (jobq_schedule_find(table, slot, name, &row))
 	{
 		jobq_schedule_check_owner(&row);
 		changed = enabled !=
@@ -287,13 +289,14 @@ jobq_run_schedule(PG_FUNCTION_ARGS)
 	TimestampTz now = jobq_now();
 	JobqScheduleEvent event = {.outcome = "enqueued",.runs = 1,
 	.reason = "run_schedule()"};
+	char	   *name;
 	int64		job;
 
 	jobq_begin_write("jobq.run_schedule()");
+	name = jobq_required_string(fcinfo, 0, "name");
 	table = jobq_table_open(JOBQ_REL_SCHEDULE);
 	slot = jobq_table_slot(table);
-	queue = require_runnable(table, slot,
-							 text_to_cstring(PG_GETARG_TEXT_PP(0)), &row);
+	queue = require_runnable(table, slot, name, &row);
 	row.nulls[Anum_schedule_jitter - 1] = true;
 	jobs = jobq_table_open(JOBQ_REL_JOB);
 	job = jobq_schedule_enqueue(jobs, queue, row.values, row.nulls, now,
@@ -319,9 +322,9 @@ jobq_run_schedule(PG_FUNCTION_ARGS)
 Datum
 jobq_backfill(PG_FUNCTION_ARGS)
 {
-	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	TimestampTz from = PG_GETARG_TIMESTAMPTZ(1);
-	TimestampTz to = PG_GETARG_TIMESTAMPTZ(2);
+	char	   *name;
+	TimestampTz from;
+	TimestampTz to;
 	JobqTimetable timetable;
 	JobqTable  *table;
 	JobqTable  *jobs;
@@ -334,6 +337,11 @@ jobq_backfill(PG_FUNCTION_ARGS)
 	char	   *problem;
 
 	jobq_begin_write("jobq.backfill()");
+	name = jobq_required_string(fcinfo, 0, "name");
+	jobq_require_argument(fcinfo, 1, "from_time");
+	jobq_require_argument(fcinfo, 2, "to_time");
+	from = PG_GETARG_TIMESTAMPTZ(1);
+	to = PG_GETARG_TIMESTAMPTZ(2);
 	if (TIMESTAMP_NOT_FINITE(from) || TIMESTAMP_NOT_FINITE(to) || from > to ||
 		to > jobq_now())
 		ereport(ERROR,

@@ -141,7 +141,7 @@ jobq_channel_name(const char *queue)
 Datum
 jobq_channel(PG_FUNCTION_ARGS)
 {
-	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char	   *name = jobq_required_string(fcinfo, 0, "queue");
 	const JobqQueue *queue;
 
 	jobq_require_shmem();
@@ -155,7 +155,7 @@ jobq_channel(PG_FUNCTION_ARGS)
 Datum
 jobq_listen(PG_FUNCTION_ARGS)
 {
-	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char	   *name = jobq_required_string(fcinfo, 0, "queue");
 
 	jobq_require_shmem();
 	jobq_require_primary("jobq.listen()");
@@ -169,7 +169,7 @@ jobq_listen(PG_FUNCTION_ARGS)
 Datum
 jobq_unlisten(PG_FUNCTION_ARGS)
 {
-	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char	   *name = jobq_required_string(fcinfo, 0, "queue");
 
 	jobq_refuse_if_restricted("UNLISTEN");
 	Async_Unlisten(jobq_channel_name(name));

@@ -173,8 +173,36 @@ insert_revived(const JobqQueue *queue, const Datum *values, const bool *nulls)
 }
 
 /*
+ * The queue of a finished job, for a user who may manage it, kept from being
+ * dropped; NULL if there is no such job.  The queue is locked before the job's
+ * row is, as drop_queue() does; the row is as the latest snapshot sees it.
+ */
+static const JobqQueue *
+lock_queue_of_finished(int64 id)
+{
+	JobqTable  *history;
+	TupleTableSlot *slot = jobq_history_read(id, &history);
+	const JobqQueue *queue;
+	bool		isnull;
+
+	if (slot == NULL)
+		return NULL;
+	queue = jobq_queue_by_id(DatumGetInt32(slot_getattr(slot,
+														Anum_history_queue,
+														&isnull)));
+	jobq_table_close(history);
+	if (queue == NULL)
+		return NULL;
+	jobq_queue_check_job_privilege(queue, JOBQ_PRIV_MANAGE, id);
+	queue = jobq_queue_try_lock_shared(queue);
+	if (queue != NULL)
+		jobq_queue_recheck_job(queue->id, JOBQ_PRIV_MANAGE, id);
+	return queue;
+}
+
+/*
  * The queue of a finished job that can be revived, for a user who may manage
- * it, and the job's row in history; NULL if there is none.
+ * it, and the job's row in history, locked; NULL if there is none.
  */
 static const JobqQueue *
 find_revivable(int64 id, JobqTable **history, TupleTableSlot **finished)
@@ -215,17 +243,14 @@ jobq_retry(PG_FUNCTION_ARGS)
 
 	jobq_begin_write("jobq.retry()");
 	jobq_require_argument(fcinfo, 0, "job_id");
-	queue = find_revivable(PG_GETARG_INT64(0), &history, &finished);
+	queue = lock_queue_of_finished(PG_GETARG_INT64(0));
+	/* before the job is locked: the check may do something to it */
 	if (queue != NULL && !PG_ARGISNULL(1))
-	{
-		/* the check may do something to the job */
-		jobq_table_close(history);
 		jobq_check_payload(queue, PG_GETARG_DATUM(1));
+	if (queue != NULL)
 		queue = find_revivable(PG_GETARG_INT64(0), &history, &finished);
-	}
 	if (queue == NULL)
 		PG_RETURN_NULL();
-	queue = jobq_queue_lock_shared(queue);
 
 	/* what is known of an attempt of old is not to count for a new one */
 	(void) jobq_worker_was_terminated(PG_GETARG_INT64(0), 0, &termination);
@@ -237,7 +262,7 @@ jobq_retry(PG_FUNCTION_ARGS)
 	if (revived)
 		jobq_table_delete(history, finished);
 	jobq_table_close(history);
-	/* for the queue's lock, and others with the same key */
+	/* others with the same key may have been waited for */
 	jobq_queue_recheck_job(queue->id, JOBQ_PRIV_MANAGE, PG_GETARG_INT64(0));
 	if (!revived)
 		PG_RETURN_NULL();

@@ -86,8 +86,9 @@ jobq_on_dead(const JobqJob *job, const JobqQueue *queue, const char *error,
 
 	if (target == NULL || is_report(job))
 		return;
-	target = jobq_queue_lock_shared(target);
-	if (!jobq_queue_allows(target, queue->owner, JOBQ_PRIV_ENQUEUE))
+	target = jobq_queue_try_lock_shared(target);
+	if (target == NULL ||
+		!jobq_queue_allows(target, queue->owner, JOBQ_PRIV_ENQUEUE))
 		return;
 
 	jobq_json_begin(&object);

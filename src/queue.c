@@ -188,11 +188,14 @@ jobq_queue_check_home(const JobqQueue *queue)
  * Keeps the queue from being dropped until the end of the transaction.  Other
  * enqueuers are not in the way; drop_queue takes the same lock in
  * AccessExclusive mode.  Returns the queue as it is then: whoever needs a
- * privilege on it checks that now, if this is not what it was.  Raises 42704
- * if the queue is gone.
+ * privilege on it checks that now, if this is not what it was.  NULL if the
+ * queue is gone.
+ *
+ * Of a call's locks this is the first one (docs/internals.md, "Order of
+ * locks").
  */
 const JobqQueue *
-jobq_queue_lock_shared(const JobqQueue *queue)
+jobq_queue_try_lock_shared(const JobqQueue *queue)
 {
 	const JobqQueue *now = queue;
 	LOCKTAG		tag;
@@ -207,10 +210,17 @@ jobq_queue_lock_shared(const JobqQueue *queue)
 	}
 	else if (!jobq_queue_cache_is_current(queue))
 		now = jobq_queue_by_id(queue->id);
+	return now;
+}
+
+/* The same; raises 42704 if the queue is gone. */
+const JobqQueue *
+jobq_queue_lock_shared(const JobqQueue *queue)
+{
+	const JobqQueue *now = jobq_queue_try_lock_shared(queue);
+
 	if (now == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("queue \"%s\" does not exist", queue->name)));
+		jobq_queue_report_missing(queue->name, JOBQ_PRIV_OWNER);
 	return now;
 }
 

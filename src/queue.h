@@ -109,6 +109,7 @@ extern void jobq_queue_check_job_privilege(const JobqQueue *queue,
 										   int privilege, int64 job_id);
 extern void jobq_queue_check_home(const JobqQueue *queue);
 extern const JobqQueue *jobq_queue_lock_shared(const JobqQueue *queue);
+extern const JobqQueue *jobq_queue_try_lock_shared(const JobqQueue *queue);
 extern int	jobq_history_segment(void);
 extern int64 jobq_interval_microseconds(const Interval *interval);
 

@@ -94,18 +94,36 @@ argument_names(FunctionCallInfo fcinfo)
 	return names;
 }
 
-/* Whether there is an argument or_replace that is true. */
-static bool
-or_replace_argument(FunctionCallInfo fcinfo)
+/* The number of the argument of that name; -1 if it is NULL or not there. */
+static int
+find_argument(FunctionCallInfo fcinfo, const char *name)
 {
 	char	  **names = argument_names(fcinfo);
 
 	for (int i = 1; i < PG_NARGS(); i++)
 	{
-		if (strcmp(names[i], OR_REPLACE) == 0)
-			return !PG_ARGISNULL(i) && PG_GETARG_BOOL(i);
+		if (strcmp(names[i], name) == 0)
+			return PG_ARGISNULL(i) ? -1 : i;
 	}
-	return false;
+	return -1;
+}
+
+/* Whether there is an argument or_replace that is true. */
+static bool
+or_replace_argument(FunctionCallInfo fcinfo)
+{
+	int			argno = find_argument(fcinfo, OR_REPLACE);
+
+	return argno >= 0 && PG_GETARG_BOOL(argno);
+}
+
+/* The argument on_dead, NULL if it is not given. */
+static char *
+on_dead_argument(FunctionCallInfo fcinfo)
+{
+	int			argno = find_argument(fcinfo, "on_dead");
+
+	return argno < 0 ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(argno));
 }
 
 /*
@@ -201,6 +219,27 @@ write_queue(JobqLockedQueue *locked, const QueueRow *row)
 }
 
 /*
+ * Keeps the queue that on_dead names, or is to name, from being dropped before
+ * the queue's own row is locked: drop_queue() has locked the one when it wants
+ * the rows of others that name it.  What is wrong is found out later.
+ */
+static void
+lock_on_dead(FunctionCallInfo fcinfo, const char *name)
+{
+	const JobqQueue *queue = jobq_queue_find(name);
+	const JobqQueue *target;
+	const char *target_name = on_dead_argument(fcinfo);
+
+	if (queue == NULL ||
+		!jobq_queue_allows(queue, GetUserId(), JOBQ_PRIV_OWNER))
+		return;
+	target = target_name != NULL ? jobq_queue_find(target_name) :
+		jobq_queue_by_id(queue->on_dead);
+	if (target != NULL && target->id != queue->id)
+		(void) jobq_queue_try_lock_shared(target);
+}
+
+/*
  * The row of a new queue: the user's, with the options among the arguments.
  */
 static void
@@ -273,6 +312,7 @@ replace_queue(FunctionCallInfo fcinfo, const char *name)
 	if (queue == NULL)
 		return false;
 	jobq_queue_check_privilege(queue, JOBQ_PRIV_OWNER);
+	lock_on_dead(fcinfo, name);
 	if (!jobq_queue_find_and_lock(&locked, name))
 		return false;
 	jobq_queue_check_privilege(locked.queue, JOBQ_PRIV_OWNER);
@@ -321,6 +361,7 @@ jobq_alter_queue(PG_FUNCTION_ARGS)
 	QueueRow	row;
 
 	jobq_begin_write("jobq.alter_queue()");
+	lock_on_dead(fcinfo, name);
 	open_queue(&locked, name, JOBQ_PRIV_OWNER, &row);
 	apply_arguments(fcinfo, &row);
 	if (DatumGetObjectId(row.values[Anum_queue_owner - 1]) !=

@@ -183,6 +183,8 @@ extern void jobq_schedule_keep_times(JobqScheduleRow *row,
 extern void jobq_schedule_set(JobqScheduleRow *row, AttrNumber attnum,
 							  Datum value);
 extern TimestampTz jobq_schedule_next_run(const JobqScheduleRow *row);
+extern void jobq_schedule_peek(JobqTable *table, const char *name,
+							   JobqScheduleRow *row);
 extern bool jobq_schedule_find(JobqTable *table, TupleTableSlot *slot,
 							   const char *name, JobqScheduleRow *row);
 extern void jobq_schedule_check_owner(const JobqScheduleRow *row);

@@ -82,6 +82,17 @@ check_target(const JobqScheduleRow *row, bool new_target)
 	jobq_check_payload(queue, row->values[Anum_schedule_payload - 1]);
 }
 
+/*
+ * Makes the queue of commands of the schedule's owner before the schedule is
+ * locked, if it is not there: the name of a queue is waited for.
+ */
+static void
+make_run_queue(const JobqScheduleRow *row)
+{
+	check_may_run_as_owner(row);
+	(void) jobq_queue_run_of(DatumGetObjectId(row->values[Anum_schedule_owner - 1]));
+}
+
 /* Writes the changed row; `times`: what decides when there are runs was set. */
 static void
 finish(JobqTable *table, TupleTableSlot *slot, JobqScheduleRow *row,
@@ -123,19 +134,23 @@ jobq_alter_schedule(PG_FUNCTION_ARGS)
 	TupleTableSlot *slot;
 	JobqScheduleRow row;
 	JobqScheduleRow old;
+	char	   *name;
 	bool		new_target = !PG_ARGISNULL(JOBQ_SCHEDULE_COMMAND) ||
 	!PG_ARGISNULL(JOBQ_SCHEDULE_QUEUE);
 
 	jobq_begin_write("jobq.alter_schedule()");
-	jobq_require_argument(fcinfo, JOBQ_SCHEDULE_NAME, "name");
+	name = jobq_required_string(fcinfo, JOBQ_SCHEDULE_NAME, "name");
 
-	/* schedule() locks the two in this order, too */
+	/* schedule() locks queue and schedule in this order, too */
 	queue = jobq_schedule_target_queue(fcinfo);
 	table = jobq_table_open(JOBQ_REL_SCHEDULE);
 	slot = jobq_table_slot(table);
-	jobq_schedule_require(table, slot,
-						  text_to_cstring(PG_GETARG_TEXT_PP(JOBQ_SCHEDULE_NAME)),
-						  &row);
+	if (!PG_ARGISNULL(JOBQ_SCHEDULE_COMMAND))
+	{
+		jobq_schedule_peek(table, name, &row);
+		make_run_queue(&row);
+	}
+	jobq_schedule_require(table, slot, name, &row);
 	old = row;
 	jobq_schedule_set_options(fcinfo, &row);
 	jobq_schedule_set_more_options(fcinfo, &row);

@@ -51,6 +51,15 @@ jobq_schedule_next_run(const JobqScheduleRow *row)
 	return DatumGetTimestampTz(row->values[Anum_schedule_next_run - 1]);
 }
 
+/* Reads the row in the slot; it is valid as long as the slot has it. */
+static void
+read_row(TupleTableSlot *slot, JobqScheduleRow *row)
+{
+	slot_getallattrs(slot);
+	memcpy(row->values, slot->tts_values, sizeof(row->values));
+	memcpy(row->nulls, slot->tts_isnull, sizeof(row->nulls));
+}
+
 /* Looks up a schedule by name, locks its row and reads it. */
 bool
 jobq_schedule_find(JobqTable *table, TupleTableSlot *slot, const char *name,
@@ -63,9 +72,7 @@ jobq_schedule_find(JobqTable *table, TupleTableSlot *slot, const char *name,
 	if (jobq_table_find(table, jobq_relation_oid(JOBQ_IDX_SCHEDULE_NAME),
 						&key, 1, JOBQ_WAIT, slot) != JOBQ_FOUND)
 		return false;
-	slot_getallattrs(slot);
-	memcpy(row->values, slot->tts_values, sizeof(row->values));
-	memcpy(row->nulls, slot->tts_isnull, sizeof(row->nulls));
+	read_row(slot, row);
 	return true;
 }
 
@@ -221,6 +228,38 @@ closest_name(JobqTable *table, const char *name)
 	return best;
 }
 
+/* Raises 42704: there is no schedule of that name. */
+static void
+report_missing(JobqTable *table, const char *name)
+{
+	char	   *closest = closest_name(table, name);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("schedule \"%s\" does not exist", name),
+			 closest == NULL ? 0 :
+			 errhint("Perhaps you meant the schedule \"%s\".", closest)));
+}
+
+/*
+ * Reads a schedule by name without locking it, for who has to lock something
+ * before it: 42704, 42501.  The row is valid until the table is closed.
+ */
+void
+jobq_schedule_peek(JobqTable *table, const char *name, JobqScheduleRow *row)
+{
+	TupleTableSlot *slot = jobq_table_slot(table);
+	ScanKeyData key;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_TEXTEQ,
+				CStringGetTextDatum(name));
+	if (!jobq_table_read(table, jobq_relation_oid(JOBQ_IDX_SCHEDULE_NAME),
+						 &key, 1, slot))
+		report_missing(table, name);
+	read_row(slot, row);
+	jobq_schedule_check_owner(row);
+}
+
 /*
  * Looks up a schedule by name, locks its row and reads it.  Raises 42704 if
  * there is none of that name, and 42501 unless the user may change it.
@@ -230,30 +269,17 @@ jobq_schedule_require(JobqTable *table, TupleTableSlot *slot,
 					  const char *name, JobqScheduleRow *row)
 {
 	if (!jobq_schedule_find(table, slot, name, row))
-	{
-		char	   *closest = closest_name(table, name);
-
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("schedule \"%s\" does not exist", name),
-				 closest == NULL ? 0 :
-				 errhint("Perhaps you meant the schedule \"%s\".", closest)));
-	}
+		report_missing(table, name);
 	jobq_schedule_check_owner(row);
 }
 
-/*
- * The same for a schedule that is to run; returns its queue.  Raises also
- * 55000 if its jobs have nowhere to go.
- */
+/* The queue of a schedule that is to run; 55000 if there is none. */
 static const JobqQueue *
-require_runnable(JobqTable *table, TupleTableSlot *slot, const char *name,
-				 JobqScheduleRow *row)
+require_queue(const char *name, const JobqScheduleRow *row)
 {
 	const JobqQueue *queue;
 	char	   *problem;
 
-	jobq_schedule_require(table, slot, name, row);
 	queue = jobq_schedule_queue(row->values, row->nulls, &problem);
 	if (queue == NULL)
 		ereport(ERROR,
@@ -261,6 +287,22 @@ require_runnable(JobqTable *table, TupleTableSlot *slot, const char *name,
 				 errmsg("schedule \"%s\" cannot run", name),
 				 errdetail_internal("%s", problem)));
 	return queue;
+}
+
+/*
+ * As jobq_schedule_require(), for a schedule that is to run; returns its
+ * queue, which is kept from being dropped.  Raises also 55000 if its jobs have
+ * nowhere to go.  drop_queue() locks the queue first, and the schedule then:
+ * so does this.
+ */
+static const JobqQueue *
+require_runnable(JobqTable *table, TupleTableSlot *slot, const char *name,
+				 JobqScheduleRow *row)
+{
+	jobq_schedule_peek(table, name, row);
+	(void) jobq_queue_try_lock_shared(require_queue(name, row));
+	jobq_schedule_require(table, slot, name, row);
+	return require_queue(name, row);
 }
 
 /* Writes down runs that somebody has asked for. */

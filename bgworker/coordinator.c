@@ -24,7 +24,6 @@
 #include "bgworker.h"
 #include "catalog.h"
 #include "coordinator.h"
-#include "crash_note.h"
 #include "guc.h"
 #include "late.h"
 #include "lease.h"
@@ -109,7 +108,7 @@ static TimestampTz run_sweep(bool *more);
 
 static Task tasks[JOBQ_NUM_TASKS] = {
 	[JOBQ_TASK_CONFIG] = {run_config, WAKE_ALL, false},
-	[JOBQ_TASK_NOTES] = {run_notes, 0, false},
+	[JOBQ_TASK_NOTES] = {run_notes, JOBQ_WAKE_NOTES, false},
 	[JOBQ_TASK_UNDONE] = {run_undone, JOBQ_WAKE_UNDONE, false},
 	[JOBQ_TASK_LEASES_LOAD] = {run_leases_load, 0, false},
 	[JOBQ_TASK_LEASES_EXPIRE] =
@@ -133,7 +132,6 @@ static bool look_at_all = true; /* queues, not only those that are due */
 static bool look_without_room = false;	/* at queues without room, too */
 static TimestampTz last_resync = DT_NOBEGIN;
 static TimestampTz resync_at = JOBQ_NEVER;
-static int	notes_counted = 0;	/* in the last transaction */
 static bool extension_gone = false;
 
 /*
@@ -261,69 +259,11 @@ run_config(bool *more)
 	return JOBQ_NEVER;
 }
 
-/* Whether a slot belongs to an executor of this database that is alive. */
-static bool
-slot_is_occupied(int slot)
-{
-	bool		result;
-
-	LWLockAcquire(jobq_lock(JOBQ_LOCK_WORKERS), LW_SHARED);
-	result = slot >= 0 && slot < JOBQ_MAX_WORKER_SLOTS &&
-		jobq_shared->workers[slot].dboid == MyDatabaseId &&
-		jobq_shared->workers[slot].pid != 0;
-	LWLockRelease(jobq_lock(JOBQ_LOCK_WORKERS));
-	return result;
-}
-
-/* Counts the attempt of a note, or writes down that it was in vain. */
-static void
-count_note(const JobqCrashNote *note)
-{
-	JobqUndone	undone = {0};
-
-	if (note->cause == 0)
-	{
-		jobq_job_crashed(note->job_id, note->attempt, note->started_at,
-						 note->pid);
-		return;
-	}
-	undone.job_id = note->job_id;
-	undone.attempt = note->attempt;
-	undone.started_at = note->started_at;
-	undone.cause = note->cause;
-	undone.pid = note->pid;
-	jobq_undone_by_crash(&undone);
-}
-
-/*
- * Counts the attempts that ended with the server.  A note is removed when
- * that has been committed.
- */
+/* Counts the attempts that ended with an executor, or with the server. */
 static TimestampTz
 run_notes(bool *more)
 {
-	static int	slots[JOBQ_MAX_WORKER_SLOTS];
-	ListCell   *lc;
-
-	while (notes_counted > 0)
-		jobq_crash_note_remove(MyDatabaseId, slots[--notes_counted]);
-	foreach(lc, jobq_crash_notes_read(MyDatabaseId))
-	{
-		JobqCrashNote *note = lfirst(lc);
-
-		if (slot_is_occupied(note->slot))
-			continue;
-		/* the notes of a slot follow on each other */
-		if (notes_counted == 0 || slots[notes_counted - 1] != note->slot)
-		{
-			if (notes_counted == JOBQ_MAX_WORKER_SLOTS)
-				continue;
-			slots[notes_counted++] = note->slot;
-		}
-		count_note(note);
-	}
-	*more = notes_counted > 0;
-	return JOBQ_NEVER;
+	return jobq_count_attempts(more);
 }
 
 /* Writes down the jobs that were through in vain. */
@@ -467,7 +407,7 @@ note_error(Task *task)
 	if (task->run == run_notify)
 		jobq_notify_undo();
 	if (task->run == run_notes)
-		notes_counted = 0;
+		jobq_count_undo();
 	if (task->backoff == 0)
 		task->failing_since = jobq_now();
 	if (strncmp(task->last_error, error->message,
@@ -644,7 +584,7 @@ run_due_tasks(void)
 		MemoryContextReset(loop_context);
 		more = run_task(task);
 		/* what was counted goes before an executor writes in its place */
-		if (more && task->run == run_notes)
+		while (more && task->run == run_notes)
 			more = run_task(task);
 		if (more)
 			task->next = DT_NOBEGIN;

@@ -33,4 +33,10 @@ extern TimestampTz jobq_notify_queues(void);
 /* That transaction was rolled back. */
 extern void jobq_notify_undo(void);
 
+/* attempt_count.c: attempts that ended early; needs a transaction */
+extern TimestampTz jobq_count_attempts(bool *more);
+
+/* That transaction was rolled back. */
+extern void jobq_count_undo(void);
+
 #endif							/* JOBQ_COORDINATOR_H */

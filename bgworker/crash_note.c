@@ -13,8 +13,12 @@
  * the last one were through, and are run again.  The first record of the next
  * transaction makes the others void.
  *
- * An orderly exit clears the note.  A note of a job that has ended since is
- * harmless: the job is gone, or at another attempt.
+ * An executor that exits in an orderly way clears its note.  One that is
+ * terminated in the middle of a job puts it aside: under the name of the job's
+ * attempt it is kept, over restarts of the server, until the coordinator has
+ * seen that the attempt is counted.  So it does with the note of a job that is
+ * locked after a crash.  A note of a job that has ended since is harmless: the
+ * job is gone, or at another attempt.
  *
  * Files are copied with the data directory.  A note counts only where it was
  * written: on the timeline on which it was, so not after a promotion or a
@@ -22,7 +26,8 @@
  * file, which a copy does not have.  A snapshot of the whole file system is
  * what a crash leaves, and is treated as one.
  *
- * Files are $PGDATA/pg_jobq/<database>.<slot>.
+ * Files are $PGDATA/pg_jobq/<database>.<slot>, and those that are put aside
+ * <database>.job<id>.<attempt>.
  *
  * IDENTIFICATION
  *	  bgworker/crash_note.c
@@ -44,8 +49,8 @@
 #include "storage/fd.h"
 #include "utils/timestamp.h"
 
-#define DIRECTORY "pg_jobq"
-#define MAGIC 0x4a514e33		/* JQN3 */
+#define DIRECTORY JOBQ_NOTES_DIRECTORY
+#define MAGIC 0x4a514e34		/* JQN4 */
 
 /* A file has one for each job of a transaction. */
 typedef struct Record
@@ -59,6 +64,7 @@ typedef struct Record
 	TimeLineID	timeline;
 	int32		attempt;
 	int32		pid;
+	int32		ending;			/* JobqNoteEnding */
 	pg_crc32c	crc;			/* of all before it */
 } Record;
 
@@ -68,6 +74,9 @@ static Oid	note_database = InvalidOid;
 static TimeLineID note_timeline = 0;
 static uint64 note_transaction = 0;
 static bool note_is_standing = false;
+static Record last_record;		/* that was written, if one is standing */
+static int	last_index = 0;
+static char note_path[MAXPGPATH];
 
 static void
 make_path(char *path, Oid dboid, int slot)
@@ -102,7 +111,7 @@ jobq_crash_note_make_directory(void)
 void
 jobq_crash_note_open(Oid dboid, int slot)
 {
-	char		path[MAXPGPATH];
+	char	   *path = note_path;
 	struct stat status;
 
 	make_path(path, dboid, slot);
@@ -142,28 +151,69 @@ write_record(const Record *record, int index)
 			 errmsg("could not write a note of a running job: %m")));
 }
 
+static void
+move_file(const char *from, const char *to)
+{
+	if (rename(from, to) != 0)
+		ereport(LOG,
+				(errcode_for_file_access(),
+				 errmsg("could not rename file \"%s\" to \"%s\": %m",
+						from, to)));
+}
+
+static void
+remove_file(const char *path)
+{
+	if (unlink(path) != 0 && errno != ENOENT)
+		ereport(LOG,
+				(errcode_for_file_access(),
+				 errmsg("could not remove file \"%s\": %m", path)));
+}
+
 /* A job is about to be run, after `index` others in its transaction. */
 void
 jobq_crash_note_write(int index, int64 job_id, int32 attempt,
 					  TimestampTz started_at)
 {
-	Record		record;
+	Record	   *record = &last_record;
 
 	if (index == 0)
 		note_transaction++;
-	memset(&record, 0, sizeof(record));
-	record.magic = MAGIC;
-	record.dboid = note_database;
-	record.file = note_file_number;
-	record.transaction = note_transaction;
-	record.job_id = job_id;
-	record.started_at = started_at;
-	record.timeline = note_timeline;
-	record.attempt = attempt;
-	record.pid = MyProcPid;
-	record.crc = checksum(&record);
-	write_record(&record, index);
+	memset(record, 0, sizeof(*record));
+	record->magic = MAGIC;
+	record->dboid = note_database;
+	record->file = note_file_number;
+	record->transaction = note_transaction;
+	record->job_id = job_id;
+	record->started_at = started_at;
+	record->timeline = note_timeline;
+	record->attempt = attempt;
+	record->pid = MyProcPid;
+	record->ending = JOBQ_NOTE_CRASHED;
+	record->crc = checksum(record);
+	write_record(record, index);
+	last_index = index;
 	note_is_standing = true;
+}
+
+/*
+ * The process is being terminated in the job that was noted last: the note is
+ * put aside, to be kept until the attempt is counted.  For exit callbacks.
+ */
+void
+jobq_crash_note_keep(JobqNoteEnding ending)
+{
+	char		path[MAXPGPATH];
+
+	if (!note_is_standing || note_file < 0)
+		return;
+	last_record.ending = ending;
+	last_record.crc = checksum(&last_record);
+	write_record(&last_record, last_index);
+	jobq_attempt_note_path(path, note_database, last_record.job_id,
+						   last_record.attempt);
+	move_file(note_path, path);
+	note_is_standing = false;
 }
 
 /* No job is being run.  For exit callbacks too. */
@@ -190,7 +240,7 @@ is_valid(const Record *record, Oid dboid, uint64 file)
 
 /*
  * Reads the records of a file: the jobs of one transaction, in their order.
- * Returns how many.
+ * Returns how many, -1 if it cannot be read.
  */
 static int
 read_records(const char *path, Oid dboid, Record *records, int limit)
@@ -201,10 +251,12 @@ read_records(const char *path, Oid dboid, Record *records, int limit)
 	int			n = 0;
 
 	if (file < 0)
-		return 0;
+		return -1;
 	if (fstat(file, &status) == 0)
 		length = read(file, records, limit * sizeof(Record));
 	CloseTransientFile(file);
+	if (length < 0)
+		return -1;
 	while ((n + 1) * (ssize_t) sizeof(Record) <= length &&
 		   is_valid(&records[n], dboid, (uint64) status.st_ino) &&
 		   records[n].transaction == records[0].transaction &&
@@ -213,25 +265,59 @@ read_records(const char *path, Oid dboid, Record *records, int limit)
 	return n;
 }
 
-/* The next file of a directory, of which the name says whose it is. */
+/*
+ * The next file of a directory, of which the name says whose it is.  The slot
+ * is JOBQ_NOTE_ASIDE if it is a note that was put aside.
+ */
 static bool
-next_file(DIR *directory, Oid *dboid, int *slot)
+next_file(DIR *directory, Oid *dboid, int *slot, char *path)
 {
 	struct dirent *entry;
 
 	while ((entry = ReadDirExtended(directory, DIRECTORY, LOG)) != NULL)
 	{
 		unsigned int file_database;
+		unsigned long long job_id;
+		int			attempt;
 		char		rest;
 
-		if (sscanf(entry->d_name, "%u.%d%c", &file_database, slot,
-				   &rest) == 2)
-		{
-			*dboid = file_database;
-			return true;
-		}
+		if (sscanf(entry->d_name, "%u.job%llu.%d%c", &file_database, &job_id,
+				   &attempt, &rest) == 3)
+			*slot = JOBQ_NOTE_ASIDE;
+		else if (sscanf(entry->d_name, "%u.%d%c", &file_database, slot,
+						&rest) != 2)
+			continue;
+		*dboid = file_database;
+		snprintf(path, MAXPGPATH, DIRECTORY "/%s", entry->d_name);
+		return true;
 	}
 	return false;
+}
+
+/* Appends what a file has.  One that means nothing here is removed. */
+static List *
+add_notes(List *notes, const char *path, Oid dboid, int slot)
+{
+	Record		records[JOBQ_CRASH_NOTE_JOBS];
+	int			n = read_records(path, dboid, records, lengthof(records));
+
+	if (n == 0 && slot == JOBQ_NOTE_ASIDE)
+		remove_file(path);
+	/* those before the last one were written down when it was put aside */
+	for (int i = slot == JOBQ_NOTE_ASIDE ? Max(n - 1, 0) : 0; i < n; i++)
+	{
+		JobqCrashNote *note = palloc(sizeof(JobqCrashNote));
+
+		note->slot = slot;
+		note->job_id = records[i].job_id;
+		note->attempt = records[i].attempt;
+		note->started_at = records[i].started_at;
+		note->pid = records[i].pid;
+		note->ending = (JobqNoteEnding) records[i].ending;
+		note->cause = i < n - 1 ? records[n - 1].job_id : 0;
+		notes = lappend(notes, note);
+	}
+	return notes;
 }
 
 /* Needs a transaction. */
@@ -240,36 +326,31 @@ jobq_crash_notes_read(Oid dboid)
 {
 	List	   *notes = NIL;
 	DIR		   *directory = AllocateDir(DIRECTORY);
+	char		path[MAXPGPATH];
 	Oid			file_database;
 	int			slot;
 
 	if (directory == NULL)
 		return NIL;
-	while (next_file(directory, &file_database, &slot))
+	while (next_file(directory, &file_database, &slot, path))
 	{
-		char		path[MAXPGPATH];
-		Record		records[JOBQ_CRASH_NOTE_JOBS];
-		int			n;
-
-		if (file_database != dboid)
-			continue;
-		make_path(path, dboid, slot);
-		n = read_records(path, dboid, records, lengthof(records));
-		for (int i = 0; i < n; i++)
-		{
-			JobqCrashNote *note = palloc(sizeof(JobqCrashNote));
-
-			note->slot = slot;
-			note->job_id = records[i].job_id;
-			note->attempt = records[i].attempt;
-			note->started_at = records[i].started_at;
-			note->pid = records[i].pid;
-			note->cause = i < n - 1 ? records[n - 1].job_id : 0;
-			notes = lappend(notes, note);
-		}
+		if (file_database == dboid)
+			notes = add_notes(notes, path, dboid, slot);
 	}
 	FreeDir(directory);
 	return notes;
+}
+
+/* The note of a slot is not counted yet, and must not be written over. */
+void
+jobq_crash_note_put_aside(Oid dboid, int slot, int64 job_id, int32 attempt)
+{
+	char		from[MAXPGPATH];
+	char		to[MAXPGPATH];
+
+	make_path(from, dboid, slot);
+	jobq_attempt_note_path(to, dboid, job_id, attempt);
+	move_file(from, to);
 }
 
 void
@@ -278,25 +359,33 @@ jobq_crash_note_remove(Oid dboid, int slot)
 	char		path[MAXPGPATH];
 
 	make_path(path, dboid, slot);
-	if (unlink(path) != 0 && errno != ENOENT)
-		ereport(LOG,
-				(errcode_for_file_access(),
-				 errmsg("could not remove file \"%s\": %m", path)));
+	remove_file(path);
+}
+
+/* The same of a note that was put aside. */
+void
+jobq_crash_note_remove_attempt(Oid dboid, int64 job_id, int32 attempt)
+{
+	char		path[MAXPGPATH];
+
+	jobq_attempt_note_path(path, dboid, job_id, attempt);
+	remove_file(path);
 }
 
 void
 jobq_crash_notes_prune(List *databases)
 {
 	DIR		   *directory = AllocateDir(DIRECTORY);
+	char		path[MAXPGPATH];
 	Oid			dboid;
 	int			slot;
 
 	if (directory == NULL)
 		return;
-	while (next_file(directory, &dboid, &slot))
+	while (next_file(directory, &dboid, &slot, path))
 	{
 		if (!list_member_oid(databases, dboid))
-			jobq_crash_note_remove(dboid, slot);
+			remove_file(path);
 	}
 	FreeDir(directory);
 }

@@ -11,12 +11,23 @@
 #ifndef JOBQ_CRASH_NOTE_H
 #define JOBQ_CRASH_NOTE_H
 
-#include "jobq.h"
+#include "crash.h"
 
 #include "nodes/pg_list.h"
 
 /* So many jobs at most are noted of a transaction. */
 #define JOBQ_CRASH_NOTE_JOBS 64
+
+/* How an attempt has ended; a note that nobody has changed tells of a crash. */
+typedef enum JobqNoteEnding
+{
+	JOBQ_NOTE_CRASHED,
+	JOBQ_NOTE_TERMINATED,
+	JOBQ_NOTE_TIMED_OUT
+} JobqNoteEnding;
+
+/* In place of a slot: a note that was put aside. */
+#define JOBQ_NOTE_ASIDE (-1)
 
 /* What a note says of a job. */
 typedef struct JobqCrashNote
@@ -26,6 +37,7 @@ typedef struct JobqCrashNote
 	int32		attempt;
 	TimestampTz started_at;
 	int			pid;			/* of the executor */
+	JobqNoteEnding ending;
 	int64		cause;			/* the job was through when this one was run
 								 * in its transaction; 0: it was being run */
 } JobqCrashNote;
@@ -37,10 +49,15 @@ extern void jobq_crash_note_open(Oid dboid, int slot);
 extern void jobq_crash_note_write(int index, int64 job_id, int32 attempt,
 								  TimestampTz started_at);
 extern void jobq_crash_note_clear(void);
+extern void jobq_crash_note_keep(JobqNoteEnding ending);
 
 /* For coordinators: a list of JobqCrashNote, in the current context. */
 extern List *jobq_crash_notes_read(Oid dboid);
+extern void jobq_crash_note_put_aside(Oid dboid, int slot, int64 job_id,
+									  int32 attempt);
 extern void jobq_crash_note_remove(Oid dboid, int slot);
+extern void jobq_crash_note_remove_attempt(Oid dboid, int64 job_id,
+										   int32 attempt);
 
 /* For the launcher: removes files of databases that are not in the list. */
 extern void jobq_crash_notes_prune(List *databases);

@@ -25,6 +25,8 @@
 #include "worker.h"
 #include "worker_slot.h"
 
+#include <signal.h>
+
 #include "access/xact.h"
 #include "commands/dbcommands.h"
 #include "miscadmin.h"
@@ -32,6 +34,7 @@
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/pmsignal.h"
+#include "tcop/tcopprot.h"
 #include "utils/memutils.h"
 #include "utils/ps_status.h"
 #include "utils/timestamp.h"
@@ -44,6 +47,11 @@
 
 static JobqWorkerRef worker_ref;
 static bool attached = false;
+static bool attempt_counts = false; /* in which this process is terminated */
+
+/* Who has sent SIGTERM. */
+static volatile sig_atomic_t server_stops = false;	/* the postmaster */
+static volatile sig_atomic_t somebody_terminates = false;	/* others */
 
 /* Tells all coordinators that a slot is free. */
 static void
@@ -108,15 +116,40 @@ sign_off(int code, Datum arg)
 	dboid = jobq_shared->workers[worker_ref.slot].dboid;
 	if (PostmasterIsAlive())
 		jobq_crash_note_clear();
-	announce_free_slot(dboid, jobq_worker_detach(&worker_ref) ?
-					   JOBQ_WAKE_RESYNC : 0);
+	announce_free_slot(dboid, (jobq_worker_detach(&worker_ref) ?
+							   JOBQ_WAKE_RESYNC : 0) |
+					   (attempt_counts ? JOBQ_WAKE_NOTES : 0));
+}
+
+/* SIGTERM: as die(), but it is known who has sent it. */
+static void
+handle_termination(int signo, siginfo_t * info, void *context)
+{
+	(void) context;
+	if (info->si_pid == PostmasterPid)
+		server_stops = true;
+	else
+		somebody_terminates = true;
+	die(signo);
+}
+
+static void
+set_up_termination(void)
+{
+	struct sigaction action;
+
+	memset(&action, 0, sizeof(action));
+	action.sa_sigaction = handle_termination;
+	action.sa_flags = SA_RESTART | SA_SIGINFO;
+	sigemptyset(&action.sa_mask);
+	(void) sigaction(SIGTERM, &action, NULL);
 }
 
 /*
  * The process exits in the middle of a job: notes it before the transaction
  * is rolled back and others can have the job, hence registered after the
- * connection was made.  DDL terminates executors too; that is not the job's
- * fault.
+ * connection was made.  DDL terminates executors, and so does the postmaster
+ * when the server is shut down; that is not the job's fault.
  */
 static void
 note_termination(int code, Datum arg)
@@ -126,8 +159,8 @@ note_termination(int code, Datum arg)
 	if (!attached)
 		return;
 	jobq_run_note_undone();
-	if (jobq_run_is_in_user_code())
-		jobq_run_note_termination(!is_dismissed());
+	attempt_counts = jobq_run_note_termination(!is_dismissed() &&
+											   (!server_stops || somebody_terminates));
 }
 
 /* Follows a change of the settings; false if they forbid to go on. */
@@ -309,6 +342,7 @@ jobq_executor_main(Datum main_arg)
 	before_shmem_exit(sign_off, (Datum) 0);
 	jobq_lease_watch_session();
 	jobq_worker_set_up_signals();
+	set_up_termination();
 	if (!jobq_worker_attach(&worker_ref, &dboid, &role))
 		proc_exit(0);
 	attached = true;

@@ -46,6 +46,7 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "postmaster/interrupt.h"
+#include "storage/pmsignal.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -80,6 +81,12 @@ static TimestampTz checked_at = 0;	/* 0: not */
 /* The one that is not committed yet, NULL: none. */
 static Batch *volatile open_batch = NULL;
 
+/*
+ * A job that has a transaction for itself, whose code is through, and what has
+ * come of it is not committed; NULL: none.
+ */
+static const JobqRun *volatile unrecorded = NULL;
+
 void
 jobq_run_set_up(const JobqWorkerRef *worker, Oid role)
 {
@@ -90,12 +97,6 @@ jobq_run_set_up(const JobqWorkerRef *worker, Oid role)
 	run_context = AllocSetContextCreate(TopMemoryContext, "jobq job",
 										ALLOCSET_DEFAULT_SIZES);
 	jobq_execute_set_up(worker);
-}
-
-bool
-jobq_run_is_in_user_code(void)
-{
-	return jobq_execute_running() != NULL;
 }
 
 /*
@@ -123,45 +124,65 @@ log_termination(const JobqRun *run, JobqInterruption interruption)
 }
 
 /*
- * The process is being terminated in a job: notes that for whoever finds the
- * job next, unless it is no fault of the job's: then it is as if it had not been
- * started, or, if it is held by a lease, that is lost.  Those that ran before it
- * in the transaction will be run again, and then not along with it.
+ * The process is being terminated, perhaps in a job, or before what has come of
+ * it was committed: notes that for whoever finds the job next, and for the
+ * coordinator, unless it is no fault of the job's: then it is as if it had not
+ * been started, or, if it is held by a lease, that is lost.  Those that ran
+ * before it in the transaction will be run again, and then not along with it.
+ * Whether the attempt counts.  If the postmaster has died the server has
+ * crashed, and the note of the job is left as it is.
  */
-void
+bool
 jobq_run_note_termination(bool is_fault)
 {
 	const JobqRun *run = jobq_execute_running();
 	JobqTermination termination = {0};
-	JobqInterruption interruption = jobq_worker_end_job(&worker_ref);
-	bool		cancelled = interruption == JOBQ_CANCELLED;
+	JobqInterruption interruption;
+	bool		cancelled;
 	bool		overdue = jobq_execute_is_overdue();
-	bool		excused = interruption == JOBQ_EVICTED ||
-	(!is_fault && !cancelled && !overdue);
 
+	if (run == NULL)
+		run = unrecorded;
+	if (run == NULL)
+		return false;
+	interruption = jobq_worker_end_job(&worker_ref);
+	cancelled = interruption == JOBQ_CANCELLED;
 	log_termination(run, interruption);
-	if (excused)
-		return;
+	if (interruption == JOBQ_EVICTED || (!is_fault && !cancelled && !overdue))
+		return false;
 	/* a job with a lease was finished by whoever has cancelled it */
 	if (cancelled && run->lease != 0)
-		return;
+		return false;
 	termination.dboid = MyDatabaseId;
 	termination.job_id = run->outcome.job_id;
 	termination.attempt = run->outcome.attempt;
 	termination.started_at = run->outcome.started_at;
 	termination.pid = MyProcPid;
 	termination.timed_out = overdue && !jobq_execute_is_limited();
+	termination.leased = run->lease != 0;
+	if (run->lease == 0 && PostmasterIsAlive())
+		jobq_crash_note_keep(termination.timed_out ? JOBQ_NOTE_TIMED_OUT :
+							 JOBQ_NOTE_TERMINATED);
 	jobq_worker_note_termination(&termination);
 	jobq_sharing_forbid(run->state);
+	return true;
 }
 
-/* Jobs that are through are going to be rolled back: tells of them. */
+/*
+ * Jobs that are through are going to be rolled back: tells of them.  Not of the
+ * one whose attempt that is the end of: what is run for a job when it is through
+ * may be the cause.
+ */
 static void
 note_undone(Batch *batch, int64 cause)
 {
-	for (int i = 0; i < batch->njobs; i++)
+	int			njobs = batch->njobs;
+
+	if (njobs > 0 && batch->jobs[njobs - 1].job_id == cause)
+		njobs--;
+	for (int i = 0; i < njobs; i++)
 		batch->jobs[i].cause = cause;
-	jobq_undone_note(batch->jobs, batch->njobs);
+	jobq_undone_note(batch->jobs, njobs);
 }
 
 /* The process exits, perhaps in a transaction that several jobs share. */
@@ -171,6 +192,8 @@ jobq_run_note_undone(void)
 	Batch	   *batch = open_batch;
 	const JobqRun *run = jobq_execute_running();
 
+	if (run == NULL)
+		run = unrecorded;
 	if (batch != NULL && IsTransactionState())
 		note_undone(batch, run != NULL ? run->outcome.job_id : 0);
 }
@@ -429,6 +452,7 @@ commit(Batch *batch)
 	jobq_find_end(&batch->finder);
 	CommitTransactionCommand();
 	open_batch = NULL;
+	unrecorded = NULL;
 	jobq_session_release();
 	foreach(lc, batch->outcomes)
 		jobq_outcome_log(lfirst(lc));
@@ -497,6 +521,7 @@ run_found(Batch *batch, JobqRun *run, JobqFound *found)
 	jobq_sharing_note_end(&batch->sharing, run->state,
 						  run->outcome.started_at, run->outcome.finished_at);
 	remember(batch, run);
+	unrecorded = batch->njobs == 1 && !run->outcome.evicted ? run : NULL;
 	batch->looking = false;
 	finish(batch, run);
 	return true;
@@ -507,6 +532,8 @@ static bool
 find_another(Batch *batch, const JobqRun *run, JobqFound *found)
 {
 	batch->looking = true;
+	if (run->may_share)
+		unrecorded = NULL;
 	return run->may_share && !run->noticed && !run->outcome.evicted &&
 		!ConfigReloadPending &&
 		jobq_sharing_is_open(&batch->sharing, batch->njobs,
@@ -689,6 +716,7 @@ jobq_run_next(void)
 	ErrorContextCallback *callbacks = error_context_stack;
 	Batch		batch;
 
+	unrecorded = NULL;
 	MemoryContextReset(run_context);
 	MemoryContextReset(batch_context);
 	MemoryContextSwitchTo(batch_context);
@@ -713,6 +741,7 @@ jobq_run_next(void)
 	}
 	PG_END_TRY();
 	open_batch = NULL;
+	unrecorded = NULL;
 	MemoryContextSwitchTo(TopMemoryContext);
 	return result;
 }

@@ -29,8 +29,7 @@ typedef enum JobqRunResult
 
 extern void jobq_run_set_up(const JobqWorkerRef *worker, Oid role);
 extern JobqRunResult jobq_run_next(void);
-extern bool jobq_run_is_in_user_code(void);
-extern void jobq_run_note_termination(bool is_fault);
+extern bool jobq_run_note_termination(bool is_fault);
 extern void jobq_run_note_undone(void);
 
 /* find.c: the jobs of a role's queues, in one transaction */

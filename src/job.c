@@ -699,9 +699,27 @@ jobq_job_crash_failure(JobqFailure *failure)
 }
 
 /*
- * Whether an executor was terminated in the attempt that is not finished yet;
- * says so once.  If it was, the job is as it was in that attempt, and
- * *failure is how that has ended.
+ * Fills in how an attempt has ended in which an executor was terminated, or
+ * which has ended with the server.
+ */
+void
+jobq_job_termination_failure(const JobqTermination *termination,
+							 JobqFailure *failure)
+{
+	jobq_job_crash_failure(failure);
+	failure->pid = termination->pid;
+	if (termination->crashed)
+		return;
+	failure->sqlstate = "57P01";
+	failure->message = "the background worker was terminated while the job was running";
+	if (termination->timed_out)
+		jobq_job_timeout_failure(failure);
+}
+
+/*
+ * Whether an executor was terminated in the attempt that is not finished yet.
+ * If it was, the job is as it was in that attempt, and *failure is how that has
+ * ended.
  */
 bool
 jobq_job_was_terminated(JobqJob *job, JobqFailure *failure)
@@ -712,18 +730,13 @@ jobq_job_was_terminated(JobqJob *job, JobqFailure *failure)
 									&termination))
 		return false;
 
-	/* that was a job of the same id that is gone */
-	if (termination.started_at < job->enqueued_at)
+	/* that was a job of the same id that is gone, or another's attempt */
+	if (termination.started_at < job->enqueued_at ||
+		termination.leased != (job->state == JOBQ_STATE_RUNNING))
 		return false;
 	job->started_at = termination.started_at;
 	name_worker(job, termination.pid);
-	jobq_job_crash_failure(failure);
-	if (termination.crashed)
-		return true;
-	failure->sqlstate = "57P01";
-	failure->message = "the background worker was terminated while the job was running";
-	if (termination.timed_out)
-		jobq_job_timeout_failure(failure);
+	jobq_job_termination_failure(&termination, failure);
 	return true;
 }
 

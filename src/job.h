@@ -87,6 +87,8 @@ extern void jobq_job_lease_failure(JobqFailure *failure, bool session_ended);
 extern void jobq_job_crash_failure(JobqFailure *failure);
 extern void jobq_job_timeout_failure(JobqFailure *failure);
 extern void jobq_job_explain_lease_end(JobqJob *job, JobqFailure *failure);
+extern void jobq_job_termination_failure(const JobqTermination *termination,
+										 JobqFailure *failure);
 extern bool jobq_job_was_terminated(JobqJob *job, JobqFailure *failure);
 extern bool jobq_job_ask_backoff(const JobqJob *job, const JobqQueue *queue,
 								 JobqFailure *failure);

@@ -47,12 +47,6 @@ extern TimestampTz jobq_retention_run(void);
 /* schedule_fire.c: enqueue what schedules are due */
 extern TimestampTz jobq_schedules_fire(int limit, bool *more);
 
-/*
- * crash.c: a job's attempt ended with the server (a worker's note was found
- * at start): count it, and retry the job or let it die.  No effect if the
- * job is gone or has been counted already (its attempt has changed).
- */
-extern void jobq_job_crashed(int64 job_id, int32 attempt,
-							 TimestampTz started_at, int pid);
+/* crash.c: see crash.h */
 
 #endif							/* JOBQ_MAINTENANCE_H */

@@ -13,11 +13,11 @@
 
 #include "arguments.h"
 #include "cancel.h"
+#include "crash.h"
 #include "current_job.h"
 #include "enqueue.h"
 #include "history.h"
 #include "payload.h"
-#include "worker_slot.h"
 #include "xact.h"
 #include "queue_lock.h"
 
@@ -93,6 +93,16 @@ jobq_cancel(PG_FUNCTION_ARGS)
 							   PG_GETARG_INT64(0));
 	}
 	PG_RETURN_BOOL(result);
+}
+
+/* The attempt that a finished job has come to. */
+static int32
+attempt_of(TupleTableSlot *finished)
+{
+	bool		isnull;
+	Datum		value = slot_getattr(finished, Anum_history_attempt, &isnull);
+
+	return isnull ? 0 : DatumGetInt32(value);
 }
 
 /* Makes the row of a live job of a finished one. */
@@ -234,7 +244,6 @@ Datum
 jobq_retry(PG_FUNCTION_ARGS)
 {
 	JobqTable  *history;
-	JobqTermination termination;
 	TupleTableSlot *finished;
 	const JobqQueue *queue;
 	Datum		values[Natts_job];
@@ -253,7 +262,7 @@ jobq_retry(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 
 	/* what is known of an attempt of old is not to count for a new one */
-	(void) jobq_worker_was_terminated(PG_GETARG_INT64(0), 0, &termination);
+	jobq_attempt_forget(PG_GETARG_INT64(0), attempt_of(finished));
 	jobq_cancel_forget(PG_GETARG_INT64(0));
 	revive(finished, values, nulls);
 	if (!PG_ARGISNULL(1))

@@ -84,6 +84,7 @@ enum
 #define JOBQ_WAKE_INTERRUPT 0x0200	/* a job was interrupted: see that it ends */
 #define JOBQ_WAKE_NOTIFY	0x0400	/* some queue has notify set */
 #define JOBQ_WAKE_RETENTION 0x0800	/* finished jobs are kept for another time */
+#define JOBQ_WAKE_NOTES		0x1000	/* an executor was terminated in a job */
 #define JOBQ_WAKE_UNDONE	0x4000	/* shared transactions were rolled back */
 #define JOBQ_WAKE_NO_ROOM	0x8000	/* a queue without room has jobs */
 
@@ -280,6 +281,7 @@ typedef struct JobqTermination
 	pid_t		pid;			/* of the executor */
 	bool		timed_out;		/* the job's timeout was over */
 	bool		crashed;		/* the server had crashed */
+	bool		leased;			/* the job is held by a lease */
 } JobqTermination;
 
 /* A job that was through when its transaction was rolled back; see undone.c. */

@@ -89,5 +89,7 @@ extern void jobq_worker_note_termination(const JobqTermination *termination);
 /* For whoever finds a job. */
 extern bool jobq_worker_was_terminated(int64 job_id, int32 attempt,
 									   JobqTermination *termination);
+extern int	jobq_worker_terminations(JobqTermination *terminations);
+extern void jobq_worker_forget_termination(int64 job_id, int32 attempt);
 
 #endif							/* JOBQ_WORKER_SLOT_H */

@@ -1,0 +1,195 @@
+# t/132_terminations_and_restarts.pl
+#
+# A job that is to be tried once is not run again when its process was
+# terminated in it, whatever happens to the server, and to the job's row, before
+# anybody has counted the attempt.
+
+use strict;
+use warnings;
+
+use JobqTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = jobq_node('main');
+my $file = PostgreSQL::Test::Utils::tempdir() . '/runs';
+chmod(0777, PostgreSQL::Test::Utils::tempdir());
+
+sub sql
+{
+	my ($sql) = @_;
+	return $node->safe_psql('postgres', $sql);
+}
+
+# Jobs leave a trace outside the database when they begin.
+sql(qq{
+	CREATE TABLE go_on (yes boolean);
+	CREATE FUNCTION leave_trace() RETURNS void LANGUAGE plpgsql AS \$\$BEGIN
+		EXECUTE format('COPY (SELECT 1) TO PROGRAM %L', 'cat >> $file'); END\$\$;
+	CREATE FUNCTION works(j jobq.job) RETURNS void LANGUAGE plpgsql AS \$\$BEGIN
+		PERFORM leave_trace();
+		IF j.payload = 'true' THEN PERFORM pg_sleep(600); END IF; END\$\$;
+	SELECT jobq.create_queue('once', 'works(jobq.job)', max_attempts => 1)});
+
+my $runs = q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'jobq executor' AND wait_event = 'PgSleep'};
+my $executors = q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'jobq executor' AND state = 'active'};
+my $coordinator = q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'jobq coordinator'};
+
+# Starts a job, and returns its id when it sleeps.
+sub start_job
+{
+	unlink($file);
+	my $id = sql(q{SELECT jobq.enqueue('once', 'true')});
+	poll_query($node, $runs) or die "the job does not run\n";
+	return $id;
+}
+
+
+sub terminate
+{
+	sql(q{SELECT pg_terminate_backend(pid) FROM jobq.workers WHERE job_id IS NOT NULL});
+	poll_query($node, $executors) or die "the executor does not end\n";
+	return;
+}
+
+sub restart
+{
+	my ($mode) = @_;
+	return if !defined $mode;
+	$node->stop($mode);
+	$node->start;
+	return;
+}
+
+# Sets jobq.enabled, and waits until the coordinator has gone or come.
+sub enable
+{
+	my ($on) = @_;
+	$node->safe_psql('postgres', "ALTER SYSTEM SET jobq.enabled = $on");
+	$node->reload;
+	poll_query($node, $coordinator, expected => $on eq 'on' ? 't' : 'f')
+	  or die "the coordinator does not go or come\n";
+	return;
+}
+
+# How a job has ended, its attempts, and how often it was run.
+sub fate
+{
+	my ($id) = @_;
+	poll_query($node, "SELECT count(*) = 1 FROM jobq.jobs WHERE id = $id AND state NOT IN ('ready', 'running', 'scheduled')");
+	my $out = sql(qq{SELECT concat_ws(' ', state, attempt,
+			(SELECT string_agg(a.attempt || ' ' || outcome || ' ' || coalesce(sqlstate, ''), ', ' ORDER BY a.attempt) FROM jobq.attempts a WHERE job_id = jobs.id))
+		FROM jobq.jobs WHERE id = $id});
+	return $out . ', runs: ' . ((-s $file // 0) / 2);
+}
+
+# The notes that wait for their attempts to be counted.
+sub notes
+{
+	my @notes = glob($node->data_dir . '/pg_jobq/*job*');
+	return scalar(@notes);
+}
+
+my $dead = 'dead 1 1 crashed 57P01, runs: 1';
+
+# ---------------------------------- nobody looks at the job before the restart
+
+for my $mode (undef, 'fast', 'immediate')
+{
+	my $then = defined $mode ? "restart ($mode)" : 'no restart';
+
+	my $id = start_job();
+	sql(q{SELECT jobq.pause('once')});
+	terminate();
+	restart($mode);
+	is(fate($id), $dead, "the queue is paused, $then: the attempt counts");
+	sql(q{SELECT jobq.resume('once')});
+
+	$id = start_job();
+	my $session = $node->background_psql('postgres');
+	$session->query_until(qr/stopping/, "\\echo stopping\nSELECT jobq.stop();\n");
+	poll_query($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'SELECT jobq.stop()%' AND state = 'active'});
+	terminate();
+	$session->quit;
+	restart($mode);
+	is(fate($id), $dead, "stop(), $then: the attempt counts");
+	sql(q{SELECT jobq.start()});
+
+	# who waits for the row gets it when the process ends
+	$id = start_job();
+	$session = $node->background_psql('postgres', on_error_stop => 0);
+	$session->query_until(qr/locking/, "\\echo locking\nBEGIN; SELECT id FROM jobq_store.job WHERE id = $id FOR UPDATE;\n");
+	poll_query($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%FOR UPDATE%' AND wait_event_type = 'Lock'});
+	terminate();
+	poll_query($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%FOR UPDATE%' AND state = 'idle in transaction'});
+	if (defined $mode)
+	{
+		restart($mode);
+		eval { $session->quit; };
+	}
+	else
+	{
+		$session->query_safe("SELECT jobq.cancel($id)");
+		$session->query_safe('ROLLBACK');
+		$session->quit;
+	}
+	is(fate($id), $dead, "the row is locked, $then: the attempt counts");
+
+	$id = start_job();
+	enable('off');
+	terminate();
+	restart($mode);
+	enable('on');
+	is(fate($id), $dead, "no coordinator, $then: the attempt counts");
+}
+
+# -------------------------------------------------- ends of processes otherwise
+
+my $id = start_job();
+sql('DELETE FROM jobq_store.attempt');
+sql(q{CREATE OR REPLACE FUNCTION works(j jobq.job) RETURNS void LANGUAGE plpgsql AS $$BEGIN PERFORM leave_trace(); END$$});
+restart('fast');
+is(fate($id), 'completed 1, runs: 2', 'the server is shut down in the middle of a job: no attempt counts');
+ok(poll_until(sub { return !notes() }), 'no note is left');
+
+# Its code is through, and nothing is committed.
+unlink($file);
+my $session = $node->background_psql('postgres');
+$session->query_safe('BEGIN');
+$session->query_safe('LOCK TABLE jobq_store.history IN ACCESS EXCLUSIVE MODE');
+$id = sql(q{SELECT jobq.enqueue('once')});
+poll_query($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'jobq executor' AND wait_event_type = 'Lock'});
+sql(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'jobq executor'});
+poll_query($node, q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'jobq executor' AND wait_event_type = 'Lock'});
+$session->query_safe('COMMIT');
+$session->quit;
+is(fate($id), $dead, 'terminated when its code is through, and not committed: the attempt counts');
+
+# ------------------------------------------------- another life of the same job
+
+sql(q{CREATE OR REPLACE FUNCTION works(j jobq.job) RETURNS void LANGUAGE plpgsql AS $$BEGIN
+	PERFORM leave_trace(); IF j.payload = 'true' THEN PERFORM pg_sleep(600); END IF; END$$});
+$id = start_job();
+enable('off');
+terminate();
+sql(qq{SELECT jobq.cancel($id); SELECT jobq.retry($id, 'false')});
+enable('on');
+is(fate($id), 'completed 1, runs: 2', 'the job is cancelled and tried again: the attempt of old does not count for it');
+ok(poll_until(sub { return !notes() }), 'no note is left');
+
+# ------------------------------------------------------------- once only
+
+sql(q{
+	CREATE FUNCTION fails(p jsonb) RETURNS void LANGUAGE plpgsql AS $$BEGIN RAISE 'failed'; END$$;
+	CREATE FUNCTION no_end(attempt int, p jsonb) RETURNS interval LANGUAGE plpgsql AS $$BEGIN PERFORM pg_sleep(600); END$$;
+	SELECT jobq.create_queue('no_end', 'fails(jsonb)', max_attempts => 2, backoff_base => '1 ms',
+		backoff_function => 'no_end(int,jsonb)')});
+unlink($file);
+$id = sql(q{SELECT jobq.enqueue('no_end')});
+poll_query($node, $runs);
+sql(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'jobq executor' AND wait_event = 'PgSleep'});
+is(fate($id), 'dead 2 1 crashed 57P01, 2 failed P0001, runs: 0',
+	'terminated in its backoff_function: the attempt is shown once');
+
+$node->stop;
+done_testing();

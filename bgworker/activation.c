@@ -383,7 +383,8 @@ roles_with_work(void)
 	{
 		const JobqQueueBrief *queue = &briefs[i];
 
-		if (!queue->has_executors || queue->paused || !queue->at_home)
+		if (!queue->has_executors || queue->paused || !queue->at_home ||
+			!OidIsValid(queue->owner))
 			continue;
 		/* where shared memory has no room, be on the safe side */
 		if (queue->state == NULL ||

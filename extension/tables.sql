@@ -37,7 +37,7 @@ CREATE TABLE jobq_store.queue (
   id integer NOT NULL PRIMARY KEY,
   name text COLLATE "C" NOT NULL UNIQUE,
   is_run boolean NOT NULL,
-  owner regrole NOT NULL,
+  owner jobq_store.role_ref NOT NULL,
   handler text,
   paused boolean NOT NULL,
   created_at timestamptz NOT NULL,
@@ -79,13 +79,19 @@ CREATE INDEX queue_on_dead ON jobq_store.queue (on_dead)
 
 CREATE TABLE jobq_store.queue_grant (
   queue integer NOT NULL,
-  role regrole NOT NULL,
+  role jobq_store.role_ref NOT NULL,
   privileges integer NOT NULL,
   PRIMARY KEY (queue, role)
 );
 COMMENT ON TABLE jobq_store.queue_grant IS 'privileges on queues, as a bit mask (src/queue.h)';
 
 CREATE INDEX queue_grant_role ON jobq_store.queue_grant (role);
+
+-- What nobody was granted is worth nothing, and twice it would break the key:
+-- a dump is restored without it.
+CREATE TRIGGER queue_grant_to_nobody BEFORE INSERT ON jobq_store.queue_grant
+  FOR EACH ROW WHEN (NEW.role OPERATOR(pg_catalog.=) 0::oid)
+  EXECUTE FUNCTION jobq_store.skip_row();
 
 -- --------------------------------------------------------------------- jobs
 
@@ -223,7 +229,7 @@ COMMENT ON TABLE jobq_store.attempt IS 'attempts that failed, with what was said
 CREATE TABLE jobq_store.schedule (
   id bigint NOT NULL PRIMARY KEY,
   name text COLLATE "C" NOT NULL UNIQUE,
-  owner regrole NOT NULL,
+  owner jobq_store.role_ref NOT NULL,
   queue integer NOT NULL,
   enabled boolean NOT NULL,
   runs bigint NOT NULL,

@@ -220,7 +220,7 @@ COMMENT ON VIEW jobq.attempts IS 'attempts that did not succeed, and why';
 CREATE VIEW jobq.queues WITH (security_barrier) AS
 SELECT
   q.name AS queue,
-  q.owner,
+  q.owner::regrole AS owner,
   q.handler,
   q.description,
   q.paused,
@@ -281,7 +281,7 @@ COMMENT ON VIEW jobq.queues IS 'queues: settings, defaults filled in, and number
 CREATE VIEW jobq.schedules WITH (security_barrier) AS
 SELECT
   s.name,
-  s.owner,
+  s.owner::regrole AS owner,
   CASE WHEN s.command IS NULL THEN q.name END AS queue,
   s.command,
   s.payload,

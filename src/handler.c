@@ -288,7 +288,7 @@ typedef struct FunctionCall
 
 /*
  * The function that is to be called, as its owner may call it.  It may have been
- * dropped and made anew, as another kind of function.
+ * dropped and made anew, as another kind of function; and the owner may be gone.
  */
 static Oid
 callable_function(const FunctionCall *call)
@@ -300,6 +300,12 @@ callable_function(const FunctionCall *call)
 				(errcode(ERRCODE_UNDEFINED_FUNCTION),
 				 errmsg("function %s does not exist", call->text),
 				 errdetail("A queue refers to it.")));
+	if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(call->owner)))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("function %s cannot be called", call->text),
+				 errdetail("It is called as the owner of a queue, who does not exist any more."),
+				 errhint("A superuser can give the queue another owner with jobq.alter_queue().")));
 	if (!jobq_may_execute(function, call->owner))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),

@@ -3,8 +3,8 @@
  * health_lost.c
  *	  Jobs without a queue, for the view jobq.health.
  *
- * A dump has the queues in one COPY, which fails as a whole where the role of
- * one owner is missing; the jobs are restored all the same.
+ * A dump has the queues in one COPY, which may fail as a whole, or be left out;
+ * the jobs are restored all the same.
  *
  * IDENTIFICATION
  *	  src/health_lost.c
@@ -56,6 +56,6 @@ jobq_health_check_lost_queues(JobqHealth *health)
 		jobq_health_add(health, JOBQ_CRITICAL, "lost queues", NULL,
 						psprintf("there are jobs of " INT64_FORMAT " queues that do not exist",
 								 nqueues),
-						"A dump was restored where a role was missing. Create the role, and restore the data of table jobq_store.queue.",
+						"A dump was restored without its queues. Restore the data of table jobq_store.queue.",
 						JOBQ_NEVER);
 }

@@ -41,6 +41,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 #define MAX_ROWS 1000
 
@@ -185,14 +186,12 @@ report_owner(const QueueCheck *check, JobqSeverity severity,
 	List	  **told = &check->health->bad_owners[severity];
 	MemoryContext oldcontext;
 
-	if (list_member_oid(*told, owner))
+	if (name == NULL || list_member_oid(*told, owner))
 		return;
 	oldcontext = MemoryContextSwitchTo(check->health->context);
 	*told = lappend_oid(*told, owner);
 	MemoryContextSwitchTo(oldcontext);
-	if (name == NULL)
-		hint = "Give all queues of that role another owner with jobq.alter_queue().";
-	else if (!jobq_may_connect(MyDatabaseId, owner))
+	if (!jobq_may_connect(MyDatabaseId, owner))
 		hint = psprintf("Use GRANT CONNECT ON DATABASE %s TO %s.",
 						quote_identifier(get_database_name(MyDatabaseId)),
 						quote_identifier(name));
@@ -201,7 +200,34 @@ report_owner(const QueueCheck *check, JobqSeverity severity,
 						quote_identifier(name));
 	add(check, severity, "owner",
 		psprintf("the queue's owner, \"%s\", cannot run the jobs of any of its queues: %s",
-				 name != NULL ? name : psprintf("%u", owner), problem), hint);
+				 name, problem), hint);
+}
+
+/*
+ * A queue that belongs to nobody, at home or not; false if it has an owner.
+ * `nqueues` counts them.
+ */
+static bool
+report_no_owner(QueueCheck *check, int *nqueues)
+{
+	const JobqQueue *queue = check->queue;
+	char	   *name = quote_literal_cstr(queue->name);
+
+	if (SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(queue->owner)))
+		return false;
+	if ((*nqueues)++ >= JOBQ_HEALTH_MAX_OBJECTS)
+		return true;
+	if (queue->at_home)
+		find_oldest(check);
+	add(check, check->oldest == JOBQ_NEVER ? JOBQ_WARNING : JOBQ_CRITICAL,
+		"owner",
+		"the queue has no owner: that role was dropped, or was missing where a dump was restored",
+		queue->is_run ?
+		psprintf("Use jobq.drop_queue(%s, force => true): its commands were to run as that role.",
+				 name) :
+		psprintf("As a superuser, use jobq.alter_queue(%s, owner => ...), and jobq.grant_queue() if it was missing.",
+				 name));
+	return true;
 }
 
 /* Whether the owner of a queue with executors can run its jobs. */
@@ -273,13 +299,18 @@ report_slow_consumers(const QueueCheck *check)
 			"Start a worker that takes jobs of the queue, or give it a handler.");
 }
 
+/* `nownerless` counts queues without an owner. */
 static void
-check_queue(JobqHealth *health, const JobqQueue *queue)
+check_queue(JobqHealth *health, const JobqQueue *queue, int *nownerless)
 {
 	QueueCheck	check = {
 		.health = health,.queue = queue,.oldest = JOBQ_NEVER
 	};
 
+	if (!queue->at_home)
+		health->foreign_queues++;
+	if (report_no_owner(&check, nownerless) || !queue->at_home)
+		return;
 	find_oldest(&check);
 	if (jobq_queue_has_executors(queue) && !check_owner(&check))
 		return;
@@ -307,6 +338,7 @@ jobq_health_check_queues(JobqHealth *health)
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext oldcontext = MemoryContextSwitchTo(context);
 	ListCell   *lc;
+	int			nownerless = 0;
 
 	foreach(lc, health->queues)
 	{
@@ -320,11 +352,13 @@ jobq_health_check_queues(JobqHealth *health)
 							   JOBQ_PRIV_READ | JOBQ_PRIV_CONSUME |
 							   JOBQ_PRIV_MANAGE))
 			continue;
-		if (!queue->at_home)
-			health->foreign_queues++;
-		else
-			check_queue(health, queue);
+		check_queue(health, queue, &nownerless);
 	}
 	MemoryContextSwitchTo(oldcontext);
+	if (nownerless > JOBQ_HEALTH_MAX_OBJECTS)
+		jobq_health_add(health, JOBQ_WARNING, "owner", NULL,
+						psprintf("there are %d more queues without an owner",
+								 nownerless - JOBQ_HEALTH_MAX_OBJECTS),
+						"See jobq.queues, WHERE owner = 0.", JOBQ_NEVER);
 	MemoryContextDelete(context);
 }

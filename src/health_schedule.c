@@ -23,9 +23,8 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/array.h"
-#include "utils/acl.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/syscache.h"
 
 /* Columns of the query. */
 enum
@@ -54,12 +53,15 @@ static const char query[] =
 " AND (s.disabled_reason IS NOT NULL"
 " OR s.next_run OPERATOR(pg_catalog.<) $3"
 " OR s.system_identifier OPERATOR(pg_catalog.<>) $1"
-" OR s.database OPERATOR(pg_catalog.<>) $2)"
+" OR s.database OPERATOR(pg_catalog.<>) $2"
+" OR ($4 AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles AS r"
+" WHERE r.oid OPERATOR(pg_catalog.=) s.owner)))"
 " ORDER BY s.name";
 
 /* How many there are of each kind. */
 typedef struct Counts
 {
+	int			ownerless;
 	int			disabled;
 	int			late;
 	int			waiting;
@@ -72,9 +74,20 @@ column(uint64 row, int number, bool *isnull)
 						 number, isnull);
 }
 
+/* A schedule that belongs to nobody, at home or not. */
+static void
+report_no_owner(JobqHealth *health, const char *name, Counts *counts)
+{
+	if (counts->ownerless++ < JOBQ_HEALTH_MAX_OBJECTS)
+		jobq_health_add(health, JOBQ_WARNING, "schedule owner", name,
+						"the schedule has no owner, and cannot run: that role was dropped, or was missing where a dump was restored",
+						"Remove it with jobq.unschedule(), or replace it by one of your own with jobq.schedule().",
+						JOBQ_NEVER);
+}
+
 /* Looks at one row of the query's result. */
 static void
-check_schedule(JobqHealth *health, uint64 row, Counts *counts)
+check_schedule(JobqHealth *health, uint64 row, Oid owner, Counts *counts)
 {
 	char	   *name = SPI_getvalue(SPI_tuptable->vals[row],
 									SPI_tuptable->tupdesc, COL_NAME);
@@ -82,14 +95,19 @@ check_schedule(JobqHealth *health, uint64 row, Counts *counts)
 									  SPI_tuptable->tupdesc,
 									  COL_DISABLED_REASON);
 	bool		isnull;
+	bool		at_home = DatumGetBool(column(row, COL_AT_HOME, &isnull));
 	TimestampTz next_run;
 	int64		waits_for;
 
-	if (!DatumGetBool(column(row, COL_AT_HOME, &isnull)))
-	{
+	if (!at_home)
 		health->foreign_schedules++;
+	if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(owner)))
+	{
+		report_no_owner(health, name, counts);
 		return;
 	}
+	if (!at_home)
+		return;
 	if (reason != NULL)
 	{
 		if (counts->disabled++ < JOBQ_HEALTH_MAX_OBJECTS)
@@ -170,8 +188,9 @@ jobq_health_check_schedules(JobqHealth *health)
 
 		if (health->reads_all ||
 			has_privs_of_role(health->reader, owner))
-			check_schedule(health, i, &counts);
+			check_schedule(health, i, owner, &counts);
 	}
+	report_rest(health, JOBQ_WARNING, "schedule owner", counts.ownerless);
 	report_rest(health, JOBQ_WARNING, "schedule disabled", counts.disabled);
 	report_rest(health, JOBQ_WARNING, "schedule late", counts.late);
 	report_rest(health, JOBQ_INFO, "schedule waits", counts.waiting);

@@ -426,6 +426,22 @@ jobq_executor_role_check(Oid role)
 						 quote_identifier(GetUserNameFromId(role, false)))));
 }
 
+/*
+ * Raises 42704 if the owner is gone: dropped, or missing where a dump was
+ * restored.  Nothing can be checked for nobody.
+ */
+static void
+check_has_owner(const char *name, Oid owner)
+{
+	if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(owner)))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("queue \"%s\" has no owner", name),
+				 errdetail("Its owner was dropped, or was missing where a dump was restored."),
+				 errhint("A superuser can give it one with jobq.alter_queue(%s, owner => ...).",
+						 quote_literal_cstr(name))));
+}
+
 /* Functions of a queue are called as its owner, who must be allowed to. */
 static void
 check_may_execute(const char *function_text, Oid owner)
@@ -460,6 +476,7 @@ jobq_queue_row_check(const Datum *values, const bool *nulls)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("queue \"%s\" of jobq.run() cannot have a handler",
 						name)));
+	check_has_owner(name, owner);
 	if (!nulls[Anum_queue_handler - 1])
 		jobq_executor_role_check(owner);
 	if (!nulls[Anum_queue_on_dead - 1])

@@ -128,7 +128,7 @@ jobq_schedule_queue(const Datum *values, const bool *nulls, char **problem)
 
 	if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(owner)))
 	{
-		*problem = psprintf("role with OID %u does not exist", owner);
+		*problem = pstrdup("its owner does not exist");
 		return NULL;
 	}
 	if (!nulls[Anum_schedule_command - 1])

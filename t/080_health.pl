@@ -181,7 +181,7 @@ sql(q{SELECT jobq.create_queue('orphan', 'work(jsonb)', owner => 'nobody');
 	SELECT jobq.enqueue('orphan', '0', delay => '1 day');
 	SELECT jobq.revoke_usage('nobody'); DROP ROLE nobody});
 health_ok('warning|owner|orphan', 'the owner of a queue was dropped');
-message_like('owner', qr/it does not exist/, 'and what is the matter');
+message_like('owner', qr/has no owner/, 'and what is the matter');
 sql("SELECT jobq.drop_queue('orphan', force => true)");
 health_ok('', 'the queue as well');
 

@@ -79,7 +79,7 @@ like(sql_error($node, 'SET SESSION AUTHORIZATION monitor; SELECT * FROM jobq.que
 sql(q{SELECT jobq.grant_usage('monitor', may_read => true); DROP OWNED BY monitor});
 is(seen('agent'), '||||', 'DROP OWNED as well');
 
-# ---------------------------------------- a dump without one of its roles
+# ------------------------------ a dump without one of its roles, or its queues
 
 sql(q{CREATE ROLE gone LOGIN; SELECT jobq.grant_usage('gone');
 	SELECT jobq.create_queue('theirs', owner => 'gone'); SELECT jobq.enqueue('theirs')});
@@ -88,7 +88,10 @@ command_ok([ $node->installed_command('pg_dump'), '-Fc', '-d', $node->connstr('p
 sql(q{SELECT jobq.drop_queue('theirs', force => true); DROP OWNED BY gone; DROP ROLE gone; CREATE DATABASE lossy});
 my @restore = ($node->installed_command('pg_restore'), '-d', $node->connstr('lossy'));
 command_fails([ @restore, $dump ], 'a restore without one of the roles has errors');
+is(sql(q{SELECT owner FROM jobq.queues WHERE queue = 'theirs'}, 'lossy'), '-', 'whose queue is there, and nobody\'s');
 my $finding = q{SELECT severity || ': ' || message FROM jobq.health WHERE topic = 'lost queues'};
+is(sql($finding, 'lossy'), '', 'none is lost');
+sql('TRUNCATE jobq_store.queue', 'lossy');
 is(sql($finding, 'lossy'), 'critical: there are jobs of 4 queues that do not exist', 'health says that queues were lost');
 is(sql("SELECT jobq.grant_usage('shop'); SET ROLE shop; $finding", 'lossy'), '', 'but not to everybody');
 sql('CREATE ROLE gone LOGIN');

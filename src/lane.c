@@ -324,7 +324,8 @@ find_lane(const JobqQueueState *state, int16 priority)
 
 /*
  * The lane of a priority, made if need be.  NULL if there is no room; then the
- * queue is crowded.
+ * queue is crowded.  NULL, too, if the entry was removed: a transaction that
+ * ends may have kept a pointer to it, and nobody would free the lane.
  */
 static Lane *
 get_lane(JobqQueueState *state, int16 priority)
@@ -333,7 +334,7 @@ get_lane(JobqQueueState *state, int16 priority)
 	int		   *link = &state->first_lane;
 	int			new_lane;
 
-	if (lane != NULL)
+	if (lane != NULL || state->forgotten)
 		return lane;
 	new_lane = state->nlanes < JOBQ_MAX_LANES ? allocate_lane(state->role) : NONE;
 	if (new_lane == NONE)
@@ -383,7 +384,18 @@ jobq_lanes_make(JobqQueueState *state)
 {
 	LWLockAcquire(lock_of(state), LW_EXCLUSIVE);
 	state->first_lane = NONE;
+	state->forgotten = false;
 	forget_all(state);
+	LWLockRelease(lock_of(state));
+}
+
+/* An entry is about to be removed; the locks are those of jobq_lanes_make(). */
+void
+jobq_lanes_end(JobqQueueState *state)
+{
+	LWLockAcquire(lock_of(state), LW_EXCLUSIVE);
+	forget_all(state);
+	state->forgotten = true;
 	LWLockRelease(lock_of(state));
 }
 

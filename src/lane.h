@@ -54,6 +54,7 @@ typedef struct JobqRefill
 extern Size jobq_lane_shmem_size(void);
 extern void jobq_lane_shmem_startup(void);
 extern void jobq_lanes_make(JobqQueueState *state);
+extern void jobq_lanes_end(JobqQueueState *state);
 
 extern void jobq_lanes_reset_database(Oid dboid);
 extern void jobq_lanes_reset(JobqQueueState *state);

@@ -420,7 +420,7 @@ has_queue_room(Oid role)
 static void
 remove_queue_state(JobqQueueState *state)
 {
-	jobq_lanes_reset(state);
+	jobq_lanes_end(state);
 	(*jobq_role_counter(jobq_shared->queue_roles, state->role))--;
 	(void) hash_search(jobq_shared_queues, &state->key, HASH_REMOVE, NULL);
 }

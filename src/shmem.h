@@ -232,6 +232,7 @@ typedef struct JobqQueueState
 	int			nlanes;
 	bool		discovered;		/* priorities without a lane have no jobs */
 	bool		crowded;		/* too many priorities: no use of lanes */
+	bool		forgotten;		/* no queue's any more: it gets no lanes */
 	Oid			storage;		/* file of the table that TIDs are from */
 	uint64		resets;			/* changes when all lanes are dropped */
 } JobqQueueState;

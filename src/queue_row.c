@@ -239,6 +239,20 @@ visit_rows(JobqRelation relation, JobqRelation index, ScanKey key,
 	pfree(nulls);
 }
 
+/*
+ * The same for the rows with a value in a column, the first one of the index;
+ * `equals` is the function of the type's operator =.
+ */
+static void
+visit_rows_with(JobqRelation relation, JobqRelation index, AttrNumber column,
+				RegProcedure equals, Datum value, RowVisitor visit, void *arg)
+{
+	ScanKeyData key;
+
+	ScanKeyInit(&key, column, BTEqualStrategyNumber, equals, value);
+	visit_rows(relation, index, &key, visit, arg);
+}
+
 /* --------------------------------------------------------------- queues */
 
 /* Where a queue that is read goes, and what belongs to it. */
@@ -281,12 +295,9 @@ visit_grant(void *arg, const Datum *values, const bool *nulls)
 static void
 read_grants(Target *target)
 {
-	ScanKeyData key;
-
-	ScanKeyInit(&key, Anum_queue_grant_queue, BTEqualStrategyNumber, F_INT4EQ,
-				Int32GetDatum(target->queue->id));
-	visit_rows(JOBQ_REL_QUEUE_GRANT, JOBQ_IDX_QUEUE_GRANT, &key, visit_grant,
-			   target);
+	visit_rows_with(JOBQ_REL_QUEUE_GRANT, JOBQ_IDX_QUEUE_GRANT,
+					Anum_queue_grant_queue, F_INT4EQ,
+					Int32GetDatum(target->queue->id), visit_grant, target);
 }
 
 /*
@@ -297,12 +308,10 @@ bool
 jobq_queue_read(int32 id, JobqQueue *queue, MemoryContext context)
 {
 	Target		target = {queue, context};
-	ScanKeyData key;
 
-	ScanKeyInit(&key, Anum_queue_id, BTEqualStrategyNumber, F_INT4EQ,
-				Int32GetDatum(id));
 	queue->id = JOBQ_NO_QUEUE;
-	visit_rows(JOBQ_REL_QUEUE, JOBQ_IDX_QUEUE, &key, visit_queue, &target);
+	visit_rows_with(JOBQ_REL_QUEUE, JOBQ_IDX_QUEUE, Anum_queue_id, F_INT4EQ,
+					Int32GetDatum(id), visit_queue, &target);
 	if (queue->id == JOBQ_NO_QUEUE)
 		return false;
 	read_grants(&target);
@@ -340,11 +349,9 @@ int32
 jobq_queue_read_name(const char *name)
 {
 	int32		id = JOBQ_NO_QUEUE;
-	ScanKeyData key;
 
-	ScanKeyInit(&key, Anum_queue_name, BTEqualStrategyNumber, F_TEXTEQ,
-				CStringGetTextDatum(name));
-	visit_rows(JOBQ_REL_QUEUE, JOBQ_IDX_QUEUE_NAME, &key, visit_id, &id);
+	visit_rows_with(JOBQ_REL_QUEUE, JOBQ_IDX_QUEUE_NAME, Anum_queue_name,
+					F_TEXTEQ, CStringGetTextDatum(name), visit_id, &id);
 	return id;
 }
 
@@ -360,11 +367,9 @@ int32
 jobq_queue_read_run(Oid owner)
 {
 	int32		id = JOBQ_NO_QUEUE;
-	ScanKeyData key;
 
-	ScanKeyInit(&key, Anum_queue_owner, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(owner));
-	visit_rows(JOBQ_REL_QUEUE, JOBQ_IDX_QUEUE_RUN, &key, visit_run, &id);
+	visit_rows_with(JOBQ_REL_QUEUE, JOBQ_IDX_QUEUE_RUN, Anum_queue_owner,
+					F_OIDEQ, ObjectIdGetDatum(owner), visit_run, &id);
 	return id;
 }
 
@@ -382,11 +387,9 @@ List *
 jobq_queue_read_owned(Oid owner)
 {
 	List	   *ids = NIL;
-	ScanKeyData key;
 
-	ScanKeyInit(&key, Anum_queue_owner, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(owner));
-	visit_rows(JOBQ_REL_QUEUE, JOBQ_IDX_QUEUE_OWNER, &key, collect_id, &ids);
+	visit_rows_with(JOBQ_REL_QUEUE, JOBQ_IDX_QUEUE_OWNER, Anum_queue_owner,
+					F_OIDEQ, ObjectIdGetDatum(owner), collect_id, &ids);
 	return ids;
 }
 
@@ -395,12 +398,10 @@ List *
 jobq_queue_read_on_dead(int32 queue)
 {
 	List	   *ids = NIL;
-	ScanKeyData key;
 
-	ScanKeyInit(&key, Anum_queue_on_dead, BTEqualStrategyNumber, F_INT4EQ,
-				Int32GetDatum(queue));
-	visit_rows(JOBQ_REL_QUEUE, JOBQ_IDX_QUEUE_ON_DEAD, &key, collect_id,
-			   &ids);
+	visit_rows_with(JOBQ_REL_QUEUE, JOBQ_IDX_QUEUE_ON_DEAD,
+					Anum_queue_on_dead, F_INT4EQ, Int32GetDatum(queue),
+					collect_id, &ids);
 	list_sort(ids, list_int_cmp);
 	return ids;
 }
@@ -429,12 +430,10 @@ List *
 jobq_queue_read_granted(Oid role, int privileges)
 {
 	Granted		granted = {.privileges = privileges,.ids = NIL};
-	ScanKeyData key;
 
-	ScanKeyInit(&key, Anum_queue_grant_role, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(role));
-	visit_rows(JOBQ_REL_QUEUE_GRANT, JOBQ_IDX_QUEUE_GRANT_ROLE, &key,
-			   visit_granted, &granted);
+	visit_rows_with(JOBQ_REL_QUEUE_GRANT, JOBQ_IDX_QUEUE_GRANT_ROLE,
+					Anum_queue_grant_role, F_OIDEQ, ObjectIdGetDatum(role),
+					visit_granted, &granted);
 	return granted.ids;
 }
 
@@ -493,12 +492,9 @@ jobq_queue_read_briefs(void)
 bool
 jobq_queue_read_brief(int32 id, JobqQueueBrief *brief)
 {
-	ScanKeyData key;
-
-	ScanKeyInit(&key, Anum_queue_id, BTEqualStrategyNumber, F_INT4EQ,
-				Int32GetDatum(id));
 	brief->id = JOBQ_NO_QUEUE;
-	visit_rows(JOBQ_REL_QUEUE, JOBQ_IDX_QUEUE, &key, visit_brief, brief);
+	visit_rows_with(JOBQ_REL_QUEUE, JOBQ_IDX_QUEUE, Anum_queue_id, F_INT4EQ,
+					Int32GetDatum(id), visit_brief, brief);
 	return brief->id != JOBQ_NO_QUEUE;
 }
 

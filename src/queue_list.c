@@ -223,6 +223,7 @@ list_queues_of(Oid role)
 	ListCell   *lc;
 	int			n = 0;
 
+	listed_valid = false;
 	if (listed_ids != NULL)
 		pfree(listed_ids);
 	listed_ids = NULL;

@@ -576,7 +576,7 @@ expire_one(LeaseSearch *search, JobqTable *jobs, const ExpiredLease *expired)
 	if (!is_over(search, &job, expired))
 		return;
 	queue = jobq_queue_by_id(job.queue);
-	if (!jobq_on_dead_is_free(queue))
+	if (queue == NULL || !jobq_on_dead_is_free(queue))
 	{
 		put_off(search, &job, expired);
 		return;
@@ -631,7 +631,10 @@ jobq_leases_expire(int limit, bool *more)
 		PushActiveSnapshot(GetLatestSnapshot());
 		jobs = jobq_table_open(JOBQ_REL_JOB);
 		for (int i = 0; i < search.nfound; i++)
+		{
+			CHECK_FOR_INTERRUPTS();
 			expire_one(&search, jobs, &search.found[i]);
+		}
 		jobq_table_close(jobs);
 		PopActiveSnapshot();
 	}

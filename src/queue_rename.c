@@ -49,7 +49,10 @@ write_name(JobqLockedQueue *locked, const char *new_name)
 	if (!jobq_table_insert_unique(locked->table,
 								  jobq_relation_oid(JOBQ_IDX_QUEUE_NAME),
 								  locked->values, locked->nulls, &conflict))
+	{
+		jobq_queue_recheck_locked(locked, JOBQ_PRIV_OWNER);
 		report_duplicate(new_name);
+	}
 }
 
 /*

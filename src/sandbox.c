@@ -93,6 +93,7 @@ enter(Sandbox *sandbox, Oid owner)
 		PushActiveSnapshot(GetTransactionSnapshot());
 
 	save_signals(sandbox);
+	jobq_sandbox_rules_set_up();
 	sandbox->portals = jobq_portals_hide();
 	sandbox->query = debug_query_string;
 	debug_query_string = NULL;

@@ -223,18 +223,23 @@ object_access(ObjectAccessType access, Oid catalog, Oid object, int column,
 		check_new_object(catalog, object);
 }
 
+/* Sets the hooks, with the session's first sandbox. */
+void
+jobq_sandbox_rules_set_up(void)
+{
+	if (hooks_are_set)
+		return;
+	jobq_seed_watch();
+	previous_object_access = object_access_hook;
+	object_access_hook = object_access;
+	previous_fmgr_need = needs_fmgr_hook;
+	needs_fmgr_hook = fmgr_need;
+	hooks_are_set = true;
+}
+
 void
 jobq_sandbox_rules_begin(void)
 {
-	if (!hooks_are_set)
-	{
-		previous_object_access = object_access_hook;
-		object_access_hook = object_access;
-		previous_fmgr_need = needs_fmgr_hook;
-		needs_fmgr_hook = fmgr_need;
-		hooks_are_set = true;
-		jobq_seed_watch();
-	}
 	if (depth++ == 0 && expressions_may_be_ready)
 	{
 		ResetPlanCache();

@@ -13,6 +13,9 @@
 
 #include "nodes/nodes.h"
 
+/* Before the first of these calls; may fail. */
+extern void jobq_sandbox_rules_set_up(void);
+
 /*
  * The rules hold from the first to the last of nested calls.  Neither function
  * fails.

@@ -47,8 +47,8 @@ jobq_seed_watch(void)
 
 	if (is_watched)
 		return;
-	is_watched = true;
 	settings = jobq_settings(&nsettings);
+	is_watched = true;
 	for (int i = 0; i < nsettings; i++)
 	{
 		struct config_real *setting = (struct config_real *) settings[i];

@@ -90,7 +90,7 @@ sub holding
 	my $session = $node->background_psql('postgres', on_error_stop => 1);
 	$session->query_safe("BEGIN");
 	$session->query_safe($hold);
-	sql("SELECT jobq_store.advance_clock('2 s')");
+	sql("SELECT jobq_store.advance_clock('2 min')");
 	both($state);
 	$session->query_safe("ROLLBACK");
 	$session->quit;
@@ -111,14 +111,14 @@ foreach my $queue (qw(started leased busy lost foreign over cancelled paused))
 both('nothing special');
 
 # Times to live
-sql("SELECT count(*) FROM jobq.enqueue_many('started', array_fill('{}'::jsonb, ARRAY[$n]), ttl => '1 s')");
+sql("SELECT count(*) FROM jobq.enqueue_many('started', array_fill('{}'::jsonb, ARRAY[$n]), ttl => '1 min')");
 sql("SELECT count(jobq.fail(id, lease, 'x', retry_in => '1 hour')) FROM jobq.dequeue('started'::text, $n, '1 min')");
-sql("SELECT count(*) FROM jobq.enqueue_many('leased', array_fill('{}'::jsonb, ARRAY[$n]), ttl => '1 s')");
+sql("SELECT count(*) FROM jobq.enqueue_many('leased', array_fill('{}'::jsonb, ARRAY[$n]), ttl => '1 min')");
 sql("SELECT count(*) FROM jobq.dequeue('leased'::text, $n, '1 day')");
-sql("SELECT jobq_store.advance_clock('2 s')");
+sql("SELECT jobq_store.advance_clock('2 min')");
 both('jobs past their time to live that were started');
 
-sql("SELECT count(*) FROM jobq.enqueue_many('busy', array_fill('{}'::jsonb, ARRAY[$n]), ttl => '2 s')");
+sql("SELECT count(*) FROM jobq.enqueue_many('busy', array_fill('{}'::jsonb, ARRAY[$n]), ttl => '1 min')");
 holding('jobs past their time to live that are locked',
 	"SELECT count(jobq.set_priority(id, 1)) FROM jobq.jobs WHERE queue = 'busy'");
 poll_ok($node, "SELECT count(*) = $n FROM jobq.jobs WHERE queue = 'busy' AND state = 'expired'",
@@ -126,7 +126,7 @@ poll_ok($node, "SELECT count(*) = $n FROM jobq.jobs WHERE queue = 'busy' AND sta
 
 # Leases
 sql("SELECT count(*) FROM jobq.enqueue_many('over', array_fill('{}'::jsonb, ARRAY[$n]))");
-sql("CREATE TABLE held AS SELECT id, lease FROM jobq.dequeue('over'::text, $n, '2 s')");
+sql("CREATE TABLE held AS SELECT id, lease FROM jobq.dequeue('over'::text, $n, '1 min')");
 holding('leases that are over, and their jobs locked',
 	"SELECT count(jobq.complete(id, lease)) FROM held");
 poll_ok($node, "SELECT count(*) = $n FROM jobq.jobs WHERE queue = 'over' AND state = 'ready'",
@@ -156,16 +156,16 @@ sql("SELECT count(jobq.unschedule('s' || i)) FROM generate_series(1, 500) AS i")
 
 # Delayed jobs of a queue at rest
 sql("SELECT jobq.pause('paused')");
-sql("SELECT count(*) FROM jobq.enqueue_many('paused', array_fill('{}'::jsonb, ARRAY[$n]), delay => '1 s')");
-sql("SELECT jobq_store.advance_clock('2 s')");
+sql("SELECT count(*) FROM jobq.enqueue_many('paused', array_fill('{}'::jsonb, ARRAY[$n]), delay => '1 min')");
+sql("SELECT jobq_store.advance_clock('2 min')");
 both('delayed jobs of a paused queue');
 
 # Jobs whose queue is gone, or belongs to another database
 foreach my $queue (qw(lost foreign))
 {
-	sql("SELECT count(*) FROM jobq.enqueue_many('$queue', array_fill('{}'::jsonb, ARRAY[$n]), ttl => '1 s')");
+	sql("SELECT count(*) FROM jobq.enqueue_many('$queue', array_fill('{}'::jsonb, ARRAY[$n]), ttl => '1 min')");
 	sql("SELECT count(*) FROM jobq.enqueue_many('$queue', array_fill('{}'::jsonb, ARRAY[$n]), priority => -1)");
-	sql("SELECT count(*) FROM jobq.dequeue('$queue'::text, $n, '1 s')");
+	sql("SELECT count(*) FROM jobq.dequeue('$queue'::text, $n, '1 min')");
 }
 # by hand; so that it is noticed, in a prepared transaction
 sql(q{
@@ -175,7 +175,7 @@ sql(q{
 	PREPARE TRANSACTION 'queues';
 	COMMIT PREPARED 'queues';
 });
-sql("SELECT jobq_store.advance_clock('3 s')");
+sql("SELECT jobq_store.advance_clock('2 min')");
 both('jobs of queues that are gone or elsewhere');
 is(sql("SELECT count(*) FROM jobq_store.job AS j JOIN jobq_store.queue AS q ON q.id = j.queue
 	WHERE q.name = 'foreign'"), 2 * $n, 'which are left alone');

@@ -115,6 +115,20 @@ foreach my $node ($recovered, $clone)
 poll_ok($primary, q{SELECT count(*) = 1 FROM jobq.attempts WHERE outcome = 'crashed'},
 	'where it ran the attempt counts after the crash');
 
+# What is in the files of the crashed server itself counts no more, either, when
+# it has become another one, on a timeline of its own.
+$id = sql($primary, q{SELECT jobq.enqueue('once')});
+poll_ok($primary, "SELECT state = 'running' FROM jobq.jobs WHERE id = $id", 'a job runs when the server crashes');
+$primary->stop('immediate');
+@notes = glob($primary->data_dir . '/pg_jobq/*');
+is(scalar(@notes), 1, 'there is a note of it');
+append_to_file($primary->data_dir . '/standby.signal', '');
+$primary->start;
+$primary->promote;
+poll_ok($primary, q{SELECT NOT pg_is_in_recovery()}, 'it is promoted');
+poll_ok($primary, "SELECT state FROM jobq.jobs WHERE id = $id", 'its only attempt is still to come', expected => 'running');
+is(sql($primary, "SELECT count(*) FROM jobq.attempts WHERE job_id = $id"), '0', 'none is lost');
+
 # ---------------------------------------------------- the extension made anew
 
 $lease = sql($clone, q{

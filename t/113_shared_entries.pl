@@ -127,6 +127,13 @@ sub sleepers
 		AND backend_type = 'jobq executor' AND wait_event = 'PgSleep'};
 }
 
+sub executors
+{
+	my ($role) = @_;
+	return qq{SELECT count(*) FROM pg_stat_activity WHERE usename = '$role'
+		AND backend_type = 'jobq executor'};
+}
+
 as('mallory', q{SELECT jobq.run('SELECT pg_sleep(600)') FROM generate_series(1, 6)});
 poll_ok($node, sleepers('mallory'), 'without a limit a role takes all workers', expected => 4);
 as('alice', q{SELECT jobq.run('SELECT 1')});
@@ -141,6 +148,7 @@ $node->append_conf('postgresql.conf', 'jobq.max_workers_per_role = 2');
 $node->reload;
 poll_ok($node, q{SELECT current_setting('jobq.max_workers_per_role') = '2'}, 'a limit is set');
 as('mallory', q{SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE state = 'running'});
+poll_ok($node, executors('mallory'), 'two of four leave', expected => 2);
 poll_ok($node, q{SELECT count(*) = 0 FROM jobq.jobs WHERE queue = 'run:alice' AND state <> 'completed'},
 	'the others\' jobs run');
 poll_ok($node, sleepers('mallory'), 'the role runs as many as it may', expected => 2);
@@ -162,7 +170,7 @@ is(sql(q{SELECT count(*) FROM pg_stat_activity WHERE usename = 'mallory' AND dat
 
 # one that always has work here has its turn there, too
 as('mallory', q{SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE state = 'running'}, 'other');
-poll_ok($node, sleepers('mallory'), 'idle there', expected => 0);
+poll_ok($node, executors('mallory') . q{ AND datname = 'other' AND state = 'idle'}, 'idle there', expected => 1);
 as('mallory', q{SELECT jobq.run('SELECT pg_sleep(0.2)') FROM generate_series(1, 500)});
 poll_ok($node, q{SELECT count(*) = 2 FROM pg_stat_activity WHERE usename = 'mallory'
 	AND datname = 'postgres' AND backend_type = 'jobq executor'}, 'busy here with as many as it may have');
@@ -170,6 +178,23 @@ as('mallory', q{SELECT jobq.run('SELECT pg_sleep(600)')}, 'other');
 poll_ok($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE usename = 'mallory'
 	AND datname = 'other' AND backend_type = 'jobq executor' AND wait_event = 'PgSleep'},
 	'it gives way to another database');
+
+# at its limit a role drives away its own executors only; who has come first is
+# looked at first
+as('mallory', q{SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE state <> 'completed'}, $_) foreach ('postgres', 'other');
+as('alice', q{SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE state <> 'completed'});
+$node->restart;
+as('alice', q{SELECT jobq.run('SELECT 1')});
+poll_ok($node, executors('alice'), 'an executor that stays', expected => 1);
+my $whose = q{SELECT pid FROM pg_stat_activity WHERE usename = 'alice' AND backend_type = 'jobq executor'};
+my $stays = sql($whose);
+as('mallory', q{SELECT jobq.run('SELECT pg_sleep(600)') FROM generate_series(1, 2)});
+poll_ok($node, sleepers('mallory'), 'a role has as many as it may', expected => 2);
+as('mallory', q{SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE state <> 'completed'});
+poll_ok($node, sleepers('mallory'), 'which are idle', expected => 0);
+as('mallory', q{SELECT jobq.run('SELECT pg_sleep(600)')}, 'other');
+poll_ok($node, sleepers('mallory'), 'one of them leaves for another database', expected => 1);
+is(sql($whose), $stays, 'and nobody else\'s');
 $node->stop;
 
 # ------------------------------------------------------ no worker slot at all

@@ -121,6 +121,27 @@ SELECT jobq.alter_schedule('alt_a', priority => 1, command => 'SELECT 3');
 SELECT owner, command, priority FROM jobq.schedules WHERE name = 'alt_a';
 RESET ROLE;
 
+-- a check of the payload may do something to the schedule
+CREATE FUNCTION alt_meddles(p jsonb) RETURNS boolean LANGUAGE plpgsql AS $$BEGIN
+  IF coalesce(p ->> 'do', 'alter') = 'alter' THEN
+    PERFORM jobq.alter_schedule('alt_m', priority => 7);
+  ELSE
+    PERFORM jobq.unschedule('alt_m');
+  END IF;
+  RETURN true; END$$;
+SELECT jobq.create_queue('alt_meddled', payload_check => 'alt_meddles(jsonb)');
+SELECT jobq.schedule('alt_m', '@daily', queue => 'alt_other') IS NOT NULL AS made;
+SELECT jobq.alter_schedule('alt_m', queue => 'alt_meddled', payload => '{"do": "alter"}', missed => 'skip');
+SELECT queue, payload, missed, priority FROM jobq.schedules WHERE name = 'alt_m';
+SELECT jobq.alter_schedule('alt_m', priority => 1);
+SELECT jobq.reset_schedule('alt_m', 'payload', 'missed');
+SELECT queue, payload, missed, priority FROM jobq.schedules WHERE name = 'alt_m';
+SELECT jobq.alter_schedule('alt_m', payload => '{"do": "drop"}');
+\echo :SQLSTATE
+SELECT count(*) FROM jobq.schedules WHERE name = 'alt_m';
+SELECT jobq.unschedule('alt_m'), jobq.drop_queue('alt_meddled');
+DROP FUNCTION alt_meddles;
+
 SELECT jobq.unschedule('alt'), jobq.unschedule('alt_a');
 DROP VIEW alt, alt_next;
 SELECT jobq.drop_queue('alt_q', force => true), jobq.drop_queue('alt_other'),

@@ -123,6 +123,24 @@ has_times(FunctionCallInfo fcinfo)
 }
 
 /*
+ * Locks the schedule, and makes of its row (`old`) the one that the arguments
+ * of alter_schedule() want.
+ */
+static void
+lock_and_alter(FunctionCallInfo fcinfo, JobqTable *table, TupleTableSlot *slot,
+			   const JobqQueue *queue, JobqScheduleRow *row,
+			   JobqScheduleRow *old)
+{
+	jobq_schedule_require(table, slot,
+						  text_to_cstring(PG_GETARG_TEXT_PP(JOBQ_SCHEDULE_NAME)),
+						  row);
+	*old = *row;
+	jobq_schedule_set_options(fcinfo, row);
+	jobq_schedule_set_more_options(fcinfo, row);
+	jobq_schedule_set_target(fcinfo, row, queue);
+}
+
+/*
  * alter_schedule(name, ...): sets what is not NULL.  See schedule_form.c and
  * jobq_schedule_require() for what it raises.
  */
@@ -150,13 +168,13 @@ jobq_alter_schedule(PG_FUNCTION_ARGS)
 		jobq_schedule_peek(table, name, &row);
 		make_run_queue(&row);
 	}
-	jobq_schedule_require(table, slot, name, &row);
-	old = row;
-	jobq_schedule_set_options(fcinfo, &row);
-	jobq_schedule_set_more_options(fcinfo, &row);
-	jobq_schedule_set_target(fcinfo, &row, queue);
+	lock_and_alter(fcinfo, table, slot, queue, &row, &old);
 	if (new_target || !PG_ARGISNULL(JOBQ_SCHEDULE_PAYLOAD))
+	{
 		check_target(&row, new_target);
+		/* a payload_check may have done something to the schedule */
+		lock_and_alter(fcinfo, table, slot, queue, &row, &old);
+	}
 	finish(table, slot, &row, &old, has_times(fcinfo));
 
 	/* the making of a run queue, and a payload_check, may have waited */
@@ -164,6 +182,35 @@ jobq_alter_schedule(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(JOBQ_SCHEDULE_QUEUE))
 		jobq_queue_recheck(queue->id, JOBQ_PRIV_ENQUEUE);
 	PG_RETURN_VOID();
+}
+
+/*
+ * Locks the schedule, and makes of its row (`old`) the one that the arguments
+ * of reset_schedule() want.  Returns whether something was reset that decides
+ * when there are runs; *payload: whether the payload was.
+ */
+static bool
+lock_and_reset(FunctionCallInfo fcinfo, JobqTable *table, TupleTableSlot *slot,
+			   JobqScheduleRow *row, JobqScheduleRow *old, bool *payload)
+{
+	int			nelements;
+	Datum	   *elements = jobq_array_elements("options",
+											   PG_GETARG_ARRAYTYPE_P(1),
+											   TEXTOID, NULL, &nelements);
+	bool		times = false;
+
+	jobq_schedule_require(table, slot, text_to_cstring(PG_GETARG_TEXT_PP(0)),
+						  row);
+	*old = *row;
+	*payload = false;
+	for (int i = 0; i < nelements; i++)
+	{
+		char	   *name = TextDatumGetCString(elements[i]);
+
+		times = jobq_schedule_reset(row, name) || times;
+		*payload = *payload || strcmp(name, "payload") == 0;
+	}
+	return times;
 }
 
 /* reset_schedule(name, option, ...): back to the defaults. */
@@ -174,27 +221,20 @@ jobq_reset_schedule(PG_FUNCTION_ARGS)
 	TupleTableSlot *slot;
 	JobqScheduleRow row;
 	JobqScheduleRow old;
-	Datum	   *elements;
-	int			nelements;
-	bool		times = false;
+	bool		payload;
+	bool		times;
 
 	jobq_begin_write("jobq.reset_schedule()");
 	jobq_require_argument(fcinfo, 0, "name");
 	jobq_require_argument(fcinfo, 1, "options");
-	elements = jobq_array_elements("options", PG_GETARG_ARRAYTYPE_P(1),
-								   TEXTOID, NULL, &nelements);
 	table = jobq_table_open(JOBQ_REL_SCHEDULE);
 	slot = jobq_table_slot(table);
-	jobq_schedule_require(table, slot, text_to_cstring(PG_GETARG_TEXT_PP(0)),
-						  &row);
-	old = row;
-	for (int i = 0; i < nelements; i++)
+	times = lock_and_reset(fcinfo, table, slot, &row, &old, &payload);
+	if (payload)
 	{
-		char	   *name = TextDatumGetCString(elements[i]);
-
-		times = jobq_schedule_reset(&row, name) || times;
-		if (strcmp(name, "payload") == 0)
-			check_target(&row, false);
+		check_target(&row, false);
+		/* a payload_check may have done something to the schedule */
+		times = lock_and_reset(fcinfo, table, slot, &row, &old, &payload);
 	}
 	finish(table, slot, &row, &old, times);
 	PG_RETURN_VOID();

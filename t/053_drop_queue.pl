@@ -6,57 +6,18 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/../test/lib";
 
-use IPC::Run ();
+use JobqSession;
 use JobqTest;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = jobq_node('main');
-my $connection = $node->connstr('postgres');
 
 sub sql
 {
 	my ($sql) = @_;
 	return $node->safe_psql('postgres', $sql);
-}
-
-# A session that stays open; "ask" waits for the answer, "order" does not.
-sub start_session
-{
-	my ($name) = @_;
-	my $session = { in => '', out => '' };
-	$session->{run} = IPC::Run::start(
-		[
-			'psql', '-XAtq', '-v', 'VERBOSITY=verbose',
-			'-d', "$connection application_name=$name"
-		],
-		'<', \$session->{in}, '>', \$session->{out}, '2>&1',
-		IPC::Run::timeout(wait_limit()));
-	return $session;
-}
-
-sub order
-{
-	my ($session, $sql) = @_;
-	$session->{out} = '';
-	$session->{in} .= "$sql\n\\echo done\n";
-	$session->{run}->pump_nb;
-	return;
-}
-
-sub answer
-{
-	my ($session) = @_;
-	$session->{run}->pump until $session->{out} =~ /done\n/;
-	return $session->{out} =~ s/done\n//r;
-}
-
-sub ask
-{
-	my ($session, $sql) = @_;
-	order($session, $sql);
-	return answer($session);
 }
 
 sub dropper_waits
@@ -70,8 +31,8 @@ sub dropper_waits
 		$name);
 }
 
-my $user = start_session('user');
-my $dropper = start_session('dropper');
+my $user = start_session($node, name => 'user', verbosity => 'verbose');
+my $dropper = start_session($node, name => 'dropper', verbosity => 'verbose');
 
 # Somebody is adding a job
 sql("SELECT jobq.create_queue('a')");

@@ -7,45 +7,18 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/../test/lib";
 
-use IPC::Run ();
+use JobqSession;
 use JobqTest;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = jobq_node('main', conf => ['autovacuum = off', 'fsync = off']);
-my $connection = $node->connstr('postgres');
 
 sub sql
 {
 	my ($sql) = @_;
 	return $node->safe_psql('postgres', $sql);
-}
-
-# A session that stays open.
-sub start_session
-{
-	my $session = { in => '', out => '' };
-	$session->{run} = IPC::Run::start([ 'psql', '-XAtq', '-d', $connection ],
-		'<', \$session->{in}, '>', \$session->{out}, '2>&1',
-		IPC::Run::timeout(2 * wait_limit()));
-	return $session;
-}
-
-sub ask
-{
-	my ($session, $sql) = @_;
-	$session->{out} = '';
-	$session->{in} .= "$sql\n\\echo done\n";
-	$session->{run}->pump until $session->{out} =~ /done\n/;
-	return $session->{out} =~ s/done\n//r;
-}
-
-sub end_session
-{
-	my ($session) = @_;
-	$session->{in} .= "\\q\n";
-	return $session->{run}->finish;
 }
 
 # One job by itself, some at once, one with a key, one that expires, one that
@@ -77,7 +50,7 @@ sql("CREATE EXTENSION amcheck; SELECT jobq.create_queue('rows')");
 
 # ------------------------------------------------------- indexes that come
 
-my $session = start_session();
+my $session = start_session($node);
 ask($session, $add_some);
 indexes_ok('all rows are in the indexes');
 
@@ -106,12 +79,12 @@ indexes_ok('and without them');
 
 # ------------------------------------------------- indexes that are rebuilt
 
-my $other = start_session();
+my $other = start_session($node);
 for my $index (qw(job_dispatch job_pkey))
 {
 	ask($other, 'BEGIN;');
 	ask($other, $add_some);
-	my $reindex = start_session();
+	my $reindex = start_session($node);
 	$reindex->{in} .= "REINDEX INDEX CONCURRENTLY jobq_store.$index;\n\\echo rebuilt\n";
 	$reindex->{run}->pump_nb;
 	ok( poll_until(

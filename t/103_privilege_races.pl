@@ -8,7 +8,7 @@
 use strict;
 use warnings;
 
-use IPC::Run ();
+use JobqSession;
 use JobqTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -108,52 +108,12 @@ $harmless{import_pg_cron} = 1;
 # ------------------------------------------------------------------- set-up
 
 my $node = jobq_node('main', extension => 0, conf => [ 'jobq.max_workers = 2' ]);
-my $connection = $node->connstr('postgres');
 my %made;
 
 sub sql
 {
 	my ($sql) = @_;
 	return $node->safe_psql('postgres', $sql);
-}
-
-# A session that stays open; "ask" waits for the answer, "order" does not.
-sub start_session
-{
-	my ($name) = @_;
-	my $session = { name => $name, in => '', out => '' };
-	$session->{run} = IPC::Run::start(
-		[
-			'psql', '-XAtq', '-v', 'VERBOSITY=sqlstate',
-			'-d', "$connection application_name=$name"
-		],
-		'<', \$session->{in}, '>', \$session->{out}, '2>&1',
-		IPC::Run::timeout(10 * wait_limit()));
-	return $session;
-}
-
-sub order
-{
-	my ($session, $sql) = @_;
-	$session->{out} = '';
-	$session->{in} .= "$sql;\n\\echo done\n";
-	$session->{run}->pump_nb;
-	return;
-}
-
-sub answer
-{
-	my ($session) = @_;
-	poll_until(sub { $session->{run}->pump_nb; return $session->{out} =~ /done\n/ })
-	  or BAIL_OUT("$session->{name} does not answer");
-	return $session->{out} =~ s/done\n//r;
-}
-
-sub ask
-{
-	my ($session, $sql) = @_;
-	order($session, $sql);
-	return answer($session);
 }
 
 # Whether the session waits for a lock, before it answers.
@@ -211,7 +171,7 @@ is( sql(q{SELECT string_agg(DISTINCT proname::text, ' ' ORDER BY proname::text) 
 	WHERE pronamespace = 'jobq'::regnamespace}),
 	join(' ', sort keys %races, keys %harmless), 'every function is in the tables');
 
-my ($holder, $admin, $caller) = map { start_session($_) } qw(holder admin caller);
+my ($holder, $admin, $caller) = map { start_session($node, name => $_, verbosity => 'sqlstate') } qw(holder admin caller);
 
 sub race
 {
@@ -271,5 +231,5 @@ foreach my $function (sort keys %races)
 	unlike(answer($caller), qr/ERROR/, "$call: goes through with the privilege");
 }
 
-$_->{run}->finish foreach ($holder, $admin, $caller);
+end_session($_) foreach ($holder, $admin, $caller);
 done_testing();

@@ -5,6 +5,7 @@ use strict;
 use warnings;
 
 use IPC::Run ();
+use JobqSession;
 use JobqTest;
 use Test::More;
 
@@ -28,7 +29,7 @@ sub begin
 	return $session;
 }
 
-sub answer
+sub end_of
 {
 	my ($session) = @_;
 	$session->{run}->finish;
@@ -43,11 +44,11 @@ poll_ok($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'CAL
 	OR wait_event = 'JobqWait'}, 'a session waits for jobs');
 sql(q{BEGIN; SELECT jobq.rename_queue('old', 'new'); ROLLBACK});
 sql(q{SELECT jobq.rename_queue('old', 'new')});
-like(answer($waiter), qr/ERROR:  42704: queue "old" does not exist/, 'who waits for the old name is told that it is gone');
+like(end_of($waiter), qr/ERROR:  42704: queue "old" does not exist/, 'who waits for the old name is told that it is gone');
 
 $waiter = begin(q{CALL jobq.wait('{new}', NULL)});
 sql(q{SELECT jobq.enqueue('new')});
-like(answer($waiter), qr/^t$/m, 'who waits for the new one hears of a job');
+like(end_of($waiter), qr/^t$/m, 'who waits for the new one hears of a job');
 
 # ------------------------------------------------------------------- channels
 
@@ -56,18 +57,12 @@ my $out = sql(q{SELECT jobq.listen('new');
 	SELECT jobq.unlisten('new'), jobq.listen('newest');
 	SELECT string_agg(c, ' ') FROM pg_listening_channels() AS c});
 is((split(/\n/, $out))[-1], 'jobq.newest', 'unlisten takes the old name, listen the new one');
-sql('CREATE TABLE heard ()');
-my $listener = begin(q{SELECT jobq.listen('newest');
-	DO $$BEGIN FOR i IN 1 .. 1000 LOOP
-		PERFORM pg_sleep(0.01);
-		EXIT WHEN EXISTS (SELECT FROM public.heard);
-	END LOOP; END$$;
-	SELECT 'end';});
-poll_ok($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'DO%' AND state = 'active'}, 'a session listens');
+my $listener = start_session($node);
+ask($listener, q{SELECT jobq.listen('newest')});
 sql(q{SELECT jobq.enqueue('newest')});
-sql('SELECT pg_sleep(0.2)');
-sql('INSERT INTO heard DEFAULT VALUES');
-like(answer($listener), qr/notification "jobq.newest"/, 'notifications go to the channel of the new name');
+ok(poll_until(sub { return ask($listener, 'SELECT 1') =~ /notification "jobq.newest"/ }),
+	'notifications go to the channel of the new name');
+end_session($listener);
 
 # ------------------------------------------------------------------- handlers
 
@@ -95,7 +90,7 @@ foreach my $call (q{pause('other')}, q{enqueue('other', unique_key => 'k')})
 	my $alice = begin("SET SESSION AUTHORIZATION alice; SELECT jobq.$call");
 	poll_ok($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'}, "$call waits");
 	sql(q{COMMIT PREPARED 'revoke'});
-	like(answer($alice), qr/ERROR:  42501/, "$call fails when the privilege was revoked");
+	like(end_of($alice), qr/ERROR:  42501/, "$call fails when the privilege was revoked");
 	sql('TRUNCATE jobq_store.job');
 }
 

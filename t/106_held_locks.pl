@@ -39,21 +39,8 @@ sql(q{
 sub on_time
 {
 	my ($name) = @_;
-	sql("SET ROLE bob; SELECT jobq.enqueue('bobs', unique_key => 'lease');"
-		  . " SELECT jobq.dequeue('bobs', lease => '200 ms');");
-	my $expires = sql("SET ROLE bob; SELECT jobq.enqueue('bobs', ttl => '200 ms', priority => 9)");
-	my $delayed = sql("SET ROLE bob; SELECT jobq.enqueue('done', delay => '200 ms')");
-	my $runs = sql("SELECT runs FROM jobq.schedules WHERE name = 'tick'");
-	ok( poll_query(
-			$node,
-			"SELECT (SELECT state = 'expired' FROM jobq.jobs WHERE id = $expires)
-			 AND (SELECT state = 'completed' FROM jobq.jobs WHERE id = $delayed)
-			 AND NOT EXISTS (SELECT FROM jobq.jobs WHERE queue = 'bobs' AND state = 'running')
-			 AND (SELECT runs > $runs FROM jobq.schedules WHERE name = 'tick')",
-			seconds => 30),
-		$name);
-	sql("SET ROLE bob; SELECT jobq.complete(id, lease) FROM jobq.dequeue('bobs')");
-	return;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return coordinator_on_time($node, $name, 'bobs', 'bobs', 'SET ROLE bob');
 }
 
 # held($name, $hold, $after): bob's work is done while alice has done something

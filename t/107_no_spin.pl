@@ -52,32 +52,10 @@ sub rests
 	return;
 }
 
-# Delayed jobs, schedules, leases and times to live of others are on time.
-sub on_time
-{
-	my ($state) = @_;
-	my $position = log_position($node);
-	sql("SELECT jobq.enqueue('ext', unique_key => 'lease');"
-		  . " SELECT jobq.dequeue('ext', lease => '300 ms');");
-	my $expires = sql("SELECT jobq.enqueue('rest', ttl => '300 ms')");
-	my $delayed = sql("SELECT jobq.enqueue('done', delay => '300 ms')");
-	my $runs = sql("SELECT runs FROM jobq.schedules WHERE name = 'tick'");
-	ok( poll_query(
-			$node,
-			"SELECT (SELECT state = 'expired' FROM jobq.jobs WHERE id = $expires)
-			 AND (SELECT state = 'completed' FROM jobq.jobs WHERE id = $delayed)
-			 AND NOT EXISTS (SELECT FROM jobq.jobs WHERE queue = 'ext' AND state = 'running')
-			 AND (SELECT runs > $runs FROM jobq.schedules WHERE name = 'tick')",
-			seconds => 30),
-		"$state: others are on time");
-	sql("SELECT jobq.complete(id, lease) FROM jobq.dequeue('ext')");
-	return;
-}
-
 sub both
 {
 	my ($state) = @_;
-	on_time($state);
+	coordinator_on_time($node, "$state: others are on time", 'ext', 'rest');
 	rests($state);
 	return;
 }

@@ -16,9 +16,7 @@ my $node = jobq_node('main', conf => ['jobq.max_workers = 3', 'jobq.shared_memor
 # Runs statements as a role.
 sub as
 {
-	my ($role, $sql) = @_;
-	local $ENV{PGUSER} = $role;
-	return $node->safe_psql('postgres', $sql);
+	return as_role($node, @_);
 }
 
 sub sql

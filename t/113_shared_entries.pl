@@ -115,9 +115,7 @@ foreach my $role ('alice', 'mallory')
 # Has a role run statements.
 sub as
 {
-	my ($role, $sql, $db) = @_;
-	local $ENV{PGUSER} = $role;
-	return $node->safe_psql($db // 'postgres', $sql);
+	return as_role($node, @_);
 }
 
 sub sleepers

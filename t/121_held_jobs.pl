@@ -8,53 +8,18 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/../test/lib";
 
-use IPC::Run ();
+use JobqSession;
 use JobqTest;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = jobq_node('main', conf => ['fsync = off']);
-my $connection = $node->connstr('postgres');
 
 sub sql
 {
 	my ($sql) = @_;
 	return $node->safe_psql('postgres', $sql);
-}
-
-# A session that stays open.
-sub start_session
-{
-	my $session = { in => '', out => '' };
-	$session->{run} = IPC::Run::start(
-		[ 'psql', '-XAtq', '-v', 'VERBOSITY=verbose', '-d', $connection ],
-		'<', \$session->{in}, '>', \$session->{out}, '2>&1',
-		IPC::Run::timeout(2 * wait_limit()));
-	return $session;
-}
-
-sub send_sql
-{
-	my ($session, $sql) = @_;
-	$session->{out} = '';
-	$session->{in} .= "$sql\n\\echo done\n";
-	$session->{run}->pump_nb;
-	return;
-}
-
-sub hear
-{
-	my ($session) = @_;
-	$session->{run}->pump until $session->{out} =~ /done\n/;
-	return $session->{out} =~ s/done\n//r;
-}
-
-sub ask
-{
-	my ($session, $sql) = @_;
-	send_sql($session, $sql);
-	return hear($session);
 }
 
 # Claims a job that is there, and says its id and lease.
@@ -90,8 +55,8 @@ sub is_refused
 }
 
 sql("SELECT jobq.create_queue('held'), jobq.create_queue('other')");
-my $first = start_session();
-my $second = start_session();
+my $first = start_session($node, verbosity => 'verbose');
+my $second = start_session($node, verbosity => 'verbose');
 
 # ---------------------------------------- a claim that is not committed yet
 
@@ -133,10 +98,10 @@ ask($first, 'COMMIT;');
 sql("SELECT jobq.enqueue('held', '1')");
 my ($busy, $busy_lease) = claim(\&sql, '');
 ask($first, "BEGIN; SELECT jobq.fail($busy, $busy_lease, 'no');");
-send_sql($second, "SELECT jobq.complete($busy, $busy_lease);");
+order($second, "SELECT jobq.complete($busy, $busy_lease);");
 ok(is_waiting(), 'a holder waits for whoever changes its job');
 ask($first, 'ROLLBACK;');
-is(hear($second), "\n", 'and goes on when that was undone');
+is(answer($second), "\n", 'and goes on when that was undone');
 
 # others are told nothing
 sql(q{CREATE ROLE stranger LOGIN; SELECT jobq.grant_usage('stranger');
@@ -178,13 +143,13 @@ foreach my $call (sort keys %calls)
 	sql("SELECT jobq.enqueue('held', '1')");
 	my ($id, $lease) = claim(\&sql, ", lease => '1.5 s'");
 	ask($first, "BEGIN; SELECT jobq.heartbeat($id, $lease, '1 h');");
-	send_sql($second, sprintf("$calls{$call};", $id, $lease));
+	order($second, sprintf("$calls{$call};", $id, $lease));
 	ok(is_waiting(), "$call waits for the row");
 	poll_ok($node,
 		"SELECT lease_until < clock_timestamp() FROM jobq_store.job WHERE id = $id",
 		"$call: the lease is over");
 	ask($first, 'ROLLBACK;');
-	is_refused($call, hear($second), "$call fails after lease_until");
+	is_refused($call, answer($second), "$call fails after lease_until");
 	is( sql("SELECT count(*) FROM jobq.jobs WHERE id = $id AND state IN ('ready', 'running', 'scheduled')"
 		),
 		1,

@@ -35,6 +35,7 @@ our @EXPORT = qw(
   poll_query poll_ok poll_until within
   worker_pids wait_for_worker
   kill_9 crash_and_recover wait_for_recovery
+  as_role coordinator_on_time
   sql_error log_position log_since unexpected_log_lines
 );
 
@@ -231,6 +232,40 @@ sub wait_for_recovery
 			  /terminated; reinitializing.*ready to accept (?:read-only )?conn/s;
 		})
 	  or die "the server did not crash, or did not recover\n";
+	return;
+}
+
+# as_role($node, $role, $sql, $database): what a role gets for statements.
+sub as_role
+{
+	my ($node, $role, $sql, $db) = @_;
+	local $ENV{PGUSER} = $role;
+	return $node->safe_psql($db // 'postgres', $sql);
+}
+
+# coordinator_on_time($node, $name, $claims, $ttl, $set): leases, times to live,
+# delayed jobs and schedules are on time. The first two are of queues of these
+# names, the others of a queue "done" and a schedule "tick", which fires each
+# second; $set is run first in each session.
+sub coordinator_on_time
+{
+	my ($node, $name, $claims, $ttl, $set) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my $sql = sub { return $node->safe_psql('postgres', ($set // '') . ";$_[0]") };
+
+	$sql->("SELECT jobq.enqueue('$claims', unique_key => 'lease'); SELECT jobq.dequeue('$claims', lease => '200 ms')");
+	my $expires = $sql->("SELECT jobq.enqueue('$ttl', ttl => '200 ms', priority => 9)");
+	my $delayed = $sql->("SELECT jobq.enqueue('done', delay => '200 ms')");
+	my $runs = $sql->("SELECT runs FROM jobq.schedules WHERE name = 'tick'");
+	ok( poll_query(
+			$node,
+			"SELECT (SELECT state = 'expired' FROM jobq.jobs WHERE id = $expires)
+			 AND (SELECT state = 'completed' FROM jobq.jobs WHERE id = $delayed)
+			 AND NOT EXISTS (SELECT FROM jobq.jobs WHERE queue = '$claims' AND state = 'running')
+			 AND (SELECT runs > $runs FROM jobq.schedules WHERE name = 'tick')",
+			seconds => 30),
+		$name);
+	$sql->("SELECT jobq.complete(id, lease) FROM jobq.dequeue('$claims')");
 	return;
 }
 

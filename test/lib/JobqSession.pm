@@ -1,0 +1,76 @@
+# JobqSession.pm
+#
+# Sessions that stay open, for tests in which several of them are in each
+# other's way. What one is told to do may take until another one has done
+# something: "order" does not wait for the answer, "ask" does.
+#
+#   my $session = start_session($node, name => 'one', verbosity => 'verbose');
+#   order($session, 'SELECT jobq.pause($$q$$)');
+#   ...
+#   like(answer($session), qr/^ERROR/);
+#   end_session($session);
+
+package JobqSession;
+
+use strict;
+use warnings;
+
+use Exporter 'import';
+use IPC::Run ();
+use JobqTest;
+
+our @EXPORT = qw(start_session order answer ask end_session);
+
+# start_session($node, %options): psql, connected to "postgres".
+#   name      => application_name
+#   verbosity => of psql's errors
+sub start_session
+{
+	my ($node, %opt) = @_;
+	my $connection = $node->connstr('postgres');
+	my $session = { in => '', out => '', name => $opt{name} };
+	$connection .= " application_name=$opt{name}" if defined $opt{name};
+	$session->{run} = IPC::Run::start(
+		[
+			$node->installed_command('psql'), '-XAtq', '-v', 'VERBOSITY=' . ($opt{verbosity} // 'default'),
+			'-d', $connection
+		],
+		'<', \$session->{in}, '>', \$session->{out}, '2>&1',
+		$session->{timer} = IPC::Run::timeout(2 * wait_limit()));
+	return $session;
+}
+
+# order($session, $sql): statements need no semicolon at their end. Who does not
+# answer in twice wait_limit() ends the test.
+sub order
+{
+	my ($session, $sql) = @_;
+	$session->{out} = '';
+	$session->{in} .= "$sql\n;\n\\echo done\n";
+	$session->{timer}->start(2 * wait_limit());
+	$session->{run}->pump_nb;
+	return;
+}
+
+sub answer
+{
+	my ($session) = @_;
+	$session->{run}->pump until $session->{out} =~ /done\n/;
+	return $session->{out} =~ s/done\n//r;
+}
+
+sub ask
+{
+	my ($session, $sql) = @_;
+	order($session, $sql);
+	return answer($session);
+}
+
+sub end_session
+{
+	my ($session) = @_;
+	$session->{in} .= "\\q\n";
+	return $session->{run}->finish;
+}
+
+1;

@@ -251,6 +251,7 @@ jobq_queue_run_of(Oid role)
 		nulls[Anum_queue_handler - 1] = true;
 		id = (int32) nextval_internal(jobq_relation_oid(JOBQ_SEQ_QUEUE_ID),
 									  false);
+		jobq_at_rollback_forget_queue(id);
 		values[Anum_queue_id - 1] = Int32GetDatum(id);
 		values[Anum_queue_name - 1] = CStringGetTextDatum(name);
 		values[Anum_queue_is_run - 1] = BoolGetDatum(true);

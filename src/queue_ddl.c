@@ -274,6 +274,7 @@ insert_queue(FunctionCallInfo fcinfo, const char *name)
 	form_row(fcinfo, name, &row);
 	row.values[Anum_queue_id - 1] =
 		Int32GetDatum((int32) nextval_internal(sequence, false));
+	jobq_at_rollback_forget_queue(DatumGetInt32(row.values[Anum_queue_id - 1]));
 	inserted = jobq_table_insert_unique(table,
 										jobq_relation_oid(JOBQ_IDX_QUEUE_NAME),
 										row.values, row.nulls, &conflict);

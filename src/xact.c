@@ -49,7 +49,8 @@ typedef enum ActionKind
 	ACTION_INTERRUPT,
 	ACTION_SCHEDULE,
 	ACTION_SCHEDULED_JOB_END,
-	ACTION_WAKE					/* coordinator, for .reasons */
+	ACTION_WAKE,				/* coordinator, for .reasons */
+	ACTION_QUEUES_MADE			/* nothing, but in case of a rollback */
 } ActionKind;
 
 typedef struct Action
@@ -79,6 +80,11 @@ typedef struct Action
 			TimestampTz until;
 			int			proc;
 		}			lease;
+		struct
+		{
+			int32		first;	/* ids: from this one to that one */
+			int32		last;
+		}			made;
 		TimestampTz when;
 		uint32		reasons;
 	}			u;
@@ -337,6 +343,36 @@ void
 jobq_at_commit_reset_lanes(void)
 {
 	(void) add_action(ACTION_RESET_LANES);
+}
+
+void
+jobq_at_rollback_forget_queue(int32 queue)
+{
+	int			level = GetCurrentTransactionNestLevel();
+	Action	   *action;
+
+	/* of many that are made together the ids follow on each other */
+	for (int i = nactions - 1; i >= 0 && i >= nactions - 4; i--)
+	{
+		action = &actions[i];
+		if (action->kind == ACTION_QUEUES_MADE && action->level == level &&
+			action->u.made.last == queue - 1)
+		{
+			action->u.made.last = queue;
+			return;
+		}
+	}
+	action = add_action(ACTION_QUEUES_MADE);
+	action->u.made.first = queue;
+	action->u.made.last = queue;
+}
+
+/* The queues were made in vain; nobody else has ever seen them. */
+static void
+forget_queues(const Action *action)
+{
+	for (int64 id = action->u.made.first; id <= action->u.made.last; id++)
+		jobq_forget_queue_state((int32) id);
 }
 
 void
@@ -641,6 +677,7 @@ carry_out(const Action *action, Wake *pending, TimestampTz now)
 			jobq_note_due(jobq_database(), action->u.when);
 			break;
 		case ACTION_RESET_LANES:
+		case ACTION_QUEUES_MADE:
 			break;
 		case ACTION_LEASE:
 			jobq_lease_register(action->u.lease.job_id, action->u.lease.lease,
@@ -697,6 +734,8 @@ forget_actions(int level)
 			jobq_lease_forget(action->u.lease.job_id, action->u.lease.lease);
 		if (action->kind == ACTION_READY)
 			nready--;
+		if (action->kind == ACTION_QUEUES_MADE)
+			forget_queues(action);
 		if (action->kind == ACTION_LOCKED)
 		{
 			if (action->u.ready.settled == 0)
@@ -793,6 +832,11 @@ at_transaction_end(XactEvent event, void *arg)
 		case XACT_EVENT_PREPARE:
 			/* what it changed is not visible yet, to this session either */
 			jobq_queue_changes_undo();
+			for (int i = 0; i < nactions; i++)
+			{
+				if (actions[i].kind == ACTION_QUEUES_MADE)
+					forget_queues(&actions[i]);
+			}
 			break;
 		default:
 			return;

@@ -71,6 +71,9 @@ extern void jobq_at_commit_due(TimestampTz when);
 /* It is to look whether the queue has ready jobs, which may be new to it. */
 extern void jobq_at_commit_look_again(int32 queue);
 
+/* A queue of that id is made; what shared memory has of it goes if it is not. */
+extern void jobq_at_rollback_forget_queue(int32 queue);
+
 /* A schedule's next_run was written. */
 extern void jobq_at_commit_schedule(TimestampTz next_run);
 

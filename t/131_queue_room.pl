@@ -120,5 +120,20 @@ my $scans = index_scans();
 as('mallory', 'SELECT id FROM jobq.dequeue(\'last\');' x 200);
 cmp_ok(index_scans() - $scans, '<', 100, 'queues that are created, filled and dropped leave nothing in memory');
 
+# Nor do those that are not created in the end.
+as('mallory', q{
+	DO $$BEGIN FOR i IN 1 .. 500 LOOP
+		PERFORM jobq.create_queue('vain'), jobq.create_queue('futile');
+		PERFORM jobq.enqueue('vain'), jobq.enqueue('futile');
+		ROLLBACK;
+		BEGIN
+			PERFORM jobq.create_queue('vain'), jobq.enqueue('vain');
+			RAISE division_by_zero;
+		EXCEPTION WHEN division_by_zero THEN NULL;
+		END;
+	END LOOP; END$$;
+	SELECT jobq.create_queue('not in vain'), jobq.enqueue('not in vain')});
+is(sql(q{SELECT message FROM jobq.health WHERE topic = 'shared memory'}), '', 'queues whose creation is rolled back leave nothing, either');
+
 $node->stop;
 done_testing();

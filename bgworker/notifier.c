@@ -23,7 +23,7 @@
 #include "utils/hsearch.h"
 #include "utils/timestamp.h"
 
-/* When a queue was last notified. */
+/* When a queue was last notified, of late. */
 typedef struct Notified
 {
 	int32		queue;
@@ -57,9 +57,20 @@ find_queue(int32 queue)
 	return entry;
 }
 
-/* The former transaction has been committed. */
+/* Whether a queue was notified so lately that it has to wait. */
+static bool
+is_recent(const Notified *entry, TimestampTz now)
+{
+	return now >= entry->at &&
+		now < entry->at + jobq_notify_interval * INT64CONST(1000);
+}
+
+/*
+ * The former transaction has been committed.  Queues that need not wait any
+ * more are forgotten, lest all that there ever were are gone through.
+ */
 static void
-settle(void)
+settle(TimestampTz now)
 {
 	HASH_SEQ_STATUS status;
 	Notified   *entry;
@@ -68,7 +79,11 @@ settle(void)
 		return;
 	hash_seq_init(&status, notified);
 	while ((entry = hash_seq_search(&status)) != NULL)
+	{
 		entry->pending = false;
+		if (!is_recent(entry, now))
+			(void) hash_search(notified, &entry->queue, HASH_REMOVE, NULL);
+	}
 }
 
 /* Notifies those whose turn it is; returns when the turn of others comes. */
@@ -80,7 +95,7 @@ jobq_notify_queues(void)
 	int			n;
 	const JobqQueueBrief *briefs = jobq_queues_all(&n);
 
-	settle();
+	settle(now);
 	for (int i = 0; i < n; i++)
 	{
 		JobqQueueState *state = briefs[i].state;
@@ -93,8 +108,7 @@ jobq_notify_queues(void)
 		if (queue == NULL)
 			continue;
 		entry = find_queue(queue->id);
-		if (entry->at != DT_NOBEGIN && now >= entry->at &&
-			now < entry->at + jobq_notify_interval * INT64CONST(1000))
+		if (is_recent(entry, now))
 		{
 			next = Min(next, entry->at +
 					   jobq_notify_interval * INT64CONST(1000));

@@ -44,6 +44,14 @@ AS 'MODULE_PATHNAME', 'jobq_may_read';
 COMMENT ON FUNCTION jobq_store.may_read IS
   'whether the current role may see the jobs of a queue';
 
+-- For queues that other queues, schedules or workers refer to.
+CREATE FUNCTION jobq_store.may_name(queue integer)
+RETURNS boolean
+LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'jobq_may_name';
+COMMENT ON FUNCTION jobq_store.may_name IS
+  'whether the current role has any privilege on a queue, and may know its name';
+
 CREATE FUNCTION jobq_store.may_see_role(role oid)
 RETURNS boolean
 LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
@@ -248,8 +256,9 @@ SELECT
   q.keep_completed_count,
   coalesce(q.keep_dead, '30 days') AS keep_dead,
   q.keep_dead_count,
-  (SELECT d.name FROM jobq_store.queue AS d
-    WHERE d.id OPERATOR(pg_catalog.=) q.on_dead) AS on_dead,
+  CASE WHEN jobq_store.may_name(q.on_dead) THEN
+    (SELECT d.name FROM jobq_store.queue AS d
+      WHERE d.id OPERATOR(pg_catalog.=) q.on_dead) END AS on_dead,
   coalesce(q.notify, true) AS notify,
   coalesce(q.session_bound, false) AS session_bound,
   coalesce(q.sync_completion, true) AS sync_completion,
@@ -282,7 +291,8 @@ CREATE VIEW jobq.schedules WITH (security_barrier) AS
 SELECT
   s.name,
   s.owner::regrole AS owner,
-  CASE WHEN s.command IS NULL THEN q.name END AS queue,
+  CASE WHEN s.command IS NULL AND jobq_store.may_name(s.queue)
+    THEN q.name END AS queue,
   s.command,
   s.payload,
   s.cron,
@@ -362,7 +372,7 @@ SELECT
   w.kind,
   w.role::regrole AS role,
   w.state,
-  q.name AS queue,
+  CASE WHEN jobq_store.may_name(w.queue) THEN q.name END AS queue,
   w.job_id,
   w.attempt,
   w.since

@@ -117,6 +117,16 @@ jobq_queue_allows(const JobqQueue *queue, Oid role, int privilege)
 		jobq_is_administrator(role);
 }
 
+/*
+ * Whether a role may know what a queue is called that it has not named itself:
+ * with any privilege.
+ */
+bool
+jobq_queue_may_name(const JobqQueue *queue, Oid role)
+{
+	return jobq_queue_allows(queue, role, ~0);
+}
+
 /* Raises 42501 unless the current user has the privilege (one bit). */
 void
 jobq_queue_check_privilege(const JobqQueue *queue, int privilege)
@@ -148,7 +158,7 @@ void
 jobq_queue_check_job_privilege(const JobqQueue *queue, int privilege,
 							   int64 job_id)
 {
-	if (jobq_queue_allows(queue, GetUserId(), ~0))
+	if (jobq_queue_may_name(queue, GetUserId()))
 		jobq_queue_check_privilege(queue, privilege);
 	else
 		ereport(ERROR,

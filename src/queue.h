@@ -105,6 +105,7 @@ extern const char *jobq_queue_owner_problem(Oid role);
 extern bool jobq_queue_allows(const JobqQueue *queue, Oid role,
 							  int privilege);
 extern void jobq_queue_check_privilege(const JobqQueue *queue, int privilege);
+extern bool jobq_queue_may_name(const JobqQueue *queue, Oid role);
 extern void jobq_queue_check_job_privilege(const JobqQueue *queue,
 										   int privilege, int64 job_id);
 extern void jobq_queue_check_home(const JobqQueue *queue);

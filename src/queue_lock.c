@@ -23,6 +23,7 @@
 #include "queue_row.h"
 
 #include "access/twophase.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
@@ -59,7 +60,8 @@ read_again(int32 id)
 /*
  * For who may have waited, or has run users' code, since he was found to have
  * the privilege: raises 42501 if he has it no longer, and 42704 if the queue is
- * gone, which users' code may have dropped in this transaction.
+ * gone, which users' code may have dropped in this transaction.  It may have another
+ * name now.
  */
 void
 jobq_queue_recheck(int32 id, int privilege)
@@ -70,7 +72,14 @@ jobq_queue_recheck(int32 id, int privilege)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("the queue does not exist any more")));
-	jobq_queue_check_privilege(queue, privilege);
+	if (jobq_queue_allows(queue, GetUserId(), privilege))
+		return;
+	if (jobq_queue_may_name(queue, GetUserId()))
+		jobq_queue_check_privilege(queue, privilege);
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied for the queue"),
+			 errdetail("The privilege was revoked, or the queue given away, in the meantime.")));
 }
 
 /* The same for one who has named a job. */

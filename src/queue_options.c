@@ -404,7 +404,9 @@ check_on_dead(const char *queue, Oid owner, int32 target_id)
 	if (!jobq_queue_allows(target, owner, JOBQ_PRIV_ENQUEUE))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied for queue \"%s\"", target->name),
+				 jobq_queue_may_name(target, GetUserId()) ?
+				 errmsg("permission denied for queue \"%s\"", target->name) :
+				 errmsg("permission denied for the queue of option \"on_dead\""),
 				 errdetail("Role \"%s\", who owns queue \"%s\", must have the privilege to enqueue.",
 						   GetUserNameFromId(owner, false), queue)));
 }

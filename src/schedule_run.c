@@ -139,8 +139,12 @@ jobq_schedule_queue(const Datum *values, const bool *nulls, char **problem)
 		*problem = pstrdup("its queue was dropped");
 	else if (!jobq_queue_allows(queue, owner, JOBQ_PRIV_ENQUEUE))
 	{
-		*problem = psprintf("role \"%s\" has no privilege to enqueue into queue \"%s\"",
-							GetUserNameFromId(owner, false), queue->name);
+		/* the owner is told */
+		*problem = psprintf("role \"%s\" has no privilege to enqueue into %s",
+							GetUserNameFromId(owner, false),
+							jobq_queue_may_name(queue, owner) ?
+							psprintf("queue \"%s\"", queue->name) :
+							"its queue");
 		queue = NULL;
 	}
 	return queue;
@@ -208,7 +212,7 @@ lock_target(const JobqQueue *queue, Oid owner)
 		!jobq_queue_allows(locked, owner, JOBQ_PRIV_ENQUEUE))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied for queue \"%s\"", locked->name),
+				 errmsg("permission denied for the schedule's queue"),
 				 errdetail("Role \"%s\", who owns the schedule, must have the privilege to enqueue.",
 						   GetUserNameFromId(owner, false))));
 	return locked;

@@ -32,6 +32,7 @@
 #define CALLS_ONE_BY_ONE 64
 
 PG_FUNCTION_INFO_V1(jobq_may_read);
+PG_FUNCTION_INFO_V1(jobq_may_name);
 PG_FUNCTION_INFO_V1(jobq_may_see_role);
 PG_FUNCTION_INFO_V1(jobq_may_read_all);
 PG_FUNCTION_INFO_V1(jobq_job_state);
@@ -134,6 +135,22 @@ jobq_may_read(PG_FUNCTION_ARGS)
 		MemoryContextSwitchTo(oldcontext);
 	}
 	PG_RETURN_BOOL(contains_id(memo->queues, PG_GETARG_INT32(0)));
+}
+
+/*
+ * may_name(queue): with any privilege.  What refers to a queue was once given its
+ * name; the queue may have been renamed since, and the privilege revoked.
+ */
+Datum
+jobq_may_name(PG_FUNCTION_ARGS)
+{
+	const JobqQueue *queue;
+
+	jobq_require_shmem();
+	if (jobq_reads_all(GetUserId()))
+		PG_RETURN_BOOL(true);
+	queue = jobq_queue_by_id(PG_GETARG_INT32(0));
+	PG_RETURN_BOOL(queue != NULL && jobq_queue_may_name(queue, GetUserId()));
 }
 
 /*

@@ -269,7 +269,7 @@ is( $reasons,
 		'no_cron: invalid cron expression: Position 1: Expected 5 to 7 fields, found 2.',
 		'no_queue: its queue was dropped',
 		'no_zone: time zone "Mars/Phobos" not recognized',
-		'of_deprived: role "deprived" has no privilege to enqueue into queue "of_deprived"',
+		'of_deprived: role "deprived" has no privilege to enqueue into its queue',
 		'of_dropped: its owner does not exist'),
 	'why the bad ones were disabled');
 my @warnings = log_since($node, $position) =~ /WARNING:  schedule .* was disabled/g;

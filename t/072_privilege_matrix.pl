@@ -293,7 +293,7 @@ is(sql(qq{SELECT string_agg(DISTINCT r::text, ', ') FROM unnest(ARRAY[$roles]::r
 is(sql(qq{SELECT string_agg(DISTINCT p.proname, ' ' ORDER BY p.proname)
 	FROM unnest(ARRAY[$roles]::regrole[]) AS r, pg_proc AS p
 	WHERE p.pronamespace = 'jobq_store'::regnamespace AND has_function_privilege(r, p.oid, 'EXECUTE')}),
-	'health_findings is_kept job_state may_read may_read_all may_see_role readable_queues visible_roles worker_slots', 'of its functions they have those that the views call');
+	'health_findings is_kept job_state may_name may_read may_read_all may_see_role readable_queues visible_roles worker_slots', 'of its functions they have those that the views call');
 is(sql(qq{SELECT string_agg(DISTINCT r || ' ' || c.relname, ', ')
 	FROM unnest(ARRAY[$roles]::regrole[]) AS r, pg_class AS c WHERE c.relnamespace = 'jobq'::regnamespace
 	AND c.relkind = 'v' AND has_table_privilege(r, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')}),

@@ -292,6 +292,7 @@ claim(JobqRun *run, Batch *batch, JobqFound *found)
 	run->lease = jobq_lease_new();
 	jobq_lease_reserve_for_executor(found->job.id, run->lease);
 	PushActiveSnapshot(GetLatestSnapshot());
+	found->job.started_at = jobq_now();
 	if (!jobq_job_claim(batch->finder.jobs, &found->job, run->lease,
 						JOBQ_NEVER, psprintf("pid %d", MyProcPid)))
 		elog(ERROR, "job " INT64_FORMAT " is not locked", found->job.id);

@@ -99,6 +99,15 @@ SELECT jobq.cancel(-1), jobq.retry(-1), jobq.promote(-1), jobq.delete(-1),
 SELECT jobq.cancel(NULL);
 SELECT jobq.retry(NULL);
 SELECT jobq.promote(NULL);
+-- a job that is deleted takes its attempts along
+SELECT jobq.create_queue('manage_gone', max_attempts => 1);
+SELECT jobq.enqueue('manage_gone') AS gone \gset
+SELECT jobq.fail(id, lease, 'with personal data') FROM jobq.dequeue('manage_gone');
+SELECT error FROM jobq.attempts WHERE job_id = :gone;
+SELECT jobq.delete(:gone);
+SELECT count(*) FROM jobq_store.attempt WHERE job_id = :gone;
+SELECT jobq.drop_queue('manage_gone');
+
 -- outside of a worker
 SELECT jobq.current_job() IS NULL AS none;
 SELECT jobq.retry_in('5 s', 'later');

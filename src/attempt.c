@@ -15,6 +15,7 @@
 #include "access/genam.h"
 #include "access/tableam.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
@@ -80,6 +81,39 @@ jobq_job_record_attempt(const JobqJob *job, const JobqFailure *failure,
 	values[Anum_attempt_data - 1] = failure->data;
 	nulls[Anum_attempt_data - 1] = failure->data == (Datum) 0;
 	jobq_table_insert(attempts, values, nulls);
+	jobq_table_close(attempts);
+}
+
+/*
+ * Deletes what is known of the attempts of a job that is being deleted, but for
+ * rows that others have locked, who are deleting them.
+ */
+void
+jobq_job_forget_attempts(int64 job_id)
+{
+	JobqTable  *attempts = jobq_table_open(JOBQ_REL_ATTEMPT);
+	Relation	index = index_open(jobq_primary_key_index(attempts->rel),
+								   AccessShareLock);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	IndexScanDesc scan = jobq_index_beginscan(attempts->rel, index, snapshot,
+											  1);
+	TupleTableSlot *slot = jobq_table_slot(attempts);
+	TupleTableSlot *locked = jobq_table_slot(attempts);
+	ScanKeyData key;
+
+	ScanKeyInit(&key, Anum_attempt_job_id, BTEqualStrategyNumber, F_INT8EQ,
+				Int64GetDatum(job_id));
+	index_rescan(scan, &key, 1, NULL, 0);
+	while (index_getnext_slot(scan, ForwardScanDirection, slot))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (jobq_table_lock(attempts, &slot->tts_tid, snapshot,
+							locked) == JOBQ_FOUND)
+			jobq_table_delete(attempts, locked);
+	}
+	index_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	index_close(index, AccessShareLock);
 	jobq_table_close(attempts);
 }
 

@@ -112,7 +112,7 @@ give_up_lease(JobqReadyScan *scan, JobqJob *job)
 
 	if (!jobq_on_dead_is_free(scan->queue))
 		return false;
-	jobq_job_explain_lease_end(job, &failure);
+	jobq_job_explain_lease_end(job, scan->queue, &failure);
 	if (jobq_job_fail(scan->jobs, job, scan->queue, &failure) !=
 		JOBQ_STATE_PENDING)
 		return false;

@@ -175,10 +175,9 @@ put_job(ReturnSetInfo *rsinfo, const JobqJob *job, const JobqQueue *queue)
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
-/* When the claim of a job ends. */
+/* When the claim of a job ends that is made now; says so in the job, too. */
 static TimestampTz
-claim_until(const JobqJob *job, const JobqQueue *queue,
-			const ClaimOptions *options)
+claim_until(JobqJob *job, const JobqQueue *queue, const ClaimOptions *options)
 {
 	bool		session_bound = options->session_bound_is_null ?
 	queue->session_bound && options->duration == 0 : options->session_bound;
@@ -186,11 +185,12 @@ claim_until(const JobqJob *job, const JobqQueue *queue,
 	queue->lease;
 	int64		timeout = jobq_job_timeout(job, queue);
 
+	job->started_at = jobq_now();
 	if (session_bound)
 		return JOBQ_NEVER;
 	if (timeout > 0)
 		duration = Min(duration, timeout);
-	return jobq_now() + duration;
+	return job->started_at + duration;
 }
 
 /*

@@ -18,8 +18,11 @@
 
 #include "arguments.h"
 #include "async_commit.h"
+#include "cancel.h"
 #include "history.h"
 
+#include "access/sysattr.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -39,13 +42,44 @@ is_held(const JobqJob *job, int64 lease)
 		job->lease_until > jobq_now();
 }
 
+/*
+ * Whether somebody has asked for a job to be cancelled whose row is as this
+ * transaction has made it: nobody else could cancel it since.
+ */
+static bool
+is_to_be_cancelled(const JobqJob *job)
+{
+	bool		isnull;
+	Datum		xmin = slot_getsysattr(job->slot,
+									   MinTransactionIdAttributeNumber,
+									   &isnull);
+
+	return TransactionIdIsCurrentTransactionId(DatumGetTransactionId(xmin)) &&
+		jobq_cancel_is_requested(job->id);
+}
+
+/* Why a locked job is not the lease's, or not for long. */
+static const char *
+explain_loss(int64 lease, const JobqJob *job)
+{
+	const JobqQueue *queue;
+
+	if (job->state != JOBQ_STATE_RUNNING)
+		return "Nobody holds the job.";
+	if (job->lease != lease)
+		return "Another worker holds the job.";
+	if (is_held(job, lease))
+		return "The job is to be cancelled.";
+	queue = jobq_queue_by_id(job->queue);
+	return queue != NULL && jobq_job_ends_by_timeout(job, queue) ?
+		"The job's timeout is over." : "The lease has run out.";
+}
+
 /* Raises JQ001; `found` is how the job was found, if it was. */
 static void
 report_lost_lease(int64 id, int64 lease, JobqFindResult found,
 				  const JobqJob *job)
 {
-	const char *what;
-
 	if (found == JOBQ_BUSY)
 		ereport(ERROR,
 				(errcode(ERRCODE_JOBQ_LEASE_LOST),
@@ -53,20 +87,14 @@ report_lost_lease(int64 id, int64 lease, JobqFindResult found,
 				 errdetail("Another transaction has claimed or changed job " INT64_FORMAT ", and has not ended.",
 						   id),
 				 errhint("If it was this worker that claimed the job, commit after dequeue: until then there is no claim.")));
-	if (found == JOBQ_MISSING)
-		what = "The job is finished, or there is none with this id.";
-	else if (job->state != JOBQ_STATE_RUNNING)
-		what = "Nobody holds the job.";
-	else if (job->lease != lease)
-		what = "Another worker holds the job.";
-	else
-		what = "The lease has run out.";
 	ereport(ERROR,
 			(errcode(ERRCODE_JOBQ_LEASE_LOST),
 			 errmsg("the lease is lost"),
 			 errdetail("Lease " INT64_FORMAT " does not hold job " INT64_FORMAT ". %s",
-					   lease, id, what),
-			 errhint("Throw away what this attempt did. A longer lease, or heartbeats, keep a lease from running out.")));
+					   lease, id, found == JOBQ_MISSING ?
+					   "The job is finished, or there is none with this id." :
+					   explain_loss(lease, job)),
+			 errhint("Throw away what this attempt did. A longer lease, or heartbeats, keep a lease from running out before the job's timeout.")));
 }
 
 /*
@@ -85,7 +113,8 @@ lock_job(JobqTable *jobs, int64 id, int64 lease, JobqJob *job)
 static const JobqQueue *
 require_held(JobqFindResult found, int64 id, int64 lease, const JobqJob *job)
 {
-	if (found != JOBQ_FOUND || !is_held(job, lease))
+	if (found != JOBQ_FOUND || !is_held(job, lease) ||
+		is_to_be_cancelled(job))
 		report_lost_lease(id, lease, found, job);
 	return jobq_queue_by_id(job->queue);
 }
@@ -121,7 +150,8 @@ complete_held(JobqTable *jobs, TupleTableSlot *slot, int64 id, int64 lease,
 		jobq_queue_check_job_privilege(queue, JOBQ_PRIV_CONSUME, id);
 		if (queue->sync_completion)
 			jobq_async_forbid();
-		if (jobq_job_complete_held(jobs, job, queue, result, result_is_null))
+		if (!is_to_be_cancelled(job) &&
+			jobq_job_complete_held(jobs, job, queue, result, result_is_null))
 			return true;
 	}
 	jobq_async_forbid();
@@ -186,7 +216,7 @@ jobq_complete_held(JobqTable *jobs, const Datum *ids, int nids, int64 lease)
 			continue;
 		}
 		if (lock_job(jobs, sorted[i], lease, &job) != JOBQ_FOUND ||
-			!is_held(&job, lease))
+			!is_held(&job, lease) || is_to_be_cancelled(&job))
 			continue;
 		jobq_job_complete(jobs, &job, jobq_queue_by_id(job.queue), (Datum) 0,
 						  true);
@@ -331,6 +361,12 @@ jobq_heartbeat(PG_FUNCTION_ARGS)
 	found = lock_job(jobs, id, lease, &job);
 	if ((found == JOBQ_MISSING || found == JOBQ_BUSY) &&
 		was_cancelled(id, lease))
+	{
+		jobq_table_close(jobs);
+		PG_RETURN_BOOL(false);
+	}
+	if (found == JOBQ_FOUND && is_held(&job, lease) &&
+		is_to_be_cancelled(&job))
 	{
 		jobq_table_close(jobs);
 		PG_RETURN_BOOL(false);

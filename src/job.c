@@ -324,7 +324,8 @@ jobq_job_insert(JobqTable *jobs, const JobqQueue *queue, const Datum *values,
 
 /*
  * Gives a pending job to whoever holds the lease, until `until`; JOBQ_NEVER
- * binds it to this session.  Counts the attempt.
+ * binds it to this session.  Counts the attempt, which job->started_at says
+ * the beginning of.
  */
 bool
 jobq_job_claim(JobqTable *jobs, JobqJob *job, int64 lease, TimestampTz until,
@@ -334,7 +335,6 @@ jobq_job_claim(JobqTable *jobs, JobqJob *job, int64 lease, TimestampTz until,
 	job->attempt++;
 	job->lease = lease;
 	job->lease_until = until;
-	job->started_at = jobq_now();
 	write_back(job);
 	job->nulls[Anum_job_worker - 1] = worker == NULL;
 	if (worker != NULL)
@@ -603,19 +603,39 @@ put_off_death(JobqTable *jobs, JobqJob *job)
 						 JOBQ_NO_PROCESS);
 }
 
+/* Whether the lease of a job ends when its timeout is over, and not before. */
+bool
+jobq_job_ends_by_timeout(const JobqJob *job, const JobqQueue *queue)
+{
+	int64		timeout = jobq_job_timeout(job, queue);
+
+	return timeout > 0 && job->lease_until != JOBQ_NEVER &&
+		job->lease_until >= job->started_at + timeout;
+}
+
 /*
  * Why a lease that is over was lost: the attempt may have ended before that,
- * see put_off_death(), or an executor was terminated in it.
+ * see put_off_death(), or an executor was terminated in it, or the lease could
+ * not be longer than the job's timeout.
  */
 void
-jobq_job_explain_lease_end(JobqJob *job, JobqFailure *failure)
+jobq_job_explain_lease_end(JobqJob *job, const JobqQueue *queue,
+						   JobqFailure *failure)
 {
 	memset(failure, 0, sizeof(*failure));
 	if (job->lease_until == job->started_at &&
 		jobq_job_read_attempt(job, failure))
 		return;
-	if (!jobq_job_was_terminated(job, failure))
-		jobq_job_lease_failure(failure, job->lease_until == JOBQ_NEVER);
+	if (jobq_job_was_terminated(job, failure))
+		return;
+	jobq_job_lease_failure(failure, job->lease_until == JOBQ_NEVER);
+	if (jobq_job_ends_by_timeout(job, queue))
+	{
+		jobq_job_timeout_failure(failure);
+		failure->detail = psprintf("The lease ended with the timeout of %.3f s.",
+								   jobq_job_timeout(job, queue) / 1000000.0);
+		failure->hint = "Heartbeats do not extend a lease beyond the timeout.";
+	}
 }
 
 /*

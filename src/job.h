@@ -86,7 +86,10 @@ extern int	jobq_job_current_attempt(const JobqJob *job);
 extern void jobq_job_lease_failure(JobqFailure *failure, bool session_ended);
 extern void jobq_job_crash_failure(JobqFailure *failure);
 extern void jobq_job_timeout_failure(JobqFailure *failure);
-extern void jobq_job_explain_lease_end(JobqJob *job, JobqFailure *failure);
+extern void jobq_job_explain_lease_end(JobqJob *job, const JobqQueue *queue,
+									   JobqFailure *failure);
+extern bool jobq_job_ends_by_timeout(const JobqJob *job,
+									 const JobqQueue *queue);
 extern void jobq_job_termination_failure(const JobqTermination *termination,
 										 JobqFailure *failure);
 extern bool jobq_job_was_terminated(JobqJob *job, JobqFailure *failure);
@@ -131,6 +134,7 @@ extern void jobq_job_replace(JobqTable *jobs, JobqJob *job,
 extern void jobq_job_move(JobqTable *jobs, JobqJob *job,
 						  const JobqQueue *queue, TimestampTz run_at);
 extern void jobq_job_remove(JobqTable *jobs, JobqJob *job);
+extern void jobq_job_forget_attempts(int64 job_id);
 
 /* The job as a jobq.job composite; values are flattened. */
 extern void jobq_job_form_row(const JobqJob *job, const JobqQueue *queue,

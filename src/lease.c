@@ -582,7 +582,7 @@ expire_one(LeaseSearch *search, JobqTable *jobs, const ExpiredLease *expired)
 		return;
 	}
 
-	jobq_job_explain_lease_end(&job, &failure);
+	jobq_job_explain_lease_end(&job, queue, &failure);
 	(void) jobq_job_fail(jobs, &job, queue, &failure);
 }
 

@@ -452,5 +452,7 @@ jobq_delete(PG_FUNCTION_ARGS)
 		finished = !finished;
 	}
 	jobq_table_close(jobs);
+	if (result)
+		jobq_job_forget_attempts(id);
 	PG_RETURN_BOOL(result);
 }

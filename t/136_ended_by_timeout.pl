@@ -1,0 +1,66 @@
+# Leases that end with the timeout of the job, and those that end before.
+
+use strict;
+use warnings;
+
+use JobqTest;
+use Test::More;
+
+my $node = jobq_node('main', conf => ['jobq.max_workers = 0']);
+
+sub sql
+{
+	my ($query) = @_;
+	return $node->safe_psql('postgres', $query);
+}
+
+sql(q{SELECT jobq.create_queue('capped', timeout => '60 s', lease => '10 min'),
+	jobq.create_queue('extended', timeout => '60 s', lease => '50 s'),
+	jobq.create_queue('short', timeout => '1 hour', lease => '50 s'),
+	jobq.create_queue('plain', lease => '50 s'),
+	jobq.create_queue('dead', timeout => '60 s', lease => '10 min', max_attempts => 1)});
+my @queues = qw(capped extended short plain dead);
+my %held;
+foreach my $queue (@queues)
+{
+	sql("SELECT jobq.enqueue('$queue')");
+	($held{$queue}) = sql("SELECT id || ', ' || lease FROM jobq.dequeue('$queue')");
+}
+is(sql("SELECT jobq.heartbeat($held{extended}, extend => '1 hour')"),
+	't', 'a heartbeat that asks for more than the timeout');
+
+# Not told by the coordinator yet: the row says it
+sql(q{SELECT jobq_store.advance_clock('61 s')});
+foreach my $queue (@queues)
+{
+	my ($ret, $out, $err) =
+	  $node->psql('postgres', "SELECT jobq.complete($held{$queue})");
+	like($err, qr/the lease is lost/, "$queue: too late");
+	like($err, qr/keep a lease from running out before the job's timeout/,
+		"$queue: the hint does not promise more than there is");
+}
+poll_ok($node, 'SELECT count(*) = 5 FROM jobq.attempts', 'the attempts have ended');
+
+my %expected = (
+	timed => '57014|the job ran longer than its timeout'
+	  . '|The lease ended with the timeout of 60.000 s.'
+	  . '|Heartbeats do not extend a lease beyond the timeout.',
+	lost => 'JQ001|the lease ran out before the job was finished||');
+my %outcome = (
+	capped => "timed out|$expected{timed}",
+	extended => "timed out|$expected{timed}",
+	dead => "timed out|$expected{timed}",
+	short => "lease lost|$expected{lost}",
+	plain => "lease lost|$expected{lost}");
+foreach my $queue (@queues)
+{
+	is( sql("SELECT outcome, sqlstate, error, detail, hint FROM jobq.attempts
+			 WHERE queue = '$queue'"),
+		$outcome{$queue}, "$queue: how the attempt has ended");
+}
+is(sql(q{SELECT state, sqlstate FROM jobq.jobs WHERE queue = 'dead'}),
+	'dead|57014', 'the last attempt');
+is( sql(q{SELECT count(*) FROM jobq.dequeue_any('{capped,extended,short,plain}', 10)}),
+	4, 'the others may be claimed at once');
+
+done_testing();

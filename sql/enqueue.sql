@@ -228,6 +228,8 @@ SELECT jobq.enqueue('produce', headers => '[1]');
 SELECT jobq.enqueue('produce', unique_key => '');
 SELECT jobq.enqueue('produce', unique_key => repeat('k', 1001));
 SELECT jobq.enqueue('produce', unique_key => 'k', on_conflict => 'explode');
+SELECT jobq.enqueue_many('produce', '{1,2,3}', unique_keys => '{twice,once,twice}', on_conflict => 'error');
+SELECT jobq.enqueue_many('produce', '{1,2,3}', unique_keys => '{NULL,once,NULL}', on_conflict => 'error') > 0 AS added;
 SELECT jobq.enqueue('produce', on_conflict => 'replace');
 SELECT jobq.enqueue_many('produce', '{1}', on_conflict => 'error');
 SELECT jobq.run('SELECT 1', on_conflict => 'error');

@@ -99,3 +99,44 @@ SELECT queue, on_dead FROM jobq.queues WHERE queue LIKE 'd\_%' ORDER BY queue;
 SELECT jobq.drop_queue('d_two'), jobq.drop_queue('run:jobq_ddl', true), jobq.unschedule('d_daily');
 SELECT jobq.revoke_usage('jobq_ddl'), jobq.revoke_usage('jobq_ddl_other');
 DROP ROLE jobq_ddl, jobq_ddl_other;
+
+-- ids are not taken by nextval(): the caller's lastval() stays what it was
+CREATE SEQUENCE ddl_seq START 4242;
+SELECT nextval('ddl_seq');
+SELECT jobq.create_queue('ddl_lastval');
+SELECT lastval();
+SELECT jobq.schedule('ddl_lastval', '@yearly', queue => 'ddl_lastval') > 0 AS scheduled;
+SELECT lastval();
+CREATE ROLE ddl_runner SUPERUSER LOGIN;
+SET ROLE ddl_runner;
+SELECT jobq.run('SELECT 1', delay => '1 hour') > 0 AS added;
+RESET ROLE;
+SELECT lastval();
+
+-- a schedule whose queue was dropped is not enabled
+SELECT jobq.drop_queue('ddl_lastval');
+SELECT enabled, disabled_reason FROM jobq.schedules WHERE name = 'ddl_lastval';
+SELECT jobq.enable_schedule('ddl_lastval');
+\echo :SQLSTATE
+SELECT jobq.enable_schedule('ddl_lastval', false), jobq.enable_schedule('no such schedule');
+SELECT enabled, disabled_reason FROM jobq.schedules WHERE name = 'ddl_lastval';
+SELECT jobq.unschedule('ddl_lastval'), jobq.drop_queue('run:ddl_runner', force => true);
+DROP ROLE ddl_runner;
+DROP SEQUENCE ddl_seq;
+
+-- who may not create a queue is not told to
+CREATE ROLE ddl_reader;
+SELECT jobq.grant_usage('ddl_reader');
+SET ROLE ddl_reader;
+SELECT jobq.enqueue('ddl_nowhere');
+RESET ROLE;
+SELECT jobq.grant_usage('ddl_reader', may_create => true);
+SET ROLE ddl_reader;
+SELECT jobq.enqueue('ddl_nowhere');
+RESET ROLE;
+SELECT jobq.create_queue('ddl_granted');
+SELECT jobq.grant_queue('ddl_granted', 'ddl_reader', 'read');
+SELECT jobq.revoke_usage('ddl_reader');
+SELECT jobq.grant_queue('ddl_granted', 'ddl_reader', 'consume');
+SELECT jobq.drop_queue('ddl_granted');
+DROP ROLE ddl_reader;

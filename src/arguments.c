@@ -55,7 +55,10 @@ jobq_recheck_function(FunctionCallInfo fcinfo)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied for function %s",
-						get_func_name(function->fn_oid))));
+						get_func_name(function->fn_oid)),
+				 errhint("A superuser or the owner of extension \"%s\" can grant it with jobq.grant_usage(%s, may_create => true).",
+						 JOBQ_EXTENSION,
+						 quote_literal_cstr(quote_identifier(GetUserNameFromId(GetUserId(), false))))));
 }
 
 void

@@ -149,7 +149,7 @@ jobq_command_check(const char *command)
 		refuse(statements == NIL ?
 			   "the command is empty" :
 			   "the command has more than one statement",
-			   "Give each statement to a run() of its own, or use a DO block.");
+			   "Make each statement a command of its own, or use a DO block.");
 	statement = linitial_node(RawStmt, statements)->stmt;
 	if (IsA(statement, TransactionStmt))
 		refuse("a job cannot be a transaction control command",

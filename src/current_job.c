@@ -257,7 +257,9 @@ raise_wish(int sqlerrcode, const char *message)
 	}
 	ereport(ERROR,
 			(errcode(sqlerrcode),
-			 errmsg_internal("%s", message)));
+			 errmsg_internal("%s", message),
+			 current_id != 0 ? 0 :
+			 errhint("Only a job that a background worker is running can call this.")));
 }
 
 /* retry_in(delay, message): raises JQ101. */

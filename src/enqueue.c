@@ -261,8 +261,10 @@ static int64
 begin_enqueue(const JobqEnqueueOptions *options, const Datum *payloads,
 			  int njobs)
 {
-	for (int i = 0; !options->unchecked && i < njobs; i++)
-		jobq_check_payload(options->queue, payloads[i]);
+	if (!options->unchecked && njobs == 1)
+		jobq_check_payload(options->queue, payloads[0]);
+	else if (!options->unchecked)
+		jobq_check_payloads(options->queue, payloads, njobs);
 	return jobq_sequence_take(jobq_relation_oid(JOBQ_SEQ_JOB_ID), njobs);
 }
 
@@ -325,6 +327,15 @@ typedef struct KeyedJob
 	int			place;			/* in the call's arrays */
 } KeyedJob;
 
+/* Keys in their order; two jobs without one are in no order. */
+static int
+compare_keys(const KeyedJob *x, const KeyedJob *y)
+{
+	if (x->key != NULL && y->key != NULL)
+		return strcmp(x->key, y->key);
+	return x->key == NULL ? -1 : 1;
+}
+
 static int
 compare_keyed_jobs(const void *a, const void *b)
 {
@@ -332,10 +343,8 @@ compare_keyed_jobs(const void *a, const void *b)
 	const KeyedJob *y = b;
 	int			order = 0;
 
-	if (x->key != NULL && y->key != NULL)
-		order = strcmp(x->key, y->key);
-	else if (x->key != NULL || y->key != NULL)
-		order = x->key == NULL ? -1 : 1;
+	if (x->key != NULL || y->key != NULL)
+		order = compare_keys(x, y);
 	return order != 0 ? order : x->place - y->place;
 }
 
@@ -367,6 +376,14 @@ jobq_enqueue_keyed_jobs(JobqTable *jobs, const JobqEnqueueOptions *options,
 		int			place = sorted[i].place;
 
 		CHECK_FOR_INTERRUPTS();
+		if (options->on_conflict == JOBQ_CONFLICT_ERROR && i > 0 &&
+			compare_keys(&sorted[i - 1], &sorted[i]) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNIQUE_VIOLATION),
+					 errmsg("unique_keys has a key more than once"),
+					 errdetail("Elements %d and %d are \"%s\".",
+							   sorted[i - 1].place + 1, place + 1,
+							   keys[place])));
 		own.unique_key = keys[place];
 		own.unique_for = own.unique_key != NULL ? options->unique_for : NULL;
 		ids[place] = enqueue_one(jobs, &own, first + place, payloads[place]);

@@ -279,6 +279,26 @@ change_grant(const char *queue_name, Oid role, int privileges, bool grant)
 	jobq_table_close(locked.table);
 }
 
+/*
+ * Tells whoever has granted something on a queue to a role that may not use
+ * jobq at all: it would get an error of the server's that says no more.
+ */
+static void
+notice_if_no_usage(Oid role)
+{
+	const char *name = quote_identifier(GetUserNameFromId(role, false));
+
+	if (DatumGetBool(DirectFunctionCall3(has_schema_privilege_id_id,
+										 ObjectIdGetDatum(role),
+										 ObjectIdGetDatum(get_namespace_oid(JOBQ_SCHEMA, false)),
+										 CStringGetTextDatum("USAGE"))))
+		return;
+	ereport(NOTICE,
+			(errmsg("role %s may not use jobq yet", name),
+			 errhint("A superuser or the owner of extension \"%s\" can grant it that with jobq.grant_usage(%s).",
+					 JOBQ_EXTENSION, quote_literal_cstr(name))));
+}
+
 static void
 change_grant_of_arguments(FunctionCallInfo fcinfo, bool grant)
 {
@@ -299,6 +319,7 @@ Datum
 jobq_grant_queue(PG_FUNCTION_ARGS)
 {
 	change_grant_of_arguments(fcinfo, true);
+	notice_if_no_usage(PG_GETARG_OID(1));
 	PG_RETURN_VOID();
 }
 

@@ -71,7 +71,9 @@ function_tuple(Oid function)
 	if (!HeapTupleIsValid(tuple))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_FUNCTION),
-				 errmsg("function with OID %u does not exist", function)));
+				 errmsg("function with OID %u does not exist", function),
+				 OidIsValid(function) ? 0 :
+				 errhint("To have none, use jobq.reset_queue().")));
 	return tuple;
 }
 

@@ -26,10 +26,26 @@
 #include "utils/jsonpath.h"
 #include "utils/memutils.h"
 
-static void
-check_size(const JobqQueue *queue, Datum payload)
+/* What is checked. */
+typedef struct PayloadCheck
 {
-	Jsonb	   *jsonb = DatumGetJsonbP(payload);
+	const JobqQueue *queue;
+	Datum		payload;
+	int			number;			/* among several, from 1; 0: the only one */
+} PayloadCheck;
+
+/* Which payload, where there are several; a part of a DETAIL. */
+static const char *
+which(const PayloadCheck *check)
+{
+	return check->number == 0 ? "" : psprintf(_("Element %d: "), check->number);
+}
+
+static void
+check_size(const PayloadCheck *check)
+{
+	const JobqQueue *queue = check->queue;
+	Jsonb	   *jsonb = DatumGetJsonbP(check->payload);
 	char	   *string = JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb));
 	size_t		length = strlen(string);
 
@@ -38,24 +54,23 @@ check_size(const JobqQueue *queue, Datum payload)
 		ereport(ERROR,
 				(errcode(ERRCODE_CHECK_VIOLATION),
 				 errmsg("payload is too large for queue \"%s\"", queue->name),
-				 errdetail("It has %zu bytes as text; payload_max_bytes is %d.",
-						   length, queue->payload_max_bytes)));
+				 errdetail("%sIt has %zu bytes as text; payload_max_bytes is %d.",
+						   which(check), length, queue->payload_max_bytes)));
 }
 
 static void
-refuse(const JobqQueue *queue, const char *detail)
+refuse(const PayloadCheck *check, const char *detail)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_CHECK_VIOLATION),
-			 errmsg("payload was refused by queue \"%s\"", queue->name),
-			 errdetail_internal("%s", detail)));
+			 errmsg("payload was refused by queue \"%s\"", check->queue->name),
+			 errdetail_internal("%s%s", which(check), detail)));
 }
 
 static char *
-path_text(const JobqQueue *queue)
+path_text(Datum path)
 {
-	return DatumGetCString(DirectFunctionCall1(jsonpath_out,
-											   queue->payload_path));
+	return DatumGetCString(DirectFunctionCall1(jsonpath_out, path));
 }
 
 /*
@@ -83,15 +98,15 @@ is_error_of_path(const ErrorData *error)
  * the function whose name ends in _tz the session's time zone plays no part.
  */
 static NullableDatum
-match_path(const JobqQueue *queue, Datum payload)
+match_path(const PayloadCheck *check)
 {
 	LOCAL_FCINFO(fcinfo, 4);
 	MemoryContext context = CurrentMemoryContext;
 	NullableDatum result = {0};
 
 	InitFunctionCallInfoData(*fcinfo, NULL, 4, InvalidOid, NULL, NULL);
-	fcinfo->args[0].value = payload;
-	fcinfo->args[1].value = queue->payload_path;
+	fcinfo->args[0].value = check->payload;
+	fcinfo->args[1].value = check->queue->payload_path;
 	fcinfo->args[2].value = DirectFunctionCall1(jsonb_in,
 												CStringGetDatum("{}"));
 	fcinfo->args[3].value = BoolGetDatum(false);	/* not silent */
@@ -111,35 +126,38 @@ match_path(const JobqQueue *queue, Datum payload)
 		if (!is_error_of_path(error))
 			PG_RE_THROW();
 		FlushErrorState();
-		refuse(queue, psprintf(_("payload_path %s cannot be evaluated: %s"),
-							   path_text(queue), error->message));
+		refuse(check, psprintf(_("payload_path %s cannot be evaluated: %s"),
+							   path_text(check->queue->payload_path),
+							   error->message));
 	}
 	PG_END_TRY();
 	return result;
 }
 
 static void
-check_path(const JobqQueue *queue, Datum payload)
+check_path(const PayloadCheck *check)
 {
-	NullableDatum result = match_path(queue, payload);
+	NullableDatum result = match_path(check);
+	const char *path = path_text(check->queue->payload_path);
 
 	if (result.isnull)
-		refuse(queue, psprintf(_("Whether it satisfies payload_path %s is unknown."),
-							   path_text(queue)));
+		refuse(check, psprintf(_("Whether it satisfies payload_path %s is unknown."),
+							   path));
 	if (!DatumGetBool(result.value))
-		refuse(queue, psprintf(_("It does not satisfy payload_path %s."),
-							   path_text(queue)));
+		refuse(check, psprintf(_("It does not satisfy payload_path %s."),
+							   path));
 }
 
-void
-jobq_check_payload(const JobqQueue *queue, Datum payload)
+static void
+check_payload(const PayloadCheck *check)
 {
+	const JobqQueue *queue = check->queue;
 	MemoryContext context;
 	MemoryContext oldcontext;
 	char	   *reason = NULL;
 
 	if (queue->payload_max_bytes > 0)
-		check_size(queue, payload);
+		check_size(check);
 	if (queue->payload_path == (Datum) 0 && queue->payload_check == NULL)
 		return;
 
@@ -148,12 +166,102 @@ jobq_check_payload(const JobqQueue *queue, Datum payload)
 									ALLOCSET_SMALL_SIZES);
 	oldcontext = MemoryContextSwitchTo(context);
 	if (queue->payload_path != (Datum) 0)
-		check_path(queue, payload);
+		check_path(check);
 	if (queue->payload_check != NULL)
 		reason = jobq_payload_check_call(queue->payload_check, queue->owner,
-										 payload);
+										 check->payload);
 	if (reason != NULL)
-		refuse(queue, reason);
+		refuse(check, reason);
 	MemoryContextSwitchTo(oldcontext);
 	MemoryContextDelete(context);
+}
+
+void
+jobq_check_payload(const JobqQueue *queue, Datum payload)
+{
+	PayloadCheck check = {queue, payload, 0};
+
+	check_payload(&check);
+}
+
+void
+jobq_check_payloads(const JobqQueue *queue, const Datum *payloads,
+					int npayloads)
+{
+	for (int i = 0; i < npayloads; i++)
+	{
+		PayloadCheck check = {queue, payloads[i], i + 1};
+
+		check_payload(&check);
+	}
+}
+
+/*
+ * Whether a path has a variable.  As text it is a dollar sign with a quoted
+ * name, where all else that is quoted comes after something else.
+ */
+static bool
+has_variable(const char *path)
+{
+	bool		quoted = false;
+
+	for (const char *c = path; *c != '\0'; c++)
+	{
+		if (quoted && *c == '\\' && c[1] != '\0')
+			c++;
+		else if (*c == '"')
+			quoted = !quoted;
+		else if (!quoted && c[0] == '$' && c[1] == '"')
+			return true;
+	}
+	return false;
+}
+
+/* Whether a path is true, false or unknown, whatever it is applied to. */
+static bool
+is_predicate(JsonPath *path)
+{
+	JsonPathItem item;
+
+	jspInit(&item, path);
+	if (jspHasNext(&item))
+		return false;
+	switch (item.type)
+	{
+		case jpiAnd:
+		case jpiOr:
+		case jpiNot:
+		case jpiIsUnknown:
+		case jpiEqual:
+		case jpiNotEqual:
+		case jpiLess:
+		case jpiGreater:
+		case jpiLessOrEqual:
+		case jpiGreaterOrEqual:
+		case jpiExists:
+		case jpiStartsWith:
+		case jpiLikeRegex:
+			return true;
+		default:
+			return false;
+	}
+}
+
+void
+jobq_payload_path_validate(Datum path)
+{
+	if (has_variable(path_text(path)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"payload_path\" must not use variables"),
+				 errdetail("The path is %s, and nothing gives its variables a value.",
+						   path_text(path)),
+				 errhint("Write the values into the path.")));
+	if (!is_predicate(DatumGetJsonPathP(path)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"payload_path\" must be a predicate"),
+				 errdetail("The path %s selects values.", path_text(path)),
+				 errhint("Compare them with something, or ask whether there are any, as in exists(%s).",
+						 path_text(path))));
 }

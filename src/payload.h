@@ -19,4 +19,14 @@
  */
 extern void jobq_check_payload(const JobqQueue *queue, Datum payload);
 
+/* The same for several; the error says which one. */
+extern void jobq_check_payloads(const JobqQueue *queue, const Datum *payloads,
+								int npayloads);
+
+/*
+ * Raises 22023 for a payload_path that can accept no payload, or none that it
+ * is sure of: one with variables, and one that is no predicate.
+ */
+extern void jobq_payload_path_validate(Datum path);
+
 #endif							/* JOBQ_PAYLOAD_H */

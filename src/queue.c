@@ -17,17 +17,20 @@
 #include "queue.h"
 #include "queue_cache.h"
 #include "queue_lock.h"
+#include "sequence.h"
 #include "table.h"
 #include "xact.h"
 
 #include "catalog/pg_authid.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_database.h"
-#include "commands/sequence.h"
+#include "catalog/pg_proc.h"
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
 #include "storage/lock.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/catcache.h"
 #include "utils/fmgroids.h"
 #include "utils/syscache.h"
 #include "utils/varlena.h"
@@ -68,9 +71,31 @@ closest_name(const char *name)
 	return best;
 }
 
+/* Whether a role may create queues: grant_usage() with may_create. */
+static bool
+may_create(Oid role)
+{
+	Oid			schema = get_namespace_oid(JOBQ_SCHEMA, true);
+	CatCList   *functions = SearchSysCacheList1(PROCNAMEARGSNSP,
+												CStringGetDatum("create_queue"));
+	bool		result = false;
+
+	for (int i = 0; i < functions->n_members && !result; i++)
+	{
+		Form_pg_proc function =
+		(Form_pg_proc) GETSTRUCT(&functions->members[i]->tuple);
+
+		result = function->pronamespace == schema &&
+			jobq_may_execute(function->oid, role);
+	}
+	ReleaseSysCacheList(functions);
+	return result;
+}
+
 /*
  * Raises 42704: there is no queue of that name.  Who wants one for the sake of
- * its jobs (by the privilege, 0: any) may have wanted to create it.
+ * its jobs (by the privilege, 0: any) may have wanted to create it, or to have
+ * it created; others may have another name in mind.
  */
 void
 jobq_queue_report_missing(const char *name, int privilege)
@@ -82,9 +107,13 @@ jobq_queue_report_missing(const char *name, int privilege)
 			 errmsg("queue \"%s\" does not exist", name),
 			 closest != NULL ?
 			 errhint("Perhaps you meant the queue \"%s\".", closest) :
-			 privilege != JOBQ_PRIV_OWNER && privilege != JOBQ_PRIV_MANAGE ?
+			 privilege == JOBQ_PRIV_OWNER || privilege == JOBQ_PRIV_MANAGE ?
+			 errhint("The view jobq.queues has the names of those that you may see.") :
+			 may_create(GetUserId()) ?
 			 errhint("Create it with jobq.create_queue(%s).",
-					 quote_literal_cstr(name)) : 0));
+					 quote_literal_cstr(name)) :
+			 errhint("A role that may create queues can create it with jobq.create_queue(%s).",
+					 quote_literal_cstr(name))));
 }
 
 /* Raises 42704 if there is none, with a HINT. */
@@ -143,7 +172,8 @@ jobq_queue_check_privilege(const JobqQueue *queue, int privilege)
 			 privilege == JOBQ_PRIV_OWNER ?
 			 errmsg("must be owner of queue \"%s\"", queue->name) :
 			 errmsg("permission denied for queue \"%s\"", queue->name),
-			 privilege == JOBQ_PRIV_OWNER ? 0 :
+			 privilege == JOBQ_PRIV_OWNER ?
+			 errhint("Its owner, members of that role and superusers can do that.") :
 			 errhint("Its owner can grant the privilege with jobq.grant_queue(%s, %s, '%s').",
 					 quote_literal_cstr(queue->name),
 					 quote_literal_cstr(quote_identifier(GetUserNameFromId(GetUserId(), false))),
@@ -163,7 +193,8 @@ jobq_queue_check_job_privilege(const JobqQueue *queue, int privilege,
 	else
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied for job " INT64_FORMAT, job_id)));
+				 errmsg("permission denied for job " INT64_FORMAT, job_id),
+				 errhint("The owner of its queue can grant privileges with jobq.grant_queue().")));
 }
 
 /* By name and with a privilege: 42704, 42501. */
@@ -235,6 +266,22 @@ jobq_queue_lock_shared(const JobqQueue *queue)
 }
 
 /*
+ * The id of a new queue.  Not by nextval(): the caller's lastval() is to stay
+ * what it was.
+ */
+int32
+jobq_queue_new_id(void)
+{
+	int64		id = jobq_sequence_take(jobq_relation_oid(JOBQ_SEQ_QUEUE_ID), 1);
+
+	if (id > PG_INT32_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("no ids are left for queues")));
+	return (int32) id;
+}
+
+/*
  * The queue of a role's run() commands, made if it is not there.  Waits for
  * another transaction that is just making it.
  */
@@ -259,8 +306,7 @@ jobq_queue_run_of(Oid role)
 		memset(nulls, true, sizeof(nulls));
 		memset(nulls, false, Anum_queue_database * sizeof(bool));
 		nulls[Anum_queue_handler - 1] = true;
-		id = (int32) nextval_internal(jobq_relation_oid(JOBQ_SEQ_QUEUE_ID),
-									  false);
+		id = jobq_queue_new_id();
 		jobq_at_rollback_forget_queue(id);
 		values[Anum_queue_id - 1] = Int32GetDatum(id);
 		values[Anum_queue_name - 1] = CStringGetTextDatum(name);

@@ -91,6 +91,7 @@ extern const JobqQueue *jobq_queue_find(const char *name);
 extern void jobq_queue_report_missing(const char *name, int privilege);
 extern const JobqQueue *jobq_queue_by_id(int32 id);
 extern const JobqQueue *jobq_queue_require(const char *name, int privilege);
+extern int32 jobq_queue_new_id(void);
 extern const JobqQueue *jobq_queue_run_of(Oid role);
 extern const JobqQueue *jobq_queue_find_run(Oid role);
 extern JobqQueue *jobq_queue_of_row(const Datum *values, const bool *nulls);

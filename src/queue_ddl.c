@@ -22,7 +22,6 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
-#include "commands/sequence.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -265,7 +264,6 @@ form_row(FunctionCallInfo fcinfo, const char *name, QueueRow *row)
 static bool
 insert_queue(FunctionCallInfo fcinfo, const char *name)
 {
-	Oid			sequence = jobq_relation_oid(JOBQ_SEQ_QUEUE_ID);
 	JobqTable  *table = jobq_table_open(JOBQ_REL_QUEUE);
 	QueueRow	row;
 	ItemPointerData conflict;
@@ -273,7 +271,7 @@ insert_queue(FunctionCallInfo fcinfo, const char *name)
 
 	form_row(fcinfo, name, &row);
 	row.values[Anum_queue_id - 1] =
-		Int32GetDatum((int32) nextval_internal(sequence, false));
+		Int32GetDatum(jobq_queue_new_id());
 	jobq_at_rollback_forget_queue(DatumGetInt32(row.values[Anum_queue_id - 1]));
 	inserted = jobq_table_insert_unique(table,
 										jobq_relation_oid(JOBQ_IDX_QUEUE_NAME),

@@ -19,6 +19,7 @@
 #include <math.h>
 
 #include "handler.h"
+#include "payload.h"
 #include "queue_options.h"
 
 #include "arguments.h"
@@ -308,6 +309,7 @@ check_payload_check(const char *name, Datum value)
 static void
 check_payload_path(const char *name, Datum value)
 {
+	jobq_payload_path_validate(value);
 	/* sessions keep it in memory */
 	if (toast_raw_datum_size(value) > MAX_PATH_SIZE)
 		ereport(ERROR,
@@ -353,7 +355,10 @@ jobq_queue_owner_check(Oid owner)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("must be able to SET ROLE \"%s\"",
-						GetUserNameFromId(owner, false))));
+						GetUserNameFromId(owner, false)),
+				 errhint("Someone with ADMIN OPTION on the role can run GRANT %s TO %s.",
+						 quote_identifier(GetUserNameFromId(owner, false)),
+						 quote_identifier(GetUserNameFromId(GetUserId(), false)))));
 	if (superuser_arg(owner) && !superuser())
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),

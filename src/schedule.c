@@ -27,10 +27,10 @@
 #include "timezone.h"
 #include "xact.h"
 #include "queue_lock.h"
+#include "sequence.h"
 
 #include "access/genam.h"
 #include "access/htup_details.h"
-#include "commands/sequence.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -163,8 +163,7 @@ jobq_schedule(PG_FUNCTION_ARGS)
 			break;
 		}
 		if (id == 0)
-			id = nextval_internal(jobq_relation_oid(JOBQ_SEQ_SCHEDULE_ID),
-								  false);
+			id = jobq_sequence_take(jobq_relation_oid(JOBQ_SEQ_SCHEDULE_ID), 1);
 		jobq_schedule_set(&row, Anum_schedule_id, Int64GetDatum(id));
 
 		/*

@@ -101,6 +101,9 @@ jobq_schedule_set_defaults(JobqScheduleRow *row)
 bool
 jobq_schedule_reset(JobqScheduleRow *row, const char *name)
 {
+	static const char *const without_default[] = {
+		"cron", "command", "queue", "enabled"
+	};
 	StringInfoData names;
 
 	initStringInfo(&names);
@@ -112,6 +115,14 @@ jobq_schedule_reset(JobqScheduleRow *row, const char *name)
 			return options[i].times;
 		}
 		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "", options[i].name);
+	}
+	for (int i = 0; i < lengthof(without_default); i++)
+	{
+		if (strcmp(name, without_default[i]) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("schedule option \"%s\" cannot be reset", name),
+					 errhint("Use jobq.alter_schedule().")));
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

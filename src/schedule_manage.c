@@ -96,7 +96,8 @@ jobq_schedule_check_owner(const JobqScheduleRow *row)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("must be owner of schedule \"%s\"",
-						TextDatumGetCString(row->values[Anum_schedule_name - 1]))));
+						TextDatumGetCString(row->values[Anum_schedule_name - 1])),
+				 errhint("Its owner, members of that role and superusers can do that.")));
 }
 
 /* next_run of an enabled schedule that goes on from now. */
@@ -151,6 +152,30 @@ jobq_unschedule(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(found);
 }
 
+/* The queue of a schedule that is to run; 55000 if there is none. */
+static const JobqQueue *
+require_queue(const char *name, const JobqScheduleRow *row)
+{
+	const JobqQueue *queue;
+	char	   *problem;
+
+	queue = jobq_schedule_queue(row->values, row->nulls, &problem);
+	if (queue == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("schedule \"%s\" cannot run", name),
+				 errdetail_internal("%s", problem)));
+	return queue;
+}
+
+/* Raises 55000 for a schedule whose queue was dropped. */
+static void
+check_target(const char *name, const JobqScheduleRow *row)
+{
+	if (row->nulls[Anum_schedule_command - 1])
+		(void) require_queue(name, row);
+}
+
 /* enable_schedule(name, enabled): false if that changes nothing. */
 Datum
 jobq_enable_schedule(PG_FUNCTION_ARGS)
@@ -175,6 +200,8 @@ jobq_enable_schedule(PG_FUNCTION_ARGS)
 	}
 	if (changed)
 	{
+		if (enabled)
+			check_target(name, &row);
 		next = enabled ? jobq_schedule_next_run_from_now(&row) : JOBQ_NEVER;
 		jobq_schedule_set(&row, Anum_schedule_enabled, BoolGetDatum(enabled));
 		jobq_schedule_set(&row, Anum_schedule_next_run,
@@ -237,7 +264,8 @@ report_missing(JobqTable *table, const char *name)
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("schedule \"%s\" does not exist", name),
-			 closest == NULL ? 0 :
+			 closest == NULL ?
+			 errhint("The view jobq.schedules has the names of those that you may see.") :
 			 errhint("Perhaps you meant the schedule \"%s\".", closest)));
 }
 
@@ -271,22 +299,6 @@ jobq_schedule_require(JobqTable *table, TupleTableSlot *slot,
 	if (!jobq_schedule_find(table, slot, name, row))
 		report_missing(table, name);
 	jobq_schedule_check_owner(row);
-}
-
-/* The queue of a schedule that is to run; 55000 if there is none. */
-static const JobqQueue *
-require_queue(const char *name, const JobqScheduleRow *row)
-{
-	const JobqQueue *queue;
-	char	   *problem;
-
-	queue = jobq_schedule_queue(row->values, row->nulls, &problem);
-	if (queue == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("schedule \"%s\" cannot run", name),
-				 errdetail_internal("%s", problem)));
-	return queue;
 }
 
 /*

@@ -161,7 +161,7 @@ jobq_check_executors(void)
 		started[i].handle = NULL;
 		freed = true;
 	}
-	if (jobq_worker_reap(MyDatabaseId, jobq_now() - START_TIMEOUT))
+	if (jobq_worker_reap(MyDatabaseId, jobq_now() - START_TIMEOUT, false))
 		freed = true;
 	if (freed)
 		slots_retry_at = DT_NOBEGIN;
@@ -297,7 +297,7 @@ activate_role(Oid role, bool *starving)
 	jobq_worker_count(MyDatabaseId, role, &counts);
 	if (counts.starting > 0)
 		return now + START_TIMEOUT; /* it will ask for more, if it comes up */
-	if (jobq_worker_wake(MyDatabaseId, role))
+	if (jobq_worker_wake(MyDatabaseId, role, JOBQ_NO_QUEUE))
 		return JOBQ_NEVER;
 	trouble = find_trouble(role);
 	if (trouble != NULL && jobq_worker_backs_off(trouble->retry_at))

@@ -171,7 +171,7 @@ sign_off(int code, Datum arg)
 
 	if (database == NULL || database->coordinator_pid != MyProcPid)
 		return;
-	(void) jobq_worker_reap(database->dboid, JOBQ_NEVER);
+	(void) jobq_worker_reap(database->dboid, JOBQ_NEVER, true);
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_EXCLUSIVE);
 	if (database->starving)
 		jobq_shared->starving--;

@@ -277,6 +277,7 @@ work(void)
 	TimestampTz idle_since = 0;
 	bool		idle = false;
 	int			backoff = 0;
+	int32		woken_for;
 
 	for (;;)
 	{
@@ -304,13 +305,16 @@ work(void)
 					idle = true;
 					idle_since = jobq_now();
 					jobq_crash_note_clear();
-					(void) jobq_worker_set_idle(&worker_ref);
+					(void) jobq_worker_set_idle(&worker_ref, &woken_for);
 					break;
 				}
 				if (!sleep_until_woken(idle_since))
 					return;
-				if (jobq_worker_set_idle(&worker_ref))
+				if (jobq_worker_set_idle(&worker_ref, &woken_for))
+				{
+					jobq_find_owe(woken_for);
 					idle_since = jobq_now();
+				}
 				break;
 			case JOBQ_RUN_FAILED:
 				pgstat_report_activity(STATE_IDLE, NULL);

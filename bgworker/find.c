@@ -19,6 +19,12 @@
 /* The queue that was served last: the others come first. */
 static int32 last_queue = 0;
 
+/*
+ * The queue for which this process was woken, until it has looked there; nobody
+ * else was told of that.  JOBQ_NO_QUEUE: none.
+ */
+static int32 owed_queue = JOBQ_NO_QUEUE;
+
 /* Clears the `work` flag of a queue; whether it was set. */
 static bool
 clear_work(const JobqQueue *queue)
@@ -218,7 +224,23 @@ jobq_find_job(JobqFinder *finder, JobqFound *found)
 			return true;
 		}
 	} while (!clear_all_work(finder->queues));
+	owed_queue = JOBQ_NO_QUEUE;
 	return false;
+}
+
+void
+jobq_find_owe(int32 queue)
+{
+	owed_queue = queue;
+}
+
+int32
+jobq_find_owed(int32 taken)
+{
+	int32		owed = owed_queue == taken ? JOBQ_NO_QUEUE : owed_queue;
+
+	owed_queue = JOBQ_NO_QUEUE;
+	return owed;
 }
 
 /*

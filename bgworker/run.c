@@ -229,21 +229,15 @@ make_run(const Batch *batch, const JobqFound *found)
 	return run;
 }
 
-/*
- * There seem to be more jobs than this one: has another executor look, unless
- * one is about to.
- */
+/* Has another executor look into a queue, unless one is about to. */
 static void
-ask_for_help(const JobqFound *found)
+ask_for_look(int32 queue, JobqQueueState *state)
 {
 	JobqWorkerCounts counts;
 
-	if (!found->more)
+	if (jobq_worker_wake(MyDatabaseId, worker_role, queue))
 		return;
-	if (jobq_worker_wake(MyDatabaseId, worker_role))
-		return;
-	if (found->queue->state == NULL ||
-		pg_atomic_exchange_u32(&found->queue->state->work, 1) != 0)
+	if (state == NULL || pg_atomic_exchange_u32(&state->work, 1) != 0)
 	{
 		/*
 		 * whoever set the flag has woken the coordinator; but it waits for an
@@ -257,19 +251,30 @@ ask_for_help(const JobqFound *found)
 }
 
 /*
+ * This process takes a job, and was told of others in a queue where it does not
+ * look now.
+ */
+static void
+pass_on(int32 queue)
+{
+	if (queue != JOBQ_NO_QUEUE)
+		ask_for_look(queue, jobq_find_queue_state(queue));
+}
+
+/*
  * From here on the job can be cancelled.  What has come before that, such as
  * pg_cancel_backend() for an idle executor, was not meant for it.  True if
  * somebody has woken this process since it looked for jobs: for another job,
- * then.
+ * then, in the queue *woken_for, or in one whose flag is set.
  */
 static bool
-publish(const JobqRun *run, const Batch *batch)
+publish(const JobqRun *run, const Batch *batch, int32 *woken_for)
 {
 	jobq_session_drop_lock_timeout();
 	jobq_session_drop_cancel(false);
 	return jobq_worker_begin_job(&worker_ref, run->outcome.queue,
 								 run->outcome.job_id, run->outcome.attempt,
-								 batch->njobs);
+								 batch->njobs, woken_for);
 }
 
 /* Starts a transaction of jobq's own: the role's settings do not matter. */
@@ -507,9 +512,14 @@ remember(Batch *batch, const JobqRun *run)
 static bool
 run_found(Batch *batch, JobqRun *run, JobqFound *found)
 {
-	if (publish(run, batch))
+	int32		woken_for;
+
+	if (publish(run, batch, &woken_for) && woken_for == JOBQ_NO_QUEUE)
 		found->more = true;
-	ask_for_help(found);
+	if (found->more)
+		ask_for_look(found->queue->id, found->queue->state);
+	pass_on(woken_for);
+	pass_on(jobq_find_owed(found->queue->id));
 	jobq_current_job_begin(&found->job, found->queue, run->context);
 	jobq_crash_note_write(batch->njobs, run->outcome.job_id,
 						  run->outcome.attempt, run->outcome.started_at);

@@ -61,4 +61,10 @@ extern bool jobq_find_another_job(JobqFinder *finder,
 								  JobqFound *found);
 extern void jobq_find_end(JobqFinder *finder);
 
+/* This process was told of jobs in a queue. */
+extern void jobq_find_owe(int32 queue);
+
+/* It takes a job of one: returns another that it was told of, and forgets it. */
+extern int32 jobq_find_owed(int32 taken);
+
 #endif							/* JOBQ_RUN_H */

@@ -33,7 +33,7 @@ wake_workers(const JobqQueueBrief *brief)
 							brief->has_executors ? brief->owner : InvalidOid,
 							brief->notify, 1);
 	else if (brief->has_executors &&
-			 !jobq_worker_wake(MyDatabaseId, brief->owner))
+			 !jobq_worker_wake(MyDatabaseId, brief->owner, brief->id))
 		jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_WORK);
 }
 

@@ -17,9 +17,6 @@
 
 #include "queue.h"
 
-/* Ids of queues are positive. */
-#define JOBQ_NO_QUEUE 0
-
 extern bool jobq_queue_read(int32 id, JobqQueue *queue,
 							MemoryContext context);
 extern int32 jobq_queue_read_name(const char *name);

@@ -96,6 +96,9 @@ typedef enum JobqCoordinatorState
 	JOBQ_COORDINATOR_ABSENT		/* looked: the extension is not there */
 } JobqCoordinatorState;
 
+/* Ids of queues are positive. */
+#define JOBQ_NO_QUEUE 0
+
 /* A change of a queue; see queue_change.c. */
 typedef struct JobqQueueChange
 {
@@ -255,6 +258,7 @@ typedef struct JobqWorker
 	pid_t		pid;			/* (W) */
 	int			proc;			/* (W) */
 	bool		woken;			/* (W) latch set since it went idle */
+	int32		woken_for;		/* (W) the queue, JOBQ_NO_QUEUE: any */
 	bool		leave;			/* (W) exit as soon as no job is running */
 	Oid			give_way_to;	/* (W) database in which the role, which has
 								 * as many executors as it may, has none */
@@ -270,6 +274,7 @@ typedef struct JobqWorker
 								 * JOBQ_EVICTED */
 	TimestampTz cancelled_at;	/* (W) when it was so first */
 	bool		terminated;		/* (W) the process was, for going on */
+	bool		orphaned;		/* (W) starting, and its coordinator has gone */
 } JobqWorker;
 
 /* An executor was terminated, or crashed, in the middle of this job. */

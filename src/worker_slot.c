@@ -57,7 +57,9 @@ free_slot(JobqWorker *slot)
 	slot->pid = 0;
 	slot->proc = JOBQ_NO_PROCESS;
 	slot->woken = false;
+	slot->woken_for = JOBQ_NO_QUEUE;
 	slot->leave = false;
+	slot->orphaned = false;
 	slot->give_way_to = InvalidOid;
 	slot->queue = 0;
 	slot->job_id = 0;
@@ -73,9 +75,13 @@ is_available(const JobqWorker *slot)
 	return slot->state == JOBQ_WORKER_IDLE && !slot->woken && !slot->leave;
 }
 
-/* Wakes an idle executor of that role, if there is one. */
+/*
+ * Wakes an idle executor of that role, if there is one, for a queue of which
+ * nobody else is going to be told; JOBQ_NO_QUEUE: the queues' flags say where to
+ * look.
+ */
 bool
-jobq_worker_wake(Oid dboid, Oid role)
+jobq_worker_wake(Oid dboid, Oid role, int32 queue)
 {
 	int			procno = JOBQ_NO_PROCESS;
 
@@ -87,6 +93,7 @@ jobq_worker_wake(Oid dboid, Oid role)
 		if (slot->dboid == dboid && slot->role == role && is_available(slot))
 		{
 			slot->woken = true;
+			slot->woken_for = queue;
 			procno = slot->proc;
 			break;
 		}
@@ -451,10 +458,12 @@ jobq_worker_ask_to_give_way(Oid dboid, Oid role)
 
 /*
  * Frees slots that a coordinator of this database reserved before the given
- * time and for which no process came up.  Whether there were any.
+ * time and for which no process came up.  Whether there were any.  A process
+ * that is about to come up, and does not, frees its slot itself if the
+ * coordinator is leaving.
  */
 bool
-jobq_worker_reap(Oid dboid, TimestampTz before)
+jobq_worker_reap(Oid dboid, TimestampTz before, bool leaving)
 {
 	bool		found = false;
 
@@ -463,12 +472,15 @@ jobq_worker_reap(Oid dboid, TimestampTz before)
 	{
 		JobqWorker *slot = &jobq_shared->workers[i];
 
-		if (slot->state == JOBQ_WORKER_STARTING && slot->pid == 0 &&
-			slot->dboid == dboid && slot->started_at < before)
+		if (slot->state != JOBQ_WORKER_STARTING || slot->dboid != dboid)
+			continue;
+		if (slot->pid == 0 && slot->started_at < before)
 		{
 			free_slot(slot);
 			found = true;
 		}
+		else if (leaving)
+			slot->orphaned = true;
 	}
 	unlock_slots();
 	return found;
@@ -546,7 +558,7 @@ jobq_worker_detach(const JobqWorkerRef *worker)
 	if (slot != NULL)
 	{
 		owed = slot->woken || slot->state == JOBQ_WORKER_BUSY;
-		if (slot->state == JOBQ_WORKER_STARTING)
+		if (slot->state == JOBQ_WORKER_STARTING && !slot->orphaned)
 		{
 			slot->pid = 0;
 			slot->proc = JOBQ_NO_PROCESS;
@@ -560,10 +572,11 @@ jobq_worker_detach(const JobqWorkerRef *worker)
 
 /*
  * Goes to sleep, or says that it is still asleep after a wake-up that has
- * been dealt with.  Returns whether it was woken since it went idle.
+ * been dealt with.  Returns whether it was woken since it went idle, and sets
+ * *queue to what for.
  */
 bool
-jobq_worker_set_idle(const JobqWorkerRef *worker)
+jobq_worker_set_idle(const JobqWorkerRef *worker, int32 *queue)
 {
 	JobqWorker *slot;
 	bool		woken = false;
@@ -573,10 +586,12 @@ jobq_worker_set_idle(const JobqWorkerRef *worker)
 	if (slot != NULL)
 	{
 		woken = slot->woken;
+		*queue = slot->woken_for;
 		if (slot->state != JOBQ_WORKER_IDLE)
 			slot->started_at = jobq_now();
 		slot->state = JOBQ_WORKER_IDLE;
 		slot->woken = false;
+		slot->woken_for = JOBQ_NO_QUEUE;
 	}
 	unlock_slots();
 	return woken;
@@ -670,22 +685,26 @@ jobq_worker_is_too_many(const JobqWorkerRef *worker)
 
 /*
  * Says which job it runs: jobq_worker_interrupt() finds it from now on.
- * Returns whether it was woken before that; the caller owes somebody a look.
+ * Returns whether it was woken before that, and owes somebody a look, and sets
+ * *woken_for to the queue.
  */
 bool
 jobq_worker_begin_job(const JobqWorkerRef *worker, int32 queue, int64 job_id,
-					  int32 attempt, int commits)
+					  int32 attempt, int commits, int32 *woken_for)
 {
 	JobqWorker *slot;
 	bool		was_woken = false;
 
+	*woken_for = JOBQ_NO_QUEUE;
 	lock_slots(LW_EXCLUSIVE);
 	slot = slot_of(worker);
 	if (slot != NULL)
 	{
 		slot->state = JOBQ_WORKER_BUSY;
 		was_woken = slot->woken;
+		*woken_for = slot->woken_for;
 		slot->woken = false;
+		slot->woken_for = JOBQ_NO_QUEUE;
 		slot->queue = queue;
 		slot->job_id = job_id;
 		slot->attempt = attempt;

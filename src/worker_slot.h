@@ -52,7 +52,7 @@ typedef struct JobqWorkerCounts
 } JobqWorkerCounts;
 
 /* For everybody. */
-extern bool jobq_worker_wake(Oid dboid, Oid role);
+extern bool jobq_worker_wake(Oid dboid, Oid role, int32 queue);
 extern bool jobq_worker_interrupt(int64 job_id);
 extern void jobq_workers_evict(int32 queue, bool leased_too);
 extern void jobq_workers_leave(Oid dboid);
@@ -68,20 +68,21 @@ extern bool jobq_worker_reserve(Oid dboid, Oid role, JobqWorkerRef *worker);
 extern bool jobq_worker_unreserve(const JobqWorkerRef *worker);
 extern bool jobq_worker_free_idle(Oid dboid, Oid role);
 extern void jobq_worker_ask_to_give_way(Oid dboid, Oid role);
-extern bool jobq_worker_reap(Oid dboid, TimestampTz before);
+extern bool jobq_worker_reap(Oid dboid, TimestampTz before, bool leaving);
 extern TimestampTz jobq_workers_terminate_stubborn(void);
 
 /* For the executor in the slot. */
 extern bool jobq_worker_attach(const JobqWorkerRef *worker, Oid *dboid,
 							   Oid *role);
 extern bool jobq_worker_detach(const JobqWorkerRef *worker);
-extern bool jobq_worker_set_idle(const JobqWorkerRef *worker);
+extern bool jobq_worker_set_idle(const JobqWorkerRef *worker, int32 *queue);
 extern void jobq_worker_set_busy(const JobqWorkerRef *worker);
 extern bool jobq_worker_set_leaving(const JobqWorkerRef *worker);
 extern bool jobq_worker_must_leave(const JobqWorkerRef *worker);
 extern bool jobq_worker_is_too_many(const JobqWorkerRef *worker);
 extern bool jobq_worker_begin_job(const JobqWorkerRef *worker, int32 queue,
-								  int64 job_id, int32 attempt, int commits);
+								  int64 job_id, int32 attempt, int commits,
+								  int32 *woken_for);
 extern void jobq_worker_set_leased(const JobqWorkerRef *worker);
 extern JobqInterruption jobq_worker_end_job(const JobqWorkerRef *worker);
 extern void jobq_worker_note_termination(const JobqTermination *termination);

@@ -535,7 +535,7 @@ jobq_wake_for_queue(JobqQueueState *state, int32 queue, Oid owner,
 
 	if (OidIsValid(owner))
 	{
-		while (njobs > 0 && jobq_worker_wake(MyDatabaseId, owner))
+		while (njobs > 0 && jobq_worker_wake(MyDatabaseId, owner, queue))
 			njobs--;
 		if (njobs <= 0)
 			return;

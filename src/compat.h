@@ -30,6 +30,13 @@
 #define JOBQ_MY_PROC_NUMBER (MyProc->pgprocno)
 #endif
 
+/* The PGPROC of whoever has a virtual transaction, NULL if there is none. */
+#if PG_VERSION_NUM >= 170000
+#define JOBQ_VXID_PROC(vxid) ProcNumberGetProc((vxid).procNumber)
+#else
+#define JOBQ_VXID_PROC(vxid) BackendIdGetProc((vxid).backendId)
+#endif
+
 /* Name and version of the library, where the server has a place for them. */
 #if PG_VERSION_NUM >= 180000
 #define JOBQ_MODULE_MAGIC \

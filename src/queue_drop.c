@@ -47,6 +47,9 @@
 #include "miscadmin.h"
 #include "storage/latch.h"
 #include "storage/lock.h"
+#include "storage/proc.h"
+#include "storage/procarray.h"
+#include "storage/sinvaladt.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
@@ -269,13 +272,35 @@ remove_free_jobs(int32 queue)
 {
 	if (visit_jobs(queue, true) == 0)
 		return true;
-	jobq_workers_evict(queue, false);
+	jobq_workers_evict(queue);
 	(void) WaitLatch(MyLatch,
 					 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 					 BUSY_WAIT_MS, JOBQ_WAIT_EVENT_WORKERS);
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
 	return false;
+}
+
+/*
+ * Interrupts the executors that run jobs of the queue and hold its lock.  Others
+ * may be in the way as well, or alone; that is no reason to undo what a procedure
+ * does.
+ */
+static void
+evict_holders(int32 queue, const LOCKTAG *tag)
+{
+	VirtualTransactionId *holders = GetLockConflicts(tag, AccessExclusiveLock,
+													 NULL);
+
+	for (int i = 0; VirtualTransactionIdIsValid(holders[i]); i++)
+	{
+		PGPROC	   *proc = JOBQ_VXID_PROC(holders[i]);
+		pid_t		pid = proc != NULL ? proc->pid : 0;
+
+		if (pid != 0)
+			jobq_worker_evict_process(queue, pid);
+	}
+	pfree(holders);
 }
 
 /*
@@ -298,7 +323,7 @@ lock_queue(int32 queue, bool force)
 		if (LockAcquire(&tag, AccessExclusiveLock, false, true) !=
 			LOCKACQUIRE_NOT_AVAIL)
 			return;
-		jobq_workers_evict(queue, true);
+		evict_holders(queue, &tag);
 	}
 	(void) LockAcquire(&tag, AccessExclusiveLock, false, false);
 }

@@ -167,11 +167,11 @@ jobq_worker_interrupt(int64 job_id)
 
 /*
  * Interrupts the executors of this database that run jobs of a queue, for a
- * transaction that may roll back.  Jobs with leases have committed something
- * that cannot be undone: only if need be.  A job does not interrupt itself.
+ * transaction that may roll back: that of this process, or if `pid` is 0 all
+ * whose jobs are not held by leases.  A job does not interrupt itself.
  */
-void
-jobq_workers_evict(int32 queue, bool leased_too)
+static void
+evict(int32 queue, pid_t pid)
 {
 	bool		first = false;
 
@@ -182,12 +182,30 @@ jobq_workers_evict(int32 queue, bool leased_too)
 
 		if (slot->dboid == MyDatabaseId && slot->queue == queue &&
 			slot->job_id != 0 && slot->pid != 0 && slot->pid != MyProcPid &&
-			(leased_too || !slot->leased) && interrupt(slot, true))
+			(pid != 0 ? slot->pid == pid : !slot->leased) &&
+			interrupt(slot, true))
 			first = true;
 	}
 	unlock_slots();
 	if (first)
 		report_interruption();
+}
+
+void
+jobq_workers_evict(int32 queue)
+{
+	evict(queue, 0);
+}
+
+/*
+ * The same of one process, which is in the way.  Its job may be held by a lease,
+ * and have committed something that cannot be undone.
+ */
+void
+jobq_worker_evict_process(int32 queue, pid_t pid)
+{
+	Assert(pid != 0);
+	evict(queue, pid);
 }
 
 /* Has all executors of a database leave as soon as they run no job. */

@@ -54,7 +54,8 @@ typedef struct JobqWorkerCounts
 /* For everybody. */
 extern bool jobq_worker_wake(Oid dboid, Oid role, int32 queue);
 extern bool jobq_worker_interrupt(int64 job_id);
-extern void jobq_workers_evict(int32 queue, bool leased_too);
+extern void jobq_workers_evict(int32 queue);
+extern void jobq_worker_evict_process(int32 queue, pid_t pid);
 extern void jobq_workers_leave(Oid dboid);
 extern void jobq_workers_terminate(Oid dboid);
 extern int	jobq_workers_of_database(Oid dboid, bool at_work);

@@ -127,6 +127,21 @@ within(30, 'a procedure that has locked the queue is interrupted',
 	sub { sql("BEGIN; SELECT jobq.drop_queue('enqueues', force => true); ROLLBACK") });
 counts('a procedure that has locked the queue', 'postgres', $ids[0]);
 
+# A procedure that does not, while drop_queue() waits for a client
+@ids = start_jobs('postgres', 'commits');
+my $client = $node->background_psql('postgres');
+$client->query_safe(q{BEGIN; SELECT jobq.enqueue('commits', run_at => 'now'::timestamptz + '1 day')});
+my $dropper = $node->background_psql('postgres');
+$dropper->query_until(qr/dropping/, "\\echo dropping\nBEGIN; SELECT jobq.drop_queue('commits', force => true);\n");
+poll_query($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%drop_queue%' AND wait_event_type = 'Lock'});
+is(sql($running), '1', 'a procedure goes on while drop_queue() waits for a client');
+$client->query_safe('ROLLBACK');
+$client->quit;
+$dropper->query_safe('ROLLBACK');
+$dropper->quit;
+all_completed('drop_queue() has waited for a client', 'postgres', @ids);
+is(sql("SELECT count(*) FROM begun"), '1', 'the procedure was run once');
+
 # What is committed ends the jobs that were left alone until then
 @ids = start_jobs('postgres', @queues);
 sql("BEGIN; $drop COMMIT");
@@ -137,7 +152,7 @@ is(sql("SELECT count(*) FROM jobq.jobs WHERE id IN (" . join(', ', @ids) . ")"),
 
 sql('CREATE DATABASE other');
 sql("CREATE EXTENSION jobq; $set_up", 'other');
-@queues = ('waits');
+@queues = ('waits', 'wraps');
 @ids = start_jobs('other', @queues);
 my ($in, $out) = ('', '');
 my $session = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('other') ], '<', \$in, '>', \$out,

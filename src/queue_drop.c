@@ -421,32 +421,50 @@ remove_belongings(int32 queue)
 }
 
 /*
- * Locks everything of the queue, and puts its row into *locked.  42501 if the
- * user is not its owner, any more; 42704, or false with if_exists, if it is
- * gone.
+ * Keeps others from adding jobs to the queue, and returns it as it is then.
+ * 42501 if the user is not its owner, any more; 42704, or NULL with if_exists,
+ * if it is gone.
  */
-static bool
-lock_to_drop(JobqLockedQueue *locked, const char *name, bool force,
-			 bool if_exists)
+static const JobqQueue *
+lock_to_drop(const char *name, bool force, bool if_exists)
 {
 	const JobqQueue *queue = jobq_queue_find(name);
 
 	if (queue == NULL && if_exists)
-		return false;
+		return NULL;
 	queue = jobq_queue_require(name, JOBQ_PRIV_OWNER);
 	note_dropped(queue->id, force);
 	lock_queue(queue->id, force);
-	if (!jobq_queue_find_and_lock(locked, name))
+	queue = jobq_queue_read_now(queue->id);
+	if (queue == NULL || strcmp(queue->name, name) != 0)
 	{
-		if (if_exists)
-			return false;
+		if (if_exists && jobq_queue_find(name) == NULL)
+			return NULL;
 		jobq_queue_report_missing(name, JOBQ_PRIV_OWNER);
 	}
+	jobq_queue_check_privilege(queue, JOBQ_PRIV_OWNER);
+	return queue;
+}
+
+/*
+ * Deletes the queue's row, and what belongs to it.  The row is locked only now
+ * that there are no jobs to wait for: somebody who has one of them may be
+ * waiting for who drops another queue, and wants this row for its on_dead.
+ */
+static void
+remove_queue(int32 id, const char *name)
+{
+	JobqLockedQueue locked;
+
 	/* another one may have the name by now */
-	if (locked->queue->id != queue->id)
+	if (!jobq_queue_find_and_lock(&locked, name) || locked.queue->id != id)
 		jobq_queue_report_missing(name, JOBQ_PRIV_OWNER);
-	jobq_queue_check_privilege(locked->queue, JOBQ_PRIV_OWNER);
-	return true;
+	jobq_queue_check_privilege(locked.queue, JOBQ_PRIV_OWNER);
+	remove_belongings(id);
+	jobq_queue_recheck_locked(&locked, JOBQ_PRIV_OWNER);
+	jobq_table_delete(locked.table, locked.slot);
+	jobq_table_close(locked.table);
+	jobq_at_commit_queue_changed(id, locked.queue->owner);
 }
 
 /*
@@ -459,25 +477,20 @@ jobq_drop_queue(PG_FUNCTION_ARGS)
 	char	   *name = jobq_required_string(fcinfo, 0, "queue");
 	bool		force = jobq_flag_argument(fcinfo, 1, false);
 	bool		if_exists = jobq_flag_argument(fcinfo, 2, false);
-	JobqLockedQueue locked;
-	int32		id;
+	const JobqQueue *queue;
 
 	jobq_begin_write("jobq.drop_queue()");
-	if (!lock_to_drop(&locked, name, force, if_exists))
+	queue = lock_to_drop(name, force, if_exists);
+	if (queue == NULL)
 	{
 		ereport(NOTICE,
 				(errmsg("queue \"%s\" does not exist, skipping", name)));
 		PG_RETURN_VOID();
 	}
-	id = locked.queue->id;
 	if (!force)
-		refuse_if_used(id, name);
-	while (!remove_free_jobs(id))
+		refuse_if_used(queue->id, name);
+	while (!remove_free_jobs(queue->id))
 		continue;
-	remove_belongings(id);
-	jobq_queue_recheck_locked(&locked, JOBQ_PRIV_OWNER);
-	jobq_table_delete(locked.table, locked.slot);
-	jobq_table_close(locked.table);
-	jobq_at_commit_queue_changed(id, locked.queue->owner);
+	remove_queue(queue->id, name);
 	PG_RETURN_VOID();
 }

@@ -359,6 +359,6 @@ jobq_health_check_queues(JobqHealth *health)
 		jobq_health_add(health, JOBQ_WARNING, "owner", NULL,
 						psprintf("there are %d more queues without an owner",
 								 nownerless - JOBQ_HEALTH_MAX_OBJECTS),
-						"See jobq.queues, WHERE owner = 0.", JOBQ_NEVER);
+						"See jobq.queues, WHERE owner NOT IN (SELECT oid FROM pg_roles).", JOBQ_NEVER);
 	MemoryContextDelete(context);
 }

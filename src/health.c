@@ -81,6 +81,7 @@ static const struct
 }			checks[] = {
 	{check_service, true},
 	{jobq_health_check_late, false},
+	{jobq_health_check_executors, false},
 	{check_workers, false},
 	{jobq_health_check_queues, false},
 	{jobq_health_check_lost_queues, false},

@@ -89,5 +89,6 @@ extern void jobq_health_check_logical(JobqHealth *health);
 
 /* health_late.c: what the coordinator has put off */
 extern void jobq_health_check_late(JobqHealth *health);
+extern void jobq_health_check_executors(JobqHealth *health);
 
 #endif							/* JOBQ_HEALTH_H */

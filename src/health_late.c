@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * health_late.c
- *	  What the coordinator has put off, and who is in its way, for the view
- *	  jobq.health.
+ *	  What the coordinator has put off, and who is in its way or in that of
+ *	  executors, for the view jobq.health.
  *
  * The coordinator says what it has passed over (late.c).  What it is at itself
  * at the moment, and whom it waits for if it does, is in the server's
@@ -22,6 +22,7 @@
 
 #include "catalog.h"
 #include "late.h"
+#include "queue.h"
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -58,6 +59,12 @@ static const char task_query[] =
 " (pg_catalog.pg_blocking_pids(a.pid))[1]"
 " FROM pg_catalog.pg_stat_activity AS a"
 " WHERE a.pid = $1 AND a.state = 'active' AND a.state_change < $2";
+
+/* $1 is the PID of an executor, $2 the time before which a wait is a long one. */
+static const char wait_query[] =
+"SELECT l.waitstart, (pg_catalog.pg_blocking_pids(l.pid))[1]"
+" FROM pg_catalog.pg_locks AS l"
+" WHERE l.pid = $1 AND NOT l.granted AND l.waitstart < $2";
 
 /* Runs a query, which is not the reader's, with all privileges. */
 static uint64
@@ -159,6 +166,67 @@ report_long_task(JobqHealth *health, int pid)
 						   describe_session(health, DatumGetInt32(blocker),
 											&hint));
 	jobq_health_add(health, JOBQ_CRITICAL, TOPIC, name, message, hint, since);
+}
+
+/* An executor that has to record a job, and somebody who has locked the job. */
+static void
+report_waiting_executor(JobqHealth *health, const JobqWorker *slot,
+						const JobqQueue *queue)
+{
+	Oid			types[] = {INT4OID, TIMESTAMPTZOID};
+	Datum		values[] = {Int32GetDatum(slot->pid),
+	TimestampTzGetDatum(GetCurrentTimestamp() - LATE_AFTER)};
+	TimestampTz since;
+	const char *message;
+	const char *hint;
+	int			blocker;
+	bool		isnull;
+
+	if (execute(wait_query, lengthof(values), types, values) != 1)
+		return;
+	since = DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[0],
+											  SPI_tuptable->tupdesc, 1,
+											  &isnull));
+	blocker = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0],
+										  SPI_tuptable->tupdesc, 2, &isnull));
+	message = psprintf("process %d, which has run a job, waits for a lock that %s has",
+					   (int) slot->pid,
+					   describe_session(health, isnull ? 0 : blocker, &hint));
+	jobq_health_add(health, JOBQ_WARNING, "stuck", queue->name, message, hint,
+					since);
+}
+
+/* Whether executors wait for others, of queues that the reader may see. */
+void
+jobq_health_check_executors(JobqHealth *health)
+{
+	JobqWorker *slots = palloc(JOBQ_MAX_WORKER_SLOTS * sizeof(JobqWorker));
+	int			nslots = 0;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_WORKERS), LW_SHARED);
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	{
+		const JobqWorker *slot = &jobq_shared->workers[i];
+
+		if (slot->dboid == MyDatabaseId && slot->state == JOBQ_WORKER_BUSY &&
+			slot->job_id == 0 && slot->queue != JOBQ_NO_QUEUE)
+			slots[nslots++] = *slot;
+	}
+	LWLockRelease(jobq_lock(JOBQ_LOCK_WORKERS));
+
+	SPI_connect();
+	for (int i = 0; i < nslots; i++)
+	{
+		const JobqQueue *queue = jobq_queue_by_id(slots[i].queue);
+
+		if (queue != NULL &&
+			jobq_queue_allows(queue, health->reader,
+							  JOBQ_PRIV_READ | JOBQ_PRIV_CONSUME |
+							  JOBQ_PRIV_MANAGE))
+			report_waiting_executor(health, &slots[i], queue);
+	}
+	SPI_finish();
+	pfree(slots);
 }
 
 /* Whether a task of the coordinator is late. */

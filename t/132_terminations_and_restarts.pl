@@ -191,5 +191,25 @@ sql(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type 
 is(fate($id), 'dead 2 1 crashed 57P01, 2 failed P0001, runs: 0',
 	'terminated in its backoff_function: the attempt is shown once');
 
+# ---------------------------------------------- somebody has locked the job's row
+
+sql(q{
+	CREATE PROCEDURE commits(p jsonb) LANGUAGE plpgsql AS $$BEGIN
+		COMMIT; WHILE NOT EXISTS (SELECT FROM go_on) LOOP PERFORM pg_sleep(0.01); COMMIT; END LOOP; END$$;
+	SELECT jobq.create_queue('commits', 'commits(jsonb)')});
+$id = sql(q{SELECT jobq.enqueue('commits')});
+poll_query($node, q{SELECT count(*) = 1 FROM jobq.workers WHERE queue = 'commits'});
+$session = $node->background_psql('postgres');
+$session->query_safe("BEGIN; SELECT id FROM jobq_store.job WHERE id = $id FOR UPDATE");
+sql('INSERT INTO go_on VALUES (true)');
+poll_ok(
+	$node,
+	q{SELECT count(*) = 1 FROM jobq.health WHERE topic = 'stuck' AND object = 'commits'
+		AND message ~ 'which has run a job, waits for a lock that the transaction of pid \d+ .* has$'},
+	'a job is through, and its row is locked: health says by whom');
+$session->query_safe('COMMIT');
+$session->quit;
+is(fate($id), 'completed 1, runs: 0', 'it is recorded when that transaction has ended');
+
 $node->stop;
 done_testing();

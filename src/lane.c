@@ -324,8 +324,8 @@ find_lane(const JobqQueueState *state, int16 priority)
 
 /*
  * The lane of a priority, made if need be.  NULL if there is no room; then the
- * queue is crowded.  NULL, too, if the entry was removed: a transaction that
- * ends may have kept a pointer to it, and nobody would free the lane.
+ * queue is crowded.  The same if the entry was removed, to which somebody may
+ * have kept a pointer: nobody would free the lane.
  */
 static Lane *
 get_lane(JobqQueueState *state, int16 priority)
@@ -334,9 +334,10 @@ get_lane(JobqQueueState *state, int16 priority)
 	int		   *link = &state->first_lane;
 	int			new_lane;
 
-	if (lane != NULL || state->forgotten)
+	if (lane != NULL)
 		return lane;
-	new_lane = state->nlanes < JOBQ_MAX_LANES ? allocate_lane(state->role) : NONE;
+	new_lane = state->nlanes < JOBQ_MAX_LANES && !state->forgotten ?
+		allocate_lane(state->role) : NONE;
 	if (new_lane == NONE)
 	{
 		state->crowded = true;

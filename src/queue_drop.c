@@ -438,7 +438,8 @@ lock_to_drop(const char *name, bool force, bool if_exists)
 	queue = jobq_queue_read_now(queue->id);
 	if (queue == NULL || strcmp(queue->name, name) != 0)
 	{
-		if (if_exists && jobq_queue_find(name) == NULL)
+		/* one that was renamed stays, with the jobs that were deleted here */
+		if (if_exists && queue == NULL && jobq_queue_find(name) == NULL)
 			return NULL;
 		jobq_queue_report_missing(name, JOBQ_PRIV_OWNER);
 	}

@@ -75,6 +75,19 @@ sql(q{SELECT jobq.rename_queue('handled', 'renamed'); SELECT jobq.enqueue('renam
 poll_ok($node, q{SELECT string_agg(queue, ' ' ORDER BY queue) = 'handled renamed' FROM done},
 	'executors go on, and jobs are told the new name');
 
+# --------------------------------------------- dropped while it is renamed
+
+sql(q{SELECT jobq.create_queue('kept'); SELECT jobq.enqueue('kept') FROM generate_series(1, 3)});
+my $renamer = start_session($node);
+ask($renamer, q{BEGIN; SELECT jobq.rename_queue('kept', 'saved')});
+my $dropper = begin(q{SELECT jobq.drop_queue('kept', force => true, if_exists => true)});
+poll_ok($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'SELECT jobq.drop_queue%' AND wait_event_type = 'Lock'},
+	'a queue is being renamed that somebody wants to drop');
+ask($renamer, 'COMMIT');
+end_session($renamer);
+like(end_of($dropper), qr/ERROR:  42704/, 'it is not dropped');
+is(sql(q{SELECT count(*) FROM jobq.jobs WHERE queue = 'saved'}), '3', 'and keeps its jobs');
+
 # ---------------------------------------------------------- two-phase commit
 
 # who has waited for a prepared transaction sees what it has done, though its

@@ -26,7 +26,8 @@ sql(q{CREATE ROLE alice LOGIN; CREATE ROLE mallory LOGIN; CREATE ROLE monitor LO
 	SELECT jobq.grant_usage('alice', true), jobq.grant_usage('mallory', true), jobq.grant_usage('monitor', may_read => true);
 	SELECT jobq.create_queue('secret', owner => 'alice'), jobq.grant_queue('secret', 'mallory', 'enqueue');
 	SET ROLE mallory;
-	SELECT jobq.create_queue('mq', on_dead => 'secret'), jobq.schedule('ms', '* * * * * *', queue => 'secret', enabled => false)});
+	SELECT jobq.create_queue('mq', on_dead => 'secret'), jobq.schedule('ms', '* * * * * *', queue => 'secret', enabled => false),
+	  jobq.schedule('active', '* * * * * *', queue => 'secret')});
 is(sql("SET ROLE mallory; $seen"), 'secret|secret', 'with a privilege the name is seen');
 sql(q{SELECT jobq.rename_queue('secret', 'topsecret')});
 is(sql("SET ROLE mallory; $seen"), 'topsecret|topsecret', 'a new one, too');
@@ -39,7 +40,8 @@ is($node->safe_psql('postgres', "SET ROLE alice; SELECT count(*) FROM jobq.queue
 
 # what the functions say
 foreach my $call (q{alter_queue('mq', handler => 'public.work(jsonb)')}, q{run_schedule('ms')},
-	q{backfill('ms', now() - interval '3 s', now())}, q{alter_schedule('ms', payload => '1')})
+	q{backfill('ms', now() - interval '3 s', now())}, q{alter_schedule('ms', payload => '1')},
+	q{enable_schedule('ms')})
 {
 	my $error = sql_error($node, "SET ROLE mallory; SELECT jobq.$call");
 	like($error, qr/42501|55000/, "refused: $call");
@@ -47,8 +49,7 @@ foreach my $call (q{alter_queue('mq', handler => 'public.work(jsonb)')}, q{run_s
 }
 
 # what is stored for later
-sql(q{SET ROLE mallory; SELECT jobq.enable_schedule('ms')});
-poll_ok($node, q{SELECT disabled_reason IS NOT NULL FROM jobq.schedules WHERE name = 'ms'}, 'the schedule is disabled');
+poll_ok($node, q{SELECT disabled_reason IS NOT NULL FROM jobq.schedules WHERE name = 'active'}, 'the schedule is disabled');
 my $said = sql(q{SET ROLE mallory;
 	SELECT disabled_reason FROM jobq.schedules UNION ALL SELECT reason FROM jobq.schedule_runs
 	UNION ALL SELECT concat(object, message, hint) FROM jobq.health});

@@ -166,7 +166,7 @@ test-unit test-fuzz test-model test-regress test-isolation test-tap:
 	@tools/test-all $(patsubst test-%,%,$@)
 
 soak:
-	@JOBQ_SOAK_SECONDS=$(or $(SECONDS),900) tools/test-all tap:085_soak
+	@JOBQ_SOAK_SECONDS=$(or $(SECONDS),900) tools/test-all tap:089_soak
 
 check-style:
 	@tools/check-style

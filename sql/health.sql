@@ -1,5 +1,5 @@
 -- jobq.health: findings, each provoked.  Those that need another server, crashes
--- or settings are in t/080_health.pl.
+-- or settings are in t/091_health.pl.
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS jobq;
 RESET client_min_messages;

@@ -1,4 +1,4 @@
--- jobq.wait() and channels, in one session; t/050_wait.pl has the rest.
+-- jobq.wait() and channels, in one session; t/034_wait.pl has the rest.
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS jobq;
 RESET client_min_messages;

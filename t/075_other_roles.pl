@@ -1,6 +1,6 @@
 # Ways to have SQL run as another role, or to get at its queues, that lead by
 # settings, functions and objects around jobq rather than by its arguments.
-# See also t/012_security.pl, t/052_privileges.pl and t/070_attacks.pl.
+# See also t/071_security.pl, t/074_privileges.pl and t/070_attacks.pl.
 
 use strict;
 use warnings;

@@ -1,4 +1,4 @@
-# t/020_no_coordinator.pl
+# t/013_no_coordinator.pl
 #
 # Where no coordinator is there to end them, whoever claims jobs ends the leases
 # that are over, and gets no job twice by that.

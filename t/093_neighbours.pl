@@ -1,4 +1,4 @@
-# t/020_neighbours.pl
+# t/093_neighbours.pl
 #
 # jobq among others: libraries that hook into the same places, databases that
 # are not to be touched, an install script that must not take what is somebody

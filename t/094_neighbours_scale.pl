@@ -1,4 +1,4 @@
-# t/100_neighbours_scale.pl
+# t/094_neighbours_scale.pl
 #
 # What a call of one role costs does not depend on what other roles own: with
 # 20,000 queues and 1,000 schedules of others it reads as few rows of the tables

@@ -1,4 +1,4 @@
-# t/063_two_phase.pl
+# t/036_two_phase.pl
 #
 # Two-phase commit.  PREPARE TRANSACTION, COMMIT PREPARED and ROLLBACK PREPARED
 # call no transaction callback that could tell anybody of the jobs concerned,

@@ -1,4 +1,4 @@
-# t/080_dispatch_stress.pl
+# t/088_dispatch_stress.pl
 #
 # No job is lost and none runs twice, whatever is done to the queues.  Clients
 # that do everything at random work on six queues: they enqueue (with delays,

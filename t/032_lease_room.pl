@@ -1,4 +1,4 @@
-# t/111_lease_room.pl
+# t/032_lease_room.pl
 #
 # The registry of leases in shared memory: no role takes the room of others,
 # what finds none ends all the same, and what ends in a year takes none.

@@ -1,10 +1,10 @@
-# t/077_scarce.pl
+# t/084_scarce.pl
 #
 # A server that is short of something: worker slots, shared memory, disk space,
 # connections.  It goes on as far as it can, the log is not flooded, and when
 # there is enough again everything is as it should be.
 #
-# t/015 has a server with one worker slot too few, and who shares what.
+# t/011 has a server with one worker slot too few, and who shares what.
 
 use strict;
 use warnings;

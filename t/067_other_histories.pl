@@ -1,4 +1,4 @@
-# t/110_other_histories.pl
+# t/067_other_histories.pl
 #
 # A server whose data comes from another one, and which goes on where that one
 # has gone on, too: a standby that lagged and is promoted, a recovery to an

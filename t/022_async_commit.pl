@@ -1,4 +1,4 @@
-# t/018_async_commit.pl
+# t/022_async_commit.pl
 #
 # Which commits wait for the disk.  A transaction that only claims jobs does
 # not, nor does one that only finishes jobs of queues with sync_completion off;

@@ -1,4 +1,4 @@
-# t/081_late_commit.pl
+# t/037_late_commit.pl
 #
 # A process that has committed is held up before it tells dispatch of its job,
 # while another one changes the job again and tells of that: the news that come

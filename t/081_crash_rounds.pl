@@ -1,4 +1,4 @@
-# t/060_crash_rounds.pl
+# t/081_crash_rounds.pl
 #
 # The whole promise, under crashes.  Clients place orders and enqueue a job for
 # each in the same transaction, and roll some back; background workers and

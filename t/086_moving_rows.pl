@@ -1,4 +1,4 @@
-# t/079_moving_rows.pl
+# t/086_moving_rows.pl
 #
 # Commands that move the rows of jobq's tables, or give their indexes other
 # files, while jobs flow: VACUUM FULL, CLUSTER, REINDEX, ALTER TABLE ... SET

@@ -1,4 +1,4 @@
-# t/112_attempts_and_crashes.pl
+# t/027_attempts_and_crashes.pl
 #
 # What a crash must not undo, or must leave a trace of: the claim of a job's
 # last attempt, and jobs that were through in a transaction that another one
@@ -35,7 +35,7 @@ sql(q{
 # The first claim takes a block of leases, which waits for the disk.
 sql(q{SELECT jobq.enqueue('often'); SELECT id FROM jobq.dequeue('often')});
 
-# Whether the commit of a claim has waited for the disk (as in t/018).
+# Whether the commit of a claim has waited for the disk (as in t/022).
 sub waits
 {
 	my ($sql) = @_;

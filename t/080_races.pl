@@ -1,4 +1,4 @@
-# t/071_races.pl
+# t/080_races.pl
 #
 # Races between those who add, change, take and run jobs.  First the narrow
 # ones one by one, with a transaction held open to make them sure to happen;

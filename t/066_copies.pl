@@ -1,4 +1,4 @@
-# t/076_copies.pl
+# t/066_copies.pl
 #
 # Copies of a server, and of tables: a base backup that is started beside its
 # original, a standby that is read from and promoted, and logical replication
@@ -6,7 +6,7 @@
 # original runs.
 #
 # t/061 has copies of a database (pg_dump, CREATE DATABASE ... TEMPLATE), t/062
-# pg_upgrade, t/016 a standby without a load.
+# pg_upgrade, t/064 a standby without a load.
 
 use strict;
 use warnings;

@@ -1,9 +1,9 @@
-# t/078_misbehaving.pl
+# t/085_misbehaving.pl
 #
 # Handlers that do what they should not, and a clock that does.
 #
 # A handler that does not want to be cancelled is terminated with its worker;
-# nobody else suffers.  t/012 has what handlers leave in their session, t/011
+# nobody else suffers.  t/071 has what handlers leave in their session, t/020
 # timeouts, t/042 schedules and the clock.
 #
 # The server's clock is set by a library that is preloaded into all of its

@@ -1,4 +1,4 @@
-# t/019_sweep.pl
+# t/038_sweep.pl
 #
 # The sweep: jobs that shared memory has lost sight of, since somebody has changed
 # or locked rows without jobq's functions, are found again; jobs that somebody has

@@ -1,4 +1,4 @@
-# t/064_idle.pl
+# t/014_idle.pl
 #
 # A server with nothing to do does nothing: no query, no WAL, no process that
 # as much as wakes up, though there are queues, jobs and leases of the far

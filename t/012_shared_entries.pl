@@ -1,4 +1,4 @@
-# t/113_shared_entries.pl
+# t/012_shared_entries.pl
 #
 # What databases and roles share in a server: entries in shared memory, which
 # go from one database to the next, and background worker slots.

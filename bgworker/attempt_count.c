@@ -86,6 +86,8 @@ describe(const JobqCrashNote *note, JobqTermination *termination)
 	termination->pid = note->pid;
 	termination->crashed = note->ending == JOBQ_NOTE_CRASHED;
 	termination->timed_out = note->ending == JOBQ_NOTE_TIMED_OUT;
+	termination->unrecorded = note->ending == JOBQ_NOTE_UNRECORDED ?
+		note->sqlerrcode : 0;
 }
 
 /*
@@ -140,6 +142,46 @@ has_room(int slot)
 	return nsettled < (slot == JOBQ_NOTE_ASIDE ? BATCH : lengthof(settled));
 }
 
+static int
+compare_attempts(const ListCell *left, const ListCell *right)
+{
+	int32		attempts[] = {((const JobqCrashNote *) lfirst(left))->attempt,
+	((const JobqCrashNote *) lfirst(right))->attempt};
+
+	return (attempts[0] > attempts[1]) - (attempts[0] < attempts[1]);
+}
+
+/*
+ * Reads what the files have.  If it cannot be counted now, whoever has one of
+ * the jobs next does that; shared memory has one attempt of each job, the last.
+ */
+static List *
+read_notes(void)
+{
+	List	   *notes = NIL;
+	ListCell   *lc;
+
+	foreach(lc, jobq_crash_notes_read(MyDatabaseId))
+	{
+		JobqCrashNote *note = lfirst(lc);
+
+		if (note->slot == JOBQ_NOTE_ASIDE || !slot_is_occupied(note->slot))
+			notes = lappend(notes, note);
+	}
+	list_sort(notes, compare_attempts);
+	foreach(lc, notes)
+	{
+		const JobqCrashNote *note = lfirst(lc);
+		JobqTermination termination;
+
+		if (note->cause != 0)
+			continue;
+		describe(note, &termination);
+		jobq_worker_note_termination(&termination);
+	}
+	return notes;
+}
+
 /* Counts what the files have.  Whether something is left. */
 static bool
 count_notes(bool *more)
@@ -147,13 +189,11 @@ count_notes(bool *more)
 	bool		left = false;
 	ListCell   *lc;
 
-	foreach(lc, jobq_crash_notes_read(MyDatabaseId))
+	foreach(lc, read_notes())
 	{
 		const JobqCrashNote *note = lfirst(lc);
 		JobqTermination termination;
 
-		if (note->slot != JOBQ_NOTE_ASIDE && slot_is_occupied(note->slot))
-			continue;
 		if (note->cause != 0)
 		{
 			record_undone(note);
@@ -165,10 +205,8 @@ count_notes(bool *more)
 			continue;
 		}
 		describe(note, &termination);
-		if (count(&termination, note->slot))
-			continue;
-		left = true;
-		jobq_worker_note_termination(&termination);
+		if (!count(&termination, note->slot))
+			left = true;
 	}
 	return left;
 }

@@ -30,6 +30,7 @@
 #include "maintenance.h"
 #include "service.h"
 #include "undone.h"
+#include "unrecorded.h"
 #include "worker.h"
 #include "worker_slot.h"
 
@@ -407,7 +408,10 @@ note_error(Task *task)
 	if (task->run == run_notify)
 		jobq_notify_undo();
 	if (task->run == run_notes)
+	{
 		jobq_count_undo();
+		jobq_unrecorded_note(error->sqlerrcode);
+	}
 	if (task->backoff == 0)
 		task->failing_since = jobq_now();
 	if (strncmp(task->last_error, error->message,

@@ -14,7 +14,8 @@
  * transaction makes the others void.
  *
  * An executor that exits in an orderly way clears its note.  One that is
- * terminated in the middle of a job puts it aside: under the name of the job's
+ * terminated in the middle of a job, or cannot write down what came of it, puts
+ * it aside: under the name of the job's
  * attempt it is kept, over restarts of the server, until the coordinator has
  * seen that the attempt is counted.  So it does with the note of a job that is
  * locked after a crash.  A note of a job that has ended since is harmless: the
@@ -50,7 +51,7 @@
 #include "utils/timestamp.h"
 
 #define DIRECTORY JOBQ_NOTES_DIRECTORY
-#define MAGIC 0x4a514e34		/* JQN4 */
+#define MAGIC 0x4a514e35		/* JQN5 */
 
 /* A file has one for each job of a transaction. */
 typedef struct Record
@@ -65,6 +66,7 @@ typedef struct Record
 	int32		attempt;
 	int32		pid;
 	int32		ending;			/* JobqNoteEnding */
+	int32		sqlerrcode;		/* see JobqCrashNote */
 	pg_crc32c	crc;			/* of all before it */
 } Record;
 
@@ -197,17 +199,19 @@ jobq_crash_note_write(int index, int64 job_id, int32 attempt,
 }
 
 /*
- * The process is being terminated in the job that was noted last: the note is
- * put aside, to be kept until the attempt is counted.  For exit callbacks.
+ * The process is being terminated in the job that was noted last, or cannot
+ * write down what came of it, and is going to leave: the note is put aside, to
+ * be kept until the attempt is counted.  For exit callbacks, too.
  */
 void
-jobq_crash_note_keep(JobqNoteEnding ending)
+jobq_crash_note_keep(JobqNoteEnding ending, int sqlerrcode)
 {
 	char		path[MAXPGPATH];
 
 	if (!note_is_standing || note_file < 0)
 		return;
 	last_record.ending = ending;
+	last_record.sqlerrcode = sqlerrcode;
 	last_record.crc = checksum(&last_record);
 	write_record(&last_record, last_index);
 	jobq_attempt_note_path(path, note_database, last_record.job_id,
@@ -314,6 +318,7 @@ add_notes(List *notes, const char *path, Oid dboid, int slot)
 		note->started_at = records[i].started_at;
 		note->pid = records[i].pid;
 		note->ending = (JobqNoteEnding) records[i].ending;
+		note->sqlerrcode = records[i].sqlerrcode;
 		note->cause = i < n - 1 ? records[n - 1].job_id : 0;
 		notes = lappend(notes, note);
 	}

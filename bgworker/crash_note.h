@@ -23,7 +23,8 @@ typedef enum JobqNoteEnding
 {
 	JOBQ_NOTE_CRASHED,
 	JOBQ_NOTE_TERMINATED,
-	JOBQ_NOTE_TIMED_OUT
+	JOBQ_NOTE_TIMED_OUT,
+	JOBQ_NOTE_UNRECORDED		/* the outcome could not be written down */
 } JobqNoteEnding;
 
 /* In place of a slot: a note that was put aside. */
@@ -38,6 +39,7 @@ typedef struct JobqCrashNote
 	TimestampTz started_at;
 	int			pid;			/* of the executor */
 	JobqNoteEnding ending;
+	int			sqlerrcode;		/* if it is JOBQ_NOTE_UNRECORDED */
 	int64		cause;			/* the job was through when this one was run
 								 * in its transaction; 0: it was being run */
 } JobqCrashNote;
@@ -49,7 +51,7 @@ extern void jobq_crash_note_open(Oid dboid, int slot);
 extern void jobq_crash_note_write(int index, int64 job_id, int32 attempt,
 								  TimestampTz started_at);
 extern void jobq_crash_note_clear(void);
-extern void jobq_crash_note_keep(JobqNoteEnding ending);
+extern void jobq_crash_note_keep(JobqNoteEnding ending, int sqlerrcode);
 
 /* For coordinators: a list of JobqCrashNote, in the current context. */
 extern List *jobq_crash_notes_read(Oid dboid);

@@ -45,6 +45,9 @@
 /* After an hour a process is replaced: caches only grow. */
 #define MAX_LIFE_MS (60 * 60 * 1000)
 
+/* How often to try at least whether outcomes can be written down again. */
+#define MAX_HELD_SECONDS 8
+
 static JobqWorkerRef worker_ref;
 static bool attached = false;
 static bool attempt_counts = false; /* in which this process is terminated */
@@ -269,6 +272,22 @@ exit_if_frozen(Oid role)
 	proc_exit(0);
 }
 
+/*
+ * Waits while what comes of jobs cannot be written down.  False if somebody
+ * else wants the slot, who may be better off.
+ */
+static bool
+wait_for_writes(int *backoff)
+{
+	if (gives_way(0))
+		return false;
+	pgstat_report_activity(STATE_IDLE, NULL);
+	*backoff = Min(*backoff, MAX_HELD_SECONDS / 2);
+	jobq_worker_wait(jobq_worker_back_off(backoff),
+					 JOBQ_WAIT_EVENT_EXECUTOR);
+	return true;
+}
+
 /* Runs jobs until it is time to exit. */
 static void
 work(void)
@@ -320,6 +339,10 @@ work(void)
 				pgstat_report_activity(STATE_IDLE, NULL);
 				jobq_worker_wait(jobq_worker_back_off(&backoff),
 								 JOBQ_WAIT_EVENT_EXECUTOR);
+				break;
+			case JOBQ_RUN_HELD:
+				if (!wait_for_writes(&backoff))
+					return;
 				break;
 			case JOBQ_RUN_SPOILED:
 				pgstat_report_activity(STATE_IDLE, NULL);

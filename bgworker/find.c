@@ -15,6 +15,7 @@
 #include "run.h"
 
 #include "miscadmin.h"
+#include "utils/snapmgr.h"
 
 /* The queue that was served last: the others come first. */
 static int32 last_queue = 0;
@@ -48,11 +49,15 @@ count_termination(const JobqFinder *finder, const JobqQueue *queue,
 		return false;
 	failure.waits_for_nobody = true;
 
+	/* its report to on_dead may have large values */
+	PushActiveSnapshot(GetLatestSnapshot());
+
 	/* the coordinator may not have got hold of it yet */
 	if (jobq_cancel_is_requested(found->job.id))
 		jobq_job_cancel(finder->jobs, &found->job, queue, NULL);
 	else
 		(void) jobq_job_fail(finder->jobs, &found->job, queue, &failure);
+	PopActiveSnapshot();
 	return true;
 }
 

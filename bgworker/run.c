@@ -40,6 +40,7 @@
 #include "run.h"
 #include "session.h"
 #include "undone.h"
+#include "unrecorded.h"
 #include "worker.h"
 #include "xact.h"
 
@@ -162,7 +163,7 @@ jobq_run_note_termination(bool is_fault)
 	termination.leased = run->lease != 0;
 	if (run->lease == 0 && PostmasterIsAlive())
 		jobq_crash_note_keep(termination.timed_out ? JOBQ_NOTE_TIMED_OUT :
-							 JOBQ_NOTE_TERMINATED);
+							 JOBQ_NOTE_TERMINATED, 0);
 	jobq_worker_note_termination(&termination);
 	jobq_sharing_forbid(run->state);
 	return true;
@@ -546,7 +547,7 @@ find_another(Batch *batch, const JobqRun *run, JobqFound *found)
 	if (run->may_share)
 		unrecorded = NULL;
 	return run->may_share && !run->noticed && !run->outcome.evicted &&
-		!ConfigReloadPending &&
+		!ConfigReloadPending && !jobq_unrecorded_is_noted() &&
 		jobq_sharing_is_open(&batch->sharing, batch->njobs,
 							 run->outcome.finished_at) &&
 		!jobq_worker_must_leave(&worker_ref) &&
@@ -642,6 +643,44 @@ run_transaction(Batch *batch, JobqRun *volatile *run)
 }
 
 /*
+ * A job's outcome was rolled back: whoever has it next counts the attempt before
+ * it is run again, if that is not written down until then.  To be called while
+ * the job is locked.
+ */
+static void
+note_attempt(const JobqRun *run, const ErrorData *error)
+{
+	JobqTermination termination = {0};
+
+	if (run->outcome.evicted)
+		return;
+	termination.dboid = MyDatabaseId;
+	termination.job_id = run->outcome.job_id;
+	termination.attempt = run->outcome.attempt;
+	termination.started_at = run->outcome.started_at;
+	termination.pid = MyProcPid;
+	termination.unrecorded = error->sqlerrcode;
+	termination.leased = run->lease != 0;
+	jobq_worker_note_termination(&termination);
+}
+
+/*
+ * What came of a job cannot be written down.  Its attempt is noted; nothing
+ * else is run before something can be written.
+ */
+static void
+note_unrecorded(const JobqRun *run, int sqlerrcode)
+{
+	jobq_unrecorded_note(sqlerrcode);
+	jobq_sharing_forbid(run->state);
+	if (run->outcome.evicted)
+		return;
+	if (run->lease == 0)
+		jobq_crash_note_keep(JOBQ_NOTE_UNRECORDED, sqlerrcode);
+	jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_NOTES);
+}
+
+/*
  * jobq's own code has failed after one job was run.  That is the job's
  * failure, unless that cannot be written down either.
  */
@@ -657,10 +696,13 @@ blame(JobqRun *volatile run)
 	}
 	PG_CATCH();
 	{
+		int			sqlerrcode = geterrcode();
+
 		jobq_session_forbid_cancel();
 		MemoryContextSwitchTo(TopMemoryContext);
 		EmitErrorReport();
 		FlushErrorState();
+		note_unrecorded(run, sqlerrcode);
 		AbortOutOfAnyTransaction();
 	}
 	PG_END_TRY();
@@ -675,6 +717,7 @@ static void
 run_one_by_one(Batch *batch, const ErrorData *error)
 {
 	note_undone(batch, 0);
+	jobq_unrecorded_note(error->sqlerrcode);
 	for (int i = 0; i < batch->njobs; i++)
 		jobq_sharing_forbid(batch->states[i]);
 	ereport(LOG,
@@ -699,6 +742,8 @@ recover(Batch *batch, JobqRun *run, ErrorData *error)
 	bool		several = batch->njobs > 1 ||
 	(batch->njobs == 1 && batch->looking);
 
+	if (!several && run != NULL && run->code_was_run)
+		note_attempt(run, error);
 	AbortOutOfAnyTransaction();
 	open_batch = NULL;
 	checked_at = 0;
@@ -713,9 +758,10 @@ recover(Batch *batch, JobqRun *run, ErrorData *error)
 		return JOBQ_RUN_FAILED;
 	if (run->outcome.error == NULL)
 		run->outcome.error = error;
-	if (blame(run))
-		return JOBQ_RUN_DONE;
-	return run->lease != 0 ? JOBQ_RUN_SPOILED : JOBQ_RUN_FAILED;
+	if (!blame(run))
+		return JOBQ_RUN_SPOILED;
+	jobq_worker_forget_termination(run->outcome.job_id, run->outcome.attempt);
+	return JOBQ_RUN_DONE;
 }
 
 /* Runs the next jobs of the role, if there are any. */
@@ -727,6 +773,8 @@ jobq_run_next(void)
 	ErrorContextCallback *callbacks = error_context_stack;
 	Batch		batch;
 
+	if (jobq_unrecorded_is_noted() && !jobq_unrecorded_try())
+		return JOBQ_RUN_HELD;
 	unrecorded = NULL;
 	MemoryContextReset(run_context);
 	MemoryContextReset(batch_context);

@@ -66,6 +66,7 @@ enum
 
 static void check_service(JobqHealth *health);
 static void check_workers(JobqHealth *health);
+static void check_outcomes(JobqHealth *health);
 static void check_copies(JobqHealth *health);
 static void check_shared_memory(JobqHealth *health);
 static void check_dispatch(JobqHealth *health);
@@ -83,6 +84,7 @@ static const struct
 	{jobq_health_check_late, false},
 	{jobq_health_check_executors, false},
 	{check_workers, false},
+	{check_outcomes, false},
 	{jobq_health_check_queues, false},
 	{jobq_health_check_lost_queues, false},
 	{jobq_health_check_jobs, false},
@@ -137,6 +139,24 @@ read_database(JobqDatabase *database, bool *has_launcher)
 	database->stopper_pid = entry->stopper_pid;
 	*has_launcher = jobq_shared->launcher_proc != JOBQ_NO_PROCESS;
 	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+}
+
+/* What comes of jobs cannot be written down (bgworker/unrecorded.c). */
+static void
+check_outcomes(JobqHealth *health)
+{
+	JobqDatabase *database = jobq_database();
+	TimestampTz since =
+	(TimestampTz) pg_atomic_read_u64(&database->unrecorded_since);
+	int			code = (int) pg_atomic_read_u32(&database->unrecorded_code);
+
+	if (since == 0)
+		return;
+	jobq_health_add(health, JOBQ_CRITICAL, "unrecorded", NULL,
+					psprintf("what comes of SQL jobs cannot be written down (SQLSTATE %s), and none is started",
+							 unpack_sql_state(code)),
+					"The server log has the error. Jobs go on within seconds when rows can be written again.",
+					since);
 }
 
 /* The server has no room for the launcher, or a coordinator. */

@@ -720,7 +720,7 @@ jobq_job_crash_failure(JobqFailure *failure)
 
 /*
  * Fills in how an attempt has ended in which an executor was terminated, or
- * which has ended with the server.
+ * could not write down what came of it, or which has ended with the server.
  */
 void
 jobq_job_termination_failure(const JobqTermination *termination,
@@ -730,6 +730,14 @@ jobq_job_termination_failure(const JobqTermination *termination,
 	failure->pid = termination->pid;
 	if (termination->crashed)
 		return;
+	if (termination->unrecorded != 0)
+	{
+		failure->outcome = "failed";
+		failure->sqlstate = pstrdup(unpack_sql_state(termination->unrecorded));
+		failure->message = "what came of the job could not be written down, and what it did was rolled back";
+		failure->hint = "The server log has the error.";
+		return;
+	}
 	failure->sqlstate = "57P01";
 	failure->message = "the background worker was terminated while the job was running";
 	if (termination->timed_out)

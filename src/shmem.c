@@ -114,6 +114,7 @@ reset_database(JobqDatabase *database, Oid dboid)
 	pg_atomic_write_u64(&database->next_due, (uint64) JOBQ_NEVER);
 	pg_atomic_write_u64(&database->schedules_low, (uint64) JOBQ_NEVER);
 	pg_atomic_write_u32(&database->schedules_wait, 0);
+	pg_atomic_write_u64(&database->unrecorded_since, 0);
 	pg_atomic_write_u64(&database->history_turn, 0);
 	pg_atomic_write_u64(&database->expires_low, (uint64) JOBQ_NEVER);
 	pg_atomic_write_u32(&database->dispatching, 0);
@@ -136,6 +137,8 @@ initialize_database(JobqDatabase *database)
 	pg_atomic_init_u64(&database->next_due, (uint64) JOBQ_NEVER);
 	pg_atomic_init_u64(&database->schedules_low, (uint64) JOBQ_NEVER);
 	pg_atomic_init_u32(&database->schedules_wait, 0);
+	pg_atomic_init_u64(&database->unrecorded_since, 0);
+	pg_atomic_init_u32(&database->unrecorded_code, 0);
 	pg_atomic_init_u64(&database->history_turn, 0);
 	pg_atomic_init_u64(&database->expires_low, (uint64) JOBQ_NEVER);
 	pg_atomic_init_u32(&database->dispatching, 0);

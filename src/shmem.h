@@ -183,6 +183,11 @@ typedef struct JobqDatabase
 	pg_atomic_uint32 schedules_wait;	/* a schedule may be waiting for the
 										 * end of its previous job */
 
+	/* see bgworker/unrecorded.c */
+	pg_atomic_uint64 unrecorded_since;	/* TimestampTz: what came of jobs
+										 * cannot be written down; 0: it can */
+	pg_atomic_uint32 unrecorded_code;	/* of the error */
+
 	pg_atomic_uint64 history_turn;	/* so long a segment of history is written
 									 * to, in microseconds; 0: not known yet */
 
@@ -287,6 +292,8 @@ typedef struct JobqTermination
 	pid_t		pid;			/* of the executor */
 	bool		timed_out;		/* the job's timeout was over */
 	bool		crashed;		/* the server had crashed */
+	int			unrecorded;		/* 0, or the code of the error for which the
+								 * outcome could not be written down */
 	bool		leased;			/* the job is held by a lease */
 } JobqTermination;
 

@@ -226,6 +226,21 @@ jobq_workers_leave(Oid dboid)
 	unlock_slots();
 }
 
+/* Ends the sleep of the executors of a database that have failed. */
+void
+jobq_workers_look(Oid dboid)
+{
+	lock_slots(LW_SHARED);
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	{
+		const JobqWorker *slot = &jobq_shared->workers[i];
+
+		if (slot->dboid == dboid && slot->state == JOBQ_WORKER_BUSY)
+			jobq_wake_process(slot->proc);
+	}
+	unlock_slots();
+}
+
 /* Terminates all executors of a database, with the jobs they run. */
 void
 jobq_workers_terminate(Oid dboid)

@@ -57,6 +57,7 @@ extern bool jobq_worker_interrupt(int64 job_id);
 extern void jobq_workers_evict(int32 queue);
 extern void jobq_worker_evict_process(int32 queue, pid_t pid);
 extern void jobq_workers_leave(Oid dboid);
+extern void jobq_workers_look(Oid dboid);
 extern void jobq_workers_terminate(Oid dboid);
 extern int	jobq_workers_of_database(Oid dboid, bool at_work);
 extern bool jobq_worker_is_gone(const JobqWorkerRef *worker);

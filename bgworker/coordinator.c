@@ -119,7 +119,7 @@ static Task tasks[JOBQ_NUM_TASKS] = {
 	{run_schedules, JOBQ_WAKE_SCHEDULES | WAKE_ALL, true},
 	[JOBQ_TASK_CANCEL] = {run_cancel, JOBQ_WAKE_CANCEL | WAKE_ALL, false},
 	[JOBQ_TASK_TERMINATE] = {run_terminate, JOBQ_WAKE_INTERRUPT, false},
-	[JOBQ_TASK_WAKE_DUE] = {run_wake_due, JOBQ_WAKE_WAITERS | JOBQ_WAKE_NO_ROOM | WAKE_ALL, true},
+	[JOBQ_TASK_WAKE_DUE] = {run_wake_due, JOBQ_WAKE_NO_ROOM | WAKE_ALL, true},
 	[JOBQ_TASK_NOTIFY] = {run_notify, JOBQ_WAKE_NOTIFY | WAKE_ALL, false},
 	[JOBQ_TASK_ACTIVATION] =
 	{run_activation, JOBQ_WAKE_WORK | JOBQ_WAKE_SLOTS | WAKE_ALL, false},
@@ -312,7 +312,8 @@ run_wake_due(bool *more)
 	(void) more;
 	if (all)
 		last_resync = jobq_now();
-	next = jobq_queues_wake_due(all, look_without_room);
+	next = jobq_queues_wake_due(all, look_without_room,
+								jobq_notify_without_room);
 	look_at_all = false;
 	look_without_room = false;
 	return next;
@@ -478,7 +479,7 @@ assign_reasons(uint32 reasons, TimestampTz now)
 		pg_memory_barrier();
 		timed = true;
 	}
-	if (reasons & (WAKE_ALL | JOBQ_WAKE_WAITERS))
+	if (reasons & WAKE_ALL)
 		look_at_all = true;
 	if (reasons & JOBQ_WAKE_NO_ROOM)
 		look_without_room = true;

@@ -39,4 +39,7 @@ extern TimestampTz jobq_count_attempts(bool *more);
 /* That transaction was rolled back. */
 extern void jobq_count_undo(void);
 
+/* for due.c: a queue without room for a flag is to be notified */
+extern void jobq_notify_without_room(int32 queue);
+
 #endif							/* JOBQ_COORDINATOR_H */

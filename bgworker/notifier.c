@@ -7,6 +7,10 @@
  * its lock that all such commits share, is issued here, at most once per queue
  * and jobq.notify_interval.
  *
+ * A queue without room in shared memory has no flag.  The coordinator looks at
+ * such queues in rounds (due.c), and asks for a notification of those that it
+ * finds with a ready job.
+ *
  * IDENTIFICATION
  *	  bgworker/notifier.c
  *
@@ -23,12 +27,13 @@
 #include "utils/hsearch.h"
 #include "utils/timestamp.h"
 
-/* When a queue was last notified, of late. */
+/* A queue that was notified lately, or is to be. */
 typedef struct Notified
 {
 	int32		queue;
-	TimestampTz at;
+	TimestampTz at;				/* the last time, DT_NOBEGIN: never */
 	bool		pending;		/* in the transaction at hand */
+	bool		wanted;			/* asked for, and there is no flag */
 } Notified;
 
 static HTAB *notified = NULL;
@@ -53,21 +58,24 @@ find_queue(int32 queue)
 	{
 		entry->at = DT_NOBEGIN;
 		entry->pending = false;
+		entry->wanted = false;
 	}
 	return entry;
 }
 
-/* Whether a queue was notified so lately that it has to wait. */
-static bool
-is_recent(const Notified *entry, TimestampTz now)
+/* When a queue may be notified; in the past if that is now. */
+static TimestampTz
+turn_of(const Notified *entry, TimestampTz now)
 {
-	return now >= entry->at &&
-		now < entry->at + jobq_notify_interval * INT64CONST(1000);
+	/* the clock may have been set back */
+	if (entry->at == DT_NOBEGIN || now < entry->at)
+		return DT_NOBEGIN;
+	return entry->at + jobq_notify_interval * INT64CONST(1000);
 }
 
 /*
- * The former transaction has been committed.  Queues that need not wait any
- * more are forgotten, lest all that there ever were are gone through.
+ * The former transaction has been committed.  Forgets the queues of which
+ * nothing needs to be known any more.
  */
 static void
 settle(TimestampTz now)
@@ -81,8 +89,76 @@ settle(TimestampTz now)
 	while ((entry = hash_seq_search(&status)) != NULL)
 	{
 		entry->pending = false;
-		if (!is_recent(entry, now))
+		if (!entry->wanted && turn_of(entry, now) <= now)
 			(void) hash_search(notified, &entry->queue, HASH_REMOVE, NULL);
+	}
+}
+
+/* Sends a notification; false if the queue is gone. */
+static bool
+send_notification(Notified *entry, TimestampTz now)
+{
+	const JobqQueue *queue = jobq_queue_by_id(entry->queue);
+
+	if (queue == NULL)
+		return false;
+	entry->at = now;
+	entry->pending = true;
+	Async_Notify(jobq_channel_name(queue->name), NULL);
+	return true;
+}
+
+/* Notifies the queues whose flag is set; lowers *next for the others. */
+static void
+notify_flagged(TimestampTz now, TimestampTz *next)
+{
+	int			n;
+	const JobqQueueBrief *briefs = jobq_queues_all(&n);
+
+	for (int i = 0; i < n; i++)
+	{
+		JobqQueueState *state = briefs[i].state;
+		Notified   *entry;
+		TimestampTz turn;
+
+		if (state == NULL || pg_atomic_read_u32(&state->notify) == 0)
+			continue;
+		entry = find_queue(briefs[i].id);
+		turn = turn_of(entry, now);
+		if (turn > now)
+		{
+			*next = Min(*next, turn);
+			continue;
+		}
+		pg_atomic_write_u32(&state->notify, 0);
+		pg_memory_barrier();
+		(void) send_notification(entry, now);
+	}
+}
+
+/* The same for those that were asked for. */
+static void
+notify_wanted(TimestampTz now, TimestampTz *next)
+{
+	HASH_SEQ_STATUS status;
+	Notified   *entry;
+
+	if (notified == NULL)
+		return;
+	hash_seq_init(&status, notified);
+	while ((entry = hash_seq_search(&status)) != NULL)
+	{
+		TimestampTz turn = turn_of(entry, now);
+
+		if (!entry->wanted)
+			continue;
+		if (turn > now)
+			*next = Min(*next, turn);
+		else
+		{
+			(void) send_notification(entry, now);
+			entry->wanted = false;
+		}
 	}
 }
 
@@ -92,35 +168,22 @@ jobq_notify_queues(void)
 {
 	TimestampTz now = jobq_now();
 	TimestampTz next = JOBQ_NEVER;
-	int			n;
-	const JobqQueueBrief *briefs = jobq_queues_all(&n);
 
 	settle(now);
-	for (int i = 0; i < n; i++)
-	{
-		JobqQueueState *state = briefs[i].state;
-		const JobqQueue *queue;
-		Notified   *entry;
-
-		if (state == NULL || pg_atomic_read_u32(&state->notify) == 0)
-			continue;
-		queue = jobq_queue_by_id(briefs[i].id);
-		if (queue == NULL)
-			continue;
-		entry = find_queue(queue->id);
-		if (is_recent(entry, now))
-		{
-			next = Min(next, entry->at +
-					   jobq_notify_interval * INT64CONST(1000));
-			continue;
-		}
-		pg_atomic_write_u32(&state->notify, 0);
-		pg_memory_barrier();
-		entry->at = now;
-		entry->pending = true;
-		Async_Notify(jobq_channel_name(queue->name), NULL);
-	}
+	notify_flagged(now, &next);
+	notify_wanted(now, &next);
 	return next;
+}
+
+/*
+ * A queue without room in shared memory has a ready job: jobq_notify_queues()
+ * is to notify it.
+ */
+void
+jobq_notify_without_room(int32 queue)
+{
+	find_queue(queue)->wanted = true;
+	jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_NOTIFY);
 }
 
 /*
@@ -143,6 +206,8 @@ jobq_notify_undo(void)
 
 		if (state != NULL)
 			pg_atomic_write_u32(&state->notify, 1);
+		else if (entry->pending)
+			entry->wanted = true;
 		entry->pending = false;
 	}
 }

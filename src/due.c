@@ -12,6 +12,7 @@
 
 #include "claim.h"
 #include "maintenance.h"
+#include "wait.h"
 #include "worker_slot.h"
 #include "xact.h"
 
@@ -24,17 +25,33 @@
 #define LOOK_SHARE 20
 #define MAX_PAUSE USECS_PER_MINUTE
 
-/* Waiters for a queue without room look by themselves (wait.c). */
+/* Notifies those who listen to a queue that has no room in shared memory. */
+static void (*notify_without_room) (int32 queue);
+
+/* Commits cannot wake anybody for a queue without room: all of that is here. */
+static void
+wake_without_room(const JobqQueueBrief *brief)
+{
+	if (brief->has_executors)
+	{
+		if (!jobq_worker_wake(MyDatabaseId, brief->owner, brief->id))
+			jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_WORK);
+		return;
+	}
+	jobq_waiters_wake(MyDatabaseId, brief->id, 1);
+	if (brief->notify)
+		notify_without_room(brief->id);
+}
+
 static void
 wake_workers(const JobqQueueBrief *brief)
 {
-	if (brief->state != NULL)
+	if (brief->state == NULL)
+		wake_without_room(brief);
+	else
 		jobq_wake_for_queue(brief->state, brief->id,
 							brief->has_executors ? brief->owner : InvalidOid,
 							brief->notify, 1);
-	else if (brief->has_executors &&
-			 !jobq_worker_wake(MyDatabaseId, brief->owner, brief->id))
-		jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_WORK);
 }
 
 /*
@@ -140,11 +157,13 @@ look_at_slow(const JobqQueueBrief *briefs, int n, bool wanted,
 
 /*
  * Looks at all queues, or only at those whose time has come; slow ones are looked
- * at in rounds, and `without_room` asks for one.
+ * at in rounds, and `without_room` asks for one.  `notifier` is called for those
+ * without room that have a ready job for external workers.
  * Returns when to look again.
  */
 TimestampTz
-jobq_queues_wake_due(bool all, bool without_room)
+jobq_queues_wake_due(bool all, bool without_room,
+					 void (*notifier) (int32 queue))
 {
 	static bool interrupted = false;	/* by an error */
 	TimestampTz earliest = JOBQ_NEVER;
@@ -153,6 +172,7 @@ jobq_queues_wake_due(bool all, bool without_room)
 	const JobqQueueBrief *briefs = jobq_queues_all(&n);
 	bool		slow;
 
+	notify_without_room = notifier;
 	all = all || interrupted;
 	slow = all || without_room;
 	interrupted = true;

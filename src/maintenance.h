@@ -25,9 +25,11 @@ extern TimestampTz jobq_jobs_expire(int limit, bool *more);
 /*
  * due.c: wake executors, waiters and the notifier for each queue that has a
  * ready job, of all or of those whose time has come; without_room: and of those
- * without room in shared memory; when to look again
+ * without room in shared memory, for which it calls the notifier; when to look
+ * again
  */
-extern TimestampTz jobq_queues_wake_due(bool all, bool without_room);
+extern TimestampTz jobq_queues_wake_due(bool all, bool without_room,
+										void (*notifier) (int32 queue));
 
 /*
  * cancel.c: carry out cancel_requests, of those made since then, whose job is

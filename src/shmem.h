@@ -78,7 +78,6 @@ enum
 #define JOBQ_WAKE_LEASES	0x0010	/* leases ended with their session */
 #define JOBQ_WAKE_RESYNC	0x0020	/* commits nobody told of: look at all */
 #define JOBQ_WAKE_SLOTS		0x0040	/* a worker slot has become free */
-#define JOBQ_WAKE_WAITERS	0x0080	/* a waiter was woken, others remain */
 #define JOBQ_WAKE_SCHEDULES 0x0100	/* a job that a schedule may wait for
 									 * ended */
 #define JOBQ_WAKE_INTERRUPT 0x0200	/* a job was interrupted: see that it ends */

@@ -26,8 +26,9 @@
  *	 again, for as long as that transaction takes.  If that transaction leaves
  *	 the job ready, its end wakes a waiter (jobq_note_locked()).
  *
- * Only where shared memory had no room for a queue, and commits therefore
- * cannot know of its waiters, does a waiter look by itself, every second.
+ * Where shared memory had no room for a queue commits cannot know of its
+ * waiters.  The coordinator wakes one when it comes to the queue (due.c), and
+ * each looks by itself, every second.
  *
  * JobqQueueState.waiting counts the registered waiters of a queue, the woken
  * ones included.  It only saves those who commit the search in waiters[] when
@@ -182,6 +183,7 @@ void
 jobq_waiters_wake(Oid dboid, int32 queue, int njobs)
 {
 	bool		others = false;
+	JobqQueueState *state;
 
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_WAITERS), LW_EXCLUSIVE);
 	for (int i = 0; i < jobq_shared->max_waiters && !others; i++)
@@ -207,9 +209,10 @@ jobq_waiters_wake(Oid dboid, int32 queue, int njobs)
 	}
 	LWLockRelease(jobq_lock(JOBQ_LOCK_WAITERS));
 
-	if (others)
-		jobq_note_queue_due(jobq_find_queue_state(queue),
-							jobq_now() + LOOK_AFTER);
+	/* those of a queue without room look by themselves in time */
+	state = others ? jobq_find_queue_state(queue) : NULL;
+	if (state != NULL)
+		jobq_note_queue_due(state, jobq_now() + LOOK_AFTER);
 }
 
 static JobqWaiter *

@@ -1,0 +1,78 @@
+# Queues that find no room in shared memory: who listens to their channel, or
+# waits for them, is woken all the same.
+
+use strict;
+use warnings;
+
+use JobqTest;
+use Test::More;
+use Time::HiRes qw(time);
+
+# Room for some 600 queues.
+my $node = jobq_node('main', conf => ['jobq.max_workers = 1', 'jobq.shared_memory = 1MB']);
+
+sub sql
+{
+	my ($sql) = @_;
+	return $node->safe_psql('postgres', $sql);
+}
+
+sql(q{
+	SELECT count(jobq.create_queue('q' || i)) FROM generate_series(1, 2000) AS i;
+	SELECT jobq.create_queue('mine');
+	SELECT jobq.create_queue('silent', notify => false);
+	SELECT jobq.create_queue('other')});
+like(
+	sql(q{SELECT message FROM jobq.health WHERE topic = 'shared memory' AND object = 'queues'}),
+	qr/no room for \d+ queues/, 'there is no room');
+
+# Reads from a session until it has been notified; returns the channels.
+sub channels
+{
+	my ($session) = @_;
+	my $all = '';
+	poll_until(
+		sub {
+			$all .= $session->query_safe('SELECT 1');
+			return $all =~ /Asynchronous notification/;
+		},
+		20);
+	return join(' ', $all =~ /Asynchronous notification "([^"]+)"/g);
+}
+
+my $listener = $node->background_psql('postgres');
+$listener->query_safe(q{SELECT jobq.listen(q) FROM unnest('{mine,silent}'::text[]) AS q});
+sql(q{SELECT jobq.enqueue('mine')});
+is(channels($listener), 'jobq.mine', 'who listens is notified of a job');
+sql(q{SELECT count(jobq.complete(id, lease)) FROM jobq.dequeue('mine')});
+sql(q{SELECT jobq.enqueue('mine', delay => '300 ms')});
+is(channels($listener), 'jobq.mine', 'and of one that becomes due');
+sql(q{SELECT count(jobq.complete(id, lease)) FROM jobq.dequeue('mine')});
+sql(q{SELECT jobq.enqueue('silent'); SELECT jobq.enqueue('mine')});
+is(channels($listener), 'jobq.mine', 'not where the queue has notifications turned off');
+sql(q{SELECT count(jobq.complete(id, lease)) FROM jobq.dequeue_any('{mine,silent}', 2)});
+sql(q{SELECT jobq.pause('mine'); SELECT jobq.enqueue('mine')});
+sql(q{SELECT jobq.resume('mine')});
+is(channels($listener), 'jobq.mine', 'and when the queue is resumed');
+sql(q{SELECT count(jobq.complete(id, lease)) FROM jobq.dequeue('mine')});
+$listener->quit;
+
+# A second is what a waiter takes that nobody wakes.
+my $waiter = $node->background_psql('postgres');
+my $fast = 0;
+foreach my $round (1 .. 8)
+{
+	$waiter->query_until(qr/sent/, "\\echo sent\nCALL jobq.wait('{other}', '30 s');\n\\echo over $round\n");
+	poll_ok($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Extension' AND query LIKE 'CALL%'},
+		"round $round: it waits");
+	my $began = time();
+	sql(q{SELECT jobq.enqueue('other')});
+	$waiter->query_until(qr/over $round/, '');
+	$fast++ if time() - $began < 0.4;
+	sql(q{SELECT count(jobq.complete(id, lease)) FROM jobq.dequeue('other')});
+}
+cmp_ok($fast, '>=', 6, 'a waiter is woken');
+$waiter->quit;
+
+$node->stop;
+done_testing();

@@ -10,6 +10,7 @@
  */
 #include "postgres.h"
 
+#include "attempt.h"
 #include "cancel.h"
 #include "claim.h"
 #include "run.h"
@@ -56,7 +57,12 @@ count_termination(const JobqFinder *finder, const JobqQueue *queue,
 	if (jobq_cancel_is_requested(found->job.id))
 		jobq_job_cancel(finder->jobs, &found->job, queue, NULL);
 	else
-		(void) jobq_job_fail(finder->jobs, &found->job, queue, &failure);
+	{
+		JobqState	state = jobq_job_fail(finder->jobs, &found->job, queue,
+										  &failure);
+
+		jobq_job_log_failure(state, &found->job, queue, &failure);
+	}
 	PopActiveSnapshot();
 	return true;
 }

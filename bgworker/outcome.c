@@ -10,6 +10,7 @@
  */
 #include "postgres.h"
 
+#include "attempt.h"
 #include "cancel.h"
 #include "guc.h"
 #include "outcome.h"
@@ -68,19 +69,6 @@ describe_failure(const JobqOutcome *outcome, JobqFailure *failure)
 								   error->message);
 }
 
-/* What the log says of a job that has failed, in the current context. */
-static const char *
-describe_fate(JobqState state, const JobqJob *job, const JobqQueue *queue)
-{
-	if (state == JOBQ_STATE_RUNNING)
-		return "the job is dead when nobody drops its queue's on_dead any more";
-	if (state != JOBQ_STATE_PENDING)
-		return "the job is dead";
-	return psprintf("attempt %d of %d is made in %.3f s", job->attempt + 1,
-					jobq_job_max_attempts(job, queue),
-					Max(job->run_at - jobq_now(), 0) / 1000000.0);
-}
-
 bool
 jobq_outcome_is_failure(JobqOutcome *outcome, JobqFailure *failure)
 {
@@ -110,8 +98,9 @@ jobq_outcome_record(JobqOutcome *outcome, JobqTable *jobs, JobqJob *job,
 	else if (outcome->cancelled)
 		jobq_job_cancel(jobs, job, queue, NULL);
 	else
-		outcome->fate = describe_fate(jobq_job_fail(jobs, job, queue,
-													failure), job, queue);
+		outcome->fate = jobq_job_describe_fate(jobq_job_fail(jobs, job, queue,
+															 failure),
+											   job, queue);
 }
 
 static bool
@@ -123,9 +112,12 @@ is_logged(const JobqOutcome *outcome)
 		 !outcome->cancelled);
 }
 
-/* The database, whose name cannot change while this process is in it. */
-static const char *
-database_name(void)
+/*
+ * The database, whose name cannot change while this process is in it.  Needs a
+ * transaction the first time.
+ */
+const char *
+jobq_outcome_database(void)
 {
 	static char *name = NULL;
 
@@ -164,7 +156,7 @@ describe_failed(JobqOutcome *outcome)
 				 bounded(failure.message));
 	outcome->log_detail =
 		psprintf("SQLSTATE %s in database \"%s\"%s%s.%s%s",
-				 failure.sqlstate, database_name(),
+				 failure.sqlstate, jobq_outcome_database(),
 				 outcome->fate != NULL ? "; " : "",
 				 outcome->fate != NULL ? outcome->fate : "",
 				 own_detail != NULL ? " " : "",
@@ -179,6 +171,10 @@ jobq_outcome_describe(JobqOutcome *outcome, MemoryContext context)
 	if (!is_logged(outcome))
 		return;
 	oldcontext = MemoryContextSwitchTo(context);
+	if (outcome->error == NULL || outcome->cancelled ||
+		(outcome->evicted && outcome->fate == NULL))
+		outcome->log_detail = psprintf("It is in database \"%s\".",
+									   jobq_outcome_database());
 	if (outcome->error == NULL)
 		outcome->log_message =
 			psprintf("job " INT64_FORMAT " of queue \"%s\" completed, attempt %d, %.3f ms",

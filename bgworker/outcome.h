@@ -64,4 +64,7 @@ extern JobqOutcome *jobq_outcome_copy(const JobqOutcome *outcome);
 /* After that transaction has been committed. */
 extern void jobq_outcome_log(const JobqOutcome *outcome);
 
+/* The name of the database; in a transaction, or after a first call in one. */
+extern const char *jobq_outcome_database(void);
+
 #endif							/* JOBQ_OUTCOME_H */

@@ -121,7 +121,8 @@ log_termination(const JobqRun *run, JobqInterruption interruption)
 					run->outcome.queue_name, run->outcome.job_id) :
 			 errmsg("job " INT64_FORMAT " of queue \"%s\" did not end when its timeout was over",
 					run->outcome.job_id, run->outcome.queue_name),
-			 errdetail("The background worker that runs it is terminated.")));
+			 errdetail("The background worker that runs it in database \"%s\" is terminated.",
+					   jobq_outcome_database())));
 }
 
 /*
@@ -219,6 +220,7 @@ make_run(const Batch *batch, const JobqFound *found)
 	run->may_share = batch->sharing.possible &&
 		jobq_sharing_allows_job(&batch->sharing, job, found->queue);
 	run->timeout = jobq_job_timeout(job, found->queue);
+	(void) jobq_outcome_database(); /* the end of the process may need it */
 	run->call.queue = job->queue;
 	if (!job->nulls[Anum_job_command - 1])
 		run->call.command =

@@ -11,9 +11,11 @@
 #include "postgres.h"
 
 #include "attempt.h"
+#include "guc.h"
 
 #include "access/genam.h"
 #include "access/tableam.h"
+#include "commands/dbcommands.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -172,4 +174,36 @@ jobq_job_read_attempt(const JobqJob *job, JobqFailure *failure)
 	index_close(index, AccessShareLock);
 	jobq_table_close(attempts);
 	return found;
+}
+
+/* What the log says of a job that jobq_job_fail() has left in this state. */
+const char *
+jobq_job_describe_fate(JobqState state, const JobqJob *job, const JobqQueue *queue)
+{
+	if (state == JOBQ_STATE_RUNNING)
+		return "the job is dead when nobody drops its queue's on_dead any more";
+	if (state != JOBQ_STATE_PENDING)
+		return "the job is dead";
+	return psprintf("attempt %d of %d is made in %.3f s", job->attempt + 1,
+					jobq_job_max_attempts(job, queue),
+					Max(job->run_at - jobq_now(), 0) / 1000000.0);
+}
+
+/*
+ * Says of an attempt what its executor would have said if it were there still.
+ * jobq_job_fail() has counted it, and left the job in this state.
+ */
+void
+jobq_job_log_failure(JobqState state, const JobqJob *job,
+					 const JobqQueue *queue, const JobqFailure *failure)
+{
+	if (!failure->is_logged || jobq_log_jobs == JOBQ_LOG_NONE)
+		return;
+	ereport(LOG_SERVER_ONLY,
+			(errmsg("job " INT64_FORMAT " of queue \"%s\" failed, attempt %d: %s",
+					job->id, queue->name, job->attempt, failure->message),
+			 errdetail("SQLSTATE %s in database \"%s\"; %s.",
+					   failure->sqlstate, get_database_name(MyDatabaseId),
+					   jobq_job_describe_fate(state, job, queue)),
+			 errhidestmt(true), errhidecontext(true)));
 }

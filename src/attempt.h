@@ -17,5 +17,10 @@ extern text *jobq_bounded_text(const char *string);
 extern void jobq_job_record_attempt(const JobqJob *job,
 									const JobqFailure *failure, int attempt);
 extern bool jobq_job_read_attempt(const JobqJob *job, JobqFailure *failure);
+extern void jobq_job_log_failure(JobqState state, const JobqJob *job,
+								 const JobqQueue *queue,
+								 const JobqFailure *failure);
+extern const char *jobq_job_describe_fate(JobqState state, const JobqJob *job,
+										  const JobqQueue *queue);
 
 #endif							/* JOBQ_ATTEMPT_H */

@@ -26,6 +26,7 @@
 #include "claim.h"
 
 #include "async_commit.h"
+#include "attempt.h"
 #include "guc.h"
 #include "on_dead.h"
 #include "xact.h"
@@ -109,12 +110,14 @@ static bool
 give_up_lease(JobqReadyScan *scan, JobqJob *job)
 {
 	JobqFailure failure;
+	JobqState	state;
 
 	if (!jobq_on_dead_is_free(scan->queue))
 		return false;
 	jobq_job_explain_lease_end(job, scan->queue, &failure);
-	if (jobq_job_fail(scan->jobs, job, scan->queue, &failure) !=
-		JOBQ_STATE_PENDING)
+	state = jobq_job_fail(scan->jobs, job, scan->queue, &failure);
+	jobq_job_log_failure(state, job, scan->queue, &failure);
+	if (state != JOBQ_STATE_PENDING)
 		return false;
 	return jobq_job_lock(scan->jobs, job->id, JOBQ_NO_WAIT, job) == JOBQ_FOUND &&
 		is_claimable(job, scan->now);

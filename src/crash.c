@@ -17,6 +17,7 @@
  */
 #include "postgres.h"
 
+#include "attempt.h"
 #include "cancel.h"
 #include "crash.h"
 #include "job.h"
@@ -40,6 +41,7 @@ count(JobqTable *jobs, JobqJob *job, const JobqTermination *termination)
 {
 	const JobqQueue *queue = jobq_queue_by_id(job->queue);
 	JobqFailure failure;
+	JobqState	state;
 
 	if (queue == NULL)
 		return true;
@@ -52,7 +54,8 @@ count(JobqTable *jobs, JobqJob *job, const JobqTermination *termination)
 	if (!jobq_on_dead_is_free(queue))
 		return false;
 	jobq_job_termination_failure(termination, &failure);
-	(void) jobq_job_fail(jobs, job, queue, &failure);
+	state = jobq_job_fail(jobs, job, queue, &failure);
+	jobq_job_log_failure(state, job, queue, &failure);
 	return true;
 }
 

@@ -728,6 +728,7 @@ jobq_job_termination_failure(const JobqTermination *termination,
 {
 	jobq_job_crash_failure(failure);
 	failure->pid = termination->pid;
+	failure->is_logged = true;
 	if (termination->crashed)
 		return;
 	if (termination->unrecorded != 0)

@@ -59,6 +59,7 @@ typedef struct JobqFailure
 	int64		retry_in;		/* microseconds, -1: by the queue's backoff */
 	int			pid;			/* of who ran the job, 0: this process */
 	bool		recorded;		/* it is in jobq_store.attempt */
+	bool		is_logged;		/* by who counts it: its executor is gone */
 	bool		waits_for_nobody;	/* see jobq_job_fail() */
 } JobqFailure;
 

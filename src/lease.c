@@ -41,6 +41,7 @@
  */
 #include "postgres.h"
 
+#include "attempt.h"
 #include "late.h"
 #include "lease.h"
 #include "on_dead.h"
@@ -560,6 +561,7 @@ expire_one(LeaseSearch *search, JobqTable *jobs, const ExpiredLease *expired)
 	JobqJob		job;
 	const JobqQueue *queue;
 	JobqFailure failure;
+	JobqState	state;
 
 	switch (jobq_job_lock(jobs, expired->job_id, JOBQ_NO_WAIT, &job))
 	{
@@ -583,7 +585,8 @@ expire_one(LeaseSearch *search, JobqTable *jobs, const ExpiredLease *expired)
 	}
 
 	jobq_job_explain_lease_end(&job, queue, &failure);
-	(void) jobq_job_fail(jobs, &job, queue, &failure);
+	state = jobq_job_fail(jobs, &job, queue, &failure);
+	jobq_job_log_failure(state, &job, queue, &failure);
 }
 
 /*

@@ -58,6 +58,7 @@
 #include "access/genam.h"
 #include "access/relscan.h"
 #include "access/xact.h"
+#include "commands/dbcommands.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
@@ -759,7 +760,9 @@ report_disabled(const List *schedules)
 
 		ereport(WARNING,
 				(errmsg("schedule \"%s\" was disabled", disabled->name),
-				 errdetail_internal("%s", disabled->problem),
+				 errdetail("In database \"%s\": %s",
+						   get_database_name(MyDatabaseId),
+						   disabled->problem),
 				 errhint("When that is settled, use jobq.enable_schedule().")));
 	}
 }

@@ -50,6 +50,13 @@ typedef struct Trouble
 	bool		logged;
 } Trouble;
 
+/* Why roles that have work have no executor in this database. */
+typedef struct Shortage
+{
+	bool		of_slots;		/* no slot of the server is free */
+	Oid			capped_role;	/* one that has all it may in others */
+} Shortage;
+
 static Started started[JOBQ_MAX_WORKER_SLOTS];
 static List *troubles = NIL;	/* of Trouble, in TopMemoryContext */
 
@@ -239,16 +246,17 @@ start_executor(const JobqWorkerRef *ref, Oid role)
 	return true;
 }
 
-/* Says in shared memory whether this database lacks a slot. */
+/* Says in shared memory what this database lacks. */
 static void
-set_starving(bool starving)
+tell_shortage(const Shortage *shortage)
 {
 	JobqDatabase *database = jobq_database();
 
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_EXCLUSIVE);
-	if (database->starving != starving)
-		jobq_shared->starving += starving ? 1 : -1;
-	database->starving = starving;
+	if (database->starving != shortage->of_slots)
+		jobq_shared->starving += shortage->of_slots ? 1 : -1;
+	database->starving = shortage->of_slots;
+	database->capped_role = shortage->capped_role;
 	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
 }
 
@@ -282,11 +290,11 @@ accept_gift(void)
 }
 
 /*
- * Sees to it that a role's work is done.  *starving is set if that takes a
- * slot and there is none.  Returns when to try again.
+ * Sees to it that a role's work is done.  If it has no executor here, and cannot
+ * have one, *shortage says why.  Returns when to try again.
  */
 static TimestampTz
-activate_role(Oid role, bool *starving)
+activate_role(Oid role, Shortage *shortage)
 {
 	JobqWorkerCounts counts;
 	JobqWorkerRef ref;
@@ -317,9 +325,12 @@ activate_role(Oid role, bool *starving)
 			jobq_max_workers == 0)
 			return JOBQ_NEVER;
 		if (counts.total >= jobq_max_workers)
-			*starving = true;
+			shortage->of_slots = true;
 		else
+		{
+			shortage->capped_role = role;
 			jobq_worker_ask_to_give_way(MyDatabaseId, role);
+		}
 		return JOBQ_NEVER;
 	}
 	if (!start_executor(&ref, role))
@@ -327,7 +338,7 @@ activate_role(Oid role, bool *starving)
 		(void) jobq_worker_unreserve(&ref);
 		note_no_slots();
 		if (!jobq_worker_free_idle(MyDatabaseId, role) && counts.busy == 0)
-			*starving = true;
+			shortage->of_slots = true;
 		return slots_retry_at;
 	}
 	accept_gift();
@@ -403,7 +414,7 @@ TimestampTz
 jobq_activate_executors(void)
 {
 	TimestampTz next = JOBQ_NEVER;
-	bool		starving = false;
+	Shortage	shortage = {false, InvalidOid};
 	List	   *more = NIL;
 	ListCell   *lc;
 
@@ -421,19 +432,19 @@ jobq_activate_executors(void)
 				more = lappend_oid(more, role);
 				continue;
 			}
-			again = activate_role(role, &starving);
+			again = activate_role(role, &shortage);
 			next = Min(next, again);
 		}
-		foreach(lc, starving ? NIL : more)
+		foreach(lc, shortage.of_slots ? NIL : more)
 		{
-			TimestampTz again = activate_role(lfirst_oid(lc), &starving);
+			TimestampTz again = activate_role(lfirst_oid(lc), &shortage);
 
 			next = Min(next, again);
 		}
 	}
-	set_starving(starving);
+	tell_shortage(&shortage);
 	/* an executor may have fallen asleep before it could see that */
-	if (starving)
+	if (shortage.of_slots)
 		(void) jobq_worker_free_idle(MyDatabaseId, InvalidOid);
 	return next;
 }

@@ -177,6 +177,7 @@ sign_off(int code, Datum arg)
 	if (database->starving)
 		jobq_shared->starving--;
 	database->starving = false;
+	database->capped_role = InvalidOid;
 	database->coordinator_pid = 0;
 	database->coordinator_proc = JOBQ_NO_PROCESS;
 	database->state = extension_gone ? JOBQ_COORDINATOR_ABSENT :

@@ -19,7 +19,8 @@ CREATE TABLE jobq_store.service (
   only_row boolean NOT NULL DEFAULT true PRIMARY KEY CHECK (only_row),
   stopped boolean NOT NULL DEFAULT false,
   history_segment smallint NOT NULL DEFAULT 0,
-  history_since timestamptz NOT NULL DEFAULT pg_catalog.now()
+  history_since timestamptz NOT NULL DEFAULT pg_catalog.now(),
+  stopped_at timestamptz
 );
 COMMENT ON TABLE jobq_store.service IS
   'state of this database''s service: whether stop() was called, and where history is written';

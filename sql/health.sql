@@ -110,7 +110,8 @@ SELECT jobq.drop_queue('h_copy'), jobq.unschedule('h_copy');
 -- stop() is seen by everybody
 SELECT jobq.stop();
 SET ROLE jobq_rita;
-SELECT severity, topic, object, message, hint, since FROM jobq.health WHERE topic <> 'coordinator';
+SELECT severity, topic, object, message, hint, since < now() AS has_since
+FROM jobq.health WHERE topic <> 'coordinator';
 RESET ROLE;
 SELECT jobq.start();
 

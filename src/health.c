@@ -135,6 +135,7 @@ read_database(JobqDatabase *database, bool *has_launcher)
 	database->coordinator_pid = entry->coordinator_pid;
 	database->holds = entry->holds;
 	database->starving = entry->starving;
+	database->capped_role = entry->capped_role;
 	database->stoppers = entry->stoppers;
 	database->stopper_pid = entry->stopper_pid;
 	*has_launcher = jobq_shared->launcher_proc != JOBQ_NO_PROCESS;
@@ -205,6 +206,7 @@ check_service(JobqHealth *health)
 	JobqDatabase database;
 	bool		has_launcher;
 	bool		stopped;
+	TimestampTz since = JOBQ_NEVER;
 
 	if (RecoveryInProgress())
 	{
@@ -214,13 +216,13 @@ check_service(JobqHealth *health)
 		return;
 	}
 	read_database(&database, &has_launcher);
-	stopped = jobq_service_is_stopped();
+	stopped = jobq_service_is_stopped(&since);
 	health->runs_jobs = !stopped && database.stoppers == 0 &&
 		database.coordinator_pid != 0;
 	if (stopped)
 		jobq_health_add(health, JOBQ_CRITICAL, "stopped", NULL,
 						"the service of this database is stopped",
-						"Use jobq.start().", JOBQ_NEVER);
+						"Use jobq.start().", since);
 	else if (database.stoppers > 0)
 		jobq_health_add(health, JOBQ_CRITICAL, "stopped",
 						health->sees_sessions && database.stopper_pid != 0 ?
@@ -267,12 +269,41 @@ report_busy_workers(JobqHealth *health)
 		(health->sees_sessions || has_privs_of_role(health->reader, role)))
 		name = GetUserNameFromId(role, true);
 	jobq_health_add(health, JOBQ_WARNING, "worker slots", "jobq.max_workers",
-					name != NULL ?
-					psprintf("jobs wait, and the %d workers of the server are busy, %d of them with jobs of role \"%s\"",
-							 jobq_max_workers, most, name) :
-					psprintf("jobs wait, and the %d workers of the server are busy",
-							 jobq_max_workers),
+					psprintf("jobs wait, and %s%s",
+							 jobq_max_workers == 1 ?
+							 "the only worker of the server is busy" :
+							 psprintf("the %d workers of the server are busy",
+									  jobq_max_workers),
+							 name == NULL ? "" :
+							 psprintf(", %d of them with jobs of role \"%s\"",
+									  most, name)),
 					"Increase jobq.max_workers, and max_worker_processes with it; jobq.max_workers_per_role keeps one role from taking them all.",
+					JOBQ_NEVER);
+}
+
+/*
+ * Jobs of a role wait here since all executors that it may have are busy in
+ * other databases.
+ */
+static void
+report_capped_role(JobqHealth *health, Oid role)
+{
+	JobqWorkerCounts counts;
+	char	   *name = NULL;
+
+	jobq_worker_count(MyDatabaseId, role, &counts);
+	if (jobq_max_workers_per_role == 0 ||
+		counts.of_role < jobq_max_workers_per_role)
+		return;
+	if (health->sees_sessions || has_privs_of_role(health->reader, role))
+		name = GetUserNameFromId(role, true);
+	jobq_health_add(health, JOBQ_WARNING, "worker slots",
+					"jobq.max_workers_per_role",
+					name != NULL ?
+					psprintf("jobs wait, and role \"%s\" has as many workers as it may have, all in other databases: %d",
+							 name, counts.of_role) :
+					"jobs wait, and their role has as many workers as it may have, all in other databases",
+					"Increase jobq.max_workers_per_role and reload the configuration.",
 					JOBQ_NEVER);
 }
 
@@ -285,6 +316,8 @@ check_workers(JobqHealth *health)
 	bool		has_launcher;
 
 	read_database(&database, &has_launcher);
+	if (OidIsValid(database.capped_role))
+		report_capped_role(health, database.capped_role);
 	if (!database.starving)
 		return;
 	jobq_worker_count(MyDatabaseId, InvalidOid, &counts);
@@ -357,20 +390,12 @@ check_shared_memory(JobqHealth *health)
 {
 	static const char hint[] =
 	"Increase jobq.shared_memory, which needs a restart.";
-	int			nqueues = 0;
-	ListCell   *lc;
 
-	foreach(lc, health->queues)
-	{
-		const JobqQueue *queue = jobq_queue_by_id(lfirst_int(lc));
-
-		if (queue != NULL && queue->state == NULL)
-			nqueues++;
-	}
-	if (nqueues > 0)
+	if (health->queues_without_room > 0)
 		jobq_health_add(health, JOBQ_WARNING, "shared memory", "queues",
 						psprintf("there is no room for %d queues: their jobs are found with a delay%s",
-								 nqueues, describe_queue_room(health)),
+								 health->queues_without_room,
+								 describe_queue_room(health)),
 						hint, JOBQ_NEVER);
 	else if (jobq_queue_states_are_full())
 		jobq_health_add(health, JOBQ_WARNING, "shared memory", "queues",

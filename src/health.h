@@ -19,12 +19,15 @@
 #ifndef JOBQ_HEALTH_H
 #define JOBQ_HEALTH_H
 
-#include "shmem.h"
+#include "queue.h"
 
 #include "nodes/pg_list.h"
 
 /* Ready jobs that have been waiting so long, and nobody seems to come. */
 #define JOBQ_HEALTH_JOB_AGE (5 * USECS_PER_MINUTE)
+
+/* What is late by more than that is. */
+#define JOBQ_HEALTH_LATE_AFTER (5 * USECS_PER_SEC)
 
 /* Horizons without a time of their own that are behind by so many xids. */
 #define JOBQ_HEALTH_HORIZON_XIDS 100000
@@ -55,6 +58,8 @@ typedef struct JobqHealth
 								 * executors */
 	List	   *bad_owners[JOBQ_INFO];	/* by severity: OIDs of roles that
 										 * were told of */
+	int			queues_without_room;	/* in shared memory */
+	int			held_jobs;		/* that were told of */
 	int			foreign_queues; /* not at home, and the reader may see them */
 	int			foreign_schedules;
 } JobqHealth;
@@ -67,6 +72,14 @@ extern void jobq_health_add(JobqHealth *health, JobqSeverity severity,
 							const char *topic, const char *object,
 							const char *message, const char *hint,
 							TimestampTz since);
+
+/* A job of a queue with executors that a transaction has locked. */
+typedef struct JobqHeldJob
+{
+	int64		job_id;			/* 0: none */
+	TimestampTz run_at;
+	int			pid;			/* whose it is, or JOBQ_HOLDER_PREPARED */
+} JobqHeldJob;
 
 /* health_queue.c: queues whose jobs wait, and why */
 extern void jobq_health_check_queues(JobqHealth *health);
@@ -87,8 +100,11 @@ extern void jobq_health_check_history(JobqHealth *health);
 extern void jobq_health_check_sync_replication(JobqHealth *health);
 extern void jobq_health_check_logical(JobqHealth *health);
 
-/* health_late.c: what the coordinator has put off */
+/* health_late.c: what the coordinator has put off, and who is in its way */
 extern void jobq_health_check_late(JobqHealth *health);
 extern void jobq_health_check_executors(JobqHealth *health);
+extern void jobq_health_report_held_job(JobqHealth *health,
+										const JobqQueue *queue,
+										const JobqHeldJob *job);
 
 #endif							/* JOBQ_HEALTH_H */

@@ -17,9 +17,12 @@
 
 #include "health.h"
 
+#include "catalog.h"
 #include "job.h"
 #include "worker_slot.h"
 
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/timestamp.h"
 
@@ -60,21 +63,59 @@ timeout_end(JobqTable *jobs, const JobqWorker *slot, const JobqQueue *queue)
 	return timeout > 0 ? slot->started_at + timeout : JOBQ_NEVER;
 }
 
+/* A session of this server that waits for a lock of process $1. */
+static const char waiter_query[] =
+"SELECT a.pid FROM pg_catalog.pg_stat_activity AS a"
+" WHERE a.wait_event_type = 'Lock'"
+" AND $1 = ANY (pg_catalog.pg_blocking_pids(a.pid)) LIMIT 1";
+
+/* Who waits for a lock of a process; 0: nobody. */
+static int
+find_waiter(int pid)
+{
+	JobqElevation elevation;
+	Oid			type = INT4OID;
+	Datum		value = Int32GetDatum(pid);
+	bool		isnull;
+	int			waiter = 0;
+
+	SPI_connect();
+	jobq_elevate(&elevation);
+	if (SPI_execute_with_args(waiter_query, 1, &type, &value, NULL, true,
+							  0) != SPI_OK_SELECT)
+		elog(ERROR, "could not execute \"%s\"", waiter_query);
+	jobq_restore(&elevation);
+	if (SPI_processed > 0)
+		waiter = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0],
+											 SPI_tuptable->tupdesc, 1,
+											 &isnull));
+	SPI_finish();
+	return waiter;
+}
+
 /*
  * A job that is unexpectedly long keeps those before it from being committed.
- * It may be waiting for them, in a session that is not this one.
+ * It may be waiting for them, in a session that is not this one.  Nothing ends
+ * that by itself: who the client of the session is the server does not know, and
+ * to cancel just any that waits would hit others.
  */
 static void
 check_sharing(JobqHealth *health, const JobqWorker *slot,
 			  const JobqQueue *queue)
 {
+	int			waiter;
+
 	if (slot->commits == 0 ||
 		slot->started_at > health->now - LONG_FOR_SHARING)
 		return;
+	waiter = health->sees_sessions ? find_waiter(slot->pid) : 0;
 	jobq_health_add(health, JOBQ_WARNING, "shared commit", queue->name,
 					psprintf("job " INT64_FORMAT " goes on in process %d, and the commit of jobs before it, whose transaction it shares, waits for it: %d",
 							 slot->job_id, (int) slot->pid, slot->commits),
-					"If it waits for another session of its own that waits for their locks, as with dblink, end that session, and give the queue share_commits => false.",
+					waiter == 0 ?
+					"If it waits for another session of its own that waits for their locks, as with dblink, end that session, and give the queue share_commits => false." :
+					psprintf("Session %d waits for its locks. If that is one of the job itself, as with dblink, use pg_cancel_backend(%d), and give the queue share_commits => false.",
+							 waiter, waiter),
 					slot->started_at);
 }
 

@@ -6,7 +6,8 @@
  *
  * The coordinator says what it has passed over (late.c).  What it is at itself
  * at the moment, and whom it waits for if it does, is in the server's
- * statistics.
+ * statistics.  Jobs that executors find locked are passed over as well; those
+ * are found by who looks at the queues (health_queue.c).
  *
  * Of sessions of other roles nothing is said but that they are there, unless
  * the reader may see them in pg_stat_activity.
@@ -31,26 +32,34 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-/* What is late by more than that is. */
-#define LATE_AFTER (5 * USECS_PER_SEC)
-
 #define TOPIC "late"
 
 /* $1 is a PID. */
 static const char session_query[] =
 "SELECT pg_catalog.format('pid %s (role \"%s\", application \"%s\", %s)',"
 " a.pid, a.usename, a.application_name, coalesce(a.state, a.backend_type)),"
-" a.usesysid"
-" FROM pg_catalog.pg_stat_activity AS a WHERE a.pid = $1";
+" a.usesysid,"
+" CASE WHEN w.job_id IS NOT NULL"
+" THEN pg_catalog.format('Cancel its job with jobq.cancel(%s).', w.job_id)"
+" ELSE pg_catalog.format('End it, with pg_terminate_backend(%s) if need be.', a.pid) END"
+" FROM pg_catalog.pg_stat_activity AS a"
+" LEFT JOIN jobq_store.worker_slots() AS w ON w.pid = a.pid"
+" WHERE a.pid = $1";
 
 /* The oldest prepared transaction of this database. */
 static const char prepared_query[] =
 "SELECT pg_catalog.format('prepared transaction \"%s\" (role \"%s\")', p.gid, p.owner),"
-" r.oid"
+" r.oid,"
+" 'Use COMMIT PREPARED or ROLLBACK PREPARED, for this and later ones in pg_prepared_xacts.'"
 " FROM pg_catalog.pg_prepared_xacts AS p"
 " LEFT JOIN pg_catalog.pg_roles AS r ON r.rolname = p.owner"
 " WHERE p.database = pg_catalog.current_database()"
 " ORDER BY p.prepared LIMIT 1";
+
+/* $1 is a PID, $2 the time before which a transaction is a long one. */
+static const char age_query[] =
+"SELECT FROM pg_catalog.pg_stat_activity AS a"
+" WHERE a.pid = $1 AND a.xact_start < $2";
 
 /* $1 is the coordinator's PID, $2 the time before which a task is a long one. */
 static const char task_query[] =
@@ -106,8 +115,7 @@ describe_session(const JobqHealth *health, int pid, const char **hint)
 		*hint = "Members of pg_read_all_stats see whose it is.";
 		return "a transaction";
 	}
-	*hint = prepared ? "Use COMMIT PREPARED or ROLLBACK PREPARED, for this and later ones in pg_prepared_xacts." :
-		"End it, with pg_terminate_backend() if need be.";
+	*hint = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3);
 	return psprintf(prepared ? "%s" : "the transaction of %s",
 					SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc,
 								 1));
@@ -121,8 +129,8 @@ report_task(JobqHealth *health, const char *name,
 	const char *hint = "The server log has the reason.";
 	const char *message;
 
-	if (report->since > health->now - LATE_AFTER ||
-		report->until < health->now - LATE_AFTER)
+	if (report->since > health->now - JOBQ_HEALTH_LATE_AFTER ||
+		report->until < health->now - JOBQ_HEALTH_LATE_AFTER)
 		return;
 	if (report->pid == JOBQ_TASK_FAILS)
 		message = "it fails, and is tried again";
@@ -139,7 +147,7 @@ report_long_task(JobqHealth *health, int pid)
 {
 	Oid			types[] = {INT4OID, TIMESTAMPTZOID};
 	Datum		values[] = {Int32GetDatum(pid),
-	TimestampTzGetDatum(GetCurrentTimestamp() - LATE_AFTER)};
+	TimestampTzGetDatum(GetCurrentTimestamp() - JOBQ_HEALTH_LATE_AFTER)};
 	HeapTuple	tuple;
 	TupleDesc	desc;
 	const char *name;
@@ -175,7 +183,7 @@ report_waiting_executor(JobqHealth *health, const JobqWorker *slot,
 {
 	Oid			types[] = {INT4OID, TIMESTAMPTZOID};
 	Datum		values[] = {Int32GetDatum(slot->pid),
-	TimestampTzGetDatum(GetCurrentTimestamp() - LATE_AFTER)};
+	TimestampTzGetDatum(GetCurrentTimestamp() - JOBQ_HEALTH_LATE_AFTER)};
 	TimestampTz since;
 	const char *message;
 	const char *hint;
@@ -248,5 +256,43 @@ jobq_health_check_late(JobqHealth *health)
 	for (int i = 0; i < JOBQ_NUM_TASKS; i++)
 		report_task(health, jobq_task_name((JobqTask) i), &reports[i]);
 	report_long_task(health, pid);
+	SPI_finish();
+}
+
+/* Whether a session's transaction has been open for some time. */
+static bool
+is_long(int pid)
+{
+	Oid			types[] = {INT4OID, TIMESTAMPTZOID};
+	Datum		values[] = {Int32GetDatum(pid),
+	TimestampTzGetDatum(GetCurrentTimestamp() - JOBQ_HEALTH_LATE_AFTER)};
+
+	return pid == JOBQ_HOLDER_PREPARED ||
+		execute(age_query, lengthof(values), types, values) > 0;
+}
+
+/*
+ * A transaction that is open for long has locked a ready job, and keeps it from
+ * executors.
+ */
+void
+jobq_health_report_held_job(JobqHealth *health, const JobqQueue *queue,
+							const JobqHeldJob *job)
+{
+	const char *hint;
+
+	if (health->held_jobs >= JOBQ_HEALTH_MAX_OBJECTS)
+		return;
+	SPI_connect();
+	if (is_long(job->pid))
+	{
+		char	   *message =
+		psprintf("job " INT64_FORMAT " is ready, and %s has it locked",
+				 job->job_id, describe_session(health, job->pid, &hint));
+
+		health->held_jobs++;
+		jobq_health_add(health, JOBQ_WARNING, TOPIC, queue->name, message,
+						hint, job->run_at);
+	}
 	SPI_finish();
 }

@@ -44,16 +44,33 @@ enum
 	COL_OBJECT = 1,
 	COL_ROLE,					/* whose it is; null: nobody's */
 	COL_WHAT,
-	COL_SINCE
+	COL_SINCE,
+	COL_HINT					/* if the query has it */
 };
+
+/* How to end the session a, which may be an executor with the job of slot w. */
+#define SESSION_HINT(setting) \
+" CASE WHEN w.job_id IS NOT NULL THEN pg_catalog.format(" \
+"'Cancel its job with jobq.cancel(%s), or give the queue a timeout.', w.job_id)" \
+" ELSE pg_catalog.format('End it, with pg_terminate_backend(%s) if need be%s.'," \
+" a.pid, CASE WHEN a.state OPERATOR(pg_catalog.=) ANY (" \
+"'{idle in transaction,idle in transaction (aborted)}')" \
+" THEN '" setting "' END) END"
+
+/* The session itself, likewise. */
+#define SESSION_WHAT \
+"'pid ' || a.pid, a.usesysid," \
+" pg_catalog.format('a transaction of role \"%s\", application \"%s\", %s,'," \
+" a.usename, a.application_name, CASE WHEN w.job_id IS NOT NULL THEN" \
+" pg_catalog.format('job %s', w.job_id) ELSE coalesce(a.state, a.backend_type) END)," \
+" a.xact_start,"
 
 /* $1 is the time before which a transaction is old. */
 static const char sessions_query[] =
-"SELECT 'pid ' || a.pid, a.usesysid,"
-" pg_catalog.format('a transaction of role \"%s\", application \"%s\", %s,',"
-" a.usename, a.application_name, coalesce(a.state, a.backend_type)),"
-" a.xact_start"
+"SELECT " SESSION_WHAT
+SESSION_HINT("; see idle_in_transaction_session_timeout")
 " FROM pg_catalog.pg_stat_activity AS a"
+" LEFT JOIN jobq_store.worker_slots() AS w ON w.pid = a.pid"
 " WHERE a.datid = (SELECT d.oid FROM pg_catalog.pg_database AS d"
 " WHERE d.datname = pg_catalog.current_database())"
 " AND a.pid <> pg_catalog.pg_backend_pid()"
@@ -97,12 +114,11 @@ static const char prepared_query[] =
 
 /* The same; $3 is a segment of history. */
 static const char lockers_query[] =
-"SELECT 'pid ' || a.pid, a.usesysid,"
-" pg_catalog.format('a transaction of role \"%s\", application \"%s\", %s,',"
-" a.usename, a.application_name, coalesce(a.state, a.backend_type)),"
-" a.xact_start"
+"SELECT " SESSION_WHAT
+SESSION_HINT("")
 " FROM pg_catalog.pg_locks AS l"
 " JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid"
+" LEFT JOIN jobq_store.worker_slots() AS w ON w.pid = a.pid"
 " WHERE l.locktype = 'relation' AND l.relation = $3 AND l.granted"
 " AND l.database = a.datid AND a.xact_start < $1"
 " ORDER BY a.xact_start LIMIT $2";
@@ -144,6 +160,7 @@ typedef struct Holder
 {
 	char	   *object;
 	char	   *what;			/* NULL: nothing to say */
+	char	   *hint;			/* NULL: not its own */
 	TimestampTz since;
 	bool		visible;		/* to the reader */
 } Holder;
@@ -159,6 +176,8 @@ read_holder(const JobqHealth *health, uint64 row)
 
 	holder.object = SPI_getvalue(tuple, desc, COL_OBJECT);
 	holder.what = SPI_getvalue(tuple, desc, COL_WHAT);
+	holder.hint = desc->natts < COL_HINT ? NULL :
+		SPI_getvalue(tuple, desc, COL_HINT);
 	datum = SPI_getbinval(tuple, desc, COL_SINCE, &isnull);
 	holder.since = isnull ? JOBQ_NEVER : DatumGetTimestampTz(datum);
 	datum = SPI_getbinval(tuple, desc, COL_ROLE, &isnull);
@@ -207,7 +226,7 @@ report_hidden(JobqHealth *health, const char *topic, int count,
 						JOBQ_NEVER);
 }
 
-/* Adds a finding for each row of a query. */
+/* Adds a finding for each row of a query.  `hint` is for rows that have none. */
 static int
 report_holders(JobqHealth *health, const char *topic, uint64 nrows,
 			   const char *consequence, const char *hint)
@@ -220,7 +239,8 @@ report_holders(JobqHealth *health, const char *topic, uint64 nrows,
 
 		if (holder.visible)
 			jobq_health_add(health, JOBQ_WARNING, topic, holder.object,
-							psprintf("%s %s", holder.what, consequence), hint,
+							psprintf("%s %s", holder.what, consequence),
+							holder.hint != NULL ? holder.hint : hint,
 							holder.since);
 		else
 			hidden++;
@@ -241,8 +261,7 @@ jobq_health_check_horizon(JobqHealth *health)
 	nrows = execute(sessions_query, TIMESTAMPTZOID,
 					old_before(),
 					InvalidOid);
-	hidden = report_holders(health, "horizon", nrows, consequence,
-							"End it, with pg_terminate_backend() if need be; see idle_in_transaction_session_timeout.");
+	hidden = report_holders(health, "horizon", nrows, consequence, NULL);
 	nrows = execute(slots_query, INT4OID,
 					Int32GetDatum(JOBQ_HEALTH_HORIZON_XIDS), InvalidOid);
 	hidden += report_holders(health, "horizon", nrows, consequence,
@@ -361,8 +380,7 @@ jobq_health_check_history(JobqHealth *health)
 		nrows = execute(lockers_query, TIMESTAMPTZOID,
 						old_before(),
 						jobq_relation_oid(JOBQ_REL_HISTORY_0 + segment));
-		hidden = report_holders(health, "history", nrows, consequence,
-								"End it, with pg_terminate_backend() if need be.");
+		hidden = report_holders(health, "history", nrows, consequence, NULL);
 		report_hidden(health, "history", hidden,
 					  "transactions of others keep the oldest segment of history from being emptied");
 	}

@@ -77,6 +77,7 @@ typedef struct JobqQueueBrief
 	bool		at_home;
 	bool		paused;
 	bool		notify;
+	uint64		handler;		/* jobq_handler_hash() of it; 0: none */
 	int			keep_completed_count;	/* these three as above */
 	int			keep_dead_count;
 	int64		keep_completed;

@@ -23,6 +23,7 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "common/int.h"
 #include "miscadmin.h"
 #include "utils/array.h"
@@ -439,13 +440,28 @@ jobq_queue_read_granted(Oid role, int privileges)
 
 /* --------------------------------------------------------------- briefs */
 
+/* By which equal handlers are known; not 0. */
+uint64
+jobq_handler_hash(const char *handler, int length)
+{
+	uint64		hash = hash_bytes_extended((const unsigned char *) handler,
+										   length, 0);
+
+	return hash != 0 ? hash : 1;
+}
+
 /* Fills in what is known of each queue where all are looked at. */
 static void
 read_brief(JobqQueueBrief *brief, const Datum *values, const bool *nulls)
 {
+	text	   *handler = nulls[Anum_queue_handler - 1] ? NULL :
+	DatumGetTextPP(values[Anum_queue_handler - 1]);
+
+	brief->handler = handler == NULL ? 0 :
+		jobq_handler_hash(VARDATA_ANY(handler), VARSIZE_ANY_EXHDR(handler));
 	brief->id = DatumGetInt32(values[Anum_queue_id - 1]);
 	brief->owner = DatumGetObjectId(values[Anum_queue_owner - 1]);
-	brief->has_executors = !nulls[Anum_queue_handler - 1] ||
+	brief->has_executors = handler != NULL ||
 		DatumGetBool(values[Anum_queue_is_run - 1]);
 	brief->at_home = is_at_home(values);
 	brief->paused = DatumGetBool(values[Anum_queue_paused - 1]);

@@ -63,7 +63,8 @@ enum
 	Anum_service_stopped,
 	Anum_service_history_segment,
 	Anum_service_history_since,
-	Natts_service = Anum_service_history_since
+	Anum_service_stopped_at,
+	Natts_service = Anum_service_stopped_at
 };
 
 enum

@@ -102,14 +102,19 @@ set_stopped(bool stopped)
 	slot_getallattrs(slot);
 	memcpy(values, slot->tts_values, sizeof(values));
 	memcpy(nulls, slot->tts_isnull, sizeof(nulls));
+	/* a second stop() does not change since when */
+	if (stopped && !DatumGetBool(values[Anum_service_stopped - 1]))
+		values[Anum_service_stopped_at - 1] = TimestampTzGetDatum(jobq_now());
+	nulls[Anum_service_stopped_at - 1] = !stopped;
 	values[Anum_service_stopped - 1] = BoolGetDatum(stopped);
 	jobq_table_update(table, slot, values, nulls);
 	jobq_table_close(table);
 	jobq_at_commit_service_changed();
 }
 
+/* Whether stop() is in force.  *since, if it is wanted, is since when. */
 bool
-jobq_service_is_stopped(void)
+jobq_service_is_stopped(TimestampTz *since)
 {
 	JobqTable  *table = jobq_table_open(JOBQ_REL_SERVICE);
 	TupleTableSlot *slot = jobq_table_slot(table);
@@ -123,6 +128,10 @@ jobq_service_is_stopped(void)
 
 		stopped = DatumGetBool(slot_getattr(slot, Anum_service_stopped,
 											&isnull));
+		if (stopped && since != NULL)
+			*since = DatumGetTimestampTz(slot_getattr(slot,
+													  Anum_service_stopped_at,
+													  &isnull));
 	}
 	table_endscan(scan);
 	UnregisterSnapshot(snapshot);
@@ -253,7 +262,7 @@ jobq_service_refresh(void)
 		LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_SHARED);
 		changes = database->stop_changes;
 		LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
-		stopped = jobq_service_is_stopped();
+		stopped = jobq_service_is_stopped(NULL);
 		LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_EXCLUSIVE);
 		valid = changes == database->stop_changes;
 		if (valid)

@@ -14,7 +14,7 @@
 #include "shmem.h"
 
 /* Whether the table has it that stop() is in force.  Needs a transaction. */
-extern bool jobq_service_is_stopped(void);
+extern bool jobq_service_is_stopped(TimestampTz *since);
 
 /*
  * Reads that into shared memory, for all who go by it there.  Returns whether

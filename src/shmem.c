@@ -102,6 +102,7 @@ reset_database(JobqDatabase *database, Oid dboid)
 	database->stopper_pid = 0;
 	database->stop_changes = 0;
 	database->starving = false;
+	database->capped_role = InvalidOid;
 	database->frozen_role = InvalidOid;
 	database->frozen_at = DT_NOBEGIN;
 	database->leases_loaded = false;

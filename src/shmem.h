@@ -161,6 +161,8 @@ typedef struct JobqDatabase
 	uint32		stop_changes;	/* (D) counts what makes a reading of the
 								 * table outdated */
 	bool		starving;		/* (D) wants an executor, found no slot */
+	Oid			capped_role;	/* (D) has jobs here and no executor, but as
+								 * many elsewhere as it may have */
 	Oid			frozen_role;	/* (D) an executor of this role found that it
 								 * may only read here, */
 	TimestampTz frozen_at;		/* (D) at this time */

@@ -293,6 +293,20 @@ jobq_worker_is_gone(const JobqWorkerRef *worker)
 	return result;
 }
 
+/* Whether a process is an executor. */
+bool
+jobq_worker_is_process(int pid)
+{
+	bool		result = false;
+
+	lock_slots(LW_SHARED);
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS && !result; i++)
+		result = jobq_shared->workers[i].state != JOBQ_WORKER_FREE &&
+			jobq_shared->workers[i].pid == pid;
+	unlock_slots();
+	return result;
+}
+
 /* Counts the executors of a database and role; role InvalidOid: of all. */
 void
 jobq_worker_count(Oid dboid, Oid role, JobqWorkerCounts *counts)

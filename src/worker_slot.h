@@ -61,6 +61,7 @@ extern void jobq_workers_look(Oid dboid);
 extern void jobq_workers_terminate(Oid dboid);
 extern int	jobq_workers_of_database(Oid dboid, bool at_work);
 extern bool jobq_worker_is_gone(const JobqWorkerRef *worker);
+extern bool jobq_worker_is_process(int pid);
 
 /* For coordinators. */
 extern void jobq_worker_count(Oid dboid, Oid role, JobqWorkerCounts *counts);

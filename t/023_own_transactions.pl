@@ -89,7 +89,10 @@ poll_ok($node, q{SELECT string_agg(concat_ws(' ', severity, object, regexp_repla
 	FROM jobq.health WHERE topic = 'shared commit'}, 'health says that a job keeps the commit of others waiting',
 	expected => 'warning counts job N goes on in process N, and the commit of jobs before it,'
 	  . ' whose transaction it shares, waits for it: N t');
-is(sql("SELECT count(pg_cancel_backend(pid)) FROM ($blocked) b"), '1', 'the session that waits is ended');
+my ($waiter) = sql(q{SELECT hint FROM jobq.health WHERE topic = 'shared commit'}) =~
+  /^Session \d+ waits for its locks\..* use pg_cancel_backend\((\d+)\)/;
+is($waiter, sql("SELECT pid FROM ($blocked) b"), 'and which session waits for them');
+is(sql("SELECT pg_cancel_backend($waiter)"), 't', 'that one is ended');
 all_done('then all is well');
 is(sql("SELECT n - (SELECT count(*) FROM jobq.jobs WHERE queue = 'counts' AND state = 'completed') FROM counter"),
 	'0', 'each job has had its effect once');

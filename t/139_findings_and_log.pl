@@ -146,16 +146,16 @@ sql(q{
 	SELECT jobq.create_queue('stubborn', 'stubborn(jsonb)', timeout => '100 ms', max_attempts => 2, backoff_base => '1 ms')});
 $id = sql(q{SELECT jobq.enqueue('stubborn')});
 logs_ok($position,
-	qr/job $id of queue "stubborn" failed, attempt 1: it did not end when its timeout was over\n.*DETAIL:  SQLSTATE 57014 in database "postgres"; attempt 2 of 2 follows\./,
+	qr/job $id of queue "stubborn" failed, attempt 1: the job ran longer than its timeout\n.*DETAIL:  SQLSTATE 57014 in database "postgres"; attempt 2 of 2 is made in/,
 	'one that does not end when its timeout is over');
 logs_ok($position,
-	qr/job $id of queue "stubborn" failed, attempt 2: it did not end when its timeout was over\n.*DETAIL:  SQLSTATE 57014 in database "postgres"; the job is dead\./,
+	qr/job $id of queue "stubborn" failed, attempt 2: the job ran longer than its timeout\n.*DETAIL:  SQLSTATE 57014 in database "postgres"; the job is dead\./,
 	'its last attempt');
 $id = sql(q{SELECT jobq.enqueue('work2', '1000', max_attempts => 1)});
 poll_ok($node, "SELECT count(*) = 1 FROM jobq.workers WHERE job_id = $id", 'a job runs');
 sql("SELECT pg_terminate_backend(pid) FROM jobq.workers WHERE job_id = $id");
 logs_ok($position,
-	qr/job $id of queue "work2" failed, attempt 1: the background worker is terminated\n.*DETAIL:  SQLSTATE 57P01 in database "postgres"; the job is dead\./,
+	qr/job $id of queue "work2" failed, attempt 1: the background worker was terminated while the job was running\n.*DETAIL:  SQLSTATE 57P01 in database "postgres"; the job is dead\./,
 	'one whose process is terminated');
 poll_ok($node, q{SELECT count(*) = 0 FROM jobq_store.job}, 'all have ended');
 sql(q{SELECT jobq.create_queue('gone'); SELECT jobq.grant_queue('gone', 'dave', 'enqueue');

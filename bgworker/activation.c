@@ -14,9 +14,14 @@
  */
 #include "postgres.h"
 
-#include "coordinator.h"
+#include "activation.h"
+
+#include "clock.h"
+#include "database.h"
 #include "guc.h"
 #include "queue.h"
+#include "queue_list.h"
+#include "queue_row.h"
 #include "service.h"
 #include "worker.h"
 #include "worker_slot.h"

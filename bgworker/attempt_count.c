@@ -17,10 +17,13 @@
  */
 #include "postgres.h"
 
-#include "coordinator.h"
+#include "attempt_count.h"
+
+#include "clock.h"
+#include "crash.h"
 #include "crash_note.h"
+#include "termination.h"
 #include "undone.h"
-#include "worker_slot.h"
 
 #include "miscadmin.h"
 

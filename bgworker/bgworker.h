@@ -11,8 +11,6 @@
 #ifndef JOBQ_BGWORKER_H
 #define JOBQ_BGWORKER_H
 
-#include "jobq.h"
-
 extern void jobq_launcher_register(void);
 
 extern PGDLLEXPORT void jobq_launcher_main(Datum main_arg);

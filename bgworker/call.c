@@ -18,6 +18,9 @@
 #include "postgres.h"
 
 #include "call.h"
+
+#include "command.h"
+#include "compat.h"
 #include "current_job.h"
 #include "first_row.h"
 #include "handler.h"

@@ -11,8 +11,6 @@
 #ifndef JOBQ_CALL_H
 #define JOBQ_CALL_H
 
-#include "job.h"
-
 /*
  * What to run.  Strings and payload belong to the caller, who keeps them
  * until the end.

@@ -37,11 +37,13 @@
  */
 #include "postgres.h"
 
+#include "crash_note.h"
+
+#include "crash.h"
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include "crash_note.h"
 
 #include "access/xlog.h"
 #include "common/file_perm.h"

@@ -11,9 +11,8 @@
 #ifndef JOBQ_CRASH_NOTE_H
 #define JOBQ_CRASH_NOTE_H
 
-#include "crash.h"
-
 #include "nodes/pg_list.h"
+#include "datatype/timestamp.h"
 
 /* So many jobs at most are noted of a transaction. */
 #define JOBQ_CRASH_NOTE_JOBS 64

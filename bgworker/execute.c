@@ -17,8 +17,10 @@
  */
 #include "postgres.h"
 
-#include "current_job.h"
 #include "execute.h"
+
+#include "clock.h"
+#include "current_job.h"
 #include "session.h"
 #include "watch.h"
 

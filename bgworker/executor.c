@@ -16,12 +16,17 @@
 #include "postgres.h"
 
 #include "bgworker.h"
+#include "clock.h"
+#include "compat.h"
 #include "crash_note.h"
+#include "database.h"
+#include "find.h"
 #include "guc.h"
-#include "lease.h"
+#include "lease_registry.h"
 #include "run.h"
 #include "service.h"
 #include "session.h"
+#include "wake.h"
 #include "worker.h"
 #include "worker_slot.h"
 

@@ -10,10 +10,16 @@
  */
 #include "postgres.h"
 
+#include "find.h"
+
 #include "attempt.h"
-#include "cancel.h"
+#include "cancel_request.h"
 #include "claim.h"
-#include "run.h"
+#include "clock.h"
+#include "failure.h"
+#include "queue_list.h"
+#include "transition.h"
+#include "worker_slot.h"
 
 #include "miscadmin.h"
 #include "utils/snapmgr.h"

@@ -11,8 +11,6 @@
 #ifndef JOBQ_FIRST_ROW_H
 #define JOBQ_FIRST_ROW_H
 
-#include "jobq.h"
-
 #include "tcop/dest.h"
 
 /* Both are allocated in the context. */

@@ -20,9 +20,12 @@
 #include "postgres.h"
 
 #include "bgworker.h"
+#include "clock.h"
+#include "compat.h"
 #include "crash_note.h"
+#include "database.h"
 #include "guc.h"
-#include "shmem.h"
+#include "startup.h"
 #include "worker.h"
 #include "worker_slot.h"
 

@@ -18,9 +18,18 @@
  */
 #include "postgres.h"
 
-#include "coordinator.h"
+#include "notifier.h"
+
+#include "channel.h"
+#include "clock.h"
+#include "database.h"
 #include "guc.h"
-#include "queue.h"
+#include "queue_cache.h"
+#include "queue_list.h"
+#include "queue_row.h"
+#include "queue_state.h"
+#include "wake.h"
+
 #include "wait.h"
 
 #include "commands/async.h"

@@ -10,11 +10,15 @@
  */
 #include "postgres.h"
 
-#include "attempt.h"
-#include "cancel.h"
-#include "guc.h"
 #include "outcome.h"
-#include "xact.h"
+
+#include "attempt.h"
+#include "cancel_request.h"
+#include "guc.h"
+#include "history.h"
+#include "jobq.h"
+#include "transition.h"
+#include "wake.h"
 
 #include "commands/dbcommands.h"
 #include "mb/pg_wchar.h"
@@ -93,8 +97,14 @@ jobq_outcome_record(JobqOutcome *outcome, JobqTable *jobs, JobqJob *job,
 		jobq_at_commit_wake(JOBQ_WAKE_CANCEL);
 
 	if (outcome->error == NULL)
-		jobq_job_complete(jobs, job, queue, outcome->result,
-						  !outcome->has_result);
+	{
+		JobqEnd		end = {
+			.result = outcome->result,
+			.result_is_null = !outcome->has_result
+		};
+
+		jobq_job_complete(jobs, job, queue, &end);
+	}
 	else if (outcome->cancelled)
 		jobq_job_cancel(jobs, job, queue, NULL);
 	else

@@ -11,7 +11,7 @@
 #ifndef JOBQ_OUTCOME_H
 #define JOBQ_OUTCOME_H
 
-#include "job.h"
+#include "failure.h"
 
 typedef struct JobqOutcome
 {

@@ -16,9 +16,11 @@
  */
 #include "postgres.h"
 
-#include "lease.h"
-#include "seed.h"
 #include "session.h"
+
+#include "compat.h"
+#include "lease_registry.h"
+#include "seed.h"
 
 #include <unistd.h>
 

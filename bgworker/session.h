@@ -11,8 +11,6 @@
 #ifndef JOBQ_SESSION_H
 #define JOBQ_SESSION_H
 
-#include "jobq.h"
-
 extern void jobq_session_set_up(Oid role);
 
 /*

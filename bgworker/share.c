@@ -33,9 +33,9 @@
 
 #include "share.h"
 
-#include <sys/resource.h>
-
 #include "guc.h"
+
+#include <sys/resource.h>
 
 #include "access/xact.h"
 #include "storage/proc.h"

@@ -20,10 +20,15 @@
  */
 #include "postgres.h"
 
+#include "unrecorded.h"
+
 #include "attempt.h"
+#include "clock.h"
+#include "database.h"
+#include "failure.h"
 #include "history.h"
 #include "session.h"
-#include "unrecorded.h"
+#include "transition.h"
 #include "worker.h"
 #include "worker_slot.h"
 
@@ -83,7 +88,7 @@ write_rows(void)
 
 	jobq_table_insert(jobs, job.values, job.nulls);
 	jobq_job_record_attempt(&job, &failure, 1);
-	jobq_history_add(jobs, &job, (Datum) 0, true, NULL, NULL);
+	jobq_history_add(jobs, &job, &jobq_no_result);
 	jobq_table_close(jobs);
 }
 

@@ -11,8 +11,6 @@
 #ifndef JOBQ_UNRECORDED_H
 #define JOBQ_UNRECORDED_H
 
-#include "shmem.h"
-
 extern void jobq_unrecorded_note(int sqlerrcode);
 extern bool jobq_unrecorded_is_noted(void);
 extern bool jobq_unrecorded_try(void);

@@ -26,8 +26,10 @@
  */
 #include "postgres.h"
 
-#include "seed.h"
 #include "watch.h"
+
+#include "sandbox_rules.h"
+#include "seed.h"
 
 #include "access/transam.h"
 #include "catalog/objectaccess.h"
@@ -183,7 +185,7 @@ jobq_watch_set_up(void)
 	ExecutorFinish_hook = watch_executor;
 	previous_object_access = object_access_hook;
 	object_access_hook = watch_objects;
-	jobq_seed_watch();
+	jobq_seed_watch(jobq_in_sandbox);
 }
 
 void

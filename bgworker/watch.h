@@ -12,8 +12,6 @@
 #ifndef JOBQ_WATCH_H
 #define JOBQ_WATCH_H
 
-#include "jobq.h"
-
 extern void jobq_watch_set_up(void);
 
 /* From begin to end, whether something was noticed. */

@@ -13,6 +13,9 @@
 #include "worker.h"
 
 #include "catalog.h"
+#include "clock.h"
+#include "compat.h"
+#include "shmem.h"
 
 #include "access/xact.h"
 #include "catalog/pg_extension.h"

@@ -11,10 +11,9 @@
 #ifndef JOBQ_WORKER_H
 #define JOBQ_WORKER_H
 
-#include "jobq.h"
-#include "shmem.h"
-
 #include "postmaster/bgworker.h"
+
+#include "datatype/timestamp.h"
 
 /* What stays the same is complained of once in so many milliseconds. */
 #define JOBQ_COMPLAINT_MS 60000

@@ -11,7 +11,12 @@
 #include "postgres.h"
 
 #include "arguments.h"
-#include "queue.h"
+
+#include "compat.h"
+#include "database.h"
+#include "interval.h"
+#include "jobq.h"
+#include "note.h"
 
 #include "access/xlog.h"
 #include "catalog/pg_proc.h"

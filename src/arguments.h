@@ -11,8 +11,6 @@
 #ifndef JOBQ_ARGUMENTS_H
 #define JOBQ_ARGUMENTS_H
 
-#include "jobq.h"
-
 #include "fmgr.h"
 #include "utils/array.h"
 #include "utils/jsonb.h"

@@ -35,6 +35,8 @@
 
 #include "async_commit.h"
 
+#include "xact_end.h"
+
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "executor/instrument.h"
@@ -103,9 +105,8 @@ set_synchronous_commit(const char *value)
 }
 
 static void
-at_transaction_end(XactEvent event, void *arg)
+at_transaction_end(XactEvent event)
 {
-	(void) arg;
 	switch (event)
 	{
 		case XACT_EVENT_PRE_COMMIT:
@@ -136,9 +137,9 @@ at_transaction_end(XactEvent event, void *arg)
 	insisting = false;
 }
 
-/* Registers the callback; once per backend, from _PG_init. */
+/* Called once, by _PG_init. */
 void
 jobq_async_commit_init(void)
 {
-	RegisterXactCallback(at_transaction_end, NULL);
+	jobq_xact_end_follow(JOBQ_XACT_ASYNC_COMMIT, at_transaction_end, NULL);
 }

@@ -11,6 +11,9 @@
 #include "postgres.h"
 
 #include "attempt.h"
+
+#include "clock.h"
+#include "compat.h"
 #include "guc.h"
 
 #include "access/genam.h"
@@ -22,17 +25,6 @@
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
-
-/* A string as text, cut to a length that a log can bear. */
-text *
-jobq_bounded_text(const char *string)
-{
-	int			len = strlen(string);
-
-	if (len > JOBQ_MAX_ERROR_LENGTH)
-		len = pg_mbcliplen(string, len, JOBQ_MAX_ERROR_LENGTH);
-	return cstring_to_text_with_len(string, len);
-}
 
 /*
  * Writes down an attempt that did not succeed.  Of the job id, queue,
@@ -206,4 +198,29 @@ jobq_job_log_failure(JobqState state, const JobqJob *job,
 					   failure->sqlstate, get_database_name(MyDatabaseId),
 					   jobq_job_describe_fate(state, job, queue)),
 			 errhidestmt(true), errhidecontext(true)));
+}
+
+/*
+ * Why a lease that is over was lost: the attempt may have ended before that,
+ * see put_off_death(), or an executor was terminated in it, or the lease could
+ * not be longer than the job's timeout.
+ */
+void
+jobq_job_explain_lease_end(JobqJob *job, const JobqQueue *queue,
+						   JobqFailure *failure)
+{
+	memset(failure, 0, sizeof(*failure));
+	if (job->lease_until == job->started_at &&
+		jobq_job_read_attempt(job, failure))
+		return;
+	if (jobq_job_was_terminated(job, failure))
+		return;
+	jobq_job_lease_failure(failure, job->lease_until == JOBQ_NEVER);
+	if (jobq_job_ends_by_timeout(job, queue))
+	{
+		jobq_job_timeout_failure(failure);
+		failure->detail = psprintf("The lease ended with the timeout of %.3f s.",
+								   jobq_job_timeout(job, queue) / 1000000.0);
+		failure->hint = "Heartbeats do not extend a lease beyond the timeout.";
+	}
 }

@@ -11,7 +11,7 @@
 #ifndef JOBQ_CANCEL_H
 #define JOBQ_CANCEL_H
 
-#include "jobq.h"
+#include "datatype/timestamp.h"
 
 /*
  * Cancels a job as part of the current transaction, or, where its row is
@@ -22,21 +22,10 @@
 extern bool jobq_cancel_job(int64 job_id, const char *reason);
 
 /*
- * Whether that might have to wait for another transaction that is asking for
- * the same; *pid is whose it is, 0 if that is not known.
+ * Carry out cancel_requests, of those made since then, whose job is
+ * free now, and have the executors of the others interrupted.  Returns whether
+ * any is left, of whatever time.
  */
-extern bool jobq_cancel_is_busy(int64 job_id, int *pid);
-
-/* Whether there is a cancel_request for the job. */
-extern bool jobq_cancel_is_requested(int64 job_id);
-
-/* The reason that such a request gives, palloc'd; NULL if it gives none. */
-extern char *jobq_cancel_reason(int64 job_id);
-
-/*
- * Withdraws such a request: the job that it was for has ended.  Waits for who
- * is making or carrying out one.
- */
-extern void jobq_cancel_forget(int64 job_id);
+extern bool jobq_cancel_requests_process(TimestampTz since);
 
 #endif							/* JOBQ_CANCEL_H */

@@ -22,6 +22,8 @@
 #include "postgres.h"
 
 #include "catalog.h"
+
+#include "compat.h"
 #include "jobq.h"
 
 #include "access/genam.h"

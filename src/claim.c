@@ -27,9 +27,15 @@
 
 #include "async_commit.h"
 #include "attempt.h"
+#include "clock.h"
+#include "database.h"
+#include "ended.h"
+#include "failure.h"
 #include "guc.h"
-#include "on_dead.h"
-#include "xact.h"
+#include "note.h"
+#include "ready.h"
+#include "transition.h"
+#include "wake.h"
 
 #include "access/xact.h"
 #include "miscadmin.h"
@@ -112,7 +118,7 @@ give_up_lease(JobqReadyScan *scan, JobqJob *job)
 	JobqFailure failure;
 	JobqState	state;
 
-	if (!jobq_on_dead_is_free(scan->queue))
+	if (!jobq_job_may_die(scan->queue))
 		return false;
 	jobq_job_explain_lease_end(job, scan->queue, &failure);
 	state = jobq_job_fail(scan->jobs, job, scan->queue, &failure);

@@ -13,6 +13,7 @@
 #define JOBQ_CLAIM_H
 
 #include "dispatch_scan.h"
+#include "job.h"
 
 /* How the jobs are found at the moment. */
 typedef enum JobqReadyMode
@@ -46,9 +47,5 @@ extern bool jobq_ready_can_use_lanes(JobqReadyScan *scan);
 extern void jobq_ready_lost(JobqReadyScan *scan);
 extern bool jobq_ready_sees_more(JobqReadyScan *scan);
 extern void jobq_ready_end(JobqReadyScan *scan);
-
-/* look.c: whether there is a free ready job, and when the next one is due */
-extern bool jobq_queue_has_free_job(const JobqQueue *queue);
-extern bool jobq_queue_is_ready(const JobqQueue *queue, TimestampTz *next);
 
 #endif							/* JOBQ_CLAIM_H */

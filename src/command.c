@@ -11,7 +11,7 @@
  */
 #include "postgres.h"
 
-#include "handler.h"
+#include "command.h"
 
 #include "commands/defrem.h"
 #include "nodes/parsenodes.h"

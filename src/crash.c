@@ -17,12 +17,16 @@
  */
 #include "postgres.h"
 
-#include "attempt.h"
-#include "cancel.h"
 #include "crash.h"
-#include "job.h"
-#include "on_dead.h"
-#include "worker_slot.h"
+
+#include "attempt.h"
+#include "cancel_request.h"
+#include "ended.h"
+#include "failure.h"
+#include "queue_cache.h"
+#include "queue_row.h"
+#include "termination.h"
+#include "transition.h"
 
 #include <unistd.h>
 
@@ -51,7 +55,7 @@ count(JobqTable *jobs, JobqJob *job, const JobqTermination *termination)
 		jobq_job_cancel(jobs, job, queue, NULL);
 		return true;
 	}
-	if (!jobq_on_dead_is_free(queue))
+	if (!jobq_job_may_die(queue))
 		return false;
 	jobq_job_termination_failure(termination, &failure);
 	state = jobq_job_fail(jobs, job, queue, &failure);

@@ -10,9 +10,11 @@
  */
 #include "postgres.h"
 
-#include "arguments.h"
 #include "current_job.h"
-#include "queue.h"
+
+#include "arguments.h"
+#include "jobq.h"
+#include "sandbox.h"
 #include "sandbox_rules.h"
 
 #include "access/htup_details.h"
@@ -44,6 +46,13 @@ static Datum current_row = (Datum) 0;
 static int64 retry_delay = -1;
 static Wish wish = {0, NULL};
 
+/* An error of another role's code is on its way: that is not the job's wish. */
+static void
+forget_wish(void)
+{
+	wish.sqlerrcode = 0;
+}
+
 /*
  * A job's own code begins.  Job and queue must stay as they are until the
  * first call of jobq_current_job_row(), which copies them.
@@ -60,6 +69,7 @@ jobq_current_job_begin(const JobqJob *job, const JobqQueue *queue,
 	retry_delay = -1;
 	wish.sqlerrcode = 0;
 	wish.message = NULL;
+	jobq_sandbox_at_error(forget_wish);
 }
 
 void
@@ -175,13 +185,6 @@ jobq_current_job_recognize(ErrorData *error)
 	error->sqlerrcode = wish.sqlerrcode;
 	if (at == error->message)
 		error->message = wish.message;
-}
-
-/* An error of another role's code is on its way: that is not the job's wish. */
-void
-jobq_current_job_forget_wish(void)
-{
-	wish.sqlerrcode = 0;
 }
 
 /*

@@ -32,7 +32,6 @@ extern Datum jobq_current_job_row(void);
  * or discard(), raised again by a language, is made theirs.
  */
 extern void jobq_current_job_recognize(ErrorData *error);
-extern void jobq_current_job_forget_wish(void);
 
 /* What the last call of retry_in() said: microseconds, -1: none. */
 extern int64 jobq_current_job_retry_in(void);

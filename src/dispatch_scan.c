@@ -16,6 +16,9 @@
 
 #include "dispatch_scan.h"
 
+#include "catalog.h"
+#include "compat.h"
+
 #include "access/nbtree.h"
 #include "access/tableam.h"
 #include "access/xact.h"

@@ -12,11 +12,14 @@
 #ifndef JOBQ_DISPATCH_SCAN_H
 #define JOBQ_DISPATCH_SCAN_H
 
-#include "job.h"
+#include "common/jobstate.h"
 #include "lane.h"
+#include "queue_row.h"
+#include "table.h"
 
 #include "access/genam.h"
 #include "access/relscan.h"
+#include "utils/snapshot.h"
 
 typedef struct JobqDispatchScan
 {

@@ -10,11 +10,19 @@
  */
 #include "postgres.h"
 
-#include "claim.h"
-#include "maintenance.h"
-#include "wait.h"
+#include "due.h"
+
+#include "clock.h"
+#include "database.h"
+#include "look.h"
+#include "queue_list.h"
+#include "queue_row.h"
+#include "ready.h"
+#include "waiter.h"
+#include "wake.h"
 #include "worker_slot.h"
-#include "xact.h"
+
+#include "wait.h"
 
 #include "miscadmin.h"
 

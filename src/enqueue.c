@@ -13,11 +13,16 @@
 
 #include "enqueue.h"
 
+#include "catalog.h"
+#include "clock.h"
 #include "history.h"
+#include "interval.h"
 #include "payload.h"
 #include "queue_lock.h"
+#include "ready.h"
 #include "sequence.h"
-#include "xact.h"
+#include "transition.h"
+#include "wake.h"
 
 #include "access/tableam.h"
 #include "access/xact.h"

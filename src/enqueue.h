@@ -12,7 +12,10 @@
 #ifndef JOBQ_ENQUEUE_H
 #define JOBQ_ENQUEUE_H
 
-#include "job.h"
+#include "queue_row.h"
+#include "table.h"
+
+#include "datatype/timestamp.h"
 
 typedef enum JobqOnConflict
 {

@@ -23,9 +23,17 @@
  */
 #include "postgres.h"
 
-#include "job.h"
+#include "expire.h"
+
+#include "catalog.h"
+#include "clock.h"
+#include "compat.h"
+#include "database.h"
 #include "late.h"
-#include "maintenance.h"
+#include "queue_cache.h"
+#include "queue_row.h"
+#include "transition.h"
+#include "xact_end.h"
 
 #include "access/genam.h"
 #include "access/relscan.h"
@@ -94,9 +102,8 @@ static bool claims = false;
 
 /* See schedule_fire.c. */
 static void
-at_transaction_end(XactEvent event, void *arg)
+at_transaction_end(XactEvent event)
 {
-	(void) arg;
 	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT)
 		return;
 	if (claims && event == XACT_EVENT_COMMIT)
@@ -338,14 +345,11 @@ look_at_index(Look *look, int limit)
 TimestampTz
 jobq_jobs_expire(int limit, bool *more)
 {
-	static bool registered = false;
 	TimestampTz next;
 	Progress   *mine;
 	Look		look;
 
-	if (!registered)
-		RegisterXactCallback(at_transaction_end, NULL);
-	registered = true;
+	jobq_xact_end_follow(JOBQ_XACT_EXPIRE, at_transaction_end, NULL);
 	next = look.now = jobq_now();
 	mine = &look.progress;
 	begin_look(mine, look.now);

@@ -18,8 +18,15 @@
 
 #include "arguments.h"
 #include "async_commit.h"
-#include "cancel.h"
+#include "cancel_request.h"
+#include "clock.h"
+#include "failure.h"
 #include "history.h"
+#include "jobq.h"
+#include "note.h"
+#include "queue.h"
+#include "queue_cache.h"
+#include "transition.h"
 
 #include "access/sysattr.h"
 #include "access/xact.h"
@@ -140,7 +147,7 @@ require_job_and_lease(FunctionCallInfo fcinfo)
  */
 static bool
 complete_held(JobqTable *jobs, TupleTableSlot *slot, int64 id, int64 lease,
-			  Datum result, bool result_is_null, JobqJob *job)
+			  const JobqEnd *end, JobqJob *job)
 {
 	const JobqQueue *queue;
 
@@ -151,7 +158,7 @@ complete_held(JobqTable *jobs, TupleTableSlot *slot, int64 id, int64 lease,
 		if (queue->sync_completion)
 			jobq_async_forbid();
 		if (!is_to_be_cancelled(job) &&
-			jobq_job_complete_held(jobs, job, queue, result, result_is_null))
+			jobq_job_complete_held(jobs, job, queue, end))
 			return true;
 	}
 	jobq_async_forbid();
@@ -161,21 +168,23 @@ complete_held(JobqTable *jobs, TupleTableSlot *slot, int64 id, int64 lease,
 Datum
 jobq_complete(PG_FUNCTION_ARGS)
 {
-	Datum		result = PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2);
+	JobqEnd		end = {.result_is_null = PG_ARGISNULL(2)};
 	JobqTable  *jobs;
 	JobqJob		job;
 
 	jobq_begin_write("jobq.complete()");
 	require_job_and_lease(fcinfo);
+	if (!end.result_is_null)
+		end.result = PG_GETARG_DATUM(2);
 	jobq_async_begin(true);
 	jobs = jobq_table_open(JOBQ_REL_JOB);
 	if (!complete_held(jobs, jobq_table_slot(jobs), PG_GETARG_INT64(0),
-					   PG_GETARG_INT64(1), result, PG_ARGISNULL(2), &job))
+					   PG_GETARG_INT64(1), &end, &job))
 	{
 		const JobqQueue *queue = jobq_lock_held_job(jobs, PG_GETARG_INT64(0),
 													PG_GETARG_INT64(1), &job);
 
-		jobq_job_complete(jobs, &job, queue, result, PG_ARGISNULL(2));
+		jobq_job_complete(jobs, &job, queue, &end);
 	}
 	jobq_table_close(jobs);
 	jobq_async_end();
@@ -210,7 +219,7 @@ jobq_complete_held(JobqTable *jobs, const Datum *ids, int nids, int64 lease)
 		JobqJob		job;
 
 		CHECK_FOR_INTERRUPTS();
-		if (complete_held(jobs, slot, sorted[i], lease, (Datum) 0, true, &job))
+		if (complete_held(jobs, slot, sorted[i], lease, &jobq_no_result, &job))
 		{
 			completed++;
 			continue;
@@ -218,8 +227,8 @@ jobq_complete_held(JobqTable *jobs, const Datum *ids, int nids, int64 lease)
 		if (lock_job(jobs, sorted[i], lease, &job) != JOBQ_FOUND ||
 			!is_held(&job, lease) || is_to_be_cancelled(&job))
 			continue;
-		jobq_job_complete(jobs, &job, jobq_queue_by_id(job.queue), (Datum) 0,
-						  true);
+		jobq_job_complete(jobs, &job, jobq_queue_by_id(job.queue),
+						  &jobq_no_result);
 		completed++;
 	}
 	pfree(sorted);

@@ -16,8 +16,12 @@
 #include "postgres.h"
 
 #include "arguments.h"
+#include "catalog.h"
+#include "jobq.h"
+#include "note.h"
+#include "queue_change.h"
 #include "queue_lock.h"
-#include "xact.h"
+#include "queue_row.h"
 
 #include "catalog/namespace.h"
 #include "catalog/pg_authid.h"

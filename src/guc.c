@@ -15,6 +15,7 @@
 #include "postgres.h"
 
 #include "guc.h"
+
 #include "shmem.h"
 #include "timezone.h"
 

@@ -11,8 +11,6 @@
 #ifndef JOBQ_GUC_H
 #define JOBQ_GUC_H
 
-#include "jobq.h"
-
 typedef enum JobqLogJobs
 {
 	JOBQ_LOG_NONE,

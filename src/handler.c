@@ -18,9 +18,13 @@
  */
 #include "postgres.h"
 
-#include "catalog.h"
 #include "handler.h"
-#include "queue.h"
+
+#include "catalog.h"
+#include "compat.h"
+#include "interval.h"
+#include "jobq.h"
+#include "note.h"
 #include "sandbox.h"
 #include "subtransaction.h"
 

@@ -12,8 +12,6 @@
 #ifndef JOBQ_HANDLER_H
 #define JOBQ_HANDLER_H
 
-#include "jobq.h"
-
 typedef enum JobqHandlerArgument
 {
 	JOBQ_HANDLER_NOTHING,		/* handler() */
@@ -54,11 +52,5 @@ extern char *jobq_payload_check_call(const char *name, Oid owner,
 extern ErrorData *jobq_backoff_function_call(const char *text, Oid owner,
 											 int attempt, Datum error,
 											 int64 *delay);
-
-/*
- * Checks a command for run(): exactly one statement, no transaction control.
- * Returns whether it may run inside a transaction block.
- */
-extern bool jobq_command_check(const char *command);
 
 #endif							/* JOBQ_HANDLER_H */

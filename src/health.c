@@ -21,11 +21,22 @@
 #include "health.h"
 
 #include "catalog.h"
+#include "clock.h"
+#include "database.h"
 #include "guc.h"
+#include "health_finding.h"
+#include "health_job.h"
+#include "health_late.h"
+#include "health_lost.h"
+#include "health_queue.h"
+#include "health_schedule.h"
+#include "health_server.h"
 #include "lane.h"
-#include "lease.h"
-#include "queue.h"
+#include "lease_registry.h"
 #include "queue_cache.h"
+#include "queue_list.h"
+#include "queue_row.h"
+#include "queue_state.h"
 #include "service.h"
 #include "worker_slot.h"
 
@@ -41,16 +52,6 @@
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(jobq_health_findings);
-
-typedef struct Finding
-{
-	JobqSeverity severity;
-	char	   *topic;
-	char	   *object;
-	char	   *message;
-	char	   *hint;
-	TimestampTz since;
-} Finding;
 
 /* Columns of health_findings(). */
 enum
@@ -98,30 +99,6 @@ static const struct
 	{jobq_health_check_sync_replication, false},
 	{jobq_health_check_logical, false},
 };
-
-static char *
-copy_string(const char *string)
-{
-	return string != NULL ? pstrdup(string) : NULL;
-}
-
-void
-jobq_health_add(JobqHealth *health, JobqSeverity severity, const char *topic,
-				const char *object, const char *message, const char *hint,
-				TimestampTz since)
-{
-	MemoryContext oldcontext = MemoryContextSwitchTo(health->context);
-	Finding    *finding = palloc(sizeof(Finding));
-
-	finding->severity = severity;
-	finding->topic = pstrdup(topic);
-	finding->object = copy_string(object);
-	finding->message = pstrdup(message);
-	finding->hint = copy_string(hint);
-	finding->since = since;
-	health->findings = lappend(health->findings, finding);
-	MemoryContextSwitchTo(oldcontext);
-}
 
 /* What this database's entry in shared memory says; zeroes if it has none. */
 static void
@@ -451,8 +428,8 @@ check_dispatch(JobqHealth *health)
 static int
 compare_findings(const ListCell *a, const ListCell *b)
 {
-	const Finding *first = lfirst(a);
-	const Finding *second = lfirst(b);
+	const JobqFinding *first = lfirst(a);
+	const JobqFinding *second = lfirst(b);
 	int			result = (int) first->severity - (int) second->severity;
 
 	if (result == 0)
@@ -466,7 +443,7 @@ compare_findings(const ListCell *a, const ListCell *b)
 }
 
 static void
-put_finding(ReturnSetInfo *rsinfo, const Finding *finding)
+put_finding(ReturnSetInfo *rsinfo, const JobqFinding *finding)
 {
 	static const char *const severities[] = {
 		[JOBQ_CRITICAL] = "critical",

@@ -15,10 +15,14 @@
  */
 #include "postgres.h"
 
-#include "health.h"
+#include "health_job.h"
 
 #include "catalog.h"
+#include "database.h"
 #include "job.h"
+#include "queue.h"
+#include "queue_cache.h"
+#include "queue_row.h"
 #include "worker_slot.h"
 
 #include "catalog/pg_type.h"

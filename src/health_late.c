@@ -19,11 +19,13 @@
  */
 #include "postgres.h"
 
-#include "health.h"
+#include "health_late.h"
 
 #include "catalog.h"
+#include "database.h"
 #include "late.h"
 #include "queue.h"
+#include "queue_cache.h"
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"

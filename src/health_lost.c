@@ -13,9 +13,10 @@
  */
 #include "postgres.h"
 
-#include "health.h"
+#include "health_lost.h"
 
 #include "catalog.h"
+#include "shmem.h"
 
 #include "executor/spi.h"
 #include "miscadmin.h"

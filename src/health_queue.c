@@ -21,13 +21,17 @@
  */
 #include "postgres.h"
 
-#include "health.h"
+#include "health_queue.h"
 
 #include "catalog.h"
 #include "common/jobstate.h"
+#include "compat.h"
 #include "guc.h"
 #include "handler.h"
+#include "health_late.h"
 #include "queue.h"
+#include "queue_cache.h"
+#include "queue_list.h"
 #include "queue_row.h"
 #include "subtransaction.h"
 #include "table.h"

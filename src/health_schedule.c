@@ -14,9 +14,11 @@
  */
 #include "postgres.h"
 
-#include "health.h"
+#include "health_schedule.h"
 
-#include "schedule.h"
+#include "catalog.h"
+#include "queue_list.h"
+#include "schedule_history.h"
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -25,6 +27,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/syscache.h"
+#include "utils/timestamp.h"
 
 /* Columns of the query. */
 enum

@@ -23,11 +23,12 @@
  */
 #include "postgres.h"
 
-#include "health.h"
+#include "health_server.h"
 
 #include "catalog.h"
 #include "guc.h"
-#include "history.h"
+#include "retention.h"
+#include "shmem.h"
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"

@@ -15,6 +15,14 @@
 
 #include "history.h"
 
+#include "catalog.h"
+#include "clock.h"
+#include "compat.h"
+#include "interval.h"
+#include "jobq.h"
+#include "queue_cache.h"
+#include "queue_list.h"
+
 #include "access/genam.h"
 #include "access/relscan.h"
 #include "access/tableam.h"
@@ -74,8 +82,7 @@ set_text(Datum *values, bool *nulls, int attnum, const char *string)
  * table of the current segment is opened once per opened table of jobs.
  */
 void
-jobq_history_add(JobqTable *jobs, const JobqJob *job, Datum result,
-				 bool result_is_null, const char *error, const char *sqlstate)
+jobq_history_add(JobqTable *jobs, const JobqJob *job, const JobqEnd *end)
 {
 	int			segment = jobq_history_segment();
 	Oid			relid = jobq_relation_oid(JOBQ_REL_HISTORY_0 + segment);
@@ -116,10 +123,10 @@ jobq_history_add(JobqTable *jobs, const JobqJob *job, Datum result,
 	nulls[Anum_history_state - 1] = false;
 	values[Anum_history_segment - 1] = Int16GetDatum(segment);
 	nulls[Anum_history_segment - 1] = false;
-	set_text(values, nulls, Anum_history_error, error);
-	set_text(values, nulls, Anum_history_sqlstate, sqlstate);
-	values[Anum_history_result - 1] = result;
-	nulls[Anum_history_result - 1] = result_is_null;
+	set_text(values, nulls, Anum_history_error, end->error);
+	set_text(values, nulls, Anum_history_sqlstate, end->sqlstate);
+	values[Anum_history_result - 1] = end->result;
+	nulls[Anum_history_result - 1] = end->result_is_null;
 	jobq_table_insert(jobs->companion, values, nulls);
 }
 

@@ -13,9 +13,17 @@
 
 #include "job.h"
 
+/* What a job leaves behind. */
+typedef struct JobqEnd
+{
+	Datum		result;			/* jsonb */
+	bool		result_is_null;
+	const char *error;			/* NULL: none */
+	const char *sqlstate;		/* NULL: none */
+} JobqEnd;
+
 extern void jobq_history_add(JobqTable *jobs, const JobqJob *job,
-							 Datum result, bool result_is_null,
-							 const char *error, const char *sqlstate);
+							 const JobqEnd *end);
 
 /*
  * Finds and locks a finished job.  *table is opened if it is found, and the
@@ -50,11 +58,5 @@ extern bool jobq_history_key_counts(TupleTableSlot *row, TimestampTz now);
  */
 extern int64 jobq_history_find_key(int32 queue, const char *unique_key,
 								   TimestampTz since);
-
-/*
- * retention.c: the segment that should have been emptied to take over by now,
- * -1 if there is none.  Needs SPI.
- */
-extern int	jobq_history_overdue_segment(TimestampTz now);
 
 #endif							/* JOBQ_HISTORY_H */

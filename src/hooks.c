@@ -21,15 +21,19 @@
  */
 #include "postgres.h"
 
-#include "catalog.h"
-#include "current_job.h"
 #include "hooks.h"
+
+#include "catalog.h"
+#include "compat.h"
+#include "current_job.h"
+#include "database.h"
 #include "jobq.h"
-#include "lane.h"
-#include "queue_cache.h"
+#include "queue_change.h"
 #include "sandbox_rules.h"
-#include "shmem.h"
+#include "startup.h"
+#include "wake.h"
 #include "worker_slot.h"
+#include "xact_end.h"
 
 #include <signal.h>
 
@@ -385,11 +389,10 @@ static bool finishing_prepared = false;
  * not be in the way.
  */
 static void
-at_transaction_end(XactEvent event, void *arg)
+at_transaction_end(XactEvent event)
 {
 	JobqDatabase *database;
 
-	(void) arg;
 	if (!finishing_prepared ||
 		(event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT))
 		return;
@@ -445,5 +448,5 @@ jobq_hooks_init(void)
 {
 	previous_process_utility = ProcessUtility_hook;
 	ProcessUtility_hook = process_utility;
-	RegisterXactCallback(at_transaction_end, NULL);
+	jobq_xact_end_follow(JOBQ_XACT_PREPARED, at_transaction_end, NULL);
 }

@@ -18,8 +18,10 @@
 
 #include "common/jobstate.h"
 #include "lane.h"
-#include "queue.h"
+#include "queue_row.h"
 #include "table.h"
+
+#include "utils/snapshot.h"
 
 /*
  * A row of jobq_store.job, locked.  values[] point into the slot, and have
@@ -44,25 +46,6 @@ typedef struct JobqJob
 	bool		nulls[Natts_job];
 } JobqJob;
 
-/* Why an attempt did not succeed.  Strings may be NULL. */
-typedef struct JobqFailure
-{
-	const char *outcome;		/* 'failed', 'timed out', 'lease lost',
-								 * 'crashed', 'interrupted' */
-	const char *sqlstate;
-	const char *message;
-	const char *detail;
-	const char *hint;
-	const char *context;
-	Datum		data;			/* jsonb, 0: none */
-	bool		retryable;
-	int64		retry_in;		/* microseconds, -1: by the queue's backoff */
-	int			pid;			/* of who ran the job, 0: this process */
-	bool		recorded;		/* it is in jobq_store.attempt */
-	bool		is_logged;		/* by who counts it: its executor is gone */
-	bool		waits_for_nobody;	/* see jobq_job_fail() */
-} JobqFailure;
-
 extern void jobq_job_read(JobqJob *job, TupleTableSlot *slot);
 extern bool jobq_job_find(JobqTable *jobs, int64 id, TupleTableSlot *slot,
 						  JobqJob *job);
@@ -84,58 +67,10 @@ extern void jobq_job_place(const Datum *values, const ItemPointerData *tid,
 extern int64 jobq_job_timeout(const JobqJob *job, const JobqQueue *queue);
 extern int	jobq_job_max_attempts(const JobqJob *job, const JobqQueue *queue);
 extern int	jobq_job_current_attempt(const JobqJob *job);
-extern void jobq_job_lease_failure(JobqFailure *failure, bool session_ended);
-extern void jobq_job_crash_failure(JobqFailure *failure);
-extern void jobq_job_timeout_failure(JobqFailure *failure);
-extern void jobq_job_explain_lease_end(JobqJob *job, const JobqQueue *queue,
-									   JobqFailure *failure);
+extern void jobq_job_write_back(JobqJob *job);
+extern void jobq_job_name_worker(JobqJob *job, int pid);
 extern bool jobq_job_ends_by_timeout(const JobqJob *job,
 									 const JobqQueue *queue);
-extern void jobq_job_termination_failure(const JobqTermination *termination,
-										 JobqFailure *failure);
-extern bool jobq_job_was_terminated(JobqJob *job, JobqFailure *failure);
-extern bool jobq_job_ask_backoff(const JobqJob *job, const JobqQueue *queue,
-								 JobqFailure *failure);
-extern void jobq_job_note_backoff_error(const JobqJob *job,
-										const JobqQueue *queue,
-										int sqlerrcode, const char *message,
-										JobqFailure *failure);
-
-/*
- * Transitions.  Each wants the row locked, and leaves it changed or gone.
- * Those that return false do with a row as it was seen: if somebody else has
- * it in his hands, or has changed it, they have done nothing.
- */
-extern void jobq_job_insert(JobqTable *jobs, const JobqQueue *queue,
-							const Datum *values, const bool *nulls);
-extern bool jobq_job_claim(JobqTable *jobs, JobqJob *job, int64 lease,
-						   TimestampTz until, const char *worker);
-extern bool jobq_job_complete_held(JobqTable *jobs, JobqJob *job,
-								   const JobqQueue *queue, Datum result,
-								   bool result_is_null);
-extern bool jobq_job_take(JobqTable *jobs, JobqJob *job,
-						  const JobqQueue *queue);
-extern void jobq_job_complete(JobqTable *jobs, JobqJob *job,
-							  const JobqQueue *queue, Datum result,
-							  bool result_is_null);
-extern JobqState jobq_job_fail(JobqTable *jobs, JobqJob *job,
-							   const JobqQueue *queue,
-							   const JobqFailure *failure);
-extern void jobq_job_cancel(JobqTable *jobs, JobqJob *job,
-							const JobqQueue *queue, const char *reason);
-extern void jobq_job_expire(JobqTable *jobs, JobqJob *job,
-							const JobqQueue *queue);
-extern void jobq_job_release(JobqTable *jobs, JobqJob *job,
-							 const JobqQueue *queue, int64 delay);
-extern void jobq_job_extend(JobqTable *jobs, JobqJob *job, TimestampTz until,
-							Datum progress, bool progress_is_null);
-extern void jobq_job_replace(JobqTable *jobs, JobqJob *job,
-							 const JobqQueue *queue, Datum *values,
-							 bool *nulls);
-extern void jobq_job_move(JobqTable *jobs, JobqJob *job,
-						  const JobqQueue *queue, TimestampTz run_at);
-extern void jobq_job_remove(JobqTable *jobs, JobqJob *job);
-extern void jobq_job_forget_attempts(int64 job_id);
 
 /* The job as a jobq.job composite; values are flattened. */
 extern void jobq_job_form_row(const JobqJob *job, const JobqQueue *queue,

@@ -13,15 +13,23 @@
  */
 #include "postgres.h"
 
-#include "async_commit.h"
-#include "guc.h"
-#include "hooks.h"
 #include "jobq.h"
-#include "sandbox_planner.h"
-#include "shmem.h"
-#include "xact.h"
 
 #include "../bgworker/bgworker.h"
+#include "async_commit.h"
+#include "compat.h"
+#include "guc.h"
+#include "hooks.h"
+#include "note.h"
+#include "on_dead.h"
+#include "queue_cache.h"
+#include "queue_change.h"
+#include "queue_list.h"
+#include "ready.h"
+#include "sandbox_planner.h"
+#include "schedule_history.h"
+#include "startup.h"
+#include "xact_end.h"
 
 #include "miscadmin.h"
 
@@ -37,11 +45,20 @@ _PG_init(void)
 	if (process_shared_preload_libraries_in_progress)
 	{
 		jobq_guc_init();
-		jobq_shmem_init();
+		jobq_startup_init();
+
+		jobq_xact_end_init();
+		jobq_note_init();
+		jobq_async_commit_init();
+		jobq_queue_change_init();
+		jobq_queue_cache_init();
+		jobq_queue_list_init();
+		jobq_ready_init();
+		jobq_on_dead_init();
+		jobq_schedule_history_init();
+
 		jobq_hooks_init();
 		jobq_sandbox_planner_set_up();
 		jobq_launcher_register();
-		jobq_xact_init();
-		jobq_async_commit_init();
 	}
 }

@@ -11,8 +11,6 @@
 #ifndef JOBQ_H
 #define JOBQ_H
 
-#include "compat.h"
-
 #include "datatype/timestamp.h"
 
 #define JOBQ_EXTENSION "jobq"
@@ -36,8 +34,5 @@
 /* JQ1xx: by these a job says what is to be done with it. */
 #define jobq_is_job_control(sqlstate) \
 	(((sqlstate) & ((1 << 18) - 1)) == MAKE_SQLSTATE('J', 'Q', '1', '0', '0'))
-
-/* clock.c: the one place where time is read */
-extern TimestampTz jobq_now(void);
 
 #endif							/* JOBQ_H */

@@ -12,6 +12,8 @@
 
 #include "json_object.h"
 
+#include "note.h"
+
 #include "utils/builtins.h"
 #include "utils/numeric.h"
 

@@ -11,8 +11,6 @@
 #ifndef JOBQ_JSON_OBJECT_H
 #define JOBQ_JSON_OBJECT_H
 
-#include "jobq.h"
-
 #include "utils/jsonb.h"
 
 typedef struct JobqJsonObject

@@ -17,6 +17,9 @@
 
 #include "late.h"
 
+#include "clock.h"
+#include "database.h"
+
 #include "utils/timestamp.h"
 
 /* How soon to look again at what is locked, at first and later on. */

@@ -17,6 +17,8 @@
 
 #include "shmem.h"
 
+#include "datatype/timestamp.h"
+
 /*
  * When to look again at something that was due at a time, and that somebody
  * has locked: within a second, or later if there are thousands of such things.

@@ -1,38 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * lease.c
- *	  A registry in shared memory of the jobs that are held by a lease, so
- *	  that expiry scans no table.
+ *	  Ending the leases that are over.
  *
- * The registry has an entry for each job in state running.  Commit callbacks
- * keep it; the coordinator fills it when the server has started, and looks
- * through it when the earliest end is due.  An entry is a hint: before
- * anything is done to a job its row is locked and looked at.
- *
- * Not every lease is listed:
- *
- * - one that ends later than LISTED_AHEAD from now need not be yet;
- * - a role (by which its session has logged in) has no more entries than are
- *   free, so that one role alone gets half of them, and whoever has none finds
- *   room, whatever others do;
- * - RESERVE entries are for executors, each of which holds one job at most that
- *   is bound to its process.
- *
- * The least end of the leases that are left out is unlisted_due.  When it has
- * come, the coordinator lists from the table what ends soon or is over, and
- * finds out the next such time; not more often than once in TABLE_INTERVAL, nor
- * for more than a small part of its time.  So short memory makes leases end
- * later, and none is overlooked: whoever leaves one out lowers unlisted_due
- * when the claim is visible.  A look takes its snapshot after it has begun to
- * collect what is noted meanwhile (unlisted_noted), and sets unlisted_due to
- * the least of that and of what it has left out itself: a claim is in its
- * snapshot or notes itself after that.  If the look fails unlisted_due stays.
- *
- * A lease that is bound to a session must be listed, as nothing else tells that
- * the session is alive; without room the claim fails.
- *
- * Roles are counted by a hash of their OIDs.  Two that share a counter share
- * their room.
+ * The registry (lease_registry.c) says which they are; an entry is a hint:
+ * before anything is done to a job its row is locked and looked at.  What the
+ * registry does not list is looked for in the table.
  *
  * IDENTIFICATION
  *	  src/lease.c
@@ -41,11 +14,16 @@
  */
 #include "postgres.h"
 
-#include "attempt.h"
-#include "late.h"
 #include "lease.h"
-#include "on_dead.h"
-#include "xact.h"
+
+#include "attempt.h"
+#include "clock.h"
+#include "ended.h"
+#include "failure.h"
+#include "late.h"
+#include "lease_registry.h"
+#include "queue_cache.h"
+#include "transition.h"
 
 #include "access/tableam.h"
 #include "common/hashfn.h"
@@ -53,288 +31,12 @@
 #include "storage/ipc.h"
 #include "utils/snapmgr.h"
 
-/* Leases that end later are not listed yet. */
-#define LISTED_AHEAD (USECS_PER_HOUR)
-
-/* Entries that are kept for executors. */
-#define RESERVE JOBQ_MAX_WORKER_SLOTS
-
 /*
  * Where the registry has not all leases: how often to look at the table of jobs at
  * most, and that this takes such a part of the time at most.
  */
 #define TABLE_INTERVAL (100 * INT64CONST(1000))
 #define TABLE_SHARE 20
-
-/*
- * Of the leases that are ended in one transaction a role has such a part first;
- * what is left goes to all.  Roles are told apart by a hash, into so many.
- */
-#define LIMIT_SHARE 8
-#define ROLE_SHARES 64
-
-/* How a lease is to be listed. */
-typedef enum Listing
-{
-	LIST_IN_SHARE,				/* if its role has room left */
-	LIST_ANYHOW,				/* it is over, and does not stay for long */
-	LIST_IN_RESERVE				/* for an executor */
-} Listing;
-
-/* See jobq_leases_bound(). */
-static uint64 nbound = 0;
-
-static void
-make_key(JobqLeaseKey *key, int64 job_id, int64 lease)
-{
-	memset(key, 0, sizeof(*key));
-	key->job_id = job_id;
-	key->lease = lease;
-	key->dboid = MyDatabaseId;
-}
-
-static void
-lock_leases(LWLockMode mode)
-{
-	LWLockAcquire(jobq_lock(JOBQ_LOCK_LEASES), mode);
-}
-
-static void
-unlock_leases(void)
-{
-	LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
-}
-
-/* The number of entries of a role, or of roles that share it. */
-static uint32 *
-role_count(Oid role)
-{
-	return jobq_role_counter(jobq_shared->lease_roles, role);
-}
-
-/* Whether there is room for one more entry; under the lock. */
-static bool
-has_room(Oid role, Listing listing)
-{
-	long		left = jobq_max_leases() -
-	hash_get_num_entries(jobq_shared_leases);
-
-	if (listing == LIST_IN_RESERVE)
-		return left > 0;
-	left -= RESERVE;
-	return left > 0 && (listing == LIST_ANYHOW || *role_count(role) < left);
-}
-
-/* Finds an entry or makes one; NULL if there is no room.  Under the lock. */
-static JobqLeaseEntry *
-enter(const JobqLeaseKey *key, Oid role, Listing listing)
-{
-	JobqLeaseEntry *entry = hash_search(jobq_shared_leases, key, HASH_FIND,
-										NULL);
-
-	if (entry != NULL || !has_room(role, listing))
-		return entry;
-	entry = hash_search(jobq_shared_leases, key, HASH_ENTER_NULL, NULL);
-	if (entry == NULL)
-		return NULL;
-	entry->role = role;
-	(*role_count(role))++;
-	return entry;
-}
-
-/* Removes an entry if there is one; under the lock. */
-static void
-leave(const JobqLeaseKey *key)
-{
-	JobqLeaseEntry *entry = hash_search(jobq_shared_leases, key, HASH_REMOVE,
-										NULL);
-
-	/* it is there until the next one is made */
-	if (entry != NULL)
-		(*role_count(entry->role))--;
-}
-
-/* Lists a lease, or notes when it has to be looked for. */
-static void
-list_lease(const JobqLeaseKey *key, TimestampTz until, int procno, Oid role,
-		   Listing listing)
-{
-	JobqDatabase *database = jobq_database();
-	bool		far = until != JOBQ_NEVER && until > jobq_now() + LISTED_AHEAD;
-	JobqLeaseEntry *entry = NULL;
-
-	lock_leases(LW_EXCLUSIVE);
-	if (far)
-		leave(key);
-	else
-		entry = enter(key, role, listing);
-	if (entry != NULL)
-	{
-		entry->until = until;
-		entry->proc = procno;
-	}
-	else
-	{
-		database->unlisted_due = Min(database->unlisted_due, until);
-		database->unlisted_noted = Min(database->unlisted_noted, until);
-		database->leases_overflow = database->leases_overflow || !far;
-	}
-	unlock_leases();
-	jobq_note_due(database, until);
-}
-
-void
-jobq_lease_register(int64 job_id, int64 lease, TimestampTz until, int procno)
-{
-	JobqLeaseKey key;
-
-	make_key(&key, job_id, lease);
-	list_lease(&key, until, procno, GetSessionUserId(), LIST_IN_SHARE);
-}
-
-/*
- * Enters a lease that is bound to this session, before the claim's commit:
- * nothing but the entry tells that the session is alive.  False if there is
- * no room.  Who rolls back forgets it.
- */
-static bool
-reserve(int64 job_id, int64 lease, Listing listing)
-{
-	JobqLeaseKey key;
-	JobqLeaseEntry *entry;
-
-	make_key(&key, job_id, lease);
-	lock_leases(LW_EXCLUSIVE);
-	entry = enter(&key, GetSessionUserId(), listing);
-	if (entry != NULL)
-	{
-		entry->until = JOBQ_NEVER;
-		entry->proc = JOBQ_MY_PROC_NUMBER;
-	}
-	unlock_leases();
-	return entry != NULL;
-}
-
-bool
-jobq_lease_reserve(int64 job_id, int64 lease)
-{
-	nbound++;
-	return reserve(job_id, lease, LIST_IN_SHARE);
-}
-
-void
-jobq_lease_reserve_for_executor(int64 job_id, int64 lease)
-{
-	(void) reserve(job_id, lease, LIST_IN_RESERVE);
-}
-
-void
-jobq_lease_forget(int64 job_id, int64 lease)
-{
-	JobqLeaseKey key;
-
-	make_key(&key, job_id, lease);
-	lock_leases(LW_EXCLUSIVE);
-	leave(&key);
-	unlock_leases();
-}
-
-void
-jobq_leases_forget_database(Oid dboid)
-{
-	HASH_SEQ_STATUS status;
-	JobqLeaseEntry *entry;
-
-	lock_leases(LW_EXCLUSIVE);
-	hash_seq_init(&status, jobq_shared_leases);
-	while ((entry = hash_seq_search(&status)) != NULL)
-	{
-		if (entry->key.dboid == dboid)
-			leave(&entry->key);
-	}
-	unlock_leases();
-}
-
-uint64
-jobq_leases_bound(void)
-{
-	return nbound;
-}
-
-void
-jobq_leases_of_process_end(int procno, int64 except)
-{
-	HASH_SEQ_STATUS status;
-	JobqLeaseEntry *entry;
-	bool		any = false;
-
-	lock_leases(LW_EXCLUSIVE);
-	hash_seq_init(&status, jobq_shared_leases);
-	while ((entry = hash_seq_search(&status)) != NULL)
-	{
-		if (entry->proc == procno && entry->key.dboid == MyDatabaseId &&
-			entry->key.lease != except)
-		{
-			entry->until = DT_NOBEGIN;
-			entry->proc = JOBQ_NO_PROCESS;
-			any = true;
-		}
-	}
-	unlock_leases();
-	if (any)
-		jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_LEASES);
-}
-
-static void
-end_session_leases(int code, Datum arg)
-{
-	(void) code;
-	(void) arg;
-	jobq_leases_of_process_end(JOBQ_MY_PROC_NUMBER, 0);
-}
-
-void
-jobq_lease_watch_session(void)
-{
-	static bool watching = false;
-
-	if (watching)
-		return;
-	before_shmem_exit(end_session_leases, (Datum) 0);
-	watching = true;
-}
-
-/* Whether the registry knows the job by this very lease. */
-static bool
-is_registered(int64 job_id, int64 lease)
-{
-	JobqLeaseKey key;
-	bool		result;
-
-	make_key(&key, job_id, lease);
-	lock_leases(LW_SHARED);
-	result = hash_search(jobq_shared_leases, &key, HASH_FIND, NULL) != NULL;
-	unlock_leases();
-	return result;
-}
-
-/* The least end of a lease that is not listed. */
-static TimestampTz
-unlisted_due(void)
-{
-	TimestampTz due;
-
-	lock_leases(LW_SHARED);
-	due = jobq_database()->unlisted_due;
-	unlock_leases();
-	return due;
-}
-
-bool
-jobq_lease_is_watched(int64 job_id, int64 lease, TimestampTz until)
-{
-	return unlisted_due() <= until || is_registered(job_id, lease);
-}
 
 /* Jobs of a copied database are left alone until start(). */
 static bool
@@ -361,32 +63,9 @@ void
 jobq_lease_enter(const JobqJob *job)
 {
 	const JobqQueue *queue = jobq_queue_by_id(job->queue);
-	TimestampTz until = unlisted_until(job);
-	JobqLeaseKey key;
 
-	make_key(&key, job->id, job->lease);
-	list_lease(&key, until, JOBQ_NO_PROCESS,
-			   queue != NULL ? queue->owner : InvalidOid,
-			   until <= jobq_now() ? LIST_ANYHOW : LIST_IN_SHARE);
-}
-
-/* Begins to collect when leases end that are left out from now on. */
-static void
-begin_look(void)
-{
-	lock_leases(LW_EXCLUSIVE);
-	jobq_database()->unlisted_noted = JOBQ_NEVER;
-	jobq_database()->leases_overflow = false;
-	unlock_leases();
-}
-
-/* All that was left out since then, and nothing else, is not listed. */
-static void
-end_look(void)
-{
-	lock_leases(LW_EXCLUSIVE);
-	jobq_database()->unlisted_due = jobq_database()->unlisted_noted;
-	unlock_leases();
+	jobq_lease_list(job->id, job->lease, unlisted_until(job),
+					queue != NULL ? queue->owner : InvalidOid);
 }
 
 /*
@@ -401,7 +80,7 @@ jobq_leases_load(void)
 	Snapshot	snapshot;
 	TableScanDesc scan;
 
-	begin_look();
+	jobq_leases_begin_look();
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	scan = table_beginscan(jobs->rel, snapshot, 0, NULL);
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
@@ -411,96 +90,13 @@ jobq_leases_load(void)
 		CHECK_FOR_INTERRUPTS();
 		jobq_job_read(&job, slot);
 		if (job.state == JOBQ_STATE_RUNNING && is_at_home(&job) &&
-			!is_registered(job.id, job.lease))
+			!jobq_lease_is_registered(job.id, job.lease))
 			jobq_lease_enter(&job);
 	}
 	table_endscan(scan);
 	UnregisterSnapshot(snapshot);
 	jobq_table_close(jobs);
-	end_look();
-}
-
-/* What jobq_leases_expire() found to be over. */
-typedef struct ExpiredLease
-{
-	int64		job_id;
-	int64		lease;
-} ExpiredLease;
-
-/* A look for leases that are over. */
-typedef struct LeaseSearch
-{
-	TimestampTz now;
-	TimestampTz next;			/* when to look again */
-	ExpiredLease *found;
-	int			nfound;
-	ExpiredLease *spare;		/* beyond the share of their role */
-	int			nspare;
-	int			limit;
-	int			taken[ROLE_SHARES]; /* of those found, by role */
-} LeaseSearch;
-
-/*
- * Looks at the end of a lease.  What finds no room any more is left for the
- * next time, which is at once.
- */
-static void
-look_at_end(LeaseSearch *search, const JobqLeaseEntry *entry)
-{
-	int		   *taken = &search->taken[murmurhash32(entry->role) % ROLE_SHARES];
-	ExpiredLease *expired;
-
-	if (entry->until > search->now)
-	{
-		search->next = Min(search->next, entry->until);
-		return;
-	}
-	if (search->nfound < search->limit &&
-		*taken < search->limit / LIMIT_SHARE)
-	{
-		(*taken)++;
-		expired = &search->found[search->nfound++];
-	}
-	else if (search->nspare < search->limit)
-		expired = &search->spare[search->nspare++];
-	else
-	{
-		search->next = search->now;
-		return;
-	}
-	expired->job_id = entry->key.job_id;
-	expired->lease = entry->key.lease;
-}
-
-/* Fills what room the roles' shares have left. */
-static void
-take_spare(LeaseSearch *search)
-{
-	int			n = Min(search->nspare, search->limit - search->nfound);
-
-	memcpy(search->found + search->nfound, search->spare,
-		   n * sizeof(ExpiredLease));
-	search->nfound += n;
-	if (n < search->nspare)
-		search->next = search->now;
-}
-
-/* Looks through the registry. */
-static void
-look_at_registry(LeaseSearch *search)
-{
-	HASH_SEQ_STATUS status;
-	JobqLeaseEntry *entry;
-
-	lock_leases(LW_SHARED);
-	hash_seq_init(&status, jobq_shared_leases);
-	while ((entry = hash_seq_search(&status)) != NULL)
-	{
-		if (entry->key.dboid == MyDatabaseId)
-			look_at_end(search, entry);
-	}
-	unlock_leases();
-	take_spare(search);
+	jobq_leases_end_look();
 }
 
 /*
@@ -508,21 +104,13 @@ look_at_registry(LeaseSearch *search)
  * lest it hides others.
  */
 static void
-put_off(LeaseSearch *search, const JobqJob *job, const ExpiredLease *expired)
+put_off(JobqLeaseSearch *search, const JobqJob *job, const JobqExpiredLease *expired)
 {
 	TimestampTz due = job->lease_until == JOBQ_NEVER ?
 	job->started_at : job->lease_until;
 	TimestampTz until = jobq_late_retry(due, search->now);
-	JobqLeaseKey key;
-	JobqLeaseEntry *entry;
 
-	make_key(&key, expired->job_id, expired->lease);
-	lock_leases(LW_EXCLUSIVE);
-	entry = hash_search(jobq_shared_leases, &key, HASH_FIND, NULL);
-	/* it may be that of a heartbeat by now */
-	if (entry != NULL && entry->until < until)
-		entry->until = until;
-	unlock_leases();
+	jobq_lease_put_off(expired->job_id, expired->lease, until);
 	search->next = Min(search->next, until);
 	if (due > DT_NOBEGIN)
 		jobq_late_note(due, until, jobq_row_holder(job->slot));
@@ -533,7 +121,7 @@ put_off(LeaseSearch *search, const JobqJob *job, const ExpiredLease *expired)
  * its row, too; if not, the registry is put right.
  */
 static bool
-is_over(LeaseSearch *search, const JobqJob *job, const ExpiredLease *expired)
+is_over(JobqLeaseSearch *search, const JobqJob *job, const JobqExpiredLease *expired)
 {
 	/* the jobs of a copied database are left alone until start() */
 	if (job->state != JOBQ_STATE_RUNNING || job->lease != expired->lease ||
@@ -556,7 +144,7 @@ is_over(LeaseSearch *search, const JobqJob *job, const ExpiredLease *expired)
 
 /* Ends one lease if its job's row agrees, and nobody is in the way. */
 static void
-expire_one(LeaseSearch *search, JobqTable *jobs, const ExpiredLease *expired)
+expire_one(JobqLeaseSearch *search, JobqTable *jobs, const JobqExpiredLease *expired)
 {
 	JobqJob		job;
 	const JobqQueue *queue;
@@ -578,7 +166,7 @@ expire_one(LeaseSearch *search, JobqTable *jobs, const ExpiredLease *expired)
 	if (!is_over(search, &job, expired))
 		return;
 	queue = jobq_queue_by_id(job.queue);
-	if (queue == NULL || !jobq_on_dead_is_free(queue))
+	if (queue == NULL || !jobq_job_may_die(queue))
 	{
 		put_off(search, &job, expired);
 		return;
@@ -599,7 +187,7 @@ list_what_is_due(TimestampTz now)
 {
 	static TimestampTz earliest = DT_NOBEGIN;
 	static TimestampTz latest = DT_NOBEGIN;
-	TimestampTz due = unlisted_due();
+	TimestampTz due = jobq_leases_unlisted_due();
 
 	if (due > now)
 		return due;
@@ -611,7 +199,7 @@ list_what_is_due(TimestampTz now)
 	jobq_leases_load();
 	earliest = latest + Max(TABLE_INTERVAL,
 							(jobq_now() - latest) * TABLE_SHARE);
-	return Max(unlisted_due(), earliest);
+	return Max(jobq_leases_unlisted_due(), earliest);
 }
 
 /*
@@ -621,12 +209,12 @@ list_what_is_due(TimestampTz now)
 TimestampTz
 jobq_leases_expire(int limit, bool *more)
 {
-	LeaseSearch search = {.now = jobq_now(),.next = JOBQ_NEVER,.limit = limit};
+	JobqLeaseSearch search = {.now = jobq_now(),.next = JOBQ_NEVER,.limit = limit};
 	TimestampTz table_next = list_what_is_due(search.now);
 
-	search.found = palloc(limit * sizeof(ExpiredLease));
-	search.spare = palloc(limit * sizeof(ExpiredLease));
-	look_at_registry(&search);
+	search.found = palloc(limit * sizeof(JobqExpiredLease));
+	search.spare = palloc(limit * sizeof(JobqExpiredLease));
+	jobq_leases_find_over(&search);
 	if (search.nfound > 0)
 	{
 		JobqTable  *jobs;
@@ -645,58 +233,4 @@ jobq_leases_expire(int limit, bool *more)
 	pfree(search.spare);
 	*more = search.next <= search.now;
 	return Min(search.next, table_next);
-}
-
-static int
-compare_roles(const void *a, const void *b)
-{
-	Oid			x = *(const Oid *) a;
-	Oid			y = *(const Oid *) b;
-
-	return x < y ? -1 : x > y;
-}
-
-/*
- * Whether leases of this database that end soon have found no room; then *use
- * says which role has most entries, of all databases.
- */
-bool
-jobq_leases_find_no_room(JobqLeaseUse *use)
-{
-	long		room = jobq_max_leases();
-	Oid		   *roles = palloc(room * sizeof(Oid));
-	HASH_SEQ_STATUS status;
-	JobqLeaseEntry *entry;
-	bool		overflow;
-
-	memset(use, 0, sizeof(*use));
-	use->room = room;
-	lock_leases(LW_SHARED);
-	overflow = jobq_database()->leases_overflow;
-	if (overflow)
-	{
-		hash_seq_init(&status, jobq_shared_leases);
-		while ((entry = hash_seq_search(&status)) != NULL)
-		{
-			if (use->total < room)
-				roles[use->total++] = entry->role;
-		}
-	}
-	unlock_leases();
-
-	qsort(roles, use->total, sizeof(Oid), compare_roles);
-	for (long i = 0, first = 0; i < use->total; i++)
-	{
-		if (roles[i] != roles[first])
-			first = i;
-		if (i - first + 1 > use->entries)
-		{
-			use->entries = i - first + 1;
-			use->role = roles[i];
-		}
-	}
-	pfree(roles);
-
-	/* there may be room again, though none has looked since */
-	return overflow && use->entries > (room - RESERVE - use->total) / 2;
 }

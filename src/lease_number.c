@@ -35,9 +35,10 @@
  */
 #include "postgres.h"
 
-#include "catalog.h"
 #include "lease_number.h"
-#include "shmem.h"
+
+#include "catalog.h"
+#include "database.h"
 
 #include "access/relation.h"
 #include "access/xlog.h"

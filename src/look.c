@@ -14,7 +14,10 @@
  */
 #include "postgres.h"
 
+#include "look.h"
+
 #include "claim.h"
+#include "dispatch_scan.h"
 
 #include "utils/timestamp.h"
 

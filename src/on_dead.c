@@ -16,8 +16,15 @@
 
 #include "on_dead.h"
 
+#include "catalog.h"
+#include "ended.h"
 #include "enqueue.h"
+#include "history.h"
 #include "json_object.h"
+#include "queue.h"
+#include "queue_cache.h"
+#include "queue_lock.h"
+#include "queue_row.h"
 
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
@@ -59,8 +66,8 @@ find_target(const JobqQueue *queue)
  * dropping the queue of reports.  If so, it stays like that until the end of
  * the transaction.
  */
-bool
-jobq_on_dead_is_free(const JobqQueue *queue)
+static bool
+is_free(const JobqQueue *queue)
 {
 	const JobqQueue *target = find_target(queue);
 
@@ -74,9 +81,8 @@ jobq_on_dead_is_free(const JobqQueue *queue)
  * dropped since, or into which that role may not enqueue any more, gets none;
  * payload_check is not asked: to fail here would keep the job from dying.
  */
-void
-jobq_on_dead(const JobqJob *job, const JobqQueue *queue, const char *error,
-			 const char *sqlstate)
+static void
+tell(const JobqJob *job, const JobqQueue *queue, const JobqEnd *end)
 {
 	const JobqQueue *target = find_target(queue);
 	JobqEnqueueOptions options;
@@ -97,8 +103,8 @@ jobq_on_dead(const JobqJob *job, const JobqQueue *queue, const char *error,
 	jobq_json_add_jsonb(&object, "payload",
 						DatumGetJsonbP(job->values[Anum_job_payload - 1]));
 	jobq_json_add_int(&object, "attempt", job->attempt);
-	jobq_json_add_string(&object, "error", error);
-	jobq_json_add_string(&object, "sqlstate", sqlstate);
+	jobq_json_add_string(&object, "error", end->error);
+	jobq_json_add_string(&object, "sqlstate", end->sqlstate);
 	payload = jobq_json_end(&object);
 
 	jobq_enqueue_defaults(&options, target);
@@ -109,4 +115,11 @@ jobq_on_dead(const JobqJob *job, const JobqQueue *queue, const char *error,
 	jobs = jobq_table_open(JOBQ_REL_JOB);
 	(void) jobq_enqueue_job(jobs, &options, payload);
 	jobq_table_close(jobs);
+}
+
+/* Called once, by _PG_init. */
+void
+jobq_on_dead_init(void)
+{
+	jobq_ended_follow_deaths(is_free, tell);
 }

@@ -11,10 +11,6 @@
 #ifndef JOBQ_ON_DEAD_H
 #define JOBQ_ON_DEAD_H
 
-#include "job.h"
-
-extern bool jobq_on_dead_is_free(const JobqQueue *queue);
-extern void jobq_on_dead(const JobqJob *job, const JobqQueue *queue,
-						 const char *error, const char *sqlstate);
+extern void jobq_on_dead_init(void);
 
 #endif							/* JOBQ_ON_DEAD_H */

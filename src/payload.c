@@ -16,8 +16,9 @@
  */
 #include "postgres.h"
 
-#include "handler.h"
 #include "payload.h"
+
+#include "handler.h"
 
 #include "fmgr.h"
 #include "utils/builtins.h"

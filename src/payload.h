@@ -11,7 +11,7 @@
 #ifndef JOBQ_PAYLOAD_H
 #define JOBQ_PAYLOAD_H
 
-#include "queue.h"
+#include "queue_row.h"
 
 /*
  * Raises 23514 if the queue refuses the payload.  Code of the queue's owner may

@@ -11,10 +11,13 @@
 #include "postgres.h"
 
 #include "arguments.h"
+#include "command.h"
 #include "enqueue.h"
-#include "handler.h"
+#include "jobq.h"
+#include "queue.h"
 #include "queue_lock.h"
 #include "queue_options.h"
+#include "queue_row.h"
 
 #include "catalog/pg_type.h"
 #include "funcapi.h"

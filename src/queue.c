@@ -15,11 +15,18 @@
 #include "postgres.h"
 
 #include "queue.h"
+
+#include "catalog.h"
+#include "clock.h"
+#include "compat.h"
+#include "jobq.h"
 #include "queue_cache.h"
-#include "queue_lock.h"
+#include "queue_change.h"
+#include "queue_list.h"
+#include "queue_state.h"
 #include "sequence.h"
 #include "table.h"
-#include "xact.h"
+#include "wake.h"
 
 #include "catalog/pg_authid.h"
 #include "catalog/namespace.h"
@@ -223,46 +230,6 @@ jobq_queue_check_home(const JobqQueue *queue)
 			 errmsg("queue \"%s\" belongs to another database", queue->name),
 			 errdetail("This database was copied or restored, and the jobs that came with it may be running in the original."),
 			 errhint("SELECT jobq.start() makes the queues of this database its own.")));
-}
-
-/*
- * Keeps the queue from being dropped until the end of the transaction.  Other
- * enqueuers are not in the way; drop_queue takes the same lock in
- * AccessExclusive mode.  Returns the queue as it is then: whoever needs a
- * privilege on it checks that now, if this is not what it was.  NULL if the
- * queue is gone.
- *
- * Of a call's locks this is the first one (docs/internals.md, "Order of
- * locks").
- */
-const JobqQueue *
-jobq_queue_try_lock_shared(const JobqQueue *queue)
-{
-	const JobqQueue *now = queue;
-	LOCKTAG		tag;
-
-	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, jobq_relation_oid(JOBQ_REL_QUEUE),
-					   queue->id, 0);
-	if (LockAcquire(&tag, AccessShareLock, false, true) ==
-		LOCKACQUIRE_NOT_AVAIL)
-	{
-		(void) LockAcquire(&tag, AccessShareLock, false, false);
-		now = jobq_queue_read_now(queue->id);
-	}
-	else if (!jobq_queue_cache_is_current(queue))
-		now = jobq_queue_by_id(queue->id);
-	return now;
-}
-
-/* The same; raises 42704 if the queue is gone. */
-const JobqQueue *
-jobq_queue_lock_shared(const JobqQueue *queue)
-{
-	const JobqQueue *now = jobq_queue_try_lock_shared(queue);
-
-	if (now == NULL)
-		jobq_queue_report_missing(queue->name, JOBQ_PRIV_OWNER);
-	return now;
 }
 
 /*

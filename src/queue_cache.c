@@ -27,8 +27,10 @@
 #include "postgres.h"
 
 #include "queue_cache.h"
-#include "queue_list.h"
-#include "queue_row.h"
+
+#include "database.h"
+#include "queue_change.h"
+#include "queue_state.h"
 
 #include "lib/ilist.h"
 #include "miscadmin.h"
@@ -147,19 +149,32 @@ remove_entry(Entry *entry)
 		free_version(version);
 }
 
+/* See jobq_queue_cache_follow_forgetting(). */
+static void (*forget_in_lists) (int32 queue, Oid owner) = NULL;
+static void (*forget_lists) (void) = NULL;
+
+void
+jobq_queue_cache_follow_forgetting(void (*forget) (int32 queue, Oid owner),
+								   void (*forget_all) (void))
+{
+	forget_in_lists = forget;
+	forget_lists = forget_all;
+}
+
 /*
  * Forgets what is known of a queue, which belongs to the owner, or did; or of
  * the service, if the id is JOBQ_NO_QUEUE.
  */
-void
-jobq_queue_cache_forget(int32 queue, Oid owner)
+static void
+forget_queue(int32 queue, Oid owner)
 {
 	Entry	   *entry = entries == NULL ? NULL :
 	hash_search(entries, &queue, HASH_FIND, NULL);
 
 	if (entry != NULL)
 		remove_entry(entry);
-	jobq_queue_list_forget(queue, owner);
+	if (forget_in_lists != NULL)
+		forget_in_lists(queue, owner);
 }
 
 /* Forgets all queues, or only those that nobody uses at the moment. */
@@ -184,7 +199,8 @@ void
 jobq_queue_cache_forget_all(void)
 {
 	remove_entries(true);
-	jobq_queue_list_forget_all();
+	if (forget_lists != NULL)
+		forget_lists();
 }
 
 /*
@@ -201,7 +217,7 @@ jobq_queue_cache_follow(void)
 		return;
 	n = jobq_queue_changes_read(&position, changes);
 	for (int i = 0; i < n; i++)
-		jobq_queue_cache_forget(changes[i].queue, changes[i].owner);
+		forget_queue(changes[i].queue, changes[i].owner);
 	if (n < 0)
 		jobq_queue_cache_forget_all();
 }
@@ -351,7 +367,7 @@ jobq_queue_by_id(int32 id)
 
 	jobq_queue_cache_follow();
 #ifdef JOBQ_CLOBBER_QUEUES
-	jobq_queue_cache_forget(id, InvalidOid);
+	forget_queue(id, InvalidOid);
 #endif
 	version = find_version(id);
 	if (likely(version != NULL))
@@ -407,7 +423,7 @@ jobq_queue_find(const char *name)
 		if (queue != NULL)
 			remember_name(queue);
 		else
-			jobq_queue_cache_forget(id, InvalidOid);	/* renamed, or gone */
+			forget_queue(id, InvalidOid);	/* renamed, or gone */
 	}
 	return queue;
 }
@@ -434,4 +450,11 @@ jobq_queue_cache_position(const JobqQueue *queue)
 
 	return version != NULL && &version->queue == queue ? position :
 		queue->position;
+}
+
+/* Called once, by _PG_init. */
+void
+jobq_queue_cache_init(void)
+{
+	jobq_queue_change_follow(forget_queue, jobq_queue_cache_forget_all);
 }

@@ -1,11 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * queue_cache.h
- *	  What backends keep of queues between look-ups, and how they learn that
- *	  a queue has changed.
+ *	  What backends keep of queues between look-ups.
  *
- * For queue.c and transaction callbacks; everybody else looks queues up by
- * the functions of queue.h.
+ * A JobqQueue that was looked up is valid, and stays as it is, until the
+ * memory context is reset or deleted that was current at the look-up.
  *
  * IDENTIFICATION
  *	  src/queue_cache.h
@@ -15,25 +14,24 @@
 #ifndef JOBQ_QUEUE_CACHE_H
 #define JOBQ_QUEUE_CACHE_H
 
-#include "queue.h"
+#include "queue_row.h"
 
-/* queue_change.c: changes of this transaction, told of when it commits */
-extern void jobq_queue_change_note(int32 queue, Oid owner);
-extern void jobq_queue_change_note_all(void);
-extern void jobq_queue_changes_publish(void);
-extern void jobq_queue_changes_undo(void);
-extern void jobq_queue_changes_forget(void);
-
-/* the changes of all transactions, in shared memory; all may be in callbacks */
-extern void jobq_queue_changes_publish_all(JobqDatabase *database);
-extern bool jobq_queue_changed_since(int32 queue, uint64 position);
-extern int	jobq_queue_changes_read(uint64 *position, JobqQueueChange *changes);
-
-/* queue_cache.c */
 extern const JobqQueue *jobq_queue_cache_by_name(const char *name);
 extern bool jobq_queue_cache_is_current(const JobqQueue *queue);
 extern uint64 jobq_queue_cache_position(const JobqQueue *queue);
-extern void jobq_queue_cache_forget(int32 queue, Oid owner);
 extern void jobq_queue_cache_forget_all(void);
+extern void jobq_queue_cache_init(void);
+
+extern const JobqQueue *jobq_queue_find(const char *name);
+extern const JobqQueue *jobq_queue_by_id(int32 id);
+
+extern void jobq_queue_cache_follow(void);
+
+/*
+ * Who keeps more of queues than this module does is told when it is out of
+ * date: of one queue, or of all.  Neither function may fail.
+ */
+extern void jobq_queue_cache_follow_forgetting(void (*forget) (int32 queue, Oid owner),
+											   void (*forget_all) (void));
 
 #endif							/* JOBQ_QUEUE_CACHE_H */

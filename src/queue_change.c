@@ -25,25 +25,49 @@
  */
 #include "postgres.h"
 
-#include "queue_cache.h"
-#include "queue_row.h"
+#include "queue_change.h"
 
-#include "miscadmin.h"
+#include "database.h"
+#include "wake.h"
+#include "xact_end.h"
+
+#include "access/xlog.h"
+#include "storage/spin.h"
 
 /* What this transaction has changed.  More than fit is everything. */
 static JobqQueueChange noted[JOBQ_QUEUE_CHANGES];
 static int	nnoted = 0;
 static bool all_noted = false;
 
-/*
- * This transaction has changed the row or the grants of a queue, which belongs
- * to the owner; or belonged to him, who then is noted as well.
- * JOBQ_NO_QUEUE: the service's row.
- */
+/* Highest nesting level at which something was changed, 0: nothing. */
+static int	changed_level = 0;
+
+/* More than queues has changed. */
+static bool all_changed = false;
+
+static void (*forget_queue) (int32 queue, Oid owner) = NULL;
+static void (*forget_queues) (void) = NULL;
+
 void
-jobq_queue_change_note(int32 queue, Oid owner)
+jobq_queue_change_follow(void (*forget) (int32 queue, Oid owner),
+						 void (*forget_all) (void))
 {
-	jobq_queue_cache_forget(queue, owner);
+	forget_queue = forget;
+	forget_queues = forget_all;
+}
+
+/* The current subtransaction has changed what others keep in memory. */
+static void
+note_level(void)
+{
+	changed_level = Max(changed_level, GetCurrentTransactionNestLevel());
+}
+
+void
+jobq_at_commit_queue_changed(int32 queue, Oid owner)
+{
+	note_level();
+	forget_queue(queue, owner);
 	for (int i = nnoted - 1; i >= 0; i--)
 	{
 		if (noted[i].queue == queue && noted[i].owner == owner)
@@ -59,12 +83,21 @@ jobq_queue_change_note(int32 queue, Oid owner)
 		all_noted = true;
 }
 
-/* This transaction may have changed any queue. */
 void
-jobq_queue_change_note_all(void)
+jobq_at_commit_service_changed(void)
 {
-	jobq_queue_cache_forget_all();
+	jobq_at_commit_wake(JOBQ_WAKE_CONFIG);
+	jobq_at_commit_queue_changed(JOBQ_NO_QUEUE, InvalidOid);
+}
+
+void
+jobq_at_commit_all_changed(void)
+{
+	jobq_at_commit_wake(JOBQ_WAKE_CONFIG);
+	note_level();
+	forget_queues();
 	all_noted = true;
+	all_changed = true;
 }
 
 /* Writes `n` changes into the log, or has every process forget all. */
@@ -87,41 +120,11 @@ publish(JobqDatabase *database, const JobqQueueChange *changes, int n,
 	SpinLockRelease(&database->changes_mutex);
 }
 
-/* The transaction has become visible: tells the others what it changed. */
-void
-jobq_queue_changes_publish(void)
-{
-	if (nnoted > 0 || all_noted)
-		publish(jobq_database(), noted, nnoted, all_noted);
-	jobq_queue_changes_forget();
-}
-
 /* Nobody knows what has been changed. */
 void
 jobq_queue_changes_publish_all(JobqDatabase *database)
 {
 	publish(database, NULL, 0, true);
-}
-
-/*
- * The changes, or some of them, were rolled back: what this process knows of
- * the queues may have been read meanwhile.
- */
-void
-jobq_queue_changes_undo(void)
-{
-	for (int i = 0; i < nnoted; i++)
-		jobq_queue_cache_forget(noted[i].queue, noted[i].owner);
-	if (all_noted)
-		jobq_queue_cache_forget_all();
-}
-
-/* The transaction is over. */
-void
-jobq_queue_changes_forget(void)
-{
-	nnoted = 0;
-	all_noted = false;
 }
 
 /*
@@ -165,4 +168,74 @@ jobq_queue_changed_since(int32 queue, uint64 position)
 			return true;
 	}
 	return n < 0;
+}
+
+/*
+ * The changes, or some of them, were rolled back: what this process knows of
+ * the queues may have been read meanwhile.
+ */
+static void
+undo(void)
+{
+	for (int i = 0; i < nnoted; i++)
+		forget_queue(noted[i].queue, noted[i].owner);
+	if (all_noted)
+		forget_queues();
+}
+
+/* The transaction has become visible: tells the others what it changed. */
+static void
+tell(void)
+{
+	if (nnoted > 0 || all_noted)
+		publish(jobq_database(), noted, nnoted, all_noted);
+	if (all_changed)
+		pg_atomic_fetch_add_u32(&jobq_database()->generation, 1);
+}
+
+static void
+at_transaction_end(XactEvent event)
+{
+	switch (event)
+	{
+		case XACT_EVENT_COMMIT:
+			tell();
+			break;
+		case XACT_EVENT_ABORT:
+			undo();
+			break;
+		case XACT_EVENT_PREPARE:
+			/* it is not visible yet, to this session either */
+			undo();
+			break;
+		default:
+			return;
+	}
+	nnoted = 0;
+	all_noted = false;
+	changed_level = 0;
+	all_changed = false;
+
+	/* nobody tells a standby of changes */
+	if (RecoveryInProgress() && forget_queues != NULL)
+		forget_queues();
+}
+
+static void
+at_subtransaction_end(SubXactEvent event, int level)
+{
+	if (changed_level < level)
+		return;
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		undo();
+	else if (event == SUBXACT_EVENT_COMMIT_SUB)
+		changed_level = level - 1;
+}
+
+/* Called once, by _PG_init. */
+void
+jobq_queue_change_init(void)
+{
+	jobq_xact_end_follow(JOBQ_XACT_QUEUE_CHANGES, at_transaction_end,
+						 at_subtransaction_end);
 }

@@ -16,9 +16,17 @@
 #include "postgres.h"
 
 #include "arguments.h"
+#include "catalog.h"
+#include "clock.h"
+#include "queue.h"
+#include "queue_cache.h"
+#include "queue_change.h"
 #include "queue_lock.h"
 #include "queue_options.h"
-#include "xact.h"
+#include "queue_row.h"
+#include "queue_state.h"
+#include "ready.h"
+#include "wake.h"
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
@@ -29,6 +37,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/syscache.h"
+#include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(jobq_create_queue);
 PG_FUNCTION_INFO_V1(jobq_alter_queue);

@@ -28,15 +28,21 @@
 #include "postgres.h"
 
 #include "arguments.h"
+#include "catalog.h"
+#include "compat.h"
 #include "current_job.h"
-#include "job.h"
+#include "lease_registry.h"
+#include "note.h"
+#include "queue.h"
 #include "queue_cache.h"
-#include "queue_drop.h"
+#include "queue_change.h"
+#include "queue_gone.h"
 #include "queue_lock.h"
 #include "queue_row.h"
-#include "wait.h"
+#include "ready.h"
 #include "worker_slot.h"
-#include "xact.h"
+
+#include "wait.h"
 
 #include "access/genam.h"
 #include "access/relscan.h"
@@ -63,131 +69,6 @@ PG_FUNCTION_INFO_V1(jobq_drop_queue);
 
 /* So often a lock is tried before it is waited for, in drop_queue(force). */
 #define LOCK_TRIES 250
-
-/* A queue that the current transaction drops. */
-typedef struct DroppedQueue
-{
-	int32		queue;
-	bool		renamed;		/* or renames */
-	bool		kept_off;		/* executors know of it */
-	SubTransactionId subid;
-	struct DroppedQueue *next;
-} DroppedQueue;
-
-/* In TopTransactionContext. */
-static DroppedQueue *dropped_queues = NULL;
-
-/*
- * Has executors keep off the queue.  False where shared memory has no room for
- * it: they come back after a pause, then, to a job that they were driven from.
- */
-static bool
-begin_keeping_off(int32 queue)
-{
-	JobqQueueState *state = jobq_find_queue_state(queue);
-
-	if (state != NULL)
-		pg_atomic_fetch_add_u32(&state->drops, 1);
-	return state != NULL;
-}
-
-/*
- * The queue is not dropped, or not yet.  It may have been by somebody else,
- * and its state be gone, or another one.
- */
-static void
-end_keeping_off(const DroppedQueue *dropped)
-{
-	JobqQueueState *state = jobq_find_queue_state(dropped->queue);
-	uint32		drops = state != NULL ? pg_atomic_read_u32(&state->drops) : 0;
-
-	if (!dropped->kept_off)
-		return;
-	while (drops > 0 &&
-		   !pg_atomic_compare_exchange_u32(&state->drops, &drops, drops - 1))
-		;
-	jobq_note_queue_changed(state);
-}
-
-static void
-at_transaction_end(XactEvent event, void *arg)
-{
-	(void) arg;
-	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
-	{
-		for (DroppedQueue *d = dropped_queues; d != NULL; d = d->next)
-			end_keeping_off(d);
-	}
-	if (event == XACT_EVENT_COMMIT && dropped_queues != NULL)
-	{
-		/* before anybody is woken: what they have cached is out of date */
-		jobq_queue_changes_publish();
-		for (DroppedQueue *d = dropped_queues; d != NULL; d = d->next)
-		{
-			jobq_waiters_wake(MyDatabaseId, d->queue, PG_INT32_MAX);
-			if (!d->renamed)
-				jobq_forget_queue_state(d->queue);
-		}
-	}
-	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
-		event == XACT_EVENT_PREPARE)
-		dropped_queues = NULL;
-}
-
-/* Subtransactions that began after `mine` are part of it. */
-static void
-at_subtransaction_end(SubXactEvent event, SubTransactionId mine,
-					  SubTransactionId parent, void *arg)
-{
-	(void) parent;
-	(void) arg;
-	if (event != SUBXACT_EVENT_ABORT_SUB)
-		return;
-	while (dropped_queues != NULL && dropped_queues->subid >= mine)
-	{
-		end_keeping_off(dropped_queues);
-		dropped_queues = dropped_queues->next;
-	}
-}
-
-/* At the end of the transaction there is something to do for the queue. */
-static DroppedQueue *
-note_name_gone(int32 queue)
-{
-	static bool registered = false;
-	DroppedQueue *dropped;
-
-	if (!registered)
-	{
-		RegisterXactCallback(at_transaction_end, NULL);
-		RegisterSubXactCallback(at_subtransaction_end, NULL);
-		registered = true;
-	}
-	dropped = MemoryContextAllocZero(TopTransactionContext,
-									 sizeof(DroppedQueue));
-	dropped->queue = queue;
-	dropped->subid = GetCurrentSubTransactionId();
-	dropped->next = dropped_queues;
-	dropped_queues = dropped;
-	return dropped;
-}
-
-/*
- * The queue is about to be dropped: either that is done, or there is an error.
- * With `force`, executors are to keep off it.
- */
-static void
-note_dropped(int32 queue, bool force)
-{
-	note_name_gone(queue)->kept_off = force && begin_keeping_off(queue);
-}
-
-/* The queue gets another name: who waits for its jobs is to hear of it. */
-void
-jobq_note_renamed(int32 queue)
-{
-	note_name_gone(queue)->renamed = true;
-}
 
 /*
  * Runs a statement with the queue's id as $1, as the extension's owner, on
@@ -433,7 +314,7 @@ lock_to_drop(const char *name, bool force, bool if_exists)
 	if (queue == NULL && if_exists)
 		return NULL;
 	queue = jobq_queue_require(name, JOBQ_PRIV_OWNER);
-	note_dropped(queue->id, force);
+	jobq_note_dropped(queue->id, force);
 	lock_queue(queue->id, force);
 	queue = jobq_queue_read_now(queue->id);
 	if (queue == NULL || strcmp(queue->name, name) != 0)

@@ -21,10 +21,10 @@
  */
 #include "postgres.h"
 
+#include "queue_list.h"
+
 #include "catalog.h"
 #include "queue_cache.h"
-#include "queue_list.h"
-#include "queue_row.h"
 
 #include "access/htup_details.h"
 #include "catalog/pg_auth_members.h"
@@ -61,8 +61,8 @@ static int	history_segment = -1;	/* -1: not known */
 /* ----------------------------------------------------------- forgetting */
 
 /* See jobq_queue_cache_forget(). */
-void
-jobq_queue_list_forget(int32 queue, Oid owner)
+static void
+forget_queue(int32 queue, Oid owner)
 {
 	if (queue == JOBQ_NO_QUEUE)
 	{
@@ -82,8 +82,8 @@ jobq_queue_list_forget(int32 queue, Oid owner)
 		changed[nchanged++] = queue;
 }
 
-void
-jobq_queue_list_forget_all(void)
+static void
+forget_all(void)
 {
 	history_segment = -1;
 	listed_valid = false;
@@ -382,4 +382,11 @@ jobq_history_segment(void)
 	if (history_segment < 0)
 		history_segment = jobq_queue_read_history_segment();
 	return history_segment;
+}
+
+/* Called once, by _PG_init. */
+void
+jobq_queue_list_init(void)
+{
+	jobq_queue_cache_follow_forgetting(forget_queue, forget_all);
 }

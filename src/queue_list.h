@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * queue_list.h
- *	  Forgetting the lists of queues of queue_list.c.
+ *	  Which queues there are: all of them, those of a role, and those that a
+ *	  role has privileges on.
  *
  * IDENTIFICATION
  *	  src/queue_list.h
@@ -11,10 +12,17 @@
 #ifndef JOBQ_QUEUE_LIST_H
 #define JOBQ_QUEUE_LIST_H
 
-#include "queue.h"
+#include "queue_row.h"
 
-extern void jobq_queue_cache_follow(void);
-extern void jobq_queue_list_forget(int32 queue, Oid owner);
-extern void jobq_queue_list_forget_all(void);
+extern const JobqQueue *jobq_queue_find_run(Oid role);
+extern List *jobq_queues_of_executor(Oid role);
+extern uint64 jobq_queues_of_executor_number(void);
+extern List *jobq_queues_allowed(Oid role, int privileges);
+extern List *jobq_roles_of(Oid role);
+extern const JobqQueueBrief *jobq_queues_all(int *n);
+extern void jobq_queue_outline(JobqQueue *queue, const JobqQueueBrief *brief);
+extern int	jobq_history_segment(void);
+
+extern void jobq_queue_list_init(void);
 
 #endif							/* JOBQ_QUEUE_LIST_H */

@@ -20,7 +20,11 @@
 #include "postgres.h"
 
 #include "queue_lock.h"
-#include "queue_row.h"
+
+#include "catalog.h"
+#include "queue.h"
+#include "queue_cache.h"
+#include "queue_state.h"
 
 #include "access/twophase.h"
 #include "miscadmin.h"
@@ -144,4 +148,44 @@ jobq_queue_recheck_locked(const JobqLockedQueue *locked, int privilege)
 {
 	AcceptInvalidationMessages();
 	jobq_queue_check_privilege(locked->queue, privilege);
+}
+
+/*
+ * Keeps the queue from being dropped until the end of the transaction.  Other
+ * enqueuers are not in the way; drop_queue takes the same lock in
+ * AccessExclusive mode.  Returns the queue as it is then: whoever needs a
+ * privilege on it checks that now, if this is not what it was.  NULL if the
+ * queue is gone.
+ *
+ * Of a call's locks this is the first one (docs/internals.md, "Order of
+ * locks").
+ */
+const JobqQueue *
+jobq_queue_try_lock_shared(const JobqQueue *queue)
+{
+	const JobqQueue *now = queue;
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, jobq_relation_oid(JOBQ_REL_QUEUE),
+					   queue->id, 0);
+	if (LockAcquire(&tag, AccessShareLock, false, true) ==
+		LOCKACQUIRE_NOT_AVAIL)
+	{
+		(void) LockAcquire(&tag, AccessShareLock, false, false);
+		now = jobq_queue_read_now(queue->id);
+	}
+	else if (!jobq_queue_cache_is_current(queue))
+		now = jobq_queue_by_id(queue->id);
+	return now;
+}
+
+/* The same; raises 42704 if the queue is gone. */
+const JobqQueue *
+jobq_queue_lock_shared(const JobqQueue *queue)
+{
+	const JobqQueue *now = jobq_queue_try_lock_shared(queue);
+
+	if (now == NULL)
+		jobq_queue_report_missing(queue->name, JOBQ_PRIV_OWNER);
+	return now;
 }

@@ -12,7 +12,7 @@
 #ifndef JOBQ_QUEUE_LOCK_H
 #define JOBQ_QUEUE_LOCK_H
 
-#include "queue.h"
+#include "queue_row.h"
 #include "table.h"
 
 /* A queue whose row this transaction has locked. */
@@ -34,5 +34,8 @@ extern void jobq_queue_lock(JobqLockedQueue *locked, const char *name,
 							int privilege);
 extern void jobq_queue_recheck_locked(const JobqLockedQueue *locked,
 									  int privilege);
+
+extern const JobqQueue *jobq_queue_lock_shared(const JobqQueue *queue);
+extern const JobqQueue *jobq_queue_try_lock_shared(const JobqQueue *queue);
 
 #endif							/* JOBQ_QUEUE_LOCK_H */

@@ -16,13 +16,21 @@
  */
 #include "postgres.h"
 
-#include <math.h>
-
-#include "handler.h"
-#include "payload.h"
 #include "queue_options.h"
 
 #include "arguments.h"
+#include "compat.h"
+#include "handler.h"
+#include "interval.h"
+#include "jobq.h"
+#include "note.h"
+#include "payload.h"
+#include "queue.h"
+#include "queue_cache.h"
+#include "queue_lock.h"
+
+#include <math.h>
+
 #include "access/detoast.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_proc.h"
@@ -34,6 +42,8 @@
 #include "utils/builtins.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
+
+#include "access/htup_details.h"
 
 #define LEASE_MIN INT64CONST(1000)	/* 1 ms */
 #define LEASE_MAX (366 * USECS_PER_DAY)

@@ -12,8 +12,9 @@
 #ifndef JOBQ_QUEUE_OPTIONS_H
 #define JOBQ_QUEUE_OPTIONS_H
 
-#include "queue.h"
-#include "table.h"
+#include "queue_row.h"
+
+#include "access/attnum.h"
 
 /* An option: argument of create_queue and alter_queue, column of queue. */
 typedef struct JobqQueueOption

@@ -16,10 +16,13 @@
 #include "postgres.h"
 
 #include "arguments.h"
-#include "queue_drop.h"
+#include "catalog.h"
+#include "queue_cache.h"
+#include "queue_change.h"
+#include "queue_gone.h"
 #include "queue_lock.h"
 #include "queue_options.h"
-#include "xact.h"
+#include "queue_row.h"
 
 #include "fmgr.h"
 #include "utils/builtins.h"

@@ -14,9 +14,11 @@
  */
 #include "postgres.h"
 
-#include "catalog.h"
 #include "queue_row.h"
-#include "schema.h"
+
+#include "catalog.h"
+#include "interval.h"
+#include "queue_state.h"
 
 #include "access/genam.h"
 #include "access/htup_details.h"
@@ -43,27 +45,8 @@
 #define DEFAULT_KEEP_COMPLETED USECS_PER_DAY
 #define DEFAULT_KEEP_DEAD (30 * USECS_PER_DAY)
 
-/* No duration is longer: sums with a timestamp must not overflow. */
-#define MAX_DURATION (INT64CONST(10000) * 365 * USECS_PER_DAY)
-
 /* Told of each row that was read. */
 typedef void (*RowVisitor) (void *arg, const Datum *values, const bool *nulls);
-
-/*
- * An interval in microseconds, a month being 30 days and a day 24 hours;
- * clamped to +-10,000 years.
- */
-int64
-jobq_interval_microseconds(const Interval *interval)
-{
-	int64		days = (int64) interval->month * 30 + interval->day;
-	int64		result;
-
-	if (pg_mul_s64_overflow(days, USECS_PER_DAY, &result) ||
-		pg_add_s64_overflow(result, interval->time, &result))
-		result = days < 0 ? -MAX_DURATION : MAX_DURATION;
-	return Max(Min(result, MAX_DURATION), -MAX_DURATION);
-}
 
 static int64
 interval_option(const Datum *values, const bool *nulls, int attnum,

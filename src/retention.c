@@ -34,13 +34,20 @@
  */
 #include "postgres.h"
 
+#include "retention.h"
+
+#include "catalog.h"
+#include "clock.h"
+#include "database.h"
 #include "history.h"
 #include "late.h"
-#include "maintenance.h"
-#include "queue.h"
-#include "retention.h"
+#include "queue_change.h"
+#include "queue_list.h"
+#include "queue_row.h"
+#include "retention_attempt.h"
+#include "retention_count.h"
 #include "walk.h"
-#include "xact.h"
+#include "xact_end.h"
 
 #include "access/table.h"
 #include "access/transam.h"
@@ -376,9 +383,8 @@ turn_ring(TimestampTz now)
  * to be asked for: their XIDs mean nothing any more when pg_xact was truncated.
  */
 static void
-at_transaction_end(XactEvent event, void *arg)
+at_transaction_end(XactEvent event)
 {
-	(void) arg;
 	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT)
 		return;
 	if (running && event == XACT_EVENT_ABORT)
@@ -411,7 +417,6 @@ run(TimestampTz now, bool all)
 TimestampTz
 jobq_retention_run(void)
 {
-	static bool registered = false;
 	static TimestampTz next = DT_NOBEGIN;
 	static uint64 changes = 0;
 	uint64		new_changes = pg_atomic_read_u64(&jobq_database()->nchanges);
@@ -423,9 +428,7 @@ jobq_retention_run(void)
 	if (now < next && now >= last && changes == new_changes)
 		return next;
 
-	if (!registered)
-		RegisterXactCallback(at_transaction_end, NULL);
-	registered = true;
+	jobq_xact_end_follow(JOBQ_XACT_RETENTION, at_transaction_end, NULL);
 	running = true;
 	PushActiveSnapshot(GetTransactionSnapshot());
 	jobq_elevate(&elevation);

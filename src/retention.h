@@ -12,21 +12,18 @@
 #ifndef JOBQ_RETENTION_H
 #define JOBQ_RETENTION_H
 
-#include "jobq.h"
+#include "datatype/timestamp.h"
 
 /* So many blocks of a table are gone through in one transaction. */
 #define JOBQ_RETENTION_BLOCKS 256
 
-/* retention_count.c: keep_completed_count and keep_dead_count */
-extern TimestampTz jobq_retention_limit_counts(TimestampTz now);
+/*
+ * The segment that should have been emptied to take over by now,
+ * -1 if there is none.  Needs SPI.
+ */
+extern int	jobq_history_overdue_segment(TimestampTz now);
 
-/* Begins anew.  Does not fail. */
-extern void jobq_retention_forget_counts(void);
-
-/* retention_attempt.c: attempts of jobs that are gone */
-extern TimestampTz jobq_retention_clean_attempts(TimestampTz now);
-
-/* Begins anew, since jobs have gone.  Does not fail. */
-extern void jobq_retention_attempts_are_due(void);
+/* History's ring, keep_*_count, old attempts */
+extern TimestampTz jobq_retention_run(void);
 
 #endif							/* JOBQ_RETENTION_H */

@@ -16,9 +16,12 @@
  */
 #include "postgres.h"
 
-#include "retention.h"
+#include "retention_attempt.h"
 
-#include "queue.h"
+#include "compat.h"
+#include "queue_cache.h"
+#include "queue_row.h"
+#include "retention.h"
 #include "walk.h"
 
 #include "access/genam.h"

@@ -22,10 +22,14 @@
  */
 #include "postgres.h"
 
-#include "retention.h"
+#include "retention_count.h"
 
+#include "catalog.h"
+#include "database.h"
 #include "history.h"
-#include "queue.h"
+#include "queue_list.h"
+#include "queue_row.h"
+#include "retention.h"
 #include "walk.h"
 
 #include "common/hashfn.h"

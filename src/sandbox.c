@@ -18,11 +18,11 @@
  */
 #include "postgres.h"
 
+#include "sandbox.h"
+
 #include "catalog.h"
-#include "current_job.h"
 #include "jobq.h"
 #include "portals.h"
-#include "sandbox.h"
 #include "sandbox_planner.h"
 #include "sandbox_rules.h"
 
@@ -34,6 +34,9 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+
+/* See jobq_sandbox_at_error(). */
+static void (*at_error) (void) = NULL;
 
 /* What the server has handlers for; PL/Perl lets code set its own. */
 static const int signals[] = {
@@ -132,13 +135,20 @@ complete_error(void)
 {
 	MemoryContext oldcontext = MemoryContextSwitchTo(ErrorContext);
 
-	jobq_current_job_forget_wish();
+	if (at_error != NULL)
+		at_error();
 	if (jobq_is_job_control(geterrcode()))
 		errcode(ERRCODE_RAISE_EXCEPTION);
 	for (ErrorContextCallback *context = error_context_stack; context != NULL;
 		 context = context->previous)
 		context->callback(context->arg);
 	MemoryContextSwitchTo(oldcontext);
+}
+
+void
+jobq_sandbox_at_error(void (*call) (void))
+{
+	at_error = call;
 }
 
 void

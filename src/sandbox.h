@@ -18,4 +18,7 @@
  */
 extern void jobq_sandbox_run(Oid owner, void (*code) (void *arg), void *arg);
 
+/* What is called, from now on, when an error leaves a sandbox. */
+extern void jobq_sandbox_at_error(void (*call) (void));
+
 #endif							/* JOBQ_SANDBOX_H */

@@ -31,6 +31,7 @@
 #include "postgres.h"
 
 #include "sandbox_rules.h"
+
 #include "seed.h"
 
 #include "access/genam.h"
@@ -229,7 +230,7 @@ jobq_sandbox_rules_set_up(void)
 {
 	if (hooks_are_set)
 		return;
-	jobq_seed_watch();
+	jobq_seed_watch(jobq_in_sandbox);
 	previous_object_access = object_access_hook;
 	object_access_hook = object_access;
 	previous_fmgr_need = needs_fmgr_hook;

@@ -18,15 +18,15 @@
  */
 #include "postgres.h"
 
-#include "schedule.h"
-
 #include "arguments.h"
-#include "enqueue.h"
-#include "handler.h"
+#include "catalog.h"
+#include "clock.h"
+#include "jobq.h"
 #include "payload.h"
-#include "timezone.h"
-#include "xact.h"
 #include "queue_lock.h"
+#include "queue_row.h"
+#include "schedule_form.h"
+#include "schedule_row.h"
 #include "sequence.h"
 
 #include "access/genam.h"

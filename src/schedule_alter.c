@@ -20,11 +20,15 @@
  */
 #include "postgres.h"
 
-#include "schedule.h"
-
 #include "arguments.h"
+#include "compat.h"
 #include "payload.h"
+#include "queue.h"
 #include "queue_lock.h"
+#include "queue_row.h"
+#include "schedule_enqueue.h"
+#include "schedule_form.h"
+#include "schedule_row.h"
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"

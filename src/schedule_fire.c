@@ -45,15 +45,24 @@
  */
 #include "postgres.h"
 
-#include "schedule.h"
+#include "schedule_fire.h"
 
 #include "cancel.h"
+#include "cancel_request.h"
+#include "catalog.h"
+#include "clock.h"
+#include "compat.h"
+#include "database.h"
 #include "guc.h"
-#include "job.h"
+#include "interval.h"
 #include "late.h"
-#include "maintenance.h"
+#include "queue.h"
+#include "queue_row.h"
+#include "schedule_enqueue.h"
+#include "schedule_history.h"
 #include "subtransaction.h"
-#include "timezone.h"
+#include "timetable.h"
+#include "xact_end.h"
 
 #include "access/genam.h"
 #include "access/relscan.h"
@@ -772,9 +781,8 @@ report_disabled(const List *schedules)
  * ask by: it would mean nothing any more when pg_xact has been truncated.
  */
 static void
-at_transaction_end(XactEvent event, void *arg)
+at_transaction_end(XactEvent event)
 {
-	(void) arg;
 	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT)
 		return;
 	if (progress.claims && event == XACT_EVENT_COMMIT)
@@ -789,14 +797,11 @@ at_transaction_end(XactEvent event, void *arg)
 static void
 begin_progress(TimestampTz now)
 {
-	static bool registered = false;
 	JobqDatabase *database = jobq_database();
 	uint32		generation = pg_atomic_read_u32(&database->generation);
 	uint64		low;
 
-	if (!registered)
-		RegisterXactCallback(at_transaction_end, NULL);
-	registered = true;
+	jobq_xact_end_follow(JOBQ_XACT_SCHEDULES, at_transaction_end, NULL);
 	progress.claims = false;
 
 	pg_atomic_write_u32(&database->schedules_wait, 1);

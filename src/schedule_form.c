@@ -14,11 +14,19 @@
  */
 #include "postgres.h"
 
-#include "schedule.h"
+#include "schedule_form.h"
 
 #include "arguments.h"
+#include "clock.h"
+#include "command.h"
+#include "cron_expression.h"
 #include "enqueue.h"
-#include "handler.h"
+#include "interval.h"
+#include "jobq.h"
+#include "note.h"
+#include "queue.h"
+#include "queue_lock.h"
+#include "timetable.h"
 #include "timezone.h"
 
 #include "fmgr.h"

@@ -27,10 +27,14 @@
  */
 #include "postgres.h"
 
-#include "schedule.h"
+#include "schedule_history.h"
 
+#include "catalog.h"
+#include "clock.h"
+#include "ended.h"
 #include "history.h"
-#include "job.h"
+#include "queue.h"
+#include "queue_row.h"
 
 #include "access/genam.h"
 #include "access/relscan.h"
@@ -126,9 +130,9 @@ has_run(const Datum *schedule, int64 job_id)
  * must know the job.  And whose jobs are kept is up to those who manage the
  * queue.
  */
-bool
-jobq_schedule_keeps_errors_only(const char *name, const JobqQueue *queue,
-								int64 job_id)
+static bool
+leaves_no_trace(const char *name, const JobqQueue *queue,
+				int64 job_id)
 {
 	JobqTable  *table = jobq_table_open(JOBQ_REL_SCHEDULE);
 	TupleTableSlot *slot = jobq_table_slot(table);
@@ -315,4 +319,11 @@ jobq_schedule_history_remove(const Datum *schedule)
 			jobq_table_delete(history.table, history.slot);
 	}
 	jobq_schedule_history_close(&history);
+}
+
+/* Called once, by _PG_init. */
+void
+jobq_schedule_history_init(void)
+{
+	jobq_ended_follow_schedules(leaves_no_trace);
 }

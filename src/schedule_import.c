@@ -18,9 +18,12 @@
  */
 #include "postgres.h"
 
-#include "schedule.h"
-
 #include "arguments.h"
+#include "catalog.h"
+#include "common/cron.h"
+#include "note.h"
+#include "schedule_form.h"
+#include "schedule_row.h"
 #include "subtransaction.h"
 
 #include "access/xact.h"

@@ -15,9 +15,9 @@
  */
 #include "postgres.h"
 
-#include "jobq.h"
-#include "sandbox_rules.h"
 #include "seed.h"
+
+#include "compat.h"
 
 #include "utils/guc.h"
 #include "utils/guc_tables.h"
@@ -25,11 +25,12 @@
 static GucRealCheckHook previous_check = NULL;
 static bool is_watched = false;
 static bool was_set = false;
+static bool (*is_refused) (void) = NULL;
 
 static bool
 check_seed(double *newval, void **extra, GucSource source)
 {
-	if (jobq_in_sandbox())
+	if (is_refused())
 	{
 		GUC_check_errcode(ERRCODE_INSUFFICIENT_PRIVILEGE);
 		GUC_check_errmsg("cannot set parameter \"seed\" within security-restricted operation");
@@ -40,7 +41,7 @@ check_seed(double *newval, void **extra, GucSource source)
 }
 
 void
-jobq_seed_watch(void)
+jobq_seed_watch(bool (*refused) (void))
 {
 	struct config_generic **settings;
 	int			nsettings;
@@ -49,6 +50,7 @@ jobq_seed_watch(void)
 		return;
 	settings = jobq_settings(&nsettings);
 	is_watched = true;
+	is_refused = refused;
 	for (int i = 0; i < nsettings; i++)
 	{
 		struct config_real *setting = (struct config_real *) settings[i];

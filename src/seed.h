@@ -11,8 +11,11 @@
 #ifndef JOBQ_SEED_H
 #define JOBQ_SEED_H
 
-/* From now on, for the rest of the process's life, it is noticed. */
-extern void jobq_seed_watch(void);
+/*
+ * From now on, for the rest of the process's life, it is noticed; and raises
+ * 42501 while refused() is true.
+ */
+extern void jobq_seed_watch(bool (*refused) (void));
 
 /*
  * setseed() may be called.  An expression that is ready can be used again

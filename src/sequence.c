@@ -18,9 +18,10 @@
  */
 #include "postgres.h"
 
-#include "jobq.h"
-#include "compat.h"
 #include "sequence.h"
+
+#include "compat.h"
+#include "note.h"
 
 #include "access/htup_details.h"
 #include "access/relation.h"

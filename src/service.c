@@ -20,12 +20,21 @@
  */
 #include "postgres.h"
 
-#include "arguments.h"
-#include "current_job.h"
-#include "lease_number.h"
 #include "service.h"
+
+#include "arguments.h"
+#include "catalog.h"
+#include "clock.h"
+#include "compat.h"
+#include "current_job.h"
+#include "database.h"
+#include "jobq.h"
+#include "lease_number.h"
+#include "queue_change.h"
+#include "ready.h"
+#include "wake.h"
 #include "worker_slot.h"
-#include "xact.h"
+#include "xact_end.h"
 
 #include "access/htup_details.h"
 #include "access/tableam.h"
@@ -44,6 +53,7 @@
 
 PG_FUNCTION_INFO_V1(jobq_start);
 PG_FUNCTION_INFO_V1(jobq_stop);
+PG_FUNCTION_INFO_V1(jobq_require_preload);
 PG_FUNCTION_INFO_V1(jobq_version);
 
 /* How often stop() looks whether the running jobs are done, milliseconds. */
@@ -323,9 +333,8 @@ end_stop(bool committed)
 }
 
 static void
-at_transaction_end(XactEvent event, void *arg)
+at_transaction_end(XactEvent event)
 {
-	(void) arg;
 	if (stop_level == 0)
 		return;
 	if (event == XACT_EVENT_PRE_PREPARE)
@@ -338,14 +347,8 @@ at_transaction_end(XactEvent event, void *arg)
 }
 
 static void
-at_subtransaction_end(SubXactEvent event, SubTransactionId mine,
-					  SubTransactionId parent, void *arg)
+at_subtransaction_end(SubXactEvent event, int level)
 {
-	int			level = GetCurrentTransactionNestLevel();
-
-	(void) mine;
-	(void) parent;
-	(void) arg;
 	if (stop_level < level)
 		return;
 	if (event == SUBXACT_EVENT_ABORT_SUB)
@@ -378,17 +381,11 @@ wait_for_jobs(void)
 Datum
 jobq_stop(PG_FUNCTION_ARGS)
 {
-	static bool registered = false;
-
 	(void) fcinfo;
 	jobq_begin_write("jobq.stop()");
 	require_administrator();
-	if (!registered)
-	{
-		RegisterXactCallback(at_transaction_end, NULL);
-		RegisterSubXactCallback(at_subtransaction_end, NULL);
-		registered = true;
-	}
+	jobq_xact_end_follow(JOBQ_XACT_STOP, at_transaction_end,
+						 at_subtransaction_end);
 	set_stopped(true);
 	begin_stop();
 
@@ -397,6 +394,20 @@ jobq_stop(PG_FUNCTION_ARGS)
 		wait_for_jobs();
 	else
 		jobq_workers_leave(MyDatabaseId);
+	PG_RETURN_VOID();
+}
+
+/*
+ * require_preload(): for the install script.  Leases of a former installation
+ * must not mix with the new one's, and a coordinator is needed.
+ */
+Datum
+jobq_require_preload(PG_FUNCTION_ARGS)
+{
+	(void) fcinfo;
+	jobq_require_shmem();
+	jobq_lease_blocks_changed();
+	jobq_at_commit_all_changed();
 	PG_RETURN_VOID();
 }
 

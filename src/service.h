@@ -13,6 +13,8 @@
 
 #include "shmem.h"
 
+#include "datatype/timestamp.h"
+
 /* Whether the table has it that stop() is in force.  Needs a transaction. */
 extern bool jobq_service_is_stopped(TimestampTz *since);
 

@@ -39,13 +39,12 @@
 #ifndef JOBQ_SHMEM_H
 #define JOBQ_SHMEM_H
 
-#include "jobq.h"
-
 #include "nodes/pg_list.h"
 #include "port/atomics.h"
 #include "storage/lwlock.h"
 #include "storage/spin.h"
 #include "utils/hsearch.h"
+#include "datatype/timestamp.h"
 
 #define JOBQ_MAX_DATABASES 512
 #define JOBQ_MAX_WORKER_SLOTS 256
@@ -57,6 +56,7 @@
 #define JOBQ_UNSHARED_AT_FIRST 8
 #define JOBQ_QUEUE_CHANGES 128
 #define JOBQ_NO_PROCESS (-1)
+#define JOBQ_NO_QUEUE 0			/* ids of queues are positive */
 #define JOBQ_NEVER DT_NOEND		/* a time that does not come */
 
 enum
@@ -379,25 +379,9 @@ extern HTAB *jobq_shared_leases;	/* of JobqLeaseEntry */
 /* Set in the postmaster before it makes shared memory. */
 extern bool jobq_launcher_is_registered;
 
-extern void jobq_shmem_init(void);
-extern void jobq_require_shmem(void);
 extern long jobq_max_leases(void);
+extern long jobq_max_queues(void);
 extern LWLock *jobq_lock(int which);
-extern JobqDatabase *jobq_database(void);
-extern JobqDatabase *jobq_find_database(Oid dboid);
-extern JobqDatabase *jobq_allocate_database(Oid dboid);
-extern JobqDatabase *jobq_hold_database(Oid dboid, uint64 *tenancy);
-extern bool jobq_release_database(JobqDatabase *database, uint64 tenancy);
-extern List *jobq_known_databases(void);
-extern void jobq_forget_database(Oid dboid);
-extern JobqQueueState *jobq_queue_state(int32 queue, Oid owner);
 extern uint32 *jobq_role_counter(uint32 *counters, Oid role);
-extern JobqQueueState *jobq_find_queue_state(int32 queue);
-extern void jobq_forget_queue_state(int32 queue);
-extern bool jobq_queue_states_are_full(void);
-extern Oid	jobq_queue_states_use(long *taken, long *room);
-extern void jobq_wake_process(int procno);
-extern void jobq_wake_coordinator(JobqDatabase *database, uint32 reason);
-extern void jobq_wake_launcher(void);
 
 #endif							/* JOBQ_SHMEM_H */

@@ -11,8 +11,6 @@
 #ifndef JOBQ_SUBTRANSACTION_H
 #define JOBQ_SUBTRANSACTION_H
 
-#include "jobq.h"
-
 /*
  * Runs an action in a subtransaction.  If it raises an error, rolls the
  * subtransaction back and returns the error (palloc'd), else NULL.  What the

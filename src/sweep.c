@@ -23,11 +23,17 @@
  */
 #include "postgres.h"
 
-#include "claim.h"
+#include "sweep.h"
+
+#include "clock.h"
+#include "database.h"
+#include "dispatch_scan.h"
 #include "guc.h"
 #include "lease.h"
-#include "maintenance.h"
-#include "xact.h"
+#include "lease_registry.h"
+#include "queue_cache.h"
+#include "queue_list.h"
+#include "queue_row.h"
 
 #include "miscadmin.h"
 #include "utils/timestamp.h"

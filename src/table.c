@@ -16,10 +16,11 @@
  */
 #include "postgres.h"
 
-#include "jobq.h"
-#include "index_entry.h"
-#include "shmem.h"
 #include "table.h"
+
+#include "catalog.h"
+#include "compat.h"
+#include "shmem.h"
 
 #include "access/genam.h"
 #include "access/htup_details.h"

@@ -16,10 +16,15 @@
 #ifndef JOBQ_TABLE_H
 #define JOBQ_TABLE_H
 
+#include "index_entry.h"
+#include "schema.h"
+
 #include "access/skey.h"
-#include "catalog.h"
 #include "executor/tuptable.h"
 #include "nodes/execnodes.h"
+#include "nodes/pg_list.h"
+#include "utils/snapshot.h"
+#include "storage/itemptr.h"
 
 typedef struct JobqTable
 {

@@ -19,7 +19,6 @@
 #include "timezone.h"
 
 #include "guc.h"
-#include "jobq.h"
 
 #include "miscadmin.h"
 #include "utils/guc.h"

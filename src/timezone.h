@@ -13,6 +13,7 @@
 #define JOBQ_TIMEZONE_H
 
 #include "common/cron.h"
+
 #include "datatype/timestamp.h"
 #include "pgtime.h"
 

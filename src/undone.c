@@ -21,9 +21,13 @@
  */
 #include "postgres.h"
 
-#include "attempt.h"
-#include "job.h"
 #include "undone.h"
+
+#include "attempt.h"
+#include "database.h"
+#include "failure.h"
+#include "queue_cache.h"
+#include "wake.h"
 
 #include "miscadmin.h"
 #include "utils/builtins.h"

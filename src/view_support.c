@@ -21,6 +21,8 @@
 #include "postgres.h"
 
 #include "catalog.h"
+#include "database.h"
+#include "queue_list.h"
 #include "queue_row.h"
 
 #include "access/stratnum.h"

@@ -14,7 +14,13 @@
 #include "postgres.h"
 
 #include "catalog.h"
+#include "clock.h"
+#include "database.h"
 #include "history.h"
+#include "queue.h"
+#include "queue_cache.h"
+#include "queue_list.h"
+#include "queue_row.h"
 #include "service.h"
 
 #include "access/htup_details.h"

@@ -30,12 +30,6 @@
  * waiters.  The coordinator wakes one when it comes to the queue (due.c), and
  * each looks by itself, every second.
  *
- * JobqQueueState.waiting counts the registered waiters of a queue, the woken
- * ones included.  It only saves those who commit the search in waiters[] when
- * nobody waits.  It changes under JOBQ_LOCK_WAITERS, and is changed by the
- * waiter itself only, which does so just for entries that are still the
- * queue's: entries are freed when a queue is dropped.
- *
  * IDENTIFICATION
  *	  src/wait.c
  *
@@ -43,13 +37,18 @@
  */
 #include "postgres.h"
 
+#include "arguments.h"
+#include "compat.h"
+#include "database.h"
+#include "look.h"
+#include "queue.h"
+#include "queue_cache.h"
+#include "queue_row.h"
+#include "waiter.h"
+
 #include <math.h>
 
-#include "arguments.h"
-#include "claim.h"
-#include "sandbox_rules.h"
 #include "wait.h"
-#include "xact.h"
 
 #include "access/htup_details.h"
 #include "access/multixact.h"
@@ -77,35 +76,19 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#define CHANNEL_PREFIX "jobq."
-#define MD5_HEX_LENGTH 32
-
 /* How often to look if commits do not wake us, in ms. */
 #define NO_ROOM_RECHECK_MS 1000
-
-/*
- * When the coordinator looks whether those who were woken took their jobs, in
- * microseconds.  Short enough for an idle client to do no harm, long enough
- * for a busy one to be done.
- */
-#define LOOK_AFTER USECS_PER_SEC
 
 /* WaitLatch() is not asked to sleep longer than this at a time, in ms. */
 #define MAX_SLEEP_MS 3600000
 
-PG_FUNCTION_INFO_V1(jobq_channel);
-PG_FUNCTION_INFO_V1(jobq_listen);
-PG_FUNCTION_INFO_V1(jobq_unlisten);
 PG_FUNCTION_INFO_V1(jobq_wait);
 
 /* What a session waits for. */
 typedef struct Wait
 {
-	int			nqueues;
-	int32		queues[JOBQ_MAX_WAIT_QUEUES];
+	JobqWaiting waiting;
 	const char *names[JOBQ_MAX_WAIT_QUEUES];
-	JobqQueueState *states[JOBQ_MAX_WAIT_QUEUES];
-	bool		counted[JOBQ_MAX_WAIT_QUEUES];	/* in states[]->waiting */
 	bool		forever;
 	bool		owes_wake;		/* was woken, and has not looked yet */
 	bool		look_again;		/* must look every second: a job is held by
@@ -114,192 +97,14 @@ typedef struct Wait
 	double		timeout_ms;
 } Wait;
 
-/* ------------------------------------------------------------- channels */
-
-char *
-jobq_channel_name(const char *queue)
-{
-	const int	prefix_len = strlen(CHANNEL_PREFIX);
-	int			len = strlen(queue);
-	char		md5[MD5_HEX_LENGTH + 1];
-	const char *error = NULL;
-
-	if (prefix_len + len < NAMEDATALEN)
-		return psprintf("%s%s", CHANNEL_PREFIX, queue);
-
-	/* too long: as much as fits, and a checksum of the whole */
-	if (!pg_md5_hash(queue, len, md5, &error))
-		elog(ERROR, "could not compute MD5 hash: %s", error);
-	len = pg_mbcliplen(queue, len,
-					   NAMEDATALEN - 1 - prefix_len - 1 - MD5_HEX_LENGTH);
-	return psprintf("%s%.*s.%s", CHANNEL_PREFIX, len, queue, md5);
-}
-
-/*
- * channel(queue): 42704 if there is no such queue, or the user has no
- * privilege on it: nobody is to learn here which queues there are.
- */
-Datum
-jobq_channel(PG_FUNCTION_ARGS)
-{
-	char	   *name = jobq_required_string(fcinfo, 0, "queue");
-	const JobqQueue *queue;
-
-	jobq_require_shmem();
-	queue = jobq_queue_find(name);
-	if (queue == NULL || !jobq_queue_allows(queue, GetUserId(), ~0))
-		jobq_queue_report_missing(name, JOBQ_PRIV_CONSUME);
-	PG_RETURN_TEXT_P(cstring_to_text(jobq_channel_name(name)));
-}
-
-/* listen(queue): needs the privilege to consume. */
-Datum
-jobq_listen(PG_FUNCTION_ARGS)
-{
-	char	   *name = jobq_required_string(fcinfo, 0, "queue");
-
-	jobq_require_shmem();
-	jobq_require_primary("jobq.listen()");
-	(void) jobq_queue_require(name, JOBQ_PRIV_CONSUME);
-	jobq_refuse_if_restricted("LISTEN");
-	Async_Listen(jobq_channel_name(name));
-	PG_RETURN_VOID();
-}
-
-/* unlisten(queue): works when the queue or the privilege is gone, too. */
-Datum
-jobq_unlisten(PG_FUNCTION_ARGS)
-{
-	char	   *name = jobq_required_string(fcinfo, 0, "queue");
-
-	jobq_refuse_if_restricted("UNLISTEN");
-	Async_Unlisten(jobq_channel_name(name));
-	PG_RETURN_VOID();
-}
-
-/* --------------------------------------------------------- shared memory */
-
-void
-jobq_waiters_wake(Oid dboid, int32 queue, int njobs)
-{
-	bool		others = false;
-	JobqQueueState *state;
-
-	LWLockAcquire(jobq_lock(JOBQ_LOCK_WAITERS), LW_EXCLUSIVE);
-	for (int i = 0; i < jobq_shared->max_waiters && !others; i++)
-	{
-		JobqWaiter *waiter = &jobq_shared->waiters[i];
-
-		if (waiter->dboid != dboid || waiter->woken)
-			continue;
-		for (int j = 0; j < waiter->nqueues; j++)
-		{
-			if (waiter->queues[j] != queue)
-				continue;
-			if (njobs > 0)
-			{
-				waiter->woken = true;
-				jobq_wake_process(i);
-				njobs--;
-			}
-			else
-				others = true;
-			break;
-		}
-	}
-	LWLockRelease(jobq_lock(JOBQ_LOCK_WAITERS));
-
-	/* those of a queue without room look by themselves in time */
-	state = others ? jobq_find_queue_state(queue) : NULL;
-	if (state != NULL)
-		jobq_note_queue_due(state, jobq_now() + LOOK_AFTER);
-}
-
-static JobqWaiter *
-my_waiter(void)
-{
-	int			procno = JOBQ_MY_PROC_NUMBER;
-
-	if (procno < 0 || procno >= jobq_shared->max_waiters)
-		elog(ERROR, "process number %d is out of range", procno);
-	return &jobq_shared->waiters[procno];
-}
-
-/* Whether an entry in shared memory is still that of the queue. */
-static bool
-state_is_of(const JobqQueueState *state, int32 queue)
-{
-	return state != NULL && state->key.dboid == MyDatabaseId &&
-		state->key.queue == queue;
-}
-
-static void
-register_waiter(Wait *wait)
-{
-	JobqWaiter *waiter = my_waiter();
-
-	LWLockAcquire(jobq_lock(JOBQ_LOCK_WAITERS), LW_EXCLUSIVE);
-	waiter->woken = false;
-	waiter->nqueues = wait->nqueues;
-	memcpy(waiter->queues, wait->queues, sizeof(waiter->queues));
-	waiter->dboid = MyDatabaseId;
-	for (int i = 0; i < wait->nqueues; i++)
-	{
-		wait->counted[i] = state_is_of(wait->states[i], wait->queues[i]);
-		if (wait->counted[i])
-			pg_atomic_fetch_add_u32(&wait->states[i]->waiting, 1);
-	}
-	LWLockRelease(jobq_lock(JOBQ_LOCK_WAITERS));
-}
-
-/* Ends the registration, if there is one.  Returns whether it was woken. */
-static bool
-unregister_waiter(Wait *wait)
-{
-	JobqWaiter *waiter = my_waiter();
-	bool		woken = false;
-
-	LWLockAcquire(jobq_lock(JOBQ_LOCK_WAITERS), LW_EXCLUSIVE);
-	if (OidIsValid(waiter->dboid))
-	{
-		woken = waiter->woken;
-		waiter->dboid = InvalidOid;
-		for (int i = 0; i < wait->nqueues; i++)
-		{
-			JobqQueueState *state = wait->states[i];
-
-			if (wait->counted[i] && state_is_of(state, wait->queues[i]) &&
-				pg_atomic_read_u32(&state->waiting) > 0)
-				pg_atomic_fetch_sub_u32(&state->waiting, 1);
-		}
-	}
-	LWLockRelease(jobq_lock(JOBQ_LOCK_WAITERS));
-	return woken;
-}
-
-/* Whether somebody woke us.  With `clear`, we can be woken again after it. */
-static bool
-was_woken(bool clear)
-{
-	JobqWaiter *waiter = my_waiter();
-	bool		woken;
-
-	LWLockAcquire(jobq_lock(JOBQ_LOCK_WAITERS), LW_EXCLUSIVE);
-	woken = waiter->woken;
-	if (clear)
-		waiter->woken = false;
-	LWLockRelease(jobq_lock(JOBQ_LOCK_WAITERS));
-	return woken;
-}
-
 /* Leaves; a wake-up that nothing was made of goes to somebody else. */
 static void
 leave(Wait *wait)
 {
-	if (!unregister_waiter(wait) && !wait->owes_wake)
+	if (!jobq_waiter_unregister(&wait->waiting) && !wait->owes_wake)
 		return;
-	for (int i = 0; i < wait->nqueues; i++)
-		jobq_waiters_wake(MyDatabaseId, wait->queues[i], 1);
+	for (int i = 0; i < wait->waiting.nqueues; i++)
+		jobq_waiters_wake(MyDatabaseId, wait->waiting.queues[i], 1);
 }
 
 /* The same for PG_ENSURE_ERROR_CLEANUP. */
@@ -309,8 +114,6 @@ leave_on_error(int code, Datum arg)
 	(void) code;
 	leave((Wait *) DatumGetPointer(arg));
 }
-
-/* ------------------------------------------------------------- readiness */
 
 /*
  * Whether one of the queues has a ready job.  Privileges may have been
@@ -327,14 +130,14 @@ is_ready(Wait *wait)
 
 	EnsurePortalSnapshotExists();
 	wait->look_again = false;
-	for (int i = 0; i < wait->nqueues && !result; i++)
+	for (int i = 0; i < wait->waiting.nqueues && !result; i++)
 	{
-		const JobqQueue *queue = jobq_queue_by_id(wait->queues[i]);
+		const JobqQueue *queue = jobq_queue_by_id(wait->waiting.queues[i]);
 
 		if (queue == NULL || strcmp(queue->name, wait->names[i]) != 0)
 			jobq_queue_report_missing(wait->names[i], JOBQ_PRIV_CONSUME);
 		jobq_queue_check_privilege(queue, JOBQ_PRIV_CONSUME);
-		if (!wait->counted[i])
+		if (!wait->waiting.counted[i])
 			wait->look_again = true;
 		result = !queue->paused && queue->at_home &&
 			jobq_queue_has_free_job(queue);
@@ -343,8 +146,6 @@ is_ready(Wait *wait)
 	MemoryContextDelete(context);
 	return result;
 }
-
-/* ------------------------------------------------------------------ wait */
 
 /* Reads the queues to wait for: 22023, 42704, 42501, 55000. */
 static void
@@ -371,10 +172,10 @@ read_queues(ArrayType *array, Wait *wait)
 		wait->names[i] = TextDatumGetCString(elements[i]);
 		queue = jobq_queue_require(wait->names[i], JOBQ_PRIV_CONSUME);
 		jobq_queue_check_home(queue);
-		wait->queues[i] = queue->id;
-		wait->states[i] = queue->state;
+		wait->waiting.queues[i] = queue->id;
+		wait->waiting.states[i] = queue->state;
 	}
-	wait->nqueues = nelements;
+	wait->waiting.nqueues = nelements;
 }
 
 static double
@@ -402,7 +203,7 @@ sleep_until_woken(const Wait *wait)
 		double		left = wait->forever ? MAX_SLEEP_MS :
 		wait->timeout_ms - milliseconds_since(wait->start);
 
-		if (was_woken(false))
+		if (jobq_waiter_was_woken(false))
 			return true;
 		if (left <= 0)
 			return false;
@@ -448,7 +249,7 @@ sleep_as_idle(const Wait *wait)
 static bool
 wait_until_ready(Wait *wait)
 {
-	register_waiter(wait);
+	jobq_waiter_register(&wait->waiting);
 	while (!is_ready(wait))
 	{
 		wait->owes_wake = false;
@@ -457,7 +258,7 @@ wait_until_ready(Wait *wait)
 		SPI_commit();
 		if (!sleep_as_idle(wait))
 			return false;
-		wait->owes_wake = was_woken(true);
+		wait->owes_wake = jobq_waiter_was_woken(true);
 	}
 	wait->owes_wake = false;
 	return true;

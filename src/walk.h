@@ -13,6 +13,8 @@
 
 #include "table.h"
 
+#include "utils/snapshot.h"
+
 /* Is given each row, in a memory context that is reset after it. */
 typedef void (*JobqRowVisitor) (JobqTable *table, TupleTableSlot *row,
 								Snapshot snapshot, void *arg);

@@ -14,7 +14,7 @@
 #ifndef JOBQ_WORKER_SLOT_H
 #define JOBQ_WORKER_SLOT_H
 
-#include "shmem.h"
+#include "datatype/timestamp.h"
 
 /*
  * How long a job may go on after it was told to end, by a cancel or its
@@ -54,6 +54,7 @@ typedef struct JobqWorkerCounts
 /* For everybody. */
 extern bool jobq_worker_wake(Oid dboid, Oid role, int32 queue);
 extern bool jobq_worker_interrupt(int64 job_id);
+extern void jobq_at_commit_interrupt(int64 job_id);
 extern void jobq_workers_evict(int32 queue);
 extern void jobq_worker_evict_process(int32 queue, pid_t pid);
 extern void jobq_workers_leave(Oid dboid);
@@ -88,12 +89,5 @@ extern bool jobq_worker_begin_job(const JobqWorkerRef *worker, int32 queue,
 								  int32 *woken_for);
 extern void jobq_worker_set_leased(const JobqWorkerRef *worker);
 extern JobqInterruption jobq_worker_end_job(const JobqWorkerRef *worker);
-extern void jobq_worker_note_termination(const JobqTermination *termination);
-
-/* For whoever finds a job. */
-extern bool jobq_worker_was_terminated(int64 job_id, int32 attempt,
-									   JobqTermination *termination);
-extern int	jobq_worker_terminations(JobqTermination *terminations);
-extern void jobq_worker_forget_termination(int64 job_id, int32 attempt);
 
 #endif							/* JOBQ_WORKER_SLOT_H */

@@ -21,10 +21,9 @@ here := $(if $(VPATH),$(VPATH)/,$(dir $(firstword $(MAKEFILE_LIST))))
 EXTENSION = jobq
 EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(here)jobq.control)
 
-c_files := $(sort $(wildcard $(here)src/*.c $(here)src/common/*.c \
-	$(here)bgworker/*.c))
-h_files := $(sort $(wildcard $(here)src/*.h $(here)src/common/*.h \
-	$(here)bgworker/*.h))
+c_dirs := src src/* bgworker bgworker/*
+c_files := $(sort $(wildcard $(c_dirs:%=$(here)%/*.c)))
+h_files := $(sort $(wildcard $(c_dirs:%=$(here)%/*.h)))
 
 MODULE_big = jobq
 OBJS := $(patsubst $(here)%.c,%.o,$(c_files))
@@ -39,7 +38,7 @@ DATA_built = $(install_script)
 DATA := $(filter-out extension/released/$(install_script), \
 	$(patsubst $(here)%,%,$(sort $(wildcard $(here)extension/released/*.sql))))
 
-PG_CPPFLAGS = -I$(srcdir)/src -DJOBQ_VERSION=\"$(EXTVERSION)\"
+PG_CPPFLAGS = -I$(srcdir)/src -I$(srcdir) -DJOBQ_VERSION=\"$(EXTVERSION)\"
 PG_CFLAGS = -Wall -Wextra
 # What PostgreSQL's own headers and macros cannot be compiled without
 PG_CFLAGS += -Wno-unused-parameter -Wno-sign-compare \
@@ -117,8 +116,7 @@ all install uninstall installcheck:
 	@exit 1
 
 clean distclean:
-	rm -rf src/*.o src/*.bc src/common/*.o src/common/*.bc bgworker/*.o \
-	  bgworker/*.bc jobq.so $(EXTRA_CLEAN)
+	rm -rf $(c_dirs:%=%/*.o) $(c_dirs:%=%/*.bc) jobq.so $(EXTRA_CLEAN)
 
 endif
 

@@ -37,9 +37,9 @@
  */
 #include "postgres.h"
 
-#include "crash_note.h"
+#include "bgworker/crash_note.h"
 
-#include "crash.h"
+#include "job/crash.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

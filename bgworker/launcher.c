@@ -19,15 +19,15 @@
  */
 #include "postgres.h"
 
-#include "bgworker.h"
-#include "clock.h"
+#include "bgworker/bgworker.h"
+#include "bgworker/crash_note.h"
+#include "bgworker/worker.h"
 #include "compat.h"
-#include "crash_note.h"
-#include "database.h"
 #include "guc.h"
-#include "startup.h"
-#include "worker.h"
-#include "worker_slot.h"
+#include "shared/clock.h"
+#include "shared/database.h"
+#include "shared/startup.h"
+#include "shared/worker_slot.h"
 
 #include <signal.h>
 

@@ -10,12 +10,12 @@
  */
 #include "postgres.h"
 
-#include "worker.h"
+#include "bgworker/worker.h"
 
-#include "catalog.h"
-#include "clock.h"
+#include "base/catalog.h"
 #include "compat.h"
-#include "shmem.h"
+#include "shared/clock.h"
+#include "shared/shmem.h"
 
 #include "access/xact.h"
 #include "catalog/pg_extension.h"

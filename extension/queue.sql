@@ -1,7 +1,7 @@
 -- Queues: creating, changing, pausing, privileges.
 --
 -- The arguments from "description" on bear the names of the columns of
--- jobq_store.queue that they set; src/queue_options.c maps them by name.
+-- jobq_store.queue that they set; src/queue/queue_options.c maps them by name.
 
 CREATE FUNCTION jobq.create_queue(
   queue text,

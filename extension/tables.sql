@@ -1,6 +1,6 @@
 -- Tables.  Everything durable is here, in ordinary logged tables.
 --
--- Columns are read by number in src/schema.h: keep both in step.
+-- Columns are read by number in src/base/schema.h: keep both in step.
 
 -- ---------------------------------------------------------------- sequences
 
@@ -9,7 +9,7 @@ CREATE SEQUENCE jobq_store.job_id_seq AS bigint;
 CREATE SEQUENCE jobq_store.schedule_id_seq AS bigint;
 
 -- A value is a block of 2^16 leases, so that a lease costs no WAL of its own;
--- see src/lease_number.c for why a block may only be used once its WAL is
+-- see src/base/lease_number.c for why a block may only be used once its WAL is
 -- flushed, and for where blocks begin.
 CREATE SEQUENCE jobq_store.lease_block_seq AS bigint MAXVALUE 140737488355296;
 
@@ -84,7 +84,7 @@ CREATE TABLE jobq_store.queue_grant (
   privileges integer NOT NULL,
   PRIMARY KEY (queue, role)
 );
-COMMENT ON TABLE jobq_store.queue_grant IS 'privileges on queues, as a bit mask (src/queue.h)';
+COMMENT ON TABLE jobq_store.queue_grant IS 'privileges on queues, as a bit mask (src/queue/queue.h)';
 
 CREATE INDEX queue_grant_role ON jobq_store.queue_grant (role);
 
@@ -272,7 +272,7 @@ CREATE INDEX schedule_next_run ON jobq_store.schedule (next_run)
   WHERE next_run < 'infinity';
 
 -- What became of a schedule's latest runs: a ring of places for each of them
--- (src/schedule_history.c), so that it neither grows nor has to be cleared.
+-- (src/schedule/schedule_history.c), so that it neither grows nor has to be cleared.
 -- A place that is used again is a HOT update.
 CREATE TABLE jobq_store.schedule_run (
   schedule bigint NOT NULL,

@@ -7,7 +7,7 @@
 -- on ids, queues, times) still reach the indexes.
 
 -- What may_read() and may_see_role() let through is found by indexes where it is
--- little among much: see src/view_support.c.
+-- little among much: see src/queue/view_support.c.
 CREATE FUNCTION jobq_store.readable_queues()
 RETURNS integer[]
 LANGUAGE c STABLE PARALLEL RESTRICTED COST 1000
@@ -224,7 +224,7 @@ JOIN jobq_store.queue AS q ON q.id OPERATOR(pg_catalog.=) a.queue
 WHERE jobq_store.may_read(a.queue);
 COMMENT ON VIEW jobq.attempts IS 'attempts that did not succeed, and why';
 
--- The defaults here are those of src/queue.c.
+-- The defaults here are those of src/queue/queue.c.
 CREATE VIEW jobq.queues WITH (security_barrier) AS
 SELECT
   q.name AS queue,

@@ -16,8 +16,8 @@
 
 #include "guc.h"
 
-#include "shmem.h"
-#include "timezone.h"
+#include "base/timezone.h"
+#include "shared/shmem.h"
 
 #include "miscadmin.h"
 #include "nodes/pg_list.h"

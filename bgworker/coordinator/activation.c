@@ -1,0 +1,455 @@
+/*-------------------------------------------------------------------------
+ *
+ * activation.c
+ *	  Starting executors where there is work, by the coordinator.
+ *
+ * A queue's `work` flag says that there may be jobs nobody has looked for yet;
+ * README.md has the rules.  One executor is started at a time for each role;
+ * it asks for the next one when it has taken a job and sees more.
+ *
+ * IDENTIFICATION
+ *	  bgworker/coordinator/activation.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "bgworker/coordinator/activation.h"
+
+#include "bgworker/worker.h"
+#include "guc.h"
+#include "queue/queue.h"
+#include "queue/queue_list.h"
+#include "queue/queue_row.h"
+#include "service/service.h"
+#include "shared/clock.h"
+#include "shared/database.h"
+#include "shared/worker_slot.h"
+
+#include "commands/dbcommands.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+/* A slot that was reserved so long ago, and has no process, is free. */
+#define START_TIMEOUT (30 * USECS_PER_SEC)
+
+/* So long it takes a process to exit. */
+#define EXIT_TIME (20 * INT64CONST(1000))
+
+/* An executor that this process has started and that has not exited. */
+typedef struct Started
+{
+	BackgroundWorkerHandle *handle;
+	JobqWorkerRef ref;
+	Oid			role;
+} Started;
+
+/* A role whose executors do not come up. */
+typedef struct Trouble
+{
+	Oid			role;
+	TimestampTz retry_at;
+	int			backoff;
+	bool		logged;
+} Trouble;
+
+/* Why roles that have work have no executor in this database. */
+typedef struct Shortage
+{
+	bool		of_slots;		/* no slot of the server is free */
+	Oid			capped_role;	/* one that has all it may in others */
+} Shortage;
+
+static Started started[JOBQ_MAX_WORKER_SLOTS];
+static List *troubles = NIL;	/* of Trouble, in TopMemoryContext */
+
+/* For all roles: no slot of the postmaster was free. */
+static int	slots_backoff = 0;
+static TimestampTz slots_retry_at = DT_NOBEGIN;
+
+/* The role that an executor was started for last. */
+static Oid	served_last = InvalidOid;
+
+static Trouble *
+find_trouble(Oid role)
+{
+	ListCell   *lc;
+
+	foreach(lc, troubles)
+	{
+		Trouble    *trouble = lfirst(lc);
+
+		if (trouble->role == role)
+			return trouble;
+	}
+	return NULL;
+}
+
+static Trouble *
+note_trouble(Oid role)
+{
+	Trouble    *trouble = find_trouble(role);
+
+	if (trouble == NULL)
+	{
+		MemoryContext oldcontext = MemoryContextSwitchTo(TopMemoryContext);
+
+		trouble = palloc0(sizeof(Trouble));
+		trouble->role = role;
+		troubles = lappend(troubles, trouble);
+		MemoryContextSwitchTo(oldcontext);
+	}
+	trouble->retry_at = jobq_worker_back_off(&trouble->backoff);
+	return trouble;
+}
+
+static void
+end_trouble(Oid role)
+{
+	Trouble    *trouble = find_trouble(role);
+
+	if (trouble == NULL)
+		return;
+	troubles = list_delete_ptr(troubles, trouble);
+	pfree(trouble);
+}
+
+/*
+ * Whether an executor could connect as a role, to spare the log a FATAL for
+ * each attempt.  Says why not, once.
+ */
+static bool
+may_connect(Oid role)
+{
+	const char *problem = jobq_queue_owner_problem(role);
+	Trouble    *trouble;
+
+	if (problem == NULL)
+		return true;
+	trouble = note_trouble(role);
+	if (!trouble->logged)
+	{
+		char	   *name = GetUserNameFromId(role, true);
+
+		trouble->logged = true;
+		ereport(WARNING,
+				(errmsg("jobq cannot run the jobs of role \"%s\": %s",
+						name != NULL ? name : psprintf("%u", role), problem),
+				 errhint("Change the role, or give its queues another owner with jobq.alter_queue().")));
+	}
+	return false;
+}
+
+/* Looks at the executors that were started; whether any slot became free. */
+bool
+jobq_check_executors(void)
+{
+	bool		freed = false;
+
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	{
+		pid_t		pid;
+
+		if (started[i].handle == NULL ||
+			GetBackgroundWorkerPid(started[i].handle, &pid) != BGWH_STOPPED)
+			continue;
+		if (jobq_worker_unreserve(&started[i].ref))
+		{
+			/* it has come no further than starting */
+			Trouble    *trouble = note_trouble(started[i].role);
+
+			if (!trouble->logged)
+				ereport(LOG,
+						(errmsg("jobq could not start a background worker for the role with OID %u",
+								started[i].role),
+						 errhint("The server log has the reason.")));
+			trouble->logged = true;
+		}
+		else
+			end_trouble(started[i].role);
+		pfree(started[i].handle);
+		started[i].handle = NULL;
+		freed = true;
+	}
+	if (jobq_worker_reap(MyDatabaseId, jobq_now() - START_TIMEOUT, false))
+		freed = true;
+	if (freed)
+		slots_retry_at = DT_NOBEGIN;
+	return freed;
+}
+
+/*
+ * An executor, of whichever database, is about to exit; its slot is free for
+ * the postmaster's part a moment later.
+ */
+void
+jobq_note_free_slot(void)
+{
+	slots_retry_at = Min(slots_retry_at, jobq_now() + EXIT_TIME);
+}
+
+static void
+note_no_slots(void)
+{
+	static TimestampTz logged_at = 0;
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (TimestampDifferenceExceeds(logged_at, now, JOBQ_COMPLAINT_MS))
+	{
+		logged_at = now;
+		ereport(LOG,
+				(errmsg("jobq found no free background worker slot"),
+				 errhint("Increase max_worker_processes, or decrease jobq.max_workers.")));
+	}
+	slots_retry_at = jobq_worker_back_off(&slots_backoff);
+}
+
+/* Remembers what was started in place of what has exited. */
+static Started *
+find_place(void)
+{
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	{
+		if (started[i].handle == NULL)
+			return &started[i];
+	}
+	return NULL;
+}
+
+/* Starts an executor in a slot that was reserved for it. */
+static bool
+start_executor(const JobqWorkerRef *ref, Oid role)
+{
+	BackgroundWorker worker;
+	MemoryContext oldcontext;
+	Started    *place = find_place();
+	bool		registered;
+
+	if (place == NULL)
+		return false;
+	jobq_worker_describe(&worker, "jobq executor", "jobq executor",
+						 "jobq_executor_main");
+	snprintf(worker.bgw_name, BGW_MAXLEN, "jobq executor %d", ref->slot);
+	worker.bgw_main_arg = Int32GetDatum(ref->slot);
+	StaticAssertStmt(sizeof(ref->generation) <= BGW_EXTRALEN,
+					 "generation does not fit");
+	memcpy(worker.bgw_extra, &ref->generation, sizeof(ref->generation));
+	worker.bgw_notify_pid = MyProcPid;
+
+	oldcontext = MemoryContextSwitchTo(TopMemoryContext);
+	registered = RegisterDynamicBackgroundWorker(&worker, &place->handle);
+	MemoryContextSwitchTo(oldcontext);
+	if (!registered)
+	{
+		place->handle = NULL;
+		return false;
+	}
+	place->ref = *ref;
+	place->role = role;
+	return true;
+}
+
+/* Says in shared memory what this database lacks. */
+static void
+tell_shortage(const Shortage *shortage)
+{
+	JobqDatabase *database = jobq_database();
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_EXCLUSIVE);
+	if (database->starving != shortage->of_slots)
+		jobq_shared->starving += shortage->of_slots ? 1 : -1;
+	database->starving = shortage->of_slots;
+	database->capped_role = shortage->capped_role;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+}
+
+/*
+ * Until when the slot of an executor that has just left is kept for another
+ * database; in the past if it is not.
+ */
+static TimestampTz
+kept_for_others(TimestampTz now)
+{
+	TimestampTz result = DT_NOBEGIN;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_SHARED);
+	/* the clock may have been set back */
+	if (OidIsValid(jobq_shared->given_to) &&
+		jobq_shared->given_to != MyDatabaseId &&
+		jobq_shared->given_until <= now + JOBQ_GIFT_TIME)
+		result = jobq_shared->given_until;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+	return result;
+}
+
+/* This database has taken a slot. */
+static void
+accept_gift(void)
+{
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_EXCLUSIVE);
+	if (jobq_shared->given_to == MyDatabaseId)
+		jobq_shared->given_to = InvalidOid;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+}
+
+/*
+ * Sees to it that a role's work is done.  If it has no executor here, and cannot
+ * have one, *shortage says why.  Returns when to try again.
+ */
+static TimestampTz
+activate_role(Oid role, Shortage *shortage)
+{
+	JobqWorkerCounts counts;
+	JobqWorkerRef ref;
+	Trouble    *trouble;
+	TimestampTz now = jobq_now();
+	TimestampTz kept_until;
+
+	jobq_worker_count(MyDatabaseId, role, &counts);
+	if (counts.starting > 0)
+		return now + START_TIMEOUT; /* it will ask for more, if it comes up */
+	if (jobq_worker_wake(MyDatabaseId, role, JOBQ_NO_QUEUE))
+		return JOBQ_NEVER;
+	trouble = find_trouble(role);
+	if (trouble != NULL && jobq_worker_backs_off(trouble->retry_at))
+		return trouble->retry_at;
+	if (jobq_worker_backs_off(slots_retry_at))
+		return slots_retry_at;
+	kept_until = kept_for_others(now);
+	if (kept_until > now)
+		return kept_until;
+	if (!may_connect(role))
+		return find_trouble(role)->retry_at;
+	if (!jobq_worker_reserve(MyDatabaseId, role, &ref))
+	{
+		/* the slot comes free, and wakes us, when that one has left */
+		jobq_worker_count(MyDatabaseId, role, &counts);
+		if (jobq_worker_free_idle(MyDatabaseId, role) || counts.busy > 0 ||
+			jobq_max_workers == 0)
+			return JOBQ_NEVER;
+		if (counts.total >= jobq_max_workers)
+			shortage->of_slots = true;
+		else
+		{
+			shortage->capped_role = role;
+			jobq_worker_ask_to_give_way(MyDatabaseId, role);
+		}
+		return JOBQ_NEVER;
+	}
+	if (!start_executor(&ref, role))
+	{
+		(void) jobq_worker_unreserve(&ref);
+		note_no_slots();
+		if (!jobq_worker_free_idle(MyDatabaseId, role) && counts.busy == 0)
+			shortage->of_slots = true;
+		return slots_retry_at;
+	}
+	accept_gift();
+	served_last = role;
+	slots_backoff = 0;
+	slots_retry_at = DT_NOBEGIN;
+	return JOBQ_NEVER;
+}
+
+/* Whether executors may be started now. */
+static bool
+may_start(void)
+{
+	JobqDatabase *database = jobq_database();
+	bool		result;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_SHARED);
+	result = !jobq_service_is_held(database) && database->holds == 0;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+	return result;
+}
+
+/* A list of roles that begins behind the one that was served last. */
+static List *
+rotate(List *roles)
+{
+	List	   *result = NIL;
+	int			n = list_length(roles);
+	int			first = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		if (list_nth_oid(roles, i) == served_last)
+			first = i + 1;
+	}
+	for (int i = 0; i < n; i++)
+		result = lappend_oid(result, list_nth_oid(roles, (first + i) % n));
+	return result;
+}
+
+/*
+ * The roles whose queues have work that nobody has been found for, each in
+ * its turn.
+ */
+static List *
+roles_with_work(void)
+{
+	List	   *roles = NIL;
+	int			n;
+	const JobqQueueBrief *briefs = jobq_queues_all(&n);
+
+	for (int i = 0; i < n; i++)
+	{
+		const JobqQueueBrief *queue = &briefs[i];
+
+		if (!queue->has_executors || queue->paused || !queue->at_home ||
+			!OidIsValid(queue->owner))
+			continue;
+		/* where shared memory has no room, be on the safe side */
+		if (queue->state == NULL ||
+			pg_atomic_read_u32(&queue->state->work) != 0)
+			roles = list_append_unique_oid(roles, queue->owner);
+	}
+	return rotate(roles);
+}
+
+/*
+ * Looks at all queues that have work, and starts executors for them.  A role
+ * that has none comes before one that wants more; the latter gets nothing as
+ * long as another finds no slot.
+ */
+TimestampTz
+jobq_activate_executors(void)
+{
+	TimestampTz next = JOBQ_NEVER;
+	Shortage	shortage = {false, InvalidOid};
+	List	   *more = NIL;
+	ListCell   *lc;
+
+	if (may_start())
+	{
+		foreach(lc, roles_with_work())
+		{
+			Oid			role = lfirst_oid(lc);
+			JobqWorkerCounts counts;
+			TimestampTz again;
+
+			jobq_worker_count(MyDatabaseId, role, &counts);
+			if (counts.busy > 0)
+			{
+				more = lappend_oid(more, role);
+				continue;
+			}
+			again = activate_role(role, &shortage);
+			next = Min(next, again);
+		}
+		foreach(lc, shortage.of_slots ? NIL : more)
+		{
+			TimestampTz again = activate_role(lfirst_oid(lc), &shortage);
+
+			next = Min(next, again);
+		}
+	}
+	tell_shortage(&shortage);
+	/* an executor may have fallen asleep before it could see that */
+	if (shortage.of_slots)
+		(void) jobq_worker_free_idle(MyDatabaseId, InvalidOid);
+	return next;
+}

@@ -1,0 +1,25 @@
+/*-------------------------------------------------------------------------
+ *
+ * activation.h
+ *	  Starting executors where there is work, by the coordinator.
+ *
+ * IDENTIFICATION
+ *	  bgworker/coordinator/activation.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_ACTIVATION_H
+#define JOBQ_ACTIVATION_H
+
+#include "datatype/timestamp.h"
+
+/* Starting executors; needs a transaction */
+extern TimestampTz jobq_activate_executors(void);
+
+/* The same without one: what has become of those that were started. */
+extern bool jobq_check_executors(void);
+
+/* Woken for JOBQ_WAKE_SLOTS. */
+extern void jobq_note_free_slot(void);
+
+#endif							/* JOBQ_ACTIVATION_H */

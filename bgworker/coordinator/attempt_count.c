@@ -1,0 +1,278 @@
+/*-------------------------------------------------------------------------
+ *
+ * attempt_count.c
+ *	  Counting the attempts that ended with an executor, or with the server, by
+ *	  the coordinator.
+ *
+ * It knows of them by the notes of executors and by shared memory, which has
+ * those that came to an end since the server was started.  What it has found
+ * to be counted it forgets when that is committed.  A job that somebody has
+ * locked is looked at again; until then shared memory has its attempt, so that
+ * who has the job next counts it first.
+ *
+ * IDENTIFICATION
+ *	  bgworker/coordinator/attempt_count.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "bgworker/coordinator/attempt_count.h"
+
+#include "bgworker/crash_note.h"
+#include "job/crash.h"
+#include "job/undone.h"
+#include "shared/clock.h"
+#include "shared/termination.h"
+
+#include "miscadmin.h"
+
+/* So many attempts are counted in one transaction, with those of the slots. */
+#define BATCH 256
+
+/*
+ * When to look at a job again that is locked, at first and at most; and looking
+ * takes such a part of the time at most.
+ */
+#define RETRY_FIRST (100 * INT64CONST(1000))
+#define RETRY_MAX (5 * USECS_PER_SEC)
+#define SHARE 20
+
+/* What is to be done when the transaction has committed. */
+typedef struct Settled
+{
+	int			slot;			/* of the note, or JOBQ_NOTE_ASIDE */
+	int64		job_id;
+	int32		attempt;
+	bool		counted;		/* else the note is to be kept */
+} Settled;
+
+static Settled settled[BATCH + JOBQ_MAX_WORKER_SLOTS];
+static int	nsettled = 0;
+
+/* Whether a slot belongs to an executor of this database that is alive. */
+static bool
+slot_is_occupied(int slot)
+{
+	bool		result;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_WORKERS), LW_SHARED);
+	result = slot >= 0 && slot < JOBQ_MAX_WORKER_SLOTS &&
+		jobq_shared->workers[slot].dboid == MyDatabaseId &&
+		jobq_shared->workers[slot].pid != 0;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_WORKERS));
+	return result;
+}
+
+/* Writes down that a job was through in vain. */
+static void
+record_undone(const JobqCrashNote *note)
+{
+	JobqUndone	undone = {0};
+
+	undone.job_id = note->job_id;
+	undone.attempt = note->attempt;
+	undone.started_at = note->started_at;
+	undone.cause = note->cause;
+	undone.pid = note->pid;
+	jobq_undone_by_crash(&undone);
+}
+
+static void
+describe(const JobqCrashNote *note, JobqTermination *termination)
+{
+	memset(termination, 0, sizeof(*termination));
+	termination->dboid = MyDatabaseId;
+	termination->job_id = note->job_id;
+	termination->attempt = note->attempt;
+	termination->started_at = note->started_at;
+	termination->pid = note->pid;
+	termination->crashed = note->ending == JOBQ_NOTE_CRASHED;
+	termination->timed_out = note->ending == JOBQ_NOTE_TIMED_OUT;
+	termination->unrecorded = note->ending == JOBQ_NOTE_UNRECORDED ?
+		note->sqlerrcode : 0;
+}
+
+/*
+ * Counts an attempt, and notes what is to be done when that is committed.
+ * False if the job is to be looked at again.
+ */
+static bool
+count(const JobqTermination *termination, int slot)
+{
+	bool		counted = jobq_attempt_count(termination);
+	Settled    *entry;
+
+	if (!counted && slot == JOBQ_NOTE_ASIDE)
+		return false;
+	entry = &settled[nsettled++];
+	entry->slot = slot;
+	entry->job_id = termination->job_id;
+	entry->attempt = termination->attempt;
+	entry->counted = counted;
+	return counted;
+}
+
+/* Does what was left until the last transaction had committed. */
+static void
+settle(void)
+{
+	while (nsettled > 0)
+	{
+		const Settled *entry = &settled[--nsettled];
+
+		if (!entry->counted)
+		{
+			if (entry->slot != JOBQ_NOTE_ASIDE)
+				jobq_crash_note_put_aside(MyDatabaseId, entry->slot,
+										  entry->job_id, entry->attempt);
+			continue;
+		}
+		if (entry->slot != JOBQ_NOTE_ASIDE)
+			jobq_crash_note_remove(MyDatabaseId, entry->slot);
+		else
+			jobq_crash_note_remove_attempt(MyDatabaseId, entry->job_id,
+										   entry->attempt);
+		jobq_worker_forget_termination(entry->job_id, entry->attempt);
+	}
+}
+
+/* Whether there is room for what is to be done after the commit. */
+static bool
+has_room(int slot)
+{
+	/* the notes of slots are dealt with at once */
+	return nsettled < (slot == JOBQ_NOTE_ASIDE ? BATCH : lengthof(settled));
+}
+
+static int
+compare_attempts(const ListCell *left, const ListCell *right)
+{
+	int32		attempts[] = {((const JobqCrashNote *) lfirst(left))->attempt,
+	((const JobqCrashNote *) lfirst(right))->attempt};
+
+	return (attempts[0] > attempts[1]) - (attempts[0] < attempts[1]);
+}
+
+/*
+ * Reads what the files have.  If it cannot be counted now, whoever has one of
+ * the jobs next does that; shared memory has one attempt of each job, the last.
+ */
+static List *
+read_notes(void)
+{
+	List	   *notes = NIL;
+	ListCell   *lc;
+
+	foreach(lc, jobq_crash_notes_read(MyDatabaseId))
+	{
+		JobqCrashNote *note = lfirst(lc);
+
+		if (note->slot == JOBQ_NOTE_ASIDE || !slot_is_occupied(note->slot))
+			notes = lappend(notes, note);
+	}
+	list_sort(notes, compare_attempts);
+	foreach(lc, notes)
+	{
+		const JobqCrashNote *note = lfirst(lc);
+		JobqTermination termination;
+
+		if (note->cause != 0)
+			continue;
+		describe(note, &termination);
+		jobq_worker_note_termination(&termination);
+	}
+	return notes;
+}
+
+/* Counts what the files have.  Whether something is left. */
+static bool
+count_notes(bool *more)
+{
+	bool		left = false;
+	ListCell   *lc;
+
+	foreach(lc, read_notes())
+	{
+		const JobqCrashNote *note = lfirst(lc);
+		JobqTermination termination;
+
+		if (note->cause != 0)
+		{
+			record_undone(note);
+			continue;
+		}
+		if (!has_room(note->slot))
+		{
+			*more = true;
+			continue;
+		}
+		describe(note, &termination);
+		if (!count(&termination, note->slot))
+			left = true;
+	}
+	return left;
+}
+
+/* Whether there was a note of an attempt, which was counted. */
+static bool
+is_settled(const JobqTermination *termination)
+{
+	for (int i = 0; i < nsettled; i++)
+	{
+		if (settled[i].job_id == termination->job_id &&
+			settled[i].attempt == termination->attempt)
+			return true;
+	}
+	return false;
+}
+
+/* Counts what only shared memory has.  Whether something is left. */
+static bool
+count_terminations(bool *more)
+{
+	static JobqTermination terminations[JOBQ_MAX_TERMINATIONS];
+	int			n = jobq_worker_terminations(terminations);
+	bool		left = false;
+
+	for (int i = 0; i < n; i++)
+	{
+		if (is_settled(&terminations[i]))
+			continue;
+		if (!has_room(JOBQ_NOTE_ASIDE))
+			*more = true;
+		else if (!count(&terminations[i], JOBQ_NOTE_ASIDE))
+			left = true;
+	}
+	return left;
+}
+
+/* The transaction of the last call was rolled back. */
+void
+jobq_count_undo(void)
+{
+	nsettled = 0;
+}
+
+/*
+ * Counts the attempts that ended with an executor, or with the server.  Returns
+ * when to look again at jobs that are locked.  *more: call it once more when
+ * that is committed, and before anybody writes another note.
+ */
+TimestampTz
+jobq_count_attempts(bool *more)
+{
+	static int64 delay = 0;
+	TimestampTz start = jobq_now();
+	bool		left;
+
+	settle();
+	left = count_notes(more);
+	left = count_terminations(more) || left;
+	if (nsettled > 0)
+		*more = true;
+	delay = left ? Min(Max(delay * 2, RETRY_FIRST), RETRY_MAX) : 0;
+	if (!left)
+		return JOBQ_NEVER;
+	return jobq_now() + Max(delay, (jobq_now() - start) * SHARE);
+}

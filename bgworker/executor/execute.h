@@ -1,0 +1,59 @@
+/*-------------------------------------------------------------------------
+ *
+ * execute.h
+ *	  Running a job's own code.
+ *
+ * IDENTIFICATION
+ *	  bgworker/executor/execute.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_EXECUTE_H
+#define JOBQ_EXECUTE_H
+
+#include "bgworker/executor/call.h"
+#include "bgworker/executor/outcome.h"
+#include "shared/worker_slot.h"
+
+/* A job at hand. */
+typedef struct JobqRun
+{
+	JobqOutcome outcome;
+	JobqCall	call;
+	MemoryContext context;		/* of all that belongs to the job */
+	JobqQueueState *state;		/* of its queue; may be NULL */
+	ItemPointerData tid;		/* of its row, as it was locked */
+	int64		timeout;		/* microseconds, 0: none */
+	int64		lease;			/* 0: the row lock is the claim */
+	bool		read_only;		/* as the role's settings have it */
+	bool		may_share;		/* its transaction, with others after it */
+	bool		code_was_run;
+	bool		noticed;		/* it left something to its transaction */
+	ErrorContextCallback callback;
+} JobqRun;
+
+extern void jobq_execute_set_up(const JobqWorkerRef *worker);
+
+/* False if it cannot be run in a transaction: nothing has been done then. */
+extern bool jobq_execute_in_subtransaction(JobqRun *run);
+
+/* Outside any transaction. */
+extern void jobq_execute_at_top_level(JobqRun *run);
+
+/* What is run for a job, and may run for so long at most. */
+extern void jobq_execute_begin_limit(const JobqRun *run, int milliseconds);
+extern void jobq_execute_end_limit(void);
+
+/* The job whose code, or what is run for it, is running; NULL if none is. */
+extern const JobqRun *jobq_execute_running(void);
+
+/* Whether it is not the job's own code. */
+extern bool jobq_execute_is_limited(void);
+
+/* Whether it should have ended by now. */
+extern bool jobq_execute_is_overdue(void);
+
+/* After an error elsewhere: nothing is running. */
+extern void jobq_execute_clean_up(void);
+
+#endif							/* JOBQ_EXECUTE_H */

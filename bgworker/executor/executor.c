@@ -1,0 +1,392 @@
+/*-------------------------------------------------------------------------
+ *
+ * executor.c
+ *	  An executor: runs the jobs of one role in one database.
+ *
+ * It is connected as that role, so that nothing a job does can make it
+ * another one.  It runs one job after the other, sleeps for a while when there
+ * is none, and exits when nobody has woken it for jobq.worker_idle_timeout, or
+ * when others need its slot.  README.md has the states.
+ *
+ * IDENTIFICATION
+ *	  bgworker/executor/executor.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "bgworker/bgworker.h"
+#include "bgworker/crash_note.h"
+#include "bgworker/executor/find.h"
+#include "bgworker/executor/run.h"
+#include "bgworker/executor/session.h"
+#include "bgworker/worker.h"
+#include "compat.h"
+#include "guc.h"
+#include "service/service.h"
+#include "shared/clock.h"
+#include "shared/database.h"
+#include "shared/lease_registry.h"
+#include "shared/wake.h"
+#include "shared/worker_slot.h"
+
+#include <signal.h>
+
+#include "access/xact.h"
+#include "commands/dbcommands.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/pmsignal.h"
+#include "tcop/tcopprot.h"
+#include "utils/memutils.h"
+#include "utils/ps_status.h"
+#include "utils/timestamp.h"
+
+/* While others wait for a slot an executor keeps its own so long at least. */
+#define FAIR_SHARE_MS 100
+
+/* After an hour a process is replaced: caches only grow. */
+#define MAX_LIFE_MS (60 * 60 * 1000)
+
+/* How often to try at least whether outcomes can be written down again. */
+#define MAX_HELD_SECONDS 8
+
+static JobqWorkerRef worker_ref;
+static bool attached = false;
+static bool attempt_counts = false; /* in which this process is terminated */
+
+/* Who has sent SIGTERM. */
+static volatile sig_atomic_t server_stops = false;	/* the postmaster */
+static volatile sig_atomic_t somebody_terminates = false;	/* others */
+
+/* Tells all coordinators that a slot is free. */
+static void
+announce_free_slot(Oid dboid, uint32 more_reasons)
+{
+	for (int i = 0; i < JOBQ_MAX_DATABASES; i++)
+	{
+		JobqDatabase *database = &jobq_shared->databases[i];
+		uint32		reasons = JOBQ_WAKE_SLOTS;
+
+		if (!OidIsValid(database->dboid))
+			continue;
+		if (database->dboid == dboid)
+			reasons |= more_reasons;
+		else if (database->coordinator_proc == JOBQ_NO_PROCESS)
+			continue;
+		jobq_wake_coordinator(database, reasons);
+	}
+}
+
+/* Whether executors may be in this database at all. */
+static bool
+may_be_here(void)
+{
+	JobqDatabase *database = jobq_database();
+	bool		result;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_SHARED);
+	result = !jobq_service_is_held(database) && database->holds == 0;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+	return result && !jobq_worker_must_leave(&worker_ref);
+}
+
+/* Whether a command wants the database for itself, and ends the workers. */
+static bool
+is_dismissed(void)
+{
+	JobqDatabase *database = jobq_database();
+	bool		result;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_SHARED);
+	result = database->holds > 0;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+	return result;
+}
+
+/*
+ * The process exits.  Its transaction has been rolled back.  If it owes
+ * somebody a look at the queues the coordinator does that.  If the postmaster
+ * has died that is a crash of the server, and the note of the job stays.
+ */
+static void
+sign_off(int code, Datum arg)
+{
+	Oid			dboid;
+
+	(void) code;
+	(void) arg;
+	if (!attached)
+		return;
+	attached = false;
+	dboid = jobq_shared->workers[worker_ref.slot].dboid;
+	if (PostmasterIsAlive())
+		jobq_crash_note_clear();
+	announce_free_slot(dboid, (jobq_worker_detach(&worker_ref) ?
+							   JOBQ_WAKE_RESYNC : 0) |
+					   (attempt_counts ? JOBQ_WAKE_NOTES : 0));
+}
+
+/* SIGTERM: as die(), but it is known who has sent it. */
+static void
+handle_termination(int signo, siginfo_t * info, void *context)
+{
+	(void) context;
+	if (info->si_pid == PostmasterPid)
+		server_stops = true;
+	else
+		somebody_terminates = true;
+	die(signo);
+}
+
+static void
+set_up_termination(void)
+{
+	struct sigaction action;
+
+	memset(&action, 0, sizeof(action));
+	action.sa_sigaction = handle_termination;
+	action.sa_flags = SA_RESTART | SA_SIGINFO;
+	sigemptyset(&action.sa_mask);
+	(void) sigaction(SIGTERM, &action, NULL);
+}
+
+/*
+ * The process exits in the middle of a job: notes it before the transaction
+ * is rolled back and others can have the job, hence registered after the
+ * connection was made.  DDL terminates executors, and so does the postmaster
+ * when the server is shut down; that is not the job's fault.
+ */
+static void
+note_termination(int code, Datum arg)
+{
+	(void) code;
+	(void) arg;
+	if (!attached)
+		return;
+	jobq_run_note_undone();
+	attempt_counts = jobq_run_note_termination(!is_dismissed() &&
+											   (!server_stops || somebody_terminates));
+}
+
+/* Follows a change of the settings; false if they forbid to go on. */
+static bool
+follow_settings(void)
+{
+	bool		served;
+
+	if (!jobq_worker_reload_settings())
+		return true;
+	jobq_worker_begin();
+	served = jobq_serves_database(get_database_name(MyDatabaseId));
+	CommitTransactionCommand();
+	return served && !jobq_worker_is_too_many(&worker_ref);
+}
+
+/*
+ * Whether to give way to another role or database that finds no slot.  Each
+ * of them takes one executor, and has a moment to take its slot before
+ * anybody else may (activation.c).
+ */
+static bool
+gives_way(TimestampTz start)
+{
+	Oid			heir = jobq_shared->workers[worker_ref.slot].give_way_to;
+	bool		result = false;
+
+	if ((jobq_shared->starving == 0 && !OidIsValid(heir)) ||
+		!TimestampDifferenceExceeds(start, GetCurrentTimestamp(),
+									FAIR_SHARE_MS))
+		return false;
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_EXCLUSIVE);
+	if (OidIsValid(heir))
+	{
+		jobq_shared->given_to = heir;
+		jobq_shared->given_until = jobq_now() + JOBQ_GIFT_TIME;
+		result = true;
+	}
+	for (int i = 0; i < JOBQ_MAX_DATABASES && !result; i++)
+	{
+		JobqDatabase *database = &jobq_shared->databases[i];
+
+		if (OidIsValid(database->dboid) && database->starving)
+		{
+			database->starving = false;
+			jobq_shared->starving--;
+			jobq_shared->given_to = database->dboid;
+			jobq_shared->given_until = jobq_now() + JOBQ_GIFT_TIME;
+			result = true;
+		}
+	}
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+	return result;
+}
+
+/*
+ * Sleeps until there may be work.  False if it is time to exit: nobody has
+ * woken this process for long enough.
+ */
+static bool
+sleep_until_woken(TimestampTz idle_since)
+{
+	TimestampTz until = idle_since +
+	jobq_worker_idle_timeout * INT64CONST(1000);
+
+	if (jobq_now() >= until && jobq_worker_set_leaving(&worker_ref))
+		return false;
+	pgstat_report_stat(true);
+	pgstat_report_activity(STATE_IDLE, NULL);
+	set_ps_display("idle");
+	jobq_worker_wait(until, JOBQ_WAIT_EVENT_EXECUTOR);
+	return true;
+}
+
+/*
+ * The process has connected.  If the role may only read here, since somebody
+ * has frozen the database, its jobs wait: that they cannot write is no failure
+ * of theirs.  The process exits before it has come further than starting, so
+ * that the coordinator tries again later, and the less often the longer it
+ * takes.
+ */
+static void
+exit_if_frozen(Oid role)
+{
+	JobqDatabase *database = jobq_database();
+	bool		frozen = jobq_session_is_frozen();
+	bool		is_known;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_EXCLUSIVE);
+	is_known = database->frozen_role == role;
+	if (frozen)
+	{
+		database->frozen_role = role;
+		database->frozen_at = jobq_now();
+	}
+	else if (is_known)
+		database->frozen_role = InvalidOid;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+	if (!frozen)
+		return;
+	if (!is_known)
+		ereport(LOG,
+				(errmsg("jobq does not run jobs while transactions are read only by default"),
+				 errdetail("The setting default_transaction_read_only of the database or the server is on."),
+				 errhint("Jobs go on within a minute when it is off.")));
+	proc_exit(0);
+}
+
+/*
+ * Waits while what comes of jobs cannot be written down.  False if somebody
+ * else wants the slot, who may be better off.
+ */
+static bool
+wait_for_writes(int *backoff)
+{
+	if (gives_way(0))
+		return false;
+	pgstat_report_activity(STATE_IDLE, NULL);
+	*backoff = Min(*backoff, MAX_HELD_SECONDS / 2);
+	jobq_worker_wait(jobq_worker_back_off(backoff),
+					 JOBQ_WAIT_EVENT_EXECUTOR);
+	return true;
+}
+
+/* Runs jobs until it is time to exit. */
+static void
+work(void)
+{
+	TimestampTz start = GetCurrentTimestamp();
+	TimestampTz idle_since = 0;
+	bool		idle = false;
+	int			backoff = 0;
+	int32		woken_for;
+
+	for (;;)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!follow_settings() || !may_be_here())
+			return;
+		switch (jobq_run_next())
+		{
+			case JOBQ_RUN_DONE:
+				idle = false;
+				backoff = 0;
+				pgstat_report_stat(false);
+				if (gives_way(start) ||
+					TimestampDifferenceExceeds(start, GetCurrentTimestamp(),
+											   MAX_LIFE_MS))
+					return;
+				break;
+			case JOBQ_RUN_NOTHING:
+				if (gives_way(0))
+					return;
+				backoff = 0;
+				if (!idle)
+				{
+					/* look once more after saying so */
+					idle = true;
+					idle_since = jobq_now();
+					jobq_crash_note_clear();
+					(void) jobq_worker_set_idle(&worker_ref, &woken_for);
+					break;
+				}
+				if (!sleep_until_woken(idle_since))
+					return;
+				if (jobq_worker_set_idle(&worker_ref, &woken_for))
+				{
+					jobq_find_owe(woken_for);
+					idle_since = jobq_now();
+				}
+				break;
+			case JOBQ_RUN_FAILED:
+				pgstat_report_activity(STATE_IDLE, NULL);
+				jobq_worker_wait(jobq_worker_back_off(&backoff),
+								 JOBQ_WAIT_EVENT_EXECUTOR);
+				break;
+			case JOBQ_RUN_HELD:
+				if (!wait_for_writes(&backoff))
+					return;
+				break;
+			case JOBQ_RUN_SPOILED:
+				pgstat_report_activity(STATE_IDLE, NULL);
+				jobq_worker_wait(jobq_worker_back_off(&backoff),
+								 JOBQ_WAIT_EVENT_EXECUTOR);
+				return;
+			case JOBQ_RUN_FROZEN:
+			case JOBQ_RUN_NO_ROLE:
+			case JOBQ_RUN_NOT_INSTALLED:
+				return;
+		}
+	}
+}
+
+void
+jobq_executor_main(Datum main_arg)
+{
+	Oid			dboid;
+	Oid			role;
+
+	worker_ref.slot = DatumGetInt32(main_arg);
+	memcpy(&worker_ref.generation, MyBgworkerEntry->bgw_extra,
+		   sizeof(worker_ref.generation));
+	before_shmem_exit(sign_off, (Datum) 0);
+	jobq_lease_watch_session();
+	jobq_worker_set_up_signals();
+	set_up_termination();
+	if (!jobq_worker_attach(&worker_ref, &dboid, &role))
+		proc_exit(0);
+	attached = true;
+	BackgroundWorkerInitializeConnectionByOid(dboid, role,
+											  JOBQ_BYPASS_LOGIN_CHECK);
+	exit_if_frozen(role);
+	jobq_worker_set_busy(&worker_ref);
+	jobq_session_set_up(role);
+	pgstat_report_appname("jobq executor");
+	jobq_crash_note_open(dboid, worker_ref.slot);
+	jobq_run_set_up(&worker_ref, role);
+	before_shmem_exit(note_termination, (Datum) 0);
+	work();
+	proc_exit(0);
+}

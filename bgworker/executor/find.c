@@ -1,0 +1,297 @@
+/*-------------------------------------------------------------------------
+ *
+ * find.c
+ *	  The next job of an executor.
+ *
+ * IDENTIFICATION
+ *	  bgworker/executor/find.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "bgworker/executor/find.h"
+
+#include "dispatch/claim.h"
+#include "job/attempt.h"
+#include "job/cancel_request.h"
+#include "job/failure.h"
+#include "job/transition.h"
+#include "queue/queue_list.h"
+#include "shared/clock.h"
+#include "shared/worker_slot.h"
+
+#include "miscadmin.h"
+#include "utils/snapmgr.h"
+
+/* The queue that was served last: the others come first. */
+static int32 last_queue = 0;
+
+/*
+ * The queue for which this process was woken, until it has looked there; nobody
+ * else was told of that.  JOBQ_NO_QUEUE: none.
+ */
+static int32 owed_queue = JOBQ_NO_QUEUE;
+
+/* Clears the `work` flag of a queue; whether it was set. */
+static bool
+clear_work(const JobqQueue *queue)
+{
+	return queue->state != NULL &&
+		pg_atomic_read_u32(&queue->state->work) != 0 &&
+		pg_atomic_exchange_u32(&queue->state->work, 0) != 0;
+}
+
+/*
+ * If an executor was terminated in the attempt that would come next, writes
+ * that down as its failure.
+ */
+static bool
+count_termination(const JobqFinder *finder, const JobqQueue *queue,
+				  JobqFound *found)
+{
+	JobqFailure failure;
+
+	if (!jobq_job_was_terminated(&found->job, &failure))
+		return false;
+	failure.waits_for_nobody = true;
+
+	/* its report to on_dead may have large values */
+	PushActiveSnapshot(GetLatestSnapshot());
+
+	/* the coordinator may not have got hold of it yet */
+	if (jobq_cancel_is_requested(found->job.id))
+		jobq_job_cancel(finder->jobs, &found->job, queue, NULL);
+	else
+	{
+		JobqState	state = jobq_job_fail(finder->jobs, &found->job, queue,
+										  &failure);
+
+		jobq_job_log_failure(state, &found->job, queue, &failure);
+	}
+	PopActiveSnapshot();
+	return true;
+}
+
+/*
+ * Looks for a job in one queue.  Its `work` flag is cleared before that, so
+ * that whoever adds jobs after this look sets it anew.
+ */
+static bool
+look_in_queue(const JobqFinder *finder, const JobqQueue *queue,
+			  JobqFound *found)
+{
+	JobqReadyScan scan;
+	bool		result;
+
+	if (found->may_clear)
+		(void) clear_work(queue);
+	jobq_ready_begin(&scan, finder->jobs, queue);
+	if (found->sharing != NULL)
+		scan.now = Min(scan.now, found->sharing->begun_at);
+	result = jobq_ready_next(&scan, &found->job);
+	if (result)
+	{
+		TimestampTz started_at = found->job.started_at;
+
+		found->queue = queue;
+		found->more = found->sharing == NULL && jobq_ready_sees_more(&scan);
+
+		/* the job may run long: pin no page meanwhile */
+		ExecMaterializeSlot(found->job.slot);
+		jobq_job_read(&found->job, found->job.slot);
+		found->job.started_at = found->sharing == NULL ? started_at :
+			jobq_now();
+	}
+	jobq_ready_end(&scan);
+	if (result && count_termination(finder, queue, found))
+		found->counted = true;
+	return result;
+}
+
+/* Looks in all queues once, beginning after the one that was served last. */
+static bool
+look_in_queues(const JobqFinder *finder, JobqFound *found)
+{
+	int			n = list_length(finder->queues);
+	int			first = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		if (((JobqQueue *) list_nth(finder->queues, i))->id == last_queue)
+			first = i + 1;
+	}
+	for (int i = 0; i < n; i++)
+	{
+		JobqQueue  *queue = list_nth(finder->queues, (first + i) % n);
+
+		if (queue->state != NULL &&
+			pg_atomic_read_u32(&queue->state->drops) > 0)
+			continue;
+		if (found->sharing != NULL && !jobq_sharing_allows_queue(queue))
+			continue;
+		if (look_in_queue(finder, queue, found))
+		{
+			last_queue = queue->id;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Clears all flags.  False if one was set: look again. */
+static bool
+clear_all_work(List *queues)
+{
+	bool		clear = true;
+	ListCell   *lc;
+
+	foreach(lc, queues)
+	{
+		if (clear_work(lfirst(lc)))
+			clear = false;
+	}
+	return clear;
+}
+
+/* Whether a flag of these queues is set. */
+static bool
+any_work(List *queues)
+{
+	ListCell   *lc;
+
+	foreach(lc, queues)
+	{
+		const JobqQueue *queue = lfirst(lc);
+
+		if (queue->state != NULL &&
+			pg_atomic_read_u32(&queue->state->work) != 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Whether another executor could be started.  Where not, flags stay set: it
+ * is of no use then that whoever adds jobs wakes the coordinator.  It looks at
+ * the flags when a slot is freed.
+ */
+static bool
+slots_are_left(Oid role)
+{
+	JobqWorkerCounts counts;
+
+	jobq_worker_count(MyDatabaseId, role, &counts);
+	return jobq_worker_has_room(&counts);
+}
+
+/*
+ * Gets ready to find jobs of a role's queues in a new transaction.  What it
+ * needs is allocated in the context, which is to live until the end of that.
+ */
+void
+jobq_find_begin(JobqFinder *finder, Oid role, MemoryContext context)
+{
+	memset(finder, 0, sizeof(*finder));
+	finder->role = role;
+	finder->context = context;
+}
+
+/*
+ * The role's queues, which others or the jobs of this transaction may have
+ * changed since it last looked for some.
+ */
+static void
+update_queues(JobqFinder *finder)
+{
+	uint64		number = jobq_queues_of_executor_number();
+	MemoryContext oldcontext;
+
+	if (finder->is_filled && finder->number == number)
+		return;
+	oldcontext = MemoryContextSwitchTo(finder->context);
+	finder->is_filled = true;
+	finder->number = number;
+	finder->queues = jobq_queues_of_executor(finder->role);
+	if (finder->queues != NIL && finder->jobs == NULL)
+		finder->jobs = jobq_table_open(JOBQ_REL_JOB);
+	MemoryContextSwitchTo(oldcontext);
+}
+
+/*
+ * Finds and locks a job.  False if there is none.  If found->counted, that was
+ * a terminated attempt, and the transaction is to be committed before another
+ * look.
+ */
+bool
+jobq_find_job(JobqFinder *finder, JobqFound *found)
+{
+	memset(found, 0, sizeof(*found));
+	update_queues(finder);
+	if (finder->queues == NIL)
+		return false;
+	found->may_clear = any_work(finder->queues) &&
+		slots_are_left(finder->role);
+	do
+	{
+		if (look_in_queues(finder, found))
+		{
+			/* those it did not get to are somebody else's now */
+			found->more = found->more || any_work(finder->queues);
+			return true;
+		}
+	} while (!clear_all_work(finder->queues));
+	owed_queue = JOBQ_NO_QUEUE;
+	return false;
+}
+
+void
+jobq_find_owe(int32 queue)
+{
+	owed_queue = queue;
+}
+
+int32
+jobq_find_owed(int32 taken)
+{
+	int32		owed = owed_queue == taken ? JOBQ_NO_QUEUE : owed_queue;
+
+	owed_queue = JOBQ_NO_QUEUE;
+	return owed;
+}
+
+/*
+ * Finds and locks a job that may run after others in the same transaction.
+ * False if there is none: whether there are others is not known then.
+ *
+ * Flags of queues stay as they are, and nobody is asked for help on account of
+ * what is seen here: whoever has added these jobs since the transaction's
+ * first look has told somebody else, or set a flag.
+ */
+bool
+jobq_find_another_job(JobqFinder *finder, const JobqSharing *sharing,
+					  JobqFound *found)
+{
+	int32		previous = last_queue;
+
+	memset(found, 0, sizeof(*found));
+	found->sharing = sharing;
+	update_queues(finder);
+	if (!look_in_queues(finder, found))
+		return false;
+	if (!found->counted &&
+		jobq_sharing_allows_job(sharing, &found->job, found->queue))
+		return true;
+	/* its queue has not been served: it is the next transaction's turn */
+	last_queue = previous;
+	return false;
+}
+
+/* At the end of the transaction, if it commits. */
+void
+jobq_find_end(JobqFinder *finder)
+{
+	if (finder->jobs != NULL)
+		jobq_table_close(finder->jobs);
+	finder->jobs = NULL;
+}

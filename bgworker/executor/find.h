@@ -1,0 +1,51 @@
+/*-------------------------------------------------------------------------
+ *
+ * find.h
+ *	  The next job of an executor.
+ *
+ * IDENTIFICATION
+ *	  bgworker/executor/find.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_FIND_H
+#define JOBQ_FIND_H
+
+#include "bgworker/executor/share.h"
+
+/* The jobs of a role's queues, in one transaction */
+typedef struct JobqFinder
+{
+	Oid			role;
+	MemoryContext context;
+	JobqTable  *jobs;			/* NULL: not open yet */
+	bool		is_filled;
+	uint64		number;			/* of the queues at which the next was made */
+	List	   *queues;			/* the role's */
+} JobqFinder;
+
+typedef struct JobqFound
+{
+	JobqJob		job;			/* locked */
+	const JobqQueue *queue;
+	const JobqSharing *sharing; /* NULL: the first job of its transaction */
+	bool		more;			/* there seem to be further ones */
+	bool		may_clear;		/* flags of queues that are looked at */
+	bool		counted;		/* a terminated attempt was written down */
+} JobqFound;
+
+extern void jobq_find_begin(JobqFinder *finder, Oid role,
+							MemoryContext context);
+extern bool jobq_find_job(JobqFinder *finder, JobqFound *found);
+extern bool jobq_find_another_job(JobqFinder *finder,
+								  const JobqSharing *sharing,
+								  JobqFound *found);
+extern void jobq_find_end(JobqFinder *finder);
+
+/* This process was told of jobs in a queue. */
+extern void jobq_find_owe(int32 queue);
+
+/* It takes a job of one: returns another that it was told of, and forgets it. */
+extern int32 jobq_find_owed(int32 taken);
+
+#endif							/* JOBQ_FIND_H */

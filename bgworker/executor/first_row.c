@@ -1,0 +1,99 @@
+/*-------------------------------------------------------------------------
+ *
+ * first_row.c
+ *	  A destination of a command's rows that keeps the first one.
+ *
+ * A command may give any number of rows; a job has one result.
+ *
+ * IDENTIFICATION
+ *	  bgworker/executor/first_row.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "bgworker/executor/first_row.h"
+
+#include "access/htup_details.h"
+#include "executor/tuptable.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/jsonb.h"
+
+typedef struct FirstRow
+{
+	DestReceiver pub;
+	MemoryContext context;
+	bool		found;
+	Datum		row;
+} FirstRow;
+
+static void
+start(DestReceiver *self, int operation, TupleDesc desc)
+{
+	(void) self;
+	(void) operation;
+	(void) desc;
+}
+
+static bool
+receive(TupleTableSlot *slot, DestReceiver *self)
+{
+	FirstRow   *first = (FirstRow *) self;
+	MemoryContext oldcontext;
+
+	if (first->found)
+		return true;
+	oldcontext = MemoryContextSwitchTo(first->context);
+	(void) BlessTupleDesc(slot->tts_tupleDescriptor);
+	first->row = ExecFetchSlotHeapTupleDatum(slot);
+	first->found = true;
+	MemoryContextSwitchTo(oldcontext);
+	return true;
+}
+
+static void
+shut_down(DestReceiver *self)
+{
+	(void) self;
+}
+
+static void
+destroy(DestReceiver *self)
+{
+	(void) self;
+}
+
+DestReceiver *
+jobq_first_row_receiver(MemoryContext context)
+{
+	FirstRow   *first = MemoryContextAllocZero(context, sizeof(FirstRow));
+
+	first->pub.receiveSlot = receive;
+	first->pub.rStartup = start;
+	first->pub.rShutdown = shut_down;
+	first->pub.rDestroy = destroy;
+	first->pub.mydest = DestNone;
+	first->context = context;
+	return &first->pub;
+}
+
+bool
+jobq_first_row_as_jsonb(DestReceiver *receiver, MemoryContext context,
+						Datum *result)
+{
+	FirstRow   *first = (FirstRow *) receiver;
+	MemoryContext oldcontext;
+	Datum		json;
+
+	if (!first->found)
+		return false;
+	oldcontext = MemoryContextSwitchTo(context);
+	json = DirectFunctionCall1(row_to_json, first->row);
+	*result = DirectFunctionCall1(jsonb_in,
+								  CStringGetDatum(TextDatumGetCString(json)));
+	MemoryContextSwitchTo(oldcontext);
+	return true;
+}

@@ -1,0 +1,23 @@
+/*-------------------------------------------------------------------------
+ *
+ * first_row.h
+ *	  A destination of a command's rows that keeps the first one.
+ *
+ * IDENTIFICATION
+ *	  bgworker/executor/first_row.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_FIRST_ROW_H
+#define JOBQ_FIRST_ROW_H
+
+#include "tcop/dest.h"
+
+/* Both are allocated in the context. */
+extern DestReceiver *jobq_first_row_receiver(MemoryContext context);
+
+/* The row as a jsonb object; false if there was none. */
+extern bool jobq_first_row_as_jsonb(DestReceiver *receiver,
+									MemoryContext context, Datum *result);
+
+#endif							/* JOBQ_FIRST_ROW_H */

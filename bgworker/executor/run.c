@@ -1,0 +1,820 @@
+/*-------------------------------------------------------------------------
+ *
+ * run.c
+ *	  Running jobs, one or several in a transaction.
+ *
+ * A job's row is locked from the moment it is found.  What may run in a
+ * transaction block runs in a subtransaction of the transaction that holds
+ * the lock; then the row is deleted.  What may not (procedures, VACUUM) is
+ * claimed by a lease first, which ends with this process, runs at top level,
+ * and is finished by a transaction of its own.
+ *
+ * Short jobs share a transaction, so that there is one commit for several of
+ * them: share.c says which may, and watch.c which must be the last one.  The
+ * transaction commits as soon as no other job may follow, and never waits for
+ * one to come.
+ *
+ * Users' code runs in execute.c only.  When a job is through the session is
+ * reset before anything is written down.
+ *
+ * An error of the job itself is an outcome, and rolls back that job's
+ * subtransaction.  One in finding, recording or committing arrives in
+ * jobq_run_next().  If one job has been run it is that one's failure, recorded
+ * in another transaction, so that a job that cannot be committed uses up its
+ * attempts.  If several have been run it is nobody's failure: all of them are
+ * ready again, and run one by one for a while, which finds out whose it is.
+ *
+ * IDENTIFICATION
+ *	  bgworker/executor/run.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "bgworker/executor/run.h"
+
+#include "base/lease_number.h"
+#include "bgworker/crash_note.h"
+#include "bgworker/executor/execute.h"
+#include "bgworker/executor/find.h"
+#include "bgworker/executor/outcome.h"
+#include "bgworker/executor/session.h"
+#include "bgworker/executor/share.h"
+#include "bgworker/executor/unrecorded.h"
+#include "bgworker/worker.h"
+#include "job/current_job.h"
+#include "job/failure.h"
+#include "job/transition.h"
+#include "job/undone.h"
+#include "queue/queue_cache.h"
+#include "queue/queue_row.h"
+#include "shared/async_commit.h"
+#include "shared/clock.h"
+#include "shared/database.h"
+#include "shared/lease_registry.h"
+#include "shared/queue_state.h"
+#include "shared/termination.h"
+#include "shared/wake.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "postmaster/interrupt.h"
+#include "storage/pmsignal.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+/* How often to look whether the extension is still there. */
+#define CHECK_INTERVAL_MS 1000
+
+/* A backoff_function must not take longer. */
+#define BACKOFF_TIMEOUT_MS 5000
+
+/* A transaction and the jobs that are run in it. */
+typedef struct Batch
+{
+	JobqFinder	finder;
+	JobqSharing sharing;
+	bool		read_only;		/* as the role's settings have it */
+	int			njobs;			/* whose own code was run */
+	bool		looking;		/* for another one */
+	JobqQueueState *states[JOBQ_SHARE_MAX_JOBS];	/* of their queues */
+	JobqUndone	jobs[JOBQ_SHARE_MAX_JOBS];	/* should it be rolled back */
+	List	   *outcomes;		/* to be logged */
+} Batch;
+
+static JobqWorkerRef worker_ref;
+static Oid	worker_role = InvalidOid;
+static MemoryContext batch_context = NULL;
+static MemoryContext run_context = NULL;	/* of the job at hand */
+static TimestampTz checked_at = 0;	/* 0: not */
+
+/* The one that is not committed yet, NULL: none. */
+static Batch *volatile open_batch = NULL;
+
+/*
+ * A job that has a transaction for itself, whose code is through, and what has
+ * come of it is not committed; NULL: none.
+ */
+static const JobqRun *volatile unrecorded = NULL;
+
+void
+jobq_run_set_up(const JobqWorkerRef *worker, Oid role)
+{
+	worker_ref = *worker;
+	worker_role = role;
+	batch_context = AllocSetContextCreate(TopMemoryContext, "jobq transaction",
+										  ALLOCSET_DEFAULT_SIZES);
+	run_context = AllocSetContextCreate(TopMemoryContext, "jobq job",
+										ALLOCSET_DEFAULT_SIZES);
+	jobq_execute_set_up(worker);
+}
+
+/*
+ * The server's log has it that an administrator's command terminates the
+ * process: adds what it knows better.
+ */
+static void
+log_termination(const JobqRun *run, JobqInterruption interruption)
+{
+	if (interruption == JOBQ_NOT_INTERRUPTED && !jobq_execute_is_overdue())
+		return;
+	ereport(LOG,
+			(interruption == JOBQ_EVICTED ?
+			 errmsg("job " INT64_FORMAT " of queue \"%s\" did not end when its queue was to be dropped",
+					run->outcome.job_id, run->outcome.queue_name) :
+			 interruption == JOBQ_CANCELLED ?
+			 errmsg("job " INT64_FORMAT " of queue \"%s\" did not end when it was cancelled",
+					run->outcome.job_id, run->outcome.queue_name) :
+			 jobq_execute_is_limited() ?
+			 errmsg("backoff_function of queue \"%s\" did not end for job " INT64_FORMAT,
+					run->outcome.queue_name, run->outcome.job_id) :
+			 errmsg("job " INT64_FORMAT " of queue \"%s\" did not end when its timeout was over",
+					run->outcome.job_id, run->outcome.queue_name),
+			 errdetail("The background worker that runs it in database \"%s\" is terminated.",
+					   jobq_outcome_database())));
+}
+
+/*
+ * The process is being terminated, perhaps in a job, or before what has come of
+ * it was committed: notes that for whoever finds the job next, and for the
+ * coordinator, unless it is no fault of the job's: then it is as if it had not
+ * been started, or, if it is held by a lease, that is lost.  Those that ran
+ * before it in the transaction will be run again, and then not along with it.
+ * Whether the attempt counts.  If the postmaster has died the server has
+ * crashed, and the note of the job is left as it is.
+ */
+bool
+jobq_run_note_termination(bool is_fault)
+{
+	const JobqRun *run = jobq_execute_running();
+	JobqTermination termination = {0};
+	JobqInterruption interruption;
+	bool		cancelled;
+	bool		overdue = jobq_execute_is_overdue();
+
+	if (run == NULL)
+		run = unrecorded;
+	if (run == NULL)
+		return false;
+	interruption = jobq_worker_end_job(&worker_ref);
+	cancelled = interruption == JOBQ_CANCELLED;
+	log_termination(run, interruption);
+	if (interruption == JOBQ_EVICTED || (!is_fault && !cancelled && !overdue))
+		return false;
+	/* a job with a lease was finished by whoever has cancelled it */
+	if (cancelled && run->lease != 0)
+		return false;
+	termination.dboid = MyDatabaseId;
+	termination.job_id = run->outcome.job_id;
+	termination.attempt = run->outcome.attempt;
+	termination.started_at = run->outcome.started_at;
+	termination.pid = MyProcPid;
+	termination.timed_out = overdue && !jobq_execute_is_limited();
+	termination.leased = run->lease != 0;
+	if (run->lease == 0 && PostmasterIsAlive())
+		jobq_crash_note_keep(termination.timed_out ? JOBQ_NOTE_TIMED_OUT :
+							 JOBQ_NOTE_TERMINATED, 0);
+	jobq_worker_note_termination(&termination);
+	jobq_sharing_forbid(run->state);
+	return true;
+}
+
+/*
+ * Jobs that are through are going to be rolled back: tells of them.  Not of the
+ * one whose attempt that is the end of: what is run for a job when it is through
+ * may be the cause.
+ */
+static void
+note_undone(Batch *batch, int64 cause)
+{
+	int			njobs = batch->njobs;
+
+	if (njobs > 0 && batch->jobs[njobs - 1].job_id == cause)
+		njobs--;
+	for (int i = 0; i < njobs; i++)
+		batch->jobs[i].cause = cause;
+	jobq_undone_note(batch->jobs, njobs);
+}
+
+/* The process exits, perhaps in a transaction that several jobs share. */
+void
+jobq_run_note_undone(void)
+{
+	Batch	   *batch = open_batch;
+	const JobqRun *run = jobq_execute_running();
+
+	if (run == NULL)
+		run = unrecorded;
+	if (batch != NULL && IsTransactionState())
+		note_undone(batch, run != NULL ? run->outcome.job_id : 0);
+}
+
+/* Copies what of the job is needed until its end. */
+static JobqRun *
+make_run(const Batch *batch, const JobqFound *found)
+{
+	const JobqJob *job = &found->job;
+	MemoryContext oldcontext = MemoryContextSwitchTo(run_context);
+	JobqRun    *run = palloc0(sizeof(JobqRun));
+
+	run->context = run_context;
+	run->outcome.job_id = job->id;
+	run->outcome.attempt = jobq_job_current_attempt(job);
+	run->outcome.queue = job->queue;
+	run->outcome.queue_name = pstrdup(found->queue->name);
+	run->outcome.started_at = job->started_at;
+	run->state = found->queue->state;
+	run->tid = job->slot->tts_tid;
+	run->read_only = batch->read_only;
+	run->may_share = batch->sharing.possible &&
+		jobq_sharing_allows_job(&batch->sharing, job, found->queue);
+	run->timeout = jobq_job_timeout(job, found->queue);
+	(void) jobq_outcome_database(); /* the end of the process may need it */
+	run->call.queue = job->queue;
+	if (!job->nulls[Anum_job_command - 1])
+		run->call.command =
+			TextDatumGetCString(job->values[Anum_job_command - 1]);
+	else if (found->queue->handler != NULL)
+		run->call.handler = pstrdup(found->queue->handler);
+	run->call.payload = PointerGetDatum(PG_DETOAST_DATUM_COPY(job->values[Anum_job_payload - 1]));
+	MemoryContextSwitchTo(oldcontext);
+	return run;
+}
+
+/* Has another executor look into a queue, unless one is about to. */
+static void
+ask_for_look(int32 queue, JobqQueueState *state)
+{
+	JobqWorkerCounts counts;
+
+	if (jobq_worker_wake(MyDatabaseId, worker_role, queue))
+		return;
+	if (state == NULL || pg_atomic_exchange_u32(&state->work, 1) != 0)
+	{
+		/*
+		 * whoever set the flag has woken the coordinator; but it waits for an
+		 * executor that starts to ask for the next one
+		 */
+		jobq_worker_count(MyDatabaseId, worker_role, &counts);
+		if (counts.starting > 0 || !jobq_worker_has_room(&counts))
+			return;
+	}
+	jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_WORK);
+}
+
+/*
+ * This process takes a job, and was told of others in a queue where it does not
+ * look now.
+ */
+static void
+pass_on(int32 queue)
+{
+	if (queue != JOBQ_NO_QUEUE)
+		ask_for_look(queue, jobq_find_queue_state(queue));
+}
+
+/*
+ * From here on the job can be cancelled.  What has come before that, such as
+ * pg_cancel_backend() for an idle executor, was not meant for it.  True if
+ * somebody has woken this process since it looked for jobs: for another job,
+ * then, in the queue *woken_for, or in one whose flag is set.
+ */
+static bool
+publish(const JobqRun *run, const Batch *batch, int32 *woken_for)
+{
+	jobq_session_drop_lock_timeout();
+	jobq_session_drop_cancel(false);
+	return jobq_worker_begin_job(&worker_ref, run->outcome.queue,
+								 run->outcome.job_id, run->outcome.attempt,
+								 batch->njobs, woken_for);
+}
+
+/* Starts a transaction of jobq's own: the role's settings do not matter. */
+static void
+begin_bookkeeping(void)
+{
+	jobq_worker_begin();
+	XactIsoLevel = XACT_READ_COMMITTED;
+	XactReadOnly = false;
+	XactDeferrable = false;
+}
+
+/*
+ * Claims a job by a lease that ends with this process.  The claim's commit
+ * comes before its code.
+ */
+static void
+claim(JobqRun *run, Batch *batch, JobqFound *found)
+{
+	run->lease = jobq_lease_new();
+	jobq_lease_reserve_for_executor(found->job.id, run->lease);
+	PushActiveSnapshot(GetLatestSnapshot());
+	found->job.started_at = jobq_now();
+	if (!jobq_job_claim(batch->finder.jobs, &found->job, run->lease,
+						JOBQ_NEVER, psprintf("pid %d", MyProcPid)))
+		elog(ERROR, "job " INT64_FORMAT " is not locked", found->job.id);
+	if (found->job.attempt >=
+		jobq_job_max_attempts(&found->job, found->queue))
+		jobq_async_insist();
+	(void) jobq_current_job_row();
+	PopActiveSnapshot();
+	jobq_worker_set_leased(&worker_ref);
+	jobq_session_watch_claims(run->lease);
+	jobq_find_end(&batch->finder);
+	CommitTransactionCommand();
+}
+
+/*
+ * Locks the row of a job that was run in this transaction again and reads it.
+ * Where it was, unless the job itself has done something to it.
+ */
+static bool
+lock_again(JobqRun *run, JobqTable *jobs, bool where_it_was, JobqJob *job)
+{
+	if (where_it_was)
+	{
+		TupleTableSlot *slot = jobq_table_slot(jobs);
+
+		if (jobq_table_lock(jobs, &run->tid, SnapshotAny, slot) == JOBQ_FOUND)
+		{
+			jobq_job_read(job, slot);
+			return true;
+		}
+	}
+	return jobq_job_lock(jobs, run->outcome.job_id, JOBQ_WAIT, job) ==
+		JOBQ_FOUND;
+}
+
+/*
+ * The queue of a job that was run, whose row is locked again and read.  NULL if
+ * the job has finished itself, or somebody else has taken it over.
+ */
+static const JobqQueue *
+lock_own_job(JobqRun *run, JobqTable *jobs, bool where_it_was, JobqJob *job)
+{
+	if (!lock_again(run, jobs, where_it_was, job))
+		return NULL;
+	if (run->lease != 0 ?
+		job->state != JOBQ_STATE_RUNNING || job->lease != run->lease :
+		job->state != JOBQ_STATE_PENDING ||
+		jobq_job_current_attempt(job) != run->outcome.attempt)
+		return NULL;
+	if (run->lease == 0)
+		job->started_at = run->outcome.started_at;
+	return jobq_queue_by_id(job->queue);
+}
+
+/*
+ * Asks the owner's backoff_function, which is not to run for ever.  If it is
+ * interrupted, jobq_run_next() records the job without it.
+ */
+static bool
+ask_backoff(JobqRun *run, const JobqJob *job, const JobqQueue *queue,
+			JobqFailure *failure)
+{
+	bool		asked;
+
+	if (queue->backoff_function == NULL)
+		return false;
+	run->outcome.asks_backoff = true;
+	jobq_execute_begin_limit(run, BACKOFF_TIMEOUT_MS);
+	asked = jobq_job_ask_backoff(job, queue, failure);
+	jobq_execute_end_limit();
+	run->outcome.asks_backoff = false;
+	return asked;
+}
+
+/*
+ * Finishes a job that was run, in the current transaction, which is that of
+ * its code or (`afresh`) another one.
+ */
+static void
+record_job(JobqRun *run, JobqTable *jobs, bool afresh, bool may_run_functions)
+{
+	JobqJob		job;
+	JobqFailure failure = {0};
+	const JobqQueue *queue;
+
+	/* one whose claim is the row lock is to be as if it had not been started */
+	if (run->outcome.evicted && run->lease == 0)
+		return;
+	queue = lock_own_job(run, jobs, !afresh, &job);
+	if (queue == NULL)
+		return;
+	if (jobq_outcome_is_failure(&run->outcome, &failure))
+	{
+		if (run->outcome.asks_backoff)
+			jobq_job_note_backoff_error(&job, queue, ERRCODE_QUERY_CANCELED,
+										"it was interrupted", &failure);
+		else if (may_run_functions && ask_backoff(run, &job, queue, &failure))
+			queue = lock_own_job(run, jobs, false, &job);
+		if (queue == NULL)
+			return;
+	}
+	jobq_outcome_record(&run->outcome, jobs, &job, queue, &failure);
+}
+
+/* The same with a snapshot, without which no large value can be read. */
+static void
+record(JobqRun *run, JobqTable *jobs, bool afresh, bool may_run_functions)
+{
+	PushActiveSnapshot(GetLatestSnapshot());
+	record_job(run, jobs, afresh, may_run_functions);
+	PopActiveSnapshot();
+	jobq_outcome_describe(&run->outcome, run->context);
+}
+
+/* Records a job in a transaction of its own. */
+static void
+record_afresh(JobqRun *run, bool may_run_functions)
+{
+	JobqTable  *jobs;
+
+	begin_bookkeeping();
+	if (jobq_worker_lock_extension() == JOBQ_INSTALLED)
+	{
+		jobq_session_reset();
+		jobs = jobq_table_open(JOBQ_REL_JOB);
+		record(run, jobs, true, may_run_functions);
+		jobq_table_close(jobs);
+	}
+	CommitTransactionCommand();
+	jobq_session_release();
+	jobq_outcome_log(&run->outcome);
+}
+
+/* Takes a job's outcome down in the transaction in which it was run. */
+static void
+finish(Batch *batch, JobqRun *run)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(run->context);
+
+	XactReadOnly = false;
+	jobq_session_tidy(run->noticed);
+	record(run, batch->finder.jobs, false, true);
+	if (run->outcome.log_message != NULL)
+	{
+		MemoryContextSwitchTo(batch_context);
+		batch->outcomes = lappend(batch->outcomes,
+								  jobq_outcome_copy(&run->outcome));
+	}
+	MemoryContextSwitchTo(oldcontext);
+}
+
+/* Commits, and says how the jobs ended. */
+static void
+commit(Batch *batch)
+{
+	ListCell   *lc;
+
+	jobq_find_end(&batch->finder);
+	CommitTransactionCommand();
+	open_batch = NULL;
+	unrecorded = NULL;
+	jobq_session_release();
+	foreach(lc, batch->outcomes)
+		jobq_outcome_log(lfirst(lc));
+}
+
+/*
+ * The job cannot be run in a transaction.  If others have been run in this
+ * one it has to wait until they are committed; as it is locked no longer then,
+ * it is found anew.
+ */
+static void
+run_elsewhere(Batch *batch, JobqRun *run, JobqFound *found)
+{
+	jobq_sharing_forbid(run->state);
+	jobq_crash_note_clear();
+	if (batch->njobs > 0)
+	{
+		if (jobq_worker_end_job(&worker_ref) == JOBQ_CANCELLED)
+			jobq_at_commit_wake(JOBQ_WAKE_CANCEL);
+		jobq_session_drop_cancel(true);
+		jobq_current_job_end();
+		commit(batch);
+		return;
+	}
+	claim(run, batch, found);
+	open_batch = NULL;
+	batch->njobs = 1;
+	jobq_execute_at_top_level(run);
+	record_afresh(run, true);
+}
+
+/* The job is through, but not committed. */
+static void
+remember(Batch *batch, const JobqRun *run)
+{
+	JobqUndone *job = &batch->jobs[batch->njobs];
+
+	job->dboid = MyDatabaseId;
+	job->queue = run->outcome.queue;
+	job->job_id = run->outcome.job_id;
+	job->started_at = run->outcome.started_at;
+	job->attempt = run->outcome.attempt;
+	job->pid = MyProcPid;
+	batch->states[batch->njobs++] = run->state;
+}
+
+/*
+ * Runs the job that was found, and finishes it.  False if the transaction is
+ * through.
+ */
+static bool
+run_found(Batch *batch, JobqRun *run, JobqFound *found)
+{
+	int32		woken_for;
+
+	if (publish(run, batch, &woken_for) && woken_for == JOBQ_NO_QUEUE)
+		found->more = true;
+	if (found->more)
+		ask_for_look(found->queue->id, found->queue->state);
+	pass_on(woken_for);
+	pass_on(jobq_find_owed(found->queue->id));
+	jobq_current_job_begin(&found->job, found->queue, run->context);
+	jobq_crash_note_write(batch->njobs, run->outcome.job_id,
+						  run->outcome.attempt, run->outcome.started_at);
+	jobq_sharing_note_start(&batch->sharing);
+	if (!jobq_execute_in_subtransaction(run))
+	{
+		run_elsewhere(batch, run, found);
+		return false;
+	}
+	jobq_sharing_note_end(&batch->sharing, run->state,
+						  run->outcome.started_at, run->outcome.finished_at);
+	remember(batch, run);
+	unrecorded = batch->njobs == 1 && !run->outcome.evicted ? run : NULL;
+	batch->looking = false;
+	finish(batch, run);
+	return true;
+}
+
+/* Whether another job may follow this one in the transaction. */
+static bool
+find_another(Batch *batch, const JobqRun *run, JobqFound *found)
+{
+	batch->looking = true;
+	if (run->may_share)
+		unrecorded = NULL;
+	return run->may_share && !run->noticed && !run->outcome.evicted &&
+		!ConfigReloadPending && !jobq_unrecorded_is_noted() &&
+		jobq_sharing_is_open(&batch->sharing, batch->njobs,
+							 run->outcome.finished_at) &&
+		!jobq_worker_must_leave(&worker_ref) &&
+		jobq_find_another_job(&batch->finder, &batch->sharing, found);
+}
+
+/*
+ * Runs jobs in the current transaction, beginning with the one that was found,
+ * and ends it.
+ */
+static void
+run_jobs(Batch *batch, JobqFound *found, JobqRun *volatile *run)
+{
+	for (;;)
+	{
+		PushActiveSnapshot(GetLatestSnapshot());
+		*run = make_run(batch, found);
+		PopActiveSnapshot();
+		if (!run_found(batch, *run, found))
+			return;
+		if (!find_another(batch, *run, found))
+			break;
+		*run = NULL;
+		MemoryContextReset(run_context);
+		SetCurrentStatementStartTimestamp();
+	}
+	batch->looking = false;
+	commit(batch);
+}
+
+/*
+ * Whether the extension is there, and this library's.  Not asked for each
+ * job: the lock on the jobs keeps it from being dropped, and if it has been
+ * that is an error, after which this is asked again.
+ */
+static bool
+is_installed(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (!TimestampDifferenceExceeds(checked_at, now, CHECK_INTERVAL_MS))
+		return true;
+	checked_at = 0;
+	if (jobq_worker_lock_extension() != JOBQ_INSTALLED)
+		return false;
+	checked_at = now;
+	return true;
+}
+
+/*
+ * Finds jobs and runs them in a transaction.  One that has become due since it
+ * began is left to the next one, which is begun at once: its now() is not to be
+ * before run_at.
+ */
+static JobqRunResult
+run_transaction(Batch *batch, JobqRun *volatile *run)
+{
+	TimestampTz now = jobq_now();
+	JobqFound	found;
+
+	jobq_worker_begin();
+	jobq_sharing_begin(&batch->sharing, now);
+	batch->read_only = XactReadOnly;
+	if (XactReadOnly && jobq_session_is_frozen())
+	{
+		CommitTransactionCommand();
+		return JOBQ_RUN_FROZEN;
+	}
+	XactReadOnly = false;
+	if (!is_installed())
+	{
+		CommitTransactionCommand();
+		return JOBQ_RUN_NOT_INSTALLED;
+	}
+	jobq_find_begin(&batch->finder, worker_role, batch_context);
+	if (!jobq_find_job(&batch->finder, &found))
+	{
+		/* an executor that stayed would be woken for jobs that it cannot run */
+		bool		role_is_gone = batch->finder.queues == NIL &&
+		!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(worker_role));
+
+		commit(batch);
+		return role_is_gone ? JOBQ_RUN_NO_ROLE : JOBQ_RUN_NOTHING;
+	}
+	if (found.counted || found.job.run_at > batch->sharing.begun_at)
+		commit(batch);
+	else
+		run_jobs(batch, &found, run);
+	/* there is nothing that would keep this process from the job */
+	if (*run != NULL && (*run)->outcome.evicted && (*run)->state == NULL)
+		return JOBQ_RUN_FAILED;
+	return JOBQ_RUN_DONE;
+}
+
+/*
+ * A job's outcome was rolled back: whoever has it next counts the attempt before
+ * it is run again, if that is not written down until then.  To be called while
+ * the job is locked.
+ */
+static void
+note_attempt(const JobqRun *run, const ErrorData *error)
+{
+	JobqTermination termination = {0};
+
+	if (run->outcome.evicted)
+		return;
+	termination.dboid = MyDatabaseId;
+	termination.job_id = run->outcome.job_id;
+	termination.attempt = run->outcome.attempt;
+	termination.started_at = run->outcome.started_at;
+	termination.pid = MyProcPid;
+	termination.unrecorded = error->sqlerrcode;
+	termination.leased = run->lease != 0;
+	jobq_worker_note_termination(&termination);
+}
+
+/*
+ * What came of a job cannot be written down.  Its attempt is noted; nothing
+ * else is run before something can be written.
+ */
+static void
+note_unrecorded(const JobqRun *run, int sqlerrcode)
+{
+	jobq_unrecorded_note(sqlerrcode);
+	jobq_sharing_forbid(run->state);
+	if (run->outcome.evicted)
+		return;
+	if (run->lease == 0)
+		jobq_crash_note_keep(JOBQ_NOTE_UNRECORDED, sqlerrcode);
+	jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_NOTES);
+}
+
+/*
+ * jobq's own code has failed after one job was run.  That is the job's
+ * failure, unless that cannot be written down either.
+ */
+static bool
+blame(JobqRun *volatile run)
+{
+	volatile bool result = false;
+
+	PG_TRY();
+	{
+		record_afresh(run, false);
+		result = true;
+	}
+	PG_CATCH();
+	{
+		int			sqlerrcode = geterrcode();
+
+		jobq_session_forbid_cancel();
+		MemoryContextSwitchTo(TopMemoryContext);
+		EmitErrorReport();
+		FlushErrorState();
+		note_unrecorded(run, sqlerrcode);
+		AbortOutOfAnyTransaction();
+	}
+	PG_END_TRY();
+	return result;
+}
+
+/*
+ * The same after several: nobody is to blame yet.  Their queues' jobs are run
+ * one by one now.
+ */
+static void
+run_one_by_one(Batch *batch, const ErrorData *error)
+{
+	note_undone(batch, 0);
+	jobq_unrecorded_note(error->sqlerrcode);
+	for (int i = 0; i < batch->njobs; i++)
+		jobq_sharing_forbid(batch->states[i]);
+	ereport(LOG,
+			(errcode(error->sqlerrcode),
+			 errmsg("could not commit %d jobs together: %s", batch->njobs,
+					error->message),
+			 errdetail("They are run again, each in a transaction of its own.")));
+	begin_bookkeeping();
+	jobq_session_reset();
+	CommitTransactionCommand();
+}
+
+/*
+ * Goes on after an error that was no job's own.  What a job has done to the
+ * session in a transaction is undone with it; one that ran at top level has
+ * spoiled the session until it is recorded, and its lease lasts as long as the
+ * process does.
+ */
+static JobqRunResult
+recover(Batch *batch, JobqRun *run, ErrorData *error)
+{
+	bool		several = batch->njobs > 1 ||
+	(batch->njobs == 1 && batch->looking);
+
+	if (!several && run != NULL && run->code_was_run)
+		note_attempt(run, error);
+	AbortOutOfAnyTransaction();
+	open_batch = NULL;
+	checked_at = 0;
+	jobq_execute_clean_up();
+	jobq_session_release();
+	if (several)
+	{
+		run_one_by_one(batch, error);
+		return JOBQ_RUN_DONE;
+	}
+	if (run == NULL || !run->code_was_run)
+		return JOBQ_RUN_FAILED;
+	if (run->outcome.error == NULL)
+		run->outcome.error = error;
+	if (!blame(run))
+		return JOBQ_RUN_SPOILED;
+	jobq_worker_forget_termination(run->outcome.job_id, run->outcome.attempt);
+	return JOBQ_RUN_DONE;
+}
+
+/* Runs the next jobs of the role, if there are any. */
+JobqRunResult
+jobq_run_next(void)
+{
+	JobqRun    *volatile run = NULL;
+	volatile JobqRunResult result = JOBQ_RUN_FAILED;
+	ErrorContextCallback *callbacks = error_context_stack;
+	Batch		batch;
+
+	if (jobq_unrecorded_is_noted() && !jobq_unrecorded_try())
+		return JOBQ_RUN_HELD;
+	unrecorded = NULL;
+	MemoryContextReset(run_context);
+	MemoryContextReset(batch_context);
+	MemoryContextSwitchTo(batch_context);
+	memset(&batch, 0, sizeof(batch));
+	open_batch = &batch;
+	PG_TRY();
+	{
+		result = run_transaction(&batch, &run);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		jobq_session_forbid_cancel();
+		error_context_stack = callbacks;
+		MemoryContextSwitchTo(batch_context);
+		error = CopyErrorData();
+		if (batch.njobs == 0 && (run == NULL || !run->code_was_run))
+			EmitErrorReport();
+		FlushErrorState();
+		result = recover(&batch, run, error);
+	}
+	PG_END_TRY();
+	open_batch = NULL;
+	unrecorded = NULL;
+	MemoryContextSwitchTo(TopMemoryContext);
+	return result;
+}

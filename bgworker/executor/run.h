@@ -1,0 +1,35 @@
+/*-------------------------------------------------------------------------
+ *
+ * run.h
+ *	  Finding the next job of a role and running it.
+ *
+ * IDENTIFICATION
+ *	  bgworker/executor/run.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_RUN_H
+#define JOBQ_RUN_H
+
+#include "shared/worker_slot.h"
+
+typedef enum JobqRunResult
+{
+	JOBQ_RUN_DONE,				/* a job, whatever came of it */
+	JOBQ_RUN_NOTHING,			/* there is none */
+	JOBQ_RUN_FAILED,			/* jobq itself; try again later */
+	JOBQ_RUN_SPOILED,			/* the same, after a job was run: wait, and
+								 * leave */
+	JOBQ_RUN_HELD,				/* what comes of jobs cannot be written down:
+								 * try again soon */
+	JOBQ_RUN_FROZEN,			/* nothing may be written here: leave */
+	JOBQ_RUN_NO_ROLE,			/* it was dropped: leave */
+	JOBQ_RUN_NOT_INSTALLED		/* leave */
+} JobqRunResult;
+
+extern void jobq_run_set_up(const JobqWorkerRef *worker, Oid role);
+extern JobqRunResult jobq_run_next(void);
+extern bool jobq_run_note_termination(bool is_fault);
+extern void jobq_run_note_undone(void);
+
+#endif							/* JOBQ_RUN_H */

@@ -1,0 +1,215 @@
+/*-------------------------------------------------------------------------
+ *
+ * session.c
+ *	  The session in which an executor runs jobs.
+ *
+ * Session user and current user are the role that owns the jobs.  No job can
+ * change that for longer than it runs, and nothing that it does to the session
+ * is there when the next one starts: what DISCARD ALL discards is discarded,
+ * but for plans, and so are claims that are bound to the session, and the seed
+ * of random().  What languages and libraries keep for themselves stays.
+ *
+ * IDENTIFICATION
+ *	  bgworker/executor/session.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "bgworker/executor/session.h"
+
+#include "base/seed.h"
+#include "compat.h"
+#include "shared/lease_registry.h"
+
+#include <unistd.h>
+
+#include "access/parallel.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "commands/async.h"
+#include "commands/prepare.h"
+#include "commands/sequence.h"
+#include "common/pg_prng.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
+#include "utils/fmgrprotos.h"
+#include "utils/guc.h"
+#include "utils/guc_tables.h"
+#include "utils/portal.h"
+#include "utils/timeout.h"
+
+static Oid	session_role = InvalidOid;
+
+/* See jobq_session_watch_claims(). */
+static uint64 claims_before = 0;
+static int64 own_lease = 0;
+
+/* Whether nobody but the role is at work here. */
+static bool
+is_role_itself(void)
+{
+	Oid			userid;
+	int			sec_context;
+
+	GetUserIdAndSecContext(&userid, &sec_context);
+	return userid == session_role && sec_context == 0 &&
+		GetSessionUserId() == session_role;
+}
+
+/* The process has connected as the role. */
+void
+jobq_session_set_up(Oid role)
+{
+	session_role = role;
+
+	/* ALTER ROLE ... SET role = ... is not for us */
+	SetConfigOption("role", "none", PGC_SUSET, PGC_S_OVERRIDE);
+
+	/* transactions are jobq's, with several jobs; those have timeouts */
+	jobq_pin_transaction_timeout();
+	if (!is_role_itself())
+		ereport(FATAL,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("jobq could not become the role with OID %u", role)));
+	jobq_session_forbid_cancel();
+}
+
+/* Costs something only where transactions are read only. */
+bool
+jobq_session_is_frozen(void)
+{
+	struct config_generic **settings;
+	int			nsettings;
+
+	if (!DefaultXactReadOnly)
+		return false;
+	settings = jobq_settings(&nsettings);
+	for (int i = 0; i < nsettings; i++)
+	{
+		if (strcmp(settings[i]->name, "default_transaction_read_only") == 0)
+			return settings[i]->source <= PGC_S_DATABASE;
+	}
+	return false;
+}
+
+/*
+ * Undoes what a job has done to the session.  Portals are dropped before the
+ * commit, which would run the query of a cursor WITH HOLD.  Exits if the
+ * session is not the role's own afterwards.
+ */
+void
+jobq_session_reset(void)
+{
+	SetPGVariable("session_authorization", NIL, false);
+	SetPGVariable("role", NIL, false);
+	ResetAllOptions();
+	jobq_session_tidy(true);
+}
+
+/*
+ * The same after a job whose settings have been undone already, as they are
+ * at the end of jobq_session_end_settings().  `objects`: it may have created
+ * some.
+ */
+void
+jobq_session_tidy(bool objects)
+{
+	PortalHashTableDeleteAll();
+	DropAllPreparedStatements();
+	Async_UnlistenAll();
+	if (objects)
+		ResetTempTableNamespace();
+	ResetSequenceCaches();
+	if (jobq_seed_was_set())
+		(void) DirectFunctionCall1(setseed,
+								   Float8GetDatum(pg_prng_double(&pg_global_prng_state)));
+	if (!is_role_itself())
+		ereport(FATAL,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("a job has left the session of its role")));
+}
+
+/*
+ * All settings that are changed between these two, role and session user among
+ * them, are as they were afterwards; no matter whether by SET or SET LOCAL.
+ * Costs nothing if none was.  The same happens if the subtransaction rolls
+ * back.
+ */
+int
+jobq_session_begin_settings(void)
+{
+	return NewGUCNestLevel();
+}
+
+void
+jobq_session_end_settings(int level)
+{
+	AtEOXact_GUC(false, level);
+}
+
+void
+jobq_session_watch_claims(int64 lease)
+{
+	own_lease = lease;
+	claims_before = jobq_leases_bound();
+}
+
+bool
+jobq_session_has_claims(void)
+{
+	return jobq_leases_bound() != claims_before;
+}
+
+/*
+ * Advisory locks: those of the transaction are held until it ends.  Claims:
+ * the commit has bound them to the session.
+ */
+void
+jobq_session_release(void)
+{
+	LockReleaseAll(USER_LOCKMETHOD, true);
+	if (!jobq_session_has_claims())
+		return;
+	jobq_leases_of_process_end(JOBQ_MY_PROC_NUMBER, own_lease);
+	claims_before = jobq_leases_bound();
+}
+
+/*
+ * Both may be called when an error has set the counter to 0.
+ */
+void
+jobq_session_allow_cancel(void)
+{
+	QueryCancelHoldoffCount = 0;
+}
+
+void
+jobq_session_forbid_cancel(void)
+{
+	QueryCancelHoldoffCount = 1;
+}
+
+/*
+ * Forgets a cancel that came too late.  The caller has made sure, under
+ * JOBQ_LOCK_WORKERS, that no more are sent; one that was sent is delivered at
+ * the latest when a system call returns.
+ */
+void
+jobq_session_drop_cancel(bool was_sent)
+{
+	if (was_sent)
+		(void) getppid();
+	QueryCancelPending = false;
+}
+
+/*
+ * The role's lock_timeout may have run out while jobq itself waited for a lock,
+ * which is no reason to give up.  Nor is it one to fail the job that comes next.
+ */
+void
+jobq_session_drop_lock_timeout(void)
+{
+	if (get_timeout_indicator(LOCK_TIMEOUT, true))
+		QueryCancelPending = false;
+}

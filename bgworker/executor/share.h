@@ -1,0 +1,52 @@
+/*-------------------------------------------------------------------------
+ *
+ * share.h
+ *	  Which jobs may share a transaction, and so its commit.
+ *
+ * IDENTIFICATION
+ *	  bgworker/executor/share.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_SHARE_H
+#define JOBQ_SHARE_H
+
+#include "job/job.h"
+
+/*
+ * Jobs and subtransactions with an XID that share one transaction at most.
+ * A process publishes 64 XIDs of subtransactions (PGPROC_MAX_CACHED_SUBXIDS);
+ * with more, everybody's look at them becomes slow.
+ */
+#define JOBQ_SHARE_MAX_JOBS 60
+
+/* What is known of the transaction at hand. */
+typedef struct JobqSharing
+{
+	TimestampTz begun_at;		/* by jobq's clock; now() is not before it */
+	bool		possible;		/* further jobs may join at all */
+} JobqSharing;
+
+/* Right after the transaction has been started. */
+extern void jobq_sharing_begin(JobqSharing *sharing, TimestampTz begun_at);
+
+/* Whether another job may be looked for. */
+extern bool jobq_sharing_is_open(const JobqSharing *sharing, int njobs,
+								 TimestampTz now);
+
+/* Whether jobs of a queue, and this one, may share. */
+extern bool jobq_sharing_allows_queue(const JobqQueue *queue);
+extern bool jobq_sharing_allows_job(const JobqSharing *sharing,
+									const JobqJob *job,
+									const JobqQueue *queue);
+
+/* Around a job's code, and right after it: it was run between these times. */
+extern void jobq_sharing_note_start(const JobqSharing *sharing);
+extern void jobq_sharing_note_end(const JobqSharing *sharing,
+								  JobqQueueState *state, TimestampTz start,
+								  TimestampTz end);
+
+/* Has a queue's next jobs run alone; for exit callbacks too. */
+extern void jobq_sharing_forbid(JobqQueueState *state);
+
+#endif							/* JOBQ_SHARE_H */

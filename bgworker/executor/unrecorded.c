@@ -1,0 +1,143 @@
+/*-------------------------------------------------------------------------
+ *
+ * unrecorded.c
+ *	  What to do while it cannot be written down what came of jobs.
+ *
+ * The disk is full, say, or an index is broken.  Jobs that were run then would
+ * be run in vain: their effects in the database are rolled back, those outside
+ * of it are not.  So the first executor that cannot write an outcome down notes
+ * that for the whole database, and none of its executors starts another job
+ * before one of them has seen that rows of all the tables concerned can be
+ * written.  It writes them, and rolls back.
+ *
+ * The attempt of that first job counts as that of a terminated executor does
+ * (run.c).
+ *
+ * IDENTIFICATION
+ *	  bgworker/executor/unrecorded.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "bgworker/executor/unrecorded.h"
+
+#include "bgworker/executor/session.h"
+#include "bgworker/worker.h"
+#include "job/attempt.h"
+#include "job/failure.h"
+#include "job/history.h"
+#include "job/transition.h"
+#include "shared/clock.h"
+#include "shared/database.h"
+#include "shared/worker_slot.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+/* An outcome could not be written down, for an error of this code. */
+void
+jobq_unrecorded_note(int sqlerrcode)
+{
+	JobqDatabase *database = jobq_database();
+	uint64		none = 0;
+
+	pg_atomic_write_u32(&database->unrecorded_code, (uint32) sqlerrcode);
+	(void) pg_atomic_compare_exchange_u64(&database->unrecorded_since, &none,
+										  (uint64) jobq_now());
+}
+
+/* Whether no job may be started. */
+bool
+jobq_unrecorded_is_noted(void)
+{
+	return pg_atomic_read_u64(&jobq_database()->unrecorded_since) != 0;
+}
+
+/*
+ * Writes what is written when a job is tried again, and when it has finished:
+ * a job of no queue, with a number that no other has.
+ */
+static void
+write_rows(void)
+{
+	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
+	JobqJob		job = {0};
+	JobqFailure failure = {0};
+
+	job.id = -(int64) MyProcPid;
+	job.run_at = jobq_now();
+	job.started_at = DT_NOBEGIN;
+	job.state = JOBQ_STATE_COMPLETED;
+	memset(job.nulls, true, sizeof(job.nulls));
+	job.values[Anum_job_id - 1] = Int64GetDatum(job.id);
+	job.values[Anum_job_run_at - 1] = TimestampTzGetDatum(job.run_at);
+	job.values[Anum_job_queue - 1] = Int32GetDatum(job.queue);
+	job.values[Anum_job_priority - 1] = Int16GetDatum(job.priority);
+	job.values[Anum_job_state - 1] = Int16GetDatum((int16) job.state);
+	job.values[Anum_job_attempt - 1] = Int32GetDatum(job.attempt);
+	memset(job.nulls, false, Anum_job_attempt * sizeof(bool));
+	job.values[Anum_job_payload - 1] =
+		DirectFunctionCall1(jsonb_in, CStringGetDatum("null"));
+	job.nulls[Anum_job_payload - 1] = false;
+	failure.outcome = "failed";
+
+	jobq_table_insert(jobs, job.values, job.nulls);
+	jobq_job_record_attempt(&job, &failure, 1);
+	jobq_history_add(jobs, &job, &jobq_no_result);
+	jobq_table_close(jobs);
+}
+
+/* The same in a transaction, which is rolled back. */
+static void
+try_rows(void)
+{
+	jobq_worker_begin();
+	XactIsoLevel = XACT_READ_COMMITTED;
+	XactReadOnly = false;
+	if (jobq_worker_lock_extension() == JOBQ_INSTALLED)
+	{
+		PushActiveSnapshot(GetLatestSnapshot());
+		write_rows();
+		PopActiveSnapshot();
+	}
+	AbortCurrentTransaction();
+}
+
+/*
+ * Whether outcomes can be written down again; then jobs may be started, and
+ * the database's other executors are woken.  The error is logged if not.
+ */
+bool
+jobq_unrecorded_try(void)
+{
+	JobqDatabase *database = jobq_database();
+	uint64		since = pg_atomic_read_u64(&database->unrecorded_since);
+	volatile bool result = false;
+
+	PG_TRY();
+	{
+		try_rows();
+		result = true;
+	}
+	PG_CATCH();
+	{
+		jobq_session_forbid_cancel();
+		MemoryContextSwitchTo(TopMemoryContext);
+		EmitErrorReport();
+		FlushErrorState();
+		AbortOutOfAnyTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(TopMemoryContext);
+	if (!result)
+		return false;
+	/* unless an outcome was not written down since this began */
+	if (pg_atomic_compare_exchange_u64(&database->unrecorded_since, &since, 0))
+		jobq_workers_look(MyDatabaseId);
+	return !jobq_unrecorded_is_noted();
+}

@@ -1,0 +1,18 @@
+/*-------------------------------------------------------------------------
+ *
+ * unrecorded.h
+ *	  What to do while it cannot be written down what came of jobs.
+ *
+ * IDENTIFICATION
+ *	  bgworker/executor/unrecorded.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_UNRECORDED_H
+#define JOBQ_UNRECORDED_H
+
+extern void jobq_unrecorded_note(int sqlerrcode);
+extern bool jobq_unrecorded_is_noted(void);
+extern bool jobq_unrecorded_try(void);
+
+#endif							/* JOBQ_UNRECORDED_H */

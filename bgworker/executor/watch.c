@@ -1,0 +1,208 @@
+/*-------------------------------------------------------------------------
+ *
+ * watch.c
+ *	  Noticing what jobs do that the end of their transaction undoes, and
+ *	  nothing else.
+ *
+ * A job must not find anything that another one has left.  What is left to the
+ * session, session.c undoes after each job.  What is left to the transaction
+ * only its end does: SET CONSTRAINTS and deferred events of triggers, advisory
+ * locks, descriptors of large objects, notifications (of which equal ones
+ * become one), locks on tables, whatever DDL does.  A job that has been seen
+ * at such a thing is the last one of its transaction, whatever becomes of it.
+ *
+ * Everything comes by one of three ways: utility commands, of which those that
+ * are known to leave nothing are listed; built-in functions, of which those
+ * are listed that leave something; and writing to a table with deferred
+ * constraints.  The creation of objects is noticed wherever it comes from, so
+ * that there is nothing temporary if nothing was noticed.
+ *
+ * The hooks are set in executors only.
+ *
+ * IDENTIFICATION
+ *	  bgworker/executor/watch.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "bgworker/executor/watch.h"
+
+#include "base/sandbox_rules.h"
+#include "base/seed.h"
+
+#include "access/transam.h"
+#include "catalog/objectaccess.h"
+#include "executor/executor.h"
+#include "nodes/execnodes.h"
+#include "nodes/parsenodes.h"
+#include "tcop/utility.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+#include "utils/reltrigger.h"
+
+static bool watching = false;
+static bool noticed = false;
+
+static ProcessUtility_hook_type previous_process_utility = NULL;
+static ExecutorFinish_hook_type previous_executor_finish = NULL;
+static object_access_hook_type previous_object_access = NULL;
+
+/*
+ * Whether a command leaves nothing that session.c does not undo.  Functions
+ * and queries that it runs are noticed by themselves.
+ */
+static bool
+leaves_nothing(const Node *statement)
+{
+	switch (nodeTag(statement))
+	{
+		case T_VariableSetStmt:
+		case T_VariableShowStmt:
+		case T_DoStmt:
+		case T_CallStmt:
+		case T_ExplainStmt:
+		case T_PrepareStmt:
+		case T_ExecuteStmt:
+		case T_DeallocateStmt:
+		case T_DeclareCursorStmt:
+		case T_FetchStmt:
+		case T_ClosePortalStmt:
+			return true;
+		default:
+			return false;
+	}
+}
+
+static void
+watch_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
+			  ProcessUtilityContext context, ParamListInfo params,
+			  QueryEnvironment *queryEnv, DestReceiver *dest,
+			  QueryCompletion *qc)
+{
+	if (watching && !leaves_nothing(pstmt->utilityStmt))
+		noticed = true;
+	if (previous_process_utility)
+		previous_process_utility(pstmt, queryString, readOnlyTree, context,
+								 params, queryEnv, dest, qc);
+	else
+		standard_ProcessUtility(pstmt, queryString, readOnlyTree, context,
+								params, queryEnv, dest, qc);
+}
+
+/* Whether a call of a built-in function may leave something. */
+static bool
+function_leaves_something(Oid function)
+{
+	switch (function)
+	{
+		case F_PG_NOTIFY:
+		case F_LO_OPEN:
+		case F_PG_EXPORT_SNAPSHOT:
+		case F_PG_REPLICATION_ORIGIN_XACT_SETUP:
+		case F_PG_ADVISORY_LOCK_INT8:
+		case F_PG_ADVISORY_LOCK_INT4_INT4:
+		case F_PG_ADVISORY_LOCK_SHARED_INT8:
+		case F_PG_ADVISORY_LOCK_SHARED_INT4_INT4:
+		case F_PG_TRY_ADVISORY_LOCK_INT8:
+		case F_PG_TRY_ADVISORY_LOCK_INT4_INT4:
+		case F_PG_TRY_ADVISORY_LOCK_SHARED_INT8:
+		case F_PG_TRY_ADVISORY_LOCK_SHARED_INT4_INT4:
+		case F_PG_ADVISORY_XACT_LOCK_INT8:
+		case F_PG_ADVISORY_XACT_LOCK_INT4_INT4:
+		case F_PG_ADVISORY_XACT_LOCK_SHARED_INT8:
+		case F_PG_ADVISORY_XACT_LOCK_SHARED_INT4_INT4:
+		case F_PG_TRY_ADVISORY_XACT_LOCK_INT8:
+		case F_PG_TRY_ADVISORY_XACT_LOCK_INT4_INT4:
+		case F_PG_TRY_ADVISORY_XACT_LOCK_SHARED_INT8:
+		case F_PG_TRY_ADVISORY_XACT_LOCK_SHARED_INT4_INT4:
+			return true;
+		default:
+			return false;
+	}
+}
+
+static void
+watch_objects(ObjectAccessType access, Oid classId, Oid objectId, int subId,
+			  void *arg)
+{
+	if (watching && access != OAT_NAMESPACE_SEARCH &&
+		(access != OAT_FUNCTION_EXECUTE ||
+		 (objectId < FirstNormalObjectId &&
+		  function_leaves_something(objectId))))
+		noticed = true;
+	if (watching && access == OAT_FUNCTION_EXECUTE && objectId == F_SETSEED)
+		jobq_seed_note();
+	if (previous_object_access)
+		previous_object_access(access, classId, objectId, subId, arg);
+}
+
+/* Whether rows written to one of these tables may have events that wait. */
+static bool
+any_deferred(List *relations)
+{
+	ListCell   *lc;
+
+	foreach(lc, relations)
+	{
+		const TriggerDesc *triggers =
+		((ResultRelInfo *) lfirst(lc))->ri_TrigDesc;
+
+		if (triggers == NULL)
+			continue;
+		for (int i = 0; i < triggers->numtriggers; i++)
+		{
+			if (triggers->triggers[i].tginitdeferred)
+				return true;
+		}
+	}
+	return false;
+}
+
+static void
+watch_executor(QueryDesc *query)
+{
+	EState	   *estate = query->estate;
+
+	if (watching && !noticed &&
+		(any_deferred(estate->es_opened_result_relations) ||
+		 any_deferred(estate->es_tuple_routing_result_relations) ||
+		 any_deferred(estate->es_trig_target_relations)))
+		noticed = true;
+	if (previous_executor_finish)
+		previous_executor_finish(query);
+	else
+		standard_ExecutorFinish(query);
+}
+
+/* Sets the hooks, for the rest of the process's life. */
+void
+jobq_watch_set_up(void)
+{
+	previous_process_utility = ProcessUtility_hook;
+	ProcessUtility_hook = watch_utility;
+	previous_executor_finish = ExecutorFinish_hook;
+	ExecutorFinish_hook = watch_executor;
+	previous_object_access = object_access_hook;
+	object_access_hook = watch_objects;
+	jobq_seed_watch(jobq_in_sandbox);
+}
+
+void
+jobq_watch_begin(void)
+{
+	watching = true;
+	noticed = false;
+}
+
+bool
+jobq_watch_noticed(void)
+{
+	return noticed;
+}
+
+void
+jobq_watch_end(void)
+{
+	watching = false;
+}

@@ -1,0 +1,185 @@
+/*-------------------------------------------------------------------------
+ *
+ * arguments.c
+ *	  Checks that the SQL functions have in common.
+ *
+ * IDENTIFICATION
+ *	  src/base/arguments.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "base/arguments.h"
+
+#include "compat.h"
+#include "jobq.h"
+#include "shared/database.h"
+#include "shared/interval.h"
+#include "shared/note.h"
+
+#include "access/xlog.h"
+#include "catalog/pg_proc.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/timestamp.h"
+
+/* Raises 25006 on a standby. */
+void
+jobq_require_primary(const char *function)
+{
+	if (RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+				 errmsg("cannot execute %s during recovery", function),
+				 errhint("This server is a standby. Connect to the primary.")));
+}
+
+void
+jobq_begin_write(const char *function)
+{
+	jobq_require_shmem();
+	jobq_require_primary(function);
+	PreventCommandIfReadOnly(function);
+	PreventCommandIfParallelMode(function);
+}
+
+void
+jobq_recheck_function(FunctionCallInfo fcinfo)
+{
+	FmgrInfo   *function = fcinfo->flinfo;
+
+	/* import_pg_cron() calls by itself */
+	if (function == NULL)
+		return;
+	AcceptInvalidationMessages();
+	if (!jobq_may_execute(function->fn_oid, GetUserId()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for function %s",
+						get_func_name(function->fn_oid)),
+				 errhint("A superuser or the owner of extension \"%s\" can grant it with jobq.grant_usage(%s, may_create => true).",
+						 JOBQ_EXTENSION,
+						 quote_literal_cstr(quote_identifier(GetUserNameFromId(GetUserId(), false))))));
+}
+
+void
+jobq_require_argument(FunctionCallInfo fcinfo, int argno, const char *name)
+{
+	if (PG_ARGISNULL(argno))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null", name)));
+}
+
+char *
+jobq_required_string(FunctionCallInfo fcinfo, int argno, const char *name)
+{
+	jobq_require_argument(fcinfo, argno, name);
+	return text_to_cstring(PG_GETARG_TEXT_PP(argno));
+}
+
+bool
+jobq_flag_argument(FunctionCallInfo fcinfo, int argno, bool by_default)
+{
+	return PG_ARGISNULL(argno) ? by_default : PG_GETARG_BOOL(argno);
+}
+
+int64
+jobq_duration_argument(FunctionCallInfo fcinfo, int argno, const char *name,
+					   bool zero_allowed)
+{
+	int64		duration =
+	jobq_interval_microseconds(PG_GETARG_INTERVAL_P(argno));
+
+	if (duration < 0 || (duration == 0 && !zero_allowed))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 zero_allowed ?
+				 errmsg("%s must not be negative", name) :
+				 errmsg("%s must be positive", name)));
+	return duration;
+}
+
+char *
+jobq_string_argument(FunctionCallInfo fcinfo, int argno, const char *name,
+					 int max_bytes)
+{
+	char	   *string;
+
+	string = jobq_required_string(fcinfo, argno, name);
+	jobq_check_string(string, name, max_bytes);
+	return string;
+}
+
+void
+jobq_check_string(const char *string, const char *name, int max_bytes)
+{
+	if (string[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must not be empty", name)));
+	if (strlen(string) > max_bytes)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s is too long", name),
+				 errdetail("It has %zu bytes; at most %d are allowed.",
+						   strlen(string), max_bytes)));
+}
+
+Datum *
+jobq_array_elements(const char *name, ArrayType *array, Oid type,
+					bool **nulls, int *nelements)
+{
+	int16		typlen;
+	bool		typbyval;
+	char		typalign;
+	Datum	   *elements;
+	bool	   *elements_null;
+
+	/* drivers make nested arrays of nested lists, and of JSON arrays */
+	if (ARR_NDIM(array) > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must be a one-dimensional array", name),
+				 errdetail("It has %d dimensions.", ARR_NDIM(array))));
+	get_typlenbyvalalign(type, &typlen, &typbyval, &typalign);
+	deconstruct_array(array, type, typlen, typbyval, typalign, &elements,
+					  &elements_null, nelements);
+	for (int i = 0; nulls == NULL && i < *nelements; i++)
+	{
+		if (elements_null[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("%s must not contain nulls", name),
+					 errdetail("Element %d is null.", i + 1)));
+	}
+	if (nulls != NULL)
+		*nulls = elements_null;
+	return elements;
+}
+
+Datum
+jobq_word_argument(FunctionCallInfo fcinfo, int argno, const char *name,
+				   const char *const *words)
+{
+	char	   *word = text_to_cstring(PG_GETARG_TEXT_PP(argno));
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (int i = 0; words[i] != NULL; i++)
+	{
+		if (strcmp(word, words[i]) == 0)
+			return PG_GETARG_DATUM(argno);
+		appendStringInfo(&list, "%s%s", i == 0 ? "" :
+						 words[i + 1] != NULL ? ", " : " and ", words[i]);
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unknown value for %s: \"%s\"", name, word),
+			 errdetail("It is one of %s.", list.data)));
+	return (Datum) 0;			/* keep compiler quiet */
+}

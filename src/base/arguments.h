@@ -1,0 +1,72 @@
+/*-------------------------------------------------------------------------
+ *
+ * arguments.h
+ *	  Checks that the SQL functions have in common.
+ *
+ * IDENTIFICATION
+ *	  src/base/arguments.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_ARGUMENTS_H
+#define JOBQ_ARGUMENTS_H
+
+#include "fmgr.h"
+#include "utils/array.h"
+#include "utils/jsonb.h"
+
+/*
+ * First thing in every function that writes: the library is preloaded (55000),
+ * the transaction may write (25006) and is not parallel (25000).
+ */
+extern void jobq_require_primary(const char *function);
+extern void jobq_begin_write(const char *function);
+
+/*
+ * For the functions that only some of those who may use jobq may call, when
+ * they have waited: raises 42501 if the user may not call this one any more.
+ */
+extern void jobq_recheck_function(FunctionCallInfo fcinfo);
+
+/* Raises 22004 if the argument is NULL. */
+extern void jobq_require_argument(FunctionCallInfo fcinfo, int argno,
+								  const char *name);
+
+/* A text argument that must be given, as a string; 22004 if it is NULL. */
+extern char *jobq_required_string(FunctionCallInfo fcinfo, int argno,
+								  const char *name);
+
+/* A boolean argument, of which NULL is the default. */
+extern bool jobq_flag_argument(FunctionCallInfo fcinfo, int argno,
+							   bool by_default);
+
+/*
+ * An interval argument in microseconds; raises 22023 if it is negative, or
+ * zero where that is not allowed.
+ */
+extern int64 jobq_duration_argument(FunctionCallInfo fcinfo, int argno,
+									const char *name, bool zero_allowed);
+
+/* A text argument as a string; 22023 beyond max_bytes or if empty. */
+extern char *jobq_string_argument(FunctionCallInfo fcinfo, int argno,
+								  const char *name, int max_bytes);
+
+/* The same for a string that is there, in an argument of this name. */
+extern void jobq_check_string(const char *string, const char *name,
+							  int max_bytes);
+
+/*
+ * The elements of an array, which must be empty or have one dimension, and
+ * have no NULLs unless *nulls is to be set; else 22023, with the array's name.
+ */
+extern Datum *jobq_array_elements(const char *name, ArrayType *array,
+								  Oid type, bool **nulls, int *nelements);
+
+/*
+ * A text argument, not NULL, that must be one of a list of words, which ends
+ * with NULL; else 22023.
+ */
+extern Datum jobq_word_argument(FunctionCallInfo fcinfo, int argno,
+								const char *name, const char *const *words);
+
+#endif							/* JOBQ_ARGUMENTS_H */

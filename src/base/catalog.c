@@ -1,0 +1,485 @@
+/*-------------------------------------------------------------------------
+ *
+ * catalog.c
+ *	  Finding the extension's relations and owner, and working as that owner.
+ *
+ * OIDs are cached per backend.  The cache is keyed by the OID of schema
+ * jobq_store, which DROP EXTENSION and CREATE EXTENSION change, and is dropped
+ * when one of the relations changes, or any schema.
+ *
+ * A new library meets the SQL and the tables of the version before until
+ * ALTER EXTENSION UPDATE.  C reads rows by the numbers of schema.h, so nothing
+ * may touch tables of another layout.  Every way to them leads through
+ * jobq_relation_oid(), which raises an error then; what needs no table works.
+ * SQL functions find C functions by name, so those are never removed or given
+ * another meaning; one whose signature changes gets a new name.
+ *
+ * IDENTIFICATION
+ *	  src/base/catalog.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "base/catalog.h"
+
+#include "compat.h"
+#include "jobq.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xlog.h"
+#include "catalog/indexing.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+/*
+ * Versions of the extension whose tables are as in schema.h: this library's,
+ * and those before it since the last change of the tables.
+ */
+static const char *const known_versions[] = {JOBQ_VERSION};
+
+static const char *const relation_names[JOBQ_NUM_RELATIONS] = {
+	[JOBQ_REL_SERVICE] = "service",
+	[JOBQ_REL_QUEUE] = "queue",
+	[JOBQ_REL_QUEUE_GRANT] = "queue_grant",
+	[JOBQ_REL_JOB] = "job",
+	[JOBQ_REL_CANCEL_REQUEST] = "cancel_request",
+	[JOBQ_REL_HISTORY] = "history",
+	[JOBQ_REL_HISTORY_0] = "history_0",
+	[JOBQ_REL_HISTORY_0 + 1] = "history_1",
+	[JOBQ_REL_HISTORY_0 + 2] = "history_2",
+	[JOBQ_REL_HISTORY_0 + 3] = "history_3",
+	[JOBQ_REL_HISTORY_0 + 4] = "history_4",
+	[JOBQ_REL_HISTORY_0 + 5] = "history_5",
+	[JOBQ_REL_HISTORY_0 + 6] = "history_6",
+	[JOBQ_REL_HISTORY_7] = "history_7",
+	[JOBQ_REL_ATTEMPT] = "attempt",
+	[JOBQ_REL_SCHEDULE] = "schedule",
+	[JOBQ_REL_SCHEDULE_RUN] = "schedule_run",
+	[JOBQ_IDX_SERVICE] = "service_pkey",
+	[JOBQ_IDX_QUEUE] = "queue_pkey",
+	[JOBQ_IDX_QUEUE_NAME] = "queue_name_key",
+	[JOBQ_IDX_QUEUE_OWNER] = "queue_owner",
+	[JOBQ_IDX_QUEUE_RUN] = "queue_run",
+	[JOBQ_IDX_QUEUE_ON_DEAD] = "queue_on_dead",
+	[JOBQ_IDX_QUEUE_GRANT] = "queue_grant_pkey",
+	[JOBQ_IDX_QUEUE_GRANT_ROLE] = "queue_grant_role",
+	[JOBQ_IDX_JOB] = "job_pkey",
+	[JOBQ_IDX_JOB_DISPATCH] = "job_dispatch",
+	[JOBQ_IDX_JOB_UNIQUE_KEY] = "job_unique_key",
+	[JOBQ_IDX_JOB_EXPIRES_AT] = "job_expires_at",
+	[JOBQ_IDX_CANCEL_REQUEST] = "cancel_request_pkey",
+	[JOBQ_IDX_HISTORY_KEY_0] = "history_0_queue_unique_key_idx",
+	[JOBQ_IDX_HISTORY_KEY_0 + 1] = "history_1_queue_unique_key_idx",
+	[JOBQ_IDX_HISTORY_KEY_0 + 2] = "history_2_queue_unique_key_idx",
+	[JOBQ_IDX_HISTORY_KEY_0 + 3] = "history_3_queue_unique_key_idx",
+	[JOBQ_IDX_HISTORY_KEY_0 + 4] = "history_4_queue_unique_key_idx",
+	[JOBQ_IDX_HISTORY_KEY_0 + 5] = "history_5_queue_unique_key_idx",
+	[JOBQ_IDX_HISTORY_KEY_0 + 6] = "history_6_queue_unique_key_idx",
+	[JOBQ_IDX_HISTORY_KEY_7] = "history_7_queue_unique_key_idx",
+	[JOBQ_IDX_SCHEDULE] = "schedule_pkey",
+	[JOBQ_IDX_SCHEDULE_NAME] = "schedule_name_key",
+	[JOBQ_IDX_SCHEDULE_NEXT_RUN] = "schedule_next_run",
+	[JOBQ_IDX_SCHEDULE_RUN] = "schedule_run_pkey",
+	[JOBQ_SEQ_QUEUE_ID] = "queue_id_seq",
+	[JOBQ_SEQ_JOB_ID] = "job_id_seq",
+	[JOBQ_SEQ_SCHEDULE_ID] = "schedule_id_seq",
+	[JOBQ_SEQ_LEASE_BLOCK] = "lease_block_seq",
+};
+
+/* InvalidOid: it and the relations must be looked up. */
+static Oid	cached_schema = InvalidOid;
+static Oid	cached_relations[JOBQ_NUM_RELATIONS];
+static bool version_is_checked = false;
+
+/* Invalidation callbacks */
+
+static void
+forget_relations(Datum arg, Oid relid)
+{
+	int			i;
+
+	(void) arg;
+	if (!OidIsValid(cached_schema))
+		return;
+	for (i = 0; i < JOBQ_NUM_RELATIONS; i++)
+	{
+		if (!OidIsValid(relid) || cached_relations[i] == relid)
+		{
+			cached_schema = InvalidOid;
+			return;
+		}
+	}
+}
+
+static void
+forget_schema(Datum arg, int cacheid, uint32 hashvalue)
+{
+	(void) arg;
+	(void) cacheid;
+	(void) hashvalue;
+	cached_schema = InvalidOid;
+}
+
+/* Raises 55000: this database has no jobq, or no longer. */
+void
+jobq_report_not_installed(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("extension \"%s\" is not installed in this database",
+					JOBQ_EXTENSION),
+			 errhint("Run CREATE EXTENSION %s.", JOBQ_EXTENSION)));
+}
+
+/*
+ * Reads the extension's row in pg_extension.  InvalidOid if there is none;
+ * else its OID, and *version (palloc'd) is set if wanted.
+ */
+static Oid
+read_extension(char **version)
+{
+	Relation	rel;
+	SysScanDesc scan;
+	ScanKeyData key;
+	HeapTuple	tuple;
+	Oid			result = InvalidOid;
+
+	rel = table_open(ExtensionRelationId, AccessShareLock);
+	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber,
+				F_NAMEEQ, CStringGetDatum(JOBQ_EXTENSION));
+	scan = systable_beginscan(rel, ExtensionNameIndexId, true, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+		result = ((Form_pg_extension) GETSTRUCT(tuple))->oid;
+	if (OidIsValid(result) && version != NULL)
+	{
+		bool		isnull;
+		Datum		datum = heap_getattr(tuple, Anum_pg_extension_extversion,
+										 RelationGetDescr(rel), &isnull);
+
+		*version = isnull ? pstrdup("") : TextDatumGetCString(datum);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return result;
+}
+
+/* Reads a number and the dot behind it, if there are any. */
+static long
+next_number(const char **version)
+{
+	char	   *end;
+	long		number = strtol(*version, &end, 10);
+
+	*version = *end == '.' ? end + 1 : end;
+	return number;
+}
+
+/*
+ * Whether a version, numbers with dots between them, is later than the
+ * library's.
+ */
+static bool
+is_newer(const char *version)
+{
+	const char *library = JOBQ_VERSION;
+
+	while (*version != '\0' || *library != '\0')
+	{
+		const char *start = version;
+		long		theirs = next_number(&version);
+		long		mine = next_number(&library);
+
+		if (theirs != mine)
+			return theirs > mine;
+		if (version == start && *version != '\0')
+			return false;		/* no number: a name for tests */
+	}
+	return false;
+}
+
+/* What to do where the extension's version is not the library's; palloc'd. */
+char *
+jobq_version_hint(void)
+{
+	char	   *version = "";
+
+	(void) read_extension(&version);
+	if (is_newer(version))
+		return psprintf("Install the library of version %s, or a later one, and restart the server.",
+						version);
+	return psprintf("Run ALTER EXTENSION %s UPDATE.", JOBQ_EXTENSION);
+}
+
+/*
+ * Raises 55000 unless the tables are those that this library was made for.
+ */
+static void
+check_version(void)
+{
+	char	   *version;
+
+	if (!OidIsValid(read_extension(&version)))
+		jobq_report_not_installed();
+	for (int i = 0; i < lengthof(known_versions); i++)
+	{
+		if (strcmp(version, known_versions[i]) == 0)
+			return;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("extension \"%s\" has version %s in this database, and the library %s",
+					JOBQ_EXTENSION, version, JOBQ_VERSION),
+			 errhint("%s", jobq_version_hint())));
+}
+
+/*
+ * Raises 55000: a relation is not there, or its schema (`schema` is invalid
+ * then).  Says which, unless that is so since the extension is not.
+ */
+static void
+report_missing(Oid schema, JobqRelation relation)
+{
+	if (!OidIsValid(read_extension(NULL)))
+		jobq_report_not_installed();
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 OidIsValid(schema) ?
+			 errmsg("relation \"%s.%s\" of extension \"%s\" does not exist",
+					JOBQ_STORE_SCHEMA, relation_names[relation],
+					JOBQ_EXTENSION) :
+			 errmsg("schema \"%s\" of extension \"%s\" does not exist",
+					JOBQ_STORE_SCHEMA, JOBQ_EXTENSION),
+			 errhint("It was renamed, moved or dropped. Give it back its name and place, or restore the database from a backup.")));
+}
+
+/* Looks a relation up, and its schema; InvalidOid if there is none. */
+static Oid
+look_up(JobqRelation relation, Oid *schema)
+{
+	*schema = get_namespace_oid(JOBQ_STORE_SCHEMA, true);
+	return OidIsValid(*schema) ?
+		get_relname_relid(relation_names[relation], *schema) : InvalidOid;
+}
+
+/*
+ * The OID of a relation of jobq_store.  Raises 55000 if the extension is not
+ * installed in this database, or in a version that this library does not
+ * serve, or the relation is not there.  Needs a transaction.
+ */
+Oid
+jobq_relation_oid(JobqRelation relation)
+{
+	static bool registered = false;
+	Oid			schema;
+	Oid			relid;
+
+	if (OidIsValid(cached_schema) && OidIsValid(cached_relations[relation]))
+		return cached_relations[relation];
+
+	if (!registered)
+	{
+		CacheRegisterRelcacheCallback(forget_relations, (Datum) 0);
+		CacheRegisterSyscacheCallback(NAMESPACEOID, forget_schema, (Datum) 0);
+		registered = true;
+	}
+	relid = look_up(relation, &schema);
+	/* the extension may have been created a moment ago */
+	if (!OidIsValid(relid) && OidIsValid(read_extension(NULL)))
+		relid = look_up(relation, &schema);
+	if (schema != cached_schema)
+	{
+		memset(cached_relations, 0, sizeof(cached_relations));
+		version_is_checked = false;
+		cached_schema = schema;
+	}
+	if (!OidIsValid(relid))
+		report_missing(schema, relation);
+	if (!version_is_checked)
+	{
+		check_version();
+		version_is_checked = true;
+	}
+	cached_relations[relation] = relid;
+	return relid;
+}
+
+/*
+ * Opens one of the tables for reading.  Who waits for the lock may be waiting
+ * for DROP EXTENSION, hence not table_open(), which would call the lack of the
+ * table an internal error.
+ */
+Relation
+jobq_relation_open(JobqRelation relation)
+{
+	Relation	rel = try_table_open(jobq_relation_oid(relation),
+									 AccessShareLock);
+
+	if (rel == NULL)
+		jobq_report_not_installed();
+	return rel;
+}
+
+/* Whether the extension is there.  Needs a transaction. */
+bool
+jobq_is_installed(void)
+{
+	return OidIsValid(read_extension(NULL));
+}
+
+/*
+ * The extension's OID, and whether it is of the version this library serves.
+ * InvalidOid if it is not there.  Needs a transaction.
+ */
+Oid
+jobq_extension_read(bool *version_matches)
+{
+	char	   *version;
+	Oid			extension = read_extension(&version);
+
+	*version_matches = OidIsValid(extension) &&
+		strcmp(version, JOBQ_VERSION) == 0;
+	return extension;
+}
+
+/* Whether the installed extension is of the version this library serves. */
+bool
+jobq_version_matches(void)
+{
+	bool		matches;
+
+	(void) jobq_extension_read(&matches);
+	return matches;
+}
+
+/* The role that owns jobq_store, and with it the extension's objects. */
+Oid
+jobq_extension_owner(void)
+{
+	Oid			schema = get_namespace_oid(JOBQ_STORE_SCHEMA, false);
+	HeapTuple	tuple;
+	Oid			owner;
+
+	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for namespace %u", schema);
+	owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/* Whether a role may do everything: superusers, the extension's owner. */
+bool
+jobq_is_administrator(Oid role)
+{
+	return superuser_arg(role) ||
+		has_privs_of_role(role, jobq_extension_owner());
+}
+
+/*
+ * The function that may be executed by those who may read everything; see
+ * grants.c.  InvalidOid if it is missing.
+ */
+static Oid
+read_all_function(void)
+{
+	static Oid	function = InvalidOid;
+	static Oid	of_schema = InvalidOid;
+	Oid			schema = get_namespace_oid(JOBQ_STORE_SCHEMA, true);
+
+	if (schema != of_schema || !OidIsValid(function))
+	{
+		oidvector  *types = buildoidvector(NULL, 0);
+
+		function = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
+								   CStringGetDatum("may_read_all"),
+								   PointerGetDatum(types),
+								   ObjectIdGetDatum(schema));
+		of_schema = schema;
+	}
+	return function;
+}
+
+/*
+ * Whether a role may see every queue and schedule: administrators, and whom
+ * grant_usage(may_read) has let.
+ */
+bool
+jobq_reads_all(Oid role)
+{
+	Oid			function;
+
+	if (jobq_is_administrator(role))
+		return true;
+	function = read_all_function();
+	return OidIsValid(function) && jobq_may_execute(function, role);
+}
+
+/* Sets a search_path that nobody can put objects into, on the current level of
+ * settings. */
+void
+jobq_pin_search_path(void)
+{
+	(void) set_config_option("search_path", "pg_catalog, pg_temp",
+							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+							 true, 0, false);
+}
+
+/*
+ * Becomes the extension's owner, with a search_path that nobody else can put
+ * objects into, until jobq_restore().  An error in between undoes it with the
+ * (sub)transaction.  For SQL of jobq's own only, never for users' code.
+ */
+void
+jobq_elevate(JobqElevation *elevation)
+{
+	GetUserIdAndSecContext(&elevation->userid, &elevation->sec_context);
+	elevation->guc_nest_level = NewGUCNestLevel();
+	SetUserIdAndSecContext(jobq_extension_owner(),
+						   elevation->sec_context |
+						   SECURITY_LOCAL_USERID_CHANGE);
+	jobq_pin_search_path();
+}
+
+void
+jobq_restore(const JobqElevation *elevation)
+{
+	AtEOXact_GUC(false, elevation->guc_nest_level);
+	SetUserIdAndSecContext(elevation->userid, elevation->sec_context);
+}
+
+/*
+ * The identity of this installation of the extension, as it is stored with
+ * queues and schedules: the cluster's system identifier, mixed with the
+ * extension's OID so that a dump that is restored in place counts as a copy.
+ * Needs a transaction.
+ */
+int64
+jobq_system_identifier(void)
+{
+	static Oid	known_schema = InvalidOid;
+	static Oid	known_extension = InvalidOid;
+	Oid			schema = get_namespace_oid(JOBQ_STORE_SCHEMA, true);
+
+	if (schema != known_schema || !OidIsValid(known_extension))
+	{
+		known_extension = read_extension(NULL);
+		known_schema = schema;
+	}
+	return (int64) (GetSystemIdentifier() ^
+					((uint64) known_extension << 32));
+}

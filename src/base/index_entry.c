@@ -1,0 +1,265 @@
+/*-------------------------------------------------------------------------
+ *
+ * index_entry.c
+ *	  Entries of new rows in a table's indexes, without the executor.
+ *
+ * ExecOpenIndices() opens and locks all indexes of a table, and
+ * ExecInsertIndexTuples() compiles and evaluates their predicates, for each
+ * statement; for one that adds one job this is a third of the work.  Most
+ * indexes are plain: a B-tree on columns, complete, or with the predicate that
+ * one column is not NULL.  What is in such an index can be told from the row at
+ * once, and an index in which the row has no entry need not even be opened.
+ *
+ * Nothing here knows which indexes there should be: the list is the relation
+ * cache's, so that one that was added, or is being built anew with
+ * CONCURRENTLY, misses nothing.  If any index of a table is not plain, all are
+ * left to the executor.
+ *
+ * What an index is like is remembered for as long as no invalidation message
+ * says that its table has changed.
+ *
+ * IDENTIFICATION
+ *	  src/base/index_entry.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "base/index_entry.h"
+
+#include "access/genam.h"
+#include "catalog/index.h"
+#include "catalog/pg_am.h"
+#include "nodes/primnodes.h"
+#include "storage/lockdefs.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/relcache.h"
+
+/* More indexes, or columns of one, than this are left to the executor. */
+#define MAX_INDEXES 8
+#define MAX_COLUMNS 4
+
+typedef struct PlainIndex
+{
+	Oid			relid;
+	int			ncolumns;
+	AttrNumber	columns[MAX_COLUMNS];
+	AttrNumber	not_null;		/* rows with NULL here have no entry; 0: all
+								 * have one */
+	bool		unique;
+} PlainIndex;
+
+/* What is remembered of a table. */
+typedef struct TableEntry
+{
+	Oid			relid;			/* hash key */
+	uint32		changes;		/* how often it was said to have changed */
+	bool		is_valid;
+	bool		is_plain;		/* all of its indexes are */
+	int			nindexes;
+	PlainIndex	indexes[MAX_INDEXES];
+} TableEntry;
+
+struct JobqIndexes
+{
+	Relation	table;
+	bool		is_plain;
+	int			nindexes;
+	PlainIndex	indexes[MAX_INDEXES];
+	Relation	open[MAX_INDEXES];	/* NULL: not needed so far */
+};
+
+static HTAB *tables = NULL;
+
+static void
+forget(TableEntry *entry)
+{
+	entry->is_valid = false;
+	entry->changes++;
+}
+
+/* Invalidation callback: a change of an index is one of its table, too. */
+static void
+forget_table(Datum arg, Oid relid)
+{
+	HASH_SEQ_STATUS status;
+	TableEntry *entry;
+
+	(void) arg;
+	if (OidIsValid(relid))
+	{
+		entry = hash_search(tables, &relid, HASH_FIND, NULL);
+		if (entry != NULL)
+			forget(entry);
+		return;
+	}
+	hash_seq_init(&status, tables);
+	while ((entry = hash_seq_search(&status)) != NULL)
+		forget(entry);
+}
+
+static void
+create_cache(void)
+{
+	HASHCTL		control;
+
+	memset(&control, 0, sizeof(control));
+	control.keysize = sizeof(Oid);
+	control.entrysize = sizeof(TableEntry);
+	control.hcxt = TopMemoryContext;
+	tables = hash_create("jobq indexes", 16, &control,
+						 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	CacheRegisterRelcacheCallback(forget_table, (Datum) 0);
+}
+
+/*
+ * The column that the index's predicate wants not to be NULL; 0 if it has no
+ * predicate.  False if the predicate is another one.
+ */
+static bool
+read_predicate(Relation index, AttrNumber *not_null)
+{
+	List	   *predicate = RelationGetIndexPredicate(index);
+	NullTest   *test;
+
+	*not_null = 0;
+	if (predicate == NIL)
+		return true;
+	test = (NullTest *) linitial(predicate);
+	if (list_length(predicate) != 1 || !IsA(test, NullTest) ||
+		test->nulltesttype != IS_NOT_NULL || test->argisrow ||
+		!IsA(test->arg, Var))
+		return false;
+	*not_null = ((Var *) test->arg)->varattno;
+	return *not_null > 0;
+}
+
+/* Describes an index; false if it is not plain. */
+static bool
+describe(Relation index, PlainIndex *plain)
+{
+	Form_pg_index form = index->rd_index;
+
+	if (index->rd_rel->relam != BTREE_AM_OID || !form->indisready ||
+		!form->indimmediate || form->indisexclusion ||
+		form->indnatts > MAX_COLUMNS || !read_predicate(index,
+														&plain->not_null))
+		return false;
+	plain->relid = RelationGetRelid(index);
+	plain->unique = form->indisunique;
+	plain->ncolumns = form->indnatts;
+	for (int i = 0; i < plain->ncolumns; i++)
+	{
+		plain->columns[i] = form->indkey.values[i];
+		if (plain->columns[i] <= 0)
+			return false;		/* an expression */
+	}
+	return true;
+}
+
+/* Looks at all indexes of a table. */
+static void
+load(TableEntry *entry, Relation table)
+{
+	List	   *relids = RelationGetIndexList(table);
+	ListCell   *lc;
+
+	entry->is_plain = list_length(relids) <= MAX_INDEXES;
+	entry->nindexes = 0;
+	foreach(lc, relids)
+	{
+		Relation	index;
+
+		if (!entry->is_plain)
+			break;
+		index = index_open(lfirst_oid(lc), RowExclusiveLock);
+		entry->is_plain = describe(index, &entry->indexes[entry->nindexes++]);
+		index_close(index, NoLock);
+	}
+	list_free(relids);
+}
+
+JobqIndexes *
+jobq_indexes_open(Relation table)
+{
+	JobqIndexes *result = palloc(sizeof(JobqIndexes));
+	Oid			relid = RelationGetRelid(table);
+	TableEntry *entry;
+	bool		found;
+
+	if (tables == NULL)
+		create_cache();
+	entry = hash_search(tables, &relid, HASH_ENTER, &found);
+	if (!found)
+	{
+		entry->changes = 0;
+		entry->is_valid = false;
+	}
+	while (!entry->is_valid)
+	{
+		uint32		changes = entry->changes;
+
+		load(entry, table);
+		/* opening indexes may have brought the message of another change */
+		entry->is_valid = entry->changes == changes;
+	}
+	result->table = table;
+	result->is_plain = entry->is_plain;
+	result->nindexes = entry->nindexes;
+	memcpy(result->indexes, entry->indexes,
+		   entry->nindexes * sizeof(PlainIndex));
+	memset(result->open, 0, sizeof(result->open));
+	return result;
+}
+
+/* Makes the entry of a row, if it has one in this index. */
+static void
+insert_one(JobqIndexes *indexes, int i, TupleTableSlot *slot)
+{
+	const PlainIndex *plain = &indexes->indexes[i];
+	Datum		values[MAX_COLUMNS];
+	bool		nulls[MAX_COLUMNS];
+
+	if (plain->not_null > 0 && slot->tts_isnull[plain->not_null - 1])
+		return;
+	if (indexes->open[i] == NULL)
+		indexes->open[i] = index_open(plain->relid, RowExclusiveLock);
+	for (int column = 0; column < plain->ncolumns; column++)
+	{
+		values[column] = slot->tts_values[plain->columns[column] - 1];
+		nulls[column] = slot->tts_isnull[plain->columns[column] - 1];
+	}
+	/* a B-tree does not look at the last argument */
+	(void) index_insert(indexes->open[i], values, nulls, &slot->tts_tid,
+						indexes->table,
+						plain->unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO,
+						false, NULL);
+}
+
+bool
+jobq_indexes_insert(JobqIndexes *indexes, TupleTableSlot **slots, int nslots)
+{
+	if (!indexes->is_plain)
+		return false;
+	/* one index after the other: the entries of a batch are neighbours */
+	for (int i = 0; i < indexes->nindexes; i++)
+	{
+		for (int j = 0; j < nslots; j++)
+			insert_one(indexes, i, slots[j]);
+	}
+	return true;
+}
+
+void
+jobq_indexes_close(JobqIndexes *indexes)
+{
+	for (int i = 0; i < indexes->nindexes; i++)
+	{
+		if (indexes->open[i] != NULL)
+			index_close(indexes->open[i], NoLock);
+	}
+	pfree(indexes);
+}

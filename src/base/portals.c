@@ -1,0 +1,141 @@
+/*-------------------------------------------------------------------------
+ *
+ * portals.c
+ *	  Hiding the open cursors of a session, and dropping those that came later.
+ *
+ * Whoever knows a portal's name can fetch from it, move and close it, and
+ * names such as "<unnamed portal 1>" are easily guessed.  A portal that is
+ * being run can do none of that, so that is what a hidden one pretends to be;
+ * the end of a subtransaction leaves it alone, since the portal has not been
+ * used in that.  WHERE CURRENT OF looks at the strategy only.  Languages pin and
+ * unpin a portal before they fail to use it, so the pin is given back, too: a
+ * loop whose portal has none ends in freed memory.
+ *
+ * IDENTIFICATION
+ *	  src/base/portals.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "base/portals.h"
+
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "executor/tuptable.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
+#include "utils/portal.h"
+#include "utils/tuplestore.h"
+
+/* A portal as it was before it was hidden. */
+typedef struct HiddenPortal
+{
+	Portal		portal;
+	PortalStatus status;
+	PortalStrategy strategy;
+	bool		pinned;
+} HiddenPortal;
+
+/* What the view pg_cursors reads: the server has no other list of portals. */
+static void
+read_cursors(ReturnSetInfo *rsinfo)
+{
+	LOCAL_FCINFO(fcinfo, 0);
+	FmgrInfo	flinfo;
+
+	memset(rsinfo, 0, sizeof(*rsinfo));
+	rsinfo->type = T_ReturnSetInfo;
+	rsinfo->econtext = CreateStandaloneExprContext();
+	rsinfo->allowedModes = SFRM_Materialize;
+	rsinfo->returnMode = SFRM_ValuePerCall;
+	fmgr_info(F_PG_CURSOR, &flinfo);
+	InitFunctionCallInfoData(*fcinfo, &flinfo, 0, InvalidOid, NULL,
+							 (Node *) rsinfo);
+	(void) pg_cursor(fcinfo);
+}
+
+/* The portals that could be used now, as a list in the current context. */
+static List *
+usable_portals(void)
+{
+	ReturnSetInfo rsinfo;
+	TupleTableSlot *slot;
+	List	   *result = NIL;
+
+	read_cursors(&rsinfo);
+	slot = MakeSingleTupleTableSlot(rsinfo.setDesc, &TTSOpsMinimalTuple);
+	while (tuplestore_gettupleslot(rsinfo.setResult, true, false, slot))
+	{
+		bool		isnull;
+		Datum		name = slot_getattr(slot, 1, &isnull);
+		Portal		portal = GetPortalByName(TextDatumGetCString(name));
+
+		if (PortalIsValid(portal) && portal->status == PORTAL_READY)
+			result = lappend(result, portal);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	tuplestore_end(rsinfo.setResult);
+	FreeExprContext(rsinfo.econtext, true);
+	return result;
+}
+
+List *
+jobq_portals_hide(void)
+{
+	List	   *portals = usable_portals();
+	ListCell   *lc;
+
+	foreach(lc, portals)
+	{
+		HiddenPortal *hidden = palloc(sizeof(HiddenPortal));
+
+		hidden->portal = lfirst(lc);
+		hidden->status = hidden->portal->status;
+		hidden->strategy = hidden->portal->strategy;
+		hidden->pinned = hidden->portal->portalPinned;
+		lfirst(lc) = hidden;
+	}
+	foreach(lc, portals)
+	{
+		HiddenPortal *hidden = lfirst(lc);
+
+		hidden->portal->status = PORTAL_ACTIVE;
+		hidden->portal->strategy = PORTAL_UTIL_SELECT;
+	}
+	return portals;
+}
+
+void
+jobq_portals_show(List *hidden)
+{
+	ListCell   *lc;
+
+	foreach(lc, hidden)
+	{
+		HiddenPortal *entry = lfirst(lc);
+
+		entry->portal->status = entry->status;
+		entry->portal->strategy = entry->strategy;
+		entry->portal->portalPinned = entry->pinned;
+	}
+}
+
+void
+jobq_portals_drop(void)
+{
+	ListCell   *lc;
+
+	foreach(lc, usable_portals())
+	{
+		Portal		portal = lfirst(lc);
+
+		/* PL/Perl pins those of spi_query(), and leaves them */
+		if (portal->portalPinned)
+			UnpinPortal(portal);
+		PortalDrop(portal, false);
+	}
+}

@@ -1,0 +1,175 @@
+/*-------------------------------------------------------------------------
+ *
+ * sandbox.c
+ *	  Code of a queue's owner in the session of another role.
+ *
+ * Payload checks are called by whoever enqueues, backoff functions by whoever
+ * fails a job.  They run as the queue's owner in a security-restricted
+ * operation, as the functions of an index do, so that nothing of what they do
+ * to the session outlives them.  Beyond what the server sees to, they find
+ * nothing of their caller's there: no open cursors, no text of a query, neither
+ * by current_query() nor in the context of an error.  What they may not call is
+ * in sandbox_rules.c; docs/internals.md has a table of all that a session has.
+ *
+ * IDENTIFICATION
+ *	  src/base/sandbox.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "base/sandbox.h"
+
+#include "base/catalog.h"
+#include "base/portals.h"
+#include "base/sandbox_planner.h"
+#include "base/sandbox_rules.h"
+#include "jobq.h"
+
+#include <signal.h>
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+/* See jobq_sandbox_at_error(). */
+static void (*at_error) (void) = NULL;
+
+/* What the server has handlers for; PL/Perl lets code set its own. */
+static const int signals[] = {
+	SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGALRM, SIGUSR1,
+#ifndef WIN32
+	SIGPIPE, SIGUSR2, SIGFPE, SIGCHLD
+#endif
+};
+
+/* What is saved while it runs. */
+typedef struct Sandbox
+{
+#ifndef WIN32
+	struct sigaction handlers[lengthof(signals)];
+#endif
+	Oid			userid;
+	int			sec_context;
+	int			guc_nest_level;
+	bool		snapshot;
+	List	   *portals;
+	const char *query;
+} Sandbox;
+
+static void
+save_signals(Sandbox *sandbox)
+{
+#ifndef WIN32
+	for (int i = 0; i < lengthof(signals); i++)
+		(void) sigaction(signals[i], NULL, &sandbox->handlers[i]);
+#endif
+}
+
+static void
+restore_signals(const Sandbox *sandbox)
+{
+#ifndef WIN32
+	for (int i = 0; i < lengthof(signals); i++)
+		(void) sigaction(signals[i], &sandbox->handlers[i], NULL);
+#endif
+}
+
+/*
+ * What the end of the (sub)transaction undoes in case of an error comes first;
+ * after the portals are hidden nothing may fail.
+ */
+static void
+enter(Sandbox *sandbox, Oid owner)
+{
+	GetUserIdAndSecContext(&sandbox->userid, &sandbox->sec_context);
+	sandbox->guc_nest_level = NewGUCNestLevel();
+	SetUserIdAndSecContext(owner, sandbox->sec_context |
+						   SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_RESTRICTED_OPERATION);
+	jobq_pin_search_path();
+	sandbox->snapshot = !ActiveSnapshotSet();
+	if (sandbox->snapshot)
+		PushActiveSnapshot(GetTransactionSnapshot());
+
+	save_signals(sandbox);
+	jobq_sandbox_rules_set_up();
+	sandbox->portals = jobq_portals_hide();
+	sandbox->query = debug_query_string;
+	debug_query_string = NULL;
+	jobq_sandbox_rules_begin();
+	jobq_sandbox_planner_begin();
+}
+
+/* Undoes what the end of a transaction does not undo.  Does not fail. */
+static void
+give_back(const Sandbox *sandbox)
+{
+	restore_signals(sandbox);
+	jobq_sandbox_planner_end();
+	jobq_sandbox_rules_end();
+	debug_query_string = sandbox->query;
+	jobq_portals_show(sandbox->portals);
+}
+
+static void
+leave(const Sandbox *sandbox)
+{
+	give_back(sandbox);
+	if (sandbox->snapshot)
+		PopActiveSnapshot();
+	AtEOXact_GUC(false, sandbox->guc_nest_level);
+	SetUserIdAndSecContext(sandbox->userid, sandbox->sec_context);
+}
+
+/*
+ * Completes an error that leaves the sandbox: with the context that it would
+ * have had, and without one of the codes by which jobs tell jobq what to do
+ * with them (JQ1xx).  Such a job is the caller's.
+ */
+static void
+complete_error(void)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(ErrorContext);
+
+	if (at_error != NULL)
+		at_error();
+	if (jobq_is_job_control(geterrcode()))
+		errcode(ERRCODE_RAISE_EXCEPTION);
+	for (ErrorContextCallback *context = error_context_stack; context != NULL;
+		 context = context->previous)
+		context->callback(context->arg);
+	MemoryContextSwitchTo(oldcontext);
+}
+
+void
+jobq_sandbox_at_error(void (*call) (void))
+{
+	at_error = call;
+}
+
+void
+jobq_sandbox_run(Oid owner, void (*code) (void *arg), void *arg)
+{
+	Sandbox		sandbox;
+
+	enter(&sandbox, owner);
+	PG_TRY();
+	{
+		error_context_stack = NULL;
+		code(arg);
+		CommandCounterIncrement();
+		jobq_portals_drop();
+	}
+	PG_CATCH();
+	{
+		give_back(&sandbox);
+		complete_error();
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	leave(&sandbox);
+}

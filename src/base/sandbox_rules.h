@@ -1,0 +1,38 @@
+/*-------------------------------------------------------------------------
+ *
+ * sandbox_rules.h
+ *	  What the code of a queue's owner may not do in another role's session.
+ *
+ * IDENTIFICATION
+ *	  src/base/sandbox_rules.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_SANDBOX_RULES_H
+#define JOBQ_SANDBOX_RULES_H
+
+#include "nodes/nodes.h"
+
+/* Before the first of these calls; may fail. */
+extern void jobq_sandbox_rules_set_up(void);
+
+/*
+ * The rules hold from the first to the last of nested calls.  Neither function
+ * fails.
+ */
+extern void jobq_sandbox_rules_begin(void);
+extern void jobq_sandbox_rules_end(void);
+
+/* Whether they hold now. */
+extern bool jobq_in_sandbox(void);
+
+/* For hooks.c: raises 42501 for a command that may not be run there. */
+extern void jobq_sandbox_check(Node *statement);
+
+/*
+ * Raises 42501 for something that may not be done in a security-restricted
+ * operation.
+ */
+extern void jobq_refuse_if_restricted(const char *what);
+
+#endif							/* JOBQ_SANDBOX_RULES_H */

@@ -1,0 +1,22 @@
+/*-------------------------------------------------------------------------
+ *
+ * subtransaction.h
+ *	  Doing something that may raise an error, and going on if it did.
+ *
+ * IDENTIFICATION
+ *	  src/base/subtransaction.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_SUBTRANSACTION_H
+#define JOBQ_SUBTRANSACTION_H
+
+/*
+ * Runs an action in a subtransaction.  If it raises an error, rolls the
+ * subtransaction back and returns the error (palloc'd), else NULL.  What the
+ * action has opened is not usable after an error.  That the statement was
+ * cancelled (57014) is not the action's error: it is raised anew.
+ */
+extern ErrorData *jobq_subtransaction(void (*action) (void *arg), void *arg);
+
+#endif							/* JOBQ_SUBTRANSACTION_H */

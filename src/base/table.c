@@ -1,0 +1,838 @@
+/*-------------------------------------------------------------------------
+ *
+ * table.c
+ *	  Rows of jobq's tables by the table and index access methods.
+ *
+ * The way of executor/execReplication.c: rows are looked up with a dirty
+ * snapshot, so that what another transaction is doing to a row is waited for
+ * (or seen and skipped) and not missed, whatever the isolation level; then
+ * they are locked.  Triggers and constraints are not run: the tables have
+ * none.
+ *
+ * IDENTIFICATION
+ *	  src/base/table.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "base/table.h"
+
+#include "base/catalog.h"
+#include "compat.h"
+#include "shared/shmem.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/multixact.h"
+#include "access/relscan.h"
+#include "access/subtrans.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/transam.h"
+#include "access/xact.h"
+#include "catalog/index.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "storage/lmgr.h"
+#include "storage/procarray.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+/* jobq_table_insert_many() inserts so many rows, or bytes, at a time. */
+#define BATCH_ROWS 128
+#define BATCH_BYTES 65536
+
+/*
+ * Opens a table for reading and writing rows.  ROW EXCLUSIVE is the strongest
+ * lock it takes, and it is kept to the end of the transaction.  Allocated in
+ * the current memory context.
+ */
+JobqTable *
+jobq_table_open(JobqRelation relation)
+{
+	return jobq_table_open_oid(jobq_relation_oid(relation));
+}
+
+JobqTable *
+jobq_table_open_oid(Oid relid)
+{
+	JobqTable  *table = palloc0(sizeof(JobqTable));
+
+	/* waiting for the lock may have been waiting for DROP EXTENSION */
+	table->rel = try_table_open(relid, RowExclusiveLock);
+	if (table->rel == NULL)
+		jobq_report_not_installed();
+	table->context = CurrentMemoryContext;
+	return table;
+}
+
+/*
+ * Gets the executor ready to make entries in the table's indexes, for indexes
+ * or operations that index_entry.c is not for.  `speculative` is for inserts
+ * that look out for duplicates.
+ */
+static void
+prepare_executor(JobqTable *table, bool speculative)
+{
+	MemoryContext oldcontext;
+
+	if (table->result_rel != NULL &&
+		(table->speculative || !speculative))
+		return;
+	oldcontext = MemoryContextSwitchTo(table->context);
+	if (table->result_rel != NULL)
+		ExecCloseIndices(table->result_rel);
+	else
+		table->estate = CreateExecutorState();
+	table->result_rel = makeNode(ResultRelInfo);
+	InitResultRelInfo(table->result_rel, table->rel, 1, NULL, 0);
+	ExecOpenIndices(table->result_rel, speculative);
+	table->speculative = speculative;
+	MemoryContextSwitchTo(oldcontext);
+}
+
+void
+jobq_table_close(JobqTable *table)
+{
+	if (table->companion != NULL)
+		jobq_table_close(table->companion);
+	while (table->slots != NIL)
+	{
+		ExecDropSingleTupleTableSlot(linitial(table->slots));
+		table->slots = list_delete_first(table->slots);
+	}
+	if (table->write_slot != NULL)
+		ExecDropSingleTupleTableSlot(table->write_slot);
+	if (table->indexes != NULL)
+		jobq_indexes_close(table->indexes);
+	if (table->result_rel != NULL)
+	{
+		ExecCloseIndices(table->result_rel);
+		FreeExecutorState(table->estate);
+	}
+	table_close(table->rel, NoLock);
+	pfree(table);
+}
+
+/* The file that TIDs of the table's rows are good for. */
+Oid
+jobq_table_storage(const JobqTable *table)
+{
+	return table->rel->rd_rel->relfilenode;
+}
+
+/* A slot for rows of the table; it lives until the table is closed. */
+TupleTableSlot *
+jobq_table_slot(JobqTable *table)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(table->context);
+	TupleTableSlot *slot = table_slot_create(table->rel, NULL);
+
+	table->slots = lappend(table->slots, slot);
+	MemoryContextSwitchTo(oldcontext);
+	return slot;
+}
+
+/* A slot to form new rows in. */
+static TupleTableSlot *
+make_write_slot(JobqTable *table)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(table->context);
+	TupleTableSlot *slot =
+	MakeSingleTupleTableSlot(RelationGetDescr(table->rel), &TTSOpsVirtual);
+
+	MemoryContextSwitchTo(oldcontext);
+	slot->tts_tableOid = RelationGetRelid(table->rel);
+	return slot;
+}
+
+/* Says that the slot's values make a row. */
+static void
+finish_row(JobqTable *table, TupleTableSlot *slot)
+{
+#ifdef USE_ASSERT_CHECKING
+	TupleDesc	desc = RelationGetDescr(table->rel);
+
+	for (int i = 0; i < desc->natts; i++)
+		Assert(!TupleDescAttr(desc, i)->attnotnull || !slot->tts_isnull[i]);
+#endif
+	ExecStoreVirtualTuple(slot);
+}
+
+/* Puts a new row into the slot for writing. */
+static TupleTableSlot *
+form_row(JobqTable *table, const Datum *values, const bool *nulls)
+{
+	int			natts = RelationGetDescr(table->rel)->natts;
+	TupleTableSlot *slot;
+
+	if (table->write_slot == NULL)
+		table->write_slot = make_write_slot(table);
+	slot = table->write_slot;
+	ExecClearTuple(slot);
+	memcpy(slot->tts_values, values, natts * sizeof(Datum));
+	memcpy(slot->tts_isnull, nulls, natts * sizeof(bool));
+	finish_row(table, slot);
+	return slot;
+}
+
+/* Makes the entries of new rows in all of the table's indexes. */
+static void
+insert_index_entries(JobqTable *table, TupleTableSlot **slots, int nslots)
+{
+	if (table->indexes == NULL)
+	{
+		MemoryContext oldcontext = MemoryContextSwitchTo(table->context);
+
+		table->indexes = jobq_indexes_open(table->rel);
+		MemoryContextSwitchTo(oldcontext);
+	}
+	if (jobq_indexes_insert(table->indexes, slots, nslots))
+		return;
+
+	prepare_executor(table, false);
+	for (int i = 0; i < nslots; i++)
+	{
+		list_free(jobq_insert_index_tuples(table->result_rel, slots[i],
+										   table->estate, false, false, NULL,
+										   NIL));
+		ResetPerTupleExprContext(table->estate);
+	}
+}
+
+/* Inserts a row.  A duplicate raises 23505 as usual. */
+void
+jobq_table_insert(JobqTable *table, const Datum *values, const bool *nulls)
+{
+	TupleTableSlot *slot = form_row(table, values, nulls);
+
+	table_tuple_insert(table->rel, slot, GetCurrentCommandId(true), 0, NULL);
+	table->written = slot->tts_tid;
+	insert_index_entries(table, &slot, 1);
+}
+
+/*
+ * Inserts rows that a function gives one by one, many of them at a time: a
+ * page of them with one WAL record.
+ */
+void
+jobq_table_insert_many(JobqTable *table, int nrows, JobqRowSource source,
+					   void *arg)
+{
+	TupleDesc	desc = RelationGetDescr(table->rel);
+	int			nslots = Min(nrows, BATCH_ROWS);
+	TupleTableSlot **slots = palloc(nslots * sizeof(TupleTableSlot *));
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "jobq rows",
+												  ALLOCSET_DEFAULT_SIZES);
+
+	for (int i = 0; i < nslots; i++)
+		slots[i] = make_write_slot(table);
+	while (nrows > 0)
+	{
+		MemoryContext oldcontext;
+		Size		bytes = 0;
+		int			n = 0;
+
+		CHECK_FOR_INTERRUPTS();
+		while (n < nslots && nrows > 0 && bytes < BATCH_BYTES)
+		{
+			TupleTableSlot *slot = ExecClearTuple(slots[n++]);
+
+			source(arg, slot->tts_values, slot->tts_isnull);
+			finish_row(table, slot);
+			bytes += heap_compute_data_size(desc, slot->tts_values,
+											slot->tts_isnull);
+			nrows--;
+		}
+		oldcontext = MemoryContextSwitchTo(context);
+		table_multi_insert(table->rel, slots, n, GetCurrentCommandId(true), 0,
+						   NULL);
+		insert_index_entries(table, slots, n);
+		MemoryContextSwitchTo(oldcontext);
+		MemoryContextReset(context);
+	}
+	for (int i = 0; i < nslots; i++)
+		ExecDropSingleTupleTableSlot(slots[i]);
+	MemoryContextDelete(context);
+	pfree(slots);
+}
+
+/* Whether two indexes have the same columns. */
+static bool
+have_same_columns(const IndexInfo *a, const IndexInfo *b)
+{
+	return a->ii_NumIndexKeyAttrs == b->ii_NumIndexKeyAttrs &&
+		memcmp(a->ii_IndexAttrNumbers, b->ii_IndexAttrNumbers,
+			   a->ii_NumIndexKeyAttrs * sizeof(AttrNumber)) == 0;
+}
+
+/*
+ * The unique indexes with the columns of `arbiter`: while REINDEX CONCURRENTLY
+ * makes it anew there are two of them, and a duplicate that only the other one
+ * shows is no error, either.
+ */
+static List *
+equal_indexes(JobqTable *table, Oid arbiter)
+{
+	ResultRelInfo *rel = table->result_rel;
+	const IndexInfo *like = NULL;
+	List	   *result = NIL;
+
+	for (int i = 0; i < rel->ri_NumIndices; i++)
+	{
+		if (RelationGetRelid(rel->ri_IndexRelationDescs[i]) == arbiter)
+			like = rel->ri_IndexRelationInfo[i];
+	}
+	if (like == NULL)
+		elog(ERROR, "index %u is not one of table \"%s\"", arbiter,
+			 RelationGetRelationName(table->rel));
+	for (int i = 0; i < rel->ri_NumIndices; i++)
+	{
+		const IndexInfo *info = rel->ri_IndexRelationInfo[i];
+
+		if (info->ii_Unique && have_same_columns(info, like))
+			result = lappend_oid(result,
+								 RelationGetRelid(rel->ri_IndexRelationDescs[i]));
+	}
+	return result;
+}
+
+/*
+ * Inserts a row unless there is one with the same key in the unique index
+ * `arbiter`; waits for transactions that are about to insert or delete such a
+ * one.  Returns false, and in *conflict where it is, if there is.
+ *
+ * The protocol is that of INSERT ... ON CONFLICT DO NOTHING (ExecInsert).  The
+ * index must have been looked up after the table was opened.
+ */
+bool
+jobq_table_insert_unique(JobqTable *table, Oid arbiter, const Datum *values,
+						 const bool *nulls, ItemPointer conflict)
+{
+	List	   *arbiters;
+	TupleTableSlot *slot;
+	bool		inserted = false;
+
+	prepare_executor(table, true);
+	arbiters = equal_indexes(table, arbiter);
+	for (;;)
+	{
+		uint32		token;
+		bool		speculative_conflict = false;
+
+		CHECK_FOR_INTERRUPTS();
+		slot = form_row(table, values, nulls);
+		if (!jobq_check_index_constraints(table->result_rel, slot,
+										  table->estate, conflict, arbiters))
+			break;
+
+		token = SpeculativeInsertionLockAcquire(GetCurrentTransactionId());
+		table_tuple_insert_speculative(table->rel, slot,
+									   GetCurrentCommandId(true), 0, NULL,
+									   token);
+		list_free(jobq_insert_index_tuples(table->result_rel, slot,
+										   table->estate, false, true,
+										   &speculative_conflict, arbiters));
+		table_tuple_complete_speculative(table->rel, slot, token,
+										 !speculative_conflict);
+		SpeculativeInsertionLockRelease(GetCurrentTransactionId());
+		table->written = slot->tts_tid;
+		ResetPerTupleExprContext(table->estate);
+		if (!speculative_conflict)
+		{
+			inserted = true;
+			break;
+		}
+	}
+	list_free(arbiters);
+	return inserted;
+}
+
+/*
+ * Locks the row version at tid, as a snapshot saw it, without waiting.
+ * JOBQ_MISSING if it is not the latest version any more.
+ */
+JobqFindResult
+jobq_table_lock(JobqTable *table, ItemPointer tid, Snapshot snapshot,
+				TupleTableSlot *slot)
+{
+	TM_FailureData failure;
+	TM_Result	result;
+
+	result = table_tuple_lock(table->rel, tid, snapshot, slot,
+							  GetCurrentCommandId(false), LockTupleExclusive,
+							  LockWaitSkip, 0, &failure);
+	switch (result)
+	{
+		case TM_Ok:
+			return JOBQ_FOUND;
+		case TM_WouldBlock:
+			return JOBQ_BUSY;
+		case TM_Updated:
+		case TM_Deleted:
+		case TM_SelfModified:
+		case TM_Invisible:
+			return JOBQ_MISSING;
+		default:
+			elog(ERROR, "unexpected result of tuple lock: %d", result);
+			return JOBQ_MISSING;	/* keep compiler quiet */
+	}
+}
+
+/* Reads the row with the given keys into the slot, by the latest snapshot. */
+static bool
+read_latest(JobqTable *table, Relation index, ScanKey keys, int nkeys,
+			TupleTableSlot *slot)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	IndexScanDesc scan = jobq_index_beginscan(table->rel, index, snapshot,
+											  nkeys);
+	bool		result;
+
+	index_rescan(scan, keys, nkeys, NULL, 0);
+	result = index_getnext_slot(scan, ForwardScanDirection, slot);
+	index_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	return result;
+}
+
+/*
+ * Whether a row with the given keys is there by the latest snapshot.  A scan
+ * with a dirty snapshot can miss one that is updated while it goes on: the old
+ * version is dead when it is fetched, and the new one was not in the index yet
+ * when its page was read.
+ */
+static bool
+row_is_there(JobqTable *table, Relation index, ScanKey keys, int nkeys,
+			 TupleTableSlot *slot)
+{
+	bool		result = read_latest(table, index, keys, nkeys, slot);
+
+	ExecClearTuple(slot);
+	return result;
+}
+
+/*
+ * Whether there is a row with the given keys that the filter wants, not
+ * counting what transactions that run have done to it.
+ */
+static bool
+committed_row_is_wanted(JobqTable *table, Relation index, ScanKey keys,
+						int nkeys, JobqRowFilter filter, void *arg)
+{
+	TupleTableSlot *slot = jobq_table_slot(table);
+
+	return read_latest(table, index, keys, nkeys, slot) && filter(slot, arg);
+}
+
+/*
+ * Reads the row with the given keys in a unique index into the slot, by the
+ * latest snapshot, which sees what this transaction has done.  False if there
+ * is none.
+ */
+bool
+jobq_table_read(JobqTable *table, Oid indexid, ScanKey keys, int nkeys,
+				TupleTableSlot *slot)
+{
+	Relation	index = index_open(indexid, AccessShareLock);
+	bool		found;
+
+	CommandCounterIncrement();
+	found = read_latest(table, index, keys, nkeys, slot);
+	index_close(index, AccessShareLock);
+	return found;
+}
+
+/*
+ * Finds the row with the given keys in a unique index, locks it, and puts it
+ * into the slot.
+ */
+JobqFindResult
+jobq_table_find(JobqTable *table, Oid indexid, ScanKey keys, int nkeys,
+				JobqWaitPolicy wait, TupleTableSlot *slot)
+{
+	return jobq_table_find_if(table, indexid, keys, nkeys, wait, NULL, NULL,
+							  slot);
+}
+
+/*
+ * The same, for rows that a filter (NULL: any) wants: what a user has no
+ * right to must not even be locked for him.
+ */
+JobqFindResult
+jobq_table_find_if(JobqTable *table, Oid indexid, ScanKey keys, int nkeys,
+				   JobqWaitPolicy wait, JobqRowFilter filter, void *arg,
+				   TupleTableSlot *slot)
+{
+	Relation	index = index_open(indexid, RowExclusiveLock);
+	JobqFindResult result = JOBQ_MISSING;
+	SnapshotData dirty;
+	IndexScanDesc scan;
+
+	/* what this command has written so far must be lockable */
+	CommandCounterIncrement();
+	InitDirtySnapshot(dirty);
+	scan = jobq_index_beginscan(table->rel, index, &dirty, nkeys);
+	for (;;)
+	{
+		TransactionId other;
+		TM_FailureData failure;
+		TM_Result	locked;
+
+		CHECK_FOR_INTERRUPTS();
+		result = JOBQ_MISSING;
+		index_rescan(scan, keys, nkeys, NULL, 0);
+		if (!index_getnext_slot(scan, ForwardScanDirection, slot))
+		{
+			if (row_is_there(table, index, keys, nkeys, slot))
+				continue;
+			break;
+		}
+		ExecMaterializeSlot(slot);
+
+		other = TransactionIdIsValid(dirty.xmin) ? dirty.xmin : dirty.xmax;
+		if (TransactionIdIsValid(other))
+		{
+			if (wait == JOBQ_NO_WAIT ||
+				(wait == JOBQ_WAIT_IF_WANTED &&
+				 !committed_row_is_wanted(table, index, keys, nkeys, filter,
+										  arg)))
+			{
+				result = JOBQ_BUSY;
+				break;
+			}
+			/* without the pin that would keep VACUUM from the page */
+			index_rescan(scan, keys, nkeys, NULL, 0);
+			XactLockTableWait(other, table->rel, &slot->tts_tid,
+							  XLTW_FetchUpdated);
+			continue;
+		}
+
+		if (filter != NULL && !filter(slot, arg))
+		{
+			result = JOBQ_UNWANTED;
+			break;
+		}
+		PushActiveSnapshot(GetLatestSnapshot());
+		locked = table_tuple_lock(table->rel, &slot->tts_tid,
+								  GetActiveSnapshot(), slot,
+								  GetCurrentCommandId(false),
+								  LockTupleExclusive,
+								  wait == JOBQ_WAIT ||
+								  wait == JOBQ_WAIT_IF_WANTED ?
+								  LockWaitBlock : LockWaitSkip,
+								  0, &failure);
+		PopActiveSnapshot();
+		if (locked == TM_Ok)
+			result = JOBQ_FOUND;
+		else if (locked == TM_WouldBlock)
+			result = JOBQ_BUSY;
+		else if (locked == TM_Updated || locked == TM_Deleted)
+			continue;
+		else
+			elog(ERROR, "unexpected result of tuple lock: %d", locked);
+		break;
+	}
+	index_endscan(scan);
+	index_close(index, NoLock);
+	return result;
+}
+
+/* Makes the entries of a row's new version, which is not on its page. */
+static void
+insert_updated_entries(JobqTable *table, TupleTableSlot *slot,
+					   JobqUpdateIndexes indexes)
+{
+	(void) indexes;
+	prepare_executor(table, false);
+	list_free(jobq_update_index_tuples(table->result_rel, slot,
+									   table->estate, indexes));
+	ResetPerTupleExprContext(table->estate);
+}
+
+/* The PID of who runs a transaction, 0: nobody, or JOBQ_HOLDER_PREPARED. */
+static int
+transaction_pid(TransactionId xid)
+{
+	int			pid;
+
+	if (!TransactionIdIsInProgress(xid))
+		return 0;
+	xid = SubTransGetTopmostTransaction(xid);
+	pid = BackendXidGetPid(xid);
+	return pid == 0 && TransactionIdIsInProgress(xid) ?
+		JOBQ_HOLDER_PREPARED : pid;
+}
+
+/*
+ * Whether a running transaction has inserted or is deleting a row with the
+ * given keys of a unique index: who wants to insert such a one would have to
+ * wait for it.  *pid is who runs it, 0 if that is not known.
+ */
+bool
+jobq_key_is_busy(JobqTable *table, Oid indexid, ScanKey keys, int nkeys,
+				 int *pid)
+{
+	Relation	index = index_open(indexid, AccessShareLock);
+	TupleTableSlot *slot = jobq_table_slot(table);
+	TransactionId other = InvalidTransactionId;
+	SnapshotData dirty;
+	IndexScanDesc scan;
+
+	InitDirtySnapshot(dirty);
+	scan = jobq_index_beginscan(table->rel, index, &dirty, nkeys);
+	index_rescan(scan, keys, nkeys, NULL, 0);
+	while (!TransactionIdIsValid(other) &&
+		   index_getnext_slot(scan, ForwardScanDirection, slot))
+		other = TransactionIdIsValid(dirty.xmin) ? dirty.xmin : dirty.xmax;
+	ExecClearTuple(slot);
+	index_endscan(scan);
+	index_close(index, AccessShareLock);
+	*pid = TransactionIdIsValid(other) ? transaction_pid(other) : 0;
+	return TransactionIdIsValid(other);
+}
+
+/* Replaces a row that this transaction has locked. */
+void
+jobq_table_update(JobqTable *table, TupleTableSlot *old, const Datum *values,
+				  const bool *nulls)
+{
+	ItemPointerData tid = old->tts_tid;
+	TupleTableSlot *slot;
+	JobqUpdateIndexes indexes;
+
+	slot = form_row(table, values, nulls);
+	simple_table_tuple_update(table->rel, &tid, slot, InvalidSnapshot,
+							  &indexes);
+	table->written = slot->tts_tid;
+	if (jobq_needs_index_insert(indexes))
+		insert_updated_entries(table, slot, indexes);
+}
+
+/* What became of an attempt to change a row that was not locked. */
+static JobqFindResult
+changed(TM_Result result)
+{
+	switch (result)
+	{
+		case TM_Ok:
+			return JOBQ_FOUND;
+		case TM_BeingModified:
+		case TM_WouldBlock:
+			return JOBQ_BUSY;
+		case TM_Updated:
+		case TM_Deleted:
+		case TM_SelfModified:
+			return JOBQ_MISSING;
+		default:
+			elog(ERROR, "unexpected result of changing a tuple: %d", result);
+			return JOBQ_MISSING;	/* keep compiler quiet */
+	}
+}
+
+/* Who has locked a row version, or has changed or deleted it. */
+typedef struct Holder
+{
+	TransactionId xmax;			/* or a multixact; invalid: nobody */
+	uint16		infomask;
+} Holder;
+
+/* Reads that from the page, which the slot has pinned. */
+static Holder
+read_holder(TupleTableSlot *slot)
+{
+	Buffer		buffer = ((BufferHeapTupleTableSlot *) slot)->buffer;
+	HeapTupleHeader header = ((HeapTupleTableSlot *) slot)->tuple->t_data;
+	Holder		holder;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	holder.xmax = HeapTupleHeaderGetRawXmax(header);
+	holder.infomask = header->t_infomask;
+	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+	if ((holder.infomask & HEAP_XMAX_INVALID) != 0)
+		holder.xmax = InvalidTransactionId;
+	return holder;
+}
+
+/*
+ * Whether a running transaction has the row in the slot locked, or is changing
+ * or deleting it.  The slot is one that an index or table scan has filled.
+ */
+bool
+jobq_row_is_held(TupleTableSlot *slot)
+{
+	Holder		holder;
+
+	Assert(TTS_IS_BUFFERTUPLE(slot));
+	holder = read_holder(slot);
+	if (!TransactionIdIsValid(holder.xmax))
+		return false;
+	if ((holder.infomask & HEAP_XMAX_IS_MULTI) != 0)
+		return MultiXactIdIsRunning(holder.xmax,
+									HEAP_XMAX_IS_LOCKED_ONLY(holder.infomask));
+	return TransactionIdIsInProgress(holder.xmax);
+}
+
+/*
+ * Whether who changes the row in the slot, which another transaction was found
+ * to have in its hands, is deleting it.
+ */
+bool
+jobq_row_is_going(TupleTableSlot *slot)
+{
+	HeapTuple	tuple = ((HeapTupleTableSlot *) slot)->tuple;
+	HeapTupleHeader header = tuple->t_data;
+
+	return (header->t_infomask & HEAP_XMAX_INVALID) == 0 &&
+		!HEAP_XMAX_IS_LOCKED_ONLY(header->t_infomask) &&
+		ItemPointerEquals(&header->t_ctid, &tuple->t_self);
+}
+
+/*
+ * The PID of who has the row in the slot locked, or is changing or deleting it,
+ * 0 if that is not known.  The slot may have a copy of the row.
+ */
+int
+jobq_row_holder(TupleTableSlot *slot)
+{
+	HeapTupleHeader header;
+	TransactionId xmax;
+	MultiXactMember *members;
+	int			nmembers;
+	int			pid = 0;
+
+	if (TTS_EMPTY(slot))
+		return 0;
+	header = ((HeapTupleTableSlot *) slot)->tuple->t_data;
+	xmax = HeapTupleHeaderGetRawXmax(header);
+	if ((header->t_infomask & HEAP_XMAX_INVALID) != 0 ||
+		!TransactionIdIsValid(xmax))
+		return 0;
+	if ((header->t_infomask & HEAP_XMAX_IS_MULTI) == 0)
+		return transaction_pid(xmax);
+	nmembers = GetMultiXactIdMembers(xmax, &members, false,
+									 HEAP_XMAX_IS_LOCKED_ONLY(header->t_infomask));
+	for (int i = 0; i < nmembers && pid == 0; i++)
+		pid = transaction_pid(members[i].xid);
+	if (nmembers > 0)
+		pfree(members);
+	return pid;
+}
+
+/*
+ * Whether a multixact is of this transaction, and of no other one that is
+ * running: a lock, and what a savepoint did that was rolled back.
+ */
+static bool
+is_mine_alone(MultiXactId multi, bool only_locked)
+{
+	MultiXactMember *members;
+	int			nmembers = GetMultiXactIdMembers(multi, &members, false,
+												 only_locked);
+	bool		mine = false;
+	bool		others = false;
+
+	for (int i = 0; i < nmembers; i++)
+	{
+		if (TransactionIdIsCurrentTransactionId(members[i].xid))
+			mine = true;
+		else if (TransactionIdIsInProgress(members[i].xid))
+			others = true;
+	}
+	if (nmembers > 0)
+		pfree(members);
+	return mine && !others;
+}
+
+/*
+ * Whether this transaction itself has locked the row in the slot.  For
+ * whoever does not want to wait, the table access method does not tell this
+ * from a lock that somebody else has.
+ */
+static bool
+is_locked_by_me(TupleTableSlot *slot)
+{
+	Holder		holder;
+
+	/* a copy is made of a row that was locked */
+	if (!TTS_IS_BUFFERTUPLE(slot) ||
+		!BufferIsValid(((BufferHeapTupleTableSlot *) slot)->buffer))
+		return true;
+	holder = read_holder(slot);
+	if (!TransactionIdIsValid(holder.xmax))
+		return false;
+	if ((holder.infomask & HEAP_XMAX_IS_MULTI) != 0)
+		return is_mine_alone(holder.xmax,
+							 HEAP_XMAX_IS_LOCKED_ONLY(holder.infomask));
+	return TransactionIdIsCurrentTransactionId(holder.xmax);
+}
+
+/*
+ * Replaces a row as it was seen, without having locked it.  JOBQ_BUSY: another
+ * transaction has it in its hands.  JOBQ_MISSING: it has been changed.
+ */
+JobqFindResult
+jobq_table_try_update(JobqTable *table, TupleTableSlot *old,
+					  const Datum *values, const bool *nulls)
+{
+	ItemPointerData tid = old->tts_tid;
+	TupleTableSlot *slot;
+	TM_FailureData failure;
+	LockTupleMode lockmode;
+	JobqUpdateIndexes indexes;
+	JobqFindResult result;
+
+	for (bool wait = false;; wait = true)
+	{
+		slot = form_row(table, values, nulls);
+		result = changed(table_tuple_update(table->rel, &tid, slot,
+											GetCurrentCommandId(true),
+											InvalidSnapshot, InvalidSnapshot,
+											wait, &failure, &lockmode,
+											&indexes));
+		if (result != JOBQ_BUSY || wait || !is_locked_by_me(old))
+			break;
+	}
+	if (result == JOBQ_FOUND)
+	{
+		table->written = slot->tts_tid;
+		if (jobq_needs_index_insert(indexes))
+			insert_updated_entries(table, slot, indexes);
+	}
+	return result;
+}
+
+/*
+ * Deletes a row as it was seen, without having locked it.  The result is that
+ * of jobq_table_try_update().
+ */
+JobqFindResult
+jobq_table_try_delete(JobqTable *table, TupleTableSlot *old)
+{
+	ItemPointerData tid = old->tts_tid;
+	TM_FailureData failure;
+	JobqFindResult result;
+
+	for (bool wait = false;; wait = true)
+	{
+		result = changed(table_tuple_delete(table->rel, &tid,
+											GetCurrentCommandId(true),
+											InvalidSnapshot, InvalidSnapshot,
+											wait, &failure, false));
+		if (result != JOBQ_BUSY || wait || !is_locked_by_me(old))
+			return result;
+	}
+}
+
+/* Deletes a row that this transaction has locked. */
+void
+jobq_table_delete(JobqTable *table, TupleTableSlot *old)
+{
+	ItemPointerData tid = old->tts_tid;
+
+	simple_table_tuple_delete(table->rel, &tid, InvalidSnapshot);
+}

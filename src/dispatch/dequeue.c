@@ -1,0 +1,379 @@
+/*-------------------------------------------------------------------------
+ *
+ * dequeue.c
+ *	  Claiming jobs from outside: dequeue, dequeue_any, take, next.
+ *
+ * The table of jobs is opened first, which may wait for its lock; claiming
+ * waits for nobody, so that privileges need not be judged again.
+ *
+ * IDENTIFICATION
+ *	  src/dispatch/dequeue.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "base/arguments.h"
+#include "base/catalog.h"
+#include "base/lease_number.h"
+#include "base/sandbox_rules.h"
+#include "dispatch/claim.h"
+#include "dispatch/finish.h"
+#include "guc.h"
+#include "job/transition.h"
+#include "jobq.h"
+#include "queue/queue.h"
+#include "queue/queue_row.h"
+#include "queue/ready.h"
+#include "shared/async_commit.h"
+#include "shared/clock.h"
+#include "shared/lease_registry.h"
+
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+
+PG_FUNCTION_INFO_V1(jobq_dequeue);
+PG_FUNCTION_INFO_V1(jobq_dequeue_any);
+PG_FUNCTION_INFO_V1(jobq_take);
+PG_FUNCTION_INFO_V1(jobq_next);
+
+/* warn_of_handler() keeps so many queues in mind. */
+#define MAX_WARNINGS 1000
+
+/* No lease is longer than a year. */
+#define MAX_LEASE (366 * USECS_PER_DAY)
+
+/* How the jobs of one call are to be claimed. */
+typedef struct ClaimOptions
+{
+	int			max_jobs;
+	int64		duration;		/* of the lease, 0: the queue's */
+	const char *worker;
+	bool		session_bound;
+	bool		session_bound_is_null;	/* the queue decides */
+} ClaimOptions;
+
+/* A queue that this session has been warned of. */
+typedef struct WarnedQueue
+{
+	Oid			table;			/* of queues: the extension may be made anew */
+	int32		id;
+} WarnedQueue;
+
+static int
+max_jobs_argument(FunctionCallInfo fcinfo, int argno)
+{
+	int			max_jobs = PG_ARGISNULL(argno) ? 1 : PG_GETARG_INT32(argno);
+
+	if (max_jobs < 1 || max_jobs > JOBQ_MAX_CLAIM)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("max_jobs must be between 1 and %d", JOBQ_MAX_CLAIM)));
+	return max_jobs;
+}
+
+/* Who is said to have claimed a job if the caller does not say. */
+static const char *
+default_worker(void)
+{
+	if (application_name != NULL && application_name[0] != '\0')
+		return application_name;
+	return psprintf("pid %d", MyProcPid);
+}
+
+/* Reads max_jobs, lease, worker, session_bound, from argument `first` on. */
+static void
+read_options(FunctionCallInfo fcinfo, int first, ClaimOptions *options)
+{
+	memset(options, 0, sizeof(*options));
+	options->max_jobs = max_jobs_argument(fcinfo, first);
+	if (!PG_ARGISNULL(first + 1))
+	{
+		options->duration = jobq_duration_argument(fcinfo, first + 1, "lease",
+												   false);
+		if (options->duration > MAX_LEASE)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("lease is too long"),
+					 errdetail("At most one year is allowed; heartbeats extend a lease.")));
+	}
+	options->worker = PG_ARGISNULL(first + 2) ? default_worker() :
+		jobq_string_argument(fcinfo, first + 2, "worker",
+							 JOBQ_MAX_WORKER_LENGTH);
+	options->session_bound_is_null = PG_ARGISNULL(first + 3);
+	if (!options->session_bound_is_null)
+		options->session_bound = PG_GETARG_BOOL(first + 3);
+	if (options->session_bound && options->duration > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("lease and session_bound exclude each other"),
+				 errdetail("A session-bound claim ends with the session.")));
+}
+
+/*
+ * Warns of a queue whose jobs executors run as well: once in this session, and
+ * for MAX_WARNINGS queues at most.
+ */
+static void
+warn_of_handler(const JobqQueue *queue)
+{
+	static HTAB *warned = NULL;
+	WarnedQueue key = {jobq_relation_oid(JOBQ_REL_QUEUE), queue->id};
+	bool		found;
+
+	if (warned == NULL)
+	{
+		HASHCTL		control;
+
+		memset(&control, 0, sizeof(control));
+		control.keysize = sizeof(WarnedQueue);
+		control.entrysize = sizeof(WarnedQueue);
+		control.hcxt = TopMemoryContext;
+		warned = hash_create("jobq queues warned of", 16, &control,
+							 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	if (hash_get_num_entries(warned) >= MAX_WARNINGS)
+		return;
+	(void) hash_search(warned, &key, HASH_ENTER, &found);
+	if (found)
+		return;
+	ereport(WARNING,
+			(errmsg("queue \"%s\" has a handler", queue->name),
+			 errdetail("Background workers run its jobs, too: each job is run by one of them or by this client."),
+			 errhint("A queue for workers outside has none: see jobq.reset_queue().")));
+}
+
+/* The queue, if the current user may take jobs from it. */
+static const JobqQueue *
+source_queue(const char *name)
+{
+	const JobqQueue *queue = jobq_queue_require(name, JOBQ_PRIV_CONSUME);
+
+	if (queue->is_run)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("queue \"%s\" is for SQL commands", queue->name),
+				 errdetail("Only background workers run them.")));
+	jobq_queue_check_home(queue);
+	if (queue->handler != NULL)
+		warn_of_handler(queue);
+	return queue;
+}
+
+static const JobqQueue *
+source_queue_argument(FunctionCallInfo fcinfo)
+{
+	jobq_require_argument(fcinfo, 0, "queue");
+	return source_queue(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+}
+
+static void
+put_job(ReturnSetInfo *rsinfo, const JobqJob *job, const JobqQueue *queue)
+{
+	Datum		values[Natts_jobrow];
+	bool		nulls[Natts_jobrow];
+
+	jobq_job_form_row(job, queue, values, nulls);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+/* When the claim of a job ends that is made now; says so in the job, too. */
+static TimestampTz
+claim_until(JobqJob *job, const JobqQueue *queue, const ClaimOptions *options)
+{
+	bool		session_bound = options->session_bound_is_null ?
+	queue->session_bound && options->duration == 0 : options->session_bound;
+	int64		duration = options->duration > 0 ? options->duration :
+	queue->lease;
+	int64		timeout = jobq_job_timeout(job, queue);
+
+	job->started_at = jobq_now();
+	if (session_bound)
+		return JOBQ_NEVER;
+	if (timeout > 0)
+		duration = Min(duration, timeout);
+	return job->started_at + duration;
+}
+
+/*
+ * Claims up to max_jobs of a queue by the lease and puts them out.  The lease
+ * is drawn with the first job (*lease is 0 before).  Returns how many.
+ */
+static int
+claim_from(JobqTable *jobs, const JobqQueue *queue,
+		   const ClaimOptions *options, int max_jobs, int64 *lease,
+		   ReturnSetInfo *rsinfo)
+{
+	JobqReadyScan scan;
+	JobqJob		job;
+	int			claimed = 0;
+
+	if (queue->paused)
+		return 0;
+	jobq_ready_begin(&scan, jobs, queue);
+	scan.unlocked = true;
+	while (claimed < max_jobs && jobq_ready_next(&scan, &job))
+	{
+		TimestampTz until = claim_until(&job, queue, options);
+
+		if (*lease == 0)
+			*lease = jobq_lease_new();
+		if (until == JOBQ_NEVER)
+		{
+			jobq_refuse_if_restricted("a session-bound claim");
+			jobq_lease_watch_session();
+		}
+		if (!jobq_job_claim(jobs, &job, *lease, until, options->worker))
+		{
+			jobq_ready_lost(&scan);
+			continue;
+		}
+		if (job.attempt >= jobq_job_max_attempts(&job, queue))
+			jobq_async_insist();
+		put_job(rsinfo, &job, queue);
+		claimed++;
+	}
+
+	/* one in wait() was woken for several jobs: the next one is next */
+	if (claimed == max_jobs && queue->state != NULL &&
+		pg_atomic_read_u32(&queue->state->waiting) > 0 &&
+		jobq_ready_sees_more(&scan))
+		jobq_at_commit_look(queue);
+	jobq_ready_end(&scan);
+	return claimed;
+}
+
+Datum
+jobq_dequeue(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	const JobqQueue *queue;
+	ClaimOptions options;
+	JobqTable  *jobs;
+	int64		lease = 0;
+
+	jobq_begin_write("jobq.dequeue()");
+	jobs = jobq_table_open(JOBQ_REL_JOB);
+	queue = source_queue_argument(fcinfo);
+	read_options(fcinfo, 1, &options);
+	InitMaterializedSRF(fcinfo, 0);
+	jobq_async_begin(jobq_async_claims);
+	claim_from(jobs, queue, &options, options.max_jobs, &lease, rsinfo);
+	jobq_table_close(jobs);
+	jobq_async_end();
+	return (Datum) 0;
+}
+
+Datum
+jobq_dequeue_any(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	ClaimOptions options;
+	Datum	   *names;
+	int			nnames;
+	const JobqQueue **queues;
+	JobqTable  *jobs;
+	int64		lease = 0;
+	int			left;
+
+	jobq_begin_write("jobq.dequeue_any()");
+	jobs = jobq_table_open(JOBQ_REL_JOB);
+	jobq_require_argument(fcinfo, 0, "queues");
+	names = jobq_array_elements("queues", PG_GETARG_ARRAYTYPE_P(0), TEXTOID,
+								NULL, &nnames);
+	queues = palloc(Max(nnames, 1) * sizeof(JobqQueue *));
+	for (int i = 0; i < nnames; i++)
+		queues[i] = source_queue(TextDatumGetCString(names[i]));
+	read_options(fcinfo, 1, &options);
+	InitMaterializedSRF(fcinfo, 0);
+	jobq_async_begin(jobq_async_claims);
+	left = options.max_jobs;
+	for (int i = 0; i < nnames && left > 0; i++)
+		left -= claim_from(jobs, queues[i], &options, left, &lease, rsinfo);
+	jobq_table_close(jobs);
+	jobq_async_end();
+	return (Datum) 0;
+}
+
+Datum
+jobq_take(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	const JobqQueue *queue;
+	JobqTable  *jobs;
+	int			left;
+
+	jobq_begin_write("jobq.take()");
+	jobs = jobq_table_open(JOBQ_REL_JOB);
+	queue = source_queue_argument(fcinfo);
+	left = max_jobs_argument(fcinfo, 1);
+	InitMaterializedSRF(fcinfo, 0);
+	if (!queue->paused)
+	{
+		JobqReadyScan scan;
+		JobqJob		job;
+
+		jobq_ready_begin(&scan, jobs, queue);
+		scan.unlocked = true;
+		while (left > 0 && jobq_ready_next(&scan, &job))
+		{
+			int			attempt = jobq_job_current_attempt(&job);
+
+			if (!jobq_job_take(jobs, &job, queue))
+			{
+				jobq_ready_lost(&scan);
+				continue;
+			}
+			job.state = JOBQ_STATE_PENDING;
+			job.attempt = attempt - 1;
+			put_job(rsinfo, &job, queue);
+			left--;
+		}
+		jobq_ready_end(&scan);
+	}
+	jobq_table_close(jobs);
+	return (Datum) 0;
+}
+
+Datum
+jobq_next(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	const JobqQueue *queue;
+	ClaimOptions options;
+	JobqTable  *jobs;
+	int64		lease = 0;
+
+	jobq_begin_write("jobq.next()");
+	jobs = jobq_table_open(JOBQ_REL_JOB);
+	queue = source_queue_argument(fcinfo);
+	read_options(fcinfo, 3, &options);
+	if (!PG_ARGISNULL(1))
+	{
+		int			ndone;
+		Datum	   *done = jobq_array_elements("done",
+											   PG_GETARG_ARRAYTYPE_P(1),
+											   INT8OID, NULL, &ndone);
+
+		if (ndone > 0)
+		{
+			jobq_require_argument(fcinfo, 2, "lease");
+			jobq_async_begin(true);
+			(void) jobq_complete_held(jobs, done, ndone, PG_GETARG_INT64(2));
+			jobq_async_end();
+			/* that may have waited */
+			queue = source_queue_argument(fcinfo);
+		}
+	}
+	InitMaterializedSRF(fcinfo, 0);
+	jobq_async_begin(jobq_async_claims);
+	claim_from(jobs, queue, &options, options.max_jobs, &lease, rsinfo);
+	jobq_async_end();
+	jobq_table_close(jobs);
+	return (Datum) 0;
+}

@@ -1,0 +1,301 @@
+/*-------------------------------------------------------------------------
+ *
+ * dispatch_scan.c
+ *	  Reading the index job_dispatch (queue, priority, run_at, id): from a
+ *	  place on, and to fill the lanes of a queue.
+ *
+ * The snapshot is the latest one, whatever the isolation level: what counts is
+ * the row that is locked or changed in the end.
+ *
+ * IDENTIFICATION
+ *	  src/dispatch/dispatch_scan.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "dispatch/dispatch_scan.h"
+
+#include "base/catalog.h"
+#include "compat.h"
+
+#include "access/nbtree.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+/* Columns of job_dispatch. */
+#define DISPATCH_QUEUE 1
+#define DISPATCH_PRIORITY 2
+#define DISPATCH_RUN_AT 3
+#define DISPATCH_ID 4
+
+/* A snapshot is needed for everything; it is taken with the first thing. */
+void
+jobq_dispatch_begin(JobqDispatchScan *scan, JobqTable *jobs,
+					const JobqQueue *queue)
+{
+	memset(scan, 0, sizeof(*scan));
+	scan->jobs = jobs;
+	scan->queue = queue;
+	scan->slot = jobq_table_slot(jobs);
+}
+
+/* Ends the index scan under way. */
+static void
+end_scan(JobqDispatchScan *scan)
+{
+	if (scan->scan != NULL)
+		index_endscan(scan->scan);
+	scan->scan = NULL;
+}
+
+void
+jobq_dispatch_end(JobqDispatchScan *scan)
+{
+	end_scan(scan);
+	if (scan->index != NULL)
+		index_close(scan->index, AccessShareLock);
+	if (scan->snapshot != NULL)
+		UnregisterSnapshot(scan->snapshot);
+}
+
+/* Goes on with a new snapshot.  A scan of the index under way is ended. */
+void
+jobq_dispatch_refresh(JobqDispatchScan *scan)
+{
+	end_scan(scan);
+	ExecClearTuple(scan->slot);
+	if (scan->snapshot != NULL)
+		UnregisterSnapshot(scan->snapshot);
+	scan->snapshot = NULL;
+	scan->snapshot = RegisterSnapshot(GetLatestSnapshot());
+}
+
+static void
+begin_scan(JobqDispatchScan *scan, ScanKey keys, int nkeys)
+{
+	end_scan(scan);
+	if (scan->snapshot == NULL)
+		jobq_dispatch_refresh(scan);
+	if (scan->index == NULL)
+		scan->index = index_open(jobq_relation_oid(JOBQ_IDX_JOB_DISPATCH),
+								 AccessShareLock);
+	scan->scan = jobq_index_beginscan(scan->jobs->rel, scan->index,
+									  scan->snapshot, nkeys);
+	index_rescan(scan->scan, keys, nkeys, NULL, 0);
+}
+
+static void
+queue_key(ScanKey key, const JobqDispatchScan *scan)
+{
+	ScanKeyInit(key, DISPATCH_QUEUE, BTEqualStrategyNumber, F_INT4EQ,
+				Int32GetDatum(scan->queue->id));
+}
+
+/* (Re)starts at the first job of a priority >= the given one. */
+void
+jobq_dispatch_seek(JobqDispatchScan *scan, int16 priority)
+{
+	ScanKeyData keys[2];
+
+	queue_key(&keys[0], scan);
+	ScanKeyInit(&keys[1], DISPATCH_PRIORITY, BTGreaterEqualStrategyNumber,
+				F_INT2GE, Int16GetDatum(priority));
+	begin_scan(scan, keys, 2);
+}
+
+/*
+ * (Re)starts at the first job of a lane whose key is not below `from`: the
+ * rows with ROW(run_at, id) >= ROW(...).  Ends with the lane.
+ */
+void
+jobq_dispatch_seek_lane(JobqDispatchScan *scan, int16 priority,
+						const JobqKey *from)
+{
+	ScanKeyData keys[3];
+	ScanKey		members = scan->members;
+
+	queue_key(&keys[0], scan);
+	ScanKeyInit(&keys[1], DISPATCH_PRIORITY, BTEqualStrategyNumber, F_INT2EQ,
+				Int16GetDatum(priority));
+	ScanKeyInit(&members[0], DISPATCH_RUN_AT, BTGreaterEqualStrategyNumber,
+				F_TIMESTAMPTZ_CMP, TimestampTzGetDatum(from->run_at));
+	members[0].sk_flags = SK_ROW_MEMBER;
+	ScanKeyInit(&members[1], DISPATCH_ID, BTGreaterEqualStrategyNumber,
+				F_BTINT8CMP, Int64GetDatum(from->id));
+	members[1].sk_flags = SK_ROW_MEMBER | SK_ROW_END;
+	memset(&keys[2], 0, sizeof(ScanKeyData));
+	keys[2].sk_flags = SK_ROW_HEADER;
+	keys[2].sk_attno = DISPATCH_RUN_AT;
+	keys[2].sk_strategy = BTGreaterEqualStrategyNumber;
+	keys[2].sk_argument = PointerGetDatum(members);
+	begin_scan(scan, keys, 3);
+}
+
+/* (Re)starts at the first job of a lane with a run_at after that. */
+void
+jobq_dispatch_seek_later(JobqDispatchScan *scan, int16 priority,
+						 TimestampTz run_at)
+{
+	ScanKeyData keys[3];
+
+	queue_key(&keys[0], scan);
+	ScanKeyInit(&keys[1], DISPATCH_PRIORITY, BTEqualStrategyNumber, F_INT2EQ,
+				Int16GetDatum(priority));
+	ScanKeyInit(&keys[2], DISPATCH_RUN_AT, BTGreaterStrategyNumber,
+				F_TIMESTAMPTZ_GT, TimestampTzGetDatum(run_at));
+	begin_scan(scan, keys, 3);
+}
+
+static void
+read_head(TupleTableSlot *slot, JobqHead *head)
+{
+	slot_getsomeattrs(slot, Anum_job_state);
+	head->place.key.run_at =
+		DatumGetTimestampTz(slot->tts_values[Anum_job_run_at - 1]);
+	head->place.key.id = DatumGetInt64(slot->tts_values[Anum_job_id - 1]);
+	head->place.priority =
+		DatumGetInt16(slot->tts_values[Anum_job_priority - 1]);
+	head->place.tid = slot->tts_tid;
+	head->queue = DatumGetInt32(slot->tts_values[Anum_job_queue - 1]);
+	head->state =
+		(JobqState) DatumGetInt16(slot->tts_values[Anum_job_state - 1]);
+}
+
+/* Reads the next row of the scan into its slot. */
+bool
+jobq_dispatch_next(JobqDispatchScan *scan, JobqHead *head)
+{
+	CHECK_FOR_INTERRUPTS();
+	if (!index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot))
+		return false;
+	read_head(scan->slot, head);
+	return true;
+}
+
+/*
+ * Whether the table is long enough for that TID.  VACUUM may have cut off its
+ * end, but not since the caller has it locked.
+ */
+static bool
+is_in_table(JobqDispatchScan *scan, const ItemPointerData *tid)
+{
+	BlockNumber block = ItemPointerGetBlockNumber(tid);
+
+	if (block >= scan->nblocks)
+		scan->nblocks = RelationGetNumberOfBlocks(scan->jobs->rel);
+	return block < scan->nblocks;
+}
+
+/*
+ * Reads the row version of a candidate into the slot.  False if there is no
+ * such version of that job any more.  The candidate may be younger than the
+ * snapshot, so this is only said by a new one.  So is what this transaction
+ * has done since the snapshot was taken: a job that it has taken already may
+ * be named once more by somebody who comes late with what he lowers.
+ */
+bool
+jobq_dispatch_fetch(JobqDispatchScan *scan, const JobqPlace *place,
+					JobqHead *head)
+{
+	ItemPointerData tid = place->tid;
+
+	if (!is_in_table(scan, &tid))
+		return false;
+	if (scan->snapshot == NULL ||
+		scan->snapshot->curcid != GetCurrentCommandId(false))
+		jobq_dispatch_refresh(scan);
+	else if (!table_tuple_fetch_row_version(scan->jobs->rel, &tid,
+											scan->snapshot, scan->slot))
+		jobq_dispatch_refresh(scan);
+	if (TTS_EMPTY(scan->slot) &&
+		!table_tuple_fetch_row_version(scan->jobs->rel, &tid, scan->snapshot,
+									   scan->slot))
+		return false;
+	read_head(scan->slot, head);
+	return head->queue == scan->queue->id &&
+		head->place.priority == place->priority &&
+		jobq_key_compare(&head->place.key, &place->key) == 0;
+}
+
+/*
+ * Finds out which priorities the jobs of the queue have.  Costs two descents
+ * of the index for each.
+ */
+void
+jobq_dispatch_discover(JobqDispatchScan *scan)
+{
+	JobqQueueState *state = scan->queue->state;
+	uint64		resets = jobq_lanes_discover_begin(state);
+	int			priority = PG_INT16_MIN;
+	JobqHead	head;
+
+	jobq_dispatch_refresh(scan);
+	while (priority <= PG_INT16_MAX)
+	{
+		jobq_dispatch_seek(scan, (int16) priority);
+		if (!jobq_dispatch_next(scan, &head))
+			break;
+		jobq_lanes_discover(state, resets, head.place.priority);
+		priority = head.place.priority + 1;
+	}
+	end_scan(scan);
+	jobq_lanes_discover_end(state, resets);
+}
+
+/* The key that comes next after a job's. */
+static JobqKey
+key_after(const JobqKey *key)
+{
+	JobqKey		result = *key;
+
+	if (result.id < PG_INT64_MAX)
+		result.id++;
+	return result;
+}
+
+/*
+ * Reads candidates from the lane's cursor on into its ring.  False if that
+ * did not make any available: somebody else does it, or the lane has no ring;
+ * then the cursor is at the first row that could be one.
+ */
+bool
+jobq_dispatch_refill(JobqDispatchScan *scan, int16 priority, TimestampTz now)
+{
+	static JobqPlace candidates[JOBQ_RING_SIZE];
+	JobqKey		upto = jobq_last_key;
+	JobqRefill	refill;
+	JobqHead	head;
+	int			n = 0;
+
+	if (!jobq_lane_refill_begin(&refill, scan->queue->state, priority))
+		return false;
+	jobq_dispatch_refresh(scan);
+	jobq_dispatch_seek_lane(scan, priority, &refill.from);
+	while (jobq_dispatch_next(scan, &head))
+	{
+		if (head.place.key.run_at > now ||
+			(head.state == JOBQ_STATE_PENDING && n == refill.room))
+		{
+			upto = head.place.key;
+			break;
+		}
+		if (head.state != JOBQ_STATE_PENDING)
+			continue;
+		candidates[n++] = head.place;
+		if (n == refill.room)
+		{
+			upto = key_after(&head.place.key);
+			break;
+		}
+	}
+	end_scan(scan);
+	jobq_lane_refill_end(&refill, candidates, n, &upto);
+	return refill.room > 0;
+}

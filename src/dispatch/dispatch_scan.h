@@ -1,0 +1,61 @@
+/*-------------------------------------------------------------------------
+ *
+ * dispatch_scan.h
+ *	  Reading the index job_dispatch (queue, priority, run_at, id): from a
+ *	  place on, and to fill the lanes of a queue.
+ *
+ * IDENTIFICATION
+ *	  src/dispatch/dispatch_scan.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_DISPATCH_SCAN_H
+#define JOBQ_DISPATCH_SCAN_H
+
+#include "base/table.h"
+#include "common/jobstate.h"
+#include "queue/queue_row.h"
+#include "shared/lane.h"
+
+#include "access/genam.h"
+#include "access/relscan.h"
+#include "utils/snapshot.h"
+
+typedef struct JobqDispatchScan
+{
+	JobqTable  *jobs;
+	const JobqQueue *queue;
+	Relation	index;			/* NULL: not opened yet */
+	IndexScanDesc scan;			/* NULL: none under way */
+	Snapshot	snapshot;		/* registered; NULL: none yet */
+	TupleTableSlot *slot;		/* the row that was read last */
+	BlockNumber nblocks;		/* the table has at least so many */
+	ScanKeyData members[2];		/* of the row comparison in the scan's key */
+} JobqDispatchScan;
+
+/* What dispatch wants to know of a row at first sight. */
+typedef struct JobqHead
+{
+	JobqPlace	place;
+	int32		queue;
+	JobqState	state;
+} JobqHead;
+
+extern void jobq_dispatch_begin(JobqDispatchScan *scan, JobqTable *jobs,
+								const JobqQueue *queue);
+extern void jobq_dispatch_end(JobqDispatchScan *scan);
+extern void jobq_dispatch_refresh(JobqDispatchScan *scan);
+extern void jobq_dispatch_seek(JobqDispatchScan *scan, int16 priority);
+extern void jobq_dispatch_seek_lane(JobqDispatchScan *scan, int16 priority,
+									const JobqKey *from);
+extern void jobq_dispatch_seek_later(JobqDispatchScan *scan, int16 priority,
+									 TimestampTz run_at);
+extern bool jobq_dispatch_next(JobqDispatchScan *scan, JobqHead *head);
+extern bool jobq_dispatch_fetch(JobqDispatchScan *scan,
+								const JobqPlace *place, JobqHead *head);
+
+extern void jobq_dispatch_discover(JobqDispatchScan *scan);
+extern bool jobq_dispatch_refill(JobqDispatchScan *scan, int16 priority,
+								 TimestampTz now);
+
+#endif							/* JOBQ_DISPATCH_SCAN_H */

@@ -1,0 +1,211 @@
+/*-------------------------------------------------------------------------
+ *
+ * due.c
+ *	  Waking whoever works a queue when its delayed jobs are due.
+ *
+ * IDENTIFICATION
+ *	  src/dispatch/due.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "dispatch/due.h"
+
+#include "dispatch/look.h"
+#include "queue/queue_list.h"
+#include "queue/queue_row.h"
+#include "queue/ready.h"
+#include "shared/clock.h"
+#include "shared/database.h"
+#include "shared/waiter.h"
+#include "shared/wake.h"
+#include "shared/worker_slot.h"
+
+#include "wait.h"
+
+#include "miscadmin.h"
+
+/* How long slow looks are made together, in microseconds. */
+#define SLOW_LOOKS_TIME (10 * INT64CONST(1000))
+
+/* A round of them takes such a part of the time at most. */
+#define LOOK_SHARE 20
+#define MAX_PAUSE USECS_PER_MINUTE
+
+/* Notifies those who listen to a queue that has no room in shared memory. */
+static void (*notify_without_room) (int32 queue);
+
+/* Commits cannot wake anybody for a queue without room: all of that is here. */
+static void
+wake_without_room(const JobqQueueBrief *brief)
+{
+	if (brief->has_executors)
+	{
+		if (!jobq_worker_wake(MyDatabaseId, brief->owner, brief->id))
+			jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_WORK);
+		return;
+	}
+	jobq_waiters_wake(MyDatabaseId, brief->id, 1);
+	if (brief->notify)
+		notify_without_room(brief->id);
+}
+
+static void
+wake_workers(const JobqQueueBrief *brief)
+{
+	if (brief->state == NULL)
+		wake_without_room(brief);
+	else
+		jobq_wake_for_queue(brief->state, brief->id,
+							brief->has_executors ? brief->owner : InvalidOid,
+							brief->notify, 1);
+}
+
+/*
+ * Looks at a queue; wakes executors, waiters and the notifier if it has a ready
+ * job.  Returns when its next one is due.
+ */
+static TimestampTz
+look_at(const JobqQueueBrief *brief)
+{
+	JobqQueue	queue;
+	TimestampTz next;
+
+	/* before the look: whoever adds jobs after it says when they are due */
+	if (brief->state != NULL)
+		(void) pg_atomic_exchange_u64(&brief->state->next_look,
+									  (uint64) JOBQ_NEVER);
+	jobq_queue_outline(&queue, brief);
+	if (jobq_queue_is_ready(&queue, &next))
+		wake_workers(brief);
+	if (brief->state != NULL)
+		(void) jobq_lower_time(&brief->state->next_look, next);
+	return next;
+}
+
+/*
+ * Whether a look takes long, or tells little: of queues that have no room in
+ * shared memory nobody can tell when they are to be looked at, and there may be
+ * very many of them; those of very many priorities have each of these looked at.
+ */
+static bool
+is_slow(const JobqQueueBrief *brief)
+{
+	return brief->state == NULL || brief->state->crowded;
+}
+
+/* A round of looks at such queues. */
+typedef struct Round
+{
+	bool		running;
+	bool		again;			/* another one was asked for meanwhile */
+	int32		after;			/* the queue looked at last */
+	int64		cost;			/* of this round so far, in microseconds */
+	TimestampTz earliest;		/* when a job is due, of those looked at */
+	TimestampTz wanted;			/* the next round */
+	TimestampTz allowed;		/* it does not begin before */
+} Round;
+
+static void
+begin_round(Round *round)
+{
+	round->running = true;
+	round->again = false;
+	round->after = 0;
+	round->cost = 0;
+	round->earliest = JOBQ_NEVER;
+}
+
+/*
+ * Looks at some of the slow queues.  Rounds take a bounded share of the time, and
+ * other tasks come between their parts.  Returns when to go on.
+ */
+static TimestampTz
+look_at_slow(const JobqQueueBrief *briefs, int n, bool wanted,
+			 TimestampTz now)
+{
+	static Round round = {.wanted = DT_NOBEGIN,.allowed = DT_NOBEGIN};
+	bool		looked = false;
+	TimestampTz began = jobq_now();
+
+	if (wanted)
+	{
+		round.wanted = DT_NOBEGIN;
+		round.again = true;
+	}
+	if (!round.running && Max(round.wanted, round.allowed) > now &&
+		now + MAX_PAUSE >= round.allowed)
+		return Max(round.wanted, round.allowed);
+	if (!round.running)
+		begin_round(&round);
+	for (int i = 0; i < n; i++)
+	{
+		const JobqQueueBrief *brief = &briefs[i];
+
+		if (!is_slow(brief) || brief->paused || !brief->at_home ||
+			brief->id <= round.after)
+			continue;
+		if (looked && jobq_now() - began > SLOW_LOOKS_TIME)
+		{
+			round.cost += jobq_now() - began;
+			return now;
+		}
+		CHECK_FOR_INTERRUPTS();
+		round.earliest = Min(round.earliest, look_at(brief));
+		round.after = brief->id;
+		looked = true;
+	}
+	round.running = false;
+	round.cost += Max(jobq_now() - began, 0);
+	round.wanted = round.again ? DT_NOBEGIN : round.earliest;
+	round.allowed = now + Min(round.cost * LOOK_SHARE, MAX_PAUSE);
+	return Max(round.wanted, round.allowed);
+}
+
+/*
+ * Looks at all queues, or only at those whose time has come; slow ones are looked
+ * at in rounds, and `without_room` asks for one.  `notifier` is called for those
+ * without room that have a ready job for external workers.
+ * Returns when to look again.
+ */
+TimestampTz
+jobq_queues_wake_due(bool all, bool without_room,
+					 void (*notifier) (int32 queue))
+{
+	static bool interrupted = false;	/* by an error */
+	TimestampTz earliest = JOBQ_NEVER;
+	TimestampTz now = jobq_now();
+	int			n;
+	const JobqQueueBrief *briefs = jobq_queues_all(&n);
+	bool		slow;
+
+	notify_without_room = notifier;
+	all = all || interrupted;
+	slow = all || without_room;
+	interrupted = true;
+	for (int i = 0; i < n; i++)
+	{
+		const JobqQueueBrief *brief = &briefs[i];
+		TimestampTz next;
+
+		if (brief->paused || !brief->at_home || brief->state == NULL)
+			continue;
+		next = all ? DT_NOBEGIN :
+			(TimestampTz) pg_atomic_read_u64(&brief->state->next_look);
+		if (next <= now && is_slow(brief))
+		{
+			slow = true;
+			continue;
+		}
+		if (next <= now)
+		{
+			CHECK_FOR_INTERRUPTS();
+			next = look_at(brief);
+		}
+		earliest = Min(earliest, next);
+	}
+	earliest = Min(earliest, look_at_slow(briefs, n, slow, now));
+	interrupted = false;
+	return earliest;
+}

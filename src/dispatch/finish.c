@@ -1,0 +1,389 @@
+/*-------------------------------------------------------------------------
+ *
+ * finish.c
+ *	  What a worker outside says of the jobs that it holds by a lease:
+ *	  complete, complete_many, fail, release, heartbeat.
+ *
+ * All of them lock the job's row and compare the lease, the fencing token:
+ * who has lost it changes nothing.
+ *
+ * IDENTIFICATION
+ *	  src/dispatch/finish.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "dispatch/finish.h"
+
+#include "base/arguments.h"
+#include "job/cancel_request.h"
+#include "job/failure.h"
+#include "job/history.h"
+#include "job/transition.h"
+#include "jobq.h"
+#include "queue/queue.h"
+#include "queue/queue_cache.h"
+#include "shared/async_commit.h"
+#include "shared/clock.h"
+#include "shared/note.h"
+
+#include "access/sysattr.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(jobq_complete);
+PG_FUNCTION_INFO_V1(jobq_complete_many);
+PG_FUNCTION_INFO_V1(jobq_fail);
+PG_FUNCTION_INFO_V1(jobq_release);
+PG_FUNCTION_INFO_V1(jobq_heartbeat);
+
+/* Whether a locked job is held by this lease at this moment. */
+static bool
+is_held(const JobqJob *job, int64 lease)
+{
+	return job->state == JOBQ_STATE_RUNNING && job->lease == lease &&
+		job->lease_until > jobq_now();
+}
+
+/*
+ * Whether somebody has asked for a job to be cancelled whose row is as this
+ * transaction has made it: nobody else could cancel it since.
+ */
+static bool
+is_to_be_cancelled(const JobqJob *job)
+{
+	bool		isnull;
+	Datum		xmin = slot_getsysattr(job->slot,
+									   MinTransactionIdAttributeNumber,
+									   &isnull);
+
+	return TransactionIdIsCurrentTransactionId(DatumGetTransactionId(xmin)) &&
+		jobq_cancel_is_requested(job->id);
+}
+
+/* Why a locked job is not the lease's, or not for long. */
+static const char *
+explain_loss(int64 lease, const JobqJob *job)
+{
+	const JobqQueue *queue;
+
+	if (job->state != JOBQ_STATE_RUNNING)
+		return "Nobody holds the job.";
+	if (job->lease != lease)
+		return "Another worker holds the job.";
+	if (is_held(job, lease))
+		return "The job is to be cancelled.";
+	queue = jobq_queue_by_id(job->queue);
+	return queue != NULL && jobq_job_ends_by_timeout(job, queue) ?
+		"The job's timeout is over." : "The lease has run out.";
+}
+
+/* Raises JQ001; `found` is how the job was found, if it was. */
+static void
+report_lost_lease(int64 id, int64 lease, JobqFindResult found,
+				  const JobqJob *job)
+{
+	if (found == JOBQ_BUSY)
+		ereport(ERROR,
+				(errcode(ERRCODE_JOBQ_LEASE_LOST),
+				 errmsg("the lease is not held yet"),
+				 errdetail("Another transaction has claimed or changed job " INT64_FORMAT ", and has not ended.",
+						   id),
+				 errhint("If it was this worker that claimed the job, commit after dequeue: until then there is no claim.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_JOBQ_LEASE_LOST),
+			 errmsg("the lease is lost"),
+			 errdetail("Lease " INT64_FORMAT " does not hold job " INT64_FORMAT ". %s",
+					   lease, id, found == JOBQ_MISSING ?
+					   "The job is finished, or there is none with this id." :
+					   explain_loss(lease, job)),
+			 errhint("Throw away what this attempt did. A longer lease, or heartbeats, keep a lease from running out before the job's timeout.")));
+}
+
+/*
+ * Locks a job for a user who may consume from its queue, if it is held by the
+ * lease; waits for who is changing it, but not for who has claimed it and has
+ * not committed.
+ */
+static JobqFindResult
+lock_job(JobqTable *jobs, int64 id, int64 lease, JobqJob *job)
+{
+	return jobq_job_lock_for(jobs, id, JOBQ_WAIT_IF_WANTED,
+							 JOBQ_PRIV_CONSUME, &lease, job);
+}
+
+/* The queue of a locked job that is held by the lease; else raises JQ001. */
+static const JobqQueue *
+require_held(JobqFindResult found, int64 id, int64 lease, const JobqJob *job)
+{
+	if (found != JOBQ_FOUND || !is_held(job, lease) ||
+		is_to_be_cancelled(job))
+		report_lost_lease(id, lease, found, job);
+	return jobq_queue_by_id(job->queue);
+}
+
+const JobqQueue *
+jobq_lock_held_job(JobqTable *jobs, int64 id, int64 lease, JobqJob *job)
+{
+	return require_held(lock_job(jobs, id, lease, job), id, lease, job);
+}
+
+/* The arguments job_id and lease, which every function here begins with. */
+static void
+require_job_and_lease(FunctionCallInfo fcinfo)
+{
+	jobq_require_argument(fcinfo, 0, "job_id");
+	jobq_require_argument(fcinfo, 1, "lease");
+}
+
+/*
+ * Completes a job that is held by a lease.  The usual case takes the row as it
+ * is found; where that fails, or somebody has it in his hands, it is to be
+ * locked first, and looked at again: the lease may run out meanwhile.
+ */
+static bool
+complete_held(JobqTable *jobs, TupleTableSlot *slot, int64 id, int64 lease,
+			  const JobqEnd *end, JobqJob *job)
+{
+	const JobqQueue *queue;
+
+	if (jobq_job_find(jobs, id, slot, job) && is_held(job, lease) &&
+		(queue = jobq_queue_by_id(job->queue)) != NULL)
+	{
+		jobq_queue_check_job_privilege(queue, JOBQ_PRIV_CONSUME, id);
+		if (queue->sync_completion)
+			jobq_async_forbid();
+		if (!is_to_be_cancelled(job) &&
+			jobq_job_complete_held(jobs, job, queue, end))
+			return true;
+	}
+	jobq_async_forbid();
+	return false;
+}
+
+Datum
+jobq_complete(PG_FUNCTION_ARGS)
+{
+	JobqEnd		end = {.result_is_null = PG_ARGISNULL(2)};
+	JobqTable  *jobs;
+	JobqJob		job;
+
+	jobq_begin_write("jobq.complete()");
+	require_job_and_lease(fcinfo);
+	if (!end.result_is_null)
+		end.result = PG_GETARG_DATUM(2);
+	jobq_async_begin(true);
+	jobs = jobq_table_open(JOBQ_REL_JOB);
+	if (!complete_held(jobs, jobq_table_slot(jobs), PG_GETARG_INT64(0),
+					   PG_GETARG_INT64(1), &end, &job))
+	{
+		const JobqQueue *queue = jobq_lock_held_job(jobs, PG_GETARG_INT64(0),
+													PG_GETARG_INT64(1), &job);
+
+		jobq_job_complete(jobs, &job, queue, &end);
+	}
+	jobq_table_close(jobs);
+	jobq_async_end();
+	PG_RETURN_VOID();
+}
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	int64		x = *(const int64 *) a;
+	int64		y = *(const int64 *) b;
+
+	return x < y ? -1 : x > y;
+}
+
+/*
+ * Rows are locked in the order of their ids, so that two calls with jobs in
+ * common do not deadlock.  An id that is there twice counts once.
+ */
+int
+jobq_complete_held(JobqTable *jobs, const Datum *ids, int nids, int64 lease)
+{
+	int64	   *sorted = palloc(Max(nids, 1) * sizeof(int64));
+	TupleTableSlot *slot = jobq_table_slot(jobs);
+	int			completed = 0;
+
+	for (int i = 0; i < nids; i++)
+		sorted[i] = DatumGetInt64(ids[i]);
+	qsort(sorted, nids, sizeof(int64), compare_ids);
+	for (int i = 0; i < nids; i++)
+	{
+		JobqJob		job;
+
+		CHECK_FOR_INTERRUPTS();
+		if (complete_held(jobs, slot, sorted[i], lease, &jobq_no_result, &job))
+		{
+			completed++;
+			continue;
+		}
+		if (lock_job(jobs, sorted[i], lease, &job) != JOBQ_FOUND ||
+			!is_held(&job, lease) || is_to_be_cancelled(&job))
+			continue;
+		jobq_job_complete(jobs, &job, jobq_queue_by_id(job.queue),
+						  &jobq_no_result);
+		completed++;
+	}
+	pfree(sorted);
+	return completed;
+}
+
+Datum
+jobq_complete_many(PG_FUNCTION_ARGS)
+{
+	JobqTable  *jobs;
+	Datum	   *ids;
+	int			nids;
+	int			completed;
+
+	jobq_begin_write("jobq.complete_many()");
+	jobq_require_argument(fcinfo, 0, "job_ids");
+	jobq_require_argument(fcinfo, 1, "lease");
+	ids = jobq_array_elements("job_ids", PG_GETARG_ARRAYTYPE_P(0), INT8OID,
+							  NULL, &nids);
+	jobq_async_begin(true);
+	jobs = jobq_table_open(JOBQ_REL_JOB);
+	completed = jobq_complete_held(jobs, ids, nids, PG_GETARG_INT64(1));
+	jobq_table_close(jobs);
+	jobq_async_end();
+	PG_RETURN_INT32(completed);
+}
+
+Datum
+jobq_fail(PG_FUNCTION_ARGS)
+{
+	JobqFailure failure = {0};
+	JobqTable  *jobs;
+	const JobqQueue *queue;
+	JobqJob		job;
+	JobqState	state;
+
+	jobq_begin_write("jobq.fail()");
+	require_job_and_lease(fcinfo);
+	jobq_require_argument(fcinfo, 2, "error");
+	failure.outcome = "failed";
+	failure.message = text_to_cstring(PG_GETARG_TEXT_PP(2));
+	failure.data = PG_ARGISNULL(3) ? (Datum) 0 : PG_GETARG_DATUM(3);
+	failure.retry_in = PG_ARGISNULL(4) ? -1 :
+		jobq_duration_argument(fcinfo, 4, "retry_in", true);
+	failure.retryable = PG_ARGISNULL(5) ? true : PG_GETARG_BOOL(5);
+
+	jobs = jobq_table_open(JOBQ_REL_JOB);
+	queue = jobq_lock_held_job(jobs, PG_GETARG_INT64(0), PG_GETARG_INT64(1),
+							   &job);
+	if (jobq_job_ask_backoff(&job, queue, &failure))
+		queue = jobq_lock_held_job(jobs, PG_GETARG_INT64(0),
+								   PG_GETARG_INT64(1), &job);
+	state = jobq_job_fail(jobs, &job, queue, &failure);
+	jobq_table_close(jobs);
+	PG_RETURN_TEXT_P(cstring_to_text(jobq_state_name(state,
+													 job.run_at <= jobq_now())));
+}
+
+Datum
+jobq_release(PG_FUNCTION_ARGS)
+{
+	JobqTable  *jobs;
+	const JobqQueue *queue;
+	JobqJob		job;
+	int64		delay;
+
+	jobq_begin_write("jobq.release()");
+	require_job_and_lease(fcinfo);
+	delay = PG_ARGISNULL(2) ? 0 :
+		jobq_duration_argument(fcinfo, 2, "delay", true);
+	jobs = jobq_table_open(JOBQ_REL_JOB);
+	queue = jobq_lock_held_job(jobs, PG_GETARG_INT64(0), PG_GETARG_INT64(1),
+							   &job);
+	jobq_job_release(jobs, &job, queue, delay);
+	jobq_table_close(jobs);
+	PG_RETURN_VOID();
+}
+
+/*
+ * Whether a job was cancelled while this lease held it.  Who may not consume
+ * from the queue is not told.
+ */
+static bool
+was_cancelled(int64 id, int64 lease)
+{
+	JobqTable  *history;
+	TupleTableSlot *slot = jobq_history_read(id, &history);
+	const JobqQueue *queue;
+	bool		isnull;
+	bool		result;
+
+	if (slot == NULL)
+		return false;
+	queue = jobq_queue_by_id(DatumGetInt32(slot_getattr(slot,
+														Anum_history_queue,
+														&isnull)));
+	result = lease != 0 && queue != NULL &&
+		jobq_queue_allows(queue, GetUserId(), JOBQ_PRIV_CONSUME) &&
+		DatumGetInt16(slot_getattr(slot, Anum_history_state, &isnull)) ==
+		JOBQ_STATE_CANCELLED &&
+		DatumGetInt64(slot_getattr(slot, Anum_history_lease, &isnull)) ==
+		lease;
+	jobq_table_close(history);
+	return result;
+}
+
+/* When a lease that is extended now ends. */
+static TimestampTz
+extended_until(FunctionCallInfo fcinfo, const JobqJob *job,
+			   const JobqQueue *queue)
+{
+	int64		extend = PG_ARGISNULL(2) ? queue->lease :
+	jobq_duration_argument(fcinfo, 2, "extend", false);
+	int64		timeout = jobq_job_timeout(job, queue);
+	TimestampTz until = jobq_now() + extend;
+
+	if (job->lease_until == JOBQ_NEVER)
+		return JOBQ_NEVER;
+	if (timeout > 0)
+		until = Min(until, job->started_at + timeout);
+	return until;
+}
+
+Datum
+jobq_heartbeat(PG_FUNCTION_ARGS)
+{
+	JobqTable  *jobs;
+	const JobqQueue *queue;
+	JobqJob		job;
+	JobqFindResult found;
+	int64		id;
+	int64		lease;
+
+	jobq_begin_write("jobq.heartbeat()");
+	require_job_and_lease(fcinfo);
+	id = PG_GETARG_INT64(0);
+	lease = PG_GETARG_INT64(1);
+	jobs = jobq_table_open(JOBQ_REL_JOB);
+	found = lock_job(jobs, id, lease, &job);
+	if ((found == JOBQ_MISSING || found == JOBQ_BUSY) &&
+		was_cancelled(id, lease))
+	{
+		jobq_table_close(jobs);
+		PG_RETURN_BOOL(false);
+	}
+	if (found == JOBQ_FOUND && is_held(&job, lease) &&
+		is_to_be_cancelled(&job))
+	{
+		jobq_table_close(jobs);
+		PG_RETURN_BOOL(false);
+	}
+	queue = require_held(found, id, lease, &job);
+	jobq_job_extend(jobs, &job, extended_until(fcinfo, &job, queue),
+					PG_ARGISNULL(3) ? (Datum) 0 : PG_GETARG_DATUM(3),
+					PG_ARGISNULL(3));
+	jobq_table_close(jobs);
+	PG_RETURN_BOOL(true);
+}

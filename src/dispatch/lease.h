@@ -1,0 +1,22 @@
+/*-------------------------------------------------------------------------
+ *
+ * lease.h
+ *	  Ending the leases that are over.
+ *
+ * For the coordinator, each within a transaction.
+ *
+ * IDENTIFICATION
+ *	  src/dispatch/lease.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_LEASE_H
+#define JOBQ_LEASE_H
+
+#include "job/job.h"
+
+extern void jobq_lease_enter(const JobqJob *job);
+extern void jobq_leases_load(void);
+extern TimestampTz jobq_leases_expire(int limit, bool *more);
+
+#endif							/* JOBQ_LEASE_H */

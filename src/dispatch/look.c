@@ -1,0 +1,214 @@
+/*-------------------------------------------------------------------------
+ *
+ * look.c
+ *	  Looking whether a queue has a ready job, without getting hold of it.
+ *
+ * A job that another transaction has locked, deleted or claimed does not
+ * count: when that transaction ends with the job ready it tells those who wait
+ * for it (xact.c).
+ *
+ * IDENTIFICATION
+ *	  src/dispatch/look.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "dispatch/look.h"
+
+#include "dispatch/claim.h"
+#include "dispatch/dispatch_scan.h"
+
+#include "utils/timestamp.h"
+
+/* Less than any priority. */
+#define BEFORE_ALL (PG_INT16_MIN - 1)
+
+/* Whether the row that was read last is of a free job that is ready. */
+static bool
+is_free(const JobqReadyScan *scan, const JobqHead *head)
+{
+	return head->state == JOBQ_STATE_PENDING &&
+		head->place.key.run_at <= scan->now &&
+		!jobq_row_is_held(scan->dispatch.slot);
+}
+
+/* Whether the index scan under way meets a free job before one ahead. */
+static bool
+scan_has_free_job(JobqReadyScan *scan, JobqHead *head)
+{
+	while (jobq_dispatch_next(&scan->dispatch, head) &&
+		   head->place.key.run_at <= scan->now)
+	{
+		if (is_free(scan, head))
+			return true;
+	}
+	return false;
+}
+
+/* The same for the whole queue. */
+static bool
+all_have_free_job(JobqReadyScan *scan)
+{
+	int			priority = PG_INT16_MIN;
+	JobqHead	head;
+
+	while (priority <= PG_INT16_MAX)
+	{
+		head.place.priority = PG_INT16_MAX;
+		jobq_dispatch_seek(&scan->dispatch, (int16) priority);
+		if (scan_has_free_job(scan, &head))
+			return true;
+		if (TTS_EMPTY(scan->dispatch.slot))
+			return false;
+		priority = head.place.priority + 1;
+	}
+	return false;
+}
+
+/*
+ * Whether a candidate is a free job.  Candidates of which nothing is left are
+ * removed.
+ */
+static bool
+candidate_is_free(JobqReadyScan *scan, const JobqPlace *place)
+{
+	JobqHead	head;
+
+	if (jobq_dispatch_fetch(&scan->dispatch, place, &head) &&
+		head.state == JOBQ_STATE_PENDING)
+		return is_free(scan, &head);
+	jobq_lane_remove(scan->queue->state, place);
+	return false;
+}
+
+/* Whether a lane has a free job. */
+static bool
+lane_has_free_job(JobqReadyScan *scan, int16 priority)
+{
+	JobqQueueState *state = scan->queue->state;
+	JobqPlace	place;
+	JobqHead	head;
+	JobqKey		last = jobq_first_key;	/* candidate that was looked at */
+
+	for (;;)
+	{
+		switch (jobq_lane_peek(state, priority, &last, scan->now, &place))
+		{
+			case JOBQ_POP_FOUND:
+				if (candidate_is_free(scan, &place))
+					return true;
+				last = place.key;
+				break;
+			case JOBQ_POP_REFILL:
+				if (jobq_dispatch_refill(&scan->dispatch, priority,
+										 scan->now))
+				{
+					/* it may have filled gaps */
+					last = jobq_first_key;
+					break;
+				}
+				/* FALLTHROUGH */
+			case JOBQ_POP_SCAN:
+				jobq_dispatch_refresh(&scan->dispatch);
+				jobq_dispatch_seek_lane(&scan->dispatch, priority,
+										&place.key);
+				return scan_has_free_job(scan, &head);
+			default:
+				return false;
+		}
+	}
+}
+
+static bool
+has_free_job(JobqReadyScan *scan)
+{
+	int16		priority;
+
+	if (!jobq_ready_can_use_lanes(scan))
+		return all_have_free_job(scan);
+	for (int after = BEFORE_ALL;
+		 jobq_lane_next(scan->queue->state, after, &priority);
+		 after = priority)
+	{
+		if (lane_has_free_job(scan, priority))
+			return true;
+	}
+	return false;
+}
+
+/* Whether a queue has a ready job that nobody has in his hands. */
+bool
+jobq_queue_has_free_job(const JobqQueue *queue)
+{
+	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
+	JobqReadyScan scan;
+	bool		result;
+
+	jobq_ready_begin(&scan, jobs, queue);
+	result = has_free_job(&scan);
+	jobq_ready_end(&scan);
+	jobq_table_close(jobs);
+	return result;
+}
+
+/* The earliest run_at ahead of a priority's jobs. */
+static TimestampTz
+next_of_priority(JobqReadyScan *scan, int16 priority)
+{
+	TimestampTz next;
+	JobqHead	head;
+
+	if (scan->mode != JOBQ_READY_ALL &&
+		jobq_lane_next_due(scan->queue->state, priority, scan->now, &next))
+		return next;
+	jobq_dispatch_seek_later(&scan->dispatch, priority, scan->now);
+	return jobq_dispatch_next(&scan->dispatch, &head) ?
+		head.place.key.run_at : JOBQ_NEVER;
+}
+
+/* The priority after the given one that has jobs. */
+static bool
+next_priority(JobqReadyScan *scan, int after, bool by_lanes, int16 *priority)
+{
+	JobqHead	head;
+
+	if (by_lanes)
+		return jobq_lane_next(scan->queue->state, after, priority);
+	if (after == PG_INT16_MAX)
+		return false;
+	jobq_dispatch_seek(&scan->dispatch, after + 1);
+	if (!jobq_dispatch_next(&scan->dispatch, &head))
+		return false;
+	*priority = head.place.priority;
+	return true;
+}
+
+/*
+ * The same, and when the next job is due that lies ahead (JOBQ_NEVER: there
+ * is none).
+ */
+bool
+jobq_queue_is_ready(const JobqQueue *queue, TimestampTz *next)
+{
+	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
+	JobqReadyScan scan;
+	bool		by_lanes;
+	bool		ready;
+	int16		priority;
+
+	*next = JOBQ_NEVER;
+	jobq_ready_begin(&scan, jobs, queue);
+	ready = has_free_job(&scan);
+	by_lanes = jobq_ready_can_use_lanes(&scan);
+	for (int after = BEFORE_ALL;
+		 next_priority(&scan, after, by_lanes, &priority); after = priority)
+	{
+		TimestampTz next_here = next_of_priority(&scan, priority);
+
+		*next = Min(*next, next_here);
+	}
+	jobq_ready_end(&scan);
+	jobq_table_close(jobs);
+	return ready;
+}

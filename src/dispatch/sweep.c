@@ -1,0 +1,242 @@
+/*-------------------------------------------------------------------------
+ *
+ * sweep.c
+ *	  Looking for jobs that shared memory has lost sight of.
+ *
+ * The lanes (lane.c) and the registry of leases (lease.c) know of a job by the
+ * callbacks of whoever has changed it.  What changes rows without them,
+ * somebody who writes to jobq_store by hand or has locked a row there with
+ * SELECT ... FOR UPDATE while a claim came by, can leave a ready job below the
+ * cursor, and a running one without an end of its lease.  So now and then the
+ * coordinator reads the index from its start: a job that is not known, that
+ * nobody has in his hands, and of which the same was true some time ago, is
+ * lost, and is put into its lane, or into the registry.  jobq.health counts
+ * these jobs.
+ *
+ * It costs as much as there are entries in the index, which may be many under
+ * an old snapshot, and is done only after jobs were claimed.
+ *
+ * IDENTIFICATION
+ *	  src/dispatch/sweep.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "dispatch/sweep.h"
+
+#include "dispatch/dispatch_scan.h"
+#include "dispatch/lease.h"
+#include "guc.h"
+#include "queue/queue_cache.h"
+#include "queue/queue_list.h"
+#include "queue/queue_row.h"
+#include "shared/clock.h"
+#include "shared/database.h"
+#include "shared/lease_registry.h"
+
+#include "miscadmin.h"
+#include "utils/timestamp.h"
+
+/* So many jobs at a time. */
+#define MAX_SUSPECTS 1000
+
+/* How long a job must have been out of sight to be lost, in microseconds. */
+#define GRACE (5 * USECS_PER_SEC)
+
+/* A sweep takes at most this share of the time. */
+#define MAX_SHARE 50
+
+typedef struct Suspect
+{
+	int32		queue;
+	JobqPlace	place;
+	int64		lease;			/* 0: the job is ready */
+	TimestampTz until;			/* its end */
+} Suspect;
+
+static Suspect suspects[MAX_SUSPECTS];
+static int	nsuspects = 0;
+
+/* Whether shared memory knows of a job that may be ready, or is running. */
+static bool
+is_known(const JobqQueue *queue, const JobqPlace *place, int64 lease,
+		 TimestampTz until)
+{
+	if (lease != 0)
+		return jobq_lease_is_watched(place->key.id, lease, until);
+	return jobq_lane_covers(queue->state, place);
+}
+
+/*
+ * The lease that holds the job of the row, 0: none.  Whoever makes a job ready
+ * by hand may have left its lease in the row.
+ */
+static int64
+row_lease(TupleTableSlot *slot, const JobqHead *head)
+{
+	bool		isnull;
+	Datum		lease = slot_getattr(slot, Anum_job_lease, &isnull);
+
+	return isnull || head->state != JOBQ_STATE_RUNNING ? 0 :
+		DatumGetInt64(lease);
+}
+
+/* When the lease of the row ends. */
+static TimestampTz
+row_until(TupleTableSlot *slot)
+{
+	bool		isnull;
+	Datum		until = slot_getattr(slot, Anum_job_lease_until, &isnull);
+
+	return isnull ? JOBQ_NEVER : DatumGetTimestampTz(until);
+}
+
+/* Collects what is out of sight in a queue. */
+static void
+look_at_queue(JobqTable *jobs, const JobqQueue *queue)
+{
+	JobqDispatchScan scan;
+	JobqHead	head;
+	TimestampTz now = jobq_now();
+
+	jobq_lanes_follow_storage(queue->state, jobq_table_storage(jobs));
+	if (queue->state->crowded)
+	{
+		/* perhaps it is not so any more */
+		jobq_lanes_reset(queue->state);
+		return;
+	}
+	jobq_dispatch_begin(&scan, jobs, queue);
+	jobq_dispatch_seek(&scan, PG_INT16_MIN);
+	while (nsuspects < MAX_SUSPECTS && jobq_dispatch_next(&scan, &head))
+	{
+		int64		lease = row_lease(scan.slot, &head);
+
+		if (lease == 0 && head.place.key.run_at > now)
+		{
+			if (head.place.priority == PG_INT16_MAX)
+				break;
+			jobq_dispatch_seek(&scan, head.place.priority + 1);
+		}
+		else if (!is_known(queue, &head.place, lease, row_until(scan.slot)))
+		{
+			suspects[nsuspects].queue = queue->id;
+			suspects[nsuspects].place = head.place;
+			suspects[nsuspects].lease = lease;
+			suspects[nsuspects].until = row_until(scan.slot);
+			nsuspects++;
+		}
+	}
+	jobq_dispatch_end(&scan);
+}
+
+/* Whether a locked job is as it was when it was seen first. */
+static bool
+is_unchanged(const JobqJob *job, const Suspect *suspect)
+{
+	if (suspect->lease != 0)
+		return job->state == JOBQ_STATE_RUNNING &&
+			job->lease == suspect->lease;
+	return job->state == JOBQ_STATE_PENDING && job->queue == suspect->queue &&
+		job->priority == suspect->place.priority &&
+		job->run_at == suspect->place.key.run_at &&
+		ItemPointerEquals(&job->slot->tts_tid,
+						  (ItemPointer) &suspect->place.tid);
+}
+
+/*
+ * Locks a suspect if nobody else has it.  A ready one is left like that, which
+ * puts it into its lane when this transaction commits.
+ */
+static void
+judge(JobqTable *jobs, const Suspect *suspect)
+{
+	const JobqQueue *queue = jobq_queue_by_id(suspect->queue);
+	JobqJob		job;
+
+	if (queue == NULL || queue->state == NULL ||
+		is_known(queue, &suspect->place, suspect->lease, suspect->until) ||
+		jobq_job_lock(jobs, suspect->place.key.id, JOBQ_NO_WAIT,
+					  &job) != JOBQ_FOUND)
+		return;
+	if (is_unchanged(&job, suspect))
+	{
+		if (suspect->lease != 0)
+			jobq_lease_enter(&job);
+		pg_atomic_fetch_add_u64(&jobq_database()->swept, 1);
+		ereport(LOG,
+				(errmsg("jobq found job " INT64_FORMAT " of queue \"%s\" out of sight",
+						job.id, queue->name),
+				 errhint("Change jobs by the functions of jobq only.")));
+	}
+}
+
+/* Judges the suspects that were collected some time ago. */
+static void
+judge_suspects(JobqTable *jobs)
+{
+	for (int i = 0; i < nsuspects; i++)
+		judge(jobs, &suspects[i]);
+	nsuspects = 0;
+}
+
+static void
+look_at_queues(JobqTable *jobs)
+{
+	int			n;
+	const JobqQueueBrief *briefs = jobq_queues_all(&n);
+
+	for (int i = 0; i < n; i++)
+	{
+		JobqQueue	queue;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!briefs[i].at_home || briefs[i].state == NULL)
+			continue;
+		jobq_queue_outline(&queue, &briefs[i]);
+		look_at_queue(jobs, &queue);
+	}
+}
+
+/*
+ * Sweeps the database if it is time to: collects suspects, and some time later
+ * judges them.  Returns when to be called next.
+ */
+TimestampTz
+jobq_sweep(void)
+{
+	static TimestampTz earliest = DT_NOBEGIN;	/* not earlier than that */
+	JobqDatabase *database = jobq_database();
+	TimestampTz now = jobq_now();
+	JobqTable  *jobs;
+
+	if (jobq_sweep_interval == 0 ||
+		(nsuspects == 0 && pg_atomic_read_u32(&database->dispatching) == 0))
+		return JOBQ_NEVER;
+	if (earliest == DT_NOBEGIN)
+		earliest = now + jobq_sweep_interval * INT64CONST(1000);
+	if (now < earliest)
+		return earliest;
+
+	/* in case of an error */
+	earliest = now + GRACE;
+	jobs = jobq_table_open(JOBQ_REL_JOB);
+	if (nsuspects > 0)
+		judge_suspects(jobs);
+	else
+	{
+		pg_atomic_write_u32(&database->dispatching, 0);
+		look_at_queues(jobs);
+	}
+	jobq_table_close(jobs);
+
+	if (nsuspects > 0)
+		earliest = now + GRACE;
+	else
+		earliest = now + Max(jobq_sweep_interval * INT64CONST(1000),
+							 (jobq_now() - now) * MAX_SHARE);
+	return nsuspects > 0 ||
+		pg_atomic_read_u32(&database->dispatching) != 0 ?
+		earliest : JOBQ_NEVER;
+}

@@ -1,0 +1,512 @@
+/*-------------------------------------------------------------------------
+ *
+ * health.c
+ *	  The view jobq.health: what an operator must know, a row for each finding
+ *	  and none if all is well.
+ *
+ * The function behind the view goes through a table of checks and sorts what
+ * they found.  The checks of the service, its workers and shared memory are
+ * here, the others in files of their own; health.h says how to add one.
+ *
+ * Nothing here counts jobs.  What costs most is one index descent for each
+ * queue and priority that is in use.
+ *
+ * IDENTIFICATION
+ *	  src/health/health.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "health/health.h"
+
+#include "base/catalog.h"
+#include "guc.h"
+#include "health/health_finding.h"
+#include "health/health_job.h"
+#include "health/health_late.h"
+#include "health/health_lost.h"
+#include "health/health_queue.h"
+#include "health/health_schedule.h"
+#include "health/health_server.h"
+#include "queue/queue_cache.h"
+#include "queue/queue_list.h"
+#include "queue/queue_row.h"
+#include "service/service.h"
+#include "shared/clock.h"
+#include "shared/database.h"
+#include "shared/lane.h"
+#include "shared/lease_registry.h"
+#include "shared/queue_state.h"
+#include "shared/worker_slot.h"
+
+#include "access/xlog.h"
+#include "catalog/pg_authid.h"
+#include "commands/dbcommands.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "postmaster/bgworker_internals.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(jobq_health_findings);
+
+/* Columns of health_findings(). */
+enum
+{
+	COL_SEVERITY,
+	COL_TOPIC,
+	COL_OBJECT,
+	COL_MESSAGE,
+	COL_HINT,
+	COL_SINCE,
+	NCOLS
+};
+
+static void check_service(JobqHealth *health);
+static void check_workers(JobqHealth *health);
+static void check_outcomes(JobqHealth *health);
+static void check_copies(JobqHealth *health);
+static void check_shared_memory(JobqHealth *health);
+static void check_dispatch(JobqHealth *health);
+
+/*
+ * In this order: check_service finds out what others go by, check_copies tells
+ * what they have counted.
+ */
+static const struct
+{
+	void		(*check) (JobqHealth *health);
+	bool		on_standby;
+}			checks[] = {
+	{check_service, true},
+	{jobq_health_check_late, false},
+	{jobq_health_check_executors, false},
+	{check_workers, false},
+	{check_outcomes, false},
+	{jobq_health_check_queues, false},
+	{jobq_health_check_lost_queues, false},
+	{jobq_health_check_jobs, false},
+	{jobq_health_check_schedules, false},
+	{check_copies, false},
+	{check_shared_memory, false},
+	{check_dispatch, false},
+	{jobq_health_check_horizon, false},
+	{jobq_health_check_prepared, false},
+	{jobq_health_check_history, false},
+	{jobq_health_check_sync_replication, false},
+	{jobq_health_check_logical, false},
+};
+
+/* What this database's entry in shared memory says; zeroes if it has none. */
+static void
+read_database(JobqDatabase *database, bool *has_launcher)
+{
+	JobqDatabase *entry = jobq_database();
+
+	memset(database, 0, sizeof(*database));
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_SHARED);
+	database->state = entry->state;
+	database->coordinator_pid = entry->coordinator_pid;
+	database->holds = entry->holds;
+	database->starving = entry->starving;
+	database->capped_role = entry->capped_role;
+	database->stoppers = entry->stoppers;
+	database->stopper_pid = entry->stopper_pid;
+	*has_launcher = jobq_shared->launcher_proc != JOBQ_NO_PROCESS;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+}
+
+/* What comes of jobs cannot be written down (bgworker/unrecorded.c). */
+static void
+check_outcomes(JobqHealth *health)
+{
+	JobqDatabase *database = jobq_database();
+	TimestampTz since =
+	(TimestampTz) pg_atomic_read_u64(&database->unrecorded_since);
+	int			code = (int) pg_atomic_read_u32(&database->unrecorded_code);
+
+	if (since == 0)
+		return;
+	jobq_health_add(health, JOBQ_CRITICAL, "unrecorded", NULL,
+					psprintf("what comes of SQL jobs cannot be written down (SQLSTATE %s), and none is started",
+							 unpack_sql_state(code)),
+					"The server log has the error. Jobs go on within seconds when rows can be written again.",
+					since);
+}
+
+/* The server has no room for the launcher, or a coordinator. */
+static void
+report_no_process(JobqHealth *health, const char *message)
+{
+	jobq_health_add(health, JOBQ_CRITICAL, "coordinator",
+					"max_worker_processes", message,
+					psprintf("Increase max_worker_processes, which is %d; it needs a restart.",
+							 max_worker_processes),
+					JOBQ_NEVER);
+}
+
+/* Why no coordinator is there, though there should be one. */
+static void
+report_no_coordinator(JobqHealth *health, bool has_launcher)
+{
+	bool		no_slots;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_SHARED);
+	no_slots = jobq_shared->no_slots;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+	if (!jobq_shared->has_launcher)
+		report_no_process(health,
+						  "the server had no background worker slot left for the launcher when it started");
+	else if (!has_launcher)
+		jobq_health_add(health, JOBQ_CRITICAL, "coordinator", NULL,
+						"neither a coordinator nor the launcher is running",
+						"The launcher is started again within seconds; else the server log has the reason.",
+						JOBQ_NEVER);
+	else if (no_slots)
+		report_no_process(health,
+						  "no coordinator is running in this database: the server has no background worker slot left");
+	else
+		jobq_health_add(health, JOBQ_CRITICAL, "coordinator", NULL,
+						"no coordinator is running in this database",
+						"It is started again within a minute, if the database accepts connections and is no template; else the server log has the reason.",
+						JOBQ_NEVER);
+}
+
+/* Whether anything runs at all. */
+static void
+check_service(JobqHealth *health)
+{
+	const char *database_name = get_database_name(MyDatabaseId);
+	JobqDatabase database;
+	bool		has_launcher;
+	bool		stopped;
+	TimestampTz since = JOBQ_NEVER;
+
+	if (RecoveryInProgress())
+	{
+		jobq_health_add(health, JOBQ_INFO, "standby", NULL,
+						"this server is a standby, where nothing runs",
+						NULL, JOBQ_NEVER);
+		return;
+	}
+	read_database(&database, &has_launcher);
+	stopped = jobq_service_is_stopped(&since);
+	health->runs_jobs = !stopped && database.stoppers == 0 &&
+		database.coordinator_pid != 0;
+	if (stopped)
+		jobq_health_add(health, JOBQ_CRITICAL, "stopped", NULL,
+						"the service of this database is stopped",
+						"Use jobq.start().", since);
+	else if (database.stoppers > 0)
+		jobq_health_add(health, JOBQ_CRITICAL, "stopped",
+						health->sees_sessions && database.stopper_pid != 0 ?
+						psprintf("pid %d", (int) database.stopper_pid) : NULL,
+						"the service of this database is stopped by a transaction that has called jobq.stop() and is still open",
+						"End that transaction; a rollback lets the workers go on.",
+						JOBQ_NEVER);
+
+	if (!jobq_enabled)
+		jobq_health_add(health, JOBQ_CRITICAL, "disabled", "jobq.enabled",
+						"jobq is turned off in this server",
+						"Set jobq.enabled to on and reload the configuration.",
+						JOBQ_NEVER);
+	else if (!jobq_serves_database(database_name))
+		jobq_health_add(health, JOBQ_CRITICAL, "disabled", "jobq.databases",
+						"this database is not among those that are served",
+						psprintf("Add %s to jobq.databases%s, and reload the configuration.",
+								 quote_identifier(database_name),
+								 strcmp(quote_identifier(database_name),
+										database_name) == 0 ? "" :
+								 ", with the double quotes: other names are folded to lower case"),
+						JOBQ_NEVER);
+	else if (database.holds > 0)
+		jobq_health_add(health, JOBQ_INFO, "coordinator", NULL,
+						"a utility command keeps the workers out of this database",
+						NULL, JOBQ_NEVER);
+	else if (database.coordinator_pid == 0 &&
+			 database.state != JOBQ_COORDINATOR_STARTING)
+		report_no_coordinator(health, has_launcher);
+}
+
+/*
+ * All executors of the server are busy.  Whose jobs most of them run is told
+ * to those who may see the role's sessions.
+ */
+static void
+report_busy_workers(JobqHealth *health)
+{
+	Oid			role;
+	int			most = jobq_worker_role_with_most(&role);
+	char	   *name = NULL;
+
+	if (OidIsValid(role) &&
+		(health->sees_sessions || has_privs_of_role(health->reader, role)))
+		name = GetUserNameFromId(role, true);
+	jobq_health_add(health, JOBQ_WARNING, "worker slots", "jobq.max_workers",
+					psprintf("jobs wait, and %s%s",
+							 jobq_max_workers == 1 ?
+							 "the only worker of the server is busy" :
+							 psprintf("the %d workers of the server are busy",
+									  jobq_max_workers),
+							 name == NULL ? "" :
+							 psprintf(", %d of them with jobs of role \"%s\"",
+									  most, name)),
+					"Increase jobq.max_workers, and max_worker_processes with it; jobq.max_workers_per_role keeps one role from taking them all.",
+					JOBQ_NEVER);
+}
+
+/*
+ * Jobs of a role wait here since all executors that it may have are busy in
+ * other databases.
+ */
+static void
+report_capped_role(JobqHealth *health, Oid role)
+{
+	JobqWorkerCounts counts;
+	char	   *name = NULL;
+
+	jobq_worker_count(MyDatabaseId, role, &counts);
+	if (jobq_max_workers_per_role == 0 ||
+		counts.of_role < jobq_max_workers_per_role)
+		return;
+	if (health->sees_sessions || has_privs_of_role(health->reader, role))
+		name = GetUserNameFromId(role, true);
+	jobq_health_add(health, JOBQ_WARNING, "worker slots",
+					"jobq.max_workers_per_role",
+					name != NULL ?
+					psprintf("jobs wait, and role \"%s\" has as many workers as it may have, all in other databases: %d",
+							 name, counts.of_role) :
+					"jobs wait, and their role has as many workers as it may have, all in other databases",
+					"Increase jobq.max_workers_per_role and reload the configuration.",
+					JOBQ_NEVER);
+}
+
+/* Whether jobs wait since no executor can be started. */
+static void
+check_workers(JobqHealth *health)
+{
+	JobqDatabase database;
+	JobqWorkerCounts counts;
+	bool		has_launcher;
+
+	read_database(&database, &has_launcher);
+	if (OidIsValid(database.capped_role))
+		report_capped_role(health, database.capped_role);
+	if (!database.starving)
+		return;
+	jobq_worker_count(MyDatabaseId, InvalidOid, &counts);
+	if (counts.total >= jobq_max_workers)
+		report_busy_workers(health);
+	else
+		jobq_health_add(health, JOBQ_WARNING, "worker slots",
+						"max_worker_processes",
+						psprintf("jobs wait, and the server has no process left for a worker: all %d are in use",
+								 max_worker_processes),
+						"Increase max_worker_processes, which needs a restart, or decrease what else uses them.",
+						JOBQ_NEVER);
+}
+
+/* Whether queues and schedules came here with a copy of a database. */
+static void
+check_copies(JobqHealth *health)
+{
+	if (health->foreign_queues == 0 && health->foreign_schedules == 0)
+		return;
+	jobq_health_add(health, JOBQ_CRITICAL, "copy", NULL,
+					psprintf("queues and schedules that came with a copy or a dump of another database are at rest: %d and %d",
+							 health->foreign_queues,
+							 health->foreign_schedules),
+					"jobq.start() makes them this database's own. If the original is in use, their jobs may be running there.",
+					JOBQ_NEVER);
+}
+
+/*
+ * Whether there is room for all leases.  Who fills it is told to those who may
+ * see the role's sessions.
+ */
+static void
+check_lease_room(JobqHealth *health, const char *hint)
+{
+	JobqLeaseUse use;
+	char	   *name;
+
+	if (!jobq_leases_find_no_room(&use))
+		return;
+	name = health->sees_sessions || has_privs_of_role(health->reader, use.role) ?
+		GetUserNameFromId(use.role, true) : NULL;
+	jobq_health_add(health, JOBQ_WARNING, "shared memory", "leases",
+					name != NULL ?
+					psprintf("there is no room for all leases: some end late, as they are looked for in the table of jobs; role \"%s\" has %ld of the %ld entries",
+							 name, use.entries, use.room) :
+					"there is no room for all leases: some end late, as they are looked for in the table of jobs",
+					hint, JOBQ_NEVER);
+}
+
+/* Who fills the room for queues, for those who may see the role's sessions. */
+static const char *
+describe_queue_room(const JobqHealth *health)
+{
+	long		taken;
+	long		room;
+	Oid			role = jobq_queue_states_use(&taken, &room);
+	char	   *name = GetUserNameFromId(role, true);
+
+	if (name == NULL ||
+		(!health->sees_sessions && !has_privs_of_role(health->reader, role)))
+		return "";
+	return psprintf("; role \"%s\" has %ld of the %ld entries", name, taken,
+					room);
+}
+
+/* Whether there is room for all queues and leases. */
+static void
+check_shared_memory(JobqHealth *health)
+{
+	static const char hint[] =
+	"Increase jobq.shared_memory, which needs a restart.";
+
+	if (health->queues_without_room > 0)
+		jobq_health_add(health, JOBQ_WARNING, "shared memory", "queues",
+						psprintf("there is no room for %d queues: their jobs are found with a delay%s",
+								 health->queues_without_room,
+								 describe_queue_room(health)),
+						hint, JOBQ_NEVER);
+	else if (jobq_queue_states_are_full())
+		jobq_health_add(health, JOBQ_WARNING, "shared memory", "queues",
+						"there is no room for more queues: their jobs are found with a delay",
+						hint, JOBQ_NEVER);
+	check_lease_room(health, hint);
+}
+
+/* Whether claims find their jobs the short way, and find all of them. */
+static void
+check_dispatch(JobqHealth *health)
+{
+	uint64		swept = pg_atomic_read_u64(&jobq_database()->swept);
+	int			nwithout_lanes = 0;
+	ListCell   *lc;
+
+	if (swept > 0)
+		jobq_health_add(health, JOBQ_WARNING, "sweep", NULL,
+						psprintf("since the server started shared memory had lost sight of " UINT64_FORMAT " jobs, which the sweep has found",
+								 swept),
+						"Change and lock rows of jobq_store by the functions of jobq only.",
+						JOBQ_NEVER);
+	foreach(lc, health->queues)
+	{
+		JobqQueueState *state = jobq_find_queue_state(lfirst_int(lc));
+		const JobqQueue *queue;
+
+		if (state == NULL || !state->crowded)
+			continue;
+		if (state->nlanes < JOBQ_MAX_LANES)
+		{
+			nwithout_lanes++;
+			continue;
+		}
+		queue = jobq_queue_by_id(lfirst_int(lc));
+		if (queue == NULL)
+			continue;
+		jobq_health_add(health, JOBQ_INFO, "priorities", queue->name,
+						"jobs of too many priorities: claims search the index from its start",
+						psprintf("Use %d priorities per queue at most.",
+								 JOBQ_MAX_LANES),
+						JOBQ_NEVER);
+	}
+	if (nwithout_lanes > 0)
+		jobq_health_add(health, JOBQ_INFO, "shared memory", "priorities",
+						psprintf("there is no room for the priorities of %d queues: claims search the index from its start",
+								 nwithout_lanes),
+						"Increase jobq.shared_memory, which needs a restart.",
+						JOBQ_NEVER);
+}
+
+/* Worst first; then by topic and object, so that the order is stable. */
+static int
+compare_findings(const ListCell *a, const ListCell *b)
+{
+	const JobqFinding *first = lfirst(a);
+	const JobqFinding *second = lfirst(b);
+	int			result = (int) first->severity - (int) second->severity;
+
+	if (result == 0)
+		result = strcmp(first->topic, second->topic);
+	/* what stands for the rest of a topic has no object, and comes last */
+	if (result == 0)
+		result = (first->object == NULL) - (second->object == NULL);
+	if (result == 0 && first->object != NULL)
+		result = strcmp(first->object, second->object);
+	return result != 0 ? result : strcmp(first->message, second->message);
+}
+
+static void
+put_finding(ReturnSetInfo *rsinfo, const JobqFinding *finding)
+{
+	static const char *const severities[] = {
+		[JOBQ_CRITICAL] = "critical",
+		[JOBQ_WARNING] = "warning",
+		[JOBQ_INFO] = "info",
+	};
+	Datum		values[NCOLS] = {0};
+	bool		nulls[NCOLS] = {0};
+
+	values[COL_SEVERITY] =
+		CStringGetTextDatum(severities[finding->severity]);
+	values[COL_TOPIC] = CStringGetTextDatum(finding->topic);
+	values[COL_MESSAGE] = CStringGetTextDatum(finding->message);
+	nulls[COL_OBJECT] = finding->object == NULL;
+	if (finding->object != NULL)
+		values[COL_OBJECT] = CStringGetTextDatum(finding->object);
+	nulls[COL_HINT] = finding->hint == NULL;
+	if (finding->hint != NULL)
+		values[COL_HINT] = CStringGetTextDatum(finding->hint);
+	nulls[COL_SINCE] = finding->since == JOBQ_NEVER;
+	values[COL_SINCE] = TimestampTzGetDatum(finding->since);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+/* health_findings(): for whoever reads the view. */
+Datum
+jobq_health_findings(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	JobqHealth	health = {0};
+	bool		standby = RecoveryInProgress();
+	ListCell   *lc;
+
+	jobq_require_shmem();
+	InitMaterializedSRF(fcinfo, 0);
+	health.context = CurrentMemoryContext;
+	health.now = jobq_now();
+	health.reader = GetUserId();
+	health.reads_all = jobq_reads_all(health.reader);
+	health.sees_sessions = jobq_is_administrator(health.reader) ||
+		has_privs_of_role(health.reader, ROLE_PG_READ_ALL_STATS);
+
+	if (!jobq_version_matches())
+	{
+		/* the tables may be others than the checks know */
+		jobq_health_add(&health, JOBQ_CRITICAL, "version", JOBQ_VERSION,
+						"the extension's version is not the library's",
+						jobq_version_hint(), JOBQ_NEVER);
+		put_finding(rsinfo, linitial(health.findings));
+		return (Datum) 0;
+	}
+
+	/* rows that were restored from a dump have told nobody of themselves */
+	jobq_queue_cache_forget_all();
+	health.queues = jobq_queues_allowed(health.reader, ~0);
+	for (int i = 0; i < lengthof(checks); i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (checks[i].on_standby || !standby)
+			checks[i].check(&health);
+	}
+	list_sort(health.findings, compare_findings);
+	foreach(lc, health.findings)
+		put_finding(rsinfo, lfirst(lc));
+	return (Datum) 0;
+}

@@ -1,0 +1,85 @@
+/*-------------------------------------------------------------------------
+ *
+ * health_finding.h
+ *	  A look at the state of things, and what it has found.
+ *
+ * IDENTIFICATION
+ *	  src/health/health_finding.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_HEALTH_FINDING_H
+#define JOBQ_HEALTH_FINDING_H
+
+#include "nodes/pg_list.h"
+#include "datatype/timestamp.h"
+
+/* Ready jobs that have been waiting so long, and nobody seems to come. */
+#define JOBQ_HEALTH_JOB_AGE (5 * USECS_PER_MINUTE)
+
+/* What is late by more than that is. */
+#define JOBQ_HEALTH_LATE_AFTER (5 * USECS_PER_SEC)
+
+/* Horizons without a time of their own that are behind by so many xids. */
+#define JOBQ_HEALTH_HORIZON_XIDS 100000
+
+/* So many objects are named for each topic, the rest is counted. */
+#define JOBQ_HEALTH_MAX_OBJECTS 100
+
+/* Worst first, as they are shown. */
+typedef enum JobqSeverity
+{
+	JOBQ_CRITICAL,				/* jobs or schedules do not run at all */
+	JOBQ_WARNING,				/* some do not, or soon will not */
+	JOBQ_INFO
+} JobqSeverity;
+
+/* A look at the state of things. */
+typedef struct JobqHealth
+{
+	MemoryContext context;		/* of the findings */
+	List	   *findings;
+	TimestampTz now;
+	Oid			reader;
+	bool		reads_all;		/* may see every queue and schedule */
+	List	   *queues;			/* ids of those on which the reader has any
+								 * privilege */
+	bool		sees_sessions;	/* of other roles */
+	bool		runs_jobs;		/* a coordinator is there and may start
+								 * executors */
+	List	   *bad_owners[JOBQ_INFO];	/* by severity: OIDs of roles that
+										 * were told of */
+	int			queues_without_room;	/* in shared memory */
+	int			held_jobs;		/* that were told of */
+	int			foreign_queues; /* not at home, and the reader may see them */
+	int			foreign_schedules;
+} JobqHealth;
+
+/*
+ * Adds a finding.  Strings are copied; object and hint may be NULL, since may
+ * be JOBQ_NEVER if it is not known.
+ */
+extern void jobq_health_add(JobqHealth *health, JobqSeverity severity,
+							const char *topic, const char *object,
+							const char *message, const char *hint,
+							TimestampTz since);
+
+/* A job of a queue with executors that a transaction has locked. */
+typedef struct JobqHeldJob
+{
+	int64		job_id;			/* 0: none */
+	TimestampTz run_at;
+	int			pid;			/* whose it is, or JOBQ_HOLDER_PREPARED */
+} JobqHeldJob;
+
+typedef struct JobqFinding
+{
+	JobqSeverity severity;
+	char	   *topic;
+	char	   *object;
+	char	   *message;
+	char	   *hint;
+	TimestampTz since;
+} JobqFinding;
+
+#endif							/* JOBQ_HEALTH_FINDING_H */

@@ -1,0 +1,194 @@
+/*-------------------------------------------------------------------------
+ *
+ * health_job.c
+ *	  What jobq.health says of the jobs of executors: those that go on though
+ *	  they were told to end, and that none runs where nothing may be written.
+ *
+ * A backend ends when its code looks for interrupts.  Code that does not, such
+ * as a library that waits for something, keeps its executor until it is
+ * through, whatever has been sent to the process.
+ *
+ * IDENTIFICATION
+ *	  src/health/health_job.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "health/health_job.h"
+
+#include "base/catalog.h"
+#include "job/job.h"
+#include "queue/queue.h"
+#include "queue/queue_cache.h"
+#include "queue/queue_row.h"
+#include "shared/database.h"
+#include "shared/worker_slot.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/timestamp.h"
+
+/* So long it takes to end a process that looks for interrupts, at most. */
+#define GRACE (JOBQ_PATIENCE + USECS_PER_SEC)
+
+/* Jobs that share a transaction are short. */
+#define LONG_FOR_SHARING (5 * USECS_PER_SEC)
+
+/* Copies the slots in which a job of this database is run. */
+static int
+read_slots(JobqWorker *slots)
+{
+	int			nslots = 0;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_WORKERS), LW_SHARED);
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	{
+		const JobqWorker *slot = &jobq_shared->workers[i];
+
+		if (slot->dboid == MyDatabaseId && slot->job_id != 0)
+			slots[nslots++] = *slot;
+	}
+	LWLockRelease(jobq_lock(JOBQ_LOCK_WORKERS));
+	return nslots;
+}
+
+/* When the timeout of the job in a slot is over; JOBQ_NEVER if it has none. */
+static TimestampTz
+timeout_end(JobqTable *jobs, const JobqWorker *slot, const JobqQueue *queue)
+{
+	JobqJob		job;
+	int64		timeout;
+
+	if (!jobq_job_find(jobs, slot->job_id, jobq_table_slot(jobs), &job))
+		return JOBQ_NEVER;
+	timeout = jobq_job_timeout(&job, queue);
+	return timeout > 0 ? slot->started_at + timeout : JOBQ_NEVER;
+}
+
+/* A session of this server that waits for a lock of process $1. */
+static const char waiter_query[] =
+"SELECT a.pid FROM pg_catalog.pg_stat_activity AS a"
+" WHERE a.wait_event_type = 'Lock'"
+" AND $1 = ANY (pg_catalog.pg_blocking_pids(a.pid)) LIMIT 1";
+
+/* Who waits for a lock of a process; 0: nobody. */
+static int
+find_waiter(int pid)
+{
+	JobqElevation elevation;
+	Oid			type = INT4OID;
+	Datum		value = Int32GetDatum(pid);
+	bool		isnull;
+	int			waiter = 0;
+
+	SPI_connect();
+	jobq_elevate(&elevation);
+	if (SPI_execute_with_args(waiter_query, 1, &type, &value, NULL, true,
+							  0) != SPI_OK_SELECT)
+		elog(ERROR, "could not execute \"%s\"", waiter_query);
+	jobq_restore(&elevation);
+	if (SPI_processed > 0)
+		waiter = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0],
+											 SPI_tuptable->tupdesc, 1,
+											 &isnull));
+	SPI_finish();
+	return waiter;
+}
+
+/*
+ * A job that is unexpectedly long keeps those before it from being committed.
+ * It may be waiting for them, in a session that is not this one.  Nothing ends
+ * that by itself: who the client of the session is the server does not know, and
+ * to cancel just any that waits would hit others.
+ */
+static void
+check_sharing(JobqHealth *health, const JobqWorker *slot,
+			  const JobqQueue *queue)
+{
+	int			waiter;
+
+	if (slot->commits == 0 ||
+		slot->started_at > health->now - LONG_FOR_SHARING)
+		return;
+	waiter = health->sees_sessions ? find_waiter(slot->pid) : 0;
+	jobq_health_add(health, JOBQ_WARNING, "shared commit", queue->name,
+					psprintf("job " INT64_FORMAT " goes on in process %d, and the commit of jobs before it, whose transaction it shares, waits for it: %d",
+							 slot->job_id, (int) slot->pid, slot->commits),
+					waiter == 0 ?
+					"If it waits for another session of its own that waits for their locks, as with dblink, end that session, and give the queue share_commits => false." :
+					psprintf("Session %d waits for its locks. If that is one of the job itself, as with dblink, use pg_cancel_backend(%d), and give the queue share_commits => false.",
+							 waiter, waiter),
+					slot->started_at);
+}
+
+static void
+check_slot(JobqHealth *health, JobqTable *jobs, const JobqWorker *slot,
+		   const JobqQueue *queue)
+{
+	bool		interrupted = slot->cancel_job == slot->job_id;
+	TimestampTz since = interrupted ? slot->cancelled_at :
+	timeout_end(jobs, slot, queue);
+
+	if (since > health->now - GRACE)
+		return;
+	jobq_health_add(health, JOBQ_WARNING, "stuck", queue->name,
+					psprintf("job " INT64_FORMAT " goes on in process %d though %s",
+							 slot->job_id, (int) slot->pid,
+							 !interrupted ? "its timeout is over" :
+							 slot->evict ? "its queue is to be dropped" :
+							 "it was cancelled"),
+					"Its code does not look for interrupts, and nothing ends it from within the server. Until what it waits for outside is over it keeps a worker, and its locks.",
+					since);
+}
+
+/*
+ * Executors that may only read exit at once, and come again within a minute as
+ * long as there are jobs.
+ */
+static void
+check_frozen(JobqHealth *health)
+{
+	JobqDatabase *database = jobq_database();
+	bool		frozen;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_SHARED);
+	frozen = OidIsValid(database->frozen_role) &&
+		database->frozen_at > health->now - 2 * USECS_PER_MINUTE;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+	if (frozen)
+		jobq_health_add(health, JOBQ_CRITICAL, "read only",
+						"default_transaction_read_only",
+						"transactions are read only by default in this database, and SQL jobs wait",
+						"They go on within a minute when the setting of the database or the server is off. If jobs are to run all the same, set it to off for the role.",
+						JOBQ_NEVER);
+}
+
+void
+jobq_health_check_jobs(JobqHealth *health)
+{
+	JobqWorker *slots = palloc(JOBQ_MAX_WORKER_SLOTS * sizeof(JobqWorker));
+	int			nslots = read_slots(slots);
+	JobqTable  *jobs;
+
+	check_frozen(health);
+	if (nslots == 0)
+		return;
+	jobs = jobq_table_open(JOBQ_REL_JOB);
+	for (int i = 0; i < nslots; i++)
+	{
+		const JobqQueue *queue = jobq_queue_by_id(slots[i].queue);
+
+		CHECK_FOR_INTERRUPTS();
+		if (queue != NULL &&
+			jobq_queue_allows(queue, health->reader,
+							  JOBQ_PRIV_READ | JOBQ_PRIV_CONSUME |
+							  JOBQ_PRIV_MANAGE))
+		{
+			check_slot(health, jobs, &slots[i], queue);
+			check_sharing(health, &slots[i], queue);
+		}
+	}
+	jobq_table_close(jobs);
+}

@@ -1,0 +1,62 @@
+/*-------------------------------------------------------------------------
+ *
+ * health_lost.c
+ *	  Jobs without a queue, for the view jobq.health.
+ *
+ * A dump has the queues in one COPY, which may fail as a whole, or be left out;
+ * the jobs are restored all the same.
+ *
+ * IDENTIFICATION
+ *	  src/health/health_lost.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "health/health_lost.h"
+
+#include "base/catalog.h"
+#include "shared/shmem.h"
+
+#include "executor/spi.h"
+#include "miscadmin.h"
+
+/* Goes from queue to queue in the index, whatever the number of jobs. */
+static const char query[] =
+"WITH RECURSIVE job_queue AS ("
+" SELECT pg_catalog.min(j.queue) AS id FROM jobq_store.job AS j"
+" UNION ALL"
+" SELECT (SELECT pg_catalog.min(j.queue) FROM jobq_store.job AS j"
+" WHERE j.queue OPERATOR(pg_catalog.>) job_queue.id)"
+" FROM job_queue WHERE job_queue.id IS NOT NULL)"
+" SELECT pg_catalog.count(*) FROM job_queue"
+" WHERE id IS NOT NULL AND NOT EXISTS (SELECT FROM jobq_store.queue AS q"
+" WHERE q.id OPERATOR(pg_catalog.=) job_queue.id)";
+
+void
+jobq_health_check_lost_queues(JobqHealth *health)
+{
+	JobqElevation elevation;
+	int64		nqueues = 0;
+	bool		isnull;
+
+	/* nobody else can know whose they were */
+	if (!health->reads_all)
+		return;
+	SPI_connect();
+	jobq_elevate(&elevation);
+	if (SPI_execute(query, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not execute \"%s\"", query);
+	jobq_restore(&elevation);
+	if (SPI_processed == 1)
+		nqueues = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
+											  SPI_tuptable->tupdesc, 1,
+											  &isnull));
+	SPI_finish();
+	if (nqueues > 0)
+		jobq_health_add(health, JOBQ_CRITICAL, "lost queues", NULL,
+						psprintf("there are jobs of " INT64_FORMAT " queues that do not exist",
+								 nqueues),
+						"A dump was restored without its queues. Restore the data of table jobq_store.queue.",
+						JOBQ_NEVER);
+}

@@ -1,0 +1,389 @@
+/*-------------------------------------------------------------------------
+ *
+ * health_server.c
+ *	  Who keeps rows and segments of history from being removed, and what
+ *	  replication does to jobq, for the view jobq.health.
+ *
+ * Dead rows of finished jobs go when no snapshot needs them.  A session, a
+ * prepared transaction, a replication slot or a standby that holds the xmin
+ * horizon back for long makes the table of jobs grow, and claims slower.  A
+ * segment of history is truncated when nobody has a lock on it.
+ *
+ * Transactions have a time at which they began; slots and standbys do not, and
+ * are judged by how many transactions they are behind.  VACUUM is left out, as
+ * it holds nothing back, and so is the transaction that reads the view.
+ *
+ * Of sessions of other roles nothing is said but that they are there, unless
+ * the reader may see them in pg_stat_activity.
+ *
+ * IDENTIFICATION
+ *	  src/health/health_server.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "health/health_server.h"
+
+#include "base/catalog.h"
+#include "guc.h"
+#include "job/retention.h"
+#include "shared/shmem.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+/* A commit that waits so long for a standby is worth a word. */
+#define SYNC_WAIT_AGE (10 * USECS_PER_SEC)
+
+/* Columns of the queries of holders. */
+enum
+{
+	COL_OBJECT = 1,
+	COL_ROLE,					/* whose it is; null: nobody's */
+	COL_WHAT,
+	COL_SINCE,
+	COL_HINT					/* if the query has it */
+};
+
+/* How to end the session a, which may be an executor with the job of slot w. */
+#define SESSION_HINT(setting) \
+" CASE WHEN w.job_id IS NOT NULL THEN pg_catalog.format(" \
+"'Cancel its job with jobq.cancel(%s), or give the queue a timeout.', w.job_id)" \
+" ELSE pg_catalog.format('End it, with pg_terminate_backend(%s) if need be%s.'," \
+" a.pid, CASE WHEN a.state OPERATOR(pg_catalog.=) ANY (" \
+"'{idle in transaction,idle in transaction (aborted)}')" \
+" THEN '" setting "' END) END"
+
+/* The session itself, likewise. */
+#define SESSION_WHAT \
+"'pid ' || a.pid, a.usesysid," \
+" pg_catalog.format('a transaction of role \"%s\", application \"%s\", %s,'," \
+" a.usename, a.application_name, CASE WHEN w.job_id IS NOT NULL THEN" \
+" pg_catalog.format('job %s', w.job_id) ELSE coalesce(a.state, a.backend_type) END)," \
+" a.xact_start,"
+
+/* $1 is the time before which a transaction is old. */
+static const char sessions_query[] =
+"SELECT " SESSION_WHAT
+SESSION_HINT("; see idle_in_transaction_session_timeout")
+" FROM pg_catalog.pg_stat_activity AS a"
+" LEFT JOIN jobq_store.worker_slots() AS w ON w.pid = a.pid"
+" WHERE a.datid = (SELECT d.oid FROM pg_catalog.pg_database AS d"
+" WHERE d.datname = pg_catalog.current_database())"
+" AND a.pid <> pg_catalog.pg_backend_pid()"
+" AND (a.backend_xmin IS NOT NULL OR a.backend_xid IS NOT NULL)"
+" AND a.xact_start < $1 AND a.backend_start < $1"
+" AND a.backend_type <> 'autovacuum worker'"
+" AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_progress_vacuum AS v"
+" WHERE v.pid = a.pid)"
+" ORDER BY a.xact_start LIMIT $2";
+
+/* $1 is the number of transactions from which on a horizon is old. */
+static const char slots_query[] =
+"SELECT 'slot ' || s.slot_name, NULL::pg_catalog.oid,"
+" pg_catalog.format('%s replication slot \"%s\", %s transactions behind,',"
+" CASE WHEN s.active THEN 'an active' ELSE 'an inactive' END,"
+" s.slot_name, pg_catalog.age(s.xmin)), NULL::timestamptz"
+" FROM pg_catalog.pg_replication_slots AS s"
+" WHERE pg_catalog.age(s.xmin) >= $1"
+" UNION ALL "
+"SELECT 'standby ' || r.application_name, r.usesysid,"
+" pg_catalog.format('a standby (pid %s, application \"%s\") with"
+" hot_standby_feedback, %s transactions behind,',"
+" r.pid, r.application_name, pg_catalog.age(r.backend_xmin)),"
+" NULL::timestamptz"
+" FROM pg_catalog.pg_stat_replication AS r"
+" WHERE pg_catalog.age(r.backend_xmin) >= $1"
+" LIMIT $2";
+
+/* $1 is the time before which a transaction is old, $3 the table of jobs. */
+static const char prepared_query[] =
+"SELECT p.gid, r.oid, CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_locks AS l"
+" JOIN pg_catalog.pg_locks AS x ON x.virtualtransaction = l.virtualtransaction"
+" WHERE l.locktype = 'relation' AND l.relation = $3 AND l.pid IS NULL"
+" AND x.locktype = 'transactionid' AND x.transactionid = p.transaction"
+" AND x.pid IS NULL) THEN 'holds jobs, and' END,"
+" p.prepared"
+" FROM pg_catalog.pg_prepared_xacts AS p"
+" LEFT JOIN pg_catalog.pg_roles AS r ON r.rolname = p.owner"
+" WHERE p.database = pg_catalog.current_database() AND p.prepared < $1"
+" ORDER BY p.prepared LIMIT $2";
+
+/* The same; $3 is a segment of history. */
+static const char lockers_query[] =
+"SELECT " SESSION_WHAT
+SESSION_HINT("")
+" FROM pg_catalog.pg_locks AS l"
+" JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid"
+" LEFT JOIN jobq_store.worker_slots() AS w ON w.pid = a.pid"
+" WHERE l.locktype = 'relation' AND l.relation = $3 AND l.granted"
+" AND l.database = a.datid AND a.xact_start < $1"
+" ORDER BY a.xact_start LIMIT $2";
+
+/* Commits that have been waiting for a synchronous standby since before $1. */
+static const char sync_query[] =
+"SELECT 'synchronous_standby_names', NULL::pg_catalog.oid,"
+" pg_catalog.format('%s commits wait for a synchronous standby (\"%s\"), and"
+" what they have done is not seen,', pg_catalog.count(*),"
+" pg_catalog.current_setting('synchronous_standby_names')),"
+" pg_catalog.min(a.xact_start)"
+" FROM pg_catalog.pg_stat_activity AS a"
+" WHERE a.wait_event = 'SyncRep' AND a.xact_start < $1"
+" HAVING pg_catalog.count(*) > 0 LIMIT $2";
+
+/* Publications with tables of the schema of table $3, and subscriptions. */
+static const char publications_query[] =
+"SELECT p.pubname, NULL::pg_catalog.oid,"
+" CASE WHEN p.puballtables THEN 'FOR ALL TABLES' END, NULL::timestamptz"
+" FROM pg_catalog.pg_publication AS p, (SELECT t.relnamespace AS oid"
+" FROM pg_catalog.pg_class AS t WHERE t.oid = $3) AS n"
+" WHERE (p.puballtables OR EXISTS (SELECT FROM pg_catalog.pg_publication_rel AS r"
+" JOIN pg_catalog.pg_class AS c ON c.oid = r.prrelid"
+" WHERE r.prpubid = p.oid AND c.relnamespace = n.oid)"
+" OR EXISTS (SELECT FROM pg_catalog.pg_publication_namespace AS s"
+" WHERE s.pnpubid = p.oid AND s.pnnspid = n.oid))"
+" AND $1 IS NOT NULL ORDER BY 1 LIMIT $2";
+
+static const char subscriptions_query[] =
+"SELECT s.subname, NULL::pg_catalog.oid, NULL::text, NULL::timestamptz"
+" FROM pg_catalog.pg_subscription AS s"
+" WHERE s.oid IN (SELECT r.srsubid FROM pg_catalog.pg_subscription_rel AS r"
+" JOIN pg_catalog.pg_class AS c ON c.oid = r.srrelid"
+" WHERE c.relnamespace = (SELECT t.relnamespace FROM pg_catalog.pg_class AS t"
+" WHERE t.oid = $3)) AND $1 IS NOT NULL ORDER BY 1 LIMIT $2";
+
+/* A row of one of the queries. */
+typedef struct Holder
+{
+	char	   *object;
+	char	   *what;			/* NULL: nothing to say */
+	char	   *hint;			/* NULL: not its own */
+	TimestampTz since;
+	bool		visible;		/* to the reader */
+} Holder;
+
+static Holder
+read_holder(const JobqHealth *health, uint64 row)
+{
+	HeapTuple	tuple = SPI_tuptable->vals[row];
+	TupleDesc	desc = SPI_tuptable->tupdesc;
+	Holder		holder;
+	bool		isnull;
+	Datum		datum;
+
+	holder.object = SPI_getvalue(tuple, desc, COL_OBJECT);
+	holder.what = SPI_getvalue(tuple, desc, COL_WHAT);
+	holder.hint = desc->natts < COL_HINT ? NULL :
+		SPI_getvalue(tuple, desc, COL_HINT);
+	datum = SPI_getbinval(tuple, desc, COL_SINCE, &isnull);
+	holder.since = isnull ? JOBQ_NEVER : DatumGetTimestampTz(datum);
+	datum = SPI_getbinval(tuple, desc, COL_ROLE, &isnull);
+	holder.visible = health->sees_sessions ||
+		(!isnull && has_privs_of_role(health->reader,
+									  DatumGetObjectId(datum)));
+	return holder;
+}
+
+/* Transactions that began before are old; they go by the server's clock. */
+static Datum
+old_before(void)
+{
+	return TimestampTzGetDatum(GetCurrentTimestamp() -
+							   jobq_health_transaction_age * USECS_PER_SEC);
+}
+
+/*
+ * Runs a query, which is not the reader's, with all privileges.  $1 is a
+ * timestamptz or an integer, $2 is JOBQ_HEALTH_MAX_OBJECTS, $3 a relation.
+ */
+static uint64
+execute(const char *query, Oid type, Datum limit, Oid relation)
+{
+	Oid			types[] = {type, INT8OID, OIDOID};
+	Datum		values[] = {limit, Int64GetDatum(JOBQ_HEALTH_MAX_OBJECTS),
+	ObjectIdGetDatum(relation)};
+	JobqElevation elevation;
+
+	jobq_elevate(&elevation);
+	if (SPI_execute_with_args(query, OidIsValid(relation) ? 3 : 2, types,
+							  values, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not execute \"%s\"", query);
+	jobq_restore(&elevation);
+	return SPI_processed;
+}
+
+/* One row for those that the reader may not see. */
+static void
+report_hidden(JobqHealth *health, const char *topic, int count,
+			  const char *message)
+{
+	if (count > 0)
+		jobq_health_add(health, JOBQ_WARNING, topic, NULL, message,
+						"Members of pg_read_all_stats see whose they are.",
+						JOBQ_NEVER);
+}
+
+/* Adds a finding for each row of a query.  `hint` is for rows that have none. */
+static int
+report_holders(JobqHealth *health, const char *topic, uint64 nrows,
+			   const char *consequence, const char *hint)
+{
+	int			hidden = 0;
+
+	for (uint64 i = 0; i < nrows; i++)
+	{
+		Holder		holder = read_holder(health, i);
+
+		if (holder.visible)
+			jobq_health_add(health, JOBQ_WARNING, topic, holder.object,
+							psprintf("%s %s", holder.what, consequence),
+							holder.hint != NULL ? holder.hint : hint,
+							holder.since);
+		else
+			hidden++;
+	}
+	return hidden;
+}
+
+/* Whether the xmin horizon is held back. */
+void
+jobq_health_check_horizon(JobqHealth *health)
+{
+	static const char consequence[] =
+	"keeps dead rows of finished jobs from being removed";
+	int			hidden;
+	uint64		nrows;
+
+	SPI_connect();
+	nrows = execute(sessions_query, TIMESTAMPTZOID,
+					old_before(),
+					InvalidOid);
+	hidden = report_holders(health, "horizon", nrows, consequence, NULL);
+	nrows = execute(slots_query, INT4OID,
+					Int32GetDatum(JOBQ_HEALTH_HORIZON_XIDS), InvalidOid);
+	hidden += report_holders(health, "horizon", nrows, consequence,
+							 "Drop the slot if its consumer does not come back; else see to the standby's long queries, or turn off its hot_standby_feedback.");
+	report_hidden(health, "horizon", hidden,
+				  "what others hold open keeps dead rows of finished jobs from being removed");
+	SPI_finish();
+}
+
+/* Whether prepared transactions have been forgotten. */
+void
+jobq_health_check_prepared(JobqHealth *health)
+{
+	static const char topic[] = "prepared transaction";
+	int			hidden = 0;
+	uint64		nrows;
+
+	SPI_connect();
+	nrows = execute(prepared_query, TIMESTAMPTZOID,
+					old_before(),
+					jobq_relation_oid(JOBQ_REL_JOB));
+	for (uint64 i = 0; i < nrows; i++)
+	{
+		Holder		holder = read_holder(health, i);
+
+		if (holder.visible)
+			jobq_health_add(health, JOBQ_WARNING, topic, holder.object,
+							psprintf("the transaction is prepared, %s keeps dead rows from being removed",
+									 holder.what != NULL ? holder.what : "and"),
+							"Use COMMIT PREPARED or ROLLBACK PREPARED.",
+							holder.since);
+		else
+			hidden++;
+	}
+	report_hidden(health, topic, hidden,
+				  "transactions of others are prepared, and keep dead rows from being removed");
+	SPI_finish();
+}
+
+/* Whether commits hang since no synchronous standby answers. */
+void
+jobq_health_check_sync_replication(JobqHealth *health)
+{
+	TimestampTz before = GetCurrentTimestamp() - SYNC_WAIT_AGE;
+	uint64		nrows;
+
+	SPI_connect();
+	nrows = execute(sync_query, TIMESTAMPTZOID, TimestampTzGetDatum(before),
+					InvalidOid);
+	for (uint64 i = 0; i < nrows; i++)
+	{
+		Holder		holder = read_holder(health, i);
+
+		jobq_health_add(health, JOBQ_CRITICAL, "synchronous replication",
+						holder.object,
+						psprintf("%s jobs that they end or add among it",
+								 holder.what),
+						"Bring the standby back, or take it out of synchronous_standby_names and reload the configuration.",
+						holder.since);
+	}
+	SPI_finish();
+}
+
+/* Whether the tables of jobq are in logical replication. */
+void
+jobq_health_check_logical(JobqHealth *health)
+{
+	Oid			relation = jobq_relation_oid(JOBQ_REL_JOB);
+	Datum		now = TimestampTzGetDatum(health->now);
+	uint64		nrows;
+
+	SPI_connect();
+	nrows = execute(subscriptions_query, TIMESTAMPTZOID, now, relation);
+	for (uint64 i = 0; i < nrows; i++)
+		jobq_health_add(health, JOBQ_CRITICAL, "logical replication",
+						read_holder(health, i).object,
+						"the subscription writes to the tables of jobq: jobs of this database will fail and be lost among others",
+						"Take the schema jobq_store out of the publication and use ALTER SUBSCRIPTION ... REFRESH PUBLICATION.",
+						JOBQ_NEVER);
+	nrows = execute(publications_query, TIMESTAMPTZOID, now, relation);
+	for (uint64 i = 0; i < nrows; i++)
+	{
+		Holder		holder = read_holder(health, i);
+
+		if (holder.what != NULL)
+			jobq_health_add(health, JOBQ_INFO, "logical replication",
+							holder.object,
+							"the publication is for all tables, those of jobq too: a subscriber that has jobq must not subscribe to it",
+							"Publish the tables of applications, or their schemas, only.",
+							JOBQ_NEVER);
+		else
+			jobq_health_add(health, JOBQ_WARNING, "logical replication",
+							holder.object,
+							"the publication has tables of jobq, which are no use to a subscriber and ruin its own jobs",
+							"Take the tables of schema jobq_store out of it.",
+							JOBQ_NEVER);
+	}
+	SPI_finish();
+}
+
+/* Whether somebody keeps the oldest segment of history from being emptied. */
+void
+jobq_health_check_history(JobqHealth *health)
+{
+	static const char consequence[] =
+	"keeps the oldest segment of history from being emptied";
+	int			segment;
+
+	SPI_connect();
+	segment = jobq_history_overdue_segment(health->now);
+	if (segment >= 0)
+	{
+		uint64		nrows;
+		int			hidden;
+
+		nrows = execute(lockers_query, TIMESTAMPTZOID,
+						old_before(),
+						jobq_relation_oid(JOBQ_REL_HISTORY_0 + segment));
+		hidden = report_holders(health, "history", nrows, consequence, NULL);
+		report_hidden(health, "history", hidden,
+					  "transactions of others keep the oldest segment of history from being emptied");
+	}
+	SPI_finish();
+}

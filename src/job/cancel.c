@@ -1,0 +1,142 @@
+/*-------------------------------------------------------------------------
+ *
+ * cancel.c
+ *	  Cancelling jobs.
+ *
+ * A job whose row can be locked is cancelled at once, by the transaction that
+ * asks.  One whose row is locked is being run inside a transaction, or is
+ * being claimed; nobody waits for that.  A row in cancel_request then stands
+ * for the wish, durably; the coordinator interrupts the executor that runs the
+ * job, and cancels the job itself when it finds it free.  The request goes
+ * when the job is gone, and at the latest when it is revived.
+ *
+ * IDENTIFICATION
+ *	  src/job/cancel.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "job/cancel.h"
+
+#include "job/cancel_request.h"
+#include "job/transition.h"
+#include "queue/queue_cache.h"
+#include "queue/queue_row.h"
+#include "shared/worker_slot.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+bool
+jobq_cancel_job(int64 job_id, const char *reason)
+{
+	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
+	const JobqQueue *queue;
+	JobqJob		job;
+	bool		result = false;
+
+	switch (jobq_job_lock(jobs, job_id, JOBQ_NO_WAIT, &job))
+	{
+		case JOBQ_MISSING:
+		case JOBQ_UNWANTED:
+			break;
+		case JOBQ_BUSY:
+			/* who is deleting the row has done the job's work */
+			result = !jobq_row_is_going(job.slot);
+			if (result)
+				jobq_cancel_request(job_id, reason);
+			break;
+		case JOBQ_FOUND:
+			queue = jobq_queue_by_id(job.queue);
+			if (queue == NULL)
+				break;
+			jobq_job_cancel(jobs, &job, queue, reason);
+			result = true;
+			break;
+	}
+	jobq_table_close(jobs);
+	return result;
+}
+
+/*
+ * Carries out the request that the scan of requests has come to, unless it has
+ * been withdrawn, since its job was revived; false if it is to be looked at
+ * again.
+ */
+static bool
+process_request(JobqTable *jobs, JobqTable *requests, TupleTableSlot *seen,
+				Snapshot snapshot)
+{
+	TupleTableSlot *locked;
+	JobqFindResult found_job;
+	JobqFindResult found;
+	JobqJob		job;
+	bool		isnull;
+	int64		job_id = DatumGetInt64(slot_getattr(seen,
+													Anum_cancel_request_job_id,
+													&isnull));
+	Datum		reason = slot_getattr(seen, Anum_cancel_request_reason,
+									  &isnull);
+
+	found_job = jobq_job_lock(jobs, job_id, JOBQ_NO_WAIT, &job);
+	if (found_job == JOBQ_BUSY)
+	{
+		if (jobq_cancel_is_requested(job_id))
+			(void) jobq_worker_interrupt(job_id);
+		return false;
+	}
+	locked = jobq_table_slot(requests);
+	found = jobq_table_lock(requests, &seen->tts_tid, snapshot, locked);
+	if (found != JOBQ_FOUND)
+		return found != JOBQ_BUSY;
+	if (found_job == JOBQ_FOUND && jobq_queue_by_id(job.queue) != NULL)
+		jobq_job_cancel(jobs, &job, jobq_queue_by_id(job.queue),
+						isnull ? NULL : TextDatumGetCString(reason));
+	jobq_table_delete(requests, locked);
+	return true;
+}
+
+static bool
+is_made_since(TupleTableSlot *request, TimestampTz since)
+{
+	bool		isnull;
+
+	return DatumGetTimestampTz(slot_getattr(request,
+											Anum_cancel_request_requested_at,
+											&isnull)) >= since;
+}
+
+bool
+jobq_cancel_requests_process(TimestampTz since)
+{
+	JobqTable  *requests = jobq_table_open(JOBQ_REL_CANCEL_REQUEST);
+	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
+	TupleTableSlot *slot = jobq_table_slot(requests);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TableScanDesc scan = table_beginscan(requests->rel, snapshot, 0, NULL);
+	bool		any_left = false;
+
+	PushActiveSnapshot(snapshot);
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!is_made_since(slot, since) ||
+			!process_request(jobs, requests, slot, snapshot))
+			any_left = true;
+	}
+	table_endscan(scan);
+	PopActiveSnapshot();
+	UnregisterSnapshot(snapshot);
+	jobq_table_close(jobs);
+	jobq_table_close(requests);
+	return any_left;
+}

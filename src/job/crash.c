@@ -1,0 +1,126 @@
+/*-------------------------------------------------------------------------
+ *
+ * crash.c
+ *	  Attempts that ended with their executor, or with the server.
+ *
+ * The row of a job that was running inside a transaction shows no trace of
+ * such an attempt; the note that the executor has left in a file does
+ * (bgworker/crash_note.c), and, as long as the server runs, shared memory
+ * (worker_slot.c).  Each such attempt counts, or else a job that crashes the
+ * server would do so for ever, and one that is to be tried once would be tried
+ * again.
+ *
+ * IDENTIFICATION
+ *	  src/job/crash.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "job/crash.h"
+
+#include "job/attempt.h"
+#include "job/cancel_request.h"
+#include "job/ended.h"
+#include "job/failure.h"
+#include "job/transition.h"
+#include "queue/queue_cache.h"
+#include "queue/queue_row.h"
+#include "shared/termination.h"
+
+#include <unistd.h>
+
+#include "miscadmin.h"
+#include "utils/snapmgr.h"
+
+/* retry() looks for so many notes of the job's former life at most. */
+#define MAX_FORGOTTEN 100
+
+/*
+ * Counts the attempt of a pending job, which is locked.  False if somebody is
+ * just dropping the queue that is told of dead jobs.
+ */
+static bool
+count(JobqTable *jobs, JobqJob *job, const JobqTermination *termination)
+{
+	const JobqQueue *queue = jobq_queue_by_id(job->queue);
+	JobqFailure failure;
+	JobqState	state;
+
+	if (queue == NULL)
+		return true;
+	job->started_at = termination->started_at;
+	if (jobq_cancel_is_requested(job->id))
+	{
+		jobq_job_cancel(jobs, job, queue, NULL);
+		return true;
+	}
+	if (!jobq_job_may_die(queue))
+		return false;
+	jobq_job_termination_failure(termination, &failure);
+	state = jobq_job_fail(jobs, job, queue, &failure);
+	jobq_job_log_failure(state, job, queue, &failure);
+	return true;
+}
+
+/*
+ * Counts an attempt that has ended with its executor, or with the server.  True
+ * if there is nothing left to count when this transaction has committed: the
+ * attempt is counted now, or was before, or the job is gone.  Waits for nobody:
+ * false if somebody has the job locked, or a lease that is over still holds it.
+ */
+bool
+jobq_attempt_count(const JobqTermination *termination)
+{
+	JobqTable  *jobs;
+	JobqJob		job;
+	JobqFindResult found;
+	bool		result = true;
+
+	PushActiveSnapshot(GetLatestSnapshot());
+	jobs = jobq_table_open(JOBQ_REL_JOB);
+	found = jobq_job_lock(jobs, termination->job_id, JOBQ_NO_WAIT, &job);
+	if (found == JOBQ_BUSY)
+		result = false;
+	else if (found == JOBQ_FOUND &&
+			 jobq_job_current_attempt(&job) == termination->attempt &&
+			 termination->started_at >= job.enqueued_at &&
+			 termination->leased == (job.state == JOBQ_STATE_RUNNING))
+		result = !termination->leased && count(jobs, &job, termination);
+	jobq_table_close(jobs);
+	PopActiveSnapshot();
+	return result;
+}
+
+/*
+ * The name of the note of an attempt that has ended and is not counted yet.
+ * Does not allocate.
+ */
+void
+jobq_attempt_note_path(char *path, Oid dboid, int64 job_id, int32 attempt)
+{
+	snprintf(path, MAXPGPATH, JOBQ_NOTES_DIRECTORY "/%u.job" INT64_FORMAT ".%d",
+			 dboid, job_id, attempt);
+}
+
+/*
+ * Forgets what is known of attempts of a job that has finished in this one, and
+ * is going to be made again: its attempts have the same numbers.  That need not
+ * be undone by a rollback, after which the job is finished.
+ */
+void
+jobq_attempt_forget(int64 job_id, int32 attempt)
+{
+	char		path[MAXPGPATH];
+
+	jobq_worker_forget_termination(job_id, 0);
+	/* the last one may have been noted and not counted */
+	for (int i = 0; i < Min(attempt + 1, MAX_FORGOTTEN); i++)
+	{
+		jobq_attempt_note_path(path, MyDatabaseId, job_id, attempt + 1 - i);
+		if (unlink(path) != 0 && errno != ENOENT)
+			ereport(LOG,
+					(errcode_for_file_access(),
+					 errmsg("could not remove file \"%s\": %m", path)));
+	}
+}

@@ -1,0 +1,29 @@
+/*-------------------------------------------------------------------------
+ *
+ * crash.h
+ *	  Attempts that ended with their executor, or with the server.
+ *
+ * IDENTIFICATION
+ *	  src/job/crash.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_CRASH_H
+#define JOBQ_CRASH_H
+
+#include "shared/shmem.h"
+
+/* Where executors leave notes of the jobs that they run; bgworker/crash_note.c */
+#define JOBQ_NOTES_DIRECTORY "pg_jobq"
+
+/* For the coordinator, in a transaction. */
+extern bool jobq_attempt_count(const JobqTermination *termination);
+
+/* For both. */
+extern void jobq_attempt_note_path(char *path, Oid dboid, int64 job_id,
+								   int32 attempt);
+
+/* For who has a finished job made again. */
+extern void jobq_attempt_forget(int64 job_id, int32 attempt);
+
+#endif							/* JOBQ_CRASH_H */

@@ -1,0 +1,293 @@
+/*-------------------------------------------------------------------------
+ *
+ * current_job.c
+ *	  What an executor's job can find out about itself and say about its end.
+ *
+ * IDENTIFICATION
+ *	  src/job/current_job.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "job/current_job.h"
+
+#include "base/arguments.h"
+#include "base/sandbox.h"
+#include "base/sandbox_rules.h"
+#include "jobq.h"
+
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/syscache.h"
+#include "utils/typcache.h"
+
+PG_FUNCTION_INFO_V1(jobq_current_job);
+PG_FUNCTION_INFO_V1(jobq_retry_in);
+PG_FUNCTION_INFO_V1(jobq_discard);
+
+/* What a job has said about its end, by an error that it may have caught. */
+typedef struct Wish
+{
+	int			sqlerrcode;		/* 0: nothing */
+	char	   *message;		/* without white space at its end */
+} Wish;
+
+static const JobqJob *current_job = NULL;
+static int64 current_id = 0;
+static const JobqQueue *current_queue = NULL;
+static MemoryContext current_context = NULL;
+static Datum current_row = (Datum) 0;
+static int64 retry_delay = -1;
+static Wish wish = {0, NULL};
+
+/* An error of another role's code is on its way: that is not the job's wish. */
+static void
+forget_wish(void)
+{
+	wish.sqlerrcode = 0;
+}
+
+/*
+ * A job's own code begins.  Job and queue must stay as they are until the
+ * first call of jobq_current_job_row(), which copies them.
+ */
+void
+jobq_current_job_begin(const JobqJob *job, const JobqQueue *queue,
+					   MemoryContext context)
+{
+	current_job = job;
+	current_id = job->id;
+	current_queue = queue;
+	current_context = context;
+	current_row = (Datum) 0;
+	retry_delay = -1;
+	wish.sqlerrcode = 0;
+	wish.message = NULL;
+	jobq_sandbox_at_error(forget_wish);
+}
+
+void
+jobq_current_job_end(void)
+{
+	current_job = NULL;
+	current_id = 0;
+	current_queue = NULL;
+	current_context = NULL;
+	current_row = (Datum) 0;
+}
+
+int64
+jobq_current_job_id(void)
+{
+	return current_id;
+}
+
+/* The type jobq.job. */
+static Oid
+job_type(void)
+{
+	return GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
+						   CStringGetDatum("job"),
+						   ObjectIdGetDatum(get_namespace_oid(JOBQ_SCHEMA,
+															  false)));
+}
+
+Datum
+jobq_current_job_row(void)
+{
+	MemoryContext oldcontext;
+	TupleDesc	desc;
+	Datum		values[Natts_jobrow];
+	bool		nulls[Natts_jobrow];
+
+	if (current_job == NULL || current_row != (Datum) 0)
+		return current_row;
+	desc = lookup_rowtype_tupdesc(job_type(), -1);
+	if (desc->natts != Natts_jobrow)
+		elog(ERROR, "type %s.job has %d columns", JOBQ_SCHEMA, desc->natts);
+	oldcontext = MemoryContextSwitchTo(current_context);
+	jobq_job_form_row(current_job, current_queue, values, nulls);
+	current_row = HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
+	MemoryContextSwitchTo(oldcontext);
+	ReleaseTupleDesc(desc);
+	return current_row;
+}
+
+int64
+jobq_current_job_retry_in(void)
+{
+	return retry_delay;
+}
+
+static bool
+is_word_character(char c)
+{
+	return isalnum((unsigned char) c) || c == '_' || IS_HIGHBIT_SET(c);
+}
+
+/* Where a text has another one in it, but not as a part of a word. */
+static const char *
+find_words(const char *text, const char *words)
+{
+	size_t		length = strlen(words);
+
+	for (const char *at = strstr(text, words); at != NULL;
+		 at = strstr(at + 1, words))
+	{
+		if ((at == text ||!is_word_character(at[-1]) ||
+			 !is_word_character(at[0])) &&
+			(!is_word_character(at[length - 1]) ||
+			 !is_word_character(at[length])))
+			return at;
+	}
+	return NULL;
+}
+
+/*
+ * Whether an SQLSTATE says no more than that code in some language has failed.
+ */
+static bool
+is_language_error(int sqlerrcode)
+{
+	int			category = ERRCODE_TO_CATEGORY(sqlerrcode);
+
+	return category == ERRCODE_EXTERNAL_ROUTINE_EXCEPTION ||
+		category == ERRCODE_EXTERNAL_ROUTINE_INVOCATION_EXCEPTION ||
+		sqlerrcode == ERRCODE_INTERNAL_ERROR;
+}
+
+/*
+ * PL/Perl, PL/Tcl and others turn errors of the SQL that they run into their
+ * own, of which the message is left, with something around it.  If it is there
+ * in the error that ended the job this is the job's wish; if the job has caught
+ * its error and failed in another way, it is not.  PL/pgSQL turns no errors into
+ * others: what it raises is what the code has said.
+ */
+void
+jobq_current_job_recognize(ErrorData *error)
+{
+	const char *at;
+
+	if (wish.sqlerrcode == 0 || error->message == NULL ||
+		!is_language_error(error->sqlerrcode) ||
+		(error->funcname != NULL &&
+		 strcmp(error->funcname, "exec_stmt_raise") == 0))
+		return;
+	at = find_words(error->message, wish.message);
+	if (at == NULL)
+		return;
+	error->sqlerrcode = wish.sqlerrcode;
+	if (at == error->message)
+		error->message = wish.message;
+}
+
+/*
+ * Whether the job that is being run is the current user's.  Code of others that
+ * it calls, as a function that is SECURITY DEFINER or as the payload_check of a
+ * queue that it enqueues into, has nothing to do with it.
+ */
+static bool
+is_mine(void)
+{
+	return !InSecurityRestrictedOperation() &&
+		has_privs_of_role(GetUserId(), GetSessionUserId());
+}
+
+/* Raises 42501 unless the current user may decide about the job. */
+static void
+check_mine(const char *function)
+{
+	jobq_refuse_if_restricted(function);
+	if (current_job != NULL && !is_mine())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for the current job"),
+				 errdetail("It runs as role \"%s\", and %s was called as role \"%s\".",
+						   GetUserNameFromId(GetSessionUserId(), false),
+						   function,
+						   GetUserNameFromId(GetUserId(), false))));
+}
+
+/* current_job(): NULL unless a background worker is running one. */
+Datum
+jobq_current_job(PG_FUNCTION_ARGS)
+{
+	Datum		row;
+
+	if (current_job == NULL || !is_mine())
+		PG_RETURN_NULL();
+	row = jobq_current_job_row();
+	if (row == (Datum) 0)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(row);
+}
+
+/* The optional message, cut to a sensible length. */
+static char *
+message_argument(FunctionCallInfo fcinfo, int argno, const char *by_default)
+{
+	char	   *message;
+
+	if (PG_ARGISNULL(argno))
+		return pstrdup(by_default);
+	message = text_to_cstring(PG_GETARG_TEXT_PP(argno));
+	return message[0] == '\0' ? pstrdup(by_default) : message;
+}
+
+/* Raises an error by which the job says what is to become of it. */
+static void
+raise_wish(int sqlerrcode, const char *message)
+{
+	if (current_id != 0)
+	{
+		int			length = strlen(message);
+
+		while (length > 1 && isspace((unsigned char) message[length - 1]))
+			length--;
+		if (wish.message != NULL)
+			pfree(wish.message);
+		wish.message = NULL;
+		wish.sqlerrcode = 0;
+		wish.message = MemoryContextAlloc(current_context, length + 1);
+		strlcpy(wish.message, message, length + 1);
+		wish.sqlerrcode = sqlerrcode;
+	}
+	ereport(ERROR,
+			(errcode(sqlerrcode),
+			 errmsg_internal("%s", message),
+			 current_id != 0 ? 0 :
+			 errhint("Only a job that a background worker is running can call this.")));
+}
+
+/* retry_in(delay, message): raises JQ101. */
+Datum
+jobq_retry_in(PG_FUNCTION_ARGS)
+{
+	int64		delay = PG_ARGISNULL(0) ? -1 :
+	jobq_duration_argument(fcinfo, 0, "delay", true);
+	char	   *message = message_argument(fcinfo, 1,
+										   "the job asked to be tried again");
+
+	check_mine("jobq.retry_in()");
+	retry_delay = delay;
+	raise_wish(ERRCODE_JOBQ_RETRY_IN, message);
+	PG_RETURN_VOID();			/* keep compiler quiet */
+}
+
+/* discard(message): raises JQ102. */
+Datum
+jobq_discard(PG_FUNCTION_ARGS)
+{
+	char	   *message = message_argument(fcinfo, 0,
+										   "the job asked not to be tried again");
+
+	check_mine("jobq.discard()");
+	raise_wish(ERRCODE_JOBQ_DISCARD, message);
+	PG_RETURN_VOID();			/* keep compiler quiet */
+}

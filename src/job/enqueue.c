@@ -1,0 +1,397 @@
+/*-------------------------------------------------------------------------
+ *
+ * enqueue.c
+ *	  Adding jobs: one job, for the SQL functions (produce.c), for schedules
+ *	  and for on_dead.
+ *
+ * IDENTIFICATION
+ *	  src/job/enqueue.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "job/enqueue.h"
+
+#include "base/catalog.h"
+#include "base/sequence.h"
+#include "job/history.h"
+#include "job/transition.h"
+#include "queue/payload.h"
+#include "queue/queue_lock.h"
+#include "queue/ready.h"
+#include "shared/clock.h"
+#include "shared/interval.h"
+#include "shared/wake.h"
+
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+void
+jobq_check_priority(int priority)
+{
+	if (priority < PG_INT16_MIN || priority > PG_INT16_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("priority %d is out of range", priority),
+				 errdetail("A priority is between %d and %d; the smaller one runs first.",
+						   PG_INT16_MIN, PG_INT16_MAX)));
+}
+
+void
+jobq_enqueue_defaults(JobqEnqueueOptions *options, const JobqQueue *queue)
+{
+	memset(options, 0, sizeof(*options));
+	options->queue = queue;
+	options->enqueued_at = jobq_now();
+	options->run_at = options->enqueued_at;
+	options->priority = queue->priority;
+	options->expires_at = queue->ttl > 0 ?
+		options->run_at + queue->ttl : JOBQ_NEVER;
+}
+
+static void
+set_optional(Datum *values, bool *nulls, int attnum, Datum value)
+{
+	if (value == (Datum) 0)
+		return;
+	values[attnum - 1] = value;
+	nulls[attnum - 1] = false;
+}
+
+/* Makes the row of a new job. */
+static void
+form_job(const JobqEnqueueOptions *options, int64 id, Datum payload,
+		 Datum *values, bool *nulls)
+{
+	memset(values, 0, Natts_job * sizeof(Datum));
+	memset(nulls, true, Natts_job * sizeof(bool));
+	memset(nulls, false, Anum_job_attempt * sizeof(bool));
+	values[Anum_job_id - 1] = Int64GetDatum(id);
+	values[Anum_job_run_at - 1] = TimestampTzGetDatum(options->run_at);
+	values[Anum_job_queue - 1] = Int32GetDatum(options->queue->id);
+	values[Anum_job_priority - 1] = Int16GetDatum(options->priority);
+	values[Anum_job_state - 1] = Int16GetDatum(JOBQ_STATE_PENDING);
+	values[Anum_job_attempt - 1] = Int32GetDatum(0);
+	set_optional(values, nulls, Anum_job_max_attempts,
+				 Int32GetDatum(options->max_attempts));
+	jobq_job_set_enqueued_at(values, nulls, options->enqueued_at);
+	if (options->expires_at != JOBQ_NEVER)
+	{
+		values[Anum_job_expires_at - 1] =
+			TimestampTzGetDatum(options->expires_at);
+		nulls[Anum_job_expires_at - 1] = false;
+	}
+	set_optional(values, nulls, Anum_job_timeout,
+				 PointerGetDatum(options->timeout));
+	set_optional(values, nulls, Anum_job_unique_for,
+				 PointerGetDatum(options->unique_for));
+	if (options->unique_key != NULL)
+		set_optional(values, nulls, Anum_job_unique_key,
+					 CStringGetTextDatum(options->unique_key));
+	set_optional(values, nulls, Anum_job_tags, options->tags);
+	set_optional(values, nulls, Anum_job_headers, options->headers);
+	if (options->command != NULL)
+		set_optional(values, nulls, Anum_job_command,
+					 CStringGetTextDatum(options->command));
+	set_optional(values, nulls, Anum_job_payload, payload);
+}
+
+/* Whoever has waited for the key may not enqueue any more, and is told so. */
+static void
+report_duplicate(const JobqEnqueueOptions *options, int64 existing)
+{
+	if (!options->unchecked)
+		jobq_queue_recheck(options->queue->id, JOBQ_PRIV_ENQUEUE);
+	ereport(ERROR,
+			(errcode(ERRCODE_UNIQUE_VIOLATION),
+			 errmsg("queue \"%s\" has a job with this unique_key already",
+					options->queue->name),
+			 errdetail("Key \"%s\" belongs to job " INT64_FORMAT ".",
+					   options->unique_key, existing)));
+}
+
+/*
+ * Gives the job in the locked row the new payload and options, if it is not
+ * running.  One that has failed stays the job that it is: it keeps its attempts,
+ * waits for the next one at least as long as it was to, and does not expire.
+ */
+static void
+replace_job(JobqTable *jobs, JobqJob *job, const JobqEnqueueOptions *options,
+			Datum payload)
+{
+	Datum		values[Natts_job];
+	bool		nulls[Natts_job];
+
+	if (job->state != JOBQ_STATE_PENDING)
+		return;
+	form_job(options, job->id, payload, values, nulls);
+	values[Anum_job_attempt - 1] = Int32GetDatum(job->attempt);
+	if (job->attempt > 0)
+	{
+		values[Anum_job_run_at - 1] =
+			TimestampTzGetDatum(Max(options->run_at, job->run_at));
+		nulls[Anum_job_expires_at - 1] = true;
+	}
+	jobq_job_replace(jobs, job, options->queue, values, nulls);
+}
+
+/*
+ * What to do about the job at `tid` that has the same key.  Returns its id,
+ * or 0 if it has changed meanwhile and the insert must be tried again.
+ */
+static int64
+resolve_conflict(JobqTable *jobs, const JobqEnqueueOptions *options,
+				 Datum payload, ItemPointer tid)
+{
+	TupleTableSlot *slot = jobq_table_slot(jobs);
+	Snapshot	snapshot;
+	JobqJob		job;
+	int64		id = 0;
+
+	/* the row may be of this very command */
+	CommandCounterIncrement();
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	if (table_tuple_fetch_row_version(jobs->rel, tid, snapshot, slot))
+	{
+		jobq_job_read(&job, slot);
+		id = job.id;
+		if (options->on_conflict == JOBQ_CONFLICT_ERROR)
+			report_duplicate(options, id);
+		if (options->on_conflict == JOBQ_CONFLICT_REPLACE)
+		{
+			JobqFindResult locked = jobq_job_lock_row(jobs, slot, snapshot,
+													  jobq_table_slot(jobs),
+													  &job);
+
+			if (locked == JOBQ_FOUND)
+				replace_job(jobs, &job, options, payload);
+			else if (locked == JOBQ_MISSING)
+				id = 0;
+			/* JOBQ_BUSY: it is being run, and not to be changed */
+		}
+	}
+	UnregisterSnapshot(snapshot);
+	return id;
+}
+
+/* Takes back the row that has just been inserted. */
+static void
+undo_insert(JobqTable *jobs, int64 id)
+{
+	JobqJob		job;
+
+	if (jobq_job_lock(jobs, id, JOBQ_WAIT, &job) != JOBQ_FOUND)
+		elog(ERROR, "job " INT64_FORMAT " has vanished", id);
+	jobq_job_remove(jobs, &job);
+}
+
+/* Inserts a job with a unique key; see jobq_enqueue_job(). */
+static int64
+enqueue_unique(JobqTable *jobs, const JobqEnqueueOptions *options, int64 id,
+			   Datum payload)
+{
+	Oid			arbiter = jobq_relation_oid(JOBQ_IDX_JOB_UNIQUE_KEY);
+	Datum		values[Natts_job];
+	bool		nulls[Natts_job];
+	ItemPointerData conflict;
+	JobqPlace	place;
+	int64		existing;
+
+	form_job(options, id, payload, values, nulls);
+	while (!jobq_table_insert_unique(jobs, arbiter, values, nulls, &conflict))
+	{
+		CHECK_FOR_INTERRUPTS();
+		existing = resolve_conflict(jobs, options, payload, &conflict);
+		if (existing != 0)
+			return existing;
+	}
+
+	/*
+	 * Only now that no other job of this key can be inserted or finish
+	 * unseen, look whether one has finished recently.
+	 */
+	if (options->unique_for != NULL)
+	{
+		int64		period = jobq_interval_microseconds(options->unique_for);
+
+		existing = jobq_history_find_key(options->queue->id,
+										 options->unique_key,
+										 jobq_now() - period);
+		if (existing != 0)
+		{
+			if (options->on_conflict == JOBQ_CONFLICT_ERROR)
+				report_duplicate(options, existing);
+			undo_insert(jobs, id);
+			return existing;
+		}
+	}
+	jobq_job_place(values, &jobs->written, &place);
+	jobq_at_commit_ready(options->queue, &place);
+	return id;
+}
+
+/*
+ * Inserts a job, whose payload has been checked.  Returns the id of the
+ * surviving one.
+ */
+static int64
+enqueue_one(JobqTable *jobs, const JobqEnqueueOptions *options, int64 id,
+			Datum payload)
+{
+	const JobqQueue *queue = options->queue;
+	Datum		values[Natts_job];
+	bool		nulls[Natts_job];
+	int64		survivor;
+
+	if (options->unique_key == NULL)
+	{
+		form_job(options, id, payload, values, nulls);
+		jobq_job_insert(jobs, queue, values, nulls);
+		survivor = id;
+	}
+	else
+		survivor = enqueue_unique(jobs, options, id, payload);
+	if (survivor == id && options->expires_at != JOBQ_NEVER)
+		jobq_at_commit_due(options->expires_at);
+	return survivor;
+}
+
+/* Gets ready to add jobs to the queue, and draws their ids. */
+static int64
+begin_enqueue(const JobqEnqueueOptions *options, const Datum *payloads,
+			  int njobs)
+{
+	if (!options->unchecked && njobs == 1)
+		jobq_check_payload(options->queue, payloads[0]);
+	else if (!options->unchecked)
+		jobq_check_payloads(options->queue, payloads, njobs);
+	return jobq_sequence_take(jobq_relation_oid(JOBQ_SEQ_JOB_ID), njobs);
+}
+
+int64
+jobq_enqueue_job(JobqTable *jobs, const JobqEnqueueOptions *options,
+				 Datum payload)
+{
+	return enqueue_one(jobs, options, begin_enqueue(options, &payload, 1),
+					   payload);
+}
+
+/* What next_job() makes rows of. */
+typedef struct JobSource
+{
+	int64		id;				/* of the next job */
+	const Datum *payload;		/* its payload */
+	Datum		values[Natts_job];	/* the rest is the same for all */
+	bool		nulls[Natts_job];
+} JobSource;
+
+/* A row for jobq_table_insert_many(). */
+static void
+next_job(void *arg, Datum *values, bool *nulls)
+{
+	JobSource  *source = arg;
+
+	memcpy(values, source->values, sizeof(source->values));
+	memcpy(nulls, source->nulls, sizeof(source->nulls));
+	values[Anum_job_id - 1] = Int64GetDatum(source->id++);
+	values[Anum_job_payload - 1] = *source->payload++;
+}
+
+void
+jobq_enqueue_jobs(JobqTable *jobs, const JobqEnqueueOptions *options,
+				  const Datum *payloads, int njobs, int64 *ids)
+{
+	JobSource	source;
+	ItemPointerData none;
+	JobqPlace	first;
+
+	if (njobs == 0)
+		return;
+	source.id = begin_enqueue(options, payloads, njobs);
+	source.payload = payloads;
+	form_job(options, source.id, payloads[0], source.values, source.nulls);
+	for (int i = 0; i < njobs; i++)
+		ids[i] = source.id + i;
+	jobq_table_insert_many(jobs, njobs, next_job, &source);
+	ItemPointerSetInvalid(&none);
+	jobq_job_place(source.values, &none, &first);
+	jobq_at_commit_ready_many(options->queue, &first, njobs);
+	if (options->expires_at != JOBQ_NEVER)
+		jobq_at_commit_due(options->expires_at);
+}
+
+/* One of the jobs that jobq_enqueue_keyed_jobs() sorts. */
+typedef struct KeyedJob
+{
+	const char *key;			/* NULL: none */
+	int			place;			/* in the call's arrays */
+} KeyedJob;
+
+/* Keys in their order; two jobs without one are in no order. */
+static int
+compare_keys(const KeyedJob *x, const KeyedJob *y)
+{
+	if (x->key != NULL && y->key != NULL)
+		return strcmp(x->key, y->key);
+	return x->key == NULL ? -1 : 1;
+}
+
+static int
+compare_keyed_jobs(const void *a, const void *b)
+{
+	const KeyedJob *x = a;
+	const KeyedJob *y = b;
+	int			order = 0;
+
+	if (x->key != NULL || y->key != NULL)
+		order = compare_keys(x, y);
+	return order != 0 ? order : x->place - y->place;
+}
+
+/*
+ * Jobs are inserted in the order of their keys, so that two calls with keys in
+ * common do not deadlock.  Their ids are in the order of the call.
+ */
+void
+jobq_enqueue_keyed_jobs(JobqTable *jobs, const JobqEnqueueOptions *options,
+						const Datum *payloads, const char *const *keys,
+						int njobs, int64 *ids)
+{
+	JobqEnqueueOptions own = *options;
+	KeyedJob   *sorted;
+	int64		first;
+
+	if (njobs == 0)
+		return;
+	sorted = palloc(njobs * sizeof(KeyedJob));
+	for (int i = 0; i < njobs; i++)
+	{
+		sorted[i].key = keys[i];
+		sorted[i].place = i;
+	}
+	qsort(sorted, njobs, sizeof(KeyedJob), compare_keyed_jobs);
+	first = begin_enqueue(options, payloads, njobs);
+	for (int i = 0; i < njobs; i++)
+	{
+		int			place = sorted[i].place;
+
+		CHECK_FOR_INTERRUPTS();
+		if (options->on_conflict == JOBQ_CONFLICT_ERROR && i > 0 &&
+			compare_keys(&sorted[i - 1], &sorted[i]) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNIQUE_VIOLATION),
+					 errmsg("unique_keys has a key more than once"),
+					 errdetail("Elements %d and %d are \"%s\".",
+							   sorted[i - 1].place + 1, place + 1,
+							   keys[place])));
+		own.unique_key = keys[place];
+		own.unique_for = own.unique_key != NULL ? options->unique_for : NULL;
+		ids[place] = enqueue_one(jobs, &own, first + place, payloads[place]);
+	}
+	pfree(sorted);
+}

@@ -1,0 +1,81 @@
+/*-------------------------------------------------------------------------
+ *
+ * enqueue.h
+ *	  Adding jobs, for the SQL functions and for what adds jobs by itself
+ *	  (schedules, on_dead).
+ *
+ * IDENTIFICATION
+ *	  src/job/enqueue.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_ENQUEUE_H
+#define JOBQ_ENQUEUE_H
+
+#include "base/table.h"
+#include "queue/queue_row.h"
+
+#include "datatype/timestamp.h"
+
+typedef enum JobqOnConflict
+{
+	JOBQ_CONFLICT_KEEP,
+	JOBQ_CONFLICT_REPLACE,
+	JOBQ_CONFLICT_ERROR
+} JobqOnConflict;
+
+/* What all jobs of one call have in common; see jobq_enqueue_defaults(). */
+typedef struct JobqEnqueueOptions
+{
+	const JobqQueue *queue;
+	TimestampTz enqueued_at;	/* now */
+	TimestampTz run_at;
+	TimestampTz expires_at;		/* JOBQ_NEVER: none */
+	int			priority;
+	int			max_attempts;	/* 0: the queue's */
+	JobqOnConflict on_conflict;
+	const char *unique_key;		/* NULL: none */
+	const Interval *unique_for; /* NULL: none */
+	const Interval *timeout;	/* NULL: the queue's */
+	Datum		tags;			/* text[], 0: none */
+	Datum		headers;		/* jsonb, 0: none */
+	const char *command;		/* run() only */
+	bool		unchecked;		/* do not ask the queue's payload_check */
+} JobqEnqueueOptions;
+
+/* Raises 22023 unless the priority fits the column. */
+extern void jobq_check_priority(int priority);
+
+/* Fills options with the queue's settings: run now, no key. */
+extern void jobq_enqueue_defaults(JobqEnqueueOptions *options,
+								  const JobqQueue *queue);
+
+/*
+ * Adds one job and returns its id (with a unique key: the surviving job's).
+ * Checks the payload (23514) but no privilege.  The caller has locked the
+ * queue (jobq_queue_lock_shared()), and checks the privilege again if that, or
+ * this, may have waited.
+ */
+extern int64 jobq_enqueue_job(JobqTable *jobs,
+							  const JobqEnqueueOptions *options,
+							  Datum payload);
+
+/*
+ * Adds several jobs without keys, which differ in their payload only, and puts
+ * their ids into ids[].
+ */
+extern void jobq_enqueue_jobs(JobqTable *jobs,
+							  const JobqEnqueueOptions *options,
+							  const Datum *payloads, int njobs, int64 *ids);
+
+/*
+ * The same for jobs with keys of their own (NULL: none), one after the other:
+ * of two with the same key the second meets the first.
+ */
+extern void jobq_enqueue_keyed_jobs(JobqTable *jobs,
+									const JobqEnqueueOptions *options,
+									const Datum *payloads,
+									const char *const *keys, int njobs,
+									int64 *ids);
+
+#endif							/* JOBQ_ENQUEUE_H */

@@ -1,0 +1,189 @@
+/*-------------------------------------------------------------------------
+ *
+ * failure.c
+ *	  Why an attempt did not succeed, and when to try again.
+ *
+ * IDENTIFICATION
+ *	  src/job/failure.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "job/failure.h"
+
+#include "base/json_object.h"
+#include "jobq.h"
+#include "queue/handler.h"
+#include "shared/termination.h"
+
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+
+/* A string as text, cut to a length that a log can bear. */
+text *
+jobq_bounded_text(const char *string)
+{
+	int			len = strlen(string);
+
+	if (len > JOBQ_MAX_ERROR_LENGTH)
+		len = pg_mbcliplen(string, len, JOBQ_MAX_ERROR_LENGTH);
+	return cstring_to_text_with_len(string, len);
+}
+
+/* What backoff_function is told about the failure. */
+static Datum
+failure_as_jsonb(const JobqFailure *failure)
+{
+	JobqJsonObject object;
+
+	jobq_json_begin(&object);
+	jobq_json_add_string(&object, "sqlstate", failure->sqlstate);
+	jobq_json_add_string(&object, "message", failure->message);
+	jobq_json_add_string(&object, "detail", failure->detail);
+	jobq_json_add_string(&object, "hint", failure->hint);
+	return jobq_json_end(&object);
+}
+
+/*
+ * The queue's backoff holds where its function has failed.  The log says so, and
+ * the attempt's detail.
+ */
+void
+jobq_job_note_backoff_error(const JobqJob *job, const JobqQueue *queue,
+							int sqlerrcode, const char *message,
+							JobqFailure *failure)
+{
+	const char *bounded = text_to_cstring(jobq_bounded_text(message));
+
+	ereport(LOG,
+			(errcode(sqlerrcode),
+			 errmsg("backoff_function of queue \"%s\" failed for job " INT64_FORMAT ": %s",
+					queue->name, job->id, bounded),
+			 errdetail("The backoff of the queue holds."),
+			 errhidestmt(true), errhidecontext(true)));
+	failure->detail =
+		psprintf("%s%sThe queue's backoff_function failed with SQLSTATE %s: %s",
+				 failure->detail != NULL ? failure->detail : "",
+				 failure->detail != NULL ? "\n" : "",
+				 unpack_sql_state(sqlerrcode), bounded);
+}
+
+/*
+ * Asks the queue's backoff_function, if it has one that is to be asked, and puts
+ * the answer into *failure.  True if it was called: the job may not be the same
+ * any more, and is to be locked and looked at again.
+ */
+bool
+jobq_job_ask_backoff(const JobqJob *job, const JobqQueue *queue,
+					 JobqFailure *failure)
+{
+	int			attempt = jobq_job_current_attempt(job);
+	Datum		told = failure->data;
+	ErrorData  *error;
+	int64		delay;
+
+	if (queue->backoff_function == NULL || !failure->retryable ||
+		failure->retry_in >= 0 ||
+		attempt >= jobq_job_max_attempts(job, queue))
+		return false;
+	if (told == (Datum) 0)
+		told = failure_as_jsonb(failure);
+	error = jobq_backoff_function_call(queue->backoff_function, queue->owner,
+									   attempt, told, &delay);
+	if (error != NULL)
+		jobq_job_note_backoff_error(job, queue, error->sqlerrcode,
+									error->message, failure);
+	else if (delay < 0)
+		failure->retryable = false;
+	else
+		failure->retry_in = delay;
+	return true;
+}
+
+/* Fills in why a lease was lost. */
+void
+jobq_job_lease_failure(JobqFailure *failure, bool session_ended)
+{
+	memset(failure, 0, sizeof(*failure));
+	failure->outcome = "lease lost";
+	failure->sqlstate = "JQ001";
+	failure->message = session_ended ?
+		"the session that held the job ended" :
+		"the lease ran out before the job was finished";
+	failure->retryable = true;
+	failure->retry_in = 0;
+}
+
+/* Fills in that it is the timeout which has ended an attempt. */
+void
+jobq_job_timeout_failure(JobqFailure *failure)
+{
+	failure->outcome = "timed out";
+	failure->sqlstate = "57014";
+	failure->message = "the job ran longer than its timeout";
+}
+
+/* Fills in that an attempt has ended with the server. */
+void
+jobq_job_crash_failure(JobqFailure *failure)
+{
+	memset(failure, 0, sizeof(*failure));
+	failure->outcome = "crashed";
+	failure->sqlstate = "57P02";
+	failure->message = "the server crashed while the job was running";
+	failure->retryable = true;
+	failure->retry_in = -1;
+}
+
+/*
+ * Fills in how an attempt has ended in which an executor was terminated, or
+ * could not write down what came of it, or which has ended with the server.
+ */
+void
+jobq_job_termination_failure(const JobqTermination *termination,
+							 JobqFailure *failure)
+{
+	jobq_job_crash_failure(failure);
+	failure->pid = termination->pid;
+	failure->is_logged = true;
+	if (termination->crashed)
+		return;
+	if (termination->unrecorded != 0)
+	{
+		failure->outcome = "failed";
+		failure->sqlstate = pstrdup(unpack_sql_state(termination->unrecorded));
+		failure->message = "what came of the job could not be written down, and what it did was rolled back";
+		failure->hint = "The server log has the error.";
+		return;
+	}
+	failure->sqlstate = "57P01";
+	failure->message = "the background worker was terminated while the job was running";
+	if (termination->timed_out)
+		jobq_job_timeout_failure(failure);
+}
+
+/*
+ * Whether an executor was terminated in the attempt that is not finished yet.
+ * If it was, the job is as it was in that attempt, and *failure is how that has
+ * ended.
+ */
+bool
+jobq_job_was_terminated(JobqJob *job, JobqFailure *failure)
+{
+	JobqTermination termination;
+
+	if (!jobq_worker_was_terminated(job->id, jobq_job_current_attempt(job),
+									&termination))
+		return false;
+
+	/* that was a job of the same id that is gone, or another's attempt */
+	if (termination.started_at < job->enqueued_at ||
+		termination.leased != (job->state == JOBQ_STATE_RUNNING))
+		return false;
+	job->started_at = termination.started_at;
+	jobq_job_name_worker(job, termination.pid);
+	jobq_job_termination_failure(&termination, failure);
+	return true;
+}

@@ -1,0 +1,50 @@
+/*-------------------------------------------------------------------------
+ *
+ * failure.h
+ *	  Why an attempt did not succeed, and when to try again.
+ *
+ * IDENTIFICATION
+ *	  src/job/failure.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_FAILURE_H
+#define JOBQ_FAILURE_H
+
+#include "job/job.h"
+#include "shared/note.h"
+
+/* Why an attempt did not succeed.  Strings may be NULL. */
+typedef struct JobqFailure
+{
+	const char *outcome;		/* 'failed', 'timed out', 'lease lost',
+								 * 'crashed', 'interrupted' */
+	const char *sqlstate;
+	const char *message;
+	const char *detail;
+	const char *hint;
+	const char *context;
+	Datum		data;			/* jsonb, 0: none */
+	bool		retryable;
+	int64		retry_in;		/* microseconds, -1: by the queue's backoff */
+	int			pid;			/* of who ran the job, 0: this process */
+	bool		recorded;		/* it is in jobq_store.attempt */
+	bool		is_logged;		/* by who counts it: its executor is gone */
+	bool		waits_for_nobody;	/* see jobq_job_fail() */
+} JobqFailure;
+
+extern text *jobq_bounded_text(const char *string);
+extern void jobq_job_lease_failure(JobqFailure *failure, bool session_ended);
+extern void jobq_job_crash_failure(JobqFailure *failure);
+extern void jobq_job_timeout_failure(JobqFailure *failure);
+extern bool jobq_job_was_terminated(JobqJob *job, JobqFailure *failure);
+extern void jobq_job_termination_failure(const JobqTermination *termination,
+										 JobqFailure *failure);
+extern bool jobq_job_ask_backoff(const JobqJob *job, const JobqQueue *queue,
+								 JobqFailure *failure);
+extern void jobq_job_note_backoff_error(const JobqJob *job,
+										const JobqQueue *queue,
+										int sqlerrcode, const char *message,
+										JobqFailure *failure);
+
+#endif							/* JOBQ_FAILURE_H */

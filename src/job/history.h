@@ -1,0 +1,62 @@
+/*-------------------------------------------------------------------------
+ *
+ * history.h
+ *	  Finished jobs: writing them down, finding them again.
+ *
+ * IDENTIFICATION
+ *	  src/job/history.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_HISTORY_H
+#define JOBQ_HISTORY_H
+
+#include "job/job.h"
+
+/* What a job leaves behind. */
+typedef struct JobqEnd
+{
+	Datum		result;			/* jsonb */
+	bool		result_is_null;
+	const char *error;			/* NULL: none */
+	const char *sqlstate;		/* NULL: none */
+} JobqEnd;
+
+extern void jobq_history_add(JobqTable *jobs, const JobqJob *job,
+							 const JobqEnd *end);
+
+/*
+ * Finds and locks a finished job.  *table is opened if it is found, and the
+ * caller closes it; NULL if there is none.
+ */
+extern TupleTableSlot *jobq_history_find(int64 id, JobqTable **table);
+
+/* The same as the latest snapshot sees it, without a lock. */
+extern TupleTableSlot *jobq_history_read(int64 id, JobqTable **table);
+
+/* The state that a finished job has ended in; false if there is none. */
+extern bool jobq_history_read_state(int64 id, JobqState *state);
+
+/*
+ * Whether a finished job is on record: not past what its queue keeps it for,
+ * which counts from the moment it is set on, also for those that finished
+ * before, or completed with a unique_for (NULL: none) that is not over.
+ */
+extern bool jobq_history_is_kept(int32 queue, JobqState state,
+								 TimestampTz finished_at,
+								 const Interval *unique_for);
+
+/* The same for a row of history. */
+extern bool jobq_history_row_is_kept(TupleTableSlot *row);
+
+/* Whether the job of a row of history still stands for its unique key. */
+extern bool jobq_history_key_counts(TupleTableSlot *row, TimestampTz now);
+
+/*
+ * The latest job of a key that was completed after `since` and is on record;
+ * 0: none.
+ */
+extern int64 jobq_history_find_key(int32 queue, const char *unique_key,
+								   TimestampTz since);
+
+#endif							/* JOBQ_HISTORY_H */

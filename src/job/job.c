@@ -1,0 +1,353 @@
+/*-------------------------------------------------------------------------
+ *
+ * job.c
+ *	  Jobs, and every change of a job's state.
+ *
+ * A job is a row of jobq_store.job until it is finished; then the row is
+ * deleted and, if the queue keeps its jobs, written to history.c's segment.
+ * A job that runs inside a transaction (executors, take()) has state pending
+ * all the while, since nobody else can see it otherwise: the row lock is the
+ * claim, and its attempt is counted when it ends.  One that is held by a lease
+ * has state running, and its attempt was counted when it was claimed.
+ *
+ * IDENTIFICATION
+ *	  src/job/job.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "job/job.h"
+
+#include "base/catalog.h"
+#include "queue/queue.h"
+#include "queue/queue_cache.h"
+#include "queue/queue_lock.h"
+#include "queue/ready.h"
+#include "shared/interval.h"
+#include "shared/note.h"
+
+#include "access/xact.h"
+#include "common/pg_prng.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/timestamp.h"
+
+/* A column of type timestamptz or bigint, or what stands for NULL. */
+static int64
+int64_column(const JobqJob *job, int attnum, int64 if_null)
+{
+	return job->nulls[attnum - 1] ? if_null :
+		DatumGetInt64(job->values[attnum - 1]);
+}
+
+static void
+set_int64_column(JobqJob *job, int attnum, int64 value, int64 if_null)
+{
+	job->values[attnum - 1] = Int64GetDatum(value);
+	job->nulls[attnum - 1] = value == if_null;
+}
+
+/*
+ * Reads those columns of a row that tell whether the job may be claimed: id,
+ * run_at, queue, priority, state, attempt.  They come first and are never
+ * NULL, so that this costs little; the others are not set.
+ */
+void
+jobq_job_peek(JobqJob *job, TupleTableSlot *slot)
+{
+	slot_getsomeattrs(slot, Anum_job_attempt);
+	job->slot = slot;
+	job->id = DatumGetInt64(slot->tts_values[Anum_job_id - 1]);
+	job->run_at = DatumGetTimestampTz(slot->tts_values[Anum_job_run_at - 1]);
+	job->queue = DatumGetInt32(slot->tts_values[Anum_job_queue - 1]);
+	job->priority = DatumGetInt16(slot->tts_values[Anum_job_priority - 1]);
+	job->state =
+		(JobqState) DatumGetInt16(slot->tts_values[Anum_job_state - 1]);
+	job->attempt = DatumGetInt32(slot->tts_values[Anum_job_attempt - 1]);
+}
+
+/* Reads a row; values[] point into the slot. */
+void
+jobq_job_read(JobqJob *job, TupleTableSlot *slot)
+{
+	slot_getallattrs(slot);
+	jobq_job_peek(job, slot);
+	memcpy(job->values, slot->tts_values, sizeof(job->values));
+	memcpy(job->nulls, slot->tts_isnull, sizeof(job->nulls));
+	job->max_attempts = job->nulls[Anum_job_max_attempts - 1] ? 0 :
+		DatumGetInt32(job->values[Anum_job_max_attempts - 1]);
+	job->lease = int64_column(job, Anum_job_lease, 0);
+	job->lease_until = int64_column(job, Anum_job_lease_until, DT_NOBEGIN);
+	job->started_at = int64_column(job, Anum_job_started_at, DT_NOBEGIN);
+	job->enqueued_at = int64_column(job, Anum_job_enqueued_at, job->run_at);
+	job->expires_at = int64_column(job, Anum_job_expires_at, JOBQ_NEVER);
+}
+
+/*
+ * Puts the time at which a job was enqueued into its row, which has run_at
+ * already: most jobs may run at once, and leave it out.
+ */
+void
+jobq_job_set_enqueued_at(Datum *values, bool *nulls, TimestampTz enqueued_at)
+{
+	values[Anum_job_enqueued_at - 1] = TimestampTzGetDatum(enqueued_at);
+	nulls[Anum_job_enqueued_at - 1] =
+		enqueued_at == DatumGetTimestampTz(values[Anum_job_run_at - 1]);
+}
+
+/* Puts the fixed-width fields that transitions change back into values[]. */
+void
+jobq_job_write_back(JobqJob *job)
+{
+	job->values[Anum_job_run_at - 1] = TimestampTzGetDatum(job->run_at);
+	jobq_job_set_enqueued_at(job->values, job->nulls, job->enqueued_at);
+	job->values[Anum_job_state - 1] = Int16GetDatum((int16) job->state);
+	job->values[Anum_job_attempt - 1] = Int32GetDatum(job->attempt);
+	set_int64_column(job, Anum_job_lease, job->lease, 0);
+	set_int64_column(job, Anum_job_lease_until, job->lease_until, DT_NOBEGIN);
+	set_int64_column(job, Anum_job_started_at, job->started_at, DT_NOBEGIN);
+}
+
+/* The place of a job whose row has these values and is there. */
+void
+jobq_job_place(const Datum *values, const ItemPointerData *tid,
+			   JobqPlace *place)
+{
+	place->key.run_at = DatumGetTimestampTz(values[Anum_job_run_at - 1]);
+	place->key.id = DatumGetInt64(values[Anum_job_id - 1]);
+	place->priority = DatumGetInt16(values[Anum_job_priority - 1]);
+	place->tid = *tid;
+}
+
+/*
+ * Locks the job of a row, as a snapshot saw it, without waiting, and reads it.
+ * Others pass the job over while it is locked, and are told if it is ready
+ * again, or still.
+ */
+JobqFindResult
+jobq_job_lock_row(JobqTable *jobs, TupleTableSlot *seen, Snapshot snapshot,
+				  TupleTableSlot *locked, JobqJob *job)
+{
+	const JobqQueue *queue;
+	JobqFindResult result;
+	bool		noted = false;
+	JobqPlace	place;
+
+	jobq_job_read(job, seen);
+	queue = jobq_queue_by_id(job->queue);
+	if (job->state == JOBQ_STATE_PENDING && queue != NULL)
+	{
+		jobq_job_place(job->values, &seen->tts_tid, &place);
+		jobq_note_reserve();
+		jobq_note_locked(queue, &place);
+		noted = true;
+	}
+	result = jobq_table_lock(jobs, &seen->tts_tid, snapshot, locked);
+	if (result == JOBQ_FOUND)
+		jobq_job_read(job, locked);
+	else if (noted)
+		jobq_note_withdraw();
+	return result;
+}
+
+/* Reads an unfinished job, by the latest snapshot, and leaves it alone. */
+bool
+jobq_job_find(JobqTable *jobs, int64 id, TupleTableSlot *slot, JobqJob *job)
+{
+	ScanKeyData key;
+
+	ScanKeyInit(&key, Anum_job_id, BTEqualStrategyNumber, F_INT8EQ,
+				Int64GetDatum(id));
+	if (!jobq_table_read(jobs, jobq_relation_oid(JOBQ_IDX_JOB), &key, 1,
+						 slot))
+		return false;
+	jobq_job_read(job, slot);
+	return true;
+}
+
+/*
+ * Locks an unfinished job by its id and reads it.  Others pass a ready job
+ * over while it is locked, and are told if it is ready again, or still, when
+ * the transaction ends.
+ */
+JobqFindResult
+jobq_job_lock(JobqTable *jobs, int64 id, JobqWaitPolicy wait, JobqJob *job)
+{
+	return jobq_job_lock_for(jobs, id, wait, 0, NULL, job);
+}
+
+/* What jobq_job_lock_for() wants of a job. */
+typedef struct Wanted
+{
+	int			privilege;
+	const int64 *lease;
+	bool		noted;			/* the lock that is about to be taken */
+} Wanted;
+
+/*
+ * Whether to lock the job of a row.  If it is a pending one the lock is noted
+ * here: afterwards there would be things that can fail.
+ */
+static bool
+is_wanted(TupleTableSlot *slot, void *arg)
+{
+	Wanted	   *wanted = arg;
+	const JobqQueue *queue;
+	JobqJob		job;
+
+	if (wanted->noted)
+		jobq_note_withdraw();
+	wanted->noted = false;
+	jobq_job_read(&job, slot);
+	queue = jobq_queue_by_id(job.queue);
+	if (queue == NULL)
+		return wanted->privilege == 0 && wanted->lease == NULL;
+	if (wanted->privilege != 0)
+		jobq_queue_check_job_privilege(queue, wanted->privilege, job.id);
+	if (wanted->lease != NULL &&
+		(job.state != JOBQ_STATE_RUNNING || job.lease != *wanted->lease))
+		return false;
+	if (job.state == JOBQ_STATE_PENDING)
+	{
+		JobqPlace	place;
+
+		jobq_job_place(job.values, &slot->tts_tid, &place);
+		jobq_note_reserve();
+		wanted->noted = jobq_note_locked_again(queue, &place);
+	}
+	return true;
+}
+
+/*
+ * The same for a user who needs a privilege on the job's queue (0: none;
+ * raises 42501), and, unless lease is NULL, for a job that is held by it;
+ * JOBQ_UNWANTED if it is not, or its queue is gone.  The row is locked only
+ * after that, and the privilege is judged again when it is.  The job is read
+ * unless it is missing.
+ */
+JobqFindResult
+jobq_job_lock_for(JobqTable *jobs, int64 id, JobqWaitPolicy wait,
+				  int privilege, const int64 *lease, JobqJob *job)
+{
+	TupleTableSlot *slot = jobq_table_slot(jobs);
+	Wanted		wanted = {privilege, lease, false};
+	ScanKeyData key;
+	JobqFindResult result;
+
+	ScanKeyInit(&key, Anum_job_id, BTEqualStrategyNumber, F_INT8EQ,
+				Int64GetDatum(id));
+	result = jobq_table_find_if(jobs, jobq_relation_oid(JOBQ_IDX_JOB), &key,
+								1, wait, is_wanted, &wanted, slot);
+	if (result != JOBQ_FOUND && wanted.noted)
+		jobq_note_withdraw();
+	if (result == JOBQ_MISSING)
+		return result;
+	jobq_job_read(job, slot);
+	if (result == JOBQ_BUSY && privilege != 0)
+	{
+		const JobqQueue *queue = jobq_queue_by_id(job->queue);
+
+		if (queue != NULL)
+			jobq_queue_check_job_privilege(queue, privilege, id);
+	}
+	if (result == JOBQ_FOUND && privilege != 0 && wait != JOBQ_NO_WAIT)
+		jobq_queue_recheck_job(job->queue, privilege, id);
+	return result;
+}
+
+/* How long the job may run, in microseconds; 0: any time. */
+int64
+jobq_job_timeout(const JobqJob *job, const JobqQueue *queue)
+{
+	if (job->nulls[Anum_job_timeout - 1])
+		return queue->timeout;
+	return jobq_interval_microseconds(DatumGetIntervalP(job->values[Anum_job_timeout - 1]));
+}
+
+int
+jobq_job_max_attempts(const JobqJob *job, const JobqQueue *queue)
+{
+	return job->max_attempts > 0 ? job->max_attempts : queue->max_attempts;
+}
+
+/* The attempt that is being made, from 1. */
+int
+jobq_job_current_attempt(const JobqJob *job)
+{
+	return job->state == JOBQ_STATE_RUNNING ? job->attempt : job->attempt + 1;
+}
+
+/* Who runs the job: what the claim said, or the process with this PID. */
+void
+jobq_job_name_worker(JobqJob *job, int pid)
+{
+	if (!job->nulls[Anum_job_worker - 1])
+		return;
+	job->values[Anum_job_worker - 1] =
+		CStringGetTextDatum(psprintf("pid %d", pid));
+	job->nulls[Anum_job_worker - 1] = false;
+}
+
+/* Whether the lease of a job ends when its timeout is over, and not before. */
+bool
+jobq_job_ends_by_timeout(const JobqJob *job, const JobqQueue *queue)
+{
+	int64		timeout = jobq_job_timeout(job, queue);
+
+	return timeout > 0 && job->lease_until != JOBQ_NEVER &&
+		job->lease_until >= job->started_at + timeout;
+}
+
+/* A value that does not depend on the table's TOAST rows. */
+static Datum
+flatten(Datum value)
+{
+	return PointerGetDatum(PG_DETOAST_DATUM(value));
+}
+
+/* The job as columns of jobq.job. */
+void
+jobq_job_form_row(const JobqJob *job, const JobqQueue *queue, Datum *values,
+				  bool *nulls)
+{
+	static const struct
+	{
+		int			to;
+		int			from;
+	}			varlenas[] = {
+		{Anum_jobrow_payload, Anum_job_payload},
+		{Anum_jobrow_unique_key, Anum_job_unique_key},
+		{Anum_jobrow_group_key, Anum_job_group_key},
+		{Anum_jobrow_tags, Anum_job_tags},
+		{Anum_jobrow_headers, Anum_job_headers},
+		{Anum_jobrow_progress, Anum_job_progress},
+	};
+	bool		leased = job->state == JOBQ_STATE_RUNNING;
+
+	memset(nulls, false, Natts_jobrow * sizeof(bool));
+	values[Anum_jobrow_id - 1] = Int64GetDatum(job->id);
+	values[Anum_jobrow_queue - 1] = CStringGetTextDatum(queue->name);
+	values[Anum_jobrow_attempt - 1] =
+		Int32GetDatum(jobq_job_current_attempt(job));
+	values[Anum_jobrow_max_attempts - 1] =
+		Int32GetDatum(jobq_job_max_attempts(job, queue));
+	values[Anum_jobrow_lease - 1] = Int64GetDatum(job->lease);
+	nulls[Anum_jobrow_lease - 1] = !leased;
+	values[Anum_jobrow_lease_until - 1] =
+		TimestampTzGetDatum(job->lease_until);
+	nulls[Anum_jobrow_lease_until - 1] = !leased;
+	values[Anum_jobrow_priority - 1] = Int32GetDatum(job->priority);
+	values[Anum_jobrow_enqueued_at - 1] =
+		TimestampTzGetDatum(job->enqueued_at);
+	values[Anum_jobrow_run_at - 1] = TimestampTzGetDatum(job->run_at);
+	for (int i = 0; i < lengthof(varlenas); i++)
+	{
+		bool		isnull = job->nulls[varlenas[i].from - 1];
+
+		nulls[varlenas[i].to - 1] = isnull;
+		values[varlenas[i].to - 1] = isnull ? (Datum) 0 :
+			flatten(job->values[varlenas[i].from - 1]);
+	}
+}

@@ -1,0 +1,79 @@
+/*-------------------------------------------------------------------------
+ *
+ * job.h
+ *	  Jobs, and every change of a job's state.
+ *
+ * All transitions are made here, against the table in common/jobstate.  A
+ * function that changes a job wants it locked by the caller's transaction
+ * (jobq_job_lock() or the claim functions), and notes what must happen when
+ * the transaction commits (wake-ups, leases) by itself.
+ *
+ * IDENTIFICATION
+ *	  src/job/job.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_JOB_H
+#define JOBQ_JOB_H
+
+#include "base/table.h"
+#include "common/jobstate.h"
+#include "queue/queue_row.h"
+#include "shared/lane.h"
+
+#include "utils/snapshot.h"
+
+/*
+ * A row of jobq_store.job, locked.  values[] point into the slot, and have
+ * NULL where a field has the value that stands for none.
+ */
+typedef struct JobqJob
+{
+	int64		id;
+	int64		lease;			/* 0: none */
+	TimestampTz run_at;
+	TimestampTz enqueued_at;
+	TimestampTz lease_until;	/* DT_NOBEGIN: no lease */
+	TimestampTz started_at;		/* DT_NOBEGIN: never */
+	TimestampTz expires_at;		/* JOBQ_NEVER: not */
+	int32		queue;
+	int32		attempt;
+	int32		max_attempts;	/* 0: the queue's */
+	JobqState	state;
+	int16		priority;
+	TupleTableSlot *slot;
+	Datum		values[Natts_job];
+	bool		nulls[Natts_job];
+} JobqJob;
+
+extern void jobq_job_read(JobqJob *job, TupleTableSlot *slot);
+extern bool jobq_job_find(JobqTable *jobs, int64 id, TupleTableSlot *slot,
+						  JobqJob *job);
+extern void jobq_job_peek(JobqJob *job, TupleTableSlot *slot);
+extern void jobq_job_set_enqueued_at(Datum *values, bool *nulls,
+									 TimestampTz enqueued_at);
+extern JobqFindResult jobq_job_lock(JobqTable *jobs, int64 id,
+									JobqWaitPolicy wait, JobqJob *job);
+extern JobqFindResult jobq_job_lock_for(JobqTable *jobs, int64 id,
+										JobqWaitPolicy wait, int privilege,
+										const int64 *lease, JobqJob *job);
+extern JobqFindResult jobq_job_lock_row(JobqTable *jobs,
+										TupleTableSlot *seen,
+										Snapshot snapshot,
+										TupleTableSlot *locked,
+										JobqJob *job);
+extern void jobq_job_place(const Datum *values, const ItemPointerData *tid,
+						   JobqPlace *place);
+extern int64 jobq_job_timeout(const JobqJob *job, const JobqQueue *queue);
+extern int	jobq_job_max_attempts(const JobqJob *job, const JobqQueue *queue);
+extern int	jobq_job_current_attempt(const JobqJob *job);
+extern void jobq_job_write_back(JobqJob *job);
+extern void jobq_job_name_worker(JobqJob *job, int pid);
+extern bool jobq_job_ends_by_timeout(const JobqJob *job,
+									 const JobqQueue *queue);
+
+/* The job as a jobq.job composite; values are flattened. */
+extern void jobq_job_form_row(const JobqJob *job, const JobqQueue *queue,
+							  Datum *values, bool *nulls);
+
+#endif							/* JOBQ_JOB_H */

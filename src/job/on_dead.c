@@ -1,0 +1,125 @@
+/*-------------------------------------------------------------------------
+ *
+ * on_dead.c
+ *	  Telling a queue's on_dead queue of a job that has died.
+ *
+ * The report is an ordinary job, enqueued in the transaction that finds the
+ * job dead.  The death of a report is not reported again, so that two queues
+ * that name each other do not play ping-pong.
+ *
+ * IDENTIFICATION
+ *	  src/job/on_dead.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "job/on_dead.h"
+
+#include "base/catalog.h"
+#include "base/json_object.h"
+#include "job/ended.h"
+#include "job/enqueue.h"
+#include "job/history.h"
+#include "queue/queue.h"
+#include "queue/queue_cache.h"
+#include "queue/queue_lock.h"
+#include "queue/queue_row.h"
+
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+
+/* The header that marks a report. */
+#define REPORT_HEADER "jobq_dead_job"
+
+static bool
+is_report(const JobqJob *job)
+{
+	Jsonb	   *headers;
+	JsonbValue	value;
+
+	if (job->nulls[Anum_job_headers - 1])
+		return false;
+	headers = DatumGetJsonbP(job->values[Anum_job_headers - 1]);
+	return JB_ROOT_IS_OBJECT(headers) &&
+		getKeyJsonValueFromContainer(&headers->root, REPORT_HEADER,
+									 strlen(REPORT_HEADER), &value) != NULL;
+}
+
+/* Where reports of a queue's dead jobs go, NULL: nowhere. */
+static const JobqQueue *
+find_target(const JobqQueue *queue)
+{
+	const JobqQueue *target;
+
+	if (queue->on_dead == 0)
+		return NULL;
+	target = jobq_queue_by_id(queue->on_dead);
+	if (target == NULL || target->is_run || target->id == queue->id ||
+		!jobq_queue_allows(target, queue->owner, JOBQ_PRIV_ENQUEUE))
+		return NULL;
+	return target;
+}
+
+/*
+ * Whether a job of the queue can die without waiting for somebody who is
+ * dropping the queue of reports.  If so, it stays like that until the end of
+ * the transaction.
+ */
+static bool
+is_free(const JobqQueue *queue)
+{
+	const JobqQueue *target = find_target(queue);
+
+	return target == NULL ||
+		ConditionalLockDatabaseObject(jobq_relation_oid(JOBQ_REL_QUEUE),
+									  target->id, 0, AccessShareLock);
+}
+
+/*
+ * Enqueues the report, as the dead job's queue's owner.  A queue that was
+ * dropped since, or into which that role may not enqueue any more, gets none;
+ * payload_check is not asked: to fail here would keep the job from dying.
+ */
+static void
+tell(const JobqJob *job, const JobqQueue *queue, const JobqEnd *end)
+{
+	const JobqQueue *target = find_target(queue);
+	JobqEnqueueOptions options;
+	JobqJsonObject object;
+	JobqTable  *jobs;
+	Datum		payload;
+
+	if (target == NULL || is_report(job))
+		return;
+	target = jobq_queue_try_lock_shared(target);
+	if (target == NULL ||
+		!jobq_queue_allows(target, queue->owner, JOBQ_PRIV_ENQUEUE))
+		return;
+
+	jobq_json_begin(&object);
+	jobq_json_add_int(&object, "job_id", job->id);
+	jobq_json_add_string(&object, "queue", queue->name);
+	jobq_json_add_jsonb(&object, "payload",
+						DatumGetJsonbP(job->values[Anum_job_payload - 1]));
+	jobq_json_add_int(&object, "attempt", job->attempt);
+	jobq_json_add_string(&object, "error", end->error);
+	jobq_json_add_string(&object, "sqlstate", end->sqlstate);
+	payload = jobq_json_end(&object);
+
+	jobq_enqueue_defaults(&options, target);
+	options.unchecked = true;
+	jobq_json_begin(&object);
+	jobq_json_add_int(&object, REPORT_HEADER, job->id);
+	options.headers = jobq_json_end(&object);
+	jobs = jobq_table_open(JOBQ_REL_JOB);
+	(void) jobq_enqueue_job(jobs, &options, payload);
+	jobq_table_close(jobs);
+}
+
+/* Called once, by _PG_init. */
+void
+jobq_on_dead_init(void)
+{
+	jobq_ended_follow_deaths(is_free, tell);
+}

@@ -1,0 +1,370 @@
+/*-------------------------------------------------------------------------
+ *
+ * produce.c
+ *	  The SQL functions enqueue, enqueue_many and run.
+ *
+ * IDENTIFICATION
+ *	  src/job/produce.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "base/arguments.h"
+#include "job/enqueue.h"
+#include "jobq.h"
+#include "queue/command.h"
+#include "queue/queue.h"
+#include "queue/queue_lock.h"
+#include "queue/queue_options.h"
+#include "queue/queue_row.h"
+
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(jobq_enqueue);
+PG_FUNCTION_INFO_V1(jobq_enqueue_many);
+PG_FUNCTION_INFO_V1(jobq_run);
+
+/* Arguments that the three functions have in the same places. */
+enum
+{
+	ARG_TARGET,					/* queue, or command */
+	ARG_PAYLOAD,				/* payload, payloads, or params */
+	ARG_DELAY,
+	ARG_RUN_AT,
+	ARG_PRIORITY,
+	ARG_UNIQUE_KEY,
+	ARG_ON_CONFLICT,
+	ARG_UNIQUE_FOR,
+	ARG_MAX_ATTEMPTS,
+	ARG_TIMEOUT,
+	ARG_TTL,
+	ARG_TAGS,
+	ARG_HEADERS,
+	ARG_UNIQUE_KEYS				/* of enqueue_many only */
+};
+
+/* When the job is to run, by `delay` and `run_at`; in the past means now. */
+static TimestampTz
+run_at_argument(FunctionCallInfo fcinfo, TimestampTz now)
+{
+	TimestampTz run_at = now;
+
+	if (!PG_ARGISNULL(ARG_DELAY) && !PG_ARGISNULL(ARG_RUN_AT))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("delay and run_at exclude each other")));
+	if (!PG_ARGISNULL(ARG_DELAY))
+	{
+		(void) jobq_duration_argument(fcinfo, ARG_DELAY, "delay", true);
+		/* the session's time zone decides how long a day is */
+		run_at = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
+														 TimestampTzGetDatum(now),
+														 PG_GETARG_DATUM(ARG_DELAY)));
+	}
+	else if (!PG_ARGISNULL(ARG_RUN_AT))
+		run_at = PG_GETARG_TIMESTAMPTZ(ARG_RUN_AT);
+	if (TIMESTAMP_NOT_FINITE(run_at))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("run_at must be finite")));
+	return Max(run_at, now);
+}
+
+static JobqOnConflict
+on_conflict_argument(FunctionCallInfo fcinfo)
+{
+	char	   *word;
+
+	if (PG_ARGISNULL(ARG_ON_CONFLICT))
+		return JOBQ_CONFLICT_KEEP;
+	word = text_to_cstring(PG_GETARG_TEXT_PP(ARG_ON_CONFLICT));
+	if (strcmp(word, "keep") == 0)
+		return JOBQ_CONFLICT_KEEP;
+	if (strcmp(word, "replace") == 0)
+		return JOBQ_CONFLICT_REPLACE;
+	if (strcmp(word, "error") == 0)
+		return JOBQ_CONFLICT_ERROR;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unknown value for on_conflict: \"%s\"", word),
+			 errdetail("It is one of keep, replace and error.")));
+	return JOBQ_CONFLICT_KEEP;	/* keep compiler quiet */
+}
+
+static Datum
+tags_argument(FunctionCallInfo fcinfo)
+{
+	ArrayType  *tags = PG_GETARG_ARRAYTYPE_P(ARG_TAGS);
+	int			ntags;
+
+	(void) jobq_array_elements("tags", tags, TEXTOID, NULL, &ntags);
+	if (ntags > JOBQ_MAX_TAGS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("too many tags"),
+				 errdetail("At most %d are allowed.", JOBQ_MAX_TAGS)));
+	return PointerGetDatum(tags);
+}
+
+/* Whether the jobs of a call have unique_keys of their own. */
+static bool
+has_unique_keys(FunctionCallInfo fcinfo)
+{
+	return PG_NARGS() > ARG_UNIQUE_KEYS && !PG_ARGISNULL(ARG_UNIQUE_KEYS);
+}
+
+/* The optional arguments about unique keys. */
+static void
+read_unique_arguments(FunctionCallInfo fcinfo, JobqEnqueueOptions *options)
+{
+	bool		has_keys;
+
+	options->on_conflict = on_conflict_argument(fcinfo);
+	if (!PG_ARGISNULL(ARG_UNIQUE_KEY))
+		options->unique_key = jobq_string_argument(fcinfo, ARG_UNIQUE_KEY,
+												   "unique_key",
+												   JOBQ_MAX_KEY_LENGTH);
+	has_keys = options->unique_key != NULL || has_unique_keys(fcinfo);
+	if (options->on_conflict != JOBQ_CONFLICT_KEEP && !has_keys)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("on_conflict requires a unique_key")));
+	if (!PG_ARGISNULL(ARG_UNIQUE_FOR))
+	{
+		(void) jobq_duration_argument(fcinfo, ARG_UNIQUE_FOR, "unique_for",
+									  false);
+		if (!has_keys)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("unique_for requires a unique_key")));
+		options->unique_for = PG_GETARG_INTERVAL_P(ARG_UNIQUE_FOR);
+	}
+}
+
+/* Fills in the options of a call from its arguments and the queue. */
+static void
+read_options(FunctionCallInfo fcinfo, const JobqQueue *queue,
+			 JobqEnqueueOptions *options)
+{
+	TimestampTz now;
+	int64		ttl = queue->ttl;
+
+	jobq_enqueue_defaults(options, queue);
+	now = options->run_at;
+	options->run_at = run_at_argument(fcinfo, now);
+	if (!PG_ARGISNULL(ARG_PRIORITY))
+		options->priority = PG_GETARG_INT32(ARG_PRIORITY);
+	jobq_check_priority(options->priority);
+	read_unique_arguments(fcinfo, options);
+	if (!PG_ARGISNULL(ARG_MAX_ATTEMPTS))
+	{
+		options->max_attempts = PG_GETARG_INT32(ARG_MAX_ATTEMPTS);
+		if (options->max_attempts < 1)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("max_attempts must be at least 1")));
+	}
+	if (!PG_ARGISNULL(ARG_TIMEOUT))
+	{
+		(void) jobq_duration_argument(fcinfo, ARG_TIMEOUT, "timeout", false);
+		options->timeout = PG_GETARG_INTERVAL_P(ARG_TIMEOUT);
+	}
+	if (!PG_ARGISNULL(ARG_TTL))
+		ttl = jobq_duration_argument(fcinfo, ARG_TTL, "ttl", false);
+	/* counted from when it could have been started first */
+	options->expires_at = ttl > 0 && ttl < END_TIMESTAMP - options->run_at ?
+		options->run_at + ttl : JOBQ_NEVER;
+	if (!PG_ARGISNULL(ARG_TAGS))
+		options->tags = tags_argument(fcinfo);
+	if (!PG_ARGISNULL(ARG_HEADERS))
+	{
+		Jsonb	   *headers = PG_GETARG_JSONB_P(ARG_HEADERS);
+
+		if (!JB_ROOT_IS_OBJECT(headers))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("headers must be a JSON object")));
+		options->headers = JsonbPGetDatum(headers);
+	}
+}
+
+/*
+ * The queue named by the first argument, into which the user may enqueue,
+ * locked against being dropped.
+ */
+static const JobqQueue *
+target_queue(FunctionCallInfo fcinfo)
+{
+	const JobqQueue *queue;
+	char	   *name;
+
+	jobq_require_argument(fcinfo, ARG_TARGET, "queue");
+	name = text_to_cstring(PG_GETARG_TEXT_PP(ARG_TARGET));
+	queue = jobq_queue_require(name, JOBQ_PRIV_ENQUEUE);
+	if (queue->is_run)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("queue \"%s\" is for SQL commands", queue->name),
+				 errhint("Use jobq.run().")));
+	for (;;)
+	{
+		const JobqQueue *locked = jobq_queue_lock_shared(queue);
+
+		if (locked == queue)
+			return queue;
+		/* it has changed, and may have another name */
+		jobq_queue_check_privilege(locked, JOBQ_PRIV_ENQUEUE);
+		if (strcmp(locked->name, name) == 0)
+			return locked;
+		queue = jobq_queue_require(name, JOBQ_PRIV_ENQUEUE);
+	}
+}
+
+/*
+ * Checks the privilege again after what can take its time: others who have a
+ * job of the same key in their hands, and the owner's check of the payload.
+ */
+static void
+recheck_privilege(const JobqEnqueueOptions *options, bool has_keys)
+{
+	if (has_keys || options->queue->payload_check != NULL)
+		jobq_queue_recheck(options->queue->id, JOBQ_PRIV_ENQUEUE);
+}
+
+Datum
+jobq_enqueue(PG_FUNCTION_ARGS)
+{
+	JobqEnqueueOptions options;
+	JobqTable  *jobs;
+	int64		id;
+
+	jobq_begin_write("jobq.enqueue()");
+	jobq_require_argument(fcinfo, ARG_PAYLOAD, "payload");
+	jobs = jobq_table_open(JOBQ_REL_JOB);
+	read_options(fcinfo, target_queue(fcinfo), &options);
+	id = jobq_enqueue_job(jobs, &options, PG_GETARG_DATUM(ARG_PAYLOAD));
+	jobq_table_close(jobs);
+	recheck_privilege(&options, options.unique_key != NULL);
+	PG_RETURN_INT64(id);
+}
+
+/*
+ * The unique keys of the jobs of enqueue_many(), NULL where there is none, or
+ * NULL if none of them has one.
+ */
+static const char **
+unique_keys_argument(FunctionCallInfo fcinfo, const char *unique_key,
+					 int njobs)
+{
+	const char **keys;
+	Datum	   *elements;
+	bool	   *nulls;
+	int			nkeys;
+	bool		any = false;
+
+	if (unique_key != NULL && njobs > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("unique_key is for one job, and there are %d payloads",
+						njobs),
+				 errhint("Use unique_keys, with a key for each payload.")));
+	if (!has_unique_keys(fcinfo))
+		return NULL;
+	if (unique_key != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("unique_key and unique_keys exclude each other")));
+	elements = jobq_array_elements("unique_keys",
+								   PG_GETARG_ARRAYTYPE_P(ARG_UNIQUE_KEYS),
+								   TEXTOID, &nulls, &nkeys);
+	if (nkeys != njobs)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("unique_keys must have as many elements as payloads"),
+				 errdetail("It has %d, and payloads has %d.", nkeys, njobs)));
+	keys = palloc0(Max(nkeys, 1) * sizeof(char *));
+	for (int i = 0; i < nkeys; i++)
+	{
+		if (nulls[i])
+			continue;
+		keys[i] = TextDatumGetCString(elements[i]);
+		jobq_check_string(keys[i], "unique_key", JOBQ_MAX_KEY_LENGTH);
+		any = true;
+	}
+	return any ? keys : NULL;
+}
+
+Datum
+jobq_enqueue_many(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	JobqEnqueueOptions options;
+	Datum	   *payloads;
+	const char **keys;
+	int			njobs;
+	int64	   *ids;
+	JobqTable  *jobs;
+
+	jobq_begin_write("jobq.enqueue_many()");
+	jobq_require_argument(fcinfo, ARG_PAYLOAD, "payloads");
+	payloads = jobq_array_elements("payloads",
+								   PG_GETARG_ARRAYTYPE_P(ARG_PAYLOAD),
+								   JSONBOID, NULL, &njobs);
+	jobs = jobq_table_open(JOBQ_REL_JOB);
+	read_options(fcinfo, target_queue(fcinfo), &options);
+	keys = unique_keys_argument(fcinfo, options.unique_key, njobs);
+
+	ids = palloc(Max(njobs, 1) * sizeof(int64));
+	if (options.unique_key != NULL)
+		keys = &options.unique_key;
+	if (keys == NULL)
+		jobq_enqueue_jobs(jobs, &options, payloads, njobs, ids);
+	else
+		jobq_enqueue_keyed_jobs(jobs, &options, payloads, keys, njobs, ids);
+	jobq_table_close(jobs);
+	recheck_privilege(&options, keys != NULL);
+
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	for (int i = 0; i < njobs; i++)
+	{
+		Datum		id = Int64GetDatum(ids[i]);
+		bool		isnull = false;
+
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, &id, &isnull);
+	}
+	return (Datum) 0;
+}
+
+Datum
+jobq_run(PG_FUNCTION_ARGS)
+{
+	JobqEnqueueOptions options;
+	JobqTable  *jobs;
+	char	   *command;
+	Datum		params;
+	int64		id;
+
+	jobq_begin_write("jobq.run()");
+	command = jobq_string_argument(fcinfo, ARG_TARGET, "command",
+								   JOBQ_MAX_COMMAND_LENGTH);
+	(void) jobq_command_check(command);
+	jobq_executor_role_check(GetUserId());
+	params = PG_ARGISNULL(ARG_PAYLOAD) ?
+		DirectFunctionCall1(jsonb_in, CStringGetDatum("null")) :
+		PG_GETARG_DATUM(ARG_PAYLOAD);
+	jobs = jobq_table_open(JOBQ_REL_JOB);
+	read_options(fcinfo,
+				 jobq_queue_lock_shared(jobq_queue_run_of(GetUserId())),
+				 &options);
+	options.command = command;
+	id = jobq_enqueue_job(jobs, &options, params);
+	jobq_table_close(jobs);
+	jobq_recheck_function(fcinfo);
+	PG_RETURN_INT64(id);
+}

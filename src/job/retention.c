@@ -1,0 +1,444 @@
+/*-------------------------------------------------------------------------
+ *
+ * retention.c
+ *	  How long finished jobs are kept: history's ring.
+ *
+ * History is a ring of segments (tables).  One is written to.  After a while
+ * the next one, which is the oldest, takes over.  It is emptied first:
+ *
+ *	1. Rows that must be kept longer (dead letters mostly) move to the segment
+ *	   that is written to, some blocks per transaction, so that every snapshot
+ *	   sees them once.  Those that somebody has locked are left for later.
+ *	2. When no snapshot is left that sees them in the old place, the segment is
+ *	   truncated and becomes the one that is written to, in one transaction.
+ *	   TRUNCATE wants a lock that keeps readers out, so it is only done when
+ *	   nobody else uses the segment at the moment; else a minute later.
+ *
+ * The views hide what is past its time from the first moment on; this here is
+ * about disk space.
+ *
+ * Those who finish a job look up the current segment right before they write
+ * (queue.c).  One whose knowledge is out of date by a moment writes to the
+ * segment that was current before: this one is emptied seven turns later.
+ * Nobody writes to the segment that is being emptied, since it has not been
+ * the current one for seven turns of an hour at least.
+ *
+ * Limits by number and what is left of attempts are seen to in files of their
+ * own, a part at a time, like this here.  All progress is remembered in this
+ * process only: after a restart, or an error, everything is begun again.
+ *
+ * IDENTIFICATION
+ *	  src/job/retention.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "job/retention.h"
+
+#include "base/catalog.h"
+#include "base/walk.h"
+#include "job/history.h"
+#include "job/retention_attempt.h"
+#include "job/retention_count.h"
+#include "queue/queue_list.h"
+#include "queue/queue_row.h"
+#include "shared/clock.h"
+#include "shared/database.h"
+#include "shared/late.h"
+#include "shared/queue_change.h"
+#include "shared/xact_end.h"
+
+#include "access/table.h"
+#include "access/transam.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "storage/lmgr.h"
+#include "storage/procarray.h"
+#include "utils/builtins.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#define TURN_MIN USECS_PER_HOUR
+#define TURN_MAX (30 * USECS_PER_DAY)
+#define TURNS_PER_KEEP 6		/* turns during which a completed job is kept;
+								 * less than there are segments */
+#define RETRY_AFTER USECS_PER_MINUTE
+
+/* How far the emptying of a segment has come. */
+typedef struct Sweep
+{
+	int			segment;		/* -1: none is being emptied */
+	BlockNumber next_block;		/* InvalidBlockNumber: the end was reached */
+	BlockNumber nblocks;		/* when it was */
+	BlockNumber left_block;		/* the first one with rows that were locked */
+	TimestampTz left_since;		/* when such were found first */
+	FullTransactionId moved_by; /* the last transaction that moved rows, if a
+								 * snapshot may be in use that does not see
+								 * that */
+} Sweep;
+
+/* A visit to rows of the segment. */
+typedef struct Visit
+{
+	JobqTable  *current;		/* the segment that is written to */
+	int			segment;		/* its number */
+	TupleTableSlot *locked;
+	TimestampTz now;
+	bool		moved;
+} Visit;
+
+/* What is done, each at a time of its own. */
+typedef struct Part
+{
+	TimestampTz (*run) (TimestampTz now);
+	TimestampTz next;
+} Part;
+
+static TimestampTz turn_ring(TimestampTz now);
+
+enum
+{
+	PART_RING,
+	PART_COUNTS,
+	PART_ATTEMPTS,
+	NPARTS
+};
+
+static Part parts[NPARTS] = {
+	[PART_RING] = {turn_ring, DT_NOBEGIN},
+	[PART_COUNTS] = {jobq_retention_limit_counts, DT_NOBEGIN},
+	[PART_ATTEMPTS] = {jobq_retention_clean_attempts, DT_NOBEGIN},
+};
+
+static Sweep sweep = {.segment = -1};
+static bool running = false;
+
+/* Runs a statement on the latest snapshot; returns the number of rows. */
+static uint64
+execute(const char *sql, int nargs, Oid *types, Datum *values)
+{
+	if (SPI_execute_with_args(sql, nargs, types, values, NULL, false, 0) < 0)
+		elog(ERROR, "could not execute \"%s\"", sql);
+	return SPI_processed;
+}
+
+static BlockNumber
+segment_blocks(int segment)
+{
+	Relation	rel = table_open(jobq_relation_oid(JOBQ_REL_HISTORY_0 + segment),
+								 AccessShareLock);
+	BlockNumber result = RelationGetNumberOfBlocks(rel);
+
+	table_close(rel, AccessShareLock);
+	return result;
+}
+
+static bool
+history_is_empty(void)
+{
+	for (int i = 0; i < JOBQ_HISTORY_SEGMENTS; i++)
+	{
+		if (segment_blocks(i) > 0)
+			return false;
+	}
+	return true;
+}
+
+/* How long a segment is written to. */
+static int64
+turn_length(void)
+{
+	int64		keep = 0;
+	int			n;
+	const JobqQueueBrief *queues = jobq_queues_all(&n);
+
+	for (int i = 0; i < n; i++)
+	{
+		if (queues[i].keep_completed < 0)
+			return TURN_MAX;
+		keep = Max(keep, queues[i].keep_completed);
+	}
+	return Min(Max(keep / TURNS_PER_KEEP, TURN_MIN), TURN_MAX);
+}
+
+/* The same, told to those who do not know all queues. */
+static int64
+update_turn(void)
+{
+	int64		turn = turn_length();
+
+	pg_atomic_write_u64(&jobq_database()->history_turn, (uint64) turn);
+	return turn;
+}
+
+/* Since when the current segment is written to. */
+static TimestampTz
+current_since(void)
+{
+	bool		isnull;
+	Datum		since;
+
+	if (execute("SELECT history_since FROM jobq_store.service", 0, NULL,
+				NULL) != 1)
+		elog(ERROR, "table \"%s\" must have one row", "jobq_store.service");
+	since = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,
+						  &isnull);
+	return DatumGetTimestampTz(since);
+}
+
+/* Moves a row to the current segment, if it is to be kept. */
+static void
+visit_row(JobqTable *table, TupleTableSlot *row, Snapshot snapshot, void *arg)
+{
+	Visit	   *visit = arg;
+	Datum		values[Natts_history];
+	bool		nulls[Natts_history];
+
+	slot_getallattrs(row);
+	if (!jobq_history_row_is_kept(row))
+		return;
+	switch (jobq_table_lock(table, &row->tts_tid, snapshot, visit->locked))
+	{
+		case JOBQ_FOUND:
+			break;
+		case JOBQ_BUSY:
+			if (sweep.left_block == InvalidBlockNumber)
+				sweep.left_block = ItemPointerGetBlockNumber(&row->tts_tid);
+			if (sweep.left_since == JOBQ_NEVER)
+				sweep.left_since = visit->now;
+			jobq_late_note(sweep.left_since,
+						   jobq_late_retry(sweep.left_since, visit->now),
+						   jobq_row_holder(visit->locked));
+			return;
+		case JOBQ_MISSING:
+		case JOBQ_UNWANTED:
+			return;
+	}
+	memcpy(values, row->tts_values, sizeof(values));
+	memcpy(nulls, row->tts_isnull, sizeof(nulls));
+	values[Anum_history_segment - 1] = Int16GetDatum((int16) visit->segment);
+	jobq_table_insert(visit->current, values, nulls);
+	jobq_table_delete(table, visit->locked);
+	visit->moved = true;
+}
+
+static void
+begin_sweep(int segment)
+{
+	sweep.segment = segment;
+	sweep.next_block = 0;
+	sweep.left_block = InvalidBlockNumber;
+	sweep.left_since = JOBQ_NEVER;
+	sweep.moved_by = InvalidFullTransactionId;
+}
+
+/*
+ * Moves rows to be kept out of some blocks of a segment.  Returns when to go
+ * on; JOBQ_NEVER if there is none left.
+ */
+static TimestampTz
+sweep_blocks(int segment, int current, TimestampTz now)
+{
+	JobqTable  *table;
+	Visit		visit = {.segment = current,.now = now};
+
+	if (sweep.segment != segment)
+		begin_sweep(segment);
+	if (sweep.next_block == InvalidBlockNumber)
+		return JOBQ_NEVER;
+
+	table = jobq_table_open(JOBQ_REL_HISTORY_0 + segment);
+	visit.current = jobq_table_open(JOBQ_REL_HISTORY_0 + current);
+	visit.locked = jobq_table_slot(table);
+	sweep.nblocks = RelationGetNumberOfBlocks(table->rel);
+	sweep.next_block = jobq_walk(table, sweep.next_block, JOBQ_RETENTION_BLOCKS,
+								 visit_row, &visit);
+	jobq_table_close(visit.current);
+	jobq_table_close(table);
+	if (visit.moved)
+		sweep.moved_by = GetTopFullTransactionId();
+	if (sweep.next_block != InvalidBlockNumber)
+		return now;
+	if (sweep.left_block == InvalidBlockNumber)
+		return visit.moved ? now : JOBQ_NEVER;
+
+	/* the rest of it when those rows are free */
+	sweep.next_block = sweep.left_block;
+	sweep.left_block = InvalidBlockNumber;
+	return jobq_late_retry(sweep.left_since, now);
+}
+
+/*
+ * Whether a snapshot is in use that sees rows where they were before they
+ * were moved.  None that is taken from now on does.
+ */
+static bool
+moved_rows_are_in_use(void)
+{
+	int			nvxids = 0;
+
+	if (!FullTransactionIdIsValid(sweep.moved_by))
+		return false;
+	/* half of all XIDs later there is none, and comparing them is in vain */
+	if (U64FromFullTransactionId(ReadNextFullTransactionId()) -
+		U64FromFullTransactionId(sweep.moved_by) < PG_INT32_MAX)
+		pfree(GetCurrentVirtualXIDs(XidFromFullTransactionId(sweep.moved_by),
+									true, false, 0, &nvxids));
+	if (nvxids == 0)
+		sweep.moved_by = InvalidFullTransactionId;
+	return nvxids > 0;
+}
+
+/* Makes a segment without rows to keep the current one. */
+static bool
+take_over(int segment, TimestampTz now)
+{
+	Oid			types[] = {INT2OID, TIMESTAMPTZOID};
+	Datum		values[2];
+
+	/* start() and stop() lock the row, and are not waited for */
+	if (moved_rows_are_in_use() ||
+		execute("SELECT FROM jobq_store.service FOR UPDATE SKIP LOCKED", 0,
+				NULL, NULL) != 1 ||
+		!ConditionalLockRelationOid(jobq_relation_oid(JOBQ_REL_HISTORY_0 +
+													  segment),
+									AccessExclusiveLock))
+		return false;
+	if (segment_blocks(segment) > sweep.nblocks)
+	{
+		/* has grown: go through the rest first */
+		sweep.next_block = sweep.nblocks;
+		return false;
+	}
+
+	execute(psprintf("TRUNCATE ONLY jobq_store.history_%d", segment), 0, NULL,
+			NULL);
+	values[0] = Int16GetDatum(segment);
+	values[1] = TimestampTzGetDatum(now);
+	execute("UPDATE jobq_store.service"
+			" SET history_segment = $1, history_since = $2",
+			2, types, values);
+	jobq_at_commit_service_changed();
+	sweep.segment = -1;
+	return true;
+}
+
+/* See history.h. */
+int
+jobq_history_overdue_segment(TimestampTz now)
+{
+	int64		turn = (int64) pg_atomic_read_u64(&jobq_database()->history_turn);
+	JobqElevation elevation;
+	TimestampTz since;
+
+	jobq_elevate(&elevation);
+	since = current_since();
+	jobq_restore(&elevation);
+	if (now < since + (turn > 0 ? turn : TURN_MAX) || history_is_empty())
+		return -1;
+	return (jobq_history_segment() + 1) % JOBQ_HISTORY_SEGMENTS;
+}
+
+/* Jobs have gone from history: their attempts are to follow. */
+static void
+clean_attempts(void)
+{
+	jobq_retention_attempts_are_due();
+	parts[PART_ATTEMPTS].next = DT_NOBEGIN;
+}
+
+/* Does a part of what is to be done to the ring; returns when to go on. */
+static TimestampTz
+turn_ring(TimestampTz now)
+{
+	int			current = jobq_history_segment();
+	int			next = (current + 1) % JOBQ_HISTORY_SEGMENTS;
+	int64		turn = update_turn();
+	TimestampTz turn_ends = current_since() + turn;
+	TimestampTz swept;
+
+	if (now < turn_ends)
+		return turn_ends;
+	if (history_is_empty())
+	{
+		clean_attempts();
+		return now + turn;
+	}
+	swept = sweep_blocks(next, current, now);
+	if (swept != JOBQ_NEVER)
+		return swept;
+	if (!take_over(next, now))
+		return now + RETRY_AFTER;
+	clean_attempts();
+	return now;
+}
+
+/*
+ * Nothing is remembered of a transaction that is rolled back.  There are none
+ * to be asked for: their XIDs mean nothing any more when pg_xact was truncated.
+ */
+static void
+at_transaction_end(XactEvent event)
+{
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT)
+		return;
+	if (running && event == XACT_EVENT_ABORT)
+	{
+		sweep.segment = -1;
+		jobq_retention_forget_counts();
+		jobq_retention_attempts_are_due();
+		for (int i = 0; i < NPARTS; i++)
+			parts[i].next = DT_NOBEGIN;
+	}
+	running = false;
+}
+
+/* Runs the parts whose time has come; returns when that of the next comes. */
+static TimestampTz
+run(TimestampTz now, bool all)
+{
+	TimestampTz next = JOBQ_NEVER;
+
+	for (int i = 0; i < NPARTS; i++)
+	{
+		if (all || parts[i].next <= now)
+			parts[i].next = parts[i].run(now);
+		next = Min(next, parts[i].next);
+	}
+	return next;
+}
+
+/* See maintenance.h. */
+TimestampTz
+jobq_retention_run(void)
+{
+	static TimestampTz next = DT_NOBEGIN;
+	static uint64 changes = 0;
+	uint64		new_changes = pg_atomic_read_u64(&jobq_database()->nchanges);
+	static TimestampTz last = DT_NOBEGIN;
+	TimestampTz now = jobq_now();
+	JobqElevation elevation;
+
+	/* called whenever anything is due: that must cost nothing */
+	if (now < next && now >= last && changes == new_changes)
+		return next;
+
+	jobq_xact_end_follow(JOBQ_XACT_RETENTION, at_transaction_end, NULL);
+	running = true;
+	PushActiveSnapshot(GetTransactionSnapshot());
+	jobq_elevate(&elevation);
+	SPI_connect();
+	/* the clock may have been set back */
+	next = run(now, changes != new_changes || now < last);
+	SPI_finish();
+	jobq_restore(&elevation);
+	PopActiveSnapshot();
+	changes = new_changes;
+	last = now;
+	return next;
+}

@@ -1,0 +1,163 @@
+/*-------------------------------------------------------------------------
+ *
+ * retention_attempt.c
+ *	  Removing the attempts of jobs that are gone.
+ *
+ * Jobs go by the segment of history, without a word about their attempts.
+ * After that the table of attempts is gone through, some blocks per
+ * transaction.  Whether a job is still there is seen by the same snapshot as
+ * its attempts, so that it makes no difference what it is turned into
+ * meanwhile.
+ *
+ * IDENTIFICATION
+ *	  src/job/retention_attempt.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "job/retention_attempt.h"
+
+#include "base/walk.h"
+#include "compat.h"
+#include "job/retention.h"
+#include "queue/queue_cache.h"
+#include "queue/queue_row.h"
+
+#include "access/genam.h"
+#include "access/relscan.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+#include "utils/relcache.h"
+#include "utils/snapmgr.h"
+
+/* Each row may take a look into all of the tables of jobs. */
+#define BLOCKS (JOBQ_RETENTION_BLOCKS / 8)
+
+/* The tables that a job may be in: the live ones, and history. */
+#define NTABLES (1 + JOBQ_HISTORY_SEGMENTS)
+
+/* A look for jobs by their id. */
+typedef struct Search
+{
+	JobqTable  *tables[NTABLES];
+	TupleTableSlot *slots[NTABLES];
+	Relation	indexes[NTABLES];
+	IndexScanDesc scans[NTABLES];
+	MemoryContext context;		/* of the scans */
+	TupleTableSlot *locked;		/* for attempts */
+	int64		last_id;		/* attempts of one job are neighbours mostly */
+	bool		last_found;
+} Search;
+
+static BlockNumber next_block = 0;
+static bool due = true;
+
+void
+jobq_retention_attempts_are_due(void)
+{
+	due = true;
+	next_block = 0;
+}
+
+static void
+begin_search(Search *search, JobqTable *attempts)
+{
+	memset(search, 0, sizeof(*search));
+	search->context = CurrentMemoryContext;
+	search->locked = jobq_table_slot(attempts);
+	for (int i = 0; i < NTABLES; i++)
+	{
+		JobqTable  *table = jobq_table_open(i == 0 ? JOBQ_REL_JOB :
+											JOBQ_REL_HISTORY_0 + i - 1);
+
+		search->tables[i] = table;
+		search->slots[i] = jobq_table_slot(table);
+		search->indexes[i] = index_open(jobq_primary_key_index(table->rel),
+										AccessShareLock);
+		search->scans[i] = jobq_index_beginscan(table->rel,
+												search->indexes[i],
+												GetActiveSnapshot(), 1);
+	}
+}
+
+static void
+end_search(Search *search)
+{
+	for (int i = 0; i < NTABLES; i++)
+	{
+		index_endscan(search->scans[i]);
+		index_close(search->indexes[i], NoLock);
+		jobq_table_close(search->tables[i]);
+	}
+}
+
+/* Whether a job is there, finished or not. */
+static bool
+job_is_there(Search *search, int64 id)
+{
+	ScanKeyData key;
+	MemoryContext oldcontext;
+
+	if (id == search->last_id)
+		return search->last_found;
+	search->last_id = id;
+	search->last_found = false;
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(id));
+
+	/* a scan keeps memory that it gets when rows are read */
+	oldcontext = MemoryContextSwitchTo(search->context);
+	for (int i = 0; i < NTABLES && !search->last_found; i++)
+	{
+		index_rescan(search->scans[i], &key, 1, NULL, 0);
+		search->last_found = index_getnext_slot(search->scans[i],
+												ForwardScanDirection,
+												search->slots[i]);
+	}
+	MemoryContextSwitchTo(oldcontext);
+	return search->last_found;
+}
+
+/*
+ * Deletes an attempt whose job is gone, unless somebody has it locked.  Not
+ * one of a queue that came here with a copy: a dump may just be being
+ * restored, table after table.
+ */
+static void
+visit_attempt(JobqTable *table, TupleTableSlot *row, Snapshot snapshot,
+			  void *arg)
+{
+	Search	   *search = arg;
+	const JobqQueue *queue;
+	bool		isnull;
+	int64		id = DatumGetInt64(slot_getattr(row, Anum_attempt_job_id,
+												&isnull));
+
+	if (job_is_there(search, id))
+		return;
+	queue = jobq_queue_by_id(DatumGetInt32(slot_getattr(row,
+														Anum_attempt_queue,
+														&isnull)));
+	if (queue != NULL && queue->at_home &&
+		jobq_table_lock(table, &row->tts_tid, snapshot,
+						search->locked) == JOBQ_FOUND)
+		jobq_table_delete(table, search->locked);
+}
+
+TimestampTz
+jobq_retention_clean_attempts(TimestampTz now)
+{
+	JobqTable  *attempts;
+	Search		search;
+
+	if (!due)
+		return JOBQ_NEVER;
+	attempts = jobq_table_open(JOBQ_REL_ATTEMPT);
+	begin_search(&search, attempts);
+	next_block = jobq_walk(attempts, next_block, BLOCKS, visit_attempt,
+						   &search);
+	end_search(&search);
+	jobq_table_close(attempts);
+	due = next_block != InvalidBlockNumber;
+	return due ? now : JOBQ_NEVER;
+}

@@ -1,0 +1,371 @@
+/*-------------------------------------------------------------------------
+ *
+ * transition.c
+ *	  Changes of a job's state.
+ *
+ * This is the only file that makes them: it alone calls jobstate.c.
+ *
+ * IDENTIFICATION
+ *	  src/job/transition.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "job/transition.h"
+
+#include "base/lease_number.h"
+#include "compat.h"
+#include "job/attempt.h"
+#include "job/cancel_request.h"
+#include "job/ended.h"
+#include "queue/ready.h"
+#include "shared/clock.h"
+#include "shared/lease_registry.h"
+#include "shared/wake.h"
+#include "shared/worker_slot.h"
+
+#include "common/pg_prng.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+
+const JobqEnd jobq_no_result = {.result_is_null = true};
+
+/* The job will be claimable when the row written last is committed. */
+static void
+note_ready(JobqTable *jobs, const JobqQueue *queue, const Datum *values)
+{
+	JobqPlace	place;
+
+	jobq_job_place(values, &jobs->written, &place);
+	jobq_at_commit_ready(queue, &place);
+}
+
+/* Applies an event to the job's state; what is not in the table is a bug. */
+static void
+apply(JobqJob *job, JobqEvent event)
+{
+	JobqState	to;
+
+	if (!jobq_state_apply(job->state, event, &to))
+		elog(ERROR, "job " INT64_FORMAT " cannot %s in state %s", job->id,
+			 jobq_event_name(event), jobq_state_name(job->state, true));
+	job->state = to;
+}
+
+/* Ends the lease the job is held by, if it is. */
+static void
+end_lease(JobqJob *job)
+{
+	if (job->state == JOBQ_STATE_RUNNING)
+		jobq_at_commit_lease_end(job->id, job->lease);
+}
+
+/* Inserts a new job; values[] make a whole row in state pending. */
+void
+jobq_job_insert(JobqTable *jobs, const JobqQueue *queue, const Datum *values,
+				const bool *nulls)
+{
+	jobq_table_insert(jobs, values, nulls);
+	note_ready(jobs, queue, values);
+}
+
+/*
+ * Gives a pending job to whoever holds the lease, until `until`; JOBQ_NEVER
+ * binds it to this session.  Counts the attempt, which job->started_at says
+ * the beginning of.
+ */
+bool
+jobq_job_claim(JobqTable *jobs, JobqJob *job, int64 lease, TimestampTz until,
+			   const char *worker)
+{
+	apply(job, JOBQ_EVENT_CLAIM);
+	job->attempt++;
+	job->lease = lease;
+	job->lease_until = until;
+	jobq_job_write_back(job);
+	job->nulls[Anum_job_worker - 1] = worker == NULL;
+	if (worker != NULL)
+		job->values[Anum_job_worker - 1] = CStringGetTextDatum(worker);
+	if (jobq_table_try_update(jobs, job->slot, job->values,
+							  job->nulls) != JOBQ_FOUND)
+		return false;
+	jobq_note_settled(job->id);
+	jobq_at_commit_lease(job->id, lease, until,
+						 until == JOBQ_NEVER ? JOBQ_MY_PROC_NUMBER :
+						 JOBQ_NO_PROCESS);
+	if (until == JOBQ_NEVER && !jobq_lease_reserve(job->id, lease))
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("no shared memory left for a session-bound claim"),
+				 errdetail("A role has room for as many leases as others leave free."),
+				 errhint("Increase jobq.shared_memory, or claim by a lease that has an end.")));
+	return true;
+}
+
+/* Deletes the job's row, after writing it to history. */
+static void
+finish(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
+	   const JobqEnd *end)
+{
+	jobq_job_ended(jobs, job, queue, end);
+	jobq_table_delete(jobs, job->slot);
+}
+
+/*
+ * Finishes a job in success that is held by a lease.  The row, which is not
+ * locked, is deleted as it was seen; false if it has been changed since, or
+ * somebody has it in his hands.
+ */
+bool
+jobq_job_complete_held(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
+					   const JobqEnd *end)
+{
+	if (jobq_table_try_delete(jobs, job->slot) != JOBQ_FOUND)
+		return false;
+	end_lease(job);
+	apply(job, JOBQ_EVENT_COMPLETE);
+	jobq_job_ended(jobs, job, queue, end);
+	return true;
+}
+
+/*
+ * Finishes a pending job in success that this transaction works itself.  The
+ * row, which may not be locked, is deleted at once; false if it is not to be
+ * had.
+ */
+bool
+jobq_job_take(JobqTable *jobs, JobqJob *job, const JobqQueue *queue)
+{
+	if (jobq_table_try_delete(jobs, job->slot) != JOBQ_FOUND)
+		return false;
+	job->attempt = jobq_job_current_attempt(job);
+	jobq_job_name_worker(job, MyProcPid);
+	apply(job, JOBQ_EVENT_TAKE);
+	jobq_job_ended(jobs, job, queue, &jobq_no_result);
+	return true;
+}
+
+/*
+ * Finishes a job in success: one held by a lease, or one that ran inside
+ * this transaction.
+ */
+void
+jobq_job_complete(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
+				  const JobqEnd *end)
+{
+	bool		leased = job->state == JOBQ_STATE_RUNNING;
+
+	job->attempt = jobq_job_current_attempt(job);
+	jobq_job_name_worker(job, MyProcPid);
+	end_lease(job);
+	apply(job, leased ? JOBQ_EVENT_COMPLETE : JOBQ_EVENT_TAKE);
+	finish(jobs, job, queue, end);
+}
+
+/* Microseconds until the next attempt. */
+static int64
+retry_delay(const JobqQueue *queue, const JobqFailure *failure, int attempt)
+{
+	if (failure->retry_in >= 0)
+		return failure->retry_in;
+	return jobq_backoff_delay(&queue->backoff, attempt,
+							  pg_prng_double(&pg_global_prng_state));
+}
+
+/*
+ * Makes a job that was started pending again.  It was started in time, so that
+ * it does not expire any more.
+ */
+static void
+give_back(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
+		  JobqEvent event, TimestampTz run_at)
+{
+	apply(job, event);
+	job->run_at = run_at;
+	job->lease = 0;
+	job->lease_until = DT_NOBEGIN;
+	job->started_at = DT_NOBEGIN;
+	job->expires_at = JOBQ_NEVER;
+	jobq_job_write_back(job);
+	job->nulls[Anum_job_worker - 1] = true;
+	job->nulls[Anum_job_expires_at - 1] = true;
+	jobq_table_update(jobs, job->slot, job->values, job->nulls);
+	jobq_note_settled(job->id);
+	note_ready(jobs, queue, job->values);
+}
+
+/*
+ * Leaves a job that is dead, but cannot be told of, to the coordinator, as one
+ * whose lease is over.  How its attempt has ended is written down already.
+ */
+static void
+put_off_death(JobqTable *jobs, JobqJob *job)
+{
+	if (job->state == JOBQ_STATE_PENDING)
+		apply(job, JOBQ_EVENT_CLAIM);
+	job->lease = jobq_lease_new();
+	job->lease_until = job->started_at;
+	jobq_job_write_back(job);
+	jobq_table_update(jobs, job->slot, job->values, job->nulls);
+	jobq_note_settled(job->id);
+	jobq_at_commit_lease(job->id, job->lease, job->lease_until,
+						 JOBQ_NO_PROCESS);
+}
+
+/*
+ * Ends an attempt in failure: the job is pending again after a delay, or
+ * dead when it may not be retried or has no attempts left.  Returns the state
+ * it is in now.
+ *
+ * Who tells a queue of dead jobs keeps it from being dropped.  An executor does
+ * not wait for somebody who is just dropping it: the job is held by a lease
+ * that is over then, and its state is running, until the coordinator gets
+ * hold of that queue.
+ */
+JobqState
+jobq_job_fail(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
+			  const JobqFailure *failure)
+{
+	bool		leased = job->state == JOBQ_STATE_RUNNING;
+	int64		delay = -1;
+	JobqEnd		end = jobq_no_result;
+
+	job->attempt = jobq_job_current_attempt(job);
+	jobq_job_name_worker(job, failure->pid != 0 ? failure->pid : MyProcPid);
+	if (!failure->recorded)
+		jobq_job_record_attempt(job, failure, job->attempt);
+	if (failure->retryable &&
+		job->attempt < jobq_job_max_attempts(job, queue))
+		delay = retry_delay(queue, failure, job->attempt);
+
+	end_lease(job);
+	if (delay < 0 && failure->waits_for_nobody && !jobq_job_may_die(queue))
+	{
+		put_off_death(jobs, job);
+		return job->state;
+	}
+	if (delay < 0)
+	{
+		apply(job, JOBQ_EVENT_DIE);
+		end.error = failure->message;
+		end.sqlstate = failure->sqlstate;
+		finish(jobs, job, queue, &end);
+		return job->state;
+	}
+
+	give_back(jobs, job, queue, JOBQ_EVENT_RETRY,
+			  delay > 0 || !leased ? jobq_now() + delay : job->run_at);
+	return job->state;
+}
+
+/*
+ * Cancels a job.  Without a reason, that of a cancel_request for it is used.
+ */
+void
+jobq_job_cancel(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
+				const char *reason)
+{
+	JobqFailure failure;
+	JobqEnd		end = jobq_no_result;
+
+	if (reason == NULL)
+		reason = jobq_cancel_reason(job->id);
+	if (job->state == JOBQ_STATE_RUNNING)
+		jobq_at_commit_interrupt(job->id);
+	else if (job->started_at != DT_NOBEGIN ||
+			 jobq_job_was_terminated(job, &failure))
+	{
+		/* it was being run, inside this transaction or a terminated one */
+		job->attempt = jobq_job_current_attempt(job);
+		jobq_job_name_worker(job, MyProcPid);
+	}
+	end_lease(job);
+	apply(job, JOBQ_EVENT_CANCEL);
+	end.error = reason;
+	finish(jobs, job, queue, &end);
+}
+
+/* Ends a job whose time to live is over. */
+void
+jobq_job_expire(JobqTable *jobs, JobqJob *job, const JobqQueue *queue)
+{
+	apply(job, JOBQ_EVENT_EXPIRE);
+	finish(jobs, job, queue, &jobq_no_result);
+}
+
+/*
+ * Gives back a job that is held by a lease; the attempt does not count.  The
+ * delay is in microseconds; with 0 the job goes back to its old place.
+ */
+void
+jobq_job_release(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
+				 int64 delay)
+{
+	end_lease(job);
+	job->attempt = Max(job->attempt - 1, 0);
+	give_back(jobs, job, queue, JOBQ_EVENT_RELEASE,
+			  delay > 0 ? jobq_now() + delay : job->run_at);
+}
+
+/* Moves the end of the lease; progress replaces the old one unless NULL. */
+void
+jobq_job_extend(JobqTable *jobs, JobqJob *job, TimestampTz until,
+				Datum progress, bool progress_is_null)
+{
+	job->lease_until = until;
+	jobq_job_write_back(job);
+	if (!progress_is_null)
+	{
+		job->values[Anum_job_progress - 1] = progress;
+		job->nulls[Anum_job_progress - 1] = false;
+	}
+	jobq_table_update(jobs, job->slot, job->values, job->nulls);
+	if (until != JOBQ_NEVER)
+		jobq_at_commit_lease(job->id, job->lease, until, JOBQ_NO_PROCESS);
+}
+
+/*
+ * Replaces the row of a pending job: another time, priority, payload.  The
+ * new row is in values[]; when the job was enqueued stays.
+ */
+void
+jobq_job_replace(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
+				 Datum *values, bool *nulls)
+{
+	jobq_job_set_enqueued_at(values, nulls, job->enqueued_at);
+	apply(job, JOBQ_EVENT_EDIT);
+	jobq_table_update(jobs, job->slot, values, nulls);
+	jobq_note_settled(job->id);
+	note_ready(jobs, queue, values);
+	/* the row has moved, and expire.c knows where it was perhaps */
+	if (job->attempt == 0 && !nulls[Anum_job_expires_at - 1])
+		jobq_at_commit_due(DatumGetTimestampTz(values[Anum_job_expires_at - 1]));
+}
+
+/* Moves a pending job to another time; its time to live begins then. */
+void
+jobq_job_move(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
+			  TimestampTz run_at)
+{
+	if (job->expires_at != JOBQ_NEVER)
+	{
+		int64		ttl = job->expires_at - job->run_at;
+		bool		never = ttl >= END_TIMESTAMP - run_at;
+
+		job->values[Anum_job_expires_at - 1] =
+			TimestampTzGetDatum(never ? JOBQ_NEVER : run_at + ttl);
+		job->nulls[Anum_job_expires_at - 1] = never;
+	}
+	job->values[Anum_job_run_at - 1] = TimestampTzGetDatum(run_at);
+	jobq_job_replace(jobs, job, queue, job->values, job->nulls);
+}
+
+/* Deletes a job that is not running, without trace. */
+void
+jobq_job_remove(JobqTable *jobs, JobqJob *job)
+{
+	Assert(job->state != JOBQ_STATE_RUNNING);
+	jobq_job_removed(job);
+	jobq_table_delete(jobs, job->slot);
+}

@@ -1,0 +1,55 @@
+/*-------------------------------------------------------------------------
+ *
+ * transition.h
+ *	  Changes of a job's state.
+ *
+ * IDENTIFICATION
+ *	  src/job/transition.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_TRANSITION_H
+#define JOBQ_TRANSITION_H
+
+#include "job/failure.h"
+#include "job/history.h"
+
+/* A job that ends and leaves nothing behind. */
+extern const JobqEnd jobq_no_result;
+
+/*
+ * Transitions.  Each wants the row locked, and leaves it changed or gone.
+ * Those that return false do with a row as it was seen: if somebody else has
+ * it in his hands, or has changed it, they have done nothing.
+ */
+extern void jobq_job_insert(JobqTable *jobs, const JobqQueue *queue,
+							const Datum *values, const bool *nulls);
+extern bool jobq_job_claim(JobqTable *jobs, JobqJob *job, int64 lease,
+						   TimestampTz until, const char *worker);
+extern bool jobq_job_complete_held(JobqTable *jobs, JobqJob *job,
+								   const JobqQueue *queue,
+								   const JobqEnd *end);
+extern bool jobq_job_take(JobqTable *jobs, JobqJob *job,
+						  const JobqQueue *queue);
+extern void jobq_job_complete(JobqTable *jobs, JobqJob *job,
+							  const JobqQueue *queue,
+							  const JobqEnd *end);
+extern JobqState jobq_job_fail(JobqTable *jobs, JobqJob *job,
+							   const JobqQueue *queue,
+							   const JobqFailure *failure);
+extern void jobq_job_cancel(JobqTable *jobs, JobqJob *job,
+							const JobqQueue *queue, const char *reason);
+extern void jobq_job_expire(JobqTable *jobs, JobqJob *job,
+							const JobqQueue *queue);
+extern void jobq_job_release(JobqTable *jobs, JobqJob *job,
+							 const JobqQueue *queue, int64 delay);
+extern void jobq_job_extend(JobqTable *jobs, JobqJob *job, TimestampTz until,
+							Datum progress, bool progress_is_null);
+extern void jobq_job_replace(JobqTable *jobs, JobqJob *job,
+							 const JobqQueue *queue, Datum *values,
+							 bool *nulls);
+extern void jobq_job_move(JobqTable *jobs, JobqJob *job,
+						  const JobqQueue *queue, TimestampTz run_at);
+extern void jobq_job_remove(JobqTable *jobs, JobqJob *job);
+
+#endif							/* JOBQ_TRANSITION_H */

@@ -1,0 +1,129 @@
+/*-------------------------------------------------------------------------
+ *
+ * undone.c
+ *	  Jobs that were through when the transaction that they shared with others
+ *	  was rolled back.
+ *
+ * They are run again, and the attempt does not count, since it is no fault of
+ * theirs.  But what they did outside the database has happened, and happens
+ * again, so that it must be found in jobq.attempts, as outcome "interrupted".
+ *
+ * The executor that rolls back, or exits, cannot write to tables.  It leaves
+ * the jobs in shared memory, in a ring of JOBQ_MAX_UNDONE, and wakes the
+ * coordinator, which writes them down.  If it does not come to that in time the
+ * oldest ones are overwritten; and if the server crashes the executor's note
+ * has them (bgworker/crash_note.c).
+ *
+ * IDENTIFICATION
+ *	  src/job/undone.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "job/undone.h"
+
+#include "job/attempt.h"
+#include "job/failure.h"
+#include "queue/queue_cache.h"
+#include "shared/database.h"
+#include "shared/wake.h"
+
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/snapmgr.h"
+
+/*
+ * Leaves the jobs to the coordinator, which is to write them down.
+ */
+void
+jobq_undone_note(const JobqUndone *jobs, int njobs)
+{
+	JobqDatabase *database;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_WORKERS), LW_EXCLUSIVE);
+	for (int i = 0; i < njobs; i++)
+	{
+		jobq_shared->undone[jobq_shared->next_undone] = jobs[i];
+		jobq_shared->next_undone =
+			(jobq_shared->next_undone + 1) % JOBQ_MAX_UNDONE;
+	}
+	LWLockRelease(jobq_lock(JOBQ_LOCK_WORKERS));
+	database = jobq_find_database(MyDatabaseId);
+	if (njobs > 0 && database != NULL)
+		jobq_wake_coordinator(database, JOBQ_WAKE_UNDONE);
+}
+
+/* Writes down that a job was interrupted; its row is read, or made up. */
+static void
+record(JobqJob *job, const JobqUndone *undone)
+{
+	JobqFailure failure = {0};
+
+	job->started_at = undone->started_at;
+	job->values[Anum_job_worker - 1] =
+		CStringGetTextDatum(psprintf("pid %d", undone->pid));
+	job->nulls[Anum_job_worker - 1] = false;
+	failure.outcome = "interrupted";
+	failure.message = "the transaction that the job shared with others was rolled back";
+	failure.detail = undone->cause == 0 ?
+		"The job was through. It is run again, and the attempt does not count." :
+		psprintf("The background worker ended in job " INT64_FORMAT ". This one was through; it is run again, and the attempt does not count.",
+				 undone->cause);
+	failure.hint = "What a job does outside the database may happen twice. Its last attempt shares no transaction.";
+	jobq_job_record_attempt(job, &failure, undone->attempt);
+}
+
+/* Writes down those that executors of this database have left. */
+void
+jobq_undone_record_all(void)
+{
+	JobqUndone *copy = palloc(sizeof(jobq_shared->undone));
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_WORKERS), LW_SHARED);
+	memcpy(copy, jobq_shared->undone, sizeof(jobq_shared->undone));
+	LWLockRelease(jobq_lock(JOBQ_LOCK_WORKERS));
+
+	for (int i = 0; i < JOBQ_MAX_UNDONE; i++)
+	{
+		JobqJob		job = {0};
+
+		if (copy[i].dboid != MyDatabaseId ||
+			jobq_queue_by_id(copy[i].queue) == NULL)
+			continue;
+		job.id = copy[i].job_id;
+		job.queue = copy[i].queue;
+		record(&job, &copy[i]);
+	}
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_WORKERS), LW_EXCLUSIVE);
+	for (int i = 0; i < JOBQ_MAX_UNDONE; i++)
+	{
+		/* unless another one has come in its place */
+		if (copy[i].dboid == MyDatabaseId &&
+			memcmp(&copy[i], &jobq_shared->undone[i], sizeof(JobqUndone)) == 0)
+			jobq_shared->undone[i].dboid = InvalidOid;
+	}
+	LWLockRelease(jobq_lock(JOBQ_LOCK_WORKERS));
+	pfree(copy);
+}
+
+/*
+ * The same for a job of which a note was found after a crash, if it was not
+ * committed: nobody else has made an attempt since.
+ */
+void
+jobq_undone_by_crash(const JobqUndone *undone)
+{
+	JobqTable  *jobs;
+	JobqJob		job;
+
+	PushActiveSnapshot(GetLatestSnapshot());
+	jobs = jobq_table_open(JOBQ_REL_JOB);
+	if (jobq_job_find(jobs, undone->job_id, jobq_table_slot(jobs), &job) &&
+		job.state == JOBQ_STATE_PENDING &&
+		jobq_job_current_attempt(&job) == undone->attempt)
+		record(&job, undone);
+	jobq_table_close(jobs);
+	PopActiveSnapshot();
+}

@@ -1,0 +1,56 @@
+/*-------------------------------------------------------------------------
+ *
+ * handler.h
+ *	  The functions that users give to queues, kept as text and looked up
+ *	  when used, and the commands given to run().
+ *
+ * IDENTIFICATION
+ *	  src/queue/handler.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_HANDLER_H
+#define JOBQ_HANDLER_H
+
+typedef enum JobqHandlerArgument
+{
+	JOBQ_HANDLER_NOTHING,		/* handler() */
+	JOBQ_HANDLER_PAYLOAD,		/* handler(jsonb) */
+	JOBQ_HANDLER_JOB			/* handler(jobq.job) */
+} JobqHandlerArgument;
+
+typedef struct JobqHandler
+{
+	Oid			function;
+	bool		is_procedure;
+	JobqHandlerArgument argument;
+	Oid			result_type;
+} JobqHandler;
+
+/* "schema.name(type, ...)", all quoted as needed, palloc'd */
+extern char *jobq_function_text(Oid function);
+
+/* The function so named, InvalidOid if there is none (any more). */
+extern Oid	jobq_function_lookup(const char *text);
+
+/* Fills *handler; raises 22023 if the function cannot be a handler. */
+extern void jobq_handler_describe(Oid function, JobqHandler *handler);
+
+/* The same for payload_check and backoff_function. */
+extern void jobq_payload_check_validate(Oid function);
+extern void jobq_backoff_function_validate(Oid function);
+
+/*
+ * Call them, as the queue's owner, in a restricted security context.  They may
+ * change any row that the owner may change: none that was read or locked before
+ * is to be written without another look.
+ */
+extern char *jobq_payload_check_call(const char *name, Oid owner,
+									 Datum payload);
+
+/* Sets *delay, in microseconds (-1: no attempt), or returns an error. */
+extern ErrorData *jobq_backoff_function_call(const char *text, Oid owner,
+											 int attempt, Datum error,
+											 int64 *delay);
+
+#endif							/* JOBQ_HANDLER_H */

@@ -1,0 +1,268 @@
+/*-------------------------------------------------------------------------
+ *
+ * payload.c
+ *	  Whether a queue takes a payload.
+ *
+ * What users hand in is checked: when jobs are enqueued, schedules made, and
+ * payloads replaced.  What jobq makes itself is not: runs of schedules, whose
+ * payload was checked when they were made, and reports of deaths.  Those are
+ * enqueued by background processes, which evaluate no users' expressions, and to
+ * refuse a report would keep a job from dying.
+ *
+ * IDENTIFICATION
+ *	  src/queue/payload.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "queue/payload.h"
+
+#include "queue/handler.h"
+
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/jsonb.h"
+#include "utils/jsonpath.h"
+#include "utils/memutils.h"
+
+/* What is checked. */
+typedef struct PayloadCheck
+{
+	const JobqQueue *queue;
+	Datum		payload;
+	int			number;			/* among several, from 1; 0: the only one */
+} PayloadCheck;
+
+/* Which payload, where there are several; a part of a DETAIL. */
+static const char *
+which(const PayloadCheck *check)
+{
+	return check->number == 0 ? "" : psprintf(_("Element %d: "), check->number);
+}
+
+static void
+check_size(const PayloadCheck *check)
+{
+	const JobqQueue *queue = check->queue;
+	Jsonb	   *jsonb = DatumGetJsonbP(check->payload);
+	char	   *string = JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb));
+	size_t		length = strlen(string);
+
+	pfree(string);
+	if (length > queue->payload_max_bytes)
+		ereport(ERROR,
+				(errcode(ERRCODE_CHECK_VIOLATION),
+				 errmsg("payload is too large for queue \"%s\"", queue->name),
+				 errdetail("%sIt has %zu bytes as text; payload_max_bytes is %d.",
+						   which(check), length, queue->payload_max_bytes)));
+}
+
+static void
+refuse(const PayloadCheck *check, const char *detail)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_CHECK_VIOLATION),
+			 errmsg("payload was refused by queue \"%s\"", check->queue->name),
+			 errdetail_internal("%s%s", which(check), detail)));
+}
+
+static char *
+path_text(Datum path)
+{
+	return DatumGetCString(DirectFunctionCall1(jsonpath_out, path));
+}
+
+/*
+ * Whether an error says something of path and payload, and not of the server,
+ * or that the command was interrupted.
+ */
+static bool
+is_error_of_path(const ErrorData *error)
+{
+	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
+	{
+		case ERRCODE_OPERATOR_INTERVENTION:
+		case ERRCODE_INSUFFICIENT_RESOURCES:
+		case ERRCODE_PROGRAM_LIMIT_EXCEEDED:
+		case ERRCODE_INTERNAL_ERROR:
+			return false;
+		default:
+			return true;
+	}
+}
+
+/*
+ * What the path says of the payload; NULL is unknown.  An error makes the
+ * payload refused; nothing goes on after it, hence no subtransaction.  Without
+ * the function whose name ends in _tz the session's time zone plays no part.
+ */
+static NullableDatum
+match_path(const PayloadCheck *check)
+{
+	LOCAL_FCINFO(fcinfo, 4);
+	MemoryContext context = CurrentMemoryContext;
+	NullableDatum result = {0};
+
+	InitFunctionCallInfoData(*fcinfo, NULL, 4, InvalidOid, NULL, NULL);
+	fcinfo->args[0].value = check->payload;
+	fcinfo->args[1].value = check->queue->payload_path;
+	fcinfo->args[2].value = DirectFunctionCall1(jsonb_in,
+												CStringGetDatum("{}"));
+	fcinfo->args[3].value = BoolGetDatum(false);	/* not silent */
+	for (int i = 0; i < 4; i++)
+		fcinfo->args[i].isnull = false;
+	PG_TRY();
+	{
+		result.value = jsonb_path_match(fcinfo);
+		result.isnull = fcinfo->isnull;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		if (!is_error_of_path(error))
+			PG_RE_THROW();
+		FlushErrorState();
+		refuse(check, psprintf(_("payload_path %s cannot be evaluated: %s"),
+							   path_text(check->queue->payload_path),
+							   error->message));
+	}
+	PG_END_TRY();
+	return result;
+}
+
+static void
+check_path(const PayloadCheck *check)
+{
+	NullableDatum result = match_path(check);
+	const char *path = path_text(check->queue->payload_path);
+
+	if (result.isnull)
+		refuse(check, psprintf(_("Whether it satisfies payload_path %s is unknown."),
+							   path));
+	if (!DatumGetBool(result.value))
+		refuse(check, psprintf(_("It does not satisfy payload_path %s."),
+							   path));
+}
+
+static void
+check_payload(const PayloadCheck *check)
+{
+	const JobqQueue *queue = check->queue;
+	MemoryContext context;
+	MemoryContext oldcontext;
+	char	   *reason = NULL;
+
+	if (queue->payload_max_bytes > 0)
+		check_size(check);
+	if (queue->payload_path == (Datum) 0 && queue->payload_check == NULL)
+		return;
+
+	/* enqueue_many() has thousands of them */
+	context = AllocSetContextCreate(CurrentMemoryContext, "jobq payload check",
+									ALLOCSET_SMALL_SIZES);
+	oldcontext = MemoryContextSwitchTo(context);
+	if (queue->payload_path != (Datum) 0)
+		check_path(check);
+	if (queue->payload_check != NULL)
+		reason = jobq_payload_check_call(queue->payload_check, queue->owner,
+										 check->payload);
+	if (reason != NULL)
+		refuse(check, reason);
+	MemoryContextSwitchTo(oldcontext);
+	MemoryContextDelete(context);
+}
+
+void
+jobq_check_payload(const JobqQueue *queue, Datum payload)
+{
+	PayloadCheck check = {queue, payload, 0};
+
+	check_payload(&check);
+}
+
+void
+jobq_check_payloads(const JobqQueue *queue, const Datum *payloads,
+					int npayloads)
+{
+	for (int i = 0; i < npayloads; i++)
+	{
+		PayloadCheck check = {queue, payloads[i], i + 1};
+
+		check_payload(&check);
+	}
+}
+
+/*
+ * Whether a path has a variable.  As text it is a dollar sign with a quoted
+ * name, where all else that is quoted comes after something else.
+ */
+static bool
+has_variable(const char *path)
+{
+	bool		quoted = false;
+
+	for (const char *c = path; *c != '\0'; c++)
+	{
+		if (quoted && *c == '\\' && c[1] != '\0')
+			c++;
+		else if (*c == '"')
+			quoted = !quoted;
+		else if (!quoted && c[0] == '$' && c[1] == '"')
+			return true;
+	}
+	return false;
+}
+
+/* Whether a path is true, false or unknown, whatever it is applied to. */
+static bool
+is_predicate(JsonPath *path)
+{
+	JsonPathItem item;
+
+	jspInit(&item, path);
+	if (jspHasNext(&item))
+		return false;
+	switch (item.type)
+	{
+		case jpiAnd:
+		case jpiOr:
+		case jpiNot:
+		case jpiIsUnknown:
+		case jpiEqual:
+		case jpiNotEqual:
+		case jpiLess:
+		case jpiGreater:
+		case jpiLessOrEqual:
+		case jpiGreaterOrEqual:
+		case jpiExists:
+		case jpiStartsWith:
+		case jpiLikeRegex:
+			return true;
+		default:
+			return false;
+	}
+}
+
+void
+jobq_payload_path_validate(Datum path)
+{
+	if (has_variable(path_text(path)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"payload_path\" must not use variables"),
+				 errdetail("The path is %s, and nothing gives its variables a value.",
+						   path_text(path)),
+				 errhint("Write the values into the path.")));
+	if (!is_predicate(DatumGetJsonPathP(path)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"payload_path\" must be a predicate"),
+				 errdetail("The path %s selects values.", path_text(path)),
+				 errhint("Compare them with something, or ask whether there are any, as in exists(%s).",
+						 path_text(path))));
+}

@@ -1,0 +1,347 @@
+/*-------------------------------------------------------------------------
+ *
+ * queue.c
+ *	  Queues as functions need them: by name, with a privilege, kept from
+ *	  being dropped.
+ *
+ * Queues are looked up in a cache (queue_cache.c).  What changes a queue by
+ * itself (drop_queue) is kept out by jobq_queue_lock_shared().
+ *
+ * IDENTIFICATION
+ *	  src/queue/queue.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "queue/queue.h"
+
+#include "base/catalog.h"
+#include "base/sequence.h"
+#include "base/table.h"
+#include "compat.h"
+#include "jobq.h"
+#include "queue/queue_cache.h"
+#include "queue/queue_list.h"
+#include "shared/clock.h"
+#include "shared/queue_change.h"
+#include "shared/queue_state.h"
+#include "shared/wake.h"
+
+#include "catalog/pg_authid.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_database.h"
+#include "catalog/pg_proc.h"
+#include "miscadmin.h"
+#include "postmaster/bgworker.h"
+#include "storage/lock.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/catcache.h"
+#include "utils/fmgroids.h"
+#include "utils/syscache.h"
+#include "utils/varlena.h"
+
+/* So many names are compared with one that does not exist. */
+#define MAX_NAMES_COMPARED 1000
+
+/* The name most like the given one among those the user may see, or NULL. */
+static const char *
+closest_name(const char *name)
+{
+	const char *best = NULL;
+	int			best_distance = Max((int) strlen(name) / 2, 1) + 1;
+	ListCell   *lc;
+
+	if (strlen(name) > JOBQ_MAX_NAME_LENGTH)
+		return NULL;
+	foreach(lc, jobq_queues_allowed(GetUserId(), ~0))
+	{
+		const JobqQueue *queue = jobq_queue_by_id(lfirst_int(lc));
+		int			distance;
+
+		CHECK_FOR_INTERRUPTS();
+		if (foreach_current_index(lc) >= MAX_NAMES_COMPARED)
+			break;
+		if (queue == NULL || queue->is_run)
+			continue;
+		distance = varstr_levenshtein_less_equal(name, strlen(name),
+												 queue->name,
+												 strlen(queue->name),
+												 1, 1, 1, best_distance, true);
+		if (distance < best_distance)
+		{
+			best = pstrdup(queue->name);
+			best_distance = distance;
+		}
+	}
+	return best;
+}
+
+/* Whether a role may create queues: grant_usage() with may_create. */
+static bool
+may_create(Oid role)
+{
+	Oid			schema = get_namespace_oid(JOBQ_SCHEMA, true);
+	CatCList   *functions = SearchSysCacheList1(PROCNAMEARGSNSP,
+												CStringGetDatum("create_queue"));
+	bool		result = false;
+
+	for (int i = 0; i < functions->n_members && !result; i++)
+	{
+		Form_pg_proc function =
+		(Form_pg_proc) GETSTRUCT(&functions->members[i]->tuple);
+
+		result = function->pronamespace == schema &&
+			jobq_may_execute(function->oid, role);
+	}
+	ReleaseSysCacheList(functions);
+	return result;
+}
+
+/*
+ * Raises 42704: there is no queue of that name.  Who wants one for the sake of
+ * its jobs (by the privilege, 0: any) may have wanted to create it, or to have
+ * it created; others may have another name in mind.
+ */
+void
+jobq_queue_report_missing(const char *name, int privilege)
+{
+	const char *closest = closest_name(name);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("queue \"%s\" does not exist", name),
+			 closest != NULL ?
+			 errhint("Perhaps you meant the queue \"%s\".", closest) :
+			 privilege == JOBQ_PRIV_OWNER || privilege == JOBQ_PRIV_MANAGE ?
+			 errhint("The view jobq.queues has the names of those that you may see.") :
+			 may_create(GetUserId()) ?
+			 errhint("Create it with jobq.create_queue(%s).",
+					 quote_literal_cstr(name)) :
+			 errhint("A role that may create queues can create it with jobq.create_queue(%s).",
+					 quote_literal_cstr(name))));
+}
+
+/* Raises 42704 if there is none, with a HINT. */
+const JobqQueue *
+jobq_queue_by_name(const char *name)
+{
+	const JobqQueue *queue = jobq_queue_find(name);
+
+	if (queue == NULL)
+		jobq_queue_report_missing(name, 0);
+	return queue;
+}
+
+/*
+ * Whether a role has one of the privileges (a mask) on a queue: as its owner,
+ * as a member of a role that has it, or as one who may do, or read, everything.
+ */
+bool
+jobq_queue_allows(const JobqQueue *queue, Oid role, int privilege)
+{
+	if (role == queue->owner || has_privs_of_role(role, queue->owner))
+		return true;
+	for (int i = 0; i < queue->ngrants; i++)
+	{
+		if ((queue->grants[i].privileges & privilege) != 0 &&
+			has_privs_of_role(role, queue->grants[i].role))
+			return true;
+	}
+	return (privilege & JOBQ_PRIV_READ) != 0 ? jobq_reads_all(role) :
+		jobq_is_administrator(role);
+}
+
+/*
+ * Whether a role may know what a queue is called that it has not named itself:
+ * with any privilege.
+ */
+bool
+jobq_queue_may_name(const JobqQueue *queue, Oid role)
+{
+	return jobq_queue_allows(queue, role, ~0);
+}
+
+/* Raises 42501 unless the current user has the privilege (one bit). */
+void
+jobq_queue_check_privilege(const JobqQueue *queue, int privilege)
+{
+	const char *needed;
+
+	if (jobq_queue_allows(queue, GetUserId(), privilege))
+		return;
+	needed = privilege == JOBQ_PRIV_ENQUEUE ? "enqueue" :
+		privilege == JOBQ_PRIV_CONSUME ? "consume" :
+		privilege == JOBQ_PRIV_MANAGE ? "manage" : "read";
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 privilege == JOBQ_PRIV_OWNER ?
+			 errmsg("must be owner of queue \"%s\"", queue->name) :
+			 errmsg("permission denied for queue \"%s\"", queue->name),
+			 privilege == JOBQ_PRIV_OWNER ?
+			 errhint("Its owner, members of that role and superusers can do that.") :
+			 errhint("Its owner can grant the privilege with jobq.grant_queue(%s, %s, '%s').",
+					 quote_literal_cstr(queue->name),
+					 quote_literal_cstr(quote_identifier(GetUserNameFromId(GetUserId(), false))),
+					 needed)));
+}
+
+/*
+ * The same for one who has named a job.  A queue that is not the user's
+ * business is not named to him: ids are easily guessed.
+ */
+void
+jobq_queue_check_job_privilege(const JobqQueue *queue, int privilege,
+							   int64 job_id)
+{
+	if (jobq_queue_may_name(queue, GetUserId()))
+		jobq_queue_check_privilege(queue, privilege);
+	else
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for job " INT64_FORMAT, job_id),
+				 errhint("The owner of its queue can grant privileges with jobq.grant_queue().")));
+}
+
+/* By name and with a privilege: 42704, 42501. */
+const JobqQueue *
+jobq_queue_require(const char *name, int privilege)
+{
+	const JobqQueue *queue = jobq_queue_find(name);
+
+	if (queue == NULL)
+		jobq_queue_report_missing(name, privilege);
+	jobq_queue_check_privilege(queue, privilege);
+	return queue;
+}
+
+/*
+ * Raises 55000 if the queue came here with a copy of another database: its
+ * jobs must not run here before start() says so.
+ */
+void
+jobq_queue_check_home(const JobqQueue *queue)
+{
+	if (queue->at_home)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("queue \"%s\" belongs to another database", queue->name),
+			 errdetail("This database was copied or restored, and the jobs that came with it may be running in the original."),
+			 errhint("SELECT jobq.start() makes the queues of this database its own.")));
+}
+
+/*
+ * The id of a new queue.  Not by nextval(): the caller's lastval() is to stay
+ * what it was.
+ */
+int32
+jobq_queue_new_id(void)
+{
+	int64		id = jobq_sequence_take(jobq_relation_oid(JOBQ_SEQ_QUEUE_ID), 1);
+
+	if (id > PG_INT32_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("no ids are left for queues")));
+	return (int32) id;
+}
+
+/*
+ * The queue of a role's run() commands, made if it is not there.  Waits for
+ * another transaction that is just making it.
+ */
+const JobqQueue *
+jobq_queue_run_of(Oid role)
+{
+	const JobqQueue *queue = jobq_queue_find_run(role);
+	char	   *name;
+
+	if (queue != NULL)
+		return queue;
+
+	name = psprintf("run:%s", GetUserNameFromId(role, false));
+	for (;;)
+	{
+		JobqTable  *table = jobq_table_open(JOBQ_REL_QUEUE);
+		Datum		values[Natts_queue] = {0};
+		bool		nulls[Natts_queue];
+		ItemPointerData conflict;
+		int32		id;
+
+		memset(nulls, true, sizeof(nulls));
+		memset(nulls, false, Anum_queue_database * sizeof(bool));
+		nulls[Anum_queue_handler - 1] = true;
+		id = jobq_queue_new_id();
+		jobq_at_rollback_forget_queue(id);
+		values[Anum_queue_id - 1] = Int32GetDatum(id);
+		values[Anum_queue_name - 1] = CStringGetTextDatum(name);
+		values[Anum_queue_is_run - 1] = BoolGetDatum(true);
+		values[Anum_queue_owner - 1] = ObjectIdGetDatum(role);
+		values[Anum_queue_paused - 1] = BoolGetDatum(false);
+		values[Anum_queue_created_at - 1] = TimestampTzGetDatum(jobq_now());
+		values[Anum_queue_system_identifier - 1] =
+			Int64GetDatum(jobq_system_identifier());
+		values[Anum_queue_database - 1] = ObjectIdGetDatum(MyDatabaseId);
+		if (jobq_table_insert_unique(table,
+									 jobq_relation_oid(JOBQ_IDX_QUEUE_NAME),
+									 values, nulls, &conflict))
+		{
+			jobq_at_commit_queue_changed(id, role);
+			jobq_at_commit_wake(JOBQ_WAKE_WORK);	/* as create_queue() */
+		}
+		jobq_table_close(table);
+
+		queue = jobq_queue_find_run(role);
+		if (queue != NULL)
+			return queue;
+		/* the name is that of a role renamed since, or taken by nobody now */
+		name = psprintf("run:%s:%u", GetUserNameFromId(role, false), role);
+	}
+}
+
+/*
+ * Whether jobq_queue_run_of() might have to wait for another transaction;
+ * *pid is whose it is, 0 if that is not known.
+ */
+bool
+jobq_queue_run_is_busy(Oid role, int *pid)
+{
+	char	   *role_name = GetUserNameFromId(role, true);
+	JobqTable  *table;
+	ScanKeyData key;
+	bool		result;
+
+	if (role_name == NULL || jobq_queue_find_run(role) != NULL)
+		return false;
+	table = jobq_table_open(JOBQ_REL_QUEUE);
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_TEXTEQ,
+				CStringGetTextDatum(psprintf("run:%s", role_name)));
+	result = jobq_key_is_busy(table, jobq_relation_oid(JOBQ_IDX_QUEUE_NAME),
+							  &key, 1, pid);
+	jobq_table_close(table);
+	return result;
+}
+
+/*
+ * Why a role cannot run the jobs of its queues: no executor could connect as
+ * that role.  NULL if it can.
+ */
+const char *
+jobq_queue_owner_problem(Oid role)
+{
+	HeapTuple	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(role));
+	bool		may_log_in;
+
+	if (!HeapTupleIsValid(tuple))
+		return "it does not exist";
+	may_log_in = ((Form_pg_authid) GETSTRUCT(tuple))->rolcanlogin ||
+		JOBQ_BYPASS_LOGIN_CHECK != 0;
+	ReleaseSysCache(tuple);
+	if (!may_log_in)
+		return "it is not permitted to log in";
+	if (!jobq_may_connect(MyDatabaseId, role))
+		return "it has no CONNECT privilege on the database";
+	return NULL;
+}

@@ -1,0 +1,455 @@
+/*-------------------------------------------------------------------------
+ *
+ * queue_ddl.c
+ *	  SQL functions that create and change queues; for dropping them see
+ *	  queue_drop.c.
+ *
+ * The row of jobq_store.queue is what they write.  Its lock orders those who
+ * change a queue; everybody else learns of the change from the log of
+ * changes, which the commit callback writes (queue_change.c).
+ *
+ * IDENTIFICATION
+ *	  src/queue/queue_ddl.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "base/arguments.h"
+#include "base/catalog.h"
+#include "queue/queue.h"
+#include "queue/queue_cache.h"
+#include "queue/queue_lock.h"
+#include "queue/queue_options.h"
+#include "queue/queue_row.h"
+#include "queue/ready.h"
+#include "shared/clock.h"
+#include "shared/queue_change.h"
+#include "shared/queue_state.h"
+#include "shared/wake.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(jobq_create_queue);
+PG_FUNCTION_INFO_V1(jobq_alter_queue);
+PG_FUNCTION_INFO_V1(jobq_reset_queue);
+PG_FUNCTION_INFO_V1(jobq_pause);
+PG_FUNCTION_INFO_V1(jobq_resume);
+
+/* The argument of create_queue that is no option. */
+#define OR_REPLACE "or_replace"
+
+/* A row of jobq_store.queue that is being changed. */
+typedef struct QueueRow
+{
+	Datum		values[Natts_queue];
+	bool		nulls[Natts_queue];
+	bool		check;			/* options that depend on others changed */
+	bool		resync;			/* more jobs may be claimable than before */
+	bool		keep;			/* finished jobs are kept for another time */
+	Oid			old_owner;
+} QueueRow;
+
+static void
+note_changed_option(QueueRow *row, AttrNumber attnum)
+{
+	if (attnum == Anum_queue_owner || attnum == Anum_queue_handler ||
+		attnum == Anum_queue_backoff_function ||
+		attnum == Anum_queue_payload_check || attnum == Anum_queue_on_dead)
+		row->check = true;
+	if (attnum == Anum_queue_owner || attnum == Anum_queue_handler)
+		row->resync = true;
+	if (attnum == Anum_queue_keep_completed ||
+		attnum == Anum_queue_keep_completed_count ||
+		attnum == Anum_queue_keep_dead ||
+		attnum == Anum_queue_keep_dead_count)
+		row->keep = true;
+}
+
+/*
+ * The names of the arguments of the calling function.  Arguments are told by
+ * them, so that functions of an older or newer version of the extension's
+ * script work with this library.
+ */
+static char **
+argument_names(FunctionCallInfo fcinfo)
+{
+	HeapTuple	tuple;
+	Oid		   *types;
+	char	  **names;
+	char	   *modes;
+	int			nargs;
+
+	tuple = SearchSysCache1(PROCOID,
+							ObjectIdGetDatum(fcinfo->flinfo->fn_oid));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for function %u",
+			 fcinfo->flinfo->fn_oid);
+	nargs = get_func_arg_info(tuple, &types, &names, &modes);
+	ReleaseSysCache(tuple);
+	if (names == NULL || nargs != PG_NARGS())
+		elog(ERROR, "unexpected arguments of function %u",
+			 fcinfo->flinfo->fn_oid);
+	return names;
+}
+
+/* The number of the argument of that name; -1 if it is NULL or not there. */
+static int
+find_argument(FunctionCallInfo fcinfo, const char *name)
+{
+	char	  **names = argument_names(fcinfo);
+
+	for (int i = 1; i < PG_NARGS(); i++)
+	{
+		if (strcmp(names[i], name) == 0)
+			return PG_ARGISNULL(i) ? -1 : i;
+	}
+	return -1;
+}
+
+/* Whether there is an argument or_replace that is true. */
+static bool
+or_replace_argument(FunctionCallInfo fcinfo)
+{
+	int			argno = find_argument(fcinfo, OR_REPLACE);
+
+	return argno >= 0 && PG_GETARG_BOOL(argno);
+}
+
+/* The argument on_dead, NULL if it is not given. */
+static char *
+on_dead_argument(FunctionCallInfo fcinfo)
+{
+	int			argno = find_argument(fcinfo, "on_dead");
+
+	return argno < 0 ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(argno));
+}
+
+/*
+ * Checks the options among the arguments of the calling function, and puts
+ * those that are not null into the row.
+ */
+static void
+apply_arguments(FunctionCallInfo fcinfo, QueueRow *row)
+{
+	char	  **names = argument_names(fcinfo);
+
+	for (int i = 1; i < PG_NARGS(); i++)
+	{
+		const JobqQueueOption *option = jobq_queue_option(names[i]);
+		Datum		value;
+
+		if (strcmp(names[i], OR_REPLACE) == 0)
+			continue;
+		if (option == NULL)
+			elog(ERROR, "unknown option \"%s\"", names[i]);
+		if (PG_ARGISNULL(i))
+			continue;
+		value = PG_GETARG_DATUM(i);
+		if (option->check != NULL)
+			option->check(option->name, value);
+		if (option->convert != NULL)
+			value = option->convert(value, row->values);
+		row->values[option->attnum - 1] = value;
+		row->nulls[option->attnum - 1] = false;
+		note_changed_option(row, option->attnum);
+	}
+}
+
+/* What every change of a queue does at commit. */
+static void
+note_change(const QueueRow *row)
+{
+	int32		id = DatumGetInt32(row->values[Anum_queue_id - 1]);
+	Oid			owner = DatumGetObjectId(row->values[Anum_queue_owner - 1]);
+
+	jobq_at_commit_queue_changed(id, owner);
+	if (row->old_owner != owner)
+		jobq_at_commit_queue_changed(id, row->old_owner);
+	if (row->resync)
+		jobq_at_commit_look_again(id);
+	if (row->keep)
+		jobq_at_commit_wake(JOBQ_WAKE_RETENTION);
+}
+
+/* Gets a locked row ready for changes. */
+static void
+begin_change(QueueRow *row, const JobqLockedQueue *locked)
+{
+	memset(row, 0, sizeof(QueueRow));
+	memcpy(row->values, locked->values, sizeof(row->values));
+	memcpy(row->nulls, locked->nulls, sizeof(row->nulls));
+	row->old_owner = locked->queue->owner;
+}
+
+/*
+ * Judges again whether the user may make the change: its checks may have
+ * waited for the queue of on_dead.
+ */
+static void
+recheck_change(const JobqLockedQueue *locked, const QueueRow *row)
+{
+	Oid			owner = DatumGetObjectId(row->values[Anum_queue_owner - 1]);
+
+	jobq_queue_recheck_locked(locked, JOBQ_PRIV_OWNER);
+	if (owner != locked->queue->owner)
+		jobq_queue_owner_check(owner);
+}
+
+/*
+ * Locks the row of a queue for a user who needs the privilege, and gets it
+ * ready for changes; see jobq_queue_lock().
+ */
+static void
+open_queue(JobqLockedQueue *locked, const char *name, int privilege,
+		   QueueRow *row)
+{
+	jobq_queue_lock(locked, name, privilege);
+	begin_change(row, locked);
+}
+
+/* Writes the changed row. */
+static void
+write_queue(JobqLockedQueue *locked, const QueueRow *row)
+{
+	jobq_table_update(locked->table, locked->slot, row->values, row->nulls);
+	jobq_table_close(locked->table);
+	note_change(row);
+}
+
+/*
+ * Keeps the queue that on_dead names, or is to name, from being dropped before
+ * the queue's own row is locked: drop_queue() has locked the one when it wants
+ * the rows of others that name it.  What is wrong is found out later.
+ */
+static void
+lock_on_dead(FunctionCallInfo fcinfo, const char *name)
+{
+	const JobqQueue *queue = jobq_queue_find(name);
+	const JobqQueue *target;
+	const char *target_name = on_dead_argument(fcinfo);
+
+	if (queue == NULL ||
+		!jobq_queue_allows(queue, GetUserId(), JOBQ_PRIV_OWNER))
+		return;
+	target = target_name != NULL ? jobq_queue_find(target_name) :
+		jobq_queue_by_id(queue->on_dead);
+	if (target != NULL && target->id != queue->id)
+		(void) jobq_queue_try_lock_shared(target);
+}
+
+/*
+ * The row of a new queue: the user's, with the options among the arguments.
+ */
+static void
+form_row(FunctionCallInfo fcinfo, const char *name, QueueRow *row)
+{
+	memset(row, 0, sizeof(*row));
+	memset(row->nulls, true, sizeof(row->nulls));
+	memset(row->nulls, false, Anum_queue_database * sizeof(bool));
+	row->nulls[Anum_queue_handler - 1] = true;
+	row->values[Anum_queue_name - 1] = CStringGetTextDatum(name);
+	row->values[Anum_queue_is_run - 1] = BoolGetDatum(false);
+	row->values[Anum_queue_owner - 1] = ObjectIdGetDatum(GetUserId());
+	row->values[Anum_queue_paused - 1] = BoolGetDatum(false);
+	row->values[Anum_queue_created_at - 1] = TimestampTzGetDatum(jobq_now());
+	row->values[Anum_queue_system_identifier - 1] =
+		Int64GetDatum(jobq_system_identifier());
+	row->values[Anum_queue_database - 1] = ObjectIdGetDatum(MyDatabaseId);
+	apply_arguments(fcinfo, row);
+	jobq_queue_row_check(row->values, row->nulls);
+}
+
+/* Adds a queue; false if there is one of that name. */
+static bool
+insert_queue(FunctionCallInfo fcinfo, const char *name)
+{
+	JobqTable  *table = jobq_table_open(JOBQ_REL_QUEUE);
+	QueueRow	row;
+	ItemPointerData conflict;
+	bool		inserted;
+
+	form_row(fcinfo, name, &row);
+	row.values[Anum_queue_id - 1] =
+		Int32GetDatum(jobq_queue_new_id());
+	jobq_at_rollback_forget_queue(DatumGetInt32(row.values[Anum_queue_id - 1]));
+	inserted = jobq_table_insert_unique(table,
+										jobq_relation_oid(JOBQ_IDX_QUEUE_NAME),
+										row.values, row.nulls, &conflict);
+	jobq_table_close(table);
+	if (!inserted)
+		return false;
+
+	/* somebody who was about to use the name may have been waited for */
+	jobq_recheck_function(fcinfo);
+	jobq_queue_owner_check(DatumGetObjectId(row.values[Anum_queue_owner - 1]));
+	jobq_queue_row_check(row.values, row.nulls);
+	row.resync = false;			/* it has no jobs */
+	row.old_owner = DatumGetObjectId(row.values[Anum_queue_owner - 1]);
+	note_change(&row);
+
+	/*
+	 * There may be no coordinator, if an extension was dropped here, and the
+	 * queue's entry in shared memory may be that of another one of its id.
+	 */
+	jobq_at_commit_wake(JOBQ_WAKE_WORK);
+	return true;
+}
+
+/*
+ * Gives a queue that exists the options among the arguments, and no others:
+ * its identity, its owner if none is given, and whether it is paused stay.
+ * 42501 unless it is the user's; false if there is none.
+ */
+static bool
+replace_queue(FunctionCallInfo fcinfo, const char *name)
+{
+	const JobqQueue *queue = jobq_queue_find(name);
+	JobqLockedQueue locked;
+	QueueRow	row;
+
+	if (queue == NULL)
+		return false;
+	jobq_queue_check_privilege(queue, JOBQ_PRIV_OWNER);
+	lock_on_dead(fcinfo, name);
+	if (!jobq_queue_find_and_lock(&locked, name))
+		return false;
+	jobq_queue_check_privilege(locked.queue, JOBQ_PRIV_OWNER);
+	begin_change(&row, &locked);
+	jobq_queue_reset_options(row.nulls);
+	apply_arguments(fcinfo, &row);
+	jobq_queue_row_check(row.values, row.nulls);
+	jobq_recheck_function(fcinfo);
+	recheck_change(&locked, &row);
+	row.resync = true;
+	write_queue(&locked, &row);
+	return true;
+}
+
+/*
+ * create_queue(queue, <options>, or_replace): 42710 if there is one and
+ * or_replace is not set, 22023 for a bad value.
+ */
+Datum
+jobq_create_queue(PG_FUNCTION_ARGS)
+{
+	char	   *name = jobq_required_string(fcinfo, 0, "queue");
+	bool		or_replace;
+
+	jobq_begin_write("jobq.create_queue()");
+	jobq_queue_name_check(name);
+	or_replace = or_replace_argument(fcinfo);
+	while (!(or_replace && replace_queue(fcinfo, name)) &&
+		   !insert_queue(fcinfo, name))
+	{
+		if (!or_replace)
+			ereport(ERROR,
+					(errcode(ERRCODE_DUPLICATE_OBJECT),
+					 errmsg("queue \"%s\" already exists", name)));
+		CHECK_FOR_INTERRUPTS();
+	}
+	PG_RETURN_VOID();
+}
+
+/* alter_queue(queue, <options>): sets those that are not null. */
+Datum
+jobq_alter_queue(PG_FUNCTION_ARGS)
+{
+	char	   *name = jobq_required_string(fcinfo, 0, "queue");
+	JobqLockedQueue locked;
+	QueueRow	row;
+
+	jobq_begin_write("jobq.alter_queue()");
+	lock_on_dead(fcinfo, name);
+	open_queue(&locked, name, JOBQ_PRIV_OWNER, &row);
+	apply_arguments(fcinfo, &row);
+	if (DatumGetObjectId(row.values[Anum_queue_owner - 1]) !=
+		locked.queue->owner)
+		jobq_queue_refuse_run(locked.queue);
+	if (row.check)
+		jobq_queue_row_check(row.values, row.nulls);
+	recheck_change(&locked, &row);
+	write_queue(&locked, &row);
+	PG_RETURN_VOID();
+}
+
+/* reset_queue(queue, option, ...): back to the defaults. */
+Datum
+jobq_reset_queue(PG_FUNCTION_ARGS)
+{
+	char	   *name = jobq_required_string(fcinfo, 0, "queue");
+	JobqLockedQueue locked;
+	QueueRow	row;
+	Datum	   *elements;
+	int			nelements;
+
+	jobq_begin_write("jobq.reset_queue()");
+	jobq_require_argument(fcinfo, 1, "options");
+	elements = jobq_array_elements("options", PG_GETARG_ARRAYTYPE_P(1),
+								   TEXTOID, NULL, &nelements);
+	open_queue(&locked, name, JOBQ_PRIV_OWNER, &row);
+	for (int i = 0; i < nelements; i++)
+	{
+		const JobqQueueOption *option;
+		char	   *option_name = TextDatumGetCString(elements[i]);
+
+		option = jobq_queue_option(option_name);
+		if (option == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("unrecognized queue option \"%s\"", option_name),
+					 errhint("Options are: %s.", jobq_queue_option_names())));
+		if (!option->resettable)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("option \"%s\" has no default", option_name),
+					 errhint("Use jobq.alter_queue().")));
+		row.nulls[option->attnum - 1] = true;
+		note_changed_option(&row, option->attnum);
+	}
+	write_queue(&locked, &row);
+	PG_RETURN_VOID();
+}
+
+/* Sets whether a queue is paused; false if that changes nothing. */
+static bool
+set_paused(const char *name, bool paused)
+{
+	JobqLockedQueue locked;
+	QueueRow	row;
+
+	jobq_begin_write(paused ? "jobq.pause()" : "jobq.resume()");
+	open_queue(&locked, name, JOBQ_PRIV_MANAGE, &row);
+	if (DatumGetBool(row.values[Anum_queue_paused - 1]) == paused)
+	{
+		jobq_table_close(locked.table);
+		return false;
+	}
+	row.values[Anum_queue_paused - 1] = BoolGetDatum(paused);
+	row.resync = !paused;
+	write_queue(&locked, &row);
+	return true;
+}
+
+/* pause(queue): false if it was paused already. */
+Datum
+jobq_pause(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(set_paused(jobq_required_string(fcinfo, 0, "queue"), true));
+}
+
+/* resume(queue): false if it was not paused. */
+Datum
+jobq_resume(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(set_paused(jobq_required_string(fcinfo, 0, "queue"), false));
+}

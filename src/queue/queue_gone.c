@@ -1,0 +1,141 @@
+/*-------------------------------------------------------------------------
+ *
+ * queue_gone.c
+ *	  Who is told that a queue is dropped, or has another name.
+ *
+ * IDENTIFICATION
+ *	  src/queue/queue_gone.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "queue/queue_gone.h"
+
+#include "queue/ready.h"
+#include "shared/queue_state.h"
+#include "shared/waiter.h"
+#include "shared/xact_end.h"
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+/* A queue that the current transaction drops. */
+typedef struct DroppedQueue
+{
+	int32		queue;
+	bool		renamed;		/* or renames */
+	bool		kept_off;		/* executors know of it */
+	int			level;			/* of the subtransaction */
+	struct DroppedQueue *next;
+} DroppedQueue;
+
+/* In TopTransactionContext. */
+static DroppedQueue *dropped_queues = NULL;
+
+/*
+ * Has executors keep off the queue.  False where shared memory has no room for
+ * it: they come back after a pause, then, to a job that they were driven from.
+ */
+static bool
+begin_keeping_off(int32 queue)
+{
+	JobqQueueState *state = jobq_find_queue_state(queue);
+
+	if (state != NULL)
+		pg_atomic_fetch_add_u32(&state->drops, 1);
+	return state != NULL;
+}
+
+/*
+ * The queue is not dropped, or not yet.  It may have been by somebody else,
+ * and its state be gone, or another one.
+ */
+static void
+end_keeping_off(const DroppedQueue *dropped)
+{
+	JobqQueueState *state = jobq_find_queue_state(dropped->queue);
+	uint32		drops = state != NULL ? pg_atomic_read_u32(&state->drops) : 0;
+
+	if (!dropped->kept_off)
+		return;
+	while (drops > 0 &&
+		   !pg_atomic_compare_exchange_u32(&state->drops, &drops, drops - 1))
+		;
+	jobq_note_queue_changed(state);
+}
+
+static void
+at_transaction_end(XactEvent event)
+{
+	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+	{
+		for (DroppedQueue *d = dropped_queues; d != NULL; d = d->next)
+			end_keeping_off(d);
+	}
+	if (event == XACT_EVENT_COMMIT)
+	{
+		for (DroppedQueue *d = dropped_queues; d != NULL; d = d->next)
+		{
+			jobq_waiters_wake(MyDatabaseId, d->queue, PG_INT32_MAX);
+			if (!d->renamed)
+				jobq_forget_queue_state(d->queue);
+		}
+	}
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
+		event == XACT_EVENT_PREPARE)
+		dropped_queues = NULL;
+}
+
+static void
+at_subtransaction_end(SubXactEvent event, int level)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+	{
+		while (dropped_queues != NULL && dropped_queues->level >= level)
+		{
+			end_keeping_off(dropped_queues);
+			dropped_queues = dropped_queues->next;
+		}
+	}
+	else if (event == SUBXACT_EVENT_COMMIT_SUB)
+	{
+		for (DroppedQueue *d = dropped_queues;
+			 d != NULL && d->level >= level; d = d->next)
+			d->level = level - 1;
+	}
+}
+
+/* At the end of the transaction there is something to do for the queue. */
+static DroppedQueue *
+note_name_gone(int32 queue)
+{
+	DroppedQueue *dropped;
+
+	jobq_xact_end_follow(JOBQ_XACT_QUEUE_DROPS, at_transaction_end,
+						 at_subtransaction_end);
+	dropped = MemoryContextAllocZero(TopTransactionContext,
+									 sizeof(DroppedQueue));
+	dropped->queue = queue;
+	dropped->level = GetCurrentTransactionNestLevel();
+	dropped->next = dropped_queues;
+	dropped_queues = dropped;
+	return dropped;
+}
+
+/*
+ * The queue is about to be dropped: either that is done, or there is an error.
+ * With `force`, executors are to keep off it.
+ */
+void
+jobq_note_dropped(int32 queue, bool force)
+{
+	note_name_gone(queue)->kept_off = force && begin_keeping_off(queue);
+}
+
+/* The queue gets another name: who waits for its jobs is to hear of it. */
+void
+jobq_note_renamed(int32 queue)
+{
+	note_name_gone(queue)->renamed = true;
+}

@@ -1,0 +1,392 @@
+/*-------------------------------------------------------------------------
+ *
+ * queue_list.c
+ *	  Which queues there are: all of them, those of a role, and those that a
+ *	  role has privileges on.
+ *
+ * All queues are for the coordinator and for administrators.  The coordinator
+ * looks through them often, so it keeps what it needs to know of each in an
+ * array, and brings that up to date by reading the queues that have changed.
+ * Only if more have changed than the log has room for is the table read again.
+ *
+ * An executor keeps the ids of its role's queues until one of them changes.
+ *
+ * Whoever is not an administrator asks indexes on the queues' owner and the
+ * grants' role.
+ *
+ * IDENTIFICATION
+ *	  src/queue/queue_list.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "queue/queue_list.h"
+
+#include "base/catalog.h"
+#include "queue/queue_cache.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_auth_members.h"
+#include "catalog/pg_authid.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/catcache.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+/* All queues, in the order of their ids. */
+static JobqQueueBrief *briefs = NULL;
+static int	nbriefs = 0;
+static int	max_briefs = 0;
+static bool briefs_valid = false;
+
+/* Those that have changed since they were read. */
+static int32 changed[JOBQ_QUEUE_CHANGES];
+static int	nchanged = 0;
+
+/* The queues of the role that this process has asked for last. */
+static Oid	listed_role = InvalidOid;
+static int32 *listed_ids = NULL;
+static int	nlisted = 0;
+static bool listed_valid = false;
+static uint64 list_number = 0;	/* changes when it is out of date */
+
+/* A role, and the queue of its run() commands; a hint. */
+static Oid	run_role = InvalidOid;
+static int32 run_queue = JOBQ_NO_QUEUE;
+
+static int	history_segment = -1;	/* -1: not known */
+
+/* ----------------------------------------------------------- forgetting */
+
+/* See jobq_queue_cache_forget(). */
+static void
+forget_queue(int32 queue, Oid owner)
+{
+	if (queue == JOBQ_NO_QUEUE)
+	{
+		history_segment = -1;
+		return;
+	}
+	if (owner == listed_role || !OidIsValid(owner))
+	{
+		listed_valid = false;
+		list_number++;
+	}
+	if (!briefs_valid)
+		return;
+	if (nchanged == lengthof(changed))
+		briefs_valid = false;
+	else
+		changed[nchanged++] = queue;
+}
+
+static void
+forget_all(void)
+{
+	history_segment = -1;
+	listed_valid = false;
+	list_number++;
+	briefs_valid = false;
+}
+
+/* ----------------------------------------------------------- all queues */
+
+static int
+compare_briefs(const void *a, const void *b)
+{
+	const JobqQueueBrief *x = a;
+	const JobqQueueBrief *y = b;
+
+	return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static void
+reserve_briefs(int n)
+{
+	if (n <= max_briefs)
+		return;
+	n = Max(n, 2 * max_briefs);
+	if (briefs == NULL)
+		briefs = MemoryContextAllocHuge(TopMemoryContext,
+										n * sizeof(JobqQueueBrief));
+	else
+		briefs = repalloc_huge(briefs, n * sizeof(JobqQueueBrief));
+	max_briefs = n;
+}
+
+static void
+read_all_briefs(void)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "jobq all queues",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext oldcontext = MemoryContextSwitchTo(context);
+	List	   *all = jobq_queue_read_briefs();
+	ListCell   *lc;
+
+	reserve_briefs(Max(list_length(all), 64));
+	nbriefs = 0;
+	foreach(lc, all)
+		briefs[nbriefs++] = *(JobqQueueBrief *) lfirst(lc);
+	MemoryContextSwitchTo(oldcontext);
+	MemoryContextDelete(context);
+	qsort(briefs, nbriefs, sizeof(JobqQueueBrief), compare_briefs);
+	nchanged = 0;
+	briefs_valid = true;
+}
+
+/* The place of a queue in the array, or where it belongs. */
+static int
+find_brief(int32 id)
+{
+	int			low = 0;
+	int			high = nbriefs;
+
+	while (low < high)
+	{
+		int			middle = low + (high - low) / 2;
+
+		if (briefs[middle].id < id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* Brings what is known of a queue up to date, which may be there or not. */
+static void
+update_brief(int32 id)
+{
+	JobqQueueBrief brief;
+	bool		exists = jobq_queue_read_brief(id, &brief);
+	int			place = find_brief(id);
+	bool		known = place < nbriefs && briefs[place].id == id;
+
+	if (exists && !known)
+	{
+		reserve_briefs(nbriefs + 1);
+		memmove(&briefs[place + 1], &briefs[place],
+				(nbriefs - place) * sizeof(JobqQueueBrief));
+		nbriefs++;
+	}
+	if (exists)
+		briefs[place] = brief;
+	else if (known)
+	{
+		nbriefs--;
+		memmove(&briefs[place], &briefs[place + 1],
+				(nbriefs - place) * sizeof(JobqQueueBrief));
+	}
+}
+
+/*
+ * All queues, in the order of their ids.  The array is valid until the next
+ * call.  For the coordinator and for administrators.
+ */
+const JobqQueueBrief *
+jobq_queues_all(int *n)
+{
+	jobq_queue_cache_follow();
+	if (!briefs_valid)
+		read_all_briefs();
+	while (nchanged > 0)
+	{
+		update_brief(changed[nchanged - 1]);
+		nchanged--;
+	}
+	*n = nbriefs;
+	return briefs;
+}
+
+/*
+ * Makes a JobqQueue of what is known of each, which is enough to look whether
+ * it has jobs.
+ */
+void
+jobq_queue_outline(JobqQueue *queue, const JobqQueueBrief *brief)
+{
+	memset(queue, 0, sizeof(JobqQueue));
+	queue->id = brief->id;
+	queue->owner = brief->owner;
+	queue->state = brief->state;
+}
+
+/* -------------------------------------------------- queues of executors */
+
+static void
+list_queues_of(Oid role)
+{
+	List	   *ids = jobq_queue_read_owned(role);
+	ListCell   *lc;
+	int			n = 0;
+
+	listed_valid = false;
+	if (listed_ids != NULL)
+		pfree(listed_ids);
+	listed_ids = NULL;
+	listed_ids = MemoryContextAllocHuge(TopMemoryContext,
+										Max(list_length(ids), 1) *
+										sizeof(int32));
+	foreach(lc, ids)
+		listed_ids[n++] = lfirst_int(lc);
+	list_free(ids);
+	nlisted = n;
+	listed_role = role;
+	listed_valid = true;
+}
+
+/*
+ * The queues that executors of a role may work now: a new list of JobqQueue.
+ * None if the role was dropped: DROP ROLE does not know of its executors, and
+ * its jobs are to wait for another owner.
+ */
+List *
+jobq_queues_of_executor(Oid role)
+{
+	List	   *result = NIL;
+
+	if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(role)))
+		return NIL;
+	jobq_queue_cache_follow();
+	if (!listed_valid || listed_role != role)
+		list_queues_of(role);
+	for (int i = 0; i < nlisted; i++)
+	{
+		const JobqQueue *queue = jobq_queue_by_id(listed_ids[i]);
+
+		if (queue != NULL && jobq_queue_has_executors(queue) &&
+			queue->owner == role && queue->at_home && !queue->paused)
+			result = lappend(result, unconstify(JobqQueue *, queue));
+	}
+	return result;
+}
+
+/*
+ * A number that changes when jobq_queues_of_executor() may have a new answer
+ * to the last question.
+ */
+uint64
+jobq_queues_of_executor_number(void)
+{
+	jobq_queue_cache_follow();
+	return list_number;
+}
+
+/* The queue of a role's run() commands, or NULL. */
+const JobqQueue *
+jobq_queue_find_run(Oid role)
+{
+	const JobqQueue *queue = NULL;
+
+	if (run_role == role)
+		queue = jobq_queue_by_id(run_queue);
+	if (queue != NULL && queue->is_run && queue->owner == role)
+		return queue;
+	run_queue = jobq_queue_read_run(role);
+	run_role = role;
+	return run_queue != JOBQ_NO_QUEUE ? jobq_queue_by_id(run_queue) : NULL;
+}
+
+/* ---------------------------------------------------- queues by privilege */
+
+/* The roles whose privileges a role has: a list of OIDs, its own first. */
+List *
+jobq_roles_of(Oid role)
+{
+	List	   *candidates = list_make1_oid(role);
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	/* the list grows while it is gone through */
+	foreach(lc, candidates)
+	{
+		CatCList   *memberships =
+		SearchSysCacheList1(AUTHMEMMEMROLE, ObjectIdGetDatum(lfirst_oid(lc)));
+
+		for (int i = 0; i < memberships->n_members; i++)
+		{
+			HeapTuple	tuple = &memberships->members[i]->tuple;
+
+			candidates =
+				list_append_unique_oid(candidates,
+									   ((Form_pg_auth_members) GETSTRUCT(tuple))->roleid);
+		}
+		ReleaseSysCacheList(memberships);
+	}
+	candidates = list_append_unique_oid(candidates, ROLE_PG_DATABASE_OWNER);
+	foreach(lc, candidates)
+	{
+		if (has_privs_of_role(role, lfirst_oid(lc)))
+			result = lappend_oid(result, lfirst_oid(lc));
+	}
+	return result;
+}
+
+/* Sorts ids, and leaves each of them once. */
+static List *
+sort_ids(List *ids)
+{
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	list_sort(ids, list_int_cmp);
+	foreach(lc, ids)
+	{
+		if (result == NIL || llast_int(result) != lfirst_int(lc))
+			result = lappend_int(result, lfirst_int(lc));
+	}
+	list_free(ids);
+	return result;
+}
+
+/*
+ * The ids of the queues on which a role has any of the privileges (a mask), in
+ * order.  What it costs is up to the queues of the role, and to all only for
+ * one who may do, or read, everything.
+ */
+List *
+jobq_queues_allowed(Oid role, int privileges)
+{
+	List	   *ids = NIL;
+	ListCell   *lc;
+
+	if ((privileges & JOBQ_PRIV_READ) != 0 ? jobq_reads_all(role) :
+		jobq_is_administrator(role))
+	{
+		int			n;
+		const JobqQueueBrief *all = jobq_queues_all(&n);
+
+		for (int i = 0; i < n; i++)
+			ids = lappend_int(ids, all[i].id);
+		return ids;
+	}
+	foreach(lc, jobq_roles_of(role))
+	{
+		ids = list_concat(ids, jobq_queue_read_owned(lfirst_oid(lc)));
+		ids = list_concat(ids, jobq_queue_read_granted(lfirst_oid(lc),
+													   privileges));
+	}
+	return sort_ids(ids);
+}
+
+/* ------------------------------------------------------------- history */
+
+/* The segment of history that finished jobs go to. */
+int
+jobq_history_segment(void)
+{
+	jobq_queue_cache_follow();
+	if (history_segment < 0)
+		history_segment = jobq_queue_read_history_segment();
+	return history_segment;
+}
+
+/* Called once, by _PG_init. */
+void
+jobq_queue_list_init(void)
+{
+	jobq_queue_cache_follow_forgetting(forget_queue, forget_all);
+}

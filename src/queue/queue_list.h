@@ -1,0 +1,28 @@
+/*-------------------------------------------------------------------------
+ *
+ * queue_list.h
+ *	  Which queues there are: all of them, those of a role, and those that a
+ *	  role has privileges on.
+ *
+ * IDENTIFICATION
+ *	  src/queue/queue_list.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_QUEUE_LIST_H
+#define JOBQ_QUEUE_LIST_H
+
+#include "queue/queue_row.h"
+
+extern const JobqQueue *jobq_queue_find_run(Oid role);
+extern List *jobq_queues_of_executor(Oid role);
+extern uint64 jobq_queues_of_executor_number(void);
+extern List *jobq_queues_allowed(Oid role, int privileges);
+extern List *jobq_roles_of(Oid role);
+extern const JobqQueueBrief *jobq_queues_all(int *n);
+extern void jobq_queue_outline(JobqQueue *queue, const JobqQueueBrief *brief);
+extern int	jobq_history_segment(void);
+
+extern void jobq_queue_list_init(void);
+
+#endif							/* JOBQ_QUEUE_LIST_H */

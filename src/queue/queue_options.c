@@ -1,0 +1,508 @@
+/*-------------------------------------------------------------------------
+ *
+ * queue_options.c
+ *	  The options of queues: what they are called, where they are stored and
+ *	  which values they take.
+ *
+ * One table says it all: an option's name is that of the argument of
+ * create_queue and alter_queue and of the column of jobq_store.queue.  A new
+ * option is a column, an argument and a line here.  Options that depend on
+ * each other are checked on the whole row, as it is going to be.
+ *
+ * IDENTIFICATION
+ *	  src/queue/queue_options.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "queue/queue_options.h"
+
+#include "base/arguments.h"
+#include "compat.h"
+#include "jobq.h"
+#include "queue/handler.h"
+#include "queue/payload.h"
+#include "queue/queue.h"
+#include "queue/queue_cache.h"
+#include "queue/queue_lock.h"
+#include "shared/interval.h"
+#include "shared/note.h"
+
+#include <math.h>
+
+#include "access/detoast.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "postmaster/bgworker.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+#include "access/htup_details.h"
+
+#define LEASE_MIN INT64CONST(1000)	/* 1 ms */
+#define LEASE_MAX (366 * USECS_PER_DAY)
+#define MAX_BACKOFF_STEPS 1000
+#define MAX_PATH_SIZE 8192
+#define RUN_QUEUE_PREFIX "run:"
+
+static void check_positive(const char *name, Datum value);
+static void check_not_negative(const char *name, Datum value);
+static void check_priority(const char *name, Datum value);
+static void check_backoff(const char *name, Datum value);
+static void check_factor(const char *name, Datum value);
+static void check_jitter(const char *name, Datum value);
+static void check_steps(const char *name, Datum value);
+static void check_interval(const char *name, Datum value);
+static void check_timeout(const char *name, Datum value);
+static void check_lease(const char *name, Datum value);
+static void check_handler(const char *name, Datum value);
+static void check_backoff_function(const char *name, Datum value);
+static void check_payload_check(const char *name, Datum value);
+static void check_payload_path(const char *name, Datum value);
+static void check_owner(const char *name, Datum value);
+static Datum function_to_text(Datum value, const Datum *row);
+static Datum on_dead_to_id(Datum value, const Datum *row);
+
+static const JobqQueueOption options[] = {
+	{"handler", Anum_queue_handler, true, check_handler, function_to_text},
+	{"description", Anum_queue_description, true, NULL, NULL},
+	{"owner", Anum_queue_owner, false, check_owner, NULL},
+	{"max_attempts", Anum_queue_max_attempts, true, check_positive, NULL},
+	{"backoff", Anum_queue_backoff, true, check_backoff, NULL},
+	{"backoff_base", Anum_queue_backoff_base, true, check_interval, NULL},
+	{"backoff_factor", Anum_queue_backoff_factor, true, check_factor, NULL},
+	{"backoff_max", Anum_queue_backoff_max, true, check_interval, NULL},
+	{"jitter", Anum_queue_jitter, true, check_jitter, NULL},
+	{"backoff_steps", Anum_queue_backoff_steps, true, check_steps, NULL},
+	{"backoff_function", Anum_queue_backoff_function, true,
+	check_backoff_function, function_to_text},
+	{"lease", Anum_queue_lease, true, check_lease, NULL},
+	{"timeout", Anum_queue_timeout, true, check_timeout, NULL},
+	{"priority", Anum_queue_priority, true, check_priority, NULL},
+	{"ttl", Anum_queue_ttl, true, check_timeout, NULL},
+	{"payload_check", Anum_queue_payload_check, true, check_payload_check,
+	function_to_text},
+	{"payload_path", Anum_queue_payload_path, true, check_payload_path, NULL},
+	{"payload_max_bytes", Anum_queue_payload_max_bytes, true, check_positive,
+	NULL},
+	{"keep_completed", Anum_queue_keep_completed, true, check_interval, NULL},
+	{"keep_completed_count", Anum_queue_keep_completed_count, true,
+	check_not_negative, NULL},
+	{"keep_dead", Anum_queue_keep_dead, true, check_interval, NULL},
+	{"keep_dead_count", Anum_queue_keep_dead_count, true, check_not_negative,
+	NULL},
+	{"on_dead", Anum_queue_on_dead, true, NULL, on_dead_to_id},
+	{"notify", Anum_queue_notify, true, NULL, NULL},
+	{"session_bound", Anum_queue_session_bound, true, NULL, NULL},
+	{"sync_completion", Anum_queue_sync_completion, true, NULL, NULL},
+	{"share_commits", Anum_queue_share_commits, true, NULL, NULL},
+};
+
+/* The option of that name, or NULL. */
+const JobqQueueOption *
+jobq_queue_option(const char *name)
+{
+	for (int i = 0; i < lengthof(options); i++)
+	{
+		if (strcmp(options[i].name, name) == 0)
+			return &options[i];
+	}
+	return NULL;
+}
+
+/* The names of the options that can be reset, for a HINT; palloc'd. */
+char *
+jobq_queue_option_names(void)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	for (int i = 0; i < lengthof(options); i++)
+	{
+		if (options[i].resettable)
+			appendStringInfo(&text, "%s%s", text.len > 0 ? ", " : "",
+							 options[i].name);
+	}
+	return text.data;
+}
+
+/* Sets all options of a row that have a default back to it. */
+void
+jobq_queue_reset_options(bool *nulls)
+{
+	for (int i = 0; i < lengthof(options); i++)
+	{
+		if (options[i].resettable)
+			nulls[options[i].attnum - 1] = true;
+	}
+}
+
+/* Raises 22023 for a queue of run(): it is what its role has. */
+void
+jobq_queue_refuse_run(const JobqQueue *queue)
+{
+	if (queue->is_run)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("queue \"%s\" belongs to its role", queue->name),
+				 errdetail("It holds the commands that the role gave to jobq.run().")));
+}
+
+/* Raises 22023 unless users may give the name to a queue. */
+void
+jobq_queue_name_check(const char *name)
+{
+	if (name[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("queue name must not be empty")));
+	if (strlen(name) > JOBQ_MAX_NAME_LENGTH)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("queue name is too long"),
+				 errdetail("The name has %zu bytes, at most %d are allowed.",
+						   strlen(name), JOBQ_MAX_NAME_LENGTH)));
+	for (const unsigned char *c = (const unsigned char *) name; *c != '\0'; c++)
+	{
+		if (*c < 0x20 || *c == 0x7f)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("queue name must not contain control characters")));
+	}
+	if (strncmp(name, RUN_QUEUE_PREFIX, strlen(RUN_QUEUE_PREFIX)) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("queue name \"%s\" is reserved", name),
+				 errdetail("Names that start with \"%s\" belong to the queues of jobq.run().",
+						   RUN_QUEUE_PREFIX)));
+}
+
+static void
+out_of_range(const char *name, const char *detail)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("value of option \"%s\" is out of range", name),
+			 errdetail_internal("%s", detail)));
+}
+
+static void
+check_positive(const char *name, Datum value)
+{
+	if (DatumGetInt32(value) < 1)
+		out_of_range(name, _("The value must be 1 or more."));
+}
+
+static void
+check_not_negative(const char *name, Datum value)
+{
+	if (DatumGetInt32(value) < 0)
+		out_of_range(name, _("The value must not be negative."));
+}
+
+static void
+check_priority(const char *name, Datum value)
+{
+	int			priority = DatumGetInt32(value);
+
+	if (priority < PG_INT16_MIN || priority > PG_INT16_MAX)
+		out_of_range(name, _("Priorities are from -32768 to 32767."));
+}
+
+static void
+check_backoff(const char *name, Datum value)
+{
+	char	   *kind = TextDatumGetCString(value);
+
+	if (strcmp(kind, "exponential") != 0 && strcmp(kind, "linear") != 0 &&
+		strcmp(kind, "fixed") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid value for option \"%s\": \"%s\"", name,
+						kind),
+				 errhint("Available values: exponential, linear, fixed.")));
+}
+
+static void
+check_factor(const char *name, Datum value)
+{
+	double		factor = DatumGetFloat8(value);
+
+	if (!(factor >= 1.0) || isinf(factor))
+		out_of_range(name, _("The value must be a finite number, 1 or more."));
+}
+
+static void
+check_jitter(const char *name, Datum value)
+{
+	double		jitter = DatumGetFloat8(value);
+
+	if (!(jitter >= 0.0 && jitter <= 1.0))
+		out_of_range(name, _("The value must be from 0 to 1."));
+}
+
+static void
+check_interval(const char *name, Datum value)
+{
+	if (jobq_interval_microseconds(DatumGetIntervalP(value)) < 0)
+		out_of_range(name, _("The interval must not be negative."));
+}
+
+static void
+check_timeout(const char *name, Datum value)
+{
+	if (jobq_interval_microseconds(DatumGetIntervalP(value)) < LEASE_MIN)
+		out_of_range(name, _("The interval must be 1 ms or more."));
+}
+
+static void
+check_lease(const char *name, Datum value)
+{
+	int64		lease = jobq_interval_microseconds(DatumGetIntervalP(value));
+
+	if (lease < LEASE_MIN || lease > LEASE_MAX)
+		out_of_range(name,
+					 _("The interval must be between 1 ms and 366 days."));
+}
+
+static void
+check_steps(const char *name, Datum value)
+{
+	int			nelements;
+	Datum	   *elements = jobq_array_elements(name, DatumGetArrayTypeP(value),
+											   INTERVALOID, NULL, &nelements);
+
+	if (nelements == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"%s\" must not be empty", name)));
+	/* every session keeps them in memory */
+	if (nelements > MAX_BACKOFF_STEPS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"%s\" has too many elements", name),
+				 errdetail("There are %d, at most %d are allowed.",
+						   nelements, MAX_BACKOFF_STEPS)));
+	for (int i = 0; i < nelements; i++)
+		check_interval(name, elements[i]);
+}
+
+static void
+check_handler(const char *name, Datum value)
+{
+	JobqHandler handler;
+
+	(void) name;
+	jobq_handler_describe(DatumGetObjectId(value), &handler);
+}
+
+static void
+check_backoff_function(const char *name, Datum value)
+{
+	(void) name;
+	jobq_backoff_function_validate(DatumGetObjectId(value));
+}
+
+static void
+check_payload_check(const char *name, Datum value)
+{
+	(void) name;
+	jobq_payload_check_validate(DatumGetObjectId(value));
+}
+
+static void
+check_payload_path(const char *name, Datum value)
+{
+	jobq_payload_path_validate(value);
+	/* sessions keep it in memory */
+	if (toast_raw_datum_size(value) > MAX_PATH_SIZE)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("value of option \"%s\" is too long", name),
+				 errdetail("It takes %zu bytes, at most %d are allowed.",
+						   toast_raw_datum_size(value), MAX_PATH_SIZE)));
+}
+
+static Datum
+function_to_text(Datum value, const Datum *row)
+{
+	(void) row;
+	return CStringGetTextDatum(jobq_function_text(DatumGetObjectId(value)));
+}
+
+/* Whether a role may log in; raises 42704 if there is no such role. */
+static bool
+role_can_login(Oid role)
+{
+	HeapTuple	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(role));
+	bool		result;
+
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("role with OID %u does not exist", role)));
+	result = ((Form_pg_authid) GETSTRUCT(tuple))->rolcanlogin;
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/*
+ * Raises 42501 unless the current user may make `owner` the owner of a queue,
+ * and with it have handlers run as that role: who could SET ROLE to it, and
+ * for a superuser only a superuser.
+ */
+void
+jobq_queue_owner_check(Oid owner)
+{
+	(void) role_can_login(owner);	/* it must exist */
+	if (!jobq_may_set_role(GetUserId(), owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be able to SET ROLE \"%s\"",
+						GetUserNameFromId(owner, false)),
+				 errhint("Someone with ADMIN OPTION on the role can run GRANT %s TO %s.",
+						 quote_identifier(GetUserNameFromId(owner, false)),
+						 quote_identifier(GetUserNameFromId(GetUserId(), false)))));
+	if (superuser_arg(owner) && !superuser())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be superuser to make superuser \"%s\" the owner of a queue",
+						GetUserNameFromId(owner, false))));
+}
+
+static void
+check_owner(const char *name, Datum value)
+{
+	(void) name;
+	jobq_queue_owner_check(DatumGetObjectId(value));
+}
+
+/* The id of a queue that is named: 42704, 22023. */
+static Datum
+on_dead_to_id(Datum value, const Datum *row)
+{
+	char	   *name = TextDatumGetCString(value);
+	const JobqQueue *target;
+
+	if (strcmp(name, TextDatumGetCString(row[Anum_queue_name - 1])) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"on_dead\" must not name the queue itself")));
+	target = jobq_queue_by_name(name);
+	if (target->is_run)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"on_dead\" must not name a queue of jobq.run()")));
+	return Int32GetDatum(target->id);
+}
+
+/*
+ * Raises 42501 unless dead jobs of the queue may go to that queue, which is
+ * kept from being dropped; 42704 if it is gone.
+ */
+static void
+check_on_dead(const char *queue, Oid owner, int32 target_id)
+{
+	const JobqQueue *target = jobq_queue_by_id(target_id);
+
+	if (target == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("the queue of option \"on_dead\" does not exist")));
+	target = jobq_queue_lock_shared(target);
+	if (!jobq_queue_allows(target, owner, JOBQ_PRIV_ENQUEUE))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 jobq_queue_may_name(target, GetUserId()) ?
+				 errmsg("permission denied for queue \"%s\"", target->name) :
+				 errmsg("permission denied for the queue of option \"on_dead\""),
+				 errdetail("Role \"%s\", who owns queue \"%s\", must have the privilege to enqueue.",
+						   GetUserNameFromId(owner, false), queue)));
+}
+
+/*
+ * Raises 22023 unless background workers can run jobs as the role: below
+ * PostgreSQL 17 they can connect only as one that may log in.
+ */
+void
+jobq_executor_role_check(Oid role)
+{
+	if (JOBQ_BYPASS_LOGIN_CHECK == 0 && !role_can_login(role))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("role \"%s\" cannot log in",
+						GetUserNameFromId(role, false)),
+				 errdetail("Background workers connect as the role that a job runs as: the queue's owner, or who called jobq.run()."),
+				 errhint("Use another role, or ALTER ROLE %s LOGIN.",
+						 quote_identifier(GetUserNameFromId(role, false)))));
+}
+
+/*
+ * Raises 42704 if the owner is gone: dropped, or missing where a dump was
+ * restored.  Nothing can be checked for nobody.
+ */
+static void
+check_has_owner(const char *name, Oid owner)
+{
+	if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(owner)))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("queue \"%s\" has no owner", name),
+				 errdetail("Its owner was dropped, or was missing where a dump was restored."),
+				 errhint("A superuser can give it one with jobq.alter_queue(%s, owner => ...).",
+						 quote_literal_cstr(name))));
+}
+
+/* Functions of a queue are called as its owner, who must be allowed to. */
+static void
+check_may_execute(const char *function_text, Oid owner)
+{
+	Oid			function = jobq_function_lookup(function_text);
+
+	if (OidIsValid(function) && !jobq_may_execute(function, owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for function %s", function_text),
+				 errdetail("Role \"%s\", who owns the queue, must have the privilege to execute it.",
+						   GetUserNameFromId(owner, false))));
+}
+
+/*
+ * Checks a row of jobq_store.queue as it is going to be: what depends on more
+ * than one option.  What may wait comes first.
+ */
+void
+jobq_queue_row_check(const Datum *values, const bool *nulls)
+{
+	static const AttrNumber functions[] = {
+		Anum_queue_handler, Anum_queue_backoff_function,
+		Anum_queue_payload_check
+	};
+	char	   *name = TextDatumGetCString(values[Anum_queue_name - 1]);
+	Oid			owner = DatumGetObjectId(values[Anum_queue_owner - 1]);
+
+	if (DatumGetBool(values[Anum_queue_is_run - 1]) &&
+		!nulls[Anum_queue_handler - 1])
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("queue \"%s\" of jobq.run() cannot have a handler",
+						name)));
+	check_has_owner(name, owner);
+	if (!nulls[Anum_queue_handler - 1])
+		jobq_executor_role_check(owner);
+	if (!nulls[Anum_queue_on_dead - 1])
+		check_on_dead(name, owner,
+					  DatumGetInt32(values[Anum_queue_on_dead - 1]));
+	for (int i = 0; i < lengthof(functions); i++)
+	{
+		if (!nulls[functions[i] - 1])
+			check_may_execute(TextDatumGetCString(values[functions[i] - 1]),
+							  owner);
+	}
+}

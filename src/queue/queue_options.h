@@ -1,0 +1,40 @@
+/*-------------------------------------------------------------------------
+ *
+ * queue_options.h
+ *	  The options of queues: what they are called, where they are stored and
+ *	  which values they take.
+ *
+ * IDENTIFICATION
+ *	  src/queue/queue_options.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_QUEUE_OPTIONS_H
+#define JOBQ_QUEUE_OPTIONS_H
+
+#include "queue/queue_row.h"
+
+#include "access/attnum.h"
+
+/* An option: argument of create_queue and alter_queue, column of queue. */
+typedef struct JobqQueueOption
+{
+	const char *name;
+	AttrNumber	attnum;
+	bool		resettable;		/* has a default that reset_queue restores */
+	/* raises 22023 if the value is none that the option can have; may be NULL */
+	void		(*check) (const char *name, Datum value);
+	/* the value as it is stored in the row; NULL: as it is */
+	Datum		(*convert) (Datum value, const Datum *row);
+} JobqQueueOption;
+
+extern const JobqQueueOption *jobq_queue_option(const char *name);
+extern char *jobq_queue_option_names(void);
+extern void jobq_queue_reset_options(bool *nulls);
+extern void jobq_queue_name_check(const char *name);
+extern void jobq_queue_owner_check(Oid owner);
+extern void jobq_queue_refuse_run(const JobqQueue *queue);
+extern void jobq_executor_role_check(Oid role);
+extern void jobq_queue_row_check(const Datum *values, const bool *nulls);
+
+#endif							/* JOBQ_QUEUE_OPTIONS_H */

@@ -1,0 +1,542 @@
+/*-------------------------------------------------------------------------
+ *
+ * queue_row.c
+ *	  Reading queues, and privileges on them, from the tables.
+ *
+ * Every reader asks an index for the rows that it wants, so that it costs
+ * nothing how many others there are; jobq_queue_read_briefs() alone reads the
+ * table as a whole.
+ *
+ * IDENTIFICATION
+ *	  src/queue/queue_row.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "queue/queue_row.h"
+
+#include "base/catalog.h"
+#include "shared/interval.h"
+#include "shared/queue_state.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "common/int.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+/* Built-in defaults; docs/reference.md lists them. */
+#define DEFAULT_MAX_ATTEMPTS 10
+#define DEFAULT_BACKOFF_BASE USECS_PER_SEC
+#define DEFAULT_BACKOFF_FACTOR 2.0
+#define DEFAULT_BACKOFF_MAX USECS_PER_HOUR
+#define DEFAULT_JITTER 0.2
+#define DEFAULT_LEASE (30 * USECS_PER_SEC)
+#define DEFAULT_KEEP_COMPLETED USECS_PER_DAY
+#define DEFAULT_KEEP_DEAD (30 * USECS_PER_DAY)
+
+/* Told of each row that was read. */
+typedef void (*RowVisitor) (void *arg, const Datum *values, const bool *nulls);
+
+static int64
+interval_option(const Datum *values, const bool *nulls, int attnum,
+				int64 by_default)
+{
+	if (nulls[attnum - 1])
+		return by_default;
+	return jobq_interval_microseconds(DatumGetIntervalP(values[attnum - 1]));
+}
+
+static int
+int_option(const Datum *values, const bool *nulls, int attnum, int by_default)
+{
+	return nulls[attnum - 1] ? by_default : DatumGetInt32(values[attnum - 1]);
+}
+
+static bool
+bool_option(const Datum *values, const bool *nulls, int attnum,
+			bool by_default)
+{
+	return nulls[attnum - 1] ? by_default : DatumGetBool(values[attnum - 1]);
+}
+
+static char *
+text_option(const Datum *values, const bool *nulls, int attnum)
+{
+	return nulls[attnum - 1] ? NULL : TextDatumGetCString(values[attnum - 1]);
+}
+
+static void
+read_backoff(JobqQueue *queue, const Datum *values, const bool *nulls)
+{
+	JobqBackoff *backoff = &queue->backoff;
+	char	   *kind = text_option(values, nulls, Anum_queue_backoff);
+
+	backoff->kind = JOBQ_BACKOFF_EXPONENTIAL;
+	if (kind != NULL && strcmp(kind, "linear") == 0)
+		backoff->kind = JOBQ_BACKOFF_LINEAR;
+	else if (kind != NULL && strcmp(kind, "fixed") == 0)
+		backoff->kind = JOBQ_BACKOFF_FIXED;
+	backoff->base_us = interval_option(values, nulls, Anum_queue_backoff_base,
+									   DEFAULT_BACKOFF_BASE);
+	backoff->factor = nulls[Anum_queue_backoff_factor - 1] ?
+		DEFAULT_BACKOFF_FACTOR :
+		DatumGetFloat8(values[Anum_queue_backoff_factor - 1]);
+	backoff->max_us = interval_option(values, nulls, Anum_queue_backoff_max,
+									  DEFAULT_BACKOFF_MAX);
+	backoff->jitter = nulls[Anum_queue_jitter - 1] ? DEFAULT_JITTER :
+		DatumGetFloat8(values[Anum_queue_jitter - 1]);
+	backoff->steps = NULL;
+	backoff->nsteps = 0;
+	if (!nulls[Anum_queue_backoff_steps - 1])
+	{
+		Datum	   *elements;
+		int			nelements;
+		int64	   *steps;
+
+		deconstruct_array(DatumGetArrayTypeP(values[Anum_queue_backoff_steps - 1]),
+						  INTERVALOID, sizeof(Interval), false,
+						  TYPALIGN_DOUBLE, &elements, NULL, &nelements);
+		steps = palloc(Max(nelements, 1) * sizeof(int64));
+		for (int i = 0; i < nelements; i++)
+			steps[i] = jobq_interval_microseconds(DatumGetIntervalP(elements[i]));
+		backoff->steps = steps;
+		backoff->nsteps = nelements;
+	}
+	queue->backoff_function = text_option(values, nulls,
+										  Anum_queue_backoff_function);
+}
+
+/* Whether a queue was made here: it did not come with a copy. */
+static bool
+is_at_home(const Datum *values)
+{
+	return DatumGetInt64(values[Anum_queue_system_identifier - 1]) ==
+		jobq_system_identifier() &&
+		DatumGetObjectId(values[Anum_queue_database - 1]) == MyDatabaseId;
+}
+
+/* Fills in a JobqQueue from its row, all but grants and state. */
+static void
+read_queue(JobqQueue *queue, const Datum *values, const bool *nulls)
+{
+	memset(queue, 0, sizeof(JobqQueue));
+	queue->id = DatumGetInt32(values[Anum_queue_id - 1]);
+	queue->name = text_option(values, nulls, Anum_queue_name);
+	queue->is_run = DatumGetBool(values[Anum_queue_is_run - 1]);
+	queue->at_home = is_at_home(values);
+	queue->paused = DatumGetBool(values[Anum_queue_paused - 1]);
+	queue->owner = DatumGetObjectId(values[Anum_queue_owner - 1]);
+	queue->handler = text_option(values, nulls, Anum_queue_handler);
+	queue->max_attempts = int_option(values, nulls, Anum_queue_max_attempts,
+									 DEFAULT_MAX_ATTEMPTS);
+	read_backoff(queue, values, nulls);
+	queue->lease = interval_option(values, nulls, Anum_queue_lease,
+								   DEFAULT_LEASE);
+	queue->timeout = interval_option(values, nulls, Anum_queue_timeout, 0);
+	queue->priority = int_option(values, nulls, Anum_queue_priority, 0);
+	queue->ttl = interval_option(values, nulls, Anum_queue_ttl, 0);
+	queue->payload_check = text_option(values, nulls,
+									   Anum_queue_payload_check);
+	if (!nulls[Anum_queue_payload_path - 1])
+		queue->payload_path =
+			PointerGetDatum(PG_DETOAST_DATUM_COPY(values[Anum_queue_payload_path - 1]));
+	queue->payload_max_bytes = int_option(values, nulls,
+										  Anum_queue_payload_max_bytes, 0);
+	queue->keep_completed = interval_option(values, nulls,
+											Anum_queue_keep_completed,
+											DEFAULT_KEEP_COMPLETED);
+	queue->keep_dead = interval_option(values, nulls, Anum_queue_keep_dead,
+									   DEFAULT_KEEP_DEAD);
+	queue->keep_completed_count =
+		int_option(values, nulls, Anum_queue_keep_completed_count, -1);
+	queue->keep_dead_count = int_option(values, nulls,
+										Anum_queue_keep_dead_count, -1);
+	queue->on_dead = int_option(values, nulls, Anum_queue_on_dead,
+								JOBQ_NO_QUEUE);
+	queue->notify = bool_option(values, nulls, Anum_queue_notify, true);
+	queue->session_bound = bool_option(values, nulls,
+									   Anum_queue_session_bound, false);
+	queue->sync_completion = bool_option(values, nulls,
+										 Anum_queue_sync_completion, true);
+	queue->share_commits = bool_option(values, nulls,
+									   Anum_queue_share_commits, true);
+}
+
+/* ---------------------------------------------------------------- scans */
+
+/*
+ * A snapshot that sees all that has been committed, and what this transaction
+ * has done.  The views come here from parallel plans, too, where nothing has
+ * been written, and only catalog snapshots can be had.
+ */
+static Snapshot
+newest_snapshot(void)
+{
+	if (IsInParallelMode())
+		return GetCatalogSnapshot(jobq_relation_oid(JOBQ_REL_QUEUE));
+	CommandCounterIncrement();
+	return GetLatestSnapshot();
+}
+
+/*
+ * Has a function look at the rows of a table: those with the given key in the
+ * first column of an index, or all if key is NULL.  The number of the key is
+ * that of the table's column.
+ */
+static void
+visit_rows(JobqRelation relation, JobqRelation index, ScanKey key,
+		   RowVisitor visit, void *arg)
+{
+	Relation	rel = jobq_relation_open(relation);
+	int			natts = RelationGetDescr(rel)->natts;
+	Datum	   *values = palloc(natts * sizeof(Datum));
+	bool	   *nulls = palloc(natts * sizeof(bool));
+	Snapshot	snapshot = RegisterSnapshot(newest_snapshot());
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	PushActiveSnapshot(snapshot);
+	scan = systable_beginscan(rel, key != NULL ? jobq_relation_oid(index) :
+							  InvalidOid, key != NULL, snapshot,
+							  key != NULL ? 1 : 0, key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		heap_deform_tuple(tuple, RelationGetDescr(rel), values, nulls);
+		visit(arg, values, nulls);
+	}
+	systable_endscan(scan);
+	PopActiveSnapshot();
+	UnregisterSnapshot(snapshot);
+	table_close(rel, AccessShareLock);
+	pfree(values);
+	pfree(nulls);
+}
+
+/*
+ * The same for the rows with a value in a column, the first one of the index;
+ * `equals` is the function of the type's operator =.
+ */
+static void
+visit_rows_with(JobqRelation relation, JobqRelation index, AttrNumber column,
+				RegProcedure equals, Datum value, RowVisitor visit, void *arg)
+{
+	ScanKeyData key;
+
+	ScanKeyInit(&key, column, BTEqualStrategyNumber, equals, value);
+	visit_rows(relation, index, &key, visit, arg);
+}
+
+/* --------------------------------------------------------------- queues */
+
+/* Where a queue that is read goes, and what belongs to it. */
+typedef struct Target
+{
+	JobqQueue  *queue;
+	MemoryContext context;
+} Target;
+
+static void
+visit_queue(void *arg, const Datum *values, const bool *nulls)
+{
+	Target	   *target = arg;
+	MemoryContext oldcontext = MemoryContextSwitchTo(target->context);
+
+	read_queue(target->queue, values, nulls);
+	MemoryContextSwitchTo(oldcontext);
+}
+
+static void
+visit_grant(void *arg, const Datum *values, const bool *nulls)
+{
+	Target	   *target = arg;
+	JobqQueue  *queue = target->queue;
+	JobqQueueGrant *grant;
+
+	(void) nulls;
+	if (queue->grants == NULL)
+		queue->grants = MemoryContextAlloc(target->context,
+										   sizeof(JobqQueueGrant));
+	else if ((queue->ngrants & (queue->ngrants - 1)) == 0)
+		queue->grants = repalloc(queue->grants, 2 * queue->ngrants *
+								 sizeof(JobqQueueGrant));
+	grant = &queue->grants[queue->ngrants++];
+	grant->role = DatumGetObjectId(values[Anum_queue_grant_role - 1]);
+	grant->privileges =
+		DatumGetInt32(values[Anum_queue_grant_privileges - 1]);
+}
+
+static void
+read_grants(Target *target)
+{
+	visit_rows_with(JOBQ_REL_QUEUE_GRANT, JOBQ_IDX_QUEUE_GRANT,
+					Anum_queue_grant_queue, F_INT4EQ,
+					Int32GetDatum(target->queue->id), visit_grant, target);
+}
+
+/*
+ * Reads a queue, with its grants but without its state; what belongs to it
+ * goes into the memory context.  False if there is none.
+ */
+bool
+jobq_queue_read(int32 id, JobqQueue *queue, MemoryContext context)
+{
+	Target		target = {queue, context};
+
+	queue->id = JOBQ_NO_QUEUE;
+	visit_rows_with(JOBQ_REL_QUEUE, JOBQ_IDX_QUEUE, Anum_queue_id, F_INT4EQ,
+					Int32GetDatum(id), visit_queue, &target);
+	if (queue->id == JOBQ_NO_QUEUE)
+		return false;
+	read_grants(&target);
+	return true;
+}
+
+/*
+ * Makes a JobqQueue of a row that the caller has read, and may have locked,
+ * with the grants as they are now.  For judging privileges on it: it is not
+ * the one that look-ups return.
+ */
+JobqQueue *
+jobq_queue_of_row(const Datum *values, const bool *nulls)
+{
+	JobqQueue  *queue = palloc(sizeof(JobqQueue));
+	Target		target = {queue, CurrentMemoryContext};
+
+	read_queue(queue, values, nulls);
+	read_grants(&target);
+	queue->state = jobq_find_queue_state(queue->id);
+	return queue;
+}
+
+/* --------------------------------------------------------- ids of queues */
+
+static void
+visit_id(void *arg, const Datum *values, const bool *nulls)
+{
+	(void) nulls;
+	*(int32 *) arg = DatumGetInt32(values[Anum_queue_id - 1]);
+}
+
+/* The id of the queue with a name, JOBQ_NO_QUEUE if there is none. */
+int32
+jobq_queue_read_name(const char *name)
+{
+	int32		id = JOBQ_NO_QUEUE;
+
+	visit_rows_with(JOBQ_REL_QUEUE, JOBQ_IDX_QUEUE_NAME, Anum_queue_name,
+					F_TEXTEQ, CStringGetTextDatum(name), visit_id, &id);
+	return id;
+}
+
+static void
+visit_run(void *arg, const Datum *values, const bool *nulls)
+{
+	if (DatumGetBool(values[Anum_queue_is_run - 1]))
+		visit_id(arg, values, nulls);
+}
+
+/* The id of the queue of a role's run() commands, or JOBQ_NO_QUEUE. */
+int32
+jobq_queue_read_run(Oid owner)
+{
+	int32		id = JOBQ_NO_QUEUE;
+
+	visit_rows_with(JOBQ_REL_QUEUE, JOBQ_IDX_QUEUE_RUN, Anum_queue_owner,
+					F_OIDEQ, ObjectIdGetDatum(owner), visit_run, &id);
+	return id;
+}
+
+static void
+collect_id(void *arg, const Datum *values, const bool *nulls)
+{
+	List	  **ids = arg;
+
+	(void) nulls;
+	*ids = lappend_int(*ids, DatumGetInt32(values[Anum_queue_id - 1]));
+}
+
+/* The ids of the queues that belong to a role. */
+List *
+jobq_queue_read_owned(Oid owner)
+{
+	List	   *ids = NIL;
+
+	visit_rows_with(JOBQ_REL_QUEUE, JOBQ_IDX_QUEUE_OWNER, Anum_queue_owner,
+					F_OIDEQ, ObjectIdGetDatum(owner), collect_id, &ids);
+	return ids;
+}
+
+/* The ids of the queues whose dead jobs go to another one. */
+List *
+jobq_queue_read_on_dead(int32 queue)
+{
+	List	   *ids = NIL;
+
+	visit_rows_with(JOBQ_REL_QUEUE, JOBQ_IDX_QUEUE_ON_DEAD,
+					Anum_queue_on_dead, F_INT4EQ, Int32GetDatum(queue),
+					collect_id, &ids);
+	list_sort(ids, list_int_cmp);
+	return ids;
+}
+
+typedef struct Granted
+{
+	int			privileges;		/* wanted: any of them */
+	List	   *ids;
+} Granted;
+
+static void
+visit_granted(void *arg, const Datum *values, const bool *nulls)
+{
+	Granted    *granted = arg;
+
+	(void) nulls;
+	if (DatumGetInt32(values[Anum_queue_grant_privileges - 1]) &
+		granted->privileges)
+		granted->ids =
+			lappend_int(granted->ids,
+						DatumGetInt32(values[Anum_queue_grant_queue - 1]));
+}
+
+/* The ids of the queues on which a role was granted any of the privileges. */
+List *
+jobq_queue_read_granted(Oid role, int privileges)
+{
+	Granted		granted = {.privileges = privileges,.ids = NIL};
+
+	visit_rows_with(JOBQ_REL_QUEUE_GRANT, JOBQ_IDX_QUEUE_GRANT_ROLE,
+					Anum_queue_grant_role, F_OIDEQ, ObjectIdGetDatum(role),
+					visit_granted, &granted);
+	return granted.ids;
+}
+
+/* --------------------------------------------------------------- briefs */
+
+/* By which equal handlers are known; not 0. */
+uint64
+jobq_handler_hash(const char *handler, int length)
+{
+	uint64		hash = hash_bytes_extended((const unsigned char *) handler,
+										   length, 0);
+
+	return hash != 0 ? hash : 1;
+}
+
+/* Fills in what is known of each queue where all are looked at. */
+static void
+read_brief(JobqQueueBrief *brief, const Datum *values, const bool *nulls)
+{
+	text	   *handler = nulls[Anum_queue_handler - 1] ? NULL :
+	DatumGetTextPP(values[Anum_queue_handler - 1]);
+
+	brief->handler = handler == NULL ? 0 :
+		jobq_handler_hash(VARDATA_ANY(handler), VARSIZE_ANY_EXHDR(handler));
+	brief->id = DatumGetInt32(values[Anum_queue_id - 1]);
+	brief->owner = DatumGetObjectId(values[Anum_queue_owner - 1]);
+	brief->has_executors = handler != NULL ||
+		DatumGetBool(values[Anum_queue_is_run - 1]);
+	brief->at_home = is_at_home(values);
+	brief->paused = DatumGetBool(values[Anum_queue_paused - 1]);
+	brief->notify = bool_option(values, nulls, Anum_queue_notify, true);
+	brief->keep_completed = interval_option(values, nulls,
+											Anum_queue_keep_completed,
+											DEFAULT_KEEP_COMPLETED);
+	brief->keep_completed_count =
+		int_option(values, nulls, Anum_queue_keep_completed_count, -1);
+	brief->keep_dead_count = int_option(values, nulls,
+										Anum_queue_keep_dead_count, -1);
+	brief->state = jobq_queue_state(brief->id, brief->owner);
+}
+
+static void
+visit_brief(void *arg, const Datum *values, const bool *nulls)
+{
+	read_brief(arg, values, nulls);
+}
+
+static void
+visit_all_briefs(void *arg, const Datum *values, const bool *nulls)
+{
+	List	  **briefs = arg;
+	JobqQueueBrief *brief = palloc(sizeof(JobqQueueBrief));
+
+	CHECK_FOR_INTERRUPTS();
+	read_brief(brief, values, nulls);
+	*briefs = lappend(*briefs, brief);
+}
+
+/* All queues, in no order. */
+List *
+jobq_queue_read_briefs(void)
+{
+	List	   *briefs = NIL;
+
+	visit_rows(JOBQ_REL_QUEUE, JOBQ_IDX_QUEUE, NULL, visit_all_briefs,
+			   &briefs);
+	return briefs;
+}
+
+/* One of them; false if it is not there. */
+bool
+jobq_queue_read_brief(int32 id, JobqQueueBrief *brief)
+{
+	brief->id = JOBQ_NO_QUEUE;
+	visit_rows_with(JOBQ_REL_QUEUE, JOBQ_IDX_QUEUE, Anum_queue_id, F_INT4EQ,
+					Int32GetDatum(id), visit_brief, brief);
+	return brief->id != JOBQ_NO_QUEUE;
+}
+
+/* -------------------------------------------------------------- service */
+
+static void
+visit_service(void *arg, const Datum *values, const bool *nulls)
+{
+	(void) nulls;
+	*(int *) arg = DatumGetInt16(values[Anum_service_history_segment - 1]);
+}
+
+/* The segment of history that finished jobs go to. */
+int
+jobq_queue_read_history_segment(void)
+{
+	int			segment = 0;
+
+	visit_rows(JOBQ_REL_SERVICE, JOBQ_IDX_SERVICE, NULL, visit_service,
+			   &segment);
+	return segment;
+}
+
+/* ------------------------------------------------------------ schedules */
+
+static void
+collect_owner(void *arg, const Datum *values, const bool *nulls)
+{
+	List	  **owners = arg;
+
+	(void) nulls;
+	*owners =
+		list_append_unique_oid(*owners,
+							   DatumGetObjectId(values[Anum_schedule_owner - 1]));
+}
+
+/* The roles that have schedules. */
+List *
+jobq_read_schedule_owners(void)
+{
+	List	   *owners = NIL;
+
+	visit_rows(JOBQ_REL_SCHEDULE, JOBQ_IDX_SCHEDULE, NULL, collect_owner,
+			   &owners);
+	return owners;
+}

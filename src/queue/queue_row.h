@@ -1,0 +1,103 @@
+/*-------------------------------------------------------------------------
+ *
+ * queue_row.h
+ *	  Reading queues, and privileges on them, from the tables.
+ *
+ * What the functions cost is up to the rows they return: they use indexes.
+ * They see all that has been committed and what this transaction has done.
+ * Results are allocated in the current memory context.
+ *
+ * IDENTIFICATION
+ *	  src/queue/queue_row.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_QUEUE_ROW_H
+#define JOBQ_QUEUE_ROW_H
+
+#include "common/backoff.h"
+#include "shared/shmem.h"
+
+/* Privileges on a queue: bits of queue_grant.privileges. */
+#define JOBQ_PRIV_ENQUEUE	0x01
+#define JOBQ_PRIV_CONSUME	0x02
+#define JOBQ_PRIV_MANAGE	0x04
+#define JOBQ_PRIV_READ		0x08
+#define JOBQ_PRIV_OWNER		0x10	/* cannot be granted */
+
+typedef struct JobqQueueGrant
+{
+	Oid			role;
+	int			privileges;
+} JobqQueueGrant;
+
+/* Intervals are in microseconds; 0 means none unless said otherwise. */
+typedef struct JobqQueue
+{
+	int32		id;
+	char	   *name;
+	bool		is_run;			/* holds a role's run() commands */
+	bool		at_home;		/* not a copy from another database */
+	bool		paused;
+	Oid			owner;
+	char	   *handler;		/* NULL: external workers */
+	int			max_attempts;
+	JobqBackoff backoff;
+	char	   *backoff_function;
+	int64		lease;
+	int64		timeout;
+	int			priority;
+	int64		ttl;
+	char	   *payload_check;
+	Datum		payload_path;	/* jsonpath, 0: none */
+	int			payload_max_bytes;
+	int64		keep_completed; /* 0: delete at once; -1: for ever */
+	int64		keep_dead;		/* the same */
+	int			keep_completed_count;	/* -1: any number */
+	int			keep_dead_count;
+	int32		on_dead;		/* a queue; 0: nobody is told */
+	bool		notify;
+	bool		session_bound;
+	bool		sync_completion;
+	bool		share_commits;
+	int			ngrants;
+	JobqQueueGrant *grants;
+	JobqQueueState *state;		/* NULL: no room in shared memory */
+	uint64		position;		/* in the log of changes when this was read */
+} JobqQueue;
+
+/* What there is to know of each queue where all are looked through. */
+typedef struct JobqQueueBrief
+{
+	int32		id;
+	Oid			owner;
+	bool		has_executors;
+	bool		at_home;
+	bool		paused;
+	bool		notify;
+	uint64		handler;		/* jobq_handler_hash() of it; 0: none */
+	int			keep_completed_count;	/* these three as above */
+	int			keep_dead_count;
+	int64		keep_completed;
+	JobqQueueState *state;		/* NULL: no room in shared memory */
+} JobqQueueBrief;
+
+/* Jobs are run by jobq's own executors. */
+#define jobq_queue_has_executors(q) ((q)->is_run || (q)->handler != NULL)
+
+extern bool jobq_queue_read(int32 id, JobqQueue *queue,
+							MemoryContext context);
+extern int32 jobq_queue_read_name(const char *name);
+extern int32 jobq_queue_read_run(Oid owner);
+extern List *jobq_queue_read_owned(Oid owner);
+extern List *jobq_queue_read_on_dead(int32 queue);
+extern List *jobq_queue_read_granted(Oid role, int privileges);
+extern List *jobq_queue_read_briefs(void);
+extern bool jobq_queue_read_brief(int32 id, JobqQueueBrief *brief);
+extern uint64 jobq_handler_hash(const char *handler, int length);
+extern int	jobq_queue_read_history_segment(void);
+extern List *jobq_read_schedule_owners(void);
+
+extern JobqQueue *jobq_queue_of_row(const Datum *values, const bool *nulls);
+
+#endif							/* JOBQ_QUEUE_ROW_H */

@@ -1,0 +1,568 @@
+/*-------------------------------------------------------------------------
+ *
+ * ready.c
+ *	  Who is told of jobs that the current transaction makes claimable, or
+ *	  gives back.
+ *
+ * Notes of three kinds (note.h), in which a job's place is remembered until
+ * the transaction ends: of jobs that are new, of jobs whose rows it has locked,
+ * so that others pass them over, and of queues that are to be looked at.
+ *
+ * A locked job that has been changed is settled: it is not claimable any more
+ * as it was.  The level of the subtransaction that settled it is kept, as that
+ * may roll back.
+ *
+ * IDENTIFICATION
+ *	  src/queue/ready.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "queue/ready.h"
+
+#include "queue/queue_cache.h"
+#include "shared/clock.h"
+#include "shared/database.h"
+#include "shared/note.h"
+#include "shared/queue_change.h"
+#include "shared/queue_state.h"
+#include "shared/waiter.h"
+#include "shared/wake.h"
+#include "shared/worker_slot.h"
+#include "shared/xact_end.h"
+
+#include "wait.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+
+/* What a note of any kind here says. */
+typedef struct ReadyNote
+{
+	JobqQueueState *state;
+	int32		queue;
+	Oid			owner;			/* of a queue with executors */
+	bool		notify;
+	bool		at_rest;		/* paused, or not at home */
+	uint64		position;		/* in the log of changes: what is said here of
+								 * the queue was so then */
+	int			njobs;
+	int			settled;		/* level at which the locked job was changed,
+								 * 0: not */
+	JobqPlace	place;			/* of the first */
+} ReadyNote;
+
+/* Notes of ready jobs, and of locked ones that are not settled. */
+static int	nready = 0;
+static int	nunsettled = 0;
+
+/* The deepest level at which one was settled that was locked further out. */
+static int	deepest_settled = 0;
+
+/* The queue whose workers are to be woken, for a number of jobs. */
+static const ReadyNote *pending = NULL;
+static int	pending_jobs = 0;
+
+static const JobqNoteKind new_kind;
+static const JobqNoteKind locked_kind;
+static const JobqNoteKind look_kind;
+
+static void
+describe_queue(ReadyNote *note, const JobqQueue *queue)
+{
+	note->state = queue->state;
+	note->queue = queue->id;
+	note->owner = jobq_queue_has_executors(queue) ? queue->owner : InvalidOid;
+	note->notify = queue->notify;
+	note->at_rest = queue->paused || !queue->at_home;
+	note->position = jobq_queue_cache_position(queue);
+	note->njobs = 1;
+}
+
+/* Whether both are about the same queue, and say the same of it. */
+static bool
+is_same_queue(const ReadyNote *a, const ReadyNote *b)
+{
+	return a->queue == b->queue && a->state == b->state &&
+		a->owner == b->owner && a->notify == b->notify &&
+		a->at_rest == b->at_rest;
+}
+
+/*
+ * Makes one of two notes about jobs of one priority.  Jobs that were settled
+ * further in than they were locked may have to be told apart again.
+ */
+static bool
+merge_jobs(JobqNote *note, const JobqNote *next)
+{
+	ReadyNote  *mine = jobq_note_data(note, ReadyNote);
+	const ReadyNote *other = jobq_note_const_data(next, ReadyNote);
+
+	if (!is_same_queue(mine, other) ||
+		mine->place.priority != other->place.priority ||
+		mine->settled != other->settled || mine->settled > note->level)
+		return false;
+	mine->njobs += other->njobs;
+	mine->position = Min(mine->position, other->position);
+	if (jobq_key_compare(&other->place.key, &mine->place.key) < 0)
+		mine->place.key = other->place.key;
+	ItemPointerSetInvalid(&mine->place.tid);
+	return true;
+}
+
+static bool
+merge_new(JobqNote *note, const JobqNote *next)
+{
+	if (!merge_jobs(note, next))
+		return false;
+	nready--;
+	return true;
+}
+
+/* Those that are not settled are looked for one by one. */
+static bool
+merge_locked(JobqNote *note, const JobqNote *next)
+{
+	return jobq_note_const_data(next, ReadyNote)->settled > 0 &&
+		merge_jobs(note, next);
+}
+
+void
+jobq_at_commit_ready_many(const JobqQueue *queue, const JobqPlace *first,
+						  int njobs)
+{
+	ReadyNote  *note = jobq_note_data(jobq_note_add(&new_kind), ReadyNote);
+
+	describe_queue(note, queue);
+	note->place = *first;
+	note->njobs = njobs;
+	if (njobs > 1)
+		ItemPointerSetInvalid(&note->place.tid);
+	nready++;
+	jobq_note_merge_last(false);
+}
+
+void
+jobq_at_commit_ready(const JobqQueue *queue, const JobqPlace *place)
+{
+	jobq_at_commit_ready_many(queue, place, 1);
+}
+
+void
+jobq_note_locked(const JobqQueue *queue, const JobqPlace *place)
+{
+	ReadyNote  *note = jobq_note_data(jobq_note_add_reserved(&locked_kind),
+									  ReadyNote);
+
+	describe_queue(note, queue);
+	note->place = *place;
+	nunsettled++;
+}
+
+/* The note of a locked job that has not been settled, NULL: none. */
+static JobqNote *
+find_unsettled(int64 job_id)
+{
+	int			n;
+	JobqNote   *notes = jobq_note_all(&n);
+
+	for (int i = n - 1; i >= 0 && nunsettled > 0; i--)
+	{
+		const ReadyNote *note = jobq_note_const_data(&notes[i], ReadyNote);
+
+		if (notes[i].kind == &locked_kind && note->settled == 0 &&
+			note->place.key.id == job_id)
+			return &notes[i];
+	}
+	return NULL;
+}
+
+/*
+ * For a row that this transaction may have locked before.  False if there is a
+ * note of that.
+ */
+bool
+jobq_note_locked_again(const JobqQueue *queue, const JobqPlace *place)
+{
+	if (find_unsettled(place->key.id) != NULL)
+		return false;
+	jobq_note_locked(queue, place);
+	return true;
+}
+
+/* Takes back the latest note: the job was not locked. */
+void
+jobq_note_withdraw(void)
+{
+	jobq_note_drop_last();
+	nunsettled--;
+}
+
+void
+jobq_note_settled(int64 job_id)
+{
+	JobqNote   *note = find_unsettled(job_id);
+	ReadyNote  *ready;
+	int			n;
+
+	if (note == NULL)
+		return;
+	ready = jobq_note_data(note, ReadyNote);
+	ready->settled = GetCurrentTransactionNestLevel();
+	if (ready->settled > note->level)
+		deepest_settled = Max(deepest_settled, ready->settled);
+	nunsettled--;
+	if (note == &jobq_note_all(&n)[n - 1])
+		jobq_note_merge_last(true);
+}
+
+bool
+jobq_has_own_jobs(const JobqQueue *queue)
+{
+	int			n;
+	const JobqNote *notes = jobq_note_all(&n);
+
+	for (int i = 0; i < n && nready > 0; i++)
+	{
+		if (notes[i].kind == &new_kind &&
+			jobq_note_const_data(&notes[i], ReadyNote)->queue == queue->id)
+			return true;
+	}
+	return false;
+}
+
+bool
+jobq_next_own_job(const JobqQueue *queue, int after, JobqPlace *place)
+{
+	int			n;
+	const JobqNote *notes = jobq_note_all(&n);
+	bool		found = false;
+
+	for (int i = 0; i < n && nready > 0; i++)
+	{
+		const ReadyNote *note = jobq_note_const_data(&notes[i], ReadyNote);
+		const JobqPlace *own = &note->place;
+
+		if (notes[i].kind != &new_kind || note->queue != queue->id ||
+			own->priority <= after ||
+			(found && own->priority > place->priority))
+			continue;
+		if (!found || own->priority < place->priority ||
+			jobq_key_compare(&own->key, &place->key) < 0)
+			*place = *own;
+		found = true;
+	}
+	return found;
+}
+
+void
+jobq_at_commit_look(const JobqQueue *queue)
+{
+	describe_queue(jobq_note_data(jobq_note_add(&look_kind), ReadyNote),
+				   queue);
+}
+
+void
+jobq_note_queue_changed(JobqQueueState *state)
+{
+	if (state == NULL)
+	{
+		jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_NO_ROOM);
+		return;
+	}
+	jobq_note_queue_due(state, jobq_now());
+	jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_WORK);
+}
+
+static void
+look_again(const JobqNote *note, TimestampTz now)
+{
+	int32		queue = *jobq_note_const_data(note, int32);
+
+	jobq_note_queue_changed(jobq_find_queue_state(queue));
+}
+
+static const JobqNoteKind look_again_kind = {
+	.commit = {[JOBQ_NOTE_WAKES] = look_again}
+};
+
+void
+jobq_at_commit_look_again(int32 queue)
+{
+	*jobq_note_data(jobq_note_add(&look_again_kind), int32) = queue;
+}
+
+static void
+reset_lanes(const JobqNote *note, TimestampTz now)
+{
+	jobq_lanes_reset_database(MyDatabaseId);
+}
+
+static const JobqNoteKind reset_kind = {
+	.commit = {[JOBQ_NOTE_LANES] = reset_lanes}
+};
+
+void
+jobq_at_commit_reset_lanes(void)
+{
+	(void) jobq_note_add(&reset_kind);
+}
+
+void
+jobq_wake_for_queue(JobqQueueState *state, int32 queue, Oid owner,
+					bool notify, int njobs)
+{
+	JobqDatabase *database = jobq_database();
+
+	if (OidIsValid(owner))
+	{
+		while (njobs > 0 && jobq_worker_wake(MyDatabaseId, owner, queue))
+			njobs--;
+		if (njobs <= 0)
+			return;
+		if (state == NULL)
+			jobq_wake_coordinator(database, JOBQ_WAKE_NO_ROOM);
+		else if (pg_atomic_exchange_u32(&state->work, 1) == 0)
+			jobq_wake_coordinator(database, JOBQ_WAKE_WORK);
+		return;
+	}
+
+	if (state == NULL)
+	{
+		jobq_wake_coordinator(database, JOBQ_WAKE_NO_ROOM);
+		return;
+	}
+	if (pg_atomic_read_u32(&state->waiting) > 0)
+		jobq_waiters_wake(MyDatabaseId, queue, njobs);
+	if (notify && pg_atomic_exchange_u32(&state->notify, 1) == 0)
+		jobq_wake_coordinator(database, JOBQ_WAKE_NOTIFY);
+}
+
+/*
+ * The entry of a note's queue, which may have been made since the note was
+ * added.
+ */
+static JobqQueueState *
+state_of(const ReadyNote *note)
+{
+	return note->state != NULL ? note->state :
+		jobq_find_queue_state(note->queue);
+}
+
+/*
+ * If the queue has been changed since the note was added (resumed, given a
+ * handler), what is said of it may be wrong, and whoever changed it may have
+ * had the coordinator look before these jobs were visible: it is to look again.
+ */
+static void
+look_if_changed(const ReadyNote *note)
+{
+	if (jobq_queue_changed_since(note->queue, note->position))
+		jobq_note_queue_changed(state_of(note));
+}
+
+static void
+wake_pending(void)
+{
+	const ReadyNote *note = pending;
+
+	pending = NULL;
+	if (note == NULL)
+		return;
+	look_if_changed(note);
+	if (!note->at_rest)
+		jobq_wake_for_queue(note->state, note->queue, note->owner,
+							note->notify, pending_jobs);
+}
+
+/* Workers are to be woken for a note, together with the one before. */
+static void
+add_to_pending(const ReadyNote *note)
+{
+	if (pending == NULL || !is_same_queue(pending, note))
+	{
+		wake_pending();
+		pending = note;
+		pending_jobs = 0;
+	}
+	pending_jobs += note->njobs;
+}
+
+static void
+wake_for_look(const JobqNote *note, TimestampTz now)
+{
+	add_to_pending(jobq_note_const_data(note, ReadyNote));
+}
+
+static void
+wake_for_jobs(const JobqNote *note, TimestampTz now)
+{
+	const ReadyNote *ready = jobq_note_const_data(note, ReadyNote);
+
+	if (ready->place.key.run_at <= now)
+	{
+		add_to_pending(ready);
+		return;
+	}
+	if (!ready->at_rest)
+		jobq_note_queue_due(state_of(ready), ready->place.key.run_at);
+	look_if_changed(ready);
+}
+
+/*
+ * Jobs are claimable, and their row version is visible to whoever takes a
+ * snapshot from now on.
+ */
+static void
+lower_lane(const JobqNote *note, TimestampTz now)
+{
+	const ReadyNote *ready = jobq_note_const_data(note, ReadyNote);
+	JobqQueueState *state = state_of(ready);
+
+	if (state != NULL)
+		jobq_lane_lower(state, &ready->place);
+}
+
+static bool
+is_settled(const JobqNote *note)
+{
+	return jobq_note_const_data(note, ReadyNote)->settled > 0;
+}
+
+static void
+lower_lane_of_locked(const JobqNote *note, TimestampTz now)
+{
+	if (!is_settled(note))
+		lower_lane(note, now);
+}
+
+static void
+wake_for_locked(const JobqNote *note, TimestampTz now)
+{
+	if (!is_settled(note))
+		wake_for_jobs(note, now);
+}
+
+/* Jobs that were to be there are not. */
+static void
+forget_new(const JobqNote *note, TimestampTz now)
+{
+	nready--;
+}
+
+/* A job that was locked is free again, whatever was done to it. */
+static void
+give_back(const JobqNote *note, TimestampTz now)
+{
+	if (!is_settled(note))
+		nunsettled--;
+	lower_lane(note, now);
+	wake_for_jobs(note, now);
+}
+
+static const JobqNoteKind new_kind = {
+	.commit = {[JOBQ_NOTE_LANES] = lower_lane,
+	[JOBQ_NOTE_WAKES] = wake_for_jobs},
+	.abort = forget_new,
+	.merge = merge_new
+};
+
+static const JobqNoteKind locked_kind = {
+	.commit = {[JOBQ_NOTE_LANES] = lower_lane_of_locked,
+	[JOBQ_NOTE_WAKES] = wake_for_locked},
+	.abort = give_back,
+	.merge = merge_locked
+};
+
+static const JobqNoteKind look_kind = {
+	.commit = {[JOBQ_NOTE_WAKES] = wake_for_look}
+};
+
+/* What a subtransaction at this level has settled is not settled after all. */
+static void
+unsettle(int level)
+{
+	int			n;
+	JobqNote   *notes = jobq_note_all(&n);
+
+	for (int i = 0; i < n && deepest_settled >= level; i++)
+	{
+		ReadyNote  *ready = jobq_note_data(&notes[i], ReadyNote);
+
+		if (notes[i].kind == &locked_kind && notes[i].level < level &&
+			ready->settled >= level)
+		{
+			ready->settled = 0;
+			nunsettled++;
+		}
+	}
+	deepest_settled = Min(deepest_settled, level - 1);
+}
+
+/* What a subtransaction at this level has settled its parent has settled. */
+static void
+hand_up(int level)
+{
+	int			n;
+	JobqNote   *notes = jobq_note_all(&n);
+
+	for (int i = n - 1; i >= 0; i--)
+	{
+		ReadyNote  *ready = jobq_note_data(&notes[i], ReadyNote);
+
+		if (notes[i].level < level && deepest_settled < level)
+			break;
+		if (notes[i].kind == &locked_kind)
+			ready->settled = Min(ready->settled, level - 1);
+	}
+	deepest_settled = Min(deepest_settled, level - 1);
+}
+
+/* Before the notes are carried out. */
+static void
+before_notes(XactEvent event)
+{
+	if (event == XACT_EVENT_ABORT)
+		jobq_lane_refill_abandon();
+}
+
+static void
+before_sub_notes(SubXactEvent event, int level)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+	{
+		jobq_lane_refill_abandon();
+		unsettle(level);
+	}
+	else if (event == SUBXACT_EVENT_COMMIT_SUB)
+		hand_up(level);
+}
+
+/* After it. */
+static void
+after_notes(XactEvent event)
+{
+	wake_pending();
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
+		event == XACT_EVENT_PREPARE)
+	{
+		nready = 0;
+		nunsettled = 0;
+		deepest_settled = 0;
+	}
+}
+
+static void
+after_sub_notes(SubXactEvent event, int level)
+{
+	wake_pending();
+}
+
+/* Called once, by _PG_init. */
+void
+jobq_ready_init(void)
+{
+	jobq_xact_end_follow(JOBQ_XACT_SETTLED, before_notes, before_sub_notes);
+	jobq_xact_end_follow(JOBQ_XACT_WAKES, after_notes, after_sub_notes);
+}

@@ -1,0 +1,82 @@
+/*-------------------------------------------------------------------------
+ *
+ * ready.h
+ *	  Who is told of jobs that the current transaction makes claimable, or
+ *	  gives back.
+ *
+ * IDENTIFICATION
+ *	  src/queue/ready.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_READY_H
+#define JOBQ_READY_H
+
+#include "queue/queue_row.h"
+#include "shared/lane.h"
+
+extern void jobq_ready_init(void);
+
+/*
+ * A job of this queue, committed with the transaction, will be claimable from
+ * its run_at on.  The place is where its row is then.
+ */
+extern void jobq_at_commit_ready(const JobqQueue *queue,
+								 const JobqPlace *place);
+
+/* The same for several jobs of one priority; the place is that of the first. */
+extern void jobq_at_commit_ready_many(const JobqQueue *queue,
+									  const JobqPlace *first, int njobs);
+
+/* Waiters, executors and listeners of the queue are to look for a job. */
+extern void jobq_at_commit_look(const JobqQueue *queue);
+
+/*
+ * The current (sub)transaction locks the row of a pending job, so that others
+ * pass it over.  If the lock is given back with the job as it was, by rolling
+ * back or by a commit without jobq_note_settled(), others are told.
+ *
+ * jobq_note_reserve() gets the memory and may throw; between it and
+ * jobq_note_locked(), which cannot, the row may be locked.
+ */
+extern void jobq_note_locked(const JobqQueue *queue, const JobqPlace *place);
+extern bool jobq_note_locked_again(const JobqQueue *queue,
+								   const JobqPlace *place);
+extern void jobq_note_withdraw(void);
+
+/* A locked job has been changed: it is not claimable any more as it was. */
+extern void jobq_note_settled(int64 job_id);
+
+/*
+ * Jobs of the queue that this transaction itself has made claimable: whether
+ * there are any, and the place of the first of those whose priority is the
+ * least one above `after`.
+ */
+extern bool jobq_has_own_jobs(const JobqQueue *queue);
+extern bool jobq_next_own_job(const JobqQueue *queue, int after,
+							  JobqPlace *place);
+
+/* All that is known of where jobs are is void. */
+extern void jobq_at_commit_reset_lanes(void);
+
+/*
+ * The coordinator is to look whether the queue has ready jobs, which may be
+ * new to it.
+ */
+extern void jobq_at_commit_look_again(int32 queue);
+
+/*
+ * At once: a queue has njobs ready jobs.  Callable from commit callbacks.
+ * `owner` is that of a queue with executors, else InvalidOid.
+ */
+extern void jobq_wake_for_queue(JobqQueueState *state, int32 queue, Oid owner,
+								bool notify, int njobs);
+
+/*
+ * At once: the coordinator is to look whether a queue of this database has
+ * ready jobs, and to start executors even if it has been told of work before.
+ * NULL: the queue has no room in shared memory.
+ */
+extern void jobq_note_queue_changed(JobqQueueState *state);
+
+#endif							/* JOBQ_READY_H */

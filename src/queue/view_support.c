@@ -1,0 +1,211 @@
+/*-------------------------------------------------------------------------
+ *
+ * view_support.c
+ *	  Has the views of schema jobq cost what their reader may see.
+ *
+ * may_read() and may_see_role() decide about each row.  So that they are not
+ * asked about all that there are, these support functions have the planner know
+ * that what is let through is also found by an index on the column, with the
+ * keys that readable_queues() or visible_roles() return when the scan begins:
+ *
+ *		may_read(q.id)  =>  q.id = ANY (readable_queues())
+ *
+ * It is for the planner to use that.  The function itself is still asked about
+ * each row that is found.
+ *
+ * IDENTIFICATION
+ *	  src/queue/view_support.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "base/catalog.h"
+#include "queue/queue_list.h"
+#include "queue/queue_row.h"
+#include "shared/database.h"
+
+#include "access/stratnum.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "nodes/pathnodes.h"
+#include "nodes/supportnodes.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+/* The planner is told that such a part is let through for most readers. */
+#define SELECTIVITY 0.001
+
+PG_FUNCTION_INFO_V1(jobq_readable_queues);
+PG_FUNCTION_INFO_V1(jobq_visible_roles);
+PG_FUNCTION_INFO_V1(jobq_may_read_support);
+PG_FUNCTION_INFO_V1(jobq_may_see_role_support);
+
+/* The ids of the queues that may_read() is true for. */
+static ArrayType *
+read_readable_queues(void)
+{
+	List	   *ids = jobq_queues_allowed(GetUserId(), JOBQ_PRIV_READ |
+										  JOBQ_PRIV_CONSUME |
+										  JOBQ_PRIV_MANAGE);
+	Datum	   *elements = palloc((list_length(ids) + 1) * sizeof(Datum));
+	ListCell   *lc;
+
+	foreach(lc, ids)
+		elements[foreach_current_index(lc)] = Int32GetDatum(lfirst_int(lc));
+	return construct_array(elements, list_length(ids), INT4OID,
+						   sizeof(int32), true, TYPALIGN_INT);
+}
+
+/*
+ * The owners of schedules that may_see_role() is true for, and perhaps other
+ * roles.
+ */
+static ArrayType *
+read_visible_roles(void)
+{
+	Oid			reader = GetUserId();
+	List	   *roles = jobq_reads_all(reader) ?
+	jobq_read_schedule_owners() : jobq_roles_of(reader);
+	Datum	   *elements = palloc((list_length(roles) + 1) * sizeof(Datum));
+	ListCell   *lc;
+
+	foreach(lc, roles)
+		elements[foreach_current_index(lc)] =
+		ObjectIdGetDatum(lfirst_oid(lc));
+	return construct_array(elements, list_length(roles), OIDOID, sizeof(Oid),
+						   true, TYPALIGN_INT);
+}
+
+/*
+ * The array that a function makes, once for each place where it stands in a
+ * query that is executed: a scan may be begun again and again.
+ */
+static ArrayType *
+array_of_query(FunctionCallInfo fcinfo, ArrayType *(*read) (void))
+{
+	MemoryContext oldcontext;
+
+	jobq_require_shmem();
+	if (fcinfo->flinfo->fn_extra == NULL)
+	{
+		oldcontext = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+		fcinfo->flinfo->fn_extra = read();
+		MemoryContextSwitchTo(oldcontext);
+	}
+	return fcinfo->flinfo->fn_extra;
+}
+
+/* readable_queues() */
+Datum
+jobq_readable_queues(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_ARRAYTYPE_P(array_of_query(fcinfo, read_readable_queues));
+}
+
+/* visible_roles() */
+Datum
+jobq_visible_roles(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_ARRAYTYPE_P(array_of_query(fcinfo, read_visible_roles));
+}
+
+/*
+ * The call of a function without arguments in the schema of another function.
+ * The reader has no privilege on the schema, so it is not looked up by parser's
+ * means.
+ */
+static Expr *
+make_call(const char *name, Oid neighbour, Oid result_type)
+{
+	oidvector  *no_arguments = buildoidvector(NULL, 0);
+	Oid			function;
+
+	function = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
+							   CStringGetDatum(name),
+							   PointerGetDatum(no_arguments),
+							   ObjectIdGetDatum(get_func_namespace(neighbour)));
+	if (!OidIsValid(function))
+		return NULL;
+	return (Expr *) makeFuncExpr(function, result_type, NIL, InvalidOid,
+								 InvalidOid, COERCE_EXPLICIT_CALL);
+}
+
+/*
+ * An index condition that stands for a function of one argument: the column is
+ * among what another function of the schema returns.  It lets through more
+ * (request->lossy is set).  NIL if there is none.
+ */
+static List *
+make_condition(const SupportRequestIndexCondition *request, Oid type,
+			   const char *function)
+{
+	ScalarArrayOpExpr *condition;
+	Oid			operator;
+	Expr	   *call;
+
+	/* on a later column it would break the order of the scan */
+	if (!is_funcclause(request->node) || request->indexcol != 0 ||
+		request->index->relam != BTREE_AM_OID)
+		return NIL;
+	operator = get_opfamily_member(request->opfamily, type, type,
+								   BTEqualStrategyNumber);
+	call = make_call(function, request->funcid, get_array_type(type));
+	if (!OidIsValid(operator) || call == NULL)
+		return NIL;
+
+	condition = makeNode(ScalarArrayOpExpr);
+	condition->opno = operator;
+	condition->opfuncid = get_opcode(operator);
+	condition->useOr = true;
+	condition->inputcollid = InvalidOid;
+	condition->args =
+		list_make2(linitial(((FuncExpr *) request->node)->args), call);
+	condition->location = -1;
+	return list_make1(condition);
+}
+
+/*
+ * Answers a question of the planner about a function that lets through all for
+ * who may read everything, and little for others.  The plan may be another role's when
+ * it is used.
+ */
+static void *
+answer(Node *request, Oid type, const char *function)
+{
+	bool		all = jobq_reads_all(GetUserId());
+
+	if (IsA(request, SupportRequestSelectivity))
+	{
+		((SupportRequestSelectivity *) request)->selectivity =
+			all ? 1.0 : SELECTIVITY;
+		return request;
+	}
+	if (IsA(request, SupportRequestIndexCondition) && !all)
+		return make_condition((SupportRequestIndexCondition *) request, type,
+							  function);
+	return NULL;
+}
+
+/* may_read_support(internal): of may_read() */
+Datum
+jobq_may_read_support(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_POINTER(answer((Node *) PG_GETARG_POINTER(0), INT4OID,
+							 "readable_queues"));
+}
+
+/* may_see_role_support(internal): of may_see_role() */
+Datum
+jobq_may_see_role_support(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_POINTER(answer((Node *) PG_GETARG_POINTER(0), OIDOID,
+							 "visible_roles"));
+}

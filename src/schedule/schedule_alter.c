@@ -1,0 +1,245 @@
+/*-------------------------------------------------------------------------
+ *
+ * schedule_alter.c
+ *	  The SQL functions alter_schedule and reset_schedule.
+ *
+ * They change what is named and leave the rest, the past, the owner and, if
+ * nothing that decides it has changed, the next run.  keep_runs and
+ * catch_up_window can be set here only, and stay when schedule() replaces the
+ * schedule: what an operator has decided about it is not undone by the script
+ * of the next deployment.
+ *
+ * Whoever has the privileges of a schedule's owner may change it.  But what
+ * the schedule runs, it runs as its owner; so a command, or the parameters of
+ * one, may be changed only by those who could become that role.
+ *
+ * IDENTIFICATION
+ *	  src/schedule/schedule_alter.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "base/arguments.h"
+#include "compat.h"
+#include "queue/payload.h"
+#include "queue/queue.h"
+#include "queue/queue_lock.h"
+#include "queue/queue_row.h"
+#include "schedule/schedule_enqueue.h"
+#include "schedule/schedule_form.h"
+#include "schedule/schedule_row.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+PG_FUNCTION_INFO_V1(jobq_alter_schedule);
+PG_FUNCTION_INFO_V1(jobq_reset_schedule);
+
+/* Raises 42501 unless the user may have commands run as the owner. */
+static void
+check_may_run_as_owner(const JobqScheduleRow *row)
+{
+	Oid			owner = DatumGetObjectId(row->values[Anum_schedule_owner - 1]);
+
+	if (!jobq_may_set_role(GetUserId(), owner) ||
+		(superuser_arg(owner) && !superuser()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to change the command of schedule \"%s\"",
+						TextDatumGetCString(row->values[Anum_schedule_name - 1])),
+				 errdetail("It is run as the schedule's owner, \"%s\", whose role you cannot set.",
+						   GetUserNameFromId(owner, false)),
+				 errhint("Use jobq.schedule() to replace the schedule by one that is run as you.")));
+}
+
+/*
+ * Checks what the schedule is to do after a change, with the row locked:
+ * 42501, 23514, 55000.
+ */
+static void
+check_target(const JobqScheduleRow *row, bool new_target)
+{
+	const JobqQueue *queue;
+	char	   *problem;
+
+	if (!row->nulls[Anum_schedule_command - 1])
+	{
+		check_may_run_as_owner(row);
+		return;
+	}
+	queue = jobq_schedule_queue(row->values, row->nulls, &problem);
+	if (queue == NULL)
+		ereport(ERROR,
+				(errcode(new_target ? ERRCODE_INSUFFICIENT_PRIVILEGE :
+						 ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("schedule \"%s\" cannot run",
+						TextDatumGetCString(row->values[Anum_schedule_name - 1])),
+				 errdetail_internal("%s", problem)));
+	/* the user's privilege, as it is after the waits */
+	if (new_target)
+		jobq_queue_check_privilege(queue, JOBQ_PRIV_ENQUEUE);
+	jobq_check_payload(queue, row->values[Anum_schedule_payload - 1]);
+}
+
+/*
+ * Makes the queue of commands of the schedule's owner before the schedule is
+ * locked, if it is not there: the name of a queue is waited for.
+ */
+static void
+make_run_queue(const JobqScheduleRow *row)
+{
+	check_may_run_as_owner(row);
+	(void) jobq_queue_run_of(DatumGetObjectId(row->values[Anum_schedule_owner - 1]));
+}
+
+/* Writes the changed row; `times`: what decides when there are runs was set. */
+static void
+finish(JobqTable *table, TupleTableSlot *slot, JobqScheduleRow *row,
+	   const JobqScheduleRow *old, bool times)
+{
+	bool		enabled = DatumGetBool(row->values[Anum_schedule_enabled - 1]);
+
+	if (times)
+		jobq_schedule_set_times(row);
+	jobq_schedule_keep_times(row, old);
+	if (enabled != DatumGetBool(old->values[Anum_schedule_enabled - 1]))
+		row->nulls[Anum_schedule_disabled_reason - 1] = true;
+	jobq_table_update(table, slot, row->values, row->nulls);
+	jobq_schedule_note_next_run(row);
+	jobq_table_close(table);
+}
+
+/* Whether one of the arguments says when there are runs. */
+static bool
+has_times(FunctionCallInfo fcinfo)
+{
+	return !PG_ARGISNULL(JOBQ_SCHEDULE_CRON) ||
+		!PG_ARGISNULL(JOBQ_SCHEDULE_TIMEZONE) ||
+		!PG_ARGISNULL(JOBQ_SCHEDULE_JITTER) ||
+		!PG_ARGISNULL(JOBQ_SCHEDULE_STARTS_AT) ||
+		!PG_ARGISNULL(JOBQ_SCHEDULE_ENDS_AT) ||
+		!PG_ARGISNULL(JOBQ_SCHEDULE_MAX_RUNS);
+}
+
+/*
+ * Locks the schedule, and makes of its row (`old`) the one that the arguments
+ * of alter_schedule() want.
+ */
+static void
+lock_and_alter(FunctionCallInfo fcinfo, JobqTable *table, TupleTableSlot *slot,
+			   const JobqQueue *queue, JobqScheduleRow *row,
+			   JobqScheduleRow *old)
+{
+	jobq_schedule_require(table, slot,
+						  text_to_cstring(PG_GETARG_TEXT_PP(JOBQ_SCHEDULE_NAME)),
+						  row);
+	*old = *row;
+	jobq_schedule_set_options(fcinfo, row);
+	jobq_schedule_set_more_options(fcinfo, row);
+	jobq_schedule_set_target(fcinfo, row, queue);
+}
+
+/*
+ * alter_schedule(name, ...): sets what is not NULL.  See schedule_form.c and
+ * jobq_schedule_require() for what it raises.
+ */
+Datum
+jobq_alter_schedule(PG_FUNCTION_ARGS)
+{
+	const JobqQueue *queue;
+	JobqTable  *table;
+	TupleTableSlot *slot;
+	JobqScheduleRow row;
+	JobqScheduleRow old;
+	char	   *name;
+	bool		new_target = !PG_ARGISNULL(JOBQ_SCHEDULE_COMMAND) ||
+	!PG_ARGISNULL(JOBQ_SCHEDULE_QUEUE);
+
+	jobq_begin_write("jobq.alter_schedule()");
+	name = jobq_required_string(fcinfo, JOBQ_SCHEDULE_NAME, "name");
+
+	/* schedule() locks queue and schedule in this order, too */
+	queue = jobq_schedule_target_queue(fcinfo);
+	table = jobq_table_open(JOBQ_REL_SCHEDULE);
+	slot = jobq_table_slot(table);
+	if (!PG_ARGISNULL(JOBQ_SCHEDULE_COMMAND))
+	{
+		jobq_schedule_peek(table, name, &row);
+		make_run_queue(&row);
+	}
+	lock_and_alter(fcinfo, table, slot, queue, &row, &old);
+	if (new_target || !PG_ARGISNULL(JOBQ_SCHEDULE_PAYLOAD))
+	{
+		check_target(&row, new_target);
+		/* a payload_check may have done something to the schedule */
+		lock_and_alter(fcinfo, table, slot, queue, &row, &old);
+	}
+	finish(table, slot, &row, &old, has_times(fcinfo));
+
+	/* the making of a run queue, and a payload_check, may have waited */
+	jobq_schedule_check_owner(&row);
+	if (!PG_ARGISNULL(JOBQ_SCHEDULE_QUEUE))
+		jobq_queue_recheck(queue->id, JOBQ_PRIV_ENQUEUE);
+	PG_RETURN_VOID();
+}
+
+/*
+ * Locks the schedule, and makes of its row (`old`) the one that the arguments
+ * of reset_schedule() want.  Returns whether something was reset that decides
+ * when there are runs; *payload: whether the payload was.
+ */
+static bool
+lock_and_reset(FunctionCallInfo fcinfo, JobqTable *table, TupleTableSlot *slot,
+			   JobqScheduleRow *row, JobqScheduleRow *old, bool *payload)
+{
+	int			nelements;
+	Datum	   *elements = jobq_array_elements("options",
+											   PG_GETARG_ARRAYTYPE_P(1),
+											   TEXTOID, NULL, &nelements);
+	bool		times = false;
+
+	jobq_schedule_require(table, slot, text_to_cstring(PG_GETARG_TEXT_PP(0)),
+						  row);
+	*old = *row;
+	*payload = false;
+	for (int i = 0; i < nelements; i++)
+	{
+		char	   *name = TextDatumGetCString(elements[i]);
+
+		times = jobq_schedule_reset(row, name) || times;
+		*payload = *payload || strcmp(name, "payload") == 0;
+	}
+	return times;
+}
+
+/* reset_schedule(name, option, ...): back to the defaults. */
+Datum
+jobq_reset_schedule(PG_FUNCTION_ARGS)
+{
+	JobqTable  *table;
+	TupleTableSlot *slot;
+	JobqScheduleRow row;
+	JobqScheduleRow old;
+	bool		payload;
+	bool		times;
+
+	jobq_begin_write("jobq.reset_schedule()");
+	jobq_require_argument(fcinfo, 0, "name");
+	jobq_require_argument(fcinfo, 1, "options");
+	table = jobq_table_open(JOBQ_REL_SCHEDULE);
+	slot = jobq_table_slot(table);
+	times = lock_and_reset(fcinfo, table, slot, &row, &old, &payload);
+	if (payload)
+	{
+		check_target(&row, false);
+		/* a payload_check may have done something to the schedule */
+		times = lock_and_reset(fcinfo, table, slot, &row, &old, &payload);
+	}
+	finish(table, slot, &row, &old, times);
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,20 @@
+/*-------------------------------------------------------------------------
+ *
+ * schedule_fire.h
+ *	  What the coordinator does when schedules are due: it adds their jobs
+ *	  and moves next_run on.
+ *
+ * IDENTIFICATION
+ *	  src/schedule/schedule_fire.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_SCHEDULE_FIRE_H
+#define JOBQ_SCHEDULE_FIRE_H
+
+#include "datatype/timestamp.h"
+
+/* Enqueue what schedules are due */
+extern TimestampTz jobq_schedules_fire(int limit, bool *more);
+
+#endif							/* JOBQ_SCHEDULE_FIRE_H */

@@ -1,0 +1,57 @@
+/*-------------------------------------------------------------------------
+ *
+ * schedule_history.h
+ *	  What became of the latest runs of schedules.
+ *
+ * IDENTIFICATION
+ *	  src/schedule/schedule_history.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_SCHEDULE_HISTORY_H
+#define JOBQ_SCHEDULE_HISTORY_H
+
+#include "base/table.h"
+
+#include "datatype/timestamp.h"
+
+/* A run that is enqueued so long after its time is late. */
+#define JOBQ_SCHEDULE_LATE_AFTER (60 * USECS_PER_SEC)
+
+/*
+ * What has become of runs of a schedule, for its history: of one, or of
+ * several in a row that were left out.
+ */
+typedef struct JobqScheduleEvent
+{
+	const char *outcome;		/* 'enqueued', 'skipped', 'missed', 'failed' */
+	const char *reason;			/* NULL: none */
+	TimestampTz first;			/* nominal times of the first and the last */
+	TimestampTz last;
+	int64		runs;			/* their number */
+	int64		job;			/* 0: none */
+	bool		caught_up;
+} JobqScheduleEvent;
+
+/* jobq_store.schedule_run, open for writing. */
+typedef struct JobqScheduleHistory
+{
+	JobqTable  *table;
+	TupleTableSlot *slot;
+} JobqScheduleHistory;
+
+extern void jobq_schedule_history_init(void);
+
+/*
+ * values[] are those of the schedule's row, which is locked and is to be
+ * written by the caller after jobq_schedule_history_add() has counted the
+ * event there.
+ */
+extern void jobq_schedule_history_open(JobqScheduleHistory *history);
+extern void jobq_schedule_history_close(JobqScheduleHistory *history);
+extern void jobq_schedule_history_add(JobqScheduleHistory *history,
+									  Datum *values,
+									  const JobqScheduleEvent *event);
+extern void jobq_schedule_history_remove(const Datum *values);
+
+#endif							/* JOBQ_SCHEDULE_HISTORY_H */

@@ -1,0 +1,283 @@
+/*-------------------------------------------------------------------------
+ *
+ * schedule_manage.c
+ *	  The SQL functions for schedules that exist, and what they have in common
+ *	  with schedule().
+ *
+ * IDENTIFICATION
+ *	  src/schedule/schedule_manage.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "base/arguments.h"
+#include "base/timezone.h"
+#include "queue/queue_lock.h"
+#include "queue/queue_row.h"
+#include "schedule/schedule_enqueue.h"
+#include "schedule/schedule_history.h"
+#include "schedule/schedule_row.h"
+#include "schedule/timetable.h"
+#include "shared/clock.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/inval.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/varlena.h"
+
+PG_FUNCTION_INFO_V1(jobq_unschedule);
+PG_FUNCTION_INFO_V1(jobq_enable_schedule);
+PG_FUNCTION_INFO_V1(jobq_run_schedule);
+PG_FUNCTION_INFO_V1(jobq_backfill);
+
+/* More runs than this are not enqueued in one call. */
+#define BACKFILL_MAX 10000
+
+/* unschedule(name): false if there is none. */
+Datum
+jobq_unschedule(PG_FUNCTION_ARGS)
+{
+	JobqTable  *table;
+	TupleTableSlot *slot;
+	JobqScheduleRow row;
+	char	   *name;
+	bool		found;
+
+	jobq_begin_write("jobq.unschedule()");
+	name = jobq_required_string(fcinfo, 0, "name");
+	table = jobq_table_open(JOBQ_REL_SCHEDULE);
+	slot = jobq_table_slot(table);
+	found = jobq_schedule_find(table, slot, name, &row);
+	if (found)
+	{
+		jobq_schedule_check_owner(&row);
+		jobq_schedule_history_remove(row.values);
+		jobq_table_delete(table, slot);
+	}
+	jobq_table_close(table);
+	PG_RETURN_BOOL(found);
+}
+
+/* The queue of a schedule that is to run; 55000 if there is none. */
+static const JobqQueue *
+require_queue(const char *name, const JobqScheduleRow *row)
+{
+	const JobqQueue *queue;
+	char	   *problem;
+
+	queue = jobq_schedule_queue(row->values, row->nulls, &problem);
+	if (queue == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("schedule \"%s\" cannot run", name),
+				 errdetail_internal("%s", problem)));
+	return queue;
+}
+
+/* Raises 55000 for a schedule whose queue was dropped. */
+static void
+check_target(const char *name, const JobqScheduleRow *row)
+{
+	if (row->nulls[Anum_schedule_command - 1])
+		(void) require_queue(name, row);
+}
+
+/* enable_schedule(name, enabled): false if that changes nothing. */
+Datum
+jobq_enable_schedule(PG_FUNCTION_ARGS)
+{
+	bool		enabled = jobq_flag_argument(fcinfo, 1, true);
+	JobqTable  *table;
+	TupleTableSlot *slot;
+	JobqScheduleRow row;
+	TimestampTz next;
+	char	   *name;
+	bool		changed = false;
+
+	jobq_begin_write("jobq.enable_schedule()");
+	name = jobq_required_string(fcinfo, 0, "name");
+	table = jobq_table_open(JOBQ_REL_SCHEDULE);
+	slot = jobq_table_slot(table);
+	if (jobq_schedule_find(table, slot, name, &row))
+	{
+		jobq_schedule_check_owner(&row);
+		changed = enabled !=
+			DatumGetBool(row.values[Anum_schedule_enabled - 1]);
+	}
+	if (changed)
+	{
+		if (enabled)
+			check_target(name, &row);
+		next = enabled ? jobq_schedule_next_run_from_now(&row) : JOBQ_NEVER;
+		jobq_schedule_set(&row, Anum_schedule_enabled, BoolGetDatum(enabled));
+		jobq_schedule_set(&row, Anum_schedule_next_run,
+						  TimestampTzGetDatum(next));
+		row.nulls[Anum_schedule_disabled_reason - 1] = true;
+		jobq_table_update(table, slot, row.values, row.nulls);
+		jobq_schedule_note_next_run(&row);
+	}
+	jobq_table_close(table);
+	PG_RETURN_BOOL(changed);
+}
+
+/*
+ * As jobq_schedule_require(), for a schedule that is to run; returns its
+ * queue, which is kept from being dropped.  Raises also 55000 if its jobs have
+ * nowhere to go.  drop_queue() locks the queue first, and the schedule then:
+ * so does this.
+ */
+static const JobqQueue *
+require_runnable(JobqTable *table, TupleTableSlot *slot, const char *name,
+				 JobqScheduleRow *row)
+{
+	jobq_schedule_peek(table, name, row);
+	(void) jobq_queue_try_lock_shared(require_queue(name, row));
+	jobq_schedule_require(table, slot, name, row);
+	return require_queue(name, row);
+}
+
+/* Writes down runs that somebody has asked for. */
+static void
+add_event(JobqScheduleRow *row, const JobqScheduleEvent *event)
+{
+	JobqScheduleHistory history;
+
+	jobq_schedule_history_open(&history);
+	jobq_schedule_history_add(&history, row->values, event);
+	jobq_schedule_history_close(&history);
+}
+
+/*
+ * run_schedule(name): a run besides those that the schedule has.  It counts
+ * as the previous one when the next is due, but moves nothing else.
+ */
+Datum
+jobq_run_schedule(PG_FUNCTION_ARGS)
+{
+	JobqTable  *table;
+	JobqTable  *jobs;
+	TupleTableSlot *slot;
+	const JobqQueue *queue;
+	JobqScheduleRow row;
+	TimestampTz now = jobq_now();
+	JobqScheduleEvent event = {.outcome = "enqueued",.runs = 1,
+	.reason = "run_schedule()"};
+	char	   *name;
+	int64		job;
+
+	jobq_begin_write("jobq.run_schedule()");
+	name = jobq_required_string(fcinfo, 0, "name");
+	table = jobq_table_open(JOBQ_REL_SCHEDULE);
+	slot = jobq_table_slot(table);
+	queue = require_runnable(table, slot, name, &row);
+	row.nulls[Anum_schedule_jitter - 1] = true;
+	jobs = jobq_table_open(JOBQ_REL_JOB);
+	job = jobq_schedule_enqueue(jobs, queue, row.values, row.nulls, now,
+								false);
+	jobq_table_close(jobs);
+	jobq_schedule_check_owner(&row);
+	row.nulls[Anum_schedule_jitter - 1] =
+		slot->tts_isnull[Anum_schedule_jitter - 1];
+	jobq_schedule_set(&row, Anum_schedule_last_job, Int64GetDatum(job));
+	event.first = event.last = now;
+	event.job = job;
+	add_event(&row, &event);
+	jobq_table_update(table, slot, row.values, row.nulls);
+	jobq_table_close(table);
+	PG_RETURN_INT64(job);
+}
+
+/*
+ * backfill(name, from_time, to_time): the runs of a time that has passed, or
+ * not been the schedule's, whatever its bounds; those that it has had are had
+ * again.  22023 for times that are no range, 54000 for too many runs.
+ */
+Datum
+jobq_backfill(PG_FUNCTION_ARGS)
+{
+	char	   *name;
+	TimestampTz from;
+	TimestampTz to;
+	JobqTimetable timetable;
+	JobqTable  *table;
+	JobqTable  *jobs;
+	TupleTableSlot *slot;
+	const JobqQueue *queue;
+	JobqScheduleRow row;
+	JobqScheduleRow unchanged;
+	JobqScheduleEvent event = {.outcome = "enqueued",.caught_up = true,
+	.reason = "backfill()"};
+	char	   *problem;
+
+	jobq_begin_write("jobq.backfill()");
+	name = jobq_required_string(fcinfo, 0, "name");
+	jobq_require_argument(fcinfo, 1, "from_time");
+	jobq_require_argument(fcinfo, 2, "to_time");
+	from = PG_GETARG_TIMESTAMPTZ(1);
+	to = PG_GETARG_TIMESTAMPTZ(2);
+	if (TIMESTAMP_NOT_FINITE(from) || TIMESTAMP_NOT_FINITE(to) || from > to ||
+		to > jobq_now())
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("from_time and to_time must be a range of time that has passed")));
+	table = jobq_table_open(JOBQ_REL_SCHEDULE);
+	slot = jobq_table_slot(table);
+	queue = require_runnable(table, slot, name, &row);
+	unchanged = row;
+	problem = jobq_timetable_read(&timetable, row.values, row.nulls);
+	if (problem != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("schedule \"%s\" cannot run", name),
+				 errdetail_internal("%s", problem)));
+
+	/* as if the schedule had been there */
+	timetable.first = PG_INT64_MIN;
+	timetable.last = jobq_timestamp_to_seconds(to);
+	if (timetable.cron.every > 0 &&
+		timetable.anchor > jobq_timestamp_to_seconds(from))
+		timetable.anchor -= timetable.cron.every *
+			((timetable.anchor - jobq_timestamp_to_seconds(from)) /
+			 timetable.cron.every + 1);
+	jobs = jobq_table_open(JOBQ_REL_JOB);
+	row.nulls[Anum_schedule_jitter - 1] = true;
+	row.nulls[Anum_schedule_last_run - 1] = true;
+	for (;;)
+	{
+		CHECK_FOR_INTERRUPTS();
+		from = jobq_timetable_next(&timetable, from);
+		if (from == JOBQ_NEVER)
+			break;
+		if (event.runs++ == 0)
+			event.first = from;
+		event.last = from;
+		if (event.runs > BACKFILL_MAX)
+			ereport(ERROR,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("too many runs to backfill"),
+					 errdetail("At most %d are allowed at a time.",
+							   BACKFILL_MAX)));
+		(void) jobq_schedule_enqueue(jobs, queue, row.values, row.nulls, from,
+									 true);
+		jobq_schedule_set(&row, Anum_schedule_last_run,
+						  TimestampTzGetDatum(from));
+	}
+	jobq_table_close(jobs);
+	jobq_schedule_check_owner(&unchanged);
+	if (event.runs > 0)
+	{
+		add_event(&unchanged, &event);
+		jobq_table_update(table, slot, unchanged.values, unchanged.nulls);
+	}
+	jobq_table_close(table);
+	PG_RETURN_INT64(event.runs);
+}

@@ -1,0 +1,207 @@
+/*-------------------------------------------------------------------------
+ *
+ * schedule_row.c
+ *	  Rows of jobq_store.schedule.
+ *
+ * IDENTIFICATION
+ *	  src/schedule/schedule_row.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "schedule/schedule_row.h"
+
+#include "base/catalog.h"
+#include "jobq.h"
+#include "schedule/timetable.h"
+#include "shared/clock.h"
+#include "shared/wake.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/inval.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/varlena.h"
+
+void
+jobq_schedule_set(JobqScheduleRow *row, AttrNumber attnum, Datum value)
+{
+	row->values[attnum - 1] = value;
+	row->nulls[attnum - 1] = false;
+}
+
+TimestampTz
+jobq_schedule_next_run(const JobqScheduleRow *row)
+{
+	return DatumGetTimestampTz(row->values[Anum_schedule_next_run - 1]);
+}
+
+/* Reads the row in the slot; it is valid as long as the slot has it. */
+static void
+read_row(TupleTableSlot *slot, JobqScheduleRow *row)
+{
+	slot_getallattrs(slot);
+	memcpy(row->values, slot->tts_values, sizeof(row->values));
+	memcpy(row->nulls, slot->tts_isnull, sizeof(row->nulls));
+}
+
+/* Looks up a schedule by name, locks its row and reads it. */
+bool
+jobq_schedule_find(JobqTable *table, TupleTableSlot *slot, const char *name,
+				   JobqScheduleRow *row)
+{
+	ScanKeyData key;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_TEXTEQ,
+				CStringGetTextDatum(name));
+	if (jobq_table_find(table, jobq_relation_oid(JOBQ_IDX_SCHEDULE_NAME),
+						&key, 1, JOBQ_WAIT, slot) != JOBQ_FOUND)
+		return false;
+	read_row(slot, row);
+	return true;
+}
+
+/* Who may change a schedule of that owner. */
+static bool
+may_change(Oid owner)
+{
+	return has_privs_of_role(GetUserId(), owner) ||
+		jobq_is_administrator(GetUserId());
+}
+
+/*
+ * Raises 42501 unless the user may change the schedule, whose row is locked,
+ * after whatever that was waited for.
+ */
+void
+jobq_schedule_check_owner(const JobqScheduleRow *row)
+{
+	AcceptInvalidationMessages();
+	if (!may_change(DatumGetObjectId(row->values[Anum_schedule_owner - 1])))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be owner of schedule \"%s\"",
+						TextDatumGetCString(row->values[Anum_schedule_name - 1])),
+				 errhint("Its owner, members of that role and superusers can do that.")));
+}
+
+/* next_run of an enabled schedule that goes on from now. */
+TimestampTz
+jobq_schedule_next_run_from_now(const JobqScheduleRow *row)
+{
+	JobqTimetable timetable;
+	char	   *problem;
+
+	problem = jobq_timetable_read(&timetable, row->values, row->nulls);
+	if (problem != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("schedule \"%s\" cannot run",
+						TextDatumGetCString(row->values[Anum_schedule_name - 1])),
+				 errdetail_internal("%s", problem)));
+	if (jobq_schedule_is_exhausted(row->values, row->nulls))
+		return JOBQ_NEVER;
+	return jobq_timetable_next(&timetable, jobq_now());
+}
+
+/* The coordinator is to know of the schedule's next run. */
+void
+jobq_schedule_note_next_run(const JobqScheduleRow *row)
+{
+	if (jobq_schedule_next_run(row) != JOBQ_NEVER)
+		jobq_at_commit_schedule(jobq_schedule_next_run(row));
+}
+
+/* The name most like the given one of a schedule that the user may change. */
+static char *
+closest_name(JobqTable *table, const char *name)
+{
+	char	   *best = NULL;
+	int			best_distance = Max((int) strlen(name) / 2, 1) + 1;
+	Snapshot	snapshot;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	if (strlen(name) > JOBQ_MAX_NAME_LENGTH)
+		return NULL;
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	scan = systable_beginscan(table->rel, InvalidOid, false, snapshot, 0,
+							  NULL);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		JobqScheduleRow row;
+		char	   *candidate;
+		int			distance;
+
+		CHECK_FOR_INTERRUPTS();
+		heap_deform_tuple(tuple, RelationGetDescr(table->rel), row.values,
+						  row.nulls);
+		if (!may_change(DatumGetObjectId(row.values[Anum_schedule_owner - 1])))
+			continue;
+		candidate = TextDatumGetCString(row.values[Anum_schedule_name - 1]);
+		distance = varstr_levenshtein_less_equal(name, strlen(name), candidate,
+												 strlen(candidate), 1, 1, 1,
+												 best_distance, true);
+		if (distance < best_distance)
+		{
+			best = candidate;
+			best_distance = distance;
+		}
+	}
+	systable_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	return best;
+}
+
+/* Raises 42704: there is no schedule of that name. */
+static void
+report_missing(JobqTable *table, const char *name)
+{
+	char	   *closest = closest_name(table, name);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("schedule \"%s\" does not exist", name),
+			 closest == NULL ?
+			 errhint("The view jobq.schedules has the names of those that you may see.") :
+			 errhint("Perhaps you meant the schedule \"%s\".", closest)));
+}
+
+/*
+ * Reads a schedule by name without locking it, for who has to lock something
+ * before it: 42704, 42501.  The row is valid until the table is closed.
+ */
+void
+jobq_schedule_peek(JobqTable *table, const char *name, JobqScheduleRow *row)
+{
+	TupleTableSlot *slot = jobq_table_slot(table);
+	ScanKeyData key;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_TEXTEQ,
+				CStringGetTextDatum(name));
+	if (!jobq_table_read(table, jobq_relation_oid(JOBQ_IDX_SCHEDULE_NAME),
+						 &key, 1, slot))
+		report_missing(table, name);
+	read_row(slot, row);
+	jobq_schedule_check_owner(row);
+}
+
+/*
+ * Looks up a schedule by name, locks its row and reads it.  Raises 42704 if
+ * there is none of that name, and 42501 unless the user may change it.
+ */
+void
+jobq_schedule_require(JobqTable *table, TupleTableSlot *slot,
+					  const char *name, JobqScheduleRow *row)
+{
+	if (!jobq_schedule_find(table, slot, name, row))
+		report_missing(table, name);
+	jobq_schedule_check_owner(row);
+}

@@ -1,0 +1,452 @@
+/*-------------------------------------------------------------------------
+ *
+ * hooks.c
+ *	  Utility commands that jobq has to know of.
+ *
+ * DROP DATABASE, ALTER DATABASE RENAME and SET TABLESPACE, and CREATE DATABASE
+ * with that database as its template, all want nobody to be connected.  The
+ * workers are no sessions of users, so they step aside: while a hold is on a
+ * database no process of jobq is started there and those that run are
+ * terminated, with their jobs, which are ready again.  DROP EXTENSION has the
+ * same done to the database it runs in, and ALTER EXTENSION lets the running
+ * jobs end, as far as that takes no longer than HOLD_TIMEOUT.
+ *
+ * A hold lasts for one command.  If that fails the workers come back at once,
+ * also when the session dies of it.
+ *
+ * IDENTIFICATION
+ *	  src/service/hooks.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "service/hooks.h"
+
+#include "base/catalog.h"
+#include "base/sandbox_rules.h"
+#include "compat.h"
+#include "job/current_job.h"
+#include "jobq.h"
+#include "shared/database.h"
+#include "shared/queue_change.h"
+#include "shared/startup.h"
+#include "shared/wake.h"
+#include "shared/worker_slot.h"
+#include "shared/xact_end.h"
+
+#include <signal.h>
+
+#include "access/xact.h"
+#include "catalog/pg_authid.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_database.h"
+#include "commands/dbcommands.h"
+#include "commands/defrem.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "nodes/value.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/lmgr.h"
+#include "storage/procarray.h"
+#include "tcop/utility.h"
+#include "utils/acl.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+/* How long to wait for the workers to leave, and how often to look. */
+#define HOLD_TIMEOUT_MS 5000
+#define HOLD_CHECK_INTERVAL_MS 10
+
+/* What a command wants of the workers. */
+typedef enum Disturbance
+{
+	DISTURBS_NOBODY,
+	TERMINATES_WORKERS,			/* of .dboid */
+	LETS_WORKERS_LEAVE			/* of .dboid */
+} Disturbance;
+
+typedef struct Effect
+{
+	Disturbance kind;
+	Oid			dboid;
+	bool		drops_database;
+	bool		drops_extension;
+	bool		finishes_prepared;
+} Effect;
+
+static ProcessUtility_hook_type previous_process_utility = NULL;
+
+static const char *
+string_option(List *options, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, options)
+	{
+		DefElem    *element = lfirst_node(DefElem, lc);
+
+		if (strcmp(element->defname, name) == 0 && element->arg != NULL)
+			return defGetString(element);
+	}
+	return NULL;
+}
+
+/*
+ * A command wants a database for itself.  Whoever may not give it disturbs
+ * nobody: the command is going to fail.
+ */
+static void
+wants_database(Effect *effect, const char *name, bool as_template)
+{
+	Oid			dboid = get_database_oid(name, true);
+	HeapTuple	tuple;
+	bool		allowed;
+
+	if (!OidIsValid(dboid))
+		return;
+	allowed = jobq_owns_database(dboid, GetUserId());
+	tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(dboid));
+	if (!HeapTupleIsValid(tuple))
+		return;
+	if (as_template)
+	{
+		allowed = allowed ||
+			((Form_pg_database) GETSTRUCT(tuple))->datistemplate;
+		if (allowed && !superuser())
+		{
+			HeapTuple	role = SearchSysCache1(AUTHOID,
+											   ObjectIdGetDatum(GetUserId()));
+
+			allowed = HeapTupleIsValid(role) &&
+				((Form_pg_authid) GETSTRUCT(role))->rolcreatedb;
+			if (HeapTupleIsValid(role))
+				ReleaseSysCache(role);
+		}
+	}
+	ReleaseSysCache(tuple);
+	if (allowed)
+	{
+		effect->kind = TERMINATES_WORKERS;
+		effect->dboid = dboid;
+	}
+}
+
+/* Whether a DROP might drop the extension. */
+static bool
+drops_extension(const DropStmt *statement)
+{
+	ListCell   *lc;
+
+	if (statement->removeType != OBJECT_EXTENSION)
+		return false;
+	foreach(lc, statement->objects)
+	{
+		if (strcmp(strVal(lfirst(lc)), JOBQ_EXTENSION) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Whether this database is one of those that jobq is at work in. */
+static bool
+works_here(void)
+{
+	JobqDatabase *database = jobq_find_database(MyDatabaseId);
+
+	return database != NULL &&
+		database->state != JOBQ_COORDINATOR_ABSENT;
+}
+
+/* Whether the owner of the extension is about to lose all that is his. */
+static bool
+drops_owner(const DropOwnedStmt *statement)
+{
+	ListCell   *lc;
+
+	if (!works_here() || !jobq_is_installed())
+		return false;
+	foreach(lc, statement->roles)
+	{
+		if (get_rolespec_oid(lfirst_node(RoleSpec, lc), true) ==
+			jobq_extension_owner())
+			return true;
+	}
+	return false;
+}
+
+/* What a command does to the workers. */
+static void
+judge(const Node *statement, Effect *effect)
+{
+	memset(effect, 0, sizeof(*effect));
+	switch (nodeTag(statement))
+	{
+		case T_DropdbStmt:
+			wants_database(effect, ((const DropdbStmt *) statement)->dbname,
+						   false);
+			effect->drops_database = effect->kind != DISTURBS_NOBODY;
+			break;
+		case T_RenameStmt:
+			if (((const RenameStmt *) statement)->renameType ==
+				OBJECT_DATABASE)
+				wants_database(effect,
+							   ((const RenameStmt *) statement)->subname,
+							   false);
+			break;
+		case T_AlterDatabaseStmt:
+			if (string_option(((const AlterDatabaseStmt *) statement)->options,
+							  "tablespace") != NULL)
+				wants_database(effect,
+							   ((const AlterDatabaseStmt *) statement)->dbname,
+							   false);
+			break;
+		case T_CreatedbStmt:
+			{
+				const char *name =
+				string_option(((const CreatedbStmt *) statement)->options,
+							  "template");
+
+				if (name != NULL)
+					wants_database(effect, name, true);
+			}
+			break;
+		case T_DropStmt:
+			if (drops_extension((const DropStmt *) statement) &&
+				works_here() && superuser())
+			{
+				effect->kind = TERMINATES_WORKERS;
+				effect->dboid = MyDatabaseId;
+				effect->drops_extension = true;
+			}
+			break;
+		case T_DropOwnedStmt:
+			if (drops_owner((const DropOwnedStmt *) statement) && superuser())
+			{
+				effect->kind = LETS_WORKERS_LEAVE;
+				effect->dboid = MyDatabaseId;
+			}
+			break;
+		case T_AlterExtensionStmt:
+			if (strcmp(((const AlterExtensionStmt *) statement)->extname,
+					   JOBQ_EXTENSION) == 0 && works_here() && superuser())
+			{
+				effect->kind = LETS_WORKERS_LEAVE;
+				effect->dboid = MyDatabaseId;
+			}
+			break;
+		case T_TransactionStmt:
+			effect->finishes_prepared =
+				((const TransactionStmt *) statement)->kind ==
+				TRANS_STMT_COMMIT_PREPARED ||
+				((const TransactionStmt *) statement)->kind ==
+				TRANS_STMT_ROLLBACK_PREPARED;
+			break;
+		default:
+			break;
+	}
+}
+
+/* A database from which the processes of jobq are kept. */
+typedef struct Hold
+{
+	JobqDatabase *database;		/* NULL: none */
+	uint64		tenancy;		/* of its entry */
+} Hold;
+
+/*
+ * Ends a hold; runs also when the session dies.  A coordinator that has stayed
+ * has started no executors meanwhile, and nobody who enqueues tells it twice:
+ * it is to look again.  If the database has been dropped meanwhile, by this
+ * command or another one, its entry is somebody else's.
+ */
+static void
+end_hold(int code, Datum arg)
+{
+	const Hold *hold = (const Hold *) DatumGetPointer(arg);
+
+	(void) code;
+	if (jobq_release_database(hold->database, hold->tenancy))
+		jobq_wake_coordinator(hold->database, JOBQ_WAKE_WORK);
+	jobq_wake_launcher();
+}
+
+/*
+ * Waits until the coordinator (a process, 0: none) and the executors of the
+ * database have gone, but not for ever.
+ */
+static void
+wait_until_gone(Oid dboid, pid_t coordinator)
+{
+	TimestampTz start = GetCurrentTimestamp();
+
+	/* a job may give the command: it does not wait for itself */
+	int			mine = dboid == MyDatabaseId &&
+	jobq_current_job_row() != (Datum) 0 ? 1 : 0;
+
+	while ((coordinator != 0 && BackendPidGetProc(coordinator) != NULL) ||
+		   jobq_workers_of_database(dboid, false) > mine)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (TimestampDifferenceExceeds(start, GetCurrentTimestamp(),
+									   HOLD_TIMEOUT_MS))
+			return;
+		(void) WaitLatch(MyLatch,
+						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 HOLD_CHECK_INTERVAL_MS, JOBQ_WAIT_EVENT_WORKERS);
+		ResetLatch(MyLatch);
+	}
+}
+
+/*
+ * Terminates the coordinator of a database, under the lock under which it
+ * signs off: no other process gets the signal.  Returns its PID, 0 if there is
+ * none.
+ */
+static pid_t
+terminate_coordinator(Oid dboid)
+{
+	pid_t		pid = 0;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_SHARED);
+	for (int i = 0; i < JOBQ_MAX_DATABASES && pid == 0; i++)
+	{
+		if (jobq_shared->databases[i].dboid == dboid)
+			pid = jobq_shared->databases[i].coordinator_pid;
+	}
+	if (pid != 0)
+		(void) kill(pid, SIGTERM);
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+	return pid;
+}
+
+/* Makes the workers of a database leave. */
+static void
+clear_database(const Effect *effect)
+{
+	pid_t		coordinator = 0;
+
+	if (effect->kind == TERMINATES_WORKERS)
+	{
+		coordinator = terminate_coordinator(effect->dboid);
+		jobq_workers_terminate(effect->dboid);
+	}
+	else
+		jobq_workers_leave(effect->dboid);
+	wait_until_gone(effect->dboid, coordinator);
+}
+
+/*
+ * DROP EXTENSION locks the relations in an order of its own.  Whoever works
+ * with jobs locks their table first: waiting there for all of them keeps
+ * DROP EXTENSION from deadlocks with them.
+ */
+static void
+lock_jobs(void)
+{
+	Oid			schema = get_namespace_oid(JOBQ_STORE_SCHEMA, true);
+	Oid			relid = OidIsValid(schema) ?
+	get_relname_relid("job", schema) : InvalidOid;
+
+	if (OidIsValid(relid))
+		LockRelationOid(relid, AccessExclusiveLock);
+}
+
+/*
+ * Whether the command has dropped that very database: its name may have been
+ * another one's by the time the workers had left.
+ */
+static bool
+is_dropped(Oid dboid)
+{
+	CommandCounterIncrement();
+	return !SearchSysCacheExists1(DATABASEOID, ObjectIdGetDatum(dboid));
+}
+
+static void
+run_command(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
+			ProcessUtilityContext context, ParamListInfo params,
+			QueryEnvironment *queryEnv, DestReceiver *dest,
+			QueryCompletion *qc)
+{
+	if (previous_process_utility)
+		previous_process_utility(pstmt, queryString, readOnlyTree, context,
+								 params, queryEnv, dest, qc);
+	else
+		standard_ProcessUtility(pstmt, queryString, readOnlyTree, context,
+								params, queryEnv, dest, qc);
+}
+
+/* This command's transaction finishes a prepared one. */
+static bool finishing_prepared = false;
+
+/*
+ * What a prepared transaction has done is visible, or undone, and no callback
+ * has told anybody.  Done when the command's own transaction ends, however it
+ * ends: a cancel that comes when the prepared one has just been finished must
+ * not be in the way.
+ */
+static void
+at_transaction_end(XactEvent event)
+{
+	JobqDatabase *database;
+
+	if (!finishing_prepared ||
+		(event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT))
+		return;
+	finishing_prepared = false;
+	database = jobq_find_database(MyDatabaseId);
+	if (database == NULL)
+		return;
+	jobq_queue_changes_publish_all(database);
+	pg_atomic_fetch_add_u32(&database->generation, 1);
+	jobq_lanes_reset_database(MyDatabaseId);
+	jobq_wake_coordinator(database, JOBQ_WAKE_RESYNC | JOBQ_WAKE_LEASES |
+						  JOBQ_WAKE_CONFIG);
+}
+
+static void
+process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
+				ProcessUtilityContext context, ParamListInfo params,
+				QueryEnvironment *queryEnv, DestReceiver *dest,
+				QueryCompletion *qc)
+{
+	Effect		effect;
+	Hold		hold = {NULL, 0};
+
+	jobq_sandbox_check(pstmt->utilityStmt);
+	judge(pstmt->utilityStmt, &effect);
+	if (effect.kind != DISTURBS_NOBODY)
+		hold.database = jobq_hold_database(effect.dboid, &hold.tenancy);
+	if (hold.database != NULL)
+	{
+		PG_ENSURE_ERROR_CLEANUP(end_hold, PointerGetDatum(&hold));
+		{
+			clear_database(&effect);
+			if (effect.drops_extension)
+				lock_jobs();
+			run_command(pstmt, queryString, readOnlyTree, context, params,
+						queryEnv, dest, qc);
+		}
+		PG_END_ENSURE_ERROR_CLEANUP(end_hold, PointerGetDatum(&hold));
+		if (effect.drops_database && is_dropped(effect.dboid))
+			jobq_forget_database(effect.dboid);
+		end_hold(0, PointerGetDatum(&hold));
+		return;
+	}
+
+	finishing_prepared = finishing_prepared || effect.finishes_prepared;
+	run_command(pstmt, queryString, readOnlyTree, context, params, queryEnv,
+				dest, qc);
+}
+
+/* Called by _PG_init. */
+void
+jobq_hooks_init(void)
+{
+	previous_process_utility = ProcessUtility_hook;
+	ProcessUtility_hook = process_utility;
+	jobq_xact_end_follow(JOBQ_XACT_PREPARED, at_transaction_end, NULL);
+}

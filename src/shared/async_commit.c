@@ -1,0 +1,145 @@
+/*-------------------------------------------------------------------------
+ *
+ * async_commit.c
+ *	  Transactions that only claim jobs, or only finish jobs of queues that
+ *	  allow it, commit without waiting for the disk.
+ *
+ * A claim that is lost when the server crashes is a job that is ready again,
+ * which is what becomes of claims in a crash anyway when the lease runs out;
+ * its lease is never given to anybody else (lease.c).  So the flush that the
+ * commit would wait for can be saved.  What a worker does with the job, and its
+ * completion, come later in the WAL: once they are on disk, so is the claim.
+ *
+ * The rule is strict: every WAL record that this transaction has written must
+ * be of such work.  XactLastRecEnd, the end of the last record that this
+ * backend wrote in the transaction, 0 if there is none, must be at the
+ * beginning of each piece of such work where it was at the end of the one
+ * before, and still there when the transaction is about to commit.  Whatever
+ * else has written anything, be it a user's INSERT, a deferred trigger or the
+ * pruning of a page, makes the commit wait as usual.
+ *
+ * The claim of a job's last attempt waits in any case, even where the user has
+ * turned synchronous_commit off: a claim that is lost is an attempt that is not
+ * counted, and a job that is to be tried once would be tried twice.
+ *
+ * Callbacks of other extensions may write WAL after the one here, so the
+ * number of records is looked at again after the commit; if there are more
+ * than the commit's own the flush is made up for.
+ *
+ * IDENTIFICATION
+ *	  src/shared/async_commit.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "shared/async_commit.h"
+
+#include "shared/xact_end.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "executor/instrument.h"
+#include "utils/guc.h"
+
+/* All WAL of the transaction up to `end` is of work that may be lost. */
+static bool harmless = false;
+static XLogRecPtr end = InvalidXLogRecPtr;
+
+/* Between begin and end. */
+static bool at_work = false;
+static bool forbidden = false;
+
+/* The transaction must be on disk when its commit returns. */
+static bool insisting = false;
+
+/* The commit at hand does not wait; so many records had been written. */
+static bool committing = false;
+static int64 records = 0;
+
+void
+jobq_async_begin(bool allowed)
+{
+	forbidden = !allowed || XactLastRecEnd != end;
+	at_work = true;
+}
+
+void
+jobq_async_end(void)
+{
+	if (!at_work)
+		return;
+	at_work = false;
+	harmless = !forbidden;
+	if (harmless)
+		end = XactLastRecEnd;
+}
+
+void
+jobq_async_forbid(void)
+{
+	forbidden = true;
+}
+
+void
+jobq_async_insist(void)
+{
+	forbidden = true;
+	insisting = true;
+}
+
+/* Whether the commit at hand need not wait. */
+static bool
+need_not_wait(void)
+{
+	return harmless && !at_work && !insisting && end != InvalidXLogRecPtr &&
+		XactLastRecEnd == end &&
+		synchronous_commit > SYNCHRONOUS_COMMIT_OFF;
+}
+
+static void
+set_synchronous_commit(const char *value)
+{
+	(void) set_config_option("synchronous_commit", value, PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+}
+
+static void
+at_transaction_end(XactEvent event)
+{
+	switch (event)
+	{
+		case XACT_EVENT_PRE_COMMIT:
+			if (need_not_wait())
+			{
+				set_synchronous_commit("off");
+				records = pgWalUsage.wal_records;
+				committing = true;
+			}
+			else if (insisting &&
+					 synchronous_commit == SYNCHRONOUS_COMMIT_OFF)
+				set_synchronous_commit("local");
+			return;
+		case XACT_EVENT_COMMIT:
+			if (committing && pgWalUsage.wal_records > records + 1)
+				XLogFlush(XactLastCommitEnd);
+			break;
+		case XACT_EVENT_ABORT:
+		case XACT_EVENT_PREPARE:
+			break;
+		default:
+			return;
+	}
+	harmless = false;
+	end = InvalidXLogRecPtr;
+	at_work = false;
+	committing = false;
+	insisting = false;
+}
+
+/* Called once, by _PG_init. */
+void
+jobq_async_commit_init(void)
+{
+	jobq_xact_end_follow(JOBQ_XACT_ASYNC_COMMIT, at_transaction_end, NULL);
+}

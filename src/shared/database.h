@@ -1,0 +1,33 @@
+/*-------------------------------------------------------------------------
+ *
+ * database.h
+ *	  The databases in which jobq is used, in shared memory.
+ *
+ * IDENTIFICATION
+ *	  src/shared/database.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_DATABASE_H
+#define JOBQ_DATABASE_H
+
+#include "shared/shmem.h"
+
+/*
+ * Raises 55000 if the library was not preloaded.  Commit callbacks may use
+ * jobq_database() after it.
+ */
+extern void jobq_require_shmem(void);
+
+extern JobqDatabase *jobq_database(void);
+extern JobqDatabase *jobq_find_database(Oid dboid);
+extern JobqDatabase *jobq_allocate_database(Oid dboid);
+extern JobqDatabase *jobq_hold_database(Oid dboid, uint64 *tenancy);
+extern bool jobq_release_database(JobqDatabase *database, uint64 tenancy);
+extern List *jobq_known_databases(void);
+
+/* For startup.c. */
+extern void jobq_database_initialize(JobqDatabase *database);
+extern void jobq_database_reset(JobqDatabase *database, Oid dboid);
+
+#endif							/* JOBQ_DATABASE_H */

@@ -1,0 +1,854 @@
+/*-------------------------------------------------------------------------
+ *
+ * lane.c
+ *	  Where dispatch stands in each queue and priority, in shared memory: the
+ *	  cursor, and a ring of candidates.
+ *
+ * Whoever wants a job must not walk over the index entries of all the jobs
+ * that were done before, which pile up while some old transaction may still
+ * see them, nor fight with everybody else for the first row.  So each queue
+ * has a lane per priority, and a lane has
+ *
+ *	ring	candidates: keys (run_at, id) of jobs, in order, and their rows' TIDs
+ *	cursor	where the index has not been read yet
+ *
+ * A claim takes a candidate out of the ring, looks at its row, and changes it
+ * if it is free.  What shared memory says is a hint; the row decides.
+ *
+ * The invariant: a committed job that can be claimed is in the ring, or its
+ * key is not below the cursor, or a transaction that is going to call
+ * jobq_lane_lower() for it when it ends has it in its hands.
+ *
+ * The rules that keep it so:
+ *
+ * - A transaction that has made a job claimable calls jobq_lane_lower() after
+ *	 it has become visible.  So does one that had locked a claimable job, after
+ *	 it has given the lock back by rolling back, or by committing without
+ *	 having changed the job (xact.c).  A key below the cursor goes into the
+ *	 ring; where the ring has no room for it the cursor moves down.
+ * - Whoever takes a candidate out of the ring notes that before, so that an
+ *	 error on the way lowers it again.  He may drop it without a word only
+ *	 if the row shows that somebody else is going to call jobq_lane_lower(), or
+ *	 has done so: it is locked, or this version of it is not there any more.
+ * - The cursor moves up only by a refill, which reads the index from the
+ *	 cursor on with a snapshot taken after jobq_lane_refill_begin().  What was
+ *	 lowered since then, the snapshot may not have seen: the cursor moves no
+ *	 further than the least of these keys (refill_low).  There is one refill of
+ *	 a lane at a time.
+ * - Candidates with the same key are the same job.  If a refill brings another
+ *	 TID than the ring has, that one counts.  But transactions call
+ *	 jobq_lane_lower() in any order after their ends, so of two TIDs that come
+ *	 that way neither is known to be the later one: both are dropped, and the
+ *	 cursor moves down.
+ *
+ * Transactions that were prepared have no callbacks here when they end
+ * (hooks.c), and a rewritten table has other TIDs: then all that is known of
+ * the queues is dropped, which is always allowed.  test/model has the protocol
+ * as a model; names there are those of the functions here.
+ *
+ * A queue whose priorities are not known (discovered is false) has them read
+ * from the index by the next claim.  After that, a priority without a lane has
+ * no claimable jobs.  A queue with too many priorities, or one that shared
+ * memory has no lane for, is crowded: claims scan its index from the start.
+ *
+ * All of a queue's lanes are guarded by the queue's lock, one of a fixed set;
+ * the free lists by a spinlock, taken inside it.
+ *
+ * IDENTIFICATION
+ *	  src/shared/lane.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "shared/lane.h"
+
+#include "guc.h"
+
+#include "storage/shmem.h"
+
+#define NONE (-1)
+
+/* A ring is refilled in advance when no more candidates are left in it. */
+#define LOW_WATER (JOBQ_RING_SIZE / 8)
+
+typedef struct PooledRing
+{
+	int			next_free;		/* in the free list */
+	JobqRing	ring;
+} PooledRing;
+
+typedef struct Lane
+{
+	int			next;			/* lane of the queue, or free lane */
+	int			ring;			/* NONE: it has none */
+	int16		priority;
+	bool		refilling;
+	JobqKey		cursor;
+	JobqKey		refill_low;		/* the least key lowered during the refill */
+} Lane;
+
+typedef struct Pool
+{
+	slock_t		mutex;			/* guards the free lists */
+	int			free_lane;
+	int			free_ring;
+	pg_atomic_uint32 rings_wanted;	/* somebody found no free ring */
+	pg_atomic_uint64 resets;	/* source of JobqQueueState.resets */
+	int			free_lanes;		/* how many there are */
+	uint32		lane_roles[JOBQ_ROLE_COUNTERS]; /* lanes in use, by role */
+} Pool;
+
+static Pool *pool = NULL;
+static Lane *lanes = NULL;
+static PooledRing *rings = NULL;
+
+/* This process's refill, NULL: none. */
+static JobqQueueState *refilling_state = NULL;
+static uint64 refilling_resets;
+static int16 refilling_priority;
+
+/* ---------------------------------------------------------------- memory */
+
+/* A thirty-second of jobq.shared_memory. */
+static int
+lane_count(void)
+{
+	return (Size) jobq_shared_memory * 1024 / 32 / sizeof(Lane);
+}
+
+/* A quarter of jobq.shared_memory. */
+static int
+ring_count(void)
+{
+	return (Size) jobq_shared_memory * 1024 / 4 / sizeof(PooledRing);
+}
+
+Size
+jobq_lane_shmem_size(void)
+{
+	Size		size = MAXALIGN(sizeof(Pool));
+
+	size = add_size(size, MAXALIGN(mul_size(lane_count(), sizeof(Lane))));
+	return add_size(size, mul_size(ring_count(), sizeof(PooledRing)));
+}
+
+/* Called with AddinShmemInitLock held. */
+void
+jobq_lane_shmem_startup(void)
+{
+	bool		found;
+	char	   *memory = ShmemInitStruct("jobq lanes", jobq_lane_shmem_size(),
+										 &found);
+
+	pool = (Pool *) memory;
+	lanes = (Lane *) (memory + MAXALIGN(sizeof(Pool)));
+	rings = (PooledRing *) (memory + MAXALIGN(sizeof(Pool)) +
+							MAXALIGN(lane_count() * sizeof(Lane)));
+	if (found)
+		return;
+	SpinLockInit(&pool->mutex);
+	pg_atomic_init_u32(&pool->rings_wanted, 0);
+	pg_atomic_init_u64(&pool->resets, 0);
+	pool->free_lanes = lane_count();
+	memset(pool->lane_roles, 0, sizeof(pool->lane_roles));
+	pool->free_lane = 0;
+	for (int i = 0; i < lane_count(); i++)
+		lanes[i].next = i + 1 < lane_count() ? i + 1 : NONE;
+	pool->free_ring = 0;
+	for (int i = 0; i < ring_count(); i++)
+		rings[i].next_free = i + 1 < ring_count() ? i + 1 : NONE;
+}
+
+/* NONE if there is none for the role: as with queues, no role takes them all. */
+static int
+allocate_lane(Oid role)
+{
+	uint32	   *taken = jobq_role_counter(pool->lane_roles, role);
+	int			lane = NONE;
+
+	SpinLockAcquire(&pool->mutex);
+	if (*taken < (uint32) pool->free_lanes)
+	{
+		lane = pool->free_lane;
+		pool->free_lane = lanes[lane].next;
+		pool->free_lanes--;
+		(*taken)++;
+	}
+	SpinLockRelease(&pool->mutex);
+	return lane;
+}
+
+static void
+free_lane(int lane, Oid role)
+{
+	uint32	   *taken = jobq_role_counter(pool->lane_roles, role);
+
+	SpinLockAcquire(&pool->mutex);
+	lanes[lane].next = pool->free_lane;
+	pool->free_lane = lane;
+	pool->free_lanes++;
+	(*taken)--;
+	SpinLockRelease(&pool->mutex);
+}
+
+/* An empty ring; if there is none the next one that is emptied is freed. */
+static int
+allocate_ring(void)
+{
+	int			ring;
+
+	SpinLockAcquire(&pool->mutex);
+	ring = pool->free_ring;
+	if (ring != NONE)
+		pool->free_ring = rings[ring].next_free;
+	SpinLockRelease(&pool->mutex);
+	if (ring == NONE)
+	{
+		pg_atomic_write_u32(&pool->rings_wanted, 1);
+		return NONE;
+	}
+	rings[ring].ring.first = 0;
+	rings[ring].ring.n = 0;
+	return ring;
+}
+
+static void
+free_ring(Lane *lane)
+{
+	if (lane->ring == NONE)
+		return;
+	SpinLockAcquire(&pool->mutex);
+	rings[lane->ring].next_free = pool->free_ring;
+	pool->free_ring = lane->ring;
+	SpinLockRelease(&pool->mutex);
+	lane->ring = NONE;
+	pg_atomic_write_u32(&pool->rings_wanted, 0);
+}
+
+/* ------------------------------------------------------------------ lanes */
+
+/* The lane's first candidate, NULL: none. */
+static JobqCandidate *
+ring_front(const Lane *lane)
+{
+	if (lane->ring == NONE || rings[lane->ring].ring.n == 0)
+		return NULL;
+	return jobq_ring_entry(&rings[lane->ring].ring, 0);
+}
+
+/*
+ * By address: that of an entry stays when another queue gets it, so that a
+ * pointer that is kept too long cannot lead to the wrong lock.
+ */
+static LWLock *
+lock_of(const JobqQueueState *state)
+{
+	uintptr_t	number = (uintptr_t) state / sizeof(JobqQueueState);
+
+	return jobq_lock(JOBQ_LOCK_LANES + number % JOBQ_NUM_LANE_LOCKS);
+}
+
+/* The cursor moves down to the key, if it is above it. */
+static void
+lower_cursor(Lane *lane, const JobqKey *key)
+{
+	if (jobq_key_is_less(key, &lane->cursor))
+		lane->cursor = *key;
+	if (lane->refilling && jobq_key_is_less(key, &lane->refill_low))
+		lane->refill_low = *key;
+}
+
+/*
+ * Sees to it that the lane knows of a job.  At or above the cursor the index
+ * will be read anyway.  by_index: a refill has read it, after all that is in
+ * the ring at or above the key where it began was put in.
+ */
+static void
+put(Lane *lane, const JobqKey *key, const ItemPointerData *tid, bool by_index)
+{
+	JobqRing   *ring;
+	int			position;
+
+	if (jobq_key_is_less(key, &lane->cursor) && ItemPointerIsValid(tid) &&
+		lane->ring == NONE)
+		lane->ring = allocate_ring();
+	if (!jobq_key_is_less(key, &lane->cursor) || !ItemPointerIsValid(tid) ||
+		lane->ring == NONE)
+	{
+		lower_cursor(lane, key);
+		return;
+	}
+
+	ring = &rings[lane->ring].ring;
+	position = jobq_ring_position(ring, key);
+	if (position < ring->n &&
+		jobq_key_compare(&jobq_ring_entry(ring, position)->key, key) == 0)
+	{
+		JobqCandidate *entry = jobq_ring_entry(ring, position);
+
+		if (by_index)
+			entry->tid = *tid;
+		else if (!ItemPointerEquals(&entry->tid, (ItemPointer) tid))
+		{
+			jobq_ring_delete(ring, position);
+			lower_cursor(lane, key);
+		}
+		return;
+	}
+	if (ring->n == JOBQ_RING_SIZE)
+	{
+		JobqKey		last = jobq_ring_entry(ring, ring->n - 1)->key;
+
+		if (position == ring->n)
+		{
+			lower_cursor(lane, key);
+			return;
+		}
+		ring->n--;
+		lower_cursor(lane, &last);
+	}
+	jobq_ring_insert(ring, position, key, tid);
+}
+
+static Lane *
+find_lane(const JobqQueueState *state, int16 priority)
+{
+	for (int i = state->first_lane; i != NONE; i = lanes[i].next)
+	{
+		if (lanes[i].priority == priority)
+			return &lanes[i];
+	}
+	return NULL;
+}
+
+/*
+ * The lane of a priority, made if need be.  NULL if there is no room; then the
+ * queue is crowded.  The same if the entry was removed, to which somebody may
+ * have kept a pointer: nobody would free the lane.
+ */
+static Lane *
+get_lane(JobqQueueState *state, int16 priority)
+{
+	Lane	   *lane = find_lane(state, priority);
+	int		   *link = &state->first_lane;
+	int			new_lane;
+
+	if (lane != NULL)
+		return lane;
+	new_lane = state->nlanes < JOBQ_MAX_LANES && !state->forgotten ?
+		allocate_lane(state->role) : NONE;
+	if (new_lane == NONE)
+	{
+		state->crowded = true;
+		return NULL;
+	}
+	while (*link != NONE && lanes[*link].priority < priority)
+		link = &lanes[*link].next;
+	lane = &lanes[new_lane];
+	lane->next = *link;
+	lane->ring = NONE;
+	lane->priority = priority;
+	lane->refilling = false;
+	lane->cursor = state->discovered ? jobq_last_key : jobq_first_key;
+	lane->refill_low = jobq_last_key;
+	*link = new_lane;
+	state->nlanes++;
+	return lane;
+}
+
+/* Forgets all that is known of a queue; its lock is held. */
+static void
+forget_all(JobqQueueState *state)
+{
+	while (state->first_lane != NONE)
+	{
+		int			lane = state->first_lane;
+
+		state->first_lane = lanes[lane].next;
+		free_ring(&lanes[lane]);
+		free_lane(lane, state->role);
+	}
+	state->nlanes = 0;
+	state->discovered = false;
+	state->crowded = false;
+	state->storage = InvalidOid;
+	state->resets = pg_atomic_fetch_add_u64(&pool->resets, 1) + 1;
+}
+
+/*
+ * A new entry in the table of queues.  JOBQ_LOCK_QUEUES is held, the only
+ * other lock that a queue's own is taken under.
+ */
+void
+jobq_lanes_make(JobqQueueState *state)
+{
+	LWLockAcquire(lock_of(state), LW_EXCLUSIVE);
+	state->first_lane = NONE;
+	state->forgotten = false;
+	forget_all(state);
+	LWLockRelease(lock_of(state));
+}
+
+/* An entry is about to be removed; the locks are those of jobq_lanes_make(). */
+void
+jobq_lanes_end(JobqQueueState *state)
+{
+	LWLockAcquire(lock_of(state), LW_EXCLUSIVE);
+	forget_all(state);
+	state->forgotten = true;
+	LWLockRelease(lock_of(state));
+}
+
+/* Forgets what is known of a queue, which will be read from the index anew. */
+void
+jobq_lanes_reset(JobqQueueState *state)
+{
+	LWLockAcquire(lock_of(state), LW_EXCLUSIVE);
+	forget_all(state);
+	LWLockRelease(lock_of(state));
+}
+
+void
+jobq_lanes_reset_database(Oid dboid)
+{
+	HASH_SEQ_STATUS status;
+	JobqQueueState *state;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_QUEUES), LW_SHARED);
+	hash_seq_init(&status, jobq_shared_queues);
+	while ((state = hash_seq_search(&status)) != NULL)
+	{
+		if (state->key.dboid == dboid)
+			jobq_lanes_reset(state);
+	}
+	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));
+}
+
+/*
+ * TIDs are those of this file of the table, which the caller has locked
+ * against VACUUM FULL and its like.  What is known of another one is void.
+ */
+void
+jobq_lanes_follow_storage(JobqQueueState *state, Oid storage)
+{
+	if (state->storage == storage)
+		return;
+	LWLockAcquire(lock_of(state), LW_EXCLUSIVE);
+	if (state->storage != storage)
+	{
+		forget_all(state);
+		state->storage = storage;
+	}
+	LWLockRelease(lock_of(state));
+}
+
+void
+jobq_lane_lower(JobqQueueState *state, const JobqPlace *place)
+{
+	Lane	   *lane;
+
+	LWLockAcquire(lock_of(state), LW_EXCLUSIVE);
+	lane = get_lane(state, place->priority);
+	if (lane != NULL)
+		put(lane, &place->key, &place->tid, false);
+	LWLockRelease(lock_of(state));
+}
+
+/* --------------------------------------------------------- taking them out */
+
+/* What to do for the next job of a lane, at a certain time. */
+static JobqPop
+judge(const Lane *lane, TimestampTz now)
+{
+	const JobqCandidate *front = ring_front(lane);
+	bool		due = front != NULL && front->key.run_at <= now;
+	bool		unread = lane->cursor.run_at <= now;
+
+	if (due && (!unread || jobq_key_is_less(&front->key, &lane->cursor)))
+	{
+		if (unread && !lane->refilling && rings[lane->ring].ring.n <= LOW_WATER)
+			return JOBQ_POP_REFILL;
+		return JOBQ_POP_FOUND;
+	}
+	if (unread)
+		return lane->refilling ? JOBQ_POP_SCAN : JOBQ_POP_REFILL;
+	return JOBQ_POP_NOTHING;
+}
+
+/* Why the queue's lanes cannot be used, else JOBQ_POP_FOUND. */
+static JobqPop
+judge_queue(const JobqQueueState *state)
+{
+	if (state->crowded)
+		return JOBQ_POP_CROWDED;
+	return state->discovered ? JOBQ_POP_FOUND : JOBQ_POP_DISCOVER;
+}
+
+/*
+ * Takes the next candidate out of its ring.  The caller has reserved memory
+ * for a note of it, which is to be made before anything that can fail.  For
+ * JOBQ_POP_REFILL and JOBQ_POP_SCAN *place names the priority, and with the
+ * latter where to begin; for JOBQ_POP_NOTHING *next_run_at is lowered to the
+ * earliest time at which there may be one.
+ */
+JobqPop
+jobq_lane_pop(JobqQueueState *state, TimestampTz now, JobqPlace *place,
+			  TimestampTz *next_run_at)
+{
+	JobqPop		result;
+
+	LWLockAcquire(lock_of(state), LW_EXCLUSIVE);
+	result = judge_queue(state);
+	if (result == JOBQ_POP_FOUND)
+	{
+		result = JOBQ_POP_NOTHING;
+		for (int i = state->first_lane;
+			 i != NONE && result == JOBQ_POP_NOTHING; i = lanes[i].next)
+		{
+			Lane	   *lane = &lanes[i];
+			const JobqCandidate *front = ring_front(lane);
+
+			result = judge(lane, now);
+			place->priority = lane->priority;
+			place->key = lane->cursor;
+			if (result == JOBQ_POP_NOTHING)
+			{
+				*next_run_at = Min(*next_run_at, lane->cursor.run_at);
+				if (front != NULL)
+					*next_run_at = Min(*next_run_at, front->key.run_at);
+			}
+			else if (result == JOBQ_POP_FOUND)
+			{
+				place->key = front->key;
+				place->tid = front->tid;
+				jobq_ring_delete(&rings[lane->ring].ring, 0);
+				if (rings[lane->ring].ring.n == 0 &&
+					pg_atomic_read_u32(&pool->rings_wanted) != 0)
+					free_ring(lane);
+			}
+		}
+	}
+	LWLockRelease(lock_of(state));
+	return result;
+}
+
+/*
+ * The priority after the given one (a number below all priorities: the first)
+ * that has a lane; false if there is none.
+ */
+bool
+jobq_lane_next(JobqQueueState *state, int after, int16 *priority)
+{
+	bool		found = false;
+
+	LWLockAcquire(lock_of(state), LW_SHARED);
+	for (int i = state->first_lane; i != NONE && !found; i = lanes[i].next)
+	{
+		if (lanes[i].priority > after)
+		{
+			*priority = lanes[i].priority;
+			found = true;
+		}
+	}
+	LWLockRelease(lock_of(state));
+	return found;
+}
+
+/*
+ * The first candidate of a lane whose key is above `after`, which stays in the
+ * ring: FOUND; else as for jobq_lane_pop().
+ */
+JobqPop
+jobq_lane_peek(JobqQueueState *state, int16 priority, const JobqKey *after,
+			   TimestampTz now, JobqPlace *place)
+{
+	JobqPop		result;
+	Lane	   *lane;
+
+	LWLockAcquire(lock_of(state), LW_SHARED);
+	result = judge_queue(state);
+	if (result == JOBQ_POP_FOUND)
+	{
+		result = JOBQ_POP_NOTHING;
+		lane = find_lane(state, priority);
+		if (lane != NULL)
+		{
+			JobqRing   *ring = lane->ring == NONE ? NULL : &rings[lane->ring].ring;
+			int			position = ring == NULL ? 0 : jobq_ring_position(ring, after);
+			JobqCandidate *entry;
+
+			if (ring != NULL && position < ring->n &&
+				jobq_key_compare(&jobq_ring_entry(ring, position)->key,
+								 after) == 0)
+				position++;
+			entry = ring != NULL && position < ring->n ?
+				jobq_ring_entry(ring, position) : NULL;
+			place->priority = priority;
+			place->key = lane->cursor;
+			if (entry != NULL && entry->key.run_at <= now)
+			{
+				place->key = entry->key;
+				place->tid = entry->tid;
+				result = JOBQ_POP_FOUND;
+			}
+			else if (lane->cursor.run_at <= now)
+				result = lane->refilling ? JOBQ_POP_SCAN : JOBQ_POP_REFILL;
+		}
+	}
+	LWLockRelease(lock_of(state));
+	return result;
+}
+
+/* Drops a candidate if it is in the ring; the rules are those of pop. */
+void
+jobq_lane_remove(JobqQueueState *state, const JobqPlace *place)
+{
+	Lane	   *lane;
+
+	LWLockAcquire(lock_of(state), LW_EXCLUSIVE);
+	lane = find_lane(state, place->priority);
+	if (lane != NULL && lane->ring != NONE)
+	{
+		JobqRing   *ring = &rings[lane->ring].ring;
+		int			position = jobq_ring_position(ring, &place->key);
+
+		if (position < ring->n)
+		{
+			JobqCandidate *entry = jobq_ring_entry(ring, position);
+
+			if (jobq_key_compare(&entry->key, &place->key) == 0 &&
+				ItemPointerEquals(&entry->tid,
+								  (ItemPointer) &place->tid))
+				jobq_ring_delete(ring, position);
+		}
+	}
+	LWLockRelease(lock_of(state));
+}
+
+/* No job that could be claimed and is in nobody's hands is below this key. */
+JobqKey
+jobq_lane_floor(JobqQueueState *state, int16 priority)
+{
+	JobqKey		result = jobq_first_key;
+
+	LWLockAcquire(lock_of(state), LW_SHARED);
+	if (judge_queue(state) == JOBQ_POP_FOUND)
+	{
+		const Lane *lane = find_lane(state, priority);
+		const JobqCandidate *front = lane != NULL ? ring_front(lane) : NULL;
+
+		result = lane != NULL ? lane->cursor : jobq_last_key;
+		if (front != NULL && jobq_key_is_less(&front->key, &result))
+			result = front->key;
+	}
+	LWLockRelease(lock_of(state));
+	return result;
+}
+
+/*
+ * When the first job of a lane that lies ahead is due; JOBQ_NEVER: there is
+ * none.  False if that is not known.
+ */
+bool
+jobq_lane_next_due(JobqQueueState *state, int16 priority, TimestampTz now,
+				   TimestampTz *next)
+{
+	bool		known = false;
+	const Lane *lane;
+
+	*next = JOBQ_NEVER;
+	LWLockAcquire(lock_of(state), LW_SHARED);
+	lane = judge_queue(state) == JOBQ_POP_FOUND ?
+		find_lane(state, priority) : NULL;
+	if (lane != NULL)
+	{
+		JobqKey		key = {now, PG_INT64_MAX};
+		JobqRing   *ring = lane->ring == NONE ? NULL : &rings[lane->ring].ring;
+		int			position = ring == NULL ? 0 : jobq_ring_position(ring, &key);
+
+		known = lane->cursor.run_at > now;
+		*next = lane->cursor.run_at;
+		if (ring != NULL && position < ring->n)
+			*next = Min(*next, jobq_ring_entry(ring, position)->key.run_at);
+	}
+	LWLockRelease(lock_of(state));
+	return known;
+}
+
+/* Whether it seems that there is a ready job; a hint. */
+bool
+jobq_lanes_see_more(JobqQueueState *state, TimestampTz now)
+{
+	bool		result;
+
+	LWLockAcquire(lock_of(state), LW_SHARED);
+	result = judge_queue(state) != JOBQ_POP_FOUND;
+	for (int i = state->first_lane; i != NONE && !result; i = lanes[i].next)
+		result = judge(&lanes[i], now) != JOBQ_POP_NOTHING;
+	LWLockRelease(lock_of(state));
+	return result;
+}
+
+/* ----------------------------------------------------------------- refills */
+
+/*
+ * Begins to refill a lane.  False if that is not possible now: somebody else
+ * does it, or the lane is gone.  The snapshot that the index is read with has
+ * to be taken after this.  jobq_lane_refill_end() ends it, and so does the end
+ * of the (sub)transaction in failure, by jobq_lane_refill_abandon().
+ */
+bool
+jobq_lane_refill_begin(JobqRefill *refill, JobqQueueState *state,
+					   int16 priority)
+{
+	Lane	   *lane;
+	bool		result = false;
+
+	Assert(refilling_state == NULL);
+	LWLockAcquire(lock_of(state), LW_EXCLUSIVE);
+	lane = judge_queue(state) == JOBQ_POP_FOUND ?
+		find_lane(state, priority) : NULL;
+	if (lane != NULL && !lane->refilling)
+	{
+		if (lane->ring == NONE)
+			lane->ring = allocate_ring();
+		lane->refilling = true;
+		lane->refill_low = jobq_last_key;
+		refill->state = state;
+		refill->resets = state->resets;
+		refill->priority = priority;
+		refill->from = lane->cursor;
+		refill->room = 0;
+		if (lane->ring != NONE)
+		{
+			JobqRing   *ring = &rings[lane->ring].ring;
+
+			/* what comes before the last one may push others out */
+			refill->room = ring->n == 0 ||
+				jobq_key_is_less(&jobq_ring_entry(ring, ring->n - 1)->key, &lane->cursor) ?
+				JOBQ_RING_SIZE - ring->n : JOBQ_RING_SIZE;
+		}
+		refilling_state = state;
+		refilling_resets = state->resets;
+		refilling_priority = priority;
+		result = true;
+	}
+	LWLockRelease(lock_of(state));
+	return result;
+}
+
+/* This process's refill is over; its lane, NULL if that is another's now. */
+static Lane *
+end_refill(JobqQueueState *state)
+{
+	Lane	   *lane = state->resets == refilling_resets ?
+	find_lane(state, refilling_priority) : NULL;
+
+	refilling_state = NULL;
+	if (lane != NULL)
+		lane->refilling = false;
+	return lane;
+}
+
+/*
+ * Ends a refill: these candidates were seen from its beginning on, in order,
+ * and nothing else below *upto.
+ */
+void
+jobq_lane_refill_end(const JobqRefill *refill, const JobqPlace *candidates,
+					 int n, const JobqKey *upto)
+{
+	Lane	   *lane;
+
+	Assert(refilling_state == refill->state);
+	LWLockAcquire(lock_of(refill->state), LW_EXCLUSIVE);
+	lane = end_refill(refill->state);
+	if (lane != NULL)
+	{
+		lane->cursor = jobq_key_is_less(&lane->refill_low, upto) ?
+			lane->refill_low : *upto;
+		for (int i = 0; i < n && jobq_key_is_less(&candidates[i].key, &lane->cursor);
+			 i++)
+			put(lane, &candidates[i].key, &candidates[i].tid, true);
+	}
+	LWLockRelease(lock_of(refill->state));
+}
+
+/* Gives up the refill of this process, if there is one. */
+void
+jobq_lane_refill_abandon(void)
+{
+	JobqQueueState *state = refilling_state;
+
+	if (state == NULL)
+		return;
+	LWLockAcquire(lock_of(state), LW_EXCLUSIVE);
+	(void) end_refill(state);
+	LWLockRelease(lock_of(state));
+}
+
+/* --------------------------------------------------------------- discovery */
+
+/*
+ * Finding out which priorities the jobs of a queue have: begin, take a
+ * snapshot, report each priority that it shows, end.  What commits meanwhile
+ * makes its lane by itself.  The number is the first's result.
+ */
+uint64
+jobq_lanes_discover_begin(JobqQueueState *state)
+{
+	uint64		resets;
+
+	LWLockAcquire(lock_of(state), LW_SHARED);
+	resets = state->resets;
+	LWLockRelease(lock_of(state));
+	return resets;
+}
+
+void
+jobq_lanes_discover(JobqQueueState *state, uint64 resets, int16 priority)
+{
+	LWLockAcquire(lock_of(state), LW_EXCLUSIVE);
+	if (state->resets == resets && !state->discovered)
+		(void) get_lane(state, priority);
+	LWLockRelease(lock_of(state));
+}
+
+void
+jobq_lanes_discover_end(JobqQueueState *state, uint64 resets)
+{
+	LWLockAcquire(lock_of(state), LW_EXCLUSIVE);
+	if (state->resets == resets)
+		state->discovered = true;
+	LWLockRelease(lock_of(state));
+}
+
+bool
+jobq_lane_covers(JobqQueueState *state, const JobqPlace *place)
+{
+	bool		result;
+
+	LWLockAcquire(lock_of(state), LW_SHARED);
+	result = judge_queue(state) != JOBQ_POP_FOUND;
+	if (!result)
+	{
+		Lane	   *lane = find_lane(state, place->priority);
+
+		if (lane != NULL)
+		{
+			JobqRing   *ring = lane->ring == NONE ? NULL : &rings[lane->ring].ring;
+			int			position = ring == NULL ? 0 :
+			jobq_ring_position(ring, &place->key);
+
+			result = !jobq_key_is_less(&place->key, &lane->cursor) ||
+				(ring != NULL && position < ring->n &&
+				 jobq_key_compare(&jobq_ring_entry(ring, position)->key,
+								  &place->key) == 0 &&
+				 ItemPointerEquals(&jobq_ring_entry(ring, position)->tid,
+								   (ItemPointer) &place->tid));
+		}
+	}
+	LWLockRelease(lock_of(state));
+	return result;
+}

@@ -1,0 +1,112 @@
+/*-------------------------------------------------------------------------
+ *
+ * late.c
+ *	  What the coordinator has put off, and who is in its way.
+ *
+ * A task notes what it passes over while it runs; of that the longest overdue
+ * is published in shared memory when the task is done, and stands until the
+ * time at which it is looked at again.  It is for people only: nothing is
+ * decided by it.
+ *
+ * IDENTIFICATION
+ *	  src/shared/late.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "shared/late.h"
+
+#include "shared/clock.h"
+#include "shared/database.h"
+
+#include "utils/timestamp.h"
+
+/* How soon to look again at what is locked, at first and later on. */
+#define RETRY_MIN (100 * INT64CONST(1000))
+#define RETRY_MAX (USECS_PER_SEC)
+
+/* It is looked at again after this part of the time that it has been late. */
+#define RETRY_SHARE 4
+
+/*
+ * To look at one thing again takes so much of the coordinator's time as is to
+ * be found in this: where many are locked their turns come later, if not later
+ * than RETRY_QUEUE.
+ */
+#define RETRY_TURN (INT64CONST(1000))
+#define RETRY_QUEUE (30 * USECS_PER_SEC)
+
+static const char *const names[JOBQ_NUM_TASKS] = {
+	[JOBQ_TASK_CONFIG] = "reading the configuration",
+	[JOBQ_TASK_NOTES] = "counting crashed jobs",
+	[JOBQ_TASK_UNDONE] = "recording interrupted jobs",
+	[JOBQ_TASK_LEASES_LOAD] = "loading leases",
+	[JOBQ_TASK_LEASES_EXPIRE] = "ending leases",
+	[JOBQ_TASK_JOBS_EXPIRE] = "expiring jobs",
+	[JOBQ_TASK_SCHEDULES] = "firing schedules",
+	[JOBQ_TASK_CANCEL] = "cancelling jobs",
+	[JOBQ_TASK_TERMINATE] = "terminating executors",
+	[JOBQ_TASK_WAKE_DUE] = "waking workers",
+	[JOBQ_TASK_NOTIFY] = "notifying listeners",
+	[JOBQ_TASK_ACTIVATION] = "starting executors",
+	[JOBQ_TASK_RETENTION] = "retention",
+	[JOBQ_TASK_SWEEP] = "looking for lost jobs",
+};
+
+static JobqTaskReport noted = {.since = JOBQ_NEVER};
+
+TimestampTz
+jobq_late_retry(TimestampTz due, TimestampTz now)
+{
+	static TimestampTz last_turn = DT_NOBEGIN;
+	int64		late = due < now && due > DT_NOBEGIN ? now - due : 0;
+
+	/* the clock may have been set back */
+	last_turn = Max(Min(last_turn, now + RETRY_QUEUE), now) + RETRY_TURN;
+	return Max(now + Min(Max(late / RETRY_SHARE, RETRY_MIN), RETRY_MAX),
+			   last_turn);
+}
+
+const char *
+jobq_task_name(JobqTask task)
+{
+	return names[task];
+}
+
+void
+jobq_late_begin(void)
+{
+	noted.since = JOBQ_NEVER;
+}
+
+void
+jobq_late_note(TimestampTz due, TimestampTz until, int pid)
+{
+	if (due >= noted.since)
+		return;
+	noted.since = due;
+	noted.until = until;
+	noted.pid = pid;
+}
+
+/*
+ * A run of a task that has not come to what was put off before leaves that as
+ * it is, unless it should have.
+ */
+void
+jobq_late_publish(JobqTask task)
+{
+	JobqTaskReport *report = &jobq_database()->tasks[task];
+	TimestampTz now = jobq_now();
+
+	/* nobody else writes here */
+	if (noted.since == JOBQ_NEVER &&
+		(report->since == JOBQ_NEVER || report->until > now))
+		return;
+	if (noted.since > report->since && report->until > now)
+		return;
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_EXCLUSIVE);
+	*report = noted;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+}

@@ -1,0 +1,41 @@
+/*-------------------------------------------------------------------------
+ *
+ * late.h
+ *	  What the coordinator has put off, and who is in its way.
+ *
+ * The coordinator waits for no lock that a user's transaction can hold: it
+ * leaves alone what is locked, and comes back.  How long that has been so, and
+ * whose transaction it is, is kept here for jobq.health.
+ *
+ * IDENTIFICATION
+ *	  src/shared/late.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_LATE_H
+#define JOBQ_LATE_H
+
+#include "shared/shmem.h"
+
+#include "datatype/timestamp.h"
+
+/*
+ * When to look again at something that was due at a time, and that somebody
+ * has locked: within a second, or later if there are thousands of such things.
+ */
+extern TimestampTz jobq_late_retry(TimestampTz due, TimestampTz now);
+
+/*
+ * Something that was due at a time is put off until another.  `pid` is in the
+ * way, 0: it is not known who.
+ */
+extern void jobq_late_note(TimestampTz due, TimestampTz until, int pid);
+
+/* For the coordinator: a task begins; it has ended. */
+extern void jobq_late_begin(void);
+extern void jobq_late_publish(JobqTask task);
+
+/* What a task does, in a word or two. */
+extern const char *jobq_task_name(JobqTask task);
+
+#endif							/* JOBQ_LATE_H */

@@ -1,0 +1,110 @@
+/*-------------------------------------------------------------------------
+ *
+ * lease_registry.h
+ *	  A registry in shared memory of the jobs that are held by a lease, so
+ *	  that expiry scans no table.
+ *
+ * IDENTIFICATION
+ *	  src/shared/lease_registry.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_LEASE_REGISTRY_H
+#define JOBQ_LEASE_REGISTRY_H
+
+#include "datatype/timestamp.h"
+
+/* Has this session's bound leases end with it.  May be called repeatedly. */
+extern void jobq_lease_watch_session(void);
+
+extern bool jobq_lease_reserve(int64 job_id, int64 lease);
+
+/* Before an executor claims a job that is bound to its process. */
+extern void jobq_lease_reserve_for_executor(int64 job_id, int64 lease);
+
+/* When the transaction commits: a job is held by a lease, or no longer. */
+extern void jobq_at_commit_lease(int64 job_id, int64 lease,
+								 TimestampTz until, int procno);
+extern void jobq_at_commit_lease_end(int64 job_id, int64 lease);
+
+/* At once.  Called by commit callbacks, too: they do not throw. */
+extern void jobq_lease_register(int64 job_id, int64 lease, TimestampTz until,
+								int procno);
+extern void jobq_lease_forget(int64 job_id, int64 lease);
+
+/* Whether the registry knows the job by this very lease. */
+extern bool jobq_lease_is_registered(int64 job_id, int64 lease);
+
+/*
+ * Whether the end of a running job's lease will be noticed: the registry knows
+ * it, or the table is looked at by then.
+ */
+extern bool jobq_lease_is_watched(int64 job_id, int64 lease,
+								  TimestampTz until);
+
+/* Forgets the leases of a database that was dropped. */
+extern void jobq_leases_forget_database(Oid dboid);
+
+/* For health: who has most of the entries, if not all leases find room. */
+typedef struct JobqLeaseUse
+{
+	Oid			role;
+	long		entries;		/* of that role */
+	long		total;
+	long		room;
+} JobqLeaseUse;
+
+extern bool jobq_leases_find_no_room(JobqLeaseUse *use);
+
+/*
+ * For lease.c, which lists what the table has.  begin: collects when leases
+ * end that are left out from now on; end: all that was left out since then,
+ * and nothing else, is not listed.
+ */
+extern void jobq_leases_begin_look(void);
+extern void jobq_leases_end_look(void);
+extern void jobq_lease_list(int64 job_id, int64 lease, TimestampTz until,
+							Oid role);
+
+/* The least end of a lease that is not listed. */
+extern TimestampTz jobq_leases_unlisted_due(void);
+
+/* A lease that is over. */
+typedef struct JobqExpiredLease
+{
+	int64		job_id;
+	int64		lease;
+} JobqExpiredLease;
+
+/* Roles are told apart by a hash, into this many. */
+#define JOBQ_LEASE_ROLE_SHARES 64
+
+/* A look for leases that are over. */
+typedef struct JobqLeaseSearch
+{
+	TimestampTz now;
+	TimestampTz next;			/* when to look again */
+	JobqExpiredLease *found;
+	int			nfound;
+	JobqExpiredLease *spare;	/* beyond the share of their role */
+	int			nspare;
+	int			limit;
+	int			taken[JOBQ_LEASE_ROLE_SHARES];	/* of those found, by role */
+} JobqLeaseSearch;
+
+/* Looks through the registry. */
+extern void jobq_leases_find_over(JobqLeaseSearch *search);
+
+/* A lease that is over is not found again before that time. */
+extern void jobq_lease_put_off(int64 job_id, int64 lease, TimestampTz until);
+
+/* How many leases this process has bound to itself so far. */
+extern uint64 jobq_leases_bound(void);
+
+/*
+ * The leases bound to a process are over, but for one (0: none).  For exit
+ * callbacks, and between transactions.
+ */
+extern void jobq_leases_of_process_end(int procno, int64 except);
+
+#endif							/* JOBQ_LEASE_REGISTRY_H */

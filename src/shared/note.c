@@ -1,0 +1,211 @@
+/*-------------------------------------------------------------------------
+ *
+ * note.c
+ *	  What is to be done when the current transaction commits.
+ *
+ * It is done after the transaction has become visible
+ * (ProcArrayEndTransaction), so whoever is woken finds the rows; that is why
+ * no NOTIFY, with its lock that serializes commits, is needed.  An error there
+ * would be a PANIC: notes are allocated when they are added, and carrying them
+ * out only touches shared memory and latches.
+ *
+ * Each note remembers the nesting level of the subtransaction that added it.
+ * A subtransaction that rolls back takes its notes along; one that commits
+ * leaves them to its parent.
+ *
+ * IDENTIFICATION
+ *	  src/shared/note.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "shared/note.h"
+
+#include "shared/clock.h"
+#include "shared/xact_end.h"
+
+#include "utils/memutils.h"
+
+/* Once there are this many, consecutive notes are merged. */
+#define MANY_NOTES 64
+
+/* In TopTransactionContext; NULL when nothing is noted. */
+static JobqNote *notes = NULL;
+static int	nnotes = 0;
+static int	max_notes = 0;
+
+void
+jobq_note_reserve(void)
+{
+	if (notes == NULL)
+	{
+		max_notes = 16;
+		notes = MemoryContextAlloc(TopTransactionContext,
+								   max_notes * sizeof(JobqNote));
+		nnotes = 0;
+	}
+	else if (nnotes == max_notes)
+	{
+		notes = repalloc_huge(notes, 2 * max_notes * sizeof(JobqNote));
+		max_notes *= 2;
+	}
+}
+
+JobqNote *
+jobq_note_add_reserved(const JobqNoteKind *kind)
+{
+	JobqNote   *note = &notes[nnotes++];
+
+	Assert(nnotes <= max_notes);
+	memset(note, 0, sizeof(JobqNote));
+	note->kind = kind;
+	note->level = GetCurrentTransactionNestLevel();
+	return note;
+}
+
+JobqNote *
+jobq_note_add(const JobqNoteKind *kind)
+{
+	jobq_note_reserve();
+	return jobq_note_add_reserved(kind);
+}
+
+JobqNote *
+jobq_note_all(int *n)
+{
+	*n = nnotes;
+	return notes;
+}
+
+void
+jobq_note_drop_last(void)
+{
+	Assert(nnotes > 0);
+	nnotes--;
+}
+
+static bool
+merge(JobqNote *note, const JobqNote *next)
+{
+	return note->kind == next->kind && note->level == next->level &&
+		note->kind->merge != NULL && note->kind->merge(note, next);
+}
+
+void
+jobq_note_merge_last(bool always)
+{
+	if (nnotes > (always ? 1 : MANY_NOTES) &&
+		merge(&notes[nnotes - 2], &notes[nnotes - 1]))
+		nnotes--;
+}
+
+static void
+carry_out(void)
+{
+	TimestampTz now = jobq_now();
+
+	for (int phase = 0; phase < JOBQ_NOTE_NUM_PHASES; phase++)
+	{
+		for (int i = 0; i < nnotes; i++)
+		{
+			if (notes[i].kind->commit[phase] != NULL)
+				notes[i].kind->commit[phase] (&notes[i], now);
+		}
+	}
+}
+
+/* A (sub)transaction at this level is rolled back. */
+static void
+forget(int level)
+{
+	TimestampTz now = nnotes > 0 ? jobq_now() : 0;
+
+	while (nnotes > 0 && notes[nnotes - 1].level >= level)
+	{
+		const JobqNote *note = &notes[--nnotes];
+
+		if (note->kind->abort != NULL)
+			note->kind->abort(note, now);
+	}
+}
+
+/* What is known of the transaction from now on is on disk only. */
+static void
+leave_to_prepared(void)
+{
+	for (int i = 0; i < nnotes; i++)
+	{
+		if (notes[i].kind->prepare != NULL)
+			notes[i].kind->prepare(&notes[i]);
+	}
+}
+
+/*
+ * Merges notes with those before them, from the given one on, so that many
+ * subtransactions that do the same do not leave a note each.
+ */
+static void
+merge_from(int first)
+{
+	int			n = Max(first, 1);
+
+	if (nnotes <= MANY_NOTES)
+		return;
+	for (int i = n; i < nnotes; i++)
+	{
+		if (!merge(&notes[n - 1], &notes[i]))
+			notes[n++] = notes[i];
+	}
+	nnotes = n;
+}
+
+/* A subtransaction at this level becomes part of its parent. */
+static void
+hand_up(int level)
+{
+	int			first = nnotes;
+
+	while (first > 0 && notes[first - 1].level >= level)
+		notes[--first].level = level - 1;
+	merge_from(first);
+}
+
+static void
+at_transaction_end(XactEvent event)
+{
+	switch (event)
+	{
+		case XACT_EVENT_COMMIT:
+			if (nnotes > 0)
+				carry_out();
+			break;
+		case XACT_EVENT_ABORT:
+			forget(1);
+			break;
+		case XACT_EVENT_PREPARE:
+			leave_to_prepared();
+			break;
+		default:
+			return;
+	}
+	notes = NULL;
+	nnotes = 0;
+}
+
+static void
+at_subtransaction_end(SubXactEvent event, int level)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		forget(level);
+	else if (event == SUBXACT_EVENT_COMMIT_SUB)
+		hand_up(level);
+}
+
+/* Called once, by _PG_init. */
+void
+jobq_note_init(void)
+{
+	jobq_xact_end_follow(JOBQ_XACT_NOTES, at_transaction_end,
+						 at_subtransaction_end);
+}

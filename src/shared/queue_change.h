@@ -1,0 +1,45 @@
+/*-------------------------------------------------------------------------
+ *
+ * queue_change.h
+ *	  How processes learn that somebody has changed a queue.
+ *
+ * IDENTIFICATION
+ *	  src/shared/queue_change.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_QUEUE_CHANGE_H
+#define JOBQ_QUEUE_CHANGE_H
+
+#include "shared/shmem.h"
+
+/*
+ * When the transaction commits: the row of a queue was changed, or its grants.
+ * The owner is its owner; if that has changed, this is called for the former
+ * one as well.
+ */
+extern void jobq_at_commit_queue_changed(int32 queue, Oid owner);
+
+/* The same: the row of the service was changed. */
+extern void jobq_at_commit_service_changed(void);
+
+/* The same: any queue may have been changed, and what else there is. */
+extern void jobq_at_commit_all_changed(void);
+
+/* At once, for callbacks: nobody knows what has been changed. */
+extern void jobq_queue_changes_publish_all(JobqDatabase *database);
+
+/* The changes of all transactions; all may be in callbacks. */
+extern bool jobq_queue_changed_since(int32 queue, uint64 position);
+extern int	jobq_queue_changes_read(uint64 *position, JobqQueueChange *changes);
+
+/*
+ * Has functions called for what this transaction changes, now and when it is
+ * rolled back: what is known of such a queue, or of all, is out of date.
+ * Neither may fail.
+ */
+extern void jobq_queue_change_follow(void (*forget) (int32 queue, Oid owner),
+									 void (*forget_all) (void));
+extern void jobq_queue_change_init(void);
+
+#endif							/* JOBQ_QUEUE_CHANGE_H */

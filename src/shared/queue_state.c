@@ -1,0 +1,222 @@
+/*-------------------------------------------------------------------------
+ *
+ * queue_state.c
+ *	  The queues in shared memory.
+ *
+ * IDENTIFICATION
+ *	  src/shared/queue_state.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "shared/queue_state.h"
+
+#include "shared/lane.h"
+#include "shared/note.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+
+/* Whether a role may have one more entry; under the lock. */
+static bool
+has_queue_room(Oid role)
+{
+	long		left = jobq_max_queues() - hash_get_num_entries(jobq_shared_queues);
+
+	return left > 0 &&
+		*jobq_role_counter(jobq_shared->queue_roles, role) < left;
+}
+
+/* Removes an entry; under the lock. */
+static void
+remove_state(JobqQueueState *state)
+{
+	jobq_lanes_end(state);
+	(*jobq_role_counter(jobq_shared->queue_roles, state->role))--;
+	(void) hash_search(jobq_shared_queues, &state->key, HASH_REMOVE, NULL);
+}
+
+static void
+make_queue_key(JobqQueueKey *key, int32 queue)
+{
+	memset(key, 0, sizeof(*key));
+	key->dboid = MyDatabaseId;
+	key->queue = queue;
+}
+
+/* The entry of a queue of this database, NULL if there is none. */
+JobqQueueState *
+jobq_find_queue_state(int32 queue)
+{
+	JobqQueueKey key;
+	JobqQueueState *state;
+
+	make_queue_key(&key, queue);
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_QUEUES), LW_SHARED);
+	state = hash_search(jobq_shared_queues, &key, HASH_FIND, NULL);
+	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));
+	return state;
+}
+
+/*
+ * Finds a queue of this database or makes an entry; NULL if there is no room.
+ * A role has no more entries than are free, so that one alone gets half of
+ * them, and whoever has none finds room.
+ */
+JobqQueueState *
+jobq_queue_state(int32 queue, Oid owner)
+{
+	JobqQueueKey key;
+	JobqQueueState *state = jobq_find_queue_state(queue);
+	bool		found;
+
+	if (state != NULL)
+		return state;
+
+	make_queue_key(&key, queue);
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_QUEUES), LW_EXCLUSIVE);
+	state = hash_search(jobq_shared_queues, &key,
+						has_queue_room(owner) ? HASH_ENTER_NULL : HASH_FIND,
+						&found);
+	if (state != NULL && !found)
+	{
+		state->role = owner;
+		(*jobq_role_counter(jobq_shared->queue_roles, owner))++;
+		pg_atomic_init_u32(&state->work, 0);
+		pg_atomic_init_u32(&state->notify, 0);
+		pg_atomic_init_u64(&state->next_look, (uint64) DT_NOBEGIN);
+		pg_atomic_init_u32(&state->waiting, 0);
+		pg_atomic_init_u32(&state->unshared, JOBQ_UNSHARED_AT_FIRST);
+		pg_atomic_init_u32(&state->drops, 0);
+		jobq_lanes_make(state);
+	}
+	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));
+	return state;
+}
+
+/* Forgets a queue of this database. */
+void
+jobq_forget_queue_state(int32 queue)
+{
+	JobqQueueKey key;
+	JobqQueueState *state;
+
+	make_queue_key(&key, queue);
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_QUEUES), LW_EXCLUSIVE);
+	state = hash_search(jobq_shared_queues, &key, HASH_FIND, NULL);
+	if (state != NULL)
+		remove_state(state);
+	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));
+}
+
+/*
+ * The role that takes most of the room for queues of all databases, InvalidOid
+ * if there are none; *taken: how much, *room: how much there is.
+ */
+Oid
+jobq_queue_states_use(long *taken, long *room)
+{
+	Oid			result = InvalidOid;
+	HASH_SEQ_STATUS status;
+	JobqQueueState *state;
+
+	*taken = 0;
+	*room = jobq_max_queues();
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_QUEUES), LW_SHARED);
+	hash_seq_init(&status, jobq_shared_queues);
+	while ((state = hash_seq_search(&status)) != NULL)
+	{
+		uint32		count = *jobq_role_counter(jobq_shared->queue_roles,
+											   state->role);
+
+		if (count > *taken)
+		{
+			*taken = count;
+			result = state->role;
+		}
+	}
+	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));
+	return result;
+}
+
+/* Whether there is no room for another queue, of whichever database. */
+bool
+jobq_queue_states_are_full(void)
+{
+	bool		result;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_QUEUES), LW_SHARED);
+	result = hash_get_num_entries(jobq_shared_queues) >= jobq_max_queues();
+	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));
+	return result;
+}
+
+/* Forgets the queues of a database that has been dropped. */
+void
+jobq_queue_states_forget(Oid dboid)
+{
+	HASH_SEQ_STATUS status;
+	JobqQueueState *queue;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_QUEUES), LW_EXCLUSIVE);
+	hash_seq_init(&status, jobq_shared_queues);
+	while ((queue = hash_seq_search(&status)) != NULL)
+	{
+		if (queue->key.dboid == dboid)
+			remove_state(queue);
+	}
+	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));
+}
+
+/* Queues that the transaction makes: ids, from the first to the last. */
+typedef struct MadeNote
+{
+	int32		first;
+	int32		last;
+} MadeNote;
+
+/* They were made in vain; nobody else has ever seen them. */
+static void
+forget_made(const JobqNote *note)
+{
+	const MadeNote *made = jobq_note_const_data(note, MadeNote);
+
+	for (int64 id = made->first; id <= made->last; id++)
+		jobq_forget_queue_state((int32) id);
+}
+
+static void
+forget_rolled_back(const JobqNote *note, TimestampTz now)
+{
+	forget_made(note);
+}
+
+static const JobqNoteKind made_kind = {
+	.abort = forget_rolled_back,
+	.prepare = forget_made
+};
+
+void
+jobq_at_rollback_forget_queue(int32 queue)
+{
+	int			level = GetCurrentTransactionNestLevel();
+	int			n;
+	JobqNote   *notes = jobq_note_all(&n);
+	MadeNote   *made;
+
+	/* the ids of many that are made together are consecutive */
+	for (int i = n - 1; i >= 0 && i >= n - 4; i--)
+	{
+		made = jobq_note_data(&notes[i], MadeNote);
+		if (notes[i].kind == &made_kind && notes[i].level == level &&
+			made->last == queue - 1)
+		{
+			made->last = queue;
+			return;
+		}
+	}
+	made = jobq_note_data(jobq_note_add(&made_kind), MadeNote);
+	made->first = queue;
+	made->last = queue;
+}

@@ -1,0 +1,29 @@
+/*-------------------------------------------------------------------------
+ *
+ * queue_state.h
+ *	  The queues in shared memory.
+ *
+ * IDENTIFICATION
+ *	  src/shared/queue_state.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_QUEUE_STATE_H
+#define JOBQ_QUEUE_STATE_H
+
+#include "shared/shmem.h"
+
+extern JobqQueueState *jobq_queue_state(int32 queue, Oid owner);
+extern JobqQueueState *jobq_find_queue_state(int32 queue);
+extern void jobq_forget_queue_state(int32 queue);
+
+/*
+ * A queue of that id is made; if that is rolled back, or prepared, what shared
+ * memory has of it goes.
+ */
+extern void jobq_at_rollback_forget_queue(int32 queue);
+extern void jobq_queue_states_forget(Oid dboid);
+extern bool jobq_queue_states_are_full(void);
+extern Oid	jobq_queue_states_use(long *taken, long *room);
+
+#endif							/* JOBQ_QUEUE_STATE_H */

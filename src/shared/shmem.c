@@ -1,0 +1,53 @@
+/*-------------------------------------------------------------------------
+ *
+ * shmem.c
+ *	  Shared memory of jobq: where it is.
+ *
+ * IDENTIFICATION
+ *	  src/shared/shmem.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "shared/shmem.h"
+
+#include "guc.h"
+
+#include "common/hashfn.h"
+
+bool		jobq_launcher_is_registered = false;
+JobqShared *jobq_shared = NULL;
+HTAB	   *jobq_shared_queues = NULL;
+HTAB	   *jobq_shared_leases = NULL;
+
+/* The room for queues. */
+long
+jobq_max_queues(void)
+{
+	Size		bytes = (Size) jobq_shared_memory * 1024 / 8;
+
+	return bytes / (sizeof(JobqQueueState) + 2 * sizeof(HASHELEMENT));
+}
+
+/* The room for leases. */
+long
+jobq_max_leases(void)
+{
+	Size		bytes = (Size) jobq_shared_memory * 1024 / 2;
+
+	return bytes / (sizeof(JobqLeaseEntry) + 2 * sizeof(HASHELEMENT));
+}
+
+LWLock *
+jobq_lock(int which)
+{
+	return &jobq_shared->locks[which].lock;
+}
+
+/* How often a role counts, alone or with others that share its counter. */
+uint32 *
+jobq_role_counter(uint32 *counters, Oid role)
+{
+	return &counters[murmurhash32(role) % JOBQ_ROLE_COUNTERS];
+}

@@ -1,0 +1,387 @@
+/*-------------------------------------------------------------------------
+ *
+ * shmem.h
+ *	  Shared memory of jobq: what is in it and which lock guards what.
+ *
+ * Everything here can be rebuilt from the tables.  Losing it costs time,
+ * never a job.
+ *
+ * Locks (one LWLock tranche, "jobq"):
+ *
+ *	JOBQ_LOCK_DATABASES	allocation of databases[]; fields marked (D)
+ *	JOBQ_LOCK_QUEUES	structure of the hash table of queues
+ *	JOBQ_LOCK_WORKERS	workers[]; fields marked (W)
+ *	JOBQ_LOCK_WAITERS	waiters[]
+ *	JOBQ_LOCK_LEASES	the hash table of leases
+ *	JOBQ_LOCK_LANES ...	the lanes of queues (lane.c), each queue by one of
+ *						several; taken under JOBQ_LOCK_QUEUES at times
+ *
+ * But for that they are taken one at a time, never nested, never across I/O,
+ * SPI or user code, and by commit callbacks, so that nothing done under them
+ * may throw.
+ *
+ * Processes are woken by jobq_wake_process(): the number of a PGPROC always
+ * names a latch that exists, so a stale one costs a spurious wake-up only.
+ *
+ * Entries of databases[] have tenants.  One is made for a database by whoever
+ * needs it first, and given up when the database has been dropped; then it may
+ * be another's.  Who keeps a pointer across that, though he holds no lock, must
+ * look whose entry it is: jobq_database() compares the OID, since a session's own
+ * database cannot be dropped under it, but an entry may be given up in error;
+ * what counts and must be taken back (holds) compares the tenancy under the
+ * lock, as two databases, one after the other, can have the same OID.
+ *
+ * IDENTIFICATION
+ *	  src/shared/shmem.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_SHMEM_H
+#define JOBQ_SHMEM_H
+
+#include "nodes/pg_list.h"
+#include "port/atomics.h"
+#include "storage/lwlock.h"
+#include "storage/spin.h"
+#include "utils/hsearch.h"
+#include "datatype/timestamp.h"
+
+#define JOBQ_MAX_DATABASES 512
+#define JOBQ_MAX_WORKER_SLOTS 256
+#define JOBQ_MAX_WAIT_QUEUES 64
+#define JOBQ_MAX_TERMINATIONS 64
+#define JOBQ_MAX_UNDONE 256
+#define JOBQ_ROLE_COUNTERS 1024
+#define JOBQ_NUM_LANE_LOCKS 64
+#define JOBQ_UNSHARED_AT_FIRST 8
+#define JOBQ_QUEUE_CHANGES 128
+#define JOBQ_NO_PROCESS (-1)
+#define JOBQ_NO_QUEUE 0			/* ids of queues are positive */
+#define JOBQ_NEVER DT_NOEND		/* a time that does not come */
+
+enum
+{
+	JOBQ_LOCK_DATABASES,
+	JOBQ_LOCK_QUEUES,
+	JOBQ_LOCK_WORKERS,
+	JOBQ_LOCK_WAITERS,
+	JOBQ_LOCK_LEASES,
+	JOBQ_LOCK_LANES,			/* the first of them */
+	JOBQ_NUM_LOCKS = JOBQ_LOCK_LANES + JOBQ_NUM_LANE_LOCKS
+};
+
+/* What a coordinator is woken for: bits of JobqDatabase.wake. */
+#define JOBQ_WAKE_WORK		0x0001	/* some queue has work set */
+#define JOBQ_WAKE_TIME		0x0002	/* next_due has been lowered */
+#define JOBQ_WAKE_CONFIG	0x0004	/* the service changed, or all of it */
+#define JOBQ_WAKE_CANCEL	0x0008	/* there is a new cancel_request */
+#define JOBQ_WAKE_LEASES	0x0010	/* leases ended with their session */
+#define JOBQ_WAKE_RESYNC	0x0020	/* commits nobody told of: look at all */
+#define JOBQ_WAKE_SLOTS		0x0040	/* a worker slot has become free */
+#define JOBQ_WAKE_SCHEDULES 0x0100	/* a job that a schedule may wait for
+									 * ended */
+#define JOBQ_WAKE_INTERRUPT 0x0200	/* a job was interrupted: see that it ends */
+#define JOBQ_WAKE_NOTIFY	0x0400	/* some queue has notify set */
+#define JOBQ_WAKE_RETENTION 0x0800	/* finished jobs are kept for another time */
+#define JOBQ_WAKE_NOTES		0x1000	/* an executor was terminated in a job */
+#define JOBQ_WAKE_UNDONE	0x4000	/* shared transactions were rolled back */
+#define JOBQ_WAKE_NO_ROOM	0x8000	/* a queue without room has jobs */
+
+typedef enum JobqCoordinatorState
+{
+	JOBQ_COORDINATOR_NONE,		/* not running */
+	JOBQ_COORDINATOR_STARTING,	/* registered by the launcher */
+	JOBQ_COORDINATOR_RUNNING,	/* serving its database */
+	JOBQ_COORDINATOR_ABSENT		/* looked: the extension is not there */
+} JobqCoordinatorState;
+
+/* Ids of queues are positive. */
+#define JOBQ_NO_QUEUE 0
+
+/* A change of a queue; see queue_change.c. */
+typedef struct JobqQueueChange
+{
+	int32		queue;			/* or JOBQ_NO_QUEUE */
+	Oid			owner;			/* of the queue */
+} JobqQueueChange;
+
+/* What a coordinator does, in the order in which it is done. */
+typedef enum JobqTask
+{
+	JOBQ_TASK_CONFIG,
+	JOBQ_TASK_NOTES,
+	JOBQ_TASK_UNDONE,
+	JOBQ_TASK_LEASES_LOAD,
+	JOBQ_TASK_LEASES_EXPIRE,
+	JOBQ_TASK_JOBS_EXPIRE,
+	JOBQ_TASK_SCHEDULES,
+	JOBQ_TASK_CANCEL,
+	JOBQ_TASK_TERMINATE,
+	JOBQ_TASK_WAKE_DUE,
+	JOBQ_TASK_NOTIFY,
+	JOBQ_TASK_ACTIVATION,
+	JOBQ_TASK_RETENTION,
+	JOBQ_TASK_SWEEP,
+	JOBQ_NUM_TASKS
+} JobqTask;
+
+#define JOBQ_TASK_FAILS (-1)
+#define JOBQ_HOLDER_PREPARED (-2)
+
+/*
+ * What a task of a coordinator had to put off, since somebody else's transaction
+ * was in its way; see late.h.
+ */
+typedef struct JobqTaskReport
+{
+	TimestampTz since;			/* when the longest of it was due; JOBQ_NEVER:
+								 * nothing is put off */
+	TimestampTz until;			/* when it is looked at again */
+	pid_t		pid;			/* who is in the way, 0: not known;
+								 * JOBQ_TASK_FAILS: an error is;
+								 * JOBQ_HOLDER_PREPARED */
+} JobqTaskReport;
+
+typedef struct JobqDatabase
+{
+	Oid			dboid;			/* (D); InvalidOid: free entry */
+	uint64		tenancy;		/* (D) distinguishes tenants of the entry */
+
+	JobqCoordinatorState state; /* (D) */
+	pid_t		coordinator_pid;	/* (D); 0: none */
+	int			coordinator_proc;	/* (D); JOBQ_NO_PROCESS: none */
+	bool		wanted;			/* (D) launcher: start a coordinator */
+	TimestampTz retry_at;		/* (D) launcher: not before; DT_NOBEGIN: the
+								 * last exit was an orderly one */
+	int			holds;			/* (D) DDL in progress: all must leave */
+	bool		stopped;		/* (D) the table has it that stop() is in
+								 * force */
+	int			stoppers;		/* (D) open transactions that called stop() */
+	pid_t		stopper_pid;	/* (D) of the latest of them */
+	uint32		stop_changes;	/* (D) counts what makes a reading of the
+								 * table outdated */
+	bool		starving;		/* (D) wants an executor, found no slot */
+	Oid			capped_role;	/* (D) has jobs here and no executor, but as
+								 * many elsewhere as it may have */
+	Oid			frozen_role;	/* (D) an executor of this role found that it
+								 * may only read here, */
+	TimestampTz frozen_at;		/* (D) at this time */
+	bool		leases_loaded;	/* (D) leases hold all running jobs */
+	JobqTaskReport tasks[JOBQ_NUM_TASKS];	/* (D) by number of the task */
+	/* under JOBQ_LOCK_LEASES, see lease.c */
+	bool		leases_overflow;	/* leases that end soon found no room */
+	TimestampTz unlisted_due;	/* the least end of those not listed */
+	TimestampTz unlisted_noted; /* of those left out since a look began */
+
+	pg_atomic_uint32 wake;		/* JOBQ_WAKE_ bits; set, then set latch */
+	pg_atomic_uint32 generation;	/* counts changes that are not only of
+									 * some queues: look at all anew */
+	pg_atomic_uint64 next_due;	/* TimestampTz: earliest thing to do that the
+								 * coordinator may not know of yet */
+
+	pg_atomic_uint64 schedules_low; /* TimestampTz: the earliest next_run
+									 * written since schedules were fired */
+	pg_atomic_uint32 schedules_wait;	/* a schedule may be waiting for the
+										 * end of its previous job */
+
+	/* see bgworker/unrecorded.c */
+	pg_atomic_uint64 unrecorded_since;	/* TimestampTz: what came of jobs
+										 * cannot be written down; 0: it can */
+	pg_atomic_uint32 unrecorded_code;	/* of the error */
+
+	pg_atomic_uint64 history_turn;	/* so long a segment of history is written
+									 * to, in microseconds; 0: not known yet */
+
+	pg_atomic_uint64 expires_low;	/* TimestampTz: the earliest expires_at
+									 * written since jobs were expired */
+
+	pg_atomic_uint32 dispatching;	/* jobs were claimed since the last sweep */
+	pg_atomic_uint64 swept;		/* jobs that only the sweep has found */
+
+	slock_t		mutex;			/* guards what follows; see lease_number.c */
+	bool		lease_block_known;	/* a block was taken since the start */
+	int64		lease_block;	/* the highest one taken */
+	int64		lease_next;
+	int64		lease_end;
+
+	slock_t		changes_mutex;	/* guards the log of changes of queues */
+	pg_atomic_uint64 nchanges;	/* that there ever were; read without it */
+	JobqQueueChange changes[JOBQ_QUEUE_CHANGES];	/* the last ones */
+} JobqDatabase;
+
+typedef struct JobqQueueKey
+{
+	Oid			dboid;
+	int32		queue;
+} JobqQueueKey;
+
+/*
+ * A queue.  Entries are made by whoever needs one first and live until the
+ * queue is dropped, or its database.  A pointer kept too long points to
+ * another queue's flags and lanes at worst: a spurious wake-up, or a candidate
+ * whose row shows that it is of no use there.
+ */
+typedef struct JobqQueueState
+{
+	JobqQueueKey key;
+	Oid			role;			/* whose share of the room it takes: the
+								 * queue's owner when it was made */
+	pg_atomic_uint32 work;		/* has ready jobs; an executor is wanted */
+	pg_atomic_uint32 notify;	/* a NOTIFY is due */
+	pg_atomic_uint64 next_look; /* TimestampTz: when the coordinator is to
+								 * look whether there are ready jobs */
+	pg_atomic_uint32 waiting;	/* number of waiters, see wait.c */
+	pg_atomic_uint32 unshared;	/* short jobs to be run before they may share
+								 * transactions, see bgworker/share.c */
+	pg_atomic_uint32 drops;		/* transactions that want to drop the queue,
+								 * with its jobs: executors keep off */
+
+	/* the rest belongs to lane.c, and is under the queue's lock */
+	int			first_lane;		/* in order of priority; -1: none */
+	int			nlanes;
+	bool		discovered;		/* priorities without a lane have no jobs */
+	bool		crowded;		/* too many priorities: no use of lanes */
+	bool		forgotten;		/* no queue's any more: it gets no lanes */
+	Oid			storage;		/* file of the table that TIDs are from */
+	uint64		resets;			/* changes when all lanes are dropped */
+} JobqQueueState;
+
+typedef enum JobqWorkerState
+{
+	JOBQ_WORKER_FREE,
+	JOBQ_WORKER_STARTING,		/* reserved by a coordinator */
+	JOBQ_WORKER_IDLE,			/* sleeping until woken */
+	JOBQ_WORKER_BUSY
+} JobqWorkerState;
+
+/* An executor. */
+typedef struct JobqWorker
+{
+	JobqWorkerState state;		/* (W) */
+	Oid			dboid;			/* (W) */
+	Oid			role;			/* (W) */
+	uint64		generation;		/* (W) distinguishes tenants of the slot */
+	pid_t		pid;			/* (W) */
+	int			proc;			/* (W) */
+	bool		woken;			/* (W) latch set since it went idle */
+	int32		woken_for;		/* (W) the queue, JOBQ_NO_QUEUE: any */
+	bool		leave;			/* (W) exit as soon as no job is running */
+	Oid			give_way_to;	/* (W) database in which the role, which has
+								 * as many executors as it may, has none */
+	int32		queue;			/* (W) of the running job */
+	int64		job_id;			/* (W) running job, 0: none */
+	int32		attempt;		/* (W) */
+	bool		leased;			/* (W) the job is held by a lease */
+	int			commits;		/* (W) jobs before it in its transaction,
+								 * whose commit waits for it */
+	TimestampTz started_at;		/* (W) of the process, or of the job */
+	int64		cancel_job;		/* (W) job to be interrupted, 0: none */
+	bool		evict;			/* (W) it is not cancelled by that, see
+								 * JOBQ_EVICTED */
+	TimestampTz cancelled_at;	/* (W) when it was so first */
+	bool		terminated;		/* (W) the process was, for going on */
+	bool		orphaned;		/* (W) starting, and its coordinator has gone */
+} JobqWorker;
+
+/* An executor was terminated, or crashed, in the middle of this job. */
+typedef struct JobqTermination
+{
+	Oid			dboid;			/* InvalidOid: none */
+	int32		attempt;
+	int64		job_id;
+	TimestampTz started_at;
+	pid_t		pid;			/* of the executor */
+	bool		timed_out;		/* the job's timeout was over */
+	bool		crashed;		/* the server had crashed */
+	int			unrecorded;		/* 0, or the code of the error for which the
+								 * outcome could not be written down */
+	bool		leased;			/* the job is held by a lease */
+} JobqTermination;
+
+/* A job that was through when its transaction was rolled back; see undone.c. */
+typedef struct JobqUndone
+{
+	Oid			dboid;			/* InvalidOid: none */
+	int32		queue;
+	int64		job_id;
+	TimestampTz started_at;
+	int64		cause;			/* the job that was being run, 0: none */
+	int32		attempt;
+	pid_t		pid;			/* of the executor */
+} JobqUndone;
+
+/* A backend in jobq.wait(); indexed by process number. */
+typedef struct JobqWaiter
+{
+	Oid			dboid;			/* InvalidOid: not waiting */
+	bool		woken;
+	int			nqueues;
+	int32		queues[JOBQ_MAX_WAIT_QUEUES];
+} JobqWaiter;
+
+/*
+ * A job held by a lease.  The lease is part of the key: a process may come
+ * late to enter one that was given up meanwhile, and must not put it in the
+ * place of the one that came after it.
+ */
+typedef struct JobqLeaseKey
+{
+	int64		job_id;
+	int64		lease;
+	Oid			dboid;
+	int32		unused;			/* always 0: keys are compared as memory */
+} JobqLeaseKey;
+
+typedef struct JobqLeaseEntry
+{
+	JobqLeaseKey key;
+	TimestampTz until;			/* JOBQ_NEVER: ends with its session */
+	int			proc;			/* of the session, JOBQ_NO_PROCESS if it is
+								 * not bound to one */
+	Oid			role;			/* for which it is counted */
+} JobqLeaseEntry;
+
+typedef struct JobqShared
+{
+	LWLockPadded *locks;
+
+	bool		has_launcher;	/* the postmaster starts one; never changes */
+	int			launcher_proc;	/* (D) */
+	bool		no_slots;		/* (D) the launcher has found no worker slot
+								 * for a coordinator */
+	pg_atomic_uint64 clock_offset;	/* added to the clock; tests only */
+	int			max_waiters;
+	int			starving;		/* (D) databases that are starving */
+	Oid			given_to;		/* (D) a starving database for which an
+								 * executor has just left, */
+	TimestampTz given_until;	/* (D) and how long its slot is kept for it */
+
+	/* see jobq_role_counter() */
+	uint32		lease_roles[JOBQ_ROLE_COUNTERS];	/* under JOBQ_LOCK_LEASES */
+	uint32		queue_roles[JOBQ_ROLE_COUNTERS];	/* under JOBQ_LOCK_QUEUES */
+
+	pg_atomic_uint32 nterminations; /* entries in use below */
+	int			next_termination;	/* (W) the oldest, to be overwritten */
+	JobqTermination terminations[JOBQ_MAX_TERMINATIONS];	/* (W) */
+
+	int			next_undone;	/* (W) the oldest, to be overwritten */
+	JobqUndone	undone[JOBQ_MAX_UNDONE];	/* (W) */
+
+	JobqDatabase databases[JOBQ_MAX_DATABASES];
+	JobqWorker	workers[JOBQ_MAX_WORKER_SLOTS];
+	JobqWaiter	waiters[FLEXIBLE_ARRAY_MEMBER];
+} JobqShared;
+
+extern JobqShared *jobq_shared;
+extern HTAB *jobq_shared_queues;	/* of JobqQueueState */
+extern HTAB *jobq_shared_leases;	/* of JobqLeaseEntry */
+
+/* Set in the postmaster before it makes shared memory. */
+extern bool jobq_launcher_is_registered;
+
+extern long jobq_max_leases(void);
+extern long jobq_max_queues(void);
+extern LWLock *jobq_lock(int which);
+extern uint32 *jobq_role_counter(uint32 *counters, Oid role);
+
+#endif							/* JOBQ_SHMEM_H */

@@ -1,0 +1,145 @@
+/*-------------------------------------------------------------------------
+ *
+ * startup.c
+ *	  Making the shared memory of jobq when the server starts.
+ *
+ * A fixed block (databases, worker slots, waiters), and three things that share
+ * jobq.shared_memory: a hash table of queues (an eighth), the lanes of lane.c
+ * (nearly a third), and a hash table of leases (a half).
+ *
+ * IDENTIFICATION
+ *	  src/shared/startup.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "shared/startup.h"
+
+#include "shared/database.h"
+#include "shared/lane.h"
+#include "shared/lease_registry.h"
+#include "shared/queue_state.h"
+
+#include "miscadmin.h"
+#include "postmaster/postmaster.h"
+#include "storage/ipc.h"
+#include "storage/lwlock.h"
+#include "storage/proc.h"
+#include "storage/shmem.h"
+
+#define TRANCHE "jobq"
+
+static shmem_request_hook_type previous_shmem_request_hook = NULL;
+static shmem_startup_hook_type previous_shmem_startup_hook = NULL;
+
+/* Each process's PGPROC has a number below this one. */
+static int
+max_processes(void)
+{
+	return MaxBackends + NUM_AUXILIARY_PROCS;
+}
+
+static Size
+shared_size(void)
+{
+	return MAXALIGN(add_size(offsetof(JobqShared, waiters),
+							 mul_size(max_processes(), sizeof(JobqWaiter))));
+}
+
+static void
+request_shmem(void)
+{
+	if (previous_shmem_request_hook)
+		previous_shmem_request_hook();
+	RequestAddinShmemSpace(shared_size());
+	RequestAddinShmemSpace(jobq_lane_shmem_size());
+	RequestAddinShmemSpace(hash_estimate_size(jobq_max_queues(),
+											  sizeof(JobqQueueState)));
+	RequestAddinShmemSpace(hash_estimate_size(jobq_max_leases(),
+											  sizeof(JobqLeaseEntry)));
+	RequestNamedLWLockTranche(TRANCHE, JOBQ_NUM_LOCKS);
+}
+
+static void
+initialize_shared(void)
+{
+	memset(jobq_shared, 0, shared_size());
+	jobq_shared->locks = GetNamedLWLockTranche(TRANCHE);
+	jobq_shared->has_launcher = jobq_launcher_is_registered;
+	jobq_shared->launcher_proc = JOBQ_NO_PROCESS;
+	pg_atomic_init_u64(&jobq_shared->clock_offset, 0);
+	pg_atomic_init_u32(&jobq_shared->nterminations, 0);
+	jobq_shared->max_waiters = max_processes();
+	for (int i = 0; i < JOBQ_MAX_DATABASES; i++)
+		jobq_database_initialize(&jobq_shared->databases[i]);
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+		jobq_shared->workers[i].proc = JOBQ_NO_PROCESS;
+}
+
+static void
+startup_shmem(void)
+{
+	HASHCTL		info;
+	bool		found;
+
+	if (previous_shmem_startup_hook)
+		previous_shmem_startup_hook();
+
+	/* in case this is a restart within the postmaster */
+	jobq_shared = NULL;
+	jobq_shared_queues = NULL;
+	jobq_shared_leases = NULL;
+
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	jobq_shared = ShmemInitStruct("jobq", shared_size(), &found);
+	if (!found)
+		initialize_shared();
+
+	memset(&info, 0, sizeof(info));
+	info.keysize = sizeof(JobqQueueKey);
+	info.entrysize = sizeof(JobqQueueState);
+	jobq_shared_queues = ShmemInitHash("jobq queues", jobq_max_queues(),
+									   jobq_max_queues(), &info,
+									   HASH_ELEM | HASH_BLOBS |
+									   HASH_FIXED_SIZE);
+	info.keysize = sizeof(JobqLeaseKey);
+	info.entrysize = sizeof(JobqLeaseEntry);
+	jobq_shared_leases = ShmemInitHash("jobq leases", jobq_max_leases(),
+									   jobq_max_leases(), &info,
+									   HASH_ELEM | HASH_BLOBS |
+									   HASH_FIXED_SIZE);
+	jobq_lane_shmem_startup();
+	LWLockRelease(AddinShmemInitLock);
+}
+
+/* Called by _PG_init while the postmaster preloads libraries. */
+void
+jobq_startup_init(void)
+{
+	previous_shmem_request_hook = shmem_request_hook;
+	shmem_request_hook = request_shmem;
+	previous_shmem_startup_hook = shmem_startup_hook;
+	shmem_startup_hook = startup_shmem;
+}
+
+/* Forgets a database that has been dropped. */
+void
+jobq_forget_database(Oid dboid)
+{
+	jobq_queue_states_forget(dboid);
+	jobq_leases_forget_database(dboid);
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_EXCLUSIVE);
+	for (int i = 0; i < JOBQ_MAX_DATABASES; i++)
+	{
+		JobqDatabase *database = &jobq_shared->databases[i];
+
+		if (database->dboid != dboid || database->coordinator_pid != 0)
+			continue;
+		if (database->starving)
+			jobq_shared->starving--;
+		jobq_database_reset(database, InvalidOid);
+	}
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+}

@@ -1,0 +1,20 @@
+/*-------------------------------------------------------------------------
+ *
+ * startup.h
+ *	  Making the shared memory of jobq when the server starts.
+ *
+ * IDENTIFICATION
+ *	  src/shared/startup.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_STARTUP_H
+#define JOBQ_STARTUP_H
+
+/* Called by _PG_init while the postmaster preloads libraries. */
+extern void jobq_startup_init(void);
+
+/* Forgets all that is known of a database that has been dropped. */
+extern void jobq_forget_database(Oid dboid);
+
+#endif							/* JOBQ_STARTUP_H */

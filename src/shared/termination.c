@@ -1,0 +1,128 @@
+/*-------------------------------------------------------------------------
+ *
+ * termination.c
+ *	  Which jobs were being run by executors that were terminated.
+ *
+ * IDENTIFICATION
+ *	  src/shared/termination.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "shared/termination.h"
+
+#include "miscadmin.h"
+
+/* Where a termination is noted: its own place, a free one, or the oldest. */
+static JobqTermination *
+place_of_termination(const JobqTermination *termination)
+{
+	JobqTermination *result = NULL;
+
+	for (int i = 0; i < JOBQ_MAX_TERMINATIONS; i++)
+	{
+		JobqTermination *entry = &jobq_shared->terminations[i];
+
+		if (entry->dboid == termination->dboid &&
+			entry->job_id == termination->job_id)
+			return entry;
+		if (result == NULL && !OidIsValid(entry->dboid))
+			result = entry;
+	}
+	if (result != NULL)
+		return result;
+	result = &jobq_shared->terminations[jobq_shared->next_termination];
+	jobq_shared->next_termination =
+		(jobq_shared->next_termination + 1) % JOBQ_MAX_TERMINATIONS;
+	return result;
+}
+
+/*
+ * An executor is being terminated in the middle of its job, whose row knows
+ * nothing of the attempt.  Whoever finds the job next counts it: else a job
+ * that terminates its own executor would do so for ever.  Should the server
+ * stop before that, the executor's note is left (bgworker/crash_note.c).
+ */
+void
+jobq_worker_note_termination(const JobqTermination *termination)
+{
+	JobqTermination *entry;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_WORKERS), LW_EXCLUSIVE);
+	entry = place_of_termination(termination);
+	if (!OidIsValid(entry->dboid))
+		pg_atomic_fetch_add_u32(&jobq_shared->nterminations, 1);
+	*entry = *termination;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_WORKERS));
+}
+
+/*
+ * Whether an executor was terminated in this attempt of a job of this
+ * database.  That stays so until the coordinator sees that it has been counted:
+ * who counts it may roll back.
+ */
+bool
+jobq_worker_was_terminated(int64 job_id, int32 attempt,
+						   JobqTermination *termination)
+{
+	bool		found = false;
+
+	if (pg_atomic_read_u32(&jobq_shared->nterminations) == 0)
+		return false;
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_WORKERS), LW_SHARED);
+	for (int i = 0; i < JOBQ_MAX_TERMINATIONS && !found; i++)
+	{
+		const JobqTermination *entry = &jobq_shared->terminations[i];
+
+		if (entry->dboid == MyDatabaseId && entry->job_id == job_id &&
+			entry->attempt == attempt)
+		{
+			*termination = *entry;
+			found = true;
+		}
+	}
+	LWLockRelease(jobq_lock(JOBQ_LOCK_WORKERS));
+	return found;
+}
+
+/* Copies those of this database into an array of JOBQ_MAX_TERMINATIONS. */
+int
+jobq_worker_terminations(JobqTermination *terminations)
+{
+	int			n = 0;
+
+	if (pg_atomic_read_u32(&jobq_shared->nterminations) == 0)
+		return 0;
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_WORKERS), LW_SHARED);
+	for (int i = 0; i < JOBQ_MAX_TERMINATIONS; i++)
+	{
+		if (jobq_shared->terminations[i].dboid == MyDatabaseId)
+			terminations[n++] = jobq_shared->terminations[i];
+	}
+	LWLockRelease(jobq_lock(JOBQ_LOCK_WORKERS));
+	return n;
+}
+
+/*
+ * Forgets that an executor was terminated in an attempt of a job of this
+ * database; attempt 0: in whichever.
+ */
+void
+jobq_worker_forget_termination(int64 job_id, int32 attempt)
+{
+	if (pg_atomic_read_u32(&jobq_shared->nterminations) == 0)
+		return;
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_WORKERS), LW_EXCLUSIVE);
+	for (int i = 0; i < JOBQ_MAX_TERMINATIONS; i++)
+	{
+		JobqTermination *entry = &jobq_shared->terminations[i];
+
+		if (entry->dboid != MyDatabaseId || entry->job_id != job_id ||
+			(attempt != 0 && entry->attempt != attempt))
+			continue;
+		entry->dboid = InvalidOid;
+		pg_atomic_fetch_sub_u32(&jobq_shared->nterminations, 1);
+	}
+	LWLockRelease(jobq_lock(JOBQ_LOCK_WORKERS));
+}

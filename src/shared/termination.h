@@ -1,0 +1,24 @@
+/*-------------------------------------------------------------------------
+ *
+ * termination.h
+ *	  Which jobs were being run by executors that were terminated.
+ *
+ * None of these functions throws or allocates: exit callbacks use them.
+ *
+ * IDENTIFICATION
+ *	  src/shared/termination.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_TERMINATION_H
+#define JOBQ_TERMINATION_H
+
+#include "shared/shmem.h"
+
+extern void jobq_worker_note_termination(const JobqTermination *termination);
+extern bool jobq_worker_was_terminated(int64 job_id, int32 attempt,
+									   JobqTermination *termination);
+extern int	jobq_worker_terminations(JobqTermination *terminations);
+extern void jobq_worker_forget_termination(int64 job_id, int32 attempt);
+
+#endif							/* JOBQ_TERMINATION_H */

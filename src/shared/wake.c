@@ -1,0 +1,203 @@
+/*-------------------------------------------------------------------------
+ *
+ * wake.c
+ *	  Waking the processes of jobq, and telling a coordinator when it has
+ *	  something to do.
+ *
+ * IDENTIFICATION
+ *	  src/shared/wake.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "shared/wake.h"
+
+#include "shared/database.h"
+#include "shared/note.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "storage/latch.h"
+#include "storage/proc.h"
+
+/* Sets the latch of a process. */
+void
+jobq_wake_process(int procno)
+{
+	if (procno >= 0 && procno < jobq_shared->max_waiters)
+		SetLatch(&ProcGlobal->allProcs[procno].procLatch);
+}
+
+void
+jobq_wake_launcher(void)
+{
+	int			procno;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_SHARED);
+	procno = jobq_shared->launcher_proc;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+	jobq_wake_process(procno);
+}
+
+/*
+ * Gives the coordinator of a database something to do.  Where there is none,
+ * the launcher is asked for one.
+ */
+void
+jobq_wake_coordinator(JobqDatabase *database, uint32 reason)
+{
+	int			procno;
+	bool		ask = false;
+
+	pg_atomic_fetch_or_u32(&database->wake, reason);
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_SHARED);
+	procno = database->coordinator_proc;
+	ask = procno == JOBQ_NO_PROCESS && !database->wanted;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+	if (procno != JOBQ_NO_PROCESS)
+		jobq_wake_process(procno);
+	else if (ask)
+	{
+		LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_EXCLUSIVE);
+		database->wanted = true;
+		procno = jobq_shared->launcher_proc;
+		LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+		jobq_wake_process(procno);
+	}
+}
+
+/* Lowers a time in shared memory; whether that changed anything. */
+bool
+jobq_lower_time(pg_atomic_uint64 *time, TimestampTz when)
+{
+	uint64		known = pg_atomic_read_u64(time);
+
+	while (when < (TimestampTz) known)
+	{
+		if (pg_atomic_compare_exchange_u64(time, &known, (uint64) when))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Lowers the time of which the coordinator knows that it must do something,
+ * and wakes it if that changed anything.
+ */
+void
+jobq_note_due(JobqDatabase *database, TimestampTz when)
+{
+	if (jobq_lower_time(&database->next_due, when))
+		jobq_wake_coordinator(database, JOBQ_WAKE_TIME);
+}
+
+void
+jobq_note_queue_due(JobqQueueState *state, TimestampTz when)
+{
+	if (state != NULL)
+		(void) jobq_lower_time(&state->next_look, when);
+	else
+		jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_NO_ROOM);
+	jobq_note_due(jobq_database(), when);
+}
+
+static void
+tell_of_expiry(const JobqNote *note, TimestampTz now)
+{
+	TimestampTz when = *jobq_note_const_data(note, TimestampTz);
+
+	(void) jobq_lower_time(&jobq_database()->expires_low, when);
+	jobq_note_due(jobq_database(), when);
+}
+
+static const JobqNoteKind due_kind = {
+	.commit = {[JOBQ_NOTE_WAKES] = tell_of_expiry}
+};
+
+void
+jobq_at_commit_due(TimestampTz when)
+{
+	*jobq_note_data(jobq_note_add(&due_kind), TimestampTz) = when;
+}
+
+/* The coordinator must look at schedules that are due from then on. */
+static void
+tell_of_schedule(const JobqNote *note, TimestampTz now)
+{
+	TimestampTz next_run = *jobq_note_const_data(note, TimestampTz);
+
+	(void) jobq_lower_time(&jobq_database()->schedules_low, next_run);
+	jobq_note_due(jobq_database(), next_run);
+}
+
+static const JobqNoteKind schedule_kind = {
+	.commit = {[JOBQ_NOTE_WAKES] = tell_of_schedule}
+};
+
+void
+jobq_at_commit_schedule(TimestampTz next_run)
+{
+	*jobq_note_data(jobq_note_add(&schedule_kind), TimestampTz) = next_run;
+}
+
+/* See schedule_fire.c for why this is enough. */
+static void
+tell_of_scheduled_job(const JobqNote *note, TimestampTz now)
+{
+	JobqDatabase *database = jobq_database();
+
+	pg_memory_barrier();
+	if (pg_atomic_read_u32(&database->schedules_wait) != 0)
+		jobq_wake_coordinator(database, JOBQ_WAKE_SCHEDULES);
+}
+
+static const JobqNoteKind scheduled_job_kind = {
+	.commit = {[JOBQ_NOTE_WAKES] = tell_of_scheduled_job}
+};
+
+/* Whether the latest note is of that kind and subtransaction. */
+static bool
+is_noted(const JobqNoteKind *kind)
+{
+	int			n;
+	const JobqNote *notes = jobq_note_all(&n);
+
+	return n > 0 && notes[n - 1].kind == kind &&
+		notes[n - 1].level == GetCurrentTransactionNestLevel();
+}
+
+void
+jobq_at_commit_scheduled_job_end(void)
+{
+	if (!is_noted(&scheduled_job_kind))
+		(void) jobq_note_add(&scheduled_job_kind);
+}
+
+static void
+wake_for_reasons(const JobqNote *note, TimestampTz now)
+{
+	jobq_wake_coordinator(jobq_database(),
+						  *jobq_note_const_data(note, uint32));
+}
+
+static const JobqNoteKind wake_kind = {
+	.commit = {[JOBQ_NOTE_WAKES] = wake_for_reasons}
+};
+
+void
+jobq_at_commit_wake(uint32 reasons)
+{
+	int			level = GetCurrentTransactionNestLevel();
+	int			n;
+	const JobqNote *notes = jobq_note_all(&n);
+
+	/* the same again, as of one who changes many queues */
+	for (int i = n - 1; i >= 0 && i >= n - 4; i--)
+	{
+		if (notes[i].kind == &wake_kind && notes[i].level == level &&
+			(reasons & ~*jobq_note_const_data(&notes[i], uint32)) == 0)
+			return;
+	}
+	*jobq_note_data(jobq_note_add(&wake_kind), uint32) = reasons;
+}

@@ -1,0 +1,50 @@
+/*-------------------------------------------------------------------------
+ *
+ * wake.h
+ *	  Waking the processes of jobq, and telling a coordinator when it has
+ *	  something to do.
+ *
+ * jobq_at_commit_...() do so when the current transaction commits.  All others
+ * act at once and may be called by commit callbacks: they neither throw nor
+ * allocate.
+ *
+ * IDENTIFICATION
+ *	  src/shared/wake.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_WAKE_H
+#define JOBQ_WAKE_H
+
+#include "shared/shmem.h"
+
+#include "datatype/timestamp.h"
+
+extern void jobq_wake_process(int procno);
+extern void jobq_wake_coordinator(JobqDatabase *database, uint32 reason);
+extern void jobq_wake_launcher(void);
+
+extern bool jobq_lower_time(pg_atomic_uint64 *time, TimestampTz when);
+
+/* The coordinator of a database has something to do at that time. */
+extern void jobq_note_due(JobqDatabase *database, TimestampTz when);
+
+/*
+ * It is to look whether a queue of this database has ready jobs at that time.
+ * NULL: the queue has no room in shared memory.
+ */
+extern void jobq_note_queue_due(JobqQueueState *state, TimestampTz when);
+
+/* A job's expires_at was written: the coordinator has to look at it then. */
+extern void jobq_at_commit_due(TimestampTz when);
+
+/* A schedule's next_run was written. */
+extern void jobq_at_commit_schedule(TimestampTz next_run);
+
+/* A job that belongs to a schedule has ended. */
+extern void jobq_at_commit_scheduled_job_end(void);
+
+/* The coordinator is woken for these reasons (JOBQ_WAKE_). */
+extern void jobq_at_commit_wake(uint32 reasons);
+
+#endif							/* JOBQ_WAKE_H */

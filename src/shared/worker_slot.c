@@ -1,0 +1,822 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker_slot.c
+ *	  The slots of the executors in shared memory.
+ *
+ * A slot is reserved by a coordinator (FREE to STARTING), taken over by the
+ * executor it starts, which then moves between IDLE and BUSY, and is freed by
+ * the executor's exit callback, or by the coordinator if no process came up.
+ * bgworker/README.md has the picture.
+ *
+ * Whoever finds an executor IDLE and not woken may count on it to look for
+ * work once more: it looks again after every wake-up, and leaves IDLE for
+ * good only under the lock and when it has not been woken.
+ *
+ * IDENTIFICATION
+ *	  src/shared/worker_slot.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "shared/worker_slot.h"
+
+#include "compat.h"
+#include "guc.h"
+#include "shared/clock.h"
+#include "shared/database.h"
+#include "shared/note.h"
+#include "shared/wake.h"
+
+#include <signal.h>
+
+#include "miscadmin.h"
+
+static void
+lock_slots(LWLockMode mode)
+{
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_WORKERS), mode);
+}
+
+static void
+unlock_slots(void)
+{
+	LWLockRelease(jobq_lock(JOBQ_LOCK_WORKERS));
+}
+
+/* The slot, or NULL if it has another tenant by now. */
+static JobqWorker *
+slot_of(const JobqWorkerRef *worker)
+{
+	JobqWorker *slot = &jobq_shared->workers[worker->slot];
+
+	return slot->generation == worker->generation &&
+		slot->state != JOBQ_WORKER_FREE ? slot : NULL;
+}
+
+static void
+free_slot(JobqWorker *slot)
+{
+	slot->state = JOBQ_WORKER_FREE;
+	slot->dboid = InvalidOid;
+	slot->role = InvalidOid;
+	slot->pid = 0;
+	slot->proc = JOBQ_NO_PROCESS;
+	slot->woken = false;
+	slot->woken_for = JOBQ_NO_QUEUE;
+	slot->leave = false;
+	slot->orphaned = false;
+	slot->give_way_to = InvalidOid;
+	slot->queue = 0;
+	slot->job_id = 0;
+	slot->attempt = 0;
+	slot->leased = false;
+	slot->cancel_job = 0;
+	slot->evict = false;
+}
+
+static bool
+is_available(const JobqWorker *slot)
+{
+	return slot->state == JOBQ_WORKER_IDLE && !slot->woken && !slot->leave;
+}
+
+/*
+ * Wakes an idle executor of that role, if there is one, for a queue of which
+ * nobody else is going to be told; JOBQ_NO_QUEUE: the queues' flags say where to
+ * look.
+ */
+bool
+jobq_worker_wake(Oid dboid, Oid role, int32 queue)
+{
+	int			procno = JOBQ_NO_PROCESS;
+
+	lock_slots(LW_EXCLUSIVE);
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	{
+		JobqWorker *slot = &jobq_shared->workers[i];
+
+		if (slot->dboid == dboid && slot->role == role && is_available(slot))
+		{
+			slot->woken = true;
+			slot->woken_for = queue;
+			procno = slot->proc;
+			break;
+		}
+	}
+	unlock_slots();
+	if (procno == JOBQ_NO_PROCESS)
+		return false;
+	jobq_wake_process(procno);
+	return true;
+}
+
+/*
+ * Has the job in a slot end.  Under the lock: an executor that has ended the
+ * job under it gets no signal for it any more.  Who cancels a job means it,
+ * whatever others want of it.  Returns whether this is the first interruption.
+ */
+static bool
+interrupt(JobqWorker *slot, bool evict)
+{
+	bool		first = slot->cancel_job != slot->job_id;
+
+	if (first)
+	{
+		slot->cancel_job = slot->job_id;
+		slot->cancelled_at = jobq_now();
+		slot->terminated = false;
+		slot->evict = true;
+	}
+	slot->evict = slot->evict && evict;
+	(void) kill(slot->pid, SIGINT);
+	return first;
+}
+
+/* Tells the coordinator, so that no job goes on for ever. */
+static void
+report_interruption(void)
+{
+	JobqDatabase *database = jobq_find_database(MyDatabaseId);
+
+	if (database != NULL)
+		jobq_wake_coordinator(database, JOBQ_WAKE_INTERRUPT);
+}
+
+/*
+ * Interrupts the executor of this database that runs a job, which has been
+ * cancelled.  False if none does.
+ */
+bool
+jobq_worker_interrupt(int64 job_id)
+{
+	bool		found = false;
+	bool		first = false;
+
+	lock_slots(LW_EXCLUSIVE);
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS && !found; i++)
+	{
+		JobqWorker *slot = &jobq_shared->workers[i];
+
+		if (slot->dboid == MyDatabaseId && slot->job_id == job_id &&
+			slot->pid != 0)
+		{
+			first = interrupt(slot, false);
+			found = true;
+		}
+	}
+	unlock_slots();
+	if (first)
+		report_interruption();
+	return found;
+}
+
+/*
+ * Interrupts the executors of this database that run jobs of a queue, for a
+ * transaction that may roll back: that of this process, or if `pid` is 0 all
+ * whose jobs are not held by leases.  A job does not interrupt itself.
+ */
+static void
+evict(int32 queue, pid_t pid)
+{
+	bool		first = false;
+
+	lock_slots(LW_EXCLUSIVE);
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	{
+		JobqWorker *slot = &jobq_shared->workers[i];
+
+		if (slot->dboid == MyDatabaseId && slot->queue == queue &&
+			slot->job_id != 0 && slot->pid != 0 && slot->pid != MyProcPid &&
+			(pid != 0 ? slot->pid == pid : !slot->leased) &&
+			interrupt(slot, true))
+			first = true;
+	}
+	unlock_slots();
+	if (first)
+		report_interruption();
+}
+
+void
+jobq_workers_evict(int32 queue)
+{
+	evict(queue, 0);
+}
+
+/*
+ * The same of one process, which is in the way.  Its job may be held by a lease,
+ * and have committed something that cannot be undone.
+ */
+void
+jobq_worker_evict_process(int32 queue, pid_t pid)
+{
+	Assert(pid != 0);
+	evict(queue, pid);
+}
+
+/* Has all executors of a database leave as soon as they run no job. */
+void
+jobq_workers_leave(Oid dboid)
+{
+	lock_slots(LW_EXCLUSIVE);
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	{
+		JobqWorker *slot = &jobq_shared->workers[i];
+
+		if (slot->dboid == dboid && slot->state != JOBQ_WORKER_FREE)
+		{
+			slot->leave = true;
+			jobq_wake_process(slot->proc);
+		}
+	}
+	unlock_slots();
+}
+
+/* Ends the sleep of the executors of a database that have failed. */
+void
+jobq_workers_look(Oid dboid)
+{
+	lock_slots(LW_SHARED);
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	{
+		const JobqWorker *slot = &jobq_shared->workers[i];
+
+		if (slot->dboid == dboid && slot->state == JOBQ_WORKER_BUSY)
+			jobq_wake_process(slot->proc);
+	}
+	unlock_slots();
+}
+
+/* Terminates all executors of a database, with the jobs they run. */
+void
+jobq_workers_terminate(Oid dboid)
+{
+	lock_slots(LW_EXCLUSIVE);
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	{
+		JobqWorker *slot = &jobq_shared->workers[i];
+
+		if (slot->dboid == dboid && slot->state != JOBQ_WORKER_FREE)
+		{
+			slot->leave = true;
+			if (slot->pid != 0 && slot->pid != MyProcPid)
+				(void) kill(slot->pid, SIGTERM);
+		}
+	}
+	unlock_slots();
+}
+
+/*
+ * How many executors a database has; with at_work only those that run a job or
+ * may be about to, not those that have not come up yet.
+ */
+int
+jobq_workers_of_database(Oid dboid, bool at_work)
+{
+	int			n = 0;
+
+	lock_slots(LW_SHARED);
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	{
+		const JobqWorker *slot = &jobq_shared->workers[i];
+
+		if (slot->state != JOBQ_WORKER_FREE && slot->dboid == dboid &&
+			(!at_work || slot->state != JOBQ_WORKER_STARTING))
+			n++;
+	}
+	unlock_slots();
+	return n;
+}
+
+bool
+jobq_worker_is_gone(const JobqWorkerRef *worker)
+{
+	bool		result;
+
+	lock_slots(LW_SHARED);
+	result = slot_of(worker) == NULL;
+	unlock_slots();
+	return result;
+}
+
+/* Whether a process is an executor. */
+bool
+jobq_worker_is_process(int pid)
+{
+	bool		result = false;
+
+	lock_slots(LW_SHARED);
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS && !result; i++)
+		result = jobq_shared->workers[i].state != JOBQ_WORKER_FREE &&
+			jobq_shared->workers[i].pid == pid;
+	unlock_slots();
+	return result;
+}
+
+/* Counts the executors of a database and role; role InvalidOid: of all. */
+void
+jobq_worker_count(Oid dboid, Oid role, JobqWorkerCounts *counts)
+{
+	memset(counts, 0, sizeof(*counts));
+	lock_slots(LW_SHARED);
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	{
+		const JobqWorker *slot = &jobq_shared->workers[i];
+
+		if (slot->state == JOBQ_WORKER_FREE)
+			continue;
+		counts->total++;
+		if (slot->role == role)
+			counts->of_role++;
+		if (slot->dboid != dboid || (OidIsValid(role) && slot->role != role))
+			continue;
+		if (slot->state == JOBQ_WORKER_STARTING)
+			counts->starting++;
+		else if (is_available(slot))
+			counts->idle++;
+		else if (!slot->leave)
+			counts->busy++;
+	}
+	unlock_slots();
+}
+
+/* Whether a role may have one more than jobq_worker_count() has counted. */
+bool
+jobq_worker_has_room(const JobqWorkerCounts *counts)
+{
+	return counts->total < jobq_max_workers &&
+		(jobq_max_workers_per_role == 0 ||
+		 counts->of_role < jobq_max_workers_per_role);
+}
+
+/* The number of executors of the role that has most of them, and the role. */
+int
+jobq_worker_role_with_most(Oid *role)
+{
+	int			most = 0;
+
+	*role = InvalidOid;
+	lock_slots(LW_SHARED);
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	{
+		const JobqWorker *slot = &jobq_shared->workers[i];
+		int			n = 0;
+
+		if (slot->state == JOBQ_WORKER_FREE)
+			continue;
+		for (int j = i; j < JOBQ_MAX_WORKER_SLOTS; j++)
+		{
+			if (jobq_shared->workers[j].state != JOBQ_WORKER_FREE &&
+				jobq_shared->workers[j].role == slot->role)
+				n++;
+		}
+		if (n > most)
+		{
+			most = n;
+			*role = slot->role;
+		}
+	}
+	unlock_slots();
+	return most;
+}
+
+/*
+ * Takes a free slot, unless jobq.max_workers are in use, or
+ * jobq.max_workers_per_role by this role.
+ */
+bool
+jobq_worker_reserve(Oid dboid, Oid role, JobqWorkerRef *worker)
+{
+	JobqWorker *slot = NULL;
+	JobqWorkerCounts counts = {0};
+
+	lock_slots(LW_EXCLUSIVE);
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	{
+		if (jobq_shared->workers[i].state != JOBQ_WORKER_FREE)
+		{
+			counts.total++;
+			if (jobq_shared->workers[i].role == role)
+				counts.of_role++;
+		}
+		else if (slot == NULL)
+			slot = &jobq_shared->workers[i];
+	}
+	if (slot != NULL && jobq_worker_has_room(&counts))
+	{
+		slot->state = JOBQ_WORKER_STARTING;
+		slot->dboid = dboid;
+		slot->role = role;
+		slot->generation++;
+		slot->started_at = jobq_now();
+		worker->slot = slot - jobq_shared->workers;
+		worker->generation = slot->generation;
+	}
+	else
+		slot = NULL;
+	unlock_slots();
+	return slot != NULL;
+}
+
+/* Frees a slot whose process did not come up.  False if it did. */
+bool
+jobq_worker_unreserve(const JobqWorkerRef *worker)
+{
+	JobqWorker *slot;
+	bool		result = false;
+
+	lock_slots(LW_EXCLUSIVE);
+	slot = slot_of(worker);
+	if (slot != NULL && slot->state == JOBQ_WORKER_STARTING && slot->pid == 0)
+	{
+		free_slot(slot);
+		result = true;
+	}
+	unlock_slots();
+	return result;
+}
+
+/*
+ * Has one idle executor of somebody else leave, so that its slot can be used:
+ * of another database or role, or, if the role has as many as it may, of the
+ * role in another database.  False if there is none.
+ */
+bool
+jobq_worker_free_idle(Oid dboid, Oid role)
+{
+	bool		found = false;
+	int			of_role = 0;
+	bool		its_own;
+
+	lock_slots(LW_EXCLUSIVE);
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	{
+		if (jobq_shared->workers[i].state != JOBQ_WORKER_FREE &&
+			jobq_shared->workers[i].role == role)
+			of_role++;
+	}
+	its_own = OidIsValid(role) && jobq_max_workers_per_role > 0 &&
+		of_role >= jobq_max_workers_per_role;
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS && !found; i++)
+	{
+		JobqWorker *slot = &jobq_shared->workers[i];
+
+		if (slot->state != JOBQ_WORKER_IDLE ||
+			(slot->dboid == dboid && slot->role == role) ||
+			(its_own && slot->role != role))
+			continue;
+		/* one that is leaving already will do */
+		if (slot->leave || !slot->woken)
+		{
+			slot->leave = true;
+			jobq_wake_process(slot->proc);
+			found = true;
+		}
+	}
+	unlock_slots();
+	return found;
+}
+
+/*
+ * A role that has as many executors as it may has none in this database: one
+ * of another database is to give way as soon as it can.  One that is idle has
+ * been looked for before (jobq_worker_free_idle()), and one that is about to be
+ * looks again when it has said so.
+ */
+void
+jobq_worker_ask_to_give_way(Oid dboid, Oid role)
+{
+	JobqWorker *asked = NULL;
+
+	lock_slots(LW_EXCLUSIVE);
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	{
+		JobqWorker *slot = &jobq_shared->workers[i];
+
+		if (slot->state == JOBQ_WORKER_FREE || slot->role != role ||
+			slot->dboid == dboid)
+			continue;
+		if (slot->leave || slot->give_way_to == dboid)
+		{
+			asked = NULL;
+			break;
+		}
+		if (asked == NULL && !OidIsValid(slot->give_way_to))
+			asked = slot;
+	}
+	if (asked != NULL)
+		asked->give_way_to = dboid;
+	unlock_slots();
+}
+
+/*
+ * Frees slots that a coordinator of this database reserved before the given
+ * time and for which no process came up.  Whether there were any.  A process
+ * that is about to come up, and does not, frees its slot itself if the
+ * coordinator is leaving.
+ */
+bool
+jobq_worker_reap(Oid dboid, TimestampTz before, bool leaving)
+{
+	bool		found = false;
+
+	lock_slots(LW_EXCLUSIVE);
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	{
+		JobqWorker *slot = &jobq_shared->workers[i];
+
+		if (slot->state != JOBQ_WORKER_STARTING || slot->dboid != dboid)
+			continue;
+		if (slot->pid == 0 && slot->started_at < before)
+		{
+			free_slot(slot);
+			found = true;
+		}
+		else if (leaving)
+			slot->orphaned = true;
+	}
+	unlock_slots();
+	return found;
+}
+
+/*
+ * Terminates the executors of this database whose job still runs though it was
+ * interrupted JOBQ_PATIENCE ago: it catches the error, and that of SIGTERM is
+ * none that could be caught.  Returns when the next one's time is up.
+ */
+TimestampTz
+jobq_workers_terminate_stubborn(void)
+{
+	TimestampTz now = jobq_now();
+	TimestampTz next = JOBQ_NEVER;
+
+	lock_slots(LW_EXCLUSIVE);
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	{
+		JobqWorker *slot = &jobq_shared->workers[i];
+
+		if (slot->dboid != MyDatabaseId || slot->pid == 0 ||
+			slot->job_id == 0 || slot->cancel_job != slot->job_id ||
+			slot->terminated)
+			continue;
+		/* the clock may have been set back */
+		slot->cancelled_at = Min(slot->cancelled_at, now);
+		if (now - slot->cancelled_at >= JOBQ_PATIENCE)
+		{
+			slot->terminated = true;
+			(void) kill(slot->pid, SIGTERM);
+		}
+		else
+			next = Min(next, slot->cancelled_at + JOBQ_PATIENCE);
+	}
+	unlock_slots();
+	return next;
+}
+
+/* The process is there.  False if it is not wanted any more. */
+bool
+jobq_worker_attach(const JobqWorkerRef *worker, Oid *dboid, Oid *role)
+{
+	JobqWorker *slot;
+	bool		wanted = false;
+
+	lock_slots(LW_EXCLUSIVE);
+	slot = slot_of(worker);
+	if (slot != NULL && slot->pid == 0)
+	{
+		slot->pid = MyProcPid;
+		slot->proc = JOBQ_MY_PROC_NUMBER;
+		slot->started_at = jobq_now();
+		*dboid = slot->dboid;
+		*role = slot->role;
+		wanted = true;
+	}
+	unlock_slots();
+	return wanted;
+}
+
+/*
+ * The process exits: frees the slot.  Returns whether it had been woken, so
+ * that somebody else must look for work.  The slot of a process that has got
+ * no further than starting is left to its coordinator, which is to notice.
+ */
+bool
+jobq_worker_detach(const JobqWorkerRef *worker)
+{
+	JobqWorker *slot;
+	bool		owed = false;
+
+	lock_slots(LW_EXCLUSIVE);
+	slot = slot_of(worker);
+	if (slot != NULL)
+	{
+		owed = slot->woken || slot->state == JOBQ_WORKER_BUSY;
+		if (slot->state == JOBQ_WORKER_STARTING && !slot->orphaned)
+		{
+			slot->pid = 0;
+			slot->proc = JOBQ_NO_PROCESS;
+		}
+		else
+			free_slot(slot);
+	}
+	unlock_slots();
+	return owed;
+}
+
+/*
+ * Goes to sleep, or says that it is still asleep after a wake-up that has
+ * been dealt with.  Returns whether it was woken since it went idle, and sets
+ * *queue to what for.
+ */
+bool
+jobq_worker_set_idle(const JobqWorkerRef *worker, int32 *queue)
+{
+	JobqWorker *slot;
+	bool		woken = false;
+
+	lock_slots(LW_EXCLUSIVE);
+	slot = slot_of(worker);
+	if (slot != NULL)
+	{
+		woken = slot->woken;
+		*queue = slot->woken_for;
+		if (slot->state != JOBQ_WORKER_IDLE)
+			slot->started_at = jobq_now();
+		slot->state = JOBQ_WORKER_IDLE;
+		slot->woken = false;
+		slot->woken_for = JOBQ_NO_QUEUE;
+	}
+	unlock_slots();
+	return woken;
+}
+
+/* Looks for work from now on, so that it need not be woken. */
+void
+jobq_worker_set_busy(const JobqWorkerRef *worker)
+{
+	JobqWorker *slot;
+
+	lock_slots(LW_EXCLUSIVE);
+	slot = slot_of(worker);
+	if (slot != NULL)
+	{
+		slot->state = JOBQ_WORKER_BUSY;
+		slot->woken = false;
+	}
+	unlock_slots();
+}
+
+/*
+ * Wants to exit.  False if it has been woken: then there is work to look for.
+ */
+bool
+jobq_worker_set_leaving(const JobqWorkerRef *worker)
+{
+	JobqWorker *slot;
+	bool		result = true;
+
+	lock_slots(LW_EXCLUSIVE);
+	slot = slot_of(worker);
+	if (slot != NULL)
+	{
+		result = !slot->woken || slot->leave;
+		if (result)
+			slot->leave = true;
+	}
+	unlock_slots();
+	return result;
+}
+
+/* Somebody asked for the slot. */
+bool
+jobq_worker_must_leave(const JobqWorkerRef *worker)
+{
+	JobqWorker *slot;
+	bool		result;
+
+	lock_slots(LW_SHARED);
+	slot = slot_of(worker);
+	result = slot == NULL || slot->leave;
+	unlock_slots();
+	return result;
+}
+
+/*
+ * jobq.max_workers or jobq.max_workers_per_role may have been lowered: whether
+ * this executor has to go.  As many are told so as there are too many.
+ */
+bool
+jobq_worker_is_too_many(const JobqWorkerRef *worker)
+{
+	JobqWorker *slot;
+	int			staying = 0;
+	int			of_role = 0;
+	bool		result = false;
+
+	lock_slots(LW_EXCLUSIVE);
+	slot = slot_of(worker);
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	{
+		if (jobq_shared->workers[i].state == JOBQ_WORKER_FREE ||
+			jobq_shared->workers[i].leave)
+			continue;
+		staying++;
+		if (slot != NULL && jobq_shared->workers[i].role == slot->role)
+			of_role++;
+	}
+	if (slot != NULL &&
+		(staying > jobq_max_workers ||
+		 (jobq_max_workers_per_role > 0 &&
+		  of_role > jobq_max_workers_per_role)))
+	{
+		slot->leave = true;
+		result = true;
+	}
+	unlock_slots();
+	return result;
+}
+
+/*
+ * Says which job it runs: jobq_worker_interrupt() finds it from now on.
+ * Returns whether it was woken before that, and owes somebody a look, and sets
+ * *woken_for to the queue.
+ */
+bool
+jobq_worker_begin_job(const JobqWorkerRef *worker, int32 queue, int64 job_id,
+					  int32 attempt, int commits, int32 *woken_for)
+{
+	JobqWorker *slot;
+	bool		was_woken = false;
+
+	*woken_for = JOBQ_NO_QUEUE;
+	lock_slots(LW_EXCLUSIVE);
+	slot = slot_of(worker);
+	if (slot != NULL)
+	{
+		slot->state = JOBQ_WORKER_BUSY;
+		was_woken = slot->woken;
+		*woken_for = slot->woken_for;
+		slot->woken = false;
+		slot->woken_for = JOBQ_NO_QUEUE;
+		slot->queue = queue;
+		slot->job_id = job_id;
+		slot->attempt = attempt;
+		slot->leased = false;
+		slot->commits = commits;
+		slot->cancel_job = 0;
+		slot->evict = false;
+		slot->started_at = jobq_now();
+	}
+	unlock_slots();
+	return was_woken;
+}
+
+/* The job that it runs is held by a lease from now on. */
+void
+jobq_worker_set_leased(const JobqWorkerRef *worker)
+{
+	JobqWorker *slot;
+
+	lock_slots(LW_EXCLUSIVE);
+	slot = slot_of(worker);
+	if (slot != NULL)
+		slot->leased = true;
+	unlock_slots();
+}
+
+/* The job's own code is through.  Returns how it was to end. */
+JobqInterruption
+jobq_worker_end_job(const JobqWorkerRef *worker)
+{
+	JobqWorker *slot;
+	JobqInterruption result = JOBQ_NOT_INTERRUPTED;
+
+	lock_slots(LW_EXCLUSIVE);
+	slot = slot_of(worker);
+	if (slot != NULL)
+	{
+		if (slot->job_id != 0 && slot->cancel_job == slot->job_id)
+			result = slot->evict ? JOBQ_EVICTED : JOBQ_CANCELLED;
+		slot->job_id = 0;
+		slot->cancel_job = 0;
+	}
+	unlock_slots();
+	return result;
+}
+
+static void
+interrupt_noted(const JobqNote *note, TimestampTz now)
+{
+	(void) jobq_worker_interrupt(*jobq_note_const_data(note, int64));
+}
+
+static const JobqNoteKind interrupt_kind = {
+	.commit = {[JOBQ_NOTE_WAKES] = interrupt_noted}
+};
+
+/* Whoever runs the job in an executor of this database is interrupted. */
+void
+jobq_at_commit_interrupt(int64 job_id)
+{
+	*jobq_note_data(jobq_note_add(&interrupt_kind), int64) = job_id;
+}

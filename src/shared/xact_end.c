@@ -1,0 +1,58 @@
+/*-------------------------------------------------------------------------
+ *
+ * xact_end.c
+ *	  The end of a transaction: who is told of it, and in which order.
+ *
+ * The server calls the callbacks of extensions in the reverse order of their
+ * registration.  jobq has one, and the steps of its own are in a table.
+ *
+ * IDENTIFICATION
+ *	  src/shared/xact_end.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "shared/xact_end.h"
+
+static JobqXactFollower followers[JOBQ_XACT_NUM_STEPS];
+static JobqSubXactFollower sub_followers[JOBQ_XACT_NUM_STEPS];
+
+static void
+at_transaction_end(XactEvent event, void *arg)
+{
+	for (int i = 0; i < JOBQ_XACT_NUM_STEPS; i++)
+	{
+		if (followers[i] != NULL)
+			followers[i] (event);
+	}
+}
+
+static void
+at_subtransaction_end(SubXactEvent event, SubTransactionId mine,
+					  SubTransactionId parent, void *arg)
+{
+	int			level = GetCurrentTransactionNestLevel();
+
+	for (int i = 0; i < JOBQ_XACT_NUM_STEPS; i++)
+	{
+		if (sub_followers[i] != NULL)
+			sub_followers[i] (event, level);
+	}
+}
+
+void
+jobq_xact_end_follow(JobqXactStep step, JobqXactFollower follow,
+					 JobqSubXactFollower follow_sub)
+{
+	followers[step] = follow;
+	sub_followers[step] = follow_sub;
+}
+
+/* Registers the callbacks; called once, by _PG_init. */
+void
+jobq_xact_end_init(void)
+{
+	RegisterXactCallback(at_transaction_end, NULL);
+	RegisterSubXactCallback(at_subtransaction_end, NULL);
+}

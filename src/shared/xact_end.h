@@ -1,0 +1,55 @@
+/*-------------------------------------------------------------------------
+ *
+ * xact_end.h
+ *	  The end of a transaction: who is told of it, and in which order.
+ *
+ * The order of the steps carries meaning, and is written here, once.
+ *
+ * IDENTIFICATION
+ *	  src/shared/xact_end.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_XACT_END_H
+#define JOBQ_XACT_END_H
+
+#include "access/xact.h"
+
+typedef enum JobqXactStep
+{
+	JOBQ_XACT_ASYNC_COMMIT,		/* what must be on disk is, before anybody
+								 * learns of it */
+	JOBQ_XACT_STOP,				/* a stop() ends, or becomes durable */
+	JOBQ_XACT_QUEUE_CHANGES,	/* what others have cached of queues is out of
+								 * date: before anybody is woken */
+	JOBQ_XACT_QUEUE_DROPS,		/* queues are gone, or stay after all */
+	JOBQ_XACT_SETTLED,			/* which locked jobs are claimable again */
+	JOBQ_XACT_NOTES,			/* all that was noted (note.h) */
+	JOBQ_XACT_WAKES,			/* workers are woken for the jobs noted */
+	JOBQ_XACT_EXPIRE,			/* a coordinator's task has done its work, or
+								 * has failed: these three */
+	JOBQ_XACT_RETENTION,
+	JOBQ_XACT_SCHEDULES,
+	JOBQ_XACT_PREPARED,			/* a prepared transaction has been finished */
+	JOBQ_XACT_NUM_STEPS
+} JobqXactStep;
+
+/*
+ * Called at each event of transactions; a commit has become visible by then,
+ * and no lock has been given back.  At commit and abort it must not fail, nor
+ * allocate.
+ */
+typedef void (*JobqXactFollower) (XactEvent event);
+
+/* The same for subtransactions; the level is the one that ends, from 2. */
+typedef void (*JobqSubXactFollower) (SubXactEvent event, int level);
+
+/*
+ * Has functions called from now on, in place of those that the step had; each
+ * may be NULL.
+ */
+extern void jobq_xact_end_follow(JobqXactStep step, JobqXactFollower follow,
+								 JobqSubXactFollower follow_sub);
+extern void jobq_xact_end_init(void);
+
+#endif							/* JOBQ_XACT_END_H */

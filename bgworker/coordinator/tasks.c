@@ -1,0 +1,281 @@
+/*-------------------------------------------------------------------------
+ *
+ * tasks.c
+ *	  The tasks of a coordinator: what is done, when, and in which order.
+ *
+ * To add one: its number in shmem.h (the order in which tasks are run), its name
+ * in late.c, and a function and a line in the table here.
+ *
+ * IDENTIFICATION
+ *	  bgworker/coordinator/tasks.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "bgworker/coordinator/tasks.h"
+
+#include "bgworker/coordinator/activation.h"
+#include "bgworker/coordinator/attempt_count.h"
+#include "bgworker/coordinator/notifier.h"
+#include "bgworker/executor/unrecorded.h"
+#include "dispatch/due.h"
+#include "dispatch/expire.h"
+#include "dispatch/lease.h"
+#include "dispatch/sweep.h"
+#include "job/cancel.h"
+#include "job/retention.h"
+#include "job/undone.h"
+#include "schedule/schedule_fire.h"
+#include "service/service.h"
+#include "shared/clock.h"
+#include "shared/database.h"
+#include "shared/worker_slot.h"
+
+#include "miscadmin.h"
+
+/* So many jobs are dealt with in one transaction of a task. */
+#define BATCH 500
+
+/*
+ * How often to look at cancel requests that could not be carried out; and that
+ * to look at all of them takes such a part of the time at most.  Transactions
+ * that take longer than that to ask for one and commit have it found then.
+ */
+#define CANCEL_RETRY_FIRST (50 * INT64CONST(1000))
+#define CANCEL_RETRY_MAX (5 * USECS_PER_SEC)
+#define CANCEL_SHARE 20
+#define CANCEL_COMMIT_TIME (10 * USECS_PER_SEC)
+
+static bool look_at_all = true; /* queues, not only those that are due */
+static bool look_without_room = false;	/* at queues without room, too */
+static TimestampTz last_look = DT_NOBEGIN;	/* at all of them */
+
+/* Reads whether stop() is in force. */
+static TimestampTz
+run_config(bool *more)
+{
+	if (jobq_service_refresh())
+		jobq_workers_leave(MyDatabaseId);
+	return JOBQ_NEVER;
+}
+
+/* Counts the attempts that ended with an executor, or with the server. */
+static TimestampTz
+run_notes(bool *more)
+{
+	return jobq_count_attempts(more);
+}
+
+/* Writes down the jobs that were through in vain. */
+static TimestampTz
+run_undone(bool *more)
+{
+	jobq_undone_record_all();
+	return JOBQ_NEVER;
+}
+
+static bool
+leases_are_to_be_loaded(void)
+{
+	return !jobq_database()->leases_loaded;
+}
+
+static TimestampTz
+run_leases_load(bool *more)
+{
+	JobqDatabase *database = jobq_database();
+
+	if (!database->leases_loaded)
+	{
+		jobq_leases_load();
+		database->leases_loaded = true;
+	}
+	return JOBQ_NEVER;
+}
+
+static TimestampTz
+run_leases_expire(bool *more)
+{
+	return jobq_leases_expire(BATCH, more);
+}
+
+static TimestampTz
+run_jobs_expire(bool *more)
+{
+	return jobq_jobs_expire(BATCH, more);
+}
+
+/* Looks at all queues if it is told to, else at those whose time has come. */
+static TimestampTz
+run_wake_due(bool *more)
+{
+	bool		all = look_at_all;
+	TimestampTz next;
+
+	if (all)
+		last_look = jobq_now();
+	next = jobq_queues_wake_due(all, look_without_room,
+								jobq_notify_without_room);
+	look_at_all = false;
+	look_without_room = false;
+	return next;
+}
+
+/*
+ * Requests that cannot be carried out now are looked at again.  If there are
+ * many of them, a new one has only those looked at that are as new.
+ */
+static TimestampTz
+run_cancel(bool *more)
+{
+	static TimestampTz looked_at = DT_NOBEGIN;	/* at all of them */
+	static int64 cost = 0;
+	static int64 delay = 0;
+	TimestampTz now = jobq_now();
+	bool		all = now < looked_at || now >= looked_at + cost * CANCEL_SHARE;
+
+	if (!jobq_cancel_requests_process(all ? DT_NOBEGIN :
+									  looked_at - CANCEL_COMMIT_TIME))
+	{
+		cost = delay = 0;
+		return JOBQ_NEVER;
+	}
+	if (all)
+	{
+		looked_at = now;
+		cost = jobq_now() - now;
+		delay = Min(Max(delay * 2, CANCEL_RETRY_FIRST), CANCEL_RETRY_MAX);
+	}
+	else
+		delay = CANCEL_RETRY_FIRST;
+	return looked_at + Max(delay, cost * CANCEL_SHARE);
+}
+
+static TimestampTz
+run_terminate(bool *more)
+{
+	return jobq_workers_terminate_stubborn();
+}
+
+static TimestampTz
+run_schedules(bool *more)
+{
+	if (jobq_service_holds())
+		return JOBQ_NEVER;
+	return jobq_schedules_fire(BATCH, more);
+}
+
+static TimestampTz
+run_notify(bool *more)
+{
+	return jobq_notify_queues();
+}
+
+static TimestampTz
+run_activation(bool *more)
+{
+	return jobq_activate_executors();
+}
+
+static TimestampTz
+run_retention(bool *more)
+{
+	return jobq_retention_run();
+}
+
+static TimestampTz
+run_sweep(bool *more)
+{
+	return jobq_sweep();
+}
+
+static void
+undo_notes(int sqlerrcode)
+{
+	jobq_count_undo();
+	jobq_unrecorded_note(sqlerrcode);
+}
+
+static void
+undo_notify(int sqlerrcode)
+{
+	jobq_notify_undo();
+}
+
+const JobqCoordinatorTask jobq_tasks[JOBQ_NUM_TASKS] = {
+	[JOBQ_TASK_CONFIG] = {
+		.run = run_config,.reasons = JOBQ_TASK_WAKE_ALL
+	},
+	[JOBQ_TASK_NOTES] = {
+		.run = run_notes,.reasons = JOBQ_WAKE_NOTES,
+		.undo = undo_notes,
+		/* what was counted goes before an executor writes in its place */
+		.exhaustive = true
+	},
+	[JOBQ_TASK_UNDONE] = {
+		.run = run_undone,.reasons = JOBQ_WAKE_UNDONE
+	},
+	[JOBQ_TASK_LEASES_LOAD] = {
+		.run = run_leases_load,.is_wanted = leases_are_to_be_loaded
+	},
+	[JOBQ_TASK_LEASES_EXPIRE] = {
+		.run = run_leases_expire,
+		.reasons = JOBQ_WAKE_LEASES | JOBQ_TASK_WAKE_ALL,.timed = true
+	},
+	[JOBQ_TASK_JOBS_EXPIRE] = {
+		.run = run_jobs_expire,.reasons = JOBQ_TASK_WAKE_ALL,.timed = true
+	},
+	[JOBQ_TASK_SCHEDULES] = {
+		.run = run_schedules,
+		.reasons = JOBQ_WAKE_SCHEDULES | JOBQ_TASK_WAKE_ALL,.timed = true
+	},
+	[JOBQ_TASK_CANCEL] = {
+		.run = run_cancel,.reasons = JOBQ_WAKE_CANCEL | JOBQ_TASK_WAKE_ALL
+	},
+	[JOBQ_TASK_TERMINATE] = {
+		.run = run_terminate,.reasons = JOBQ_WAKE_INTERRUPT
+	},
+	[JOBQ_TASK_WAKE_DUE] = {
+		.run = run_wake_due,
+		.reasons = JOBQ_WAKE_NO_ROOM | JOBQ_TASK_WAKE_ALL,.timed = true
+	},
+	[JOBQ_TASK_NOTIFY] = {
+		.run = run_notify,.reasons = JOBQ_WAKE_NOTIFY | JOBQ_TASK_WAKE_ALL,
+		.undo = undo_notify
+	},
+	[JOBQ_TASK_ACTIVATION] = {
+		.run = run_activation,
+		.reasons = JOBQ_WAKE_WORK | JOBQ_WAKE_SLOTS | JOBQ_TASK_WAKE_ALL
+	},
+	[JOBQ_TASK_RETENTION] = {
+		.run = run_retention,
+		.reasons = JOBQ_WAKE_RETENTION | JOBQ_TASK_WAKE_ALL
+	},
+	[JOBQ_TASK_SWEEP] = {
+		.run = run_sweep,.timed = true
+	},
+};
+
+void
+jobq_tasks_note_reasons(uint32 reasons)
+{
+	if (reasons & JOBQ_TASK_WAKE_ALL)
+		look_at_all = true;
+	if (reasons & JOBQ_WAKE_NO_ROOM)
+		look_without_room = true;
+	if ((reasons & JOBQ_WAKE_RESYNC) && (reasons & JOBQ_WAKE_LEASES))
+		jobq_database()->leases_loaded = false;
+}
+
+void
+jobq_tasks_look_at_all(void)
+{
+	look_at_all = true;
+}
+
+TimestampTz
+jobq_tasks_last_look(void)
+{
+	return last_look;
+}

@@ -36,7 +36,7 @@ typedef struct JobqTable
 	bool		speculative;	/* indexes are open for insert_unique */
 	List	   *slots;			/* handed out by jobq_table_slot() */
 	MemoryContext context;		/* the one that was current at open */
-	struct JobqTable *companion;	/* closed with it; see job.c */
+	struct JobqTable *companion;	/* closed with it; see history.c */
 	ItemPointerData written;	/* where the last insert or update went */
 } JobqTable;
 

@@ -340,7 +340,9 @@ look_at_index(Look *look, int limit)
 }
 
 /*
- * Ends up to `limit` jobs whose time to live is over; see maintenance.h.
+ * Ends up to `limit` jobs whose time to live is over.  Returns when to be
+ * called next; with *more, at once.  For the coordinator, in a transaction of
+ * its own.
  */
 TimestampTz
 jobq_jobs_expire(int limit, bool *more)

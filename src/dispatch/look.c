@@ -5,7 +5,7 @@
  *
  * A job that another transaction has locked, deleted or claimed does not
  * count: when that transaction ends with the job ready it tells those who wait
- * for it (xact.c).
+ * for it (ready.c).
  *
  * IDENTIFICATION
  *	  src/dispatch/look.c

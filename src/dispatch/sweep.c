@@ -3,7 +3,7 @@
  * sweep.c
  *	  Looking for jobs that shared memory has lost sight of.
  *
- * The lanes (lane.c) and the registry of leases (lease.c) know of a job by the
+ * The lanes (lane.c) and the registry of leases (lease_registry.c) know of a job by the
  * callbacks of whoever has changed it.  What changes rows without them,
  * somebody who writes to jobq_store by hand or has locked a row there with
  * SELECT ... FOR UPDATE while a claim came by, can leave a ready job below the

@@ -6,7 +6,7 @@
  * The row of a job that was running inside a transaction shows no trace of
  * such an attempt; the note that the executor has left in a file does
  * (bgworker/crash_note.c), and, as long as the server runs, shared memory
- * (worker_slot.c).  Each such attempt counts, or else a job that crashes the
+ * (termination.c).  Each such attempt counts, or else a job that crashes the
  * server would do so for ever, and one that is to be tried once would be tried
  * again.
  *

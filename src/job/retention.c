@@ -413,7 +413,10 @@ run(TimestampTz now, bool all)
 	return next;
 }
 
-/* See maintenance.h. */
+/*
+ * Does what is due: history's ring, limits by number, old attempts.  Returns
+ * when to be called next.  For the coordinator, in a transaction of its own.
+ */
 TimestampTz
 jobq_retention_run(void)
 {

@@ -23,7 +23,7 @@
  *
  * A run that waits for the end of the previous one's job (overlap => 'queue')
  * leaves its schedule as it is.  Whoever ends a job that belongs to a schedule
- * wakes the coordinator after commit if schedules_wait is set (xact.c).  It is
+ * wakes the coordinator after commit if schedules_wait is set (wake.c).  It is
  * set here before the snapshot is taken by which is decided that a run has
  * to wait: so either that snapshot sees the job's end, or the one who ends it
  * sees the flag.
@@ -840,8 +840,9 @@ reset_results(Batch *batch)
 }
 
 /*
- * Adds the jobs of schedules that are due, about `limit` of them; see
- * maintenance.h.
+ * Adds the jobs of schedules that are due, about `limit` of them.  Returns when
+ * to be called next; with *more, at once.  For the coordinator, in a
+ * transaction of its own.
  */
 TimestampTz
 jobq_schedules_fire(int limit, bool *more)

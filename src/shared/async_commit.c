@@ -6,7 +6,7 @@
  *
  * A claim that is lost when the server crashes is a job that is ready again,
  * which is what becomes of claims in a crash anyway when the lease runs out;
- * its lease is never given to anybody else (lease.c).  So the flush that the
+ * its lease is never given to anybody else (lease_number.c).  So the flush that the
  * commit would wait for can be saved.  What a worker does with the job, and its
  * completion, come later in the WAL: once they are on disk, so is the claim.
  *

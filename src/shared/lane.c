@@ -24,7 +24,7 @@
  * - A transaction that has made a job claimable calls jobq_lane_lower() after
  *	 it has become visible.  So does one that had locked a claimable job, after
  *	 it has given the lock back by rolling back, or by committing without
- *	 having changed the job (xact.c).  A key below the cursor goes into the
+ *	 having changed the job (ready.c).  A key below the cursor goes into the
  *	 ring; where the ring has no room for it the cursor moves down.
  * - Whoever takes a candidate out of the ring notes that before, so that an
  *	 error on the way lowers it again.  He may drop it without a word only

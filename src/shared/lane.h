@@ -50,7 +50,7 @@ typedef struct JobqRefill
 	int			room;			/* so many candidates are of use */
 } JobqRefill;
 
-/* For shmem.c. */
+/* For startup.c. */
 extern Size jobq_lane_shmem_size(void);
 extern void jobq_lane_shmem_startup(void);
 extern void jobq_lanes_make(JobqQueueState *state);

@@ -168,7 +168,7 @@ typedef struct JobqDatabase
 	TimestampTz frozen_at;		/* (D) at this time */
 	bool		leases_loaded;	/* (D) leases hold all running jobs */
 	JobqTaskReport tasks[JOBQ_NUM_TASKS];	/* (D) by number of the task */
-	/* under JOBQ_LOCK_LEASES, see lease.c */
+	/* under JOBQ_LOCK_LEASES, see lease_registry.c */
 	bool		leases_overflow;	/* leases that end soon found no room */
 	TimestampTz unlisted_due;	/* the least end of those not listed */
 	TimestampTz unlisted_noted; /* of those left out since a look began */
@@ -230,7 +230,7 @@ typedef struct JobqQueueState
 	pg_atomic_uint32 notify;	/* a NOTIFY is due */
 	pg_atomic_uint64 next_look; /* TimestampTz: when the coordinator is to
 								 * look whether there are ready jobs */
-	pg_atomic_uint32 waiting;	/* number of waiters, see wait.c */
+	pg_atomic_uint32 waiting;	/* number of waiters, see waiter.c */
 	pg_atomic_uint32 unshared;	/* short jobs to be run before they may share
 								 * transactions, see bgworker/share.c */
 	pg_atomic_uint32 drops;		/* transactions that want to drop the queue,

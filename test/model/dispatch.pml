@@ -6,7 +6,7 @@
  * must find an error.  README.md explains how to read and run it.
  *
  * The protocol is that of src/shared/lane.c, whose header states the rules, with the
- * notes of src/xact.c and the claim of src/dispatch/claim.c; inlines here are called as
+ * notes of src/queue/ready.c and the claim of src/dispatch/claim.c; inlines here are called as
  * the functions there, without "jobq_".  A queue has a lane per priority:
  *
  *	  cursor	where the index has not been read yet

@@ -26,8 +26,8 @@
 #include "guc.h"
 #include "shared/clock.h"
 #include "shared/database.h"
+#include "shared/slot.h"
 #include "shared/startup.h"
-#include "shared/worker_slot.h"
 
 #include <signal.h>
 
@@ -130,7 +130,7 @@ sign_off(int code, Datum arg)
 static void
 enter_database(Oid dboid, bool served)
 {
-	JobqDatabase *database = jobq_allocate_database(dboid);
+	JobqDatabase *database = jobq_database_allocate(dboid);
 	Known	   *entry;
 
 	if (database == NULL)
@@ -166,7 +166,7 @@ forget_dropped(const List *before, const List *existing)
 	foreach(lc, before)
 	{
 		if (!list_member_oid(existing, lfirst_oid(lc)))
-			jobq_forget_database(lfirst_oid(lc));
+			jobq_startup_forget_database(lfirst_oid(lc));
 	}
 	lock_databases(LW_SHARED);
 	for (int i = 0; i < JOBQ_MAX_DATABASES; i++)
@@ -189,7 +189,7 @@ look_at_databases(void)
 	HeapTuple	tuple;
 
 	jobq_worker_begin();
-	before = jobq_known_databases();
+	before = jobq_databases_known();
 	pgstat_report_activity(STATE_RUNNING, "looking for databases");
 	rel = table_open(DatabaseRelationId, AccessShareLock);
 	scan = table_beginscan_catalog(rel, 0, NULL);
@@ -357,7 +357,7 @@ end_coordinator(int i)
 	if (is_mine(i) && database->coordinator_pid != 0)
 		(void) kill(database->coordinator_pid, SIGTERM);
 	unlock_databases();
-	jobq_workers_leave(known[i].dboid);
+	jobq_slots_leave(known[i].dboid);
 }
 
 /*

@@ -24,7 +24,7 @@
 #include "service/service.h"
 #include "shared/clock.h"
 #include "shared/database.h"
-#include "shared/worker_slot.h"
+#include "shared/slot.h"
 
 #include "commands/dbcommands.h"
 #include "miscadmin.h"
@@ -144,7 +144,7 @@ may_connect(Oid role)
 
 /* Looks at the executors that were started; whether any slot became free. */
 bool
-jobq_check_executors(void)
+jobq_activation_check_executors(void)
 {
 	bool		freed = false;
 
@@ -155,7 +155,7 @@ jobq_check_executors(void)
 		if (started[i].handle == NULL ||
 			GetBackgroundWorkerPid(started[i].handle, &pid) != BGWH_STOPPED)
 			continue;
-		if (jobq_worker_unreserve(&started[i].ref))
+		if (jobq_slot_unreserve(&started[i].ref))
 		{
 			/* it has come no further than starting */
 			Trouble    *trouble = note_trouble(started[i].role);
@@ -173,7 +173,7 @@ jobq_check_executors(void)
 		started[i].handle = NULL;
 		freed = true;
 	}
-	if (jobq_worker_reap(MyDatabaseId, jobq_now() - START_TIMEOUT, false))
+	if (jobq_slots_reap(MyDatabaseId, jobq_now() - START_TIMEOUT, false))
 		freed = true;
 	if (freed)
 		slots_retry_at = DT_NOBEGIN;
@@ -185,7 +185,7 @@ jobq_check_executors(void)
  * the postmaster's part a moment later.
  */
 void
-jobq_note_free_slot(void)
+jobq_activation_note_free_slot(void)
 {
 	slots_retry_at = Min(slots_retry_at, jobq_now() + EXIT_TIME);
 }
@@ -307,10 +307,10 @@ activate_role(Oid role, Shortage *shortage)
 	TimestampTz now = jobq_now();
 	TimestampTz kept_until;
 
-	jobq_worker_count(MyDatabaseId, role, &counts);
+	jobq_slots_count(MyDatabaseId, role, &counts);
 	if (counts.starting > 0)
 		return now + START_TIMEOUT; /* it will ask for more, if it comes up */
-	if (jobq_worker_wake(MyDatabaseId, role, JOBQ_NO_QUEUE))
+	if (jobq_slot_wake(MyDatabaseId, role, JOBQ_NO_QUEUE))
 		return JOBQ_NEVER;
 	trouble = find_trouble(role);
 	if (trouble != NULL && jobq_worker_backs_off(trouble->retry_at))
@@ -322,11 +322,11 @@ activate_role(Oid role, Shortage *shortage)
 		return kept_until;
 	if (!may_connect(role))
 		return find_trouble(role)->retry_at;
-	if (!jobq_worker_reserve(MyDatabaseId, role, &ref))
+	if (!jobq_slot_reserve(MyDatabaseId, role, &ref))
 	{
 		/* the slot comes free, and wakes us, when that one has left */
-		jobq_worker_count(MyDatabaseId, role, &counts);
-		if (jobq_worker_free_idle(MyDatabaseId, role) || counts.busy > 0 ||
+		jobq_slots_count(MyDatabaseId, role, &counts);
+		if (jobq_slot_free_idle(MyDatabaseId, role) || counts.busy > 0 ||
 			jobq_max_workers == 0)
 			return JOBQ_NEVER;
 		if (counts.total >= jobq_max_workers)
@@ -334,15 +334,15 @@ activate_role(Oid role, Shortage *shortage)
 		else
 		{
 			shortage->capped_role = role;
-			jobq_worker_ask_to_give_way(MyDatabaseId, role);
+			jobq_slot_ask_to_give_way(MyDatabaseId, role);
 		}
 		return JOBQ_NEVER;
 	}
 	if (!start_executor(&ref, role))
 	{
-		(void) jobq_worker_unreserve(&ref);
+		(void) jobq_slot_unreserve(&ref);
 		note_no_slots();
-		if (!jobq_worker_free_idle(MyDatabaseId, role) && counts.busy == 0)
+		if (!jobq_slot_free_idle(MyDatabaseId, role) && counts.busy == 0)
 			shortage->of_slots = true;
 		return slots_retry_at;
 	}
@@ -416,7 +416,7 @@ roles_with_work(void)
  * long as another finds no slot.
  */
 TimestampTz
-jobq_activate_executors(void)
+jobq_activation_start_executors(void)
 {
 	TimestampTz next = JOBQ_NEVER;
 	Shortage	shortage = {false, InvalidOid};
@@ -431,7 +431,7 @@ jobq_activate_executors(void)
 			JobqWorkerCounts counts;
 			TimestampTz again;
 
-			jobq_worker_count(MyDatabaseId, role, &counts);
+			jobq_slots_count(MyDatabaseId, role, &counts);
 			if (counts.busy > 0)
 			{
 				more = lappend_oid(more, role);
@@ -450,6 +450,6 @@ jobq_activate_executors(void)
 	tell_shortage(&shortage);
 	/* an executor may have fallen asleep before it could see that */
 	if (shortage.of_slots)
-		(void) jobq_worker_free_idle(MyDatabaseId, InvalidOid);
+		(void) jobq_slot_free_idle(MyDatabaseId, InvalidOid);
 	return next;
 }

@@ -14,12 +14,12 @@
 #include "datatype/timestamp.h"
 
 /* Starting executors; needs a transaction */
-extern TimestampTz jobq_activate_executors(void);
+extern TimestampTz jobq_activation_start_executors(void);
 
 /* The same without one: what has become of those that were started. */
-extern bool jobq_check_executors(void);
+extern bool jobq_activation_check_executors(void);
 
 /* Woken for JOBQ_WAKE_SLOTS. */
-extern void jobq_note_free_slot(void);
+extern void jobq_activation_note_free_slot(void);
 
 #endif							/* JOBQ_ACTIVATION_H */

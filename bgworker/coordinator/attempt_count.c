@@ -133,7 +133,7 @@ settle(void)
 		else
 			jobq_crash_note_remove_attempt(MyDatabaseId, entry->job_id,
 										   entry->attempt);
-		jobq_worker_forget_termination(entry->job_id, entry->attempt);
+		jobq_termination_forget(entry->job_id, entry->attempt);
 	}
 }
 
@@ -180,7 +180,7 @@ read_notes(void)
 		if (note->cause != 0)
 			continue;
 		describe(note, &termination);
-		jobq_worker_note_termination(&termination);
+		jobq_termination_note(&termination);
 	}
 	return notes;
 }
@@ -232,7 +232,7 @@ static bool
 count_terminations(bool *more)
 {
 	static JobqTermination terminations[JOBQ_MAX_TERMINATIONS];
-	int			n = jobq_worker_terminations(terminations);
+	int			n = jobq_terminations_all(terminations);
 	bool		left = false;
 
 	for (int i = 0; i < n; i++)
@@ -249,7 +249,7 @@ count_terminations(bool *more)
 
 /* The transaction of the last call was rolled back. */
 void
-jobq_count_undo(void)
+jobq_attempt_count_undo(void)
 {
 	nsettled = 0;
 }
@@ -260,7 +260,7 @@ jobq_count_undo(void)
  * that is committed, and before anybody writes another note.
  */
 TimestampTz
-jobq_count_attempts(bool *more)
+jobq_attempt_count_run(bool *more)
 {
 	static int64 delay = 0;
 	TimestampTz start = jobq_now();

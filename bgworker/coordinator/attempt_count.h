@@ -15,9 +15,9 @@
 #include "datatype/timestamp.h"
 
 /* Attempts that ended early; needs a transaction */
-extern TimestampTz jobq_count_attempts(bool *more);
+extern TimestampTz jobq_attempt_count_run(bool *more);
 
 /* That transaction was rolled back. */
-extern void jobq_count_undo(void);
+extern void jobq_attempt_count_undo(void);
 
 #endif							/* JOBQ_ATTEMPT_COUNT_H */

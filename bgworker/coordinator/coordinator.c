@@ -26,8 +26,8 @@
 #include "guc.h"
 #include "shared/clock.h"
 #include "shared/database.h"
+#include "shared/slot.h"
 #include "shared/wake.h"
-#include "shared/worker_slot.h"
 
 #include "access/xact.h"
 #include "commands/dbcommands.h"
@@ -64,7 +64,7 @@ static bool extension_gone = false;
 static bool
 sign_on(Oid dboid)
 {
-	JobqDatabase *database = jobq_allocate_database(dboid);
+	JobqDatabase *database = jobq_database_allocate(dboid);
 	bool		result = false;
 
 	if (database == NULL)
@@ -90,11 +90,11 @@ sign_on(Oid dboid)
 static void
 sign_off(int code, Datum arg)
 {
-	JobqDatabase *database = jobq_find_database(DatumGetObjectId(arg));
+	JobqDatabase *database = jobq_database_find(DatumGetObjectId(arg));
 
 	if (database == NULL || database->coordinator_pid != MyProcPid)
 		return;
-	(void) jobq_worker_reap(database->dboid, JOBQ_NEVER, true);
+	(void) jobq_slots_reap(database->dboid, JOBQ_NEVER, true);
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_EXCLUSIVE);
 	if (database->starving)
 		jobq_shared->starving--;
@@ -150,7 +150,7 @@ leave_database(JobqInstallation installation)
 				(errmsg("jobq does not work in database \"%s\": the extension's version is not the library's, %s",
 						get_database_name(MyDatabaseId), JOBQ_VERSION),
 				 errhint("%s", jobq_version_hint())));
-	jobq_workers_leave(MyDatabaseId);
+	jobq_slots_leave(MyDatabaseId);
 	extension_gone = true;
 	proc_exit(0);
 }
@@ -185,7 +185,7 @@ check_settings(void)
 	MemoryContextSwitchTo(loop_context);
 	if (!served)
 	{
-		jobq_workers_leave(MyDatabaseId);
+		jobq_slots_leave(MyDatabaseId);
 		proc_exit(0);
 	}
 	/* jobq.max_workers may have changed */
@@ -234,8 +234,8 @@ jobq_coordinator_main(Datum main_arg)
 		check_settings();
 		reasons = pg_atomic_exchange_u32(&jobq_database()->wake, 0);
 		if (reasons & JOBQ_WAKE_SLOTS)
-			jobq_note_free_slot();
-		if (jobq_check_executors())
+			jobq_activation_note_free_slot();
+		if (jobq_activation_check_executors())
 			reasons |= JOBQ_WAKE_SLOTS;
 		until = jobq_task_loop_run(reasons);
 		pgstat_report_stat(true);

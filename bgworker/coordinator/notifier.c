@@ -173,7 +173,7 @@ notify_wanted(TimestampTz now, TimestampTz *next)
 
 /* Notifies those whose turn it is; returns when the turn of others comes. */
 TimestampTz
-jobq_notify_queues(void)
+jobq_notifier_notify(void)
 {
 	TimestampTz now = jobq_now();
 	TimestampTz next = JOBQ_NEVER;
@@ -185,7 +185,7 @@ jobq_notify_queues(void)
 }
 
 /*
- * A queue without room in shared memory has a ready job: jobq_notify_queues()
+ * A queue without room in shared memory has a ready job: jobq_notifier_notify()
  * is to notify it.
  */
 void
@@ -200,7 +200,7 @@ jobq_notify_without_room(int32 queue)
  * Those it had notified do not have their flags any more, so set them.
  */
 void
-jobq_notify_undo(void)
+jobq_notifier_undo(void)
 {
 	HASH_SEQ_STATUS status;
 	Notified   *entry;
@@ -211,7 +211,7 @@ jobq_notify_undo(void)
 	while ((entry = hash_seq_search(&status)) != NULL)
 	{
 		JobqQueueState *state = entry->pending ?
-		jobq_find_queue_state(entry->queue) : NULL;
+		jobq_queue_state_find(entry->queue) : NULL;
 
 		if (state != NULL)
 			pg_atomic_write_u32(&state->notify, 1);

@@ -14,10 +14,10 @@
 #include "datatype/timestamp.h"
 
 /* NOTIFY for external workers; needs a transaction */
-extern TimestampTz jobq_notify_queues(void);
+extern TimestampTz jobq_notifier_notify(void);
 
 /* That transaction was rolled back. */
-extern void jobq_notify_undo(void);
+extern void jobq_notifier_undo(void);
 
 /* for due.c: a queue without room for a flag is to be notified */
 extern void jobq_notify_without_room(int32 queue);

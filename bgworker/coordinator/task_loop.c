@@ -95,7 +95,7 @@ note_error(TaskState *state)
 		ereport(LOG,
 				(errcode(error->sqlerrcode),
 				 errmsg("jobq failed in %s: %s",
-						jobq_task_name(number_of(state)),
+						jobq_late_task_name(number_of(state)),
 						error->message),
 				 error->detail ? errdetail_internal("%s", error->detail) : 0,
 				 error->hint ? errhint("%s", error->hint) : 0));
@@ -114,7 +114,7 @@ run_task(TaskState *state)
 	JobqTask	number = number_of(state);
 	volatile bool more = false;
 
-	pgstat_report_activity(STATE_RUNNING, jobq_task_name(number));
+	pgstat_report_activity(STATE_RUNNING, jobq_late_task_name(number));
 	jobq_late_begin();
 	PG_TRY();
 	{

@@ -30,7 +30,7 @@
 #include "service/service.h"
 #include "shared/clock.h"
 #include "shared/database.h"
-#include "shared/worker_slot.h"
+#include "shared/slot.h"
 
 #include "miscadmin.h"
 
@@ -56,7 +56,7 @@ static TimestampTz
 run_config(bool *more)
 {
 	if (jobq_service_refresh())
-		jobq_workers_leave(MyDatabaseId);
+		jobq_slots_leave(MyDatabaseId);
 	return JOBQ_NEVER;
 }
 
@@ -64,7 +64,7 @@ run_config(bool *more)
 static TimestampTz
 run_notes(bool *more)
 {
-	return jobq_count_attempts(more);
+	return jobq_attempt_count_run(more);
 }
 
 /* Writes down the jobs that were through in vain. */
@@ -103,7 +103,7 @@ run_leases_expire(bool *more)
 static TimestampTz
 run_jobs_expire(bool *more)
 {
-	return jobq_jobs_expire(BATCH, more);
+	return jobq_expire_jobs(BATCH, more);
 }
 
 /* Looks at all queues if it is told to, else at those whose time has come. */
@@ -115,7 +115,7 @@ run_wake_due(bool *more)
 
 	if (all)
 		last_look = jobq_now();
-	next = jobq_queues_wake_due(all, look_without_room,
+	next = jobq_due_wake_queues(all, look_without_room,
 								jobq_notify_without_room);
 	look_at_all = false;
 	look_without_room = false;
@@ -155,7 +155,7 @@ run_cancel(bool *more)
 static TimestampTz
 run_terminate(bool *more)
 {
-	return jobq_workers_terminate_stubborn();
+	return jobq_slots_terminate_stubborn();
 }
 
 static TimestampTz
@@ -163,19 +163,19 @@ run_schedules(bool *more)
 {
 	if (jobq_service_holds())
 		return JOBQ_NEVER;
-	return jobq_schedules_fire(BATCH, more);
+	return jobq_schedule_fire_due(BATCH, more);
 }
 
 static TimestampTz
 run_notify(bool *more)
 {
-	return jobq_notify_queues();
+	return jobq_notifier_notify();
 }
 
 static TimestampTz
 run_activation(bool *more)
 {
-	return jobq_activate_executors();
+	return jobq_activation_start_executors();
 }
 
 static TimestampTz
@@ -193,14 +193,14 @@ run_sweep(bool *more)
 static void
 undo_notes(int sqlerrcode)
 {
-	jobq_count_undo();
+	jobq_attempt_count_undo();
 	jobq_unrecorded_note(sqlerrcode);
 }
 
 static void
 undo_notify(int sqlerrcode)
 {
-	jobq_notify_undo();
+	jobq_notifier_undo();
 }
 
 const JobqCoordinatorTask jobq_tasks[JOBQ_NUM_TASKS] = {

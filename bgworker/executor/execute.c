@@ -160,7 +160,7 @@ end_user_code(JobqRun *run)
 	run->noticed = jobq_watch_noticed() || jobq_session_has_claims();
 	if (run->timeout > 0)
 		disable_timeout(job_timeout, false);
-	interruption = jobq_worker_end_job(&worker_ref);
+	interruption = jobq_slot_end_job(&worker_ref);
 	run->outcome.timed_out = timeouts > 0 && failed;
 	run->outcome.cancelled = interruption == JOBQ_CANCELLED;
 	run->outcome.evicted = interruption == JOBQ_EVICTED && failed;
@@ -336,7 +336,7 @@ jobq_execute_clean_up(void)
 	running = NULL;
 	limited = false;
 	jobq_watch_end();
-	(void) jobq_worker_end_job(&worker_ref);
+	(void) jobq_slot_end_job(&worker_ref);
 	disable_timeout(job_timeout, false);
 	jobq_session_drop_cancel(true);
 	jobq_current_job_end();

@@ -13,7 +13,7 @@
 
 #include "bgworker/executor/call.h"
 #include "bgworker/executor/outcome.h"
-#include "shared/worker_slot.h"
+#include "shared/slot.h"
 
 /* A job at hand. */
 typedef struct JobqRun

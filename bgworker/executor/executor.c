@@ -27,8 +27,8 @@
 #include "shared/clock.h"
 #include "shared/database.h"
 #include "shared/lease_registry.h"
+#include "shared/slot.h"
 #include "shared/wake.h"
-#include "shared/worker_slot.h"
 
 #include <signal.h>
 
@@ -90,7 +90,7 @@ may_be_here(void)
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_SHARED);
 	result = !jobq_service_is_held(database) && database->holds == 0;
 	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
-	return result && !jobq_worker_must_leave(&worker_ref);
+	return result && !jobq_slot_must_leave(&worker_ref);
 }
 
 /* Whether a command wants the database for itself, and ends the workers. */
@@ -124,7 +124,7 @@ sign_off(int code, Datum arg)
 	dboid = jobq_shared->workers[worker_ref.slot].dboid;
 	if (PostmasterIsAlive())
 		jobq_crash_note_clear();
-	announce_free_slot(dboid, (jobq_worker_detach(&worker_ref) ?
+	announce_free_slot(dboid, (jobq_slot_detach(&worker_ref) ?
 							   JOBQ_WAKE_RESYNC : 0) |
 					   (attempt_counts ? JOBQ_WAKE_NOTES : 0));
 }
@@ -182,7 +182,7 @@ follow_settings(void)
 	jobq_worker_begin();
 	served = jobq_serves_database(get_database_name(MyDatabaseId));
 	CommitTransactionCommand();
-	return served && !jobq_worker_is_too_many(&worker_ref);
+	return served && !jobq_slot_is_too_many(&worker_ref);
 }
 
 /*
@@ -234,7 +234,7 @@ sleep_until_woken(TimestampTz idle_since)
 	TimestampTz until = idle_since +
 	jobq_worker_idle_timeout * INT64CONST(1000);
 
-	if (jobq_now() >= until && jobq_worker_set_leaving(&worker_ref))
+	if (jobq_now() >= until && jobq_slot_set_leaving(&worker_ref))
 		return false;
 	pgstat_report_stat(true);
 	pgstat_report_activity(STATE_IDLE, NULL);
@@ -329,12 +329,12 @@ work(void)
 					idle = true;
 					idle_since = jobq_now();
 					jobq_crash_note_clear();
-					(void) jobq_worker_set_idle(&worker_ref, &woken_for);
+					(void) jobq_slot_set_idle(&worker_ref, &woken_for);
 					break;
 				}
 				if (!sleep_until_woken(idle_since))
 					return;
-				if (jobq_worker_set_idle(&worker_ref, &woken_for))
+				if (jobq_slot_set_idle(&worker_ref, &woken_for))
 				{
 					jobq_find_owe(woken_for);
 					idle_since = jobq_now();
@@ -375,13 +375,13 @@ jobq_executor_main(Datum main_arg)
 	jobq_lease_watch_session();
 	jobq_worker_set_up_signals();
 	set_up_termination();
-	if (!jobq_worker_attach(&worker_ref, &dboid, &role))
+	if (!jobq_slot_attach(&worker_ref, &dboid, &role))
 		proc_exit(0);
 	attached = true;
 	BackgroundWorkerInitializeConnectionByOid(dboid, role,
 											  JOBQ_BYPASS_LOGIN_CHECK);
 	exit_if_frozen(role);
-	jobq_worker_set_busy(&worker_ref);
+	jobq_slot_set_busy(&worker_ref);
 	jobq_session_set_up(role);
 	pgstat_report_appname("jobq executor");
 	jobq_crash_note_open(dboid, worker_ref.slot);

@@ -19,7 +19,7 @@
 #include "job/transition.h"
 #include "queue/queue_list.h"
 #include "shared/clock.h"
-#include "shared/worker_slot.h"
+#include "shared/slot.h"
 
 #include "miscadmin.h"
 #include "utils/snapmgr.h"
@@ -81,21 +81,21 @@ static bool
 look_in_queue(const JobqFinder *finder, const JobqQueue *queue,
 			  JobqFound *found)
 {
-	JobqReadyScan scan;
+	JobqClaimScan scan;
 	bool		result;
 
 	if (found->may_clear)
 		(void) clear_work(queue);
-	jobq_ready_begin(&scan, finder->jobs, queue);
+	jobq_claim_begin(&scan, finder->jobs, queue);
 	if (found->sharing != NULL)
 		scan.now = Min(scan.now, found->sharing->begun_at);
-	result = jobq_ready_next(&scan, &found->job);
+	result = jobq_claim_next(&scan, &found->job);
 	if (result)
 	{
 		TimestampTz started_at = found->job.started_at;
 
 		found->queue = queue;
-		found->more = found->sharing == NULL && jobq_ready_sees_more(&scan);
+		found->more = found->sharing == NULL && jobq_claim_sees_more(&scan);
 
 		/* the job may run long: pin no page meanwhile */
 		ExecMaterializeSlot(found->job.slot);
@@ -103,7 +103,7 @@ look_in_queue(const JobqFinder *finder, const JobqQueue *queue,
 		found->job.started_at = found->sharing == NULL ? started_at :
 			jobq_now();
 	}
-	jobq_ready_end(&scan);
+	jobq_claim_end(&scan);
 	if (result && count_termination(finder, queue, found))
 		found->counted = true;
 	return result;
@@ -128,7 +128,7 @@ look_in_queues(const JobqFinder *finder, JobqFound *found)
 		if (queue->state != NULL &&
 			pg_atomic_read_u32(&queue->state->drops) > 0)
 			continue;
-		if (found->sharing != NULL && !jobq_sharing_allows_queue(queue))
+		if (found->sharing != NULL && !jobq_share_allows_queue(queue))
 			continue;
 		if (look_in_queue(finder, queue, found))
 		{
@@ -181,8 +181,8 @@ slots_are_left(Oid role)
 {
 	JobqWorkerCounts counts;
 
-	jobq_worker_count(MyDatabaseId, role, &counts);
-	return jobq_worker_has_room(&counts);
+	jobq_slots_count(MyDatabaseId, role, &counts);
+	return jobq_slots_have_room(&counts);
 }
 
 /*
@@ -280,7 +280,7 @@ jobq_find_another_job(JobqFinder *finder, const JobqSharing *sharing,
 	if (!look_in_queues(finder, found))
 		return false;
 	if (!found->counted &&
-		jobq_sharing_allows_job(sharing, &found->job, found->queue))
+		jobq_share_allows_job(sharing, &found->job, found->queue))
 		return true;
 	/* its queue has not been served: it is the next transaction's turn */
 	last_queue = previous;

@@ -159,7 +159,7 @@ jobq_run_note_termination(bool is_fault)
 		run = unrecorded;
 	if (run == NULL)
 		return false;
-	interruption = jobq_worker_end_job(&worker_ref);
+	interruption = jobq_slot_end_job(&worker_ref);
 	cancelled = interruption == JOBQ_CANCELLED;
 	log_termination(run, interruption);
 	if (interruption == JOBQ_EVICTED || (!is_fault && !cancelled && !overdue))
@@ -177,8 +177,8 @@ jobq_run_note_termination(bool is_fault)
 	if (run->lease == 0 && PostmasterIsAlive())
 		jobq_crash_note_keep(termination.timed_out ? JOBQ_NOTE_TIMED_OUT :
 							 JOBQ_NOTE_TERMINATED, 0);
-	jobq_worker_note_termination(&termination);
-	jobq_sharing_forbid(run->state);
+	jobq_termination_note(&termination);
+	jobq_share_forbid(run->state);
 	return true;
 }
 
@@ -230,7 +230,7 @@ make_run(const Batch *batch, const JobqFound *found)
 	run->tid = job->slot->tts_tid;
 	run->read_only = batch->read_only;
 	run->may_share = batch->sharing.possible &&
-		jobq_sharing_allows_job(&batch->sharing, job, found->queue);
+		jobq_share_allows_job(&batch->sharing, job, found->queue);
 	run->timeout = jobq_job_timeout(job, found->queue);
 	(void) jobq_outcome_database(); /* the end of the process may need it */
 	run->call.queue = job->queue;
@@ -250,7 +250,7 @@ ask_for_look(int32 queue, JobqQueueState *state)
 {
 	JobqWorkerCounts counts;
 
-	if (jobq_worker_wake(MyDatabaseId, worker_role, queue))
+	if (jobq_slot_wake(MyDatabaseId, worker_role, queue))
 		return;
 	if (state == NULL || pg_atomic_exchange_u32(&state->work, 1) != 0)
 	{
@@ -258,8 +258,8 @@ ask_for_look(int32 queue, JobqQueueState *state)
 		 * whoever set the flag has woken the coordinator; but it waits for an
 		 * executor that starts to ask for the next one
 		 */
-		jobq_worker_count(MyDatabaseId, worker_role, &counts);
-		if (counts.starting > 0 || !jobq_worker_has_room(&counts))
+		jobq_slots_count(MyDatabaseId, worker_role, &counts);
+		if (counts.starting > 0 || !jobq_slots_have_room(&counts))
 			return;
 	}
 	jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_WORK);
@@ -273,7 +273,7 @@ static void
 pass_on(int32 queue)
 {
 	if (queue != JOBQ_NO_QUEUE)
-		ask_for_look(queue, jobq_find_queue_state(queue));
+		ask_for_look(queue, jobq_queue_state_find(queue));
 }
 
 /*
@@ -287,9 +287,9 @@ publish(const JobqRun *run, const Batch *batch, int32 *woken_for)
 {
 	jobq_session_drop_lock_timeout();
 	jobq_session_drop_cancel(false);
-	return jobq_worker_begin_job(&worker_ref, run->outcome.queue,
-								 run->outcome.job_id, run->outcome.attempt,
-								 batch->njobs, woken_for);
+	return jobq_slot_begin_job(&worker_ref, run->outcome.queue,
+							   run->outcome.job_id, run->outcome.attempt,
+							   batch->njobs, woken_for);
 }
 
 /* Starts a transaction of jobq's own: the role's settings do not matter. */
@@ -318,10 +318,10 @@ claim(JobqRun *run, Batch *batch, JobqFound *found)
 		elog(ERROR, "job " INT64_FORMAT " is not locked", found->job.id);
 	if (found->job.attempt >=
 		jobq_job_max_attempts(&found->job, found->queue))
-		jobq_async_insist();
+		jobq_async_commit_insist();
 	(void) jobq_current_job_row();
 	PopActiveSnapshot();
-	jobq_worker_set_leased(&worker_ref);
+	jobq_slot_set_leased(&worker_ref);
 	jobq_session_watch_claims(run->lease);
 	jobq_find_end(&batch->finder);
 	CommitTransactionCommand();
@@ -487,11 +487,11 @@ commit(Batch *batch)
 static void
 run_elsewhere(Batch *batch, JobqRun *run, JobqFound *found)
 {
-	jobq_sharing_forbid(run->state);
+	jobq_share_forbid(run->state);
 	jobq_crash_note_clear();
 	if (batch->njobs > 0)
 	{
-		if (jobq_worker_end_job(&worker_ref) == JOBQ_CANCELLED)
+		if (jobq_slot_end_job(&worker_ref) == JOBQ_CANCELLED)
 			jobq_at_commit_wake(JOBQ_WAKE_CANCEL);
 		jobq_session_drop_cancel(true);
 		jobq_current_job_end();
@@ -538,14 +538,14 @@ run_found(Batch *batch, JobqRun *run, JobqFound *found)
 	jobq_current_job_begin(&found->job, found->queue, run->context);
 	jobq_crash_note_write(batch->njobs, run->outcome.job_id,
 						  run->outcome.attempt, run->outcome.started_at);
-	jobq_sharing_note_start(&batch->sharing);
+	jobq_share_note_start(&batch->sharing);
 	if (!jobq_execute_in_subtransaction(run))
 	{
 		run_elsewhere(batch, run, found);
 		return false;
 	}
-	jobq_sharing_note_end(&batch->sharing, run->state,
-						  run->outcome.started_at, run->outcome.finished_at);
+	jobq_share_note_end(&batch->sharing, run->state,
+						run->outcome.started_at, run->outcome.finished_at);
 	remember(batch, run);
 	unrecorded = batch->njobs == 1 && !run->outcome.evicted ? run : NULL;
 	batch->looking = false;
@@ -562,9 +562,9 @@ find_another(Batch *batch, const JobqRun *run, JobqFound *found)
 		unrecorded = NULL;
 	return run->may_share && !run->noticed && !run->outcome.evicted &&
 		!ConfigReloadPending && !jobq_unrecorded_is_noted() &&
-		jobq_sharing_is_open(&batch->sharing, batch->njobs,
-							 run->outcome.finished_at) &&
-		!jobq_worker_must_leave(&worker_ref) &&
+		jobq_share_is_open(&batch->sharing, batch->njobs,
+						   run->outcome.finished_at) &&
+		!jobq_slot_must_leave(&worker_ref) &&
 		jobq_find_another_job(&batch->finder, &batch->sharing, found);
 }
 
@@ -623,7 +623,7 @@ run_transaction(Batch *batch, JobqRun *volatile *run)
 	JobqFound	found;
 
 	jobq_worker_begin();
-	jobq_sharing_begin(&batch->sharing, now);
+	jobq_share_begin(&batch->sharing, now);
 	batch->read_only = XactReadOnly;
 	if (XactReadOnly && jobq_session_is_frozen())
 	{
@@ -675,7 +675,7 @@ note_attempt(const JobqRun *run, const ErrorData *error)
 	termination.pid = MyProcPid;
 	termination.unrecorded = error->sqlerrcode;
 	termination.leased = run->lease != 0;
-	jobq_worker_note_termination(&termination);
+	jobq_termination_note(&termination);
 }
 
 /*
@@ -686,7 +686,7 @@ static void
 note_unrecorded(const JobqRun *run, int sqlerrcode)
 {
 	jobq_unrecorded_note(sqlerrcode);
-	jobq_sharing_forbid(run->state);
+	jobq_share_forbid(run->state);
 	if (run->outcome.evicted)
 		return;
 	if (run->lease == 0)
@@ -733,7 +733,7 @@ run_one_by_one(Batch *batch, const ErrorData *error)
 	note_undone(batch, 0);
 	jobq_unrecorded_note(error->sqlerrcode);
 	for (int i = 0; i < batch->njobs; i++)
-		jobq_sharing_forbid(batch->states[i]);
+		jobq_share_forbid(batch->states[i]);
 	ereport(LOG,
 			(errcode(error->sqlerrcode),
 			 errmsg("could not commit %d jobs together: %s", batch->njobs,
@@ -774,7 +774,7 @@ recover(Batch *batch, JobqRun *run, ErrorData *error)
 		run->outcome.error = error;
 	if (!blame(run))
 		return JOBQ_RUN_SPOILED;
-	jobq_worker_forget_termination(run->outcome.job_id, run->outcome.attempt);
+	jobq_termination_forget(run->outcome.job_id, run->outcome.attempt);
 	return JOBQ_RUN_DONE;
 }
 

@@ -11,7 +11,7 @@
 #ifndef JOBQ_RUN_H
 #define JOBQ_RUN_H
 
-#include "shared/worker_slot.h"
+#include "shared/slot.h"
 
 typedef enum JobqRunResult
 {

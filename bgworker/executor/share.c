@@ -63,7 +63,7 @@ commit_time(void)
 }
 
 void
-jobq_sharing_begin(JobqSharing *sharing, TimestampTz begun_at)
+jobq_share_begin(JobqSharing *sharing, TimestampTz begun_at)
 {
 	sharing->begun_at = begun_at;
 	sharing->possible = jobq_shared_commit_time > 0 &&
@@ -71,7 +71,7 @@ jobq_sharing_begin(JobqSharing *sharing, TimestampTz begun_at)
 }
 
 bool
-jobq_sharing_is_open(const JobqSharing *sharing, int njobs, TimestampTz now)
+jobq_share_is_open(const JobqSharing *sharing, int njobs, TimestampTz now)
 {
 	return sharing->possible && njobs < JOBQ_SHARE_MAX_JOBS &&
 		now - sharing->begun_at < commit_time() &&
@@ -84,7 +84,7 @@ jobq_sharing_is_open(const JobqSharing *sharing, int njobs, TimestampTz now)
  * A backoff_function is the owner's code, too, but not isolated as a job is.
  */
 bool
-jobq_sharing_allows_queue(const JobqQueue *queue)
+jobq_share_allows_queue(const JobqQueue *queue)
 {
 	return jobq_shared_commit_time > 0 && queue->share_commits &&
 		queue->state != NULL && queue->backoff_function == NULL &&
@@ -92,10 +92,10 @@ jobq_sharing_allows_queue(const JobqQueue *queue)
 }
 
 bool
-jobq_sharing_allows_job(const JobqSharing *sharing, const JobqJob *job,
-						const JobqQueue *queue)
+jobq_share_allows_job(const JobqSharing *sharing, const JobqJob *job,
+					  const JobqQueue *queue)
 {
-	return jobq_sharing_allows_queue(queue) &&
+	return jobq_share_allows_queue(queue) &&
 		job->run_at <= sharing->begun_at &&
 		job->enqueued_at <= sharing->begun_at &&
 		jobq_job_current_attempt(job) < jobq_job_max_attempts(job, queue);
@@ -135,15 +135,15 @@ set_unshared(JobqQueueState *state, uint32 njobs)
 }
 
 void
-jobq_sharing_note_start(const JobqSharing *sharing)
+jobq_share_note_start(const JobqSharing *sharing)
 {
 	if (sharing->possible)
 		(void) getrusage(RUSAGE_SELF, &usage_at_start);
 }
 
 void
-jobq_sharing_note_end(const JobqSharing *sharing, JobqQueueState *state,
-					  TimestampTz start, TimestampTz end)
+jobq_share_note_end(const JobqSharing *sharing, JobqQueueState *state,
+					TimestampTz start, TimestampTz end)
 {
 	int64		limit = commit_time() / SHORT_PART;
 	int64		taken = end - start;
@@ -171,7 +171,7 @@ jobq_sharing_note_end(const JobqSharing *sharing, JobqQueueState *state,
 }
 
 void
-jobq_sharing_forbid(JobqQueueState *state)
+jobq_share_forbid(JobqQueueState *state)
 {
 	if (state != NULL)
 		set_unshared(state, ALONE_AFTER_LONG);

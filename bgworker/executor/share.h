@@ -28,25 +28,25 @@ typedef struct JobqSharing
 } JobqSharing;
 
 /* Right after the transaction has been started. */
-extern void jobq_sharing_begin(JobqSharing *sharing, TimestampTz begun_at);
+extern void jobq_share_begin(JobqSharing *sharing, TimestampTz begun_at);
 
 /* Whether another job may be looked for. */
-extern bool jobq_sharing_is_open(const JobqSharing *sharing, int njobs,
-								 TimestampTz now);
+extern bool jobq_share_is_open(const JobqSharing *sharing, int njobs,
+							   TimestampTz now);
 
 /* Whether jobs of a queue, and this one, may share. */
-extern bool jobq_sharing_allows_queue(const JobqQueue *queue);
-extern bool jobq_sharing_allows_job(const JobqSharing *sharing,
-									const JobqJob *job,
-									const JobqQueue *queue);
+extern bool jobq_share_allows_queue(const JobqQueue *queue);
+extern bool jobq_share_allows_job(const JobqSharing *sharing,
+								  const JobqJob *job,
+								  const JobqQueue *queue);
 
 /* Around a job's code, and right after it: it was run between these times. */
-extern void jobq_sharing_note_start(const JobqSharing *sharing);
-extern void jobq_sharing_note_end(const JobqSharing *sharing,
-								  JobqQueueState *state, TimestampTz start,
-								  TimestampTz end);
+extern void jobq_share_note_start(const JobqSharing *sharing);
+extern void jobq_share_note_end(const JobqSharing *sharing,
+								JobqQueueState *state, TimestampTz start,
+								TimestampTz end);
 
 /* Has a queue's next jobs run alone; for exit callbacks too. */
-extern void jobq_sharing_forbid(JobqQueueState *state);
+extern void jobq_share_forbid(JobqQueueState *state);
 
 #endif							/* JOBQ_SHARE_H */

@@ -30,7 +30,7 @@
 #include "job/transition.h"
 #include "shared/clock.h"
 #include "shared/database.h"
-#include "shared/worker_slot.h"
+#include "shared/slot.h"
 
 #include "access/xact.h"
 #include "miscadmin.h"

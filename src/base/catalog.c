@@ -469,7 +469,7 @@ jobq_restore(const JobqElevation *elevation)
  * Needs a transaction.
  */
 int64
-jobq_system_identifier(void)
+jobq_home_identifier(void)
 {
 	static Oid	known_schema = InvalidOid;
 	static Oid	known_extension = InvalidOid;

@@ -36,6 +36,6 @@ extern bool jobq_reads_all(Oid role);
 extern void jobq_pin_search_path(void);
 extern void jobq_elevate(JobqElevation *elevation);
 extern void jobq_restore(const JobqElevation *elevation);
-extern int64 jobq_system_identifier(void);
+extern int64 jobq_home_identifier(void);
 
 #endif							/* JOBQ_CATALOG_H */

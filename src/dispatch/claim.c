@@ -46,11 +46,11 @@
 #define BEFORE_ALL (PG_INT16_MIN - 1)
 
 /*
- * Begins; nothing may run between this and jobq_ready_end() but
- * jobq_ready_next() and the transitions of the jobs that it gives.
+ * Begins; nothing may run between this and jobq_claim_end() but
+ * jobq_claim_next() and the transitions of the jobs that it gives.
  */
 void
-jobq_ready_begin(JobqReadyScan *scan, JobqTable *jobs, const JobqQueue *queue)
+jobq_claim_begin(JobqClaimScan *scan, JobqTable *jobs, const JobqQueue *queue)
 {
 	memset(scan, 0, sizeof(*scan));
 	scan->jobs = jobs;
@@ -61,17 +61,17 @@ jobq_ready_begin(JobqReadyScan *scan, JobqTable *jobs, const JobqQueue *queue)
 	CommandCounterIncrement();
 	jobq_dispatch_begin(&scan->dispatch, jobs, queue);
 	scan->seeking = true;
-	scan->mode = JOBQ_READY_ALL;
+	scan->mode = JOBQ_CLAIM_ALL;
 	if (queue->state != NULL)
 	{
 		jobq_lanes_follow_storage(queue->state, jobq_table_storage(jobs));
-		scan->mode = jobq_has_own_jobs(queue) ?
-			JOBQ_READY_INDEX : JOBQ_READY_LANES;
+		scan->mode = jobq_ready_has_own_jobs(queue) ?
+			JOBQ_CLAIM_INDEX : JOBQ_CLAIM_LANES;
 	}
 }
 
 void
-jobq_ready_end(JobqReadyScan *scan)
+jobq_claim_end(JobqClaimScan *scan)
 {
 	jobq_dispatch_end(&scan->dispatch);
 }
@@ -82,7 +82,7 @@ jobq_ready_end(JobqReadyScan *scan)
  * an error.
  */
 static void
-go_on_by_index(JobqReadyScan *scan, JobqReadyMode mode)
+go_on_by_index(JobqClaimScan *scan, JobqClaimMode mode)
 {
 	CommandCounterIncrement();
 	jobq_dispatch_refresh(&scan->dispatch);
@@ -113,7 +113,7 @@ is_expired(const JobqJob *job, TimestampTz now)
  * that is told of dead jobs; else the job is as new.
  */
 static bool
-give_up_lease(JobqReadyScan *scan, JobqJob *job)
+give_up_lease(JobqClaimScan *scan, JobqJob *job)
 {
 	JobqFailure failure;
 	JobqState	state;
@@ -135,14 +135,14 @@ give_up_lease(JobqReadyScan *scan, JobqJob *job)
  * is withdrawn if there is none.
  */
 static bool
-try_lock(JobqReadyScan *scan, JobqJob *job)
+try_lock(JobqClaimScan *scan, JobqJob *job)
 {
 	if (scan->locked == NULL)
 		scan->locked = jobq_table_slot(scan->jobs);
 	if (jobq_table_lock(scan->jobs, &scan->dispatch.slot->tts_tid,
 						scan->dispatch.snapshot, scan->locked) != JOBQ_FOUND)
 	{
-		jobq_note_withdraw();
+		jobq_ready_withdraw();
 		return false;
 	}
 	jobq_job_read(job, scan->locked);
@@ -150,13 +150,13 @@ try_lock(JobqReadyScan *scan, JobqJob *job)
 		return false;
 	if (job->state == JOBQ_STATE_RUNNING)
 	{
-		jobq_async_forbid();
+		jobq_async_commit_forbid();
 		if (!give_up_lease(scan, job))
 			return false;
 	}
 	if (is_expired(job, scan->now))
 	{
-		jobq_async_forbid();
+		jobq_async_commit_forbid();
 		jobq_job_expire(scan->jobs, job, scan->queue);
 		return false;
 	}
@@ -165,12 +165,12 @@ try_lock(JobqReadyScan *scan, JobqJob *job)
 
 /* Gets hold of the job of the row that was read last, which is noted. */
 static bool
-take_hold(JobqReadyScan *scan, JobqJob *job)
+take_hold(JobqClaimScan *scan, JobqJob *job)
 {
 	jobq_job_read(job, scan->dispatch.slot);
 	if (!is_claimable(job, scan->now))
 	{
-		jobq_note_withdraw();
+		jobq_ready_withdraw();
 		return false;
 	}
 	if (scan->unlocked && job->state == JOBQ_STATE_PENDING &&
@@ -184,12 +184,12 @@ take_hold(JobqReadyScan *scan, JobqJob *job)
  * need be.
  */
 bool
-jobq_ready_can_use_lanes(JobqReadyScan *scan)
+jobq_claim_can_use_lanes(JobqClaimScan *scan)
 {
 	JobqPlace	place;
 	JobqPop		state;
 
-	if (scan->mode == JOBQ_READY_ALL)
+	if (scan->mode == JOBQ_CLAIM_ALL)
 		return false;
 	state = jobq_lane_peek(scan->queue->state, 0, &jobq_first_key, scan->now,
 						   &place);
@@ -204,13 +204,13 @@ jobq_ready_can_use_lanes(JobqReadyScan *scan)
 
 /* The next lane to be scanned, and where to begin. */
 static bool
-next_lane(JobqReadyScan *scan, JobqKey *from)
+next_lane(JobqClaimScan *scan, JobqKey *from)
 {
 	JobqQueueState *state = scan->queue->state;
 	JobqPlace	own;
 	int16		priority;
 	bool		known = jobq_lane_next(state, scan->priority, &priority);
-	bool		mine = jobq_next_own_job(scan->queue, scan->priority, &own);
+	bool		mine = jobq_ready_next_own_job(scan->queue, scan->priority, &own);
 
 	if (!known && !mine)
 		return false;
@@ -229,7 +229,7 @@ next_lane(JobqReadyScan *scan, JobqKey *from)
  * or, with *ahead set, at a job that lies ahead.
  */
 static bool
-next_of_scan(JobqReadyScan *scan, JobqJob *job, JobqHead *head, bool *ahead)
+next_of_scan(JobqClaimScan *scan, JobqJob *job, JobqHead *head, bool *ahead)
 {
 	*ahead = false;
 	while (jobq_dispatch_next(&scan->dispatch, head))
@@ -242,7 +242,7 @@ next_of_scan(JobqReadyScan *scan, JobqJob *job, JobqHead *head, bool *ahead)
 			return false;
 		}
 		jobq_note_reserve();
-		jobq_note_locked(scan->queue, &head->place);
+		jobq_ready_note_locked(scan->queue, &head->place);
 		if (take_hold(scan, job))
 			return true;
 	}
@@ -251,7 +251,7 @@ next_of_scan(JobqReadyScan *scan, JobqJob *job, JobqHead *head, bool *ahead)
 
 /* The next job by the index, from the start of the queue. */
 static bool
-next_of_all(JobqReadyScan *scan, JobqJob *job)
+next_of_all(JobqClaimScan *scan, JobqJob *job)
 {
 	JobqHead	head;
 	bool		ahead;
@@ -276,7 +276,7 @@ next_of_all(JobqReadyScan *scan, JobqJob *job)
  * be had is not met again.
  */
 static bool
-next_by_index(JobqReadyScan *scan, JobqJob *job)
+next_by_index(JobqClaimScan *scan, JobqJob *job)
 {
 	JobqHead	head;
 	bool		ahead;
@@ -287,9 +287,9 @@ next_by_index(JobqReadyScan *scan, JobqJob *job)
 		{
 			JobqKey		from;
 
-			if (!jobq_ready_can_use_lanes(scan))
+			if (!jobq_claim_can_use_lanes(scan))
 			{
-				go_on_by_index(scan, JOBQ_READY_ALL);
+				go_on_by_index(scan, JOBQ_CLAIM_ALL);
 				return false;
 			}
 			if (!next_lane(scan, &from))
@@ -312,7 +312,7 @@ note_dispatching(TimestampTz now)
 	if (jobq_sweep_interval > 0 &&
 		pg_atomic_read_u32(&database->dispatching) == 0 &&
 		pg_atomic_exchange_u32(&database->dispatching, 1) == 0)
-		jobq_note_due(database, now + jobq_sweep_interval * INT64CONST(1000));
+		jobq_wake_at(database, now + jobq_sweep_interval * INT64CONST(1000));
 }
 
 /*
@@ -320,7 +320,7 @@ note_dispatching(TimestampTz now)
  * changed, if they cannot be used, or not now.
  */
 static bool
-next_of_lanes(JobqReadyScan *scan, JobqJob *job)
+next_of_lanes(JobqClaimScan *scan, JobqJob *job)
 {
 	JobqQueueState *state = scan->queue->state;
 	JobqPlace	place;
@@ -333,9 +333,9 @@ next_of_lanes(JobqReadyScan *scan, JobqJob *job)
 		switch (jobq_lane_pop(state, scan->now, &place, &scan->next_run_at))
 		{
 			case JOBQ_POP_FOUND:
-				jobq_note_locked(scan->queue, &place);
+				jobq_ready_note_locked(scan->queue, &place);
 				if (!jobq_dispatch_fetch(&scan->dispatch, &place, &head))
-					jobq_note_withdraw();
+					jobq_ready_withdraw();
 				else if (take_hold(scan, job))
 					return true;
 				break;
@@ -345,17 +345,17 @@ next_of_lanes(JobqReadyScan *scan, JobqJob *job)
 					break;
 				/* FALLTHROUGH */
 			case JOBQ_POP_SCAN:
-				go_on_by_index(scan, JOBQ_READY_INDEX);
+				go_on_by_index(scan, JOBQ_CLAIM_INDEX);
 				return false;
 			case JOBQ_POP_DISCOVER:
 				jobq_dispatch_discover(&scan->dispatch);
 				break;
 			case JOBQ_POP_NOTHING:
 				if (jobq_database()->coordinator_proc == JOBQ_NO_PROCESS)
-					go_on_by_index(scan, JOBQ_READY_ALL);
+					go_on_by_index(scan, JOBQ_CLAIM_ALL);
 				return false;
 			case JOBQ_POP_CROWDED:
-				go_on_by_index(scan, JOBQ_READY_ALL);
+				go_on_by_index(scan, JOBQ_CLAIM_ALL);
 				return false;
 		}
 	}
@@ -368,21 +368,21 @@ next_of_lanes(JobqReadyScan *scan, JobqJob *job)
  *
  * With scan->unlocked the row is not locked, which saves a WAL record and a
  * visit to its page: the caller changes or deletes it as it is, and calls
- * jobq_ready_lost() if it finds that somebody else was faster.
+ * jobq_claim_lost() if it finds that somebody else was faster.
  *
  * The job's values are good until the next call.
  */
 bool
-jobq_ready_next(JobqReadyScan *scan, JobqJob *job)
+jobq_claim_next(JobqClaimScan *scan, JobqJob *job)
 {
 	bool		found = false;
 
 	note_dispatching(scan->now);
-	if (scan->mode == JOBQ_READY_LANES)
+	if (scan->mode == JOBQ_CLAIM_LANES)
 		found = next_of_lanes(scan, job);
-	if (!found && scan->mode == JOBQ_READY_INDEX)
+	if (!found && scan->mode == JOBQ_CLAIM_INDEX)
 		found = next_by_index(scan, job);
-	if (!found && scan->mode == JOBQ_READY_ALL)
+	if (!found && scan->mode == JOBQ_CLAIM_ALL)
 		found = next_of_all(scan, job);
 	if (found)
 		job->started_at = scan->now;
@@ -391,10 +391,10 @@ jobq_ready_next(JobqReadyScan *scan, JobqJob *job)
 
 /* The job given last was not to be had. */
 void
-jobq_ready_lost(JobqReadyScan *scan)
+jobq_claim_lost(JobqClaimScan *scan)
 {
 	(void) scan;
-	jobq_note_withdraw();
+	jobq_ready_withdraw();
 }
 
 /*
@@ -402,11 +402,11 @@ jobq_ready_lost(JobqReadyScan *scan)
  * alone after that.
  */
 bool
-jobq_ready_sees_more(JobqReadyScan *scan)
+jobq_claim_sees_more(JobqClaimScan *scan)
 {
 	JobqHead	next;
 
-	if (scan->mode == JOBQ_READY_LANES)
+	if (scan->mode == JOBQ_CLAIM_LANES)
 		return jobq_lanes_see_more(scan->queue->state, scan->now);
 	return jobq_dispatch_next(&scan->dispatch, &next) &&
 		next.state == JOBQ_STATE_PENDING &&

@@ -16,36 +16,36 @@
 #include "job/job.h"
 
 /* How the jobs are found at the moment. */
-typedef enum JobqReadyMode
+typedef enum JobqClaimMode
 {
-	JOBQ_READY_LANES,			/* by what shared memory knows */
-	JOBQ_READY_INDEX,			/* by the index, from the first that may be
+	JOBQ_CLAIM_LANES,			/* by what shared memory knows */
+	JOBQ_CLAIM_INDEX,			/* by the index, from the first that may be
 								 * ready on, lane by lane */
-	JOBQ_READY_ALL				/* by the index, from the start */
-} JobqReadyMode;
+	JOBQ_CLAIM_ALL				/* by the index, from the start */
+} JobqClaimMode;
 
 /* Gives a queue's jobs that are ready at `now`, in dispatch order. */
-typedef struct JobqReadyScan
+typedef struct JobqClaimScan
 {
 	JobqTable  *jobs;
 	const JobqQueue *queue;
 	TimestampTz now;
 	TimestampTz next_run_at;	/* earliest job ahead that was seen, or
 								 * JOBQ_NEVER */
-	bool		unlocked;		/* may be set after jobq_ready_begin() */
-	JobqReadyMode mode;
+	bool		unlocked;		/* may be set after jobq_claim_begin() */
+	JobqClaimMode mode;
 	bool		seeking;		/* the index scan is to be started */
 	int			priority;		/* of the lane that is being scanned */
 	JobqDispatchScan dispatch;
 	TupleTableSlot *locked;		/* of the job handed out */
-} JobqReadyScan;
+} JobqClaimScan;
 
-extern void jobq_ready_begin(JobqReadyScan *scan, JobqTable *jobs,
+extern void jobq_claim_begin(JobqClaimScan *scan, JobqTable *jobs,
 							 const JobqQueue *queue);
-extern bool jobq_ready_next(JobqReadyScan *scan, JobqJob *job);
-extern bool jobq_ready_can_use_lanes(JobqReadyScan *scan);
-extern void jobq_ready_lost(JobqReadyScan *scan);
-extern bool jobq_ready_sees_more(JobqReadyScan *scan);
-extern void jobq_ready_end(JobqReadyScan *scan);
+extern bool jobq_claim_next(JobqClaimScan *scan, JobqJob *job);
+extern bool jobq_claim_can_use_lanes(JobqClaimScan *scan);
+extern void jobq_claim_lost(JobqClaimScan *scan);
+extern bool jobq_claim_sees_more(JobqClaimScan *scan);
+extern void jobq_claim_end(JobqClaimScan *scan);
 
 #endif							/* JOBQ_CLAIM_H */

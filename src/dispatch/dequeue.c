@@ -209,15 +209,15 @@ claim_from(JobqTable *jobs, const JobqQueue *queue,
 		   const ClaimOptions *options, int max_jobs, int64 *lease,
 		   ReturnSetInfo *rsinfo)
 {
-	JobqReadyScan scan;
+	JobqClaimScan scan;
 	JobqJob		job;
 	int			claimed = 0;
 
 	if (queue->paused)
 		return 0;
-	jobq_ready_begin(&scan, jobs, queue);
+	jobq_claim_begin(&scan, jobs, queue);
 	scan.unlocked = true;
-	while (claimed < max_jobs && jobq_ready_next(&scan, &job))
+	while (claimed < max_jobs && jobq_claim_next(&scan, &job))
 	{
 		TimestampTz until = claim_until(&job, queue, options);
 
@@ -230,11 +230,11 @@ claim_from(JobqTable *jobs, const JobqQueue *queue,
 		}
 		if (!jobq_job_claim(jobs, &job, *lease, until, options->worker))
 		{
-			jobq_ready_lost(&scan);
+			jobq_claim_lost(&scan);
 			continue;
 		}
 		if (job.attempt >= jobq_job_max_attempts(&job, queue))
-			jobq_async_insist();
+			jobq_async_commit_insist();
 		put_job(rsinfo, &job, queue);
 		claimed++;
 	}
@@ -242,9 +242,9 @@ claim_from(JobqTable *jobs, const JobqQueue *queue,
 	/* one in wait() was woken for several jobs: the next one is next */
 	if (claimed == max_jobs && queue->state != NULL &&
 		pg_atomic_read_u32(&queue->state->waiting) > 0 &&
-		jobq_ready_sees_more(&scan))
+		jobq_claim_sees_more(&scan))
 		jobq_at_commit_look(queue);
-	jobq_ready_end(&scan);
+	jobq_claim_end(&scan);
 	return claimed;
 }
 
@@ -262,10 +262,10 @@ jobq_dequeue(PG_FUNCTION_ARGS)
 	queue = source_queue_argument(fcinfo);
 	read_options(fcinfo, 1, &options);
 	InitMaterializedSRF(fcinfo, 0);
-	jobq_async_begin(jobq_async_claims);
+	jobq_async_commit_begin(jobq_async_claims);
 	claim_from(jobs, queue, &options, options.max_jobs, &lease, rsinfo);
 	jobq_table_close(jobs);
-	jobq_async_end();
+	jobq_async_commit_end();
 	return (Datum) 0;
 }
 
@@ -291,12 +291,12 @@ jobq_dequeue_any(PG_FUNCTION_ARGS)
 		queues[i] = source_queue(TextDatumGetCString(names[i]));
 	read_options(fcinfo, 1, &options);
 	InitMaterializedSRF(fcinfo, 0);
-	jobq_async_begin(jobq_async_claims);
+	jobq_async_commit_begin(jobq_async_claims);
 	left = options.max_jobs;
 	for (int i = 0; i < nnames && left > 0; i++)
 		left -= claim_from(jobs, queues[i], &options, left, &lease, rsinfo);
 	jobq_table_close(jobs);
-	jobq_async_end();
+	jobq_async_commit_end();
 	return (Datum) 0;
 }
 
@@ -315,18 +315,18 @@ jobq_take(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	if (!queue->paused)
 	{
-		JobqReadyScan scan;
+		JobqClaimScan scan;
 		JobqJob		job;
 
-		jobq_ready_begin(&scan, jobs, queue);
+		jobq_claim_begin(&scan, jobs, queue);
 		scan.unlocked = true;
-		while (left > 0 && jobq_ready_next(&scan, &job))
+		while (left > 0 && jobq_claim_next(&scan, &job))
 		{
 			int			attempt = jobq_job_current_attempt(&job);
 
 			if (!jobq_job_take(jobs, &job, queue))
 			{
-				jobq_ready_lost(&scan);
+				jobq_claim_lost(&scan);
 				continue;
 			}
 			job.state = JOBQ_STATE_PENDING;
@@ -334,7 +334,7 @@ jobq_take(PG_FUNCTION_ARGS)
 			put_job(rsinfo, &job, queue);
 			left--;
 		}
-		jobq_ready_end(&scan);
+		jobq_claim_end(&scan);
 	}
 	jobq_table_close(jobs);
 	return (Datum) 0;
@@ -363,17 +363,17 @@ jobq_next(PG_FUNCTION_ARGS)
 		if (ndone > 0)
 		{
 			jobq_require_argument(fcinfo, 2, "lease");
-			jobq_async_begin(true);
-			(void) jobq_complete_held(jobs, done, ndone, PG_GETARG_INT64(2));
-			jobq_async_end();
+			jobq_async_commit_begin(true);
+			(void) jobq_finish_complete_jobs(jobs, done, ndone, PG_GETARG_INT64(2));
+			jobq_async_commit_end();
 			/* that may have waited */
 			queue = source_queue_argument(fcinfo);
 		}
 	}
 	InitMaterializedSRF(fcinfo, 0);
-	jobq_async_begin(jobq_async_claims);
+	jobq_async_commit_begin(jobq_async_claims);
 	claim_from(jobs, queue, &options, options.max_jobs, &lease, rsinfo);
-	jobq_async_end();
+	jobq_async_commit_end();
 	jobq_table_close(jobs);
 	return (Datum) 0;
 }

@@ -18,9 +18,9 @@
 #include "queue/ready.h"
 #include "shared/clock.h"
 #include "shared/database.h"
+#include "shared/slot.h"
 #include "shared/waiter.h"
 #include "shared/wake.h"
-#include "shared/worker_slot.h"
 
 #include "wait.h"
 
@@ -42,7 +42,7 @@ wake_without_room(const JobqQueueBrief *brief)
 {
 	if (brief->has_executors)
 	{
-		if (!jobq_worker_wake(MyDatabaseId, brief->owner, brief->id))
+		if (!jobq_slot_wake(MyDatabaseId, brief->owner, brief->id))
 			jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_WORK);
 		return;
 	}
@@ -57,9 +57,9 @@ wake_workers(const JobqQueueBrief *brief)
 	if (brief->state == NULL)
 		wake_without_room(brief);
 	else
-		jobq_wake_for_queue(brief->state, brief->id,
-							brief->has_executors ? brief->owner : InvalidOid,
-							brief->notify, 1);
+		jobq_ready_wake(brief->state, brief->id,
+						brief->has_executors ? brief->owner : InvalidOid,
+						brief->notify, 1);
 }
 
 /*
@@ -77,10 +77,10 @@ look_at(const JobqQueueBrief *brief)
 		(void) pg_atomic_exchange_u64(&brief->state->next_look,
 									  (uint64) JOBQ_NEVER);
 	jobq_queue_outline(&queue, brief);
-	if (jobq_queue_is_ready(&queue, &next))
+	if (jobq_look_is_ready(&queue, &next))
 		wake_workers(brief);
 	if (brief->state != NULL)
-		(void) jobq_lower_time(&brief->state->next_look, next);
+		(void) jobq_wake_lower_time(&brief->state->next_look, next);
 	return next;
 }
 
@@ -170,7 +170,7 @@ look_at_slow(const JobqQueueBrief *briefs, int n, bool wanted,
  * Returns when to look again.
  */
 TimestampTz
-jobq_queues_wake_due(bool all, bool without_room,
+jobq_due_wake_queues(bool all, bool without_room,
 					 void (*notifier) (int32 queue))
 {
 	static bool interrupted = false;	/* by an error */

@@ -19,7 +19,7 @@
  * without room in shared memory, for which it calls the notifier; when to look
  * again
  */
-extern TimestampTz jobq_queues_wake_due(bool all, bool without_room,
+extern TimestampTz jobq_due_wake_queues(bool all, bool without_room,
 										void (*notifier) (int32 queue));
 
 #endif							/* JOBQ_DUE_H */

@@ -345,7 +345,7 @@ look_at_index(Look *look, int limit)
  * its own.
  */
 TimestampTz
-jobq_jobs_expire(int limit, bool *more)
+jobq_expire_jobs(int limit, bool *more)
 {
 	TimestampTz next;
 	Progress   *mine;

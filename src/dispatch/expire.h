@@ -14,6 +14,6 @@
 #include "datatype/timestamp.h"
 
 /* Jobs whose ttl has passed before they were started */
-extern TimestampTz jobq_jobs_expire(int limit, bool *more);
+extern TimestampTz jobq_expire_jobs(int limit, bool *more);
 
 #endif							/* JOBQ_EXPIRE_H */

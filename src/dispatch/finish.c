@@ -127,7 +127,7 @@ require_held(JobqFindResult found, int64 id, int64 lease, const JobqJob *job)
 }
 
 const JobqQueue *
-jobq_lock_held_job(JobqTable *jobs, int64 id, int64 lease, JobqJob *job)
+jobq_finish_lock_job(JobqTable *jobs, int64 id, int64 lease, JobqJob *job)
 {
 	return require_held(lock_job(jobs, id, lease, job), id, lease, job);
 }
@@ -156,12 +156,12 @@ complete_held(JobqTable *jobs, TupleTableSlot *slot, int64 id, int64 lease,
 	{
 		jobq_queue_check_job_privilege(queue, JOBQ_PRIV_CONSUME, id);
 		if (queue->sync_completion)
-			jobq_async_forbid();
+			jobq_async_commit_forbid();
 		if (!is_to_be_cancelled(job) &&
-			jobq_job_complete_held(jobs, job, queue, end))
+			jobq_job_complete_as_seen(jobs, job, queue, end))
 			return true;
 	}
-	jobq_async_forbid();
+	jobq_async_commit_forbid();
 	return false;
 }
 
@@ -176,18 +176,18 @@ jobq_complete(PG_FUNCTION_ARGS)
 	require_job_and_lease(fcinfo);
 	if (!end.result_is_null)
 		end.result = PG_GETARG_DATUM(2);
-	jobq_async_begin(true);
+	jobq_async_commit_begin(true);
 	jobs = jobq_table_open(JOBQ_REL_JOB);
 	if (!complete_held(jobs, jobq_table_slot(jobs), PG_GETARG_INT64(0),
 					   PG_GETARG_INT64(1), &end, &job))
 	{
-		const JobqQueue *queue = jobq_lock_held_job(jobs, PG_GETARG_INT64(0),
-													PG_GETARG_INT64(1), &job);
+		const JobqQueue *queue = jobq_finish_lock_job(jobs, PG_GETARG_INT64(0),
+													  PG_GETARG_INT64(1), &job);
 
 		jobq_job_complete(jobs, &job, queue, &end);
 	}
 	jobq_table_close(jobs);
-	jobq_async_end();
+	jobq_async_commit_end();
 	PG_RETURN_VOID();
 }
 
@@ -205,7 +205,7 @@ compare_ids(const void *a, const void *b)
  * common do not deadlock.  An id that is there twice counts once.
  */
 int
-jobq_complete_held(JobqTable *jobs, const Datum *ids, int nids, int64 lease)
+jobq_finish_complete_jobs(JobqTable *jobs, const Datum *ids, int nids, int64 lease)
 {
 	int64	   *sorted = palloc(Max(nids, 1) * sizeof(int64));
 	TupleTableSlot *slot = jobq_table_slot(jobs);
@@ -248,11 +248,11 @@ jobq_complete_many(PG_FUNCTION_ARGS)
 	jobq_require_argument(fcinfo, 1, "lease");
 	ids = jobq_array_elements("job_ids", PG_GETARG_ARRAYTYPE_P(0), INT8OID,
 							  NULL, &nids);
-	jobq_async_begin(true);
+	jobq_async_commit_begin(true);
 	jobs = jobq_table_open(JOBQ_REL_JOB);
-	completed = jobq_complete_held(jobs, ids, nids, PG_GETARG_INT64(1));
+	completed = jobq_finish_complete_jobs(jobs, ids, nids, PG_GETARG_INT64(1));
 	jobq_table_close(jobs);
-	jobq_async_end();
+	jobq_async_commit_end();
 	PG_RETURN_INT32(completed);
 }
 
@@ -276,11 +276,11 @@ jobq_fail(PG_FUNCTION_ARGS)
 	failure.retryable = PG_ARGISNULL(5) ? true : PG_GETARG_BOOL(5);
 
 	jobs = jobq_table_open(JOBQ_REL_JOB);
-	queue = jobq_lock_held_job(jobs, PG_GETARG_INT64(0), PG_GETARG_INT64(1),
-							   &job);
+	queue = jobq_finish_lock_job(jobs, PG_GETARG_INT64(0), PG_GETARG_INT64(1),
+								 &job);
 	if (jobq_job_ask_backoff(&job, queue, &failure))
-		queue = jobq_lock_held_job(jobs, PG_GETARG_INT64(0),
-								   PG_GETARG_INT64(1), &job);
+		queue = jobq_finish_lock_job(jobs, PG_GETARG_INT64(0),
+									 PG_GETARG_INT64(1), &job);
 	state = jobq_job_fail(jobs, &job, queue, &failure);
 	jobq_table_close(jobs);
 	PG_RETURN_TEXT_P(cstring_to_text(jobq_state_name(state,
@@ -300,8 +300,8 @@ jobq_release(PG_FUNCTION_ARGS)
 	delay = PG_ARGISNULL(2) ? 0 :
 		jobq_duration_argument(fcinfo, 2, "delay", true);
 	jobs = jobq_table_open(JOBQ_REL_JOB);
-	queue = jobq_lock_held_job(jobs, PG_GETARG_INT64(0), PG_GETARG_INT64(1),
-							   &job);
+	queue = jobq_finish_lock_job(jobs, PG_GETARG_INT64(0), PG_GETARG_INT64(1),
+								 &job);
 	jobq_job_release(jobs, &job, queue, delay);
 	jobq_table_close(jobs);
 	PG_RETURN_VOID();

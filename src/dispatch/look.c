@@ -26,7 +26,7 @@
 
 /* Whether the row that was read last is of a free job that is ready. */
 static bool
-is_free(const JobqReadyScan *scan, const JobqHead *head)
+is_free(const JobqClaimScan *scan, const JobqHead *head)
 {
 	return head->state == JOBQ_STATE_PENDING &&
 		head->place.key.run_at <= scan->now &&
@@ -35,7 +35,7 @@ is_free(const JobqReadyScan *scan, const JobqHead *head)
 
 /* Whether the index scan under way meets a free job before one ahead. */
 static bool
-scan_has_free_job(JobqReadyScan *scan, JobqHead *head)
+scan_has_free_job(JobqClaimScan *scan, JobqHead *head)
 {
 	while (jobq_dispatch_next(&scan->dispatch, head) &&
 		   head->place.key.run_at <= scan->now)
@@ -48,7 +48,7 @@ scan_has_free_job(JobqReadyScan *scan, JobqHead *head)
 
 /* The same for the whole queue. */
 static bool
-all_have_free_job(JobqReadyScan *scan)
+all_have_free_job(JobqClaimScan *scan)
 {
 	int			priority = PG_INT16_MIN;
 	JobqHead	head;
@@ -71,7 +71,7 @@ all_have_free_job(JobqReadyScan *scan)
  * removed.
  */
 static bool
-candidate_is_free(JobqReadyScan *scan, const JobqPlace *place)
+candidate_is_free(JobqClaimScan *scan, const JobqPlace *place)
 {
 	JobqHead	head;
 
@@ -84,7 +84,7 @@ candidate_is_free(JobqReadyScan *scan, const JobqPlace *place)
 
 /* Whether a lane has a free job. */
 static bool
-lane_has_free_job(JobqReadyScan *scan, int16 priority)
+lane_has_free_job(JobqClaimScan *scan, int16 priority)
 {
 	JobqQueueState *state = scan->queue->state;
 	JobqPlace	place;
@@ -121,11 +121,11 @@ lane_has_free_job(JobqReadyScan *scan, int16 priority)
 }
 
 static bool
-has_free_job(JobqReadyScan *scan)
+has_free_job(JobqClaimScan *scan)
 {
 	int16		priority;
 
-	if (!jobq_ready_can_use_lanes(scan))
+	if (!jobq_claim_can_use_lanes(scan))
 		return all_have_free_job(scan);
 	for (int after = BEFORE_ALL;
 		 jobq_lane_next(scan->queue->state, after, &priority);
@@ -139,27 +139,27 @@ has_free_job(JobqReadyScan *scan)
 
 /* Whether a queue has a ready job that nobody has in his hands. */
 bool
-jobq_queue_has_free_job(const JobqQueue *queue)
+jobq_look_finds_free_job(const JobqQueue *queue)
 {
 	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
-	JobqReadyScan scan;
+	JobqClaimScan scan;
 	bool		result;
 
-	jobq_ready_begin(&scan, jobs, queue);
+	jobq_claim_begin(&scan, jobs, queue);
 	result = has_free_job(&scan);
-	jobq_ready_end(&scan);
+	jobq_claim_end(&scan);
 	jobq_table_close(jobs);
 	return result;
 }
 
 /* The earliest run_at ahead of a priority's jobs. */
 static TimestampTz
-next_of_priority(JobqReadyScan *scan, int16 priority)
+next_of_priority(JobqClaimScan *scan, int16 priority)
 {
 	TimestampTz next;
 	JobqHead	head;
 
-	if (scan->mode != JOBQ_READY_ALL &&
+	if (scan->mode != JOBQ_CLAIM_ALL &&
 		jobq_lane_next_due(scan->queue->state, priority, scan->now, &next))
 		return next;
 	jobq_dispatch_seek_later(&scan->dispatch, priority, scan->now);
@@ -169,7 +169,7 @@ next_of_priority(JobqReadyScan *scan, int16 priority)
 
 /* The priority after the given one that has jobs. */
 static bool
-next_priority(JobqReadyScan *scan, int after, bool by_lanes, int16 *priority)
+next_priority(JobqClaimScan *scan, int after, bool by_lanes, int16 *priority)
 {
 	JobqHead	head;
 
@@ -189,18 +189,18 @@ next_priority(JobqReadyScan *scan, int after, bool by_lanes, int16 *priority)
  * is none).
  */
 bool
-jobq_queue_is_ready(const JobqQueue *queue, TimestampTz *next)
+jobq_look_is_ready(const JobqQueue *queue, TimestampTz *next)
 {
 	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
-	JobqReadyScan scan;
+	JobqClaimScan scan;
 	bool		by_lanes;
 	bool		ready;
 	int16		priority;
 
 	*next = JOBQ_NEVER;
-	jobq_ready_begin(&scan, jobs, queue);
+	jobq_claim_begin(&scan, jobs, queue);
 	ready = has_free_job(&scan);
-	by_lanes = jobq_ready_can_use_lanes(&scan);
+	by_lanes = jobq_claim_can_use_lanes(&scan);
 	for (int after = BEFORE_ALL;
 		 next_priority(&scan, after, by_lanes, &priority); after = priority)
 	{
@@ -208,7 +208,7 @@ jobq_queue_is_ready(const JobqQueue *queue, TimestampTz *next)
 
 		*next = Min(*next, next_here);
 	}
-	jobq_ready_end(&scan);
+	jobq_claim_end(&scan);
 	jobq_table_close(jobs);
 	return ready;
 }

@@ -16,7 +16,7 @@
 #include "datatype/timestamp.h"
 
 /* Whether there is a free ready job, and when the next one is due */
-extern bool jobq_queue_has_free_job(const JobqQueue *queue);
-extern bool jobq_queue_is_ready(const JobqQueue *queue, TimestampTz *next);
+extern bool jobq_look_finds_free_job(const JobqQueue *queue);
+extern bool jobq_look_is_ready(const JobqQueue *queue, TimestampTz *next);
 
 #endif							/* JOBQ_LOOK_H */

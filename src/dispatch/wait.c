@@ -24,7 +24,7 @@
  * - A ready job that another transaction has locked (take(), a claim that is
  *	 not committed) does not count, or wait() would return at once, again and
  *	 again, for as long as that transaction takes.  If that transaction leaves
- *	 the job ready, its end wakes a waiter (jobq_note_locked()).
+ *	 the job ready, its end wakes a waiter (jobq_ready_note_locked()).
  *
  * Where shared memory had no room for a queue commits cannot know of its
  * waiters.  The coordinator wakes one when it comes to the queue (due.c), and
@@ -140,7 +140,7 @@ is_ready(Wait *wait)
 		if (!wait->waiting.counted[i])
 			wait->look_again = true;
 		result = !queue->paused && queue->at_home &&
-			jobq_queue_has_free_job(queue);
+			jobq_look_finds_free_job(queue);
 	}
 	MemoryContextSwitchTo(oldcontext);
 	MemoryContextDelete(context);

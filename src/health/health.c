@@ -38,7 +38,7 @@
 #include "shared/lane.h"
 #include "shared/lease_registry.h"
 #include "shared/queue_state.h"
-#include "shared/worker_slot.h"
+#include "shared/slot.h"
 
 #include "access/xlog.h"
 #include "catalog/pg_authid.h"
@@ -239,7 +239,7 @@ static void
 report_busy_workers(JobqHealth *health)
 {
 	Oid			role;
-	int			most = jobq_worker_role_with_most(&role);
+	int			most = jobq_slots_role_with_most(&role);
 	char	   *name = NULL;
 
 	if (OidIsValid(role) &&
@@ -268,7 +268,7 @@ report_capped_role(JobqHealth *health, Oid role)
 	JobqWorkerCounts counts;
 	char	   *name = NULL;
 
-	jobq_worker_count(MyDatabaseId, role, &counts);
+	jobq_slots_count(MyDatabaseId, role, &counts);
 	if (jobq_max_workers_per_role == 0 ||
 		counts.of_role < jobq_max_workers_per_role)
 		return;
@@ -297,7 +297,7 @@ check_workers(JobqHealth *health)
 		report_capped_role(health, database.capped_role);
 	if (!database.starving)
 		return;
-	jobq_worker_count(MyDatabaseId, InvalidOid, &counts);
+	jobq_slots_count(MyDatabaseId, InvalidOid, &counts);
 	if (counts.total >= jobq_max_workers)
 		report_busy_workers(health);
 	else
@@ -397,7 +397,7 @@ check_dispatch(JobqHealth *health)
 						JOBQ_NEVER);
 	foreach(lc, health->queues)
 	{
-		JobqQueueState *state = jobq_find_queue_state(lfirst_int(lc));
+		JobqQueueState *state = jobq_queue_state_find(lfirst_int(lc));
 		const JobqQueue *queue;
 
 		if (state == NULL || !state->crowded)

@@ -23,7 +23,7 @@
 #include "queue/queue_cache.h"
 #include "queue/queue_row.h"
 #include "shared/database.h"
-#include "shared/worker_slot.h"
+#include "shared/slot.h"
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"

@@ -256,7 +256,7 @@ jobq_health_check_late(JobqHealth *health)
 
 	SPI_connect();
 	for (int i = 0; i < JOBQ_NUM_TASKS; i++)
-		report_task(health, jobq_task_name((JobqTask) i), &reports[i]);
+		report_task(health, jobq_late_task_name((JobqTask) i), &reports[i]);
 	report_long_task(health, pid);
 	SPI_finish();
 }

@@ -35,7 +35,7 @@
 #include "queue/queue_cache.h"
 #include "queue/queue_list.h"
 #include "queue/queue_row.h"
-#include "shared/worker_slot.h"
+#include "shared/slot.h"
 
 #include "access/genam.h"
 #include "access/relscan.h"
@@ -431,7 +431,7 @@ report_slow_executors(const QueueCheck *check)
 {
 	JobqWorkerCounts counts;
 
-	jobq_worker_count(MyDatabaseId, check->queue->owner, &counts);
+	jobq_slots_count(MyDatabaseId, check->queue->owner, &counts);
 	if (jobq_max_workers == 0)
 		add(check, JOBQ_CRITICAL, "not worked",
 			"ready jobs wait, and jobq.max_workers is 0",

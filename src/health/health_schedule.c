@@ -173,7 +173,7 @@ jobq_health_check_schedules(JobqHealth *health)
 	Counts		counts = {0};
 	JobqElevation elevation;
 
-	values[0] = Int64GetDatum(jobq_system_identifier());
+	values[0] = Int64GetDatum(jobq_home_identifier());
 	values[1] = ObjectIdGetDatum(MyDatabaseId);
 	values[2] = TimestampTzGetDatum(health->now - JOBQ_SCHEDULE_LATE_AFTER);
 	values[3] = BoolGetDatum(health->reads_all);

@@ -23,7 +23,7 @@
 #include "job/transition.h"
 #include "queue/queue_cache.h"
 #include "queue/queue_row.h"
-#include "shared/worker_slot.h"
+#include "shared/slot.h"
 
 #include "access/genam.h"
 #include "access/htup_details.h"
@@ -37,7 +37,7 @@
 #include "utils/timestamp.h"
 
 bool
-jobq_cancel_job(int64 job_id, const char *reason)
+jobq_cancel_or_request(int64 job_id, const char *reason)
 {
 	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
 	const JobqQueue *queue;
@@ -91,7 +91,7 @@ process_request(JobqTable *jobs, JobqTable *requests, TupleTableSlot *seen,
 	if (found_job == JOBQ_BUSY)
 	{
 		if (jobq_cancel_is_requested(job_id))
-			(void) jobq_worker_interrupt(job_id);
+			(void) jobq_slot_interrupt(job_id);
 		return false;
 	}
 	locked = jobq_table_slot(requests);

@@ -19,7 +19,7 @@
  * carries out.  False if there is no such unfinished job, or if another
  * transaction is finishing it.  Checks no privilege.
  */
-extern bool jobq_cancel_job(int64 job_id, const char *reason);
+extern bool jobq_cancel_or_request(int64 job_id, const char *reason);
 
 /*
  * Carry out cancel_requests, of those made since then, whose job is

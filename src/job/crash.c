@@ -113,7 +113,7 @@ jobq_attempt_forget(int64 job_id, int32 attempt)
 {
 	char		path[MAXPGPATH];
 
-	jobq_worker_forget_termination(job_id, 0);
+	jobq_termination_forget(job_id, 0);
 	/* the last one may have been noted and not counted */
 	for (int i = 0; i < Min(attempt + 1, MAX_FORGOTTEN); i++)
 	{

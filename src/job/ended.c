@@ -93,7 +93,7 @@ jobq_job_ended(JobqTable *jobs, const JobqJob *job, const JobqQueue *queue,
 {
 	char	   *schedule = schedule_of(job);
 
-	jobq_note_settled(job->id);
+	jobq_ready_settle(job->id);
 	if (is_to_be_kept(job, queue, schedule))
 		jobq_history_add(jobs, job, end);
 	if (schedule != NULL)
@@ -105,7 +105,7 @@ jobq_job_ended(JobqTable *jobs, const JobqJob *job, const JobqQueue *queue,
 void
 jobq_job_removed(const JobqJob *job)
 {
-	jobq_note_settled(job->id);
+	jobq_ready_settle(job->id);
 	if (schedule_of(job) != NULL)
 		jobq_at_commit_scheduled_job_end();
 }

@@ -257,7 +257,7 @@ enqueue_one(JobqTable *jobs, const JobqEnqueueOptions *options, int64 id,
 	else
 		survivor = enqueue_unique(jobs, options, id, payload);
 	if (survivor == id && options->expires_at != JOBQ_NEVER)
-		jobq_at_commit_due(options->expires_at);
+		jobq_at_commit_expiry(options->expires_at);
 	return survivor;
 }
 
@@ -267,7 +267,7 @@ begin_enqueue(const JobqEnqueueOptions *options, const Datum *payloads,
 			  int njobs)
 {
 	if (!options->unchecked && njobs == 1)
-		jobq_check_payload(options->queue, payloads[0]);
+		jobq_payload_check_job(options->queue, payloads[0]);
 	else if (!options->unchecked)
 		jobq_check_payloads(options->queue, payloads, njobs);
 	return jobq_sequence_take(jobq_relation_oid(JOBQ_SEQ_JOB_ID), njobs);
@@ -322,7 +322,7 @@ jobq_enqueue_jobs(JobqTable *jobs, const JobqEnqueueOptions *options,
 	jobq_job_place(source.values, &none, &first);
 	jobq_at_commit_ready_many(options->queue, &first, njobs);
 	if (options->expires_at != JOBQ_NEVER)
-		jobq_at_commit_due(options->expires_at);
+		jobq_at_commit_expiry(options->expires_at);
 }
 
 /* One of the jobs that jobq_enqueue_keyed_jobs() sorts. */

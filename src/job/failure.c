@@ -174,8 +174,8 @@ jobq_job_was_terminated(JobqJob *job, JobqFailure *failure)
 {
 	JobqTermination termination;
 
-	if (!jobq_worker_was_terminated(job->id, jobq_job_current_attempt(job),
-									&termination))
+	if (!jobq_termination_take(job->id, jobq_job_current_attempt(job),
+							   &termination))
 		return false;
 
 	/* that was a job of the same id that is gone, or another's attempt */

@@ -141,14 +141,14 @@ jobq_job_lock_row(JobqTable *jobs, TupleTableSlot *seen, Snapshot snapshot,
 	{
 		jobq_job_place(job->values, &seen->tts_tid, &place);
 		jobq_note_reserve();
-		jobq_note_locked(queue, &place);
+		jobq_ready_note_locked(queue, &place);
 		noted = true;
 	}
 	result = jobq_table_lock(jobs, &seen->tts_tid, snapshot, locked);
 	if (result == JOBQ_FOUND)
 		jobq_job_read(job, locked);
 	else if (noted)
-		jobq_note_withdraw();
+		jobq_ready_withdraw();
 	return result;
 }
 
@@ -198,7 +198,7 @@ is_wanted(TupleTableSlot *slot, void *arg)
 	JobqJob		job;
 
 	if (wanted->noted)
-		jobq_note_withdraw();
+		jobq_ready_withdraw();
 	wanted->noted = false;
 	jobq_job_read(&job, slot);
 	queue = jobq_queue_by_id(job.queue);
@@ -215,7 +215,7 @@ is_wanted(TupleTableSlot *slot, void *arg)
 
 		jobq_job_place(job.values, &slot->tts_tid, &place);
 		jobq_note_reserve();
-		wanted->noted = jobq_note_locked_again(queue, &place);
+		wanted->noted = jobq_ready_note_locked_again(queue, &place);
 	}
 	return true;
 }
@@ -241,7 +241,7 @@ jobq_job_lock_for(JobqTable *jobs, int64 id, JobqWaitPolicy wait,
 	result = jobq_table_find_if(jobs, jobq_relation_oid(JOBQ_IDX_JOB), &key,
 								1, wait, is_wanted, &wanted, slot);
 	if (result != JOBQ_FOUND && wanted.noted)
-		jobq_note_withdraw();
+		jobq_ready_withdraw();
 	if (result == JOBQ_MISSING)
 		return result;
 	jobq_job_read(job, slot);

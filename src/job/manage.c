@@ -93,9 +93,9 @@ jobq_cancel(PG_FUNCTION_ARGS)
 		jobq_queue_check_job_privilege(queue, JOBQ_PRIV_MANAGE,
 									   PG_GETARG_INT64(0));
 		result = PG_GETARG_INT64(0) != jobq_current_job_id() &&
-			jobq_cancel_job(PG_GETARG_INT64(0),
-							PG_ARGISNULL(1) ? NULL :
-							text_to_cstring(PG_GETARG_TEXT_PP(1)));
+			jobq_cancel_or_request(PG_GETARG_INT64(0),
+								   PG_ARGISNULL(1) ? NULL :
+								   text_to_cstring(PG_GETARG_TEXT_PP(1)));
 		/* another request for it may have been waited for */
 		jobq_queue_recheck_job(queue->id, JOBQ_PRIV_MANAGE,
 							   PG_GETARG_INT64(0));
@@ -263,7 +263,7 @@ jobq_retry(PG_FUNCTION_ARGS)
 	queue = lock_queue_of_finished(PG_GETARG_INT64(0));
 	/* before the job is locked: the check may do something to it */
 	if (queue != NULL && !PG_ARGISNULL(1))
-		jobq_check_payload(queue, PG_GETARG_DATUM(1));
+		jobq_payload_check_job(queue, PG_GETARG_DATUM(1));
 	if (queue != NULL)
 		queue = find_revivable(PG_GETARG_INT64(0), &history, &finished);
 	if (queue == NULL)
@@ -384,7 +384,7 @@ check_new_payload(int64 id, Datum payload)
 	if (queue == NULL)
 		return;
 	jobq_queue_check_job_privilege(queue, JOBQ_PRIV_MANAGE, id);
-	jobq_check_payload(queue, payload);
+	jobq_payload_check_job(queue, payload);
 }
 
 Datum

@@ -40,7 +40,7 @@
 #include "shared/lease_registry.h"
 #include "shared/note.h"
 #include "shared/queue_change.h"
-#include "shared/worker_slot.h"
+#include "shared/slot.h"
 
 #include "wait.h"
 
@@ -134,7 +134,7 @@ visit_jobs(int32 queue, bool remove)
 			if (job.id != jobq_current_job_id())
 				jobq_at_commit_interrupt(job.id);
 		}
-		jobq_note_settled(job.id);
+		jobq_ready_settle(job.id);
 		jobq_table_delete(jobs, locked);
 	}
 	index_endscan(scan);
@@ -153,7 +153,7 @@ remove_free_jobs(int32 queue)
 {
 	if (visit_jobs(queue, true) == 0)
 		return true;
-	jobq_workers_evict(queue);
+	jobq_slots_evict(queue);
 	(void) WaitLatch(MyLatch,
 					 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 					 BUSY_WAIT_MS, JOBQ_WAIT_EVENT_WORKERS);
@@ -179,7 +179,7 @@ evict_holders(int32 queue, const LOCKTAG *tag)
 		pid_t		pid = proc != NULL ? proc->pid : 0;
 
 		if (pid != 0)
-			jobq_worker_evict_process(queue, pid);
+			jobq_slot_evict_process(queue, pid);
 	}
 	pfree(holders);
 }
@@ -314,7 +314,7 @@ lock_to_drop(const char *name, bool force, bool if_exists)
 	if (queue == NULL && if_exists)
 		return NULL;
 	queue = jobq_queue_require(name, JOBQ_PRIV_OWNER);
-	jobq_note_dropped(queue->id, force);
+	jobq_queue_gone_note_dropped(queue->id, force);
 	lock_queue(queue->id, force);
 	queue = jobq_queue_read_now(queue->id);
 	if (queue == NULL || strcmp(queue->name, name) != 0)

@@ -22,8 +22,8 @@
 #include "queue/ready.h"
 #include "shared/clock.h"
 #include "shared/lease_registry.h"
+#include "shared/slot.h"
 #include "shared/wake.h"
-#include "shared/worker_slot.h"
 
 #include "common/pg_prng.h"
 #include "miscadmin.h"
@@ -90,7 +90,7 @@ jobq_job_claim(JobqTable *jobs, JobqJob *job, int64 lease, TimestampTz until,
 	if (jobq_table_try_update(jobs, job->slot, job->values,
 							  job->nulls) != JOBQ_FOUND)
 		return false;
-	jobq_note_settled(job->id);
+	jobq_ready_settle(job->id);
 	jobq_at_commit_lease(job->id, lease, until,
 						 until == JOBQ_NEVER ? JOBQ_MY_PROC_NUMBER :
 						 JOBQ_NO_PROCESS);
@@ -118,8 +118,8 @@ finish(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
  * somebody has it in his hands.
  */
 bool
-jobq_job_complete_held(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
-					   const JobqEnd *end)
+jobq_job_complete_as_seen(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
+						  const JobqEnd *end)
 {
 	if (jobq_table_try_delete(jobs, job->slot) != JOBQ_FOUND)
 		return false;
@@ -191,7 +191,7 @@ give_back(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 	job->nulls[Anum_job_worker - 1] = true;
 	job->nulls[Anum_job_expires_at - 1] = true;
 	jobq_table_update(jobs, job->slot, job->values, job->nulls);
-	jobq_note_settled(job->id);
+	jobq_ready_settle(job->id);
 	note_ready(jobs, queue, job->values);
 }
 
@@ -208,7 +208,7 @@ put_off_death(JobqTable *jobs, JobqJob *job)
 	job->lease_until = job->started_at;
 	jobq_job_write_back(job);
 	jobq_table_update(jobs, job->slot, job->values, job->nulls);
-	jobq_note_settled(job->id);
+	jobq_ready_settle(job->id);
 	jobq_at_commit_lease(job->id, job->lease, job->lease_until,
 						 JOBQ_NO_PROCESS);
 }
@@ -336,11 +336,11 @@ jobq_job_replace(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 	jobq_job_set_enqueued_at(values, nulls, job->enqueued_at);
 	apply(job, JOBQ_EVENT_EDIT);
 	jobq_table_update(jobs, job->slot, values, nulls);
-	jobq_note_settled(job->id);
+	jobq_ready_settle(job->id);
 	note_ready(jobs, queue, values);
 	/* the row has moved, and expire.c knows where it was perhaps */
 	if (job->attempt == 0 && !nulls[Anum_job_expires_at - 1])
-		jobq_at_commit_due(DatumGetTimestampTz(values[Anum_job_expires_at - 1]));
+		jobq_at_commit_expiry(DatumGetTimestampTz(values[Anum_job_expires_at - 1]));
 }
 
 /* Moves a pending job to another time; its time to live begins then. */

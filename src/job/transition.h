@@ -26,9 +26,9 @@ extern void jobq_job_insert(JobqTable *jobs, const JobqQueue *queue,
 							const Datum *values, const bool *nulls);
 extern bool jobq_job_claim(JobqTable *jobs, JobqJob *job, int64 lease,
 						   TimestampTz until, const char *worker);
-extern bool jobq_job_complete_held(JobqTable *jobs, JobqJob *job,
-								   const JobqQueue *queue,
-								   const JobqEnd *end);
+extern bool jobq_job_complete_as_seen(JobqTable *jobs, JobqJob *job,
+									  const JobqQueue *queue,
+									  const JobqEnd *end);
 extern bool jobq_job_take(JobqTable *jobs, JobqJob *job,
 						  const JobqQueue *queue);
 extern void jobq_job_complete(JobqTable *jobs, JobqJob *job,

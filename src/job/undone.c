@@ -49,7 +49,7 @@ jobq_undone_note(const JobqUndone *jobs, int njobs)
 			(jobq_shared->next_undone + 1) % JOBQ_MAX_UNDONE;
 	}
 	LWLockRelease(jobq_lock(JOBQ_LOCK_WORKERS));
-	database = jobq_find_database(MyDatabaseId);
+	database = jobq_database_find(MyDatabaseId);
 	if (njobs > 0 && database != NULL)
 		jobq_wake_coordinator(database, JOBQ_WAKE_UNDONE);
 }

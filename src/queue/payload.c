@@ -178,7 +178,7 @@ check_payload(const PayloadCheck *check)
 }
 
 void
-jobq_check_payload(const JobqQueue *queue, Datum payload)
+jobq_payload_check_job(const JobqQueue *queue, Datum payload)
 {
 	PayloadCheck check = {queue, payload, 0};
 

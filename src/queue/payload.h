@@ -17,7 +17,7 @@
  * Raises 23514 if the queue refuses the payload.  Code of the queue's owner may
  * be called: see jobq_payload_check_call().
  */
-extern void jobq_check_payload(const JobqQueue *queue, Datum payload);
+extern void jobq_payload_check_job(const JobqQueue *queue, Datum payload);
 
 /* The same for several; the error says which one. */
 extern void jobq_check_payloads(const JobqQueue *queue, const Datum *payloads,

@@ -282,7 +282,7 @@ jobq_queue_run_of(Oid role)
 		values[Anum_queue_paused - 1] = BoolGetDatum(false);
 		values[Anum_queue_created_at - 1] = TimestampTzGetDatum(jobq_now());
 		values[Anum_queue_system_identifier - 1] =
-			Int64GetDatum(jobq_system_identifier());
+			Int64GetDatum(jobq_home_identifier());
 		values[Anum_queue_database - 1] = ObjectIdGetDatum(MyDatabaseId);
 		if (jobq_table_insert_unique(table,
 									 jobq_relation_oid(JOBQ_IDX_QUEUE_NAME),

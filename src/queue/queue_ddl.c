@@ -263,7 +263,7 @@ form_row(FunctionCallInfo fcinfo, const char *name, QueueRow *row)
 	row->values[Anum_queue_paused - 1] = BoolGetDatum(false);
 	row->values[Anum_queue_created_at - 1] = TimestampTzGetDatum(jobq_now());
 	row->values[Anum_queue_system_identifier - 1] =
-		Int64GetDatum(jobq_system_identifier());
+		Int64GetDatum(jobq_home_identifier());
 	row->values[Anum_queue_database - 1] = ObjectIdGetDatum(MyDatabaseId);
 	apply_arguments(fcinfo, row);
 	jobq_queue_row_check(row->values, row->nulls);

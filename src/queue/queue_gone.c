@@ -40,7 +40,7 @@ static DroppedQueue *dropped_queues = NULL;
 static bool
 begin_keeping_off(int32 queue)
 {
-	JobqQueueState *state = jobq_find_queue_state(queue);
+	JobqQueueState *state = jobq_queue_state_find(queue);
 
 	if (state != NULL)
 		pg_atomic_fetch_add_u32(&state->drops, 1);
@@ -54,7 +54,7 @@ begin_keeping_off(int32 queue)
 static void
 end_keeping_off(const DroppedQueue *dropped)
 {
-	JobqQueueState *state = jobq_find_queue_state(dropped->queue);
+	JobqQueueState *state = jobq_queue_state_find(dropped->queue);
 	uint32		drops = state != NULL ? pg_atomic_read_u32(&state->drops) : 0;
 
 	if (!dropped->kept_off)
@@ -62,7 +62,7 @@ end_keeping_off(const DroppedQueue *dropped)
 	while (drops > 0 &&
 		   !pg_atomic_compare_exchange_u32(&state->drops, &drops, drops - 1))
 		;
-	jobq_note_queue_changed(state);
+	jobq_ready_look_now(state);
 }
 
 static void
@@ -79,7 +79,7 @@ at_transaction_end(XactEvent event)
 		{
 			jobq_waiters_wake(MyDatabaseId, d->queue, PG_INT32_MAX);
 			if (!d->renamed)
-				jobq_forget_queue_state(d->queue);
+				jobq_queue_state_forget(d->queue);
 		}
 	}
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
@@ -128,14 +128,14 @@ note_name_gone(int32 queue)
  * With `force`, executors are to keep off it.
  */
 void
-jobq_note_dropped(int32 queue, bool force)
+jobq_queue_gone_note_dropped(int32 queue, bool force)
 {
 	note_name_gone(queue)->kept_off = force && begin_keeping_off(queue);
 }
 
 /* The queue gets another name: who waits for its jobs is to hear of it. */
 void
-jobq_note_renamed(int32 queue)
+jobq_queue_gone_note_renamed(int32 queue)
 {
 	note_name_gone(queue)->renamed = true;
 }

@@ -15,9 +15,9 @@
  * The queue is about to be dropped: either that is done, or there is an error.
  * With `force`, executors are to keep off it.
  */
-extern void jobq_note_dropped(int32 queue, bool force);
+extern void jobq_queue_gone_note_dropped(int32 queue, bool force);
 
 /* The queue gets another name: who waits for its jobs is to hear of it. */
-extern void jobq_note_renamed(int32 queue);
+extern void jobq_queue_gone_note_renamed(int32 queue);
 
 #endif							/* JOBQ_QUEUE_GONE_H */

@@ -79,6 +79,6 @@ jobq_rename_queue(PG_FUNCTION_ARGS)
 	jobq_queue_recheck_locked(&locked, JOBQ_PRIV_OWNER);
 	jobq_table_close(locked.table);
 	jobq_at_commit_queue_changed(locked.queue->id, locked.queue->owner);
-	jobq_note_renamed(locked.queue->id);
+	jobq_queue_gone_note_renamed(locked.queue->id);
 	PG_RETURN_VOID();
 }

@@ -122,7 +122,7 @@ static bool
 is_at_home(const Datum *values)
 {
 	return DatumGetInt64(values[Anum_queue_system_identifier - 1]) ==
-		jobq_system_identifier() &&
+		jobq_home_identifier() &&
 		DatumGetObjectId(values[Anum_queue_database - 1]) == MyDatabaseId;
 }
 
@@ -315,7 +315,7 @@ jobq_queue_of_row(const Datum *values, const bool *nulls)
 
 	read_queue(queue, values, nulls);
 	read_grants(&target);
-	queue->state = jobq_find_queue_state(queue->id);
+	queue->state = jobq_queue_state_find(queue->id);
 	return queue;
 }
 
@@ -532,7 +532,7 @@ collect_owner(void *arg, const Datum *values, const bool *nulls)
 
 /* The roles that have schedules. */
 List *
-jobq_read_schedule_owners(void)
+jobq_queue_read_schedule_owners(void)
 {
 	List	   *owners = NIL;
 

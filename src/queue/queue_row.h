@@ -96,7 +96,7 @@ extern List *jobq_queue_read_briefs(void);
 extern bool jobq_queue_read_brief(int32 id, JobqQueueBrief *brief);
 extern uint64 jobq_handler_hash(const char *handler, int length);
 extern int	jobq_queue_read_history_segment(void);
-extern List *jobq_read_schedule_owners(void);
+extern List *jobq_queue_read_schedule_owners(void);
 
 extern JobqQueue *jobq_queue_of_row(const Datum *values, const bool *nulls);
 

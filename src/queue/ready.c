@@ -27,9 +27,9 @@
 #include "shared/note.h"
 #include "shared/queue_change.h"
 #include "shared/queue_state.h"
+#include "shared/slot.h"
 #include "shared/waiter.h"
 #include "shared/wake.h"
-#include "shared/worker_slot.h"
 #include "shared/xact_end.h"
 
 #include "wait.h"
@@ -150,7 +150,7 @@ jobq_at_commit_ready(const JobqQueue *queue, const JobqPlace *place)
 }
 
 void
-jobq_note_locked(const JobqQueue *queue, const JobqPlace *place)
+jobq_ready_note_locked(const JobqQueue *queue, const JobqPlace *place)
 {
 	ReadyNote  *note = jobq_note_data(jobq_note_add_reserved(&locked_kind),
 									  ReadyNote);
@@ -183,24 +183,24 @@ find_unsettled(int64 job_id)
  * note of that.
  */
 bool
-jobq_note_locked_again(const JobqQueue *queue, const JobqPlace *place)
+jobq_ready_note_locked_again(const JobqQueue *queue, const JobqPlace *place)
 {
 	if (find_unsettled(place->key.id) != NULL)
 		return false;
-	jobq_note_locked(queue, place);
+	jobq_ready_note_locked(queue, place);
 	return true;
 }
 
 /* Takes back the latest note: the job was not locked. */
 void
-jobq_note_withdraw(void)
+jobq_ready_withdraw(void)
 {
 	jobq_note_drop_last();
 	nunsettled--;
 }
 
 void
-jobq_note_settled(int64 job_id)
+jobq_ready_settle(int64 job_id)
 {
 	JobqNote   *note = find_unsettled(job_id);
 	ReadyNote  *ready;
@@ -218,7 +218,7 @@ jobq_note_settled(int64 job_id)
 }
 
 bool
-jobq_has_own_jobs(const JobqQueue *queue)
+jobq_ready_has_own_jobs(const JobqQueue *queue)
 {
 	int			n;
 	const JobqNote *notes = jobq_note_all(&n);
@@ -233,7 +233,7 @@ jobq_has_own_jobs(const JobqQueue *queue)
 }
 
 bool
-jobq_next_own_job(const JobqQueue *queue, int after, JobqPlace *place)
+jobq_ready_next_own_job(const JobqQueue *queue, int after, JobqPlace *place)
 {
 	int			n;
 	const JobqNote *notes = jobq_note_all(&n);
@@ -264,14 +264,14 @@ jobq_at_commit_look(const JobqQueue *queue)
 }
 
 void
-jobq_note_queue_changed(JobqQueueState *state)
+jobq_ready_look_now(JobqQueueState *state)
 {
 	if (state == NULL)
 	{
 		jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_NO_ROOM);
 		return;
 	}
-	jobq_note_queue_due(state, jobq_now());
+	jobq_wake_for_queue_at(state, jobq_now());
 	jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_WORK);
 }
 
@@ -280,7 +280,7 @@ look_again(const JobqNote *note, TimestampTz now)
 {
 	int32		queue = *jobq_note_const_data(note, int32);
 
-	jobq_note_queue_changed(jobq_find_queue_state(queue));
+	jobq_ready_look_now(jobq_queue_state_find(queue));
 }
 
 static const JobqNoteKind look_again_kind = {
@@ -310,14 +310,14 @@ jobq_at_commit_reset_lanes(void)
 }
 
 void
-jobq_wake_for_queue(JobqQueueState *state, int32 queue, Oid owner,
-					bool notify, int njobs)
+jobq_ready_wake(JobqQueueState *state, int32 queue, Oid owner,
+				bool notify, int njobs)
 {
 	JobqDatabase *database = jobq_database();
 
 	if (OidIsValid(owner))
 	{
-		while (njobs > 0 && jobq_worker_wake(MyDatabaseId, owner, queue))
+		while (njobs > 0 && jobq_slot_wake(MyDatabaseId, owner, queue))
 			njobs--;
 		if (njobs <= 0)
 			return;
@@ -347,7 +347,7 @@ static JobqQueueState *
 state_of(const ReadyNote *note)
 {
 	return note->state != NULL ? note->state :
-		jobq_find_queue_state(note->queue);
+		jobq_queue_state_find(note->queue);
 }
 
 /*
@@ -359,7 +359,7 @@ static void
 look_if_changed(const ReadyNote *note)
 {
 	if (jobq_queue_changed_since(note->queue, note->position))
-		jobq_note_queue_changed(state_of(note));
+		jobq_ready_look_now(state_of(note));
 }
 
 static void
@@ -372,8 +372,8 @@ wake_pending(void)
 		return;
 	look_if_changed(note);
 	if (!note->at_rest)
-		jobq_wake_for_queue(note->state, note->queue, note->owner,
-							note->notify, pending_jobs);
+		jobq_ready_wake(note->state, note->queue, note->owner,
+						note->notify, pending_jobs);
 }
 
 /* Workers are to be woken for a note, together with the one before. */
@@ -406,7 +406,7 @@ wake_for_jobs(const JobqNote *note, TimestampTz now)
 		return;
 	}
 	if (!ready->at_rest)
-		jobq_note_queue_due(state_of(ready), ready->place.key.run_at);
+		jobq_wake_for_queue_at(state_of(ready), ready->place.key.run_at);
 	look_if_changed(ready);
 }
 

@@ -34,27 +34,27 @@ extern void jobq_at_commit_look(const JobqQueue *queue);
 /*
  * The current (sub)transaction locks the row of a pending job, so that others
  * pass it over.  If the lock is given back with the job as it was, by rolling
- * back or by a commit without jobq_note_settled(), others are told.
+ * back or by a commit without jobq_ready_settle(), others are told.
  *
  * jobq_note_reserve() gets the memory and may throw; between it and
- * jobq_note_locked(), which cannot, the row may be locked.
+ * jobq_ready_note_locked(), which cannot, the row may be locked.
  */
-extern void jobq_note_locked(const JobqQueue *queue, const JobqPlace *place);
-extern bool jobq_note_locked_again(const JobqQueue *queue,
-								   const JobqPlace *place);
-extern void jobq_note_withdraw(void);
+extern void jobq_ready_note_locked(const JobqQueue *queue, const JobqPlace *place);
+extern bool jobq_ready_note_locked_again(const JobqQueue *queue,
+										 const JobqPlace *place);
+extern void jobq_ready_withdraw(void);
 
 /* A locked job has been changed: it is not claimable any more as it was. */
-extern void jobq_note_settled(int64 job_id);
+extern void jobq_ready_settle(int64 job_id);
 
 /*
  * Jobs of the queue that this transaction itself has made claimable: whether
  * there are any, and the place of the first of those whose priority is the
  * least one above `after`.
  */
-extern bool jobq_has_own_jobs(const JobqQueue *queue);
-extern bool jobq_next_own_job(const JobqQueue *queue, int after,
-							  JobqPlace *place);
+extern bool jobq_ready_has_own_jobs(const JobqQueue *queue);
+extern bool jobq_ready_next_own_job(const JobqQueue *queue, int after,
+									JobqPlace *place);
 
 /* All that is known of where jobs are is void. */
 extern void jobq_at_commit_reset_lanes(void);
@@ -69,14 +69,14 @@ extern void jobq_at_commit_look_again(int32 queue);
  * At once: a queue has njobs ready jobs.  Callable from commit callbacks.
  * `owner` is that of a queue with executors, else InvalidOid.
  */
-extern void jobq_wake_for_queue(JobqQueueState *state, int32 queue, Oid owner,
-								bool notify, int njobs);
+extern void jobq_ready_wake(JobqQueueState *state, int32 queue, Oid owner,
+							bool notify, int njobs);
 
 /*
  * At once: the coordinator is to look whether a queue of this database has
  * ready jobs, and to start executors even if it has been told of work before.
  * NULL: the queue has no room in shared memory.
  */
-extern void jobq_note_queue_changed(JobqQueueState *state);
+extern void jobq_ready_look_now(JobqQueueState *state);
 
 #endif							/* JOBQ_READY_H */

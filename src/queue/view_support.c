@@ -73,7 +73,7 @@ read_visible_roles(void)
 {
 	Oid			reader = GetUserId();
 	List	   *roles = jobq_reads_all(reader) ?
-	jobq_read_schedule_owners() : jobq_roles_of(reader);
+	jobq_queue_read_schedule_owners() : jobq_roles_of(reader);
 	Datum	   *elements = palloc((list_length(roles) + 1) * sizeof(Datum));
 	ListCell   *lc;
 

@@ -81,7 +81,7 @@ form_row(FunctionCallInfo fcinfo, JobqScheduleRow *row)
 	jobq_schedule_set(row, Anum_schedule_created_at,
 					  TimestampTzGetDatum(jobq_now()));
 	jobq_schedule_set(row, Anum_schedule_system_identifier,
-					  Int64GetDatum(jobq_system_identifier()));
+					  Int64GetDatum(jobq_home_identifier()));
 	jobq_schedule_set(row, Anum_schedule_database,
 					  ObjectIdGetDatum(MyDatabaseId));
 	jobq_schedule_set(row, Anum_schedule_enabled, BoolGetDatum(true));
@@ -98,7 +98,7 @@ form_row(FunctionCallInfo fcinfo, JobqScheduleRow *row)
 	jobq_schedule_set_target(fcinfo, row, queue);
 	if (queue != NULL)
 	{
-		jobq_check_payload(queue, row->values[Anum_schedule_payload - 1]);
+		jobq_payload_check_job(queue, row->values[Anum_schedule_payload - 1]);
 		/* which may have dropped it */
 		jobq_queue_recheck(queue->id, JOBQ_PRIV_ENQUEUE);
 	}

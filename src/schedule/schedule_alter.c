@@ -83,7 +83,7 @@ check_target(const JobqScheduleRow *row, bool new_target)
 	/* the user's privilege, as it is after the waits */
 	if (new_target)
 		jobq_queue_check_privilege(queue, JOBQ_PRIV_ENQUEUE);
-	jobq_check_payload(queue, row->values[Anum_schedule_payload - 1]);
+	jobq_payload_check_job(queue, row->values[Anum_schedule_payload - 1]);
 }
 
 /*

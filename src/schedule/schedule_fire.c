@@ -107,7 +107,7 @@ typedef enum Overlap
 	OVERLAP_CANCEL
 } Overlap;
 
-/* One call of jobq_schedules_fire(). */
+/* One call of jobq_schedule_fire_due(). */
 typedef struct Batch
 {
 	MemoryContext context;		/* lives as long as the batch */
@@ -185,7 +185,7 @@ is_at_home(TupleTableSlot *slot)
 	bool		isnull;
 
 	return DatumGetInt64(slot_getattr(slot, Anum_schedule_system_identifier,
-									  &isnull)) == jobq_system_identifier() &&
+									  &isnull)) == jobq_home_identifier() &&
 		DatumGetObjectId(slot_getattr(slot, Anum_schedule_database,
 									  &isnull)) == MyDatabaseId;
 }
@@ -311,8 +311,8 @@ decide(const Firing *firing, bool caught_up)
 				put_off(firing->batch, next_run_of(firing), pid);
 				return DECISION_PUT_OFF;
 			}
-			(void) jobq_cancel_job(last_job,
-								   "the schedule's next run is due");
+			(void) jobq_cancel_or_request(last_job,
+										  "the schedule's next run is due");
 			return DECISION_FIRE;
 		default:
 			return DECISION_SKIP;
@@ -845,7 +845,7 @@ reset_results(Batch *batch)
  * transaction of its own.
  */
 TimestampTz
-jobq_schedules_fire(int limit, bool *more)
+jobq_schedule_fire_due(int limit, bool *more)
 {
 	MemoryContext oldcontext = CurrentMemoryContext;
 	TimestampTz next;

@@ -15,6 +15,6 @@
 #include "datatype/timestamp.h"
 
 /* Enqueue what schedules are due */
-extern TimestampTz jobq_schedules_fire(int limit, bool *more);
+extern TimestampTz jobq_schedule_fire_due(int limit, bool *more);
 
 #endif							/* JOBQ_SCHEDULE_FIRE_H */

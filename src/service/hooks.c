@@ -30,9 +30,9 @@
 #include "jobq.h"
 #include "shared/database.h"
 #include "shared/queue_change.h"
+#include "shared/slot.h"
 #include "shared/startup.h"
 #include "shared/wake.h"
-#include "shared/worker_slot.h"
 #include "shared/xact_end.h"
 
 #include <signal.h>
@@ -154,7 +154,7 @@ drops_extension(const DropStmt *statement)
 static bool
 works_here(void)
 {
-	JobqDatabase *database = jobq_find_database(MyDatabaseId);
+	JobqDatabase *database = jobq_database_find(MyDatabaseId);
 
 	return database != NULL &&
 		database->state != JOBQ_COORDINATOR_ABSENT;
@@ -268,7 +268,7 @@ end_hold(int code, Datum arg)
 	const Hold *hold = (const Hold *) DatumGetPointer(arg);
 
 	(void) code;
-	if (jobq_release_database(hold->database, hold->tenancy))
+	if (jobq_database_release(hold->database, hold->tenancy))
 		jobq_wake_coordinator(hold->database, JOBQ_WAKE_WORK);
 	jobq_wake_launcher();
 }
@@ -287,7 +287,7 @@ wait_until_gone(Oid dboid, pid_t coordinator)
 	jobq_current_job_row() != (Datum) 0 ? 1 : 0;
 
 	while ((coordinator != 0 && BackendPidGetProc(coordinator) != NULL) ||
-		   jobq_workers_of_database(dboid, false) > mine)
+		   jobq_slots_of_database(dboid, false) > mine)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (TimestampDifferenceExceeds(start, GetCurrentTimestamp(),
@@ -331,10 +331,10 @@ clear_database(const Effect *effect)
 	if (effect->kind == TERMINATES_WORKERS)
 	{
 		coordinator = terminate_coordinator(effect->dboid);
-		jobq_workers_terminate(effect->dboid);
+		jobq_slots_terminate(effect->dboid);
 	}
 	else
-		jobq_workers_leave(effect->dboid);
+		jobq_slots_leave(effect->dboid);
 	wait_until_gone(effect->dboid, coordinator);
 }
 
@@ -397,7 +397,7 @@ at_transaction_end(XactEvent event)
 		(event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT))
 		return;
 	finishing_prepared = false;
-	database = jobq_find_database(MyDatabaseId);
+	database = jobq_database_find(MyDatabaseId);
 	if (database == NULL)
 		return;
 	jobq_queue_changes_publish_all(database);
@@ -419,7 +419,7 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 	jobq_sandbox_check(pstmt->utilityStmt);
 	judge(pstmt->utilityStmt, &effect);
 	if (effect.kind != DISTURBS_NOBODY)
-		hold.database = jobq_hold_database(effect.dboid, &hold.tenancy);
+		hold.database = jobq_database_hold(effect.dboid, &hold.tenancy);
 	if (hold.database != NULL)
 	{
 		PG_ENSURE_ERROR_CLEANUP(end_hold, PointerGetDatum(&hold));
@@ -432,7 +432,7 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 		}
 		PG_END_ENSURE_ERROR_CLEANUP(end_hold, PointerGetDatum(&hold));
 		if (effect.drops_database && is_dropped(effect.dboid))
-			jobq_forget_database(effect.dboid);
+			jobq_startup_forget_database(effect.dboid);
 		end_hold(0, PointerGetDatum(&hold));
 		return;
 	}

@@ -32,8 +32,8 @@
 #include "shared/clock.h"
 #include "shared/database.h"
 #include "shared/queue_change.h"
+#include "shared/slot.h"
 #include "shared/wake.h"
-#include "shared/worker_slot.h"
 #include "shared/xact_end.h"
 
 #include "access/htup_details.h"
@@ -181,7 +181,7 @@ take_home(JobqRelation relation, int attnum_system, int attnum_database)
 		CHECK_FOR_INTERRUPTS();
 		slot_getallattrs(slot);
 		if (DatumGetInt64(slot->tts_values[attnum_system - 1]) ==
-			jobq_system_identifier() &&
+			jobq_home_identifier() &&
 			DatumGetObjectId(slot->tts_values[attnum_database - 1]) ==
 			MyDatabaseId)
 			continue;
@@ -193,7 +193,7 @@ take_home(JobqRelation relation, int attnum_system, int attnum_database)
 		slot_getallattrs(locked);
 		memcpy(values, locked->tts_values, natts * sizeof(Datum));
 		memcpy(nulls, locked->tts_isnull, natts * sizeof(bool));
-		values[attnum_system - 1] = Int64GetDatum(jobq_system_identifier());
+		values[attnum_system - 1] = Int64GetDatum(jobq_home_identifier());
 		values[attnum_database - 1] = ObjectIdGetDatum(MyDatabaseId);
 		jobq_table_update(table, locked, values, nulls);
 		any = true;
@@ -367,8 +367,8 @@ wait_for_jobs(void)
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();
-		jobq_workers_leave(MyDatabaseId);
-		if (jobq_workers_of_database(MyDatabaseId, true) == 0)
+		jobq_slots_leave(MyDatabaseId);
+		if (jobq_slots_of_database(MyDatabaseId, true) == 0)
 			return;
 		(void) WaitLatch(MyLatch,
 						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
@@ -393,7 +393,7 @@ jobq_stop(PG_FUNCTION_ARGS)
 	if (jobq_current_job_row() == (Datum) 0)
 		wait_for_jobs();
 	else
-		jobq_workers_leave(MyDatabaseId);
+		jobq_slots_leave(MyDatabaseId);
 	PG_RETURN_VOID();
 }
 

@@ -272,7 +272,7 @@ jobq_worker_slots(PG_FUNCTION_ARGS)
 
 	/* copies, since nothing may throw while the locks are held */
 	memset(&database, 0, sizeof(database));
-	entry = jobq_find_database(MyDatabaseId);
+	entry = jobq_database_find(MyDatabaseId);
 	if (entry != NULL)
 	{
 		LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_SHARED);

@@ -58,14 +58,14 @@ static bool committing = false;
 static int64 records = 0;
 
 void
-jobq_async_begin(bool allowed)
+jobq_async_commit_begin(bool allowed)
 {
 	forbidden = !allowed || XactLastRecEnd != end;
 	at_work = true;
 }
 
 void
-jobq_async_end(void)
+jobq_async_commit_end(void)
 {
 	if (!at_work)
 		return;
@@ -76,13 +76,13 @@ jobq_async_end(void)
 }
 
 void
-jobq_async_forbid(void)
+jobq_async_commit_forbid(void)
 {
 	forbidden = true;
 }
 
 void
-jobq_async_insist(void)
+jobq_async_commit_insist(void)
 {
 	forbidden = true;
 	insisting = true;

@@ -19,16 +19,16 @@ extern void jobq_async_commit_init(void);
  * what `allowed` says.  If an error comes in between the transaction commits
  * as usual.
  */
-extern void jobq_async_begin(bool allowed);
-extern void jobq_async_end(void);
+extern void jobq_async_commit_begin(bool allowed);
+extern void jobq_async_commit_end(void);
 
 /* What is being done between the two may not be lost after all. */
-extern void jobq_async_forbid(void);
+extern void jobq_async_commit_forbid(void);
 
 /*
  * What this transaction does must not be lost in a crash once it has been
  * committed, even where synchronous_commit is off.
  */
-extern void jobq_async_insist(void);
+extern void jobq_async_commit_insist(void);
 
 #endif							/* JOBQ_ASYNC_COMMIT_H */

@@ -79,7 +79,7 @@ jobq_database_initialize(JobqDatabase *database)
 
 /* The entry of a database, NULL if it has none.  Takes the lock. */
 JobqDatabase *
-jobq_find_database(Oid dboid)
+jobq_database_find(Oid dboid)
 {
 	JobqDatabase *result = NULL;
 
@@ -115,7 +115,7 @@ allocate_locked(Oid dboid)
 
 /* Finds a database's entry or makes one; NULL if there is no room. */
 JobqDatabase *
-jobq_allocate_database(Oid dboid)
+jobq_database_allocate(Oid dboid)
 {
 	JobqDatabase *result;
 
@@ -127,11 +127,11 @@ jobq_allocate_database(Oid dboid)
 
 /*
  * Has no process of jobq come up in a database any more.  NULL if there is no
- * room; else jobq_release_database() is to be called with the same entry and
+ * room; else jobq_database_release() is to be called with the same entry and
  * tenancy.
  */
 JobqDatabase *
-jobq_hold_database(Oid dboid, uint64 *tenancy)
+jobq_database_hold(Oid dboid, uint64 *tenancy)
 {
 	JobqDatabase *result;
 
@@ -151,7 +151,7 @@ jobq_hold_database(Oid dboid, uint64 *tenancy)
  * what it was held for: then it may be another database's by now.
  */
 bool
-jobq_release_database(JobqDatabase *database, uint64 tenancy)
+jobq_database_release(JobqDatabase *database, uint64 tenancy)
 {
 	bool		result;
 
@@ -199,12 +199,12 @@ jobq_database(void)
 		return database;
 	if (database != NULL)
 	{
-		database = jobq_allocate_database(MyDatabaseId);
+		database = jobq_database_allocate(MyDatabaseId);
 		if (database == NULL)
 			database = entry_of_nobody();
 		return database;
 	}
-	database = jobq_allocate_database(MyDatabaseId);
+	database = jobq_database_allocate(MyDatabaseId);
 	if (database == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
@@ -231,7 +231,7 @@ jobq_require_shmem(void)
 
 /* The OIDs of the databases that have an entry now. */
 List *
-jobq_known_databases(void)
+jobq_databases_known(void)
 {
 	Oid			known[JOBQ_MAX_DATABASES];
 	List	   *result = NIL;

@@ -20,11 +20,11 @@
 extern void jobq_require_shmem(void);
 
 extern JobqDatabase *jobq_database(void);
-extern JobqDatabase *jobq_find_database(Oid dboid);
-extern JobqDatabase *jobq_allocate_database(Oid dboid);
-extern JobqDatabase *jobq_hold_database(Oid dboid, uint64 *tenancy);
-extern bool jobq_release_database(JobqDatabase *database, uint64 tenancy);
-extern List *jobq_known_databases(void);
+extern JobqDatabase *jobq_database_find(Oid dboid);
+extern JobqDatabase *jobq_database_allocate(Oid dboid);
+extern JobqDatabase *jobq_database_hold(Oid dboid, uint64 *tenancy);
+extern bool jobq_database_release(JobqDatabase *database, uint64 tenancy);
+extern List *jobq_databases_known(void);
 
 /* For startup.c. */
 extern void jobq_database_initialize(JobqDatabase *database);

@@ -69,7 +69,7 @@ jobq_late_retry(TimestampTz due, TimestampTz now)
 }
 
 const char *
-jobq_task_name(JobqTask task)
+jobq_late_task_name(JobqTask task)
 {
 	return names[task];
 }

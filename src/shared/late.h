@@ -36,6 +36,6 @@ extern void jobq_late_begin(void);
 extern void jobq_late_publish(JobqTask task);
 
 /* What a task does, in a word or two. */
-extern const char *jobq_task_name(JobqTask task);
+extern const char *jobq_late_task_name(JobqTask task);
 
 #endif							/* JOBQ_LATE_H */

@@ -166,7 +166,7 @@ list_lease(const JobqLeaseKey *key, TimestampTz until, int procno, Oid role,
 		database->leases_overflow = database->leases_overflow || !far;
 	}
 	unlock_leases();
-	jobq_note_due(database, until);
+	jobq_wake_at(database, until);
 }
 
 void

@@ -47,7 +47,7 @@ make_queue_key(JobqQueueKey *key, int32 queue)
 
 /* The entry of a queue of this database, NULL if there is none. */
 JobqQueueState *
-jobq_find_queue_state(int32 queue)
+jobq_queue_state_find(int32 queue)
 {
 	JobqQueueKey key;
 	JobqQueueState *state;
@@ -68,7 +68,7 @@ JobqQueueState *
 jobq_queue_state(int32 queue, Oid owner)
 {
 	JobqQueueKey key;
-	JobqQueueState *state = jobq_find_queue_state(queue);
+	JobqQueueState *state = jobq_queue_state_find(queue);
 	bool		found;
 
 	if (state != NULL)
@@ -97,7 +97,7 @@ jobq_queue_state(int32 queue, Oid owner)
 
 /* Forgets a queue of this database. */
 void
-jobq_forget_queue_state(int32 queue)
+jobq_queue_state_forget(int32 queue)
 {
 	JobqQueueKey key;
 	JobqQueueState *state;
@@ -183,7 +183,7 @@ forget_made(const JobqNote *note)
 	const MadeNote *made = jobq_note_const_data(note, MadeNote);
 
 	for (int64 id = made->first; id <= made->last; id++)
-		jobq_forget_queue_state((int32) id);
+		jobq_queue_state_forget((int32) id);
 }
 
 static void

@@ -14,8 +14,8 @@
 #include "shared/shmem.h"
 
 extern JobqQueueState *jobq_queue_state(int32 queue, Oid owner);
-extern JobqQueueState *jobq_find_queue_state(int32 queue);
-extern void jobq_forget_queue_state(int32 queue);
+extern JobqQueueState *jobq_queue_state_find(int32 queue);
+extern void jobq_queue_state_forget(int32 queue);
 
 /*
  * A queue of that id is made; if that is rolled back, or prepared, what shared

@@ -125,7 +125,7 @@ jobq_startup_init(void)
 
 /* Forgets a database that has been dropped. */
 void
-jobq_forget_database(Oid dboid)
+jobq_startup_forget_database(Oid dboid)
 {
 	jobq_queue_states_forget(dboid);
 	jobq_leases_forget_database(dboid);

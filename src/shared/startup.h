@@ -15,6 +15,6 @@
 extern void jobq_startup_init(void);
 
 /* Forgets all that is known of a database that has been dropped. */
-extern void jobq_forget_database(Oid dboid);
+extern void jobq_startup_forget_database(Oid dboid);
 
 #endif							/* JOBQ_STARTUP_H */

@@ -45,7 +45,7 @@ place_of_termination(const JobqTermination *termination)
  * stop before that, the executor's note is left (bgworker/crash_note.c).
  */
 void
-jobq_worker_note_termination(const JobqTermination *termination)
+jobq_termination_note(const JobqTermination *termination)
 {
 	JobqTermination *entry;
 
@@ -63,8 +63,8 @@ jobq_worker_note_termination(const JobqTermination *termination)
  * who counts it may roll back.
  */
 bool
-jobq_worker_was_terminated(int64 job_id, int32 attempt,
-						   JobqTermination *termination)
+jobq_termination_take(int64 job_id, int32 attempt,
+					  JobqTermination *termination)
 {
 	bool		found = false;
 
@@ -88,7 +88,7 @@ jobq_worker_was_terminated(int64 job_id, int32 attempt,
 
 /* Copies those of this database into an array of JOBQ_MAX_TERMINATIONS. */
 int
-jobq_worker_terminations(JobqTermination *terminations)
+jobq_terminations_all(JobqTermination *terminations)
 {
 	int			n = 0;
 
@@ -109,7 +109,7 @@ jobq_worker_terminations(JobqTermination *terminations)
  * database; attempt 0: in whichever.
  */
 void
-jobq_worker_forget_termination(int64 job_id, int32 attempt)
+jobq_termination_forget(int64 job_id, int32 attempt)
 {
 	if (pg_atomic_read_u32(&jobq_shared->nterminations) == 0)
 		return;

@@ -15,10 +15,10 @@
 
 #include "shared/shmem.h"
 
-extern void jobq_worker_note_termination(const JobqTermination *termination);
-extern bool jobq_worker_was_terminated(int64 job_id, int32 attempt,
-									   JobqTermination *termination);
-extern int	jobq_worker_terminations(JobqTermination *terminations);
-extern void jobq_worker_forget_termination(int64 job_id, int32 attempt);
+extern void jobq_termination_note(const JobqTermination *termination);
+extern bool jobq_termination_take(int64 job_id, int32 attempt,
+								  JobqTermination *termination);
+extern int	jobq_terminations_all(JobqTermination *terminations);
+extern void jobq_termination_forget(int64 job_id, int32 attempt);
 
 #endif							/* JOBQ_TERMINATION_H */

@@ -63,9 +63,9 @@ jobq_waiters_wake(Oid dboid, int32 queue, int njobs)
 	LWLockRelease(jobq_lock(JOBQ_LOCK_WAITERS));
 
 	/* those of a queue without room look by themselves in time */
-	state = others ? jobq_find_queue_state(queue) : NULL;
+	state = others ? jobq_queue_state_find(queue) : NULL;
 	if (state != NULL)
-		jobq_note_queue_due(state, jobq_now() + LOOK_AFTER);
+		jobq_wake_for_queue_at(state, jobq_now() + LOOK_AFTER);
 }
 
 static JobqWaiter *

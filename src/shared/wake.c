@@ -69,7 +69,7 @@ jobq_wake_coordinator(JobqDatabase *database, uint32 reason)
 
 /* Lowers a time in shared memory; whether that changed anything. */
 bool
-jobq_lower_time(pg_atomic_uint64 *time, TimestampTz when)
+jobq_wake_lower_time(pg_atomic_uint64 *time, TimestampTz when)
 {
 	uint64		known = pg_atomic_read_u64(time);
 
@@ -86,20 +86,20 @@ jobq_lower_time(pg_atomic_uint64 *time, TimestampTz when)
  * and wakes it if that changed anything.
  */
 void
-jobq_note_due(JobqDatabase *database, TimestampTz when)
+jobq_wake_at(JobqDatabase *database, TimestampTz when)
 {
-	if (jobq_lower_time(&database->next_due, when))
+	if (jobq_wake_lower_time(&database->next_due, when))
 		jobq_wake_coordinator(database, JOBQ_WAKE_TIME);
 }
 
 void
-jobq_note_queue_due(JobqQueueState *state, TimestampTz when)
+jobq_wake_for_queue_at(JobqQueueState *state, TimestampTz when)
 {
 	if (state != NULL)
-		(void) jobq_lower_time(&state->next_look, when);
+		(void) jobq_wake_lower_time(&state->next_look, when);
 	else
 		jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_NO_ROOM);
-	jobq_note_due(jobq_database(), when);
+	jobq_wake_at(jobq_database(), when);
 }
 
 static void
@@ -107,8 +107,8 @@ tell_of_expiry(const JobqNote *note, TimestampTz now)
 {
 	TimestampTz when = *jobq_note_const_data(note, TimestampTz);
 
-	(void) jobq_lower_time(&jobq_database()->expires_low, when);
-	jobq_note_due(jobq_database(), when);
+	(void) jobq_wake_lower_time(&jobq_database()->expires_low, when);
+	jobq_wake_at(jobq_database(), when);
 }
 
 static const JobqNoteKind due_kind = {
@@ -116,7 +116,7 @@ static const JobqNoteKind due_kind = {
 };
 
 void
-jobq_at_commit_due(TimestampTz when)
+jobq_at_commit_expiry(TimestampTz when)
 {
 	*jobq_note_data(jobq_note_add(&due_kind), TimestampTz) = when;
 }
@@ -127,8 +127,8 @@ tell_of_schedule(const JobqNote *note, TimestampTz now)
 {
 	TimestampTz next_run = *jobq_note_const_data(note, TimestampTz);
 
-	(void) jobq_lower_time(&jobq_database()->schedules_low, next_run);
-	jobq_note_due(jobq_database(), next_run);
+	(void) jobq_wake_lower_time(&jobq_database()->schedules_low, next_run);
+	jobq_wake_at(jobq_database(), next_run);
 }
 
 static const JobqNoteKind schedule_kind = {

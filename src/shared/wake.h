@@ -24,19 +24,19 @@ extern void jobq_wake_process(int procno);
 extern void jobq_wake_coordinator(JobqDatabase *database, uint32 reason);
 extern void jobq_wake_launcher(void);
 
-extern bool jobq_lower_time(pg_atomic_uint64 *time, TimestampTz when);
+extern bool jobq_wake_lower_time(pg_atomic_uint64 *time, TimestampTz when);
 
 /* The coordinator of a database has something to do at that time. */
-extern void jobq_note_due(JobqDatabase *database, TimestampTz when);
+extern void jobq_wake_at(JobqDatabase *database, TimestampTz when);
 
 /*
  * It is to look whether a queue of this database has ready jobs at that time.
  * NULL: the queue has no room in shared memory.
  */
-extern void jobq_note_queue_due(JobqQueueState *state, TimestampTz when);
+extern void jobq_wake_for_queue_at(JobqQueueState *state, TimestampTz when);
 
 /* A job's expires_at was written: the coordinator has to look at it then. */
-extern void jobq_at_commit_due(TimestampTz when);
+extern void jobq_at_commit_expiry(TimestampTz when);
 
 /* A schedule's next_run was written. */
 extern void jobq_at_commit_schedule(TimestampTz next_run);

@@ -496,7 +496,7 @@ inline fail()
 }
 
 /*
- * jobq_note_withdraw: the candidate in hand is none any more.  Who has the row
+ * jobq_ready_withdraw: the candidate in hand is none any more.  Who has the row
  * locked, or has changed it, lowers to it.
  */
 inline withdraw()
@@ -523,7 +523,7 @@ inline withdraw()
 	 job[JOB(popped)].state == PENDING && job[JOB(popped)].tid == tid)
 
 /*
- * jobq_ready_next: the next ready job, locked, or, with UNLOCKED, not yet.
+ * jobq_claim_next: the next ready job, locked, or, with UNLOCKED, not yet.
  * step is NOTHING, GOT, or FAILED after an error, which aborts the transaction.
  */
 inline ready_next(who)
@@ -703,7 +703,7 @@ inline ready_next(who)
 	od
 }
 
-/* jobq_ready_end, and what the process remembers when a transaction is over */
+/* jobq_claim_end, and what the process remembers when a transaction is over */
 inline forget()
 {
 	m = 0;
@@ -1024,7 +1024,7 @@ proctype Worker(byte who)
 						m = 0
 					}
 #endif
-				:: else ->					/* jobq_ready_lost */
+				:: else ->					/* jobq_claim_lost */
 					d_step {
 						popped = NO_KEY;
 						tid = 0;

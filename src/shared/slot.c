@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * worker_slot.c
+ * slot.c
  *	  The slots of the executors in shared memory.
  *
  * A slot is reserved by a coordinator (FREE to STARTING), taken over by the
@@ -13,13 +13,13 @@
  * good only under the lock and when it has not been woken.
  *
  * IDENTIFICATION
- *	  src/shared/worker_slot.c
+ *	  src/shared/slot.c
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
-#include "shared/worker_slot.h"
+#include "shared/slot.h"
 
 #include "compat.h"
 #include "guc.h"
@@ -87,7 +87,7 @@ is_available(const JobqWorker *slot)
  * look.
  */
 bool
-jobq_worker_wake(Oid dboid, Oid role, int32 queue)
+jobq_slot_wake(Oid dboid, Oid role, int32 queue)
 {
 	int			procno = JOBQ_NO_PROCESS;
 
@@ -137,7 +137,7 @@ interrupt(JobqWorker *slot, bool evict)
 static void
 report_interruption(void)
 {
-	JobqDatabase *database = jobq_find_database(MyDatabaseId);
+	JobqDatabase *database = jobq_database_find(MyDatabaseId);
 
 	if (database != NULL)
 		jobq_wake_coordinator(database, JOBQ_WAKE_INTERRUPT);
@@ -148,7 +148,7 @@ report_interruption(void)
  * cancelled.  False if none does.
  */
 bool
-jobq_worker_interrupt(int64 job_id)
+jobq_slot_interrupt(int64 job_id)
 {
 	bool		found = false;
 	bool		first = false;
@@ -198,7 +198,7 @@ evict(int32 queue, pid_t pid)
 }
 
 void
-jobq_workers_evict(int32 queue)
+jobq_slots_evict(int32 queue)
 {
 	evict(queue, 0);
 }
@@ -208,7 +208,7 @@ jobq_workers_evict(int32 queue)
  * and have committed something that cannot be undone.
  */
 void
-jobq_worker_evict_process(int32 queue, pid_t pid)
+jobq_slot_evict_process(int32 queue, pid_t pid)
 {
 	Assert(pid != 0);
 	evict(queue, pid);
@@ -216,7 +216,7 @@ jobq_worker_evict_process(int32 queue, pid_t pid)
 
 /* Has all executors of a database leave as soon as they run no job. */
 void
-jobq_workers_leave(Oid dboid)
+jobq_slots_leave(Oid dboid)
 {
 	lock_slots(LW_EXCLUSIVE);
 	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
@@ -249,7 +249,7 @@ jobq_workers_look(Oid dboid)
 
 /* Terminates all executors of a database, with the jobs they run. */
 void
-jobq_workers_terminate(Oid dboid)
+jobq_slots_terminate(Oid dboid)
 {
 	lock_slots(LW_EXCLUSIVE);
 	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
@@ -271,7 +271,7 @@ jobq_workers_terminate(Oid dboid)
  * may be about to, not those that have not come up yet.
  */
 int
-jobq_workers_of_database(Oid dboid, bool at_work)
+jobq_slots_of_database(Oid dboid, bool at_work)
 {
 	int			n = 0;
 
@@ -289,7 +289,7 @@ jobq_workers_of_database(Oid dboid, bool at_work)
 }
 
 bool
-jobq_worker_is_gone(const JobqWorkerRef *worker)
+jobq_slot_is_gone(const JobqWorkerRef *worker)
 {
 	bool		result;
 
@@ -315,7 +315,7 @@ jobq_worker_is_process(int pid)
 
 /* Counts the executors of a database and role; role InvalidOid: of all. */
 void
-jobq_worker_count(Oid dboid, Oid role, JobqWorkerCounts *counts)
+jobq_slots_count(Oid dboid, Oid role, JobqWorkerCounts *counts)
 {
 	memset(counts, 0, sizeof(*counts));
 	lock_slots(LW_SHARED);
@@ -340,9 +340,9 @@ jobq_worker_count(Oid dboid, Oid role, JobqWorkerCounts *counts)
 	unlock_slots();
 }
 
-/* Whether a role may have one more than jobq_worker_count() has counted. */
+/* Whether a role may have one more than jobq_slots_count() has counted. */
 bool
-jobq_worker_has_room(const JobqWorkerCounts *counts)
+jobq_slots_have_room(const JobqWorkerCounts *counts)
 {
 	return counts->total < jobq_max_workers &&
 		(jobq_max_workers_per_role == 0 ||
@@ -351,7 +351,7 @@ jobq_worker_has_room(const JobqWorkerCounts *counts)
 
 /* The number of executors of the role that has most of them, and the role. */
 int
-jobq_worker_role_with_most(Oid *role)
+jobq_slots_role_with_most(Oid *role)
 {
 	int			most = 0;
 
@@ -385,7 +385,7 @@ jobq_worker_role_with_most(Oid *role)
  * jobq.max_workers_per_role by this role.
  */
 bool
-jobq_worker_reserve(Oid dboid, Oid role, JobqWorkerRef *worker)
+jobq_slot_reserve(Oid dboid, Oid role, JobqWorkerRef *worker)
 {
 	JobqWorker *slot = NULL;
 	JobqWorkerCounts counts = {0};
@@ -402,7 +402,7 @@ jobq_worker_reserve(Oid dboid, Oid role, JobqWorkerRef *worker)
 		else if (slot == NULL)
 			slot = &jobq_shared->workers[i];
 	}
-	if (slot != NULL && jobq_worker_has_room(&counts))
+	if (slot != NULL && jobq_slots_have_room(&counts))
 	{
 		slot->state = JOBQ_WORKER_STARTING;
 		slot->dboid = dboid;
@@ -420,7 +420,7 @@ jobq_worker_reserve(Oid dboid, Oid role, JobqWorkerRef *worker)
 
 /* Frees a slot whose process did not come up.  False if it did. */
 bool
-jobq_worker_unreserve(const JobqWorkerRef *worker)
+jobq_slot_unreserve(const JobqWorkerRef *worker)
 {
 	JobqWorker *slot;
 	bool		result = false;
@@ -442,7 +442,7 @@ jobq_worker_unreserve(const JobqWorkerRef *worker)
  * role in another database.  False if there is none.
  */
 bool
-jobq_worker_free_idle(Oid dboid, Oid role)
+jobq_slot_free_idle(Oid dboid, Oid role)
 {
 	bool		found = false;
 	int			of_role = 0;
@@ -480,11 +480,11 @@ jobq_worker_free_idle(Oid dboid, Oid role)
 /*
  * A role that has as many executors as it may has none in this database: one
  * of another database is to give way as soon as it can.  One that is idle has
- * been looked for before (jobq_worker_free_idle()), and one that is about to be
+ * been looked for before (jobq_slot_free_idle()), and one that is about to be
  * looks again when it has said so.
  */
 void
-jobq_worker_ask_to_give_way(Oid dboid, Oid role)
+jobq_slot_ask_to_give_way(Oid dboid, Oid role)
 {
 	JobqWorker *asked = NULL;
 
@@ -516,7 +516,7 @@ jobq_worker_ask_to_give_way(Oid dboid, Oid role)
  * coordinator is leaving.
  */
 bool
-jobq_worker_reap(Oid dboid, TimestampTz before, bool leaving)
+jobq_slots_reap(Oid dboid, TimestampTz before, bool leaving)
 {
 	bool		found = false;
 
@@ -545,7 +545,7 @@ jobq_worker_reap(Oid dboid, TimestampTz before, bool leaving)
  * none that could be caught.  Returns when the next one's time is up.
  */
 TimestampTz
-jobq_workers_terminate_stubborn(void)
+jobq_slots_terminate_stubborn(void)
 {
 	TimestampTz now = jobq_now();
 	TimestampTz next = JOBQ_NEVER;
@@ -575,7 +575,7 @@ jobq_workers_terminate_stubborn(void)
 
 /* The process is there.  False if it is not wanted any more. */
 bool
-jobq_worker_attach(const JobqWorkerRef *worker, Oid *dboid, Oid *role)
+jobq_slot_attach(const JobqWorkerRef *worker, Oid *dboid, Oid *role)
 {
 	JobqWorker *slot;
 	bool		wanted = false;
@@ -601,7 +601,7 @@ jobq_worker_attach(const JobqWorkerRef *worker, Oid *dboid, Oid *role)
  * no further than starting is left to its coordinator, which is to notice.
  */
 bool
-jobq_worker_detach(const JobqWorkerRef *worker)
+jobq_slot_detach(const JobqWorkerRef *worker)
 {
 	JobqWorker *slot;
 	bool		owed = false;
@@ -629,7 +629,7 @@ jobq_worker_detach(const JobqWorkerRef *worker)
  * *queue to what for.
  */
 bool
-jobq_worker_set_idle(const JobqWorkerRef *worker, int32 *queue)
+jobq_slot_set_idle(const JobqWorkerRef *worker, int32 *queue)
 {
 	JobqWorker *slot;
 	bool		woken = false;
@@ -652,7 +652,7 @@ jobq_worker_set_idle(const JobqWorkerRef *worker, int32 *queue)
 
 /* Looks for work from now on, so that it need not be woken. */
 void
-jobq_worker_set_busy(const JobqWorkerRef *worker)
+jobq_slot_set_busy(const JobqWorkerRef *worker)
 {
 	JobqWorker *slot;
 
@@ -670,7 +670,7 @@ jobq_worker_set_busy(const JobqWorkerRef *worker)
  * Wants to exit.  False if it has been woken: then there is work to look for.
  */
 bool
-jobq_worker_set_leaving(const JobqWorkerRef *worker)
+jobq_slot_set_leaving(const JobqWorkerRef *worker)
 {
 	JobqWorker *slot;
 	bool		result = true;
@@ -689,7 +689,7 @@ jobq_worker_set_leaving(const JobqWorkerRef *worker)
 
 /* Somebody asked for the slot. */
 bool
-jobq_worker_must_leave(const JobqWorkerRef *worker)
+jobq_slot_must_leave(const JobqWorkerRef *worker)
 {
 	JobqWorker *slot;
 	bool		result;
@@ -706,7 +706,7 @@ jobq_worker_must_leave(const JobqWorkerRef *worker)
  * this executor has to go.  As many are told so as there are too many.
  */
 bool
-jobq_worker_is_too_many(const JobqWorkerRef *worker)
+jobq_slot_is_too_many(const JobqWorkerRef *worker)
 {
 	JobqWorker *slot;
 	int			staying = 0;
@@ -737,13 +737,13 @@ jobq_worker_is_too_many(const JobqWorkerRef *worker)
 }
 
 /*
- * Says which job it runs: jobq_worker_interrupt() finds it from now on.
+ * Says which job it runs: jobq_slot_interrupt() finds it from now on.
  * Returns whether it was woken before that, and owes somebody a look, and sets
  * *woken_for to the queue.
  */
 bool
-jobq_worker_begin_job(const JobqWorkerRef *worker, int32 queue, int64 job_id,
-					  int32 attempt, int commits, int32 *woken_for)
+jobq_slot_begin_job(const JobqWorkerRef *worker, int32 queue, int64 job_id,
+					int32 attempt, int commits, int32 *woken_for)
 {
 	JobqWorker *slot;
 	bool		was_woken = false;
@@ -773,7 +773,7 @@ jobq_worker_begin_job(const JobqWorkerRef *worker, int32 queue, int64 job_id,
 
 /* The job that it runs is held by a lease from now on. */
 void
-jobq_worker_set_leased(const JobqWorkerRef *worker)
+jobq_slot_set_leased(const JobqWorkerRef *worker)
 {
 	JobqWorker *slot;
 
@@ -786,7 +786,7 @@ jobq_worker_set_leased(const JobqWorkerRef *worker)
 
 /* The job's own code is through.  Returns how it was to end. */
 JobqInterruption
-jobq_worker_end_job(const JobqWorkerRef *worker)
+jobq_slot_end_job(const JobqWorkerRef *worker)
 {
 	JobqWorker *slot;
 	JobqInterruption result = JOBQ_NOT_INTERRUPTED;
@@ -807,7 +807,7 @@ jobq_worker_end_job(const JobqWorkerRef *worker)
 static void
 interrupt_noted(const JobqNote *note, TimestampTz now)
 {
-	(void) jobq_worker_interrupt(*jobq_note_const_data(note, int64));
+	(void) jobq_slot_interrupt(*jobq_note_const_data(note, int64));
 }
 
 static const JobqNoteKind interrupt_kind = {

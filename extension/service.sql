@@ -19,11 +19,3 @@ RETURNS text
 LANGUAGE c STABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'jobq_version';
 COMMENT ON FUNCTION jobq.version IS 'the version of the library';
-
--- For tests.
-CREATE FUNCTION jobq_store.advance_clock(by interval)
-RETURNS timestamptz
-LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'jobq_advance_clock';
-COMMENT ON FUNCTION jobq_store.advance_clock(interval) IS
-  'for tests: sets the clock that jobq goes by forward; superusers only';

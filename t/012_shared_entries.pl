@@ -106,6 +106,7 @@ $node->stop;
 $node = jobq_node('roles', conf => [ 'jobq.max_workers = 4', 'jobq.worker_idle_timeout = 1h' ]);
 sql('CREATE DATABASE other');
 sql('CREATE EXTENSION jobq', 'other');
+$node->create_clock;
 foreach my $role ('alice', 'mallory')
 {
 	sql("CREATE ROLE $role LOGIN");
@@ -156,7 +157,7 @@ as('alice', q{SELECT jobq.run('SELECT pg_sleep(600)') FROM generate_series(1, 2)
 poll_ok($node, sleepers('alice'), 'another one, too', expected => 2);
 is(sql(sleepers('mallory')), '2', 'in all databases together');
 is(sql(q{SELECT count(*) FROM jobq.health WHERE topic = 'worker slots'}), '0', 'no worker is missing');
-sql(q{SELECT jobq_store.advance_clock('6 min')});
+$node->advance_clock('6 min');
 is(sql(q{SELECT object, message ~ 'has the 2 workers', hint ~ 'max_workers_per_role' FROM jobq.health
 	WHERE topic = 'worker slots'}), 'run:mallory|t|t', 'health says which limit keeps jobs waiting');
 

@@ -13,6 +13,7 @@ use Time::HiRes qw(sleep time);
 my $n = 3000;
 
 my $node = jobq_node('main', conf => [ 'autovacuum = off', 'max_prepared_transactions = 2' ]);
+$node->create_clock;
 my $coordinator = wait_for_worker($node, 'jobq coordinator');
 
 sub sql
@@ -68,7 +69,7 @@ sub holding
 	my $session = $node->background_psql('postgres', on_error_stop => 1);
 	$session->query_safe("BEGIN");
 	$session->query_safe($hold);
-	sql("SELECT jobq_store.advance_clock('2 min')");
+	$node->advance_clock('2 min');
 	both($state);
 	$session->query_safe("ROLLBACK");
 	$session->quit;
@@ -93,7 +94,7 @@ sql("SELECT count(*) FROM jobq.enqueue_many('started', array_fill('{}'::jsonb, A
 sql("SELECT count(jobq.fail(id, lease, 'x', retry_in => '1 hour')) FROM jobq.dequeue('started'::text, $n, '1 min')");
 sql("SELECT count(*) FROM jobq.enqueue_many('leased', array_fill('{}'::jsonb, ARRAY[$n]), ttl => '1 min')");
 sql("SELECT count(*) FROM jobq.dequeue('leased'::text, $n, '1 day')");
-sql("SELECT jobq_store.advance_clock('2 min')");
+$node->advance_clock('2 min');
 both('jobs past their time to live that were started');
 
 sql("SELECT count(*) FROM jobq.enqueue_many('busy', array_fill('{}'::jsonb, ARRAY[$n]), ttl => '1 min')");
@@ -135,7 +136,7 @@ sql("SELECT count(jobq.unschedule('s' || i)) FROM generate_series(1, 500) AS i")
 # Delayed jobs of a queue at rest
 sql("SELECT jobq.pause('paused')");
 sql("SELECT count(*) FROM jobq.enqueue_many('paused', array_fill('{}'::jsonb, ARRAY[$n]), delay => '1 min')");
-sql("SELECT jobq_store.advance_clock('2 min')");
+$node->advance_clock('2 min');
 both('delayed jobs of a paused queue');
 
 # Jobs whose queue is gone, or belongs to another database
@@ -153,7 +154,7 @@ sql(q{
 	PREPARE TRANSACTION 'queues';
 	COMMIT PREPARED 'queues';
 });
-sql("SELECT jobq_store.advance_clock('2 min')");
+$node->advance_clock('2 min');
 both('jobs of queues that are gone or elsewhere');
 is(sql("SELECT count(*) FROM jobq_store.job AS j JOIN jobq_store.queue AS q ON q.id = j.queue
 	WHERE q.name = 'foreign'"), 2 * $n, 'which are left alone');

@@ -13,6 +13,7 @@ use Test::More;
 
 my $node = jobq_node('main',
 	conf => [ 'max_prepared_transactions = 5', "log_min_messages = 'warning'" ]);
+$node->create_clock;
 my $coordinator = wait_for_worker($node, 'jobq coordinator');
 
 sub sql
@@ -54,7 +55,7 @@ sub held
 	$session->query_safe('BEGIN');
 	$session->query_safe($hold);
 	sql($opt{meanwhile}) if $opt{meanwhile};
-	sql("SELECT jobq_store.advance_clock('" . ($opt{clock} // '2 s') . "')");
+	$node->advance_clock($opt{clock} // '2 s');
 	on_time($name);
 	$opt{check}->() if $opt{check};
 	$session->query_safe('ROLLBACK');
@@ -214,10 +215,10 @@ poll_ok($node, "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = '
 	'no coordinator');
 if (sql("SELECT count(*) FROM pg_stat_activity WHERE pid = $executor") eq '1')
 {
-	my $clock = sql("SELECT jobq_store.advance_clock('0')");
+	my $clock = $node->clock;
 	kill_9($node, $executor);
 	# the clock is in shared memory
-	sql("SELECT jobq_store.advance_clock(timestamptz '$clock' - jobq_store.advance_clock('0'))");
+	$node->set_clock($clock);
 	my $session = $node->background_psql('postgres', on_error_stop => 1);
 	$session->query_safe("BEGIN; SELECT jobq.set_priority($crashed, 1)");
 	sql("ALTER SYSTEM RESET jobq.enabled; SELECT pg_reload_conf()");

@@ -12,6 +12,7 @@ use Test::More;
 
 # Room for some 6000 leases.
 my $node = jobq_node('main', conf => ['jobq.max_workers = 3', 'jobq.shared_memory = 1MB']);
+$node->create_clock;
 
 # Runs statements as a role.
 sub as
@@ -67,7 +68,7 @@ others_go_on_ok('leases of a year');
 my ($id, $lease) = split(/\|/, as('alice',
 	q{SELECT jobq.enqueue('plain') \gset
 	SELECT id, lease FROM jobq.dequeue('plain', lease => '1 day')}));
-sql(q{SELECT jobq_store.advance_clock('2 days')});
+$node->advance_clock('2 days');
 poll_ok($node, "SELECT count(*) = 1 FROM jobq.attempts WHERE job_id = $id AND outcome = 'lease lost'",
 	'one that was far away ends in time');
 is(sql(q{SELECT count(*) FROM jobq.jobs WHERE queue = 'fill' AND state = 'running'}), '10000',
@@ -92,7 +93,7 @@ poll_ok($node, "SELECT count(*) = 1 FROM jobq.attempts WHERE job_id = $id AND ou
 	"another role's lease ends in time");
 
 # what found no room ends, too
-sql(q{SELECT jobq_store.advance_clock('40 min')});
+$node->advance_clock('40 min');
 poll_ok($node, q{SELECT count(*) = 10000 FROM jobq.attempts WHERE queue = 'fill' AND outcome = 'lease lost'},
 	'all leases of the share, and beyond it, end');
 poll_ok($node, q{SELECT count(*) = 0 FROM jobq.health WHERE topic = 'shared memory'}, 'health has nothing more to say of them');
@@ -105,7 +106,7 @@ others_go_on_ok('after a restart');
 	q{SELECT jobq.enqueue('plain') \gset
 	SELECT id, lease FROM jobq.dequeue('plain', lease => '1 day')}));
 as('alice', "SELECT jobq.heartbeat($id, $lease, '10 s')");
-sql(q{SELECT jobq_store.advance_clock('3 days')});
+$node->advance_clock('3 days');
 poll_ok($node, "SELECT count(*) = 1 FROM jobq.attempts WHERE job_id = $id AND outcome = 'lease lost'",
 	'a lease that was made shorter ends');
 

@@ -13,6 +13,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = jobq_node('main', conf => ['fsync = off']);
+$node->create_clock;
 
 sub sql
 {
@@ -108,7 +109,7 @@ foreach my $what (
 # a transaction that is rolled back has started nothing
 my $taken = sql("SELECT jobq.enqueue('ttl', ttl => '1 min')");
 is( sql(qq{BEGIN; SELECT id FROM jobq.take('ttl');
-		SELECT jobq_store.advance_clock('2 min') IS NULL; ROLLBACK}),
+		SELECT clock.advance('2 min') IS NULL; ROLLBACK}),
 	"$taken\nf",
 	'a job is taken, and given back by a rollback');
 becomes($taken, 'expired', 'it expires as if it had never been taken');

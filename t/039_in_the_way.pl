@@ -9,6 +9,7 @@ use Test::More;
 use Time::HiRes ();
 
 my $node = jobq_node('main', conf => ['max_prepared_transactions = 5']);
+$node->create_clock;
 
 sub sql
 {
@@ -79,7 +80,7 @@ sql(q{SET ROLE alice;
 {
 	my $session = session('alice');
 	$session->query("SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE queue = 'l'");
-	sql("SELECT jobq_store.advance_clock('1 hour')");
+	$node->advance_clock('1 hour');
 	poll_ok($node, "SELECT count(*) = 2 FROM jobq.health WHERE topic = 'late'
 		AND object IN ('ending leases', 'expiring jobs')", 'something is late by an hour');
 	$session->query('ROLLBACK');
@@ -152,7 +153,7 @@ as('bob', q{SELECT jobq.create_queue('heavy', max_attempts => 1);
 as('alice', q{SELECT jobq.create_queue('light');
 	SELECT jobq.enqueue('light') FROM generate_series(1, 8);
 	SELECT count(*) FROM jobq.dequeue('light', 8, '30 min')});
-sql("SELECT jobq_store.advance_clock('31 min')");
+$node->advance_clock('31 min');
 poll_ok($node, "SELECT count(*) = 8 FROM jobq.attempts AS a JOIN jobq.jobs AS j ON j.id = a.job_id WHERE j.queue = 'light'",
 	'a few leases end');
 cmp_ok(sql(q{SELECT count(*) FROM jobq.attempts AS a JOIN jobq.jobs AS j ON j.id = a.job_id

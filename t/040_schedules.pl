@@ -10,6 +10,7 @@ use Test::More;
 use Time::HiRes qw(time);
 
 my $node = jobq_node('main', conf => ['max_prepared_transactions = 10']);
+$node->create_clock;
 
 sub sql
 {
@@ -23,8 +24,7 @@ sub sql
 sub set_clock
 {
 	my ($time) = @_;
-	sql("SELECT jobq_store.advance_clock(
-		greatest('0', timestamptz '$time' - jobq_store.advance_clock('0')))");
+	$node->set_clock_forward($time);
 	poll_query($node,
 		"SELECT coalesce(last_run >= '$time', false) FROM jobq_store.schedule
 		 WHERE name = 'tick'")
@@ -344,11 +344,10 @@ my $first = column('crash', 'next_run');
 foreach my $round (1 .. 3)
 {
 	my $pid = wait_for_worker($node, 'jobq coordinator', db => 'postgres');
-	sql("SELECT jobq_store.advance_clock('5 minutes')");
+	$node->advance_clock('5 minutes');
 	kill_9($node, $pid);
-	sql("SELECT jobq_store.advance_clock(greatest('0',
-		(SELECT max(next_run) FROM jobq_store.schedule)
-		- jobq_store.advance_clock('0')) + '5 minutes')");
+	$node->set_clock_forward(sql("SELECT max(next_run) FROM jobq_store.schedule"));
+	$node->advance_clock('5 minutes');
 	poll_ok($node,
 		"SELECT count(*) >= 300 * $round FROM jobq_store.job
 		 WHERE headers ->> 'schedule' = 'crash'",
@@ -369,7 +368,7 @@ sql("CREATE ROLE worker LOGIN; SELECT jobq.grant_usage('worker', true);
 	 SET ROLE worker;
 	 SELECT jobq.schedule('command', '* * * * *',
 		'INSERT INTO public.done SELECT session_user')");
-sql("SELECT jobq_store.advance_clock('1 minute')");
+$node->advance_clock('1 minute');
 poll_ok($node, "SELECT array_agg(who) = '{worker}' FROM public.done",
 	'a command runs as the owner of its schedule');
 

@@ -9,20 +9,12 @@ use Test::More;
 use Time::HiRes qw(time usleep);
 
 my $node = jobq_node('main', conf => ['max_prepared_transactions = 10']);
+$node->create_clock;
 
 sub sql
 {
 	my ($query) = @_;
 	return $node->safe_psql('postgres', $query);
-}
-
-# set_clock($time): sets jobq's clock to that time (UTC), forward or back.
-sub set_clock
-{
-	my ($time) = @_;
-	sql("SELECT jobq_store.advance_clock(
-		timestamptz '$time' - jobq_store.advance_clock('0'))");
-	return;
 }
 
 # The times of a schedule's jobs.
@@ -79,16 +71,16 @@ sub sleeps
 sql("SELECT jobq.create_queue('q')");
 
 # Set back: what has run does not run again, what is to come waits.
-set_clock('2030-01-10 12:00:30');
+$node->set_clock('2030-01-10 12:00:30');
 sql(schedule('minutely', '* * * * *'));
 sql(schedule('interval', '@every 10 minutes'));
 sql(schedule('all', '*/10 * * * *', "overlap => 'allow', missed => 'all'"));
-set_clock('2030-01-10 12:20:35');
+$node->set_clock('2030-01-10 12:20:35');
 fired_up_to('minutely', '2030-01-10 12:20');
 fired_up_to('interval', '2030-01-10 12:20:30');
 fired_up_to('all', '2030-01-10 12:20');
 my %before = map { $_ => runs($_) } qw(minutely interval all);
-set_clock('2030-01-10 11:00');
+$node->set_clock('2030-01-10 11:00');
 cmp_ok(sleeps(), '<', 20, 'set back by an hour: no busy loop');
 is(runs($_), $before{$_}, "set back by an hour: $_ does not run again")
   foreach (sort keys %before);
@@ -97,18 +89,18 @@ is(column('minutely', 'next_run'), '2030-01-10 12:21:00+00',
 sql(schedule('new', '* * * * *'));
 is(column('new', 'next_run'), '2030-01-10 11:01:00+00',
 	'a schedule that is new goes by the clock as it is now');
-set_clock('2030-01-10 11:01:10');
+$node->set_clock('2030-01-10 11:01:10');
 fired_up_to('new', '2030-01-10 11:01');
 is(runs('minutely'), $before{minutely}, 'which the others wait for');
-set_clock('2030-01-10 12:20:59');
+$node->set_clock('2030-01-10 12:20:59');
 fired_up_to('new', '2030-01-10 12:20');
 is(runs('minutely'), $before{minutely}, 'to come again to where it was');
-set_clock('2030-01-10 12:21:00');
+$node->set_clock('2030-01-10 12:21:00');
 fired_up_to('minutely', '2030-01-10 12:21');
 is(runs('minutely'), "$before{minutely}, 10 12:21", 'then they go on');
 
 # Forward by years: at once, and no busy loop.
-set_clock('2035-05-05 05:05:05');
+$node->set_clock('2035-05-05 05:05:05');
 fired_up_to($_, '2035-05-05 04:50') foreach (qw(minutely interval all));
 cmp_ok(sleeps(), '<', 20, 'set forward by five years: no busy loop');
 is( sql("SELECT count(*), count(DISTINCT (headers ->> 'schedule',
@@ -129,7 +121,7 @@ sql('SELECT count(jobq.unschedule(name)) FROM jobq.schedules');
 
 # A transaction that makes a schedule commits when others that were due later
 # have been fired.
-set_clock('2036-01-01 00:00:30');
+$node->set_clock('2036-01-01 00:00:30');
 sql(schedule('tick', '* * * * * *'));
 my $session = $node->background_psql('postgres');
 $session->query_safe('BEGIN; ' . schedule('slow', '0 * * * *'));
@@ -141,7 +133,7 @@ $other->query_safe("BEGIN; SELECT jobq.enable_schedule('enabled')");
 foreach my $minute (1 .. 10)
 {
 	my $at = sprintf('2036-01-01 01:%02d', $minute);
-	set_clock($at);
+	$node->set_clock($at);
 	poll_query($node,
 		"SELECT last_run >= '$at' FROM jobq.schedules WHERE name = 'tick'");
 }
@@ -157,7 +149,7 @@ fired_up_to('prepared', '2036-01-01 01:00');
 
 # A schedule that is changed at the moment it is due is not forgotten.
 sql("BEGIN; SELECT jobq.run_schedule('slow'); PREPARE TRANSACTION 'p'");
-set_clock('2036-01-01 02:00:05');
+$node->set_clock('2036-01-01 02:00:05');
 fired_up_to('enabled', '2036-01-01 02:00');
 sql("COMMIT PREPARED 'p'");
 fired_up_to('slow', '2036-01-01 02:00');
@@ -165,7 +157,7 @@ fired_up_to('slow', '2036-01-01 02:00');
 # One that came by another way than jobq's functions is found within a minute.
 sql("UPDATE jobq_store.schedule SET next_run = '2036-01-01 01:59'
 	 WHERE name = 'prepared'");
-set_clock('2036-01-01 02:02:10');
+$node->set_clock('2036-01-01 02:02:10');
 poll_ok($node,
 	"SELECT next_run > '2036-01-01 02:02' FROM jobq.schedules
 	 WHERE name = 'prepared'",
@@ -175,7 +167,7 @@ sql("SELECT count(jobq.delete(id)) FROM jobq.jobs");
 
 # A server that is down when a run is due: the real clock, which goes on then.
 # "once" is due once in that time, "seconds" a few times.
-set_clock('now');
+$node->set_clock('now');
 sql(schedule('seconds', '* * * * * *'));
 sql("SELECT jobq.schedule('once', to_char(now() AT TIME ZONE 'UTC'
 		+ interval '4 s', 'FMSS FMMI FMHH24 * * *'), queue => 'q',

@@ -10,6 +10,7 @@ use Test::More;
 use Time::HiRes qw(time);
 
 my $node = jobq_node('main');
+$node->create_clock;
 
 sub sql
 {
@@ -24,8 +25,7 @@ sub set_clock
 {
 	my ($time, $schedule) = @_;
 	$schedule //= 'tick';
-	sql("SELECT jobq_store.advance_clock(
-		greatest('0', timestamptz '$time' - jobq_store.advance_clock('0')))");
+	$node->set_clock_forward($time);
 	poll_query($node,
 		"SELECT coalesce(last_run >= date_trunc('minute', timestamptz '$time'),
 			false) AND (name <> 'tick' OR last_run >= '$time')
@@ -497,7 +497,7 @@ foreach my $how (sort keys %endings, 'expire')
 # One that ends as the decision to wait is made, again and again: the next is
 # there in no time, each time.
 schedule('chain', '* * * * * *', q{overlap => 'queue', missed => 'all'});
-sql("SELECT jobq_store.advance_clock('200 s')");
+$node->advance_clock('200 s');
 my $start = time();
 my $seen = 0;
 while ($seen < 200 && time() - $start < 60)
@@ -513,7 +513,7 @@ sql("CREATE TABLE public.done (n serial, at timestamptz DEFAULT clock_timestamp(
 	 SELECT jobq.schedule('command', '* * * * * *',
 		'INSERT INTO public.done DEFAULT VALUES', overlap => 'queue',
 		missed => 'all')");
-sql("SELECT jobq_store.advance_clock('100 s')");
+$node->advance_clock('100 s');
 poll_ok($node, 'SELECT count(*) >= 100 FROM public.done',
 	'a chain of commands', seconds => 40);
 poll_ok($node,
@@ -532,7 +532,7 @@ sql("SELECT jobq.unschedule('command');
 		overlap => 'queue', missed => 'all', max_attempts => 1);
 	 SELECT jobq.alter_schedule('failing', keep_runs => 'errors');
 	 COMMIT");
-sql("SELECT jobq_store.advance_clock('200 s')");
+$node->advance_clock('200 s');
 poll_ok($node, "SELECT runs > 200 FROM jobq.schedules WHERE name = 'failing'",
 	'a chain of which two fail', seconds => 60);
 sql("SELECT jobq.enable_schedule('failing', false)");

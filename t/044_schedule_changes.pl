@@ -8,20 +8,12 @@ use JobqTest;
 use Test::More;
 
 my $node = jobq_node('main', conf => ['jobq.max_workers = 0']);
+$node->create_clock;
 
 sub sql
 {
 	my ($query) = @_;
 	return $node->safe_psql('postgres', $query);
-}
-
-# set_clock($time): sets jobq's clock to that time (UTC).
-sub set_clock
-{
-	my ($time) = @_;
-	sql("SELECT jobq_store.advance_clock(
-		timestamptz '$time' - jobq_store.advance_clock('0'))");
-	return;
 }
 
 # The times of a schedule's jobs that are not finished.
@@ -47,11 +39,11 @@ sql("SELECT jobq.create_queue('q')");
 
 # Made up for, and the last one on time in the same batch
 my @overlaps = qw(skip allow cancel);
-set_clock('2030-01-10 12:30');
+$node->set_clock('2030-01-10 12:30');
 sql("SELECT jobq.schedule('$_', '0 * * * *', queue => 'q', missed => 'all',"
 	  . " overlap => '$_')")
   foreach @overlaps, 'queue';
-set_clock('2030-01-10 16:00:10');
+$node->set_clock('2030-01-10 16:00:10');
 foreach my $overlap (@overlaps)
 {
 	fired_up_to($overlap, '2030-01-10 16:00');
@@ -63,20 +55,20 @@ sql("SELECT jobq.unschedule(name) FROM jobq.schedules");
 sql("SELECT jobq.delete(id) FROM jobq.jobs");
 
 # Made up for, and the one on time comes in a later batch
-set_clock('2030-01-11 12:30');
+$node->set_clock('2030-01-11 12:30');
 sql("SELECT jobq.schedule('$_', '0 * * * *', queue => 'q', missed => 'all',"
 	  . " overlap => '$_')")
   foreach @overlaps;
-set_clock('2030-01-11 14:10');
+$node->set_clock('2030-01-11 14:10');
 fired_up_to($_, '2030-01-11 14:00') foreach @overlaps;
-set_clock('2030-01-11 15:00:05');
+$node->set_clock('2030-01-11 15:00:05');
 foreach my $overlap (@overlaps)
 {
 	fired_up_to($overlap, '2030-01-11 15:00');
 	is(runs($overlap), '13:00 14:00 15:00',
 		"overlap => '$overlap': they are in nobody's way an hour later");
 }
-set_clock('2030-01-11 16:00:05');
+$node->set_clock('2030-01-11 16:00:05');
 fired_up_to($_, '2030-01-11 16:00') foreach @overlaps;
 like(runs('skip'), qr/15:00$/, "a run on time is, with 'skip'");
 like(runs('cancel'), qr/14:00 16:00$/, "and is cancelled, with 'cancel'");
@@ -84,23 +76,23 @@ sql("SELECT jobq.unschedule(name) FROM jobq.schedules");
 
 # Altered between two runs: it goes on from now, by the new expression, and
 # what was due before is not made up for.
-set_clock('2030-01-20 12:00:30');
+$node->set_clock('2030-01-20 12:00:30');
 sql("SELECT jobq.schedule('alt', '0 * * * *', queue => 'q', missed => 'all', overlap => 'allow')");
 sql("SELECT jobq.alter_schedule('alt', cron => '*/30 * * * *')");
 is(sql('SELECT next_run FROM jobq.schedules'),
 	'2030-01-20 12:30:00+00', 'the next run is that of the new expression');
-set_clock('2030-01-20 13:00:10');
+$node->set_clock('2030-01-20 13:00:10');
 fired_up_to('alt', '2030-01-20 13:00');
 is(runs('alt'), '12:30 13:00', 'and it comes');
 sql("SELECT jobq.alter_schedule('alt', enabled => false)");
-set_clock('2030-01-20 15:10');
+$node->set_clock('2030-01-20 15:10');
 sql("SELECT jobq.alter_schedule('alt', enabled => true, max_runs => 3)");
-set_clock('2030-01-20 17:10');
+$node->set_clock('2030-01-20 17:10');
 poll_ok($node, 'SELECT runs = 3 AND next_run IS NULL FROM jobq.schedules',
 	'its last run');
 is(runs('alt'), '12:30 13:00 15:30', 'none while it was disabled');
 sql("SELECT jobq.alter_schedule('alt', max_runs => 4)");
-set_clock('2030-01-20 17:30:05');
+$node->set_clock('2030-01-20 17:30:05');
 poll_ok($node, 'SELECT runs = 4 AND next_run IS NULL FROM jobq.schedules',
 	'the last one has been');
 is(runs('alt'), '12:30 13:00 15:30 17:30', 'one more');

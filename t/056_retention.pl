@@ -14,6 +14,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = jobq_node('main');
+$node->create_clock;
 
 sub sql
 {
@@ -33,11 +34,11 @@ sub turn
 {
 	my ($by) = @_;
 	my $before = segment();
-	sql("SELECT jobq_store.advance_clock('$by')");
+	$node->advance_clock($by);
 	return poll_until(
 		sub {
 			return 1 if has_moved_on($before);
-			sql("SELECT jobq_store.advance_clock('61 s')");
+			$node->advance_clock('61 s');
 			return 0;
 		});
 }
@@ -91,7 +92,7 @@ is(sql("SELECT count(*) FROM jobq.dead_letters"), '5', 'dead letters stay');
 is(sql("SELECT count(*) FROM jobq.attempts"), '5', 'with their attempts');
 
 # Dead ones are kept 30 days
-sql("SELECT jobq_store.advance_clock('31 days')");
+$node->advance_clock('31 days');
 is(sql("SELECT count(*) FROM jobq.dead_letters"), '0', 'hidden after 30 days');
 foreach my $i (1 .. 9)
 {
@@ -118,7 +119,7 @@ my $reader = IPC::Run::start(
 $in .= "BEGIN; SELECT count(*) FROM jobq_store.history;\n\\echo done\n";
 $reader->pump until $out =~ /done/;
 my $position = log_position($node);
-sql("SELECT jobq_store.advance_clock('5 hours')");
+$node->advance_clock('5 hours');
 within(
 	20,
 	'jobs are worked while history is read',
@@ -129,7 +130,7 @@ within(
 is(segment(), $current, 'the turn waits for the reader');
 $in .= "COMMIT;\n\\q\n";
 $reader->finish;
-sql("SELECT jobq_store.advance_clock('2 min')");
+$node->advance_clock('2 min');
 poll_ok(
 	$node,
 	"SELECT history_segment = $next FROM jobq_store.service",
@@ -172,7 +173,7 @@ sql("SELECT jobq.create_queue('n', max_attempts => 1,"
 finish('n', 10, 10);
 my $limited = poll_until(
 	sub {
-		sql("SELECT jobq_store.advance_clock('11 min')");
+		$node->advance_clock('11 min');
 		return sql("SELECT string_agg(state || count, ' ' ORDER BY state)"
 			  . " FROM (SELECT state, count(*) FROM jobq.jobs"
 			  . " WHERE queue = 'n' GROUP BY 1) AS s") eq 'completed3 dead2';

@@ -16,6 +16,7 @@ my $node = jobq_node(
 		'autovacuum = off', 'autovacuum_freeze_max_age = 100000',
 		'vacuum_freeze_min_age = 0', 'fsync = off'
 	]);
+$node->create_clock;
 my $coordinator = wait_for_worker($node, 'jobq coordinator');
 
 sub sql
@@ -63,7 +64,7 @@ sql("SELECT jobq.create_queue('r', max_attempts => 1, keep_dead => '10 years', k
 
 # A schedule has fired; rows of history have been moved, and somebody who has
 # read them is in the way of emptying the segment.
-sql("SELECT jobq_store.advance_clock('1 hour')");
+$node->advance_clock('1 hour');
 poll_ok($node, "SELECT runs = 1 FROM jobq.schedules", 'the schedule has fired');
 
 sub finish
@@ -79,7 +80,7 @@ sub turn
 	finish();
 	return poll_until(
 		sub {
-			sql("SELECT jobq_store.advance_clock('5 hours')");
+			$node->advance_clock('5 hours');
 			return poll_until(sub { return segment() != $before }, 1);
 		},
 		20);
@@ -92,7 +93,7 @@ my $next = ($segment + 1) % 8;
 cmp_ok(sql("SELECT count(*) FROM jobq_store.history_$next WHERE state = 4"), '>', 0, 'there is something to be moved');
 my $reader = $node->background_psql('postgres', on_error_stop => 1);
 $reader->query_safe("BEGIN; SELECT count(*) FROM jobq.jobs");
-sql("SELECT jobq_store.advance_clock('5 hours')");
+$node->advance_clock('5 hours');
 poll_ok($node, "SELECT count(*) = 0 FROM jobq_store.history_$next WHERE state = 4", 'it is moved');
 is(segment(), $segment, 'and the segment cannot be emptied');
 poll_ok($node, "SELECT runs > $runs FROM jobq.schedules", 'the schedule has fired again');
@@ -103,11 +104,11 @@ truncate_xact();
 # All goes on.  Reading a new row makes the coordinator forget the one status
 # that each process remembers.
 sql("SELECT jobq.enqueue('r', ttl => '1 s')");
-sql("SELECT jobq_store.advance_clock('2 min')");
+$node->advance_clock('2 min');
 is(segment(), $segment, 'the segment still cannot be emptied');
 $reader->query_safe("COMMIT");
 $reader->quit;
-sql("SELECT jobq_store.advance_clock('1 hour')");
+$node->advance_clock('1 hour');
 poll_ok($node, "SELECT runs > $runs FROM jobq.schedules", 'the schedule fires');
 poll_ok($node, "SELECT history_segment = $next FROM jobq_store.service", 'the segment is emptied');
 ok(turn(), 'and the next one');

@@ -3,12 +3,14 @@
 use strict;
 use warnings;
 
+use JobqNode;
 use JobqTest;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $primary = jobq_node('primary', streaming => 1);
+$primary->create_clock;
 $primary->safe_psql(
 	'postgres', q{
 	CREATE TABLE done (payload jsonb);
@@ -22,7 +24,7 @@ $primary->safe_psql(
 poll_ok($primary, 'SELECT count(*) = 1 FROM done', 'the primary runs jobs');
 
 $primary->backup('backup');
-my $standby = PostgreSQL::Test::Cluster->new('standby');
+my $standby = JobqNode->new('standby');
 $standby->init_from_backup($primary, 'backup', has_streaming => 1);
 $standby->start;
 
@@ -42,7 +44,7 @@ poll_ok($standby, q{SELECT count(*) = 1 FROM done WHERE payload = '"long"'},
 	'after the promotion the job that was running runs');
 $standby->safe_psql('postgres', q{SELECT jobq.enqueue('work', '"new"')});
 poll_ok($standby, q{SELECT count(*) = 1 FROM done WHERE payload = '"new"'}, 'and new ones');
-$standby->safe_psql('postgres', q{SELECT jobq_store.advance_clock('2 days')});
+$standby->advance_clock('2 days');
 poll_ok($standby, q{SELECT count(*) = 1 FROM done WHERE payload = '"later"'}, 'and delayed ones');
 
 done_testing();

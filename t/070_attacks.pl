@@ -282,6 +282,7 @@ is(state_as('mallory', "SELECT jobq.complete_many(array_fill(1::bigint, ARRAY[20
 
 $node->safe_psql('postgres', 'CREATE DATABASE retention');
 create_extension($node, 'retention');
+$node->create_clock('retention');
 my $keep = sql(q{
 	SELECT jobq.grant_usage('guest');
 	SELECT jobq.create_queue('kept', keep_dead => '10 years'), jobq.create_queue('open');
@@ -297,7 +298,8 @@ my $position = log_position($node);
 for my $turn (1 .. 14)
 {
 	my $segment = sql('SELECT history_segment FROM jobq_store.service', 'retention');
-	sql(q{SELECT jobq_store.advance_clock('5 hours'); SELECT jobq.enqueue('open', delay => '1 ms')}, 'retention');
+	$node->advance_clock('5 hours', 'retention');
+	sql(q{SELECT jobq.enqueue('open', delay => '1 ms')}, 'retention');
 	poll_until(sub { return sql('SELECT history_segment FROM jobq_store.service', 'retention') ne $segment }, 0.6);
 }
 {

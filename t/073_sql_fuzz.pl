@@ -35,6 +35,7 @@ my $node = jobq_node('main',
 		'jobq.max_workers = 5', 'jobq.worker_idle_timeout = 2s', 'jobq.log_jobs = none',
 		'autovacuum_naptime = 1s', 'temp_buffers = 1MB'
 	]);
+$node->create_clock;
 
 sub sql
 {
@@ -283,7 +284,7 @@ sub block
 	return "@{[ pick('SELECT pg_terminate_backend(pid)', 'SELECT pg_cancel_backend(pid)') ]} FROM pg_stat_activity"
 	  . " WHERE backend_type LIKE 'jobq executor%' ORDER BY random() LIMIT 1;"
 	  if $superuser && $kind < 0.02;
-	return 'SELECT jobq_store.advance_clock(' . pick(q{'10 s'}, q{'1 minute'}, q{'2 hours'}) . ');'
+	return 'SELECT clock.advance(' . pick(q{'10 s'}, q{'1 minute'}, q{'2 hours'}) . ');'
 	  if $superuser && $kind < 0.03;
 	return pick('DISCARD ALL;', 'SET search_path = fuzz, pg_temp, pg_catalog;', 'SET ROLE NONE;', 'UNLISTEN *;',
 		'SET enable_indexscan = off;', 'SET min_parallel_table_scan_size = 0; SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0;', 'RESET ALL;')
@@ -395,7 +396,7 @@ sql(q{SELECT jobq.create_queue('after', 'fuzz.ok(jsonb)', owner => 'alice'), job
 poll_ok($node, q{SELECT count(*) > 2 FROM jobq_store.history WHERE state = 3 AND queue =
 	(SELECT id FROM jobq_store.queue WHERE name = 'after')}, 'jobs and schedules run afterwards');
 poll_ok($node, q{SELECT count(*) = 0 FROM jobq_store.job WHERE state = 1
-	AND lease_until < (SELECT now() FROM jobq_store.advance_clock('0'))}, 'leases that are over come to an end');
+	AND lease_until < (SELECT now() FROM clock.advance('0'))}, 'leases that are over come to an end');
 poll_ok($node, q{SELECT count(*) = 0 FROM jobq_store.cancel_request AS c WHERE NOT EXISTS
 	(SELECT FROM jobq_store.job WHERE id = c.job_id)}, 'no wish to cancel is left over');
 

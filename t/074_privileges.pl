@@ -13,6 +13,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = jobq_node('main');
+$node->create_clock;
 
 sub sql
 {
@@ -133,7 +134,7 @@ is(sql("SELECT pg_catalog.count(*) FROM evil.traps"),
 sql("SELECT jobq.create_queue('u', keep_completed_count => 1)");
 sql("SELECT jobq.enqueue('u'); SELECT jobq.complete(id, lease) FROM jobq.dequeue('u')");
 my $segment = sql("SELECT history_segment FROM jobq_store.service");
-sql("SELECT jobq_store.advance_clock('5 hours')");
+$node->advance_clock('5 hours');
 poll_ok(
 	$node,
 	"SELECT history_segment OPERATOR(pg_catalog.<>) '$segment'"

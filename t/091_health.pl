@@ -17,6 +17,7 @@ my $node = jobq_node(
 		'max_prepared_transactions = 5', 'max_worker_processes = 8',
 		'autovacuum = off'
 	]);
+$node->create_clock;
 wait_for_worker($node, 'jobq coordinator');
 
 sub sql
@@ -156,7 +157,7 @@ poll_ok($node, 'SELECT count(*) = 0 FROM jobq_store.job', 'the long jobs are can
 reload('jobq.max_workers', '0');
 poll_ok($node, 'SHOW jobq.max_workers', 'jobq.max_workers is 0', expected => '0');
 sql("SELECT jobq.enqueue('ann', '600'), jobq.enqueue('ext')");
-sql("SELECT jobq_store.advance_clock('6 minutes')");
+$node->advance_clock('6 minutes');
 health_ok('critical|not worked|ann warning|not worked|ext', 'jobs that nobody runs');
 is( sql("SELECT string_agg(topic || ' ' || object, ',') FROM jobq.health WHERE since < now()"),
 	'not worked ann,not worked ext', 'and since when');
@@ -171,7 +172,7 @@ sql("SELECT jobq.delete(id) FROM jobq.jobs WHERE queue = 'ext'");
 health_ok('', 'and nobody waits any more');
 sql(q{SELECT count(jobq.enqueue('ann', '600')) FROM generate_series(1, 3)});
 poll_ok($node, $busy, 'all workers have one');
-sql("SELECT jobq_store.advance_clock('6 minutes')");
+$node->advance_clock('6 minutes');
 health_ok('info|backlog|ann', 'there are more jobs than workers');
 sql('SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE finished_at IS NULL');
 poll_ok($node, 'SELECT count(*) = 0 FROM jobq_store.job', 'the jobs are cancelled');
@@ -187,8 +188,8 @@ health_ok('', 'the queue as well');
 
 # -------------------------------------------------------------- schedules
 
-sql(q{SELECT jobq.schedule('daily', '0 0 * * *', 'SELECT 1'); SELECT jobq.stop();
-	SELECT jobq_store.advance_clock('25 hours')});
+sql(q{SELECT jobq.schedule('daily', '0 0 * * *', 'SELECT 1'); SELECT jobq.stop()});
+$node->advance_clock('25 hours');
 health_ok('critical|stopped warning|schedule late|daily', 'a schedule is late');
 is( sql("SELECT h.since = s.next_run AND s.next_run < now() + interval '26 hours'"
 		  . " FROM jobq.health AS h JOIN jobq.schedules AS s ON s.name = h.object"),
@@ -200,7 +201,7 @@ health_ok('', 'it has run');
 sql(q{SET SESSION AUTHORIZATION ben;
 	SELECT jobq.schedule('slow', '0 0 * * *', 'SELECT pg_sleep(600)', overlap => 'queue');
 	SELECT jobq.run_schedule('slow')});
-sql("SELECT jobq_store.advance_clock('25 hours')");
+$node->advance_clock('25 hours');
 health_ok('info|schedule waits|slow', 'a run waits for the one before');
 is(sql("SET ROLE ben; $findings"), 'info|schedule waits|slow', 'its owner sees it');
 sql(q{SELECT jobq.unschedule('slow'), count(jobq.cancel(id)) FROM jobq.jobs WHERE finished_at IS NULL});
@@ -208,7 +209,8 @@ poll_ok($node, 'SELECT count(*) = 0 FROM jobq_store.job', 'the jobs are cancelle
 
 sql(q{SET SESSION AUTHORIZATION cid;
 	SELECT jobq.schedule('revoked', '0 0 * * *', queue => 'cid', payload => '0')});
-sql(q{SELECT jobq.alter_queue('cid', owner => 'ben'); SELECT jobq_store.advance_clock('25 hours')});
+sql(q{SELECT jobq.alter_queue('cid', owner => 'ben')});
+$node->advance_clock('25 hours');
 health_ok('warning|schedule disabled|revoked', 'a schedule was disabled');
 message_like('schedule disabled', qr/was disabled: .*privilege/, 'and why');
 sql("SELECT jobq.unschedule('revoked'), jobq.unschedule('daily')");
@@ -305,7 +307,7 @@ health_ok('', 'the slot is gone');
 sql(q{SELECT jobq.enqueue('ann', '0')});
 poll_ok($node, 'SELECT count(*) > 0 FROM jobq_store.history', 'there is history');
 $session->query_safe('BEGIN; LOCK TABLE jobq_store.history IN ACCESS SHARE MODE');
-sql("SELECT jobq_store.advance_clock('30 days')");
+$node->advance_clock('30 days');
 health_ok("warning|history|pid $pid", 'a segment of history cannot be emptied');
 is(sql("SET ROLE ben; $findings"), 'warning|history', 'others are told no names');
 $session->query_safe('ROLLBACK');

@@ -7,6 +7,7 @@ use JobqTest;
 use Test::More;
 
 my $node = jobq_node('main', conf => ['jobq.max_workers = 0']);
+$node->create_clock;
 
 sub sql
 {
@@ -30,7 +31,7 @@ is(sql("SELECT jobq.heartbeat($held{extended}, extend => '1 hour')"),
 	't', 'a heartbeat that asks for more than the timeout');
 
 # Not told by the coordinator yet: the row says it
-sql(q{SELECT jobq_store.advance_clock('61 s')});
+$node->advance_clock('61 s');
 foreach my $queue (@queues)
 {
 	my ($ret, $out, $err) =

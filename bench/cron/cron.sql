@@ -66,11 +66,15 @@ FROM expressions AS e, expressions AS r, expressions AS l
 WHERE r.n = 3 AND l.n = 1 AND e.n > 1
 ORDER BY e.n;
 
--- Sets jobq's clock to a time; returns when, by the real one.
+-- The clock that jobq goes by. set_clock() sets it to a time and returns when, by
+-- the real one.
+CREATE FUNCTION advance_clock(by interval) RETURNS timestamptz
+AS '$libdir/jobq', 'jobq_advance_clock' LANGUAGE c STRICT;
+
 CREATE FUNCTION set_clock(at timestamptz) RETURNS timestamptz
 LANGUAGE sql
 AS $$
-  SELECT jobq_store.advance_clock(at - jobq_store.advance_clock('0'));
+  SELECT advance_clock(at - advance_clock('0'));
   SELECT clock_timestamp();
 $$;
 

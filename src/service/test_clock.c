@@ -24,7 +24,7 @@
 
 PG_FUNCTION_INFO_V1(jobq_advance_clock);
 
-/* advance_clock(by interval): sets jobq's clock forward; returns its time. */
+/* jobq_advance_clock(by interval): sets jobq's clock forward; returns its time. */
 Datum
 jobq_advance_clock(PG_FUNCTION_ARGS)
 {

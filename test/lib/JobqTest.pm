@@ -24,6 +24,7 @@ use Exporter 'import';
 use File::Basename qw(dirname);
 use Cwd qw(abs_path);
 use IPC::Run ();
+use JobqNode;
 use Time::HiRes qw(time usleep);
 use Test::More;
 
@@ -54,7 +55,7 @@ sub wait_limit
 	return $ENV{JOBQ_TEST_WAIT} || 60;
 }
 
-# jobq_node($name, %options): a new server with jobq preloaded.
+# jobq_node($name, %options): a new server with jobq preloaded, a JobqNode.
 #   conf       => [lines] for postgresql.conf, after the defaults
 #   preload    => 0 for a server without jobq (default 1)
 #   start      => 0 to leave it stopped (default 1)
@@ -65,7 +66,7 @@ sub wait_limit
 sub jobq_node
 {
 	my ($name, %opt) = @_;
-	my $node = PostgreSQL::Test::Cluster->new($name,
+	my $node = JobqNode->new($name,
 		$opt{install} ? (install_path => $opt{install}) : ());
 	my $preload = $opt{preload} // 1;
 	my $start = $opt{start} // 1;

@@ -10,16 +10,10 @@ use Test::More;
 
 my $node = jobq_node('main', conf => ['jobq.max_workers = 2']);
 
-sub sql
-{
-	my ($sql, $db) = @_;
-	return $node->safe_psql($db // 'postgres', $sql);
-}
-
 sub set_up
 {
 	my ($db, $role) = @_;
-	sql(qq{
+	$node->sql(qq{
 		SELECT jobq.grant_usage('$role', true);
 		GRANT CREATE ON SCHEMA public TO $role;
 		SET SESSION AUTHORIZATION $role;
@@ -34,11 +28,11 @@ sub set_up
 sub add_jobs
 {
 	my ($db, $role, $n, $seconds) = @_;
-	sql("SELECT count(*) FROM (SELECT jobq.enqueue('$role', '$seconds') FROM generate_series(1, $n)) x", $db);
+	$node->sql("SELECT count(*) FROM (SELECT jobq.enqueue('$role', '$seconds') FROM generate_series(1, $n)) x", $db);
 	return;
 }
 
-sql('CREATE ROLE ann LOGIN; CREATE ROLE ben LOGIN; CREATE DATABASE other');
+$node->sql('CREATE ROLE ann LOGIN; CREATE ROLE ben LOGIN; CREATE DATABASE other');
 create_extension($node, 'other');
 set_up('postgres', 'ann');
 set_up('postgres', 'ben');
@@ -57,25 +51,25 @@ foreach my $how ('idle executors', 'no executor', 'a new coordinator')
 {
 	if ($how ne 'idle executors')
 	{
-		sql(q{SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
+		$node->sql(q{SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
 			WHERE backend_type = 'jobq executor'});
 	}
 	my ($coordinator) = worker_pids($node, 'jobq coordinator', 'postgres');
-	sql('TRUNCATE done_ann');
+	$node->sql('TRUNCATE done_ann');
 	add_jobs('postgres', 'ann', 1, 600);
 	poll_ok($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'jobq executor'
 		AND wait_event = 'PgSleep'}, "$how: a long job runs");
 	if ($how eq 'a new coordinator')
 	{
-		sql("SELECT pg_terminate_backend($coordinator)");
+		$node->sql("SELECT pg_terminate_backend($coordinator)");
 		wait_for_worker($node, 'jobq coordinator', db => 'postgres', not => $coordinator);
 	}
 	add_jobs('postgres', 'ann', 1, 0);
 	poll_ok($node, 'SELECT count(*) = 1 FROM done_ann', "$how: and a short one beside it", seconds => 5);
-	sql('SELECT count(jobq.cancel(id)) FROM jobq_store.job');
+	$node->sql('SELECT count(jobq.cancel(id)) FROM jobq_store.job');
 	poll_ok($node, 'SELECT count(*) = 0 FROM jobq_store.job', "$how: the long one is cancelled");
 }
-sql('TRUNCATE done_ann');
+$node->sql('TRUNCATE done_ann');
 
 # ------------------------------------------------ one role's long backlog
 
@@ -85,11 +79,11 @@ add_jobs('postgres', 'ben', 3, 0.01);
 add_jobs('other', 'ann', 3, 0.01);
 poll_ok($node, 'SELECT count(*) = 3 FROM done_ben', 'another role gets its turn', seconds => 10);
 poll_ok($node, 'SELECT count(*) = 3 FROM done_ann', 'another database gets its turn', db => 'other', seconds => 10);
-cmp_ok(sql('SELECT count(*) FROM jobq_store.job'), '>', 100, 'while the backlog was there');
-is(sql(q{SELECT count(*) <= 2 FROM pg_stat_activity WHERE backend_type = 'jobq executor'}), 't',
+cmp_ok($node->sql('SELECT count(*) FROM jobq_store.job'), '>', 100, 'while the backlog was there');
+is($node->sql(q{SELECT count(*) <= 2 FROM pg_stat_activity WHERE backend_type = 'jobq executor'}), 't',
 	'there are never more than jobq.max_workers');
-sql(q{SELECT jobq.purge('ann')}) if sql(q{SELECT to_regproc('jobq.purge') IS NOT NULL}) eq 't';
-sql(q{SELECT count(jobq.delete(id)) FROM jobq_store.job});
+$node->sql(q{SELECT jobq.purge('ann')}) if $node->sql(q{SELECT to_regproc('jobq.purge') IS NOT NULL}) eq 't';
+$node->sql(q{SELECT count(jobq.delete(id)) FROM jobq_store.job});
 poll_ok($node, 'SELECT count(*) = 0 FROM jobq_store.job', 'the backlog is gone');
 
 # ----------------------------------------- no slot of max_worker_processes
@@ -98,7 +92,7 @@ $node->append_conf('postgresql.conf', 'max_worker_processes = 5');
 $node->restart;
 # the launcher, two coordinators and logical replication's launcher leave one
 my $position = log_position($node);
-sql('TRUNCATE done_ann, done_ben');
+$node->sql('TRUNCATE done_ann, done_ben');
 add_jobs('postgres', 'ann', 40, 0.02);
 add_jobs('postgres', 'ben', 40, 0.02);
 poll_ok($node, 'SELECT (SELECT count(*) FROM done_ann) = 40 AND (SELECT count(*) FROM done_ben) = 40',

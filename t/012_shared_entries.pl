@@ -13,12 +13,6 @@ use Test::More;
 
 my $node = jobq_node('main', streaming => 1, conf => ['jobq.max_workers = 4']);
 
-sub sql
-{
-	my ($sql, $db) = @_;
-	return $node->safe_psql($db // 'postgres', $sql);
-}
-
 # A psql that goes on by itself.
 sub start_sql
 {
@@ -33,8 +27,8 @@ sub make_database
 {
 	my ($db) = @_;
 	local $ENV{PGOPTIONS} = '-c synchronous_commit=local';
-	sql("CREATE DATABASE $db");
-	sql(q{CREATE EXTENSION jobq; CREATE TABLE done (n int); SELECT jobq.run('INSERT INTO done VALUES (1)')}, $db);
+	$node->sql("CREATE DATABASE $db");
+	$node->sql(q{CREATE EXTENSION jobq; CREATE TABLE done (n int); SELECT jobq.run('INSERT INTO done VALUES (1)')}, $db);
 	return;
 }
 
@@ -42,7 +36,7 @@ sub set_standby
 {
 	my ($name) = @_;
 	local $ENV{PGOPTIONS} = '-c synchronous_commit=local';
-	sql("ALTER SYSTEM SET synchronous_standby_names = '$name'");
+	$node->sql("ALTER SYSTEM SET synchronous_standby_names = '$name'");
 	$node->reload;
 	poll_query($node, "SELECT current_setting('synchronous_standby_names') = '$name'")
 	  or die "the setting does not change\n";
@@ -71,16 +65,16 @@ make_database('two');
 set_standby('');
 $_->finish foreach @drops;
 like("$first$second", qr/^ERROR:  database "one" does not exist$/m, 'the other one fails');
-sql(q{SELECT jobq.run('INSERT INTO done VALUES (2)')}, 'two');
+$node->sql(q{SELECT jobq.run('INSERT INTO done VALUES (2)')}, 'two');
 poll_ok($node, 'SELECT count(*) = 1 FROM done WHERE n = 2', 'the database that has its entry now runs jobs', db => 'two');
-is(sql(q{SELECT count(*) FROM jobq.health WHERE topic = 'coordinator'}, 'two'), '0', 'nothing keeps workers away');
+is($node->sql(q{SELECT count(*) FROM jobq.health WHERE topic = 'coordinator'}, 'two'), '0', 'nothing keeps workers away');
 
 # ------------------------- a name that was another's by the time of the command
 
 make_database('three');
-sql(q{SELECT jobq.create_queue('ext'); SELECT jobq.enqueue('ext'); SELECT jobq.enqueue('ext')}, 'three');
-my ($id, $lease) = split(/\|/, sql(q{SELECT id, lease FROM jobq.dequeue('ext', lease => '4 s')}, 'three'));
-sql('CREATE DATABASE empty');
+$node->sql(q{SELECT jobq.create_queue('ext'); SELECT jobq.enqueue('ext'); SELECT jobq.enqueue('ext')}, 'three');
+my ($id, $lease) = split(/\|/, $node->sql(q{SELECT id, lease FROM jobq.dequeue('ext', lease => '4 s')}, 'three'));
+$node->sql('CREATE DATABASE empty');
 my $renamer = $node->background_psql('postgres');
 $renamer->query_safe("BEGIN; COMMENT ON DATABASE three IS 'mine'");
 my $output = '';
@@ -92,9 +86,9 @@ $renamer->query_safe('ALTER DATABASE empty RENAME TO three');
 $renamer->query_safe('COMMIT');
 $renamer->quit;
 $drop->finish;
-is(sql(q{SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_database WHERE datname IN ('three', 'survivor')}),
+is($node->sql(q{SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_database WHERE datname IN ('three', 'survivor')}),
 	'survivor', 'which is another one by then');
-sql(q{SELECT jobq.run('INSERT INTO done VALUES (2)')}, 'survivor');
+$node->sql(q{SELECT jobq.run('INSERT INTO done VALUES (2)')}, 'survivor');
 poll_ok($node, 'SELECT count(*) = 1 FROM done WHERE n = 2', 'that one is left alone: jobs run', db => 'survivor');
 poll_ok($node, "SELECT count(*) = 1 FROM jobq.attempts WHERE job_id = $id AND outcome = 'lease lost'",
 	'and its leases end', db => 'survivor');
@@ -104,13 +98,13 @@ $node->stop;
 # ------------------------------------------------- executors of a single role
 
 $node = jobq_node('roles', conf => [ 'jobq.max_workers = 4', 'jobq.worker_idle_timeout = 1h' ]);
-sql('CREATE DATABASE other');
-sql('CREATE EXTENSION jobq', 'other');
+$node->sql('CREATE DATABASE other');
+$node->sql('CREATE EXTENSION jobq', 'other');
 $node->create_clock;
 foreach my $role ('alice', 'mallory')
 {
-	sql("CREATE ROLE $role LOGIN");
-	sql("SELECT jobq.grant_usage('$role', true)", $_) foreach ('postgres', 'other');
+	$node->sql("CREATE ROLE $role LOGIN");
+	$node->sql("SELECT jobq.grant_usage('$role', true)", $_) foreach ('postgres', 'other');
 }
 
 # Has a role run statements.
@@ -155,16 +149,16 @@ as('mallory', q{SELECT jobq.run('SELECT pg_sleep(600)')}, 'other');
 as('mallory', q{SELECT jobq.run('SELECT pg_sleep(600)')});
 as('alice', q{SELECT jobq.run('SELECT pg_sleep(600)') FROM generate_series(1, 2)});
 poll_ok($node, sleepers('alice'), 'another one, too', expected => 2);
-is(sql(sleepers('mallory')), '2', 'in all databases together');
-is(sql(q{SELECT count(*) FROM jobq.health WHERE topic = 'worker slots'}), '0', 'no worker is missing');
+is($node->sql(sleepers('mallory')), '2', 'in all databases together');
+is($node->sql(q{SELECT count(*) FROM jobq.health WHERE topic = 'worker slots'}), '0', 'no worker is missing');
 $node->advance_clock('6 min');
-is(sql(q{SELECT object, message ~ 'has the 2 workers', hint ~ 'max_workers_per_role' FROM jobq.health
+is($node->sql(q{SELECT object, message ~ 'has the 2 workers', hint ~ 'max_workers_per_role' FROM jobq.health
 	WHERE topic = 'worker slots'}), 'run:mallory|t|t', 'health says which limit keeps jobs waiting');
 
 # one that has its limit in one database, and is idle there, has it in another
 as('mallory', q{SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE state <> 'completed'});
 poll_ok($node, sleepers('mallory'), 'idle here, it works in another database', expected => 1);
-is(sql(q{SELECT count(*) FROM pg_stat_activity WHERE usename = 'mallory' AND datname = 'other'
+is($node->sql(q{SELECT count(*) FROM pg_stat_activity WHERE usename = 'mallory' AND datname = 'other'
 	AND backend_type = 'jobq executor'}), '1', 'and there only');
 
 # one that always has work here has its turn there, too
@@ -186,14 +180,14 @@ $node->restart;
 as('alice', q{SELECT jobq.run('SELECT 1')});
 poll_ok($node, executors('alice'), 'an executor that stays', expected => 1);
 my $whose = q{SELECT pid FROM pg_stat_activity WHERE usename = 'alice' AND backend_type = 'jobq executor'};
-my $stays = sql($whose);
+my $stays = $node->sql($whose);
 as('mallory', q{SELECT jobq.run('SELECT pg_sleep(600)') FROM generate_series(1, 2)});
 poll_ok($node, sleepers('mallory'), 'a role has as many as it may', expected => 2);
 as('mallory', q{SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE state <> 'completed'});
 poll_ok($node, sleepers('mallory'), 'which are idle', expected => 0);
 as('mallory', q{SELECT jobq.run('SELECT pg_sleep(600)')}, 'other');
 poll_ok($node, sleepers('mallory'), 'one of them leaves for another database', expected => 1);
-is(sql($whose), $stays, 'and nobody else\'s');
+is($node->sql($whose), $stays, 'and nobody else\'s');
 $node->stop;
 
 # ------------------------------------------------------ no worker slot at all

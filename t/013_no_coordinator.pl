@@ -13,13 +13,7 @@ use Test::More;
 my $node = jobq_node('main', conf => ['fsync = off']);
 $node->create_clock;
 
-sub sql
-{
-	my ($sql) = @_;
-	return $node->safe_psql('postgres', $sql);
-}
-
-sql("ALTER SYSTEM SET jobq.databases = 'other'");
+$node->sql("ALTER SYSTEM SET jobq.databases = 'other'");
 $node->reload;
 poll_ok($node, q{SELECT count(*) FROM pg_stat_activity
 	WHERE backend_type = 'jobq coordinator'},
@@ -29,18 +23,18 @@ foreach my $way ('dequeue', 'take')
 {
 	my $claim = "SELECT id FROM jobq.$way('$way', 10)";
 
-	sql("SELECT jobq.create_queue('$way', lease => '1 minute')");
-	my $leased = sql("SELECT jobq.enqueue('$way')");
-	is(sql("SELECT id FROM jobq.dequeue('$way')"), $leased, "$way: a job is leased");
+	$node->sql("SELECT jobq.create_queue('$way', lease => '1 minute')");
+	my $leased = $node->sql("SELECT jobq.enqueue('$way')");
+	is($node->sql("SELECT id FROM jobq.dequeue('$way')"), $leased, "$way: a job is leased");
 	$node->advance_clock('2 minutes');
 
 	# The first two are known to be ready; the third is come across afterwards,
 	# and before these two, which the claim has in its hands.
 	my @ready = split(/\n/,
-		sql("SELECT jobq.enqueue_many('$way', array_fill('{}'::jsonb, '{2}'))"));
-	is(sql("SELECT string_agg(id::text, ' ') FROM ($claim) AS t"),
+		$node->sql("SELECT jobq.enqueue_many('$way', array_fill('{}'::jsonb, '{2}'))"));
+	is($node->sql("SELECT string_agg(id::text, ' ') FROM ($claim) AS t"),
 		"@ready $leased", "$way: all jobs are given out once");
-	is(sql("SELECT count(*) FROM ($claim) AS t"), '0', "$way: nothing is left");
+	is($node->sql("SELECT count(*) FROM ($claim) AS t"), '0', "$way: nothing is left");
 }
 
 $node->stop;

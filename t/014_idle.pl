@@ -26,13 +26,7 @@ my $node = jobq_node(
 		'log_statement = none',
 	]);
 
-sub sql
-{
-	my ($sql) = @_;
-	return $node->safe_psql('postgres', $sql);
-}
-
-sql(q{
+$node->sql(q{
 	CREATE DATABASE observer;
 	CREATE TABLE done (n int);
 	CREATE FUNCTION handle(payload jsonb) RETURNS void LANGUAGE sql
@@ -54,7 +48,7 @@ sql(q{
 	SELECT jobq.enqueue('more', ttl => '100 days');
 	SELECT jobq.enqueue('paused', '3');
 	SELECT jobq.enqueue('ext')});
-sql("SELECT * FROM jobq.dequeue('ext')");
+$node->sql("SELECT * FROM jobq.dequeue('ext')");
 poll_ok($node, 'SELECT count(*) = 2 FROM done', 'the jobs are done');
 
 my $waiter = $node->background_psql('postgres');
@@ -148,11 +142,11 @@ note($processes);
 
 # and is at work at once
 my $started = time();
-sql("SELECT jobq.enqueue('ext', priority => -1)");
+$node->sql("SELECT jobq.enqueue('ext', priority => -1)");
 like($waiter->query_until(qr/woken/, ''), qr/^t$/m, 'the waiter is woken');
 cmp_ok(time() - $started, '<', 2, 'at once');
 $started = time();
-sql("SELECT jobq.enqueue('one', '17')");
+$node->sql("SELECT jobq.enqueue('one', '17')");
 poll_ok($node, 'SELECT count(*) = 1 FROM done WHERE n = 17',
 	'a job is run');
 cmp_ok(time() - $started, '<', 2, 'at once');

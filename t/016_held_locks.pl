@@ -16,13 +16,7 @@ my $node = jobq_node('main',
 $node->create_clock;
 my $coordinator = wait_for_worker($node, 'jobq coordinator');
 
-sub sql
-{
-	my ($sql) = @_;
-	return $node->safe_psql('postgres', $sql);
-}
-
-sql(q{
+$node->sql(q{
 	CREATE ROLE alice LOGIN; CREATE ROLE bob LOGIN;
 	SELECT jobq.grant_usage(r, true) FROM unnest('{alice,bob}'::regrole[]) AS r;
 	GRANT CREATE ON SCHEMA public TO alice;
@@ -54,7 +48,7 @@ sub held
 	$session->query_safe($_) foreach @{ $opt{before} || [] };
 	$session->query_safe('BEGIN');
 	$session->query_safe($hold);
-	sql($opt{meanwhile}) if $opt{meanwhile};
+	$node->sql($opt{meanwhile}) if $opt{meanwhile};
 	$node->advance_clock($opt{clock} // '2 s');
 	on_time($name);
 	$opt{check}->() if $opt{check};
@@ -72,7 +66,7 @@ sub make_queue
 	my ($options) = @_;
 	my $q = 'q' . ++$queues;
 	$options = $options ? ", $options" : '';
-	sql(qq{
+	$node->sql(qq{
 		SET ROLE alice;
 		SELECT jobq.create_queue('$q', max_attempts => 1$options);
 		SELECT jobq.enqueue('$q') FROM generate_series(1, 6);
@@ -126,17 +120,17 @@ foreach my $holder (@holders)
 {
 	my ($name, $hold) = @$holder;
 	my $q = make_queue('keep_completed_count => 0, keep_dead_count => 0');
-	sql("SET ROLE alice; SELECT jobq.schedule('$q', '* * * * * *', queue => '$q', overlap => 'allow')");
+	$node->sql("SET ROLE alice; SELECT jobq.schedule('$q', '* * * * * *', queue => '$q', overlap => 'allow')");
 	$hold =~ s/Q/$q/g;
 	# so late, history is to be emptied, and limits by number are to be applied
 	held("$name is not committed", $hold, clock => '5 hours');
-	sql("SET ROLE alice; SELECT jobq.unschedule('$q')");
+	$node->sql("SET ROLE alice; SELECT jobq.unschedule('$q')");
 }
 
 # --------------------------------------------- what waits for a key, or a queue
 
 # a schedule cancels its running job, which alice is just doing, too
-sql(q{SELECT jobq.create_queue('runs', 'runs()');
+$node->sql(q{SELECT jobq.create_queue('runs', 'runs()');
 	SELECT jobq.grant_queue('runs', 'alice', 'manage');
 	SELECT jobq.schedule('cancels', '@every 60s', queue => 'runs', overlap => 'cancel');
 	SELECT jobq.run_schedule('cancels')});
@@ -149,22 +143,22 @@ held('the same job is being cancelled',
 		poll_ok($node, qq{SELECT count(*) = 1 FROM jobq.health WHERE topic = 'late'
 			AND object = 'firing schedules' AND message ~ 'pid [0-9]+ \\(role "postgres", application "holder"'},
 			'jobq.health names whose transaction is in the way');
-		is(sql("SET ROLE bob; SELECT count(*) FROM jobq.health WHERE topic = 'late' AND message ~ 'pid'"),
+		is($node->sql("SET ROLE bob; SELECT count(*) FROM jobq.health WHERE topic = 'late' AND message ~ 'pid'"),
 			0, 'to those who may see it');
 	});
 poll_ok($node, "SELECT count(*) = 2 FROM jobq.jobs WHERE queue = 'runs' AND headers ? 'schedule'",
 	'then the schedule runs');
-sql("SELECT jobq.unschedule('cancels'); SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE queue = 'runs'");
+$node->sql("SELECT jobq.unschedule('cancels'); SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE queue = 'runs'");
 
 # the first run() of a role is not committed when its schedule is due
-sql("SET ROLE alice; SELECT jobq.schedule('commands', '\@every 60s', 'SELECT 1')");
-sql("SELECT jobq.drop_queue('run:alice', force => true)
+$node->sql("SET ROLE alice; SELECT jobq.schedule('commands', '\@every 60s', 'SELECT 1')");
+$node->sql("SELECT jobq.drop_queue('run:alice', force => true)
 	WHERE EXISTS (SELECT FROM jobq_store.queue WHERE name = 'run:alice')");
-sql("SELECT jobq.enable_schedule('commands')");
+$node->sql("SELECT jobq.enable_schedule('commands')");
 held('a role\'s queue of commands is being made', "SELECT jobq.run('SELECT 1')", clock => '120 s');
 poll_ok($node, "SELECT runs > 0 FROM jobq.schedules WHERE name = 'commands'", 'then its schedule runs');
 {
-	my $runs = sql("SELECT runs FROM jobq.schedules WHERE name = 'commands'");
+	my $runs = $node->sql("SELECT runs FROM jobq.schedules WHERE name = 'commands'");
 	held('it is being dropped', "RESET ROLE; SELECT jobq.drop_queue('run:alice', force => true)",
 		clock => '120 s');
 	poll_ok($node, "SELECT runs > $runs FROM jobq.schedules WHERE name = 'commands'", 'then its schedule runs again');
@@ -173,7 +167,7 @@ poll_ok($node, "SELECT runs > 0 FROM jobq.schedules WHERE name = 'commands'", 't
 # a queue of reports is being dropped when a job dies
 my $reports = make_queue();
 my $dies = make_queue("on_dead => '$reports', keep_completed => '1 year'");
-sql("SET ROLE alice; SELECT jobq.enqueue('$dies', priority => -7);
+$node->sql("SET ROLE alice; SELECT jobq.enqueue('$dies', priority => -7);
 	SELECT jobq.dequeue('$dies', lease => '1 s')");
 held('the queue of reports is being dropped',
 	"SELECT jobq.drop_queue('$reports', force => true)");
@@ -181,12 +175,12 @@ poll_ok($node, "SELECT count(*) > 0 FROM jobq.jobs WHERE queue = '$reports' AND 
 	'then the death is reported');
 
 # the lock of the extension, which needs no privilege on it
-sql("SET ROLE alice; CREATE FUNCTION public.f() RETURNS int LANGUAGE sql AS 'SELECT 1'");
+$node->sql("SET ROLE alice; CREATE FUNCTION public.f() RETURNS int LANGUAGE sql AS 'SELECT 1'");
 held('somebody has the lock of the extension',
 	'ALTER FUNCTION public.f() DEPENDS ON EXTENSION jobq');
 
 # or wants it, and waits for a job that has it
-my $long = sql("SELECT jobq.enqueue('runs')");
+my $long = $node->sql("SELECT jobq.enqueue('runs')");
 poll_ok($node, "SELECT count(*) = 1 FROM jobq.workers WHERE job_id = $long", 'a long job is running');
 my ($out, $err) = ('', '');
 my $waiting = IPC::Run::start(
@@ -195,25 +189,25 @@ my $waiting = IPC::Run::start(
 poll_ok($node, "SELECT count(*) = 1 FROM pg_locks WHERE NOT granted AND locktype = 'object'
 	AND mode = 'AccessExclusiveLock'", 'somebody waits for the lock of the extension');
 on_time('somebody waits for the lock of the extension');
-sql("SELECT jobq.cancel($long)");
+$node->sql("SELECT jobq.cancel($long)");
 $waiting->finish;
 like($err, qr/must be owner of extension jobq/, 'in vain');
 
 # --------------------------------------------------------------- after a crash
 
-sql("SELECT jobq.create_queue('crash', 'runs()', max_attempts => 3)");
-my $crashed = sql("SELECT jobq.enqueue('crash')");
+$node->sql("SELECT jobq.create_queue('crash', 'runs()', max_attempts => 3)");
+my $crashed = $node->sql("SELECT jobq.enqueue('crash')");
 my $executor;
 poll_until(
 	sub {
-		$executor = sql("SELECT pid FROM jobq.workers WHERE job_id = $crashed");
+		$executor = $node->sql("SELECT pid FROM jobq.workers WHERE job_id = $crashed");
 		return $executor ne '';
 	}) or die "the job is not running\n";
 # whoever is first after the crash has its row
-sql("ALTER SYSTEM SET jobq.enabled = off; SELECT pg_reload_conf()");
+$node->sql("ALTER SYSTEM SET jobq.enabled = off; SELECT pg_reload_conf()");
 poll_ok($node, "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'jobq coordinator'",
 	'no coordinator');
-if (sql("SELECT count(*) FROM pg_stat_activity WHERE pid = $executor") eq '1')
+if ($node->sql("SELECT count(*) FROM pg_stat_activity WHERE pid = $executor") eq '1')
 {
 	my $clock = $node->clock;
 	kill_9($node, $executor);
@@ -221,7 +215,7 @@ if (sql("SELECT count(*) FROM pg_stat_activity WHERE pid = $executor") eq '1')
 	$node->set_clock($clock);
 	my $session = $node->background_psql('postgres', on_error_stop => 1);
 	$session->query_safe("BEGIN; SELECT jobq.set_priority($crashed, 1)");
-	sql("ALTER SYSTEM RESET jobq.enabled; SELECT pg_reload_conf()");
+	$node->sql("ALTER SYSTEM RESET jobq.enabled; SELECT pg_reload_conf()");
 	$coordinator = wait_for_worker($node, 'jobq coordinator');
 	on_time('a job that crashed the server is locked');
 	$session->query_safe('ROLLBACK');

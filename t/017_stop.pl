@@ -15,12 +15,6 @@ my $node = jobq_node(
 		'jobq.worker_idle_timeout = 1h'
 	]);
 
-sub sql
-{
-	my ($query) = @_;
-	return $node->safe_psql('postgres', $query);
-}
-
 sub session
 {
 	return $node->background_psql('postgres', on_error_stop => 0);
@@ -30,7 +24,7 @@ sub session
 # run (goes_on).
 sub run_one
 {
-	return sql("SELECT jobq.run('SELECT 1')");
+	return $node->sql("SELECT jobq.run('SELECT 1')");
 }
 
 # For more than a second the coordinator was made to look at everything, also at
@@ -40,19 +34,19 @@ sub is_held
 	my ($name) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	my $id = run_one();
-	my $runs = sql('SELECT runs FROM jobq.schedules');
+	my $runs = $node->sql('SELECT runs FROM jobq.schedules');
 	foreach my $round (1 .. 12)
 	{
-		sql("BEGIN; PREPARE TRANSACTION 'look'");
-		sql("COMMIT PREPARED 'look'");
+		$node->sql("BEGIN; PREPARE TRANSACTION 'look'");
+		$node->sql("COMMIT PREPARED 'look'");
 		usleep(100_000);
 	}
-	is(sql("SELECT state FROM jobq.jobs WHERE id = $id"), 'ready', $name);
-	is(sql("SELECT state FROM jobq.workers WHERE kind = 'coordinator'"),
+	is($node->sql("SELECT state FROM jobq.jobs WHERE id = $id"), 'ready', $name);
+	is($node->sql("SELECT state FROM jobq.workers WHERE kind = 'coordinator'"),
 		'stopped', "$name: jobq.workers says so");
-	is(sql("SELECT count(*) FROM jobq.workers WHERE kind = 'executor'"),
+	is($node->sql("SELECT count(*) FROM jobq.workers WHERE kind = 'executor'"),
 		'0', "$name: no executor is there");
-	is(sql('SELECT runs FROM jobq.schedules'),
+	is($node->sql('SELECT runs FROM jobq.schedules'),
 		$runs, "$name: no schedule has fired");
 	return $id;
 }
@@ -70,20 +64,20 @@ sub goes_on
 }
 
 goes_on('to begin with');
-sql("SELECT jobq.schedule('s', '* * * * * *', 'SELECT 1')");
+$node->sql("SELECT jobq.schedule('s', '* * * * * *', 'SELECT 1')");
 poll_ok($node, 'SELECT runs > 0 FROM jobq.schedules', 'a schedule fires');
 
 # Its end by rollback, also to a savepoint
 my $stopper = session();
 $stopper->query("BEGIN; SELECT jobq.stop()");
 is_held('stopped in an open transaction');
-like( sql("SELECT severity || ' ' || object || ' ' || message FROM jobq.health"
+like( $node->sql("SELECT severity || ' ' || object || ' ' || message FROM jobq.health"
 		  . " WHERE topic = 'stopped'"),
 	qr/^critical pid \d+ .* is still open$/m,
 	'jobq.health names it');
 $stopper->query('ROLLBACK');
 goes_on('after a rollback');
-is(sql("SELECT count(*) FROM jobq.health WHERE topic = 'stopped'"),
+is($node->sql("SELECT count(*) FROM jobq.health WHERE topic = 'stopped'"),
 	'0', 'jobq.health says nothing of it');
 
 $stopper->query("BEGIN; SAVEPOINT a; SAVEPOINT b; SELECT jobq.stop(); RELEASE b");
@@ -107,15 +101,15 @@ like(
 	qr/0A000.*jobq\.stop/s,
 	'cannot be prepared');
 goes_on('after that');
-sql("BEGIN; SAVEPOINT a; SELECT jobq.stop(); ROLLBACK TO a;"
+$node->sql("BEGIN; SAVEPOINT a; SELECT jobq.stop(); ROLLBACK TO a;"
 	  . " SELECT jobq.run('SELECT 1'); PREPARE TRANSACTION 'no stop'");
-sql("COMMIT PREPARED 'no stop'");
+$node->sql("COMMIT PREPARED 'no stop'");
 goes_on('one that was undone is no hindrance');
 
 # The death of the session
 $stopper->query('BEGIN; SELECT jobq.stop()');
 is_held('stopped');
-sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+$node->sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
 	  . " WHERE state = 'idle in transaction'");
 goes_on('after the death of the session');
 eval { $stopper->quit };
@@ -126,7 +120,7 @@ $stopper->query('BEGIN; SELECT jobq.stop()');
 my $held = is_held('stopped');
 $stopper->query('COMMIT');
 is_held('and for good');
-is(sql("SELECT state FROM jobq.jobs WHERE id = $held"),
+is($node->sql("SELECT state FROM jobq.jobs WHERE id = $held"),
 	'ready', 'the first one has not run either');
 $stopper->query('BEGIN; SELECT jobq.start(); SELECT jobq.stop()');
 is_held('started and stopped in a transaction');
@@ -141,7 +135,7 @@ goes_on('which has committed');
 # advisory lock goes on, and two are behind it.
 my $locker = session();
 $locker->query('SELECT pg_advisory_lock(1)');
-my $id = sql("SELECT jobq.run('SELECT pg_advisory_xact_lock(1)')");
+my $id = $node->sql("SELECT jobq.run('SELECT pg_advisory_xact_lock(1)')");
 poll_ok($node, "SELECT state FROM jobq.jobs WHERE id = $id",
 	'a job runs', expected => 'running');
 my $waits = $node->background_psql('postgres', on_error_stop => 0);
@@ -152,22 +146,22 @@ poll_ok($node, "SELECT state FROM jobq.workers WHERE kind = 'coordinator'",
 my $behind = run_one();
 $locker->query('SELECT pg_advisory_unlock(1)');
 $waits->query_until(qr/through/, '');
-is(sql("SELECT string_agg(state, ' ' ORDER BY id) FROM jobq.jobs"
+is($node->sql("SELECT string_agg(state, ' ' ORDER BY id) FROM jobq.jobs"
 		  . " WHERE id IN ($id, $behind)"),
 	'completed ready', 'it has waited for the one, and held the other');
-sql('SELECT jobq.start()');
+$node->sql('SELECT jobq.start()');
 goes_on('started');
 
 # One that is cancelled while it waits
 $locker->query('SELECT pg_advisory_lock(1)');
-$id = sql("SELECT jobq.run('SELECT pg_advisory_xact_lock(1)')");
+$id = $node->sql("SELECT jobq.run('SELECT pg_advisory_xact_lock(1)')");
 poll_ok($node, "SELECT state FROM jobq.jobs WHERE id = $id",
 	'a job runs', expected => 'running');
 like(sql_error($node, "SET statement_timeout = '200 ms'; SELECT jobq.stop()"),
 	qr/57014/, 'stop() is cancelled');
-is(sql("SELECT state FROM jobq.jobs WHERE id = $id"),
+is($node->sql("SELECT state FROM jobq.jobs WHERE id = $id"),
 	'running', 'the job was not');
-goes_on('others run') if sql("SELECT count(*) FROM jobq.workers") > 0;
+goes_on('others run') if $node->sql("SELECT count(*) FROM jobq.workers") > 0;
 $locker->query('SELECT pg_advisory_unlock(1)');
 $locker->quit;
 $waits->quit;

@@ -10,12 +10,6 @@ use Test::More;
 
 my $node = jobq_node('main', conf => ["jobq.log_jobs = 'failures'"]);
 
-sub sql
-{
-	my ($sql) = @_;
-	return $node->safe_psql('postgres', $sql);
-}
-
 # The end of a job: "state attempt result" when it is finished.
 sub ended
 {
@@ -28,7 +22,7 @@ sub ended
 # history.state
 my ($completed, $dead, $cancelled) = (3, 4, 5);
 
-sql(q{
+$node->sql(q{
 	CREATE TABLE log (n serial, t text);
 	CREATE FUNCTION no_arguments() RETURNS text LANGUAGE sql AS $$SELECT 'none'$$;
 	CREATE FUNCTION with_payload(p jsonb) RETURNS jsonb LANGUAGE sql AS 'SELECT $1';
@@ -58,21 +52,21 @@ sql(q{
 
 # ------------------------------------------------------------- handlers
 
-ended(sql("SELECT jobq.enqueue('no_arguments')"), qq{$completed 1 "none"}, 'a handler without arguments');
-ended(sql(qq{SELECT jobq.enqueue('with_payload', '{"a": [1]}')}), qq{$completed 1 {"a": [1]}},
+ended($node->sql("SELECT jobq.enqueue('no_arguments')"), qq{$completed 1 "none"}, 'a handler without arguments');
+ended($node->sql(qq{SELECT jobq.enqueue('with_payload', '{"a": [1]}')}), qq{$completed 1 {"a": [1]}},
 	'a handler that takes jsonb and returns it');
-ended(sql("SELECT jobq.enqueue('with_payload', 'null')"), "$completed 1 null", 'the payload null');
-ended(sql("SELECT jobq.enqueue('returns_null')"), "$completed 1", 'a result that is NULL');
-ended(sql("SELECT jobq.enqueue('with_job', '7', max_attempts => 3)"),
+ended($node->sql("SELECT jobq.enqueue('with_payload', 'null')"), "$completed 1 null", 'the payload null');
+ended($node->sql("SELECT jobq.enqueue('returns_null')"), "$completed 1", 'a result that is NULL');
+ended($node->sql("SELECT jobq.enqueue('with_job', '7', max_attempts => 3)"),
 	qq{$completed 1 "with_job 1 3 7 t t"}, 'a handler that takes the job');
-ended(sql("SELECT jobq.enqueue('commits')"), "$completed 1", 'a procedure that ends transactions');
-is(sql("SELECT string_agg(t, ',' ORDER BY n) FROM log"), 'commits 1,commits 3',
+ended($node->sql("SELECT jobq.enqueue('commits')"), "$completed 1", 'a procedure that ends transactions');
+is($node->sql("SELECT string_agg(t, ',' ORDER BY n) FROM log"), 'commits 1,commits 3',
 	'what it committed is there');
-ended(sql(qq{SELECT jobq.enqueue('commits', '{"fail": 1}')}), "$dead 1 P0001", 'a procedure that fails');
-is(sql("SELECT string_agg(t, ',' ORDER BY n) FROM log"),
+ended($node->sql(qq{SELECT jobq.enqueue('commits', '{"fail": 1}')}), "$dead 1 P0001", 'a procedure that fails');
+is($node->sql("SELECT string_agg(t, ',' ORDER BY n) FROM log"),
 	'commits 1,commits 3,commits 1', 'what it committed before that stays');
-ended(sql("SELECT jobq.enqueue('with_job_too')"), "$completed 1", 'a procedure that takes the job');
-is(sql("SELECT t FROM log ORDER BY n DESC LIMIT 1"), 'job with_job_too 1 t t',
+ended($node->sql("SELECT jobq.enqueue('with_job_too')"), "$completed 1", 'a procedure that takes the job');
+is($node->sql("SELECT t FROM log ORDER BY n DESC LIMIT 1"), 'job with_job_too 1 t t',
 	'it sees the lease that it holds');
 like(sql_error($node, "SELECT jobq.create_queue('x', 'returns_row(jsonb)')"),
 	qr/22023.*cannot be a handler/s, 'a function with OUT parameters is refused');
@@ -83,18 +77,18 @@ like(sql_error($node, "SELECT jobq.create_queue('x', 'pg_catalog.lower(text)')")
 
 # ------------------------------------------------------------- commands
 
-ended(sql("SELECT jobq.run('VACUUM log')"), "$completed 1", 'VACUUM');
-ended(sql("SELECT jobq.run('CREATE INDEX CONCURRENTLY ON log (t)')"), "$completed 1",
+ended($node->sql("SELECT jobq.run('VACUUM log')"), "$completed 1", 'VACUUM');
+ended($node->sql("SELECT jobq.run('CREATE INDEX CONCURRENTLY ON log (t)')"), "$completed 1",
 	'CREATE INDEX CONCURRENTLY');
-ended(sql("SELECT jobq.run('REINDEX TABLE CONCURRENTLY log')"), "$completed 1", 'REINDEX CONCURRENTLY');
-ended(sql(q{SELECT jobq.run('CALL commits($1)', '{}')}), "$completed 1", 'CALL with parameters');
-ended(sql(q{SELECT jobq.run('DO $_$BEGIN COMMIT; END$_$')}), "$completed 1", 'DO with COMMIT');
-ended(sql(q{SELECT jobq.run('CREATE DATABASE made')}), "$completed 1", 'CREATE DATABASE');
-ended(sql(q{SELECT jobq.run('DROP DATABASE made')}), "$completed 1", 'DROP DATABASE');
-ended(sql(q{SELECT jobq.run('INSERT INTO log(t) VALUES ($1 ->> ''v'')', '{"v": "param"}')}), "$completed 1",
+ended($node->sql("SELECT jobq.run('REINDEX TABLE CONCURRENTLY log')"), "$completed 1", 'REINDEX CONCURRENTLY');
+ended($node->sql(q{SELECT jobq.run('CALL commits($1)', '{}')}), "$completed 1", 'CALL with parameters');
+ended($node->sql(q{SELECT jobq.run('DO $_$BEGIN COMMIT; END$_$')}), "$completed 1", 'DO with COMMIT');
+ended($node->sql(q{SELECT jobq.run('CREATE DATABASE made')}), "$completed 1", 'CREATE DATABASE');
+ended($node->sql(q{SELECT jobq.run('DROP DATABASE made')}), "$completed 1", 'DROP DATABASE');
+ended($node->sql(q{SELECT jobq.run('INSERT INTO log(t) VALUES ($1 ->> ''v'')', '{"v": "param"}')}), "$completed 1",
 	'INSERT with parameters');
-is(sql("SELECT count(*) FROM log WHERE t = 'param'"), '1', 'it got them');
-ended(sql(q{SELECT jobq.run('SELECT g AS n, $1 AS p FROM generate_series(1, 100000) g', '1')}),
+is($node->sql("SELECT count(*) FROM log WHERE t = 'param'"), '1', 'it got them');
+ended($node->sql(q{SELECT jobq.run('SELECT g AS n, $1 AS p FROM generate_series(1, 100000) g', '1')}),
 	qq{$completed 1 {"n": 1, "p": 1}}, 'the first row is the result');
 foreach my $command ('SELECT 1; SELECT 2', '', 'COMMIT', 'BEGIN', 'COPY log FROM STDIN')
 {
@@ -104,7 +98,7 @@ like(sql_error($node, "SELECT jobq.run('SELEKT 1')"), qr/42601/, 'a syntax error
 
 # ------------------------------------------------------------- failures
 
-sql(q{
+$node->sql(q{
 	CREATE FUNCTION fails(p jsonb) RETURNS void LANGUAGE plpgsql AS $$BEGIN
 		INSERT INTO log(t) VALUES ('trace of a failure');
 		RAISE EXCEPTION 'no luck with %', p USING ERRCODE = 'ZZ123', DETAIL = 'some detail', HINT = 'some hint';
@@ -123,22 +117,22 @@ sql(q{
 	SELECT jobq.alter_queue('gone', description => 'its handler does not exist');
 });
 my $position = log_position($node);
-my $id = sql("SELECT jobq.enqueue('fails', '13')");
+my $id = $node->sql("SELECT jobq.enqueue('fails', '13')");
 ended($id, "$dead 3 ZZ123", 'a job that fails is tried again, and dies');
-is(sql("SELECT string_agg(concat_ws('/', attempt, outcome, sqlstate, message, detail, hint), ' '
+is($node->sql("SELECT string_agg(concat_ws('/', attempt, outcome, sqlstate, message, detail, hint), ' '
 	ORDER BY attempt) FROM jobq_store.attempt WHERE job_id = $id"),
 	join(' ', map { "$_/failed/ZZ123/no luck with 13/some detail/some hint" } (1 .. 3)),
 	'each attempt is written down');
-is(sql("SELECT count(*) FROM log WHERE t LIKE 'trace%'"), '0', 'what it did is rolled back');
+is($node->sql("SELECT count(*) FROM log WHERE t LIKE 'trace%'"), '0', 'what it did is rolled back');
 like(log_since($node, $position), qr/LOG:  job $id of queue "fails" failed, attempt 3: no luck/,
 	'jobq.log_jobs has it logged');
-ended(sql("SELECT jobq.enqueue('again')"), qq{$completed 3 "at last"}, 'retry_in() says when to try again');
-ended(sql("SELECT jobq.enqueue('discards')"), "$dead 1 JQ102", 'discard() ends it');
-ended(sql("SELECT jobq.enqueue('gone')"), "$dead 1 42883", 'a handler that is gone is a failure');
-is(sql('SELECT jobq.current_job() IS NULL'), 't', 'current_job() is NULL elsewhere');
+ended($node->sql("SELECT jobq.enqueue('again')"), qq{$completed 3 "at last"}, 'retry_in() says when to try again');
+ended($node->sql("SELECT jobq.enqueue('discards')"), "$dead 1 JQ102", 'discard() ends it');
+ended($node->sql("SELECT jobq.enqueue('gone')"), "$dead 1 42883", 'a handler that is gone is a failure');
+is($node->sql('SELECT jobq.current_job() IS NULL'), 't', 'current_job() is NULL elsewhere');
 
 # a deferred constraint, and one that fires at COMMIT only
-sql(q{
+$node->sql(q{
 	CREATE TABLE parent (id int PRIMARY KEY);
 	CREATE TABLE child (id int REFERENCES parent DEFERRABLE INITIALLY DEFERRED);
 	CREATE FUNCTION orphan(p jsonb) RETURNS void LANGUAGE sql AS 'INSERT INTO child VALUES (1)';
@@ -146,12 +140,12 @@ sql(q{
 	SELECT jobq.create_queue('orphan', 'orphan(jsonb)', max_attempts => 1);
 	SELECT jobq.create_queue('orphan_too', 'orphan_too(jsonb)', max_attempts => 1);
 });
-ended(sql("SELECT jobq.enqueue('orphan')"), "$dead 1 23503", 'a deferred constraint fails the job');
-ended(sql("SELECT jobq.enqueue('orphan_too')"), "$dead 1 23503", 'the same in a procedure');
+ended($node->sql("SELECT jobq.enqueue('orphan')"), "$dead 1 23503", 'a deferred constraint fails the job');
+ended($node->sql("SELECT jobq.enqueue('orphan_too')"), "$dead 1 23503", 'the same in a procedure');
 
 # ----------------------------------------------------- cancel and timeout
 
-sql(q{
+$node->sql(q{
 	CREATE FUNCTION sleeps(p jsonb) RETURNS void LANGUAGE plpgsql AS $$BEGIN
 		PERFORM pg_sleep(600); END$$;
 	CREATE FUNCTION swallows(p jsonb) RETURNS void LANGUAGE plpgsql AS $$BEGIN
@@ -171,9 +165,9 @@ sub sleeping
 }
 foreach my $queue ('sleeps', 'sleeps_too')
 {
-	$id = sql("SELECT jobq.enqueue('$queue')");
+	$id = $node->sql("SELECT jobq.enqueue('$queue')");
 	sleeping($queue);
-	is(sql("SELECT jobq.cancel($id, 'enough')"), 't', "$queue is cancelled");
+	is($node->sql("SELECT jobq.cancel($id, 'enough')"), 't', "$queue is cancelled");
 	poll_ok($node, "SELECT state = $cancelled AND error = 'enough' FROM jobq_store.history WHERE id = $id",
 		"$queue ends as cancelled");
 	poll_ok($node, 'SELECT count(*) = 0 FROM jobq_store.cancel_request', 'the request is gone');
@@ -182,19 +176,19 @@ foreach my $queue ('sleeps', 'sleeps_too')
 }
 foreach my $queue ('sleeps', 'sleeps_too', 'swallows')
 {
-	$id = sql("SELECT jobq.enqueue('$queue', timeout => '200 ms')");
+	$id = $node->sql("SELECT jobq.enqueue('$queue', timeout => '200 ms')");
 	ended($id, "$dead 1 57014", "$queue is ended by its timeout");
-	is(sql("SELECT outcome FROM jobq_store.attempt WHERE job_id = $id"), 'timed out', 'and that is written down');
+	is($node->sql("SELECT outcome FROM jobq_store.attempt WHERE job_id = $id"), 'timed out', 'and that is written down');
 }
 
 # a cancel for an executor that runs nothing is for no job
-sql(q{SELECT jobq.create_queue('checks', 'with_payload(jsonb)', max_attempts => 1)});
-$id = sql(q{SELECT jobq.enqueue('checks', '1')});
+$node->sql(q{SELECT jobq.create_queue('checks', 'with_payload(jsonb)', max_attempts => 1)});
+$id = $node->sql(q{SELECT jobq.enqueue('checks', '1')});
 ended($id, "$completed 1 1", 'there is an executor');
 poll_ok($node, q{SELECT count(*) > 0 AND count(*) = count(*) FILTER (WHERE state = 'idle') FROM jobq.workers
 	WHERE kind = 'executor'}, 'which is idle');
-sql(q{SELECT pg_cancel_backend(pid) FROM jobq.workers WHERE kind = 'executor'});
-$id = sql(q{SELECT jobq.enqueue('checks', '2')});
+$node->sql(q{SELECT pg_cancel_backend(pid) FROM jobq.workers WHERE kind = 'executor'});
+$id = $node->sql(q{SELECT jobq.enqueue('checks', '2')});
 ended($id, "$completed 1 2", 'a job that comes after a cancel is not cancelled');
 
 # a handler that is replaced under its name while the executor knows the old one
@@ -204,23 +198,23 @@ foreach my $new (
 	q{FUNCTION renamed(p jsonb) RETURNS jsonb LANGUAGE sql AS 'SELECT $1'},
 	q{PROCEDURE renamed(p jsonb) LANGUAGE plpgsql AS 'BEGIN COMMIT; END'})
 {
-	sql("$old; CREATE $new; SELECT jobq.create_queue('renamed', 'renamed(jsonb)', max_attempts => 1)
+	$node->sql("$old; CREATE $new; SELECT jobq.create_queue('renamed', 'renamed(jsonb)', max_attempts => 1)
 		WHERE NOT EXISTS (SELECT FROM jobq_store.queue WHERE name = 'renamed')");
-	$id = sql(q{SELECT jobq.enqueue('renamed', '7')});
+	$id = $node->sql(q{SELECT jobq.enqueue('renamed', '7')});
 	ended($id, "$completed 1" . ($new =~ /RETURNS jsonb/ ? ' 7' : ''), "CREATE $new");
 	$old = 'ALTER ROUTINE renamed(jsonb) RENAME TO old_' . $id;
 }
 
 # many cancels, of jobs that are just being finished: nobody else is hit
-sql(q{
+$node->sql(q{
 	CREATE FUNCTION short(p jsonb) RETURNS void LANGUAGE sql AS 'SELECT pg_sleep(0.001)';
 	SELECT jobq.create_queue('short', 'short(jsonb)', max_attempts => 1);
 });
-sql(q{SELECT count(*) FROM (SELECT jobq.enqueue('short') FROM generate_series(1, 400)) x});
+$node->sql(q{SELECT count(*) FROM (SELECT jobq.enqueue('short') FROM generate_series(1, 400)) x});
 $node->safe_psql('postgres', join("\n", map {
 	"SELECT count(jobq.cancel(id)) FROM (SELECT id FROM jobq_store.job LIMIT 8) x;" } (1 .. 60)));
 poll_ok($node, 'SELECT count(*) = 0 FROM jobq_store.job', 'all jobs end');
-is(sql(q{SELECT count(*) FROM jobq_store.history JOIN jobq_store.queue q ON q.id = queue
+is($node->sql(q{SELECT count(*) FROM jobq_store.history JOIN jobq_store.queue q ON q.id = queue
 	WHERE q.name = 'short' AND state NOT IN (3, 5)}), '0', 'as completed or cancelled');
 poll_ok($node, 'SELECT count(*) = 0 FROM jobq_store.cancel_request', 'no request remains');
 is(join("\n", unexpected_log_lines($node, 0, qr/ERROR:  /)), '', 'no WARNING or worse of the workers in the log');

@@ -18,14 +18,8 @@ my $node = jobq_node('main', conf => [
 # history.state
 my ($completed, $dead, $cancelled) = (3, 4, 5);
 
-sub sql
-{
-	my ($sql) = @_;
-	return $node->safe_psql('postgres', $sql);
-}
-
 # A job does what its payload says, and writes down in which transaction.
-sql(q{
+$node->sql(q{
 	CREATE TABLE effects (n int, job bigint, attempt int, xid xid8 DEFAULT pg_current_xact_id(), note text,
 		begun timestamptz DEFAULT now());
 	CREATE TABLE gate (n int);
@@ -61,16 +55,16 @@ sub run_batch
 	my ($jobs, %opt) = @_;
 	my $n = 0;
 	my $options = $opt{options} // '';
-	sql("TRUNCATE effects; SELECT jobq.pause('$queue')");
-	sql(join(';', map { $n++;
+	$node->sql("TRUNCATE effects; SELECT jobq.pause('$queue')");
+	$node->sql(join(';', map { $n++;
 		"SELECT jobq.enqueue('$queue', \$_p\$$_\$_p\$::jsonb || '{\"n\": $n}'$options)" } @$jobs));
-	sql("SELECT jobq.resume('$queue')");
+	$node->sql("SELECT jobq.resume('$queue')");
 	return $opt{until} ? poll_query($node, $opt{until}) : drained();
 }
 
 sub transactions
 {
-	return sql('SELECT count(DISTINCT xid) FROM effects');
+	return $node->sql('SELECT count(DISTINCT xid) FROM effects');
 }
 
 # A queue whose jobs share transactions by now.
@@ -78,7 +72,7 @@ sub new_queue
 {
 	my ($options) = @_;
 	$queue = 'q' . ++$queues;
-	sql("SELECT jobq.create_queue('$queue', 'work(jobq.job)', backoff_base => '1 ms', backoff => 'fixed',
+	$node->sql("SELECT jobq.create_queue('$queue', 'work(jobq.job)', backoff_base => '1 ms', backoff => 'fixed',
 		jitter => 0" . ($options // '') . ')');
 	foreach my $round (1 .. 50)
 	{
@@ -97,7 +91,7 @@ sub run_shared
 	{
 		run_batch($jobs);
 		$check->() if $check;
-		return 1 if sql("SELECT count(DISTINCT xid) = 1 AND count(DISTINCT n) = " . @$numbers . "
+		return 1 if $node->sql("SELECT count(DISTINCT xid) = 1 AND count(DISTINCT n) = " . @$numbers . "
 			FROM effects WHERE n IN ($list)") eq 't';
 		new_queue();
 	}
@@ -108,10 +102,10 @@ sub run_shared
 
 ok(new_queue(), 'short jobs share transactions');
 run_batch([ ('{}') x 300 ]);
-is(sql('SELECT count(*), count(DISTINCT n), max(attempt) FROM effects'), '300|300|1', 'each job runs once');
+is($node->sql('SELECT count(*), count(DISTINCT n), max(attempt) FROM effects'), '300|300|1', 'each job runs once');
 cmp_ok(transactions(), '<', 100, 'in fewer transactions than jobs');
-cmp_ok(sql('SELECT max(count) FROM (SELECT count(*) FROM effects GROUP BY xid) x'), '<=', 60, 'of 60 jobs at most');
-is(sql(q{SELECT count(*) FROM effects e JOIN jobq_store.history h ON h.id = e.job
+cmp_ok($node->sql('SELECT max(count) FROM (SELECT count(*) FROM effects GROUP BY xid) x'), '<=', 60, 'of 60 jobs at most');
+is($node->sql(q{SELECT count(*) FROM effects e JOIN jobq_store.history h ON h.id = e.job
 	WHERE begun < h.enqueued_at OR begun < h.run_at}), '0', 'now() is not before a job was enqueued');
 
 run_batch([ ('{}') x 30 ], options => ', max_attempts => 1');
@@ -120,10 +114,10 @@ is(transactions(), '30', 'what must be tried once only shares none');
 # --------------------------------------------------------- one of them fails
 
 ok(run_shared([1, 3], [ '{}', '{"once": "SELECT 1/0"}', '{}' ], sub {
-	is(sql(q{SELECT string_agg(n || '/' || attempt, ' ' ORDER BY n) FROM effects}), '1/1 2/2 3/1',
+	is($node->sql(q{SELECT string_agg(n || '/' || attempt, ' ' ORDER BY n) FROM effects}), '1/1 2/2 3/1',
 		'a job that fails rolls back alone');
 }), 'those before and after it share their transaction');
-is(sql(q{SELECT a.sqlstate FROM jobq_store.attempt a JOIN effects e ON e.n = 1 AND a.xmin::text = e.xid::text}),
+is($node->sql(q{SELECT a.sqlstate FROM jobq_store.attempt a JOIN effects e ON e.n = 1 AND a.xmin::text = e.xid::text}),
 	'22012', 'in which its failure is written down');
 
 # ---------------------------------------------------- nothing is left to the next
@@ -150,7 +144,7 @@ foreach my $case (@undone)
 	$_ = s/(["\\])/\\$1/gr =~ s/\s+/ /gr foreach ($does, $asks);
 	ok(run_shared([1, 2, 3], [ '{}', qq({"sql": "$does"}), qq({$check: "$asks"}) ]),
 		"shares its transaction: $does");
-	is(sql(q{SELECT note FROM effects WHERE n = 3}), $expected // '', 'and the next job finds nothing of it');
+	is($node->sql(q{SELECT note FROM effects WHERE n = 3}), $expected // '', 'and the next job finds nothing of it');
 }
 
 # and these are the last ones of their transactions
@@ -173,20 +167,20 @@ foreach my $case (@last)
 {
 	my ($does, $asks, $expected) = @$case;
 	ok(run_shared([1, 2], [ '{}', qq({"sql": "$does"}), qq({"check": "$asks"}) ], sub {
-		is(sql(q{SELECT note || '/' || (xid <> (SELECT xid FROM effects WHERE n = 2)) FROM effects WHERE n = 3}),
+		is($node->sql(q{SELECT note || '/' || (xid <> (SELECT xid FROM effects WHERE n = 2)) FROM effects WHERE n = 3}),
 			"$expected/true", "the next job finds nothing of: $does");
 	}), 'which shared its transaction with the job before it');
 }
 ok(run_shared([1], [ '{}', q({"once": "SELECT 1 / length(pg_advisory_lock(1)::text)"}),
 	q({"check": "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"}) ], sub {
-	is(sql(q{SELECT note || '/' || (xid <> (SELECT xid FROM effects WHERE n = 1)) FROM effects WHERE n = 3}),
+	is($node->sql(q{SELECT note || '/' || (xid <> (SELECT xid FROM effects WHERE n = 1)) FROM effects WHERE n = 3}),
 		'0/true', 'nor of a job that failed');
 }), 'a session lock of a job that failed');
-is(sql(q{SELECT count(*) FROM jobq_store.history WHERE state <> 3}), '0', 'all these jobs completed');
+is($node->sql(q{SELECT count(*) FROM jobq_store.history WHERE state <> 3}), '0', 'all these jobs completed');
 
 # a constraint that a job has deferred is none of the next one's
 run_batch([ '{"sql": "SET CONSTRAINTS ALL DEFERRED"}', '{"once": "INSERT INTO strict_child VALUES (77)"}' ]);
-is(sql(q{SELECT message ~ 'violates foreign key' AND context ~ 'INSERT INTO strict_child'
+is($node->sql(q{SELECT message ~ 'violates foreign key' AND context ~ 'INSERT INTO strict_child'
 	FROM jobq_store.attempt ORDER BY finished_at DESC LIMIT 1}), 't', 'constraints are immediate for it');
 
 # equal notifications of two jobs are two
@@ -205,8 +199,8 @@ is(sql(q{SELECT message ~ 'violates foreign key' AND context ~ 'INSERT INTO stri
 # a job that pauses its queue
 run_batch([ "{\"sql\": \"SELECT jobq.pause('$queue')\"}", '{}' ],
 	until => 'SELECT count(*) = 1 FROM jobq_store.job');
-is(sql('SELECT string_agg(n::text, $$ $$) FROM effects'), '1', 'a job that pauses its queue is the last one');
-sql("SELECT jobq.resume('$queue')");
+is($node->sql('SELECT string_agg(n::text, $$ $$) FROM effects'), '1', 'a job that pauses its queue is the last one');
+$node->sql("SELECT jobq.resume('$queue')");
 drained();
 
 # -------------------------------------------------------------- a slow job
@@ -237,19 +231,19 @@ sub wait_at_gate
 		new_queue();
 		close_gate();
 		run_batch([ '{}', $at_gate, '{}' ], until => $waiting);
-		return pass('a job waits, and the one before it with it') if sql('SELECT count(*) FROM effects') eq '0';
+		return pass('a job waits, and the one before it with it') if $node->sql('SELECT count(*) FROM effects') eq '0';
 		open_gate();
 	}
 	return fail('two jobs share a transaction');
 }
 
 wait_at_gate();
-is(sql(q{SELECT count(*) FROM jobq.workers WHERE job_id = (SELECT max(id) - 1 FROM jobq_store.job)}), '1',
+is($node->sql(q{SELECT count(*) FROM jobq.workers WHERE job_id = (SELECT max(id) - 1 FROM jobq_store.job)}), '1',
 	'jobq.workers shows the one that is running');
 poll_query($node, q{SELECT clock_timestamp() > xact_start + interval '1.1 s' FROM pg_stat_activity
 	WHERE backend_type = 'jobq executor'});
 open_gate();
-is(sql(q{SELECT (SELECT xid FROM effects WHERE n = 1) = (SELECT xid FROM effects WHERE n = 2),
+is($node->sql(q{SELECT (SELECT xid FROM effects WHERE n = 1) = (SELECT xid FROM effects WHERE n = 2),
 	(SELECT xid FROM effects WHERE n = 2) = (SELECT xid FROM effects WHERE n = 3)}), 't|f',
 	'when it is through they commit, before others run');
 run_batch([ ('{}') x 30 ]);
@@ -258,12 +252,12 @@ is(transactions(), '30', 'after a slow job each one has a transaction of its own
 # ------------------------------------------------------ cancel and timeout
 
 wait_at_gate();
-my $job = sql('SELECT id FROM jobq_store.job ORDER BY id OFFSET 1 LIMIT 1');
-is(sql("SELECT jobq.cancel($job)"), 't', 'it is cancelled');
+my $job = $node->sql('SELECT id FROM jobq_store.job ORDER BY id OFFSET 1 LIMIT 1');
+is($node->sql("SELECT jobq.cancel($job)"), 't', 'it is cancelled');
 drained();
 open_gate();
-is(sql(q{SELECT string_agg(n::text, ' ' ORDER BY n), max(attempt) FROM effects}), '1 3|1', 'the others complete');
-is(sql("SELECT state, xmin::text = (SELECT xid::text FROM effects WHERE n = 1) FROM jobq_store.history WHERE id = $job"),
+is($node->sql(q{SELECT string_agg(n::text, ' ' ORDER BY n), max(attempt) FROM effects}), '1 3|1', 'the others complete');
+is($node->sql("SELECT state, xmin::text = (SELECT xid::text FROM effects WHERE n = 1) FROM jobq_store.history WHERE id = $job"),
 	"$cancelled|t", 'which is written down with what the job before it did');
 
 my $timed_out = q{FROM jobq_store.attempt a WHERE outcome = 'timed out'};
@@ -273,16 +267,16 @@ foreach my $round (1 .. 20)
 	close_gate();
 	run_batch([ '{}', $at_gate, '{}' ], options => ", timeout => '200 ms'", until => "SELECT count(*) >= $round $timed_out");
 	open_gate();
-	like(sql(q{SELECT string_agg(n || '/' || attempt, ' ' ORDER BY n) FROM effects}), qr{^1/1 2/\d+ 3/1$},
+	like($node->sql(q{SELECT string_agg(n || '/' || attempt, ' ' ORDER BY n) FROM effects}), qr{^1/1 2/\d+ 3/1$},
 		'a timeout is that of one job');
-	last if sql("SELECT count(*) $timed_out AND xmin::text = (SELECT xid::text FROM effects WHERE n = 1)") eq '1';
+	last if $node->sql("SELECT count(*) $timed_out AND xmin::text = (SELECT xid::text FROM effects WHERE n = 1)") eq '1';
 }
-is(sql("SELECT count(*) $timed_out AND xmin::text = (SELECT xid::text FROM effects WHERE n = 1)"), '1',
+is($node->sql("SELECT count(*) $timed_out AND xmin::text = (SELECT xid::text FROM effects WHERE n = 1)"), '1',
 	'and is written down with what the job before it did');
 
 # -------------------------------------------------------- commits that fail
 
-sql(q{
+$node->sql(q{
 	CREATE TABLE trap (i int);
 	CREATE FUNCTION spring() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
 		SET CONSTRAINTS ALL DEFERRED; INSERT INTO child VALUES (77); RETURN NULL; END$$;
@@ -295,9 +289,9 @@ foreach my $round (1 .. 20)
 	new_queue(', max_attempts => 2');
 	my $position = log_position($node);
 	run_batch([ '{}', '{"sql": "INSERT INTO trap VALUES (1)"}', '{}' ]);
-	is(sql(q{SELECT string_agg(n || '/' || attempt, ' ' ORDER BY n) FROM effects}), '1/1 3/1',
+	is($node->sql(q{SELECT string_agg(n || '/' || attempt, ' ' ORDER BY n) FROM effects}), '1/1 3/1',
 		'a job that cannot be committed: the others run once');
-	is(sql(qq{SELECT h.state || ' ' || h.attempt || ' ' || h.sqlstate || ' ' ||
+	is($node->sql(qq{SELECT h.state || ' ' || h.attempt || ' ' || h.sqlstate || ' ' ||
 			(SELECT count(*) FROM jobq_store.attempt a WHERE a.job_id = h.id AND a.outcome <> 'interrupted')
 		FROM jobq_store.history h JOIN jobq_store.queue q ON q.id = h.queue WHERE q.name = '$queue' AND h.payload ? 'sql'}),
 		"$dead 2 23503 2", 'and it uses up its own attempts');
@@ -324,60 +318,60 @@ foreach my $how ('terminated', 'killed')
 	}
 	else
 	{
-		sql("SELECT pg_terminate_backend($executor)");
+		$node->sql("SELECT pg_terminate_backend($executor)");
 		poll_query($node, 'SELECT count(*) = 1 FROM effects WHERE n = 1');
 		open_gate();
 	}
-	is(sql(q{SELECT string_agg(n || '/' || attempt, ' ' ORDER BY n) FROM effects}), '1/1 2/2 3/1',
+	is($node->sql(q{SELECT string_agg(n || '/' || attempt, ' ' ORDER BY n) FROM effects}), '1/1 2/2 3/1',
 		"$how: nothing is lost, nothing is done twice, and only the job that ran has lost an attempt");
-	is(sql(q{SELECT string_agg(a.outcome || ' ' || a.sqlstate, ' ') FROM jobq_store.attempt a JOIN effects e ON e.job = a.job_id}),
+	is($node->sql(q{SELECT string_agg(a.outcome || ' ' || a.sqlstate, ' ') FROM jobq_store.attempt a JOIN effects e ON e.job = a.job_id}),
 		$how eq 'killed' ? 'crashed 57P02' : 'crashed 57P01', 'which is written down');
 }
 
 # under load
 new_queue();
-sql(q{TRUNCATE effects});
-sql(qq{SELECT count(*) FROM (SELECT jobq.enqueue('$queue', jsonb_build_object('n', g)) FROM generate_series(1, 3000) g) x});
+$node->sql(q{TRUNCATE effects});
+$node->sql(qq{SELECT count(*) FROM (SELECT jobq.enqueue('$queue', jsonb_build_object('n', g)) FROM generate_series(1, 3000) g) x});
 foreach my $round (1 .. 3)
 {
 	poll_ok($node, "SELECT count(*) > $round * 300 FROM effects", 'jobs are run');
 	my ($executor) = worker_pids($node, 'jobq executor');
-	if ($round == 2) { sql("SELECT pg_terminate_backend($executor)") if defined $executor; }
+	if ($round == 2) { $node->sql("SELECT pg_terminate_backend($executor)") if defined $executor; }
 	else { kill_9($node, $executor) if defined $executor; }
 }
 ok(drained(), 'all jobs end');
-is(sql('SELECT count(*), count(DISTINCT n) FROM effects'), '3000|3000', 'each has done its work once');
+is($node->sql('SELECT count(*), count(DISTINCT n) FROM effects'), '3000|3000', 'each has done its work once');
 
 # ------------------------------------------------------------- whose turn it is
 
 # Jobs that may not join are not left behind by those that may.
 new_queue();
-sql("SELECT jobq.create_queue('last', 'work(jobq.job)')");
+$node->sql("SELECT jobq.create_queue('last', 'work(jobq.job)')");
 $queue = 'last';
 run_batch([ ('{}') x 30 ]) for 1 .. 20;
-sql("SELECT jobq.alter_queue('last', max_attempts => 1)");
+$node->sql("SELECT jobq.alter_queue('last', max_attempts => 1)");
 $queue = "q$queues";
-sql("TRUNCATE effects; SELECT jobq.pause('$queue'), jobq.pause('last')");
-sql(qq{SELECT count(*) FROM jobq.enqueue_many('$queue', array_fill('{"n": 1}'::jsonb, '{3000}'));
+$node->sql("TRUNCATE effects; SELECT jobq.pause('$queue'), jobq.pause('last')");
+$node->sql(qq{SELECT count(*) FROM jobq.enqueue_many('$queue', array_fill('{"n": 1}'::jsonb, '{3000}'));
 	SELECT count(*) FROM jobq.enqueue_many('last', array_fill('{"n": 2}'::jsonb, '{5}'))});
-sql("SELECT jobq.resume('$queue'), jobq.resume('last')");
+$node->sql("SELECT jobq.resume('$queue'), jobq.resume('last')");
 ok(drained(), 'jobs with one attempt and others are run');
-is(sql('SELECT max(begun) FILTER (WHERE n = 2) < max(begun) FILTER (WHERE n = 1) FROM effects'),
+is($node->sql('SELECT max(begun) FILTER (WHERE n = 2) < max(begun) FILTER (WHERE n = 1) FROM effects'),
 	't', 'in turn');
 
 # now() is not before run_at, though executors look for jobs in a transaction
 # that has begun before that.
-sql('TRUNCATE effects');
-sql(qq{SELECT count(*) FROM jobq.enqueue_many('$queue', array_fill('{"n": 0}'::jsonb, '{6000}'));
+$node->sql('TRUNCATE effects');
+$node->sql(qq{SELECT count(*) FROM jobq.enqueue_many('$queue', array_fill('{"n": 0}'::jsonb, '{6000}'));
 	SELECT count(jobq.enqueue('$queue', jsonb_build_object('n', 1, 'check',
 		format('SELECT now() < %L::timestamptz', due)), run_at => due))
 	FROM (SELECT clock_timestamp() + i * interval '1 ms' AS due FROM generate_series(1, 1500) i) x});
 ok(drained(), 'jobs that become due while others run are run');
-is(sql("SELECT count(*) FROM effects WHERE n = 1 AND note <> 'false'"), '0', 'after they have');
+is($node->sql("SELECT count(*) FROM effects WHERE n = 1 AND note <> 'false'"), '0', 'after they have');
 
 # ------------------------------------------------------------ who shares none
 
-sql(q{
+$node->sql(q{
 	CREATE ROLE careful LOGIN;
 	CREATE ROLE careless LOGIN;
 	ALTER ROLE careful SET default_transaction_isolation = 'serializable';
@@ -387,16 +381,16 @@ sql(q{
 new_queue(", owner => 'careless'");
 ok(transactions() < 30, 'jobs of a role with ordinary settings share transactions');
 $queue = 'careful';
-sql("SELECT jobq.create_queue('careful', 'work(jobq.job)', owner => 'careful')");
+$node->sql("SELECT jobq.create_queue('careful', 'work(jobq.job)', owner => 'careful')");
 run_batch([ ('{}') x 100 ]);
 is(transactions(), '100', 'those of a role whose transactions are serializable do not');
 $queue = 'backoff';
-sql(q{CREATE FUNCTION delay(int, jsonb) RETURNS interval LANGUAGE sql AS $$SELECT '1 ms'::interval$$;
+$node->sql(q{CREATE FUNCTION delay(int, jsonb) RETURNS interval LANGUAGE sql AS $$SELECT '1 ms'::interval$$;
 	SELECT jobq.create_queue('backoff', 'work(jobq.job)', backoff_function => 'delay(int, jsonb)')});
 run_batch([ ('{}') x 100 ]);
 is(transactions(), '100', 'nor those of a queue with a backoff_function');
 new_queue();
-sql('ALTER SYSTEM SET jobq.shared_commit_time = 0');
+$node->sql('ALTER SYSTEM SET jobq.shared_commit_time = 0');
 $node->reload;
 poll_query($node, q{SELECT current_setting('jobq.shared_commit_time') = '0'});
 run_batch([ ('{}') x 100 ]);

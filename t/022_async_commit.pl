@@ -25,17 +25,11 @@ my $node = jobq_node(
 		'checkpoint_timeout = 1h', 'jobq.sweep_interval = 0',
 	]);
 
-sub sql
-{
-	my ($sql) = @_;
-	return $node->safe_psql('postgres', $sql);
-}
-
 # Whether the last commit of these statements has not waited for the disk.
 sub is_async
 {
 	my ($sql) = @_;
-	my $out = sql("SELECT pg_switch_wal(); $sql;
+	my $out = $node->sql("SELECT pg_switch_wal(); $sql;
 		SELECT 'wait: ' || (pg_current_wal_flush_lsn() >= pg_current_wal_insert_lsn());");
 	return $out =~ /^wait: false$/m ? 1 : 0;
 }
@@ -64,7 +58,7 @@ sub holding
 	  "INSERT INTO notes VALUES ('flushed');\n$sql";
 }
 
-sql(q{
+$node->sql(q{
 	CREATE TABLE notes (note text);
 	CREATE TABLE parent (id int PRIMARY KEY);
 	CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
@@ -87,7 +81,7 @@ does_not_wait("BEGIN; SELECT id FROM jobq.dequeue('strict'); SELECT id FROM jobq
 	'a block of claims');
 does_not_wait("BEGIN; SELECT count(*) FROM notes; SELECT id FROM jobq.dequeue('strict'); COMMIT",
 	'a claim and a query');
-is(sql("SELECT id FROM jobq.dequeue('strict'); SHOW synchronous_commit") =~ /^on$/m,
+is($node->sql("SELECT id FROM jobq.dequeue('strict'); SHOW synchronous_commit") =~ /^on$/m,
 	1, 'the setting is what it was');
 
 waits("SET jobq.async_claims = off; SELECT id FROM jobq.dequeue('strict')",
@@ -117,7 +111,7 @@ waits("SELECT id FROM jobq.take('strict')", 'take');
 waits("SELECT jobq.enqueue('strict')", 'enqueue');
 
 # deferred triggers run before the commit, and write
-sql(q{
+$node->sql(q{
 	CREATE CONSTRAINT TRIGGER t AFTER INSERT ON parent DEFERRABLE INITIALLY DEFERRED
 	  FOR EACH ROW EXECUTE FUNCTION note();
 });
@@ -147,7 +141,7 @@ waits(holding('lax', "SELECT jobq.release(:id, :lease)"), 'release');
 # ------------------------------------------------------------------ crashes
 
 # everything that was written so far is on disk; then one claim, and a crash
-my $claimed = sql(q{
+my $claimed = $node->sql(q{
 	SELECT jobq.create_queue('crash', notify => false, sync_completion => false);
 	SELECT jobq.enqueue('crash');
 	SELECT id || ' ' || attempt || ' ' || lease FROM jobq.dequeue('crash');
@@ -156,25 +150,25 @@ my ($id, $attempt, $lease) = $claimed =~ /^(\d+) (\d+) (\d+)$/m;
 is($attempt, 1, 'a job is claimed');
 $node->stop('immediate');
 $node->start;
-is(sql("SELECT state || ' ' || attempt FROM jobq.jobs WHERE id = $id"),
+is($node->sql("SELECT state || ' ' || attempt FROM jobq.jobs WHERE id = $id"),
 	'ready 0', 'the lost claim is a job that is ready');
 like(sql_error($node, "SELECT jobq.complete($id, $lease)"),
 	qr/the lease is lost/, 'the lease that was lost is good for nothing');
-my ($again, $other) = split(/ /, sql("SELECT id || ' ' || lease FROM jobq.dequeue('crash')"));
+my ($again, $other) = split(/ /, $node->sql("SELECT id || ' ' || lease FROM jobq.dequeue('crash')"));
 is($again, $id, 'the job is given out again');
 ok($other > $lease, 'by another lease');
 
 # a completion that was lost: the job runs again when its lease is over
-sql("INSERT INTO notes VALUES ('all of this is on disk')");
-sql("SELECT jobq.complete($id, $other)");
-is(sql("SELECT state FROM jobq.jobs WHERE id = $id"), 'completed', 'the job is completed');
+$node->sql("INSERT INTO notes VALUES ('all of this is on disk')");
+$node->sql("SELECT jobq.complete($id, $other)");
+is($node->sql("SELECT state FROM jobq.jobs WHERE id = $id"), 'completed', 'the job is completed');
 $node->stop('immediate');
 $node->start;
-is(sql("SELECT state FROM jobq.jobs WHERE id = $id"), 'running',
+is($node->sql("SELECT state FROM jobq.jobs WHERE id = $id"), 'running',
 	'the completion is lost, the claim is not');
-is(sql("SELECT lease FROM jobq_store.job WHERE id = $id"), $other, 'and its lease is the same');
-sql("SELECT jobq.complete($id, $other)");
-is(sql("SELECT state FROM jobq.jobs WHERE id = $id"), 'completed', 'who holds it can complete it');
+is($node->sql("SELECT lease FROM jobq_store.job WHERE id = $id"), $other, 'and its lease is the same');
+$node->sql("SELECT jobq.complete($id, $other)");
+is($node->sql("SELECT state FROM jobq.jobs WHERE id = $id"), 'completed', 'who holds it can complete it');
 
 $node->stop;
 done_testing();

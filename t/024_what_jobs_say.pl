@@ -11,18 +11,12 @@ use Test::More;
 
 my $node = jobq_node('main');
 
-sub sql
-{
-	my ($sql) = @_;
-	return $node->safe_psql('postgres', $sql);
-}
-
 # A queue with that handler, of which the body is given.
 sub make_queue
 {
 	my ($name, $language, $body, $options, $kind) = @_;
 	$kind //= 'FUNCTION';
-	sql("CREATE $kind $name(p jsonb)" . ($kind eq 'FUNCTION' ? ' RETURNS text' : '')
+	$node->sql("CREATE $kind $name(p jsonb)" . ($kind eq 'FUNCTION' ? ' RETURNS text' : '')
 		  . " LANGUAGE $language AS \$_\$$body\$_\$;
 		SELECT jobq.create_queue('$name', '$name(jsonb)', max_attempts => 2, backoff => 'fixed', jitter => 0,
 			backoff_base => '10 ms'" . ($options // '') . ')');
@@ -33,7 +27,7 @@ sub run_ok
 {
 	my ($queue, $expected, $name) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	my $id = sql("SELECT jobq.enqueue('$queue')");
+	my $id = $node->sql("SELECT jobq.enqueue('$queue')");
 	poll_ok($node, qq{SELECT concat_ws(' ', state, attempt, sqlstate, error, result) FROM jobq.jobs
 		WHERE id = $id AND finished_at IS NOT NULL}, $name, expected => $expected);
 	return $id;
@@ -43,21 +37,21 @@ sub run_ok
 
 sub perl_and_tcl
 {
-	sql('CREATE EXTENSION plperl; CREATE EXTENSION pltcl');
+	$node->sql('CREATE EXTENSION plperl; CREATE EXTENSION pltcl');
 	make_queue('perl_discards', 'plperl', q{spi_exec_query("SELECT jobq.discard('hopeless')")});
 	my $id = run_ok('perl_discards', 'dead 1 JQ102 hopeless', 'discard() in PL/Perl');
-	is(sql("SELECT concat_ws(' ', outcome, sqlstate, error) FROM jobq.attempts WHERE job_id = $id"),
+	is($node->sql("SELECT concat_ws(' ', outcome, sqlstate, error) FROM jobq.attempts WHERE job_id = $id"),
 		'failed JQ102 hopeless', 'it is written down');
 	make_queue('tcl_discards', 'pltcl', q{spi_exec "SELECT jobq.discard()"});
 	run_ok('tcl_discards', 'dead 1 JQ102 the job asked not to be tried again', 'discard() in PL/Tcl');
 	foreach my $language ('perl', 'tcl')
 	{
 		my $call = $language eq 'perl' ? 'spi_exec_query("SELECT later()")' : 'spi_exec "SELECT later()"';
-		sql(q{CREATE OR REPLACE FUNCTION later() RETURNS text LANGUAGE plpgsql AS $$BEGIN
+		$node->sql(q{CREATE OR REPLACE FUNCTION later() RETURNS text LANGUAGE plpgsql AS $$BEGIN
 			IF (jobq.current_job()).attempt = 1 THEN PERFORM jobq.retry_in('20 ms', E'not yet\n'); END IF;
 			RETURN 'at last'; END$$});
 		make_queue("${language}_later", "pl$language", "$call; return " . ($language eq 'perl' ? "'done'" : 'done'));
-		sql("SELECT jobq.alter_queue('${language}_later', backoff_max => '1 day', backoff_base => '1 day')");
+		$node->sql("SELECT jobq.alter_queue('${language}_later', backoff_max => '1 day', backoff_base => '1 day')");
 		run_ok("${language}_later", 'completed 2 "done"', "retry_in() in PL/$language, of a function in PL/pgSQL");
 	}
 
@@ -75,7 +69,7 @@ sub perl_and_tcl
 
 	make_queue('perl_ends', 'plperl', q{spi_commit()});
 	$id = run_ok('perl_ends', 'dead 2 38000 invalid transaction termination at line 1.', 'a function that commits in PL/Perl');
-	like(sql("SELECT hint FROM jobq.attempts WHERE job_id = $id AND attempt = 1"), qr/^Make the handler a procedure/,
+	like($node->sql("SELECT hint FROM jobq.attempts WHERE job_id = $id AND attempt = 1"), qr/^Make the handler a procedure/,
 		'there is a hint what to do');
 
 	# the wish of one job is not that of the next one
@@ -85,11 +79,11 @@ sub perl_and_tcl
 	# cancelled and timed out jobs, too
 	make_queue('perl_sleeps', 'plperl', q{spi_exec_query("SELECT pg_sleep(600)")}, ", timeout => '100 ms'");
 	$id = run_ok('perl_sleeps', 'dead 2 57014 the job ran longer than its timeout', 'a timeout in PL/Perl');
-	is(sql("SELECT string_agg(outcome, ',') FROM jobq.attempts WHERE job_id = $id"), 'timed out,timed out', 'is one');
+	is($node->sql("SELECT string_agg(outcome, ',') FROM jobq.attempts WHERE job_id = $id"), 'timed out,timed out', 'is one');
 	make_queue('tcl_sleeps', 'pltcl', q{spi_exec "SELECT pg_sleep(600)"});
-	$id = sql("SELECT jobq.enqueue('tcl_sleeps', max_attempts => 1)");
+	$id = $node->sql("SELECT jobq.enqueue('tcl_sleeps', max_attempts => 1)");
 	poll_query($node, "SELECT state = 'running' FROM jobq.jobs WHERE id = $id") or die 'it does not run';
-	sql("SELECT jobq.cancel($id, 'enough')");
+	$node->sql("SELECT jobq.cancel($id, 'enough')");
 	poll_ok($node, "SELECT concat_ws(' ', state, attempt, error) FROM jobq.jobs WHERE id = $id", 'a cancel in PL/Tcl',
 		expected => 'cancelled 1 enough');
 	return;
@@ -98,7 +92,7 @@ sub perl_and_tcl
 SKIP:
 {
 	skip('PL/Perl or PL/Tcl is not installed', 1)
-	  unless sql("SELECT count(*) FROM pg_available_extensions WHERE name IN ('plperl', 'pltcl')") eq '2';
+	  unless $node->sql("SELECT count(*) FROM pg_available_extensions WHERE name IN ('plperl', 'pltcl')") eq '2';
 	perl_and_tcl();
 }
 
@@ -115,12 +109,12 @@ my $all = q{
 make_queue('itself', 'plpgsql', "DECLARE i bigint := (jobq.current_job()).id; BEGIN RETURN $all; END");
 run_ok('itself', 'completed 1 "[false, false, false, false, false, false, null]"',
 	'a function does nothing to its own job by managing it');
-sql(q{CREATE TABLE answers (t text)});
+$node->sql(q{CREATE TABLE answers (t text)});
 make_queue('itself_too', 'plpgsql',
 	"DECLARE i bigint := (jobq.current_job()).id; BEGIN COMMIT; INSERT INTO answers SELECT $all; END", '', 'PROCEDURE');
 run_ok('itself_too', 'completed 1', 'nor does a procedure');
-is(sql('SELECT t FROM answers'), '[false, false, false, false, false, false, null]', 'it is told so');
-my $id = sql(q{SELECT jobq.run('SELECT jobq.delete((jobq.current_job()).id) AS d')});
+is($node->sql('SELECT t FROM answers'), '[false, false, false, false, false, false, null]', 'it is told so');
+my $id = $node->sql(q{SELECT jobq.run('SELECT jobq.delete((jobq.current_job()).id) AS d')});
 poll_ok($node, "SELECT concat_ws(' ', state, result) FROM jobq.jobs WHERE id = $id", 'nor a command',
 	expected => 'completed {"d": false}');
 
@@ -132,7 +126,7 @@ run_ok('other', 'completed 1 "true"', 'another job can be');
 
 make_queue('ends', 'plpgsql', 'BEGIN COMMIT; END');
 $id = run_ok('ends', 'dead 2 2D000 invalid transaction termination', 'a function that commits');
-like(sql("SELECT hint FROM jobq.attempts WHERE job_id = $id AND attempt = 1"), qr/^Make the handler a procedure/,
+like($node->sql("SELECT hint FROM jobq.attempts WHERE job_id = $id AND attempt = 1"), qr/^Make the handler a procedure/,
 	'there is a hint what to do');
 
 # ------------------------------------------------------------------ the log
@@ -140,7 +134,7 @@ like(sql("SELECT hint FROM jobq.attempts WHERE job_id = $id AND attempt = 1"), q
 my $position = log_position($node);
 make_queue('talks', 'plpgsql', q{BEGIN RAISE EXCEPTION '%', repeat('x', 100000) USING ERRCODE = 'ZZ123',
 	DETAIL = 'of it'; END});
-$id = sql("SELECT jobq.enqueue('talks')");
+$id = $node->sql("SELECT jobq.enqueue('talks')");
 poll_query($node, "SELECT state = 'dead' FROM jobq.jobs WHERE id = $id");
 poll_ok($node, 'SELECT true', 'the server answers');
 my @lines = grep { /job $id of queue/ } split(/\n/, log_since($node, $position));

@@ -20,30 +20,24 @@ my $node = jobq_node(
 		'jobq.sweep_interval = 0', 'jobq.shared_commit_time = 1s'
 	]);
 
-sub sql
-{
-	my ($sql) = @_;
-	return $node->safe_psql('postgres', $sql);
-}
-
 # ------------------------------------------------- the claim of the last attempt
 
-sql(q{
+$node->sql(q{
 	SELECT jobq.create_queue('once', max_attempts => 1, lease => '1 h', notify => false);
 	SELECT jobq.create_queue('often', max_attempts => 3, lease => '1 h', notify => false)});
 
 # The first claim takes a block of leases, which waits for the disk.
-sql(q{SELECT jobq.enqueue('often'); SELECT id FROM jobq.dequeue('often')});
+$node->sql(q{SELECT jobq.enqueue('often'); SELECT id FROM jobq.dequeue('often')});
 
 # Whether the commit of a claim has waited for the disk (as in t/022).
 sub waits
 {
 	my ($sql) = @_;
-	sql(q{SELECT jobq.enqueue('once'), jobq.enqueue('once', max_attempts => 5), jobq.enqueue('often')
+	$node->sql(q{SELECT jobq.enqueue('once'), jobq.enqueue('once', max_attempts => 5), jobq.enqueue('often')
 		FROM generate_series(1, 2)});
-	my $out = sql("SELECT pg_switch_wal(); $sql;
+	my $out = $node->sql("SELECT pg_switch_wal(); $sql;
 		SELECT 'waited: ' || (pg_current_wal_flush_lsn() >= pg_current_wal_insert_lsn());");
-	sql(q{SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE state IN ('ready', 'running')});
+	$node->sql(q{SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE state IN ('ready', 'running')});
 	return $out =~ /^waited: true$/m ? 'waits' : 'does not wait';
 }
 
@@ -65,14 +59,14 @@ is(waits(q{BEGIN; SELECT id FROM jobq.dequeue('once'); SELECT id FROM jobq.deque
 is(waits(q{SELECT id FROM jobq.dequeue('once'); SELECT pg_switch_wal(); SELECT id FROM jobq.dequeue('often')}),
 	'does not wait', 'the next transaction need not wait');
 
-sql(q{SELECT jobq.enqueue('once')});
-my $claimed = sql(q{SELECT id FROM jobq.dequeue('once')});
+$node->sql(q{SELECT jobq.enqueue('once')});
+my $claimed = $node->sql(q{SELECT id FROM jobq.dequeue('once')});
 $node->stop('immediate');
 $node->start;
-is(sql("SELECT state FROM jobq.jobs WHERE id = $claimed"), 'running', 'last attempt: a crash does not lose the claim');
+is($node->sql("SELECT state FROM jobq.jobs WHERE id = $claimed"), 'running', 'last attempt: a crash does not lose the claim');
 
 # the same of an executor, which claims procedures
-sql(q{
+$node->sql(q{
 	CREATE TABLE ran (n int);
 	CREATE PROCEDURE crashes(p jsonb) LANGUAGE plpgsql AS $$BEGIN
 		PERFORM pg_notify('ran', '');
@@ -82,19 +76,19 @@ sql(q{
 	SELECT jobq.create_queue('procedure', 'crashes(jsonb)', max_attempts => 1)});
 my $file = PostgreSQL::Test::Utils::tempdir() . '/ran';
 chmod(0777, PostgreSQL::Test::Utils::tempdir());
-sql("SET synchronous_commit = on; SELECT jobq.enqueue('procedure', '\"$file\"')");
+$node->sql("SET synchronous_commit = on; SELECT jobq.enqueue('procedure', '\"$file\"')");
 ok(poll_until(sub { -s $file }), 'a procedure runs');
 $node->stop('immediate');
 $node->start;
 poll_ok($node, q{SELECT count(*) = 1 FROM jobq.jobs WHERE queue = 'procedure' AND state = 'dead'},
 	'last attempt: a procedure is not run again');
 is(-s $file, 2, 'it ran once');
-sql(q{ALTER ROLE postgres RESET synchronous_commit});
+$node->sql(q{ALTER ROLE postgres RESET synchronous_commit});
 
 # ---------------------------------------- what is ended in the middle, once only
 
 # A procedure commits, and is ended by what is done then; its only attempt is over.
-sql(q{
+$node->sql(q{
 	CREATE TABLE begun (id bigint);
 	CREATE PROCEDURE begins(j jobq.job) LANGUAGE plpgsql AS $$BEGIN
 		INSERT INTO begun VALUES (j.id); COMMIT;
@@ -112,19 +106,19 @@ sql(q{
 sub end_in_the_middle
 {
 	my ($queue, $do) = @_;
-	my $job = sql("SELECT setval('runs', 1, false); SELECT jobq.enqueue('$queue')") =~ s/.*\n//sr;
+	my $job = $node->sql("SELECT setval('runs', 1, false); SELECT jobq.enqueue('$queue')") =~ s/.*\n//sr;
 	poll_ok($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'jobq executor' AND wait_event = 'PgSleep'},
 		"a job of queue \"$queue\" runs");
 	$do->();
 	poll_query($node, "SELECT count(*) = 1 FROM jobq_store.history WHERE id = $job");
-	return sql("SELECT concat_ws(' ', state, attempt, (SELECT count(*) FROM begun WHERE begun.id = jobs.id),
+	return $node->sql("SELECT concat_ws(' ', state, attempt, (SELECT count(*) FROM begun WHERE begun.id = jobs.id),
 		(SELECT string_agg(outcome || ' ' || sqlstate, ', ') FROM jobq.attempts WHERE job_id = jobs.id))
 		FROM jobq.jobs WHERE id = $job");
 }
 
 sub terminate_executors
 {
-	sql(q{SELECT pg_terminate_backend(pid) FROM jobq.workers WHERE job_id IS NOT NULL});
+	$node->sql(q{SELECT pg_terminate_backend(pid) FROM jobq.workers WHERE job_id IS NOT NULL});
 	poll_query($node, q{SELECT count(*) = 0 FROM jobq.workers WHERE job_id IS NOT NULL});
 }
 
@@ -134,14 +128,14 @@ my $stop_waits = sub {
 	poll_query($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'SELECT jobq.stop()%' AND state = 'active'});
 	terminate_executors();
 	$session->quit;
-	sql('SELECT jobq.start()');
+	$node->sql('SELECT jobq.start()');
 };
 my $held_for_copy = sub {
-	sql('CREATE DATABASE copy TEMPLATE postgres');
-	sql('DROP DATABASE copy');
+	$node->sql('CREATE DATABASE copy TEMPLATE postgres');
+	$node->sql('DROP DATABASE copy');
 };
 my $queue_is_dropped = sub {
-	sql(q{BEGIN; SELECT jobq.drop_queue('begins', force => true); ROLLBACK});
+	$node->sql(q{BEGIN; SELECT jobq.drop_queue('begins', force => true); ROLLBACK});
 };
 is(end_in_the_middle('begins', $stop_waits), 'dead 1 1 crashed 57P01', 'terminated while stop() waits: a procedure runs once');
 is(end_in_the_middle('begins', $held_for_copy), 'dead 1 1 lease lost JQ001', 'CREATE DATABASE ... TEMPLATE: a procedure runs once');
@@ -160,7 +154,7 @@ is(end_in_the_middle('sleeps', $postmaster_dies), 'completed 2 0 crashed 57P02',
 # ---------------------------------------------- jobs that shared a transaction
 
 # Jobs are short, and say "bad" in one of them.
-sql(q{
+$node->sql(q{
 	CREATE FUNCTION short(j jobq.job) RETURNS void LANGUAGE plpgsql AS $$BEGIN
 		IF j.payload ->> 'do' = 'exit' AND j.attempt = 1 THEN
 			PERFORM pg_terminate_backend(pg_backend_pid());
@@ -177,8 +171,8 @@ poll_ok($node, q{SELECT count(*) = 0 FROM jobq_store.job WHERE queue =
 sub share
 {
 	my ($do, $how) = @_;
-	my $first = sql(q{SELECT coalesce(max(id), 0) FROM jobq_store.history});
-	my $ids = sql(qq{
+	my $first = $node->sql(q{SELECT coalesce(max(id), 0) FROM jobq_store.history});
+	my $ids = $node->sql(qq{
 		SELECT string_agg(id::text, ',') FROM jobq.enqueue_many('short',
 			array_fill('{}'::jsonb, '{9}') || '{"do": "$do"}'::jsonb) AS id});
 	ok( poll_until(
@@ -190,17 +184,17 @@ sub share
 		"$how: all jobs have run in the end");
 	poll_ok($node, qq{SELECT count(*) = 9 FROM jobq.attempts WHERE job_id IN ($ids) AND outcome = 'interrupted'},
 		"$how: it is written down which jobs were through");
-	is( sql(qq{SELECT string_agg(DISTINCT attempt || ' ' || (detail ~ 'ended in job')::text, ',')
+	is( $node->sql(qq{SELECT string_agg(DISTINCT attempt || ' ' || (detail ~ 'ended in job')::text, ',')
 		FROM jobq.attempts WHERE job_id IN ($ids) AND outcome = 'interrupted'}),
 		'1 true', "$how: and on account of which one");
-	is( sql(qq{SELECT string_agg(DISTINCT attempt::text, ',' ORDER BY attempt::text) || ' '
+	is( $node->sql(qq{SELECT string_agg(DISTINCT attempt::text, ',' ORDER BY attempt::text) || ' '
 		|| count(*) FILTER (WHERE attempt = 2)
 		FROM jobq.jobs WHERE id IN ($ids)}),
 		'1,2 1', "$how: that one's attempt counts, theirs do not");
-	is( sql(qq{SELECT count(*) FROM jobq.attempts WHERE job_id IN ($ids) AND outcome = 'crashed'}),
+	is( $node->sql(qq{SELECT count(*) FROM jobq.attempts WHERE job_id IN ($ids) AND outcome = 'crashed'}),
 		'1', "$how: and is the only one that counts");
 	# short ones again
-	sql(q{SELECT count(*) FROM jobq.enqueue_many('short', array_fill('{}'::jsonb, '{600}'))});
+	$node->sql(q{SELECT count(*) FROM jobq.enqueue_many('short', array_fill('{}'::jsonb, '{600}'))});
 	poll_ok($node, q{SELECT count(*) = 0 FROM jobq_store.job WHERE queue =
 		(SELECT id FROM jobq_store.queue WHERE name = 'short')}, "$how: others follow");
 	return;

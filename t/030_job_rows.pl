@@ -15,12 +15,6 @@ use Test::More;
 
 my $node = jobq_node('main', conf => ['autovacuum = off', 'fsync = off']);
 
-sub sql
-{
-	my ($sql) = @_;
-	return $node->safe_psql('postgres', $sql);
-}
-
 # One job by itself, some at once, one with a key, one that expires, one that
 # is retried later and one that is finished.
 my $add_some = q{
@@ -46,7 +40,7 @@ sub indexes_ok
 	return;
 }
 
-sql("CREATE EXTENSION amcheck; SELECT jobq.create_queue('rows')");
+$node->sql("CREATE EXTENSION amcheck; SELECT jobq.create_queue('rows')");
 
 # ------------------------------------------------------- indexes that come
 
@@ -54,26 +48,26 @@ my $session = start_session($node);
 ask($session, $add_some);
 indexes_ok('all rows are in the indexes');
 
-sql('CREATE INDEX added_plain ON jobq_store.job (attempt, queue)');
+$node->sql('CREATE INDEX added_plain ON jobq_store.job (attempt, queue)');
 ask($session, $add_some);
 indexes_ok('and in one that was added');
-sql('CREATE INDEX added_hash ON jobq_store.job USING hash (id)');
-sql(q{CREATE INDEX added_expression ON jobq_store.job ((payload ->> 'x'))});
-sql('CREATE INDEX added_predicate ON jobq_store.job (id) WHERE priority > 0');
+$node->sql('CREATE INDEX added_hash ON jobq_store.job USING hash (id)');
+$node->sql(q{CREATE INDEX added_expression ON jobq_store.job ((payload ->> 'x'))});
+$node->sql('CREATE INDEX added_predicate ON jobq_store.job (id) WHERE priority > 0');
 ask($session, $add_some);
 ask($session, q{SELECT count(*) FROM (SELECT jobq.enqueue('rows', priority => 3)) AS one;});
 indexes_ok('and in those that the executor must see to');
-is( sql(q{SET enable_seqscan = off; SET enable_bitmapscan = off;
+is( $node->sql(q{SET enable_seqscan = off; SET enable_bitmapscan = off;
 		  SELECT count(*) FROM jobq_store.job AS j
 		  WHERE EXISTS (SELECT FROM jobq_store.job AS x WHERE x.id = j.id OFFSET 0)}),
-	sql('SELECT count(*) FROM jobq_store.job'),
+	$node->sql('SELECT count(*) FROM jobq_store.job'),
 	'one that is not a B-tree too');
 
 ask($session, 'BEGIN; CREATE INDEX added_here ON jobq_store.job (state);');
 ask($session, $add_some);
 ask($session, 'COMMIT;');
 indexes_ok('and in one of the same transaction');
-sql("DROP INDEX jobq_store.added_$_") for qw(plain hash expression predicate here);
+$node->sql("DROP INDEX jobq_store.added_$_") for qw(plain hash expression predicate here);
 ask($session, $add_some);
 indexes_ok('and without them');
 
@@ -90,7 +84,7 @@ for my $index (qw(job_dispatch job_pkey))
 	ok( poll_until(
 			sub {
 				$reindex->{run}->pump_nb;
-				return sql(qq{SELECT count(*) FROM pg_class
+				return $node->sql(qq{SELECT count(*) FROM pg_class
 					WHERE relname = '${index}_ccnew'}) eq '1';
 			}),
 		"$index is being rebuilt");
@@ -113,21 +107,21 @@ end_session($other);
 
 # ------------------------------------------------------------ HOT claims
 
-sql('TRUNCATE jobq_store.job');
+$node->sql('TRUNCATE jobq_store.job');
 ask($session, q{BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM jobq.jobs;});
 for my $length (0, 30, 200, 1000)
 {
-	sql("SELECT count(*) FROM jobq.enqueue_many('rows', array_fill(to_jsonb(repeat('x', $length)), '{500}'))"
+	$node->sql("SELECT count(*) FROM jobq.enqueue_many('rows', array_fill(to_jsonb(repeat('x', $length)), '{500}'))"
 	);
 }
-sql(q{SELECT pg_stat_reset_single_table_counters('jobq_store.job'::regclass)});
-sql(q{SELECT count(jobq.complete(id, lease)) FROM jobq.dequeue('rows', 500, worker => 'worker-17.example')})
+$node->sql(q{SELECT pg_stat_reset_single_table_counters('jobq_store.job'::regclass)});
+$node->sql(q{SELECT count(jobq.complete(id, lease)) FROM jobq.dequeue('rows', 500, worker => 'worker-17.example')})
   for 1 .. 4;
 poll_ok(
 	$node,
 	q{SELECT n_tup_upd = 2000 FROM pg_stat_user_tables WHERE relname = 'job'},
 	'jobs are claimed while a snapshot sees their old versions');
-is( sql(q{SELECT n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'job'}),
+is( $node->sql(q{SELECT n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'job'}),
 	'2000', 'all claims are HOT');
 end_session($session);
 
@@ -135,31 +129,31 @@ end_session($session);
 
 # Keys of finished jobs are looked for in the extension's own index, whichever
 # comes first in the list.
-sql(q{
+$node->sql(q{
 	SELECT jobq.create_queue('keys');
 	SELECT jobq.enqueue('keys', unique_key => 'k', unique_for => '1 h');
 	SELECT jobq.complete(id, lease) FROM jobq.dequeue('keys');
 	CREATE INDEX ON jobq_store.history (queue, finished_at);
 	CREATE INDEX ON jobq_store.history USING hash (queue);
 });
-sql("REINDEX INDEX CONCURRENTLY jobq_store.history_${_}_queue_unique_key_idx") for 0 .. 7;
-is( sql(q{SELECT jobq.enqueue('keys', unique_key => 'k', unique_for => '1 h')}),
-	sql(q{SELECT id FROM jobq.jobs WHERE queue = 'keys'}),
+$node->sql("REINDEX INDEX CONCURRENTLY jobq_store.history_${_}_queue_unique_key_idx") for 0 .. 7;
+is( $node->sql(q{SELECT jobq.enqueue('keys', unique_key => 'k', unique_for => '1 h')}),
+	$node->sql(q{SELECT id FROM jobq.jobs WHERE queue = 'keys'}),
 	'the key of a finished job is found though history has other indexes');
 
 # -------------------------------------------------------- ids after a crash
 
-sql(q{SELECT jobq.enqueue('rows')});
-sql('CHECKPOINT');
-my $last = sql(q{SELECT max(id) FROM jobq.enqueue_many('rows', '{1,2,3}') AS id});
+$node->sql(q{SELECT jobq.enqueue('rows')});
+$node->sql('CHECKPOINT');
+my $last = $node->sql(q{SELECT max(id) FROM jobq.enqueue_many('rows', '{1,2,3}') AS id});
 $node->stop('immediate');
 $node->start;
-is(sql('SELECT max(id) FROM jobq_store.job'), $last, 'the jobs survive a crash');
-cmp_ok(sql(q{SELECT jobq.enqueue('rows')}), '>', $last, 'no id is given twice');
-cmp_ok(sql(q{SELECT min(id) FROM jobq.enqueue_many('rows', array_fill('1'::jsonb, '{1000}')) AS id}),
+is($node->sql('SELECT max(id) FROM jobq_store.job'), $last, 'the jobs survive a crash');
+cmp_ok($node->sql(q{SELECT jobq.enqueue('rows')}), '>', $last, 'no id is given twice');
+cmp_ok($node->sql(q{SELECT min(id) FROM jobq.enqueue_many('rows', array_fill('1'::jsonb, '{1000}')) AS id}),
 	'>', $last + 1, 'nor when many are taken');
-is( sql('SELECT max(id) FROM jobq_store.job'),
-	sql('SELECT last_value FROM jobq_store.job_id_seq'),
+is( $node->sql('SELECT max(id) FROM jobq_store.job'),
+	$node->sql('SELECT last_value FROM jobq_store.job_id_seq'),
 	'the sequence is where the jobs are');
 
 done_testing();

@@ -16,12 +16,6 @@ use Test::More;
 
 my $node = jobq_node('main', conf => ['fsync = off']);
 
-sub sql
-{
-	my ($sql) = @_;
-	return $node->safe_psql('postgres', $sql);
-}
-
 # Claims a job that is there, and says its id and lease.
 sub claim
 {
@@ -54,7 +48,7 @@ sub is_refused
 	return like($answer, qr/ERROR:  JQ001/, $name);
 }
 
-sql("SELECT jobq.create_queue('held'), jobq.create_queue('other')");
+$node->sql("SELECT jobq.create_queue('held'), jobq.create_queue('other')");
 my $first = start_session($node, verbosity => 'verbose');
 my $second = start_session($node, verbosity => 'verbose');
 
@@ -62,7 +56,7 @@ my $second = start_session($node, verbosity => 'verbose');
 
 foreach my $call (sort keys %calls)
 {
-	sql("SELECT jobq.enqueue('held', '1')");
+	$node->sql("SELECT jobq.enqueue('held', '1')");
 	ask($first, 'BEGIN;');
 	my ($id, $lease) = claim(sub { ask($first, $_[0] . ';') }, '');
 	ask($second, "SET statement_timeout = '${\wait_limit()}s';");
@@ -72,7 +66,7 @@ foreach my $call (sort keys %calls)
 	  if $answer =~ /ERROR/;
 	ask($first, 'COMMIT;');
 	ask($second, "SELECT jobq.complete($id, $lease);");
-	is(sql('SELECT count(*) FROM jobq_store.job'),
+	is($node->sql('SELECT count(*) FROM jobq_store.job'),
 		0, "$call: the claim is good when it is committed");
 }
 
@@ -86,17 +80,17 @@ like(
 ask($first, 'ROLLBACK;');
 
 # taken by somebody else, with the lease of a claim that is over
-sql("SELECT jobq.enqueue('held', '1')");
-my ($old, $old_lease) = claim(\&sql, '');
-sql("SELECT jobq.release($old, $old_lease)");
+$node->sql("SELECT jobq.enqueue('held', '1')");
+my ($old, $old_lease) = claim(sub { $node->sql(@_) }, '');
+$node->sql("SELECT jobq.release($old, $old_lease)");
 ask($first, "BEGIN; SELECT payload FROM jobq.take('held');");
 like(ask($second, "SELECT jobq.complete($old, $old_lease);"),
 	qr/ERROR:  JQ001/, 'an open take is not waited for');
 ask($first, 'COMMIT;');
 
 # what may end in anything is waited for
-sql("SELECT jobq.enqueue('held', '1')");
-my ($busy, $busy_lease) = claim(\&sql, '');
+$node->sql("SELECT jobq.enqueue('held', '1')");
+my ($busy, $busy_lease) = claim(sub { $node->sql(@_) }, '');
 ask($first, "BEGIN; SELECT jobq.fail($busy, $busy_lease, 'no');");
 order($second, "SELECT jobq.complete($busy, $busy_lease);");
 ok(is_waiting(), 'a holder waits for whoever changes its job');
@@ -104,7 +98,7 @@ ask($first, 'ROLLBACK;');
 is(answer($second), "\n", 'and goes on when that was undone');
 
 # others are told nothing
-sql(q{CREATE ROLE stranger LOGIN; SELECT jobq.grant_usage('stranger');
+$node->sql(q{CREATE ROLE stranger LOGIN; SELECT jobq.grant_usage('stranger');
 	SELECT jobq.enqueue('held', '1')});
 ask($first, 'BEGIN;');
 my ($foreign, $foreign_lease) = claim(sub { ask($first, $_[0] . ';') }, '');
@@ -116,23 +110,23 @@ like(
 	'who may not consume from the queue is told only that');
 ask($second, 'RESET ROLE;');
 ask($first, 'COMMIT;');
-sql("SELECT jobq.complete($foreign, $foreign_lease)");
+$node->sql("SELECT jobq.complete($foreign, $foreign_lease)");
 
 # ------------------------------------- a holder learns that it is cancelled
 
 foreach my $keep ('30 days', '0')
 {
-	sql("SELECT jobq.alter_queue('held', keep_dead => '$keep'), jobq.enqueue('held', '1')");
-	my ($id, $lease) = claim(\&sql, '');
-	is(sql("SELECT jobq.heartbeat($id, $lease)"), 't', "keep_dead $keep: a heartbeat");
-	sql("SELECT jobq.cancel($id)");
-	is(sql("SELECT jobq.heartbeat($id, $lease)"),
+	$node->sql("SELECT jobq.alter_queue('held', keep_dead => '$keep'), jobq.enqueue('held', '1')");
+	my ($id, $lease) = claim(sub { $node->sql(@_) }, '');
+	is($node->sql("SELECT jobq.heartbeat($id, $lease)"), 't', "keep_dead $keep: a heartbeat");
+	$node->sql("SELECT jobq.cancel($id)");
+	is($node->sql("SELECT jobq.heartbeat($id, $lease)"),
 		'f', "keep_dead $keep: a heartbeat of a job that was cancelled");
 	ask($first, "BEGIN; SELECT jobq.retry($id);");
-	is(sql("SELECT jobq.heartbeat($id, $lease)"),
+	is($node->sql("SELECT jobq.heartbeat($id, $lease)"),
 		'f', "keep_dead $keep: while somebody retries it");
 	ask($first, 'ROLLBACK;');
-	is(sql("SELECT count(*) FROM jobq.jobs WHERE id = $id"),
+	is($node->sql("SELECT count(*) FROM jobq.jobs WHERE id = $id"),
 		$keep eq '0' ? 0 : 1, "keep_dead $keep: what is kept");
 }
 
@@ -140,8 +134,8 @@ foreach my $keep ('30 days', '0')
 
 foreach my $call (sort keys %calls)
 {
-	sql("SELECT jobq.enqueue('held', '1')");
-	my ($id, $lease) = claim(\&sql, ", lease => '1.5 s'");
+	$node->sql("SELECT jobq.enqueue('held', '1')");
+	my ($id, $lease) = claim(sub { $node->sql(@_) }, ", lease => '1.5 s'");
 	ask($first, "BEGIN; SELECT jobq.heartbeat($id, $lease, '1 h');");
 	order($second, sprintf("$calls{$call};", $id, $lease));
 	ok(is_waiting(), "$call waits for the row");
@@ -150,11 +144,11 @@ foreach my $call (sort keys %calls)
 		"$call: the lease is over");
 	ask($first, 'ROLLBACK;');
 	is_refused($call, answer($second), "$call fails after lease_until");
-	is( sql("SELECT count(*) FROM jobq.jobs WHERE id = $id AND state IN ('ready', 'running', 'scheduled')"
+	is( $node->sql("SELECT count(*) FROM jobq.jobs WHERE id = $id AND state IN ('ready', 'running', 'scheduled')"
 		),
 		1,
 		"$call: the job is there still");
-	sql('SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE finished_at IS NULL');
+	$node->sql('SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE finished_at IS NULL');
 }
 
 foreach ($first, $second)

@@ -20,12 +20,6 @@ sub as
 	return as_role($node, @_);
 }
 
-sub sql
-{
-	my ($sql) = @_;
-	return $node->safe_psql('postgres', $sql);
-}
-
 # A procedure, a command that needs top level, a claim bound to its session.
 sub others_go_on_ok
 {
@@ -47,14 +41,14 @@ sub others_go_on_ok
 
 foreach my $role ('alice', 'mallory')
 {
-	sql("CREATE ROLE $role LOGIN; SELECT jobq.grant_usage('$role', true); GRANT CREATE ON SCHEMA public TO $role");
+	$node->sql("CREATE ROLE $role LOGIN; SELECT jobq.grant_usage('$role', true); GRANT CREATE ON SCHEMA public TO $role");
 }
 as('alice', q{
 	CREATE TABLE ran (n int);
 	CREATE PROCEDURE procedure(p jsonb) LANGUAGE plpgsql AS $$BEGIN INSERT INTO ran VALUES (1); COMMIT; END$$;
 	SELECT jobq.create_queue('procedures', 'procedure(jsonb)');
 	SELECT jobq.create_queue('plain', backoff_base => '1 ms')});
-sql('GRANT SELECT ON ran TO postgres');
+$node->sql('GRANT SELECT ON ran TO postgres');
 as('mallory', q{
 	SELECT jobq.create_queue('fill', backoff_base => '1 ms');
 	SELECT count(*) FROM jobq.enqueue_many('fill', array_fill('1'::jsonb, '{10000}'));
@@ -63,7 +57,7 @@ as('mallory', q{
 # ------------------------------------------------------------- leases of a year
 
 as('mallory', q{SELECT count(*) FROM jobq.dequeue('fill', 10000, lease => '366 days')});
-is(sql('SELECT count(*) FROM jobq.health'), '0', 'leases that end in a year take no room');
+is($node->sql('SELECT count(*) FROM jobq.health'), '0', 'leases that end in a year take no room');
 others_go_on_ok('leases of a year');
 my ($id, $lease) = split(/\|/, as('alice',
 	q{SELECT jobq.enqueue('plain') \gset
@@ -71,14 +65,14 @@ my ($id, $lease) = split(/\|/, as('alice',
 $node->advance_clock('2 days');
 poll_ok($node, "SELECT count(*) = 1 FROM jobq.attempts WHERE job_id = $id AND outcome = 'lease lost'",
 	'one that was far away ends in time');
-is(sql(q{SELECT count(*) FROM jobq.jobs WHERE queue = 'fill' AND state = 'running'}), '10000',
+is($node->sql(q{SELECT count(*) FROM jobq.jobs WHERE queue = 'fill' AND state = 'running'}), '10000',
 	'those of a year go on');
 as('alice', q{SELECT count(jobq.delete(id)) FROM jobq.jobs WHERE queue = 'plain'});
 
 # ---------------------------------------------------- more leases than its share
 
 as('mallory', q{SELECT count(*) FROM jobq.dequeue('fill', 10000, lease => '30 min')});
-is(sql(q{SELECT count(*) FROM jobq.health WHERE topic = 'shared memory' AND object = 'leases'
+is($node->sql(q{SELECT count(*) FROM jobq.health WHERE topic = 'shared memory' AND object = 'leases'
 	AND message ~ 'role "mallory" has \d+ of the \d+ entries'}), '1', 'health says whose leases fill the room');
 is(as('alice', q{SELECT count(*) FROM jobq.health WHERE topic = 'shared memory' AND message ~ 'mallory'}),
 	'0', 'but not to everybody');

@@ -15,12 +15,6 @@ use Test::More;
 my $node = jobq_node('main', conf => ['fsync = off']);
 $node->create_clock;
 
-sub sql
-{
-	my ($sql) = @_;
-	return $node->safe_psql('postgres', $sql);
-}
-
 # Waits until a job is in a state.
 sub becomes
 {
@@ -33,46 +27,46 @@ sub becomes
 sub ttl
 {
 	my ($id) = @_;
-	return sql("SELECT expires_at - run_at FROM jobq.jobs WHERE id = $id");
+	return $node->sql("SELECT expires_at - run_at FROM jobq.jobs WHERE id = $id");
 }
 
-sql("SELECT jobq.create_queue('ttl')");
+$node->sql("SELECT jobq.create_queue('ttl')");
 
 # ----------------------------------------------------------------- moved
 
-my $later = sql("SELECT jobq.enqueue('ttl', ttl => '300 ms')");
-is(sql("SELECT jobq.reschedule($later, now() + interval '1 hour')"),
+my $later = $node->sql("SELECT jobq.enqueue('ttl', ttl => '300 ms')");
+is($node->sql("SELECT jobq.reschedule($later, now() + interval '1 hour')"),
 	't', 'a job is moved an hour ahead');
 is(ttl($later), '00:00:00.3', 'and its time to live with it');
 
-my $sooner = sql("SELECT jobq.enqueue('ttl', ttl => '300 ms', delay => '1 hour')");
-is(sql("SELECT jobq.promote($sooner)"), 't', 'a job is promoted');
+my $sooner = $node->sql("SELECT jobq.enqueue('ttl', ttl => '300 ms', delay => '1 hour')");
+is($node->sql("SELECT jobq.promote($sooner)"), 't', 'a job is promoted');
 is(ttl($sooner), '00:00:00.3', 'its time to live begins now');
 becomes($sooner, 'expired', 'and ends soon');
 
-$sooner = sql("SELECT jobq.enqueue('ttl', ttl => '300 ms', delay => '1 hour')");
-sql("SELECT jobq.reschedule($sooner, now())");
+$sooner = $node->sql("SELECT jobq.enqueue('ttl', ttl => '300 ms', delay => '1 hour')");
+$node->sql("SELECT jobq.reschedule($sooner, now())");
 becomes($sooner, 'expired', 'so does that of one that is rescheduled to now');
-is(sql("SELECT state FROM jobq.jobs WHERE id = $later"),
+is($node->sql("SELECT state FROM jobq.jobs WHERE id = $later"),
 	'scheduled', 'that of the first one does not');
 
-my $end = sql(
+my $end = $node->sql(
 	"SELECT jobq.enqueue('ttl', ttl => '1 day', run_at => now() + '1 day')");
-sql("SELECT jobq.reschedule($end, '294276-12-31 23:59:59+00')");
-is(sql("SELECT expires_at IS NULL FROM jobq.jobs WHERE id = $end"),
+$node->sql("SELECT jobq.reschedule($end, '294276-12-31 23:59:59+00')");
+is($node->sql("SELECT expires_at IS NULL FROM jobq.jobs WHERE id = $end"),
 	't', 'after the end of time a job does not expire');
 
 # -------------------------------------------------------------- replaced
 
 my $replaced =
-  sql("SELECT jobq.enqueue('ttl', '1', unique_key => 'k', ttl => '1 hour')");
-is( sql("SELECT jobq.enqueue('ttl', '2', unique_key => 'k', on_conflict => 'replace', ttl => '300 ms')"),
+  $node->sql("SELECT jobq.enqueue('ttl', '1', unique_key => 'k', ttl => '1 hour')");
+is( $node->sql("SELECT jobq.enqueue('ttl', '2', unique_key => 'k', on_conflict => 'replace', ttl => '300 ms')"),
 	$replaced,
 	'a job is replaced by one that expires earlier');
 becomes($replaced, 'expired', 'and does');
-isnt(sql("SELECT jobq.enqueue('ttl', '3', unique_key => 'k')"),
+isnt($node->sql("SELECT jobq.enqueue('ttl', '3', unique_key => 'k')"),
 	$replaced, 'its key is free');
-sql("SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE finished_at IS NULL");
+$node->sql("SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE finished_at IS NULL");
 
 # ----------------------------------------------------- started in time
 
@@ -80,12 +74,12 @@ sql("SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE finished_at IS NULL");
 sub started
 {
 	my ($lease, $what) = @_;
-	my $id = sql("SELECT jobq.enqueue('ttl', ttl => '500 ms')");
-	my $held = sql("SELECT lease FROM jobq.dequeue('ttl', lease => '$lease')");
+	my $id = $node->sql("SELECT jobq.enqueue('ttl', ttl => '500 ms')");
+	my $held = $node->sql("SELECT lease FROM jobq.dequeue('ttl', lease => '$lease')");
 	poll_query($node,
 		"SELECT expires_at < clock_timestamp() FROM jobq_store.job WHERE id = $id"
 	);
-	sql($what =~ s/:id/$id/r =~ s/:lease/$held/r) if $what ne '';
+	$node->sql($what =~ s/:id/$id/r =~ s/:lease/$held/r) if $what ne '';
 	return $id;
 }
 
@@ -96,19 +90,19 @@ foreach my $what (
 {
 	my ($name, $lease, $call, $attempt) = @$what;
 	my $id = started($lease, $call);
-	my $again = sql(
+	my $again = $node->sql(
 		"SELECT jobq.enqueue('ttl', ttl => '1 ms', run_at => now() - interval '1 day')"
 	);
 	becomes($again, 'expired', "$name: the coordinator has looked");
 	becomes($id, 'ready', "$name: a job that was started in time is there still");
-	is( sql("SELECT attempt, jobq.complete(id, lease) FROM jobq.dequeue('ttl')"),
+	is( $node->sql("SELECT attempt, jobq.complete(id, lease) FROM jobq.dequeue('ttl')"),
 		"$attempt|",
 		"$name: and is run again");
 }
 
 # a transaction that is rolled back has started nothing
-my $taken = sql("SELECT jobq.enqueue('ttl', ttl => '1 min')");
-is( sql(qq{BEGIN; SELECT id FROM jobq.take('ttl');
+my $taken = $node->sql("SELECT jobq.enqueue('ttl', ttl => '1 min')");
+is( $node->sql(qq{BEGIN; SELECT id FROM jobq.take('ttl');
 		SELECT clock.advance('2 min') IS NULL; ROLLBACK}),
 	"$taken\nf",
 	'a job is taken, and given back by a rollback');
@@ -116,16 +110,16 @@ becomes($taken, 'expired', 'it expires as if it had never been taken');
 
 # --------------------------------------------- replaced while it waits
 
-my $backoff = sql("SELECT jobq.enqueue('ttl', '1', unique_key => 'b', ttl => '300 ms')");
-sql("SELECT jobq.fail(id, lease, 'x', retry_in => '1 hour') FROM jobq.dequeue('ttl')");
-is( sql("SELECT jobq.enqueue('ttl', '2', unique_key => 'b', on_conflict => 'replace', ttl => '300 ms')"),
+my $backoff = $node->sql("SELECT jobq.enqueue('ttl', '1', unique_key => 'b', ttl => '300 ms')");
+$node->sql("SELECT jobq.fail(id, lease, 'x', retry_in => '1 hour') FROM jobq.dequeue('ttl')");
+is( $node->sql("SELECT jobq.enqueue('ttl', '2', unique_key => 'b', on_conflict => 'replace', ttl => '300 ms')"),
 	$backoff,
 	'a job that has failed is replaced');
-is( sql("SELECT payload, attempt, run_at > now() + interval '59 min', expires_at IS NULL FROM jobq.jobs WHERE id = $backoff"),
+is( $node->sql("SELECT payload, attempt, run_at > now() + interval '59 min', expires_at IS NULL FROM jobq.jobs WHERE id = $backoff"),
 	'2|1|t|t',
 	'it keeps its attempts and its backoff, and does not expire');
-sql("SELECT jobq.enqueue('ttl', '3', unique_key => 'b', on_conflict => 'replace', delay => '1 day')");
-is( sql("SELECT run_at > now() + interval '23 hours' FROM jobq.jobs WHERE id = $backoff"),
+$node->sql("SELECT jobq.enqueue('ttl', '3', unique_key => 'b', on_conflict => 'replace', delay => '1 day')");
+is( $node->sql("SELECT run_at > now() + interval '23 hours' FROM jobq.jobs WHERE id = $backoff"),
 	't',
 	'a later run_at counts');
 

@@ -84,35 +84,29 @@ sub ask
 	return $session->{out} =~ s/done\n//r;
 }
 
-sub sql
-{
-	my ($sql) = @_;
-	return $node->safe_psql('postgres', $sql);
-}
-
 # nobody completes them: leases that run out would make the jobs ready again
-sql("SELECT jobq.create_queue('a', lease => '1 hour'), jobq.create_queue('b', lease => '1 hour')");
+$node->sql("SELECT jobq.create_queue('a', lease => '1 hour'), jobq.create_queue('b', lease => '1 hour')");
 
 # What it holds while it waits, and what wakes it
 my $waiter = start_wait("'{a,b}', NULL");
 ok(waiting(1), 'waits with no snapshot');
 my ($pid) = waiter_pids();
-is( sql("SELECT backend_xid IS NULL AND backend_xmin IS NULL"
+is( $node->sql("SELECT backend_xid IS NULL AND backend_xmin IS NULL"
 		  . " FROM pg_stat_activity WHERE pid = $pid"),
 	't', 'no transaction id, no snapshot');
-is( sql("SELECT count(*) FROM pg_locks WHERE pid = $pid"
+is( $node->sql("SELECT count(*) FROM pg_locks WHERE pid = $pid"
 		  . " AND locktype <> 'virtualxid'"),
 	'0',
 	'no lock');
-sql("BEGIN; SELECT jobq.enqueue('a'); ROLLBACK");
-sql("BEGIN; SAVEPOINT s; SELECT jobq.enqueue('b'); ROLLBACK TO s; COMMIT");
-sql("SELECT jobq.enqueue('a', delay => '1 hour')");
+$node->sql("BEGIN; SELECT jobq.enqueue('a'); ROLLBACK");
+$node->sql("BEGIN; SAVEPOINT s; SELECT jobq.enqueue('b'); ROLLBACK TO s; COMMIT");
+$node->sql("SELECT jobq.enqueue('a', delay => '1 hour')");
 my $session = start_session();
 ask($session, "BEGIN; SELECT jobq.enqueue('b');");
 ok(waiting(1), 'neither a rollback, nor a job ahead, nor an open transaction');
 ask($session, "COMMIT;");
 is(answer($waiter), 't', 'a commit wakes it');
-sql("SELECT jobq.dequeue('b')");
+$node->sql("SELECT jobq.dequeue('b')");
 
 # Time out
 within(
@@ -124,12 +118,12 @@ within(
 # One job wakes one client, two wake two
 my @waiters = map { start_wait("'{b}', NULL") } (1 .. 3);
 ok(waiting(3), 'three clients wait');
-sql("SELECT jobq.enqueue('b')");
+$node->sql("SELECT jobq.enqueue('b')");
 ok(waiting(2), 'one job wakes one');
-sql("SELECT jobq.enqueue_many('b', '{1,2}')");
+$node->sql("SELECT jobq.enqueue_many('b', '{1,2}')");
 ok(waiting(0), 'two jobs wake two');
 is(join(' ', map { answer($_) } @waiters), 't t t', 'all are told');
-sql("SELECT jobq.dequeue('b', 10)");
+$node->sql("SELECT jobq.dequeue('b', 10)");
 
 # A client that is gone before it could look passes the wake-up on. All are
 # stopped, so that none can look before all but one are told to end.
@@ -143,17 +137,17 @@ foreach my $survivor (0, 3)
 	my @pids = waiter_pids();
 	is(scalar(@pids), 4, 'four clients wait');
 	kill('STOP', @pids);
-	sql("SELECT jobq.enqueue('b')");
+	$node->sql("SELECT jobq.enqueue('b')");
 	my @others = grep { $_ != $pids[$survivor] } @pids;
 	if ($survivor == 0)
 	{
-		sql("SELECT pg_terminate_backend(pid) FROM unnest('{"
+		$node->sql("SELECT pg_terminate_backend(pid) FROM unnest('{"
 			  . join(',', @others)
 			  . "}'::int[]) AS pid");
 	}
 	else
 	{
-		sql("SELECT pg_cancel_backend(pid) FROM unnest('{"
+		$node->sql("SELECT pg_cancel_backend(pid) FROM unnest('{"
 			  . join(',', @others)
 			  . "}'::int[]) AS pid");
 	}
@@ -166,12 +160,12 @@ foreach my $survivor (0, 3)
 	kill('CONT', $pids[$survivor]);
 	is(answer($four[$survivor]), 't', 'the fourth is told of the job');
 	answer($_) foreach @four;
-	is(sql("SELECT count(*) FROM jobq.dequeue('b', 10)"), '1', 'it is there');
+	is($node->sql("SELECT count(*) FROM jobq.dequeue('b', 10)"), '1', 'it is there');
 }
 
 # A job that another transaction holds is none to wait for; when it is given
 # back, it is one.
-sql("SELECT jobq.enqueue('b')");
+$node->sql("SELECT jobq.enqueue('b')");
 ask($session, "BEGIN;");
 like(ask($session, "SELECT count(*) FROM jobq.take('b');"), qr/^1$/m, 'taken');
 is(answer(start_wait("'{b}', '100 ms'")), 'f', 'a taken job is not ready');
@@ -179,45 +173,45 @@ $waiter = start_wait("'{b}', NULL");
 ok(waiting(1), 'waits for it');
 ask($session, "ROLLBACK;");
 is(answer($waiter), 't', 'and is told when it is given back');
-sql("SELECT jobq.dequeue('b')");
+$node->sql("SELECT jobq.dequeue('b')");
 
 # What becomes of those who may not wait any longer
-sql("CREATE ROLE walter LOGIN");
-sql("SELECT jobq.grant_usage('walter'), jobq.grant_queue('b', 'walter', 'consume')");
+$node->sql("CREATE ROLE walter LOGIN");
+$node->sql("SELECT jobq.grant_usage('walter'), jobq.grant_queue('b', 'walter', 'consume')");
 $waiter = start_wait("'{b}', NULL", 'walter');
 ok(waiting(1), 'waits as another role');
-sql("SELECT jobq.revoke_queue('b', 'walter', 'consume'), jobq.enqueue('b')");
+$node->sql("SELECT jobq.revoke_queue('b', 'walter', 'consume'), jobq.enqueue('b')");
 like(answer($waiter), qr/42501: permission denied for queue "b"/,
 	'privileges are checked when it wakes');
-is(sql("SELECT count(*) FROM jobq.dequeue('b')"), '1', 'the job is there');
+is($node->sql("SELECT count(*) FROM jobq.dequeue('b')"), '1', 'the job is there');
 
 $waiter = start_wait("'{a,b}', NULL");
 ok(waiting(1), 'waits for a queue');
-sql("SELECT jobq.drop_queue('b', force => true)");
+$node->sql("SELECT jobq.drop_queue('b', force => true)");
 like(answer($waiter), qr/42704: queue "b" does not exist/,
 	'that is dropped meanwhile');
 
 # Names of channels are not cut within a character
-sql("SELECT jobq.create_queue(repeat(U&'\\00e9', 31))");
-is( sql("SELECT octet_length(jobq.channel(repeat(U&'\\00e9', 31)))"),
+$node->sql("SELECT jobq.create_queue(repeat(U&'\\00e9', 31))");
+is( $node->sql("SELECT octet_length(jobq.channel(repeat(U&'\\00e9', 31)))"),
 	'62',
 	'a channel of two-byte characters');
 
 # With the coordinator: jobs that become due, and clients that do not dequeue
-sql("SELECT jobq.drop_queue('a', force => true)");
+$node->sql("SELECT jobq.drop_queue('a', force => true)");
 $node->append_conf('postgresql.conf', "jobq.enabled = on");
 $node->reload;
 wait_for_worker($node, '%coordinator%', db => 'postgres');
-sql("SELECT jobq.create_queue('c')");
+$node->sql("SELECT jobq.create_queue('c')");
 $waiter = start_wait("'{c}', NULL");
 ok(waiting(1), 'waits for a job ahead');
-sql("SELECT jobq.enqueue('c', delay => '300 ms')");
+$node->sql("SELECT jobq.enqueue('c', delay => '300 ms')");
 is(answer($waiter), 't', 'it is told when the job is due');
-sql("SELECT jobq.dequeue('c')");
+$node->sql("SELECT jobq.dequeue('c')");
 
 @waiters = map { start_wait("'{c}', NULL") } (1 .. 2);
 ok(waiting(2), 'two clients wait');
-sql("SELECT jobq.enqueue('c')");
+$node->sql("SELECT jobq.enqueue('c')");
 is(join(' ', map { answer($_) } @waiters),
 	't t', 'the second is told, too, since the first took nothing');
 

@@ -12,22 +12,16 @@ use Test::More;
 
 my $node = jobq_node('main', conf => ['jobq.max_workers = 1']);
 
-sub sql
-{
-	my ($query) = @_;
-	return $node->safe_psql('postgres', $query);
-}
-
 # refused($sql, $name): it raises 25001, and the job that it has taken, or
 # enqueued, before the wait is as it was.
 sub refused
 {
 	my ($statement, $name) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	my $before = sql("SELECT array_agg((id, state)) FROM jobq.jobs");
+	my $before = $node->sql("SELECT array_agg((id, state)) FROM jobq.jobs");
 
 	like(sql_error($node, $statement), qr/25001/, "$name: refused");
-	is(sql("SELECT array_agg((id, state)) FROM jobq.jobs"),
+	is($node->sql("SELECT array_agg((id, state)) FROM jobq.jobs"),
 		$before, "$name: nothing was committed");
 	return;
 }
@@ -50,7 +44,7 @@ sub pgbench_run
 	return ($done // 0, $err);
 }
 
-sql(q{
+$node->sql(q{
 	SELECT jobq.create_queue('q'), jobq.create_queue('empty');
 	SELECT jobq.enqueue('q');
 	CREATE PROCEDURE take_and_wait() LANGUAGE plpgsql AS $$
@@ -118,8 +112,8 @@ is($done, 3, 'the first statement of a pipeline') or diag $errors;
 	"\\startpipeline\nSELECT jobq.take('q');\n$wait;\n\\endpipeline\n");
 is($done, 0, 'not behind others in a pipeline');
 like($errors, qr/cannot run (within a pipeline|inside a transaction block)/, 'which is said');
-is(sql("SELECT state FROM jobq.jobs"), 'ready', 'the job is there');
-my $id = sql("SELECT jobq.run(\$\$$wait\$\$)");
+is($node->sql("SELECT state FROM jobq.jobs"), 'ready', 'the job is there');
+my $id = $node->sql("SELECT jobq.run(\$\$$wait\$\$)");
 poll_ok($node, "SELECT state FROM jobq.jobs WHERE id = $id",
 	'the command of a job', expected => 'completed');
 
@@ -132,15 +126,15 @@ my $look = "FROM pg_stat_activity WHERE pid = $pid";
 poll_ok($node,
 	"SELECT state = 'idle' AND wait_event_type = 'Extension' $look",
 	'a session that waits is idle');
-is( sql("SELECT xact_start IS NULL AND backend_xid IS NULL"
+is( $node->sql("SELECT xact_start IS NULL AND backend_xid IS NULL"
 		  . " AND backend_xmin IS NULL AND query LIKE 'CALL jobq.wait%' $look"),
 	't', 'in no transaction, and its statement is shown');
-sql("SELECT jobq.enqueue('empty')");
+$node->sql("SELECT jobq.enqueue('empty')");
 $waiter->query_until(qr/woken/, '');
 my $seen = $waiter->query(
 	"SELECT state, xact_start IS NOT NULL, query LIKE 'SELECT state%' $look");
 like($seen, qr/active\|t\|t/, 'then it is active');
-sql("SELECT count(*) FROM jobq.dequeue('empty')");
+$node->sql("SELECT count(*) FROM jobq.dequeue('empty')");
 $waiter->query_until(qr/waiting/,
 	"SET statement_timeout = '100 ms';\n\\echo waiting\nCALL jobq.wait('{empty}', NULL);\n\\echo ended\n");
 $waiter->query_until(qr/ended/, '');

@@ -22,12 +22,6 @@ my $at_once = 5;
 my $node = jobq_node('main',
 	conf => [ 'max_prepared_transactions = 10', 'fsync = off' ]);
 
-sub sql
-{
-	my ($sql) = @_;
-	return $node->safe_psql('postgres', $sql);
-}
-
 # A job of queue "work" that does what "note" says: it adds a row.
 sub enqueue_note
 {
@@ -54,7 +48,7 @@ my $controls = 0;
 sub control_job
 {
 	$controls++;
-	sql("SELECT jobq.enqueue('control', '$controls')");
+	$node->sql("SELECT jobq.enqueue('control', '$controls')");
 	poll_query($node,
 		"SELECT count(*) = 1 FROM controls WHERE n = $controls")
 	  or die "the control job did not run\n";
@@ -89,7 +83,7 @@ sub woken_ok
 	return;
 }
 
-sql(q{
+$node->sql(q{
 	CREATE TABLE notes (note text, at timestamptz DEFAULT clock_timestamp());
 	CREATE FUNCTION add_note(payload jsonb) RETURNS void LANGUAGE sql
 	AS $$ INSERT INTO notes VALUES (payload ->> 'note') $$;
@@ -106,31 +100,31 @@ sql(q{
 
 # --------------------------------------------------------------- enqueue
 
-sql('BEGIN; ' . enqueue_note('a') . "; PREPARE TRANSACTION 'a'");
+$node->sql('BEGIN; ' . enqueue_note('a') . "; PREPARE TRANSACTION 'a'");
 control_job();
-is(sql("SELECT count(*) FROM jobq.jobs WHERE queue = 'work'"),
+is($node->sql("SELECT count(*) FROM jobq.jobs WHERE queue = 'work'"),
 	'0', 'a prepared job is invisible');
 notes_are('', 'a prepared job does not run');
 
 my $started = time();
-sql("COMMIT PREPARED 'a'");
+$node->sql("COMMIT PREPARED 'a'");
 notes_are('a', 'COMMIT PREPARED makes the job run', $at_once);
 cmp_ok(time() - $started, '<', $at_once, 'at once');
 
-sql('BEGIN; ' . enqueue_note('b') . "; PREPARE TRANSACTION 'b'");
-sql("ROLLBACK PREPARED 'b'");
+$node->sql('BEGIN; ' . enqueue_note('b') . "; PREPARE TRANSACTION 'b'");
+$node->sql("ROLLBACK PREPARED 'b'");
 control_job();
-is(sql("SELECT count(*) FROM jobq.jobs WHERE queue = 'work' AND state <> 'completed'"),
+is($node->sql("SELECT count(*) FROM jobq.jobs WHERE queue = 'work' AND state <> 'completed'"),
 	'0', 'ROLLBACK PREPARED leaves no job');
 notes_are('a', 'nor does one run');
 
 # a savepoint that was rolled back, and one that was not
-sql('BEGIN; SAVEPOINT s; '
+$node->sql('BEGIN; SAVEPOINT s; '
 	  . enqueue_note('no')
 	  . '; ROLLBACK TO s; SAVEPOINT t; '
 	  . enqueue_note('c')
 	  . "; RELEASE t; PREPARE TRANSACTION 'c'");
-sql("COMMIT PREPARED 'c'");
+$node->sql("COMMIT PREPARED 'c'");
 notes_are('a,c', 'savepoints count as ever', $at_once);
 
 # the session that prepared goes on as if nothing had been
@@ -146,12 +140,12 @@ notes_are('a,c', 'savepoints count as ever', $at_once);
 }
 
 # a job for later
-sql("BEGIN; SELECT jobq.enqueue('work', '{\"note\": \"f\"}', delay => '700 ms');"
+$node->sql("BEGIN; SELECT jobq.enqueue('work', '{\"note\": \"f\"}', delay => '700 ms');"
 	  . " PREPARE TRANSACTION 'f'");
-sql("COMMIT PREPARED 'f'");
+$node->sql("COMMIT PREPARED 'f'");
 notes_are('a,c,d,e,f', 'a prepared job with a delay runs when it is due',
 	$at_once);
-is( sql("SELECT count(*) FROM notes AS n JOIN jobq.jobs AS j"
+is( $node->sql("SELECT count(*) FROM notes AS n JOIN jobq.jobs AS j"
 		  . " ON j.payload ->> 'note' = n.note"
 		  . " WHERE n.note = 'f' AND n.at >= j.run_at"),
 	'1', 'and not before');
@@ -159,16 +153,16 @@ is( sql("SELECT count(*) FROM notes AS n JOIN jobq.jobs AS j"
 # ------------------------------------------------------ external workers
 
 my $waiter = start_wait('ext', 60);
-sql("BEGIN; SELECT jobq.enqueue('ext', '1'); PREPARE TRANSACTION 'g'");
+$node->sql("BEGIN; SELECT jobq.enqueue('ext', '1'); PREPARE TRANSACTION 'g'");
 $started = time();
-sql("COMMIT PREPARED 'g'");
+$node->sql("COMMIT PREPARED 'g'");
 woken_ok($waiter, $started, 'COMMIT PREPARED ends a wait()');
 
 {
 	my $listener = $node->background_psql('postgres', on_error_stop => 0);
 	$listener->query_safe("SELECT jobq.listen('ext')");
-	sql("BEGIN; SELECT jobq.enqueue('ext', '2'); PREPARE TRANSACTION 'h'");
-	sql("COMMIT PREPARED 'h'");
+	$node->sql("BEGIN; SELECT jobq.enqueue('ext', '2'); PREPARE TRANSACTION 'h'");
+	$node->sql("COMMIT PREPARED 'h'");
 	ok( poll_until(
 			sub {
 				my ($out) = $listener->query('SELECT 1');
@@ -182,24 +176,24 @@ woken_ok($waiter, $started, 'COMMIT PREPARED ends a wait()');
 # dequeue and PREPARE: the job is nobody else's, until the end decides
 my $claim = q{SELECT id, lease FROM jobq.dequeue('ext')};
 my ($id, $lease) =
-  split(/\|/, sql("BEGIN; $claim; PREPARE TRANSACTION 'i'"));
-is(sql("SELECT payload FROM jobq.dequeue('ext', 10)"),
+  split(/\|/, $node->sql("BEGIN; $claim; PREPARE TRANSACTION 'i'"));
+is($node->sql("SELECT payload FROM jobq.dequeue('ext', 10)"),
 	'2', 'another worker passes over what was claimed and prepared');
-is(sql("SELECT count(*) FROM jobq.take('ext', 10)"), '0', 'take() as well');
-sql("COMMIT PREPARED 'i'");
-is( sql("SELECT state, attempt FROM jobq.jobs WHERE id = $id"),
+is($node->sql("SELECT count(*) FROM jobq.take('ext', 10)"), '0', 'take() as well');
+$node->sql("COMMIT PREPARED 'i'");
+is( $node->sql("SELECT state, attempt FROM jobq.jobs WHERE id = $id"),
 	'running|1',
 	'COMMIT PREPARED makes the claim');
-sql("SELECT jobq.complete($id, $lease)");
-is(sql("SELECT state FROM jobq.jobs WHERE id = $id"),
+$node->sql("SELECT jobq.complete($id, $lease)");
+is($node->sql("SELECT state FROM jobq.jobs WHERE id = $id"),
 	'completed', 'the lease of a prepared claim is good');
 
 # the end of a claim that was prepared is watched
-sql("SELECT jobq.enqueue('short')");
+$node->sql("SELECT jobq.enqueue('short')");
 ($id, $lease) = split(/\|/,
-	sql("BEGIN; SELECT id, lease FROM jobq.dequeue('short');"
+	$node->sql("BEGIN; SELECT id, lease FROM jobq.dequeue('short');"
 		  . " PREPARE TRANSACTION 'j'"));
-sql("COMMIT PREPARED 'j'");
+$node->sql("COMMIT PREPARED 'j'");
 poll_ok(
 	$node,
 	"SELECT state = 'ready' OR state = 'scheduled' FROM jobq.jobs WHERE id = $id",
@@ -217,82 +211,82 @@ poll_ok(
 	'and again');
 
 # ROLLBACK PREPARED of a claim
-sql("SELECT jobq.enqueue('many', '1')");
+$node->sql("SELECT jobq.enqueue('many', '1')");
 ($id) = split(/\|/,
-	sql("BEGIN; SELECT id FROM jobq.dequeue('many'); PREPARE TRANSACTION 'k'")
+	$node->sql("BEGIN; SELECT id FROM jobq.dequeue('many'); PREPARE TRANSACTION 'k'")
 );
 $waiter = start_wait('many', 60);
 $started = time();
-sql("ROLLBACK PREPARED 'k'");
+$node->sql("ROLLBACK PREPARED 'k'");
 woken_ok($waiter, $started, 'ROLLBACK PREPARED of a claim ends a wait()');
-is( sql("SELECT id = $id, attempt FROM jobq.dequeue('many')"),
+is( $node->sql("SELECT id = $id, attempt FROM jobq.dequeue('many')"),
 	't|1',
 	'ROLLBACK PREPARED of a claim gives the job back, as if never claimed');
 
 # the same for take(), and one for whom the executors wait
-sql("SELECT jobq.pause('work'); " . enqueue_note('g'));
-is( sql("BEGIN; SELECT jobq.resume('work');"
+$node->sql("SELECT jobq.pause('work'); " . enqueue_note('g'));
+is( $node->sql("BEGIN; SELECT jobq.resume('work');"
 		  . " SELECT payload ->> 'note' FROM jobq.take('work');"
 		  . " PREPARE TRANSACTION 'l'"),
 	"t\ng",
 	'take() of a queue with a handler');
-sql("COMMIT PREPARED 'l'");
-is( sql("SELECT state FROM jobq.jobs WHERE payload ->> 'note' = 'g'"),
+$node->sql("COMMIT PREPARED 'l'");
+is( $node->sql("SELECT state FROM jobq.jobs WHERE payload ->> 'note' = 'g'"),
 	'completed', 'COMMIT PREPARED finishes what take() took');
 
-sql(enqueue_note('h') . '; ' . enqueue_note('i'));
+$node->sql(enqueue_note('h') . '; ' . enqueue_note('i'));
 notes_are('a,c,d,e,f,h,i', 'the queue goes on', $at_once);
 
 # a job that the handlers' queue has ready but a prepared take() holds
-sql('BEGIN; '
+$node->sql('BEGIN; '
 	  . enqueue_note('j')
 	  . "; SELECT count(*) FROM jobq.take('work'); PREPARE TRANSACTION 'm'");
-sql("ROLLBACK PREPARED 'm'");
-sql("SELECT jobq.alter_queue('work', backoff_base => '60 ms');"
+$node->sql("ROLLBACK PREPARED 'm'");
+$node->sql("SELECT jobq.alter_queue('work', backoff_base => '60 ms');"
 	  . " SELECT jobq.pause('work'); "
 	  . enqueue_note('j'));
-sql("BEGIN; UPDATE notes SET note = note; SELECT jobq.resume('work');"
+$node->sql("BEGIN; UPDATE notes SET note = note; SELECT jobq.resume('work');"
 	  . " SELECT count(*) FROM jobq.take('work'); PREPARE TRANSACTION 'n'");
 control_job();
-sql("ROLLBACK PREPARED 'n'");
-is(sql("SELECT paused FROM jobq.queues WHERE queue = 'work'"),
+$node->sql("ROLLBACK PREPARED 'n'");
+is($node->sql("SELECT paused FROM jobq.queues WHERE queue = 'work'"),
 	't', 'ROLLBACK PREPARED undoes resume()');
-sql("SELECT jobq.resume('work')");
+$node->sql("SELECT jobq.resume('work')");
 notes_are('a,c,d,e,f,h,i,j', 'and the job runs after another one', $at_once);
 
 # ------------------------------------------------------- other changes
 
 # a queue that is made and filled in one prepared transaction
-sql("BEGIN; SELECT jobq.create_queue('new', 'add_note(jsonb)');"
+$node->sql("BEGIN; SELECT jobq.create_queue('new', 'add_note(jsonb)');"
 	  . " SELECT jobq.enqueue('new', '{\"note\": \"k\"}'); PREPARE TRANSACTION 'o'"
 );
 like(sql_error($node, "SELECT jobq.enqueue('new')"),
 	qr/42704/, 'a prepared queue does not exist');
-sql("COMMIT PREPARED 'o'");
+$node->sql("COMMIT PREPARED 'o'");
 notes_are('a,c,d,e,f,h,i,j,k', 'COMMIT PREPARED of a queue with a job',
 	$at_once);
-sql("SELECT jobq.enqueue('new', '{\"note\": \"l\"}')");
+$node->sql("SELECT jobq.enqueue('new', '{\"note\": \"l\"}')");
 notes_are('a,c,d,e,f,h,i,j,k,l', 'the queue exists now', $at_once);
 
 # finishing by lease
-sql("SELECT jobq.enqueue('ext', '\"done\"')");
+$node->sql("SELECT jobq.enqueue('ext', '\"done\"')");
 ($id, $lease) =
-  split(/\|/, sql(q{SELECT id, lease FROM jobq.dequeue('ext')}));
-sql("BEGIN; SELECT jobq.complete($id, $lease, '1'); PREPARE TRANSACTION 'p'");
-sql("COMMIT PREPARED 'p'");
-is( sql("SELECT state, result FROM jobq.jobs WHERE id = $id"),
+  split(/\|/, $node->sql(q{SELECT id, lease FROM jobq.dequeue('ext')}));
+$node->sql("BEGIN; SELECT jobq.complete($id, $lease, '1'); PREPARE TRANSACTION 'p'");
+$node->sql("COMMIT PREPARED 'p'");
+is( $node->sql("SELECT state, result FROM jobq.jobs WHERE id = $id"),
 	'completed|1', 'complete() and COMMIT PREPARED');
 
 # a claim that is bound to a session which the prepared transaction outlives
-sql("SELECT jobq.enqueue('short', '\"bound\"')");
+$node->sql("SELECT jobq.enqueue('short', '\"bound\"')");
 my $bound = $node->background_psql('postgres', on_error_stop => 0);
 my ($out, $failed) = $bound->query(
 	"BEGIN; SELECT id FROM jobq.dequeue('short', session_bound => true)\\gset\n"
 	  . "PREPARE TRANSACTION 'q'");
 $bound->quit;
-if (sql("SELECT count(*) FROM pg_prepared_xacts WHERE gid = 'q'") eq '1')
+if ($node->sql("SELECT count(*) FROM pg_prepared_xacts WHERE gid = 'q'") eq '1')
 {
-	sql("COMMIT PREPARED 'q'");
+	$node->sql("COMMIT PREPARED 'q'");
 	note('a session-bound claim can be prepared');
 }
 else
@@ -308,18 +302,18 @@ poll_ok(
 
 # --------------------------------------------------------------- crashes
 
-sql('BEGIN; ' . enqueue_note('m') . "; PREPARE TRANSACTION 'r'");
-sql('BEGIN; ' . enqueue_note('n') . "; PREPARE TRANSACTION 's'");
+$node->sql('BEGIN; ' . enqueue_note('m') . "; PREPARE TRANSACTION 'r'");
+$node->sql('BEGIN; ' . enqueue_note('n') . "; PREPARE TRANSACTION 's'");
 $node->stop('immediate');
 $node->start;
 control_job();
 notes_are('a,c,d,e,f,h,i,j,k,l', 'prepared jobs do not run after a crash');
-sql("COMMIT PREPARED 'r'");
-sql("ROLLBACK PREPARED 's'");
+$node->sql("COMMIT PREPARED 'r'");
+$node->sql("ROLLBACK PREPARED 's'");
 notes_are('a,c,d,e,f,h,i,j,k,l,m',
 	'a transaction prepared before a crash is committed after it', $at_once);
 
-is(sql('SELECT count(*) FROM pg_prepared_xacts'), '0', 'none left');
+is($node->sql('SELECT count(*) FROM pg_prepared_xacts'), '0', 'none left');
 is(join("\n", unexpected_log_lines($node, 0, qr/"new" does not exist/,
 		qr/is lost/, qr/was not properly shut down/, qr/immediate shutdown/,
 		qr/terminating connection/, qr/PREPARE/i, qr/has a handler/)),

@@ -15,12 +15,6 @@ use Test::More;
 
 my $node = jobq_node('main', conf => [ 'jobq.sweep_interval = 0', 'fsync = off' ]);
 
-sub sql
-{
-	my ($sql) = @_;
-	return $node->safe_psql('postgres', $sql);
-}
-
 # A session that stays.
 my ($in, $out, $timer) = ('', '', IPC::Run::timeout(2 * wait_limit()));
 my $psql = IPC::Run::start([ $node->installed_command('psql'), '-XAtq', '-d',
@@ -84,20 +78,20 @@ sub commit_late
 	$in .= "$statement;\n\\echo done\n";
 	$psql->pump_nb;
 	$gdb->pump until $gdb_out =~ /Breakpoint 1, /;
-	my $result = sql($others);
+	my $result = $node->sql($others);
 	$gdb_in .= "detach\nquit\n";
 	$gdb->finish;
 	$psql->pump until $out =~ /^done$/m;
 	return $result;
 }
 
-sql("SELECT jobq.create_queue('work', notify => false)");
-is(sql("SELECT count(*) FROM jobq.dequeue('work')"), '0', 'the queue is known to be empty');
+$node->sql("SELECT jobq.create_queue('work', notify => false)");
+is($node->sql("SELECT count(*) FROM jobq.dequeue('work')"), '0', 'the queue is known to be empty');
 
 is(commit_late("SELECT jobq.enqueue('work', '\"old\"')",
 		"SELECT jobq.set_payload(max(id), '\"new\"') FROM jobq.jobs"),
 	't', 'the job is changed before the commit has told of it');
-is(sql("SELECT payload FROM jobq.dequeue('work')"), '"new"', 'a claim finds the job');
+is($node->sql("SELECT payload FROM jobq.dequeue('work')"), '"new"', 'a claim finds the job');
 
 leave();
 done_testing();

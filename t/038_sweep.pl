@@ -14,15 +14,9 @@ use Test::More;
 
 my $node = jobq_node('main', conf => [ 'jobq.sweep_interval = 0', 'jobq.shared_memory = 2MB', 'fsync = off' ]);
 
-sub sql
-{
-	my ($sql) = @_;
-	return $node->safe_psql('postgres', $sql);
-}
-
 sub dequeue
 {
-	return sql("SELECT string_agg(id::text, ' ' ORDER BY id) FROM jobq.dequeue('work', 10)");
+	return $node->sql("SELECT string_agg(id::text, ' ' ORDER BY id) FROM jobq.dequeue('work', 10)");
 }
 
 my $swept = "SELECT coalesce(substring(message FROM '[0-9]+'), '')
@@ -31,19 +25,19 @@ my $swept = "SELECT coalesce(substring(message FROM '[0-9]+'), '')
 sub sweep_every
 {
 	my ($interval) = @_;
-	sql("ALTER SYSTEM SET jobq.sweep_interval = '$interval'");
+	$node->sql("ALTER SYSTEM SET jobq.sweep_interval = '$interval'");
 	$node->reload;
 	poll_ok($node, "SELECT current_setting('jobq.sweep_interval') = '$interval'",
 		"jobq.sweep_interval is $interval");
 	return;
 }
 
-sql("SELECT jobq.create_queue('work', notify => false, lease => '1 day')");
+$node->sql("SELECT jobq.create_queue('work', notify => false, lease => '1 day')");
 is(dequeue(), '', 'the queue is known to be empty');
 
 # ------------------------------------------------- a row locked by hand
 
-my $id = sql("SELECT jobq.enqueue('work')");
+my $id = $node->sql("SELECT jobq.enqueue('work')");
 my ($in, $out, $timer) = ('', '', IPC::Run::timeout(wait_limit()));
 my $psql = IPC::Run::start([ $node->installed_command('psql'), '-XAtq', '-d',
 	$node->connstr('postgres') ], '<', \$in, '>', \$out, '2>&1', $timer);
@@ -61,7 +55,7 @@ in_session("BEGIN; SELECT FROM jobq_store.job WHERE id = $id FOR UPDATE");
 is(dequeue(), '', 'the job is locked');
 in_session('ROLLBACK');
 is(dequeue(), '', 'claims have lost sight of it');
-is(sql($swept), '', 'nobody knows that');
+is($node->sql($swept), '', 'nobody knows that');
 
 sweep_every('1s');
 dequeue();
@@ -72,14 +66,14 @@ is(dequeue(), $id, 'a claim finds it, too');
 
 sweep_every('0');
 my ($first, $second, $held) = split(/\n/,
-	sql("SELECT jobq.enqueue_many('work', array_fill('{}'::jsonb, '{3}'))"));
+	$node->sql("SELECT jobq.enqueue_many('work', array_fill('{}'::jsonb, '{3}'))"));
 is(dequeue(), "$first $second $held", 'three jobs are claimed');
-sql("UPDATE jobq_store.job SET state = 0, attempt = 0, lease = NULL, lease_until = NULL
+$node->sql("UPDATE jobq_store.job SET state = 0, attempt = 0, lease = NULL, lease_until = NULL
 	WHERE id IN ($first, $second)");
 is(dequeue(), '', 'two are ready again, and claims do not know');
 
 # one that somebody works on is not the sweep's business
-my $taken = sql("SELECT jobq.enqueue('work')");
+my $taken = $node->sql("SELECT jobq.enqueue('work')");
 in_session("BEGIN; SELECT id FROM jobq.take('work')");
 sweep_every('1s');
 dequeue();
@@ -87,13 +81,13 @@ poll_ok($node, $swept, 'the sweep has found both', expected => '3');
 is(dequeue(), "$first $second", 'claims find them');
 in_session('ROLLBACK');
 is(dequeue(), $taken, 'the job that was taken is ready at once when it is given back');
-is(sql($swept), '3', 'the sweep had nothing to do with it');
+is($node->sql($swept), '3', 'the sweep had nothing to do with it');
 
 # a lease that nobody has told the registry of
 sweep_every('0');
 is(dequeue(), '', 'nothing is left');
-my $leased = sql("SELECT jobq.enqueue('work')");
-sql("UPDATE jobq_store.job SET state = 1, attempt = 1, lease = 1, lease_until = now()
+my $leased = $node->sql("SELECT jobq.enqueue('work')");
+$node->sql("UPDATE jobq_store.job SET state = 1, attempt = 1, lease = 1, lease_until = now()
 	WHERE id = $leased");
 is(dequeue(), '', 'the lease is over, and nobody ends it');
 sweep_every('1s');
@@ -107,29 +101,29 @@ is(dequeue(), $leased, 'the job can be claimed');
 sub make_ready
 {
 	my ($job) = @_;
-	sql("UPDATE jobq_store.job SET state = 0 WHERE id = $job AND lease_until > now()");
+	$node->sql("UPDATE jobq_store.job SET state = 0 WHERE id = $job AND lease_until > now()");
 	dequeue();
 	return;
 }
 
 my $claim = "SELECT id FROM jobq.dequeue('work')";
-sql("SELECT jobq.enqueue('work')");
-my $ready = sql($claim);
+$node->sql("SELECT jobq.enqueue('work')");
+my $ready = $node->sql($claim);
 make_ready($ready);
 poll_ok($node, $swept, 'the sweep has found a ready job that has a lease', expected => '5');
-is(sql($claim), $ready, 'the job can be claimed');
+is($node->sql($claim), $ready, 'the job can be claimed');
 
 # leases for which the registry has no room are not lost
-sql(q{SELECT jobq.create_queue('many');
+$node->sql(q{SELECT jobq.create_queue('many');
 	SELECT count(jobq.enqueue('many')) FROM generate_series(1, 20000)});
-sql(q{SELECT count(*) FROM jobq.dequeue('many', 10000, lease => '50 min')}) foreach (1, 2);
-is(sql("SELECT count(*) FROM jobq.health WHERE topic = 'shared memory'"),
+$node->sql(q{SELECT count(*) FROM jobq.dequeue('many', 10000, lease => '50 min')}) foreach (1, 2);
+is($node->sql("SELECT count(*) FROM jobq.health WHERE topic = 'shared memory'"),
 	'1', 'there is no room for all leases');
 foreach my $n (6, 7)
 {
 	make_ready($ready);
 	poll_ok($node, $swept, "a sweep finds nothing but what is lost: $n", expected => $n);
-	is(sql($claim), $ready, 'which can be claimed');
+	is($node->sql($claim), $ready, 'which can be claimed');
 }
 
 $in .= "\\q\n";

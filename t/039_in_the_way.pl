@@ -11,12 +11,6 @@ use Time::HiRes ();
 my $node = jobq_node('main', conf => ['max_prepared_transactions = 5']);
 $node->create_clock;
 
-sub sql
-{
-	my ($query) = @_;
-	return $node->safe_psql('postgres', $query);
-}
-
 sub session
 {
 	my ($role) = @_;
@@ -33,7 +27,7 @@ sub wait_for_waiter
 }
 
 wait_for_worker($node, 'jobq coordinator');
-sql(q{
+$node->sql(q{
 	CREATE ROLE alice LOGIN; CREATE ROLE bob LOGIN;
 	SELECT jobq.grant_usage('alice', true), jobq.grant_usage('bob', true);
 	CREATE FUNCTION dies(p jsonb) RETURNS void LANGUAGE plpgsql AS
@@ -46,34 +40,34 @@ sql(q{
 foreach my $end ('ROLLBACK', 'COMMIT')
 {
 	my ($reports, $one, $two) = map { lc("$_$end") } qw(reports one two);
-	sql("SET ROLE alice;
+	$node->sql("SET ROLE alice;
 		SELECT jobq.create_queue('$reports');
 		SELECT jobq.create_queue('$one', 'dies(jsonb)', max_attempts => 1, on_dead => '$reports');
 		SELECT jobq.create_queue('$two', 'dies_too(jsonb)', max_attempts => 1, on_dead => '$reports')");
 	my $session = session('alice');
 	$session->query("SELECT jobq.drop_queue('$reports', force => true)");
-	my $ids = sql("SET ROLE alice; SELECT string_agg(jobq.enqueue(q)::text, ',')
+	my $ids = $node->sql("SET ROLE alice; SELECT string_agg(jobq.enqueue(q)::text, ',')
 		FROM unnest('{$one,$two}'::text[]) AS q, generate_series(1, 3)");
 	poll_ok($node, "SELECT count(*) = 6 FROM jobq.attempts WHERE job_id IN ($ids)", "$end: jobs have died");
 	poll_ok($node, "SELECT count(*) = 0 FROM jobq.workers AS w JOIN pg_locks AS l USING (pid)
 		WHERE NOT l.granted OR w.job_id IN ($ids)", 'executors wait for nobody');
-	is(sql("SELECT state, attempt, count(*) FROM jobq.jobs WHERE id IN ($ids) GROUP BY 1, 2"),
+	is($node->sql("SELECT state, attempt, count(*) FROM jobq.jobs WHERE id IN ($ids) GROUP BY 1, 2"),
 		'running|1|6', 'the jobs are not dead yet');
 	like(log_since($node, 0), qr/the job is dead when nobody drops/, 'and the log says why');
-	is(sql("SELECT jobq.cancel(split_part('$ids', ',', 6)::bigint)"), 't', 'one is cancelled');
+	is($node->sql("SELECT jobq.cancel(split_part('$ids', ',', 6)::bigint)"), 't', 'one is cancelled');
 	$session->query($end);
 	$session->quit;
 	poll_ok($node, "SELECT count(*) = 5 FROM jobq.jobs WHERE id IN ($ids) AND state = 'dead'
 		AND sqlstate = 'P0042' AND error = 'died' AND attempt = 1", 'they are when that has ended');
-	is(sql("SELECT outcome, count(*), count(DISTINCT job_id) FROM jobq.attempts WHERE job_id IN ($ids) GROUP BY 1"),
+	is($node->sql("SELECT outcome, count(*), count(DISTINCT job_id) FROM jobq.attempts WHERE job_id IN ($ids) GROUP BY 1"),
 		'failed|6|6', 'after one attempt each');
-	is(sql("SELECT count(*) FROM jobq.jobs WHERE queue = '$reports' AND headers ? 'jobq_dead_job'"),
+	is($node->sql("SELECT count(*) FROM jobq.jobs WHERE queue = '$reports' AND headers ? 'jobq_dead_job'"),
 		$end eq 'COMMIT' ? 0 : 5, 'and are reported if the queue is still there');
 }
 
 # ------------------------------------------------- soon after a lock has ended
 
-sql(q{SET ROLE alice;
+$node->sql(q{SET ROLE alice;
 	SELECT jobq.create_queue('l'), jobq.create_queue('p');
 	SELECT jobq.enqueue('l', ttl => '1 s') FROM generate_series(1, 2);
 	SELECT jobq.dequeue('l', lease => '1 s')});
@@ -92,29 +86,29 @@ sql(q{SET ROLE alice;
 }
 
 # a prepared transaction is named
-sql(q{SET ROLE alice; SELECT jobq.enqueue('p'); SELECT jobq.dequeue('p', lease => '1 s')});
-sql(q{SET ROLE alice; BEGIN; SELECT jobq.cancel(id) FROM jobq.jobs WHERE queue = 'p'; PREPARE TRANSACTION 'a'});
+$node->sql(q{SET ROLE alice; SELECT jobq.enqueue('p'); SELECT jobq.dequeue('p', lease => '1 s')});
+$node->sql(q{SET ROLE alice; BEGIN; SELECT jobq.cancel(id) FROM jobq.jobs WHERE queue = 'p'; PREPARE TRANSACTION 'a'});
 poll_ok($node, q{SELECT count(*) = 1 FROM jobq.health WHERE topic = 'late' AND object = 'ending leases'
 	AND message ~ 'since prepared transaction "a" \(role "alice"\) is in the way' AND hint ~ 'ROLLBACK PREPARED'},
 	'a prepared transaction is named');
-sql("ROLLBACK PREPARED 'a'");
+$node->sql("ROLLBACK PREPARED 'a'");
 
 # ---------------------------------------------------------- who has waited for it
 
-sql("SET ROLE alice; SELECT jobq.create_queue('q'); SELECT jobq.grant_queue('q', 'bob', 'enqueue')");
+$node->sql("SET ROLE alice; SELECT jobq.create_queue('q'); SELECT jobq.grant_queue('q', 'bob', 'enqueue')");
 foreach my $template ("jobq.enqueue('q', unique_key => 'K', on_conflict => 'error')",
 	"jobq.enqueue_many('q', ARRAY['{}'::jsonb], unique_keys => ARRAY['K'], on_conflict => 'error')")
 {
 	my ($key) = $template =~ /(enqueue\w*)/;
 	my $call = $template =~ s/'K'/'$key'/r;
-	sql("SET ROLE alice; SELECT jobq.grant_queue('q', 'bob', 'enqueue')");
+	$node->sql("SET ROLE alice; SELECT jobq.grant_queue('q', 'bob', 'enqueue')");
 	my $session = session('alice');
 	$session->query("SELECT jobq.enqueue('q', unique_key => '$key')");
 	my $waiting = $node->background_psql('postgres', on_error_stop => 0);
 	$waiting->query('SET ROLE bob; \\set VERBOSITY verbose');
 	$waiting->query_until(qr/sent/, "\\echo sent\nSELECT $call;\n");
 	wait_for_waiter("$call waits for the key");
-	sql("SET ROLE alice; SELECT jobq.revoke_queue('q', 'bob', 'enqueue')");
+	$node->sql("SET ROLE alice; SELECT jobq.revoke_queue('q', 'bob', 'enqueue')");
 	$session->query('COMMIT');
 	$waiting->query('SELECT 1');
 	like($waiting->{stderr}, qr/42501: permission denied for queue "q"/, 'and is refused');
@@ -124,8 +118,8 @@ foreach my $template ("jobq.enqueue('q', unique_key => 'K', on_conflict => 'erro
 
 foreach my $change ('retry', 'cancel')
 {
-	my $id = sql("SET ROLE alice; SELECT jobq.enqueue('q')");
-	sql("SET ROLE alice; SELECT jobq.cancel($id)") if $change eq 'retry';
+	my $id = $node->sql("SET ROLE alice; SELECT jobq.enqueue('q')");
+	$node->sql("SET ROLE alice; SELECT jobq.cancel($id)") if $change eq 'retry';
 	my $session = session('alice');
 	$session->query("SELECT jobq.$change($id)");
 	my $waiting = $node->background_psql('postgres', on_error_stop => 0);
@@ -133,7 +127,7 @@ foreach my $change ('retry', 'cancel')
 	wait_for_waiter("delete() waits for $change()");
 	$session->query('COMMIT');
 	like($waiting->query('SELECT 1'), qr/deleted: true/, 'and deletes the job');
-	is(sql("SELECT count(*) FROM jobq.jobs WHERE id = $id"), 0, 'which is gone');
+	is($node->sql("SELECT count(*) FROM jobq.jobs WHERE id = $id"), 0, 'which is gone');
 	$session->quit;
 	$waiting->quit;
 }
@@ -144,7 +138,7 @@ sub as
 {
 	my ($role, $query) = @_;
 	local $ENV{PGUSER} = $role;
-	return sql($query);
+	return $node->sql($query);
 }
 
 as('bob', q{SELECT jobq.create_queue('heavy', max_attempts => 1);
@@ -156,7 +150,7 @@ as('alice', q{SELECT jobq.create_queue('light');
 $node->advance_clock('31 min');
 poll_ok($node, "SELECT count(*) = 8 FROM jobq.attempts AS a JOIN jobq.jobs AS j ON j.id = a.job_id WHERE j.queue = 'light'",
 	'a few leases end');
-cmp_ok(sql(q{SELECT count(*) FROM jobq.attempts AS a JOIN jobq.jobs AS j ON j.id = a.job_id
+cmp_ok($node->sql(q{SELECT count(*) FROM jobq.attempts AS a JOIN jobq.jobs AS j ON j.id = a.job_id
 		WHERE j.queue = 'heavy' AND a.finished_at < (SELECT max(b.finished_at)
 			FROM jobq.attempts AS b JOIN jobq.jobs AS k ON k.id = b.job_id WHERE k.queue = 'light')}),
 	'<', 3000, 'before most of the many that another role has');

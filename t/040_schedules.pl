@@ -12,12 +12,6 @@ use Time::HiRes qw(time);
 my $node = jobq_node('main', conf => ['max_prepared_transactions = 10']);
 $node->create_clock;
 
-sub sql
-{
-	my ($query) = @_;
-	return $node->safe_psql('postgres', $query);
-}
-
 # set_clock($time): moves jobq's clock to that time (UTC), and waits until the
 # coordinator has looked at all that is due then: "tick" fires every second,
 # and what else is due is done in the same batch, or before it.
@@ -29,7 +23,7 @@ sub set_clock
 		"SELECT coalesce(last_run >= '$time', false) FROM jobq_store.schedule
 		 WHERE name = 'tick'")
 	  or die "schedule \"tick\" did not fire\n";
-	sql("SELECT jobq.delete(id) FROM jobq.jobs WHERE queue = 'tick'");
+	$node->sql("SELECT jobq.delete(id) FROM jobq.jobs WHERE queue = 'tick'");
 	return;
 }
 
@@ -37,7 +31,7 @@ sub set_clock
 sub runs
 {
 	my ($name) = @_;
-	return sql(
+	return $node->sql(
 		"SELECT string_agg(to_char((headers ->> 'scheduled_at')::timestamptz,
 						'DD HH24:MI') ||
 					CASE WHEN (headers ->> 'caught_up')::boolean THEN '!' ELSE '' END,
@@ -48,29 +42,29 @@ sub runs
 sub schedule
 {
 	my ($name, $cron, $options) = @_;
-	sql("SELECT jobq.create_queue('$name')
+	$node->sql("SELECT jobq.create_queue('$name')
 		 WHERE NOT EXISTS (SELECT FROM jobq_store.queue WHERE name = '$name')");
-	return sql("SELECT jobq.schedule('$name', '$cron', queue => '$name'"
+	return $node->sql("SELECT jobq.schedule('$name', '$cron', queue => '$name'"
 		  . ($options ? ", $options" : '') . ')');
 }
 
 sub column
 {
 	my ($name, $column) = @_;
-	return sql("SELECT $column FROM jobq_store.schedule WHERE name = '$name'");
+	return $node->sql("SELECT $column FROM jobq_store.schedule WHERE name = '$name'");
 }
 
 # finish($name): completes the jobs that a schedule has made.
 sub finish
 {
 	my ($name) = @_;
-	return sql("SELECT count(jobq.complete(id, lease))
+	return $node->sql("SELECT count(jobq.complete(id, lease))
 				FROM jobq.dequeue('$name', 100)");
 }
 
 sub unschedule_all
 {
-	sql("SELECT jobq.unschedule(name) FROM jobq_store.schedule
+	$node->sql("SELECT jobq.unschedule(name) FROM jobq_store.schedule
 		 WHERE name <> 'tick'");
 	return;
 }
@@ -94,7 +88,7 @@ set_clock('2030-01-10 12:01:00');
 is(runs('on_time'), '10 12:01', 'it runs on time');
 set_clock('2030-01-10 12:02:05');
 is(runs('on_time'), '10 12:01, 10 12:02', 'and again');
-is( sql("SELECT headers, payload FROM jobq_store.job
+is( $node->sql("SELECT headers, payload FROM jobq_store.job
 		 WHERE headers ->> 'schedule' = 'on_time' ORDER BY id DESC LIMIT 1"),
 	'{"previous": "2030-01-10T12:01:00+00:00", "schedule": "on_time", '
 	  . '"caught_up": false, "scheduled_at": "2030-01-10T12:02:00+00:00"}|{"a": 1}',
@@ -114,12 +108,12 @@ is(runs('skip'), '', "missed => 'skip': none");
 is(runs('all'), '10 13:00!, 10 14:00!, 10 15:00!, 10 16:00!',
 	"missed => 'all': all, the oldest first");
 is(runs('all_allow'), runs('all'), 'overlap does not matter for that');
-is(sql("SELECT DISTINCT next_run FROM jobq_store.schedule WHERE name <> 'tick'"),
+is($node->sql("SELECT DISTINCT next_run FROM jobq_store.schedule WHERE name <> 'tick'"),
 	'2030-01-10 17:00:00+00', 'they go on together');
 set_clock('2030-01-14 17:00:30');
 is(runs('once'), '10 16:00!', 'the previous run is not finished: skipped');
 is(runs('skip'), '14 17:00', "missed => 'skip': a run that is due is made");
-is( sql("SELECT count(*), min((headers ->> 'scheduled_at')::timestamptz)
+is( $node->sql("SELECT count(*), min((headers ->> 'scheduled_at')::timestamptz)
 		 FROM jobq_store.job WHERE headers ->> 'schedule' = 'all_allow'
 		 AND (headers ->> 'scheduled_at')::timestamptz > '2030-01-11'"),
 	'24|2030-01-13 18:00:00+00', "missed => 'all': not older than a day");
@@ -132,7 +126,7 @@ poll_ok($node,
 	"SELECT next_run > '2030-01-15 03:00:30' FROM jobq_store.schedule
 	 WHERE name = 'long'",
 	'a long backlog is done');
-is( sql("SELECT count(*), count(DISTINCT headers ->> 'scheduled_at')
+is( $node->sql("SELECT count(*), count(DISTINCT headers ->> 'scheduled_at')
 		 FROM jobq_store.job WHERE headers ->> 'schedule' = 'long'"),
 	'600|600', 'each run once');
 unschedule_all();
@@ -144,7 +138,7 @@ poll_ok($node, 'SHOW jobq.catch_up_window', 'jobq.catch_up_window is set', expec
 schedule('window', '0 * * * *', q{missed => 'all', overlap => 'allow'});
 set_clock('2030-01-15 11:00:30');
 is(runs('window'), '15 09:00!, 15 10:00!, 15 11:00', 'the runs of 3 hours are made up for');
-is(sql("SELECT missed_runs FROM jobq.schedules WHERE name = 'window'"), '5', 'the others are counted');
+is($node->sql("SELECT missed_runs FROM jobq.schedules WHERE name = 'window'"), '5', 'the others are counted');
 unschedule_all();
 $node->append_conf('postgresql.conf', "jobq.catch_up_window = '1d'");
 $node->reload;
@@ -165,7 +159,7 @@ is(column('o_skip', "runs || ' ' || next_run"), '1 2030-01-15 12:03:00+00',
 is(runs('o_allow'), '15 12:01, 15 12:02', "overlap => 'allow': it runs");
 is(runs('o_queue'), '15 12:01', "overlap => 'queue': it waits");
 is(runs('o_cancel'), '15 12:02', "overlap => 'cancel': it takes the other's place");
-is(sql("SELECT count(*) FROM jobq.jobs WHERE queue = 'o_cancel' AND state = 'cancelled'"),
+is($node->sql("SELECT count(*) FROM jobq.jobs WHERE queue = 'o_cancel' AND state = 'cancelled'"),
 	1, 'the other is cancelled');
 finish('o_skip');
 finish('o_queue');
@@ -224,7 +218,7 @@ unschedule_all();
 # jitter
 schedule("jitter_$_", '0 * * * *', q{jitter => '10 min'}) foreach (1 .. 5);
 set_clock('2030-01-15 18:00:00');
-is( sql("SELECT count(*), bool_and(run_at BETWEEN '2030-01-15 18:00'
+is( $node->sql("SELECT count(*), bool_and(run_at BETWEEN '2030-01-15 18:00'
 			AND '2030-01-15 18:10'), count(DISTINCT run_at)
 		 FROM jobq_store.job WHERE headers ->> 'schedule' LIKE 'jitter%'"),
 	'5|t|5', 'jitter delays each by something else');
@@ -233,12 +227,12 @@ is(column('jitter_1', 'next_run'), '2030-01-15 19:00:00+00',
 unschedule_all();
 
 # bad schedules are disabled, and do not stop the others
-sql('CREATE ROLE dropped; CREATE ROLE deprived;
+$node->sql('CREATE ROLE dropped; CREATE ROLE deprived;
 	 SELECT jobq.grant_usage(r, true) FROM unnest(\'{dropped,deprived}\'::regrole[]) AS r');
 schedule('good', '0 * * * *');
 foreach my $role (qw(dropped deprived))
 {
-	sql("SELECT jobq.create_queue('of_$role');
+	$node->sql("SELECT jobq.create_queue('of_$role');
 		 SELECT jobq.grant_queue('of_$role', '$role', 'enqueue');
 		 SET ROLE $role;
 		 SELECT jobq.schedule('of_$role', '0 * * * *', queue => 'of_$role')");
@@ -248,7 +242,7 @@ schedule('no_cron', '0 * * * *');
 schedule('no_queue', '0 * * * *');
 schedule('failing', '0 * * * *');
 schedule('good_too', '0 * * * *');
-sql("SELECT jobq.revoke_queue('of_dropped', 'dropped', 'enqueue');
+$node->sql("SELECT jobq.revoke_queue('of_dropped', 'dropped', 'enqueue');
 	 SELECT jobq.revoke_usage('dropped'); DROP ROLE dropped;
 	 SELECT jobq.revoke_queue('of_deprived', 'deprived', 'enqueue');
 	 UPDATE jobq_store.schedule SET timezone = 'Mars/Phobos' WHERE name = 'no_zone';
@@ -260,7 +254,7 @@ my $position = log_position($node);
 set_clock('2030-01-15 19:00:00');
 is(runs('good'), '15 19:00', 'a good schedule before bad ones');
 is(runs('good_too'), '15 19:00', 'a good schedule after bad ones');
-my $reasons = sql("SELECT name || ': ' || disabled_reason
+my $reasons = $node->sql("SELECT name || ': ' || disabled_reason
 	FROM jobq_store.schedule
 	WHERE NOT enabled AND next_run = 'infinity' ORDER BY name");
 is( $reasons,
@@ -275,7 +269,7 @@ is( $reasons,
 my @warnings = log_since($node, $position) =~ /WARNING:  schedule .* was disabled/g;
 is(scalar(@warnings), 6, 'each is said once in the log');
 is(column('good', 'runs'), 1, 'nothing ran twice');
-sql("DROP INDEX jobq_store.fault;
+$node->sql("DROP INDEX jobq_store.fault;
 	 SELECT jobq.grant_queue('of_deprived', 'deprived', 'enqueue');
 	 SELECT jobq.enable_schedule('of_deprived');
 	 SELECT jobq.enable_schedule('failing')");
@@ -288,19 +282,19 @@ unschedule_all();
 # locked by others: not waited for
 schedule('locked', '0 * * * *');
 schedule('dropping', '0 * * * *');
-sql("SELECT count(jobq.schedule('dropping_' || i, '0 * * * *', queue => 'dropping'))
+$node->sql("SELECT count(jobq.schedule('dropping_' || i, '0 * * * *', queue => 'dropping'))
 	 FROM generate_series(2, 1200) AS i");
 schedule('free', '0 * * * *');
-sql("BEGIN; SELECT FROM jobq_store.schedule WHERE name = 'locked' FOR UPDATE;
+$node->sql("BEGIN; SELECT FROM jobq_store.schedule WHERE name = 'locked' FOR UPDATE;
 	 PREPARE TRANSACTION 'row'");
-sql("BEGIN; SELECT jobq.drop_queue('dropping'); PREPARE TRANSACTION 'queue'");
+$node->sql("BEGIN; SELECT jobq.drop_queue('dropping'); PREPARE TRANSACTION 'queue'");
 set_clock('2030-01-15 21:00:00');
 is(runs('free'), '15 21:00', 'others run');
 is(runs('locked'), '', 'a locked one does not');
 is(runs('dropping'), '', 'nor one whose queue is being dropped');
 is(runs('dropping_1200'), '', 'of which there may be many');
-sql("ROLLBACK PREPARED 'row'");
-sql("ROLLBACK PREPARED 'queue'");
+$node->sql("ROLLBACK PREPARED 'row'");
+$node->sql("ROLLBACK PREPARED 'queue'");
 poll_ok($node,
 	"SELECT count(*) = 1201 FROM jobq_store.job
 	 WHERE headers ->> 'schedule' ~ '^(locked|dropping)'",
@@ -309,24 +303,24 @@ unschedule_all();
 
 # a copy of another database
 schedule('foreign', '0 * * * *');
-sql("UPDATE jobq_store.schedule SET database = database::bigint + 1
+$node->sql("UPDATE jobq_store.schedule SET database = database::bigint + 1
 	 WHERE name = 'foreign'");
 set_clock('2030-01-15 22:00:00');
 is(runs('foreign'), '', 'the schedule of another database does not run');
-sql('SELECT jobq.start()');
+$node->sql('SELECT jobq.start()');
 poll_ok($node,
 	"SELECT count(*) = 1 FROM jobq_store.job WHERE headers ->> 'schedule' = 'foreign'",
 	'it does after start()');
 unschedule_all();
 
 # uncommitted and rolled back changes
-sql("BEGIN; SELECT jobq.schedule('rolled_back', '* * * * *', queue => 'good');
+$node->sql("BEGIN; SELECT jobq.schedule('rolled_back', '* * * * *', queue => 'good');
 	 ROLLBACK");
 set_clock('2030-01-15 22:02:00');
 is(runs('rolled_back'), '', 'a schedule that was rolled back');
 
 # many at the same second
-sql("SELECT count(jobq.schedule('many_' || i, '0 * * * *', queue => 'good'))
+$node->sql("SELECT count(jobq.schedule('many_' || i, '0 * * * *', queue => 'good'))
 	 FROM generate_series(1, 10000) AS i");
 my $start = time();
 set_clock('2030-01-15 23:00:00');
@@ -346,14 +340,14 @@ foreach my $round (1 .. 3)
 	my $pid = wait_for_worker($node, 'jobq coordinator', db => 'postgres');
 	$node->advance_clock('5 minutes');
 	kill_9($node, $pid);
-	$node->set_clock_forward(sql("SELECT max(next_run) FROM jobq_store.schedule"));
+	$node->set_clock_forward($node->sql("SELECT max(next_run) FROM jobq_store.schedule"));
 	$node->advance_clock('5 minutes');
 	poll_ok($node,
 		"SELECT count(*) >= 300 * $round FROM jobq_store.job
 		 WHERE headers ->> 'schedule' = 'crash'",
 		"runs after crash $round");
 }
-is( sql("SELECT count(*) - count(DISTINCT at) AS doubled,
+is( $node->sql("SELECT count(*) - count(DISTINCT at) AS doubled,
 			extract(epoch FROM max(at) - min(at))::int + 1 - count(*) AS lost,
 			min(at) = '$first' AS first
 		 FROM (SELECT (headers ->> 'scheduled_at')::timestamptz AS at
@@ -362,7 +356,7 @@ is( sql("SELECT count(*) - count(DISTINCT at) AS doubled,
 unschedule_all();
 
 # a command is run by an executor, as the schedule's owner
-sql("CREATE ROLE worker LOGIN; SELECT jobq.grant_usage('worker', true);
+$node->sql("CREATE ROLE worker LOGIN; SELECT jobq.grant_usage('worker', true);
 	 CREATE TABLE public.done (who text);
 	 GRANT INSERT ON public.done TO worker;
 	 SET ROLE worker;

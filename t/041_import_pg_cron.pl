@@ -17,16 +17,10 @@ $node->start;
 create_extension($node);
 $node->create_clock;
 
-sub sql
-{
-	my ($query) = @_;
-	return $node->safe_psql('postgres', $query);
-}
-
 # What import_pg_cron() says, without ids.
 sub import
 {
-	return sql("SELECT name, imported, coalesce(reason, '')
+	return $node->sql("SELECT name, imported, coalesce(reason, '')
 		FROM jobq.import_pg_cron() ORDER BY jobid");
 }
 
@@ -34,15 +28,15 @@ sub import
 like(sql_error($node, 'SELECT * FROM jobq.import_pg_cron()'),
 	qr/ERROR:  55000: extension "pg_cron" is not installed in this database/,
 	'there is no pg_cron');
-sql("CREATE SCHEMA cron; CREATE TABLE cron.job (jobid bigint)");
+$node->sql("CREATE SCHEMA cron; CREATE TABLE cron.job (jobid bigint)");
 like(sql_error($node, 'SELECT * FROM jobq.import_pg_cron()'),
 	qr/ERROR:  55000: extension "pg_cron" is not installed/,
 	'a table that is not pg_cron\'s is not read');
-sql('DROP SCHEMA cron CASCADE');
+$node->sql('DROP SCHEMA cron CASCADE');
 
-if (sql("SELECT count(*) FROM pg_available_extensions WHERE name = 'pg_cron'") eq '0')
+if ($node->sql("SELECT count(*) FROM pg_available_extensions WHERE name = 'pg_cron'") eq '0')
 {
-	my $major = sql("SELECT current_setting('server_version_num')::int / 10000");
+	my $major = $node->sql("SELECT current_setting('server_version_num')::int / 10000");
 	$node->stop;
   SKIP:
 	{
@@ -57,14 +51,14 @@ $node->append_conf('postgresql.conf',
 	  . "cron.database_name = 'postgres'\n"
 	  . "cron.host = '" . $node->host . "'");
 $node->restart;
-sql("CREATE EXTENSION pg_cron; CREATE DATABASE elsewhere;
+$node->sql("CREATE EXTENSION pg_cron; CREATE DATABASE elsewhere;
 	 CREATE ROLE alice LOGIN; CREATE ROLE gone LOGIN;
 	 GRANT USAGE ON SCHEMA cron TO alice, gone;
 	 CREATE TABLE public.done (who text);
 	 GRANT INSERT ON public.done TO alice");
 
 # what pg_cron's own functions take
-sql(q{
+$node->sql(q{
 	SELECT cron.schedule('nightly', '30 3 * * *', 'VACUUM');
 	SELECT cron.schedule('0 10 * * 1-5', $$INSERT INTO done VALUES ('x');$$);
 	SELECT cron.schedule('off', '@hourly', 'SELECT 1');
@@ -90,14 +84,14 @@ sql(q{
 	DROP ROLE gone});
 
 # what only later versions take
-sql(q{
+$node->sql(q{
 	INSERT INTO cron.job (schedule, command, nodename, nodeport, database, username, jobname)
 	SELECT s, 'SELECT 12', j.nodename, j.nodeport, j.database, j.username, n
 	FROM cron.job AS j,
 	  (VALUES ('30 seconds', 'seconds'), ('1 SECOND', 'second'),
 		('0 0 $ * *', 'last day'), ('60 seconds', 'minute')) AS v (s, n)
 	WHERE j.jobname = 'nightly'});
-my $before = sql('SELECT * FROM cron.job ORDER BY jobid');
+my $before = $node->sql('SELECT * FROM cron.job ORDER BY jobid');
 
 is( import(),
 	join("\n",
@@ -122,7 +116,7 @@ is( import(),
 		'minute|f|invalid cron expression "60 seconds"; Position 1: Expected 5 to 7 fields, found 2; an interval is written "@every 30 seconds".'),
 	'what was imported, and why the rest was not');
 
-is( sql("SELECT name, owner, cron, timezone, command, enabled, missed, overlap,
+is( $node->sql("SELECT name, owner, cron, timezone, command, enabled, missed, overlap,
 			max_attempts
 		 FROM jobq.schedules WHERE name <> 'taken' ORDER BY name COLLATE \"C\""),
 	join("\n",
@@ -135,20 +129,20 @@ is( sql("SELECT name, owner, cron, timezone, command, enabled, missed, overlap,
 		'seconds|postgres|@every 30 seconds|GMT|SELECT 12|t|once|queue|1',
 		'sixth|postgres|0 3 * * *|GMT|SELECT 2|t|once|queue|1'),
 	'the schedules');
-is(sql('SELECT * FROM cron.job ORDER BY jobid'),
+is($node->sql('SELECT * FROM cron.job ORDER BY jobid'),
 	$before, 'pg_cron\'s table is as it was');
 
 # again
-sql("SELECT jobq.unschedule('second')");
+$node->sql("SELECT jobq.unschedule('second')");
 my $again = import();
 is(scalar(() = $again =~ /\|t\|/g), 1, 'the second time nothing is doubled');
 like($again, qr/^second\|t\|$/m, 'but what was removed comes back');
 like($again, qr/^nightly\|f\|a schedule of that name and command exists already$/m,
 	'and it says why');
-is(sql("SELECT count(*) FROM jobq.schedules"), 9, 'there are as many as before');
+is($node->sql("SELECT count(*) FROM jobq.schedules"), 9, 'there are as many as before');
 
 # they run, as their roles
-sql("SELECT jobq.unschedule('second')");
+$node->sql("SELECT jobq.unschedule('second')");
 $node->advance_clock('5 minutes');
 poll_ok($node, "SELECT string_agg(DISTINCT who, ',') = 'alice' FROM public.done",
 	'the command runs as its role');
@@ -156,31 +150,31 @@ poll_ok($node, "SELECT string_agg(DISTINCT who, ',') = 'alice' FROM public.done"
 # cron.timezone, where pg_cron has it (1.5)
 $node->append_conf('postgresql.conf', "cron.timezone = 'Europe/Berlin'");
 $node->restart;
-sql("SELECT jobq.unschedule('nightly')");
+$node->sql("SELECT jobq.unschedule('nightly')");
 import();
-is(sql("SELECT timezone FROM jobq.schedules WHERE name = 'nightly'"),
+is($node->sql("SELECT timezone FROM jobq.schedules WHERE name = 'nightly'"),
 	'Europe/Berlin', 'the time zone is that of cron.timezone');
 
 # cron.dom_dow_and_logic, where pg_cron has it (1.6.8)
-sql(q{UPDATE cron.job SET schedule = '0 0 13 * 5' WHERE jobname = 'nightly';
+$node->sql(q{UPDATE cron.job SET schedule = '0 0 13 * 5' WHERE jobname = 'nightly';
 	UPDATE cron.job SET schedule = '0 0 1 * *' WHERE jobname = 'off'});
 foreach my $logic ('off', 'on')
 {
 	$node->append_conf('postgresql.conf', "cron.dom_dow_and_logic = $logic");
 	$node->reload;
-	sql("SELECT jobq.unschedule('nightly'), jobq.unschedule('off')");
+	$node->sql("SELECT jobq.unschedule('nightly'), jobq.unschedule('off')");
 	import();
-	is( sql("SELECT string_agg(cron, ',' ORDER BY name) FROM jobq.schedules WHERE name IN ('nightly', 'off')"),
+	is( $node->sql("SELECT string_agg(cron, ',' ORDER BY name) FROM jobq.schedules WHERE name IN ('nightly', 'off')"),
 		$logic eq 'on' ? '0 0 13 * +5,0 0 1 * *' : '0 0 13 * 5,0 0 1 * *',
 		"cron.dom_dow_and_logic = $logic");
 }
 
 # who may
-sql("SELECT jobq.grant_usage('alice', true)");
+$node->sql("SELECT jobq.grant_usage('alice', true)");
 like(sql_error($node, 'SET ROLE alice; SELECT * FROM jobq.import_pg_cron()'),
 	qr/ERROR:  42501: permission denied for function import_pg_cron/,
 	'grant_usage() does not give it');
-sql('GRANT EXECUTE ON FUNCTION jobq.import_pg_cron() TO alice');
+$node->sql('GRANT EXECUTE ON FUNCTION jobq.import_pg_cron() TO alice');
 like(sql_error($node, 'SET ROLE alice; SELECT * FROM jobq.import_pg_cron()'),
 	qr/ERROR:  42501: permission denied to import the jobs of pg_cron/,
 	'nor does a grant of the function');

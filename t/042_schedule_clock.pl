@@ -11,17 +11,11 @@ use Time::HiRes qw(time usleep);
 my $node = jobq_node('main', conf => ['max_prepared_transactions = 10']);
 $node->create_clock;
 
-sub sql
-{
-	my ($query) = @_;
-	return $node->safe_psql('postgres', $query);
-}
-
 # The times of a schedule's jobs.
 sub runs
 {
 	my ($name) = @_;
-	return sql(
+	return $node->sql(
 		"SELECT string_agg(to_char((headers ->> 'scheduled_at')::timestamptz,
 						'DD HH24:MI'), ', ' ORDER BY id)
 		 FROM jobq_store.job WHERE headers ->> 'schedule' = '$name'");
@@ -30,7 +24,7 @@ sub runs
 sub column
 {
 	my ($name, $column) = @_;
-	return sql("SELECT $column FROM jobq.schedules WHERE name = '$name'");
+	return $node->sql("SELECT $column FROM jobq.schedules WHERE name = '$name'");
 }
 
 # fired_up_to($name, $time): waits until the schedule has had its run of then.
@@ -68,13 +62,13 @@ sub sleeps
 	return $count[1] - $count[0];
 }
 
-sql("SELECT jobq.create_queue('q')");
+$node->sql("SELECT jobq.create_queue('q')");
 
 # Set back: what has run does not run again, what is to come waits.
 $node->set_clock('2030-01-10 12:00:30');
-sql(schedule('minutely', '* * * * *'));
-sql(schedule('interval', '@every 10 minutes'));
-sql(schedule('all', '*/10 * * * *', "overlap => 'allow', missed => 'all'"));
+$node->sql(schedule('minutely', '* * * * *'));
+$node->sql(schedule('interval', '@every 10 minutes'));
+$node->sql(schedule('all', '*/10 * * * *', "overlap => 'allow', missed => 'all'"));
 $node->set_clock('2030-01-10 12:20:35');
 fired_up_to('minutely', '2030-01-10 12:20');
 fired_up_to('interval', '2030-01-10 12:20:30');
@@ -86,7 +80,7 @@ is(runs($_), $before{$_}, "set back by an hour: $_ does not run again")
   foreach (sort keys %before);
 is(column('minutely', 'next_run'), '2030-01-10 12:21:00+00',
 	'and the next run is when it was');
-sql(schedule('new', '* * * * *'));
+$node->sql(schedule('new', '* * * * *'));
 is(column('new', 'next_run'), '2030-01-10 11:01:00+00',
 	'a schedule that is new goes by the clock as it is now');
 $node->set_clock('2030-01-10 11:01:10');
@@ -103,31 +97,31 @@ is(runs('minutely'), "$before{minutely}, 10 12:21", 'then they go on');
 $node->set_clock('2035-05-05 05:05:05');
 fired_up_to($_, '2035-05-05 04:50') foreach (qw(minutely interval all));
 cmp_ok(sleeps(), '<', 20, 'set forward by five years: no busy loop');
-is( sql("SELECT count(*), count(DISTINCT (headers ->> 'schedule',
+is( $node->sql("SELECT count(*), count(DISTINCT (headers ->> 'schedule',
 			headers ->> 'scheduled_at')) = count(*)
 		 FROM jobq_store.job"),
-	sql("SELECT sum(runs), true FROM jobq.schedules"),
+	$node->sql("SELECT sum(runs), true FROM jobq.schedules"),
 	'each run has one job');
 is( column('minutely', 'missed_runs + runs'),
-	sql("SELECT extract(epoch FROM timestamptz '2035-05-05 05:05'
+	$node->sql("SELECT extract(epoch FROM timestamptz '2035-05-05 05:05'
 		 - '2030-01-10 12:00')::bigint / 60"),
 	'each minute was either run or counted as missed');
 is( column('all', 'missed_runs + runs'),
-	sql("SELECT extract(epoch FROM timestamptz '2035-05-05 05:00'
+	$node->sql("SELECT extract(epoch FROM timestamptz '2035-05-05 05:00'
 		 - '2030-01-10 12:00')::bigint / 600"),
 	"with missed => 'all' too");
 is(column('all', 'runs'), 2 + 144, 'of which those of one day are made up for');
-sql('SELECT count(jobq.unschedule(name)) FROM jobq.schedules');
+$node->sql('SELECT count(jobq.unschedule(name)) FROM jobq.schedules');
 
 # A transaction that makes a schedule commits when others that were due later
 # have been fired.
 $node->set_clock('2036-01-01 00:00:30');
-sql(schedule('tick', '* * * * * *'));
+$node->sql(schedule('tick', '* * * * * *'));
 my $session = $node->background_psql('postgres');
 $session->query_safe('BEGIN; ' . schedule('slow', '0 * * * *'));
-sql('BEGIN; ' . schedule('prepared', '0 * * * *')
+$node->sql('BEGIN; ' . schedule('prepared', '0 * * * *')
 	  . "; PREPARE TRANSACTION 'p'");
-sql(schedule('enabled', '0 * * * *', "overlap => 'allow', enabled => false"));
+$node->sql(schedule('enabled', '0 * * * *', "overlap => 'allow', enabled => false"));
 my $other = $node->background_psql('postgres');
 $other->query_safe("BEGIN; SELECT jobq.enable_schedule('enabled')");
 foreach my $minute (1 .. 10)
@@ -144,36 +138,36 @@ fired_up_to('slow', '2036-01-01 01:00');
 $other->query_safe('COMMIT');
 $other->quit;
 fired_up_to('enabled', '2036-01-01 01:00');
-sql("COMMIT PREPARED 'p'");
+$node->sql("COMMIT PREPARED 'p'");
 fired_up_to('prepared', '2036-01-01 01:00');
 
 # A schedule that is changed at the moment it is due is not forgotten.
-sql("BEGIN; SELECT jobq.run_schedule('slow'); PREPARE TRANSACTION 'p'");
+$node->sql("BEGIN; SELECT jobq.run_schedule('slow'); PREPARE TRANSACTION 'p'");
 $node->set_clock('2036-01-01 02:00:05');
 fired_up_to('enabled', '2036-01-01 02:00');
-sql("COMMIT PREPARED 'p'");
+$node->sql("COMMIT PREPARED 'p'");
 fired_up_to('slow', '2036-01-01 02:00');
 
 # One that came by another way than jobq's functions is found within a minute.
-sql("UPDATE jobq_store.schedule SET next_run = '2036-01-01 01:59'
+$node->sql("UPDATE jobq_store.schedule SET next_run = '2036-01-01 01:59'
 	 WHERE name = 'prepared'");
 $node->set_clock('2036-01-01 02:02:10');
 poll_ok($node,
 	"SELECT next_run > '2036-01-01 02:02' FROM jobq.schedules
 	 WHERE name = 'prepared'",
 	'what nobody has told of is found');
-sql('SELECT count(jobq.unschedule(name)) FROM jobq.schedules');
-sql("SELECT count(jobq.delete(id)) FROM jobq.jobs");
+$node->sql('SELECT count(jobq.unschedule(name)) FROM jobq.schedules');
+$node->sql("SELECT count(jobq.delete(id)) FROM jobq.jobs");
 
 # A server that is down when a run is due: the real clock, which goes on then.
 # "once" is due once in that time, "seconds" a few times.
 $node->set_clock('now');
-sql(schedule('seconds', '* * * * * *'));
-sql("SELECT jobq.schedule('once', to_char(now() AT TIME ZONE 'UTC'
+$node->sql(schedule('seconds', '* * * * * *'));
+$node->sql("SELECT jobq.schedule('once', to_char(now() AT TIME ZONE 'UTC'
 		+ interval '4 s', 'FMSS FMMI FMHH24 * * *'), queue => 'q',
 		timezone => 'UTC')");
 my $due = column('once', 'extract(epoch FROM next_run)::bigint');
-fired_up_to('seconds', sql('SELECT clock_timestamp()'));
+fired_up_to('seconds', $node->sql('SELECT clock_timestamp()'));
 is(runs('once'), '', 'not due yet');
 $node->stop('fast');
 cmp_ok(time(), '<', $due, 'the server is down in time')
@@ -186,18 +180,18 @@ poll_ok(
 	 WHERE headers ->> 'schedule' = 'once'
 	 AND extract(epoch FROM (headers ->> 'scheduled_at')::timestamptz) = $due",
 	'the run that was due while the server was down is made up for');
-fired_up_to('seconds', sql('SELECT clock_timestamp()'));
-is( sql("SELECT count(*), min(late_by) > '1 s', bool_and(outcome = 'enqueued')
+fired_up_to('seconds', $node->sql('SELECT clock_timestamp()'));
+is( $node->sql("SELECT count(*), min(late_by) > '1 s', bool_and(outcome = 'enqueued')
 		 FROM jobq.schedule_runs WHERE schedule = 'once'"),
 	'1|t|t', 'once');
 $node->restart;
-fired_up_to('seconds', sql('SELECT clock_timestamp()'));
+fired_up_to('seconds', $node->sql('SELECT clock_timestamp()'));
 is(column('once', 'runs'), 1, 'and not again after another restart');
-is( sql("SELECT count(*) = count(DISTINCT headers ->> 'scheduled_at')
+is( $node->sql("SELECT count(*) = count(DISTINCT headers ->> 'scheduled_at')
 		 FROM jobq_store.job WHERE headers ->> 'schedule' = 'seconds'"),
 	't', 'a schedule that fires every second has each run once');
-sql("SELECT jobq.enable_schedule('seconds', false)");
-is( sql("SELECT sum(s.runs + s.missed_runs) =
+$node->sql("SELECT jobq.enable_schedule('seconds', false)");
+is( $node->sql("SELECT sum(s.runs + s.missed_runs) =
 			max(extract(epoch FROM s.last_run - j.first)) + 1
 		 FROM jobq.schedules AS s,
 			(SELECT min((headers ->> 'scheduled_at')::timestamptz) AS first

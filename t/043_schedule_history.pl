@@ -12,12 +12,6 @@ use Time::HiRes qw(time);
 my $node = jobq_node('main');
 $node->create_clock;
 
-sub sql
-{
-	my ($query) = @_;
-	return $node->safe_psql('postgres', $query);
-}
-
 # set_clock($time, $schedule): moves jobq's clock to that time (UTC), and waits
 # until the coordinator has looked at all that is due then, since it has fired
 # a schedule, "tick" unless another is named.
@@ -40,7 +34,7 @@ sub clear
 {
 	my (@queues) = @_;
 	my $list = join(',', @queues);
-	sql("SELECT count(jobq.delete(id)) FROM jobq.jobs
+	$node->sql("SELECT count(jobq.delete(id)) FROM jobq.jobs
 		 WHERE queue = ANY ('{$list}')");
 	return;
 }
@@ -48,9 +42,9 @@ sub clear
 sub schedule
 {
 	my ($name, $cron, $options) = @_;
-	sql("SELECT jobq.create_queue('$name')
+	$node->sql("SELECT jobq.create_queue('$name')
 		 WHERE NOT EXISTS (SELECT FROM jobq_store.queue WHERE name = '$name')");
-	return sql("SELECT jobq.schedule('$name', '$cron', queue => '$name'"
+	return $node->sql("SELECT jobq.schedule('$name', '$cron', queue => '$name'"
 		  . ($options ? ", $options" : '') . ')');
 }
 
@@ -58,7 +52,7 @@ sub schedule
 sub history
 {
 	my ($name) = @_;
-	return sql(
+	return $node->sql(
 		"SELECT concat_ws(' ', outcome, to_char(slot, 'DD HH24:MI')
 			|| coalesce('-' || to_char(last_slot, 'DD HH24:MI'), ''),
 			'x' || nullif(runs, 1), CASE WHEN caught_up THEN 'caught up' END,
@@ -71,7 +65,7 @@ sub history
 sub counters
 {
 	my ($name) = @_;
-	return sql("SELECT runs, missed_runs, skipped_runs, late_runs
+	return $node->sql("SELECT runs, missed_runs, skipped_runs, late_runs
 		FROM jobq.schedules WHERE name = '$name'");
 }
 
@@ -79,13 +73,13 @@ sub counters
 sub finish
 {
 	my ($name) = @_;
-	return sql("SELECT count(jobq.complete(id, lease))
+	return $node->sql("SELECT count(jobq.complete(id, lease))
 				FROM jobq.dequeue('$name', 100)");
 }
 
 sub unschedule_all
 {
-	sql("SELECT jobq.unschedule(name) FROM jobq_store.schedule
+	$node->sql("SELECT jobq.unschedule(name) FROM jobq_store.schedule
 		 WHERE name <> 'tick'");
 	return;
 }
@@ -99,7 +93,7 @@ is(history('skip'), '', 'a schedule that is new has no history');
 is(counters('skip'), '0|0|0|0', 'and has counted nothing');
 set_clock('2030-01-10 12:01:05');
 is(history('skip'), 'enqueued 10 12:01 ready', 'a run on time');
-is(sql("SELECT late_by >= '0' AND late_by < '1 min', job = last_job
+is($node->sql("SELECT late_by >= '0' AND late_by < '1 min', job = last_job
 		FROM jobq.schedule_runs AS r
 		JOIN jobq.schedules AS s ON s.name = r.schedule
 		WHERE schedule = 'skip'"),
@@ -119,13 +113,13 @@ is( history('skip'),
 	  . "skipped 10 12:02-10 12:04 x3 job N was not finished\n"
 	  . 'enqueued 10 12:05 ready',
 	'the state is that of the job now');
-sql("SELECT jobq.cancel(last_job) FROM jobq.schedules WHERE name = 'skip'");
+$node->sql("SELECT jobq.cancel(last_job) FROM jobq.schedules WHERE name = 'skip'");
 like(history('skip'), qr/enqueued 10 12:05 cancelled$/, 'also if cancelled');
-sql("SELECT jobq.delete(job) FROM jobq.schedule_runs
+$node->sql("SELECT jobq.delete(job) FROM jobq.schedule_runs
 	 WHERE schedule = 'skip' AND job IS NOT NULL");
 like(history('skip'), qr/enqueued 10 12:05$/, 'none if the job was deleted');
 unschedule_all();
-is(sql("SELECT count(*) FROM jobq_store.schedule_run AS r
+is($node->sql("SELECT count(*) FROM jobq_store.schedule_run AS r
 		WHERE NOT EXISTS (SELECT FROM jobq_store.schedule AS s
 			WHERE s.id = r.schedule)"),
 	0, 'unschedule() removes the history');
@@ -171,7 +165,7 @@ sub set_window
 sub alter
 {
 	my ($name, $options) = @_;
-	return sql("SELECT jobq.alter_schedule('$name', $options)");
+	return $node->sql("SELECT jobq.alter_schedule('$name', $options)");
 }
 
 set_clock('2030-01-14 18:00:30');
@@ -210,7 +204,7 @@ is(counters('day'), '2|0|0|2', 'an hour and some seconds late');
 is( history('hour'),
 	"enqueued 15 00:00 caught up\nmissed 16 00:00",
 	'is too late for a window of an hour');
-is(sql("SELECT next_run FROM jobq.schedules WHERE name = 'hour'"),
+is($node->sql("SELECT next_run FROM jobq.schedules WHERE name = 'hour'"),
 	'2030-01-17 00:00:00+00', 'the next run is the next one');
 unschedule_all();
 
@@ -227,7 +221,7 @@ schedule('own', '0 0 19 * *');
 alter('own', "catch_up_window => '1 hour'");
 schedule('reset', '0 0 19 * *');
 alter('reset', "catch_up_window => '1 hour'");
-sql("SELECT jobq.reset_schedule('reset', 'catch_up_window')");
+$node->sql("SELECT jobq.reset_schedule('reset', 'catch_up_window')");
 set_clock('2030-01-19 01:30:30');
 like(history($_), qr/^enqueued 19 00:00 caught up ready$/m,
 	"90 minutes late, the setting being two hours: $_")
@@ -268,7 +262,7 @@ unschedule_all();
 sub places
 {
 	my ($name) = @_;
-	return sql("SELECT count(*) FROM jobq_store.schedule_run AS r
+	return $node->sql("SELECT count(*) FROM jobq_store.schedule_run AS r
 		JOIN jobq_store.schedule AS s ON s.id = r.schedule
 		WHERE s.name = '$name'");
 }
@@ -277,7 +271,7 @@ sub places
 sub ends
 {
 	my ($queue) = @_;
-	return sql("SELECT string_agg(state || ' ' || n, ', ' ORDER BY state)
+	return $node->sql("SELECT string_agg(state || ' ' || n, ', ' ORDER BY state)
 		FROM (SELECT state, count(*) AS n FROM jobq.jobs
 			WHERE queue = '$queue' AND finished_at IS NOT NULL
 			GROUP BY state) AS s");
@@ -290,12 +284,12 @@ is(history('errors'), 'enqueued 21 12:05 ready', 'a run that is not finished');
 finish('errors');
 is(history('errors'), '', 'one that has succeeded is not shown');
 is(ends('errors'), '', 'and its job is not kept');
-is(sql("SELECT runs, last_run, last_job IS NOT NULL FROM jobq.schedules
+is($node->sql("SELECT runs, last_run, last_job IS NOT NULL FROM jobq.schedules
 		WHERE name = 'errors'"),
 	'1|2030-01-21 12:05:00+00|t', 'but counted');
 set_clock('2030-01-21 12:06:05');
 is(places('errors'), 1, 'the next takes its place');
-sql("SELECT jobq.fail(id, lease, 'no', retryable => false)
+$node->sql("SELECT jobq.fail(id, lease, 'no', retryable => false)
 	 FROM jobq.dequeue('errors')");
 is(history('errors'), 'enqueued 21 12:06 dead', 'one that has failed stays');
 is(ends('errors'), 'dead 1', 'as its job does');
@@ -308,7 +302,7 @@ is( history('errors'),
 set_clock('2030-01-21 12:09:05');
 is(places('errors'), 3, 'a run takes the place of one that came before that');
 set_clock('2030-01-21 12:10:05');
-sql("SELECT jobq.cancel(last_job) FROM jobq.schedules WHERE name = 'errors'");
+$node->sql("SELECT jobq.cancel(last_job) FROM jobq.schedules WHERE name = 'errors'");
 schedule('errors', '* * * * *', q{payload => '1'});
 set_clock('2030-01-21 12:11:05');
 finish('errors');
@@ -317,7 +311,7 @@ is( history('errors'),
 	  . "enqueued 21 12:09 cancelled\nskipped 21 12:10 job N was not finished",
 	'one that was cancelled stays as well, and all of it when it is replaced');
 is(ends('errors'), 'cancelled 1, dead 1', 'nothing else is kept');
-sql("BEGIN; SELECT jobq.run_schedule('errors'), jobq.run_schedule('errors');
+$node->sql("BEGIN; SELECT jobq.run_schedule('errors'), jobq.run_schedule('errors');
 	 COMMIT");
 like(history('errors'), qr/(?:^enqueued 21 12:11 ready run_schedule\(\)\s?){2}/m,
 	'two runs of one transaction');
@@ -332,7 +326,7 @@ is(ends('errors'), 'cancelled 1, completed 1, dead 1', 'for jobs, too');
 
 # a header of that name makes no job one of the schedule in another queue
 alter('errors', "keep_runs => 'errors'");
-sql(q{SELECT jobq.create_queue('other');
+$node->sql(q{SELECT jobq.create_queue('other');
 	SELECT jobq.enqueue('other', headers => h)
 	FROM unnest(ARRAY['{}', '{"schedule": "errors"}', '{"schedule": 1}',
 		'{"schedule": "nothing"}', '{"schedule": null}']::jsonb[]) AS h});
@@ -340,15 +334,15 @@ finish('other');
 is(ends('other'), 'completed 5', 'jobs of another queue are kept');
 
 # nor in its own queue
-sql(q{SELECT jobq.enqueue('errors', headers => '{"schedule": "errors"}')});
-my $forged = sql("SELECT string_agg(id::text, ',') FROM jobq.dequeue('errors', 100) AS d,
+$node->sql(q{SELECT jobq.enqueue('errors', headers => '{"schedule": "errors"}')});
+my $forged = $node->sql("SELECT string_agg(id::text, ',') FROM jobq.dequeue('errors', 100) AS d,
 	LATERAL jobq.complete(d.id, d.lease) WHERE headers ->> 'slot' IS NULL");
-is(sql("SELECT string_agg(state, ' ') FROM jobq.jobs WHERE id = '$forged'"),
+is($node->sql("SELECT string_agg(state, ' ') FROM jobq.jobs WHERE id = '$forged'"),
 	'completed', 'a job that the schedule does not know is kept');
 unschedule_all();
 
 # whose jobs are kept is not up to who may only enqueue
-sql(q{CREATE ROLE guest;
+$node->sql(q{CREATE ROLE guest;
 	SELECT jobq.grant_usage('guest', true);
 	SELECT jobq.create_queue('theirs');
 	SELECT jobq.grant_queue('theirs', 'guest', 'enqueue');
@@ -358,7 +352,7 @@ sql(q{CREATE ROLE guest;
 	SELECT jobq.run_schedule('hide')});
 finish('theirs');
 is(ends('theirs'), 'completed 1', 'nor to who may only enqueue');
-sql(q{RESET ROLE; SELECT jobq.grant_queue('theirs', 'guest', 'manage');
+$node->sql(q{RESET ROLE; SELECT jobq.grant_queue('theirs', 'guest', 'manage');
 	SET ROLE guest; SELECT jobq.run_schedule('hide')});
 finish('theirs');
 is(ends('theirs'), 'completed 1', 'but to who manages the queue');
@@ -387,22 +381,22 @@ is(finish('lots'), 30, 'many runs at once');
 is(ends('lots'), '', 'leave no trace either');
 
 # jobs of a backfill are not told from those that others enqueue
-sql("SELECT jobq.backfill('lots', '2030-01-10 00:00', '2030-01-10 00:03')");
+$node->sql("SELECT jobq.backfill('lots', '2030-01-10 00:00', '2030-01-10 00:03')");
 finish('lots');
 is(ends('lots'), 'completed 3', 'those of a backfill are kept');
 unschedule_all();
 
 # failed, by hand, and backfill
 schedule('hand', '0 * * * *');
-sql("SELECT jobq.run_schedule('hand')");
+$node->sql("SELECT jobq.run_schedule('hand')");
 like(history('hand'), qr/^enqueued 21 12:\d\d ready run_schedule\(\)$/,
 	'run_schedule()');
-sql("SELECT jobq.backfill('hand', '2030-01-10 00:00', '2030-01-10 05:00')");
+$node->sql("SELECT jobq.backfill('hand', '2030-01-10 00:00', '2030-01-10 05:00')");
 like(history('hand'),
 	qr/^enqueued 10 01:00-10 05:00 x5 caught up backfill\(\)$/m, 'backfill()');
-is(sql("SELECT last_run IS NULL, runs FROM jobq.schedules WHERE name = 'hand'"),
+is($node->sql("SELECT last_run IS NULL, runs FROM jobq.schedules WHERE name = 'hand'"),
 	't|0', 'which move nothing else');
-sql("UPDATE jobq_store.schedule SET timezone = 'Mars/Phobos' WHERE name = 'hand'");
+$node->sql("UPDATE jobq_store.schedule SET timezone = 'Mars/Phobos' WHERE name = 'hand'");
 set_clock('2030-01-21 13:00:05');
 like(history('hand'),
 	qr/^failed 21 13:00 time zone "Mars\/Phobos" not recognized$/m,
@@ -414,15 +408,15 @@ schedule('many', '* * * * *', q{overlap => 'allow', missed => 'all'});
 set_clock('2030-01-21 19:00:30');
 poll_ok($node, "SELECT runs = 360 FROM jobq.schedules WHERE name = 'many'",
 	'360 runs');
-is( sql("SELECT count(*), min(slot), max(slot), count(DISTINCT slot)
+is( $node->sql("SELECT count(*), min(slot), max(slot), count(DISTINCT slot)
 		 FROM jobq.schedule_runs WHERE schedule = 'many'"),
 	'100|2030-01-21 17:21:00+00|2030-01-21 19:00:00+00|100',
 	'the last 100 are kept');
-is(sql("SELECT history FROM jobq_store.schedule WHERE name = 'many'"),
+is($node->sql("SELECT history FROM jobq_store.schedule WHERE name = 'many'"),
 	360, 'of all that there were');
 set_clock('2031-02-01 00:00:30');
 unschedule_all();
-is(sql("SELECT count(*) FROM jobq_store.schedule_run AS r
+is($node->sql("SELECT count(*) FROM jobq_store.schedule_run AS r
 		WHERE NOT EXISTS (SELECT FROM jobq_store.schedule AS s
 			WHERE s.id = r.schedule)"),
 	0, 'unschedule() removes them');
@@ -433,12 +427,12 @@ set_clock('2031-02-01 00:01:05');
 schedule('kept', '*/2 * * * *', q{overlap => 'allow'});
 is(history('kept'), 'enqueued 01 00:01 ready',
 	'a schedule that is replaced keeps its history');
-sql("BEGIN; SELECT jobq.run_schedule('kept'), jobq.unschedule('kept'); ROLLBACK");
+$node->sql("BEGIN; SELECT jobq.run_schedule('kept'), jobq.unschedule('kept'); ROLLBACK");
 is(history('kept'), 'enqueued 01 00:01 ready', 'as after a rollback');
 unschedule_all();
 
 # who may see it
-sql("CREATE ROLE alice; CREATE ROLE bob; CREATE ROLE carol;
+$node->sql("CREATE ROLE alice; CREATE ROLE bob; CREATE ROLE carol;
 	 GRANT alice TO carol;
 	 SELECT jobq.grant_usage(r, true)
 	 FROM unnest('{alice,bob,carol}'::regrole[]) AS r;
@@ -448,7 +442,7 @@ sql("CREATE ROLE alice; CREATE ROLE bob; CREATE ROLE carol;
 foreach my $case (['alice', 1], ['bob', 0], ['carol', 1], ['postgres', 1])
 {
 	my ($role, $rows) = @$case;
-	is( sql("SET ROLE $role; SELECT count(state) FROM jobq.schedule_runs
+	is( $node->sql("SET ROLE $role; SELECT count(state) FROM jobq.schedule_runs
 			 WHERE schedule = 'hers'"),
 		$rows, "$role sees $rows of alice's runs");
 }
@@ -459,7 +453,7 @@ unschedule_all();
 # However the job ends, the run that waits for it comes at once. The
 # coordinator would look by itself after a minute only: nothing else is due.
 schedule('mark', '* * * * *', q{overlap => 'allow'});
-sql("SELECT jobq.enable_schedule('tick', false)");
+$node->sql("SELECT jobq.enable_schedule('tick', false)");
 my %endings = (
 	complete => "SELECT jobq.complete(id, lease) FROM jobq.dequeue('wait')",
 	dead => "SELECT jobq.fail(id, lease, 'no', retryable => false)
@@ -478,19 +472,19 @@ foreach my $how (sort keys %endings, 'expire')
 	my $at = sprintf('2031-03-%02d', $day++);
 	set_clock("$at 00:00:30", 'mark');
 	schedule('wait', '* * * * *', q{overlap => 'queue'});
-	sql("SELECT jobq.alter_queue('wait', ttl => '90 s')") if $how eq 'expire';
+	$node->sql("SELECT jobq.alter_queue('wait', ttl => '90 s')") if $how eq 'expire';
 	set_clock("$at 00:01:05", 'mark');
 	set_clock("$at 00:02:05", 'mark');
-	is(sql("SELECT runs FROM jobq.schedules WHERE name = 'wait'"),
+	is($node->sql("SELECT runs FROM jobq.schedules WHERE name = 'wait'"),
 		1, "$how: a run waits");
-	sql($endings{$how}) if $endings{$how};
+	$node->sql($endings{$how}) if $endings{$how};
 	set_clock("$at 00:02:40", 'mark') if $how eq 'expire';
 	poll_ok(
 		$node,
 		"SELECT runs = 2 FROM jobq.schedules WHERE name = 'wait'",
 		"$how: it comes when the job has ended",
 		seconds => 20);
-	sql("SELECT jobq.unschedule('wait')");
+	$node->sql("SELECT jobq.unschedule('wait')");
 	clear('wait');
 }
 
@@ -508,7 +502,7 @@ is($seen, 200, 'two hundred runs, one after the other');
 note(sprintf('200 runs in a chain took %.1f s', time() - $start));
 
 # A job that an executor runs ends as well.
-sql("CREATE TABLE public.done (n serial, at timestamptz DEFAULT clock_timestamp());
+$node->sql("CREATE TABLE public.done (n serial, at timestamptz DEFAULT clock_timestamp());
 	 SELECT jobq.unschedule('chain');
 	 SELECT jobq.schedule('command', '* * * * * *',
 		'INSERT INTO public.done DEFAULT VALUES', overlap => 'queue',
@@ -523,7 +517,7 @@ poll_ok($node,
 
 # Of more than 200 runs the two that fail are kept, and no trace of the others,
 # which would have pushed the first of them out.
-sql("SELECT jobq.unschedule('command');
+$node->sql("SELECT jobq.unschedule('command');
 	 CREATE SEQUENCE public.calls;
 	 BEGIN;
 	 SELECT jobq.schedule('failing', '* * * * * *',
@@ -535,16 +529,16 @@ sql("SELECT jobq.unschedule('command');
 $node->advance_clock('200 s');
 poll_ok($node, "SELECT runs > 200 FROM jobq.schedules WHERE name = 'failing'",
 	'a chain of which two fail', seconds => 60);
-sql("SELECT jobq.enable_schedule('failing', false)");
+$node->sql("SELECT jobq.enable_schedule('failing', false)");
 poll_query($node,
 	"SELECT count(*) = 0 FROM jobq_store.job WHERE headers ->> 'schedule' = 'failing'");
-is( sql("SELECT string_agg(r.state || ': ' || j.error, ', ')
+is( $node->sql("SELECT string_agg(r.state || ': ' || j.error, ', ')
 		 FROM jobq.schedule_runs AS r JOIN jobq.jobs AS j ON j.id = r.job
 		 WHERE r.schedule = 'failing'"),
 	'dead: division by zero, dead: division by zero',
 	'they are what is left');
 is(places('failing'), 3, 'and one place is for those that succeed');
-is(sql("SELECT string_agg(DISTINCT state, ',') FROM jobq.jobs
+is($node->sql("SELECT string_agg(DISTINCT state, ',') FROM jobq.jobs
 		WHERE headers ->> 'schedule' = 'failing'"),
 	'dead', 'no job that has succeeded is kept');
 

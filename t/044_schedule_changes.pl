@@ -10,17 +10,11 @@ use Test::More;
 my $node = jobq_node('main', conf => ['jobq.max_workers = 0']);
 $node->create_clock;
 
-sub sql
-{
-	my ($query) = @_;
-	return $node->safe_psql('postgres', $query);
-}
-
 # The times of a schedule's jobs that are not finished.
 sub runs
 {
 	my ($name) = @_;
-	return sql(
+	return $node->sql(
 		"SELECT string_agg(to_char((headers ->> 'scheduled_at')::timestamptz,
 						'HH24:MI'), ' ' ORDER BY id)
 		 FROM jobq_store.job WHERE headers ->> 'schedule' = '$name'");
@@ -35,12 +29,12 @@ sub fired_up_to
 		"$name has fired up to $time");
 }
 
-sql("SELECT jobq.create_queue('q')");
+$node->sql("SELECT jobq.create_queue('q')");
 
 # Made up for, and the last one on time in the same batch
 my @overlaps = qw(skip allow cancel);
 $node->set_clock('2030-01-10 12:30');
-sql("SELECT jobq.schedule('$_', '0 * * * *', queue => 'q', missed => 'all',"
+$node->sql("SELECT jobq.schedule('$_', '0 * * * *', queue => 'q', missed => 'all',"
 	  . " overlap => '$_')")
   foreach @overlaps, 'queue';
 $node->set_clock('2030-01-10 16:00:10');
@@ -51,12 +45,12 @@ foreach my $overlap (@overlaps)
 		"overlap => '$overlap': all are made, and the one on time");
 }
 is(runs('queue'), '13:00', "overlap => 'queue': one after the other");
-sql("SELECT jobq.unschedule(name) FROM jobq.schedules");
-sql("SELECT jobq.delete(id) FROM jobq.jobs");
+$node->sql("SELECT jobq.unschedule(name) FROM jobq.schedules");
+$node->sql("SELECT jobq.delete(id) FROM jobq.jobs");
 
 # Made up for, and the one on time comes in a later batch
 $node->set_clock('2030-01-11 12:30');
-sql("SELECT jobq.schedule('$_', '0 * * * *', queue => 'q', missed => 'all',"
+$node->sql("SELECT jobq.schedule('$_', '0 * * * *', queue => 'q', missed => 'all',"
 	  . " overlap => '$_')")
   foreach @overlaps;
 $node->set_clock('2030-01-11 14:10');
@@ -72,26 +66,26 @@ $node->set_clock('2030-01-11 16:00:05');
 fired_up_to($_, '2030-01-11 16:00') foreach @overlaps;
 like(runs('skip'), qr/15:00$/, "a run on time is, with 'skip'");
 like(runs('cancel'), qr/14:00 16:00$/, "and is cancelled, with 'cancel'");
-sql("SELECT jobq.unschedule(name) FROM jobq.schedules");
+$node->sql("SELECT jobq.unschedule(name) FROM jobq.schedules");
 
 # Altered between two runs: it goes on from now, by the new expression, and
 # what was due before is not made up for.
 $node->set_clock('2030-01-20 12:00:30');
-sql("SELECT jobq.schedule('alt', '0 * * * *', queue => 'q', missed => 'all', overlap => 'allow')");
-sql("SELECT jobq.alter_schedule('alt', cron => '*/30 * * * *')");
-is(sql('SELECT next_run FROM jobq.schedules'),
+$node->sql("SELECT jobq.schedule('alt', '0 * * * *', queue => 'q', missed => 'all', overlap => 'allow')");
+$node->sql("SELECT jobq.alter_schedule('alt', cron => '*/30 * * * *')");
+is($node->sql('SELECT next_run FROM jobq.schedules'),
 	'2030-01-20 12:30:00+00', 'the next run is that of the new expression');
 $node->set_clock('2030-01-20 13:00:10');
 fired_up_to('alt', '2030-01-20 13:00');
 is(runs('alt'), '12:30 13:00', 'and it comes');
-sql("SELECT jobq.alter_schedule('alt', enabled => false)");
+$node->sql("SELECT jobq.alter_schedule('alt', enabled => false)");
 $node->set_clock('2030-01-20 15:10');
-sql("SELECT jobq.alter_schedule('alt', enabled => true, max_runs => 3)");
+$node->sql("SELECT jobq.alter_schedule('alt', enabled => true, max_runs => 3)");
 $node->set_clock('2030-01-20 17:10');
 poll_ok($node, 'SELECT runs = 3 AND next_run IS NULL FROM jobq.schedules',
 	'its last run');
 is(runs('alt'), '12:30 13:00 15:30', 'none while it was disabled');
-sql("SELECT jobq.alter_schedule('alt', max_runs => 4)");
+$node->sql("SELECT jobq.alter_schedule('alt', max_runs => 4)");
 $node->set_clock('2030-01-20 17:30:05');
 poll_ok($node, 'SELECT runs = 4 AND next_run IS NULL FROM jobq.schedules',
 	'the last one has been');

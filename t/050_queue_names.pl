@@ -11,12 +11,6 @@ use Test::More;
 
 my $node = jobq_node('main', conf => [ 'max_prepared_transactions = 2' ]);
 
-sub sql
-{
-	my ($sql) = @_;
-	return $node->safe_psql('postgres', $sql);
-}
-
 # Starts a session that sends one statement.
 sub begin
 {
@@ -38,46 +32,46 @@ sub end_of
 
 # ----------------------------------------------------------- sessions in wait
 
-sql(q{SELECT jobq.create_queue('old'), jobq.create_queue('other')});
+$node->sql(q{SELECT jobq.create_queue('old'), jobq.create_queue('other')});
 my $waiter = begin(q{CALL jobq.wait('{other,old}', NULL)});
 poll_ok($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'CALL%' AND wait_event = 'Extension'
 	OR wait_event = 'JobqWait'}, 'a session waits for jobs');
-sql(q{BEGIN; SELECT jobq.rename_queue('old', 'new'); ROLLBACK});
-sql(q{SELECT jobq.rename_queue('old', 'new')});
+$node->sql(q{BEGIN; SELECT jobq.rename_queue('old', 'new'); ROLLBACK});
+$node->sql(q{SELECT jobq.rename_queue('old', 'new')});
 like(end_of($waiter), qr/ERROR:  42704: queue "old" does not exist/, 'who waits for the old name is told that it is gone');
 
 $waiter = begin(q{CALL jobq.wait('{new}', NULL)});
-sql(q{SELECT jobq.enqueue('new')});
+$node->sql(q{SELECT jobq.enqueue('new')});
 like(end_of($waiter), qr/^t$/m, 'who waits for the new one hears of a job');
 
 # ------------------------------------------------------------------- channels
 
-my $out = sql(q{SELECT jobq.listen('new');
+my $out = $node->sql(q{SELECT jobq.listen('new');
 	SELECT jobq.rename_queue('new', 'newest');
 	SELECT jobq.unlisten('new'), jobq.listen('newest');
 	SELECT string_agg(c, ' ') FROM pg_listening_channels() AS c});
 is((split(/\n/, $out))[-1], 'jobq.newest', 'unlisten takes the old name, listen the new one');
 my $listener = start_session($node);
 ask($listener, q{SELECT jobq.listen('newest')});
-sql(q{SELECT jobq.enqueue('newest')});
+$node->sql(q{SELECT jobq.enqueue('newest')});
 ok(poll_until(sub { return ask($listener, 'SELECT 1') =~ /notification "jobq.newest"/ }),
 	'notifications go to the channel of the new name');
 end_session($listener);
 
 # ------------------------------------------------------------------- handlers
 
-sql(q{CREATE TABLE done (queue text);
+$node->sql(q{CREATE TABLE done (queue text);
 	CREATE FUNCTION handle(j jobq.job) RETURNS void LANGUAGE sql AS 'INSERT INTO done VALUES (j.queue)';
 	SELECT jobq.create_queue('handled', 'handle(jobq.job)');
 	SELECT jobq.enqueue('handled')});
 poll_ok($node, 'SELECT count(*) = 1 FROM done', 'an executor runs');
-sql(q{SELECT jobq.rename_queue('handled', 'renamed'); SELECT jobq.enqueue('renamed')});
+$node->sql(q{SELECT jobq.rename_queue('handled', 'renamed'); SELECT jobq.enqueue('renamed')});
 poll_ok($node, q{SELECT string_agg(queue, ' ' ORDER BY queue) = 'handled renamed' FROM done},
 	'executors go on, and jobs are told the new name');
 
 # --------------------------------------------- dropped while it is renamed
 
-sql(q{SELECT jobq.create_queue('kept'); SELECT jobq.enqueue('kept') FROM generate_series(1, 3)});
+$node->sql(q{SELECT jobq.create_queue('kept'); SELECT jobq.enqueue('kept') FROM generate_series(1, 3)});
 my $renamer = start_session($node);
 ask($renamer, q{BEGIN; SELECT jobq.rename_queue('kept', 'saved')});
 my $dropper = begin(q{SELECT jobq.drop_queue('kept', force => true, if_exists => true)});
@@ -86,25 +80,25 @@ poll_ok($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'SEL
 ask($renamer, 'COMMIT');
 end_session($renamer);
 like(end_of($dropper), qr/ERROR:  42704/, 'it is not dropped');
-is(sql(q{SELECT count(*) FROM jobq.jobs WHERE queue = 'saved'}), '3', 'and keeps its jobs');
+is($node->sql(q{SELECT count(*) FROM jobq.jobs WHERE queue = 'saved'}), '3', 'and keeps its jobs');
 
 # ---------------------------------------------------------- two-phase commit
 
 # who has waited for a prepared transaction sees what it has done, though its
 # commit tells others only a moment later
-sql(q{CREATE ROLE alice LOGIN; SELECT jobq.grant_usage('alice');
+$node->sql(q{CREATE ROLE alice LOGIN; SELECT jobq.grant_usage('alice');
 	SELECT jobq.grant_queue('other', 'alice', 'enqueue', 'manage')});
 foreach my $call (q{pause('other')}, q{enqueue('other', unique_key => 'k')})
 {
-	sql(q{SELECT jobq.grant_queue('other', 'alice', 'enqueue', 'manage')});
-	sql(q{BEGIN; SELECT jobq.enqueue('other', unique_key => 'k');
+	$node->sql(q{SELECT jobq.grant_queue('other', 'alice', 'enqueue', 'manage')});
+	$node->sql(q{BEGIN; SELECT jobq.enqueue('other', unique_key => 'k');
 		SELECT jobq.revoke_queue('other', 'alice', 'enqueue', 'manage');
 		PREPARE TRANSACTION 'revoke'});
 	my $alice = begin("SET SESSION AUTHORIZATION alice; SELECT jobq.$call");
 	poll_ok($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'}, "$call waits");
-	sql(q{COMMIT PREPARED 'revoke'});
+	$node->sql(q{COMMIT PREPARED 'revoke'});
 	like(end_of($alice), qr/ERROR:  42501/, "$call fails when the privilege was revoked");
-	sql('TRUNCATE jobq_store.job');
+	$node->sql('TRUNCATE jobq_store.job');
 }
 
 $node->stop;

@@ -14,12 +14,6 @@ use Test::More;
 
 my $node = jobq_node('main');
 
-sub sql
-{
-	my ($sql) = @_;
-	return $node->safe_psql('postgres', $sql);
-}
-
 sub dropper_waits
 {
 	my ($name) = @_;
@@ -35,7 +29,7 @@ my $user = start_session($node, name => 'user', verbosity => 'verbose');
 my $dropper = start_session($node, name => 'dropper', verbosity => 'verbose');
 
 # Somebody is adding a job
-sql("SELECT jobq.create_queue('a')");
+$node->sql("SELECT jobq.create_queue('a')");
 ask($user, "BEGIN; SELECT jobq.enqueue('a');");
 order($dropper, "SELECT jobq.drop_queue('a');");
 dropper_waits('waits for a transaction that adds a job');
@@ -44,36 +38,36 @@ like(answer($dropper), qr/55006: cannot drop queue "a"/, 'and sees the job');
 
 # A job is claimed by a lease
 my ($id, $lease) =
-  split(/\|/, sql("SELECT id, lease FROM jobq.dequeue('a', lease => '1 day')"));
+  split(/\|/, $node->sql("SELECT id, lease FROM jobq.dequeue('a', lease => '1 day')"));
 like(ask($dropper, "SELECT jobq.drop_queue('a', force => true);"),
 	qr/^$/m, 'a leased job is dropped');
 like(ask($user, "SELECT jobq.complete($id, $lease);"),
 	qr/JQ001/, 'its holder is told');
 
 # A job is taken
-sql("SELECT jobq.create_queue('a'); SELECT jobq.enqueue('a')");
+$node->sql("SELECT jobq.create_queue('a'); SELECT jobq.enqueue('a')");
 like(ask($user, "BEGIN; SELECT count(*) FROM jobq.take('a');"),
 	qr/^1$/m, 'taken');
 order($dropper, "SELECT jobq.drop_queue('a', force => true);");
 dropper_waits('waits for a transaction that has taken a job');
 unlike(ask($user, "COMMIT;"), qr/ERROR/, 'which commits');
 unlike(answer($dropper), qr/ERROR/, 'then the queue is dropped');
-is( sql("SELECT (SELECT count(*) FROM jobq_store.job)"
+is( $node->sql("SELECT (SELECT count(*) FROM jobq_store.job)"
 		  . " + (SELECT count(*) FROM jobq_store.history)"),
 	'0',
 	'with all its jobs');
 
 # Under another isolation level what others committed is found, too
-sql("SELECT jobq.create_queue('a')");
+$node->sql("SELECT jobq.create_queue('a')");
 ask($dropper, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1;");
-sql("SELECT jobq.enqueue('a')");
+$node->sql("SELECT jobq.enqueue('a')");
 like(ask($dropper, "SELECT jobq.drop_queue('a');"),
 	qr/55006/, 'repeatable read sees the job');
 ask($dropper, "ROLLBACK;");
-sql("SELECT jobq.drop_queue('a', force => true)");
+$node->sql("SELECT jobq.drop_queue('a', force => true)");
 
 # Background workers are at it
-sql(<<'SQL');
+$node->sql(<<'SQL');
 CREATE FUNCTION work_long(jsonb) RETURNS void LANGUAGE plpgsql AS
   'BEGIN PERFORM jobq.enqueue(''h''); PERFORM pg_sleep(1000); END';
 SELECT jobq.create_queue('h', 'work_long(jsonb)');
@@ -87,18 +81,18 @@ poll_ok(
 within(
 	30,
 	'they are interrupted',
-	sub { sql("SELECT jobq.drop_queue('h', force => true)") });
-is( sql("SELECT (SELECT count(*) FROM jobq_store.job)"
+	sub { $node->sql("SELECT jobq.drop_queue('h', force => true)") });
+is( $node->sql("SELECT (SELECT count(*) FROM jobq_store.job)"
 		  . " + (SELECT count(*) FROM jobq_store.history)"
 		  . " + (SELECT count(*) FROM jobq_store.attempt)"),
 	'0',
 	'nothing is left');
-is( sql("SELECT enabled, next_run IS NULL, disabled_reason"
+is( $node->sql("SELECT enabled, next_run IS NULL, disabled_reason"
 		  . " FROM jobq.schedules WHERE name = 'hourly'"),
 	'f|t|its queue was dropped',
 	'the schedule is disabled');
-sql("SELECT jobq.create_queue('h', 'work_long(jsonb)')");
-is(sql("SELECT ready + running + scheduled FROM jobq.queues WHERE queue = 'h'"),
+$node->sql("SELECT jobq.create_queue('h', 'work_long(jsonb)')");
+is($node->sql("SELECT ready + running + scheduled FROM jobq.queues WHERE queue = 'h'"),
 	'0', 'a new queue of that name is another one');
 
 done_testing();

@@ -18,21 +18,15 @@ sub as
 	return as_role($node, @_);
 }
 
-sub sql
-{
-	my ($sql) = @_;
-	return $node->safe_psql('postgres', $sql);
-}
-
 foreach my $role ('alice', 'mallory')
 {
-	sql("CREATE ROLE $role LOGIN; SELECT jobq.grant_usage('$role', true); GRANT CREATE ON SCHEMA public TO $role");
+	$node->sql("CREATE ROLE $role LOGIN; SELECT jobq.grant_usage('$role', true); GRANT CREATE ON SCHEMA public TO $role");
 }
 as('mallory', q{
 	SELECT count(jobq.create_queue('m' || i)) FROM generate_series(1, 5000) AS i;
 	SELECT count(jobq.enqueue('m' || i)) FROM generate_series(1, 5000) AS i});
 like(
-	sql(q{SELECT message FROM jobq.health WHERE topic = 'shared memory' AND object = 'queues'}),
+	$node->sql(q{SELECT message FROM jobq.health WHERE topic = 'shared memory' AND object = 'queues'}),
 	qr/no room for \d+ queues.*; role "mallory" has \d+ of the \d+ entries/,
 	'health says whose queues fill the room');
 
@@ -53,7 +47,7 @@ is(as('alice', q{SELECT count(*) FROM ran WHERE at > due + '5 s'}), '0', 'on tim
 sub rests_ok
 {
 	my ($how) = @_;
-	my $coordinator = sql(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'jobq coordinator'
+	my $coordinator = $node->sql(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'jobq coordinator'
 		AND datname = 'postgres'});
 	my $cpu = sub {
 		my ($fields) = slurp_file("/proc/$coordinator/stat") =~ /.*\) (.*)/s;
@@ -105,7 +99,7 @@ poll_ok($node, q{SELECT count(*) = 0 FROM jobq.health WHERE topic = 'shared memo
 # index, one by one.
 sub index_scans
 {
-	return sql(q{SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = 'job_dispatch'});
+	return $node->sql(q{SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = 'job_dispatch'});
 }
 
 as('mallory', q{
@@ -133,7 +127,7 @@ as('mallory', q{
 		END;
 	END LOOP; END$$;
 	SELECT jobq.create_queue('not in vain'), jobq.enqueue('not in vain')});
-is(sql(q{SELECT message FROM jobq.health WHERE topic = 'shared memory'}), '', 'queues whose creation is rolled back leave nothing, either');
+is($node->sql(q{SELECT message FROM jobq.health WHERE topic = 'shared memory'}), '', 'queues whose creation is rolled back leave nothing, either');
 
 $node->stop;
 done_testing();

@@ -14,15 +14,9 @@ use Test::More;
 
 my $node = jobq_node('main', conf => [ 'fsync = off', 'jobq.max_workers = 3' ]);
 
-sub sql
-{
-	my ($sql) = @_;
-	return $node->safe_psql('postgres', $sql);
-}
-
 # ----------------------------------------------------------------- numbers
 
-sql(q{CREATE TABLE gate (open boolean); INSERT INTO gate VALUES (false);
+$node->sql(q{CREATE TABLE gate (open boolean); INSERT INTO gate VALUES (false);
 	CREATE PROCEDURE through_gate() LANGUAGE plpgsql AS $$
 	BEGIN
 		WHILE NOT (SELECT open FROM gate) LOOP COMMIT; PERFORM pg_sleep(0.01); END LOOP;
@@ -35,16 +29,16 @@ sql(q{CREATE TABLE gate (open boolean); INSERT INTO gate VALUES (false);
 
 foreach my $queue ('procedures', 'functions')
 {
-	sql("UPDATE gate SET open = false");
-	sql("SELECT count(*) FROM jobq.enqueue_many('$queue', '{1,2,3,4,5}')");
-	sql("SELECT jobq.enqueue('$queue', delay => '1 hour')");
+	$node->sql("UPDATE gate SET open = false");
+	$node->sql("SELECT count(*) FROM jobq.enqueue_many('$queue', '{1,2,3,4,5}')");
+	$node->sql("SELECT jobq.enqueue('$queue', delay => '1 hour')");
 	poll_ok($node,
 		"SELECT count(*) = 3 FROM jobq.jobs WHERE queue = '$queue' AND state = 'running'",
 		"$queue: three jobs run");
-	is( sql("SELECT scheduled, ready, running, waiting FROM jobq.queues WHERE queue = '$queue'"),
+	is( $node->sql("SELECT scheduled, ready, running, waiting FROM jobq.queues WHERE queue = '$queue'"),
 		'1|2|3|0',
 		"$queue: each is counted once");
-	sql("UPDATE gate SET open = true");
+	$node->sql("UPDATE gate SET open = true");
 	poll_ok($node,
 		"SELECT count(*) = 5 FROM jobq.jobs WHERE queue = '$queue' AND state = 'completed'",
 		"$queue: all are done");
@@ -53,16 +47,16 @@ foreach my $queue ('procedures', 'functions')
 		"$queue: none runs");
 }
 
-sql("UPDATE gate SET open = false");
-my $vacuum = sql(q{SELECT jobq.run('CALL through_gate()')});
+$node->sql("UPDATE gate SET open = false");
+my $vacuum = $node->sql(q{SELECT jobq.run('CALL through_gate()')});
 poll_ok($node, "SELECT state = 'running' FROM jobq.jobs WHERE id = $vacuum", 'a command runs');
-is(sql(q{SELECT ready, running FROM jobq.queues WHERE queue LIKE 'run:%'}),
+is($node->sql(q{SELECT ready, running FROM jobq.queues WHERE queue LIKE 'run:%'}),
 	'0|1', 'and is counted once');
-sql("UPDATE gate SET open = true");
+$node->sql("UPDATE gate SET open = true");
 
 # ---------------------------------------------------------------- warnings
 
-sql(q{SELECT jobq.create_queue('clients');
+$node->sql(q{SELECT jobq.create_queue('clients');
 	SELECT jobq.alter_queue('functions', description => 'x')});
 
 sub warnings

@@ -10,15 +10,9 @@ use Test::More;
 
 my $node = jobq_node('main', conf => ['jobq.max_workers = 2']);
 
-sub sql
-{
-	my ($sql) = @_;
-	return $node->safe_psql('postgres', $sql);
-}
-
 # -------------------------------------------------------- in temporary schemas
 
-sql(q{
+$node->sql(q{
 	CREATE ROLE mallory LOGIN;
 	SELECT jobq.grant_usage('mallory', true);
 	CREATE TABLE seen (t text);
@@ -60,9 +54,9 @@ foreach my $try (
 		$call} =~ s/public\.f\(t\)/pg_temp.f(t)/r);
 	like($error, $expected, "$option pg_temp.$function is not found");
 }
-sql(q{UPDATE jobq_store.queue SET payload_check = NULL WHERE name = 'victim';
+$node->sql(q{UPDATE jobq_store.queue SET payload_check = NULL WHERE name = 'victim';
 	SELECT jobq.pause('victim'), jobq.resume('victim'); SELECT jobq.alter_queue('victim', max_attempts => 5)});
-is( sql(qq{SET SESSION AUTHORIZATION mallory; $temp
+is( $node->sql(qq{SET SESSION AUTHORIZATION mallory; $temp
 		RESET SESSION AUTHORIZATION;
 		UPDATE jobq_store.queue SET backoff_function = pg_my_temp_schema()::regnamespace::text || '.f(int,jsonb)'
 			WHERE name = 'victim';
@@ -71,16 +65,16 @@ is( sql(qq{SET SESSION AUTHORIZATION mallory; $temp
 		SELECT FROM jobq.enqueue('victim');
 		SELECT jobq.fail(id, lease, 'no') FROM jobq.dequeue('victim')} =~ s/public\.f\(t\)/pg_temp.f(t)/r) =~ s/.*\n//sr,
 	'scheduled', 'nor is a backoff_function; the backoff of the queue holds');
-is(sql('SELECT count(*) FROM seen'), '0', 'no function in a temporary schema was called');
-sql(q{UPDATE jobq_store.queue SET backoff_function = NULL, handler = 'pg_temp_3.f(jsonb)' WHERE name = 'victim';
+is($node->sql('SELECT count(*) FROM seen'), '0', 'no function in a temporary schema was called');
+$node->sql(q{UPDATE jobq_store.queue SET backoff_function = NULL, handler = 'pg_temp_3.f(jsonb)' WHERE name = 'victim';
 	SELECT jobq.pause('victim'), jobq.resume('victim'); SELECT jobq.alter_queue('victim', max_attempts => 1)});
-my $id = sql(q{SELECT jobq.enqueue('victim')});
+my $id = $node->sql(q{SELECT jobq.enqueue('victim')});
 poll_query($node, "SELECT count(*) = 1 FROM jobq_store.history WHERE id = $id");
-is(sql("SELECT state, sqlstate FROM jobq.jobs WHERE id = $id"), 'dead|42883', 'nor is a handler');
+is($node->sql("SELECT state, sqlstate FROM jobq.jobs WHERE id = $id"), 'dead|42883', 'nor is a handler');
 
 # ------------------- functions that change what they are called for meanwhile
 
-sql(q{
+$node->sql(q{
 	CREATE FUNCTION check_re(p jsonb) RETURNS boolean LANGUAGE plpgsql AS $$BEGIN
 		IF p ? 'sql' THEN EXECUTE p ->> 'sql'; END IF;
 		RETURN true; END$$;
@@ -93,11 +87,11 @@ sql(q{
 sub new_job
 {
 	my ($how) = @_;
-	sql(q{SELECT jobq.drop_queue('re', true) FROM jobq.queues WHERE queue = 're';
+	$node->sql(q{SELECT jobq.drop_queue('re', true) FROM jobq.queues WHERE queue = 're';
 		SELECT jobq.create_queue('re', payload_check => 'check_re(jsonb)', backoff_function => 'delay_re(int, jsonb)',
 			max_attempts => 5)});
-	my $job = sql(q{SELECT jobq.enqueue('re')});
-	sql("SELECT jobq.cancel($job)") if $how eq 'finished';
+	my $job = $node->sql(q{SELECT jobq.enqueue('re')});
+	$node->sql("SELECT jobq.cancel($job)") if $how eq 'finished';
 	return $job;
 }
 
@@ -114,7 +108,7 @@ sub try_payload
 	my ($out, $err) = ('', '');
 	$node->psql('postgres', "\\set VERBOSITY verbose\nSELECT $call", stdout => \$out, stderr => \$err);
 	$out = $1 if $err =~ /ERROR:  (\w{5}):/;
-	return "$out " . sql("SELECT concat_ws(' ', state, priority) FROM jobq.jobs WHERE id = $job");
+	return "$out " . $node->sql("SELECT concat_ws(' ', state, priority) FROM jobq.jobs WHERE id = $job");
 }
 
 foreach my $try (
@@ -154,19 +148,19 @@ foreach my $try (
 {
 	my ($doing, $expected) = @$try;
 	my $job = new_job('ready');
-	my $lease = sql(q{SELECT lease FROM jobq.dequeue('re')});
+	my $lease = $node->sql(q{SELECT lease FROM jobq.dequeue('re')});
 	$doing =~ s/ID/$job/;
 	$doing =~ s/LEASE/$lease/;
 	my ($out, $err) = ('', '');
 	$node->psql('postgres', "\\set VERBOSITY verbose\nSELECT jobq.fail($job, $lease, 'x', jsonb_build_object('sql', \$_\$$doing\$_\$))",
 		stdout => \$out, stderr => \$err);
 	$out = $1 if $err =~ /ERROR:  (\w{5}):/;
-	is("$out " . sql("SELECT state FROM jobq.jobs WHERE id = $job"), $expected, "jobq.fail(), where the backoff_function does $doing");
+	is("$out " . $node->sql("SELECT state FROM jobq.jobs WHERE id = $job"), $expected, "jobq.fail(), where the backoff_function does $doing");
 }
 
 # ---------------------------------------------------------- in executors
 
-sql(q{
+$node->sql(q{
 	CREATE FUNCTION fail(p jsonb) RETURNS void LANGUAGE plpgsql AS $$BEGIN
 		RAISE EXCEPTION 'no' USING DETAIL = 'own detail'; END$$;
 	CREATE FUNCTION delay(attempt int, error jsonb) RETURNS interval LANGUAGE plpgsql AS $$
@@ -187,11 +181,11 @@ sql(q{
 sub run_once
 {
 	my ($do) = @_;
-	my $job = sql("SELECT jobq.enqueue('fails', '{\"do\": \"$do\"}')");
+	my $job = $node->sql("SELECT jobq.enqueue('fails', '{\"do\": \"$do\"}')");
 	poll_query($node, "SELECT count(*) = 0 FROM jobq.jobs WHERE id = $job AND state IN ('ready', 'running')");
-	my $result = sql("SELECT concat_ws(' ', state, priority, round(extract(epoch FROM run_at - now()) / 60)) FROM jobq.jobs WHERE id = $job");
-	$result .= '; ' . sql("SELECT concat_ws(' ', sqlstate, error), replace(detail, E'\\n', ' / ') FROM jobq.attempts WHERE job_id = $job");
-	sql("SELECT jobq.delete($job)");
+	my $result = $node->sql("SELECT concat_ws(' ', state, priority, round(extract(epoch FROM run_at - now()) / 60)) FROM jobq.jobs WHERE id = $job");
+	$result .= '; ' . $node->sql("SELECT concat_ws(' ', sqlstate, error), replace(detail, E'\\n', ' / ') FROM jobq.attempts WHERE job_id = $job");
+	$node->sql("SELECT jobq.delete($job)");
 	return $result;
 }
 
@@ -208,12 +202,12 @@ is(run_once('delete'), '; ', 'a backoff_function that deletes the row of the job
 unlike(log_since($node, $position), qr/XX000/, 'without an internal error');
 
 # from outside
-sql(q{SELECT jobq.create_queue('outside', backoff_function => 'delay_re(int, jsonb)', backoff => 'fixed',
+$node->sql(q{SELECT jobq.create_queue('outside', backoff_function => 'delay_re(int, jsonb)', backoff => 'fixed',
 	backoff_base => '20 min', jitter => 0); SELECT jobq.enqueue('outside')});
 $position = log_position($node);
-is(sql(q{SELECT jobq.fail(id, lease, 'no', '{"sql": "SELECT 1/0"}') FROM jobq.dequeue('outside')}), 'scheduled',
+is($node->sql(q{SELECT jobq.fail(id, lease, 'no', '{"sql": "SELECT 1/0"}') FROM jobq.dequeue('outside')}), 'scheduled',
 	'jobq.fail() succeeds where the backoff_function fails');
-is(sql(q{SELECT round(extract(epoch FROM run_at - now()) / 60), detail FROM jobq.jobs JOIN jobq.attempts ON job_id = id
+is($node->sql(q{SELECT round(extract(epoch FROM run_at - now()) / 60), detail FROM jobq.jobs JOIN jobq.attempts ON job_id = id
 	WHERE jobs.queue = 'outside'}), q{20|The queue's backoff_function failed with SQLSTATE 22012: division by zero},
 	'and the backoff of the queue holds');
 like(log_since($node, $position), qr/LOG:  backoff_function of queue "outside" failed/, 'which the log has, too');
@@ -224,16 +218,16 @@ sub fail_and_go_on
 {
 	my ($queue, $data, $before) = @_;
 	my ($out, $err) = ('', '');
-	my $job = sql("SELECT jobq.enqueue('$queue')");
-	my $lease = sql("SELECT lease FROM jobq.dequeue('$queue')");
+	my $job = $node->sql("SELECT jobq.enqueue('$queue')");
+	my $lease = $node->sql("SELECT lease FROM jobq.dequeue('$queue')");
 	$node->psql('postgres', qq{\\set VERBOSITY sqlstate
 		$before;
 		SELECT jobq.fail($job, $lease, 'no', '$data');
 		SELECT 'goes on';
 		ROLLBACK;
 		SELECT 'and on'}, stdout => \$out, stderr => \$err, on_error_stop => 0);
-	$out .= ' ' . sql("SELECT state FROM jobq.jobs WHERE id = $job");
-	sql("SELECT jobq.cancel($job)");
+	$out .= ' ' . $node->sql("SELECT state FROM jobq.jobs WHERE id = $job");
+	$node->sql("SELECT jobq.cancel($job)");
 	return join(' ', split(/\n/, $out), $err =~ /(?:ERROR|FATAL):  (\w+)/g);
 }
 
@@ -249,7 +243,7 @@ foreach my $code ('57000', '57P01', '57P02', '57P03', 'XX000')
 
 # ---------------------------------------- functions that were made anew otherwise
 
-sql(q{CREATE FUNCTION anew(jsonb) RETURNS text LANGUAGE sql AS 'SELECT NULL::text';
+$node->sql(q{CREATE FUNCTION anew(jsonb) RETURNS text LANGUAGE sql AS 'SELECT NULL::text';
 	CREATE FUNCTION anew(int, jsonb) RETURNS interval LANGUAGE sql AS $$SELECT interval '1 h'$$;
 	CREATE FUNCTION anew_state(bool, jsonb) RETURNS bool LANGUAGE sql AS 'SELECT true';
 	SELECT jobq.create_queue('anew', payload_check => 'anew(jsonb)');
@@ -262,7 +256,7 @@ foreach my $made (
 	q{AGGREGATE anew(jsonb) (sfunc = anew_state, stype = bool)},
 	q{PROCEDURE anew(jsonb) LANGUAGE sql AS ''})
 {
-	sql("DROP ROUTINE anew(jsonb); CREATE $made");
+	$node->sql("DROP ROUTINE anew(jsonb); CREATE $made");
 	like(sql_error($node, q{SELECT jobq.enqueue('anew')}),
 		qr/ERROR:  22023: public\.anew\(jsonb\) cannot (?:check payloads|be used by a queue)/, "a payload_check that is now $made");
 }
@@ -272,10 +266,10 @@ foreach my $made (
 	q{FUNCTION anew(int, jsonb) RETURNS SETOF interval LANGUAGE sql AS $$SELECT interval '1 s'$$},
 	q{PROCEDURE anew(int, jsonb) LANGUAGE sql AS ''})
 {
-	sql("DROP ROUTINE anew(int, jsonb); CREATE $made");
-	my $job = sql(q{SELECT jobq.enqueue('later')});
-	is(sql(q{SELECT jobq.fail(id, lease, 'no') FROM jobq.dequeue('later')}), 'scheduled', "a backoff_function that is now $made");
-	like(sql("SELECT detail FROM jobq.attempts WHERE job_id = $job"), qr/SQLSTATE 22023: public\.anew\(integer,jsonb\) cannot/,
+	$node->sql("DROP ROUTINE anew(int, jsonb); CREATE $made");
+	my $job = $node->sql(q{SELECT jobq.enqueue('later')});
+	is($node->sql(q{SELECT jobq.fail(id, lease, 'no') FROM jobq.dequeue('later')}), 'scheduled', "a backoff_function that is now $made");
+	like($node->sql("SELECT detail FROM jobq.attempts WHERE job_id = $job"), qr/SQLSTATE 22023: public\.anew\(integer,jsonb\) cannot/,
 		'and the attempt tells');
 }
 

@@ -15,12 +15,6 @@ use Test::More;
 
 my $node = jobq_node('main', conf => ['fsync = off', 'autovacuum = off']);
 
-sub sql
-{
-	my ($sql) = @_;
-	return $node->safe_psql('postgres', $sql);
-}
-
 # Few keys, so that many clients insert, replace, finish and retry jobs of the
 # same one at the same moment, in one order and another.
 my $script = <<'SQL';
@@ -45,7 +39,7 @@ sub clients_fare_well
 	my @errors = grep { !/terminat|canceling|connection/ }
 	  log_since($node, $since) =~ /(?:ERROR|FATAL|PANIC): .*/g;
 	is(scalar @errors, 0, $name) or diag(join "\n", @errors[ 0 .. ($#errors > 5 ? 5 : $#errors) ]);
-	is( sql(q{SELECT count(*) FROM (SELECT FROM jobq_store.job WHERE unique_key IS NOT NULL
+	is( $node->sql(q{SELECT count(*) FROM (SELECT FROM jobq_store.job WHERE unique_key IS NOT NULL
 			GROUP BY queue, unique_key HAVING count(*) > 1) AS twice}),
 		0,
 		"$name: no key is there twice");
@@ -55,30 +49,30 @@ sub clients_fare_well
 # So many jobs have been enqueued.
 sub jobs
 {
-	return sql('SELECT last_value FROM jobq_store.job_id_seq');
+	return $node->sql('SELECT last_value FROM jobq_store.job_id_seq');
 }
 
-sql("SELECT jobq.create_queue('keys')");
-sql("ALTER SYSTEM SET client_min_messages = warning; SELECT pg_reload_conf()");
+$node->sql("SELECT jobq.create_queue('keys')");
+$node->sql("ALTER SYSTEM SET client_min_messages = warning; SELECT pg_reload_conf()");
 
 # the state that REINDEX passes through quickly
-sql('CREATE UNIQUE INDEX one_more ON jobq_store.job (queue, unique_key) WHERE unique_key IS NOT NULL');
+$node->sql('CREATE UNIQUE INDEX one_more ON jobq_store.job (queue, unique_key) WHERE unique_key IS NOT NULL');
 clients_fare_well('with two unique indexes', sub {
 	my $jobs = jobs();
 	poll_ok($node, "SELECT last_value > $jobs + 5000 FROM jobq_store.job_id_seq", 'the clients work');
 });
-sql('DROP INDEX jobq_store.one_more');
+$node->sql('DROP INDEX jobq_store.one_more');
 
 clients_fare_well('while the index is built anew', sub {
 	foreach (1 .. 15)
 	{
 		my $jobs = jobs();
-		sql('REINDEX INDEX CONCURRENTLY jobq_store.job_unique_key');
+		$node->sql('REINDEX INDEX CONCURRENTLY jobq_store.job_unique_key');
 		poll_query($node, "SELECT last_value > $jobs + 100 FROM jobq_store.job_id_seq");
 	}
-	sql('REINDEX TABLE CONCURRENTLY jobq_store.job');
+	$node->sql('REINDEX TABLE CONCURRENTLY jobq_store.job');
 });
-is( sql(q{SELECT count(*) FROM pg_index WHERE indrelid = 'jobq_store.job'::regclass AND NOT indisvalid}),
+is( $node->sql(q{SELECT count(*) FROM pg_index WHERE indrelid = 'jobq_store.job'::regclass AND NOT indisvalid}),
 	0,
 	'no index is left behind');
 

@@ -16,15 +16,9 @@ use Test::More;
 my $node = jobq_node('main');
 $node->create_clock;
 
-sub sql
-{
-	my ($sql) = @_;
-	return $node->safe_psql('postgres', $sql);
-}
-
 sub segment
 {
-	return sql("SELECT history_segment FROM jobq_store.service");
+	return $node->sql("SELECT history_segment FROM jobq_store.service");
 }
 
 # turn($by): set the clock forward, and wait until the next segment is the
@@ -54,52 +48,52 @@ sub has_moved_on
 sub finish
 {
 	my ($queue, $completed, $failed) = @_;
-	sql("SELECT count(jobq.enqueue('$queue'))"
+	$node->sql("SELECT count(jobq.enqueue('$queue'))"
 		  . " FROM generate_series(1, $completed + $failed)");
-	sql("SELECT jobq.complete(id, lease) FROM jobq.dequeue('$queue', $completed)")
+	$node->sql("SELECT jobq.complete(id, lease) FROM jobq.dequeue('$queue', $completed)")
 	  if $completed;
-	sql("SELECT jobq.fail(id, lease, 'no') FROM jobq.dequeue('$queue', $failed)")
+	$node->sql("SELECT jobq.fail(id, lease, 'no') FROM jobq.dequeue('$queue', $failed)")
 	  if $failed;
 	return;
 }
 
 wait_for_worker($node, '%coordinator%', db => 'postgres');
-sql("SELECT jobq.create_queue('r', max_attempts => 1)");
+$node->sql("SELECT jobq.create_queue('r', max_attempts => 1)");
 finish('r', 20, 5);
-is(sql("SELECT count(*), count(DISTINCT id) FROM jobq.jobs"),
+is($node->sql("SELECT count(*), count(DISTINCT id) FROM jobq.jobs"),
 	'25|25', 'finished jobs are seen');
 
 # Completed ones are kept a day, and a turn is a sixth of it
 ok(turn('5 hours'), 'first turn');
 finish('r', 3, 0);
-is(sql("SELECT count(*) FROM jobq_store.history_1"), '3',
+is($node->sql("SELECT count(*) FROM jobq_store.history_1"), '3',
 	'new ones go to the next segment');
 ok(turn('20 hours'), 'second turn');
-is( sql("SELECT state, count(*) FROM jobq.jobs GROUP BY 1 ORDER BY 1"),
+is( $node->sql("SELECT state, count(*) FROM jobq.jobs GROUP BY 1 ORDER BY 1"),
 	"completed|3\ndead|5",
 	'hidden after a day');
 foreach my $i (3 .. 9)
 {
 	turn('5 hours') or last;
-	is( sql("SELECT count(*), count(DISTINCT id) FROM jobq_store.history"
+	is( $node->sql("SELECT count(*), count(DISTINCT id) FROM jobq_store.history"
 			  . " WHERE state = 4"),
 		'5|5',
 		"dead letters are there once after turn $i");
 }
-is(sql("SELECT count(*) FROM jobq_store.history WHERE state = 3"),
+is($node->sql("SELECT count(*) FROM jobq_store.history WHERE state = 3"),
 	'0', 'completed jobs are deleted after the whole round');
-is(sql("SELECT count(*) FROM jobq.dead_letters"), '5', 'dead letters stay');
-is(sql("SELECT count(*) FROM jobq.attempts"), '5', 'with their attempts');
+is($node->sql("SELECT count(*) FROM jobq.dead_letters"), '5', 'dead letters stay');
+is($node->sql("SELECT count(*) FROM jobq.attempts"), '5', 'with their attempts');
 
 # Dead ones are kept 30 days
 $node->advance_clock('31 days');
-is(sql("SELECT count(*) FROM jobq.dead_letters"), '0', 'hidden after 30 days');
+is($node->sql("SELECT count(*) FROM jobq.dead_letters"), '0', 'hidden after 30 days');
 foreach my $i (1 .. 9)
 {
-	last if sql("SELECT count(*) FROM jobq_store.history") eq '0';
+	last if $node->sql("SELECT count(*) FROM jobq_store.history") eq '0';
 	turn('5 hours') or last;
 }
-is( sql("SELECT sum(pg_relation_size(c.oid)) FROM pg_class AS c"
+is( $node->sql("SELECT sum(pg_relation_size(c.oid)) FROM pg_class AS c"
 		  . " WHERE c.relname ~ '^history_[0-7]\$'"),
 	'0',
 	'history takes no space');
@@ -125,7 +119,7 @@ within(
 	'jobs are worked while history is read',
 	sub {
 		finish('r', 1, 1);
-		sql("SELECT count(*) FROM jobq.jobs");
+		$node->sql("SELECT count(*) FROM jobq.jobs");
 	});
 is(segment(), $current, 'the turn waits for the reader');
 $in .= "COMMIT;\n\\q\n";
@@ -138,9 +132,9 @@ poll_ok(
 
 # What must be kept longer than a round moves on; nothing is lost while jobs
 # are finished at the same time
-sql("SELECT jobq.create_queue('k', keep_completed => '10 years')");
-sql("SELECT jobq.alter_queue('r', keep_completed => '0', keep_dead => '0')");
-sql("SELECT count(jobq.enqueue('k')) FROM generate_series(1, 9000)");
+$node->sql("SELECT jobq.create_queue('k', keep_completed => '10 years')");
+$node->sql("SELECT jobq.alter_queue('r', keep_completed => '0', keep_dead => '0')");
+$node->sql("SELECT count(jobq.enqueue('k')) FROM generate_series(1, 9000)");
 my $script = $node->basedir . '/finish.sql';
 append_to_file($script,
 	"SELECT count(jobq.complete(id, lease)) FROM jobq.dequeue('k', lease => '366 days');\n");
@@ -158,23 +152,23 @@ while ($turns < 12)
 }
 $load->finish;
 is($turns, 12, 'twelve turns under load');
-is( sql("SELECT count(*), count(DISTINCT h.id) FROM jobq_store.history AS h"
+is( $node->sql("SELECT count(*), count(DISTINCT h.id) FROM jobq_store.history AS h"
 		  . " JOIN jobq_store.queue AS q ON q.id = h.queue WHERE q.name = 'k'"),
 	'9000|9000',
 	'every job is in history once');
-is( sql("SELECT count(*) FROM jobq_store.history AS h WHERE segment <> "
+is( $node->sql("SELECT count(*) FROM jobq_store.history AS h WHERE segment <> "
 		  . "substr(h.tableoid::regclass::text, 20)::int"),
 	'0',
 	'and where it says to be');
 
 # Limits by number
-sql("SELECT jobq.create_queue('n', max_attempts => 1,"
+$node->sql("SELECT jobq.create_queue('n', max_attempts => 1,"
 	  . " keep_completed_count => 3, keep_dead_count => 2)");
 finish('n', 10, 10);
 my $limited = poll_until(
 	sub {
 		$node->advance_clock('11 min');
-		return sql("SELECT string_agg(state || count, ' ' ORDER BY state)"
+		return $node->sql("SELECT string_agg(state || count, ' ' ORDER BY state)"
 			  . " FROM (SELECT state, count(*) FROM jobq.jobs"
 			  . " WHERE queue = 'n' GROUP BY 1) AS s") eq 'completed3 dead2';
 	});

@@ -19,19 +19,13 @@ my $node = jobq_node(
 $node->create_clock;
 my $coordinator = wait_for_worker($node, 'jobq coordinator');
 
-sub sql
-{
-	my ($sql) = @_;
-	return $node->safe_psql('postgres', $sql);
-}
-
 sub segment
 {
-	return sql("SELECT history_segment FROM jobq_store.service");
+	return $node->sql("SELECT history_segment FROM jobq_store.service");
 }
 
 # XIDs are used up, by subtransactions.
-sql(q{
+$node->sql(q{
 	CREATE TABLE burn (x int);
 	ALTER DATABASE template0 ALLOW_CONNECTIONS true;
 	CREATE PROCEDURE burn(n int) LANGUAGE plpgsql AS $$
@@ -51,16 +45,16 @@ sub truncate_xact
 {
 	my $oldest = (sort glob($node->data_dir . '/pg_xact/*'))[0];
 
-	sql('CALL burn(1100000)');
+	$node->sql('CALL burn(1100000)');
 	$node->command_ok([ 'vacuumdb', '--all', '--freeze', '--quiet' ], 'everything is frozen');
 	$node->command_ok([ 'vacuumdb', '--all', '--freeze', '--quiet' ], 'again, up to now');
-	sql('CHECKPOINT');
+	$node->sql('CHECKPOINT');
 	ok(!-e $oldest, 'pg_xact has been truncated');
 	return;
 }
 
-sql("SELECT jobq.schedule('hourly', '\@every 1h', 'SELECT 1')");
-sql("SELECT jobq.create_queue('r', max_attempts => 1, keep_dead => '10 years', keep_completed => '1 h')");
+$node->sql("SELECT jobq.schedule('hourly', '\@every 1h', 'SELECT 1')");
+$node->sql("SELECT jobq.create_queue('r', max_attempts => 1, keep_dead => '10 years', keep_completed => '1 h')");
 
 # A schedule has fired; rows of history have been moved, and somebody who has
 # read them is in the way of emptying the segment.
@@ -69,7 +63,7 @@ poll_ok($node, "SELECT runs = 1 FROM jobq.schedules", 'the schedule has fired');
 
 sub finish
 {
-	sql("SELECT jobq.enqueue('r'); SELECT jobq.fail(id, lease, 'no') FROM jobq.dequeue('r')");
+	$node->sql("SELECT jobq.enqueue('r'); SELECT jobq.fail(id, lease, 'no') FROM jobq.dequeue('r')");
 	return;
 }
 
@@ -87,23 +81,23 @@ sub turn
 }
 
 turn() or last foreach (1 .. 8);
-my $runs = sql("SELECT runs FROM jobq.schedules");
+my $runs = $node->sql("SELECT runs FROM jobq.schedules");
 my $segment = segment();
 my $next = ($segment + 1) % 8;
-cmp_ok(sql("SELECT count(*) FROM jobq_store.history_$next WHERE state = 4"), '>', 0, 'there is something to be moved');
+cmp_ok($node->sql("SELECT count(*) FROM jobq_store.history_$next WHERE state = 4"), '>', 0, 'there is something to be moved');
 my $reader = $node->background_psql('postgres', on_error_stop => 1);
 $reader->query_safe("BEGIN; SELECT count(*) FROM jobq.jobs");
 $node->advance_clock('5 hours');
 poll_ok($node, "SELECT count(*) = 0 FROM jobq_store.history_$next WHERE state = 4", 'it is moved');
 is(segment(), $segment, 'and the segment cannot be emptied');
 poll_ok($node, "SELECT runs > $runs FROM jobq.schedules", 'the schedule has fired again');
-$runs = sql("SELECT runs FROM jobq.schedules");
+$runs = $node->sql("SELECT runs FROM jobq.schedules");
 
 truncate_xact();
 
 # All goes on.  Reading a new row makes the coordinator forget the one status
 # that each process remembers.
-sql("SELECT jobq.enqueue('r', ttl => '1 s')");
+$node->sql("SELECT jobq.enqueue('r', ttl => '1 s')");
 $node->advance_clock('2 min');
 is(segment(), $segment, 'the segment still cannot be emptied');
 $reader->query_safe("COMMIT");
@@ -112,8 +106,8 @@ $node->advance_clock('1 hour');
 poll_ok($node, "SELECT runs > $runs FROM jobq.schedules", 'the schedule fires');
 poll_ok($node, "SELECT history_segment = $next FROM jobq_store.service", 'the segment is emptied');
 ok(turn(), 'and the next one');
-is( sql("SELECT count(*), count(DISTINCT id) FROM jobq_store.history WHERE state = 4"),
-	sql("SELECT count(*), count(*) FROM jobq.dead_letters"),
+is( $node->sql("SELECT count(*), count(DISTINCT id) FROM jobq_store.history WHERE state = 4"),
+	$node->sql("SELECT count(*), count(*) FROM jobq.dead_letters"),
 	'no dead letter is lost or doubled');
 is(join("\n", grep { /jobq failed in/ } split(/\n/, log_since($node, 0))), '',
 	'no task has failed');

@@ -16,12 +16,6 @@ use Test::More;
 my $node = jobq_node('main', extension => 0, conf => ['jobq.max_workers = 4']);
 my $dir = PostgreSQL::Test::Utils::tempdir();
 
-sub sql
-{
-	my ($db, $sql) = @_;
-	return $node->safe_psql($db, $sql);
-}
-
 my @tables = (
 	qw(queue queue_grant job cancel_request history attempt schedule schedule_run));
 
@@ -33,7 +27,7 @@ sub contents
 	my %text;
 	foreach my $table (@tables)
 	{
-		$text{$table} = sql(
+		$text{$table} = $node->safe_psql(
 			$db, "SELECT (to_jsonb(t) - 'system_identifier' - 'database')::text
 			FROM jobq_store.$table AS t ORDER BY 1");
 	}
@@ -79,7 +73,7 @@ sub run_own_job
 {
 	my ($db) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	sql($db, q{
+	$node->safe_psql($db, q{
 		SELECT jobq.create_queue('own', 'app.send(jsonb)');
 		SELECT jobq.enqueue('own', '{"n": 99}', delay => '2500 ms')});
 	poll_ok(
@@ -96,10 +90,10 @@ sub inert_ok
 	my ($db, $sent) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	run_own_job($db);
-	is(sql($db, 'SELECT count(*) FROM app.sent WHERE n <> 99'),
+	is($node->safe_psql($db, 'SELECT count(*) FROM app.sent WHERE n <> 99'),
 		$sent, "$db: no job was run");
-	is( sql($db, "SELECT count(*) FROM app.ticks"),
-		sql($db, "SELECT runs FROM jobq.schedules WHERE name = 'tick'"),
+	is( $node->safe_psql($db, "SELECT count(*) FROM app.ticks"),
+		$node->safe_psql($db, "SELECT runs FROM jobq.schedules WHERE name = 'tick'"),
 		"$db: no schedule has fired");
 	my $error = sql_error($node, "SELECT * FROM jobq.dequeue('ext')", $db);
 	like($error, qr/55000/, "$db: dequeue() refuses");
@@ -116,7 +110,7 @@ sub active_ok
 {
 	my ($db, $sent, $expected) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	sql($db, 'SELECT jobq.start()');
+	$node->safe_psql($db, 'SELECT jobq.start()');
 	poll_ok(
 		$node, "SELECT count(*) = $sent FROM app.sent WHERE n <> 99",
 		"$db: start() makes the jobs run",
@@ -128,9 +122,9 @@ sub active_ok
 		db => $db);
 
 	# what was running is held until its lease is over
-	is( sql($db, "SELECT state FROM jobq.jobs WHERE id = $expected->{held}"),
+	is( $node->safe_psql($db, "SELECT state FROM jobq.jobs WHERE id = $expected->{held}"),
 		'running', "$db: a job that was claimed is held");
-	sql($db, "SELECT jobq.complete($expected->{held}, $expected->{held_lease})");
+	$node->safe_psql($db, "SELECT jobq.complete($expected->{held}, $expected->{held_lease})");
 	poll_ok(
 		$node,
 		"SELECT state = 'ready' AND attempt = 1 FROM jobq.jobs WHERE id = $expected->{lost}",
@@ -138,18 +132,18 @@ sub active_ok
 		db => $db);
 
 	# identifiers go on where the original's ended
-	cmp_ok(sql($db, "SELECT jobq.enqueue('ext', '\"new\"')"),
+	cmp_ok($node->safe_psql($db, "SELECT jobq.enqueue('ext', '\"new\"')"),
 		'>', $expected->{id}, "$db: a new job has a new id");
-	is( sql(
+	is( $node->safe_psql(
 			$db,
 			"SELECT count(*), bool_and(lease > $expected->{lease}), count(DISTINCT lease), (array_agg(id))[1]"
 			  . " FROM jobq.dequeue('ext', 3)"),
 		"3|t|1|$expected->{lost}",
 		"$db: a new lease is larger");
-	is( sql($db, "SELECT jobq.enqueue('ext', unique_key => 'one')"),
+	is( $node->safe_psql($db, "SELECT jobq.enqueue('ext', unique_key => 'one')"),
 		$expected->{unique}, "$db: unique keys hold");
 
-	is( sql(
+	is( $node->safe_psql(
 			$db, "SELECT jobq.create_queue('another');
 			SELECT count(*) FROM (SELECT FROM jobq_store.queue
 			  GROUP BY id HAVING count(*) > 1) AS t"),
@@ -160,11 +154,11 @@ sub active_ok
 
 # ------------------------------------------------------------- the original
 
-sql('postgres', q{
+$node->safe_psql('postgres', q{
 	CREATE ROLE jobq_app LOGIN;
 	CREATE ROLE jobq_reader LOGIN;
 	CREATE DATABASE original OWNER jobq_app});
-sql('original', q{
+$node->safe_psql('original', q{
 	CREATE EXTENSION jobq;
 	CREATE SCHEMA app;
 	CREATE TABLE app.sent (n int);
@@ -209,11 +203,11 @@ poll_ok(
 	'original: history',
 	db => 'original',
 	expected => 'cancelled 1,completed 5,dead 1');
-is(sql('original', 'SELECT count(*) FROM jobq.attempts'),
+is($node->safe_psql('original', 'SELECT count(*) FROM jobq.attempts'),
 	'2', 'original: attempts');
 
 # a schedule that has fired, and one that is disabled
-sql('original', q{
+$node->safe_psql('original', q{
 	SELECT jobq.schedule('tick', '@every 1s',
 	  command => 'INSERT INTO app.ticks VALUES (now())');
 	SELECT jobq.schedule('off', '0 0 29 2 *', queue => 'ext',
@@ -224,35 +218,35 @@ poll_ok($node, 'SELECT count(*) > 0 FROM app.ticks',
 	'original: the schedule fires', db => 'original');
 
 # from here on the original stands still, so that it can be compared
-sql('original', 'SELECT jobq.stop()');
+$node->safe_psql('original', 'SELECT jobq.stop()');
 poll_ok(
 	$node,
 	"SELECT count(*) = 0 FROM jobq_store.job AS j JOIN jobq_store.queue AS q ON q.id = j.queue WHERE q.is_run",
 	'original: it stands still',
 	db => 'original')
-  or diag(sql('original', 'SELECT * FROM jobq.jobs WHERE finished_at IS NULL'));
+  or diag($node->safe_psql('original', 'SELECT * FROM jobq.jobs WHERE finished_at IS NULL'));
 my %expected;
-sql('original', q{
+$node->safe_psql('original', q{
 	SELECT jobq.enqueue('mail', jsonb_build_object('n', 10 + n), priority => n)
 	FROM generate_series(1, 3) AS n;
 	SELECT jobq.enqueue('mail', '{"n": 20}', delay => '1 second');
 	SELECT jobq.enqueue('mail', '{"n": 21}', delay => '10 years')});
 $expected{unique} =
-  sql('original', "SELECT jobq.enqueue('ext', unique_key => 'one', ttl => '1 year')");
-sql('original', "SELECT jobq.enqueue('ext', to_jsonb(n)) FROM generate_series(1, 5) AS n");
-sql('original',
+  $node->safe_psql('original', "SELECT jobq.enqueue('ext', unique_key => 'one', ttl => '1 year')");
+$node->safe_psql('original', "SELECT jobq.enqueue('ext', to_jsonb(n)) FROM generate_series(1, 5) AS n");
+$node->safe_psql('original',
 	"SELECT jobq.enqueue('ext', '\"held\"', priority => -2);
 	 SELECT jobq.enqueue('ext', '\"lost\"', priority => -1)");
 ($expected{held}, $expected{held_lease}) = split(/\|/,
-	sql('original',
+	$node->safe_psql('original',
 		"SELECT id, lease FROM jobq.dequeue('ext', worker => 'me')"));
 ($expected{lost}, $expected{lease}) = split(/\|/,
-	sql('original',
+	$node->safe_psql('original',
 		"SELECT id, lease FROM jobq.dequeue('ext', lease => '10 min')"));
-$expected{id} = sql('original', 'SELECT max(id) FROM jobq_store.job');
-$expected{ticks} = sql('original', 'SELECT count(*) FROM app.ticks');
+$expected{id} = $node->safe_psql('original', 'SELECT max(id) FROM jobq_store.job');
+$expected{ticks} = $node->safe_psql('original', 'SELECT count(*) FROM app.ticks');
 is($expected{ticks},
-	sql('original', "SELECT runs FROM jobq.schedules WHERE name = 'tick'"),
+	$node->safe_psql('original', "SELECT runs FROM jobq.schedules WHERE name = 'tick'"),
 	'original: each time the schedule fired it ran');
 my $original = contents('original');
 
@@ -260,7 +254,7 @@ my $original = contents('original');
 sub let_lease_run_out
 {
 	my ($db) = @_;
-	sql($db,
+	$node->safe_psql($db,
 		"UPDATE jobq_store.job SET lease_until = now() - interval '1 s' WHERE id = $expected{lost}"
 	);
 	return;
@@ -270,38 +264,38 @@ sub let_lease_run_out
 
 # as a whole, compressed, by several processes
 run_ok('pg_dump -Fc', 'pg_dump', '-Fc', '-f', "$dir/whole", 'original');
-sql('postgres', 'CREATE DATABASE restored');
+$node->safe_psql('postgres', 'CREATE DATABASE restored');
 run_ok('pg_restore -j', 'pg_restore', '-e', '-j', 2, '-d', 'restored',
 	"$dir/whole");
 same_contents('restored', $original, 'restored');
-is( sql('restored', 'SELECT stopped FROM jobq_store.service'),
+is( $node->safe_psql('restored', 'SELECT stopped FROM jobq_store.service'),
 	'f', 'restored: the service has a state of its own');
-is( sql('restored',
+is( $node->safe_psql('restored',
 		"SELECT last_value FROM jobq_store.job_id_seq"),
-	sql('original', "SELECT last_value FROM jobq_store.job_id_seq"),
+	$node->safe_psql('original', "SELECT last_value FROM jobq_store.job_id_seq"),
 	'restored: sequences');
 inert_ok('restored', 5);
-like( sql('restored', "SELECT jobq.enqueue('mail', '{\"n\": 22}', delay => '10 years')"),
+like( $node->safe_psql('restored', "SELECT jobq.enqueue('mail', '{\"n\": 22}', delay => '10 years')"),
 	qr/^\d+$/, 'restored: jobs may be added before start()');
-sql('restored', "SELECT jobq.delete(max(id)) FROM jobq.jobs WHERE payload = '{\"n\": 22}'");
+$node->safe_psql('restored', "SELECT jobq.delete(max(id)) FROM jobq.jobs WHERE payload = '{\"n\": 22}'");
 let_lease_run_out('restored');
 active_ok('restored', 9, \%expected);
-is( sql(
+is( $node->safe_psql(
 		'restored',
 		"SELECT state, attempt, result FROM jobq.jobs WHERE payload = '{\"n\": 11}'"
 	),
 	'completed|1|{"sent": 11}',
 	'restored: a job of its past is finished');
-is( sql(
+is( $node->safe_psql(
 		'restored',
 		"SELECT count(*) FROM jobq.jobs WHERE payload = '{\"n\": 21}' AND state = 'scheduled'"
 	),
 	'1',
 	'restored: a job of the far future is not');
-is( sql('restored', "SELECT state FROM jobq.jobs WHERE payload = '{\"n\": 77}'"),
+is( $node->safe_psql('restored', "SELECT state FROM jobq.jobs WHERE payload = '{\"n\": 77}'"),
 	'ready', 'restored: a paused queue is paused');
-my $dead = sql('restored', 'SELECT min(id) FROM jobq.dead_letters');
-is( sql('restored', "SELECT jobq.retry($dead, '{\"n\": 66}')"),
+my $dead = $node->safe_psql('restored', 'SELECT min(id) FROM jobq.dead_letters');
+is( $node->safe_psql('restored', "SELECT jobq.retry($dead, '{\"n\": 66}')"),
 	$dead, 'restored: a dead job is tried again');
 poll_ok(
 	$node, 'SELECT count(*) = 1 FROM app.sent WHERE n = 66',
@@ -309,14 +303,14 @@ poll_ok(
 	db => 'restored');
 
 # who may do what
-is( sql('restored',
+is( $node->safe_psql('restored',
 		"SET ROLE jobq_reader; SELECT jobq.enqueue('mail', '{\"n\": 30}', delay => '1 day') > 0"),
 	't', 'restored: a privilege on a queue');
 like(
 	sql_error($node, "SET ROLE jobq_reader; SELECT jobq.take('mail')",
 		'restored'),
 	qr/42501/, 'restored: and no more than that');
-is( sql('restored',
+is( $node->safe_psql('restored',
 		"SET ROLE jobq_app; SELECT jobq.alter_queue('mail', priority => 8);
 		 RESET ROLE; SELECT priority FROM jobq.queues WHERE queue = 'mail'"),
 	"\n8", "restored: the owner");
@@ -333,11 +327,11 @@ inert_ok('restored', 5);
 # the definitions only: an empty service that works
 run_ok('pg_dump --schema-only', 'pg_dump', '--schema-only', '-f',
 	"$dir/schema.sql", 'original');
-sql('postgres', 'CREATE DATABASE empty');
+$node->safe_psql('postgres', 'CREATE DATABASE empty');
 run_ok('restoring the definitions',
 	'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-o', "$dir/out", '-f',
 	"$dir/schema.sql", 'empty');
-is( sql('empty',
+is( $node->safe_psql('empty',
 		'SELECT count(*) FROM jobq.queues UNION ALL SELECT count(*) FROM jobq.jobs'),
 	"0\n0", 'empty: no queues, no jobs');
 run_own_job('empty');
@@ -345,7 +339,7 @@ run_own_job('empty');
 # the data only, into a new extension
 run_ok('pg_dump --data-only', 'pg_dump', '--data-only', '-f',
 	"$dir/data.sql", 'original');
-sql('empty', 'DROP EXTENSION jobq CASCADE; CREATE EXTENSION jobq; TRUNCATE app.sent');
+$node->safe_psql('empty', 'DROP EXTENSION jobq CASCADE; CREATE EXTENSION jobq; TRUNCATE app.sent');
 run_ok('restoring the data',
 	'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-o', "$dir/out", '-f',
 	"$dir/data.sql", 'empty');
@@ -367,31 +361,31 @@ unlike(slurp_file("$dir/app.sql"),
 # ---------------------------------------------------------------- template
 
 # of a database at work
-sql('original', 'SELECT jobq.start()');
+$node->safe_psql('original', 'SELECT jobq.start()');
 poll_ok(
 	$node, 'SELECT count(*) = 9 FROM app.sent',
 	'original: it goes on',
 	db => 'original');
 my ($coordinator) = worker_pids($node, 'jobq coordinator', 'original');
 within(30, 'CREATE DATABASE with a database at work as its template',
-	sub { sql('postgres', 'CREATE DATABASE copy TEMPLATE original') });
+	sub { $node->safe_psql('postgres', 'CREATE DATABASE copy TEMPLATE original') });
 wait_for_worker($node, 'jobq coordinator', db => 'original',
 	not => $coordinator);
-my $runs = sql('original', "SELECT runs FROM jobq.schedules WHERE name = 'tick'");
+my $runs = $node->safe_psql('original', "SELECT runs FROM jobq.schedules WHERE name = 'tick'");
 poll_ok(
 	$node, "SELECT runs > $runs FROM jobq.schedules WHERE name = 'tick'",
 	'original: and on after the copy was made',
 	db => 'original');
 
 # A tick that was enqueued when the copy was made is the original's to run.
-my $ticks = sql('copy', 'SELECT count(*) FROM app.ticks');
+my $ticks = $node->safe_psql('copy', 'SELECT count(*) FROM app.ticks');
 run_own_job('copy');
-is(sql('copy', 'SELECT count(*) FROM app.ticks'),
+is($node->safe_psql('copy', 'SELECT count(*) FROM app.ticks'),
 	$ticks, 'copy: no schedule has fired');
 like(sql_error($node, "SELECT * FROM jobq.dequeue('ext')", 'copy'),
 	qr/55000.*HINT: .*jobq\.start/s, 'copy: dequeue() refuses');
-is( sql('copy', 'SELECT count(*) FROM jobq.jobs WHERE state = \'completed\''),
-	sql('copy', 'SELECT count(*) FROM jobq_store.history WHERE state = 3'),
+is( $node->safe_psql('copy', 'SELECT count(*) FROM jobq.jobs WHERE state = \'completed\''),
+	$node->safe_psql('copy', 'SELECT count(*) FROM jobq_store.history WHERE state = 3'),
 	'copy: history');
 let_lease_run_out('copy');
 $expected{ticks} = $ticks;
@@ -400,22 +394,22 @@ active_ok('copy', 9, \%expected);
 # ---------------------------------------------------- drop and create again
 
 within(30, 'DROP EXTENSION in a copy',
-	sub { sql('copy', 'DROP EXTENSION jobq CASCADE') });
-is( sql('copy', "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'jobq%'"),
+	sub { $node->safe_psql('copy', 'DROP EXTENSION jobq CASCADE') });
+is( $node->safe_psql('copy', "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'jobq%'"),
 	'0', 'copy: nothing is left');
-sql('copy', 'TRUNCATE app.sent; CREATE EXTENSION jobq');
-is(sql('copy', 'SELECT count(*) FROM jobq.queues'),
+$node->safe_psql('copy', 'TRUNCATE app.sent; CREATE EXTENSION jobq');
+is($node->safe_psql('copy', 'SELECT count(*) FROM jobq.queues'),
 	'0', 'copy: a new extension is empty');
 run_own_job('copy');
-is( sql('original', 'SELECT count(*) > 0 FROM jobq.queues'),
+is( $node->safe_psql('original', 'SELECT count(*) > 0 FROM jobq.queues'),
 	't', 'original: untouched');
 
 # a dump of the original that is made while it works, and a third copy
 run_ok('pg_dump of a database at work',
 	'pg_dump', '-Fc', '-f', "$dir/live", 'original');
-sql('postgres', 'CREATE DATABASE third');
+$node->safe_psql('postgres', 'CREATE DATABASE third');
 run_ok('restoring it', 'pg_restore', '-e', '-d', 'third', "$dir/live");
-is( sql('third',
+is( $node->safe_psql('third',
 		'SELECT count(*) FROM jobq_store.job AS j JOIN jobq_store.history AS h USING (id)'),
 	'0', 'third: no job is live and finished');
 

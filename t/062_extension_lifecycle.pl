@@ -18,12 +18,6 @@ my $command_limit = 20;
 
 my $node = jobq_node('main', extension => 0, conf => ['jobq.max_workers = 4']);
 
-sub sql
-{
-	my ($db, $sql, $on) = @_;
-	return ($on // $node)->safe_psql($db, $sql);
-}
-
 # A handler, in the public schema, that notes what it is given; if that has
 # "sleep" it sleeps first.
 my $make_handlers = q{
@@ -41,8 +35,8 @@ my $make_handlers = q{
 sub make_queue
 {
 	my ($db, $on) = @_;
-	sql($db, "$make_handlers SELECT jobq.create_queue('q', 'handle(jsonb)',"
-		  . " max_attempts => 5, backoff_base => '20 ms')", $on);
+	($on // $node)->safe_psql($db, "$make_handlers SELECT jobq.create_queue('q', 'handle(jsonb)',"
+		  . " max_attempts => 5, backoff_base => '20 ms')");
 	return;
 }
 
@@ -54,7 +48,7 @@ sub works_ok
 	my ($db, $name, $on) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	$n++;
-	sql($db, "SELECT jobq.enqueue('q', '{\"n\": $n}')", $on);
+	($on // $node)->safe_psql($db, "SELECT jobq.enqueue('q', '{\"n\": $n}')");
 	poll_ok($on // $node, "SELECT count(*) = 1 FROM done WHERE n = $n",
 		$name, db => $db);
 	return;
@@ -63,7 +57,7 @@ sub works_ok
 sub start_long_job
 {
 	my ($db) = @_;
-	sql($db, "SELECT jobq.enqueue('q', '{\"n\": 0, \"sleep\": 600}')");
+	$node->safe_psql($db, "SELECT jobq.enqueue('q', '{\"n\": 0, \"sleep\": 600}')");
 	poll_query($node,
 		"SELECT count(*) = 1 FROM jobq.workers WHERE kind = 'executor' AND state = 'running'",
 		db => $db)
@@ -89,33 +83,33 @@ wait_for_worker($node, 'jobq launcher');
 no_workers_ok('postgres', 'no extension: no coordinator stays');
 is( join("\n", unexpected_log_lines($node, 0)),
 	'', 'no extension: nothing in the log');
-sql('postgres', 'CREATE DATABASE second; CREATE DATABASE third');
+$node->safe_psql('postgres', 'CREATE DATABASE second; CREATE DATABASE third');
 within($command_limit, 'no extension: CREATE DATABASE from any template',
-	sub { sql('postgres', 'CREATE DATABASE fourth TEMPLATE second') });
+	sub { $node->safe_psql('postgres', 'CREATE DATABASE fourth TEMPLATE second') });
 within($command_limit, 'no extension: DROP DATABASE',
-	sub { sql('postgres', 'DROP DATABASE fourth') });
+	sub { $node->safe_psql('postgres', 'DROP DATABASE fourth') });
 like(
 	sql_error($node, 'SELECT jobq.version()'),
 	qr/3F000/, 'no extension: no functions');
-is(sql('postgres', "SHOW jobq.max_workers"), '4', 'but settings');
+is($node->safe_psql('postgres', "SHOW jobq.max_workers"), '4', 'but settings');
 
 # ------------------------------------------------- a second database
 
-sql('postgres', 'CREATE EXTENSION jobq');
+$node->safe_psql('postgres', 'CREATE EXTENSION jobq');
 make_queue('postgres');
 works_ok('postgres', 'first database: jobs run');
 
 my $started = time();
-sql('second', 'CREATE EXTENSION jobq');
+$node->safe_psql('second', 'CREATE EXTENSION jobq');
 my $coordinator = wait_for_worker($node, 'jobq coordinator', db => 'second');
 make_queue('second');
 works_ok('second', 'second database: jobs run, with no restart');
 cmp_ok(time() - $started, '<', 10, 'second database: at once');
-is( sql('postgres', 'SELECT count(*) FROM done WHERE n = 2'),
+is( $node->safe_psql('postgres', 'SELECT count(*) FROM done WHERE n = 2'),
 	'0', 'and not in the first');
 
 # one transaction that creates everything
-sql('third', "BEGIN; CREATE EXTENSION jobq; $make_handlers"
+$node->safe_psql('third', "BEGIN; CREATE EXTENSION jobq; $make_handlers"
 	  . " SELECT jobq.create_queue('q', 'handle(jsonb)');"
 	  . " SELECT jobq.enqueue('q', '{\"n\": 1000}'); COMMIT");
 poll_ok($node, 'SELECT count(*) = 1 FROM done WHERE n = 1000',
@@ -123,10 +117,10 @@ poll_ok($node, 'SELECT count(*) = 1 FROM done WHERE n = 1000',
 	db => 'third');
 
 # a CREATE EXTENSION that is rolled back leaves nothing
-sql('postgres', 'CREATE DATABASE fourth');
-sql('fourth', 'BEGIN; CREATE EXTENSION jobq; ROLLBACK');
+$node->safe_psql('postgres', 'CREATE DATABASE fourth');
+$node->safe_psql('fourth', 'BEGIN; CREATE EXTENSION jobq; ROLLBACK');
 no_workers_ok('fourth', 'CREATE EXTENSION rolled back: nobody comes');
-sql('fourth', 'CREATE EXTENSION jobq');
+$node->safe_psql('fourth', 'CREATE EXTENSION jobq');
 make_queue('fourth');
 works_ok('fourth', 'CREATE EXTENSION after that');
 
@@ -148,19 +142,19 @@ start_long_job('second');
 within(
 	$command_limit,
 	'ALTER EXTENSION UPDATE while a job runs',
-	sub { sql('second', 'ALTER EXTENSION jobq UPDATE') });
-is( sql('second', "SELECT count(*) FROM jobq.jobs WHERE state = 'running'"),
+	sub { $node->safe_psql('second', 'ALTER EXTENSION jobq UPDATE') });
+is( $node->safe_psql('second', "SELECT count(*) FROM jobq.jobs WHERE state = 'running'"),
 	'1', 'which goes on');
 works_ok('second', 'and others run beside it');
 
 # ---------------------------------------------------------- DROP EXTENSION
 
 # a handler that takes a jobq.job depends on the extension
-sql('second', q{
+$node->safe_psql('second', q{
 	CREATE FUNCTION handle_job(job jobq.job) RETURNS void LANGUAGE sql
 	AS $$ INSERT INTO done VALUES ((job.payload ->> 'n')::int) $$;
 	SELECT jobq.create_queue('j', 'handle_job(jobq.job)')});
-is( sql('second', "SELECT count(*) FROM jobq.jobs WHERE state = 'running'"),
+is( $node->safe_psql('second', "SELECT count(*) FROM jobq.jobs WHERE state = 'running'"),
 	'1', 'a job is running');
 my $error;
 within(
@@ -186,7 +180,7 @@ poll_ok(
 	$session->query('ROLLBACK');
 	$session->quit;
 }
-is(sql('second', "SELECT count(*) FROM pg_proc WHERE proname = 'handle_job'"),
+is($node->safe_psql('second', "SELECT count(*) FROM pg_proc WHERE proname = 'handle_job'"),
 	'1', 'ROLLBACK: all is there');
 works_ok('second', 'and the workers are back');
 
@@ -214,16 +208,16 @@ poll_query(
 	$other->quit;
 }
 no_workers_ok('second', 'the workers are gone');
-is( sql('second', "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'jobq%'"),
+is( $node->safe_psql('second', "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'jobq%'"),
 	'0', 'nothing is left');
-is( sql('second', "SELECT count(*) FROM pg_proc WHERE proname LIKE 'handle%'"),
+is( $node->safe_psql('second', "SELECT count(*) FROM pg_proc WHERE proname LIKE 'handle%'"),
 	'1', 'but the handler that does not depend on it');
 works_ok('postgres', 'other databases are not disturbed');
 
 # and again, with what sessions had cached
 {
 	my $session = $node->background_psql('second', on_error_stop => 0);
-	sql('second', 'CREATE EXTENSION jobq');
+	$node->safe_psql('second', 'CREATE EXTENSION jobq');
 	make_queue('second');
 	works_ok('second', 'CREATE EXTENSION again');
 	$n++;
@@ -234,11 +228,11 @@ works_ok('postgres', 'other databases are not disturbed');
 		within(
 			$command_limit,
 			"DROP EXTENSION $round",
-			sub { sql('second', 'DROP EXTENSION jobq CASCADE') });
+			sub { $node->safe_psql('second', 'DROP EXTENSION jobq CASCADE') });
 		like(
 			sql_error($node, "SELECT jobq.enqueue('q')", 'second'),
 			qr/3F000/, 'it is gone');
-		sql('second', 'CREATE EXTENSION jobq; TRUNCATE done');
+		$node->safe_psql('second', 'CREATE EXTENSION jobq; TRUNCATE done');
 		make_queue('second');
 		$n++;
 		$session->query_safe("SELECT jobq.enqueue('q', '{\"n\": $n}')");
@@ -251,22 +245,22 @@ works_ok('postgres', 'other databases are not disturbed');
 
 # A lease is never used twice, though sequences begin anew with the extension
 # and shared memory does not.
-sql('second', q{
+$node->safe_psql('second', q{
 	DROP EXTENSION jobq CASCADE;
 	CREATE EXTENSION jobq;
 	SELECT jobq.create_queue('leases');
 	SELECT jobq.enqueue('leases')});
-my $lease = sql('second', "SELECT lease FROM jobq.dequeue('leases')");
-sql('second', q{
+my $lease = $node->safe_psql('second', "SELECT lease FROM jobq.dequeue('leases')");
+$node->safe_psql('second', q{
 	DROP EXTENSION jobq CASCADE;
 	CREATE EXTENSION jobq;
 	SELECT jobq.create_queue('leases');
 	SELECT jobq.enqueue_many('leases', array_fill('1'::jsonb, '{20}'))});
 my @leases = split(/\n/,
-	sql('second', "SELECT lease FROM jobq.dequeue('leases');\n" x 10));
+	$node->safe_psql('second', "SELECT lease FROM jobq.dequeue('leases');\n" x 10));
 $node->restart;
 push @leases, split(/\n/,
-	sql('second', "SELECT lease FROM jobq.dequeue('leases');\n" x 10));
+	$node->safe_psql('second', "SELECT lease FROM jobq.dequeue('leases');\n" x 10));
 my %seen;
 is(scalar(grep { $seen{$_}++ } @leases),
 	0, 'no lease is used twice, not even after a restart')
@@ -285,7 +279,7 @@ works_ok('second', 'and the workers work');
 # a database that goes with its workers
 start_long_job('second');
 within($command_limit, 'DROP DATABASE, workers active',
-	sub { sql('postgres', 'DROP DATABASE second') });
+	sub { $node->safe_psql('postgres', 'DROP DATABASE second') });
 works_ok('postgres', 'the others stay');
 is( join(
 		"\n",
@@ -303,10 +297,10 @@ is( join(
 # ------------------------------- a new library and the SQL of another version
 
 # Whatever touches a table says what to do; nothing crashes.
-make_queue('postgres') if sql('postgres', "SELECT count(*) FROM jobq.queues WHERE queue = 'q'") eq '0';
-sql('postgres', q{SELECT jobq.enqueue('q', '{"n": 4000}', delay => '1 hour')});
-sql('postgres', "UPDATE pg_extension SET extversion = '0.0.1' WHERE extname = 'jobq'");
-my $routines = sql('postgres', q{
+make_queue('postgres') if $node->safe_psql('postgres', "SELECT count(*) FROM jobq.queues WHERE queue = 'q'") eq '0';
+$node->safe_psql('postgres', q{SELECT jobq.enqueue('q', '{"n": 4000}', delay => '1 hour')});
+$node->safe_psql('postgres', "UPDATE pg_extension SET extversion = '0.0.1' WHERE extname = 'jobq'");
+my $routines = $node->safe_psql('postgres', q{
 	SELECT format('%s %s(%s)',
 		CASE WHEN p.prokind = 'p' THEN 'CALL' ELSE 'SELECT * FROM' END,
 		p.oid::regproc,
@@ -351,18 +345,18 @@ unlike(join(' ', @works), qr/\b(?:enqueue|dequeue|complete|schedule|jobs|queues)
 like(sql_error($node, "SELECT jobq.enqueue('q')"),
 	qr/55000: extension "jobq" has version 0.0.1 in this database.*HINT: .*ALTER EXTENSION jobq UPDATE/s,
 	'another version: the error says what to do');
-sql('postgres', "UPDATE pg_extension SET extversion = '10.0.1' WHERE extname = 'jobq'");
+$node->safe_psql('postgres', "UPDATE pg_extension SET extversion = '10.0.1' WHERE extname = 'jobq'");
 like(sql_error($node, "SELECT jobq.enqueue('q')"),
 	qr/55000: extension "jobq" has version 10.0.1 in this database.*HINT: .*Install the library of version 10.0.1/s,
 	'a later version: it is the library that is to be updated');
-is(sql('postgres', q{SELECT hint ~ 'library of version 10.0.1' FROM jobq.health}), 't', 'a later version: health says so too');
+is($node->safe_psql('postgres', q{SELECT hint ~ 'library of version 10.0.1' FROM jobq.health}), 't', 'a later version: health says so too');
 unlike(log_since($node, $position), qr/PANIC|terminated by signal|TRAP/,
 	'another version: nothing crashed');
-sql('postgres', 'CREATE EXTENSION IF NOT EXISTS jobq');
-sql('postgres', "UPDATE pg_extension SET extversion = jobq.version() WHERE extname = 'jobq'");
-is(sql('postgres', q{SELECT count(*) FROM jobq.jobs WHERE payload = '{"n": 4000}'}),
+$node->safe_psql('postgres', 'CREATE EXTENSION IF NOT EXISTS jobq');
+$node->safe_psql('postgres', "UPDATE pg_extension SET extversion = jobq.version() WHERE extname = 'jobq'");
+is($node->safe_psql('postgres', q{SELECT count(*) FROM jobq.jobs WHERE payload = '{"n": 4000}'}),
 	'1', 'the right version: the job is still there');
-sql('postgres', 'SELECT jobq.start()');
+$node->safe_psql('postgres', 'SELECT jobq.start()');
 works_ok('postgres', 'the right version: jobs run');
 
 # ---------------------------------------------------- library not loaded
@@ -371,8 +365,8 @@ my $bare = jobq_node('bare', preload => 0);
 $error = sql_error($bare, 'CREATE EXTENSION jobq');
 like($error, qr/55000/, 'library not preloaded: CREATE EXTENSION fails');
 like($error, qr/HINT: .*shared_preload_libraries/, 'and says what to do');
-is( sql('postgres',
-		"SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'jobq%'", $bare),
+is( $bare->safe_psql('postgres',
+		"SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'jobq%'"),
 	'0', 'and leaves nothing');
 ($status) = $bare->psql('postgres', "LOAD 'jobq'");
 is($bare->psql('postgres', 'SELECT 1'), 0, 'LOAD does no harm');
@@ -382,7 +376,7 @@ is( join("\n", unexpected_log_lines($bare, 0, qr/must be loaded|preload/)),
 # a server that had it loaded, and no more
 $bare->append_conf('postgresql.conf', "shared_preload_libraries = 'jobq'");
 $bare->restart;
-sql('postgres', 'CREATE EXTENSION jobq', $bare);
+$bare->safe_psql('postgres', 'CREATE EXTENSION jobq');
 make_queue('postgres', $bare);
 works_ok('postgres', 'preloaded: it works', $bare);
 $bare->append_conf('postgresql.conf', "shared_preload_libraries = ''");
@@ -406,16 +400,16 @@ foreach my $call (
 		qr/55000.*HINT: .*shared_preload_libraries/s,
 		"no longer preloaded: $call");
 }
-is( sql('postgres', "SELECT jobq.cron_next('\@yearly', '2030-05-05', 'UTC')", $bare),
+is( $bare->safe_psql('postgres', "SELECT jobq.cron_next('\@yearly', '2030-05-05', 'UTC')"),
 	'2031-01-01 00:00:00+00', 'what needs no shared memory works');
-like(sql('postgres', 'SELECT jobq.version()', $bare),
+like($bare->safe_psql('postgres', 'SELECT jobq.version()'),
 	qr/^\d+\.\d+/, 'version() as well');
 run_log([
 		'pg_dump', '-h', $bare->host, '-p', $bare->port, '-f',
 		$bare->basedir . '/dump.sql', 'postgres'
 	]);
 is($? >> 8, 0, 'pg_dump as well');
-sql('postgres', 'DROP EXTENSION jobq', $bare);
+$bare->safe_psql('postgres', 'DROP EXTENSION jobq');
 pass('and it can be dropped');
 $bare->stop;
 

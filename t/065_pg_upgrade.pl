@@ -16,15 +16,9 @@ use Test::More;
 my @conf = ('jobq.max_workers = 4');
 my $old = jobq_node('old', install => $ENV{JOBQ_OLD_PG}, conf => \@conf);
 
-sub sql
-{
-	my ($sql, $on) = @_;
-	return $on->safe_psql('postgres', $sql);
-}
+diag('from ' . $old->sql('SHOW server_version'));
 
-diag('from ' . sql('SHOW server_version', $old));
-
-sql( q{
+$old->sql(q{
 	CREATE TABLE done (n int);
 	CREATE FUNCTION handle(payload jsonb) RETURNS void LANGUAGE sql AS
 		$$INSERT INTO done VALUES ((payload ->> 'n')::int)$$;
@@ -32,17 +26,17 @@ sql( q{
 	SELECT jobq.grant_usage('jobq_upgraded');
 	SELECT jobq.create_queue('q', 'handle(jsonb)');
 	SELECT jobq.grant_queue('q', 'jobq_upgraded', 'enqueue');
-	SELECT jobq.enqueue('q', '{"n": 1}')}, $old);
+	SELECT jobq.enqueue('q', '{"n": 1}')});
 poll_ok($old, 'SELECT count(*) = 1 FROM done', 'old: jobs run');
-sql( q{
+$old->sql(q{
 	SELECT jobq.create_queue('e', lease => '1 hour', description => 'external');
 	SELECT jobq.enqueue('e', to_jsonb(i)) FROM generate_series(1, 5) AS i;
 	SELECT jobq.schedule('s', '@every 1s', queue => 'e', payload => '"tick"',
 	  starts_at => now() + interval '3 s');
 	SELECT jobq.stop();
-	SELECT jobq.enqueue('q', '{"n": 2}')}, $old);
+	SELECT jobq.enqueue('q', '{"n": 2}')});
 my ($held, $held_lease) =
-  split(/\|/, sql("SELECT id, lease FROM jobq.dequeue('e')", $old));
+  split(/\|/, $old->sql("SELECT id, lease FROM jobq.dequeue('e')"));
 my $contents = q{
 	SELECT (to_jsonb(t) - 'system_identifier' - 'database')::text FROM jobq_store.queue AS t
 	UNION ALL SELECT to_jsonb(t)::text FROM jobq_store.job AS t
@@ -51,13 +45,12 @@ my $contents = q{
 	UNION ALL SELECT (to_jsonb(t) - 'system_identifier' - 'database')::text
 	  FROM jobq_store.schedule AS t
 	ORDER BY 1};
-my $before = sql($contents, $old);
-my $last_id = sql('SELECT max(id) FROM jobq_store.job', $old);
-my $plain_options = sql(
-	q{CREATE TEMP TABLE plain (a int NOT NULL);
+my $before = $old->sql($contents);
+my $last_id = $old->sql('SELECT max(id) FROM jobq_store.job');
+my $plain_options = $old->sql(q{CREATE TEMP TABLE plain (a int NOT NULL);
 	SELECT split_part(unnest(attoptions), '=', 1) FROM pg_attribute
-	WHERE attrelid = 'plain'::regclass AND attnum > 0}, $old);
-my $checksums = sql('SHOW data_checksums', $old);
+	WHERE attrelid = 'plain'::regclass AND attnum > 0});
+my $checksums = $old->sql('SHOW data_checksums');
 $old->stop;
 
 # PostgreSQL 18 makes clusters with checksums, if it is not told otherwise.
@@ -77,7 +70,7 @@ foreach my $option (split(/\n/, $plain_options))
 	my $error = sql_error($new,
 		"CREATE TEMP TABLE t (a int); ALTER TABLE t ALTER a SET ($option = 1)");
 	next unless $error =~ /22023: unrecognized parameter/;
-	my $version = sql('SHOW server_version', $new);
+	my $version = $new->sql('SHOW server_version');
 	$new->stop;
   SKIP:
 	{
@@ -120,22 +113,22 @@ delete $ENV{LD_LIBRARY_PATH};
 
 my $position = log_position($new);
 $new->start;
-is(sql($contents, $new), $before, 'all is there');
+is($new->sql($contents), $before, 'all is there');
 like(sql_error($new, "SELECT * FROM jobq.dequeue('e')"),
 	qr/55000.*HINT: .*jobq\.start/s, 'it is inert');
-is(sql("SELECT severity || ' ' || topic FROM jobq.health", $new),
+is($new->sql("SELECT severity || ' ' || topic FROM jobq.health"),
 	"critical copy\ncritical stopped", 'jobq.health says so');
 like(sql_error($new, "SELECT jobq.enqueue('q', '{\"n\": 3}', delay => '-1 s')"),
 	qr/22023/, 'its functions work');
-is(sql('SELECT count(*) FROM done WHERE n = 2', $new), '0', 'no job was run');
-sql('SELECT jobq.start()', $new);
+is($new->sql('SELECT count(*) FROM done WHERE n = 2'), '0', 'no job was run');
+$new->sql('SELECT jobq.start()');
 poll_ok($new, 'SELECT count(*) = 1 FROM done WHERE n = 2', 'start() makes the jobs run');
-sql(q{SELECT jobq.enqueue('q', '{"n": 4}')}, $new);
+$new->sql(q{SELECT jobq.enqueue('q', '{"n": 4}')});
 poll_ok($new, 'SELECT count(*) = 1 FROM done WHERE n = 4', 'new ones as well');
-cmp_ok(sql("SELECT jobq.enqueue('e')", $new), '>', $last_id, 'a new job has a new id');
-cmp_ok(sql("SELECT lease FROM jobq.dequeue('e')", $new),
+cmp_ok($new->sql("SELECT jobq.enqueue('e')"), '>', $last_id, 'a new job has a new id');
+cmp_ok($new->sql("SELECT lease FROM jobq.dequeue('e')"),
 	'>', $held_lease, 'a new lease is larger');
-sql("SELECT jobq.complete($held, $held_lease)", $new);
+$new->sql("SELECT jobq.complete($held, $held_lease)");
 pass('an old lease is good');
 poll_ok($new,
 	"SELECT count(*) > 0 FROM jobq.jobs WHERE queue = 'e' AND payload = '\"tick\"'",

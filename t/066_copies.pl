@@ -12,6 +12,7 @@ use strict;
 use warnings;
 
 use JobqLoad;
+use JobqNode;
 use JobqTest;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -22,17 +23,11 @@ my $primary = jobq_node(
 	streaming => 'logical',
 	conf => [ 'jobq.max_workers = 3', 'log_statement = none', 'fsync = off' ]);
 
-sub sql
-{
-	my ($node, $sql, $db) = @_;
-	return $node->safe_psql($db // 'postgres', $sql);
-}
-
 # What the schedule has enqueued counts as placed.
 sub adopt_ticks
 {
 	my ($node) = @_;
-	sql($node, q{
+	$node->sql(q{
 		SELECT jobq.unschedule('tick');
 		INSERT INTO load.placed
 		SELECT id FROM jobq_store.job WHERE headers ? 'schedule'
@@ -41,7 +36,7 @@ sub adopt_ticks
 }
 
 load_set_up($primary);
-sql($primary, q{
+$primary->sql(q{
 	CREATE TABLE orders (id int PRIMARY KEY, job bigint, shipped boolean);
 	CREATE FUNCTION ship(p jsonb) RETURNS void LANGUAGE sql AS
 	  'UPDATE orders SET shipped = true WHERE id = $1::int';
@@ -51,7 +46,7 @@ sql($primary, q{
 	SELECT jobq.enqueue('ext', unique_key => 'first');
 	SELECT jobq.enqueue('ext', unique_key => 'second')});
 my ($held, $lease) = split(/\|/,
-	sql($primary, q{SELECT id, lease FROM jobq.dequeue('ext', lease => '1 h')}));
+	$primary->sql(q{SELECT id, lease FROM jobq.dequeue('ext', lease => '1 h')}));
 
 my $load = load_start($primary);
 load_goes_on_ok($primary, 'primary');
@@ -63,13 +58,13 @@ $primary->backup('backup');
 load_goes_on_ok($primary, 'primary, after the backup');
 load_place($primary, 'load_h', 100);
 
-my $clone = PostgreSQL::Test::Cluster->new('clone');
+my $clone = JobqNode->new('clone');
 $clone->init_from_backup($primary, 'backup');
 $clone->append_conf('postgresql.conf', "jobq.enabled = off\n");
 $clone->start;
 wait_for_worker($clone, 'jobq launcher');
-my $jobs = sql($clone, 'SELECT count(*) FROM jobq_store.job');
-my $done = sql($clone, 'SELECT count(*) FROM load.effects');
+my $jobs = $clone->sql('SELECT count(*) FROM jobq_store.job');
+my $done = $clone->sql('SELECT count(*) FROM load.effects');
 cmp_ok($jobs, '>', 1, 'clone: it has the jobs');
 load_place($clone, 'load_h', 2);
 pass('clone: it takes others');
@@ -81,11 +76,11 @@ poll_until(sub { log_since($clone, $position) =~ /"log_checkpoints" changed/ })
   or die "the settings are not read\n";
 poll_ok($clone, q{SELECT wait_event_type = 'Extension' FROM pg_stat_activity
 	WHERE backend_type = 'jobq launcher'}, 'clone: the launcher sleeps');
-is( sql($clone, q{SELECT count(*) FROM pg_stat_activity
+is( $clone->sql(q{SELECT count(*) FROM pg_stat_activity
 	WHERE backend_type IN ('jobq coordinator', 'jobq executor')}),
 	'0', 'clone: jobq.enabled = off keeps it quiet');
-is( sql($clone, 'SELECT count(*) FROM jobq_store.job') . ' '
-	  . sql($clone, 'SELECT count(*) FROM load.effects'),
+is( $clone->sql('SELECT count(*) FROM jobq_store.job') . ' '
+	  . $clone->sql('SELECT count(*) FROM load.effects'),
 	($jobs + 2) . " $done", 'clone: nothing has run');
 
 # the same one as a server that takes over: it goes on where the backup was
@@ -93,24 +88,24 @@ adopt_ticks($clone);
 $clone->append_conf('postgresql.conf', "jobq.enabled = on\n");
 $clone->reload;
 load_account_ok($clone, 'clone, let loose');
-is( sql($clone, "SELECT jobq.complete($held, $lease); SELECT state FROM jobq.jobs WHERE id = $held"),
+is( $clone->sql("SELECT jobq.complete($held, $lease); SELECT state FROM jobq.jobs WHERE id = $held"),
 	"\ncompleted", 'clone: a lease that was in the backup is good');
-cmp_ok(sql($clone, q{SELECT lease FROM jobq.dequeue('ext')}),
+cmp_ok($clone->sql(q{SELECT lease FROM jobq.dequeue('ext')}),
 	'>', $lease, 'clone: a new lease is larger');
 $clone->stop;
 
 # ----------------------------------------------------------------- standby
 
-my $standby = PostgreSQL::Test::Cluster->new('standby');
+my $standby = JobqNode->new('standby');
 $standby->init_from_backup($primary, 'backup', has_streaming => 1);
 $standby->start;
 $primary->wait_for_catchup($standby);
 
-foreach my $view (split(/\n/, sql($standby,
+foreach my $view (split(/\n/, $standby->sql(
 	q{SELECT oid::regclass FROM pg_class WHERE relkind = 'v'
 	  AND relnamespace = 'jobq'::regnamespace ORDER BY 1})))
 {
-	like(sql($standby, "SELECT count(*) FROM $view"),
+	like($standby->sql("SELECT count(*) FROM $view"),
 		qr/^\d+$/, "standby: $view can be read");
 }
 
@@ -136,7 +131,7 @@ my %arguments = (
 	unschedule => "'tick'", enable_schedule => "'tick'", run_schedule => "'tick'",
 	backfill => "'tick', now(), now()", import_pg_cron => '', start => '',
 	stop => '');
-foreach my $function (split(/\n/, sql($standby,
+foreach my $function (split(/\n/, $standby->sql(
 	q{SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'jobq'::regnamespace ORDER BY 1})))
 {
 	next if $harmless{$function};
@@ -150,36 +145,36 @@ foreach my $function (split(/\n/, sql($standby,
 }
 
 # a publication of all tables does not disturb jobq's
-sql($primary, 'CREATE PUBLICATION everything FOR ALL TABLES');
+$primary->sql('CREATE PUBLICATION everything FOR ALL TABLES');
 load_goes_on_ok($primary, 'primary, with a publication of all tables');
-sql($primary, 'DROP PUBLICATION everything');
+$primary->sql('DROP PUBLICATION everything');
 
 # ----------------------------------------------------- logical replication
 
 my $subscriber = jobq_node('subscriber',
 	conf => [ 'jobq.max_workers = 2', 'fsync = off' ]);
-sql($subscriber, q{
+$subscriber->sql(q{
 	CREATE TABLE orders (id int PRIMARY KEY, job bigint, shipped boolean);
 	CREATE TABLE ran (n int);
 	CREATE FUNCTION ship(p jsonb) RETURNS void LANGUAGE sql AS
 	  'INSERT INTO ran VALUES ($1::int)';
 	SELECT jobq.create_queue('ship', 'ship(jsonb)')});
-sql($primary, 'CREATE PUBLICATION orders FOR TABLE orders');
-sql($primary, q{INSERT INTO orders SELECT i, jobq.enqueue('ship', to_jsonb(i)), false
+$primary->sql('CREATE PUBLICATION orders FOR TABLE orders');
+$primary->sql(q{INSERT INTO orders SELECT i, jobq.enqueue('ship', to_jsonb(i)), false
 	FROM generate_series(1, 10) AS i});
 my $connection = $primary->connstr('postgres');
 $connection =~ s/'/''/g;
-sql($subscriber, "CREATE SUBSCRIPTION orders CONNECTION '$connection' PUBLICATION orders");
-sql($primary, q{INSERT INTO orders SELECT i, jobq.enqueue('ship', to_jsonb(i)), false
+$subscriber->sql("CREATE SUBSCRIPTION orders CONNECTION '$connection' PUBLICATION orders");
+$primary->sql(q{INSERT INTO orders SELECT i, jobq.enqueue('ship', to_jsonb(i)), false
 	FROM generate_series(11, 50) AS i});
-sql($primary, q{BEGIN; INSERT INTO orders VALUES (51, jobq.enqueue('ship', '51'), false); ROLLBACK});
+$primary->sql(q{BEGIN; INSERT INTO orders VALUES (51, jobq.enqueue('ship', '51'), false); ROLLBACK});
 poll_ok($subscriber, 'SELECT count(*) = 50 FROM orders WHERE shipped',
 	'subscriber: orders arrive, and what the jobs of the publisher did to them');
-is(sql($subscriber, 'SELECT count(*) FROM jobq.jobs'),
+is($subscriber->sql('SELECT count(*) FROM jobq.jobs'),
 	'0', 'subscriber: but no jobs');
 
 # a trigger there makes jobs of its own of what arrives
-sql($subscriber, q{
+$subscriber->sql(q{
 	CREATE FUNCTION enqueue() RETURNS trigger LANGUAGE plpgsql AS $$
 	BEGIN
 	  PERFORM jobq.enqueue('ship', to_jsonb(new.id));
@@ -187,13 +182,13 @@ sql($subscriber, q{
 	END $$;
 	CREATE TRIGGER enqueue AFTER INSERT ON orders FOR EACH ROW EXECUTE FUNCTION enqueue();
 	ALTER TABLE orders ENABLE ALWAYS TRIGGER enqueue});
-sql($primary, 'INSERT INTO orders SELECT i FROM generate_series(101, 110) AS i');
+$primary->sql('INSERT INTO orders SELECT i FROM generate_series(101, 110) AS i');
 poll_ok($subscriber,
 	'SELECT count(*) = 10 AND count(DISTINCT n) = 10 AND min(n) = 101 FROM ran',
 	'subscriber: its own jobs run, each once');
-is(sql($subscriber, 'SELECT count(*) FROM ran WHERE n <= 100'),
+is($subscriber->sql('SELECT count(*) FROM ran WHERE n <= 100'),
 	'0', 'subscriber: those of the publisher do not');
-sql($subscriber, 'DROP SUBSCRIPTION orders');
+$subscriber->sql('DROP SUBSCRIPTION orders');
 is( join("\n", unexpected_log_lines($subscriber, 0,
 		qr/terminating logical replication/, qr/terminating connection/)),
 	'', 'subscriber: nothing unexpected in the log');
@@ -208,15 +203,15 @@ poll_query($standby, 'SELECT count(*) > ' . $done . ' FROM load.effects')
   or die "the standby does not follow\n";
 $primary->stop('immediate');
 load_stop($load);
-sql($standby, 'SELECT count(*) FROM load.placed');
+$standby->sql('SELECT count(*) FROM load.placed');
 $position = log_position($standby);
 $standby->promote;
 load_runs_ok($standby, 'promoted', seconds => 30);
 adopt_ticks($standby);
 load_account_ok($standby, 'promoted');
-is( sql($standby, "SELECT jobq.complete($held, $lease); SELECT state FROM jobq.jobs WHERE id = $held"),
+is( $standby->sql("SELECT jobq.complete($held, $lease); SELECT state FROM jobq.jobs WHERE id = $held"),
 	"\ncompleted", 'promoted: a lease of the old primary is good');
-cmp_ok(sql($standby, q{SELECT lease FROM jobq.dequeue('ext')}),
+cmp_ok($standby->sql(q{SELECT lease FROM jobq.dequeue('ext')}),
 	'>', $lease, 'promoted: a new lease is larger');
 quiet_log_ok($standby, $position, 10, 'promoted');
 

@@ -8,6 +8,7 @@
 use strict;
 use warnings;
 
+use JobqNode;
 use JobqTest;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -16,30 +17,24 @@ use Test::More;
 my $primary = jobq_node('primary', streaming => 1,
 	conf => [ "cluster_name = 'primary'", 'jobq.max_workers = 2' ]);
 
-sub sql
-{
-	my ($node, $sql) = @_;
-	return $node->safe_psql('postgres', $sql);
-}
-
 # Claims the next job: "id, lease".
 sub claim
 {
 	my ($node) = @_;
-	return sql($node, q{SELECT id || ', ' || lease FROM jobq.dequeue('ext', lease => '1 h')});
+	return $node->sql(q{SELECT id || ', ' || lease FROM jobq.dequeue('ext', lease => '1 h')});
 }
 
 # A server of that name from the backup.
 sub from_backup
 {
 	my ($name, @options) = @_;
-	my $node = PostgreSQL::Test::Cluster->new($name);
+	my $node = JobqNode->new($name);
 	$node->init_from_backup($primary, 'backup', @options);
 	$node->append_conf('postgresql.conf', "cluster_name = '$name'\n");
 	return $node;
 }
 
-sql($primary, q{
+$primary->sql(q{
 	SELECT jobq.create_queue('ext');
 	SELECT count(*) FROM jobq.enqueue_many('ext', array_fill('1'::jsonb, '{20}'));
 	CREATE FUNCTION once(p jsonb) RETURNS void LANGUAGE plpgsql AS $$BEGIN
@@ -63,7 +58,7 @@ is(scalar(@notes), 1, 'the note of the running job was copied');
 # ------------------------------------------------ a standby that lags behind
 
 # It gets nothing any more, and the primary is restarted: it takes a new block.
-sql($standby, q{ALTER SYSTEM SET primary_conninfo = ''});
+$standby->sql(q{ALTER SYSTEM SET primary_conninfo = ''});
 $standby->reload;
 poll_ok($standby, q{SELECT count(*) = 0 FROM pg_stat_wal_receiver}, 'the standby is cut off');
 $primary->restart;
@@ -75,12 +70,12 @@ my $rightful = claim($standby);
 is($rightful =~ /^(\d+)/, $stale =~ /^(\d+)/, 'the same job is claimed again');
 isnt($rightful, $stale, 'a lagging standby that is promoted: by another lease');
 like(sql_error($standby, "SELECT jobq.complete($stale)"), qr/JQ001/, 'who held it before cannot complete it');
-is(sql($standby, "SELECT jobq.complete($rightful)"), '', 'who holds it can');
+is($standby->sql("SELECT jobq.complete($rightful)"), '', 'who holds it can');
 
 # what ran on the primary did so there
 poll_ok($standby, q{SELECT count(*) = 1 FROM jobq.jobs WHERE queue = 'once' AND state = 'completed'},
 	'a job that ran when the backup was made is not dead after a promotion');
-is(sql($standby, q{SELECT count(*) FROM jobq.attempts}), '0', 'and has lost no attempt');
+is($standby->sql(q{SELECT count(*) FROM jobq.attempts}), '0', 'and has lost no attempt');
 
 # ------------------------------- others from the same backup, and the original
 
@@ -109,7 +104,7 @@ foreach my $node ($recovered, $clone)
 {
 	poll_ok($node, q{SELECT count(*) = 1 FROM jobq.jobs WHERE queue = 'once' AND state = 'completed'},
 		$node->name . ': a job that ran when the backup was made runs');
-	is(sql($node, q{SELECT count(*) FROM jobq.attempts}), '0',
+	is($node->sql(q{SELECT count(*) FROM jobq.attempts}), '0',
 		$node->name . ': it has lost no attempt');
 }
 poll_ok($primary, q{SELECT count(*) = 1 FROM jobq.attempts WHERE outcome = 'crashed'},
@@ -117,7 +112,7 @@ poll_ok($primary, q{SELECT count(*) = 1 FROM jobq.attempts WHERE outcome = 'cras
 
 # What is in the files of the crashed server itself counts no more, either, when
 # it has become another one, on a timeline of its own.
-$id = sql($primary, q{SELECT jobq.enqueue('once')});
+$id = $primary->sql(q{SELECT jobq.enqueue('once')});
 poll_ok($primary, "SELECT state = 'running' FROM jobq.jobs WHERE id = $id", 'a job runs when the server crashes');
 $primary->stop('immediate');
 @notes = glob($primary->data_dir . '/pg_jobq/*');
@@ -127,18 +122,18 @@ $primary->start;
 $primary->promote;
 poll_ok($primary, q{SELECT NOT pg_is_in_recovery()}, 'it is promoted');
 poll_ok($primary, "SELECT state FROM jobq.jobs WHERE id = $id", 'its only attempt is still to come', expected => 'running');
-is(sql($primary, "SELECT count(*) FROM jobq.attempts WHERE job_id = $id"), '0', 'none is lost');
+is($primary->sql("SELECT count(*) FROM jobq.attempts WHERE job_id = $id"), '0', 'none is lost');
 
 # ---------------------------------------------------- the extension made anew
 
-$lease = sql($clone, q{
+$lease = $clone->sql(q{
 	DROP EXTENSION jobq;
 	CREATE EXTENSION jobq;
 	SELECT jobq.create_queue('ext');
 	SELECT jobq.enqueue('ext');
 	SELECT lease FROM jobq.dequeue('ext')});
 $lease = (split(/\n/, $lease))[-1];
-my $again = sql($clone, q{
+my $again = $clone->sql(q{
 	DROP EXTENSION jobq;
 	CREATE EXTENSION jobq;
 	SELECT jobq.create_queue('ext');

@@ -14,12 +14,6 @@ use Test::More;
 my $node = jobq_node('main',
 	conf => [ 'jobq.max_workers = 3', 'jobq.worker_idle_timeout = 2s' ]);
 
-sub sql
-{
-	my ($sql, $db) = @_;
-	return $node->safe_psql($db // 'postgres', $sql);
-}
-
 # The SQLSTATE with which a role fails; empty if it does not.
 sub state_as
 {
@@ -35,7 +29,7 @@ sub refused
 	return is(state_as($role, $sql), $state, "$role: $sql");
 }
 
-sql(q{
+$node->sql(q{
 	CREATE ROLE alice LOGIN;
 	CREATE ROLE mallory LOGIN;
 	CREATE ROLE guest LOGIN;
@@ -49,7 +43,7 @@ sql(q{
 
 # -------------------------------------------- other people's jobs and queues
 
-sql(q{SET SESSION AUTHORIZATION alice;
+$node->sql(q{SET SESSION AUTHORIZATION alice;
 	SELECT jobq.create_queue('victim', max_attempts => 1), jobq.create_queue('secretname');
 	SELECT jobq.enqueue('victim', '{"secret": 1}'), jobq.enqueue('victim', '{"secret": 2}', unique_key => 'secret'),
 		jobq.enqueue('victim', '{"secret": 3}');
@@ -57,7 +51,7 @@ sql(q{SET SESSION AUTHORIZATION alice;
 	SELECT jobq.schedule('alices', '@daily', 'SELECT 1');
 	SELECT jobq.grant_queue('victim', 'guest', 'enqueue');
 });
-my $victim = sql("SELECT id, lease FROM jobq.dequeue('victim')");
+my $victim = $node->sql("SELECT id, lease FROM jobq.dequeue('victim')");
 my ($job, $lease) = split(/\|/, $victim);
 my $dead = $job - 1;
 my $ready = $job + 1;
@@ -91,21 +85,21 @@ unlike(sql_error($node, "SET SESSION AUTHORIZATION guest; SELECT jobq.enqueue('s
 	qr/"secretname"/, 'no hint at queues that a role may not see');
 
 # functions that cost nothing, in conditions and before the barrier
-sql(q{SET SESSION AUTHORIZATION guest;
+$node->sql(q{SET SESSION AUTHORIZATION guest;
 	CREATE FUNCTION leak(text) RETURNS boolean LANGUAGE plpgsql COST 0.0000001 AS $$BEGIN
 		INSERT INTO public.seen(t) VALUES ('leak ' || $1); RETURN true; END$$;
 });
 foreach my $view (qw(jobs queues dead_letters attempts schedules))
 {
-	sql("SET SESSION AUTHORIZATION guest; SELECT count(*) FROM jobq.$view AS v WHERE leak(v::text) OR leak(v::text)");
+	$node->sql("SET SESSION AUTHORIZATION guest; SELECT count(*) FROM jobq.$view AS v WHERE leak(v::text) OR leak(v::text)");
 }
-is(sql("SELECT count(*) FROM seen WHERE t LIKE 'leak%'"), '0', 'views show a function nothing that its caller may not see');
-is(sql("SET SESSION AUTHORIZATION alice; SELECT string_agg(state, ' ' ORDER BY id) FROM jobq.jobs"),
+is($node->sql("SELECT count(*) FROM seen WHERE t LIKE 'leak%'"), '0', 'views show a function nothing that its caller may not see');
+is($node->sql("SET SESSION AUTHORIZATION alice; SELECT string_agg(state, ' ' ORDER BY id) FROM jobq.jobs"),
 	'dead running ready', 'the victim is untouched');
 
 # ------------------------- code of a queue's owner in another role's session
 
-sql(q{SET SESSION AUTHORIZATION mallory;
+$node->sql(q{SET SESSION AUTHORIZATION mallory;
 	CREATE FUNCTION evil(p jsonb) RETURNS boolean LANGUAGE plpgsql AS $$BEGIN
 		EXECUTE p ->> 'sql';
 		INSERT INTO public.seen(t) VALUES ('evil ' || current_user);
@@ -127,12 +121,12 @@ foreach my $command (
 }
 like(sql_error($node, q{SELECT jobq.enqueue('evil', '{"sql": "DO $x$BEGIN COMMIT; END$x$"}')}),
 	qr/ERROR:  2D000/, 'payload_check cannot commit');
-is(sql(q{SELECT jobq.enqueue('evil', jsonb_build_object('sql', s)) > 0 FROM unnest(ARRAY['SET search_path = public',
+is($node->sql(q{SELECT jobq.enqueue('evil', jsonb_build_object('sql', s)) > 0 FROM unnest(ARRAY['SET search_path = public',
 		'SET LOCAL work_mem = ''1MB''', 'SET default_transaction_read_only = on', 'SET statement_timeout = 1']) AS s;
 	SELECT concat_ws(' ', current_user, session_user, current_setting('search_path'), current_setting('work_mem'),
 		current_setting('default_transaction_read_only'), current_setting('statement_timeout'))}),
 	qq{t\nt\nt\nt\npostgres postgres "\$user", public 4MB off 0}, 'its settings do not outlive it');
-is(sql(q{SELECT DISTINCT t FROM seen WHERE t LIKE 'evil%'}), 'evil mallory', 'it was its owner all the time');
+is($node->sql(q{SELECT DISTINCT t FROM seen WHERE t LIKE 'evil%'}), 'evil mallory', 'it was its owner all the time');
 
 # a type that hides pg_catalog's from the session that enqueued: not all
 # releases of the server forbid it themselves
@@ -153,7 +147,7 @@ $node->psql('postgres', q{
 	SELECT jobq.enqueue('evil', jsonb_build_object('sql',
 		'CREATE DOMAIN pg_temp.text AS pg_catalog.text CHECK (public.spring(value::pg_catalog.text))'));
 	SELECT 'x'::text});
-is(sql("SELECT count(*) FROM seen WHERE t LIKE 'sprung postgres'"), '0', 'no type is left to spring upon the caller');
+is($node->sql("SELECT count(*) FROM seen WHERE t LIKE 'sprung postgres'"), '0', 'no type is left to spring upon the caller');
 
 {
 	my $listening = '';
@@ -164,7 +158,7 @@ is(sql("SELECT count(*) FROM seen WHERE t LIKE 'sprung postgres'"), '0', 'no typ
 
 # ------------------------------------------------------- what jobs do to jobq
 
-sql(q{SET SESSION AUTHORIZATION mallory;
+$node->sql(q{SET SESSION AUTHORIZATION mallory;
 	CREATE PROCEDURE again(p jsonb) LANGUAGE plpgsql AS $$BEGIN
 		ROLLBACK;
 		INSERT INTO public.seen(t) VALUES ('job ' || current_user || '/' || session_user);
@@ -177,7 +171,7 @@ sql(q{SET SESSION AUTHORIZATION mallory;
 	SELECT jobq.create_queue('nested', handler => 'nested(jsonb)', max_attempts => 1);
 	SELECT jobq.create_queue('selfless', handler => 'nested(jsonb)', max_attempts => 1);
 });
-sql(q{SET SESSION AUTHORIZATION mallory;
+$node->sql(q{SET SESSION AUTHORIZATION mallory;
 	SELECT jobq.enqueue('nested', jsonb_build_object('sql', s)) FROM unnest(ARRAY[
 		'SELECT jobq.complete(id, lease) FROM jobq.current_job()', 'SELECT jobq.cancel(id) FROM jobq.current_job()',
 		'SELECT jobq.fail(id, lease, '''') FROM jobq.current_job()', 'SELECT jobq.delete(id) FROM jobq.current_job()',
@@ -192,8 +186,8 @@ sql(q{SET SESSION AUTHORIZATION mallory;
 });
 poll_ok($node, q{SELECT count(*) = 0 FROM jobq_store.job j JOIN jobq_store.queue q ON q.id = j.queue
 	WHERE q.name IN ('nested', 'selfless', 'run:mallory')}, 'jobs that attack jobq come to an end');
-is(sql(q{SELECT DISTINCT t FROM seen WHERE t LIKE 'job%'}), 'job mallory/mallory', 'and have been their owner always');
-is(sql(q{SELECT count(*) FROM jobq_store.history WHERE sqlstate LIKE 'XX%'}), '0', 'without an internal error');
+is($node->sql(q{SELECT DISTINCT t FROM seen WHERE t LIKE 'job%'}), 'job mallory/mallory', 'and have been their owner always');
+is($node->sql(q{SELECT count(*) FROM jobq_store.history WHERE sqlstate LIKE 'XX%'}), '0', 'without an internal error');
 foreach my $command ('SELECT 1; SELECT 2', '', 'BEGIN', 'COMMIT', 'ROLLBACK', 'SAVEPOINT x', q{PREPARE TRANSACTION 'x'},
 	'COPY seen FROM STDIN', 'COPY seen TO STDOUT')
 {
@@ -202,34 +196,34 @@ foreach my $command ('SELECT 1; SELECT 2', '', 'BEGIN', 'COMMIT', 'ROLLBACK', 'S
 
 # a job that terminates its own process
 my $from = log_position($node);
-sql(q{SET SESSION AUTHORIZATION mallory;
+$node->sql(q{SET SESSION AUTHORIZATION mallory;
 	SELECT jobq.run('SELECT pg_terminate_backend(pg_backend_pid())', max_attempts => 2)});
 {
 	ok(poll_until(sub {
-		return sql(q{SELECT count(*) FROM jobq_store.history WHERE command LIKE '%terminate%' AND state = 4}) eq '1' }, 3),
+		return $node->sql(q{SELECT count(*) FROM jobq_store.history WHERE command LIKE '%terminate%' AND state = 4}) eq '1' }, 3),
 		'a job that terminates its own process uses up its attempts');
 	my @fatal = log_since($node, $from) =~ /FATAL:  terminating background worker/g;
 	cmp_ok(scalar(@fatal), '<=', 10, 'and does not fill the log');
 }
-poll_until(sub { sql(q{SELECT jobq.delete(id) FROM jobq.jobs
-	WHERE command LIKE '%terminate%' AND state <> 'dead'}); return sql(q{SELECT count(*) FROM jobq_store.job
+poll_until(sub { $node->sql(q{SELECT jobq.delete(id) FROM jobq.jobs
+	WHERE command LIKE '%terminate%' AND state <> 'dead'}); return $node->sql(q{SELECT count(*) FROM jobq_store.job
 	WHERE command LIKE '%terminate%'}) eq '0' }, 10);
 
 # a backoff_function without end
-sql(q{SET SESSION AUTHORIZATION mallory;
+$node->sql(q{SET SESSION AUTHORIZATION mallory;
 	CREATE FUNCTION fails() RETURNS void LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'no'; END$$;
 	CREATE FUNCTION spins(int, jsonb) RETURNS interval LANGUAGE plpgsql AS $$BEGIN LOOP PERFORM pg_sleep(0.01); END LOOP; END$$;
 	SELECT jobq.create_queue('spins', handler => 'fails()', backoff_function => 'spins(int,jsonb)', timeout => '200 ms');
 	SELECT jobq.enqueue('spins');
 });
 my $spinning = q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'jobq executor' AND query LIKE '%fails%' AND state = 'active'};
-poll_until(sub { return sql($spinning) ne '' }, 5);
+poll_until(sub { return $node->sql($spinning) ne '' }, 5);
 {
-	ok(poll_until(sub { sql("SELECT pg_cancel_backend(pid) FROM ($spinning) AS s"); return sql($spinning) eq '' }, 2),
+	ok(poll_until(sub { $node->sql("SELECT pg_cancel_backend(pid) FROM ($spinning) AS s"); return $node->sql($spinning) eq '' }, 2),
 		'a backoff_function can be cancelled');
 }
-sql(q{SET SESSION AUTHORIZATION mallory; SELECT jobq.pause('spins')});
-sql("SELECT pg_terminate_backend(pid) FROM ($spinning) AS s");
+$node->sql(q{SET SESSION AUTHORIZATION mallory; SELECT jobq.pause('spins')});
+$node->sql("SELECT pg_terminate_backend(pid) FROM ($spinning) AS s");
 
 # --------------------------------------------------------- hostile arguments
 
@@ -263,14 +257,14 @@ foreach my $call ("dequeue_any('{NULL}')", "complete_many('{NULL}', 1)", "next('
 is(state_as('mallory', "SELECT jobq.complete_many(array_fill(1::bigint, ARRAY[20000]), -1)"), '', 'many ids');
 
 {
-	sql(q{SET SESSION AUTHORIZATION mallory; SELECT jobq.create_queue('late')});
+	$node->sql(q{SET SESSION AUTHORIZATION mallory; SELECT jobq.create_queue('late')});
 	my $state = state_as('mallory', q{SELECT jobq.enqueue('late', run_at => '294276-12-31 23:59:59Z', ttl => t::interval)
 		FROM unnest(ARRAY['5 days', '1 year']) AS t});
 	ok($state eq '22008' || $state eq '22023' || ($state eq '' &&
-		sql(q{SELECT bool_and(expires_at IS NULL OR expires_at <= '294276-12-31 23:59:59.999999Z') AND count(*) = 2
+		$node->sql(q{SELECT bool_and(expires_at IS NULL OR expires_at <= '294276-12-31 23:59:59.999999Z') AND count(*) = 2
 			FROM jobq_store.job WHERE queue = (SELECT id FROM jobq_store.queue WHERE name = 'late')}) eq 't'),
 		'a time to live beyond the end of time');
-	sql(q{SELECT jobq.drop_queue('late', true)});
+	$node->sql(q{SELECT jobq.drop_queue('late', true)});
 }
 {
 	isnt(state_as('mallory', "SELECT jobq.create_queue('steps', backoff_steps => array_fill('1 s'::interval, ARRAY[1000000]))"),
@@ -283,7 +277,7 @@ is(state_as('mallory', "SELECT jobq.complete_many(array_fill(1::bigint, ARRAY[20
 $node->safe_psql('postgres', 'CREATE DATABASE retention');
 create_extension($node, 'retention');
 $node->create_clock('retention');
-my $keep = sql(q{
+my $keep = $node->sql(q{
 	SELECT jobq.grant_usage('guest');
 	SELECT jobq.create_queue('kept', keep_dead => '10 years'), jobq.create_queue('open');
 	SELECT jobq.grant_queue('open', 'guest', 'enqueue');
@@ -297,13 +291,13 @@ my $keep = sql(q{
 my $position = log_position($node);
 for my $turn (1 .. 14)
 {
-	my $segment = sql('SELECT history_segment FROM jobq_store.service', 'retention');
+	my $segment = $node->sql('SELECT history_segment FROM jobq_store.service', 'retention');
 	$node->advance_clock('5 hours', 'retention');
-	sql(q{SELECT jobq.enqueue('open', delay => '1 ms')}, 'retention');
-	poll_until(sub { return sql('SELECT history_segment FROM jobq_store.service', 'retention') ne $segment }, 0.6);
+	$node->sql(q{SELECT jobq.enqueue('open', delay => '1 ms')}, 'retention');
+	poll_until(sub { return $node->sql('SELECT history_segment FROM jobq_store.service', 'retention') ne $segment }, 0.6);
 }
 {
-	is(sql(q{SELECT count(*) FROM jobq.dead_letters WHERE queue = 'kept'}, 'retention'), '1',
+	is($node->sql(q{SELECT count(*) FROM jobq.dead_letters WHERE queue = 'kept'}, 'retention'), '1',
 		q{a role with nothing but "enqueue" cannot have other queues' dead letters deleted});
 	unlike(log_since($node, $position), qr/jobq failed in retention/, 'nor stop retention');
 }

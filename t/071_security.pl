@@ -9,13 +9,7 @@ use Test::More;
 
 my $node = jobq_node('main', conf => ['jobq.max_workers = 1', 'jobq.worker_idle_timeout = 60s']);
 
-sub sql
-{
-	my ($sql) = @_;
-	return $node->safe_psql('postgres', $sql);
-}
-
-sql(q{
+$node->sql(q{
 	CREATE ROLE alice LOGIN;
 	CREATE ROLE bob LOGIN;
 	GRANT bob TO alice;
@@ -32,18 +26,18 @@ sql(q{
 sub job
 {
 	my ($command, %opt) = @_;
-	my $id = sql("SET SESSION AUTHORIZATION alice; SELECT jobq.run(\$_j\$$command\$_j\$, max_attempts => 1)");
+	my $id = $node->sql("SET SESSION AUTHORIZATION alice; SELECT jobq.run(\$_j\$$command\$_j\$, max_attempts => 1)");
 	poll_query($node, "SELECT count(*) = 1 FROM jobq_store.history WHERE id = $id");
-	return sql("SELECT coalesce(sqlstate, '') FROM jobq_store.history WHERE id = $id");
+	return $node->sql("SELECT coalesce(sqlstate, '') FROM jobq_store.history WHERE id = $id");
 }
 
 sub who_is_next
 {
 	my ($name) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	sql('TRUNCATE seen');
+	$node->sql('TRUNCATE seen');
 	is(job('INSERT INTO seen(t) SELECT me()'), '', "$name: the next job runs");
-	return is(sql('SELECT t FROM seen'), 'alice/alice', "$name: as alice");
+	return is($node->sql('SELECT t FROM seen'), 'alice/alice', "$name: as alice");
 }
 
 who_is_next('at first');
@@ -66,7 +60,7 @@ foreach my $command ('SET ROLE postgres', 'SET SESSION AUTHORIZATION postgres',
 }
 
 # the trick of a procedure that begins with ROLLBACK
-sql(q{SET SESSION AUTHORIZATION alice;
+$node->sql(q{SET SESSION AUTHORIZATION alice;
 	CREATE PROCEDURE escape() LANGUAGE plpgsql AS $$
 	DECLARE who text[];
 	BEGIN
@@ -83,9 +77,9 @@ sql(q{SET SESSION AUTHORIZATION alice;
 		INSERT INTO seen(t) SELECT unnest(who);
 	END$$;
 });
-sql('TRUNCATE seen');
+$node->sql('TRUNCATE seen');
 is(job('CALL escape()'), '', 'a procedure that rolls back first');
-is(sql("SELECT string_agg(t, ' ' ORDER BY n) FROM seen"), 'alice/alice alice/alice bob/alice alice/alice',
+is($node->sql("SELECT string_agg(t, ' ' ORDER BY n) FROM seen"), 'alice/alice alice/alice bob/alice alice/alice',
 	'stays alice');
 who_is_next('after it');
 
@@ -99,7 +93,7 @@ is(job(q{DO $$BEGIN
 	EXECUTE 'PREPARE leftover AS SELECT 1';
 	EXECUTE 'DECLARE leftover CURSOR WITH HOLD FOR SELECT 1';
 END$$}), '', 'a job leaves all kinds of things behind');
-sql('TRUNCATE seen');
+$node->sql('TRUNCATE seen');
 is(job(q{INSERT INTO seen(t) SELECT concat_ws(' ',
 	current_setting('search_path'), current_setting('work_mem'),
 	current_setting('default_transaction_read_only'), current_setting('lock_timeout'),
@@ -107,25 +101,25 @@ is(job(q{INSERT INTO seen(t) SELECT concat_ws(' ',
 	(SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'),
 	(SELECT count(*) FROM pg_prepared_statements), (SELECT count(*) FROM pg_cursors WHERE name = 'leftover'),
 	to_regclass('pg_temp.leftover') IS NULL)}), '', 'the next job runs');
-is(sql('SELECT t FROM seen'), '"$user", public 4MB off 0 ISO, MDY unset 0 0 0 t', 'it finds a new session');
+is($node->sql('SELECT t FROM seen'), '"$user", public 4MB off 0 ISO, MDY unset 0 0 0 t', 'it finds a new session');
 is(job("SELECT lastval()"), '55000', 'lastval() is not defined');
-is(sql(q{SELECT count(DISTINCT worker) FROM jobq_store.history}), '1', 'all in one process');
+is($node->sql(q{SELECT count(DISTINCT worker) FROM jobq_store.history}), '1', 'all in one process');
 
 # the role's own settings are a job's defaults
-sql(q{ALTER ROLE alice SET search_path = alices; ALTER ROLE alice SET role = bob;
+$node->sql(q{ALTER ROLE alice SET search_path = alices; ALTER ROLE alice SET role = bob;
 	ALTER ROLE alice SET default_transaction_read_only = on; ALTER ROLE alice SET work_mem = '2MB'});
 my ($executor) = worker_pids($node, 'jobq executor');
-sql("SELECT pg_terminate_backend($executor)");
+$node->sql("SELECT pg_terminate_backend($executor)");
 is(job('INSERT INTO public.seen DEFAULT VALUES'), '25006', 'a role that reads only');
 is(job(q{SELECT 1 / (current_setting('search_path') = 'alices' AND current_setting('work_mem') = '2MB'
 	AND public.me() = 'alice/alice')::int}), '', 'its settings hold, but it is itself');
-sql('ALTER ROLE alice RESET ALL');
+$node->sql('ALTER ROLE alice RESET ALL');
 ($executor) = worker_pids($node, 'jobq executor');
-sql("SELECT pg_terminate_backend($executor)");
+$node->sql("SELECT pg_terminate_backend($executor)");
 
 # ------------------------------------ functions that run as a queue's owner
 
-sql(q{
+$node->sql(q{
 	CREATE TABLE checked (t text);
 	CREATE FUNCTION check_payload(p jsonb) RETURNS text LANGUAGE plpgsql AS $$BEGIN
 		IF p ? 'role' THEN EXECUTE 'SET ROLE postgres'; END IF;
@@ -135,28 +129,28 @@ sql(q{
 		RETURN NULL; END$$;
 	SELECT jobq.create_queue('checked', payload_check => 'check_payload(jsonb)', owner => 'alice');
 });
-is(sql(q{SELECT jobq.enqueue('checked') > 0}), 't', 'payload_check runs as the owner of the queue');
+is($node->sql(q{SELECT jobq.enqueue('checked') > 0}), 't', 'payload_check runs as the owner of the queue');
 like(sql_error($node, q{SELECT jobq.enqueue('checked', '{"bad": 1}')}), qr/23514.*bad payload/s,
 	'it gives the reason for a refusal');
 like(sql_error($node, q{SELECT jobq.enqueue('checked', '{"role": 1}')}), qr/42501/,
 	'it cannot become the caller');
-is(sql(q{SET search_path = public, evil; SELECT jobq.enqueue('checked', '{"path": 1}') > 0}), 't',
+is($node->sql(q{SET search_path = public, evil; SELECT jobq.enqueue('checked', '{"path": 1}') > 0}), 't',
 	q{it does not see the caller's search_path});
-is(sql(q{SELECT jobq.enqueue('checked') > 0; SELECT current_user}), "t\npostgres", 'the caller is who it was');
-sql('REVOKE EXECUTE ON FUNCTION check_payload(jsonb) FROM PUBLIC');
+is($node->sql(q{SELECT jobq.enqueue('checked') > 0; SELECT current_user}), "t\npostgres", 'the caller is who it was');
+$node->sql('REVOKE EXECUTE ON FUNCTION check_payload(jsonb) FROM PUBLIC');
 like(sql_error($node, q{SELECT jobq.enqueue('checked')}), qr/42501/, 'its owner must have EXECUTE');
 
 like(sql_error($node, 'SET SESSION AUTHORIZATION alice; SELECT jobq.stop()'), qr/42501/, 'stop() is not for everybody');
 like(sql_error($node, 'SET SESSION AUTHORIZATION alice; SELECT jobq.start()'), qr/42501/, 'nor is start()');
 $node->create_clock;
-sql('GRANT USAGE ON SCHEMA clock TO alice');
+$node->sql('GRANT USAGE ON SCHEMA clock TO alice');
 like(sql_error($node, q{SET SESSION AUTHORIZATION alice; SELECT clock.advance('1 s')}), qr/42501/,
 	'nor is the clock');
 like(sql_error($node, 'SET jobq.max_workers = 9'), qr/55P02/, 'settings cannot be set in a session');
 like(sql_error($node, 'SET jobq.max_wokers = 9'), qr/42602/, 'nor are there others by a slip');
 
 # A procedure whose end cannot be written down leaves nothing either.
-sql(q{
+$node->sql(q{
 	CREATE FUNCTION fails(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS
 		$$BEGIN IF $1 = 0 THEN RETURN 0; END IF; RAISE EXCEPTION 'no space'; END$$;
 	CREATE PROCEDURE leaves(p jsonb) LANGUAGE plpgsql AS
@@ -166,14 +160,14 @@ sql(q{
 	CREATE INDEX ON jobq_store.history (fails(attempt));
 	CREATE INDEX ON jobq_store.attempt (fails(attempt));
 });
-my $id = sql(q{SELECT jobq.enqueue('leaves')});
+my $id = $node->sql(q{SELECT jobq.enqueue('leaves')});
 poll_query($node, "SELECT count(*) = 1 FROM jobq_store.job WHERE id = $id AND state = 1");
-my $pid = sql("SELECT substr(worker, 5) FROM jobq_store.job WHERE id = $id");
+my $pid = $node->sql("SELECT substr(worker, 5) FROM jobq_store.job WHERE id = $id");
 poll_ok($node, "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $pid", 'its executor leaves');
-sql('DROP INDEX jobq_store.history_fails_idx, jobq_store.attempt_fails_idx');
+$node->sql('DROP INDEX jobq_store.history_fails_idx, jobq_store.attempt_fails_idx');
 poll_ok($node, "SELECT state = 4 FROM jobq_store.history WHERE id = $id", 'the job has lost its lease');
-sql('TRUNCATE seen');
+$node->sql('TRUNCATE seen');
 is(job(q{INSERT INTO seen(t) SELECT coalesce(current_setting('my.secret', true), 'nothing')}), '', 'the next job runs');
-is(sql('SELECT t FROM seen'), 'nothing', 'and sees nothing of it');
+is($node->sql('SELECT t FROM seen'), 'nothing', 'and sees nothing of it');
 
 done_testing();

@@ -114,12 +114,6 @@ my %seen_of = (
 my $node = jobq_node('main', extension => 0,
 	conf => [ 'jobq.max_workers = 4', 'jobq.worker_idle_timeout = 1h' ]);
 
-sub sql
-{
-	my ($sql) = @_;
-	return $node->safe_psql('postgres', $sql);
-}
-
 # The beginning of a session of a kind of role.
 sub become
 {
@@ -129,12 +123,12 @@ sub become
 	return "SET SESSION AUTHORIZATION \"$kind\";\n";
 }
 
-sql(q{CREATE ROLE extowner SUPERUSER LOGIN; SET ROLE extowner; CREATE EXTENSION jobq});
-sql(qq{CREATE ROLE "$_" LOGIN}) foreach (grep { !/^(?:super|extowner|set_role)$/ } @kinds, 'stranger');
-sql(qq{SELECT jobq.grant_usage('"$_"', may_create => '$_' = 'creator')})
+$node->sql(q{CREATE ROLE extowner SUPERUSER LOGIN; SET ROLE extowner; CREATE EXTENSION jobq});
+$node->sql(qq{CREATE ROLE "$_" LOGIN}) foreach (grep { !/^(?:super|extowner|set_role)$/ } @kinds, 'stranger');
+$node->sql(qq{SELECT jobq.grant_usage('"$_"', may_create => '$_' = 'creator')})
   foreach (qw(owner enqueue consume manage read usage creator group));
-sql(q{SELECT jobq.grant_usage('reads_all', may_read => true)});
-sql(q{
+$node->sql(q{SELECT jobq.grant_usage('reads_all', may_read => true)});
+$node->sql(q{
 	-- from PostgreSQL 16 on it is what the role is like now that counts
 	ALTER ROLE noinherit NOINHERIT;
 	GRANT "group" TO member, noinherit;
@@ -156,51 +150,51 @@ sql(q{
 my %made;
 foreach my $queue ('zz', 'q')
 {
-	sql("SELECT jobq.enqueue('$queue')");
-	sql("SELECT jobq.fail(id, lease, 'x') FROM jobq.dequeue('$queue')");
-	sql("SELECT jobq.enqueue('$queue')");
-	@made{qw(leased lease)} = split(/\|/, sql("SELECT id, lease FROM jobq.dequeue('$queue', lease => '1 day')"));
-	$made{ready} = sql("SELECT jobq.enqueue('$queue')");
-	$made{scheduled} = sql("SELECT jobq.enqueue('$queue', delay => '1 day')");
+	$node->sql("SELECT jobq.enqueue('$queue')");
+	$node->sql("SELECT jobq.fail(id, lease, 'x') FROM jobq.dequeue('$queue')");
+	$node->sql("SELECT jobq.enqueue('$queue')");
+	@made{qw(leased lease)} = split(/\|/, $node->sql("SELECT id, lease FROM jobq.dequeue('$queue', lease => '1 day')"));
+	$made{ready} = $node->sql("SELECT jobq.enqueue('$queue')");
+	$made{scheduled} = $node->sql("SELECT jobq.enqueue('$queue', delay => '1 day')");
 }
-$made{dead} = sql(q{SELECT id FROM jobq.dead_letters WHERE queue = 'q'});
-sql(q{SELECT jobq.grant_queue('q', r::regrole, r) FROM unnest(ARRAY['enqueue', 'consume', 'manage', 'read']) AS r;
+$made{dead} = $node->sql(q{SELECT id FROM jobq.dead_letters WHERE queue = 'q'});
+$node->sql(q{SELECT jobq.grant_queue('q', r::regrole, r) FROM unnest(ARRAY['enqueue', 'consume', 'manage', 'read']) AS r;
 	SELECT jobq.grant_queue('q', '"group"', 'enqueue', 'consume', 'manage', 'read')});
 
 # an idle executor of q's owner and one of a stranger, and a run of a schedule
 foreach my $owner ('owner', 'stranger')
 {
-	sql("SELECT jobq.create_queue('handled by $owner', 'quick()', owner => '$owner');
+	$node->sql("SELECT jobq.create_queue('handled by $owner', 'quick()', owner => '$owner');
 		SELECT jobq.enqueue('handled by $owner')");
 	poll_query($node, "SELECT state = 'idle' FROM jobq.workers WHERE role::text = '$owner'");
 }
-sql(q{SELECT jobq.create_queue('handled p', owner => 'owner'), jobq.create_queue('handled zp');
+$node->sql(q{SELECT jobq.create_queue('handled p', owner => 'owner'), jobq.create_queue('handled zp');
 	SELECT jobq.enqueue(q), jobq.pause(q) FROM unnest('{handled p,handled zp}'::text[]) AS q});
-sql(q{SELECT jobq.grant_usage('owner', true);
+$node->sql(q{SELECT jobq.grant_usage('owner', true);
 	SET SESSION AUTHORIZATION owner;
 	SELECT jobq.schedule('s', '@every 1 second', queue => 'q');
 	RESET SESSION AUTHORIZATION;
 	SELECT jobq.schedule('zs', '@every 1 second', queue => 'zz');
 });
 poll_query($node, 'SELECT count(DISTINCT schedule) = 2 FROM jobq.schedule_runs');
-sql(q{SELECT jobq.schedule('zs', '@yearly', queue => 'zz');
+$node->sql(q{SELECT jobq.schedule('zs', '@yearly', queue => 'zz');
 	SET SESSION AUTHORIZATION owner;
 	SELECT jobq.schedule('s', '@yearly', queue => 'q');
 	RESET SESSION AUTHORIZATION;
 	SELECT jobq.revoke_usage('owner'), jobq.grant_usage('owner');
 	ALTER ROLE extowner NOSUPERUSER;
 });
-is(sql('SELECT count(*) FROM jobq_store.schedule_run'), sql('SELECT count(*) FROM jobq.schedule_runs'),
+is($node->sql('SELECT count(*) FROM jobq_store.schedule_run'), $node->sql('SELECT count(*) FROM jobq.schedule_runs'),
 	'the runs of the schedules are kept');
 
 # ------------------------------------------------------ nothing is left out
 
-is(join("\n", sort split(/\n/, sql(q{SELECT p.proname || '(' || array_to_string(ARRAY(
+is(join("\n", sort split(/\n/, $node->sql(q{SELECT p.proname || '(' || array_to_string(ARRAY(
 		SELECT format_type(p.proargtypes[i], NULL)
 		FROM generate_series(0, p.pronargs - p.pronargdefaults - 1) AS i), ', ') || ')'
 		FROM pg_proc AS p WHERE p.pronamespace = 'jobq'::regnamespace}))),
 	join("\n", sort keys %functions), 'every function is in the matrix, with every overload');
-is(sql(q{SELECT string_agg(relname, E'\n' ORDER BY relname) FROM pg_class WHERE relnamespace = 'jobq'::regnamespace
+is($node->sql(q{SELECT string_agg(relname, E'\n' ORDER BY relname) FROM pg_class WHERE relnamespace = 'jobq'::regnamespace
 		AND relkind <> 'c'}), join("\n", sort keys %views), 'every view is in the matrix');
 
 # --------------------------------------------------------------- the matrix
@@ -234,10 +228,10 @@ foreach my $kind (@kinds)
 			: $allowed{$who}{$kind} ? $seen_of{$expression}[0]
 			: $allowed{usage}{$kind} ? $others // '' : '42501';
 	}
-	is(sql($script), join("\n", @expected), "views as $kind: " . join(' ', sort keys %views));
+	is($node->sql($script), join("\n", @expected), "views as $kind: " . join(' ', sort keys %views));
 }
 
-my $before = sql(q{SELECT count(*), sum(hashtext(j::text)::bigint) FROM jobq_store.job AS j});
+my $before = $node->sql(q{SELECT count(*), sum(hashtext(j::text)::bigint) FROM jobq_store.job AS j});
 foreach my $kind (@kinds)
 {
 	my @calls = grep { $functions{$_}[1] !~ /^CALL/ } sort keys %functions;
@@ -248,7 +242,7 @@ foreach my $kind (@kinds)
 		$call =~ s/:(\w+)/$made{$1} \/\/ ":$1"/ge;
 		$script .= "SELECT \$_\$$function\$_\$, attempt(\$_\$SELECT jobq.$call\$_\$);\n";
 	}
-	is(sql($script), join("\n", map { "$_|" . expected($kind, $_) } @calls), "functions as $kind");
+	is($node->sql($script), join("\n", map { "$_|" . expected($kind, $_) } @calls), "functions as $kind");
 
 	foreach my $function (grep { $functions{$_}[1] =~ /^CALL/ } sort keys %functions)
 	{
@@ -257,14 +251,14 @@ foreach my $kind (@kinds)
 		is($state, expected($kind, $function), "$function as $kind");
 	}
 }
-is(sql(q{SELECT count(*), sum(hashtext(j::text)::bigint) FROM jobq_store.job AS j}), $before,
+is($node->sql(q{SELECT count(*), sum(hashtext(j::text)::bigint) FROM jobq_store.job AS j}), $before,
 	'nobody has changed anything by that');
 
 # ------------------------------------------------- grants in the catalogs
 
 # what CREATE EXTENSION gives away: nothing; NULL would be the default, which
 # for functions and types is something. Row types of relations go with them.
-is(sql(q{
+is($node->sql(q{
 	WITH object AS (
 		SELECT oid::regclass::text AS name, coalesce(relacl, acldefault('r', relowner)) AS acl, relnamespace AS schema
 		FROM pg_class WHERE relkind IN ('r', 'p', 'v', 'S', 'm', 'f')
@@ -279,7 +273,7 @@ is(sql(q{
 	WHERE schema IN ('jobq'::regnamespace, 'jobq_store'::regnamespace) AND grantee = 0}), '', 'nothing is for PUBLIC');
 
 my $roles = join(',', map { qq{'"$_"'} } grep { !/^(?:super|extowner|set_role)$/ } @kinds);
-is(sql(qq{SELECT string_agg(DISTINCT r || ' ' || c.oid::regclass, ', ')
+is($node->sql(qq{SELECT string_agg(DISTINCT r || ' ' || c.oid::regclass, ', ')
 	FROM unnest(ARRAY[$roles]::regrole[]) AS r, pg_class AS c
 	WHERE c.relnamespace = 'jobq_store'::regnamespace AND (
 		c.relkind IN ('r', 'p', 'v') AND (
@@ -287,27 +281,27 @@ is(sql(qq{SELECT string_agg(DISTINCT r || ' ' || c.oid::regclass, ', ')
 			OR has_table_privilege(r, c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER'))
 		OR c.relkind = 'S' AND has_sequence_privilege(r, c.oid, 'USAGE, SELECT, UPDATE'))}), '',
 	'no role has a right on a table');
-is(sql(qq{SELECT string_agg(DISTINCT r::text, ', ') FROM unnest(ARRAY[$roles]::regrole[]) AS r
+is($node->sql(qq{SELECT string_agg(DISTINCT r::text, ', ') FROM unnest(ARRAY[$roles]::regrole[]) AS r
 	WHERE has_schema_privilege(r, 'jobq_store', 'USAGE, CREATE') OR has_schema_privilege(r, 'jobq', 'CREATE')}), '',
 	'nor in schema jobq_store, nor may create anything in jobq');
-is(sql(qq{SELECT string_agg(DISTINCT p.proname, ' ' ORDER BY p.proname)
+is($node->sql(qq{SELECT string_agg(DISTINCT p.proname, ' ' ORDER BY p.proname)
 	FROM unnest(ARRAY[$roles]::regrole[]) AS r, pg_proc AS p
 	WHERE p.pronamespace = 'jobq_store'::regnamespace AND has_function_privilege(r, p.oid, 'EXECUTE')}),
 	'health_findings is_kept job_state may_name may_read may_read_all may_see_role readable_queues visible_roles worker_slots', 'of its functions they have those that the views call');
-is(sql(qq{SELECT string_agg(DISTINCT r || ' ' || c.relname, ', ')
+is($node->sql(qq{SELECT string_agg(DISTINCT r || ' ' || c.relname, ', ')
 	FROM unnest(ARRAY[$roles]::regrole[]) AS r, pg_class AS c WHERE c.relnamespace = 'jobq'::regnamespace
 	AND c.relkind = 'v' AND has_table_privilege(r, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')}),
 	'', 'views are for reading only');
 
 # functions that are granted one by one check for themselves what they do
-sql(q{GRANT USAGE ON SCHEMA jobq TO nobody; GRANT EXECUTE ON ALL ROUTINES IN SCHEMA jobq TO nobody;
+$node->sql(q{GRANT USAGE ON SCHEMA jobq TO nobody; GRANT EXECUTE ON ALL ROUTINES IN SCHEMA jobq TO nobody;
 	GRANT SELECT ON ALL TABLES IN SCHEMA jobq TO nobody});
 foreach my $function (sort keys %functions)
 {
 	my ($who, $call, undef, $others) = @{ $functions{$function} };
 	next if $call =~ /^CALL/ || $who eq 'usage' || $who eq 'creator';
 	$call =~ s/:(\w+)/$made{$1} \/\/ ":$1"/ge;
-	is(sql("SET SESSION AUTHORIZATION nobody; SELECT attempt(\$_\$SELECT jobq.$call\$_\$)"), $others // '42501',
+	is($node->sql("SET SESSION AUTHORIZATION nobody; SELECT attempt(\$_\$SELECT jobq.$call\$_\$)"), $others // '42501',
 		"$function does not rely on EXECUTE");
 }
 

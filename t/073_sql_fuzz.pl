@@ -37,15 +37,9 @@ my $node = jobq_node('main',
 	]);
 $node->create_clock;
 
-sub sql
-{
-	my ($sql) = @_;
-	return $node->safe_psql('postgres', $sql);
-}
-
 # ------------------------------------------------------------------- set-up
 
-sql(q{
+$node->sql(q{
 	CREATE ROLE alice LOGIN; CREATE ROLE bob LOGIN; CREATE ROLE carol LOGIN; CREATE ROLE dave LOGIN;
 	GRANT alice TO carol;
 	CREATE SCHEMA fuzz;
@@ -205,7 +199,7 @@ sub array
 # ----------------------------------------------------------- the statements
 
 my @functions;
-foreach my $line (split(/\n/, sql(q{
+foreach my $line (split(/\n/, $node->sql(q{
 	SELECT p.proname, p.prokind, p.pronargs - p.pronargdefaults, p.provariadic <> 0, coalesce(array_to_string(ARRAY(
 		SELECT p.proargnames[i + 1] || ':' || format_type(p.proargtypes[i], NULL)
 		FROM generate_series(0, p.pronargs - 1) AS i), ','), '')
@@ -357,7 +351,7 @@ my @bad = grep { /PANIC:|TRAP:|<XX...>|was terminated by signal|was terminated b
 is(join("\n", @bad[ 0 .. ($#bad > 9 ? 9 : $#bad) ]), '', 'no crash, no failed assertion, no internal error')
   or diag("seed $seed, the scripts are $PostgreSQL::Test::Utils::log_path/fuzz_*");
 
-is(sql($_->[1]), '', $_->[0])
+is($node->sql($_->[1]), '', $_->[0])
   foreach (
 	[ 'jobs belong to queues', 'SELECT id FROM jobq_store.job WHERE queue NOT IN (SELECT id FROM jobq_store.queue)' ],
 	[ 'a job is live or finished', q{SELECT id FROM jobq_store.job JOIN jobq_store.history USING (id)} ],
@@ -382,8 +376,8 @@ is(sql($_->[1]), '', $_->[0])
 SKIP:
 {
 	skip 'amcheck is not installed', 1
-	  unless sql(q{SELECT count(*) FROM pg_available_extensions WHERE name = 'amcheck'});
-	is( sql(q{CREATE EXTENSION amcheck;
+	  unless $node->sql(q{SELECT count(*) FROM pg_available_extensions WHERE name = 'amcheck'});
+	is( $node->sql(q{CREATE EXTENSION amcheck;
 		SELECT bt_index_check(c.oid, true) FROM pg_class AS c JOIN pg_am AS a ON a.oid = c.relam
 		WHERE c.relnamespace = 'jobq_store'::regnamespace AND a.amname = 'btree' AND c.relkind = 'i';
 		SELECT c.relname, h.* FROM pg_class AS c, verify_heapam(c.oid) AS h
@@ -391,7 +385,7 @@ SKIP:
 }
 
 # and everything is still at work
-sql(q{SELECT jobq.create_queue('after', 'fuzz.ok(jsonb)', owner => 'alice'), jobq.schedule('after', '@every 1 second', queue => 'after');
+$node->sql(q{SELECT jobq.create_queue('after', 'fuzz.ok(jsonb)', owner => 'alice'), jobq.schedule('after', '@every 1 second', queue => 'after');
 	SELECT jobq.enqueue('after', '{"n": 1}')});
 poll_ok($node, q{SELECT count(*) > 2 FROM jobq_store.history WHERE state = 3 AND queue =
 	(SELECT id FROM jobq_store.queue WHERE name = 'after')}, 'jobs and schedules run afterwards');

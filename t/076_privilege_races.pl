@@ -110,12 +110,6 @@ $harmless{import_pg_cron} = 1;
 my $node = jobq_node('main', extension => 0, conf => [ 'jobq.max_workers = 2' ]);
 my %made;
 
-sub sql
-{
-	my ($sql) = @_;
-	return $node->safe_psql('postgres', $sql);
-}
-
 # Whether the session waits for a lock, before it answers.
 sub waits
 {
@@ -124,21 +118,21 @@ sub waits
 		sub {
 			$session->{run}->pump_nb;
 			return 1 if $session->{out} =~ /done\n/;
-			return sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = '$session->{name}'"
+			return $node->sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = '$session->{name}'"
 				  . " AND wait_event_type = 'Lock'");
 		})
 	  && $session->{out} !~ /done\n/;
 }
 
-sql(q{CREATE ROLE extowner SUPERUSER LOGIN; SET ROLE extowner; CREATE EXTENSION jobq});
-sql(q{ALTER ROLE extowner NOSUPERUSER;
+$node->sql(q{CREATE ROLE extowner SUPERUSER LOGIN; SET ROLE extowner; CREATE EXTENSION jobq});
+$node->sql(q{ALTER ROLE extowner NOSUPERUSER;
 	CREATE ROLE alice LOGIN; CREATE ROLE team LOGIN; CREATE ROLE boss LOGIN; CREATE ROLE stranger LOGIN;
 	CREATE FUNCTION alices(jsonb) RETURNS void LANGUAGE sql AS ''});
 
 # Makes what the races are about anew.
 sub set_up
 {
-	sql(q{SELECT jobq.stop();
+	$node->sql(q{SELECT jobq.stop();
 		SELECT jobq.drop_queue(queue, force => true) FROM jobq.queues;
 		SELECT jobq.unschedule(name) FROM jobq.schedules;
 		GRANT team TO alice; GRANT extowner TO boss;
@@ -149,12 +143,12 @@ sub set_up
 		SELECT jobq.schedule('s', '@every 1 second', queue => 'q', starts_at => now() - interval '1 hour', enabled => false);
 		SELECT jobq.enable_schedule('s', true);
 		RESET ROLE});
-	sql(q{SELECT jobq.enqueue('q', unique_key => 'dead')});
-	$made{dead} = sql(q{SELECT id FROM jobq.dequeue('q') WHERE jobq.fail(id, lease, 'x') IS NOT NULL});
-	sql(q{SELECT jobq.enqueue('q')});
-	@made{qw(leased lease)} = split(/\|/, sql(q{SELECT id, lease FROM jobq.dequeue('q', lease => '1 day')}));
-	$made{ready} = sql(q{SELECT jobq.enqueue('q')});
-	$made{scheduled} = sql(q{SELECT jobq.enqueue('q', delay => '1 day')});
+	$node->sql(q{SELECT jobq.enqueue('q', unique_key => 'dead')});
+	$made{dead} = $node->sql(q{SELECT id FROM jobq.dequeue('q') WHERE jobq.fail(id, lease, 'x') IS NOT NULL});
+	$node->sql(q{SELECT jobq.enqueue('q')});
+	@made{qw(leased lease)} = split(/\|/, $node->sql(q{SELECT id, lease FROM jobq.dequeue('q', lease => '1 day')}));
+	$made{ready} = $node->sql(q{SELECT jobq.enqueue('q')});
+	$made{scheduled} = $node->sql(q{SELECT jobq.enqueue('q', delay => '1 day')});
 	return;
 }
 
@@ -167,7 +161,7 @@ sub fill_in
 
 # ---------------------------------------------------------------- the races
 
-is( sql(q{SELECT string_agg(DISTINCT proname::text, ' ' ORDER BY proname::text) FROM pg_proc
+is( $node->sql(q{SELECT string_agg(DISTINCT proname::text, ' ' ORDER BY proname::text) FROM pg_proc
 	WHERE pronamespace = 'jobq'::regnamespace}),
 	join(' ', sort keys %races, keys %harmless), 'every function is in the tables');
 
@@ -181,7 +175,7 @@ sub race
 
 	set_up();
 	# a queue with jobs could not be dropped for another reason
-	sql('TRUNCATE jobq_store.job') if $call =~ /^drop_queue/;
+	$node->sql('TRUNCATE jobq_store.job') if $call =~ /^drop_queue/;
 	# whether the run queue is there is what the first run waits for
 	ask($caller, 'RESET SESSION AUTHORIZATION');
 	ask($caller, 'SET SESSION AUTHORIZATION ' . ($loss eq 'boss' ? 'boss' : 'alice'));
@@ -221,7 +215,7 @@ foreach my $function (sort keys %races)
 {
 	my ($call, $hold, $losses) = @{ $races{$function}[0] };
 	set_up();
-	sql('TRUNCATE jobq_store.job') if $call =~ /^drop_queue/;
+	$node->sql('TRUNCATE jobq_store.job') if $call =~ /^drop_queue/;
 	ask($caller, 'RESET SESSION AUTHORIZATION');
 	ask($caller, 'SET SESSION AUTHORIZATION ' . ($losses eq 'boss' ? 'boss' : 'alice'));
 	ask($holder, 'BEGIN; ' . fill_in($hold{$hold}));

@@ -10,15 +10,9 @@ use Test::More;
 
 my $node = jobq_node('main', conf => ['jobq.max_workers = 4', 'max_prepared_transactions = 2']);
 
-sub sql
-{
-	my ($sql) = @_;
-	return $node->safe_psql('postgres', $sql);
-}
-
 # bob owns the queue "bobs", alice enqueues into it.  What "sql" in the payload
 # returns is why bob refuses it, so that the caller sees what bob has seen.
-sql(q{
+$node->sql(q{
 	CREATE ROLE alice LOGIN; CREATE ROLE bob LOGIN; CREATE ROLE carol LOGIN;
 	GRANT CREATE ON SCHEMA public TO alice, bob, carol;
 	SELECT jobq.grant_usage(r, true) FROM unnest(ARRAY['alice', 'bob', 'carol']::regrole[]) AS r;
@@ -73,7 +67,7 @@ my $as_alice = 'SET SESSION AUTHORIZATION alice;';
 sub alice
 {
 	my ($script) = @_;
-	my $output = sql("$as_alice $script");
+	my $output = $node->sql("$as_alice $script");
 	$output =~ s/.*\n//s;
 	return $output;
 }
@@ -142,7 +136,7 @@ foreach my $sql ('EXECUTE secret_statement', 'EXPLAIN EXECUTE secret_statement',
 	is(seen($sql, $secret), '42501', "$sql: refused");
 }
 unlike(seen(q{SELECT coalesce(current_query(), 'none')}), qr/bob_sees/, 'the text of the query is not shown');
-sql(q{SET SESSION AUTHORIZATION bob;
+$node->sql(q{SET SESSION AUTHORIZATION bob;
 	CREATE FUNCTION stack() RETURNS text LANGUAGE plpgsql AS $$
 	DECLARE here text; there text; BEGIN
 		GET DIAGNOSTICS here = PG_CONTEXT;
@@ -170,8 +164,8 @@ foreach my $sql (q{SELECT convert_from(loread(0, 100), 'UTF8')}, q{SELECT lowrit
 # ----------------------------------------------- what a session has, to change
 
 # PostgreSQL 17 and later refuse such functions themselves
-my $has_seed_functions = sql(q{SELECT current_setting('server_version_num')::int < 170000}) eq 't';
-sql(q{SET SESSION AUTHORIZATION bob; CREATE FUNCTION with_seed() RETURNS int LANGUAGE sql SET seed = 0.5 AS 'SELECT 1'})
+my $has_seed_functions = $node->sql(q{SELECT current_setting('server_version_num')::int < 170000}) eq 't';
+$node->sql(q{SET SESSION AUTHORIZATION bob; CREATE FUNCTION with_seed() RETURNS int LANGUAGE sql SET seed = 0.5 AS 'SELECT 1'})
   if $has_seed_functions;
 foreach my $sql (
 	'SELECT pg_advisory_lock(1)', 'SELECT pg_try_advisory_lock(1)', 'SELECT pg_advisory_xact_lock(1, 2)',
@@ -197,7 +191,7 @@ is( alice(q{SELECT public.bob_sees('SELECT pg_advisory_lock(1)'); SELECT pg_try_
 	't', 'the caller may do all that, also after an error in the code');
 is( alice(q{SELECT public.bob_sees('SELECT 1'); SELECT pg_try_advisory_lock(2)}),
 	't', 'and after the code has ended');
-sql(q{SET SESSION AUTHORIZATION alice;
+$node->sql(q{SET SESSION AUTHORIZATION alice;
 	CREATE TABLE children (id int REFERENCES secrets DEFERRABLE INITIALLY IMMEDIATE);
 	SET SESSION AUTHORIZATION bob;
 	CREATE FUNCTION spring() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
@@ -241,7 +235,7 @@ is(seen(q{SELECT public.attempt_sql('CREATE FUNCTION public.bob_made() RETURNS i
 # ------------------------------------------------------ functions of operators
 
 # The planner calls them with values of the statistics.
-sql(q{SET SESSION AUTHORIZATION bob;
+$node->sql(q{SET SESSION AUTHORIZATION bob;
 	CREATE OPERATOR public.### (LEFTARG = int, RIGHTARG = int, PROCEDURE = pg_try_advisory_lock, RESTRICT = eqsel);
 	CREATE OPERATOR public.##! (LEFTARG = int, RIGHTARG = int, PROCEDURE = pg_advisory_unlock, RESTRICT = eqsel);
 	CREATE TABLE common (a int, b int);
@@ -268,7 +262,7 @@ foreach my $where ('a OPERATOR(public.%s) 77', 'a + 0 OPERATOR(public.%s) 77',
 # ------------------------------------------- expressions that the caller has used
 
 # PL/pgSQL keeps simple expressions that are ready until the transaction ends.
-sql(q{
+$node->sql(q{
 	CREATE FUNCTION helper(k bigint) RETURNS boolean LANGUAGE plpgsql AS $$
 	DECLARE result boolean; BEGIN
 		result := pg_try_advisory_lock(k);
@@ -295,7 +289,7 @@ foreach my $try (
 
 # -------------------------------------------------------------- the caller's job
 
-sql(q{SET SESSION AUTHORIZATION bob;
+$node->sql(q{SET SESSION AUTHORIZATION bob;
 	CREATE FUNCTION see_job() RETURNS text LANGUAGE sql SECURITY DEFINER
 		AS 'SELECT (jobq.current_job()).payload::text';
 	CREATE FUNCTION end_job() RETURNS void LANGUAGE sql SECURITY DEFINER AS 'SELECT jobq.discard(''bye'')';
@@ -318,7 +312,7 @@ sub run_job
 	my ($sql) = @_;
 	my $id = alice("SELECT jobq.enqueue('alices', jsonb_build_object('do', \$_\$$sql\$_\$))");
 	poll_query($node, "SELECT count(*) = 1 FROM jobq_store.history WHERE id = $id");
-	return sql("SELECT concat_ws(' ', state, attempt, sqlstate, result) FROM jobq.jobs WHERE id = $id");
+	return $node->sql("SELECT concat_ws(' ', state, attempt, sqlstate, result) FROM jobq.jobs WHERE id = $id");
 }
 
 like(run_job('SELECT (jobq.current_job()).queue'), qr/^completed 1 "alices"/, 'a job sees itself');
@@ -338,7 +332,7 @@ is(run_job(q{SELECT jobq.enqueue('bobs', '{"sql": "SELECT public.raise(''JQ101''
 is(run_job(q{SELECT jobq.enqueue('bobs', '{"sql": "SELECT public.raise(''22000'')"}')}), 'dead 2 22000',
 	'other errors are as they were raised');
 is(run_job('SELECT jobq.discard()'), 'dead 1 JQ102', 'the job itself can be discarded');
-sql(q{SET SESSION AUTHORIZATION alice;
+$node->sql(q{SET SESSION AUTHORIZATION alice;
 	CREATE FUNCTION goes_on(code text, theirs boolean) RETURNS void LANGUAGE plpgsql AS $$BEGIN
 		BEGIN PERFORM jobq.discard('bye'); EXCEPTION WHEN OTHERS THEN NULL; END;
 		IF theirs THEN PERFORM jobq.enqueue('bobs', jsonb_build_object('sql', format('SELECT public.raise(%L)', code)));
@@ -352,14 +346,14 @@ foreach my $code ('38000', '39000', 'XX000')
 
 # ------------------------------------------------------------ session-bound claims
 
-sql(q{SET SESSION AUTHORIZATION bob; SELECT jobq.create_queue('work'); SELECT jobq.enqueue('work')});
+$node->sql(q{SET SESSION AUTHORIZATION bob; SELECT jobq.create_queue('work'); SELECT jobq.enqueue('work')});
 is(seen(q{SELECT id FROM jobq.dequeue('work', session_bound => true)}), '42501',
 	'no claim is bound to the session of the caller');
 like(seen(q{SELECT id FROM jobq.dequeue('work')}), qr/^\d+$/, 'a claim by a lease can be made');
 
 # ------------------------------------------------------------------------ nesting
 
-sql(q{SET SESSION AUTHORIZATION carol;
+$node->sql(q{SET SESSION AUTHORIZATION carol;
 	CREATE FUNCTION check_carols(p jsonb) RETURNS text LANGUAGE plpgsql AS $$
 	DECLARE seen text; r record; BEGIN
 		FOR i IN 1..9 LOOP
@@ -398,7 +392,7 @@ is( alice(q{CREATE TEMP TABLE result (t text);
 
 # -------------------------------------------------------------- backoff functions
 
-sql(q{SET SESSION AUTHORIZATION bob;
+$node->sql(q{SET SESSION AUTHORIZATION bob;
 	CREATE FUNCTION delay(attempt int, error jsonb) RETURNS interval LANGUAGE plpgsql AS $$
 	DECLARE seen text; BEGIN
 		EXECUTE error ->> 'sql' INTO seen;
@@ -418,8 +412,8 @@ is( alice(q{SELECT jobq.enqueue('delayed'); BEGIN; DECLARE cc CURSOR FOR SELECT 
 SKIP:
 {
 	skip 'PL/Perl is not installed', 2
-	  unless sql(q{SELECT count(*) FROM pg_available_extensions WHERE name = 'plperl'});
-	sql(q{CREATE EXTENSION plperl;
+	  unless $node->sql(q{SELECT count(*) FROM pg_available_extensions WHERE name = 'plperl'});
+	$node->sql(q{CREATE EXTENSION plperl;
 		SET SESSION AUTHORIZATION bob;
 		CREATE FUNCTION close_in_perl() RETURNS text LANGUAGE plperl AS $$
 		spi_cursor_close("<unnamed portal $_>") foreach 1 .. 9; return 'closed' $$;
@@ -450,8 +444,8 @@ SKIP:
 SKIP:
 {
 	skip 'PL/Perl is not installed', 3
-	  unless sql(q{SELECT count(*) FROM pg_available_extensions WHERE name = 'plperl'});
-	sql(q{SET SESSION AUTHORIZATION bob;
+	  unless $node->sql(q{SELECT count(*) FROM pg_available_extensions WHERE name = 'plperl'});
+	$node->sql(q{SET SESSION AUTHORIZATION bob;
 		CREATE FUNCTION deafen() RETURNS text LANGUAGE plperl AS $$
 			$SIG{$_} = 'IGNORE' for qw(ALRM INT TERM HUP USR1); return 'deaf' $$;
 		CREATE FUNCTION deafen(text) RETURNS text LANGUAGE plpgsql AS $$BEGIN
@@ -469,8 +463,8 @@ SKIP:
 SKIP:
 {
 	skip 'PL/Tcl is not installed', 5
-	  unless sql(q{SELECT count(*) FROM pg_available_extensions WHERE name = 'pltcl'});
-	sql(q{CREATE EXTENSION pltcl;
+	  unless $node->sql(q{SELECT count(*) FROM pg_available_extensions WHERE name = 'pltcl'});
+	$node->sql(q{CREATE EXTENSION pltcl;
 		SET SESSION AUTHORIZATION bob;
 		CREATE FUNCTION plant() RETURNS text LANGUAGE pltcl AS $$
 			after idle {spi_exec "SET my.role = 'planted'"}; return planted $$;
@@ -500,7 +494,7 @@ SKIP:
 	skip 'needs /proc', 1 unless -r '/proc/self/status';
 	my $peak = q{SELECT substring(pg_read_file('/proc/self/status') FROM 'VmHWM:\s*(\d+)')::int AS};
 	cmp_ok(
-		sql(qq{SELECT count(*) FROM jobq.enqueue_many('bobs', array_fill('{}'::jsonb, ARRAY[200]));
+		$node->sql(qq{SELECT count(*) FROM jobq.enqueue_many('bobs', array_fill('{}'::jsonb, ARRAY[200]));
 			$peak before \\gset
 			SELECT count(*) FROM jobq.enqueue_many('bobs', array_fill('{}'::jsonb, ARRAY[10000]));
 			$peak after \\gset

@@ -19,12 +19,6 @@ use Time::HiRes qw(time);
 my $node = jobq_node('main',
 	conf => [ 'jobq.max_workers = 3', 'log_statement = none', 'fsync = off' ]);
 
-sub sql
-{
-	my ($sql) = @_;
-	return $node->safe_psql('postgres', $sql);
-}
-
 # The last fault: when it was, and where the log of it begins.
 my ($position, $since);
 
@@ -68,7 +62,7 @@ foreach my $type ('jobq launcher', 'jobq coordinator', 'jobq executor')
 {
 	my $pid = pid_of($type);
 	at_fault();
-	sql("SELECT pg_terminate_backend($pid)");
+	$node->sql("SELECT pg_terminate_backend($pid)");
 	ok( poll_until(sub { !kill(0, $pid) }, 10), "$type: is terminated");
 	recovered_ok("$type terminated");
 
@@ -88,7 +82,7 @@ foreach my $type ('jobq launcher', 'jobq coordinator', 'jobq executor')
 at_fault();
 foreach my $round (1 .. 3)
 {
-	sql(q{SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
+	$node->sql(q{SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
 		WHERE backend_type LIKE 'jobq%'});
 	wait_for_worker($node, 'jobq launcher', seconds => 30);
 }
@@ -101,7 +95,7 @@ recovered_ok('all terminated, three times', lines => 80);
 sub claim_in_session
 {
 	my ($session) = @_;
-	sql(q{
+	$node->sql(q{
 		SELECT jobq.create_queue(q, keep_completed => '1 h', backoff_base => '1 ms')
 		FROM unnest('{leased,bound}'::text[]) AS q
 		WHERE NOT EXISTS (SELECT FROM jobq.queues WHERE queue = q);
@@ -128,26 +122,26 @@ foreach my $how ('terminated', 'killed')
 	}
 	else
 	{
-		sql("SELECT pg_terminate_backend($pid, 5000)");
+		$node->sql("SELECT pg_terminate_backend($pid, 5000)");
 	}
 	poll_ok(
 		$node,
 		"SELECT state IN ('ready', 'scheduled') AND attempt = 1 FROM jobq.jobs WHERE id = $bound",
 		"session $how: what was bound to it is there at once",
 		seconds => 15);
-	is( sql("SELECT j.state, s.lease = $lease FROM jobq.jobs AS j
+	is( $node->sql("SELECT j.state, s.lease = $lease FROM jobq.jobs AS j
 		JOIN jobq_store.job AS s USING (id) WHERE id = $leased"),
 		'running|t', "session $how: what it held by a lease is held");
-	is(sql(q{SELECT count(*) FROM jobq.dequeue('leased')}),
+	is($node->sql(q{SELECT count(*) FROM jobq.dequeue('leased')}),
 		'0', "session $how: and nobody else gets it");
-	sql("SELECT jobq.heartbeat($leased, $lease, extend => '1 ms')");
+	$node->sql("SELECT jobq.heartbeat($leased, $lease, extend => '1 ms')");
 	poll_ok($node, "SELECT count(*) = 1 FROM jobq.dequeue('leased') WHERE id = $leased",
 		"session $how: until the lease is over");
 	like(sql_error($node, "SELECT jobq.complete($leased, $lease)"),
 		qr/JQ001/, "session $how: the old lease is worth nothing");
 	like(sql_error($node, "SELECT jobq.complete($bound, $bound_lease)"),
 		qr/JQ001/, "session $how: nor is the other");
-	sql(q{SELECT jobq.drop_queue(q, force => true) FROM unnest('{leased,bound}'::text[]) AS q});
+	$node->sql(q{SELECT jobq.drop_queue(q, force => true) FROM unnest('{leased,bound}'::text[]) AS q});
 	recovered_ok("session $how");
 	eval { $session->quit };
 }
@@ -186,7 +180,7 @@ foreach my $how ('KILL', 'QUIT')
 # ------------------------------------------- a job that crashes the server
 
 # All workers are at it, and others' jobs are in the same queue.
-sql(q{
+$node->sql(q{
 	CREATE FUNCTION load.crash(job jobq.job) RETURNS void LANGUAGE plpgsql AS $$
 	BEGIN
 	  EXECUTE format('COPY (SELECT 1) TO PROGRAM %L', 'kill -9 ' || pg_backend_pid());
@@ -194,7 +188,7 @@ sql(q{
 	SELECT jobq.create_queue('crash', 'load.crash(jobq.job)', max_attempts => 3,
 	  backoff => 'fixed', backoff_base => '10 ms')});
 at_fault();
-my $crash = sql(q{SELECT jobq.enqueue('crash')});
+my $crash = $node->sql(q{SELECT jobq.enqueue('crash')});
 ok( poll_until(
 		sub {
 			my ($status, $out) = $node->psql('postgres',
@@ -210,7 +204,7 @@ recovered_ok('a job that crashes the server', lines => 30);
 
 load_stop($load);
 load_account_ok($node, 'all faults');
-is( sql(q{SELECT count(*) FROM jobq.dead_letters WHERE queue LIKE 'load%'}),
+is( $node->sql(q{SELECT count(*) FROM jobq.dead_letters WHERE queue LIKE 'load%'}),
 	'0', 'no other job has died');
 
 $node->stop;

@@ -26,17 +26,11 @@ my $node = jobq_node(
 		'log_error_verbosity = verbose'
 	]);
 
-sub sql
-{
-	my ($sql, $db) = @_;
-	return $node->safe_psql($db // 'postgres', $sql);
-}
-
 sub in_time_ok
 {
 	my ($command, %opt) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	within($limit, $opt{name} // $command, sub { sql($command, $opt{db}); 1 });
+	within($limit, $opt{name} // $command, sub { $node->sql($command, $opt{db}); 1 });
 	return;
 }
 
@@ -53,7 +47,7 @@ sub make_busy
 	return;
 }
 
-sql('CREATE DATABASE shop');
+$node->sql('CREATE DATABASE shop');
 create_extension($node, 'shop');
 load_set_up($node, db => 'shop');
 
@@ -65,8 +59,8 @@ my $position = log_position($node);
 
 my $space = PostgreSQL::Test::Utils::tempdir();
 my $space_two = PostgreSQL::Test::Utils::tempdir();
-sql("CREATE TABLESPACE one LOCATION '$space'");
-sql("CREATE TABLESPACE two LOCATION '$space_two'");
+$node->sql("CREATE TABLESPACE one LOCATION '$space'");
+$node->sql("CREATE TABLESPACE two LOCATION '$space_two'");
 
 # they wait until each process of the server has taken notice
 load_place($node, 'load_h', 2, db => 'shop', sleep => 2);
@@ -120,7 +114,7 @@ foreach my $command (
 	load_runs_ok($node, $command, db => $db, seconds => 15);
 }
 load_account_ok($node, 'DDL on the database', db => 'shop');
-is( sql(q{SELECT count(*) FROM jobq_store.attempt}, 'shop'),
+is( $node->sql(q{SELECT count(*) FROM jobq_store.attempt}, 'shop'),
 	'0', 'whoever was interrupted has lost no attempt');
 in_time_ok('DROP DATABASE copy');
 quiet_log_ok($node, $position, 150, 'DDL on databases');
@@ -128,7 +122,7 @@ quiet_log_ok($node, $position, 150, 'DDL on databases');
 # ------------------------------------------------- roles and their functions
 
 $position = log_position($node);
-sql(q{
+$node->sql(q{
 	CREATE ROLE ann LOGIN;
 	CREATE ROLE ben LOGIN;
 	SELECT jobq.grant_usage('ann', true);
@@ -150,7 +144,7 @@ my $n = 0;
 
 sub add_jobs
 {
-	sql("SELECT jobq.enqueue('anns', to_jsonb(i)) FROM generate_series($n + 1, $n + 20) AS i",
+	$node->sql("SELECT jobq.enqueue('anns', to_jsonb(i)) FROM generate_series($n + 1, $n + 20) AS i",
 		'shop');
 	$n += 20;
 	return;
@@ -182,7 +176,7 @@ poll_query($node, q{SELECT count(*) > 0 FROM pg_stat_activity
 $blocker->query_safe('COMMIT');
 $blocker->quit;
 did_ok('a role that does not wait for locks');
-is(sql(q{SELECT count(*) FROM jobq.attempts WHERE queue = 'anns'}, 'shop'),
+is($node->sql(q{SELECT count(*) FROM jobq.attempts WHERE queue = 'anns'}, 'shop'),
 	'0', 'it has failed no job');
 
 in_time_ok('REASSIGN OWNED BY ann TO ben', db => 'shop');
@@ -197,7 +191,7 @@ poll_ok(
 	'DROP FUNCTION: jobs of the queue fail, and are tried again',
 	db => 'shop');
 load_runs_ok($node, 'DROP FUNCTION', db => 'shop');
-sql('CREATE FUNCTION work(p jsonb) RETURNS void LANGUAGE sql AS
+$node->sql('CREATE FUNCTION work(p jsonb) RETURNS void LANGUAGE sql AS
 	  $$INSERT INTO did VALUES ($1::int)$$', 'shop');
 did_ok('the function is there again');
 
@@ -213,7 +207,7 @@ load_runs_ok($node, 'DROP OWNED', db => 'shop');
 
 # and Ann herself; her executor is the last that knows her
 in_time_ok('DROP ROLE ann', db => 'shop');
-sql(q{SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
+$node->sql(q{SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
 	WHERE backend_type = 'jobq executor'});
 ok( poll_until(
 		sub {
@@ -222,7 +216,7 @@ ok( poll_until(
 		}),
 	'DROP ROLE: the log says that nobody runs the jobs');
 load_runs_ok($node, 'DROP ROLE', db => 'shop');
-sql(q{SELECT jobq.alter_queue('anns', owner => 'ben')}, 'shop');
+$node->sql(q{SELECT jobq.alter_queue('anns', owner => 'ben')}, 'shop');
 add_jobs();
 did_ok('the queue of a role that was dropped has a new owner');
 cmp_ok(
@@ -236,11 +230,11 @@ quiet_log_ok($node, $position, 60, 'DDL on roles and functions');
 # Superusers only can do that; the jobs are gone, and nothing else.
 load_place($node, 'load_h', 50, db => 'shop', sleep => 0.2);
 in_time_ok('TRUNCATE jobq_store.job', db => 'shop');
-sql('DELETE FROM load.placed AS p WHERE NOT EXISTS (SELECT FROM jobq_store.history AS h
+$node->sql('DELETE FROM load.placed AS p WHERE NOT EXISTS (SELECT FROM jobq_store.history AS h
 	WHERE h.id = p.job)', 'shop');
 load_runs_ok($node, 'TRUNCATE', db => 'shop');
 load_account_ok($node, 'TRUNCATE', db => 'shop');
-is( sql(q{SELECT count(*) FROM pg_roles WHERE NOT rolsuper AND rolname !~ '^pg_'
+is( $node->sql(q{SELECT count(*) FROM pg_roles WHERE NOT rolsuper AND rolname !~ '^pg_'
 	AND (has_table_privilege(rolname, 'jobq_store.job', 'TRUNCATE')
 	  OR has_schema_privilege(rolname, 'jobq_store', 'USAGE'))}, 'shop'),
 	'0', 'nobody but superusers can');
@@ -257,7 +251,7 @@ foreach my $round (1 .. 2)
 		'DROP EXTENSION jobq CASCADE',
 		db => 'shop',
 		name => "DROP EXTENSION $round");
-	sql('DROP SCHEMA load CASCADE', 'shop');
+	$node->sql('DROP SCHEMA load CASCADE', 'shop');
 	in_time_ok(
 		'CREATE EXTENSION jobq',
 		db => 'shop',

@@ -51,12 +51,6 @@ my $node = jobq_node(
 		'autovacuum = off'
 	]);
 
-sub sql
-{
-	my ($sql) = @_;
-	return $node->safe_psql('postgres', $sql);
-}
-
 # ------------------------------------------------------------ worker slots
 
 # Logical replication's launcher has one, jobq's the other.
@@ -69,15 +63,15 @@ load_place($node, 'load_d', 20);
 poll_until(
 	sub { log_since($node, $position) =~ /found no free background worker slot/ })
   or die "nobody looks for a slot\n";
-is( sql(q{SELECT count(load.finish(id, lease)) FROM jobq.dequeue('load_d', 10)}),
+is( $node->sql(q{SELECT count(load.finish(id, lease)) FROM jobq.dequeue('load_d', 10)}),
 	'10', 'no worker slot: external workers work');
-is( sql(q{INSERT INTO load.placed SELECT jobq.enqueue('load_t') RETURNING 1;
+is( $node->sql(q{INSERT INTO load.placed SELECT jobq.enqueue('load_t') RETURNING 1;
 	INSERT INTO load.effects SELECT id FROM jobq.take('load_t') RETURNING 1;}),
 	"1\n1", 'no worker slot: take() works');
-is(sql(q{SELECT count(*) FROM jobq_store.job AS j JOIN jobq_store.queue AS q ON q.id = j.queue
+is($node->sql(q{SELECT count(*) FROM jobq_store.job AS j JOIN jobq_store.queue AS q ON q.id = j.queue
 	WHERE q.name = 'load_h'}), '20', 'no worker slot: SQL jobs wait');
 within(20, 'no worker slot: stop() does not wait for ever',
-	sub { sql('SELECT jobq.stop(); SELECT jobq.start()'); 1 });
+	sub { $node->sql('SELECT jobq.stop(); SELECT jobq.start()'); 1 });
 quiet_log_ok($node, $position, 3, 'no worker slot');
 
 $node->append_conf('postgresql.conf', 'max_worker_processes = 16');
@@ -88,10 +82,10 @@ load_account_ok($node, 'worker slots again');
 
 # More queues and leases than there is room for: some 2500 and 12700.
 $position = log_position($node);
-sql(q{SELECT jobq.create_queue('many_' || i, CASE WHEN i % 2 = 0 THEN 'load.effect(jobq.job)'::regprocedure END,
+$node->sql(q{SELECT jobq.create_queue('many_' || i, CASE WHEN i % 2 = 0 THEN 'load.effect(jobq.job)'::regprocedure END,
 	lease => '2 s', backoff_base => '1 ms') FROM generate_series(1, 2800) AS i});
-sql(q{INSERT INTO load.placed SELECT jobq.enqueue('many_' || 2 * i) FROM generate_series(1, 1400, 4) AS i});
-sql(q{
+$node->sql(q{INSERT INTO load.placed SELECT jobq.enqueue('many_' || 2 * i) FROM generate_series(1, 1400, 4) AS i});
+$node->sql(q{
 	SELECT jobq.create_queue('leases', lease => '1 h', backoff_base => '1 ms');
 	SELECT count(*) FROM jobq.enqueue_many('leases', array_fill('1'::jsonb, '{14000}'));
 	SELECT count(*) FROM jobq.dequeue('leases', 7000);
@@ -104,20 +98,20 @@ poll_ok($node, q{SELECT count(*) = 0 FROM jobq_store.job AS j JOIN jobq_store.qu
 load_account_ok($node, 'shared memory is full');
 
 # leases beyond the registry end, too
-sql(q{UPDATE jobq_store.job SET lease_until = now() + interval '1 s'
+$node->sql(q{UPDATE jobq_store.job SET lease_until = now() + interval '1 s'
 	WHERE queue = (SELECT id FROM jobq_store.queue WHERE name = 'leases')});
 $node->restart;
 poll_ok($node, q{SELECT count(*) = 14000 FROM jobq_store.job AS j JOIN jobq_store.queue AS q
 	ON q.id = j.queue WHERE q.name = 'leases' AND j.state = 0 AND j.attempt = 1},
 	'shared memory is full: each lease ends');
 quiet_log_ok($node, $position, 20, 'shared memory is full');
-sql(q{SELECT count(jobq.delete(id)) FROM jobq.jobs WHERE queue = 'leases'});
+$node->sql(q{SELECT count(jobq.delete(id)) FROM jobq.jobs WHERE queue = 'leases'});
 
 # ------------------------------------------------------- connection storms
 
 # Applications use up all connections, and keep knocking.
 $position = log_position($node);
-sql('CREATE ROLE app LOGIN');
+$node->sql('CREATE ROLE app LOGIN');
 my $knock = "while [ ! -e \$0 ]; do pgbench -n -C -c 4 -t 5 -f \$1 -U app postgres; done";
 my $dir = PostgreSQL::Test::Utils::tempdir();
 append_to_file("$dir/sql", 'SELECT pg_sleep(0.02);');

@@ -31,12 +31,6 @@ my $have_shim = $^O eq 'linux'
 	  . '/test/lib/clock_shim.c 2>/dev/null') == 0;
 my $node;
 
-sub sql
-{
-	my ($sql, $on) = @_;
-	return ($on // $node)->safe_psql('postgres', $sql);
-}
-
 # Sets the clock of the server to so many seconds after the true time.
 sub set_clock
 {
@@ -62,12 +56,12 @@ if ($have_shim)
 	}
 	create_extension($clock);
 	load_set_up($clock);
-	sql(q{SELECT jobq.alter_queue(queue, keep_completed => '100 days') FROM jobq.queues}, $clock);
+	$clock->sql(q{SELECT jobq.alter_queue(queue, keep_completed => '100 days') FROM jobq.queues});
 
 	# The coordinator sleeps until tomorrow; then it is tomorrow, and nobody
 	# tells it, as after the sleep of a virtual machine.
-	sql(q{INSERT INTO load.placed SELECT jobq.enqueue('load_h', delay => '1 day');
-		INSERT INTO load.placed SELECT jobq.enqueue('load_h')}, $clock);
+	$clock->sql(q{INSERT INTO load.placed SELECT jobq.enqueue('load_h', delay => '1 day');
+		INSERT INTO load.placed SELECT jobq.enqueue('load_h')});
 	poll_ok($clock, 'SELECT count(*) = 1 FROM load.effects', 'clock: jobs run');
 	# nobody is left whose exit would wake it
 	poll_ok($clock, q{SELECT count(*) = 1 AND bool_and(wait_event_type = 'Extension' AND state = 'idle')
@@ -75,7 +69,7 @@ if ($have_shim)
 		'clock: the coordinator sleeps');
 	set_clock(86_400 + 60);
 	$asleep_since = time();
-	is(sql(q{SELECT state FROM jobq.jobs WHERE queue = 'load_h' AND finished_at IS NULL}, $clock),
+	is($clock->sql(q{SELECT state FROM jobq.jobs WHERE queue = 'load_h' AND finished_at IS NULL}),
 		'ready', 'clock: it is tomorrow');
 }
 
@@ -85,7 +79,7 @@ if ($have_shim)
 $node = jobq_node('main',
 	conf => [ @conf, 'jobq.max_workers = 8', 'jobq.worker_idle_timeout = 60s' ]);
 load_set_up($node);
-sql(q{
+$node->sql(q{
 	CREATE SEQUENCE swallows;
 	CREATE SEQUENCE tries;
 	CREATE FUNCTION swallow() RETURNS void LANGUAGE plpgsql AS $$
@@ -127,12 +121,12 @@ sql(q{
 sub start_job
 {
 	my ($queue, $options) = @_;
-	my $id = sql("SELECT jobq.enqueue('$queue'" . ($options ? ", $options" : '') . ')');
+	my $id = $node->sql("SELECT jobq.enqueue('$queue'" . ($options ? ", $options" : '') . ')');
 	my $pid;
 	poll_until(
 		sub {
 			# it sleeps in the middle of this very job
-			return $pid = sql(qq{SELECT a.pid FROM jobq.workers AS w
+			return $pid = $node->sql(qq{SELECT a.pid FROM jobq.workers AS w
 				JOIN pg_stat_activity AS a USING (pid)
 				WHERE w.job_id = $id AND a.wait_event = 'PgSleep'});
 		})
@@ -147,7 +141,7 @@ sub ended_as
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	poll_query($node, "SELECT count(*) = 1 FROM jobq_store.history WHERE id = $id");
 	return is(
-		sql(qq{SELECT concat_ws(' ', state, attempt, error, result,
+		$node->sql(qq{SELECT concat_ws(' ', state, attempt, error, result,
 			(SELECT string_agg(a.outcome || ' ' || a.sqlstate, ', ' ORDER BY a.attempt)
 			   FROM jobq.attempts AS a WHERE a.job_id = j.id))
 			FROM jobq.jobs AS j WHERE id = $id}),
@@ -157,9 +151,9 @@ sub ended_as
 # Whoever ends what is cancelled in good time keeps his process and his result.
 my $position = log_position($node);
 my ($id, $pid) = start_job('obeys');
-sql("SELECT jobq.cancel($id, 'enough')");
+$node->sql("SELECT jobq.cancel($id, 'enough')");
 ended_as($id, 'completed 1 "tidied up"', 'a handler may catch a cancel and end');
-ended_as(sql(q{SELECT jobq.enqueue('obeys', timeout => '50 ms')}),
+ended_as($node->sql(q{SELECT jobq.enqueue('obeys', timeout => '50 ms')}),
 	'completed 1 "tidied up"', 'or its timeout');
 is(kill(0, $pid), 1, 'and keeps its process');
 is(join("\n", grep { /terminat|did not end/ } jobq_log_lines($node, $position)),
@@ -172,13 +166,13 @@ my $other;
 poll_until(
 	sub {
 		load_runs_ok($node, 'another executor') if !$other;
-		return $other = sql(qq{SELECT min(pid) FROM jobq.workers
+		return $other = $node->sql(qq{SELECT min(pid) FROM jobq.workers
 			WHERE kind = 'executor' AND state = 'idle'});
 	});
 my $coordinator = wait_for_worker($node, 'jobq coordinator');
 kill('STOP', $coordinator);
-sql("SELECT jobq.cancel($id)");
-sql("SELECT pg_terminate_backend($pid)");
+$node->sql("SELECT jobq.cancel($id)");
+$node->sql("SELECT pg_terminate_backend($pid)");
 ended_as($id, 'cancelled 1', 'terminated: it is cancelled, without a reason');
 kill('CONT', $coordinator);
 poll_ok($node, 'SELECT count(*) = 0 FROM jobq_store.cancel_request',
@@ -195,11 +189,11 @@ foreach my $queue ('stubborn', 'stubborn_too')
 	$stubborn{"$queue, timeout"} = [ start_job($queue, q{timeout => '50 ms'}) ];
 }
 $stubborn{'stubborn_once'} = [ start_job('stubborn_once') ];
-my $delayed = sql(q{SELECT jobq.enqueue('stubborn_delay')});
-my $fatal = sql(q{SELECT jobq.enqueue('fatal_delay')});
+my $delayed = $node->sql(q{SELECT jobq.enqueue('stubborn_delay')});
+my $fatal = $node->sql(q{SELECT jobq.enqueue('fatal_delay')});
 foreach my $name (grep { !/timeout/ } sort keys %stubborn)
 {
-	sql("SELECT jobq.cancel($stubborn{$name}[0], 'enough')");
+	$node->sql("SELECT jobq.cancel($stubborn{$name}[0], 'enough')");
 }
 poll_ok($node, 'SELECT last_value >= 10 FROM swallows',
 	'handlers catch what is to end them, again and again');
@@ -211,7 +205,7 @@ foreach my $queue ('stubborn', 'stubborn_too')
 	ended_as($late->[0],
 		'dead 1 the job ran longer than its timeout timed out 57014',
 		"$queue is ended by its timeout");
-	is(sql("SELECT worker FROM jobq.attempts WHERE job_id = $late->[0]"),
+	is($node->sql("SELECT worker FROM jobq.attempts WHERE job_id = $late->[0]"),
 		"pid $late->[1]", 'which names the process that has run it');
 }
 foreach my $name (sort keys %stubborn)
@@ -224,8 +218,8 @@ foreach my $name (sort keys %stubborn)
 		"$name: the log says why");
 }
 $id = $stubborn{'stubborn_once'}[0];
-sql(q{SELECT setval('tries', 1000)});
-is(sql("SELECT jobq.retry($id)"), $id, 'one of them is tried once more');
+$node->sql(q{SELECT setval('tries', 1000)});
+is($node->sql("SELECT jobq.retry($id)"), $id, 'one of them is tried once more');
 ended_as($id, 'completed 1', 'and the end of its process does not count against it');
 ended_as($fatal, 'dead 2 no crashed 57P01, failed P0001',
 	'a backoff_function that ends its process uses up an attempt');
@@ -240,7 +234,7 @@ load_account_ok($node, 'stubborn jobs');
 quiet_log_ok($node, $position, 60, 'stubborn jobs');
 
 # Who is told to go in the middle of a job that does not end.
-sql('ALTER SYSTEM SET jobq.worker_idle_timeout = DEFAULT');
+$node->sql('ALTER SYSTEM SET jobq.worker_idle_timeout = DEFAULT');
 $node->reload;
 ($id, $pid) = start_job('stubborn');
 like(sql_error($node, q{SET statement_timeout = '300 ms'; SELECT jobq.stop()}),
@@ -274,7 +268,7 @@ SKIP:
 	{
 		my $coordinator = wait_for_worker($clock, 'jobq coordinator');
 		set_clock(-86_400 * $round);
-		sql("SELECT pg_terminate_backend($coordinator, 5000)", $clock);
+		$clock->sql("SELECT pg_terminate_backend($coordinator, 5000)");
 		wait_for_worker($clock, 'jobq coordinator', not => $coordinator, seconds => 30);
 		pass("clock: set back before the coordinator has died, $round");
 	}

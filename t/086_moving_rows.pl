@@ -23,18 +23,12 @@ my $node = jobq_node('main',
 		'autovacuum_naptime = 1s'
 	]);
 
-sub sql
-{
-	my ($sql) = @_;
-	return $node->safe_psql('postgres', $sql);
-}
-
 load_set_up($node);
 my $space = PostgreSQL::Test::Utils::tempdir();
-sql("CREATE TABLESPACE space LOCATION '$space'");
+$node->sql("CREATE TABLESPACE space LOCATION '$space'");
 
 # Other jobs are in the way, so that places are filled and given out again.
-sql(q{
+$node->sql(q{
 	SELECT jobq.create_queue('rest');
 	SELECT count(*) FROM jobq.enqueue_many('rest', array_fill('1'::jsonb, '{3000}'),
 	  delay => '1 day');
@@ -42,9 +36,9 @@ sql(q{
 	SELECT jobq.enqueue('load_d', delay => '1 day')});
 
 # Held by a lease while its row moves from place to place.
-sql(q{SELECT jobq.create_queue('held'); SELECT jobq.enqueue('held')});
+$node->sql(q{SELECT jobq.create_queue('held'); SELECT jobq.enqueue('held')});
 my ($held, $lease) =
-  split(/\|/, sql(q{SELECT id, lease FROM jobq.dequeue('held', lease => '1 h')}));
+  split(/\|/, $node->sql(q{SELECT id, lease FROM jobq.dequeue('held', lease => '1 h')}));
 
 my @commands = (
 	'VACUUM FULL jobq_store.job',
@@ -78,7 +72,7 @@ my $rounds = 0;
 foreach my $command (@commands)
 {
 	within(30, $command,
-		sub { sql("SET lock_timeout = '10 s'; $command") });
+		sub { $node->sql("SET lock_timeout = '10 s'; $command") });
 	load_runs_ok($node, $command, seconds => 15);
 }
 load_goes_on_ok($node, 'each command once', seconds => 15);
@@ -87,7 +81,7 @@ load_goes_on_ok($node, 'each command once', seconds => 15);
 my $end = time() + $seconds;
 while (time() < $end)
 {
-	sql("SET lock_timeout = '10 s'; $_")
+	$node->sql("SET lock_timeout = '10 s'; $_")
 	  foreach ('VACUUM FULL jobq_store.job', 'CLUSTER jobq_store.job USING job_pkey',
 		'REINDEX INDEX CONCURRENTLY jobq_store.job_dispatch',
 		'VACUUM jobq_store.job');
@@ -107,7 +101,7 @@ quiet_log_ok($node, $position, 10, 'rows on the move');
 	  or die "nobody wants the table\n";
 	$position = log_position($node);
 	my @pids = worker_pids($node, 'jobq%');
-	sql(q{SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+	$node->sql(q{SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 		WHERE backend_type LIKE 'jobq%'});
 	ok( poll_until(sub { !grep { kill(0, $_) } @pids }, 10),
 		'processes that wait for the table can be terminated');
@@ -119,18 +113,18 @@ quiet_log_ok($node, $position, 10, 'rows on the move');
 }
 
 load_stop($load);
-sql(q{SELECT jobq.unschedule('tick')});
-sql("SELECT jobq.complete($held, $lease)");
+$node->sql(q{SELECT jobq.unschedule('tick')});
+$node->sql("SELECT jobq.complete($held, $lease)");
 pass('a lease is good wherever the row has moved');
-sql(q{SELECT jobq.delete(id) FROM jobq.jobs WHERE queue = 'load_d' AND state = 'scheduled';
+$node->sql(q{SELECT jobq.delete(id) FROM jobq.jobs WHERE queue = 'load_d' AND state = 'scheduled';
 	INSERT INTO load.placed SELECT id FROM jobq_store.history WHERE headers ? 'schedule'
 	UNION SELECT id FROM jobq_store.job WHERE headers ? 'schedule'});
 load_account_ok($node, 'rows that moved');
-is(sql(q{SELECT count(*) FROM jobq.jobs WHERE queue = 'rest' AND state = 'scheduled'}),
+is($node->sql(q{SELECT count(*) FROM jobq.jobs WHERE queue = 'rest' AND state = 'scheduled'}),
 	'3000', 'jobs that were not touched are there');
 
 # the indexes have what the table has
-sql(q{CREATE EXTENSION amcheck;
+$node->sql(q{CREATE EXTENSION amcheck;
 	SELECT bt_index_check(i.indexrelid, true) FROM pg_index AS i
 	JOIN pg_class AS c ON c.oid = i.indexrelid AND c.relkind = 'i'
 	WHERE i.indrelid IN ('jobq_store.job'::regclass, 'jobq_store.history_0'::regclass)});

@@ -20,12 +20,6 @@ my $node = jobq_node(
 $node->create_clock;
 wait_for_worker($node, 'jobq coordinator');
 
-sub sql
-{
-	my ($sql, $on) = @_;
-	return ($on // $node)->safe_psql('postgres', $sql);
-}
-
 # The view's rows, without times.
 my $findings = "SELECT string_agg(concat_ws('|', severity, topic, object), ' ')"
   . " FROM jobq.health";
@@ -46,7 +40,7 @@ sub message_like
 	my ($topic, $regex, $name) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	return like(
-		sql("SELECT concat_ws(' # ', message, hint) FROM jobq.health WHERE topic = '$topic'"
+		$node->sql("SELECT concat_ws(' # ', message, hint) FROM jobq.health WHERE topic = '$topic'"
 			  . " ORDER BY object"),
 		$regex, $name);
 }
@@ -54,20 +48,20 @@ sub message_like
 sub reload
 {
 	my ($setting, $value) = @_;
-	sql("ALTER SYSTEM SET $setting = $value");
-	sql('SELECT pg_reload_conf()');
+	$node->sql("ALTER SYSTEM SET $setting = $value");
+	$node->sql('SELECT pg_reload_conf()');
 	return;
 }
 
 sub reset_setting
 {
 	my ($setting) = @_;
-	sql("ALTER SYSTEM RESET $setting");
-	sql('SELECT pg_reload_conf()');
+	$node->sql("ALTER SYSTEM RESET $setting");
+	$node->sql('SELECT pg_reload_conf()');
 	return;
 }
 
-sql(q{
+$node->sql(q{
 	CREATE ROLE ann LOGIN; CREATE ROLE ben LOGIN; CREATE ROLE cid LOGIN;
 	CREATE ROLE watcher LOGIN IN ROLE pg_read_all_stats;
 	CREATE ROLE nobody LOGIN;
@@ -90,34 +84,34 @@ reload('jobq.databases', "'template1, other'");
 health_ok('critical|disabled|jobq.databases', 'jobq.databases has others');
 reset_setting('jobq.databases');
 health_ok('', 'and this one again');
-sql('SELECT jobq.stop()');
+$node->sql('SELECT jobq.stop()');
 health_ok('critical|stopped', 'stop()');
-sql('SELECT jobq.start()');
+$node->sql('SELECT jobq.start()');
 health_ok('', 'start()');
 
 # the launcher serves no templates
-sql("ALTER DATABASE postgres IS_TEMPLATE true; SELECT pg_reload_conf()");
+$node->sql("ALTER DATABASE postgres IS_TEMPLATE true; SELECT pg_reload_conf()");
 health_ok('critical|coordinator', 'no coordinator');
 message_like('coordinator', qr/^no coordinator is running.*template/,
 	'and what may be the reason');
-sql("ALTER DATABASE postgres IS_TEMPLATE false; SELECT pg_reload_conf()");
+$node->sql("ALTER DATABASE postgres IS_TEMPLATE false; SELECT pg_reload_conf()");
 health_ok('', 'a coordinator again');
 
-sql("UPDATE pg_extension SET extversion = '0.0.0' WHERE extname = 'jobq'");
-is( sql($findings),
-	'critical|version|' . sql('SELECT jobq.version()'),
+$node->sql("UPDATE pg_extension SET extversion = '0.0.0' WHERE extname = 'jobq'");
+is( $node->sql($findings),
+	'critical|version|' . $node->sql('SELECT jobq.version()'),
 	'the extension has another version');
-sql("UPDATE pg_extension SET extversion = jobq.version() WHERE extname = 'jobq'");
-sql('SELECT jobq.start()');
+$node->sql("UPDATE pg_extension SET extversion = jobq.version() WHERE extname = 'jobq'");
+$node->sql('SELECT jobq.start()');
 health_ok('', 'and the right one again');
 
 # ------------------------------------------------------------ worker slots
 
 my $busy = q{SELECT count(*) = 2 FROM pg_stat_activity WHERE backend_type = 'jobq executor'
 	AND wait_event = 'PgSleep'};
-sql("SELECT jobq.enqueue('ann', '600'), jobq.enqueue('ben', '600')");
+$node->sql("SELECT jobq.enqueue('ann', '600'), jobq.enqueue('ben', '600')");
 poll_ok($node, $busy, 'two jobs take all workers');
-sql("SELECT jobq.enqueue('cid', '0')");
+$node->sql("SELECT jobq.enqueue('cid', '0')");
 health_ok('warning|worker slots|jobq.max_workers', 'jobq.max_workers is used up');
 message_like('worker slots', qr/2 workers of the server are busy, \d of them with jobs of role "\w+" # Increase jobq.max_workers/,
 	'and what to do');
@@ -127,14 +121,14 @@ reload('max_parallel_workers_per_gather', '0');
 my @others;
 sub take_slots
 {
-	my $free = 8 - sql(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type NOT IN
+	my $free = 8 - $node->sql(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type NOT IN
 		('client backend', 'walsender', 'checkpointer', 'background writer', 'walwriter',
 		 'archiver', 'autovacuum launcher', 'autovacuum worker', 'startup', 'walreceiver',
 		 'io worker', 'slotsync worker')});
 	# other databases' coordinators are good for that
 	for my $i (1 .. $free)
 	{
-		sql("CREATE DATABASE other_$i");
+		$node->sql("CREATE DATABASE other_$i");
 		create_extension($node, "other_$i");
 		wait_for_worker($node, 'jobq coordinator', db => "other_$i");
 		push @others, "other_$i";
@@ -146,9 +140,9 @@ reload('jobq.max_workers', '6');
 health_ok('warning|worker slots|max_worker_processes', 'max_worker_processes is used up');
 message_like('worker slots', qr/all 8 are in use # Increase max_worker_processes/,
 	'and what to do');
-sql("DROP DATABASE $_") foreach @others;
+$node->sql("DROP DATABASE $_") foreach @others;
 health_ok('', 'there is room again');
-sql('SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE finished_at IS NULL');
+$node->sql('SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE finished_at IS NULL');
 poll_ok($node, 'SELECT count(*) = 0 FROM jobq_store.job', 'the long jobs are cancelled');
 
 # -------------------------------------------------------- jobs that wait
@@ -156,64 +150,64 @@ poll_ok($node, 'SELECT count(*) = 0 FROM jobq_store.job', 'the long jobs are can
 # none at all
 reload('jobq.max_workers', '0');
 poll_ok($node, 'SHOW jobq.max_workers', 'jobq.max_workers is 0', expected => '0');
-sql("SELECT jobq.enqueue('ann', '600'), jobq.enqueue('ext')");
+$node->sql("SELECT jobq.enqueue('ann', '600'), jobq.enqueue('ext')");
 $node->advance_clock('6 minutes');
 health_ok('critical|not worked|ann warning|not worked|ext', 'jobs that nobody runs');
-is( sql("SELECT string_agg(topic || ' ' || object, ',') FROM jobq.health WHERE since < now()"),
+is( $node->sql("SELECT string_agg(topic || ' ' || object, ',') FROM jobq.health WHERE since < now()"),
 	'not worked ann,not worked ext', 'and since when');
 
 # each role sees what concerns its queues
-is(sql("SET ROLE ann; $findings"), 'critical|not worked|ann', 'the owner sees it');
-is(sql("SET ROLE ben; $findings"), '', 'others do not');
+is($node->sql("SET ROLE ann; $findings"), 'critical|not worked|ann', 'the owner sees it');
+is($node->sql("SET ROLE ben; $findings"), '', 'others do not');
 
 reset_setting('jobq.max_workers');
 poll_ok($node, q{SELECT count(*) = 1 FROM jobq.workers WHERE kind = 'executor' AND state = 'running'}, 'the job runs');
-sql("SELECT jobq.delete(id) FROM jobq.jobs WHERE queue = 'ext'");
+$node->sql("SELECT jobq.delete(id) FROM jobq.jobs WHERE queue = 'ext'");
 health_ok('', 'and nobody waits any more');
-sql(q{SELECT count(jobq.enqueue('ann', '600')) FROM generate_series(1, 3)});
+$node->sql(q{SELECT count(jobq.enqueue('ann', '600')) FROM generate_series(1, 3)});
 poll_ok($node, $busy, 'all workers have one');
 $node->advance_clock('6 minutes');
 health_ok('info|backlog|ann', 'there are more jobs than workers');
-sql('SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE finished_at IS NULL');
+$node->sql('SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE finished_at IS NULL');
 poll_ok($node, 'SELECT count(*) = 0 FROM jobq_store.job', 'the jobs are cancelled');
 
 # the owner is gone
-sql(q{SELECT jobq.create_queue('orphan', 'work(jsonb)', owner => 'nobody');
+$node->sql(q{SELECT jobq.create_queue('orphan', 'work(jsonb)', owner => 'nobody');
 	SELECT jobq.enqueue('orphan', '0', delay => '1 day');
 	SELECT jobq.revoke_usage('nobody'); DROP ROLE nobody});
 health_ok('warning|owner|orphan', 'the owner of a queue was dropped');
 message_like('owner', qr/has no owner/, 'and what is the matter');
-sql("SELECT jobq.drop_queue('orphan', force => true)");
+$node->sql("SELECT jobq.drop_queue('orphan', force => true)");
 health_ok('', 'the queue as well');
 
 # -------------------------------------------------------------- schedules
 
-sql(q{SELECT jobq.schedule('daily', '0 0 * * *', 'SELECT 1'); SELECT jobq.stop()});
+$node->sql(q{SELECT jobq.schedule('daily', '0 0 * * *', 'SELECT 1'); SELECT jobq.stop()});
 $node->advance_clock('25 hours');
 health_ok('critical|stopped warning|schedule late|daily', 'a schedule is late');
-is( sql("SELECT h.since = s.next_run AND s.next_run < now() + interval '26 hours'"
+is( $node->sql("SELECT h.since = s.next_run AND s.next_run < now() + interval '26 hours'"
 		  . " FROM jobq.health AS h JOIN jobq.schedules AS s ON s.name = h.object"),
 	't', 'and since when');
-is(sql("SET ROLE ben; $findings"), 'critical|stopped', 'another role does not see it');
-sql('SELECT jobq.start()');
+is($node->sql("SET ROLE ben; $findings"), 'critical|stopped', 'another role does not see it');
+$node->sql('SELECT jobq.start()');
 health_ok('', 'it has run');
 
-sql(q{SET SESSION AUTHORIZATION ben;
+$node->sql(q{SET SESSION AUTHORIZATION ben;
 	SELECT jobq.schedule('slow', '0 0 * * *', 'SELECT pg_sleep(600)', overlap => 'queue');
 	SELECT jobq.run_schedule('slow')});
 $node->advance_clock('25 hours');
 health_ok('info|schedule waits|slow', 'a run waits for the one before');
-is(sql("SET ROLE ben; $findings"), 'info|schedule waits|slow', 'its owner sees it');
-sql(q{SELECT jobq.unschedule('slow'), count(jobq.cancel(id)) FROM jobq.jobs WHERE finished_at IS NULL});
+is($node->sql("SET ROLE ben; $findings"), 'info|schedule waits|slow', 'its owner sees it');
+$node->sql(q{SELECT jobq.unschedule('slow'), count(jobq.cancel(id)) FROM jobq.jobs WHERE finished_at IS NULL});
 poll_ok($node, 'SELECT count(*) = 0 FROM jobq_store.job', 'the jobs are cancelled');
 
-sql(q{SET SESSION AUTHORIZATION cid;
+$node->sql(q{SET SESSION AUTHORIZATION cid;
 	SELECT jobq.schedule('revoked', '0 0 * * *', queue => 'cid', payload => '0')});
-sql(q{SELECT jobq.alter_queue('cid', owner => 'ben')});
+$node->sql(q{SELECT jobq.alter_queue('cid', owner => 'ben')});
 $node->advance_clock('25 hours');
 health_ok('warning|schedule disabled|revoked', 'a schedule was disabled');
 message_like('schedule disabled', qr/was disabled: .*privilege/, 'and why');
-sql("SELECT jobq.unschedule('revoked'), jobq.unschedule('daily')");
+$node->sql("SELECT jobq.unschedule('revoked'), jobq.unschedule('daily')");
 health_ok('', 'no schedule any more');
 
 # ------------------------------------------------- what holds the horizon
@@ -226,11 +220,11 @@ sub everybody_sees
 	my ($topic, $object, $name) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	health_ok("warning|$topic|$object", $name);
-	is(sql("SET ROLE watcher; $findings"),
+	is($node->sql("SET ROLE watcher; $findings"),
 		"warning|$topic|$object", "$name: seen by members of pg_read_all_stats");
-	is(sql("SET ROLE ben; $findings"),
+	is($node->sql("SET ROLE ben; $findings"),
 		"warning|$topic", "$name: others are told no names");
-	is(sql("SET ROLE ben; SELECT message ~ '(pid|role|slot|application) ' FROM jobq.health"),
+	is($node->sql("SET ROLE ben; SELECT message ~ '(pid|role|slot|application) ' FROM jobq.health"),
 		'f', "$name: nor in the message");
 	return;
 }
@@ -241,32 +235,32 @@ my $pid = $session->query_safe(
 everybody_sees('horizon', "pid $pid", 'an old snapshot');
 message_like('horizon', qr/role "postgres", application "holder", idle in transaction, keeps dead rows/,
 	'an old snapshot: whose it is');
-is(sql("SELECT since < now() FROM jobq.health"), 't', 'an old snapshot: since when');
+is($node->sql("SELECT since < now() FROM jobq.health"), 't', 'an old snapshot: since when');
 $session->query_safe('ROLLBACK');
 
 # of one's own
 $session->query_safe('SET ROLE ben; RESET ROLE');
 my $own = $node->background_psql('postgres', extra_params => [ '-U', 'ben' ]);
 my $own_pid = $own->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT pg_backend_pid()');
-is(sql("SET ROLE ben; $findings"), "warning|horizon|pid $own_pid", 'one\'s own is told');
+is($node->sql("SET ROLE ben; $findings"), "warning|horizon|pid $own_pid", 'one\'s own is told');
 $own->quit;
 health_ok('', 'they are gone');
 
-sql(q{BEGIN; SELECT jobq.enqueue('ext'); PREPARE TRANSACTION 'with jobs'});
+$node->sql(q{BEGIN; SELECT jobq.enqueue('ext'); PREPARE TRANSACTION 'with jobs'});
 health_ok('warning|prepared transaction|with jobs', 'a prepared transaction');
 message_like('prepared transaction', qr/holds jobs, and keeps dead rows/, 'it has jobs');
-is(sql("SET ROLE ben; $findings"), 'warning|prepared transaction', 'others are told no names');
-sql("ROLLBACK PREPARED 'with jobs'");
-sql(q{BEGIN; CREATE TABLE t (); PREPARE TRANSACTION 'without'});
+is($node->sql("SET ROLE ben; $findings"), 'warning|prepared transaction', 'others are told no names');
+$node->sql("ROLLBACK PREPARED 'with jobs'");
+$node->sql(q{BEGIN; CREATE TABLE t (); PREPARE TRANSACTION 'without'});
 health_ok('warning|prepared transaction|without', 'another one');
 message_like('prepared transaction', qr/is prepared, and keeps dead rows/, 'it has no jobs');
-sql("ROLLBACK PREPARED 'without'");
+$node->sql("ROLLBACK PREPARED 'without'");
 health_ok('', 'they are gone');
 
 # a standby with feedback through a slot, and without
 sub advance_xids
 {
-	sql(q{CREATE TEMP TABLE t (); DO $$ BEGIN FOR i IN 1..100000 LOOP
+	$node->sql(q{CREATE TEMP TABLE t (); DO $$ BEGIN FOR i IN 1..100000 LOOP
 		BEGIN INSERT INTO t DEFAULT VALUES; EXCEPTION WHEN division_by_zero THEN NULL; END;
 		END LOOP; END $$});
 	return;
@@ -287,7 +281,7 @@ advance_xids();
 everybody_sees('horizon', 'standby standby', 'a standby\'s query');
 message_like('horizon', qr/^a standby \(pid \d+, application "standby"\)/, 'whose it is');
 
-sql("SELECT pg_create_physical_replication_slot('slot')");
+$node->sql("SELECT pg_create_physical_replication_slot('slot')");
 $standby->append_conf('postgresql.conf', "primary_slot_name = 'slot'");
 $standby->reload;
 poll_ok($node, 'SELECT xmin IS NOT NULL FROM pg_replication_slots', 'feedback by a slot');
@@ -298,39 +292,39 @@ $standby->stop('immediate');
 poll_ok($node, 'SELECT NOT active FROM pg_replication_slots', 'the standby is gone');
 everybody_sees('horizon', 'slot slot', 'the slot is still there');
 message_like('horizon', qr/^an inactive replication slot/, 'it is not active');
-sql("SELECT pg_drop_replication_slot('slot')");
+$node->sql("SELECT pg_drop_replication_slot('slot')");
 health_ok('', 'the slot is gone');
 
 # ---------------------------------------------------------------- history
 
 # somebody has locks, but neither a snapshot nor a transaction id
-sql(q{SELECT jobq.enqueue('ann', '0')});
+$node->sql(q{SELECT jobq.enqueue('ann', '0')});
 poll_ok($node, 'SELECT count(*) > 0 FROM jobq_store.history', 'there is history');
 $session->query_safe('BEGIN; LOCK TABLE jobq_store.history IN ACCESS SHARE MODE');
 $node->advance_clock('30 days');
 health_ok("warning|history|pid $pid", 'a segment of history cannot be emptied');
-is(sql("SET ROLE ben; $findings"), 'warning|history', 'others are told no names');
+is($node->sql("SET ROLE ben; $findings"), 'warning|history', 'others are told no names');
 $session->query_safe('ROLLBACK');
 health_ok('', 'and now it can');
 $session->quit;
 
 # ---------------------------------------------------------- shared memory
 
-sql(q{SELECT count(jobq.enqueue('ext')) FROM generate_series(1, 20000)});
-is(sql(q{SELECT count(*) FROM jobq.dequeue('ext', 2000, lease => '50 min')}),
+$node->sql(q{SELECT count(jobq.enqueue('ext')) FROM generate_series(1, 20000)});
+is($node->sql(q{SELECT count(*) FROM jobq.dequeue('ext', 2000, lease => '50 min')}),
 	'2000', 'many leases');
 health_ok('', 'there is room for them');
-is(sql(q{SELECT count(*) FROM jobq.dequeue('ext', 10000, lease => '50 min')}),
+is($node->sql(q{SELECT count(*) FROM jobq.dequeue('ext', 10000, lease => '50 min')}),
 	'10000', 'more leases');
 health_ok('warning|shared memory|leases', 'no room for all leases');
 message_like('shared memory', qr/# Increase jobq.shared_memory/, 'and what to do');
-sql(q{SELECT jobq.drop_queue('ext', force => true);
+$node->sql(q{SELECT jobq.drop_queue('ext', force => true);
 	SELECT count(jobq.create_queue('many_' || n)) FROM generate_series(1, 5000) AS n});
 health_ok('warning|shared memory|queues', 'no room for all queues');
 message_like('shared memory', qr/no room for \d+ queues.*# Increase jobq.shared_memory/,
 	'and what to do');
 message_like('shared memory', qr/role "postgres" has \d+ of the \d+ entries/, 'and whose they are');
-is(sql("SET ROLE ben; $findings"), '', 'whose own queues have room is not told');
+is($node->sql("SET ROLE ben; $findings"), '', 'whose own queues have room is not told');
 
 $node->stop;
 done_testing();

@@ -12,28 +12,22 @@ my $node = jobq_node(
 	streaming => 'logical',
 	conf => ['jobq.databases = MyDb']);
 
-sub sql
-{
-	my ($query, $db) = @_;
-	return $node->safe_psql($db // 'postgres', $query);
-}
-
 # findings($topic): severity and object of each row.
 sub findings
 {
 	my ($topic, $db) = @_;
-	return sql("SELECT severity || ' ' || coalesce(object, '-') FROM jobq.health"
+	return $node->sql("SELECT severity || ' ' || coalesce(object, '-') FROM jobq.health"
 		  . " WHERE topic = '$topic' ORDER BY 1", $db);
 }
 
 sub hint
 {
 	my ($topic, $db) = @_;
-	return sql("SELECT string_agg(hint, ' ') FROM jobq.health WHERE topic = '$topic'", $db);
+	return $node->sql("SELECT string_agg(hint, ' ') FROM jobq.health WHERE topic = '$topic'", $db);
 }
 
 # A name that must be quoted in the setting
-sql('CREATE DATABASE "MyDb"');
+$node->sql('CREATE DATABASE "MyDb"');
 create_extension($node, 'MyDb');
 like(hint('disabled', 'MyDb'), qr/^Add "MyDb" to jobq\.databases, with the double quotes/,
 	'the hint has the name in quotes');
@@ -44,7 +38,7 @@ poll_ok($node, "SELECT count(*) = 0 FROM jobq.health WHERE topic = 'disabled'",
 	'that is right', db => 'MyDb');
 
 # One cause, one row
-sql(q{
+$node->sql(q{
 	CREATE ROLE shut LOGIN;
 	SELECT jobq.grant_usage('shut');
 	CREATE FUNCTION work(p jsonb) RETURNS void LANGUAGE sql AS '';
@@ -54,62 +48,62 @@ sql(q{
 is(findings('owner'), 'warning q1', 'five queues of a role that may not connect');
 is(hint('owner'), 'Use GRANT CONNECT ON DATABASE postgres TO shut.',
 	'and what to do');
-sql("SELECT jobq.enqueue('q3')");
+$node->sql("SELECT jobq.enqueue('q3')");
 is(findings('owner'), "critical q3\nwarning q1", 'jobs wait in one');
-sql('GRANT CONNECT ON DATABASE postgres TO shut');
+$node->sql('GRANT CONNECT ON DATABASE postgres TO shut');
 is(findings('owner'), '', 'all is well again');
 
 # Logical replication
-sql('CREATE PUBLICATION everything FOR ALL TABLES');
+$node->sql('CREATE PUBLICATION everything FOR ALL TABLES');
 is(findings('logical replication'), 'info everything', 'all tables');
-sql('CREATE PUBLICATION one FOR TABLE jobq_store.job');
-sql('CREATE PUBLICATION schema_of_it FOR TABLES IN SCHEMA jobq_store');
-sql('CREATE TABLE mine (a int); CREATE PUBLICATION other FOR TABLE mine');
+$node->sql('CREATE PUBLICATION one FOR TABLE jobq_store.job');
+$node->sql('CREATE PUBLICATION schema_of_it FOR TABLES IN SCHEMA jobq_store');
+$node->sql('CREATE TABLE mine (a int); CREATE PUBLICATION other FOR TABLE mine');
 is(findings('logical replication'),
 	"info everything\nwarning one\nwarning schema_of_it",
 	'tables of jobq, and not those of an application');
-sql("CREATE PUBLICATION copy FOR TABLE jobq_store.attempt", 'MyDb');
+$node->sql("CREATE PUBLICATION copy FOR TABLE jobq_store.attempt", 'MyDb');
 my $source = $node->connstr('MyDb');
-sql("SELECT pg_create_logical_replication_slot('copy', 'pgoutput')", 'MyDb');
-sql("CREATE SUBSCRIPTION copy CONNECTION \$\$$source\$\$ PUBLICATION copy"
+$node->sql("SELECT pg_create_logical_replication_slot('copy', 'pgoutput')", 'MyDb');
+$node->sql("CREATE SUBSCRIPTION copy CONNECTION \$\$$source\$\$ PUBLICATION copy"
 	  . " WITH (create_slot = false, copy_data = false)");
 like(findings('logical replication'), qr/^critical copy$/m, 'a subscription');
-sql('ALTER SUBSCRIPTION copy DISABLE');
-sql('ALTER SUBSCRIPTION copy SET (slot_name = NONE)');
-sql('DROP SUBSCRIPTION copy');
-sql("SELECT pg_drop_replication_slot('copy')", 'MyDb');
-sql('DROP PUBLICATION everything, one, schema_of_it, other');
+$node->sql('ALTER SUBSCRIPTION copy DISABLE');
+$node->sql('ALTER SUBSCRIPTION copy SET (slot_name = NONE)');
+$node->sql('DROP SUBSCRIPTION copy');
+$node->sql("SELECT pg_drop_replication_slot('copy')", 'MyDb');
+$node->sql('DROP PUBLICATION everything, one, schema_of_it, other');
 is(findings('logical replication'), '', 'none any more');
 
 # Names of what is missing
-sql('ALTER TABLE jobq_store.job RENAME TO work');
+$node->sql('ALTER TABLE jobq_store.job RENAME TO work');
 like(sql_error($node, "SELECT jobq.enqueue('q1')"),
 	qr/55000: relation "jobq_store\.job" of extension "jobq" does not exist.*HINT:  It was renamed/s,
 	'a table');
-sql('ALTER TABLE jobq_store.work RENAME TO job');
-sql('ALTER INDEX jobq_store.queue_name_key RENAME TO other');
+$node->sql('ALTER TABLE jobq_store.work RENAME TO job');
+$node->sql('ALTER INDEX jobq_store.queue_name_key RENAME TO other');
 like(sql_error($node, "SELECT jobq.enqueue('q1')"),
 	qr/55000: relation "jobq_store\.queue_name_key"/, 'an index');
-sql('ALTER INDEX jobq_store.other RENAME TO queue_name_key');
-sql('ALTER SCHEMA jobq_store RENAME TO other');
+$node->sql('ALTER INDEX jobq_store.other RENAME TO queue_name_key');
+$node->sql('ALTER SCHEMA jobq_store RENAME TO other');
 like(sql_error($node, "SELECT jobq.enqueue('q1')"),
 	qr/55000: schema "jobq_store" of extension "jobq" does not exist/,
 	'the schema');
-sql('ALTER SCHEMA other RENAME TO jobq_store');
-like(sql("SELECT jobq.enqueue('q1')"), qr/^\d+$/, 'all is well again');
+$node->sql('ALTER SCHEMA other RENAME TO jobq_store');
+like($node->sql("SELECT jobq.enqueue('q1')"), qr/^\d+$/, 'all is well again');
 
 # in the log, too, when the coordinator has something to do with it
 my $position = -s $node->logfile;
-sql("SELECT jobq.create_queue('leased'); SELECT jobq.enqueue('leased')");
-sql('ALTER TABLE jobq_store.attempt RENAME TO other');
-sql("SELECT jobq.dequeue('leased', lease => '100 ms')");
+$node->sql("SELECT jobq.create_queue('leased'); SELECT jobq.enqueue('leased')");
+$node->sql('ALTER TABLE jobq_store.attempt RENAME TO other');
+$node->sql("SELECT jobq.dequeue('leased', lease => '100 ms')");
 ok( poll_until(
 		sub {
 			return log_since($node, $position) =~
 			  /jobq failed in ending leases: relation "jobq_store\.attempt" of extension "jobq" does not exist/;
 		}),
 	'the coordinator names a table that is missing');
-sql('ALTER TABLE jobq_store.other RENAME TO attempt');
+$node->sql('ALTER TABLE jobq_store.other RENAME TO attempt');
 poll_ok($node, "SELECT state = 'ready' FROM jobq.jobs WHERE queue = 'leased'",
 	'and goes on when it is there again');
 

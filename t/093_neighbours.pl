@@ -16,12 +16,6 @@ my $node = jobq_node('main', start => 0, conf => [
 	'jobq.max_workers = 1', 'jobq.worker_idle_timeout = 1h',
 	'max_prepared_transactions = 5', 'log_statement = none', 'fsync = off' ]);
 
-sub sql
-{
-	my ($sql, $db) = @_;
-	return $node->safe_psql($db // 'postgres', $sql);
-}
-
 # ------------------------------------------------------------ other libraries
 
 # Whoever is loaded first, each sees its commands, and has its memory.
@@ -33,22 +27,22 @@ foreach my $libraries ($other ? ('pg_stat_statements,jobq', 'jobq,pg_stat_statem
 	$started ? $node->restart : $node->start;
 	if (!$started++)
 	{
-		sql('CREATE EXTENSION jobq');
-		sql('CREATE EXTENSION pg_stat_statements') if $other;
-		sql(q{
+		$node->sql('CREATE EXTENSION jobq');
+		$node->sql('CREATE EXTENSION pg_stat_statements') if $other;
+		$node->sql(q{
 			CREATE TABLE done (payload jsonb);
 			CREATE FUNCTION work(payload jsonb) RETURNS void LANGUAGE sql AS 'INSERT INTO done VALUES ($1)';
 			SELECT jobq.create_queue('work', 'work(jsonb)')});
 	}
-	sql('SELECT pg_stat_statements_reset()') if $other;
-	sql(qq{BEGIN; SELECT jobq.enqueue('work', '"$libraries"'); PREPARE TRANSACTION 'p';
+	$node->sql('SELECT pg_stat_statements_reset()') if $other;
+	$node->sql(qq{BEGIN; SELECT jobq.enqueue('work', '"$libraries"'); PREPARE TRANSACTION 'p';
 		COMMIT PREPARED 'p'});
 	poll_ok($node, qq{SELECT count(*) = 1 FROM done WHERE payload = '"$libraries"'},
 		"$libraries: COMMIT PREPARED wakes the workers");
   SKIP:
 	{
 		skip 'there is no pg_stat_statements', 1 unless $other;
-		is(sql(q{SELECT count(*) FROM pg_stat_statements WHERE query LIKE 'COMMIT PREPARED%' AND calls = 1}),
+		is($node->sql(q{SELECT count(*) FROM pg_stat_statements WHERE query LIKE 'COMMIT PREPARED%' AND calls = 1}),
 			'1', "$libraries: and is counted");
 	}
 }
@@ -58,7 +52,7 @@ is(join("\n", unexpected_log_lines($node, 0, qr/terminating background worker/))
 # ----------------------------------------------------- what the processes show
 
 my $marker = 'tell-nobody';
-sql(q{
+$node->sql(q{
 	CREATE TABLE gate (n int);
 	CREATE FUNCTION loud(payload jsonb) RETURNS void LANGUAGE plpgsql AS $$
 	BEGIN
@@ -74,13 +68,13 @@ sql(q{
 my $position = log_position($node);
 my $gate = $node->background_psql('postgres');
 $gate->query_safe('BEGIN; LOCK TABLE gate IN ACCESS EXCLUSIVE MODE');
-my $id = sql(qq{SELECT jobq.enqueue('loud', '"$marker"')});
+my $id = $node->sql(qq{SELECT jobq.enqueue('loud', '"$marker"')});
 poll_query($node, q{SELECT count(*) = 1 FROM pg_stat_activity
 	WHERE backend_type = 'jobq executor' AND wait_event_type = 'Lock'});
-is( sql(q{SELECT concat_ws(' ', usename, application_name, state, query) FROM pg_stat_activity
+is( $node->sql(q{SELECT concat_ws(' ', usename, application_name, state, query) FROM pg_stat_activity
 		WHERE backend_type = 'jobq executor'}),
 	'postgres jobq executor active public.loud(jsonb)', 'pg_stat_activity has who runs what');
-my $pid = sql(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'jobq executor'});
+my $pid = $node->sql(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'jobq executor'});
 SKIP:
 {
 	open(my $fh, '<', "/proc/$pid/cmdline") or skip 'there is no /proc', 1;
@@ -95,11 +89,11 @@ like(log_since($node, $position), qr/WARNING:  here I am\n.*CONTEXT:  .*job $id 
 # a payload is neither in the log nor in pg_stat_activity
 $gate = $node->background_psql('postgres');
 $gate->query_safe('BEGIN; LOCK TABLE gate IN ACCESS EXCLUSIVE MODE');
-$id = sql(qq{SELECT jobq.run('LOCK TABLE gate IN SHARE MODE', '"$marker"')});
-my $failing = sql(qq{SELECT jobq.enqueue('fails', '"$marker"')});
+$id = $node->sql(qq{SELECT jobq.run('LOCK TABLE gate IN SHARE MODE', '"$marker"')});
+my $failing = $node->sql(qq{SELECT jobq.enqueue('fails', '"$marker"')});
 poll_query($node, q{SELECT count(*) = 1 FROM pg_stat_activity
 	WHERE backend_type = 'jobq executor' AND wait_event_type = 'Lock'});
-is(sql(qq{SELECT string_agg(query, ' ') FROM pg_stat_activity WHERE backend_type LIKE 'jobq%' AND state = 'active'}),
+is($node->sql(qq{SELECT string_agg(query, ' ') FROM pg_stat_activity WHERE backend_type LIKE 'jobq%' AND state = 'active'}),
 	'LOCK TABLE gate IN SHARE MODE', 'a command is shown without its parameters');
 $gate->quit;
 poll_ok($node, "SELECT state = 'dead' FROM jobq.jobs WHERE id = $failing", 'a job has failed');
@@ -114,7 +108,7 @@ sub used
 	my ($worker) = worker_pids($node, $type);
 	my $from = log_position($node);
 	my $used;
-	sql("SELECT pg_log_backend_memory_contexts($worker)");
+	$node->sql("SELECT pg_log_backend_memory_contexts($worker)");
 	poll_until(sub {
 			($used) = log_since($node, $from) =~ /\[$worker\] .*Grand total: .*; (\d+) used/;
 			return defined $used; })
@@ -126,14 +120,14 @@ sub used
 sub keep_busy
 {
 	my ($n) = @_;
-	sql(qq{
+	$node->sql(qq{
 		SELECT count(*) FROM jobq.enqueue_many('work', array_fill('1'::jsonb, '{$n}'));
 		SELECT count(jobq.enqueue(q, '2')) FROM generate_series(1, $n / 3), unnest('{fails,commits}'::text[]) AS q;
 		SELECT count(jobq.run('SELECT ' || i)) FROM generate_series(1, $n / 3) AS i;
 		SELECT count(jobq.enqueue('outside', delay => '1 ms')) FROM generate_series(1, $n / 10)});
 	foreach (1 .. $n / 10)
 	{
-		sql(q{SELECT pg_reload_conf(); SELECT jobq.dequeue('outside', lease => '1 ms');
+		$node->sql(q{SELECT pg_reload_conf(); SELECT jobq.dequeue('outside', lease => '1 ms');
 			SELECT jobq.cancel(id) FROM jobq.jobs WHERE queue = 'outside' AND finished_at IS NULL LIMIT 1});
 	}
 	poll_query($node, q{SELECT count(*) = 0 FROM jobq_store.job AS j JOIN jobq_store.queue AS q ON q.id = j.queue
@@ -141,7 +135,7 @@ sub keep_busy
 	return;
 }
 
-sql(q{SELECT jobq.create_queue('outside', max_attempts => 1);
+$node->sql(q{SELECT jobq.create_queue('outside', max_attempts => 1);
 	SELECT jobq.schedule('seconds', '* * * * * *', queue => 'outside')});
 my @types = ('jobq launcher', 'jobq coordinator', 'jobq executor');
 my $same = join(' ', map { worker_pids($node, $_) } @types);
@@ -155,13 +149,13 @@ foreach my $type (@types)
 	note("$type: $before{$type} bytes, $grown more");
 }
 is(join(' ', map { worker_pids($node, $_) } @types), $same, 'the processes are the same');
-sql(q{SELECT jobq.unschedule('seconds')});
+$node->sql(q{SELECT jobq.unschedule('seconds')});
 
 # ------------------------------------------------------- databases of no concern
 
-sql("CREATE DATABASE $_") foreach qw(open closed pattern wreck);
+$node->sql("CREATE DATABASE $_") foreach qw(open closed pattern wreck);
 create_extension($node, $_) foreach qw(open closed pattern wreck);
-sql(q{ALTER DATABASE closed ALLOW_CONNECTIONS false; ALTER DATABASE pattern IS_TEMPLATE true;
+$node->sql(q{ALTER DATABASE closed ALLOW_CONNECTIONS false; ALTER DATABASE pattern IS_TEMPLATE true;
 	UPDATE pg_database SET datconnlimit = -2 WHERE datname = 'wreck'});
 $position = log_position($node);
 $node->restart;
@@ -170,18 +164,18 @@ my $databases = q{SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_stat_
 	WHERE backend_type = 'jobq coordinator'};
 poll_ok($node, $databases, 'databases that take no connections, templates and wrecks are left alone',
 	expected => 'open postgres');
-sql(q{ALTER DATABASE closed ALLOW_CONNECTIONS true; SELECT pg_reload_conf()});
+$node->sql(q{ALTER DATABASE closed ALLOW_CONNECTIONS true; SELECT pg_reload_conf()});
 poll_ok($node, $databases, 'until that is over', expected => 'closed open postgres');
 is(join("\n", grep { !/terminating/ } unexpected_log_lines($node, $position)), '', 'nobody has tried in vain');
 
 # ------------------------------------------------------------ the install script
 
-sql('CREATE DATABASE empty');
-sql('CREATE SCHEMA jobq; CREATE TABLE jobq.mine (n int)', 'empty');
+$node->sql('CREATE DATABASE empty');
+$node->sql('CREATE SCHEMA jobq; CREATE TABLE jobq.mine (n int)', 'empty');
 like(sql_error($node, 'CREATE EXTENSION jobq', 'empty'), qr/ERROR:  42P06/,
 	'CREATE EXTENSION does not take a schema that is there');
-is(sql(q{SELECT count(*) FROM pg_extension WHERE extname = 'jobq'}, 'empty'), '0', 'nor is it half done');
-is( sql(q{SELECT concat_ws(' ', superuser, trusted, relocatable, schema) FROM pg_available_extension_versions
+is($node->sql(q{SELECT count(*) FROM pg_extension WHERE extname = 'jobq'}, 'empty'), '0', 'nor is it half done');
+is( $node->sql(q{SELECT concat_ws(' ', superuser, trusted, relocatable, schema) FROM pg_available_extension_versions
 		WHERE name = 'jobq'}),
 	't f f pg_catalog', 'it is for superusers, and stays where it is');
 my ($installed) = glob($node->config_data('--sharedir') . '/extension/jobq--*.sql');

@@ -18,12 +18,6 @@ my $node = jobq_node('main', conf => [
 	'max_locks_per_transaction = 2000', 'jobq.max_workers = 1', 'fsync = off',
 	'autovacuum = off' ]);
 
-sub sql
-{
-	my ($sql) = @_;
-	return $node->safe_psql('postgres', $sql);
-}
-
 # Rows of the tables of queues, schedules and jobs that this transaction has read.
 my $rows_read = q{
 	SELECT coalesce(sum(seq_tup_read + coalesce(idx_tup_fetch, 0)), 0) FROM pg_stat_xact_all_tables
@@ -39,7 +33,7 @@ my $contexts = q{
 sub cost
 {
 	my ($role, $statement) = @_;
-	my $output = sql(qq{
+	my $output = $node->sql(qq{
 		BEGIN;
 		SET LOCAL ROLE $role;
 		$statement;
@@ -49,7 +43,7 @@ sub cost
 	return $output =~ /^cost (\d+) (\d+) (\d+)$/m;
 }
 
-sql(q{
+$node->sql(q{
 	CREATE ROLE alice LOGIN; CREATE ROLE bob LOGIN; CREATE ROLE many LOGIN;
 	SELECT jobq.grant_usage(r, may_create => true) FROM unnest('{alice,bob,many}'::regrole[]) AS r;
 	SET ROLE alice;
@@ -91,7 +85,7 @@ my @alone = map { [ cost(@$_) ] } @calls;
 
 # ---------------------------------------------------------------- neighbours
 
-sql(qq{
+$node->sql(qq{
 	SET ROLE many;
 	SELECT count(jobq.create_queue('many' || i)) FROM generate_series(1, $neighbours) AS i;
 	SELECT count(jobq.grant_queue('many' || i, 'many', 'read')) FROM generate_series(1, 1000) AS i;
@@ -121,21 +115,21 @@ sub read_by_enqueue
 	return $after - $before;
 }
 
-sql(q{SELECT jobq.pause('many1'), jobq.pause('many2'), jobq.drop_queue('many20000')});
+$node->sql(q{SELECT jobq.pause('many1'), jobq.pause('many2'), jobq.drop_queue('many20000')});
 is(read_by_enqueue('alice1'), '0', 'queues of others were changed: nothing is read again');
-sql(q{SELECT jobq.pause('tally')});
+$node->sql(q{SELECT jobq.pause('tally')});
 my $rows = read_by_enqueue('tally');
 ok($rows > 0 && $rows <= 3, 'its own was changed: it is read again, and nothing else');
 
 # More queues than there is room for in the log of changes.
-sql(q{
+$node->sql(q{
 	SELECT count(jobq.alter_queue('many' || i, priority => 1)) FROM generate_series(1, 500) AS i;
 	BEGIN;
 	SELECT jobq.alter_queue('tally', priority => 7);
 	SELECT count(jobq.pause('many' || i)) FROM generate_series(3, 500) AS i;
 	COMMIT});
 my $id = $reader->query_safe(q{SELECT jobq.enqueue('tally', '{}')});
-is(sql("SELECT priority FROM jobq.jobs WHERE id = $id"), '7', 'none of many changes is overlooked');
+is($node->sql("SELECT priority FROM jobq.jobs WHERE id = $id"), '7', 'none of many changes is overlooked');
 $reader->quit;
 
 # -------------------------------------------------- many changes, one session
@@ -144,7 +138,7 @@ $reader->quit;
 sub within_bounds
 {
 	my ($what, $statements) = @_;
-	my ($count, $bytes) = sql("$statements; SELECT 'keeps ' || ($contexts)") =~ /^keeps (\d+) (\d+)$/m;
+	my ($count, $bytes) = $node->sql("$statements; SELECT 'keeps ' || ($contexts)") =~ /^keeps (\d+) (\d+)$/m;
 	cmp_ok($count, '<', 1100, "$what: the session keeps some queues, not all that it has seen");
 	cmp_ok($bytes, '<', 2_000_000, '... in little memory');
 	note("$count contexts, $bytes bytes");
@@ -176,10 +170,10 @@ within_bounds('one statement that drops 9,999 queues', q{
 	SELECT count(jobq.drop_queue('many' || i)) FROM generate_series(10001, 19999) AS i});
 
 # A reader whose snapshot is older than drop_queue() sees jobs of no queue.
-sql(q{SET ROLE alice; SELECT jobq.create_queue('dropped'); SELECT count(*) FROM jobq.enqueue_many('dropped', array_fill('1'::jsonb, '{5000}'))});
+$node->sql(q{SET ROLE alice; SELECT jobq.create_queue('dropped'); SELECT count(*) FROM jobq.enqueue_many('dropped', array_fill('1'::jsonb, '{5000}'))});
 $reader = $node->background_psql('postgres');
 $reader->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL ROLE alice');
-sql(q{SELECT jobq.drop_queue('dropped', force => true)});
+$node->sql(q{SELECT jobq.drop_queue('dropped', force => true)});
 is($reader->query_safe(q{SELECT count(*) FROM jobq.jobs WHERE queue = 'dropped'}),
 	'0', 'jobs of a queue that was dropped since are not shown');
 cmp_ok((split / /, $reader->query_safe("SET LOCAL ROLE postgres; $contexts"))[0], '<', 30, 'and looking for their queue leaves nothing behind');
@@ -187,7 +181,7 @@ $reader->quit;
 
 # ------------------------------------------------------------- what is right
 
-my $seen = sql(q{
+my $seen = $node->sql(q{
 	BEGIN;
 	SELECT jobq.alter_queue('alice4', priority => 1);
 	SAVEPOINT s;
@@ -209,7 +203,7 @@ is(join(' | ', map { /: (.*)/ ? $1 : () } split /\n/, $seen),
 
 # A plan may be made for one role and used by another.
 my $planned = $node->background_psql('postgres');
-my $all = sql('SELECT count(*) FROM jobq.queues');
+my $all = $node->sql('SELECT count(*) FROM jobq.queues');
 foreach my $first (qw(postgres alice bob))
 {
 	my %count = (postgres => $all, alice => 22, bob => 1);
@@ -223,7 +217,7 @@ $planned->quit;
 # Rows that nobody has told of: a restored dump is made of such.
 my $restored = $node->background_psql('postgres');
 is($restored->query_safe(q{SELECT count(*) FROM jobq.queues WHERE queue = 'restored'}), '0', 'no such queue');
-sql(q{
+$node->sql(q{
 	CREATE TEMP TABLE row AS SELECT * FROM jobq_store.queue WHERE name = 'alice5';
 	UPDATE row SET id = 1000000, name = 'restored';
 	INSERT INTO jobq_store.queue SELECT * FROM row;

@@ -15,14 +15,8 @@ my $node = jobq_node('main');
 my $file = PostgreSQL::Test::Utils::tempdir() . '/runs';
 chmod(0777, PostgreSQL::Test::Utils::tempdir());
 
-sub sql
-{
-	my ($sql) = @_;
-	return $node->safe_psql('postgres', $sql);
-}
-
 # Jobs leave a trace outside the database when they begin.
-sql(qq{
+$node->sql(qq{
 	CREATE TABLE go_on (yes boolean);
 	CREATE FUNCTION leave_trace() RETURNS void LANGUAGE plpgsql AS \$\$BEGIN
 		EXECUTE format('COPY (SELECT 1) TO PROGRAM %L', 'cat >> $file'); END\$\$;
@@ -39,7 +33,7 @@ my $coordinator = q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type
 sub start_job
 {
 	unlink($file);
-	my $id = sql(q{SELECT jobq.enqueue('once', 'true')});
+	my $id = $node->sql(q{SELECT jobq.enqueue('once', 'true')});
 	poll_query($node, $runs) or die "the job does not run\n";
 	return $id;
 }
@@ -47,7 +41,7 @@ sub start_job
 
 sub terminate
 {
-	sql(q{SELECT pg_terminate_backend(pid) FROM jobq.workers WHERE job_id IS NOT NULL});
+	$node->sql(q{SELECT pg_terminate_backend(pid) FROM jobq.workers WHERE job_id IS NOT NULL});
 	poll_query($node, $executors) or die "the executor does not end\n";
 	return;
 }
@@ -77,7 +71,7 @@ sub fate
 {
 	my ($id) = @_;
 	poll_query($node, "SELECT count(*) = 1 FROM jobq.jobs WHERE id = $id AND state NOT IN ('ready', 'running', 'scheduled')");
-	my $out = sql(qq{SELECT concat_ws(' ', state, attempt,
+	my $out = $node->sql(qq{SELECT concat_ws(' ', state, attempt,
 			(SELECT string_agg(a.attempt || ' ' || outcome || ' ' || coalesce(sqlstate, ''), ', ' ORDER BY a.attempt) FROM jobq.attempts a WHERE job_id = jobs.id))
 		FROM jobq.jobs WHERE id = $id});
 	return $out . ', runs: ' . ((-s $file // 0) / 2);
@@ -99,11 +93,11 @@ for my $mode (undef, 'fast', 'immediate')
 	my $then = defined $mode ? "restart ($mode)" : 'no restart';
 
 	my $id = start_job();
-	sql(q{SELECT jobq.pause('once')});
+	$node->sql(q{SELECT jobq.pause('once')});
 	terminate();
 	restart($mode);
 	is(fate($id), $dead, "the queue is paused, $then: the attempt counts");
-	sql(q{SELECT jobq.resume('once')});
+	$node->sql(q{SELECT jobq.resume('once')});
 
 	$id = start_job();
 	my $session = $node->background_psql('postgres');
@@ -113,7 +107,7 @@ for my $mode (undef, 'fast', 'immediate')
 	$session->quit;
 	restart($mode);
 	is(fate($id), $dead, "stop(), $then: the attempt counts");
-	sql(q{SELECT jobq.start()});
+	$node->sql(q{SELECT jobq.start()});
 
 	# who waits for the row gets it when the process ends
 	$id = start_job();
@@ -146,8 +140,8 @@ for my $mode (undef, 'fast', 'immediate')
 # -------------------------------------------------- ends of processes otherwise
 
 my $id = start_job();
-sql('DELETE FROM jobq_store.attempt');
-sql(q{CREATE OR REPLACE FUNCTION works(j jobq.job) RETURNS void LANGUAGE plpgsql AS $$BEGIN PERFORM leave_trace(); END$$});
+$node->sql('DELETE FROM jobq_store.attempt');
+$node->sql(q{CREATE OR REPLACE FUNCTION works(j jobq.job) RETURNS void LANGUAGE plpgsql AS $$BEGIN PERFORM leave_trace(); END$$});
 restart('fast');
 is(fate($id), 'completed 1, runs: 2', 'the server is shut down in the middle of a job: no attempt counts');
 ok(poll_until(sub { return !notes() }), 'no note is left');
@@ -157,9 +151,9 @@ unlink($file);
 my $session = $node->background_psql('postgres');
 $session->query_safe('BEGIN');
 $session->query_safe('LOCK TABLE jobq_store.history IN ACCESS EXCLUSIVE MODE');
-$id = sql(q{SELECT jobq.enqueue('once')});
+$id = $node->sql(q{SELECT jobq.enqueue('once')});
 poll_query($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'jobq executor' AND wait_event_type = 'Lock'});
-sql(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'jobq executor'});
+$node->sql(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'jobq executor'});
 poll_query($node, q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'jobq executor' AND wait_event_type = 'Lock'});
 $session->query_safe('COMMIT');
 $session->quit;
@@ -167,41 +161,41 @@ is(fate($id), $dead, 'terminated when its code is through, and not committed: th
 
 # ------------------------------------------------- another life of the same job
 
-sql(q{CREATE OR REPLACE FUNCTION works(j jobq.job) RETURNS void LANGUAGE plpgsql AS $$BEGIN
+$node->sql(q{CREATE OR REPLACE FUNCTION works(j jobq.job) RETURNS void LANGUAGE plpgsql AS $$BEGIN
 	PERFORM leave_trace(); IF j.payload = 'true' THEN PERFORM pg_sleep(600); END IF; END$$});
 $id = start_job();
 enable('off');
 terminate();
-sql(qq{SELECT jobq.cancel($id); SELECT jobq.retry($id, 'false')});
+$node->sql(qq{SELECT jobq.cancel($id); SELECT jobq.retry($id, 'false')});
 enable('on');
 is(fate($id), 'completed 1, runs: 2', 'the job is cancelled and tried again: the attempt of old does not count for it');
 ok(poll_until(sub { return !notes() }), 'no note is left');
 
 # ------------------------------------------------------------- once only
 
-sql(q{
+$node->sql(q{
 	CREATE FUNCTION fails(p jsonb) RETURNS void LANGUAGE plpgsql AS $$BEGIN RAISE 'failed'; END$$;
 	CREATE FUNCTION no_end(attempt int, p jsonb) RETURNS interval LANGUAGE plpgsql AS $$BEGIN PERFORM pg_sleep(600); END$$;
 	SELECT jobq.create_queue('no_end', 'fails(jsonb)', max_attempts => 2, backoff_base => '1 ms',
 		backoff_function => 'no_end(int,jsonb)')});
 unlink($file);
-$id = sql(q{SELECT jobq.enqueue('no_end')});
+$id = $node->sql(q{SELECT jobq.enqueue('no_end')});
 poll_query($node, $runs);
-sql(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'jobq executor' AND wait_event = 'PgSleep'});
+$node->sql(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'jobq executor' AND wait_event = 'PgSleep'});
 is(fate($id), 'dead 2 1 crashed 57P01, 2 failed P0001, runs: 0',
 	'terminated in its backoff_function: the attempt is shown once');
 
 # ---------------------------------------------- somebody has locked the job's row
 
-sql(q{
+$node->sql(q{
 	CREATE PROCEDURE commits(p jsonb) LANGUAGE plpgsql AS $$BEGIN
 		COMMIT; WHILE NOT EXISTS (SELECT FROM go_on) LOOP PERFORM pg_sleep(0.01); COMMIT; END LOOP; END$$;
 	SELECT jobq.create_queue('commits', 'commits(jsonb)')});
-$id = sql(q{SELECT jobq.enqueue('commits')});
+$id = $node->sql(q{SELECT jobq.enqueue('commits')});
 poll_query($node, q{SELECT count(*) = 1 FROM jobq.workers WHERE queue = 'commits'});
 $session = $node->background_psql('postgres');
 $session->query_safe("BEGIN; SELECT id FROM jobq_store.job WHERE id = $id FOR UPDATE");
-sql('INSERT INTO go_on VALUES (true)');
+$node->sql('INSERT INTO go_on VALUES (true)');
 poll_ok(
 	$node,
 	q{SELECT count(*) = 1 FROM jobq.health WHERE topic = 'stuck' AND object = 'commits'

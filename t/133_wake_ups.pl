@@ -13,15 +13,9 @@ use Test::More;
 
 my $node = jobq_node('main', conf => ['jobq.sweep_interval = 0']);
 
-sub sql
-{
-	my ($sql) = @_;
-	return $node->safe_psql('postgres', $sql);
-}
-
 # ------------------------------------------- an executor is woken, and goes elsewhere
 
-sql(q{
+$node->sql(q{
 	CREATE TABLE go_on (yes boolean);
 	CREATE FUNCTION go_on() RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$BEGIN
 		RETURN EXISTS (SELECT FROM go_on); END$$;
@@ -41,12 +35,12 @@ my $running = q{SELECT count(*) FROM jobq.workers WHERE kind = 'executor' AND jo
 sub enqueue_to_frozen
 {
 	my (@queues) = @_;
-	sql(q{SELECT jobq.enqueue('a')});
+	$node->sql(q{SELECT jobq.enqueue('a')});
 	poll_query($node, $idle) or die "no idle executor\n";
 	my ($executor) = worker_pids($node, 'jobq executor');
 	my ($coordinator) = worker_pids($node, 'jobq coordinator');
 	kill('STOP', $executor, $coordinator);
-	sql('BEGIN; TRUNCATE go_on; ' . join('', map { "SELECT jobq.enqueue('$_'); " } @queues) . 'COMMIT');
+	$node->sql('BEGIN; TRUNCATE go_on; ' . join('', map { "SELECT jobq.enqueue('$_'); " } @queues) . 'COMMIT');
 	kill('CONT', $executor);
 	poll_query($node, $running, expected => 1) or die "no job runs\n";
 	kill('CONT', $coordinator);
@@ -57,9 +51,9 @@ for my $queues ([qw(a b)], [qw(a c)], [qw(a b c)], [qw(b a)], [qw(c a b)])
 {
 	enqueue_to_frozen(@$queues);
 	ok(poll_query($node, $running, expected => scalar(@$queues), seconds => 20), "all jobs run: @$queues");
-	sql('INSERT INTO go_on VALUES (true)');
+	$node->sql('INSERT INTO go_on VALUES (true)');
 	poll_query($node, 'SELECT count(*) = 0 FROM jobq_store.job');
-	sql(q{SELECT pg_terminate_backend(pid) FROM jobq.workers WHERE kind = 'executor'});
+	$node->sql(q{SELECT pg_terminate_backend(pid) FROM jobq.workers WHERE kind = 'executor'});
 	poll_query($node, q{SELECT count(*) = 0 FROM jobq.workers WHERE kind = 'executor'});
 }
 

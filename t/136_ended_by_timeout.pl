@@ -9,13 +9,7 @@ use Test::More;
 my $node = jobq_node('main', conf => ['jobq.max_workers = 0']);
 $node->create_clock;
 
-sub sql
-{
-	my ($query) = @_;
-	return $node->safe_psql('postgres', $query);
-}
-
-sql(q{SELECT jobq.create_queue('capped', timeout => '60 s', lease => '10 min'),
+$node->sql(q{SELECT jobq.create_queue('capped', timeout => '60 s', lease => '10 min'),
 	jobq.create_queue('extended', timeout => '60 s', lease => '50 s'),
 	jobq.create_queue('short', timeout => '1 hour', lease => '50 s'),
 	jobq.create_queue('plain', lease => '50 s'),
@@ -24,10 +18,10 @@ my @queues = qw(capped extended short plain dead);
 my %held;
 foreach my $queue (@queues)
 {
-	sql("SELECT jobq.enqueue('$queue')");
-	($held{$queue}) = sql("SELECT id || ', ' || lease FROM jobq.dequeue('$queue')");
+	$node->sql("SELECT jobq.enqueue('$queue')");
+	($held{$queue}) = $node->sql("SELECT id || ', ' || lease FROM jobq.dequeue('$queue')");
 }
-is(sql("SELECT jobq.heartbeat($held{extended}, extend => '1 hour')"),
+is($node->sql("SELECT jobq.heartbeat($held{extended}, extend => '1 hour')"),
 	't', 'a heartbeat that asks for more than the timeout');
 
 # Not told by the coordinator yet: the row says it
@@ -55,13 +49,13 @@ my %outcome = (
 	plain => "lease lost|$expected{lost}");
 foreach my $queue (@queues)
 {
-	is( sql("SELECT outcome, sqlstate, error, detail, hint FROM jobq.attempts
+	is( $node->sql("SELECT outcome, sqlstate, error, detail, hint FROM jobq.attempts
 			 WHERE queue = '$queue'"),
 		$outcome{$queue}, "$queue: how the attempt has ended");
 }
-is(sql(q{SELECT state, sqlstate FROM jobq.jobs WHERE queue = 'dead'}),
+is($node->sql(q{SELECT state, sqlstate FROM jobq.jobs WHERE queue = 'dead'}),
 	'dead|57014', 'the last attempt');
-is( sql(q{SELECT count(*) FROM jobq.dequeue_any('{capped,extended,short,plain}', 10)}),
+is( $node->sql(q{SELECT count(*) FROM jobq.dequeue_any('{capped,extended,short,plain}', 10)}),
 	4, 'the others may be claimed at once');
 
 done_testing();

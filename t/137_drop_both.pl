@@ -10,12 +10,6 @@ use Test::More;
 
 my $node = jobq_node('main', conf => [ 'jobq.max_workers = 0', "statement_timeout = '30s'" ]);
 
-sub sql
-{
-	my ($sql) = @_;
-	return $node->safe_psql('postgres', $sql);
-}
-
 # Starts a session that sends some statements.
 sub begin
 {
@@ -35,7 +29,7 @@ sub answer
 	return $session->{out};
 }
 
-sql(q{SELECT jobq.create_queue('deaths');
+$node->sql(q{SELECT jobq.create_queue('deaths');
 	SELECT jobq.create_queue('dying', on_dead => 'deaths', max_attempts => 1);
 	SELECT jobq.enqueue('dying');
 	CREATE TABLE held AS SELECT id, lease FROM jobq.dequeue('dying', lease => '10 min');
@@ -54,13 +48,13 @@ poll_ok($node, q{SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'object' AND
 	AND mode = 'AccessExclusiveLock' AND granted}, 'another one drops its queue, and waits for the job');
 my $other = begin(q{SELECT jobq.drop_queue('deaths', force => true)});
 poll_ok($node, q{SELECT count(*) = 0 FROM jobq.queues WHERE queue = 'deaths'}, 'a third one drops the queue of deaths, and waits for nobody');
-sql('INSERT INTO go DEFAULT VALUES');
+$node->sql('INSERT INTO go DEFAULT VALUES');
 my $said = answer($worker);
 like($said, qr/^dead$/m, 'the job is dead');
 unlike($said, qr/ERROR/, 'and told nobody');
 unlike(answer($dropper), qr/ERROR/, 'its queue is dropped');
 unlike(answer($other), qr/ERROR/, 'so is the other one');
-is(sql(q{SELECT count(*) FROM jobq_store.queue}), '0', 'both are gone');
-is(sql(q{SELECT (SELECT count(*) FROM jobq_store.job) + (SELECT count(*) FROM jobq_store.history)}), '0', 'with all jobs');
+is($node->sql(q{SELECT count(*) FROM jobq_store.queue}), '0', 'both are gone');
+is($node->sql(q{SELECT (SELECT count(*) FROM jobq_store.job) + (SELECT count(*) FROM jobq_store.history)}), '0', 'with all jobs');
 
 done_testing();

@@ -11,19 +11,13 @@ use Time::HiRes qw(time);
 # Room for some 600 queues.
 my $node = jobq_node('main', conf => ['jobq.max_workers = 1', 'jobq.shared_memory = 1MB']);
 
-sub sql
-{
-	my ($sql) = @_;
-	return $node->safe_psql('postgres', $sql);
-}
-
-sql(q{
+$node->sql(q{
 	SELECT count(jobq.create_queue('q' || i)) FROM generate_series(1, 2000) AS i;
 	SELECT jobq.create_queue('mine');
 	SELECT jobq.create_queue('silent', notify => false);
 	SELECT jobq.create_queue('other')});
 like(
-	sql(q{SELECT message FROM jobq.health WHERE topic = 'shared memory' AND object = 'queues'}),
+	$node->sql(q{SELECT message FROM jobq.health WHERE topic = 'shared memory' AND object = 'queues'}),
 	qr/no room for \d+ queues/, 'there is no room');
 
 # Reads from a session until it has been notified; returns the channels.
@@ -42,19 +36,19 @@ sub channels
 
 my $listener = $node->background_psql('postgres');
 $listener->query_safe(q{SELECT jobq.listen(q) FROM unnest('{mine,silent}'::text[]) AS q});
-sql(q{SELECT jobq.enqueue('mine')});
+$node->sql(q{SELECT jobq.enqueue('mine')});
 is(channels($listener), 'jobq.mine', 'who listens is notified of a job');
-sql(q{SELECT count(jobq.complete(id, lease)) FROM jobq.dequeue('mine')});
-sql(q{SELECT jobq.enqueue('mine', delay => '300 ms')});
+$node->sql(q{SELECT count(jobq.complete(id, lease)) FROM jobq.dequeue('mine')});
+$node->sql(q{SELECT jobq.enqueue('mine', delay => '300 ms')});
 is(channels($listener), 'jobq.mine', 'and of one that becomes due');
-sql(q{SELECT count(jobq.complete(id, lease)) FROM jobq.dequeue('mine')});
-sql(q{SELECT jobq.enqueue('silent'); SELECT jobq.enqueue('mine')});
+$node->sql(q{SELECT count(jobq.complete(id, lease)) FROM jobq.dequeue('mine')});
+$node->sql(q{SELECT jobq.enqueue('silent'); SELECT jobq.enqueue('mine')});
 is(channels($listener), 'jobq.mine', 'not where the queue has notifications turned off');
-sql(q{SELECT count(jobq.complete(id, lease)) FROM jobq.dequeue_any('{mine,silent}', 2)});
-sql(q{SELECT jobq.pause('mine'); SELECT jobq.enqueue('mine')});
-sql(q{SELECT jobq.resume('mine')});
+$node->sql(q{SELECT count(jobq.complete(id, lease)) FROM jobq.dequeue_any('{mine,silent}', 2)});
+$node->sql(q{SELECT jobq.pause('mine'); SELECT jobq.enqueue('mine')});
+$node->sql(q{SELECT jobq.resume('mine')});
 is(channels($listener), 'jobq.mine', 'and when the queue is resumed');
-sql(q{SELECT count(jobq.complete(id, lease)) FROM jobq.dequeue('mine')});
+$node->sql(q{SELECT count(jobq.complete(id, lease)) FROM jobq.dequeue('mine')});
 $listener->quit;
 
 # A second is what a waiter takes that nobody wakes.
@@ -66,10 +60,10 @@ foreach my $round (1 .. 8)
 	poll_ok($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Extension' AND query LIKE 'CALL%'},
 		"round $round: it waits");
 	my $began = time();
-	sql(q{SELECT jobq.enqueue('other')});
+	$node->sql(q{SELECT jobq.enqueue('other')});
 	$waiter->query_until(qr/over $round/, '');
 	$fast++ if time() - $began < 0.4;
-	sql(q{SELECT count(jobq.complete(id, lease)) FROM jobq.dequeue('other')});
+	$node->sql(q{SELECT count(jobq.complete(id, lease)) FROM jobq.dequeue('other')});
 }
 cmp_ok($fast, '>=', 6, 'a waiter is woken');
 $waiter->quit;

@@ -10,12 +10,6 @@ use Test::More;
 my $node = jobq_node('main', conf => ['jobq.max_workers = 4', 'jobq.max_workers_per_role = 1',
 		'max_prepared_transactions = 2', 'jobq.log_jobs = all']);
 
-sub sql
-{
-	my ($query, $db) = @_;
-	return $node->safe_psql($db // 'postgres', $query);
-}
-
 # The findings of a topic: severity, object and message.
 sub finding
 {
@@ -34,67 +28,67 @@ sub logs_ok
 
 # ------------------------------------------------------- a role's limit
 
-sql('CREATE ROLE carol LOGIN; CREATE DATABASE other');
+$node->sql('CREATE ROLE carol LOGIN; CREATE DATABASE other');
 create_extension($node, 'other');
 foreach my $db ('postgres', 'other')
 {
-	sql(q{
+	$node->sql(q{
 		CREATE FUNCTION work(p jsonb) RETURNS void LANGUAGE sql AS 'SELECT pg_sleep(p::float8)';
 		SELECT jobq.grant_usage('carol');
 		SELECT jobq.create_queue('work', 'work(jsonb)', owner => 'carol')}, $db);
 }
-my $long = sql(q{SELECT jobq.enqueue('work', '1000')}, 'other');
+my $long = $node->sql(q{SELECT jobq.enqueue('work', '1000')}, 'other');
 poll_ok($node, "SELECT count(*) = 1 FROM jobq.workers WHERE job_id = $long", 'a job runs elsewhere', db => 'other');
-sql(q{SELECT jobq.enqueue('work', '0')});
+$node->sql(q{SELECT jobq.enqueue('work', '0')});
 poll_ok(
 	$node, finding('worker slots'), 'a finding at once',
 	expected => 'warning|jobq.max_workers_per_role|jobs wait, and role "carol" has as many'
 	  . ' workers as it may have, all in other databases: 1');
-is(sql(q{SELECT hint FROM jobq.health WHERE topic = 'worker slots'}),
+is($node->sql(q{SELECT hint FROM jobq.health WHERE topic = 'worker slots'}),
 	'Increase jobq.max_workers_per_role and reload the configuration.', 'and what to do');
-sql('CREATE ROLE dave LOGIN IN ROLE pg_read_all_settings; SELECT jobq.grant_usage($$dave$$)');
-unlike(sql(q{SET ROLE dave; SELECT message FROM jobq.health WHERE topic = 'worker slots'}), qr/carol/,
+$node->sql('CREATE ROLE dave LOGIN IN ROLE pg_read_all_settings; SELECT jobq.grant_usage($$dave$$)');
+unlike($node->sql(q{SET ROLE dave; SELECT message FROM jobq.health WHERE topic = 'worker slots'}), qr/carol/,
 	'others are not told who');
 $node->append_conf('postgresql.conf', 'jobq.max_workers_per_role = 2');
 $node->reload;
 poll_ok($node, q{SELECT count(*) = 0 FROM jobq_store.job}, 'that is right: the job runs');
-is(sql(finding('worker slots')), '', 'and the finding goes');
-sql("SELECT jobq.cancel($long)", 'other');
+is($node->sql(finding('worker slots')), '', 'and the finding goes');
+$node->sql("SELECT jobq.cancel($long)", 'other');
 
 # ------------------------------------------- jobs that somebody has locked
 
-sql(q{CREATE FUNCTION quick(p jsonb) RETURNS void LANGUAGE sql AS '';
+$node->sql(q{CREATE FUNCTION quick(p jsonb) RETURNS void LANGUAGE sql AS '';
 	SELECT jobq.create_queue('quick', 'quick(jsonb)')});
 my $locker = $node->background_psql('postgres');
-my $id = sql(q{SELECT jobq.pause('quick'); SELECT jobq.enqueue('quick')}) =~ /(\d+)\s*$/ ? $1 : die;
+my $id = $node->sql(q{SELECT jobq.pause('quick'); SELECT jobq.enqueue('quick')}) =~ /(\d+)\s*$/ ? $1 : die;
 my $pid = $locker->query_safe("SELECT pg_backend_pid()");
 $locker->query_safe("BEGIN; SELECT jobq.set_priority($id, 3)");
-sql(q{SELECT jobq.resume('quick')});
-is(sql(finding('late')), '', 'nothing is said at once');
+$node->sql(q{SELECT jobq.resume('quick')});
+is($node->sql(finding('late')), '', 'nothing is said at once');
 poll_ok($node,
 	"SELECT message ~ '^job $id is ready, and the transaction of pid $pid .*idle in transaction.* has it locked'"
 	  . " AND object = 'quick' FROM jobq.health WHERE topic = 'late'",
 	'a job that an open transaction has locked is late');
 $locker->query_safe('COMMIT');
 poll_ok($node, q{SELECT count(*) = 0 FROM jobq_store.job}, 'until it ends');
-is(sql(finding('late')), '', 'and then it is not');
-$id = sql(q{SELECT jobq.pause('quick'); SELECT jobq.enqueue('quick')}) =~ /(\d+)\s*$/ ? $1 : die;
+is($node->sql(finding('late')), '', 'and then it is not');
+$id = $node->sql(q{SELECT jobq.pause('quick'); SELECT jobq.enqueue('quick')}) =~ /(\d+)\s*$/ ? $1 : die;
 $locker->query_safe("BEGIN; SELECT jobq.set_priority($id, 4); PREPARE TRANSACTION 'forgotten'");
-sql(q{SELECT jobq.resume('quick')});
+$node->sql(q{SELECT jobq.resume('quick')});
 poll_ok($node,
 	"SELECT message ~ 'job $id is ready, and prepared transaction .forgotten.*has it locked' AND hint ~ '^Use COMMIT PREPARED'"
 	  . " FROM jobq.health WHERE topic = 'late'",
 	'a prepared one is named');
-sql(q{COMMIT PREPARED 'forgotten'});
+$node->sql(q{COMMIT PREPARED 'forgotten'});
 poll_ok($node, q{SELECT count(*) = 0 FROM jobq_store.job}, 'that is right');
 
 # a job that runs for long is not late
-my $runs = sql(q{SELECT jobq.create_queue('work2', 'work(jsonb)'); SELECT jobq.enqueue('work2', '1000')})
+my $runs = $node->sql(q{SELECT jobq.create_queue('work2', 'work(jsonb)'); SELECT jobq.enqueue('work2', '1000')})
   =~ /(\d+)\s*$/ ? $1 : die;
 poll_ok($node, "SELECT count(*) = 1 FROM jobq.workers WHERE job_id = $runs AND since < now() - interval '6 s'",
 	'a job runs');
-is(sql(finding('late')), '', 'what an executor runs is not late');
-sql(q{ALTER SYSTEM SET jobq.health_transaction_age = '1s'; SELECT pg_reload_conf()});
+is($node->sql(finding('late')), '', 'what an executor runs is not late');
+$node->sql(q{ALTER SYSTEM SET jobq.health_transaction_age = '1s'; SELECT pg_reload_conf()});
 poll_ok($node,
 	"SELECT message ~ 'application \"jobq executor\", job $runs, keeps dead rows'"
 	  . " AND hint = 'Cancel its job with jobq.cancel($runs), or give the queue a timeout.'"
@@ -106,34 +100,34 @@ poll_ok($node,
 	  . " FROM jobq.health WHERE topic = 'horizon' AND object = 'pid $pid'",
 	'so does an idle transaction');
 $locker->query_safe('ROLLBACK');
-sql(q{ALTER SYSTEM RESET jobq.health_transaction_age; SELECT pg_reload_conf()});
-sql("SELECT jobq.cancel($runs)");
+$node->sql(q{ALTER SYSTEM RESET jobq.health_transaction_age; SELECT pg_reload_conf()});
+$node->sql("SELECT jobq.cancel($runs)");
 $locker->quit;
 
 # ------------------------------------------------------------- many queues
 
-sql(q{SELECT count(jobq.create_queue('many' || i, 'quick(jsonb)')) FROM generate_series(1, 500) AS i});
+$node->sql(q{SELECT count(jobq.create_queue('many' || i, 'quick(jsonb)')) FROM generate_series(1, 500) AS i});
 # with entries in the index that are dead, and that a scan remembers
-sql(q{SELECT count(jobq.enqueue('many' || i, delay => '1 h')) FROM generate_series(1, 500) AS i, generate_series(1, 5);
+$node->sql(q{SELECT count(jobq.enqueue('many' || i, delay => '1 h')) FROM generate_series(1, 500) AS i, generate_series(1, 5);
 	SELECT count(jobq.delete(id)) FROM jobq.jobs WHERE queue LIKE 'many%'});
-sql('SELECT * FROM jobq.health') foreach 1 .. 2;
-my ($reads) = sql(q{BEGIN; SELECT count(*) FROM jobq.health;
+$node->sql('SELECT * FROM jobq.health') foreach 1 .. 2;
+my ($reads) = $node->sql(q{BEGIN; SELECT count(*) FROM jobq.health;
 	SELECT idx_scan FROM pg_stat_xact_all_tables WHERE relid = 'jobq_store.queue'::regclass; COMMIT}) =~ /(\d+)\s*$/;
 cmp_ok($reads, '<', 20, 'an administrator has no queue read of which there is nothing to say');
-sql(q{ALTER FUNCTION quick(jsonb) RENAME TO slow});
-is(sql(q{SELECT count(*) FROM jobq.health WHERE topic = 'handler' AND message ~ 'quick.jsonb. does not exist'}),
+$node->sql(q{ALTER FUNCTION quick(jsonb) RENAME TO slow});
+is($node->sql(q{SELECT count(*) FROM jobq.health WHERE topic = 'handler' AND message ~ 'quick.jsonb. does not exist'}),
 	'100', 'those with a handler that is gone are named');
-is(sql(q{SELECT message FROM jobq.health WHERE topic = 'handler' AND object IS NULL}),
+is($node->sql(q{SELECT message FROM jobq.health WHERE topic = 'handler' AND object IS NULL}),
 	'there are 401 more such queues', 'as many as one can read, and the rest is counted');
-sql(q{ALTER FUNCTION slow(jsonb) RENAME TO quick});
+$node->sql(q{ALTER FUNCTION slow(jsonb) RENAME TO quick});
 
 # ---------------------------------------------------------------- the log
 
 my $position = log_position($node);
-sql(q{SELECT jobq.enqueue('quick')});
+$node->sql(q{SELECT jobq.enqueue('quick')});
 logs_ok($position, qr/job \d+ of queue "quick" completed, attempt 1, .*\n.*DETAIL:  It is in database "postgres"\./,
 	'a job that has completed');
-sql(q{
+$node->sql(q{
 	CREATE FUNCTION stubborn(p jsonb) RETURNS void LANGUAGE plpgsql AS $$
 	BEGIN
 		LOOP
@@ -144,30 +138,30 @@ sql(q{
 		END LOOP;
 	END $$;
 	SELECT jobq.create_queue('stubborn', 'stubborn(jsonb)', timeout => '100 ms', max_attempts => 2, backoff_base => '1 ms')});
-$id = sql(q{SELECT jobq.enqueue('stubborn')});
+$id = $node->sql(q{SELECT jobq.enqueue('stubborn')});
 logs_ok($position,
 	qr/job $id of queue "stubborn" failed, attempt 1: the job ran longer than its timeout\n.*DETAIL:  SQLSTATE 57014 in database "postgres"; attempt 2 of 2 is made in/,
 	'one that does not end when its timeout is over');
 logs_ok($position,
 	qr/job $id of queue "stubborn" failed, attempt 2: the job ran longer than its timeout\n.*DETAIL:  SQLSTATE 57014 in database "postgres"; the job is dead\./,
 	'its last attempt');
-$id = sql(q{SELECT jobq.enqueue('work2', '1000', max_attempts => 1)});
+$id = $node->sql(q{SELECT jobq.enqueue('work2', '1000', max_attempts => 1)});
 poll_ok($node, "SELECT count(*) = 1 FROM jobq.workers WHERE job_id = $id", 'a job runs');
-sql("SELECT pg_terminate_backend(pid) FROM jobq.workers WHERE job_id = $id");
+$node->sql("SELECT pg_terminate_backend(pid) FROM jobq.workers WHERE job_id = $id");
 logs_ok($position,
 	qr/job $id of queue "work2" failed, attempt 1: the background worker was terminated while the job was running\n.*DETAIL:  SQLSTATE 57P01 in database "postgres"; the job is dead\./,
 	'one whose process is terminated');
 poll_ok($node, q{SELECT count(*) = 0 FROM jobq_store.job}, 'all have ended');
-sql(q{SELECT jobq.create_queue('gone'); SELECT jobq.grant_queue('gone', 'dave', 'enqueue');
+$node->sql(q{SELECT jobq.create_queue('gone'); SELECT jobq.grant_queue('gone', 'dave', 'enqueue');
 	SELECT jobq.grant_usage('dave', true);
 	SET ROLE dave; SELECT jobq.schedule('s', '* * * * * *', queue => 'gone');
 	RESET ROLE; SELECT jobq.revoke_queue('gone', 'dave', 'enqueue')});
 logs_ok($position, qr/WARNING:  schedule "s" was disabled\n.*DETAIL:  In database "postgres": /,
 	'a schedule that was disabled');
 
-$id = sql(q{SELECT jobq.enqueue('work2', '1000', max_attempts => 1)});
+$id = $node->sql(q{SELECT jobq.enqueue('work2', '1000', max_attempts => 1)});
 poll_ok($node, "SELECT count(*) = 1 FROM jobq.workers WHERE job_id = $id", 'a job runs');
-$pid = sql("SELECT pid FROM jobq.workers WHERE job_id = $id");
+$pid = $node->sql("SELECT pid FROM jobq.workers WHERE job_id = $id");
 kill_9($node, $pid);
 logs_ok($position,
 	qr/job $id of queue "work2" failed, attempt 1: the server crashed while the job was running\n.*DETAIL:  SQLSTATE 57P02 in database "postgres"; the job is dead\./,

@@ -15,15 +15,21 @@ use warnings;
 
 use parent 'PostgreSQL::Test::Cluster';
 
+# sql($query, $database): what the query returns; it must not fail.
+sub sql
+{
+	my ($self, $query, $db) = @_;
+	return $self->safe_psql($db // 'postgres', $query);
+}
+
 # create_clock($database): only superusers can call the function.
 sub create_clock
 {
 	my ($self, $db) = @_;
-	$self->safe_psql(
-		$db // 'postgres', q{
-		CREATE SCHEMA clock;
+	$self->sql(
+		q{CREATE SCHEMA clock;
 		CREATE FUNCTION clock.advance(by interval) RETURNS timestamptz
-			AS '$libdir/jobq', 'jobq_advance_clock' LANGUAGE c STRICT});
+			AS '$libdir/jobq', 'jobq_advance_clock' LANGUAGE c STRICT}, $db);
 	return;
 }
 
@@ -31,7 +37,7 @@ sub create_clock
 sub advance_clock
 {
 	my ($self, $by, $db) = @_;
-	return $self->safe_psql($db // 'postgres', "SELECT clock.advance('$by')");
+	return $self->sql("SELECT clock.advance('$by')", $db);
 }
 
 # clock(): jobq's time.
@@ -45,7 +51,7 @@ sub clock
 sub set_clock
 {
 	my ($self, $time) = @_;
-	return $self->safe_psql('postgres',
+	return $self->sql(
 		"SELECT clock.advance(timestamptz '$time' - clock.advance('0'))");
 }
 
@@ -53,7 +59,7 @@ sub set_clock
 sub set_clock_forward
 {
 	my ($self, $time) = @_;
-	return $self->safe_psql('postgres',
+	return $self->sql(
 		"SELECT clock.advance(greatest('0', timestamptz '$time' - clock.advance('0')))");
 }
 

@@ -9,32 +9,19 @@ use strict;
 use warnings;
 
 use IPC::Run ();
+use JobqSession;
 use JobqTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = jobq_node('main', conf => [ 'jobq.sweep_interval = 0', 'fsync = off' ]);
 
-# A session that stays.
-my ($in, $out, $timer) = ('', '', IPC::Run::timeout(2 * wait_limit()));
-my $psql = IPC::Run::start([ $node->installed_command('psql'), '-XAtq', '-d',
-	$node->connstr('postgres') ], '<', \$in, '>', \$out, '2>&1', $timer);
-
-sub in_session
-{
-	my ($sql) = @_;
-	$out = '';
-	$in .= "$sql;\n\\echo done\n";
-	$psql->pump until $out =~ /^done$/m;
-	return $out =~ s/^done\n//mr;
-}
-
-chomp(my $pid = in_session('SELECT pg_backend_pid()'));
+my $session = start_session($node);
+chomp(my $pid = ask($session, 'SELECT pg_backend_pid()'));
 
 sub leave
 {
-	$in .= "\\q\n";
-	$psql->finish;
+	end_session($session);
 	$node->stop;
 	return;
 }
@@ -42,7 +29,7 @@ sub leave
 my ($gdb_in, $gdb_out) = ('', '');
 my $gdb = eval {
 	my $handle = IPC::Run::start([ 'gdb', '-nx', '-q', '-p', $pid ],
-		'<', \$gdb_in, '>', \$gdb_out, '2>&1', $timer);
+		'<', \$gdb_in, '>', \$gdb_out, '2>&1', IPC::Run::timeout(2 * wait_limit()));
 	$gdb_in .= "set confirm off\nset pagination off\nset breakpoint pending off\n"
 	  . "break carry_out_all\nprint 6 * 7\n";
 	$handle->pump until $gdb_out =~ /\$\d+ = 42/;
@@ -74,14 +61,12 @@ sub commit_late
 {
 	my ($statement, $others) = @_;
 	gdb('continue', qr/Continuing/);
-	$out = '';
-	$in .= "$statement;\n\\echo done\n";
-	$psql->pump_nb;
+	order($session, $statement);
 	$gdb->pump until $gdb_out =~ /Breakpoint 1, /;
 	my $result = $node->sql($others);
 	$gdb_in .= "detach\nquit\n";
 	$gdb->finish;
-	$psql->pump until $out =~ /^done$/m;
+	answer($session);
 	return $result;
 }
 

@@ -7,7 +7,7 @@
 use strict;
 use warnings;
 
-use IPC::Run ();
+use JobqSession;
 use JobqTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -38,22 +38,10 @@ is(dequeue(), '', 'the queue is known to be empty');
 # ------------------------------------------------- a row locked by hand
 
 my $id = $node->sql("SELECT jobq.enqueue('work')");
-my ($in, $out, $timer) = ('', '', IPC::Run::timeout(wait_limit()));
-my $psql = IPC::Run::start([ $node->installed_command('psql'), '-XAtq', '-d',
-	$node->connstr('postgres') ], '<', \$in, '>', \$out, '2>&1', $timer);
-
-sub in_session
-{
-	my ($sql) = @_;
-	$out = '';
-	$in .= "$sql;\n\\echo done\n";
-	$psql->pump until $out =~ /^done$/m;
-	return;
-}
-
-in_session("BEGIN; SELECT FROM jobq_store.job WHERE id = $id FOR UPDATE");
+my $session = start_session($node);
+ask($session, "BEGIN; SELECT FROM jobq_store.job WHERE id = $id FOR UPDATE");
 is(dequeue(), '', 'the job is locked');
-in_session('ROLLBACK');
+ask($session, 'ROLLBACK');
 is(dequeue(), '', 'claims have lost sight of it');
 is($node->sql($swept), '', 'nobody knows that');
 
@@ -74,12 +62,12 @@ is(dequeue(), '', 'two are ready again, and claims do not know');
 
 # one that somebody works on is not the sweep's business
 my $taken = $node->sql("SELECT jobq.enqueue('work')");
-in_session("BEGIN; SELECT id FROM jobq.take('work')");
+ask($session, "BEGIN; SELECT id FROM jobq.take('work')");
 sweep_every('1s');
 dequeue();
 poll_ok($node, $swept, 'the sweep has found both', expected => '3');
 is(dequeue(), "$first $second", 'claims find them');
-in_session('ROLLBACK');
+ask($session, 'ROLLBACK');
 is(dequeue(), $taken, 'the job that was taken is ready at once when it is given back');
 is($node->sql($swept), '3', 'the sweep had nothing to do with it');
 
@@ -126,7 +114,6 @@ foreach my $n (6, 7)
 	is($node->sql($claim), $ready, 'which can be claimed');
 }
 
-$in .= "\\q\n";
-$psql->finish;
+end_session($session);
 $node->stop;
 done_testing();

@@ -5,6 +5,7 @@
 use strict;
 use warnings;
 
+use JobqSchedules;
 use JobqTest;
 use Test::More;
 use Time::HiRes qw(time);
@@ -39,40 +40,16 @@ sub runs
 		 FROM jobq_store.job WHERE headers ->> 'schedule' = '$name'");
 }
 
-sub schedule
-{
-	my ($name, $cron, $options) = @_;
-	$node->sql("SELECT jobq.create_queue('$name')
-		 WHERE NOT EXISTS (SELECT FROM jobq_store.queue WHERE name = '$name')");
-	return $node->sql("SELECT jobq.schedule('$name', '$cron', queue => '$name'"
-		  . ($options ? ", $options" : '') . ')');
-}
-
 sub column
 {
 	my ($name, $column) = @_;
 	return $node->sql("SELECT $column FROM jobq_store.schedule WHERE name = '$name'");
 }
 
-# finish($name): completes the jobs that a schedule has made.
-sub finish
-{
-	my ($name) = @_;
-	return $node->sql("SELECT count(jobq.complete(id, lease))
-				FROM jobq.dequeue('$name', 100)");
-}
-
-sub unschedule_all
-{
-	$node->sql("SELECT jobq.unschedule(name) FROM jobq_store.schedule
-		 WHERE name <> 'tick'");
-	return;
-}
-
 # Every second, so that nothing waits longer for it.
 sub start_tick
 {
-	schedule('tick', '* * * * * *', q{overlap => 'allow'});
+	schedule($node, 'tick', '* * * * * *', q{overlap => 'allow'});
 	return;
 }
 
@@ -80,7 +57,7 @@ start_tick();
 set_clock('2030-01-10 12:00:30');
 
 # on time
-schedule('on_time', '* * * * *', q{overlap => 'allow', payload => '{"a": 1}'});
+schedule($node, 'on_time', '* * * * *', q{overlap => 'allow', payload => '{"a": 1}'});
 is(column('on_time', 'next_run'), '2030-01-10 12:01:00+00', 'first run is next');
 set_clock('2030-01-10 12:00:59');
 is(runs('on_time'), '', 'nothing runs before its time');
@@ -95,13 +72,13 @@ is( $node->sql("SELECT headers, payload FROM jobq_store.job
 	'what the job is told');
 is(column('on_time', "runs || ' ' || last_run || ' ' || next_run"),
 	'2 2030-01-10 12:02:00+00 2030-01-10 12:03:00+00', 'state of the schedule');
-unschedule_all();
+unschedule_all($node);
 
 # missed runs
-schedule('once', '0 * * * *');
-schedule('skip', '0 * * * *', q{missed => 'skip'});
-schedule('all', '0 * * * *', q{missed => 'all'});
-schedule('all_allow', '0 * * * *', q{missed => 'all', overlap => 'allow'});
+schedule($node, 'once', '0 * * * *');
+schedule($node, 'skip', '0 * * * *', q{missed => 'skip'});
+schedule($node, 'all', '0 * * * *', q{missed => 'all'});
+schedule($node, 'all_allow', '0 * * * *', q{missed => 'all', overlap => 'allow'});
 set_clock('2030-01-10 16:30');
 is(runs('once'), '10 16:00!', "missed => 'once': the latest run");
 is(runs('skip'), '', "missed => 'skip': none");
@@ -117,10 +94,10 @@ is( $node->sql("SELECT count(*), min((headers ->> 'scheduled_at')::timestamptz)
 		 FROM jobq_store.job WHERE headers ->> 'schedule' = 'all_allow'
 		 AND (headers ->> 'scheduled_at')::timestamptz > '2030-01-11'"),
 	'24|2030-01-13 18:00:00+00', "missed => 'all': not older than a day");
-unschedule_all();
+unschedule_all($node);
 
 # a backlog longer than one batch
-schedule('long', '* * * * *', q{missed => 'all', overlap => 'allow'});
+schedule($node, 'long', '* * * * *', q{missed => 'all', overlap => 'allow'});
 set_clock('2030-01-15 03:00:30');
 poll_ok($node,
 	"SELECT next_run > '2030-01-15 03:00:30' FROM jobq_store.schedule
@@ -129,17 +106,17 @@ poll_ok($node,
 is( $node->sql("SELECT count(*), count(DISTINCT headers ->> 'scheduled_at')
 		 FROM jobq_store.job WHERE headers ->> 'schedule' = 'long'"),
 	'600|600', 'each run once');
-unschedule_all();
+unschedule_all($node);
 
 # the window, of schedules without their own, is a setting
 $node->append_conf('postgresql.conf', "jobq.catch_up_window = '3h'");
 $node->reload;
 poll_ok($node, 'SHOW jobq.catch_up_window', 'jobq.catch_up_window is set', expected => '3h');
-schedule('window', '0 * * * *', q{missed => 'all', overlap => 'allow'});
+schedule($node, 'window', '0 * * * *', q{missed => 'all', overlap => 'allow'});
 set_clock('2030-01-15 11:00:30');
 is(runs('window'), '15 09:00!, 15 10:00!, 15 11:00', 'the runs of 3 hours are made up for');
 is($node->sql("SELECT missed_runs FROM jobq.schedules WHERE name = 'window'"), '5', 'the others are counted');
-unschedule_all();
+unschedule_all($node);
 $node->append_conf('postgresql.conf', "jobq.catch_up_window = '1d'");
 $node->reload;
 poll_ok($node, 'SHOW jobq.catch_up_window', 'it is as it was', expected => '1d');
@@ -149,7 +126,7 @@ poll_ok($node, 'SHOW jobq.catch_up_window', 'it is as it was', expected => '1d')
 set_clock('2030-01-15 12:00:30');
 foreach my $overlap (qw(skip allow queue cancel))
 {
-	schedule("o_$overlap", '* * * * *', "overlap => '$overlap'");
+	schedule($node, "o_$overlap", '* * * * *', "overlap => '$overlap'");
 }
 set_clock('2030-01-15 12:01:05');
 set_clock('2030-01-15 12:02:05');
@@ -161,8 +138,8 @@ is(runs('o_queue'), '15 12:01', "overlap => 'queue': it waits");
 is(runs('o_cancel'), '15 12:02', "overlap => 'cancel': it takes the other's place");
 is($node->sql("SELECT count(*) FROM jobq.jobs WHERE queue = 'o_cancel' AND state = 'cancelled'"),
 	1, 'the other is cancelled');
-finish('o_skip');
-finish('o_queue');
+finish($node, 'o_skip');
+finish($node, 'o_queue');
 poll_ok($node,
 	"SELECT count(*) = 1 FROM jobq_store.job
 	 WHERE headers ->> 'schedule' = 'o_queue'
@@ -172,16 +149,16 @@ set_clock('2030-01-15 12:03:05');
 set_clock('2030-01-15 12:05:05');
 is(runs('o_skip'), '15 12:03', "overlap => 'skip': runs again");
 is(runs('o_queue'), '15 12:02', "overlap => 'queue': one waits");
-finish('o_queue');
+finish($node, 'o_queue');
 poll_ok($node,
 	"SELECT count(*) = 1 FROM jobq_store.job
 	 WHERE headers ->> 'schedule' = 'o_queue'
 	 AND (headers ->> 'scheduled_at')::timestamptz = '2030-01-15 12:05'",
 	'and not more than one');
-unschedule_all();
+unschedule_all($node);
 
 # missed => 'all' and overlap => 'queue': one after the other
-schedule('in_order', '0 * * * *', q{missed => 'all', overlap => 'queue'});
+schedule($node, 'in_order', '0 * * * *', q{missed => 'all', overlap => 'queue'});
 set_clock('2030-01-15 15:10');
 foreach my $hour (13 .. 15)
 {
@@ -190,16 +167,16 @@ foreach my $hour (13 .. 15)
 			= '{2030-01-15 $hour:00+00}'
 		 FROM jobq_store.job WHERE headers ->> 'schedule' = 'in_order'",
 		"the run of $hour:00 alone");
-	finish('in_order');
+	finish($node, 'in_order');
 }
-unschedule_all();
+unschedule_all($node);
 
 # bounds
-schedule('two', '* * * * *', q{max_runs => 2, overlap => 'allow'});
-schedule('ends', '* * * * *',
+schedule($node, 'two', '* * * * *', q{max_runs => 2, overlap => 'allow'});
+schedule($node, 'ends', '* * * * *',
 	q{ends_at => '2030-01-15 16:02', overlap => 'allow'});
-schedule('ended', '*/2 * * * *', q{ends_at => '2030-01-15 16:07'});
-schedule('starts', '* * * * *',
+schedule($node, 'ended', '*/2 * * * *', q{ends_at => '2030-01-15 16:07'});
+schedule($node, 'starts', '* * * * *',
 	q{starts_at => '2030-01-15 16:03', overlap => 'allow'});
 set_clock('2030-01-15 16:00:05');
 set_clock('2030-01-15 16:01:05');
@@ -210,13 +187,13 @@ is(column('two', "runs || ' ' || enabled || ' ' || next_run"),
 is(runs('ends'), '15 16:00, 15 16:01, 15 16:02', 'ends_at is inclusive');
 is(column('ends', 'next_run'), 'infinity', 'and nothing comes after it');
 is(runs('starts'), '15 16:03', 'starts_at is inclusive');
-finish('ended');
+finish($node, 'ended');
 set_clock('2030-01-15 17:00');
 is(runs('ended'), '15 16:06!', 'a run missed before ends_at is made up for');
-unschedule_all();
+unschedule_all($node);
 
 # jitter
-schedule("jitter_$_", '0 * * * *', q{jitter => '10 min'}) foreach (1 .. 5);
+schedule($node, "jitter_$_", '0 * * * *', q{jitter => '10 min'}) foreach (1 .. 5);
 set_clock('2030-01-15 18:00:00');
 is( $node->sql("SELECT count(*), bool_and(run_at BETWEEN '2030-01-15 18:00'
 			AND '2030-01-15 18:10'), count(DISTINCT run_at)
@@ -224,12 +201,12 @@ is( $node->sql("SELECT count(*), bool_and(run_at BETWEEN '2030-01-15 18:00'
 	'5|t|5', 'jitter delays each by something else');
 is(column('jitter_1', 'next_run'), '2030-01-15 19:00:00+00',
 	'but not the next run');
-unschedule_all();
+unschedule_all($node);
 
 # bad schedules are disabled, and do not stop the others
 $node->sql('CREATE ROLE dropped; CREATE ROLE deprived;
 	 SELECT jobq.grant_usage(r, true) FROM unnest(\'{dropped,deprived}\'::regrole[]) AS r');
-schedule('good', '0 * * * *');
+schedule($node, 'good', '0 * * * *');
 foreach my $role (qw(dropped deprived))
 {
 	$node->sql("SELECT jobq.create_queue('of_$role');
@@ -237,11 +214,11 @@ foreach my $role (qw(dropped deprived))
 		 SET ROLE $role;
 		 SELECT jobq.schedule('of_$role', '0 * * * *', queue => 'of_$role')");
 }
-schedule('no_zone', '0 * * * *');
-schedule('no_cron', '0 * * * *');
-schedule('no_queue', '0 * * * *');
-schedule('failing', '0 * * * *');
-schedule('good_too', '0 * * * *');
+schedule($node, 'no_zone', '0 * * * *');
+schedule($node, 'no_cron', '0 * * * *');
+schedule($node, 'no_queue', '0 * * * *');
+schedule($node, 'failing', '0 * * * *');
+schedule($node, 'good_too', '0 * * * *');
 $node->sql("SELECT jobq.revoke_queue('of_dropped', 'dropped', 'enqueue');
 	 SELECT jobq.revoke_usage('dropped'); DROP ROLE dropped;
 	 SELECT jobq.revoke_queue('of_deprived', 'deprived', 'enqueue');
@@ -277,14 +254,14 @@ set_clock('2030-01-15 20:00:00');
 is(runs('of_deprived'), '15 20:00', 'enabled again: the privilege is back');
 is(runs('failing'), '15 20:00', 'enabled again: the fault is gone');
 is(column('failing', 'disabled_reason IS NULL'), 't', 'and no reason is left');
-unschedule_all();
+unschedule_all($node);
 
 # locked by others: not waited for
-schedule('locked', '0 * * * *');
-schedule('dropping', '0 * * * *');
+schedule($node, 'locked', '0 * * * *');
+schedule($node, 'dropping', '0 * * * *');
 $node->sql("SELECT count(jobq.schedule('dropping_' || i, '0 * * * *', queue => 'dropping'))
 	 FROM generate_series(2, 1200) AS i");
-schedule('free', '0 * * * *');
+schedule($node, 'free', '0 * * * *');
 $node->sql("BEGIN; SELECT FROM jobq_store.schedule WHERE name = 'locked' FOR UPDATE;
 	 PREPARE TRANSACTION 'row'");
 $node->sql("BEGIN; SELECT jobq.drop_queue('dropping'); PREPARE TRANSACTION 'queue'");
@@ -299,10 +276,10 @@ poll_ok($node,
 	"SELECT count(*) = 1201 FROM jobq_store.job
 	 WHERE headers ->> 'schedule' ~ '^(locked|dropping)'",
 	'they run when they can');
-unschedule_all();
+unschedule_all($node);
 
 # a copy of another database
-schedule('foreign', '0 * * * *');
+schedule($node, 'foreign', '0 * * * *');
 $node->sql("UPDATE jobq_store.schedule SET database = database::bigint + 1
 	 WHERE name = 'foreign'");
 set_clock('2030-01-15 22:00:00');
@@ -311,7 +288,7 @@ $node->sql('SELECT jobq.start()');
 poll_ok($node,
 	"SELECT count(*) = 1 FROM jobq_store.job WHERE headers ->> 'schedule' = 'foreign'",
 	'it does after start()');
-unschedule_all();
+unschedule_all($node);
 
 # uncommitted and rolled back changes
 $node->sql("BEGIN; SELECT jobq.schedule('rolled_back', '* * * * *', queue => 'good');
@@ -330,10 +307,10 @@ poll_ok($node,
 	'10,000 schedules in the same second');
 cmp_ok(time() - $start, '<', 10, 'take a few seconds');
 note(sprintf('10,000 schedules fired in %.1f s', time() - $start));
-unschedule_all();
+unschedule_all($node);
 
 # crashes: each run once, none lost. The virtual clock starts anew each time.
-schedule('crash', '* * * * * *', q{missed => 'all', overlap => 'allow'});
+schedule($node, 'crash', '* * * * * *', q{missed => 'all', overlap => 'allow'});
 my $first = column('crash', 'next_run');
 foreach my $round (1 .. 3)
 {
@@ -353,7 +330,7 @@ is( $node->sql("SELECT count(*) - count(DISTINCT at) AS doubled,
 		 FROM (SELECT (headers ->> 'scheduled_at')::timestamptz AS at
 			   FROM jobq_store.job WHERE headers ->> 'schedule' = 'crash') AS c"),
 	'0|0|t', 'no run was lost, none came twice');
-unschedule_all();
+unschedule_all($node);
 
 # a command is run by an executor, as the schedule's owner
 $node->sql("CREATE ROLE worker LOGIN; SELECT jobq.grant_usage('worker', true);

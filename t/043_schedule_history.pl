@@ -5,6 +5,7 @@
 use strict;
 use warnings;
 
+use JobqSchedules;
 use JobqTest;
 use Test::More;
 use Time::HiRes qw(time);
@@ -39,15 +40,6 @@ sub clear
 	return;
 }
 
-sub schedule
-{
-	my ($name, $cron, $options) = @_;
-	$node->sql("SELECT jobq.create_queue('$name')
-		 WHERE NOT EXISTS (SELECT FROM jobq_store.queue WHERE name = '$name')");
-	return $node->sql("SELECT jobq.schedule('$name', '$cron', queue => '$name'"
-		  . ($options ? ", $options" : '') . ')');
-}
-
 # The history of a schedule, one line for each row.
 sub history
 {
@@ -69,26 +61,11 @@ sub counters
 		FROM jobq.schedules WHERE name = '$name'");
 }
 
-# finish($name): completes the jobs that a schedule has made.
-sub finish
-{
-	my ($name) = @_;
-	return $node->sql("SELECT count(jobq.complete(id, lease))
-				FROM jobq.dequeue('$name', 100)");
-}
-
-sub unschedule_all
-{
-	$node->sql("SELECT jobq.unschedule(name) FROM jobq_store.schedule
-		 WHERE name <> 'tick'");
-	return;
-}
-
-schedule('tick', '* * * * * *', q{overlap => 'allow'});
+schedule($node, 'tick', '* * * * * *', q{overlap => 'allow'});
 set_clock('2030-01-10 12:00:30');
 
 # on time, skipped, and again
-schedule('skip', '* * * * *');
+schedule($node, 'skip', '* * * * *');
 is(history('skip'), '', 'a schedule that is new has no history');
 is(counters('skip'), '0|0|0|0', 'and has counted nothing');
 set_clock('2030-01-10 12:01:05');
@@ -106,7 +83,7 @@ is( history('skip'),
 	  . 'skipped 10 12:02-10 12:04 x3 job N was not finished',
 	'runs that are skipped one after the other share a row');
 is(counters('skip'), '1|0|3|0', 'and are counted');
-finish('skip');
+finish($node, 'skip');
 set_clock('2030-01-10 12:05:05');
 is( history('skip'),
 	"enqueued 10 12:01 completed\n"
@@ -118,7 +95,7 @@ like(history('skip'), qr/enqueued 10 12:05 cancelled$/, 'also if cancelled');
 $node->sql("SELECT jobq.delete(job) FROM jobq.schedule_runs
 	 WHERE schedule = 'skip' AND job IS NOT NULL");
 like(history('skip'), qr/enqueued 10 12:05$/, 'none if the job was deleted');
-unschedule_all();
+unschedule_all($node);
 is($node->sql("SELECT count(*) FROM jobq_store.schedule_run AS r
 		WHERE NOT EXISTS (SELECT FROM jobq_store.schedule AS s
 			WHERE s.id = r.schedule)"),
@@ -126,10 +103,10 @@ is($node->sql("SELECT count(*) FROM jobq_store.schedule_run AS r
 
 # missed
 set_clock('2030-01-11 12:00:30');
-schedule('once', '0 * * * *');
-schedule('never', '0 * * * *', q{missed => 'skip'});
-schedule('all', '0 * * * *', q{missed => 'all'});
-schedule('single', '0 13 * * *');
+schedule($node, 'once', '0 * * * *');
+schedule($node, 'never', '0 * * * *', q{missed => 'skip'});
+schedule($node, 'all', '0 * * * *', q{missed => 'all'});
+schedule($node, 'single', '0 13 * * *');
 set_clock('2030-01-11 16:30:05');
 is( history('once'),
 	"missed 11 13:00-11 15:00 x3\nenqueued 11 16:00 caught up ready",
@@ -149,7 +126,7 @@ set_clock('2030-01-14 16:30:05');
 is(counters('all'), '28|48|0|28', "missed => 'all': what is out of the window");
 like(history('all'), qr/^missed 11 17:00-13 16:00 x48$/m, 'is written down');
 is(counters('once'), '2|74|0|2', "missed => 'once' after three days");
-unschedule_all();
+unschedule_all($node);
 
 # How late a run may be: the schedule's catch_up_window, or else the setting.
 sub set_window
@@ -169,18 +146,18 @@ sub alter
 }
 
 set_clock('2030-01-14 18:00:30');
-schedule('day', '0 0 * * *');
-schedule('hour', '0 0 * * *');
+schedule($node, 'day', '0 0 * * *');
+schedule($node, 'hour', '0 0 * * *');
 alter('hour', "catch_up_window => '1 hour'");
-schedule('zero', '0 0 * * *');
+schedule($node, 'zero', '0 0 * * *');
 alter('zero', "catch_up_window => '0'");
-schedule('never', '0 0 * * *', q{missed => 'skip'});
+schedule($node, 'never', '0 0 * * *', q{missed => 'skip'});
 alter('never', "catch_up_window => '3 days'");
-schedule('all', '0 * * * *', q{missed => 'all'});
+schedule($node, 'all', '0 * * * *', q{missed => 'all'});
 alter('all', "catch_up_window => '2 hours'");
-schedule('on time', '0 1 * * *');
+schedule($node, 'on time', '0 1 * * *');
 alter('on time', "catch_up_window => '0'");
-schedule('on time, all', '0 1 * * *', q{missed => 'all'});
+schedule($node, 'on time, all', '0 1 * * *', q{missed => 'all'});
 alter('on time, all', "catch_up_window => '0'");
 set_clock('2030-01-15 00:45');
 is(history($_), 'enqueued 15 00:00 caught up ready',
@@ -206,20 +183,20 @@ is( history('hour'),
 	'is too late for a window of an hour');
 is($node->sql("SELECT next_run FROM jobq.schedules WHERE name = 'hour'"),
 	'2030-01-17 00:00:00+00', 'the next run is the next one');
-unschedule_all();
+unschedule_all($node);
 
-schedule('default', '0 0 17 * *');
-schedule('days', '0 0 17 * *');
+schedule($node, 'default', '0 0 17 * *');
+schedule($node, 'days', '0 0 17 * *');
 alter('days', "catch_up_window => '3 days'");
 set_clock('2030-01-18 00:00:30');
 is(history('default'), 'missed 17 00:00', 'late by more than a day, the default');
 is(history('days'), 'enqueued 17 00:00 caught up ready', 'but not by three');
 set_window('2h');
-schedule('default', '0 0 19 * *');
-schedule('days', '0 0 19 * *', q{overlap => 'allow'});
-schedule('own', '0 0 19 * *');
+schedule($node, 'default', '0 0 19 * *');
+schedule($node, 'days', '0 0 19 * *', q{overlap => 'allow'});
+schedule($node, 'own', '0 0 19 * *');
 alter('own', "catch_up_window => '1 hour'");
-schedule('reset', '0 0 19 * *');
+schedule($node, 'reset', '0 0 19 * *');
 alter('reset', "catch_up_window => '1 hour'");
 $node->sql("SELECT jobq.reset_schedule('reset', 'catch_up_window')");
 set_clock('2030-01-19 01:30:30');
@@ -228,35 +205,35 @@ like(history($_), qr/^enqueued 19 00:00 caught up ready$/m,
   foreach (qw(default days reset));
 is(history('own'), 'missed 19 00:00', 'but not with a window of one hour');
 clear(qw(default days reset));
-schedule($_, '0 0 20 * *') foreach (qw(default days reset));
+schedule($node, $_, '0 0 20 * *') foreach (qw(default days reset));
 set_clock('2030-01-20 02:00:30');
 like(history($_), qr/^missed 20 00:00$/m, "two hours late: $_")
   foreach (qw(default reset));
 like(history('days'), qr/^enqueued 20 00:00 caught up ready$/m,
 	'a schedule that is replaced keeps its window');
 set_window('0');
-schedule('default', '* * * * *', q{overlap => 'allow'});
+schedule($node, 'default', '* * * * *', q{overlap => 'allow'});
 set_clock('2030-01-20 02:01:05');
 like(history('default'), qr/^enqueued 20 02:01 ready$/m,
 	'what is not late is not missed');
 set_window('1d');
-unschedule_all();
+unschedule_all($node);
 
 # overlap => 'queue': waits are no rows, what is left out is missed
 set_clock('2030-01-21 12:00:30');
-schedule('queue', '* * * * *', q{overlap => 'queue'});
+schedule($node, 'queue', '* * * * *', q{overlap => 'queue'});
 set_clock('2030-01-21 12:01:05');
 set_clock('2030-01-21 12:02:05');
 set_clock('2030-01-21 12:04:05');
 is(history('queue'), 'enqueued 21 12:01 ready', 'a run that waits is no event');
-finish('queue');
+finish($node, 'queue');
 poll_ok($node, "SELECT runs = 2 FROM jobq.schedules WHERE name = 'queue'",
 	'it runs when the other is finished');
 is( history('queue'),
 	"enqueued 21 12:01 completed\nmissed 21 12:02-21 12:03 x2\n"
 	  . 'enqueued 21 12:04 ready',
 	'and takes the place of those that waited before');
-unschedule_all();
+unschedule_all($node);
 
 # keep_runs => 'errors': what has succeeded leaves no trace, and takes no place
 sub places
@@ -277,11 +254,11 @@ sub ends
 			GROUP BY state) AS s");
 }
 
-schedule('errors', '* * * * *');
+schedule($node, 'errors', '* * * * *');
 alter('errors', "keep_runs => 'errors'");
 set_clock('2030-01-21 12:05:05');
 is(history('errors'), 'enqueued 21 12:05 ready', 'a run that is not finished');
-finish('errors');
+finish($node, 'errors');
 is(history('errors'), '', 'one that has succeeded is not shown');
 is(ends('errors'), '', 'and its job is not kept');
 is($node->sql("SELECT runs, last_run, last_job IS NOT NULL FROM jobq.schedules
@@ -295,7 +272,7 @@ is(history('errors'), 'enqueued 21 12:06 dead', 'one that has failed stays');
 is(ends('errors'), 'dead 1', 'as its job does');
 set_clock('2030-01-21 12:07:05');
 set_clock('2030-01-21 12:08:05');
-finish('errors');
+finish($node, 'errors');
 is( history('errors'),
 	"enqueued 21 12:06 dead\nskipped 21 12:08 job N was not finished",
 	'so does one that was skipped');
@@ -303,9 +280,9 @@ set_clock('2030-01-21 12:09:05');
 is(places('errors'), 3, 'a run takes the place of one that came before that');
 set_clock('2030-01-21 12:10:05');
 $node->sql("SELECT jobq.cancel(last_job) FROM jobq.schedules WHERE name = 'errors'");
-schedule('errors', '* * * * *', q{payload => '1'});
+schedule($node, 'errors', '* * * * *', q{payload => '1'});
 set_clock('2030-01-21 12:11:05');
-finish('errors');
+finish($node, 'errors');
 is( history('errors'),
 	"enqueued 21 12:06 dead\nskipped 21 12:08 job N was not finished\n"
 	  . "enqueued 21 12:09 cancelled\nskipped 21 12:10 job N was not finished",
@@ -316,10 +293,10 @@ $node->sql("BEGIN; SELECT jobq.run_schedule('errors'), jobq.run_schedule('errors
 like(history('errors'), qr/(?:^enqueued 21 12:11 ready run_schedule\(\)\s?){2}/m,
 	'two runs of one transaction');
 is(places('errors'), 6, 'do not take each other for finished');
-finish('errors');
+finish($node, 'errors');
 alter('errors', "keep_runs => 'all'");
 set_clock('2030-01-21 12:12:05');
-finish('errors');
+finish($node, 'errors');
 like(history('errors'), qr/^enqueued 21 12:12 completed$/m,
 	"keep_runs => 'all': back to normal");
 is(ends('errors'), 'cancelled 1, completed 1, dead 1', 'for jobs, too');
@@ -330,7 +307,7 @@ $node->sql(q{SELECT jobq.create_queue('other');
 	SELECT jobq.enqueue('other', headers => h)
 	FROM unnest(ARRAY['{}', '{"schedule": "errors"}', '{"schedule": 1}',
 		'{"schedule": "nothing"}', '{"schedule": null}']::jsonb[]) AS h});
-finish('other');
+finish($node, 'other');
 is(ends('other'), 'completed 5', 'jobs of another queue are kept');
 
 # nor in its own queue
@@ -339,7 +316,7 @@ my $forged = $node->sql("SELECT string_agg(id::text, ',') FROM jobq.dequeue('err
 	LATERAL jobq.complete(d.id, d.lease) WHERE headers ->> 'slot' IS NULL");
 is($node->sql("SELECT string_agg(state, ' ') FROM jobq.jobs WHERE id = '$forged'"),
 	'completed', 'a job that the schedule does not know is kept');
-unschedule_all();
+unschedule_all($node);
 
 # whose jobs are kept is not up to who may only enqueue
 $node->sql(q{CREATE ROLE guest;
@@ -350,44 +327,44 @@ $node->sql(q{CREATE ROLE guest;
 	SELECT jobq.schedule('hide', '@yearly', queue => 'theirs');
 	SELECT jobq.alter_schedule('hide', keep_runs => 'errors');
 	SELECT jobq.run_schedule('hide')});
-finish('theirs');
+finish($node, 'theirs');
 is(ends('theirs'), 'completed 1', 'nor to who may only enqueue');
 $node->sql(q{RESET ROLE; SELECT jobq.grant_queue('theirs', 'guest', 'manage');
 	SET ROLE guest; SELECT jobq.run_schedule('hide')});
-finish('theirs');
+finish($node, 'theirs');
 is(ends('theirs'), 'completed 1', 'but to who manages the queue');
-unschedule_all();
+unschedule_all($node);
 
 # Skipped runs share a row, and not with those of before another run, wherever
 # there is a place.
-schedule('shared', '* * * * *', q{missed => 'all'});
+schedule($node, 'shared', '* * * * *', q{missed => 'all'});
 alter('shared', "keep_runs => 'errors'");
 set_clock('2030-01-21 12:17:05');
 is(places('shared'), 5, 'four runs that were made up for, and the one on time');
 set_clock('2030-01-21 12:18:05');
-finish('shared');
+finish($node, 'shared');
 set_clock("2030-01-21 12:$_:05") foreach (19 .. 22);
 is( history('shared'),
 	"skipped 21 12:18 job N was not finished\nenqueued 21 12:19 ready\n"
 	  . 'skipped 21 12:20-21 12:22 x3 job N was not finished',
 	'those of one job share a row');
-unschedule_all();
+unschedule_all($node);
 
 # a long time that is made up for at once: the schedule knows each of its jobs
-schedule('lots', '* * * * *', q{missed => 'all', overlap => 'allow'});
+schedule($node, 'lots', '* * * * *', q{missed => 'all', overlap => 'allow'});
 alter('lots', "keep_runs => 'errors'");
 set_clock('2030-01-21 12:52:05');
-is(finish('lots'), 30, 'many runs at once');
+is(finish($node, 'lots'), 30, 'many runs at once');
 is(ends('lots'), '', 'leave no trace either');
 
 # jobs of a backfill are not told from those that others enqueue
 $node->sql("SELECT jobq.backfill('lots', '2030-01-10 00:00', '2030-01-10 00:03')");
-finish('lots');
+finish($node, 'lots');
 is(ends('lots'), 'completed 3', 'those of a backfill are kept');
-unschedule_all();
+unschedule_all($node);
 
 # failed, by hand, and backfill
-schedule('hand', '0 * * * *');
+schedule($node, 'hand', '0 * * * *');
 $node->sql("SELECT jobq.run_schedule('hand')");
 like(history('hand'), qr/^enqueued 21 12:\d\d ready run_schedule\(\)$/,
 	'run_schedule()');
@@ -401,10 +378,10 @@ set_clock('2030-01-21 13:00:05');
 like(history('hand'),
 	qr/^failed 21 13:00 time zone "Mars\/Phobos" not recognized$/m,
 	'a schedule that could not run');
-unschedule_all();
+unschedule_all($node);
 
 # bounded
-schedule('many', '* * * * *', q{overlap => 'allow', missed => 'all'});
+schedule($node, 'many', '* * * * *', q{overlap => 'allow', missed => 'all'});
 set_clock('2030-01-21 19:00:30');
 poll_ok($node, "SELECT runs = 360 FROM jobq.schedules WHERE name = 'many'",
 	'360 runs');
@@ -415,21 +392,21 @@ is( $node->sql("SELECT count(*), min(slot), max(slot), count(DISTINCT slot)
 is($node->sql("SELECT history FROM jobq_store.schedule WHERE name = 'many'"),
 	360, 'of all that there were');
 set_clock('2031-02-01 00:00:30');
-unschedule_all();
+unschedule_all($node);
 is($node->sql("SELECT count(*) FROM jobq_store.schedule_run AS r
 		WHERE NOT EXISTS (SELECT FROM jobq_store.schedule AS s
 			WHERE s.id = r.schedule)"),
 	0, 'unschedule() removes them');
 
 # replaced and rolled back
-schedule('kept', '* * * * *', q{overlap => 'allow'});
+schedule($node, 'kept', '* * * * *', q{overlap => 'allow'});
 set_clock('2031-02-01 00:01:05');
-schedule('kept', '*/2 * * * *', q{overlap => 'allow'});
+schedule($node, 'kept', '*/2 * * * *', q{overlap => 'allow'});
 is(history('kept'), 'enqueued 01 00:01 ready',
 	'a schedule that is replaced keeps its history');
 $node->sql("BEGIN; SELECT jobq.run_schedule('kept'), jobq.unschedule('kept'); ROLLBACK");
 is(history('kept'), 'enqueued 01 00:01 ready', 'as after a rollback');
-unschedule_all();
+unschedule_all($node);
 
 # who may see it
 $node->sql("CREATE ROLE alice; CREATE ROLE bob; CREATE ROLE carol;
@@ -448,11 +425,11 @@ foreach my $case (['alice', 1], ['bob', 0], ['carol', 1], ['postgres', 1])
 }
 like(sql_error($node, 'SET ROLE alice; SELECT * FROM jobq_store.schedule_run'),
 	qr/42501/, 'and nobody the table');
-unschedule_all();
+unschedule_all($node);
 
 # However the job ends, the run that waits for it comes at once. The
 # coordinator would look by itself after a minute only: nothing else is due.
-schedule('mark', '* * * * *', q{overlap => 'allow'});
+schedule($node, 'mark', '* * * * *', q{overlap => 'allow'});
 $node->sql("SELECT jobq.enable_schedule('tick', false)");
 my %endings = (
 	complete => "SELECT jobq.complete(id, lease) FROM jobq.dequeue('wait')",
@@ -471,7 +448,7 @@ foreach my $how (sort keys %endings, 'expire')
 {
 	my $at = sprintf('2031-03-%02d', $day++);
 	set_clock("$at 00:00:30", 'mark');
-	schedule('wait', '* * * * *', q{overlap => 'queue'});
+	schedule($node, 'wait', '* * * * *', q{overlap => 'queue'});
 	$node->sql("SELECT jobq.alter_queue('wait', ttl => '90 s')") if $how eq 'expire';
 	set_clock("$at 00:01:05", 'mark');
 	set_clock("$at 00:02:05", 'mark');
@@ -490,13 +467,13 @@ foreach my $how (sort keys %endings, 'expire')
 
 # One that ends as the decision to wait is made, again and again: the next is
 # there in no time, each time.
-schedule('chain', '* * * * * *', q{overlap => 'queue', missed => 'all'});
+schedule($node, 'chain', '* * * * * *', q{overlap => 'queue', missed => 'all'});
 $node->advance_clock('200 s');
 my $start = time();
 my $seen = 0;
 while ($seen < 200 && time() - $start < 60)
 {
-	$seen += finish('chain');
+	$seen += finish($node, 'chain');
 }
 is($seen, 200, 'two hundred runs, one after the other');
 note(sprintf('200 runs in a chain took %.1f s', time() - $start));

@@ -4,45 +4,25 @@
 use strict;
 use warnings;
 
-use IPC::Run ();
 use JobqSession;
 use JobqTest;
 use Test::More;
 
 my $node = jobq_node('main', conf => [ 'max_prepared_transactions = 2' ]);
 
-# Starts a session that sends one statement.
-sub begin
-{
-	my ($sql) = @_;
-	my $session = { in => "$sql;\n", out => '' };
-	$session->{run} = IPC::Run::start(
-		[ 'psql', '-XAtq', '-v', 'VERBOSITY=verbose', '-d', $node->connstr('postgres') ],
-		'<', \$session->{in}, '>', \$session->{out}, '2>&1', IPC::Run::timeout(wait_limit()));
-	$session->{run}->pump while $session->{in} ne '';
-	return $session;
-}
-
-sub end_of
-{
-	my ($session) = @_;
-	$session->{run}->finish;
-	return $session->{out};
-}
-
 # ----------------------------------------------------------- sessions in wait
 
 $node->sql(q{SELECT jobq.create_queue('old'), jobq.create_queue('other')});
-my $waiter = begin(q{CALL jobq.wait('{other,old}', NULL)});
+my $waiter = start_order($node, q{CALL jobq.wait('{other,old}', NULL)});
 poll_ok($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'CALL%' AND wait_event = 'Extension'
 	OR wait_event = 'JobqWait'}, 'a session waits for jobs');
 $node->sql(q{BEGIN; SELECT jobq.rename_queue('old', 'new'); ROLLBACK});
 $node->sql(q{SELECT jobq.rename_queue('old', 'new')});
-like(end_of($waiter), qr/ERROR:  42704: queue "old" does not exist/, 'who waits for the old name is told that it is gone');
+like(last_answer($waiter), qr/ERROR:  42704: queue "old" does not exist/, 'who waits for the old name is told that it is gone');
 
-$waiter = begin(q{CALL jobq.wait('{new}', NULL)});
+$waiter = start_order($node, q{CALL jobq.wait('{new}', NULL)});
 $node->sql(q{SELECT jobq.enqueue('new')});
-like(end_of($waiter), qr/^t$/m, 'who waits for the new one hears of a job');
+like(last_answer($waiter), qr/^t$/m, 'who waits for the new one hears of a job');
 
 # ------------------------------------------------------------------- channels
 
@@ -74,12 +54,12 @@ poll_ok($node, q{SELECT string_agg(queue, ' ' ORDER BY queue) = 'handled renamed
 $node->sql(q{SELECT jobq.create_queue('kept'); SELECT jobq.enqueue('kept') FROM generate_series(1, 3)});
 my $renamer = start_session($node);
 ask($renamer, q{BEGIN; SELECT jobq.rename_queue('kept', 'saved')});
-my $dropper = begin(q{SELECT jobq.drop_queue('kept', force => true, if_exists => true)});
+my $dropper = start_order($node, q{SELECT jobq.drop_queue('kept', force => true, if_exists => true)});
 poll_ok($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'SELECT jobq.drop_queue%' AND wait_event_type = 'Lock'},
 	'a queue is being renamed that somebody wants to drop');
 ask($renamer, 'COMMIT');
 end_session($renamer);
-like(end_of($dropper), qr/ERROR:  42704/, 'it is not dropped');
+like(last_answer($dropper), qr/ERROR:  42704/, 'it is not dropped');
 is($node->sql(q{SELECT count(*) FROM jobq.jobs WHERE queue = 'saved'}), '3', 'and keeps its jobs');
 
 # ---------------------------------------------------------- two-phase commit
@@ -94,10 +74,10 @@ foreach my $call (q{pause('other')}, q{enqueue('other', unique_key => 'k')})
 	$node->sql(q{BEGIN; SELECT jobq.enqueue('other', unique_key => 'k');
 		SELECT jobq.revoke_queue('other', 'alice', 'enqueue', 'manage');
 		PREPARE TRANSACTION 'revoke'});
-	my $alice = begin("SET SESSION AUTHORIZATION alice; SELECT jobq.$call");
+	my $alice = start_order($node, "SET SESSION AUTHORIZATION alice; SELECT jobq.$call");
 	poll_ok($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'}, "$call waits");
 	$node->sql(q{COMMIT PREPARED 'revoke'});
-	like(end_of($alice), qr/ERROR:  42501/, "$call fails when the privilege was revoked");
+	like(last_answer($alice), qr/ERROR:  42501/, "$call fails when the privilege was revoked");
 	$node->sql('TRUNCATE jobq_store.job');
 }
 

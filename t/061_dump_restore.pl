@@ -324,25 +324,35 @@ run_ok('restoring over a database at work',
 same_contents('restored', $original, 'restored again');
 inert_ok('restored', 5);
 
+# dump_part($part, $file), restore_part($name, $file): by pg_dump and psql.
+sub dump_part
+{
+	my ($part, $file) = @_;
+	run_ok("pg_dump $part", 'pg_dump', $part, '-f', "$dir/$file", 'original');
+	return;
+}
+
+sub restore_part
+{
+	my ($name, $file) = @_;
+	run_ok($name, 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-o', "$dir/out",
+		'-f', "$dir/$file", 'empty');
+	return;
+}
+
 # the definitions only: an empty service that works
-run_ok('pg_dump --schema-only', 'pg_dump', '--schema-only', '-f',
-	"$dir/schema.sql", 'original');
+dump_part('--schema-only', 'schema.sql');
 $node->safe_psql('postgres', 'CREATE DATABASE empty');
-run_ok('restoring the definitions',
-	'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-o', "$dir/out", '-f',
-	"$dir/schema.sql", 'empty');
+restore_part('restoring the definitions', 'schema.sql');
 is( $node->safe_psql('empty',
 		'SELECT count(*) FROM jobq.queues UNION ALL SELECT count(*) FROM jobq.jobs'),
 	"0\n0", 'empty: no queues, no jobs');
 run_own_job('empty');
 
 # the data only, into a new extension
-run_ok('pg_dump --data-only', 'pg_dump', '--data-only', '-f',
-	"$dir/data.sql", 'original');
+dump_part('--data-only', 'data.sql');
 $node->safe_psql('empty', 'DROP EXTENSION jobq CASCADE; CREATE EXTENSION jobq; TRUNCATE app.sent');
-run_ok('restoring the data',
-	'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-o', "$dir/out", '-f',
-	"$dir/data.sql", 'empty');
+restore_part('restoring the data', 'data.sql');
 same_contents('empty', $original, 'data only');
 like(sql_error($node, "SELECT * FROM jobq.dequeue('ext')", 'empty'),
 	qr/55000/, 'data only: inert');

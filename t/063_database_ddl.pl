@@ -133,14 +133,22 @@ poll_ok($node, q{SELECT count(*) = 1 FROM done WHERE payload = '"meanwhile"'}, '
 within(30, 'DROP OWNED', sub { $node->sql('CREATE ROLE owner; DROP OWNED BY owner', 'five') });
 run_job('five', 'jobs run after DROP OWNED');
 
+# coordinator_starts($db, $round): soon, in this round of several.
+sub coordinator_starts
+{
+	my ($db, $round) = @_;
+	poll_query($node, qq{SELECT count(*) = 1 FROM pg_stat_activity
+		WHERE backend_type = 'jobq coordinator' AND datname = '$db'}, seconds => 2)
+	  or die "no coordinator in round $round\n";
+	return;
+}
+
 # again and again: an orderly exit is no reason to wait longer each time
 within(20, 'CREATE EXTENSION and DROP EXTENSION, again and again', sub {
 	foreach my $round (1 .. 6)
 	{
 		$node->sql('CREATE EXTENSION jobq');
-		poll_query($node, q{SELECT count(*) = 1 FROM pg_stat_activity
-			WHERE backend_type = 'jobq coordinator' AND datname = 'postgres'}, seconds => 2)
-		  or die "no coordinator in round $round\n";
+		coordinator_starts('postgres', $round);
 		$node->sql('DROP EXTENSION jobq');
 	}
 });
@@ -148,9 +156,7 @@ within(20, 'CREATE DATABASE ... TEMPLATE, again and again', sub {
 	foreach my $round (1 .. 6)
 	{
 		$node->sql("CREATE DATABASE copy$round TEMPLATE five");
-		poll_query($node, q{SELECT count(*) = 1 FROM pg_stat_activity
-			WHERE backend_type = 'jobq coordinator' AND datname = 'five'}, seconds => 2)
-		  or die "no coordinator in round $round\n";
+		coordinator_starts('five', $round);
 		$node->sql("DROP DATABASE copy$round");
 	}
 });

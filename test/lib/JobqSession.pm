@@ -19,7 +19,7 @@ use Exporter 'import';
 use IPC::Run ();
 use JobqTest;
 
-our @EXPORT = qw(start_session order answer ask end_session);
+our @EXPORT = qw(start_session order answer ask end_session start_order last_answer);
 
 # start_session($node, %options): psql, connected to "postgres".
 #   name      => application_name
@@ -71,6 +71,25 @@ sub end_session
 	my ($session) = @_;
 	$session->{in} .= "\\q\n";
 	return $session->{run}->finish;
+}
+
+# start_order($node, $sql): a session that is told to do one thing. Its errors
+# have SQLSTATEs.
+sub start_order
+{
+	my ($node, $sql) = @_;
+	my $session = start_session($node, verbosity => 'verbose');
+	order($session, $sql);
+	return $session;
+}
+
+# last_answer($session): waits for the answer, and ends the session.
+sub last_answer
+{
+	my ($session) = @_;
+	my $answer = answer($session);
+	end_session($session);
+	return $answer;
 }
 
 1;

@@ -5,9 +5,6 @@
 use strict;
 use warnings;
 
-use FindBin;
-use lib "$FindBin::RealBin/../test/lib";
-
 use JobqSession;
 use JobqTest;
 use PostgreSQL::Test::Cluster;

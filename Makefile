@@ -10,6 +10,7 @@
 #   TESTS=a,b        only these tests (test-regress, test-isolation, test-tap)
 #   FUZZ_SECONDS=n   time for the fuzzers
 #   SECONDS=n        time for make soak
+#   ROUNDS=n         rounds of make stress
 
 PG_CONFIG ?= pg_config
 
@@ -142,6 +143,7 @@ help:
 	@echo 'make test-unit, test-fuzz, test-model, test-regress, test-isolation,'
 	@echo '     test-tap        one kind of tests (TESTS=a,b: only these)'
 	@echo 'make soak            all faults under load for 15 minutes (SECONDS=n)'
+	@echo 'make stress          clients that do everything at random (ROUNDS=n)'
 	@echo 'make check-style     formatting, static analysis, project rules'
 	@echo 'make format          indent the C files as PostgreSQL does'
 	@echo 'make dev-server      a shell with a scratch server'
@@ -164,7 +166,10 @@ test-unit test-fuzz test-model test-regress test-isolation test-tap:
 	@tools/test-all $(patsubst test-%,%,$@)
 
 soak:
-	@JOBQ_SOAK_SECONDS=$(or $(SECONDS),900) tools/test-all tap:089_soak
+	@JOBQ_SOAK_SECONDS=$(or $(SECONDS),900) tools/test-all soak
+
+stress:
+	@JOBQ_ROUNDS=$(or $(ROUNDS),50) tools/test-all stress
 
 check-style:
 	@tools/check-style
@@ -181,4 +186,4 @@ bench:
 FORCE:
 
 .PHONY: all help deps demo test test-unit test-fuzz test-model test-regress \
-	test-isolation test-tap soak check-style format dev-server bench stop-servers FORCE
+	test-isolation test-tap soak stress check-style format dev-server bench stop-servers FORCE

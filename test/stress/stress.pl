@@ -1,4 +1,4 @@
-# t/088_dispatch_stress.pl
+# test/stress/stress.pl
 #
 # No job is lost and none runs twice, whatever is done to the queues.  Clients
 # that do everything at random work on six queues: they enqueue (with delays,
@@ -19,10 +19,10 @@
 # took or completed the job.  Nobody holds a job that another one holds, which
 # "holding" shows, nor can do anything with a lease that is over.
 #
-# JOBQ_ROUNDS=50 for the full proof (1 by default); JOBQ_SEED repeats the
-# choices of a round, which says its seed (not the order in which the clients
-# get on with them).  JOBQ_STRESS_SIZE is for transactions per client and wave
-# (100).
+# "make stress" is the full proof, of 50 rounds (JOBQ_ROUNDS; 1 by default, as
+# in "make test").  JOBQ_SEED repeats the choices of a round, which says its
+# seed (not the order in which the clients get on with them).  JOBQ_STRESS_SIZE
+# is for transactions per client and wave (100).
 
 use strict;
 use warnings;

@@ -1,4 +1,4 @@
-# t/089_soak.pl
+# test/soak/soak.pl
 #
 # A long day of a server, in short.  Producers and workers of all kinds go at
 # full speed, and every few seconds something happens to them: processes die,

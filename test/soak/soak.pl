@@ -36,6 +36,7 @@
 use strict;
 use warnings;
 
+use File::Basename qw(basename);
 use JobqClients;
 use JobqMemory;
 use JobqTest;
@@ -44,6 +45,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time);
 
+my $here = source_dir() . '/test/soak';
 my $seconds = $ENV{JOBQ_SOAK_SECONDS} || 20;
 my $seed = $ENV{JOBQ_SEED} || int(rand(1e9)) + 1;
 
@@ -76,344 +78,15 @@ create_extension($node, 'soak');
 
 sub sql
 {
-	my ($sql) = @_;
-	return $node->safe_psql('soak', $sql);
+	my ($query) = @_;
+	return $node->sql($query, 'soak');
 }
 
-sql(q{
-	CREATE SCHEMA soak;
-	CREATE TABLE soak.queue (name text PRIMARY KEY, executed boolean);
-	CREATE TABLE soak.placed (job bigint PRIMARY KEY, queue text,
-	  doomed boolean);
-	CREATE TABLE soak.effects (job bigint, queue text,
-	  at timestamptz DEFAULT clock_timestamp());
-	CREATE INDEX ON soak.effects (job);
-	CREATE TABLE soak.slots (schedule text, slot timestamptz, job bigint,
-	  at timestamptz DEFAULT clock_timestamp());
-
-	-- who has a job of queue batch
-	CREATE TABLE soak.holding (job bigint PRIMARY KEY, lease bigint,
-	  lease_until timestamptz);
-	CREATE INDEX ON soak.holding (lease);
-
-	-- what audit() has found, and has forgotten about
-	CREATE TABLE soak.broken (law text, job bigint, evidence jsonb,
-	  at timestamptz DEFAULT clock_timestamp(), told boolean DEFAULT false,
-	  PRIMARY KEY (law, job));
-	CREATE TABLE soak.settled (queue text, jobs bigint);
-
-	CREATE FUNCTION soak.any_of(VARIADIC list anyarray) RETURNS anyelement
-	LANGUAGE sql AS
-	$$ SELECT list[1 + floor(random() * cardinality(list))::int] $$;
-
-	CREATE FUNCTION soak.has_room(name text, most int) RETURNS boolean
-	LANGUAGE sql AS $$
-	  SELECT count(*) < most FROM
-	    (SELECT FROM jobq_store.job AS j
-	      WHERE j.queue = (SELECT q.id FROM jobq_store.queue AS q
-	                        WHERE q.name = has_room.name)
-	      LIMIT most) AS t $$;
-
-	-- Places some jobs in a queue.
-	CREATE FUNCTION soak.place(this text, what text) RETURNS void
-	LANGUAGE plpgsql AS $$
-	DECLARE
-	  doomed boolean := this = 'failing' AND what <> 'unique'
-	    AND random() < 0.05;
-	  load jsonb := jsonb_build_object('token', random(), 'doomed', doomed);
-	  prio int := soak.any_of(0, 0, -5, 5);
-	  attempts int := CASE WHEN doomed THEN 3 END;
-	  ids bigint[];
-	BEGIN
-	  CASE what
-	    WHEN 'one' THEN
-	      ids := ARRAY[jobq.enqueue(this, load, priority => prio,
-	        max_attempts => attempts)];
-	    WHEN 'late' THEN
-	      ids := ARRAY[jobq.enqueue(this, load, priority => prio,
-	        max_attempts => attempts, delay => random() * interval '2 s')];
-	    WHEN 'many' THEN
-	      ids := ARRAY(SELECT jobq.enqueue_many(this,
-	        array_fill(load, ARRAY[50]), priority => prio,
-	        max_attempts => attempts));
-	    WHEN 'unique' THEN
-	      ids := ARRAY[jobq.enqueue(this, load, priority => prio,
-	        delay => random() * interval '100 ms',
-	        unique_key => 'key ' || floor(6 * random()),
-	        on_conflict => soak.any_of(text 'keep', 'replace', 'error'))];
-	      -- not if it is one that was there, and has stayed as it was
-	      ids := ARRAY(SELECT id FROM jobq_store.job
-	        WHERE id = ids[1] AND payload = load);
-	  END CASE;
-	  INSERT INTO soak.placed SELECT unnest(ids), this, doomed
-	  ON CONFLICT DO NOTHING;  -- it has replaced one that was there
-	EXCEPTION WHEN unique_violation THEN
-	  IF what <> 'unique' THEN RAISE; END IF;
-	END $$;
-
-	-- Places jobs in one of the queues that have room; false if none has.
-	CREATE FUNCTION soak.produce(most int) RETURNS boolean
-	LANGUAGE plpgsql AS $$
-	DECLARE
-	  this text;
-	BEGIN
-	  FOR this IN SELECT name FROM soak.queue ORDER BY random() LOOP
-	    CONTINUE WHEN NOT soak.has_room(this, most);
-	    BEGIN
-	      FOR i IN 1 .. soak.any_of(1, 2, 5) LOOP
-	        PERFORM soak.place(this,
-	          soak.any_of(text 'one', 'late', 'many', 'many', 'unique'));
-	      END LOOP;
-	      IF random() < 0.05 THEN RAISE SQLSTATE 'ROLLB'; END IF;
-	    EXCEPTION WHEN SQLSTATE 'ROLLB' THEN NULL;
-	    END;
-	    RETURN true;
-	  END LOOP;
-	  RETURN false;
-	END $$;
-
-	CREATE FUNCTION soak.handle(job jobq.job) RETURNS void LANGUAGE sql AS
-	$$ INSERT INTO soak.effects VALUES (job.id, job.queue) $$;
-
-	-- The lock is held until the job's transaction has ended.
-	CREATE FUNCTION soak.handle_or_fail(job jobq.job) RETURNS void
-	LANGUAGE plpgsql AS $$
-	BEGIN
-	  IF NOT pg_try_advisory_xact_lock(job.id) THEN
-	    RAISE 'job % has two holders', job.id;
-	  END IF;
-	  INSERT INTO soak.effects VALUES (job.id, job.queue);
-	  IF (job.payload ->> 'doomed')::boolean OR random() < 0.5 THEN
-	    RAISE 'bad luck';
-	  END IF;
-	END $$;
-
-	-- The effect of a doomed job is that it is buried.
-	CREATE FUNCTION soak.bury(job jobq.job) RETURNS void LANGUAGE sql AS $$
-	  INSERT INTO soak.effects
-	  VALUES ((job.payload ->> 'job_id')::bigint, job.queue) $$;
-
-	CREATE PROCEDURE soak.handle_in_steps(job jobq.job) LANGUAGE plpgsql AS $$
-	BEGIN
-	  -- it may have come so far before
-	  INSERT INTO soak.effects SELECT job.id, job.queue
-	   WHERE NOT EXISTS (SELECT FROM soak.effects AS e WHERE e.job = $1.id);
-	  COMMIT;
-	  PERFORM pg_sleep(0.002 * random());
-	END $$;
-
-	CREATE FUNCTION soak.tick(job jobq.job) RETURNS void LANGUAGE sql AS $$
-	  INSERT INTO soak.slots
-	  VALUES (job.headers ->> 'schedule',
-	    (job.headers ->> 'scheduled_at')::timestamptz, job.id) $$;
-
-	CREATE FUNCTION soak.finish(job bigint, lease bigint, queue text)
-	RETURNS void LANGUAGE plpgsql AS $$
-	BEGIN
-	  INSERT INTO soak.effects VALUES (job, queue);
-	  PERFORM jobq.complete(job, lease);
-	EXCEPTION WHEN SQLSTATE 'JQ001' THEN NULL;
-	END $$;
-
-	CREATE FUNCTION soak.give_up(job bigint, lease bigint) RETURNS void
-	LANGUAGE plpgsql AS $$
-	BEGIN
-	  IF random() < 0.5 THEN
-	    PERFORM jobq.fail(job, lease, 'bad luck',
-	      retry_in => soak.any_of(NULL, interval '0', '50 ms'));
-	  ELSE
-	    PERFORM jobq.release(job, lease,
-	      delay => soak.any_of(interval '0', '50 ms'));
-	  END IF;
-	EXCEPTION WHEN SQLSTATE 'JQ001' THEN NULL;
-	END $$;
-
-	-- Claims jobs and notes who has them; returns the lease, 0: none.
-	CREATE FUNCTION soak.hold(queue text, n int) RETURNS bigint
-	LANGUAGE plpgsql AS $$
-	DECLARE
-	  got jobq.job;
-	BEGIN
-	  FOR got IN SELECT * FROM jobq.dequeue(queue, n) LOOP
-	    IF EXISTS (SELECT FROM soak.holding AS h
-	      WHERE h.job = got.id AND h.lease_until > clock_timestamp())
-	    THEN
-	      RAISE 'job % has two holders', got.id;
-	    END IF;
-	    INSERT INTO soak.holding VALUES (got.id, got.lease, got.lease_until)
-	    ON CONFLICT ON CONSTRAINT holding_pkey DO UPDATE
-	    SET lease = excluded.lease, lease_until = excluded.lease_until;
-	  END LOOP;
-	  RETURN coalesce(got.lease, 0);
-	END $$;
-
-	-- Ends all jobs of a lease, or none.
-	CREATE FUNCTION soak.finish_held(this bigint, queue text) RETURNS void
-	LANGUAGE plpgsql AS $$
-	DECLARE
-	  ids bigint[];
-	BEGIN
-	  WITH ended AS
-	    (DELETE FROM soak.holding WHERE lease = this RETURNING job)
-	  SELECT coalesce(array_agg(job), '{}') INTO ids FROM ended;
-	  INSERT INTO soak.effects SELECT unnest(ids), queue;
-	  IF jobq.complete_many(ids, this) <> cardinality(ids) THEN
-	    RAISE SQLSTATE 'JQ001';
-	  END IF;
-	EXCEPTION WHEN SQLSTATE 'JQ001' THEN NULL;
-	END $$;
-
-	-- Which of these jobs next() is to complete: all, or none if one of them
-	-- is lost.  The heartbeat has them locked until then.
-	CREATE FUNCTION soak.ready_to_end(ids bigint[], lease bigint, queue text)
-	RETURNS bigint[] LANGUAGE plpgsql AS $$
-	BEGIN
-	  PERFORM jobq.heartbeat(id, lease, '1 minute') FROM unnest(ids) AS id;
-	  INSERT INTO soak.effects SELECT unnest(ids), queue;
-	  RETURN ids;
-	EXCEPTION WHEN SQLSTATE 'JQ001' THEN RETURN '{}';
-	END $$;
-
-	INSERT INTO soak.queue
-	SELECT name, true FROM unnest('{plain,failing,committing}'::text[]) AS name
-	UNION ALL
-	SELECT name, false
-	FROM unnest('{single,batch,chained,taken,bound,told}'::text[]) AS name;
-
-	SELECT jobq.create_queue(name, max_attempts => 1000, lease => '2 s',
-	  backoff => 'fixed', backoff_base => '20 ms',
-	  keep_completed => '10 s', keep_dead => '10 s')
-	FROM unnest('{buried,ticks}' || (SELECT array_agg(name) FROM soak.queue))
-	  AS name;
-	SELECT jobq.alter_queue('plain', 'soak.handle(jobq.job)');
-	SELECT jobq.alter_queue('failing', 'soak.handle_or_fail(jobq.job)',
-	  on_dead => 'buried');
-	SELECT jobq.alter_queue('buried', 'soak.bury(jobq.job)');
-	SELECT jobq.alter_queue('committing', 'soak.handle_in_steps(jobq.job)');
-	SELECT jobq.alter_queue('ticks', 'soak.tick(jobq.job)');
-	SELECT jobq.alter_queue(name, keep_completed => '0')
-	FROM unnest('{taken,batch}'::text[]) AS name;
-	SELECT jobq.alter_queue('bound', session_bound => true);
-
-	SELECT jobq.schedule('once', '* * * * * *', queue => 'ticks',
-	  overlap => 'allow', max_attempts => 1000);
-	SELECT jobq.schedule('all', '* * * * * *', queue => 'ticks',
-	  missed => 'all', overlap => 'queue', max_attempts => 1000);
-	SELECT jobq.schedule('command', '* * * * * *',
-	  'SELECT soak.tick(jobq.current_job())', max_attempts => 1000);
-});
+sql(slurp_file("$here/schema.sql"));
 
 # ---------------------------------------------------------------- the account
 
-# The states of jobs in the tables: 1 is running, 3 completed, 4 dead.
-sql(q{
-	-- All that is known of a job.
-	CREATE FUNCTION soak.evidence(this bigint) RETURNS jsonb
-	LANGUAGE sql STABLE AS $$
-	  SELECT jsonb_strip_nulls(jsonb_build_object(
-	    'placed', (SELECT to_jsonb(p) FROM soak.placed AS p WHERE p.job = this),
-	    'job', (SELECT to_jsonb(j) || jsonb_build_object('ctid', j.ctid,
-	        'xmin', j.xmin, 'xmax', j.xmax)
-	      FROM jobq_store.job AS j WHERE j.id = this),
-	    'history', (SELECT jsonb_agg(to_jsonb(h)) FROM jobq_store.history AS h
-	      WHERE h.id = this),
-	    'effects', (SELECT jsonb_agg(to_jsonb(e) || jsonb_build_object('xmin',
-	        e.xmin)) FROM soak.effects AS e WHERE e.job = this),
-	    'attempts', (SELECT jsonb_agg(to_jsonb(a) - 'context')
-	      FROM jobq_store.attempt AS a WHERE a.job_id = this)))
-	$$;
-
-	-- Jobs that were placed and not settled yet.
-	CREATE VIEW soak.account AS
-	SELECT p.job, p.queue, p.doomed, j.id IS NOT NULL AS live,
-	       coalesce(e.effects, 0) AS effects, h.ends
-	  FROM soak.placed AS p
-	  LEFT JOIN jobq_store.job AS j ON j.id = p.job
-	  LEFT JOIN (SELECT job, count(*) AS effects FROM soak.effects GROUP BY job)
-	    AS e ON e.job = p.job
-	  LEFT JOIN (SELECT id, array_agg(state) AS ends FROM jobq_store.history
-	    WHERE id >= (SELECT min(job) FROM soak.placed) GROUP BY id) AS h
-	    ON h.id = p.job;
-
-	-- One statement, and so one snapshot, taken a moment after now().
-	CREATE FUNCTION soak.audit() RETURNS void LANGUAGE sql
-	SET enable_nestloop = off
-	AS $$
-	WITH account AS MATERIALIZED (SELECT * FROM soak.account),
-	found (law, job) AS (
-	  SELECT 'lost: neither there nor ended', job FROM account
-	   WHERE NOT live AND ends IS NULL AND effects = 0
-	  UNION ALL
-	  SELECT 'lost: completed without effect', job FROM account
-	   WHERE ends = '{3}' AND effects = 0
-	  UNION ALL
-	  SELECT 'lost: there is an effect, and no end', job FROM account
-	   WHERE NOT live AND ends IS NULL AND effects > 0
-	     AND queue NOT IN ('taken', 'batch')
-	  UNION ALL
-	  SELECT 'lost: ended in the wrong way', job FROM account
-	   WHERE ends NOT IN ('{3}', '{4}') OR (ends = '{4}') <> doomed
-	  UNION ALL
-	  SELECT 'lost: out of reach of its lease', id FROM jobq_store.job
-	   WHERE state = 1 AND lease_until < now() - interval '15 s'
-	  UNION ALL
-	  SELECT 'lost: has a longer lease than anybody wanted', id
-	    FROM jobq_store.job
-	   WHERE state = 1 AND lease_until < 'infinity'
-	     AND lease_until > now() + interval '10 s'
-	  UNION ALL
-	  SELECT 'twice: done', job FROM account WHERE effects > 1
-	  UNION ALL
-	  SELECT 'twice: done, and there again', job FROM account
-	   WHERE live AND effects > 0 AND queue <> 'committing'
-	  UNION ALL
-	  SELECT 'twice: ended, and there again', job FROM account
-	   WHERE live AND ends IS NOT NULL
-	  UNION ALL
-	  SELECT 'twice: ended', job FROM account WHERE cardinality(ends) > 1
-	  UNION ALL
-	  SELECT 'twice: done, of a job that is through or was never placed', e.job
-	    FROM soak.effects AS e
-	   WHERE NOT EXISTS (SELECT FROM soak.placed AS p WHERE p.job = e.job)
-	  UNION ALL
-	  SELECT 'twice: there, though through or never placed', j.id
-	    FROM jobq_store.job AS j
-	   WHERE j.queue IN (SELECT q.id FROM jobq_store.queue AS q
-	                      WHERE q.name IN (SELECT name FROM soak.queue))
-	     AND NOT EXISTS (SELECT FROM soak.placed AS p WHERE p.job = j.id)
-	  UNION ALL
-	  SELECT 'twice: held', job_id FROM jobq_store.attempt
-	   WHERE message LIKE '%two holders%'
-	  UNION ALL
-	  SELECT 'other: failed for no reason of its own', job_id
-	    FROM jobq_store.attempt
-	   WHERE outcome = 'failed' AND message <> 'bad luck'
-	     AND message NOT LIKE '%two holders%'
-	  UNION ALL
-	  SELECT 'twice: a run of a schedule', max(job) FROM soak.slots
-	   GROUP BY schedule, slot HAVING count(*) > 1
-	  UNION ALL
-	  SELECT 'lost: a run of a schedule', s.last_job
-	    FROM jobq_store.schedule AS s
-	   WHERE s.runs <> (SELECT count(*) FROM soak.slots WHERE schedule = s.name)
-	     + (SELECT count(*) FROM jobq_store.job AS j
-	         WHERE j.headers ->> 'schedule' = s.name)
-	), noted AS (
-	  INSERT INTO soak.broken (law, job, evidence)
-	  SELECT DISTINCT ON (law, job) law, job, soak.evidence(job) FROM found
-	  ON CONFLICT DO NOTHING
-	), through AS (
-	  DELETE FROM soak.placed AS p USING account AS a
-	   WHERE p.job = a.job AND NOT live AND effects = 1
-	     AND NOT EXISTS (SELECT FROM found AS f WHERE f.job = a.job)
-	  RETURNING p.job, p.queue
-	), forgotten AS (
-	  DELETE FROM soak.effects AS e USING through AS t WHERE e.job = t.job
-	)
-	INSERT INTO soak.settled
-	SELECT queue, count(*) FROM through GROUP BY queue
-	$$;
-});
+sql(slurp_file("$here/account.sql"));
 
 # The faults that there were, by name: { times, lost, twice, other,
 # recoveries => [milliseconds] }.
@@ -449,87 +122,19 @@ sub audit
 
 # ---------------------------------------------------------------- the clients
 
-my %script = (
-	producer => q{
-\set r random(1, 100)
-BEGIN;
-SELECT NOT soak.produce(:max_backlog) AS full \gset
-\if :r <= 5
-ROLLBACK;
-\else
-COMMIT;
-\endif
-\if :full
-\sleep 5 ms
-\endif
-},
-	# now and then it walks away with a job
-	single => q{
-\set r random(1, 100)
-SELECT coalesce(max(id), 0) AS id, coalesce(max(lease), 0) AS lease FROM jobq.dequeue('single') \gset
-\if :id = 0
-\sleep 5 ms
-\elif :r <= 5
-SELECT soak.give_up(:id, :lease);
-\elif :r <= 98
-SELECT soak.finish(:id, :lease, 'single');
-\endif
-},
-	batch => q{
-SELECT soak.hold('batch', 20) AS lease \gset
-\if :lease = 0
-\sleep 5 ms
-\else
-SELECT soak.finish_held(:lease, 'batch');
-\endif
-},
-	chained => q{
-BEGIN;
-SELECT soak.ready_to_end(':ids', :lease, 'chained') AS ids \gset
-SELECT coalesce(array_agg(id), '{}') AS ids, coalesce(max(lease), 0) AS lease FROM jobq.next('chained', ':ids', :lease, 5) \gset
-COMMIT;
-\if :lease = 0
-\sleep 5 ms
-\endif
-},
-	taken => q{
-\set r random(1, 100)
-BEGIN;
-WITH done AS (INSERT INTO soak.effects SELECT id, 'taken' FROM jobq.take('taken', 5) RETURNING 1) SELECT count(*) AS n FROM done \gset
-\if :r <= 10
-ROLLBACK;
-\else
-COMMIT;
-\endif
-\if :n = 0
-\sleep 5 ms
-\endif
-},
-	bound => q{
-SELECT coalesce(array_agg(id), '{}') AS ids, coalesce(max(lease), 0) AS lease FROM jobq.dequeue('bound', 3) \gset
-SELECT count(soak.finish(id, :lease, 'bound')) FROM unnest(':ids'::bigint[]) AS id;
-\if :lease = 0
-\sleep 5 ms
-\endif
-},
-	told => q{
-CALL jobq.wait('{told}', '1 s');
-SELECT coalesce(max(id), 0) AS id, coalesce(max(lease), 0) AS lease FROM jobq.dequeue('told') \gset
-SELECT soak.finish(:id, :lease, 'told') WHERE :id > 0;
-});
-
 # How many there are, where it is not one.
 my %clients_of = (producer => 2, single => 2, batch => 2);
 
-# Each as a pgbench of its own, so that one of them can die alone.
+# Each script in clients/ as a pgbench of its own, so that one of them can die alone.
 sub start_clients
 {
-	foreach my $name (sort keys %script)
+	foreach my $file (sort glob("$here/clients/*.sql"))
 	{
+		my $name = basename($file, '.sql');
 		$client{$name} = [
 			map {
 				client_start(
-					$node, "soak $name", $script{$name},
+					$node, "soak $name", slurp_file($file),
 					db => 'soak',
 					variables => {
 						max_backlog => $max_backlog,

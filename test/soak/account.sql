@@ -1,0 +1,109 @@
+-- test/soak/account.sql: the account that is made after each fault.
+-- The states of jobs in the tables: 1 is running, 3 completed, 4 dead.
+
+-- All that is known of a job.
+CREATE FUNCTION soak.evidence(this bigint) RETURNS jsonb
+LANGUAGE sql STABLE AS $$
+  SELECT jsonb_strip_nulls(jsonb_build_object(
+    'placed', (SELECT to_jsonb(p) FROM soak.placed AS p WHERE p.job = this),
+    'job', (SELECT to_jsonb(j) || jsonb_build_object('ctid', j.ctid,
+        'xmin', j.xmin, 'xmax', j.xmax)
+      FROM jobq_store.job AS j WHERE j.id = this),
+    'history', (SELECT jsonb_agg(to_jsonb(h)) FROM jobq_store.history AS h
+      WHERE h.id = this),
+    'effects', (SELECT jsonb_agg(to_jsonb(e) || jsonb_build_object('xmin',
+        e.xmin)) FROM soak.effects AS e WHERE e.job = this),
+    'attempts', (SELECT jsonb_agg(to_jsonb(a) - 'context')
+      FROM jobq_store.attempt AS a WHERE a.job_id = this)))
+$$;
+
+-- Jobs that were placed and not settled yet.
+CREATE VIEW soak.account AS
+SELECT p.job, p.queue, p.doomed, j.id IS NOT NULL AS live,
+       coalesce(e.effects, 0) AS effects, h.ends
+  FROM soak.placed AS p
+  LEFT JOIN jobq_store.job AS j ON j.id = p.job
+  LEFT JOIN (SELECT job, count(*) AS effects FROM soak.effects GROUP BY job)
+    AS e ON e.job = p.job
+  LEFT JOIN (SELECT id, array_agg(state) AS ends FROM jobq_store.history
+    WHERE id >= (SELECT min(job) FROM soak.placed) GROUP BY id) AS h
+    ON h.id = p.job;
+
+-- One statement, and so one snapshot, taken a moment after now().
+CREATE FUNCTION soak.audit() RETURNS void LANGUAGE sql
+SET enable_nestloop = off
+AS $$
+WITH account AS MATERIALIZED (SELECT * FROM soak.account),
+found (law, job) AS (
+  SELECT 'lost: neither there nor ended', job FROM account
+   WHERE NOT live AND ends IS NULL AND effects = 0
+  UNION ALL
+  SELECT 'lost: completed without effect', job FROM account
+   WHERE ends = '{3}' AND effects = 0
+  UNION ALL
+  SELECT 'lost: there is an effect, and no end', job FROM account
+   WHERE NOT live AND ends IS NULL AND effects > 0
+     AND queue NOT IN ('taken', 'batch')
+  UNION ALL
+  SELECT 'lost: ended in the wrong way', job FROM account
+   WHERE ends NOT IN ('{3}', '{4}') OR (ends = '{4}') <> doomed
+  UNION ALL
+  SELECT 'lost: out of reach of its lease', id FROM jobq_store.job
+   WHERE state = 1 AND lease_until < now() - interval '15 s'
+  UNION ALL
+  SELECT 'lost: has a longer lease than anybody wanted', id
+    FROM jobq_store.job
+   WHERE state = 1 AND lease_until < 'infinity'
+     AND lease_until > now() + interval '10 s'
+  UNION ALL
+  SELECT 'twice: done', job FROM account WHERE effects > 1
+  UNION ALL
+  SELECT 'twice: done, and there again', job FROM account
+   WHERE live AND effects > 0 AND queue <> 'committing'
+  UNION ALL
+  SELECT 'twice: ended, and there again', job FROM account
+   WHERE live AND ends IS NOT NULL
+  UNION ALL
+  SELECT 'twice: ended', job FROM account WHERE cardinality(ends) > 1
+  UNION ALL
+  SELECT 'twice: done, of a job that is through or was never placed', e.job
+    FROM soak.effects AS e
+   WHERE NOT EXISTS (SELECT FROM soak.placed AS p WHERE p.job = e.job)
+  UNION ALL
+  SELECT 'twice: there, though through or never placed', j.id
+    FROM jobq_store.job AS j
+   WHERE j.queue IN (SELECT q.id FROM jobq_store.queue AS q
+                      WHERE q.name IN (SELECT name FROM soak.queue))
+     AND NOT EXISTS (SELECT FROM soak.placed AS p WHERE p.job = j.id)
+  UNION ALL
+  SELECT 'twice: held', job_id FROM jobq_store.attempt
+   WHERE message LIKE '%two holders%'
+  UNION ALL
+  SELECT 'other: failed for no reason of its own', job_id
+    FROM jobq_store.attempt
+   WHERE outcome = 'failed' AND message <> 'bad luck'
+     AND message NOT LIKE '%two holders%'
+  UNION ALL
+  SELECT 'twice: a run of a schedule', max(job) FROM soak.slots
+   GROUP BY schedule, slot HAVING count(*) > 1
+  UNION ALL
+  SELECT 'lost: a run of a schedule', s.last_job
+    FROM jobq_store.schedule AS s
+   WHERE s.runs <> (SELECT count(*) FROM soak.slots WHERE schedule = s.name)
+     + (SELECT count(*) FROM jobq_store.job AS j
+         WHERE j.headers ->> 'schedule' = s.name)
+), noted AS (
+  INSERT INTO soak.broken (law, job, evidence)
+  SELECT DISTINCT ON (law, job) law, job, soak.evidence(job) FROM found
+  ON CONFLICT DO NOTHING
+), through AS (
+  DELETE FROM soak.placed AS p USING account AS a
+   WHERE p.job = a.job AND NOT live AND effects = 1
+     AND NOT EXISTS (SELECT FROM found AS f WHERE f.job = a.job)
+  RETURNING p.job, p.queue
+), forgotten AS (
+  DELETE FROM soak.effects AS e USING through AS t WHERE e.job = t.job
+)
+INSERT INTO soak.settled
+SELECT queue, count(*) FROM through GROUP BY queue
+$$;

@@ -1,0 +1,3 @@
+\set r random(1, 1000000000)
+SELECT strike(:r);
+\sleep 60 ms

@@ -40,8 +40,8 @@ run_job('postgres', 'a job runs after CREATE EXTENSION, without a restart');
 $node->safe_psql('postgres', 'CREATE DATABASE other');
 create_extension($node, 'other');
 make_queue('other');
-run_job('other', 'and in a database that is new');
-run_job('postgres', 'and in the first one still');
+run_job('other', 'a job runs in a new database');
+run_job('postgres', 'a job still runs in the first database');
 is( $node->safe_psql('postgres', q{SELECT string_agg(datname, ' ' ORDER BY datname)
 	FROM pg_stat_activity WHERE backend_type = 'jobq coordinator'}),
 	'other postgres', 'each database has one coordinator');
@@ -87,7 +87,7 @@ $node->safe_psql('postgres', "SELECT pg_terminate_backend($executor)");
 poll_ok($node, q{SELECT count(*) = 1 FROM tries},
 	'a job whose executor was terminated runs again');
 is($node->safe_psql('postgres', q{SELECT state || attempt FROM jobq.jobs WHERE queue = 'slow'}),
-	'completed2', 'and an attempt was used up');
+	'completed2', 'the terminated executor used up an attempt');
 
 # ------------------------------------------------- settings at run time
 
@@ -106,7 +106,7 @@ is($node->safe_psql('postgres', q{SELECT count(*) FROM done WHERE payload = '"la
 $node->safe_psql('postgres', 'ALTER SYSTEM RESET jobq.databases');
 $node->reload;
 poll_ok($node, q{SELECT count(*) = 1 FROM done WHERE payload = '"later"'},
-	'until it is allowed again');
+	'a database that may be served again is served');
 
 $node->safe_psql('postgres', 'ALTER SYSTEM SET jobq.max_workers = 0');
 $node->reload;
@@ -163,7 +163,7 @@ poll_ok($node, q{SELECT count(*) = 1 FROM pg_stat_activity
 	'after the restart it runs again');
 is( $node->safe_psql('postgres', q{SELECT attempt FROM jobq_store.job
 	WHERE queue = (SELECT id FROM jobq_store.queue WHERE name = 'forever')}),
-	'0', 'with no attempt lost');
+	'0', 'the job has lost no attempt');
 within(20, 'a smart shutdown does not wait for it', sub { $node->stop('smart') });
 
 # -------------------------------------------- without the library preloaded

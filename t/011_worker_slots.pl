@@ -43,7 +43,7 @@ set_up('other', 'ann');
 add_jobs('postgres', 'ann', 4, 1);
 poll_ok($node, q{SELECT count(*) = 2 FROM pg_stat_activity WHERE backend_type = 'jobq executor'
 	AND wait_event = 'PgSleep'}, 'a burst of slow jobs uses all workers', seconds => 3);
-poll_ok($node, 'SELECT count(*) = 4 FROM done_ann', 'and all are run');
+poll_ok($node, 'SELECT count(*) = 4 FROM done_ann', 'all jobs of the burst run');
 
 # --------------------------- a long job does not hold up those that come later
 

@@ -87,11 +87,11 @@ $renamer->query_safe('COMMIT');
 $renamer->quit;
 $drop->finish;
 is($node->sql(q{SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_database WHERE datname IN ('three', 'survivor')}),
-	'survivor', 'which is another one by then');
+	'survivor', 'the database to be dropped is another one by then');
 $node->sql(q{SELECT jobq.run('INSERT INTO done VALUES (2)')}, 'survivor');
 poll_ok($node, 'SELECT count(*) = 1 FROM done WHERE n = 2', 'that one is left alone: jobs run', db => 'survivor');
 poll_ok($node, "SELECT count(*) = 1 FROM jobq.attempts WHERE job_id = $id AND outcome = 'lease lost'",
-	'and its leases end', db => 'survivor');
+	'the leases of the surviving database end', db => 'survivor');
 
 $node->stop;
 
@@ -134,7 +134,7 @@ poll_ok($node, q{SELECT count(*) = 1 FROM jobq.health WHERE topic = 'worker slot
 	AND message ~ 'the 4 workers of the server are busy, 4 of them with jobs of role "mallory"'},
 	'health says which one');
 is(as('alice', q{SELECT count(*) FROM jobq.health WHERE message ~ 'mallory'}), '0', 'not to everybody');
-is(as('alice', q{SELECT count(*) FROM jobq.health WHERE topic = 'worker slots'}), '1', 'who hears that they are busy');
+is(as('alice', q{SELECT count(*) FROM jobq.health WHERE topic = 'worker slots'}), '1', 'the role without a worker hears that all are busy');
 
 # a limit: as many leave as there are too many, when their job ends
 $node->append_conf('postgresql.conf', 'jobq.max_workers_per_role = 2');
@@ -149,7 +149,7 @@ as('mallory', q{SELECT jobq.run('SELECT pg_sleep(600)')}, 'other');
 as('mallory', q{SELECT jobq.run('SELECT pg_sleep(600)')});
 as('alice', q{SELECT jobq.run('SELECT pg_sleep(600)') FROM generate_series(1, 2)});
 poll_ok($node, sleepers('alice'), 'another one, too', expected => 2);
-is($node->sql(sleepers('mallory')), '2', 'in all databases together');
+is($node->sql(sleepers('mallory')), '2', 'the limit for a role is for all databases together');
 is($node->sql(q{SELECT count(*) FROM jobq.health WHERE topic = 'worker slots'}), '0', 'no worker is missing');
 $node->advance_clock('6 min');
 is($node->sql(q{SELECT object, message ~ 'has the 2 workers', hint ~ 'max_workers_per_role' FROM jobq.health
@@ -159,7 +159,7 @@ is($node->sql(q{SELECT object, message ~ 'has the 2 workers', hint ~ 'max_worker
 as('mallory', q{SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE state <> 'completed'});
 poll_ok($node, sleepers('mallory'), 'idle here, it works in another database', expected => 1);
 is($node->sql(q{SELECT count(*) FROM pg_stat_activity WHERE usename = 'mallory' AND datname = 'other'
-	AND backend_type = 'jobq executor'}), '1', 'and there only');
+	AND backend_type = 'jobq executor'}), '1', 'the role works in the other database only');
 
 # one that always has work here has its turn there, too
 as('mallory', q{SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE state = 'running'}, 'other');
@@ -184,7 +184,7 @@ my $stays = $node->sql($whose);
 as('mallory', q{SELECT jobq.run('SELECT pg_sleep(600)') FROM generate_series(1, 2)});
 poll_ok($node, sleepers('mallory'), 'a role has as many as it may', expected => 2);
 as('mallory', q{SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE state <> 'completed'});
-poll_ok($node, sleepers('mallory'), 'which are idle', expected => 0);
+poll_ok($node, sleepers('mallory'), 'workers whose jobs were cancelled are idle', expected => 0);
 as('mallory', q{SELECT jobq.run('SELECT pg_sleep(600)')}, 'other');
 poll_ok($node, sleepers('mallory'), 'one of them leaves for another database', expected => 1);
 is($node->sql($whose), $stays, 'and nobody else\'s');
@@ -202,7 +202,7 @@ foreach my $slots (0 .. 2)
 		"max_worker_processes = $slots: health names the setting");
 	$none->append_conf('postgresql.conf', 'max_worker_processes = 8');
 	$none->restart;
-	poll_ok($none, q{SELECT count(*) = 0 FROM jobq.health}, 'and has nothing more to say when it is raised');
+	poll_ok($none, q{SELECT count(*) = 0 FROM jobq.health}, 'max_worker_processes raised: health has nothing to say');
 	$none->stop;
 }
 

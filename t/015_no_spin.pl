@@ -151,7 +151,7 @@ $node->sql(q{
 $node->advance_clock('2 min');
 both('jobs of queues that are gone or elsewhere');
 is($node->sql("SELECT count(*) FROM jobq_store.job AS j JOIN jobq_store.queue AS q ON q.id = j.queue
-	WHERE q.name = 'foreign'"), 2 * $n, 'which are left alone');
+	WHERE q.name = 'foreign'"), 2 * $n, 'jobs of queues that are gone or elsewhere are left alone');
 
 # It was one and the same process all the time
 is(wait_for_worker($node, 'jobq coordinator'), $coordinator, 'nothing has ended the coordinator');

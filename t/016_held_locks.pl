@@ -147,7 +147,7 @@ held('the same job is being cancelled',
 			0, 'to those who may see it');
 	});
 poll_ok($node, "SELECT count(*) = 2 FROM jobq.jobs WHERE queue = 'runs' AND headers ? 'schedule'",
-	'then the schedule runs');
+	'the schedule runs when the lock is gone');
 $node->sql("SELECT jobq.unschedule('cancels'); SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE queue = 'runs'");
 
 # the first run() of a role is not committed when its schedule is due
@@ -156,12 +156,12 @@ $node->sql("SELECT jobq.drop_queue('run:alice', force => true)
 	WHERE EXISTS (SELECT FROM jobq_store.queue WHERE name = 'run:alice')");
 $node->sql("SELECT jobq.enable_schedule('commands')");
 held('a role\'s queue of commands is being made', "SELECT jobq.run('SELECT 1')", clock => '120 s');
-poll_ok($node, "SELECT runs > 0 FROM jobq.schedules WHERE name = 'commands'", 'then its schedule runs');
+poll_ok($node, "SELECT runs > 0 FROM jobq.schedules WHERE name = 'commands'", 'a schedule of commands runs');
 {
 	my $runs = $node->sql("SELECT runs FROM jobq.schedules WHERE name = 'commands'");
 	held('it is being dropped', "RESET ROLE; SELECT jobq.drop_queue('run:alice', force => true)",
 		clock => '120 s');
-	poll_ok($node, "SELECT runs > $runs FROM jobq.schedules WHERE name = 'commands'", 'then its schedule runs again');
+	poll_ok($node, "SELECT runs > $runs FROM jobq.schedules WHERE name = 'commands'", 'the schedule of commands runs again');
 }
 
 # a queue of reports is being dropped when a job dies
@@ -172,7 +172,7 @@ $node->sql("SET ROLE alice; SELECT jobq.enqueue('$dies', priority => -7);
 held('the queue of reports is being dropped',
 	"SELECT jobq.drop_queue('$reports', force => true)");
 poll_ok($node, "SELECT count(*) > 0 FROM jobq.jobs WHERE queue = '$reports' AND headers ? 'jobq_dead_job'",
-	'then the death is reported');
+	'the death is reported when the lock is gone');
 
 # the lock of the extension, which needs no privilege on it
 $node->sql("SET ROLE alice; CREATE FUNCTION public.f() RETURNS int LANGUAGE sql AS 'SELECT 1'");
@@ -191,7 +191,7 @@ poll_ok($node, "SELECT count(*) = 1 FROM pg_locks WHERE NOT granted AND locktype
 on_time('somebody waits for the lock of the extension');
 $node->sql("SELECT jobq.cancel($long)");
 $waiting->finish;
-like($err, qr/must be owner of extension jobq/, 'in vain');
+like($err, qr/must be owner of extension jobq/, 'only the owner can drop the extension');
 
 # --------------------------------------------------------------- after a crash
 
@@ -221,7 +221,7 @@ if ($node->sql("SELECT count(*) FROM pg_stat_activity WHERE pid = $executor") eq
 	$session->query_safe('ROLLBACK');
 	$session->quit;
 	poll_ok($node, "SELECT count(*) = 1 FROM jobq.attempts WHERE job_id = $crashed AND outcome = 'crashed' AND sqlstate = '57P02'",
-		'and then its attempt is counted');
+		'the attempt of the crashed job is counted when the lock is gone');
 }
 else
 {

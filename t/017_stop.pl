@@ -119,17 +119,17 @@ $stopper = session();
 $stopper->query('BEGIN; SELECT jobq.stop()');
 my $held = is_held('stopped');
 $stopper->query('COMMIT');
-is_held('and for good');
+is_held('stopped for good after COMMIT');
 is($node->sql("SELECT state FROM jobq.jobs WHERE id = $held"),
 	'ready', 'the first one has not run either');
 $stopper->query('BEGIN; SELECT jobq.start(); SELECT jobq.stop()');
 is_held('started and stopped in a transaction');
 $stopper->query('COMMIT');
-is_held('which has committed');
+is_held('started and stopped in a transaction, after COMMIT');
 $stopper->query('BEGIN; SELECT jobq.stop(); SELECT jobq.start()');
 is_held('stopped and started in a transaction');
 $stopper->query('COMMIT');
-goes_on('which has committed');
+goes_on('stopped and started in a transaction, after COMMIT');
 
 # It waits for jobs, and none begins while it does: a job that holds the
 # advisory lock goes on, and two are behind it.

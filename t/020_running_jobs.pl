@@ -71,9 +71,9 @@ is($node->sql("SELECT t FROM log ORDER BY n DESC LIMIT 1"), 'job with_job_too 1 
 like(sql_error($node, "SELECT jobq.create_queue('x', 'returns_row(jsonb)')"),
 	qr/22023.*cannot be a handler/s, 'a function with OUT parameters is refused');
 like(sql_error($node, "SELECT jobq.create_queue('x', 'pg_catalog.generate_series(int, int)')"),
-	qr/22023/, 'so is one that returns a set');
+	qr/22023/, 'a handler that returns a set is refused');
 like(sql_error($node, "SELECT jobq.create_queue('x', 'pg_catalog.lower(text)')"),
-	qr/22023.*HINT/s, 'and one with other arguments');
+	qr/22023.*HINT/s, 'a handler with other arguments is refused');
 
 # ------------------------------------------------------------- commands
 
@@ -178,7 +178,7 @@ foreach my $queue ('sleeps', 'sleeps_too', 'swallows')
 {
 	$id = $node->sql("SELECT jobq.enqueue('$queue', timeout => '200 ms')");
 	ended($id, "$dead 1 57014", "$queue is ended by its timeout");
-	is($node->sql("SELECT outcome FROM jobq_store.attempt WHERE job_id = $id"), 'timed out', 'and that is written down');
+	is($node->sql("SELECT outcome FROM jobq_store.attempt WHERE job_id = $id"), 'timed out', 'the attempt is recorded as timed out');
 }
 
 # a cancel for an executor that runs nothing is for no job
@@ -186,7 +186,7 @@ $node->sql(q{SELECT jobq.create_queue('checks', 'with_payload(jsonb)', max_attem
 $id = $node->sql(q{SELECT jobq.enqueue('checks', '1')});
 ended($id, "$completed 1 1", 'there is an executor');
 poll_ok($node, q{SELECT count(*) > 0 AND count(*) = count(*) FILTER (WHERE state = 'idle') FROM jobq.workers
-	WHERE kind = 'executor'}, 'which is idle');
+	WHERE kind = 'executor'}, 'the executor is idle');
 $node->sql(q{SELECT pg_cancel_backend(pid) FROM jobq.workers WHERE kind = 'executor'});
 $id = $node->sql(q{SELECT jobq.enqueue('checks', '2')});
 ended($id, "$completed 1 2", 'a job that comes after a cancel is not cancelled');
@@ -215,7 +215,7 @@ $node->safe_psql('postgres', join("\n", map {
 	"SELECT count(jobq.cancel(id)) FROM (SELECT id FROM jobq_store.job LIMIT 8) x;" } (1 .. 60)));
 poll_ok($node, 'SELECT count(*) = 0 FROM jobq_store.job', 'all jobs end');
 is($node->sql(q{SELECT count(*) FROM jobq_store.history JOIN jobq_store.queue q ON q.id = queue
-	WHERE q.name = 'short' AND state NOT IN (3, 5)}), '0', 'as completed or cancelled');
+	WHERE q.name = 'short' AND state NOT IN (3, 5)}), '0', 'all jobs ended as completed or cancelled');
 poll_ok($node, 'SELECT count(*) = 0 FROM jobq_store.cancel_request', 'no request remains');
 is(join("\n", unexpected_log_lines($node, 0, qr/ERROR:  /)), '', 'no WARNING or worse of the workers in the log');
 

@@ -118,7 +118,7 @@ ok(run_shared([1, 3], [ '{}', '{"once": "SELECT 1/0"}', '{}' ], sub {
 		'a job that fails rolls back alone');
 }), 'those before and after it share their transaction');
 is($node->sql(q{SELECT a.sqlstate FROM jobq_store.attempt a JOIN effects e ON e.n = 1 AND a.xmin::text = e.xid::text}),
-	'22012', 'in which its failure is written down');
+	'22012', 'a failure is recorded in the shared transaction');
 
 # ---------------------------------------------------- nothing is left to the next
 
@@ -144,7 +144,7 @@ foreach my $case (@undone)
 	$_ = s/(["\\])/\\$1/gr =~ s/\s+/ /gr foreach ($does, $asks);
 	ok(run_shared([1, 2, 3], [ '{}', qq({"sql": "$does"}), qq({$check: "$asks"}) ]),
 		"shares its transaction: $does");
-	is($node->sql(q{SELECT note FROM effects WHERE n = 3}), $expected // '', 'and the next job finds nothing of it');
+	is($node->sql(q{SELECT note FROM effects WHERE n = 3}), $expected // '', "the next job finds nothing of: $does");
 }
 
 # and these are the last ones of their transactions
@@ -169,12 +169,12 @@ foreach my $case (@last)
 	ok(run_shared([1, 2], [ '{}', qq({"sql": "$does"}), qq({"check": "$asks"}) ], sub {
 		is($node->sql(q{SELECT note || '/' || (xid <> (SELECT xid FROM effects WHERE n = 2)) FROM effects WHERE n = 3}),
 			"$expected/true", "the next job finds nothing of: $does");
-	}), 'which shared its transaction with the job before it');
+	}), "shares its transaction with the job before it only: $does");
 }
 ok(run_shared([1], [ '{}', q({"once": "SELECT 1 / length(pg_advisory_lock(1)::text)"}),
 	q({"check": "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"}) ], sub {
 	is($node->sql(q{SELECT note || '/' || (xid <> (SELECT xid FROM effects WHERE n = 1)) FROM effects WHERE n = 3}),
-		'0/true', 'nor of a job that failed');
+		'0/true', 'the next job finds no lock of a job that failed');
 }), 'a session lock of a job that failed');
 is($node->sql(q{SELECT count(*) FROM jobq_store.history WHERE state <> 3}), '0', 'all these jobs completed');
 
@@ -258,7 +258,7 @@ drained();
 open_gate();
 is($node->sql(q{SELECT string_agg(n::text, ' ' ORDER BY n), max(attempt) FROM effects}), '1 3|1', 'the others complete');
 is($node->sql("SELECT state, xmin::text = (SELECT xid::text FROM effects WHERE n = 1) FROM jobq_store.history WHERE id = $job"),
-	"$cancelled|t", 'which is written down with what the job before it did');
+	"$cancelled|t", 'the cancellation is recorded with what the job before it did');
 
 my $timed_out = q{FROM jobq_store.attempt a WHERE outcome = 'timed out'};
 foreach my $round (1 .. 20)
@@ -272,7 +272,7 @@ foreach my $round (1 .. 20)
 	last if $node->sql("SELECT count(*) $timed_out AND xmin::text = (SELECT xid::text FROM effects WHERE n = 1)") eq '1';
 }
 is($node->sql("SELECT count(*) $timed_out AND xmin::text = (SELECT xid::text FROM effects WHERE n = 1)"), '1',
-	'and is written down with what the job before it did');
+	'a timeout is recorded with what the job before it did');
 
 # -------------------------------------------------------- commits that fail
 
@@ -294,13 +294,13 @@ foreach my $round (1 .. 20)
 	is($node->sql(qq{SELECT h.state || ' ' || h.attempt || ' ' || h.sqlstate || ' ' ||
 			(SELECT count(*) FROM jobq_store.attempt a WHERE a.job_id = h.id AND a.outcome <> 'interrupted')
 		FROM jobq_store.history h JOIN jobq_store.queue q ON q.id = h.queue WHERE q.name = '$queue' AND h.payload ? 'sql'}),
-		"$dead 2 23503 2", 'and it uses up its own attempts');
+		"$dead 2 23503 2", 'a job that cannot be committed uses up its own attempts');
 	$failures++ if log_since($node, $position) =~ /could not commit 2 jobs together.*DETAIL:  They are run again/s;
 	last if $failures;
 }
 is($failures, 1, 'the log says that they are run again');
 poll_ok($node, qq{SELECT count(*) = 2 FROM jobq.attempts WHERE queue = '$queue' AND outcome = 'interrupted'
-	AND attempt = 1}, 'and so do their attempts');
+	AND attempt = 1}, 'the attempts of jobs that are run again were interrupted');
 run_batch([ ('{}') x 30 ]);
 is(transactions(), '30', 'each in a transaction of its own');
 
@@ -325,7 +325,7 @@ foreach my $how ('terminated', 'killed')
 	is($node->sql(q{SELECT string_agg(n || '/' || attempt, ' ' ORDER BY n) FROM effects}), '1/1 2/2 3/1',
 		"$how: nothing is lost, nothing is done twice, and only the job that ran has lost an attempt");
 	is($node->sql(q{SELECT string_agg(a.outcome || ' ' || a.sqlstate, ' ') FROM jobq_store.attempt a JOIN effects e ON e.job = a.job_id}),
-		$how eq 'killed' ? 'crashed 57P02' : 'crashed 57P01', 'which is written down');
+		$how eq 'killed' ? 'crashed 57P02' : 'crashed 57P01', "$how: the attempt is recorded");
 }
 
 # under load
@@ -357,7 +357,7 @@ $node->sql(qq{SELECT count(*) FROM jobq.enqueue_many('$queue', array_fill('{"n":
 $node->sql("SELECT jobq.resume('$queue'), jobq.resume('last')");
 ok(drained(), 'jobs with one attempt and others are run');
 is($node->sql('SELECT max(begun) FILTER (WHERE n = 2) < max(begun) FILTER (WHERE n = 1) FROM effects'),
-	't', 'in turn');
+	't', 'jobs with one attempt and others are run in turn');
 
 # now() is not before run_at, though executors look for jobs in a transaction
 # that has begun before that.
@@ -388,12 +388,12 @@ $queue = 'backoff';
 $node->sql(q{CREATE FUNCTION delay(int, jsonb) RETURNS interval LANGUAGE sql AS $$SELECT '1 ms'::interval$$;
 	SELECT jobq.create_queue('backoff', 'work(jobq.job)', backoff_function => 'delay(int, jsonb)')});
 run_batch([ ('{}') x 100 ]);
-is(transactions(), '100', 'nor those of a queue with a backoff_function');
+is(transactions(), '100', 'jobs of a queue with a backoff_function share no transaction');
 new_queue();
 $node->sql('ALTER SYSTEM SET jobq.shared_commit_time = 0');
 $node->reload;
 poll_query($node, q{SELECT current_setting('jobq.shared_commit_time') = '0'});
 run_batch([ ('{}') x 100 ]);
-cmp_ok(transactions(), '>=', 100, 'nor any, if that is turned off');
+cmp_ok(transactions(), '>=', 100, 'no jobs share a transaction if that is turned off');
 
 done_testing();

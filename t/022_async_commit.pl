@@ -156,7 +156,7 @@ like(sql_error($node, "SELECT jobq.complete($id, $lease)"),
 	qr/the lease is lost/, 'the lease that was lost is good for nothing');
 my ($again, $other) = split(/ /, $node->sql("SELECT id || ' ' || lease FROM jobq.dequeue('crash')"));
 is($again, $id, 'the job is given out again');
-ok($other > $lease, 'by another lease');
+ok($other > $lease, 'the job is given out by another lease');
 
 # a completion that was lost: the job runs again when its lease is over
 $node->sql("INSERT INTO notes VALUES ('all of this is on disk')");
@@ -166,9 +166,9 @@ $node->stop('immediate');
 $node->start;
 is($node->sql("SELECT state FROM jobq.jobs WHERE id = $id"), 'running',
 	'the completion is lost, the claim is not');
-is($node->sql("SELECT lease FROM jobq_store.job WHERE id = $id"), $other, 'and its lease is the same');
+is($node->sql("SELECT lease FROM jobq_store.job WHERE id = $id"), $other, 'the lease of the claim is the same');
 $node->sql("SELECT jobq.complete($id, $other)");
-is($node->sql("SELECT state FROM jobq.jobs WHERE id = $id"), 'completed', 'who holds it can complete it');
+is($node->sql("SELECT state FROM jobq.jobs WHERE id = $id"), 'completed', 'the holder of the lease can complete the job');
 
 $node->stop;
 done_testing();

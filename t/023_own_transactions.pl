@@ -43,11 +43,11 @@ is($node->sql("SELECT string_agg(queue || ' ' || share_commits, ', ' ORDER BY qu
 	'alone false, short true', 'the option is on by default');
 transactions('short', 100);
 cmp_ok(transactions('short', 100), '<', 90, 'short jobs share transactions');
-is(transactions('alone', 100), 100, 'but not with share_commits => false');
+is(transactions('alone', 100), 100, 'with share_commits => false each job has a transaction');
 $node->sql("SELECT jobq.alter_queue('short', share_commits => false)");
 is(transactions('short', 100), 100, 'it can be turned off');
 $node->sql("SELECT jobq.reset_queue('short', 'share_commits')");
-cmp_ok(transactions('short', 100), '<', 90, 'and on again');
+cmp_ok(transactions('short', 100), '<', 90, 'with share_commits on again jobs share transactions');
 
 # The second of two jobs changes the row that the first has changed through
 # another session, which waits for the first one's transaction
@@ -85,9 +85,9 @@ poll_ok($node, q{SELECT string_agg(concat_ws(' ', severity, object, regexp_repla
 	  . ' whose transaction it shares, waits for it: N t');
 my ($waiter) = $node->sql(q{SELECT hint FROM jobq.health WHERE topic = 'shared commit'}) =~
   /^Session \d+ waits for its locks\..* use pg_cancel_backend\((\d+)\)/;
-is($waiter, $node->sql("SELECT pid FROM ($blocked) b"), 'and which session waits for them');
+is($waiter, $node->sql("SELECT pid FROM ($blocked) b"), 'health says which session waits for its locks');
 is($node->sql("SELECT pg_cancel_backend($waiter)"), 't', 'that one is ended');
-all_done('then all is well');
+all_done('all jobs end once the waiting session is ended');
 is($node->sql("SELECT n - (SELECT count(*) FROM jobq.jobs WHERE queue = 'counts' AND state = 'completed') FROM counter"),
 	'0', 'each job has had its effect once');
 
@@ -127,7 +127,7 @@ foreach my $queue ('claims', 'claims_too')
 		"$queue: the claim was lost");
 }
 is($node->sql('SELECT count(*) FROM claimed'), '2', 'it was claimed twice');
-is(wait_for_worker($node, 'jobq executor'), $pid, 'by a worker that is still there');
+is(wait_for_worker($node, 'jobq executor'), $pid, 'the worker that claimed the job twice is still there');
 
 # ------------------------------------------------------------ random()
 

@@ -65,7 +65,7 @@ sub perl_and_tcl
 		q{eval { spi_exec_query("SELECT jobq.retry_in('1 day', 'later')") }; spi_exec_query("SELECT jobq.discard('never')")});
 	run_ok('perl_second', 'dead 1 JQ102 never', 'the error that ended the job is what counts');
 	make_queue('perl_commits', 'plperl', q{spi_commit(); spi_exec_query("SELECT jobq.discard('hopeless')")}, '', 'PROCEDURE');
-	run_ok('perl_commits', 'dead 1 JQ102 hopeless', 'in a procedure');
+	run_ok('perl_commits', 'dead 1 JQ102 hopeless', 'discard() in a procedure in PL/Perl');
 
 	make_queue('perl_ends', 'plperl', q{spi_commit()});
 	$id = run_ok('perl_ends', 'dead 2 38000 invalid transaction termination at line 1.', 'a function that commits in PL/Perl');
@@ -99,7 +99,7 @@ SKIP:
 make_queue('pgsql_caught', 'plpgsql', q{BEGIN
 	BEGIN PERFORM jobq.discard('hopeless'); EXCEPTION WHEN OTHERS THEN NULL; END;
 	RAISE EXCEPTION 'it was hopeless'; END});
-run_ok('pgsql_caught', 'dead 2 P0001 it was hopeless', 'in PL/pgSQL an error has the SQLSTATE that it is given');
+run_ok('pgsql_caught', 'dead 2 P0001 it was hopeless', 'in PL/pgSQL an error has the given SQLSTATE');
 
 # -------------------------------------------------- the job that is running
 
@@ -112,10 +112,10 @@ run_ok('itself', 'completed 1 "[false, false, false, false, false, false, null]"
 $node->sql(q{CREATE TABLE answers (t text)});
 make_queue('itself_too', 'plpgsql',
 	"DECLARE i bigint := (jobq.current_job()).id; BEGIN COMMIT; INSERT INTO answers SELECT $all; END", '', 'PROCEDURE');
-run_ok('itself_too', 'completed 1', 'nor does a procedure');
+run_ok('itself_too', 'completed 1', 'a procedure does nothing to its own job by managing it');
 is($node->sql('SELECT t FROM answers'), '[false, false, false, false, false, false, null]', 'it is told so');
 my $id = $node->sql(q{SELECT jobq.run('SELECT jobq.delete((jobq.current_job()).id) AS d')});
-poll_ok($node, "SELECT concat_ws(' ', state, result) FROM jobq.jobs WHERE id = $id", 'nor a command',
+poll_ok($node, "SELECT concat_ws(' ', state, result) FROM jobq.jobs WHERE id = $id", 'a command does nothing to its own job by managing it',
 	expected => 'completed {"d": false}');
 
 # others of the same transaction can be managed, before they are started
@@ -144,13 +144,13 @@ my $log = log_since($node, $position);
 like($log, qr/job $id of queue "talks" failed, attempt 1: x{1000}\.\.\.\n.*DETAIL:  SQLSTATE ZZ123 in database "postgres"; attempt 2 of 2 is made in 0\.010 s\. of it\n/,
 	'it is bounded, and says where, what, and what comes next');
 like($log, qr/failed, attempt 2: .*\n.*DETAIL:  SQLSTATE ZZ123 in database "postgres"; the job is dead\. of it\n/,
-	'or that nothing comes');
+	'the log says if nothing comes next');
 
 $node->append_conf('postgresql.conf', "jobq.log_jobs = 'none'");
 $node->reload;
 poll_query($node, 'SHOW jobq.log_jobs', expected => 'none');
 $position = log_position($node);
-run_ok('ends', 'dead 2 2D000 invalid transaction termination', 'with jobq.log_jobs = none');
+run_ok('ends', 'dead 2 2D000 invalid transaction termination', 'a failure with jobq.log_jobs = none');
 unlike(log_since($node, $position), qr/LOG:  job/, 'nothing is logged');
 
 done_testing();

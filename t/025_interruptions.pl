@@ -186,7 +186,7 @@ is($node->sql("SELECT jobq.cancel($ids[0], 'enough')"), 't', 'a job that wraps t
 poll_ok($node, "SELECT concat_ws(' ', state, attempt, error) FROM jobq.jobs WHERE id = $ids[0]",
 	'ends as cancelled', expected => 'cancelled 1 enough');
 is($node->sql("SELECT count(*) FROM jobq.jobs WHERE queue = 'deaths'"), '0', 'not as dead');
-is($node->sql("SELECT count(*) FROM jobq.attempts WHERE job_id = $ids[0]"), '0', 'nor with a failure');
+is($node->sql("SELECT count(*) FROM jobq.attempts WHERE job_id = $ids[0]"), '0', 'a job that wraps the error of its cancel has no failed attempt');
 
 my $id = $node->sql("SELECT jobq.enqueue('wraps', timeout => '100 ms')");
 poll_ok($node, "SELECT concat_ws(' ', state, attempt, sqlstate, error) FROM jobq.jobs WHERE id = $id",

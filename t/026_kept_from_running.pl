@@ -81,7 +81,7 @@ poll_ok($node, 'SELECT count(*) FROM (' . findings('read only') . ') f WHERE str
 is(sql("SELECT concat_ws(' ', state, attempt) FROM jobq.jobs WHERE id = $id"), 'ready 0', 'the job waits');
 sql('ALTER SYSTEM RESET default_transaction_read_only');
 $node->reload;
-poll_ok($node, "SELECT state FROM jobq.jobs WHERE id = $id", 'and runs in the end', expected => 'completed');
+poll_ok($node, "SELECT state FROM jobq.jobs WHERE id = $id", 'the job runs in the end', expected => 'completed');
 
 # What a role wants for itself is no freeze
 sql('ALTER ROLE reader SET default_transaction_read_only = on');
@@ -109,7 +109,7 @@ poll_ok($node, $stuck, 'jobs that go on are findings of health',
 	expected => "warning deaf job $late goes on in process N though its timeout is over, "
 	  . "warning deaf job $cancelled goes on in process N though it was cancelled true");
 is($node->safe_psql('postgres', "SET ROLE reader; SELECT count(*) FROM jobq.health WHERE topic = 'stuck'"), '0',
-	'but not for those who may not see the queue');
+	'the finding is hidden from roles that may not see the queue');
 append_to_file($file, 'yes');
 poll_ok($node, "SELECT concat_ws(' ', state, sqlstate) FROM jobq.jobs WHERE id = $late", 'the one has timed out in the end',
 	expected => 'dead 57014');

@@ -81,7 +81,7 @@ $node->sql(q{TRUNCATE seen; SELECT jobq.schedule('s', '@every 1 second', queue =
 		(SELECT string_agg(md5(i::text), '') FROM generate_series(1, 1000) AS i))});
 poll_ok($node, q{SELECT count(*) FILTER (WHERE what = 'payload') > 1 AND count(*) FILTER (WHERE what = 'command') > 1 FROM seen},
 	'schedules fire');
-is($node->sql(q{SELECT bool_and(payload = big()) FROM seen WHERE what = 'payload'}), 't', 'with what they were given');
+is($node->sql(q{SELECT bool_and(payload = big()) FROM seen WHERE what = 'payload'}), 't', 'large payloads arrive as they were given');
 
 unlike(log_since($node, 0), qr/toast/, 'nobody stumbles over a value');
 

@@ -47,13 +47,13 @@ indexes_ok('all rows are in the indexes');
 
 $node->sql('CREATE INDEX added_plain ON jobq_store.job (attempt, queue)');
 ask($session, $add_some);
-indexes_ok('and in one that was added');
+indexes_ok('entries in an added index');
 $node->sql('CREATE INDEX added_hash ON jobq_store.job USING hash (id)');
 $node->sql(q{CREATE INDEX added_expression ON jobq_store.job ((payload ->> 'x'))});
 $node->sql('CREATE INDEX added_predicate ON jobq_store.job (id) WHERE priority > 0');
 ask($session, $add_some);
 ask($session, q{SELECT count(*) FROM (SELECT jobq.enqueue('rows', priority => 3)) AS one;});
-indexes_ok('and in those that the executor must see to');
+indexes_ok('entries in indexes that the executor must maintain');
 is( $node->sql(q{SET enable_seqscan = off; SET enable_bitmapscan = off;
 		  SELECT count(*) FROM jobq_store.job AS j
 		  WHERE EXISTS (SELECT FROM jobq_store.job AS x WHERE x.id = j.id OFFSET 0)}),
@@ -63,10 +63,10 @@ is( $node->sql(q{SET enable_seqscan = off; SET enable_bitmapscan = off;
 ask($session, 'BEGIN; CREATE INDEX added_here ON jobq_store.job (state);');
 ask($session, $add_some);
 ask($session, 'COMMIT;');
-indexes_ok('and in one of the same transaction');
+indexes_ok('entries in an index of the same transaction');
 $node->sql("DROP INDEX jobq_store.added_$_") for qw(plain hash expression predicate here);
 ask($session, $add_some);
-indexes_ok('and without them');
+indexes_ok('entries once the added indexes are gone');
 
 # ------------------------------------------------- indexes that are rebuilt
 
@@ -148,7 +148,7 @@ $node->start;
 is($node->sql('SELECT max(id) FROM jobq_store.job'), $last, 'the jobs survive a crash');
 cmp_ok($node->sql(q{SELECT jobq.enqueue('rows')}), '>', $last, 'no id is given twice');
 cmp_ok($node->sql(q{SELECT min(id) FROM jobq.enqueue_many('rows', array_fill('1'::jsonb, '{1000}')) AS id}),
-	'>', $last + 1, 'nor when many are taken');
+	'>', $last + 1, 'no id is given twice when many are taken');
 is( $node->sql('SELECT max(id) FROM jobq_store.job'),
 	$node->sql('SELECT last_value FROM jobq_store.job_id_seq'),
 	'the sequence is where the jobs are');

@@ -92,7 +92,7 @@ ask($first, "BEGIN; SELECT jobq.fail($busy, $busy_lease, 'no');");
 order($second, "SELECT jobq.complete($busy, $busy_lease);");
 ok(is_waiting(), 'a holder waits for whoever changes its job');
 ask($first, 'ROLLBACK;');
-is(answer($second), "\n", 'and goes on when that was undone');
+is(answer($second), "\n", 'the call goes on when the other change was undone');
 
 # others are told nothing
 $node->sql(q{CREATE ROLE stranger LOGIN; SELECT jobq.grant_usage('stranger');
@@ -104,7 +104,7 @@ like(
 		$second,
 		"SET ROLE stranger; SELECT jobq.heartbeat($foreign, $foreign_lease);"),
 	qr/ERROR:  42501/,
-	'who may not consume from the queue is told only that');
+	'a role that may not consume is told only that');
 ask($second, 'RESET ROLE;');
 ask($first, 'COMMIT;');
 $node->sql("SELECT jobq.complete($foreign, $foreign_lease)");

@@ -75,11 +75,11 @@ as('mallory', q{SELECT count(*) FROM jobq.dequeue('fill', 10000, lease => '30 mi
 is($node->sql(q{SELECT count(*) FROM jobq.health WHERE topic = 'shared memory' AND object = 'leases'
 	AND message ~ 'role "mallory" has \d+ of the \d+ entries'}), '1', 'health says whose leases fill the room');
 is(as('alice', q{SELECT count(*) FROM jobq.health WHERE topic = 'shared memory' AND message ~ 'mallory'}),
-	'0', 'but not to everybody');
+	'0', 'health says so only to roles that may know');
 others_go_on_ok('a role has filled its share');
 like(sql_error($node, q{SET SESSION AUTHORIZATION mallory; SELECT jobq.enqueue('fill', priority => -1);
 	SELECT id FROM jobq.dequeue('fill', session_bound => true)}), qr/53200.*no shared memory left/,
-	'who has filled it cannot bind claims to its sessions');
+	'a role that has filled its share cannot bind claims to sessions');
 ($id, $lease) = split(/\|/, as('alice',
 	q{SELECT jobq.enqueue('plain') \gset
 	SELECT id, lease FROM jobq.dequeue('plain', lease => '1 s')}));

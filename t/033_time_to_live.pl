@@ -34,16 +34,16 @@ $node->sql("SELECT jobq.create_queue('ttl')");
 my $later = $node->sql("SELECT jobq.enqueue('ttl', ttl => '300 ms')");
 is($node->sql("SELECT jobq.reschedule($later, now() + interval '1 hour')"),
 	't', 'a job is moved an hour ahead');
-is(ttl($later), '00:00:00.3', 'and its time to live with it');
+is(ttl($later), '00:00:00.3', 'the time to live moves with the job');
 
 my $sooner = $node->sql("SELECT jobq.enqueue('ttl', ttl => '300 ms', delay => '1 hour')");
 is($node->sql("SELECT jobq.promote($sooner)"), 't', 'a job is promoted');
 is(ttl($sooner), '00:00:00.3', 'its time to live begins now');
-becomes($sooner, 'expired', 'and ends soon');
+becomes($sooner, 'expired', 'the moved job expires soon');
 
 $sooner = $node->sql("SELECT jobq.enqueue('ttl', ttl => '300 ms', delay => '1 hour')");
 $node->sql("SELECT jobq.reschedule($sooner, now())");
-becomes($sooner, 'expired', 'so does that of one that is rescheduled to now');
+becomes($sooner, 'expired', 'a job that is rescheduled to now expires soon');
 is($node->sql("SELECT state FROM jobq.jobs WHERE id = $later"),
 	'scheduled', 'that of the first one does not');
 
@@ -60,7 +60,7 @@ my $replaced =
 is( $node->sql("SELECT jobq.enqueue('ttl', '2', unique_key => 'k', on_conflict => 'replace', ttl => '300 ms')"),
 	$replaced,
 	'a job is replaced by one that expires earlier');
-becomes($replaced, 'expired', 'and does');
+becomes($replaced, 'expired', 'the replacing job expires');
 isnt($node->sql("SELECT jobq.enqueue('ttl', '3', unique_key => 'k')"),
 	$replaced, 'its key is free');
 $node->sql("SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE finished_at IS NULL");

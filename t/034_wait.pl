@@ -109,7 +109,7 @@ $node->sql("SELECT jobq.dequeue('b')");
 within(
 	10, 'time is up in time',
 	sub {
-		is(answer(start_wait("'{a,b}', '100 ms'")), 'f', 'and says so');
+		is(answer(start_wait("'{a,b}', '100 ms'")), 'f', 'wait() returns false when time is up');
 	});
 
 # One job wakes one client, two wake two
@@ -169,7 +169,7 @@ is(answer(start_wait("'{b}', '100 ms'")), 'f', 'a taken job is not ready');
 $waiter = start_wait("'{b}', NULL");
 ok(waiting(1), 'waits for it');
 ask($session, "ROLLBACK;");
-is(answer($waiter), 't', 'and is told when it is given back');
+is(answer($waiter), 't', 'a session is told when the job is given back');
 $node->sql("SELECT jobq.dequeue('b')");
 
 # What becomes of those who may not wait any longer

@@ -111,7 +111,7 @@ is($done, 3, 'the first statement of a pipeline') or diag $errors;
 ($done, $errors) = pgbench_run('extended',
 	"\\startpipeline\nSELECT jobq.take('q');\n$wait;\n\\endpipeline\n");
 is($done, 0, 'not behind others in a pipeline');
-like($errors, qr/cannot run (within a pipeline|inside a transaction block)/, 'which is said');
+like($errors, qr/cannot run (within a pipeline|inside a transaction block)/, 'the error says that wait() is in a pipeline');
 is($node->sql("SELECT state FROM jobq.jobs"), 'ready', 'the job is there');
 my $id = $node->sql("SELECT jobq.run(\$\$$wait\$\$)");
 poll_ok($node, "SELECT state FROM jobq.jobs WHERE id = $id",
@@ -128,12 +128,12 @@ poll_ok($node,
 	'a session that waits is idle');
 is( $node->sql("SELECT xact_start IS NULL AND backend_xid IS NULL"
 		  . " AND backend_xmin IS NULL AND query LIKE 'CALL jobq.wait%' $look"),
-	't', 'in no transaction, and its statement is shown');
+	't', 'a session that waits has no transaction, and shows its statement');
 $node->sql("SELECT jobq.enqueue('empty')");
 $waiter->query_until(qr/woken/, '');
 my $seen = $waiter->query(
 	"SELECT state, xact_start IS NOT NULL, query LIKE 'SELECT state%' $look");
-like($seen, qr/active\|t\|t/, 'then it is active');
+like($seen, qr/active\|t\|t/, 'a session that was woken is active');
 $node->sql("SELECT count(*) FROM jobq.dequeue('empty')");
 $waiter->query_until(qr/waiting/,
 	"SET statement_timeout = '100 ms';\n\\echo waiting\nCALL jobq.wait('{empty}', NULL);\n\\echo ended\n");

@@ -116,7 +116,7 @@ $node->sql("ROLLBACK PREPARED 'b'");
 control_job();
 is($node->sql("SELECT count(*) FROM jobq.jobs WHERE queue = 'work' AND state <> 'completed'"),
 	'0', 'ROLLBACK PREPARED leaves no job');
-notes_are('a', 'nor does one run');
+notes_are('a', 'ROLLBACK PREPARED: no job runs');
 
 # a savepoint that was rolled back, and one that was not
 $node->sql('BEGIN; SAVEPOINT s; '
@@ -135,7 +135,7 @@ notes_are('a,c', 'savepoints count as ever', $at_once);
 	$session->query_safe(enqueue_note('e'));
 	notes_are('a,c,e', 'the session enqueues other jobs', $at_once);
 	$session->query_safe("COMMIT PREPARED 'd'");
-	notes_are('a,c,d,e', 'and commits its own prepared ones', $at_once);
+	notes_are('a,c,d,e', 'the session commits its own prepared jobs', $at_once);
 	$session->quit;
 }
 
@@ -148,7 +148,7 @@ notes_are('a,c,d,e,f', 'a prepared job with a delay runs when it is due',
 is( $node->sql("SELECT count(*) FROM notes AS n JOIN jobq.jobs AS j"
 		  . " ON j.payload ->> 'note' = n.note"
 		  . " WHERE n.note = 'f' AND n.at >= j.run_at"),
-	'1', 'and not before');
+	'1', 'a prepared job with a delay does not run early');
 
 # ------------------------------------------------------ external workers
 
@@ -200,7 +200,7 @@ poll_ok(
 	'a prepared claim ends with its lease',
 	seconds => $at_once);
 like(sql_error($node, "SELECT jobq.complete($id, $lease)"),
-	qr/JQ001/, 'and the lease is lost then');
+	qr/JQ001/, 'the lease is lost after COMMIT PREPARED');
 poll_ok(
 	$node,
 	"SELECT count(*) = 1 FROM jobq.dequeue('short') WHERE id = $id AND lease > $lease",
@@ -208,7 +208,7 @@ poll_ok(
 poll_ok(
 	$node,
 	"SELECT count(*) = 1 FROM jobq.dequeue('short', lease => '1 hour') WHERE id = $id",
-	'and again');
+	'the job is claimed once more');
 
 # ROLLBACK PREPARED of a claim
 $node->sql("SELECT jobq.enqueue('many', '1')");
@@ -252,7 +252,7 @@ $node->sql("ROLLBACK PREPARED 'n'");
 is($node->sql("SELECT paused FROM jobq.queues WHERE queue = 'work'"),
 	't', 'ROLLBACK PREPARED undoes resume()');
 $node->sql("SELECT jobq.resume('work')");
-notes_are('a,c,d,e,f,h,i,j', 'and the job runs after another one', $at_once);
+notes_are('a,c,d,e,f,h,i,j', 'the job of the resumed queue runs after another one', $at_once);
 
 # ------------------------------------------------------- other changes
 

@@ -111,7 +111,7 @@ foreach my $n (6, 7)
 {
 	make_ready($ready);
 	poll_ok($node, $swept, "a sweep finds nothing but what is lost: $n", expected => $n);
-	is($node->sql($claim), $ready, 'which can be claimed');
+	is($node->sql($claim), $ready, 'what the sweep has found can be claimed');
 }
 
 end_session($session);

@@ -53,7 +53,7 @@ foreach my $end ('ROLLBACK', 'COMMIT')
 		WHERE NOT l.granted OR w.job_id IN ($ids)", 'executors wait for nobody');
 	is($node->sql("SELECT state, attempt, count(*) FROM jobq.jobs WHERE id IN ($ids) GROUP BY 1, 2"),
 		'running|1|6', 'the jobs are not dead yet');
-	like(log_since($node, 0), qr/the job is dead when nobody drops/, 'and the log says why');
+	like(log_since($node, 0), qr/the job is dead when nobody drops/, 'the log says why the jobs are not dead yet');
 	is($node->sql("SELECT jobq.cancel(split_part('$ids', ',', 6)::bigint)"), 't', 'one is cancelled');
 	$session->query($end);
 	$session->quit;
@@ -62,7 +62,7 @@ foreach my $end ('ROLLBACK', 'COMMIT')
 	is($node->sql("SELECT outcome, count(*), count(DISTINCT job_id) FROM jobq.attempts WHERE job_id IN ($ids) GROUP BY 1"),
 		'failed|6|6', 'after one attempt each');
 	is($node->sql("SELECT count(*) FROM jobq.jobs WHERE queue = '$reports' AND headers ? 'jobq_dead_job'"),
-		$end eq 'COMMIT' ? 0 : 5, 'and are reported if the queue is still there');
+		$end eq 'COMMIT' ? 0 : 5, 'deaths are reported if the queue is still there');
 }
 
 # ------------------------------------------------- soon after a lock has ended
@@ -111,7 +111,7 @@ foreach my $template ("jobq.enqueue('q', unique_key => 'K', on_conflict => 'erro
 	$node->sql("SET ROLE alice; SELECT jobq.revoke_queue('q', 'bob', 'enqueue')");
 	$session->query('COMMIT');
 	$waiting->query('SELECT 1');
-	like($waiting->{stderr}, qr/42501: permission denied for queue "q"/, 'and is refused');
+	like($waiting->{stderr}, qr/42501: permission denied for queue "q"/, 'the call that waited is refused');
 	$session->quit;
 	$waiting->quit;
 }
@@ -126,8 +126,8 @@ foreach my $change ('retry', 'cancel')
 	$waiting->query_until(qr/sent/, "\\echo sent\nSELECT 'deleted: ' || jobq.delete($id);\n");
 	wait_for_waiter("delete() waits for $change()");
 	$session->query('COMMIT');
-	like($waiting->query('SELECT 1'), qr/deleted: true/, 'and deletes the job');
-	is($node->sql("SELECT count(*) FROM jobq.jobs WHERE id = $id"), 0, 'which is gone');
+	like($waiting->query('SELECT 1'), qr/deleted: true/, "delete() deletes the job after $change()");
+	is($node->sql("SELECT count(*) FROM jobq.jobs WHERE id = $id"), 0, "the deleted job is gone after $change()");
 	$session->quit;
 	$waiting->quit;
 }
@@ -154,7 +154,7 @@ cmp_ok($node->sql(q{SELECT count(*) FROM jobq.attempts AS a JOIN jobq.jobs AS j 
 		WHERE j.queue = 'heavy' AND a.finished_at < (SELECT max(b.finished_at)
 			FROM jobq.attempts AS b JOIN jobq.jobs AS k ON k.id = b.job_id WHERE k.queue = 'light')}),
 	'<', 3000, 'before most of the many that another role has');
-poll_ok($node, "SELECT count(*) = 10000 FROM jobq.jobs WHERE queue = 'heavy' AND state = 'dead'", 'which end, too');
+poll_ok($node, "SELECT count(*) = 10000 FROM jobq.jobs WHERE queue = 'heavy' AND state = 'dead'", 'the many leases of the other role end, too');
 
 $node->stop;
 done_testing();

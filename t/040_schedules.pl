@@ -64,7 +64,7 @@ is(runs('on_time'), '', 'nothing runs before its time');
 set_clock('2030-01-10 12:01:00');
 is(runs('on_time'), '10 12:01', 'it runs on time');
 set_clock('2030-01-10 12:02:05');
-is(runs('on_time'), '10 12:01, 10 12:02', 'and again');
+is(runs('on_time'), '10 12:01, 10 12:02', 'it runs on time again');
 is( $node->sql("SELECT headers, payload FROM jobq_store.job
 		 WHERE headers ->> 'schedule' = 'on_time' ORDER BY id DESC LIMIT 1"),
 	'{"previous": "2030-01-10T12:01:00+00:00", "schedule": "on_time", '
@@ -132,7 +132,7 @@ set_clock('2030-01-15 12:01:05');
 set_clock('2030-01-15 12:02:05');
 is(runs('o_skip'), '15 12:01', "overlap => 'skip': it is left out");
 is(column('o_skip', "runs || ' ' || next_run"), '1 2030-01-15 12:03:00+00',
-	'and does not count');
+	'a run that is left out does not count');
 is(runs('o_allow'), '15 12:01, 15 12:02', "overlap => 'allow': it runs");
 is(runs('o_queue'), '15 12:01', "overlap => 'queue': it waits");
 is(runs('o_cancel'), '15 12:02', "overlap => 'cancel': it takes the other's place");
@@ -154,7 +154,7 @@ poll_ok($node,
 	"SELECT count(*) = 1 FROM jobq_store.job
 	 WHERE headers ->> 'schedule' = 'o_queue'
 	 AND (headers ->> 'scheduled_at')::timestamptz = '2030-01-15 12:05'",
-	'and not more than one');
+	'one run has waited, and no more');
 unschedule_all($node);
 
 # missed => 'all' and overlap => 'queue': one after the other
@@ -185,7 +185,7 @@ set_clock('2030-01-15 16:03:05');
 is(column('two', "runs || ' ' || enabled || ' ' || next_run"),
 	'2 true infinity', 'max_runs');
 is(runs('ends'), '15 16:00, 15 16:01, 15 16:02', 'ends_at is inclusive');
-is(column('ends', 'next_run'), 'infinity', 'and nothing comes after it');
+is(column('ends', 'next_run'), 'infinity', 'no run after ends_at');
 is(runs('starts'), '15 16:03', 'starts_at is inclusive');
 finish($node, 'ended');
 set_clock('2030-01-15 17:00');
@@ -200,7 +200,7 @@ is( $node->sql("SELECT count(*), bool_and(run_at BETWEEN '2030-01-15 18:00'
 		 FROM jobq_store.job WHERE headers ->> 'schedule' LIKE 'jitter%'"),
 	'5|t|5', 'jitter delays each by something else');
 is(column('jitter_1', 'next_run'), '2030-01-15 19:00:00+00',
-	'but not the next run');
+	'jitter does not move the next run');
 unschedule_all($node);
 
 # bad schedules are disabled, and do not stop the others
@@ -253,7 +253,7 @@ $node->sql("DROP INDEX jobq_store.fault;
 set_clock('2030-01-15 20:00:00');
 is(runs('of_deprived'), '15 20:00', 'enabled again: the privilege is back');
 is(runs('failing'), '15 20:00', 'enabled again: the fault is gone');
-is(column('failing', 'disabled_reason IS NULL'), 't', 'and no reason is left');
+is(column('failing', 'disabled_reason IS NULL'), 't', 'an enabled schedule has no reason to be disabled');
 unschedule_all($node);
 
 # locked by others: not waited for
@@ -268,7 +268,7 @@ $node->sql("BEGIN; SELECT jobq.drop_queue('dropping'); PREPARE TRANSACTION 'queu
 set_clock('2030-01-15 21:00:00');
 is(runs('free'), '15 21:00', 'others run');
 is(runs('locked'), '', 'a locked one does not');
-is(runs('dropping'), '', 'nor one whose queue is being dropped');
+is(runs('dropping'), '', 'a schedule does not fire while its queue is being dropped');
 is(runs('dropping_1200'), '', 'of which there may be many');
 $node->sql("ROLLBACK PREPARED 'row'");
 $node->sql("ROLLBACK PREPARED 'queue'");

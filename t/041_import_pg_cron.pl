@@ -136,9 +136,9 @@ is($node->sql('SELECT * FROM cron.job ORDER BY jobid'),
 $node->sql("SELECT jobq.unschedule('second')");
 my $again = import();
 is(scalar(() = $again =~ /\|t\|/g), 1, 'the second time nothing is doubled');
-like($again, qr/^second\|t\|$/m, 'but what was removed comes back');
+like($again, qr/^second\|t\|$/m, 'a schedule that was removed comes back');
 like($again, qr/^nightly\|f\|a schedule of that name and command exists already$/m,
-	'and it says why');
+	'import_pg_cron() says why it leaves out a schedule');
 is($node->sql("SELECT count(*) FROM jobq.schedules"), 9, 'there are as many as before');
 
 # they run, as their roles
@@ -177,7 +177,7 @@ like(sql_error($node, 'SET ROLE alice; SELECT * FROM jobq.import_pg_cron()'),
 $node->sql('GRANT EXECUTE ON FUNCTION jobq.import_pg_cron() TO alice');
 like(sql_error($node, 'SET ROLE alice; SELECT * FROM jobq.import_pg_cron()'),
 	qr/ERROR:  42501: permission denied to import the jobs of pg_cron/,
-	'nor does a grant of the function');
+	'a grant of the function does not let a role import');
 like(
 	sql_error($node, 'BEGIN READ ONLY; SELECT * FROM jobq.import_pg_cron()'),
 	qr/ERROR:  25006: cannot execute jobq.import_pg_cron\(\) in a read-only transaction/,

@@ -79,19 +79,19 @@ cmp_ok(sleeps(), '<', 20, 'set back by an hour: no busy loop');
 is(runs($_), $before{$_}, "set back by an hour: $_ does not run again")
   foreach (sort keys %before);
 is(column('minutely', 'next_run'), '2030-01-10 12:21:00+00',
-	'and the next run is when it was');
+	'clock set back: the next run is when it was');
 $node->sql(schedule('new', '* * * * *'));
 is(column('new', 'next_run'), '2030-01-10 11:01:00+00',
 	'a schedule that is new goes by the clock as it is now');
 $node->set_clock('2030-01-10 11:01:10');
 fired_up_to('new', '2030-01-10 11:01');
-is(runs('minutely'), $before{minutely}, 'which the others wait for');
+is(runs('minutely'), $before{minutely}, 'clock set back: older schedules wait');
 $node->set_clock('2030-01-10 12:20:59');
 fired_up_to('new', '2030-01-10 12:20');
 is(runs('minutely'), $before{minutely}, 'to come again to where it was');
 $node->set_clock('2030-01-10 12:21:00');
 fired_up_to('minutely', '2030-01-10 12:21');
-is(runs('minutely'), "$before{minutely}, 10 12:21", 'then they go on');
+is(runs('minutely'), "$before{minutely}, 10 12:21", 'older schedules go on at their old time');
 
 # Forward by years: at once, and no busy loop.
 $node->set_clock('2035-05-05 05:05:05');
@@ -186,7 +186,7 @@ is( $node->sql("SELECT count(*), min(late_by) > '1 s', bool_and(outcome = 'enque
 	'1|t|t', 'once');
 $node->restart;
 fired_up_to('seconds', $node->sql('SELECT clock_timestamp()'));
-is(column('once', 'runs'), 1, 'and not again after another restart');
+is(column('once', 'runs'), 1, 'another restart: the run is not made up for again');
 is( $node->sql("SELECT count(*) = count(DISTINCT headers ->> 'scheduled_at')
 		 FROM jobq_store.job WHERE headers ->> 'schedule' = 'seconds'"),
 	't', 'a schedule that fires every second has each run once');
@@ -197,7 +197,7 @@ is( $node->sql("SELECT sum(s.runs + s.missed_runs) =
 			(SELECT min((headers ->> 'scheduled_at')::timestamptz) AS first
 			 FROM jobq_store.job WHERE headers ->> 'schedule' = 'seconds') AS j
 		 WHERE s.name = 'seconds'"),
-	't', 'and each second was either run or counted as missed');
+	't', 'each second was either run or counted as missed');
 
 $node->stop;
 done_testing();

@@ -67,14 +67,14 @@ set_clock('2030-01-10 12:00:30');
 # on time, skipped, and again
 schedule($node, 'skip', '* * * * *');
 is(history('skip'), '', 'a schedule that is new has no history');
-is(counters('skip'), '0|0|0|0', 'and has counted nothing');
+is(counters('skip'), '0|0|0|0', 'a new schedule has counted nothing');
 set_clock('2030-01-10 12:01:05');
 is(history('skip'), 'enqueued 10 12:01 ready', 'a run on time');
 is($node->sql("SELECT late_by >= '0' AND late_by < '1 min', job = last_job
 		FROM jobq.schedule_runs AS r
 		JOIN jobq.schedules AS s ON s.name = r.schedule
 		WHERE schedule = 'skip'"),
-	't|t', 'with its job');
+	't|t', 'a run on time has its job');
 set_clock('2030-01-10 12:02:05');
 set_clock('2030-01-10 12:03:05');
 set_clock('2030-01-10 12:04:05');
@@ -82,7 +82,7 @@ is( history('skip'),
 	"enqueued 10 12:01 ready\n"
 	  . 'skipped 10 12:02-10 12:04 x3 job N was not finished',
 	'runs that are skipped one after the other share a row');
-is(counters('skip'), '1|0|3|0', 'and are counted');
+is(counters('skip'), '1|0|3|0', 'skipped runs are counted');
 finish($node, 'skip');
 set_clock('2030-01-10 12:05:05');
 is( history('skip'),
@@ -165,7 +165,7 @@ is(history($_), 'enqueued 15 00:00 caught up ready',
   foreach (qw(day hour));
 is(history($_), 'missed 15 00:00', "too late: $_")
   foreach (qw(zero never));
-is(counters('zero'), '0|1|0|0', 'which is counted');
+is(counters('zero'), '0|1|0|0', 'a run that was missed is counted');
 is( history('all'),
 	"missed 14 19:00-14 22:00 x4\nenqueued 14 23:00 caught up ready\n"
 	  . 'enqueued 15 00:00 caught up ready',
@@ -190,7 +190,7 @@ schedule($node, 'days', '0 0 17 * *');
 alter('days', "catch_up_window => '3 days'");
 set_clock('2030-01-18 00:00:30');
 is(history('default'), 'missed 17 00:00', 'late by more than a day, the default');
-is(history('days'), 'enqueued 17 00:00 caught up ready', 'but not by three');
+is(history('days'), 'enqueued 17 00:00 caught up ready', 'late by less than three days, the window of the schedule');
 set_window('2h');
 schedule($node, 'default', '0 0 19 * *');
 schedule($node, 'days', '0 0 19 * *', q{overlap => 'allow'});
@@ -203,7 +203,7 @@ set_clock('2030-01-19 01:30:30');
 like(history($_), qr/^enqueued 19 00:00 caught up ready$/m,
 	"90 minutes late, the setting being two hours: $_")
   foreach (qw(default days reset));
-is(history('own'), 'missed 19 00:00', 'but not with a window of one hour');
+is(history('own'), 'missed 19 00:00', '90 minutes late, with a window of one hour');
 clear(qw(default days reset));
 schedule($node, $_, '0 0 20 * *') foreach (qw(default days reset));
 set_clock('2030-01-20 02:00:30');
@@ -232,7 +232,7 @@ poll_ok($node, "SELECT runs = 2 FROM jobq.schedules WHERE name = 'queue'",
 is( history('queue'),
 	"enqueued 21 12:01 completed\nmissed 21 12:02-21 12:03 x2\n"
 	  . 'enqueued 21 12:04 ready',
-	'and takes the place of those that waited before');
+	'a run that waits takes the place of those before it');
 unschedule_all($node);
 
 # keep_runs => 'errors': what has succeeded leaves no trace, and takes no place
@@ -260,22 +260,22 @@ set_clock('2030-01-21 12:05:05');
 is(history('errors'), 'enqueued 21 12:05 ready', 'a run that is not finished');
 finish($node, 'errors');
 is(history('errors'), '', 'one that has succeeded is not shown');
-is(ends('errors'), '', 'and its job is not kept');
+is(ends('errors'), '', 'the job of a run that succeeded is not kept');
 is($node->sql("SELECT runs, last_run, last_job IS NOT NULL FROM jobq.schedules
 		WHERE name = 'errors'"),
-	'1|2030-01-21 12:05:00+00|t', 'but counted');
+	'1|2030-01-21 12:05:00+00|t', 'a run that is not shown is counted');
 set_clock('2030-01-21 12:06:05');
 is(places('errors'), 1, 'the next takes its place');
 $node->sql("SELECT jobq.fail(id, lease, 'no', retryable => false)
 	 FROM jobq.dequeue('errors')");
 is(history('errors'), 'enqueued 21 12:06 dead', 'one that has failed stays');
-is(ends('errors'), 'dead 1', 'as its job does');
+is(ends('errors'), 'dead 1', 'the job of a run that failed stays');
 set_clock('2030-01-21 12:07:05');
 set_clock('2030-01-21 12:08:05');
 finish($node, 'errors');
 is( history('errors'),
 	"enqueued 21 12:06 dead\nskipped 21 12:08 job N was not finished",
-	'so does one that was skipped');
+	'a skipped run stays');
 set_clock('2030-01-21 12:09:05');
 is(places('errors'), 3, 'a run takes the place of one that came before that');
 set_clock('2030-01-21 12:10:05');
@@ -328,11 +328,11 @@ $node->sql(q{CREATE ROLE guest;
 	SELECT jobq.alter_schedule('hide', keep_runs => 'errors');
 	SELECT jobq.run_schedule('hide')});
 finish($node, 'theirs');
-is(ends('theirs'), 'completed 1', 'nor to who may only enqueue');
+is(ends('theirs'), 'completed 1', 'keep_runs hides no job of a role that may only enqueue');
 $node->sql(q{RESET ROLE; SELECT jobq.grant_queue('theirs', 'guest', 'manage');
 	SET ROLE guest; SELECT jobq.run_schedule('hide')});
 finish($node, 'theirs');
-is(ends('theirs'), 'completed 1', 'but to who manages the queue');
+is(ends('theirs'), 'completed 1', 'keep_runs hides the job of a role that manages the queue');
 unschedule_all($node);
 
 # Skipped runs share a row, and not with those of before another run, wherever
@@ -372,7 +372,7 @@ $node->sql("SELECT jobq.backfill('hand', '2030-01-10 00:00', '2030-01-10 05:00')
 like(history('hand'),
 	qr/^enqueued 10 01:00-10 05:00 x5 caught up backfill\(\)$/m, 'backfill()');
 is($node->sql("SELECT last_run IS NULL, runs FROM jobq.schedules WHERE name = 'hand'"),
-	't|0', 'which move nothing else');
+	't|0', 'run_schedule() and backfill() move nothing else');
 $node->sql("UPDATE jobq_store.schedule SET timezone = 'Mars/Phobos' WHERE name = 'hand'");
 set_clock('2030-01-21 13:00:05');
 like(history('hand'),
@@ -405,7 +405,7 @@ schedule($node, 'kept', '*/2 * * * *', q{overlap => 'allow'});
 is(history('kept'), 'enqueued 01 00:01 ready',
 	'a schedule that is replaced keeps its history');
 $node->sql("BEGIN; SELECT jobq.run_schedule('kept'), jobq.unschedule('kept'); ROLLBACK");
-is(history('kept'), 'enqueued 01 00:01 ready', 'as after a rollback');
+is(history('kept'), 'enqueued 01 00:01 ready', 'a schedule keeps its history after a rollback');
 unschedule_all($node);
 
 # who may see it
@@ -424,7 +424,7 @@ foreach my $case (['alice', 1], ['bob', 0], ['carol', 1], ['postgres', 1])
 		$rows, "$role sees $rows of alice's runs");
 }
 like(sql_error($node, 'SET ROLE alice; SELECT * FROM jobq_store.schedule_run'),
-	qr/42501/, 'and nobody the table');
+	qr/42501/, 'no ordinary role may read the table');
 unschedule_all($node);
 
 # However the job ends, the run that waits for it comes at once. The
@@ -490,7 +490,7 @@ poll_ok($node, 'SELECT count(*) >= 100 FROM public.done',
 poll_ok($node,
 	"SELECT count(*) > 0 FROM jobq.schedule_runs
 	 WHERE schedule = 'command' AND state = 'completed'",
-	'whose history has their state');
+	'the history of a chain of commands has their states');
 
 # Of more than 200 runs the two that fail are kept, and no trace of the others,
 # which would have pushed the first of them out.
@@ -514,7 +514,7 @@ is( $node->sql("SELECT string_agg(r.state || ': ' || j.error, ', ')
 		 WHERE r.schedule = 'failing'"),
 	'dead: division by zero, dead: division by zero',
 	'they are what is left');
-is(places('failing'), 3, 'and one place is for those that succeed');
+is(places('failing'), 3, 'one place of the history is for runs that succeed');
 is($node->sql("SELECT string_agg(DISTINCT state, ',') FROM jobq.jobs
 		WHERE headers ->> 'schedule' = 'failing'"),
 	'dead', 'no job that has succeeded is kept');

@@ -77,7 +77,7 @@ is($node->sql('SELECT next_run FROM jobq.schedules'),
 	'2030-01-20 12:30:00+00', 'the next run is that of the new expression');
 $node->set_clock('2030-01-20 13:00:10');
 fired_up_to('alt', '2030-01-20 13:00');
-is(runs('alt'), '12:30 13:00', 'and it comes');
+is(runs('alt'), '12:30 13:00', 'the run of the new expression comes');
 $node->sql("SELECT jobq.alter_schedule('alt', enabled => false)");
 $node->set_clock('2030-01-20 15:10');
 $node->sql("SELECT jobq.alter_schedule('alt', enabled => true, max_runs => 3)");

@@ -18,11 +18,11 @@ poll_ok($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'CAL
 	OR wait_event = 'JobqWait'}, 'a session waits for jobs');
 $node->sql(q{BEGIN; SELECT jobq.rename_queue('old', 'new'); ROLLBACK});
 $node->sql(q{SELECT jobq.rename_queue('old', 'new')});
-like(last_answer($waiter), qr/ERROR:  42704: queue "old" does not exist/, 'who waits for the old name is told that it is gone');
+like(last_answer($waiter), qr/ERROR:  42704: queue "old" does not exist/, 'a session that waits for the old name is told that it is gone');
 
 $waiter = start_order($node, q{CALL jobq.wait('{new}', NULL)});
 $node->sql(q{SELECT jobq.enqueue('new')});
-like(last_answer($waiter), qr/^t$/m, 'who waits for the new one hears of a job');
+like(last_answer($waiter), qr/^t$/m, 'a session that waits for the new name hears of a job');
 
 # ------------------------------------------------------------------- channels
 
@@ -60,7 +60,7 @@ poll_ok($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'SEL
 ask($renamer, 'COMMIT');
 end_session($renamer);
 like(last_answer($dropper), qr/ERROR:  42704/, 'it is not dropped');
-is($node->sql(q{SELECT count(*) FROM jobq.jobs WHERE queue = 'saved'}), '3', 'and keeps its jobs');
+is($node->sql(q{SELECT count(*) FROM jobq.jobs WHERE queue = 'saved'}), '3', 'the queue that was not dropped keeps its jobs');
 
 # ---------------------------------------------------------- two-phase commit
 

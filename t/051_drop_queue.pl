@@ -31,7 +31,7 @@ ask($user, "BEGIN; SELECT jobq.enqueue('a');");
 order($dropper, "SELECT jobq.drop_queue('a');");
 dropper_waits('waits for a transaction that adds a job');
 ask($user, "COMMIT;");
-like(answer($dropper), qr/55006: cannot drop queue "a"/, 'and sees the job');
+like(answer($dropper), qr/55006: cannot drop queue "a"/, 'drop_queue() sees the job after its wait');
 
 # A job is claimed by a lease
 my ($id, $lease) =
@@ -47,12 +47,12 @@ like(ask($user, "BEGIN; SELECT count(*) FROM jobq.take('a');"),
 	qr/^1$/m, 'taken');
 order($dropper, "SELECT jobq.drop_queue('a', force => true);");
 dropper_waits('waits for a transaction that has taken a job');
-unlike(ask($user, "COMMIT;"), qr/ERROR/, 'which commits');
-unlike(answer($dropper), qr/ERROR/, 'then the queue is dropped');
+unlike(ask($user, "COMMIT;"), qr/ERROR/, 'the transaction that has taken a job commits');
+unlike(answer($dropper), qr/ERROR/, 'the queue is dropped after that commit');
 is( $node->sql("SELECT (SELECT count(*) FROM jobq_store.job)"
 		  . " + (SELECT count(*) FROM jobq_store.history)"),
 	'0',
-	'with all its jobs');
+	'the queue is dropped with all its jobs');
 
 # Under another isolation level what others committed is found, too
 $node->sql("SELECT jobq.create_queue('a')");

@@ -38,7 +38,7 @@ as('alice', q{
 	SELECT count(jobq.enqueue('a' || i)) FROM generate_series(1, 50) AS i});
 poll_ok($node, 'SELECT count(*) = 50 FROM ran', q{jobs of another role's queues run});
 is(as('alice', q{SELECT count(*) FROM jobq.health WHERE topic = 'shared memory'}), '0',
-	'and have room');
+	'health finds room for the queues of the other role');
 as('alice', q{SELECT count(jobq.enqueue('a' || i, delay => '300 ms')) FROM generate_series(1, 50) AS i});
 poll_ok($node, 'SELECT count(*) = 100 FROM ran', 'delayed jobs run');
 is(as('alice', q{SELECT count(*) FROM ran WHERE at > due + '5 s'}), '0', 'on time');

@@ -48,7 +48,7 @@ $node->sql("UPDATE gate SET open = false");
 my $vacuum = $node->sql(q{SELECT jobq.run('CALL through_gate()')});
 poll_ok($node, "SELECT state = 'running' FROM jobq.jobs WHERE id = $vacuum", 'a command runs');
 is($node->sql(q{SELECT ready, running FROM jobq.queues WHERE queue LIKE 'run:%'}),
-	'0|1', 'and is counted once');
+	'0|1', 'a command is counted once');
 $node->sql("UPDATE gate SET open = true");
 
 # ---------------------------------------------------------------- warnings
@@ -78,6 +78,6 @@ is( warnings(
 		SELECT jobq.create_queue('clients'), jobq.create_queue('a', 'through_gate(jsonb)'), jobq.create_queue('b', 'through_gate(jsonb)');
 		SELECT * FROM jobq.dequeue_any('{a,b}')"),
 	3,
-	'and again for a queue of another extension with the same id');
+	'a warning for a queue of another extension with the same id');
 
 done_testing();

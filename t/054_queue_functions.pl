@@ -64,13 +64,13 @@ is( $node->sql(qq{SET SESSION AUTHORIZATION mallory; $temp
 		SET SESSION AUTHORIZATION mallory;
 		SELECT FROM jobq.enqueue('victim');
 		SELECT jobq.fail(id, lease, 'no') FROM jobq.dequeue('victim')} =~ s/public\.f\(t\)/pg_temp.f(t)/r) =~ s/.*\n//sr,
-	'scheduled', 'nor is a backoff_function; the backoff of the queue holds');
+	'scheduled', 'a backoff_function in pg_temp is not found; the backoff of the queue holds');
 is($node->sql('SELECT count(*) FROM seen'), '0', 'no function in a temporary schema was called');
 $node->sql(q{UPDATE jobq_store.queue SET backoff_function = NULL, handler = 'pg_temp_3.f(jsonb)' WHERE name = 'victim';
 	SELECT jobq.pause('victim'), jobq.resume('victim'); SELECT jobq.alter_queue('victim', max_attempts => 1)});
 my $id = $node->sql(q{SELECT jobq.enqueue('victim')});
 poll_query($node, "SELECT count(*) = 1 FROM jobq_store.history WHERE id = $id");
-is($node->sql("SELECT state, sqlstate FROM jobq.jobs WHERE id = $id"), 'dead|42883', 'nor is a handler');
+is($node->sql("SELECT state, sqlstate FROM jobq.jobs WHERE id = $id"), 'dead|42883', 'a handler in pg_temp is not found');
 
 # ------------------- functions that change what they are called for meanwhile
 
@@ -193,7 +193,7 @@ my $position = log_position($node);
 is(run_once('raise'), q{scheduled 0 20; P0001 no|own detail / The queue's backoff_function failed with SQLSTATE 22000: out of order},
 	'a backoff_function that fails: the backoff of the queue holds, and the attempt tells');
 like(log_since($node, $position), qr/LOG:  backoff_function of queue "fails" failed for job \d+: out of order.*DETAIL:  The backoff of the queue holds/s,
-	'and the log');
+	'the log tells of a backoff_function that fails');
 is(run_once('raise 57014'), q{scheduled 0 20; P0001 no|own detail / The queue's backoff_function failed with SQLSTATE 57014: it was interrupted},
 	'the same where it was interrupted');
 is(run_once('null'), 'dead 0 0; P0001 no|own detail', 'NULL means that the job is dead');
@@ -209,8 +209,8 @@ is($node->sql(q{SELECT jobq.fail(id, lease, 'no', '{"sql": "SELECT 1/0"}') FROM 
 	'jobq.fail() succeeds where the backoff_function fails');
 is($node->sql(q{SELECT round(extract(epoch FROM run_at - now()) / 60), detail FROM jobq.jobs JOIN jobq.attempts ON job_id = id
 	WHERE jobs.queue = 'outside'}), q{20|The queue's backoff_function failed with SQLSTATE 22012: division by zero},
-	'and the backoff of the queue holds');
-like(log_since($node, $position), qr/LOG:  backoff_function of queue "outside" failed/, 'which the log has, too');
+	'the backoff of the queue holds where the backoff_function fails');
+like(log_since($node, $position), qr/LOG:  backoff_function of queue "outside" failed/, 'the log has the failed backoff_function of jobq.fail()');
 
 # What a session prints that fails a job of the queue with that error data, and
 # goes on afterwards; how much of an error is shown; and the job's state.
@@ -270,7 +270,7 @@ foreach my $made (
 	my $job = $node->sql(q{SELECT jobq.enqueue('later')});
 	is($node->sql(q{SELECT jobq.fail(id, lease, 'no') FROM jobq.dequeue('later')}), 'scheduled', "a backoff_function that is now $made");
 	like($node->sql("SELECT detail FROM jobq.attempts WHERE job_id = $job"), qr/SQLSTATE 22023: public\.anew\(integer,jsonb\) cannot/,
-		'and the attempt tells');
+		'the attempt tells what is wrong with the function');
 }
 
 $node->stop;

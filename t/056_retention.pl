@@ -80,7 +80,7 @@ foreach my $i (3 .. 9)
 is($node->sql("SELECT count(*) FROM jobq_store.history WHERE state = 3"),
 	'0', 'completed jobs are deleted after the whole round');
 is($node->sql("SELECT count(*) FROM jobq.dead_letters"), '5', 'dead letters stay');
-is($node->sql("SELECT count(*) FROM jobq.attempts"), '5', 'with their attempts');
+is($node->sql("SELECT count(*) FROM jobq.attempts"), '5', 'attempts of dead letters stay');
 
 # Dead ones are kept 30 days
 $node->advance_clock('31 days');
@@ -125,7 +125,7 @@ $node->advance_clock('2 min');
 poll_ok(
 	$node,
 	"SELECT history_segment = $next FROM jobq_store.service",
-	'and is made up for');
+	'the turn is made up for');
 
 # What must be kept longer than a round moves on; nothing is lost while jobs
 # are finished at the same time
@@ -156,7 +156,7 @@ is( $node->sql("SELECT count(*), count(DISTINCT h.id) FROM jobq_store.history AS
 is( $node->sql("SELECT count(*) FROM jobq_store.history AS h WHERE segment <> "
 		  . "substr(h.tableoid::regclass::text, 20)::int"),
 	'0',
-	'and where it says to be');
+	'each job of history is in the segment it names');
 
 # Limits by number
 $node->sql("SELECT jobq.create_queue('n', max_attempts => 1,"

@@ -81,7 +81,7 @@ ok($done, 'what must go has gone');
 cmp_ok($slowest, '<', 10, 'delayed jobs were not held up');
 is( $node->sql("SELECT count(*) FILTER (WHERE fired_at - slot > '10 s') FROM jobq.schedule_runs
 		WHERE schedule = 'tick' AND slot > '$begin'"),
-	0, 'nor were schedules');
+	0, 'schedules were not held up');
 is( $node->sql("SELECT count(*), count(*) FILTER (WHERE h.id IS NULL OR e.id IS NULL)
 		FROM (SELECT * FROM jobq_store.history WHERE queue IN (SELECT id FROM queues)) AS h
 		FULL JOIN expected AS e ON e.id = h.id"),
@@ -94,7 +94,7 @@ cmp_ok(
 is( $node->sql("SELECT count(*) FROM jobq_store.attempt AS a JOIN expected AS e ON e.id = a.job_id"),
 	$node->sql("SELECT count(*) FROM expected WHERE (id - 1000000000) % 1000 = 0 AND id <= 1000000000 + $nattempts"),
 	'attempts stay whose jobs are there');
-is($node->sql("SELECT count(*) FROM jobq_store.attempt WHERE job_id > 2000000000"), 0, 'and no other');
+is($node->sql("SELECT count(*) FROM jobq_store.attempt WHERE job_id > 2000000000"), 0, 'no other attempts stay');
 is(wait_for_worker($node, 'jobq coordinator'), $coordinator, 'nothing has ended the coordinator');
 
 $node->stop;

@@ -89,7 +89,7 @@ my $reader = $node->background_psql('postgres', on_error_stop => 1);
 $reader->query_safe("BEGIN; SELECT count(*) FROM jobq.jobs");
 $node->advance_clock('5 hours');
 poll_ok($node, "SELECT count(*) = 0 FROM jobq_store.history_$next WHERE state = 4", 'it is moved');
-is(segment(), $segment, 'and the segment cannot be emptied');
+is(segment(), $segment, 'the segment cannot be emptied');
 poll_ok($node, "SELECT runs > $runs FROM jobq.schedules", 'the schedule has fired again');
 $runs = $node->sql("SELECT runs FROM jobq.schedules");
 
@@ -105,7 +105,7 @@ $reader->quit;
 $node->advance_clock('1 hour');
 poll_ok($node, "SELECT runs > $runs FROM jobq.schedules", 'the schedule fires');
 poll_ok($node, "SELECT history_segment = $next FROM jobq_store.service", 'the segment is emptied');
-ok(turn(), 'and the next one');
+ok(turn(), 'history turns to the next segment');
 is( $node->sql("SELECT count(*), count(DISTINCT id) FROM jobq_store.history WHERE state = 4"),
 	$node->sql("SELECT count(*), count(*) FROM jobq.dead_letters"),
 	'no dead letter is lost or doubled');

@@ -46,7 +46,7 @@ poll_ok($node, "SELECT state = 3 AND attempt = 2 FROM jobq_store.history WHERE i
 is($node->sql("SELECT string_agg(attempt::text, ' ' ORDER BY attempt) FROM effects WHERE n = $id"), '1 2',
 	'what it had committed stays');
 is($node->sql("SELECT outcome || attempt FROM jobq_store.attempt WHERE job_id = $id"), 'lease lost1',
-	'and that is written down');
+	'the attempt of the killed procedure is recorded');
 
 # terminated, not killed: at once, no restart of the server
 $id = $node->sql("SELECT jobq.enqueue('hangs_too')");
@@ -116,6 +116,6 @@ is($node->sql(q{
 	FROM ended e FULL JOIN (SELECT n FROM results WHERE n > 100000) r ON r.n = e.n}), '15000|0',
 	'a job is completed if and only if its work is there');
 is($node->sql('SELECT count(*) FROM (SELECT n FROM results WHERE n > 0 GROUP BY n HAVING count(*) > 1) x'), '0',
-	'and it is there once');
+	'work is done once');
 
 done_testing();

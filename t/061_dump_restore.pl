@@ -361,12 +361,12 @@ like(sql_error($node, "SELECT * FROM jobq.dequeue('ext')", 'empty'),
 my ($status, $out) =
   run_program('pg_dump', '-U', 'jobq_app', '-f', "$dir/no", 'original');
 isnt($status, 0, 'pg_dump of a role without privileges fails');
-like($out, qr/permission denied for (?:schema|table|sequence)|may lack SELECT privilege/, 'and says why');
+like($out, qr/permission denied for (?:schema|table|sequence)|may lack SELECT privilege/, 'pg_dump says which privilege is missing');
 run_ok('pg_dump of another schema needs none',
 	'pg_dump', '-U', 'jobq_app', '-n', 'app', '-f', "$dir/app.sql",
 	'original');
 unlike(slurp_file("$dir/app.sql"),
-	qr/jobq_store/, 'and has nothing of jobq');
+	qr/jobq_store/, 'a dump without the extension has nothing of jobq');
 
 # ---------------------------------------------------------------- template
 

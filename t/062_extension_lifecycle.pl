@@ -91,7 +91,7 @@ within($command_limit, 'no extension: DROP DATABASE',
 like(
 	sql_error($node, 'SELECT jobq.version()'),
 	qr/3F000/, 'no extension: no functions');
-is($node->safe_psql('postgres', "SHOW jobq.max_workers"), '4', 'but settings');
+is($node->safe_psql('postgres', "SHOW jobq.max_workers"), '4', 'no extension: there are settings');
 
 # ------------------------------------------------- a second database
 
@@ -106,7 +106,7 @@ make_queue('second');
 works_ok('second', 'second database: jobs run, with no restart');
 cmp_ok(time() - $started, '<', 10, 'second database: at once');
 is( $node->safe_psql('postgres', 'SELECT count(*) FROM done WHERE n = 2'),
-	'0', 'and not in the first');
+	'0', 'the job did not run in the first database');
 
 # one transaction that creates everything
 $node->safe_psql('third', "BEGIN; CREATE EXTENSION jobq; $make_handlers"
@@ -132,10 +132,10 @@ like(sql_error($node, 'CREATE EXTENSION jobq', 'second'),
 my ($status, $out, $err) = $node->psql('second', 'ALTER EXTENSION jobq UPDATE');
 is($status, 0, 'ALTER EXTENSION UPDATE to the same version');
 like($err, qr/NOTICE: .*is already installed/, 'does nothing');
-works_ok('second', 'and the workers work');
+works_ok('second', 'workers go on after an update that does nothing');
 like(sql_error($node, "ALTER EXTENSION jobq UPDATE TO '99.0'", 'second'),
 	qr/22023/, 'ALTER EXTENSION UPDATE to what does not exist');
-works_ok('second', 'and the workers work');
+works_ok('second', 'workers go on after an update that fails');
 
 # an update waits for running jobs, but not for ever
 start_long_job('second');
@@ -144,8 +144,8 @@ within(
 	'ALTER EXTENSION UPDATE while a job runs',
 	sub { $node->safe_psql('second', 'ALTER EXTENSION jobq UPDATE') });
 is( $node->safe_psql('second', "SELECT count(*) FROM jobq.jobs WHERE state = 'running'"),
-	'1', 'which goes on');
-works_ok('second', 'and others run beside it');
+	'1', 'the running job goes on during an update');
+works_ok('second', 'others run beside the job after an update');
 
 # ---------------------------------------------------------- DROP EXTENSION
 
@@ -162,11 +162,11 @@ within(
 	'DROP EXTENSION without CASCADE, workers active',
 	sub { $error = sql_error($node, 'DROP EXTENSION jobq', 'second') });
 like($error, qr/2BP01/, 'fails because of a handler');
-works_ok('second', 'and the workers are back');
+works_ok('second', 'workers are back after a failed DROP EXTENSION');
 poll_ok(
 	$node,
 	"SELECT count(*) = 1 FROM jobq.jobs WHERE state = 'running' AND queue = 'q'",
-	'and the job that was broken off runs again',
+	'the job that was broken off runs again',
 	db => 'second');
 
 # in a transaction that is rolled back
@@ -182,7 +182,7 @@ poll_ok(
 }
 is($node->safe_psql('second', "SELECT count(*) FROM pg_proc WHERE proname = 'handle_job'"),
 	'1', 'ROLLBACK: all is there');
-works_ok('second', 'and the workers are back');
+works_ok('second', 'workers are back after a rolled back DROP EXTENSION');
 
 # in one that takes its time, with others that enqueue meanwhile
 poll_query(
@@ -211,7 +211,7 @@ no_workers_ok('second', 'the workers are gone');
 is( $node->safe_psql('second', "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'jobq%'"),
 	'0', 'nothing is left');
 is( $node->safe_psql('second', "SELECT count(*) FROM pg_proc WHERE proname LIKE 'handle%'"),
-	'1', 'but the handler that does not depend on it');
+	'1', 'the handler that does not depend on the extension is left');
 works_ok('postgres', 'other databases are not disturbed');
 
 # and again, with what sessions had cached
@@ -238,7 +238,7 @@ works_ok('postgres', 'other databases are not disturbed');
 		$session->query_safe("SELECT jobq.enqueue('q', '{\"n\": $n}')");
 		poll_ok($node, "SELECT count(*) = 1 FROM done WHERE n = $n",
 			'a session that knew the former one goes on', db => 'second');
-		cmp_ok(time() - $started, '<', 5, 'and soon');
+		cmp_ok(time() - $started, '<', 5, 'workers are back soon');
 	}
 	$session->quit;
 }
@@ -274,7 +274,7 @@ within(
 	sub { $error = sql_error($node, 'DROP SCHEMA jobq CASCADE', 'second') });
 like($error, qr/2BP01/, 'fails');
 make_queue('second');
-works_ok('second', 'and the workers work');
+works_ok('second', 'workers go on after a new CREATE EXTENSION');
 
 # a database that goes with its workers
 start_long_job('second');
@@ -364,10 +364,10 @@ works_ok('postgres', 'the right version: jobs run');
 my $bare = jobq_node('bare', preload => 0);
 $error = sql_error($bare, 'CREATE EXTENSION jobq');
 like($error, qr/55000/, 'library not preloaded: CREATE EXTENSION fails');
-like($error, qr/HINT: .*shared_preload_libraries/, 'and says what to do');
+like($error, qr/HINT: .*shared_preload_libraries/, 'library not preloaded: the error says what to do');
 is( $bare->safe_psql('postgres',
 		"SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'jobq%'"),
-	'0', 'and leaves nothing');
+	'0', 'library not preloaded: nothing is left');
 ($status) = $bare->psql('postgres', "LOAD 'jobq'");
 is($bare->psql('postgres', 'SELECT 1'), 0, 'LOAD does no harm');
 is( join("\n", unexpected_log_lines($bare, 0, qr/must be loaded|preload/)),
@@ -410,7 +410,7 @@ run_log([
 	]);
 is($? >> 8, 0, 'pg_dump as well');
 $bare->safe_psql('postgres', 'DROP EXTENSION jobq');
-pass('and it can be dropped');
+pass('library not preloaded: the extension can be dropped');
 $bare->stop;
 
 $node->stop;

@@ -85,7 +85,7 @@ is($node->sql('SELECT count(*) FROM jobq_store.job', 'copy'), '1', 'the copy has
 poll_ok($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'jobq coordinator'
 	AND datname = 'copy'}, 'the copy has a coordinator');
 is($node->sql(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'jobq executor'
-	AND datname = 'copy'}), '0', 'but runs nothing');
+	AND datname = 'copy'}), '0', 'the copy runs nothing');
 $node->sql('SELECT jobq.start()', 'copy');
 poll_ok($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE datname = 'copy'
 	AND backend_type = 'jobq executor' AND wait_event = 'PgSleep'}, 'after start() it runs the job');

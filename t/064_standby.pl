@@ -43,8 +43,8 @@ $standby->promote;
 poll_ok($standby, q{SELECT count(*) = 1 FROM done WHERE payload = '"long"'},
 	'after the promotion the job that was running runs');
 $standby->safe_psql('postgres', q{SELECT jobq.enqueue('work', '"new"')});
-poll_ok($standby, q{SELECT count(*) = 1 FROM done WHERE payload = '"new"'}, 'and new ones');
+poll_ok($standby, q{SELECT count(*) = 1 FROM done WHERE payload = '"new"'}, 'after the promotion new jobs run');
 $standby->advance_clock('2 days');
-poll_ok($standby, q{SELECT count(*) = 1 FROM done WHERE payload = '"later"'}, 'and delayed ones');
+poll_ok($standby, q{SELECT count(*) = 1 FROM done WHERE payload = '"later"'}, 'after the promotion delayed jobs run');
 
 done_testing();

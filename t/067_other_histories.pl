@@ -69,13 +69,13 @@ poll_ok($standby, q{SELECT NOT pg_is_in_recovery()}, 'the standby is promoted');
 my $rightful = claim($standby);
 is($rightful =~ /^(\d+)/, $stale =~ /^(\d+)/, 'the same job is claimed again');
 isnt($rightful, $stale, 'a lagging standby that is promoted: by another lease');
-like(sql_error($standby, "SELECT jobq.complete($stale)"), qr/JQ001/, 'who held it before cannot complete it');
-is($standby->sql("SELECT jobq.complete($rightful)"), '', 'who holds it can');
+like(sql_error($standby, "SELECT jobq.complete($stale)"), qr/JQ001/, 'a lagging standby: the former holder cannot complete the job');
+is($standby->sql("SELECT jobq.complete($rightful)"), '', 'a lagging standby: the new holder can complete the job');
 
 # what ran on the primary did so there
 poll_ok($standby, q{SELECT count(*) = 1 FROM jobq.jobs WHERE queue = 'once' AND state = 'completed'},
 	'a job that ran when the backup was made is not dead after a promotion');
-is($standby->sql(q{SELECT count(*) FROM jobq.attempts}), '0', 'and has lost no attempt');
+is($standby->sql(q{SELECT count(*) FROM jobq.attempts}), '0', 'a job that ran during the backup has lost no attempt');
 
 # ------------------------------- others from the same backup, and the original
 

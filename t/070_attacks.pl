@@ -183,7 +183,7 @@ $node->sql(q{SET SESSION AUTHORIZATION mallory;
 });
 poll_ok($node, q{SELECT count(*) = 0 FROM jobq_store.job j JOIN jobq_store.queue q ON q.id = j.queue
 	WHERE q.name IN ('nested', 'selfless', 'run:mallory')}, 'jobs that attack jobq come to an end');
-is($node->sql(q{SELECT DISTINCT t FROM seen WHERE t LIKE 'job%'}), 'job mallory/mallory', 'and have been their owner always');
+is($node->sql(q{SELECT DISTINCT t FROM seen WHERE t LIKE 'job%'}), 'job mallory/mallory', 'jobs that attack jobq have always been their owner');
 is($node->sql(q{SELECT count(*) FROM jobq_store.history WHERE sqlstate LIKE 'XX%'}), '0', 'without an internal error');
 foreach my $command ('SELECT 1; SELECT 2', '', 'BEGIN', 'COMMIT', 'ROLLBACK', 'SAVEPOINT x', q{PREPARE TRANSACTION 'x'},
 	'COPY seen FROM STDIN', 'COPY seen TO STDOUT')
@@ -200,7 +200,7 @@ $node->sql(q{SET SESSION AUTHORIZATION mallory;
 		return $node->sql(q{SELECT count(*) FROM jobq_store.history WHERE command LIKE '%terminate%' AND state = 4}) eq '1' }, 3),
 		'a job that terminates its own process uses up its attempts');
 	my @fatal = log_since($node, $from) =~ /FATAL:  terminating background worker/g;
-	cmp_ok(scalar(@fatal), '<=', 10, 'and does not fill the log');
+	cmp_ok(scalar(@fatal), '<=', 10, 'a job that terminates its own process does not fill the log');
 }
 poll_until(sub { $node->sql(q{SELECT jobq.delete(id) FROM jobq.jobs
 	WHERE command LIKE '%terminate%' AND state <> 'dead'}); return $node->sql(q{SELECT count(*) FROM jobq_store.job
@@ -296,7 +296,7 @@ for my $turn (1 .. 14)
 {
 	is($node->sql(q{SELECT count(*) FROM jobq.dead_letters WHERE queue = 'kept'}, 'retention'), '1',
 		q{a role with nothing but "enqueue" cannot have other queues' dead letters deleted});
-	unlike(log_since($node, $position), qr/jobq failed in retention/, 'nor stop retention');
+	unlike(log_since($node, $position), qr/jobq failed in retention/, 'a role with nothing but "enqueue" cannot stop retention');
 }
 
 unlike(log_since($node, 0), qr/PANIC|TRAP:|terminated by signal|XX000/, 'the server has survived all of it');

@@ -141,13 +141,13 @@ $node->sql('REVOKE EXECUTE ON FUNCTION check_payload(jsonb) FROM PUBLIC');
 like(sql_error($node, q{SELECT jobq.enqueue('checked')}), qr/42501/, 'its owner must have EXECUTE');
 
 like(sql_error($node, 'SET SESSION AUTHORIZATION alice; SELECT jobq.stop()'), qr/42501/, 'stop() is not for everybody');
-like(sql_error($node, 'SET SESSION AUTHORIZATION alice; SELECT jobq.start()'), qr/42501/, 'nor is start()');
+like(sql_error($node, 'SET SESSION AUTHORIZATION alice; SELECT jobq.start()'), qr/42501/, 'start() is not for everybody');
 $node->create_clock;
 $node->sql('GRANT USAGE ON SCHEMA clock TO alice');
 like(sql_error($node, q{SET SESSION AUTHORIZATION alice; SELECT clock.advance('1 s')}), qr/42501/,
-	'nor is the clock');
+	'the clock is not for everybody');
 like(sql_error($node, 'SET jobq.max_workers = 9'), qr/55P02/, 'settings cannot be set in a session');
-like(sql_error($node, 'SET jobq.max_wokers = 9'), qr/42602/, 'nor are there others by a slip');
+like(sql_error($node, 'SET jobq.max_wokers = 9'), qr/42602/, 'settings cannot be misspelt');
 
 # A procedure whose end cannot be written down leaves nothing either.
 $node->sql(q{
@@ -168,6 +168,6 @@ $node->sql('DROP INDEX jobq_store.history_fails_idx, jobq_store.attempt_fails_id
 poll_ok($node, "SELECT state = 4 FROM jobq_store.history WHERE id = $id", 'the job has lost its lease');
 $node->sql('TRUNCATE seen');
 is(job(q{INSERT INTO seen(t) SELECT coalesce(current_setting('my.secret', true), 'nothing')}), '', 'the next job runs');
-is($node->sql('SELECT t FROM seen'), 'nothing', 'and sees nothing of it');
+is($node->sql('SELECT t FROM seen'), 'nothing', 'the next job sees nothing of the one before');
 
 done_testing();

@@ -283,7 +283,7 @@ is($node->sql(qq{SELECT string_agg(DISTINCT r || ' ' || c.oid::regclass, ', ')
 	'no role has a right on a table');
 is($node->sql(qq{SELECT string_agg(DISTINCT r::text, ', ') FROM unnest(ARRAY[$roles]::regrole[]) AS r
 	WHERE has_schema_privilege(r, 'jobq_store', 'USAGE, CREATE') OR has_schema_privilege(r, 'jobq', 'CREATE')}), '',
-	'nor in schema jobq_store, nor may create anything in jobq');
+	'nobody may use schema jobq_store, or create anything in jobq');
 is($node->sql(qq{SELECT string_agg(DISTINCT p.proname, ' ' ORDER BY p.proname)
 	FROM unnest(ARRAY[$roles]::regrole[]) AS r, pg_proc AS p
 	WHERE p.pronamespace = 'jobq_store'::regnamespace AND has_function_privilege(r, p.oid, 'EXECUTE')}),

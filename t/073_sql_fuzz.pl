@@ -360,7 +360,7 @@ is($node->sql($_->[1]), '', $_->[0])
 		SELECT id FROM jobq_store.job GROUP BY id HAVING count(*) > 1' ],
 	[ 'keys are unique', 'SET enable_indexscan = off; SET enable_indexonlyscan = off; SET enable_bitmapscan = off;
 		SELECT unique_key FROM jobq_store.job WHERE unique_key IS NOT NULL GROUP BY queue, unique_key HAVING count(*) > 1' ],
-	[ 'who runs has a lease', q{SELECT id FROM jobq_store.job WHERE state NOT IN (0, 1)
+	[ 'a running job has a lease', q{SELECT id FROM jobq_store.job WHERE state NOT IN (0, 1)
 		OR state = 1 AND (lease = 0 OR lease_until = '-infinity' OR started_at = '-infinity' OR attempt < 1)} ],
 	[ 'finished jobs are in a final state', 'SELECT id, state FROM jobq_store.history WHERE state NOT BETWEEN 3 AND 6' ],
 	[ 'attempts are counted', 'SELECT id FROM jobq_store.job WHERE attempt < 0 OR max_attempts < 0' ],

@@ -52,7 +52,7 @@ like(
 like(
 	error('mallory', "SELECT jobq.create_queue('m', owner => 'postgres')"),
 	qr/^42501: must be able to SET ROLE "postgres"/,
-	'nor is being nothing');
+	'a role that is no member of a superuser is refused');
 SKIP:
 {
 	skip 'workers connect as any role', 1 if $node->pg_version >= 17;
@@ -80,7 +80,7 @@ like(
 	error('mallory',
 		"SELECT jobq.alter_queue('m', payload_check => 'public.check_payload(jsonb)')"),
 	qr/^42501: permission denied for function/,
-	'nor a check of payloads');
+	'a check of payloads that the owner may not execute');
 
 # Objects in the search_path of whoever calls, or of the whole database, do
 # not get into jobq's own queries
@@ -138,6 +138,6 @@ poll_ok(
 	  . " FROM jobq_store.service",
 	'the coordinator does its work');
 is(sql("SELECT pg_catalog.count(*) FROM evil.traps"),
-	'0', 'and is not trapped');
+	'0', 'retention is not trapped');
 
 done_testing();

@@ -184,7 +184,7 @@ foreach my $setting (
 	# alice's own work is slow for a statement_timeout of 1 ms
 	my $who = $node->safe_psql('postgres', "$psql SELECT t FROM seen WHERE t LIKE 'turn $turn %'");
 	ok($who eq "turn $turn alice/alice" || ($state =~ /^4\|(?:57014|55P03|25006)$/ && $who eq ''),
-		"as alice, with $setting") or diag("$state $who");
+		"a job runs as alice, with $setting") or diag("$state $who");
 	$node->safe_psql('postgres', "$psql ALTER DATABASE postgres RESET $name");
 }
 $node->safe_psql('postgres', q{SET ROLE NONE; ALTER DATABASE postgres RESET ALL; ALTER DATABASE postgres OWNER TO postgres});
@@ -224,14 +224,14 @@ sql(q{CREATE FUNCTION lend(p jsonb) RETURNS bigint LANGUAGE sql SECURITY DEFINER
 	CREATE VIEW public.alices_view AS SELECT * FROM jobq.jobs;
 	GRANT SELECT ON public.alices_view TO mallory;}, 'alice');
 like(error('mallory', q{SELECT jobq.enqueue('alices')}), qr/42501/, 'mallory may not enqueue');
-is(sql(q{SELECT lend('{}') > 0, lend_look()}, 'mallory'), 't|1', 'but a function of alice lets her');
+is(sql(q{SELECT lend('{}') > 0, lend_look()}, 'mallory'), 't|1', 'a function of alice lets mallory enqueue');
 sql('SELECT lend_run()', 'mallory');
 all_done('a command that a SECURITY DEFINER function gave to run() is run');
-is(seen('lent'), 'lent alice/alice', 'as the owner of the function');
+is(seen('lent'), 'lent alice/alice', 'a lent command runs as the owner of the function');
 is(sql('SELECT count(*) FROM jobq.jobs', 'mallory'), '0', 'mallory sees nothing');
-is(sql('SELECT count(*) FROM alices_view', 'mallory'), '0', 'nor by a view of one who does');
+is(sql('SELECT count(*) FROM alices_view', 'mallory'), '0', 'mallory sees nothing by a view of one who does');
 sql('CREATE VIEW public.supers_view AS SELECT * FROM jobq.jobs; GRANT SELECT ON public.supers_view TO mallory');
-is(sql('SELECT count(*) FROM supers_view', 'mallory'), '0', 'even if that is a superuser');
+is(sql('SELECT count(*) FROM supers_view', 'mallory'), '0', 'mallory sees nothing by a view of a superuser');
 
 # code that a superuser runs as mallory without meaning to: by index
 # expressions, materialized views, and triggers of her tables
@@ -242,7 +242,7 @@ sql(q{CREATE FUNCTION enqueues(i int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 
 	CREATE MATERIALIZED VIEW materialized AS SELECT public.enqueues(1) WITH NO DATA;}, 'mallory');
 sql('REINDEX TABLE indexed; ANALYZE indexed; VACUUM FULL indexed; REFRESH MATERIALIZED VIEW materialized');
 all_done('what maintenance has enqueued is run');
-is(seen('indexed'), 'indexed mallory/mallory', 'as the owner of the table');
+is(seen('indexed'), 'indexed mallory/mallory', 'what maintenance has enqueued runs as the owner of the table');
 
 # ----------------------------------------------- handlers, and what becomes of them
 
@@ -275,7 +275,7 @@ sql(q{DROP FUNCTION app.handler(jsonb);
 handle('42883 ', 'one that was dropped is not replaced by one that is like it');
 sql(q{REVOKE USAGE ON SCHEMA app FROM PUBLIC;
 	CREATE FUNCTION app.handler(p jsonb) RETURNS void LANGUAGE sql AS $$SELECT public.see('handler')$$});
-handle('42501 ', 'nor found in a schema that its role may not use');
+handle('42501 ', 'a handler in a schema that its role may not use is not found');
 sql('GRANT USAGE ON SCHEMA app TO PUBLIC');
 
 # row security and triggers of others are those of the job's role
@@ -307,10 +307,10 @@ foreach my $call ("cancel($ready)", "cancel($held)", "retry($dead)", "delete($re
 {
 	my $error = error('mallory', "SELECT jobq.$call");
 	like($error, qr/ERROR:  42501: permission denied for job \d+\n/, "$call is refused");
-	unlike($error, qr/topsecret|alice/, 'and names neither the queue nor its owner');
+	unlike($error, qr/topsecret|alice/, "$call: the error names neither the queue nor its owner");
 }
 sql(q{SELECT jobq.grant_queue('topsecret', 'mallory', 'enqueue')}, 'alice');
-like(error('mallory', "SELECT jobq.cancel($ready)"), qr/permission denied for queue "topsecret"/, 'who knows the queue is told which it is');
+like(error('mallory', "SELECT jobq.cancel($ready)"), qr/permission denied for queue "topsecret"/, 'a role that knows the queue is told which it is');
 
 # ---------------------------------------------------------- roles that change
 
@@ -319,23 +319,23 @@ sql(q{CREATE ROLE temp LOGIN; GRANT temp TO mallory; SELECT jobq.grant_usage('te
 sql('ALTER ROLE temp RENAME TO temporary; TRUNCATE seen');
 sql(q{SELECT jobq.enqueue('temps')});
 all_done('a queue goes on when its owner gets another name');
-is(seen('handler'), 'handler temporary/temporary', 'as that role');
+is(seen('handler'), 'handler temporary/temporary', 'jobs run as the renamed role');
 sql(q{ALTER ROLE temporary SUPERUSER; SELECT jobq.alter_queue('temps', handler => 'public.handler(jsonb)')});
 like(error('mallory', q{SELECT jobq.create_queue('more', owner => 'temporary')}), qr/42501/,
 	'a superuser is not made an owner by its members');
 sql('ALTER ROLE temporary NOSUPERUSER');
 like(sql_error($node, 'DROP ROLE temporary'), qr/2BP01/, 'a role that may use jobq is not dropped just so');
 sql(q{REVOKE temporary FROM mallory; SELECT jobq.revoke_usage('temporary')});
-like(error('mallory', q{SELECT jobq.enqueue('temps')}), qr/42501/, 'who is not a member any more has lost the queue');
+like(error('mallory', q{SELECT jobq.enqueue('temps')}), qr/42501/, 'a former member has lost the queue');
 sql('DROP ROLE temporary; CREATE ROLE temporary LOGIN; TRUNCATE seen');
 sql(q{SELECT jobq.grant_usage('temporary', true)});
 like(error('temporary', q{SELECT jobq.enqueue('temps')}), qr/42501/, 'a new role of the name does not inherit the queue of the old one');
-is(sql(q{SELECT count(*) FROM jobq.queues}, 'temporary'), '0', 'nor its privileges');
+is(sql(q{SELECT count(*) FROM jobq.queues}, 'temporary'), '0', 'a new role of the name does not inherit the old privileges');
 sql(q{SELECT jobq.enqueue('temps')});
 poll_ok($node, q{SELECT count(*) > 0 FROM jobq.queues WHERE queue = 'temps' AND ready = 1 AND running = 0}, 'jobs of a role that is gone wait');
 sql(q{SELECT jobq.alter_queue('temps', owner => 'bob')});
-all_done('until somebody else owns the queue');
-is(seen('handler'), 'handler bob/bob', 'and run as that role');
+all_done('jobs run when somebody else owns the queue');
+is(seen('handler'), 'handler bob/bob', 'jobs run as the new owner');
 
 unlike(log_since($node, 0), qr/PANIC|TRAP:|terminated by signal|XX000/, 'the server has survived all of it');
 done_testing();

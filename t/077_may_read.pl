@@ -38,10 +38,10 @@ $node->sql(q{UPDATE jobq_store.schedule SET disabled_reason = 'x', enabled = fal
 my $all = 'mail,orders|mail,orders|report|report|paused,schedule disabled';
 
 is(seen('shop'), $all, 'the owner sees what is his');
-is(seen('monitor'), $all, 'so does who may read all');
-is(seen('agent'), $all, 'and a member of that role');
-is(seen('apart'), '||||', 'but not one who does not inherit');
-is($node->sql(q{SET SESSION AUTHORIZATION apart; SET ROLE monitor; SELECT count(*) FROM jobq.queues}), '2', 'until SET ROLE');
+is(seen('monitor'), $all, 'a role that may read all sees it');
+is(seen('agent'), $all, 'a member of that role sees it');
+is(seen('apart'), '||||', 'a member that does not inherit does not see it');
+is($node->sql(q{SET SESSION AUTHORIZATION apart; SET ROLE monitor; SELECT count(*) FROM jobq.queues}), '2', 'a member sees it after SET ROLE');
 
 $node->sql(q{SET SESSION AUTHORIZATION shop; SELECT jobq.create_queue('new'), jobq.enqueue('new')});
 like(seen('agent'), qr/^mail,new,orders\|mail,new,orders/, 'queues made later are seen');
@@ -63,7 +63,7 @@ my $dump = $node->basedir . '/dump.sql';
 command_ok([ $node->installed_command('pg_dump'), '-d', $node->connstr('postgres'), '-f', $dump ], 'pg_dump');
 $node->command_ok([ $node->installed_command('psql'), '-Xq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('restored'), '-f', $dump ],
 	'restored');
-like(seen('agent', 'restored'), qr/^mail,new,orders\|mail,new,orders\|report\|/, 'who may read all may do so in a restored dump');
+like(seen('agent', 'restored'), qr/^mail,new,orders\|mail,new,orders\|report\|/, 'a role that may read all may do so in a restored dump');
 
 $node->sql(q{SELECT jobq.grant_usage('monitor')});
 like(seen('agent'), qr/^mail,new,orders/, 'grant_usage takes nothing away');
@@ -87,11 +87,11 @@ my $finding = q{SELECT severity || ': ' || message FROM jobq.health WHERE topic 
 is($node->sql($finding, 'lossy'), '', 'none is lost');
 $node->sql('TRUNCATE jobq_store.queue', 'lossy');
 is($node->sql($finding, 'lossy'), 'critical: there are jobs of 4 queues that do not exist', 'health says that queues were lost');
-is($node->sql("SELECT jobq.grant_usage('shop'); SET ROLE shop; $finding", 'lossy'), '', 'but not to everybody');
+is($node->sql("SELECT jobq.grant_usage('shop'); SET ROLE shop; $finding", 'lossy'), '', 'health tells of lost queues only those that may read all');
 $node->sql('CREATE ROLE gone LOGIN');
 command_ok([ @restore, '--data-only', '-n', 'jobq_store', '-t', 'queue', $dump ], 'the queues are restored alone');
 is($node->sql($finding, 'lossy'), '', 'nothing is lost any more');
-is($node->sql(q{SELECT jobq.start(); SELECT count(*) FROM jobq.take('theirs')}, 'lossy'), "\n1", 'and the jobs run');
+is($node->sql(q{SELECT jobq.start(); SELECT count(*) FROM jobq.take('theirs')}, 'lossy'), "\n1", 'jobs of the given queues run');
 
 $node->stop;
 done_testing();

@@ -150,9 +150,9 @@ like(sql_error($node, q{SET SESSION AUTHORIZATION alice;
 	DO $$BEGIN PERFORM jobq.enqueue('bobs', '{"sql": "SELECT 1/0"}'); END$$}),
 	qr/check_bobs\(jsonb\) line 4.*SELECT jobq\.enqueue.*inline_code_block/s,
 	'an error of the code has the whole context');
-is(seen(q{SELECT string_agg(c, ',') FROM pg_listening_channels() AS c}, 'LISTEN x'), '42501', 'nor channels');
+is(seen(q{SELECT string_agg(c, ',') FROM pg_listening_channels() AS c}, 'LISTEN x'), '42501', 'the code sees no channels of the session');
 is(seen('SELECT lastval()', q{CREATE SEQUENCE public.s; GRANT USAGE ON SEQUENCE public.s TO bob; SELECT nextval('public.s')}),
-	'42501', 'nor the last value of a sequence');
+	'42501', 'the code sees no last value of a sequence');
 my $large = q{BEGIN; SELECT lo_create(4711); SELECT lo_put(4711, 0, 'secret'); SELECT lo_open(4711, 262144)};
 foreach my $sql (q{SELECT convert_from(loread(0, 100), 'UTF8')}, q{SELECT lowrite(0, 'x')}, 'SELECT lo_lseek(0, 0, 0)',
 	'SELECT lo_tell(0)', 'SELECT lo_truncate(0, 0)', 'SELECT lo_close(0)', 'SELECT lo_open(4711, 262144)',
@@ -190,7 +190,7 @@ is( alice(q{SELECT pg_advisory_lock(42); SELECT public.bob_sees('SELECT pg_advis
 is( alice(q{SELECT public.bob_sees('SELECT pg_advisory_lock(1)'); SELECT pg_try_advisory_lock(2)}),
 	't', 'the caller may do all that, also after an error in the code');
 is( alice(q{SELECT public.bob_sees('SELECT 1'); SELECT pg_try_advisory_lock(2)}),
-	't', 'and after the code has ended');
+	't', 'a cancel after the code has ended');
 $node->sql(q{SET SESSION AUTHORIZATION alice;
 	CREATE TABLE children (id int REFERENCES secrets DEFERRABLE INITIALLY IMMEDIATE);
 	SET SESSION AUTHORIZATION bob;
@@ -322,13 +322,13 @@ is(run_job(q{SELECT public.see_job()}), 'completed 1', q{nor does another role's
 is(run_job(q{SELECT jobq.enqueue('bobs', '{"sql": "SELECT jobq.discard()"}')}), 'dead 2 42501',
 	'the code cannot discard the job');
 is(run_job(q{SELECT jobq.enqueue('bobs', '{"sql": "SELECT jobq.retry_in(''1 h'')"}')}), 'dead 2 42501',
-	'nor delay it');
+	'the code cannot delay the job');
 is(run_job('SELECT public.end_job()'), 'dead 2 42501', q{another role's function cannot discard the job});
-is(run_job('SELECT public.delay_job()'), 'dead 2 42501', 'nor delay it');
+is(run_job('SELECT public.delay_job()'), 'dead 2 42501', 'a function of another role cannot delay the job');
 is(run_job(q{SELECT jobq.enqueue('bobs', '{"sql": "SELECT public.raise(''JQ102'')"}')}), 'dead 2 P0001',
 	'the SQLSTATE of discard() does not work either');
 is(run_job(q{SELECT jobq.enqueue('bobs', '{"sql": "SELECT public.raise(''JQ101'')"}')}), 'dead 2 P0001',
-	'nor that of retry_in()');
+	'the SQLSTATE of retry_in() does not work either');
 is(run_job(q{SELECT jobq.enqueue('bobs', '{"sql": "SELECT public.raise(''22000'')"}')}), 'dead 2 22000',
 	'other errors are as they were raised');
 is(run_job('SELECT jobq.discard()'), 'dead 1 JQ102', 'the job itself can be discarded');
@@ -436,7 +436,7 @@ SKIP:
 				COMMIT;
 				FOR q IN SELECT 1 LOOP UPDATE result SET n = n + 1; END LOOP;
 			END LOOP;
-		END$$; SELECT n FROM result}), '100', 'and one that commits');
+		END$$; SELECT n FROM result}), '100', 'a procedure that commits');
 }
 
 # ------------------------------------------------------------ signals and events
@@ -456,7 +456,7 @@ SKIP:
 			SET statement_timeout = '100ms'; SELECT pg_sleep(20)}), qr/57014/, "$sql: timeouts work afterwards");
 	}
 	like(sql_error($node, q{SET SESSION AUTHORIZATION alice; SELECT public.bob_sees('SELECT public.deafen()');
-		SELECT pg_terminate_backend(pg_backend_pid()), pg_sleep(20)}), qr/57P01|terminat/, 'and the session can be terminated');
+		SELECT pg_terminate_backend(pg_backend_pid()), pg_sleep(20)}), qr/57P01|terminat/, 'a session deafened by the code can be terminated');
 }
 
 # PL/Tcl has one queue of events for all roles.

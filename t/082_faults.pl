@@ -197,7 +197,7 @@ ok( poll_until(
 		}),
 	'a job that crashes the server is dead after its attempts');
 is(scalar(() = log_since($node, $position) =~ /reinitializing/g),
-	3, 'and has crashed it no more often');
+	3, 'the job has crashed the server no more often than it has attempts');
 recovered_ok('a job that crashes the server', lines => 30);
 
 # ------------------------------------------------------------ the account

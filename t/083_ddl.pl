@@ -93,7 +93,7 @@ like(
 like(
 	sql_error($node, q{SET lock_timeout = '50 ms'; SELECT * FROM jobq.take('load_t')},
 		'shop'),
-	qr/55P03/, 'and by take()');
+	qr/55P03/, 'lock_timeout is heeded by take()');
 $session->query_safe('COMMIT');
 $session->quit;
 load_goes_on_ok($node, 'the table was locked', db => 'shop');

@@ -154,8 +154,8 @@ my ($id, $pid) = start_job('obeys');
 $node->sql("SELECT jobq.cancel($id, 'enough')");
 ended_as($id, 'completed 1 "tidied up"', 'a handler may catch a cancel and end');
 ended_as($node->sql(q{SELECT jobq.enqueue('obeys', timeout => '50 ms')}),
-	'completed 1 "tidied up"', 'or its timeout');
-is(kill(0, $pid), 1, 'and keeps its process');
+	'completed 1 "tidied up"', 'a handler may catch its timeout and end');
+is(kill(0, $pid), 1, 'a handler that ends keeps its process');
 is(join("\n", grep { /terminat|did not end/ } jobq_log_lines($node, $position)),
 	'', 'nobody was terminated');
 
@@ -206,7 +206,7 @@ foreach my $queue ('stubborn', 'stubborn_too')
 		'dead 1 the job ran longer than its timeout timed out 57014',
 		"$queue is ended by its timeout");
 	is($node->sql("SELECT worker FROM jobq.attempts WHERE job_id = $late->[0]"),
-		"pid $late->[1]", 'which names the process that has run it');
+		"pid $late->[1]", 'the attempt names the process that ran it');
 }
 foreach my $name (sort keys %stubborn)
 {
@@ -220,14 +220,14 @@ foreach my $name (sort keys %stubborn)
 $id = $stubborn{'stubborn_once'}[0];
 $node->sql(q{SELECT setval('tries', 1000)});
 is($node->sql("SELECT jobq.retry($id)"), $id, 'one of them is tried once more');
-ended_as($id, 'completed 1', 'and the end of its process does not count against it');
+ended_as($id, 'completed 1', 'the end of its process does not count against the job');
 ended_as($fatal, 'dead 2 no crashed 57P01, failed P0001',
 	'a backoff_function that ends its process uses up an attempt');
 ended_as($delayed, 'dead 2 no crashed 57P01, failed P0001',
-	'so does one that does not end');
+	'a backoff_function that does not end');
 like(log_since($node, $position),
 	qr/LOG:  backoff_function of queue "stubborn_delay" did not end for job $delayed/,
-	'and the log says why');
+	'the log says why the process was terminated');
 load_runs_ok($node, 'after them');
 load_stop($load);
 load_account_ok($node, 'stubborn jobs');

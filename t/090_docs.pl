@@ -304,7 +304,7 @@ sub test_checklist
 	my %problems;
 
 	cmp_ok(scalar(@lines), '>=', 90, "$file has lines");
-	is_deeply([ map { /^\| (\d+) / } @lines ], [ 1 .. @lines ], 'which are numbered');
+	is_deeply([ map { /^\| (\d+) / } @lines ], [ 1 .. @lines ], "the lines of $file are numbered");
 	foreach my $line (@lines)
 	{
 		my ($number, $proof) = $line =~ /^\| (\d+) (?:\| [^|]+ ){2}\| ([^|]+) \|$/;
@@ -319,7 +319,7 @@ sub test_checklist
 	{
 		$problems{$name} = 'no such function' unless $sources =~ /^(?:#define )?$name\(/m || $name eq 'die';
 	}
-	is_deeply(\%problems, {}, 'and name what is there');
+	is_deeply(\%problems, {}, "$file names what is there");
 	return;
 }
 

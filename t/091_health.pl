@@ -79,11 +79,11 @@ health_ok('', 'all is well');
 reload('jobq.enabled', 'off');
 health_ok('critical|disabled|jobq.enabled', 'jobq.enabled is off');
 reset_setting('jobq.enabled');
-health_ok('', 'and on again');
+health_ok('', 'jobq.enabled is on again');
 reload('jobq.databases', "'template1, other'");
 health_ok('critical|disabled|jobq.databases', 'jobq.databases has others');
 reset_setting('jobq.databases');
-health_ok('', 'and this one again');
+health_ok('', 'jobq.databases has this database again');
 $node->sql('SELECT jobq.stop()');
 health_ok('critical|stopped', 'stop()');
 $node->sql('SELECT jobq.start()');
@@ -93,7 +93,7 @@ health_ok('', 'start()');
 $node->sql("ALTER DATABASE postgres IS_TEMPLATE true; SELECT pg_reload_conf()");
 health_ok('critical|coordinator', 'no coordinator');
 message_like('coordinator', qr/^no coordinator is running.*template/,
-	'and what may be the reason');
+	'no coordinator: what may be the reason');
 $node->sql("ALTER DATABASE postgres IS_TEMPLATE false; SELECT pg_reload_conf()");
 health_ok('', 'a coordinator again');
 
@@ -103,7 +103,7 @@ is( $node->sql($findings),
 	'the extension has another version');
 $node->sql("UPDATE pg_extension SET extversion = jobq.version() WHERE extname = 'jobq'");
 $node->sql('SELECT jobq.start()');
-health_ok('', 'and the right one again');
+health_ok('', 'the extension has the right version again');
 
 # ------------------------------------------------------------ worker slots
 
@@ -114,7 +114,7 @@ poll_ok($node, $busy, 'two jobs take all workers');
 $node->sql("SELECT jobq.enqueue('cid', '0')");
 health_ok('warning|worker slots|jobq.max_workers', 'jobq.max_workers is used up');
 message_like('worker slots', qr/2 workers of the server are busy, \d of them with jobs of role "\w+" # Increase jobq.max_workers/,
-	'and what to do');
+	'jobq.max_workers is used up: what to do');
 
 # more are allowed, but other processes have all slots
 reload('max_parallel_workers_per_gather', '0');
@@ -139,7 +139,7 @@ take_slots();
 reload('jobq.max_workers', '6');
 health_ok('warning|worker slots|max_worker_processes', 'max_worker_processes is used up');
 message_like('worker slots', qr/all 8 are in use # Increase max_worker_processes/,
-	'and what to do');
+	'max_worker_processes is used up: what to do');
 $node->sql("DROP DATABASE $_") foreach @others;
 health_ok('', 'there is room again');
 $node->sql('SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE finished_at IS NULL');
@@ -154,7 +154,7 @@ $node->sql("SELECT jobq.enqueue('ann', '600'), jobq.enqueue('ext')");
 $node->advance_clock('6 minutes');
 health_ok('critical|not worked|ann warning|not worked|ext', 'jobs that nobody runs');
 is( $node->sql("SELECT string_agg(topic || ' ' || object, ',') FROM jobq.health WHERE since < now()"),
-	'not worked ann,not worked ext', 'and since when');
+	'not worked ann,not worked ext', 'jobs that nobody runs: since when');
 
 # each role sees what concerns its queues
 is($node->sql("SET ROLE ann; $findings"), 'critical|not worked|ann', 'the owner sees it');
@@ -163,7 +163,7 @@ is($node->sql("SET ROLE ben; $findings"), '', 'others do not');
 reset_setting('jobq.max_workers');
 poll_ok($node, q{SELECT count(*) = 1 FROM jobq.workers WHERE kind = 'executor' AND state = 'running'}, 'the job runs');
 $node->sql("SELECT jobq.delete(id) FROM jobq.jobs WHERE queue = 'ext'");
-health_ok('', 'and nobody waits any more');
+health_ok('', 'no job waits any more');
 $node->sql(q{SELECT count(jobq.enqueue('ann', '600')) FROM generate_series(1, 3)});
 poll_ok($node, $busy, 'all workers have one');
 $node->advance_clock('6 minutes');
@@ -176,7 +176,7 @@ $node->sql(q{SELECT jobq.create_queue('orphan', 'work(jsonb)', owner => 'nobody'
 	SELECT jobq.enqueue('orphan', '0', delay => '1 day');
 	SELECT jobq.revoke_usage('nobody'); DROP ROLE nobody});
 health_ok('warning|owner|orphan', 'the owner of a queue was dropped');
-message_like('owner', qr/has no owner/, 'and what is the matter');
+message_like('owner', qr/has no owner/, 'the owner of a queue was dropped: the message says so');
 $node->sql("SELECT jobq.drop_queue('orphan', force => true)");
 health_ok('', 'the queue as well');
 
@@ -187,7 +187,7 @@ $node->advance_clock('25 hours');
 health_ok('critical|stopped warning|schedule late|daily', 'a schedule is late');
 is( $node->sql("SELECT h.since = s.next_run AND s.next_run < now() + interval '26 hours'"
 		  . " FROM jobq.health AS h JOIN jobq.schedules AS s ON s.name = h.object"),
-	't', 'and since when');
+	't', 'a schedule is late: since when');
 is($node->sql("SET ROLE ben; $findings"), 'critical|stopped', 'another role does not see it');
 $node->sql('SELECT jobq.start()');
 health_ok('', 'it has run');
@@ -206,7 +206,7 @@ $node->sql(q{SET SESSION AUTHORIZATION cid;
 $node->sql(q{SELECT jobq.alter_queue('cid', owner => 'ben')});
 $node->advance_clock('25 hours');
 health_ok('warning|schedule disabled|revoked', 'a schedule was disabled');
-message_like('schedule disabled', qr/was disabled: .*privilege/, 'and why');
+message_like('schedule disabled', qr/was disabled: .*privilege/, 'a schedule was disabled: why');
 $node->sql("SELECT jobq.unschedule('revoked'), jobq.unschedule('daily')");
 health_ok('', 'no schedule any more');
 
@@ -279,7 +279,7 @@ poll_ok($node, 'SELECT count(*) = 1 FROM pg_stat_replication WHERE backend_xmin 
 	'a standby sends feedback');
 advance_xids();
 everybody_sees('horizon', 'standby standby', 'a standby\'s query');
-message_like('horizon', qr/^a standby \(pid \d+, application "standby"\)/, 'whose it is');
+message_like('horizon', qr/^a standby \(pid \d+, application "standby"\)/, 'an old snapshot of a standby: whose it is');
 
 $node->sql("SELECT pg_create_physical_replication_slot('slot')");
 $standby->append_conf('postgresql.conf', "primary_slot_name = 'slot'");
@@ -305,7 +305,7 @@ $node->advance_clock('30 days');
 health_ok("warning|history|pid $pid", 'a segment of history cannot be emptied');
 is($node->sql("SET ROLE ben; $findings"), 'warning|history', 'others are told no names');
 $session->query_safe('ROLLBACK');
-health_ok('', 'and now it can');
+health_ok('', 'the segment of history can be emptied');
 $session->quit;
 
 # ---------------------------------------------------------- shared memory
@@ -317,14 +317,14 @@ health_ok('', 'there is room for them');
 is($node->sql(q{SELECT count(*) FROM jobq.dequeue('ext', 10000, lease => '50 min')}),
 	'10000', 'more leases');
 health_ok('warning|shared memory|leases', 'no room for all leases');
-message_like('shared memory', qr/# Increase jobq.shared_memory/, 'and what to do');
+message_like('shared memory', qr/# Increase jobq.shared_memory/, 'no room for all queues: what to do');
 $node->sql(q{SELECT jobq.drop_queue('ext', force => true);
 	SELECT count(jobq.create_queue('many_' || n)) FROM generate_series(1, 5000) AS n});
 health_ok('warning|shared memory|queues', 'no room for all queues');
 message_like('shared memory', qr/no room for \d+ queues.*# Increase jobq.shared_memory/,
 	'and what to do');
-message_like('shared memory', qr/role "postgres" has \d+ of the \d+ entries/, 'and whose they are');
-is($node->sql("SET ROLE ben; $findings"), '', 'whose own queues have room is not told');
+message_like('shared memory', qr/role "postgres" has \d+ of the \d+ entries/, 'no room for all queues: whose they are');
+is($node->sql("SET ROLE ben; $findings"), '', 'a role whose own queues have room is not told');
 
 $node->stop;
 done_testing();

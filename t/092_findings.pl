@@ -31,7 +31,7 @@ $node->sql('CREATE DATABASE "MyDb"');
 create_extension($node, 'MyDb');
 like(hint('disabled', 'MyDb'), qr/^Add "MyDb" to jobq\.databases, with the double quotes/,
 	'the hint has the name in quotes');
-like(hint('disabled'), qr/^Add postgres to jobq\.databases, and/, 'or without');
+like(hint('disabled'), qr/^Add postgres to jobq\.databases, and/, 'the hint has a plain name without quotes');
 $node->append_conf('postgresql.conf', q{jobq.databases = '"MyDb", postgres'});
 $node->reload;
 poll_ok($node, "SELECT count(*) = 0 FROM jobq.health WHERE topic = 'disabled'",
@@ -47,7 +47,7 @@ $node->sql(q{
 	REVOKE CONNECT ON DATABASE postgres FROM PUBLIC});
 is(findings('owner'), 'warning q1', 'five queues of a role that may not connect');
 is(hint('owner'), 'Use GRANT CONNECT ON DATABASE postgres TO shut.',
-	'and what to do');
+	'a role that may not connect: what to do');
 $node->sql("SELECT jobq.enqueue('q3')");
 is(findings('owner'), "critical q3\nwarning q1", 'jobs wait in one');
 $node->sql('GRANT CONNECT ON DATABASE postgres TO shut');
@@ -105,7 +105,7 @@ ok( poll_until(
 	'the coordinator names a table that is missing');
 $node->sql('ALTER TABLE jobq_store.other RENAME TO attempt');
 poll_ok($node, "SELECT state = 'ready' FROM jobq.jobs WHERE queue = 'leased'",
-	'and goes on when it is there again');
+	'all goes on when the table is there again');
 
 # Synchronous replication that hangs
 $node->append_conf('postgresql.conf', "synchronous_standby_names = 'gone'");
@@ -120,7 +120,7 @@ $node->append_conf('postgresql.conf', "synchronous_standby_names = ''");
 $node->reload;
 poll_ok($node,
 	"SELECT count(*) FROM jobq.health WHERE topic = 'synchronous replication'",
-	'until it goes on', expected => '0');
+	'replication goes on: nothing is named', expected => '0');
 $stuck->quit;
 
 done_testing();

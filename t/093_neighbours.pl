@@ -78,7 +78,7 @@ my $pid = $node->sql(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'jo
 SKIP:
 {
 	open(my $fh, '<', "/proc/$pid/cmdline") or skip 'there is no /proc', 1;
-	like(<$fh>, qr/jobq executor.*loud/, 'so has ps');
+	like(<$fh>, qr/jobq executor.*loud/, 'ps has who runs what');
 	close($fh);
 }
 $gate->quit;
@@ -165,7 +165,7 @@ my $databases = q{SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_stat_
 poll_ok($node, $databases, 'databases that take no connections, templates and wrecks are left alone',
 	expected => 'open postgres');
 $node->sql(q{ALTER DATABASE closed ALLOW_CONNECTIONS true; SELECT pg_reload_conf()});
-poll_ok($node, $databases, 'until that is over', expected => 'closed open postgres');
+poll_ok($node, $databases, 'a database that takes connections again is served', expected => 'closed open postgres');
 is(join("\n", grep { !/terminating/ } unexpected_log_lines($node, $position)), '', 'nobody has tried in vain');
 
 # ------------------------------------------------------------ the install script
@@ -174,7 +174,7 @@ $node->sql('CREATE DATABASE empty');
 $node->sql('CREATE SCHEMA jobq; CREATE TABLE jobq.mine (n int)', 'empty');
 like(sql_error($node, 'CREATE EXTENSION jobq', 'empty'), qr/ERROR:  42P06/,
 	'CREATE EXTENSION does not take a schema that is there');
-is($node->sql(q{SELECT count(*) FROM pg_extension WHERE extname = 'jobq'}, 'empty'), '0', 'nor is it half done');
+is($node->sql(q{SELECT count(*) FROM pg_extension WHERE extname = 'jobq'}, 'empty'), '0', 'a refused CREATE EXTENSION leaves nothing');
 is( $node->sql(q{SELECT concat_ws(' ', superuser, trusted, relocatable, schema) FROM pg_available_extension_versions
 		WHERE name = 'jobq'}),
 	't f f pg_catalog', 'it is for superusers, and stays where it is');

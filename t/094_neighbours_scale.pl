@@ -176,7 +176,7 @@ $reader->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL ROLE alice
 $node->sql(q{SELECT jobq.drop_queue('dropped', force => true)});
 is($reader->query_safe(q{SELECT count(*) FROM jobq.jobs WHERE queue = 'dropped'}),
 	'0', 'jobs of a queue that was dropped since are not shown');
-cmp_ok((split / /, $reader->query_safe("SET LOCAL ROLE postgres; $contexts"))[0], '<', 30, 'and looking for their queue leaves nothing behind');
+cmp_ok((split / /, $reader->query_safe("SET LOCAL ROLE postgres; $contexts"))[0], '<', 30, 'looking for the queues of such jobs leaves nothing behind');
 $reader->quit;
 
 # ------------------------------------------------------------- what is right

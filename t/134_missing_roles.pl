@@ -93,7 +93,7 @@ $new->start;
 $new->safe_psql('postgres', qq{CREATE ROLE victim SUPERUSER LOGIN; CREATE ROLE victim_too SUPERUSER LOGIN;
 	CREATE ROLE after LOGIN; $odd_roles});
 is($new->safe_psql('postgres', "SELECT 'victim'::regrole::oid, 'victim_too'::regrole::oid"), "$dead|$dead_too",
-	'so it is');
+	'superusers have the OIDs of roles that were dropped');
 
 my $expected = join("\n",
 	'plain after, q_- "-", q_123 "123", q_We"ird "We""ird", q_before after, q_dead -, q_dead_too -, q_missing -, run:dead -',
@@ -154,7 +154,7 @@ $new->safe_psql('shop', q{
 	SELECT jobq.unschedule('s_dead'), jobq.unschedule('s_missing')});
 poll_ok($new, q{SELECT count(*) = 7 FROM app.log}, 'jobs run as the owner that a queue is given', db => 'shop');
 is($new->safe_psql('shop', q{SELECT string_agg(role, ',' ORDER BY role) FROM app.log WHERE role IN ('missing', 'after')}),
-	'after,after,after,missing', 'as that role');
+	'after,after,after,missing', 'jobs run as the role that the owner is');
 is($new->safe_psql('shop', $ownerless), '', 'health is content');
 is($new->safe_psql('shop', q{ALTER ROLE after RENAME TO at_last; SELECT owner FROM jobq.queues WHERE queue = 'plain'}),
 	'at_last', 'a new name of a role');

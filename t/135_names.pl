@@ -22,13 +22,13 @@ $node->sql(q{CREATE ROLE alice LOGIN; CREATE ROLE mallory LOGIN; CREATE ROLE mon
 	SET ROLE mallory;
 	SELECT jobq.create_queue('mq', on_dead => 'secret'), jobq.schedule('ms', '* * * * * *', queue => 'secret', enabled => false),
 	  jobq.schedule('active', '* * * * * *', queue => 'secret')});
-is($node->sql("SET ROLE mallory; $seen"), 'secret|secret', 'with a privilege the name is seen');
+is($node->sql("SET ROLE mallory; $seen"), 'secret|secret', 'the name is seen with a privilege');
 $node->sql(q{SELECT jobq.rename_queue('secret', 'topsecret')});
 is($node->sql("SET ROLE mallory; $seen"), 'topsecret|topsecret', 'a new one, too');
 
 $node->sql(q{SELECT jobq.revoke_queue('topsecret', 'mallory', 'enqueue'), jobq.rename_queue('topsecret', 'unspeakable')});
 is($node->sql("SET ROLE mallory; $seen"), '|', 'without one it is not');
-is($node->sql("SET ROLE monitor; $seen"), 'unspeakable|unspeakable', 'but by who sees all');
+is($node->sql("SET ROLE monitor; $seen"), 'unspeakable|unspeakable', 'the name is seen by a role that sees all');
 is($node->safe_psql('postgres', "SET ROLE alice; SELECT count(*) FROM jobq.queues WHERE on_dead IS NOT NULL"), '0',
 	'the owner of a queue does not see who refers to it');
 
@@ -47,7 +47,7 @@ poll_ok($node, q{SELECT disabled_reason IS NOT NULL FROM jobq.schedules WHERE na
 my $said = $node->sql(q{SET ROLE mallory;
 	SELECT disabled_reason FROM jobq.schedules UNION ALL SELECT reason FROM jobq.schedule_runs
 	UNION ALL SELECT concat(object, message, hint) FROM jobq.health});
-like($said, qr/role "mallory" has no privilege to enqueue into its queue/, 'and says why');
+like($said, qr/role "mallory" has no privilege to enqueue into its queue/, 'the schedule says why it is disabled');
 unlike($said, qr/unspeakable/, 'without the name');
 
 # a worker that is at a job of a queue that was given away meanwhile
@@ -57,7 +57,7 @@ poll_ok($node, q{SELECT count(*) = 1 FROM jobq.workers WHERE queue = 'given' AND
 $node->sql(q{SELECT jobq.alter_queue('given', owner => 'alice'), jobq.rename_queue('given', 'hers')});
 is($node->sql(q{SET ROLE mallory; SELECT count(*), max(queue) FROM jobq.workers WHERE role = 'mallory'::regrole AND state = 'running'}),
 	'1|', 'its worker does not name it to its former owner');
-is($node->sql(q{SET ROLE alice; SELECT queue FROM jobq.workers WHERE kind = 'executor' AND state = 'running'}), 'hers', 'but to the new one');
+is($node->sql(q{SET ROLE alice; SELECT queue FROM jobq.workers WHERE kind = 'executor' AND state = 'running'}), 'hers', 'a worker names the queue to its new owner');
 $node->sql(q{SELECT jobq.drop_queue('hers', force => true)});
 
 $node->stop;

@@ -32,10 +32,10 @@ poll_ok($node, q{SELECT count(*) = 0 FROM jobq.queues WHERE queue = 'deaths'}, '
 $node->sql('INSERT INTO go DEFAULT VALUES');
 my $said = last_answer($worker);
 like($said, qr/^dead$/m, 'the job is dead');
-unlike($said, qr/ERROR/, 'and told nobody');
+unlike($said, qr/ERROR/, 'the death was reported to no queue');
 unlike(last_answer($dropper), qr/ERROR/, 'its queue is dropped');
-unlike(last_answer($other), qr/ERROR/, 'so is the other one');
+unlike(last_answer($other), qr/ERROR/, 'the queue of deaths is dropped');
 is($node->sql(q{SELECT count(*) FROM jobq_store.queue}), '0', 'both are gone');
-is($node->sql(q{SELECT (SELECT count(*) FROM jobq_store.job) + (SELECT count(*) FROM jobq_store.history)}), '0', 'with all jobs');
+is($node->sql(q{SELECT (SELECT count(*) FROM jobq_store.job) + (SELECT count(*) FROM jobq_store.history)}), '0', 'no job is left');
 
 done_testing();

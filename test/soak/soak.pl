@@ -500,7 +500,7 @@ audit('the end');
 is( sql('SELECT count(*) FROM soak.broken'),
 	'0', 'each job was done once, and each run of a schedule');
 is(sql('SELECT soak.evidence(job) FROM soak.placed LIMIT 20'),
-	'', 'and the account is through with all of them');
+	'', 'the account is through with all jobs');
 is(sql('SELECT * FROM jobq.health'), '', 'jobq.health has nothing to say');
 
 sample();
@@ -521,7 +521,7 @@ cmp_ok($most{'live jobs'}, '<=', $most_live, 'the backlog is bounded');
 # versions of its rows.
 my $most_rows = $most_live + 20 * $rate;
 cmp_ok($most{'job table'} + $most{'job indexes'},
-	'<=', 1000 * $most_rows, 'and so is what its table grows to');
+	'<=', 1000 * $most_rows, 'the table of jobs is bounded');
 
 # History has what was finished in eight turns and this one.
 push @turns, $done;
@@ -531,7 +531,7 @@ cmp_ok(
 	$most{history} + $most{attempt},
 	'<=',
 	500 * $most_kept + 2**20,
-	'and history');
+	'history is bounded');
 
 # while somebody else has the table VACUUM does not truncate it
 ok( poll_until(
@@ -644,7 +644,7 @@ is( join(
 			$line =~ $bad && !grep { $line =~ $_ } ($harmless, @from_recovery)
 		} split(/\n/, log_since($node, 0))),
 	'',
-	'nor anything that must not be there');
+	'nothing in the log that must not be there');
 
 $node->stop;
 done_testing();

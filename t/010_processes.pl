@@ -1,4 +1,5 @@
-# Launcher, coordinators and executors come up, and come back after their end.
+# t/010_processes.pl: launcher, coordinators and executors come up, and come
+# back after their end.
 
 use strict;
 use warnings;

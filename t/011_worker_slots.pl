@@ -1,5 +1,5 @@
-# Worker slots are scarce: running out is no lost job, and no role or database
-# keeps the others out.
+# t/011_worker_slots.pl: worker slots are scarce: running out is no lost job,
+# and no role or database keeps the others out.
 
 use strict;
 use warnings;

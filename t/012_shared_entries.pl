@@ -1,7 +1,6 @@
-# t/012_shared_entries.pl
-#
-# What databases and roles share in a server: entries in shared memory, which
-# go from one database to the next, and background worker slots.
+# t/012_shared_entries.pl: what databases and roles share in a server: entries
+# in shared memory, which go from one database to the next, and background
+# worker slots.
 
 use strict;
 use warnings;

@@ -1,7 +1,5 @@
-# t/013_no_coordinator.pl
-#
-# Where no coordinator is there to end them, whoever claims jobs ends the leases
-# that are over, and gets no job twice by that.
+# t/013_no_coordinator.pl: where no coordinator is there to end them, whoever
+# claims jobs ends the leases that are over, and gets no job twice by that.
 
 use strict;
 use warnings;

@@ -1,9 +1,7 @@
-# t/014_idle.pl
-#
-# A server with nothing to do does nothing: no query, no WAL, no process that
-# as much as wakes up, though there are queues, jobs and leases of the far
-# future, a schedule, an executor that waits for work and a session in
-# jobq.wait().  And it is wide awake when something comes.
+# t/014_idle.pl: a server with nothing to do does nothing: no query, no WAL, no
+# process that as much as wakes up, though there are queues, jobs and leases of
+# the far future, a schedule, an executor that waits for work and a session in
+# jobq.wait(). And it is wide awake when something comes.
 #
 # JOBQ_IDLE_SECONDS is for how long to look (10).
 

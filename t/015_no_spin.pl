@@ -1,5 +1,6 @@
-# What a task of the coordinator finds and cannot change, in thousands: the
-# coordinator is at rest all the same, and what others want is done in time.
+# t/015_no_spin.pl: what a task of the coordinator finds and cannot change, in
+# thousands: the coordinator is at rest all the same, and what others want is
+# done in time.
 
 use strict;
 use warnings;

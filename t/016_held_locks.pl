@@ -1,6 +1,6 @@
-# Whatever an ordinary role locks and does not let go of: schedules fire, leases
-# end, times to live are carried out, delayed jobs run; and jobq.health says what
-# is late, and who is in the way.
+# t/016_held_locks.pl: whatever an ordinary role locks and does not let go of:
+# schedules fire, leases end, times to live are carried out, delayed jobs run;
+# and jobq.health says what is late, and who is in the way.
 
 use strict;
 use warnings;

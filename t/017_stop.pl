@@ -1,5 +1,5 @@
-# stop() holds from the call until the end of its transaction, and for good if
-# that commits, however the transaction ends.
+# t/017_stop.pl: stop() holds from the call until the end of its transaction,
+# and for good if that commits, however the transaction ends.
 
 use strict;
 use warnings;

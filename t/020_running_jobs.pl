@@ -1,5 +1,5 @@
-# What comes of a job: handlers of each kind, commands, retries, cancellation,
-# timeouts.
+# t/020_running_jobs.pl: what comes of a job: handlers of each kind, commands,
+# retries, cancellation, timeouts.
 
 use strict;
 use warnings;

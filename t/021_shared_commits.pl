@@ -1,4 +1,5 @@
-# Jobs that share a transaction: each is on its own all the same.
+# t/021_shared_commits.pl: jobs that share a transaction: each is on its own all
+# the same.
 #
 # Where it matters that some jobs share one, they are run until they do; that
 # they are well is asked of each round.

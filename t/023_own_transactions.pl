@@ -1,6 +1,7 @@
-# What a job may find of those before it: with share_commits => false each job
-# has a transaction of its own; claims that are bound to the session end with
-# the job, and the seed of random() does not reach the next one.
+# t/023_own_transactions.pl: what a job may find of those before it: with
+# share_commits => false each job has a transaction of its own; claims that are
+# bound to the session end with the job, and the seed of random() does not reach
+# the next one.
 
 use strict;
 use warnings;

@@ -1,6 +1,7 @@
-# Jobs that others interrupt: an interruption whose cause does not commit has
-# not happened; who has cancelled a job, or its timeout, decides what the end
-# of the attempt is, whatever error the job makes of that.
+# t/025_interruptions.pl: jobs that others interrupt: an interruption whose
+# cause does not commit has not happened; who has cancelled a job, or its
+# timeout, decides what the end of the attempt is, whatever error the job makes
+# of that.
 
 use strict;
 use warnings;

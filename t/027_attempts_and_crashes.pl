@@ -1,8 +1,6 @@
-# t/027_attempts_and_crashes.pl
-#
-# What a crash must not undo, or must leave a trace of: the claim of a job's
-# last attempt, and jobs that were through in a transaction that another one
-# has ended.
+# t/027_attempts_and_crashes.pl: what a crash must not undo, or must leave a
+# trace of: the claim of a job's last attempt, and jobs that were through in a
+# transaction that another one has ended.
 
 use strict;
 use warnings;

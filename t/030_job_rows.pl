@@ -1,5 +1,5 @@
-# What is written for a job: entries in all indexes, whatever indexes there
-# are, HOT claims, and ids that are never given twice.
+# t/030_job_rows.pl: what is written for a job: entries in all indexes, whatever
+# indexes there are, HOT claims, and ids that are never given twice.
 
 use strict;
 use warnings;

@@ -1,7 +1,6 @@
-# t/032_lease_room.pl
-#
-# The registry of leases in shared memory: no role takes the room of others,
-# what finds none ends all the same, and what ends in a year takes none.
+# t/032_lease_room.pl: the registry of leases in shared memory: no role takes
+# the room of others, what finds none ends all the same, and what ends in a year
+# takes none.
 
 use strict;
 use warnings;

@@ -1,5 +1,6 @@
-# The time to live of jobs that are moved, replaced, given back: it counts from
-# when the job may run, and is over for good once the job was started.
+# t/033_time_to_live.pl: the time to live of jobs that are moved, replaced,
+# given back: it counts from when the job may run, and is over for good once the
+# job was started.
 
 use strict;
 use warnings;

@@ -1,6 +1,6 @@
-# CALL jobq.wait(): when it wakes, what it holds meanwhile, and that no
-# wake-up gets lost. Without workers first, so that nothing but the commits
-# themselves wakes anybody.
+# t/034_wait.pl: CALL jobq.wait(): when it wakes, what it holds meanwhile, and
+# that no wake-up gets lost. Without workers first, so that nothing but the
+# commits themselves wakes anybody.
 
 use strict;
 use warnings;

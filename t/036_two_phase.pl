@@ -1,8 +1,6 @@
-# t/036_two_phase.pl
-#
-# Two-phase commit.  PREPARE TRANSACTION, COMMIT PREPARED and ROLLBACK PREPARED
-# call no transaction callback that could tell anybody of the jobs concerned,
-# so what they do must be noticed in another way, and at once.
+# t/036_two_phase.pl: Two-phase commit. PREPARE TRANSACTION, COMMIT PREPARED and
+# ROLLBACK PREPARED call no transaction callback that could tell anybody of the
+# jobs concerned, so what they do must be noticed in another way, and at once.
 #
 # That something does not happen is shown by something else that happens
 # later, in the same queue.

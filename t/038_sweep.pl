@@ -1,8 +1,6 @@
-# t/038_sweep.pl
-#
-# The sweep: jobs that shared memory has lost sight of, since somebody has changed
-# or locked rows without jobq's functions, are found again; jobs that somebody has
-# in his hands are not touched; jobq.health tells.
+# t/038_sweep.pl: the sweep: jobs that shared memory has lost sight of, since
+# somebody has changed or locked rows without jobq's functions, are found again;
+# jobs that somebody has in his hands are not touched; jobq.health tells.
 
 use strict;
 use warnings;

@@ -1,5 +1,6 @@
-# Transactions of others that stay open: who waits for them, what comes of it, and
-# how soon what was put off goes on when they have ended.
+# t/039_in_the_way.pl: transactions of others that stay open: who waits for
+# them, what comes of it, and how soon what was put off goes on when they have
+# ended.
 
 use strict;
 use warnings;

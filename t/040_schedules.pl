@@ -1,6 +1,6 @@
-# When schedules fire: on time, after downtime, while the previous run is not
-# finished, with bad ones among them, across crashes. The clock is jobq's
-# virtual one; nothing here waits for real minutes.
+# t/040_schedules.pl: when schedules fire: on time, after downtime, while the
+# previous run is not finished, with bad ones among them, across crashes. The
+# clock is jobq's virtual one; nothing here waits for real minutes.
 
 use strict;
 use warnings;

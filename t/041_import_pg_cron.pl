@@ -1,6 +1,6 @@
-# import_pg_cron(): the jobs of extension pg_cron become schedules. Most of it
-# is skipped where pg_cron is not installed (Debian's package postgresql-15-cron
-# for PostgreSQL 15).
+# t/041_import_pg_cron.pl: import_pg_cron(): the jobs of extension pg_cron
+# become schedules. Most of it is skipped where pg_cron is not installed
+# (Debian's package postgresql-15-cron for PostgreSQL 15).
 
 use strict;
 use warnings;

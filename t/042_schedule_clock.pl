@@ -1,5 +1,6 @@
-# Schedules and clocks: set back and forward, servers that were down, and
-# transactions that commit long after the time they speak of. A run comes once.
+# t/042_schedule_clock.pl: schedules and clocks: set back and forward, servers
+# that were down, and transactions that commit long after the time they speak
+# of. A run comes once.
 
 use strict;
 use warnings;

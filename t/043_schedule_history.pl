@@ -1,6 +1,7 @@
-# What is written down of the runs of schedules: jobq.schedule_runs and the
-# counters of jobq.schedules. And that a run which waits for the previous one
-# (overlap => 'queue') comes when that has ended, however it ends.
+# t/043_schedule_history.pl: what is written down of the runs of schedules:
+# jobq.schedule_runs and the counters of jobq.schedules. And that a run which
+# waits for the previous one (overlap => 'queue') comes when that has ended,
+# however it ends.
 
 use strict;
 use warnings;

@@ -1,5 +1,5 @@
-# What knows a queue by its name when it is renamed, or two-phase commit has
-# changed it.
+# t/050_queue_names.pl: what knows a queue by its name when it is renamed, or
+# two-phase commit has changed it.
 
 use strict;
 use warnings;

@@ -1,4 +1,4 @@
-# drop_queue() while others use the queue.
+# t/051_drop_queue.pl: drop_queue() while others use the queue.
 
 use strict;
 use warnings;

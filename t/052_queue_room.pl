@@ -1,5 +1,5 @@
-# The room for queues in shared memory: no role takes that of others, and queues
-# without room keep nobody from anything.
+# t/052_queue_room.pl: the room for queues in shared memory: no role takes that
+# of others, and queues without room keep nobody from anything.
 
 use strict;
 use warnings;

@@ -1,5 +1,6 @@
-# Queues that background workers and clients look at: the numbers of jobs while
-# procedures run, and a warning for who dequeues from a queue with a handler.
+# t/053_shared_queues.pl: queues that background workers and clients look at:
+# the numbers of jobs while procedures run, and a warning for who dequeues from
+# a queue with a handler.
 
 use strict;
 use warnings;

@@ -1,5 +1,5 @@
-# The functions that queues are given: where they may be, and what happens when
-# they change what jobq is working on, or fail.
+# t/054_queue_functions.pl: the functions that queues are given: where they may
+# be, and what happens when they change what jobq is working on, or fail.
 
 use strict;
 use warnings;

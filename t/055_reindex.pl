@@ -1,5 +1,5 @@
-# Unique keys while job_unique_key is built anew: with REINDEX CONCURRENTLY
-# there are two unique indexes for a while, and both are looked at.
+# t/055_reindex.pl: unique keys while job_unique_key is built anew: with REINDEX
+# CONCURRENTLY there are two unique indexes for a while, and both are looked at.
 
 use strict;
 use warnings;

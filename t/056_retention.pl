@@ -1,5 +1,6 @@
-# History's ring: finished jobs disappear when their time is over, and not
-# before; none is lost or doubled on the way; nobody is kept from working.
+# t/056_retention.pl: history's ring: finished jobs disappear when their time is
+# over, and not before; none is lost or doubled on the way; nobody is kept from
+# working.
 
 use strict;
 use warnings;

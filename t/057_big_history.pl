@@ -1,6 +1,6 @@
-# A big history, with a limit by number for each of many queues, and attempts of
-# jobs that are gone: what must go goes, a part at a time, and schedules and
-# delayed jobs are on time meanwhile.
+# t/057_big_history.pl: a big history, with a limit by number for each of many
+# queues, and attempts of jobs that are gone: what must go goes, a part at a
+# time, and schedules and delayed jobs are on time meanwhile.
 
 use strict;
 use warnings;

@@ -1,5 +1,5 @@
-# Crashes: nothing is lost, nothing is done twice, and a job that crashes the
-# server does not do so for ever.
+# t/060_crashes.pl: crashes: nothing is lost, nothing is done twice, and a job
+# that crashes the server does not do so for ever.
 
 use strict;
 use warnings;

@@ -1,7 +1,6 @@
-# t/061_dump_restore.pl
-#
-# Copies of a database, by pg_dump and by CREATE DATABASE ... TEMPLATE: all is
-# there, nothing runs before jobq.start(), and then everything does.
+# t/061_dump_restore.pl: copies of a database, by pg_dump and by CREATE DATABASE
+# ... TEMPLATE: all is there, nothing runs before jobq.start(), and then
+# everything does.
 #
 # That a copy does nothing is shown by what it does do: a queue that is made in
 # the copy is its own, and has a job that is due only after all the others.

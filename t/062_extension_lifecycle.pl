@@ -1,8 +1,6 @@
-# t/062_extension_lifecycle.pl
-#
-# The extension comes and goes: CREATE, DROP and ALTER EXTENSION while workers
-# are at work, servers without the library or without the extension, a library
-# that meets the SQL of another version.
+# t/062_extension_lifecycle.pl: the extension comes and goes: CREATE, DROP and
+# ALTER EXTENSION while workers are at work, servers without the library or
+# without the extension, a library that meets the SQL of another version.
 
 use strict;
 use warnings;

@@ -1,5 +1,5 @@
-# DDL that wants a database, or the extension, for itself is not hindered by
-# the workers, and they come back after it.
+# t/063_database_ddl.pl: DDL that wants a database, or the extension, for itself
+# is not hindered by the workers, and they come back after it.
 
 use strict;
 use warnings;

@@ -1,4 +1,4 @@
-# A standby runs nothing; when it is promoted it takes over.
+# t/064_standby.pl: a standby runs nothing; when it is promoted it takes over.
 
 use strict;
 use warnings;

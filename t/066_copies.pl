@@ -1,9 +1,7 @@
-# t/066_copies.pl
-#
-# Copies of a server, and of tables: a base backup that is started beside its
-# original, a standby that is read from and promoted, and logical replication
-# of an application's tables beside jobq.  A copy runs nothing that its
-# original runs.
+# t/066_copies.pl: copies of a server, and of tables: a base backup that is
+# started beside its original, a standby that is read from and promoted, and
+# logical replication of an application's tables beside jobq. A copy runs
+# nothing that its original runs.
 #
 # t/061 has copies of a database (pg_dump, CREATE DATABASE ... TEMPLATE), t/062
 # pg_upgrade, t/064 a standby without a load.

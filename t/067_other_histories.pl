@@ -1,9 +1,8 @@
-# t/067_other_histories.pl
-#
-# A server whose data comes from another one, and which goes on where that one
-# has gone on, too: a standby that lagged and is promoted, a recovery to an
-# earlier point in time, a base backup that is started, all at once.  No lease
-# is given out by two of them, and none counts what was running on another.
+# t/067_other_histories.pl: a server whose data comes from another one, and
+# which goes on where that one has gone on, too: a standby that lagged and is
+# promoted, a recovery to an earlier point in time, a base backup that is
+# started, all at once. No lease is given out by two of them, and none counts
+# what was running on another.
 
 use strict;
 use warnings;

@@ -1,5 +1,5 @@
-# Attacks: what roles with few or no privileges try against other roles, the
-# workers and the server.
+# t/070_attacks.pl: attacks: what roles with few or no privileges try against
+# other roles, the workers and the server.
 
 use strict;
 use warnings;

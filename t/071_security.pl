@@ -1,4 +1,5 @@
-# A job is its owner, whatever it tries, and leaves nothing to the next one.
+# t/071_security.pl: a job is its owner, whatever it tries, and leaves nothing
+# to the next one.
 
 use strict;
 use warnings;

@@ -1,4 +1,5 @@
-# Every function and view of schema jobq against every kind of role.
+# t/072_privilege_matrix.pl: every function and view of schema jobq against
+# every kind of role.
 #
 # The two tables below are the contract. A function, procedure, overload or
 # view that is not in them fails the test: a new one is one line there.

@@ -1,8 +1,6 @@
-# t/073_sql_fuzz.pl
-#
-# Calls every function of schema jobq with random values of its arguments'
-# types, from several sessions of several roles at once, in and out of
-# transactions, while executors run what comes of it. The server must not
+# t/073_sql_fuzz.pl: calls every function of schema jobq with random values of
+# its arguments' types, from several sessions of several roles at once, in and
+# out of transactions, while executors run what comes of it. The server must not
 # crash, no error may be an internal one, and the tables must be in order
 # afterwards.
 #

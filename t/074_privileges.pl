@@ -1,5 +1,6 @@
-# Privileges where they are easily got around: by way of the owner of a queue,
-# by a search_path, by functions that others are made to call.
+# t/074_privileges.pl: privileges where they are easily got around: by way of
+# the owner of a queue, by a search_path, by functions that others are made to
+# call.
 
 use strict;
 use warnings;

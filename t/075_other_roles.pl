@@ -1,6 +1,7 @@
-# Ways to have SQL run as another role, or to get at its queues, that lead by
-# settings, functions and objects around jobq rather than by its arguments.
-# See also t/071_security.pl, t/074_privileges.pl and t/070_attacks.pl.
+# t/075_other_roles.pl: ways to have SQL run as another role, or to get at its
+# queues, that lead by settings, functions and objects around jobq rather than
+# by its arguments. See also t/071_security.pl, t/074_privileges.pl and
+# t/070_attacks.pl.
 
 use strict;
 use warnings;

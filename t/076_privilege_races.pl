@@ -1,4 +1,5 @@
-# A privilege is judged when the change is made, after every wait.
+# t/076_privilege_races.pl: a privilege is judged when the change is made, after
+# every wait.
 #
 # Each function that changes something is called by a role that may call it,
 # while somebody holds what the call must wait for. Before that one lets go the

@@ -1,4 +1,5 @@
-# Roles that see everything, for monitoring: grant_usage(may_read).
+# t/077_may_read.pl: roles that see everything, for monitoring:
+# grant_usage(may_read).
 
 use strict;
 use warnings;

@@ -1,5 +1,6 @@
-# Payload checks and backoff functions, the code of a queue's owner, find and
-# leave nothing in the session of another role that calls them.
+# t/078_owner_code.pl: payload checks and backoff functions, the code of a
+# queue's owner, find and leave nothing in the session of another role that
+# calls them.
 
 use strict;
 use warnings;

@@ -1,9 +1,7 @@
-# t/080_races.pl
-#
-# Races between those who add, change, take and run jobs.  First the narrow
-# ones one by one, with a transaction held open to make them sure to happen;
-# then everything at once, under load, and an account of it: a completed job
-# has exactly one effect, a cancelled or dead one none, and nothing is left.
+# t/080_races.pl: races between those who add, change, take and run jobs. First
+# the narrow ones one by one, with a transaction held open to make them sure to
+# happen; then everything at once, under load, and an account of it: a completed
+# job has exactly one effect, a cancelled or dead one none, and nothing is left.
 #
 # JOBQ_RACE_SECONDS is for how long the load is on (8).
 

@@ -1,11 +1,9 @@
-# t/081_crash_rounds.pl
-#
-# The whole promise, under crashes.  Clients place orders and enqueue a job for
-# each in the same transaction, and roll some back; background workers and
-# clients work four queues; the server is stopped with -m immediate in the
-# middle, and started again.  When all is done every order that was committed
-# has exactly one effect or exactly one dead letter, no other has any, and no
-# job is left.
+# t/081_crash_rounds.pl: the whole promise, under crashes. Clients place orders
+# and enqueue a job for each in the same transaction, and roll some back;
+# background workers and clients work four queues; the server is stopped with -m
+# immediate in the middle, and started again. When all is done every order that
+# was committed has exactly one effect or exactly one dead letter, no other has
+# any, and no job is left.
 #
 # The queues, by orders.kind:
 #   1  a function as handler: effects and completion are one commit

@@ -1,8 +1,6 @@
-# t/084_scarce.pl
-#
-# A server that is short of something: worker slots, shared memory, disk space,
-# connections.  It goes on as far as it can, the log is not flooded, and when
-# there is enough again everything is as it should be.
+# t/084_scarce.pl: a server that is short of something: worker slots, shared
+# memory, disk space, connections. It goes on as far as it can, the log is not
+# flooded, and when there is enough again everything is as it should be.
 #
 # t/011 has a server with one worker slot too few, and who shares what.
 

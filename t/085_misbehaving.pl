@@ -1,6 +1,5 @@
-# t/085_misbehaving.pl
-#
-# Handlers that do what they should not, and a clock that does.
+# t/085_misbehaving.pl: handlers that do what they should not, and a clock that
+# does.
 #
 # A handler that does not want to be cancelled is terminated with its worker;
 # nobody else suffers.  t/071 has what handlers leave in their session, t/020

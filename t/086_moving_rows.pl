@@ -1,9 +1,8 @@
-# t/086_moving_rows.pl
-#
-# Commands that move the rows of jobq's tables, or give their indexes other
-# files, while jobs flow: VACUUM FULL, CLUSTER, REINDEX, ALTER TABLE ... SET
-# TABLESPACE, and plain VACUUM, which hands places out anew.  Whoever has seen
-# a job in one place must not find another one there, nor miss it.
+# t/086_moving_rows.pl: commands that move the rows of jobq's tables, or give
+# their indexes other files, while jobs flow: VACUUM FULL, CLUSTER, REINDEX,
+# ALTER TABLE ... SET TABLESPACE, and plain VACUUM, which hands places out anew.
+# Whoever has seen a job in one place must not find another one there, nor miss
+# it.
 #
 # JOBQ_MOVE_SECONDS is for how long (10).
 

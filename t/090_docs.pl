@@ -1,5 +1,5 @@
-# The SQL in the documentation runs as it is printed there, and prints what the
-# documentation shows.
+# t/090_docs.pl: the SQL in the documentation runs as it is printed there, and
+# prints what the documentation shows.
 #
 # Each file gets a fresh database with the extension, and its blocks that are
 # marked "sql" run one after the other in one psql session. The session is

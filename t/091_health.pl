@@ -1,5 +1,5 @@
-# jobq.health: what is wrong, each thing really provoked. What needs one session
-# only is in sql/health.sql.
+# t/091_health.pl: jobq.health: what is wrong, each thing really provoked. What
+# needs one session only is in sql/health.sql.
 
 use strict;
 use warnings;

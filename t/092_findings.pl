@@ -1,5 +1,6 @@
-# What errors and jobq.health say of a broken database: which object is
-# missing, one row for one cause, replication that hangs or should not be.
+# t/092_findings.pl: what errors and jobq.health say of a broken database: which
+# object is missing, one row for one cause, replication that hangs or should not
+# be.
 
 use strict;
 use warnings;

@@ -1,9 +1,7 @@
-# t/093_neighbours.pl
-#
-# jobq among others: libraries that hook into the same places, databases that
-# are not to be touched, an install script that must not take what is somebody
-# else's; and what its processes show of themselves, in pg_stat_activity, in the
-# log, and in the memory that they take.
+# t/093_neighbours.pl: jobq among others: libraries that hook into the same
+# places, databases that are not to be touched, an install script that must not
+# take what is somebody else's; and what its processes show of themselves, in
+# pg_stat_activity, in the log, and in the memory that they take.
 
 use strict;
 use warnings;

@@ -1,10 +1,8 @@
-# t/094_neighbours_scale.pl
-#
-# What a call of one role costs does not depend on what other roles own: with
-# 20,000 queues and 1,000 schedules of others it reads as few rows of the tables
-# of queues and schedules as without, and the session keeps as little.  Nor does
-# memory grow with the number of changes in a transaction.  Nothing here is
-# measured in time.
+# t/094_neighbours_scale.pl: what a call of one role costs does not depend on
+# what other roles own: with 20,000 queues and 1,000 schedules of others it
+# reads as few rows of the tables of queues and schedules as without, and the
+# session keeps as little. Nor does memory grow with the number of changes in a
+# transaction. Nothing here is measured in time.
 
 use strict;
 use warnings;

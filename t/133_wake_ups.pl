@@ -1,8 +1,6 @@
-# t/133_wake_ups.pl
-#
-# Nobody waits for an executor while slots are free: what an executor was told
-# of, and does not look at, it passes on; and what was about to start, and did
-# not, holds nobody up.
+# t/133_wake_ups.pl: nobody waits for an executor while slots are free: what an
+# executor was told of, and does not look at, it passes on; and what was about
+# to start, and did not, holds nobody up.
 
 use strict;
 use warnings;

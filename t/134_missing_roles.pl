@@ -1,8 +1,7 @@
-# t/134_missing_roles.pl
-#
-# Dumps of databases whose roles are not all there where they are restored:
-# dropped before the dump, missing in the other cluster, or with an OID that is
-# another role's there.  What belonged to such a role belongs to nobody.
+# t/134_missing_roles.pl: dumps of databases whose roles are not all there where
+# they are restored: dropped before the dump, missing in the other cluster, or
+# with an OID that is another role's there. What belonged to such a role belongs
+# to nobody.
 
 use strict;
 use warnings;

@@ -1,7 +1,5 @@
-# t/135_names.pl
-#
-# Who has no privilege on a queue does not learn its name from what refers to it:
-# it may have been renamed since he named it.
+# t/135_names.pl: who has no privilege on a queue does not learn its name from
+# what refers to it: it may have been renamed since he named it.
 
 use strict;
 use warnings;

@@ -1,4 +1,5 @@
-# Leases that end with the timeout of the job, and those that end before.
+# t/136_ended_by_timeout.pl: leases that end with the timeout of the job, and
+# those that end before.
 
 use strict;
 use warnings;

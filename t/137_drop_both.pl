@@ -1,5 +1,5 @@
-# A queue and the one that is told of its deaths are dropped at the same time,
-# while a job of the former is dying: nobody waits for ever.
+# t/137_drop_both.pl: a queue and the one that is told of its deaths are dropped
+# at the same time, while a job of the former is dying: nobody waits for ever.
 
 use strict;
 use warnings;

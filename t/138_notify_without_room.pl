@@ -1,5 +1,5 @@
-# Queues that find no room in shared memory: who listens to their channel, or
-# waits for them, is woken all the same.
+# t/138_notify_without_room.pl: queues that find no room in shared memory: who
+# listens to their channel, or waits for them, is woken all the same.
 
 use strict;
 use warnings;

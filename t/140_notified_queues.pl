@@ -1,5 +1,5 @@
-# What the coordinator keeps of queues that it has notified does not grow with
-# the number of queues that there ever were.
+# t/140_notified_queues.pl: what the coordinator keeps of queues that it has
+# notified does not grow with the number of queues that there ever were.
 
 use strict;
 use warnings;

@@ -1,10 +1,8 @@
-# test/soak/soak.pl
-#
-# A long day of a server, in short.  Producers and workers of all kinds go at
-# full speed, and every few seconds something happens to them: processes die,
-# the server crashes or is stopped, tables are rewritten, somebody holds an old
-# snapshot, settings change.  Nothing may be lost or done twice, everybody goes
-# on each time, and neither memory nor tables grow.
+# test/soak/soak.pl: a long day of a server, in short. Producers and workers of
+# all kinds go at full speed, and every few seconds something happens to them:
+# processes die, the server crashes or is stopped, tables are rewritten,
+# somebody holds an old snapshot, settings change. Nothing may be lost or done
+# twice, everybody goes on each time, and neither memory nor tables grow.
 #
 # The queues, and who works them:
 #   plain, failing, committing   handlers in executors: a function; one that

@@ -1,14 +1,12 @@
-# test/stress/stress.pl
-#
-# No job is lost and none runs twice, whatever is done to the queues.  Clients
-# that do everything at random work on six queues: they enqueue (with delays,
-# priorities and keys, one or many), take and dequeue, finish, fail, release
-# and lose jobs, change, cancel, retry and delete them, pause queues; in
-# transactions of all isolation levels, with savepoints, that commit, roll back
-# or are prepared and ended by somebody else; some of them are cancelled and
-# terminated in the middle, others get no CPU for a moment.  What shared memory
-# knows of ready jobs must get none of that wrong, and there is no sweep here to
-# mend it.
+# test/stress/stress.pl: no job is lost and none runs twice, whatever is done to
+# the queues. Clients that do everything at random work on six queues: they
+# enqueue (with delays, priorities and keys, one or many), take and dequeue,
+# finish, fail, release and lose jobs, change, cancel, retry and delete them,
+# pause queues; in transactions of all isolation levels, with savepoints, that
+# commit, roll back or are prepared and ended by somebody else; some of them are
+# cancelled and terminated in the middle, others get no CPU for a moment. What
+# shared memory knows of ready jobs must get none of that wrong, and there is no
+# sweep here to mend it.
 #
 # The load comes in waves.  A wave draws for each queue what is done to it at
 # all, since a job that was overlooked is found again after many of the things

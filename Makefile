@@ -145,7 +145,7 @@ help:
 	@echo 'make soak            all faults under load for 15 minutes (SECONDS=n)'
 	@echo 'make stress          clients that do everything at random (ROUNDS=n)'
 	@echo 'make check-style     formatting, static analysis, project rules'
-	@echo 'make format          indent the C files as PostgreSQL does'
+	@echo 'make format          lay out C and Perl as PostgreSQL does'
 	@echo 'make dev-server      a shell with a scratch server'
 	@echo 'make bench           measure for some minutes (see bench/README.md)'
 	@echo 'make deps            install the packages all this needs'

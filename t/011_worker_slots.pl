@@ -13,7 +13,8 @@ my $node = jobq_node('main', conf => ['jobq.max_workers = 2']);
 sub set_up
 {
 	my ($db, $role) = @_;
-	$node->sql(qq{
+	$node->sql(
+		qq{
 		SELECT jobq.grant_usage('$role', true);
 		GRANT CREATE ON SCHEMA public TO $role;
 		SET SESSION AUTHORIZATION $role;
@@ -28,7 +29,9 @@ sub set_up
 sub add_jobs
 {
 	my ($db, $role, $n, $seconds) = @_;
-	$node->sql("SELECT count(*) FROM (SELECT jobq.enqueue('$role', '$seconds') FROM generate_series(1, $n)) x", $db);
+	$node->sql(
+		"SELECT count(*) FROM (SELECT jobq.enqueue('$role', '$seconds') FROM generate_series(1, $n)) x",
+		$db);
 	return;
 }
 
@@ -41,7 +44,8 @@ set_up('other', 'ann');
 # ------------------------------------------------------ a burst of slow jobs
 
 add_jobs('postgres', 'ann', 4, 1);
-poll_ok($node, q{SELECT count(*) = 2 FROM pg_stat_activity WHERE backend_type = 'jobq executor'
+poll_ok(
+	$node, q{SELECT count(*) = 2 FROM pg_stat_activity WHERE backend_type = 'jobq executor'
 	AND wait_event = 'PgSleep'}, 'a burst of slow jobs uses all workers', seconds => 3);
 poll_ok($node, 'SELECT count(*) = 4 FROM done_ann', 'all jobs of the burst run');
 
@@ -51,13 +55,15 @@ foreach my $how ('idle executors', 'no executor', 'a new coordinator')
 {
 	if ($how ne 'idle executors')
 	{
-		$node->sql(q{SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
+		$node->sql(
+			q{SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
 			WHERE backend_type = 'jobq executor'});
 	}
 	my ($coordinator) = worker_pids($node, 'jobq coordinator', 'postgres');
 	$node->sql('TRUNCATE done_ann');
 	add_jobs('postgres', 'ann', 1, 600);
-	poll_ok($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'jobq executor'
+	poll_ok(
+		$node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'jobq executor'
 		AND wait_event = 'PgSleep'}, "$how: a long job runs");
 	if ($how eq 'a new coordinator')
 	{
@@ -65,7 +71,11 @@ foreach my $how ('idle executors', 'no executor', 'a new coordinator')
 		wait_for_worker($node, 'jobq coordinator', db => 'postgres', not => $coordinator);
 	}
 	add_jobs('postgres', 'ann', 1, 0);
-	poll_ok($node, 'SELECT count(*) = 1 FROM done_ann', "$how: and a short one beside it", seconds => 5);
+	poll_ok(
+		$node,
+		'SELECT count(*) = 1 FROM done_ann',
+		"$how: and a short one beside it",
+		seconds => 5);
 	$node->sql('SELECT count(jobq.cancel(id)) FROM jobq_store.job');
 	poll_ok($node, 'SELECT count(*) = 0 FROM jobq_store.job', "$how: the long one is cancelled");
 }
@@ -78,11 +88,15 @@ poll_ok($node, 'SELECT count(*) > 10 FROM done_ann', 'a long backlog is worked o
 add_jobs('postgres', 'ben', 3, 0.01);
 add_jobs('other', 'ann', 3, 0.01);
 poll_ok($node, 'SELECT count(*) = 3 FROM done_ben', 'another role gets its turn', seconds => 10);
-poll_ok($node, 'SELECT count(*) = 3 FROM done_ann', 'another database gets its turn', db => 'other', seconds => 10);
+poll_ok(
+	$node, 'SELECT count(*) = 3 FROM done_ann', 'another database gets its turn',
+	db => 'other',
+	seconds => 10);
 cmp_ok($node->sql('SELECT count(*) FROM jobq_store.job'), '>', 100, 'while the backlog was there');
-is($node->sql(q{SELECT count(*) <= 2 FROM pg_stat_activity WHERE backend_type = 'jobq executor'}), 't',
-	'there are never more than jobq.max_workers');
-$node->sql(q{SELECT jobq.purge('ann')}) if $node->sql(q{SELECT to_regproc('jobq.purge') IS NOT NULL}) eq 't';
+is( $node->sql(q{SELECT count(*) <= 2 FROM pg_stat_activity WHERE backend_type = 'jobq executor'}),
+	't', 'there are never more than jobq.max_workers');
+$node->sql(q{SELECT jobq.purge('ann')})
+  if $node->sql(q{SELECT to_regproc('jobq.purge') IS NOT NULL}) eq 't';
 $node->sql(q{SELECT count(jobq.delete(id)) FROM jobq_store.job});
 poll_ok($node, 'SELECT count(*) = 0 FROM jobq_store.job', 'the backlog is gone');
 
@@ -95,7 +109,9 @@ my $position = log_position($node);
 $node->sql('TRUNCATE done_ann, done_ben');
 add_jobs('postgres', 'ann', 40, 0.02);
 add_jobs('postgres', 'ben', 40, 0.02);
-poll_ok($node, 'SELECT (SELECT count(*) FROM done_ann) = 40 AND (SELECT count(*) FROM done_ben) = 40',
+poll_ok(
+	$node,
+	'SELECT (SELECT count(*) FROM done_ann) = 40 AND (SELECT count(*) FROM done_ben) = 40',
 	'all jobs are run with one worker slot');
 my @complaints = log_since($node, $position) =~ /found no free background worker slot/g;
 cmp_ok(scalar(@complaints), '<=', 10, 'the log is not flooded');

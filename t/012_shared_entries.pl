@@ -27,7 +27,9 @@ sub make_database
 	my ($db) = @_;
 	local $ENV{PGOPTIONS} = '-c synchronous_commit=local';
 	$node->sql("CREATE DATABASE $db");
-	$node->sql(q{CREATE EXTENSION jobq; CREATE TABLE done (n int); SELECT jobq.run('INSERT INTO done VALUES (1)')}, $db);
+	$node->sql(
+		q{CREATE EXTENSION jobq; CREATE TABLE done (n int); SELECT jobq.run('INSERT INTO done VALUES (1)')},
+		$db);
 	return;
 }
 
@@ -53,44 +55,65 @@ my $holder = $node->background_psql('postgres');
 $holder->query_safe("BEGIN; COMMENT ON DATABASE one IS 'mine'");
 my ($first, $second) = ('', '');
 my @drops = (start_sql('DROP DATABASE one', \$first), start_sql('DROP DATABASE one', \$second));
-poll_ok($node, q{SELECT count(*) = 2 FROM pg_stat_activity
+poll_ok(
+	$node, q{SELECT count(*) = 2 FROM pg_stat_activity
 	WHERE query LIKE 'DROP DATABASE%' AND wait_event_type = 'Lock'}, 'two commands drop the database');
 set_standby('nobody');
 $holder->query_safe('ROLLBACK');
 $holder->quit;
-poll_ok($node, q{SELECT count(*) = 1 FROM pg_stat_activity
+poll_ok(
+	$node, q{SELECT count(*) = 1 FROM pg_stat_activity
 	WHERE query LIKE 'DROP DATABASE%' AND wait_event = 'SyncRep'}, 'one has');
 make_database('two');
 set_standby('');
 $_->finish foreach @drops;
 like("$first$second", qr/^ERROR:  database "one" does not exist$/m, 'the other one fails');
 $node->sql(q{SELECT jobq.run('INSERT INTO done VALUES (2)')}, 'two');
-poll_ok($node, 'SELECT count(*) = 1 FROM done WHERE n = 2', 'the database that has its entry now runs jobs', db => 'two');
-is($node->sql(q{SELECT count(*) FROM jobq.health WHERE topic = 'coordinator'}, 'two'), '0', 'nothing keeps workers away');
+poll_ok(
+	$node,
+	'SELECT count(*) = 1 FROM done WHERE n = 2',
+	'the database that has its entry now runs jobs',
+	db => 'two');
+is($node->sql(q{SELECT count(*) FROM jobq.health WHERE topic = 'coordinator'}, 'two'),
+	'0', 'nothing keeps workers away');
 
 # ------------------------- a name that was another's by the time of the command
 
 make_database('three');
-$node->sql(q{SELECT jobq.create_queue('ext'); SELECT jobq.enqueue('ext'); SELECT jobq.enqueue('ext')}, 'three');
-my ($id, $lease) = split(/\|/, $node->sql(q{SELECT id, lease FROM jobq.dequeue('ext', lease => '4 s')}, 'three'));
+$node->sql(
+	q{SELECT jobq.create_queue('ext'); SELECT jobq.enqueue('ext'); SELECT jobq.enqueue('ext')},
+	'three');
+my ($id, $lease) =
+  split(/\|/, $node->sql(q{SELECT id, lease FROM jobq.dequeue('ext', lease => '4 s')}, 'three'));
 $node->sql('CREATE DATABASE empty');
 my $renamer = $node->background_psql('postgres');
 $renamer->query_safe("BEGIN; COMMENT ON DATABASE three IS 'mine'");
 my $output = '';
 my $drop = start_sql('DROP DATABASE three', \$output);
-poll_ok($node, q{SELECT count(*) = 1 FROM pg_stat_activity
+poll_ok(
+	$node, q{SELECT count(*) = 1 FROM pg_stat_activity
 	WHERE query LIKE 'DROP DATABASE%' AND wait_event_type = 'Lock'}, 'a command drops a database');
 $renamer->query_safe('ALTER DATABASE three RENAME TO survivor');
 $renamer->query_safe('ALTER DATABASE empty RENAME TO three');
 $renamer->query_safe('COMMIT');
 $renamer->quit;
 $drop->finish;
-is($node->sql(q{SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_database WHERE datname IN ('three', 'survivor')}),
-	'survivor', 'the database to be dropped is another one by then');
+is( $node->sql(
+		q{SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_database WHERE datname IN ('three', 'survivor')}
+	),
+	'survivor',
+	'the database to be dropped is another one by then');
 $node->sql(q{SELECT jobq.run('INSERT INTO done VALUES (2)')}, 'survivor');
-poll_ok($node, 'SELECT count(*) = 1 FROM done WHERE n = 2', 'that one is left alone: jobs run', db => 'survivor');
-poll_ok($node, "SELECT count(*) = 1 FROM jobq.attempts WHERE job_id = $id AND outcome = 'lease lost'",
-	'the leases of the surviving database end', db => 'survivor');
+poll_ok(
+	$node,
+	'SELECT count(*) = 1 FROM done WHERE n = 2',
+	'that one is left alone: jobs run',
+	db => 'survivor');
+poll_ok(
+	$node,
+	"SELECT count(*) = 1 FROM jobq.attempts WHERE job_id = $id AND outcome = 'lease lost'",
+	'the leases of the surviving database end',
+	db => 'survivor');
 
 $node->stop;
 
@@ -129,11 +152,14 @@ sub executors
 as('mallory', q{SELECT jobq.run('SELECT pg_sleep(600)') FROM generate_series(1, 6)});
 poll_ok($node, sleepers('mallory'), 'without a limit a role takes all workers', expected => 4);
 as('alice', q{SELECT jobq.run('SELECT 1')});
-poll_ok($node, q{SELECT count(*) = 1 FROM jobq.health WHERE topic = 'worker slots'
+poll_ok(
+	$node, q{SELECT count(*) = 1 FROM jobq.health WHERE topic = 'worker slots'
 	AND message ~ 'the 4 workers of the server are busy, 4 of them with jobs of role "mallory"'},
 	'health says which one');
-is(as('alice', q{SELECT count(*) FROM jobq.health WHERE message ~ 'mallory'}), '0', 'not to everybody');
-is(as('alice', q{SELECT count(*) FROM jobq.health WHERE topic = 'worker slots'}), '1', 'the role without a worker hears that all are busy');
+is(as('alice', q{SELECT count(*) FROM jobq.health WHERE message ~ 'mallory'}),
+	'0', 'not to everybody');
+is(as('alice', q{SELECT count(*) FROM jobq.health WHERE topic = 'worker slots'}),
+	'1', 'the role without a worker hears that all are busy');
 
 # a limit: as many leave as there are too many, when their job ends
 $node->append_conf('postgresql.conf', 'jobq.max_workers_per_role = 2');
@@ -141,7 +167,9 @@ $node->reload;
 poll_ok($node, q{SELECT current_setting('jobq.max_workers_per_role') = '2'}, 'a limit is set');
 as('mallory', q{SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE state = 'running'});
 poll_ok($node, executors('mallory'), 'two of four leave', expected => 2);
-poll_ok($node, q{SELECT count(*) = 0 FROM jobq.jobs WHERE queue = 'run:alice' AND state <> 'completed'},
+poll_ok(
+	$node,
+	q{SELECT count(*) = 0 FROM jobq.jobs WHERE queue = 'run:alice' AND state <> 'completed'},
 	'the others\' jobs run');
 poll_ok($node, sleepers('mallory'), 'the role runs as many as it may', expected => 2);
 as('mallory', q{SELECT jobq.run('SELECT pg_sleep(600)')}, 'other');
@@ -149,36 +177,49 @@ as('mallory', q{SELECT jobq.run('SELECT pg_sleep(600)')});
 as('alice', q{SELECT jobq.run('SELECT pg_sleep(600)') FROM generate_series(1, 2)});
 poll_ok($node, sleepers('alice'), 'another one, too', expected => 2);
 is($node->sql(sleepers('mallory')), '2', 'the limit for a role is for all databases together');
-is($node->sql(q{SELECT count(*) FROM jobq.health WHERE topic = 'worker slots'}), '0', 'no worker is missing');
+is($node->sql(q{SELECT count(*) FROM jobq.health WHERE topic = 'worker slots'}),
+	'0', 'no worker is missing');
 $node->advance_clock('6 min');
-is($node->sql(q{SELECT object, message ~ 'has the 2 workers', hint ~ 'max_workers_per_role' FROM jobq.health
-	WHERE topic = 'worker slots'}), 'run:mallory|t|t', 'health says which limit keeps jobs waiting');
+is( $node->sql(
+		q{SELECT object, message ~ 'has the 2 workers', hint ~ 'max_workers_per_role' FROM jobq.health
+	WHERE topic = 'worker slots'}),
+	'run:mallory|t|t',
+	'health says which limit keeps jobs waiting');
 
 # one that has its limit in one database, and is idle there, has it in another
 as('mallory', q{SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE state <> 'completed'});
 poll_ok($node, sleepers('mallory'), 'idle here, it works in another database', expected => 1);
-is($node->sql(q{SELECT count(*) FROM pg_stat_activity WHERE usename = 'mallory' AND datname = 'other'
-	AND backend_type = 'jobq executor'}), '1', 'the role works in the other database only');
+is( $node->sql(
+		q{SELECT count(*) FROM pg_stat_activity WHERE usename = 'mallory' AND datname = 'other'
+	AND backend_type = 'jobq executor'}),
+	'1',
+	'the role works in the other database only');
 
 # one that always has work here has its turn there, too
 as('mallory', q{SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE state = 'running'}, 'other');
-poll_ok($node, executors('mallory') . q{ AND datname = 'other' AND state = 'idle'}, 'idle there', expected => 1);
+poll_ok($node, executors('mallory') . q{ AND datname = 'other' AND state = 'idle'},
+	'idle there', expected => 1);
 as('mallory', q{SELECT jobq.run('SELECT pg_sleep(0.2)') FROM generate_series(1, 500)});
-poll_ok($node, q{SELECT count(*) = 2 FROM pg_stat_activity WHERE usename = 'mallory'
-	AND datname = 'postgres' AND backend_type = 'jobq executor'}, 'busy here with as many as it may have');
+poll_ok(
+	$node, q{SELECT count(*) = 2 FROM pg_stat_activity WHERE usename = 'mallory'
+	AND datname = 'postgres' AND backend_type = 'jobq executor'},
+	'busy here with as many as it may have');
 as('mallory', q{SELECT jobq.run('SELECT pg_sleep(600)')}, 'other');
-poll_ok($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE usename = 'mallory'
+poll_ok(
+	$node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE usename = 'mallory'
 	AND datname = 'other' AND backend_type = 'jobq executor' AND wait_event = 'PgSleep'},
 	'it gives way to another database');
 
 # at its limit a role drives away its own executors only; who has come first is
 # looked at first
-as('mallory', q{SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE state <> 'completed'}, $_) foreach ('postgres', 'other');
+as('mallory', q{SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE state <> 'completed'}, $_)
+  foreach ('postgres', 'other');
 as('alice', q{SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE state <> 'completed'});
 $node->restart;
 as('alice', q{SELECT jobq.run('SELECT 1')});
 poll_ok($node, executors('alice'), 'an executor that stays', expected => 1);
-my $whose = q{SELECT pid FROM pg_stat_activity WHERE usename = 'alice' AND backend_type = 'jobq executor'};
+my $whose =
+  q{SELECT pid FROM pg_stat_activity WHERE usename = 'alice' AND backend_type = 'jobq executor'};
 my $stays = $node->sql($whose);
 as('mallory', q{SELECT jobq.run('SELECT pg_sleep(600)') FROM generate_series(1, 2)});
 poll_ok($node, sleepers('mallory'), 'a role has as many as it may', expected => 2);
@@ -195,13 +236,17 @@ $node->stop;
 foreach my $slots (0 .. 2)
 {
 	my $none = jobq_node("slots_$slots", conf => ["max_worker_processes = $slots"]);
-	poll_ok($none, q{SELECT count(*) = 1 FROM jobq.health WHERE severity = 'critical'
+	poll_ok(
+		$none, q{SELECT count(*) = 1 FROM jobq.health WHERE severity = 'critical'
 		AND topic = 'coordinator' AND object = 'max_worker_processes'
 		AND hint = 'Increase max_worker_processes, which is } . $slots . q{; it needs a restart.'},
 		"max_worker_processes = $slots: health names the setting");
 	$none->append_conf('postgresql.conf', 'max_worker_processes = 8');
 	$none->restart;
-	poll_ok($none, q{SELECT count(*) = 0 FROM jobq.health}, 'max_worker_processes raised: health has nothing to say');
+	poll_ok(
+		$none,
+		q{SELECT count(*) = 0 FROM jobq.health},
+		'max_worker_processes raised: health has nothing to say');
 	$none->stop;
 }
 

@@ -13,7 +13,8 @@ $node->create_clock;
 
 $node->sql("ALTER SYSTEM SET jobq.databases = 'other'");
 $node->reload;
-poll_ok($node, q{SELECT count(*) FROM pg_stat_activity
+poll_ok(
+	$node, q{SELECT count(*) FROM pg_stat_activity
 	WHERE backend_type = 'jobq coordinator'},
 	'the coordinator has left', expected => '0');
 
@@ -28,10 +29,11 @@ foreach my $way ('dequeue', 'take')
 
 	# The first two are known to be ready; the third is come across afterwards,
 	# and before these two, which the claim has in its hands.
-	my @ready = split(/\n/,
-		$node->sql("SELECT jobq.enqueue_many('$way', array_fill('{}'::jsonb, '{2}'))"));
-	is($node->sql("SELECT string_agg(id::text, ' ') FROM ($claim) AS t"),
-		"@ready $leased", "$way: all jobs are given out once");
+	my @ready =
+	  split(/\n/, $node->sql("SELECT jobq.enqueue_many('$way', array_fill('{}'::jsonb, '{2}'))"));
+	is( $node->sql("SELECT string_agg(id::text, ' ') FROM ($claim) AS t"),
+		"@ready $leased",
+		"$way: all jobs are given out once");
 	is($node->sql("SELECT count(*) FROM ($claim) AS t"), '0', "$way: nothing is left");
 }
 

@@ -19,12 +19,15 @@ my $seconds = $ENV{JOBQ_IDLE_SECONDS} || 10;
 my $node = jobq_node(
 	'main',
 	conf => [
-		'autovacuum = off', 'checkpoint_timeout = 1h',
-		'jobq.worker_idle_timeout = 1h', 'jobq.max_workers = 2',
+		'autovacuum = off',
+		'checkpoint_timeout = 1h',
+		'jobq.worker_idle_timeout = 1h',
+		'jobq.max_workers = 2',
 		'log_statement = none',
 	]);
 
-$node->sql(q{
+$node->sql(
+	q{
 	CREATE DATABASE observer;
 	CREATE TABLE done (n int);
 	CREATE FUNCTION handle(payload jsonb) RETURNS void LANGUAGE sql
@@ -50,8 +53,7 @@ $node->sql("SELECT * FROM jobq.dequeue('ext')");
 poll_ok($node, 'SELECT count(*) = 2 FROM done', 'the jobs are done');
 
 my $waiter = $node->background_psql('postgres');
-$waiter->query_until(qr/waiting/,
-	"\\echo waiting\nCALL jobq.wait('{ext}', NULL);\n\\echo woken\n");
+$waiter->query_until(qr/waiting/, "\\echo waiting\nCALL jobq.wait('{ext}', NULL);\n\\echo woken\n");
 
 # Everything below is looked at from another database, so that looking is not
 # counted.
@@ -70,7 +72,8 @@ sub activity
 # When each process last did something, and what it waits for.
 sub processes
 {
-	return $eye->query_safe(q{
+	return $eye->query_safe(
+		q{
 		SELECT format('%s: %s/%s %s %s xmin %s', backend_type, wait_event_type,
 		  wait_event, state, state_change, backend_xmin)
 		FROM pg_stat_activity
@@ -86,7 +89,7 @@ sub sleeps
 		split(
 			/\n/,
 			$eye->query_safe(
-				"SELECT pid FROM pg_stat_activity WHERE backend_type LIKE 'jobq%'"
+					"SELECT pid FROM pg_stat_activity WHERE backend_type LIKE 'jobq%'"
 				  . " OR query LIKE 'CALL jobq.wait%'")))
 	{
 		open(my $fh, '<', "/proc/$pid/status") or next;
@@ -121,14 +124,12 @@ is(processes(), $processes, 'no process did anything');
 my $after = sleeps();
 foreach my $pid (sort keys %$after)
 {
-	cmp_ok($after->{$pid} - ($sleeps->{$pid} // 0),
-		'<=', $seconds / 10, "process $pid has slept");
+	cmp_ok($after->{$pid} - ($sleeps->{$pid} // 0), '<=', $seconds / 10, "process $pid has slept");
 }
 
 # everybody waits, without a transaction
 my @lines = split(/\n/, $processes);
-foreach my $type ('jobq launcher', 'jobq coordinator', 'jobq executor',
-	'client backend')
+foreach my $type ('jobq launcher', 'jobq coordinator', 'jobq executor', 'client backend')
 {
 	my @mine = grep { /^\Q$type\E: / } @lines;
 	cmp_ok(scalar(@mine), '>=', 1, "there is a $type");
@@ -145,8 +146,7 @@ like($waiter->query_until(qr/woken/, ''), qr/^t$/m, 'the waiter is woken');
 cmp_ok(time() - $started, '<', 2, 'at once');
 $started = time();
 $node->sql("SELECT jobq.enqueue('one', '17')");
-poll_ok($node, 'SELECT count(*) = 1 FROM done WHERE n = 17',
-	'a job is run');
+poll_ok($node, 'SELECT count(*) = 1 FROM done WHERE n = 17', 'a job is run');
 cmp_ok(time() - $started, '<', 2, 'at once');
 
 $waiter->quit;

@@ -71,7 +71,8 @@ sub holding
 	return;
 }
 
-$node->sql(q{
+$node->sql(
+	q{
 	CREATE FUNCTION done() RETURNS void LANGUAGE sql AS '';
 	SELECT jobq.create_queue('done', 'done()');
 	SELECT jobq.create_queue('ext', max_attempts => 100);
@@ -85,44 +86,65 @@ foreach my $queue (qw(started leased busy lost foreign over cancelled paused))
 both('nothing special');
 
 # Times to live
-$node->sql("SELECT count(*) FROM jobq.enqueue_many('started', array_fill('{}'::jsonb, ARRAY[$n]), ttl => '1 min')");
-$node->sql("SELECT count(jobq.fail(id, lease, 'x', retry_in => '1 hour')) FROM jobq.dequeue('started'::text, $n, '1 min')");
-$node->sql("SELECT count(*) FROM jobq.enqueue_many('leased', array_fill('{}'::jsonb, ARRAY[$n]), ttl => '1 min')");
+$node->sql(
+	"SELECT count(*) FROM jobq.enqueue_many('started', array_fill('{}'::jsonb, ARRAY[$n]), ttl => '1 min')"
+);
+$node->sql(
+	"SELECT count(jobq.fail(id, lease, 'x', retry_in => '1 hour')) FROM jobq.dequeue('started'::text, $n, '1 min')"
+);
+$node->sql(
+	"SELECT count(*) FROM jobq.enqueue_many('leased', array_fill('{}'::jsonb, ARRAY[$n]), ttl => '1 min')"
+);
 $node->sql("SELECT count(*) FROM jobq.dequeue('leased'::text, $n, '1 day')");
 $node->advance_clock('2 min');
 both('jobs past their time to live that were started');
 
-$node->sql("SELECT count(*) FROM jobq.enqueue_many('busy', array_fill('{}'::jsonb, ARRAY[$n]), ttl => '1 min')");
+$node->sql(
+	"SELECT count(*) FROM jobq.enqueue_many('busy', array_fill('{}'::jsonb, ARRAY[$n]), ttl => '1 min')"
+);
 holding('jobs past their time to live that are locked',
 	"SELECT count(jobq.set_priority(id, 1)) FROM jobq.jobs WHERE queue = 'busy'");
-poll_ok($node, "SELECT count(*) = $n FROM jobq.jobs WHERE queue = 'busy' AND state = 'expired'",
+poll_ok(
+	$node,
+	"SELECT count(*) = $n FROM jobq.jobs WHERE queue = 'busy' AND state = 'expired'",
 	'they expire when they are free');
 
 # Leases
 $node->sql("SELECT count(*) FROM jobq.enqueue_many('over', array_fill('{}'::jsonb, ARRAY[$n]))");
 $node->sql("CREATE TABLE held AS SELECT id, lease FROM jobq.dequeue('over'::text, $n, '1 min')");
-holding('leases that are over, and their jobs locked',
+holding(
+	'leases that are over, and their jobs locked',
 	"SELECT count(jobq.complete(id, lease)) FROM held");
-poll_ok($node, "SELECT count(*) = $n FROM jobq.jobs WHERE queue = 'over' AND state = 'ready'",
+poll_ok(
+	$node,
+	"SELECT count(*) = $n FROM jobq.jobs WHERE queue = 'over' AND state = 'ready'",
 	'they end when the jobs are free');
 
 # Requests to cancel
-$node->sql("SELECT count(*) FROM jobq.enqueue_many('cancelled', array_fill('{}'::jsonb, ARRAY[$n]))");
+$node->sql(
+	"SELECT count(*) FROM jobq.enqueue_many('cancelled', array_fill('{}'::jsonb, ARRAY[$n]))");
 {
 	my $session = $node->background_psql('postgres', on_error_stop => 1);
 	$session->query_safe("BEGIN");
-	$session->query_safe("SELECT count(jobq.set_priority(id, 1)) FROM jobq.jobs WHERE queue = 'cancelled'");
-	is($node->sql("SELECT count(*) FILTER (WHERE jobq.cancel(id)) FROM jobq.jobs WHERE queue = 'cancelled'"),
-		$n, 'many jobs are to be cancelled that are locked');
+	$session->query_safe(
+		"SELECT count(jobq.set_priority(id, 1)) FROM jobq.jobs WHERE queue = 'cancelled'");
+	is( $node->sql(
+			"SELECT count(*) FILTER (WHERE jobq.cancel(id)) FROM jobq.jobs WHERE queue = 'cancelled'"
+		),
+		$n,
+		'many jobs are to be cancelled that are locked');
 	both('requests to cancel jobs that are locked');
 	$session->query_safe("ROLLBACK");
 	$session->quit;
 }
-poll_ok($node, "SELECT count(*) = $n FROM jobq.jobs WHERE queue = 'cancelled' AND state = 'cancelled'",
+poll_ok(
+	$node,
+	"SELECT count(*) = $n FROM jobq.jobs WHERE queue = 'cancelled' AND state = 'cancelled'",
 	'they are cancelled when they are free');
 
 # Schedules
-$node->sql("SELECT count(jobq.schedule('s' || i, '* * * * * *', queue => 'rest', overlap => 'skip'))
+$node->sql(
+	"SELECT count(jobq.schedule('s' || i, '* * * * * *', queue => 'rest', overlap => 'skip'))
 	FROM generate_series(1, 500) AS i");
 holding('schedules that are due, and locked',
 	"SELECT count(jobq.enable_schedule('s' || i, false)) FROM generate_series(1, 500) AS i");
@@ -130,19 +152,26 @@ $node->sql("SELECT count(jobq.unschedule('s' || i)) FROM generate_series(1, 500)
 
 # Delayed jobs of a queue at rest
 $node->sql("SELECT jobq.pause('paused')");
-$node->sql("SELECT count(*) FROM jobq.enqueue_many('paused', array_fill('{}'::jsonb, ARRAY[$n]), delay => '1 min')");
+$node->sql(
+	"SELECT count(*) FROM jobq.enqueue_many('paused', array_fill('{}'::jsonb, ARRAY[$n]), delay => '1 min')"
+);
 $node->advance_clock('2 min');
 both('delayed jobs of a paused queue');
 
 # Jobs whose queue is gone, or belongs to another database
 foreach my $queue (qw(lost foreign))
 {
-	$node->sql("SELECT count(*) FROM jobq.enqueue_many('$queue', array_fill('{}'::jsonb, ARRAY[$n]), ttl => '1 min')");
-	$node->sql("SELECT count(*) FROM jobq.enqueue_many('$queue', array_fill('{}'::jsonb, ARRAY[$n]), priority => -1)");
+	$node->sql(
+		"SELECT count(*) FROM jobq.enqueue_many('$queue', array_fill('{}'::jsonb, ARRAY[$n]), ttl => '1 min')"
+	);
+	$node->sql(
+		"SELECT count(*) FROM jobq.enqueue_many('$queue', array_fill('{}'::jsonb, ARRAY[$n]), priority => -1)"
+	);
 	$node->sql("SELECT count(*) FROM jobq.dequeue('$queue'::text, $n, '1 min')");
 }
 # by hand; so that it is noticed, in a prepared transaction
-$node->sql(q{
+$node->sql(
+	q{
 	BEGIN;
 	DELETE FROM jobq_store.queue WHERE name = 'lost';
 	UPDATE jobq_store.queue SET system_identifier = 1 WHERE name = 'foreign';
@@ -151,8 +180,11 @@ $node->sql(q{
 });
 $node->advance_clock('2 min');
 both('jobs of queues that are gone or elsewhere');
-is($node->sql("SELECT count(*) FROM jobq_store.job AS j JOIN jobq_store.queue AS q ON q.id = j.queue
-	WHERE q.name = 'foreign'"), 2 * $n, 'jobs of queues that are gone or elsewhere are left alone');
+is( $node->sql(
+		"SELECT count(*) FROM jobq_store.job AS j JOIN jobq_store.queue AS q ON q.id = j.queue
+	WHERE q.name = 'foreign'"),
+	2 * $n,
+	'jobs of queues that are gone or elsewhere are left alone');
 
 # It was one and the same process all the time
 is(wait_for_worker($node, 'jobq coordinator'), $coordinator, 'nothing has ended the coordinator');

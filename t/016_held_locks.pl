@@ -11,12 +11,13 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = jobq_node('main',
-	conf => [ 'max_prepared_transactions = 5', "log_min_messages = 'warning'" ]);
+my $node =
+  jobq_node('main', conf => [ 'max_prepared_transactions = 5', "log_min_messages = 'warning'" ]);
 $node->create_clock;
 my $coordinator = wait_for_worker($node, 'jobq coordinator');
 
-$node->sql(q{
+$node->sql(
+	q{
 	CREATE ROLE alice LOGIN; CREATE ROLE bob LOGIN;
 	SELECT jobq.grant_usage(r, true) FROM unnest('{alice,bob}'::regrole[]) AS r;
 	GRANT CREATE ON SCHEMA public TO alice;
@@ -66,7 +67,8 @@ sub make_queue
 	my ($options) = @_;
 	my $q = 'q' . ++$queues;
 	$options = $options ? ", $options" : '';
-	$node->sql(qq{
+	$node->sql(
+		qq{
 		SET ROLE alice;
 		SELECT jobq.create_queue('$q', max_attempts => 1$options);
 		SELECT jobq.enqueue('$q') FROM generate_series(1, 6);
@@ -87,7 +89,10 @@ on_time('nobody is in the way');
 my $of = "FROM jobq.jobs WHERE queue =";
 my @holders = (
 	[ 'complete', "SELECT jobq.complete(id, lease) FROM claims WHERE queue = 'Q'" ],
-	[ 'complete_many', "SELECT jobq.complete_many(array_agg(id), max(lease)) FROM claims WHERE queue = 'Q'" ],
+	[
+		'complete_many',
+		"SELECT jobq.complete_many(array_agg(id), max(lease)) FROM claims WHERE queue = 'Q'"
+	],
 	[ 'fail', "SELECT jobq.fail(id, lease, 'x') FROM claims WHERE queue = 'Q'" ],
 	[ 'release', "SELECT jobq.release(id, lease) FROM claims WHERE queue = 'Q'" ],
 	[ 'heartbeat', "SELECT jobq.heartbeat(id, lease) FROM claims WHERE queue = 'Q'" ],
@@ -112,15 +117,19 @@ my @holders = (
 	[ 'unschedule', "SELECT jobq.unschedule('Q')" ],
 	[ 'run_schedule', "SELECT jobq.run_schedule('Q')" ],
 	[ 'run', "SELECT jobq.run('SELECT 1')" ],
-	[ 'reading', "LOCK TABLE jobq.jobs IN ACCESS SHARE MODE; SELECT count(*) FROM jobq.jobs;"
+	[
+		'reading',
+		"LOCK TABLE jobq.jobs IN ACCESS SHARE MODE; SELECT count(*) FROM jobq.jobs;"
 		  . " SELECT count(*) FROM jobq.queues; SELECT count(*) FROM jobq.schedules;"
-		  . " SELECT count(*) FROM jobq.schedule_runs; SELECT count(*) FROM jobq.attempts" ],
-);
+		  . " SELECT count(*) FROM jobq.schedule_runs; SELECT count(*) FROM jobq.attempts"
+	],);
 foreach my $holder (@holders)
 {
 	my ($name, $hold) = @$holder;
 	my $q = make_queue('keep_completed_count => 0, keep_dead_count => 0');
-	$node->sql("SET ROLE alice; SELECT jobq.schedule('$q', '* * * * * *', queue => '$q', overlap => 'allow')");
+	$node->sql(
+		"SET ROLE alice; SELECT jobq.schedule('$q', '* * * * * *', queue => '$q', overlap => 'allow')"
+	);
 	$hold =~ s/Q/$q/g;
 	# so late, history is to be emptied, and limits by number are to be applied
 	held("$name is not committed", $hold, clock => '5 hours');
@@ -130,48 +139,71 @@ foreach my $holder (@holders)
 # --------------------------------------------- what waits for a key, or a queue
 
 # a schedule cancels its running job, which alice is just doing, too
-$node->sql(q{SELECT jobq.create_queue('runs', 'runs()');
+$node->sql(
+	q{SELECT jobq.create_queue('runs', 'runs()');
 	SELECT jobq.grant_queue('runs', 'alice', 'manage');
 	SELECT jobq.schedule('cancels', '@every 60s', queue => 'runs', overlap => 'cancel');
 	SELECT jobq.run_schedule('cancels')});
-poll_ok($node, "SELECT count(*) = 1 FROM jobq.jobs WHERE queue = 'runs' AND state = 'running'",
+poll_ok(
+	$node,
+	"SELECT count(*) = 1 FROM jobq.jobs WHERE queue = 'runs' AND state = 'running'",
 	'a job is running');
-held('the same job is being cancelled',
+held(
+	'the same job is being cancelled',
 	"SELECT jobq.cancel(id) FROM jobq.jobs WHERE queue = 'runs' AND state = 'running'",
 	clock => '120 s',
 	check => sub {
-		poll_ok($node, qq{SELECT count(*) = 1 FROM jobq.health WHERE topic = 'late'
+		poll_ok(
+			$node, qq{SELECT count(*) = 1 FROM jobq.health WHERE topic = 'late'
 			AND object = 'firing schedules' AND message ~ 'pid [0-9]+ \\(role "postgres", application "holder"'},
 			'jobq.health names whose transaction is in the way');
-		is($node->sql("SET ROLE bob; SELECT count(*) FROM jobq.health WHERE topic = 'late' AND message ~ 'pid'"),
-			0, 'to those who may see it');
+		is( $node->sql(
+				"SET ROLE bob; SELECT count(*) FROM jobq.health WHERE topic = 'late' AND message ~ 'pid'"
+			),
+			0,
+			'to those who may see it');
 	});
-poll_ok($node, "SELECT count(*) = 2 FROM jobq.jobs WHERE queue = 'runs' AND headers ? 'schedule'",
+poll_ok(
+	$node,
+	"SELECT count(*) = 2 FROM jobq.jobs WHERE queue = 'runs' AND headers ? 'schedule'",
 	'the schedule runs when the lock is gone');
-$node->sql("SELECT jobq.unschedule('cancels'); SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE queue = 'runs'");
+$node->sql(
+	"SELECT jobq.unschedule('cancels'); SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE queue = 'runs'"
+);
 
 # the first run() of a role is not committed when its schedule is due
 $node->sql("SET ROLE alice; SELECT jobq.schedule('commands', '\@every 60s', 'SELECT 1')");
-$node->sql("SELECT jobq.drop_queue('run:alice', force => true)
+$node->sql(
+	"SELECT jobq.drop_queue('run:alice', force => true)
 	WHERE EXISTS (SELECT FROM jobq_store.queue WHERE name = 'run:alice')");
 $node->sql("SELECT jobq.enable_schedule('commands')");
 held('a role\'s queue of commands is being made', "SELECT jobq.run('SELECT 1')", clock => '120 s');
-poll_ok($node, "SELECT runs > 0 FROM jobq.schedules WHERE name = 'commands'", 'a schedule of commands runs');
+poll_ok(
+	$node,
+	"SELECT runs > 0 FROM jobq.schedules WHERE name = 'commands'",
+	'a schedule of commands runs');
 {
 	my $runs = $node->sql("SELECT runs FROM jobq.schedules WHERE name = 'commands'");
-	held('it is being dropped', "RESET ROLE; SELECT jobq.drop_queue('run:alice', force => true)",
+	held(
+		'it is being dropped',
+		"RESET ROLE; SELECT jobq.drop_queue('run:alice', force => true)",
 		clock => '120 s');
-	poll_ok($node, "SELECT runs > $runs FROM jobq.schedules WHERE name = 'commands'", 'the schedule of commands runs again');
+	poll_ok(
+		$node,
+		"SELECT runs > $runs FROM jobq.schedules WHERE name = 'commands'",
+		'the schedule of commands runs again');
 }
 
 # a queue of reports is being dropped when a job dies
 my $reports = make_queue();
 my $dies = make_queue("on_dead => '$reports', keep_completed => '1 year'");
-$node->sql("SET ROLE alice; SELECT jobq.enqueue('$dies', priority => -7);
+$node->sql(
+	"SET ROLE alice; SELECT jobq.enqueue('$dies', priority => -7);
 	SELECT jobq.dequeue('$dies', lease => '1 s')");
-held('the queue of reports is being dropped',
-	"SELECT jobq.drop_queue('$reports', force => true)");
-poll_ok($node, "SELECT count(*) > 0 FROM jobq.jobs WHERE queue = '$reports' AND headers ? 'jobq_dead_job'",
+held('the queue of reports is being dropped', "SELECT jobq.drop_queue('$reports', force => true)");
+poll_ok(
+	$node,
+	"SELECT count(*) > 0 FROM jobq.jobs WHERE queue = '$reports' AND headers ? 'jobq_dead_job'",
 	'the death is reported when the lock is gone');
 
 # the lock of the extension, which needs no privilege on it
@@ -181,12 +213,23 @@ held('somebody has the lock of the extension',
 
 # or wants it, and waits for a job that has it
 my $long = $node->sql("SELECT jobq.enqueue('runs')");
-poll_ok($node, "SELECT count(*) = 1 FROM jobq.workers WHERE job_id = $long", 'a long job is running');
+poll_ok(
+	$node,
+	"SELECT count(*) = 1 FROM jobq.workers WHERE job_id = $long",
+	'a long job is running');
 my ($out, $err) = ('', '');
 my $waiting = IPC::Run::start(
-	[ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', 'SET ROLE alice', '-c', 'DROP EXTENSION jobq' ],
-	'>', \$out, '2>', \$err, IPC::Run::timeout(wait_limit()));
-poll_ok($node, "SELECT count(*) = 1 FROM pg_locks WHERE NOT granted AND locktype = 'object'
+	[
+		'psql', '-XAtq', '-d', $node->connstr('postgres'),
+		'-c', 'SET ROLE alice', '-c', 'DROP EXTENSION jobq'
+	],
+	'>',
+	\$out,
+	'2>',
+	\$err,
+	IPC::Run::timeout(wait_limit()));
+poll_ok(
+	$node, "SELECT count(*) = 1 FROM pg_locks WHERE NOT granted AND locktype = 'object'
 	AND mode = 'AccessExclusiveLock'", 'somebody waits for the lock of the extension');
 on_time('somebody waits for the lock of the extension');
 $node->sql("SELECT jobq.cancel($long)");
@@ -205,7 +248,9 @@ poll_until(
 	}) or die "the job is not running\n";
 # whoever is first after the crash has its row
 $node->sql("ALTER SYSTEM SET jobq.enabled = off; SELECT pg_reload_conf()");
-poll_ok($node, "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'jobq coordinator'",
+poll_ok(
+	$node,
+	"SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'jobq coordinator'",
 	'no coordinator');
 if ($node->sql("SELECT count(*) FROM pg_stat_activity WHERE pid = $executor") eq '1')
 {
@@ -220,7 +265,9 @@ if ($node->sql("SELECT count(*) FROM pg_stat_activity WHERE pid = $executor") eq
 	on_time('a job that crashed the server is locked');
 	$session->query_safe('ROLLBACK');
 	$session->quit;
-	poll_ok($node, "SELECT count(*) = 1 FROM jobq.attempts WHERE job_id = $crashed AND outcome = 'crashed' AND sqlstate = '57P02'",
+	poll_ok(
+		$node,
+		"SELECT count(*) = 1 FROM jobq.attempts WHERE job_id = $crashed AND outcome = 'crashed' AND sqlstate = '57P02'",
 		'the attempt of the crashed job is counted when the lock is gone');
 }
 else
@@ -229,8 +276,8 @@ else
 }
 
 # The coordinator was in nobody's hands, and gave up nothing
-is(join("\n", grep { /jobq failed in/ } split(/\n/, log_since($node, 0))), '',
-	'no task has run into a lock');
+is(join("\n", grep { /jobq failed in/ } split(/\n/, log_since($node, 0))),
+	'', 'no task has run into a lock');
 is(wait_for_worker($node, 'jobq coordinator'), $coordinator, 'nothing has ended the coordinator');
 
 $node->stop;

@@ -8,12 +8,9 @@ use JobqTest;
 use Test::More;
 use Time::HiRes qw(usleep);
 
-my $node = jobq_node(
-	'main',
-	conf => [
-		'jobq.max_workers = 3', 'max_prepared_transactions = 2',
-		'jobq.worker_idle_timeout = 1h'
-	]);
+my $node = jobq_node('main',
+	conf =>
+	  [ 'jobq.max_workers = 3', 'max_prepared_transactions = 2', 'jobq.worker_idle_timeout = 1h' ]);
 
 sub session
 {
@@ -46,8 +43,7 @@ sub is_held
 		'stopped', "$name: jobq.workers says so");
 	is($node->sql("SELECT count(*) FROM jobq.workers WHERE kind = 'executor'"),
 		'0', "$name: no executor is there");
-	is($node->sql('SELECT runs FROM jobq.schedules'),
-		$runs, "$name: no schedule has fired");
+	is($node->sql('SELECT runs FROM jobq.schedules'), $runs, "$name: no schedule has fired");
 	return $id;
 }
 
@@ -56,10 +52,12 @@ sub goes_on
 	my ($name) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	my $id = run_one();
-	poll_ok($node, "SELECT state FROM jobq.jobs WHERE id = $id",
-		$name, expected => 'completed');
-	poll_ok($node, "SELECT count(*) FROM jobq.jobs WHERE state = 'ready'",
-		"$name: those that were held, too", expected => '0');
+	poll_ok($node, "SELECT state FROM jobq.jobs WHERE id = $id", $name, expected => 'completed');
+	poll_ok(
+		$node,
+		"SELECT count(*) FROM jobq.jobs WHERE state = 'ready'",
+		"$name: those that were held, too",
+		expected => '0');
 	return;
 }
 
@@ -71,7 +69,9 @@ poll_ok($node, 'SELECT runs > 0 FROM jobq.schedules', 'a schedule fires');
 my $stopper = session();
 $stopper->query("BEGIN; SELECT jobq.stop()");
 is_held('stopped in an open transaction');
-like( $node->sql("SELECT severity || ' ' || object || ' ' || message FROM jobq.health"
+like(
+	$node->sql(
+			"SELECT severity || ' ' || object || ' ' || message FROM jobq.health"
 		  . " WHERE topic = 'stopped'"),
 	qr/^critical pid \d+ .* is still open$/m,
 	'jobq.health names it');
@@ -84,22 +84,17 @@ $stopper->query("BEGIN; SAVEPOINT a; SAVEPOINT b; SELECT jobq.stop(); RELEASE b"
 is_held('stopped in a savepoint that was released');
 $stopper->query('ROLLBACK TO a');
 goes_on('after a rollback to the savepoint around it');
-$stopper->query(
-	"SELECT jobq.stop(); SAVEPOINT c; SELECT jobq.stop(); ROLLBACK TO c");
+$stopper->query("SELECT jobq.stop(); SAVEPOINT c; SELECT jobq.stop(); ROLLBACK TO c");
 is_held('rolled back to a savepoint behind the first call');
 $stopper->query('ROLLBACK');
 goes_on('after the rollback');
-$stopper->query(
-	"DO \$\$ BEGIN PERFORM jobq.stop(); RAISE division_by_zero;"
+$stopper->query("DO \$\$ BEGIN PERFORM jobq.stop(); RAISE division_by_zero;"
 	  . " EXCEPTION WHEN OTHERS THEN NULL; END \$\$");
 goes_on('after a block that caught an error');
 
 # Prepared transactions
-like(
-	sql_error($node,
-		"BEGIN; SELECT jobq.stop(); PREPARE TRANSACTION 'stop'"),
-	qr/0A000.*jobq\.stop/s,
-	'cannot be prepared');
+like(sql_error($node, "BEGIN; SELECT jobq.stop(); PREPARE TRANSACTION 'stop'"),
+	qr/0A000.*jobq\.stop/s, 'cannot be prepared');
 goes_on('after that');
 $node->sql("BEGIN; SAVEPOINT a; SELECT jobq.stop(); ROLLBACK TO a;"
 	  . " SELECT jobq.run('SELECT 1'); PREPARE TRANSACTION 'no stop'");
@@ -136,31 +131,31 @@ goes_on('stopped and started in a transaction, after COMMIT');
 my $locker = session();
 $locker->query('SELECT pg_advisory_lock(1)');
 my $id = $node->sql("SELECT jobq.run('SELECT pg_advisory_xact_lock(1)')");
-poll_ok($node, "SELECT state FROM jobq.jobs WHERE id = $id",
-	'a job runs', expected => 'running');
+poll_ok($node, "SELECT state FROM jobq.jobs WHERE id = $id", 'a job runs', expected => 'running');
 my $waits = $node->background_psql('postgres', on_error_stop => 0);
-$waits->query_until(qr/called/,
-	"\\echo called\nSELECT jobq.stop();\n\\echo through\n");
-poll_ok($node, "SELECT state FROM jobq.workers WHERE kind = 'coordinator'",
-	'stop() is waiting', expected => 'stopped');
+$waits->query_until(qr/called/, "\\echo called\nSELECT jobq.stop();\n\\echo through\n");
+poll_ok(
+	$node,
+	"SELECT state FROM jobq.workers WHERE kind = 'coordinator'",
+	'stop() is waiting',
+	expected => 'stopped');
 my $behind = run_one();
 $locker->query('SELECT pg_advisory_unlock(1)');
 $waits->query_until(qr/through/, '');
-is($node->sql("SELECT string_agg(state, ' ' ORDER BY id) FROM jobq.jobs"
-		  . " WHERE id IN ($id, $behind)"),
-	'completed ready', 'it has waited for the one, and held the other');
+is( $node->sql(
+		"SELECT string_agg(state, ' ' ORDER BY id) FROM jobq.jobs" . " WHERE id IN ($id, $behind)"),
+	'completed ready',
+	'it has waited for the one, and held the other');
 $node->sql('SELECT jobq.start()');
 goes_on('started');
 
 # One that is cancelled while it waits
 $locker->query('SELECT pg_advisory_lock(1)');
 $id = $node->sql("SELECT jobq.run('SELECT pg_advisory_xact_lock(1)')");
-poll_ok($node, "SELECT state FROM jobq.jobs WHERE id = $id",
-	'a job runs', expected => 'running');
+poll_ok($node, "SELECT state FROM jobq.jobs WHERE id = $id", 'a job runs', expected => 'running');
 like(sql_error($node, "SET statement_timeout = '200 ms'; SELECT jobq.stop()"),
 	qr/57014/, 'stop() is cancelled');
-is($node->sql("SELECT state FROM jobq.jobs WHERE id = $id"),
-	'running', 'the job was not');
+is($node->sql("SELECT state FROM jobq.jobs WHERE id = $id"), 'running', 'the job was not');
 goes_on('others run') if $node->sql("SELECT count(*) FROM jobq.workers") > 0;
 $locker->query('SELECT pg_advisory_unlock(1)');
 $locker->quit;

@@ -12,15 +12,21 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 # a second: slow machines must not make the difference
-my $node = jobq_node('main', conf => [
-	'jobq.max_workers = 1', 'jobq.worker_idle_timeout = 1h', 'jobq.shared_commit_time = 1s',
-	"jobq.log_jobs = 'failures'" ]);
+my $node = jobq_node(
+	'main',
+	conf => [
+		'jobq.max_workers = 1',
+		'jobq.worker_idle_timeout = 1h',
+		'jobq.shared_commit_time = 1s',
+		"jobq.log_jobs = 'failures'"
+	]);
 
 # history.state
 my ($completed, $dead, $cancelled) = (3, 4, 5);
 
 # A job does what its payload says, and writes down in which transaction.
-$node->sql(q{
+$node->sql(
+	q{
 	CREATE TABLE effects (n int, job bigint, attempt int, xid xid8 DEFAULT pg_current_xact_id(), note text,
 		begun timestamptz DEFAULT now());
 	CREATE TABLE gate (n int);
@@ -57,8 +63,13 @@ sub run_batch
 	my $n = 0;
 	my $options = $opt{options} // '';
 	$node->sql("TRUNCATE effects; SELECT jobq.pause('$queue')");
-	$node->sql(join(';', map { $n++;
-		"SELECT jobq.enqueue('$queue', \$_p\$$_\$_p\$::jsonb || '{\"n\": $n}'$options)" } @$jobs));
+	$node->sql(
+		join(
+			';',
+			map {
+				$n++;
+				"SELECT jobq.enqueue('$queue', \$_p\$$_\$_p\$::jsonb || '{\"n\": $n}'$options)"
+			} @$jobs));
 	$node->sql("SELECT jobq.resume('$queue')");
 	return $opt{until} ? poll_query($node, $opt{until}) : drained();
 }
@@ -73,7 +84,8 @@ sub new_queue
 {
 	my ($options) = @_;
 	$queue = 'q' . ++$queues;
-	$node->sql("SELECT jobq.create_queue('$queue', 'work(jobq.job)', backoff_base => '1 ms', backoff => 'fixed',
+	$node->sql(
+		"SELECT jobq.create_queue('$queue', 'work(jobq.job)', backoff_base => '1 ms', backoff => 'fixed',
 		jitter => 0" . ($options // '') . ')');
 	foreach my $round (1 .. 50)
 	{
@@ -92,7 +104,10 @@ sub run_shared
 	{
 		run_batch($jobs);
 		$check->() if $check;
-		return 1 if $node->sql("SELECT count(DISTINCT xid) = 1 AND count(DISTINCT n) = " . @$numbers . "
+		return 1
+		  if $node->sql(
+			"SELECT count(DISTINCT xid) = 1 AND count(DISTINCT n) = "
+			  . @$numbers . "
 			FROM effects WHERE n IN ($list)") eq 't';
 		new_queue();
 	}
@@ -103,23 +118,36 @@ sub run_shared
 
 ok(new_queue(), 'short jobs share transactions');
 run_batch([ ('{}') x 300 ]);
-is($node->sql('SELECT count(*), count(DISTINCT n), max(attempt) FROM effects'), '300|300|1', 'each job runs once');
+is($node->sql('SELECT count(*), count(DISTINCT n), max(attempt) FROM effects'),
+	'300|300|1', 'each job runs once');
 cmp_ok(transactions(), '<', 100, 'in fewer transactions than jobs');
-cmp_ok($node->sql('SELECT max(count) FROM (SELECT count(*) FROM effects GROUP BY xid) x'), '<=', 60, 'of 60 jobs at most');
-is($node->sql(q{SELECT count(*) FROM effects e JOIN jobq_store.history h ON h.id = e.job
-	WHERE begun < h.enqueued_at OR begun < h.run_at}), '0', 'now() is not before a job was enqueued');
+cmp_ok($node->sql('SELECT max(count) FROM (SELECT count(*) FROM effects GROUP BY xid) x'),
+	'<=', 60, 'of 60 jobs at most');
+is( $node->sql(
+		q{SELECT count(*) FROM effects e JOIN jobq_store.history h ON h.id = e.job
+	WHERE begun < h.enqueued_at OR begun < h.run_at}),
+	'0',
+	'now() is not before a job was enqueued');
 
 run_batch([ ('{}') x 30 ], options => ', max_attempts => 1');
 is(transactions(), '30', 'what must be tried once only shares none');
 
 # --------------------------------------------------------- one of them fails
 
-ok(run_shared([1, 3], [ '{}', '{"once": "SELECT 1/0"}', '{}' ], sub {
-	is($node->sql(q{SELECT string_agg(n || '/' || attempt, ' ' ORDER BY n) FROM effects}), '1/1 2/2 3/1',
-		'a job that fails rolls back alone');
-}), 'those before and after it share their transaction');
-is($node->sql(q{SELECT a.sqlstate FROM jobq_store.attempt a JOIN effects e ON e.n = 1 AND a.xmin::text = e.xid::text}),
-	'22012', 'a failure is recorded in the shared transaction');
+ok( run_shared(
+		[ 1, 3 ],
+		[ '{}', '{"once": "SELECT 1/0"}', '{}' ],
+		sub {
+			is( $node->sql(q{SELECT string_agg(n || '/' || attempt, ' ' ORDER BY n) FROM effects}),
+				'1/1 2/2 3/1',
+				'a job that fails rolls back alone');
+		}),
+	'those before and after it share their transaction');
+is( $node->sql(
+		q{SELECT a.sqlstate FROM jobq_store.attempt a JOIN effects e ON e.n = 1 AND a.xmin::text = e.xid::text}
+	),
+	'22012',
+	'a failure is recorded in the shared transaction');
 
 # ---------------------------------------------------- nothing is left to the next
 
@@ -127,7 +155,11 @@ is($node->sql(q{SELECT a.sqlstate FROM jobq_store.attempt a JOIN effects e ON e.
 my @undone = (
 	[ 'SET work_mem = 77777', q{SELECT current_setting('work_mem')}, '4MB' ],
 	[ 'SET LOCAL work_mem = 77777', q{SELECT current_setting('work_mem')}, '4MB' ],
-	[ q{SELECT set_config('my.own', 'x', true)}, q{SELECT coalesce(current_setting('my.own', true), '')}, '' ],
+	[
+		q{SELECT set_config('my.own', 'x', true)},
+		q{SELECT coalesce(current_setting('my.own', true), '')},
+		''
+	],
 	[ q{SET search_path = pg_temp}, q{SELECT current_setting('search_path')}, '"$user", public' ],
 	[ 'SET TRANSACTION READ ONLY', q{SELECT current_setting('transaction_read_only')}, 'off' ],
 	[ 'SET ROLE other', 'SELECT current_user', 'postgres' ],
@@ -135,54 +167,108 @@ my @undone = (
 	[ 'SET SESSION AUTHORIZATION other', 'SELECT session_user', 'postgres' ],
 	[ 'PREPARE p AS SELECT 1', 'SELECT count(*) FROM pg_prepared_statements', '0' ],
 	[ 'DECLARE c CURSOR FOR SELECT 1', q{SELECT count(*) FROM pg_cursors WHERE name = 'c'}, '0' ],
-	[ 'DECLARE c CURSOR WITH HOLD FOR SELECT 1', q{SELECT count(*) FROM pg_cursors WHERE name = 'c'}, '0' ],
-	[ q{SELECT nextval('numbers')}, q{DO $$BEGIN PERFORM currval('numbers'); RAISE 'there is a value';
-		EXCEPTION WHEN object_not_in_prerequisite_state THEN END$$}, undef ]);
+	[
+		'DECLARE c CURSOR WITH HOLD FOR SELECT 1',
+		q{SELECT count(*) FROM pg_cursors WHERE name = 'c'},
+		'0'
+	],
+	[
+		q{SELECT nextval('numbers')},
+		q{DO $$BEGIN PERFORM currval('numbers'); RAISE 'there is a value';
+		EXCEPTION WHEN object_not_in_prerequisite_state THEN END$$}, undef
+	]);
 foreach my $case (@undone)
 {
 	my ($does, $asks, $expected) = @$case;
 	my $check = defined $expected ? qq{"check"} : qq{"sql"};
 	$_ = s/(["\\])/\\$1/gr =~ s/\s+/ /gr foreach ($does, $asks);
-	ok(run_shared([1, 2, 3], [ '{}', qq({"sql": "$does"}), qq({$check: "$asks"}) ]),
+	ok(run_shared([ 1, 2, 3 ], [ '{}', qq({"sql": "$does"}), qq({$check: "$asks"}) ]),
 		"shares its transaction: $does");
-	is($node->sql(q{SELECT note FROM effects WHERE n = 3}), $expected // '', "the next job finds nothing of: $does");
+	is( $node->sql(q{SELECT note FROM effects WHERE n = 3}),
+		$expected // '',
+		"the next job finds nothing of: $does");
 }
 
 # and these are the last ones of their transactions
 my @last = (
 	[ 'SET CONSTRAINTS ALL DEFERRED', q{SELECT count(*) FROM effects WHERE n = 4}, '0' ],
 	[ 'SET CONSTRAINTS ALL IMMEDIATE', 'SELECT 1', '1' ],
-	[ 'INSERT INTO parent VALUES (1) ON CONFLICT DO NOTHING; INSERT INTO child VALUES (1)', 'SELECT 1', '1' ],
+	[
+		'INSERT INTO parent VALUES (1) ON CONFLICT DO NOTHING; INSERT INTO child VALUES (1)',
+		'SELECT 1', '1'
+	],
 	[ 'CREATE TEMP TABLE t (i int)', q{SELECT coalesce(to_regclass('pg_temp.t')::text, '')}, '' ],
-	[ 'CREATE TEMP TABLE t (i int) ON COMMIT DROP', q{SELECT coalesce(to_regclass('pg_temp.t')::text, '')}, '' ],
-	[ 'CREATE TEMP TABLE t AS SELECT 1', q{SELECT coalesce(to_regclass('pg_temp.t')::text, '')}, '' ],
+	[
+		'CREATE TEMP TABLE t (i int) ON COMMIT DROP',
+		q{SELECT coalesce(to_regclass('pg_temp.t')::text, '')},
+		''
+	],
+	[
+		'CREATE TEMP TABLE t AS SELECT 1',
+		q{SELECT coalesce(to_regclass('pg_temp.t')::text, '')}, ''
+	],
 	[ 'NOTIFY c', 'SELECT 1', '1' ],
 	[ q{SELECT pg_notify('c', 'x')}, 'SELECT 1', '1' ],
-	[ 'SELECT pg_advisory_lock(1)', q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}, '0' ],
-	[ 'SELECT pg_advisory_xact_lock(1)', q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}, '0' ],
-	[ 'SELECT pg_try_advisory_xact_lock_shared(1, 2)', q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}, '0' ],
+	[
+		'SELECT pg_advisory_lock(1)',
+		q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}, '0'
+	],
+	[
+		'SELECT pg_advisory_xact_lock(1)',
+		q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}, '0'
+	],
+	[
+		'SELECT pg_try_advisory_xact_lock_shared(1, 2)',
+		q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'},
+		'0'
+	],
 	[ q{SELECT lo_open(lo_create(0), 131072)}, q{SELECT lo_open(lo_create(0), 131072)}, '0' ],
 	[ 'LOCK TABLE gate', q{SELECT count(*) FROM pg_locks WHERE relation = 'gate'::regclass}, '0' ],
 	[ 'COPY parent TO PROGRAM $$cat >/dev/null$$', 'SELECT 1', '1' ]);
 foreach my $case (@last)
 {
 	my ($does, $asks, $expected) = @$case;
-	ok(run_shared([1, 2], [ '{}', qq({"sql": "$does"}), qq({"check": "$asks"}) ], sub {
-		is($node->sql(q{SELECT note || '/' || (xid <> (SELECT xid FROM effects WHERE n = 2)) FROM effects WHERE n = 3}),
-			"$expected/true", "the next job finds nothing of: $does");
-	}), "shares its transaction with the job before it only: $does");
+	ok( run_shared(
+			[ 1, 2 ],
+			[ '{}', qq({"sql": "$does"}), qq({"check": "$asks"}) ],
+			sub {
+				is( $node->sql(
+						q{SELECT note || '/' || (xid <> (SELECT xid FROM effects WHERE n = 2)) FROM effects WHERE n = 3}
+					),
+					"$expected/true",
+					"the next job finds nothing of: $does");
+			}),
+		"shares its transaction with the job before it only: $does");
 }
-ok(run_shared([1], [ '{}', q({"once": "SELECT 1 / length(pg_advisory_lock(1)::text)"}),
-	q({"check": "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"}) ], sub {
-	is($node->sql(q{SELECT note || '/' || (xid <> (SELECT xid FROM effects WHERE n = 1)) FROM effects WHERE n = 3}),
-		'0/true', 'the next job finds no lock of a job that failed');
-}), 'a session lock of a job that failed');
-is($node->sql(q{SELECT count(*) FROM jobq_store.history WHERE state <> 3}), '0', 'all these jobs completed');
+ok( run_shared(
+		[1],
+		[
+			'{}',
+			q({"once": "SELECT 1 / length(pg_advisory_lock(1)::text)"}),
+			q({"check": "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"})
+		],
+		sub {
+			is( $node->sql(
+					q{SELECT note || '/' || (xid <> (SELECT xid FROM effects WHERE n = 1)) FROM effects WHERE n = 3}
+				),
+				'0/true',
+				'the next job finds no lock of a job that failed');
+		}),
+	'a session lock of a job that failed');
+is($node->sql(q{SELECT count(*) FROM jobq_store.history WHERE state <> 3}),
+	'0', 'all these jobs completed');
 
 # a constraint that a job has deferred is none of the next one's
-run_batch([ '{"sql": "SET CONSTRAINTS ALL DEFERRED"}', '{"once": "INSERT INTO strict_child VALUES (77)"}' ]);
-is($node->sql(q{SELECT message ~ 'violates foreign key' AND context ~ 'INSERT INTO strict_child'
-	FROM jobq_store.attempt ORDER BY finished_at DESC LIMIT 1}), 't', 'constraints are immediate for it');
+run_batch(
+	[
+		'{"sql": "SET CONSTRAINTS ALL DEFERRED"}',
+		'{"once": "INSERT INTO strict_child VALUES (77)"}'
+	]);
+is( $node->sql(
+		q{SELECT message ~ 'violates foreign key' AND context ~ 'INSERT INTO strict_child'
+	FROM jobq_store.attempt ORDER BY finished_at DESC LIMIT 1}),
+	't',
+	'constraints are immediate for it');
 
 # equal notifications of two jobs are two
 {
@@ -190,24 +276,30 @@ is($node->sql(q{SELECT message ~ 'violates foreign key' AND context ~ 'INSERT IN
 	$listener->query('LISTEN twice');
 	run_batch([ ('{"sql": "NOTIFY twice"}') x 2 ]);
 	my $heard = '';
-	ok(poll_until(sub {
-			$heard .= $listener->query('SELECT 1') // '';
-			return scalar(() = $heard =~ /notification "twice"/g) == 2;
-		}, 30), 'equal notifications of two jobs are two');
+	ok( poll_until(
+			sub {
+				$heard .= $listener->query('SELECT 1') // '';
+				return scalar(() = $heard =~ /notification "twice"/g) == 2;
+			},
+			30),
+		'equal notifications of two jobs are two');
 	$listener->quit;
 }
 
 # a job that pauses its queue
-run_batch([ "{\"sql\": \"SELECT jobq.pause('$queue')\"}", '{}' ],
+run_batch(
+	[ "{\"sql\": \"SELECT jobq.pause('$queue')\"}", '{}' ],
 	until => 'SELECT count(*) = 1 FROM jobq_store.job');
-is($node->sql('SELECT string_agg(n::text, $$ $$) FROM effects'), '1', 'a job that pauses its queue is the last one');
+is($node->sql('SELECT string_agg(n::text, $$ $$) FROM effects'),
+	'1', 'a job that pauses its queue is the last one');
 $node->sql("SELECT jobq.resume('$queue')");
 drained();
 
 # -------------------------------------------------------------- a slow job
 
 my $holder;
-my $waiting = q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'jobq executor' AND wait_event_type = 'Lock'};
+my $waiting =
+  q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'jobq executor' AND wait_event_type = 'Lock'};
 my $at_gate = '{"once": "UPDATE gate SET n = n + 1"}';
 
 sub close_gate
@@ -232,20 +324,27 @@ sub wait_at_gate
 		new_queue();
 		close_gate();
 		run_batch([ '{}', $at_gate, '{}' ], until => $waiting);
-		return pass('a job waits, and the one before it with it') if $node->sql('SELECT count(*) FROM effects') eq '0';
+		return pass('a job waits, and the one before it with it')
+		  if $node->sql('SELECT count(*) FROM effects') eq '0';
 		open_gate();
 	}
 	return fail('two jobs share a transaction');
 }
 
 wait_at_gate();
-is($node->sql(q{SELECT count(*) FROM jobq.workers WHERE job_id = (SELECT max(id) - 1 FROM jobq_store.job)}), '1',
+is( $node->sql(
+		q{SELECT count(*) FROM jobq.workers WHERE job_id = (SELECT max(id) - 1 FROM jobq_store.job)}
+	),
+	'1',
 	'jobq.workers shows the one that is running');
-poll_query($node, q{SELECT clock_timestamp() > xact_start + interval '1.1 s' FROM pg_stat_activity
+poll_query(
+	$node, q{SELECT clock_timestamp() > xact_start + interval '1.1 s' FROM pg_stat_activity
 	WHERE backend_type = 'jobq executor'});
 open_gate();
-is($node->sql(q{SELECT (SELECT xid FROM effects WHERE n = 1) = (SELECT xid FROM effects WHERE n = 2),
-	(SELECT xid FROM effects WHERE n = 2) = (SELECT xid FROM effects WHERE n = 3)}), 't|f',
+is( $node->sql(
+		q{SELECT (SELECT xid FROM effects WHERE n = 1) = (SELECT xid FROM effects WHERE n = 2),
+	(SELECT xid FROM effects WHERE n = 2) = (SELECT xid FROM effects WHERE n = 3)}),
+	't|f',
 	'when it is through they commit, before others run');
 run_batch([ ('{}') x 30 ]);
 is(transactions(), '30', 'after a slow job each one has a transaction of its own');
@@ -257,27 +356,42 @@ my $job = $node->sql('SELECT id FROM jobq_store.job ORDER BY id OFFSET 1 LIMIT 1
 is($node->sql("SELECT jobq.cancel($job)"), 't', 'it is cancelled');
 drained();
 open_gate();
-is($node->sql(q{SELECT string_agg(n::text, ' ' ORDER BY n), max(attempt) FROM effects}), '1 3|1', 'the others complete');
-is($node->sql("SELECT state, xmin::text = (SELECT xid::text FROM effects WHERE n = 1) FROM jobq_store.history WHERE id = $job"),
-	"$cancelled|t", 'the cancellation is recorded with what the job before it did');
+is($node->sql(q{SELECT string_agg(n::text, ' ' ORDER BY n), max(attempt) FROM effects}),
+	'1 3|1', 'the others complete');
+is( $node->sql(
+		"SELECT state, xmin::text = (SELECT xid::text FROM effects WHERE n = 1) FROM jobq_store.history WHERE id = $job"
+	),
+	"$cancelled|t",
+	'the cancellation is recorded with what the job before it did');
 
 my $timed_out = q{FROM jobq_store.attempt a WHERE outcome = 'timed out'};
 foreach my $round (1 .. 20)
 {
 	new_queue();
 	close_gate();
-	run_batch([ '{}', $at_gate, '{}' ], options => ", timeout => '200 ms'", until => "SELECT count(*) >= $round $timed_out");
+	run_batch(
+		[ '{}', $at_gate, '{}' ],
+		options => ", timeout => '200 ms'",
+		until => "SELECT count(*) >= $round $timed_out");
 	open_gate();
-	like($node->sql(q{SELECT string_agg(n || '/' || attempt, ' ' ORDER BY n) FROM effects}), qr{^1/1 2/\d+ 3/1$},
+	like(
+		$node->sql(q{SELECT string_agg(n || '/' || attempt, ' ' ORDER BY n) FROM effects}),
+		qr{^1/1 2/\d+ 3/1$},
 		'a timeout is that of one job');
-	last if $node->sql("SELECT count(*) $timed_out AND xmin::text = (SELECT xid::text FROM effects WHERE n = 1)") eq '1';
+	last
+	  if $node->sql(
+		"SELECT count(*) $timed_out AND xmin::text = (SELECT xid::text FROM effects WHERE n = 1)")
+	  eq '1';
 }
-is($node->sql("SELECT count(*) $timed_out AND xmin::text = (SELECT xid::text FROM effects WHERE n = 1)"), '1',
+is( $node->sql(
+		"SELECT count(*) $timed_out AND xmin::text = (SELECT xid::text FROM effects WHERE n = 1)"),
+	'1',
 	'a timeout is recorded with what the job before it did');
 
 # -------------------------------------------------------- commits that fail
 
-$node->sql(q{
+$node->sql(
+	q{
 	CREATE TABLE trap (i int);
 	CREATE FUNCTION spring() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
 		SET CONSTRAINTS ALL DEFERRED; INSERT INTO child VALUES (77); RETURN NULL; END$$;
@@ -290,17 +404,24 @@ foreach my $round (1 .. 20)
 	new_queue(', max_attempts => 2');
 	my $position = log_position($node);
 	run_batch([ '{}', '{"sql": "INSERT INTO trap VALUES (1)"}', '{}' ]);
-	is($node->sql(q{SELECT string_agg(n || '/' || attempt, ' ' ORDER BY n) FROM effects}), '1/1 3/1',
-		'a job that cannot be committed: the others run once');
-	is($node->sql(qq{SELECT h.state || ' ' || h.attempt || ' ' || h.sqlstate || ' ' ||
+	is($node->sql(q{SELECT string_agg(n || '/' || attempt, ' ' ORDER BY n) FROM effects}),
+		'1/1 3/1', 'a job that cannot be committed: the others run once');
+	is( $node->sql(
+			qq{SELECT h.state || ' ' || h.attempt || ' ' || h.sqlstate || ' ' ||
 			(SELECT count(*) FROM jobq_store.attempt a WHERE a.job_id = h.id AND a.outcome <> 'interrupted')
-		FROM jobq_store.history h JOIN jobq_store.queue q ON q.id = h.queue WHERE q.name = '$queue' AND h.payload ? 'sql'}),
-		"$dead 2 23503 2", 'a job that cannot be committed uses up its own attempts');
-	$failures++ if log_since($node, $position) =~ /could not commit 2 jobs together.*DETAIL:  They are run again/s;
+		FROM jobq_store.history h JOIN jobq_store.queue q ON q.id = h.queue WHERE q.name = '$queue' AND h.payload ? 'sql'}
+		),
+		"$dead 2 23503 2",
+		'a job that cannot be committed uses up its own attempts');
+	$failures++
+	  if log_since($node, $position) =~
+	  /could not commit 2 jobs together.*DETAIL:  They are run again/s;
 	last if $failures;
 }
 is($failures, 1, 'the log says that they are run again');
-poll_ok($node, qq{SELECT count(*) = 2 FROM jobq.attempts WHERE queue = '$queue' AND outcome = 'interrupted'
+poll_ok(
+	$node,
+	qq{SELECT count(*) = 2 FROM jobq.attempts WHERE queue = '$queue' AND outcome = 'interrupted'
 	AND attempt = 1}, 'the attempts of jobs that are run again were interrupted');
 run_batch([ ('{}') x 30 ]);
 is(transactions(), '30', 'each in a transaction of its own');
@@ -323,25 +444,33 @@ foreach my $how ('terminated', 'killed')
 		poll_query($node, 'SELECT count(*) = 1 FROM effects WHERE n = 1');
 		open_gate();
 	}
-	is($node->sql(q{SELECT string_agg(n || '/' || attempt, ' ' ORDER BY n) FROM effects}), '1/1 2/2 3/1',
-		"$how: nothing is lost, nothing is done twice, and only the job that ran has lost an attempt");
-	is($node->sql(q{SELECT string_agg(a.outcome || ' ' || a.sqlstate, ' ') FROM jobq_store.attempt a JOIN effects e ON e.job = a.job_id}),
-		$how eq 'killed' ? 'crashed 57P02' : 'crashed 57P01', "$how: the attempt is recorded");
+	is( $node->sql(q{SELECT string_agg(n || '/' || attempt, ' ' ORDER BY n) FROM effects}),
+		'1/1 2/2 3/1',
+		"$how: nothing is lost, nothing is done twice, and only the job that ran has lost an attempt"
+	);
+	is( $node->sql(
+			q{SELECT string_agg(a.outcome || ' ' || a.sqlstate, ' ') FROM jobq_store.attempt a JOIN effects e ON e.job = a.job_id}
+		),
+		$how eq 'killed' ? 'crashed 57P02' : 'crashed 57P01',
+		"$how: the attempt is recorded");
 }
 
 # under load
 new_queue();
 $node->sql(q{TRUNCATE effects});
-$node->sql(qq{SELECT count(*) FROM (SELECT jobq.enqueue('$queue', jsonb_build_object('n', g)) FROM generate_series(1, 3000) g) x});
+$node->sql(
+	qq{SELECT count(*) FROM (SELECT jobq.enqueue('$queue', jsonb_build_object('n', g)) FROM generate_series(1, 3000) g) x}
+);
 foreach my $round (1 .. 3)
 {
 	poll_ok($node, "SELECT count(*) > $round * 300 FROM effects", 'jobs are run');
 	my ($executor) = worker_pids($node, 'jobq executor');
 	if ($round == 2) { $node->sql("SELECT pg_terminate_backend($executor)") if defined $executor; }
-	else { kill_9($node, $executor) if defined $executor; }
+	else             { kill_9($node, $executor) if defined $executor; }
 }
 ok(drained(), 'all jobs end');
-is($node->sql('SELECT count(*), count(DISTINCT n) FROM effects'), '3000|3000', 'each has done its work once');
+is($node->sql('SELECT count(*), count(DISTINCT n) FROM effects'),
+	'3000|3000', 'each has done its work once');
 
 # ------------------------------------------------------------- whose turn it is
 
@@ -353,26 +482,32 @@ run_batch([ ('{}') x 30 ]) for 1 .. 20;
 $node->sql("SELECT jobq.alter_queue('last', max_attempts => 1)");
 $queue = "q$queues";
 $node->sql("TRUNCATE effects; SELECT jobq.pause('$queue'), jobq.pause('last')");
-$node->sql(qq{SELECT count(*) FROM jobq.enqueue_many('$queue', array_fill('{"n": 1}'::jsonb, '{3000}'));
+$node->sql(
+	qq{SELECT count(*) FROM jobq.enqueue_many('$queue', array_fill('{"n": 1}'::jsonb, '{3000}'));
 	SELECT count(*) FROM jobq.enqueue_many('last', array_fill('{"n": 2}'::jsonb, '{5}'))});
 $node->sql("SELECT jobq.resume('$queue'), jobq.resume('last')");
 ok(drained(), 'jobs with one attempt and others are run');
-is($node->sql('SELECT max(begun) FILTER (WHERE n = 2) < max(begun) FILTER (WHERE n = 1) FROM effects'),
-	't', 'jobs with one attempt and others are run in turn');
+is( $node->sql(
+		'SELECT max(begun) FILTER (WHERE n = 2) < max(begun) FILTER (WHERE n = 1) FROM effects'),
+	't',
+	'jobs with one attempt and others are run in turn');
 
 # now() is not before run_at, though executors look for jobs in a transaction
 # that has begun before that.
 $node->sql('TRUNCATE effects');
-$node->sql(qq{SELECT count(*) FROM jobq.enqueue_many('$queue', array_fill('{"n": 0}'::jsonb, '{6000}'));
+$node->sql(
+	qq{SELECT count(*) FROM jobq.enqueue_many('$queue', array_fill('{"n": 0}'::jsonb, '{6000}'));
 	SELECT count(jobq.enqueue('$queue', jsonb_build_object('n', 1, 'check',
 		format('SELECT now() < %L::timestamptz', due)), run_at => due))
 	FROM (SELECT clock_timestamp() + i * interval '1 ms' AS due FROM generate_series(1, 1500) i) x});
 ok(drained(), 'jobs that become due while others run are run');
-is($node->sql("SELECT count(*) FROM effects WHERE n = 1 AND note <> 'false'"), '0', 'after they have');
+is($node->sql("SELECT count(*) FROM effects WHERE n = 1 AND note <> 'false'"),
+	'0', 'after they have');
 
 # ------------------------------------------------------------ who shares none
 
-$node->sql(q{
+$node->sql(
+	q{
 	CREATE ROLE careful LOGIN;
 	CREATE ROLE careless LOGIN;
 	ALTER ROLE careful SET default_transaction_isolation = 'serializable';
@@ -386,7 +521,8 @@ $node->sql("SELECT jobq.create_queue('careful', 'work(jobq.job)', owner => 'care
 run_batch([ ('{}') x 100 ]);
 is(transactions(), '100', 'those of a role whose transactions are serializable do not');
 $queue = 'backoff';
-$node->sql(q{CREATE FUNCTION delay(int, jsonb) RETURNS interval LANGUAGE sql AS $$SELECT '1 ms'::interval$$;
+$node->sql(
+	q{CREATE FUNCTION delay(int, jsonb) RETURNS interval LANGUAGE sql AS $$SELECT '1 ms'::interval$$;
 	SELECT jobq.create_queue('backoff', 'work(jobq.job)', backoff_function => 'delay(int, jsonb)')});
 run_batch([ ('{}') x 100 ]);
 is(transactions(), '100', 'jobs of a queue with a backoff_function share no transaction');

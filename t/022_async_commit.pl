@@ -19,16 +19,20 @@ use Test::More;
 my $node = jobq_node(
 	'main',
 	conf => [
-		'wal_level = minimal', 'max_wal_senders = 0',
-		'wal_writer_delay = 10s', 'autovacuum = off',
-		'checkpoint_timeout = 1h', 'jobq.sweep_interval = 0',
+		'wal_level = minimal',
+		'max_wal_senders = 0',
+		'wal_writer_delay = 10s',
+		'autovacuum = off',
+		'checkpoint_timeout = 1h',
+		'jobq.sweep_interval = 0',
 	]);
 
 # Whether the last commit of these statements has not waited for the disk.
 sub is_async
 {
 	my ($sql) = @_;
-	my $out = $node->sql("SELECT pg_switch_wal(); $sql;
+	my $out = $node->sql(
+		"SELECT pg_switch_wal(); $sql;
 		SELECT 'wait: ' || (pg_current_wal_flush_lsn() >= pg_current_wal_insert_lsn());");
 	return $out =~ /^wait: false$/m ? 1 : 0;
 }
@@ -53,11 +57,12 @@ sub does_not_wait
 sub holding
 {
 	my ($queue, $sql) = @_;
-	return "SELECT id, lease FROM jobq.dequeue('$queue') \\gset\n" .
-	  "INSERT INTO notes VALUES ('flushed');\n$sql";
+	return "SELECT id, lease FROM jobq.dequeue('$queue') \\gset\n"
+	  . "INSERT INTO notes VALUES ('flushed');\n$sql";
 }
 
-$node->sql(q{
+$node->sql(
+	q{
 	CREATE TABLE notes (note text);
 	CREATE TABLE parent (id int PRIMARY KEY);
 	CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
@@ -76,7 +81,8 @@ waits("INSERT INTO notes VALUES ('x')", 'an INSERT, or this test sees nothing');
 does_not_wait("SELECT id FROM jobq.dequeue('strict')", 'a claim');
 does_not_wait("SELECT id FROM jobq.dequeue('strict', 10)", 'a claim of several jobs');
 does_not_wait("SELECT id FROM jobq.dequeue_any('{strict,lax}', 3)", 'a claim from two queues');
-does_not_wait("BEGIN; SELECT id FROM jobq.dequeue('strict'); SELECT id FROM jobq.dequeue('lax'); COMMIT",
+does_not_wait(
+	"BEGIN; SELECT id FROM jobq.dequeue('strict'); SELECT id FROM jobq.dequeue('lax'); COMMIT",
 	'a block of claims');
 does_not_wait("BEGIN; SELECT count(*) FROM notes; SELECT id FROM jobq.dequeue('strict'); COMMIT",
 	'a claim and a query');
@@ -89,20 +95,24 @@ waits("BEGIN; INSERT INTO notes VALUES ('x'); SELECT id FROM jobq.dequeue('stric
 	'an INSERT and a claim');
 waits("BEGIN; SELECT id FROM jobq.dequeue('strict'); INSERT INTO notes VALUES ('x'); COMMIT",
 	'a claim and an INSERT');
-waits("BEGIN; SELECT id FROM jobq.dequeue('strict'); INSERT INTO notes VALUES ('x');
+waits(
+	"BEGIN; SELECT id FROM jobq.dequeue('strict'); INSERT INTO notes VALUES ('x');
 	SELECT id FROM jobq.dequeue('strict'); COMMIT",
 	'a claim, an INSERT and a claim');
-waits("BEGIN; SELECT id FROM jobq.dequeue('strict'); SAVEPOINT s;
+waits(
+	"BEGIN; SELECT id FROM jobq.dequeue('strict'); SAVEPOINT s;
 	INSERT INTO notes VALUES ('x'); RELEASE s; COMMIT",
 	'a claim and an INSERT in a savepoint');
 waits("INSERT INTO notes SELECT id::text FROM jobq.dequeue('strict')",
 	'an INSERT of what was claimed');
-waits("WITH c AS (SELECT id FROM jobq.dequeue('strict')),
+waits(
+	"WITH c AS (SELECT id FROM jobq.dequeue('strict')),
 	i AS (INSERT INTO notes VALUES ('x')) SELECT * FROM c",
 	'a claim and an INSERT in one command');
 waits("BEGIN; SELECT id FROM jobq.dequeue('strict'); SELECT jobq.enqueue('strict'); COMMIT",
 	'a claim and an enqueue');
-waits("BEGIN; SELECT jobq.enqueue('strict', priority => -1); SELECT id FROM jobq.dequeue('strict'); COMMIT",
+waits(
+	"BEGIN; SELECT jobq.enqueue('strict', priority => -1); SELECT id FROM jobq.dequeue('strict'); COMMIT",
 	'a claim of what was enqueued in the transaction');
 waits("BEGIN; SELECT id FROM jobq.dequeue('strict'); CREATE TEMP TABLE t (a int); COMMIT",
 	'a claim and a temporary table');
@@ -110,7 +120,8 @@ waits("SELECT id FROM jobq.take('strict')", 'take');
 waits("SELECT jobq.enqueue('strict')", 'enqueue');
 
 # deferred triggers run before the commit, and write
-$node->sql(q{
+$node->sql(
+	q{
 	CREATE CONSTRAINT TRIGGER t AFTER INSERT ON parent DEFERRABLE INITIALLY DEFERRED
 	  FOR EACH ROW EXECUTE FUNCTION note();
 });
@@ -127,12 +138,18 @@ does_not_wait(holding('lax', "SELECT jobq.complete_many(ARRAY[:id], :lease)"),
 does_not_wait(holding('lax', "SELECT id FROM jobq.next('lax', ARRAY[:id], :lease)"),
 	'next with sync_completion off');
 waits(holding('strict', "SELECT id FROM jobq.next('strict', ARRAY[:id], :lease)"), 'next');
-waits(holding('lax', "BEGIN; SELECT jobq.complete(:id, :lease); INSERT INTO notes VALUES ('x'); COMMIT"),
+waits(
+	holding(
+		'lax', "BEGIN; SELECT jobq.complete(:id, :lease); INSERT INTO notes VALUES ('x'); COMMIT"),
 	'complete and an INSERT');
-waits(holding('lax', "BEGIN; INSERT INTO notes VALUES ('x'); SELECT jobq.complete(:id, :lease); COMMIT"),
+waits(
+	holding(
+		'lax', "BEGIN; INSERT INTO notes VALUES ('x'); SELECT jobq.complete(:id, :lease); COMMIT"),
 	'an INSERT and complete');
-waits("SELECT id AS a, lease AS b FROM jobq.dequeue('strict') \\gset\n" .
-	  holding('lax', "BEGIN; SELECT jobq.complete(:id, :lease); SELECT jobq.complete(:a, :b); COMMIT"),
+waits(
+	"SELECT id AS a, lease AS b FROM jobq.dequeue('strict') \\gset\n"
+	  . holding(
+		'lax', "BEGIN; SELECT jobq.complete(:id, :lease); SELECT jobq.complete(:a, :b); COMMIT"),
 	'completions in both kinds of queues');
 waits(holding('lax', "SELECT jobq.fail(:id, :lease, 'no')"), 'fail');
 waits(holding('lax', "SELECT jobq.release(:id, :lease)"), 'release');
@@ -140,7 +157,8 @@ waits(holding('lax', "SELECT jobq.release(:id, :lease)"), 'release');
 # ------------------------------------------------------------------ crashes
 
 # everything that was written so far is on disk; then one claim, and a crash
-my $claimed = $node->sql(q{
+my $claimed = $node->sql(
+	q{
 	SELECT jobq.create_queue('crash', notify => false, sync_completion => false);
 	SELECT jobq.enqueue('crash');
 	SELECT id || ' ' || attempt || ' ' || lease FROM jobq.dequeue('crash');
@@ -151,9 +169,12 @@ $node->stop('immediate');
 $node->start;
 is($node->sql("SELECT state || ' ' || attempt FROM jobq.jobs WHERE id = $id"),
 	'ready 0', 'the lost claim is a job that is ready');
-like(sql_error($node, "SELECT jobq.complete($id, $lease)"),
-	qr/the lease is lost/, 'the lease that was lost is good for nothing');
-my ($again, $other) = split(/ /, $node->sql("SELECT id || ' ' || lease FROM jobq.dequeue('crash')"));
+like(
+	sql_error($node, "SELECT jobq.complete($id, $lease)"),
+	qr/the lease is lost/,
+	'the lease that was lost is good for nothing');
+my ($again, $other) =
+  split(/ /, $node->sql("SELECT id || ' ' || lease FROM jobq.dequeue('crash')"));
 is($again, $id, 'the job is given out again');
 ok($other > $lease, 'the job is given out by another lease');
 
@@ -163,11 +184,13 @@ $node->sql("SELECT jobq.complete($id, $other)");
 is($node->sql("SELECT state FROM jobq.jobs WHERE id = $id"), 'completed', 'the job is completed');
 $node->stop('immediate');
 $node->start;
-is($node->sql("SELECT state FROM jobq.jobs WHERE id = $id"), 'running',
-	'the completion is lost, the claim is not');
-is($node->sql("SELECT lease FROM jobq_store.job WHERE id = $id"), $other, 'the lease of the claim is the same');
+is($node->sql("SELECT state FROM jobq.jobs WHERE id = $id"),
+	'running', 'the completion is lost, the claim is not');
+is($node->sql("SELECT lease FROM jobq_store.job WHERE id = $id"),
+	$other, 'the lease of the claim is the same');
 $node->sql("SELECT jobq.complete($id, $other)");
-is($node->sql("SELECT state FROM jobq.jobs WHERE id = $id"), 'completed', 'the holder of the lease can complete the job');
+is($node->sql("SELECT state FROM jobq.jobs WHERE id = $id"),
+	'completed', 'the holder of the lease can complete the job');
 
 $node->stop;
 done_testing();

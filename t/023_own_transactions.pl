@@ -11,7 +11,8 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = jobq_node('main',
-	conf => [ 'jobq.max_workers = 1', 'jobq.shared_commit_time = 1s', 'jobq.worker_idle_timeout = 1h' ]);
+	conf =>
+	  [ 'jobq.max_workers = 1', 'jobq.shared_commit_time = 1s', 'jobq.worker_idle_timeout = 1h' ]);
 
 sub all_done
 {
@@ -25,23 +26,29 @@ sub transactions
 {
 	my ($queue, $jobs) = @_;
 	$node->sql("SELECT jobq.pause('$queue')");
-	my $first = $node->sql("SELECT min(id) FROM jobq.enqueue_many('$queue', array_fill('1'::jsonb, '{$jobs}')) id");
+	my $first = $node->sql(
+		"SELECT min(id) FROM jobq.enqueue_many('$queue', array_fill('1'::jsonb, '{$jobs}')) id");
 	$node->sql("SELECT jobq.resume('$queue')");
-	poll_query($node, "SELECT count(*) = $jobs FROM jobq.jobs WHERE queue = '$queue' AND id >= $first AND state = 'completed'")
-	  or die 'jobs do not complete';
-	return $node->sql("SELECT count(DISTINCT result) FROM jobq.jobs WHERE queue = '$queue' AND id >= $first");
+	poll_query($node,
+		"SELECT count(*) = $jobs FROM jobq.jobs WHERE queue = '$queue' AND id >= $first AND state = 'completed'"
+	) or die 'jobs do not complete';
+	return $node->sql(
+		"SELECT count(DISTINCT result) FROM jobq.jobs WHERE queue = '$queue' AND id >= $first");
 }
 
 # ------------------------------------------------------------- share_commits
 
-$node->sql(q{
+$node->sql(
+	q{
 	CREATE EXTENSION dblink;
 	CREATE FUNCTION short(p jsonb) RETURNS text LANGUAGE sql AS 'SELECT pg_current_xact_id()::text';
 	SELECT jobq.create_queue('short', 'short(jsonb)');
 	SELECT jobq.create_queue('alone', 'short(jsonb)', share_commits => false);
 });
-is($node->sql("SELECT string_agg(queue || ' ' || share_commits, ', ' ORDER BY queue) FROM jobq.queues"),
-	'alone false, short true', 'the option is on by default');
+is( $node->sql(
+		"SELECT string_agg(queue || ' ' || share_commits, ', ' ORDER BY queue) FROM jobq.queues"),
+	'alone false, short true',
+	'the option is on by default');
 transactions('short', 100);
 cmp_ok(transactions('short', 100), '<', 90, 'short jobs share transactions');
 is(transactions('alone', 100), 100, 'with share_commits => false each job has a transaction');
@@ -53,7 +60,8 @@ cmp_ok(transactions('short', 100), '<', 90, 'with share_commits on again jobs sh
 # The second of two jobs changes the row that the first has changed through
 # another session, which waits for the first one's transaction
 my $connection = $node->connstr('postgres') =~ s{'}{''}gr;
-$node->sql(qq{
+$node->sql(
+	qq{
 	CREATE TABLE counter (n int);
 	INSERT INTO counter VALUES (0);
 	CREATE FUNCTION counts(p jsonb) RETURNS void LANGUAGE plpgsql AS \$\$BEGIN
@@ -71,30 +79,43 @@ is($node->sql('SELECT n FROM counter'), '54', 'all have done their work');
 
 # Where sharing is not forbidden health says so
 $node->sql(q{SELECT jobq.reset_queue('counts', 'share_commits')});
-my $blocked = q{SELECT pid FROM pg_stat_activity WHERE query LIKE '%UPDATE counter%' AND cardinality(pg_blocking_pids(pid)) > 0};
+my $blocked =
+  q{SELECT pid FROM pg_stat_activity WHERE query LIKE '%UPDATE counter%' AND cardinality(pg_blocking_pids(pid)) > 0};
 foreach (1 .. 20)
 {
 	# on a busy machine a job may take too long to be known as short
 	next if transactions('counts', 100) > 90;
-	$node->sql(q{SELECT jobq.pause('counts'); SELECT jobq.enqueue_many('counts', '{1,2}'); SELECT jobq.resume('counts')});
-	poll_query($node, "SELECT EXISTS ($blocked) OR NOT EXISTS (SELECT FROM jobq_store.job)") or die 'the jobs do not run';
+	$node->sql(
+		q{SELECT jobq.pause('counts'); SELECT jobq.enqueue_many('counts', '{1,2}'); SELECT jobq.resume('counts')}
+	);
+	poll_query($node, "SELECT EXISTS ($blocked) OR NOT EXISTS (SELECT FROM jobq_store.job)")
+	  or die 'the jobs do not run';
 	last if $node->sql("SELECT EXISTS ($blocked)") eq 't';
 }
-poll_ok($node, q{SELECT string_agg(concat_ws(' ', severity, object, regexp_replace(message, '\d+', 'N', 'g'), since < now()), ', ')
-	FROM jobq.health WHERE topic = 'shared commit'}, 'health says that a job keeps the commit of others waiting',
+poll_ok(
+	$node,
+	q{SELECT string_agg(concat_ws(' ', severity, object, regexp_replace(message, '\d+', 'N', 'g'), since < now()), ', ')
+	FROM jobq.health WHERE topic = 'shared commit'},
+	'health says that a job keeps the commit of others waiting',
 	expected => 'warning counts job N goes on in process N, and the commit of jobs before it,'
 	  . ' whose transaction it shares, waits for it: N t');
 my ($waiter) = $node->sql(q{SELECT hint FROM jobq.health WHERE topic = 'shared commit'}) =~
   /^Session \d+ waits for its locks\..* use pg_cancel_backend\((\d+)\)/;
-is($waiter, $node->sql("SELECT pid FROM ($blocked) b"), 'health says which session waits for its locks');
+is( $waiter,
+	$node->sql("SELECT pid FROM ($blocked) b"),
+	'health says which session waits for its locks');
 is($node->sql("SELECT pg_cancel_backend($waiter)"), 't', 'that one is ended');
 all_done('all jobs end once the waiting session is ended');
-is($node->sql("SELECT n - (SELECT count(*) FROM jobq.jobs WHERE queue = 'counts' AND state = 'completed') FROM counter"),
-	'0', 'each job has had its effect once');
+is( $node->sql(
+		"SELECT n - (SELECT count(*) FROM jobq.jobs WHERE queue = 'counts' AND state = 'completed') FROM counter"
+	),
+	'0',
+	'each job has had its effect once');
 
 # --------------------------------------------------- claims of jobs
 
-$node->sql(q{
+$node->sql(
+	q{
 	CREATE TABLE claimed (id bigint, lease bigint);
 	SELECT jobq.create_queue('bound', session_bound => true, max_attempts => 5);
 	CREATE FUNCTION claims(p jsonb) RETURNS text LANGUAGE plpgsql AS $$BEGIN
@@ -121,18 +142,27 @@ foreach my $queue ('claims', 'claims_too')
 {
 	$attempt++;
 	my $claimer = $node->sql("SELECT jobq.enqueue('$queue')");
-	poll_ok($node, "SELECT state FROM jobq.jobs WHERE id = $claimer", "$queue is through", expected => 'completed');
-	poll_ok($node, "SELECT concat_ws(' ', state, attempt) FROM jobq.jobs WHERE id = $id",
-		"$queue: what it has claimed is ready again", expected => "ready $attempt");
-	is($node->sql("SELECT outcome FROM jobq.attempts WHERE job_id = $id AND attempt = $attempt"), 'lease lost',
-		"$queue: the claim was lost");
+	poll_ok(
+		$node,
+		"SELECT state FROM jobq.jobs WHERE id = $claimer",
+		"$queue is through",
+		expected => 'completed');
+	poll_ok(
+		$node,
+		"SELECT concat_ws(' ', state, attempt) FROM jobq.jobs WHERE id = $id",
+		"$queue: what it has claimed is ready again",
+		expected => "ready $attempt");
+	is($node->sql("SELECT outcome FROM jobq.attempts WHERE job_id = $id AND attempt = $attempt"),
+		'lease lost', "$queue: the claim was lost");
 }
 is($node->sql('SELECT count(*) FROM claimed'), '2', 'it was claimed twice');
-is(wait_for_worker($node, 'jobq executor'), $pid, 'the worker that claimed the job twice is still there');
+is(wait_for_worker($node, 'jobq executor'),
+	$pid, 'the worker that claimed the job twice is still there');
 
 # ------------------------------------------------------------ random()
 
-$node->sql(q{
+$node->sql(
+	q{
 	CREATE FUNCTION seeds(p jsonb) RETURNS double precision LANGUAGE plpgsql AS $$BEGIN
 		IF p = '1' THEN PERFORM setseed(0.5);
 		ELSIF p = '3' THEN SET seed = 0.5;
@@ -145,9 +175,15 @@ $node->sql(q{
 	SELECT jobq.create_queue('seeds', 'seeds(jsonb)', max_attempts => 1);
 	SELECT jobq.enqueue_many('seeds', '{1,2,3,2,5,2,7,2,9,2}');
 });
-poll_ok($node, "SELECT count(*) = 10 FROM jobq.jobs WHERE queue = 'seeds' AND state IN ('completed', 'dead')", 'random numbers are drawn');
-is($node->sql(q{SELECT count(DISTINCT result) || ' ' || count(*) FILTER (WHERE result = to_jsonb(
-		(SELECT random() FROM (SELECT setseed(0.5)) s))) FROM jobq.jobs WHERE queue = 'seeds' AND payload = '2'}),
-	'5 0', 'the seed that a job sets does not reach the next one');
+poll_ok(
+	$node,
+	"SELECT count(*) = 10 FROM jobq.jobs WHERE queue = 'seeds' AND state IN ('completed', 'dead')",
+	'random numbers are drawn');
+is( $node->sql(
+		q{SELECT count(DISTINCT result) || ' ' || count(*) FILTER (WHERE result = to_jsonb(
+		(SELECT random() FROM (SELECT setseed(0.5)) s))) FROM jobq.jobs WHERE queue = 'seeds' AND payload = '2'}
+	),
+	'5 0',
+	'the seed that a job sets does not reach the next one');
 
 done_testing();

@@ -16,7 +16,9 @@ sub make_queue
 {
 	my ($name, $language, $body, $options, $kind) = @_;
 	$kind //= 'FUNCTION';
-	$node->sql("CREATE $kind $name(p jsonb)" . ($kind eq 'FUNCTION' ? ' RETURNS text' : '')
+	$node->sql(
+			"CREATE $kind $name(p jsonb)"
+		  . ($kind eq 'FUNCTION' ? ' RETURNS text' : '')
 		  . " LANGUAGE $language AS \$_\$$body\$_\$;
 		SELECT jobq.create_queue('$name', '$name(jsonb)', max_attempts => 2, backoff => 'fixed', jitter => 0,
 			backoff_base => '10 ms'" . ($options // '') . ')');
@@ -28,7 +30,8 @@ sub run_ok
 	my ($queue, $expected, $name) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	my $id = $node->sql("SELECT jobq.enqueue('$queue')");
-	poll_ok($node, qq{SELECT concat_ws(' ', state, attempt, sqlstate, error, result) FROM jobq.jobs
+	poll_ok(
+		$node, qq{SELECT concat_ws(' ', state, attempt, sqlstate, error, result) FROM jobq.jobs
 		WHERE id = $id AND finished_at IS NOT NULL}, $name, expected => $expected);
 	return $id;
 }
@@ -40,36 +43,67 @@ sub perl_and_tcl
 	$node->sql('CREATE EXTENSION plperl; CREATE EXTENSION pltcl');
 	make_queue('perl_discards', 'plperl', q{spi_exec_query("SELECT jobq.discard('hopeless')")});
 	my $id = run_ok('perl_discards', 'dead 1 JQ102 hopeless', 'discard() in PL/Perl');
-	is($node->sql("SELECT concat_ws(' ', outcome, sqlstate, error) FROM jobq.attempts WHERE job_id = $id"),
-		'failed JQ102 hopeless', 'it is written down');
+	is( $node->sql(
+			"SELECT concat_ws(' ', outcome, sqlstate, error) FROM jobq.attempts WHERE job_id = $id"
+		),
+		'failed JQ102 hopeless',
+		'it is written down');
 	make_queue('tcl_discards', 'pltcl', q{spi_exec "SELECT jobq.discard()"});
-	run_ok('tcl_discards', 'dead 1 JQ102 the job asked not to be tried again', 'discard() in PL/Tcl');
+	run_ok(
+		'tcl_discards',
+		'dead 1 JQ102 the job asked not to be tried again',
+		'discard() in PL/Tcl');
 	foreach my $language ('perl', 'tcl')
 	{
-		my $call = $language eq 'perl' ? 'spi_exec_query("SELECT later()")' : 'spi_exec "SELECT later()"';
-		$node->sql(q{CREATE OR REPLACE FUNCTION later() RETURNS text LANGUAGE plpgsql AS $$BEGIN
+		my $call =
+		  $language eq 'perl' ? 'spi_exec_query("SELECT later()")' : 'spi_exec "SELECT later()"';
+		$node->sql(
+			q{CREATE OR REPLACE FUNCTION later() RETURNS text LANGUAGE plpgsql AS $$BEGIN
 			IF (jobq.current_job()).attempt = 1 THEN PERFORM jobq.retry_in('20 ms', E'not yet\n'); END IF;
 			RETURN 'at last'; END$$});
-		make_queue("${language}_later", "pl$language", "$call; return " . ($language eq 'perl' ? "'done'" : 'done'));
-		$node->sql("SELECT jobq.alter_queue('${language}_later', backoff_max => '1 day', backoff_base => '1 day')");
-		run_ok("${language}_later", 'completed 2 "done"', "retry_in() in PL/$language, of a function in PL/pgSQL");
+		make_queue("${language}_later", "pl$language",
+			"$call; return " . ($language eq 'perl' ? "'done'" : 'done'));
+		$node->sql(
+			"SELECT jobq.alter_queue('${language}_later', backoff_max => '1 day', backoff_base => '1 day')"
+		);
+		run_ok(
+			"${language}_later",
+			'completed 2 "done"',
+			"retry_in() in PL/$language, of a function in PL/pgSQL");
 	}
 
-	make_queue('perl_wraps', 'plperl', q{eval { spi_exec_query("SELECT jobq.discard('hopeless')") }; die "step 1: $@"});
-	run_ok('perl_wraps', 'dead 1 JQ102 step 1: hopeless at line 1.', 'caught and raised again, with more text');
-	make_queue('perl_other', 'plperl', q{eval { spi_exec_query("SELECT jobq.discard('no')") }; die "nothing works"});
-	run_ok('perl_other', 'dead 2 38000 nothing works at line 1.', 'caught, and another error after it');
-	make_queue('perl_caught', 'plperl', q{eval { spi_exec_query("SELECT jobq.discard('hopeless')") }; return 'went on'});
+	make_queue('perl_wraps', 'plperl',
+		q{eval { spi_exec_query("SELECT jobq.discard('hopeless')") }; die "step 1: $@"});
+	run_ok(
+		'perl_wraps',
+		'dead 1 JQ102 step 1: hopeless at line 1.',
+		'caught and raised again, with more text');
+	make_queue('perl_other', 'plperl',
+		q{eval { spi_exec_query("SELECT jobq.discard('no')") }; die "nothing works"});
+	run_ok(
+		'perl_other',
+		'dead 2 38000 nothing works at line 1.',
+		'caught, and another error after it');
+	make_queue('perl_caught', 'plperl',
+		q{eval { spi_exec_query("SELECT jobq.discard('hopeless')") }; return 'went on'});
 	run_ok('perl_caught', 'completed 1 "went on"', 'caught, and no error');
 	make_queue('perl_second', 'plperl',
-		q{eval { spi_exec_query("SELECT jobq.retry_in('1 day', 'later')") }; spi_exec_query("SELECT jobq.discard('never')")});
+		q{eval { spi_exec_query("SELECT jobq.retry_in('1 day', 'later')") }; spi_exec_query("SELECT jobq.discard('never')")}
+	);
 	run_ok('perl_second', 'dead 1 JQ102 never', 'the error that ended the job is what counts');
-	make_queue('perl_commits', 'plperl', q{spi_commit(); spi_exec_query("SELECT jobq.discard('hopeless')")}, '', 'PROCEDURE');
+	make_queue('perl_commits', 'plperl',
+		q{spi_commit(); spi_exec_query("SELECT jobq.discard('hopeless')")},
+		'', 'PROCEDURE');
 	run_ok('perl_commits', 'dead 1 JQ102 hopeless', 'discard() in a procedure in PL/Perl');
 
 	make_queue('perl_ends', 'plperl', q{spi_commit()});
-	$id = run_ok('perl_ends', 'dead 2 38000 invalid transaction termination at line 1.', 'a function that commits in PL/Perl');
-	like($node->sql("SELECT hint FROM jobq.attempts WHERE job_id = $id AND attempt = 1"), qr/^Make the handler a procedure/,
+	$id = run_ok(
+		'perl_ends',
+		'dead 2 38000 invalid transaction termination at line 1.',
+		'a function that commits in PL/Perl');
+	like(
+		$node->sql("SELECT hint FROM jobq.attempts WHERE job_id = $id AND attempt = 1"),
+		qr/^Make the handler a procedure/,
 		'there is a hint what to do');
 
 	# the wish of one job is not that of the next one
@@ -77,14 +111,25 @@ sub perl_and_tcl
 	run_ok('perl_alike', 'dead 2 38000 hopeless at line 1.', 'the same text without discard()');
 
 	# cancelled and timed out jobs, too
-	make_queue('perl_sleeps', 'plperl', q{spi_exec_query("SELECT pg_sleep(600)")}, ", timeout => '100 ms'");
-	$id = run_ok('perl_sleeps', 'dead 2 57014 the job ran longer than its timeout', 'a timeout in PL/Perl');
-	is($node->sql("SELECT string_agg(outcome, ',') FROM jobq.attempts WHERE job_id = $id"), 'timed out,timed out', 'is one');
+	make_queue(
+		'perl_sleeps', 'plperl',
+		q{spi_exec_query("SELECT pg_sleep(600)")}, ", timeout => '100 ms'");
+	$id = run_ok(
+		'perl_sleeps',
+		'dead 2 57014 the job ran longer than its timeout',
+		'a timeout in PL/Perl');
+	is( $node->sql("SELECT string_agg(outcome, ',') FROM jobq.attempts WHERE job_id = $id"),
+		'timed out,timed out',
+		'is one');
 	make_queue('tcl_sleeps', 'pltcl', q{spi_exec "SELECT pg_sleep(600)"});
 	$id = $node->sql("SELECT jobq.enqueue('tcl_sleeps', max_attempts => 1)");
-	poll_query($node, "SELECT state = 'running' FROM jobq.jobs WHERE id = $id") or die 'it does not run';
+	poll_query($node, "SELECT state = 'running' FROM jobq.jobs WHERE id = $id")
+	  or die 'it does not run';
 	$node->sql("SELECT jobq.cancel($id, 'enough')");
-	poll_ok($node, "SELECT concat_ws(' ', state, attempt, error) FROM jobq.jobs WHERE id = $id", 'a cancel in PL/Tcl',
+	poll_ok(
+		$node,
+		"SELECT concat_ws(' ', state, attempt, error) FROM jobq.jobs WHERE id = $id",
+		'a cancel in PL/Tcl',
 		expected => 'cancelled 1 enough');
 	return;
 }
@@ -92,30 +137,47 @@ sub perl_and_tcl
 SKIP:
 {
 	skip('PL/Perl or PL/Tcl is not installed', 1)
-	  unless $node->sql("SELECT count(*) FROM pg_available_extensions WHERE name IN ('plperl', 'pltcl')") eq '2';
+	  unless $node->sql(
+		"SELECT count(*) FROM pg_available_extensions WHERE name IN ('plperl', 'pltcl')") eq '2';
 	perl_and_tcl();
 }
 
-make_queue('pgsql_caught', 'plpgsql', q{BEGIN
+make_queue(
+	'pgsql_caught', 'plpgsql', q{BEGIN
 	BEGIN PERFORM jobq.discard('hopeless'); EXCEPTION WHEN OTHERS THEN NULL; END;
 	RAISE EXCEPTION 'it was hopeless'; END});
-run_ok('pgsql_caught', 'dead 2 P0001 it was hopeless', 'in PL/pgSQL an error has the given SQLSTATE');
+run_ok(
+	'pgsql_caught',
+	'dead 2 P0001 it was hopeless',
+	'in PL/pgSQL an error has the given SQLSTATE');
 
 # -------------------------------------------------- the job that is running
 
 my $all = q{
 	jsonb_build_array(jobq.reschedule(i, now() + '1 hour'), jobq.set_payload(i, '1'), jobq.set_priority(i, 5),
 		jobq.promote(i), jobq.delete(i), jobq.cancel(i, 'itself'), jobq.retry(i))};
-make_queue('itself', 'plpgsql', "DECLARE i bigint := (jobq.current_job()).id; BEGIN RETURN $all; END");
-run_ok('itself', 'completed 1 "[false, false, false, false, false, false, null]"',
+make_queue('itself', 'plpgsql',
+	"DECLARE i bigint := (jobq.current_job()).id; BEGIN RETURN $all; END");
+run_ok(
+	'itself',
+	'completed 1 "[false, false, false, false, false, false, null]"',
 	'a function does nothing to its own job by managing it');
 $node->sql(q{CREATE TABLE answers (t text)});
-make_queue('itself_too', 'plpgsql',
-	"DECLARE i bigint := (jobq.current_job()).id; BEGIN COMMIT; INSERT INTO answers SELECT $all; END", '', 'PROCEDURE');
+make_queue(
+	'itself_too',
+	'plpgsql',
+	"DECLARE i bigint := (jobq.current_job()).id; BEGIN COMMIT; INSERT INTO answers SELECT $all; END",
+	'',
+	'PROCEDURE');
 run_ok('itself_too', 'completed 1', 'a procedure does nothing to its own job by managing it');
-is($node->sql('SELECT t FROM answers'), '[false, false, false, false, false, false, null]', 'it is told so');
+is( $node->sql('SELECT t FROM answers'),
+	'[false, false, false, false, false, false, null]',
+	'it is told so');
 my $id = $node->sql(q{SELECT jobq.run('SELECT jobq.delete((jobq.current_job()).id) AS d')});
-poll_ok($node, "SELECT concat_ws(' ', state, result) FROM jobq.jobs WHERE id = $id", 'a command does nothing to its own job by managing it',
+poll_ok(
+	$node,
+	"SELECT concat_ws(' ', state, result) FROM jobq.jobs WHERE id = $id",
+	'a command does nothing to its own job by managing it',
 	expected => 'completed {"d": false}');
 
 # others of the same transaction can be managed, before they are started
@@ -126,13 +188,16 @@ run_ok('other', 'completed 1 "true"', 'another job can be');
 
 make_queue('ends', 'plpgsql', 'BEGIN COMMIT; END');
 $id = run_ok('ends', 'dead 2 2D000 invalid transaction termination', 'a function that commits');
-like($node->sql("SELECT hint FROM jobq.attempts WHERE job_id = $id AND attempt = 1"), qr/^Make the handler a procedure/,
+like(
+	$node->sql("SELECT hint FROM jobq.attempts WHERE job_id = $id AND attempt = 1"),
+	qr/^Make the handler a procedure/,
 	'there is a hint what to do');
 
 # ------------------------------------------------------------------ the log
 
 my $position = log_position($node);
-make_queue('talks', 'plpgsql', q{BEGIN RAISE EXCEPTION '%', repeat('x', 100000) USING ERRCODE = 'ZZ123',
+make_queue(
+	'talks', 'plpgsql', q{BEGIN RAISE EXCEPTION '%', repeat('x', 100000) USING ERRCODE = 'ZZ123',
 	DETAIL = 'of it'; END});
 $id = $node->sql("SELECT jobq.enqueue('talks')");
 poll_query($node, "SELECT state = 'dead' FROM jobq.jobs WHERE id = $id");
@@ -141,16 +206,23 @@ my @lines = grep { /job $id of queue/ } split(/\n/, log_since($node, $position))
 @lines = grep { /LOG:  job/ } @lines;
 is(scalar(@lines), 2, 'a line of the log for each attempt that failed, by default');
 my $log = log_since($node, $position);
-like($log, qr/job $id of queue "talks" failed, attempt 1: x{1000}\.\.\.\n.*DETAIL:  SQLSTATE ZZ123 in database "postgres"; attempt 2 of 2 is made in 0\.010 s\. of it\n/,
+like(
+	$log,
+	qr/job $id of queue "talks" failed, attempt 1: x{1000}\.\.\.\n.*DETAIL:  SQLSTATE ZZ123 in database "postgres"; attempt 2 of 2 is made in 0\.010 s\. of it\n/,
 	'it is bounded, and says where, what, and what comes next');
-like($log, qr/failed, attempt 2: .*\n.*DETAIL:  SQLSTATE ZZ123 in database "postgres"; the job is dead\. of it\n/,
+like(
+	$log,
+	qr/failed, attempt 2: .*\n.*DETAIL:  SQLSTATE ZZ123 in database "postgres"; the job is dead\. of it\n/,
 	'the log says if nothing comes next');
 
 $node->append_conf('postgresql.conf', "jobq.log_jobs = 'none'");
 $node->reload;
 poll_query($node, 'SHOW jobq.log_jobs', expected => 'none');
 $position = log_position($node);
-run_ok('ends', 'dead 2 2D000 invalid transaction termination', 'a failure with jobq.log_jobs = none');
+run_ok(
+	'ends',
+	'dead 2 2D000 invalid transaction termination',
+	'a failure with jobq.log_jobs = none');
 unlike(log_since($node, $position), qr/LOG:  job/, 'nothing is logged');
 
 done_testing();

@@ -50,11 +50,15 @@ my $running = q{SELECT count(*) FROM jobq.workers WHERE kind = 'executor' AND jo
 sub start_jobs
 {
 	my ($db, @queues) = @_;
-	my $ids = $node->sql('TRUNCATE go_on, begun; SELECT ' . join(" || ' ' || ", map { "jobq.enqueue('$_')" } @queues), $db);
+	my $ids = $node->sql(
+		'TRUNCATE go_on, begun; SELECT '
+		  . join(" || ' ' || ", map { "jobq.enqueue('$_')" } @queues),
+		$db);
 	poll_query($node, $running, db => $db, expected => scalar(@queues)) or die 'jobs do not run';
 	if (grep { $_ eq 'commits' } @queues)
 	{
-		poll_query($node, 'SELECT count(*) > 0 FROM begun', db => $db) or die 'the procedure does not run';
+		poll_query($node, 'SELECT count(*) > 0 FROM begun', db => $db)
+		  or die 'the procedure does not run';
 	}
 	return split(/ /, $ids);
 }
@@ -65,11 +69,13 @@ sub all_completed
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	$node->sql('INSERT INTO go_on VALUES (true)', $db);
 	my $list = join(', ', @ids);
-	poll_ok($node, qq{SELECT string_agg(concat_ws(' ', state, attempt, error), ', ')
+	poll_ok(
+		$node, qq{SELECT string_agg(concat_ws(' ', state, attempt, error), ', ')
 		FROM jobq.jobs WHERE id IN ($list)}, "$name: they are run again, and complete",
-		db => $db, expected => join(', ', ('completed 1') x @ids));
-	return is($node->sql("SELECT count(*) FROM jobq.attempts WHERE job_id IN ($list)", $db), '0',
-		"$name: no attempt is counted");
+		db => $db,
+		expected => join(', ', ('completed 1') x @ids));
+	return is($node->sql("SELECT count(*) FROM jobq.attempts WHERE job_id IN ($list)", $db),
+		'0', "$name: no attempt is counted");
 }
 
 # What a procedure has committed is not to be done twice: its only attempt is
@@ -78,8 +84,11 @@ sub counts
 {
 	my ($name, $db, $id) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	return poll_ok($node, "SELECT concat_ws(' ', state, attempt) FROM jobq.jobs WHERE id = $id",
-		"$name: the attempt of a procedure counts", db => $db, expected => 'dead 1');
+	return poll_ok(
+		$node, "SELECT concat_ws(' ', state, attempt) FROM jobq.jobs WHERE id = $id",
+		"$name: the attempt of a procedure counts",
+		db => $db,
+		expected => 'dead 1');
 }
 
 # --------------------------------------- a drop_queue() that is rolled back
@@ -88,7 +97,8 @@ my @queues = ('waits', 'wraps', 'commits');
 my $drop = 'SELECT ' . join(', ', map { "jobq.drop_queue('$_', force => true)" } @queues) . ';';
 
 my @ids = start_jobs('postgres', @queues);
-is($node->sql("BEGIN; $drop $running; ROLLBACK"), "||\n1", 'jobs are interrupted by drop_queue(), but for those with leases');
+is($node->sql("BEGIN; $drop $running; ROLLBACK"),
+	"||\n1", 'jobs are interrupted by drop_queue(), but for those with leases');
 all_completed('ROLLBACK', 'postgres', @ids);
 is($node->sql("SELECT count(*) FROM begun"), '1', 'the procedure has gone on');
 
@@ -97,7 +107,8 @@ $node->sql("BEGIN; SAVEPOINT s; $drop ROLLBACK TO s; SELECT 1; COMMIT");
 all_completed('ROLLBACK TO SAVEPOINT', 'postgres', @ids);
 
 @ids = start_jobs('postgres', @queues);
-$node->sql("DO \$\$BEGIN PERFORM jobq.drop_queue('waits', true), jobq.drop_queue('wraps', true),
+$node->sql(
+	"DO \$\$BEGIN PERFORM jobq.drop_queue('waits', true), jobq.drop_queue('wraps', true),
 	jobq.drop_queue('commits', true), 1 / 0; EXCEPTION WHEN division_by_zero THEN NULL; END\$\$");
 all_completed('an error that is caught', 'postgres', @ids);
 
@@ -109,26 +120,35 @@ all_completed('the end of the session', 'postgres', @ids);
 my $position = log_position($node);
 $node->sql("BEGIN; SELECT jobq.drop_queue('swallows', force => true); ROLLBACK");
 all_completed('a job that does not end', 'postgres', @ids);
-like(log_since($node, $position), qr/LOG:  job $ids[0] of queue "swallows" did not end when its queue was to be dropped/,
+like(
+	log_since($node, $position),
+	qr/LOG:  job $ids[0] of queue "swallows" did not end when its queue was to be dropped/,
 	'the log says why its process was terminated');
 
 # A procedure that holds a lock that drop_queue() needs
-$node->sql(q{CREATE PROCEDURE enqueues(p jsonb) LANGUAGE plpgsql AS $$BEGIN
+$node->sql(
+	q{CREATE PROCEDURE enqueues(p jsonb) LANGUAGE plpgsql AS $$BEGIN
 		PERFORM jobq.enqueue('enqueues', run_at => 'now'::timestamptz + '1 day');
 		WHILE NOT go_on() LOOP PERFORM pg_sleep(0.01); END LOOP; END$$;
 	SELECT jobq.create_queue('enqueues', 'enqueues(jsonb)', max_attempts => 1)});
 @ids = start_jobs('postgres', 'enqueues');
-within(30, 'a procedure that has locked the queue is interrupted',
+within(
+	30,
+	'a procedure that has locked the queue is interrupted',
 	sub { $node->sql("BEGIN; SELECT jobq.drop_queue('enqueues', force => true); ROLLBACK") });
 counts('a procedure that has locked the queue', 'postgres', $ids[0]);
 
 # A procedure that does not, while drop_queue() waits for a client
 @ids = start_jobs('postgres', 'commits');
 my $client = $node->background_psql('postgres');
-$client->query_safe(q{BEGIN; SELECT jobq.enqueue('commits', run_at => 'now'::timestamptz + '1 day')});
+$client->query_safe(
+	q{BEGIN; SELECT jobq.enqueue('commits', run_at => 'now'::timestamptz + '1 day')});
 my $dropper = $node->background_psql('postgres');
-$dropper->query_until(qr/dropping/, "\\echo dropping\nBEGIN; SELECT jobq.drop_queue('commits', force => true);\n");
-poll_query($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%drop_queue%' AND wait_event_type = 'Lock'});
+$dropper->query_until(qr/dropping/,
+	"\\echo dropping\nBEGIN; SELECT jobq.drop_queue('commits', force => true);\n");
+poll_query($node,
+	q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%drop_queue%' AND wait_event_type = 'Lock'}
+);
 is($node->sql($running), '1', 'a procedure goes on while drop_queue() waits for a client');
 $client->query_safe('ROLLBACK');
 $client->quit;
@@ -141,7 +161,8 @@ is($node->sql("SELECT count(*) FROM begun"), '1', 'the procedure was run once');
 @ids = start_jobs('postgres', @queues);
 $node->sql("BEGIN; $drop COMMIT");
 poll_ok($node, $running, 'drop_queue() ends jobs with leases when it commits', expected => '0');
-is($node->sql("SELECT count(*) FROM jobq.jobs WHERE id IN (" . join(', ', @ids) . ")"), '0', 'nothing is left of them');
+is($node->sql("SELECT count(*) FROM jobq.jobs WHERE id IN (" . join(', ', @ids) . ")"),
+	'0', 'nothing is left of them');
 
 # ------------------------------------------ commands that need the database
 
@@ -150,8 +171,8 @@ $node->sql("CREATE EXTENSION jobq; $set_up", 'other');
 @queues = ('waits', 'wraps');
 @ids = start_jobs('other', @queues);
 my ($in, $out) = ('', '');
-my $session = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('other') ], '<', \$in, '>', \$out,
-	IPC::Run::timeout(wait_limit()));
+my $session = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('other') ],
+	'<', \$in, '>', \$out, IPC::Run::timeout(wait_limit()));
 $in = "SELECT 1;\n";
 $session->pump until $out =~ /1/;
 like(sql_error($node, 'DROP DATABASE other'), qr/55006/, 'a DROP DATABASE that fails');
@@ -174,38 +195,54 @@ my ($gone) = start_jobs('again', 'commits');
 $node->sql('DROP EXTENSION jobq; CREATE EXTENSION jobq', 'again');
 $node->sql(q{SELECT jobq.create_queue('waits', 'waits(jsonb)', max_attempts => 1)}, 'again');
 @ids = start_jobs('again', 'waits');
-is($ids[0], $gone, 'the extension was dropped and created: a job with the id of one that was interrupted');
+is($ids[0], $gone,
+	'the extension was dropped and created: a job with the id of one that was interrupted');
 all_completed('DROP EXTENSION, CREATE EXTENSION', 'again', @ids);
 
 # --------------------------------------------------- cancelled or timed out
 
-$node->sql("SELECT jobq.create_queue('waits', 'waits(jsonb)', max_attempts => 1),
+$node->sql(
+	"SELECT jobq.create_queue('waits', 'waits(jsonb)', max_attempts => 1),
 	jobq.create_queue('wraps', 'wraps(jsonb)', max_attempts => 1, on_dead => 'deaths')
 	FROM jobq.create_queue('deaths')");
 @ids = start_jobs('postgres', 'wraps');
-is($node->sql("SELECT jobq.cancel($ids[0], 'enough')"), 't', 'a job that wraps the error of its cancel');
-poll_ok($node, "SELECT concat_ws(' ', state, attempt, error) FROM jobq.jobs WHERE id = $ids[0]",
-	'ends as cancelled', expected => 'cancelled 1 enough');
+is($node->sql("SELECT jobq.cancel($ids[0], 'enough')"),
+	't', 'a job that wraps the error of its cancel');
+poll_ok(
+	$node,
+	"SELECT concat_ws(' ', state, attempt, error) FROM jobq.jobs WHERE id = $ids[0]",
+	'ends as cancelled',
+	expected => 'cancelled 1 enough');
 is($node->sql("SELECT count(*) FROM jobq.jobs WHERE queue = 'deaths'"), '0', 'not as dead');
-is($node->sql("SELECT count(*) FROM jobq.attempts WHERE job_id = $ids[0]"), '0', 'a job that wraps the error of its cancel has no failed attempt');
+is($node->sql("SELECT count(*) FROM jobq.attempts WHERE job_id = $ids[0]"),
+	'0', 'a job that wraps the error of its cancel has no failed attempt');
 
 my $id = $node->sql("SELECT jobq.enqueue('wraps', timeout => '100 ms')");
-poll_ok($node, "SELECT concat_ws(' ', state, attempt, sqlstate, error) FROM jobq.jobs WHERE id = $id",
-	'a job that wraps the error of its timeout', expected => 'dead 1 57014 the job ran longer than its timeout');
-like($node->sql("SELECT concat_ws(' ', outcome, sqlstate, detail) FROM jobq.attempts WHERE job_id = $id"),
-	qr/^timed out 57014 .*P0001: wrapped: canceling statement/, 'has timed out, and its own error is there');
+poll_ok(
+	$node,
+	"SELECT concat_ws(' ', state, attempt, sqlstate, error) FROM jobq.jobs WHERE id = $id",
+	'a job that wraps the error of its timeout',
+	expected => 'dead 1 57014 the job ran longer than its timeout');
+like(
+	$node->sql(
+		"SELECT concat_ws(' ', outcome, sqlstate, detail) FROM jobq.attempts WHERE job_id = $id"),
+	qr/^timed out 57014 .*P0001: wrapped: canceling statement/,
+	'has timed out, and its own error is there');
 
 # A request that the executor has not been told of: here, since the job fails
 # before the coordinator can act
-$node->sql(q{CREATE FUNCTION fails(p jsonb) RETURNS void LANGUAGE plpgsql AS $$BEGIN
+$node->sql(
+	q{CREATE FUNCTION fails(p jsonb) RETURNS void LANGUAGE plpgsql AS $$BEGIN
 		WHILE NOT go_on() LOOP PERFORM pg_sleep(0.01); END LOOP; RAISE EXCEPTION 'failed'; END$$;
 	SELECT jobq.create_queue('fails', 'fails(jsonb)', max_attempts => 1)});
 my $coordinator = wait_for_worker($node, 'jobq coordinator', db => 'postgres');
 @ids = start_jobs('postgres', 'fails');
 kill('STOP', $coordinator);
-is($node->sql("SELECT jobq.cancel($ids[0])"), 't', 'a job that fails when it has just been cancelled');
+is($node->sql("SELECT jobq.cancel($ids[0])"),
+	't', 'a job that fails when it has just been cancelled');
 $node->sql('INSERT INTO go_on VALUES (true)');
-poll_ok($node, "SELECT state FROM jobq.jobs WHERE id = $ids[0]", 'is cancelled', expected => 'cancelled');
+poll_ok($node, "SELECT state FROM jobq.jobs WHERE id = $ids[0]",
+	'is cancelled', expected => 'cancelled');
 kill('CONT', $coordinator);
 
 done_testing();

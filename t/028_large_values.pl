@@ -11,7 +11,8 @@ use Test::More;
 
 my $node = jobq_node('main', conf => [ 'jobq.max_workers = 2', 'jobq.worker_idle_timeout = 1h' ]);
 
-$node->sql(q{
+$node->sql(
+	q{
 	CREATE TABLE seen (what text, payload jsonb, headers jsonb);
 	CREATE TABLE big AS SELECT jsonb_object_agg(i::text, md5(i::text)) AS j FROM generate_series(1, 3000) AS i;
 	CREATE FUNCTION big() RETURNS jsonb LANGUAGE sql AS 'SELECT j FROM public.big';
@@ -38,51 +39,82 @@ $node->sql(q{
 sub none_left
 {
 	my ($queue) = @_;
-	return poll_ok($node, qq{SELECT count(*) = 0 FROM jobq_store.job WHERE queue =
+	return poll_ok(
+		$node, qq{SELECT count(*) = 0 FROM jobq_store.job WHERE queue =
 		(SELECT id FROM jobq_store.queue WHERE name = '$queue')}, "$queue: the jobs end");
 }
 
 foreach my $queue (qw(payload job nothing procedure))
 {
-	$node->sql(qq{SELECT jobq.enqueue('$queue', big()), jobq.enqueue('$queue', headers => big()),
+	$node->sql(
+		qq{SELECT jobq.enqueue('$queue', big()), jobq.enqueue('$queue', headers => big()),
 		jobq.enqueue('$queue', big(), headers => big())});
 	none_left($queue);
-	is($node->sql(qq{SELECT count(*), count(*) FILTER (WHERE payload = big()), count(*) FILTER (WHERE headers = big())
-		FROM seen WHERE what = '$queue'}), $queue =~ /payload|procedure/ ? '3|2|0' : '3|2|2', "$queue: got what was sent, once");
-	is($node->sql(qq{SELECT count(*), count(*) FILTER (WHERE payload = big()), count(*) FILTER (WHERE headers = big())
-		FROM jobq.jobs WHERE queue = '$queue' AND state = 'completed' AND attempt = 1}), '3|2|2', "$queue: all is kept");
+	is( $node->sql(
+			qq{SELECT count(*), count(*) FILTER (WHERE payload = big()), count(*) FILTER (WHERE headers = big())
+		FROM seen WHERE what = '$queue'}),
+		$queue =~ /payload|procedure/ ? '3|2|0' : '3|2|2',
+		"$queue: got what was sent, once");
+	is( $node->sql(
+			qq{SELECT count(*), count(*) FILTER (WHERE payload = big()), count(*) FILTER (WHERE headers = big())
+		FROM jobq.jobs WHERE queue = '$queue' AND state = 'completed' AND attempt = 1}),
+		'3|2|2',
+		"$queue: all is kept");
 }
 
-$node->sql(q{SELECT jobq.run('INSERT INTO seen VALUES (''run'', $1, NULL)', big(), headers => big()),
+$node->sql(
+	q{SELECT jobq.run('INSERT INTO seen VALUES (''run'', $1, NULL)', big(), headers => big()),
 	jobq.run('INSERT INTO seen VALUES (''run'', $1 || ''{}''::jsonb, NULL) -- ' ||
 		(SELECT string_agg(md5(i::text), '') FROM generate_series(1, 1000) AS i), big()),
-	jobq.run('VACUUM seen -- ' || (SELECT string_agg(md5(i::text), '') FROM generate_series(1, 1000) AS i), big(), headers => big())});
+	jobq.run('VACUUM seen -- ' || (SELECT string_agg(md5(i::text), '') FROM generate_series(1, 1000) AS i), big(), headers => big())}
+);
 none_left('run:' . $node->sql('SELECT current_user'));
-is($node->sql(q{SELECT count(*), bool_and(payload = big()) FROM seen WHERE what = 'run'}), '2|t', 'run: got what was sent');
-is($node->sql(q{SELECT count(*) FROM jobq.jobs WHERE command IS NOT NULL AND state = 'completed'}), '3', 'run: all succeed');
+is($node->sql(q{SELECT count(*), bool_and(payload = big()) FROM seen WHERE what = 'run'}),
+	'2|t', 'run: got what was sent');
+is( $node->sql(q{SELECT count(*) FROM jobq.jobs WHERE command IS NOT NULL AND state = 'completed'}),
+	'3', 'run: all succeed');
 
 $node->sql(q{SELECT jobq.enqueue('fails', big(), headers => big())});
 none_left('fails');
-is($node->sql(q{SELECT state, attempt, payload = big(), headers = big(), sqlstate FROM jobq.jobs WHERE queue = 'fails'}),
-	'dead|3|t|t|P0001', 'fails: dead by its own fault after all its attempts');
-is($node->sql(q{SELECT count(*), bool_and(payload -> 'payload' = big()) FROM jobq.jobs WHERE queue = 'reports'}), '1|t',
+is( $node->sql(
+		q{SELECT state, attempt, payload = big(), headers = big(), sqlstate FROM jobq.jobs WHERE queue = 'fails'}
+	),
+	'dead|3|t|t|P0001',
+	'fails: dead by its own fault after all its attempts');
+is( $node->sql(
+		q{SELECT count(*), bool_and(payload -> 'payload' = big()) FROM jobq.jobs WHERE queue = 'reports'}
+	),
+	'1|t',
 	'fails: the report has the payload');
 
 # what the coordinator does
-$node->sql(q{SELECT jobq.enqueue('external', big(), headers => big(), ttl => '1 ms', delay => '1 ms')});
+$node->sql(
+	q{SELECT jobq.enqueue('external', big(), headers => big(), ttl => '1 ms', delay => '1 ms')});
 none_left('external');
-$node->sql(q{SELECT jobq.enqueue('external', big(), headers => big()); SELECT id FROM jobq.dequeue('external')});
+$node->sql(
+	q{SELECT jobq.enqueue('external', big(), headers => big()); SELECT id FROM jobq.dequeue('external')}
+);
 none_left('external');
-is($node->sql(q{SELECT string_agg(state, ' ' ORDER BY state), bool_and(payload = big()), bool_and(headers = big())
-	FROM jobq.jobs WHERE queue = 'external'}), 'dead expired|t|t', 'external: one expires, one loses its lease');
-is($node->sql(q{SELECT count(*), bool_and(payload -> 'payload' = big()) FROM jobq.jobs WHERE queue = 'reports'}), '2|t',
+is( $node->sql(
+		q{SELECT string_agg(state, ' ' ORDER BY state), bool_and(payload = big()), bool_and(headers = big())
+	FROM jobq.jobs WHERE queue = 'external'}),
+	'dead expired|t|t',
+	'external: one expires, one loses its lease');
+is( $node->sql(
+		q{SELECT count(*), bool_and(payload -> 'payload' = big()) FROM jobq.jobs WHERE queue = 'reports'}
+	),
+	'2|t',
 	'external: the report has the payload');
-$node->sql(q{TRUNCATE seen; SELECT jobq.schedule('s', '@every 1 second', queue => 'payload', payload => big()),
+$node->sql(
+	q{TRUNCATE seen; SELECT jobq.schedule('s', '@every 1 second', queue => 'payload', payload => big()),
 	jobq.schedule('c', '@every 1 second', 'INSERT INTO seen VALUES (''command'', NULL, NULL) -- ' ||
 		(SELECT string_agg(md5(i::text), '') FROM generate_series(1, 1000) AS i))});
-poll_ok($node, q{SELECT count(*) FILTER (WHERE what = 'payload') > 1 AND count(*) FILTER (WHERE what = 'command') > 1 FROM seen},
+poll_ok(
+	$node,
+	q{SELECT count(*) FILTER (WHERE what = 'payload') > 1 AND count(*) FILTER (WHERE what = 'command') > 1 FROM seen},
 	'schedules fire');
-is($node->sql(q{SELECT bool_and(payload = big()) FROM seen WHERE what = 'payload'}), 't', 'large payloads arrive as they were given');
+is($node->sql(q{SELECT bool_and(payload = big()) FROM seen WHERE what = 'payload'}),
+	't', 'large payloads arrive as they were given');
 
 unlike(log_since($node, 0), qr/toast/, 'nobody stumbles over a value');
 

@@ -10,7 +10,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = jobq_node('main', conf => ['autovacuum = off', 'fsync = off']);
+my $node = jobq_node('main', conf => [ 'autovacuum = off', 'fsync = off' ]);
 
 # One job by itself, some at once, one with a key, one that expires, one that
 # is retried later and one that is finished.
@@ -27,7 +27,8 @@ my $add_some = q{
 sub indexes_ok
 {
 	my ($name) = @_;
-	my ($status, $out, $err) = $node->psql('postgres',
+	my ($status, $out, $err) = $node->psql(
+		'postgres',
 		q{SELECT count(bt_index_check(c.oid, true))
 		  FROM pg_class AS c JOIN pg_index AS i ON i.indexrelid = c.oid
 		  JOIN pg_am AS a ON a.oid = c.relam
@@ -54,7 +55,8 @@ $node->sql('CREATE INDEX added_predicate ON jobq_store.job (id) WHERE priority >
 ask($session, $add_some);
 ask($session, q{SELECT count(*) FROM (SELECT jobq.enqueue('rows', priority => 3)) AS one;});
 indexes_ok('entries in indexes that the executor must maintain');
-is( $node->sql(q{SET enable_seqscan = off; SET enable_bitmapscan = off;
+is( $node->sql(
+		q{SET enable_seqscan = off; SET enable_bitmapscan = off;
 		  SELECT count(*) FROM jobq_store.job AS j
 		  WHERE EXISTS (SELECT FROM jobq_store.job AS x WHERE x.id = j.id OFFSET 0)}),
 	$node->sql('SELECT count(*) FROM jobq_store.job'),
@@ -81,7 +83,8 @@ for my $index (qw(job_dispatch job_pkey))
 	ok( poll_until(
 			sub {
 				$reindex->{run}->pump_nb;
-				return $node->sql(qq{SELECT count(*) FROM pg_class
+				return $node->sql(
+					qq{SELECT count(*) FROM pg_class
 					WHERE relname = '${index}_ccnew'}) eq '1';
 			}),
 		"$index is being rebuilt");
@@ -108,17 +111,19 @@ $node->sql('TRUNCATE jobq_store.job');
 ask($session, q{BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM jobq.jobs;});
 for my $length (0, 30, 200, 1000)
 {
-	$node->sql("SELECT count(*) FROM jobq.enqueue_many('rows', array_fill(to_jsonb(repeat('x', $length)), '{500}'))"
+	$node->sql(
+		"SELECT count(*) FROM jobq.enqueue_many('rows', array_fill(to_jsonb(repeat('x', $length)), '{500}'))"
 	);
 }
 $node->sql(q{SELECT pg_stat_reset_single_table_counters('jobq_store.job'::regclass)});
-$node->sql(q{SELECT count(jobq.complete(id, lease)) FROM jobq.dequeue('rows', 500, worker => 'worker-17.example')})
-  for 1 .. 4;
+$node->sql(
+	q{SELECT count(jobq.complete(id, lease)) FROM jobq.dequeue('rows', 500, worker => 'worker-17.example')}
+) for 1 .. 4;
 poll_ok(
 	$node,
 	q{SELECT n_tup_upd = 2000 FROM pg_stat_user_tables WHERE relname = 'job'},
 	'jobs are claimed while a snapshot sees their old versions');
-is( $node->sql(q{SELECT n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'job'}),
+is($node->sql(q{SELECT n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'job'}),
 	'2000', 'all claims are HOT');
 end_session($session);
 
@@ -126,7 +131,8 @@ end_session($session);
 
 # Keys of finished jobs are looked for in the extension's own index, whichever
 # comes first in the list.
-$node->sql(q{
+$node->sql(
+	q{
 	SELECT jobq.create_queue('keys');
 	SELECT jobq.enqueue('keys', unique_key => 'k', unique_for => '1 h');
 	SELECT jobq.complete(id, lease) FROM jobq.dequeue('keys');
@@ -147,8 +153,12 @@ $node->stop('immediate');
 $node->start;
 is($node->sql('SELECT max(id) FROM jobq_store.job'), $last, 'the jobs survive a crash');
 cmp_ok($node->sql(q{SELECT jobq.enqueue('rows')}), '>', $last, 'no id is given twice');
-cmp_ok($node->sql(q{SELECT min(id) FROM jobq.enqueue_many('rows', array_fill('1'::jsonb, '{1000}')) AS id}),
-	'>', $last + 1, 'no id is given twice when many are taken');
+cmp_ok(
+	$node->sql(
+		q{SELECT min(id) FROM jobq.enqueue_many('rows', array_fill('1'::jsonb, '{1000}')) AS id}),
+	'>',
+	$last + 1,
+	'no id is given twice when many are taken');
 is( $node->sql('SELECT max(id) FROM jobq_store.job'),
 	$node->sql('SELECT last_value FROM jobq_store.job_id_seq'),
 	'the sequence is where the jobs are');

@@ -17,8 +17,7 @@ my $node = jobq_node('main', conf => ['fsync = off']);
 sub claim
 {
 	my ($asker, $lease) = @_;
-	my ($id, $number) = split /\|/,
-	  $asker->("SELECT id, lease FROM jobq.dequeue('held'$lease)");
+	my ($id, $number) = split /\|/, $asker->("SELECT id, lease FROM jobq.dequeue('held'$lease)");
 	chomp $number;
 	return ($id, $number);
 }
@@ -81,8 +80,10 @@ $node->sql("SELECT jobq.enqueue('held', '1')");
 my ($old, $old_lease) = claim(sub { $node->sql(@_) }, '');
 $node->sql("SELECT jobq.release($old, $old_lease)");
 ask($first, "BEGIN; SELECT payload FROM jobq.take('held');");
-like(ask($second, "SELECT jobq.complete($old, $old_lease);"),
-	qr/ERROR:  JQ001/, 'an open take is not waited for');
+like(
+	ask($second, "SELECT jobq.complete($old, $old_lease);"),
+	qr/ERROR:  JQ001/,
+	'an open take is not waited for');
 ask($first, 'COMMIT;');
 
 # what may end in anything is waited for
@@ -95,14 +96,13 @@ ask($first, 'ROLLBACK;');
 is(answer($second), "\n", 'the call goes on when the other change was undone');
 
 # others are told nothing
-$node->sql(q{CREATE ROLE stranger LOGIN; SELECT jobq.grant_usage('stranger');
+$node->sql(
+	q{CREATE ROLE stranger LOGIN; SELECT jobq.grant_usage('stranger');
 	SELECT jobq.enqueue('held', '1')});
 ask($first, 'BEGIN;');
 my ($foreign, $foreign_lease) = claim(sub { ask($first, $_[0] . ';') }, '');
 like(
-	ask(
-		$second,
-		"SET ROLE stranger; SELECT jobq.heartbeat($foreign, $foreign_lease);"),
+	ask($second, "SET ROLE stranger; SELECT jobq.heartbeat($foreign, $foreign_lease);"),
 	qr/ERROR:  42501/,
 	'a role that may not consume is told only that');
 ask($second, 'RESET ROLE;');
@@ -123,8 +123,9 @@ foreach my $keep ('30 days', '0')
 	is($node->sql("SELECT jobq.heartbeat($id, $lease)"),
 		'f', "keep_dead $keep: while somebody retries it");
 	ask($first, 'ROLLBACK;');
-	is($node->sql("SELECT count(*) FROM jobq.jobs WHERE id = $id"),
-		$keep eq '0' ? 0 : 1, "keep_dead $keep: what is kept");
+	is( $node->sql("SELECT count(*) FROM jobq.jobs WHERE id = $id"),
+		$keep eq '0' ? 0 : 1,
+		"keep_dead $keep: what is kept");
 }
 
 # ----------------------------- a lease that runs out while the row is locked
@@ -136,12 +137,14 @@ foreach my $call (sort keys %calls)
 	ask($first, "BEGIN; SELECT jobq.heartbeat($id, $lease, '1 h');");
 	order($second, sprintf("$calls{$call};", $id, $lease));
 	ok(is_waiting(), "$call waits for the row");
-	poll_ok($node,
+	poll_ok(
+		$node,
 		"SELECT lease_until < clock_timestamp() FROM jobq_store.job WHERE id = $id",
 		"$call: the lease is over");
 	ask($first, 'ROLLBACK;');
 	is_refused($call, answer($second), "$call fails after lease_until");
-	is( $node->sql("SELECT count(*) FROM jobq.jobs WHERE id = $id AND state IN ('ready', 'running', 'scheduled')"
+	is( $node->sql(
+			"SELECT count(*) FROM jobq.jobs WHERE id = $id AND state IN ('ready', 'running', 'scheduled')"
 		),
 		1,
 		"$call: the job is there still");

@@ -17,8 +17,7 @@ $node->create_clock;
 sub becomes
 {
 	my ($id, $state, $name) = @_;
-	return poll_ok($node,
-		"SELECT state = '$state' FROM jobq.jobs WHERE id = $id", $name);
+	return poll_ok($node, "SELECT state = '$state' FROM jobq.jobs WHERE id = $id", $name);
 }
 
 # What is left of a job's time to live when it may run.
@@ -48,17 +47,17 @@ becomes($sooner, 'expired', 'a job that is rescheduled to now expires soon');
 is($node->sql("SELECT state FROM jobq.jobs WHERE id = $later"),
 	'scheduled', 'that of the first one does not');
 
-my $end = $node->sql(
-	"SELECT jobq.enqueue('ttl', ttl => '1 day', run_at => now() + '1 day')");
+my $end = $node->sql("SELECT jobq.enqueue('ttl', ttl => '1 day', run_at => now() + '1 day')");
 $node->sql("SELECT jobq.reschedule($end, '294276-12-31 23:59:59+00')");
 is($node->sql("SELECT expires_at IS NULL FROM jobq.jobs WHERE id = $end"),
 	't', 'after the end of time a job does not expire');
 
 # -------------------------------------------------------------- replaced
 
-my $replaced =
-  $node->sql("SELECT jobq.enqueue('ttl', '1', unique_key => 'k', ttl => '1 hour')");
-is( $node->sql("SELECT jobq.enqueue('ttl', '2', unique_key => 'k', on_conflict => 'replace', ttl => '300 ms')"),
+my $replaced = $node->sql("SELECT jobq.enqueue('ttl', '1', unique_key => 'k', ttl => '1 hour')");
+is( $node->sql(
+		"SELECT jobq.enqueue('ttl', '2', unique_key => 'k', on_conflict => 'replace', ttl => '300 ms')"
+	),
 	$replaced,
 	'a job is replaced by one that expires earlier');
 becomes($replaced, 'expired', 'the replacing job expires');
@@ -74,9 +73,7 @@ sub started
 	my ($lease, $what) = @_;
 	my $id = $node->sql("SELECT jobq.enqueue('ttl', ttl => '500 ms')");
 	my $held = $node->sql("SELECT lease FROM jobq.dequeue('ttl', lease => '$lease')");
-	poll_query($node,
-		"SELECT expires_at < clock_timestamp() FROM jobq_store.job WHERE id = $id"
-	);
+	poll_query($node, "SELECT expires_at < clock_timestamp() FROM jobq_store.job WHERE id = $id");
 	$node->sql($what =~ s/:id/$id/r =~ s/:lease/$held/r) if $what ne '';
 	return $id;
 }
@@ -88,19 +85,18 @@ foreach my $what (
 {
 	my ($name, $lease, $call, $attempt) = @$what;
 	my $id = started($lease, $call);
-	my $again = $node->sql(
-		"SELECT jobq.enqueue('ttl', ttl => '1 ms', run_at => now() - interval '1 day')"
-	);
+	my $again =
+	  $node->sql("SELECT jobq.enqueue('ttl', ttl => '1 ms', run_at => now() - interval '1 day')");
 	becomes($again, 'expired', "$name: the coordinator has looked");
 	becomes($id, 'ready', "$name: a job that was started in time is there still");
-	is( $node->sql("SELECT attempt, jobq.complete(id, lease) FROM jobq.dequeue('ttl')"),
-		"$attempt|",
-		"$name: and is run again");
+	is($node->sql("SELECT attempt, jobq.complete(id, lease) FROM jobq.dequeue('ttl')"),
+		"$attempt|", "$name: and is run again");
 }
 
 # a transaction that is rolled back has started nothing
 my $taken = $node->sql("SELECT jobq.enqueue('ttl', ttl => '1 min')");
-is( $node->sql(qq{BEGIN; SELECT id FROM jobq.take('ttl');
+is( $node->sql(
+		qq{BEGIN; SELECT id FROM jobq.take('ttl');
 		SELECT clock.advance('2 min') IS NULL; ROLLBACK}),
 	"$taken\nf",
 	'a job is taken, and given back by a rollback');
@@ -110,15 +106,20 @@ becomes($taken, 'expired', 'it expires as if it had never been taken');
 
 my $backoff = $node->sql("SELECT jobq.enqueue('ttl', '1', unique_key => 'b', ttl => '300 ms')");
 $node->sql("SELECT jobq.fail(id, lease, 'x', retry_in => '1 hour') FROM jobq.dequeue('ttl')");
-is( $node->sql("SELECT jobq.enqueue('ttl', '2', unique_key => 'b', on_conflict => 'replace', ttl => '300 ms')"),
+is( $node->sql(
+		"SELECT jobq.enqueue('ttl', '2', unique_key => 'b', on_conflict => 'replace', ttl => '300 ms')"
+	),
 	$backoff,
 	'a job that has failed is replaced');
-is( $node->sql("SELECT payload, attempt, run_at > now() + interval '59 min', expires_at IS NULL FROM jobq.jobs WHERE id = $backoff"),
+is( $node->sql(
+		"SELECT payload, attempt, run_at > now() + interval '59 min', expires_at IS NULL FROM jobq.jobs WHERE id = $backoff"
+	),
 	'2|1|t|t',
 	'it keeps its attempts and its backoff, and does not expire');
-$node->sql("SELECT jobq.enqueue('ttl', '3', unique_key => 'b', on_conflict => 'replace', delay => '1 day')");
-is( $node->sql("SELECT run_at > now() + interval '23 hours' FROM jobq.jobs WHERE id = $backoff"),
-	't',
-	'a later run_at counts');
+$node->sql(
+	"SELECT jobq.enqueue('ttl', '3', unique_key => 'b', on_conflict => 'replace', delay => '1 day')"
+);
+is($node->sql("SELECT run_at > now() + interval '23 hours' FROM jobq.jobs WHERE id = $backoff"),
+	't', 'a later run_at counts');
 
 done_testing();

@@ -22,11 +22,17 @@ sub start_wait
 	my $as = $role ? " user=$role" : '';
 	$client->{run} = IPC::Run::start(
 		[
-			'psql', '-XAtq', '-v', 'VERBOSITY=verbose',
-			'-d', "$connection$as application_name=waiter", '-c',
-			"CALL jobq.wait($arguments)"
+			'psql', '-XAtq',
+			'-v', 'VERBOSITY=verbose',
+			'-d', "$connection$as application_name=waiter",
+			'-c', "CALL jobq.wait($arguments)"
 		],
-		'<', \undef, '>', \$client->{out}, '2>', \$client->{err});
+		'<',
+		\undef,
+		'>',
+		\$client->{out},
+		'2>',
+		\$client->{err});
 	return $client;
 }
 
@@ -34,8 +40,7 @@ sub start_wait
 sub answer
 {
 	my ($client) = @_;
-	my $done = poll_until(
-		sub { $client->{run}->pump_nb; return !$client->{run}->pumpable; });
+	my $done = poll_until(sub { $client->{run}->pump_nb; return !$client->{run}->pumpable; });
 	$client->{run}->kill_kill unless $done;
 	eval { $client->{run}->finish };
 	my $answer = $client->{out} . $client->{err};
@@ -47,7 +52,8 @@ sub answer
 sub waiting
 {
 	my ($n) = @_;
-	return poll_query($node,
+	return poll_query(
+		$node,
 		"SELECT count(*) FROM pg_stat_activity"
 		  . " WHERE application_name = 'waiter' AND backend_xmin IS NULL"
 		  . " AND wait_event_type = 'Extension'",
@@ -56,17 +62,19 @@ sub waiting
 
 sub waiter_pids
 {
-	return split(/\n/, $node->safe_psql('postgres',
-		"SELECT pid FROM pg_stat_activity"
-		  . " WHERE application_name = 'waiter' ORDER BY backend_start"));
+	return split(
+		/\n/,
+		$node->safe_psql(
+			'postgres',
+			"SELECT pid FROM pg_stat_activity"
+			  . " WHERE application_name = 'waiter' ORDER BY backend_start"));
 }
 
 # A session that stays open.
 sub start_session
 {
 	my $session = { in => '', out => '', err => '' };
-	$session->{run} = IPC::Run::start(
-		[ 'psql', '-XAtq', '-d', $connection ],
+	$session->{run} = IPC::Run::start([ 'psql', '-XAtq', '-d', $connection ],
 		'<', \$session->{in}, '>', \$session->{out}, '2>', \$session->{err},
 		IPC::Run::timeout(wait_limit()));
 	return $session;
@@ -82,17 +90,19 @@ sub ask
 }
 
 # nobody completes them: leases that run out would make the jobs ready again
-$node->sql("SELECT jobq.create_queue('a', lease => '1 hour'), jobq.create_queue('b', lease => '1 hour')");
+$node->sql(
+	"SELECT jobq.create_queue('a', lease => '1 hour'), jobq.create_queue('b', lease => '1 hour')");
 
 # What it holds while it waits, and what wakes it
 my $waiter = start_wait("'{a,b}', NULL");
 ok(waiting(1), 'waits with no snapshot');
 my ($pid) = waiter_pids();
-is( $node->sql("SELECT backend_xid IS NULL AND backend_xmin IS NULL"
+is( $node->sql(
+			"SELECT backend_xid IS NULL AND backend_xmin IS NULL"
 		  . " FROM pg_stat_activity WHERE pid = $pid"),
-	't', 'no transaction id, no snapshot');
-is( $node->sql("SELECT count(*) FROM pg_locks WHERE pid = $pid"
-		  . " AND locktype <> 'virtualxid'"),
+	't',
+	'no transaction id, no snapshot');
+is( $node->sql("SELECT count(*) FROM pg_locks WHERE pid = $pid" . " AND locktype <> 'virtualxid'"),
 	'0',
 	'no lock');
 $node->sql("BEGIN; SELECT jobq.enqueue('a'); ROLLBACK");
@@ -107,7 +117,8 @@ $node->sql("SELECT jobq.dequeue('b')");
 
 # Time out
 within(
-	10, 'time is up in time',
+	10,
+	'time is up in time',
 	sub {
 		is(answer(start_wait("'{a,b}', '100 ms'")), 'f', 'wait() returns false when time is up');
 	});
@@ -149,9 +160,9 @@ foreach my $survivor (0, 3)
 			  . "}'::int[]) AS pid");
 	}
 	kill('CONT', @others);
-	ok( poll_query($node,
-			"SELECT count(*) FROM pg_stat_activity"
-			  . " WHERE application_name = 'waiter'",
+	ok( poll_query(
+			$node,
+			"SELECT count(*) FROM pg_stat_activity" . " WHERE application_name = 'waiter'",
 			expected => '1'),
 		'three were ended');
 	kill('CONT', $pids[$survivor]);
@@ -178,21 +189,21 @@ $node->sql("SELECT jobq.grant_usage('walter'), jobq.grant_queue('b', 'walter', '
 $waiter = start_wait("'{b}', NULL", 'walter');
 ok(waiting(1), 'waits as another role');
 $node->sql("SELECT jobq.revoke_queue('b', 'walter', 'consume'), jobq.enqueue('b')");
-like(answer($waiter), qr/42501: permission denied for queue "b"/,
+like(
+	answer($waiter),
+	qr/42501: permission denied for queue "b"/,
 	'privileges are checked when it wakes');
 is($node->sql("SELECT count(*) FROM jobq.dequeue('b')"), '1', 'the job is there');
 
 $waiter = start_wait("'{a,b}', NULL");
 ok(waiting(1), 'waits for a queue');
 $node->sql("SELECT jobq.drop_queue('b', force => true)");
-like(answer($waiter), qr/42704: queue "b" does not exist/,
-	'that is dropped meanwhile');
+like(answer($waiter), qr/42704: queue "b" does not exist/, 'that is dropped meanwhile');
 
 # Names of channels are not cut within a character
 $node->sql("SELECT jobq.create_queue(repeat(U&'\\00e9', 31))");
-is( $node->sql("SELECT octet_length(jobq.channel(repeat(U&'\\00e9', 31)))"),
-	'62',
-	'a channel of two-byte characters');
+is($node->sql("SELECT octet_length(jobq.channel(repeat(U&'\\00e9', 31)))"),
+	'62', 'a channel of two-byte characters');
 
 # With the coordinator: jobs that become due, and clients that do not dequeue
 $node->sql("SELECT jobq.drop_queue('a', force => true)");

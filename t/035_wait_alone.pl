@@ -36,15 +36,21 @@ sub pgbench_run
 	append_to_file($file, $script);
 	IPC::Run::run(
 		[
-			'pgbench', '-n', '-M', $mode, '-t', '3', '-f', $file,
-			'-h', $node->host, '-p', $node->port, 'postgres'
+			'pgbench', '-n', '-M', $mode, '-t', '3',
+			'-f', $file, '-h', $node->host, '-p', $node->port,
+			'postgres'
 		],
-		'>', \$out, '2>', \$err, IPC::Run::timeout(wait_limit()));
+		'>',
+		\$out,
+		'2>',
+		\$err,
+		IPC::Run::timeout(wait_limit()));
 	my ($done) = $out =~ /actually processed: (\d+)/;
 	return ($done // 0, $err);
 }
 
-$node->sql(q{
+$node->sql(
+	q{
 	SELECT jobq.create_queue('q'), jobq.create_queue('empty');
 	SELECT jobq.enqueue('q');
 	CREATE PROCEDURE take_and_wait() LANGUAGE plpgsql AS $$
@@ -92,12 +98,10 @@ refused(
 	  . " EXCEPTION WHEN division_by_zero THEN NULL; END; END \$\$",
 	'a block with EXCEPTION');
 refused("BEGIN; SELECT jobq.take('q'); $wait; COMMIT", 'a transaction block');
-refused("BEGIN; SAVEPOINT s; SELECT jobq.take('q'); $wait; COMMIT",
-	'a savepoint');
+refused("BEGIN; SAVEPOINT s; SELECT jobq.take('q'); $wait; COMMIT", 'a savepoint');
 refused("SELECT jobq.take('q')\\; $wait", 'several statements in one query');
 refused("$wait\\; SELECT jobq.take('q')", 'the first of several statements');
-refused("CALL jobq.wait(queues_to_wait_for(), '0')",
-	'arguments that take jobs');
+refused("CALL jobq.wait(queues_to_wait_for(), '0')", 'arguments that take jobs');
 
 # The ways of drivers
 foreach my $mode (qw(simple extended prepared))
@@ -108,37 +112,48 @@ foreach my $mode (qw(simple extended prepared))
 my ($done, $errors) = pgbench_run('extended',
 	"\\startpipeline\n$wait;\nSELECT jobq.dequeue('empty');\n\\endpipeline\n");
 is($done, 3, 'the first statement of a pipeline') or diag $errors;
-($done, $errors) = pgbench_run('extended',
-	"\\startpipeline\nSELECT jobq.take('q');\n$wait;\n\\endpipeline\n");
+($done, $errors) =
+  pgbench_run('extended', "\\startpipeline\nSELECT jobq.take('q');\n$wait;\n\\endpipeline\n");
 is($done, 0, 'not behind others in a pipeline');
-like($errors, qr/cannot run (within a pipeline|inside a transaction block)/, 'the error says that wait() is in a pipeline');
+like(
+	$errors,
+	qr/cannot run (within a pipeline|inside a transaction block)/,
+	'the error says that wait() is in a pipeline');
 is($node->sql("SELECT state FROM jobq.jobs"), 'ready', 'the job is there');
 my $id = $node->sql("SELECT jobq.run(\$\$$wait\$\$)");
-poll_ok($node, "SELECT state FROM jobq.jobs WHERE id = $id",
-	'the command of a job', expected => 'completed');
+poll_ok(
+	$node,
+	"SELECT state FROM jobq.jobs WHERE id = $id",
+	'the command of a job',
+	expected => 'completed');
 
 # How it looks: as an idle session, and active again when it looks for jobs
 my $waiter = $node->background_psql('postgres', on_error_stop => 0);
 my ($pid) = $waiter->query('SELECT pg_backend_pid()') =~ /(\d+)/;
-$waiter->query_until(
-	qr/waiting/, "\\echo waiting\nCALL jobq.wait('{empty}', NULL);\n\\echo woken\n");
+$waiter->query_until(qr/waiting/,
+	"\\echo waiting\nCALL jobq.wait('{empty}', NULL);\n\\echo woken\n");
 my $look = "FROM pg_stat_activity WHERE pid = $pid";
-poll_ok($node,
+poll_ok(
+	$node,
 	"SELECT state = 'idle' AND wait_event_type = 'Extension' $look",
 	'a session that waits is idle');
-is( $node->sql("SELECT xact_start IS NULL AND backend_xid IS NULL"
+is( $node->sql(
+			"SELECT xact_start IS NULL AND backend_xid IS NULL"
 		  . " AND backend_xmin IS NULL AND query LIKE 'CALL jobq.wait%' $look"),
-	't', 'a session that waits has no transaction, and shows its statement');
+	't',
+	'a session that waits has no transaction, and shows its statement');
 $node->sql("SELECT jobq.enqueue('empty')");
 $waiter->query_until(qr/woken/, '');
-my $seen = $waiter->query(
-	"SELECT state, xact_start IS NOT NULL, query LIKE 'SELECT state%' $look");
+my $seen = $waiter->query("SELECT state, xact_start IS NOT NULL, query LIKE 'SELECT state%' $look");
 like($seen, qr/active\|t\|t/, 'a session that was woken is active');
 $node->sql("SELECT count(*) FROM jobq.dequeue('empty')");
 $waiter->query_until(qr/waiting/,
-	"SET statement_timeout = '100 ms';\n\\echo waiting\nCALL jobq.wait('{empty}', NULL);\n\\echo ended\n");
+	"SET statement_timeout = '100 ms';\n\\echo waiting\nCALL jobq.wait('{empty}', NULL);\n\\echo ended\n"
+);
 $waiter->query_until(qr/ended/, '');
-poll_ok($node, "SELECT state = 'idle' AND wait_event = 'ClientRead' $look",
+poll_ok(
+	$node,
+	"SELECT state = 'idle' AND wait_event = 'ClientRead' $look",
 	'statement_timeout ends it, and the session is idle');
 $waiter->quit;
 

@@ -17,8 +17,7 @@ use Time::HiRes qw(time);
 # a while would be too late for it.
 my $at_once = 5;
 
-my $node = jobq_node('main',
-	conf => [ 'max_prepared_transactions = 10', 'fsync = off' ]);
+my $node = jobq_node('main', conf => [ 'max_prepared_transactions = 10', 'fsync = off' ]);
 
 # A job of queue "work" that does what "note" says: it adds a row.
 sub enqueue_note
@@ -47,8 +46,7 @@ sub control_job
 {
 	$controls++;
 	$node->sql("SELECT jobq.enqueue('control', '$controls')");
-	poll_query($node,
-		"SELECT count(*) = 1 FROM controls WHERE n = $controls")
+	poll_query($node, "SELECT count(*) = 1 FROM controls WHERE n = $controls")
 	  or die "the control job did not run\n";
 	return;
 }
@@ -59,10 +57,9 @@ sub start_wait
 	my ($queue, $seconds) = @_;
 	my $session = $node->background_psql('postgres');
 	$session->query_until(qr/waiting/,
-		"\\echo waiting\nCALL jobq.wait('{$queue}', '$seconds s');\n\\echo woken\n"
-	);
+		"\\echo waiting\nCALL jobq.wait('{$queue}', '$seconds s');\n\\echo woken\n");
 	poll_query($node,
-		"SELECT count(*) = 1 FROM pg_stat_activity"
+			"SELECT count(*) = 1 FROM pg_stat_activity"
 		  . " WHERE query LIKE 'CALL jobq.wait%$queue%'"
 		  . " AND wait_event_type = 'Extension'")
 	  or die "the waiter does not wait\n";
@@ -81,7 +78,8 @@ sub woken_ok
 	return;
 }
 
-$node->sql(q{
+$node->sql(
+	q{
 	CREATE TABLE notes (note text, at timestamptz DEFAULT clock_timestamp());
 	CREATE FUNCTION add_note(payload jsonb) RETURNS void LANGUAGE sql
 	AS $$ INSERT INTO notes VALUES (payload ->> 'note') $$;
@@ -141,12 +139,13 @@ notes_are('a,c', 'savepoints count as ever', $at_once);
 $node->sql("BEGIN; SELECT jobq.enqueue('work', '{\"note\": \"f\"}', delay => '700 ms');"
 	  . " PREPARE TRANSACTION 'f'");
 $node->sql("COMMIT PREPARED 'f'");
-notes_are('a,c,d,e,f', 'a prepared job with a delay runs when it is due',
-	$at_once);
-is( $node->sql("SELECT count(*) FROM notes AS n JOIN jobq.jobs AS j"
+notes_are('a,c,d,e,f', 'a prepared job with a delay runs when it is due', $at_once);
+is( $node->sql(
+			"SELECT count(*) FROM notes AS n JOIN jobq.jobs AS j"
 		  . " ON j.payload ->> 'note' = n.note"
 		  . " WHERE n.note = 'f' AND n.at >= j.run_at"),
-	'1', 'a prepared job with a delay does not run early');
+	'1',
+	'a prepared job with a delay does not run early');
 
 # ------------------------------------------------------ external workers
 
@@ -179,9 +178,8 @@ is($node->sql("SELECT payload FROM jobq.dequeue('ext', 10)"),
 	'2', 'another worker passes over what was claimed and prepared');
 is($node->sql("SELECT count(*) FROM jobq.take('ext', 10)"), '0', 'take() as well');
 $node->sql("COMMIT PREPARED 'i'");
-is( $node->sql("SELECT state, attempt FROM jobq.jobs WHERE id = $id"),
-	'running|1',
-	'COMMIT PREPARED makes the claim');
+is($node->sql("SELECT state, attempt FROM jobq.jobs WHERE id = $id"),
+	'running|1', 'COMMIT PREPARED makes the claim');
 $node->sql("SELECT jobq.complete($id, $lease)");
 is($node->sql("SELECT state FROM jobq.jobs WHERE id = $id"),
 	'completed', 'the lease of a prepared claim is good');
@@ -189,8 +187,7 @@ is($node->sql("SELECT state FROM jobq.jobs WHERE id = $id"),
 # the end of a claim that was prepared is watched
 $node->sql("SELECT jobq.enqueue('short')");
 ($id, $lease) = split(/\|/,
-	$node->sql("BEGIN; SELECT id, lease FROM jobq.dequeue('short');"
-		  . " PREPARE TRANSACTION 'j'"));
+	$node->sql("BEGIN; SELECT id, lease FROM jobq.dequeue('short');" . " PREPARE TRANSACTION 'j'"));
 $node->sql("COMMIT PREPARED 'j'");
 poll_ok(
 	$node,
@@ -210,26 +207,25 @@ poll_ok(
 
 # ROLLBACK PREPARED of a claim
 $node->sql("SELECT jobq.enqueue('many', '1')");
-($id) = split(/\|/,
-	$node->sql("BEGIN; SELECT id FROM jobq.dequeue('many'); PREPARE TRANSACTION 'k'")
-);
+($id) =
+  split(/\|/, $node->sql("BEGIN; SELECT id FROM jobq.dequeue('many'); PREPARE TRANSACTION 'k'"));
 $waiter = start_wait('many', 60);
 $started = time();
 $node->sql("ROLLBACK PREPARED 'k'");
 woken_ok($waiter, $started, 'ROLLBACK PREPARED of a claim ends a wait()');
-is( $node->sql("SELECT id = $id, attempt FROM jobq.dequeue('many')"),
-	't|1',
-	'ROLLBACK PREPARED of a claim gives the job back, as if never claimed');
+is($node->sql("SELECT id = $id, attempt FROM jobq.dequeue('many')"),
+	't|1', 'ROLLBACK PREPARED of a claim gives the job back, as if never claimed');
 
 # the same for take(), and one for whom the executors wait
 $node->sql("SELECT jobq.pause('work'); " . enqueue_note('g'));
-is( $node->sql("BEGIN; SELECT jobq.resume('work');"
+is( $node->sql(
+			"BEGIN; SELECT jobq.resume('work');"
 		  . " SELECT payload ->> 'note' FROM jobq.take('work');"
 		  . " PREPARE TRANSACTION 'l'"),
 	"t\ng",
 	'take() of a queue with a handler');
 $node->sql("COMMIT PREPARED 'l'");
-is( $node->sql("SELECT state FROM jobq.jobs WHERE payload ->> 'note' = 'g'"),
+is($node->sql("SELECT state FROM jobq.jobs WHERE payload ->> 'note' = 'g'"),
 	'completed', 'COMMIT PREPARED finishes what take() took');
 
 $node->sql(enqueue_note('h') . '; ' . enqueue_note('i'));
@@ -256,13 +252,10 @@ notes_are('a,c,d,e,f,h,i,j', 'the job of the resumed queue runs after another on
 
 # a queue that is made and filled in one prepared transaction
 $node->sql("BEGIN; SELECT jobq.create_queue('new', 'add_note(jsonb)');"
-	  . " SELECT jobq.enqueue('new', '{\"note\": \"k\"}'); PREPARE TRANSACTION 'o'"
-);
-like(sql_error($node, "SELECT jobq.enqueue('new')"),
-	qr/42704/, 'a prepared queue does not exist');
+	  . " SELECT jobq.enqueue('new', '{\"note\": \"k\"}'); PREPARE TRANSACTION 'o'");
+like(sql_error($node, "SELECT jobq.enqueue('new')"), qr/42704/, 'a prepared queue does not exist');
 $node->sql("COMMIT PREPARED 'o'");
-notes_are('a,c,d,e,f,h,i,j,k', 'COMMIT PREPARED of a queue with a job',
-	$at_once);
+notes_are('a,c,d,e,f,h,i,j,k', 'COMMIT PREPARED of a queue with a job', $at_once);
 $node->sql("SELECT jobq.enqueue('new', '{\"note\": \"l\"}')");
 notes_are('a,c,d,e,f,h,i,j,k,l', 'the queue exists now', $at_once);
 
@@ -272,14 +265,14 @@ $node->sql("SELECT jobq.enqueue('ext', '\"done\"')");
   split(/\|/, $node->sql(q{SELECT id, lease FROM jobq.dequeue('ext')}));
 $node->sql("BEGIN; SELECT jobq.complete($id, $lease, '1'); PREPARE TRANSACTION 'p'");
 $node->sql("COMMIT PREPARED 'p'");
-is( $node->sql("SELECT state, result FROM jobq.jobs WHERE id = $id"),
+is($node->sql("SELECT state, result FROM jobq.jobs WHERE id = $id"),
 	'completed|1', 'complete() and COMMIT PREPARED');
 
 # a claim that is bound to a session which the prepared transaction outlives
 $node->sql("SELECT jobq.enqueue('short', '\"bound\"')");
 my $bound = $node->background_psql('postgres', on_error_stop => 0);
-my ($out, $failed) = $bound->query(
-	"BEGIN; SELECT id FROM jobq.dequeue('short', session_bound => true)\\gset\n"
+my ($out, $failed) =
+  $bound->query("BEGIN; SELECT id FROM jobq.dequeue('short', session_bound => true)\\gset\n"
 	  . "PREPARE TRANSACTION 'q'");
 $bound->quit;
 if ($node->sql("SELECT count(*) FROM pg_prepared_xacts WHERE gid = 'q'") eq '1')
@@ -312,10 +305,17 @@ notes_are('a,c,d,e,f,h,i,j,k,l,m',
 	'a transaction prepared before a crash is committed after it', $at_once);
 
 is($node->sql('SELECT count(*) FROM pg_prepared_xacts'), '0', 'none left');
-is(join("\n", unexpected_log_lines($node, 0, qr/"new" does not exist/,
-		qr/is lost/, qr/was not properly shut down/, qr/immediate shutdown/,
-		qr/terminating connection/, qr/PREPARE/i, qr/has a handler/)),
-	'', 'nothing unexpected in the log');
+is( join(
+		"\n",
+		unexpected_log_lines(
+			$node, 0, qr/"new" does not exist/,
+			qr/is lost/,
+			qr/was not properly shut down/,
+			qr/immediate shutdown/,
+			qr/terminating connection/,
+			qr/PREPARE/i, qr/has a handler/)),
+	'',
+	'nothing unexpected in the log');
 
 $node->stop;
 done_testing();

@@ -72,9 +72,11 @@ sub commit_late
 $node->sql("SELECT jobq.create_queue('work', notify => false)");
 is($node->sql("SELECT count(*) FROM jobq.dequeue('work')"), '0', 'the queue is known to be empty');
 
-is(commit_late("SELECT jobq.enqueue('work', '\"old\"')",
+is( commit_late(
+		"SELECT jobq.enqueue('work', '\"old\"')",
 		"SELECT jobq.set_payload(max(id), '\"new\"') FROM jobq.jobs"),
-	't', 'the job is changed before the commit has told of it');
+	't',
+	'the job is changed before the commit has told of it');
 is($node->sql("SELECT payload FROM jobq.dequeue('work')"), '"new"', 'a claim finds the job');
 
 leave();

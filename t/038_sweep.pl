@@ -10,7 +10,8 @@ use JobqTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = jobq_node('main', conf => [ 'jobq.sweep_interval = 0', 'jobq.shared_memory = 2MB', 'fsync = off' ]);
+my $node = jobq_node('main',
+	conf => [ 'jobq.sweep_interval = 0', 'jobq.shared_memory = 2MB', 'fsync = off' ]);
 
 sub dequeue
 {
@@ -25,7 +26,9 @@ sub sweep_every
 	my ($interval) = @_;
 	$node->sql("ALTER SYSTEM SET jobq.sweep_interval = '$interval'");
 	$node->reload;
-	poll_ok($node, "SELECT current_setting('jobq.sweep_interval') = '$interval'",
+	poll_ok(
+		$node,
+		"SELECT current_setting('jobq.sweep_interval') = '$interval'",
 		"jobq.sweep_interval is $interval");
 	return;
 }
@@ -51,10 +54,11 @@ is(dequeue(), $id, 'a claim finds it, too');
 # ---------------------------------------------- rows written by hand
 
 sweep_every('0');
-my ($first, $second, $held) = split(/\n/,
-	$node->sql("SELECT jobq.enqueue_many('work', array_fill('{}'::jsonb, '{3}'))"));
+my ($first, $second, $held) =
+  split(/\n/, $node->sql("SELECT jobq.enqueue_many('work', array_fill('{}'::jsonb, '{3}'))"));
 is(dequeue(), "$first $second $held", 'three jobs are claimed');
-$node->sql("UPDATE jobq_store.job SET state = 0, attempt = 0, lease = NULL, lease_until = NULL
+$node->sql(
+	"UPDATE jobq_store.job SET state = 0, attempt = 0, lease = NULL, lease_until = NULL
 	WHERE id IN ($first, $second)");
 is(dequeue(), '', 'two are ready again, and claims do not know');
 
@@ -73,14 +77,18 @@ is($node->sql($swept), '3', 'the sweep had nothing to do with it');
 sweep_every('0');
 is(dequeue(), '', 'nothing is left');
 my $leased = $node->sql("SELECT jobq.enqueue('work')");
-$node->sql("UPDATE jobq_store.job SET state = 1, attempt = 1, lease = 1, lease_until = now()
+$node->sql(
+	"UPDATE jobq_store.job SET state = 1, attempt = 1, lease = 1, lease_until = now()
 	WHERE id = $leased");
 is(dequeue(), '', 'the lease is over, and nobody ends it');
 sweep_every('1s');
 dequeue();
 poll_ok($node, $swept, 'the sweep has found it', expected => '4');
-poll_ok($node, "SELECT state FROM jobq.jobs WHERE id = $leased",
-	'the lease has been ended', expected => 'ready');
+poll_ok(
+	$node,
+	"SELECT state FROM jobq.jobs WHERE id = $leased",
+	'the lease has been ended',
+	expected => 'ready');
 is(dequeue(), $leased, 'the job can be claimed');
 
 # made ready by hand, but for its lease, which is not over
@@ -100,7 +108,8 @@ poll_ok($node, $swept, 'the sweep has found a ready job that has a lease', expec
 is($node->sql($claim), $ready, 'the job can be claimed');
 
 # leases for which the registry has no room are not lost
-$node->sql(q{SELECT jobq.create_queue('many');
+$node->sql(
+	q{SELECT jobq.create_queue('many');
 	SELECT count(jobq.enqueue('many')) FROM generate_series(1, 20000)});
 $node->sql(q{SELECT count(*) FROM jobq.dequeue('many', 10000, lease => '50 min')}) foreach (1, 2);
 is($node->sql("SELECT count(*) FROM jobq.health WHERE topic = 'shared memory'"),

@@ -28,7 +28,8 @@ sub wait_for_waiter
 }
 
 wait_for_worker($node, 'jobq coordinator');
-$node->sql(q{
+$node->sql(
+	q{
 	CREATE ROLE alice LOGIN; CREATE ROLE bob LOGIN;
 	SELECT jobq.grant_usage('alice', true), jobq.grant_usage('bob', true);
 	CREATE FUNCTION dies(p jsonb) RETURNS void LANGUAGE plpgsql AS
@@ -41,34 +42,54 @@ $node->sql(q{
 foreach my $end ('ROLLBACK', 'COMMIT')
 {
 	my ($reports, $one, $two) = map { lc("$_$end") } qw(reports one two);
-	$node->sql("SET ROLE alice;
+	$node->sql(
+		"SET ROLE alice;
 		SELECT jobq.create_queue('$reports');
 		SELECT jobq.create_queue('$one', 'dies(jsonb)', max_attempts => 1, on_dead => '$reports');
 		SELECT jobq.create_queue('$two', 'dies_too(jsonb)', max_attempts => 1, on_dead => '$reports')");
 	my $session = session('alice');
 	$session->query("SELECT jobq.drop_queue('$reports', force => true)");
-	my $ids = $node->sql("SET ROLE alice; SELECT string_agg(jobq.enqueue(q)::text, ',')
+	my $ids = $node->sql(
+		"SET ROLE alice; SELECT string_agg(jobq.enqueue(q)::text, ',')
 		FROM unnest('{$one,$two}'::text[]) AS q, generate_series(1, 3)");
-	poll_ok($node, "SELECT count(*) = 6 FROM jobq.attempts WHERE job_id IN ($ids)", "$end: jobs have died");
-	poll_ok($node, "SELECT count(*) = 0 FROM jobq.workers AS w JOIN pg_locks AS l USING (pid)
+	poll_ok(
+		$node,
+		"SELECT count(*) = 6 FROM jobq.attempts WHERE job_id IN ($ids)",
+		"$end: jobs have died");
+	poll_ok(
+		$node, "SELECT count(*) = 0 FROM jobq.workers AS w JOIN pg_locks AS l USING (pid)
 		WHERE NOT l.granted OR w.job_id IN ($ids)", 'executors wait for nobody');
-	is($node->sql("SELECT state, attempt, count(*) FROM jobq.jobs WHERE id IN ($ids) GROUP BY 1, 2"),
-		'running|1|6', 'the jobs are not dead yet');
-	like(log_since($node, 0), qr/the job is dead when nobody drops/, 'the log says why the jobs are not dead yet');
-	is($node->sql("SELECT jobq.cancel(split_part('$ids', ',', 6)::bigint)"), 't', 'one is cancelled');
+	is( $node->sql(
+			"SELECT state, attempt, count(*) FROM jobq.jobs WHERE id IN ($ids) GROUP BY 1, 2"),
+		'running|1|6',
+		'the jobs are not dead yet');
+	like(
+		log_since($node, 0),
+		qr/the job is dead when nobody drops/,
+		'the log says why the jobs are not dead yet');
+	is($node->sql("SELECT jobq.cancel(split_part('$ids', ',', 6)::bigint)"),
+		't', 'one is cancelled');
 	$session->query($end);
 	$session->quit;
-	poll_ok($node, "SELECT count(*) = 5 FROM jobq.jobs WHERE id IN ($ids) AND state = 'dead'
+	poll_ok(
+		$node, "SELECT count(*) = 5 FROM jobq.jobs WHERE id IN ($ids) AND state = 'dead'
 		AND sqlstate = 'P0042' AND error = 'died' AND attempt = 1", 'they are when that has ended');
-	is($node->sql("SELECT outcome, count(*), count(DISTINCT job_id) FROM jobq.attempts WHERE job_id IN ($ids) GROUP BY 1"),
-		'failed|6|6', 'after one attempt each');
-	is($node->sql("SELECT count(*) FROM jobq.jobs WHERE queue = '$reports' AND headers ? 'jobq_dead_job'"),
-		$end eq 'COMMIT' ? 0 : 5, 'deaths are reported if the queue is still there');
+	is( $node->sql(
+			"SELECT outcome, count(*), count(DISTINCT job_id) FROM jobq.attempts WHERE job_id IN ($ids) GROUP BY 1"
+		),
+		'failed|6|6',
+		'after one attempt each');
+	is( $node->sql(
+			"SELECT count(*) FROM jobq.jobs WHERE queue = '$reports' AND headers ? 'jobq_dead_job'"
+		),
+		$end eq 'COMMIT' ? 0 : 5,
+		'deaths are reported if the queue is still there');
 }
 
 # ------------------------------------------------- soon after a lock has ended
 
-$node->sql(q{SET ROLE alice;
+$node->sql(
+	q{SET ROLE alice;
 	SELECT jobq.create_queue('l'), jobq.create_queue('p');
 	SELECT jobq.enqueue('l', ttl => '1 s') FROM generate_series(1, 2);
 	SELECT jobq.dequeue('l', lease => '1 s')});
@@ -76,11 +97,14 @@ $node->sql(q{SET ROLE alice;
 	my $session = session('alice');
 	$session->query("SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE queue = 'l'");
 	$node->advance_clock('1 hour');
-	poll_ok($node, "SELECT count(*) = 2 FROM jobq.health WHERE topic = 'late'
+	poll_ok(
+		$node, "SELECT count(*) = 2 FROM jobq.health WHERE topic = 'late'
 		AND object IN ('ending leases', 'expiring jobs')", 'something is late by an hour');
 	$session->query('ROLLBACK');
 	my $began = Time::HiRes::time();
-	poll_ok($node, "SELECT string_agg(state, ' ' ORDER BY id) = 'ready expired' FROM jobq.jobs WHERE queue = 'l'",
+	poll_ok(
+		$node,
+		"SELECT string_agg(state, ' ' ORDER BY id) = 'ready expired' FROM jobq.jobs WHERE queue = 'l'",
 		'what was locked goes on');
 	cmp_ok(Time::HiRes::time() - $began, '<', 8, 'soon after');
 	$session->quit;
@@ -88,16 +112,22 @@ $node->sql(q{SET ROLE alice;
 
 # a prepared transaction is named
 $node->sql(q{SET ROLE alice; SELECT jobq.enqueue('p'); SELECT jobq.dequeue('p', lease => '1 s')});
-$node->sql(q{SET ROLE alice; BEGIN; SELECT jobq.cancel(id) FROM jobq.jobs WHERE queue = 'p'; PREPARE TRANSACTION 'a'});
-poll_ok($node, q{SELECT count(*) = 1 FROM jobq.health WHERE topic = 'late' AND object = 'ending leases'
+$node->sql(
+	q{SET ROLE alice; BEGIN; SELECT jobq.cancel(id) FROM jobq.jobs WHERE queue = 'p'; PREPARE TRANSACTION 'a'}
+);
+poll_ok(
+	$node, q{SELECT count(*) = 1 FROM jobq.health WHERE topic = 'late' AND object = 'ending leases'
 	AND message ~ 'since prepared transaction "a" \(role "alice"\) is in the way' AND hint ~ 'ROLLBACK PREPARED'},
 	'a prepared transaction is named');
 $node->sql("ROLLBACK PREPARED 'a'");
 
 # ---------------------------------------------------------- who has waited for it
 
-$node->sql("SET ROLE alice; SELECT jobq.create_queue('q'); SELECT jobq.grant_queue('q', 'bob', 'enqueue')");
-foreach my $template ("jobq.enqueue('q', unique_key => 'K', on_conflict => 'error')",
+$node->sql(
+	"SET ROLE alice; SELECT jobq.create_queue('q'); SELECT jobq.grant_queue('q', 'bob', 'enqueue')"
+);
+foreach my $template (
+	"jobq.enqueue('q', unique_key => 'K', on_conflict => 'error')",
 	"jobq.enqueue_many('q', ARRAY['{}'::jsonb], unique_keys => ARRAY['K'], on_conflict => 'error')")
 {
 	my ($key) = $template =~ /(enqueue\w*)/;
@@ -112,7 +142,10 @@ foreach my $template ("jobq.enqueue('q', unique_key => 'K', on_conflict => 'erro
 	$node->sql("SET ROLE alice; SELECT jobq.revoke_queue('q', 'bob', 'enqueue')");
 	$session->query('COMMIT');
 	$waiting->query('SELECT 1');
-	like($waiting->{stderr}, qr/42501: permission denied for queue "q"/, 'the call that waited is refused');
+	like(
+		$waiting->{stderr},
+		qr/42501: permission denied for queue "q"/,
+		'the call that waited is refused');
 	$session->quit;
 	$waiting->quit;
 }
@@ -127,8 +160,10 @@ foreach my $change ('retry', 'cancel')
 	$waiting->query_until(qr/sent/, "\\echo sent\nSELECT 'deleted: ' || jobq.delete($id);\n");
 	wait_for_waiter("delete() waits for $change()");
 	$session->query('COMMIT');
-	like($waiting->query('SELECT 1'), qr/deleted: true/, "delete() deletes the job after $change()");
-	is($node->sql("SELECT count(*) FROM jobq.jobs WHERE id = $id"), 0, "the deleted job is gone after $change()");
+	like($waiting->query('SELECT 1'), qr/deleted: true/,
+		"delete() deletes the job after $change()");
+	is($node->sql("SELECT count(*) FROM jobq.jobs WHERE id = $id"),
+		0, "the deleted job is gone after $change()");
 	$session->quit;
 	$waiting->quit;
 }
@@ -142,20 +177,29 @@ sub as
 	return $node->sql($query);
 }
 
-as('bob', q{SELECT jobq.create_queue('heavy', max_attempts => 1);
+as( 'bob', q{SELECT jobq.create_queue('heavy', max_attempts => 1);
 	SELECT count(*) FROM jobq.enqueue_many('heavy', array_fill('{}'::jsonb, ARRAY[10000]));
 	SELECT count(*) FROM jobq.dequeue('heavy', 10000, '30 min')});
-as('alice', q{SELECT jobq.create_queue('light');
+as( 'alice', q{SELECT jobq.create_queue('light');
 	SELECT jobq.enqueue('light') FROM generate_series(1, 8);
 	SELECT count(*) FROM jobq.dequeue('light', 8, '30 min')});
 $node->advance_clock('31 min');
-poll_ok($node, "SELECT count(*) = 8 FROM jobq.attempts AS a JOIN jobq.jobs AS j ON j.id = a.job_id WHERE j.queue = 'light'",
+poll_ok(
+	$node,
+	"SELECT count(*) = 8 FROM jobq.attempts AS a JOIN jobq.jobs AS j ON j.id = a.job_id WHERE j.queue = 'light'",
 	'a few leases end');
-cmp_ok($node->sql(q{SELECT count(*) FROM jobq.attempts AS a JOIN jobq.jobs AS j ON j.id = a.job_id
+cmp_ok(
+	$node->sql(
+		q{SELECT count(*) FROM jobq.attempts AS a JOIN jobq.jobs AS j ON j.id = a.job_id
 		WHERE j.queue = 'heavy' AND a.finished_at < (SELECT max(b.finished_at)
 			FROM jobq.attempts AS b JOIN jobq.jobs AS k ON k.id = b.job_id WHERE k.queue = 'light')}),
-	'<', 3000, 'before most of the many that another role has');
-poll_ok($node, "SELECT count(*) = 10000 FROM jobq.jobs WHERE queue = 'heavy' AND state = 'dead'", 'the many leases of the other role end, too');
+	'<',
+	3000,
+	'before most of the many that another role has');
+poll_ok(
+	$node,
+	"SELECT count(*) = 10000 FROM jobq.jobs WHERE queue = 'heavy' AND state = 'dead'",
+	'the many leases of the other role end, too');
 
 $node->stop;
 done_testing();

@@ -20,10 +20,10 @@ sub set_clock
 {
 	my ($time) = @_;
 	$node->set_clock_forward($time);
-	poll_query($node,
+	poll_query(
+		$node,
 		"SELECT coalesce(last_run >= '$time', false) FROM jobq_store.schedule
-		 WHERE name = 'tick'")
-	  or die "schedule \"tick\" did not fire\n";
+		 WHERE name = 'tick'") or die "schedule \"tick\" did not fire\n";
 	$node->sql("SELECT jobq.delete(id) FROM jobq.jobs WHERE queue = 'tick'");
 	return;
 }
@@ -65,13 +65,15 @@ set_clock('2030-01-10 12:01:00');
 is(runs('on_time'), '10 12:01', 'it runs on time');
 set_clock('2030-01-10 12:02:05');
 is(runs('on_time'), '10 12:01, 10 12:02', 'it runs on time again');
-is( $node->sql("SELECT headers, payload FROM jobq_store.job
+is( $node->sql(
+		"SELECT headers, payload FROM jobq_store.job
 		 WHERE headers ->> 'schedule' = 'on_time' ORDER BY id DESC LIMIT 1"),
 	'{"previous": "2030-01-10T12:01:00+00:00", "schedule": "on_time", '
 	  . '"caught_up": false, "scheduled_at": "2030-01-10T12:02:00+00:00"}|{"a": 1}',
 	'what the job is told');
-is(column('on_time', "runs || ' ' || last_run || ' ' || next_run"),
-	'2 2030-01-10 12:02:00+00 2030-01-10 12:03:00+00', 'state of the schedule');
+is( column('on_time', "runs || ' ' || last_run || ' ' || next_run"),
+	'2 2030-01-10 12:02:00+00 2030-01-10 12:03:00+00',
+	'state of the schedule');
 unschedule_all($node);
 
 # missed runs
@@ -82,30 +84,37 @@ schedule($node, 'all_allow', '0 * * * *', q{missed => 'all', overlap => 'allow'}
 set_clock('2030-01-10 16:30');
 is(runs('once'), '10 16:00!', "missed => 'once': the latest run");
 is(runs('skip'), '', "missed => 'skip': none");
-is(runs('all'), '10 13:00!, 10 14:00!, 10 15:00!, 10 16:00!',
+is( runs('all'),
+	'10 13:00!, 10 14:00!, 10 15:00!, 10 16:00!',
 	"missed => 'all': all, the oldest first");
 is(runs('all_allow'), runs('all'), 'overlap does not matter for that');
-is($node->sql("SELECT DISTINCT next_run FROM jobq_store.schedule WHERE name <> 'tick'"),
-	'2030-01-10 17:00:00+00', 'they go on together');
+is( $node->sql("SELECT DISTINCT next_run FROM jobq_store.schedule WHERE name <> 'tick'"),
+	'2030-01-10 17:00:00+00',
+	'they go on together');
 set_clock('2030-01-14 17:00:30');
 is(runs('once'), '10 16:00!', 'the previous run is not finished: skipped');
 is(runs('skip'), '14 17:00', "missed => 'skip': a run that is due is made");
-is( $node->sql("SELECT count(*), min((headers ->> 'scheduled_at')::timestamptz)
+is( $node->sql(
+		"SELECT count(*), min((headers ->> 'scheduled_at')::timestamptz)
 		 FROM jobq_store.job WHERE headers ->> 'schedule' = 'all_allow'
 		 AND (headers ->> 'scheduled_at')::timestamptz > '2030-01-11'"),
-	'24|2030-01-13 18:00:00+00', "missed => 'all': not older than a day");
+	'24|2030-01-13 18:00:00+00',
+	"missed => 'all': not older than a day");
 unschedule_all($node);
 
 # a backlog longer than one batch
 schedule($node, 'long', '* * * * *', q{missed => 'all', overlap => 'allow'});
 set_clock('2030-01-15 03:00:30');
-poll_ok($node,
+poll_ok(
+	$node,
 	"SELECT next_run > '2030-01-15 03:00:30' FROM jobq_store.schedule
 	 WHERE name = 'long'",
 	'a long backlog is done');
-is( $node->sql("SELECT count(*), count(DISTINCT headers ->> 'scheduled_at')
+is( $node->sql(
+		"SELECT count(*), count(DISTINCT headers ->> 'scheduled_at')
 		 FROM jobq_store.job WHERE headers ->> 'schedule' = 'long'"),
-	'600|600', 'each run once');
+	'600|600',
+	'each run once');
 unschedule_all($node);
 
 # the window, of schedules without their own, is a setting
@@ -115,7 +124,8 @@ poll_ok($node, 'SHOW jobq.catch_up_window', 'jobq.catch_up_window is set', expec
 schedule($node, 'window', '0 * * * *', q{missed => 'all', overlap => 'allow'});
 set_clock('2030-01-15 11:00:30');
 is(runs('window'), '15 09:00!, 15 10:00!, 15 11:00', 'the runs of 3 hours are made up for');
-is($node->sql("SELECT missed_runs FROM jobq.schedules WHERE name = 'window'"), '5', 'the others are counted');
+is($node->sql("SELECT missed_runs FROM jobq.schedules WHERE name = 'window'"),
+	'5', 'the others are counted');
 unschedule_all($node);
 $node->append_conf('postgresql.conf', "jobq.catch_up_window = '1d'");
 $node->reload;
@@ -131,7 +141,8 @@ foreach my $overlap (qw(skip allow queue cancel))
 set_clock('2030-01-15 12:01:05');
 set_clock('2030-01-15 12:02:05');
 is(runs('o_skip'), '15 12:01', "overlap => 'skip': it is left out");
-is(column('o_skip', "runs || ' ' || next_run"), '1 2030-01-15 12:03:00+00',
+is( column('o_skip', "runs || ' ' || next_run"),
+	'1 2030-01-15 12:03:00+00',
 	'a run that is left out does not count');
 is(runs('o_allow'), '15 12:01, 15 12:02', "overlap => 'allow': it runs");
 is(runs('o_queue'), '15 12:01', "overlap => 'queue': it waits");
@@ -140,7 +151,8 @@ is($node->sql("SELECT count(*) FROM jobq.jobs WHERE queue = 'o_cancel' AND state
 	1, 'the other is cancelled');
 finish($node, 'o_skip');
 finish($node, 'o_queue');
-poll_ok($node,
+poll_ok(
+	$node,
 	"SELECT count(*) = 1 FROM jobq_store.job
 	 WHERE headers ->> 'schedule' = 'o_queue'
 	 AND (headers ->> 'scheduled_at')::timestamptz = '2030-01-15 12:02'",
@@ -150,7 +162,8 @@ set_clock('2030-01-15 12:05:05');
 is(runs('o_skip'), '15 12:03', "overlap => 'skip': runs again");
 is(runs('o_queue'), '15 12:02', "overlap => 'queue': one waits");
 finish($node, 'o_queue');
-poll_ok($node,
+poll_ok(
+	$node,
 	"SELECT count(*) = 1 FROM jobq_store.job
 	 WHERE headers ->> 'schedule' = 'o_queue'
 	 AND (headers ->> 'scheduled_at')::timestamptz = '2030-01-15 12:05'",
@@ -162,7 +175,8 @@ schedule($node, 'in_order', '0 * * * *', q{missed => 'all', overlap => 'queue'})
 set_clock('2030-01-15 15:10');
 foreach my $hour (13 .. 15)
 {
-	poll_ok($node,
+	poll_ok(
+		$node,
 		"SELECT array_agg((headers ->> 'scheduled_at')::timestamptz)
 			= '{2030-01-15 $hour:00+00}'
 		 FROM jobq_store.job WHERE headers ->> 'schedule' = 'in_order'",
@@ -173,17 +187,14 @@ unschedule_all($node);
 
 # bounds
 schedule($node, 'two', '* * * * *', q{max_runs => 2, overlap => 'allow'});
-schedule($node, 'ends', '* * * * *',
-	q{ends_at => '2030-01-15 16:02', overlap => 'allow'});
+schedule($node, 'ends', '* * * * *', q{ends_at => '2030-01-15 16:02', overlap => 'allow'});
 schedule($node, 'ended', '*/2 * * * *', q{ends_at => '2030-01-15 16:07'});
-schedule($node, 'starts', '* * * * *',
-	q{starts_at => '2030-01-15 16:03', overlap => 'allow'});
+schedule($node, 'starts', '* * * * *', q{starts_at => '2030-01-15 16:03', overlap => 'allow'});
 set_clock('2030-01-15 16:00:05');
 set_clock('2030-01-15 16:01:05');
 set_clock('2030-01-15 16:02:05');
 set_clock('2030-01-15 16:03:05');
-is(column('two', "runs || ' ' || enabled || ' ' || next_run"),
-	'2 true infinity', 'max_runs');
+is(column('two', "runs || ' ' || enabled || ' ' || next_run"), '2 true infinity', 'max_runs');
 is(runs('ends'), '15 16:00, 15 16:01, 15 16:02', 'ends_at is inclusive');
 is(column('ends', 'next_run'), 'infinity', 'no run after ends_at');
 is(runs('starts'), '15 16:03', 'starts_at is inclusive');
@@ -195,21 +206,24 @@ unschedule_all($node);
 # jitter
 schedule($node, "jitter_$_", '0 * * * *', q{jitter => '10 min'}) foreach (1 .. 5);
 set_clock('2030-01-15 18:00:00');
-is( $node->sql("SELECT count(*), bool_and(run_at BETWEEN '2030-01-15 18:00'
+is( $node->sql(
+		"SELECT count(*), bool_and(run_at BETWEEN '2030-01-15 18:00'
 			AND '2030-01-15 18:10'), count(DISTINCT run_at)
 		 FROM jobq_store.job WHERE headers ->> 'schedule' LIKE 'jitter%'"),
-	'5|t|5', 'jitter delays each by something else');
-is(column('jitter_1', 'next_run'), '2030-01-15 19:00:00+00',
-	'jitter does not move the next run');
+	'5|t|5',
+	'jitter delays each by something else');
+is(column('jitter_1', 'next_run'), '2030-01-15 19:00:00+00', 'jitter does not move the next run');
 unschedule_all($node);
 
 # bad schedules are disabled, and do not stop the others
-$node->sql('CREATE ROLE dropped; CREATE ROLE deprived;
+$node->sql(
+	'CREATE ROLE dropped; CREATE ROLE deprived;
 	 SELECT jobq.grant_usage(r, true) FROM unnest(\'{dropped,deprived}\'::regrole[]) AS r');
 schedule($node, 'good', '0 * * * *');
 foreach my $role (qw(dropped deprived))
 {
-	$node->sql("SELECT jobq.create_queue('of_$role');
+	$node->sql(
+		"SELECT jobq.create_queue('of_$role');
 		 SELECT jobq.grant_queue('of_$role', '$role', 'enqueue');
 		 SET ROLE $role;
 		 SELECT jobq.schedule('of_$role', '0 * * * *', queue => 'of_$role')");
@@ -219,7 +233,8 @@ schedule($node, 'no_cron', '0 * * * *');
 schedule($node, 'no_queue', '0 * * * *');
 schedule($node, 'failing', '0 * * * *');
 schedule($node, 'good_too', '0 * * * *');
-$node->sql("SELECT jobq.revoke_queue('of_dropped', 'dropped', 'enqueue');
+$node->sql(
+	"SELECT jobq.revoke_queue('of_dropped', 'dropped', 'enqueue');
 	 SELECT jobq.revoke_usage('dropped'); DROP ROLE dropped;
 	 SELECT jobq.revoke_queue('of_deprived', 'deprived', 'enqueue');
 	 UPDATE jobq_store.schedule SET timezone = 'Mars/Phobos' WHERE name = 'no_zone';
@@ -231,7 +246,8 @@ my $position = log_position($node);
 set_clock('2030-01-15 19:00:00');
 is(runs('good'), '15 19:00', 'a good schedule before bad ones');
 is(runs('good_too'), '15 19:00', 'a good schedule after bad ones');
-my $reasons = $node->sql("SELECT name || ': ' || disabled_reason
+my $reasons = $node->sql(
+	"SELECT name || ': ' || disabled_reason
 	FROM jobq_store.schedule
 	WHERE NOT enabled AND next_run = 'infinity' ORDER BY name");
 is( $reasons,
@@ -246,23 +262,27 @@ is( $reasons,
 my @warnings = log_since($node, $position) =~ /WARNING:  schedule .* was disabled/g;
 is(scalar(@warnings), 6, 'each is said once in the log');
 is(column('good', 'runs'), 1, 'nothing ran twice');
-$node->sql("DROP INDEX jobq_store.fault;
+$node->sql(
+	"DROP INDEX jobq_store.fault;
 	 SELECT jobq.grant_queue('of_deprived', 'deprived', 'enqueue');
 	 SELECT jobq.enable_schedule('of_deprived');
 	 SELECT jobq.enable_schedule('failing')");
 set_clock('2030-01-15 20:00:00');
 is(runs('of_deprived'), '15 20:00', 'enabled again: the privilege is back');
 is(runs('failing'), '15 20:00', 'enabled again: the fault is gone');
-is(column('failing', 'disabled_reason IS NULL'), 't', 'an enabled schedule has no reason to be disabled');
+is(column('failing', 'disabled_reason IS NULL'),
+	't', 'an enabled schedule has no reason to be disabled');
 unschedule_all($node);
 
 # locked by others: not waited for
 schedule($node, 'locked', '0 * * * *');
 schedule($node, 'dropping', '0 * * * *');
-$node->sql("SELECT count(jobq.schedule('dropping_' || i, '0 * * * *', queue => 'dropping'))
+$node->sql(
+	"SELECT count(jobq.schedule('dropping_' || i, '0 * * * *', queue => 'dropping'))
 	 FROM generate_series(2, 1200) AS i");
 schedule($node, 'free', '0 * * * *');
-$node->sql("BEGIN; SELECT FROM jobq_store.schedule WHERE name = 'locked' FOR UPDATE;
+$node->sql(
+	"BEGIN; SELECT FROM jobq_store.schedule WHERE name = 'locked' FOR UPDATE;
 	 PREPARE TRANSACTION 'row'");
 $node->sql("BEGIN; SELECT jobq.drop_queue('dropping'); PREPARE TRANSACTION 'queue'");
 set_clock('2030-01-15 21:00:00');
@@ -272,7 +292,8 @@ is(runs('dropping'), '', 'a schedule does not fire while its queue is being drop
 is(runs('dropping_1200'), '', 'of which there may be many');
 $node->sql("ROLLBACK PREPARED 'row'");
 $node->sql("ROLLBACK PREPARED 'queue'");
-poll_ok($node,
+poll_ok(
+	$node,
 	"SELECT count(*) = 1201 FROM jobq_store.job
 	 WHERE headers ->> 'schedule' ~ '^(locked|dropping)'",
 	'they run when they can');
@@ -280,28 +301,33 @@ unschedule_all($node);
 
 # a copy of another database
 schedule($node, 'foreign', '0 * * * *');
-$node->sql("UPDATE jobq_store.schedule SET database = database::bigint + 1
+$node->sql(
+	"UPDATE jobq_store.schedule SET database = database::bigint + 1
 	 WHERE name = 'foreign'");
 set_clock('2030-01-15 22:00:00');
 is(runs('foreign'), '', 'the schedule of another database does not run');
 $node->sql('SELECT jobq.start()');
-poll_ok($node,
+poll_ok(
+	$node,
 	"SELECT count(*) = 1 FROM jobq_store.job WHERE headers ->> 'schedule' = 'foreign'",
 	'it does after start()');
 unschedule_all($node);
 
 # uncommitted and rolled back changes
-$node->sql("BEGIN; SELECT jobq.schedule('rolled_back', '* * * * *', queue => 'good');
+$node->sql(
+	"BEGIN; SELECT jobq.schedule('rolled_back', '* * * * *', queue => 'good');
 	 ROLLBACK");
 set_clock('2030-01-15 22:02:00');
 is(runs('rolled_back'), '', 'a schedule that was rolled back');
 
 # many at the same second
-$node->sql("SELECT count(jobq.schedule('many_' || i, '0 * * * *', queue => 'good'))
+$node->sql(
+	"SELECT count(jobq.schedule('many_' || i, '0 * * * *', queue => 'good'))
 	 FROM generate_series(1, 10000) AS i");
 my $start = time();
 set_clock('2030-01-15 23:00:00');
-poll_ok($node,
+poll_ok(
+	$node,
 	"SELECT count(*) = 10000 AND count(DISTINCT headers ->> 'schedule') = 10000
 	 FROM jobq_store.job WHERE headers ->> 'schedule' LIKE 'many%'",
 	'10,000 schedules in the same second');
@@ -319,28 +345,34 @@ foreach my $round (1 .. 3)
 	kill_9($node, $pid);
 	$node->set_clock_forward($node->sql("SELECT max(next_run) FROM jobq_store.schedule"));
 	$node->advance_clock('5 minutes');
-	poll_ok($node,
+	poll_ok(
+		$node,
 		"SELECT count(*) >= 300 * $round FROM jobq_store.job
 		 WHERE headers ->> 'schedule' = 'crash'",
 		"runs after crash $round");
 }
-is( $node->sql("SELECT count(*) - count(DISTINCT at) AS doubled,
+is( $node->sql(
+		"SELECT count(*) - count(DISTINCT at) AS doubled,
 			extract(epoch FROM max(at) - min(at))::int + 1 - count(*) AS lost,
 			min(at) = '$first' AS first
 		 FROM (SELECT (headers ->> 'scheduled_at')::timestamptz AS at
 			   FROM jobq_store.job WHERE headers ->> 'schedule' = 'crash') AS c"),
-	'0|0|t', 'no run was lost, none came twice');
+	'0|0|t',
+	'no run was lost, none came twice');
 unschedule_all($node);
 
 # a command is run by an executor, as the schedule's owner
-$node->sql("CREATE ROLE worker LOGIN; SELECT jobq.grant_usage('worker', true);
+$node->sql(
+	"CREATE ROLE worker LOGIN; SELECT jobq.grant_usage('worker', true);
 	 CREATE TABLE public.done (who text);
 	 GRANT INSERT ON public.done TO worker;
 	 SET ROLE worker;
 	 SELECT jobq.schedule('command', '* * * * *',
 		'INSERT INTO public.done SELECT session_user')");
 $node->advance_clock('1 minute');
-poll_ok($node, "SELECT array_agg(who) = '{worker}' FROM public.done",
+poll_ok(
+	$node,
+	"SELECT array_agg(who) = '{worker}' FROM public.done",
 	'a command runs as the owner of its schedule');
 
 done_testing();

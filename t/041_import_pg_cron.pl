@@ -12,7 +12,7 @@ use Test::More;
 my $node = jobq_node(
 	'main',
 	start => 0,
-	conf => ['jobq.max_workers = 2', 'log_min_messages = log']);
+	conf => [ 'jobq.max_workers = 2', 'log_min_messages = log' ]);
 $node->start;
 create_extension($node);
 $node->create_clock;
@@ -20,16 +20,19 @@ $node->create_clock;
 # What import_pg_cron() says, without ids.
 sub import
 {
-	return $node->sql("SELECT name, imported, coalesce(reason, '')
+	return $node->sql(
+		"SELECT name, imported, coalesce(reason, '')
 		FROM jobq.import_pg_cron() ORDER BY jobid");
 }
 
 # without pg_cron
-like(sql_error($node, 'SELECT * FROM jobq.import_pg_cron()'),
+like(
+	sql_error($node, 'SELECT * FROM jobq.import_pg_cron()'),
 	qr/ERROR:  55000: extension "pg_cron" is not installed in this database/,
 	'there is no pg_cron');
 $node->sql("CREATE SCHEMA cron; CREATE TABLE cron.job (jobid bigint)");
-like(sql_error($node, 'SELECT * FROM jobq.import_pg_cron()'),
+like(
+	sql_error($node, 'SELECT * FROM jobq.import_pg_cron()'),
 	qr/ERROR:  55000: extension "pg_cron" is not installed/,
 	'a table that is not pg_cron\'s is not read');
 $node->sql('DROP SCHEMA cron CASCADE');
@@ -47,18 +50,22 @@ if ($node->sql("SELECT count(*) FROM pg_available_extensions WHERE name = 'pg_cr
 }
 
 $node->append_conf('postgresql.conf',
-	"shared_preload_libraries = 'jobq,pg_cron'\n"
+		"shared_preload_libraries = 'jobq,pg_cron'\n"
 	  . "cron.database_name = 'postgres'\n"
-	  . "cron.host = '" . $node->host . "'");
+	  . "cron.host = '"
+	  . $node->host
+	  . "'");
 $node->restart;
-$node->sql("CREATE EXTENSION pg_cron; CREATE DATABASE elsewhere;
+$node->sql(
+	"CREATE EXTENSION pg_cron; CREATE DATABASE elsewhere;
 	 CREATE ROLE alice LOGIN; CREATE ROLE gone LOGIN;
 	 GRANT USAGE ON SCHEMA cron TO alice, gone;
 	 CREATE TABLE public.done (who text);
 	 GRANT INSERT ON public.done TO alice");
 
 # what pg_cron's own functions take
-$node->sql(q{
+$node->sql(
+	q{
 	SELECT cron.schedule('nightly', '30 3 * * *', 'VACUUM');
 	SELECT cron.schedule('0 10 * * 1-5', $$INSERT INTO done VALUES ('x');$$);
 	SELECT cron.schedule('off', '@hourly', 'SELECT 1');
@@ -84,7 +91,8 @@ $node->sql(q{
 	DROP ROLE gone});
 
 # what only later versions take
-$node->sql(q{
+$node->sql(
+	q{
 	INSERT INTO cron.job (schedule, command, nodename, nodeport, database, username, jobname)
 	SELECT s, 'SELECT 12', j.nodename, j.nodeport, j.database, j.username, n
 	FROM cron.job AS j,
@@ -105,18 +113,19 @@ is( import(),
 		'broken|f|syntax error at or near "SELEC"',
 		'taken|f|another schedule of that name exists already',
 		'other database|f|it runs in database "elsewhere"',
-		'other server|f|it runs on another server, host "db2.example.com", port '
-		  . $node->port,
+		'other server|f|it runs on another server, host "db2.example.com", port ' . $node->port,
 		"two\nlines|f|schedule name must not contain control characters",
 		'hers|t|',
 		'of gone|f|role "gone" does not exist',
 		'seconds|t|',
 		'second|t|',
 		'last day|t|',
-		'minute|f|invalid cron expression "60 seconds"; Position 1: Expected 5 to 7 fields, found 2; an interval is written "@every 30 seconds".'),
+		'minute|f|invalid cron expression "60 seconds"; Position 1: Expected 5 to 7 fields, found 2; an interval is written "@every 30 seconds".'
+	),
 	'what was imported, and why the rest was not');
 
-is( $node->sql("SELECT name, owner, cron, timezone, command, enabled, missed, overlap,
+is( $node->sql(
+		"SELECT name, owner, cron, timezone, command, enabled, missed, overlap,
 			max_attempts
 		 FROM jobq.schedules WHERE name <> 'taken' ORDER BY name COLLATE \"C\""),
 	join("\n",
@@ -129,22 +138,25 @@ is( $node->sql("SELECT name, owner, cron, timezone, command, enabled, missed, ov
 		'seconds|postgres|@every 30 seconds|GMT|SELECT 12|t|once|queue|1',
 		'sixth|postgres|0 3 * * *|GMT|SELECT 2|t|once|queue|1'),
 	'the schedules');
-is($node->sql('SELECT * FROM cron.job ORDER BY jobid'),
-	$before, 'pg_cron\'s table is as it was');
+is($node->sql('SELECT * FROM cron.job ORDER BY jobid'), $before, 'pg_cron\'s table is as it was');
 
 # again
 $node->sql("SELECT jobq.unschedule('second')");
 my $again = import();
 is(scalar(() = $again =~ /\|t\|/g), 1, 'the second time nothing is doubled');
 like($again, qr/^second\|t\|$/m, 'a schedule that was removed comes back');
-like($again, qr/^nightly\|f\|a schedule of that name and command exists already$/m,
+like(
+	$again,
+	qr/^nightly\|f\|a schedule of that name and command exists already$/m,
 	'import_pg_cron() says why it leaves out a schedule');
 is($node->sql("SELECT count(*) FROM jobq.schedules"), 9, 'there are as many as before');
 
 # they run, as their roles
 $node->sql("SELECT jobq.unschedule('second')");
 $node->advance_clock('5 minutes');
-poll_ok($node, "SELECT string_agg(DISTINCT who, ',') = 'alice' FROM public.done",
+poll_ok(
+	$node,
+	"SELECT string_agg(DISTINCT who, ',') = 'alice' FROM public.done",
 	'the command runs as its role');
 
 # cron.timezone, where pg_cron has it (1.5)
@@ -156,7 +168,8 @@ is($node->sql("SELECT timezone FROM jobq.schedules WHERE name = 'nightly'"),
 	'Europe/Berlin', 'the time zone is that of cron.timezone');
 
 # cron.dom_dow_and_logic, where pg_cron has it (1.6.8)
-$node->sql(q{UPDATE cron.job SET schedule = '0 0 13 * 5' WHERE jobname = 'nightly';
+$node->sql(
+	q{UPDATE cron.job SET schedule = '0 0 13 * 5' WHERE jobname = 'nightly';
 	UPDATE cron.job SET schedule = '0 0 1 * *' WHERE jobname = 'off'});
 foreach my $logic ('off', 'on')
 {
@@ -164,18 +177,22 @@ foreach my $logic ('off', 'on')
 	$node->reload;
 	$node->sql("SELECT jobq.unschedule('nightly'), jobq.unschedule('off')");
 	import();
-	is( $node->sql("SELECT string_agg(cron, ',' ORDER BY name) FROM jobq.schedules WHERE name IN ('nightly', 'off')"),
+	is( $node->sql(
+			"SELECT string_agg(cron, ',' ORDER BY name) FROM jobq.schedules WHERE name IN ('nightly', 'off')"
+		),
 		$logic eq 'on' ? '0 0 13 * +5,0 0 1 * *' : '0 0 13 * 5,0 0 1 * *',
 		"cron.dom_dow_and_logic = $logic");
 }
 
 # who may
 $node->sql("SELECT jobq.grant_usage('alice', true)");
-like(sql_error($node, 'SET ROLE alice; SELECT * FROM jobq.import_pg_cron()'),
+like(
+	sql_error($node, 'SET ROLE alice; SELECT * FROM jobq.import_pg_cron()'),
 	qr/ERROR:  42501: permission denied for function import_pg_cron/,
 	'grant_usage() does not give it');
 $node->sql('GRANT EXECUTE ON FUNCTION jobq.import_pg_cron() TO alice');
-like(sql_error($node, 'SET ROLE alice; SELECT * FROM jobq.import_pg_cron()'),
+like(
+	sql_error($node, 'SET ROLE alice; SELECT * FROM jobq.import_pg_cron()'),
 	qr/ERROR:  42501: permission denied to import the jobs of pg_cron/,
 	'a grant of the function does not let a role import');
 like(
@@ -185,7 +202,8 @@ like(
 
 # the other database has no pg_cron
 $node->safe_psql('elsewhere', 'CREATE EXTENSION jobq');
-like(sql_error($node, 'SELECT * FROM jobq.import_pg_cron()', 'elsewhere'),
+like(
+	sql_error($node, 'SELECT * FROM jobq.import_pg_cron()', 'elsewhere'),
 	qr/HINT:  Its jobs are in the database that cron.database_name names/,
 	'pg_cron is in another database');
 

@@ -33,7 +33,8 @@ sub fired_up_to
 {
 	my ($name, $time) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	return poll_ok($node,
+	return poll_ok(
+		$node,
 		"SELECT coalesce(last_run >= '$time', false) FROM jobq.schedules
 		 WHERE name = '$name'",
 		"$name has fired up to $time");
@@ -42,7 +43,8 @@ sub fired_up_to
 sub schedule
 {
 	my ($name, $cron, $options) = @_;
-	return "SELECT jobq.schedule('$name', '$cron', queue => 'q', "
+	return
+	  "SELECT jobq.schedule('$name', '$cron', queue => 'q', "
 	  . ($options // "overlap => 'allow'") . ')';
 }
 
@@ -77,12 +79,13 @@ fired_up_to('all', '2030-01-10 12:20');
 my %before = map { $_ => runs($_) } qw(minutely interval all);
 $node->set_clock('2030-01-10 11:00');
 cmp_ok(sleeps(), '<', 20, 'set back by an hour: no busy loop');
-is(runs($_), $before{$_}, "set back by an hour: $_ does not run again")
-  foreach (sort keys %before);
-is(column('minutely', 'next_run'), '2030-01-10 12:21:00+00',
+is(runs($_), $before{$_}, "set back by an hour: $_ does not run again") foreach (sort keys %before);
+is( column('minutely', 'next_run'),
+	'2030-01-10 12:21:00+00',
 	'clock set back: the next run is when it was');
 $node->sql(schedule('new', '* * * * *'));
-is(column('new', 'next_run'), '2030-01-10 11:01:00+00',
+is( column('new', 'next_run'),
+	'2030-01-10 11:01:00+00',
 	'a schedule that is new goes by the clock as it is now');
 $node->set_clock('2030-01-10 11:01:10');
 fired_up_to('new', '2030-01-10 11:01');
@@ -98,17 +101,20 @@ is(runs('minutely'), "$before{minutely}, 10 12:21", 'older schedules go on at th
 $node->set_clock('2035-05-05 05:05:05');
 fired_up_to($_, '2035-05-05 04:50') foreach (qw(minutely interval all));
 cmp_ok(sleeps(), '<', 20, 'set forward by five years: no busy loop');
-is( $node->sql("SELECT count(*), count(DISTINCT (headers ->> 'schedule',
+is( $node->sql(
+		"SELECT count(*), count(DISTINCT (headers ->> 'schedule',
 			headers ->> 'scheduled_at')) = count(*)
 		 FROM jobq_store.job"),
 	$node->sql("SELECT sum(runs), true FROM jobq.schedules"),
 	'each run has one job');
 is( column('minutely', 'missed_runs + runs'),
-	$node->sql("SELECT extract(epoch FROM timestamptz '2035-05-05 05:05'
+	$node->sql(
+		"SELECT extract(epoch FROM timestamptz '2035-05-05 05:05'
 		 - '2030-01-10 12:00')::bigint / 60"),
 	'each minute was either run or counted as missed');
 is( column('all', 'missed_runs + runs'),
-	$node->sql("SELECT extract(epoch FROM timestamptz '2035-05-05 05:00'
+	$node->sql(
+		"SELECT extract(epoch FROM timestamptz '2035-05-05 05:00'
 		 - '2030-01-10 12:00')::bigint / 600"),
 	"with missed => 'all' too");
 is(column('all', 'runs'), 2 + 144, 'of which those of one day are made up for');
@@ -120,17 +126,16 @@ $node->set_clock('2036-01-01 00:00:30');
 $node->sql(schedule('tick', '* * * * * *'));
 my $session = $node->background_psql('postgres');
 $session->query_safe('BEGIN; ' . schedule('slow', '0 * * * *'));
-$node->sql('BEGIN; ' . schedule('prepared', '0 * * * *')
-	  . "; PREPARE TRANSACTION 'p'");
+$node->sql('BEGIN; ' . schedule('prepared', '0 * * * *') . "; PREPARE TRANSACTION 'p'");
 $node->sql(schedule('enabled', '0 * * * *', "overlap => 'allow', enabled => false"));
 my $other = $node->background_psql('postgres');
 $other->query_safe("BEGIN; SELECT jobq.enable_schedule('enabled')");
+
 foreach my $minute (1 .. 10)
 {
 	my $at = sprintf('2036-01-01 01:%02d', $minute);
 	$node->set_clock($at);
-	poll_query($node,
-		"SELECT last_run >= '$at' FROM jobq.schedules WHERE name = 'tick'");
+	poll_query($node, "SELECT last_run >= '$at' FROM jobq.schedules WHERE name = 'tick'");
 }
 is(runs('slow'), '', 'a schedule that is not committed does not fire');
 $session->query_safe('COMMIT');
@@ -150,10 +155,12 @@ $node->sql("COMMIT PREPARED 'p'");
 fired_up_to('slow', '2036-01-01 02:00');
 
 # One that came by another way than jobq's functions is found within a minute.
-$node->sql("UPDATE jobq_store.schedule SET next_run = '2036-01-01 01:59'
+$node->sql(
+	"UPDATE jobq_store.schedule SET next_run = '2036-01-01 01:59'
 	 WHERE name = 'prepared'");
 $node->set_clock('2036-01-01 02:02:10');
-poll_ok($node,
+poll_ok(
+	$node,
 	"SELECT next_run > '2036-01-01 02:02' FROM jobq.schedules
 	 WHERE name = 'prepared'",
 	'what nobody has told of is found');
@@ -164,7 +171,8 @@ $node->sql("SELECT count(jobq.delete(id)) FROM jobq.jobs");
 # "once" is due once in that time, "seconds" a few times.
 $node->set_clock('now');
 $node->sql(schedule('seconds', '* * * * * *'));
-$node->sql("SELECT jobq.schedule('once', to_char(now() AT TIME ZONE 'UTC'
+$node->sql(
+	"SELECT jobq.schedule('once', to_char(now() AT TIME ZONE 'UTC'
 		+ interval '4 s', 'FMSS FMMI FMHH24 * * *'), queue => 'q',
 		timezone => 'UTC')");
 my $due = column('once', 'extract(epoch FROM next_run)::bigint');
@@ -182,23 +190,29 @@ poll_ok(
 	 AND extract(epoch FROM (headers ->> 'scheduled_at')::timestamptz) = $due",
 	'the run that was due while the server was down is made up for');
 fired_up_to('seconds', $node->sql('SELECT clock_timestamp()'));
-is( $node->sql("SELECT count(*), min(late_by) > '1 s', bool_and(outcome = 'enqueued')
+is( $node->sql(
+		"SELECT count(*), min(late_by) > '1 s', bool_and(outcome = 'enqueued')
 		 FROM jobq.schedule_runs WHERE schedule = 'once'"),
-	'1|t|t', 'once');
+	'1|t|t',
+	'once');
 $node->restart;
 fired_up_to('seconds', $node->sql('SELECT clock_timestamp()'));
 is(column('once', 'runs'), 1, 'another restart: the run is not made up for again');
-is( $node->sql("SELECT count(*) = count(DISTINCT headers ->> 'scheduled_at')
+is( $node->sql(
+		"SELECT count(*) = count(DISTINCT headers ->> 'scheduled_at')
 		 FROM jobq_store.job WHERE headers ->> 'schedule' = 'seconds'"),
-	't', 'a schedule that fires every second has each run once');
+	't',
+	'a schedule that fires every second has each run once');
 $node->sql("SELECT jobq.enable_schedule('seconds', false)");
-is( $node->sql("SELECT sum(s.runs + s.missed_runs) =
+is( $node->sql(
+		"SELECT sum(s.runs + s.missed_runs) =
 			max(extract(epoch FROM s.last_run - j.first)) + 1
 		 FROM jobq.schedules AS s,
 			(SELECT min((headers ->> 'scheduled_at')::timestamptz) AS first
 			 FROM jobq_store.job WHERE headers ->> 'schedule' = 'seconds') AS j
 		 WHERE s.name = 'seconds'"),
-	't', 'each second was either run or counted as missed');
+	't',
+	'each second was either run or counted as missed');
 
 $node->stop;
 done_testing();

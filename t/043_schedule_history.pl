@@ -22,11 +22,12 @@ sub set_clock
 	my ($time, $schedule) = @_;
 	$schedule //= 'tick';
 	$node->set_clock_forward($time);
-	poll_query($node,
+	poll_query(
+		$node,
 		"SELECT coalesce(last_run >= date_trunc('minute', timestamptz '$time'),
 			false) AND (name <> 'tick' OR last_run >= '$time')
-		 FROM jobq_store.schedule WHERE name = '$schedule'")
-	  or die "schedule \"$schedule\" did not fire\n";
+		 FROM jobq_store.schedule WHERE name = '$schedule'"
+	) or die "schedule \"$schedule\" did not fire\n";
 	clear($schedule);
 	return;
 }
@@ -36,7 +37,8 @@ sub clear
 {
 	my (@queues) = @_;
 	my $list = join(',', @queues);
-	$node->sql("SELECT count(jobq.delete(id)) FROM jobq.jobs
+	$node->sql(
+		"SELECT count(jobq.delete(id)) FROM jobq.jobs
 		 WHERE queue = ANY ('{$list}')");
 	return;
 }
@@ -58,7 +60,8 @@ sub history
 sub counters
 {
 	my ($name) = @_;
-	return $node->sql("SELECT runs, missed_runs, skipped_runs, late_runs
+	return $node->sql(
+		"SELECT runs, missed_runs, skipped_runs, late_runs
 		FROM jobq.schedules WHERE name = '$name'");
 }
 
@@ -71,17 +74,18 @@ is(history('skip'), '', 'a schedule that is new has no history');
 is(counters('skip'), '0|0|0|0', 'a new schedule has counted nothing');
 set_clock('2030-01-10 12:01:05');
 is(history('skip'), 'enqueued 10 12:01 ready', 'a run on time');
-is($node->sql("SELECT late_by >= '0' AND late_by < '1 min', job = last_job
+is( $node->sql(
+		"SELECT late_by >= '0' AND late_by < '1 min', job = last_job
 		FROM jobq.schedule_runs AS r
 		JOIN jobq.schedules AS s ON s.name = r.schedule
 		WHERE schedule = 'skip'"),
-	't|t', 'a run on time has its job');
+	't|t',
+	'a run on time has its job');
 set_clock('2030-01-10 12:02:05');
 set_clock('2030-01-10 12:03:05');
 set_clock('2030-01-10 12:04:05');
 is( history('skip'),
-	"enqueued 10 12:01 ready\n"
-	  . 'skipped 10 12:02-10 12:04 x3 job N was not finished',
+	"enqueued 10 12:01 ready\n" . 'skipped 10 12:02-10 12:04 x3 job N was not finished',
 	'runs that are skipped one after the other share a row');
 is(counters('skip'), '1|0|3|0', 'skipped runs are counted');
 finish($node, 'skip');
@@ -93,14 +97,17 @@ is( history('skip'),
 	'the state is that of the job now');
 $node->sql("SELECT jobq.cancel(last_job) FROM jobq.schedules WHERE name = 'skip'");
 like(history('skip'), qr/enqueued 10 12:05 cancelled$/, 'also if cancelled');
-$node->sql("SELECT jobq.delete(job) FROM jobq.schedule_runs
+$node->sql(
+	"SELECT jobq.delete(job) FROM jobq.schedule_runs
 	 WHERE schedule = 'skip' AND job IS NOT NULL");
 like(history('skip'), qr/enqueued 10 12:05$/, 'none if the job was deleted');
 unschedule_all($node);
-is($node->sql("SELECT count(*) FROM jobq_store.schedule_run AS r
+is( $node->sql(
+		"SELECT count(*) FROM jobq_store.schedule_run AS r
 		WHERE NOT EXISTS (SELECT FROM jobq_store.schedule AS s
 			WHERE s.id = r.schedule)"),
-	0, 'unschedule() removes the history');
+	0,
+	'unschedule() removes the history');
 
 # missed
 set_clock('2030-01-11 12:00:30');
@@ -119,8 +126,7 @@ is( history('all'),
 	join("\n", map { "enqueued 11 $_:00 caught up ready" } 13 .. 16),
 	"missed => 'all'");
 is(counters('all'), '4|0|0|4', 'is counted');
-is(history('single'), 'enqueued 11 13:00 caught up ready',
-	'a single run that was missed');
+is(history('single'), 'enqueued 11 13:00 caught up ready', 'a single run that was missed');
 is(counters('single'), '1|0|0|1', 'is counted as late');
 clear(qw(once never all));
 set_clock('2030-01-14 16:30:05');
@@ -135,8 +141,11 @@ sub set_window
 	my ($value) = @_;
 	$node->append_conf('postgresql.conf', "jobq.catch_up_window = '$value'");
 	$node->reload;
-	poll_ok($node, 'SHOW jobq.catch_up_window',
-		"jobq.catch_up_window is $value", expected => $value);
+	poll_ok(
+		$node,
+		'SHOW jobq.catch_up_window',
+		"jobq.catch_up_window is $value",
+		expected => $value);
 	return;
 }
 
@@ -161,11 +170,9 @@ alter('on time', "catch_up_window => '0'");
 schedule($node, 'on time, all', '0 1 * * *', q{missed => 'all'});
 alter('on time, all', "catch_up_window => '0'");
 set_clock('2030-01-15 00:45');
-is(history($_), 'enqueued 15 00:00 caught up ready',
-	"three quarters of an hour late: $_")
+is(history($_), 'enqueued 15 00:00 caught up ready', "three quarters of an hour late: $_")
   foreach (qw(day hour));
-is(history($_), 'missed 15 00:00', "too late: $_")
-  foreach (qw(zero never));
+is(history($_), 'missed 15 00:00', "too late: $_") foreach (qw(zero never));
 is(counters('zero'), '0|1|0|0', 'a run that was missed is counted');
 is( history('all'),
 	"missed 14 19:00-14 22:00 x4\nenqueued 14 23:00 caught up ready\n"
@@ -173,8 +180,7 @@ is( history('all'),
 	"missed => 'all': those of two hours");
 is(counters('all'), '2|4|0|2', 'the others are counted');
 set_clock('2030-01-15 01:00:05');
-is(history($_), 'enqueued 15 01:00 ready',
-	"what is not late is never too late: $_")
+is(history($_), 'enqueued 15 01:00 ready', "what is not late is never too late: $_")
   foreach ('on time', 'on time, all');
 clear(qw(day hour));
 set_clock('2030-01-16 01:00:05');
@@ -182,8 +188,9 @@ is(counters('day'), '2|0|0|2', 'an hour and some seconds late');
 is( history('hour'),
 	"enqueued 15 00:00 caught up\nmissed 16 00:00",
 	'is too late for a window of an hour');
-is($node->sql("SELECT next_run FROM jobq.schedules WHERE name = 'hour'"),
-	'2030-01-17 00:00:00+00', 'the next run is the next one');
+is( $node->sql("SELECT next_run FROM jobq.schedules WHERE name = 'hour'"),
+	'2030-01-17 00:00:00+00',
+	'the next run is the next one');
 unschedule_all($node);
 
 schedule($node, 'default', '0 0 17 * *');
@@ -191,7 +198,9 @@ schedule($node, 'days', '0 0 17 * *');
 alter('days', "catch_up_window => '3 days'");
 set_clock('2030-01-18 00:00:30');
 is(history('default'), 'missed 17 00:00', 'late by more than a day, the default');
-is(history('days'), 'enqueued 17 00:00 caught up ready', 'late by less than three days, the window of the schedule');
+is( history('days'),
+	'enqueued 17 00:00 caught up ready',
+	'late by less than three days, the window of the schedule');
 set_window('2h');
 schedule($node, 'default', '0 0 19 * *');
 schedule($node, 'days', '0 0 19 * *', q{overlap => 'allow'});
@@ -201,22 +210,23 @@ schedule($node, 'reset', '0 0 19 * *');
 alter('reset', "catch_up_window => '1 hour'");
 $node->sql("SELECT jobq.reset_schedule('reset', 'catch_up_window')");
 set_clock('2030-01-19 01:30:30');
-like(history($_), qr/^enqueued 19 00:00 caught up ready$/m,
-	"90 minutes late, the setting being two hours: $_")
-  foreach (qw(default days reset));
+like(
+	history($_),
+	qr/^enqueued 19 00:00 caught up ready$/m,
+	"90 minutes late, the setting being two hours: $_") foreach (qw(default days reset));
 is(history('own'), 'missed 19 00:00', '90 minutes late, with a window of one hour');
 clear(qw(default days reset));
 schedule($node, $_, '0 0 20 * *') foreach (qw(default days reset));
 set_clock('2030-01-20 02:00:30');
-like(history($_), qr/^missed 20 00:00$/m, "two hours late: $_")
-  foreach (qw(default reset));
-like(history('days'), qr/^enqueued 20 00:00 caught up ready$/m,
+like(history($_), qr/^missed 20 00:00$/m, "two hours late: $_") foreach (qw(default reset));
+like(
+	history('days'),
+	qr/^enqueued 20 00:00 caught up ready$/m,
 	'a schedule that is replaced keeps its window');
 set_window('0');
 schedule($node, 'default', '* * * * *', q{overlap => 'allow'});
 set_clock('2030-01-20 02:01:05');
-like(history('default'), qr/^enqueued 20 02:01 ready$/m,
-	'what is not late is not missed');
+like(history('default'), qr/^enqueued 20 02:01 ready$/m, 'what is not late is not missed');
 set_window('1d');
 unschedule_all($node);
 
@@ -228,11 +238,12 @@ set_clock('2030-01-21 12:02:05');
 set_clock('2030-01-21 12:04:05');
 is(history('queue'), 'enqueued 21 12:01 ready', 'a run that waits is no event');
 finish($node, 'queue');
-poll_ok($node, "SELECT runs = 2 FROM jobq.schedules WHERE name = 'queue'",
+poll_ok(
+	$node,
+	"SELECT runs = 2 FROM jobq.schedules WHERE name = 'queue'",
 	'it runs when the other is finished');
 is( history('queue'),
-	"enqueued 21 12:01 completed\nmissed 21 12:02-21 12:03 x2\n"
-	  . 'enqueued 21 12:04 ready',
+	"enqueued 21 12:01 completed\nmissed 21 12:02-21 12:03 x2\n" . 'enqueued 21 12:04 ready',
 	'a run that waits takes the place of those before it');
 unschedule_all($node);
 
@@ -240,7 +251,8 @@ unschedule_all($node);
 sub places
 {
 	my ($name) = @_;
-	return $node->sql("SELECT count(*) FROM jobq_store.schedule_run AS r
+	return $node->sql(
+		"SELECT count(*) FROM jobq_store.schedule_run AS r
 		JOIN jobq_store.schedule AS s ON s.id = r.schedule
 		WHERE s.name = '$name'");
 }
@@ -249,7 +261,8 @@ sub places
 sub ends
 {
 	my ($queue) = @_;
-	return $node->sql("SELECT string_agg(state || ' ' || n, ', ' ORDER BY state)
+	return $node->sql(
+		"SELECT string_agg(state || ' ' || n, ', ' ORDER BY state)
 		FROM (SELECT state, count(*) AS n FROM jobq.jobs
 			WHERE queue = '$queue' AND finished_at IS NOT NULL
 			GROUP BY state) AS s");
@@ -262,12 +275,15 @@ is(history('errors'), 'enqueued 21 12:05 ready', 'a run that is not finished');
 finish($node, 'errors');
 is(history('errors'), '', 'one that has succeeded is not shown');
 is(ends('errors'), '', 'the job of a run that succeeded is not kept');
-is($node->sql("SELECT runs, last_run, last_job IS NOT NULL FROM jobq.schedules
+is( $node->sql(
+		"SELECT runs, last_run, last_job IS NOT NULL FROM jobq.schedules
 		WHERE name = 'errors'"),
-	'1|2030-01-21 12:05:00+00|t', 'a run that is not shown is counted');
+	'1|2030-01-21 12:05:00+00|t',
+	'a run that is not shown is counted');
 set_clock('2030-01-21 12:06:05');
 is(places('errors'), 1, 'the next takes its place');
-$node->sql("SELECT jobq.fail(id, lease, 'no', retryable => false)
+$node->sql(
+	"SELECT jobq.fail(id, lease, 'no', retryable => false)
 	 FROM jobq.dequeue('errors')");
 is(history('errors'), 'enqueued 21 12:06 dead', 'one that has failed stays');
 is(ends('errors'), 'dead 1', 'the job of a run that failed stays');
@@ -289,22 +305,25 @@ is( history('errors'),
 	  . "enqueued 21 12:09 cancelled\nskipped 21 12:10 job N was not finished",
 	'one that was cancelled stays as well, and all of it when it is replaced');
 is(ends('errors'), 'cancelled 1, dead 1', 'nothing else is kept');
-$node->sql("BEGIN; SELECT jobq.run_schedule('errors'), jobq.run_schedule('errors');
+$node->sql(
+	"BEGIN; SELECT jobq.run_schedule('errors'), jobq.run_schedule('errors');
 	 COMMIT");
-like(history('errors'), qr/(?:^enqueued 21 12:11 ready run_schedule\(\)\s?){2}/m,
+like(
+	history('errors'),
+	qr/(?:^enqueued 21 12:11 ready run_schedule\(\)\s?){2}/m,
 	'two runs of one transaction');
 is(places('errors'), 6, 'do not take each other for finished');
 finish($node, 'errors');
 alter('errors', "keep_runs => 'all'");
 set_clock('2030-01-21 12:12:05');
 finish($node, 'errors');
-like(history('errors'), qr/^enqueued 21 12:12 completed$/m,
-	"keep_runs => 'all': back to normal");
+like(history('errors'), qr/^enqueued 21 12:12 completed$/m, "keep_runs => 'all': back to normal");
 is(ends('errors'), 'cancelled 1, completed 1, dead 1', 'for jobs, too');
 
 # a header of that name makes no job one of the schedule in another queue
 alter('errors', "keep_runs => 'errors'");
-$node->sql(q{SELECT jobq.create_queue('other');
+$node->sql(
+	q{SELECT jobq.create_queue('other');
 	SELECT jobq.enqueue('other', headers => h)
 	FROM unnest(ARRAY['{}', '{"schedule": "errors"}', '{"schedule": 1}',
 		'{"schedule": "nothing"}', '{"schedule": null}']::jsonb[]) AS h});
@@ -313,14 +332,16 @@ is(ends('other'), 'completed 5', 'jobs of another queue are kept');
 
 # nor in its own queue
 $node->sql(q{SELECT jobq.enqueue('errors', headers => '{"schedule": "errors"}')});
-my $forged = $node->sql("SELECT string_agg(id::text, ',') FROM jobq.dequeue('errors', 100) AS d,
+my $forged = $node->sql(
+	"SELECT string_agg(id::text, ',') FROM jobq.dequeue('errors', 100) AS d,
 	LATERAL jobq.complete(d.id, d.lease) WHERE headers ->> 'slot' IS NULL");
 is($node->sql("SELECT string_agg(state, ' ') FROM jobq.jobs WHERE id = '$forged'"),
 	'completed', 'a job that the schedule does not know is kept');
 unschedule_all($node);
 
 # whose jobs are kept is not up to who may only enqueue
-$node->sql(q{CREATE ROLE guest;
+$node->sql(
+	q{CREATE ROLE guest;
 	SELECT jobq.grant_usage('guest', true);
 	SELECT jobq.create_queue('theirs');
 	SELECT jobq.grant_queue('theirs', 'guest', 'enqueue');
@@ -330,7 +351,8 @@ $node->sql(q{CREATE ROLE guest;
 	SELECT jobq.run_schedule('hide')});
 finish($node, 'theirs');
 is(ends('theirs'), 'completed 1', 'keep_runs hides no job of a role that may only enqueue');
-$node->sql(q{RESET ROLE; SELECT jobq.grant_queue('theirs', 'guest', 'manage');
+$node->sql(
+	q{RESET ROLE; SELECT jobq.grant_queue('theirs', 'guest', 'manage');
 	SET ROLE guest; SELECT jobq.run_schedule('hide')});
 finish($node, 'theirs');
 is(ends('theirs'), 'completed 1', 'keep_runs hides the job of a role that manages the queue');
@@ -367,16 +389,15 @@ unschedule_all($node);
 # failed, by hand, and backfill
 schedule($node, 'hand', '0 * * * *');
 $node->sql("SELECT jobq.run_schedule('hand')");
-like(history('hand'), qr/^enqueued 21 12:\d\d ready run_schedule\(\)$/,
-	'run_schedule()');
+like(history('hand'), qr/^enqueued 21 12:\d\d ready run_schedule\(\)$/, 'run_schedule()');
 $node->sql("SELECT jobq.backfill('hand', '2030-01-10 00:00', '2030-01-10 05:00')");
-like(history('hand'),
-	qr/^enqueued 10 01:00-10 05:00 x5 caught up backfill\(\)$/m, 'backfill()');
+like(history('hand'), qr/^enqueued 10 01:00-10 05:00 x5 caught up backfill\(\)$/m, 'backfill()');
 is($node->sql("SELECT last_run IS NULL, runs FROM jobq.schedules WHERE name = 'hand'"),
 	't|0', 'run_schedule() and backfill() move nothing else');
 $node->sql("UPDATE jobq_store.schedule SET timezone = 'Mars/Phobos' WHERE name = 'hand'");
 set_clock('2030-01-21 13:00:05');
-like(history('hand'),
+like(
+	history('hand'),
 	qr/^failed 21 13:00 time zone "Mars\/Phobos" not recognized$/m,
 	'a schedule that could not run');
 unschedule_all($node);
@@ -384,9 +405,9 @@ unschedule_all($node);
 # bounded
 schedule($node, 'many', '* * * * *', q{overlap => 'allow', missed => 'all'});
 set_clock('2030-01-21 19:00:30');
-poll_ok($node, "SELECT runs = 360 FROM jobq.schedules WHERE name = 'many'",
-	'360 runs');
-is( $node->sql("SELECT count(*), min(slot), max(slot), count(DISTINCT slot)
+poll_ok($node, "SELECT runs = 360 FROM jobq.schedules WHERE name = 'many'", '360 runs');
+is( $node->sql(
+		"SELECT count(*), min(slot), max(slot), count(DISTINCT slot)
 		 FROM jobq.schedule_runs WHERE schedule = 'many'"),
 	'100|2030-01-21 17:21:00+00|2030-01-21 19:00:00+00|100',
 	'the last 100 are kept');
@@ -394,35 +415,39 @@ is($node->sql("SELECT history FROM jobq_store.schedule WHERE name = 'many'"),
 	360, 'of all that there were');
 set_clock('2031-02-01 00:00:30');
 unschedule_all($node);
-is($node->sql("SELECT count(*) FROM jobq_store.schedule_run AS r
+is( $node->sql(
+		"SELECT count(*) FROM jobq_store.schedule_run AS r
 		WHERE NOT EXISTS (SELECT FROM jobq_store.schedule AS s
 			WHERE s.id = r.schedule)"),
-	0, 'unschedule() removes them');
+	0,
+	'unschedule() removes them');
 
 # replaced and rolled back
 schedule($node, 'kept', '* * * * *', q{overlap => 'allow'});
 set_clock('2031-02-01 00:01:05');
 schedule($node, 'kept', '*/2 * * * *', q{overlap => 'allow'});
-is(history('kept'), 'enqueued 01 00:01 ready',
-	'a schedule that is replaced keeps its history');
+is(history('kept'), 'enqueued 01 00:01 ready', 'a schedule that is replaced keeps its history');
 $node->sql("BEGIN; SELECT jobq.run_schedule('kept'), jobq.unschedule('kept'); ROLLBACK");
 is(history('kept'), 'enqueued 01 00:01 ready', 'a schedule keeps its history after a rollback');
 unschedule_all($node);
 
 # who may see it
-$node->sql("CREATE ROLE alice; CREATE ROLE bob; CREATE ROLE carol;
+$node->sql(
+	"CREATE ROLE alice; CREATE ROLE bob; CREATE ROLE carol;
 	 GRANT alice TO carol;
 	 SELECT jobq.grant_usage(r, true)
 	 FROM unnest('{alice,bob,carol}'::regrole[]) AS r;
 	 SET ROLE alice;
 	 SELECT jobq.schedule('hers', '* * * * *', 'SELECT 1');
 	 SELECT jobq.run_schedule('hers')");
-foreach my $case (['alice', 1], ['bob', 0], ['carol', 1], ['postgres', 1])
+foreach my $case ([ 'alice', 1 ], [ 'bob', 0 ], [ 'carol', 1 ], [ 'postgres', 1 ])
 {
 	my ($role, $rows) = @$case;
-	is( $node->sql("SET ROLE $role; SELECT count(state) FROM jobq.schedule_runs
+	is( $node->sql(
+			"SET ROLE $role; SELECT count(state) FROM jobq.schedule_runs
 			 WHERE schedule = 'hers'"),
-		$rows, "$role sees $rows of alice's runs");
+		$rows,
+		"$role sees $rows of alice's runs");
 }
 like(sql_error($node, 'SET ROLE alice; SELECT * FROM jobq_store.schedule_run'),
 	qr/42501/, 'no ordinary role may read the table');
@@ -453,8 +478,7 @@ foreach my $how (sort keys %endings, 'expire')
 	$node->sql("SELECT jobq.alter_queue('wait', ttl => '90 s')") if $how eq 'expire';
 	set_clock("$at 00:01:05", 'mark');
 	set_clock("$at 00:02:05", 'mark');
-	is($node->sql("SELECT runs FROM jobq.schedules WHERE name = 'wait'"),
-		1, "$how: a run waits");
+	is($node->sql("SELECT runs FROM jobq.schedules WHERE name = 'wait'"), 1, "$how: a run waits");
 	$node->sql($endings{$how}) if $endings{$how};
 	set_clock("$at 00:02:40", 'mark') if $how eq 'expire';
 	poll_ok(
@@ -480,22 +504,24 @@ is($seen, 200, 'two hundred runs, one after the other');
 note(sprintf('200 runs in a chain took %.1f s', time() - $start));
 
 # A job that an executor runs ends as well.
-$node->sql("CREATE TABLE public.done (n serial, at timestamptz DEFAULT clock_timestamp());
+$node->sql(
+	"CREATE TABLE public.done (n serial, at timestamptz DEFAULT clock_timestamp());
 	 SELECT jobq.unschedule('chain');
 	 SELECT jobq.schedule('command', '* * * * * *',
 		'INSERT INTO public.done DEFAULT VALUES', overlap => 'queue',
 		missed => 'all')");
 $node->advance_clock('100 s');
-poll_ok($node, 'SELECT count(*) >= 100 FROM public.done',
-	'a chain of commands', seconds => 40);
-poll_ok($node,
+poll_ok($node, 'SELECT count(*) >= 100 FROM public.done', 'a chain of commands', seconds => 40);
+poll_ok(
+	$node,
 	"SELECT count(*) > 0 FROM jobq.schedule_runs
 	 WHERE schedule = 'command' AND state = 'completed'",
 	'the history of a chain of commands has their states');
 
 # Of more than 200 runs the two that fail are kept, and no trace of the others,
 # which would have pushed the first of them out.
-$node->sql("SELECT jobq.unschedule('command');
+$node->sql(
+	"SELECT jobq.unschedule('command');
 	 CREATE SEQUENCE public.calls;
 	 BEGIN;
 	 SELECT jobq.schedule('failing', '* * * * * *',
@@ -505,20 +531,26 @@ $node->sql("SELECT jobq.unschedule('command');
 	 SELECT jobq.alter_schedule('failing', keep_runs => 'errors');
 	 COMMIT");
 $node->advance_clock('200 s');
-poll_ok($node, "SELECT runs > 200 FROM jobq.schedules WHERE name = 'failing'",
-	'a chain of which two fail', seconds => 60);
+poll_ok(
+	$node,
+	"SELECT runs > 200 FROM jobq.schedules WHERE name = 'failing'",
+	'a chain of which two fail',
+	seconds => 60);
 $node->sql("SELECT jobq.enable_schedule('failing', false)");
 poll_query($node,
 	"SELECT count(*) = 0 FROM jobq_store.job WHERE headers ->> 'schedule' = 'failing'");
-is( $node->sql("SELECT string_agg(r.state || ': ' || j.error, ', ')
+is( $node->sql(
+		"SELECT string_agg(r.state || ': ' || j.error, ', ')
 		 FROM jobq.schedule_runs AS r JOIN jobq.jobs AS j ON j.id = r.job
 		 WHERE r.schedule = 'failing'"),
 	'dead: division by zero, dead: division by zero',
 	'they are what is left');
 is(places('failing'), 3, 'one place of the history is for runs that succeed');
-is($node->sql("SELECT string_agg(DISTINCT state, ',') FROM jobq.jobs
+is( $node->sql(
+		"SELECT string_agg(DISTINCT state, ',') FROM jobq.jobs
 		WHERE headers ->> 'schedule' = 'failing'"),
-	'dead', 'no job that has succeeded is kept');
+	'dead',
+	'no job that has succeeded is kept');
 
 $node->stop;
 done_testing();

@@ -24,7 +24,8 @@ sub fired_up_to
 {
 	my ($name, $time) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	return poll_ok($node,
+	return poll_ok(
+		$node,
 		"SELECT next_run > '$time' FROM jobq.schedules WHERE name = '$name'",
 		"$name has fired up to $time");
 }
@@ -34,14 +35,15 @@ $node->sql("SELECT jobq.create_queue('q')");
 # Made up for, and the last one on time in the same batch
 my @overlaps = qw(skip allow cancel);
 $node->set_clock('2030-01-10 12:30');
-$node->sql("SELECT jobq.schedule('$_', '0 * * * *', queue => 'q', missed => 'all',"
-	  . " overlap => '$_')")
+$node->sql(
+	"SELECT jobq.schedule('$_', '0 * * * *', queue => 'q', missed => 'all'," . " overlap => '$_')")
   foreach @overlaps, 'queue';
 $node->set_clock('2030-01-10 16:00:10');
 foreach my $overlap (@overlaps)
 {
 	fired_up_to($overlap, '2030-01-10 16:00');
-	is(runs($overlap), '13:00 14:00 15:00 16:00',
+	is( runs($overlap),
+		'13:00 14:00 15:00 16:00',
 		"overlap => '$overlap': all are made, and the one on time");
 }
 is(runs('queue'), '13:00', "overlap => 'queue': one after the other");
@@ -50,8 +52,8 @@ $node->sql("SELECT jobq.delete(id) FROM jobq.jobs");
 
 # Made up for, and the one on time comes in a later batch
 $node->set_clock('2030-01-11 12:30');
-$node->sql("SELECT jobq.schedule('$_', '0 * * * *', queue => 'q', missed => 'all',"
-	  . " overlap => '$_')")
+$node->sql(
+	"SELECT jobq.schedule('$_', '0 * * * *', queue => 'q', missed => 'all'," . " overlap => '$_')")
   foreach @overlaps;
 $node->set_clock('2030-01-11 14:10');
 fired_up_to($_, '2030-01-11 14:00') foreach @overlaps;
@@ -59,7 +61,8 @@ $node->set_clock('2030-01-11 15:00:05');
 foreach my $overlap (@overlaps)
 {
 	fired_up_to($overlap, '2030-01-11 15:00');
-	is(runs($overlap), '13:00 14:00 15:00',
+	is( runs($overlap),
+		'13:00 14:00 15:00',
 		"overlap => '$overlap': they are in nobody's way an hour later");
 }
 $node->set_clock('2030-01-11 16:00:05');
@@ -71,10 +74,12 @@ $node->sql("SELECT jobq.unschedule(name) FROM jobq.schedules");
 # Altered between two runs: it goes on from now, by the new expression, and
 # what was due before is not made up for.
 $node->set_clock('2030-01-20 12:00:30');
-$node->sql("SELECT jobq.schedule('alt', '0 * * * *', queue => 'q', missed => 'all', overlap => 'allow')");
+$node->sql(
+	"SELECT jobq.schedule('alt', '0 * * * *', queue => 'q', missed => 'all', overlap => 'allow')");
 $node->sql("SELECT jobq.alter_schedule('alt', cron => '*/30 * * * *')");
-is($node->sql('SELECT next_run FROM jobq.schedules'),
-	'2030-01-20 12:30:00+00', 'the next run is that of the new expression');
+is( $node->sql('SELECT next_run FROM jobq.schedules'),
+	'2030-01-20 12:30:00+00',
+	'the next run is that of the new expression');
 $node->set_clock('2030-01-20 13:00:10');
 fired_up_to('alt', '2030-01-20 13:00');
 is(runs('alt'), '12:30 13:00', 'the run of the new expression comes');
@@ -82,13 +87,11 @@ $node->sql("SELECT jobq.alter_schedule('alt', enabled => false)");
 $node->set_clock('2030-01-20 15:10');
 $node->sql("SELECT jobq.alter_schedule('alt', enabled => true, max_runs => 3)");
 $node->set_clock('2030-01-20 17:10');
-poll_ok($node, 'SELECT runs = 3 AND next_run IS NULL FROM jobq.schedules',
-	'its last run');
+poll_ok($node, 'SELECT runs = 3 AND next_run IS NULL FROM jobq.schedules', 'its last run');
 is(runs('alt'), '12:30 13:00 15:30', 'none while it was disabled');
 $node->sql("SELECT jobq.alter_schedule('alt', max_runs => 4)");
 $node->set_clock('2030-01-20 17:30:05');
-poll_ok($node, 'SELECT runs = 4 AND next_run IS NULL FROM jobq.schedules',
-	'the last one has been');
+poll_ok($node, 'SELECT runs = 4 AND next_run IS NULL FROM jobq.schedules', 'the last one has been');
 is(runs('alt'), '12:30 13:00 15:30 17:30', 'one more');
 
 done_testing();

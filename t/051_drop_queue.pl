@@ -31,25 +31,25 @@ ask($user, "BEGIN; SELECT jobq.enqueue('a');");
 order($dropper, "SELECT jobq.drop_queue('a');");
 dropper_waits('waits for a transaction that adds a job');
 ask($user, "COMMIT;");
-like(answer($dropper), qr/55006: cannot drop queue "a"/, 'drop_queue() sees the job after its wait');
+like(answer($dropper), qr/55006: cannot drop queue "a"/,
+	'drop_queue() sees the job after its wait');
 
 # A job is claimed by a lease
 my ($id, $lease) =
   split(/\|/, $node->sql("SELECT id, lease FROM jobq.dequeue('a', lease => '1 day')"));
 like(ask($dropper, "SELECT jobq.drop_queue('a', force => true);"),
 	qr/^$/m, 'a leased job is dropped');
-like(ask($user, "SELECT jobq.complete($id, $lease);"),
-	qr/JQ001/, 'its holder is told');
+like(ask($user, "SELECT jobq.complete($id, $lease);"), qr/JQ001/, 'its holder is told');
 
 # A job is taken
 $node->sql("SELECT jobq.create_queue('a'); SELECT jobq.enqueue('a')");
-like(ask($user, "BEGIN; SELECT count(*) FROM jobq.take('a');"),
-	qr/^1$/m, 'taken');
+like(ask($user, "BEGIN; SELECT count(*) FROM jobq.take('a');"), qr/^1$/m, 'taken');
 order($dropper, "SELECT jobq.drop_queue('a', force => true);");
 dropper_waits('waits for a transaction that has taken a job');
 unlike(ask($user, "COMMIT;"), qr/ERROR/, 'the transaction that has taken a job commits');
 unlike(answer($dropper), qr/ERROR/, 'the queue is dropped after that commit');
-is( $node->sql("SELECT (SELECT count(*) FROM jobq_store.job)"
+is( $node->sql(
+			"SELECT (SELECT count(*) FROM jobq_store.job)"
 		  . " + (SELECT count(*) FROM jobq_store.history)"),
 	'0',
 	'the queue is dropped with all its jobs');
@@ -58,8 +58,7 @@ is( $node->sql("SELECT (SELECT count(*) FROM jobq_store.job)"
 $node->sql("SELECT jobq.create_queue('a')");
 ask($dropper, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1;");
 $node->sql("SELECT jobq.enqueue('a')");
-like(ask($dropper, "SELECT jobq.drop_queue('a');"),
-	qr/55006/, 'repeatable read sees the job');
+like(ask($dropper, "SELECT jobq.drop_queue('a');"), qr/55006/, 'repeatable read sees the job');
 ask($dropper, "ROLLBACK;");
 $node->sql("SELECT jobq.drop_queue('a', force => true)");
 
@@ -71,20 +70,17 @@ SELECT jobq.create_queue('h', 'work_long(jsonb)');
 SELECT jobq.enqueue_many('h', array_fill('{}'::jsonb, '{20}'));
 SELECT jobq.schedule('hourly', '0 * * * *', queue => 'h');
 SQL
-poll_ok(
-	$node,
-	"SELECT count(*) > 0 FROM jobq.jobs WHERE state = 'running'",
-	'jobs run');
-within(
-	30,
-	'they are interrupted',
+poll_ok($node, "SELECT count(*) > 0 FROM jobq.jobs WHERE state = 'running'", 'jobs run');
+within(30, 'they are interrupted',
 	sub { $node->sql("SELECT jobq.drop_queue('h', force => true)") });
-is( $node->sql("SELECT (SELECT count(*) FROM jobq_store.job)"
+is( $node->sql(
+			"SELECT (SELECT count(*) FROM jobq_store.job)"
 		  . " + (SELECT count(*) FROM jobq_store.history)"
 		  . " + (SELECT count(*) FROM jobq_store.attempt)"),
 	'0',
 	'nothing is left');
-is( $node->sql("SELECT enabled, next_run IS NULL, disabled_reason"
+is( $node->sql(
+			"SELECT enabled, next_run IS NULL, disabled_reason"
 		  . " FROM jobq.schedules WHERE name = 'hourly'"),
 	'f|t|its queue was dropped',
 	'the schedule is disabled');

@@ -10,7 +10,7 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 
 # Room for some 600 queues.
-my $node = jobq_node('main', conf => ['jobq.max_workers = 2', 'jobq.shared_memory = 1MB']);
+my $node = jobq_node('main', conf => [ 'jobq.max_workers = 2', 'jobq.shared_memory = 1MB' ]);
 
 # Runs statements as a role.
 sub as
@@ -20,26 +20,30 @@ sub as
 
 foreach my $role ('alice', 'mallory')
 {
-	$node->sql("CREATE ROLE $role LOGIN; SELECT jobq.grant_usage('$role', true); GRANT CREATE ON SCHEMA public TO $role");
+	$node->sql(
+		"CREATE ROLE $role LOGIN; SELECT jobq.grant_usage('$role', true); GRANT CREATE ON SCHEMA public TO $role"
+	);
 }
-as('mallory', q{
+as( 'mallory', q{
 	SELECT count(jobq.create_queue('m' || i)) FROM generate_series(1, 5000) AS i;
 	SELECT count(jobq.enqueue('m' || i)) FROM generate_series(1, 5000) AS i});
 like(
-	$node->sql(q{SELECT message FROM jobq.health WHERE topic = 'shared memory' AND object = 'queues'}),
+	$node->sql(
+		q{SELECT message FROM jobq.health WHERE topic = 'shared memory' AND object = 'queues'}),
 	qr/no room for \d+ queues.*; role "mallory" has \d+ of the \d+ entries/,
 	'health says whose queues fill the room');
 
-as('alice', q{
+as( 'alice', q{
 	CREATE TABLE ran (at timestamptz, due timestamptz);
 	CREATE FUNCTION work(j jobq.job) RETURNS void LANGUAGE sql
 		AS 'INSERT INTO ran VALUES (clock_timestamp(), (j).run_at)';
 	SELECT count(jobq.create_queue('a' || i, 'work(jobq.job)')) FROM generate_series(1, 50) AS i;
 	SELECT count(jobq.enqueue('a' || i)) FROM generate_series(1, 50) AS i});
 poll_ok($node, 'SELECT count(*) = 50 FROM ran', q{jobs of another role's queues run});
-is(as('alice', q{SELECT count(*) FROM jobq.health WHERE topic = 'shared memory'}), '0',
-	'health finds room for the queues of the other role');
-as('alice', q{SELECT count(jobq.enqueue('a' || i, delay => '300 ms')) FROM generate_series(1, 50) AS i});
+is(as('alice', q{SELECT count(*) FROM jobq.health WHERE topic = 'shared memory'}),
+	'0', 'health finds room for the queues of the other role');
+as('alice',
+	q{SELECT count(jobq.enqueue('a' || i, delay => '300 ms')) FROM generate_series(1, 50) AS i});
 poll_ok($node, 'SELECT count(*) = 100 FROM ran', 'delayed jobs run');
 is(as('alice', q{SELECT count(*) FROM ran WHERE at > due + '5 s'}), '0', 'on time');
 
@@ -47,7 +51,8 @@ is(as('alice', q{SELECT count(*) FROM ran WHERE at > due + '5 s'}), '0', 'on tim
 sub rests_ok
 {
 	my ($how) = @_;
-	my $coordinator = $node->sql(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'jobq coordinator'
+	my $coordinator = $node->sql(
+		q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'jobq coordinator'
 		AND datname = 'postgres'});
 	my $cpu = sub {
 		my ($fields) = slurp_file("/proc/$coordinator/stat") =~ /.*\) (.*)/s;
@@ -63,7 +68,8 @@ sub rests_ok
 				return $share < 0.08;
 			},
 			60),
-		"$how: the coordinator is at rest") or diag(sprintf('it takes %.0f %% of a CPU', 100 * $share));
+		"$how: the coordinator is at rest"
+	) or diag(sprintf('it takes %.0f %% of a CPU', 100 * $share));
 	return;
 }
 
@@ -73,16 +79,17 @@ SKIP:
 	rests_ok('ready jobs that nobody works');
 
 	# each look at such a queue goes through all of its priorities
-	as('alice', q{
+	as( 'alice', q{
 		SELECT jobq.create_queue('most');
 		SELECT count(jobq.enqueue('most', priority => i - 32768, delay => '1 day')) FROM generate_series(0, 65535) AS i;
 		SELECT count(*) FROM jobq.dequeue('most');
-		SELECT count(jobq.enqueue('most', delay => make_interval(secs => i * 0.05))) FROM generate_series(0, 3000) AS i});
+		SELECT count(jobq.enqueue('most', delay => make_interval(secs => i * 0.05))) FROM generate_series(0, 3000) AS i}
+	);
 	rests_ok('jobs of all priorities');
 }
 
 # Queues without room are worked, too.
-as('mallory', q{
+as( 'mallory', q{
 	CREATE TABLE done (id bigint);
 	CREATE FUNCTION finish(j jobq.job) RETURNS void LANGUAGE sql AS 'INSERT INTO done VALUES ((j).id)';
 	SELECT count(jobq.create_queue('w' || i, 'finish(jobq.job)')) FROM generate_series(1, 20) AS i;
@@ -90,8 +97,11 @@ as('mallory', q{
 poll_ok($node, 'SELECT count(*) = 20 FROM done', 'delayed jobs of queues without room run');
 
 # What is dropped makes room.
-as('mallory', q{SELECT count(jobq.drop_queue('m' || i, force => true)) FROM generate_series(1, 5000) AS i});
-poll_ok($node, q{SELECT count(*) = 0 FROM jobq.health WHERE topic = 'shared memory'},
+as('mallory',
+	q{SELECT count(jobq.drop_queue('m' || i, force => true)) FROM generate_series(1, 5000) AS i});
+poll_ok(
+	$node,
+	q{SELECT count(*) = 0 FROM jobq.health WHERE topic = 'shared memory'},
 	'there is room again when queues are dropped');
 
 # That includes those that are dropped with jobs of the same transaction.  Were
@@ -99,10 +109,11 @@ poll_ok($node, q{SELECT count(*) = 0 FROM jobq.health WHERE topic = 'shared memo
 # index, one by one.
 sub index_scans
 {
-	return $node->sql(q{SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = 'job_dispatch'});
+	return $node->sql(
+		q{SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = 'job_dispatch'});
 }
 
-as('mallory', q{
+as( 'mallory', q{
 	DO $$BEGIN FOR i IN 1 .. 1000 LOOP
 		PERFORM jobq.create_queue('brief'), jobq.enqueue('brief');
 		PERFORM jobq.drop_queue('brief', force => true);
@@ -112,10 +123,11 @@ as('mallory', q{
 	SELECT count(jobq.enqueue('last')) FROM generate_series(1, 200)});
 my $scans = index_scans();
 as('mallory', 'SELECT id FROM jobq.dequeue(\'last\');' x 200);
-cmp_ok(index_scans() - $scans, '<', 100, 'queues that are created, filled and dropped leave nothing in memory');
+cmp_ok(index_scans() - $scans,
+	'<', 100, 'queues that are created, filled and dropped leave nothing in memory');
 
 # Nor do those that are not created in the end.
-as('mallory', q{
+as( 'mallory', q{
 	DO $$BEGIN FOR i IN 1 .. 500 LOOP
 		PERFORM jobq.create_queue('vain'), jobq.create_queue('futile');
 		PERFORM jobq.enqueue('vain'), jobq.enqueue('futile');
@@ -127,7 +139,8 @@ as('mallory', q{
 		END;
 	END LOOP; END$$;
 	SELECT jobq.create_queue('not in vain'), jobq.enqueue('not in vain')});
-is($node->sql(q{SELECT message FROM jobq.health WHERE topic = 'shared memory'}), '', 'queues whose creation is rolled back leave nothing, either');
+is($node->sql(q{SELECT message FROM jobq.health WHERE topic = 'shared memory'}),
+	'', 'queues whose creation is rolled back leave nothing, either');
 
 $node->stop;
 done_testing();

@@ -14,7 +14,8 @@ my $node = jobq_node('main', conf => [ 'fsync = off', 'jobq.max_workers = 3' ]);
 
 # ----------------------------------------------------------------- numbers
 
-$node->sql(q{CREATE TABLE gate (open boolean); INSERT INTO gate VALUES (false);
+$node->sql(
+	q{CREATE TABLE gate (open boolean); INSERT INTO gate VALUES (false);
 	CREATE PROCEDURE through_gate() LANGUAGE plpgsql AS $$
 	BEGIN
 		WHILE NOT (SELECT open FROM gate) LOOP COMMIT; PERFORM pg_sleep(0.01); END LOOP;
@@ -23,24 +24,29 @@ $node->sql(q{CREATE TABLE gate (open boolean); INSERT INTO gate VALUES (false);
 	BEGIN
 		WHILE NOT (SELECT open FROM gate) LOOP PERFORM pg_sleep(0.01); END LOOP;
 	END $$;
-	SELECT jobq.create_queue('procedures', 'through_gate()'), jobq.create_queue('functions', 'through_gate(jsonb)')});
+	SELECT jobq.create_queue('procedures', 'through_gate()'), jobq.create_queue('functions', 'through_gate(jsonb)')}
+);
 
 foreach my $queue ('procedures', 'functions')
 {
 	$node->sql("UPDATE gate SET open = false");
 	$node->sql("SELECT count(*) FROM jobq.enqueue_many('$queue', '{1,2,3,4,5}')");
 	$node->sql("SELECT jobq.enqueue('$queue', delay => '1 hour')");
-	poll_ok($node,
+	poll_ok(
+		$node,
 		"SELECT count(*) = 3 FROM jobq.jobs WHERE queue = '$queue' AND state = 'running'",
 		"$queue: three jobs run");
-	is( $node->sql("SELECT scheduled, ready, running, waiting FROM jobq.queues WHERE queue = '$queue'"),
+	is( $node->sql(
+			"SELECT scheduled, ready, running, waiting FROM jobq.queues WHERE queue = '$queue'"),
 		'1|2|3|0',
 		"$queue: each is counted once");
 	$node->sql("UPDATE gate SET open = true");
-	poll_ok($node,
+	poll_ok(
+		$node,
 		"SELECT count(*) = 5 FROM jobq.jobs WHERE queue = '$queue' AND state = 'completed'",
 		"$queue: all are done");
-	poll_ok($node,
+	poll_ok(
+		$node,
 		"SELECT running = 0 AND ready = 0 FROM jobq.queues WHERE queue = '$queue'",
 		"$queue: none runs");
 }
@@ -54,7 +60,8 @@ $node->sql("UPDATE gate SET open = true");
 
 # ---------------------------------------------------------------- warnings
 
-$node->sql(q{SELECT jobq.create_queue('clients');
+$node->sql(
+	q{SELECT jobq.create_queue('clients');
 	SELECT jobq.alter_queue('functions', description => 'x')});
 
 sub warnings
@@ -70,8 +77,11 @@ is(warnings("SELECT * FROM jobq.take('functions')"), 1, 'take does');
 is(warnings("SELECT * FROM jobq.next('functions', '{}', 0)"), 1, 'next does');
 is(warnings("SELECT * FROM jobq.dequeue_any('{clients,functions,procedures}')"),
 	2, 'dequeue_any warns of each');
-is( warnings(join ';',
-		map { "SELECT * FROM jobq.dequeue('functions'); SELECT jobq.pause('functions'); SELECT jobq.resume('functions')" } 1 .. 3),
+is( warnings(
+		join ';',
+		map {
+			"SELECT * FROM jobq.dequeue('functions'); SELECT jobq.pause('functions'); SELECT jobq.resume('functions')"
+		} 1 .. 3),
 	1,
 	'once in a session');
 is( warnings(

@@ -10,7 +10,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = jobq_node('main', conf => ['fsync = off', 'autovacuum = off']);
+my $node = jobq_node('main', conf => [ 'fsync = off', 'autovacuum = off' ]);
 
 # Few keys, so that many clients insert, replace, finish and retry jobs of the
 # same one at the same moment, in one order and another.
@@ -36,7 +36,8 @@ sub clients_fare_well
 	my @errors = grep { !/terminat|canceling|connection/ }
 	  log_since($node, $since) =~ /(?:ERROR|FATAL|PANIC): .*/g;
 	is(scalar @errors, 0, $name) or diag(join "\n", @errors[ 0 .. ($#errors > 5 ? 5 : $#errors) ]);
-	is( $node->sql(q{SELECT count(*) FROM (SELECT FROM jobq_store.job WHERE unique_key IS NOT NULL
+	is( $node->sql(
+			q{SELECT count(*) FROM (SELECT FROM jobq_store.job WHERE unique_key IS NOT NULL
 			GROUP BY queue, unique_key HAVING count(*) > 1) AS twice}),
 		0,
 		"$name: no key is there twice");
@@ -53,23 +54,34 @@ $node->sql("SELECT jobq.create_queue('keys')");
 $node->sql("ALTER SYSTEM SET client_min_messages = warning; SELECT pg_reload_conf()");
 
 # the state that REINDEX passes through quickly
-$node->sql('CREATE UNIQUE INDEX one_more ON jobq_store.job (queue, unique_key) WHERE unique_key IS NOT NULL');
-clients_fare_well('with two unique indexes', sub {
-	my $jobs = jobs();
-	poll_ok($node, "SELECT last_value > $jobs + 5000 FROM jobq_store.job_id_seq", 'the clients work');
-});
+$node->sql(
+	'CREATE UNIQUE INDEX one_more ON jobq_store.job (queue, unique_key) WHERE unique_key IS NOT NULL'
+);
+clients_fare_well(
+	'with two unique indexes',
+	sub {
+		my $jobs = jobs();
+		poll_ok(
+			$node,
+			"SELECT last_value > $jobs + 5000 FROM jobq_store.job_id_seq",
+			'the clients work');
+	});
 $node->sql('DROP INDEX jobq_store.one_more');
 
-clients_fare_well('while the index is built anew', sub {
-	foreach (1 .. 15)
-	{
-		my $jobs = jobs();
-		$node->sql('REINDEX INDEX CONCURRENTLY jobq_store.job_unique_key');
-		poll_query($node, "SELECT last_value > $jobs + 100 FROM jobq_store.job_id_seq");
-	}
-	$node->sql('REINDEX TABLE CONCURRENTLY jobq_store.job');
-});
-is( $node->sql(q{SELECT count(*) FROM pg_index WHERE indrelid = 'jobq_store.job'::regclass AND NOT indisvalid}),
+clients_fare_well(
+	'while the index is built anew',
+	sub {
+		foreach (1 .. 15)
+		{
+			my $jobs = jobs();
+			$node->sql('REINDEX INDEX CONCURRENTLY jobq_store.job_unique_key');
+			poll_query($node, "SELECT last_value > $jobs + 100 FROM jobq_store.job_id_seq");
+		}
+		$node->sql('REINDEX TABLE CONCURRENTLY jobq_store.job');
+	});
+is( $node->sql(
+		q{SELECT count(*) FROM pg_index WHERE indrelid = 'jobq_store.job'::regclass AND NOT indisvalid}
+	),
 	0,
 	'no index is left behind');
 

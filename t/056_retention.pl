@@ -46,8 +46,8 @@ sub has_moved_on
 sub finish
 {
 	my ($queue, $completed, $failed) = @_;
-	$node->sql("SELECT count(jobq.enqueue('$queue'))"
-		  . " FROM generate_series(1, $completed + $failed)");
+	$node->sql(
+		"SELECT count(jobq.enqueue('$queue'))" . " FROM generate_series(1, $completed + $failed)");
 	$node->sql("SELECT jobq.complete(id, lease) FROM jobq.dequeue('$queue', $completed)")
 	  if $completed;
 	$node->sql("SELECT jobq.fail(id, lease, 'no') FROM jobq.dequeue('$queue', $failed)")
@@ -64,17 +64,15 @@ is($node->sql("SELECT count(*), count(DISTINCT id) FROM jobq.jobs"),
 # Completed ones are kept a day, and a turn is a sixth of it
 ok(turn('5 hours'), 'first turn');
 finish('r', 3, 0);
-is($node->sql("SELECT count(*) FROM jobq_store.history_1"), '3',
-	'new ones go to the next segment');
+is($node->sql("SELECT count(*) FROM jobq_store.history_1"), '3', 'new ones go to the next segment');
 ok(turn('20 hours'), 'second turn');
-is( $node->sql("SELECT state, count(*) FROM jobq.jobs GROUP BY 1 ORDER BY 1"),
-	"completed|3\ndead|5",
-	'hidden after a day');
+is($node->sql("SELECT state, count(*) FROM jobq.jobs GROUP BY 1 ORDER BY 1"),
+	"completed|3\ndead|5", 'hidden after a day');
 foreach my $i (3 .. 9)
 {
 	turn('5 hours') or last;
-	is( $node->sql("SELECT count(*), count(DISTINCT id) FROM jobq_store.history"
-			  . " WHERE state = 4"),
+	is( $node->sql(
+			"SELECT count(*), count(DISTINCT id) FROM jobq_store.history" . " WHERE state = 4"),
 		'5|5',
 		"dead letters are there once after turn $i");
 }
@@ -91,22 +89,19 @@ foreach my $i (1 .. 9)
 	last if $node->sql("SELECT count(*) FROM jobq_store.history") eq '0';
 	turn('5 hours') or last;
 }
-is( $node->sql("SELECT sum(pg_relation_size(c.oid)) FROM pg_class AS c"
+is( $node->sql(
+			"SELECT sum(pg_relation_size(c.oid)) FROM pg_class AS c"
 		  . " WHERE c.relname ~ '^history_[0-7]\$'"),
 	'0',
 	'history takes no space');
-poll_ok(
-	$node,
-	"SELECT count(*) = 0 FROM jobq_store.attempt",
-	'attempts are deleted with the jobs');
+poll_ok($node, "SELECT count(*) = 0 FROM jobq_store.attempt", 'attempts are deleted with the jobs');
 
 # Somebody who reads history delays the turn, and nothing else
 finish('r', 1, 0);
 my $current = segment();
 my $next = ($current + 1) % 8;
 my ($in, $out) = ('', '');
-my $reader = IPC::Run::start(
-	[ 'psql', '-XAtq', '-d', $node->connstr('postgres') ],
+my $reader = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres') ],
 	'<', \$in, '>', \$out, IPC::Run::timeout(wait_limit()));
 $in .= "BEGIN; SELECT count(*) FROM jobq_store.history;\n\\echo done\n";
 $reader->pump until $out =~ /done/;
@@ -123,10 +118,7 @@ is(segment(), $current, 'the turn waits for the reader');
 $in .= "COMMIT;\n\\q\n";
 $reader->finish;
 $node->advance_clock('2 min');
-poll_ok(
-	$node,
-	"SELECT history_segment = $next FROM jobq_store.service",
-	'the turn is made up for');
+poll_ok($node, "SELECT history_segment = $next FROM jobq_store.service", 'the turn is made up for');
 
 # What must be kept longer than a round moves on; nothing is lost while jobs
 # are finished at the same time
@@ -137,12 +129,11 @@ my $script = $node->basedir . '/finish.sql';
 append_to_file($script,
 	"SELECT count(jobq.complete(id, lease)) FROM jobq.dequeue('k', lease => '366 days');\n");
 my $load = IPC::Run::start(
-	[
-		'pgbench', '-n', '-c', '3', '-t', '3000', '-f', $script,
-		'-d', $node->connstr('postgres')
-	],
-	'>', \my $load_out, '2>', \my $load_err);
+	[ 'pgbench', '-n', '-c', '3', '-t', '3000', '-f', $script, '-d', $node->connstr('postgres') ],
+	'>', \my $load_out,
+	'2>', \my $load_err);
 my $turns = 0;
+
 while ($turns < 12)
 {
 	turn('31 days') or last;
@@ -150,11 +141,13 @@ while ($turns < 12)
 }
 $load->finish;
 is($turns, 12, 'twelve turns under load');
-is( $node->sql("SELECT count(*), count(DISTINCT h.id) FROM jobq_store.history AS h"
+is( $node->sql(
+			"SELECT count(*), count(DISTINCT h.id) FROM jobq_store.history AS h"
 		  . " JOIN jobq_store.queue AS q ON q.id = h.queue WHERE q.name = 'k'"),
 	'9000|9000',
 	'every job is in history once');
-is( $node->sql("SELECT count(*) FROM jobq_store.history AS h WHERE segment <> "
+is( $node->sql(
+			"SELECT count(*) FROM jobq_store.history AS h WHERE segment <> "
 		  . "substr(h.tableoid::regclass::text, 20)::int"),
 	'0',
 	'each job of history is in the segment it names');
@@ -171,7 +164,6 @@ my $limited = poll_until(
 			  . " WHERE queue = 'n' GROUP BY 1) AS s") eq 'completed3 dead2';
 	});
 ok($limited, 'the newest ones stay');
-is(join("\n", unexpected_log_lines($node, $position)),
-	'', 'nothing in the log');
+is(join("\n", unexpected_log_lines($node, $position)), '', 'nothing in the log');
 
 done_testing();

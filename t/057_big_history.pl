@@ -16,7 +16,8 @@ my ($nqueues, $nrows, $nattempts) = (300, 400_000, 200_000);
 my $node = jobq_node('main', conf => [ 'autovacuum = off', 'fsync = off' ]);
 my $coordinator = wait_for_worker($node, 'jobq coordinator');
 
-$node->sql(qq{
+$node->sql(
+	qq{
 	CREATE FUNCTION done() RETURNS void LANGUAGE sql AS '';
 	SELECT jobq.create_queue('done', 'done()', keep_completed => '0');
 	SELECT jobq.schedule('tick', '* * * * * *', queue => 'done');
@@ -32,7 +33,8 @@ $node->sql(qq{
 sub add_history
 {
 	my ($from, $to, $of) = @_;
-	$node->sql(qq{
+	$node->sql(
+		qq{
 		INSERT INTO jobq_store.history
 			(id, run_at, finished_at, queue, attempt, priority, state, segment, payload)
 		SELECT 1000000000 + i, now(), now() - (hashint8(i) & 65535) * interval '1 ms', q.id, 1, 0,
@@ -46,7 +48,8 @@ sub add_history
 }
 add_history(1, $nrows, 'q');
 add_history($nrows + 1, $nrows + 80_000, 'large');
-$node->sql(qq{
+$node->sql(
+	qq{
 	INSERT INTO jobq_store.attempt (job_id, finished_at, attempt, queue, outcome)
 	SELECT CASE WHEN i % 1000 = 0 THEN 1000000000 ELSE 2000000000 END + i, now(), 1, q.id, 'failed'
 	FROM generate_series(1, $nattempts) AS i JOIN queues AS q ON q.n = i % $nqueues;
@@ -70,7 +73,8 @@ my $done = poll_until(
 		my $job = $node->sql("SELECT jobq.enqueue('done', delay => '50 ms')");
 		poll_query($node, "SELECT count(*) = 0 FROM jobq_store.job WHERE id = $job", seconds => 30);
 		$slowest = time() - $time if time() - $time > $slowest;
-		return $node->sql("SELECT (SELECT count(*) FROM jobq_store.attempt WHERE job_id > 2000000000) = 0
+		return $node->sql(
+			"SELECT (SELECT count(*) FROM jobq_store.attempt WHERE job_id > 2000000000) = 0
 			AND (SELECT count(*) FROM jobq_store.history WHERE queue IN (SELECT id FROM queues))
 				<= (SELECT count(*) FROM expected)
 			AND (SELECT count(*) FROM jobq_store.history AS h JOIN jobq_store.queue AS q ON q.id = h.queue
@@ -79,22 +83,32 @@ my $done = poll_until(
 	300);
 ok($done, 'what must go has gone');
 cmp_ok($slowest, '<', 10, 'delayed jobs were not held up');
-is( $node->sql("SELECT count(*) FILTER (WHERE fired_at - slot > '10 s') FROM jobq.schedule_runs
+is( $node->sql(
+		"SELECT count(*) FILTER (WHERE fired_at - slot > '10 s') FROM jobq.schedule_runs
 		WHERE schedule = 'tick' AND slot > '$begin'"),
-	0, 'schedules were not held up');
-is( $node->sql("SELECT count(*), count(*) FILTER (WHERE h.id IS NULL OR e.id IS NULL)
+	0,
+	'schedules were not held up');
+is( $node->sql(
+		"SELECT count(*), count(*) FILTER (WHERE h.id IS NULL OR e.id IS NULL)
 		FROM (SELECT * FROM jobq_store.history WHERE queue IN (SELECT id FROM queues)) AS h
 		FULL JOIN expected AS e ON e.id = h.id"),
 	$node->sql("SELECT count(*), 0 FROM expected"),
 	'the newest jobs of each queue stay, and no other');
 cmp_ok(
-	$node->sql("SELECT count(*) FROM jobq_store.history AS h JOIN jobq_store.queue AS q ON q.id = h.queue
+	$node->sql(
+		"SELECT count(*) FROM jobq_store.history AS h JOIN jobq_store.queue AS q ON q.id = h.queue
 		WHERE q.name = 'large'"),
-	'>=', 60000, 'of very many, not fewer stay than the limit says');
-is( $node->sql("SELECT count(*) FROM jobq_store.attempt AS a JOIN expected AS e ON e.id = a.job_id"),
-	$node->sql("SELECT count(*) FROM expected WHERE (id - 1000000000) % 1000 = 0 AND id <= 1000000000 + $nattempts"),
+	'>=',
+	60000,
+	'of very many, not fewer stay than the limit says');
+is( $node->sql(
+		"SELECT count(*) FROM jobq_store.attempt AS a JOIN expected AS e ON e.id = a.job_id"),
+	$node->sql(
+		"SELECT count(*) FROM expected WHERE (id - 1000000000) % 1000 = 0 AND id <= 1000000000 + $nattempts"
+	),
 	'attempts stay whose jobs are there');
-is($node->sql("SELECT count(*) FROM jobq_store.attempt WHERE job_id > 2000000000"), 0, 'no other attempts stay');
+is($node->sql("SELECT count(*) FROM jobq_store.attempt WHERE job_id > 2000000000"),
+	0, 'no other attempts stay');
 is(wait_for_worker($node, 'jobq coordinator'), $coordinator, 'nothing has ended the coordinator');
 
 $node->stop;

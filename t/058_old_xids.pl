@@ -13,8 +13,10 @@ use Test::More;
 my $node = jobq_node(
 	'main',
 	conf => [
-		'autovacuum = off', 'autovacuum_freeze_max_age = 100000',
-		'vacuum_freeze_min_age = 0', 'fsync = off'
+		'autovacuum = off',
+		'autovacuum_freeze_max_age = 100000',
+		'vacuum_freeze_min_age = 0',
+		'fsync = off'
 	]);
 $node->create_clock;
 my $coordinator = wait_for_worker($node, 'jobq coordinator');
@@ -25,7 +27,8 @@ sub segment
 }
 
 # XIDs are used up, by subtransactions.
-$node->sql(q{
+$node->sql(
+	q{
 	CREATE TABLE burn (x int);
 	ALTER DATABASE template0 ALLOW_CONNECTIONS true;
 	CREATE PROCEDURE burn(n int) LANGUAGE plpgsql AS $$
@@ -54,7 +57,9 @@ sub truncate_xact
 }
 
 $node->sql("SELECT jobq.schedule('hourly', '\@every 1h', 'SELECT 1')");
-$node->sql("SELECT jobq.create_queue('r', max_attempts => 1, keep_dead => '10 years', keep_completed => '1 h')");
+$node->sql(
+	"SELECT jobq.create_queue('r', max_attempts => 1, keep_dead => '10 years', keep_completed => '1 h')"
+);
 
 # A schedule has fired; rows of history have been moved, and somebody who has
 # read them is in the way of emptying the segment.
@@ -63,7 +68,8 @@ poll_ok($node, "SELECT runs = 1 FROM jobq.schedules", 'the schedule has fired');
 
 sub finish
 {
-	$node->sql("SELECT jobq.enqueue('r'); SELECT jobq.fail(id, lease, 'no') FROM jobq.dequeue('r')");
+	$node->sql(
+		"SELECT jobq.enqueue('r'); SELECT jobq.fail(id, lease, 'no') FROM jobq.dequeue('r')");
 	return;
 }
 
@@ -84,7 +90,8 @@ turn() or last foreach (1 .. 8);
 my $runs = $node->sql("SELECT runs FROM jobq.schedules");
 my $segment = segment();
 my $next = ($segment + 1) % 8;
-cmp_ok($node->sql("SELECT count(*) FROM jobq_store.history_$next WHERE state = 4"), '>', 0, 'there is something to be moved');
+cmp_ok($node->sql("SELECT count(*) FROM jobq_store.history_$next WHERE state = 4"),
+	'>', 0, 'there is something to be moved');
 my $reader = $node->background_psql('postgres', on_error_stop => 1);
 $reader->query_safe("BEGIN; SELECT count(*) FROM jobq.jobs");
 $node->advance_clock('5 hours');

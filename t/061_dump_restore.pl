@@ -15,8 +15,7 @@ use Test::More;
 my $node = jobq_node('main', extension => 0, conf => ['jobq.max_workers = 4']);
 my $dir = PostgreSQL::Test::Utils::tempdir();
 
-my @tables = (
-	qw(queue queue_grant job cancel_request history attempt schedule schedule_run));
+my @tables = (qw(queue queue_grant job cancel_request history attempt schedule schedule_run));
 
 # What is in jobq's tables, as a hash of text.  Where a row is at home is left
 # out, since start() changes it.
@@ -72,7 +71,8 @@ sub run_own_job
 {
 	my ($db) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	$node->safe_psql($db, q{
+	$node->safe_psql(
+		$db, q{
 		SELECT jobq.create_queue('own', 'app.send(jsonb)');
 		SELECT jobq.enqueue('own', '{"n": 99}', delay => '2500 ms')});
 	poll_ok(
@@ -97,10 +97,8 @@ sub inert_ok
 	my $error = sql_error($node, "SELECT * FROM jobq.dequeue('ext')", $db);
 	like($error, qr/55000/, "$db: dequeue() refuses");
 	like($error, qr/HINT: .*jobq\.start\(\)/, "$db: and says what to do");
-	like(sql_error($node, "SELECT * FROM jobq.take('ext')", $db),
-		qr/55000/, "$db: take() refuses");
-	like(sql_error($node, "CALL jobq.wait('{ext}', '0 s')", $db),
-		qr/55000/, "$db: wait() refuses");
+	like(sql_error($node, "SELECT * FROM jobq.take('ext')", $db), qr/55000/, "$db: take() refuses");
+	like(sql_error($node, "CALL jobq.wait('{ext}', '0 s')", $db), qr/55000/, "$db: wait() refuses");
 	return;
 }
 
@@ -111,7 +109,8 @@ sub active_ok
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	$node->safe_psql($db, 'SELECT jobq.start()');
 	poll_ok(
-		$node, "SELECT count(*) = $sent FROM app.sent WHERE n <> 99",
+		$node,
+		"SELECT count(*) = $sent FROM app.sent WHERE n <> 99",
 		"$db: start() makes the jobs run",
 		db => $db);
 	poll_ok(
@@ -121,7 +120,7 @@ sub active_ok
 		db => $db);
 
 	# what was running is held until its lease is over
-	is( $node->safe_psql($db, "SELECT state FROM jobq.jobs WHERE id = $expected->{held}"),
+	is($node->safe_psql($db, "SELECT state FROM jobq.jobs WHERE id = $expected->{held}"),
 		'running', "$db: a job that was claimed is held");
 	$node->safe_psql($db, "SELECT jobq.complete($expected->{held}, $expected->{held_lease})");
 	poll_ok(
@@ -139,7 +138,7 @@ sub active_ok
 			  . " FROM jobq.dequeue('ext', 3)"),
 		"3|t|1|$expected->{lost}",
 		"$db: a new lease is larger");
-	is( $node->safe_psql($db, "SELECT jobq.enqueue('ext', unique_key => 'one')"),
+	is($node->safe_psql($db, "SELECT jobq.enqueue('ext', unique_key => 'one')"),
 		$expected->{unique}, "$db: unique keys hold");
 
 	is( $node->safe_psql(
@@ -153,11 +152,13 @@ sub active_ok
 
 # ------------------------------------------------------------- the original
 
-$node->safe_psql('postgres', q{
+$node->safe_psql(
+	'postgres', q{
 	CREATE ROLE jobq_app LOGIN;
 	CREATE ROLE jobq_reader LOGIN;
 	CREATE DATABASE original OWNER jobq_app});
-$node->safe_psql('original', q{
+$node->safe_psql(
+	'original', q{
 	CREATE EXTENSION jobq;
 	CREATE SCHEMA app;
 	CREATE TABLE app.sent (n int);
@@ -202,19 +203,22 @@ poll_ok(
 	'original: history',
 	db => 'original',
 	expected => 'cancelled 1,completed 5,dead 1');
-is($node->safe_psql('original', 'SELECT count(*) FROM jobq.attempts'),
-	'2', 'original: attempts');
+is($node->safe_psql('original', 'SELECT count(*) FROM jobq.attempts'), '2', 'original: attempts');
 
 # a schedule that has fired, and one that is disabled
-$node->safe_psql('original', q{
+$node->safe_psql(
+	'original', q{
 	SELECT jobq.schedule('tick', '@every 1s',
 	  command => 'INSERT INTO app.ticks VALUES (now())');
 	SELECT jobq.schedule('off', '0 0 29 2 *', queue => 'ext',
 	  payload => '{"leap": true}', timezone => 'Europe/Berlin', enabled => false);
 	SELECT jobq.alter_schedule('off', keep_runs => 'errors', catch_up_window => '3 days')
 });
-poll_ok($node, 'SELECT count(*) > 0 FROM app.ticks',
-	'original: the schedule fires', db => 'original');
+poll_ok(
+	$node,
+	'SELECT count(*) > 0 FROM app.ticks',
+	'original: the schedule fires',
+	db => 'original');
 
 # from here on the original stands still, so that it can be compared
 $node->safe_psql('original', 'SELECT jobq.stop()');
@@ -222,29 +226,30 @@ poll_ok(
 	$node,
 	"SELECT count(*) = 0 FROM jobq_store.job AS j JOIN jobq_store.queue AS q ON q.id = j.queue WHERE q.is_run",
 	'original: it stands still',
-	db => 'original')
-  or diag($node->safe_psql('original', 'SELECT * FROM jobq.jobs WHERE finished_at IS NULL'));
+	db => 'original'
+) or diag($node->safe_psql('original', 'SELECT * FROM jobq.jobs WHERE finished_at IS NULL'));
 my %expected;
-$node->safe_psql('original', q{
+$node->safe_psql(
+	'original', q{
 	SELECT jobq.enqueue('mail', jsonb_build_object('n', 10 + n), priority => n)
 	FROM generate_series(1, 3) AS n;
 	SELECT jobq.enqueue('mail', '{"n": 20}', delay => '1 second');
 	SELECT jobq.enqueue('mail', '{"n": 21}', delay => '10 years')});
 $expected{unique} =
   $node->safe_psql('original', "SELECT jobq.enqueue('ext', unique_key => 'one', ttl => '1 year')");
-$node->safe_psql('original', "SELECT jobq.enqueue('ext', to_jsonb(n)) FROM generate_series(1, 5) AS n");
 $node->safe_psql('original',
+	"SELECT jobq.enqueue('ext', to_jsonb(n)) FROM generate_series(1, 5) AS n");
+$node->safe_psql(
+	'original',
 	"SELECT jobq.enqueue('ext', '\"held\"', priority => -2);
 	 SELECT jobq.enqueue('ext', '\"lost\"', priority => -1)");
 ($expected{held}, $expected{held_lease}) = split(/\|/,
-	$node->safe_psql('original',
-		"SELECT id, lease FROM jobq.dequeue('ext', worker => 'me')"));
+	$node->safe_psql('original', "SELECT id, lease FROM jobq.dequeue('ext', worker => 'me')"));
 ($expected{lost}, $expected{lease}) = split(/\|/,
-	$node->safe_psql('original',
-		"SELECT id, lease FROM jobq.dequeue('ext', lease => '10 min')"));
+	$node->safe_psql('original', "SELECT id, lease FROM jobq.dequeue('ext', lease => '10 min')"));
 $expected{id} = $node->safe_psql('original', 'SELECT max(id) FROM jobq_store.job');
 $expected{ticks} = $node->safe_psql('original', 'SELECT count(*) FROM app.ticks');
-is($expected{ticks},
+is( $expected{ticks},
 	$node->safe_psql('original', "SELECT runs FROM jobq.schedules WHERE name = 'tick'"),
 	'original: each time the schedule fired it ran');
 my $original = contents('original');
@@ -264,59 +269,61 @@ sub let_lease_run_out
 # as a whole, compressed, by several processes
 run_ok('pg_dump -Fc', 'pg_dump', '-Fc', '-f', "$dir/whole", 'original');
 $node->safe_psql('postgres', 'CREATE DATABASE restored');
-run_ok('pg_restore -j', 'pg_restore', '-e', '-j', 2, '-d', 'restored',
-	"$dir/whole");
+run_ok('pg_restore -j', 'pg_restore', '-e', '-j', 2, '-d', 'restored', "$dir/whole");
 same_contents('restored', $original, 'restored');
-is( $node->safe_psql('restored', 'SELECT stopped FROM jobq_store.service'),
+is($node->safe_psql('restored', 'SELECT stopped FROM jobq_store.service'),
 	'f', 'restored: the service has a state of its own');
-is( $node->safe_psql('restored',
-		"SELECT last_value FROM jobq_store.job_id_seq"),
+is( $node->safe_psql('restored', "SELECT last_value FROM jobq_store.job_id_seq"),
 	$node->safe_psql('original', "SELECT last_value FROM jobq_store.job_id_seq"),
 	'restored: sequences');
 inert_ok('restored', 5);
-like( $node->safe_psql('restored', "SELECT jobq.enqueue('mail', '{\"n\": 22}', delay => '10 years')"),
-	qr/^\d+$/, 'restored: jobs may be added before start()');
-$node->safe_psql('restored', "SELECT jobq.delete(max(id)) FROM jobq.jobs WHERE payload = '{\"n\": 22}'");
+like(
+	$node->safe_psql('restored', "SELECT jobq.enqueue('mail', '{\"n\": 22}', delay => '10 years')"),
+	qr/^\d+$/,
+	'restored: jobs may be added before start()');
+$node->safe_psql('restored',
+	"SELECT jobq.delete(max(id)) FROM jobq.jobs WHERE payload = '{\"n\": 22}'");
 let_lease_run_out('restored');
 active_ok('restored', 9, \%expected);
 is( $node->safe_psql(
-		'restored',
-		"SELECT state, attempt, result FROM jobq.jobs WHERE payload = '{\"n\": 11}'"
-	),
+		'restored', "SELECT state, attempt, result FROM jobq.jobs WHERE payload = '{\"n\": 11}'"),
 	'completed|1|{"sent": 11}',
 	'restored: a job of its past is finished');
 is( $node->safe_psql(
 		'restored',
-		"SELECT count(*) FROM jobq.jobs WHERE payload = '{\"n\": 21}' AND state = 'scheduled'"
-	),
+		"SELECT count(*) FROM jobq.jobs WHERE payload = '{\"n\": 21}' AND state = 'scheduled'"),
 	'1',
 	'restored: a job of the far future is not');
-is( $node->safe_psql('restored', "SELECT state FROM jobq.jobs WHERE payload = '{\"n\": 77}'"),
+is($node->safe_psql('restored', "SELECT state FROM jobq.jobs WHERE payload = '{\"n\": 77}'"),
 	'ready', 'restored: a paused queue is paused');
 my $dead = $node->safe_psql('restored', 'SELECT min(id) FROM jobq.dead_letters');
-is( $node->safe_psql('restored', "SELECT jobq.retry($dead, '{\"n\": 66}')"),
+is($node->safe_psql('restored', "SELECT jobq.retry($dead, '{\"n\": 66}')"),
 	$dead, 'restored: a dead job is tried again');
 poll_ok(
-	$node, 'SELECT count(*) = 1 FROM app.sent WHERE n = 66',
+	$node,
+	'SELECT count(*) = 1 FROM app.sent WHERE n = 66',
 	'restored: and runs',
 	db => 'restored');
 
 # who may do what
-is( $node->safe_psql('restored',
+is( $node->safe_psql(
+		'restored',
 		"SET ROLE jobq_reader; SELECT jobq.enqueue('mail', '{\"n\": 30}', delay => '1 day') > 0"),
-	't', 'restored: a privilege on a queue');
-like(
-	sql_error($node, "SET ROLE jobq_reader; SELECT jobq.take('mail')",
-		'restored'),
+	't',
+	'restored: a privilege on a queue');
+like(sql_error($node, "SET ROLE jobq_reader; SELECT jobq.take('mail')", 'restored'),
 	qr/42501/, 'restored: and no more than that');
-is( $node->safe_psql('restored',
+is( $node->safe_psql(
+		'restored',
 		"SET ROLE jobq_app; SELECT jobq.alter_queue('mail', priority => 8);
 		 RESET ROLE; SELECT priority FROM jobq.queues WHERE queue = 'mail'"),
-	"\n8", "restored: the owner");
+	"\n8",
+	"restored: the owner");
 
 # a plain dump, over what is there
-run_ok('pg_dump -Fp --clean', 'pg_dump', '--clean', '--if-exists', '-f',
-	"$dir/clean.sql", 'original');
+run_ok(
+	'pg_dump -Fp --clean', 'pg_dump', '--clean', '--if-exists',
+	'-f', "$dir/clean.sql", 'original');
 run_ok('restoring over a database at work',
 	'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-o', "$dir/out", '-f',
 	"$dir/clean.sql", 'restored');
@@ -334,8 +341,9 @@ sub dump_part
 sub restore_part
 {
 	my ($name, $file) = @_;
-	run_ok($name, 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-o', "$dir/out",
-		'-f', "$dir/$file", 'empty');
+	run_ok(
+		$name, 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1',
+		'-o', "$dir/out", '-f', "$dir/$file", 'empty');
 	return;
 }
 
@@ -343,9 +351,10 @@ sub restore_part
 dump_part('--schema-only', 'schema.sql');
 $node->safe_psql('postgres', 'CREATE DATABASE empty');
 restore_part('restoring the definitions', 'schema.sql');
-is( $node->safe_psql('empty',
-		'SELECT count(*) FROM jobq.queues UNION ALL SELECT count(*) FROM jobq.jobs'),
-	"0\n0", 'empty: no queues, no jobs');
+is( $node->safe_psql(
+		'empty', 'SELECT count(*) FROM jobq.queues UNION ALL SELECT count(*) FROM jobq.jobs'),
+	"0\n0",
+	'empty: no queues, no jobs');
 run_own_job('empty');
 
 # the data only, into a new extension
@@ -353,17 +362,17 @@ dump_part('--data-only', 'data.sql');
 $node->safe_psql('empty', 'DROP EXTENSION jobq CASCADE; CREATE EXTENSION jobq; TRUNCATE app.sent');
 restore_part('restoring the data', 'data.sql');
 same_contents('empty', $original, 'data only');
-like(sql_error($node, "SELECT * FROM jobq.dequeue('ext')", 'empty'),
-	qr/55000/, 'data only: inert');
+like(sql_error($node, "SELECT * FROM jobq.dequeue('ext')", 'empty'), qr/55000/, 'data only: inert');
 
 # a role that may not read jobq's tables is told so, and can leave them out
-my ($status, $out) =
-  run_program('pg_dump', '-U', 'jobq_app', '-f', "$dir/no", 'original');
+my ($status, $out) = run_program('pg_dump', '-U', 'jobq_app', '-f', "$dir/no", 'original');
 isnt($status, 0, 'pg_dump of a role without privileges fails');
-like($out, qr/permission denied for (?:schema|table|sequence)|may lack SELECT privilege/, 'pg_dump says which privilege is missing');
+like(
+	$out,
+	qr/permission denied for (?:schema|table|sequence)|may lack SELECT privilege/,
+	'pg_dump says which privilege is missing');
 run_ok('pg_dump of another schema needs none',
-	'pg_dump', '-U', 'jobq_app', '-n', 'app', '-f', "$dir/app.sql",
-	'original');
+	'pg_dump', '-U', 'jobq_app', '-n', 'app', '-f', "$dir/app.sql", 'original');
 unlike(slurp_file("$dir/app.sql"),
 	qr/jobq_store/, 'a dump without the extension has nothing of jobq');
 
@@ -371,18 +380,20 @@ unlike(slurp_file("$dir/app.sql"),
 
 # of a database at work
 $node->safe_psql('original', 'SELECT jobq.start()');
-poll_ok(
-	$node, 'SELECT count(*) = 9 FROM app.sent',
-	'original: it goes on',
-	db => 'original');
+poll_ok($node, 'SELECT count(*) = 9 FROM app.sent', 'original: it goes on', db => 'original');
 my ($coordinator) = worker_pids($node, 'jobq coordinator', 'original');
-within(30, 'CREATE DATABASE with a database at work as its template',
+within(
+	30,
+	'CREATE DATABASE with a database at work as its template',
 	sub { $node->safe_psql('postgres', 'CREATE DATABASE copy TEMPLATE original') });
-wait_for_worker($node, 'jobq coordinator', db => 'original',
+wait_for_worker(
+	$node, 'jobq coordinator',
+	db => 'original',
 	not => $coordinator);
 my $runs = $node->safe_psql('original', "SELECT runs FROM jobq.schedules WHERE name = 'tick'");
 poll_ok(
-	$node, "SELECT runs > $runs FROM jobq.schedules WHERE name = 'tick'",
+	$node,
+	"SELECT runs > $runs FROM jobq.schedules WHERE name = 'tick'",
 	'original: and on after the copy was made',
 	db => 'original');
 
@@ -391,8 +402,10 @@ my $ticks = $node->safe_psql('copy', 'SELECT count(*) FROM app.ticks');
 run_own_job('copy');
 is($node->safe_psql('copy', 'SELECT count(*) FROM app.ticks'),
 	$ticks, 'copy: no schedule has fired');
-like(sql_error($node, "SELECT * FROM jobq.dequeue('ext')", 'copy'),
-	qr/55000.*HINT: .*jobq\.start/s, 'copy: dequeue() refuses');
+like(
+	sql_error($node, "SELECT * FROM jobq.dequeue('ext')", 'copy'),
+	qr/55000.*HINT: .*jobq\.start/s,
+	'copy: dequeue() refuses');
 is( $node->safe_psql('copy', 'SELECT count(*) FROM jobq.jobs WHERE state = \'completed\''),
 	$node->safe_psql('copy', 'SELECT count(*) FROM jobq_store.history WHERE state = 3'),
 	'copy: history');
@@ -402,33 +415,37 @@ active_ok('copy', 9, \%expected);
 
 # ---------------------------------------------------- drop and create again
 
-within(30, 'DROP EXTENSION in a copy',
+within(
+	30,
+	'DROP EXTENSION in a copy',
 	sub { $node->safe_psql('copy', 'DROP EXTENSION jobq CASCADE') });
-is( $node->safe_psql('copy', "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'jobq%'"),
+is($node->safe_psql('copy', "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'jobq%'"),
 	'0', 'copy: nothing is left');
 $node->safe_psql('copy', 'TRUNCATE app.sent; CREATE EXTENSION jobq');
 is($node->safe_psql('copy', 'SELECT count(*) FROM jobq.queues'),
 	'0', 'copy: a new extension is empty');
 run_own_job('copy');
-is( $node->safe_psql('original', 'SELECT count(*) > 0 FROM jobq.queues'),
+is($node->safe_psql('original', 'SELECT count(*) > 0 FROM jobq.queues'),
 	't', 'original: untouched');
 
 # a dump of the original that is made while it works, and a third copy
-run_ok('pg_dump of a database at work',
-	'pg_dump', '-Fc', '-f', "$dir/live", 'original');
+run_ok('pg_dump of a database at work', 'pg_dump', '-Fc', '-f', "$dir/live", 'original');
 $node->safe_psql('postgres', 'CREATE DATABASE third');
 run_ok('restoring it', 'pg_restore', '-e', '-d', 'third', "$dir/live");
-is( $node->safe_psql('third',
-		'SELECT count(*) FROM jobq_store.job AS j JOIN jobq_store.history AS h USING (id)'),
-	'0', 'third: no job is live and finished');
+is( $node->safe_psql(
+		'third', 'SELECT count(*) FROM jobq_store.job AS j JOIN jobq_store.history AS h USING (id)'
+	),
+	'0',
+	'third: no job is live and finished');
 
 is( join(
 		"\n",
 		unexpected_log_lines(
 			$node, 0,
-			qr/permission denied/, qr/belongs to another database/,
-			qr/terminating background worker/, qr/it fails/,
-			qr/terminating connection due to administrator/)),
+			qr/permission denied/,
+			qr/belongs to another database/,
+			qr/terminating background worker/,
+			qr/it fails/, qr/terminating connection due to administrator/)),
 	'',
 	'nothing unexpected in the log');
 

@@ -33,7 +33,8 @@ my $make_handlers = q{
 sub make_queue
 {
 	my ($db, $on) = @_;
-	($on // $node)->safe_psql($db, "$make_handlers SELECT jobq.create_queue('q', 'handle(jsonb)',"
+	($on // $node)->safe_psql($db,
+			"$make_handlers SELECT jobq.create_queue('q', 'handle(jsonb)',"
 		  . " max_attempts => 5, backoff_base => '20 ms')");
 	return;
 }
@@ -47,8 +48,7 @@ sub works_ok
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	$n++;
 	($on // $node)->safe_psql($db, "SELECT jobq.enqueue('q', '{\"n\": $n}')");
-	poll_ok($on // $node, "SELECT count(*) = 1 FROM done WHERE n = $n",
-		$name, db => $db);
+	poll_ok($on // $node, "SELECT count(*) = 1 FROM done WHERE n = $n", $name, db => $db);
 	return;
 }
 
@@ -79,16 +79,17 @@ sub no_workers_ok
 
 wait_for_worker($node, 'jobq launcher');
 no_workers_ok('postgres', 'no extension: no coordinator stays');
-is( join("\n", unexpected_log_lines($node, 0)),
-	'', 'no extension: nothing in the log');
+is(join("\n", unexpected_log_lines($node, 0)), '', 'no extension: nothing in the log');
 $node->safe_psql('postgres', 'CREATE DATABASE second; CREATE DATABASE third');
-within($command_limit, 'no extension: CREATE DATABASE from any template',
+within(
+	$command_limit,
+	'no extension: CREATE DATABASE from any template',
 	sub { $node->safe_psql('postgres', 'CREATE DATABASE fourth TEMPLATE second') });
-within($command_limit, 'no extension: DROP DATABASE',
+within(
+	$command_limit,
+	'no extension: DROP DATABASE',
 	sub { $node->safe_psql('postgres', 'DROP DATABASE fourth') });
-like(
-	sql_error($node, 'SELECT jobq.version()'),
-	qr/3F000/, 'no extension: no functions');
+like(sql_error($node, 'SELECT jobq.version()'), qr/3F000/, 'no extension: no functions');
 is($node->safe_psql('postgres', "SHOW jobq.max_workers"), '4', 'no extension: there are settings');
 
 # ------------------------------------------------- a second database
@@ -103,14 +104,17 @@ my $coordinator = wait_for_worker($node, 'jobq coordinator', db => 'second');
 make_queue('second');
 works_ok('second', 'second database: jobs run, with no restart');
 cmp_ok(time() - $started, '<', 10, 'second database: at once');
-is( $node->safe_psql('postgres', 'SELECT count(*) FROM done WHERE n = 2'),
+is($node->safe_psql('postgres', 'SELECT count(*) FROM done WHERE n = 2'),
 	'0', 'the job did not run in the first database');
 
 # one transaction that creates everything
-$node->safe_psql('third', "BEGIN; CREATE EXTENSION jobq; $make_handlers"
+$node->safe_psql('third',
+		"BEGIN; CREATE EXTENSION jobq; $make_handlers"
 	  . " SELECT jobq.create_queue('q', 'handle(jsonb)');"
 	  . " SELECT jobq.enqueue('q', '{\"n\": 1000}'); COMMIT");
-poll_ok($node, 'SELECT count(*) = 1 FROM done WHERE n = 1000',
+poll_ok(
+	$node,
+	'SELECT count(*) = 1 FROM done WHERE n = 1000',
 	'third database: a job that came with the extension runs',
 	db => 'third');
 
@@ -122,8 +126,7 @@ $node->safe_psql('fourth', 'CREATE EXTENSION jobq');
 make_queue('fourth');
 works_ok('fourth', 'CREATE EXTENSION after that');
 
-like(sql_error($node, 'CREATE EXTENSION jobq', 'second'),
-	qr/42710/, 'there is one already');
+like(sql_error($node, 'CREATE EXTENSION jobq', 'second'), qr/42710/, 'there is one already');
 
 # --------------------------------------------------------- ALTER EXTENSION
 
@@ -141,18 +144,19 @@ within(
 	$command_limit,
 	'ALTER EXTENSION UPDATE while a job runs',
 	sub { $node->safe_psql('second', 'ALTER EXTENSION jobq UPDATE') });
-is( $node->safe_psql('second', "SELECT count(*) FROM jobq.jobs WHERE state = 'running'"),
+is($node->safe_psql('second', "SELECT count(*) FROM jobq.jobs WHERE state = 'running'"),
 	'1', 'the running job goes on during an update');
 works_ok('second', 'others run beside the job after an update');
 
 # ---------------------------------------------------------- DROP EXTENSION
 
 # a handler that takes a jobq.job depends on the extension
-$node->safe_psql('second', q{
+$node->safe_psql(
+	'second', q{
 	CREATE FUNCTION handle_job(job jobq.job) RETURNS void LANGUAGE sql
 	AS $$ INSERT INTO done VALUES ((job.payload ->> 'n')::int) $$;
 	SELECT jobq.create_queue('j', 'handle_job(jobq.job)')});
-is( $node->safe_psql('second', "SELECT count(*) FROM jobq.jobs WHERE state = 'running'"),
+is($node->safe_psql('second', "SELECT count(*) FROM jobq.jobs WHERE state = 'running'"),
 	'1', 'a job is running');
 my $error;
 within(
@@ -186,8 +190,7 @@ works_ok('second', 'workers are back after a rolled back DROP EXTENSION');
 poll_query(
 	$node,
 	"SELECT count(*) = 1 FROM jobq.jobs WHERE state = 'running' AND queue = 'q'",
-	db => 'second')
-  or die "no executor runs the job\n";
+	db => 'second') or die "no executor runs the job\n";
 {
 	my $session = $node->background_psql('second');
 	my $other = $node->background_psql('second', on_error_stop => 0);
@@ -197,8 +200,7 @@ poll_query(
 		'DROP EXTENSION CASCADE, workers active',
 		sub { $session->query('DROP EXTENSION jobq CASCADE') });
 	$other->query_until(qr/begun/,
-		"\\echo begun\nSELECT jobq.enqueue('q', '{\"n\": 2000}');\n\\echo over\n"
-	);
+		"\\echo begun\nSELECT jobq.enqueue('q', '{\"n\": 2000}');\n\\echo over\n");
 	within($command_limit, 'COMMIT', sub { $session->query('COMMIT') });
 	my $answer = $other->query_until(qr/over/, '');
 	unlike($answer, qr/^\d+$/m, 'an enqueue that waited for it fails');
@@ -206,9 +208,9 @@ poll_query(
 	$other->quit;
 }
 no_workers_ok('second', 'the workers are gone');
-is( $node->safe_psql('second', "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'jobq%'"),
+is($node->safe_psql('second', "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'jobq%'"),
 	'0', 'nothing is left');
-is( $node->safe_psql('second', "SELECT count(*) FROM pg_proc WHERE proname LIKE 'handle%'"),
+is($node->safe_psql('second', "SELECT count(*) FROM pg_proc WHERE proname LIKE 'handle%'"),
 	'1', 'the handler that does not depend on the extension is left');
 works_ok('postgres', 'other databases are not disturbed');
 
@@ -227,15 +229,16 @@ works_ok('postgres', 'other databases are not disturbed');
 			$command_limit,
 			"DROP EXTENSION $round",
 			sub { $node->safe_psql('second', 'DROP EXTENSION jobq CASCADE') });
-		like(
-			sql_error($node, "SELECT jobq.enqueue('q')", 'second'),
-			qr/3F000/, 'it is gone');
+		like(sql_error($node, "SELECT jobq.enqueue('q')", 'second'), qr/3F000/, 'it is gone');
 		$node->safe_psql('second', 'CREATE EXTENSION jobq; TRUNCATE done');
 		make_queue('second');
 		$n++;
 		$session->query_safe("SELECT jobq.enqueue('q', '{\"n\": $n}')");
-		poll_ok($node, "SELECT count(*) = 1 FROM done WHERE n = $n",
-			'a session that knew the former one goes on', db => 'second');
+		poll_ok(
+			$node,
+			"SELECT count(*) = 1 FROM done WHERE n = $n",
+			'a session that knew the former one goes on',
+			db => 'second');
 		cmp_ok(time() - $started, '<', 5, 'workers are back soon');
 	}
 	$session->quit;
@@ -243,25 +246,26 @@ works_ok('postgres', 'other databases are not disturbed');
 
 # A lease is never used twice, though sequences begin anew with the extension
 # and shared memory does not.
-$node->safe_psql('second', q{
+$node->safe_psql(
+	'second', q{
 	DROP EXTENSION jobq CASCADE;
 	CREATE EXTENSION jobq;
 	SELECT jobq.create_queue('leases');
 	SELECT jobq.enqueue('leases')});
 my $lease = $node->safe_psql('second', "SELECT lease FROM jobq.dequeue('leases')");
-$node->safe_psql('second', q{
+$node->safe_psql(
+	'second', q{
 	DROP EXTENSION jobq CASCADE;
 	CREATE EXTENSION jobq;
 	SELECT jobq.create_queue('leases');
 	SELECT jobq.enqueue_many('leases', array_fill('1'::jsonb, '{20}'))});
-my @leases = split(/\n/,
-	$node->safe_psql('second', "SELECT lease FROM jobq.dequeue('leases');\n" x 10));
+my @leases =
+  split(/\n/, $node->safe_psql('second', "SELECT lease FROM jobq.dequeue('leases');\n" x 10));
 $node->restart;
-push @leases, split(/\n/,
-	$node->safe_psql('second', "SELECT lease FROM jobq.dequeue('leases');\n" x 10));
+push @leases,
+  split(/\n/, $node->safe_psql('second', "SELECT lease FROM jobq.dequeue('leases');\n" x 10));
 my %seen;
-is(scalar(grep { $seen{$_}++ } @leases),
-	0, 'no lease is used twice, not even after a restart')
+is(scalar(grep { $seen{$_}++ } @leases), 0, 'no lease is used twice, not even after a restart')
   or diag("@leases");
 is(scalar(@leases), 20, 'that were all of them');
 
@@ -276,7 +280,9 @@ works_ok('second', 'workers go on after a new CREATE EXTENSION');
 
 # a database that goes with its workers
 start_long_job('second');
-within($command_limit, 'DROP DATABASE, workers active',
+within(
+	$command_limit,
+	'DROP DATABASE, workers active',
 	sub { $node->safe_psql('postgres', 'DROP DATABASE second') });
 works_ok('postgres', 'the others stay');
 is( join(
@@ -287,18 +293,19 @@ is( join(
 			qr/cache lookup failed for function/,    # of core, for a call that comes at this moment
 			qr/already exists/,
 			qr/has no update path/, qr/could not open relation/, qr/depend on it/,
-			qr/cannot drop schema/, qr/terminating (?:background|connection)/
-		)),
+			qr/cannot drop schema/, qr/terminating (?:background|connection)/)),
 	'',
 	'nothing unexpected in the log');
 
 # ------------------------------- a new library and the SQL of another version
 
 # Whatever touches a table says what to do; nothing crashes.
-make_queue('postgres') if $node->safe_psql('postgres', "SELECT count(*) FROM jobq.queues WHERE queue = 'q'") eq '0';
+make_queue('postgres')
+  if $node->safe_psql('postgres', "SELECT count(*) FROM jobq.queues WHERE queue = 'q'") eq '0';
 $node->safe_psql('postgres', q{SELECT jobq.enqueue('q', '{"n": 4000}', delay => '1 hour')});
 $node->safe_psql('postgres', "UPDATE pg_extension SET extversion = '0.0.1' WHERE extname = 'jobq'");
-my $routines = $node->safe_psql('postgres', q{
+my $routines = $node->safe_psql(
+	'postgres', q{
 	SELECT format('%s %s(%s)',
 		CASE WHEN p.prokind = 'p' THEN 'CALL' ELSE 'SELECT * FROM' END,
 		p.oid::regproc,
@@ -338,20 +345,29 @@ foreach my $call (@routines,
 	like($said, qr/ERROR:  (?!XX000)\w{5}: /, "another version: $call");
 }
 diag("works with another version: @works");
-unlike(join(' ', @works), qr/\b(?:enqueue|dequeue|complete|schedule|jobs|queues)\b/,
+unlike(
+	join(' ', @works),
+	qr/\b(?:enqueue|dequeue|complete|schedule|jobs|queues)\b/,
 	'another version: what touches tables is refused');
-like(sql_error($node, "SELECT jobq.enqueue('q')"),
+like(
+	sql_error($node, "SELECT jobq.enqueue('q')"),
 	qr/55000: extension "jobq" has version 0.0.1 in this database.*HINT: .*ALTER EXTENSION jobq UPDATE/s,
 	'another version: the error says what to do');
-$node->safe_psql('postgres', "UPDATE pg_extension SET extversion = '10.0.1' WHERE extname = 'jobq'");
-like(sql_error($node, "SELECT jobq.enqueue('q')"),
+$node->safe_psql('postgres',
+	"UPDATE pg_extension SET extversion = '10.0.1' WHERE extname = 'jobq'");
+like(
+	sql_error($node, "SELECT jobq.enqueue('q')"),
 	qr/55000: extension "jobq" has version 10.0.1 in this database.*HINT: .*Install the library of version 10.0.1/s,
 	'a later version: it is the library that is to be updated');
-is($node->safe_psql('postgres', q{SELECT hint ~ 'library of version 10.0.1' FROM jobq.health}), 't', 'a later version: health says so too');
-unlike(log_since($node, $position), qr/PANIC|terminated by signal|TRAP/,
+is($node->safe_psql('postgres', q{SELECT hint ~ 'library of version 10.0.1' FROM jobq.health}),
+	't', 'a later version: health says so too');
+unlike(
+	log_since($node, $position),
+	qr/PANIC|terminated by signal|TRAP/,
 	'another version: nothing crashed');
 $node->safe_psql('postgres', 'CREATE EXTENSION IF NOT EXISTS jobq');
-$node->safe_psql('postgres', "UPDATE pg_extension SET extversion = jobq.version() WHERE extname = 'jobq'");
+$node->safe_psql('postgres',
+	"UPDATE pg_extension SET extversion = jobq.version() WHERE extname = 'jobq'");
 is($node->safe_psql('postgres', q{SELECT count(*) FROM jobq.jobs WHERE payload = '{"n": 4000}'}),
 	'1', 'the right version: the job is still there');
 $node->safe_psql('postgres', 'SELECT jobq.start()');
@@ -362,13 +378,15 @@ works_ok('postgres', 'the right version: jobs run');
 my $bare = jobq_node('bare', preload => 0);
 $error = sql_error($bare, 'CREATE EXTENSION jobq');
 like($error, qr/55000/, 'library not preloaded: CREATE EXTENSION fails');
-like($error, qr/HINT: .*shared_preload_libraries/, 'library not preloaded: the error says what to do');
-is( $bare->safe_psql('postgres',
-		"SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'jobq%'"),
+like(
+	$error,
+	qr/HINT: .*shared_preload_libraries/,
+	'library not preloaded: the error says what to do');
+is($bare->safe_psql('postgres', "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'jobq%'"),
 	'0', 'library not preloaded: nothing is left');
 ($status) = $bare->psql('postgres', "LOAD 'jobq'");
 is($bare->psql('postgres', 'SELECT 1'), 0, 'LOAD does no harm');
-is( join("\n", unexpected_log_lines($bare, 0, qr/must be loaded|preload/)),
+is(join("\n", unexpected_log_lines($bare, 0, qr/must be loaded|preload/)),
 	'', 'nothing unexpected in the log');
 
 # a server that had it loaded, and no more
@@ -379,6 +397,7 @@ make_queue('postgres', $bare);
 works_ok('postgres', 'preloaded: it works', $bare);
 $bare->append_conf('postgresql.conf', "shared_preload_libraries = ''");
 $bare->restart;
+
 foreach my $call (
 	"SELECT jobq.enqueue('q')",
 	"SELECT * FROM jobq.dequeue('q')",
@@ -394,15 +413,17 @@ foreach my $call (
 	'SELECT * FROM jobq.jobs',
 	'SELECT * FROM jobq.workers')
 {
-	like(sql_error($bare, $call),
+	like(
+		sql_error($bare, $call),
 		qr/55000.*HINT: .*shared_preload_libraries/s,
 		"no longer preloaded: $call");
 }
 is( $bare->safe_psql('postgres', "SELECT jobq.cron_next('\@yearly', '2030-05-05', 'UTC')"),
-	'2031-01-01 00:00:00+00', 'what needs no shared memory works');
-like($bare->safe_psql('postgres', 'SELECT jobq.version()'),
-	qr/^\d+\.\d+/, 'version() as well');
-run_log([
+	'2031-01-01 00:00:00+00',
+	'what needs no shared memory works');
+like($bare->safe_psql('postgres', 'SELECT jobq.version()'), qr/^\d+\.\d+/, 'version() as well');
+run_log(
+	[
 		'pg_dump', '-h', $bare->host, '-p', $bare->port, '-f',
 		$bare->basedir . '/dump.sql', 'postgres'
 	]);

@@ -31,8 +31,10 @@ $standby->start;
 $primary->safe_psql('postgres', q{SELECT jobq.enqueue('work', '"long"')});
 $primary->safe_psql('postgres', q{SELECT jobq.enqueue('work', '"later"', delay => '1 day')});
 $primary->wait_for_catchup($standby);
-is( $standby->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'jobq%'}),
-	'0', 'a standby has no process of jobq');
+is( $standby->safe_psql(
+		'postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'jobq%'}),
+	'0',
+	'a standby has no process of jobq');
 is($standby->safe_psql('postgres', 'SELECT count(*) FROM jobq_store.job'), '2', 'it has the jobs');
 like(sql_error($standby, q{SELECT jobq.enqueue('work')}), qr/25006/, 'it takes none');
 like(sql_error($standby, q{SELECT jobq.stop()}), qr/25006/, 'stop() is refused');
@@ -40,11 +42,19 @@ ok($standby->safe_psql('postgres', 'SELECT count(*) FROM jobq.queues') >= 1, 'vi
 
 $primary->stop('immediate');
 $standby->promote;
-poll_ok($standby, q{SELECT count(*) = 1 FROM done WHERE payload = '"long"'},
+poll_ok(
+	$standby,
+	q{SELECT count(*) = 1 FROM done WHERE payload = '"long"'},
 	'after the promotion the job that was running runs');
 $standby->safe_psql('postgres', q{SELECT jobq.enqueue('work', '"new"')});
-poll_ok($standby, q{SELECT count(*) = 1 FROM done WHERE payload = '"new"'}, 'after the promotion new jobs run');
+poll_ok(
+	$standby,
+	q{SELECT count(*) = 1 FROM done WHERE payload = '"new"'},
+	'after the promotion new jobs run');
 $standby->advance_clock('2 days');
-poll_ok($standby, q{SELECT count(*) = 1 FROM done WHERE payload = '"later"'}, 'after the promotion delayed jobs run');
+poll_ok(
+	$standby,
+	q{SELECT count(*) = 1 FROM done WHERE payload = '"later"'},
+	'after the promotion delayed jobs run');
 
 done_testing();

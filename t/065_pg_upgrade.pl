@@ -6,7 +6,7 @@ use strict;
 use warnings;
 
 use File::Basename qw(dirname);
-use IPC::Run ();
+use IPC::Run       ();
 use JobqTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -16,7 +16,8 @@ my $old = jobq_node('old', install => $ENV{JOBQ_OLD_PG}, conf => \@conf);
 
 diag('from ' . $old->sql('SHOW server_version'));
 
-$old->sql(q{
+$old->sql(
+	q{
 	CREATE TABLE done (n int);
 	CREATE FUNCTION handle(payload jsonb) RETURNS void LANGUAGE sql AS
 		$$INSERT INTO done VALUES ((payload ->> 'n')::int)$$;
@@ -26,7 +27,8 @@ $old->sql(q{
 	SELECT jobq.grant_queue('q', 'jobq_upgraded', 'enqueue');
 	SELECT jobq.enqueue('q', '{"n": 1}')});
 poll_ok($old, 'SELECT count(*) = 1 FROM done', 'old: jobs run');
-$old->sql(q{
+$old->sql(
+	q{
 	SELECT jobq.create_queue('e', lease => '1 hour', description => 'external');
 	SELECT jobq.enqueue('e', to_jsonb(i)) FROM generate_series(1, 5) AS i;
 	SELECT jobq.schedule('s', '@every 1s', queue => 'e', payload => '"tick"',
@@ -45,7 +47,8 @@ my $contents = q{
 	ORDER BY 1};
 my $before = $old->sql($contents);
 my $last_id = $old->sql('SELECT max(id) FROM jobq_store.job');
-my $plain_options = $old->sql(q{CREATE TEMP TABLE plain (a int NOT NULL);
+my $plain_options = $old->sql(
+	q{CREATE TEMP TABLE plain (a int NOT NULL);
 	SELECT split_part(unnest(attoptions), '=', 1) FROM pg_attribute
 	WHERE attrelid = 'plain'::regclass AND attnum > 0});
 my $checksums = $old->sql('SHOW data_checksums');
@@ -65,14 +68,16 @@ my $new = jobq_node(
 $new->start;
 foreach my $option (split(/\n/, $plain_options))
 {
-	my $error = sql_error($new,
-		"CREATE TEMP TABLE t (a int); ALTER TABLE t ALTER a SET ($option = 1)");
+	my $error =
+	  sql_error($new, "CREATE TEMP TABLE t (a int); ALTER TABLE t ALTER a SET ($option = 1)");
 	next unless $error =~ /22023: unrecognized parameter/;
 	my $version = $new->sql('SHOW server_version');
 	$new->stop;
   SKIP:
 	{
-		skip "PostgreSQL $version does not know the column option \"$option\", which plain tables have", 1;
+		skip
+		  "PostgreSQL $version does not know the column option \"$option\", which plain tables have",
+		  1;
 	}
 	done_testing();
 	exit 0;
@@ -84,8 +89,8 @@ my $old_bindir = $ENV{JOBQ_OLD_PG} ? "$ENV{JOBQ_OLD_PG}/bin" : $bindir;
 my $work = PostgreSQL::Test::Utils::tempdir_short();
 my @upgrade = (
 	'pg_upgrade', '--no-sync', '-d', $old->data_dir, '-D', $new->data_dir,
-	'-b', $old_bindir, '-B', $bindir,
-	'-s', $new->host, '-p', $old->port, '-P', $new->port);
+	'-b', $old_bindir, '-B', $bindir, '-s', $new->host,
+	'-p', $old->port, '-P', $new->port);
 # what the old server needs and this system lacks is there
 $ENV{LD_LIBRARY_PATH} = "$ENV{JOBQ_OLD_PG}/lib" if $ENV{JOBQ_OLD_PG};
 foreach my $mode ([ 'check', '--check' ], ['upgrade'])
@@ -96,14 +101,13 @@ foreach my $mode ([ 'check', '--check' ], ['upgrade'])
 		120,
 		"pg_upgrade, $name",
 		sub {
-			IPC::Run::run(
-				[ @upgrade, @options ],
-				'<', \undef, '>&', \$said,
-				init => sub { chdir($work) or die "$work: $!" });
+			IPC::Run::run([ @upgrade, @options ],
+				'<', \undef, '>&', \$said, init => sub { chdir($work) or die "$work: $!" });
 			return 1;
 		});
 	is($done ? $? : -1, 0, "pg_upgrade, $name: success")
-	  or diag($said, map { "$_:\n" . slurp_file($_) }
+	  or diag($said,
+		map { "$_:\n" . slurp_file($_) }
 		  glob($new->data_dir . '/pg_upgrade_output.d/*/log/pg_upgrade_dump_*.log'));
 }
 
@@ -112,10 +116,13 @@ delete $ENV{LD_LIBRARY_PATH};
 my $position = log_position($new);
 $new->start;
 is($new->sql($contents), $before, 'all is there');
-like(sql_error($new, "SELECT * FROM jobq.dequeue('e')"),
-	qr/55000.*HINT: .*jobq\.start/s, 'it is inert');
-is($new->sql("SELECT severity || ' ' || topic FROM jobq.health"),
-	"critical copy\ncritical stopped", 'jobq.health says so');
+like(
+	sql_error($new, "SELECT * FROM jobq.dequeue('e')"),
+	qr/55000.*HINT: .*jobq\.start/s,
+	'it is inert');
+is( $new->sql("SELECT severity || ' ' || topic FROM jobq.health"),
+	"critical copy\ncritical stopped",
+	'jobq.health says so');
 like(sql_error($new, "SELECT jobq.enqueue('q', '{\"n\": 3}', delay => '-1 s')"),
 	qr/22023/, 'its functions work');
 is($new->sql('SELECT count(*) FROM done WHERE n = 2'), '0', 'no job was run');
@@ -124,14 +131,14 @@ poll_ok($new, 'SELECT count(*) = 1 FROM done WHERE n = 2', 'start() makes the jo
 $new->sql(q{SELECT jobq.enqueue('q', '{"n": 4}')});
 poll_ok($new, 'SELECT count(*) = 1 FROM done WHERE n = 4', 'new ones as well');
 cmp_ok($new->sql("SELECT jobq.enqueue('e')"), '>', $last_id, 'a new job has a new id');
-cmp_ok($new->sql("SELECT lease FROM jobq.dequeue('e')"),
-	'>', $held_lease, 'a new lease is larger');
+cmp_ok($new->sql("SELECT lease FROM jobq.dequeue('e')"), '>', $held_lease, 'a new lease is larger');
 $new->sql("SELECT jobq.complete($held, $held_lease)");
 pass('an old lease is good');
-poll_ok($new,
+poll_ok(
+	$new,
 	"SELECT count(*) > 0 FROM jobq.jobs WHERE queue = 'e' AND payload = '\"tick\"'",
 	'the schedule fires');
-is( join("\n", unexpected_log_lines($new, $position, qr/belongs to another database/, qr/delay/)),
+is(join("\n", unexpected_log_lines($new, $position, qr/belongs to another database/, qr/delay/)),
 	'', 'nothing unexpected in the log');
 $new->stop;
 

@@ -25,7 +25,8 @@ my $primary = jobq_node(
 sub adopt_ticks
 {
 	my ($node) = @_;
-	$node->sql(q{
+	$node->sql(
+		q{
 		SELECT jobq.unschedule('tick');
 		INSERT INTO load.placed
 		SELECT id FROM jobq_store.job WHERE headers ? 'schedule'
@@ -34,7 +35,8 @@ sub adopt_ticks
 }
 
 load_set_up($primary);
-$primary->sql(q{
+$primary->sql(
+	q{
 	CREATE TABLE orders (id int PRIMARY KEY, job bigint, shipped boolean);
 	CREATE FUNCTION ship(p jsonb) RETURNS void LANGUAGE sql AS
 	  'UPDATE orders SET shipped = true WHERE id = $1::int';
@@ -43,8 +45,8 @@ $primary->sql(q{
 	SELECT jobq.create_queue('ext');
 	SELECT jobq.enqueue('ext', unique_key => 'first');
 	SELECT jobq.enqueue('ext', unique_key => 'second')});
-my ($held, $lease) = split(/\|/,
-	$primary->sql(q{SELECT id, lease FROM jobq.dequeue('ext', lease => '1 h')}));
+my ($held, $lease) =
+  split(/\|/, $primary->sql(q{SELECT id, lease FROM jobq.dequeue('ext', lease => '1 h')}));
 
 my $load = load_start($primary);
 load_goes_on_ok($primary, 'primary');
@@ -72,22 +74,28 @@ $clone->append_conf('postgresql.conf', "log_checkpoints = off\n");
 $clone->reload;
 poll_until(sub { log_since($clone, $position) =~ /"log_checkpoints" changed/ })
   or die "the settings are not read\n";
-poll_ok($clone, q{SELECT wait_event_type = 'Extension' FROM pg_stat_activity
+poll_ok(
+	$clone, q{SELECT wait_event_type = 'Extension' FROM pg_stat_activity
 	WHERE backend_type = 'jobq launcher'}, 'clone: the launcher sleeps');
-is( $clone->sql(q{SELECT count(*) FROM pg_stat_activity
+is( $clone->sql(
+		q{SELECT count(*) FROM pg_stat_activity
 	WHERE backend_type IN ('jobq coordinator', 'jobq executor')}),
-	'0', 'clone: jobq.enabled = off keeps it quiet');
+	'0',
+	'clone: jobq.enabled = off keeps it quiet');
 is( $clone->sql('SELECT count(*) FROM jobq_store.job') . ' '
 	  . $clone->sql('SELECT count(*) FROM load.effects'),
-	($jobs + 2) . " $done", 'clone: nothing has run');
+	($jobs + 2) . " $done",
+	'clone: nothing has run');
 
 # the same one as a server that takes over: it goes on where the backup was
 adopt_ticks($clone);
 $clone->append_conf('postgresql.conf', "jobq.enabled = on\n");
 $clone->reload;
 load_account_ok($clone, 'clone, let loose');
-is( $clone->sql("SELECT jobq.complete($held, $lease); SELECT state FROM jobq.jobs WHERE id = $held"),
-	"\ncompleted", 'clone: a lease that was in the backup is good');
+is( $clone->sql(
+		"SELECT jobq.complete($held, $lease); SELECT state FROM jobq.jobs WHERE id = $held"),
+	"\ncompleted",
+	'clone: a lease that was in the backup is good');
 cmp_ok($clone->sql(q{SELECT lease FROM jobq.dequeue('ext')}),
 	'>', $lease, 'clone: a new lease is larger');
 $clone->stop;
@@ -99,12 +107,14 @@ $standby->init_from_backup($primary, 'backup', has_streaming => 1);
 $standby->start;
 $primary->wait_for_catchup($standby);
 
-foreach my $view (split(/\n/, $standby->sql(
-	q{SELECT oid::regclass FROM pg_class WHERE relkind = 'v'
+foreach my $view (
+	split(
+		/\n/,
+		$standby->sql(
+			q{SELECT oid::regclass FROM pg_class WHERE relkind = 'v'
 	  AND relnamespace = 'jobq'::regnamespace ORDER BY 1})))
 {
-	like($standby->sql("SELECT count(*) FROM $view"),
-		qr/^\d+$/, "standby: $view can be read");
+	like($standby->sql("SELECT count(*) FROM $view"), qr/^\d+$/, "standby: $view can be read");
 }
 
 # Every function that is not known to be harmless is called, with arguments
@@ -112,30 +122,60 @@ foreach my $view (split(/\n/, $standby->sql(
 my %harmless = map { $_ => 1 }
   qw(version channel unlisten cron_next cron_times cron_describe current_job retry_in discard);
 my %arguments = (
-	enqueue => "'ext'", enqueue_many => q{'ext', '{1}'}, run => q{'SELECT 1'},
-	dequeue => "'ext'", dequeue_any => "'{ext}'", take => "'ext'", next => "'ext', '{1}', 1",
-	complete => '1, 1', complete_many => "'{1}', 1", fail => "1, 1, 'x'",
-	release => '1, 1', heartbeat => '1, 1', wait => "'{ext}', '1 min'",
-	cancel => '1', retry => '1', promote => '1', reschedule => '1, now()',
-	set_priority => '1, 1', set_payload => "1, '1'", delete => '1',
-	create_queue => "'new'", alter_queue => "'ext', priority => 1",
-	reset_queue => "'ext', 'priority'", drop_queue => "'ext'",
+	enqueue => "'ext'",
+	enqueue_many => q{'ext', '{1}'},
+	run => q{'SELECT 1'},
+	dequeue => "'ext'",
+	dequeue_any => "'{ext}'",
+	take => "'ext'",
+	next => "'ext', '{1}', 1",
+	complete => '1, 1',
+	complete_many => "'{1}', 1",
+	fail => "1, 1, 'x'",
+	release => '1, 1',
+	heartbeat => '1, 1',
+	wait => "'{ext}', '1 min'",
+	cancel => '1',
+	retry => '1',
+	promote => '1',
+	reschedule => '1, now()',
+	set_priority => '1, 1',
+	set_payload => "1, '1'",
+	delete => '1',
+	create_queue => "'new'",
+	alter_queue => "'ext', priority => 1",
+	reset_queue => "'ext', 'priority'",
+	drop_queue => "'ext'",
 	rename_queue => "'ext', 'other'",
-	pause => "'ext'", resume => "'ext'", grant_usage => "'pg_monitor'",
-	revoke_usage => "'pg_monitor'", grant_queue => "'ext', 'pg_monitor', 'read'",
-	revoke_queue => "'ext', 'pg_monitor', 'read'", listen => "'ext'",
+	pause => "'ext'",
+	resume => "'ext'",
+	grant_usage => "'pg_monitor'",
+	revoke_usage => "'pg_monitor'",
+	grant_queue => "'ext', 'pg_monitor', 'read'",
+	revoke_queue => "'ext', 'pg_monitor', 'read'",
+	listen => "'ext'",
 	schedule => "'s', '\@daily', 'SELECT 1'",
-	alter_schedule => "'tick', keep_runs => 'all'", reset_schedule => "'tick', 'keep_runs'",
-	unschedule => "'tick'", enable_schedule => "'tick'", run_schedule => "'tick'",
-	backfill => "'tick', now(), now()", import_pg_cron => '', start => '',
+	alter_schedule => "'tick', keep_runs => 'all'",
+	reset_schedule => "'tick', 'keep_runs'",
+	unschedule => "'tick'",
+	enable_schedule => "'tick'",
+	run_schedule => "'tick'",
+	backfill => "'tick', now(), now()",
+	import_pg_cron => '',
+	start => '',
 	stop => '');
-foreach my $function (split(/\n/, $standby->sql(
-	q{SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'jobq'::regnamespace ORDER BY 1})))
+foreach my $function (
+	split(
+		/\n/,
+		$standby->sql(
+			q{SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'jobq'::regnamespace ORDER BY 1}
+		)))
 {
 	next if $harmless{$function};
 	my $verb = $function eq 'wait' ? 'CALL' : 'SELECT';
 	like(
-		sql_error($standby,
+		sql_error(
+			$standby,
 			"SET statement_timeout = '10 s'; $verb jobq.$function("
 			  . ($arguments{$function} // '') . ')'),
 		qr/ERROR:  25006: .*HINT: .*primary/s,
@@ -149,30 +189,35 @@ $primary->sql('DROP PUBLICATION everything');
 
 # ----------------------------------------------------- logical replication
 
-my $subscriber = jobq_node('subscriber',
-	conf => [ 'jobq.max_workers = 2', 'fsync = off' ]);
-$subscriber->sql(q{
+my $subscriber = jobq_node('subscriber', conf => [ 'jobq.max_workers = 2', 'fsync = off' ]);
+$subscriber->sql(
+	q{
 	CREATE TABLE orders (id int PRIMARY KEY, job bigint, shipped boolean);
 	CREATE TABLE ran (n int);
 	CREATE FUNCTION ship(p jsonb) RETURNS void LANGUAGE sql AS
 	  'INSERT INTO ran VALUES ($1::int)';
 	SELECT jobq.create_queue('ship', 'ship(jsonb)')});
 $primary->sql('CREATE PUBLICATION orders FOR TABLE orders');
-$primary->sql(q{INSERT INTO orders SELECT i, jobq.enqueue('ship', to_jsonb(i)), false
+$primary->sql(
+	q{INSERT INTO orders SELECT i, jobq.enqueue('ship', to_jsonb(i)), false
 	FROM generate_series(1, 10) AS i});
 my $connection = $primary->connstr('postgres');
 $connection =~ s/'/''/g;
 $subscriber->sql("CREATE SUBSCRIPTION orders CONNECTION '$connection' PUBLICATION orders");
-$primary->sql(q{INSERT INTO orders SELECT i, jobq.enqueue('ship', to_jsonb(i)), false
+$primary->sql(
+	q{INSERT INTO orders SELECT i, jobq.enqueue('ship', to_jsonb(i)), false
 	FROM generate_series(11, 50) AS i});
-$primary->sql(q{BEGIN; INSERT INTO orders VALUES (51, jobq.enqueue('ship', '51'), false); ROLLBACK});
-poll_ok($subscriber, 'SELECT count(*) = 50 FROM orders WHERE shipped',
+$primary->sql(
+	q{BEGIN; INSERT INTO orders VALUES (51, jobq.enqueue('ship', '51'), false); ROLLBACK});
+poll_ok(
+	$subscriber,
+	'SELECT count(*) = 50 FROM orders WHERE shipped',
 	'subscriber: orders arrive, and what the jobs of the publisher did to them');
-is($subscriber->sql('SELECT count(*) FROM jobq.jobs'),
-	'0', 'subscriber: but no jobs');
+is($subscriber->sql('SELECT count(*) FROM jobq.jobs'), '0', 'subscriber: but no jobs');
 
 # a trigger there makes jobs of its own of what arrives
-$subscriber->sql(q{
+$subscriber->sql(
+	q{
 	CREATE FUNCTION enqueue() RETURNS trigger LANGUAGE plpgsql AS $$
 	BEGIN
 	  PERFORM jobq.enqueue('ship', to_jsonb(new.id));
@@ -181,15 +226,21 @@ $subscriber->sql(q{
 	CREATE TRIGGER enqueue AFTER INSERT ON orders FOR EACH ROW EXECUTE FUNCTION enqueue();
 	ALTER TABLE orders ENABLE ALWAYS TRIGGER enqueue});
 $primary->sql('INSERT INTO orders SELECT i FROM generate_series(101, 110) AS i');
-poll_ok($subscriber,
+poll_ok(
+	$subscriber,
 	'SELECT count(*) = 10 AND count(DISTINCT n) = 10 AND min(n) = 101 FROM ran',
 	'subscriber: its own jobs run, each once');
 is($subscriber->sql('SELECT count(*) FROM ran WHERE n <= 100'),
 	'0', 'subscriber: those of the publisher do not');
 $subscriber->sql('DROP SUBSCRIPTION orders');
-is( join("\n", unexpected_log_lines($subscriber, 0,
-		qr/terminating logical replication/, qr/terminating connection/)),
-	'', 'subscriber: nothing unexpected in the log');
+is( join(
+		"\n",
+		unexpected_log_lines(
+			$subscriber, 0,
+			qr/terminating logical replication/,
+			qr/terminating connection/)),
+	'',
+	'subscriber: nothing unexpected in the log');
 $subscriber->stop;
 
 # --------------------------------------------------------------- promotion
@@ -207,8 +258,10 @@ $standby->promote;
 load_runs_ok($standby, 'promoted', seconds => 30);
 adopt_ticks($standby);
 load_account_ok($standby, 'promoted');
-is( $standby->sql("SELECT jobq.complete($held, $lease); SELECT state FROM jobq.jobs WHERE id = $held"),
-	"\ncompleted", 'promoted: a lease of the old primary is good');
+is( $standby->sql(
+		"SELECT jobq.complete($held, $lease); SELECT state FROM jobq.jobs WHERE id = $held"),
+	"\ncompleted",
+	'promoted: a lease of the old primary is good');
 cmp_ok($standby->sql(q{SELECT lease FROM jobq.dequeue('ext')}),
 	'>', $lease, 'promoted: a new lease is larger');
 quiet_log_ok($standby, $position, 10, 'promoted');

@@ -13,7 +13,9 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $primary = jobq_node('primary', streaming => 1,
+my $primary = jobq_node(
+	'primary',
+	streaming => 1,
 	conf => [ "cluster_name = 'primary'", 'jobq.max_workers = 2' ]);
 
 # Claims the next job: "id, lease".
@@ -33,7 +35,8 @@ sub from_backup
 	return $node;
 }
 
-$primary->sql(q{
+$primary->sql(
+	q{
 	SELECT jobq.create_queue('ext');
 	SELECT count(*) FROM jobq.enqueue_many('ext', array_fill('1'::jsonb, '{20}'));
 	CREATE FUNCTION once(p jsonb) RETURNS void LANGUAGE plpgsql AS $$BEGIN
@@ -44,7 +47,8 @@ my %leases;
 my ($id, $lease) = split(/, /, claim($primary));
 cmp_ok($lease, '<', 2**53, 'a lease is a number that a double can hold');
 $leases{$lease} = 'primary';
-poll_ok($primary, q{SELECT count(*) = 1 FROM pg_stat_activity
+poll_ok(
+	$primary, q{SELECT count(*) = 1 FROM pg_stat_activity
 	WHERE backend_type = 'jobq executor' AND wait_event = 'PgSleep'}, 'a job runs');
 
 $primary->backup('backup');
@@ -68,18 +72,24 @@ poll_ok($standby, q{SELECT NOT pg_is_in_recovery()}, 'the standby is promoted');
 my $rightful = claim($standby);
 is($rightful =~ /^(\d+)/, $stale =~ /^(\d+)/, 'the same job is claimed again');
 isnt($rightful, $stale, 'a lagging standby that is promoted: by another lease');
-like(sql_error($standby, "SELECT jobq.complete($stale)"), qr/JQ001/, 'a lagging standby: the former holder cannot complete the job');
-is($standby->sql("SELECT jobq.complete($rightful)"), '', 'a lagging standby: the new holder can complete the job');
+like(sql_error($standby, "SELECT jobq.complete($stale)"),
+	qr/JQ001/, 'a lagging standby: the former holder cannot complete the job');
+is($standby->sql("SELECT jobq.complete($rightful)"),
+	'', 'a lagging standby: the new holder can complete the job');
 
 # what ran on the primary did so there
-poll_ok($standby, q{SELECT count(*) = 1 FROM jobq.jobs WHERE queue = 'once' AND state = 'completed'},
+poll_ok(
+	$standby,
+	q{SELECT count(*) = 1 FROM jobq.jobs WHERE queue = 'once' AND state = 'completed'},
 	'a job that ran when the backup was made is not dead after a promotion');
-is($standby->sql(q{SELECT count(*) FROM jobq.attempts}), '0', 'a job that ran during the backup has lost no attempt');
+is($standby->sql(q{SELECT count(*) FROM jobq.attempts}),
+	'0', 'a job that ran during the backup has lost no attempt');
 
 # ------------------------------- others from the same backup, and the original
 
 my $recovered = from_backup('recovered');
-$recovered->append_conf('postgresql.conf', qq{
+$recovered->append_conf(
+	'postgresql.conf', qq{
 restore_command = 'false'
 recovery_target = 'immediate'
 recovery_target_action = 'promote'
@@ -89,7 +99,10 @@ my $clone = from_backup('clone');
 $primary->start;
 $recovered->start;
 $clone->start;
-poll_ok($recovered, q{SELECT NOT pg_is_in_recovery()}, 'a server is recovered to the time of the backup');
+poll_ok(
+	$recovered,
+	q{SELECT NOT pg_is_in_recovery()},
+	'a server is recovered to the time of the backup');
 foreach my $node ($primary, $recovered, $clone, $standby)
 {
 	foreach my $round (1 .. 3)
@@ -101,18 +114,25 @@ foreach my $node ($primary, $recovered, $clone, $standby)
 }
 foreach my $node ($recovered, $clone)
 {
-	poll_ok($node, q{SELECT count(*) = 1 FROM jobq.jobs WHERE queue = 'once' AND state = 'completed'},
+	poll_ok(
+		$node,
+		q{SELECT count(*) = 1 FROM jobq.jobs WHERE queue = 'once' AND state = 'completed'},
 		$node->name . ': a job that ran when the backup was made runs');
-	is($node->sql(q{SELECT count(*) FROM jobq.attempts}), '0',
-		$node->name . ': it has lost no attempt');
+	is($node->sql(q{SELECT count(*) FROM jobq.attempts}),
+		'0', $node->name . ': it has lost no attempt');
 }
-poll_ok($primary, q{SELECT count(*) = 1 FROM jobq.attempts WHERE outcome = 'crashed'},
+poll_ok(
+	$primary,
+	q{SELECT count(*) = 1 FROM jobq.attempts WHERE outcome = 'crashed'},
 	'where it ran the attempt counts after the crash');
 
 # What is in the files of the crashed server itself counts no more, either, when
 # it has become another one, on a timeline of its own.
 $id = $primary->sql(q{SELECT jobq.enqueue('once')});
-poll_ok($primary, "SELECT state = 'running' FROM jobq.jobs WHERE id = $id", 'a job runs when the server crashes');
+poll_ok(
+	$primary,
+	"SELECT state = 'running' FROM jobq.jobs WHERE id = $id",
+	'a job runs when the server crashes');
 $primary->stop('immediate');
 @notes = glob($primary->data_dir . '/pg_jobq/*');
 is(scalar(@notes), 1, 'there is a note of it');
@@ -120,13 +140,20 @@ append_to_file($primary->data_dir . '/standby.signal', '');
 $primary->start;
 $primary->promote;
 poll_ok($primary, q{SELECT NOT pg_is_in_recovery()}, 'it is promoted');
-poll_ok($primary, "SELECT state FROM jobq.jobs WHERE id = $id", 'its only attempt is still to come', expected => 'running');
+poll_ok(
+	$primary,
+	"SELECT state FROM jobq.jobs WHERE id = $id",
+	'its only attempt is still to come',
+	expected => 'running');
 is($primary->sql("SELECT count(*) FROM jobq.attempts WHERE job_id = $id"), '0', 'none is lost');
 
 # ---------------------------------------------------- the extension made anew
 
 ($lease, my $again) = map {
-	(split(/\n/, $clone->sql(q{
+	(   split(
+			/\n/,
+			$clone->sql(
+				q{
 		DROP EXTENSION jobq;
 		CREATE EXTENSION jobq;
 		SELECT jobq.create_queue('ext');

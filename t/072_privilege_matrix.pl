@@ -31,7 +31,7 @@ my %set = (
 	manage => [qw(owner owner_member manage group member set_role)],
 	see => [qw(owner owner_member consume manage read group member set_role)],
 	user => [qw(owner owner_member enqueue consume manage read reads_all group member set_role)],
-	usage => [grep { !/^(?:super|extowner|nobody|noinherit)$/ } @kinds]);
+	usage => [ grep { !/^(?:super|extowner|nobody|noinherit)$/ } @kinds ]);
 
 # Function and the types of the arguments without default => who may call it,
 # a call, the SQLSTATE of those who may, where that is not success, and of
@@ -49,7 +49,8 @@ my %functions = (
 	'create_queue(text)' => [ 'creator', q{create_queue('new')} ],
 	'cron_describe(text)' => [ 'usage', q{cron_describe('@daily')} ],
 	'cron_next(text)' => [ 'usage', q{cron_next('@daily')} ],
-	'cron_times(text, timestamp with time zone, integer)' => [ 'usage', q{cron_times('@daily', now(), 2)} ],
+	'cron_times(text, timestamp with time zone, integer)' =>
+	  [ 'usage', q{cron_times('@daily', now(), 2)} ],
 	'current_job()' => [ 'usage', 'current_job()' ],
 	'delete(bigint)' => [ 'manage', 'delete(:ready)' ],
 	'dequeue(text)' => [ 'consume', q{dequeue('q')} ],
@@ -112,7 +113,9 @@ my %seen_of = (
 
 # ------------------------------------------------------------------- set-up
 
-my $node = jobq_node('main', extension => 0,
+my $node = jobq_node(
+	'main',
+	extension => 0,
 	conf => [ 'jobq.max_workers = 4', 'jobq.worker_idle_timeout = 1h' ]);
 
 # The beginning of a session of a kind of role.
@@ -125,11 +128,13 @@ sub become
 }
 
 $node->sql(q{CREATE ROLE extowner SUPERUSER LOGIN; SET ROLE extowner; CREATE EXTENSION jobq});
-$node->sql(qq{CREATE ROLE "$_" LOGIN}) foreach (grep { !/^(?:super|extowner|set_role)$/ } @kinds, 'stranger');
+$node->sql(qq{CREATE ROLE "$_" LOGIN})
+  foreach (grep { !/^(?:super|extowner|set_role)$/ } @kinds, 'stranger');
 $node->sql(qq{SELECT jobq.grant_usage('"$_"', may_create => '$_' = 'creator')})
   foreach (qw(owner enqueue consume manage read usage creator group));
 $node->sql(q{SELECT jobq.grant_usage('reads_all', may_read => true)});
-$node->sql(q{
+$node->sql(
+	q{
 	-- from PostgreSQL 16 on it is what the role is like now that counts
 	ALTER ROLE noinherit NOINHERIT;
 	GRANT "group" TO member, noinherit;
@@ -154,49 +159,65 @@ foreach my $queue ('zz', 'q')
 	$node->sql("SELECT jobq.enqueue('$queue')");
 	$node->sql("SELECT jobq.fail(id, lease, 'x') FROM jobq.dequeue('$queue')");
 	$node->sql("SELECT jobq.enqueue('$queue')");
-	@made{qw(leased lease)} = split(/\|/, $node->sql("SELECT id, lease FROM jobq.dequeue('$queue', lease => '1 day')"));
+	@made{qw(leased lease)} =
+	  split(/\|/, $node->sql("SELECT id, lease FROM jobq.dequeue('$queue', lease => '1 day')"));
 	$made{ready} = $node->sql("SELECT jobq.enqueue('$queue')");
 	$made{scheduled} = $node->sql("SELECT jobq.enqueue('$queue', delay => '1 day')");
 }
 $made{dead} = $node->sql(q{SELECT id FROM jobq.dead_letters WHERE queue = 'q'});
-$node->sql(q{SELECT jobq.grant_queue('q', r::regrole, r) FROM unnest(ARRAY['enqueue', 'consume', 'manage', 'read']) AS r;
+$node->sql(
+	q{SELECT jobq.grant_queue('q', r::regrole, r) FROM unnest(ARRAY['enqueue', 'consume', 'manage', 'read']) AS r;
 	SELECT jobq.grant_queue('q', '"group"', 'enqueue', 'consume', 'manage', 'read')});
 
 # an idle executor of q's owner and one of a stranger, and a run of a schedule
 foreach my $owner ('owner', 'stranger')
 {
-	$node->sql("SELECT jobq.create_queue('handled by $owner', 'quick()', owner => '$owner');
+	$node->sql(
+		"SELECT jobq.create_queue('handled by $owner', 'quick()', owner => '$owner');
 		SELECT jobq.enqueue('handled by $owner')");
 	poll_query($node, "SELECT state = 'idle' FROM jobq.workers WHERE role::text = '$owner'");
 }
-$node->sql(q{SELECT jobq.create_queue('handled p', owner => 'owner'), jobq.create_queue('handled zp');
+$node->sql(
+	q{SELECT jobq.create_queue('handled p', owner => 'owner'), jobq.create_queue('handled zp');
 	SELECT jobq.enqueue(q), jobq.pause(q) FROM unnest('{handled p,handled zp}'::text[]) AS q});
-$node->sql(q{SELECT jobq.grant_usage('owner', true);
+$node->sql(
+	q{SELECT jobq.grant_usage('owner', true);
 	SET SESSION AUTHORIZATION owner;
 	SELECT jobq.schedule('s', '@every 1 second', queue => 'q');
 	RESET SESSION AUTHORIZATION;
 	SELECT jobq.schedule('zs', '@every 1 second', queue => 'zz');
 });
 poll_query($node, 'SELECT count(DISTINCT schedule) = 2 FROM jobq.schedule_runs');
-$node->sql(q{SELECT jobq.schedule('zs', '@yearly', queue => 'zz');
+$node->sql(
+	q{SELECT jobq.schedule('zs', '@yearly', queue => 'zz');
 	SET SESSION AUTHORIZATION owner;
 	SELECT jobq.schedule('s', '@yearly', queue => 'q');
 	RESET SESSION AUTHORIZATION;
 	SELECT jobq.revoke_usage('owner'), jobq.grant_usage('owner');
 	ALTER ROLE extowner NOSUPERUSER;
 });
-is($node->sql('SELECT count(*) FROM jobq_store.schedule_run'), $node->sql('SELECT count(*) FROM jobq.schedule_runs'),
+is( $node->sql('SELECT count(*) FROM jobq_store.schedule_run'),
+	$node->sql('SELECT count(*) FROM jobq.schedule_runs'),
 	'the runs of the schedules are kept');
 
 # ------------------------------------------------------ nothing is left out
 
-is(join("\n", sort split(/\n/, $node->sql(q{SELECT p.proname || '(' || array_to_string(ARRAY(
+is( join(
+		"\n",
+		sort split(
+			/\n/,
+			$node->sql(
+				q{SELECT p.proname || '(' || array_to_string(ARRAY(
 		SELECT format_type(p.proargtypes[i], NULL)
 		FROM generate_series(0, p.pronargs - p.pronargdefaults - 1) AS i), ', ') || ')'
 		FROM pg_proc AS p WHERE p.pronamespace = 'jobq'::regnamespace}))),
-	join("\n", sort keys %functions), 'every function is in the matrix, with every overload');
-is($node->sql(q{SELECT string_agg(relname, E'\n' ORDER BY relname) FROM pg_class WHERE relnamespace = 'jobq'::regnamespace
-		AND relkind <> 'c'}), join("\n", sort keys %views), 'every view is in the matrix');
+	join("\n", sort keys %functions),
+	'every function is in the matrix, with every overload');
+is( $node->sql(
+		q{SELECT string_agg(relname, E'\n' ORDER BY relname) FROM pg_class WHERE relnamespace = 'jobq'::regnamespace
+		AND relkind <> 'c'}),
+	join("\n", sort keys %views),
+	'every view is in the matrix');
 
 # --------------------------------------------------------------- the matrix
 
@@ -223,16 +244,20 @@ foreach my $kind (@kinds)
 	foreach my $view (sort keys %views)
 	{
 		my ($who, $expression, $others) = @{ $views{$view} };
-		$script .= "SELECT answer(\$_\$SELECT string_agg(DISTINCT $expression, ' ' ORDER BY $expression)"
+		$script .=
+			"SELECT answer(\$_\$SELECT string_agg(DISTINCT $expression, ' ' ORDER BY $expression)"
 		  . " FROM jobq.$view WHERE $expression !~ '^handled'\$_\$);\n";
 		push @expected, $allowed{admin}{$kind} || $kind eq 'reads_all' ? $seen_of{$expression}[1]
-			: $allowed{$who}{$kind} ? $seen_of{$expression}[0]
-			: $allowed{usage}{$kind} ? $others // '' : '42501';
+		  : $allowed{$who}{$kind}                                      ? $seen_of{$expression}[0]
+		  : $allowed{usage}{$kind}                                     ? $others // ''
+		  :                                                              '42501';
 	}
-	is($node->sql($script), join("\n", @expected), "views as $kind: " . join(' ', sort keys %views));
+	is($node->sql($script), join("\n", @expected),
+		"views as $kind: " . join(' ', sort keys %views));
 }
 
-my $before = $node->sql(q{SELECT count(*), sum(hashtext(j::text)::bigint) FROM jobq_store.job AS j});
+my $before =
+  $node->sql(q{SELECT count(*), sum(hashtext(j::text)::bigint) FROM jobq_store.job AS j});
 foreach my $kind (@kinds)
 {
 	my @calls = grep { $functions{$_}[1] !~ /^CALL/ } sort keys %functions;
@@ -243,7 +268,9 @@ foreach my $kind (@kinds)
 		$call =~ s/:(\w+)/$made{$1} \/\/ ":$1"/ge;
 		$script .= "SELECT \$_\$$function\$_\$, attempt(\$_\$SELECT jobq.$call\$_\$);\n";
 	}
-	is($node->sql($script), join("\n", map { "$_|" . expected($kind, $_) } @calls), "functions as $kind");
+	is( $node->sql($script),
+		join("\n", map { "$_|" . expected($kind, $_) } @calls),
+		"functions as $kind");
 
 	foreach my $function (grep { $functions{$_}[1] =~ /^CALL/ } sort keys %functions)
 	{
@@ -252,14 +279,15 @@ foreach my $kind (@kinds)
 		is($state, expected($kind, $function), "$function as $kind");
 	}
 }
-is($node->sql(q{SELECT count(*), sum(hashtext(j::text)::bigint) FROM jobq_store.job AS j}), $before,
-	'nobody has changed anything by that');
+is($node->sql(q{SELECT count(*), sum(hashtext(j::text)::bigint) FROM jobq_store.job AS j}),
+	$before, 'nobody has changed anything by that');
 
 # ------------------------------------------------- grants in the catalogs
 
 # what CREATE EXTENSION gives away: nothing; NULL would be the default, which
 # for functions and types is something. Row types of relations go with them.
-is($node->sql(q{
+is( $node->sql(
+		q{
 	WITH object AS (
 		SELECT oid::regclass::text AS name, coalesce(relacl, acldefault('r', relowner)) AS acl, relnamespace AS schema
 		FROM pg_class WHERE relkind IN ('r', 'p', 'v', 'S', 'm', 'f')
@@ -271,38 +299,53 @@ is($node->sql(q{
 			AND NOT EXISTS (SELECT FROM pg_class WHERE oid = t.typrelid AND relkind <> 'c')
 		UNION ALL SELECT oid::regnamespace::text, nspacl, oid FROM pg_namespace)
 	SELECT string_agg(name || ' ' || privilege_type, ', ') FROM object, aclexplode(acl)
-	WHERE schema IN ('jobq'::regnamespace, 'jobq_store'::regnamespace) AND grantee = 0}), '', 'nothing is for PUBLIC');
+	WHERE schema IN ('jobq'::regnamespace, 'jobq_store'::regnamespace) AND grantee = 0}),
+	'',
+	'nothing is for PUBLIC');
 
 my $roles = join(',', map { qq{'"$_"'} } grep { !/^(?:super|extowner|set_role)$/ } @kinds);
-is($node->sql(qq{SELECT string_agg(DISTINCT r || ' ' || c.oid::regclass, ', ')
+is( $node->sql(
+		qq{SELECT string_agg(DISTINCT r || ' ' || c.oid::regclass, ', ')
 	FROM unnest(ARRAY[$roles]::regrole[]) AS r, pg_class AS c
 	WHERE c.relnamespace = 'jobq_store'::regnamespace AND (
 		c.relkind IN ('r', 'p', 'v') AND (
 			has_any_column_privilege(r, c.oid, 'SELECT, INSERT, UPDATE, REFERENCES')
 			OR has_table_privilege(r, c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER'))
-		OR c.relkind = 'S' AND has_sequence_privilege(r, c.oid, 'USAGE, SELECT, UPDATE'))}), '',
+		OR c.relkind = 'S' AND has_sequence_privilege(r, c.oid, 'USAGE, SELECT, UPDATE'))}),
+	'',
 	'no role has a right on a table');
-is($node->sql(qq{SELECT string_agg(DISTINCT r::text, ', ') FROM unnest(ARRAY[$roles]::regrole[]) AS r
-	WHERE has_schema_privilege(r, 'jobq_store', 'USAGE, CREATE') OR has_schema_privilege(r, 'jobq', 'CREATE')}), '',
+is( $node->sql(
+		qq{SELECT string_agg(DISTINCT r::text, ', ') FROM unnest(ARRAY[$roles]::regrole[]) AS r
+	WHERE has_schema_privilege(r, 'jobq_store', 'USAGE, CREATE') OR has_schema_privilege(r, 'jobq', 'CREATE')}
+	),
+	'',
 	'nobody may use schema jobq_store, or create anything in jobq');
-is($node->sql(qq{SELECT string_agg(DISTINCT p.proname, ' ' ORDER BY p.proname)
+is( $node->sql(
+		qq{SELECT string_agg(DISTINCT p.proname, ' ' ORDER BY p.proname)
 	FROM unnest(ARRAY[$roles]::regrole[]) AS r, pg_proc AS p
-	WHERE p.pronamespace = 'jobq_store'::regnamespace AND has_function_privilege(r, p.oid, 'EXECUTE')}),
-	'health_findings is_kept job_state may_name may_read may_read_all may_see_role readable_queues visible_roles worker_slots', 'of its functions they have those that the views call');
-is($node->sql(qq{SELECT string_agg(DISTINCT r || ' ' || c.relname, ', ')
+	WHERE p.pronamespace = 'jobq_store'::regnamespace AND has_function_privilege(r, p.oid, 'EXECUTE')}
+	),
+	'health_findings is_kept job_state may_name may_read may_read_all may_see_role readable_queues visible_roles worker_slots',
+	'of its functions they have those that the views call');
+is( $node->sql(
+		qq{SELECT string_agg(DISTINCT r || ' ' || c.relname, ', ')
 	FROM unnest(ARRAY[$roles]::regrole[]) AS r, pg_class AS c WHERE c.relnamespace = 'jobq'::regnamespace
-	AND c.relkind = 'v' AND has_table_privilege(r, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')}),
-	'', 'views are for reading only');
+	AND c.relkind = 'v' AND has_table_privilege(r, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')}
+	),
+	'',
+	'views are for reading only');
 
 # functions that are granted one by one check for themselves what they do
-$node->sql(q{GRANT USAGE ON SCHEMA jobq TO nobody; GRANT EXECUTE ON ALL ROUTINES IN SCHEMA jobq TO nobody;
+$node->sql(
+	q{GRANT USAGE ON SCHEMA jobq TO nobody; GRANT EXECUTE ON ALL ROUTINES IN SCHEMA jobq TO nobody;
 	GRANT SELECT ON ALL TABLES IN SCHEMA jobq TO nobody});
 foreach my $function (sort keys %functions)
 {
 	my ($who, $call, undef, $others) = @{ $functions{$function} };
 	next if $call =~ /^CALL/ || $who eq 'usage' || $who eq 'creator';
 	$call =~ s/:(\w+)/$made{$1} \/\/ ":$1"/ge;
-	is($node->sql("SET SESSION AUTHORIZATION nobody; SELECT attempt(\$_\$SELECT jobq.$call\$_\$)"), $others // '42501',
+	is( $node->sql("SET SESSION AUTHORIZATION nobody; SELECT attempt(\$_\$SELECT jobq.$call\$_\$)"),
+		$others // '42501',
 		"$function does not rely on EXECUTE");
 }
 

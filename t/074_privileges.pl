@@ -16,8 +16,7 @@ $node->create_clock;
 sub sql
 {
 	my ($sql, $role) = @_;
-	return $node->safe_psql('postgres', $sql,
-		extra_params => $role ? [ '-U', $role ] : []);
+	return $node->safe_psql('postgres', $sql, extra_params => $role ? [ '-U', $role ] : []);
 }
 
 # error($role, $sql): SQLSTATE and message that the role gets, or ''.
@@ -58,12 +57,11 @@ SKIP:
 {
 	skip 'workers connect as any role', 1 if $node->pg_version >= 17;
 	like(
-		error('mallory',
-			"SELECT jobq.create_queue('m', 'public.work(jsonb)', owner => 'team')"),
+		error('mallory', "SELECT jobq.create_queue('m', 'public.work(jsonb)', owner => 'team')"),
 		qr/^22023: role "team" cannot log in/,
 		'a worker must be able to connect as the owner');
 }
-is( error('mallory', "SELECT jobq.create_queue('m', 'public.work(jsonb)')"),
+is(error('mallory', "SELECT jobq.create_queue('m', 'public.work(jsonb)')"),
 	'', 'a queue of one\'s own');
 SKIP:
 {
@@ -78,8 +76,8 @@ like(
 	qr/^42501: permission denied for function/,
 	'a handler that the owner may not execute');
 like(
-	error('mallory',
-		"SELECT jobq.alter_queue('m', payload_check => 'public.check_payload(jsonb)')"),
+	error(
+		'mallory', "SELECT jobq.alter_queue('m', payload_check => 'public.check_payload(jsonb)')"),
 	qr/^42501: permission denied for function/,
 	'a check of payloads that the owner may not execute');
 
@@ -135,10 +133,8 @@ my $segment = sql("SELECT history_segment FROM jobq_store.service");
 $node->advance_clock('5 hours');
 poll_ok(
 	$node,
-	"SELECT history_segment OPERATOR(pg_catalog.<>) '$segment'"
-	  . " FROM jobq_store.service",
+	"SELECT history_segment OPERATOR(pg_catalog.<>) '$segment'" . " FROM jobq_store.service",
 	'the coordinator does its work');
-is(sql("SELECT pg_catalog.count(*) FROM evil.traps"),
-	'0', 'retention is not trapped');
+is(sql("SELECT pg_catalog.count(*) FROM evil.traps"), '0', 'retention is not trapped');
 
 done_testing();

@@ -49,50 +49,81 @@ my %loss = (
 
 # Function => [ a call, what holds it up, the losses that matter ] ...
 my %races = (
-	'alter_queue' => [ [ q{alter_queue('q', handler => 'alices(jsonb)')}, 'queue', 'owner team' ],
+	'alter_queue' => [
+		[ q{alter_queue('q', handler => 'alices(jsonb)')}, 'queue', 'owner team' ],
 		[ q{alter_queue('q', owner => 'alice')}, 'queue', 'owner team' ],
-		[ q{alter_queue('q', handler => 'alices(jsonb)')}, 'changed', 'team' ] ],
+		[ q{alter_queue('q', handler => 'alices(jsonb)')}, 'changed', 'team' ]
+	],
 	'alter_schedule' => [ [ q{alter_schedule('s', keep_runs => 'errors')}, 'schedule', 'team' ] ],
-	'backfill' => [ [ q{backfill('s', now() - interval '5 s', now())}, 'schedule', 'team' ],
-		[ q{backfill('s', now() - interval '5 s', now())}, 'drop', 'team' ] ],
-	'cancel' => [ [ 'cancel(:ready)', 'request', 'owner team' ], [ 'cancel(:ready)', 'jobs', 'owner team' ] ],
-	'complete' => [ [ 'complete(:leased, :lease)', 'leased', 'owner team' ], [ 'complete(:leased, :lease)', 'jobs', 'owner team' ] ],
+	'backfill' => [
+		[ q{backfill('s', now() - interval '5 s', now())}, 'schedule', 'team' ],
+		[ q{backfill('s', now() - interval '5 s', now())}, 'drop', 'team' ]
+	],
+	'cancel' =>
+	  [ [ 'cancel(:ready)', 'request', 'owner team' ], [ 'cancel(:ready)', 'jobs', 'owner team' ] ],
+	'complete' => [
+		[ 'complete(:leased, :lease)', 'leased', 'owner team' ],
+		[ 'complete(:leased, :lease)', 'jobs', 'owner team' ]
+	],
 	'complete_many' => [ [ q{complete_many('{:leased}', :lease)}, 'leased', 'owner team' ] ],
-	'create_queue' => [ [ q{create_queue('new', owner => 'team')}, 'new_queue', 'team' ],
+	'create_queue' => [
+		[ q{create_queue('new', owner => 'team')}, 'new_queue', 'team' ],
 		[ q{create_queue('new')}, 'new_queue', 'usage' ],
-		[ q{create_queue('q', or_replace => true)}, 'queue', 'owner team' ] ],
-	'delete' => [ [ 'delete(:ready)', 'ready', 'owner team' ], [ 'delete(:dead)', 'dead', 'owner team' ] ],
+		[ q{create_queue('q', or_replace => true)}, 'queue', 'owner team' ]
+	],
+	'delete' =>
+	  [ [ 'delete(:ready)', 'ready', 'owner team' ], [ 'delete(:dead)', 'dead', 'owner team' ] ],
 	'dequeue' => [ [ q{dequeue('q')}, 'jobs', 'owner team' ] ],
 	'dequeue_any' => [ [ q{dequeue_any('{q}')}, 'jobs', 'owner team' ] ],
-	'drop_queue' => [ [ q{drop_queue('q')}, 'queue', 'owner team' ], [ q{drop_queue('q', true, true)}, 'queue', 'owner team' ] ],
+	'drop_queue' => [
+		[ q{drop_queue('q')}, 'queue', 'owner team' ],
+		[ q{drop_queue('q', true, true)}, 'queue', 'owner team' ]
+	],
 	'enable_schedule' => [ [ q{enable_schedule('s', false)}, 'schedule', 'team' ] ],
-	'enqueue' => [ [ q{enqueue('q', unique_key => 'k')}, 'key', 'owner team' ],
-		[ q{enqueue('q')}, 'drop', 'team' ], [ q{enqueue('q')}, 'jobs', 'owner team' ] ],
-	'enqueue_many' => [ [ q{enqueue_many('q', '{1}', unique_key => 'k')}, 'key', 'owner team' ],
+	'enqueue' => [
+		[ q{enqueue('q', unique_key => 'k')}, 'key', 'owner team' ],
+		[ q{enqueue('q')}, 'drop', 'team' ],
+		[ q{enqueue('q')}, 'jobs', 'owner team' ]
+	],
+	'enqueue_many' => [
+		[ q{enqueue_many('q', '{1}', unique_key => 'k')}, 'key', 'owner team' ],
 		[ q{enqueue_many('q', '{1, 2}', unique_keys => '{j, k}')}, 'key', 'owner team' ],
-		[ q{enqueue_many('q', '{1, 2}')}, 'drop', 'team' ] ],
+		[ q{enqueue_many('q', '{1, 2}')}, 'drop', 'team' ]
+	],
 	'fail' => [ [ q{fail(:leased, :lease, 'x')}, 'leased', 'owner team' ] ],
 	'grant_queue' => [ [ q{grant_queue('q', 'stranger', 'read')}, 'queue', 'owner team' ] ],
 	'grant_usage' => [ [ q{grant_usage('stranger')}, 'usage', 'boss' ] ],
 	'heartbeat' => [ [ 'heartbeat(:leased, :lease)', 'leased', 'owner team' ] ],
-	'next' => [ [ q{next('q', '{:leased}', :lease)}, 'leased', 'owner team' ], [ q{next('q', NULL, NULL)}, 'jobs', 'owner team' ] ],
+	'next' => [
+		[ q{next('q', '{:leased}', :lease)}, 'leased', 'owner team' ],
+		[ q{next('q', NULL, NULL)}, 'jobs', 'owner team' ]
+	],
 	'pause' => [ [ q{pause('q')}, 'queue', 'owner team' ] ],
 	'promote' => [ [ 'promote(:scheduled)', 'ready', 'owner team' ] ],
 	'release' => [ [ 'release(:leased, :lease)', 'leased', 'owner team' ] ],
-	'rename_queue' => [ [ q{rename_queue('q', 'r')}, 'queue', 'owner team' ], [ q{rename_queue('q', 'new')}, 'new_queue', 'team' ] ],
+	'rename_queue' => [
+		[ q{rename_queue('q', 'r')}, 'queue', 'owner team' ],
+		[ q{rename_queue('q', 'new')}, 'new_queue', 'team' ]
+	],
 	'reschedule' => [ [ 'reschedule(:ready, now())', 'ready', 'owner team' ] ],
 	'reset_queue' => [ [ q{reset_queue('q', 'ttl')}, 'queue', 'owner team' ] ],
 	'reset_schedule' => [ [ q{reset_schedule('s', 'catch_up_window')}, 'schedule', 'team' ] ],
 	'resume' => [ [ q{resume('q')}, 'queue', 'owner team' ] ],
-	'retry' => [ [ 'retry(:dead)', 'dead', 'owner team' ], [ 'retry(:dead)', 'drop', 'team' ],
-		[ 'retry(:dead)', 'revived', 'owner team' ] ],
+	'retry' => [
+		[ 'retry(:dead)', 'dead', 'owner team' ],
+		[ 'retry(:dead)', 'drop', 'team' ],
+		[ 'retry(:dead)', 'revived', 'owner team' ]
+	],
 	'revoke_queue' => [ [ q{revoke_queue('q', 'stranger', 'read')}, 'queue', 'owner team' ] ],
 	'revoke_usage' => [ [ q{revoke_usage('stranger')}, 'usage', 'boss' ] ],
 	'run' => [ [ q{run('SELECT 1')}, 'first_run', 'usage' ] ],
-	'run_schedule' => [ [ q{run_schedule('s')}, 'schedule', 'team' ], [ q{run_schedule('s')}, 'drop', 'team' ] ],
-	'schedule' => [ [ q{schedule('s', '@daily', queue => 'q')}, 'schedule', 'owner team' ],
+	'run_schedule' =>
+	  [ [ q{run_schedule('s')}, 'schedule', 'team' ], [ q{run_schedule('s')}, 'drop', 'team' ] ],
+	'schedule' => [
+		[ q{schedule('s', '@daily', queue => 'q')}, 'schedule', 'owner team' ],
 		[ q{schedule('new', '@daily', queue => 'q')}, 'new_schedule', 'owner team' ],
-		[ q{schedule('new', '@daily', 'SELECT 1')}, 'new_schedule', 'usage' ] ],
+		[ q{schedule('new', '@daily', 'SELECT 1')}, 'new_schedule', 'usage' ]
+	],
 	'set_payload' => [ [ q{set_payload(:ready, '{}')}, 'ready', 'owner team' ] ],
 	'set_priority' => [ [ 'set_priority(:ready, 1)', 'ready', 'owner team' ] ],
 	'start' => [ [ 'start()', 'service', 'boss' ] ],
@@ -101,14 +132,15 @@ my %races = (
 	'unschedule' => [ [ q{unschedule('s')}, 'schedule', 'team' ] ]);
 
 # These change nothing that needs a privilege, or wait for nothing.
-my %harmless = map { $_ => 1 } qw(channel cron_describe cron_next cron_times current_job discard listen retry_in
+my %harmless = map { $_ => 1 }
+  qw(channel cron_describe cron_next cron_times current_job discard listen retry_in
   unlisten version wait);
 # needs pg_cron; what it calls is schedule()
 $harmless{import_pg_cron} = 1;
 
 # ------------------------------------------------------------------- set-up
 
-my $node = jobq_node('main', extension => 0, conf => [ 'jobq.max_workers = 2' ]);
+my $node = jobq_node('main', extension => 0, conf => ['jobq.max_workers = 2']);
 my %made;
 
 # Whether the session waits for a lock, before it answers.
@@ -119,21 +151,23 @@ sub waits
 		sub {
 			$session->{run}->pump_nb;
 			return 1 if $session->{out} =~ /done\n/;
-			return $node->sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = '$session->{name}'"
+			return $node->sql(
+				"SELECT count(*) FROM pg_stat_activity WHERE application_name = '$session->{name}'"
 				  . " AND wait_event_type = 'Lock'");
-		})
-	  && $session->{out} !~ /done\n/;
+		}) && $session->{out} !~ /done\n/;
 }
 
 $node->sql(q{CREATE ROLE extowner SUPERUSER LOGIN; SET ROLE extowner; CREATE EXTENSION jobq});
-$node->sql(q{ALTER ROLE extowner NOSUPERUSER;
+$node->sql(
+	q{ALTER ROLE extowner NOSUPERUSER;
 	CREATE ROLE alice LOGIN; CREATE ROLE team LOGIN; CREATE ROLE boss LOGIN; CREATE ROLE stranger LOGIN;
 	CREATE FUNCTION alices(jsonb) RETURNS void LANGUAGE sql AS ''});
 
 # Makes what the races are about anew.
 sub set_up
 {
-	$node->sql(q{SELECT jobq.stop();
+	$node->sql(
+		q{SELECT jobq.stop();
 		SELECT jobq.drop_queue(queue, force => true) FROM jobq.queues;
 		SELECT jobq.unschedule(name) FROM jobq.schedules;
 		GRANT team TO alice; GRANT extowner TO boss;
@@ -145,9 +179,11 @@ sub set_up
 		SELECT jobq.enable_schedule('s', true);
 		RESET ROLE});
 	$node->sql(q{SELECT jobq.enqueue('q', unique_key => 'dead')});
-	$made{dead} = $node->sql(q{SELECT id FROM jobq.dequeue('q') WHERE jobq.fail(id, lease, 'x') IS NOT NULL});
+	$made{dead} =
+	  $node->sql(q{SELECT id FROM jobq.dequeue('q') WHERE jobq.fail(id, lease, 'x') IS NOT NULL});
 	$node->sql(q{SELECT jobq.enqueue('q')});
-	@made{qw(leased lease)} = split(/\|/, $node->sql(q{SELECT id, lease FROM jobq.dequeue('q', lease => '1 day')}));
+	@made{qw(leased lease)} =
+	  split(/\|/, $node->sql(q{SELECT id, lease FROM jobq.dequeue('q', lease => '1 day')}));
 	$made{ready} = $node->sql(q{SELECT jobq.enqueue('q')});
 	$made{scheduled} = $node->sql(q{SELECT jobq.enqueue('q', delay => '1 day')});
 	return;
@@ -162,11 +198,14 @@ sub fill_in
 
 # ---------------------------------------------------------------- the races
 
-is( $node->sql(q{SELECT string_agg(DISTINCT proname::text, ' ' ORDER BY proname::text) FROM pg_proc
+is( $node->sql(
+		q{SELECT string_agg(DISTINCT proname::text, ' ' ORDER BY proname::text) FROM pg_proc
 	WHERE pronamespace = 'jobq'::regnamespace}),
-	join(' ', sort keys %races, keys %harmless), 'every function is in the tables');
+	join(' ', sort keys %races, keys %harmless),
+	'every function is in the tables');
 
-my ($holder, $admin, $caller) = map { start_session($node, name => $_, verbosity => 'sqlstate') } qw(holder admin caller);
+my ($holder, $admin, $caller) =
+  map { start_session($node, name => $_, verbosity => 'sqlstate') } qw(holder admin caller);
 
 sub race
 {

@@ -59,35 +59,29 @@ sub in_flight
 
 # ------------------------------------------------------ lost wake-ups
 
-$node->safe_psql('postgres',
-	"SELECT jobq.create_queue('two', handler => 'work(jobq.job)')");
+$node->safe_psql('postgres', "SELECT jobq.create_queue('two', handler => 'work(jobq.job)')");
 $node->safe_psql('postgres', "SELECT jobq.pause('two')");
 in_flight("SELECT jobq.enqueue('two')", "SELECT jobq.resume('two')");
-poll_ok($node, $unfinished, 'enqueued while paused, committed after resume()',
-	seconds => 10);
+poll_ok($node, $unfinished, 'enqueued while paused, committed after resume()', seconds => 10);
 
 $node->safe_psql('postgres', "SELECT jobq.pause('two')");
-in_flight("SELECT jobq.enqueue('two', delay => '2 s')",
-	"SELECT jobq.resume('two')");
-poll_ok($node, $unfinished,
+in_flight("SELECT jobq.enqueue('two', delay => '2 s')", "SELECT jobq.resume('two')");
+poll_ok(
+	$node, $unfinished,
 	'a delayed job, enqueued while paused, committed after resume()',
 	seconds => 12);
 
 in_flight("SELECT jobq.enqueue('late')",
 	"SELECT jobq.alter_queue('late', handler => 'work(jobq.job)')");
-poll_ok($node, $unfinished, 'enqueued before the queue had a handler',
-	seconds => 10);
+poll_ok($node, $unfinished, 'enqueued before the queue had a handler', seconds => 10);
 
 # One idle executor is there, and must not keep the others' work to itself.
 $node->safe_psql('postgres', 'SELECT jobq.stop()');
-poll_query($node,
-	q{SELECT count(*) = 0 FROM jobq.workers WHERE kind = 'executor'});
+poll_query($node, q{SELECT count(*) = 0 FROM jobq.workers WHERE kind = 'executor'});
 $node->safe_psql('postgres', 'SELECT jobq.start()');
 $node->safe_psql('postgres', "SELECT jobq.enqueue('one')");
 poll_query($node, $unfinished);
-is( $node->safe_psql(
-		'postgres',
-		q{SELECT count(*) FROM jobq.workers WHERE kind = 'executor'}),
+is($node->safe_psql('postgres', q{SELECT count(*) FROM jobq.workers WHERE kind = 'executor'}),
 	1, 'one executor is there');
 my $limit = wait_limit();
 $node->safe_psql(
@@ -99,8 +93,7 @@ poll_ok(
 	q{SELECT count(*) = 4 FROM jobq.jobs WHERE state = 'running'},
 	'four jobs that become due together run together',
 	seconds => 15);
-$node->safe_psql('postgres',
-	q{SELECT jobq.cancel(id) FROM jobq.jobs WHERE state <> 'completed'});
+$node->safe_psql('postgres', q{SELECT jobq.cancel(id) FROM jobq.jobs WHERE state <> 'completed'});
 poll_query($node, $unfinished);
 
 # Two roles share one slot: each gives way to the other.
@@ -113,8 +106,7 @@ $node->safe_psql(
 	  owner => r::regrole) FROM unnest('{r1,r2}'::text[]) r;
 	ALTER SYSTEM SET jobq.max_workers = 1});
 $node->reload;
-poll_query($node,
-	q{SELECT count(*) <= 1 FROM jobq.workers WHERE kind = 'executor'});
+poll_query($node, q{SELECT count(*) <= 1 FROM jobq.workers WHERE kind = 'executor'});
 foreach my $pair ([ 'r1', 'r2' ], [ 'r2', 'r1' ])
 {
 	my ($many, $few) = @$pair;
@@ -122,21 +114,21 @@ foreach my $pair ([ 'r1', 'r2' ], [ 'r2', 'r1' ])
 		'postgres', qq{
 		SELECT jobq.enqueue('of $many', '{"sleep": 0.05}')
 		  FROM generate_series(1, 60)});
-	poll_query($node,
+	poll_query(
+		$node,
 		qq{SELECT count(*) > 0 FROM jobq.jobs
 		    WHERE queue = 'of $many' AND state = 'completed'},
 		seconds => 20);
 	$node->safe_psql('postgres', "SELECT jobq.enqueue('of $few')");
-	poll_ok($node, $unfinished, "$many has many jobs, $few has one: all done",
-		seconds => 20);
+	poll_ok($node, $unfinished, "$many has many jobs, $few has one: all done", seconds => 20);
 	is( $node->safe_psql(
 			'postgres', qq{
 			SELECT min(started_at) FILTER (WHERE queue = 'of $few')
 			     < max(started_at) FILTER (WHERE queue = 'of $many')
 			  FROM jobq.jobs WHERE queue IN ('of $few', 'of $many')}),
-		't', "$few did not wait for all of them");
-	$node->safe_psql('postgres',
-		q{SELECT jobq.delete(id) FROM jobq.jobs WHERE queue LIKE 'of %'});
+		't',
+		"$few did not wait for all of them");
+	$node->safe_psql('postgres', q{SELECT jobq.delete(id) FROM jobq.jobs WHERE queue LIKE 'of %'});
 }
 $node->safe_psql('postgres', 'ALTER SYSTEM RESET jobq.max_workers');
 $node->reload;
@@ -258,7 +250,10 @@ foreach my $name (sort keys %script)
 				'pgbench', '-n', '-c', $clients{$name}, '-T', $seconds,
 				'-f', "$dir/$name.sql", $node->connstr('postgres')
 			],
-			'>', \$out, '2>', \$err)
+			'>',
+			\$out,
+			'2>',
+			\$err)
 	  };
 }
 foreach my $bench (@running)
@@ -280,9 +275,8 @@ my $done = poll_until(
 		return $node->safe_psql('postgres', $unfinished) eq 't';
 	});
 ok($done, 'all jobs end')
-  or diag(
-	$node->safe_psql('postgres',
-		q{SELECT queue, state, count(*) FROM jobq.jobs GROUP BY 1, 2}));
+  or
+  diag($node->safe_psql('postgres', q{SELECT queue, state, count(*) FROM jobq.jobs GROUP BY 1, 2}));
 
 my $counts = $node->safe_psql('postgres',
 	'SELECT (SELECT count(*) FROM placed), (SELECT count(*) FROM effects)');
@@ -295,23 +289,26 @@ is( $node->safe_psql(
 		 GROUP BY j.queue, j.state, j.id, p.job
 		HAVING j.state IS NULL
 		    OR count(e.job) <> (j.state = 'completed')::int}),
-	'', 'a completed job has one effect, any other none');
+	'',
+	'a completed job has one effect, any other none');
 is( $node->safe_psql(
 		'postgres', q{
 		SELECT count(*) FROM effects e
 		 WHERE NOT EXISTS (SELECT FROM placed p WHERE p.job = e.job)}),
-	0, 'no effect of a job that was rolled back');
+	0,
+	'no effect of a job that was rolled back');
 is( $node->safe_psql(
 		'postgres', q{
 		SELECT count(*) FROM jobq.jobs j WHERE queue IN ('h', 't', 'd')
 		   AND NOT EXISTS (SELECT FROM placed p WHERE p.job = j.id)}),
-	0, 'no job of a transaction that was rolled back');
-poll_ok($node,
+	0,
+	'no job of a transaction that was rolled back');
+poll_ok(
+	$node,
 	q{SELECT (SELECT count(*) FROM jobq_store.job)
 	       + (SELECT count(*) FROM jobq_store.cancel_request) = 0},
 	'nothing is left behind', seconds => 15);
-is_deeply([ unexpected_log_lines($node, $log_from) ],
-	[], 'no warnings in the log');
+is_deeply([ unexpected_log_lines($node, $log_from) ], [], 'no warnings in the log');
 
 $node->stop;
 done_testing();

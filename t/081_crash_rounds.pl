@@ -28,14 +28,9 @@ my $rounds = $ENV{JOBQ_ROUNDS} || 2;
 my $round_seconds = $ENV{JOBQ_ROUND_SECONDS} || 2;
 my $rate = $ENV{JOBQ_ROUND_RATE} || 400;    # orders per second
 
-my $node = jobq_node(
-	'main',
-	conf => [
-		'fsync = on',
-		'log_statement = none',
-		'jobq.max_workers = 3',
-		'max_wal_size = 256MB',
-	]);
+my $node = jobq_node('main',
+	conf =>
+	  [ 'fsync = on', 'log_statement = none', 'jobq.max_workers = 3', 'max_wal_size = 256MB', ]);
 
 $node->safe_psql(
 	'postgres', q{
@@ -172,8 +167,8 @@ sub start_clients
 	my %client = (out => '');
 	local $ENV{PGHOST} = $node->host;
 	local $ENV{PGPORT} = $node->port;
-	$client{run} = IPC::Run::start([ 'pgbench', '-n', @options, 'postgres' ],
-		'<', \undef, '>&', \$client{out});
+	$client{run} =
+	  IPC::Run::start([ 'pgbench', '-n', @options, 'postgres' ], '<', \undef, '>&', \$client{out});
 	push @running, \%client;
 	return \%client;
 }
@@ -181,8 +176,7 @@ sub start_clients
 sub start_producers
 {
 	my ($seconds) = @_;
-	return start_clients('-c', 4, '-j', 2, '-T', $seconds, '-R', $rate,
-		'-f', $file{produce});
+	return start_clients('-c', 4, '-j', 2, '-T', $seconds, '-R', $rate, '-f', $file{produce});
 }
 
 sub start_consumers
@@ -248,8 +242,7 @@ my @laws = (
 	'dead letters of orders that were not committed' => q{
 		SELECT count(*) FROM dead AS d
 		WHERE NOT EXISTS (SELECT FROM orders AS o WHERE o.id = d.id)},
-	'bad orders with an effect' =>
-	  'SELECT count(*) FROM orders JOIN effects USING (id) WHERE bad',
+	'bad orders with an effect' => 'SELECT count(*) FROM orders JOIN effects USING (id) WHERE bad',
 	'good orders of background workers that died' => q{
 		SELECT count(*) FROM orders JOIN dead USING (id)
 		WHERE NOT bad AND kind < 4},
@@ -264,8 +257,7 @@ my @laws = (
 		  (SELECT FROM jobq_store.history GROUP BY id HAVING count(*) > 1) AS t},
 	'procedures that began and did not end' => q{
 		SELECT count(*) FROM effects AS e
-		WHERE kind = 2 AND NOT EXISTS (SELECT FROM runs AS r WHERE r.id = e.id)},
-);
+		WHERE kind = 2 AND NOT EXISTS (SELECT FROM runs AS r WHERE r.id = e.id)},);
 
 sub summary
 {
@@ -313,9 +305,7 @@ for my $round (1 .. $rounds)
 	# work, and crash in the middle of it
 	my @clients =
 	  (start_producers($round_seconds + 30), start_consumers());
-	poll_query(
-		$node, "SELECT count(*) > $before + 200 FROM effects",
-		seconds => 30)
+	poll_query($node, "SELECT count(*) > $before + 200 FROM effects", seconds => 30)
 	  or die "nothing is done\n";
 	usleep(int(1e6 * rand($round_seconds * 0.7)));
 	$node->stop('immediate');
@@ -329,25 +319,29 @@ for my $round (1 .. $rounds)
 	my @consumers = start_consumers();
 	wait_for_client($producers, 30);
 	my $produced = time();
-	my $drained = poll_query($node, 'SELECT count(*) = 0 FROM jobq_store.job',
-		seconds => 60);
+	my $drained = poll_query($node, 'SELECT count(*) = 0 FROM jobq_store.job', seconds => 60);
 	ok($drained, "round $round: no job is left");
 	my $drain = time() - $produced;
 	my @complaints = grep { /ERROR|error/ } map { end_client($_) } @consumers;
 	is("@complaints", '', "round $round: the clients met with no error");
+
 	if (!$drained)
 	{
-		diag($node->safe_psql('postgres',
-				'SELECT * FROM jobq.jobs WHERE finished_at IS NULL LIMIT 10'));
+		diag(
+			$node->safe_psql(
+				'postgres', 'SELECT * FROM jobq.jobs WHERE finished_at IS NULL LIMIT 10'));
 		diag($node->safe_psql('postgres', 'SELECT * FROM jobq.workers'));
 	}
 	check_laws($round);
 	is( join(
 			"\n",
 			unexpected_log_lines(
-				$node, $position,
-				qr/immediate shutdown/, qr/not properly shut down/,
-				qr/the database system is/, qr/terminating connection/,
+				$node,
+				$position,
+				qr/immediate shutdown/,
+				qr/not properly shut down/,
+				qr/the database system is/,
+				qr/terminating connection/,
 				qr/canceling statement/,
 				qr/connection to client lost/)),
 		'',
@@ -355,11 +349,11 @@ for my $round (1 .. $rounds)
 	note(
 		sprintf(
 			"round %d: %.1f s, of which start %.1f s, drain %.1f s; so far: %s",
-			$round, time() - $start, $up, $drain, summary()));
+			$round, time() - $start,
+			$up, $drain, summary()));
 	$longest = $drain if $drain > $longest;
 }
-diag(sprintf('%d rounds, longest drain %.1f s: %s', $rounds, $longest,
-		summary()));
+diag(sprintf('%d rounds, longest drain %.1f s: %s', $rounds, $longest, summary()));
 
 $node->stop;
 done_testing();

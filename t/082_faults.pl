@@ -14,8 +14,8 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time);
 
-my $node = jobq_node('main',
-	conf => [ 'jobq.max_workers = 3', 'log_statement = none', 'fsync = off' ]);
+my $node =
+  jobq_node('main', conf => [ 'jobq.max_workers = 3', 'log_statement = none', 'fsync = off' ]);
 
 # The last fault: when it was, and where the log of it begins.
 my ($position, $since);
@@ -61,7 +61,7 @@ foreach my $type ('jobq launcher', 'jobq coordinator', 'jobq executor')
 	my $pid = pid_of($type);
 	at_fault();
 	$node->sql("SELECT pg_terminate_backend($pid)");
-	ok( poll_until(sub { !kill(0, $pid) }, 10), "$type: is terminated");
+	ok(poll_until(sub { !kill(0, $pid) }, 10), "$type: is terminated");
 	recovered_ok("$type terminated");
 
 	at_fault();
@@ -80,7 +80,8 @@ foreach my $type ('jobq launcher', 'jobq coordinator', 'jobq executor')
 at_fault();
 foreach my $round (1 .. 3)
 {
-	$node->sql(q{SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
+	$node->sql(
+		q{SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
 		WHERE backend_type LIKE 'jobq%'});
 	wait_for_worker($node, 'jobq launcher', seconds => 30);
 }
@@ -93,26 +94,28 @@ recovered_ok('all terminated, three times', lines => 80);
 sub claim_in_session
 {
 	my ($session) = @_;
-	$node->sql(q{
+	$node->sql(
+		q{
 		SELECT jobq.create_queue(q, keep_completed => '1 h', backoff_base => '1 ms')
 		FROM unnest('{leased,bound}'::text[]) AS q
 		WHERE NOT EXISTS (SELECT FROM jobq.queues WHERE queue = q);
 		SELECT jobq.enqueue(q) FROM unnest('{leased,bound}'::text[]) AS q});
 	# a claim that did not wait for the disk may be lost with the server
 	$session->query_safe('SET jobq.async_claims = off');
-	my $leased = $session->query_safe(
-		q{SELECT id, lease FROM jobq.dequeue('leased', lease => '1 h')});
-	my $bound = $session->query_safe(
-		q{SELECT id, lease FROM jobq.dequeue('bound', session_bound => true)});
-	return ($session->query_safe('SELECT pg_backend_pid()'),
-		split(/\|/, $leased), split(/\|/, $bound));
+	my $leased =
+	  $session->query_safe(q{SELECT id, lease FROM jobq.dequeue('leased', lease => '1 h')});
+	my $bound =
+	  $session->query_safe(q{SELECT id, lease FROM jobq.dequeue('bound', session_bound => true)});
+	return (
+		$session->query_safe('SELECT pg_backend_pid()'),
+		split(/\|/, $leased),
+		split(/\|/, $bound));
 }
 
 foreach my $how ('terminated', 'killed')
 {
 	my $session = $node->background_psql('postgres', on_error_stop => 0);
-	my ($pid, $leased, $lease, $bound, $bound_lease) =
-	  claim_in_session($session);
+	my ($pid, $leased, $lease, $bound, $bound_lease) = claim_in_session($session);
 	at_fault();
 	if ($how eq 'killed')
 	{
@@ -127,19 +130,24 @@ foreach my $how ('terminated', 'killed')
 		"SELECT state IN ('ready', 'scheduled') AND attempt = 1 FROM jobq.jobs WHERE id = $bound",
 		"session $how: what was bound to it is there at once",
 		seconds => 15);
-	is( $node->sql("SELECT j.state, s.lease = $lease FROM jobq.jobs AS j
+	is( $node->sql(
+			"SELECT j.state, s.lease = $lease FROM jobq.jobs AS j
 		JOIN jobq_store.job AS s USING (id) WHERE id = $leased"),
-		'running|t', "session $how: what it held by a lease is held");
+		'running|t',
+		"session $how: what it held by a lease is held");
 	is($node->sql(q{SELECT count(*) FROM jobq.dequeue('leased')}),
 		'0', "session $how: and nobody else gets it");
 	$node->sql("SELECT jobq.heartbeat($leased, $lease, extend => '1 ms')");
-	poll_ok($node, "SELECT count(*) = 1 FROM jobq.dequeue('leased') WHERE id = $leased",
+	poll_ok(
+		$node,
+		"SELECT count(*) = 1 FROM jobq.dequeue('leased') WHERE id = $leased",
 		"session $how: until the lease is over");
 	like(sql_error($node, "SELECT jobq.complete($leased, $lease)"),
 		qr/JQ001/, "session $how: the old lease is worth nothing");
 	like(sql_error($node, "SELECT jobq.complete($bound, $bound_lease)"),
 		qr/JQ001/, "session $how: nor is the other");
-	$node->sql(q{SELECT jobq.drop_queue(q, force => true) FROM unnest('{leased,bound}'::text[]) AS q});
+	$node->sql(
+		q{SELECT jobq.drop_queue(q, force => true) FROM unnest('{leased,bound}'::text[]) AS q});
 	recovered_ok("session $how");
 	eval { $session->quit };
 }
@@ -152,8 +160,7 @@ foreach my $how ('KILL', 'QUIT')
 	load_place($node, 'load_h', 3, sleep => 2);
 	poll_query(
 		$node, q{SELECT count(*) > 0 FROM pg_stat_activity
-		WHERE backend_type = 'jobq executor' AND wait_event = 'PgSleep'})
-	  or die "no long job runs\n";
+		WHERE backend_type = 'jobq executor' AND wait_event = 'PgSleep'}) or die "no long job runs\n";
 	my @pids = worker_pids($node, 'jobq%');
 	at_fault();
 	if ($how eq 'KILL')
@@ -178,7 +185,8 @@ foreach my $how ('KILL', 'QUIT')
 # ------------------------------------------- a job that crashes the server
 
 # All workers are at it, and others' jobs are in the same queue.
-$node->sql(q{
+$node->sql(
+	q{
 	CREATE FUNCTION load.crash(job jobq.job) RETURNS void LANGUAGE plpgsql AS $$
 	BEGIN
 	  EXECUTE format('COPY (SELECT 1) TO PROGRAM %L', 'kill -9 ' || pg_backend_pid());
@@ -202,7 +210,7 @@ recovered_ok('a job that crashes the server', lines => 30);
 
 load_stop($load);
 load_account_ok($node, 'all faults');
-is( $node->sql(q{SELECT count(*) FROM jobq.dead_letters WHERE queue LIKE 'load%'}),
+is($node->sql(q{SELECT count(*) FROM jobq.dead_letters WHERE queue LIKE 'load%'}),
 	'0', 'no other job has died');
 
 $node->stop;

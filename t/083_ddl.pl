@@ -21,7 +21,9 @@ my $node = jobq_node(
 	'main',
 	extension => 0,
 	conf => [
-		'jobq.max_workers = 4', 'log_statement = none', 'fsync = off',
+		'jobq.max_workers = 4',
+		'log_statement = none',
+		'fsync = off',
 		'log_error_verbosity = verbose'
 	]);
 
@@ -39,10 +41,10 @@ sub make_busy
 	my ($db) = @_;
 	load_place($node, 'load_h', 2, db => $db, sleep => 1);
 	load_place($node, 'load_h', 300, db => $db);
-	poll_query($node,
+	poll_query(
+		$node,
 		qq{SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = '$db'
-		AND backend_type = 'jobq executor' AND wait_event = 'PgSleep'})
-	  or die "no job runs\n";
+		AND backend_type = 'jobq executor' AND wait_event = 'PgSleep'}) or die "no job runs\n";
 	return;
 }
 
@@ -85,13 +87,9 @@ load_goes_on_ok($node, 'ALTER EXTENSION UPDATE', db => 'shop');
 # a user who does not want to wait is not made to, and loses nothing
 my $session = $node->background_psql('shop');
 $session->query_safe('BEGIN; LOCK TABLE jobq_store.job');
-like(
-	sql_error($node, q{SET lock_timeout = '50 ms'; SELECT jobq.enqueue('load_h')},
-		'shop'),
+like(sql_error($node, q{SET lock_timeout = '50 ms'; SELECT jobq.enqueue('load_h')}, 'shop'),
 	qr/55P03/, 'lock_timeout is heeded by enqueue()');
-like(
-	sql_error($node, q{SET lock_timeout = '50 ms'; SELECT * FROM jobq.take('load_t')},
-		'shop'),
+like(sql_error($node, q{SET lock_timeout = '50 ms'; SELECT * FROM jobq.take('load_t')}, 'shop'),
 	qr/55P03/, 'lock_timeout is heeded by take()');
 $session->query_safe('COMMIT');
 $session->quit;
@@ -113,7 +111,7 @@ foreach my $command (
 	load_runs_ok($node, $command, db => $db, seconds => 15);
 }
 load_account_ok($node, 'DDL on the database', db => 'shop');
-is( $node->sql(q{SELECT count(*) FROM jobq_store.attempt}, 'shop'),
+is($node->sql(q{SELECT count(*) FROM jobq_store.attempt}, 'shop'),
 	'0', 'whoever was interrupted has lost no attempt');
 in_time_ok('DROP DATABASE copy');
 quiet_log_ok($node, $position, 150, 'DDL on databases');
@@ -121,7 +119,8 @@ quiet_log_ok($node, $position, 150, 'DDL on databases');
 # ------------------------------------------------- roles and their functions
 
 $position = log_position($node);
-$node->sql(q{
+$node->sql(
+	q{
 	CREATE ROLE ann LOGIN;
 	CREATE ROLE ben LOGIN;
 	SELECT jobq.grant_usage('ann', true);
@@ -143,7 +142,8 @@ my $n = 0;
 
 sub add_jobs
 {
-	$node->sql("SELECT jobq.enqueue('anns', to_jsonb(i)) FROM generate_series($n + 1, $n + 20) AS i",
+	$node->sql(
+		"SELECT jobq.enqueue('anns', to_jsonb(i)) FROM generate_series($n + 1, $n + 20) AS i",
 		'shop');
 	$n += 20;
 	return;
@@ -153,9 +153,7 @@ sub did_ok
 {
 	my ($name) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	poll_ok($node,
-		"SELECT count(*) = $n AND count(DISTINCT n) = $n FROM did",
-		$name, db => 'shop');
+	poll_ok($node, "SELECT count(*) = $n AND count(DISTINCT n) = $n FROM did", $name, db => 'shop');
 	load_runs_ok($node, $name, db => 'shop');
 	return;
 }
@@ -168,10 +166,11 @@ did_ok('a role with tiny timeouts');
 my $blocker = $node->background_psql('shop');
 add_jobs();
 $blocker->query_safe('BEGIN; LOCK TABLE jobq_store.job');
-poll_query($node, q{SELECT count(*) > 0 FROM pg_stat_activity
+poll_query(
+	$node, q{SELECT count(*) > 0 FROM pg_stat_activity
 	WHERE backend_type = 'jobq executor' AND usename = 'ann'
-	AND wait_event = 'relation' AND now() - query_start > '50 ms'})
-  or die "the executor does not wait\n";
+	AND wait_event = 'relation' AND now() - query_start > '50 ms'}
+) or die "the executor does not wait\n";
 $blocker->query_safe('COMMIT');
 $blocker->quit;
 did_ok('a role that does not wait for locks');
@@ -190,7 +189,8 @@ poll_ok(
 	'DROP FUNCTION: jobs of the queue fail, and are tried again',
 	db => 'shop');
 load_runs_ok($node, 'DROP FUNCTION', db => 'shop');
-$node->sql('CREATE FUNCTION work(p jsonb) RETURNS void LANGUAGE sql AS
+$node->sql(
+	'CREATE FUNCTION work(p jsonb) RETURNS void LANGUAGE sql AS
 	  $$INSERT INTO did VALUES ($1::int)$$', 'shop');
 did_ok('the function is there again');
 
@@ -206,7 +206,8 @@ load_runs_ok($node, 'DROP OWNED', db => 'shop');
 
 # and Ann herself; her executor is the last that knows her
 in_time_ok('DROP ROLE ann', db => 'shop');
-$node->sql(q{SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
+$node->sql(
+	q{SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
 	WHERE backend_type = 'jobq executor'});
 ok( poll_until(
 		sub {
@@ -218,9 +219,7 @@ load_runs_ok($node, 'DROP ROLE', db => 'shop');
 $node->sql(q{SELECT jobq.alter_queue('anns', owner => 'ben')}, 'shop');
 add_jobs();
 did_ok('the queue of a role that was dropped has a new owner');
-cmp_ok(
-	scalar(
-		() = log_since($node, $position) =~ /jobq cannot run the jobs of role/g),
+cmp_ok(scalar(() = log_since($node, $position) =~ /jobq cannot run the jobs of role/g),
 	'<=', 4, 'once for each executor that has left');
 quiet_log_ok($node, $position, 60, 'DDL on roles and functions');
 
@@ -229,14 +228,17 @@ quiet_log_ok($node, $position, 60, 'DDL on roles and functions');
 # Superusers only can do that; the jobs are gone, and nothing else.
 load_place($node, 'load_h', 50, db => 'shop', sleep => 0.2);
 in_time_ok('TRUNCATE jobq_store.job', db => 'shop');
-$node->sql('DELETE FROM load.placed AS p WHERE NOT EXISTS (SELECT FROM jobq_store.history AS h
+$node->sql(
+	'DELETE FROM load.placed AS p WHERE NOT EXISTS (SELECT FROM jobq_store.history AS h
 	WHERE h.id = p.job)', 'shop');
 load_runs_ok($node, 'TRUNCATE', db => 'shop');
 load_account_ok($node, 'TRUNCATE', db => 'shop');
-is( $node->sql(q{SELECT count(*) FROM pg_roles WHERE NOT rolsuper AND rolname !~ '^pg_'
+is( $node->sql(
+		q{SELECT count(*) FROM pg_roles WHERE NOT rolsuper AND rolname !~ '^pg_'
 	AND (has_table_privilege(rolname, 'jobq_store.job', 'TRUNCATE')
 	  OR has_schema_privilege(rolname, 'jobq_store', 'USAGE'))}, 'shop'),
-	'0', 'nobody but superusers can');
+	'0',
+	'nobody but superusers can');
 
 # ------------------------------------- the extension comes and goes, under load
 
@@ -277,10 +279,13 @@ in_time_ok('DROP TABLESPACE two');
 # PostgreSQL itself says so of the row type of dequeue() and take() when it
 # is dropped while somebody waits for it.
 my $log = log_since($node, 0);
-$log =~ s/^.*XX000: could not open relation.*\n.*LOCATION:.*\n.*STATEMENT:.*FROM jobq\.(?:dequeue|take)\(.*\n//mg;
-is( join("\n", grep { /XX000|PANIC|TRAP|was terminated by signal/ }
-		split(/\n/, $log)),
-	'', 'no internal error, no crash');
+$log =~
+  s/^.*XX000: could not open relation.*\n.*LOCATION:.*\n.*STATEMENT:.*FROM jobq\.(?:dequeue|take)\(.*\n//mg;
+is( join(
+		"\n", grep { /XX000|PANIC|TRAP|was terminated by signal/ }
+		  split(/\n/, $log)),
+	'',
+	'no internal error, no crash');
 
 $node->stop;
 done_testing();

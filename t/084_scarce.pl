@@ -15,11 +15,13 @@ use File::Temp qw(tempdir);
 # while the output still goes where it belongs.
 BEGIN
 {
-	my @enter =
-	  qw(unshare --user --map-root-user --mount --propagation private sh -c);
-	my $disk = $ENV{JOBQ_SMALL_DISK} ? '' :
-	  tempdir('jobq_disk_XXXXXX', TMPDIR => 1, CLEANUP => 0);
-	my $script = "mount -t tmpfs -o size=48m,mode=700 none $disk"
+	my @enter = qw(unshare --user --map-root-user --mount --propagation private sh -c);
+	my $disk =
+	  $ENV{JOBQ_SMALL_DISK}
+	  ? ''
+	  : tempdir('jobq_disk_XXXXXX', TMPDIR => 1, CLEANUP => 0);
+	my $script =
+		"mount -t tmpfs -o size=48m,mode=700 none $disk"
 	  . " && exec unshare --user --map-user=$> --map-group="
 	  . ($) + 0) . ' "$@"';
 
@@ -43,9 +45,13 @@ my $node = jobq_node(
 	'main',
 	start => 0,
 	conf => [
-		'jobq.max_workers = 3', 'log_statement = none', 'fsync = off',
-		'max_worker_processes = 2', 'max_connections = 12',
-		'superuser_reserved_connections = 3', 'jobq.shared_memory = 1MB',
+		'jobq.max_workers = 3',
+		'log_statement = none',
+		'fsync = off',
+		'max_worker_processes = 2',
+		'max_connections = 12',
+		'superuser_reserved_connections = 3',
+		'jobq.shared_memory = 1MB',
 		'autovacuum = off'
 	]);
 
@@ -58,17 +64,23 @@ create_extension($node);
 load_set_up($node);
 load_place($node, 'load_h', 20);
 load_place($node, 'load_d', 20);
-poll_until(
-	sub { log_since($node, $position) =~ /found no free background worker slot/ })
+poll_until(sub { log_since($node, $position) =~ /found no free background worker slot/ })
   or die "nobody looks for a slot\n";
-is( $node->sql(q{SELECT count(load.finish(id, lease)) FROM jobq.dequeue('load_d', 10)}),
+is($node->sql(q{SELECT count(load.finish(id, lease)) FROM jobq.dequeue('load_d', 10)}),
 	'10', 'no worker slot: external workers work');
-is( $node->sql(q{INSERT INTO load.placed SELECT jobq.enqueue('load_t') RETURNING 1;
+is( $node->sql(
+		q{INSERT INTO load.placed SELECT jobq.enqueue('load_t') RETURNING 1;
 	INSERT INTO load.effects SELECT id FROM jobq.take('load_t') RETURNING 1;}),
-	"1\n1", 'no worker slot: take() works');
-is($node->sql(q{SELECT count(*) FROM jobq_store.job AS j JOIN jobq_store.queue AS q ON q.id = j.queue
-	WHERE q.name = 'load_h'}), '20', 'no worker slot: SQL jobs wait');
-within(20, 'no worker slot: stop() does not wait for ever',
+	"1\n1",
+	'no worker slot: take() works');
+is( $node->sql(
+		q{SELECT count(*) FROM jobq_store.job AS j JOIN jobq_store.queue AS q ON q.id = j.queue
+	WHERE q.name = 'load_h'}),
+	'20',
+	'no worker slot: SQL jobs wait');
+within(
+	20,
+	'no worker slot: stop() does not wait for ever',
 	sub { $node->sql('SELECT jobq.stop(); SELECT jobq.start()'); 1 });
 quiet_log_ok($node, $position, 3, 'no worker slot');
 
@@ -80,10 +92,14 @@ load_account_ok($node, 'worker slots again');
 
 # More queues and leases than there is room for: some 2500 and 12700.
 $position = log_position($node);
-$node->sql(q{SELECT jobq.create_queue('many_' || i, CASE WHEN i % 2 = 0 THEN 'load.effect(jobq.job)'::regprocedure END,
+$node->sql(
+	q{SELECT jobq.create_queue('many_' || i, CASE WHEN i % 2 = 0 THEN 'load.effect(jobq.job)'::regprocedure END,
 	lease => '2 s', backoff_base => '1 ms') FROM generate_series(1, 2800) AS i});
-$node->sql(q{INSERT INTO load.placed SELECT jobq.enqueue('many_' || 2 * i) FROM generate_series(1, 1400, 4) AS i});
-$node->sql(q{
+$node->sql(
+	q{INSERT INTO load.placed SELECT jobq.enqueue('many_' || 2 * i) FROM generate_series(1, 1400, 4) AS i}
+);
+$node->sql(
+	q{
 	SELECT jobq.create_queue('leases', lease => '1 h', backoff_base => '1 ms');
 	SELECT count(*) FROM jobq.enqueue_many('leases', array_fill('1'::jsonb, '{14000}'));
 	SELECT count(*) FROM jobq.dequeue('leases', 7000);
@@ -91,15 +107,18 @@ $node->sql(q{
 my $load = load_start($node);
 load_goes_on_ok($node, 'shared memory is full');
 load_stop($load);
-poll_ok($node, q{SELECT count(*) = 0 FROM jobq_store.job AS j JOIN jobq_store.queue AS q
+poll_ok(
+	$node, q{SELECT count(*) = 0 FROM jobq_store.job AS j JOIN jobq_store.queue AS q
 	ON q.id = j.queue WHERE q.name LIKE 'many%'}, 'shared memory is full: jobs of all queues run');
 load_account_ok($node, 'shared memory is full');
 
 # leases beyond the registry end, too
-$node->sql(q{UPDATE jobq_store.job SET lease_until = now() + interval '1 s'
+$node->sql(
+	q{UPDATE jobq_store.job SET lease_until = now() + interval '1 s'
 	WHERE queue = (SELECT id FROM jobq_store.queue WHERE name = 'leases')});
 $node->restart;
-poll_ok($node, q{SELECT count(*) = 14000 FROM jobq_store.job AS j JOIN jobq_store.queue AS q
+poll_ok(
+	$node, q{SELECT count(*) = 14000 FROM jobq_store.job AS j JOIN jobq_store.queue AS q
 	ON q.id = j.queue WHERE q.name = 'leases' AND j.state = 0 AND j.attempt = 1},
 	'shared memory is full: each lease ends');
 quiet_log_ok($node, $position, 20, 'shared memory is full');
@@ -119,13 +138,11 @@ my $out = '';
 	local $ENV{PGHOST} = $node->host;
 	local $ENV{PGPORT} = $node->port;
 	push @storm,
-	  IPC::Run::start([ 'sh', '-c', $knock, "$dir/stop", "$dir/sql" ],
-		'<', \undef, '>&', \$out)
+	  IPC::Run::start([ 'sh', '-c', $knock, "$dir/stop", "$dir/sql" ], '<', \undef, '>&', \$out)
 	  foreach 1 .. 4;
 }
 my $from = log_position($node);
-ok( poll_until(
-		sub { log_since($node, $from) =~ /remaining connection slots|too many clients/ }),
+ok(poll_until(sub { log_since($node, $from) =~ /remaining connection slots|too many clients/ }),
 	'connections are used up');
 load_place($node, 'load_h', 200);
 load_runs_ok($node, 'no connections left');
@@ -149,8 +166,12 @@ SKIP:
 		start => 0,
 		initdb => ['--wal-segsize=1'],
 		conf => [
-			'jobq.max_workers = 3', 'log_statement = none', 'fsync = off',
-			'max_wal_size = 4MB', 'min_wal_size = 2MB', 'wal_recycle = on',
+			'jobq.max_workers = 3',
+			'log_statement = none',
+			'fsync = off',
+			'max_wal_size = 4MB',
+			'min_wal_size = 2MB',
+			'wal_recycle = on',
 			'autovacuum_naptime = 1s'
 		]);
 	my $data = $node->data_dir;
@@ -168,16 +189,16 @@ SKIP:
 	{
 		$position = log_position($node);
 		fill_disk("$disk/ballast", $left);
-		ok( poll_until(
-				sub { log_since($node, $position) =~ /No space left on device/ }),
+		ok(poll_until(sub { log_since($node, $position) =~ /No space left on device/ }),
 			"disk full, $left kB left: somebody has noticed");
 		load_place_in_vain($node) foreach 1 .. 20;
 		if ($left == 0)
 		{
 			# no table needs room for this, but WAL does
-			$node->psql('postgres', q{SELECT pg_logical_emit_message(false, 'fill',
+			$node->psql(
+				'postgres', q{SELECT pg_logical_emit_message(false, 'fill',
 				repeat('x', 500000)) FROM generate_series(1, 60)});
-			ok( poll_until(sub { log_since($node, $position) =~ /PANIC/ }),
+			ok(poll_until(sub { log_since($node, $position) =~ /PANIC/ }),
 				'the server cannot go on without its WAL');
 		}
 		unlink("$disk/ballast");
@@ -185,9 +206,11 @@ SKIP:
 		if (log_since($node, $position) =~ /PANIC/)
 		{
 			note('the server went down');
-			poll_until(sub { $node->psql('postgres', 'SELECT 1') == 0
-						  || restart_if_dead($node); })
-			  or die "the server does not come back\n";
+			poll_until(
+				sub {
+					$node->psql('postgres', 'SELECT 1') == 0
+					  || restart_if_dead($node);
+				}) or die "the server does not come back\n";
 		}
 		load_runs_ok($node, "disk full, $left kB left");
 		load_goes_on_ok($node, "disk full, $left kB left");
@@ -214,7 +237,8 @@ sub fill_disk
 sub load_place_in_vain
 {
 	my ($in) = @_;
-	$in->psql('postgres',
+	$in->psql(
+		'postgres',
 		q{INSERT INTO load.placed SELECT jobq.enqueue('load_h', to_jsonb(repeat('x', 1000)))
 		  FROM generate_series(1, 100)});
 	return;

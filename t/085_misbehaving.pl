@@ -25,9 +25,8 @@ my $dir = PostgreSQL::Test::Utils::tempdir();
 my $compiler = $ENV{CC} || 'cc';
 my $shim = "$dir/clock_shim.so";
 my $have_shim = $^O eq 'linux'
-  && system("$compiler -shared -fPIC -o $shim "
-	  . source_dir()
-	  . '/test/lib/clock_shim.c 2>/dev/null') == 0;
+  && system(
+	"$compiler -shared -fPIC -o $shim " . source_dir() . '/test/lib/clock_shim.c 2>/dev/null') == 0;
 my $node;
 
 # Sets the clock of the server to so many seconds after the true time.
@@ -46,7 +45,9 @@ my $asleep_since;
 if ($have_shim)
 {
 	append_to_file("$dir/clock", pack('q', 0));
-	$clock = jobq_node('clock', start => 0,
+	$clock = jobq_node(
+		'clock',
+		start => 0,
 		conf => [ @conf, 'jobq.worker_idle_timeout = 100ms' ]);
 	{
 		local $ENV{LD_PRELOAD} = $shim;
@@ -59,26 +60,29 @@ if ($have_shim)
 
 	# The coordinator sleeps until tomorrow; then it is tomorrow, and nobody
 	# tells it, as after the sleep of a virtual machine.
-	$clock->sql(q{INSERT INTO load.placed SELECT jobq.enqueue('load_h', delay => '1 day');
+	$clock->sql(
+		q{INSERT INTO load.placed SELECT jobq.enqueue('load_h', delay => '1 day');
 		INSERT INTO load.placed SELECT jobq.enqueue('load_h')});
 	poll_ok($clock, 'SELECT count(*) = 1 FROM load.effects', 'clock: jobs run');
 	# nobody is left whose exit would wake it
-	poll_ok($clock, q{SELECT count(*) = 1 AND bool_and(wait_event_type = 'Extension' AND state = 'idle')
+	poll_ok(
+		$clock, q{SELECT count(*) = 1 AND bool_and(wait_event_type = 'Extension' AND state = 'idle')
 		FROM pg_stat_activity WHERE backend_type IN ('jobq coordinator', 'jobq executor')},
 		'clock: the coordinator sleeps');
 	set_clock(86_400 + 60);
 	$asleep_since = time();
-	is($clock->sql(q{SELECT state FROM jobq.jobs WHERE queue = 'load_h' AND finished_at IS NULL}),
+	is( $clock->sql(q{SELECT state FROM jobq.jobs WHERE queue = 'load_h' AND finished_at IS NULL}),
 		'ready', 'clock: it is tomorrow');
 }
 
 # ---------------------------------------------- handlers that do not stop
 
 # They catch what is to end them: for ever, the first time only, or once.
-$node = jobq_node('main',
-	conf => [ @conf, 'jobq.max_workers = 8', 'jobq.worker_idle_timeout = 60s' ]);
+$node =
+  jobq_node('main', conf => [ @conf, 'jobq.max_workers = 8', 'jobq.worker_idle_timeout = 60s' ]);
 load_set_up($node);
-$node->sql(q{
+$node->sql(
+	q{
 	CREATE SEQUENCE swallows;
 	CREATE SEQUENCE tries;
 	CREATE FUNCTION swallow() RETURNS void LANGUAGE plpgsql AS $$
@@ -125,11 +129,11 @@ sub start_job
 	poll_until(
 		sub {
 			# it sleeps in the middle of this very job
-			return $pid = $node->sql(qq{SELECT a.pid FROM jobq.workers AS w
+			return $pid = $node->sql(
+				qq{SELECT a.pid FROM jobq.workers AS w
 				JOIN pg_stat_activity AS a USING (pid)
 				WHERE w.job_id = $id AND a.wait_event = 'PgSleep'});
-		})
-	  or die "no job of queue $queue runs\n";
+		}) or die "no job of queue $queue runs\n";
 	return ($id, $pid);
 }
 
@@ -140,11 +144,13 @@ sub ended_as
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	poll_query($node, "SELECT count(*) = 1 FROM jobq_store.history WHERE id = $id");
 	return is(
-		$node->sql(qq{SELECT concat_ws(' ', state, attempt, error, result,
+		$node->sql(
+			qq{SELECT concat_ws(' ', state, attempt, error, result,
 			(SELECT string_agg(a.outcome || ' ' || a.sqlstate, ', ' ORDER BY a.attempt)
 			   FROM jobq.attempts AS a WHERE a.job_id = j.id))
 			FROM jobq.jobs AS j WHERE id = $id}),
-		$expected, $name);
+		$expected,
+		$name);
 }
 
 # Whoever ends what is cancelled in good time keeps his process and his result.
@@ -152,8 +158,10 @@ my $position = log_position($node);
 my ($id, $pid) = start_job('obeys');
 $node->sql("SELECT jobq.cancel($id, 'enough')");
 ended_as($id, 'completed 1 "tidied up"', 'a handler may catch a cancel and end');
-ended_as($node->sql(q{SELECT jobq.enqueue('obeys', timeout => '50 ms')}),
-	'completed 1 "tidied up"', 'a handler may catch its timeout and end');
+ended_as(
+	$node->sql(q{SELECT jobq.enqueue('obeys', timeout => '50 ms')}),
+	'completed 1 "tidied up"',
+	'a handler may catch its timeout and end');
 is(kill(0, $pid), 1, 'a handler that ends keeps its process');
 is(join("\n", grep { /terminat|did not end/ } jobq_log_lines($node, $position)),
 	'', 'nobody was terminated');
@@ -165,7 +173,8 @@ my $other;
 poll_until(
 	sub {
 		load_runs_ok($node, 'another executor') if !$other;
-		return $other = $node->sql(qq{SELECT min(pid) FROM jobq.workers
+		return $other = $node->sql(
+			qq{SELECT min(pid) FROM jobq.workers
 			WHERE kind = 'executor' AND state = 'idle'});
 	});
 my $coordinator = wait_for_worker($node, 'jobq coordinator');
@@ -174,8 +183,7 @@ $node->sql("SELECT jobq.cancel($id)");
 $node->sql("SELECT pg_terminate_backend($pid)");
 ended_as($id, 'cancelled 1', 'terminated: it is cancelled, without a reason');
 kill('CONT', $coordinator);
-poll_ok($node, 'SELECT count(*) = 0 FROM jobq_store.cancel_request',
-	'the request is gone');
+poll_ok($node, 'SELECT count(*) = 0 FROM jobq_store.cancel_request', 'the request is gone');
 
 # What does not end at all is ended some seconds later; nobody else suffers.
 # All of them at once: seven executors are theirs.
@@ -194,25 +202,30 @@ foreach my $name (grep { !/timeout/ } sort keys %stubborn)
 {
 	$node->sql("SELECT jobq.cancel($stubborn{$name}[0], 'enough')");
 }
-poll_ok($node, 'SELECT last_value >= 10 FROM swallows',
+poll_ok(
+	$node,
+	'SELECT last_value >= 10 FROM swallows',
 	'handlers catch what is to end them, again and again');
 load_goes_on_ok($node, 'beside them');
 foreach my $queue ('stubborn', 'stubborn_too')
 {
 	my ($cancelled, $late) = @stubborn{ "$queue, cancelled", "$queue, timeout" };
 	ended_as($cancelled->[0], 'cancelled 1 enough', "$queue is cancelled in the end");
-	ended_as($late->[0],
+	ended_as(
+		$late->[0],
 		'dead 1 the job ran longer than its timeout timed out 57014',
 		"$queue is ended by its timeout");
-	is($node->sql("SELECT worker FROM jobq.attempts WHERE job_id = $late->[0]"),
-		"pid $late->[1]", 'the attempt names the process that ran it');
+	is( $node->sql("SELECT worker FROM jobq.attempts WHERE job_id = $late->[0]"),
+		"pid $late->[1]",
+		'the attempt names the process that ran it');
 }
 foreach my $name (sort keys %stubborn)
 {
 	($id, $pid) = @{ $stubborn{$name} };
 	my $why = $name =~ /timeout/ ? 'when its timeout was over' : 'when it was cancelled';
 	ok(poll_until(sub { !kill(0, $pid) }), "$name: the process is gone");
-	like(log_since($node, $position),
+	like(
+		log_since($node, $position),
 		qr/\[$pid\] .*LOG:  job $id of queue "[a-z_]+" did not end $why/,
 		"$name: the log says why");
 }
@@ -220,11 +233,13 @@ $id = $stubborn{'stubborn_once'}[0];
 $node->sql(q{SELECT setval('tries', 1000)});
 is($node->sql("SELECT jobq.retry($id)"), $id, 'one of them is tried once more');
 ended_as($id, 'completed 1', 'the end of its process does not count against the job');
-ended_as($fatal, 'dead 2 no crashed 57P01, failed P0001',
+ended_as(
+	$fatal,
+	'dead 2 no crashed 57P01, failed P0001',
 	'a backoff_function that ends its process uses up an attempt');
-ended_as($delayed, 'dead 2 no crashed 57P01, failed P0001',
-	'a backoff_function that does not end');
-like(log_since($node, $position),
+ended_as($delayed, 'dead 2 no crashed 57P01, failed P0001', 'a backoff_function that does not end');
+like(
+	log_since($node, $position),
 	qr/LOG:  backoff_function of queue "stubborn_delay" did not end for job $delayed/,
 	'the log says why the process was terminated');
 load_runs_ok($node, 'after them');
@@ -238,8 +253,7 @@ $node->reload;
 ($id, $pid) = start_job('stubborn');
 like(sql_error($node, q{SET statement_timeout = '300 ms'; SELECT jobq.stop()}),
 	qr/57014/, 'stop() waits for it, and can be cancelled');
-within(20, 'a fast shutdown does not wait for it',
-	sub { $node->stop('fast'); 1 });
+within(20, 'a fast shutdown does not wait for it', sub { $node->stop('fast'); 1 });
 
 # ------------------------------------------------- the clock, back and forth
 
@@ -248,7 +262,9 @@ SKIP:
 	skip 'the clock of a server cannot be set here', 1 if !$have_shim;
 
 	# Waking up by itself takes up to a minute.
-	poll_ok($clock, 'SELECT count(*) = 2 FROM load.effects',
+	poll_ok(
+		$clock,
+		'SELECT count(*) = 2 FROM load.effects',
 		'clock: somebody wakes up and sees that it is tomorrow',
 		seconds => 90 - (time() - $asleep_since));
 	$position = log_position($clock);

@@ -17,17 +17,16 @@ use Time::HiRes qw(time);
 
 my $seconds = $ENV{JOBQ_MOVE_SECONDS} || 10;
 my $node = jobq_node('main',
-	conf => [
-		'jobq.max_workers = 3', 'log_statement = none', 'fsync = off',
-		'autovacuum_naptime = 1s'
-	]);
+	conf =>
+	  [ 'jobq.max_workers = 3', 'log_statement = none', 'fsync = off', 'autovacuum_naptime = 1s' ]);
 
 load_set_up($node);
 my $space = PostgreSQL::Test::Utils::tempdir();
 $node->sql("CREATE TABLESPACE space LOCATION '$space'");
 
 # Other jobs are in the way, so that places are filled and given out again.
-$node->sql(q{
+$node->sql(
+	q{
 	SELECT jobq.create_queue('rest');
 	SELECT count(*) FROM jobq.enqueue_many('rest', array_fill('1'::jsonb, '{3000}'),
 	  delay => '1 day');
@@ -58,8 +57,7 @@ my @commands = (
 	'VACUUM FULL jobq_store.schedule',
 	'REINDEX TABLE CONCURRENTLY jobq_store.schedule',
 	'VACUUM FULL jobq_store.service',
-	'REINDEX SCHEMA CONCURRENTLY jobq_store',
-);
+	'REINDEX SCHEMA CONCURRENTLY jobq_store',);
 
 my $load = load_start($node);
 load_goes_on_ok($node, 'before all');
@@ -70,8 +68,7 @@ my $rounds = 0;
 # time, as any careful user would.
 foreach my $command (@commands)
 {
-	within(30, $command,
-		sub { $node->sql("SET lock_timeout = '10 s'; $command") });
+	within(30, $command, sub { $node->sql("SET lock_timeout = '10 s'; $command") });
 	load_runs_ok($node, $command, seconds => 15);
 }
 load_goes_on_ok($node, 'each command once', seconds => 15);
@@ -81,7 +78,9 @@ my $end = time() + $seconds;
 while (time() < $end)
 {
 	$node->sql("SET lock_timeout = '10 s'; $_")
-	  foreach ('VACUUM FULL jobq_store.job', 'CLUSTER jobq_store.job USING job_pkey',
+	  foreach (
+		'VACUUM FULL jobq_store.job',
+		'CLUSTER jobq_store.job USING job_pkey',
 		'REINDEX INDEX CONCURRENTLY jobq_store.job_dispatch',
 		'VACUUM jobq_store.job');
 	$rounds++;
@@ -96,13 +95,17 @@ quiet_log_ok($node, $position, 10, 'rows on the move');
 	$session->query_safe('BEGIN; LOCK TABLE jobq_store.job');
 	poll_query(
 		$node, q{SELECT count(*) > 1 FROM pg_locks
-		WHERE relation = 'jobq_store.job'::regclass AND NOT granted})
-	  or die "nobody wants the table\n";
+		WHERE relation = 'jobq_store.job'::regclass AND NOT granted}) or die "nobody wants the table\n";
 	$position = log_position($node);
 	my @pids = worker_pids($node, 'jobq%');
-	$node->sql(q{SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+	$node->sql(
+		q{SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 		WHERE backend_type LIKE 'jobq%'});
-	ok( poll_until(sub { !grep { kill(0, $_) } @pids }, 10),
+	ok( poll_until(
+			sub {
+				!grep { kill(0, $_) } @pids;
+			},
+			10),
 		'processes that wait for the table can be terminated');
 	$session->query_safe('COMMIT');
 	$session->quit;
@@ -115,7 +118,8 @@ load_stop($load);
 $node->sql(q{SELECT jobq.unschedule('tick')});
 $node->sql("SELECT jobq.complete($held, $lease)");
 pass('a lease is good wherever the row has moved');
-$node->sql(q{SELECT jobq.delete(id) FROM jobq.jobs WHERE queue = 'load_d' AND state = 'scheduled';
+$node->sql(
+	q{SELECT jobq.delete(id) FROM jobq.jobs WHERE queue = 'load_d' AND state = 'scheduled';
 	INSERT INTO load.placed SELECT id FROM jobq_store.history WHERE headers ? 'schedule'
 	UNION SELECT id FROM jobq_store.job WHERE headers ? 'schedule'});
 load_account_ok($node, 'rows that moved');
@@ -123,7 +127,8 @@ is($node->sql(q{SELECT count(*) FROM jobq.jobs WHERE queue = 'rest' AND state = 
 	'3000', 'jobs that were not touched are there');
 
 # the indexes have what the table has
-$node->sql(q{CREATE EXTENSION amcheck;
+$node->sql(
+	q{CREATE EXTENSION amcheck;
 	SELECT bt_index_check(i.indexrelid, true) FROM pg_index AS i
 	JOIN pg_class AS c ON c.oid = i.indexrelid AND c.relkind = 'i'
 	WHERE i.indrelid IN ('jobq_store.job'::regclass, 'jobq_store.history_0'::regclass)});

@@ -38,8 +38,8 @@ my $marker = 'jobq-docs-block';
 
 # What psql is told first, on the first line of the script. It prints as in an
 # interactive session, and SQLSTATEs besides.
-my $settings = '\set QUIET on\pset format aligned\pset tuples_only off'
-  . '\set VERBOSITY verbose\set QUIET off';
+my $settings =
+  '\set QUIET on\pset format aligned\pset tuples_only off' . '\set VERBOSITY verbose\set QUIET off';
 
 # What readers wait for with pg_sleep()
 my $wait_for_workers = q{
@@ -60,13 +60,19 @@ sub open_block
 {
 	my ($info, $line) = @_;
 	my ($language, @options) = split(/\s+/, $info);
-	my $block = { language => $language // '', line => $line,
-		options => [@options], text => '' };
+	my $block = {
+		language => $language // '',
+		line => $line,
+		options => [@options],
+		text => ''
+	};
 
 	($block->{error}) = map { /^error=(\w{5})$/ ? $1 : () } @options;
-	return ($block->{language} eq 'sql'
+	return (
+		$block->{language} eq 'sql'
 		? '\set ON_ERROR_STOP ' . ($block->{error} ? 'off' : 'on')
-		: '', $block);
+		: '',
+		$block);
 }
 
 # A block of SQL is one more of @$blocks; the output shown belongs to the block
@@ -83,8 +89,8 @@ sub keep_block
 	{
 		$block->{problem} = 'output without SQL right before it'
 		  unless $previous && $previous->{language} eq 'sql';
-		if ($block->{problem}) { push @$blocks, $block; }
-		else { $previous->{output} = $block->{text}; }
+		if   ($block->{problem}) { push @$blocks, $block; }
+		else                     { $previous->{output} = $block->{text}; }
 	}
 	return;
 }
@@ -166,16 +172,13 @@ sub run_script
 	my @errors;
 
 	my $finished = eval {
-		IPC::Run::run(
-			[ 'psql', '-XqAt', '-f', '-', '-d', $node->connstr($db) ],
-			'<', \"$settings$script", '>&', \$out,
-			IPC::Run::timeout(3 * wait_limit()));
+		IPC::Run::run([ 'psql', '-XqAt', '-f', '-', '-d', $node->connstr($db) ],
+			'<', \"$settings$script", '>&', \$out, IPC::Run::timeout(3 * wait_limit()));
 		1;
 	};
 	while ($out =~ /^psql:<stdin>:(\d+): (?:ERROR|FATAL|PANIC):  (\w{5}: .*)$/mg)
 	{
-		push @errors,
-		  { line => $1, state => substr($2, 0, 5), message => $2 };
+		push @errors, { line => $1, state => substr($2, 0, 5), message => $2 };
 	}
 	# psql's own complaints bear no SQLSTATE
 	while ($out =~ /^psql:<stdin>:(\d+): error: (.*)$/mg)
@@ -218,8 +221,8 @@ sub normalized
 sub shows
 {
 	my ($shown, $printed) = @_;
-	my $pattern = join("\n",
-		map { $_ eq '...' ? '(?s:.*)' : quotemeta } split(/\n/, normalized($shown)));
+	my $pattern =
+	  join("\n", map { $_ eq '...' ? '(?s:.*)' : quotemeta } split(/\n/, normalized($shown)));
 
 	return normalized(as_seen($printed)) =~ /\A$pattern\z/;
 }
@@ -229,8 +232,7 @@ sub verdict
 {
 	my ($block, $printed, @errors) = @_;
 	my @mine =
-	  grep { $_->{line} >= $block->{line} && $_->{line} <= $block->{end} }
-	  @errors;
+	  grep { $_->{line} >= $block->{line} && $_->{line} <= $block->{end} } @errors;
 
 	if (defined $block->{error})
 	{
@@ -298,8 +300,7 @@ sub test_checklist
 	my ($file) = @_;
 	my $dir = source_dir();
 	my $text = slurp_file("$dir/$file");
-	my $sources = join("\n", map { slurp_file($_) }
-		glob("$dir/{src,bgworker}/{*,*/*}.[ch]"));
+	my $sources = join("\n", map { slurp_file($_) } glob("$dir/{src,bgworker}/{*,*/*}.[ch]"));
 	my @lines = $text =~ /^\| \d+ \|.*$/mg;
 	my %problems;
 
@@ -309,7 +310,8 @@ sub test_checklist
 	{
 		my ($number, $proof) = $line =~ /^\| (\d+) (?:\| [^|]+ ){2}\| ([^|]+) \|$/;
 		if (!defined $proof) { $problems{$line} = 'malformed'; next; }
-		$problems{$number} = 'no test' unless $proof =~ /by reading|`tools\/check-style`|`(?:t|sql|isolation|test)\//;
+		$problems{$number} = 'no test'
+		  unless $proof =~ /by reading|`tools\/check-style`|`(?:t|sql|isolation|test)\//;
 	}
 	foreach my $name ($text =~ /`([\w.-]+\/[\w.\/-]+)`/g)
 	{
@@ -317,7 +319,8 @@ sub test_checklist
 	}
 	foreach my $name ($text =~ /`(\w+)\(\)`/g)
 	{
-		$problems{$name} = 'no such function' unless $sources =~ /^(?:#define )?$name\(/m || $name eq 'die';
+		$problems{$name} = 'no such function'
+		  unless $sources =~ /^(?:#define )?$name\(/m || $name eq 'die';
 	}
 	is_deeply(\%problems, {}, "$file names what is there");
 	return;

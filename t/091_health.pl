@@ -13,25 +13,25 @@ my $node = jobq_node(
 	'main',
 	streaming => 1,
 	conf => [
-		'jobq.max_workers = 2', 'jobq.shared_memory = 2MB',
-		'max_prepared_transactions = 5', 'max_worker_processes = 8',
+		'jobq.max_workers = 2',
+		'jobq.shared_memory = 2MB',
+		'max_prepared_transactions = 5',
+		'max_worker_processes = 8',
 		'autovacuum = off'
 	]);
 $node->create_clock;
 wait_for_worker($node, 'jobq coordinator');
 
 # The view's rows, without times.
-my $findings = "SELECT string_agg(concat_ws('|', severity, topic, object), ' ')"
-  . " FROM jobq.health";
+my $findings =
+  "SELECT string_agg(concat_ws('|', severity, topic, object), ' ')" . " FROM jobq.health";
 
 # The findings become these, and stay nothing else.
 sub health_ok
 {
 	my ($expected, $name, %opt) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	return poll_ok(
-		$opt{on} // $node,
-		"SELECT coalesce(($findings), '')",
+	return poll_ok($opt{on} // $node, "SELECT coalesce(($findings), '')",
 		$name, expected => $expected);
 }
 
@@ -40,7 +40,8 @@ sub message_like
 	my ($topic, $regex, $name) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	return like(
-		$node->sql("SELECT concat_ws(' # ', message, hint) FROM jobq.health WHERE topic = '$topic'"
+		$node->sql(
+				"SELECT concat_ws(' # ', message, hint) FROM jobq.health WHERE topic = '$topic'"
 			  . " ORDER BY object"),
 		$regex, $name);
 }
@@ -61,7 +62,8 @@ sub reset_setting
 	return;
 }
 
-$node->sql(q{
+$node->sql(
+	q{
 	CREATE ROLE ann LOGIN; CREATE ROLE ben LOGIN; CREATE ROLE cid LOGIN;
 	CREATE ROLE watcher LOGIN IN ROLE pg_read_all_stats;
 	CREATE ROLE nobody LOGIN;
@@ -92,7 +94,9 @@ health_ok('', 'start()');
 # the launcher serves no templates
 $node->sql("ALTER DATABASE postgres IS_TEMPLATE true; SELECT pg_reload_conf()");
 health_ok('critical|coordinator', 'no coordinator');
-message_like('coordinator', qr/^no coordinator is running.*template/,
+message_like(
+	'coordinator',
+	qr/^no coordinator is running.*template/,
 	'no coordinator: what may be the reason');
 $node->sql("ALTER DATABASE postgres IS_TEMPLATE false; SELECT pg_reload_conf()");
 health_ok('', 'a coordinator again');
@@ -113,15 +117,19 @@ $node->sql("SELECT jobq.enqueue('ann', '600'), jobq.enqueue('ben', '600')");
 poll_ok($node, $busy, 'two jobs take all workers');
 $node->sql("SELECT jobq.enqueue('cid', '0')");
 health_ok('warning|worker slots|jobq.max_workers', 'jobq.max_workers is used up');
-message_like('worker slots', qr/2 workers of the server are busy, \d of them with jobs of role "\w+" # Increase jobq.max_workers/,
+message_like(
+	'worker slots',
+	qr/2 workers of the server are busy, \d of them with jobs of role "\w+" # Increase jobq.max_workers/,
 	'jobq.max_workers is used up: what to do');
 
 # more are allowed, but other processes have all slots
 reload('max_parallel_workers_per_gather', '0');
 my @others;
+
 sub take_slots
 {
-	my $free = 8 - $node->sql(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type NOT IN
+	my $free = 8 - $node->sql(
+		q{SELECT count(*) FROM pg_stat_activity WHERE backend_type NOT IN
 		('client backend', 'walsender', 'checkpointer', 'background writer', 'walwriter',
 		 'archiver', 'autovacuum launcher', 'autovacuum worker', 'startup', 'walreceiver',
 		 'io worker', 'slotsync worker')});
@@ -138,7 +146,9 @@ sub take_slots
 take_slots();
 reload('jobq.max_workers', '6');
 health_ok('warning|worker slots|max_worker_processes', 'max_worker_processes is used up');
-message_like('worker slots', qr/all 8 are in use # Increase max_worker_processes/,
+message_like(
+	'worker slots',
+	qr/all 8 are in use # Increase max_worker_processes/,
 	'max_worker_processes is used up: what to do');
 $node->sql("DROP DATABASE $_") foreach @others;
 health_ok('', 'there is room again');
@@ -153,15 +163,19 @@ poll_ok($node, 'SHOW jobq.max_workers', 'jobq.max_workers is 0', expected => '0'
 $node->sql("SELECT jobq.enqueue('ann', '600'), jobq.enqueue('ext')");
 $node->advance_clock('6 minutes');
 health_ok('critical|not worked|ann warning|not worked|ext', 'jobs that nobody runs');
-is( $node->sql("SELECT string_agg(topic || ' ' || object, ',') FROM jobq.health WHERE since < now()"),
-	'not worked ann,not worked ext', 'jobs that nobody runs: since when');
+is( $node->sql(
+		"SELECT string_agg(topic || ' ' || object, ',') FROM jobq.health WHERE since < now()"),
+	'not worked ann,not worked ext',
+	'jobs that nobody runs: since when');
 
 # each role sees what concerns its queues
 is($node->sql("SET ROLE ann; $findings"), 'critical|not worked|ann', 'the owner sees it');
 is($node->sql("SET ROLE ben; $findings"), '', 'others do not');
 
 reset_setting('jobq.max_workers');
-poll_ok($node, q{SELECT count(*) = 1 FROM jobq.workers WHERE kind = 'executor' AND state = 'running'}, 'the job runs');
+poll_ok($node,
+	q{SELECT count(*) = 1 FROM jobq.workers WHERE kind = 'executor' AND state = 'running'},
+	'the job runs');
 $node->sql("SELECT jobq.delete(id) FROM jobq.jobs WHERE queue = 'ext'");
 health_ok('', 'no job waits any more');
 $node->sql(q{SELECT count(jobq.enqueue('ann', '600')) FROM generate_series(1, 3)});
@@ -172,7 +186,8 @@ $node->sql('SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE finished_at IS NU
 poll_ok($node, 'SELECT count(*) = 0 FROM jobq_store.job', 'the jobs are cancelled');
 
 # the owner is gone
-$node->sql(q{SELECT jobq.create_queue('orphan', 'work(jsonb)', owner => 'nobody');
+$node->sql(
+	q{SELECT jobq.create_queue('orphan', 'work(jsonb)', owner => 'nobody');
 	SELECT jobq.enqueue('orphan', '0', delay => '1 day');
 	SELECT jobq.revoke_usage('nobody'); DROP ROLE nobody});
 health_ok('warning|owner|orphan', 'the owner of a queue was dropped');
@@ -185,23 +200,29 @@ health_ok('', 'the queue as well');
 $node->sql(q{SELECT jobq.schedule('daily', '0 0 * * *', 'SELECT 1'); SELECT jobq.stop()});
 $node->advance_clock('25 hours');
 health_ok('critical|stopped warning|schedule late|daily', 'a schedule is late');
-is( $node->sql("SELECT h.since = s.next_run AND s.next_run < now() + interval '26 hours'"
+is( $node->sql(
+			"SELECT h.since = s.next_run AND s.next_run < now() + interval '26 hours'"
 		  . " FROM jobq.health AS h JOIN jobq.schedules AS s ON s.name = h.object"),
-	't', 'a schedule is late: since when');
+	't',
+	'a schedule is late: since when');
 is($node->sql("SET ROLE ben; $findings"), 'critical|stopped', 'another role does not see it');
 $node->sql('SELECT jobq.start()');
 health_ok('', 'it has run');
 
-$node->sql(q{SET SESSION AUTHORIZATION ben;
+$node->sql(
+	q{SET SESSION AUTHORIZATION ben;
 	SELECT jobq.schedule('slow', '0 0 * * *', 'SELECT pg_sleep(600)', overlap => 'queue');
 	SELECT jobq.run_schedule('slow')});
 $node->advance_clock('25 hours');
 health_ok('info|schedule waits|slow', 'a run waits for the one before');
 is($node->sql("SET ROLE ben; $findings"), 'info|schedule waits|slow', 'its owner sees it');
-$node->sql(q{SELECT jobq.unschedule('slow'), count(jobq.cancel(id)) FROM jobq.jobs WHERE finished_at IS NULL});
+$node->sql(
+	q{SELECT jobq.unschedule('slow'), count(jobq.cancel(id)) FROM jobq.jobs WHERE finished_at IS NULL}
+);
 poll_ok($node, 'SELECT count(*) = 0 FROM jobq_store.job', 'the jobs are cancelled');
 
-$node->sql(q{SET SESSION AUTHORIZATION cid;
+$node->sql(
+	q{SET SESSION AUTHORIZATION cid;
 	SELECT jobq.schedule('revoked', '0 0 * * *', queue => 'cid', payload => '0')});
 $node->sql(q{SELECT jobq.alter_queue('cid', owner => 'ben')});
 $node->advance_clock('25 hours');
@@ -222,18 +243,22 @@ sub everybody_sees
 	health_ok("warning|$topic|$object", $name);
 	is($node->sql("SET ROLE watcher; $findings"),
 		"warning|$topic|$object", "$name: seen by members of pg_read_all_stats");
-	is($node->sql("SET ROLE ben; $findings"),
-		"warning|$topic", "$name: others are told no names");
-	is($node->sql("SET ROLE ben; SELECT message ~ '(pid|role|slot|application) ' FROM jobq.health"),
-		'f', "$name: nor in the message");
+	is($node->sql("SET ROLE ben; $findings"), "warning|$topic", "$name: others are told no names");
+	is( $node->sql(
+			"SET ROLE ben; SELECT message ~ '(pid|role|slot|application) ' FROM jobq.health"),
+		'f',
+		"$name: nor in the message");
 	return;
 }
 
 my $session = $node->background_psql('postgres');
 my $pid = $session->query_safe(
-	"SET application_name = 'holder'; BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT pg_backend_pid()");
+	"SET application_name = 'holder'; BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT pg_backend_pid()"
+);
 everybody_sees('horizon', "pid $pid", 'an old snapshot');
-message_like('horizon', qr/role "postgres", application "holder", idle in transaction, keeps dead rows/,
+message_like(
+	'horizon',
+	qr/role "postgres", application "holder", idle in transaction, keeps dead rows/,
 	'an old snapshot: whose it is');
 is($node->sql("SELECT since < now() FROM jobq.health"), 't', 'an old snapshot: since when');
 $session->query_safe('ROLLBACK');
@@ -249,7 +274,9 @@ health_ok('', 'they are gone');
 $node->sql(q{BEGIN; SELECT jobq.enqueue('ext'); PREPARE TRANSACTION 'with jobs'});
 health_ok('warning|prepared transaction|with jobs', 'a prepared transaction');
 message_like('prepared transaction', qr/holds jobs, and keeps dead rows/, 'it has jobs');
-is($node->sql("SET ROLE ben; $findings"), 'warning|prepared transaction', 'others are told no names');
+is( $node->sql("SET ROLE ben; $findings"),
+	'warning|prepared transaction',
+	'others are told no names');
 $node->sql("ROLLBACK PREPARED 'with jobs'");
 $node->sql(q{BEGIN; CREATE TABLE t (); PREPARE TRANSACTION 'without'});
 health_ok('warning|prepared transaction|without', 'another one');
@@ -260,7 +287,8 @@ health_ok('', 'they are gone');
 # a standby with feedback through a slot, and without
 sub advance_xids
 {
-	$node->sql(q{CREATE TEMP TABLE t (); DO $$ BEGIN FOR i IN 1..100000 LOOP
+	$node->sql(
+		q{CREATE TEMP TABLE t (); DO $$ BEGIN FOR i IN 1..100000 LOOP
 		BEGIN INSERT INTO t DEFAULT VALUES; EXCEPTION WHEN division_by_zero THEN NULL; END;
 		END LOOP; END $$});
 	return;
@@ -275,11 +303,16 @@ $node->wait_for_catchup($standby);
 health_ok('info|standby', 'a standby says what it is', on => $standby);
 my $reader = $standby->background_psql('postgres');
 $reader->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM jobq.jobs');
-poll_ok($node, 'SELECT count(*) = 1 FROM pg_stat_replication WHERE backend_xmin IS NOT NULL',
+poll_ok(
+	$node,
+	'SELECT count(*) = 1 FROM pg_stat_replication WHERE backend_xmin IS NOT NULL',
 	'a standby sends feedback');
 advance_xids();
 everybody_sees('horizon', 'standby standby', 'a standby\'s query');
-message_like('horizon', qr/^a standby \(pid \d+, application "standby"\)/, 'an old snapshot of a standby: whose it is');
+message_like(
+	'horizon',
+	qr/^a standby \(pid \d+, application "standby"\)/,
+	'an old snapshot of a standby: whose it is');
 
 $node->sql("SELECT pg_create_physical_replication_slot('slot')");
 $standby->append_conf('postgresql.conf', "primary_slot_name = 'slot'");
@@ -317,13 +350,22 @@ health_ok('', 'there is room for them');
 is($node->sql(q{SELECT count(*) FROM jobq.dequeue('ext', 10000, lease => '50 min')}),
 	'10000', 'more leases');
 health_ok('warning|shared memory|leases', 'no room for all leases');
-message_like('shared memory', qr/# Increase jobq.shared_memory/, 'no room for all queues: what to do');
-$node->sql(q{SELECT jobq.drop_queue('ext', force => true);
+message_like(
+	'shared memory',
+	qr/# Increase jobq.shared_memory/,
+	'no room for all queues: what to do');
+$node->sql(
+	q{SELECT jobq.drop_queue('ext', force => true);
 	SELECT count(jobq.create_queue('many_' || n)) FROM generate_series(1, 5000) AS n});
 health_ok('warning|shared memory|queues', 'no room for all queues');
-message_like('shared memory', qr/no room for \d+ queues.*# Increase jobq.shared_memory/,
+message_like(
+	'shared memory',
+	qr/no room for \d+ queues.*# Increase jobq.shared_memory/,
 	'and what to do');
-message_like('shared memory', qr/role "postgres" has \d+ of the \d+ entries/, 'no room for all queues: whose they are');
+message_like(
+	'shared memory',
+	qr/role "postgres" has \d+ of the \d+ entries/,
+	'no room for all queues: whose they are');
 is($node->sql("SET ROLE ben; $findings"), '', 'a role whose own queues have room is not told');
 
 $node->stop;

@@ -17,8 +17,10 @@ my $node = jobq_node(
 sub findings
 {
 	my ($topic, $db) = @_;
-	return $node->sql("SELECT severity || ' ' || coalesce(object, '-') FROM jobq.health"
-		  . " WHERE topic = '$topic' ORDER BY 1", $db);
+	return $node->sql(
+		"SELECT severity || ' ' || coalesce(object, '-') FROM jobq.health"
+		  . " WHERE topic = '$topic' ORDER BY 1",
+		$db);
 }
 
 sub hint
@@ -30,16 +32,25 @@ sub hint
 # A name that must be quoted in the setting
 $node->sql('CREATE DATABASE "MyDb"');
 create_extension($node, 'MyDb');
-like(hint('disabled', 'MyDb'), qr/^Add "MyDb" to jobq\.databases, with the double quotes/,
+like(
+	hint('disabled', 'MyDb'),
+	qr/^Add "MyDb" to jobq\.databases, with the double quotes/,
 	'the hint has the name in quotes');
-like(hint('disabled'), qr/^Add postgres to jobq\.databases, and/, 'the hint has a plain name without quotes');
+like(
+	hint('disabled'),
+	qr/^Add postgres to jobq\.databases, and/,
+	'the hint has a plain name without quotes');
 $node->append_conf('postgresql.conf', q{jobq.databases = '"MyDb", postgres'});
 $node->reload;
-poll_ok($node, "SELECT count(*) = 0 FROM jobq.health WHERE topic = 'disabled'",
-	'that is right', db => 'MyDb');
+poll_ok(
+	$node,
+	"SELECT count(*) = 0 FROM jobq.health WHERE topic = 'disabled'",
+	'that is right',
+	db => 'MyDb');
 
 # One cause, one row
-$node->sql(q{
+$node->sql(
+	q{
 	CREATE ROLE shut LOGIN;
 	SELECT jobq.grant_usage('shut');
 	CREATE FUNCTION work(p jsonb) RETURNS void LANGUAGE sql AS '';
@@ -47,7 +58,8 @@ $node->sql(q{
 	FROM generate_series(1, 5) AS i;
 	REVOKE CONNECT ON DATABASE postgres FROM PUBLIC});
 is(findings('owner'), 'warning q1', 'five queues of a role that may not connect');
-is(hint('owner'), 'Use GRANT CONNECT ON DATABASE postgres TO shut.',
+is( hint('owner'),
+	'Use GRANT CONNECT ON DATABASE postgres TO shut.',
 	'a role that may not connect: what to do');
 $node->sql("SELECT jobq.enqueue('q3')");
 is(findings('owner'), "critical q3\nwarning q1", 'jobs wait in one');
@@ -60,7 +72,7 @@ is(findings('logical replication'), 'info everything', 'all tables');
 $node->sql('CREATE PUBLICATION one FOR TABLE jobq_store.job');
 $node->sql('CREATE PUBLICATION schema_of_it FOR TABLES IN SCHEMA jobq_store');
 $node->sql('CREATE TABLE mine (a int); CREATE PUBLICATION other FOR TABLE mine');
-is(findings('logical replication'),
+is( findings('logical replication'),
 	"info everything\nwarning one\nwarning schema_of_it",
 	'tables of jobq, and not those of an application');
 $node->sql("CREATE PUBLICATION copy FOR TABLE jobq_store.attempt", 'MyDb');
@@ -78,16 +90,20 @@ is(findings('logical replication'), '', 'none any more');
 
 # Names of what is missing
 $node->sql('ALTER TABLE jobq_store.job RENAME TO work');
-like(sql_error($node, "SELECT jobq.enqueue('q1')"),
+like(
+	sql_error($node, "SELECT jobq.enqueue('q1')"),
 	qr/55000: relation "jobq_store\.job" of extension "jobq" does not exist.*HINT:  It was renamed/s,
 	'a table');
 $node->sql('ALTER TABLE jobq_store.work RENAME TO job');
 $node->sql('ALTER INDEX jobq_store.queue_name_key RENAME TO other');
-like(sql_error($node, "SELECT jobq.enqueue('q1')"),
-	qr/55000: relation "jobq_store\.queue_name_key"/, 'an index');
+like(
+	sql_error($node, "SELECT jobq.enqueue('q1')"),
+	qr/55000: relation "jobq_store\.queue_name_key"/,
+	'an index');
 $node->sql('ALTER INDEX jobq_store.other RENAME TO queue_name_key');
 $node->sql('ALTER SCHEMA jobq_store RENAME TO other');
-like(sql_error($node, "SELECT jobq.enqueue('q1')"),
+like(
+	sql_error($node, "SELECT jobq.enqueue('q1')"),
 	qr/55000: schema "jobq_store" of extension "jobq" does not exist/,
 	'the schema');
 $node->sql('ALTER SCHEMA other RENAME TO jobq_store');
@@ -105,7 +121,9 @@ ok( poll_until(
 		}),
 	'the coordinator names a table that is missing');
 $node->sql('ALTER TABLE jobq_store.other RENAME TO attempt');
-poll_ok($node, "SELECT state = 'ready' FROM jobq.jobs WHERE queue = 'leased'",
+poll_ok(
+	$node,
+	"SELECT state = 'ready' FROM jobq.jobs WHERE queue = 'leased'",
 	'all goes on when the table is there again');
 
 # Synchronous replication that hangs
@@ -113,15 +131,19 @@ $node->append_conf('postgresql.conf', "synchronous_standby_names = 'gone'");
 $node->reload;
 my $stuck = $node->background_psql('postgres', on_error_stop => 0);
 $stuck->query_until(qr/sent/, "\\echo sent\nSELECT jobq.enqueue('q1');\n");
-poll_ok($node,
+poll_ok(
+	$node,
 	"SELECT severity || ' ' || object FROM jobq.health"
 	  . " WHERE topic = 'synchronous replication'",
-	'it is named', expected => 'critical synchronous_standby_names');
+	'it is named',
+	expected => 'critical synchronous_standby_names');
 $node->append_conf('postgresql.conf', "synchronous_standby_names = ''");
 $node->reload;
-poll_ok($node,
+poll_ok(
+	$node,
 	"SELECT count(*) FROM jobq.health WHERE topic = 'synchronous replication'",
-	'replication goes on: nothing is named', expected => '0');
+	'replication goes on: nothing is named',
+	expected => '0');
 $stuck->quit;
 
 done_testing();

@@ -14,9 +14,8 @@ use Test::More;
 my $run = source_dir() . '/bench/run';
 my $output = PostgreSQL::Test::Utils::tempdir();
 
-my $node = jobq_node(
-	'main',
-	conf => [ 'track_commit_timestamp = on', 'jobq.worker_idle_timeout = 1s' ]);
+my $node =
+  jobq_node('main', conf => [ 'track_commit_timestamp = on', 'jobq.worker_idle_timeout = 1s' ]);
 $ENV{PGHOST} = $node->host;
 $ENV{PGPORT} = $node->port;
 
@@ -25,10 +24,9 @@ my @scenarios = map { (split(/\t/))[0] }
 cmp_ok(scalar(@scenarios), '>=', 12, 'there are scenarios');
 
 my ($out, $err);
-ok( IPC::Run::run(
-		[ $run, '--check', '--here', '--output', $output ],
-		'>', \$out, '2>', \$err),
-	'all of them run') or diag("$out$err");
+ok(IPC::Run::run([ $run, '--check', '--here', '--output', $output ], '>', \$out, '2>', \$err),
+	'all of them run')
+  or diag("$out$err");
 is($err, '', 'without a word on stderr');
 
 my %rows;
@@ -57,15 +55,14 @@ foreach my $name (@scenarios)
 		ok($rows{$name}, "$name has rows");
 	}
 }
-my ($hot) = grep { $_->{measure} eq 'HOT updates' && $_->{system} =~ /^jobq/ }
-  @{ $rows{wal} || [] };
+my ($hot) =
+  grep { $_->{measure} eq 'HOT updates' && $_->{system} =~ /^jobq/ } @{ $rows{wal} || [] };
 is($hot && $hot->{median}, 1, 'claims are HOT updates');
 
-is( $node->safe_psql('postgres',
-		"SELECT count(*) FROM pg_database WHERE datname LIKE 'bench%'"),
-	'0',
-	'no database is left');
-is( $node->safe_psql('postgres',
+is($node->safe_psql('postgres', "SELECT count(*) FROM pg_database WHERE datname LIKE 'bench%'"),
+	'0', 'no database is left');
+is( $node->safe_psql(
+		'postgres',
 		"SELECT string_agg(name, ' ') FROM pg_file_settings"
 		  . " WHERE sourcefile LIKE '%auto.conf'"),
 	'',

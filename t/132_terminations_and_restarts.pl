@@ -14,7 +14,8 @@ my $file = PostgreSQL::Test::Utils::tempdir() . '/runs';
 chmod(0777, PostgreSQL::Test::Utils::tempdir());
 
 # Jobs leave a trace outside the database when they begin.
-$node->sql(qq{
+$node->sql(
+	qq{
 	CREATE TABLE go_on (yes boolean);
 	CREATE FUNCTION leave_trace() RETURNS void LANGUAGE plpgsql AS \$\$BEGIN
 		EXECUTE format('COPY (SELECT 1) TO PROGRAM %L', 'cat >> $file'); END\$\$;
@@ -23,9 +24,12 @@ $node->sql(qq{
 		IF j.payload = 'true' THEN PERFORM pg_sleep(600); END IF; END\$\$;
 	SELECT jobq.create_queue('once', 'works(jobq.job)', max_attempts => 1)});
 
-my $runs = q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'jobq executor' AND wait_event = 'PgSleep'};
-my $executors = q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'jobq executor' AND state = 'active'};
-my $coordinator = q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'jobq coordinator'};
+my $runs =
+  q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'jobq executor' AND wait_event = 'PgSleep'};
+my $executors =
+  q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'jobq executor' AND state = 'active'};
+my $coordinator =
+  q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'jobq coordinator'};
 
 # Starts a job, and returns its id when it sleeps.
 sub start_job
@@ -68,8 +72,11 @@ sub enable
 sub fate
 {
 	my ($id) = @_;
-	poll_query($node, "SELECT count(*) = 1 FROM jobq.jobs WHERE id = $id AND state NOT IN ('ready', 'running', 'scheduled')");
-	my $out = $node->sql(qq{SELECT concat_ws(' ', state, attempt,
+	poll_query($node,
+		"SELECT count(*) = 1 FROM jobq.jobs WHERE id = $id AND state NOT IN ('ready', 'running', 'scheduled')"
+	);
+	my $out = $node->sql(
+		qq{SELECT concat_ws(' ', state, attempt,
 			(SELECT string_agg(a.attempt || ' ' || outcome || ' ' || coalesce(sqlstate, ''), ', ' ORDER BY a.attempt) FROM jobq.attempts a WHERE job_id = jobs.id))
 		FROM jobq.jobs WHERE id = $id});
 	return $out . ', runs: ' . ((-s $file // 0) / 2);
@@ -100,7 +107,9 @@ for my $mode (undef, 'fast', 'immediate')
 	$id = start_job();
 	my $session = $node->background_psql('postgres');
 	$session->query_until(qr/stopping/, "\\echo stopping\nSELECT jobq.stop();\n");
-	poll_query($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'SELECT jobq.stop()%' AND state = 'active'});
+	poll_query($node,
+		q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'SELECT jobq.stop()%' AND state = 'active'}
+	);
 	terminate();
 	$session->quit;
 	restart($mode);
@@ -110,10 +119,15 @@ for my $mode (undef, 'fast', 'immediate')
 	# who waits for the row gets it when the process ends
 	$id = start_job();
 	$session = $node->background_psql('postgres', on_error_stop => 0);
-	$session->query_until(qr/locking/, "\\echo locking\nBEGIN; SELECT id FROM jobq_store.job WHERE id = $id FOR UPDATE;\n");
-	poll_query($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%FOR UPDATE%' AND wait_event_type = 'Lock'});
+	$session->query_until(qr/locking/,
+		"\\echo locking\nBEGIN; SELECT id FROM jobq_store.job WHERE id = $id FOR UPDATE;\n");
+	poll_query($node,
+		q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%FOR UPDATE%' AND wait_event_type = 'Lock'}
+	);
 	terminate();
-	poll_query($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%FOR UPDATE%' AND state = 'idle in transaction'});
+	poll_query($node,
+		q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%FOR UPDATE%' AND state = 'idle in transaction'}
+	);
 	if (defined $mode)
 	{
 		restart($mode);
@@ -139,9 +153,13 @@ for my $mode (undef, 'fast', 'immediate')
 
 my $id = start_job();
 $node->sql('DELETE FROM jobq_store.attempt');
-$node->sql(q{CREATE OR REPLACE FUNCTION works(j jobq.job) RETURNS void LANGUAGE plpgsql AS $$BEGIN PERFORM leave_trace(); END$$});
+$node->sql(
+	q{CREATE OR REPLACE FUNCTION works(j jobq.job) RETURNS void LANGUAGE plpgsql AS $$BEGIN PERFORM leave_trace(); END$$}
+);
 restart('fast');
-is(fate($id), 'completed 1, runs: 2', 'the server is shut down in the middle of a job: no attempt counts');
+is( fate($id),
+	'completed 1, runs: 2',
+	'the server is shut down in the middle of a job: no attempt counts');
 ok(poll_until(sub { return !notes() }), 'no note is left');
 
 # Its code is through, and nothing is committed.
@@ -150,28 +168,37 @@ my $session = $node->background_psql('postgres');
 $session->query_safe('BEGIN');
 $session->query_safe('LOCK TABLE jobq_store.history IN ACCESS EXCLUSIVE MODE');
 $id = $node->sql(q{SELECT jobq.enqueue('once')});
-poll_query($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'jobq executor' AND wait_event_type = 'Lock'});
-$node->sql(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'jobq executor'});
-poll_query($node, q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'jobq executor' AND wait_event_type = 'Lock'});
+poll_query($node,
+	q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'jobq executor' AND wait_event_type = 'Lock'}
+);
+$node->sql(
+	q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'jobq executor'});
+poll_query($node,
+	q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'jobq executor' AND wait_event_type = 'Lock'}
+);
 $session->query_safe('COMMIT');
 $session->quit;
 is(fate($id), $dead, 'terminated when its code is through, and not committed: the attempt counts');
 
 # ------------------------------------------------- another life of the same job
 
-$node->sql(q{CREATE OR REPLACE FUNCTION works(j jobq.job) RETURNS void LANGUAGE plpgsql AS $$BEGIN
+$node->sql(
+	q{CREATE OR REPLACE FUNCTION works(j jobq.job) RETURNS void LANGUAGE plpgsql AS $$BEGIN
 	PERFORM leave_trace(); IF j.payload = 'true' THEN PERFORM pg_sleep(600); END IF; END$$});
 $id = start_job();
 enable('off');
 terminate();
 $node->sql(qq{SELECT jobq.cancel($id); SELECT jobq.retry($id, 'false')});
 enable('on');
-is(fate($id), 'completed 1, runs: 2', 'the job is cancelled and tried again: the attempt of old does not count for it');
+is( fate($id),
+	'completed 1, runs: 2',
+	'the job is cancelled and tried again: the attempt of old does not count for it');
 ok(poll_until(sub { return !notes() }), 'no note is left');
 
 # ------------------------------------------------------------- once only
 
-$node->sql(q{
+$node->sql(
+	q{
 	CREATE FUNCTION fails(p jsonb) RETURNS void LANGUAGE plpgsql AS $$BEGIN RAISE 'failed'; END$$;
 	CREATE FUNCTION no_end(attempt int, p jsonb) RETURNS interval LANGUAGE plpgsql AS $$BEGIN PERFORM pg_sleep(600); END$$;
 	SELECT jobq.create_queue('no_end', 'fails(jsonb)', max_attempts => 2, backoff_base => '1 ms',
@@ -179,13 +206,17 @@ $node->sql(q{
 unlink($file);
 $id = $node->sql(q{SELECT jobq.enqueue('no_end')});
 poll_query($node, $runs);
-$node->sql(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'jobq executor' AND wait_event = 'PgSleep'});
-is(fate($id), 'dead 2 1 crashed 57P01, 2 failed P0001, runs: 0',
+$node->sql(
+	q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'jobq executor' AND wait_event = 'PgSleep'}
+);
+is( fate($id),
+	'dead 2 1 crashed 57P01, 2 failed P0001, runs: 0',
 	'terminated in its backoff_function: the attempt is shown once');
 
 # ---------------------------------------------- somebody has locked the job's row
 
-$node->sql(q{
+$node->sql(
+	q{
 	CREATE PROCEDURE commits(p jsonb) LANGUAGE plpgsql AS $$BEGIN
 		COMMIT; WHILE NOT EXISTS (SELECT FROM go_on) LOOP PERFORM pg_sleep(0.01); COMMIT; END LOOP; END$$;
 	SELECT jobq.create_queue('commits', 'commits(jsonb)')});

@@ -13,7 +13,8 @@ my $node = jobq_node('main', conf => ['jobq.sweep_interval = 0']);
 
 # ------------------------------------------- an executor is woken, and goes elsewhere
 
-$node->sql(q{
+$node->sql(
+	q{
 	CREATE TABLE go_on (yes boolean);
 	CREATE FUNCTION go_on() RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$BEGIN
 		RETURN EXISTS (SELECT FROM go_on); END$$;
@@ -22,7 +23,8 @@ $node->sql(q{
 	INSERT INTO go_on VALUES (true);
 	SELECT jobq.create_queue(name, 'waits(jsonb)') FROM unnest('{a,b,c}'::text[]) name});
 
-my $idle = q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'jobq executor' AND state = 'idle'
+my $idle =
+  q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'jobq executor' AND state = 'idle'
 	AND (SELECT count(*) FROM jobq_store.job) = 0
 	AND (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'jobq executor') = 1};
 my $running = q{SELECT count(*) FROM jobq.workers WHERE kind = 'executor' AND job_id IS NOT NULL};
@@ -38,7 +40,9 @@ sub enqueue_to_frozen
 	my ($executor) = worker_pids($node, 'jobq executor');
 	my ($coordinator) = worker_pids($node, 'jobq coordinator');
 	kill('STOP', $executor, $coordinator);
-	$node->sql('BEGIN; TRUNCATE go_on; ' . join('', map { "SELECT jobq.enqueue('$_'); " } @queues) . 'COMMIT');
+	$node->sql('BEGIN; TRUNCATE go_on; '
+		  . join('', map { "SELECT jobq.enqueue('$_'); " } @queues)
+		  . 'COMMIT');
 	kill('CONT', $executor);
 	poll_query($node, $running, expected => 1) or die "no job runs\n";
 	kill('CONT', $coordinator);
@@ -48,7 +52,8 @@ sub enqueue_to_frozen
 for my $queues ([qw(a b)], [qw(a c)], [qw(a b c)], [qw(b a)], [qw(c a b)])
 {
 	enqueue_to_frozen(@$queues);
-	ok(poll_query($node, $running, expected => scalar(@$queues), seconds => 20), "all jobs run: @$queues");
+	ok(poll_query($node, $running, expected => scalar(@$queues), seconds => 20),
+		"all jobs run: @$queues");
 	$node->sql('INSERT INTO go_on VALUES (true)');
 	poll_query($node, 'SELECT count(*) = 0 FROM jobq_store.job');
 	$node->sql(q{SELECT pg_terminate_backend(pid) FROM jobq.workers WHERE kind = 'executor'});

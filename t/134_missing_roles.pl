@@ -48,14 +48,20 @@ my $setup = q{
 	GRANT USAGE ON SCHEMA app TO PUBLIC;
 	GRANT INSERT ON app.log TO PUBLIC};
 
-$old->safe_psql('postgres', qq{
+$old->safe_psql(
+	'postgres', qq{
 	CREATE DATABASE shop;
 	CREATE ROLE before LOGIN; CREATE ROLE missing LOGIN; $odd_roles});
-$old->safe_psql('shop', qq{CREATE EXTENSION jobq; $setup;
+$old->safe_psql(
+	'shop', qq{CREATE EXTENSION jobq; $setup;
 	CREATE ROLE dead LOGIN; CREATE ROLE dead_too LOGIN;});
 my ($dead, $dead_too) =
-  split(/\n/, $old->safe_psql('shop', "SELECT 'dead'::regrole::oid UNION ALL SELECT 'dead_too'::regrole::oid"));
-$old->safe_psql('shop', q{
+  split(
+	/\n/,
+	$old->safe_psql(
+		'shop', "SELECT 'dead'::regrole::oid UNION ALL SELECT 'dead_too'::regrole::oid"));
+$old->safe_psql(
+	'shop', q{
 	SELECT jobq.grant_usage(oid::regrole, true) FROM pg_roles
 	  WHERE oid >= 16384 AND rolname <> current_user;
 	SELECT jobq.stop();
@@ -77,22 +83,27 @@ $old->safe_psql('shop', q{
 	ALTER ROLE before RENAME TO after});
 
 # in the original, too, nobody's is shown as such
-like($old->safe_psql('shop', $owners), qr/\Aplain after, q_- "-", q_123 "123", q_We"ird "We""ird"/,
+like(
+	$old->safe_psql('shop', $owners),
+	qr/\Aplain after, q_- "-", q_123 "123", q_We"ird "We""ird"/,
 	'original: odd names are quoted');
-is( $old->safe_psql('shop', q{SELECT string_agg(q.name || ' ' || q.owner::text, ', ' ORDER BY q.name)
+is( $old->safe_psql(
+		'shop', q{SELECT string_agg(q.name || ' ' || q.owner::text, ', ' ORDER BY q.name)
 		FROM jobq_store.queue AS q WHERE q.name LIKE '%dead%'}),
-	'q_dead -, q_dead_too -, run:dead -', 'original: who was dropped is nobody');
+	'q_dead -, q_dead_too -, run:dead -',
+	'original: who was dropped is nobody');
 
 # ------------------------------------------------------- the other cluster
 
 $new->stop;
-run_ok('superusers get the OIDs of who was dropped', $new,
-	'pg_resetwal', '-o', $dead, '-D', $new->data_dir);
+run_ok('superusers get the OIDs of who was dropped',
+	$new, 'pg_resetwal', '-o', $dead, '-D', $new->data_dir);
 $new->start;
-$new->safe_psql('postgres', qq{CREATE ROLE victim SUPERUSER LOGIN; CREATE ROLE victim_too SUPERUSER LOGIN;
+$new->safe_psql(
+	'postgres', qq{CREATE ROLE victim SUPERUSER LOGIN; CREATE ROLE victim_too SUPERUSER LOGIN;
 	CREATE ROLE after LOGIN; $odd_roles});
-is($new->safe_psql('postgres', "SELECT 'victim'::regrole::oid, 'victim_too'::regrole::oid"), "$dead|$dead_too",
-	'superusers have the OIDs of roles that were dropped');
+is($new->safe_psql('postgres', "SELECT 'victim'::regrole::oid, 'victim_too'::regrole::oid"),
+	"$dead|$dead_too", 'superusers have the OIDs of roles that were dropped');
 
 my $expected = join("\n",
 	'plain after, q_- "-", q_123 "123", q_We"ird "We""ird", q_before after, q_dead -, q_dead_too -, q_missing -, run:dead -',
@@ -102,9 +113,11 @@ my $expected = join("\n",
 # GRANTs to roles that are not there would be errors
 run_ok('pg_dump', $old, 'pg_dump', '--no-acl', '-f', "$dir/plain.sql", 'shop');
 $new->safe_psql('postgres', 'CREATE DATABASE plain');
-run_ok('restored by psql', $new,
-	'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-o', "$dir/out", '-f', "$dir/plain.sql", 'plain');
-is($new->safe_psql('plain', $owners), $expected, 'plain dump: what belonged to the missing is nobody\'s');
+run_ok(
+	'restored by psql', $new, 'psql', '-X', '-q', '-v',
+	'ON_ERROR_STOP=1', '-o', "$dir/out", '-f', "$dir/plain.sql", 'plain');
+is($new->safe_psql('plain', $owners),
+	$expected, 'plain dump: what belonged to the missing is nobody\'s');
 
 run_ok('pg_dump -Fc', $old, 'pg_dump', '--no-acl', '-Fc', '-f', "$dir/custom", 'shop');
 $new->safe_psql('postgres', 'CREATE DATABASE shop');
@@ -113,73 +126,124 @@ is($new->safe_psql('shop', $owners), $expected, 'custom dump: the same');
 
 # ---------------------------------------------------------- what is nobody's
 
-my $ownerless = q{SELECT severity, topic, object FROM jobq.health WHERE topic IN ('owner', 'schedule owner')};
-is($new->safe_psql('shop', $ownerless), join("\n",
+my $ownerless =
+  q{SELECT severity, topic, object FROM jobq.health WHERE topic IN ('owner', 'schedule owner')};
+is( $new->safe_psql('shop', $ownerless),
+	join("\n",
 		map({ "warning|owner|$_" } qw(q_dead q_dead_too q_missing run:dead)),
 		map({ "warning|schedule owner|$_" } qw(s_dead s_missing))),
 	'health says so before start()');
 
 # the dumps are without privileges on objects
-$new->safe_psql('shop', q{
+$new->safe_psql(
+	'shop', q{
 	GRANT USAGE ON SCHEMA app TO PUBLIC; GRANT INSERT ON app.log TO PUBLIC;
 	SELECT jobq.grant_usage(oid::regrole, true) FROM pg_roles WHERE oid >= 16384 AND NOT rolsuper;
 	SELECT jobq.start();
-	SELECT jobq.create_queue('last', 'app.handle(jsonb)', owner => 'after'), jobq.enqueue('last', '["last"]')});
-poll_ok($new, q{SELECT count(*) = 5 FROM app.log}, 'jobs of roles that are there run', db => 'shop');
-poll_ok($new, q{SELECT count(*) = 2 FROM jobq.schedules WHERE disabled_reason = 'its owner does not exist'},
-	'schedules of nobody are disabled', db => 'shop');
-is($new->safe_psql('shop', q{SELECT what, role FROM app.log ORDER BY role, what}),
-	qq{job|-\njob|123\njob|We"ird\njob|after\nlast|after}, 'each as its queue\'s owner, and nobody\'s do not');
-is($new->safe_psql('shop', "$ownerless AND severity = 'critical'"),
+	SELECT jobq.create_queue('last', 'app.handle(jsonb)', owner => 'after'), jobq.enqueue('last', '["last"]')}
+);
+poll_ok($new, q{SELECT count(*) = 5 FROM app.log}, 'jobs of roles that are there run',
+	db => 'shop');
+poll_ok(
+	$new,
+	q{SELECT count(*) = 2 FROM jobq.schedules WHERE disabled_reason = 'its owner does not exist'},
+	'schedules of nobody are disabled',
+	db => 'shop');
+is( $new->safe_psql('shop', q{SELECT what, role FROM app.log ORDER BY role, what}),
+	qq{job|-\njob|123\njob|We"ird\njob|after\nlast|after},
+	'each as its queue\'s owner, and nobody\'s do not');
+is( $new->safe_psql('shop', "$ownerless AND severity = 'critical'"),
 	join("\n", map { "critical|owner|$_" } qw(q_dead q_dead_too q_missing run:dead)),
 	'health says that jobs wait');
-is($new->safe_psql('shop', q{SET ROLE "123"; SELECT count(*) FROM jobq.queues WHERE owner = 0}), '0',
-	'nobody\'s queues are not everybody\'s');
+is($new->safe_psql('shop', q{SET ROLE "123"; SELECT count(*) FROM jobq.queues WHERE owner = 0}),
+	'0', 'nobody\'s queues are not everybody\'s');
 
-like(sql_error($new, q{SELECT jobq.enqueue('q_missing')}, 'shop'),
-	qr/42704.*DETAIL:.*owner.*HINT:.*alter_queue/s, 'nobody\'s payload_check is not called');
-like(sql_error($new, q{SELECT jobq.alter_queue('q_dead', handler => 'app.handle(jsonb)')}, 'shop'),
-	qr/42704: queue "q_dead" has no owner.*HINT:.*owner => /s, 'an owner comes first');
-like(sql_error($new, q{SET ROLE after; SELECT jobq.alter_queue('q_dead', owner => 'after')}, 'shop'),
-	qr/42704|42501/, 'not everybody can take such a queue');
-is($new->safe_psql('shop', q{SELECT count(jobq.pause(queue)), count(jobq.resume(queue)) FROM jobq.queues WHERE owner = 0}),
-	'4|4', 'a superuser may manage them');
+like(
+	sql_error($new, q{SELECT jobq.enqueue('q_missing')}, 'shop'),
+	qr/42704.*DETAIL:.*owner.*HINT:.*alter_queue/s,
+	'nobody\'s payload_check is not called');
+like(
+	sql_error($new, q{SELECT jobq.alter_queue('q_dead', handler => 'app.handle(jsonb)')}, 'shop'),
+	qr/42704: queue "q_dead" has no owner.*HINT:.*owner => /s,
+	'an owner comes first');
+like(
+	sql_error($new, q{SET ROLE after; SELECT jobq.alter_queue('q_dead', owner => 'after')}, 'shop'),
+	qr/42704|42501/,
+	'not everybody can take such a queue');
+is( $new->safe_psql(
+		'shop',
+		q{SELECT count(jobq.pause(queue)), count(jobq.resume(queue)) FROM jobq.queues WHERE owner = 0}
+	),
+	'4|4',
+	'a superuser may manage them');
 
-$new->safe_psql('shop', q{
+$new->safe_psql(
+	'shop', q{
 	CREATE ROLE missing LOGIN;
 	SELECT jobq.alter_queue('q_missing', owner => 'missing');
 	SELECT jobq.alter_queue('q_dead', owner => 'after');
 	SELECT jobq.drop_queue('q_dead_too', force => true), jobq.drop_queue('run:dead', force => true);
 	SELECT jobq.unschedule('s_dead'), jobq.unschedule('s_missing')});
-poll_ok($new, q{SELECT count(*) = 7 FROM app.log}, 'jobs run as the owner that a queue is given', db => 'shop');
-is($new->safe_psql('shop', q{SELECT string_agg(role, ',' ORDER BY role) FROM app.log WHERE role IN ('missing', 'after')}),
-	'after,after,after,missing', 'jobs run as the role that the owner is');
+poll_ok(
+	$new,
+	q{SELECT count(*) = 7 FROM app.log},
+	'jobs run as the owner that a queue is given',
+	db => 'shop');
+is( $new->safe_psql(
+		'shop',
+		q{SELECT string_agg(role, ',' ORDER BY role) FROM app.log WHERE role IN ('missing', 'after')}
+	),
+	'after,after,after,missing',
+	'jobs run as the role that the owner is');
 is($new->safe_psql('shop', $ownerless), '', 'health is content');
-is($new->safe_psql('shop', q{ALTER ROLE after RENAME TO at_last; SELECT owner FROM jobq.queues WHERE queue = 'plain'}),
-	'at_last', 'a new name of a role');
+is( $new->safe_psql(
+		'shop',
+		q{ALTER ROLE after RENAME TO at_last; SELECT owner FROM jobq.queues WHERE queue = 'plain'}),
+	'at_last',
+	'a new name of a role');
 
 # -------------------------------------------------------------- the type
 
-is($new->safe_psql('shop', qq{SELECT v::jobq_store.role_ref FROM unnest(ARRAY['-', '"-"', '$dead', '"123"', 'At_Last', 'nowhere']) AS v}),
-	qq{-\n"-"\n-\n"123"\nat_last\n-}, 'names are read, numbers are not');
+is( $new->safe_psql(
+		'shop',
+		qq{SELECT v::jobq_store.role_ref FROM unnest(ARRAY['-', '"-"', '$dead', '"123"', 'At_Last', 'nowhere']) AS v}
+	),
+	qq{-\n"-"\n-\n"123"\nat_last\n-},
+	'names are read, numbers are not');
 foreach my $bad ('', 'a.b', '"a', 'a b')
 {
 	like(sql_error($new, "SELECT '$bad'::jobq_store.role_ref", 'shop'), qr/42602/, "no name: $bad");
 }
 my $contents = $new->safe_psql('shop', 'TABLE jobq_store.queue_grant');
-$new->safe_psql('shop', qq{
+$new->safe_psql(
+	'shop', qq{
 	COPY jobq_store.queue_grant TO '$dir/grants' (FORMAT binary);
 	DELETE FROM jobq_store.queue_grant;
 	COPY jobq_store.queue_grant FROM '$dir/grants' (FORMAT binary)});
 is($new->safe_psql('shop', 'TABLE jobq_store.queue_grant'), $contents, 'binary form');
-is($new->safe_psql('shop', q{
+is( $new->safe_psql(
+		'shop', q{
 		SET enable_seqscan = off;
-		EXPLAIN (COSTS off) SELECT FROM jobq_store.queue WHERE owner = 'at_last'::regrole}) =~ /Index.*queue_owner/,
-	1, 'indexes are used');
+		EXPLAIN (COSTS off) SELECT FROM jobq_store.queue WHERE owner = 'at_last'::regrole}
+	) =~ /Index.*queue_owner/,
+	1,
+	'indexes are used');
 
-is( join("\n", unexpected_log_lines($new, 0, qr/was disabled/, qr/due to administrator command/, qr/does not exist/, qr/cannot be called/,
-			qr/has no owner/, qr/permission denied/, qr/invalid name syntax/, qr/must be owner/)),
-	'', 'nothing unexpected in the log');
+is( join(
+		"\n",
+		unexpected_log_lines(
+			$new,
+			0,
+			qr/was disabled/,
+			qr/due to administrator command/,
+			qr/does not exist/,
+			qr/cannot be called/,
+			qr/has no owner/,
+			qr/permission denied/,
+			qr/invalid name syntax/,
+			qr/must be owner/)),
+	'',
+	'nothing unexpected in the log');
 
 $old->stop;
 $new->stop;

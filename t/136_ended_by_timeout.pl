@@ -10,7 +10,8 @@ use Test::More;
 my $node = jobq_node('main', conf => ['jobq.max_workers = 0']);
 $node->create_clock;
 
-$node->sql(q{SELECT jobq.create_queue('capped', timeout => '60 s', lease => '10 min'),
+$node->sql(
+	q{SELECT jobq.create_queue('capped', timeout => '60 s', lease => '10 min'),
 	jobq.create_queue('extended', timeout => '60 s', lease => '50 s'),
 	jobq.create_queue('short', timeout => '1 hour', lease => '50 s'),
 	jobq.create_queue('plain', lease => '50 s'),
@@ -29,10 +30,11 @@ is($node->sql("SELECT jobq.heartbeat($held{extended}, extend => '1 hour')"),
 $node->advance_clock('61 s');
 foreach my $queue (@queues)
 {
-	my ($ret, $out, $err) =
-	  $node->psql('postgres', "SELECT jobq.complete($held{$queue})");
+	my ($ret, $out, $err) = $node->psql('postgres', "SELECT jobq.complete($held{$queue})");
 	like($err, qr/the lease is lost/, "$queue: too late");
-	like($err, qr/keep a lease from running out before the job's timeout/,
+	like(
+		$err,
+		qr/keep a lease from running out before the job's timeout/,
 		"$queue: the hint does not promise more than there is");
 }
 poll_ok($node, 'SELECT count(*) = 5 FROM jobq.attempts', 'the attempts have ended');
@@ -50,13 +52,15 @@ my %outcome = (
 	plain => "lease lost|$expected{lost}");
 foreach my $queue (@queues)
 {
-	is( $node->sql("SELECT outcome, sqlstate, error, detail, hint FROM jobq.attempts
+	is( $node->sql(
+			"SELECT outcome, sqlstate, error, detail, hint FROM jobq.attempts
 			 WHERE queue = '$queue'"),
-		$outcome{$queue}, "$queue: how the attempt has ended");
+		$outcome{$queue},
+		"$queue: how the attempt has ended");
 }
 is($node->sql(q{SELECT state, sqlstate FROM jobq.jobs WHERE queue = 'dead'}),
 	'dead|57014', 'the last attempt');
-is( $node->sql(q{SELECT count(*) FROM jobq.dequeue_any('{capped,extended,short,plain}', 10)}),
+is($node->sql(q{SELECT count(*) FROM jobq.dequeue_any('{capped,extended,short,plain}', 10)}),
 	4, 'the others may be claimed at once');
 
 done_testing();

@@ -9,16 +9,19 @@ use Test::More;
 use Time::HiRes qw(time);
 
 # Room for some 600 queues.
-my $node = jobq_node('main', conf => ['jobq.max_workers = 1', 'jobq.shared_memory = 1MB']);
+my $node = jobq_node('main', conf => [ 'jobq.max_workers = 1', 'jobq.shared_memory = 1MB' ]);
 
-$node->sql(q{
+$node->sql(
+	q{
 	SELECT count(jobq.create_queue('q' || i)) FROM generate_series(1, 2000) AS i;
 	SELECT jobq.create_queue('mine');
 	SELECT jobq.create_queue('silent', notify => false);
 	SELECT jobq.create_queue('other')});
 like(
-	$node->sql(q{SELECT message FROM jobq.health WHERE topic = 'shared memory' AND object = 'queues'}),
-	qr/no room for \d+ queues/, 'there is no room');
+	$node->sql(
+		q{SELECT message FROM jobq.health WHERE topic = 'shared memory' AND object = 'queues'}),
+	qr/no room for \d+ queues/,
+	'there is no room');
 
 # Reads from a session until it has been notified; returns the channels.
 sub channels
@@ -56,8 +59,11 @@ my $waiter = $node->background_psql('postgres');
 my $fast = 0;
 foreach my $round (1 .. 8)
 {
-	$waiter->query_until(qr/sent/, "\\echo sent\nCALL jobq.wait('{other}', '30 s');\n\\echo over $round\n");
-	poll_ok($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Extension' AND query LIKE 'CALL%'},
+	$waiter->query_until(qr/sent/,
+		"\\echo sent\nCALL jobq.wait('{other}', '30 s');\n\\echo over $round\n");
+	poll_ok(
+		$node,
+		q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Extension' AND query LIKE 'CALL%'},
 		"round $round: it waits");
 	my $began = time();
 	$node->sql(q{SELECT jobq.enqueue('other')});

@@ -8,8 +8,14 @@ use warnings;
 use JobqTest;
 use Test::More;
 
-my $node = jobq_node('main', conf => ['jobq.max_workers = 4', 'jobq.max_workers_per_role = 1',
-		'max_prepared_transactions = 2', 'jobq.log_jobs = all']);
+my $node = jobq_node(
+	'main',
+	conf => [
+		'jobq.max_workers = 4',
+		'jobq.max_workers_per_role = 1',
+		'max_prepared_transactions = 2',
+		'jobq.log_jobs = all'
+	]);
 
 # The findings of a topic: severity, object and message.
 sub finding
@@ -33,23 +39,29 @@ $node->sql('CREATE ROLE carol LOGIN; CREATE DATABASE other');
 create_extension($node, 'other');
 foreach my $db ('postgres', 'other')
 {
-	$node->sql(q{
+	$node->sql(
+		q{
 		CREATE FUNCTION work(p jsonb) RETURNS void LANGUAGE sql AS 'SELECT pg_sleep(p::float8)';
 		SELECT jobq.grant_usage('carol');
 		SELECT jobq.create_queue('work', 'work(jsonb)', owner => 'carol')}, $db);
 }
 my $long = $node->sql(q{SELECT jobq.enqueue('work', '1000')}, 'other');
-poll_ok($node, "SELECT count(*) = 1 FROM jobq.workers WHERE job_id = $long", 'a job runs elsewhere', db => 'other');
-$node->sql(q{SELECT jobq.enqueue('work', '0')});
 poll_ok(
-	$node, finding('worker slots'), 'a finding at once',
+	$node,
+	"SELECT count(*) = 1 FROM jobq.workers WHERE job_id = $long",
+	'a job runs elsewhere',
+	db => 'other');
+$node->sql(q{SELECT jobq.enqueue('work', '0')});
+poll_ok($node, finding('worker slots'), 'a finding at once',
 	expected => 'warning|jobq.max_workers_per_role|jobs wait, and role "carol" has as many'
 	  . ' workers as it may have, all in other databases: 1');
-is($node->sql(q{SELECT hint FROM jobq.health WHERE topic = 'worker slots'}),
-	'Increase jobq.max_workers_per_role and reload the configuration.', 'and what to do');
-$node->sql('CREATE ROLE dave LOGIN IN ROLE pg_read_all_settings; SELECT jobq.grant_usage($$dave$$)');
-unlike($node->sql(q{SET ROLE dave; SELECT message FROM jobq.health WHERE topic = 'worker slots'}), qr/carol/,
-	'others are not told who');
+is( $node->sql(q{SELECT hint FROM jobq.health WHERE topic = 'worker slots'}),
+	'Increase jobq.max_workers_per_role and reload the configuration.',
+	'and what to do');
+$node->sql(
+	'CREATE ROLE dave LOGIN IN ROLE pg_read_all_settings; SELECT jobq.grant_usage($$dave$$)');
+unlike($node->sql(q{SET ROLE dave; SELECT message FROM jobq.health WHERE topic = 'worker slots'}),
+	qr/carol/, 'others are not told who');
 $node->append_conf('postgresql.conf', 'jobq.max_workers_per_role = 2');
 $node->reload;
 poll_ok($node, q{SELECT count(*) = 0 FROM jobq_store.job}, 'that is right: the job runs');
@@ -58,25 +70,30 @@ $node->sql("SELECT jobq.cancel($long)", 'other');
 
 # ------------------------------------------- jobs that somebody has locked
 
-$node->sql(q{CREATE FUNCTION quick(p jsonb) RETURNS void LANGUAGE sql AS '';
+$node->sql(
+	q{CREATE FUNCTION quick(p jsonb) RETURNS void LANGUAGE sql AS '';
 	SELECT jobq.create_queue('quick', 'quick(jsonb)')});
 my $locker = $node->background_psql('postgres');
-my $id = $node->sql(q{SELECT jobq.pause('quick'); SELECT jobq.enqueue('quick')}) =~ /(\d+)\s*$/ ? $1 : die;
+my $id =
+  $node->sql(q{SELECT jobq.pause('quick'); SELECT jobq.enqueue('quick')}) =~ /(\d+)\s*$/ ? $1 : die;
 my $pid = $locker->query_safe("SELECT pg_backend_pid()");
 $locker->query_safe("BEGIN; SELECT jobq.set_priority($id, 3)");
 $node->sql(q{SELECT jobq.resume('quick')});
 is($node->sql(finding('late')), '', 'nothing is said at once');
-poll_ok($node,
+poll_ok(
+	$node,
 	"SELECT message ~ '^job $id is ready, and the transaction of pid $pid .*idle in transaction.* has it locked'"
 	  . " AND object = 'quick' FROM jobq.health WHERE topic = 'late'",
 	'a job that an open transaction has locked is late');
 $locker->query_safe('COMMIT');
 poll_ok($node, q{SELECT count(*) = 0 FROM jobq_store.job}, 'until it ends');
 is($node->sql(finding('late')), '', 'and then it is not');
-$id = $node->sql(q{SELECT jobq.pause('quick'); SELECT jobq.enqueue('quick')}) =~ /(\d+)\s*$/ ? $1 : die;
+$id =
+  $node->sql(q{SELECT jobq.pause('quick'); SELECT jobq.enqueue('quick')}) =~ /(\d+)\s*$/ ? $1 : die;
 $locker->query_safe("BEGIN; SELECT jobq.set_priority($id, 4); PREPARE TRANSACTION 'forgotten'");
 $node->sql(q{SELECT jobq.resume('quick')});
-poll_ok($node,
+poll_ok(
+	$node,
 	"SELECT message ~ 'job $id is ready, and prepared transaction .forgotten.*has it locked' AND hint ~ '^Use COMMIT PREPARED'"
 	  . " FROM jobq.health WHERE topic = 'late'",
 	'a prepared one is named');
@@ -84,19 +101,27 @@ $node->sql(q{COMMIT PREPARED 'forgotten'});
 poll_ok($node, q{SELECT count(*) = 0 FROM jobq_store.job}, 'that is right');
 
 # a job that runs for long is not late
-my $runs = $node->sql(q{SELECT jobq.create_queue('work2', 'work(jsonb)'); SELECT jobq.enqueue('work2', '1000')})
-  =~ /(\d+)\s*$/ ? $1 : die;
-poll_ok($node, "SELECT count(*) = 1 FROM jobq.workers WHERE job_id = $runs AND since < now() - interval '6 s'",
+my $runs = $node->sql(
+	q{SELECT jobq.create_queue('work2', 'work(jsonb)'); SELECT jobq.enqueue('work2', '1000')}) =~
+  /(\d+)\s*$/ ? $1 : die;
+poll_ok(
+	$node,
+	"SELECT count(*) = 1 FROM jobq.workers WHERE job_id = $runs AND since < now() - interval '6 s'",
 	'a job runs');
 is($node->sql(finding('late')), '', 'what an executor runs is not late');
 $node->sql(q{ALTER SYSTEM SET jobq.health_transaction_age = '1s'; SELECT pg_reload_conf()});
-poll_ok($node,
+poll_ok(
+	$node,
 	"SELECT message ~ 'application \"jobq executor\", job $runs, keeps dead rows'"
 	  . " AND hint = 'Cancel its job with jobq.cancel($runs), or give the queue a timeout.'"
 	  . " FROM jobq.health WHERE topic = 'horizon'",
 	'a job holds the horizon: its name, and what to do');
-$pid = $locker->query_safe(q{BEGIN; SELECT txid_current(); SELECT pg_backend_pid()}) =~ /(\d+)\s*$/ ? $1 : die;
-poll_ok($node,
+$pid =
+	$locker->query_safe(q{BEGIN; SELECT txid_current(); SELECT pg_backend_pid()}) =~ /(\d+)\s*$/
+  ? $1
+  : die;
+poll_ok(
+	$node,
 	"SELECT hint = 'End it, with pg_terminate_backend($pid) if need be; see idle_in_transaction_session_timeout.'"
 	  . " FROM jobq.health WHERE topic = 'horizon' AND object = 'pid $pid'",
 	'so does an idle transaction');
@@ -107,28 +132,40 @@ $locker->quit;
 
 # ------------------------------------------------------------- many queues
 
-$node->sql(q{SELECT count(jobq.create_queue('many' || i, 'quick(jsonb)')) FROM generate_series(1, 500) AS i});
+$node->sql(
+	q{SELECT count(jobq.create_queue('many' || i, 'quick(jsonb)')) FROM generate_series(1, 500) AS i}
+);
 # with entries in the index that are dead, and that a scan remembers
-$node->sql(q{SELECT count(jobq.enqueue('many' || i, delay => '1 h')) FROM generate_series(1, 500) AS i, generate_series(1, 5);
+$node->sql(
+	q{SELECT count(jobq.enqueue('many' || i, delay => '1 h')) FROM generate_series(1, 500) AS i, generate_series(1, 5);
 	SELECT count(jobq.delete(id)) FROM jobq.jobs WHERE queue LIKE 'many%'});
 $node->sql('SELECT * FROM jobq.health') foreach 1 .. 2;
-my ($reads) = $node->sql(q{BEGIN; SELECT count(*) FROM jobq.health;
-	SELECT idx_scan FROM pg_stat_xact_all_tables WHERE relid = 'jobq_store.queue'::regclass; COMMIT}) =~ /(\d+)\s*$/;
+my ($reads) = $node->sql(
+	q{BEGIN; SELECT count(*) FROM jobq.health;
+	SELECT idx_scan FROM pg_stat_xact_all_tables WHERE relid = 'jobq_store.queue'::regclass; COMMIT}
+) =~ /(\d+)\s*$/;
 cmp_ok($reads, '<', 20, 'an administrator has no queue read of which there is nothing to say');
 $node->sql(q{ALTER FUNCTION quick(jsonb) RENAME TO slow});
-is($node->sql(q{SELECT count(*) FROM jobq.health WHERE topic = 'handler' AND message ~ 'quick.jsonb. does not exist'}),
-	'100', 'those with a handler that is gone are named');
-is($node->sql(q{SELECT message FROM jobq.health WHERE topic = 'handler' AND object IS NULL}),
-	'there are 401 more such queues', 'as many as one can read, and the rest is counted');
+is( $node->sql(
+		q{SELECT count(*) FROM jobq.health WHERE topic = 'handler' AND message ~ 'quick.jsonb. does not exist'}
+	),
+	'100',
+	'those with a handler that is gone are named');
+is( $node->sql(q{SELECT message FROM jobq.health WHERE topic = 'handler' AND object IS NULL}),
+	'there are 401 more such queues',
+	'as many as one can read, and the rest is counted');
 $node->sql(q{ALTER FUNCTION slow(jsonb) RENAME TO quick});
 
 # ---------------------------------------------------------------- the log
 
 my $position = log_position($node);
 $node->sql(q{SELECT jobq.enqueue('quick')});
-logs_ok($position, qr/job \d+ of queue "quick" completed, attempt 1, .*\n.*DETAIL:  It is in database "postgres"\./,
+logs_ok(
+	$position,
+	qr/job \d+ of queue "quick" completed, attempt 1, .*\n.*DETAIL:  It is in database "postgres"\./,
 	'a job that has completed');
-$node->sql(q{
+$node->sql(
+	q{
 	CREATE FUNCTION stubborn(p jsonb) RETURNS void LANGUAGE plpgsql AS $$
 	BEGIN
 		LOOP
@@ -138,33 +175,41 @@ $node->sql(q{
 			END;
 		END LOOP;
 	END $$;
-	SELECT jobq.create_queue('stubborn', 'stubborn(jsonb)', timeout => '100 ms', max_attempts => 2, backoff_base => '1 ms')});
+	SELECT jobq.create_queue('stubborn', 'stubborn(jsonb)', timeout => '100 ms', max_attempts => 2, backoff_base => '1 ms')}
+);
 $id = $node->sql(q{SELECT jobq.enqueue('stubborn')});
-logs_ok($position,
+logs_ok(
+	$position,
 	qr/job $id of queue "stubborn" failed, attempt 1: the job ran longer than its timeout\n.*DETAIL:  SQLSTATE 57014 in database "postgres"; attempt 2 of 2 is made in/,
 	'one that does not end when its timeout is over');
-logs_ok($position,
+logs_ok(
+	$position,
 	qr/job $id of queue "stubborn" failed, attempt 2: the job ran longer than its timeout\n.*DETAIL:  SQLSTATE 57014 in database "postgres"; the job is dead\./,
 	'its last attempt');
 $id = $node->sql(q{SELECT jobq.enqueue('work2', '1000', max_attempts => 1)});
 poll_ok($node, "SELECT count(*) = 1 FROM jobq.workers WHERE job_id = $id", 'a job runs');
 $node->sql("SELECT pg_terminate_backend(pid) FROM jobq.workers WHERE job_id = $id");
-logs_ok($position,
+logs_ok(
+	$position,
 	qr/job $id of queue "work2" failed, attempt 1: the background worker was terminated while the job was running\n.*DETAIL:  SQLSTATE 57P01 in database "postgres"; the job is dead\./,
 	'one whose process is terminated');
 poll_ok($node, q{SELECT count(*) = 0 FROM jobq_store.job}, 'all have ended');
-$node->sql(q{SELECT jobq.create_queue('gone'); SELECT jobq.grant_queue('gone', 'dave', 'enqueue');
+$node->sql(
+	q{SELECT jobq.create_queue('gone'); SELECT jobq.grant_queue('gone', 'dave', 'enqueue');
 	SELECT jobq.grant_usage('dave', true);
 	SET ROLE dave; SELECT jobq.schedule('s', '* * * * * *', queue => 'gone');
 	RESET ROLE; SELECT jobq.revoke_queue('gone', 'dave', 'enqueue')});
-logs_ok($position, qr/WARNING:  schedule "s" was disabled\n.*DETAIL:  In database "postgres": /,
+logs_ok(
+	$position,
+	qr/WARNING:  schedule "s" was disabled\n.*DETAIL:  In database "postgres": /,
 	'a schedule that was disabled');
 
 $id = $node->sql(q{SELECT jobq.enqueue('work2', '1000', max_attempts => 1)});
 poll_ok($node, "SELECT count(*) = 1 FROM jobq.workers WHERE job_id = $id", 'a job runs');
 $pid = $node->sql("SELECT pid FROM jobq.workers WHERE job_id = $id");
 kill_9($node, $pid);
-logs_ok($position,
+logs_ok(
+	$position,
 	qr/job $id of queue "work2" failed, attempt 1: the server crashed while the job was running\n.*DETAIL:  SQLSTATE 57P02 in database "postgres"; the job is dead\./,
 	'one whose server has crashed');
 

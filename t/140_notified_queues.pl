@@ -18,8 +18,11 @@ sub memory
 	my $position = log_position($node);
 	my $size;
 	$node->safe_psql('postgres', "SELECT pg_log_backend_memory_contexts($coordinator)");
-	poll_until(sub { ($size) = log_since($node, $position) =~ /jobq notified queues: (\d+) total/; return $size })
-	  or die "the coordinator does not say\n";
+	poll_until(
+		sub {
+			($size) = log_since($node, $position) =~ /jobq notified queues: (\d+) total/;
+			return $size;
+		}) or die "the coordinator does not say\n";
 	return $size;
 }
 
@@ -27,17 +30,20 @@ sub memory
 sub notify_queues
 {
 	my ($n) = @_;
-	$node->safe_psql('postgres', qq{
+	$node->safe_psql(
+		'postgres', qq{
 		SELECT count(jobq.create_queue('q' || i)) FROM generate_series(1, $n) AS i;
 		SELECT jobq.create_queue('last')});
 	ask($listener, q{SELECT jobq.listen('last')});
-	$node->safe_psql('postgres', qq{
+	$node->safe_psql(
+		'postgres', qq{
 		SELECT count(jobq.enqueue('q' || i)) FROM generate_series(1, $n) AS i;
 		SELECT jobq.enqueue('last')});
 	poll_until(sub { return ask($listener, 'SELECT 1') =~ /notification "jobq.last"/ })
 	  or die "nobody is notified\n";
 	ask($listener, q{SELECT jobq.unlisten('last')});
-	$node->safe_psql('postgres', qq{
+	$node->safe_psql(
+		'postgres', qq{
 		SELECT count(jobq.drop_queue('q' || i, force => true)) FROM generate_series(1, $n) AS i;
 		SELECT jobq.drop_queue('last', force => true)});
 	return;

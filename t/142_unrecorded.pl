@@ -14,7 +14,8 @@ use Test::More;
 my $node = jobq_node('main', conf => [ 'jobq.max_workers = 4', 'log_statement = none' ]);
 
 # Each run of a job leaves a number of a sequence, which no rollback takes back.
-$node->sql(q{
+$node->sql(
+	q{
 	CREATE FUNCTION space(bigint) RETURNS bigint IMMUTABLE LANGUAGE plpgsql AS $$
 		BEGIN
 			IF current_setting('disk.error', true) <> '' THEN
@@ -45,56 +46,75 @@ sub set_error
 	my ($sqlstate) = @_;
 	$node->append_conf('postgresql.conf', "disk.error = '$sqlstate'");
 	$node->reload;
-	poll_until(sub { $node->sql('SHOW disk.error') eq $sqlstate }) or die "the setting is not there\n";
+	poll_until(sub { $node->sql('SHOW disk.error') eq $sqlstate })
+	  or die "the setting is not there\n";
 	return;
 }
 
 # How often jobs were run.
 sub runs
 {
-	return join ' ', map { $node->sql("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM ${_}_runs") } @_;
+	return join ' ',
+	  map { $node->sql("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM ${_}_runs") } @_;
 }
 
 foreach my $sqlstate ('53100', '58030', 'XX002')
 {
 	set_error($sqlstate);
-	$node->sql("ALTER SEQUENCE once_runs RESTART; ALTER SEQUENCE often_runs RESTART; ALTER SEQUENCE other_runs RESTART");
+	$node->sql(
+		"ALTER SEQUENCE once_runs RESTART; ALTER SEQUENCE often_runs RESTART; ALTER SEQUENCE other_runs RESTART"
+	);
 	my $position = log_position($node);
 	my $once = $node->sql(q{SELECT jobq.enqueue('once')});
-	poll_ok($node, qq{SELECT EXISTS (SELECT FROM jobq.health WHERE topic = 'unrecorded'
+	poll_ok(
+		$node, qq{SELECT EXISTS (SELECT FROM jobq.health WHERE topic = 'unrecorded'
 		AND severity = 'critical' AND message LIKE '%$sqlstate%')}, "$sqlstate: health says so");
 	my $often = $node->sql(q{SELECT jobq.enqueue('often')});
 	my $other = $node->sql(q{SET ROLE other; SELECT jobq.enqueue('other')});
 
 	# executors of both roles have tried to go on, several times
-	ok( poll_until(
-			sub { scalar(() = log_since($node, $position) =~ /ERROR:  no space/g) >= 6 }),
+	ok(poll_until(sub { scalar(() = log_since($node, $position) =~ /ERROR:  no space/g) >= 6 }),
 		"$sqlstate: executors try again");
 	is(runs('once'), '1', "$sqlstate: the job was run once");
 	is(runs('often', 'other'), '0 0', "$sqlstate: no other one is started");
 
 	set_error('');
-	poll_ok($node, 'SELECT count(*) = 0 FROM jobq_store.job', "$sqlstate: there is space again, and all is done");
+	poll_ok(
+		$node,
+		'SELECT count(*) = 0 FROM jobq_store.job',
+		"$sqlstate: there is space again, and all is done");
 	is(runs('once', 'often', 'other'), '1 1 1', "$sqlstate: nothing was run twice");
-	is($node->sql("SELECT state, attempt FROM jobq.jobs WHERE id = $once"), 'dead|1', "$sqlstate: the attempt counts");
-	is($node->sql("SELECT attempt, outcome, sqlstate, error LIKE 'what came of the job could not%' FROM jobq.attempts WHERE job_id = $once"),
-		"1|failed|$sqlstate|t", "$sqlstate: and is written down");
-	is($node->sql("SELECT string_agg(state || attempt, ' ') FROM jobq.jobs WHERE id IN ($often, $other)"),
-		'completed1 completed1', "$sqlstate: the others are completed");
-	is($node->sql(q{SELECT count(*) FROM jobq.health WHERE topic = 'unrecorded'}), '0', "$sqlstate: health is well again");
+	is($node->sql("SELECT state, attempt FROM jobq.jobs WHERE id = $once"),
+		'dead|1', "$sqlstate: the attempt counts");
+	is( $node->sql(
+			"SELECT attempt, outcome, sqlstate, error LIKE 'what came of the job could not%' FROM jobq.attempts WHERE job_id = $once"
+		),
+		"1|failed|$sqlstate|t",
+		"$sqlstate: and is written down");
+	is( $node->sql(
+			"SELECT string_agg(state || attempt, ' ') FROM jobq.jobs WHERE id IN ($often, $other)"),
+		'completed1 completed1',
+		"$sqlstate: the others are completed");
+	is($node->sql(q{SELECT count(*) FROM jobq.health WHERE topic = 'unrecorded'}),
+		'0', "$sqlstate: health is well again");
 }
 
 # The attempt counts over a restart, too.
 set_error('53100');
 $node->sql(q{ALTER SEQUENCE once_runs RESTART});
 my $id = $node->sql(q{SELECT jobq.enqueue('once')});
-poll_ok($node, q{SELECT EXISTS (SELECT FROM jobq.health WHERE topic = 'unrecorded')}, 'it cannot be written');
+poll_ok(
+	$node,
+	q{SELECT EXISTS (SELECT FROM jobq.health WHERE topic = 'unrecorded')},
+	'it cannot be written');
 $node->restart;
 set_error('');
 poll_ok($node, "SELECT state = 'dead' FROM jobq.jobs WHERE id = $id", 'restart: the job is dead');
 is(runs('once'), '1', 'restart: it is not run again');
-is($node->sql("SELECT outcome, sqlstate FROM jobq.attempts WHERE job_id = $id"), 'failed|53100', 'restart: written down');
+is($node->sql("SELECT outcome, sqlstate FROM jobq.attempts WHERE job_id = $id"),
+	'failed|53100', 'restart: written down');
 
-is($node->sql(q{SELECT count(*) FROM jobq.attempts WHERE outcome = 'crashed'}), '0', 'nothing has crashed');
+is($node->sql(q{SELECT count(*) FROM jobq.attempts WHERE outcome = 'crashed'}),
+	'0', 'nothing has crashed');
 $node->stop;
 done_testing();

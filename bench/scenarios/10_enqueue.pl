@@ -5,8 +5,8 @@ package JobqBench::Scenario::Enqueue;
 use strict;
 use warnings;
 
-use JobqBench::Report qw(goal);
-use JobqBench::Rounds qw(throughput);
+use JobqBench::Report   qw(goal);
+use JobqBench::Rounds   qw(throughput);
 use JobqBench::Scenario qw(scenario);
 
 scenario(

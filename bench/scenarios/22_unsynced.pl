@@ -5,9 +5,9 @@ package JobqBench::Scenario::Unsynced;
 use strict;
 use warnings;
 
-use JobqBench::Queue qw(knows_option);
-use JobqBench::Report qw(goal);
-use JobqBench::Rounds qw(throughput);
+use JobqBench::Queue    qw(knows_option);
+use JobqBench::Report   qw(goal);
+use JobqBench::Rounds   qw(throughput);
 use JobqBench::Scenario qw(scenario skip);
 
 scenario(

@@ -5,8 +5,8 @@ package JobqBench::Scenario::Consume100;
 use strict;
 use warnings;
 
-use JobqBench::Report qw(goal);
-use JobqBench::Rounds qw(throughput keep_default);
+use JobqBench::Report   qw(goal);
+use JobqBench::Rounds   qw(throughput keep_default);
 use JobqBench::Scenario qw(scenario);
 
 scenario(

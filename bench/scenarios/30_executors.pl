@@ -6,19 +6,19 @@ package JobqBench::Scenario::Executors;
 use strict;
 use warnings;
 
-use JobqBench::Queue qw(reset_queue database script);
-use JobqBench::Report qw(goal);
-use JobqBench::Rounds qw(run_variant keep_default);
+use JobqBench::Queue    qw(reset_queue database script);
+use JobqBench::Report   qw(goal);
+use JobqBench::Rounds   qw(run_variant keep_default);
 use JobqBench::Scenario qw(scenario);
-use JobqBench::Server qw(sql sql_file set_option reset_options wait_until);
+use JobqBench::Server   qw(sql sql_file set_option reset_options wait_until);
 
 my $db = database('jobq');
 my %goals = (2 => goal('>=', 30_000));
 
 sub executors
 {
-	return sql($db, "SELECT count(*) FROM pg_stat_activity"
-		  . " WHERE backend_type = 'jobq executor'");
+	return sql($db,
+		"SELECT count(*) FROM pg_stat_activity" . " WHERE backend_type = 'jobq executor'");
 }
 
 # The jobs per second of $n jobs, enqueue to done
@@ -52,10 +52,8 @@ scenario(
 		{
 			foreach my $workers (1, 2, 4)
 			{
-				push @{ $jobq{$workers} },
-				  measure($size, $workers, "keep_completed => '0'");
-				push @{ $kept{$workers} },
-				  measure($size, $workers, keep_default());
+				push @{ $jobq{$workers} }, measure($size, $workers, "keep_completed => '0'");
+				push @{ $kept{$workers} }, measure($size, $workers, keep_default());
 				push @{ $rawq{$workers} },
 				  run_variant(
 					$size,
@@ -74,8 +72,7 @@ scenario(
 				measure => "run, $_ worker" . ($_ > 1 ? 's' : ''),
 				clients => $_,
 				unit => 'jobs/s');
-			(
-				{
+			(   {
 					%row,
 					system => 'jobq executors',
 					values => $jobq{$_},

@@ -5,10 +5,10 @@ package JobqBench::Scenario::Wake;
 use strict;
 use warnings;
 
-use JobqBench::Queue qw(reset_queue database bench_dir);
-use JobqBench::Report qw(goal percentile);
+use JobqBench::Queue    qw(reset_queue database bench_dir);
+use JobqBench::Report   qw(goal percentile);
 use JobqBench::Scenario qw(scenario skip);
-use JobqBench::Server qw(sql psql output scratch_file);
+use JobqBench::Server   qw(sql psql output scratch_file);
 
 my $payload = q('{"to":"user@example.com","n":12345}');
 my $rawq_claim = <<'SQL';
@@ -63,8 +63,7 @@ my @clients = (
 # of PostgreSQL without headers.
 sub libpq_flags
 {
-	foreach my $program ($ENV{PG_CONFIG} // (),
-		map { "$_/pg_config" } split(/:/, $ENV{PATH}))
+	foreach my $program ($ENV{PG_CONFIG} // (), map { "$_/pg_config" } split(/:/, $ENV{PATH}))
 	{
 		next unless -x $program;
 		my ($include, $lib) =
@@ -78,8 +77,11 @@ sub libpq_flags
 sub compile
 {
 	my $program = scratch_file('wake');
-	my @command = ($ENV{CC} // 'cc', qw(-O2 -Wall -Wextra -pthread),
-		'-o', $program, bench_dir() . '/wake.c', libpq_flags());
+	my @command = (
+		$ENV{CC} // 'cc',
+		qw(-O2 -Wall -Wextra -pthread),
+		'-o', $program, bench_dir() . '/wake.c',
+		libpq_flags());
 	eval { output(undef, @command) };
 	skip("wake.c cannot be compiled: $@") if $@;
 	return $program;
@@ -91,8 +93,11 @@ sub wake_client
 	my ($program, $client, $jobs) = @_;
 	reset_queue($client->{queue});
 	local $ENV{PGDATABASE} = database($client->{queue});
-	my @lines = split(/\n/, output(undef, $program, $jobs + 10,
-			map { $client->{$_} // '' } qw(listen enqueue wait claim)));
+	my @lines = split(
+		/\n/,
+		output(
+			undef, $program,
+			$jobs + 10, map { $client->{$_} // '' } qw(listen enqueue wait claim)));
 	splice(@lines, 0, 10);
 	my @ms = map { (split)[ $client->{got} ? 1 : 0 ] } @lines;
 	return (percentile(0.5, @ms), percentile(0.99, @ms));
@@ -106,20 +111,17 @@ sub wake_executor
 	my $text;
 	if ($size->{own_server})
 	{
-		$text = output(undef, "$latency/run", $size->{wake_jobs},
-			$size->{cold_jobs});
+		$text = output(undef, "$latency/run", $size->{wake_jobs}, $size->{cold_jobs});
 	}
 	else
 	{
 		sql(database('jobq'), 'DROP EXTENSION IF EXISTS jobq CASCADE');
 		$text = psql(
-			database('jobq_2'),
-			'-v', "warm=$size->{wake_jobs}",
-			'-v', "cold=$size->{cold_jobs}",
-			'-f', "$latency/latency.sql");
+			database('jobq_2'), '-v', "warm=$size->{wake_jobs}", '-v',
+			"cold=$size->{cold_jobs}", '-f', "$latency/latency.sql");
 	}
-	my ($p50, $p99) = $text =~
-	  /^executor running .*: median ([\d.]+) ms, 99th percentile ([\d.]+) ms/m;
+	my ($p50, $p99) =
+	  $text =~ /^executor running .*: median ([\d.]+) ms, 99th percentile ([\d.]+) ms/m;
 	die "cannot read what bench/latency says:\n$text\n" unless defined $p99;
 	return ($p50, $p99);
 }
@@ -134,7 +136,9 @@ scenario(
 				system => 'jobq executor',
 				goals => [ goal('<=', 0.15), goal('<=', 1.0) ]
 			},
-			map { {%$_} } @clients);
+			map {
+				{ %$_ }
+			} @clients);
 		foreach my $round (1 .. $size->{rounds})
 		{
 			foreach my $worker (@workers)

@@ -6,11 +6,11 @@ package JobqBench::Scenario::Snapshot;
 use strict;
 use warnings;
 
-use JobqBench::Plot qw(write_series plot_series);
-use JobqBench::Queue qw(reset_queue fill_queue database script);
-use JobqBench::Report qw(goal median);
+use JobqBench::Plot     qw(write_series plot_series);
+use JobqBench::Queue    qw(reset_queue fill_queue database script);
+use JobqBench::Report   qw(goal median);
 use JobqBench::Scenario qw(scenario);
-use JobqBench::Server qw(watch_pgbench start_session ask end_session);
+use JobqBench::Server   qw(watch_pgbench start_session ask end_session);
 
 my $clients = 8;
 
@@ -31,8 +31,8 @@ sub measure
 			{
 				$held_from = @series;
 				$holder = start_session(database($queue));
-				ask($holder, 'BEGIN ISOLATION LEVEL REPEATABLE READ;'
-					  . ' SELECT pg_current_xact_id();');
+				ask($holder,
+					'BEGIN ISOLATION LEVEL REPEATABLE READ;' . ' SELECT pg_current_xact_id();');
 			}
 			return @series < $seconds;
 		},
@@ -85,34 +85,31 @@ scenario(
 		my %goal_of_kept = (jobq => goal('>=', 0.95));
 		my %row = (clients => $clients, unit => 'pairs/s');
 		return (
-			(
-				map {
+			(   map {
 					{
 						%row,
-						measure => 'free',
-						system => $_,
-						values => $free{$_},
-						goal => $goal_of_free{$_}
+						  measure => 'free',
+						  system => $_,
+						  values => $free{$_},
+						  goal => $goal_of_free{$_}
 					}
 				} @queues),
-			(
-				map {
+			(   map {
 					{
 						%row,
-						measure => 'held, last seconds',
-						system => $_,
-						values => $held{$_}
+						  measure => 'held, last seconds',
+						  system => $_,
+						  values => $held{$_}
 					}
 				} @queues),
-			(
-				map {
+			(   map {
 					{
 						%row,
-						measure => 'held / free',
-						system => $_,
-						unit => '',
-						values => $kept{$_},
-						goal => $goal_of_kept{$_}
+						  measure => 'held / free',
+						  system => $_,
+						  unit => '',
+						  values => $kept{$_},
+						  goal => $goal_of_kept{$_}
 					}
 				} @queues));
 	});

@@ -6,10 +6,10 @@ package JobqBench::Scenario::Backlog;
 use strict;
 use warnings;
 
-use JobqBench::Queue qw(reset_queue fill_queue database script bench_dir);
-use JobqBench::Report qw(goal thousands);
+use JobqBench::Queue    qw(reset_queue fill_queue database script bench_dir);
+use JobqBench::Report   qw(goal thousands);
 use JobqBench::Scenario qw(scenario);
-use JobqBench::Server qw(pgbench sql sql_file);
+use JobqBench::Server   qw(pgbench sql sql_file);
 
 my $clients = 8;
 
@@ -48,15 +48,16 @@ scenario(
 				goal => goal('>=', 0.95, $few)
 			});
 		reset_queue('jobq', db => $_->{db}) foreach @variants;
-		sql_file($variants[1]{db}, bench_dir() . '/jobq/backlog.sql',
-			future => $large{future}, paused => $large{paused});
+		sql_file(
+			$variants[1]{db}, bench_dir() . '/jobq/backlog.sql',
+			future => $large{future},
+			paused => $large{paused});
 		fill_queue('jobq', $_->{pending}, $_->{db}) foreach @variants;
 		sql('postgres', 'CHECKPOINT');
 
 		foreach my $round (1 .. $size->{backlog_rounds})
 		{
-			push @{ $_->{values} }, measure($_->{db}, 0.9 * $small)
-			  foreach @variants;
+			push @{ $_->{values} }, measure($_->{db}, 0.9 * $small) foreach @variants;
 		}
 		reset_queue('jobq', db => $variants[1]{db});
 		return map {

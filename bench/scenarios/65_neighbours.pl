@@ -6,10 +6,10 @@ package JobqBench::Scenario::Neighbours;
 use strict;
 use warnings;
 
-use JobqBench::Queue qw(reset_queue database bench_dir);
-use JobqBench::Report qw(goal thousands);
+use JobqBench::Queue    qw(reset_queue database bench_dir);
+use JobqBench::Report   qw(goal thousands);
 use JobqBench::Scenario qw(scenario);
-use JobqBench::Server qw(pgbench sql sql_file ask start_session end_session wait_until);
+use JobqBench::Server   qw(pgbench sql sql_file ask start_session end_session wait_until);
 
 my $clients = 4;
 my $dir = bench_dir() . '/neighbours';
@@ -25,7 +25,8 @@ sub with_changes
 	wait_until(
 		'the changes',
 		sub {
-			sql($db, "SELECT count(*) FROM pg_stat_activity"
+			sql($db,
+					"SELECT count(*) FROM pg_stat_activity"
 				  . " WHERE query LIKE '%many_1%' AND pid <> pg_backend_pid()"
 				  . " AND datname = current_database()");
 		});

@@ -6,11 +6,11 @@ package JobqBench::Scenario::Application;
 use strict;
 use warnings;
 
-use JobqBench::Queue qw(database);
-use JobqBench::Report qw(goal);
-use JobqBench::Rounds qw(throughput);
+use JobqBench::Queue    qw(database);
+use JobqBench::Report   qw(goal);
+use JobqBench::Rounds   qw(throughput);
 use JobqBench::Scenario qw(scenario);
-use JobqBench::Server qw(ask start_session end_session);
+use JobqBench::Server   qw(ask start_session end_session);
 
 # Run $load while a client listens to the queue, and see that it is told.
 sub with_listener
@@ -35,8 +35,7 @@ sub shares
 			%$row,
 			measure => 'with / without',
 			unit => '',
-			values =>
-			  [ map { $values->[$_] / $without->{values}[$_] } 0 .. $#$values ],
+			values => [ map { $values->[$_] / $without->{values}[$_] } 0 .. $#$values ],
 			goal => $row->{system} =~ /^jobq/ ? goal('>=', 0.78) : undef
 		}
 	} @with;

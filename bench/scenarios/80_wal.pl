@@ -6,11 +6,11 @@ package JobqBench::Scenario::Wal;
 use strict;
 use warnings;
 
-use JobqBench::Queue qw(reset_queue fill_queue database script);
-use JobqBench::Report qw(goal);
-use JobqBench::Rounds qw(keep_default);
+use JobqBench::Queue    qw(reset_queue fill_queue database script);
+use JobqBench::Report   qw(goal);
+use JobqBench::Rounds   qw(keep_default);
 use JobqBench::Scenario qw(scenario);
-use JobqBench::Server qw(pgbench sql sql_file vacuum set_option
+use JobqBench::Server   qw(pgbench sql sql_file vacuum set_option
   reset_options wait_until);
 
 my $clients = 4;
@@ -84,7 +84,8 @@ sub finish_jobs
 	wait_until(
 		'the executors to finish',
 		sub {
-			sql($db, "SELECT NOT EXISTS (SELECT FROM jobq.jobs WHERE queue ="
+			sql($db,
+					"SELECT NOT EXISTS (SELECT FROM jobq.jobs WHERE queue ="
 				  . " 'work' AND state IN ('ready', 'running'))"
 				  . " AND NOT EXISTS (SELECT FROM pg_stat_activity"
 				  . " WHERE backend_type = 'jobq executor')") eq 't';
@@ -101,8 +102,7 @@ sub measure
 	reset_queue($way->{queue}, create => $way->{create});
 	if ($way->{executor})
 	{
-		sql_file($db, script('jobq', 'executors.sql'),
-			options => $way->{create});
+		sql_file($db, script('jobq', 'executors.sql'), options => $way->{create});
 	}
 	else
 	{
@@ -118,9 +118,10 @@ sub measure
 		transactions => $size->{wal_jobs})->{transactions};
 	finish_jobs($db) if $way->{executor};
 	vacuum($db);
-	my $wal =
-	  sql($db, "SELECT pg_current_wal_insert_lsn() - '$since'::pg_lsn");
-	my ($dead, $hot) = split(/\t/, sql($db,
+	my $wal = sql($db, "SELECT pg_current_wal_insert_lsn() - '$since'::pg_lsn");
+	my ($dead, $hot) = split(
+		/\t/,
+		sql($db,
 			'SELECT sum(n_tup_upd + n_tup_del), '
 			  . "sum(n_tup_hot_upd) FILTER (WHERE relname = 'job')"
 			  . ' FROM pg_stat_user_tables'));
@@ -133,7 +134,9 @@ scenario(
 		my ($size) = @_;
 		my @measures = ('WAL', 'dead rows', 'HOT updates');
 		my @units = ('bytes/job', '/job', '/job');
-		my @ways = map { {%$_} } @ways;
+		my @ways = map {
+			{ %$_ }
+		} @ways;
 		set_option('autovacuum', 'off');
 		set_option('jobq.worker_idle_timeout', '500ms');
 		foreach my $round (1 .. $size->{wal_rounds})
@@ -152,7 +155,7 @@ scenario(
 			{
 				next if $i == 2 && !$way->{hot};
 				my $goal =
-				    $i == 0 ? $way->{goal}
+					$i == 0                            ? $way->{goal}
 				  : $i == 2 && $way->{queue} eq 'jobq' ? goal('>=', 1)
 				  :                                      undef;
 				push @rows,

@@ -54,7 +54,8 @@ sub client_start
 	my $command = $opt{command} // join(' ',
 		'pgbench -n -f $0',
 		'-c', $opt{clients} // 1,
-		'-t', $opt{transactions} // 1_000_000_000,
+		'-t',
+		$opt{transactions} // 1_000_000_000,
 		(map { "-D '$_=$variable{$_}'" } sort keys %variable), $db);
 	local $ENV{PGHOST} = $node->host;
 	local $ENV{PGPORT} = $node->port;
@@ -65,13 +66,18 @@ sub client_start
 	append_to_file("$dir/script.sql", $script);
 	$client->{run} = IPC::Run::start(
 		[
-			'sh', '-c',
+			'sh',
+			'-c',
 			q{trap 'kill $pid; kill -CONT $pid; exit' TERM; }
 			  . "while [ ! -e $client->{stop} ]; do"
 			  . " $command & pid=\$!; wait \$pid || sleep 0.1; done",
 			"$dir/script.sql"
 		],
-		'<', '/dev/null', '>', $client->{output}, '2>&1');
+		'<',
+		'/dev/null',
+		'>',
+		$client->{output},
+		'2>&1');
 	push @clients, $client;
 	return $client;
 }
@@ -109,8 +115,7 @@ sub client_kill
 	poll_until(
 		sub {
 			my ($status, $left) = $node->psql('postgres',
-				"SELECT count(*) FROM pg_stat_activity"
-				  . " WHERE application_name IN ($names)");
+				"SELECT count(*) FROM pg_stat_activity" . " WHERE application_name IN ($names)");
 			return $status != 0 || $left eq '0';
 		}) or die "sessions of $names are left\n";
 	return;

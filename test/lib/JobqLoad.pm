@@ -123,15 +123,8 @@ sub load_place
 sub load_start
 {
 	my ($node, %opt) = @_;
-	return [
-		map {
-			client_start(
-				$node, $_, $script{$_},
-				clients => 2,
-				transactions => 40,
-				%opt)
-		} sort keys %script
-	];
+	return [ map { client_start($node, $_, $script{$_}, clients => 2, transactions => 40, %opt) }
+		  sort keys %script ];
 }
 
 # load_stop($load): ends the clients.
@@ -153,7 +146,8 @@ sub load_runs_ok
 	my $id;
 	poll_until(
 		sub {
-			my ($status, $out) = $node->psql($opt{db} // 'postgres',
+			my ($status, $out) = $node->psql(
+				$opt{db} // 'postgres',
 				q{INSERT INTO load.placed SELECT jobq.enqueue('load_h', priority => -9)
 				  RETURNING job});
 			$id = $out if $status == 0;
@@ -161,11 +155,11 @@ sub load_runs_ok
 		},
 		$opt{seconds});
 	return ok(0, "$name: jobs can be enqueued") unless $id;
-	my $result = poll_ok($node,
+	my $result = poll_ok(
+		$node,
 		"SELECT count(*) = 1 FROM load.effects WHERE job = $id",
 		"$name: jobs run", %opt);
-	note(sprintf('%s: a new job has run after %.0f ms', $name,
-			1000 * (time() - $since)));
+	note(sprintf('%s: a new job has run after %.0f ms', $name, 1000 * (time() - $since)));
 	return $result;
 }
 
@@ -175,8 +169,7 @@ sub load_goes_on_ok
 {
 	my ($node, $name, %opt) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	my $last = load_sql($node, 'SELECT coalesce(max(job), 0) FROM load.placed',
-		%opt);
+	my $last = load_sql($node, 'SELECT coalesce(max(job), 0) FROM load.placed', %opt);
 	return poll_ok(
 		$node,
 		"SELECT count(DISTINCT h.queue) = 3
@@ -200,14 +193,16 @@ sub load_account_ok
 				$db, q{
 				INSERT INTO load.effects SELECT id FROM jobq.take('load_t', 1000);
 				SELECT count(load.finish(id, lease)) FROM jobq.dequeue('load_d', 100)});
-			(undef, $left) = $node->psql($db,
+			(undef, $left) = $node->psql(
+				$db,
 				q{SELECT count(*) FROM jobq_store.job AS j
 				   JOIN jobq_store.queue AS q ON q.id = j.queue
 				  WHERE q.name LIKE 'load%'});
 			return defined $left && $left eq '0';
 		},
 		$opt{seconds});
-	ok($done, "$name: no job is left") or diag(
+	ok($done, "$name: no job is left")
+	  or diag(
 		load_sql(
 			$node, 'SELECT queue, state, attempt, count(*) FROM jobq.jobs
 			WHERE finished_at IS NULL GROUP BY 1, 2, 3 LIMIT 20;
@@ -229,9 +224,7 @@ sub load_account_ok
 		UNION ALL
 		SELECT 'twice in history', id FROM jobq_store.history GROUP BY id HAVING count(*) > 1
 		LIMIT 20}, %opt);
-	note("$name: "
-		  . load_sql($node, 'SELECT count(*) FROM load.placed', %opt)
-		  . ' jobs');
+	note("$name: " . load_sql($node, 'SELECT count(*) FROM load.placed', %opt) . ' jobs');
 	return is($account, '', "$name: each job has been done once");
 }
 
@@ -242,8 +235,7 @@ sub jobq_log_lines
 {
 	my ($node, $position) = @_;
 	return grep {
-		(        /\] jobq (?:launcher|coordinator|executor) /
-			  || /background worker "jobq/)
+			 (/\] jobq (?:launcher|coordinator|executor) / || /background worker "jobq/)
 		  && !/LOG:  (?:\w{5}: )?job \d+ of queue "[^"]*" failed/
 		  && !/DETAIL:  SQLSTATE \w{5} in database|LOCATION:  jobq_outcome_log/
 	} split(/\n/, log_since($node, $position));

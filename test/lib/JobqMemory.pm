@@ -56,8 +56,8 @@ sub slope
 	foreach my $sample (@samples)
 	{
 		my $minutes = ($sample->[0] - $samples[0][0]) / 60;
-		$x += $minutes;
-		$y += $sample->[1];
+		$x  += $minutes;
+		$y  += $sample->[1];
 		$xx += $minutes**2;
 		$xy += $minutes * $sample->[1];
 	}
@@ -76,8 +76,7 @@ sub process_summary
 		first => $sizes[0],
 		median => median(@sizes),
 		last => $sizes[-1],
-		growth => median(@sizes[ -$third .. -1 ]) -
-		  median(@sizes[ 0 .. $third - 1 ]),
+		growth => median(@sizes[ -$third .. -1 ]) - median(@sizes[ 0 .. $third - 1 ]),
 		slope => slope(@samples),
 	};
 }
@@ -97,8 +96,11 @@ sub memory_summary
 		  grep { $_->{lived} >= $seconds }
 		  map { process_summary(@$_) } values %{ $memory->{$kind} };
 		push @summary,
-		  { kind => $kind, processes => scalar(@processes),
-			%{ $processes[0] } }
+		  {
+			kind => $kind,
+			processes => scalar(@processes),
+			%{ $processes[0] }
+		  }
 		  if @processes;
 	}
 	return @summary;

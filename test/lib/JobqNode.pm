@@ -51,8 +51,7 @@ sub clock
 sub set_clock
 {
 	my ($self, $time) = @_;
-	return $self->sql(
-		"SELECT clock.advance(timestamptz '$time' - clock.advance('0'))");
+	return $self->sql("SELECT clock.advance(timestamptz '$time' - clock.advance('0'))");
 }
 
 # set_clock_forward($time): sets the clock to that time, unless it has passed.

@@ -18,25 +18,27 @@ our @EXPORT = qw(schedule finish unschedule_all);
 sub schedule
 {
 	my ($node, $name, $cron, $options) = @_;
-	$node->sql("SELECT jobq.create_queue('$name')
+	$node->sql(
+		"SELECT jobq.create_queue('$name')
 		 WHERE NOT EXISTS (SELECT FROM jobq_store.queue WHERE name = '$name')");
 	return $node->sql("SELECT jobq.schedule('$name', '$cron', queue => '$name'"
-		  . ($options ? ", $options" : '') . ')');
+		  . ($options ? ", $options" : '')
+		  . ')');
 }
 
 # finish($node, $name): completes the jobs that a schedule has made.
 sub finish
 {
 	my ($node, $name) = @_;
-	return $node->sql(
-		"SELECT count(jobq.complete(id, lease)) FROM jobq.dequeue('$name', 100)");
+	return $node->sql("SELECT count(jobq.complete(id, lease)) FROM jobq.dequeue('$name', 100)");
 }
 
 # unschedule_all($node): all but "tick".
 sub unschedule_all
 {
 	my ($node) = @_;
-	$node->sql("SELECT jobq.unschedule(name) FROM jobq_store.schedule
+	$node->sql(
+		"SELECT jobq.unschedule(name) FROM jobq_store.schedule
 		 WHERE name <> 'tick'");
 	return;
 }

@@ -32,10 +32,15 @@ sub start_session
 	$connection .= " application_name=$opt{name}" if defined $opt{name};
 	$session->{run} = IPC::Run::start(
 		[
-			$node->installed_command('psql'), '-XAtq', '-v', 'VERBOSITY=' . ($opt{verbosity} // 'default'),
+			$node->installed_command('psql'),
+			'-XAtq', '-v', 'VERBOSITY=' . ($opt{verbosity} // 'default'),
 			'-d', $connection
 		],
-		'<', \$session->{in}, '>', \$session->{out}, '2>&1',
+		'<',
+		\$session->{in},
+		'>',
+		\$session->{out},
+		'2>&1',
 		$session->{timer} = IPC::Run::timeout(2 * wait_limit()));
 	return $session;
 }

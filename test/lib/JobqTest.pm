@@ -22,8 +22,8 @@ use warnings;
 
 use Exporter 'import';
 use File::Basename qw(dirname);
-use Cwd qw(abs_path);
-use IPC::Run ();
+use Cwd            qw(abs_path);
+use IPC::Run       ();
 use JobqNode;
 use Time::HiRes qw(time usleep);
 use Test::More;
@@ -41,7 +41,8 @@ our @EXPORT = qw(
 );
 
 # A test that is interrupted must still stop its servers (Cluster's END block).
-$SIG{$_} = sub { die "interrupted\n" } for qw(INT TERM HUP);
+$SIG{$_} = sub { die "interrupted\n" }
+  for qw(INT TERM HUP);
 
 # The top of the source tree.
 sub source_dir
@@ -66,8 +67,7 @@ sub wait_limit
 sub jobq_node
 {
 	my ($name, %opt) = @_;
-	my $node = JobqNode->new($name,
-		$opt{install} ? (install_path => $opt{install}) : ());
+	my $node = JobqNode->new($name, $opt{install} ? (install_path => $opt{install}) : ());
 	my $preload = $opt{preload} // 1;
 	my $start = $opt{start} // 1;
 
@@ -129,13 +129,17 @@ sub poll_query
 	my $done = poll_until(
 		sub {
 			($out, $err) = ('', '');
-			$node->psql($opt{db} // 'postgres', $sql,
-				stdout => \$out, stderr => \$err);
+			$node->psql(
+				$opt{db} // 'postgres', $sql,
+				stdout => \$out,
+				stderr => \$err);
 			return defined $out && $out eq $expected;
 		},
 		$opt{seconds});
-	diag("gave up waiting for \"$expected\" from: $sql\n"
-		  . "last answer: " . ($out // '') . "\n" . ($err // ''))
+	diag(   "gave up waiting for \"$expected\" from: $sql\n"
+		  . "last answer: "
+		  . ($out // '') . "\n"
+		  . ($err // ''))
 	  unless $done;
 	return $done ? 1 : 0;
 }
@@ -177,8 +181,7 @@ sub worker_pids
 {
 	my ($node, $type, $db) = @_;
 	$type =~ s/'/''/g;
-	my $sql = "SELECT pid FROM pg_stat_activity"
-	  . " WHERE backend_type LIKE '$type'";
+	my $sql = "SELECT pid FROM pg_stat_activity" . " WHERE backend_type LIKE '$type'";
 	$sql .= " AND datname = '$db'" if defined $db;
 	my ($status, $out) = $node->psql('postgres', "$sql ORDER BY pid");
 	return $status == 0 ? split(/\n/, $out // '') : ();
@@ -192,8 +195,7 @@ sub wait_for_worker
 	my ($node, $type, %opt) = @_;
 	my $found = poll_until(
 		sub {
-			my ($pid) = grep { $_ != ($opt{not} // 0) }
-			  worker_pids($node, $type, $opt{db});
+			my ($pid) = grep { $_ != ($opt{not} // 0) } worker_pids($node, $type, $opt{db});
 			return $pid;
 		},
 		$opt{seconds});
@@ -231,8 +233,7 @@ sub wait_for_recovery
 		sub {
 			log_since($node, $from) =~
 			  /terminated; reinitializing.*ready to accept (?:read-only )?conn/s;
-		})
-	  or die "the server did not crash, or did not recover\n";
+		}) or die "the server did not crash, or did not recover\n";
 	return;
 }
 
@@ -254,7 +255,9 @@ sub coordinator_on_time
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	my $sql = sub { return $node->safe_psql('postgres', ($set // '') . ";$_[0]") };
 
-	$sql->("SELECT jobq.enqueue('$claims', unique_key => 'lease'); SELECT jobq.dequeue('$claims', lease => '200 ms')");
+	$sql->(
+		"SELECT jobq.enqueue('$claims', unique_key => 'lease'); SELECT jobq.dequeue('$claims', lease => '200 ms')"
+	);
 	my $expires = $sql->("SELECT jobq.enqueue('$ttl', ttl => '200 ms', priority => 9)");
 	my $delayed = $sql->("SELECT jobq.enqueue('done', delay => '200 ms')");
 	my $runs = $sql->("SELECT runs FROM jobq.schedules WHERE name = 'tick'");

@@ -48,8 +48,8 @@ my $seconds = $ENV{JOBQ_SOAK_SECONDS} || 20;
 my $seed = $ENV{JOBQ_SEED} || int(rand(1e9)) + 1;
 
 my $max_backlog = 1000;    # of a queue, before producers pause
-my $sample_every = 3;     # seconds
-my $turn_every = 5;       # seconds that a segment of history is written to
+my $sample_every = 3;      # seconds
+my $turn_every = 5;        # seconds that a segment of history is written to
 
 # Growth of a process that is allowed, and from which length of the run on
 # there are enough samples of those that live for a minute.
@@ -103,7 +103,8 @@ sub audit
 	my ($name) = @_;
 	my $found = client_freeze(
 		sub {
-			return sql(q{
+			return sql(
+				q{
 				SELECT soak.audit();
 				UPDATE soak.broken SET told = true WHERE NOT told
 				RETURNING split_part(law, ':', 1), law, job, evidence});
@@ -132,7 +133,9 @@ sub start_clients
 		$client{$name} = [
 			map {
 				client_start(
-					$node, "soak $name", slurp_file($file),
+					$node,
+					"soak $name",
+					slurp_file($file),
 					db => 'soak',
 					variables => {
 						max_backlog => $max_backlog,
@@ -147,8 +150,7 @@ sub start_clients
 		client_start(
 			$node, 'soak listener', "SELECT jobq.listen('told');\n",
 			db => 'soak',
-			command =>
-			  q[{ cat $0; while sleep 0.2 && echo 'SELECT;'; do :; done; } | psql -XqAt])
+			command => q[{ cat $0; while sleep 0.2 && echo 'SELECT;'; do :; done; } | psql -XqAt])
 	];
 	return;
 }
@@ -169,7 +171,7 @@ sub notifications
 # --------------------------------------------------------------- what is seen
 
 my $memory = memory_watch();
-my @sizes;    # samples: { what => bytes or number }
+my @sizes;          # samples: { what => bytes or number }
 my $last_sample = 0;
 my $last_turn = time();
 my @turns = (0);    # jobs that were done when history went to a new segment
@@ -224,13 +226,15 @@ sub watch_until
 sub turn_history
 {
 	return if time() < $last_turn + $turn_every;
-	my $segment = sql(q{
+	my $segment = sql(
+		q{
 		UPDATE jobq_store.service
 		   SET history_since = history_since - interval '1 day'
 		RETURNING history_segment});
 	poll_until(
 		sub {
-			return sql(q{
+			return sql(
+				q{
 				SELECT jobq.alter_queue('ticks', keep_dead => '30 days'::interval + random() * interval '1 h');
 				SELECT history_segment FROM jobq_store.service}) ne "\n$segment";
 		}) or die "history does not go on\n";
@@ -247,8 +251,7 @@ sub pids_of
 	my ($kind) = @_;
 	my $like = $kind eq 'client' ? 'application_name' : 'backend_type';
 	my $pattern = $kind eq 'client' ? 'soak %' : "jobq $kind";
-	return split(/\n/,
-		sql("SELECT pid FROM pg_stat_activity WHERE $like LIKE '$pattern'"));
+	return split(/\n/, sql("SELECT pid FROM pg_stat_activity WHERE $like LIKE '$pattern'"));
 }
 
 # Does something to a process of a kind; tries others if one was gone already.
@@ -308,8 +311,10 @@ sub terminate_one
 		});
 	poll_until(sub { return !kill(0, $old) }) or die "$kind stays\n";
 	# there is always another one
-	poll_until(sub { return grep { $_ != $old } pids_of($kind) })
-	  or die "no $kind comes back\n";
+	poll_until(
+		sub {
+			return grep { $_ != $old } pids_of($kind);
+		}) or die "no $kind comes back\n";
 	return $since;
 }
 
@@ -333,22 +338,23 @@ sub for_a_while
 # What can happen.  Each returns since when all should be well again, by the
 # server's clock.
 my %stormy = (
-	(map { my $kind = $_; ("kill $kind" => sub { kill_one($kind) }) }
-		  ('launcher', 'coordinator', 'executor', 'client')),
-	(map { my $kind = $_; ("terminate $kind" => sub { terminate_one($kind) }) }
-		  ('launcher', 'coordinator', 'executor', 'client')),
+	(   map {
+			my $kind = $_;
+			("kill $kind" => sub { kill_one($kind) })
+		} ('launcher', 'coordinator', 'executor', 'client')),
+	(   map {
+			my $kind = $_;
+			("terminate $kind" => sub { terminate_one($kind) })
+		} ('launcher', 'coordinator', 'executor', 'client')),
 	'immediate shutdown' => sub { stop_server('immediate') },
 	'fast shutdown' => sub { stop_server('fast') },
 	'copy the database' => sub {
 		kill_clients(keys %client);
-		$node->safe_psql('postgres',
-			'CREATE DATABASE soak_copy TEMPLATE soak');
+		$node->safe_psql('postgres', 'CREATE DATABASE soak_copy TEMPLATE soak');
 		start_clients();
 		my $since = now();
-		is( $node->safe_psql('soak_copy',
-				q{SELECT topic FROM jobq.health WHERE topic = 'copy'}),
-			'copy',
-			'a copy is at rest');
+		is($node->safe_psql('soak_copy', q{SELECT topic FROM jobq.health WHERE topic = 'copy'}),
+			'copy', 'a copy is at rest');
 		$node->safe_psql('postgres', 'DROP DATABASE soak_copy');
 		return $since;
 	},
@@ -369,8 +375,7 @@ my %gentle = (
 	'hold a snapshot' => sub {
 		my $session = $node->background_psql('soak');
 		$session->query_safe(
-			'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM jobq.jobs'
-		);
+			'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM jobq.jobs');
 		my $since = now();
 		for_a_while();
 		$session->quit;
@@ -419,8 +424,9 @@ sub goes_on
 	if (!$done)
 	{
 		$all_goes_on = 0;
-		diag("not everybody goes on after \"$name\", JOBQ_SEED=$seed\n"
-			  . sql(qq{
+		diag(
+			"not everybody goes on after \"$name\", JOBQ_SEED=$seed\n" . sql(
+				qq{
 				SELECT queue, count(*), max(at) FROM soak.effects
 				 WHERE at > '$since' GROUP BY queue;
 				SELECT queue, ready, scheduled, running, paused FROM jobq.queues;
@@ -431,7 +437,8 @@ sub goes_on
 				  FROM pg_stat_activity WHERE datname = 'soak'}));
 		return;
 	}
-	return sql(qq{
+	return sql(
+		qq{
 		SELECT round(extract(epoch FROM
 		  max(first) - '$since'::timestamptz) * 1000)
 		FROM (SELECT min(at) AS first FROM soak.effects JOIN soak.queue AS q
@@ -479,7 +486,7 @@ ok($all_goes_on, 'everybody goes on after each fault');
 
 sql('SELECT jobq.enable_schedule(name, false) FROM jobq.schedules');
 kill_clients('producer');
-ok( poll_query($node, 'SELECT count(*) = 0 FROM jobq_store.job', db => 'soak'),
+ok(poll_query($node, 'SELECT count(*) = 0 FROM jobq_store.job', db => 'soak'),
 	'all that was placed comes to an end')
   or diag(
 	sql(q{
@@ -489,13 +496,12 @@ ok( poll_query($node, 'SELECT count(*) = 0 FROM jobq_store.job', db => 'soak'),
 
 my $told = notifications();
 sql(q{SELECT soak.place('told', 'one')});
-ok(poll_until(sub { return notifications() > $told }),
-	'a listener is told of a job');
+ok(poll_until(sub { return notifications() > $told }), 'a listener is told of a job');
 poll_query($node, 'SELECT count(*) = 0 FROM jobq_store.job', db => 'soak');
 kill_clients(keys %client);
 
 audit('the end');
-is( sql('SELECT count(*) FROM soak.broken'),
+is(sql('SELECT count(*) FROM soak.broken'),
 	'0', 'each job was done once, and each run of a schedule');
 is(sql('SELECT soak.evidence(job) FROM soak.placed LIMIT 20'),
 	'', 'the account is through with all jobs');
@@ -510,26 +516,24 @@ my %most = map {
 } keys %{ $sizes[0] };
 
 # A queue may get more than it has room for, from each producer one call's jobs.
-my $most_live = sql('SELECT count(*) FROM soak.queue') *
-  ($max_backlog + $clients_of{producer} * 250) + 100;
+my $most_live =
+  sql('SELECT count(*) FROM soak.queue') * ($max_backlog + $clients_of{producer} * 250) + 100;
 cmp_ok($most{'live jobs'}, '<=', $most_live, 'the backlog is bounded');
 
 # Dead rows are there until VACUUM comes, which old snapshots keep from it for
 # some seconds; a row takes half a kilobyte of a page that has room for the next
 # versions of its rows.
 my $most_rows = $most_live + 20 * $rate;
-cmp_ok($most{'job table'} + $most{'job indexes'},
-	'<=', 1000 * $most_rows, 'the table of jobs is bounded');
+cmp_ok(
+	$most{'job table'} + $most{'job indexes'},
+	'<=',
+	1000 * $most_rows,
+	'the table of jobs is bounded');
 
 # History has what was finished in eight turns and this one.
 push @turns, $done;
-my $most_kept = max(
-	map { $turns[$_] - $turns[ max($_ - 10, 0) ] } 1 .. $#turns);
-cmp_ok(
-	$most{history} + $most{attempt},
-	'<=',
-	500 * $most_kept + 2**20,
-	'history is bounded');
+my $most_kept = max(map { $turns[$_] - $turns[ max($_ - 10, 0) ] } 1 .. $#turns);
+cmp_ok($most{history} + $most{attempt}, '<=', 500 * $most_kept + 2**20, 'history is bounded');
 
 # while somebody else has the table VACUUM does not truncate it
 ok( poll_until(
@@ -545,8 +549,7 @@ sub table
 {
 	my ($head, @rows) = @_;
 	my $n = @$head - 1;
-	return join("\n",
-		map { sprintf("  %-22s" . ' %9s' x $n, @$_) } $head, @rows);
+	return join("\n", map { sprintf("  %-22s" . ' %9s' x $n, @$_) } $head, @rows);
 }
 
 sub megabytes
@@ -560,7 +563,8 @@ sub summary
 		my $fault = $toll{$_};
 		my @times = @{ $fault->{recoveries} || [] };
 		[
-			$_, map({ $fault->{$_} // 0 } qw(times lost twice other)),
+			$_,
+			map({ $fault->{$_} // 0 } qw(times lost twice other)),
 			@times ? (median(@times), max(@times)) : ('', '')
 		]
 	} sort keys %toll;
@@ -571,8 +575,8 @@ sub summary
 		 GROUP BY queue ORDER BY queue}));
 	my @memory = map {
 		[
-			$_->{kind}, $_->{processes}, int($_->{lived}),
-			map({ megabytes($_) } @$_{qw(first median last growth slope)})
+			$_->{kind}, $_->{processes},
+			int($_->{lived}), map({ megabytes($_) } @$_{qw(first median last growth slope)})
 		]
 	} memory_summary($memory, min(60, $seconds / 5));
 	my @most = map {
@@ -582,12 +586,9 @@ sub summary
 	} sort keys %most;
 	return join(
 		"\n",
-		sprintf('JOBQ_SEED=%d, %d s: %d jobs, %d per second', $seed, $lasted,
-			$done, $rate),
+		sprintf('JOBQ_SEED=%d, %d s: %d jobs, %d per second', $seed, $lasted, $done, $rate),
 		table([ 'jobs of queue', 'done', 'per s' ], @jobs),
-		table(
-			[ 'fault', 'times', 'lost', 'twice', 'other', 'median ms', 'max ms' ],
-			@faults),
+		table([ 'fault', 'times', 'lost', 'twice', 'other', 'median ms', 'max ms' ], @faults),
 		table(
 			[
 				'memory, MB', 'processes', 'lived s', 'first', 'median', 'last',
@@ -602,18 +603,14 @@ diag(summary());
 if ($seconds > $long_run)
 {
 	my @watched = memory_summary($memory, 60);
-	is( join(
-			', ',
-			map { "$_->{kind}: $_->{growth} kB" }
-			  grep { $_->{growth} > $max_growth } @watched),
+	is( join(', ',
+			map  { "$_->{kind}: $_->{growth} kB" }
+			grep { $_->{growth} > $max_growth } @watched),
 		'',
 		'no process has grown');
 	my %seen = map { $_->{kind} => 1 } @watched;
-	is( join(', ',
-			grep { !$seen{$_} }
-			  ('jobq launcher', 'jobq coordinator', 'jobq executor')),
-		'',
-		'each kind of process was watched for a minute');
+	is(join(', ', grep { !$seen{$_} } ('jobq launcher', 'jobq coordinator', 'jobq executor')),
+		'', 'each kind of process was watched for a minute');
 }
 
 # Recovery goes through the end of a database that is gone already.
@@ -624,9 +621,11 @@ my @from_recovery = (
 is( join(
 		"\n",
 		unexpected_log_lines(
-			$node, 0,
+			$node,
+			0,
 			qr/terminating (?:connection|background worker|autovacuum)/,
-			qr/the database system is/, qr/connection to client lost/,
+			qr/the database system is/,
+			qr/connection to client lost/,
 			qr/is not a PostgreSQL (?:backend|server) process/,
 			@from_recovery)),
 	'',

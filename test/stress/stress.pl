@@ -70,14 +70,19 @@ sub start_clients
 	local $ENV{PGAPPNAME} = $opt{as} || $name;
 	$client{run} = IPC::Run::start(
 		[
-			'pgbench', '-n', "--random-seed=$seed",
-			'-c', $opt{clients} || 1,
-			'-t', $opt{transactions} || 1_000_000,
-			'-D', 'victim=' . ($opt{as} ? 'true' : 'false'),
-			'-D', 'calm=' . ($opt{calm} ? 'true' : 'false'),
-			'-D', "who=$seed", '-f', "$here/clients/$name.sql", 'postgres'
+			'pgbench', '-n',
+			"--random-seed=$seed", '-c',
+			$opt{clients} || 1, '-t',
+			$opt{transactions} || 1_000_000, '-D',
+			'victim=' . ($opt{as}   ? 'true' : 'false'), '-D',
+			'calm=' .   ($opt{calm} ? 'true' : 'false'), '-D',
+			"who=$seed", '-f',
+			"$here/clients/$name.sql", 'postgres'
 		],
-		'<', \undef, '>&', \$client{out});
+		'<',
+		\undef,
+		'>&',
+		\$client{out});
 	push @running, \%client;
 	return \%client;
 }
@@ -145,16 +150,12 @@ sub draw_mix
 	foreach my $queue ('a', 'b', 'c', 'd', 'h1', 'h2')
 	{
 		my @producers = some_of('enqueue', 'late', 'many', 'unique');
-		my @consumers =
-		  some_of('take', 'work', 'dequeue', 'dequeue', 'any', 'bound');
-		my @finishers = (
-			'complete',
-			some_of(
-				'complete_many', 'next', 'fail', 'release',
-				'heartbeat', 'fence'));
+		my @consumers = some_of('take', 'work', 'dequeue', 'dequeue', 'any', 'bound');
+		my @finishers =
+		  ('complete', some_of('complete_many', 'next', 'fail', 'release', 'heartbeat', 'fence'));
 		my @managers = some_of(
-			'pause', 'cancel', 'promote', 'reschedule',
-			'priority', 'payload', 'retry', 'delete', 'alter');
+			'pause', 'cancel', 'promote', 'reschedule', 'priority', 'payload',
+			'retry', 'delete', 'alter');
 		my @acts = (
 			(@producers) x (1 + rand(3)),
 			(@consumers) x (1 + rand(3)),
@@ -163,8 +164,10 @@ sub draw_mix
 		my $priorities = ('0', '0', '0,1', '-5,0,7')[ rand(4) ];
 		my $lease = (10, 50, 300)[ rand(3) ];
 		push @values,
-		  sprintf("(%d, '%s', '{%s}', '{%s}', '%d ms')",
-			scalar(@values), $queue, join(',', @acts), $priorities, $lease);
+		  sprintf(
+			"(%d, '%s', '{%s}', '{%s}', '%d ms')",
+			scalar(@values), $queue, join(',', @acts),
+			$priorities, $lease);
 	}
 	return join(",\n", @values);
 }
@@ -196,17 +199,18 @@ sub run_wave
 	if (rand() < 0.5)
 	{
 		$snapshot = $node->background_psql('postgres');
-		$snapshot->query_safe(
-			'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1');
+		$snapshot->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1');
 	}
-	my $mix = start_clients('mix', $seed, clients => $clients,
-		transactions => $size, calm => $calm);
+	my $mix = start_clients(
+		'mix', $seed,
+		clients => $clients,
+		transactions => $size,
+		calm => $calm);
 	my @helpers = map { start_clients($_, $seed) } ('strike', 'vacuum');
 	my @pids = split(
 		/\n/,
-		$node->safe_psql('postgres',
-			q{SELECT pid FROM pg_stat_activity WHERE application_name = 'mix'}
-		));
+		$node->safe_psql(
+			'postgres', q{SELECT pid FROM pg_stat_activity WHERE application_name = 'mix'}));
 	my $resolver = start_clients('resolve', $seed);
 	my @victims;
 	my @said;
@@ -225,8 +229,7 @@ sub run_wave
 				$keep_resolving->();
 				push @said, map { complaints($_) } grep { has_ended($_) } @victims;
 				@victims = grep { !$_->{ended} } @victims;
-				push @victims,
-				  start_clients('mix', $seed + 1000 * $next++, as => 'victim')
+				push @victims, start_clients('mix', $seed + 1000 * $next++, as => 'victim')
 				  while @victims < $victims;
 				interrupt_for_a_moment(@pids);
 			}
@@ -255,8 +258,7 @@ sub run_wave
 	poll_until(
 		sub {
 			$keep_resolving->();
-			return $node->safe_psql('postgres',
-				'SELECT count(*) FROM pg_prepared_xacts') eq '0';
+			return $node->safe_psql('postgres', 'SELECT count(*) FROM pg_prepared_xacts') eq '0';
 		},
 		20) or push @said, 'prepared transactions are left';
 	push @said, end_client($resolver);
@@ -267,8 +269,7 @@ sub run_wave
 # Works off what is left: true if that is everything.
 sub drain
 {
-	$node->safe_psql('postgres',
-		'SELECT jobq.resume(queue) FROM jobq.queues WHERE paused');
+	$node->safe_psql('postgres', 'SELECT jobq.resume(queue) FROM jobq.queues WHERE paused');
 	my $calls = join(' ', map { "CALL drain('$_');" } 'a' .. 'd');
 	return poll_until(
 		sub {
@@ -284,10 +285,8 @@ sub drain
 # What there must be none of after a wave, and the query for such jobs.  The
 # wave's first job has the id :first.  State 3 is completed.
 my @laws = (
-	'committed jobs that did not end' =>
-	  'SELECT job FROM p WHERE state IS NULL AND NOT deleted',
-	'completed jobs without effect' =>
-	  'SELECT job FROM p WHERE effects < (state = 3)::int + again',
+	'committed jobs that did not end' => 'SELECT job FROM p WHERE state IS NULL AND NOT deleted',
+	'completed jobs without effect' => 'SELECT job FROM p WHERE effects < (state = 3)::int + again',
 	'jobs with an effect too many' =>
 	  'SELECT job FROM p WHERE effects > (state = 3 OR deleted)::int + again',
 	'effects of jobs that were not committed' =>
@@ -308,8 +307,7 @@ my @laws = (
 		          lag(job) OVER w AS job_before
 		     FROM drained WHERE attempt = 1 WINDOW w AS
 		       (PARTITION BY queue, priority ORDER BY n)) AS t
-		WHERE (run_at, job) < (run_at_before, job_before)},
-);
+		WHERE (run_at, job) < (run_at_before, job_before)},);
 
 sub broken_laws
 {
@@ -330,7 +328,8 @@ sub broken_laws
 	};
 	for (my $i = 0; $i < @laws; $i += 2)
 	{
-		$sql .= "SELECT '$laws[$i]: ' || count(*) || ', as '"
+		$sql .=
+			"SELECT '$laws[$i]: ' || count(*) || ', as '"
 		  . " || ((array_agg(job ORDER BY job))[1:5])::text"
 		  . " FROM ($laws[$i + 1]) AS t (job) HAVING count(*) > 0;\n";
 	}
@@ -369,10 +368,10 @@ ROUND: for my $round (1 .. $rounds)
 		my $broken = broken_laws($first);
 		my ($placed, $effects) = split(
 			/\|/,
-			$node->safe_psql('postgres',
-				'SELECT (SELECT count(*) FROM placed), (SELECT count(*) FROM effects)'
-			));
-		$total{placed} += $placed;
+			$node->safe_psql(
+				'postgres', 'SELECT (SELECT count(*) FROM placed), (SELECT count(*) FROM effects)')
+		);
+		$total{placed}  += $placed;
 		$total{effects} += $effects;
 
 		next if $drained && !@complaints && $broken eq '';
@@ -382,37 +381,40 @@ ROUND: for my $round (1 .. $rounds)
 		diag("the clients say:\n" . join("\n", @complaints)) if @complaints;
 		diag("broken: $broken") if $broken ne '';
 		diag(
-			"left behind:\n"
-			  . $node->safe_psql(
+			"left behind:\n" . $node->safe_psql(
 				'postgres', q{
 				SELECT id, queue, priority, run_at, state, attempt
 				  FROM jobq.jobs WHERE id IN (SELECT id FROM jobq_store.job)
-				 ORDER BY queue, priority, run_at, id LIMIT 20}))
-		  if !$drained;
+				 ORDER BY queue, priority, run_at, id LIMIT 20})) if !$drained;
 		last ROUND;
 	}
 	pass("round $round: every job had its one end");
 	is( join(
 			"\n",
 			unexpected_log_lines(
-				$node, $position, qr/terminating connection/,
-				qr/terminating (?:background|autovacuum)/, qr/canceling (?:statement|autovacuum task)/,
-				qr/deadlock detected/, qr/could not serialize access/,
-				qr/connection to client lost/, qr/queue "h\d" has a handler/, qr/jobq.sweep_interval/,
+				$node,
+				$position,
+				qr/terminating connection/,
+				qr/terminating (?:background|autovacuum)/,
+				qr/canceling (?:statement|autovacuum task)/,
+				qr/deadlock detected/,
+				qr/could not serialize access/,
+				qr/connection to client lost/,
+				qr/queue "h\d" has a handler/,
+				qr/jobq.sweep_interval/,
 				qr/prepared transaction .* is busy/,
 				qr/is not a PostgreSQL backend process/)),
 		'',
 		"round $round: nothing unexpected in the log");
 }
-$total{actions} =
-  $node->safe_psql('postgres', 'SELECT last_value FROM actions');
+$total{actions} = $node->safe_psql('postgres', 'SELECT last_value FROM actions');
 diag(
 	sprintf(
 		'seed %d, %d rounds: %d actions in %.1f s of load (%d per second), '
 		  . '%d jobs placed, %d effects',
-		$first_seed, $rounds, $total{actions}, $total{seconds},
-		$total{actions} / $total{seconds},
-		$total{placed}, $total{effects}));
+		$first_seed, $rounds, $total{actions},
+		$total{seconds}, $total{actions} / $total{seconds}, $total{placed},
+		$total{effects}));
 
 $node->stop;
 done_testing();

@@ -24,8 +24,7 @@ sub write_series
 	print $file join("\t", 'second', @names), "\n";
 	foreach my $i (0 .. $most - 1)
 	{
-		print $file join("\t", $i + 1, map { $_->[$i] // '' } @$series{@names}),
-		  "\n";
+		print $file join("\t", $i + 1, map { $_->[$i] // '' } @$series{@names}), "\n";
 	}
 	close($file) or die "$path: $!\n";
 	print "  written: $path\n";
@@ -48,8 +47,7 @@ sub plot_series
 	}
 	my @names = sort keys %$series;
 	my $plots = join(', ',
-		map { "'$tsv' using 1:" . ($_ + 2) . " with lines lw 2 title '$names[$_]'" }
-		  0 .. $#names);
+		map { "'$tsv' using 1:" . ($_ + 2) . " with lines lw 2 title '$names[$_]'" } 0 .. $#names);
 	my $script = scratch_file('plot.gp', <<"GNUPLOT");
 set terminal png size 1000,500
 set output '$png'

@@ -93,14 +93,15 @@ sub reset_jobq
 	my ($db, $options) = @_;
 	sql($db,
 		$reset_lightly
-		? ('CREATE EXTENSION IF NOT EXISTS jobq',
+		? ( 'CREATE EXTENSION IF NOT EXISTS jobq',
 			'SELECT jobq.drop_queue(queue, force => true) FROM jobq.queues')
 		: ('DROP EXTENSION IF EXISTS jobq CASCADE', 'CREATE EXTENSION jobq'));
 	sql_file($db, script('jobq', 'setup.sql'), options => $options);
 	wait_until(
 		'the coordinator',
 		sub {
-			sql($db, "SELECT count(*) FROM pg_stat_activity"
+			sql($db,
+					"SELECT count(*) FROM pg_stat_activity"
 				  . " WHERE backend_type = 'jobq coordinator'"
 				  . " AND datname = current_database()");
 		});
@@ -129,7 +130,7 @@ sub knows_option
 	my ($name) = @_;
 	reset_queue('jobq');
 	return sql(database('jobq'),
-		"SELECT bool_or('$name' = ANY (proargnames)) FROM pg_proc"
+			"SELECT bool_or('$name' = ANY (proargnames)) FROM pg_proc"
 		  . " WHERE proname = 'create_queue'"
 		  . " AND pronamespace = 'jobq'::regnamespace") eq 't';
 }

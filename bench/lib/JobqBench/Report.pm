@@ -41,8 +41,7 @@ sub percentile
 	my $place = $fraction * $#values;
 	my $below = int($place);
 	return $values[-1] if $below >= $#values;
-	return $values[$below]
-	  + ($place - $below) * ($values[ $below + 1 ] - $values[$below]);
+	return $values[$below] + ($place - $below) * ($values[ $below + 1 ] - $values[$below]);
 }
 
 # new(tsv => path, judge => whether goals mean anything in this run)
@@ -64,8 +63,10 @@ sub about
 		printf "%-32s %s\n", $name, $value;
 		print { $self->{file} } "# $name\t$value\n";
 	}
-	print { $self->{file} } join("\t", qw(scenario measure system clients unit
-			  median min max values ratio_to_rawq goal goal_value result)), "\n";
+	print { $self->{file} } join(
+		"\t", qw(scenario measure system clients unit
+		  median min max values ratio_to_rawq goal goal_value result)),
+	  "\n";
 	return;
 }
 
@@ -74,8 +75,7 @@ sub find
 {
 	my ($rows, $row, $system) = @_;
 	my ($found) =
-	  grep { $_->{system} eq $system && $_->{measure} eq $row->{measure} }
-	  @$rows;
+	  grep { $_->{system} eq $system && $_->{measure} eq $row->{measure} } @$rows;
 	return $found;
 }
 
@@ -97,8 +97,7 @@ sub format_goal
 	my ($goal) = @_;
 	my $limit = sprintf('%.4g', $goal->{limit});
 	$limit = thousands($goal->{limit}) if $goal->{limit} >= 1000;
-	return "$goal->{operator} $limit"
-	  . ($goal->{system} ? " x $goal->{system}" : '');
+	return "$goal->{operator} $limit" . ($goal->{system} ? " x $goal->{system}" : '');
 }
 
 sub thousands
@@ -122,7 +121,7 @@ sub judge
 	my ($self, $rows, $row) = @_;
 	my $goal = $row->{goal} or return ('', '');
 	my $value =
-		$goal->{system}
+	  $goal->{system}
 	  ? ratio($row, find($rows, $row, $goal->{system}))
 	  : median(@{ $row->{values} });
 	return ('', '') unless defined $value;
@@ -139,8 +138,7 @@ sub add
 {
 	my ($self, $scenario, $rows) = @_;
 	my $layout = "  %-20s %-26s %7s %9s %9s %9s %-9s %6s  %-16s %s\n";
-	printf $layout, qw(measure system clients median min max unit), 'x rawq',
-	  qw(goal result);
+	printf $layout, qw(measure system clients median min max unit), 'x rawq', qw(goal result);
 	foreach my $row (@$rows)
 	{
 		my @values = sort { $a <=> $b } @{ $row->{values} };
@@ -151,21 +149,22 @@ sub add
 		$shown .= sprintf(' (%.2f)', $value)
 		  if $result && $row->{goal}{system} && $row->{goal}{system} ne 'rawq';
 		my $line = sprintf($layout,
-			$row->{measure}, $row->{system}, $row->{clients},
-			(map { format_value($_) } median(@values), $values[0], $values[-1]),
+			$row->{measure}, $row->{system},
+			$row->{clients}, (map { format_value($_) } median(@values), $values[0], $values[-1]),
 			$row->{unit}, defined $ratio ? sprintf('%.2f', $ratio) : '',
 			$goal, $shown);
 		$line =~ s/ +$//;
 		print $line;
-		push @{ $self->{missed} },
-		  "$scenario: $row->{measure}, $row->{system}: $goal"
+		push @{ $self->{missed} }, "$scenario: $row->{measure}, $row->{system}: $goal"
 		  if $result eq 'MISSED';
 
 		print { $self->{file} } join("\t",
 			$scenario, @$row{qw(measure system clients unit)},
 			median(@values), $values[0], $values[-1],
 			join(' ', @{ $row->{values} }),
-			$ratio // '', $goal, $value, $result), "\n";
+			$ratio // '',
+			$goal, $value, $result),
+		  "\n";
 	}
 	return;
 }

@@ -10,7 +10,7 @@ use warnings;
 
 use Exporter 'import';
 
-use JobqBench::Queue qw(reset_queue fill_queue jobs_ready database script);
+use JobqBench::Queue  qw(reset_queue fill_queue jobs_ready database script);
 use JobqBench::Server qw(pgbench);
 
 our @EXPORT_OK = qw(throughput run_variant keep_default);
@@ -42,7 +42,9 @@ sub throughput
 {
 	my ($size, %spec) = @_;
 	$spec{clients} = $size->{clients} if $size->{clients};
-	my @variants = map { { %spec, %$_ } } @{ delete $spec{variants} };
+	my @variants = map {
+		{ %spec, %$_ }
+	} @{ delete $spec{variants} };
 	foreach my $round (1 .. $size->{rounds})
 	{
 		push @{ $_->{values} }, run_variant($size, $_) foreach @variants;
@@ -80,8 +82,7 @@ sub run_variant
 	my $rate;
 	$around->(
 		sub {
-			$rate = load($variant, $queue,
-				length_of_run($size, $variant->{clients}));
+			$rate = load($variant, $queue, length_of_run($size, $variant->{clients}));
 		});
 	return $rate;
 }
@@ -110,8 +111,7 @@ sub consume
 	if ($size->{seconds} && !$variant->{rate})
 	{
 		fill_queue($queue, 22 * $one_each);
-		$variant->{rate} =
-		  load($variant, $queue, transactions => 20 * $clients);
+		$variant->{rate} = load($variant, $queue, transactions => 20 * $clients);
 	}
 	while (1)
 	{

@@ -9,10 +9,10 @@ use strict;
 use warnings;
 
 use Exporter 'import';
-use File::Temp ();
-use IO::Handle ();
-use IPC::Open2 qw(open2);
-use POSIX qw(_exit);
+use File::Temp  ();
+use IO::Handle  ();
+use IPC::Open2  qw(open2);
+use POSIX       qw(_exit);
 use Time::HiRes qw(time usleep);
 
 our @EXPORT_OK = qw(
@@ -22,8 +22,7 @@ our @EXPORT_OK = qw(
   set_option reset_options scratch_file
 );
 
-my @psql = (
-	qw(psql -XAtq -v ON_ERROR_STOP=1 -v VERBOSITY=terse), "-F\t");
+my @psql = (qw(psql -XAtq -v ON_ERROR_STOP=1 -v VERBOSITY=terse), "-F\t");
 
 my $scratch;
 
@@ -61,7 +60,8 @@ sub output
 	if ($pid == 0)
 	{
 		# Nothing of this program may go on in the child.
-		open(STDERR, '>&', \*STDOUT) && open(STDIN, '<', '/dev/null')
+		open(STDERR, '>&', \*STDOUT)
+		  && open(STDIN, '<', '/dev/null')
 		  && exec { $command[0] } @command;
 		print "$command[0]: $!\n";
 		STDOUT->flush;
@@ -160,15 +160,13 @@ sub set_option
 {
 	my ($name, $value) = @_;
 	$options{$name} = 1;
-	sql('postgres', "ALTER SYSTEM SET $name = '$value'",
-		'SELECT pg_reload_conf()');
+	sql('postgres', "ALTER SYSTEM SET $name = '$value'", 'SELECT pg_reload_conf()');
 	return;
 }
 
 sub reset_options
 {
-	sql('postgres', (map { "ALTER SYSTEM RESET $_" } sort keys %options),
-		'SELECT pg_reload_conf()')
+	sql('postgres', (map { "ALTER SYSTEM RESET $_" } sort keys %options), 'SELECT pg_reload_conf()')
 	  if %options;
 	%options = ();
 	return;
@@ -244,18 +242,17 @@ sub pgbench_command
 	my $clients = $option{clients};
 	my $threads = $clients < processors() ? $clients : processors();
 	my %variables = %{ $option{variables} || {} };
-	my $script = scratch_file('script.pgb',
-		join('', map { read_file($_) } @{ $option{scripts} }));
+	my $script = scratch_file('script.pgb', join('', map { read_file($_) } @{ $option{scripts} }));
 	return (
-		qw(pgbench -n -M prepared -c), $clients, '-j', $threads,
-		(
-			$option{seconds}
+		qw(pgbench -n -M prepared -c),
+		$clients, '-j', $threads,
+		(   $option{seconds}
 			? ('-T', $option{seconds})
-			: ('-t', int(($option{transactions} + $clients - 1) / $clients))
-		),
+			: ('-t', int(($option{transactions} + $clients - 1) / $clients))),
 		(map { ('-D', "$_=$variables{$_}") } sort keys %variables),
 		@{ $option{arguments} || [] },
-		'-f', $script, $option{db});
+		'-f', $script,
+		$option{db});
 }
 
 sub read_file

@@ -156,6 +156,7 @@ end_user_code(JobqRun *run)
 
 	running = NULL;
 	jobq_session_forbid_cancel();
+	jobq_session_restore_signals();
 	jobq_watch_end();
 	run->noticed = jobq_watch_noticed() || jobq_session_has_claims();
 	if (run->timeout > 0)

@@ -31,6 +31,7 @@
 #include "shared/wake.h"
 
 #include <signal.h>
+#include <unistd.h>
 
 #include "access/xact.h"
 #include "commands/dbcommands.h"
@@ -151,6 +152,18 @@ set_up_termination(void)
 	action.sa_flags = SA_RESTART | SA_SIGINFO;
 	sigemptyset(&action.sa_mask);
 	(void) sigaction(SIGTERM, &action, NULL);
+}
+
+/*
+ * The process has left shared memory.  Nothing is left to do but what languages
+ * would have run then: END blocks of PL/Perl, which may never end, and which
+ * nobody could see or stop.  (After an error PL/Perl runs none.)
+ */
+static void
+exit_at_once(int code, Datum arg)
+{
+	(void) arg;
+	_exit(code);
 }
 
 /*
@@ -314,7 +327,7 @@ work(void)
 				idle = false;
 				backoff = 0;
 				pgstat_report_stat(false);
-				if (gives_way(start) ||
+				if (jobq_session_is_deaf() || gives_way(start) ||
 					TimestampDifferenceExceeds(start, GetCurrentTimestamp(),
 											   MAX_LIFE_MS))
 					return;
@@ -388,5 +401,8 @@ jobq_executor_main(Datum main_arg)
 	jobq_run_set_up(&worker_ref, role);
 	before_shmem_exit(note_termination, (Datum) 0);
 	work();
+
+	/* last, so that it is called before the callbacks of all libraries */
+	on_proc_exit(exit_at_once, (Datum) 0);
 	proc_exit(0);
 }

@@ -6,8 +6,9 @@
  * Session user and current user are the role that owns the jobs.  No job can
  * change that for longer than it runs, and nothing that it does to the session
  * is there when the next one starts: what DISCARD ALL discards is discarded,
- * but for plans, and so are claims that are bound to the session, and the seed
- * of random().  What languages and libraries keep for themselves stays.
+ * but for plans, and so are claims that are bound to the session, the seed of
+ * random(), and handlers of signals.  What languages and libraries keep for
+ * themselves stays.
  *
  * IDENTIFICATION
  *	  bgworker/executor/session.c
@@ -19,6 +20,7 @@
 #include "bgworker/executor/session.h"
 
 #include "base/seed.h"
+#include "base/signals.h"
 #include "compat.h"
 #include "shared/lease_registry.h"
 
@@ -41,6 +43,16 @@
 
 static Oid	session_role = InvalidOid;
 
+/* How signals are handled, and whether one may have been lost. */
+static JobqSignals session_signals;
+static bool termination_lost = false;
+
+/*
+ * The libraries of this size in all, by their names, run no code that could
+ * change that.
+ */
+static Size harmless_libraries = 0;
+
 /* See jobq_session_watch_claims(). */
 static uint64 claims_before = 0;
 static int64 own_lease = 0;
@@ -57,11 +69,66 @@ is_role_itself(void)
 		GetSessionUserId() == session_role;
 }
 
+/*
+ * Whether the libraries that the process has loaded are these two only.  A list
+ * of names, each with a zero byte, and an empty one.
+ */
+static bool
+libraries_are_harmless(Size size)
+{
+	char	   *names = palloc0(size);
+	bool		result = true;
+
+	SerializeLibraryState(size, names);
+	for (const char *name = names; name[0] != '\0'; name += strlen(name) + 1)
+	{
+		const char *file = last_dir_separator(name);
+		int			length;
+
+		file = file != NULL ? file + 1 : name;
+		length = strcspn(file, ".");
+		if ((length != 4 || strncmp(file, "jobq", 4) != 0) &&
+			(length != 7 || strncmp(file, "plpgsql", 7) != 0))
+			result = false;
+	}
+	pfree(names);
+	return result;
+}
+
+/*
+ * A job's code has run.  Restores how signals are handled, where a language or
+ * library other than PL/pgSQL is loaded that could have changed it: ten system
+ * calls of 50 ns or so.  Else it costs a walk along the list of libraries.
+ */
+void
+jobq_session_restore_signals(void)
+{
+	Size		size = EstimateLibraryStateSpace();
+
+	if (size == harmless_libraries)
+		return;
+	if (libraries_are_harmless(size))
+		harmless_libraries = size;
+	else if (jobq_signals_restore(&session_signals))
+		termination_lost = true;
+}
+
+/*
+ * Whether a job had SIGTERM go elsewhere: the process cannot know that it was
+ * not told to end, and is to leave.
+ */
+bool
+jobq_session_is_deaf(void)
+{
+	return termination_lost;
+}
+
 /* The process has connected as the role. */
 void
 jobq_session_set_up(Oid role)
 {
 	session_role = role;
+	jobq_signals_save(&session_signals);
 
 	/* ALTER ROLE ... SET role = ... is not for us */
 	SetConfigOption("role", "none", PGC_SUSET, PGC_S_OVERRIDE);

@@ -34,6 +34,10 @@ extern void jobq_session_tidy(bool objects);
 extern void jobq_session_watch_claims(int64 own_lease);
 extern bool jobq_session_has_claims(void);
 
+/* After a job's own code, whatever came of it. */
+extern void jobq_session_restore_signals(void);
+extern bool jobq_session_is_deaf(void);
+
 /* After the transaction. */
 extern void jobq_session_release(void);
 

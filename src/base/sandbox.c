@@ -25,8 +25,7 @@
 #include "base/sandbox_planner.h"
 #include "base/sandbox_rules.h"
 #include "jobq.h"
-
-#include <signal.h>
+#include "base/signals.h"
 
 #include "access/xact.h"
 #include "miscadmin.h"
@@ -38,20 +37,10 @@
 /* See jobq_sandbox_at_error(). */
 static void (*at_error) (void) = NULL;
 
-/* What the server has handlers for; PL/Perl lets code set its own. */
-static const int signals[] = {
-	SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGALRM, SIGUSR1,
-#ifndef WIN32
-	SIGPIPE, SIGUSR2, SIGFPE, SIGCHLD
-#endif
-};
-
 /* What is saved while it runs. */
 typedef struct Sandbox
 {
-#ifndef WIN32
-	struct sigaction handlers[lengthof(signals)];
-#endif
+	JobqSignals signals;
 	Oid			userid;
 	int			sec_context;
 	int			guc_nest_level;
@@ -59,24 +48,6 @@ typedef struct Sandbox
 	List	   *portals;
 	const char *query;
 } Sandbox;
-
-static void
-save_signals(Sandbox *sandbox)
-{
-#ifndef WIN32
-	for (int i = 0; i < lengthof(signals); i++)
-		(void) sigaction(signals[i], NULL, &sandbox->handlers[i]);
-#endif
-}
-
-static void
-restore_signals(const Sandbox *sandbox)
-{
-#ifndef WIN32
-	for (int i = 0; i < lengthof(signals); i++)
-		(void) sigaction(signals[i], &sandbox->handlers[i], NULL);
-#endif
-}
 
 /*
  * What the end of the (sub)transaction undoes in case of an error comes first;
@@ -95,7 +66,7 @@ enter(Sandbox *sandbox, Oid owner)
 	if (sandbox->snapshot)
 		PushActiveSnapshot(GetTransactionSnapshot());
 
-	save_signals(sandbox);
+	jobq_signals_save(&sandbox->signals);
 	jobq_sandbox_rules_set_up();
 	sandbox->portals = jobq_portals_hide();
 	sandbox->query = debug_query_string;
@@ -108,7 +79,7 @@ enter(Sandbox *sandbox, Oid owner)
 static void
 give_back(const Sandbox *sandbox)
 {
-	restore_signals(sandbox);
+	(void) jobq_signals_restore(&sandbox->signals);
 	jobq_sandbox_planner_end();
 	jobq_sandbox_rules_end();
 	debug_query_string = sandbox->query;

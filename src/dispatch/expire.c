@@ -35,6 +35,7 @@
 #include "shared/late.h"
 #include "shared/xact_end.h"
 
+#include "access/detoast.h"
 #include "access/genam.h"
 #include "access/relscan.h"
 #include "access/tableam.h"
@@ -44,6 +45,12 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
+
+/*
+ * Ending a job moves its payload to history: when so many bytes were moved,
+ * other tasks have their turn.
+ */
+#define MAX_BYTES (8 * 1024 * 1024)
 
 /* So many jobs are passed over for each that might be ended. */
 #define PASSED_PER_JOB 20
@@ -88,6 +95,7 @@ typedef struct Look
 	TupleTableSlot *seen;
 	TupleTableSlot *locked;
 	TimestampTz now;
+	int64		bytes;			/* of payloads that were moved */
 	Progress	progress;		/* is kept if the transaction commits */
 } Look;
 
@@ -176,6 +184,7 @@ expire_one(Look *look)
 							  look->locked, &job))
 	{
 		case JOBQ_FOUND:
+			look->bytes += toast_datum_size(job.values[Anum_job_payload - 1]);
 			jobq_job_expire(look->jobs, &job, queue);
 			break;
 		case JOBQ_BUSY:
@@ -324,7 +333,7 @@ look_at_index(Look *look, int limit)
 			break;
 		if (compare_places(&place, done) <= 0)
 			continue;
-		if (limit <= 0)
+		if (limit <= 0 || look->bytes >= MAX_BYTES)
 		{
 			finished = false;
 			break;
@@ -353,6 +362,7 @@ jobq_expire_jobs(int limit, bool *more)
 
 	jobq_xact_end_follow(JOBQ_XACT_EXPIRE, at_transaction_end, NULL);
 	next = look.now = jobq_now();
+	look.bytes = 0;
 	mine = &look.progress;
 	begin_look(mine, look.now);
 	look.jobs = jobq_table_open(JOBQ_REL_JOB);

@@ -16,6 +16,7 @@
 
 #include "dispatch/lease.h"
 
+#include "base/subtransaction.h"
 #include "job/attempt.h"
 #include "job/ended.h"
 #include "job/failure.h"
@@ -25,10 +26,12 @@
 #include "shared/late.h"
 #include "shared/lease_registry.h"
 
+#include "access/detoast.h"
 #include "access/tableam.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
+#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
 /*
@@ -37,6 +40,26 @@
  */
 #define TABLE_INTERVAL (100 * INT64CONST(1000))
 #define TABLE_SHARE 20
+
+/*
+ * A job that dies takes its payload to history.  When a role has had so many
+ * bytes moved, its next job of any size is left for another transaction.  Roles
+ * are told apart by a hash.
+ */
+#define ROLE_BYTES (1024 * 1024)
+#define LONG_BYTES 8192
+
+/* When to try again to end a lease of which that has raised an error. */
+#define FAILED_DELAY (60 * USECS_PER_SEC)
+
+/* One call of jobq_leases_expire(). */
+typedef struct Ending
+{
+	JobqLeaseSearch search;
+	int			first;			/* of those found: which to end, */
+	int			last;			/* up to which, without it */
+	int64		bytes[JOBQ_LEASE_ROLE_SHARES];	/* that were moved, by role */
+} Ending;
 
 /* Jobs of a copied database are left alone until start(). */
 static bool
@@ -142,10 +165,27 @@ is_over(JobqLeaseSearch *search, const JobqJob *job, const JobqExpiredLease *exp
 	return true;
 }
 
+/* Whether it is others' turn, since the job is long; counts it if not. */
+static bool
+is_too_long(Ending *ending, const JobqJob *job, Oid owner)
+{
+	int64	   *bytes =
+	&ending->bytes[murmurhash32(owner) % JOBQ_LEASE_ROLE_SHARES];
+	Size		length = toast_datum_size(job->values[Anum_job_payload - 1]);
+
+	if (length <= LONG_BYTES)
+		return false;
+	if (*bytes > 0 && *bytes + (int64) length > ROLE_BYTES)
+		return true;
+	*bytes += length;
+	return false;
+}
+
 /* Ends one lease if its job's row agrees, and nobody is in the way. */
 static void
-expire_one(JobqLeaseSearch *search, JobqTable *jobs, const JobqExpiredLease *expired)
+expire_one(Ending *ending, JobqTable *jobs, const JobqExpiredLease *expired)
 {
+	JobqLeaseSearch *search = &ending->search;
 	JobqJob		job;
 	const JobqQueue *queue;
 	JobqFailure failure;
@@ -171,10 +211,94 @@ expire_one(JobqLeaseSearch *search, JobqTable *jobs, const JobqExpiredLease *exp
 		put_off(search, &job, expired);
 		return;
 	}
+	if (is_too_long(ending, &job, queue->owner))
+	{
+		search->next = search->now;
+		return;
+	}
 
 	jobq_job_explain_lease_end(&job, queue, &failure);
 	state = jobq_job_fail(jobs, &job, queue, &failure);
 	jobq_job_log_failure(state, &job, queue, &failure);
+}
+
+/*
+ * Ends those that were found, each in a memory context of its own.  For
+ * jobq_subtransaction().
+ */
+static void
+expire_found(void *arg)
+{
+	Ending	   *ending = arg;
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "jobq lease",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext oldcontext;
+	JobqTable  *jobs;
+
+	PushActiveSnapshot(GetLatestSnapshot());
+	jobs = jobq_table_open(JOBQ_REL_JOB);
+	oldcontext = MemoryContextSwitchTo(context);
+	for (int i = ending->first; i < ending->last; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		expire_one(ending, jobs, &ending->search.found[i]);
+		MemoryContextReset(context);
+	}
+	MemoryContextSwitchTo(oldcontext);
+	MemoryContextDelete(context);
+	jobq_table_close(jobs);
+	PopActiveSnapshot();
+}
+
+/*
+ * To end a lease has raised an error.  If that is the job's it is tried again
+ * later, and is in nobody's way; else the task has failed.
+ */
+static void
+handle_failure(Ending *ending, ErrorData *error)
+{
+	const JobqExpiredLease *expired = &ending->search.found[ending->first];
+	TimestampTz until = ending->search.now + FAILED_DELAY;
+
+	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
+	{
+		case ERRCODE_INSUFFICIENT_RESOURCES:
+		case ERRCODE_SYSTEM_ERROR:
+		case ERRCODE_TRANSACTION_ROLLBACK:
+			ReThrowError(error);
+		default:
+			break;
+	}
+	ereport(WARNING,
+			(errcode(error->sqlerrcode),
+			 errmsg("could not end the lease of job " INT64_FORMAT ": %s",
+					expired->job_id, error->message),
+			 errdetail("It is tried again in a minute.")));
+	jobq_lease_put_off(expired->job_id, expired->lease, until);
+	ending->search.next = Min(ending->search.next, until);
+}
+
+/*
+ * The same one by one, each in a subtransaction, after one of them has raised an
+ * error.
+ */
+static void
+expire_one_by_one(Ending *ending)
+{
+	int			n = ending->last;
+
+	memset(ending->bytes, 0, sizeof(ending->bytes));
+	for (int i = 0; i < n; i++)
+	{
+		ErrorData  *error;
+
+		ending->first = i;
+		ending->last = i + 1;
+		error = jobq_subtransaction(expire_found, ending);
+		if (error != NULL)
+			handle_failure(ending, error);
+	}
 }
 
 /*
@@ -209,28 +333,19 @@ list_what_is_due(TimestampTz now)
 TimestampTz
 jobq_leases_expire(int limit, bool *more)
 {
-	JobqLeaseSearch search = {.now = jobq_now(),.next = JOBQ_NEVER,.limit = limit};
-	TimestampTz table_next = list_what_is_due(search.now);
+	Ending		ending = {.search = {.now = jobq_now(),.next = JOBQ_NEVER,.limit = limit}};
+	JobqLeaseSearch *search = &ending.search;
+	TimestampTz table_next = list_what_is_due(search->now);
 
-	search.found = palloc(limit * sizeof(JobqExpiredLease));
-	search.spare = palloc(limit * sizeof(JobqExpiredLease));
-	jobq_leases_find_over(&search);
-	if (search.nfound > 0)
-	{
-		JobqTable  *jobs;
-
-		PushActiveSnapshot(GetLatestSnapshot());
-		jobs = jobq_table_open(JOBQ_REL_JOB);
-		for (int i = 0; i < search.nfound; i++)
-		{
-			CHECK_FOR_INTERRUPTS();
-			expire_one(&search, jobs, &search.found[i]);
-		}
-		jobq_table_close(jobs);
-		PopActiveSnapshot();
-	}
-	pfree(search.found);
-	pfree(search.spare);
-	*more = search.next <= search.now;
-	return Min(search.next, table_next);
+	search->found = palloc(limit * sizeof(JobqExpiredLease));
+	search->spare = palloc(limit * sizeof(JobqExpiredLease));
+	jobq_leases_find_over(search);
+	ending.last = search->nfound;
+	if (search->nfound > 0 &&
+		jobq_subtransaction(expire_found, &ending) != NULL)
+		expire_one_by_one(&ending);
+	pfree(search->found);
+	pfree(search->spare);
+	*more = search->next <= search->now;
+	return Min(search->next, table_next);
 }

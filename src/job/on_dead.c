@@ -20,14 +20,23 @@
 #include "base/json_object.h"
 #include "job/ended.h"
 #include "job/enqueue.h"
+#include "job/failure.h"
 #include "job/history.h"
 #include "queue/queue.h"
 #include "queue/queue_cache.h"
 #include "queue/queue_lock.h"
 #include "queue/queue_row.h"
 
+#include "access/detoast.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
+
+/*
+ * A report has the payload of the dead job if it is no longer, as it is in
+ * memory: the coordinator makes reports, and must not be held up by big ones;
+ * and what is nearly as big as jsonb can be fits into no object.
+ */
+#define MAX_REPORTED_PAYLOAD (256 * 1024)
 
 /* The header that marks a report. */
 #define REPORT_HEADER "jobq_dead_job"
@@ -76,6 +85,21 @@ is_free(const JobqQueue *queue)
 									  target->id, 0, AccessShareLock);
 }
 
+/* Adds the job's payload, or null and its length. */
+static void
+add_payload(JobqJsonObject *object, Datum payload)
+{
+	Size		length = toast_raw_datum_size(payload);
+
+	if (length <= MAX_REPORTED_PAYLOAD)
+	{
+		jobq_json_add_jsonb(object, "payload", DatumGetJsonbP(payload));
+		return;
+	}
+	jobq_json_add_null(object, "payload");
+	jobq_json_add_int(object, "payload_bytes", (int64) length);
+}
+
 /*
  * Enqueues the report, as the dead job's queue's owner.  A queue that was
  * dropped since, or into which that role may not enqueue any more, gets none;
@@ -100,10 +124,10 @@ tell(const JobqJob *job, const JobqQueue *queue, const JobqEnd *end)
 	jobq_json_begin(&object);
 	jobq_json_add_int(&object, "job_id", job->id);
 	jobq_json_add_string(&object, "queue", queue->name);
-	jobq_json_add_jsonb(&object, "payload",
-						DatumGetJsonbP(job->values[Anum_job_payload - 1]));
+	add_payload(&object, job->values[Anum_job_payload - 1]);
 	jobq_json_add_int(&object, "attempt", job->attempt);
-	jobq_json_add_string(&object, "error", end->error);
+	jobq_json_add_string(&object, "error", end->error == NULL ? NULL :
+						 text_to_cstring(jobq_bounded_text(end->error)));
 	jobq_json_add_string(&object, "sqlstate", end->sqlstate);
 	payload = jobq_json_end(&object);
 

@@ -64,6 +64,7 @@
 #include "shared/late.h"
 #include "shared/xact_end.h"
 
+#include "access/detoast.h"
 #include "access/genam.h"
 #include "access/relscan.h"
 #include "access/xact.h"
@@ -79,6 +80,15 @@
 
 /* Runs of one schedule that are made up for before others have their turn. */
 #define CATCH_UP_BATCH 100
+
+/*
+ * What is longer than this takes the longer to copy into a job the longer it
+ * is.  An owner has the jobs of one go made up to so many bytes of it, and all
+ * owners together up to so many, before other tasks have their turn.
+ */
+#define LONG_BYTES 8192
+#define OWNER_BYTES (1024 * 1024)
+#define MAX_BYTES (4 * OWNER_BYTES)
 
 /* When to look again at a schedule that has failed. */
 #define FAILED_DELAY (10 * USECS_PER_SEC)
@@ -122,11 +132,20 @@ typedef struct Batch
 	int			done;			/* what counts towards the limit: not the
 								 * schedules that are left out, lest they
 								 * leave no room for others */
+	int64		bytes;			/* long ones that were copied, */
+	List	   *owners;			/* of whom: of OwnerBytes */
 	bool		more;
 	TimestampTz retry_at;		/* when those left out are tried again */
 	TimestampTz left;			/* earliest next_run of those left out */
 	bool		waiting;		/* some wait for their previous job's end */
 } Batch;
+
+/* How many bytes were copied for an owner. */
+typedef struct OwnerBytes
+{
+	Oid			owner;
+	int64		bytes;
+} OwnerBytes;
 
 /*
  * How far all that was due has been fired.  If the transaction that has done
@@ -388,6 +407,60 @@ note_skipped(Firing *firing, TimestampTz slot)
 			  psprintf("job " INT64_FORMAT " was not finished", last_job));
 }
 
+static OwnerBytes *
+find_owner(const Batch *batch, Oid owner)
+{
+	ListCell   *lc;
+
+	foreach(lc, batch->owners)
+	{
+		if (((OwnerBytes *) lfirst(lc))->owner == owner)
+			return lfirst(lc);
+	}
+	return NULL;
+}
+
+/* Counts the bytes of a job that was added, if there are many. */
+static void
+count_bytes(Firing *firing)
+{
+	const Datum *values = firing->values;
+	Batch	   *batch = firing->batch;
+	Oid			owner = DatumGetObjectId(values[Anum_schedule_owner - 1]);
+	Size		bytes = toast_raw_datum_size(values[Anum_schedule_payload - 1]);
+	OwnerBytes *entry;
+
+	if (!firing->nulls[Anum_schedule_command - 1])
+		bytes += toast_raw_datum_size(values[Anum_schedule_command - 1]);
+	if (bytes <= LONG_BYTES)
+		return;
+	batch->bytes += bytes;
+	entry = find_owner(batch, owner);
+	if (entry == NULL)
+	{
+		MemoryContext oldcontext = MemoryContextSwitchTo(batch->context);
+
+		entry = palloc0(sizeof(OwnerBytes));
+		entry->owner = owner;
+		batch->owners = lappend(batch->owners, entry);
+		MemoryContextSwitchTo(oldcontext);
+	}
+	entry->bytes += bytes;
+}
+
+/* Whether it is the turn of other owners, or other tasks. */
+static bool
+has_had_its_share(const Batch *batch, Oid owner)
+{
+	const OwnerBytes *entry;
+
+	if (batch->bytes == 0)
+		return false;
+	entry = find_owner(batch, owner);
+	return batch->bytes >= MAX_BYTES ||
+		(entry != NULL && entry->bytes >= OWNER_BYTES);
+}
+
 /* Adds the job of a run, and notes it in the values of the row. */
 static void
 add_job(Firing *firing, TimestampTz slot, bool late, bool caught_up)
@@ -397,6 +470,7 @@ add_job(Firing *firing, TimestampTz slot, bool late, bool caught_up)
 	firing->added = jobq_schedule_enqueue(firing->jobs, firing->queue, values,
 										  firing->nulls, slot, caught_up);
 	firing->added_caught_up = caught_up;
+	count_bytes(firing);
 	count(firing, Anum_schedule_runs, 1);
 	if (late)
 		count(firing, Anum_schedule_late_runs, 1);
@@ -414,6 +488,7 @@ fire_slots(Firing *firing)
 {
 	Batch	   *batch = firing->batch;
 	Datum	   *values = firing->values;
+	Oid			owner = DatumGetObjectId(values[Anum_schedule_owner - 1]);
 	TimestampTz latest;
 	TimestampTz first;
 	TimestampTz slot;
@@ -423,7 +498,8 @@ fire_slots(Firing *firing)
 	latest = jobq_timetable_latest(&firing->timetable, next_run_of(firing),
 								   batch->now);
 	slot = first = first_slot(firing, latest);
-	while (slot <= batch->now && nslots < CATCH_UP_BATCH && !waits)
+	while (slot <= batch->now && nslots < CATCH_UP_BATCH && !waits &&
+		   (nslots == 0 || !has_had_its_share(batch, owner)))
 	{
 		bool		late = slot < batch->now - JOBQ_SCHEDULE_LATE_AFTER;
 		bool		caught_up = late || slot < latest;
@@ -692,7 +768,9 @@ fire_batch(void *arg)
 	while (index_getnext_slot(scan, ForwardScanDirection, due))
 	{
 		TimestampTz next_run;
+		Oid			owner;
 		bool		isnull;
+		bool		full;
 
 		CHECK_FOR_INTERRUPTS();
 		if (!is_at_home(due))
@@ -700,11 +778,16 @@ fire_batch(void *arg)
 		next_run = DatumGetTimestampTz(slot_getattr(due,
 													Anum_schedule_next_run,
 													&isnull));
-		if (batch->done >= batch->limit)
+		owner = DatumGetObjectId(slot_getattr(due, Anum_schedule_owner,
+											  &isnull));
+		full = batch->done >= batch->limit || batch->bytes >= MAX_BYTES;
+		if (full || has_had_its_share(batch, owner))
 		{
 			leave(batch, next_run);
 			batch->more = true;
-			break;
+			if (full)
+				break;
+			continue;
 		}
 		MemoryContextSwitchTo(batch->row_context);
 		fire_schedule(firing, due, next_run);
@@ -832,6 +915,8 @@ reset_results(Batch *batch)
 {
 	batch->disabled = NIL;
 	batch->done = 0;
+	batch->bytes = 0;
+	batch->owners = NIL;
 	batch->more = false;
 	batch->retry_at = JOBQ_NEVER;
 	batch->left = JOBQ_NEVER;

@@ -29,12 +29,16 @@
 #include "shared/interval.h"
 #include "shared/note.h"
 
+#include "access/detoast.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
+
+/* The longest payload of a schedule, in bytes as it is stored. */
+#define MAX_PAYLOAD (1024 * 1024)
 
 /* Jitter is compared with the time between this many runs. */
 #define JITTER_CHECK_RUNS 50
@@ -248,9 +252,30 @@ set_time_options(FunctionCallInfo fcinfo, JobqScheduleRow *row)
 	}
 }
 
+/* The coordinator copies the payload at each run: it must not be long. */
+static void
+set_payload(FunctionCallInfo fcinfo, JobqScheduleRow *row)
+{
+	Size		length;
+
+	if (PG_ARGISNULL(JOBQ_SCHEDULE_PAYLOAD))
+		return;
+	length = toast_raw_datum_size(PG_GETARG_DATUM(JOBQ_SCHEDULE_PAYLOAD));
+	if (length > MAX_PAYLOAD)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("payload of a schedule is too large"),
+				 errdetail("It has %zu bytes, and may have %d.", length,
+						   MAX_PAYLOAD),
+				 errhint("Keep the data in a table, and have the handler read it there.")));
+	jobq_schedule_set(row, Anum_schedule_payload,
+					  PG_GETARG_DATUM(JOBQ_SCHEDULE_PAYLOAD));
+}
+
 /*
  * Puts the arguments that are not NULL into the row, but for name, command and
- * queue.  22023 for one that is bad whatever the others are.
+ * queue.  22023 for one that is bad whatever the others are, 54000 for a payload
+ * that is too large.
  */
 void
 jobq_schedule_set_options(FunctionCallInfo fcinfo, JobqScheduleRow *row)
@@ -263,9 +288,7 @@ jobq_schedule_set_options(FunctionCallInfo fcinfo, JobqScheduleRow *row)
 	if (!PG_ARGISNULL(JOBQ_SCHEDULE_ENABLED))
 		jobq_schedule_set(row, Anum_schedule_enabled,
 						  PG_GETARG_DATUM(JOBQ_SCHEDULE_ENABLED));
-	if (!PG_ARGISNULL(JOBQ_SCHEDULE_PAYLOAD))
-		jobq_schedule_set(row, Anum_schedule_payload,
-						  PG_GETARG_DATUM(JOBQ_SCHEDULE_PAYLOAD));
+	set_payload(fcinfo, row);
 	set_job_options(fcinfo, row);
 }
 

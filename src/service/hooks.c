@@ -28,6 +28,7 @@
 #include "compat.h"
 #include "job/current_job.h"
 #include "jobq.h"
+#include "service/prepared.h"
 #include "shared/database.h"
 #include "shared/queue_change.h"
 #include "shared/slot.h"
@@ -177,6 +178,17 @@ drops_owner(const DropOwnedStmt *statement)
 	return false;
 }
 
+/* Whether a command finishes a prepared transaction that has changed jobs. */
+static bool
+finishes_prepared(const TransactionStmt *statement)
+{
+	if (statement->kind != TRANS_STMT_COMMIT_PREPARED &&
+		statement->kind != TRANS_STMT_ROLLBACK_PREPARED)
+		return false;
+	return jobq_database_find(MyDatabaseId) != NULL &&
+		jobq_prepared_has_written(statement->gid);
+}
+
 /* What a command does to the workers. */
 static void
 judge(const Node *statement, Effect *effect)
@@ -239,10 +251,7 @@ judge(const Node *statement, Effect *effect)
 			break;
 		case T_TransactionStmt:
 			effect->finishes_prepared =
-				((const TransactionStmt *) statement)->kind ==
-				TRANS_STMT_COMMIT_PREPARED ||
-				((const TransactionStmt *) statement)->kind ==
-				TRANS_STMT_ROLLBACK_PREPARED;
+				finishes_prepared((const TransactionStmt *) statement);
 			break;
 		default:
 			break;
@@ -379,7 +388,7 @@ run_command(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 								params, queryEnv, dest, qc);
 }
 
-/* This command's transaction finishes a prepared one. */
+/* This command's transaction finishes a prepared one that has changed jobs. */
 static bool finishing_prepared = false;
 
 /*

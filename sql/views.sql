@@ -26,6 +26,12 @@ SELECT queue, payload, error, attempt FROM jobq.dead_letters WHERE queue LIKE 'v
 SELECT queue, attempt, outcome, worker, error, data FROM jobq.attempts WHERE queue = 'v_2';
 SELECT queue, scheduled, ready, running, waiting FROM jobq.queues WHERE queue LIKE 'v\_%' ORDER BY 1;
 
+-- each column has a comment
+SELECT c.relname, a.attname
+FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
+WHERE c.relnamespace = 'jobq'::regnamespace AND c.relkind IN ('v', 'c') AND a.attnum > 0
+  AND col_description(c.oid, a.attnum) IS NULL;
+
 -- no view gives a lease away
 SELECT count(*) FROM information_schema.columns WHERE table_schema = 'jobq' AND column_name = 'lease'
   AND data_type = 'bigint';

@@ -108,6 +108,24 @@ $(install_script): $(install_parts) .build-flags
 	  { cat $$part && echo; } >>$@.new || exit 1; done
 	mv -f $@.new $@
 
+# The documentation is installed as it is laid out here, since its pages refer
+# to each other. (PGXS has DOCS, which puts all files of all extensions into one
+# directory.)
+docs := README.md CHANGELOG.md LICENSE $(patsubst $(here)%,%,$(wildcard $(here)docs/*.md))
+docs_installed = $(DESTDIR)$(docdir)/extension/$(EXTENSION)
+
+install: install-docs
+install-docs:
+	$(MKDIR_P) '$(docs_installed)/docs'
+	@for file in $(docs); do \
+	  $(INSTALL_DATA) '$(srcdir)'$$file '$(docs_installed)/'$$file || exit 1; done
+
+uninstall: uninstall-docs
+uninstall-docs:
+	rm -rf '$(docs_installed)'
+
+.PHONY: install-docs uninstall-docs
+
 else
 
 all install uninstall installcheck:

@@ -332,6 +332,19 @@ foreach my $file (@visible)
 	unlike(slurp_file(source_dir() . "/$file"), qr/<!--/, "$file hides nothing");
 }
 
+# "make install" takes the pages along.
+sub test_installed
+{
+	my ($node) = @_;
+	my $dir = source_dir();
+	my $docs = $node->config_data('--docdir') . '/extension/jobq';
+	my @files = map { substr($_, length($dir) + 1) } "$dir/README.md", glob("$dir/docs/*.md");
+
+	is_deeply([ grep { !-e "$docs/$_" || slurp_file("$docs/$_") ne slurp_file("$dir/$_") } @files ],
+		[], 'the documentation is installed');
+	return;
+}
+
 my $node = jobq_node('docs', conf => ['jobq.max_workers = 4']);
 my $dir = source_dir();
 my %files = map { $_ => 1 } @with_sql;
@@ -342,6 +355,7 @@ foreach my $file (sort keys %files)
 {
 	test_file($node, $file, 'docs_' . ++$count);
 }
+test_installed($node);
 
 $node->stop;
 done_testing();

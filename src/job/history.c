@@ -17,6 +17,7 @@
 
 #include "base/catalog.h"
 #include "compat.h"
+#include "job/job_column.h"
 #include "jobq.h"
 #include "queue/queue_cache.h"
 #include "queue/queue_list.h"
@@ -37,31 +38,6 @@
 
 /* No interval is counted as longer. */
 #define KEEP_FOR_EVER (INT64CONST(1000) * 365 * USECS_PER_DAY)
-
-/* Columns that a finished job takes over from its live row as they are. */
-static const struct
-{
-	int			to;
-	int			from;
-}			copied[] = {
-	{Anum_history_id, Anum_job_id},
-	{Anum_history_run_at, Anum_job_run_at},
-	{Anum_history_enqueued_at, Anum_job_enqueued_at},
-	{Anum_history_lease, Anum_job_lease},
-	{Anum_history_queue, Anum_job_queue},
-	{Anum_history_max_attempts, Anum_job_max_attempts},
-	{Anum_history_priority, Anum_job_priority},
-	{Anum_history_timeout, Anum_job_timeout},
-	{Anum_history_unique_for, Anum_job_unique_for},
-	{Anum_history_worker, Anum_job_worker},
-	{Anum_history_unique_key, Anum_job_unique_key},
-	{Anum_history_group_key, Anum_job_group_key},
-	{Anum_history_tags, Anum_job_tags},
-	{Anum_history_headers, Anum_job_headers},
-	{Anum_history_progress, Anum_job_progress},
-	{Anum_history_command, Anum_job_command},
-	{Anum_history_payload, Anum_job_payload},
-};
 
 static void
 set_text(Datum *values, bool *nulls, int attnum, const char *string)
@@ -104,10 +80,14 @@ jobq_history_add(JobqTable *jobs, const JobqJob *job, const JobqEnd *end)
 	}
 
 	memset(nulls, true, sizeof(nulls));
-	for (int i = 0; i < lengthof(copied); i++)
+	for (int i = 0; i < Natts_job; i++)
 	{
-		values[copied[i].to - 1] = job->values[copied[i].from - 1];
-		nulls[copied[i].to - 1] = job->nulls[copied[i].from - 1];
+		const JobqJobColumn *column = &jobq_job_columns[i];
+
+		if (column->history == 0)
+			continue;
+		values[column->history - 1] = job->values[column->job - 1];
+		nulls[column->history - 1] = job->nulls[column->job - 1];
 	}
 	if (job->started_at != DT_NOBEGIN)
 	{

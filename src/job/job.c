@@ -20,6 +20,7 @@
 #include "job/job.h"
 
 #include "base/catalog.h"
+#include "job/job_column.h"
 #include "queue/queue.h"
 #include "queue/queue_cache.h"
 #include "queue/queue_lock.h"
@@ -312,18 +313,6 @@ void
 jobq_job_form_row(const JobqJob *job, const JobqQueue *queue, Datum *values,
 				  bool *nulls)
 {
-	static const struct
-	{
-		int			to;
-		int			from;
-	}			varlenas[] = {
-		{Anum_jobrow_payload, Anum_job_payload},
-		{Anum_jobrow_unique_key, Anum_job_unique_key},
-		{Anum_jobrow_group_key, Anum_job_group_key},
-		{Anum_jobrow_tags, Anum_job_tags},
-		{Anum_jobrow_headers, Anum_job_headers},
-		{Anum_jobrow_progress, Anum_job_progress},
-	};
 	bool		leased = job->state == JOBQ_STATE_RUNNING;
 
 	memset(nulls, false, Natts_jobrow * sizeof(bool));
@@ -342,12 +331,15 @@ jobq_job_form_row(const JobqJob *job, const JobqQueue *queue, Datum *values,
 	values[Anum_jobrow_enqueued_at - 1] =
 		TimestampTzGetDatum(job->enqueued_at);
 	values[Anum_jobrow_run_at - 1] = TimestampTzGetDatum(job->run_at);
-	for (int i = 0; i < lengthof(varlenas); i++)
+	for (int i = 0; i < Natts_job; i++)
 	{
-		bool		isnull = job->nulls[varlenas[i].from - 1];
+		const JobqJobColumn *column = &jobq_job_columns[i];
+		bool		isnull = job->nulls[column->job - 1];
 
-		nulls[varlenas[i].to - 1] = isnull;
-		values[varlenas[i].to - 1] = isnull ? (Datum) 0 :
-			flatten(job->values[varlenas[i].from - 1]);
+		if (column->row == 0)
+			continue;
+		nulls[column->row - 1] = isnull;
+		values[column->row - 1] = isnull ? (Datum) 0 :
+			flatten(job->values[column->job - 1]);
 	}
 }

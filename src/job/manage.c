@@ -20,6 +20,7 @@
 #include "job/current_job.h"
 #include "job/enqueue.h"
 #include "job/history.h"
+#include "job/job_column.h"
 #include "job/transition.h"
 #include "queue/payload.h"
 #include "queue/queue.h"
@@ -117,25 +118,6 @@ attempt_of(TupleTableSlot *finished)
 static void
 revive(TupleTableSlot *finished, Datum *values, bool *nulls)
 {
-	static const struct
-	{
-		int			to;
-		int			from;
-	}			copied[] = {
-		{Anum_job_id, Anum_history_id},
-		{Anum_job_queue, Anum_history_queue},
-		{Anum_job_max_attempts, Anum_history_max_attempts},
-		{Anum_job_priority, Anum_history_priority},
-		{Anum_job_timeout, Anum_history_timeout},
-		{Anum_job_unique_for, Anum_history_unique_for},
-		{Anum_job_unique_key, Anum_history_unique_key},
-		{Anum_job_group_key, Anum_history_group_key},
-		{Anum_job_tags, Anum_history_tags},
-		{Anum_job_headers, Anum_history_headers},
-		{Anum_job_command, Anum_history_command},
-		{Anum_job_payload, Anum_history_payload},
-	};
-
 	TimestampTz enqueued_at;
 	Datum		value;
 	bool		isnull;
@@ -143,9 +125,14 @@ revive(TupleTableSlot *finished, Datum *values, bool *nulls)
 	memset(values, 0, Natts_job * sizeof(Datum));
 	memset(nulls, true, Natts_job * sizeof(bool));
 	memset(nulls, false, Anum_job_attempt * sizeof(bool));
-	for (int i = 0; i < lengthof(copied); i++)
-		values[copied[i].to - 1] =
-			slot_getattr(finished, copied[i].from, &nulls[copied[i].to - 1]);
+	for (int i = 0; i < Natts_job; i++)
+	{
+		const JobqJobColumn *column = &jobq_job_columns[i];
+
+		if (column->revived)
+			values[column->job - 1] = slot_getattr(finished, column->history,
+												   &nulls[column->job - 1]);
+	}
 	values[Anum_job_run_at - 1] = TimestampTzGetDatum(jobq_now());
 	values[Anum_job_state - 1] = Int16GetDatum(JOBQ_STATE_PENDING);
 	values[Anum_job_attempt - 1] = Int32GetDatum(0);

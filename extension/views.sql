@@ -224,7 +224,7 @@ JOIN jobq_store.queue AS q ON q.id OPERATOR(pg_catalog.=) a.queue
 WHERE jobq_store.may_read(a.queue);
 COMMENT ON VIEW jobq.attempts IS 'attempts that did not succeed, and why';
 
--- The defaults here are those of src/queue/queue.c.
+-- The defaults here are those of src/queue/queue_row.c.
 CREATE VIEW jobq.queues WITH (security_barrier) AS
 SELECT
   q.name AS queue,

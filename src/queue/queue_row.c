@@ -35,39 +35,85 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-/* Built-in defaults; docs/reference.md lists them. */
-#define DEFAULT_MAX_ATTEMPTS 10
-#define DEFAULT_BACKOFF_BASE USECS_PER_SEC
-#define DEFAULT_BACKOFF_FACTOR 2.0
-#define DEFAULT_BACKOFF_MAX USECS_PER_HOUR
-#define DEFAULT_JITTER 0.2
-#define DEFAULT_LEASE (30 * USECS_PER_SEC)
-#define DEFAULT_KEEP_COMPLETED USECS_PER_DAY
-#define DEFAULT_KEEP_DEAD (30 * USECS_PER_DAY)
+#define FIELD(name) offsetof(JobqQueue, name)
+
+typedef enum OptionKind
+{
+	OPTION_OTHER,				/* not read by the table */
+	OPTION_INTEGER,
+	OPTION_BOOLEAN,
+	OPTION_DOUBLE,
+	OPTION_INTERVAL,			/* microseconds, in an int64 */
+	OPTION_TEXT					/* NULL by default */
+} OptionKind;
+
+/* Where an option goes when a queue is read, and what it is if it is NULL. */
+typedef struct Option
+{
+	OptionKind	kind;
+	size_t		field;			/* of JobqQueue */
+	double		by_default;		/* holds any of them exactly */
+} Option;
+
+/*
+ * By the column's number.  The view jobq.queues and docs/reference.md show the
+ * same defaults: tools/check-places compares them.
+ */
+static const Option options[Natts_queue + 1] = {
+	[Anum_queue_handler] = {OPTION_TEXT, FIELD(handler)},
+	[Anum_queue_max_attempts] = {OPTION_INTEGER, FIELD(max_attempts), 10},
+	[Anum_queue_backoff_base] = {OPTION_INTERVAL, FIELD(backoff.base_us), USECS_PER_SEC},
+	[Anum_queue_backoff_factor] = {OPTION_DOUBLE, FIELD(backoff.factor), 2},
+	[Anum_queue_backoff_max] = {OPTION_INTERVAL, FIELD(backoff.max_us), USECS_PER_HOUR},
+	[Anum_queue_jitter] = {OPTION_DOUBLE, FIELD(backoff.jitter), 0.2},
+	[Anum_queue_backoff_function] = {OPTION_TEXT, FIELD(backoff_function)},
+	[Anum_queue_lease] = {OPTION_INTERVAL, FIELD(lease), 30 * USECS_PER_SEC},
+	[Anum_queue_timeout] = {OPTION_INTERVAL, FIELD(timeout), 0},
+	[Anum_queue_priority] = {OPTION_INTEGER, FIELD(priority), 0},
+	[Anum_queue_ttl] = {OPTION_INTERVAL, FIELD(ttl), 0},
+	[Anum_queue_payload_check] = {OPTION_TEXT, FIELD(payload_check)},
+	[Anum_queue_payload_max_bytes] = {OPTION_INTEGER, FIELD(payload_max_bytes), 0},
+	[Anum_queue_keep_completed] = {OPTION_INTERVAL, FIELD(keep_completed), USECS_PER_DAY},
+	[Anum_queue_keep_completed_count] = {OPTION_INTEGER, FIELD(keep_completed_count), -1},
+	[Anum_queue_keep_dead] = {OPTION_INTERVAL, FIELD(keep_dead), 30 * USECS_PER_DAY},
+	[Anum_queue_keep_dead_count] = {OPTION_INTEGER, FIELD(keep_dead_count), -1},
+	[Anum_queue_on_dead] = {OPTION_INTEGER, FIELD(on_dead), JOBQ_NO_QUEUE},
+	[Anum_queue_notify] = {OPTION_BOOLEAN, FIELD(notify), true},
+	[Anum_queue_session_bound] = {OPTION_BOOLEAN, FIELD(session_bound), false},
+	[Anum_queue_sync_completion] = {OPTION_BOOLEAN, FIELD(sync_completion), true},
+	[Anum_queue_share_commits] = {OPTION_BOOLEAN, FIELD(share_commits), true},
+};
 
 /* Told of each row that was read. */
 typedef void (*RowVisitor) (void *arg, const Datum *values, const bool *nulls);
 
 static int64
-interval_option(const Datum *values, const bool *nulls, int attnum,
-				int64 by_default)
+interval_option(const Datum *values, const bool *nulls, int attnum)
 {
 	if (nulls[attnum - 1])
-		return by_default;
+		return (int64) options[attnum].by_default;
 	return jobq_interval_microseconds(DatumGetIntervalP(values[attnum - 1]));
 }
 
 static int
-int_option(const Datum *values, const bool *nulls, int attnum, int by_default)
+int_option(const Datum *values, const bool *nulls, int attnum)
 {
-	return nulls[attnum - 1] ? by_default : DatumGetInt32(values[attnum - 1]);
+	return nulls[attnum - 1] ? (int) options[attnum].by_default :
+		DatumGetInt32(values[attnum - 1]);
 }
 
 static bool
-bool_option(const Datum *values, const bool *nulls, int attnum,
-			bool by_default)
+bool_option(const Datum *values, const bool *nulls, int attnum)
 {
-	return nulls[attnum - 1] ? by_default : DatumGetBool(values[attnum - 1]);
+	return nulls[attnum - 1] ? options[attnum].by_default != 0 :
+		DatumGetBool(values[attnum - 1]);
+}
+
+static double
+double_option(const Datum *values, const bool *nulls, int attnum)
+{
+	return nulls[attnum - 1] ? options[attnum].by_default :
+		DatumGetFloat8(values[attnum - 1]);
 }
 
 static char *
@@ -76,6 +122,36 @@ text_option(const Datum *values, const bool *nulls, int attnum)
 	return nulls[attnum - 1] ? NULL : TextDatumGetCString(values[attnum - 1]);
 }
 
+/* Reads one of the options that the table has. */
+static void
+read_option(JobqQueue *queue, const Datum *values, const bool *nulls,
+			int attnum)
+{
+	void	   *field = (char *) queue + options[attnum].field;
+
+	switch (options[attnum].kind)
+	{
+		case OPTION_OTHER:
+			break;
+		case OPTION_INTEGER:
+			*(int *) field = int_option(values, nulls, attnum);
+			break;
+		case OPTION_BOOLEAN:
+			*(bool *) field = bool_option(values, nulls, attnum);
+			break;
+		case OPTION_DOUBLE:
+			*(double *) field = double_option(values, nulls, attnum);
+			break;
+		case OPTION_INTERVAL:
+			*(int64 *) field = interval_option(values, nulls, attnum);
+			break;
+		case OPTION_TEXT:
+			*(char **) field = text_option(values, nulls, attnum);
+			break;
+	}
+}
+
+/* The kind of backoff, exponential by default, and the steps. */
 static void
 read_backoff(JobqQueue *queue, const Datum *values, const bool *nulls)
 {
@@ -87,17 +163,6 @@ read_backoff(JobqQueue *queue, const Datum *values, const bool *nulls)
 		backoff->kind = JOBQ_BACKOFF_LINEAR;
 	else if (kind != NULL && strcmp(kind, "fixed") == 0)
 		backoff->kind = JOBQ_BACKOFF_FIXED;
-	backoff->base_us = interval_option(values, nulls, Anum_queue_backoff_base,
-									   DEFAULT_BACKOFF_BASE);
-	backoff->factor = nulls[Anum_queue_backoff_factor - 1] ?
-		DEFAULT_BACKOFF_FACTOR :
-		DatumGetFloat8(values[Anum_queue_backoff_factor - 1]);
-	backoff->max_us = interval_option(values, nulls, Anum_queue_backoff_max,
-									  DEFAULT_BACKOFF_MAX);
-	backoff->jitter = nulls[Anum_queue_jitter - 1] ? DEFAULT_JITTER :
-		DatumGetFloat8(values[Anum_queue_jitter - 1]);
-	backoff->steps = NULL;
-	backoff->nsteps = 0;
 	if (!nulls[Anum_queue_backoff_steps - 1])
 	{
 		Datum	   *elements;
@@ -113,8 +178,6 @@ read_backoff(JobqQueue *queue, const Datum *values, const bool *nulls)
 		backoff->steps = steps;
 		backoff->nsteps = nelements;
 	}
-	queue->backoff_function = text_option(values, nulls,
-										  Anum_queue_backoff_function);
 }
 
 /* Whether a queue was made here: it did not come with a copy. */
@@ -137,40 +200,12 @@ read_queue(JobqQueue *queue, const Datum *values, const bool *nulls)
 	queue->at_home = is_at_home(values);
 	queue->paused = DatumGetBool(values[Anum_queue_paused - 1]);
 	queue->owner = DatumGetObjectId(values[Anum_queue_owner - 1]);
-	queue->handler = text_option(values, nulls, Anum_queue_handler);
-	queue->max_attempts = int_option(values, nulls, Anum_queue_max_attempts,
-									 DEFAULT_MAX_ATTEMPTS);
+	for (int attnum = 1; attnum <= Natts_queue; attnum++)
+		read_option(queue, values, nulls, attnum);
 	read_backoff(queue, values, nulls);
-	queue->lease = interval_option(values, nulls, Anum_queue_lease,
-								   DEFAULT_LEASE);
-	queue->timeout = interval_option(values, nulls, Anum_queue_timeout, 0);
-	queue->priority = int_option(values, nulls, Anum_queue_priority, 0);
-	queue->ttl = interval_option(values, nulls, Anum_queue_ttl, 0);
-	queue->payload_check = text_option(values, nulls,
-									   Anum_queue_payload_check);
 	if (!nulls[Anum_queue_payload_path - 1])
 		queue->payload_path =
 			PointerGetDatum(PG_DETOAST_DATUM_COPY(values[Anum_queue_payload_path - 1]));
-	queue->payload_max_bytes = int_option(values, nulls,
-										  Anum_queue_payload_max_bytes, 0);
-	queue->keep_completed = interval_option(values, nulls,
-											Anum_queue_keep_completed,
-											DEFAULT_KEEP_COMPLETED);
-	queue->keep_dead = interval_option(values, nulls, Anum_queue_keep_dead,
-									   DEFAULT_KEEP_DEAD);
-	queue->keep_completed_count =
-		int_option(values, nulls, Anum_queue_keep_completed_count, -1);
-	queue->keep_dead_count = int_option(values, nulls,
-										Anum_queue_keep_dead_count, -1);
-	queue->on_dead = int_option(values, nulls, Anum_queue_on_dead,
-								JOBQ_NO_QUEUE);
-	queue->notify = bool_option(values, nulls, Anum_queue_notify, true);
-	queue->session_bound = bool_option(values, nulls,
-									   Anum_queue_session_bound, false);
-	queue->sync_completion = bool_option(values, nulls,
-										 Anum_queue_sync_completion, true);
-	queue->share_commits = bool_option(values, nulls,
-									   Anum_queue_share_commits, true);
 }
 
 /* ---------------------------------------------------------------- scans */
@@ -448,14 +483,13 @@ read_brief(JobqQueueBrief *brief, const Datum *values, const bool *nulls)
 		DatumGetBool(values[Anum_queue_is_run - 1]);
 	brief->at_home = is_at_home(values);
 	brief->paused = DatumGetBool(values[Anum_queue_paused - 1]);
-	brief->notify = bool_option(values, nulls, Anum_queue_notify, true);
+	brief->notify = bool_option(values, nulls, Anum_queue_notify);
 	brief->keep_completed = interval_option(values, nulls,
-											Anum_queue_keep_completed,
-											DEFAULT_KEEP_COMPLETED);
+											Anum_queue_keep_completed);
 	brief->keep_completed_count =
-		int_option(values, nulls, Anum_queue_keep_completed_count, -1);
+		int_option(values, nulls, Anum_queue_keep_completed_count);
 	brief->keep_dead_count = int_option(values, nulls,
-										Anum_queue_keep_dead_count, -1);
+										Anum_queue_keep_dead_count);
 	brief->state = jobq_queue_state(brief->id, brief->owner);
 }
 

@@ -57,6 +57,7 @@
 #include "queue/queue_row.h"
 #include "schedule/schedule_enqueue.h"
 #include "schedule/schedule_history.h"
+#include "schedule/schedule_row.h"
 #include "schedule/timetable.h"
 #include "shared/clock.h"
 #include "shared/database.h"
@@ -101,21 +102,6 @@
 
 /* Everything is looked at that often, if anything is done at all. */
 #define FULL_SCAN_INTERVAL (60 * USECS_PER_SEC)
-
-typedef enum Missed
-{
-	MISSED_SKIP,
-	MISSED_ONCE,
-	MISSED_ALL
-} Missed;
-
-typedef enum Overlap
-{
-	OVERLAP_SKIP,
-	OVERLAP_ALLOW,
-	OVERLAP_QUEUE,
-	OVERLAP_CANCEL
-} Overlap;
 
 /* One call of jobq_schedule_fire_due(). */
 typedef struct Batch
@@ -179,8 +165,8 @@ typedef struct Firing
 	bool		nulls[Natts_schedule];
 	JobqTimetable timetable;
 	const JobqQueue *queue;
-	Missed		missed;
-	Overlap		overlap;
+	JobqScheduleMissed missed;
+	JobqScheduleOverlap overlap;
 	int64		added;			/* id of the last job added now, 0: none */
 	bool		added_caught_up;	/* it is that of a run made up for */
 } Firing;
@@ -304,13 +290,13 @@ disable(Firing *firing, const char *problem)
 static Decision
 decide(const Firing *firing, bool caught_up)
 {
-	bool		makes_up = firing->missed == MISSED_ALL &&
-	firing->overlap != OVERLAP_QUEUE;
+	bool		makes_up = firing->missed == JOBQ_MISSED_ALL &&
+	firing->overlap != JOBQ_OVERLAP_QUEUE;
 	bool		last_caught_up = firing->added_caught_up;
 	int64		last_job;
 	int			pid;
 
-	if (firing->overlap == OVERLAP_ALLOW ||
+	if (firing->overlap == JOBQ_OVERLAP_ALLOW ||
 		firing->nulls[Anum_schedule_last_job - 1] || (makes_up && caught_up))
 		return DECISION_FIRE;
 	last_job = DatumGetInt64(firing->values[Anum_schedule_last_job - 1]);
@@ -322,9 +308,9 @@ decide(const Firing *firing, bool caught_up)
 
 	switch (firing->overlap)
 	{
-		case OVERLAP_QUEUE:
+		case JOBQ_OVERLAP_QUEUE:
 			return DECISION_WAIT;
-		case OVERLAP_CANCEL:
+		case JOBQ_OVERLAP_CANCEL:
 			if (jobq_cancel_is_busy(last_job, &pid))
 			{
 				put_off(firing->batch, next_run_of(firing), pid);
@@ -348,7 +334,7 @@ lateness_allowed(const Firing *firing)
 	Datum		own = firing->values[Anum_schedule_catch_up_window - 1];
 	int64		window = jobq_catch_up_window * USECS_PER_SEC;
 
-	if (firing->missed == MISSED_SKIP)
+	if (firing->missed == JOBQ_MISSED_SKIP)
 		window = 0;
 	else if (!firing->nulls[Anum_schedule_catch_up_window - 1])
 		window = jobq_interval_microseconds(DatumGetIntervalP(own));
@@ -369,7 +355,7 @@ first_slot(const Firing *firing, TimestampTz latest)
 
 	if (latest < oldest)
 		return jobq_timetable_next(&firing->timetable, now);
-	if (firing->missed != MISSED_ALL)
+	if (firing->missed != JOBQ_MISSED_ALL)
 		return latest;
 	return next_run >= oldest ? next_run :
 		jobq_timetable_next(&firing->timetable, oldest - 1);
@@ -520,7 +506,7 @@ fire_slots(Firing *firing)
 			slot = JOBQ_NEVER;
 		else
 			slot = jobq_timetable_next(&firing->timetable,
-									   firing->missed == MISSED_ALL ?
+									   firing->missed == JOBQ_MISSED_ALL ?
 									   slot : batch->now);
 	}
 
@@ -589,6 +575,13 @@ find_queue(Firing *firing)
 	return true;
 }
 
+static JobqScheduleOverlap
+overlap_of(Datum value)
+{
+	return jobq_schedule_word(value, jobq_schedule_overlap_words,
+							  JOBQ_OVERLAP_SKIP);
+}
+
 /*
  * Looks whether the schedule can fire.  False if it cannot, now or at all;
  * what follows from that is done.
@@ -597,17 +590,12 @@ static bool
 prepare_firing(Firing *firing)
 {
 	const Datum *values = firing->values;
-	const char *missed = TextDatumGetCString(values[Anum_schedule_missed - 1]);
-	const char *overlap;
 	char	   *problem;
 
-	overlap = TextDatumGetCString(values[Anum_schedule_overlap - 1]);
-	firing->missed = strcmp(missed, "all") == 0 ? MISSED_ALL :
-		strcmp(missed, "skip") == 0 ? MISSED_SKIP : MISSED_ONCE;
-	firing->overlap = strcmp(overlap, "allow") == 0 ? OVERLAP_ALLOW :
-		strcmp(overlap, "queue") == 0 ? OVERLAP_QUEUE :
-		strcmp(overlap, "cancel") == 0 ? OVERLAP_CANCEL : OVERLAP_SKIP;
-
+	firing->missed = jobq_schedule_word(values[Anum_schedule_missed - 1],
+										jobq_schedule_missed_words,
+										JOBQ_MISSED_ONCE);
+	firing->overlap = overlap_of(values[Anum_schedule_overlap - 1]);
 	problem = jobq_timetable_read(&firing->timetable, values, firing->nulls);
 	if (problem != NULL)
 	{
@@ -698,17 +686,11 @@ has_to_wait(JobqTable *jobs, TupleTableSlot *due)
 {
 	bool		isnull;
 	Datum		last_job = slot_getattr(due, Anum_schedule_last_job, &isnull);
-	char	   *overlap;
-	bool		queues;
 
-	if (isnull)
-		return false;
-	overlap = TextDatumGetCString(slot_getattr(due, Anum_schedule_overlap,
-											   &isnull));
-	queues = strcmp(overlap, "queue") == 0;
-	pfree(overlap);
-	return queues && jobq_schedule_job_is_live(jobs, DatumGetInt64(last_job),
-											   NULL);
+	return !isnull &&
+		overlap_of(slot_getattr(due, Anum_schedule_overlap,
+								&isnull)) == JOBQ_OVERLAP_QUEUE &&
+		jobq_schedule_job_is_live(jobs, DatumGetInt64(last_job), NULL);
 }
 
 /* Fires a schedule that is due, if it can be locked. */

@@ -43,36 +43,34 @@
 /* Jitter is compared with the time between this many runs. */
 #define JITTER_CHECK_RUNS 50
 
-static const char *const missed_words[] = {"skip", "once", "all", NULL};
-static const char *const overlap_words[] = {
-	"skip", "allow", "queue", "cancel", NULL
-};
-static const char *const keep_runs_words[] = {"all", "errors", NULL};
-
 /* Options that have a default, which is NULL or a word unless it is computed. */
 typedef struct Option
 {
 	const char *name;
 	AttrNumber	attnum;
 	bool		times;			/* it decides when there are runs */
-	const char *word;
+	const char *const *words;	/* NULL: its value is none */
+	int			word;			/* the one that is the default */
 } Option;
 
 static const Option options[] = {
-	{"payload", Anum_schedule_payload, false, NULL},
-	{"timezone", Anum_schedule_timezone, true, NULL},
-	{"missed", Anum_schedule_missed, false, "once"},
-	{"overlap", Anum_schedule_overlap, false, "skip"},
-	{"jitter", Anum_schedule_jitter, true, NULL},
-	{"starts_at", Anum_schedule_starts_at, true, NULL},
-	{"ends_at", Anum_schedule_ends_at, true, NULL},
-	{"max_runs", Anum_schedule_max_runs, true, NULL},
-	{"priority", Anum_schedule_priority, false, NULL},
-	{"max_attempts", Anum_schedule_max_attempts, false, NULL},
-	{"timeout", Anum_schedule_timeout, false, NULL},
-	{"tags", Anum_schedule_tags, false, NULL},
-	{"keep_runs", Anum_schedule_keep_runs, false, "all"},
-	{"catch_up_window", Anum_schedule_catch_up_window, false, NULL}
+	{"payload", Anum_schedule_payload, false},
+	{"timezone", Anum_schedule_timezone, true},
+	{"missed", Anum_schedule_missed, false, jobq_schedule_missed_words,
+	JOBQ_MISSED_ONCE},
+	{"overlap", Anum_schedule_overlap, false, jobq_schedule_overlap_words,
+	JOBQ_OVERLAP_SKIP},
+	{"jitter", Anum_schedule_jitter, true},
+	{"starts_at", Anum_schedule_starts_at, true},
+	{"ends_at", Anum_schedule_ends_at, true},
+	{"max_runs", Anum_schedule_max_runs, true},
+	{"priority", Anum_schedule_priority, false},
+	{"max_attempts", Anum_schedule_max_attempts, false},
+	{"timeout", Anum_schedule_timeout, false},
+	{"tags", Anum_schedule_tags, false},
+	{"keep_runs", Anum_schedule_keep_runs, false, jobq_schedule_keep_runs_words,
+	JOBQ_KEEP_RUNS_ALL},
+	{"catch_up_window", Anum_schedule_catch_up_window, false}
 };
 
 /* Sets the time zone, by its full name; 22023 if there is none such. */
@@ -92,9 +90,9 @@ set_default(JobqScheduleRow *row, const Option *option)
 		jobq_schedule_set(row, option->attnum,
 						  DirectFunctionCall1(jsonb_in,
 											  CStringGetDatum("{}")));
-	else if (option->word != NULL)
+	else if (option->words != NULL)
 		jobq_schedule_set(row, option->attnum,
-						  CStringGetTextDatum(option->word));
+						  CStringGetTextDatum(option->words[option->word]));
 	else
 		row->nulls[option->attnum - 1] = true;
 }
@@ -281,10 +279,10 @@ void
 jobq_schedule_set_options(FunctionCallInfo fcinfo, JobqScheduleRow *row)
 {
 	set_time_options(fcinfo, row);
-	set_word(fcinfo, JOBQ_SCHEDULE_MISSED, "missed", missed_words, row,
-			 Anum_schedule_missed);
-	set_word(fcinfo, JOBQ_SCHEDULE_OVERLAP, "overlap", overlap_words, row,
-			 Anum_schedule_overlap);
+	set_word(fcinfo, JOBQ_SCHEDULE_MISSED, "missed",
+			 jobq_schedule_missed_words, row, Anum_schedule_missed);
+	set_word(fcinfo, JOBQ_SCHEDULE_OVERLAP, "overlap",
+			 jobq_schedule_overlap_words, row, Anum_schedule_overlap);
 	if (!PG_ARGISNULL(JOBQ_SCHEDULE_ENABLED))
 		jobq_schedule_set(row, Anum_schedule_enabled,
 						  PG_GETARG_DATUM(JOBQ_SCHEDULE_ENABLED));
@@ -296,8 +294,8 @@ jobq_schedule_set_options(FunctionCallInfo fcinfo, JobqScheduleRow *row)
 void
 jobq_schedule_set_more_options(FunctionCallInfo fcinfo, JobqScheduleRow *row)
 {
-	set_word(fcinfo, JOBQ_SCHEDULE_KEEP_RUNS, "keep_runs", keep_runs_words,
-			 row, Anum_schedule_keep_runs);
+	set_word(fcinfo, JOBQ_SCHEDULE_KEEP_RUNS, "keep_runs",
+			 jobq_schedule_keep_runs_words, row, Anum_schedule_keep_runs);
 	if (!PG_ARGISNULL(JOBQ_SCHEDULE_CATCH_UP_WINDOW))
 	{
 		(void) jobq_duration_argument(fcinfo, JOBQ_SCHEDULE_CATCH_UP_WINDOW,

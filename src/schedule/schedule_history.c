@@ -34,6 +34,7 @@
 #include "job/history.h"
 #include "queue/queue.h"
 #include "queue/queue_row.h"
+#include "schedule/schedule_row.h"
 #include "shared/clock.h"
 
 #include "access/genam.h"
@@ -56,8 +57,9 @@
 static bool
 keeps_errors_only(const Datum *schedule)
 {
-	return strcmp(TextDatumGetCString(schedule[Anum_schedule_keep_runs - 1]),
-				  "errors") == 0;
+	return jobq_schedule_word(schedule[Anum_schedule_keep_runs - 1],
+							  jobq_schedule_keep_runs_words,
+							  JOBQ_KEEP_RUNS_ALL) == JOBQ_KEEP_RUNS_ERRORS;
 }
 
 void

@@ -30,6 +30,42 @@
 #include "utils/timestamp.h"
 #include "utils/varlena.h"
 
+const char *const jobq_schedule_missed_words[] = {
+	[JOBQ_MISSED_SKIP] = "skip",
+	[JOBQ_MISSED_ONCE] = "once",
+	[JOBQ_MISSED_ALL] = "all",
+	[JOBQ_NUM_MISSED] = NULL
+};
+
+const char *const jobq_schedule_overlap_words[] = {
+	[JOBQ_OVERLAP_SKIP] = "skip",
+	[JOBQ_OVERLAP_ALLOW] = "allow",
+	[JOBQ_OVERLAP_QUEUE] = "queue",
+	[JOBQ_OVERLAP_CANCEL] = "cancel",
+	[JOBQ_NUM_OVERLAPS] = NULL
+};
+
+const char *const jobq_schedule_keep_runs_words[] = {
+	[JOBQ_KEEP_RUNS_ALL] = "all",
+	[JOBQ_KEEP_RUNS_ERRORS] = "errors",
+	[JOBQ_NUM_KEEP_RUNS] = NULL
+};
+
+int
+jobq_schedule_word(Datum value, const char *const *words, int otherwise)
+{
+	const text *word = DatumGetTextPP(value);
+	size_t		length = VARSIZE_ANY_EXHDR(word);
+
+	for (int i = 0; words[i] != NULL; i++)
+	{
+		if (strlen(words[i]) == length &&
+			memcmp(words[i], VARDATA_ANY(word), length) == 0)
+			return i;
+	}
+	return otherwise;
+}
+
 void
 jobq_schedule_set(JobqScheduleRow *row, AttrNumber attnum, Datum value)
 {

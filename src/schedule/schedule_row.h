@@ -2,7 +2,6 @@
  *
  * schedule_row.h
  *	  Rows of jobq_store.schedule.
- *	  with schedule().
  *
  * A schedule is handled as the columns of its row in jobq_store.schedule
  * (values and nulls, by the numbers of schema.h).  All that is durable about
@@ -22,12 +21,51 @@
 #include "datatype/timestamp.h"
 #include "access/attnum.h"
 
+/* Options whose values are words: what becomes of runs that were missed. */
+typedef enum JobqScheduleMissed
+{
+	JOBQ_MISSED_SKIP,
+	JOBQ_MISSED_ONCE,
+	JOBQ_MISSED_ALL,
+	JOBQ_NUM_MISSED
+} JobqScheduleMissed;
+
+/* What becomes of a run while the previous one's job is not finished. */
+typedef enum JobqScheduleOverlap
+{
+	JOBQ_OVERLAP_SKIP,
+	JOBQ_OVERLAP_ALLOW,
+	JOBQ_OVERLAP_QUEUE,
+	JOBQ_OVERLAP_CANCEL,
+	JOBQ_NUM_OVERLAPS
+} JobqScheduleOverlap;
+
+/* Which runs stay in schedule_run. */
+typedef enum JobqScheduleKeepRuns
+{
+	JOBQ_KEEP_RUNS_ALL,
+	JOBQ_KEEP_RUNS_ERRORS,
+	JOBQ_NUM_KEEP_RUNS
+} JobqScheduleKeepRuns;
+
+/* The words, in the order of the enums; NULL ends them. */
+extern const char *const jobq_schedule_missed_words[JOBQ_NUM_MISSED + 1];
+extern const char *const jobq_schedule_overlap_words[JOBQ_NUM_OVERLAPS + 1];
+extern const char *const jobq_schedule_keep_runs_words[JOBQ_NUM_KEEP_RUNS + 1];
+
 /* A row of jobq_store.schedule. */
 typedef struct JobqScheduleRow
 {
 	Datum		values[Natts_schedule];
 	bool		nulls[Natts_schedule];
 } JobqScheduleRow;
+
+/*
+ * The number of the word that a column of type text has, or `otherwise` if it
+ * is none of them.
+ */
+extern int	jobq_schedule_word(Datum value, const char *const *words,
+							   int otherwise);
 
 extern void jobq_schedule_set(JobqScheduleRow *row, AttrNumber attnum,
 							  Datum value);

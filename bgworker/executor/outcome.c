@@ -47,8 +47,8 @@ describe_failure(const JobqOutcome *outcome, JobqFailure *failure)
 	const ErrorData *error = outcome->error;
 
 	memset(failure, 0, sizeof(*failure));
-	failure->outcome = "failed";
-	failure->sqlstate = pstrdup(unpack_sql_state(error->sqlerrcode));
+	failure->outcome = JOBQ_FAILURE_FAILED;
+	failure->sqlstate = jobq_failure_sqlstate(error->sqlerrcode);
 	failure->message = error->message;
 	failure->detail = error->detail;
 	failure->hint = error->hint;
@@ -59,7 +59,7 @@ describe_failure(const JobqOutcome *outcome, JobqFailure *failure)
 	failure->waits_for_nobody = true;
 	if (outcome->evicted)
 	{
-		failure->sqlstate = "57014";
+		failure->sqlstate = jobq_failure_sqlstate(ERRCODE_QUERY_CANCELED);
 		failure->message = "the job was interrupted, since its queue was to be dropped";
 		failure->retryable = true;
 		failure->retry_in = 0;

@@ -84,7 +84,7 @@ write_rows(void)
 	job.values[Anum_job_payload - 1] =
 		DirectFunctionCall1(jsonb_in, CStringGetDatum("null"));
 	job.nulls[Anum_job_payload - 1] = false;
-	failure.outcome = "failed";
+	failure.outcome = JOBQ_FAILURE_FAILED;
 
 	jobq_table_insert(jobs, job.values, job.nulls);
 	jobq_job_record_attempt(&job, &failure, 1);

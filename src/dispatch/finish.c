@@ -268,7 +268,7 @@ jobq_fail(PG_FUNCTION_ARGS)
 	jobq_begin_write("jobq.fail()");
 	require_job_and_lease(fcinfo);
 	jobq_require_argument(fcinfo, 2, "error");
-	failure.outcome = "failed";
+	failure.outcome = JOBQ_FAILURE_FAILED;
 	failure.message = text_to_cstring(PG_GETARG_TEXT_PP(2));
 	failure.data = PG_ARGISNULL(3) ? (Datum) 0 : PG_GETARG_DATUM(3);
 	failure.retry_in = PG_ARGISNULL(4) ? -1 :

@@ -42,7 +42,7 @@ jobq_job_record_attempt(const JobqJob *job, const JobqFailure *failure,
 		int			attnum;
 		const char *string;
 	}			strings[] = {
-		{Anum_attempt_outcome, failure->outcome},
+		{Anum_attempt_outcome, jobq_failure_outcome_name(failure->outcome)},
 		{Anum_attempt_sqlstate, failure->sqlstate},
 		{Anum_attempt_message, failure->message},
 		{Anum_attempt_detail, failure->detail},
@@ -133,7 +133,8 @@ is_present_attempt(const JobqJob *job, TupleTableSlot *slot)
 
 /*
  * Reads how the attempt of a job that is running has ended, if that is written
- * down.  In that case it was the last one.
+ * down; the outcome, which is wanted for that only, is not set.  In that case it
+ * was the last one.
  */
 bool
 jobq_job_read_attempt(const JobqJob *job, JobqFailure *failure)
@@ -156,7 +157,6 @@ jobq_job_read_attempt(const JobqJob *job, JobqFailure *failure)
 	if (found)
 	{
 		memset(failure, 0, sizeof(*failure));
-		failure->outcome = text_column(slot, Anum_attempt_outcome);
 		failure->sqlstate = text_column(slot, Anum_attempt_sqlstate);
 		failure->message = text_column(slot, Anum_attempt_message);
 		failure->recorded = true;

@@ -21,6 +21,28 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
+/* As the view jobq.attempts shows them. */
+static const char *const outcome_names[JOBQ_NUM_FAILURE_OUTCOMES] = {
+	[JOBQ_FAILURE_FAILED] = "failed",
+	[JOBQ_FAILURE_TIMED_OUT] = "timed out",
+	[JOBQ_FAILURE_LEASE_LOST] = "lease lost",
+	[JOBQ_FAILURE_CRASHED] = "crashed",
+	[JOBQ_FAILURE_INTERRUPTED] = "interrupted",
+};
+
+const char *
+jobq_failure_outcome_name(JobqFailureOutcome outcome)
+{
+	return outcome_names[outcome];
+}
+
+/* The SQLSTATE of an error code, palloc'd. */
+char *
+jobq_failure_sqlstate(int sqlerrcode)
+{
+	return pstrdup(unpack_sql_state(sqlerrcode));
+}
+
 /* A string as text, cut to a length that a log can bear. */
 text *
 jobq_bounded_text(const char *string)
@@ -107,8 +129,8 @@ void
 jobq_job_lease_failure(JobqFailure *failure, bool session_ended)
 {
 	memset(failure, 0, sizeof(*failure));
-	failure->outcome = "lease lost";
-	failure->sqlstate = "JQ001";
+	failure->outcome = JOBQ_FAILURE_LEASE_LOST;
+	failure->sqlstate = jobq_failure_sqlstate(ERRCODE_JOBQ_LEASE_LOST);
 	failure->message = session_ended ?
 		"the session that held the job ended" :
 		"the lease ran out before the job was finished";
@@ -120,8 +142,8 @@ jobq_job_lease_failure(JobqFailure *failure, bool session_ended)
 void
 jobq_job_timeout_failure(JobqFailure *failure)
 {
-	failure->outcome = "timed out";
-	failure->sqlstate = "57014";
+	failure->outcome = JOBQ_FAILURE_TIMED_OUT;
+	failure->sqlstate = jobq_failure_sqlstate(ERRCODE_QUERY_CANCELED);
 	failure->message = "the job ran longer than its timeout";
 }
 
@@ -130,8 +152,8 @@ void
 jobq_job_crash_failure(JobqFailure *failure)
 {
 	memset(failure, 0, sizeof(*failure));
-	failure->outcome = "crashed";
-	failure->sqlstate = "57P02";
+	failure->outcome = JOBQ_FAILURE_CRASHED;
+	failure->sqlstate = jobq_failure_sqlstate(ERRCODE_CRASH_SHUTDOWN);
 	failure->message = "the server crashed while the job was running";
 	failure->retryable = true;
 	failure->retry_in = -1;
@@ -152,13 +174,13 @@ jobq_job_termination_failure(const JobqTermination *termination,
 		return;
 	if (termination->unrecorded != 0)
 	{
-		failure->outcome = "failed";
-		failure->sqlstate = pstrdup(unpack_sql_state(termination->unrecorded));
+		failure->outcome = JOBQ_FAILURE_FAILED;
+		failure->sqlstate = jobq_failure_sqlstate(termination->unrecorded);
 		failure->message = "what came of the job could not be written down, and what it did was rolled back";
 		failure->hint = "The server log has the error.";
 		return;
 	}
-	failure->sqlstate = "57P01";
+	failure->sqlstate = jobq_failure_sqlstate(ERRCODE_ADMIN_SHUTDOWN);
 	failure->message = "the background worker was terminated while the job was running";
 	if (termination->timed_out)
 		jobq_job_timeout_failure(failure);

@@ -14,11 +14,21 @@
 #include "job/job.h"
 #include "shared/note.h"
 
+/* How an attempt has ended that did not succeed; names are in failure.c. */
+typedef enum JobqFailureOutcome
+{
+	JOBQ_FAILURE_FAILED,
+	JOBQ_FAILURE_TIMED_OUT,
+	JOBQ_FAILURE_LEASE_LOST,
+	JOBQ_FAILURE_CRASHED,
+	JOBQ_FAILURE_INTERRUPTED,
+	JOBQ_NUM_FAILURE_OUTCOMES
+} JobqFailureOutcome;
+
 /* Why an attempt did not succeed.  Strings may be NULL. */
 typedef struct JobqFailure
 {
-	const char *outcome;		/* 'failed', 'timed out', 'lease lost',
-								 * 'crashed', 'interrupted' */
+	JobqFailureOutcome outcome;
 	const char *sqlstate;
 	const char *message;
 	const char *detail;
@@ -33,6 +43,8 @@ typedef struct JobqFailure
 	bool		waits_for_nobody;	/* see jobq_job_fail() */
 } JobqFailure;
 
+extern const char *jobq_failure_outcome_name(JobqFailureOutcome outcome);
+extern char *jobq_failure_sqlstate(int sqlerrcode);
 extern text *jobq_bounded_text(const char *string);
 extern void jobq_job_lease_failure(JobqFailure *failure, bool session_ended);
 extern void jobq_job_crash_failure(JobqFailure *failure);

@@ -64,7 +64,7 @@ record(JobqJob *job, const JobqUndone *undone)
 	job->values[Anum_job_worker - 1] =
 		CStringGetTextDatum(psprintf("pid %d", undone->pid));
 	job->nulls[Anum_job_worker - 1] = false;
-	failure.outcome = "interrupted";
+	failure.outcome = JOBQ_FAILURE_INTERRUPTED;
 	failure.message = "the transaction that the job shared with others was rolled back";
 	failure.detail = undone->cause == 0 ?
 		"The job was through. It is run again, and the attempt does not count." :

@@ -116,7 +116,7 @@ SELECT
   coalesce(w.since, j.started_at) AS started_at,
   NULL::timestamptz AS finished_at,
   j.expires_at,
-  CASE WHEN j.state OPERATOR(pg_catalog.=) 1 AND j.lease_until OPERATOR(pg_catalog.<) 'infinity'
+  CASE WHEN j.state OPERATOR(pg_catalog.=) 1 /* running */ AND j.lease_until OPERATOR(pg_catalog.<) 'infinity'
     THEN j.lease_until END AS lease_until,
   CASE WHEN w.pid IS NOT NULL THEN 'pid '::text OPERATOR(pg_catalog.||) w.pid::text
     ELSE j.worker END AS worker,
@@ -199,7 +199,7 @@ SELECT
   h.command
 FROM jobq_store.history AS h
 JOIN jobq_store.queue AS q ON q.id OPERATOR(pg_catalog.=) h.queue
-WHERE h.state OPERATOR(pg_catalog.=) 4::smallint
+WHERE h.state OPERATOR(pg_catalog.=) 4::smallint /* dead */
   AND jobq_store.may_read(h.queue)
   AND jobq_store.is_kept(q.id, h.state, h.finished_at, h.unique_for);
 COMMENT ON VIEW jobq.dead_letters IS 'jobs that have failed for good';
@@ -224,7 +224,8 @@ JOIN jobq_store.queue AS q ON q.id OPERATOR(pg_catalog.=) a.queue
 WHERE jobq_store.may_read(a.queue);
 COMMENT ON VIEW jobq.attempts IS 'attempts that did not succeed, and why';
 
--- The defaults here are those of src/queue/queue_row.c.
+-- The defaults are those of src/queue/queue_row.c: tools/check-places compares
+-- them.
 CREATE VIEW jobq.queues WITH (security_barrier) AS
 SELECT
   q.name AS queue,
@@ -281,7 +282,7 @@ LEFT JOIN (
   SELECT s.queue, count(*) AS running
   FROM jobq_store.worker_slots() AS s
   JOIN jobq_store.job AS j ON j.id OPERATOR(pg_catalog.=) s.job_id
-  WHERE j.state OPERATOR(pg_catalog.=) 0
+  WHERE j.state OPERATOR(pg_catalog.=) 0 /* pending */
   GROUP BY s.queue
 ) AS w ON w.queue OPERATOR(pg_catalog.=) q.id
 WHERE jobq_store.may_read(q.id);

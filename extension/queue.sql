@@ -1,7 +1,8 @@
 -- Queues: creating, changing, pausing, privileges.
 --
--- The arguments from "description" on bear the names of the columns of
--- jobq_store.queue that they set; src/queue/queue_options.c maps them by name.
+-- An option has the name of the column of jobq_store.queue that it sets;
+-- src/queue/queue_options.c maps them by name.  create_queue and alter_queue
+-- have the same options, in the same order (tools/check-places).
 
 CREATE FUNCTION jobq.create_queue(
   queue text,

@@ -1,6 +1,7 @@
 -- Tables.  Everything durable is here, in ordinary logged tables.
 --
--- Columns are read by number in src/base/schema.h: keep both in step.
+-- Columns are read by number: src/base/schema.h has the same ones in the same
+-- order (tools/check-places).
 
 -- ---------------------------------------------------------------- sequences
 

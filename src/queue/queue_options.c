@@ -4,10 +4,10 @@
  *	  The options of queues: what they are called, where they are stored and
  *	  which values they take.
  *
- * One table says it all: an option's name is that of the argument of
- * create_queue and alter_queue and of the column of jobq_store.queue.  A new
- * option is a column, an argument and a line here.  Options that depend on
- * each other are checked on the whole row, as it is going to be.
+ * An option's name is that of the argument of create_queue and alter_queue and
+ * of the column of jobq_store.queue; "How to add" in docs/internals.md has the
+ * places of a new one.  Options that depend on each other are checked on the
+ * whole row, as it is going to be.
  *
  * IDENTIFICATION
  *	  src/queue/queue_options.c

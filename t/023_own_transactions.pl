@@ -186,4 +186,28 @@ is( $node->sql(
 	'5 0',
 	'the seed that a job sets does not reach the next one');
 
+# --------------------------------------------- a procedure that gives itself back
+
+$node->sql(q{
+	CREATE TABLE refusals (what text, sqlstate text);
+	CREATE PROCEDURE gives_back(p jsonb) LANGUAGE plpgsql AS $$
+	DECLARE j jobq.job := jobq.current_job(); s text;
+	BEGIN
+		FOREACH s IN ARRAY '{"release($1, $2)","complete($1, $2)","fail($1, $2, ''no'')","complete_many(ARRAY[$1], $2)"}'::text[] LOOP
+			BEGIN
+				EXECUTE 'SELECT jobq.' || s USING j.id, j.lease;
+				INSERT INTO refusals VALUES (s, 'none');
+			EXCEPTION WHEN OTHERS THEN INSERT INTO refusals VALUES (s, SQLSTATE);
+			END;
+		END LOOP;
+		INSERT INTO refusals SELECT 'heartbeat', jobq.heartbeat(j.id, j.lease, progress => '1');
+		COMMIT;
+	END$$;
+	SELECT jobq.create_queue('gives_back', 'gives_back(jsonb)', max_attempts => 1)});
+my $giver = $node->sql("SELECT jobq.enqueue('gives_back')");
+poll_ok($node, "SELECT concat_ws(' ', state, attempt, progress) FROM jobq.jobs WHERE id = $giver",
+	'a procedure cannot end its own job', expected => 'completed 1 1');
+is($node->sql("SELECT string_agg(split_part(what, '(', 1) || ' ' || sqlstate, ', ') FROM refusals"),
+	'release 55000, complete 55000, fail 55000, complete_many 55000, heartbeat true', 'but may tell of its progress');
+
 done_testing();

@@ -225,4 +225,22 @@ run_ok(
 	'a failure with jobq.log_jobs = none');
 unlike(log_since($node, $position), qr/LOG:  job/, 'nothing is logged');
 
+# ------------------------------------------------- names in the result of a command
+
+$node->sql('CREATE TABLE named (a int, b text); INSERT INTO named VALUES (1, $$x$$)');
+foreach (
+	[ 'SELECT a AS foo, b AS bar FROM named', '{"bar": "x", "foo": 1}' ],
+	[ 'SELECT * FROM generate_series(5, 6)', '{"generate_series": 5}' ],
+	[ 'SELECT g AS z FROM generate_series(5, 6) AS g', '{"z": 5}' ],
+	[ 'WITH q AS MATERIALIZED (SELECT a AS k FROM named) SELECT k AS l FROM q', '{"l": 1}' ],
+	[ 'TABLE named', '{"a": 1, "b": "x"}' ],
+	[ 'SELECT n AS whole FROM named AS n', '{"whole": {"a": 1, "b": "x"}}' ],
+	[ 'UPDATE named SET a = 1 RETURNING a AS changed', '{"changed": 1}' ],
+	[ 'SHOW work_mem', '{"work_mem": "4MB"}' ])
+{
+	my ($command, $result) = @$_;
+	my $run = $node->sql("SELECT jobq.run('$command')");
+	poll_ok($node, "SELECT result FROM jobq.jobs WHERE id = $run", "$command: names of columns", expected => $result);
+}
+
 done_testing();

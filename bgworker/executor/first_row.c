@@ -26,6 +26,7 @@ typedef struct FirstRow
 {
 	DestReceiver pub;
 	MemoryContext context;
+	TupleDesc	desc;			/* with the names that the command gives */
 	bool		found;
 	Datum		row;
 } FirstRow;
@@ -33,22 +34,32 @@ typedef struct FirstRow
 static void
 start(DestReceiver *self, int operation, TupleDesc desc)
 {
-	(void) self;
+	FirstRow   *first = (FirstRow *) self;
+	MemoryContext oldcontext = MemoryContextSwitchTo(first->context);
+
 	(void) operation;
-	(void) desc;
+	if (!first->found)
+		first->desc = BlessTupleDesc(CreateTupleDescCopy(desc));
+	MemoryContextSwitchTo(oldcontext);
 }
 
+/*
+ * The row in a slot.  That of a scan which needs no projection has the names of
+ * the table's columns, or none.
+ */
 static bool
 receive(TupleTableSlot *slot, DestReceiver *self)
 {
 	FirstRow   *first = (FirstRow *) self;
 	MemoryContext oldcontext;
+	HeapTuple	tuple;
 
 	if (first->found)
 		return true;
 	oldcontext = MemoryContextSwitchTo(first->context);
-	(void) BlessTupleDesc(slot->tts_tupleDescriptor);
-	first->row = ExecFetchSlotHeapTupleDatum(slot);
+	slot_getallattrs(slot);
+	tuple = heap_form_tuple(first->desc, slot->tts_values, slot->tts_isnull);
+	first->row = heap_copy_tuple_as_datum(tuple, first->desc);
 	first->found = true;
 	MemoryContextSwitchTo(oldcontext);
 	return true;

@@ -27,6 +27,7 @@
 #include "shared/async_commit.h"
 #include "shared/clock.h"
 #include "shared/note.h"
+#include "shared/slot.h"
 
 #include "access/sysattr.h"
 #include "access/xact.h"
@@ -47,6 +48,22 @@ is_held(const JobqJob *job, int64 lease)
 {
 	return job->state == JOBQ_STATE_RUNNING && job->lease == lease &&
 		job->lease_until > jobq_now();
+}
+
+/*
+ * Raises 55000 for a job that an executor runs, as it does procedures: if that
+ * one called this, or told others its lease, the job would be run by two at a
+ * time.  Such a lease has no end.
+ */
+static void
+refuse_to_executor(const JobqJob *job)
+{
+	if (job->lease_until == JOBQ_NEVER && jobq_slot_runs_job(job->id))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("job " INT64_FORMAT " is run by a background worker, which ends it",
+						job->id),
+				 errhint("Its handler may return, raise an error, or call jobq.retry_in() or jobq.discard().")));
 }
 
 /*
@@ -126,10 +143,18 @@ require_held(JobqFindResult found, int64 id, int64 lease, const JobqJob *job)
 	return jobq_queue_by_id(job->queue);
 }
 
+/*
+ * The same of a job that is not locked yet, and is to be ended: 55000 for one
+ * that an executor runs.
+ */
 const JobqQueue *
 jobq_finish_lock_job(JobqTable *jobs, int64 id, int64 lease, JobqJob *job)
 {
-	return require_held(lock_job(jobs, id, lease, job), id, lease, job);
+	const JobqQueue *queue = require_held(lock_job(jobs, id, lease, job), id,
+										  lease, job);
+
+	refuse_to_executor(job);
+	return queue;
 }
 
 /* The arguments job_id and lease, which every function here begins with. */
@@ -155,6 +180,7 @@ complete_held(JobqTable *jobs, TupleTableSlot *slot, int64 id, int64 lease,
 		(queue = jobq_queue_by_id(job->queue)) != NULL)
 	{
 		jobq_queue_check_job_privilege(queue, JOBQ_PRIV_CONSUME, id);
+		refuse_to_executor(job);
 		if (queue->sync_completion)
 			jobq_async_commit_forbid();
 		if (!is_to_be_cancelled(job) &&
@@ -227,6 +253,7 @@ jobq_finish_complete_jobs(JobqTable *jobs, const Datum *ids, int nids, int64 lea
 		if (lock_job(jobs, sorted[i], lease, &job) != JOBQ_FOUND ||
 			!is_held(&job, lease) || is_to_be_cancelled(&job))
 			continue;
+		refuse_to_executor(&job);
 		jobq_job_complete(jobs, &job, jobq_queue_by_id(job.queue),
 						  &jobq_no_result);
 		completed++;

@@ -41,6 +41,7 @@
 #include "shared/note.h"
 #include "shared/queue_change.h"
 #include "shared/slot.h"
+#include "shared/wake.h"
 
 #include "wait.h"
 
@@ -136,6 +137,9 @@ visit_jobs(int32 queue, bool remove)
 		}
 		jobq_ready_settle(job.id);
 		jobq_table_delete(jobs, locked);
+
+		/* a run of a schedule may wait for its end */
+		jobq_at_commit_wake(JOBQ_WAKE_SCHEDULES);
 	}
 	index_endscan(scan);
 	UnregisterSnapshot(snapshot);

@@ -171,6 +171,24 @@ jobq_slot_interrupt(int64 job_id)
 	return found;
 }
 
+/* Whether an executor of this database runs the job. */
+bool
+jobq_slot_runs_job(int64 job_id)
+{
+	bool		result = false;
+
+	lock_slots(LW_SHARED);
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS && !result; i++)
+	{
+		const JobqWorker *slot = &jobq_shared->workers[i];
+
+		result = slot->dboid == MyDatabaseId && slot->job_id == job_id &&
+			slot->pid != 0;
+	}
+	unlock_slots();
+	return result;
+}
+
 /*
  * Interrupts the executors of this database that run jobs of a queue, for a
  * transaction that may roll back: that of this process, or if `pid` is 0 all

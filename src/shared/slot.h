@@ -54,6 +54,7 @@ typedef struct JobqWorkerCounts
 /* For everybody. */
 extern bool jobq_slot_wake(Oid dboid, Oid role, int32 queue);
 extern bool jobq_slot_interrupt(int64 job_id);
+extern bool jobq_slot_runs_job(int64 job_id);
 extern void jobq_at_commit_interrupt(int64 job_id);
 extern void jobq_slots_evict(int32 queue);
 extern void jobq_slot_evict_process(int32 queue, pid_t pid);

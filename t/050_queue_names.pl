@@ -98,5 +98,19 @@ foreach my $call (q{pause('other')}, q{enqueue('other', unique_key => 'k')})
 	$node->sql('TRUNCATE jobq_store.job');
 }
 
+# Both names of a role's queue for commands are taken, by roles of former names.
+$node->sql(q{CREATE ROLE first LOGIN; CREATE ROLE second LOGIN});
+my $second = $node->sql(q{SELECT 'second'::regrole::oid});
+$node->sql(
+	qq{CREATE ROLE "first:$second" LOGIN;
+	SELECT jobq.grant_usage(r::regrole, true) FROM unnest('{first,second,"\\"first:$second\\""}'::text[]) AS r;
+	SET SESSION AUTHORIZATION "first:$second"; SELECT jobq.run('SELECT 1');
+	SET SESSION AUTHORIZATION first; SELECT jobq.run('SELECT 1')});
+$node->sql(q{ALTER ROLE first RENAME TO former; ALTER ROLE second RENAME TO first});
+$node->sql(
+	q{SET statement_timeout = '20s'; SET SESSION AUTHORIZATION first; SELECT jobq.run('SELECT 1')});
+is($node->sql(qq{SELECT queue FROM jobq.queues WHERE owner = 'first'::regrole}),
+	"run:first:$second:2", 'run() finds a name where both of the usual ones are taken');
+
 $node->stop;
 done_testing();

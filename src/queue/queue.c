@@ -257,6 +257,7 @@ jobq_queue_run_of(Oid role)
 {
 	const JobqQueue *queue = jobq_queue_find_run(role);
 	char	   *name;
+	int			tries = 0;
 
 	if (queue != NULL)
 		return queue;
@@ -298,6 +299,8 @@ jobq_queue_run_of(Oid role)
 			return queue;
 		/* the name is that of a role renamed since, or taken by nobody now */
 		name = psprintf("run:%s:%u", GetUserNameFromId(role, false), role);
+		if (tries++ > 0)
+			name = psprintf("%s:%d", name, tries);
 	}
 }
 

@@ -86,22 +86,16 @@ look_in_queue(const JobqFinder *finder, const JobqQueue *queue,
 
 	if (found->may_clear)
 		(void) clear_work(queue);
-	jobq_claim_begin(&scan, finder->jobs, queue);
-	if (found->sharing != NULL)
-		scan.now = Min(scan.now, found->sharing->begun_at);
+	jobq_claim_begin(&scan, finder->jobs, queue, JOBQ_CLAIM_KEPT,
+					 found->sharing != NULL ? found->sharing->begun_at :
+					 JOBQ_NEVER);
 	result = jobq_claim_next(&scan, &found->job);
 	if (result)
 	{
-		TimestampTz started_at = found->job.started_at;
-
 		found->queue = queue;
 		found->more = found->sharing == NULL && jobq_claim_sees_more(&scan);
-
-		/* the job may run long: pin no page meanwhile */
-		ExecMaterializeSlot(found->job.slot);
-		jobq_job_read(&found->job, found->job.slot);
-		found->job.started_at = found->sharing == NULL ? started_at :
-			jobq_now();
+		if (found->sharing != NULL)
+			found->job.started_at = jobq_now();
 	}
 	jobq_claim_end(&scan);
 	if (result && count_termination(finder, queue, found))

@@ -25,11 +25,8 @@
 
 #include "dispatch/claim.h"
 
+#include "dispatch/overdue.h"
 #include "guc.h"
-#include "job/attempt.h"
-#include "job/ended.h"
-#include "job/failure.h"
-#include "job/transition.h"
 #include "queue/ready.h"
 #include "shared/async_commit.h"
 #include "shared/clock.h"
@@ -46,16 +43,19 @@
 #define BEFORE_ALL (PG_INT16_MIN - 1)
 
 /*
- * Begins; nothing may run between this and jobq_claim_end() but
+ * Begins to claim jobs that were ready at `ready_by`, or are now if that is
+ * later (JOBQ_NEVER).  Nothing may run between this and jobq_claim_end() but
  * jobq_claim_next() and the transitions of the jobs that it gives.
  */
 void
-jobq_claim_begin(JobqClaimScan *scan, JobqTable *jobs, const JobqQueue *queue)
+jobq_claim_begin(JobqClaimScan *scan, JobqTable *jobs, const JobqQueue *queue,
+				 JobqClaimHold hold, TimestampTz ready_by)
 {
 	memset(scan, 0, sizeof(*scan));
 	scan->jobs = jobs;
 	scan->queue = queue;
-	scan->now = jobq_now();
+	scan->hold = hold;
+	scan->now = Min(jobq_now(), ready_by);
 	scan->next_run_at = JOBQ_NEVER;
 	scan->priority = BEFORE_ALL;
 	CommandCounterIncrement();
@@ -90,45 +90,6 @@ go_on_by_index(JobqClaimScan *scan, JobqClaimMode mode)
 	scan->mode = mode;
 }
 
-/* Whether a job may be given out, going by its row. */
-static bool
-is_claimable(const JobqJob *job, TimestampTz now)
-{
-	if (job->state == JOBQ_STATE_PENDING)
-		return job->run_at <= now;
-	return job->state == JOBQ_STATE_RUNNING && job->lease_until <= now;
-}
-
-/* Whether a pending job's time to live is over; one that was started before
- * lives on. */
-static bool
-is_expired(const JobqJob *job, TimestampTz now)
-{
-	return job->attempt == 0 && job->expires_at <= now;
-}
-
-/*
- * Makes a locked job whose lease is over pending again.  False if it is dead
- * now, waits for its turn, or cannot end since somebody is dropping the queue
- * that is told of dead jobs; else the job is as new.
- */
-static bool
-give_up_lease(JobqClaimScan *scan, JobqJob *job)
-{
-	JobqFailure failure;
-	JobqState	state;
-
-	if (!jobq_job_may_die(scan->queue))
-		return false;
-	jobq_job_explain_lease_end(job, scan->queue, &failure);
-	state = jobq_job_fail(scan->jobs, job, scan->queue, &failure);
-	jobq_job_log_failure(state, job, scan->queue, &failure);
-	if (state != JOBQ_STATE_PENDING)
-		return false;
-	return jobq_job_lock(scan->jobs, job->id, JOBQ_NO_WAIT, job) == JOBQ_FOUND &&
-		is_claimable(job, scan->now);
-}
-
 /*
  * Locks the job of the row that was read last, without waiting, and reads it
  * again.  False if it is not to be had.  The lock has been noted, and the note
@@ -145,20 +106,22 @@ try_lock(JobqClaimScan *scan, JobqJob *job)
 		jobq_ready_withdraw();
 		return false;
 	}
+	if (scan->hold == JOBQ_CLAIM_KEPT)
+		ExecMaterializeSlot(scan->locked);
 	jobq_job_read(job, scan->locked);
-	if (!is_claimable(job, scan->now))
+	if (!jobq_overdue_is_claimable(job, scan->now))
 		return false;
-	if (job->state == JOBQ_STATE_RUNNING)
-	{
-		jobq_async_commit_forbid();
-		if (!give_up_lease(scan, job))
-			return false;
-	}
-	if (is_expired(job, scan->now))
-	{
-		jobq_async_commit_forbid();
-		jobq_job_expire(scan->jobs, job, scan->queue);
+	if (!jobq_overdue_is_late(job, scan->now))
+		return true;
+
+	/* its end, or a new attempt, is more than a claim that may be lost */
+	jobq_async_commit_forbid();
+	if (!jobq_overdue_settle(scan->jobs, scan->queue, job, scan->now))
 		return false;
+	if (scan->hold == JOBQ_CLAIM_KEPT)
+	{
+		ExecMaterializeSlot(job->slot);
+		jobq_job_read(job, job->slot);
 	}
 	return true;
 }
@@ -168,13 +131,13 @@ static bool
 take_hold(JobqClaimScan *scan, JobqJob *job)
 {
 	jobq_job_read(job, scan->dispatch.slot);
-	if (!is_claimable(job, scan->now))
+	if (!jobq_overdue_is_claimable(job, scan->now))
 	{
 		jobq_ready_withdraw();
 		return false;
 	}
-	if (scan->unlocked && job->state == JOBQ_STATE_PENDING &&
-		!is_expired(job, scan->now))
+	if (scan->hold == JOBQ_CLAIM_UNLOCKED &&
+		!jobq_overdue_is_late(job, scan->now))
 		return true;
 	return try_lock(scan, job);
 }
@@ -362,13 +325,9 @@ next_of_lanes(JobqClaimScan *scan, JobqJob *job)
 }
 
 /*
- * Gives the next ready job, locked until the end of the transaction and
- * otherwise untouched.  False when there is none; then next_run_at is the time
+ * Gives the next ready job, held as jobq_claim_begin() was told and otherwise
+ * untouched.  False when there is none; then next_run_at is the time
  * of the next job that was seen.  Does not care whether the queue is paused.
- *
- * With scan->unlocked the row is not locked, which saves a WAL record and a
- * visit to its page: the caller changes or deletes it as it is, and calls
- * jobq_claim_lost() if it finds that somebody else was faster.
  *
  * The job's values are good until the next call.
  */

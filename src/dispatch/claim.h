@@ -24,6 +24,18 @@ typedef enum JobqClaimMode
 	JOBQ_CLAIM_ALL				/* by the index, from the start */
 } JobqClaimMode;
 
+/* How a job is held that was handed out. */
+typedef enum JobqClaimHold
+{
+	JOBQ_CLAIM_UNLOCKED,		/* not: the caller changes or deletes the row
+								 * as it was seen, and calls jobq_claim_lost()
+								 * if somebody else was faster; this saves a
+								 * WAL record and a visit to the page */
+	JOBQ_CLAIM_LOCKED,			/* until the end of the transaction */
+	JOBQ_CLAIM_KEPT				/* the same; and its values are copied, so
+								 * that no page is pinned while it runs */
+} JobqClaimHold;
+
 /* Gives a queue's jobs that are ready at `now`, in dispatch order. */
 typedef struct JobqClaimScan
 {
@@ -32,7 +44,7 @@ typedef struct JobqClaimScan
 	TimestampTz now;
 	TimestampTz next_run_at;	/* earliest job ahead that was seen, or
 								 * JOBQ_NEVER */
-	bool		unlocked;		/* may be set after jobq_claim_begin() */
+	JobqClaimHold hold;
 	JobqClaimMode mode;
 	bool		seeking;		/* the index scan is to be started */
 	int			priority;		/* of the lane that is being scanned */
@@ -41,7 +53,8 @@ typedef struct JobqClaimScan
 } JobqClaimScan;
 
 extern void jobq_claim_begin(JobqClaimScan *scan, JobqTable *jobs,
-							 const JobqQueue *queue);
+							 const JobqQueue *queue, JobqClaimHold hold,
+							 TimestampTz ready_by);
 extern bool jobq_claim_next(JobqClaimScan *scan, JobqJob *job);
 extern bool jobq_claim_can_use_lanes(JobqClaimScan *scan);
 extern void jobq_claim_lost(JobqClaimScan *scan);

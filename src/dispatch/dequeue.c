@@ -215,8 +215,7 @@ claim_from(JobqTable *jobs, const JobqQueue *queue,
 
 	if (queue->paused)
 		return 0;
-	jobq_claim_begin(&scan, jobs, queue);
-	scan.unlocked = true;
+	jobq_claim_begin(&scan, jobs, queue, JOBQ_CLAIM_UNLOCKED, JOBQ_NEVER);
 	while (claimed < max_jobs && jobq_claim_next(&scan, &job))
 	{
 		TimestampTz until = claim_until(&job, queue, options);
@@ -318,8 +317,8 @@ jobq_take(PG_FUNCTION_ARGS)
 		JobqClaimScan scan;
 		JobqJob		job;
 
-		jobq_claim_begin(&scan, jobs, queue);
-		scan.unlocked = true;
+		jobq_claim_begin(&scan, jobs, queue, JOBQ_CLAIM_UNLOCKED,
+						 JOBQ_NEVER);
 		while (left > 0 && jobq_claim_next(&scan, &job))
 		{
 			int			attempt = jobq_job_current_attempt(&job);

@@ -145,7 +145,7 @@ jobq_look_finds_free_job(const JobqQueue *queue)
 	JobqClaimScan scan;
 	bool		result;
 
-	jobq_claim_begin(&scan, jobs, queue);
+	jobq_claim_begin(&scan, jobs, queue, JOBQ_CLAIM_LOCKED, JOBQ_NEVER);
 	result = has_free_job(&scan);
 	jobq_claim_end(&scan);
 	jobq_table_close(jobs);
@@ -198,7 +198,7 @@ jobq_look_is_ready(const JobqQueue *queue, TimestampTz *next)
 	int16		priority;
 
 	*next = JOBQ_NEVER;
-	jobq_claim_begin(&scan, jobs, queue);
+	jobq_claim_begin(&scan, jobs, queue, JOBQ_CLAIM_LOCKED, JOBQ_NEVER);
 	ready = has_free_job(&scan);
 	by_lanes = jobq_claim_can_use_lanes(&scan);
 	for (int after = BEFORE_ALL;

@@ -30,7 +30,8 @@ sub add_jobs
 {
 	my ($db, $role, $n, $seconds) = @_;
 	$node->sql(
-		"SELECT count(*) FROM (SELECT jobq.enqueue('$role', '$seconds') FROM generate_series(1, $n)) x",
+		"SELECT count(*) FROM (SELECT jobq.enqueue('$role', '$seconds')
+			FROM generate_series(1, $n)) x",
 		$db);
 	return;
 }

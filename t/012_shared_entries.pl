@@ -28,7 +28,8 @@ sub make_database
 	local $ENV{PGOPTIONS} = '-c synchronous_commit=local';
 	$node->sql("CREATE DATABASE $db");
 	$node->sql(
-		q{CREATE EXTENSION jobq; CREATE TABLE done (n int); SELECT jobq.run('INSERT INTO done VALUES (1)')},
+		q{CREATE EXTENSION jobq; CREATE TABLE done (n int);
+			SELECT jobq.run('INSERT INTO done VALUES (1)')},
 		$db);
 	return;
 }
@@ -57,7 +58,8 @@ my ($first, $second) = ('', '');
 my @drops = (start_sql('DROP DATABASE one', \$first), start_sql('DROP DATABASE one', \$second));
 poll_ok(
 	$node, q{SELECT count(*) = 2 FROM pg_stat_activity
-	WHERE query LIKE 'DROP DATABASE%' AND wait_event_type = 'Lock'}, 'two commands drop the database');
+	WHERE query LIKE 'DROP DATABASE%'
+		AND wait_event_type = 'Lock'}, 'two commands drop the database');
 set_standby('nobody');
 $holder->query_safe('ROLLBACK');
 $holder->quit;
@@ -99,7 +101,8 @@ $renamer->query_safe('COMMIT');
 $renamer->quit;
 $drop->finish;
 is( $node->sql(
-		q{SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_database WHERE datname IN ('three', 'survivor')}
+		q{SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_database
+			WHERE datname IN ('three', 'survivor')}
 	),
 	'survivor',
 	'the database to be dropped is another one by then');
@@ -181,7 +184,8 @@ is($node->sql(q{SELECT count(*) FROM jobq.health WHERE topic = 'worker slots'}),
 	'0', 'no worker is missing');
 $node->advance_clock('6 min');
 is( $node->sql(
-		q{SELECT object, message ~ 'has the 2 workers', hint ~ 'max_workers_per_role' FROM jobq.health
+		q{SELECT object, message ~ 'has the 2 workers', hint ~ 'max_workers_per_role'
+			FROM jobq.health
 	WHERE topic = 'worker slots'}),
 	'run:mallory|t|t',
 	'health says which limit keeps jobs waiting');

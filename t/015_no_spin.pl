@@ -87,20 +87,24 @@ both('nothing special');
 
 # Times to live
 $node->sql(
-	"SELECT count(*) FROM jobq.enqueue_many('started', array_fill('{}'::jsonb, ARRAY[$n]), ttl => '1 min')"
+	"SELECT count(*) FROM jobq.enqueue_many('started', array_fill('{}'::jsonb, ARRAY[$n]),
+		ttl => '1 min')"
 );
 $node->sql(
-	"SELECT count(jobq.fail(id, lease, 'x', retry_in => '1 hour')) FROM jobq.dequeue('started'::text, $n, '1 min')"
+	"SELECT count(jobq.fail(id, lease, 'x', retry_in => '1 hour'))
+		FROM jobq.dequeue('started'::text, $n, '1 min')"
 );
 $node->sql(
-	"SELECT count(*) FROM jobq.enqueue_many('leased', array_fill('{}'::jsonb, ARRAY[$n]), ttl => '1 min')"
+	"SELECT count(*) FROM jobq.enqueue_many('leased', array_fill('{}'::jsonb, ARRAY[$n]),
+		ttl => '1 min')"
 );
 $node->sql("SELECT count(*) FROM jobq.dequeue('leased'::text, $n, '1 day')");
 $node->advance_clock('2 min');
 both('jobs past their time to live that were started');
 
 $node->sql(
-	"SELECT count(*) FROM jobq.enqueue_many('busy', array_fill('{}'::jsonb, ARRAY[$n]), ttl => '1 min')"
+	"SELECT count(*) FROM jobq.enqueue_many('busy', array_fill('{}'::jsonb, ARRAY[$n]),
+		ttl => '1 min')"
 );
 holding('jobs past their time to live that are locked',
 	"SELECT count(jobq.set_priority(id, 1)) FROM jobq.jobs WHERE queue = 'busy'");
@@ -129,7 +133,8 @@ $node->sql(
 	$session->query_safe(
 		"SELECT count(jobq.set_priority(id, 1)) FROM jobq.jobs WHERE queue = 'cancelled'");
 	is( $node->sql(
-			"SELECT count(*) FILTER (WHERE jobq.cancel(id)) FROM jobq.jobs WHERE queue = 'cancelled'"
+			"SELECT count(*) FILTER (WHERE jobq.cancel(id)) FROM jobq.jobs
+				WHERE queue = 'cancelled'"
 		),
 		$n,
 		'many jobs are to be cancelled that are locked');
@@ -153,7 +158,8 @@ $node->sql("SELECT count(jobq.unschedule('s' || i)) FROM generate_series(1, 500)
 # Delayed jobs of a queue at rest
 $node->sql("SELECT jobq.pause('paused')");
 $node->sql(
-	"SELECT count(*) FROM jobq.enqueue_many('paused', array_fill('{}'::jsonb, ARRAY[$n]), delay => '1 min')"
+	"SELECT count(*) FROM jobq.enqueue_many('paused', array_fill('{}'::jsonb, ARRAY[$n]),
+		delay => '1 min')"
 );
 $node->advance_clock('2 min');
 both('delayed jobs of a paused queue');
@@ -162,10 +168,12 @@ both('delayed jobs of a paused queue');
 foreach my $queue (qw(lost foreign))
 {
 	$node->sql(
-		"SELECT count(*) FROM jobq.enqueue_many('$queue', array_fill('{}'::jsonb, ARRAY[$n]), ttl => '1 min')"
+		"SELECT count(*) FROM jobq.enqueue_many('$queue', array_fill('{}'::jsonb, ARRAY[$n]),
+			ttl => '1 min')"
 	);
 	$node->sql(
-		"SELECT count(*) FROM jobq.enqueue_many('$queue', array_fill('{}'::jsonb, ARRAY[$n]), priority => -1)"
+		"SELECT count(*) FROM jobq.enqueue_many('$queue', array_fill('{}'::jsonb, ARRAY[$n]),
+			priority => -1)"
 	);
 	$node->sql("SELECT count(*) FROM jobq.dequeue('$queue'::text, $n, '1 min')");
 }

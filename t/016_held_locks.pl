@@ -128,7 +128,8 @@ foreach my $holder (@holders)
 	my ($name, $hold) = @$holder;
 	my $q = make_queue('keep_completed_count => 0, keep_dead_count => 0');
 	$node->sql(
-		"SET ROLE alice; SELECT jobq.schedule('$q', '* * * * * *', queue => '$q', overlap => 'allow')"
+		"SET ROLE alice;
+			SELECT jobq.schedule('$q', '* * * * * *', queue => '$q', overlap => 'allow')"
 	);
 	$hold =~ s/Q/$q/g;
 	# so late, history is to be emptied, and limits by number are to be applied
@@ -155,10 +156,12 @@ held(
 	check => sub {
 		poll_ok(
 			$node, qq{SELECT count(*) = 1 FROM jobq.health WHERE topic = 'late'
-			AND object = 'firing schedules' AND message ~ 'pid [0-9]+ \\(role "postgres", application "holder"'},
+			AND object = 'firing schedules'
+				AND message ~ 'pid [0-9]+ \\(role "postgres", application "holder"'},
 			'jobq.health names whose transaction is in the way');
 		is( $node->sql(
-				"SET ROLE bob; SELECT count(*) FROM jobq.health WHERE topic = 'late' AND message ~ 'pid'"
+				"SET ROLE bob;
+					SELECT count(*) FROM jobq.health WHERE topic = 'late' AND message ~ 'pid'"
 			),
 			0,
 			'to those who may see it');
@@ -168,7 +171,8 @@ poll_ok(
 	"SELECT count(*) = 2 FROM jobq.jobs WHERE queue = 'runs' AND headers ? 'schedule'",
 	'the schedule runs when the lock is gone');
 $node->sql(
-	"SELECT jobq.unschedule('cancels'); SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE queue = 'runs'"
+	"SELECT jobq.unschedule('cancels'); SELECT count(jobq.cancel(id)) FROM jobq.jobs
+		WHERE queue = 'runs'"
 );
 
 # the first run() of a role is not committed when its schedule is due
@@ -267,7 +271,8 @@ if ($node->sql("SELECT count(*) FROM pg_stat_activity WHERE pid = $executor") eq
 	$session->quit;
 	poll_ok(
 		$node,
-		"SELECT count(*) = 1 FROM jobq.attempts WHERE job_id = $crashed AND outcome = 'crashed' AND sqlstate = '57P02'",
+		"SELECT count(*) = 1 FROM jobq.attempts WHERE job_id = $crashed AND outcome = 'crashed'
+			AND sqlstate = '57P02'",
 		'the attempt of the crashed job is counted when the lock is gone');
 }
 else

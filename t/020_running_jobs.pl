@@ -131,7 +131,8 @@ $node->sql(
 	q{
 	CREATE FUNCTION fails(p jsonb) RETURNS void LANGUAGE plpgsql AS $$BEGIN
 		INSERT INTO log(t) VALUES ('trace of a failure');
-		RAISE EXCEPTION 'no luck with %', p USING ERRCODE = 'ZZ123', DETAIL = 'some detail', HINT = 'some hint';
+		RAISE EXCEPTION 'no luck with %', p USING ERRCODE = 'ZZ123', DETAIL = 'some detail',
+			HINT = 'some hint';
 	END$$;
 	CREATE FUNCTION again(p jsonb) RETURNS text LANGUAGE plpgsql AS $$BEGIN
 		IF (jobq.current_job()).attempt < 3 THEN PERFORM jobq.retry_in('10 ms', 'not yet'); END IF;
@@ -139,7 +140,8 @@ $node->sql(
 	END$$;
 	CREATE FUNCTION discards(p jsonb) RETURNS void LANGUAGE plpgsql AS $$BEGIN
 		PERFORM jobq.discard('hopeless'); END$$;
-	SELECT jobq.create_queue('fails', 'fails(jsonb)', max_attempts => 3, backoff_base => '10 ms', backoff => 'fixed');
+	SELECT jobq.create_queue('fails', 'fails(jsonb)', max_attempts => 3, backoff_base => '10 ms',
+		backoff => 'fixed');
 	SELECT jobq.create_queue('again', 'again(jsonb)', backoff_base => '1 hour');
 	SELECT jobq.create_queue('discards', 'discards(jsonb)');
 	SELECT jobq.create_queue('gone', 'discards(jsonb)', max_attempts => 1);

@@ -27,7 +27,8 @@ my ($completed, $dead, $cancelled) = (3, 4, 5);
 # A job does what its payload says, and writes down in which transaction.
 $node->sql(
 	q{
-	CREATE TABLE effects (n int, job bigint, attempt int, xid xid8 DEFAULT pg_current_xact_id(), note text,
+	CREATE TABLE effects (n int, job bigint, attempt int, xid xid8 DEFAULT pg_current_xact_id(),
+		note text,
 		begun timestamptz DEFAULT now());
 	CREATE TABLE gate (n int);
 	INSERT INTO gate VALUES (0);
@@ -41,7 +42,8 @@ $node->sql(
 	CREATE FUNCTION work(j jobq.job) RETURNS void LANGUAGE plpgsql AS $$
 	DECLARE note text; BEGIN
 		IF j.payload ? 'check' THEN EXECUTE j.payload ->> 'check' INTO note; END IF;
-		INSERT INTO public.effects(n, job, attempt, note) VALUES ((j.payload ->> 'n')::int, j.id, j.attempt, note);
+		INSERT INTO public.effects(n, job, attempt, note) VALUES ((j.payload ->> 'n')::int, j.id,
+			j.attempt, note);
 		IF j.payload ? 'sql' THEN EXECUTE j.payload ->> 'sql'; END IF;
 		IF j.payload ? 'once' AND j.attempt = 1 THEN EXECUTE j.payload ->> 'once'; END IF;
 	END$$;
@@ -85,7 +87,8 @@ sub new_queue
 	my ($options) = @_;
 	$queue = 'q' . ++$queues;
 	$node->sql(
-		"SELECT jobq.create_queue('$queue', 'work(jobq.job)', backoff_base => '1 ms', backoff => 'fixed',
+		"SELECT jobq.create_queue('$queue', 'work(jobq.job)', backoff_base => '1 ms',
+			backoff => 'fixed',
 		jitter => 0" . ($options // '') . ')');
 	foreach my $round (1 .. 50)
 	{
@@ -144,7 +147,8 @@ ok( run_shared(
 		}),
 	'those before and after it share their transaction');
 is( $node->sql(
-		q{SELECT a.sqlstate FROM jobq_store.attempt a JOIN effects e ON e.n = 1 AND a.xmin::text = e.xid::text}
+		q{SELECT a.sqlstate FROM jobq_store.attempt a JOIN effects e ON e.n = 1
+			AND a.xmin::text = e.xid::text}
 	),
 	'22012',
 	'a failure is recorded in the shared transaction');
@@ -233,7 +237,8 @@ foreach my $case (@last)
 			[ '{}', qq({"sql": "$does"}), qq({"check": "$asks"}) ],
 			sub {
 				is( $node->sql(
-						q{SELECT note || '/' || (xid <> (SELECT xid FROM effects WHERE n = 2)) FROM effects WHERE n = 3}
+						q{SELECT note || '/' || (xid <> (SELECT xid FROM effects WHERE n = 2))
+							FROM effects WHERE n = 3}
 					),
 					"$expected/true",
 					"the next job finds nothing of: $does");
@@ -249,7 +254,8 @@ ok( run_shared(
 		],
 		sub {
 			is( $node->sql(
-					q{SELECT note || '/' || (xid <> (SELECT xid FROM effects WHERE n = 1)) FROM effects WHERE n = 3}
+					q{SELECT note || '/' || (xid <> (SELECT xid FROM effects WHERE n = 1))
+						FROM effects WHERE n = 3}
 				),
 				'0/true',
 				'the next job finds no lock of a job that failed');
@@ -298,8 +304,8 @@ drained();
 # -------------------------------------------------------------- a slow job
 
 my $holder;
-my $waiting =
-  q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'jobq executor' AND wait_event_type = 'Lock'};
+my $waiting = q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'jobq executor'
+	AND wait_event_type = 'Lock'};
 my $at_gate = '{"once": "UPDATE gate SET n = n + 1"}';
 
 sub close_gate
@@ -359,7 +365,8 @@ open_gate();
 is($node->sql(q{SELECT string_agg(n::text, ' ' ORDER BY n), max(attempt) FROM effects}),
 	'1 3|1', 'the others complete');
 is( $node->sql(
-		"SELECT state, xmin::text = (SELECT xid::text FROM effects WHERE n = 1) FROM jobq_store.history WHERE id = $job"
+		"SELECT state, xmin::text = (SELECT xid::text FROM effects WHERE n = 1)
+			FROM jobq_store.history WHERE id = $job"
 	),
 	"$cancelled|t",
 	'the cancellation is recorded with what the job before it did');
@@ -408,8 +415,10 @@ foreach my $round (1 .. 20)
 		'1/1 3/1', 'a job that cannot be committed: the others run once');
 	is( $node->sql(
 			qq{SELECT h.state || ' ' || h.attempt || ' ' || h.sqlstate || ' ' ||
-			(SELECT count(*) FROM jobq_store.attempt a WHERE a.job_id = h.id AND a.outcome <> 'interrupted')
-		FROM jobq_store.history h JOIN jobq_store.queue q ON q.id = h.queue WHERE q.name = '$queue' AND h.payload ? 'sql'}
+			(SELECT count(*) FROM jobq_store.attempt a WHERE a.job_id = h.id
+				AND a.outcome <> 'interrupted')
+		FROM jobq_store.history h JOIN jobq_store.queue q ON q.id = h.queue
+			WHERE q.name = '$queue' AND h.payload ? 'sql'}
 		),
 		"$dead 2 23503 2",
 		'a job that cannot be committed uses up its own attempts');
@@ -449,7 +458,8 @@ foreach my $how ('terminated', 'killed')
 		"$how: nothing is lost, nothing is done twice, and only the job that ran has lost an attempt"
 	);
 	is( $node->sql(
-			q{SELECT string_agg(a.outcome || ' ' || a.sqlstate, ' ') FROM jobq_store.attempt a JOIN effects e ON e.job = a.job_id}
+			q{SELECT string_agg(a.outcome || ' ' || a.sqlstate, ' ') FROM jobq_store.attempt a
+				JOIN effects e ON e.job = a.job_id}
 		),
 		$how eq 'killed' ? 'crashed 57P02' : 'crashed 57P01',
 		"$how: the attempt is recorded");
@@ -459,7 +469,8 @@ foreach my $how ('terminated', 'killed')
 new_queue();
 $node->sql(q{TRUNCATE effects});
 $node->sql(
-	qq{SELECT count(*) FROM (SELECT jobq.enqueue('$queue', jsonb_build_object('n', g)) FROM generate_series(1, 3000) g) x}
+	qq{SELECT count(*) FROM (SELECT jobq.enqueue('$queue', jsonb_build_object('n', g))
+		FROM generate_series(1, 3000) g) x}
 );
 foreach my $round (1 .. 3)
 {
@@ -499,7 +510,8 @@ $node->sql(
 	qq{SELECT count(*) FROM jobq.enqueue_many('$queue', array_fill('{"n": 0}'::jsonb, '{6000}'));
 	SELECT count(jobq.enqueue('$queue', jsonb_build_object('n', 1, 'check',
 		format('SELECT now() < %L::timestamptz', due)), run_at => due))
-	FROM (SELECT clock_timestamp() + i * interval '1 ms' AS due FROM generate_series(1, 1500) i) x});
+	FROM (SELECT clock_timestamp() + i * interval '1 ms' AS due
+		FROM generate_series(1, 1500) i) x});
 ok(drained(), 'jobs that become due while others run are run');
 is($node->sql("SELECT count(*) FROM effects WHERE n = 1 AND note <> 'false'"),
 	'0', 'after they have');
@@ -522,8 +534,10 @@ run_batch([ ('{}') x 100 ]);
 is(transactions(), '100', 'those of a role whose transactions are serializable do not');
 $queue = 'backoff';
 $node->sql(
-	q{CREATE FUNCTION delay(int, jsonb) RETURNS interval LANGUAGE sql AS $$SELECT '1 ms'::interval$$;
-	SELECT jobq.create_queue('backoff', 'work(jobq.job)', backoff_function => 'delay(int, jsonb)')});
+	q{CREATE FUNCTION delay(int, jsonb) RETURNS interval
+		LANGUAGE sql AS $$SELECT '1 ms'::interval$$;
+	SELECT jobq.create_queue('backoff', 'work(jobq.job)',
+		backoff_function => 'delay(int, jsonb)')});
 run_batch([ ('{}') x 100 ]);
 is(transactions(), '100', 'jobs of a queue with a backoff_function share no transaction');
 new_queue();

@@ -112,7 +112,8 @@ waits(
 waits("BEGIN; SELECT id FROM jobq.dequeue('strict'); SELECT jobq.enqueue('strict'); COMMIT",
 	'a claim and an enqueue');
 waits(
-	"BEGIN; SELECT jobq.enqueue('strict', priority => -1); SELECT id FROM jobq.dequeue('strict'); COMMIT",
+	"BEGIN; SELECT jobq.enqueue('strict', priority => -1); SELECT id FROM jobq.dequeue('strict');
+		COMMIT",
 	'a claim of what was enqueued in the transaction');
 waits("BEGIN; SELECT id FROM jobq.dequeue('strict'); CREATE TEMP TABLE t (a int); COMMIT",
 	'a claim and a temporary table');

@@ -29,8 +29,10 @@ sub transactions
 	my $first = $node->sql(
 		"SELECT min(id) FROM jobq.enqueue_many('$queue', array_fill('1'::jsonb, '{$jobs}')) id");
 	$node->sql("SELECT jobq.resume('$queue')");
-	poll_query($node,
-		"SELECT count(*) = $jobs FROM jobq.jobs WHERE queue = '$queue' AND id >= $first AND state = 'completed'"
+	poll_query(
+		$node,
+		"SELECT count(*) = $jobs FROM jobq.jobs WHERE queue = '$queue' AND id >= $first
+			AND state = 'completed'"
 	) or die 'jobs do not complete';
 	return $node->sql(
 		"SELECT count(DISTINCT result) FROM jobq.jobs WHERE queue = '$queue' AND id >= $first");
@@ -66,7 +68,8 @@ $node->sql(
 	INSERT INTO counter VALUES (0);
 	CREATE FUNCTION counts(p jsonb) RETURNS void LANGUAGE plpgsql AS \$\$BEGIN
 		IF p = '1' THEN UPDATE counter SET n = n + 1;
-		ELSE PERFORM dblink_exec('$connection', 'SET lock_timeout = ''60s''; UPDATE counter SET n = n + 1'); END IF;
+		ELSE PERFORM dblink_exec('$connection',
+			'SET lock_timeout = ''60s''; UPDATE counter SET n = n + 1'); END IF;
 	END\$\$;
 	SELECT jobq.create_queue('counts', 'counts(jsonb)', share_commits => false, max_attempts => 2);
 	UPDATE counter SET n = 0;
@@ -79,14 +82,15 @@ is($node->sql('SELECT n FROM counter'), '54', 'all have done their work');
 
 # Where sharing is not forbidden health says so
 $node->sql(q{SELECT jobq.reset_queue('counts', 'share_commits')});
-my $blocked =
-  q{SELECT pid FROM pg_stat_activity WHERE query LIKE '%UPDATE counter%' AND cardinality(pg_blocking_pids(pid)) > 0};
+my $blocked = q{SELECT pid FROM pg_stat_activity WHERE query LIKE '%UPDATE counter%'
+	AND cardinality(pg_blocking_pids(pid)) > 0};
 foreach (1 .. 20)
 {
 	# on a busy machine a job may take too long to be known as short
 	next if transactions('counts', 100) > 90;
 	$node->sql(
-		q{SELECT jobq.pause('counts'); SELECT jobq.enqueue_many('counts', '{1,2}'); SELECT jobq.resume('counts')}
+		q{SELECT jobq.pause('counts'); SELECT jobq.enqueue_many('counts', '{1,2}');
+			SELECT jobq.resume('counts')}
 	);
 	poll_query($node, "SELECT EXISTS ($blocked) OR NOT EXISTS (SELECT FROM jobq_store.job)")
 	  or die 'the jobs do not run';
@@ -94,7 +98,8 @@ foreach (1 .. 20)
 }
 poll_ok(
 	$node,
-	q{SELECT string_agg(concat_ws(' ', severity, object, regexp_replace(message, '\d+', 'N', 'g'), since < now()), ', ')
+	q{SELECT string_agg(concat_ws(' ', severity, object, regexp_replace(message, '\d+', 'N', 'g'),
+		since < now()), ', ')
 	FROM jobq.health WHERE topic = 'shared commit'},
 	'health says that a job keeps the commit of others waiting',
 	expected => 'warning counts job N goes on in process N, and the commit of jobs before it,'
@@ -107,7 +112,8 @@ is( $waiter,
 is($node->sql("SELECT pg_cancel_backend($waiter)"), 't', 'that one is ended');
 all_done('all jobs end once the waiting session is ended');
 is( $node->sql(
-		"SELECT n - (SELECT count(*) FROM jobq.jobs WHERE queue = 'counts' AND state = 'completed') FROM counter"
+		"SELECT n - (SELECT count(*) FROM jobq.jobs WHERE queue = 'counts'
+			AND state = 'completed') FROM counter"
 	),
 	'0',
 	'each job has had its effect once');
@@ -133,7 +139,8 @@ $node->sql(
 			COMMIT; PERFORM pg_sleep(0.01); END LOOP;
 		IF (SELECT state FROM jobq.jobs WHERE queue = 'bound') <> 'running' THEN
 			RAISE EXCEPTION 'the claim has ended before the job'; END IF; END$$;
-	SELECT jobq.create_queue('claims', 'claims(jsonb)'), jobq.create_queue('claims_too', 'claims_too(jsonb)', max_attempts => 1);
+	SELECT jobq.create_queue('claims', 'claims(jsonb)'), jobq.create_queue('claims_too',
+		'claims_too(jsonb)', max_attempts => 1);
 });
 my $id = $node->sql("SELECT jobq.enqueue('bound')");
 my $pid = wait_for_worker($node, 'jobq executor');
@@ -181,7 +188,8 @@ poll_ok(
 	'random numbers are drawn');
 is( $node->sql(
 		q{SELECT count(DISTINCT result) || ' ' || count(*) FILTER (WHERE result = to_jsonb(
-		(SELECT random() FROM (SELECT setseed(0.5)) s))) FROM jobq.jobs WHERE queue = 'seeds' AND payload = '2'}
+		(SELECT random() FROM (SELECT setseed(0.5)) s))) FROM jobq.jobs WHERE queue = 'seeds'
+			AND payload = '2'}
 	),
 	'5 0',
 	'the seed that a job sets does not reach the next one');

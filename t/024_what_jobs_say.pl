@@ -20,7 +20,8 @@ sub make_queue
 			"CREATE $kind $name(p jsonb)"
 		  . ($kind eq 'FUNCTION' ? ' RETURNS text' : '')
 		  . " LANGUAGE $language AS \$_\$$body\$_\$;
-		SELECT jobq.create_queue('$name', '$name(jsonb)', max_attempts => 2, backoff => 'fixed', jitter => 0,
+		SELECT jobq.create_queue('$name', '$name(jsonb)', max_attempts => 2, backoff => 'fixed',
+			jitter => 0,
 			backoff_base => '10 ms'" . ($options // '') . ')');
 	return;
 }
@@ -59,12 +60,14 @@ sub perl_and_tcl
 		  $language eq 'perl' ? 'spi_exec_query("SELECT later()")' : 'spi_exec "SELECT later()"';
 		$node->sql(
 			q{CREATE OR REPLACE FUNCTION later() RETURNS text LANGUAGE plpgsql AS $$BEGIN
-			IF (jobq.current_job()).attempt = 1 THEN PERFORM jobq.retry_in('20 ms', E'not yet\n'); END IF;
+			IF (jobq.current_job()).attempt = 1 THEN PERFORM jobq.retry_in('20 ms', E'not yet\n');
+				END IF;
 			RETURN 'at last'; END$$});
 		make_queue("${language}_later", "pl$language",
 			"$call; return " . ($language eq 'perl' ? "'done'" : 'done'));
 		$node->sql(
-			"SELECT jobq.alter_queue('${language}_later', backoff_max => '1 day', backoff_base => '1 day')"
+			"SELECT jobq.alter_queue('${language}_later', backoff_max => '1 day',
+				backoff_base => '1 day')"
 		);
 		run_ok(
 			"${language}_later",
@@ -87,8 +90,10 @@ sub perl_and_tcl
 	make_queue('perl_caught', 'plperl',
 		q{eval { spi_exec_query("SELECT jobq.discard('hopeless')") }; return 'went on'});
 	run_ok('perl_caught', 'completed 1 "went on"', 'caught, and no error');
-	make_queue('perl_second', 'plperl',
-		q{eval { spi_exec_query("SELECT jobq.retry_in('1 day', 'later')") }; spi_exec_query("SELECT jobq.discard('never')")}
+	make_queue(
+		'perl_second', 'plperl',
+		q{eval { spi_exec_query("SELECT jobq.retry_in('1 day', 'later')") };
+			spi_exec_query("SELECT jobq.discard('never')")}
 	);
 	run_ok('perl_second', 'dead 1 JQ102 never', 'the error that ended the job is what counts');
 	make_queue('perl_commits', 'plperl',
@@ -166,7 +171,8 @@ $node->sql(q{CREATE TABLE answers (t text)});
 make_queue(
 	'itself_too',
 	'plpgsql',
-	"DECLARE i bigint := (jobq.current_job()).id; BEGIN COMMIT; INSERT INTO answers SELECT $all; END",
+	"DECLARE i bigint := (jobq.current_job()).id; BEGIN COMMIT; INSERT INTO answers SELECT $all;
+		END",
 	'',
 	'PROCEDURE');
 run_ok('itself_too', 'completed 1', 'a procedure does nothing to its own job by managing it');

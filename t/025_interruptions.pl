@@ -146,8 +146,10 @@ $client->query_safe(
 my $dropper = $node->background_psql('postgres');
 $dropper->query_until(qr/dropping/,
 	"\\echo dropping\nBEGIN; SELECT jobq.drop_queue('commits', force => true);\n");
-poll_query($node,
-	q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%drop_queue%' AND wait_event_type = 'Lock'}
+poll_query(
+	$node,
+	q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%drop_queue%'
+		AND wait_event_type = 'Lock'}
 );
 is($node->sql($running), '1', 'a procedure goes on while drop_queue() waits for a client');
 $client->query_safe('ROLLBACK');

@@ -20,8 +20,8 @@ sub sql
 sub findings
 {
 	my ($topic) = @_;
-	return
-	  "SELECT string_agg(concat_ws(' ', severity, object, message), ', ') FROM jobq.health WHERE topic = '$topic'";
+	return "SELECT string_agg(concat_ws(' ', severity, object, message), ', ') FROM jobq.health
+		WHERE topic = '$topic'";
 }
 
 sub no_executors
@@ -32,8 +32,10 @@ sub no_executors
 
 sql(q{
 	CREATE TABLE done (n int);
-	CREATE FUNCTION writes(p jsonb) RETURNS text LANGUAGE sql AS 'INSERT INTO done VALUES (1) RETURNING ''done''';
-	CREATE FUNCTION reads(p jsonb) RETURNS text LANGUAGE sql AS 'SELECT current_setting(''transaction_read_only'')';
+	CREATE FUNCTION writes(p jsonb) RETURNS text
+		LANGUAGE sql AS 'INSERT INTO done VALUES (1) RETURNING ''done''';
+	CREATE FUNCTION reads(p jsonb) RETURNS text
+		LANGUAGE sql AS 'SELECT current_setting(''transaction_read_only'')';
 	SELECT jobq.create_queue('writes', 'writes(jsonb)', max_attempts => 1);
 	CREATE ROLE reader LOGIN;
 	SELECT jobq.grant_usage('reader');
@@ -137,8 +139,10 @@ poll_query($node, "SELECT count(*) = 2 FROM jobq.jobs WHERE queue = 'deaf' AND s
 is(sql("SELECT jobq.cancel($cancelled)"), 't', 'a job is cancelled');
 is(sql(findings('stuck')), '', 'it has a moment to end');
 my $stuck =
-  q{SELECT string_agg(concat_ws(' ', severity, object, regexp_replace(message, 'process \d+', 'process N')), ', '
-	ORDER BY message) || ' ' || bool_and(since < now() - interval '5 s') FROM jobq.health WHERE topic = 'stuck'};
+  q{SELECT string_agg(concat_ws(' ', severity, object, regexp_replace(message, 'process \d+',
+	'process N')), ', '
+	ORDER BY message) || ' ' || bool_and(since < now() - interval '5 s') FROM jobq.health
+		WHERE topic = 'stuck'};
 poll_ok($node, $stuck, 'jobs that go on are findings of health',
 	expected => "warning deaf job $late goes on in process N though its timeout is over, "
 	  . "warning deaf job $cancelled goes on in process N though it was cancelled true");

@@ -38,7 +38,8 @@ sub waits
 {
 	my ($sql) = @_;
 	$node->sql(
-		q{SELECT jobq.enqueue('once'), jobq.enqueue('once', max_attempts => 5), jobq.enqueue('often')
+		q{SELECT jobq.enqueue('once'), jobq.enqueue('once', max_attempts => 5),
+			jobq.enqueue('often')
 		FROM generate_series(1, 2)});
 	my $out = $node->sql(
 		"SELECT pg_switch_wal(); $sql;
@@ -69,7 +70,8 @@ is( waits(
 	'waits',
 	'last attempt: followed by another claim');
 is( waits(
-		q{SELECT id FROM jobq.dequeue('once'); SELECT pg_switch_wal(); SELECT id FROM jobq.dequeue('often')}
+		q{SELECT id FROM jobq.dequeue('once'); SELECT pg_switch_wal();
+			SELECT id FROM jobq.dequeue('often')}
 	),
 	'does not wait',
 	'the next transaction need not wait');
@@ -120,7 +122,8 @@ $node->sql(
 		END IF; END$$;
 	CREATE SEQUENCE runs;
 	SELECT jobq.create_queue('begins', 'begins(jobq.job)', max_attempts => 1);
-	SELECT jobq.create_queue('sleeps', 'sleeps(jobq.job)', max_attempts => 2, backoff_base => '1 ms')}
+	SELECT jobq.create_queue('sleeps', 'sleeps(jobq.job)', max_attempts => 2,
+		backoff_base => '1 ms')}
 );
 
 # Runs a job, does something when it sleeps, and returns what it has become of.
@@ -131,13 +134,16 @@ sub end_in_the_middle
 	  $node->sql("SELECT setval('runs', 1, false); SELECT jobq.enqueue('$queue')") =~ s/.*\n//sr;
 	poll_ok(
 		$node,
-		q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'jobq executor' AND wait_event = 'PgSleep'},
+		q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'jobq executor'
+			AND wait_event = 'PgSleep'},
 		"a job of queue \"$queue\" runs");
 	$do->();
 	poll_query($node, "SELECT count(*) = 1 FROM jobq_store.history WHERE id = $job");
 	return $node->sql(
-		"SELECT concat_ws(' ', state, attempt, (SELECT count(*) FROM begun WHERE begun.id = jobs.id),
-		(SELECT string_agg(outcome || ' ' || sqlstate, ', ') FROM jobq.attempts WHERE job_id = jobs.id))
+		"SELECT concat_ws(' ', state, attempt, (SELECT count(*) FROM begun
+			WHERE begun.id = jobs.id),
+		(SELECT string_agg(outcome || ' ' || sqlstate, ', ') FROM jobq.attempts
+			WHERE job_id = jobs.id))
 		FROM jobq.jobs WHERE id = $job");
 }
 
@@ -150,8 +156,10 @@ sub terminate_executors
 my $stop_waits = sub {
 	my $session = $node->background_psql('postgres');
 	$session->query_until(qr/stopping/, "\\echo stopping\nSELECT jobq.stop();\n");
-	poll_query($node,
-		q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'SELECT jobq.stop()%' AND state = 'active'}
+	poll_query(
+		$node,
+		q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'SELECT jobq.stop()%'
+			AND state = 'active'}
 	);
 	terminate_executors();
 	$session->quit;
@@ -230,7 +238,8 @@ sub share
 		"$how: all jobs have run in the end");
 	poll_ok(
 		$node,
-		qq{SELECT count(*) = 9 FROM jobq.attempts WHERE job_id IN ($ids) AND outcome = 'interrupted'},
+		qq{SELECT count(*) = 9 FROM jobq.attempts WHERE job_id IN ($ids)
+			AND outcome = 'interrupted'},
 		"$how: it is written down which jobs were through");
 	is( $node->sql(
 			qq{SELECT string_agg(DISTINCT attempt || ' ' || (detail ~ 'ended in job')::text, ',')

@@ -14,7 +14,8 @@ my $node = jobq_node('main', conf => [ 'jobq.max_workers = 2', 'jobq.worker_idle
 $node->sql(
 	q{
 	CREATE TABLE seen (what text, payload jsonb, headers jsonb);
-	CREATE TABLE big AS SELECT jsonb_object_agg(i::text, md5(i::text)) AS j FROM generate_series(1, 3000) AS i;
+	CREATE TABLE big AS SELECT jsonb_object_agg(i::text, md5(i::text)) AS j
+		FROM generate_series(1, 3000) AS i;
 	CREATE FUNCTION big() RETURNS jsonb LANGUAGE sql AS 'SELECT j FROM public.big';
 	CREATE FUNCTION takes_payload(p jsonb) RETURNS jsonb LANGUAGE sql AS
 		$$INSERT INTO public.seen VALUES ('payload', p, NULL); SELECT p$$;
@@ -32,7 +33,8 @@ $node->sql(
 		jobq.create_queue('nothing', 'takes_nothing()', max_attempts => 1),
 		jobq.create_queue('procedure', 'commits(jsonb)', max_attempts => 1),
 		jobq.create_queue('reports'),
-		jobq.create_queue('fails', 'fails(jsonb)', max_attempts => 3, on_dead => 'reports', backoff_function => 'no_delay(int, jsonb)'),
+		jobq.create_queue('fails', 'fails(jsonb)', max_attempts => 3, on_dead => 'reports',
+			backoff_function => 'no_delay(int, jsonb)'),
 		jobq.create_queue('external', max_attempts => 1, on_dead => 'reports', lease => '10 ms');
 });
 
@@ -51,12 +53,14 @@ foreach my $queue (qw(payload job nothing procedure))
 		jobq.enqueue('$queue', big(), headers => big())});
 	none_left($queue);
 	is( $node->sql(
-			qq{SELECT count(*), count(*) FILTER (WHERE payload = big()), count(*) FILTER (WHERE headers = big())
+			qq{SELECT count(*), count(*) FILTER (WHERE payload = big()),
+				count(*) FILTER (WHERE headers = big())
 		FROM seen WHERE what = '$queue'}),
 		$queue =~ /payload|procedure/ ? '3|2|0' : '3|2|2',
 		"$queue: got what was sent, once");
 	is( $node->sql(
-			qq{SELECT count(*), count(*) FILTER (WHERE payload = big()), count(*) FILTER (WHERE headers = big())
+			qq{SELECT count(*), count(*) FILTER (WHERE payload = big()),
+				count(*) FILTER (WHERE headers = big())
 		FROM jobq.jobs WHERE queue = '$queue' AND state = 'completed' AND attempt = 1}),
 		'3|2|2',
 		"$queue: all is kept");
@@ -77,12 +81,14 @@ is( $node->sql(q{SELECT count(*) FROM jobq.jobs WHERE command IS NOT NULL AND st
 $node->sql(q{SELECT jobq.enqueue('fails', big(), headers => big())});
 none_left('fails');
 is( $node->sql(
-		q{SELECT state, attempt, payload = big(), headers = big(), sqlstate FROM jobq.jobs WHERE queue = 'fails'}
+		q{SELECT state, attempt, payload = big(), headers = big(), sqlstate FROM jobq.jobs
+			WHERE queue = 'fails'}
 	),
 	'dead|3|t|t|P0001',
 	'fails: dead by its own fault after all its attempts');
 is( $node->sql(
-		q{SELECT count(*), bool_and(payload -> 'payload' = big()) FROM jobq.jobs WHERE queue = 'reports'}
+		q{SELECT count(*), bool_and(payload -> 'payload' = big()) FROM jobq.jobs
+			WHERE queue = 'reports'}
 	),
 	'1|t',
 	'fails: the report has the payload');
@@ -92,26 +98,31 @@ $node->sql(
 	q{SELECT jobq.enqueue('external', big(), headers => big(), ttl => '1 ms', delay => '1 ms')});
 none_left('external');
 $node->sql(
-	q{SELECT jobq.enqueue('external', big(), headers => big()); SELECT id FROM jobq.dequeue('external')}
+	q{SELECT jobq.enqueue('external', big(), headers => big());
+		SELECT id FROM jobq.dequeue('external')}
 );
 none_left('external');
 is( $node->sql(
-		q{SELECT string_agg(state, ' ' ORDER BY state), bool_and(payload = big()), bool_and(headers = big())
+		q{SELECT string_agg(state, ' ' ORDER BY state), bool_and(payload = big()),
+			bool_and(headers = big())
 	FROM jobq.jobs WHERE queue = 'external'}),
 	'dead expired|t|t',
 	'external: one expires, one loses its lease');
 is( $node->sql(
-		q{SELECT count(*), bool_and(payload -> 'payload' = big()) FROM jobq.jobs WHERE queue = 'reports'}
+		q{SELECT count(*), bool_and(payload -> 'payload' = big()) FROM jobq.jobs
+			WHERE queue = 'reports'}
 	),
 	'2|t',
 	'external: the report has the payload');
 $node->sql(
-	q{TRUNCATE seen; SELECT jobq.schedule('s', '@every 1 second', queue => 'payload', payload => big()),
+	q{TRUNCATE seen;
+		SELECT jobq.schedule('s', '@every 1 second', queue => 'payload', payload => big()),
 	jobq.schedule('c', '@every 1 second', 'INSERT INTO seen VALUES (''command'', NULL, NULL) -- ' ||
 		(SELECT string_agg(md5(i::text), '') FROM generate_series(1, 1000) AS i))});
 poll_ok(
 	$node,
-	q{SELECT count(*) FILTER (WHERE what = 'payload') > 1 AND count(*) FILTER (WHERE what = 'command') > 1 FROM seen},
+	q{SELECT count(*) FILTER (WHERE what = 'payload') > 1
+		AND count(*) FILTER (WHERE what = 'command') > 1 FROM seen},
 	'schedules fire');
 is($node->sql(q{SELECT bool_and(payload = big()) FROM seen WHERE what = 'payload'}),
 	't', 'large payloads arrive as they were given');

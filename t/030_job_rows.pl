@@ -17,7 +17,8 @@ my $node = jobq_node('main', conf => [ 'autovacuum = off', 'fsync = off' ]);
 my $add_some = q{
 	SELECT count(*) FROM (SELECT jobq.enqueue('rows', '1')) AS one;
 	SELECT count(*) FROM jobq.enqueue_many('rows', '{1,2,3}');
-	SELECT count(*) FROM (SELECT jobq.enqueue('rows', unique_key => gen_random_uuid()::text)) AS one;
+	SELECT count(*)
+		FROM (SELECT jobq.enqueue('rows', unique_key => gen_random_uuid()::text)) AS one;
 	SELECT count(*) FROM (SELECT jobq.enqueue('rows', ttl => '1 day')) AS one;
 	SELECT jobq.fail(id, lease, 'no', retry_in => '1 h') FROM jobq.dequeue('rows');
 	SELECT jobq.complete(id, lease) FROM jobq.dequeue('rows');
@@ -112,12 +113,14 @@ ask($session, q{BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM jobq
 for my $length (0, 30, 200, 1000)
 {
 	$node->sql(
-		"SELECT count(*) FROM jobq.enqueue_many('rows', array_fill(to_jsonb(repeat('x', $length)), '{500}'))"
+		"SELECT count(*) FROM jobq.enqueue_many('rows', array_fill(to_jsonb(repeat('x', $length)),
+			'{500}'))"
 	);
 }
 $node->sql(q{SELECT pg_stat_reset_single_table_counters('jobq_store.job'::regclass)});
 $node->sql(
-	q{SELECT count(jobq.complete(id, lease)) FROM jobq.dequeue('rows', 500, worker => 'worker-17.example')}
+	q{SELECT count(jobq.complete(id, lease))
+		FROM jobq.dequeue('rows', 500, worker => 'worker-17.example')}
 ) for 1 .. 4;
 poll_ok(
 	$node,

@@ -144,7 +144,8 @@ foreach my $call (sort keys %calls)
 	ask($first, 'ROLLBACK;');
 	is_refused($call, answer($second), "$call fails after lease_until");
 	is( $node->sql(
-			"SELECT count(*) FROM jobq.jobs WHERE id = $id AND state IN ('ready', 'running', 'scheduled')"
+			"SELECT count(*) FROM jobq.jobs WHERE id = $id AND state IN ('ready', 'running',
+				'scheduled')"
 		),
 		1,
 		"$call: the job is there still");

@@ -48,12 +48,14 @@ sub others_go_on_ok
 foreach my $role ('alice', 'mallory')
 {
 	$node->sql(
-		"CREATE ROLE $role LOGIN; SELECT jobq.grant_usage('$role', true); GRANT CREATE ON SCHEMA public TO $role"
+		"CREATE ROLE $role LOGIN; SELECT jobq.grant_usage('$role', true);
+			GRANT CREATE ON SCHEMA public TO $role"
 	);
 }
 as( 'alice', q{
 	CREATE TABLE ran (n int);
-	CREATE PROCEDURE procedure(p jsonb) LANGUAGE plpgsql AS $$BEGIN INSERT INTO ran VALUES (1); COMMIT; END$$;
+	CREATE PROCEDURE procedure(p jsonb) LANGUAGE plpgsql AS $$BEGIN INSERT INTO ran VALUES (1);
+		COMMIT; END$$;
 	SELECT jobq.create_queue('procedures', 'procedure(jsonb)');
 	SELECT jobq.create_queue('plain', backoff_base => '1 ms')});
 $node->sql('GRANT SELECT ON ran TO postgres');

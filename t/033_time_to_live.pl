@@ -56,7 +56,8 @@ is($node->sql("SELECT expires_at IS NULL FROM jobq.jobs WHERE id = $end"),
 
 my $replaced = $node->sql("SELECT jobq.enqueue('ttl', '1', unique_key => 'k', ttl => '1 hour')");
 is( $node->sql(
-		"SELECT jobq.enqueue('ttl', '2', unique_key => 'k', on_conflict => 'replace', ttl => '300 ms')"
+		"SELECT jobq.enqueue('ttl', '2', unique_key => 'k', on_conflict => 'replace',
+			ttl => '300 ms')"
 	),
 	$replaced,
 	'a job is replaced by one that expires earlier');
@@ -107,12 +108,14 @@ becomes($taken, 'expired', 'it expires as if it had never been taken');
 my $backoff = $node->sql("SELECT jobq.enqueue('ttl', '1', unique_key => 'b', ttl => '300 ms')");
 $node->sql("SELECT jobq.fail(id, lease, 'x', retry_in => '1 hour') FROM jobq.dequeue('ttl')");
 is( $node->sql(
-		"SELECT jobq.enqueue('ttl', '2', unique_key => 'b', on_conflict => 'replace', ttl => '300 ms')"
+		"SELECT jobq.enqueue('ttl', '2', unique_key => 'b', on_conflict => 'replace',
+			ttl => '300 ms')"
 	),
 	$backoff,
 	'a job that has failed is replaced');
 is( $node->sql(
-		"SELECT payload, attempt, run_at > now() + interval '59 min', expires_at IS NULL FROM jobq.jobs WHERE id = $backoff"
+		"SELECT payload, attempt, run_at > now() + interval '59 min', expires_at IS NULL
+			FROM jobq.jobs WHERE id = $backoff"
 	),
 	'2|1|t|t',
 	'it keeps its attempts and its backoff, and does not expire');

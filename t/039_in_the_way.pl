@@ -46,7 +46,8 @@ foreach my $end ('ROLLBACK', 'COMMIT')
 		"SET ROLE alice;
 		SELECT jobq.create_queue('$reports');
 		SELECT jobq.create_queue('$one', 'dies(jsonb)', max_attempts => 1, on_dead => '$reports');
-		SELECT jobq.create_queue('$two', 'dies_too(jsonb)', max_attempts => 1, on_dead => '$reports')");
+		SELECT jobq.create_queue('$two', 'dies_too(jsonb)', max_attempts => 1,
+			on_dead => '$reports')");
 	my $session = session('alice');
 	$session->query("SELECT jobq.drop_queue('$reports', force => true)");
 	my $ids = $node->sql(
@@ -75,7 +76,8 @@ foreach my $end ('ROLLBACK', 'COMMIT')
 		$node, "SELECT count(*) = 5 FROM jobq.jobs WHERE id IN ($ids) AND state = 'dead'
 		AND sqlstate = 'P0042' AND error = 'died' AND attempt = 1", 'they are when that has ended');
 	is( $node->sql(
-			"SELECT outcome, count(*), count(DISTINCT job_id) FROM jobq.attempts WHERE job_id IN ($ids) GROUP BY 1"
+			"SELECT outcome, count(*), count(DISTINCT job_id) FROM jobq.attempts
+				WHERE job_id IN ($ids) GROUP BY 1"
 		),
 		'failed|6|6',
 		'after one attempt each');
@@ -104,7 +106,8 @@ $node->sql(
 	my $began = Time::HiRes::time();
 	poll_ok(
 		$node,
-		"SELECT string_agg(state, ' ' ORDER BY id) = 'ready expired' FROM jobq.jobs WHERE queue = 'l'",
+		"SELECT string_agg(state, ' ' ORDER BY id) = 'ready expired' FROM jobq.jobs
+			WHERE queue = 'l'",
 		'what was locked goes on');
 	cmp_ok(Time::HiRes::time() - $began, '<', 8, 'soon after');
 	$session->quit;
@@ -113,11 +116,13 @@ $node->sql(
 # a prepared transaction is named
 $node->sql(q{SET ROLE alice; SELECT jobq.enqueue('p'); SELECT jobq.dequeue('p', lease => '1 s')});
 $node->sql(
-	q{SET ROLE alice; BEGIN; SELECT jobq.cancel(id) FROM jobq.jobs WHERE queue = 'p'; PREPARE TRANSACTION 'a'}
+	q{SET ROLE alice; BEGIN; SELECT jobq.cancel(id) FROM jobq.jobs WHERE queue = 'p';
+		PREPARE TRANSACTION 'a'}
 );
 poll_ok(
 	$node, q{SELECT count(*) = 1 FROM jobq.health WHERE topic = 'late' AND object = 'ending leases'
-	AND message ~ 'since prepared transaction "a" \(role "alice"\) is in the way' AND hint ~ 'ROLLBACK PREPARED'},
+	AND message ~ 'since prepared transaction "a" \(role "alice"\) is in the way'
+		AND hint ~ 'ROLLBACK PREPARED'},
 	'a prepared transaction is named');
 $node->sql("ROLLBACK PREPARED 'a'");
 
@@ -186,13 +191,15 @@ as( 'alice', q{SELECT jobq.create_queue('light');
 $node->advance_clock('31 min');
 poll_ok(
 	$node,
-	"SELECT count(*) = 8 FROM jobq.attempts AS a JOIN jobq.jobs AS j ON j.id = a.job_id WHERE j.queue = 'light'",
+	"SELECT count(*) = 8 FROM jobq.attempts AS a JOIN jobq.jobs AS j ON j.id = a.job_id
+		WHERE j.queue = 'light'",
 	'a few leases end');
 cmp_ok(
 	$node->sql(
 		q{SELECT count(*) FROM jobq.attempts AS a JOIN jobq.jobs AS j ON j.id = a.job_id
 		WHERE j.queue = 'heavy' AND a.finished_at < (SELECT max(b.finished_at)
-			FROM jobq.attempts AS b JOIN jobq.jobs AS k ON k.id = b.job_id WHERE k.queue = 'light')}),
+			FROM jobq.attempts AS b JOIN jobq.jobs AS k ON k.id = b.job_id
+				WHERE k.queue = 'light')}),
 	'<',
 	3000,
 	'before most of the many that another role has');

@@ -178,7 +178,8 @@ foreach my $logic ('off', 'on')
 	$node->sql("SELECT jobq.unschedule('nightly'), jobq.unschedule('off')");
 	import();
 	is( $node->sql(
-			"SELECT string_agg(cron, ',' ORDER BY name) FROM jobq.schedules WHERE name IN ('nightly', 'off')"
+			"SELECT string_agg(cron, ',' ORDER BY name) FROM jobq.schedules
+				WHERE name IN ('nightly', 'off')"
 		),
 		$logic eq 'on' ? '0 0 13 * +5,0 0 1 * *' : '0 0 13 * 5,0 0 1 * *',
 		"cron.dom_dow_and_logic = $logic");

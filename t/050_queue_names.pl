@@ -16,7 +16,8 @@ $node->sql(q{SELECT jobq.create_queue('old'), jobq.create_queue('other')});
 my $waiter = start_order($node, q{CALL jobq.wait('{other,old}', NULL)});
 poll_ok(
 	$node,
-	q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'CALL%' AND wait_event = 'Extension'
+	q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'CALL%'
+		AND wait_event = 'Extension'
 	OR wait_event = 'JobqWait'}, 'a session waits for jobs');
 $node->sql(q{BEGIN; SELECT jobq.rename_queue('old', 'new'); ROLLBACK});
 $node->sql(q{SELECT jobq.rename_queue('old', 'new')});
@@ -48,7 +49,8 @@ end_session($listener);
 
 $node->sql(
 	q{CREATE TABLE done (queue text);
-	CREATE FUNCTION handle(j jobq.job) RETURNS void LANGUAGE sql AS 'INSERT INTO done VALUES (j.queue)';
+	CREATE FUNCTION handle(j jobq.job) RETURNS void
+		LANGUAGE sql AS 'INSERT INTO done VALUES (j.queue)';
 	SELECT jobq.create_queue('handled', 'handle(jobq.job)');
 	SELECT jobq.enqueue('handled')});
 poll_ok($node, 'SELECT count(*) = 1 FROM done', 'an executor runs');
@@ -68,7 +70,8 @@ my $dropper =
   start_order($node, q{SELECT jobq.drop_queue('kept', force => true, if_exists => true)});
 poll_ok(
 	$node,
-	q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'SELECT jobq.drop_queue%' AND wait_event_type = 'Lock'},
+	q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'SELECT jobq.drop_queue%'
+		AND wait_event_type = 'Lock'},
 	'a queue is being renamed that somebody wants to drop');
 ask($renamer, 'COMMIT');
 end_session($renamer);

@@ -21,7 +21,8 @@ sub as
 foreach my $role ('alice', 'mallory')
 {
 	$node->sql(
-		"CREATE ROLE $role LOGIN; SELECT jobq.grant_usage('$role', true); GRANT CREATE ON SCHEMA public TO $role"
+		"CREATE ROLE $role LOGIN; SELECT jobq.grant_usage('$role', true);
+			GRANT CREATE ON SCHEMA public TO $role"
 	);
 }
 as( 'mallory', q{
@@ -81,9 +82,11 @@ SKIP:
 	# each look at such a queue goes through all of its priorities
 	as( 'alice', q{
 		SELECT jobq.create_queue('most');
-		SELECT count(jobq.enqueue('most', priority => i - 32768, delay => '1 day')) FROM generate_series(0, 65535) AS i;
+		SELECT count(jobq.enqueue('most', priority => i - 32768, delay => '1 day'))
+			FROM generate_series(0, 65535) AS i;
 		SELECT count(*) FROM jobq.dequeue('most');
-		SELECT count(jobq.enqueue('most', delay => make_interval(secs => i * 0.05))) FROM generate_series(0, 3000) AS i}
+		SELECT count(jobq.enqueue('most', delay => make_interval(secs => i * 0.05)))
+			FROM generate_series(0, 3000) AS i}
 	);
 	rests_ok('jobs of all priorities');
 }
@@ -91,7 +94,8 @@ SKIP:
 # Queues without room are worked, too.
 as( 'mallory', q{
 	CREATE TABLE done (id bigint);
-	CREATE FUNCTION finish(j jobq.job) RETURNS void LANGUAGE sql AS 'INSERT INTO done VALUES ((j).id)';
+	CREATE FUNCTION finish(j jobq.job) RETURNS void
+		LANGUAGE sql AS 'INSERT INTO done VALUES ((j).id)';
 	SELECT count(jobq.create_queue('w' || i, 'finish(jobq.job)')) FROM generate_series(1, 20) AS i;
 	SELECT count(jobq.enqueue('w' || i, delay => '100 ms')) FROM generate_series(1, 20) AS i});
 poll_ok($node, 'SELECT count(*) = 20 FROM done', 'delayed jobs of queues without room run');

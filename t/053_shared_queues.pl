@@ -24,7 +24,8 @@ $node->sql(
 	BEGIN
 		WHILE NOT (SELECT open FROM gate) LOOP PERFORM pg_sleep(0.01); END LOOP;
 	END $$;
-	SELECT jobq.create_queue('procedures', 'through_gate()'), jobq.create_queue('functions', 'through_gate(jsonb)')}
+	SELECT jobq.create_queue('procedures', 'through_gate()'), jobq.create_queue('functions',
+		'through_gate(jsonb)')}
 );
 
 foreach my $queue ('procedures', 'functions')
@@ -80,13 +81,15 @@ is(warnings("SELECT * FROM jobq.dequeue_any('{clients,functions,procedures}')"),
 is( warnings(
 		join ';',
 		map {
-			"SELECT * FROM jobq.dequeue('functions'); SELECT jobq.pause('functions'); SELECT jobq.resume('functions')"
+			"SELECT * FROM jobq.dequeue('functions'); SELECT jobq.pause('functions');
+				SELECT jobq.resume('functions')"
 		} 1 .. 3),
 	1,
 	'once in a session');
 is( warnings(
 		"SELECT * FROM jobq.dequeue('functions'); DROP EXTENSION jobq; CREATE EXTENSION jobq;
-		SELECT jobq.create_queue('clients'), jobq.create_queue('a', 'through_gate(jsonb)'), jobq.create_queue('b', 'through_gate(jsonb)');
+		SELECT jobq.create_queue('clients'), jobq.create_queue('a', 'through_gate(jsonb)'),
+			jobq.create_queue('b', 'through_gate(jsonb)');
 		SELECT * FROM jobq.dequeue_any('{a,b}')"),
 	3,
 	'a warning for a queue of another extension with the same id');

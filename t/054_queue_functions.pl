@@ -57,7 +57,8 @@ foreach my $try (
 	my $error = sql_error(
 		$node, qq{SET SESSION AUTHORIZATION mallory; $temp
 		RESET SESSION AUTHORIZATION;
-		UPDATE jobq_store.queue SET $option = replace('pg_temp.$function', 'pg_temp', pg_my_temp_schema()::regnamespace::text)
+		UPDATE jobq_store.queue SET $option = replace('pg_temp.$function', 'pg_temp',
+			pg_my_temp_schema()::regnamespace::text)
 			WHERE name = 'victim';
 		SELECT jobq.pause('victim'), jobq.resume('victim');
 		SET SESSION AUTHORIZATION mallory;
@@ -66,7 +67,8 @@ foreach my $try (
 }
 $node->sql(
 	q{UPDATE jobq_store.queue SET payload_check = NULL WHERE name = 'victim';
-	SELECT jobq.pause('victim'), jobq.resume('victim'); SELECT jobq.alter_queue('victim', max_attempts => 5)}
+	SELECT jobq.pause('victim'), jobq.resume('victim');
+		SELECT jobq.alter_queue('victim', max_attempts => 5)}
 );
 is( $node->sql(
 		qq{SET SESSION AUTHORIZATION mallory; $temp
@@ -76,14 +78,16 @@ is( $node->sql(
 		SELECT jobq.pause('victim'), jobq.resume('victim');
 		SET SESSION AUTHORIZATION mallory;
 		SELECT FROM jobq.enqueue('victim');
-		SELECT jobq.fail(id, lease, 'no') FROM jobq.dequeue('victim')} =~ s/public\.f\(t\)/pg_temp.f(t)/r
-	) =~ s/.*\n//sr,
+		SELECT jobq.fail(id, lease, 'no')
+			FROM jobq.dequeue('victim')} =~ s/public\.f\(t\)/pg_temp.f(t)/r) =~ s/.*\n//sr,
 	'scheduled',
 	'a backoff_function in pg_temp is not found; the backoff of the queue holds');
 is($node->sql('SELECT count(*) FROM seen'), '0', 'no function in a temporary schema was called');
 $node->sql(
-	q{UPDATE jobq_store.queue SET backoff_function = NULL, handler = 'pg_temp_3.f(jsonb)' WHERE name = 'victim';
-	SELECT jobq.pause('victim'), jobq.resume('victim'); SELECT jobq.alter_queue('victim', max_attempts => 1)}
+	q{UPDATE jobq_store.queue SET backoff_function = NULL, handler = 'pg_temp_3.f(jsonb)'
+		WHERE name = 'victim';
+	SELECT jobq.pause('victim'), jobq.resume('victim');
+		SELECT jobq.alter_queue('victim', max_attempts => 1)}
 );
 my $id = $node->sql(q{SELECT jobq.enqueue('victim')});
 poll_query($node, "SELECT count(*) = 1 FROM jobq_store.history WHERE id = $id");
@@ -108,7 +112,8 @@ sub new_job
 	my ($how) = @_;
 	$node->sql(
 		q{SELECT jobq.drop_queue('re', true) FROM jobq.queues WHERE queue = 're';
-		SELECT jobq.create_queue('re', payload_check => 'check_re(jsonb)', backoff_function => 'delay_re(int, jsonb)',
+		SELECT jobq.create_queue('re', payload_check => 'check_re(jsonb)',
+			backoff_function => 'delay_re(int, jsonb)',
 			max_attempts => 5)});
 	my $job = $node->sql(q{SELECT jobq.enqueue('re')});
 	$node->sql("SELECT jobq.cancel($job)") if $how eq 'finished';
@@ -225,7 +230,8 @@ $node->sql(
 	CREATE FUNCTION fail(p jsonb) RETURNS void LANGUAGE plpgsql AS $$BEGIN
 		RAISE EXCEPTION 'no' USING DETAIL = 'own detail'; END$$;
 	CREATE FUNCTION delay(attempt int, error jsonb) RETURNS interval LANGUAGE plpgsql AS $$
-	DECLARE mine bigint := (SELECT id FROM jobq.jobs WHERE queue = 'fails' AND state <> 'dead'); BEGIN
+	DECLARE mine bigint := (SELECT id FROM jobq.jobs WHERE queue = 'fails' AND state <> 'dead');
+		BEGIN
 		CASE (SELECT payload ->> 'do' FROM jobq.jobs WHERE id = mine)
 			WHEN 'raise' THEN RAISE EXCEPTION 'out of order' USING ERRCODE = '22000';
 			WHEN 'raise 57014' THEN RAISE EXCEPTION 'as if cancelled' USING ERRCODE = '57014';
@@ -234,7 +240,8 @@ $node->sql(
 			WHEN 'delete' THEN DELETE FROM jobq_store.job WHERE id = mine;
 		END CASE;
 		RETURN '1 h'; END$$;
-	SELECT jobq.create_queue('fails', handler => 'fail(jsonb)', backoff_function => 'delay(int, jsonb)', max_attempts => 3,
+	SELECT jobq.create_queue('fails', handler => 'fail(jsonb)',
+		backoff_function => 'delay(int, jsonb)', max_attempts => 3,
 		backoff => 'fixed', backoff_base => '20 min', jitter => 0);
 });
 
@@ -246,12 +253,13 @@ sub run_once
 	poll_query($node,
 		"SELECT count(*) = 0 FROM jobq.jobs WHERE id = $job AND state IN ('ready', 'running')");
 	my $result = $node->sql(
-		"SELECT concat_ws(' ', state, priority, round(extract(epoch FROM run_at - now()) / 60)) FROM jobq.jobs WHERE id = $job"
+		"SELECT concat_ws(' ', state, priority, round(extract(epoch FROM run_at - now()) / 60))
+			FROM jobq.jobs WHERE id = $job"
 	);
-	$result .= '; '
-	  . $node->sql(
-		"SELECT concat_ws(' ', sqlstate, error), replace(detail, E'\\n', ' / ') FROM jobq.attempts WHERE job_id = $job"
-	  );
+	$result .= '; ' . $node->sql(
+		"SELECT concat_ws(' ', sqlstate, error), replace(detail, E'\\n', ' / ') FROM jobq.attempts
+			WHERE job_id = $job"
+	);
 	$node->sql("SELECT jobq.delete($job)");
 	return $result;
 }
@@ -277,7 +285,8 @@ unlike(log_since($node, $position), qr/XX000/, 'without an internal error');
 
 # from outside
 $node->sql(
-	q{SELECT jobq.create_queue('outside', backoff_function => 'delay_re(int, jsonb)', backoff => 'fixed',
+	q{SELECT jobq.create_queue('outside', backoff_function => 'delay_re(int, jsonb)',
+		backoff => 'fixed',
 	backoff_base => '20 min', jitter => 0); SELECT jobq.enqueue('outside')});
 $position = log_position($node);
 is( $node->sql(
@@ -285,7 +294,8 @@ is( $node->sql(
 	'scheduled',
 	'jobq.fail() succeeds where the backoff_function fails');
 is( $node->sql(
-		q{SELECT round(extract(epoch FROM run_at - now()) / 60), detail FROM jobq.jobs JOIN jobq.attempts ON job_id = id
+		q{SELECT round(extract(epoch FROM run_at - now()) / 60), detail FROM jobq.jobs
+			JOIN jobq.attempts ON job_id = id
 	WHERE jobs.queue = 'outside'}),
 	q{20|The queue's backoff_function failed with SQLSTATE 22012: division by zero},
 	'the backoff of the queue holds where the backoff_function fails');
@@ -342,7 +352,8 @@ $node->sql(
 	CREATE FUNCTION anew(int, jsonb) RETURNS interval LANGUAGE sql AS $$SELECT interval '1 h'$$;
 	CREATE FUNCTION anew_state(bool, jsonb) RETURNS bool LANGUAGE sql AS 'SELECT true';
 	SELECT jobq.create_queue('anew', payload_check => 'anew(jsonb)');
-	SELECT jobq.create_queue('later', backoff_function => 'anew(int, jsonb)', backoff => 'fixed', backoff_base => '20 min')}
+	SELECT jobq.create_queue('later', backoff_function => 'anew(int, jsonb)', backoff => 'fixed',
+		backoff_base => '20 min')}
 );
 foreach my $made (
 	q{FUNCTION anew(jsonb) RETURNS varchar LANGUAGE sql AS $$SELECT 'refused'::varchar$$},

@@ -55,7 +55,8 @@ $node->sql("ALTER SYSTEM SET client_min_messages = warning; SELECT pg_reload_con
 
 # the state that REINDEX passes through quickly
 $node->sql(
-	'CREATE UNIQUE INDEX one_more ON jobq_store.job (queue, unique_key) WHERE unique_key IS NOT NULL'
+	'CREATE UNIQUE INDEX one_more ON jobq_store.job (queue, unique_key)
+		WHERE unique_key IS NOT NULL'
 );
 clients_fare_well(
 	'with two unique indexes',
@@ -80,7 +81,8 @@ clients_fare_well(
 		$node->sql('REINDEX TABLE CONCURRENTLY jobq_store.job');
 	});
 is( $node->sql(
-		q{SELECT count(*) FROM pg_index WHERE indrelid = 'jobq_store.job'::regclass AND NOT indisvalid}
+		q{SELECT count(*) FROM pg_index WHERE indrelid = 'jobq_store.job'::regclass
+			AND NOT indisvalid}
 	),
 	0,
 	'no index is left behind');

@@ -77,7 +77,8 @@ my $done = poll_until(
 			"SELECT (SELECT count(*) FROM jobq_store.attempt WHERE job_id > 2000000000) = 0
 			AND (SELECT count(*) FROM jobq_store.history WHERE queue IN (SELECT id FROM queues))
 				<= (SELECT count(*) FROM expected)
-			AND (SELECT count(*) FROM jobq_store.history AS h JOIN jobq_store.queue AS q ON q.id = h.queue
+			AND (SELECT count(*) FROM jobq_store.history AS h
+				JOIN jobq_store.queue AS q ON q.id = h.queue
 				WHERE q.name = 'large') < 70000") eq 't';
 	},
 	300);
@@ -104,7 +105,8 @@ cmp_ok(
 is( $node->sql(
 		"SELECT count(*) FROM jobq_store.attempt AS a JOIN expected AS e ON e.id = a.job_id"),
 	$node->sql(
-		"SELECT count(*) FROM expected WHERE (id - 1000000000) % 1000 = 0 AND id <= 1000000000 + $nattempts"
+		"SELECT count(*) FROM expected WHERE (id - 1000000000) % 1000 = 0
+			AND id <= 1000000000 + $nattempts"
 	),
 	'attempts stay whose jobs are there');
 is($node->sql("SELECT count(*) FROM jobq_store.attempt WHERE job_id > 2000000000"),

@@ -58,7 +58,8 @@ sub truncate_xact
 
 $node->sql("SELECT jobq.schedule('hourly', '\@every 1h', 'SELECT 1')");
 $node->sql(
-	"SELECT jobq.create_queue('r', max_attempts => 1, keep_dead => '10 years', keep_completed => '1 h')"
+	"SELECT jobq.create_queue('r', max_attempts => 1, keep_dead => '10 years',
+		keep_completed => '1 h')"
 );
 
 # A schedule has fired; rows of history have been moved, and somebody who has

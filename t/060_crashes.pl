@@ -24,8 +24,10 @@ $node->sql(
 	CREATE PROCEDURE hangs_once_too(j jobq.job) LANGUAGE plpgsql AS $$BEGIN
 		INSERT INTO effects VALUES (j.id, j.attempt); COMMIT;
 		IF j.attempt = 1 THEN PERFORM pg_sleep(600); END IF; END$$;
-	SELECT jobq.create_queue('hangs', 'hangs_once(jobq.job)', max_attempts => 2, backoff_base => '10 ms');
-	SELECT jobq.create_queue('hangs_too', 'hangs_once_too(jobq.job)', max_attempts => 2, backoff_base => '10 ms');
+	SELECT jobq.create_queue('hangs', 'hangs_once(jobq.job)', max_attempts => 2,
+		backoff_base => '10 ms');
+	SELECT jobq.create_queue('hangs_too', 'hangs_once_too(jobq.job)', max_attempts => 2,
+		backoff_base => '10 ms');
 });
 my $id = $node->sql("SELECT jobq.enqueue('hangs')");
 poll_ok($node, $sleeping, 'a job runs');
@@ -71,7 +73,8 @@ $node->sql(
 	q{
 	CREATE FUNCTION crashes(j jobq.job) RETURNS void LANGUAGE plpgsql AS $$BEGIN
 		EXECUTE format('COPY (SELECT 1) TO PROGRAM %L', 'kill -9 ' || pg_backend_pid()); END$$;
-	SELECT jobq.create_queue('crashes', 'crashes(jobq.job)', max_attempts => 3, backoff_base => '10 ms',
+	SELECT jobq.create_queue('crashes', 'crashes(jobq.job)', max_attempts => 3,
+		backoff_base => '10 ms',
 		backoff => 'fixed');
 });
 my $position = log_position($node);
@@ -96,7 +99,8 @@ $node->sql(
 	SELECT jobq.create_queue('works', 'works(jsonb)', max_attempts => 100, backoff_base => '1 ms');
 });
 $node->sql(
-	q{SELECT count(*) FROM (SELECT jobq.enqueue('works', to_jsonb(g)) FROM generate_series(1, 20000) g) x}
+	q{SELECT count(*) FROM (SELECT jobq.enqueue('works', to_jsonb(g))
+		FROM generate_series(1, 20000) g) x}
 );
 foreach my $round (1 .. 3)
 {
@@ -115,9 +119,12 @@ $node->sql(
 	TRUNCATE results;
 	CREATE PROCEDURE works_too(p jsonb) LANGUAGE plpgsql AS $$BEGIN
 		INSERT INTO results VALUES (p::int); COMMIT; END$$;
-	SELECT jobq.create_queue('works_too', 'works_too(jsonb)', max_attempts => 100, backoff_base => '1 ms');
-	SELECT count(*) FROM (SELECT jobq.enqueue('works', to_jsonb(g)) FROM generate_series(100001, 115000) g) x;
-	SELECT count(*) FROM (SELECT jobq.enqueue('works_too', to_jsonb(-g)) FROM generate_series(1, 3000) g) x;
+	SELECT jobq.create_queue('works_too', 'works_too(jsonb)', max_attempts => 100,
+		backoff_base => '1 ms');
+	SELECT count(*) FROM (SELECT jobq.enqueue('works', to_jsonb(g))
+		FROM generate_series(100001, 115000) g) x;
+	SELECT count(*) FROM (SELECT jobq.enqueue('works_too', to_jsonb(-g))
+		FROM generate_series(1, 3000) g) x;
 });
 foreach my $round (1 .. 20)
 {
@@ -125,7 +132,8 @@ foreach my $round (1 .. 20)
 		q{SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 		WHERE backend_type IN ('jobq executor', 'jobq coordinator') AND random() < 0.6});
 	$node->sql(
-		q{SELECT count(jobq.cancel(id)) FROM (SELECT id FROM jobq_store.job ORDER BY random() LIMIT 5) x}
+		q{SELECT count(jobq.cancel(id)) FROM (SELECT id FROM jobq_store.job
+			ORDER BY random() LIMIT 5) x}
 	);
 }
 poll_ok($node, 'SELECT count(*) = 0 FROM jobq_store.job', 'all jobs end', seconds => 120);

@@ -134,7 +134,8 @@ sub active_ok
 		'>', $expected->{id}, "$db: a new job has a new id");
 	is( $node->safe_psql(
 			$db,
-			"SELECT count(*), bool_and(lease > $expected->{lease}), count(DISTINCT lease), (array_agg(id))[1]"
+			"SELECT count(*), bool_and(lease > $expected->{lease}), count(DISTINCT lease),
+				(array_agg(id))[1]"
 			  . " FROM jobq.dequeue('ext', 3)"),
 		"3|t|1|$expected->{lost}",
 		"$db: a new lease is larger");
@@ -224,7 +225,8 @@ poll_ok(
 $node->safe_psql('original', 'SELECT jobq.stop()');
 poll_ok(
 	$node,
-	"SELECT count(*) = 0 FROM jobq_store.job AS j JOIN jobq_store.queue AS q ON q.id = j.queue WHERE q.is_run",
+	"SELECT count(*) = 0 FROM jobq_store.job AS j JOIN jobq_store.queue AS q ON q.id = j.queue
+		WHERE q.is_run",
 	'original: it stands still',
 	db => 'original'
 ) or diag($node->safe_psql('original', 'SELECT * FROM jobq.jobs WHERE finished_at IS NULL'));

@@ -35,7 +35,8 @@ sub make_busy
 	$node->sql("SELECT jobq.enqueue('work', '\"sleep\"')", $db);
 	poll_query(
 		$node, qq{SELECT count(*) = 1 FROM pg_stat_activity WHERE datname = '$db'
-		AND backend_type = 'jobq executor' AND wait_event = 'PgSleep'}) or die 'the job does not run';
+		AND backend_type = 'jobq executor'
+			AND wait_event = 'PgSleep'}) or die 'the job does not run';
 	return;
 }
 
@@ -107,7 +108,8 @@ is( $node->sql(
 $node->sql('SELECT jobq.start()', 'copy');
 poll_ok(
 	$node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE datname = 'copy'
-	AND backend_type = 'jobq executor' AND wait_event = 'PgSleep'}, 'after start() it runs the job');
+	AND backend_type = 'jobq executor'
+		AND wait_event = 'PgSleep'}, 'after start() it runs the job');
 
 within($limit, 'DROP DATABASE', sub { $node->sql('DROP DATABASE copy') });
 within($limit, 'DROP DATABASE of the other', sub { $node->sql('DROP DATABASE two WITH (FORCE)') });
@@ -161,7 +163,8 @@ poll_ok(
 		]);
 	poll_ok(
 		$node, q{SELECT count(*) = 1 FROM pg_stat_activity
-		WHERE query LIKE 'ALTER EXTENSION%' AND wait_event_type = 'Extension'}, 'ALTER EXTENSION waits');
+		WHERE query LIKE 'ALTER EXTENSION%'
+			AND wait_event_type = 'Extension'}, 'ALTER EXTENSION waits');
 	$node->sql("SELECT jobq.enqueue('work', '\"meanwhile\"')", 'five');
 	ok($command->finish, 'ALTER EXTENSION goes on');
 }

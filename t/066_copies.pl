@@ -168,7 +168,8 @@ foreach my $function (
 	split(
 		/\n/,
 		$standby->sql(
-			q{SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'jobq'::regnamespace ORDER BY 1}
+			q{SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'jobq'::regnamespace
+				ORDER BY 1}
 		)))
 {
 	next if $harmless{$function};

@@ -32,7 +32,8 @@ $node->sql(
 	CREATE ROLE guest LOGIN;
 	CREATE ROLE stranger LOGIN;
 	GRANT CREATE ON SCHEMA public TO alice, mallory, guest;
-	SELECT jobq.grant_usage('alice', true), jobq.grant_usage('mallory', true), jobq.grant_usage('guest');
+	SELECT jobq.grant_usage('alice', true), jobq.grant_usage('mallory', true),
+		jobq.grant_usage('guest');
 	CREATE TABLE seen (n serial, t text);
 	GRANT INSERT, SELECT ON seen TO PUBLIC;
 	GRANT USAGE ON SEQUENCE seen_n_seq TO PUBLIC;
@@ -43,7 +44,8 @@ $node->sql(
 $node->sql(
 	q{SET SESSION AUTHORIZATION alice;
 	SELECT jobq.create_queue('victim', max_attempts => 1), jobq.create_queue('secretname');
-	SELECT jobq.enqueue('victim', '{"secret": 1}'), jobq.enqueue('victim', '{"secret": 2}', unique_key => 'secret'),
+	SELECT jobq.enqueue('victim', '{"secret": 1}'), jobq.enqueue('victim', '{"secret": 2}',
+		unique_key => 'secret'),
 		jobq.enqueue('victim', '{"secret": 3}');
 	SELECT jobq.fail(id, lease, 'secret') FROM jobq.dequeue('victim');
 	SELECT jobq.schedule('alices', '@daily', 'SELECT 1');
@@ -121,7 +123,8 @@ $node->sql(
 foreach my $view (qw(jobs queues dead_letters attempts schedules))
 {
 	$node->sql(
-		"SET SESSION AUTHORIZATION guest; SELECT count(*) FROM jobq.$view AS v WHERE leak(v::text) OR leak(v::text)"
+		"SET SESSION AUTHORIZATION guest;
+			SELECT count(*) FROM jobq.$view AS v WHERE leak(v::text) OR leak(v::text)"
 	);
 }
 is($node->sql("SELECT count(*) FROM seen WHERE t LIKE 'leak%'"),
@@ -174,9 +177,12 @@ like(
 	qr/ERROR:  2D000/,
 	'payload_check cannot commit');
 is( $node->sql(
-		q{SELECT jobq.enqueue('evil', jsonb_build_object('sql', s)) > 0 FROM unnest(ARRAY['SET search_path = public',
-		'SET LOCAL work_mem = ''1MB''', 'SET default_transaction_read_only = on', 'SET statement_timeout = 1']) AS s;
-	SELECT concat_ws(' ', current_user, session_user, current_setting('search_path'), current_setting('work_mem'),
+		q{SELECT jobq.enqueue('evil', jsonb_build_object('sql', s)) > 0
+			FROM unnest(ARRAY['SET search_path = public',
+		'SET LOCAL work_mem = ''1MB''', 'SET default_transaction_read_only = on',
+			'SET statement_timeout = 1']) AS s;
+	SELECT concat_ws(' ', current_user, session_user, current_setting('search_path'),
+		current_setting('work_mem'),
 		current_setting('default_transaction_read_only'), current_setting('statement_timeout'))}),
 	qq{t\nt\nt\nt\npostgres postgres "\$user", public 4MB off 0},
 	'its settings do not outlive it');
@@ -230,22 +236,29 @@ $node->sql(
 		ROLLBACK; RESET ROLE;
 		INSERT INTO public.seen(t) VALUES ('job ' || current_user || '/' || session_user);
 	END$$;
-	CREATE PROCEDURE nested(p jsonb) LANGUAGE plpgsql AS $$BEGIN ROLLBACK; CALL public.again(p); ROLLBACK; CALL public.again(p); END$$;
+	CREATE PROCEDURE nested(p jsonb) LANGUAGE plpgsql AS $$BEGIN ROLLBACK; CALL public.again(p);
+		ROLLBACK; CALL public.again(p); END$$;
 	SELECT jobq.create_queue('nested', handler => 'nested(jsonb)', max_attempts => 1);
 	SELECT jobq.create_queue('selfless', handler => 'nested(jsonb)', max_attempts => 1);
 });
 $node->sql(
 	q{SET SESSION AUTHORIZATION mallory;
 	SELECT jobq.enqueue('nested', jsonb_build_object('sql', s)) FROM unnest(ARRAY[
-		'SELECT jobq.complete(id, lease) FROM jobq.current_job()', 'SELECT jobq.cancel(id) FROM jobq.current_job()',
-		'SELECT jobq.fail(id, lease, '''') FROM jobq.current_job()', 'SELECT jobq.delete(id) FROM jobq.current_job()',
-		'SELECT jobq.alter_queue(''nested'', owner => ''postgres'')', 'SELECT jobq.stop()', 'SET ROLE postgres',
+		'SELECT jobq.complete(id, lease) FROM jobq.current_job()',
+			'SELECT jobq.cancel(id) FROM jobq.current_job()',
+		'SELECT jobq.fail(id, lease, '''') FROM jobq.current_job()',
+			'SELECT jobq.delete(id) FROM jobq.current_job()',
+		'SELECT jobq.alter_queue(''nested'', owner => ''postgres'')', 'SELECT jobq.stop()',
+			'SET ROLE postgres',
 		'SELECT pg_cancel_backend(pg_backend_pid())', 'SELECT * FROM jobq_store.job', 'DISCARD ALL',
 		'SELECT jobq.take(''nested'')', 'SELECT pg_advisory_lock(1)']) AS s;
 	SELECT jobq.enqueue('selfless', '{"sql": "SELECT jobq.drop_queue(''selfless'', true)"}');
-	SELECT jobq.run(s, max_attempts => 1) FROM unnest(ARRAY['SELECT jobq.delete(id) FROM jobq.current_job()',
-		'SELECT jobq.cancel(id) FROM jobq.current_job()', 'SELECT jobq.take(''mallorys'')', 'SET ROLE postgres',
-		'SELECT jobq.stop()', 'DROP EXTENSION jobq', 'CREATE ROLE x SUPERUSER', 'ALTER SYSTEM SET work_mem = 1']) AS s;
+	SELECT jobq.run(s, max_attempts => 1)
+		FROM unnest(ARRAY['SELECT jobq.delete(id) FROM jobq.current_job()',
+		'SELECT jobq.cancel(id) FROM jobq.current_job()', 'SELECT jobq.take(''mallorys'')',
+			'SET ROLE postgres',
+		'SELECT jobq.stop()', 'DROP EXTENSION jobq', 'CREATE ROLE x SUPERUSER',
+			'ALTER SYSTEM SET work_mem = 1']) AS s;
 	SELECT jobq.run('INSERT INTO seen(t) VALUES (''job '' || current_user || ''/'' || session_user)');
 });
 poll_ok(
@@ -275,7 +288,8 @@ $node->sql(
 	ok( poll_until(
 			sub {
 				return $node->sql(
-					q{SELECT count(*) FROM jobq_store.history WHERE command LIKE '%terminate%' AND state = 4}
+					q{SELECT count(*) FROM jobq_store.history WHERE command LIKE '%terminate%'
+						AND state = 4}
 				) eq '1';
 			},
 			3),
@@ -298,12 +312,15 @@ poll_until(
 $node->sql(
 	q{SET SESSION AUTHORIZATION mallory;
 	CREATE FUNCTION fails() RETURNS void LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'no'; END$$;
-	CREATE FUNCTION spins(int, jsonb) RETURNS interval LANGUAGE plpgsql AS $$BEGIN LOOP PERFORM pg_sleep(0.01); END LOOP; END$$;
-	SELECT jobq.create_queue('spins', handler => 'fails()', backoff_function => 'spins(int,jsonb)', timeout => '200 ms');
+	CREATE FUNCTION spins(int, jsonb) RETURNS interval
+		LANGUAGE plpgsql AS $$BEGIN LOOP PERFORM pg_sleep(0.01); END LOOP; END$$;
+	SELECT jobq.create_queue('spins', handler => 'fails()',
+		backoff_function => 'spins(int,jsonb)', timeout => '200 ms');
 	SELECT jobq.enqueue('spins');
 });
 my $spinning =
-  q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'jobq executor' AND query LIKE '%fails%' AND state = 'active'};
+  q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'jobq executor' AND query LIKE '%fails%'
+	AND state = 'active'};
 poll_until(sub { return $node->sql($spinning) ne '' }, 5);
 {
 	ok( poll_until(
@@ -377,9 +394,10 @@ is(state_as('mallory', "SELECT jobq.complete_many(array_fill(1::bigint, ARRAY[20
 	ok( $state eq '22008' || $state eq '22023' || (
 			$state eq ''
 			&& $node->sql(
-				q{SELECT bool_and(expires_at IS NULL OR expires_at <= '294276-12-31 23:59:59.999999Z') AND count(*) = 2
-			FROM jobq_store.job WHERE queue = (SELECT id FROM jobq_store.queue WHERE name = 'late')}) eq 't'
-		),
+				q{SELECT bool_and(expires_at IS NULL
+					OR expires_at <= '294276-12-31 23:59:59.999999Z') AND count(*) = 2
+			FROM jobq_store.job WHERE queue = (SELECT id FROM jobq_store.queue
+				WHERE name = 'late')}) eq 't'),
 		'a time to live beyond the end of time');
 	$node->sql(q{SELECT jobq.drop_queue('late', true)});
 }
@@ -387,7 +405,8 @@ is(state_as('mallory', "SELECT jobq.complete_many(array_fill(1::bigint, ARRAY[20
 	isnt(
 		state_as(
 			'mallory',
-			"SELECT jobq.create_queue('steps', backoff_steps => array_fill('1 s'::interval, ARRAY[1000000]))"
+			"SELECT jobq.create_queue('steps', backoff_steps => array_fill('1 s'::interval,
+				ARRAY[1000000]))"
 		),
 		'',
 		'a list of backoff_steps that would fill the memory of every session');

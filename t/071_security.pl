@@ -20,7 +20,8 @@ $node->sql(
 	CREATE TABLE seen (n serial, t text);
 	GRANT INSERT, SELECT ON seen TO alice;
 	GRANT USAGE ON SEQUENCE seen_n_seq TO alice;
-	CREATE FUNCTION me() RETURNS text LANGUAGE sql AS 'SELECT current_user || ''/'' || session_user';
+	CREATE FUNCTION me() RETURNS text
+		LANGUAGE sql AS 'SELECT current_user || ''/'' || session_user';
 	GRANT EXECUTE ON FUNCTION me() TO PUBLIC;
 });
 
@@ -117,7 +118,8 @@ is( job(q{INSERT INTO seen(t) SELECT concat_ws(' ',
 	current_setting('default_transaction_read_only'), current_setting('lock_timeout'),
 	current_setting('datestyle'), coalesce(nullif(current_setting('my.own', true), ''), 'unset'),
 	(SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'),
-	(SELECT count(*) FROM pg_prepared_statements), (SELECT count(*) FROM pg_cursors WHERE name = 'leftover'),
+	(SELECT count(*) FROM pg_prepared_statements), (SELECT count(*) FROM pg_cursors
+		WHERE name = 'leftover'),
 	to_regclass('pg_temp.leftover') IS NULL)}),
 	'',
 	'the next job runs');
@@ -130,11 +132,13 @@ is($node->sql(q{SELECT count(DISTINCT worker) FROM jobq_store.history}), '1', 'a
 # the role's own settings are a job's defaults
 $node->sql(
 	q{ALTER ROLE alice SET search_path = alices; ALTER ROLE alice SET role = bob;
-	ALTER ROLE alice SET default_transaction_read_only = on; ALTER ROLE alice SET work_mem = '2MB'});
+	ALTER ROLE alice SET default_transaction_read_only = on;
+		ALTER ROLE alice SET work_mem = '2MB'});
 my ($executor) = worker_pids($node, 'jobq executor');
 $node->sql("SELECT pg_terminate_backend($executor)");
 is(job('INSERT INTO public.seen DEFAULT VALUES'), '25006', 'a role that reads only');
-is( job(q{SELECT 1 / (current_setting('search_path') = 'alices' AND current_setting('work_mem') = '2MB'
+is( job(q{SELECT 1 / (current_setting('search_path') = 'alices'
+	AND current_setting('work_mem') = '2MB'
 	AND public.me() = 'alice/alice')::int}),
 	'',
 	'its settings hold, but it is itself');
@@ -149,7 +153,8 @@ $node->sql(
 	CREATE TABLE checked (t text);
 	CREATE FUNCTION check_payload(p jsonb) RETURNS text LANGUAGE plpgsql AS $$BEGIN
 		IF p ? 'role' THEN EXECUTE 'SET ROLE postgres'; END IF;
-		IF p ? 'path' AND current_setting('search_path') <> 'pg_catalog, pg_temp' THEN RETURN 'search_path'; END IF;
+		IF p ? 'path' AND current_setting('search_path') <> 'pg_catalog, pg_temp'
+			THEN RETURN 'search_path'; END IF;
 		IF p ? 'bad' THEN RETURN 'bad payload'; END IF;
 		IF current_user <> 'alice' THEN RETURN current_user; END IF;
 		RETURN NULL; END$$;

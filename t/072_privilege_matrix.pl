@@ -151,7 +151,8 @@ $node->sql(
 		RETURN coalesce(result, '');
 	EXCEPTION WHEN OTHERS THEN RETURN SQLSTATE; END$$;
 	CREATE FUNCTION quick() RETURNS void LANGUAGE sql AS '';
-	SELECT jobq.create_queue('q', owner => 'owner', max_attempts => 1), jobq.create_queue('zz', max_attempts => 1);
+	SELECT jobq.create_queue('q', owner => 'owner', max_attempts => 1), jobq.create_queue('zz',
+		max_attempts => 1);
 });
 my %made;
 foreach my $queue ('zz', 'q')
@@ -166,7 +167,8 @@ foreach my $queue ('zz', 'q')
 }
 $made{dead} = $node->sql(q{SELECT id FROM jobq.dead_letters WHERE queue = 'q'});
 $node->sql(
-	q{SELECT jobq.grant_queue('q', r::regrole, r) FROM unnest(ARRAY['enqueue', 'consume', 'manage', 'read']) AS r;
+	q{SELECT jobq.grant_queue('q', r::regrole, r) FROM unnest(ARRAY['enqueue', 'consume',
+		'manage', 'read']) AS r;
 	SELECT jobq.grant_queue('q', '"group"', 'enqueue', 'consume', 'manage', 'read')});
 
 # an idle executor of q's owner and one of a stranger, and a run of a schedule
@@ -214,7 +216,8 @@ is( join(
 	join("\n", sort keys %functions),
 	'every function is in the matrix, with every overload');
 is( $node->sql(
-		q{SELECT string_agg(relname, E'\n' ORDER BY relname) FROM pg_class WHERE relnamespace = 'jobq'::regnamespace
+		q{SELECT string_agg(relname, E'\n' ORDER BY relname) FROM pg_class
+			WHERE relnamespace = 'jobq'::regnamespace
 		AND relkind <> 'c'}),
 	join("\n", sort keys %views),
 	'every view is in the matrix');
@@ -289,12 +292,15 @@ is($node->sql(q{SELECT count(*), sum(hashtext(j::text)::bigint) FROM jobq_store.
 is( $node->sql(
 		q{
 	WITH object AS (
-		SELECT oid::regclass::text AS name, coalesce(relacl, acldefault('r', relowner)) AS acl, relnamespace AS schema
+		SELECT oid::regclass::text AS name, coalesce(relacl, acldefault('r', relowner)) AS acl,
+			relnamespace AS schema
 		FROM pg_class WHERE relkind IN ('r', 'p', 'v', 'S', 'm', 'f')
 		UNION ALL SELECT attrelid::regclass || '.' || attname, attacl, relnamespace
 		FROM pg_attribute JOIN pg_class AS c ON c.oid = attrelid
-		UNION ALL SELECT oid::regprocedure::text, coalesce(proacl, acldefault('f', proowner)), pronamespace FROM pg_proc
-		UNION ALL SELECT oid::regtype::text, coalesce(typacl, acldefault('T', typowner)), typnamespace
+		UNION ALL SELECT oid::regprocedure::text, coalesce(proacl, acldefault('f', proowner)),
+			pronamespace FROM pg_proc
+		UNION ALL SELECT oid::regtype::text, coalesce(typacl, acldefault('T', typowner)),
+			typnamespace
 		FROM pg_type AS t WHERE typelem = 0
 			AND NOT EXISTS (SELECT FROM pg_class WHERE oid = t.typrelid AND relkind <> 'c')
 		UNION ALL SELECT oid::regnamespace::text, nspacl, oid FROM pg_namespace)
@@ -310,27 +316,32 @@ is( $node->sql(
 	WHERE c.relnamespace = 'jobq_store'::regnamespace AND (
 		c.relkind IN ('r', 'p', 'v') AND (
 			has_any_column_privilege(r, c.oid, 'SELECT, INSERT, UPDATE, REFERENCES')
-			OR has_table_privilege(r, c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER'))
+			OR has_table_privilege(r, c.oid,
+				'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER'))
 		OR c.relkind = 'S' AND has_sequence_privilege(r, c.oid, 'USAGE, SELECT, UPDATE'))}),
 	'',
 	'no role has a right on a table');
 is( $node->sql(
 		qq{SELECT string_agg(DISTINCT r::text, ', ') FROM unnest(ARRAY[$roles]::regrole[]) AS r
-	WHERE has_schema_privilege(r, 'jobq_store', 'USAGE, CREATE') OR has_schema_privilege(r, 'jobq', 'CREATE')}
+	WHERE has_schema_privilege(r, 'jobq_store', 'USAGE, CREATE') OR has_schema_privilege(r,
+		'jobq', 'CREATE')}
 	),
 	'',
 	'nobody may use schema jobq_store, or create anything in jobq');
 is( $node->sql(
 		qq{SELECT string_agg(DISTINCT p.proname, ' ' ORDER BY p.proname)
 	FROM unnest(ARRAY[$roles]::regrole[]) AS r, pg_proc AS p
-	WHERE p.pronamespace = 'jobq_store'::regnamespace AND has_function_privilege(r, p.oid, 'EXECUTE')}
+	WHERE p.pronamespace = 'jobq_store'::regnamespace AND has_function_privilege(r, p.oid,
+		'EXECUTE')}
 	),
 	'health_findings is_kept job_state may_name may_read may_read_all may_see_role readable_queues visible_roles worker_slots',
 	'of its functions they have those that the views call');
 is( $node->sql(
 		qq{SELECT string_agg(DISTINCT r || ' ' || c.relname, ', ')
-	FROM unnest(ARRAY[$roles]::regrole[]) AS r, pg_class AS c WHERE c.relnamespace = 'jobq'::regnamespace
-	AND c.relkind = 'v' AND has_table_privilege(r, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')}
+	FROM unnest(ARRAY[$roles]::regrole[]) AS r, pg_class AS c
+		WHERE c.relnamespace = 'jobq'::regnamespace
+	AND c.relkind = 'v' AND has_table_privilege(r, c.oid,
+		'INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')}
 	),
 	'',
 	'views are for reading only');

@@ -52,11 +52,14 @@ $node->sql(
 	CREATE FUNCTION fuzz.ok(jsonb) RETURNS jsonb LANGUAGE sql AS 'SELECT $1';
 	CREATE FUNCTION fuzz.fails(jsonb) RETURNS void LANGUAGE plpgsql AS $$BEGIN
 		RAISE EXCEPTION USING MESSAGE = repeat('no ', (random() * 9)::int), ERRCODE =
-			(ARRAY['P0001', '40001', 'JQ101', 'JQ102', '57014', '22012'])[1 + (random() * 5)::int]; END$$;
+			(ARRAY['P0001', '40001', 'JQ101', 'JQ102', '57014',
+				'22012'])[1 + (random() * 5)::int]; END$$;
 	CREATE FUNCTION fuzz.job(j jobq.job) RETURNS SETOF jobq.job LANGUAGE sql AS 'SELECT $1';
-	CREATE FUNCTION fuzz.calls(j jobq.job) RETURNS jobq.job LANGUAGE plpgsql AS $$DECLARE c jobq.job; BEGIN
+	CREATE FUNCTION fuzz.calls(j jobq.job) RETURNS jobq.job
+		LANGUAGE plpgsql AS $$DECLARE c jobq.job; BEGIN
 		c := jobq.current_job();
-		PERFORM jobq.enqueue('ext', c.payload, unique_key => 'k' || c.id % 3, on_conflict => 'replace');
+		PERFORM jobq.enqueue('ext', c.payload, unique_key => 'k' || c.id % 3,
+			on_conflict => 'replace');
 		IF random() < 0.2 THEN PERFORM jobq.discard('x'); END IF;
 		IF random() < 0.2 THEN PERFORM jobq.retry_in('1 s', 'x'); END IF;
 		PERFORM jobq.complete(id, lease) FROM jobq.dequeue('ext');
@@ -71,7 +74,8 @@ $node->sql(
 		$$SELECT (ARRAY['0', '1 s', '-1 s', '178000000 years', NULL])[1 + attempt % 5]::interval$$;
 	-- some job, or one that is not there; one that is held by a lease
 	CREATE FUNCTION fuzz.id() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS $$
-		SELECT coalesce((SELECT id FROM (SELECT id FROM jobq_store.job UNION ALL SELECT id FROM jobq_store.history) AS j
+		SELECT coalesce((SELECT id FROM (SELECT id FROM jobq_store.job UNION ALL SELECT id
+			FROM jobq_store.history) AS j
 			OFFSET (random() * 100)::int LIMIT 1), (random() * 1000)::bigint)$$;
 	CREATE FUNCTION fuzz.held(OUT id bigint, OUT lease bigint) LANGUAGE sql SECURITY DEFINER AS $$
 		SELECT id, lease FROM jobq_store.job WHERE state = 1 OFFSET (random() * 5)::int LIMIT 1$$;
@@ -85,12 +89,17 @@ my @restore = (
 	q{SELECT jobq.create_queue('ext', owner => 'alice', keep_completed_count => 100)},
 	q{SELECT jobq.create_queue('dead', owner => 'alice')},
 	q{SELECT jobq.create_queue('plain', 'fuzz.ok(jsonb)', owner => 'alice', on_dead => 'dead')},
-	q{SELECT jobq.create_queue('fails', 'fuzz.fails(jsonb)', owner => 'bob', max_attempts => 2, on_dead => 'ext')},
-	q{SELECT jobq.create_queue('calls', 'fuzz.calls(jobq.job)', owner => 'alice', backoff_base => '10 ms')},
-	q{SELECT jobq.create_queue('commits', 'fuzz.commits(jsonb)', owner => 'alice', timeout => '1 s')},
-	q{SELECT jobq.create_queue('checked', owner => 'bob', payload_check => 'fuzz.checks(jsonb)', payload_path => '!($.n < 0)',
+	q{SELECT jobq.create_queue('fails', 'fuzz.fails(jsonb)', owner => 'bob', max_attempts => 2,
+		on_dead => 'ext')},
+	q{SELECT jobq.create_queue('calls', 'fuzz.calls(jobq.job)', owner => 'alice',
+		backoff_base => '10 ms')},
+	q{SELECT jobq.create_queue('commits', 'fuzz.commits(jsonb)', owner => 'alice',
+		timeout => '1 s')},
+	q{SELECT jobq.create_queue('checked', owner => 'bob', payload_check => 'fuzz.checks(jsonb)',
+		payload_path => '!($.n < 0)',
 		backoff_function => 'fuzz.backs_off(int, jsonb)', lease => '100 ms', ttl => '10 s')},
-	q{SELECT jobq.grant_queue('ext', 'bob', 'enqueue', 'consume'), jobq.grant_queue('plain', 'bob', 'manage')},
+	q{SELECT jobq.grant_queue('ext', 'bob', 'enqueue', 'consume'), jobq.grant_queue('plain',
+		'bob', 'manage')},
 	q{SELECT jobq.schedule('each', '@every 1 second', queue => 'ext')},
 	(map { "SELECT jobq.resume('$_')" } qw(ext plain fails calls commits checked)));
 
@@ -292,7 +301,8 @@ foreach my $line (
 		/\n/,
 		$node->sql(
 			q{
-	SELECT p.proname, p.prokind, p.pronargs - p.pronargdefaults, p.provariadic <> 0, coalesce(array_to_string(ARRAY(
+	SELECT p.proname, p.prokind, p.pronargs - p.pronargdefaults, p.provariadic <> 0,
+		coalesce(array_to_string(ARRAY(
 		SELECT p.proargnames[i + 1] || ':' || format_type(p.proargtypes[i], NULL)
 		FROM generate_series(0, p.pronargs - 1) AS i), ','), '')
 	FROM pg_proc AS p WHERE pronamespace = 'jobq'::regnamespace ORDER BY p.proname, p.oid})))
@@ -385,8 +395,8 @@ sub block
 	my @body = map { rand() < 0.1 ? pick(@looks) : statement() } 1 .. pick(1, 2, 3, 5);
 	my $kind = rand();
 
-	return
-	  "@{[ pick('SELECT pg_terminate_backend(pid)', 'SELECT pg_cancel_backend(pid)') ]} FROM pg_stat_activity"
+	return "@{[ pick('SELECT pg_terminate_backend(pid)', 'SELECT pg_cancel_backend(pid)') ]}
+		FROM pg_stat_activity"
 	  . " WHERE backend_type LIKE 'jobq executor%' ORDER BY random() LIMIT 1;"
 	  if $superuser && $kind < 0.02;
 	return 'SELECT clock.advance(' . pick(q{'10 s'}, q{'1 minute'}, q{'2 hours'}) . ');'
@@ -520,11 +530,13 @@ is($node->sql($_->[1]), '', $_->[0])
 	[
 		'keys are unique',
 		'SET enable_indexscan = off; SET enable_indexonlyscan = off; SET enable_bitmapscan = off;
-		SELECT unique_key FROM jobq_store.job WHERE unique_key IS NOT NULL GROUP BY queue, unique_key HAVING count(*) > 1'
+		SELECT unique_key FROM jobq_store.job WHERE unique_key IS NOT NULL
+			GROUP BY queue, unique_key HAVING count(*) > 1'
 	],
 	[
 		'a running job has a lease', q{SELECT id FROM jobq_store.job WHERE state NOT IN (0, 1)
-		OR state = 1 AND (lease = 0 OR lease_until = '-infinity' OR started_at = '-infinity' OR attempt < 1)}
+		OR state = 1 AND (lease = 0 OR lease_until = '-infinity' OR started_at = '-infinity'
+			OR attempt < 1)}
 	],
 	[
 		'finished jobs are in a final state',
@@ -560,7 +572,8 @@ SKIP:
 	is( $node->sql(
 			q{CREATE EXTENSION amcheck;
 		SELECT bt_index_check(c.oid, true) FROM pg_class AS c JOIN pg_am AS a ON a.oid = c.relam
-		WHERE c.relnamespace = 'jobq_store'::regnamespace AND a.amname = 'btree' AND c.relkind = 'i';
+		WHERE c.relnamespace = 'jobq_store'::regnamespace AND a.amname = 'btree'
+			AND c.relkind = 'i';
 		SELECT c.relname, h.* FROM pg_class AS c, verify_heapam(c.oid) AS h
 		WHERE c.relnamespace = 'jobq_store'::regnamespace AND c.relkind = 'r'}) =~ s/\n//gr,
 		'',
@@ -569,14 +582,16 @@ SKIP:
 
 # and everything is still at work
 $node->sql(
-	q{SELECT jobq.create_queue('after', 'fuzz.ok(jsonb)', owner => 'alice'), jobq.schedule('after', '@every 1 second', queue => 'after');
+	q{SELECT jobq.create_queue('after', 'fuzz.ok(jsonb)', owner => 'alice'),
+		jobq.schedule('after', '@every 1 second', queue => 'after');
 	SELECT jobq.enqueue('after', '{"n": 1}')});
 poll_ok(
 	$node, q{SELECT count(*) > 2 FROM jobq_store.history WHERE state = 3 AND queue =
 	(SELECT id FROM jobq_store.queue WHERE name = 'after')}, 'jobs and schedules run afterwards');
 poll_ok(
 	$node, q{SELECT count(*) = 0 FROM jobq_store.job WHERE state = 1
-	AND lease_until < (SELECT now() FROM clock.advance('0'))}, 'leases that are over come to an end');
+	AND lease_until < (SELECT now()
+		FROM clock.advance('0'))}, 'leases that are over come to an end');
 poll_ok(
 	$node, q{SELECT count(*) = 0 FROM jobq_store.cancel_request AS c WHERE NOT EXISTS
 	(SELECT FROM jobq_store.job WHERE id = c.job_id)}, 'no wish to cancel is left over');

@@ -36,7 +36,8 @@ sub all_done
 sql(q{
 	CREATE ROLE alice LOGIN; CREATE ROLE bob LOGIN; CREATE ROLE mallory LOGIN;
 	GRANT CREATE ON SCHEMA public TO alice, bob, mallory;
-	SELECT jobq.grant_usage('alice', true), jobq.grant_usage('bob', true), jobq.grant_usage('mallory', true);
+	SELECT jobq.grant_usage('alice', true), jobq.grant_usage('bob', true),
+		jobq.grant_usage('mallory', true);
 	CREATE TABLE seen (n serial, t text);
 	GRANT INSERT, SELECT ON seen TO PUBLIC;
 	GRANT USAGE ON SEQUENCE seen_n_seq TO PUBLIC;
@@ -58,24 +59,30 @@ sub seen
 # nothing is resolved by search_path when it is used.
 is( sql(q{SELECT string_agg(oid::regprocedure::text, ', ') FROM pg_proc AS p
 	WHERE pronamespace IN ('jobq'::regnamespace, 'jobq_store'::regnamespace)
-	AND (prolang <> (SELECT oid FROM pg_language WHERE lanname = 'c') OR prosecdef OR proleakproof OR proconfig IS NOT NULL)}
+	AND (prolang <> (SELECT oid FROM pg_language WHERE lanname = 'c') OR prosecdef OR proleakproof
+		OR proconfig IS NOT NULL)}
 	),
 	'',
 	'all functions are in C, and run as who calls them');
 is( sql(q{SELECT string_agg(DISTINCT pg_describe_object(d.refclassid, d.refobjid, 0), ', ')
-	FROM pg_class AS c JOIN pg_rewrite AS r ON r.ev_class = c.oid JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+	FROM pg_class AS c JOIN pg_rewrite AS r ON r.ev_class = c.oid
+		JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
 	WHERE c.relnamespace IN ('jobq'::regnamespace, 'jobq_store'::regnamespace)
 	AND NOT (d.refclassid = 'pg_proc'::regclass AND d.refobjid IN
 		(SELECT oid FROM pg_proc WHERE pronamespace = 'jobq_store'::regnamespace))
 	AND NOT (d.refclassid = 'pg_class'::regclass AND d.refobjid IN
-		(SELECT oid FROM pg_class WHERE relnamespace IN ('jobq'::regnamespace, 'jobq_store'::regnamespace)))}
+		(SELECT oid FROM pg_class WHERE relnamespace IN ('jobq'::regnamespace,
+			'jobq_store'::regnamespace)))}
 	),
 	'',
 	'views refer to nothing but pg_catalog and jobq_store');
 is( sql(q{SELECT (SELECT string_agg(format('%s %s', tgrelid::regclass, tgfoid::regprocedure), ', ')
-		FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = tgrelid WHERE relnamespace = 'jobq_store'::regnamespace),
-	(SELECT count(*) FROM pg_policy AS p JOIN pg_class AS c ON c.oid = polrelid WHERE relnamespace = 'jobq_store'::regnamespace),
-	(SELECT count(*) FROM pg_class WHERE relnamespace IN ('jobq'::regnamespace, 'jobq_store'::regnamespace)
+		FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = tgrelid
+			WHERE relnamespace = 'jobq_store'::regnamespace),
+	(SELECT count(*) FROM pg_policy AS p JOIN pg_class AS c ON c.oid = polrelid
+		WHERE relnamespace = 'jobq_store'::regnamespace),
+	(SELECT count(*) FROM pg_class WHERE relnamespace IN ('jobq'::regnamespace,
+		'jobq_store'::regnamespace)
 		AND (relrowsecurity OR relkind IN ('r', 'p') AND relhasrules)),
 	(SELECT count(*) FROM pg_class WHERE relnamespace = 'jobq'::regnamespace AND relkind = 'v'
 		AND NOT reloptions @> '{security_barrier=true}'),
@@ -92,35 +99,48 @@ sql(q{CREATE SCHEMA trap;
 	GRANT USAGE ON SCHEMA trap TO PUBLIC;
 	CREATE TABLE trap.log (what text);
 	GRANT INSERT ON trap.log TO PUBLIC;
-	CREATE FUNCTION trap.spring(what text) RETURNS void LANGUAGE sql AS $$INSERT INTO trap.log VALUES ($1)$$;
+	CREATE FUNCTION trap.spring(what text) RETURNS void LANGUAGE sql AS $$INSERT INTO trap.log
+		VALUES ($1)$$;
 	DO $do$DECLARE f record; BEGIN
 		-- every function of one or two arguments that jobq or the server might call by name
-		FOR f IN SELECT DISTINCT proname, oidvectortypes(proargtypes) AS args, format_type(prorettype, NULL) AS result
-			FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace AND prokind = 'f' AND NOT proretset AND provariadic = 0 AND prorettype <> 'void'::regtype
-			AND proname IN ('now', 'clock_timestamp', 'to_jsonb', 'coalesce', 'nextval', 'setval', 'current_setting', 'set_config',
-				'format_type', 'quote_ident', 'quote_literal', 'to_regprocedure', 'int4eq', 'texteq', 'timestamptz_pl_interval',
-				'has_schema_privilege', 'pg_notify', 'lower', 'length', 'jsonb_build_object', 'date_part', 'greatest', 'text', 'int4', 'int8')
-			AND NOT EXISTS (SELECT FROM unnest(proargtypes) AS a WHERE a::regtype::text LIKE 'any%' OR a::regtype::text IN ('cstring', 'internal'))
+		FOR f IN SELECT DISTINCT proname, oidvectortypes(proargtypes) AS args,
+			format_type(prorettype, NULL) AS result
+			FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace AND prokind = 'f'
+				AND NOT proretset AND provariadic = 0 AND prorettype <> 'void'::regtype
+			AND proname IN ('now', 'clock_timestamp', 'to_jsonb', 'coalesce', 'nextval', 'setval',
+				'current_setting', 'set_config',
+				'format_type', 'quote_ident', 'quote_literal', 'to_regprocedure', 'int4eq',
+					'texteq', 'timestamptz_pl_interval',
+				'has_schema_privilege', 'pg_notify', 'lower', 'length', 'jsonb_build_object',
+					'date_part', 'greatest', 'text', 'int4', 'int8')
+			AND NOT EXISTS (SELECT FROM unnest(proargtypes) AS a
+				WHERE a::regtype::text LIKE 'any%' OR a::regtype::text IN ('cstring', 'internal'))
 		LOOP
 			EXECUTE format('CREATE FUNCTION trap.%I(%s) RETURNS %s LANGUAGE plpgsql AS $f$BEGIN PERFORM trap.spring(%L); RETURN NULL; END$f$',
 				f.proname, f.args, f.result, f.proname);
 		END LOOP;
-		FOR f IN SELECT DISTINCT o.oprname, o.oprleft::regtype AS l, o.oprright::regtype AS r, o.oprresult::regtype AS result, o.oprcode
-			FROM pg_operator AS o WHERE oprname IN ('=', '<>', '<', '>', '<=', '>=', '||', '+', '-', '->>', '->') AND oprleft <> 0
-			AND (o.oprleft::regtype::text IN ('text', 'name', 'integer', 'bigint', 'smallint', 'oid', 'boolean', 'interval', 'jsonb')
+		FOR f IN SELECT DISTINCT o.oprname, o.oprleft::regtype AS l, o.oprright::regtype AS r,
+			o.oprresult::regtype AS result, o.oprcode
+			FROM pg_operator AS o WHERE oprname IN ('=', '<>', '<', '>', '<=', '>=', '||', '+',
+				'-', '->>', '->') AND oprleft <> 0
+			AND (o.oprleft::regtype::text IN ('text', 'name', 'integer', 'bigint', 'smallint',
+				'oid', 'boolean', 'interval', 'jsonb')
 				OR o.oprleft::regtype::text LIKE 'timestamp with%')
 		LOOP
 			EXECUTE format('CREATE FUNCTION trap.%I(a %s, b %s) RETURNS %s LANGUAGE plpgsql AS $f$BEGIN PERFORM trap.spring(%L); RETURN NULL; END$f$',
-				'operator_' || f.oprcode::oid || '_' || f.l::oid || '_' || f.r::oid, f.l, f.r, f.result, f.oprname);
+				'operator_' || f.oprcode::oid || '_' || f.l::oid || '_' || f.r::oid, f.l, f.r,
+					f.result, f.oprname);
 			EXECUTE format('CREATE OPERATOR trap.%s (LEFTARG = %s, RIGHTARG = %s, FUNCTION = trap.%I)', f.oprname, f.l, f.r,
 				'operator_' || f.oprcode::oid || '_' || f.l::oid || '_' || f.r::oid);
 		END LOOP;
 	END$do$;
-	CREATE TABLE trap.job (id int); CREATE TABLE trap.queue (id int); CREATE TABLE trap.schedule (id int);
+	CREATE TABLE trap.job (id int); CREATE TABLE trap.queue (id int);
+		CREATE TABLE trap.schedule (id int);
 	CREATE TYPE trap.jobq AS (id int);
 });
 my $trapped = q{SET search_path = trap, pg_temp, pg_catalog, public;
-	CREATE TEMP TABLE job (id int); CREATE TEMP TABLE queue (id int); CREATE TEMP TABLE pg_class (oid int);
+	CREATE TEMP TABLE job (id int); CREATE TEMP TABLE queue (id int);
+		CREATE TEMP TABLE pg_class (oid int);
 	CREATE TEMP TABLE pg_proc (oid int); CREATE TEMP TABLE service (stopped int);
 };
 is(sql("$trapped SELECT 1 = 1, now(); SELECT pg_catalog.count(*) FROM trap.log") =~ s/^\|\n//r,
@@ -164,8 +184,10 @@ foreach my $calls (
 	$node->psql(
 		'postgres',
 		q{CREATE OR REPLACE FUNCTION public.see_job(jsonb) RETURNS void LANGUAGE sql AS '';
-		CREATE OR REPLACE FUNCTION public.accept(jsonb) RETURNS boolean LANGUAGE sql AS 'SELECT true';
-		CREATE OR REPLACE FUNCTION public.backoff(int, jsonb) RETURNS interval LANGUAGE sql AS $$SELECT '1 s'::interval$$}
+		CREATE OR REPLACE FUNCTION public.accept(jsonb) RETURNS boolean
+			LANGUAGE sql AS 'SELECT true';
+		CREATE OR REPLACE FUNCTION public.backoff(int, jsonb) RETURNS interval
+			LANGUAGE sql AS $$SELECT '1 s'::interval$$}
 	) if $calls =~ /create_queue\('t'/;
 	is(sql_error($node, "$trapped SELECT $calls"), '', "$calls, among traps");
 }
@@ -217,7 +239,8 @@ foreach my $setting (
 		WHERE backend_type ~ 'jobq (coordinator|executor)'});
 	poll_query(
 		$node,
-		"SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'jobq coordinator' AND pid <> $old",
+		"SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'jobq coordinator'
+			AND pid <> $old",
 		db => 'template1');
 	$turn++;
 	my $id = $node->safe_psql(
@@ -271,13 +294,17 @@ is(sql(q{SELECT count(*) FROM trap.log WHERE what <> ''}), '0', 'the workers ste
 
 # who counts is current_user, as for tables: a SECURITY DEFINER function lends
 # its owner's privileges, and its jobs are its owner's
-sql(q{SELECT jobq.create_queue('alices', owner => 'alice'), jobq.create_queue('bobs', owner => 'bob')}
+sql(q{SELECT jobq.create_queue('alices', owner => 'alice'), jobq.create_queue('bobs',
+	owner => 'bob')}
 );
-sql(q{CREATE FUNCTION lend(p jsonb) RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+sql(q{CREATE FUNCTION lend(p jsonb) RETURNS bigint
+	LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 		$$SELECT jobq.enqueue('alices', p)$$;
-	CREATE FUNCTION lend_run() RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+	CREATE FUNCTION lend_run() RETURNS bigint
+		LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 		$$SELECT jobq.run('SELECT public.see(''lent'')')$$;
-	CREATE FUNCTION lend_look() RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+	CREATE FUNCTION lend_look() RETURNS bigint
+		LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 		$$SELECT count(*) FROM jobq.jobs WHERE queue = 'alices'$$;
 	CREATE VIEW public.alices_view AS SELECT * FROM jobq.jobs;
 	GRANT SELECT ON public.alices_view TO mallory;}, 'alice');
@@ -290,7 +317,8 @@ is(seen('lent'), 'lent alice/alice', 'a lent command runs as the owner of the fu
 is(sql('SELECT count(*) FROM jobq.jobs', 'mallory'), '0', 'mallory sees nothing');
 is(sql('SELECT count(*) FROM alices_view', 'mallory'),
 	'0', 'mallory sees nothing by a view of one who does');
-sql('CREATE VIEW public.supers_view AS SELECT * FROM jobq.jobs; GRANT SELECT ON public.supers_view TO mallory'
+sql('CREATE VIEW public.supers_view AS SELECT * FROM jobq.jobs;
+	GRANT SELECT ON public.supers_view TO mallory'
 );
 is(sql('SELECT count(*) FROM supers_view', 'mallory'),
 	'0', 'mallory sees nothing by a view of a superuser');
@@ -312,7 +340,8 @@ is( seen('indexed'),
 # ----------------------------------------------- handlers, and what becomes of them
 
 sql(q{CREATE SCHEMA app; GRANT USAGE, CREATE ON SCHEMA app TO PUBLIC});
-sql(q{CREATE FUNCTION app.handler(p jsonb) RETURNS void LANGUAGE sql AS $$SELECT public.see('handler')$$;
+sql(q{CREATE FUNCTION app.handler(p jsonb) RETURNS void
+	LANGUAGE sql AS $$SELECT public.see('handler')$$;
 	SELECT jobq.create_queue('handled', 'app.handler(jsonb)', max_attempts => 1)}, 'alice');
 my $run = q{SELECT jobq.enqueue('handled')};
 my $last =
@@ -324,8 +353,10 @@ sub handle
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	sql('TRUNCATE seen');
 	sql($run);
-	poll_query($node,
-		q{SELECT count(*) = 0 FROM jobq_store.job WHERE queue = (SELECT id FROM jobq_store.queue WHERE name = 'handled')}
+	poll_query(
+		$node,
+		q{SELECT count(*) = 0 FROM jobq_store.job WHERE queue = (SELECT id FROM jobq_store.queue
+			WHERE name = 'handled')}
 	);
 	return is(sql($last) . ' ' . seen('handler'), $expected, $name);
 }
@@ -334,30 +365,38 @@ sql('ALTER FUNCTION app.handler(jsonb) OWNER TO bob');
 handle(' handler alice/alice', 'not as its own new owner');
 sql('ALTER FUNCTION app.handler(jsonb) SECURITY DEFINER');
 handle(' handler bob/alice', 'unless it says so itself');
-sql('ALTER FUNCTION app.handler(jsonb) SECURITY INVOKER; REVOKE EXECUTE ON FUNCTION app.handler(jsonb) FROM PUBLIC'
+sql('ALTER FUNCTION app.handler(jsonb) SECURITY INVOKER;
+	REVOKE EXECUTE ON FUNCTION app.handler(jsonb) FROM PUBLIC'
 );
 handle('42501 ', 'one that may not be executed any more is not');
 sql(q{DROP FUNCTION app.handler(jsonb);
-	CREATE FUNCTION app.handler(p text) RETURNS void LANGUAGE sql AS $$SELECT public.see('handler')$$;
-	CREATE FUNCTION app.handler(p json) RETURNS void LANGUAGE sql AS $$SELECT public.see('handler')$$;
+	CREATE FUNCTION app.handler(p text) RETURNS void
+		LANGUAGE sql AS $$SELECT public.see('handler')$$;
+	CREATE FUNCTION app.handler(p json) RETURNS void
+		LANGUAGE sql AS $$SELECT public.see('handler')$$;
 	CREATE FUNCTION app.handler() RETURNS void LANGUAGE sql AS $$SELECT public.see('handler')$$;
-	CREATE FUNCTION public.handler(p jsonb) RETURNS void LANGUAGE sql AS $$SELECT public.see('handler')$$}
+	CREATE FUNCTION public.handler(p jsonb) RETURNS void
+		LANGUAGE sql AS $$SELECT public.see('handler')$$}
 );
 handle('42883 ', 'one that was dropped is not replaced by one that is like it');
 sql(q{REVOKE USAGE ON SCHEMA app FROM PUBLIC;
-	CREATE FUNCTION app.handler(p jsonb) RETURNS void LANGUAGE sql AS $$SELECT public.see('handler')$$}
+	CREATE FUNCTION app.handler(p jsonb) RETURNS void
+		LANGUAGE sql AS $$SELECT public.see('handler')$$}
 );
 handle('42501 ', 'a handler in a schema that its role may not use is not found');
 sql('GRANT USAGE ON SCHEMA app TO PUBLIC');
 
 # row security and triggers of others are those of the job's role
-sql(q{CREATE TABLE secured (owner name DEFAULT current_user, t text); INSERT INTO secured VALUES ('bob', 'x'), ('alice', 'y');
-	ALTER TABLE secured ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON secured USING (owner = current_user);
+sql(q{CREATE TABLE secured (owner name DEFAULT current_user, t text);
+	INSERT INTO secured VALUES ('bob', 'x'), ('alice', 'y');
+	ALTER TABLE secured ENABLE ROW LEVEL SECURITY;
+		CREATE POLICY p ON secured USING (owner = current_user);
 	GRANT SELECT, INSERT ON secured TO alice;
 	CREATE FUNCTION fired() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
 		PERFORM public.see('fired'); RETURN NEW; END$$;
 	CREATE TRIGGER t AFTER INSERT ON secured FOR EACH ROW EXECUTE FUNCTION fired();
-	CREATE CONSTRAINT TRIGGER d AFTER INSERT ON secured DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION fired()}
+	CREATE CONSTRAINT TRIGGER d AFTER INSERT ON secured DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+		EXECUTE FUNCTION fired()}
 );
 sql(q{SELECT jobq.run('INSERT INTO seen(t) SELECT ''rows '' || count(*) FROM secured'),
 	jobq.run('INSERT INTO secured(t) VALUES (1)')}, 'alice');
@@ -369,7 +408,8 @@ is( sql(q{SELECT count(*), min(t), max(t) FROM seen WHERE t LIKE 'fired %'}),
 
 # ------------------------------------------------------ ids of others' jobs
 
-sql(q{SELECT jobq.create_queue('topsecret'); SELECT jobq.enqueue('topsecret'), jobq.enqueue('topsecret');
+sql(q{SELECT jobq.create_queue('topsecret');
+	SELECT jobq.enqueue('topsecret'), jobq.enqueue('topsecret');
 	SELECT jobq.fail(id, lease, 'topsecret', retryable => false) FROM jobq.dequeue('topsecret')},
 	'alice');
 my $ready = sql(q{SELECT id FROM jobq.jobs WHERE queue = 'topsecret' AND state = 'ready'});
@@ -405,13 +445,15 @@ like(
 # ---------------------------------------------------------- roles that change
 
 sql(q{CREATE ROLE temp LOGIN; GRANT temp TO mallory; SELECT jobq.grant_usage('temp', true);
-	SELECT jobq.create_queue('temps', 'public.handler(jsonb)', owner => 'temp'), jobq.grant_queue('bobs', 'temp', 'read')}
+	SELECT jobq.create_queue('temps', 'public.handler(jsonb)', owner => 'temp'),
+		jobq.grant_queue('bobs', 'temp', 'read')}
 );
 sql('ALTER ROLE temp RENAME TO temporary; TRUNCATE seen');
 sql(q{SELECT jobq.enqueue('temps')});
 all_done('a queue goes on when its owner gets another name');
 is(seen('handler'), 'handler temporary/temporary', 'jobs run as the renamed role');
-sql(q{ALTER ROLE temporary SUPERUSER; SELECT jobq.alter_queue('temps', handler => 'public.handler(jsonb)')}
+sql(q{ALTER ROLE temporary SUPERUSER;
+	SELECT jobq.alter_queue('temps', handler => 'public.handler(jsonb)')}
 );
 like(error('mallory', q{SELECT jobq.create_queue('more', owner => 'temporary')}),
 	qr/42501/, 'a superuser is not made an owner by its members');

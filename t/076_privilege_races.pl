@@ -160,7 +160,8 @@ sub waits
 $node->sql(q{CREATE ROLE extowner SUPERUSER LOGIN; SET ROLE extowner; CREATE EXTENSION jobq});
 $node->sql(
 	q{ALTER ROLE extowner NOSUPERUSER;
-	CREATE ROLE alice LOGIN; CREATE ROLE team LOGIN; CREATE ROLE boss LOGIN; CREATE ROLE stranger LOGIN;
+	CREATE ROLE alice LOGIN; CREATE ROLE team LOGIN; CREATE ROLE boss LOGIN;
+		CREATE ROLE stranger LOGIN;
 	CREATE FUNCTION alices(jsonb) RETURNS void LANGUAGE sql AS ''});
 
 # Makes what the races are about anew.
@@ -175,7 +176,8 @@ sub set_up
 		SELECT jobq.create_queue('q', owner => 'team', max_attempts => 1, ttl => '1 day');
 		SELECT jobq.grant_queue('q', 'stranger', 'read');
 		SET ROLE team;
-		SELECT jobq.schedule('s', '@every 1 second', queue => 'q', starts_at => now() - interval '1 hour', enabled => false);
+		SELECT jobq.schedule('s', '@every 1 second', queue => 'q',
+			starts_at => now() - interval '1 hour', enabled => false);
 		SELECT jobq.enable_schedule('s', true);
 		RESET ROLE});
 	$node->sql(q{SELECT jobq.enqueue('q', unique_key => 'dead')});

@@ -20,12 +20,14 @@ sub seen
 		(SELECT string_agg(DISTINCT queue, ',' ORDER BY queue) FROM jobq.jobs),
 		(SELECT string_agg(name, ',' ORDER BY name) FROM jobq.schedules),
 		(SELECT string_agg(DISTINCT schedule, ',') FROM jobq.schedule_runs),
-		(SELECT string_agg(DISTINCT topic, ',' ORDER BY topic) FROM jobq.health WHERE topic IN ('paused', 'schedule disabled'))},
+		(SELECT string_agg(DISTINCT topic, ',' ORDER BY topic) FROM jobq.health
+			WHERE topic IN ('paused', 'schedule disabled'))},
 		$db);
 }
 
 $node->sql(
-	q{CREATE ROLE shop LOGIN; CREATE ROLE monitor LOGIN; CREATE ROLE agent LOGIN; CREATE ROLE apart LOGIN;
+	q{CREATE ROLE shop LOGIN; CREATE ROLE monitor LOGIN; CREATE ROLE agent LOGIN;
+		CREATE ROLE apart LOGIN;
 	GRANT monitor TO agent;
 	ALTER ROLE apart NOINHERIT; GRANT monitor TO apart;
 	SELECT jobq.grant_usage(r::regrole) FROM unnest('{agent,apart}'::text[]) AS r;
@@ -70,7 +72,8 @@ foreach my $call (
 # It is a privilege like others: dumped and restored, granted by no other means
 # than the catalogs, and gone with the rest.
 is( $node->sql(
-		q{SELECT string_agg(r::text, ' ' ORDER BY r::text) FROM unnest('{shop,monitor,agent,apart}'::regrole[]) AS r
+		q{SELECT string_agg(r::text, ' ' ORDER BY r::text)
+			FROM unnest('{shop,monitor,agent,apart}'::regrole[]) AS r
 	WHERE has_function_privilege(r, 'jobq_store.may_read_all()', 'EXECUTE')}),
 	'agent monitor',
 	'it is seen in the catalogs');
@@ -109,7 +112,8 @@ command_ok(
 	[ $node->installed_command('pg_dump'), '-Fc', '-d', $node->connstr('postgres'), '-f', $dump ],
 	'pg_dump');
 $node->sql(
-	q{SELECT jobq.drop_queue('theirs', force => true); DROP OWNED BY gone; DROP ROLE gone; CREATE DATABASE lossy}
+	q{SELECT jobq.drop_queue('theirs', force => true); DROP OWNED BY gone; DROP ROLE gone;
+		CREATE DATABASE lossy}
 );
 my @restore = ($node->installed_command('pg_restore'), '-d', $node->connstr('lossy'));
 command_fails([ @restore, $dump ], 'a restore without one of the roles has errors');

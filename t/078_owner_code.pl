@@ -158,7 +158,8 @@ $node->sql(
 	CREATE FUNCTION stack() RETURNS text LANGUAGE plpgsql AS $$
 	DECLARE here text; there text; BEGIN
 		GET DIAGNOSTICS here = PG_CONTEXT;
-		BEGIN PERFORM 1/0; EXCEPTION WHEN OTHERS THEN GET STACKED DIAGNOSTICS there = PG_EXCEPTION_CONTEXT; END;
+		BEGIN PERFORM 1/0;
+			EXCEPTION WHEN OTHERS THEN GET STACKED DIAGNOSTICS there = PG_EXCEPTION_CONTEXT; END;
 		RETURN replace(here || there, E'\n', ' ');
 	END$$});
 my $stack = seen('SELECT public.stack()');
@@ -174,7 +175,8 @@ is(seen(q{SELECT string_agg(c, ',') FROM pg_listening_channels() AS c}, 'LISTEN 
 	'42501', 'the code sees no channels of the session');
 is( seen(
 		'SELECT lastval()',
-		q{CREATE SEQUENCE public.s; GRANT USAGE ON SEQUENCE public.s TO bob; SELECT nextval('public.s')}
+		q{CREATE SEQUENCE public.s; GRANT USAGE ON SEQUENCE public.s TO bob;
+			SELECT nextval('public.s')}
 	),
 	'42501',
 	'the code sees no last value of a sequence');
@@ -201,7 +203,8 @@ foreach my $sql (
 my $has_seed_functions =
   $node->sql(q{SELECT current_setting('server_version_num')::int < 170000}) eq 't';
 $node->sql(
-	q{SET SESSION AUTHORIZATION bob; CREATE FUNCTION with_seed() RETURNS int LANGUAGE sql SET seed = 0.5 AS 'SELECT 1'}
+	q{SET SESSION AUTHORIZATION bob; CREATE FUNCTION with_seed() RETURNS int
+		LANGUAGE sql SET seed = 0.5 AS 'SELECT 1'}
 ) if $has_seed_functions;
 foreach my $sql (
 	'SELECT pg_advisory_lock(1)',
@@ -267,8 +270,10 @@ like(
 	qr/23503/,
 	'constraints are checked when the caller wants them checked');
 is( alice(
-		q{SET work_mem = '5MB'; SELECT public.bob_sees('SELECT set_config(''work_mem'', ''1MB'', false)');
-	SELECT jobq.enqueue('bobs', '{"run": "SET work_mem = ''2MB''"}') > 0; SELECT current_setting('work_mem')}
+		q{SET work_mem = '5MB';
+			SELECT public.bob_sees('SELECT set_config(''work_mem'', ''1MB'', false)');
+	SELECT jobq.enqueue('bobs', '{"run": "SET work_mem = ''2MB''"}') > 0;
+		SELECT current_setting('work_mem')}
 	),
 	'5MB',
 	'settings are as they were');
@@ -312,8 +317,10 @@ is( seen(
 # The planner calls them with values of the statistics.
 $node->sql(
 	q{SET SESSION AUTHORIZATION bob;
-	CREATE OPERATOR public.### (LEFTARG = int, RIGHTARG = int, PROCEDURE = pg_try_advisory_lock, RESTRICT = eqsel);
-	CREATE OPERATOR public.##! (LEFTARG = int, RIGHTARG = int, PROCEDURE = pg_advisory_unlock, RESTRICT = eqsel);
+	CREATE OPERATOR public.### (LEFTARG = int, RIGHTARG = int, PROCEDURE = pg_try_advisory_lock,
+		RESTRICT = eqsel);
+	CREATE OPERATOR public.##! (LEFTARG = int, RIGHTARG = int, PROCEDURE = pg_advisory_unlock,
+		RESTRICT = eqsel);
 	CREATE TABLE common (a int, b int);
 	INSERT INTO common SELECT 5, 5 FROM generate_series(1, 100);
 	CREATE STATISTICS common_values (mcv) ON a, b FROM common;
@@ -332,8 +339,10 @@ foreach my $where (
 	{
 		my $condition = sprintf($where, $operator);
 		is( alice(
-				qq{SELECT pg_advisory_lock(5, 77), pg_advisory_lock(5, 1); SELECT public.bob_sees('SELECT public.attempt_sql(
-			''SELECT FROM public.common WHERE $condition'')'); SELECT pg_advisory_unlock(5, 77) AS held \\gset
+				qq{SELECT pg_advisory_lock(5, 77), pg_advisory_lock(5, 1);
+					SELECT public.bob_sees('SELECT public.attempt_sql(
+			''SELECT FROM public.common WHERE $condition'')');
+				SELECT pg_advisory_unlock(5, 77) AS held \\gset
 			SELECT :'held' || ' ' || ($own_locks)}),
 			't 5 1',
 			"$condition: no lock is taken or released");
@@ -385,8 +394,10 @@ $node->sql(
 	q{SET SESSION AUTHORIZATION bob;
 	CREATE FUNCTION see_job() RETURNS text LANGUAGE sql SECURITY DEFINER
 		AS 'SELECT (jobq.current_job()).payload::text';
-	CREATE FUNCTION end_job() RETURNS void LANGUAGE sql SECURITY DEFINER AS 'SELECT jobq.discard(''bye'')';
-	CREATE FUNCTION delay_job() RETURNS void LANGUAGE sql SECURITY DEFINER AS 'SELECT jobq.retry_in(''1 s'')';
+	CREATE FUNCTION end_job() RETURNS void
+		LANGUAGE sql SECURITY DEFINER AS 'SELECT jobq.discard(''bye'')';
+	CREATE FUNCTION delay_job() RETURNS void
+		LANGUAGE sql SECURITY DEFINER AS 'SELECT jobq.retry_in(''1 s'')';
 	CREATE FUNCTION raise(code text) RETURNS void LANGUAGE plpgsql AS $$BEGIN
 		RAISE EXCEPTION 'bye' USING ERRCODE = code; END$$;
 	SET SESSION AUTHORIZATION alice;
@@ -395,7 +406,8 @@ $node->sql(
 		EXECUTE p ->> 'do' INTO result;
 		RETURN to_jsonb(result);
 	END$$;
-	SELECT jobq.create_queue('alices', handler => 'work(jsonb)', max_attempts => 2, backoff => 'fixed',
+	SELECT jobq.create_queue('alices', handler => 'work(jsonb)', max_attempts => 2,
+		backoff => 'fixed',
 		backoff_base => '0 s');
 });
 
@@ -433,7 +445,8 @@ $node->sql(
 	q{SET SESSION AUTHORIZATION alice;
 	CREATE FUNCTION goes_on(code text, theirs boolean) RETURNS void LANGUAGE plpgsql AS $$BEGIN
 		BEGIN PERFORM jobq.discard('bye'); EXCEPTION WHEN OTHERS THEN NULL; END;
-		IF theirs THEN PERFORM jobq.enqueue('bobs', jsonb_build_object('sql', format('SELECT public.raise(%L)', code)));
+		IF theirs THEN PERFORM jobq.enqueue('bobs', jsonb_build_object('sql',
+			format('SELECT public.raise(%L)', code)));
 		ELSE RAISE 'bye' USING ERRCODE = code; END IF; END$$});
 foreach my $code ('38000', '39000', 'XX000')
 {
@@ -509,8 +522,10 @@ $node->sql(
 	SELECT jobq.grant_queue('delayed', 'alice', 'enqueue', 'consume');
 });
 is( alice(
-		q{SELECT jobq.enqueue('delayed'); BEGIN; DECLARE cc CURSOR FOR SELECT * FROM public.secrets ORDER BY id;
-	SELECT jobq.fail(id, lease, 'x', '{"sql": "SELECT public.fetch_from(''cc'')"}') FROM jobq.dequeue('delayed');
+		q{SELECT jobq.enqueue('delayed'); BEGIN;
+			DECLARE cc CURSOR FOR SELECT * FROM public.secrets ORDER BY id;
+	SELECT jobq.fail(id, lease, 'x', '{"sql": "SELECT public.fetch_from(''cc'')"}')
+		FROM jobq.dequeue('delayed');
 	FETCH cc}),
 	'1|secret 1',
 	q{a backoff_function does not fetch from the caller's cursor});
@@ -616,7 +631,8 @@ SKIP:
 		'a payload_check in PL/Tcl');
 	is( alice(
 			q{CREATE FUNCTION pg_temp.nap() RETURNS text LANGUAGE pltcl AS 'update; return slept';
-		SET my.role = 'alice'; SELECT public.bob_sees('SELECT public.attempt_sql(''SELECT public.plant()'')');
+		SET my.role = 'alice';
+			SELECT public.bob_sees('SELECT public.attempt_sql(''SELECT public.plant()'')');
 		SELECT pg_temp.nap() || ' ' || current_setting('my.role')}),
 		'slept alice',
 		'no event is left for the caller');

@@ -141,7 +141,9 @@ COMMIT;
 \endif
 },
 	dequeue => q{
-SELECT count(*) AS n, coalesce(max(id), 0) AS job, coalesce(max(lease), 0) AS lease, coalesce(max((payload ->> 'order')::bigint), 0) AS this, coalesce(max((payload ->> 'bad')::boolean::int), 0) AS bad FROM jobq.dequeue('kind_4') \gset
+SELECT count(*) AS n, coalesce(max(id), 0) AS job, coalesce(max(lease), 0) AS lease,
+	coalesce(max((payload ->> 'order')::bigint), 0) AS this,
+	coalesce(max((payload ->> 'bad')::boolean::int), 0) AS bad FROM jobq.dequeue('kind_4') \gset
 \if :n = 1
 SELECT work_order(:job, :lease, :this, :bad);
 \else

@@ -160,7 +160,8 @@ foreach my $how ('KILL', 'QUIT')
 	load_place($node, 'load_h', 3, sleep => 2);
 	poll_query(
 		$node, q{SELECT count(*) > 0 FROM pg_stat_activity
-		WHERE backend_type = 'jobq executor' AND wait_event = 'PgSleep'}) or die "no long job runs\n";
+		WHERE backend_type = 'jobq executor'
+			AND wait_event = 'PgSleep'}) or die "no long job runs\n";
 	my @pids = worker_pids($node, 'jobq%');
 	at_fault();
 	if ($how eq 'KILL')

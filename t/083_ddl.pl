@@ -272,7 +272,8 @@ in_time_ok('DROP DATABASE shop WITH (FORCE)');
 load_stop($load);
 poll_ok(
 	$node,
-	q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type IN ('jobq coordinator', 'jobq executor')},
+	q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type IN ('jobq coordinator',
+		'jobq executor')},
 	'all have left');
 in_time_ok('DROP TABLESPACE two');
 

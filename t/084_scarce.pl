@@ -93,10 +93,12 @@ load_account_ok($node, 'worker slots again');
 # More queues and leases than there is room for: some 2500 and 12700.
 $position = log_position($node);
 $node->sql(
-	q{SELECT jobq.create_queue('many_' || i, CASE WHEN i % 2 = 0 THEN 'load.effect(jobq.job)'::regprocedure END,
+	q{SELECT jobq.create_queue('many_' || i, CASE WHEN i % 2 = 0
+		THEN 'load.effect(jobq.job)'::regprocedure END,
 	lease => '2 s', backoff_base => '1 ms') FROM generate_series(1, 2800) AS i});
 $node->sql(
-	q{INSERT INTO load.placed SELECT jobq.enqueue('many_' || 2 * i) FROM generate_series(1, 1400, 4) AS i}
+	q{INSERT INTO load.placed SELECT jobq.enqueue('many_' || 2 * i)
+		FROM generate_series(1, 1400, 4) AS i}
 );
 $node->sql(
 	q{

@@ -95,7 +95,8 @@ quiet_log_ok($node, $position, 10, 'rows on the move');
 	$session->query_safe('BEGIN; LOCK TABLE jobq_store.job');
 	poll_query(
 		$node, q{SELECT count(*) > 1 FROM pg_locks
-		WHERE relation = 'jobq_store.job'::regclass AND NOT granted}) or die "nobody wants the table\n";
+		WHERE relation = 'jobq_store.job'::regclass
+			AND NOT granted}) or die "nobody wants the table\n";
 	$position = log_position($node);
 	my @pids = worker_pids($node, 'jobq%');
 	$node->sql(

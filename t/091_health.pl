@@ -217,7 +217,8 @@ $node->advance_clock('25 hours');
 health_ok('info|schedule waits|slow', 'a run waits for the one before');
 is($node->sql("SET ROLE ben; $findings"), 'info|schedule waits|slow', 'its owner sees it');
 $node->sql(
-	q{SELECT jobq.unschedule('slow'), count(jobq.cancel(id)) FROM jobq.jobs WHERE finished_at IS NULL}
+	q{SELECT jobq.unschedule('slow'), count(jobq.cancel(id)) FROM jobq.jobs
+		WHERE finished_at IS NULL}
 );
 poll_ok($node, 'SELECT count(*) = 0 FROM jobq_store.job', 'the jobs are cancelled');
 
@@ -253,7 +254,8 @@ sub everybody_sees
 
 my $session = $node->background_psql('postgres');
 my $pid = $session->query_safe(
-	"SET application_name = 'holder'; BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT pg_backend_pid()"
+	"SET application_name = 'holder'; BEGIN ISOLATION LEVEL REPEATABLE READ;
+		SELECT pg_backend_pid()"
 );
 everybody_sees('horizon', "pid $pid", 'an old snapshot');
 message_like(

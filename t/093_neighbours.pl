@@ -37,7 +37,8 @@ foreach my $libraries ($other ? ('pg_stat_statements,jobq', 'jobq,pg_stat_statem
 		$node->sql(
 			q{
 			CREATE TABLE done (payload jsonb);
-			CREATE FUNCTION work(payload jsonb) RETURNS void LANGUAGE sql AS 'INSERT INTO done VALUES ($1)';
+			CREATE FUNCTION work(payload jsonb) RETURNS void
+				LANGUAGE sql AS 'INSERT INTO done VALUES ($1)';
 			SELECT jobq.create_queue('work', 'work(jsonb)')});
 	}
 	$node->sql('SELECT pg_stat_statements_reset()') if $other;
@@ -52,7 +53,8 @@ foreach my $libraries ($other ? ('pg_stat_statements,jobq', 'jobq,pg_stat_statem
 	{
 		skip 'there is no pg_stat_statements', 1 unless $other;
 		is( $node->sql(
-				q{SELECT count(*) FROM pg_stat_statements WHERE query LIKE 'COMMIT PREPARED%' AND calls = 1}
+				q{SELECT count(*) FROM pg_stat_statements WHERE query LIKE 'COMMIT PREPARED%'
+					AND calls = 1}
 			),
 			'1',
 			"$libraries: and is counted");
@@ -77,7 +79,8 @@ $node->sql(
 	CREATE PROCEDURE commits(payload jsonb) LANGUAGE plpgsql AS $$
 	BEGIN INSERT INTO done VALUES (payload); COMMIT; END $$;
 	SELECT jobq.create_queue('loud', 'loud(jsonb)'), jobq.create_queue('commits', 'commits(jsonb)'),
-	  jobq.create_queue('fails', 'fails(jsonb)', max_attempts => 2, backoff => 'fixed', backoff_base => '1 ms')}
+	  jobq.create_queue('fails', 'fails(jsonb)', max_attempts => 2, backoff => 'fixed',
+	  	backoff_base => '1 ms')}
 );
 my $position = log_position($node);
 my $gate = $node->background_psql('postgres');
@@ -114,7 +117,8 @@ poll_query(
 	$node, q{SELECT count(*) = 1 FROM pg_stat_activity
 	WHERE backend_type = 'jobq executor' AND wait_event_type = 'Lock'});
 is( $node->sql(
-		qq{SELECT string_agg(query, ' ') FROM pg_stat_activity WHERE backend_type LIKE 'jobq%' AND state = 'active'}
+		qq{SELECT string_agg(query, ' ') FROM pg_stat_activity WHERE backend_type LIKE 'jobq%'
+			AND state = 'active'}
 	),
 	'LOCK TABLE gate IN SHARE MODE',
 	'a command is shown without its parameters');
@@ -147,14 +151,16 @@ sub keep_busy
 	$node->sql(
 		qq{
 		SELECT count(*) FROM jobq.enqueue_many('work', array_fill('1'::jsonb, '{$n}'));
-		SELECT count(jobq.enqueue(q, '2')) FROM generate_series(1, $n / 3), unnest('{fails,commits}'::text[]) AS q;
+		SELECT count(jobq.enqueue(q, '2'))
+			FROM generate_series(1, $n / 3), unnest('{fails,commits}'::text[]) AS q;
 		SELECT count(jobq.run('SELECT ' || i)) FROM generate_series(1, $n / 3) AS i;
 		SELECT count(jobq.enqueue('outside', delay => '1 ms')) FROM generate_series(1, $n / 10)});
 	foreach (1 .. $n / 10)
 	{
 		$node->sql(
 			q{SELECT pg_reload_conf(); SELECT jobq.dequeue('outside', lease => '1 ms');
-			SELECT jobq.cancel(id) FROM jobq.jobs WHERE queue = 'outside' AND finished_at IS NULL LIMIT 1});
+			SELECT jobq.cancel(id) FROM jobq.jobs WHERE queue = 'outside' AND finished_at IS NULL
+				LIMIT 1});
 	}
 	poll_query(
 		$node,
@@ -215,7 +221,8 @@ like(
 is($node->sql(q{SELECT count(*) FROM pg_extension WHERE extname = 'jobq'}, 'empty'),
 	'0', 'a refused CREATE EXTENSION leaves nothing');
 is( $node->sql(
-		q{SELECT concat_ws(' ', superuser, trusted, relocatable, schema) FROM pg_available_extension_versions
+		q{SELECT concat_ws(' ', superuser, trusted, relocatable, schema)
+			FROM pg_available_extension_versions
 		WHERE name = 'jobq'}),
 	't f f pg_catalog',
 	'it is for superusers, and stays where it is');

@@ -68,7 +68,8 @@ my @calls = (
 	[ 'alice', q{SELECT jobq.drop_queue('gone')} ],
 	[
 		'alice',
-		q{SELECT jobq.grant_queue('alice3', 'bob', 'read'), jobq.revoke_queue('alice3', 'bob', 'read')}
+		q{SELECT jobq.grant_queue('alice3', 'bob', 'read'), jobq.revoke_queue('alice3', 'bob',
+			'read')}
 	],
 	[ 'alice', q{SELECT jobq.run('SELECT 1')} ],
 	[ 'alice', q{SELECT jobq.schedule('more', '@daily', queue => 'alice1')} ],
@@ -104,7 +105,8 @@ $node->sql(
 	SET ROLE many;
 	SELECT count(jobq.create_queue('many' || i)) FROM generate_series(1, $neighbours) AS i;
 	SELECT count(jobq.grant_queue('many' || i, 'many', 'read')) FROM generate_series(1, 1000) AS i;
-	SELECT count(jobq.schedule('many' || i, '\@daily', queue => 'many' || i)) FROM generate_series(1, 1000) AS i;
+	SELECT count(jobq.schedule('many' || i, '\@daily', queue => 'many' || i))
+		FROM generate_series(1, 1000) AS i;
 	SELECT count(jobq.enqueue('many' || i, '{}')) FROM generate_series(1, 10000) AS i});
 
 for my $i (0 .. $#calls)
@@ -178,7 +180,8 @@ within_bounds(
 	'5,000 changes in one statement', q{
 	BEGIN;
 	SET LOCAL ROLE many;
-	SELECT count(*) FROM (SELECT jobq.pause('many8'), jobq.resume('many8') FROM generate_series(1, 2500)) AS s;
+	SELECT count(*) FROM (SELECT jobq.pause('many8'), jobq.resume('many8')
+		FROM generate_series(1, 2500)) AS s;
 	SET LOCAL ROLE postgres});
 within_bounds(
 	'changes that are rolled back', q{
@@ -191,7 +194,8 @@ within_bounds(
 within_bounds(
 	'a look at many queues', q{
 	BEGIN;
-	SELECT count(jobq.enqueue('many' || i, '{}')) FROM generate_series(2000, 6000) AS i WHERE i <> 20000}
+	SELECT count(jobq.enqueue('many' || i, '{}')) FROM generate_series(2000, 6000) AS i
+		WHERE i <> 20000}
 );
 within_bounds(
 	'one statement that drops 9,999 queues', q{
@@ -200,7 +204,8 @@ within_bounds(
 
 # A reader whose snapshot is older than drop_queue() sees jobs of no queue.
 $node->sql(
-	q{SET ROLE alice; SELECT jobq.create_queue('dropped'); SELECT count(*) FROM jobq.enqueue_many('dropped', array_fill('1'::jsonb, '{5000}'))}
+	q{SET ROLE alice; SELECT jobq.create_queue('dropped');
+		SELECT count(*) FROM jobq.enqueue_many('dropped', array_fill('1'::jsonb, '{5000}'))}
 );
 $reader = $node->background_psql('postgres');
 $reader->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL ROLE alice');
@@ -224,13 +229,16 @@ my $seen = $node->sql(
 	SELECT jobq.alter_queue('alice4', priority => 3);
 	SELECT jobq.enqueue('alice4', '3');
 	RELEASE t;
-	SELECT 'now: ' || string_agg(priority::text, ' ' ORDER BY id) FROM jobq.jobs WHERE queue = 'alice4';
+	SELECT 'now: ' || string_agg(priority::text, ' ' ORDER BY id) FROM jobq.jobs
+		WHERE queue = 'alice4';
 	ROLLBACK TO s;
 	SELECT jobq.enqueue('alice4', '1');
-	SELECT 'now: ' || string_agg(priority::text, ' ' ORDER BY id) FROM jobq.jobs WHERE queue = 'alice4';
+	SELECT 'now: ' || string_agg(priority::text, ' ' ORDER BY id) FROM jobq.jobs
+		WHERE queue = 'alice4';
 	ROLLBACK;
 	SELECT jobq.enqueue('alice4', '0');
-	SELECT 'now: ' || string_agg(priority::text, ' ' ORDER BY id) FROM jobq.jobs WHERE queue = 'alice4'}
+	SELECT 'now: ' || string_agg(priority::text, ' ' ORDER BY id) FROM jobq.jobs
+		WHERE queue = 'alice4'}
 );
 is(join(' | ', map { /: (.*)/ ? $1 : () } split /\n/, $seen),
 	'2 3 | 1 | 0', 'changes of this transaction count as long as they are not rolled back');

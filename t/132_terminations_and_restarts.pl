@@ -24,10 +24,10 @@ $node->sql(
 		IF j.payload = 'true' THEN PERFORM pg_sleep(600); END IF; END\$\$;
 	SELECT jobq.create_queue('once', 'works(jobq.job)', max_attempts => 1)});
 
-my $runs =
-  q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'jobq executor' AND wait_event = 'PgSleep'};
-my $executors =
-  q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'jobq executor' AND state = 'active'};
+my $runs = q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'jobq executor'
+	AND wait_event = 'PgSleep'};
+my $executors = q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'jobq executor'
+	AND state = 'active'};
 my $coordinator =
   q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'jobq coordinator'};
 
@@ -72,12 +72,15 @@ sub enable
 sub fate
 {
 	my ($id) = @_;
-	poll_query($node,
-		"SELECT count(*) = 1 FROM jobq.jobs WHERE id = $id AND state NOT IN ('ready', 'running', 'scheduled')"
+	poll_query(
+		$node,
+		"SELECT count(*) = 1 FROM jobq.jobs WHERE id = $id AND state NOT IN ('ready', 'running',
+			'scheduled')"
 	);
 	my $out = $node->sql(
 		qq{SELECT concat_ws(' ', state, attempt,
-			(SELECT string_agg(a.attempt || ' ' || outcome || ' ' || coalesce(sqlstate, ''), ', ' ORDER BY a.attempt) FROM jobq.attempts a WHERE job_id = jobs.id))
+			(SELECT string_agg(a.attempt || ' ' || outcome || ' ' || coalesce(sqlstate, ''), ', '
+				ORDER BY a.attempt) FROM jobq.attempts a WHERE job_id = jobs.id))
 		FROM jobq.jobs WHERE id = $id});
 	return $out . ', runs: ' . ((-s $file // 0) / 2);
 }
@@ -107,8 +110,10 @@ for my $mode (undef, 'fast', 'immediate')
 	$id = start_job();
 	my $session = $node->background_psql('postgres');
 	$session->query_until(qr/stopping/, "\\echo stopping\nSELECT jobq.stop();\n");
-	poll_query($node,
-		q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'SELECT jobq.stop()%' AND state = 'active'}
+	poll_query(
+		$node,
+		q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'SELECT jobq.stop()%'
+			AND state = 'active'}
 	);
 	terminate();
 	$session->quit;
@@ -121,13 +126,18 @@ for my $mode (undef, 'fast', 'immediate')
 	$session = $node->background_psql('postgres', on_error_stop => 0);
 	$session->query_until(qr/locking/,
 		"\\echo locking\nBEGIN; SELECT id FROM jobq_store.job WHERE id = $id FOR UPDATE;\n");
-	poll_query($node,
-		q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%FOR UPDATE%' AND wait_event_type = 'Lock'}
+	poll_query(
+		$node,
+		q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%FOR UPDATE%'
+			AND wait_event_type = 'Lock'}
 	);
 	terminate();
-	poll_query($node,
-		q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%FOR UPDATE%' AND state = 'idle in transaction'}
+	poll_query(
+		$node,
+		q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%FOR UPDATE%'
+			AND state = 'idle in transaction'}
 	);
+
 	if (defined $mode)
 	{
 		restart($mode);
@@ -154,7 +164,8 @@ for my $mode (undef, 'fast', 'immediate')
 my $id = start_job();
 $node->sql('DELETE FROM jobq_store.attempt');
 $node->sql(
-	q{CREATE OR REPLACE FUNCTION works(j jobq.job) RETURNS void LANGUAGE plpgsql AS $$BEGIN PERFORM leave_trace(); END$$}
+	q{CREATE OR REPLACE FUNCTION works(j jobq.job) RETURNS void
+		LANGUAGE plpgsql AS $$BEGIN PERFORM leave_trace(); END$$}
 );
 restart('fast');
 is( fate($id),
@@ -168,13 +179,17 @@ my $session = $node->background_psql('postgres');
 $session->query_safe('BEGIN');
 $session->query_safe('LOCK TABLE jobq_store.history IN ACCESS EXCLUSIVE MODE');
 $id = $node->sql(q{SELECT jobq.enqueue('once')});
-poll_query($node,
-	q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'jobq executor' AND wait_event_type = 'Lock'}
+poll_query(
+	$node,
+	q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'jobq executor'
+		AND wait_event_type = 'Lock'}
 );
 $node->sql(
 	q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'jobq executor'});
-poll_query($node,
-	q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'jobq executor' AND wait_event_type = 'Lock'}
+poll_query(
+	$node,
+	q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'jobq executor'
+		AND wait_event_type = 'Lock'}
 );
 $session->query_safe('COMMIT');
 $session->quit;
@@ -200,14 +215,16 @@ ok(poll_until(sub { return !notes() }), 'no note is left');
 $node->sql(
 	q{
 	CREATE FUNCTION fails(p jsonb) RETURNS void LANGUAGE plpgsql AS $$BEGIN RAISE 'failed'; END$$;
-	CREATE FUNCTION no_end(attempt int, p jsonb) RETURNS interval LANGUAGE plpgsql AS $$BEGIN PERFORM pg_sleep(600); END$$;
+	CREATE FUNCTION no_end(attempt int, p jsonb) RETURNS interval
+		LANGUAGE plpgsql AS $$BEGIN PERFORM pg_sleep(600); END$$;
 	SELECT jobq.create_queue('no_end', 'fails(jsonb)', max_attempts => 2, backoff_base => '1 ms',
 		backoff_function => 'no_end(int,jsonb)')});
 unlink($file);
 $id = $node->sql(q{SELECT jobq.enqueue('no_end')});
 poll_query($node, $runs);
 $node->sql(
-	q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'jobq executor' AND wait_event = 'PgSleep'}
+	q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'jobq executor'
+		AND wait_event = 'PgSleep'}
 );
 is( fate($id),
 	'dead 2 1 crashed 57P01, 2 failed P0001, runs: 0',
@@ -218,7 +235,8 @@ is( fate($id),
 $node->sql(
 	q{
 	CREATE PROCEDURE commits(p jsonb) LANGUAGE plpgsql AS $$BEGIN
-		COMMIT; WHILE NOT EXISTS (SELECT FROM go_on) LOOP PERFORM pg_sleep(0.01); COMMIT; END LOOP; END$$;
+		COMMIT; WHILE NOT EXISTS (SELECT FROM go_on) LOOP PERFORM pg_sleep(0.01); COMMIT;
+			END LOOP; END$$;
 	SELECT jobq.create_queue('commits', 'commits(jsonb)')});
 $id = $node->sql(q{SELECT jobq.enqueue('commits')});
 poll_query($node, q{SELECT count(*) = 1 FROM jobq.workers WHERE queue = 'commits'});

@@ -23,8 +23,8 @@ $node->sql(
 	INSERT INTO go_on VALUES (true);
 	SELECT jobq.create_queue(name, 'waits(jsonb)') FROM unnest('{a,b,c}'::text[]) name});
 
-my $idle =
-  q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'jobq executor' AND state = 'idle'
+my $idle = q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'jobq executor'
+	AND state = 'idle'
 	AND (SELECT count(*) FROM jobq_store.job) = 0
 	AND (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'jobq executor') = 1};
 my $running = q{SELECT count(*) FROM jobq.workers WHERE kind = 'executor' AND job_id IS NOT NULL};

@@ -70,7 +70,8 @@ $old->safe_psql(
 	  FROM pg_roles WHERE oid >= 16384 AND rolname <> current_user;
 	SELECT jobq.alter_queue('q_missing', payload_check => 'app.is_good(jsonb)');
 	SELECT jobq.create_queue('plain', owner => 'before');
-	SELECT jobq.grant_queue('plain', r::regrole, 'enqueue') FROM unnest('{dead,dead_too,missing,"\"-\""}'::text[]) AS r;
+	SELECT jobq.grant_queue('plain', r::regrole, 'enqueue')
+		FROM unnest('{dead,dead_too,missing,"\"-\""}'::text[]) AS r;
 	SELECT jobq.schedule('s_super', '@yearly', queue => 'plain');
 	SET ROLE dead;
 	SELECT jobq.schedule('s_dead', '* * * * * *', $$INSERT INTO app.log VALUES ('tick')$$);
@@ -140,7 +141,8 @@ $new->safe_psql(
 	GRANT USAGE ON SCHEMA app TO PUBLIC; GRANT INSERT ON app.log TO PUBLIC;
 	SELECT jobq.grant_usage(oid::regrole, true) FROM pg_roles WHERE oid >= 16384 AND NOT rolsuper;
 	SELECT jobq.start();
-	SELECT jobq.create_queue('last', 'app.handle(jsonb)', owner => 'after'), jobq.enqueue('last', '["last"]')}
+	SELECT jobq.create_queue('last', 'app.handle(jsonb)', owner => 'after'), jobq.enqueue('last',
+		'["last"]')}
 );
 poll_ok($new, q{SELECT count(*) = 5 FROM app.log}, 'jobs of roles that are there run',
 	db => 'shop');
@@ -172,7 +174,8 @@ like(
 	'not everybody can take such a queue');
 is( $new->safe_psql(
 		'shop',
-		q{SELECT count(jobq.pause(queue)), count(jobq.resume(queue)) FROM jobq.queues WHERE owner = 0}
+		q{SELECT count(jobq.pause(queue)), count(jobq.resume(queue)) FROM jobq.queues
+			WHERE owner = 0}
 	),
 	'4|4',
 	'a superuser may manage them');
@@ -191,7 +194,8 @@ poll_ok(
 	db => 'shop');
 is( $new->safe_psql(
 		'shop',
-		q{SELECT string_agg(role, ',' ORDER BY role) FROM app.log WHERE role IN ('missing', 'after')}
+		q{SELECT string_agg(role, ',' ORDER BY role) FROM app.log
+			WHERE role IN ('missing', 'after')}
 	),
 	'after,after,after,missing',
 	'jobs run as the role that the owner is');
@@ -206,7 +210,8 @@ is( $new->safe_psql(
 
 is( $new->safe_psql(
 		'shop',
-		qq{SELECT v::jobq_store.role_ref FROM unnest(ARRAY['-', '"-"', '$dead', '"123"', 'At_Last', 'nowhere']) AS v}
+		qq{SELECT v::jobq_store.role_ref FROM unnest(ARRAY['-', '"-"', '$dead', '"123"',
+			'At_Last', 'nowhere']) AS v}
 	),
 	qq{-\n"-"\n-\n"123"\nat_last\n-},
 	'names are read, numbers are not');

@@ -16,17 +16,21 @@ my $seen = q{SELECT (SELECT on_dead FROM jobq.queues WHERE queue = 'mq'),
 $node->sql(
 	q{CREATE ROLE alice LOGIN; CREATE ROLE mallory LOGIN; CREATE ROLE monitor LOGIN;
 	CREATE FUNCTION work(jsonb) RETURNS void LANGUAGE sql AS '';
-	SELECT jobq.grant_usage('alice', true), jobq.grant_usage('mallory', true), jobq.grant_usage('monitor', may_read => true);
-	SELECT jobq.create_queue('secret', owner => 'alice'), jobq.grant_queue('secret', 'mallory', 'enqueue');
+	SELECT jobq.grant_usage('alice', true), jobq.grant_usage('mallory', true),
+		jobq.grant_usage('monitor', may_read => true);
+	SELECT jobq.create_queue('secret', owner => 'alice'), jobq.grant_queue('secret', 'mallory',
+		'enqueue');
 	SET ROLE mallory;
-	SELECT jobq.create_queue('mq', on_dead => 'secret'), jobq.schedule('ms', '* * * * * *', queue => 'secret', enabled => false),
+	SELECT jobq.create_queue('mq', on_dead => 'secret'), jobq.schedule('ms', '* * * * * *',
+		queue => 'secret', enabled => false),
 	  jobq.schedule('active', '* * * * * *', queue => 'secret')});
 is($node->sql("SET ROLE mallory; $seen"), 'secret|secret', 'the name is seen with a privilege');
 $node->sql(q{SELECT jobq.rename_queue('secret', 'topsecret')});
 is($node->sql("SET ROLE mallory; $seen"), 'topsecret|topsecret', 'a new one, too');
 
 $node->sql(
-	q{SELECT jobq.revoke_queue('topsecret', 'mallory', 'enqueue'), jobq.rename_queue('topsecret', 'unspeakable')}
+	q{SELECT jobq.revoke_queue('topsecret', 'mallory', 'enqueue'), jobq.rename_queue('topsecret',
+		'unspeakable')}
 );
 is($node->sql("SET ROLE mallory; $seen"), '|', 'without one it is not');
 is($node->sql("SET ROLE monitor; $seen"),
@@ -73,12 +77,14 @@ poll_ok($node, q{SELECT count(*) = 1 FROM jobq.workers WHERE queue = 'given' AND
 $node->sql(
 	q{SELECT jobq.alter_queue('given', owner => 'alice'), jobq.rename_queue('given', 'hers')});
 is( $node->sql(
-		q{SET ROLE mallory; SELECT count(*), max(queue) FROM jobq.workers WHERE role = 'mallory'::regrole AND state = 'running'}
+		q{SET ROLE mallory; SELECT count(*), max(queue) FROM jobq.workers
+			WHERE role = 'mallory'::regrole AND state = 'running'}
 	),
 	'1|',
 	'its worker does not name it to its former owner');
 is( $node->sql(
-		q{SET ROLE alice; SELECT queue FROM jobq.workers WHERE kind = 'executor' AND state = 'running'}
+		q{SET ROLE alice;
+			SELECT queue FROM jobq.workers WHERE kind = 'executor' AND state = 'running'}
 	),
 	'hers',
 	'a worker names the queue to its new owner');

@@ -32,9 +32,10 @@ poll_ok(
 my $dropper = start_order($node, q{SELECT jobq.drop_queue('dying', force => true)});
 poll_ok(
 	$node,
-	q{SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'object' AND classid = 'jobq_store.queue'::regclass
-	AND mode = 'AccessExclusiveLock' AND granted}, 'another one drops its queue, and waits for the job'
-);
+	q{SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'object'
+		AND classid = 'jobq_store.queue'::regclass
+	AND mode = 'AccessExclusiveLock'
+		AND granted}, 'another one drops its queue, and waits for the job');
 my $other = start_order($node, q{SELECT jobq.drop_queue('deaths', force => true)});
 poll_ok(
 	$node,

@@ -63,7 +63,8 @@ foreach my $round (1 .. 8)
 		"\\echo sent\nCALL jobq.wait('{other}', '30 s');\n\\echo over $round\n");
 	poll_ok(
 		$node,
-		q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Extension' AND query LIKE 'CALL%'},
+		q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Extension'
+			AND query LIKE 'CALL%'},
 		"round $round: it waits");
 	my $began = time();
 	$node->sql(q{SELECT jobq.enqueue('other')});

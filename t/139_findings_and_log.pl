@@ -94,7 +94,8 @@ $locker->query_safe("BEGIN; SELECT jobq.set_priority($id, 4); PREPARE TRANSACTIO
 $node->sql(q{SELECT jobq.resume('quick')});
 poll_ok(
 	$node,
-	"SELECT message ~ 'job $id is ready, and prepared transaction .forgotten.*has it locked' AND hint ~ '^Use COMMIT PREPARED'"
+	"SELECT message ~ 'job $id is ready, and prepared transaction .forgotten.*has it locked'
+		AND hint ~ '^Use COMMIT PREPARED'"
 	  . " FROM jobq.health WHERE topic = 'late'",
 	'a prepared one is named');
 $node->sql(q{COMMIT PREPARED 'forgotten'});
@@ -133,11 +134,13 @@ $locker->quit;
 # ------------------------------------------------------------- many queues
 
 $node->sql(
-	q{SELECT count(jobq.create_queue('many' || i, 'quick(jsonb)')) FROM generate_series(1, 500) AS i}
+	q{SELECT count(jobq.create_queue('many' || i, 'quick(jsonb)'))
+		FROM generate_series(1, 500) AS i}
 );
 # with entries in the index that are dead, and that a scan remembers
 $node->sql(
-	q{SELECT count(jobq.enqueue('many' || i, delay => '1 h')) FROM generate_series(1, 500) AS i, generate_series(1, 5);
+	q{SELECT count(jobq.enqueue('many' || i, delay => '1 h'))
+		FROM generate_series(1, 500) AS i, generate_series(1, 5);
 	SELECT count(jobq.delete(id)) FROM jobq.jobs WHERE queue LIKE 'many%'});
 $node->sql('SELECT * FROM jobq.health') foreach 1 .. 2;
 my ($reads) = $node->sql(
@@ -147,7 +150,8 @@ my ($reads) = $node->sql(
 cmp_ok($reads, '<', 20, 'an administrator has no queue read of which there is nothing to say');
 $node->sql(q{ALTER FUNCTION quick(jsonb) RENAME TO slow});
 is( $node->sql(
-		q{SELECT count(*) FROM jobq.health WHERE topic = 'handler' AND message ~ 'quick.jsonb. does not exist'}
+		q{SELECT count(*) FROM jobq.health WHERE topic = 'handler'
+			AND message ~ 'quick.jsonb. does not exist'}
 	),
 	'100',
 	'those with a handler that is gone are named');
@@ -175,7 +179,8 @@ $node->sql(
 			END;
 		END LOOP;
 	END $$;
-	SELECT jobq.create_queue('stubborn', 'stubborn(jsonb)', timeout => '100 ms', max_attempts => 2, backoff_base => '1 ms')}
+	SELECT jobq.create_queue('stubborn', 'stubborn(jsonb)', timeout => '100 ms',
+		max_attempts => 2, backoff_base => '1 ms')}
 );
 $id = $node->sql(q{SELECT jobq.enqueue('stubborn')});
 logs_ok(

@@ -26,14 +26,18 @@ $node->sql(
 	SELECT jobq.stop();
 	CREATE INDEX ON jobq_store.attempt (space(job_id));
 	CREATE SEQUENCE once_runs; CREATE SEQUENCE often_runs; CREATE SEQUENCE other_runs;
-	CREATE FUNCTION run_once() RETURNS void LANGUAGE sql AS $$ SELECT nextval('public.once_runs') $$;
-	CREATE FUNCTION run_often() RETURNS void LANGUAGE sql AS $$ SELECT nextval('public.often_runs') $$;
-	CREATE FUNCTION run_other() RETURNS void LANGUAGE sql AS $$ SELECT nextval('public.other_runs') $$;
+	CREATE FUNCTION run_once() RETURNS void
+		LANGUAGE sql AS $$ SELECT nextval('public.once_runs') $$;
+	CREATE FUNCTION run_often() RETURNS void
+		LANGUAGE sql AS $$ SELECT nextval('public.often_runs') $$;
+	CREATE FUNCTION run_other() RETURNS void
+		LANGUAGE sql AS $$ SELECT nextval('public.other_runs') $$;
 	CREATE ROLE other LOGIN;
 	SELECT jobq.grant_usage('other', may_create => true);
 	GRANT USAGE ON SEQUENCE other_runs TO other;
 	SELECT jobq.create_queue('once', 'run_once()', max_attempts => 1);
-	SELECT jobq.create_queue('often', 'run_often()', max_attempts => 2, backoff_base => '1 ms', share_commits => false);
+	SELECT jobq.create_queue('often', 'run_often()', max_attempts => 2, backoff_base => '1 ms',
+		share_commits => false);
 	SET ROLE other;
 	SELECT jobq.create_queue('other', 'run_other()', max_attempts => 1);
 	RESET ROLE;
@@ -62,7 +66,8 @@ foreach my $sqlstate ('53100', '58030', 'XX002')
 {
 	set_error($sqlstate);
 	$node->sql(
-		"ALTER SEQUENCE once_runs RESTART; ALTER SEQUENCE often_runs RESTART; ALTER SEQUENCE other_runs RESTART"
+		"ALTER SEQUENCE once_runs RESTART; ALTER SEQUENCE often_runs RESTART;
+			ALTER SEQUENCE other_runs RESTART"
 	);
 	my $position = log_position($node);
 	my $once = $node->sql(q{SELECT jobq.enqueue('once')});
@@ -87,7 +92,8 @@ foreach my $sqlstate ('53100', '58030', 'XX002')
 	is($node->sql("SELECT state, attempt FROM jobq.jobs WHERE id = $once"),
 		'dead|1', "$sqlstate: the attempt counts");
 	is( $node->sql(
-			"SELECT attempt, outcome, sqlstate, error LIKE 'what came of the job could not%' FROM jobq.attempts WHERE job_id = $once"
+			"SELECT attempt, outcome, sqlstate, error LIKE 'what came of the job could not%'
+				FROM jobq.attempts WHERE job_id = $once"
 		),
 		"1|failed|$sqlstate|t",
 		"$sqlstate: and is written down");

@@ -35,7 +35,8 @@ my %script = (
 	place => q{
 \set r random(1, 10)
 BEGIN;
-INSERT INTO load.placed SELECT jobq.enqueue((array['load_h', 'load_t', 'load_d'])[1 + :r % 3], priority => :r);
+INSERT INTO load.placed SELECT jobq.enqueue((array['load_h', 'load_t', 'load_d'])[1 + :r % 3],
+	priority => :r);
 SAVEPOINT s;
 INSERT INTO load.placed SELECT jobq.enqueue((array['load_t', 'load_d', 'load_h'])[1 + :r % 3]);
 \if :r <= 2
@@ -60,7 +61,8 @@ COMMIT;
 \sleep 5 ms
 },
 	dequeue => q{
-SELECT coalesce(max(id), 0) AS id, coalesce(max(lease), 0) AS lease FROM jobq.dequeue('load_d') \gset
+SELECT coalesce(max(id), 0) AS id, coalesce(max(lease), 0) AS lease
+	FROM jobq.dequeue('load_d') \gset
 SELECT load.finish(:id, :lease) WHERE :id > 0;
 \sleep 5 ms
 });
@@ -123,8 +125,10 @@ sub load_place
 sub load_start
 {
 	my ($node, %opt) = @_;
-	return [ map { client_start($node, $_, $script{$_}, clients => 2, transactions => 40, %opt) }
-		  sort keys %script ];
+	return [
+		map { client_start($node, $_, $script{$_}, clients => 2, transactions => 40, %opt) }
+		sort keys %script
+	];
 }
 
 # load_stop($load): ends the clients.

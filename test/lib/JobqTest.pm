@@ -256,7 +256,8 @@ sub coordinator_on_time
 	my $sql = sub { return $node->safe_psql('postgres', ($set // '') . ";$_[0]") };
 
 	$sql->(
-		"SELECT jobq.enqueue('$claims', unique_key => 'lease'); SELECT jobq.dequeue('$claims', lease => '200 ms')"
+		"SELECT jobq.enqueue('$claims', unique_key => 'lease');
+			SELECT jobq.dequeue('$claims', lease => '200 ms')"
 	);
 	my $expires = $sql->("SELECT jobq.enqueue('$ttl', ttl => '200 ms', priority => 9)");
 	my $delayed = $sql->("SELECT jobq.enqueue('done', delay => '200 ms')");

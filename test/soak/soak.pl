@@ -235,7 +235,8 @@ sub turn_history
 		sub {
 			return sql(
 				q{
-				SELECT jobq.alter_queue('ticks', keep_dead => '30 days'::interval + random() * interval '1 h');
+				SELECT jobq.alter_queue('ticks',
+					keep_dead => '30 days'::interval + random() * interval '1 h');
 				SELECT history_segment FROM jobq_store.service}) ne "\n$segment";
 		}) or die "history does not go on\n";
 	push @turns, jobs_done();

@@ -70,7 +70,9 @@ $node->sql(
 	q{SELECT jobq.run('INSERT INTO seen VALUES (''run'', $1, NULL)', big(), headers => big()),
 	jobq.run('INSERT INTO seen VALUES (''run'', $1 || ''{}''::jsonb, NULL) -- ' ||
 		(SELECT string_agg(md5(i::text), '') FROM generate_series(1, 1000) AS i), big()),
-	jobq.run('VACUUM seen -- ' || (SELECT string_agg(md5(i::text), '') FROM generate_series(1, 1000) AS i), big(), headers => big())}
+	jobq.run('VACUUM seen -- ' || (SELECT string_agg(md5(i::text), '')
+			FROM generate_series(1, 1000) AS i),
+		big(), headers => big())}
 );
 none_left('run:' . $node->sql('SELECT current_user'));
 is($node->sql(q{SELECT count(*), bool_and(payload = big()) FROM seen WHERE what = 'run'}),

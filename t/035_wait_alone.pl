@@ -148,8 +148,8 @@ my $seen = $waiter->query("SELECT state, xact_start IS NOT NULL, query LIKE 'SEL
 like($seen, qr/active\|t\|t/, 'a session that was woken is active');
 $node->sql("SELECT count(*) FROM jobq.dequeue('empty')");
 $waiter->query_until(qr/waiting/,
-	"SET statement_timeout = '100 ms';\n\\echo waiting\nCALL jobq.wait('{empty}', NULL);\n\\echo ended\n"
-);
+		"SET statement_timeout = '100 ms';\n\\echo waiting\n"
+	  . "CALL jobq.wait('{empty}', NULL);\n\\echo ended\n");
 $waiter->query_until(qr/ended/, '');
 poll_ok(
 	$node,

@@ -108,7 +108,8 @@ is( import(),
 		'off|t|',
 		'sixth|t|what follows "0 3 * * *" was left out, as pg_cron ignores it',
 		'two|f|the command has more than one statement; put them into a DO block or a procedure',
-		'boot|f|invalid cron expression "@reboot"; Position 1: "@reboot" is not supported: a schedule needs a time.',
+		'boot|f|invalid cron expression "@reboot"; '
+		  . 'Position 1: "@reboot" is not supported: a schedule needs a time.',
 		'february|f|cron expression "0 0 31 2 *" never fires; There is no such date and time.',
 		'broken|f|syntax error at or near "SELEC"',
 		'taken|f|another schedule of that name exists already',
@@ -120,8 +121,9 @@ is( import(),
 		'seconds|t|',
 		'second|t|',
 		'last day|t|',
-		'minute|f|invalid cron expression "60 seconds"; Position 1: Expected 5 to 7 fields, found 2; an interval is written "@every 30 seconds".'
-	),
+		'minute|f|invalid cron expression "60 seconds"; '
+		  . 'Position 1: Expected 5 to 7 fields, found 2; '
+		  . 'an interval is written "@every 30 seconds".'),
 	'what was imported, and why the rest was not');
 
 is( $node->sql(

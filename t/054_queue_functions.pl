@@ -73,7 +73,8 @@ $node->sql(
 is( $node->sql(
 		qq{SET SESSION AUTHORIZATION mallory; $temp
 		RESET SESSION AUTHORIZATION;
-		UPDATE jobq_store.queue SET backoff_function = pg_my_temp_schema()::regnamespace::text || '.f(int,jsonb)'
+		UPDATE jobq_store.queue SET backoff_function =
+				pg_my_temp_schema()::regnamespace::text || '.f(int,jsonb)'
 			WHERE name = 'victim';
 		SELECT jobq.pause('victim'), jobq.resume('victim');
 		SET SESSION AUTHORIZATION mallory;
@@ -215,7 +216,8 @@ foreach my $try (
 	my ($out, $err) = ('', '');
 	$node->psql(
 		'postgres',
-		"\\set VERBOSITY verbose\nSELECT jobq.fail($job, $lease, 'x', jsonb_build_object('sql', \$_\$$doing\$_\$))",
+		"\\set VERBOSITY verbose\n"
+		  . "SELECT jobq.fail($job, $lease, 'x', jsonb_build_object('sql', \$_\$$doing\$_\$))",
 		stdout => \$out,
 		stderr => \$err);
 	$out = $1 if $err =~ /ERROR:  (\w{5}):/;
@@ -265,15 +267,18 @@ sub run_once
 }
 
 my $position = log_position($node);
+my $backoff_holds = qr/DETAIL:  The backoff of the queue holds/;
 is( run_once('raise'),
-	q{scheduled 0 20; P0001 no|own detail / The queue's backoff_function failed with SQLSTATE 22000: out of order},
+	q{scheduled 0 20; P0001 no|own detail / The queue's backoff_function failed}
+	  . ' with SQLSTATE 22000: out of order',
 	'a backoff_function that fails: the backoff of the queue holds, and the attempt tells');
 like(
 	log_since($node, $position),
-	qr/LOG:  backoff_function of queue "fails" failed for job \d+: out of order.*DETAIL:  The backoff of the queue holds/s,
+	qr/LOG:  backoff_function of queue "fails" failed for job \d+: out of order.*$backoff_holds/s,
 	'the log tells of a backoff_function that fails');
 is( run_once('raise 57014'),
-	q{scheduled 0 20; P0001 no|own detail / The queue's backoff_function failed with SQLSTATE 57014: it was interrupted},
+	q{scheduled 0 20; P0001 no|own detail / The queue's backoff_function failed}
+	  . ' with SQLSTATE 57014: it was interrupted',
 	'the same where it was interrupted');
 is(run_once('null'), 'dead 0 0; P0001 no|own detail', 'NULL means that the job is dead');
 like(

@@ -22,7 +22,8 @@ SELECT jobq.enqueue('keys', unique_key => (:key)::text,
 SELECT count(*) FROM jobq.enqueue_many('keys', '{1,2,3}',
 	unique_keys => (ARRAY['{3,1,2}', '{1,2,3}'])[:how]::text[]);
 SELECT count(jobq.complete(id, lease)) FROM jobq.dequeue('keys', 2);
-SELECT jobq.retry(id) FROM jobq_store.history WHERE unique_key = (:key)::text ORDER BY finished_at DESC LIMIT 1;
+SELECT jobq.retry(id) FROM jobq_store.history WHERE unique_key = (:key)::text
+	ORDER BY finished_at DESC LIMIT 1;
 SQL
 
 sub clients_fare_well

@@ -349,15 +349,16 @@ unlike(
 	join(' ', @works),
 	qr/\b(?:enqueue|dequeue|complete|schedule|jobs|queues)\b/,
 	'another version: what touches tables is refused');
+my $has_version = qr/extension "jobq" has version/;
 like(
 	sql_error($node, "SELECT jobq.enqueue('q')"),
-	qr/55000: extension "jobq" has version 0.0.1 in this database.*HINT: .*ALTER EXTENSION jobq UPDATE/s,
+	qr/55000: $has_version 0.0.1 in this database.*HINT: .*ALTER EXTENSION jobq UPDATE/s,
 	'another version: the error says what to do');
 $node->safe_psql('postgres',
 	"UPDATE pg_extension SET extversion = '10.0.1' WHERE extname = 'jobq'");
 like(
 	sql_error($node, "SELECT jobq.enqueue('q')"),
-	qr/55000: extension "jobq" has version 10.0.1 in this database.*HINT: .*Install the library of version 10.0.1/s,
+	qr/55000: $has_version 10.0.1 in this database.*HINT: .*Install the library of version 10.0.1/s,
 	'a later version: it is the library that is to be updated');
 is($node->safe_psql('postgres', q{SELECT hint ~ 'library of version 10.0.1' FROM jobq.health}),
 	't', 'a later version: health says so too');

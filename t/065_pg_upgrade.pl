@@ -76,7 +76,7 @@ foreach my $option (split(/\n/, $plain_options))
   SKIP:
 	{
 		skip
-		  "PostgreSQL $version does not know the column option \"$option\", which plain tables have",
+		  "PostgreSQL $version does not know the column option \"$option\" of plain tables",
 		  1;
 	}
 	done_testing();

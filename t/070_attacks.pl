@@ -192,7 +192,8 @@ is($node->sql(q{SELECT DISTINCT t FROM seen WHERE t LIKE 'evil%'}),
 # a type that hides pg_catalog's from the session that enqueued: not all
 # releases of the server forbid it themselves
 foreach my $command (
-	'CREATE DOMAIN pg_temp.text AS pg_catalog.text CHECK (public.spring(value::pg_catalog.text))',
+	  'CREATE DOMAIN pg_temp.text AS pg_catalog.text'
+	. ' CHECK (public.spring(value::pg_catalog.text))',
 	q{CREATE TYPE pg_temp.text AS ENUM ('x')},
 	'CREATE TYPE pg_temp.text AS RANGE (subtype = int)',
 	'CREATE TYPE public.sprung AS RANGE (subtype = int, multirange_type_name = pg_temp.text)',
@@ -208,7 +209,8 @@ foreach my $command (
 $node->psql(
 	'postgres', q{
 	SELECT jobq.enqueue('evil', jsonb_build_object('sql',
-		'CREATE DOMAIN pg_temp.text AS pg_catalog.text CHECK (public.spring(value::pg_catalog.text))'));
+		'CREATE DOMAIN pg_temp.text AS pg_catalog.text
+			CHECK (public.spring(value::pg_catalog.text))'));
 	SELECT 'x'::text});
 is($node->sql("SELECT count(*) FROM seen WHERE t LIKE 'sprung postgres'"),
 	'0', 'no type is left to spring upon the caller');
@@ -259,7 +261,8 @@ $node->sql(
 			'SET ROLE postgres',
 		'SELECT jobq.stop()', 'DROP EXTENSION jobq', 'CREATE ROLE x SUPERUSER',
 			'ALTER SYSTEM SET work_mem = 1']) AS s;
-	SELECT jobq.run('INSERT INTO seen(t) VALUES (''job '' || current_user || ''/'' || session_user)');
+	SELECT jobq.run('INSERT INTO seen(t)
+		VALUES (''job '' || current_user || ''/'' || session_user)');
 });
 poll_ok(
 	$node, q{SELECT count(*) = 0 FROM jobq_store.job j JOIN jobq_store.queue q ON q.id = j.queue

@@ -334,7 +334,8 @@ is( $node->sql(
 	WHERE p.pronamespace = 'jobq_store'::regnamespace AND has_function_privilege(r, p.oid,
 		'EXECUTE')}
 	),
-	'health_findings is_kept job_state may_name may_read may_read_all may_see_role readable_queues visible_roles worker_slots',
+	'health_findings is_kept job_state may_name may_read may_read_all may_see_role '
+	  . 'readable_queues visible_roles worker_slots',
 	'of its functions they have those that the views call');
 is( $node->sql(
 		qq{SELECT string_agg(DISTINCT r || ' ' || c.relname, ', ')

@@ -376,7 +376,8 @@ sub statement
 		"SELECT $call$from",
 		"SELECT count(*) FROM (SELECT $call" . ($from || ' FROM generate_series(1, 3)') . ') AS s',
 		"DO \$d\$BEGIN PERFORM $call$from; EXCEPTION WHEN OTHERS THEN NULL; END\$d\$",
-		"DO \$d\$BEGIN PERFORM $call$from; PERFORM 1 / 0; EXCEPTION WHEN division_by_zero THEN NULL; END\$d\$",
+		"DO \$d\$BEGIN PERFORM $call$from; PERFORM 1 / 0; "
+		  . "EXCEPTION WHEN division_by_zero THEN NULL; END\$d\$",
 		"EXPLAIN (ANALYZE, COSTS off, TIMING off) SELECT $call$from",
 		"BEGIN;\nDECLARE c CURSOR FOR SELECT $call$from;\nFETCH 1 FROM c;\n"
 		  . pick('CLOSE c;', '')
@@ -407,7 +408,8 @@ sub block
 		'SET ROLE NONE;',
 		'UNLISTEN *;',
 		'SET enable_indexscan = off;',
-		'SET min_parallel_table_scan_size = 0; SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0;',
+		'SET min_parallel_table_scan_size = 0; '
+		  . 'SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0;',
 		'RESET ALL;') if $kind < 0.06;
 	return "$body[0];" if $kind < 0.5;
 

@@ -110,7 +110,8 @@ SELECT jobq.grant_usage('victim', true);
 SELECT jobq.create_queue('s', max_attempts => 1, keep_completed_count => 1);
 SELECT jobq.create_queue('t', on_dead => 's');
 SELECT jobq.grant_queue('s', 'victim', 'enqueue', 'read');
-SELECT jobq.enqueue('s'), jobq.enqueue('s'), jobq.enqueue('t', unique_key => 'k', unique_for => '1 s');
+SELECT jobq.enqueue('s'), jobq.enqueue('s'),
+	jobq.enqueue('t', unique_key => 'k', unique_for => '1 s');
 SELECT jobq.complete(id, lease) FROM jobq.dequeue('s');
 SELECT jobq.fail(id, lease, 'x') FROM jobq.dequeue('s');
 SELECT count(*) FROM jobq.jobs;

@@ -116,7 +116,8 @@ sql(q{CREATE SCHEMA trap;
 			AND NOT EXISTS (SELECT FROM unnest(proargtypes) AS a
 				WHERE a::regtype::text LIKE 'any%' OR a::regtype::text IN ('cstring', 'internal'))
 		LOOP
-			EXECUTE format('CREATE FUNCTION trap.%I(%s) RETURNS %s LANGUAGE plpgsql AS $f$BEGIN PERFORM trap.spring(%L); RETURN NULL; END$f$',
+			EXECUTE format('CREATE FUNCTION trap.%I(%s) RETURNS %s LANGUAGE plpgsql AS
+				$f$BEGIN PERFORM trap.spring(%L); RETURN NULL; END$f$',
 				f.proname, f.args, f.result, f.proname);
 		END LOOP;
 		FOR f IN SELECT DISTINCT o.oprname, o.oprleft::regtype AS l, o.oprright::regtype AS r,
@@ -127,10 +128,12 @@ sql(q{CREATE SCHEMA trap;
 				'oid', 'boolean', 'interval', 'jsonb')
 				OR o.oprleft::regtype::text LIKE 'timestamp with%')
 		LOOP
-			EXECUTE format('CREATE FUNCTION trap.%I(a %s, b %s) RETURNS %s LANGUAGE plpgsql AS $f$BEGIN PERFORM trap.spring(%L); RETURN NULL; END$f$',
+			EXECUTE format('CREATE FUNCTION trap.%I(a %s, b %s) RETURNS %s LANGUAGE plpgsql AS
+				$f$BEGIN PERFORM trap.spring(%L); RETURN NULL; END$f$',
 				'operator_' || f.oprcode::oid || '_' || f.l::oid || '_' || f.r::oid, f.l, f.r,
 					f.result, f.oprname);
-			EXECUTE format('CREATE OPERATOR trap.%s (LEFTARG = %s, RIGHTARG = %s, FUNCTION = trap.%I)', f.oprname, f.l, f.r,
+			EXECUTE format('CREATE OPERATOR trap.%s (LEFTARG = %s, RIGHTARG = %s,
+				FUNCTION = trap.%I)', f.oprname, f.l, f.r,
 				'operator_' || f.oprcode::oid || '_' || f.l::oid || '_' || f.r::oid);
 		END LOOP;
 	END$do$;
@@ -147,12 +150,15 @@ is(sql("$trapped SELECT 1 = 1, now(); SELECT pg_catalog.count(*) FROM trap.log")
 	'2', 'the traps are set');
 sql('TRUNCATE trap.log');
 foreach my $calls (
-	q{jobq.create_queue('t', 'public.see_job(jsonb)', on_dead => NULL, payload_check => 'public.accept(jsonb)',
+	q{jobq.create_queue('t', 'public.see_job(jsonb)', on_dead => NULL,
+		payload_check => 'public.accept(jsonb)',
 		backoff_function => 'public.backoff(int, jsonb)')},
 	q{jobq.create_queue('x', max_attempts => 1, on_dead => 't', keep_completed_count => 1)},
 	q{jobq.grant_usage('bob', true), jobq.grant_queue('x', 'bob', 'enqueue', 'read')},
-	q{jobq.enqueue('x', '{}', delay => '1 s', unique_key => 'a', unique_for => '1 day', tags => '{a}', headers => '{"a": 1}')},
-	q{jobq.enqueue('x', '{}', unique_key => 'a', on_conflict => 'replace', ttl => '1 hour', timeout => '1 s')},
+	q{jobq.enqueue('x', '{}', delay => '1 s', unique_key => 'a', unique_for => '1 day',
+		tags => '{a}', headers => '{"a": 1}')},
+	q{jobq.enqueue('x', '{}', unique_key => 'a', on_conflict => 'replace',
+		ttl => '1 hour', timeout => '1 s')},
 	q{jobq.enqueue_many('x', '{1,2,3,4}')},
 	q{jobq.run('SELECT 1')},
 	q{* FROM jobq.dequeue('x')},
@@ -330,8 +336,8 @@ sql(q{CREATE FUNCTION enqueues(i int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 
 	CREATE TABLE indexed (i int); INSERT INTO indexed VALUES (1);
 	CREATE INDEX ON indexed (public.enqueues(i));
 	CREATE MATERIALIZED VIEW materialized AS SELECT public.enqueues(1) WITH NO DATA;}, 'mallory');
-sql('REINDEX TABLE indexed; ANALYZE indexed; VACUUM FULL indexed; REFRESH MATERIALIZED VIEW materialized'
-);
+sql(    'REINDEX TABLE indexed; ANALYZE indexed; VACUUM FULL indexed; '
+	  . 'REFRESH MATERIALIZED VIEW materialized');
 all_done('what maintenance has enqueued is run');
 is( seen('indexed'),
 	'indexed mallory/mallory',

@@ -90,8 +90,10 @@ is( alice(
 		q{CREATE TEMP TABLE result (n int, stolen text);
 	DO $$DECLARE r record; n int := 0; stolen text := ''; BEGIN
 		FOR r IN SELECT * FROM public.secrets ORDER BY id LOOP
-			stolen := stolen || public.bob_sees('SELECT string_agg(public.fetch_from(name::refcursor), '' '')
-				FROM (SELECT ''<unnamed portal '' || i || ''>'' AS name FROM generate_series(1, 9) AS i) AS c');
+			stolen := stolen || public.bob_sees(
+				'SELECT string_agg(public.fetch_from(name::refcursor), '' '')
+				FROM (SELECT ''<unnamed portal '' || i || ''>'' AS name
+					FROM generate_series(1, 9) AS i) AS c');
 			n := n + 1;
 		END LOOP;
 		INSERT INTO result VALUES (n, substring(stolen from 'secret'));
@@ -128,7 +130,10 @@ is( alice(qq{$cursor; SAVEPOINT s; SELECT public.bob_sees('SELECT 1/0'); ROLLBAC
 	'2|secret 2',
 	'a cursor can be used after an error in a payload_check, too');
 is( alice(
-		q{BEGIN; SELECT public.bob_sees('SELECT public.attempt_sql(''DECLARE kept CURSOR FOR SELECT 1'')'); SELECT count(*) FROM pg_cursors}
+		q{BEGIN;
+			SELECT public.bob_sees(
+				'SELECT public.attempt_sql(''DECLARE kept CURSOR FOR SELECT 1'')');
+			SELECT count(*) FROM pg_cursors}
 	),
 	'0',
 	'a cursor of the code is gone with it');
@@ -282,7 +287,8 @@ is( alice(
 
 is( alice(
 		q{CREATE FUNCTION pg_temp.f(bigint) RETURNS text LANGUAGE sql AS $$SELECT 'alice'$$;
-	SELECT public.bob_sees('CREATE FUNCTION pg_temp.f(int) RETURNS text LANGUAGE sql AS ''SELECT text $a$bob$a$''');
+	SELECT public.bob_sees('CREATE FUNCTION pg_temp.f(int) RETURNS text
+		LANGUAGE sql AS ''SELECT text $a$bob$a$''');
 	SELECT pg_temp.f(1)}),
 	'alice',
 	q{no function hides the caller's});
@@ -307,7 +313,8 @@ foreach my $sql (
 	is(seen($sql), '42501', "$sql: refused where there is no temporary schema yet");
 }
 is( seen(
-		q{SELECT public.attempt_sql('CREATE FUNCTION public.bob_made() RETURNS int LANGUAGE sql AS ''SELECT 1''')}
+		q{SELECT public.attempt_sql('CREATE FUNCTION public.bob_made() RETURNS int
+			LANGUAGE sql AS ''SELECT 1''')}
 	),
 	'done',
 	'objects in other schemas can be made');

@@ -117,9 +117,10 @@ $node->sql("SELECT jobq.enqueue('ann', '600'), jobq.enqueue('ben', '600')");
 poll_ok($node, $busy, 'two jobs take all workers');
 $node->sql("SELECT jobq.enqueue('cid', '0')");
 health_ok('warning|worker slots|jobq.max_workers', 'jobq.max_workers is used up');
+my $increase = qr/Increase jobq.max_workers/;
 message_like(
 	'worker slots',
-	qr/2 workers of the server are busy, \d of them with jobs of role "\w+" # Increase jobq.max_workers/,
+	qr/2 workers of the server are busy, \d of them with jobs of role "\w+" # $increase/,
 	'jobq.max_workers is used up: what to do');
 
 # more are allowed, but other processes have all slots

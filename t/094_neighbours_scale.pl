@@ -76,7 +76,8 @@ my @calls = (
 	[ 'alice', q{SELECT * FROM jobq.health} ],
 	[
 		'alice',
-		q{DO $$ BEGIN PERFORM jobq.enqueue('alice0', '{}'); EXCEPTION WHEN undefined_object THEN END $$}
+		q{DO $$ BEGIN PERFORM jobq.enqueue('alice0', '{}');
+			EXCEPTION WHEN undefined_object THEN END $$}
 	],
 	[ 'alice', q{SELECT count(*) FROM jobq.queues} ],
 	[ 'alice', q{SELECT count(*), sum(ready) FROM jobq.queues} ],
@@ -93,7 +94,8 @@ my @calls = (
 	[ 'bob', q{SELECT * FROM jobq.health} ],
 	[
 		'bob',
-		q{DO $$ BEGIN PERFORM jobq.enqueue('nothing', '{}'); EXCEPTION WHEN undefined_object THEN END $$}
+		q{DO $$ BEGIN PERFORM jobq.enqueue('nothing', '{}');
+			EXCEPTION WHEN undefined_object THEN END $$}
 	]);
 
 my @alone = map { [ cost(@$_) ] } @calls;
@@ -174,7 +176,8 @@ within_bounds(
 	'200 changes of a queue in one transaction', q{
 	BEGIN;
 	SET LOCAL ROLE many;
-	DO $$ BEGIN FOR i IN 1..200 LOOP PERFORM jobq.pause('many7'), jobq.resume('many7'); END LOOP; END $$;
+	DO $$ BEGIN FOR i IN 1..200 LOOP
+		PERFORM jobq.pause('many7'), jobq.resume('many7'); END LOOP; END $$;
 	SET LOCAL ROLE postgres});
 within_bounds(
 	'5,000 changes in one statement', q{
@@ -188,7 +191,8 @@ within_bounds(
 	BEGIN;
 	SET LOCAL ROLE many;
 	DO $$ BEGIN FOR i IN 1..500 LOOP
-	  BEGIN PERFORM jobq.pause('many9'); RAISE division_by_zero; EXCEPTION WHEN division_by_zero THEN END;
+	  BEGIN PERFORM jobq.pause('many9'); RAISE division_by_zero;
+	  EXCEPTION WHEN division_by_zero THEN END;
 	END LOOP; END $$;
 	SET LOCAL ROLE postgres});
 within_bounds(

@@ -246,7 +246,8 @@ $node->sql('INSERT INTO go_on VALUES (true)');
 poll_ok(
 	$node,
 	q{SELECT count(*) = 1 FROM jobq.health WHERE topic = 'stuck' AND object = 'commits'
-		AND message ~ 'which has run a job, waits for a lock that the transaction of pid \d+ .* has$'},
+		AND message ~ ('which has run a job, waits for a lock '
+			|| 'that the transaction of pid \d+ .* has$')},
 	'a job is through, and its row is locked: health says by whom');
 $session->query_safe('COMMIT');
 $session->quit;

@@ -107,7 +107,8 @@ is($new->safe_psql('postgres', "SELECT 'victim'::regrole::oid, 'victim_too'::reg
 	"$dead|$dead_too", 'superusers have the OIDs of roles that were dropped');
 
 my $expected = join("\n",
-	'plain after, q_- "-", q_123 "123", q_We"ird "We""ird", q_before after, q_dead -, q_dead_too -, q_missing -, run:dead -',
+	'plain after, q_- "-", q_123 "123", q_We"ird "We""ird", q_before after, '
+	  . 'q_dead -, q_dead_too -, q_missing -, run:dead -',
 	's_dead -, s_missing -, s_super ' . $old->safe_psql('shop', 'SELECT current_user::regrole'),
 	'plain "-"');
 

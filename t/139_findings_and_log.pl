@@ -82,7 +82,8 @@ $node->sql(q{SELECT jobq.resume('quick')});
 is($node->sql(finding('late')), '', 'nothing is said at once');
 poll_ok(
 	$node,
-	"SELECT message ~ '^job $id is ready, and the transaction of pid $pid .*idle in transaction.* has it locked'"
+	"SELECT message ~ ('^job $id is ready, and the transaction of pid $pid '
+		|| '.*idle in transaction.* has it locked')"
 	  . " AND object = 'quick' FROM jobq.health WHERE topic = 'late'",
 	'a job that an open transaction has locked is late');
 $locker->query_safe('COMMIT');
@@ -123,7 +124,8 @@ $pid =
   : die;
 poll_ok(
 	$node,
-	"SELECT hint = 'End it, with pg_terminate_backend($pid) if need be; see idle_in_transaction_session_timeout.'"
+	"SELECT hint = 'End it, with pg_terminate_backend($pid) if need be; '
+		|| 'see idle_in_transaction_session_timeout.'"
 	  . " FROM jobq.health WHERE topic = 'horizon' AND object = 'pid $pid'",
 	'so does an idle transaction');
 $locker->query_safe('ROLLBACK');
@@ -162,11 +164,20 @@ $node->sql(q{ALTER FUNCTION slow(jsonb) RENAME TO quick});
 
 # ---------------------------------------------------------------- the log
 
+# What the log says of a failed attempt of the job at hand.
+sub failed_line
+{
+	my ($queue, $attempt, $why, $sqlstate, $next) = @_;
+	my $detail = qr/DETAIL:  SQLSTATE $sqlstate in database "postgres"; $next/;
+	return qr/job $id of queue "$queue" failed, attempt $attempt: $why\n.*$detail/;
+}
+
 my $position = log_position($node);
+my $database = qr/database "postgres"\./;
 $node->sql(q{SELECT jobq.enqueue('quick')});
 logs_ok(
 	$position,
-	qr/job \d+ of queue "quick" completed, attempt 1, .*\n.*DETAIL:  It is in database "postgres"\./,
+	qr/job \d+ of queue "quick" completed, attempt 1, .*\n.*DETAIL:  It is in $database/,
 	'a job that has completed');
 $node->sql(
 	q{
@@ -185,18 +196,25 @@ $node->sql(
 $id = $node->sql(q{SELECT jobq.enqueue('stubborn')});
 logs_ok(
 	$position,
-	qr/job $id of queue "stubborn" failed, attempt 1: the job ran longer than its timeout\n.*DETAIL:  SQLSTATE 57014 in database "postgres"; attempt 2 of 2 is made in/,
+	failed_line(
+		'stubborn', 1,
+		'the job ran longer than its timeout', '57014',
+		qr/attempt 2 of 2 is made in/),
 	'one that does not end when its timeout is over');
 logs_ok(
 	$position,
-	qr/job $id of queue "stubborn" failed, attempt 2: the job ran longer than its timeout\n.*DETAIL:  SQLSTATE 57014 in database "postgres"; the job is dead\./,
+	failed_line(
+		'stubborn', 2, 'the job ran longer than its timeout',
+		'57014', qr/the job is dead\./),
 	'its last attempt');
 $id = $node->sql(q{SELECT jobq.enqueue('work2', '1000', max_attempts => 1)});
 poll_ok($node, "SELECT count(*) = 1 FROM jobq.workers WHERE job_id = $id", 'a job runs');
 $node->sql("SELECT pg_terminate_backend(pid) FROM jobq.workers WHERE job_id = $id");
 logs_ok(
 	$position,
-	qr/job $id of queue "work2" failed, attempt 1: the background worker was terminated while the job was running\n.*DETAIL:  SQLSTATE 57P01 in database "postgres"; the job is dead\./,
+	failed_line(
+		'work2', 1, 'the background worker was terminated while the job was running',
+		'57P01', qr/the job is dead\./),
 	'one whose process is terminated');
 poll_ok($node, q{SELECT count(*) = 0 FROM jobq_store.job}, 'all have ended');
 $node->sql(
@@ -215,7 +233,9 @@ $pid = $node->sql("SELECT pid FROM jobq.workers WHERE job_id = $id");
 kill_9($node, $pid);
 logs_ok(
 	$position,
-	qr/job $id of queue "work2" failed, attempt 1: the server crashed while the job was running\n.*DETAIL:  SQLSTATE 57P02 in database "postgres"; the job is dead\./,
+	failed_line(
+		'work2', 1, 'the server crashed while the job was running',
+		'57P02', qr/the job is dead\./),
 	'one whose server has crashed');
 
 $node->stop;

@@ -223,7 +223,8 @@ sub load_account_ok
 		 WHERE NOT EXISTS (SELECT FROM load.placed AS p WHERE p.job = done.job)
 		UNION ALL
 		SELECT 'not completed once', job FROM load.placed AS p
-		 WHERE 1 <> (SELECT count(*) FILTER (WHERE h.state = 3) + 2 * count(*) FILTER (WHERE h.state <> 3)
+		 WHERE 1 <> (SELECT count(*) FILTER (WHERE h.state = 3)
+			+ 2 * count(*) FILTER (WHERE h.state <> 3)
 		   FROM jobq_store.history AS h WHERE h.id = p.job)
 		UNION ALL
 		SELECT 'twice in history', id FROM jobq_store.history GROUP BY id HAVING count(*) > 1

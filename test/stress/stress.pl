@@ -111,7 +111,8 @@ sub complaints
 	return @lines unless $client->{victim};
 	# it may be hit while it connects
 	return grep {
-		!/terminating connection|canceling statement|backend died|could not create connection|Run was abo/
+			 !/terminating connection|canceling statement|backend died/
+		  && !/could not create connection|Run was abo/
 	} @lines;
 }
 

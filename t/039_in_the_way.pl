@@ -149,7 +149,7 @@ foreach my $template (
 	$waiting->query('SELECT 1');
 	like(
 		$waiting->{stderr},
-		qr/42501: permission denied for queue "q"/,
+		qr/42501: permission denied for the queue/,
 		'the call that waited is refused');
 	$session->quit;
 	$waiting->quit;

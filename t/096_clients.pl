@@ -1,7 +1,6 @@
-# t/096_clients
-#
-# The worker in Python of examples/worker, and what docs/drivers.md says of
-# pgbouncer in transaction mode. Skipped where psycopg2 or pgbouncer is missing.
+# t/096_clients.pl: the worker in Python of examples/worker, and what
+# docs/drivers.md says of pgbouncer in transaction mode. Skipped where psycopg2 or
+# pgbouncer is missing.
 
 use strict;
 use warnings;
@@ -13,7 +12,7 @@ use Test::More;
 
 use JobqTest;
 
-my $python = '/usr/bin/python3';	# the one that Debian's modules are for
+my $python = '/usr/bin/python3';    # the one that Debian's modules are for
 
 # connection($node): environment variables for libpq
 sub connection
@@ -32,7 +31,8 @@ sub test_python
 	plan skip_all => 'psycopg2 is not installed'
 	  if system("$python -c 'import psycopg2' 2>/dev/null") != 0;
 
-	$node->safe_psql('postgres', q{
+	$node->safe_psql(
+		'postgres', q{
 		SELECT jobq.create_queue('words', lease => '1 s', max_attempts => 1);
 		SELECT jobq.enqueue('words', '{"text": "one two three"}');
 		SELECT jobq.enqueue('words', '{"no": "text"}');
@@ -41,11 +41,24 @@ sub test_python
 	my $worker = IPC::Run::start([ $python, source_dir() . '/examples/worker/worker.py', 'words' ],
 		'>', \$out, '2>', \$err);
 
-	poll_ok($node, q{SELECT result->>'words' = '3' FROM jobq.jobs WHERE id = 1}, 'a job is completed with its result');
-	poll_ok($node, q{SELECT state = 'dead' AND error LIKE '%KeyError%' FROM jobq.jobs WHERE id = 2}, 'an error of the work fails the job');
-	poll_ok($node, q{SELECT result->>'words' = '2' AND attempt = 1 FROM jobq.jobs WHERE id = 3}, 'work that takes longer than the lease keeps it');
+	poll_ok(
+		$node,
+		q{SELECT result->>'words' = '3' FROM jobq.jobs WHERE id = 1},
+		'a job is completed with its result');
+	poll_ok(
+		$node,
+		q{SELECT state = 'dead' AND error LIKE '%KeyError%' FROM jobq.jobs WHERE id = 2},
+		'an error of the work fails the job');
+	poll_ok(
+		$node,
+		q{SELECT result->>'words' = '2' AND attempt = 1 FROM jobq.jobs WHERE id = 3},
+		'work that takes longer than the lease keeps it');
 	$node->safe_psql('postgres', q{SELECT jobq.enqueue('words', '{"text": ""}')});
-	poll_ok($node, q{SELECT result->>'words' = '0' FROM jobq.jobs WHERE id = 4}, 'an idle worker is woken', seconds => 30);
+	poll_ok(
+		$node,
+		q{SELECT result->>'words' = '0' FROM jobq.jobs WHERE id = 4},
+		'an idle worker is woken',
+		seconds => 30);
 	$worker->signal('TERM');
 	ok($worker->finish, 'SIGTERM ends the worker with status 0') or diag($err);
 	return;
@@ -97,7 +110,8 @@ sub test_pgbouncer
 	my ($id, $lease) = split(/\|/, $query->(q{SELECT id, lease FROM jobq.dequeue('pooled')}));
 	is($query->("SELECT jobq.complete($id, $lease)"), '', 'a claim belongs to no session');
 	is($query->("SELECT state FROM jobq.jobs WHERE id = $id"), 'completed', 'the job is completed');
-	is($query->(q{SELECT jobq.listen('pooled')}), '', 'listen succeeds, though it is of no use there');
+	is($query->(q{SELECT jobq.listen('pooled')}),
+		'', 'listen succeeds, though it is of no use there');
 	$pooler->signal('INT');
 	$pooler->finish;
 	return;

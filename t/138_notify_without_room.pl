@@ -40,17 +40,17 @@ sub channels
 my $listener = $node->background_psql('postgres');
 $listener->query_safe(q{SELECT jobq.listen(q) FROM unnest('{mine,silent}'::text[]) AS q});
 $node->sql(q{SELECT jobq.enqueue('mine')});
-is(channels($listener), 'jobq.mine', 'who listens is notified of a job');
+is(channels($listener), 'jobq.mine', 'a listener is notified of a job');
 $node->sql(q{SELECT count(jobq.complete(id, lease)) FROM jobq.dequeue('mine')});
 $node->sql(q{SELECT jobq.enqueue('mine', delay => '300 ms')});
-is(channels($listener), 'jobq.mine', 'and of one that becomes due');
+is(channels($listener), 'jobq.mine', 'a listener is notified of a job that becomes due');
 $node->sql(q{SELECT count(jobq.complete(id, lease)) FROM jobq.dequeue('mine')});
 $node->sql(q{SELECT jobq.enqueue('silent'); SELECT jobq.enqueue('mine')});
 is(channels($listener), 'jobq.mine', 'not where the queue has notifications turned off');
 $node->sql(q{SELECT count(jobq.complete(id, lease)) FROM jobq.dequeue_any('{mine,silent}', 2)});
 $node->sql(q{SELECT jobq.pause('mine'); SELECT jobq.enqueue('mine')});
 $node->sql(q{SELECT jobq.resume('mine')});
-is(channels($listener), 'jobq.mine', 'and when the queue is resumed');
+is(channels($listener), 'jobq.mine', 'a listener is notified when the queue is resumed');
 $node->sql(q{SELECT count(jobq.complete(id, lease)) FROM jobq.dequeue('mine')});
 $listener->quit;
 

@@ -57,7 +57,7 @@ poll_ok($node, finding('worker slots'), 'a finding at once',
 	  . ' workers as it may have, all in other databases: 1');
 is( $node->sql(q{SELECT hint FROM jobq.health WHERE topic = 'worker slots'}),
 	'Increase jobq.max_workers_per_role and reload the configuration.',
-	'and what to do');
+	'all workers of a role are busy: what to do');
 $node->sql(
 	'CREATE ROLE dave LOGIN IN ROLE pg_read_all_settings; SELECT jobq.grant_usage($$dave$$)');
 unlike($node->sql(q{SET ROLE dave; SELECT message FROM jobq.health WHERE topic = 'worker slots'}),
@@ -65,7 +65,7 @@ unlike($node->sql(q{SET ROLE dave; SELECT message FROM jobq.health WHERE topic =
 $node->append_conf('postgresql.conf', 'jobq.max_workers_per_role = 2');
 $node->reload;
 poll_ok($node, q{SELECT count(*) = 0 FROM jobq_store.job}, 'that is right: the job runs');
-is($node->sql(finding('worker slots')), '', 'and the finding goes');
+is($node->sql(finding('worker slots')), '', 'the finding goes when the job runs');
 $node->sql("SELECT jobq.cancel($long)", 'other');
 
 # ------------------------------------------- jobs that somebody has locked
@@ -87,8 +87,11 @@ poll_ok(
 	  . " AND object = 'quick' FROM jobq.health WHERE topic = 'late'",
 	'a job that an open transaction has locked is late');
 $locker->query_safe('COMMIT');
-poll_ok($node, q{SELECT count(*) = 0 FROM jobq_store.job}, 'until it ends');
-is($node->sql(finding('late')), '', 'and then it is not');
+poll_ok(
+	$node,
+	q{SELECT count(*) = 0 FROM jobq_store.job},
+	'the job runs when the transaction has ended');
+is($node->sql(finding('late')), '', 'the job is not late once the transaction has ended');
 $id =
   $node->sql(q{SELECT jobq.pause('quick'); SELECT jobq.enqueue('quick')}) =~ /(\d+)\s*$/ ? $1 : die;
 $locker->query_safe("BEGIN; SELECT jobq.set_priority($id, 4); PREPARE TRANSACTION 'forgotten'");
@@ -127,7 +130,7 @@ poll_ok(
 	"SELECT hint = 'End it, with pg_terminate_backend($pid) if need be; '
 		|| 'see idle_in_transaction_session_timeout.'"
 	  . " FROM jobq.health WHERE topic = 'horizon' AND object = 'pid $pid'",
-	'so does an idle transaction');
+	'an idle transaction holds the horizon');
 $locker->query_safe('ROLLBACK');
 $node->sql(q{ALTER SYSTEM RESET jobq.health_transaction_age; SELECT pg_reload_conf()});
 $node->sql("SELECT jobq.cancel($runs)");
@@ -159,7 +162,7 @@ is( $node->sql(
 	'those with a handler that is gone are named');
 is( $node->sql(q{SELECT message FROM jobq.health WHERE topic = 'handler' AND object IS NULL}),
 	'there are 401 more such queues',
-	'as many as one can read, and the rest is counted');
+	'health names as many queues as one can read, and counts the rest');
 $node->sql(q{ALTER FUNCTION slow(jsonb) RENAME TO quick});
 
 # ---------------------------------------------------------------- the log

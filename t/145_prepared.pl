@@ -1,7 +1,5 @@
-# t/145_prepared.pl
-#
-# Finishing a prepared transaction has everybody look anew for jobs and queues
-# only if that transaction has changed some.
+# t/145_prepared.pl: finishing a prepared transaction has everybody look anew
+# for jobs and queues only if that transaction has changed some.
 
 use strict;
 use warnings;
@@ -13,30 +11,30 @@ use Test::More;
 my $node = jobq_node(
 	'main',
 	conf => [
-		'max_prepared_transactions = 5', 'autovacuum = off', 'jobq.sweep_interval = 0',
+		'max_prepared_transactions = 5',
+		'autovacuum = off',
+		'jobq.sweep_interval = 0',
 		'log_statement = none'
 	]);
 
-sub sql
-{
-	my ($sql) = @_;
-	return $node->safe_psql('postgres', $sql);
-}
-
-sql(q{
+$node->sql(
+	q{
 	CREATE ROLE stranger LOGIN;
 	CREATE TABLE t (i int);
 	GRANT ALL ON t TO stranger;
 	SELECT jobq.create_queue('q', lease => '1 h'), jobq.create_queue('other');
-	SELECT count(*) FROM generate_series(1, 10) AS i, LATERAL jobq.enqueue_many('q', array_fill('1'::jsonb, '{50}'), priority => i);
+	SELECT count(*) FROM generate_series(1, 10) AS i, LATERAL jobq.enqueue_many('q',
+		array_fill('1'::jsonb, '{50}'), priority => i);
 	SELECT count(*) FROM jobq.dequeue('q', 5)});
 
 # How often a claim reads the index on which jobs are found: not, if its lanes
 # are there.
 sub reads
 {
-	return sql(q{BEGIN; SELECT 1 FROM jobq.dequeue('q');
-		SELECT 'read ' || pg_stat_get_xact_numscans('jobq_store.job_dispatch'::regclass); COMMIT}) =~ /read (\d+)/
+	return $node->sql(
+		q{BEGIN; SELECT 1 FROM jobq.dequeue('q');
+		SELECT 'read ' || pg_stat_get_xact_numscans('jobq_store.job_dispatch'::regclass); COMMIT}
+	  ) =~ /read (\d+)/
 	  ? $1
 	  : die "no statistics\n";
 }
@@ -44,50 +42,66 @@ sub reads
 sub reads_after
 {
 	my ($role, $statement, $end) = @_;
-	sql("SET SESSION AUTHORIZATION $role; BEGIN; $statement; PREPARE TRANSACTION 'p'; $end PREPARED 'p'");
+	$node->sql(
+		"SET SESSION AUTHORIZATION $role; BEGIN; $statement; PREPARE TRANSACTION 'p';
+			$end PREPARED 'p'"
+	);
 	return reads();
 }
 
 # the coordinator, which is told to look anew as well, is not to be the first
-my $coordinator = sql(q{SELECT pid FROM jobq.workers WHERE kind = 'coordinator'});
+my $coordinator = $node->sql(q{SELECT pid FROM jobq.workers WHERE kind = 'coordinator'});
 kill('STOP', $coordinator);
 END { kill('CONT', $coordinator) if $coordinator; }
 reads();
 is(reads(), '0', 'a claim reads no index');
 foreach my $end ('COMMIT', 'ROLLBACK')
 {
-	foreach my $statement ('SELECT 1', 'INSERT INTO t VALUES (1)', 'SELECT i FROM t FOR UPDATE',
+	foreach my $statement (
+		'SELECT 1',
+		'INSERT INTO t VALUES (1)',
+		'SELECT i FROM t FOR UPDATE',
 		'CREATE TABLE u (i int); DROP TABLE u')
 	{
 		my $role = $statement =~ /CREATE/ ? 'postgres' : 'stranger';
 		is(reads_after($role, $statement, $end), '0', "$end PREPARED after $statement: nor then");
 	}
-	is(reads_after('postgres', 'SELECT count(*) FROM jobq.jobs', $end), '0', "$end PREPARED of who has read jobs: nor then");
-	foreach my $statement ("SELECT jobq.enqueue('other')", "SELECT jobq.pause('other')",
-		"SELECT count(*) FROM jobq.dequeue('q')", "SELECT jobq.cancel(max(id)) FROM jobq.jobs WHERE queue = 'q'")
+	is(reads_after('postgres', 'SELECT count(*) FROM jobq.jobs', $end),
+		'0', "$end PREPARED of who has read jobs: nor then");
+	foreach my $statement (
+		"SELECT jobq.enqueue('other')",
+		"SELECT jobq.pause('other')",
+		"SELECT count(*) FROM jobq.dequeue('q')",
+		"SELECT jobq.cancel(max(id)) FROM jobq.jobs WHERE queue = 'q'")
 	{
-		cmp_ok(reads_after('postgres', $statement, $end), '>', 0,
-			"$end PREPARED after $statement: it is looked for jobs anew");
+		cmp_ok(reads_after('postgres', $statement, $end),
+			'>', 0, "$end PREPARED after $statement: it is looked for jobs anew");
 		reads();
 	}
 }
 
-sql("BEGIN; SELECT jobq.enqueue('other'); PREPARE TRANSACTION 'it''s'");
+$node->sql("BEGIN; SELECT jobq.enqueue('other'); PREPARE TRANSACTION 'it''s'");
 reads();
 is(reads(), '0', 'prepared: no index is read');
-sql("ROLLBACK PREPARED 'it''s'");
+$node->sql("ROLLBACK PREPARED 'it''s'");
 cmp_ok(reads(), '>', 0, 'a name with a quote');
 
 # Before a restart, too.
 kill('CONT', $coordinator);
 $coordinator = 0;
-sql("BEGIN; SELECT jobq.enqueue('q', priority => -5, payload => '\"first\"'); PREPARE TRANSACTION 'p'");
+$node->sql(
+	"BEGIN; SELECT jobq.enqueue('q', priority => -5, payload => '\"first\"');
+		PREPARE TRANSACTION 'p'"
+);
 $node->restart;
 reads() foreach 1 .. 3;
-sql("COMMIT PREPARED 'p'");
-is(sql(q{SELECT payload FROM jobq.dequeue('q')}), '"first"', 'prepared before a restart: found at once');
-like(sql_error($node, "COMMIT PREPARED 'none'"), qr/42704/, 'one that is not there');
-like(sql_error($node, "BEGIN; COMMIT PREPARED 'none'"), qr/25001/, 'in a transaction');
+$node->sql("COMMIT PREPARED 'p'");
+is($node->sql(q{SELECT payload FROM jobq.dequeue('q')}),
+	'"first"', 'prepared before a restart: found at once');
+like(sql_error($node, "COMMIT PREPARED 'none'"),
+	qr/42704/, 'COMMIT PREPARED of what is not there fails');
+like(sql_error($node, "BEGIN; COMMIT PREPARED 'none'"),
+	qr/25001/, 'COMMIT PREPARED in a transaction fails');
 
 $node->stop;
 done_testing();

@@ -236,8 +236,8 @@ next_run_of(const Firing *firing)
 
 /* Writes down what has become of runs. */
 static void
-note_runs(Firing *firing, const char *outcome, TimestampTz first,
-		  TimestampTz last, int64 runs, int64 job, bool caught_up,
+note_runs(Firing *firing, JobqScheduleRunOutcome outcome,
+		  TimestampTz first, TimestampTz last, int64 runs, int64 job, bool caught_up,
 		  const char *reason)
 {
 	JobqScheduleEvent event = {outcome, reason, first, last, runs, job,
@@ -268,8 +268,8 @@ disable(Firing *firing, const char *problem)
 	batch->disabled = lappend(batch->disabled, disabled);
 	MemoryContextSwitchTo(oldcontext);
 
-	note_runs(firing, "failed", next_run_of(firing), next_run_of(firing), 1, 0,
-			  false, problem);
+	note_runs(firing, JOBQ_SCHEDULE_RUN_FAILED, next_run_of(firing),
+			  next_run_of(firing), 1, 0, false, problem);
 	firing->values[Anum_schedule_enabled - 1] = BoolGetDatum(false);
 	firing->values[Anum_schedule_next_run - 1] =
 		TimestampTzGetDatum(JOBQ_NEVER);
@@ -378,7 +378,8 @@ note_missed(Firing *firing, TimestampTz slot)
 								 Min(slot - 1, firing->batch->now));
 	runs = jobq_timetable_count(&firing->timetable, first, last);
 	count(firing, Anum_schedule_missed_runs, runs);
-	note_runs(firing, "missed", first, last, runs, 0, false, NULL);
+	note_runs(firing, JOBQ_SCHEDULE_RUN_MISSED, first, last, runs, 0, false,
+			  NULL);
 }
 
 /* A run is left out for the sake of the one before. */
@@ -389,7 +390,7 @@ note_skipped(Firing *firing, TimestampTz slot)
 	DatumGetInt64(firing->values[Anum_schedule_last_job - 1]);
 
 	count(firing, Anum_schedule_skipped_runs, 1);
-	note_runs(firing, "skipped", slot, slot, 1, 0, false,
+	note_runs(firing, JOBQ_SCHEDULE_RUN_SKIPPED, slot, slot, 1, 0, false,
 			  psprintf("job " INT64_FORMAT " was not finished", last_job));
 }
 
@@ -460,8 +461,8 @@ add_job(Firing *firing, TimestampTz slot, bool late, bool caught_up)
 	count(firing, Anum_schedule_runs, 1);
 	if (late)
 		count(firing, Anum_schedule_late_runs, 1);
-	note_runs(firing, "enqueued", slot, slot, 1, firing->added, caught_up,
-			  NULL);
+	note_runs(firing, JOBQ_SCHEDULE_RUN_ENQUEUED, slot, slot, 1,
+			  firing->added, caught_up, NULL);
 	values[Anum_schedule_last_run - 1] = TimestampTzGetDatum(slot);
 	firing->nulls[Anum_schedule_last_run - 1] = false;
 	values[Anum_schedule_last_job - 1] = Int64GetDatum(firing->added);

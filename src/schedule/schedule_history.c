@@ -54,6 +54,14 @@
  */
 #define EVENTS_SEARCHED 10
 
+/* As the view jobq.schedule_runs shows them. */
+static const char *const outcome_words[JOBQ_NUM_SCHEDULE_RUN_OUTCOMES + 1] = {
+	[JOBQ_SCHEDULE_RUN_ENQUEUED] = "enqueued",
+	[JOBQ_SCHEDULE_RUN_SKIPPED] = "skipped",
+	[JOBQ_SCHEDULE_RUN_MISSED] = "missed",
+	[JOBQ_SCHEDULE_RUN_FAILED] = "failed",
+};
+
 static bool
 keeps_errors_only(const Datum *schedule)
 {
@@ -205,8 +213,8 @@ is_skipped(TupleTableSlot *slot, const char *reason)
 {
 	const Datum *values = slot->tts_values;
 
-	return strcmp(TextDatumGetCString(values[Anum_schedule_run_outcome - 1]),
-				  "skipped") == 0 &&
+	return jobq_schedule_word(values[Anum_schedule_run_outcome - 1],
+							  outcome_words, -1) == JOBQ_SCHEDULE_RUN_SKIPPED &&
 		strcmp(TextDatumGetCString(values[Anum_schedule_run_reason - 1]),
 			   reason) == 0;
 }
@@ -249,7 +257,7 @@ extend_skipped(JobqScheduleHistory *history, const Datum *schedule,
 	bool		nulls[Natts_schedule_run];
 	int64		runs;
 
-	if (strcmp(event->outcome, "skipped") != 0 ||
+	if (event->outcome != JOBQ_SCHEDULE_RUN_SKIPPED ||
 		!find_skipped(history, schedule, event->reason))
 		return false;
 	memcpy(values, slot->tts_values, sizeof(values));
@@ -292,7 +300,7 @@ jobq_schedule_history_add(JobqScheduleHistory *history, Datum *schedule,
 	values[Anum_schedule_run_place - 1] = Int32GetDatum(place);
 	values[Anum_schedule_run_caught_up - 1] = BoolGetDatum(event->caught_up);
 	values[Anum_schedule_run_outcome - 1] =
-		CStringGetTextDatum(event->outcome);
+		CStringGetTextDatum(outcome_words[event->outcome]);
 	values[Anum_schedule_run_job - 1] = Int64GetDatum(event->job);
 	nulls[Anum_schedule_run_job - 1] = event->job == 0;
 	nulls[Anum_schedule_run_reason - 1] = event->reason == NULL;

@@ -18,13 +18,23 @@
 /* A run that is enqueued so long after its time is late. */
 #define JOBQ_SCHEDULE_LATE_AFTER (60 * USECS_PER_SEC)
 
+/* The words are in schedule_history.c. */
+typedef enum JobqScheduleRunOutcome
+{
+	JOBQ_SCHEDULE_RUN_ENQUEUED,
+	JOBQ_SCHEDULE_RUN_SKIPPED,
+	JOBQ_SCHEDULE_RUN_MISSED,
+	JOBQ_SCHEDULE_RUN_FAILED,
+	JOBQ_NUM_SCHEDULE_RUN_OUTCOMES
+} JobqScheduleRunOutcome;
+
 /*
  * What has become of runs of a schedule, for its history: of one, or of
  * several in a row that were left out.
  */
 typedef struct JobqScheduleEvent
 {
-	const char *outcome;		/* 'enqueued', 'skipped', 'missed', 'failed' */
+	JobqScheduleRunOutcome outcome;
 	const char *reason;			/* NULL: none */
 	TimestampTz first;			/* nominal times of the first and the last */
 	TimestampTz last;

@@ -169,7 +169,7 @@ jobq_run_schedule(PG_FUNCTION_ARGS)
 	const JobqQueue *queue;
 	JobqScheduleRow row;
 	TimestampTz now = jobq_now();
-	JobqScheduleEvent event = {.outcome = "enqueued",.runs = 1,
+	JobqScheduleEvent event = {.outcome = JOBQ_SCHEDULE_RUN_ENQUEUED,.runs = 1,
 	.reason = "run_schedule()"};
 	char	   *name;
 	int64		job;
@@ -214,7 +214,7 @@ jobq_backfill(PG_FUNCTION_ARGS)
 	const JobqQueue *queue;
 	JobqScheduleRow row;
 	JobqScheduleRow unchanged;
-	JobqScheduleEvent event = {.outcome = "enqueued",.caught_up = true,
+	JobqScheduleEvent event = {.outcome = JOBQ_SCHEDULE_RUN_ENQUEUED,.caught_up = true,
 	.reason = "backfill()"};
 	char	   *problem;
 

@@ -15,8 +15,15 @@
  *-------------------------------------------------------------------------
  */
 #include <stddef.h>
+#include <string.h>
 
 #include "backoff.h"
+
+const char *const jobq_backoff_kind_names[JOBQ_BACKOFF_KINDS] = {
+	[JOBQ_BACKOFF_EXPONENTIAL] = "exponential",
+	[JOBQ_BACKOFF_LINEAR] = "linear",
+	[JOBQ_BACKOFF_FIXED] = "fixed",
+};
 
 static double clamp(double value, double min, double max, double otherwise);
 static double power(double base, int exponent);
@@ -51,6 +58,26 @@ power(double base, int exponent)
 		exponent >>= 1;
 	}
 	return result;
+}
+
+/*
+ * Look up a kind by its name.  Return false, and leave *kind alone, if there is
+ * none.
+ */
+bool
+jobq_backoff_kind_lookup(const char *name, JobqBackoffKind *kind)
+{
+	int			i;
+
+	for (i = 0; i < JOBQ_BACKOFF_KINDS; i++)
+	{
+		if (strcmp(name, jobq_backoff_kind_names[i]) == 0)
+		{
+			*kind = (JobqBackoffKind) i;
+			return true;
+		}
+	}
+	return false;
 }
 
 /*

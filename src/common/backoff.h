@@ -11,6 +11,7 @@
 #ifndef JOBQ_COMMON_BACKOFF_H
 #define JOBQ_COMMON_BACKOFF_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -25,6 +26,11 @@ typedef enum JobqBackoffKind
 	JOBQ_BACKOFF_LINEAR,		/* base * attempt */
 	JOBQ_BACKOFF_FIXED			/* base */
 } JobqBackoffKind;
+
+#define JOBQ_BACKOFF_KINDS		3
+
+/* By kind, as queues are told. */
+extern const char *const jobq_backoff_kind_names[JOBQ_BACKOFF_KINDS];
 
 /*
  * A policy.  If nsteps is positive, the delay after attempt n is steps[n - 1]
@@ -41,6 +47,7 @@ typedef struct JobqBackoff
 	double		jitter;			/* 0 to 1 */
 } JobqBackoff;
 
+extern bool jobq_backoff_kind_lookup(const char *name, JobqBackoffKind *kind);
 extern int64_t jobq_backoff_delay(const JobqBackoff *backoff, int attempt,
 								  double random);
 

@@ -218,15 +218,20 @@ check_priority(const char *name, Datum value)
 static void
 check_backoff(const char *name, Datum value)
 {
-	char	   *kind = TextDatumGetCString(value);
+	char	   *word = TextDatumGetCString(value);
+	JobqBackoffKind kind;
+	StringInfoData names;
 
-	if (strcmp(kind, "exponential") != 0 && strcmp(kind, "linear") != 0 &&
-		strcmp(kind, "fixed") != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid value for option \"%s\": \"%s\"", name,
-						kind),
-				 errhint("Available values: exponential, linear, fixed.")));
+	if (jobq_backoff_kind_lookup(word, &kind))
+		return;
+	initStringInfo(&names);
+	for (int i = 0; i < JOBQ_BACKOFF_KINDS; i++)
+		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "",
+						 jobq_backoff_kind_names[i]);
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid value for option \"%s\": \"%s\"", name, word),
+			 errhint("Available values: %s.", names.data)));
 }
 
 static void

@@ -159,10 +159,8 @@ read_backoff(JobqQueue *queue, const Datum *values, const bool *nulls)
 	char	   *kind = text_option(values, nulls, Anum_queue_backoff);
 
 	backoff->kind = JOBQ_BACKOFF_EXPONENTIAL;
-	if (kind != NULL && strcmp(kind, "linear") == 0)
-		backoff->kind = JOBQ_BACKOFF_LINEAR;
-	else if (kind != NULL && strcmp(kind, "fixed") == 0)
-		backoff->kind = JOBQ_BACKOFF_FIXED;
+	if (kind != NULL)
+		(void) jobq_backoff_kind_lookup(kind, &backoff->kind);
 	if (!nulls[Anum_queue_backoff_steps - 1])
 	{
 		Datum	   *elements;

@@ -200,9 +200,23 @@ test_odd_values(void)
 	}
 }
 
+static void
+test_names(void)
+{
+	JobqBackoffKind kind = JOBQ_BACKOFF_FIXED;
+	int			i;
+
+	for (i = 0; i < JOBQ_BACKOFF_KINDS; i++)
+		CHECK(jobq_backoff_kind_lookup(jobq_backoff_kind_names[i], &kind) &&
+			  (int) kind == i, "kind %d", i);
+	CHECK(!jobq_backoff_kind_lookup("square", &kind) &&
+		  kind == JOBQ_BACKOFF_FIXED, "a kind that does not exist");
+}
+
 int
 main(void)
 {
+	test_names();
 	test_nominal();
 	test_jitter();
 	test_steps();

@@ -3,6 +3,13 @@
 -- Columns are read by number: src/base/schema.h has the same ones in the same
 -- order (tools/check-places).
 
+CREATE FUNCTION jobq_store.refuse_others()
+RETURNS trigger
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'jobq_refuse_others';
+COMMENT ON FUNCTION jobq_store.refuse_others() IS
+  'for triggers: only roles with the privileges of the table''s owner may write';
+
 -- ---------------------------------------------------------------- sequences
 
 CREATE SEQUENCE jobq_store.queue_id_seq AS integer;
@@ -290,6 +297,83 @@ CREATE TABLE jobq_store.schedule_run (
 ) WITH (fillfactor = 80);
 COMMENT ON TABLE jobq_store.schedule_run IS
   'the latest runs of schedules; a row may stand for several runs that were left out';
+
+-- ------------------------------------------------------------------ writers
+
+-- Who may write here may have SQL run as any role, and pg_write_all_data lets
+-- its members write to all tables: they are turned away, and so is whoever was
+-- granted something here by mistake.  Rows by the access methods, as jobq's own
+-- are mostly, fire no triggers; what it does by SPI it does as the owner.
+CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
+  ON jobq_store.service
+  FOR EACH STATEMENT EXECUTE FUNCTION jobq_store.refuse_others();
+CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
+  ON jobq_store.queue
+  FOR EACH STATEMENT EXECUTE FUNCTION jobq_store.refuse_others();
+CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
+  ON jobq_store.queue_grant
+  FOR EACH STATEMENT EXECUTE FUNCTION jobq_store.refuse_others();
+CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
+  ON jobq_store.job
+  FOR EACH STATEMENT EXECUTE FUNCTION jobq_store.refuse_others();
+CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
+  ON jobq_store.cancel_request
+  FOR EACH STATEMENT EXECUTE FUNCTION jobq_store.refuse_others();
+CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
+  ON jobq_store.history
+  FOR EACH STATEMENT EXECUTE FUNCTION jobq_store.refuse_others();
+CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
+  ON jobq_store.history_0
+  FOR EACH STATEMENT EXECUTE FUNCTION jobq_store.refuse_others();
+CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
+  ON jobq_store.history_1
+  FOR EACH STATEMENT EXECUTE FUNCTION jobq_store.refuse_others();
+CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
+  ON jobq_store.history_2
+  FOR EACH STATEMENT EXECUTE FUNCTION jobq_store.refuse_others();
+CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
+  ON jobq_store.history_3
+  FOR EACH STATEMENT EXECUTE FUNCTION jobq_store.refuse_others();
+CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
+  ON jobq_store.history_4
+  FOR EACH STATEMENT EXECUTE FUNCTION jobq_store.refuse_others();
+CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
+  ON jobq_store.history_5
+  FOR EACH STATEMENT EXECUTE FUNCTION jobq_store.refuse_others();
+CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
+  ON jobq_store.history_6
+  FOR EACH STATEMENT EXECUTE FUNCTION jobq_store.refuse_others();
+CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
+  ON jobq_store.history_7
+  FOR EACH STATEMENT EXECUTE FUNCTION jobq_store.refuse_others();
+CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
+  ON jobq_store.attempt
+  FOR EACH STATEMENT EXECUTE FUNCTION jobq_store.refuse_others();
+CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
+  ON jobq_store.schedule
+  FOR EACH STATEMENT EXECUTE FUNCTION jobq_store.refuse_others();
+CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
+  ON jobq_store.schedule_run
+  FOR EACH STATEMENT EXECUTE FUNCTION jobq_store.refuse_others();
+
+-- whatever session_replication_role is
+ALTER TABLE jobq_store.service ENABLE ALWAYS TRIGGER owner_only;
+ALTER TABLE jobq_store.queue ENABLE ALWAYS TRIGGER owner_only;
+ALTER TABLE jobq_store.queue_grant ENABLE ALWAYS TRIGGER owner_only;
+ALTER TABLE jobq_store.job ENABLE ALWAYS TRIGGER owner_only;
+ALTER TABLE jobq_store.cancel_request ENABLE ALWAYS TRIGGER owner_only;
+ALTER TABLE jobq_store.history ENABLE ALWAYS TRIGGER owner_only;
+ALTER TABLE jobq_store.history_0 ENABLE ALWAYS TRIGGER owner_only;
+ALTER TABLE jobq_store.history_1 ENABLE ALWAYS TRIGGER owner_only;
+ALTER TABLE jobq_store.history_2 ENABLE ALWAYS TRIGGER owner_only;
+ALTER TABLE jobq_store.history_3 ENABLE ALWAYS TRIGGER owner_only;
+ALTER TABLE jobq_store.history_4 ENABLE ALWAYS TRIGGER owner_only;
+ALTER TABLE jobq_store.history_5 ENABLE ALWAYS TRIGGER owner_only;
+ALTER TABLE jobq_store.history_6 ENABLE ALWAYS TRIGGER owner_only;
+ALTER TABLE jobq_store.history_7 ENABLE ALWAYS TRIGGER owner_only;
+ALTER TABLE jobq_store.attempt ENABLE ALWAYS TRIGGER owner_only;
+ALTER TABLE jobq_store.schedule ENABLE ALWAYS TRIGGER owner_only;
+ALTER TABLE jobq_store.schedule_run ENABLE ALWAYS TRIGGER owner_only;
 
 -- ------------------------------------------------------------------ pg_dump
 

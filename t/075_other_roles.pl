@@ -78,7 +78,10 @@ is( sql(q{SELECT string_agg(DISTINCT pg_describe_object(d.refclassid, d.refobjid
 	'views refer to nothing but pg_catalog and jobq_store');
 is( sql(q{SELECT (SELECT string_agg(format('%s %s', tgrelid::regclass, tgfoid::regprocedure), ', ')
 		FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = tgrelid
-			WHERE relnamespace = 'jobq_store'::regnamespace),
+			WHERE relnamespace = 'jobq_store'::regnamespace AND tgname <> 'owner_only'),
+	(SELECT string_agg(DISTINCT tgfoid::regprocedure::text, ', ')
+		FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = tgrelid
+			WHERE relnamespace = 'jobq_store'::regnamespace AND tgname = 'owner_only'),
 	(SELECT count(*) FROM pg_policy AS p JOIN pg_class AS c ON c.oid = polrelid
 		WHERE relnamespace = 'jobq_store'::regnamespace),
 	(SELECT count(*) FROM pg_class WHERE relnamespace IN ('jobq'::regnamespace,
@@ -88,8 +91,8 @@ is( sql(q{SELECT (SELECT string_agg(format('%s %s', tgrelid::regclass, tgfoid::r
 		AND NOT reloptions @> '{security_barrier=true}'),
 	(SELECT count(*) FROM pg_index AS i JOIN pg_class AS c ON c.oid = indrelid
 		WHERE relnamespace = 'jobq_store'::regnamespace AND indexprs IS NOT NULL)}),
-	'jobq_store.queue_grant jobq_store.skip_row()|0|0|0|0',
-	'one trigger of its own, no policy, rule or expression, and every view is a barrier');
+	'jobq_store.queue_grant jobq_store.skip_row()|jobq_store.refuse_others()|0|0|0|0',
+	'triggers of its own only, no policy, rule or expression, and every view is a barrier');
 
 # ------------------------------- objects in the caller's schemas and pg_temp
 

@@ -32,6 +32,7 @@
 
 #include "base/sandbox_rules.h"
 
+#include "base/leftover.h"
 #include "base/seed.h"
 
 #include "access/genam.h"
@@ -231,6 +232,7 @@ jobq_sandbox_rules_set_up(void)
 	if (hooks_are_set)
 		return;
 	jobq_seed_watch(jobq_in_sandbox);
+	jobq_leftover_watch();
 	previous_object_access = object_access_hook;
 	object_access_hook = object_access;
 	previous_fmgr_need = needs_fmgr_hook;

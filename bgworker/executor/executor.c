@@ -238,6 +238,25 @@ gives_way(TimestampTz start)
 }
 
 /*
+ * This process has become idle: where an executor has seen more jobs than there
+ * are slots for the coordinator looks again whether an idle one can leave.
+ */
+static void
+offer_slot(void)
+{
+	if (!jobq_slots_want_help(InvalidOid))
+		return;
+	for (int i = 0; i < JOBQ_MAX_DATABASES; i++)
+	{
+		JobqDatabase *database = &jobq_shared->databases[i];
+
+		if (OidIsValid(database->dboid) &&
+			jobq_slots_want_help(database->dboid))
+			jobq_wake_coordinator(database, JOBQ_WAKE_WORK);
+	}
+}
+
+/*
  * Sleeps until there may be work.  False if it is time to exit: nobody has
  * woken this process for long enough.
  */
@@ -343,6 +362,7 @@ work(void)
 					idle_since = jobq_now();
 					jobq_crash_note_clear();
 					(void) jobq_slot_set_idle(&worker_ref, &woken_for);
+					offer_slot();
 					break;
 				}
 				if (!sleep_until_woken(idle_since))

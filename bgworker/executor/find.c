@@ -93,7 +93,9 @@ look_in_queue(const JobqFinder *finder, const JobqQueue *queue,
 	if (result)
 	{
 		found->queue = queue;
-		found->more = found->sharing == NULL && jobq_claim_sees_more(&scan);
+		found->sees_more = found->sharing == NULL &&
+			jobq_claim_sees_more(&scan);
+		found->more = found->sees_more;
 		if (found->sharing != NULL)
 			found->job.started_at = jobq_now();
 	}

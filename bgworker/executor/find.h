@@ -29,7 +29,8 @@ typedef struct JobqFound
 	JobqJob		job;			/* locked */
 	const JobqQueue *queue;
 	const JobqSharing *sharing; /* NULL: the first job of its transaction */
-	bool		more;			/* there seem to be further ones */
+	bool		sees_more;		/* there are further ones in the queue */
+	bool		more;			/* or there seem to be, there or elsewhere */
 	bool		may_clear;		/* flags of queues that are looked at */
 	bool		counted;		/* a terminated attempt was written down */
 } JobqFound;

@@ -244,9 +244,13 @@ make_run(const Batch *batch, const JobqFound *found)
 	return run;
 }
 
-/* Has another executor look into a queue, unless one is about to. */
+/*
+ * Has another executor look into a queue, unless one is about to.  If there is
+ * no slot for one, and jobs are known to be there, an idle one of others has to
+ * leave, now or when there is one.
+ */
 static void
-ask_for_look(int32 queue, JobqQueueState *state)
+ask_for_look(int32 queue, JobqQueueState *state, bool has_jobs)
 {
 	JobqWorkerCounts counts;
 
@@ -259,7 +263,10 @@ ask_for_look(int32 queue, JobqQueueState *state)
 		 * executor that starts to ask for the next one
 		 */
 		jobq_slots_count(MyDatabaseId, worker_role, &counts);
-		if (counts.starting > 0 || !jobq_slots_have_room(&counts))
+		if (counts.starting > 0)
+			return;
+		if (!jobq_slots_have_room(&counts) &&
+			(!has_jobs || !jobq_slot_want_help(&worker_ref)))
 			return;
 	}
 	jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_WORK);
@@ -273,7 +280,7 @@ static void
 pass_on(int32 queue)
 {
 	if (queue != JOBQ_NO_QUEUE)
-		ask_for_look(queue, jobq_queue_state_find(queue));
+		ask_for_look(queue, jobq_queue_state_find(queue), true);
 }
 
 /*
@@ -532,7 +539,8 @@ run_found(Batch *batch, JobqRun *run, JobqFound *found)
 	if (publish(run, batch, &woken_for) && woken_for == JOBQ_NO_QUEUE)
 		found->more = true;
 	if (found->more)
-		ask_for_look(found->queue->id, found->queue->state);
+		ask_for_look(found->queue->id, found->queue->state,
+					 found->sees_more);
 	pass_on(woken_for);
 	pass_on(jobq_find_owed(found->queue->id));
 	jobq_current_job_begin(&found->job, found->queue, run->context);

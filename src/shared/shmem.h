@@ -276,6 +276,7 @@ typedef struct JobqWorker
 								 * whose commit waits for it */
 	TimestampTz started_at;		/* (W) of the process, or of the job */
 	int64		cancel_job;		/* (W) job to be interrupted, 0: none */
+	bool		wants_help;		/* (W) has seen more jobs, and found no slot */
 	bool		evict;			/* (W) it is not cancelled by that, see
 								 * JOBQ_EVICTED */
 	TimestampTz cancelled_at;	/* (W) when it was so first */

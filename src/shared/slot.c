@@ -73,6 +73,7 @@ free_slot(JobqWorker *slot)
 	slot->leased = false;
 	slot->cancel_job = 0;
 	slot->evict = false;
+	slot->wants_help = false;
 }
 
 static bool
@@ -496,6 +497,60 @@ jobq_slot_free_idle(Oid dboid, Oid role)
 }
 
 /*
+ * An executor has seen more jobs than it takes, and there is no slot for another
+ * one.  Whether an idle one could leave; if not, who becomes idle finds that
+ * this one wants help, as long as its job runs.
+ */
+bool
+jobq_slot_want_help(const JobqWorkerRef *worker)
+{
+	JobqWorker *slot;
+	int			of_role = 0;
+	int			own_idle = 0;
+	int			others_idle = 0;
+
+	lock_slots(LW_EXCLUSIVE);
+	slot = slot_of(worker);
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS && slot != NULL; i++)
+	{
+		const JobqWorker *other = &jobq_shared->workers[i];
+
+		if (other->state != JOBQ_WORKER_FREE && other->role == slot->role)
+			of_role++;
+		if (!is_available(other))
+			continue;
+		if (other->role != slot->role)
+			others_idle++;
+		else if (other->dboid != slot->dboid)
+			own_idle++;
+	}
+	if (jobq_max_workers_per_role > 0 && of_role >= jobq_max_workers_per_role)
+		others_idle = 0;
+	if (slot != NULL)
+		slot->wants_help = true;
+	unlock_slots();
+	return own_idle + others_idle > 0;
+}
+
+/* Whether an executor of a database, InvalidOid: of any, wants help. */
+bool
+jobq_slots_want_help(Oid dboid)
+{
+	bool		result = false;
+
+	lock_slots(LW_SHARED);
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS && !result; i++)
+	{
+		const JobqWorker *slot = &jobq_shared->workers[i];
+
+		result = slot->state != JOBQ_WORKER_FREE && slot->wants_help &&
+			(slot->dboid == dboid || !OidIsValid(dboid));
+	}
+	unlock_slots();
+	return result;
+}
+
+/*
  * A role that has as many executors as it may has none in this database: one
  * of another database is to give way as soon as it can.  One that is idle has
  * been looked for before (jobq_slot_free_idle()), and one that is about to be
@@ -661,6 +716,7 @@ jobq_slot_set_idle(const JobqWorkerRef *worker, int32 *queue)
 		if (slot->state != JOBQ_WORKER_IDLE)
 			slot->started_at = jobq_now();
 		slot->state = JOBQ_WORKER_IDLE;
+		slot->wants_help = false;
 		slot->woken = false;
 		slot->woken_for = JOBQ_NO_QUEUE;
 	}
@@ -783,6 +839,7 @@ jobq_slot_begin_job(const JobqWorkerRef *worker, int32 queue, int64 job_id,
 		slot->commits = commits;
 		slot->cancel_job = 0;
 		slot->evict = false;
+		slot->wants_help = false;
 		slot->started_at = jobq_now();
 	}
 	unlock_slots();

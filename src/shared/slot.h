@@ -88,6 +88,8 @@ extern bool jobq_slot_is_too_many(const JobqWorkerRef *worker);
 extern bool jobq_slot_begin_job(const JobqWorkerRef *worker, int32 queue,
 								int64 job_id, int32 attempt, int commits,
 								int32 *woken_for);
+extern bool jobq_slot_want_help(const JobqWorkerRef *worker);
+extern bool jobq_slots_want_help(Oid dboid);
 extern void jobq_slot_set_leased(const JobqWorkerRef *worker);
 extern JobqInterruption jobq_slot_end_job(const JobqWorkerRef *worker);
 

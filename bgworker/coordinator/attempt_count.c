@@ -19,6 +19,7 @@
 
 #include "bgworker/coordinator/attempt_count.h"
 
+#include "base/subtransaction.h"
 #include "bgworker/crash_note.h"
 #include "job/crash.h"
 #include "job/undone.h"
@@ -38,6 +39,9 @@
 #define RETRY_MAX (5 * USECS_PER_SEC)
 #define SHARE 20
 
+/* The same if to count an attempt has raised an error. */
+#define FAILED_DELAY (60 * USECS_PER_SEC)
+
 /* What is to be done when the transaction has committed. */
 typedef struct Settled
 {
@@ -47,8 +51,22 @@ typedef struct Settled
 	bool		counted;		/* else the note is to be kept */
 } Settled;
 
+/* An attempt that is counted in a subtransaction. */
+typedef struct Counting
+{
+	const JobqTermination *termination;
+	bool		counted;
+} Counting;
+
 static Settled settled[BATCH + JOBQ_MAX_WORKER_SLOTS];
 static int	nsettled = 0;
+
+/*
+ * An error has rolled the last transaction back, or was one attempt's: a
+ * subtransaction for each, so that none is in the others' way.
+ */
+static bool careful = false;
+static bool any_failed = false;
 
 /* Whether a slot belongs to an executor of this database that is alive. */
 static bool
@@ -93,6 +111,15 @@ describe(const JobqCrashNote *note, JobqTermination *termination)
 		note->sqlerrcode : 0;
 }
 
+/* For jobq_subtransaction(). */
+static void
+count_alone(void *arg)
+{
+	Counting   *counting = arg;
+
+	counting->counted = jobq_attempt_count(counting->termination);
+}
+
 /*
  * Counts an attempt, and notes what is to be done when that is committed.
  * False if the job is to be looked at again.
@@ -100,8 +127,20 @@ describe(const JobqCrashNote *note, JobqTermination *termination)
 static bool
 count(const JobqTermination *termination, int slot)
 {
-	bool		counted = jobq_attempt_count(termination);
+	Counting	counting = {termination, false};
+	bool		counted;
 	Settled    *entry;
+
+	if (!careful)
+		count_alone(&counting);
+	else if (!jobq_subtransaction_for_job(count_alone, &counting,
+										  "count an attempt of",
+										  termination->job_id))
+	{
+		any_failed = true;
+		counting.counted = false;
+	}
+	counted = counting.counted;
 
 	if (!counted && slot == JOBQ_NOTE_ASIDE)
 		return false;
@@ -251,6 +290,7 @@ count_terminations(bool *more)
 void
 jobq_attempt_count_undo(void)
 {
+	careful = true;
 	nsettled = 0;
 }
 
@@ -267,12 +307,16 @@ jobq_attempt_count_run(bool *more)
 	bool		left;
 
 	settle();
+	any_failed = false;
 	left = count_notes(more);
 	left = count_terminations(more) || left;
 	if (nsettled > 0)
 		*more = true;
 	delay = left ? Min(Max(delay * 2, RETRY_FIRST), RETRY_MAX) : 0;
+	careful = any_failed;
 	if (!left)
 		return JOBQ_NEVER;
+	if (any_failed)
+		return jobq_now() + FAILED_DELAY;
 	return jobq_now() + Max(delay, (jobq_now() - start) * SHARE);
 }

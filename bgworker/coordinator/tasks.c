@@ -51,6 +51,9 @@ static bool look_at_all = true; /* queues, not only those that are due */
 static bool look_without_room = false;	/* at queues without room, too */
 static TimestampTz last_look = DT_NOBEGIN;	/* at all of them */
 
+/* An error has rolled back the carrying out of cancel requests. */
+static bool cancel_has_failed = false;
+
 /* Reads whether stop() is in force. */
 static TimestampTz
 run_config(bool *more)
@@ -136,8 +139,10 @@ run_cancel(bool *more)
 	bool		all = now < looked_at || now >= looked_at + cost * CANCEL_SHARE;
 
 	if (!jobq_cancel_requests_process(all ? DT_NOBEGIN :
-									  looked_at - CANCEL_COMMIT_TIME))
+									  looked_at - CANCEL_COMMIT_TIME,
+									  cancel_has_failed))
 	{
+		cancel_has_failed = false;
 		cost = delay = 0;
 		return JOBQ_NEVER;
 	}
@@ -198,6 +203,12 @@ undo_notes(int sqlerrcode)
 }
 
 static void
+undo_cancel(int sqlerrcode)
+{
+	cancel_has_failed = true;
+}
+
+static void
 undo_notify(int sqlerrcode)
 {
 	jobq_notifier_undo();
@@ -231,7 +242,8 @@ const JobqCoordinatorTask jobq_tasks[JOBQ_NUM_TASKS] = {
 		.reasons = JOBQ_WAKE_SCHEDULES | JOBQ_TASK_WAKE_ALL,.timed = true
 	},
 	[JOBQ_TASK_CANCEL] = {
-		.run = run_cancel,.reasons = JOBQ_WAKE_CANCEL | JOBQ_TASK_WAKE_ALL
+		.run = run_cancel,.reasons = JOBQ_WAKE_CANCEL | JOBQ_TASK_WAKE_ALL,
+		.undo = undo_cancel
 	},
 	[JOBQ_TASK_TERMINATE] = {
 		.run = run_terminate,.reasons = JOBQ_WAKE_INTERRUPT

@@ -15,6 +15,10 @@
 #include "access/xact.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
+#include "utils/timestamp.h"
+
+/* The same job is complained of that often. */
+#define COMPLAINT_MS (60 * 1000)
 
 ErrorData *
 jobq_subtransaction(void (*action) (void *arg), void *arg)
@@ -43,4 +47,45 @@ jobq_subtransaction(void (*action) (void *arg), void *arg)
 	if (error != NULL && error->sqlerrcode == ERRCODE_QUERY_CANCELED)
 		ReThrowError(error);
 	return error;
+}
+
+/*
+ * Does something about one job of many, so that an error in it is in no other's
+ * way: false if there was one, which the log has.  An error that is not the
+ * job's, as want of memory or space, is raised.
+ */
+bool
+jobq_subtransaction_for_job(void (*action) (void *arg), void *arg,
+							const char *what, int64 job_id)
+{
+	static int64 last_job = 0;
+	static TimestampTz logged_at = 0;
+	ErrorData  *error = jobq_subtransaction(action, arg);
+	TimestampTz now;
+
+	if (error == NULL)
+		return true;
+	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
+	{
+		case ERRCODE_INSUFFICIENT_RESOURCES:
+		case ERRCODE_SYSTEM_ERROR:
+		case ERRCODE_TRANSACTION_ROLLBACK:
+			ReThrowError(error);
+		default:
+			break;
+	}
+	now = GetCurrentTimestamp();
+	if (job_id != last_job ||
+		TimestampDifferenceExceeds(logged_at, now, COMPLAINT_MS))
+	{
+		last_job = job_id;
+		logged_at = now;
+		ereport(WARNING,
+				(errcode(error->sqlerrcode),
+				 errmsg("could not %s job " INT64_FORMAT ": %s", what, job_id,
+						error->message),
+				 errdetail("It is tried again later.")));
+	}
+	FreeErrorData(error);
+	return false;
 }

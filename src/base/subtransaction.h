@@ -19,4 +19,7 @@
  */
 extern ErrorData *jobq_subtransaction(void (*action) (void *arg), void *arg);
 
+extern bool jobq_subtransaction_for_job(void (*action) (void *arg), void *arg,
+										const char *what, int64 job_id);
+
 #endif							/* JOBQ_SUBTRANSACTION_H */

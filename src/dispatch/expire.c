@@ -26,6 +26,7 @@
 #include "dispatch/expire.h"
 
 #include "base/catalog.h"
+#include "base/subtransaction.h"
 #include "compat.h"
 #include "job/transition.h"
 #include "queue/queue_cache.h"
@@ -99,6 +100,13 @@ typedef struct Look
 	Progress	progress;		/* is kept if the transaction commits */
 } Look;
 
+/* A job whose time is over, and its row, locked. */
+typedef struct Expiring
+{
+	JobqJob    *job;
+	const JobqQueue *queue;
+} Expiring;
+
 #define BEFORE_ALL {.expires_at = DT_NOBEGIN}
 
 static Progress progress = {
@@ -107,6 +115,14 @@ static Progress progress = {
 };
 static Progress claimed;
 static bool claims = false;
+
+/*
+ * A look is under way.  After one that has raised an error, perhaps on account
+ * of one job, each has a subtransaction, as long as there are such jobs.
+ */
+static bool looking = false;
+static bool any_failed = false;
+static bool careful = false;
 
 /* See schedule_fire.c. */
 static void
@@ -117,6 +133,9 @@ at_transaction_end(XactEvent event)
 	if (claims && event == XACT_EVENT_COMMIT)
 		progress = claimed;
 	claims = false;
+	if (looking)
+		careful = event == XACT_EVENT_ABORT || any_failed;
+	looking = false;
 }
 
 /* Begins a scan of the index at that time, or right after it. */
@@ -168,6 +187,38 @@ put_off(Look *look, const JobqJob *job, TupleTableSlot *slot)
 	jobq_late_note(job->expires_at, until, jobq_row_holder(slot));
 }
 
+/* For jobq_subtransaction(). */
+static void
+expire_alone(void *arg)
+{
+	const Expiring *expiring = arg;
+	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
+
+	jobq_job_expire(jobs, expiring->job, expiring->queue);
+	jobq_table_close(jobs);
+}
+
+/* Ends a job whose row is locked; puts it off if that is not possible. */
+static void
+expire_locked(Look *look, JobqJob *job, const JobqQueue *queue)
+{
+	Progress   *mine = &look->progress;
+	TimestampTz expires_at = job->expires_at;
+	Expiring	expiring = {job, queue};
+
+	if (!careful)
+	{
+		jobq_job_expire(look->jobs, job, queue);
+		return;
+	}
+	if (jobq_subtransaction_for_job(expire_alone, &expiring, "expire", job->id))
+		return;
+	any_failed = true;
+	if (mine->busy == JOBQ_NEVER)
+		mine->busy_at = look->now + FULL_INTERVAL;
+	mine->busy = Min(mine->busy, expires_at);
+}
+
 /* Expires the job in the slot if it has not been started; whether it tried. */
 static bool
 expire_one(Look *look)
@@ -185,7 +236,7 @@ expire_one(Look *look)
 	{
 		case JOBQ_FOUND:
 			look->bytes += toast_datum_size(job.values[Anum_job_payload - 1]);
-			jobq_job_expire(look->jobs, &job, queue);
+			expire_locked(look, &job, queue);
 			break;
 		case JOBQ_BUSY:
 		case JOBQ_MISSING:
@@ -363,6 +414,8 @@ jobq_expire_jobs(int limit, bool *more)
 	jobq_xact_end_follow(JOBQ_XACT_EXPIRE, at_transaction_end, NULL);
 	next = look.now = jobq_now();
 	look.bytes = 0;
+	any_failed = false;
+	looking = true;
 	mine = &look.progress;
 	begin_look(mine, look.now);
 	look.jobs = jobq_table_open(JOBQ_REL_JOB);

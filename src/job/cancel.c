@@ -19,6 +19,7 @@
 
 #include "job/cancel.h"
 
+#include "base/subtransaction.h"
 #include "job/cancel_request.h"
 #include "job/transition.h"
 #include "queue/queue_cache.h"
@@ -105,6 +106,45 @@ process_request(JobqTable *jobs, JobqTable *requests, TupleTableSlot *seen,
 	return true;
 }
 
+/* A request that is carried out in a subtransaction. */
+typedef struct Request
+{
+	TupleTableSlot *seen;
+	Snapshot	snapshot;
+	bool		done;
+} Request;
+
+/* For jobq_subtransaction(). */
+static void
+process_alone(void *arg)
+{
+	Request    *request = arg;
+	JobqTable  *requests = jobq_table_open(JOBQ_REL_CANCEL_REQUEST);
+	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
+
+	request->done = process_request(jobs, requests, request->seen,
+									request->snapshot);
+	jobq_table_close(jobs);
+	jobq_table_close(requests);
+}
+
+/*
+ * The same in a subtransaction, so that an error is in no other request's way;
+ * false after one, too.
+ */
+static bool
+process_carefully(TupleTableSlot *seen, Snapshot snapshot)
+{
+	Request		request = {seen, snapshot, false};
+	bool		isnull;
+	int64		job_id = DatumGetInt64(slot_getattr(seen,
+													Anum_cancel_request_job_id,
+													&isnull));
+
+	return jobq_subtransaction_for_job(process_alone, &request, "cancel",
+									   job_id) && request.done;
+}
+
 static bool
 is_made_since(TupleTableSlot *request, TimestampTz since)
 {
@@ -116,7 +156,7 @@ is_made_since(TupleTableSlot *request, TimestampTz since)
 }
 
 bool
-jobq_cancel_requests_process(TimestampTz since)
+jobq_cancel_requests_process(TimestampTz since, bool careful)
 {
 	JobqTable  *requests = jobq_table_open(JOBQ_REL_CANCEL_REQUEST);
 	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
@@ -130,7 +170,8 @@ jobq_cancel_requests_process(TimestampTz since)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (!is_made_since(slot, since) ||
-			!process_request(jobs, requests, slot, snapshot))
+			!(careful ? process_carefully(slot, snapshot) :
+			  process_request(jobs, requests, slot, snapshot)))
 			any_left = true;
 	}
 	table_endscan(scan);

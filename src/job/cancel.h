@@ -24,8 +24,9 @@ extern bool jobq_cancel_or_request(int64 job_id, const char *reason);
 /*
  * Carry out cancel_requests, of those made since then, whose job is
  * free now, and have the executors of the others interrupted.  Returns whether
- * any is left, of whatever time.
+ * any is left, of whatever time.  Carefully: each in a subtransaction, since one
+ * has raised an error.
  */
-extern bool jobq_cancel_requests_process(TimestampTz since);
+extern bool jobq_cancel_requests_process(TimestampTz since, bool careful);
 
 #endif							/* JOBQ_CANCEL_H */

@@ -196,7 +196,8 @@ is( $node->sql(
 
 # --------------------------------------------- a procedure that gives itself back
 
-$node->sql(q{
+$node->sql(
+	q{
 	CREATE TABLE refusals (what text, sqlstate text);
 	CREATE PROCEDURE gives_back(p jsonb) LANGUAGE plpgsql AS $$
 	DECLARE j jobq.job := jobq.current_job(); s text;
@@ -213,9 +214,14 @@ $node->sql(q{
 	END$$;
 	SELECT jobq.create_queue('gives_back', 'gives_back(jsonb)', max_attempts => 1)});
 my $giver = $node->sql("SELECT jobq.enqueue('gives_back')");
-poll_ok($node, "SELECT concat_ws(' ', state, attempt, progress) FROM jobq.jobs WHERE id = $giver",
-	'a procedure cannot end its own job', expected => 'completed 1 1');
-is($node->sql("SELECT string_agg(split_part(what, '(', 1) || ' ' || sqlstate, ', ') FROM refusals"),
-	'release 55000, complete 55000, fail 55000, complete_many 55000, heartbeat true', 'but may tell of its progress');
+poll_ok(
+	$node,
+	"SELECT concat_ws(' ', state, attempt, progress) FROM jobq.jobs WHERE id = $giver",
+	'a procedure cannot end its own job',
+	expected => 'completed 1 1');
+is( $node->sql(
+		"SELECT string_agg(split_part(what, '(', 1) || ' ' || sqlstate, ', ') FROM refusals"),
+	'release 55000, complete 55000, fail 55000, complete_many 55000, heartbeat true',
+	'but may tell of its progress');
 
 done_testing();

@@ -249,7 +249,11 @@ foreach (
 {
 	my ($command, $result) = @$_;
 	my $run = $node->sql("SELECT jobq.run('$command')");
-	poll_ok($node, "SELECT result FROM jobq.jobs WHERE id = $run", "$command: names of columns", expected => $result);
+	poll_ok(
+		$node,
+		"SELECT result FROM jobq.jobs WHERE id = $run",
+		"$command: names of columns",
+		expected => $result);
 }
 
 done_testing();

@@ -378,18 +378,27 @@ poll_ok(
 unschedule_all($node);
 
 # the job for which a run waits goes with its queue
-$node->sql(q{SELECT jobq.create_queue('going'), jobq.create_queue('coming');
+$node->sql(
+	q{SELECT jobq.create_queue('going'), jobq.create_queue('coming');
 	SELECT jobq.schedule('moves', '* * * * * *', queue => 'going', overlap => 'queue')});
-poll_ok($node, q{SELECT count(*) = 1 FROM jobq.jobs WHERE queue = 'going'}, 'a schedule that is to be moved has run');
+poll_ok(
+	$node,
+	q{SELECT count(*) = 1 FROM jobq.jobs WHERE queue = 'going'},
+	'a schedule that is to be moved has run');
 $node->sql(q{SELECT jobq.alter_schedule('moves', queue => 'coming')});
 ok( poll_until(
 		sub {
 			my $clock = $node->clock;
-			$node->sql("SELECT next_run < '$clock'::timestamptz - interval '1 s' FROM jobq.schedules WHERE name = 'moves'") eq 't';
+			$node->sql(
+				"SELECT next_run < '$clock'::timestamptz - interval '1 s' FROM jobq.schedules WHERE name = 'moves'"
+			) eq 't';
 		}),
 	'a run of a schedule waits for the job of the one before');
 $node->sql(q{SELECT jobq.drop_queue('going', force => true)});
-poll_ok($node, q{SELECT count(*) = 1 FROM jobq.jobs WHERE queue = 'coming'},
-	'the run is added when the queue with that job is dropped', seconds => 20);
+poll_ok(
+	$node,
+	q{SELECT count(*) = 1 FROM jobq.jobs WHERE queue = 'coming'},
+	'the run is added when the queue with that job is dropped',
+	seconds => 20);
 
 done_testing();

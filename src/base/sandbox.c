@@ -24,8 +24,8 @@
 #include "base/portals.h"
 #include "base/sandbox_planner.h"
 #include "base/sandbox_rules.h"
-#include "jobq.h"
 #include "base/signals.h"
+#include "jobq.h"
 
 #include "access/xact.h"
 #include "miscadmin.h"

@@ -17,6 +17,7 @@
 #include "service/prepared.h"
 
 #include "base/catalog.h"
+#include "jobq.h"
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"

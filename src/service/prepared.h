@@ -11,8 +11,6 @@
 #ifndef JOBQ_PREPARED_H
 #define JOBQ_PREPARED_H
 
-#include "jobq.h"
-
 extern bool jobq_prepared_has_written(const char *gid);
 
 #endif							/* JOBQ_PREPARED_H */

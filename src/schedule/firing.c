@@ -1,0 +1,490 @@
+/*-------------------------------------------------------------------------
+ *
+ * firing.c
+ *	  Firing one schedule that is due: which of its runs are made, made up for,
+ *	  or left out.
+ *
+ * Everything that is known to go wrong with a schedule (its owner was dropped,
+ * its queue is gone, a privilege was revoked, ...) is looked for first and
+ * disables the schedule; no error is raised for it.
+ *
+ * Nothing is waited for: a schedule whose queue is locked by another
+ * transaction, or whose run would have to wait for one, is tried again a little
+ * later.
+ *
+ * IDENTIFICATION
+ *	  src/schedule/firing.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "schedule/firing.h"
+
+#include "base/catalog.h"
+#include "guc.h"
+#include "job/cancel.h"
+#include "job/cancel_request.h"
+#include "queue/queue.h"
+#include "schedule/schedule_enqueue.h"
+#include "shared/interval.h"
+#include "shared/late.h"
+
+#include "access/detoast.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+
+/* Runs of one schedule that are made up for before others have their turn. */
+#define CATCH_UP_BATCH 100
+
+/*
+ * What is longer than this takes the longer to copy into a job the longer it
+ * is.  An owner has the jobs of one go made up to so many bytes of it, and all
+ * owners together up to so many, before other tasks have their turn.
+ */
+#define LONG_BYTES 8192
+#define OWNER_BYTES (1024 * 1024)
+
+/*
+ * When to look again whether the previous run is finished, if nobody says so:
+ * its job may be deleted by something else than jobq's functions.
+ */
+#define WAIT_DELAY (60 * USECS_PER_SEC)
+
+/* How many bytes were copied for an owner. */
+typedef struct OwnerBytes
+{
+	Oid			owner;
+	int64		bytes;
+} OwnerBytes;
+
+typedef enum Decision
+{
+	DECISION_FIRE,
+	DECISION_SKIP,
+	DECISION_WAIT,				/* for the previous run's end */
+	DECISION_PUT_OFF			/* somebody is in the way */
+} Decision;
+
+/* A schedule still has a run that is due when the batch is done. */
+void
+jobq_firing_leave(JobqFireBatch *batch, TimestampTz next_run)
+{
+	batch->left = Min(batch->left, next_run);
+}
+
+/* The schedule stays as it is, to be looked at again after the delay. */
+void
+jobq_firing_try_later(JobqFireBatch *batch, TimestampTz next_run, int64 delay)
+{
+	jobq_firing_leave(batch, next_run);
+	batch->retry_at = Min(batch->retry_at, batch->now + delay);
+}
+
+/* Somebody, whose PID may be known, is in the way of a run. */
+void
+jobq_firing_put_off(JobqFireBatch *batch, TimestampTz next_run, int pid)
+{
+	TimestampTz until = jobq_late_retry(next_run, batch->now);
+
+	jobq_firing_try_later(batch, next_run, until - batch->now);
+	jobq_late_note(next_run, until, pid);
+}
+
+/* The same until the job of its previous run has ended. */
+void
+jobq_firing_wait_for_job(JobqFireBatch *batch, TimestampTz next_run)
+{
+	jobq_firing_try_later(batch, next_run, WAIT_DELAY);
+	batch->waiting = true;
+}
+
+TimestampTz
+jobq_firing_next_run(const JobqFiring *firing)
+{
+	return DatumGetTimestampTz(firing->values[Anum_schedule_next_run - 1]);
+}
+
+/* Writes down what has become of runs. */
+static void
+note_runs(JobqFiring *firing, JobqScheduleRunOutcome outcome,
+		  TimestampTz first, TimestampTz last, int64 runs, int64 job, bool caught_up,
+		  const char *reason)
+{
+	JobqScheduleEvent event = {outcome, reason, first, last, runs, job,
+	caught_up};
+
+	jobq_schedule_history_add(&firing->history, firing->values, &event);
+}
+
+static void
+count(JobqFiring *firing, AttrNumber attnum, int64 runs)
+{
+	Datum	   *value = &firing->values[attnum - 1];
+
+	*value = Int64GetDatum(DatumGetInt64(*value) + runs);
+}
+
+/* Disables a schedule that cannot fire. */
+void
+jobq_firing_disable(JobqFiring *firing, const char *problem)
+{
+	JobqFireBatch *batch = firing->batch;
+	MemoryContext oldcontext = MemoryContextSwitchTo(batch->context);
+	JobqDisabledSchedule *disabled = palloc(sizeof(JobqDisabledSchedule));
+
+	disabled->name =
+		TextDatumGetCString(firing->values[Anum_schedule_name - 1]);
+	disabled->problem = pstrdup(problem);
+	batch->disabled = lappend(batch->disabled, disabled);
+	MemoryContextSwitchTo(oldcontext);
+
+	note_runs(firing, JOBQ_SCHEDULE_RUN_FAILED, jobq_firing_next_run(firing),
+			  jobq_firing_next_run(firing), 1, 0, false, problem);
+	firing->values[Anum_schedule_enabled - 1] = BoolGetDatum(false);
+	firing->values[Anum_schedule_next_run - 1] =
+		TimestampTzGetDatum(JOBQ_NEVER);
+	firing->values[Anum_schedule_disabled_reason - 1] =
+		CStringGetTextDatum(problem);
+	firing->nulls[Anum_schedule_disabled_reason - 1] = false;
+	jobq_table_update(firing->schedules, firing->slot, firing->values,
+					  firing->nulls);
+	batch->done++;
+}
+
+/*
+ * What to do about a run that is due, if the previous one is not finished.
+ * Runs that missed => 'all' makes up for would all but the first be skipped,
+ * or cancel each other; they are wanted all, and none of them is in the way of
+ * the run that comes after it.
+ */
+static Decision
+decide(const JobqFiring *firing, bool caught_up)
+{
+	bool		makes_up = firing->missed == JOBQ_MISSED_ALL &&
+	firing->overlap != JOBQ_OVERLAP_QUEUE;
+	bool		last_caught_up = firing->added_caught_up;
+	int64		last_job;
+	int			pid;
+
+	if (firing->overlap == JOBQ_OVERLAP_ALLOW ||
+		firing->nulls[Anum_schedule_last_job - 1] || (makes_up && caught_up))
+		return DECISION_FIRE;
+	last_job = DatumGetInt64(firing->values[Anum_schedule_last_job - 1]);
+	if (last_job != firing->added &&
+		!jobq_schedule_job_is_live(firing->jobs, last_job, &last_caught_up))
+		return DECISION_FIRE;
+	if (makes_up && last_caught_up)
+		return DECISION_FIRE;
+
+	switch (firing->overlap)
+	{
+		case JOBQ_OVERLAP_QUEUE:
+			return DECISION_WAIT;
+		case JOBQ_OVERLAP_CANCEL:
+			if (jobq_cancel_is_busy(last_job, &pid))
+			{
+				jobq_firing_put_off(firing->batch, jobq_firing_next_run(firing), pid);
+				return DECISION_PUT_OFF;
+			}
+			(void) jobq_cancel_or_request(last_job,
+										  "the schedule's next run is due");
+			return DECISION_FIRE;
+		default:
+			return DECISION_SKIP;
+	}
+}
+
+/*
+ * How late a run may be and still be had, in microseconds.  One that is not
+ * late has not been missed, however short the window is.
+ */
+static int64
+lateness_allowed(const JobqFiring *firing)
+{
+	Datum		own = firing->values[Anum_schedule_catch_up_window - 1];
+	int64		window = jobq_catch_up_window * USECS_PER_SEC;
+
+	if (firing->missed == JOBQ_MISSED_SKIP)
+		window = 0;
+	else if (!firing->nulls[Anum_schedule_catch_up_window - 1])
+		window = jobq_interval_microseconds(DatumGetIntervalP(own));
+	return Max(window, JOBQ_SCHEDULE_LATE_AFTER);
+}
+
+/*
+ * The first run to think about, of those that are due: next_run, unless some
+ * have been missed.  `latest` is the last one that is due.  After now, if all
+ * of them are too late.
+ */
+static TimestampTz
+first_slot(const JobqFiring *firing, TimestampTz latest)
+{
+	TimestampTz now = firing->batch->now;
+	TimestampTz oldest = now - lateness_allowed(firing);
+	TimestampTz next_run = jobq_firing_next_run(firing);
+
+	if (latest < oldest)
+		return jobq_timetable_next(&firing->timetable, now);
+	if (firing->missed != JOBQ_MISSED_ALL)
+		return latest;
+	return next_run >= oldest ? next_run :
+		jobq_timetable_next(&firing->timetable, oldest - 1);
+}
+
+/*
+ * The runs that are due before `slot`, where the ones to think about begin,
+ * have been missed.
+ */
+static void
+note_missed(JobqFiring *firing, TimestampTz slot)
+{
+	TimestampTz first = jobq_firing_next_run(firing);
+	TimestampTz last;
+	int64		runs;
+
+	if (slot <= first)
+		return;
+	last = jobq_timetable_latest(&firing->timetable, first,
+								 Min(slot - 1, firing->batch->now));
+	runs = jobq_timetable_count(&firing->timetable, first, last);
+	count(firing, Anum_schedule_missed_runs, runs);
+	note_runs(firing, JOBQ_SCHEDULE_RUN_MISSED, first, last, runs, 0, false,
+			  NULL);
+}
+
+/* A run is left out for the sake of the one before. */
+static void
+note_skipped(JobqFiring *firing, TimestampTz slot)
+{
+	int64		last_job =
+	DatumGetInt64(firing->values[Anum_schedule_last_job - 1]);
+
+	count(firing, Anum_schedule_skipped_runs, 1);
+	note_runs(firing, JOBQ_SCHEDULE_RUN_SKIPPED, slot, slot, 1, 0, false,
+			  psprintf("job " INT64_FORMAT " was not finished", last_job));
+}
+
+static OwnerBytes *
+find_owner(const JobqFireBatch *batch, Oid owner)
+{
+	ListCell   *lc;
+
+	foreach(lc, batch->owners)
+	{
+		if (((OwnerBytes *) lfirst(lc))->owner == owner)
+			return lfirst(lc);
+	}
+	return NULL;
+}
+
+/* Counts the bytes of a job that was added, if there are many. */
+static void
+count_bytes(JobqFiring *firing)
+{
+	const Datum *values = firing->values;
+	JobqFireBatch *batch = firing->batch;
+	Oid			owner = DatumGetObjectId(values[Anum_schedule_owner - 1]);
+	Size		bytes = toast_raw_datum_size(values[Anum_schedule_payload - 1]);
+	OwnerBytes *entry;
+
+	if (!firing->nulls[Anum_schedule_command - 1])
+		bytes += toast_raw_datum_size(values[Anum_schedule_command - 1]);
+	if (bytes <= LONG_BYTES)
+		return;
+	batch->bytes += bytes;
+	entry = find_owner(batch, owner);
+	if (entry == NULL)
+	{
+		MemoryContext oldcontext = MemoryContextSwitchTo(batch->context);
+
+		entry = palloc0(sizeof(OwnerBytes));
+		entry->owner = owner;
+		batch->owners = lappend(batch->owners, entry);
+		MemoryContextSwitchTo(oldcontext);
+	}
+	entry->bytes += bytes;
+}
+
+/* Whether it is the turn of other owners, or other tasks. */
+bool
+jobq_firing_has_had_its_share(const JobqFireBatch *batch, Oid owner)
+{
+	const OwnerBytes *entry;
+
+	if (batch->bytes == 0)
+		return false;
+	entry = find_owner(batch, owner);
+	return batch->bytes >= JOBQ_FIRE_MAX_BYTES ||
+		(entry != NULL && entry->bytes >= OWNER_BYTES);
+}
+
+/* Adds the job of a run, and notes it in the values of the row. */
+static void
+add_job(JobqFiring *firing, TimestampTz slot, bool late, bool caught_up)
+{
+	Datum	   *values = firing->values;
+
+	firing->added = jobq_schedule_enqueue(firing->jobs, firing->queue, values,
+										  firing->nulls, slot, caught_up);
+	firing->added_caught_up = caught_up;
+	count_bytes(firing);
+	count(firing, Anum_schedule_runs, 1);
+	if (late)
+		count(firing, Anum_schedule_late_runs, 1);
+	note_runs(firing, JOBQ_SCHEDULE_RUN_ENQUEUED, slot, slot, 1,
+			  firing->added, caught_up, NULL);
+	values[Anum_schedule_last_run - 1] = TimestampTzGetDatum(slot);
+	firing->nulls[Anum_schedule_last_run - 1] = false;
+	values[Anum_schedule_last_job - 1] = Int64GetDatum(firing->added);
+	firing->nulls[Anum_schedule_last_job - 1] = false;
+}
+
+/* Adds the jobs of the runs that are due, and updates the row. */
+static void
+fire_slots(JobqFiring *firing)
+{
+	JobqFireBatch *batch = firing->batch;
+	Datum	   *values = firing->values;
+	Oid			owner = DatumGetObjectId(values[Anum_schedule_owner - 1]);
+	TimestampTz latest;
+	TimestampTz first;
+	TimestampTz slot;
+	bool		waits = false;
+	int			nslots = 0;
+
+	latest = jobq_timetable_latest(&firing->timetable, jobq_firing_next_run(firing),
+								   batch->now);
+	slot = first = first_slot(firing, latest);
+	while (slot <= batch->now && nslots < CATCH_UP_BATCH && !waits &&
+		   (nslots == 0 || !jobq_firing_has_had_its_share(batch, owner)))
+	{
+		bool		late = slot < batch->now - JOBQ_SCHEDULE_LATE_AFTER;
+		bool		caught_up = late || slot < latest;
+		Decision	decision = decide(firing, caught_up);
+
+		if (decision == DECISION_WAIT)
+			jobq_firing_wait_for_job(batch, nslots == 0 ? jobq_firing_next_run(firing) : slot);
+		waits = decision == DECISION_WAIT || decision == DECISION_PUT_OFF;
+		if (waits)
+			continue;
+		if (nslots++ == 0)
+			note_missed(firing, first);
+		if (decision == DECISION_FIRE)
+			add_job(firing, slot, late, caught_up);
+		else
+			note_skipped(firing, slot);
+		if (jobq_schedule_is_exhausted(values, firing->nulls))
+			slot = JOBQ_NEVER;
+		else
+			slot = jobq_timetable_next(&firing->timetable,
+									   firing->missed == JOBQ_MISSED_ALL ?
+									   slot : batch->now);
+	}
+
+	/* a schedule that waits for its turn costs no write */
+	if (waits && nslots == 0)
+		return;
+	if (nslots == 0)
+		note_missed(firing, first);
+	values[Anum_schedule_next_run - 1] = TimestampTzGetDatum(slot);
+	jobq_table_update(firing->schedules, firing->slot, values, firing->nulls);
+	batch->done += Max(nslots, 1);
+	if (slot <= batch->now && !waits)
+	{
+		jobq_firing_leave(batch, slot);
+		batch->more = true;
+	}
+}
+
+void
+jobq_firing_read_row(JobqFiring *firing)
+{
+	slot_getallattrs(firing->slot);
+	memcpy(firing->values, firing->slot->tts_values, sizeof(firing->values));
+	memcpy(firing->nulls, firing->slot->tts_isnull, sizeof(firing->nulls));
+}
+
+/* Keeps a queue from being dropped; false if somebody is just doing that. */
+static bool
+lock_queue(int32 queue)
+{
+	return ConditionalLockDatabaseObject(jobq_relation_oid(JOBQ_REL_QUEUE),
+										 queue, 0, AccessShareLock);
+}
+
+/*
+ * Finds the schedule's queue and keeps it from being dropped.  False if the
+ * schedule cannot fire, now or at all; what follows from that is done.
+ */
+static bool
+find_queue(JobqFiring *firing)
+{
+	const Datum *values = firing->values;
+	bool		is_command = !firing->nulls[Anum_schedule_command - 1];
+	Oid			owner = DatumGetObjectId(values[Anum_schedule_owner - 1]);
+	char	   *problem;
+	int			pid = 0;
+
+	/* who drops a queue, or is making a role's first one, is not waited for */
+	if (is_command ? jobq_queue_run_is_busy(owner, &pid) :
+		!lock_queue(DatumGetInt32(values[Anum_schedule_queue - 1])))
+	{
+		jobq_firing_put_off(firing->batch, jobq_firing_next_run(firing), pid);
+		return false;
+	}
+	firing->queue = jobq_schedule_queue(values, firing->nulls, &problem);
+	if (firing->queue == NULL)
+	{
+		jobq_firing_disable(firing, problem);
+		return false;
+	}
+	if (is_command && !lock_queue(firing->queue->id))
+	{
+		jobq_firing_put_off(firing->batch, jobq_firing_next_run(firing), 0);
+		return false;
+	}
+	return true;
+}
+
+JobqScheduleOverlap
+jobq_firing_overlap(Datum value)
+{
+	return jobq_schedule_word(value, jobq_schedule_overlap_words,
+							  JOBQ_OVERLAP_SKIP);
+}
+
+/*
+ * Looks whether the schedule can fire.  False if it cannot, now or at all;
+ * what follows from that is done.
+ */
+static bool
+prepare_firing(JobqFiring *firing)
+{
+	const Datum *values = firing->values;
+	char	   *problem;
+
+	firing->missed = jobq_schedule_word(values[Anum_schedule_missed - 1],
+										jobq_schedule_missed_words,
+										JOBQ_MISSED_ONCE);
+	firing->overlap = jobq_firing_overlap(values[Anum_schedule_overlap - 1]);
+	problem = jobq_timetable_read(&firing->timetable, values, firing->nulls);
+	if (problem != NULL)
+	{
+		jobq_firing_disable(firing, problem);
+		return false;
+	}
+	return find_queue(firing);
+}
+
+/* Fires the schedule in firing->slot, locked.  For jobq_subtransaction(). */
+void
+jobq_firing_fire(void *arg)
+{
+	JobqFiring *firing = arg;
+
+	jobq_firing_read_row(firing);
+	firing->added = 0;
+	if (prepare_firing(firing))
+		fire_slots(firing);
+}

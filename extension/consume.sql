@@ -22,7 +22,7 @@ CREATE FUNCTION jobq.dequeue_any(
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_dequeue_any';
 COMMENT ON FUNCTION jobq.dequeue_any IS
-  'claims up to max_jobs ready jobs of several queues, the first queue''s first';
+  'claims up to max_jobs ready jobs of several queues, taking queues in the order given';
 
 CREATE FUNCTION jobq.take(queue text, max_jobs integer DEFAULT 1)
 RETURNS SETOF jobq.job
@@ -43,7 +43,7 @@ CREATE FUNCTION jobq.next(
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_next';
 COMMENT ON FUNCTION jobq.next IS
-  'complete_many(done, lease) and dequeue(queue, max_jobs) in one';
+  'complete_many(done, lease) and dequeue(queue, max_jobs) in one call';
 
 CREATE FUNCTION jobq.complete(job_id bigint, lease bigint, result jsonb DEFAULT NULL)
 RETURNS void
@@ -56,7 +56,7 @@ RETURNS integer
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_complete_many';
 COMMENT ON FUNCTION jobq.complete_many IS
-  'finishes those of the jobs that are still held by the lease; returns their number';
+  'finishes the jobs that the lease still holds; returns their number';
 
 CREATE FUNCTION jobq.fail(
   job_id bigint,
@@ -69,13 +69,13 @@ CREATE FUNCTION jobq.fail(
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_fail';
 COMMENT ON FUNCTION jobq.fail IS
-  'ends an attempt in failure: the job is retried, or dead; returns the state it went to';
+  'fails a claimed job, which is retried or becomes dead; returns its new state';
 
 CREATE FUNCTION jobq.release(job_id bigint, lease bigint, delay interval DEFAULT '0')
 RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_release';
-COMMENT ON FUNCTION jobq.release IS 'gives a claimed job back; uses up no attempt';
+COMMENT ON FUNCTION jobq.release IS 'gives a claimed job back without using up an attempt';
 
 CREATE FUNCTION jobq.heartbeat(
   job_id bigint,
@@ -86,7 +86,7 @@ CREATE FUNCTION jobq.heartbeat(
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_heartbeat';
 COMMENT ON FUNCTION jobq.heartbeat IS
-  'extends the lease; false if somebody has cancelled the job';
+  'extends the lease; false if the job was cancelled';
 
 CREATE PROCEDURE jobq.wait(
   queues text[],
@@ -96,4 +96,4 @@ CREATE PROCEDURE jobq.wait(
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'jobq_wait';
 COMMENT ON PROCEDURE jobq.wait IS
-  'blocks until a job of one of the queues is ready, or the timeout';
+  'blocks until a job of one of the queues is ready or the timeout has passed';

@@ -11,10 +11,10 @@ CREATE FUNCTION jobq_store.health_findings(
 LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 10
 AS 'MODULE_PATHNAME', 'jobq_health_findings';
 COMMENT ON FUNCTION jobq_store.health_findings IS
-  'what is wrong here, as far as the current role may know it, worst first';
+  'findings that the current role may see, worst first';
 
 CREATE VIEW jobq.health WITH (security_barrier) AS
 SELECT f.severity, f.topic, f.object, f.message, f.hint, f.since
 FROM jobq_store.health_findings() AS f;
 COMMENT ON VIEW jobq.health IS
-  'what an operator must know, worst first; no row if all is well';
+  'problems that an operator should know about, worst first; no rows if all is well';

@@ -12,7 +12,7 @@ RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_retry';
 COMMENT ON FUNCTION jobq.retry IS
-  'runs a finished job again under its id, with all its attempts; NULL if there is no such finished job, or its unique key is taken';
+  'runs a finished job again under the same id, with a full set of attempts; NULL if there is no such finished job, or its unique key is taken';
 
 CREATE FUNCTION jobq.promote(job_id bigint)
 RETURNS boolean
@@ -43,24 +43,24 @@ RETURNS boolean
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_delete';
 COMMENT ON FUNCTION jobq.delete IS
-  'removes a job without trace; false if it is running or does not exist';
+  'deletes a job; false if it is running or does not exist';
 
 CREATE FUNCTION jobq.current_job()
 RETURNS jobq.job
 LANGUAGE c VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'jobq_current_job';
-COMMENT ON FUNCTION jobq.current_job IS 'the job that this background worker is running, else NULL';
+COMMENT ON FUNCTION jobq.current_job IS 'the job that this background worker is running, or NULL';
 
 CREATE FUNCTION jobq.retry_in(delay interval, message text DEFAULT NULL)
 RETURNS void
 LANGUAGE c VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'jobq_retry_in';
 COMMENT ON FUNCTION jobq.retry_in IS
-  'raises JQ101: the attempt has failed and the job is to be tried again after the delay';
+  'raises JQ101: the attempt fails, and the job is retried after the delay';
 
 CREATE FUNCTION jobq.discard(message text DEFAULT NULL)
 RETURNS void
 LANGUAGE c VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'jobq_discard';
 COMMENT ON FUNCTION jobq.discard IS
-  'raises JQ102: the attempt has failed and the job is not to be tried again';
+  'raises JQ102: the attempt fails, and the job is not retried';

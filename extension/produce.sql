@@ -18,7 +18,7 @@ CREATE FUNCTION jobq.enqueue(
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_enqueue';
 COMMENT ON FUNCTION jobq.enqueue IS
-  'adds a job to a queue, as part of the current transaction; returns its id';
+  'adds a job to a queue as part of the current transaction; returns its id';
 
 CREATE FUNCTION jobq.enqueue_many(
   queue text,
@@ -39,7 +39,7 @@ CREATE FUNCTION jobq.enqueue_many(
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_enqueue_many';
 COMMENT ON FUNCTION jobq.enqueue_many IS
-  'adds a job for each payload; returns the ids in the array''s order';
+  'adds a job for each payload; returns the ids in the order of the payloads';
 
 CREATE FUNCTION jobq.run(
   command text,
@@ -59,4 +59,4 @@ CREATE FUNCTION jobq.run(
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_run';
 COMMENT ON FUNCTION jobq.run IS
-  'has a background worker run one SQL command as the calling role, $1 being params';
+  'runs one SQL command in a background worker as the calling role, with params as $1';

@@ -38,7 +38,7 @@ CREATE FUNCTION jobq.create_queue(
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_create_queue';
 COMMENT ON FUNCTION jobq.create_queue IS
-  'creates a queue; with a handler, the background workers run its jobs; with or_replace it may be there';
+  'creates a queue; with a handler, background workers run its jobs; with or_replace, it may already exist';
 
 CREATE FUNCTION jobq.alter_queue(
   queue text,
@@ -73,21 +73,21 @@ CREATE FUNCTION jobq.alter_queue(
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_alter_queue';
 COMMENT ON FUNCTION jobq.alter_queue IS
-  'changes options of a queue; those left out, or NULL, stay as they are';
+  'changes options of a queue; those omitted or NULL stay unchanged';
 
 CREATE FUNCTION jobq.reset_queue(queue text, VARIADIC options text[])
 RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_reset_queue';
 COMMENT ON FUNCTION jobq.reset_queue IS
-  'sets options of a queue back to their built-in defaults';
+  'resets options of a queue to their built-in defaults';
 
 CREATE FUNCTION jobq.rename_queue(queue text, new_name text)
 RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_rename_queue';
 COMMENT ON FUNCTION jobq.rename_queue IS
-  'gives a queue another name; its jobs, options and privileges stay';
+  'renames a queue; it keeps its jobs, options and privileges';
 
 CREATE FUNCTION jobq.drop_queue(
   queue text,
@@ -97,14 +97,14 @@ CREATE FUNCTION jobq.drop_queue(
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_drop_queue';
 COMMENT ON FUNCTION jobq.drop_queue IS
-  'drops a queue and its history; refuses if it has unfinished jobs, unless forced';
+  'drops a queue and its history; fails if it has unfinished jobs, unless force is true';
 
 CREATE FUNCTION jobq.pause(queue text)
 RETURNS boolean
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_pause';
 COMMENT ON FUNCTION jobq.pause IS
-  'stops the start of further jobs of a queue; false if it was paused already';
+  'keeps further jobs of a queue from starting; false if it was already paused';
 
 CREATE FUNCTION jobq.resume(queue text)
 RETURNS boolean
@@ -120,13 +120,13 @@ CREATE FUNCTION jobq.grant_usage(
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_grant_usage';
 COMMENT ON FUNCTION jobq.grant_usage IS
-  'lets a role use jobq; with may_create also create_queue, schedule and run; with may_read see every queue and schedule';
+  'lets a role use jobq; with may_create, also create_queue, schedule and run; with may_read, also see every queue and schedule';
 
 CREATE FUNCTION jobq.revoke_usage(role regrole)
 RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_revoke_usage';
-COMMENT ON FUNCTION jobq.revoke_usage IS 'takes back what grant_usage gave';
+COMMENT ON FUNCTION jobq.revoke_usage IS 'revokes what grant_usage granted';
 
 CREATE FUNCTION jobq.grant_queue(queue text, role regrole, VARIADIC privileges text[])
 RETURNS void
@@ -139,22 +139,22 @@ CREATE FUNCTION jobq.revoke_queue(queue text, role regrole, VARIADIC privileges 
 RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_revoke_queue';
-COMMENT ON FUNCTION jobq.revoke_queue IS 'takes back privileges on a queue';
+COMMENT ON FUNCTION jobq.revoke_queue IS 'revokes privileges on a queue';
 
 CREATE FUNCTION jobq.channel(queue text)
 RETURNS text
 LANGUAGE c STABLE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_channel';
-COMMENT ON FUNCTION jobq.channel IS 'the NOTIFY channel that tells of new jobs in a queue';
+COMMENT ON FUNCTION jobq.channel IS 'the NOTIFY channel that announces new jobs of a queue';
 
 CREATE FUNCTION jobq.listen(queue text)
 RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_listen';
-COMMENT ON FUNCTION jobq.listen IS 'LISTEN to the channel of a queue';
+COMMENT ON FUNCTION jobq.listen IS 'listens on the channel of a queue';
 
 CREATE FUNCTION jobq.unlisten(queue text)
 RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_unlisten';
-COMMENT ON FUNCTION jobq.unlisten IS 'UNLISTEN to the channel of a queue';
+COMMENT ON FUNCTION jobq.unlisten IS 'stops listening on the channel of a queue';

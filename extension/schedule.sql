@@ -22,7 +22,7 @@ CREATE FUNCTION jobq.schedule(
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_schedule';
 COMMENT ON FUNCTION jobq.schedule IS
-  'creates a cron schedule that runs a command or enqueues a payload, or replaces the one of that name; returns its id';
+  'creates a cron schedule that runs a command or enqueues a payload, or replaces the one with that name; returns its id';
 
 CREATE FUNCTION jobq.alter_schedule(
   name text,
@@ -48,28 +48,28 @@ CREATE FUNCTION jobq.alter_schedule(
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_alter_schedule';
 COMMENT ON FUNCTION jobq.alter_schedule IS
-  'changes a schedule; what is left out, or NULL, stays as it is';
+  'changes a schedule; options omitted or NULL stay unchanged';
 
 CREATE FUNCTION jobq.reset_schedule(name text, VARIADIC options text[])
 RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_reset_schedule';
 COMMENT ON FUNCTION jobq.reset_schedule IS
-  'sets options of a schedule back to their defaults';
+  'resets options of a schedule to their defaults';
 
 CREATE FUNCTION jobq.unschedule(name text)
 RETURNS boolean
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_unschedule';
 COMMENT ON FUNCTION jobq.unschedule IS
-  'removes a schedule; its jobs stay; false if there is none of that name';
+  'removes a schedule but not its jobs; false if there is none with that name';
 
 CREATE FUNCTION jobq.enable_schedule(name text, enabled boolean DEFAULT true)
 RETURNS boolean
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_enable_schedule';
 COMMENT ON FUNCTION jobq.enable_schedule IS
-  'enables a schedule, to go on from now, or disables it; false if that changes nothing or there is none of that name';
+  'enables a schedule from now on, or disables it; false if that changes nothing or there is none with that name';
 
 CREATE FUNCTION jobq.run_schedule(name text)
 RETURNS bigint
@@ -83,7 +83,7 @@ RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_backfill';
 COMMENT ON FUNCTION jobq.backfill IS
-  'enqueues the runs that a schedule has after from_time and up to to_time; returns their number';
+  'enqueues the runs of a schedule after from_time and up to to_time; returns their number';
 
 CREATE FUNCTION jobq.cron_next(
   cron text,
@@ -121,4 +121,4 @@ CREATE FUNCTION jobq.import_pg_cron(
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_import_pg_cron';
 COMMENT ON FUNCTION jobq.import_pg_cron IS
-  'makes schedules of the jobs of extension pg_cron that run in this database; says of each whether it did, or why not';
+  'creates schedules from the pg_cron jobs that run in this database; says for each job whether it was imported, or why not';

@@ -6,7 +6,7 @@ CREATE SCHEMA jobq;
 COMMENT ON SCHEMA jobq IS 'jobq: job queue, cron scheduler and background workers';
 
 CREATE SCHEMA jobq_store;
-COMMENT ON SCHEMA jobq_store IS 'jobq''s tables; no role but the extension''s owner has any right here';
+COMMENT ON SCHEMA jobq_store IS 'jobq''s tables; only the extension''s owner has privileges here';
 
 -- Fails, with a hint, unless the library is in shared_preload_libraries.
 CREATE FUNCTION jobq_store.require_preload()

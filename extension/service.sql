@@ -5,7 +5,7 @@ RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_start';
 COMMENT ON FUNCTION jobq.start IS
-  'starts this database''s workers, and takes over the queues of a copied or restored database';
+  'starts this database''s workers and takes over the queues of a copied or restored database';
 
 CREATE FUNCTION jobq.stop()
 RETURNS void

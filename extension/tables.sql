@@ -164,7 +164,7 @@ CREATE TABLE jobq_store.cancel_request (
   reason text,
   requested_at timestamptz NOT NULL
 );
-COMMENT ON TABLE jobq_store.cancel_request IS 'cancellations of jobs that were busy when they were asked for';
+COMMENT ON TABLE jobq_store.cancel_request IS 'requests to cancel jobs whose rows were locked at the time';
 
 -- ------------------------------------------------------------------ history
 
@@ -231,7 +231,7 @@ CREATE TABLE jobq_store.attempt (
   data jsonb,
   PRIMARY KEY (job_id, finished_at, attempt)
 );
-COMMENT ON TABLE jobq_store.attempt IS 'attempts that failed, with what was said about it';
+COMMENT ON TABLE jobq_store.attempt IS 'failed attempts and their errors';
 
 -- ---------------------------------------------------------------- schedules
 
@@ -272,7 +272,7 @@ CREATE TABLE jobq_store.schedule (
   disabled_reason text
 );
 COMMENT ON TABLE jobq_store.schedule IS
-  'cron schedules; next_run is ''infinity'' when there is none, history counts the places of schedule_run that were taken';
+  'cron schedules; next_run is ''infinity'' if there is none, history counts the places taken in schedule_run';
 
 CREATE INDEX schedule_owner ON jobq_store.schedule (owner);
 CREATE INDEX schedule_queue ON jobq_store.schedule (queue);
@@ -296,7 +296,7 @@ CREATE TABLE jobq_store.schedule_run (
   PRIMARY KEY (schedule, place)
 ) WITH (fillfactor = 80);
 COMMENT ON TABLE jobq_store.schedule_run IS
-  'the latest runs of schedules; a row may stand for several runs that were left out';
+  'the latest runs of schedules; a row may stand for several skipped runs';
 
 -- ------------------------------------------------------------------ writers
 

@@ -17,4 +17,4 @@ CREATE TYPE jobq.job AS (
   headers jsonb,
   progress jsonb
 );
-COMMENT ON TYPE jobq.job IS 'a job, as its worker sees it';
+COMMENT ON TYPE jobq.job IS 'a job as its worker sees it';

@@ -27,7 +27,7 @@ RETURNS oid[]
 LANGUAGE c STABLE PARALLEL RESTRICTED COST 1000
 AS 'MODULE_PATHNAME', 'jobq_visible_roles';
 COMMENT ON FUNCTION jobq_store.visible_roles IS
-  'the roles of whose schedules the current role may see';
+  'the roles whose schedules the current role may see';
 
 CREATE FUNCTION jobq_store.may_see_role_support(request internal)
 RETURNS internal
@@ -83,7 +83,7 @@ CREATE FUNCTION jobq_store.is_kept(
 LANGUAGE c STABLE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'jobq_is_kept';
 COMMENT ON FUNCTION jobq_store.is_kept IS
-  'whether a finished job is not past its queue''s keep_completed or keep_dead, or its key''s unique_for';
+  'whether a finished job is still within its queue''s keep_completed or keep_dead, or its key''s unique_for';
 
 CREATE FUNCTION jobq_store.worker_slots(
   OUT pid integer,
@@ -178,7 +178,7 @@ CREATE VIEW jobq.jobs WITH (security_barrier) AS
 SELECT * FROM jobq_store.live_jobs
 UNION ALL
 SELECT * FROM jobq_store.finished_jobs;
-COMMENT ON VIEW jobq.jobs IS 'jobs, live and finished, of the queues that the reader may read';
+COMMENT ON VIEW jobq.jobs IS 'live and finished jobs of the queues that the reader may read';
 
 CREATE VIEW jobq.dead_letters WITH (security_barrier) AS
 SELECT
@@ -202,7 +202,7 @@ JOIN jobq_store.queue AS q ON q.id OPERATOR(pg_catalog.=) h.queue
 WHERE h.state OPERATOR(pg_catalog.=) 4::smallint /* dead */
   AND jobq_store.may_read(h.queue)
   AND jobq_store.is_kept(q.id, h.state, h.finished_at, h.unique_for);
-COMMENT ON VIEW jobq.dead_letters IS 'jobs that have failed for good';
+COMMENT ON VIEW jobq.dead_letters IS 'jobs that have failed permanently';
 
 CREATE VIEW jobq.attempts WITH (security_barrier) AS
 SELECT
@@ -286,7 +286,7 @@ LEFT JOIN (
   GROUP BY s.queue
 ) AS w ON w.queue OPERATOR(pg_catalog.=) q.id
 WHERE jobq_store.may_read(q.id);
-COMMENT ON VIEW jobq.queues IS 'queues: settings, defaults filled in, and numbers of live jobs';
+COMMENT ON VIEW jobq.queues IS 'queues: settings with defaults filled in, and numbers of live jobs';
 
 CREATE VIEW jobq.schedules WITH (security_barrier) AS
 SELECT
@@ -365,7 +365,7 @@ WHERE jobq_store.may_see_role(s.owner::oid)
     OR r.job IS NULL
     OR coalesce(of_job.state, 'completed') OPERATOR(pg_catalog.<>) 'completed');
 COMMENT ON VIEW jobq.schedule_runs IS
-  'what became of the latest runs of the reader''s schedules';
+  'the outcomes of the latest runs of the reader''s schedules';
 
 CREATE VIEW jobq.workers WITH (security_barrier) AS
 SELECT

@@ -59,7 +59,7 @@ check_databases(char **newval, void **extra, GucSource source)
 	valid = strcmp(copy, "*") == 0 ||
 		SplitIdentifierString(copy, ',', &names);
 	if (!valid)
-		GUC_check_errdetail("It must be \"*\" or a list of names separated by commas.");
+		GUC_check_errdetail("It must be \"*\" or a comma-separated list of names.");
 	list_free(names);
 	pfree(copy);
 	return valid;
@@ -72,7 +72,7 @@ check_timezone(char **newval, void **extra, GucSource source)
 	(void) source;
 	if ((*newval)[0] == '\0' || jobq_timezone_find(*newval) != NULL)
 		return true;
-	GUC_check_errdetail("There is no time zone of that name; see pg_timezone_names.");
+	GUC_check_errdetail("There is no time zone with this name; see pg_timezone_names.");
 	return false;
 }
 
@@ -80,43 +80,43 @@ static void
 define_service_settings(void)
 {
 	DefineCustomBoolVariable("jobq.enabled",
-							 "Lets jobq's background workers work.",
-							 "Turn it off on clones of a server, before they start.",
+							 "Enables jobq's background workers.",
+							 "Turn this off on a clone of a server before starting it.",
 							 &jobq_enabled, true, PGC_SIGHUP, 0,
 							 NULL, NULL, NULL);
 	DefineCustomStringVariable("jobq.databases",
-							   "Databases that jobq's background workers serve.",
-							   "\"*\" means all that have the extension.",
+							   "Sets the databases that jobq's background workers serve.",
+							   "\"*\" means all databases that have the extension.",
 							   &jobq_databases, "*", PGC_SIGHUP,
 							   GUC_LIST_INPUT, check_databases, NULL, NULL);
 	DefineCustomIntVariable("jobq.max_workers",
-							"Number of jobs that run at the same time.",
-							"For the whole server; each takes one of max_worker_processes.",
+							"Sets the maximum number of jobs that run at the same time.",
+							"The limit is for the whole server; each worker takes one of max_worker_processes.",
 							&jobq_max_workers, 4, 0, JOBQ_MAX_WORKER_SLOTS,
 							PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("jobq.max_workers_per_role",
-							"Number of jobs of one role that run at the same time.",
-							"For the whole server; 0 means no limit but jobq.max_workers.",
+							"Sets the maximum number of jobs of one role that run at the same time.",
+							"The limit is for the whole server; 0 means no limit other than jobq.max_workers.",
 							&jobq_max_workers_per_role, 0, 0,
 							JOBQ_MAX_WORKER_SLOTS,
 							PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("jobq.worker_idle_timeout",
-							"Time after which a worker without jobs exits.",
+							"Sets the time after which a worker without jobs exits.",
 							NULL,
 							&jobq_worker_idle_timeout, 10000, 0, INT_MAX,
 							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomIntVariable("jobq.notify_interval",
-							"Time between two notifications of the same queue.",
+							"Sets the time between two notifications for the same queue.",
 							NULL,
 							&jobq_notify_interval, 5, 0, 60000,
 							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomIntVariable("jobq.sweep_interval",
-							"Time between two searches for jobs that were lost sight of.",
+							"Sets the time between two searches for jobs missing from shared memory.",
 							"0 turns the search off.",
 							&jobq_sweep_interval, 60000, 0, INT_MAX,
 							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomIntVariable("jobq.shared_commit_time",
-							"Time for which short jobs share a transaction.",
+							"Sets how long short jobs may share a transaction.",
 							"0 gives each job a transaction of its own.",
 							&jobq_shared_commit_time, 5, 0, 1000,
 							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
@@ -126,13 +126,13 @@ static void
 define_schedule_settings(void)
 {
 	DefineCustomStringVariable("jobq.timezone",
-							   "Time zone of schedules that name none.",
-							   "Empty means the one of the server's configuration.",
+							   "Sets the time zone of schedules that do not name one.",
+							   "An empty string means the time zone in the server's configuration.",
 							   &jobq_timezone, "", PGC_SIGHUP, 0,
 							   check_timezone, NULL, NULL);
 	DefineCustomIntVariable("jobq.catch_up_window",
-							"How late a run may be that is made up for.",
-							"For schedules without a catch_up_window of their own.",
+							"Sets how late a missed run may still be started.",
+							"This applies to schedules without a catch_up_window of their own.",
 							&jobq_catch_up_window, SECS_PER_DAY, 0, INT_MAX,
 							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 }
@@ -145,22 +145,22 @@ jobq_guc_init(void)
 	define_schedule_settings();
 	DefineCustomBoolVariable("jobq.async_claims",
 							 "Lets transactions that only claim jobs commit without waiting for the disk.",
-							 "A claim that a crash of the server loses is a job that is ready again.",
+							 "If a server crash loses such a claim, the job is ready again.",
 							 &jobq_async_claims, true, PGC_USERSET, 0,
 							 NULL, NULL, NULL);
 	DefineCustomIntVariable("jobq.shared_memory",
-							"Shared memory for queues, candidates and leases.",
-							"When it is used up jobq goes on, but slower.",
+							"Sets the amount of shared memory for queues, candidates and leases.",
+							"When it is used up, jobq continues more slowly.",
 							&jobq_shared_memory, 16384, 1024, MAX_KILOBYTES,
 							PGC_POSTMASTER, GUC_UNIT_KB, NULL, NULL, NULL);
 	DefineCustomEnumVariable("jobq.log_jobs",
-							 "Which jobs that end are logged.",
+							 "Sets which finished jobs are logged.",
 							 NULL,
 							 &jobq_log_jobs, JOBQ_LOG_FAILURES,
 							 log_jobs_options,
 							 PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("jobq.health_transaction_age",
-							"Age from which on a transaction is a finding of jobq.health.",
+							"Sets the age at which jobq.health reports an open transaction.",
 							NULL,
 							&jobq_health_transaction_age,
 							10 * SECS_PER_MINUTE, 0, INT_MAX,

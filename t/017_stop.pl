@@ -73,7 +73,7 @@ like(
 	$node->sql(
 			"SELECT severity || ' ' || object || ' ' || message FROM jobq.health"
 		  . " WHERE topic = 'stopped'"),
-	qr/^critical pid \d+ .* is still open$/m,
+	qr/^critical pid \d+ .*by an open transaction/m,
 	'jobq.health names it');
 $stopper->query('ROLLBACK');
 goes_on('after a rollback');

@@ -131,9 +131,9 @@ check_outcomes(JobqHealth *health)
 	if (since == 0)
 		return;
 	jobq_health_add(health, JOBQ_CRITICAL, "unrecorded", NULL,
-					psprintf("what comes of SQL jobs cannot be written down (SQLSTATE %s), and none is started",
+					psprintf("outcomes of SQL jobs cannot be recorded (SQLSTATE %s), so no jobs are started",
 							 unpack_sql_state(code)),
-					"The server log has the error. Jobs go on within seconds when rows can be written again.",
+					"See the server log for the error. Jobs continue within seconds once rows can be written again.",
 					since);
 }
 
@@ -143,7 +143,7 @@ report_no_process(JobqHealth *health, const char *message)
 {
 	jobq_health_add(health, JOBQ_CRITICAL, "coordinator",
 					"max_worker_processes", message,
-					psprintf("Increase max_worker_processes, which is %d; it needs a restart.",
+					psprintf("Increase max_worker_processes, which is %d, and restart the server.",
 							 max_worker_processes),
 					JOBQ_NEVER);
 }
@@ -159,19 +159,19 @@ report_no_coordinator(JobqHealth *health, bool has_launcher)
 	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
 	if (!jobq_shared->has_launcher)
 		report_no_process(health,
-						  "the server had no background worker slot left for the launcher when it started");
+						  "the server had no free background worker slot for the launcher when it started");
 	else if (!has_launcher)
 		jobq_health_add(health, JOBQ_CRITICAL, "coordinator", NULL,
 						"neither a coordinator nor the launcher is running",
-						"The launcher is started again within seconds; else the server log has the reason.",
+						"The launcher is started again within seconds; otherwise, see the server log.",
 						JOBQ_NEVER);
 	else if (no_slots)
 		report_no_process(health,
-						  "no coordinator is running in this database: the server has no background worker slot left");
+						  "no coordinator is running in this database: the server has no free background worker slot");
 	else
 		jobq_health_add(health, JOBQ_CRITICAL, "coordinator", NULL,
 						"no coordinator is running in this database",
-						"It is started again within a minute, if the database accepts connections and is no template; else the server log has the reason.",
+						"It is started again within a minute if the database accepts connections and is not a template; otherwise, see the server log.",
 						JOBQ_NEVER);
 }
 
@@ -188,7 +188,7 @@ check_service(JobqHealth *health)
 	if (RecoveryInProgress())
 	{
 		jobq_health_add(health, JOBQ_INFO, "standby", NULL,
-						"this server is a standby, where nothing runs",
+						"this server is a standby, so no jobs run",
 						NULL, JOBQ_NEVER);
 		return;
 	}
@@ -198,33 +198,33 @@ check_service(JobqHealth *health)
 		database.coordinator_pid != 0;
 	if (stopped)
 		jobq_health_add(health, JOBQ_CRITICAL, "stopped", NULL,
-						"the service of this database is stopped",
-						"Use jobq.start().", since);
+						"jobq is stopped in this database",
+						"Use jobq.start() to start it.", since);
 	else if (database.stoppers > 0)
 		jobq_health_add(health, JOBQ_CRITICAL, "stopped",
 						health->sees_sessions && database.stopper_pid != 0 ?
 						psprintf("pid %d", (int) database.stopper_pid) : NULL,
-						"the service of this database is stopped by a transaction that has called jobq.stop() and is still open",
-						"End that transaction; a rollback lets the workers go on.",
+						"jobq is stopped in this database by an open transaction that has called jobq.stop()",
+						"End that transaction; if it rolls back, the workers continue.",
 						JOBQ_NEVER);
 
 	if (!jobq_enabled)
 		jobq_health_add(health, JOBQ_CRITICAL, "disabled", "jobq.enabled",
-						"jobq is turned off in this server",
+						"jobq is turned off on this server",
 						"Set jobq.enabled to on and reload the configuration.",
 						JOBQ_NEVER);
 	else if (!jobq_serves_database(database_name))
 		jobq_health_add(health, JOBQ_CRITICAL, "disabled", "jobq.databases",
-						"this database is not among those that are served",
+						"this database is not one of those that jobq serves",
 						psprintf("Add %s to jobq.databases%s, and reload the configuration.",
 								 quote_identifier(database_name),
 								 strcmp(quote_identifier(database_name),
 										database_name) == 0 ? "" :
-								 ", with the double quotes: other names are folded to lower case"),
+								 ", with the double quotes (unquoted names are folded to lower case)"),
 						JOBQ_NEVER);
 	else if (database.holds > 0)
 		jobq_health_add(health, JOBQ_INFO, "coordinator", NULL,
-						"a utility command keeps the workers out of this database",
+						"a utility command is keeping the workers out of this database",
 						NULL, JOBQ_NEVER);
 	else if (database.coordinator_pid == 0 &&
 			 database.state != JOBQ_COORDINATOR_STARTING)
@@ -246,15 +246,15 @@ report_busy_workers(JobqHealth *health)
 		(health->sees_sessions || has_privs_of_role(health->reader, role)))
 		name = GetUserNameFromId(role, true);
 	jobq_health_add(health, JOBQ_WARNING, "worker slots", "jobq.max_workers",
-					psprintf("jobs wait, and %s%s",
+					psprintf("jobs are waiting, and %s%s",
 							 jobq_max_workers == 1 ?
 							 "the only worker of the server is busy" :
-							 psprintf("the %d workers of the server are busy",
+							 psprintf("all %d workers of the server are busy",
 									  jobq_max_workers),
 							 name == NULL ? "" :
 							 psprintf(", %d of them with jobs of role \"%s\"",
 									  most, name)),
-					"Increase jobq.max_workers, and max_worker_processes with it; jobq.max_workers_per_role keeps one role from taking them all.",
+					"Increase jobq.max_workers and, if necessary, max_worker_processes; jobq.max_workers_per_role keeps one role from taking all workers.",
 					JOBQ_NEVER);
 }
 
@@ -277,9 +277,9 @@ report_capped_role(JobqHealth *health, Oid role)
 	jobq_health_add(health, JOBQ_WARNING, "worker slots",
 					"jobq.max_workers_per_role",
 					name != NULL ?
-					psprintf("jobs wait, and role \"%s\" has as many workers as it may have, all in other databases: %d",
+					psprintf("jobs are waiting, but role \"%s\" already has its maximum number of workers, all in other databases: %d",
 							 name, counts.of_role) :
-					"jobs wait, and their role has as many workers as it may have, all in other databases",
+					"jobs are waiting, but their role already has its maximum number of workers, all in other databases",
 					"Increase jobq.max_workers_per_role and reload the configuration.",
 					JOBQ_NEVER);
 }
@@ -303,9 +303,9 @@ check_workers(JobqHealth *health)
 	else
 		jobq_health_add(health, JOBQ_WARNING, "worker slots",
 						"max_worker_processes",
-						psprintf("jobs wait, and the server has no process left for a worker: all %d are in use",
+						psprintf("jobs are waiting, but the server has no free background worker slot: all %d are in use",
 								 max_worker_processes),
-						"Increase max_worker_processes, which needs a restart, or decrease what else uses them.",
+						"Increase max_worker_processes and restart the server, or reduce other uses of background workers.",
 						JOBQ_NEVER);
 }
 
@@ -316,10 +316,10 @@ check_copies(JobqHealth *health)
 	if (health->foreign_queues == 0 && health->foreign_schedules == 0)
 		return;
 	jobq_health_add(health, JOBQ_CRITICAL, "copy", NULL,
-					psprintf("queues and schedules that came with a copy or a dump of another database are at rest: %d and %d",
+					psprintf("queues (%d) and schedules (%d) that came with a copy or a dump of another database are inactive",
 							 health->foreign_queues,
 							 health->foreign_schedules),
-					"jobq.start() makes them this database's own. If the original is in use, their jobs may be running there.",
+					"Use jobq.start() to make them this database's own. If the original is in use, their jobs may be running there.",
 					JOBQ_NEVER);
 }
 
@@ -339,9 +339,9 @@ check_lease_room(JobqHealth *health, const char *hint)
 		GetUserNameFromId(use.role, true) : NULL;
 	jobq_health_add(health, JOBQ_WARNING, "shared memory", "leases",
 					name != NULL ?
-					psprintf("there is no room for all leases: some end late, as they are looked for in the table of jobs; role \"%s\" has %ld of the %ld entries",
+					psprintf("shared memory has no room for all leases, so some end late; role \"%s\" has %ld of the %ld entries",
 							 name, use.entries, use.room) :
-					"there is no room for all leases: some end late, as they are looked for in the table of jobs",
+					"shared memory has no room for all leases, so some end late",
 					hint, JOBQ_NEVER);
 }
 
@@ -366,17 +366,17 @@ static void
 check_shared_memory(JobqHealth *health)
 {
 	static const char hint[] =
-	"Increase jobq.shared_memory, which needs a restart.";
+	"Increase jobq.shared_memory and restart the server.";
 
 	if (health->queues_without_room > 0)
 		jobq_health_add(health, JOBQ_WARNING, "shared memory", "queues",
-						psprintf("there is no room for %d queues: their jobs are found with a delay%s",
+						psprintf("shared memory has no room for %d queues, so their jobs are found with a delay%s",
 								 health->queues_without_room,
 								 describe_queue_room(health)),
 						hint, JOBQ_NEVER);
 	else if (jobq_queue_states_are_full())
 		jobq_health_add(health, JOBQ_WARNING, "shared memory", "queues",
-						"there is no room for more queues: their jobs are found with a delay",
+						"shared memory has no room for more queues, so their jobs are found with a delay",
 						hint, JOBQ_NEVER);
 	check_lease_room(health, hint);
 }
@@ -391,9 +391,9 @@ check_dispatch(JobqHealth *health)
 
 	if (swept > 0)
 		jobq_health_add(health, JOBQ_WARNING, "sweep", NULL,
-						psprintf("since the server started shared memory had lost sight of " UINT64_FORMAT " jobs, which the sweep has found",
+						psprintf("jobs missing from shared memory that the sweep has recovered since the server started: " UINT64_FORMAT,
 								 swept),
-						"Change and lock rows of jobq_store by the functions of jobq only.",
+						"Change and lock rows of jobq_store only through jobq's functions.",
 						JOBQ_NEVER);
 	foreach(lc, health->queues)
 	{
@@ -411,16 +411,16 @@ check_dispatch(JobqHealth *health)
 		if (queue == NULL)
 			continue;
 		jobq_health_add(health, JOBQ_INFO, "priorities", queue->name,
-						"jobs of too many priorities: claims search the index from its start",
-						psprintf("Use %d priorities per queue at most.",
+						"the queue has jobs of too many priorities, so claims search the index from its start",
+						psprintf("Use at most %d priorities per queue.",
 								 JOBQ_MAX_LANES),
 						JOBQ_NEVER);
 	}
 	if (nwithout_lanes > 0)
 		jobq_health_add(health, JOBQ_INFO, "shared memory", "priorities",
-						psprintf("there is no room for the priorities of %d queues: claims search the index from its start",
+						psprintf("shared memory has no room for the priorities of %d queues, so claims search the index from its start",
 								 nwithout_lanes),
-						"Increase jobq.shared_memory, which needs a restart.",
+						"Increase jobq.shared_memory and restart the server.",
 						JOBQ_NEVER);
 }
 
@@ -490,7 +490,7 @@ jobq_health_findings(PG_FUNCTION_ARGS)
 	{
 		/* the tables may be others than the checks know */
 		jobq_health_add(&health, JOBQ_CRITICAL, "version", JOBQ_VERSION,
-						"the extension's version is not the library's",
+						"the extension's version differs from the library's",
 						jobq_version_hint(), JOBQ_NEVER);
 		put_finding(rsinfo, linitial(health.findings));
 		return (Datum) 0;

@@ -114,11 +114,11 @@ check_sharing(JobqHealth *health, const JobqWorker *slot,
 		return;
 	waiter = health->sees_sessions ? find_waiter(slot->pid) : 0;
 	jobq_health_add(health, JOBQ_WARNING, "shared commit", queue->name,
-					psprintf("job " INT64_FORMAT " goes on in process %d, and the commit of jobs before it, whose transaction it shares, waits for it: %d",
+					psprintf("job " INT64_FORMAT " is still running in process %d, and the commit of earlier jobs that share its transaction waits for it: %d",
 							 slot->job_id, (int) slot->pid, slot->commits),
 					waiter == 0 ?
-					"If it waits for another session of its own that waits for their locks, as with dblink, end that session, and give the queue share_commits => false." :
-					psprintf("Session %d waits for its locks. If that is one of the job itself, as with dblink, use pg_cancel_backend(%d), and give the queue share_commits => false.",
+					"If it waits for a session that it opened itself, as with dblink, and that session waits for their locks, end that session and set share_commits => false for the queue." :
+					psprintf("Session %d waits for its locks. If the job opened that session itself, as with dblink, use pg_cancel_backend(%d) and set share_commits => false for the queue.",
 							 waiter, waiter),
 					slot->started_at);
 }
@@ -134,12 +134,12 @@ check_slot(JobqHealth *health, JobqTable *jobs, const JobqWorker *slot,
 	if (since > health->now - GRACE)
 		return;
 	jobq_health_add(health, JOBQ_WARNING, "stuck", queue->name,
-					psprintf("job " INT64_FORMAT " goes on in process %d though %s",
+					psprintf("job " INT64_FORMAT " is still running in process %d although %s",
 							 slot->job_id, (int) slot->pid,
-							 !interrupted ? "its timeout is over" :
-							 slot->evict ? "its queue is to be dropped" :
+							 !interrupted ? "its timeout has passed" :
+							 slot->evict ? "its queue is being dropped" :
 							 "it was cancelled"),
-					"Its code does not look for interrupts, and nothing ends it from within the server. Until what it waits for outside is over it keeps a worker, and its locks.",
+					"Its code does not check for interrupts, so nothing can end it from within the server. It keeps its worker and its locks until whatever it waits for outside the server is over.",
 					since);
 }
 
@@ -160,8 +160,8 @@ check_frozen(JobqHealth *health)
 	if (frozen)
 		jobq_health_add(health, JOBQ_CRITICAL, "read only",
 						"default_transaction_read_only",
-						"transactions are read only by default in this database, and SQL jobs wait",
-						"They go on within a minute when the setting of the database or the server is off. If jobs are to run all the same, set it to off for the role.",
+						"transactions are read-only by default in this database, so SQL jobs wait",
+						"They continue within a minute after the setting of the database or the server is turned off. To run them anyway, turn it off for the role.",
 						JOBQ_NEVER);
 }
 

@@ -43,7 +43,7 @@ static const char session_query[] =
 " a.usesysid,"
 " CASE WHEN w.job_id IS NOT NULL"
 " THEN pg_catalog.format('Cancel its job with jobq.cancel(%s).', w.job_id)"
-" ELSE pg_catalog.format('End it, with pg_terminate_backend(%s) if need be.', a.pid) END"
+" ELSE pg_catalog.format('End it, if necessary with pg_terminate_backend(%s).', a.pid) END"
 " FROM pg_catalog.pg_stat_activity AS a"
 " LEFT JOIN jobq_store.worker_slots() AS w ON w.pid = a.pid"
 " WHERE a.pid = $1";
@@ -52,7 +52,7 @@ static const char session_query[] =
 static const char prepared_query[] =
 "SELECT pg_catalog.format('prepared transaction \"%s\" (role \"%s\")', p.gid, p.owner),"
 " r.oid,"
-" 'Use COMMIT PREPARED or ROLLBACK PREPARED, for this and later ones in pg_prepared_xacts.'"
+" 'Use COMMIT PREPARED or ROLLBACK PREPARED for it and for later ones in pg_prepared_xacts.'"
 " FROM pg_catalog.pg_prepared_xacts AS p"
 " LEFT JOIN pg_catalog.pg_roles AS r ON r.rolname = p.owner"
 " WHERE p.database = pg_catalog.current_database()"
@@ -104,7 +104,7 @@ describe_session(const JobqHealth *health, int pid, const char **hint)
 	bool		prepared = pid == JOBQ_HOLDER_PREPARED;
 	Datum		role;
 
-	*hint = "It goes on when that transaction ends.";
+	*hint = "It continues when that transaction ends.";
 	if (pid == 0 ||
 		(prepared ? execute(prepared_query, 0, NULL, NULL) :
 		 execute(session_query, 1, &type, &value)) != 1)
@@ -114,7 +114,7 @@ describe_session(const JobqHealth *health, int pid, const char **hint)
 	if (!health->sees_sessions &&
 		(isnull || !has_privs_of_role(health->reader, DatumGetObjectId(role))))
 	{
-		*hint = "Members of pg_read_all_stats see whose it is.";
+		*hint = "Members of pg_read_all_stats can see whose it is.";
 		return "a transaction";
 	}
 	*hint = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3);
@@ -128,16 +128,16 @@ static void
 report_task(JobqHealth *health, const char *name,
 			const JobqTaskReport *report)
 {
-	const char *hint = "The server log has the reason.";
+	const char *hint = "See the server log for the reason.";
 	const char *message;
 
 	if (report->since > health->now - JOBQ_HEALTH_LATE_AFTER ||
 		report->until < health->now - JOBQ_HEALTH_LATE_AFTER)
 		return;
 	if (report->pid == JOBQ_TASK_FAILS)
-		message = "it fails, and is tried again";
+		message = "the task is failing and is retried";
 	else
-		message = psprintf("something of it is late, since %s is in the way",
+		message = psprintf("part of the task is late because %s is in the way",
 						   describe_session(health, report->pid, &hint));
 	jobq_health_add(health, JOBQ_WARNING, TOPIC, name, message, hint,
 					report->since);
@@ -167,12 +167,12 @@ report_long_task(JobqHealth *health, int pid)
 	name = SPI_getvalue(tuple, desc, 1);
 	since = DatumGetTimestampTz(SPI_getbinval(tuple, desc, 2, &isnull));
 	waits_for = SPI_getvalue(tuple, desc, 3);
-	message = psprintf("the coordinator is at it, and does nothing else%s%s",
+	message = psprintf("the coordinator is busy with this task and does nothing else%s%s",
 					   waits_for[0] != '\0' ? "; it waits for " : "",
 					   waits_for);
 	blocker = SPI_getbinval(tuple, desc, 4, &isnull);
 	if (!isnull)
-		message = psprintf("%s, which %s has", message,
+		message = psprintf("%s, held by %s", message,
 						   describe_session(health, DatumGetInt32(blocker),
 											&hint));
 	jobq_health_add(health, JOBQ_CRITICAL, TOPIC, name, message, hint, since);
@@ -199,7 +199,7 @@ report_waiting_executor(JobqHealth *health, const JobqWorker *slot,
 											  &isnull));
 	blocker = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0],
 										  SPI_tuptable->tupdesc, 2, &isnull));
-	message = psprintf("process %d, which has run a job, waits for a lock that %s has",
+	message = psprintf("process %d, which has run a job, waits for a lock held by %s",
 					   (int) slot->pid,
 					   describe_session(health, isnull ? 0 : blocker, &hint));
 	jobq_health_add(health, JOBQ_WARNING, "stuck", queue->name, message, hint,
@@ -289,7 +289,7 @@ jobq_health_report_held_job(JobqHealth *health, const JobqQueue *queue,
 	if (is_long(job->pid))
 	{
 		char	   *message =
-		psprintf("job " INT64_FORMAT " is ready, and %s has it locked",
+		psprintf("job " INT64_FORMAT " is ready but locked by %s",
 				 job->job_id, describe_session(health, job->pid, &hint));
 
 		health->held_jobs++;

@@ -393,11 +393,11 @@ report_no_owner(const QueueCheck *check)
 
 	add(check, check->oldest == JOBQ_NEVER ? JOBQ_WARNING : JOBQ_CRITICAL,
 		"owner",
-		"the queue has no owner: that role was dropped, or was missing where a dump was restored",
+		"the queue has no owner: that role was dropped, or was missing when a dump was restored",
 		queue->is_run ?
-		psprintf("Use jobq.drop_queue(%s, force => true): its commands were to run as that role.",
+		psprintf("Use jobq.drop_queue(%s, force => true); its commands can run only as that role.",
 				 name) :
-		psprintf("As a superuser, use jobq.alter_queue(%s, owner => ...), and jobq.grant_queue() if it was missing.",
+		psprintf("As a superuser, use jobq.alter_queue(%s, owner => ...), and jobq.grant_queue() if the role was missing.",
 				 name));
 }
 
@@ -421,7 +421,7 @@ check_owner(const QueueCheck *check)
 	if (problem == NULL)
 		return true;
 	add(check, severity, "handler", problem,
-		"Make it good, or give the queue another handler with jobq.alter_queue().");
+		"Fix the function, or give the queue another handler with jobq.alter_queue().");
 	return false;
 }
 
@@ -434,24 +434,24 @@ report_slow_executors(const QueueCheck *check)
 	jobq_slots_count(MyDatabaseId, check->queue->owner, &counts);
 	if (jobq_max_workers == 0)
 		add(check, JOBQ_CRITICAL, "not worked",
-			"ready jobs wait, and jobq.max_workers is 0",
+			"ready jobs are waiting, and jobq.max_workers is 0",
 			"Increase jobq.max_workers and reload the configuration.");
 	else if (jobq_max_workers_per_role > 0 &&
 			 counts.of_role >= jobq_max_workers_per_role)
 		add(check, JOBQ_WARNING, "worker slots",
-			psprintf("ready jobs wait, and the queue's owner has the %d workers of the server that it may have, in all databases",
+			psprintf("ready jobs are waiting, but the queue's owner already has its maximum of %d workers on this server",
 					 counts.of_role),
-			"If they are to run sooner, increase jobq.max_workers_per_role.");
+			"To run them sooner, increase jobq.max_workers_per_role.");
 	else if (counts.starting + counts.idle + counts.busy > 0)
 		add(check, JOBQ_INFO, "backlog",
-			"jobs wait though workers of the queue's owner are there",
+			"jobs are waiting although the queue's owner has workers",
 			counts.total >= jobq_max_workers ?
-			"If they are to run sooner, increase jobq.max_workers, and max_worker_processes with it." :
+			"To run them sooner, increase jobq.max_workers and, if necessary, max_worker_processes." :
 			"More workers are allowed. If the server log says that no background worker slot is free, increase max_worker_processes.");
 	else
 		add(check, JOBQ_WARNING, "not worked",
-			"ready jobs wait, and there is no worker of the queue's owner",
-			"See the topic \"worker slots\" here, and the server log.");
+			"ready jobs are waiting, but the queue's owner has no worker",
+			"See the findings with topic \"worker slots\" and the server log.");
 }
 
 /* A queue for external workers whose jobs have been waiting for long. */
@@ -460,12 +460,12 @@ report_slow_consumers(const QueueCheck *check)
 {
 	if (check->is_worked)
 		add(check, JOBQ_INFO, "backlog",
-			"jobs wait though the queue is being worked",
-			"If they are to run sooner, start more workers.");
+			"jobs are waiting although the queue is being worked",
+			"To run them sooner, start more workers.");
 	else
 		add(check, JOBQ_WARNING, "not worked",
-			"ready jobs wait, and nobody holds a job of the queue",
-			"Start a worker that takes jobs of the queue, or give it a handler.");
+			"ready jobs are waiting, but no worker holds a job of the queue",
+			"Start a worker that takes jobs from the queue, or give the queue a handler.");
 }
 
 /* Whether nothing is known to keep the owner from running jobs. */
@@ -529,7 +529,7 @@ report_queue(const QueueCheck *check)
 	if (queue->paused)
 	{
 		add(check, JOBQ_WARNING, "paused",
-			"the queue is paused, and jobs wait", "Use jobq.resume().");
+			"the queue is paused, and jobs are waiting", "Use jobq.resume().");
 		return;
 	}
 	if (check->oldest > health->now - JOBQ_HEALTH_JOB_AGE)

@@ -83,8 +83,8 @@ report_no_owner(JobqHealth *health, const char *name, Counts *counts)
 {
 	if (counts->ownerless++ < JOBQ_HEALTH_MAX_OBJECTS)
 		jobq_health_add(health, JOBQ_WARNING, "schedule owner", name,
-						"the schedule has no owner, and cannot run: that role was dropped, or was missing where a dump was restored",
-						"Remove it with jobq.unschedule(), or replace it by one of your own with jobq.schedule().",
+						"the schedule has no owner, and cannot run: that role was dropped, or was missing when a dump was restored",
+						"Remove it with jobq.unschedule(), or replace it with one of your own using jobq.schedule().",
 						JOBQ_NEVER);
 }
 
@@ -117,7 +117,7 @@ check_schedule(JobqHealth *health, uint64 row, Oid owner, Counts *counts)
 			jobq_health_add(health, JOBQ_WARNING, "schedule disabled", name,
 							psprintf("the schedule cannot run and was disabled: %s",
 									 reason),
-							"When that is settled, use jobq.enable_schedule().",
+							"After fixing the cause, use jobq.enable_schedule().",
 							JOBQ_NEVER);
 		return;
 	}
@@ -127,7 +127,7 @@ check_schedule(JobqHealth *health, uint64 row, Oid owner, Counts *counts)
 	{
 		if (counts->waiting++ < JOBQ_HEALTH_MAX_OBJECTS)
 			jobq_health_add(health, JOBQ_INFO, "schedule waits", name,
-							psprintf("a run waits for the end of job " INT64_FORMAT,
+							psprintf("a run is waiting for the end of job " INT64_FORMAT,
 									 waits_for),
 							"Give the job a timeout, or cancel it with jobq.cancel().",
 							next_run);
@@ -135,7 +135,7 @@ check_schedule(JobqHealth *health, uint64 row, Oid owner, Counts *counts)
 	else if (counts->late++ < JOBQ_HEALTH_MAX_OBJECTS)
 		jobq_health_add(health, JOBQ_WARNING, "schedule late", name,
 						"a run is due and has not been enqueued",
-						"See what is critical here, and the server log.",
+						"Check the critical findings and the server log.",
 						next_run);
 }
 

@@ -53,7 +53,7 @@ enum
 #define SESSION_HINT(setting) \
 " CASE WHEN w.job_id IS NOT NULL THEN pg_catalog.format(" \
 "'Cancel its job with jobq.cancel(%s), or give the queue a timeout.', w.job_id)" \
-" ELSE pg_catalog.format('End it, with pg_terminate_backend(%s) if need be%s.'," \
+" ELSE pg_catalog.format('End it, if necessary with pg_terminate_backend(%s)%s.'," \
 " a.pid, CASE WHEN a.state OPERATOR(pg_catalog.=) ANY (" \
 "'{idle in transaction,idle in transaction (aborted)}')" \
 " THEN '" setting "' END) END"
@@ -127,8 +127,8 @@ SESSION_HINT("")
 /* Commits that have been waiting for a synchronous standby since before $1. */
 static const char sync_query[] =
 "SELECT 'synchronous_standby_names', NULL::pg_catalog.oid,"
-" pg_catalog.format('%s commits wait for a synchronous standby (\"%s\"), and"
-" what they have done is not seen,', pg_catalog.count(*),"
+" pg_catalog.format('%s commits are waiting for a synchronous standby (\"%s\"), and"
+" their changes,', pg_catalog.count(*),"
 " pg_catalog.current_setting('synchronous_standby_names')),"
 " pg_catalog.min(a.xact_start)"
 " FROM pg_catalog.pg_stat_activity AS a"
@@ -223,7 +223,7 @@ report_hidden(JobqHealth *health, const char *topic, int count,
 {
 	if (count > 0)
 		jobq_health_add(health, JOBQ_WARNING, topic, NULL, message,
-						"Members of pg_read_all_stats see whose they are.",
+						"Members of pg_read_all_stats can see whose they are.",
 						JOBQ_NEVER);
 }
 
@@ -266,9 +266,9 @@ jobq_health_check_horizon(JobqHealth *health)
 	nrows = execute(slots_query, INT4OID,
 					Int32GetDatum(JOBQ_HEALTH_HORIZON_XIDS), InvalidOid);
 	hidden += report_holders(health, "horizon", nrows, consequence,
-							 "Drop the slot if its consumer does not come back; else see to the standby's long queries, or turn off its hot_standby_feedback.");
+							 "If the consumer of the slot will not come back, drop the slot. For a standby, end its long-running queries or turn off its hot_standby_feedback.");
 	report_hidden(health, "horizon", hidden,
-				  "what others hold open keeps dead rows of finished jobs from being removed");
+				  "transactions, slots or standbys of other roles keep dead rows of finished jobs from being removed");
 	SPI_finish();
 }
 
@@ -298,7 +298,7 @@ jobq_health_check_prepared(JobqHealth *health)
 			hidden++;
 	}
 	report_hidden(health, topic, hidden,
-				  "transactions of others are prepared, and keep dead rows from being removed");
+				  "prepared transactions of other roles keep dead rows from being removed");
 	SPI_finish();
 }
 
@@ -318,7 +318,7 @@ jobq_health_check_sync_replication(JobqHealth *health)
 
 		jobq_health_add(health, JOBQ_CRITICAL, "synchronous replication",
 						holder.object,
-						psprintf("%s jobs that they end or add among it",
+						psprintf("%s including jobs added or finished, are not visible yet",
 								 holder.what),
 						"Bring the standby back, or take it out of synchronous_standby_names and reload the configuration.",
 						holder.since);
@@ -339,8 +339,8 @@ jobq_health_check_logical(JobqHealth *health)
 	for (uint64 i = 0; i < nrows; i++)
 		jobq_health_add(health, JOBQ_CRITICAL, "logical replication",
 						read_holder(health, i).object,
-						"the subscription writes to the tables of jobq: jobs of this database will fail and be lost among others",
-						"Take the schema jobq_store out of the publication and use ALTER SUBSCRIPTION ... REFRESH PUBLICATION.",
+						"the subscription writes to the tables of jobq, so jobs of this database will fail or be lost",
+						"Remove schema jobq_store from the publication and use ALTER SUBSCRIPTION ... REFRESH PUBLICATION.",
 						JOBQ_NEVER);
 	nrows = execute(publications_query, TIMESTAMPTZOID, now, relation);
 	for (uint64 i = 0; i < nrows; i++)
@@ -350,14 +350,14 @@ jobq_health_check_logical(JobqHealth *health)
 		if (holder.what != NULL)
 			jobq_health_add(health, JOBQ_INFO, "logical replication",
 							holder.object,
-							"the publication is for all tables, those of jobq too: a subscriber that has jobq must not subscribe to it",
-							"Publish the tables of applications, or their schemas, only.",
+							"the publication is for all tables, including those of jobq: a subscriber that has jobq must not subscribe to it",
+							"Publish only the tables or schemas of applications.",
 							JOBQ_NEVER);
 		else
 			jobq_health_add(health, JOBQ_WARNING, "logical replication",
 							holder.object,
-							"the publication has tables of jobq, which are no use to a subscriber and ruin its own jobs",
-							"Take the tables of schema jobq_store out of it.",
+							"the publication includes tables of jobq, which are useless to a subscriber and damage its own jobs",
+							"Remove the tables of schema jobq_store from it.",
 							JOBQ_NEVER);
 	}
 	SPI_finish();
@@ -383,7 +383,7 @@ jobq_health_check_history(JobqHealth *health)
 						jobq_relation_oid(JOBQ_REL_HISTORY_0 + segment));
 		hidden = report_holders(health, "history", nrows, consequence, NULL);
 		report_hidden(health, "history", hidden,
-					  "transactions of others keep the oldest segment of history from being emptied");
+					  "transactions of other roles keep the oldest segment of history from being emptied");
 	}
 	SPI_finish();
 }

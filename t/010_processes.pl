@@ -189,7 +189,7 @@ within(20, 'a smart shutdown does not wait for it', sub { $node->stop('smart') }
 my $bare = jobq_node('bare', preload => 0);
 like(
 	sql_error($bare, 'CREATE EXTENSION jobq'),
-	qr/ERROR:  55000:.*HINT:  Set shared_preload_libraries = 'jobq'/s,
+	qr/ERROR:  55000:.*HINT:  Add jobq to shared_preload_libraries/s,
 	'CREATE EXTENSION says that the library must be preloaded');
 is($bare->safe_psql('postgres', 'SELECT 1'), '1', 'the server is well');
 

@@ -102,8 +102,8 @@ poll_ok(
 		since < now()), ', ')
 	FROM jobq.health WHERE topic = 'shared commit'},
 	'health says that a job keeps the commit of others waiting',
-	expected => 'warning counts job N goes on in process N, and the commit of jobs before it,'
-	  . ' whose transaction it shares, waits for it: N t');
+	expected => 'warning counts job N is still running in process N, and the commit of earlier jobs'
+	  . ' that share its transaction waits for it: N t');
 my ($waiter) = $node->sql(q{SELECT hint FROM jobq.health WHERE topic = 'shared commit'}) =~
   /^Session \d+ waits for its locks\..* use pg_cancel_backend\((\d+)\)/;
 is( $waiter,

@@ -122,7 +122,7 @@ $node->sql("BEGIN; SELECT jobq.drop_queue('swallows', force => true); ROLLBACK")
 all_completed('a job that does not end', 'postgres', @ids);
 like(
 	log_since($node, $position),
-	qr/LOG:  job $ids[0] of queue "swallows" did not end when its queue was to be dropped/,
+	qr/LOG:  job $ids[0] of queue "swallows" did not end when its queue was being dropped/,
 	'the log says why its process was terminated');
 
 # A procedure that holds a lock that drop_queue() needs

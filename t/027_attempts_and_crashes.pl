@@ -242,7 +242,7 @@ sub share
 			AND outcome = 'interrupted'},
 		"$how: it is written down which jobs were through");
 	is( $node->sql(
-			qq{SELECT string_agg(DISTINCT attempt || ' ' || (detail ~ 'ended in job')::text, ',')
+			qq{SELECT string_agg(DISTINCT attempt || ' ' || (detail ~ 'ended while running job')::text, ',')
 		FROM jobq.attempts WHERE job_id IN ($ids) AND outcome = 'interrupted'}),
 		'1 true',
 		"$how: and on account of which one");

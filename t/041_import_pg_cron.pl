@@ -106,13 +106,13 @@ is( import(),
 		'nightly|t|',
 		'pg_cron job 2|t|',
 		'off|t|',
-		'sixth|t|what follows "0 3 * * *" was left out, as pg_cron ignores it',
+		'sixth|t|the text after "0 3 * * *" was left out because pg_cron ignores it',
 		'two|f|the command has more than one statement; put them into a DO block or a procedure',
 		'boot|f|invalid cron expression "@reboot"; '
 		  . 'Position 1: "@reboot" is not supported: a schedule needs a time.',
 		'february|f|cron expression "0 0 31 2 *" never fires; There is no such date and time.',
 		'broken|f|syntax error at or near "SELEC"',
-		'taken|f|another schedule of that name exists already',
+		'taken|f|another schedule with this name already exists',
 		'other database|f|it runs in database "elsewhere"',
 		'other server|f|it runs on another server, host "db2.example.com", port ' . $node->port,
 		"two\nlines|f|schedule name must not contain control characters",
@@ -149,7 +149,7 @@ is(scalar(() = $again =~ /\|t\|/g), 1, 'the second time nothing is doubled');
 like($again, qr/^second\|t\|$/m, 'a schedule that was removed comes back');
 like(
 	$again,
-	qr/^nightly\|f\|a schedule of that name and command exists already$/m,
+	qr/^nightly\|f\|a schedule with this name and command already exists$/m,
 	'import_pg_cron() says why it leaves out a schedule');
 is($node->sql("SELECT count(*) FROM jobq.schedules"), 9, 'there are as many as before');
 
@@ -207,7 +207,7 @@ like(
 $node->safe_psql('elsewhere', 'CREATE EXTENSION jobq');
 like(
 	sql_error($node, 'SELECT * FROM jobq.import_pg_cron()', 'elsewhere'),
-	qr/HINT:  Its jobs are in the database that cron.database_name names/,
+	qr/HINT:  Its jobs are in the database named by cron.database_name/,
 	'pg_cron is in another database');
 
 $node->stop;

@@ -222,7 +222,7 @@ foreach my $queue ('stubborn', 'stubborn_too')
 foreach my $name (sort keys %stubborn)
 {
 	($id, $pid) = @{ $stubborn{$name} };
-	my $why = $name =~ /timeout/ ? 'when its timeout was over' : 'when it was cancelled';
+	my $why = $name =~ /timeout/ ? 'after its timeout' : 'when it was cancelled';
 	ok(poll_until(sub { !kill(0, $pid) }), "$name: the process is gone");
 	like(
 		log_since($node, $position),

@@ -162,9 +162,9 @@ jobq_activation_check_executors(void)
 
 			if (!trouble->logged)
 				ereport(LOG,
-						(errmsg("jobq could not start a background worker for the role with OID %u",
+						(errmsg("jobq could not start a background worker for role with OID %u",
 								started[i].role),
-						 errhint("The server log has the reason.")));
+						 errhint("See the server log for the reason.")));
 			trouble->logged = true;
 		}
 		else

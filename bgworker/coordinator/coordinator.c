@@ -147,7 +147,7 @@ leave_database(JobqInstallation installation)
 {
 	if (installation == JOBQ_OTHER_VERSION)
 		ereport(LOG,
-				(errmsg("jobq does not work in database \"%s\": the extension's version is not the library's, %s",
+				(errmsg("jobq is inactive in database \"%s\": the extension's version differs from the library's, %s",
 						get_database_name(MyDatabaseId), JOBQ_VERSION),
 				 errhint("%s", jobq_version_hint())));
 	jobq_slots_leave(MyDatabaseId);

@@ -154,7 +154,7 @@ find_handler(const JobqCall *call)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_FUNCTION),
 				 errmsg("handler %s does not exist", call->handler),
-				 errhint("Create it, or give the queue another one with jobq.alter_queue().")));
+				 errhint("Create it, or give the queue another handler with jobq.alter_queue().")));
 	jobq_handler_describe(function, &entry->handler);
 	entry->sql = keep_string(call_text(&entry->handler));
 	entry->name = keep_string(call->handler);

@@ -208,8 +208,8 @@ catch_error(JobqRun *run)
 	jobq_current_job_recognize(error);
 	if (run->lease == 0 && error->hint == NULL && is_termination(error))
 		error->hint = run->call.handler != NULL ?
-			"Make the handler a procedure: it is called outside any transaction, and may end those that it begins." :
-			"Give jobq.run() a CALL of a procedure: it is run outside any transaction, and may end those that it begins.";
+			"Make the handler a procedure; it is called outside a transaction block and may use COMMIT and ROLLBACK." :
+			"Give jobq.run() a CALL of a procedure; it is run outside a transaction block and may use COMMIT and ROLLBACK.";
 	run->outcome.error = error;
 }
 

@@ -303,9 +303,9 @@ exit_if_frozen(Oid role)
 		return;
 	if (!is_known)
 		ereport(LOG,
-				(errmsg("jobq does not run jobs while transactions are read only by default"),
+				(errmsg("jobq does not run jobs while transactions are read-only by default"),
 				 errdetail("The setting default_transaction_read_only of the database or the server is on."),
-				 errhint("Jobs go on within a minute when it is off.")));
+				 errhint("Jobs continue within a minute after it is turned off.")));
 	proc_exit(0);
 }
 

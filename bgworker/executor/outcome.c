@@ -60,7 +60,7 @@ describe_failure(const JobqOutcome *outcome, JobqFailure *failure)
 	if (outcome->evicted)
 	{
 		failure->sqlstate = jobq_failure_sqlstate(ERRCODE_QUERY_CANCELED);
-		failure->message = "the job was interrupted, since its queue was to be dropped";
+		failure->message = "the job was interrupted because its queue was being dropped";
 		failure->retryable = true;
 		failure->retry_in = 0;
 	}
@@ -192,7 +192,7 @@ jobq_outcome_describe(JobqOutcome *outcome, MemoryContext context)
 					 (outcome->finished_at - outcome->started_at) / 1000.0);
 	else if (outcome->evicted && outcome->fate == NULL)
 		outcome->log_message =
-			psprintf("job " INT64_FORMAT " of queue \"%s\" was interrupted since its queue is to be dropped",
+			psprintf("job " INT64_FORMAT " of queue \"%s\" was interrupted because its queue is being dropped",
 					 outcome->job_id, outcome->queue_name);
 	else if (outcome->cancelled)
 		outcome->log_message =

@@ -123,7 +123,7 @@ log_termination(const JobqRun *run, JobqInterruption interruption)
 		return;
 	ereport(LOG,
 			(interruption == JOBQ_EVICTED ?
-			 errmsg("job " INT64_FORMAT " of queue \"%s\" did not end when its queue was to be dropped",
+			 errmsg("job " INT64_FORMAT " of queue \"%s\" did not end when its queue was being dropped",
 					run->outcome.job_id, run->outcome.queue_name) :
 			 interruption == JOBQ_CANCELLED ?
 			 errmsg("job " INT64_FORMAT " of queue \"%s\" did not end when it was cancelled",
@@ -131,9 +131,9 @@ log_termination(const JobqRun *run, JobqInterruption interruption)
 			 jobq_execute_is_limited() ?
 			 errmsg("backoff_function of queue \"%s\" did not end for job " INT64_FORMAT,
 					run->outcome.queue_name, run->outcome.job_id) :
-			 errmsg("job " INT64_FORMAT " of queue \"%s\" did not end when its timeout was over",
+			 errmsg("job " INT64_FORMAT " of queue \"%s\" did not end after its timeout",
 					run->outcome.job_id, run->outcome.queue_name),
-			 errdetail("The background worker that runs it in database \"%s\" is terminated.",
+			 errdetail("The background worker that runs it in database \"%s\" is being terminated.",
 					   jobq_outcome_database())));
 }
 
@@ -746,7 +746,7 @@ run_one_by_one(Batch *batch, const ErrorData *error)
 			(errcode(error->sqlerrcode),
 			 errmsg("could not commit %d jobs together: %s", batch->njobs,
 					error->message),
-			 errdetail("They are run again, each in a transaction of its own.")));
+			 errdetail("They will be run again, each in a transaction of its own.")));
 	begin_bookkeeping();
 	jobq_session_reset();
 	CommitTransactionCommand();

@@ -138,7 +138,7 @@ jobq_session_set_up(Oid role)
 	if (!is_role_itself())
 		ereport(FATAL,
 				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("jobq could not become the role with OID %u", role)));
+				 errmsg("jobq could not become role with OID %u", role)));
 	jobq_session_forbid_cancel();
 }
 
@@ -194,7 +194,7 @@ jobq_session_tidy(bool objects)
 	if (!is_role_itself())
 		ereport(FATAL,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("a job has left the session of its role")));
+				 errmsg("a job has changed the role of its session")));
 }
 
 /*

@@ -174,12 +174,11 @@ jobq_word_argument(FunctionCallInfo fcinfo, int argno, const char *name,
 	{
 		if (strcmp(word, words[i]) == 0)
 			return PG_GETARG_DATUM(argno);
-		appendStringInfo(&list, "%s%s", i == 0 ? "" :
-						 words[i + 1] != NULL ? ", " : " and ", words[i]);
+		appendStringInfo(&list, "%s%s", i == 0 ? "" : ", ", words[i]);
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("unknown value for %s: \"%s\"", name, word),
-			 errdetail("It is one of %s.", list.data)));
+			 errmsg("invalid value for %s: \"%s\"", name, word),
+			 errhint("Available values: %s.", list.data)));
 	return (Datum) 0;			/* keep compiler quiet */
 }

@@ -242,7 +242,7 @@ check_version(void)
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("extension \"%s\" has version %s in this database, and the library %s",
+			 errmsg("extension \"%s\" has version %s in this database, but the library has version %s",
 					JOBQ_EXTENSION, version, JOBQ_VERSION),
 			 errhint("%s", jobq_version_hint())));
 }
@@ -264,7 +264,7 @@ report_missing(Oid schema, JobqRelation relation)
 					JOBQ_EXTENSION) :
 			 errmsg("schema \"%s\" of extension \"%s\" does not exist",
 					JOBQ_STORE_SCHEMA, JOBQ_EXTENSION),
-			 errhint("It was renamed, moved or dropped. Give it back its name and place, or restore the database from a backup.")));
+			 errhint("It was renamed, moved or dropped. Restore its name and schema, or restore the database from a backup.")));
 }
 
 /* Looks a relation up, and its schema; InvalidOid if there is none. */

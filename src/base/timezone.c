@@ -68,7 +68,7 @@ jobq_timezone_require(const char *name)
 				 name[0] == '\0' ?
 				 errmsg("time zone name must not be empty") :
 				 errmsg("time zone \"%s\" not recognized", name),
-				 errdetail("Schedules take the names of the IANA time zone database, not offsets, abbreviations or POSIX specifications."),
+				 errdetail("Schedules accept names of the IANA time zone database, not offsets, abbreviations or POSIX specifications."),
 				 errhint("The view pg_timezone_names lists them.")));
 	return tz;
 }

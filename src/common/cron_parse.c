@@ -795,7 +795,7 @@ find_zone(Parser *parser)
 		{
 			parser->rule = &expression_rule;
 			(void) fail_quoting(parser, start, pos - start,
-								" is a time zone, and no part of an expression.");
+								" is a time zone, not part of an expression.");
 			parser->error->zone_offset = start + skip;
 			parser->error->zone_length = pos - start - skip;
 			return;

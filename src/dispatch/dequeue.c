@@ -111,7 +111,7 @@ read_options(FunctionCallInfo fcinfo, int first, ClaimOptions *options)
 	if (options->session_bound && options->duration > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("lease and session_bound exclude each other"),
+				 errmsg("lease and session_bound cannot be used together"),
 				 errdetail("A session-bound claim ends with the session.")));
 }
 
@@ -144,8 +144,8 @@ warn_of_handler(const JobqQueue *queue)
 		return;
 	ereport(WARNING,
 			(errmsg("queue \"%s\" has a handler", queue->name),
-			 errdetail("Background workers run its jobs, too: each job is run by one of them or by this client."),
-			 errhint("A queue for workers outside has none: see jobq.reset_queue().")));
+			 errdetail("Background workers also run its jobs: each job is run by one of them or by this client."),
+			 errhint("A queue for external workers has no handler; see jobq.reset_queue().")));
 }
 
 /* The queue, if the current user may take jobs from it. */

@@ -108,17 +108,17 @@ report_lost_lease(int64 id, int64 lease, JobqFindResult found,
 		ereport(ERROR,
 				(errcode(ERRCODE_JOBQ_LEASE_LOST),
 				 errmsg("the lease is not held yet"),
-				 errdetail("Another transaction has claimed or changed job " INT64_FORMAT ", and has not ended.",
+				 errdetail("Another transaction has claimed or changed job " INT64_FORMAT " and has not ended yet.",
 						   id),
-				 errhint("If it was this worker that claimed the job, commit after dequeue: until then there is no claim.")));
+				 errhint("If this worker claimed the job, commit after dequeue; until then there is no claim.")));
 	ereport(ERROR,
 			(errcode(ERRCODE_JOBQ_LEASE_LOST),
 			 errmsg("the lease is lost"),
 			 errdetail("Lease " INT64_FORMAT " does not hold job " INT64_FORMAT ". %s",
 					   lease, id, found == JOBQ_MISSING ?
-					   "The job is finished, or there is none with this id." :
+					   "The job is finished or does not exist." :
 					   explain_loss(lease, job)),
-			 errhint("Throw away what this attempt did. A longer lease, or heartbeats, keep a lease from running out before the job's timeout.")));
+			 errhint("Discard what this attempt did. A longer lease, or heartbeats, can keep a lease from running out before the job's timeout.")));
 }
 
 /*

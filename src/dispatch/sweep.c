@@ -166,9 +166,9 @@ judge(JobqTable *jobs, const Suspect *suspect)
 			jobq_lease_enter(&job);
 		pg_atomic_fetch_add_u64(&jobq_database()->swept, 1);
 		ereport(LOG,
-				(errmsg("jobq found job " INT64_FORMAT " of queue \"%s\" out of sight",
+				(errmsg("job " INT64_FORMAT " of queue \"%s\" was missing from shared memory",
 						job.id, queue->name),
-				 errhint("Change jobs by the functions of jobq only.")));
+				 errhint("Change jobs only through jobq's functions.")));
 	}
 }
 

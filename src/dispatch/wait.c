@@ -163,7 +163,7 @@ read_queues(ArrayType *array, Wait *wait)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("too many queues to wait for"),
-				 errdetail("There are %d, at most %d are allowed.", nelements,
+				 errdetail("There are %d; at most %d are allowed.", nelements,
 						   JOBQ_MAX_WAIT_QUEUES)));
 	for (int i = 0; i < nelements; i++)
 	{

@@ -173,10 +173,10 @@ const char *
 jobq_job_describe_fate(JobqState state, const JobqJob *job, const JobqQueue *queue)
 {
 	if (state == JOBQ_STATE_RUNNING)
-		return "the job is dead when nobody drops its queue's on_dead any more";
+		return "the job is dead once its queue's on_dead queue is no longer being dropped";
 	if (state != JOBQ_STATE_PENDING)
 		return "the job is dead";
-	return psprintf("attempt %d of %d is made in %.3f s", job->attempt + 1,
+	return psprintf("attempt %d of %d follows in %.3f s", job->attempt + 1,
 					jobq_job_max_attempts(job, queue),
 					Max(job->run_at - jobq_now(), 0) / 1000000.0);
 }

@@ -272,7 +272,7 @@ jobq_retry_in(PG_FUNCTION_ARGS)
 	int64		delay = PG_ARGISNULL(0) ? -1 :
 	jobq_duration_argument(fcinfo, 0, "delay", true);
 	char	   *message = message_argument(fcinfo, 1,
-										   "the job asked to be tried again");
+										   "the job asked to be retried");
 
 	check_mine("jobq.retry_in()");
 	retry_delay = delay;
@@ -285,7 +285,7 @@ Datum
 jobq_discard(PG_FUNCTION_ARGS)
 {
 	char	   *message = message_argument(fcinfo, 0,
-										   "the job asked not to be tried again");
+										   "the job asked not to be retried");
 
 	check_mine("jobq.discard()");
 	raise_wish(ERRCODE_JOBQ_DISCARD, message);

@@ -37,9 +37,9 @@ jobq_check_priority(int priority)
 	if (priority < PG_INT16_MIN || priority > PG_INT16_MAX)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("priority %d is out of range", priority),
-				 errdetail("A priority is between %d and %d; the smaller one runs first.",
-						   PG_INT16_MIN, PG_INT16_MAX)));
+				 errmsg("priority must be between %d and %d",
+						PG_INT16_MIN, PG_INT16_MAX),
+				 errhint("Jobs with smaller numbers run first.")));
 }
 
 void
@@ -109,7 +109,7 @@ report_duplicate(const JobqEnqueueOptions *options, int64 existing)
 		jobq_queue_recheck(options->queue->id, JOBQ_PRIV_ENQUEUE);
 	ereport(ERROR,
 			(errcode(ERRCODE_UNIQUE_VIOLATION),
-			 errmsg("queue \"%s\" has a job with this unique_key already",
+			 errmsg("queue \"%s\" already has a job with this unique_key",
 					options->queue->name),
 			 errdetail("Key \"%s\" belongs to job " INT64_FORMAT ".",
 					   options->unique_key, existing)));
@@ -385,8 +385,8 @@ jobq_enqueue_keyed_jobs(JobqTable *jobs, const JobqEnqueueOptions *options,
 			compare_keys(&sorted[i - 1], &sorted[i]) == 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_UNIQUE_VIOLATION),
-					 errmsg("unique_keys has a key more than once"),
-					 errdetail("Elements %d and %d are \"%s\".",
+					 errmsg("unique_keys must not contain duplicates"),
+					 errdetail("Elements %d and %d are both \"%s\".",
 							   sorted[i - 1].place + 1, place + 1,
 							   keys[place])));
 		own.unique_key = keys[place];

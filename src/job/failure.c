@@ -83,7 +83,7 @@ jobq_job_note_backoff_error(const JobqJob *job, const JobqQueue *queue,
 			(errcode(sqlerrcode),
 			 errmsg("backoff_function of queue \"%s\" failed for job " INT64_FORMAT ": %s",
 					queue->name, job->id, bounded),
-			 errdetail("The backoff of the queue holds."),
+			 errdetail("The queue's backoff is used instead."),
 			 errhidestmt(true), errhidecontext(true)));
 	failure->detail =
 		psprintf("%s%sThe queue's backoff_function failed with SQLSTATE %s: %s",
@@ -176,8 +176,8 @@ jobq_job_termination_failure(const JobqTermination *termination,
 	{
 		failure->outcome = JOBQ_FAILURE_FAILED;
 		failure->sqlstate = jobq_failure_sqlstate(termination->unrecorded);
-		failure->message = "what came of the job could not be written down, and what it did was rolled back";
-		failure->hint = "The server log has the error.";
+		failure->message = "the outcome of the job could not be recorded, so what it did was rolled back";
+		failure->hint = "See the server log for the error.";
 		return;
 	}
 	failure->sqlstate = jobq_failure_sqlstate(ERRCODE_ADMIN_SHUTDOWN);

@@ -167,7 +167,7 @@ insert_revived(const JobqQueue *queue, const Datum *values, const bool *nulls)
 	{
 		inserted = false;
 		ereport(NOTICE,
-				(errmsg("queue \"%s\" has another job with this unique_key, not retried",
+				(errmsg("queue \"%s\" already has another job with this unique_key, not retrying",
 						queue->name),
 				 errdetail("Job " INT64_FORMAT " had key \"%s\", which belongs to a job that is not finished.",
 						   DatumGetInt64(values[Anum_job_id - 1]),

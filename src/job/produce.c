@@ -58,7 +58,7 @@ run_at_argument(FunctionCallInfo fcinfo, TimestampTz now)
 	if (!PG_ARGISNULL(ARG_DELAY) && !PG_ARGISNULL(ARG_RUN_AT))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("delay and run_at exclude each other")));
+				 errmsg("delay and run_at cannot be used together")));
 	if (!PG_ARGISNULL(ARG_DELAY))
 	{
 		(void) jobq_duration_argument(fcinfo, ARG_DELAY, "delay", true);
@@ -92,8 +92,8 @@ on_conflict_argument(FunctionCallInfo fcinfo)
 		return JOBQ_CONFLICT_ERROR;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("unknown value for on_conflict: \"%s\"", word),
-			 errdetail("It is one of keep, replace and error.")));
+			 errmsg("invalid value for on_conflict: \"%s\"", word),
+			 errhint("Available values: keep, replace, error.")));
 	return JOBQ_CONFLICT_KEEP;	/* keep compiler quiet */
 }
 
@@ -271,15 +271,15 @@ unique_keys_argument(FunctionCallInfo fcinfo, const char *unique_key,
 	if (unique_key != NULL && njobs > 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("unique_key is for one job, and there are %d payloads",
+				 errmsg("unique_key is for a single job, but there are %d payloads",
 						njobs),
-				 errhint("Use unique_keys, with a key for each payload.")));
+				 errhint("Use unique_keys with a key for each payload.")));
 	if (!has_unique_keys(fcinfo))
 		return NULL;
 	if (unique_key != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("unique_key and unique_keys exclude each other")));
+				 errmsg("unique_key and unique_keys cannot be used together")));
 	elements = jobq_array_elements("unique_keys",
 								   PG_GETARG_ARRAYTYPE_P(ARG_UNIQUE_KEYS),
 								   TEXTOID, &nulls, &nkeys);
@@ -287,7 +287,7 @@ unique_keys_argument(FunctionCallInfo fcinfo, const char *unique_key,
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("unique_keys must have as many elements as payloads"),
-				 errdetail("It has %d, and payloads has %d.", nkeys, njobs)));
+				 errdetail("The numbers of elements are %d and %d.", nkeys, njobs)));
 	keys = palloc0(Max(nkeys, 1) * sizeof(char *));
 	for (int i = 0; i < nkeys; i++)
 	{

@@ -242,9 +242,9 @@ refuse_if_used(int32 queue, const char *name)
 	if (names.len > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
-				 errmsg("cannot drop queue \"%s\" because dead jobs of other queues go there",
+				 errmsg("cannot drop queue \"%s\" because other queues send their dead jobs to it",
 						name),
-				 errdetail("It is option on_dead of %s.", names.data),
+				 errdetail("It is the on_dead queue of %s.", names.data),
 				 errhint("Use jobq.drop_queue(%s, force => true) to drop it anyway.",
 						 quote_literal_cstr(name))));
 }

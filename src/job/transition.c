@@ -99,7 +99,7 @@ jobq_job_claim(JobqTable *jobs, JobqJob *job, int64 lease, TimestampTz until,
 				(errcode(ERRCODE_OUT_OF_MEMORY),
 				 errmsg("no shared memory left for a session-bound claim"),
 				 errdetail("A role has room for as many leases as others leave free."),
-				 errhint("Increase jobq.shared_memory, or claim by a lease that has an end.")));
+				 errhint("Increase jobq.shared_memory, or claim with a lease that runs out.")));
 	return true;
 }
 

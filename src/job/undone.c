@@ -67,10 +67,10 @@ record(JobqJob *job, const JobqUndone *undone)
 	failure.outcome = JOBQ_FAILURE_INTERRUPTED;
 	failure.message = "the transaction that the job shared with others was rolled back";
 	failure.detail = undone->cause == 0 ?
-		"The job was through. It is run again, and the attempt does not count." :
-		psprintf("The background worker ended in job " INT64_FORMAT ". This one was through; it is run again, and the attempt does not count.",
+		"The job had finished. It is run again, and the attempt does not count." :
+		psprintf("The background worker ended while running job " INT64_FORMAT ". This job had finished; it is run again, and the attempt does not count.",
 				 undone->cause);
-	failure.hint = "What a job does outside the database may happen twice. Its last attempt shares no transaction.";
+	failure.hint = "What a job does outside the database may happen twice. A job's last attempt does not share a transaction.";
 	jobq_job_record_attempt(job, &failure, undone->attempt);
 }
 

@@ -219,7 +219,7 @@ read_privileges(ArrayType *array)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("unrecognized queue privilege \"%s\"", name),
-					 errhint("Privileges are: enqueue, consume, manage, read.")));
+					 errhint("Available privileges: enqueue, consume, manage, read.")));
 		mask |= bit;
 	}
 	return mask;
@@ -299,7 +299,7 @@ notice_if_no_usage(Oid role)
 		return;
 	ereport(NOTICE,
 			(errmsg("role %s may not use jobq yet", name),
-			 errhint("A superuser or the owner of extension \"%s\" can grant it that with jobq.grant_usage(%s).",
+			 errhint("A superuser or the owner of extension \"%s\" can allow that with jobq.grant_usage(%s).",
 					 JOBQ_EXTENSION, quote_literal_cstr(name))));
 }
 

@@ -77,7 +77,7 @@ function_tuple(Oid function)
 				(errcode(ERRCODE_UNDEFINED_FUNCTION),
 				 errmsg("function with OID %u does not exist", function),
 				 OidIsValid(function) ? 0 :
-				 errhint("To have none, use jobq.reset_queue().")));
+				 errhint("To remove it from a queue, use jobq.reset_queue().")));
 	return tuple;
 }
 
@@ -256,7 +256,7 @@ jobq_payload_check_validate(Oid function)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s cannot check payloads",
 						jobq_function_text(function)),
-				 errhint("A payload check is a function %s(jsonb) that returns boolean, or text: the reason why the payload is refused.",
+				 errhint("A payload check is a function %s(jsonb) that returns boolean, or text that says why the payload is refused.",
 						 bare_name(proc))));
 	ReleaseSysCache(tuple);
 }
@@ -310,7 +310,7 @@ callable_function(const FunctionCall *call)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("function %s cannot be called", call->text),
-				 errdetail("It is called as the owner of a queue, who does not exist any more."),
+				 errdetail("It is called as the owner of a queue, who no longer exists."),
 				 errhint("A superuser can give the queue another owner with jobq.alter_queue().")));
 	if (!jobq_may_execute(function, call->owner))
 		ereport(ERROR,

@@ -255,7 +255,7 @@ jobq_payload_path_validate(Datum path)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("option \"payload_path\" must not use variables"),
-				 errdetail("The path is %s, and nothing gives its variables a value.",
+				 errdetail("The path is %s, and nothing gives its variables values.",
 						   path_text(path)),
 				 errhint("Write the values into the path.")));
 	if (!is_predicate(DatumGetJsonPathP(path)))
@@ -263,6 +263,6 @@ jobq_payload_path_validate(Datum path)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("option \"payload_path\" must be a predicate"),
 				 errdetail("The path %s selects values.", path_text(path)),
-				 errhint("Compare them with something, or ask whether there are any, as in exists(%s).",
+				 errhint("Compare them with something, or test whether there are any, as in exists(%s).",
 						 path_text(path))));
 }

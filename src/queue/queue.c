@@ -115,7 +115,7 @@ jobq_queue_report_missing(const char *name, int privilege)
 			 closest != NULL ?
 			 errhint("Perhaps you meant the queue \"%s\".", closest) :
 			 privilege == JOBQ_PRIV_OWNER || privilege == JOBQ_PRIV_MANAGE ?
-			 errhint("The view jobq.queues has the names of those that you may see.") :
+			 errhint("The view jobq.queues lists those that you may see.") :
 			 may_create(GetUserId()) ?
 			 errhint("Create it with jobq.create_queue(%s).",
 					 quote_literal_cstr(name)) :
@@ -229,7 +229,7 @@ jobq_queue_check_home(const JobqQueue *queue)
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("queue \"%s\" belongs to another database", queue->name),
 			 errdetail("This database was copied or restored, and the jobs that came with it may be running in the original."),
-			 errhint("SELECT jobq.start() makes the queues of this database its own.")));
+			 errhint("Use jobq.start() to make the queues this database's own.")));
 }
 
 /*
@@ -244,7 +244,7 @@ jobq_queue_new_id(void)
 	if (id > PG_INT32_MAX)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("no ids are left for queues")));
+				 errmsg("no queue ids are left")));
 	return (int32) id;
 }
 

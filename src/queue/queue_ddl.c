@@ -407,11 +407,11 @@ jobq_reset_queue(PG_FUNCTION_ARGS)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("unrecognized queue option \"%s\"", option_name),
-					 errhint("Options are: %s.", jobq_queue_option_names())));
+					 errhint("Available options: %s.", jobq_queue_option_names())));
 		if (!option->resettable)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("option \"%s\" has no default", option_name),
+					 errmsg("queue option \"%s\" has no default", option_name),
 					 errhint("Use jobq.alter_queue().")));
 		row.nulls[option->attnum - 1] = true;
 		note_changed_option(&row, option->attnum);

@@ -75,7 +75,7 @@ jobq_queue_recheck(int32 id, int privilege)
 	if (queue == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("the queue does not exist any more")));
+				 errmsg("the queue no longer exists")));
 	if (jobq_queue_allows(queue, GetUserId(), privilege))
 		return;
 	if (jobq_queue_may_name(queue, GetUserId()))
@@ -83,7 +83,7 @@ jobq_queue_recheck(int32 id, int privilege)
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("permission denied for the queue"),
-			 errdetail("The privilege was revoked, or the queue given away, in the meantime.")));
+			 errdetail("The privilege was revoked, or the queue was given another owner, in the meantime.")));
 }
 
 /* The same for one who has named a job. */

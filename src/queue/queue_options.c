@@ -166,7 +166,7 @@ jobq_queue_name_check(const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("queue name is too long"),
-				 errdetail("The name has %zu bytes, at most %d are allowed.",
+				 errdetail("The name has %zu bytes; at most %d are allowed.",
 						   strlen(name), JOBQ_MAX_NAME_LENGTH)));
 	for (const unsigned char *c = (const unsigned char *) name; *c != '\0'; c++)
 	{
@@ -179,31 +179,28 @@ jobq_queue_name_check(const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("queue name \"%s\" is reserved", name),
-				 errdetail("Names that start with \"%s\" belong to the queues of jobq.run().",
+				 errdetail("Names that start with \"%s\" are for the queues of jobq.run().",
 						   RUN_QUEUE_PREFIX)));
 }
 
-static void
-out_of_range(const char *name, const char *detail)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("value of option \"%s\" is out of range", name),
-			 errdetail_internal("%s", detail)));
-}
+/* Takes the arguments of errmsg(). */
+#define out_of_range(...) \
+	ereport(ERROR, \
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE), \
+			 errmsg(__VA_ARGS__)))
 
 static void
 check_positive(const char *name, Datum value)
 {
 	if (DatumGetInt32(value) < 1)
-		out_of_range(name, _("The value must be 1 or more."));
+		out_of_range("option \"%s\" must be at least 1", name);
 }
 
 static void
 check_not_negative(const char *name, Datum value)
 {
 	if (DatumGetInt32(value) < 0)
-		out_of_range(name, _("The value must not be negative."));
+		out_of_range("option \"%s\" must not be negative", name);
 }
 
 static void
@@ -212,7 +209,8 @@ check_priority(const char *name, Datum value)
 	int			priority = DatumGetInt32(value);
 
 	if (priority < PG_INT16_MIN || priority > PG_INT16_MAX)
-		out_of_range(name, _("Priorities are from -32768 to 32767."));
+		out_of_range("option \"%s\" must be between %d and %d", name,
+					 PG_INT16_MIN, PG_INT16_MAX);
 }
 
 static void
@@ -240,7 +238,7 @@ check_factor(const char *name, Datum value)
 	double		factor = DatumGetFloat8(value);
 
 	if (!(factor >= 1.0) || isinf(factor))
-		out_of_range(name, _("The value must be a finite number, 1 or more."));
+		out_of_range("option \"%s\" must be at least 1 and finite", name);
 }
 
 static void
@@ -249,21 +247,21 @@ check_jitter(const char *name, Datum value)
 	double		jitter = DatumGetFloat8(value);
 
 	if (!(jitter >= 0.0 && jitter <= 1.0))
-		out_of_range(name, _("The value must be from 0 to 1."));
+		out_of_range("option \"%s\" must be between 0 and 1", name);
 }
 
 static void
 check_interval(const char *name, Datum value)
 {
 	if (jobq_interval_microseconds(DatumGetIntervalP(value)) < 0)
-		out_of_range(name, _("The interval must not be negative."));
+		out_of_range("option \"%s\" must not be negative", name);
 }
 
 static void
 check_timeout(const char *name, Datum value)
 {
 	if (jobq_interval_microseconds(DatumGetIntervalP(value)) < LEASE_MIN)
-		out_of_range(name, _("The interval must be 1 ms or more."));
+		out_of_range("option \"%s\" must be at least 1 ms", name);
 }
 
 static void
@@ -272,8 +270,8 @@ check_lease(const char *name, Datum value)
 	int64		lease = jobq_interval_microseconds(DatumGetIntervalP(value));
 
 	if (lease < LEASE_MIN || lease > LEASE_MAX)
-		out_of_range(name,
-					 _("The interval must be between 1 ms and 366 days."));
+		out_of_range("option \"%s\" must be between 1 ms and 366 days",
+					 name);
 }
 
 static void
@@ -292,7 +290,7 @@ check_steps(const char *name, Datum value)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("option \"%s\" has too many elements", name),
-				 errdetail("There are %d, at most %d are allowed.",
+				 errdetail("There are %d; at most %d are allowed.",
 						   nelements, MAX_BACKOFF_STEPS)));
 	for (int i = 0; i < nelements; i++)
 		check_interval(name, elements[i]);
@@ -330,7 +328,7 @@ check_payload_path(const char *name, Datum value)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("value of option \"%s\" is too long", name),
-				 errdetail("It takes %zu bytes, at most %d are allowed.",
+				 errdetail("It takes %zu bytes; at most %d are allowed.",
 						   toast_raw_datum_size(value), MAX_PATH_SIZE)));
 }
 
@@ -427,7 +425,7 @@ check_on_dead(const char *queue, Oid owner, int32 target_id)
 				 jobq_queue_may_name(target, GetUserId()) ?
 				 errmsg("permission denied for queue \"%s\"", target->name) :
 				 errmsg("permission denied for the queue of option \"on_dead\""),
-				 errdetail("Role \"%s\", who owns queue \"%s\", must have the privilege to enqueue.",
+				 errdetail("Role \"%s\", the owner of queue \"%s\", must have the privilege to enqueue.",
 						   GetUserNameFromId(owner, false), queue)));
 }
 
@@ -443,7 +441,7 @@ jobq_executor_role_check(Oid role)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("role \"%s\" cannot log in",
 						GetUserNameFromId(role, false)),
-				 errdetail("Background workers connect as the role that a job runs as: the queue's owner, or who called jobq.run()."),
+				 errdetail("Background workers connect as the role that a job runs as: the queue's owner, or the caller of jobq.run()."),
 				 errhint("Use another role, or ALTER ROLE %s LOGIN.",
 						 quote_identifier(GetUserNameFromId(role, false)))));
 }
@@ -459,7 +457,7 @@ check_has_owner(const char *name, Oid owner)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("queue \"%s\" has no owner", name),
-				 errdetail("Its owner was dropped, or was missing where a dump was restored."),
+				 errdetail("Its owner was dropped, or was missing when a dump was restored."),
 				 errhint("A superuser can give it one with jobq.alter_queue(%s, owner => ...).",
 						 quote_literal_cstr(name))));
 }
@@ -474,7 +472,7 @@ check_may_execute(const char *function_text, Oid owner)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied for function %s", function_text),
-				 errdetail("Role \"%s\", who owns the queue, must have the privilege to execute it.",
+				 errdetail("Role \"%s\", the owner of the queue, must have the privilege to execute it.",
 						   GetUserNameFromId(owner, false))));
 }
 

@@ -52,9 +52,9 @@ check_may_run_as_owner(const JobqScheduleRow *row)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied to change the command of schedule \"%s\"",
 						TextDatumGetCString(row->values[Anum_schedule_name - 1])),
-				 errdetail("It is run as the schedule's owner, \"%s\", whose role you cannot set.",
+				 errdetail("It runs as the schedule's owner, \"%s\", and you cannot SET ROLE to that role.",
 						   GetUserNameFromId(owner, false)),
-				 errhint("Use jobq.schedule() to replace the schedule by one that is run as you.")));
+				 errhint("Use jobq.schedule() to replace the schedule with one that runs as you.")));
 }
 
 /*

@@ -128,7 +128,7 @@ lock_target(const JobqQueue *queue, Oid owner)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied for the schedule's queue"),
-				 errdetail("Role \"%s\", who owns the schedule, must have the privilege to enqueue.",
+				 errdetail("Role \"%s\", the owner of the schedule, must have the privilege to enqueue.",
 						   GetUserNameFromId(owner, false))));
 	return locked;
 }

@@ -289,7 +289,7 @@ report_disabled(const List *schedules)
 				 errdetail("In database \"%s\": %s",
 						   get_database_name(MyDatabaseId),
 						   disabled->problem),
-				 errhint("When that is settled, use jobq.enable_schedule().")));
+				 errhint("After fixing the cause, use jobq.enable_schedule().")));
 	}
 }
 

@@ -131,13 +131,13 @@ jobq_schedule_reset(JobqScheduleRow *row, const char *name)
 		if (strcmp(name, without_default[i]) == 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("schedule option \"%s\" cannot be reset", name),
+					 errmsg("schedule option \"%s\" has no default", name),
 					 errhint("Use jobq.alter_schedule().")));
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("unrecognized schedule option \"%s\"", name),
-			 errhint("Options that have a default are: %s.", names.data)));
+			 errhint("Options with a default: %s.", names.data)));
 }
 
 /* Puts an argument, one of a list of words, into the row, unless it is NULL. */
@@ -384,7 +384,7 @@ check_jitter(const JobqScheduleRow *row, const JobqTimetable *timetable)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("jitter must be shorter than the time between two runs"),
-					 errdetail("This schedule has runs " INT64_FORMAT " seconds apart.",
+					 errdetail("Two runs of this schedule are " INT64_FORMAT " seconds apart.",
 							   (next - last) / USECS_PER_SEC)));
 		last = next;
 	}

@@ -122,7 +122,7 @@ require_pg_cron(void)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("extension \"%s\" is not installed in this database",
 						"pg_cron"),
-				 errhint("Its jobs are in the database that cron.database_name names.")));
+				 errhint("Its jobs are in the database named by cron.database_name.")));
 }
 
 static char *
@@ -218,9 +218,9 @@ is_there(Import *import, Oid owner)
 		!row.nulls[Anum_schedule_command - 1] &&
 		strcmp(TextDatumGetCString(row.values[Anum_schedule_command - 1]),
 			   import->job->command) == 0)
-		import->reason = "a schedule of that name and command exists already";
+		import->reason = "a schedule with this name and command already exists";
 	else if (found)
-		import->reason = "another schedule of that name exists already";
+		import->reason = "another schedule with this name already exists";
 	jobq_table_close(table);
 	return found;
 }
@@ -329,7 +329,7 @@ import_job(void *arg)
 				 errmsg_internal("%s", import->reason)));
 	import->imported = true;
 	if (cut)
-		import->reason = psprintf("what follows \"%s\" was left out, as pg_cron ignores it",
+		import->reason = psprintf("the text after \"%s\" was left out because pg_cron ignores it",
 								  cron);
 }
 

@@ -228,7 +228,7 @@ jobq_backfill(PG_FUNCTION_ARGS)
 		to > jobq_now())
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("from_time and to_time must be a range of time that has passed")));
+				 errmsg("from_time and to_time must be a range in the past")));
 	table = jobq_table_open(JOBQ_REL_SCHEDULE);
 	slot = jobq_table_slot(table);
 	queue = require_runnable(table, slot, name, &row);

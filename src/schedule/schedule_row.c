@@ -206,7 +206,7 @@ report_missing(JobqTable *table, const char *name)
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("schedule \"%s\" does not exist", name),
 			 closest == NULL ?
-			 errhint("The view jobq.schedules has the names of those that you may see.") :
+			 errhint("The view jobq.schedules lists those that you may see.") :
 			 errhint("Perhaps you meant the schedule \"%s\".", closest)));
 }
 

@@ -341,7 +341,7 @@ at_transaction_end(XactEvent event)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("cannot PREPARE a transaction that has executed jobq.stop()"),
-				 errdetail("Workers are stopped for as long as the transaction is open, which a prepared one could be for ever.")));
+				 errdetail("Workers are stopped while the transaction is open, and a prepared transaction can stay open indefinitely.")));
 	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_COMMIT)
 		end_stop(event == XACT_EVENT_COMMIT);
 }

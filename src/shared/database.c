@@ -225,7 +225,7 @@ jobq_require_shmem(void)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("jobq must be loaded when the server starts"),
-				 errhint("Set shared_preload_libraries = 'jobq' and restart the server.")));
+				 errhint("Add jobq to shared_preload_libraries and restart the server.")));
 	(void) jobq_database();
 }
 

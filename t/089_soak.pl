@@ -1,0 +1,1045 @@
+# t/089_soak.pl
+#
+# A long day of a server, in short.  Producers and workers of all kinds go at
+# full speed, and every few seconds something happens to them: processes die,
+# the server crashes or is stopped, tables are rewritten, somebody holds an old
+# snapshot, settings change.  Nothing may be lost or done twice, everybody goes
+# on each time, and neither memory nor tables grow.
+#
+# The queues, and who works them:
+#   plain, failing, committing   handlers in executors: a function; one that
+#                                fails half of the time, and whose doomed jobs
+#                                go to on_dead's queue buried; a procedure
+#   ticks                        a handler, for the jobs of schedules
+#   single, batch, chained       dequeue and complete of 1 and of 20 jobs; next
+#   taken, bound, told           take; claims that are bound to the session;
+#                                CALL jobq.wait, and somebody who listens
+#
+# Producers add to a queue only while it has room (max_backlog), so that what
+# the tables grow to is the faults' doing or jobq's.
+#
+# The account.  Who places a job writes it to table placed, who has done it to
+# table effects, each in the transaction that places or ends the job.  So in
+# every single snapshot a job that was placed is either there and has no effect,
+# or has come to its one end and has one.  audit() looks at that after each
+# fault, in one snapshot, writes what is wrong to table broken, with the rows
+# that show it, and forgets about the jobs that are through; if one of them
+# comes back its effect belongs to no job.  Schedules have counted a run for
+# each job that is there or has left its row in table slots.
+#
+# The first three fifths of the time are stormy.  After that nothing happens
+# that ends a process, which shows whether those that live grow.
+#
+# JOBQ_SOAK_SECONDS is for how long (20); "make soak SECONDS=900" is the full
+# proof.  JOBQ_SEED repeats the order of the faults.
+
+use strict;
+use warnings;
+
+use JobqClients;
+use JobqMemory;
+use JobqTest;
+use List::Util qw(max min shuffle);
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(time);
+
+my $seconds = $ENV{JOBQ_SOAK_SECONDS} || 20;
+my $seed = $ENV{JOBQ_SEED} || int(rand(1e9)) + 1;
+
+my $max_backlog = 1000;    # of a queue, before producers pause
+my $sample_every = 3;     # seconds
+my $turn_every = 5;       # seconds that a segment of history is written to
+
+# Growth of a process that is allowed, and from which length of the run on
+# there are enough samples of those that live for a minute.
+my $max_growth = 8192;    # kilobytes
+my $long_run = 300;       # seconds
+
+srand($seed);
+note("JOBQ_SEED=$seed");
+
+my $node = jobq_node(
+	'main',
+	extension => 0,
+	conf => [
+		'fsync = off',
+		'log_statement = none',
+		"log_line_prefix = '%m [%p] %b %e %q%a '",
+		'max_wal_size = 512MB',
+		'autovacuum_naptime = 1s',
+		'jobq.max_workers = 3',
+		'jobq.sweep_interval = 1s',
+	]);
+$node->safe_psql('postgres', 'CREATE DATABASE soak');
+create_extension($node, 'soak');
+
+sub sql
+{
+	my ($sql) = @_;
+	return $node->safe_psql('soak', $sql);
+}
+
+sql(q{
+	CREATE SCHEMA soak;
+	CREATE TABLE soak.queue (name text PRIMARY KEY, executed boolean);
+	CREATE TABLE soak.placed (job bigint PRIMARY KEY, queue text,
+	  doomed boolean);
+	CREATE TABLE soak.effects (job bigint, queue text,
+	  at timestamptz DEFAULT clock_timestamp());
+	CREATE INDEX ON soak.effects (job);
+	CREATE TABLE soak.slots (schedule text, slot timestamptz, job bigint,
+	  at timestamptz DEFAULT clock_timestamp());
+
+	-- who has a job of queue batch
+	CREATE TABLE soak.holding (job bigint PRIMARY KEY, lease bigint,
+	  lease_until timestamptz);
+	CREATE INDEX ON soak.holding (lease);
+
+	-- what audit() has found, and has forgotten about
+	CREATE TABLE soak.broken (law text, job bigint, evidence jsonb,
+	  at timestamptz DEFAULT clock_timestamp(), told boolean DEFAULT false,
+	  PRIMARY KEY (law, job));
+	CREATE TABLE soak.settled (queue text, jobs bigint);
+
+	CREATE FUNCTION soak.any_of(VARIADIC list anyarray) RETURNS anyelement
+	LANGUAGE sql AS
+	$$ SELECT list[1 + floor(random() * cardinality(list))::int] $$;
+
+	CREATE FUNCTION soak.has_room(name text, most int) RETURNS boolean
+	LANGUAGE sql AS $$
+	  SELECT count(*) < most FROM
+	    (SELECT FROM jobq_store.job AS j
+	      WHERE j.queue = (SELECT q.id FROM jobq_store.queue AS q
+	                        WHERE q.name = has_room.name)
+	      LIMIT most) AS t $$;
+
+	-- Places some jobs in a queue.
+	CREATE FUNCTION soak.place(this text, what text) RETURNS void
+	LANGUAGE plpgsql AS $$
+	DECLARE
+	  doomed boolean := this = 'failing' AND what <> 'unique'
+	    AND random() < 0.05;
+	  load jsonb := jsonb_build_object('token', random(), 'doomed', doomed);
+	  prio int := soak.any_of(0, 0, -5, 5);
+	  attempts int := CASE WHEN doomed THEN 3 END;
+	  ids bigint[];
+	BEGIN
+	  CASE what
+	    WHEN 'one' THEN
+	      ids := ARRAY[jobq.enqueue(this, load, priority => prio,
+	        max_attempts => attempts)];
+	    WHEN 'late' THEN
+	      ids := ARRAY[jobq.enqueue(this, load, priority => prio,
+	        max_attempts => attempts, delay => random() * interval '2 s')];
+	    WHEN 'many' THEN
+	      ids := ARRAY(SELECT jobq.enqueue_many(this,
+	        array_fill(load, ARRAY[50]), priority => prio,
+	        max_attempts => attempts));
+	    WHEN 'unique' THEN
+	      ids := ARRAY[jobq.enqueue(this, load, priority => prio,
+	        delay => random() * interval '100 ms',
+	        unique_key => 'key ' || floor(6 * random()),
+	        on_conflict => soak.any_of(text 'keep', 'replace', 'error'))];
+	      -- not if it is one that was there, and has stayed as it was
+	      ids := ARRAY(SELECT id FROM jobq_store.job
+	        WHERE id = ids[1] AND payload = load);
+	  END CASE;
+	  INSERT INTO soak.placed SELECT unnest(ids), this, doomed
+	  ON CONFLICT DO NOTHING;  -- it has replaced one that was there
+	EXCEPTION WHEN unique_violation THEN
+	  IF what <> 'unique' THEN RAISE; END IF;
+	END $$;
+
+	-- Places jobs in one of the queues that have room; false if none has.
+	CREATE FUNCTION soak.produce(most int) RETURNS boolean
+	LANGUAGE plpgsql AS $$
+	DECLARE
+	  this text;
+	BEGIN
+	  FOR this IN SELECT name FROM soak.queue ORDER BY random() LOOP
+	    CONTINUE WHEN NOT soak.has_room(this, most);
+	    BEGIN
+	      FOR i IN 1 .. soak.any_of(1, 2, 5) LOOP
+	        PERFORM soak.place(this,
+	          soak.any_of(text 'one', 'late', 'many', 'many', 'unique'));
+	      END LOOP;
+	      IF random() < 0.05 THEN RAISE SQLSTATE 'ROLLB'; END IF;
+	    EXCEPTION WHEN SQLSTATE 'ROLLB' THEN NULL;
+	    END;
+	    RETURN true;
+	  END LOOP;
+	  RETURN false;
+	END $$;
+
+	CREATE FUNCTION soak.handle(job jobq.job) RETURNS void LANGUAGE sql AS
+	$$ INSERT INTO soak.effects VALUES (job.id, job.queue) $$;
+
+	-- The lock is held until the job's transaction has ended.
+	CREATE FUNCTION soak.handle_or_fail(job jobq.job) RETURNS void
+	LANGUAGE plpgsql AS $$
+	BEGIN
+	  IF NOT pg_try_advisory_xact_lock(job.id) THEN
+	    RAISE 'job % has two holders', job.id;
+	  END IF;
+	  INSERT INTO soak.effects VALUES (job.id, job.queue);
+	  IF (job.payload ->> 'doomed')::boolean OR random() < 0.5 THEN
+	    RAISE 'bad luck';
+	  END IF;
+	END $$;
+
+	-- The effect of a doomed job is that it is buried.
+	CREATE FUNCTION soak.bury(job jobq.job) RETURNS void LANGUAGE sql AS $$
+	  INSERT INTO soak.effects
+	  VALUES ((job.payload ->> 'job_id')::bigint, job.queue) $$;
+
+	CREATE PROCEDURE soak.handle_in_steps(job jobq.job) LANGUAGE plpgsql AS $$
+	BEGIN
+	  -- it may have come so far before
+	  INSERT INTO soak.effects SELECT job.id, job.queue
+	   WHERE NOT EXISTS (SELECT FROM soak.effects AS e WHERE e.job = $1.id);
+	  COMMIT;
+	  PERFORM pg_sleep(0.002 * random());
+	END $$;
+
+	CREATE FUNCTION soak.tick(job jobq.job) RETURNS void LANGUAGE sql AS $$
+	  INSERT INTO soak.slots
+	  VALUES (job.headers ->> 'schedule',
+	    (job.headers ->> 'scheduled_at')::timestamptz, job.id) $$;
+
+	CREATE FUNCTION soak.finish(job bigint, lease bigint, queue text)
+	RETURNS void LANGUAGE plpgsql AS $$
+	BEGIN
+	  INSERT INTO soak.effects VALUES (job, queue);
+	  PERFORM jobq.complete(job, lease);
+	EXCEPTION WHEN SQLSTATE 'JQ001' THEN NULL;
+	END $$;
+
+	CREATE FUNCTION soak.give_up(job bigint, lease bigint) RETURNS void
+	LANGUAGE plpgsql AS $$
+	BEGIN
+	  IF random() < 0.5 THEN
+	    PERFORM jobq.fail(job, lease, 'bad luck',
+	      retry_in => soak.any_of(NULL, interval '0', '50 ms'));
+	  ELSE
+	    PERFORM jobq.release(job, lease,
+	      delay => soak.any_of(interval '0', '50 ms'));
+	  END IF;
+	EXCEPTION WHEN SQLSTATE 'JQ001' THEN NULL;
+	END $$;
+
+	-- Claims jobs and notes who has them; returns the lease, 0: none.
+	CREATE FUNCTION soak.hold(queue text, n int) RETURNS bigint
+	LANGUAGE plpgsql AS $$
+	DECLARE
+	  got jobq.job;
+	BEGIN
+	  FOR got IN SELECT * FROM jobq.dequeue(queue, n) LOOP
+	    IF EXISTS (SELECT FROM soak.holding AS h
+	      WHERE h.job = got.id AND h.lease_until > clock_timestamp())
+	    THEN
+	      RAISE 'job % has two holders', got.id;
+	    END IF;
+	    INSERT INTO soak.holding VALUES (got.id, got.lease, got.lease_until)
+	    ON CONFLICT ON CONSTRAINT holding_pkey DO UPDATE
+	    SET lease = excluded.lease, lease_until = excluded.lease_until;
+	  END LOOP;
+	  RETURN coalesce(got.lease, 0);
+	END $$;
+
+	-- Ends all jobs of a lease, or none.
+	CREATE FUNCTION soak.finish_held(this bigint, queue text) RETURNS void
+	LANGUAGE plpgsql AS $$
+	DECLARE
+	  ids bigint[];
+	BEGIN
+	  WITH ended AS
+	    (DELETE FROM soak.holding WHERE lease = this RETURNING job)
+	  SELECT coalesce(array_agg(job), '{}') INTO ids FROM ended;
+	  INSERT INTO soak.effects SELECT unnest(ids), queue;
+	  IF jobq.complete_many(ids, this) <> cardinality(ids) THEN
+	    RAISE SQLSTATE 'JQ001';
+	  END IF;
+	EXCEPTION WHEN SQLSTATE 'JQ001' THEN NULL;
+	END $$;
+
+	-- Which of these jobs next() is to complete: all, or none if one of them
+	-- is lost.  The heartbeat has them locked until then.
+	CREATE FUNCTION soak.ready_to_end(ids bigint[], lease bigint, queue text)
+	RETURNS bigint[] LANGUAGE plpgsql AS $$
+	BEGIN
+	  PERFORM jobq.heartbeat(id, lease, '1 minute') FROM unnest(ids) AS id;
+	  INSERT INTO soak.effects SELECT unnest(ids), queue;
+	  RETURN ids;
+	EXCEPTION WHEN SQLSTATE 'JQ001' THEN RETURN '{}';
+	END $$;
+
+	INSERT INTO soak.queue
+	SELECT name, true FROM unnest('{plain,failing,committing}'::text[]) AS name
+	UNION ALL
+	SELECT name, false
+	FROM unnest('{single,batch,chained,taken,bound,told}'::text[]) AS name;
+
+	SELECT jobq.create_queue(name, max_attempts => 1000, lease => '2 s',
+	  backoff => 'fixed', backoff_base => '20 ms',
+	  keep_completed => '10 s', keep_dead => '10 s')
+	FROM unnest('{buried,ticks}' || (SELECT array_agg(name) FROM soak.queue))
+	  AS name;
+	SELECT jobq.alter_queue('plain', 'soak.handle(jobq.job)');
+	SELECT jobq.alter_queue('failing', 'soak.handle_or_fail(jobq.job)',
+	  on_dead => 'buried');
+	SELECT jobq.alter_queue('buried', 'soak.bury(jobq.job)');
+	SELECT jobq.alter_queue('committing', 'soak.handle_in_steps(jobq.job)');
+	SELECT jobq.alter_queue('ticks', 'soak.tick(jobq.job)');
+	SELECT jobq.alter_queue(name, keep_completed => '0')
+	FROM unnest('{taken,batch}'::text[]) AS name;
+	SELECT jobq.alter_queue('bound', session_bound => true);
+
+	SELECT jobq.schedule('once', '* * * * * *', queue => 'ticks',
+	  overlap => 'allow', max_attempts => 1000);
+	SELECT jobq.schedule('all', '* * * * * *', queue => 'ticks',
+	  missed => 'all', overlap => 'queue', max_attempts => 1000);
+	SELECT jobq.schedule('command', '* * * * * *',
+	  'SELECT soak.tick(jobq.current_job())', max_attempts => 1000);
+});
+
+# ---------------------------------------------------------------- the account
+
+# The states of jobs in the tables: 1 is running, 3 completed, 4 dead.
+sql(q{
+	-- All that is known of a job.
+	CREATE FUNCTION soak.evidence(this bigint) RETURNS jsonb
+	LANGUAGE sql STABLE AS $$
+	  SELECT jsonb_strip_nulls(jsonb_build_object(
+	    'placed', (SELECT to_jsonb(p) FROM soak.placed AS p WHERE p.job = this),
+	    'job', (SELECT to_jsonb(j) || jsonb_build_object('ctid', j.ctid,
+	        'xmin', j.xmin, 'xmax', j.xmax)
+	      FROM jobq_store.job AS j WHERE j.id = this),
+	    'history', (SELECT jsonb_agg(to_jsonb(h)) FROM jobq_store.history AS h
+	      WHERE h.id = this),
+	    'effects', (SELECT jsonb_agg(to_jsonb(e) || jsonb_build_object('xmin',
+	        e.xmin)) FROM soak.effects AS e WHERE e.job = this),
+	    'attempts', (SELECT jsonb_agg(to_jsonb(a) - 'context')
+	      FROM jobq_store.attempt AS a WHERE a.job_id = this)))
+	$$;
+
+	-- Jobs that were placed and not settled yet.
+	CREATE VIEW soak.account AS
+	SELECT p.job, p.queue, p.doomed, j.id IS NOT NULL AS live,
+	       coalesce(e.effects, 0) AS effects, h.ends
+	  FROM soak.placed AS p
+	  LEFT JOIN jobq_store.job AS j ON j.id = p.job
+	  LEFT JOIN (SELECT job, count(*) AS effects FROM soak.effects GROUP BY job)
+	    AS e ON e.job = p.job
+	  LEFT JOIN (SELECT id, array_agg(state) AS ends FROM jobq_store.history
+	    WHERE id >= (SELECT min(job) FROM soak.placed) GROUP BY id) AS h
+	    ON h.id = p.job;
+
+	-- One statement, and so one snapshot, taken a moment after now().
+	CREATE FUNCTION soak.audit() RETURNS void LANGUAGE sql
+	SET enable_nestloop = off
+	AS $$
+	WITH account AS MATERIALIZED (SELECT * FROM soak.account),
+	found (law, job) AS (
+	  SELECT 'lost: neither there nor ended', job FROM account
+	   WHERE NOT live AND ends IS NULL AND effects = 0
+	  UNION ALL
+	  SELECT 'lost: completed without effect', job FROM account
+	   WHERE ends = '{3}' AND effects = 0
+	  UNION ALL
+	  SELECT 'lost: there is an effect, and no end', job FROM account
+	   WHERE NOT live AND ends IS NULL AND effects > 0
+	     AND queue NOT IN ('taken', 'batch')
+	  UNION ALL
+	  SELECT 'lost: ended in the wrong way', job FROM account
+	   WHERE ends NOT IN ('{3}', '{4}') OR (ends = '{4}') <> doomed
+	  UNION ALL
+	  SELECT 'lost: out of reach of its lease', id FROM jobq_store.job
+	   WHERE state = 1 AND lease_until < now() - interval '15 s'
+	  UNION ALL
+	  SELECT 'lost: has a longer lease than anybody wanted', id
+	    FROM jobq_store.job
+	   WHERE state = 1 AND lease_until < 'infinity'
+	     AND lease_until > now() + interval '10 s'
+	  UNION ALL
+	  SELECT 'twice: done', job FROM account WHERE effects > 1
+	  UNION ALL
+	  SELECT 'twice: done, and there again', job FROM account
+	   WHERE live AND effects > 0 AND queue <> 'committing'
+	  UNION ALL
+	  SELECT 'twice: ended, and there again', job FROM account
+	   WHERE live AND ends IS NOT NULL
+	  UNION ALL
+	  SELECT 'twice: ended', job FROM account WHERE cardinality(ends) > 1
+	  UNION ALL
+	  SELECT 'twice: done, of a job that is through or was never placed', e.job
+	    FROM soak.effects AS e
+	   WHERE NOT EXISTS (SELECT FROM soak.placed AS p WHERE p.job = e.job)
+	  UNION ALL
+	  SELECT 'twice: there, though through or never placed', j.id
+	    FROM jobq_store.job AS j
+	   WHERE j.queue IN (SELECT q.id FROM jobq_store.queue AS q
+	                      WHERE q.name IN (SELECT name FROM soak.queue))
+	     AND NOT EXISTS (SELECT FROM soak.placed AS p WHERE p.job = j.id)
+	  UNION ALL
+	  SELECT 'twice: held', job_id FROM jobq_store.attempt
+	   WHERE message LIKE '%two holders%'
+	  UNION ALL
+	  SELECT 'other: failed for no reason of its own', job_id
+	    FROM jobq_store.attempt
+	   WHERE outcome = 'failed' AND message <> 'bad luck'
+	     AND message NOT LIKE '%two holders%'
+	  UNION ALL
+	  SELECT 'twice: a run of a schedule', max(job) FROM soak.slots
+	   GROUP BY schedule, slot HAVING count(*) > 1
+	  UNION ALL
+	  SELECT 'lost: a run of a schedule', s.last_job
+	    FROM jobq_store.schedule AS s
+	   WHERE s.runs <> (SELECT count(*) FROM soak.slots WHERE schedule = s.name)
+	     + (SELECT count(*) FROM jobq_store.job AS j
+	         WHERE j.headers ->> 'schedule' = s.name)
+	), noted AS (
+	  INSERT INTO soak.broken (law, job, evidence)
+	  SELECT DISTINCT ON (law, job) law, job, soak.evidence(job) FROM found
+	  ON CONFLICT DO NOTHING
+	), through AS (
+	  DELETE FROM soak.placed AS p USING account AS a
+	   WHERE p.job = a.job AND NOT live AND effects = 1
+	     AND NOT EXISTS (SELECT FROM found AS f WHERE f.job = a.job)
+	  RETURNING p.job, p.queue
+	), forgotten AS (
+	  DELETE FROM soak.effects AS e USING through AS t WHERE e.job = t.job
+	)
+	INSERT INTO soak.settled
+	SELECT queue, count(*) FROM through GROUP BY queue
+	$$;
+});
+
+# The faults that there were, by name: { times, lost, twice, other,
+# recoveries => [milliseconds] }.
+my %toll;
+my $all_goes_on = 1;
+
+# The clients that are at work, by script.
+my %client;
+
+# Makes the account, and books what is wrong on the fault.  Evidence is shown
+# at once: what comes later may cover it up.  The clients stall meanwhile: there
+# are so many of them that the account would get too little CPU, and some
+# leases are to run out.
+sub audit
+{
+	my ($name) = @_;
+	my $found = client_freeze(
+		sub {
+			return sql(q{
+				SELECT soak.audit();
+				UPDATE soak.broken SET told = true WHERE NOT told
+				RETURNING split_part(law, ':', 1), law, job, evidence});
+		},
+		map { @$_ } values %client);
+	foreach my $line (grep { $_ } split(/\n/, $found))
+	{
+		my ($kind, $law, $job, $evidence) = split(/\|/, $line, 4);
+		$toll{$name}{$kind}++;
+		diag("after \"$name\", JOBQ_SEED=$seed: $law: job $job\n$evidence");
+	}
+	return;
+}
+
+# ---------------------------------------------------------------- the clients
+
+my %script = (
+	producer => q{
+\set r random(1, 100)
+BEGIN;
+SELECT NOT soak.produce(:max_backlog) AS full \gset
+\if :r <= 5
+ROLLBACK;
+\else
+COMMIT;
+\endif
+\if :full
+\sleep 5 ms
+\endif
+},
+	# now and then it walks away with a job
+	single => q{
+\set r random(1, 100)
+SELECT coalesce(max(id), 0) AS id, coalesce(max(lease), 0) AS lease FROM jobq.dequeue('single') \gset
+\if :id = 0
+\sleep 5 ms
+\elif :r <= 5
+SELECT soak.give_up(:id, :lease);
+\elif :r <= 98
+SELECT soak.finish(:id, :lease, 'single');
+\endif
+},
+	batch => q{
+SELECT soak.hold('batch', 20) AS lease \gset
+\if :lease = 0
+\sleep 5 ms
+\else
+SELECT soak.finish_held(:lease, 'batch');
+\endif
+},
+	chained => q{
+BEGIN;
+SELECT soak.ready_to_end(':ids', :lease, 'chained') AS ids \gset
+SELECT coalesce(array_agg(id), '{}') AS ids, coalesce(max(lease), 0) AS lease FROM jobq.next('chained', ':ids', :lease, 5) \gset
+COMMIT;
+\if :lease = 0
+\sleep 5 ms
+\endif
+},
+	taken => q{
+\set r random(1, 100)
+BEGIN;
+WITH done AS (INSERT INTO soak.effects SELECT id, 'taken' FROM jobq.take('taken', 5) RETURNING 1) SELECT count(*) AS n FROM done \gset
+\if :r <= 10
+ROLLBACK;
+\else
+COMMIT;
+\endif
+\if :n = 0
+\sleep 5 ms
+\endif
+},
+	bound => q{
+SELECT coalesce(array_agg(id), '{}') AS ids, coalesce(max(lease), 0) AS lease FROM jobq.dequeue('bound', 3) \gset
+SELECT count(soak.finish(id, :lease, 'bound')) FROM unnest(':ids'::bigint[]) AS id;
+\if :lease = 0
+\sleep 5 ms
+\endif
+},
+	told => q{
+CALL jobq.wait('{told}', '1 s');
+SELECT coalesce(max(id), 0) AS id, coalesce(max(lease), 0) AS lease FROM jobq.dequeue('told') \gset
+SELECT soak.finish(:id, :lease, 'told') WHERE :id > 0;
+});
+
+# How many there are, where it is not one.
+my %clients_of = (producer => 2, single => 2, batch => 2);
+
+# Each as a pgbench of its own, so that one of them can die alone.
+sub start_clients
+{
+	foreach my $name (sort keys %script)
+	{
+		$client{$name} = [
+			map {
+				client_start(
+					$node, "soak $name", $script{$name},
+					db => 'soak',
+					variables => {
+						max_backlog => $max_backlog,
+						ids => '{}',
+						lease => 0
+					})
+			} 1 .. ($clients_of{$name} // 1)
+		];
+	}
+	# psql says what it was told when it has got an answer
+	$client{listener} = [
+		client_start(
+			$node, 'soak listener', "SELECT jobq.listen('told');\n",
+			db => 'soak',
+			command =>
+			  q[{ cat $0; while sleep 0.2 && echo 'SELECT;'; do :; done; } | psql -XqAt])
+	];
+	return;
+}
+
+sub kill_clients
+{
+	my (@names) = @_;
+	client_kill($node, map { @{ delete $client{$_} } } @names);
+	return;
+}
+
+sub notifications
+{
+	my $said = client_output($client{listener}[0]);
+	return scalar(() = $said =~ /Asynchronous notification/g);
+}
+
+# --------------------------------------------------------------- what is seen
+
+my $memory = memory_watch();
+my @sizes;    # samples: { what => bytes or number }
+my $last_sample = 0;
+my $last_turn = time();
+my @turns = (0);    # jobs that were done when history went to a new segment
+
+my $sizes_sql = q{
+	SELECT 'job table', pg_relation_size('jobq_store.job')
+	UNION ALL SELECT 'job indexes', pg_indexes_size('jobq_store.job')
+	UNION ALL SELECT 'attempt', pg_total_relation_size('jobq_store.attempt')
+	UNION ALL SELECT 'history',
+	  sum(pg_total_relation_size(('jobq_store.history_' || i)::regclass))
+	    FROM generate_series(0, 7) AS i
+	UNION ALL SELECT 'live jobs', count(*) FROM jobq_store.job};
+
+sub sample
+{
+	my %kind_of = map { split(/\|/) } split(
+		/\n/,
+		sql(q{
+		SELECT pid, CASE WHEN backend_type LIKE 'jobq%' THEN backend_type
+		            ELSE application_name END
+		  FROM pg_stat_activity
+		 WHERE backend_type LIKE 'jobq%' OR application_name LIKE 'soak %'}));
+	memory_sample($memory, \%kind_of);
+	push @sizes, { map { split(/\|/) } split(/\n/, sql($sizes_sql)) };
+	$last_sample = time();
+	return;
+}
+
+sub jobs_done
+{
+	return sql('SELECT coalesce(sum(jobs), 0) FROM soak.settled');
+}
+
+# Lets things go on, and looks at them, until it is so late.
+sub watch_until
+{
+	my ($end) = @_;
+	poll_until(
+		sub {
+			sample() if time() >= $last_sample + $sample_every;
+			return time() >= $end;
+		},
+		max($end - time(), 0) + 1);
+	return;
+}
+
+# Lets history go on to its next segment. One is written to for four hours, a
+# sixth of what the jobs of jobq.run() are kept for: this one looks as if it had
+# been. It is emptied seven turns later, when the account is through with it.
+# Where somebody has a segment in his hands that is to be emptied the coordinator
+# comes back in a minute, or when a queue is to keep its jobs for another time.
+sub turn_history
+{
+	return if time() < $last_turn + $turn_every;
+	my $segment = sql(q{
+		UPDATE jobq_store.service
+		   SET history_since = history_since - interval '1 day'
+		RETURNING history_segment});
+	poll_until(
+		sub {
+			return sql(q{
+				SELECT jobq.alter_queue('ticks', keep_dead => '30 days'::interval + random() * interval '1 h');
+				SELECT history_segment FROM jobq_store.service}) ne "\n$segment";
+		}) or die "history does not go on\n";
+	push @turns, jobs_done();
+	$last_turn = time();
+	return;
+}
+
+# ----------------------------------------------------------------- the faults
+
+# Processes of a kind, in the database or in none.
+sub pids_of
+{
+	my ($kind) = @_;
+	my $like = $kind eq 'client' ? 'application_name' : 'backend_type';
+	my $pattern = $kind eq 'client' ? 'soak %' : "jobq $kind";
+	return split(/\n/,
+		sql("SELECT pid FROM pg_stat_activity WHERE $like LIKE '$pattern'"));
+}
+
+# Does something to a process of a kind; tries others if one was gone already.
+sub strike
+{
+	my ($kind, $code) = @_;
+	poll_until(
+		sub {
+			my @pids = pids_of($kind);
+			return @pids && $code->($pids[ rand(@pids) ]);
+		}) or die "there is no $kind\n";
+	return;
+}
+
+# When the server said that it takes connections, since that position.
+sub ready_since
+{
+	my ($position) = @_;
+	my @times = log_since($node, $position) =~
+	  /^(\S+ \S+ \S+) .*database system is ready to accept connections/mg;
+	return $times[-1];
+}
+
+# After a crash VACUUM does not know what there is to do: the statistics are
+# lost.
+sub vacuum
+{
+	sql('VACUUM jobq_store.job, jobq_store.attempt, soak.placed, soak.effects');
+	return;
+}
+
+sub now
+{
+	return sql('SELECT clock_timestamp()');
+}
+
+sub kill_one
+{
+	my ($kind) = @_;
+	my $position = log_position($node);
+	strike($kind, sub { return kill('KILL', $_[0]) });
+	wait_for_recovery($node, $position);
+	vacuum();
+	return ready_since($position);
+}
+
+sub terminate_one
+{
+	my ($kind) = @_;
+	my $since = now();
+	my $old;
+	strike(
+		$kind,
+		sub {
+			($old) = @_;
+			return sql("SELECT pg_terminate_backend($old)") eq 't';
+		});
+	poll_until(sub { return !kill(0, $old) }) or die "$kind stays\n";
+	# there is always another one
+	poll_until(sub { return grep { $_ != $old } pids_of($kind) })
+	  or die "no $kind comes back\n";
+	return $since;
+}
+
+sub stop_server
+{
+	my ($how) = @_;
+	my $position = log_position($node);
+	$node->stop($how);
+	$node->start;
+	vacuum();
+	return ready_since($position);
+}
+
+# For at most a sixth of the time, in short runs.
+sub for_a_while
+{
+	watch_until(time() + min(2 + rand(3), $seconds / 6));
+	return;
+}
+
+# What can happen.  Each returns since when all should be well again, by the
+# server's clock.
+my %stormy = (
+	(map { my $kind = $_; ("kill $kind" => sub { kill_one($kind) }) }
+		  ('launcher', 'coordinator', 'executor', 'client')),
+	(map { my $kind = $_; ("terminate $kind" => sub { terminate_one($kind) }) }
+		  ('launcher', 'coordinator', 'executor', 'client')),
+	'immediate shutdown' => sub { stop_server('immediate') },
+	'fast shutdown' => sub { stop_server('fast') },
+	'copy the database' => sub {
+		kill_clients(keys %client);
+		$node->safe_psql('postgres',
+			'CREATE DATABASE soak_copy TEMPLATE soak');
+		start_clients();
+		my $since = now();
+		is( $node->safe_psql('soak_copy',
+				q{SELECT topic FROM jobq.health WHERE topic = 'copy'}),
+			'copy',
+			'a copy is at rest');
+		$node->safe_psql('postgres', 'DROP DATABASE soak_copy');
+		return $since;
+	},
+	'change max_workers' => sub {
+		my $n = 2 + int(rand(3));
+		sql("ALTER SYSTEM SET jobq.max_workers = $n");
+		sql('SELECT pg_reload_conf()');
+		return now();
+	},
+	'stop() and start()' => sub {
+		sql('SELECT jobq.stop()');
+		poll_until(sub { return !pids_of('executor') })
+		  or die "executors stay after stop()\n";
+		sql('SELECT jobq.start()');
+		return now();
+	});
+my %gentle = (
+	'hold a snapshot' => sub {
+		my $session = $node->background_psql('soak');
+		$session->query_safe(
+			'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM jobq.jobs'
+		);
+		my $since = now();
+		for_a_while();
+		$session->quit;
+		return $since;
+	},
+	'VACUUM FULL' => sub {
+		sql('VACUUM FULL jobq_store.job');
+		return now();
+	},
+	'REINDEX CONCURRENTLY' => sub {
+		sql('REINDEX TABLE CONCURRENTLY jobq_store.job');
+		return now();
+	},
+	'pause and resume' => sub {
+		sql('SELECT jobq.pause(name) FROM soak.queue');
+		for_a_while();
+		sql('SELECT jobq.resume(name) FROM soak.queue');
+		return now();
+	});
+
+# All of them in turn, in an order that is drawn anew each time.
+my @deck;
+
+sub draw
+{
+	my (%faults) = @_;
+	@deck = shuffle(sort keys %faults) if !grep { $faults{$_} } @deck;
+	my $name;
+	do { $name = shift(@deck) } until $faults{$name};
+	return $name;
+}
+
+# Each queue and schedule is worked since then; says how soon executors and
+# clients had both done something.
+sub goes_on
+{
+	my ($name, $since) = @_;
+	my $done = poll_query(
+		$node, qq{
+		SELECT NOT EXISTS (SELECT name FROM soak.queue
+		                   EXCEPT SELECT queue FROM soak.effects
+		                           WHERE at > '$since')
+		   AND (SELECT count(DISTINCT schedule) FROM soak.slots
+		         WHERE at > '$since') = 3},
+		db => 'soak');
+	if (!$done)
+	{
+		$all_goes_on = 0;
+		diag("not everybody goes on after \"$name\", JOBQ_SEED=$seed\n"
+			  . sql(qq{
+				SELECT queue, count(*), max(at) FROM soak.effects
+				 WHERE at > '$since' GROUP BY queue;
+				SELECT queue, ready, scheduled, running, paused FROM jobq.queues;
+				SELECT * FROM jobq.workers;
+				SELECT * FROM jobq.health;
+				SELECT pid, application_name, backend_type, state,
+				       wait_event_type, wait_event, pg_blocking_pids(pid), query
+				  FROM pg_stat_activity WHERE datname = 'soak'}));
+		return;
+	}
+	return sql(qq{
+		SELECT round(extract(epoch FROM
+		  max(first) - '$since'::timestamptz) * 1000)
+		FROM (SELECT min(at) AS first FROM soak.effects JOIN soak.queue AS q
+		        ON q.name = effects.queue
+		       WHERE at > '$since' GROUP BY executed) AS t});
+}
+
+# ---------------------------------------------------------------------- a day
+
+start_clients();
+goes_on('start', now());
+my $start = time();
+my $end = $start + $seconds;
+
+sub note_time
+{
+	my ($what) = @_;
+	note(sprintf('%5.1f s: %s', time() - $start, $what));
+	return;
+}
+
+while ($all_goes_on && time() < $end)
+{
+	my $storm = time() < $start + 0.6 * $seconds;
+	my %faults = (%gentle, $storm ? %stormy : ());
+	my $name = draw(%faults);
+
+	my $next = time() + ($storm ? rand(5) : 5 + rand(5));
+	note_time($name);
+	my $since = $faults{$name}->();
+	note_time('is done');
+	my $recovery = goes_on($name, $since);
+	note_time('all go on');
+	$toll{$name}{times}++;
+	push @{ $toll{$name}{recoveries} }, $recovery if defined $recovery;
+	audit($name);
+	note_time('account made');
+	turn_history();
+	watch_until(min($next, $end));
+}
+my $lasted = time() - $start;
+ok($all_goes_on, 'everybody goes on after each fault');
+
+# ------------------------------------------------------------ the end of it
+
+sql('SELECT jobq.enable_schedule(name, false) FROM jobq.schedules');
+kill_clients('producer');
+ok( poll_query($node, 'SELECT count(*) = 0 FROM jobq_store.job', db => 'soak'),
+	'all that was placed comes to an end')
+  or diag(
+	sql(q{
+		SELECT soak.evidence(id) FROM jobq_store.job ORDER BY id LIMIT 20;
+		SELECT * FROM jobq.workers;
+		SELECT * FROM jobq.health}));
+
+my $told = notifications();
+sql(q{SELECT soak.place('told', 'one')});
+ok(poll_until(sub { return notifications() > $told }),
+	'a listener is told of a job');
+poll_query($node, 'SELECT count(*) = 0 FROM jobq_store.job', db => 'soak');
+kill_clients(keys %client);
+
+audit('the end');
+is( sql('SELECT count(*) FROM soak.broken'),
+	'0', 'each job was done once, and each run of a schedule');
+is(sql('SELECT soak.evidence(job) FROM soak.placed LIMIT 20'),
+	'', 'and the account is through with all of them');
+is(sql('SELECT * FROM jobq.health'), '', 'jobq.health has nothing to say');
+
+sample();
+my $done = jobs_done();
+my $rate = $done / $lasted;
+my %most = map {
+	my $what = $_;
+	$what => max(map { $_->{$what} } @sizes)
+} keys %{ $sizes[0] };
+
+# A queue may get more than it has room for, from each producer one call's jobs.
+my $most_live = sql('SELECT count(*) FROM soak.queue') *
+  ($max_backlog + $clients_of{producer} * 250) + 100;
+cmp_ok($most{'live jobs'}, '<=', $most_live, 'the backlog is bounded');
+
+# Dead rows are there until VACUUM comes, which old snapshots keep from it for
+# some seconds; a row takes half a kilobyte of a page that has room for the next
+# versions of its rows.
+my $most_rows = $most_live + 20 * $rate;
+cmp_ok($most{'job table'} + $most{'job indexes'},
+	'<=', 1000 * $most_rows, 'and so is what its table grows to');
+
+# History has what was finished in eight turns and this one.
+push @turns, $done;
+my $most_kept = max(
+	map { $turns[$_] - $turns[ max($_ - 10, 0) ] } 1 .. $#turns);
+cmp_ok(
+	$most{history} + $most{attempt},
+	'<=',
+	500 * $most_kept + 2**20,
+	'and history');
+
+# while somebody else has the table VACUUM does not truncate it
+ok( poll_until(
+		sub {
+			sql('VACUUM (TRUNCATE on, INDEX_CLEANUP on) jobq_store.job');
+			return sql(q{SELECT pg_relation_size('jobq_store.job')}) eq '0';
+		}),
+	'VACUUM leaves nothing in the table of jobs');
+
+# --------------------------------------------------------------- the summary
+
+sub table
+{
+	my ($head, @rows) = @_;
+	my $n = @$head - 1;
+	return join("\n",
+		map { sprintf("  %-22s" . ' %9s' x $n, @$_) } $head, @rows);
+}
+
+sub megabytes
+{
+	return sprintf('%.1f', $_[0] / 1024);
+}
+
+sub summary
+{
+	my @faults = map {
+		my $fault = $toll{$_};
+		my @times = @{ $fault->{recoveries} || [] };
+		[
+			$_, map({ $fault->{$_} // 0 } qw(times lost twice other)),
+			@times ? (median(@times), max(@times)) : ('', '')
+		]
+	} sort keys %toll;
+	my @jobs = map { [ split(/\|/) ] } split(
+		/\n/,
+		sql(qq{
+		SELECT queue, sum(jobs), round(sum(jobs) / $lasted) FROM soak.settled
+		 GROUP BY queue ORDER BY queue}));
+	my @memory = map {
+		[
+			$_->{kind}, $_->{processes}, int($_->{lived}),
+			map({ megabytes($_) } @$_{qw(first median last growth slope)})
+		]
+	} memory_summary($memory, min(60, $seconds / 5));
+	my @most = map {
+		my $what = $_;
+		my @all = map { $_->{$what} } @sizes;
+		[ $what, $all[0], median(@all), max(@all), $all[-1] ]
+	} sort keys %most;
+	return join(
+		"\n",
+		sprintf('JOBQ_SEED=%d, %d s: %d jobs, %d per second', $seed, $lasted,
+			$done, $rate),
+		table([ 'jobs of queue', 'done', 'per s' ], @jobs),
+		table(
+			[ 'fault', 'times', 'lost', 'twice', 'other', 'median ms', 'max ms' ],
+			@faults),
+		table(
+			[
+				'memory, MB', 'processes', 'lived s', 'first', 'median', 'last',
+				'growth', 'per min'
+			],
+			@memory),
+		table([ 'sizes', 'first', 'median', 'most', 'last' ], @most));
+}
+
+diag(summary());
+
+if ($seconds > $long_run)
+{
+	my @watched = memory_summary($memory, 60);
+	is( join(
+			', ',
+			map { "$_->{kind}: $_->{growth} kB" }
+			  grep { $_->{growth} > $max_growth } @watched),
+		'',
+		'no process has grown');
+	my %seen = map { $_->{kind} => 1 } @watched;
+	is( join(', ',
+			grep { !$seen{$_} }
+			  ('jobq launcher', 'jobq coordinator', 'jobq executor')),
+		'',
+		'each kind of process was watched for a minute');
+}
+
+# Recovery goes through the end of a database that is gone already.
+my @from_recovery = (
+	qr/could not open directory "base\/\d+"/,
+	qr/some useless files may be left behind in old database directory/);
+
+is( join(
+		"\n",
+		unexpected_log_lines(
+			$node, 0,
+			qr/terminating (?:connection|background worker|autovacuum)/,
+			qr/the database system is/, qr/connection to client lost/,
+			qr/is not a PostgreSQL (?:backend|server) process/,
+			@from_recovery)),
+	'',
+	'nothing unexpected in the log');
+
+# These are bad at any level.  Processes die of SIGKILL and SIGQUIT only.
+my $bad = qr/could not|PANIC|XX000|TRAP|missing from shared memory|jobq failed|signal (?!9:|3:)/;
+my $harmless = qr/could not (?:send data to|receive data from) client/;
+is( join(
+		"\n",
+		grep {
+			my $line = $_;
+			$line =~ $bad && !grep { $line =~ $_ } ($harmless, @from_recovery)
+		} split(/\n/, log_since($node, 0))),
+	'',
+	'nor anything that must not be there');
+
+$node->stop;
+done_testing();

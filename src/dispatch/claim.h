@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * claim.h
- *	  Finding the next ready job of a queue, and getting hold of it; looking
- *	  whether there is one.
+ *	  Finding and claiming the next ready job of a queue, and checking whether
+ *	  there is one.
  *
  * IDENTIFICATION
  *	  src/dispatch/claim.h
@@ -18,10 +18,10 @@
 /* How the jobs are found at the moment. */
 typedef enum JobqClaimMode
 {
-	JOBQ_CLAIM_LANES,			/* by what shared memory knows */
-	JOBQ_CLAIM_INDEX,			/* by the index, from the first that may be
-								 * ready on, lane by lane */
-	JOBQ_CLAIM_ALL				/* by the index, from the start */
+	JOBQ_CLAIM_LANES,			/* through the lanes in shared memory */
+	JOBQ_CLAIM_INDEX,			/* by index scan, lane by lane, from the first
+								 * job that may be ready */
+	JOBQ_CLAIM_ALL				/* by index scan from the start */
 } JobqClaimMode;
 
 /* How a job is held that was handed out. */
@@ -42,7 +42,7 @@ typedef struct JobqClaimScan
 	JobqTable  *jobs;
 	const JobqQueue *queue;
 	TimestampTz now;
-	TimestampTz next_run_at;	/* earliest job ahead that was seen, or
+	TimestampTz next_run_at;	/* earliest future run_at that was seen, or
 								 * JOBQ_NEVER */
 	JobqClaimHold hold;
 	JobqClaimMode mode;

@@ -3,8 +3,8 @@
  * dequeue.c
  *	  Claiming jobs from outside: dequeue, dequeue_any, take, next.
  *
- * The table of jobs is opened first, which may wait for its lock; claiming
- * waits for nobody, so that privileges need not be judged again.
+ * The table of jobs is opened first, which may wait for its lock.  Claiming
+ * itself never waits, so privileges need not be checked again.
  *
  * IDENTIFICATION
  *	  src/dispatch/dequeue.c
@@ -42,10 +42,10 @@ PG_FUNCTION_INFO_V1(jobq_dequeue_any);
 PG_FUNCTION_INFO_V1(jobq_take);
 PG_FUNCTION_INFO_V1(jobq_next);
 
-/* warn_of_handler() keeps so many queues in mind. */
+/* Maximum number of queues that warn_of_handler() remembers. */
 #define MAX_WARNINGS 1000
 
-/* No lease is longer than a year. */
+/* Maximum length of a lease: one year. */
 #define MAX_LEASE (366 * USECS_PER_DAY)
 
 /* How the jobs of one call are to be claimed. */
@@ -58,7 +58,7 @@ typedef struct ClaimOptions
 	bool		session_bound_is_null;	/* the queue decides */
 } ClaimOptions;
 
-/* A queue that this session has been warned of. */
+/* A queue about which this session has been warned. */
 typedef struct WarnedQueue
 {
 	Oid			table;			/* of queues: the extension may be made anew */
@@ -77,7 +77,7 @@ max_jobs_argument(FunctionCallInfo fcinfo, int argno)
 	return max_jobs;
 }
 
-/* Who is said to have claimed a job if the caller does not say. */
+/* The worker name recorded if the caller gives none. */
 static const char *
 default_worker(void)
 {
@@ -86,7 +86,10 @@ default_worker(void)
 	return psprintf("pid %d", MyProcPid);
 }
 
-/* Reads max_jobs, lease, worker, session_bound, from argument `first` on. */
+/*
+ * Reads max_jobs, lease, worker and session_bound, starting at argument
+ * `first`.
+ */
 static void
 read_options(FunctionCallInfo fcinfo, int first, ClaimOptions *options)
 {
@@ -116,8 +119,8 @@ read_options(FunctionCallInfo fcinfo, int first, ClaimOptions *options)
 }
 
 /*
- * Warns of a queue whose jobs executors run as well: once in this session, and
- * for MAX_WARNINGS queues at most.
+ * Warns about a queue whose jobs executors also run, once per session and for
+ * at most MAX_WARNINGS queues.
  */
 static void
 warn_of_handler(const JobqQueue *queue)
@@ -182,7 +185,9 @@ put_job(ReturnSetInfo *rsinfo, const JobqJob *job, const JobqQueue *queue)
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
-/* When the claim of a job ends that is made now; says so in the job, too. */
+/*
+ * Returns when a claim of the job made now ends, and sets the job's lease end.
+ */
 static TimestampTz
 claim_until(JobqJob *job, const JobqQueue *queue, const ClaimOptions *options)
 {
@@ -201,8 +206,9 @@ claim_until(JobqJob *job, const JobqQueue *queue, const ClaimOptions *options)
 }
 
 /*
- * Claims up to max_jobs of a queue by the lease and puts them out.  The lease
- * is drawn with the first job (*lease is 0 before).  Returns how many.
+ * Claims up to max_jobs jobs of a queue under the lease and returns them to
+ * the client.  Draws the lease number with the first job (*lease is 0 before
+ * that).  Returns the number of jobs claimed.
  */
 static int
 claim_from(JobqTable *jobs, const JobqQueue *queue,

@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * dispatch_scan.c
- *	  Reading the index job_dispatch (queue, priority, run_at, id): from a
- *	  place on, and to fill the lanes of a queue.
+ *	  Reading the index job_dispatch (queue, priority, run_at, id) from a given
+ *	  position, and filling the lanes of a queue.
  *
- * The snapshot is the latest one, whatever the isolation level: what counts is
- * the row that is locked or changed in the end.
+ * Scans use the latest snapshot regardless of the isolation level: what counts
+ * is the row version that is finally locked or changed.
  *
  * IDENTIFICATION
  *	  src/dispatch/dispatch_scan.c
@@ -35,7 +35,7 @@
 #define DISPATCH_RUN_AT 3
 #define DISPATCH_ID 4
 
-/* A snapshot is needed for everything; it is taken with the first thing. */
+/* Takes a snapshot unless the scan already has one. */
 void
 jobq_dispatch_begin(JobqDispatchScan *scan, JobqTable *jobs,
 					const JobqQueue *queue)
@@ -46,7 +46,7 @@ jobq_dispatch_begin(JobqDispatchScan *scan, JobqTable *jobs,
 	scan->slot = jobq_table_slot(jobs);
 }
 
-/* Ends the index scan under way. */
+/* Ends the current index scan, if any. */
 static void
 end_scan(JobqDispatchScan *scan)
 {
@@ -65,7 +65,7 @@ jobq_dispatch_end(JobqDispatchScan *scan)
 		UnregisterSnapshot(scan->snapshot);
 }
 
-/* Goes on with a new snapshot.  A scan of the index under way is ended. */
+/* Continues with a new snapshot.  Ends the current index scan, if any. */
 void
 jobq_dispatch_refresh(JobqDispatchScan *scan)
 {
@@ -111,8 +111,8 @@ jobq_dispatch_seek(JobqDispatchScan *scan, int16 priority)
 }
 
 /*
- * (Re)starts at the first job of a lane whose key is not below `from`: the
- * rows with ROW(run_at, id) >= ROW(...).  Ends with the lane.
+ * (Re)starts at the first job of a lane with ROW(run_at, id) >= ROW(from).
+ * The scan ends at the end of the lane.
  */
 void
 jobq_dispatch_seek_lane(JobqDispatchScan *scan, int16 priority,
@@ -180,8 +180,8 @@ jobq_dispatch_next(JobqDispatchScan *scan, JobqHead *head)
 }
 
 /*
- * Whether the table is long enough for that TID.  VACUUM may have cut off its
- * end, but not since the caller has it locked.
+ * Whether the table is long enough to contain the TID.  VACUUM may have
+ * truncated the table, but not since the caller locked it.
  */
 static bool
 is_in_table(JobqDispatchScan *scan, const ItemPointerData *tid)
@@ -194,11 +194,12 @@ is_in_table(JobqDispatchScan *scan, const ItemPointerData *tid)
 }
 
 /*
- * Reads the row version of a candidate into the slot.  False if there is no
- * such version of that job any more.  The candidate may be younger than the
- * snapshot, so this is only said by a new one.  So is what this transaction
- * has done since the snapshot was taken: a job that it has taken already may
- * be named once more by somebody who comes late with what he lowers.
+ * Reads the row version of a candidate into the slot.  Returns false if that
+ * version of the job no longer exists.  The candidate may be newer than the
+ * snapshot, so only a new snapshot can tell that.  The same is true of what
+ * this transaction has done since the snapshot was taken: another backend that
+ * lowers the cursor late may name a job that this transaction has already
+ * claimed.
  */
 bool
 jobq_dispatch_fetch(JobqDispatchScan *scan, const JobqPlace *place,
@@ -225,8 +226,8 @@ jobq_dispatch_fetch(JobqDispatchScan *scan, const JobqPlace *place,
 }
 
 /*
- * Finds out which priorities the jobs of the queue have.  Costs two descents
- * of the index for each.
+ * Finds out which priorities the jobs of the queue have, with two index
+ * descents per priority.
  */
 void
 jobq_dispatch_discover(JobqDispatchScan *scan)
@@ -249,7 +250,7 @@ jobq_dispatch_discover(JobqDispatchScan *scan)
 	jobq_lanes_discover_end(state, resets);
 }
 
-/* The key that comes next after a job's. */
+/* The smallest key greater than a job's. */
 static JobqKey
 key_after(const JobqKey *key)
 {
@@ -261,9 +262,10 @@ key_after(const JobqKey *key)
 }
 
 /*
- * Reads candidates from the lane's cursor on into its ring.  False if that
- * did not make any available: somebody else does it, or the lane has no ring;
- * then the cursor is at the first row that could be one.
+ * Reads candidates into the lane's ring, starting at its cursor.  Returns
+ * false if none became available because another process is refilling the lane
+ * or the lane has no ring; the cursor is then at the first row that could be a
+ * candidate.
  */
 bool
 jobq_dispatch_refill(JobqDispatchScan *scan, int16 priority, TimestampTz now)

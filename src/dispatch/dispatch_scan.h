@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * dispatch_scan.h
- *	  Reading the index job_dispatch (queue, priority, run_at, id): from a
- *	  place on, and to fill the lanes of a queue.
+ *	  Reading the index job_dispatch (queue, priority, run_at, id) from a given
+ *	  position, and filling the lanes of a queue.
  *
  * IDENTIFICATION
  *	  src/dispatch/dispatch_scan.h
@@ -29,11 +29,11 @@ typedef struct JobqDispatchScan
 	IndexScanDesc scan;			/* NULL: none under way */
 	Snapshot	snapshot;		/* registered; NULL: none yet */
 	TupleTableSlot *slot;		/* the row that was read last */
-	BlockNumber nblocks;		/* the table has at least so many */
+	BlockNumber nblocks;		/* minimum number of blocks of the table */
 	ScanKeyData members[2];		/* of the row comparison in the scan's key */
 } JobqDispatchScan;
 
-/* What dispatch wants to know of a row at first sight. */
+/* What dispatch reads first from a row. */
 typedef struct JobqHead
 {
 	JobqPlace	place;

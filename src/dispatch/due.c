@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * due.c
- *	  Waking whoever works a queue when its delayed jobs are due.
+ *	  Waking the workers of a queue when its delayed jobs become due.
  *
  * IDENTIFICATION
  *	  src/dispatch/due.c
@@ -26,17 +26,17 @@
 
 #include "miscadmin.h"
 
-/* How long slow looks are made together, in microseconds. */
+/* Time for which slow looks are made in one call, in microseconds. */
 #define SLOW_LOOKS_TIME (10 * INT64CONST(1000))
 
-/* A round of them takes such a part of the time at most. */
+/* Maximum share of the time that rounds of slow looks take. */
 #define LOOK_SHARE 20
 #define MAX_PAUSE USECS_PER_MINUTE
 
 /* Notifies those who listen to a queue that has no room in shared memory. */
 static void (*notify_without_room) (int32 queue);
 
-/* Commits cannot wake anybody for a queue without room: all of that is here. */
+/* Wakes everybody who waits for a queue without room, since commits cannot. */
 static void
 wake_without_room(const JobqQueueBrief *brief)
 {
@@ -63,8 +63,8 @@ wake_workers(const JobqQueueBrief *brief)
 }
 
 /*
- * Looks at a queue; wakes executors, waiters and the notifier if it has a ready
- * job.  Returns when its next one is due.
+ * Looks at a queue, and wakes executors, waiters and the notifier if it has a
+ * ready job.  Returns when its next job is due.
  */
 static TimestampTz
 look_at(const JobqQueueBrief *brief)
@@ -72,7 +72,7 @@ look_at(const JobqQueueBrief *brief)
 	JobqQueue	queue;
 	TimestampTz next;
 
-	/* before the look: whoever adds jobs after it says when they are due */
+	/* before the look: a backend that adds jobs later sets this itself */
 	if (brief->state != NULL)
 		(void) pg_atomic_exchange_u64(&brief->state->next_look,
 									  (uint64) JOBQ_NEVER);
@@ -85,9 +85,9 @@ look_at(const JobqQueueBrief *brief)
 }
 
 /*
- * Whether a look takes long, or tells little: of queues that have no room in
- * shared memory nobody can tell when they are to be looked at, and there may be
- * very many of them; those of very many priorities have each of these looked at.
+ * Whether looking at the queue is slow.  Queues without room in shared memory
+ * have no due time there, and there may be very many of them; for a queue with
+ * very many priorities, each priority is looked at.
  */
 static bool
 is_slow(const JobqQueueBrief *brief)
@@ -99,12 +99,12 @@ is_slow(const JobqQueueBrief *brief)
 typedef struct Round
 {
 	bool		running;
-	bool		again;			/* another one was asked for meanwhile */
+	bool		again;			/* another round was requested meanwhile */
 	int32		after;			/* the queue looked at last */
 	int64		cost;			/* of this round so far, in microseconds */
 	TimestampTz earliest;		/* when a job is due, of those looked at */
 	TimestampTz wanted;			/* the next round */
-	TimestampTz allowed;		/* it does not begin before */
+	TimestampTz allowed;		/* earliest start of the next round */
 } Round;
 
 static void
@@ -118,8 +118,8 @@ begin_round(Round *round)
 }
 
 /*
- * Looks at some of the slow queues.  Rounds take a bounded share of the time, and
- * other tasks come between their parts.  Returns when to go on.
+ * Looks at some of the slow queues.  Rounds take a bounded share of the time,
+ * and other tasks run between their parts.  Returns when to continue.
  */
 static TimestampTz
 look_at_slow(const JobqQueueBrief *briefs, int n, bool wanted,
@@ -164,10 +164,10 @@ look_at_slow(const JobqQueueBrief *briefs, int n, bool wanted,
 }
 
 /*
- * Looks at all queues, or only at those whose time has come; slow ones are looked
- * at in rounds, and `without_room` asks for one.  `notifier` is called for those
- * without room that have a ready job for external workers.
- * Returns when to look again.
+ * Looks at all queues, or only at those that are due.  Slow queues are looked
+ * at in rounds; `without_room` requests a round.  `notifier` is called for
+ * queues without room that have a ready job for external workers.  Returns
+ * when to look again.
  */
 TimestampTz
 jobq_due_wake_queues(bool all, bool without_room,

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * due.h
- *	  Waking whoever works a queue when its delayed jobs are due.
+ *	  Waking the workers of a queue when its delayed jobs become due.
  *
  * IDENTIFICATION
  *	  src/dispatch/due.h
@@ -14,10 +14,10 @@
 #include "datatype/timestamp.h"
 
 /*
- * Wake executors, waiters and the notifier for each queue that has a
- * ready job, of all or of those whose time has come; without_room: and of those
- * without room in shared memory, for which it calls the notifier; when to look
- * again
+ * Wakes executors, waiters and the notifier for each queue that has a ready
+ * job, considering all queues or only those that are due.  With without_room,
+ * also considers queues without room in shared memory, for which it calls the
+ * notifier.  Returns when to look again.
  */
 extern TimestampTz jobq_due_wake_queues(bool all, bool without_room,
 										void (*notifier) (int32 queue));

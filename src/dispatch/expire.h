@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * expire.h
- *	  Jobs whose time to live has passed before they were started.
+ *	  Expiring jobs whose time to live passes before they start.
  *
  * IDENTIFICATION
  *	  src/dispatch/expire.h
@@ -13,7 +13,7 @@
 
 #include "datatype/timestamp.h"
 
-/* Jobs whose ttl has passed before they were started */
+/* Expires jobs whose time to live has passed before they started */
 extern TimestampTz jobq_expire_jobs(int limit, bool *more);
 
 #endif							/* JOBQ_EXPIRE_H */

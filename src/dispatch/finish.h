@@ -20,7 +20,7 @@
 extern const JobqQueue *jobq_finish_lock_job(JobqTable *jobs, int64 id,
 											 int64 lease, JobqJob *job);
 
-/* Completes those of the jobs that the lease still holds; their number. */
+/* Completes the jobs that the lease still holds; returns their number. */
 extern int	jobq_finish_complete_jobs(JobqTable *jobs, const Datum *ids, int nids,
 									  int64 lease);
 

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * lease.h
- *	  Ending the leases that are over.
+ *	  Ending leases that have run out.
  *
  * For the coordinator, each within a transaction.
  *

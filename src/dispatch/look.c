@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * look.c
- *	  Looking whether a queue has a ready job, without getting hold of it.
+ *	  Checking whether a queue has a ready job, without claiming it.
  *
  * A job that another transaction has locked, deleted or claimed does not
- * count: when that transaction ends with the job ready it tells those who wait
- * for it (ready.c).
+ * count: if the job is ready when that transaction ends, it wakes the waiters
+ * (ready.c).
  *
  * IDENTIFICATION
  *	  src/dispatch/look.c
@@ -24,7 +24,7 @@
 /* Less than any priority. */
 #define BEFORE_ALL (PG_INT16_MIN - 1)
 
-/* Whether the row that was read last is of a free job that is ready. */
+/* Whether the row read last is a ready job that nobody has locked. */
 static bool
 is_free(const JobqClaimScan *scan, const JobqHead *head)
 {
@@ -33,7 +33,10 @@ is_free(const JobqClaimScan *scan, const JobqHead *head)
 		!jobq_row_is_held(scan->dispatch.slot);
 }
 
-/* Whether the index scan under way meets a free job before one ahead. */
+/*
+ * Whether the current index scan finds a free job before one whose run_at is
+ * in the future.
+ */
 static bool
 scan_has_free_job(JobqClaimScan *scan, JobqHead *head)
 {
@@ -67,8 +70,8 @@ all_have_free_job(JobqClaimScan *scan)
 }
 
 /*
- * Whether a candidate is a free job.  Candidates of which nothing is left are
- * removed.
+ * Whether a candidate is a free job.  Removes candidates whose row no longer
+ * exists.
  */
 static bool
 candidate_is_free(JobqClaimScan *scan, const JobqPlace *place)
@@ -137,7 +140,7 @@ has_free_job(JobqClaimScan *scan)
 	return false;
 }
 
-/* Whether a queue has a ready job that nobody has in his hands. */
+/* Whether a queue has a ready job that nobody has locked. */
 bool
 jobq_look_finds_free_job(const JobqQueue *queue)
 {
@@ -152,7 +155,7 @@ jobq_look_finds_free_job(const JobqQueue *queue)
 	return result;
 }
 
-/* The earliest run_at ahead of a priority's jobs. */
+/* The earliest future run_at of a priority's jobs. */
 static TimestampTz
 next_of_priority(JobqClaimScan *scan, int16 priority)
 {
@@ -167,7 +170,7 @@ next_of_priority(JobqClaimScan *scan, int16 priority)
 		head.place.key.run_at : JOBQ_NEVER;
 }
 
-/* The priority after the given one that has jobs. */
+/* The next higher priority that has jobs. */
 static bool
 next_priority(JobqClaimScan *scan, int after, bool by_lanes, int16 *priority)
 {
@@ -185,8 +188,8 @@ next_priority(JobqClaimScan *scan, int after, bool by_lanes, int16 *priority)
 }
 
 /*
- * The same, and when the next job is due that lies ahead (JOBQ_NEVER: there
- * is none).
+ * The same; also returns when the next future job is due (JOBQ_NEVER: there is
+ * none).
  */
 bool
 jobq_look_is_ready(const JobqQueue *queue, TimestampTz *next)

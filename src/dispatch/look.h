@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * look.h
- *	  Looking whether a queue has a ready job, without getting hold of it.
+ *	  Checking whether a queue has a ready job, without claiming it.
  *
  * IDENTIFICATION
  *	  src/dispatch/look.h

@@ -1,20 +1,19 @@
 /*-------------------------------------------------------------------------
  *
  * sweep.c
- *	  Looking for jobs that shared memory has lost sight of.
+ *	  Finding jobs that are missing from shared memory.
  *
- * The lanes (lane.c) and the registry of leases (lease_registry.c) know of a job by the
- * callbacks of whoever has changed it.  What changes rows without them,
- * somebody who writes to jobq_store by hand or has locked a row there with
- * SELECT ... FOR UPDATE while a claim came by, can leave a ready job below the
- * cursor, and a running one without an end of its lease.  So now and then the
- * coordinator reads the index from its start: a job that is not known, that
- * nobody has in his hands, and of which the same was true some time ago, is
- * lost, and is put into its lane, or into the registry.  jobq.health counts
- * these jobs.
+ * The lanes (lane.c) and the registry of leases (lease_registry.c) learn of a
+ * job from the callbacks of the transaction that changed it.  Rows changed
+ * without these callbacks, by writing to jobq_store directly or by a SELECT
+ * ...  FOR UPDATE during a claim, can leave a ready job below the cursor or a
+ * running job whose lease never ends.  So the coordinator now and then reads
+ * the index from its start.  A job that is missing from shared memory and not
+ * locked, now and some time ago, is lost; it is put into its lane or into the
+ * registry. jobq.health counts these jobs.
  *
- * It costs as much as there are entries in the index, which may be many under
- * an old snapshot, and is done only after jobs were claimed.
+ * The cost is proportional to the number of index entries, which may be large
+ * under an old snapshot.  A sweep is done only after jobs were claimed.
  *
  * IDENTIFICATION
  *	  src/dispatch/sweep.c
@@ -38,10 +37,13 @@
 #include "miscadmin.h"
 #include "utils/timestamp.h"
 
-/* So many jobs at a time. */
+/* Maximum number of jobs at a time. */
 #define MAX_SUSPECTS 1000
 
-/* How long a job must have been out of sight to be lost, in microseconds. */
+/*
+ * How long a job must be missing before it is considered lost, in
+ * microseconds.
+ */
 #define GRACE (5 * USECS_PER_SEC)
 
 /* A sweep takes at most this share of the time. */
@@ -69,8 +71,8 @@ is_known(const JobqQueue *queue, const JobqPlace *place, int64 lease,
 }
 
 /*
- * The lease that holds the job of the row, 0: none.  Whoever makes a job ready
- * by hand may have left its lease in the row.
+ * The lease that holds the job in the row, or 0.  A job made ready by hand may
+ * still have a lease in its row.
  */
 static int64
 row_lease(TupleTableSlot *slot, const JobqHead *head)
@@ -92,7 +94,7 @@ row_until(TupleTableSlot *slot)
 	return isnull ? JOBQ_NEVER : DatumGetTimestampTz(until);
 }
 
-/* Collects what is out of sight in a queue. */
+/* Collects the jobs of a queue that are missing from shared memory. */
 static void
 look_at_queue(JobqTable *jobs, const JobqQueue *queue)
 {
@@ -131,7 +133,7 @@ look_at_queue(JobqTable *jobs, const JobqQueue *queue)
 	jobq_dispatch_end(&scan);
 }
 
-/* Whether a locked job is as it was when it was seen first. */
+/* Whether a locked job is unchanged since it was first seen. */
 static bool
 is_unchanged(const JobqJob *job, const Suspect *suspect)
 {
@@ -146,8 +148,8 @@ is_unchanged(const JobqJob *job, const Suspect *suspect)
 }
 
 /*
- * Locks a suspect if nobody else has it.  A ready one is left like that, which
- * puts it into its lane when this transaction commits.
+ * Locks a suspect unless another transaction has it locked.  A ready job is
+ * not changed; locking it puts it into its lane when this transaction commits.
  */
 static void
 judge(JobqTable *jobs, const Suspect *suspect)
@@ -172,7 +174,7 @@ judge(JobqTable *jobs, const Suspect *suspect)
 	}
 }
 
-/* Judges the suspects that were collected some time ago. */
+/* Checks the suspects that were collected some time ago. */
 static void
 judge_suspects(JobqTable *jobs)
 {
@@ -200,8 +202,8 @@ look_at_queues(JobqTable *jobs)
 }
 
 /*
- * Sweeps the database if it is time to: collects suspects, and some time later
- * judges them.  Returns when to be called next.
+ * Sweeps the database if it is time: collects suspects, and checks them some
+ * time later.  Returns when to call it again.
  */
 TimestampTz
 jobq_sweep(void)

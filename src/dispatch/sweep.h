@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * sweep.h
- *	  Looking for jobs that shared memory has lost sight of.
+ *	  Finding jobs that are missing from shared memory.
  *
  * IDENTIFICATION
  *	  src/dispatch/sweep.h
@@ -13,7 +13,7 @@
 
 #include "datatype/timestamp.h"
 
-/* Ready jobs that dispatch has lost sight of */
+/* Recovers jobs that are missing from shared memory */
 extern TimestampTz jobq_sweep(void);
 
 #endif							/* JOBQ_SWEEP_H */

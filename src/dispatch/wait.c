@@ -4,31 +4,32 @@
  *	  Waiting for jobs from outside: CALL jobq.wait() and NOTIFY channels.
  *
  * A session in wait() has an entry in shared memory, jobq_shared->waiters[],
- * and sleeps on its latch.  It registers first and looks for a ready job
- * after that, so that a job that is committed in between is either seen or
- * wakes it.  Then it ends its transaction, and sleeps with no snapshot, lock
- * or transaction of importance.  The commit callback of whoever makes a job
- * ready wakes one waiter per job (jobq_waiters_wake()); the coordinator does
- * it for jobs that become due.
+ * and sleeps on its latch.  It registers first and looks for a ready job after
+ * that, so that a job that is committed in between is either seen or wakes it.
+ * Then it ends its transaction, and sleeps holding no snapshot, lock or
+ * transaction that matters.  The commit callback of a transaction that makes a
+ * job ready wakes one waiter per job (jobq_waiters_wake()); the coordinator
+ * wakes one for each job that becomes due.
  *
  * A wake-up is a hint to look, never the job itself.  The woken session looks
- * again, and sleeps on if somebody was faster.  It must not be lost, though:
+ * again, and goes back to sleep if another was faster.  A wake-up must not be
+ * lost, though:
  *
  * - A waiter that leaves by error or timeout, or whose backend exits, after it
  *	 was woken passes the wake-up on to the next one.
  * - A client that is told "ready" and then dequeues nothing cannot be made to.
- *	 That is why whoever wakes a waiter while others sleep on has the
- *	 coordinator look at the queues a second later, which wakes the next
- *	 waiter if a job is still there.  So each idle client costs the job a
- *	 second, and the others do not sleep for ever.
+ *	 So a wake-up that leaves other waiters asleep makes the coordinator look
+ *	 at the queues a second later and wake the next waiter if a job is still
+ *	 there.  Each idle client thus delays the job by a second, and the others
+ *	 do not sleep forever.
  * - A ready job that another transaction has locked (take(), a claim that is
  *	 not committed) does not count, or wait() would return at once, again and
  *	 again, for as long as that transaction takes.  If that transaction leaves
  *	 the job ready, its end wakes a waiter (jobq_ready_note_locked()).
  *
- * Where shared memory had no room for a queue commits cannot know of its
- * waiters.  The coordinator wakes one when it comes to the queue (due.c), and
- * each looks by itself, every second.
+ * If shared memory has no room for a queue, commits cannot know its waiters.
+ * The coordinator wakes one when it looks at the queue (due.c), and each
+ * waiter also looks every second.
  *
  * IDENTIFICATION
  *	  src/dispatch/wait.c
@@ -79,7 +80,7 @@
 /* How often to look if commits do not wake us, in ms. */
 #define NO_ROOM_RECHECK_MS 1000
 
-/* WaitLatch() is not asked to sleep longer than this at a time, in ms. */
+/* Maximum time of one WaitLatch() call, in ms. */
 #define MAX_SLEEP_MS 3600000
 
 PG_FUNCTION_INFO_V1(jobq_wait);
@@ -97,7 +98,7 @@ typedef struct Wait
 	double		timeout_ms;
 } Wait;
 
-/* Leaves; a wake-up that nothing was made of goes to somebody else. */
+/* Unregisters the session; passes an unused wake-up on to another waiter. */
 static void
 leave(Wait *wait)
 {
@@ -188,10 +189,7 @@ milliseconds_since(instr_time then)
 	return INSTR_TIME_GET_MILLISEC(elapsed);
 }
 
-/*
- * Sleeps until it is worth looking again.  False if the time is up and nobody
- * woke us.
- */
+/* Sleeps until it is worth looking again.  Returns false on timeout. */
 static bool
 sleep_until_woken(const Wait *wait)
 {
@@ -226,9 +224,9 @@ sleep_until_woken(const Wait *wait)
 }
 
 /*
- * The same, as an idle session in pg_stat_activity: one that is active, or in
- * a transaction, for days is what monitors warn of.  An error on the way is
- * followed by what the session reports by itself.
+ * The same, reported as idle in pg_stat_activity, since monitoring warns about
+ * sessions that are active or in a transaction for days.  After an error, the
+ * session reports its state by itself.
  */
 static bool
 sleep_as_idle(const Wait *wait)
@@ -245,7 +243,9 @@ sleep_as_idle(const Wait *wait)
 	return result;
 }
 
-/* Waits; the caller sees to it that we leave in every case. */
+/*
+ * Waits.  The caller ensures that the session is unregistered in every case.
+ */
 static bool
 wait_until_ready(Wait *wait)
 {
@@ -266,10 +266,10 @@ wait_until_ready(Wait *wait)
 
 /*
  * Raises 25001 unless the CALL is a statement of its own: it ends the
- * transaction, which must not be anybody's work.  Procedures and DO that may
- * commit run it by a non-atomic SPI; statements that came before it in a
- * pipeline have left a flag.  Whatever way it was called, a transaction that
- * has an XID has done something.
+ * transaction, which must not contain anybody's work.  Procedures and DO
+ * blocks that may commit run it through a non-atomic SPI connection; earlier
+ * statements of a pipeline leave a flag.  In any case, a transaction that has
+ * an XID has done something.
  */
 static void
 require_own_statement(FunctionCallInfo fcinfo)
@@ -296,8 +296,8 @@ require_own_statement(FunctionCallInfo fcinfo)
 }
 
 /*
- * wait(queues, timeout, INOUT ready): a procedure.  timeout NULL is for ever,
- * 0 just looks.
+ * wait(queues, timeout, INOUT ready): a procedure.  A NULL timeout waits
+ * forever, 0 does not wait.
  */
 Datum
 jobq_wait(PG_FUNCTION_ARGS)

@@ -3,12 +3,12 @@
  * cancel.c
  *	  Cancelling jobs.
  *
- * A job whose row can be locked is cancelled at once, by the transaction that
- * asks.  One whose row is locked is being run inside a transaction, or is
- * being claimed; nobody waits for that.  A row in cancel_request then stands
- * for the wish, durably; the coordinator interrupts the executor that runs the
- * job, and cancels the job itself when it finds it free.  The request goes
- * when the job is gone, and at the latest when it is revived.
+ * A job whose row can be locked is cancelled at once, by the requesting
+ * transaction.  A job whose row is locked is being run inside a transaction or
+ * being claimed, and nobody waits for that.  Instead, a row in cancel_request
+ * records the request durably; the coordinator interrupts the executor that
+ * runs the job, and cancels the job when it is free.  The request is removed
+ * when the job is gone, or at the latest when the job is revived.
  *
  * IDENTIFICATION
  *	  src/job/cancel.c
@@ -51,7 +51,7 @@ jobq_cancel_or_request(int64 job_id, const char *reason)
 		case JOBQ_UNWANTED:
 			break;
 		case JOBQ_BUSY:
-			/* who is deleting the row has done the job's work */
+			/* the transaction deleting the row has done the job's work */
 			result = !jobq_row_is_going(job.slot);
 			if (result)
 				jobq_cancel_request(job_id, reason);
@@ -69,9 +69,8 @@ jobq_cancel_or_request(int64 job_id, const char *reason)
 }
 
 /*
- * Carries out the request that the scan of requests has come to, unless it has
- * been withdrawn, since its job was revived; false if it is to be looked at
- * again.
+ * Carries out the scan's current request, unless it was withdrawn because its
+ * job was revived.  Returns false if the request must be looked at again.
  */
 static bool
 process_request(JobqTable *jobs, JobqTable *requests, TupleTableSlot *seen,

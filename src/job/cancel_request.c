@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * cancel_request.c
- *	  Requests to cancel a job whose row is locked by whoever runs it.
+ *	  Requests to cancel a job whose row is locked while it runs.
  *
  * IDENTIFICATION
  *	  src/job/cancel_request.c

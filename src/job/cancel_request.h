@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * cancel_request.h
- *	  Requests to cancel a job whose row is locked by whoever runs it.
+ *	  Requests to cancel a job whose row is locked while it runs.
  *
  * IDENTIFICATION
  *	  src/job/cancel_request.h
@@ -15,8 +15,8 @@
 extern void jobq_cancel_request(int64 job_id, const char *reason);
 
 /*
- * Whether that might have to wait for another transaction that is asking for
- * the same; *pid is whose it is, 0 if that is not known.
+ * Whether that might have to wait for another transaction that requests the
+ * same; *pid is that session's PID, or 0 if unknown.
  */
 extern bool jobq_cancel_is_busy(int64 job_id, int *pid);
 
@@ -27,8 +27,8 @@ extern bool jobq_cancel_is_requested(int64 job_id);
 extern char *jobq_cancel_reason(int64 job_id);
 
 /*
- * Withdraws such a request: the job that it was for has ended.  Waits for who
- * is making or carrying out one.
+ * Withdraws such a request, since its job has ended.  Waits for a transaction
+ * that is making one or carrying it out.
  */
 extern void jobq_cancel_forget(int64 job_id);
 

@@ -4,11 +4,11 @@
  *	  Attempts that ended with their executor, or with the server.
  *
  * The row of a job that was running inside a transaction shows no trace of
- * such an attempt; the note that the executor has left in a file does
- * (bgworker/crash_note.c), and, as long as the server runs, shared memory
- * (termination.c).  Each such attempt counts, or else a job that crashes the
- * server would do so for ever, and one that is to be tried once would be tried
- * again.
+ * such an attempt.  The executor leaves a note in a file
+ * (bgworker/crash_note.c) and, while the server runs, an entry in shared
+ * memory (termination.c).  Each such attempt counts; otherwise, a job that
+ * crashes the server would do so forever, and a job to be tried once would be
+ * tried again.
  *
  * IDENTIFICATION
  *	  src/job/crash.c
@@ -33,12 +33,15 @@
 #include "miscadmin.h"
 #include "utils/snapmgr.h"
 
-/* retry() looks for so many notes of the job's former life at most. */
+/*
+ * Maximum number of notes of the job's earlier attempts that retry() looks
+ * for.
+ */
 #define MAX_FORGOTTEN 100
 
 /*
- * Counts the attempt of a pending job, which is locked.  False if somebody is
- * just dropping the queue that is told of dead jobs.
+ * Counts the attempt of a pending, locked job.  Returns false if the job's
+ * on_dead queue is being dropped.
  */
 static bool
 count(JobqTable *jobs, JobqJob *job, const JobqTermination *termination)
@@ -64,10 +67,11 @@ count(JobqTable *jobs, JobqJob *job, const JobqTermination *termination)
 }
 
 /*
- * Counts an attempt that has ended with its executor, or with the server.  True
- * if there is nothing left to count when this transaction has committed: the
- * attempt is counted now, or was before, or the job is gone.  Waits for nobody:
- * false if somebody has the job locked, or a lease that is over still holds it.
+ * Counts an attempt that has ended with its executor or with the server.
+ * Returns true if nothing is left to count when this transaction has
+ * committed: the attempt is counted now, was counted before, or the job is
+ * gone.  Never waits: returns false if the job is locked or still held by a
+ * lease that has run out.
  */
 bool
 jobq_attempt_count(const JobqTermination *termination)
@@ -93,8 +97,8 @@ jobq_attempt_count(const JobqTermination *termination)
 }
 
 /*
- * The name of the note of an attempt that has ended and is not counted yet.
- * Does not allocate.
+ * The file name of the note of an attempt that has ended and is not counted
+ * yet.  Does not allocate.
  */
 void
 jobq_attempt_note_path(char *path, Oid dboid, int64 job_id, int32 attempt)
@@ -104,9 +108,9 @@ jobq_attempt_note_path(char *path, Oid dboid, int64 job_id, int32 attempt)
 }
 
 /*
- * Forgets what is known of attempts of a job that has finished in this one, and
- * is going to be made again: its attempts have the same numbers.  That need not
- * be undone by a rollback, after which the job is finished.
+ * Forgets the notes about attempts of a finished job that is about to be
+ * revived, since its new attempts have the same numbers.  This need not be
+ * undone by a rollback, which leaves the job finished.
  */
 void
 jobq_attempt_forget(int64 job_id, int32 attempt)

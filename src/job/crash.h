@@ -23,7 +23,7 @@ extern bool jobq_attempt_count(const JobqTermination *termination);
 extern void jobq_attempt_note_path(char *path, Oid dboid, int64 job_id,
 								   int32 attempt);
 
-/* For who has a finished job made again. */
+/* For retry(). */
 extern void jobq_attempt_forget(int64 job_id, int32 attempt);
 
 #endif							/* JOBQ_CRASH_H */

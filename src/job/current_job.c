@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * current_job.c
- *	  What an executor's job can find out about itself and say about its end.
+ *	  What a job in an executor can learn about itself and decide about its
+ *	  end.
  *
  * IDENTIFICATION
  *	  src/job/current_job.c
@@ -31,7 +32,7 @@ PG_FUNCTION_INFO_V1(jobq_current_job);
 PG_FUNCTION_INFO_V1(jobq_retry_in);
 PG_FUNCTION_INFO_V1(jobq_discard);
 
-/* What a job has said about its end, by an error that it may have caught. */
+/* What a job has requested by an error that it may have caught. */
 typedef struct Wish
 {
 	int			sqlerrcode;		/* 0: nothing */
@@ -46,7 +47,7 @@ static Datum current_row = (Datum) 0;
 static int64 retry_delay = -1;
 static Wish wish = {0, NULL};
 
-/* An error of another role's code is on its way: that is not the job's wish. */
+/* Ignore an error of another role's code, which the job has not raised. */
 static void
 forget_wish(void)
 {
@@ -54,8 +55,8 @@ forget_wish(void)
 }
 
 /*
- * A job's own code begins.  Job and queue must stay as they are until the
- * first call of jobq_current_job_row(), which copies them.
+ * Called when a job's own code begins.  Job and queue must not change before
+ * the first call of jobq_current_job_row(), which copies them.
  */
 void
 jobq_current_job_begin(const JobqJob *job, const JobqQueue *queue,
@@ -131,7 +132,7 @@ is_word_character(char c)
 	return isalnum((unsigned char) c) || c == '_' || IS_HIGHBIT_SET(c);
 }
 
-/* Where a text has another one in it, but not as a part of a word. */
+/* Finds a text in another one, except as part of a word. */
 static const char *
 find_words(const char *text, const char *words)
 {
@@ -150,7 +151,8 @@ find_words(const char *text, const char *words)
 }
 
 /*
- * Whether an SQLSTATE says no more than that code in some language has failed.
+ * Whether an SQLSTATE only says that code in some procedural language has
+ * failed.
  */
 static bool
 is_language_error(int sqlerrcode)
@@ -163,11 +165,11 @@ is_language_error(int sqlerrcode)
 }
 
 /*
- * PL/Perl, PL/Tcl and others turn errors of the SQL that they run into their
- * own, of which the message is left, with something around it.  If it is there
- * in the error that ended the job this is the job's wish; if the job has caught
- * its error and failed in another way, it is not.  PL/pgSQL turns no errors into
- * others: what it raises is what the code has said.
+ * PL/Perl, PL/Tcl and others turn errors of the SQL that they run into errors
+ * of their own, which contain the original message.  If the error that ended
+ * the job contains that message, it is the job's request; if the job caught
+ * its error and failed in another way, it is not.  PL/pgSQL raises errors
+ * unchanged.
  */
 void
 jobq_current_job_recognize(ErrorData *error)
@@ -188,9 +190,9 @@ jobq_current_job_recognize(ErrorData *error)
 }
 
 /*
- * Whether the job that is being run is the current user's.  Code of others that
- * it calls, as a function that is SECURITY DEFINER or as the payload_check of a
- * queue that it enqueues into, has nothing to do with it.
+ * Whether the running job belongs to the current user.  Code of other users
+ * that it calls, such as a SECURITY DEFINER function or the payload_check of a
+ * queue that it enqueues into, may not decide about it.
  */
 static bool
 is_mine(void)
@@ -214,7 +216,7 @@ check_mine(const char *function)
 						   GetUserNameFromId(GetUserId(), false))));
 }
 
-/* current_job(): NULL unless a background worker is running one. */
+/* current_job(): NULL outside a background worker's job. */
 Datum
 jobq_current_job(PG_FUNCTION_ARGS)
 {
@@ -240,7 +242,7 @@ message_argument(FunctionCallInfo fcinfo, int argno, const char *by_default)
 	return message[0] == '\0' ? pstrdup(by_default) : message;
 }
 
-/* Raises an error by which the job says what is to become of it. */
+/* Raises the error that says what should happen to the job. */
 static void
 raise_wish(int sqlerrcode, const char *message)
 {

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * current_job.h
- *	  What an executor's job can find out about itself and say about its end.
+ *	  What a job in an executor can learn about itself and decide about its
+ *	  end.
  *
  * IDENTIFICATION
  *	  src/job/current_job.h
@@ -14,22 +15,22 @@
 #include "job/job.h"
 
 /*
- * The job that is being run, from begin to end.  Keeps a copy of it in the
- * given context, which must live until then.
+ * The current job, from begin to end.  Keeps a copy of it in the given
+ * context, which must live until the end.
  */
 extern void jobq_current_job_begin(const JobqJob *job, const JobqQueue *queue,
 								   MemoryContext context);
 extern void jobq_current_job_end(void);
 
-/* Its id; 0 if there is none. */
+/* The id of the current job; 0 if there is none. */
 extern int64 jobq_current_job_id(void);
 
-/* It as a datum of type jobq.job; 0 if there is none. */
+/* The current job as a datum of type jobq.job; 0 if there is none. */
 extern Datum jobq_current_job_row(void);
 
 /*
- * Before its end: an error that has ended its code and is that of retry_in()
- * or discard(), raised again by a language, is made theirs.
+ * Called before the end: turns an error of retry_in() or discard() that a
+ * procedural language has raised again back into the original one.
  */
 extern void jobq_current_job_recognize(ErrorData *error);
 

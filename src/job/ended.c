@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * ended.c
- *	  The end of a job: what follows from it.
+ *	  What happens when a job ends.
  *
  * IDENTIFICATION
  *	  src/job/ended.c
@@ -48,7 +48,7 @@ jobq_job_may_die(const JobqQueue *queue)
 }
 
 /*
- * The schedule that a job says it comes from (palloc'd), or NULL.  Anybody may
+ * The schedule named by the job's header (palloc'd), or NULL.  Any user may
  * give jobs a header of that name.
  */
 static char *
@@ -73,12 +73,12 @@ static bool
 is_to_be_kept(const JobqJob *job, const JobqQueue *queue,
 			  const char *schedule)
 {
-	/* who holds it is to learn of it by heartbeat() */
+	/* its holder must learn of it by heartbeat() */
 	if (job->state == JOBQ_STATE_CANCELLED && job->lease != 0)
 		return true;
 	if (job->state != JOBQ_STATE_COMPLETED)
 		return queue->keep_dead != 0;
-	/* its key counts for so long */
+	/* its key counts for this long */
 	if (!job->nulls[Anum_job_unique_for - 1])
 		return true;
 	return queue->keep_completed != 0 &&

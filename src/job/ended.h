@@ -1,9 +1,9 @@
 /*-------------------------------------------------------------------------
  *
  * ended.h
- *	  The end of a job: what follows from it.
+ *	  What happens when a job ends.
  *
- * transition.c is where jobs end.  Those who want to know register here.
+ * Jobs end in transition.c.  Modules that must be told register here.
  *
  * IDENTIFICATION
  *	  src/job/ended.h
@@ -16,27 +16,29 @@
 #include "job/history.h"
 
 /*
- * A job is in a terminal state, and its row is being deleted: it is written to
- * history, if it is to be kept, and the followers are told.
+ * Called when a job is in a terminal state and its row is being deleted.
+ * Writes it to history if it is to be kept, and calls the followers.
  */
 extern void jobq_job_ended(JobqTable *jobs, const JobqJob *job,
 						   const JobqQueue *queue, const JobqEnd *end);
 
-/* A job that is not running is being deleted without trace. */
+/* Called when a job that is not running is deleted without trace. */
 extern void jobq_job_removed(const JobqJob *job);
 
-/* Whether a job of the queue could die now without waiting for anybody. */
+/* Whether a job of the queue could become dead now without waiting. */
 extern bool jobq_job_may_die(const JobqQueue *queue);
 
-/* Who is told of dead jobs, and who says whether they can be told. */
+/*
+ * Callbacks that report dead jobs, and that say whether they can be reported.
+ */
 extern void jobq_ended_follow_deaths(bool (*may_die) (const JobqQueue *queue),
 									 void (*tell) (const JobqJob *job,
 												   const JobqQueue *queue,
 												   const JobqEnd *end));
 
 /*
- * Who says whether a job that has succeeded, and names a schedule, is to leave
- * no trace.
+ * Callback that says whether a completed job that names a schedule should
+ * leave no trace.
  */
 extern void jobq_ended_follow_schedules(bool (*leaves_no_trace) (const char *schedule,
 																 const JobqQueue *queue,

@@ -101,7 +101,7 @@ form_job(const JobqEnqueueOptions *options, int64 id, Datum payload,
 	set_optional(values, nulls, Anum_job_payload, payload);
 }
 
-/* Whoever has waited for the key may not enqueue any more, and is told so. */
+/* Checks the privilege again after waiting for the key. */
 static void
 report_duplicate(const JobqEnqueueOptions *options, int64 existing)
 {
@@ -117,8 +117,8 @@ report_duplicate(const JobqEnqueueOptions *options, int64 existing)
 
 /*
  * Gives the job in the locked row the new payload and options, if it is not
- * running.  One that has failed stays the job that it is: it keeps its attempts,
- * waits for the next one at least as long as it was to, and does not expire.
+ * running.  A job that has failed before keeps its attempts, waits for the
+ * next one at least as long as planned, and does not expire.
  */
 static void
 replace_job(JobqTable *jobs, JobqJob *job, const JobqEnqueueOptions *options,
@@ -141,8 +141,9 @@ replace_job(JobqTable *jobs, JobqJob *job, const JobqEnqueueOptions *options,
 }
 
 /*
- * What to do about the job at `tid` that has the same key.  Returns its id,
- * or 0 if it has changed meanwhile and the insert must be tried again.
+ * Handles the conflict with the job at `tid` that has the same key.  Returns
+ * the job's id, or 0 if it has changed meanwhile and the insert must be tried
+ * again.
  */
 static int64
 resolve_conflict(JobqTable *jobs, const JobqEnqueueOptions *options,
@@ -172,7 +173,7 @@ resolve_conflict(JobqTable *jobs, const JobqEnqueueOptions *options,
 				replace_job(jobs, &job, options, payload);
 			else if (locked == JOBQ_MISSING)
 				id = 0;
-			/* JOBQ_BUSY: it is being run, and not to be changed */
+			/* JOBQ_BUSY: it is running and must not be changed */
 		}
 	}
 	UnregisterSnapshot(snapshot);
@@ -212,8 +213,8 @@ enqueue_unique(JobqTable *jobs, const JobqEnqueueOptions *options, int64 id,
 	}
 
 	/*
-	 * Only now that no other job of this key can be inserted or finish
-	 * unseen, look whether one has finished recently.
+	 * Look for a recently finished job of this key only now, when no other
+	 * job of the key can be inserted or finish unseen.
 	 */
 	if (options->unique_for != NULL)
 	{
@@ -261,7 +262,7 @@ enqueue_one(JobqTable *jobs, const JobqEnqueueOptions *options, int64 id,
 	return survivor;
 }
 
-/* Gets ready to add jobs to the queue, and draws their ids. */
+/* Prepares to add jobs to the queue, and draws their ids. */
 static int64
 begin_enqueue(const JobqEnqueueOptions *options, const Datum *payloads,
 			  int njobs)
@@ -281,7 +282,7 @@ jobq_enqueue_job(JobqTable *jobs, const JobqEnqueueOptions *options,
 					   payload);
 }
 
-/* What next_job() makes rows of. */
+/* State of next_job(). */
 typedef struct JobSource
 {
 	int64		id;				/* of the next job */
@@ -332,7 +333,7 @@ typedef struct KeyedJob
 	int			place;			/* in the call's arrays */
 } KeyedJob;
 
-/* Keys in their order; two jobs without one are in no order. */
+/* Compares keys; jobs without a key come in any order. */
 static int
 compare_keys(const KeyedJob *x, const KeyedJob *y)
 {

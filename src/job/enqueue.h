@@ -1,8 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * enqueue.h
- *	  Adding jobs, for the SQL functions and for what adds jobs by itself
- *	  (schedules, on_dead).
+ *	  Adding jobs, for the SQL functions, schedules and on_dead.
  *
  * IDENTIFICATION
  *	  src/job/enqueue.h
@@ -61,8 +60,8 @@ extern int64 jobq_enqueue_job(JobqTable *jobs,
 							  Datum payload);
 
 /*
- * Adds several jobs without keys, which differ in their payload only, and puts
- * their ids into ids[].
+ * Adds several jobs without keys, which differ only in their payload, and
+ * stores their ids in ids[].
  */
 extern void jobq_enqueue_jobs(JobqTable *jobs,
 							  const JobqEnqueueOptions *options,

@@ -37,9 +37,11 @@ typedef struct JobqFailure
 	Datum		data;			/* jsonb, 0: none */
 	bool		retryable;
 	int64		retry_in;		/* microseconds, -1: by the queue's backoff */
-	int			pid;			/* of who ran the job, 0: this process */
+	int			pid;			/* PID of the process that ran the job, 0:
+								 * this process */
 	bool		recorded;		/* it is in jobq_store.attempt */
-	bool		is_logged;		/* by who counts it: its executor is gone */
+	bool		is_logged;		/* by the process that counts it: its executor
+								 * is gone */
 	bool		waits_for_nobody;	/* see jobq_job_fail() */
 } JobqFailure;
 

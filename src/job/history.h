@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * history.h
- *	  Finished jobs: writing them down, finding them again.
+ *	  Writing and finding finished jobs.
  *
  * IDENTIFICATION
  *	  src/job/history.h
@@ -26,21 +26,21 @@ extern void jobq_history_add(JobqTable *jobs, const JobqJob *job,
 							 const JobqEnd *end);
 
 /*
- * Finds and locks a finished job.  *table is opened if it is found, and the
- * caller closes it; NULL if there is none.
+ * Finds and locks a finished job.  If it is found, *table is opened, and the
+ * caller closes it; otherwise it is NULL.
  */
 extern TupleTableSlot *jobq_history_find(int64 id, JobqTable **table);
 
 /* The same as the latest snapshot sees it, without a lock. */
 extern TupleTableSlot *jobq_history_read(int64 id, JobqTable **table);
 
-/* The state that a finished job has ended in; false if there is none. */
+/* Sets the final state of a finished job; returns false if there is none. */
 extern bool jobq_history_read_state(int64 id, JobqState *state);
 
 /*
- * Whether a finished job is on record: not past what its queue keeps it for,
- * which counts from the moment it is set on, also for those that finished
- * before, or completed with a unique_for (NULL: none) that is not over.
+ * Whether a finished job is on record: its queue still keeps it, by the
+ * current setting even for jobs that finished before it was set, or it was
+ * completed with a unique_for (NULL: none) that has not passed.
  */
 extern bool jobq_history_is_kept(int32 queue, JobqState state,
 								 TimestampTz finished_at,
@@ -53,8 +53,8 @@ extern bool jobq_history_row_is_kept(TupleTableSlot *row);
 extern bool jobq_history_key_counts(TupleTableSlot *row, TimestampTz now);
 
 /*
- * The latest job of a key that was completed after `since` and is on record;
- * 0: none.
+ * The latest job of a key that was completed after `since` and is on record,
+ * or 0.
  */
 extern int64 jobq_history_find_key(int32 queue, const char *unique_key,
 								   TimestampTz since);

@@ -3,12 +3,13 @@
  * job.c
  *	  Jobs, and every change of a job's state.
  *
- * A job is a row of jobq_store.job until it is finished; then the row is
- * deleted and, if the queue keeps its jobs, written to history.c's segment.
- * A job that runs inside a transaction (executors, take()) has state pending
- * all the while, since nobody else can see it otherwise: the row lock is the
- * claim, and its attempt is counted when it ends.  One that is held by a lease
- * has state running, and its attempt was counted when it was claimed.
+ * A job is a row of jobq_store.job until it is finished.  The row is then
+ * deleted and, if the queue keeps its jobs, written to the current segment of
+ * history (history.c).  A job that runs inside a transaction (executors,
+ * take()) keeps the state pending, since no other state would be visible to
+ * others: the row lock is the claim, and the attempt is counted when it ends.
+ * A job held by a lease has the state running, and its attempt was counted
+ * when it was claimed.
  *
  * IDENTIFICATION
  *	  src/job/job.c
@@ -35,7 +36,7 @@
 #include "utils/fmgroids.h"
 #include "utils/timestamp.h"
 
-/* A column of type timestamptz or bigint, or what stands for NULL. */
+/* A column of type timestamptz or bigint, or the given value for NULL. */
 static int64
 int64_column(const JobqJob *job, int attnum, int64 if_null)
 {
@@ -51,9 +52,9 @@ set_int64_column(JobqJob *job, int attnum, int64 value, int64 if_null)
 }
 
 /*
- * Reads those columns of a row that tell whether the job may be claimed: id,
- * run_at, queue, priority, state, attempt.  They come first and are never
- * NULL, so that this costs little; the others are not set.
+ * Reads the columns of a row that determine whether the job may be claimed:
+ * id, run_at, queue, priority, state, attempt.  They come first and are never
+ * NULL, so this is cheap.  The other fields are not set.
  */
 void
 jobq_job_peek(JobqJob *job, TupleTableSlot *slot)
@@ -87,8 +88,8 @@ jobq_job_read(JobqJob *job, TupleTableSlot *slot)
 }
 
 /*
- * Puts the time at which a job was enqueued into its row, which has run_at
- * already: most jobs may run at once, and leave it out.
+ * Stores the time at which a job was enqueued in its row, which already has
+ * run_at.  It is left NULL for jobs that may run at once, which most are.
  */
 void
 jobq_job_set_enqueued_at(Datum *values, bool *nulls, TimestampTz enqueued_at)
@@ -98,7 +99,7 @@ jobq_job_set_enqueued_at(Datum *values, bool *nulls, TimestampTz enqueued_at)
 		enqueued_at == DatumGetTimestampTz(values[Anum_job_run_at - 1]);
 }
 
-/* Puts the fixed-width fields that transitions change back into values[]. */
+/* Stores the fixed-width fields that transitions change in values[]. */
 void
 jobq_job_write_back(JobqJob *job)
 {
@@ -111,7 +112,7 @@ jobq_job_write_back(JobqJob *job)
 	set_int64_column(job, Anum_job_started_at, job->started_at, DT_NOBEGIN);
 }
 
-/* The place of a job whose row has these values and is there. */
+/* The dispatch key of a job from the values of its row. */
 void
 jobq_job_place(const Datum *values, const ItemPointerData *tid,
 			   JobqPlace *place)
@@ -123,9 +124,9 @@ jobq_job_place(const Datum *values, const ItemPointerData *tid,
 }
 
 /*
- * Locks the job of a row, as a snapshot saw it, without waiting, and reads it.
- * Others pass the job over while it is locked, and are told if it is ready
- * again, or still.
+ * Locks a job whose row version is given, without waiting, and reads it.
+ * Others skip the job while it is locked, and are woken if it is ready
+ * afterwards.
  */
 JobqFindResult
 jobq_job_lock_row(JobqTable *jobs, TupleTableSlot *seen, Snapshot snapshot,
@@ -153,7 +154,7 @@ jobq_job_lock_row(JobqTable *jobs, TupleTableSlot *seen, Snapshot snapshot,
 	return result;
 }
 
-/* Reads an unfinished job, by the latest snapshot, and leaves it alone. */
+/* Reads an unfinished job by the latest snapshot, without locking it. */
 bool
 jobq_job_find(JobqTable *jobs, int64 id, TupleTableSlot *slot, JobqJob *job)
 {
@@ -169,9 +170,8 @@ jobq_job_find(JobqTable *jobs, int64 id, TupleTableSlot *slot, JobqJob *job)
 }
 
 /*
- * Locks an unfinished job by its id and reads it.  Others pass a ready job
- * over while it is locked, and are told if it is ready again, or still, when
- * the transaction ends.
+ * Locks an unfinished job by its id and reads it.  Others skip a ready job
+ * while it is locked, and are woken if it is ready when the transaction ends.
  */
 JobqFindResult
 jobq_job_lock(JobqTable *jobs, int64 id, JobqWaitPolicy wait, JobqJob *job)
@@ -179,7 +179,7 @@ jobq_job_lock(JobqTable *jobs, int64 id, JobqWaitPolicy wait, JobqJob *job)
 	return jobq_job_lock_for(jobs, id, wait, 0, NULL, job);
 }
 
-/* What jobq_job_lock_for() wants of a job. */
+/* What jobq_job_lock_for() requires of a job. */
 typedef struct Wanted
 {
 	int			privilege;
@@ -188,8 +188,8 @@ typedef struct Wanted
 } Wanted;
 
 /*
- * Whether to lock the job of a row.  If it is a pending one the lock is noted
- * here: afterwards there would be things that can fail.
+ * Whether to lock the job of a row.  The lock of a pending job is noted here,
+ * since something could fail between taking and noting it.
  */
 static bool
 is_wanted(TupleTableSlot *slot, void *arg)
@@ -223,10 +223,10 @@ is_wanted(TupleTableSlot *slot, void *arg)
 
 /*
  * The same for a user who needs a privilege on the job's queue (0: none;
- * raises 42501), and, unless lease is NULL, for a job that is held by it;
- * JOBQ_UNWANTED if it is not, or its queue is gone.  The row is locked only
- * after that, and the privilege is judged again when it is.  The job is read
- * unless it is missing.
+ * raises 42501) and, unless lease is NULL, for a job that the lease holds;
+ * returns JOBQ_UNWANTED if it does not, or if the queue is gone.  The row is
+ * locked only after these checks, and the privilege is checked again
+ * afterwards.  The job is read unless it is missing.
  */
 JobqFindResult
 jobq_job_lock_for(JobqTable *jobs, int64 id, JobqWaitPolicy wait,
@@ -258,7 +258,7 @@ jobq_job_lock_for(JobqTable *jobs, int64 id, JobqWaitPolicy wait,
 	return result;
 }
 
-/* How long the job may run, in microseconds; 0: any time. */
+/* How long the job may run, in microseconds; 0 means no limit. */
 int64
 jobq_job_timeout(const JobqJob *job, const JobqQueue *queue)
 {
@@ -273,14 +273,17 @@ jobq_job_max_attempts(const JobqJob *job, const JobqQueue *queue)
 	return job->max_attempts > 0 ? job->max_attempts : queue->max_attempts;
 }
 
-/* The attempt that is being made, from 1. */
+/* The number of the current attempt, starting with 1. */
 int
 jobq_job_current_attempt(const JobqJob *job)
 {
 	return job->state == JOBQ_STATE_RUNNING ? job->attempt : job->attempt + 1;
 }
 
-/* Who runs the job: what the claim said, or the process with this PID. */
+/*
+ * The job's worker: the name given with the claim, or the process with this
+ * PID.
+ */
 void
 jobq_job_name_worker(JobqJob *job, int pid)
 {
@@ -291,7 +294,7 @@ jobq_job_name_worker(JobqJob *job, int pid)
 	job->nulls[Anum_job_worker - 1] = false;
 }
 
-/* Whether the lease of a job ends when its timeout is over, and not before. */
+/* Whether the lease of a job ends exactly at its timeout. */
 bool
 jobq_job_ends_by_timeout(const JobqJob *job, const JobqQueue *queue)
 {

@@ -3,10 +3,10 @@
  * job.h
  *	  Jobs, and every change of a job's state.
  *
- * All transitions are made here, against the table in common/jobstate.  A
- * function that changes a job wants it locked by the caller's transaction
- * (jobq_job_lock() or the claim functions), and notes what must happen when
- * the transaction commits (wake-ups, leases) by itself.
+ * All transitions follow the table in common/jobstate.  A function that
+ * changes a job requires that the caller's transaction has locked it
+ * (jobq_job_lock() or the claim functions), and itself notes what must happen
+ * at commit (wake-ups, leases).
  *
  * IDENTIFICATION
  *	  src/job/job.h

@@ -47,7 +47,10 @@ PG_FUNCTION_INFO_V1(jobq_set_priority);
 PG_FUNCTION_INFO_V1(jobq_set_payload);
 PG_FUNCTION_INFO_V1(jobq_delete);
 
-/* The queue of an unfinished job, read without locking it; NULL: no job. */
+/*
+ * The queue of an unfinished job, read without locking it, or NULL if there is
+ * no such job.
+ */
 static const JobqQueue *
 queue_of_job(JobqTable *jobs, int64 id)
 {
@@ -59,8 +62,8 @@ queue_of_job(JobqTable *jobs, int64 id)
 
 /*
  * Locks a job that has not been started, for a user who may manage its queue.
- * NULL if there is no such job, or it is running, here or elsewhere; waits for
- * others who change it, but not for an executor that runs it.
+ * Returns NULL if there is no such job or it is running, here or elsewhere.
+ * Waits for others that change the job, but not for an executor that runs it.
  */
 static const JobqQueue *
 lock_pending_job(JobqTable *jobs, int64 id, JobqJob *job)
@@ -74,8 +77,8 @@ lock_pending_job(JobqTable *jobs, int64 id, JobqJob *job)
 }
 
 /*
- * cancel(job_id, reason): false for the job that calls it, of which either all
- * is done or nothing.
+ * cancel(job_id, reason): false for the calling job itself, whose transaction
+ * commits or fails as a whole.
  */
 Datum
 jobq_cancel(PG_FUNCTION_ARGS)
@@ -97,14 +100,14 @@ jobq_cancel(PG_FUNCTION_ARGS)
 			jobq_cancel_or_request(PG_GETARG_INT64(0),
 								   PG_ARGISNULL(1) ? NULL :
 								   text_to_cstring(PG_GETARG_TEXT_PP(1)));
-		/* another request for it may have been waited for */
+		/* may have waited for another request for it */
 		jobq_queue_recheck_job(queue->id, JOBQ_PRIV_MANAGE,
 							   PG_GETARG_INT64(0));
 	}
 	PG_RETURN_BOOL(result);
 }
 
-/* The attempt that a finished job has come to. */
+/* The last attempt of a finished job. */
 static int32
 attempt_of(TupleTableSlot *finished)
 {
@@ -114,7 +117,7 @@ attempt_of(TupleTableSlot *finished)
 	return isnull ? 0 : DatumGetInt32(value);
 }
 
-/* Makes the row of a live job of a finished one. */
+/* Makes the row of a live job from that of a finished job. */
 static void
 revive(TupleTableSlot *finished, Datum *values, bool *nulls)
 {
@@ -144,7 +147,9 @@ revive(TupleTableSlot *finished, Datum *values, bool *nulls)
 	jobq_job_set_enqueued_at(values, nulls, enqueued_at);
 }
 
-/* Puts a revived job back among the live ones; false if its key is taken. */
+/*
+ * Inserts a revived job into the live jobs; returns false if its key is taken.
+ */
 static bool
 insert_revived(const JobqQueue *queue, const Datum *values, const bool *nulls)
 {
@@ -178,9 +183,9 @@ insert_revived(const JobqQueue *queue, const Datum *values, const bool *nulls)
 }
 
 /*
- * The queue of a finished job, for a user who may manage it, kept from being
- * dropped; NULL if there is no such job.  The queue is locked before the job's
- * row is, as drop_queue() does; the row is as the latest snapshot sees it.
+ * The queue of a finished job, for a user who may manage it, locked against
+ * being dropped; NULL if there is no such job.  The queue is locked before the
+ * job's row, as in drop_queue(); the row is read by the latest snapshot.
  */
 static const JobqQueue *
 lock_queue_of_finished(int64 id)
@@ -248,7 +253,7 @@ jobq_retry(PG_FUNCTION_ARGS)
 	jobq_begin_write("jobq.retry()");
 	jobq_require_argument(fcinfo, 0, "job_id");
 	queue = lock_queue_of_finished(PG_GETARG_INT64(0));
-	/* before the job is locked: the check may do something to it */
+	/* before the job is locked: the check may change it */
 	if (queue != NULL && !PG_ARGISNULL(1))
 		jobq_payload_check_job(queue, PG_GETARG_DATUM(1));
 	if (queue != NULL)
@@ -256,7 +261,7 @@ jobq_retry(PG_FUNCTION_ARGS)
 	if (queue == NULL)
 		PG_RETURN_NULL();
 
-	/* what is known of an attempt of old is not to count for a new one */
+	/* notes about earlier attempts must not count for new ones */
 	jobq_attempt_forget(PG_GETARG_INT64(0), attempt_of(finished));
 	jobq_cancel_forget(PG_GETARG_INT64(0));
 	revive(finished, values, nulls);
@@ -266,7 +271,7 @@ jobq_retry(PG_FUNCTION_ARGS)
 	if (revived)
 		jobq_table_delete(history, finished);
 	jobq_table_close(history);
-	/* others with the same key may have been waited for */
+	/* may have waited for others with the same key */
 	jobq_queue_recheck_job(queue->id, JOBQ_PRIV_MANAGE, PG_GETARG_INT64(0));
 	if (!revived)
 		PG_RETURN_NULL();
@@ -274,8 +279,8 @@ jobq_retry(PG_FUNCTION_ARGS)
 }
 
 /*
- * Changes one column of a job that has not been started; false if there is
- * none.
+ * Changes one column of a job that has not been started; returns false if
+ * there is no such job.
  */
 static bool
 change_pending_job(int64 id, int attnum, Datum value)
@@ -354,8 +359,8 @@ jobq_set_priority(PG_FUNCTION_ARGS)
 }
 
 /*
- * Checks a new payload for a job before the job is locked: the check may do
- * something to it.
+ * Checks a new payload for a job before the job is locked: the check may
+ * change it.
  */
 static void
 check_new_payload(int64 id, Datum payload)
@@ -385,7 +390,7 @@ jobq_set_payload(PG_FUNCTION_ARGS)
 									  PG_GETARG_DATUM(1)));
 }
 
-/* Deletes a finished job; false if there is none. */
+/* Deletes a finished job; returns false if there is none. */
 static bool
 delete_finished(int64 id)
 {
@@ -409,8 +414,8 @@ delete_finished(int64 id)
 }
 
 /*
- * Deletes an unfinished job, or a finished one, whichever it is at the moment.
- * False if it is neither, or running, or has just become the other one.
+ * Deletes a job, finished or unfinished.  Returns false if there is no such
+ * job, if it is running, or if it has just been finished or revived.
  */
 static bool
 delete_once(JobqTable *jobs, int64 id, bool finished)
@@ -440,7 +445,7 @@ jobq_delete(PG_FUNCTION_ARGS)
 	finished = queue_of_job(jobs, id) == NULL;
 	while (!(result = delete_once(jobs, id, finished)))
 	{
-		/* it may have been finished, or retried, while that was waited for */
+		/* it may have been finished or retried while we waited */
 		if (finished == (queue_of_job(jobs, id) == NULL))
 			break;
 		CHECK_FOR_INTERRUPTS();

@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * on_dead.c
- *	  Telling a queue's on_dead queue of a job that has died.
+ *	  Reporting a dead job to its queue's on_dead queue.
  *
- * The report is an ordinary job, enqueued in the transaction that finds the
- * job dead.  The death of a report is not reported again, so that two queues
- * that name each other do not play ping-pong.
+ * The report is an ordinary job, enqueued in the transaction that makes the
+ * job dead.  Dead reports are not reported again, so that two queues that name
+ * each other do not cause an endless loop.
  *
  * IDENTIFICATION
  *	  src/job/on_dead.c
@@ -55,7 +55,7 @@ is_report(const JobqJob *job)
 									 strlen(REPORT_HEADER), &value) != NULL;
 }
 
-/* Where reports of a queue's dead jobs go, NULL: nowhere. */
+/* The queue to which a queue's dead jobs are reported, or NULL. */
 static const JobqQueue *
 find_target(const JobqQueue *queue)
 {
@@ -71,9 +71,9 @@ find_target(const JobqQueue *queue)
 }
 
 /*
- * Whether a job of the queue can die without waiting for somebody who is
- * dropping the queue of reports.  If so, it stays like that until the end of
- * the transaction.
+ * Whether a job of the queue can become dead without waiting for a transaction
+ * that drops the on_dead queue.  If so, this stays true until the end of the
+ * transaction.
  */
 static bool
 is_free(const JobqQueue *queue)
@@ -101,9 +101,10 @@ add_payload(JobqJsonObject *object, Datum payload)
 }
 
 /*
- * Enqueues the report, as the dead job's queue's owner.  A queue that was
- * dropped since, or into which that role may not enqueue any more, gets none;
- * payload_check is not asked: to fail here would keep the job from dying.
+ * Enqueues the report as the owner of the dead job's queue, unless the on_dead
+ * queue was dropped or that role may no longer enqueue into it.  The
+ * payload_check is not called, since a failure would keep the job from
+ * becoming dead.
  */
 static void
 tell(const JobqJob *job, const JobqQueue *queue, const JobqEnd *end)

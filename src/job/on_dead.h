@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * on_dead.h
- *	  Telling a queue's on_dead queue of a job that has died.
+ *	  Reporting a dead job to its queue's on_dead queue.
  *
  * IDENTIFICATION
  *	  src/job/on_dead.h

@@ -30,7 +30,7 @@ PG_FUNCTION_INFO_V1(jobq_enqueue);
 PG_FUNCTION_INFO_V1(jobq_enqueue_many);
 PG_FUNCTION_INFO_V1(jobq_run);
 
-/* Arguments that the three functions have in the same places. */
+/* Arguments at the same positions in all three functions. */
 enum
 {
 	ARG_TARGET,					/* queue, or command */
@@ -49,7 +49,10 @@ enum
 	ARG_UNIQUE_KEYS				/* of enqueue_many only */
 };
 
-/* When the job is to run, by `delay` and `run_at`; in the past means now. */
+/*
+ * When the job is to run, from `delay` and `run_at`; a time in the past means
+ * now.
+ */
 static TimestampTz
 run_at_argument(FunctionCallInfo fcinfo, TimestampTz now)
 {
@@ -177,7 +180,7 @@ read_options(FunctionCallInfo fcinfo, const JobqQueue *queue,
 	}
 	if (!PG_ARGISNULL(ARG_TTL))
 		ttl = jobq_duration_argument(fcinfo, ARG_TTL, "ttl", false);
-	/* counted from when it could have been started first */
+	/* counted from the earliest possible start */
 	options->expires_at = ttl > 0 && ttl < END_TIMESTAMP - options->run_at ?
 		options->run_at + ttl : JOBQ_NEVER;
 	if (!PG_ARGISNULL(ARG_TAGS))
@@ -195,8 +198,8 @@ read_options(FunctionCallInfo fcinfo, const JobqQueue *queue,
 }
 
 /*
- * The queue named by the first argument, into which the user may enqueue,
- * locked against being dropped.
+ * The queue named by the first argument, locked against being dropped.  Checks
+ * that the user may enqueue into it.
  */
 static const JobqQueue *
 target_queue(FunctionCallInfo fcinfo)
@@ -227,8 +230,9 @@ target_queue(FunctionCallInfo fcinfo)
 }
 
 /*
- * Checks the privilege again after what can take its time: others who have a
- * job of the same key in their hands, and the owner's check of the payload.
+ * Checks the privilege again after operations that can take long: waiting for
+ * others that have locked a job of the same key, and the owner's payload
+ * check.
  */
 static void
 recheck_privilege(const JobqEnqueueOptions *options, bool has_keys)

@@ -1,24 +1,22 @@
 /*-------------------------------------------------------------------------
  *
  * queue_drop.c
- *	  drop_queue(): a queue goes, with its jobs, history and grants.
+ *	  drop_queue(): dropping a queue with its jobs, history and grants.
  *
- * An exclusive lock on the queue keeps out those who add jobs to it
- * (jobq_queue_lock_shared()).  Those who claim jobs are not kept out, but
- * every job that is free is locked and deleted here, so that they find fewer
- * and fewer.  What is left then are jobs whose rows others have locked, who
- * run them: executors are interrupted, clients that have taken a job are
- * waited for.  Leases do not matter: their holders get JQ001.
+ * An exclusive lock on the queue blocks transactions that add jobs to it
+ * (jobq_queue_lock_shared()).  It does not block claims, but every free job is
+ * locked and deleted here, so that claims find fewer and fewer.  Then only
+ * jobs remain whose rows are locked because they are running: executors are
+ * interrupted, and clients that have taken a job are waited for.  Leases do
+ * not matter: their holders get JQ001.
  *
- * The transaction may roll back.  So executors undo a job that they are
- * interrupted in for this, as if it had not been started, and keep off the
- * queue until the transaction has ended.  A job that is held by a lease goes
- * on meanwhile, and is interrupted by the commit, unless it holds a lock that
- * is in the way.
+ * The transaction may roll back.  So an executor interrupted for this undoes
+ * its job, as if it had not been started, and does not work the queue until
+ * the transaction has ended.  A job held by a lease continues meanwhile and is
+ * interrupted by the commit, unless it holds a lock that drop_queue() needs.
  *
- * When the transaction commits, those who wait for jobs of the queue are
- * woken, to be told that it is gone, and its state in shared memory is
- * forgotten.
+ * When the transaction commits, sessions that wait for jobs of the queue are
+ * woken to find that it is gone, and its state in shared memory is removed.
  *
  * IDENTIFICATION
  *	  src/job/queue_drop.c
@@ -65,15 +63,15 @@
 
 PG_FUNCTION_INFO_V1(jobq_drop_queue);
 
-/* How often to look whether those who run jobs are done, in milliseconds. */
+/* How often to check whether running jobs have ended, in milliseconds. */
 #define BUSY_WAIT_MS 20
 
-/* So often a lock is tried before it is waited for, in drop_queue(force). */
+/* Number of attempts to get a lock without waiting, in drop_queue(force). */
 #define LOCK_TRIES 250
 
 /*
- * Runs a statement with the queue's id as $1, as the extension's owner, on
- * what is committed at the moment whatever the isolation level.
+ * Runs a statement with the queue's id as $1, as the extension's owner, with
+ * the latest snapshot regardless of the isolation level.
  */
 static void
 execute_for_queue(const char *sql, int32 queue)
@@ -95,8 +93,8 @@ execute_for_queue(const char *sql, int32 queue)
 }
 
 /*
- * Looks at all jobs of the queue.  With `remove`, deletes those whose rows
- * nobody has locked.  Returns the number of those that stay.
+ * Scans all jobs of the queue.  With `remove`, deletes those whose rows nobody
+ * has locked.  Returns the number of remaining jobs.
  */
 static int64
 visit_jobs(int32 queue, bool remove)
@@ -149,8 +147,8 @@ visit_jobs(int32 queue, bool remove)
 }
 
 /*
- * Deletes the jobs that are free, has the executors interrupted that run
- * others, and gives them a moment.  True if there were none.
+ * Deletes the free jobs, interrupts the executors that run others, and waits a
+ * moment.  Returns true if no jobs were left.
  */
 static bool
 remove_free_jobs(int32 queue)
@@ -167,9 +165,9 @@ remove_free_jobs(int32 queue)
 }
 
 /*
- * Interrupts the executors that run jobs of the queue and hold its lock.  Others
- * may be in the way as well, or alone; that is no reason to undo what a procedure
- * does.
+ * Interrupts the executors that run jobs of the queue and hold its lock.
+ * Other sessions may hold it, too, or alone, which is no reason to undo the
+ * work of a procedure.
  */
 static void
 evict_holders(int32 queue, const LOCKTAG *tag)
@@ -189,9 +187,9 @@ evict_holders(int32 queue, const LOCKTAG *tag)
 }
 
 /*
- * Keeps everybody else from adding jobs to the queue.  With `force`, running
- * jobs of the queue that have added some, and hold its lock for that, are
- * interrupted; while free jobs are deleted, hardly any new ones are started.
+ * Keeps all others from adding jobs to the queue.  With `force`, interrupts
+ * running jobs of the queue that hold its lock because they have added jobs;
+ * since free jobs are deleted meanwhile, hardly any new ones are started.
  */
 static void
 lock_queue(int32 queue, bool force)
@@ -249,7 +247,7 @@ refuse_if_used(int32 queue, const char *name)
 						 quote_literal_cstr(name))));
 }
 
-/* Has dead jobs of other queues stay there that would go to this one. */
+/* Clears the on_dead option of queues that name this one. */
 static void
 unset_on_dead(int32 queue)
 {
@@ -272,7 +270,7 @@ unset_on_dead(int32 queue)
 		memcpy(values, slot->tts_values, sizeof(values));
 		memcpy(nulls, slot->tts_isnull, sizeof(nulls));
 
-		/* it may have been changed while it was waited for */
+		/* it may have been changed while we waited */
 		if (nulls[Anum_queue_on_dead - 1] ||
 			DatumGetInt32(values[Anum_queue_on_dead - 1]) != queue)
 			continue;
@@ -284,7 +282,7 @@ unset_on_dead(int32 queue)
 	jobq_table_close(table);
 }
 
-/* Deletes what belongs to the queue, but for its jobs and itself. */
+/* Deletes what belongs to the queue, except its jobs and its own row. */
 static void
 remove_belongings(int32 queue)
 {
@@ -306,9 +304,9 @@ remove_belongings(int32 queue)
 }
 
 /*
- * Keeps others from adding jobs to the queue, and returns it as it is then.
- * 42501 if the user is not its owner, any more; 42704, or NULL with if_exists,
- * if it is gone.
+ * Keeps others from adding jobs to the queue, and returns its current
+ * definition.  Raises 42501 if the user is not, or no longer, its owner.  If
+ * the queue is gone, raises 42704, or returns NULL with if_exists.
  */
 static const JobqQueue *
 lock_to_drop(const char *name, bool force, bool if_exists)
@@ -323,7 +321,7 @@ lock_to_drop(const char *name, bool force, bool if_exists)
 	queue = jobq_queue_read_now(queue->id);
 	if (queue == NULL || strcmp(queue->name, name) != 0)
 	{
-		/* one that was renamed stays, with the jobs that were deleted here */
+		/* a renamed queue stays, with the jobs that were deleted here */
 		if (if_exists && queue == NULL && jobq_queue_find(name) == NULL)
 			return NULL;
 		jobq_queue_report_missing(name, JOBQ_PRIV_OWNER);
@@ -333,9 +331,9 @@ lock_to_drop(const char *name, bool force, bool if_exists)
 }
 
 /*
- * Deletes the queue's row, and what belongs to it.  The row is locked only now
- * that there are no jobs to wait for: somebody who has one of them may be
- * waiting for who drops another queue, and wants this row for its on_dead.
+ * Deletes the queue's row and what belongs to it.  The row is locked only now
+ * that there are no jobs to wait for: a session that runs one of them may be
+ * waiting for another drop_queue() that needs this row because of its on_dead.
  */
 static void
 remove_queue(int32 id, const char *name)
@@ -354,8 +352,8 @@ remove_queue(int32 id, const char *name)
 }
 
 /*
- * drop_queue(queue, force, if_exists): 55006 if it has jobs, 2BP01 if other
- * queues send their dead jobs there, unless forced.
+ * drop_queue(queue, force, if_exists): raises 55006 if the queue has jobs and
+ * 2BP01 if other queues send their dead jobs to it, unless forced.
  */
 Datum
 jobq_drop_queue(PG_FUNCTION_ARGS)

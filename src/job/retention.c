@@ -1,10 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * retention.c
- *	  How long finished jobs are kept: history's ring.
+ *	  How long finished jobs are kept: the ring of history segments.
  *
- * History is a ring of segments (tables).  One is written to.  After a while
- * the next one, which is the oldest, takes over.  It is emptied first:
+ * History is a ring of segments (tables), one of which is current and written
+ * to.  After a while the next one, which is the oldest, becomes current.  It
+ * is emptied first:
  *
  *	1. Rows that must be kept longer (dead letters mostly) move to the segment
  *	   that is written to, some blocks per transaction, so that every snapshot
@@ -14,18 +15,17 @@
  *	   TRUNCATE wants a lock that keeps readers out, so it is only done when
  *	   nobody else uses the segment at the moment; else a minute later.
  *
- * The views hide what is past its time from the first moment on; this here is
- * about disk space.
+ * The views hide expired rows at once; retention only reclaims disk space.
  *
- * Those who finish a job look up the current segment right before they write
- * (queue.c).  One whose knowledge is out of date by a moment writes to the
- * segment that was current before: this one is emptied seven turns later.
- * Nobody writes to the segment that is being emptied, since it has not been
- * the current one for seven turns of an hour at least.
+ * A backend that finishes a job looks up the current segment right before it
+ * writes (queue.c).  If that is just out of date, it writes to the previous
+ * segment, which is emptied seven turns later.  Nobody writes to the segment
+ * that is being emptied, since it has not been current for seven turns of at
+ * least an hour.
  *
- * Limits by number and what is left of attempts are seen to in files of their
- * own, a part at a time, like this here.  All progress is remembered in this
- * process only: after a restart, or an error, everything is begun again.
+ * Limits by number and leftover attempts are handled in files of their own,
+ * also in small parts.  All progress is remembered only in this process: after
+ * a restart or an error, everything begins again.
  *
  * IDENTIFICATION
  *	  src/job/retention.c
@@ -69,14 +69,14 @@
 								 * less than there are segments */
 #define RETRY_AFTER USECS_PER_MINUTE
 
-/* How far the emptying of a segment has come. */
+/* Progress of emptying a segment. */
 typedef struct Sweep
 {
 	int			segment;		/* -1: none is being emptied */
 	BlockNumber next_block;		/* InvalidBlockNumber: the end was reached */
 	BlockNumber nblocks;		/* when it was */
 	BlockNumber left_block;		/* the first one with rows that were locked */
-	TimestampTz left_since;		/* when such were found first */
+	TimestampTz left_since;		/* when such rows were first found */
 	FullTransactionId moved_by; /* the last transaction that moved rows, if a
 								 * snapshot may be in use that does not see
 								 * that */
@@ -92,7 +92,7 @@ typedef struct Visit
 	bool		moved;
 } Visit;
 
-/* What is done, each at a time of its own. */
+/* The parts of the work, each with its own time. */
 typedef struct Part
 {
 	TimestampTz (*run) (TimestampTz now);
@@ -166,7 +166,7 @@ turn_length(void)
 	return Min(Max(keep / TURNS_PER_KEEP, TURN_MIN), TURN_MAX);
 }
 
-/* The same, told to those who do not know all queues. */
+/* The same, for callers that do not know all queues. */
 static int64
 update_turn(void)
 {
@@ -238,8 +238,8 @@ begin_sweep(int segment)
 }
 
 /*
- * Moves rows to be kept out of some blocks of a segment.  Returns when to go
- * on; JOBQ_NEVER if there is none left.
+ * Moves rows to be kept out of some blocks of a segment.  Returns when to
+ * continue, or JOBQ_NEVER if no such row is left.
  */
 static TimestampTz
 sweep_blocks(int segment, int current, TimestampTz now)
@@ -274,8 +274,8 @@ sweep_blocks(int segment, int current, TimestampTz now)
 }
 
 /*
- * Whether a snapshot is in use that sees rows where they were before they
- * were moved.  None that is taken from now on does.
+ * Whether a snapshot in use still sees rows in their old place.  Snapshots
+ * taken from now on do not.
  */
 static bool
 moved_rows_are_in_use(void)
@@ -284,7 +284,7 @@ moved_rows_are_in_use(void)
 
 	if (!FullTransactionIdIsValid(sweep.moved_by))
 		return false;
-	/* half of all XIDs later there is none, and comparing them is in vain */
+	/* after half of all XIDs there is none, and comparing them is meaningless */
 	if (U64FromFullTransactionId(ReadNextFullTransactionId()) -
 		U64FromFullTransactionId(sweep.moved_by) < PG_INT32_MAX)
 		pfree(GetCurrentVirtualXIDs(XidFromFullTransactionId(sweep.moved_by),
@@ -344,7 +344,7 @@ jobq_history_overdue_segment(TimestampTz now)
 	return (jobq_history_segment() + 1) % JOBQ_HISTORY_SEGMENTS;
 }
 
-/* Jobs have gone from history: their attempts are to follow. */
+/* Jobs were removed from history: their attempts are removed next. */
 static void
 clean_attempts(void)
 {
@@ -352,7 +352,7 @@ clean_attempts(void)
 	parts[PART_ATTEMPTS].next = DT_NOBEGIN;
 }
 
-/* Does a part of what is to be done to the ring; returns when to go on. */
+/* Does part of the work on the ring; returns when to continue. */
 static TimestampTz
 turn_ring(TimestampTz now)
 {
@@ -379,8 +379,8 @@ turn_ring(TimestampTz now)
 }
 
 /*
- * Nothing is remembered of a transaction that is rolled back.  There are none
- * to be asked for: their XIDs mean nothing any more when pg_xact was truncated.
+ * Discards what was remembered in a transaction that is rolled back.  The XIDs
+ * cannot be looked up instead, since pg_xact may have been truncated.
  */
 static void
 at_transaction_end(XactEvent event)
@@ -398,7 +398,7 @@ at_transaction_end(XactEvent event)
 	running = false;
 }
 
-/* Runs the parts whose time has come; returns when that of the next comes. */
+/* Runs the parts that are due; returns when the next one is. */
 static TimestampTz
 run(TimestampTz now, bool all)
 {
@@ -414,8 +414,8 @@ run(TimestampTz now, bool all)
 }
 
 /*
- * Does what is due: history's ring, limits by number, old attempts.  Returns
- * when to be called next.  For the coordinator, in a transaction of its own.
+ * Does what is due: the ring, limits by number, old attempts.  Returns when to
+ * call it again.  Called by the coordinator in a transaction of its own.
  */
 TimestampTz
 jobq_retention_run(void)
@@ -427,7 +427,7 @@ jobq_retention_run(void)
 	TimestampTz now = jobq_now();
 	JobqElevation elevation;
 
-	/* called whenever anything is due: that must cost nothing */
+	/* called whenever any task is due: must be cheap */
 	if (now < next && now >= last && changes == new_changes)
 		return next;
 

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * retention.h
- *	  The parts of retention: each does a bounded amount of work, by the active
- *	  snapshot, and returns when it wants to be called again.
+ *	  The parts of retention.  Each does a bounded amount of work with the
+ *	  active snapshot, and returns when to call it again.
  *
  * IDENTIFICATION
  *	  src/job/retention.h
@@ -14,12 +14,12 @@
 
 #include "datatype/timestamp.h"
 
-/* So many blocks of a table are gone through in one transaction. */
+/* Number of blocks of a table scanned in one transaction. */
 #define JOBQ_RETENTION_BLOCKS 256
 
 /*
- * The segment that should have been emptied to take over by now,
- * -1 if there is none.  Needs SPI.
+ * The segment that should have been emptied and become current by now, or -1.
+ * Needs an SPI connection.
  */
 extern int	jobq_history_overdue_segment(TimestampTz now);
 

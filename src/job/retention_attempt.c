@@ -3,11 +3,10 @@
  * retention_attempt.c
  *	  Removing the attempts of jobs that are gone.
  *
- * Jobs go by the segment of history, without a word about their attempts.
- * After that the table of attempts is gone through, some blocks per
- * transaction.  Whether a job is still there is seen by the same snapshot as
- * its attempts, so that it makes no difference what it is turned into
- * meanwhile.
+ * Jobs are removed with their segment of history, leaving their attempts
+ * behind.  The table of attempts is then scanned, some blocks per transaction.
+ * Whether a job still exists is determined by the same snapshot as its
+ * attempts, so concurrent changes of its state do not matter.
  *
  * IDENTIFICATION
  *	  src/job/retention_attempt.c
@@ -31,7 +30,7 @@
 #include "utils/relcache.h"
 #include "utils/snapmgr.h"
 
-/* Each row may take a look into all of the tables of jobs. */
+/* Each row may require a lookup in all tables of jobs. */
 #define BLOCKS (JOBQ_RETENTION_BLOCKS / 8)
 
 /* The tables that a job may be in: the live ones, and history. */
@@ -119,9 +118,9 @@ job_is_there(Search *search, int64 id)
 }
 
 /*
- * Deletes an attempt whose job is gone, unless somebody has it locked.  Not
- * one of a queue that came here with a copy: a dump may just be being
- * restored, table after table.
+ * Deletes an attempt whose job is gone, unless it is locked.  Keeps those of
+ * queues that came with a copy, since a dump may just be being restored, one
+ * table after another.
  */
 static void
 visit_attempt(JobqTable *table, TupleTableSlot *row, Snapshot snapshot,

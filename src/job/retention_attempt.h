@@ -16,7 +16,7 @@
 /* Attempts of jobs that are gone */
 extern TimestampTz jobq_retention_clean_attempts(TimestampTz now);
 
-/* Begins anew, since jobs have gone.  Does not fail. */
+/* Begins again, since jobs were removed.  Does not fail. */
 extern void jobq_retention_attempts_are_due(void);
 
 #endif							/* JOBQ_RETENTION_ATTEMPT_H */

@@ -3,17 +3,18 @@
  * retention_count.c
  *	  Limits by number: keep_completed_count and keep_dead_count.
  *
- * History has no index by queue and time, which each job that finishes would
- * have to pay for.  So it is gone through twice, some blocks per transaction:
- * first to find for each limit the oldest job that is kept by it, and then to
- * delete what is older.  That costs the same however many limits there are.
- * It is done every ten minutes, if jobs have finished since, and takes a
- * fiftieth of the time at most.
+ * History has no index by queue and time, since it would make finishing each
+ * job more expensive.  So it is scanned twice, some blocks per transaction:
+ * first to find the oldest job that each limit keeps, and then to delete older
+ * ones.  The cost does not depend on the number of limits.  This is done every
+ * ten minutes if jobs have finished since, and takes at most a fiftieth of the
+ * time.
  *
- * For each limit the newest jobs seen so far are remembered, twice as many as
- * are kept at the most.  If that is more than MAX_KEPT, only a part of the jobs
- * is looked at, by their ids, and some more are kept than the limit says.  If
- * all limits together take too much memory they are seen to in turns.
+ * For each limit, up to twice as many of the newest jobs seen so far are
+ * remembered as are kept.  If that is more than MAX_KEPT, only a sample of the
+ * jobs, chosen by their ids, is looked at, and somewhat more are kept than the
+ * limit says.  If all limits together take too much memory, they are handled
+ * in several turns.
  *
  * IDENTIFICATION
  *	  src/job/retention_count.c
@@ -41,11 +42,15 @@
 #define EVERY (10 * USECS_PER_MINUTE)
 #define SHARE 50
 
-/* So many jobs are remembered for a limit, and for all limits of a turn. */
+/*
+ * Maximum number of jobs remembered for a limit, and for all limits of a turn.
+ */
 #define MAX_KEPT 32768
 #define MAX_REMEMBERED (1024 * 1024)
 
-/* When a part of the jobs is looked at: this part of the limit is added. */
+/*
+ * Share of the limit that is added if only a sample of the jobs is looked at.
+ */
 #define MARGIN 25
 
 /* A finished job, by when that was. */
@@ -64,8 +69,8 @@ typedef struct LimitKey
 typedef struct CountLimit
 {
 	LimitKey	key;
-	int			count;			/* so many are kept, of those looked at */
-	int			stride;			/* one job in so many is looked at */
+	int			count;			/* number kept, of those looked at */
+	int			stride;			/* one in this many jobs is looked at */
 	int			nnewest;
 	int			max_newest;		/* allocated */
 	Finished   *newest;
@@ -138,8 +143,8 @@ history_inserts(void)
 }
 
 /*
- * Adds a limit, unless there is none.  Returns how many jobs it may have to
- * remember.
+ * Adds a limit, if there is one.  Returns the maximum number of jobs to
+ * remember for it.
  */
 static int
 add_limit(int32 queue, bool completed, int count)
@@ -166,7 +171,10 @@ add_limit(int32 queue, bool completed, int count)
 	return 2 * limit->count;
 }
 
-/* Collects the limits of the queues whose turn it is; false if there are none. */
+/*
+ * Collects the limits of the queues of this turn; returns false if there are
+ * none.
+ */
 static bool
 collect_limits(void)
 {
@@ -206,7 +214,7 @@ collect_limits(void)
 	return hash_get_num_entries(limits) > 0;
 }
 
-/* Forgets all but those that are kept. */
+/* Forgets all jobs except those that are kept. */
 static void
 cut(CountLimit *limit)
 {
@@ -239,8 +247,8 @@ remember(CountLimit *limit, const Finished *finished)
 }
 
 /*
- * The limit that a finished job is under, NULL if there is none.  One that
- * still stands for its unique key is not counted.
+ * The limit that applies to a finished job, or NULL.  A job that still stands
+ * for its unique key does not count.
  */
 static CountLimit *
 read_row(TupleTableSlot *row, TimestampTz now, Finished *finished)
@@ -287,7 +295,7 @@ delete_row(JobqTable *table, TupleTableSlot *row, Snapshot snapshot, void *arg)
 	Finished	finished;
 	CountLimit *limit = read_row(row, visit->now, &finished);
 
-	/* one that somebody has locked goes the next time */
+	/* a locked one is deleted next time */
 	if (limit != NULL &&
 		(limit->count == 0 ||
 		 compare_finished(&finished, &limit->oldest) > 0) &&
@@ -296,7 +304,7 @@ delete_row(JobqTable *table, TupleTableSlot *row, Snapshot snapshot, void *arg)
 		jobq_table_delete(table, visit->locked);
 }
 
-/* All have been counted: finds out which are too old. */
+/* Finds out which jobs are too old, after all have been counted. */
 static void
 begin_to_delete(void)
 {
@@ -314,9 +322,7 @@ begin_to_delete(void)
 	}
 }
 
-/*
- * Goes through some blocks of history.  False if that were the last ones.
- */
+/* Scans some blocks of history.  Returns false if they were the last ones. */
 static bool
 visit_blocks(TimestampTz now)
 {
@@ -335,7 +341,7 @@ visit_blocks(TimestampTz now)
 	return segment != 0;
 }
 
-/* Begins with a turn, or goes on to the next phase. */
+/* Begins a turn, or the next phase of one. */
 static void
 begin_phase(Phase next_phase)
 {
@@ -355,8 +361,8 @@ end_turns(TimestampTz now)
 }
 
 /*
- * Applies the limits by number, if jobs have finished since the last time.
- * Returns when to be called again; JOBQ_NEVER if there is no limit.
+ * Applies the limits by number if jobs have finished since the last time.
+ * Returns when to call it again, or JOBQ_NEVER if there is no limit.
  */
 TimestampTz
 jobq_retention_limit_counts(TimestampTz now)

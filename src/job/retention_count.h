@@ -16,7 +16,7 @@
 /* Keep_completed_count and keep_dead_count */
 extern TimestampTz jobq_retention_limit_counts(TimestampTz now);
 
-/* Begins anew.  Does not fail. */
+/* Begins again.  Does not fail. */
 extern void jobq_retention_forget_counts(void);
 
 #endif							/* JOBQ_RETENTION_COUNT_H */

@@ -3,7 +3,7 @@
  * transition.c
  *	  Changes of a job's state.
  *
- * This is the only file that makes them: it alone calls jobstate.c.
+ * Only this file changes states: it is the only caller of jobstate.c.
  *
  * IDENTIFICATION
  *	  src/job/transition.c
@@ -53,7 +53,7 @@ apply(JobqJob *job, JobqEvent event)
 	job->state = to;
 }
 
-/* Ends the lease the job is held by, if it is. */
+/* Ends the lease that holds the job, if any. */
 static void
 end_lease(JobqJob *job)
 {
@@ -71,9 +71,9 @@ jobq_job_insert(JobqTable *jobs, const JobqQueue *queue, const Datum *values,
 }
 
 /*
- * Gives a pending job to whoever holds the lease, until `until`; JOBQ_NEVER
- * binds it to this session.  Counts the attempt, which job->started_at says
- * the beginning of.
+ * Gives a pending job to the holder of the lease until `until`; JOBQ_NEVER
+ * binds it to this session.  Counts the attempt, which began at
+ * job->started_at.
  */
 bool
 jobq_job_claim(JobqTable *jobs, JobqJob *job, int64 lease, TimestampTz until,
@@ -113,9 +113,9 @@ finish(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 }
 
 /*
- * Finishes a job in success that is held by a lease.  The row, which is not
- * locked, is deleted as it was seen; false if it has been changed since, or
- * somebody has it in his hands.
+ * Completes a job held by a lease.  Deletes the row as it was read, without
+ * locking it first; returns false if the row has been changed since or is
+ * locked.
  */
 bool
 jobq_job_complete_as_seen(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
@@ -130,9 +130,9 @@ jobq_job_complete_as_seen(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 }
 
 /*
- * Finishes a pending job in success that this transaction works itself.  The
- * row, which may not be locked, is deleted at once; false if it is not to be
- * had.
+ * Completes a pending job that this transaction runs itself.  Deletes the row
+ * at once, even if it is not locked; returns false if the row has been changed
+ * or is locked.
  */
 bool
 jobq_job_take(JobqTable *jobs, JobqJob *job, const JobqQueue *queue)
@@ -146,10 +146,7 @@ jobq_job_take(JobqTable *jobs, JobqJob *job, const JobqQueue *queue)
 	return true;
 }
 
-/*
- * Finishes a job in success: one held by a lease, or one that ran inside
- * this transaction.
- */
+/* Completes a job held by a lease, or one that ran inside this transaction. */
 void
 jobq_job_complete(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 				  const JobqEnd *end)
@@ -174,8 +171,8 @@ retry_delay(const JobqQueue *queue, const JobqFailure *failure, int attempt)
 }
 
 /*
- * Makes a job that was started pending again.  It was started in time, so that
- * it does not expire any more.
+ * Makes a started job pending again.  It was started in time, so it no longer
+ * expires.
  */
 static void
 give_back(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
@@ -196,8 +193,8 @@ give_back(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 }
 
 /*
- * Leaves a job that is dead, but cannot be told of, to the coordinator, as one
- * whose lease is over.  How its attempt has ended is written down already.
+ * Leaves a dead job that cannot be reported now to the coordinator, as a job
+ * whose lease has run out.  The end of its attempt has been recorded already.
  */
 static void
 put_off_death(JobqTable *jobs, JobqJob *job)
@@ -214,14 +211,13 @@ put_off_death(JobqTable *jobs, JobqJob *job)
 }
 
 /*
- * Ends an attempt in failure: the job is pending again after a delay, or
- * dead when it may not be retried or has no attempts left.  Returns the state
- * it is in now.
+ * Fails an attempt: the job becomes pending again with a delay, or dead if it
+ * may not be retried or has no attempts left.  Returns the new state.
  *
- * Who tells a queue of dead jobs keeps it from being dropped.  An executor does
- * not wait for somebody who is just dropping it: the job is held by a lease
- * that is over then, and its state is running, until the coordinator gets
- * hold of that queue.
+ * Reporting a dead job locks the on_dead queue against being dropped.  An
+ * executor does not wait for a transaction that is dropping it: the job stays
+ * in state running, with a lease that has run out, until the coordinator can
+ * lock that queue.
  */
 JobqState
 jobq_job_fail(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
@@ -260,7 +256,8 @@ jobq_job_fail(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 }
 
 /*
- * Cancels a job.  Without a reason, that of a cancel_request for it is used.
+ * Cancels a job.  If no reason is given, uses that of its cancel_request, if
+ * any.
  */
 void
 jobq_job_cancel(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
@@ -276,7 +273,7 @@ jobq_job_cancel(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 	else if (job->started_at != DT_NOBEGIN ||
 			 jobq_job_was_terminated(job, &failure))
 	{
-		/* it was being run, inside this transaction or a terminated one */
+		/* it was running, inside this transaction or a terminated one */
 		job->attempt = jobq_job_current_attempt(job);
 		jobq_job_name_worker(job, MyProcPid);
 	}
@@ -286,7 +283,7 @@ jobq_job_cancel(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 	finish(jobs, job, queue, &end);
 }
 
-/* Ends a job whose time to live is over. */
+/* Expires a job whose time to live has passed. */
 void
 jobq_job_expire(JobqTable *jobs, JobqJob *job, const JobqQueue *queue)
 {
@@ -295,8 +292,8 @@ jobq_job_expire(JobqTable *jobs, JobqJob *job, const JobqQueue *queue)
 }
 
 /*
- * Gives back a job that is held by a lease; the attempt does not count.  The
- * delay is in microseconds; with 0 the job goes back to its old place.
+ * Releases a job that is held by a lease; the attempt does not count.  The
+ * delay is in microseconds; with 0 the job keeps its old run_at.
  */
 void
 jobq_job_release(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
@@ -308,7 +305,7 @@ jobq_job_release(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 			  delay > 0 ? jobq_now() + delay : job->run_at);
 }
 
-/* Moves the end of the lease; progress replaces the old one unless NULL. */
+/* Changes the end of the lease, and the progress unless it is NULL. */
 void
 jobq_job_extend(JobqTable *jobs, JobqJob *job, TimestampTz until,
 				Datum progress, bool progress_is_null)
@@ -326,8 +323,8 @@ jobq_job_extend(JobqTable *jobs, JobqJob *job, TimestampTz until,
 }
 
 /*
- * Replaces the row of a pending job: another time, priority, payload.  The
- * new row is in values[]; when the job was enqueued stays.
+ * Replaces the row of a pending job to change its time, priority or payload.
+ * The new row is in values[]; the time at which the job was enqueued is kept.
  */
 void
 jobq_job_replace(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
@@ -338,7 +335,7 @@ jobq_job_replace(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 	jobq_table_update(jobs, job->slot, values, nulls);
 	jobq_ready_settle(job->id);
 	note_ready(jobs, queue, values);
-	/* the row has moved, and expire.c knows where it was perhaps */
+	/* the row has moved, and expire.c may have passed its old place */
 	if (job->attempt == 0 && !nulls[Anum_job_expires_at - 1])
 		jobq_at_commit_expiry(DatumGetTimestampTz(values[Anum_job_expires_at - 1]));
 }

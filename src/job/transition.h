@@ -18,9 +18,9 @@
 extern const JobqEnd jobq_no_result;
 
 /*
- * Transitions.  Each wants the row locked, and leaves it changed or gone.
- * Those that return false do with a row as it was seen: if somebody else has
- * it in his hands, or has changed it, they have done nothing.
+ * Transitions.  Each requires a locked row, and changes or deletes it.  Those
+ * that return false also accept a row as it was read: if another transaction
+ * has locked or changed it, they do nothing and return false.
  */
 extern void jobq_job_insert(JobqTable *jobs, const JobqQueue *queue,
 							const Datum *values, const bool *nulls);

@@ -1,18 +1,18 @@
 /*-------------------------------------------------------------------------
  *
  * undone.c
- *	  Jobs that were through when the transaction that they shared with others
+ *	  Jobs that had finished when the transaction that they shared with others
  *	  was rolled back.
  *
- * They are run again, and the attempt does not count, since it is no fault of
- * theirs.  But what they did outside the database has happened, and happens
- * again, so that it must be found in jobq.attempts, as outcome "interrupted".
+ * They are run again, and the attempt does not count, since they did not cause
+ * the rollback.  But their effects outside the database have happened and will
+ * happen again, so jobq.attempts shows the attempt with outcome "interrupted".
  *
- * The executor that rolls back, or exits, cannot write to tables.  It leaves
- * the jobs in shared memory, in a ring of JOBQ_MAX_UNDONE, and wakes the
- * coordinator, which writes them down.  If it does not come to that in time the
- * oldest ones are overwritten; and if the server crashes the executor's note
- * has them (bgworker/crash_note.c).
+ * The executor cannot write to tables while it rolls back or exits.  It leaves
+ * the jobs in shared memory, in a ring of JOBQ_MAX_UNDONE entries, and wakes
+ * the coordinator, which records them.  If that takes too long, the oldest
+ * ones are overwritten; if the server crashes, the executor's note contains
+ * them (bgworker/crash_note.c).
  *
  * IDENTIFICATION
  *	  src/job/undone.c
@@ -33,9 +33,7 @@
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
-/*
- * Leaves the jobs to the coordinator, which is to write them down.
- */
+/* Leaves the jobs to the coordinator, which records them. */
 void
 jobq_undone_note(const JobqUndone *jobs, int njobs)
 {
@@ -54,7 +52,7 @@ jobq_undone_note(const JobqUndone *jobs, int njobs)
 		jobq_wake_coordinator(database, JOBQ_WAKE_UNDONE);
 }
 
-/* Writes down that a job was interrupted; its row is read, or made up. */
+/* Records that a job was interrupted; its row is read, or made up. */
 static void
 record(JobqJob *job, const JobqUndone *undone)
 {
@@ -74,7 +72,7 @@ record(JobqJob *job, const JobqUndone *undone)
 	jobq_job_record_attempt(job, &failure, undone->attempt);
 }
 
-/* Writes down those that executors of this database have left. */
+/* Records those that executors of this database have left. */
 void
 jobq_undone_record_all(void)
 {
@@ -109,8 +107,8 @@ jobq_undone_record_all(void)
 }
 
 /*
- * The same for a job of which a note was found after a crash, if it was not
- * committed: nobody else has made an attempt since.
+ * The same for a job whose note was found after a crash, if it was not
+ * committed, that is, if there has been no other attempt since.
  */
 void
 jobq_undone_by_crash(const JobqUndone *undone)

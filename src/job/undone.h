@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * undone.h
- *	  Jobs that were through when the transaction that they shared with others
+ *	  Jobs that had finished when the transaction that they shared with others
  *	  was rolled back.
  *
  * IDENTIFICATION

@@ -1,34 +1,33 @@
 /*-------------------------------------------------------------------------
  *
  * crash_note.c
- *	  Notes that executors leave of the jobs they are about to run.
+ *	  Notes about the jobs that executors are about to run.
  *
  * A job that runs inside a transaction leaves no trace in the tables if the
- * server crashes, and one that crashes the server would do so for ever.  So
- * an executor writes down what it is about to run, in a file of its own:
- * one write, no fsync, since a crash of the server leaves what the kernel has.
+ * server crashes, and a job that crashes the server would do so forever.  So
+ * an executor notes what it is about to run in a file of its own, with one
+ * write and no fsync, since data in the kernel survives a server crash.
  * (After a crash of the machine the attempt is not counted.)
  *
- * Jobs that share a transaction are written one behind the other: those before
- * the last one were through, and are run again.  The first record of the next
- * transaction makes the others void.
+ * Jobs that share a transaction are written one after another: those before
+ * the last one had finished, and are run again.  The first record of the next
+ * transaction invalidates the others.
  *
- * An executor that exits in an orderly way clears its note.  One that is
- * terminated in the middle of a job, or cannot write down what came of it, puts
- * it aside: under the name of the job's
- * attempt it is kept, over restarts of the server, until the coordinator has
- * seen that the attempt is counted.  So it does with the note of a job that is
- * locked after a crash.  A note of a job that has ended since is harmless: the
- * job is gone, or at another attempt.
+ * An executor that exits normally clears its note.  One that is terminated
+ * during a job, or cannot record the job's outcome, puts the note aside:
+ * renamed after the job's attempt, it is kept across server restarts until the
+ * coordinator has seen that the attempt is counted.  The same is done with the
+ * note of a job that is locked after a crash.  The note of a job that has
+ * ended since is harmless: the job is gone, or at another attempt.
  *
  * Files are copied with the data directory.  A note counts only where it was
- * written: on the timeline on which it was, so not after a promotion or a
- * recovery from a backup, nor on a server that was rewound, and in the very
- * file, which a copy does not have.  A snapshot of the whole file system is
- * what a crash leaves, and is treated as one.
+ * written: on the same timeline, so not after a promotion, a recovery from a
+ * backup or a rewind, and in the same file (inode), which a copy does not
+ * have.  A snapshot of the whole file system looks like a crash, and is
+ * treated as one.
  *
- * Files are $PGDATA/pg_jobq/<database>.<slot>, and those that are put aside
- * <database>.job<id>.<attempt>.
+ * The files are $PGDATA/pg_jobq/<database>.<slot>, and
+ * <database>.job<id>.<attempt> for notes put aside.
  *
  * IDENTIFICATION
  *	  bgworker/crash_note.c
@@ -109,8 +108,8 @@ jobq_crash_note_make_directory(void)
 }
 
 /*
- * Opens the file of a slot.  Without it jobs run all the same; then attempts
- * that crash the server are not counted.
+ * Opens the file of a slot.  If that fails, jobs run anyway, but attempts that
+ * crash the server are not counted.
  */
 void
 jobq_crash_note_open(Oid dboid, int slot)
@@ -201,9 +200,9 @@ jobq_crash_note_write(int index, int64 job_id, int32 attempt,
 }
 
 /*
- * The process is being terminated in the job that was noted last, or cannot
- * write down what came of it, and is going to leave: the note is put aside, to
- * be kept until the attempt is counted.  For exit callbacks, too.
+ * Puts the last note aside, to be kept until the attempt is counted, when the
+ * process is terminated during the job or cannot record its outcome.  May be
+ * called in exit callbacks.
  */
 void
 jobq_crash_note_keep(JobqNoteEnding ending, int sqlerrcode)
@@ -222,7 +221,7 @@ jobq_crash_note_keep(JobqNoteEnding ending, int sqlerrcode)
 	note_is_standing = false;
 }
 
-/* No job is being run.  For exit callbacks too. */
+/* Notes that no job is running.  May be called in exit callbacks. */
 void
 jobq_crash_note_clear(void)
 {
@@ -235,7 +234,7 @@ jobq_crash_note_clear(void)
 	note_is_standing = false;
 }
 
-/* Whether a record that was read from a file of this number counts. */
+/* Whether a record read from the file with this inode number is valid. */
 static bool
 is_valid(const Record *record, Oid dboid, uint64 file)
 {
@@ -245,8 +244,8 @@ is_valid(const Record *record, Oid dboid, uint64 file)
 }
 
 /*
- * Reads the records of a file: the jobs of one transaction, in their order.
- * Returns how many, -1 if it cannot be read.
+ * Reads the records of a file: the jobs of one transaction, in order.  Returns
+ * their number, or -1 if the file cannot be read.
  */
 static int
 read_records(const char *path, Oid dboid, Record *records, int limit)
@@ -272,8 +271,8 @@ read_records(const char *path, Oid dboid, Record *records, int limit)
 }
 
 /*
- * The next file of a directory, of which the name says whose it is.  The slot
- * is JOBQ_NOTE_ASIDE if it is a note that was put aside.
+ * Returns the next note in a directory, with what its name says.  The slot is
+ * JOBQ_NOTE_ASIDE if the note was put aside.
  */
 static bool
 next_file(DIR *directory, Oid *dboid, int *slot, char *path)
@@ -300,7 +299,7 @@ next_file(DIR *directory, Oid *dboid, int *slot, char *path)
 	return false;
 }
 
-/* Appends what a file has.  One that means nothing here is removed. */
+/* Appends the contents of a file.  Removes a file that is not valid here. */
 static List *
 add_notes(List *notes, const char *path, Oid dboid, int slot)
 {
@@ -309,7 +308,7 @@ add_notes(List *notes, const char *path, Oid dboid, int slot)
 
 	if (n == 0 && slot == JOBQ_NOTE_ASIDE)
 		remove_file(path);
-	/* those before the last one were written down when it was put aside */
+	/* those before the last one were recorded when it was put aside */
 	for (int i = slot == JOBQ_NOTE_ASIDE ? Max(n - 1, 0) : 0; i < n; i++)
 	{
 		JobqCrashNote *note = palloc(sizeof(JobqCrashNote));

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * crash_note.h
- *	  Notes that executors leave of the jobs they are about to run.
+ *	  Notes about the jobs that executors are about to run.
  *
  * IDENTIFICATION
  *	  bgworker/crash_note.h
@@ -14,22 +14,22 @@
 #include "nodes/pg_list.h"
 #include "datatype/timestamp.h"
 
-/* So many jobs at most are noted of a transaction. */
+/* Maximum number of jobs noted for a transaction. */
 #define JOBQ_CRASH_NOTE_JOBS 64
 
-/* How an attempt has ended; a note that nobody has changed tells of a crash. */
+/* How an attempt has ended; an unchanged note means a crash. */
 typedef enum JobqNoteEnding
 {
 	JOBQ_NOTE_CRASHED,
 	JOBQ_NOTE_TERMINATED,
 	JOBQ_NOTE_TIMED_OUT,
-	JOBQ_NOTE_UNRECORDED		/* the outcome could not be written down */
+	JOBQ_NOTE_UNRECORDED		/* the outcome could not be recorded */
 } JobqNoteEnding;
 
 /* In place of a slot: a note that was put aside. */
 #define JOBQ_NOTE_ASIDE (-1)
 
-/* What a note says of a job. */
+/* Contents of a note about a job. */
 typedef struct JobqCrashNote
 {
 	int			slot;
@@ -39,8 +39,8 @@ typedef struct JobqCrashNote
 	int			pid;			/* of the executor */
 	JobqNoteEnding ending;
 	int			sqlerrcode;		/* if it is JOBQ_NOTE_UNRECORDED */
-	int64		cause;			/* the job was through when this one was run
-								 * in its transaction; 0: it was being run */
+	int64		cause;			/* the job had finished when this one was run
+								 * in its transaction; 0: it was running */
 } JobqCrashNote;
 
 extern void jobq_crash_note_make_directory(void);

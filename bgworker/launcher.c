@@ -3,14 +3,14 @@
  * launcher.c
  *	  The launcher: keeps a coordinator in each database that has jobq.
  *
- * It is connected to no database.  When it starts it has a coordinator look
- * into each database, a few at a time; where the extension is not, the
- * coordinator says so and leaves.  After that the launcher sleeps until a
- * commit wants a coordinator for its database, one has exited, or the
- * configuration was changed.
+ * It is not connected to a database.  When it starts, it starts a coordinator
+ * in each database, a few at a time; a coordinator that does not find the
+ * extension reports that and exits.  After that the launcher sleeps until a
+ * commit requests a coordinator for its database, a coordinator has exited, or
+ * the configuration has changed.
  *
- * All it must remember is in shared memory, so that it survives its own
- * restart: coordinators enter and leave databases[] themselves.
+ * All its state is in shared memory, so that it survives a restart of the
+ * launcher: coordinators enter and leave databases[] themselves.
  *
  * IDENTIFICATION
  *	  bgworker/launcher.c
@@ -46,22 +46,22 @@
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
-/* The launcher is started again after so many seconds. */
+/* Delay before the launcher is started again, in seconds. */
 #define RESTART_SECONDS 1
 
-/* So many coordinators at most are on their way up. */
+/* Maximum number of coordinators starting at the same time. */
 #define MAX_STARTING 3
 
-/* A coordinator that lived so long may be started again at once. */
+/* A coordinator that ran at least this long may be started again at once. */
 #define GOOD_LIFE (10 * USECS_PER_SEC)
 
-/* So long after its registration a coordinator must have come up. */
+/* Time within which a registered coordinator must have started. */
 #define START_TIMEOUT (30 * USECS_PER_SEC)
 
 /*
- * What the launcher knows of databases[i].  The entry can become another
- * database's at any moment, when somebody drops this one: before it is changed,
- * or its coordinator is sent a signal, is_mine() is asked under the lock.
+ * What the launcher knows about databases[i].  The entry can pass to another
+ * database at any moment, when this one is dropped: call is_mine() under the
+ * lock before changing the entry or signalling its coordinator.
  */
 typedef struct Known
 {
@@ -77,10 +77,9 @@ static int	slots_backoff = 0;	/* seconds; 0: slots are not used up */
 static TimestampTz slots_retry_at = DT_NOBEGIN;
 
 /*
- * Has the postmaster start the launcher; called by _PG_init.  Where
- * max_worker_processes is used up by those registered before, the postmaster
- * says so in its log, and to nobody else: that the list of workers has not got
- * a new head tells it.
+ * Registers the launcher; called by _PG_init.  If workers registered earlier
+ * have used up max_worker_processes, the postmaster only logs that; it can be
+ * detected because the list of workers has no new head.
  */
 void
 jobq_launcher_register(void)
@@ -107,7 +106,7 @@ unlock_databases(void)
 	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
 }
 
-/* Whether databases[i] is still of the database that known[i] is about. */
+/* Whether databases[i] still belongs to the database of known[i]. */
 static bool
 is_mine(int i)
 {
@@ -154,9 +153,9 @@ enter_database(Oid dboid, bool served)
 }
 
 /*
- * Forgets those of the databases `before` that are not among the `existing`.
- * The former had an entry before the latter were read: one that is made
- * meanwhile is left alone.
+ * Forgets the databases in `before` that are not in `existing`.  The former
+ * had an entry before the latter were read, so a database created meanwhile is
+ * not affected.
  */
 static void
 forget_dropped(const List *before, const List *existing)
@@ -213,7 +212,7 @@ look_at_databases(void)
 	pgstat_report_activity(STATE_IDLE, NULL);
 }
 
-/* Whether somebody wants a coordinator in a database. */
+/* Whether a coordinator is wanted in a database. */
 static bool
 any_wanted(void)
 {
@@ -227,7 +226,7 @@ any_wanted(void)
 	return result;
 }
 
-/* Says in shared memory whether worker slots are used up. */
+/* Records in shared memory whether worker slots are used up. */
 static void
 set_no_slots(bool no_slots)
 {
@@ -254,9 +253,7 @@ note_no_slots(void)
 	set_no_slots(true);
 }
 
-/*
- * A coordinator that never came up: free its place, to start another.
- */
+/* A coordinator that never started: free its entry, to start another. */
 static void
 give_up_start(int i)
 {
@@ -272,7 +269,7 @@ give_up_start(int i)
 	unlock_databases();
 }
 
-/* Has the postmaster start the coordinator of databases[i]. */
+/* Starts the coordinator of databases[i]. */
 static void
 start_coordinator(int i)
 {
@@ -321,7 +318,7 @@ start_coordinator(int i)
 	slots_retry_at = DT_NOBEGIN;
 }
 
-/* Sees what has become of coordinators that were started. */
+/* Checks the state of coordinators that were started. */
 static void
 check_started(int i, TimestampTz now)
 {
@@ -339,7 +336,7 @@ check_started(int i, TimestampTz now)
 	else if (database->state == JOBQ_COORDINATOR_STARTING &&
 			 known[i].started_at < now - START_TIMEOUT)
 	{
-		/* one that a former launcher has registered */
+		/* one that an earlier launcher has registered */
 		if (known[i].started_at == DT_NOBEGIN)
 			known[i].started_at = now;
 		else
@@ -347,7 +344,7 @@ check_started(int i, TimestampTz now)
 	}
 }
 
-/* Ends the coordinator of a database that is not to be served any more. */
+/* Terminates the coordinator of a database that is no longer served. */
 static void
 end_coordinator(int i)
 {
@@ -361,7 +358,8 @@ end_coordinator(int i)
 }
 
 /*
- * Starts what is wanted and may be started.  Returns when to look again.
+ * Starts the coordinators that are wanted and may be started.  Returns when to
+ * look again.
  */
 static TimestampTz
 tend_coordinators(void)

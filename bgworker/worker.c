@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * worker.c
- *	  What all of jobq's background workers do.
+ *	  Functions used by all of jobq's background workers.
  *
  * IDENTIFICATION
  *	  bgworker/worker.c
@@ -41,7 +41,7 @@ jobq_worker_set_up_signals(void)
 	BackgroundWorkerUnblockSignals();
 }
 
-/* What the descriptions of all workers have in common. */
+/* Fills in the fields common to all registered workers. */
 void
 jobq_worker_describe(BackgroundWorker *worker, const char *name,
 					 const char *type, const char *function)
@@ -57,7 +57,7 @@ jobq_worker_describe(BackgroundWorker *worker, const char *name,
 	worker->bgw_restart_time = BGW_NEVER_RESTART;
 }
 
-/* Reads the configuration again if that was asked for, and says so. */
+/* Reloads the configuration if requested; returns whether it did. */
 bool
 jobq_worker_reload_settings(void)
 {
@@ -69,8 +69,8 @@ jobq_worker_reload_settings(void)
 }
 
 /*
- * Sleeps until that time by jobq's clock, or until the latch is set, and
- * clears the latch.  Whoever calls it looks for work after it.
+ * Sleeps until the given time by jobq's clock, or until the latch is set, and
+ * resets the latch.  The caller must look for work afterwards.
  */
 void
 jobq_worker_wait(TimestampTz until, uint32 wait_event)
@@ -101,11 +101,11 @@ jobq_worker_begin(void)
 }
 
 /*
- * Whether the extension is there, and this library's.  Keeps it from being
- * dropped until the end of the transaction, unless somebody else has its lock
- * or wants it: ALTER FUNCTION ... DEPENDS ON EXTENSION is enough for that, which
- * anybody may use, so that nobody is waited for here.  Who really drops the
- * extension has seen to it that the workers leave (hooks.c).
+ * Whether the extension exists and has the library's version.  Locks it
+ * against being dropped until the end of the transaction, unless another
+ * session holds its lock or waits for it.  Any user can do that with ALTER
+ * FUNCTION ...  DEPENDS ON EXTENSION, so this never waits.  DROP EXTENSION has
+ * already terminated the workers (hooks.c).
  */
 JobqInstallation
 jobq_worker_lock_extension(void)
@@ -120,7 +120,7 @@ jobq_worker_lock_extension(void)
 		ConditionalLockDatabaseObject(ExtensionRelationId, known, 0,
 									  AccessShareLock);
 
-		/* it may be another one, or have gone before it was locked */
+		/* it may have been replaced or dropped before it was locked */
 		extension = jobq_extension_read(&version_matches);
 		if (extension == known)
 			break;
@@ -134,7 +134,7 @@ jobq_worker_lock_extension(void)
 	return version_matches ? JOBQ_INSTALLED : JOBQ_OTHER_VERSION;
 }
 
-/* When to try again what has failed: after 1 second, 2, 4, ... 60. */
+/* When to retry after a failure: after 1 second, 2, 4, ... 60. */
 TimestampTz
 jobq_worker_back_off(int *delay_seconds)
 {
@@ -144,8 +144,8 @@ jobq_worker_back_off(int *delay_seconds)
 }
 
 /*
- * Whether such a time is still ahead.  One that is further away than it can
- * have been was computed before the clock was set back.
+ * Whether such a time is still in the future.  A time further away than
+ * possible was computed before the clock was set back.
  */
 bool
 jobq_worker_backs_off(TimestampTz until)

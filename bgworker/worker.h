@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * worker.h
- *	  What all of jobq's background workers do.
+ *	  Functions used by all of jobq's background workers.
  *
  * IDENTIFICATION
  *	  bgworker/worker.h
@@ -15,7 +15,7 @@
 
 #include "datatype/timestamp.h"
 
-/* What stays the same is complained of once in so many milliseconds. */
+/* Minimum time between two reports of the same problem, in milliseconds. */
 #define JOBQ_COMPLAINT_MS 60000
 
 typedef enum JobqInstallation

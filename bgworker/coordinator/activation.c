@@ -3,9 +3,10 @@
  * activation.c
  *	  Starting executors where there is work, by the coordinator.
  *
- * A queue's `work` flag says that there may be jobs nobody has looked for yet;
- * README.md has the rules.  One executor is started at a time for each role;
- * it asks for the next one when it has taken a job and sees more.
+ * A queue's `work` flag says that there may be jobs that no executor has
+ * looked for yet; README.md describes the rules.  Executors of a role are
+ * started one at a time: each asks for the next one when it has taken a job
+ * and sees more.
  *
  * IDENTIFICATION
  *	  bgworker/coordinator/activation.c
@@ -32,10 +33,10 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-/* A slot that was reserved so long ago, and has no process, is free. */
+/* A reserved slot without a process is free after this time. */
 #define START_TIMEOUT (30 * USECS_PER_SEC)
 
-/* So long it takes a process to exit. */
+/* How long a process may take to exit. */
 #define EXIT_TIME (20 * INT64CONST(1000))
 
 /* An executor that this process has started and that has not exited. */
@@ -46,7 +47,7 @@ typedef struct Started
 	Oid			role;
 } Started;
 
-/* A role whose executors do not come up. */
+/* A role whose executors fail to start. */
 typedef struct Trouble
 {
 	Oid			role;
@@ -55,21 +56,22 @@ typedef struct Trouble
 	bool		logged;
 } Trouble;
 
-/* Why roles that have work have no executor in this database. */
+/* Why roles with work have no executor in this database. */
 typedef struct Shortage
 {
 	bool		of_slots;		/* no slot of the server is free */
-	Oid			capped_role;	/* one that has all it may in others */
+	Oid			capped_role;	/* a role that has its maximum in other
+								 * databases */
 } Shortage;
 
 static Started started[JOBQ_MAX_WORKER_SLOTS];
 static List *troubles = NIL;	/* of Trouble, in TopMemoryContext */
 
-/* For all roles: no slot of the postmaster was free. */
+/* For all roles: the postmaster had no free slot. */
 static int	slots_backoff = 0;
 static TimestampTz slots_retry_at = DT_NOBEGIN;
 
-/* The role that an executor was started for last. */
+/* The role for which an executor was last started. */
 static Oid	served_last = InvalidOid;
 
 static Trouble *
@@ -117,8 +119,8 @@ end_trouble(Oid role)
 }
 
 /*
- * Whether an executor could connect as a role, to spare the log a FATAL for
- * each attempt.  Says why not, once.
+ * Whether an executor could connect as a role, to avoid a FATAL in the log for
+ * each attempt.  Logs the reason once if not.
  */
 static bool
 may_connect(Oid role)
@@ -142,7 +144,10 @@ may_connect(Oid role)
 	return false;
 }
 
-/* Looks at the executors that were started; whether any slot became free. */
+/*
+ * Checks the executors that were started; returns whether any slot became
+ * free.
+ */
 bool
 jobq_activation_check_executors(void)
 {
@@ -181,8 +186,8 @@ jobq_activation_check_executors(void)
 }
 
 /*
- * An executor, of whichever database, is about to exit; its slot is free for
- * the postmaster's part a moment later.
+ * Notes that an executor of any database is about to exit; the postmaster
+ * frees its slot a moment later.
  */
 void
 jobq_activation_note_free_slot(void)
@@ -206,7 +211,7 @@ note_no_slots(void)
 	slots_retry_at = jobq_worker_back_off(&slots_backoff);
 }
 
-/* Remembers what was started in place of what has exited. */
+/* Remembers a started executor in place of one that has exited. */
 static Started *
 find_place(void)
 {
@@ -251,7 +256,7 @@ start_executor(const JobqWorkerRef *ref, Oid role)
 	return true;
 }
 
-/* Says in shared memory what this database lacks. */
+/* Records in shared memory what this database lacks. */
 static void
 tell_shortage(const Shortage *shortage)
 {
@@ -266,8 +271,8 @@ tell_shortage(const Shortage *shortage)
 }
 
 /*
- * Until when the slot of an executor that has just left is kept for another
- * database; in the past if it is not.
+ * Until when the slot of an executor that has just exited is reserved for
+ * another database; in the past if it is not.
  */
 static TimestampTz
 kept_for_others(TimestampTz now)
@@ -295,8 +300,8 @@ accept_gift(void)
 }
 
 /*
- * Sees to it that a role's work is done.  If it has no executor here, and cannot
- * have one, *shortage says why.  Returns when to try again.
+ * Ensures that a role's work is done.  If the role has no executor here and
+ * cannot get one, *shortage says why.  Returns when to try again.
  */
 static TimestampTz
 activate_role(Oid role, Shortage *shortage)
@@ -324,7 +329,7 @@ activate_role(Oid role, Shortage *shortage)
 		return find_trouble(role)->retry_at;
 	if (!jobq_slot_reserve(MyDatabaseId, role, &ref))
 	{
-		/* the slot comes free, and wakes us, when that one has left */
+		/* the slot becomes free, and wakes us, when that executor has exited */
 		jobq_slots_count(MyDatabaseId, role, &counts);
 		if (jobq_slot_free_idle(MyDatabaseId, role) || counts.busy > 0 ||
 			jobq_max_workers == 0)
@@ -366,7 +371,7 @@ may_start(void)
 	return result;
 }
 
-/* A list of roles that begins behind the one that was served last. */
+/* A list of roles that begins after the one served last. */
 static List *
 rotate(List *roles)
 {
@@ -384,10 +389,7 @@ rotate(List *roles)
 	return result;
 }
 
-/*
- * The roles whose queues have work that nobody has been found for, each in
- * its turn.
- */
+/* The roles whose queues have work that no executor was found for, in turn. */
 static List *
 roles_with_work(void)
 {
@@ -412,8 +414,8 @@ roles_with_work(void)
 
 /*
  * Looks at all queues that have work, and starts executors for them.  A role
- * that has none comes before one that wants more; the latter gets nothing as
- * long as another finds no slot.
+ * without executors takes precedence over one that wants more; the latter gets
+ * none while another role finds no slot.
  */
 TimestampTz
 jobq_activation_start_executors(void)

@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * coordinator.c
- *	  The coordinator: one process per database that sees to timers, leases,
+ *	  The coordinator: one process per database that handles timers, leases,
  *	  schedules, history, NOTIFY and executors, and never runs users' code.
  *
- * Commits tell it of what they did through shared memory (wake.c); it sleeps
- * until that happens or the earliest thing it knows of is due.  Each piece of
- * work is a task (tasks.c), run by task_loop.c.
+ * Commits notify it through shared memory (wake.c); it sleeps until that
+ * happens or the next task is due.  Each piece of work is a task (tasks.c),
+ * run by task_loop.c.
  *
  * IDENTIFICATION
  *	  bgworker/coordinator/coordinator.c
@@ -41,16 +41,16 @@
 #include "utils/snapmgr.h"
 
 /*
- * Tasks wait for no lock that a user's transaction can hold: they pass over
- * what is locked, and come back.  Should one run into such a lock all the
- * same, it gives up after this time, and is tried again; before the deadlock
- * check, so that it is always this process that gives way.
+ * Tasks do not wait for locks that a user's transaction can hold: they skip
+ * what is locked and come back later.  If a task does meet such a lock, it
+ * gives up after this time and is retried.  This is shorter than the deadlock
+ * check, so that this process always gives way.
  */
 #define LOCK_TIMEOUT "500ms"
 
 /*
- * The longest sleep: the clock may be set, or the machine be suspended, and
- * what is due comes at the wrong time for so long.  Waking up runs no query.
+ * The longest sleep.  If the clock is set or the machine is suspended, due
+ * tasks may be late by up to this time.  Waking up runs no query.
  */
 #define MAX_SLEEP USECS_PER_MINUTE
 
@@ -58,8 +58,8 @@ static MemoryContext loop_context = NULL;
 static bool extension_gone = false;
 
 /*
- * Enters this process in databases[].  False if there is another coordinator,
- * or nobody may be here now.
+ * Enters this process in databases[].  Returns false if there is another
+ * coordinator, or if no worker may be in this database now.
  */
 static bool
 sign_on(Oid dboid)
@@ -83,9 +83,9 @@ sign_on(Oid dboid)
 }
 
 /*
- * The process exits.  The launcher starts another one unless the extension
- * is not there; and even then if somebody wants something of the coordinator,
- * who may have created the extension a moment ago.
+ * Exit callback.  The launcher starts another coordinator unless the extension
+ * does not exist, and even then if the coordinator was woken, since the
+ * extension may just have been created.
  */
 static void
 sign_off(int code, Datum arg)
@@ -116,8 +116,8 @@ sign_off(int code, Datum arg)
 }
 
 /*
- * Settings of the database or the bootstrap superuser must not lead this
- * process astray; autovacuum does the same.
+ * Overrides settings of the database or the bootstrap superuser, as autovacuum
+ * does.
  */
 static void
 pin_settings(void)
@@ -141,7 +141,7 @@ pin_settings(void)
 	jobq_pin_transaction_timeout();
 }
 
-/* There is nothing to do here (any more): exits. */
+/* Exits, since there is nothing to do here (any more). */
 static void
 leave_database(JobqInstallation installation)
 {
@@ -171,7 +171,7 @@ begin_transaction(void)
 	}
 }
 
-/* Goes on only where the settings let jobq work. */
+/* Continues only if the settings let jobq work. */
 static void
 check_settings(void)
 {
@@ -192,7 +192,7 @@ check_settings(void)
 	pg_atomic_fetch_or_u32(&jobq_database()->wake, JOBQ_WAKE_SLOTS);
 }
 
-/* Looks whether the extension is there; exits if it is not. */
+/* Checks whether the extension exists; exits if it does not. */
 static void
 check_extension(void)
 {

@@ -12,7 +12,7 @@
 #define JOBQ_COORDINATOR_H
 
 /*
- * Those that return a time want to be called again then, or when the
+ * Functions that return a time must be called again then, or when the
  * coordinator is woken for work.
  */
 

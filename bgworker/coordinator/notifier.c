@@ -3,9 +3,9 @@
  * notifier.c
  *	  NOTIFY for external workers, by the coordinator.
  *
- * A commit that adds jobs sets a flag in shared memory; NOTIFY itself, with
- * its lock that all such commits share, is issued here, at most once per queue
- * and jobq.notify_interval.
+ * A commit that adds jobs sets a flag in shared memory.  NOTIFY itself, whose
+ * lock serializes commits, is issued here, at most once per queue and
+ * jobq.notify_interval.
  *
  * A queue without room in shared memory has no flag.  The coordinator looks at
  * such queues in rounds (due.c), and asks for a notification of those that it
@@ -36,7 +36,7 @@
 #include "utils/hsearch.h"
 #include "utils/timestamp.h"
 
-/* A queue that was notified lately, or is to be. */
+/* A queue that was notified recently, or must be. */
 typedef struct Notified
 {
 	int32		queue;
@@ -83,8 +83,8 @@ turn_of(const Notified *entry, TimestampTz now)
 }
 
 /*
- * The former transaction has been committed.  Forgets the queues of which
- * nothing needs to be known any more.
+ * Called when the previous transaction has committed.  Forgets queues that
+ * need not be remembered any longer.
  */
 static void
 settle(TimestampTz now)
@@ -145,7 +145,7 @@ notify_flagged(TimestampTz now, TimestampTz *next)
 	}
 }
 
-/* The same for those that were asked for. */
+/* The same for queues whose notification was requested. */
 static void
 notify_wanted(TimestampTz now, TimestampTz *next)
 {
@@ -171,7 +171,7 @@ notify_wanted(TimestampTz now, TimestampTz *next)
 	}
 }
 
-/* Notifies those whose turn it is; returns when the turn of others comes. */
+/* Notifies the queues that are due; returns when others are. */
 TimestampTz
 jobq_notifier_notify(void)
 {
@@ -185,8 +185,8 @@ jobq_notifier_notify(void)
 }
 
 /*
- * A queue without room in shared memory has a ready job: jobq_notifier_notify()
- * is to notify it.
+ * Requests that jobq_notifier_notify() notify a queue without room in shared
+ * memory, which has a ready job.
  */
 void
 jobq_notify_without_room(int32 queue)
@@ -196,8 +196,9 @@ jobq_notify_without_room(int32 queue)
 }
 
 /*
- * The transaction has been rolled back: the queues will be notified later.
- * Those it had notified do not have their flags any more, so set them.
+ * Called when the transaction was rolled back: the queues will be notified
+ * later.  The flags of queues it had notified are cleared already, so set them
+ * again.
  */
 void
 jobq_notifier_undo(void)

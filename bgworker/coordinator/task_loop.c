@@ -3,8 +3,7 @@
  * task_loop.c
  *	  Running the tasks of a coordinator when they are due.
  *
- * A task that fails is tried again later and does not keep the others from
- * running.
+ * A task that fails is retried later and does not keep others from running.
  *
  * JobqDatabase.next_due is the time this process sleeps until, so that only a
  * commit with something earlier wakes it.  When the time has come it is set
@@ -31,13 +30,13 @@
 #include "pgstat.h"
 #include "utils/memutils.h"
 
-/* Longest delay, in seconds, after a lock was not to be had. */
+/* Longest delay after a lock was not available, in seconds. */
 #define MAX_LOCK_BACKOFF 4
 
-/* Shared memory is full: how often to look at all queues at most. */
+/* Minimum time between looks at all queues while shared memory is full. */
 #define RESYNC_INTERVAL (100 * INT64CONST(1000))
 
-/* How things stand with a task. */
+/* State of a task. */
 typedef struct TaskState
 {
 	TimestampTz next;			/* DT_NOBEGIN: now */
@@ -73,7 +72,9 @@ jobq_task_loop_begin(MemoryContext context, void (*begin) (void))
 		states[i].next = DT_NOBEGIN;
 }
 
-/* An error in a task: logs it unless that was done, and comes back later. */
+/*
+ * Handles an error in a task: logs it unless that was done, and retries later.
+ */
 static void
 note_error(TaskState *state)
 {
@@ -107,7 +108,7 @@ note_error(TaskState *state)
 	FreeErrorData(error);
 }
 
-/* Runs a task once.  Whether it wants to be run again at once. */
+/* Runs a task once; returns whether to run it again at once. */
 static bool
 run_task(TaskState *state)
 {
@@ -139,7 +140,7 @@ run_task(TaskState *state)
 	return more;
 }
 
-/* Notes whom the reasons for which the process was woken are meant for. */
+/* Notes which tasks the reasons for waking this process concern. */
 static void
 assign_reasons(uint32 reasons, TimestampTz now)
 {
@@ -163,15 +164,16 @@ assign_reasons(uint32 reasons, TimestampTz now)
 			next = DT_NOBEGIN;
 		if (task->is_wanted != NULL && task->is_wanted())
 			next = DT_NOBEGIN;
-		/* what keeps failing, and what finds no room, must not spin */
+		/* a task that keeps failing or finds no room must not spin */
 		if (state->backoff == 0)
 			state->next = next;
 	}
 }
 
 /*
- * Where shared memory has no room for a queue each commit asks for a look at
- * all queues.  Not so often: what is put off is done a little later.
+ * If shared memory has no room for a queue, each commit requests a look at all
+ * queues.  Limits how often that is done; a postponed look is made a little
+ * later.
  */
 static uint32
 limit_resyncs(uint32 reasons)
@@ -194,9 +196,9 @@ limit_resyncs(uint32 reasons)
 }
 
 /*
- * When to wake up.  What of it commits may have to be earlier than is put
- * into shared memory: they leave out what comes later, since every task that
- * looks at what they did is run then.
+ * Computes when to wake up.  The part of it that commits may advance is stored
+ * in shared memory: a commit with a later time need not wake this process,
+ * since every task concerned is run by then.
  */
 static TimestampTz
 next_due(void)
@@ -223,8 +225,8 @@ next_due(void)
 }
 
 /*
- * If the clock has been set back since the last call the times at which tasks
- * want to be run may be too far away: they say anew.
+ * If the clock has been set back since the last call, the due times of tasks
+ * may be too far away: runs all tasks to compute them again.
  */
 static void
 follow_clock(void)

@@ -17,7 +17,7 @@
 
 #include "shared/shmem.h"
 
-/* Reasons for which nearly every task wants to look. */
+/* Reasons that concern nearly every task. */
 #define JOBQ_TASK_WAKE_ALL (JOBQ_WAKE_CONFIG | JOBQ_WAKE_RESYNC)
 
 typedef struct JobqCoordinatorTask
@@ -39,7 +39,7 @@ extern const JobqCoordinatorTask jobq_tasks[JOBQ_NUM_TASKS];
 /* Before tasks are run for these reasons. */
 extern void jobq_tasks_note_reasons(uint32 reasons);
 
-/* The next look is at all queues, not only at those that are due. */
+/* Makes the next look cover all queues, not only those that are due. */
 extern void jobq_tasks_look_at_all(void);
 
 /* When all queues were looked at last. */

@@ -3,7 +3,7 @@
  * call.c
  *	  Running the code of a job: its queue's handler, or its command.
  *
- * Functions, and commands that may run in a transaction block, go through
+ * Functions, and commands that may run in a transaction block, are run through
  * SPI.  Procedures, and commands like VACUUM, are run as if a client had sent
  * them, so that they can end transactions.
  *
@@ -57,10 +57,10 @@ typedef struct HandlerEntry
 
 static HTAB *handlers = NULL;
 
-/* How often functions or schemas were said to have changed. */
+/* Number of invalidations of functions or schemas. */
 static uint32 changes = 0;
 
-/* Invalidation callback: names may stand for other functions now. */
+/* Invalidation callback: names may now refer to other functions. */
 static void
 note_change(Datum arg, int cacheid, uint32 hashvalue)
 {
@@ -70,7 +70,7 @@ note_change(Datum arg, int cacheid, uint32 hashvalue)
 	changes++;
 }
 
-/* Allocates for ever what is kept, and is only needed once per handler. */
+/* Allocates for the life of the process; needed only once per handler. */
 static char *
 keep_string(const char *string)
 {
@@ -162,9 +162,7 @@ find_handler(const JobqCall *call)
 	return entry;
 }
 
-/*
- * Whether the call must not be made in a transaction block.
- */
+/* Whether the call must not be made in a transaction block. */
 bool
 jobq_call_needs_top_level(const JobqCall *call)
 {
@@ -298,7 +296,7 @@ jobq_call_in_transaction(const JobqCall *call, MemoryContext context,
 	return has_result;
 }
 
-/* Analyzes and plans the one statement of a command. */
+/* Analyzes and plans the only statement of a command. */
 static List *
 plan_statement(RawStmt *statement, const char *sql, Oid type)
 {
@@ -316,7 +314,7 @@ plan_statement(RawStmt *statement, const char *sql, Oid type)
 	return plans;
 }
 
-/* Runs a command as postgres.c does with what a client sends. */
+/* Runs a command as postgres.c runs a client's. */
 static void
 run_at_top_level(const char *sql, const JobqCall *call,
 				 const JobqHandler *handler, MemoryContext context)

@@ -12,7 +12,7 @@
 #define JOBQ_CALL_H
 
 /*
- * What to run.  Strings and payload belong to the caller, who keeps them
+ * What to run.  Strings and payload belong to the caller, which must keep them
  * until the end.
  */
 typedef struct JobqCall

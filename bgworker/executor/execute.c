@@ -3,12 +3,12 @@
  * execute.c
  *	  Running a job's own code.
  *
- * Users' code runs between begin_user_code() and end_user_code() only.  There
- * and nowhere else cancels and timeouts are acted upon.
+ * Users' code runs only between begin_user_code() and end_user_code().
+ * Cancels and timeouts are handled only there.
  *
- * Code that catches these errors and goes on would hold the process for ever.
- * JOBQ_PATIENCE after its timeout the process sends itself SIGTERM, of which
- * the error cannot be caught; after a cancel the coordinator does.
+ * Code that catches these errors and continues could occupy the process
+ * forever.  JOBQ_PATIENCE after the timeout the process sends itself SIGTERM,
+ * whose error cannot be caught; after a cancel the coordinator sends it.
  *
  * IDENTIFICATION
  *	  bgworker/executor/execute.c
@@ -40,8 +40,8 @@
 #include "utils/timestamp.h"
 
 /*
- * After its timeout a job is interrupted again every so many milliseconds, and
- * so many times before the process is terminated.
+ * Interval between repeated interrupts of a job after its timeout, in
+ * milliseconds, and their number before the process is terminated.
  */
 #define TIMEOUT_REPEAT_MS 500
 #define MAX_TIMEOUTS (JOBQ_PATIENCE / (TIMEOUT_REPEAT_MS * 1000))
@@ -70,7 +70,7 @@ jobq_execute_is_overdue(void)
 	return running != NULL && timeouts > 0;
 }
 
-/* What is running has run long enough. */
+/* Called when the running code has used up its time. */
 static void
 interrupt_job(void)
 {
@@ -99,8 +99,9 @@ add_context(void *arg)
 }
 
 /*
- * Tells pg_stat_activity and ps what is run.  Of jobs that share transactions
- * ps shows the queue only: it is not worth telling of each of them.
+ * Reports the job to pg_stat_activity and ps.  For jobs that share
+ * transactions ps shows only the queue, since setting the title for each of
+ * them costs too much.
  */
 static void
 report(const JobqRun *run)
@@ -145,8 +146,8 @@ begin_user_code(JobqRun *run)
 }
 
 /*
- * The job's own code is through, by return or by error: nobody can cancel it
- * any more, nor what comes after it.
+ * The job's own code has ended, normally or by error: neither it nor what
+ * follows can be cancelled any more.
  */
 static void
 end_user_code(JobqRun *run)
@@ -173,7 +174,7 @@ end_user_code(JobqRun *run)
 	debug_query_string = NULL;
 }
 
-/* It has turned out that the job cannot be run here and now. */
+/* Called when it turns out that the job cannot be run now. */
 static void
 withdraw(JobqRun *run)
 {
@@ -194,9 +195,7 @@ is_termination(const ErrorData *error)
 		 strstr(error->message, "invalid transaction termination") != NULL);
 }
 
-/*
- * Takes over the error that is being handled, which has ended the job's code.
- */
+/* Takes over the current error, which has ended the job's code. */
 static void
 catch_error(JobqRun *run)
 {
@@ -214,8 +213,8 @@ catch_error(JobqRun *run)
 }
 
 /*
- * SET CONSTRAINTS ALL IMMEDIATE: what is left to do is the job's affair.  It
- * lasts until the end of the transaction.
+ * SET CONSTRAINTS ALL IMMEDIATE: deferred checks are part of the job.  Lasts
+ * until the end of the transaction.
  */
 static void
 fire_deferred_triggers(void)
@@ -227,7 +226,7 @@ fire_deferred_triggers(void)
 	AfterTriggerSetState(statement);
 }
 
-/* The job's own code, and what it has put off. */
+/* Runs the job's own code and its deferred checks. */
 static void
 run_code(JobqRun *run)
 {
@@ -304,9 +303,9 @@ jobq_execute_at_top_level(JobqRun *run)
 }
 
 /*
- * Lets cancels and a time limit interrupt what comes next, which is not the
- * job, but is run for its sake: the error is the caller's, and if the process
- * is terminated in it the job's attempt counts.
+ * Lets cancels and a time limit interrupt the code that follows, which is not
+ * the job itself but runs on its behalf.  The caller handles the error; if the
+ * process is terminated during this code, the job's attempt counts.
  */
 void
 jobq_execute_begin_limit(const JobqRun *run, int milliseconds)

@@ -40,11 +40,11 @@ extern bool jobq_execute_in_subtransaction(JobqRun *run);
 /* Outside any transaction. */
 extern void jobq_execute_at_top_level(JobqRun *run);
 
-/* What is run for a job, and may run for so long at most. */
+/* Around code that runs on behalf of a job, with a time limit. */
 extern void jobq_execute_begin_limit(const JobqRun *run, int milliseconds);
 extern void jobq_execute_end_limit(void);
 
-/* The job whose code, or what is run for it, is running; NULL if none is. */
+/* The job whose code, or code on whose behalf, is running; NULL if none is. */
 extern const JobqRun *jobq_execute_running(void);
 
 /* Whether it is not the job's own code. */

@@ -24,16 +24,16 @@
 #include "miscadmin.h"
 #include "utils/snapmgr.h"
 
-/* The queue that was served last: the others come first. */
+/* The queue that was served last; the others take precedence. */
 static int32 last_queue = 0;
 
 /*
- * The queue for which this process was woken, until it has looked there; nobody
- * else was told of that.  JOBQ_NO_QUEUE: none.
+ * The queue for which this process, and no other, was woken, until it has
+ * looked there.  JOBQ_NO_QUEUE: none.
  */
 static int32 owed_queue = JOBQ_NO_QUEUE;
 
-/* Clears the `work` flag of a queue; whether it was set. */
+/* Clears the `work` flag of a queue; returns whether it was set. */
 static bool
 clear_work(const JobqQueue *queue)
 {
@@ -43,8 +43,8 @@ clear_work(const JobqQueue *queue)
 }
 
 /*
- * If an executor was terminated in the attempt that would come next, writes
- * that down as its failure.
+ * If an executor was terminated during the next attempt, records that as its
+ * failure.
  */
 static bool
 count_termination(const JobqFinder *finder, const JobqQueue *queue,
@@ -59,7 +59,7 @@ count_termination(const JobqFinder *finder, const JobqQueue *queue,
 	/* its report to on_dead may have large values */
 	PushActiveSnapshot(GetLatestSnapshot());
 
-	/* the coordinator may not have got hold of it yet */
+	/* the coordinator may not have counted it yet */
 	if (jobq_cancel_is_requested(found->job.id))
 		jobq_job_cancel(finder->jobs, &found->job, queue, NULL);
 	else
@@ -74,8 +74,8 @@ count_termination(const JobqFinder *finder, const JobqQueue *queue,
 }
 
 /*
- * Looks for a job in one queue.  Its `work` flag is cleared before that, so
- * that whoever adds jobs after this look sets it anew.
+ * Looks for a job in one queue.  Clears its `work` flag first, so that a
+ * transaction that adds jobs after this look sets it again.
  */
 static bool
 look_in_queue(const JobqFinder *finder, const JobqQueue *queue,
@@ -105,7 +105,7 @@ look_in_queue(const JobqFinder *finder, const JobqQueue *queue,
 	return result;
 }
 
-/* Looks in all queues once, beginning after the one that was served last. */
+/* Looks in all queues once, beginning after the one served last. */
 static bool
 look_in_queues(const JobqFinder *finder, JobqFound *found)
 {
@@ -135,7 +135,10 @@ look_in_queues(const JobqFinder *finder, JobqFound *found)
 	return false;
 }
 
-/* Clears all flags.  False if one was set: look again. */
+/*
+ * Clears all flags.  Returns false if one was set, in which case the caller
+ * must look again.
+ */
 static bool
 clear_all_work(List *queues)
 {
@@ -168,9 +171,9 @@ any_work(List *queues)
 }
 
 /*
- * Whether another executor could be started.  Where not, flags stay set: it
- * is of no use then that whoever adds jobs wakes the coordinator.  It looks at
- * the flags when a slot is freed.
+ * Whether another executor could be started.  If not, flags stay set, since
+ * waking the coordinator for new jobs would be useless; it checks the flags
+ * when a slot is freed.
  */
 static bool
 slots_are_left(Oid role)
@@ -182,8 +185,8 @@ slots_are_left(Oid role)
 }
 
 /*
- * Gets ready to find jobs of a role's queues in a new transaction.  What it
- * needs is allocated in the context, which is to live until the end of that.
+ * Prepares to find jobs of a role's queues in a new transaction.  Allocates in
+ * the given context, which must live until the end of the transaction.
  */
 void
 jobq_find_begin(JobqFinder *finder, Oid role, MemoryContext context)
@@ -194,8 +197,8 @@ jobq_find_begin(JobqFinder *finder, Oid role, MemoryContext context)
 }
 
 /*
- * The role's queues, which others or the jobs of this transaction may have
- * changed since it last looked for some.
+ * The role's queues, which other sessions or the jobs of this transaction may
+ * have changed since the last look.
  */
 static void
 update_queues(JobqFinder *finder)
@@ -215,9 +218,9 @@ update_queues(JobqFinder *finder)
 }
 
 /*
- * Finds and locks a job.  False if there is none.  If found->counted, that was
- * a terminated attempt, and the transaction is to be committed before another
- * look.
+ * Finds and locks a job; returns false if there is none.  If found->counted is
+ * set, a terminated attempt was counted, and the transaction must be committed
+ * before looking again.
  */
 bool
 jobq_find_job(JobqFinder *finder, JobqFound *found)
@@ -232,7 +235,7 @@ jobq_find_job(JobqFinder *finder, JobqFound *found)
 	{
 		if (look_in_queues(finder, found))
 		{
-			/* those it did not get to are somebody else's now */
+			/* the queues it did not reach are left to others */
 			found->more = found->more || any_work(finder->queues);
 			return true;
 		}
@@ -258,11 +261,12 @@ jobq_find_owed(int32 taken)
 
 /*
  * Finds and locks a job that may run after others in the same transaction.
- * False if there is none: whether there are others is not known then.
+ * Returns false if there is none; there may still be jobs that cannot share
+ * it.
  *
- * Flags of queues stay as they are, and nobody is asked for help on account of
- * what is seen here: whoever has added these jobs since the transaction's
- * first look has told somebody else, or set a flag.
+ * Does not change flags of queues or wake other executors: the transaction
+ * that added these jobs after the first look has woken another process or set
+ * a flag.
  */
 bool
 jobq_find_another_job(JobqFinder *finder, const JobqSharing *sharing,
@@ -278,7 +282,7 @@ jobq_find_another_job(JobqFinder *finder, const JobqSharing *sharing,
 	if (!found->counted &&
 		jobq_share_allows_job(sharing, &found->job, found->queue))
 		return true;
-	/* its queue has not been served: it is the next transaction's turn */
+	/* its queue has not been served: leave it to the next transaction */
 	last_queue = previous;
 	return false;
 }

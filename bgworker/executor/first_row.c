@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * first_row.c
- *	  A destination of a command's rows that keeps the first one.
+ *	  A DestReceiver that keeps the first row of a command.
  *
  * A command may give any number of rows; a job has one result.
  *

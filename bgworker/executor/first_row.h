@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * first_row.h
- *	  A destination of a command's rows that keeps the first one.
+ *	  A DestReceiver that keeps the first row of a command.
  *
  * IDENTIFICATION
  *	  bgworker/executor/first_row.h

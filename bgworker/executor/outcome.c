@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * outcome.c
- *	  What came of running a job.
+ *	  The outcome of running a job.
  *
  * IDENTIFICATION
  *	  bgworker/executor/outcome.c
@@ -26,10 +26,10 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-/* The longest texts of an error in the server's log, in bytes. */
+/* Maximum length of an error's texts in the server's log, in bytes. */
 #define MAX_LOGGED_LENGTH 1000
 
-/* Whether the job itself has said what its failure means. */
+/* Whether the job itself has decided what its failure means. */
 static bool
 has_wish(const ErrorData *error)
 {
@@ -38,8 +38,8 @@ has_wish(const ErrorData *error)
 }
 
 /*
- * A job that fails after its time is over does so for that, whatever has
- * become of the error that it was interrupted by.
+ * A job that fails after its timeout counts as timed out, even if it replaced
+ * the error that interrupted it.
  */
 static void
 describe_failure(const JobqOutcome *outcome, JobqFailure *failure)
@@ -137,7 +137,7 @@ jobq_outcome_database(void)
 	return name;
 }
 
-/* A text cut to a length that makes no log grow too fast. */
+/* Truncates a text so that the log does not grow too fast. */
 static char *
 bounded(const char *text)
 {
@@ -150,7 +150,7 @@ bounded(const char *text)
 												MAX_LOGGED_LENGTH)));
 }
 
-/* The same of a job that has failed: one message with a detail. */
+/* The same for a job that has failed: one message with a detail. */
 static void
 describe_failed(JobqOutcome *outcome)
 {

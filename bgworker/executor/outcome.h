@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * outcome.h
- *	  What came of running a job.
+ *	  The outcome of running a job.
  *
  * IDENTIFICATION
  *	  bgworker/executor/outcome.h
@@ -27,11 +27,11 @@ typedef struct JobqOutcome
 	bool		timed_out;		/* it was interrupted for that, and failed */
 	bool		cancelled;		/* it was interrupted for that */
 	bool		evicted;		/* the same, see JOBQ_EVICTED, and failed */
-	int64		retry_in;		/* what the job said, -1: nothing */
+	int64		retry_in;		/* delay the job requested, -1: none */
 	bool		asks_backoff;	/* the queue's backoff_function is being run,
 								 * or was interrupted */
-	const char *fate;			/* what of the job, if it failed and that was
-								 * written down, in the server's log */
+	const char *fate;			/* for the server's log: what happens to the
+								 * job, if its failure was recorded */
 	char	   *log_message;	/* NULL: it is not logged */
 	char	   *log_detail;		/* may be NULL */
 } JobqOutcome;
@@ -52,13 +52,13 @@ extern void jobq_outcome_record(JobqOutcome *outcome, JobqTable *jobs,
 								const JobqFailure *failure);
 
 /*
- * What the server's log is to be told, if that is wanted, in a memory context;
- * in the transaction that has recorded the outcome.
+ * Prepares the log message, if one is wanted, in a memory context.  Called in
+ * the transaction that has recorded the outcome.
  */
 extern void jobq_outcome_describe(JobqOutcome *outcome,
 								  MemoryContext context);
 
-/* As much of it as the log needs, in the current memory context. */
+/* Copies the parts needed for the log into the current memory context. */
 extern JobqOutcome *jobq_outcome_copy(const JobqOutcome *outcome);
 
 /* After that transaction has been committed. */

@@ -15,13 +15,12 @@
 
 typedef enum JobqRunResult
 {
-	JOBQ_RUN_DONE,				/* a job, whatever came of it */
+	JOBQ_RUN_DONE,				/* a job was run, whatever its outcome */
 	JOBQ_RUN_NOTHING,			/* there is none */
 	JOBQ_RUN_FAILED,			/* jobq itself; try again later */
 	JOBQ_RUN_SPOILED,			/* the same, after a job was run: wait, and
 								 * leave */
-	JOBQ_RUN_HELD,				/* what comes of jobs cannot be written down:
-								 * try again soon */
+	JOBQ_RUN_HELD,				/* outcomes cannot be recorded: try again soon */
 	JOBQ_RUN_FROZEN,			/* nothing may be written here: leave */
 	JOBQ_RUN_NO_ROLE,			/* it was dropped: leave */
 	JOBQ_RUN_NOT_INSTALLED		/* leave */

@@ -14,8 +14,8 @@
 extern void jobq_session_set_up(Oid role);
 
 /*
- * Whether transactions are read only by default here, and not because the role
- * wants it: somebody has frozen the database, or the server.
+ * Whether transactions are read-only by default because of the database or the
+ * server, not the role.
  */
 extern bool jobq_session_is_frozen(void);
 
@@ -28,8 +28,8 @@ extern void jobq_session_reset(void);
 extern void jobq_session_tidy(bool objects);
 
 /*
- * Claims that are bound to the session: from now on those of a job, which end
- * with it; the lease is the executor's own (0: none).  Whether there are any.
+ * From now on, session-bound claims are those of a job and end with it; the
+ * lease is the executor's own (0: none).  Returns whether there are any.
  */
 extern void jobq_session_watch_claims(int64 own_lease);
 extern bool jobq_session_has_claims(void);

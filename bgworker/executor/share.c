@@ -3,26 +3,25 @@
  * share.c
  *	  Which jobs may share a transaction, and so its commit.
  *
- * A job that is through waits for the commit, and the jobs that share it are
+ * A finished job waits for the commit, and jobs that share the transaction are
  * not interrupted for that: their effects outside the database would happen
- * twice.  So only jobs of queues that are known for short ones share.  Each
- * queue has a number of short jobs that are to be seen before that
- * (JobqQueueState.unshared).  A job that is not short sets it, in proportion
- * to the time it took: a job that takes T may make JOBQ_SHARE_MAX_JOBS others
- * wait for T, once in so many jobs that this is little for each of them.
+ * twice.  So only jobs of queues known to have short jobs share.  Each queue
+ * counts the short jobs that must be seen before (JobqQueueState.unshared).  A
+ * job that is not short sets this number in proportion to the time it took: a
+ * job that takes T may make JOBQ_SHARE_MAX_JOBS others wait for T, but rarely
+ * enough that the average delay per job is small.
  *
- * A job must have another attempt left: whatever sharing may do to it, such as
- * a deadlock over locks that jobs before it have left, or to be run once more
- * when the commit fails, never is the end of it, and what must be tried once
- * only is.
+ * A job must have another attempt left, so that sharing never makes it fail
+ * for good, for instance by a deadlock over locks of earlier jobs or a failed
+ * commit, and a job that must be tried only once is run only once.
  *
- * The owner of a queue knows whether its jobs need transactions of their own
- * (share_commits), such as those that come to the database by another session,
- * too: there they may wait for a lock that a job before them has left, and
- * nobody would notice that deadlock.
+ * The owner of a queue decides whether its jobs need transactions of their own
+ * (share_commits).  Jobs that open another session to the database do: that
+ * session may wait for a lock of an earlier job, a deadlock that nobody would
+ * detect.
  *
- * now() is the start of the transaction, so that the job must have been
- * enqueued and ready by then.
+ * Since now() is the start of the transaction, the job must have been enqueued
+ * and ready by then.
  *
  * IDENTIFICATION
  *	  bgworker/executor/share.c
@@ -44,15 +43,15 @@
 /* A job is short if it takes this part of jobq.shared_commit_time. */
 #define SHORT_PART 5
 
-/* So many short jobs must follow one that is just not short. */
+/* Number of short jobs that must follow a job that is just not short. */
 #define ALONE_AFTER_LONG 500
 #define MAX_ALONE 10000000
 
-/* A process's first jobs fill its caches; they are not held against anyone. */
+/* A process's first jobs fill its caches and are not counted as long. */
 #define COLD_JOBS 10
 #define COLD_FACTOR 50
 
-/* What the process had used when the job at hand was started. */
+/* Resource usage of the process when the current job was started. */
 static struct rusage usage_at_start;
 static int	cold_jobs = COLD_JOBS;
 
@@ -80,9 +79,7 @@ jobq_share_is_open(const JobqSharing *sharing, int njobs, TimestampTz now)
 		MyProc->subxidStatus.count < JOBQ_SHARE_MAX_JOBS;
 }
 
-/*
- * A backoff_function is the owner's code, too, but not isolated as a job is.
- */
+/* A backoff_function is also the owner's code, but not isolated like a job. */
 bool
 jobq_share_allows_queue(const JobqQueue *queue)
 {
@@ -108,8 +105,8 @@ microseconds(const struct timeval *time)
 }
 
 /*
- * What a job took that seems to have been long: not counting the time in which
- * the processor was taken from a process that was not waiting for anything.
+ * Time that a seemingly long job took, excluding time in which the process was
+ * runnable but not running.
  */
 static int64
 time_taken(int64 elapsed)
@@ -163,7 +160,7 @@ jobq_share_note_end(const JobqSharing *sharing, JobqQueueState *state,
 	{
 		uint32		known = pg_atomic_read_u32(&state->unshared);
 
-		/* if somebody else changes it, that will do */
+		/* a concurrent change by others is good enough */
 		if (known > 0)
 			(void) pg_atomic_compare_exchange_u32(&state->unshared, &known,
 												  known - 1);

@@ -14,13 +14,13 @@
 #include "job/job.h"
 
 /*
- * Jobs and subtransactions with an XID that share one transaction at most.
- * A process publishes 64 XIDs of subtransactions (PGPROC_MAX_CACHED_SUBXIDS);
- * with more, everybody's look at them becomes slow.
+ * Maximum number of jobs, and of subtransactions with an XID, in one
+ * transaction.  A process publishes up to 64 subtransaction XIDs
+ * (PGPROC_MAX_CACHED_SUBXIDS); more would slow down snapshots in all sessions.
  */
 #define JOBQ_SHARE_MAX_JOBS 60
 
-/* What is known of the transaction at hand. */
+/* State of the current transaction. */
 typedef struct JobqSharing
 {
 	TimestampTz begun_at;		/* by jobq's clock; now() is not before it */
@@ -46,7 +46,7 @@ extern void jobq_share_note_end(const JobqSharing *sharing,
 								JobqQueueState *state, TimestampTz start,
 								TimestampTz end);
 
-/* Has a queue's next jobs run alone; for exit callbacks too. */
+/* Makes a queue's next jobs run alone.  May be called in exit callbacks. */
 extern void jobq_share_forbid(JobqQueueState *state);
 
 #endif							/* JOBQ_SHARE_H */

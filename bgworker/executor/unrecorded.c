@@ -1,16 +1,16 @@
 /*-------------------------------------------------------------------------
  *
  * unrecorded.c
- *	  What to do while it cannot be written down what came of jobs.
+ *	  What to do while outcomes of jobs cannot be recorded.
  *
- * The disk is full, say, or an index is broken.  Jobs that were run then would
- * be run in vain: their effects in the database are rolled back, those outside
- * of it are not.  So the first executor that cannot write an outcome down notes
- * that for the whole database, and none of its executors starts another job
- * before one of them has seen that rows of all the tables concerned can be
- * written.  It writes them, and rolls back.
+ * This happens if the disk is full or an index is broken, for example.  Jobs
+ * run meanwhile would be run in vain: their effects in the database are rolled
+ * back, while those outside are not.  So the first executor that cannot record
+ * an outcome notes that for the whole database, and no executor there starts
+ * another job until one of them has verified that rows can be written to all
+ * tables involved.  It writes such rows and rolls back.
  *
- * The attempt of that first job counts as that of a terminated executor does
+ * The attempt of that first job counts like that of a terminated executor
  * (run.c).
  *
  * IDENTIFICATION
@@ -39,7 +39,10 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-/* An outcome could not be written down, for an error of this code. */
+/*
+ * Notes that an outcome could not be recorded because of an error with this
+ * code.
+ */
 void
 jobq_unrecorded_note(int sqlerrcode)
 {
@@ -59,8 +62,8 @@ jobq_unrecorded_is_noted(void)
 }
 
 /*
- * Writes what is written when a job is tried again, and when it has finished:
- * a job of no queue, with a number that no other has.
+ * Writes the rows that are written when a job is retried and when it finishes,
+ * for a job without a queue and with an unused id.
  */
 static void
 write_rows(void)
@@ -109,8 +112,8 @@ try_rows(void)
 }
 
 /*
- * Whether outcomes can be written down again; then jobs may be started, and
- * the database's other executors are woken.  The error is logged if not.
+ * Whether outcomes can be recorded again.  If so, jobs may be started, and the
+ * database's other executors are woken; otherwise, the error is logged.
  */
 bool
 jobq_unrecorded_try(void)
@@ -136,7 +139,7 @@ jobq_unrecorded_try(void)
 	MemoryContextSwitchTo(TopMemoryContext);
 	if (!result)
 		return false;
-	/* unless an outcome was not written down since this began */
+	/* unless recording an outcome has failed since this began */
 	if (pg_atomic_compare_exchange_u64(&database->unrecorded_since, &since, 0))
 		jobq_workers_look(MyDatabaseId);
 	return !jobq_unrecorded_is_noted();

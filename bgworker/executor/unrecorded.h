@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * unrecorded.h
- *	  What to do while it cannot be written down what came of jobs.
+ *	  What to do while outcomes of jobs cannot be recorded.
  *
  * IDENTIFICATION
  *	  bgworker/executor/unrecorded.h

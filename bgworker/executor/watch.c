@@ -1,21 +1,19 @@
 /*-------------------------------------------------------------------------
  *
  * watch.c
- *	  Noticing what jobs do that the end of their transaction undoes, and
- *	  nothing else.
+ *	  Noticing effects of jobs that only the end of their transaction undoes.
  *
- * A job must not find anything that another one has left.  What is left to the
- * session, session.c undoes after each job.  What is left to the transaction
- * only its end does: SET CONSTRAINTS and deferred events of triggers, advisory
- * locks, descriptors of large objects, notifications (of which equal ones
- * become one), locks on tables, whatever DDL does.  A job that has been seen
- * at such a thing is the last one of its transaction, whatever becomes of it.
+ * A job must not see effects of another one.  Effects on the session are
+ * undone by session.c after each job.  Effects on the transaction end only
+ * with it: SET CONSTRAINTS and deferred trigger events, advisory locks, large
+ * object descriptors, notifications (duplicates are merged), locks on tables,
+ * and whatever DDL does.  A job that does any of this is the last one of its
+ * transaction, whatever its outcome.
  *
- * Everything comes by one of three ways: utility commands, of which those that
- * are known to leave nothing are listed; built-in functions, of which those
- * are listed that leave something; and writing to a table with deferred
- * constraints.  The creation of objects is noticed wherever it comes from, so
- * that there is nothing temporary if nothing was noticed.
+ * Such effects have three sources: utility commands, except those listed as
+ * harmless; built-in functions that are listed; and writes to a table with
+ * deferred constraints.  The creation of objects is always noticed, so there
+ * are no temporary objects if nothing was noticed.
  *
  * The hooks are set in executors only.
  *
@@ -49,8 +47,8 @@ static ExecutorFinish_hook_type previous_executor_finish = NULL;
 static object_access_hook_type previous_object_access = NULL;
 
 /*
- * Whether a command leaves nothing that session.c does not undo.  Functions
- * and queries that it runs are noticed by themselves.
+ * Whether session.c undoes everything that a command leaves.  Functions and
+ * queries that the command runs are noticed separately.
  */
 static bool
 leaves_nothing(const Node *statement)

@@ -1,8 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * watch.h
- *	  Noticing what jobs do that the end of their transaction undoes, and
- *	  nothing else.
+ *	  Noticing effects of jobs that only the end of their transaction undoes.
  *
  * IDENTIFICATION
  *	  bgworker/executor/watch.h

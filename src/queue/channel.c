@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * channel.c
- *	  The channels of NOTIFY on which queues tell of their jobs.
+ *	  The NOTIFY channels on which queues announce jobs.
  *
  * IDENTIFICATION
  *	  src/queue/channel.c
@@ -43,7 +43,7 @@ jobq_channel_name(const char *queue)
 	if (prefix_len + len < NAMEDATALEN)
 		return psprintf("%s%s", CHANNEL_PREFIX, queue);
 
-	/* too long: as much as fits, and a checksum of the whole */
+	/* too long: as much as fits, and a checksum of the full name */
 	if (!pg_md5_hash(queue, len, md5, &error))
 		elog(ERROR, "could not compute MD5 hash: %s", error);
 	len = pg_mbcliplen(queue, len,
@@ -52,8 +52,8 @@ jobq_channel_name(const char *queue)
 }
 
 /*
- * channel(queue): 42704 if there is no such queue, or the user has no
- * privilege on it: nobody is to learn here which queues there are.
+ * channel(queue): raises 42704 if there is no such queue or the user has no
+ * privilege on it, so as not to reveal which queues exist.
  */
 Datum
 jobq_channel(PG_FUNCTION_ARGS)

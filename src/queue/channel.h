@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * channel.h
- *	  The channels of NOTIFY on which queues tell of their jobs.
+ *	  The NOTIFY channels on which queues announce jobs.
  *
  * IDENTIFICATION
  *	  src/queue/channel.h

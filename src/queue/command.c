@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * command.c
- *	  Commands given to run(): which are allowed, and which need to be run
- *	  outside a transaction block.
+ *	  Commands for run(): which are allowed, and which must run outside a
+ *	  transaction block.
  *
  * IDENTIFICATION
  *	  src/queue/command.c
@@ -43,8 +43,8 @@ contains_word(const char *source, const char *word)
 }
 
 /*
- * Whether a DO block might end transactions.  One that only speaks of it runs
- * outside a transaction block too, which does it no harm.
+ * Whether a DO block might end transactions.  A block that only mentions it
+ * also runs outside a transaction block, which is harmless.
  */
 static bool
 ends_transactions(const DoStmt *statement)
@@ -94,7 +94,9 @@ detaches_concurrently(const AlterTableStmt *statement)
 	return false;
 }
 
-/* Whether a statement may run in a transaction block, as far as it tells. */
+/*
+ * Whether a statement may run in a transaction block, as far as can be told.
+ */
 static bool
 may_run_in_block(const Node *statement)
 {

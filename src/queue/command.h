@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * command.h
- *	  Commands given to run(): which are allowed, and which need to be run
- *	  outside a transaction block.
+ *	  Commands for run(): which are allowed, and which must run outside a
+ *	  transaction block.
  *
  * IDENTIFICATION
  *	  src/queue/command.h

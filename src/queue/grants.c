@@ -3,10 +3,10 @@
  * grants.c
  *	  Who may use jobq, and who may do what with a queue.
  *
- * The right to use jobq at all is made of ordinary privileges on schema jobq,
- * its views and functions, so that \dp shows it, and pg_dump and DROP OWNED
- * know it.  Privileges on a queue are rows of jobq_store.queue_grant, which
- * every function checks (queue.c).
+ * The right to use jobq consists of ordinary privileges on schema jobq, its
+ * views and functions, so that \dp shows them, and pg_dump and DROP OWNED
+ * handle them.  Privileges on a queue are rows of jobq_store.queue_grant,
+ * which every function checks (queue.c).
  *
  * IDENTIFICATION
  *	  src/queue/grants.c
@@ -44,12 +44,13 @@ PG_FUNCTION_INFO_V1(jobq_grant_queue);
 PG_FUNCTION_INFO_V1(jobq_revoke_queue);
 
 /*
- * The routines that grant_usage() gives, as the output of regprocedure.  $1 is
- * may_create, $2 may_read.  What administers the service is given to nobody;
- * what stores SQL or the name of a function to be run later needs may_create.
- * Of jobq_store only the functions that the views call: privileges of functions
- * in a view are checked for the view's user.  may_read_all() is there for its
- * privilege: who may execute it sees every queue and schedule.
+ * The routines that grant_usage() grants, as regprocedure output. $1 is
+ * may_create, $2 may_read.  Functions that administer the service are never
+ * granted; those that store SQL or the name of a function to be run later need
+ * may_create.  In jobq_store, only functions called by the views are granted,
+ * since the privileges of functions in a view are checked for the view's user.
+ * may_read_all() exists only for its privilege: a role that may execute it
+ * sees every queue and schedule.
  */
 static const char routines_query[] =
 "SELECT p.oid::pg_catalog.regprocedure::pg_catalog.text"
@@ -81,7 +82,7 @@ static const struct
 	{"read", JOBQ_PRIV_READ},
 };
 
-/* The name of a role, quoted as SQL wants it; 42704 if there is none. */
+/* The quoted name of a role; raises 42704 if there is none. */
 static const char *
 quoted_role(Oid role)
 {
@@ -92,7 +93,7 @@ quoted_role(Oid role)
 	return quote_identifier(GetUserNameFromId(role, false));
 }
 
-/* Raises 42501 unless the current user may do everything. */
+/* Raises 42501 unless the current user is an administrator. */
 static void
 require_administrator(void)
 {
@@ -105,8 +106,8 @@ require_administrator(void)
 }
 
 /*
- * Has those who grant or revoke at the same time wait for each other, where
- * the server would fail with "tuple concurrently updated".
+ * Serializes concurrent grants and revokes, which would otherwise fail with
+ * "tuple concurrently updated".
  */
 static void
 lock_privileges(void)
@@ -161,7 +162,7 @@ jobq_grant_usage(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* revoke_usage(role): takes back all of it. */
+/* revoke_usage(role): revokes all of it. */
 Datum
 jobq_revoke_usage(PG_FUNCTION_ARGS)
 {
@@ -196,7 +197,7 @@ jobq_revoke_usage(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* The bit mask of a list of privileges: 22023. */
+/* The bit mask of a list of privileges; raises 22023. */
 static int
 read_privileges(ArrayType *array)
 {
@@ -226,8 +227,8 @@ read_privileges(ArrayType *array)
 }
 
 /*
- * Changes, makes or removes the row of a role's privileges on a queue.  The
- * queue's row is locked, so that nobody else changes its grants.
+ * Changes, inserts or deletes the row of a role's privileges on a queue.  The
+ * queue's row is locked, so nobody else can change its grants.
  */
 static void
 write_grant(const JobqQueue *queue, Oid role, int privileges, bool grant)
@@ -267,8 +268,8 @@ write_grant(const JobqQueue *queue, Oid role, int privileges, bool grant)
 }
 
 /*
- * Adds privileges of a role on a queue, or takes them away.  The queue's
- * owner and administrators may.
+ * Grants a role privileges on a queue, or revokes them.  Allowed for the
+ * queue's owner and administrators.
  */
 static void
 change_grant(const char *queue_name, Oid role, int privileges, bool grant)
@@ -284,8 +285,8 @@ change_grant(const char *queue_name, Oid role, int privileges, bool grant)
 }
 
 /*
- * Tells whoever has granted something on a queue to a role that may not use
- * jobq at all: it would get an error of the server's that says no more.
+ * Warns that the role that was granted something on a queue may not use jobq
+ * at all; it would only get an uninformative error of the server.
  */
 static void
 notice_if_no_usage(Oid role)

@@ -4,12 +4,14 @@
  *	  The functions that users give to queues, kept as text and looked up
  *	  when used.  For the commands given to run() see command.c.
  *
- * Text, since pg_upgrade refuses columns of type regprocedure.  It is what
- * regprocedure prints when only pg_catalog is in the search_path.
+ * They are kept as text, since pg_upgrade refuses columns of type
+ * regprocedure: as regprocedure prints them with only pg_catalog in
+ * search_path.
  *
- * Functions are called as the queue's owner by whoever enqueues, so nothing of
- * the caller's session may lead them astray: search_path is pinned, and the
- * security context forbids what would outlive the call.
+ * Functions are called as the queue's owner in sessions of other users that
+ * enqueue, so nothing in the session may influence them: search_path is
+ * pinned, and the security context forbids effects that would outlive the
+ * call.
  *
  * IDENTIFICATION
  *	  src/queue/handler.c
@@ -113,7 +115,7 @@ jobq_function_text(Oid function)
 
 /*
  * Whether a function, or the type of a parameter, is in a temporary schema,
- * where the same name may stand for a function of anybody's tomorrow.
+ * where the same name may later refer to another user's function.
  */
 static bool
 is_temporary(Oid function)
@@ -134,8 +136,8 @@ is_temporary(Oid function)
 }
 
 /*
- * The current user needs USAGE on the function's schema.  A schema or type
- * that is gone raises an error that says so.
+ * The current user needs USAGE on the function's schema.  A missing schema or
+ * type raises an error.
  */
 Oid
 jobq_function_lookup(const char *text)
@@ -155,7 +157,10 @@ jobq_function_lookup(const char *text)
 	return DatumGetObjectId(result);
 }
 
-/* Refuses what can be neither a handler nor another function of a queue. */
+/*
+ * Raises an error if a function can be neither a handler nor another function
+ * of a queue.
+ */
 static void
 check_kind(Form_pg_proc proc, bool procedures_too)
 {
@@ -191,7 +196,7 @@ is_job_type(Oid type)
 						ObjectIdGetDatum(schema)) == type;
 }
 
-/* Whether there are parameters beside those that are passed in. */
+/* Whether there are parameters besides those that are passed. */
 static bool
 has_output_parameters(HeapTuple tuple)
 {
@@ -293,8 +298,9 @@ typedef struct FunctionCall
 } FunctionCall;
 
 /*
- * The function that is to be called, as its owner may call it.  It may have been
- * dropped and made anew, as another kind of function; and the owner may be gone.
+ * Looks up the function of a call, with the privileges of the queue's owner.
+ * It may have been dropped and created again as another kind of function, and
+ * the owner may be gone.
  */
 static Oid
 callable_function(const FunctionCall *call)
@@ -340,7 +346,7 @@ make_call(void *arg)
 	{
 		fcinfo->args[i].value = call->args[i];
 		fcinfo->args[i].isnull = call->args[i] == (Datum) 0;
-		/* as a strict function, it is not called */
+		/* a strict function is not called */
 		if (flinfo.fn_strict && call->args[i] == (Datum) 0 && i > 0)
 			return;
 	}
@@ -352,7 +358,10 @@ make_call(void *arg)
 			PointerGetDatum(PG_DETOAST_DATUM(call->result.value));
 }
 
-/* NULL if the payload is accepted, else the reason why it is not. */
+/*
+ * Returns NULL if the payload is accepted, otherwise the reason for refusing
+ * it.
+ */
 char *
 jobq_payload_check_call(const char *name, Oid owner, Datum payload)
 {
@@ -382,8 +391,9 @@ call_as_owner(void *arg)
 }
 
 /*
- * An error of the function, or that it is not there or may not be called, undoes
- * what it has done, and is returned; not so a cancel of the statement.
+ * Calls a function of a queue.  If it fails, is missing or may not be called,
+ * its effects are undone and the error is returned; a cancel of the statement
+ * is raised.
  */
 ErrorData *
 jobq_backoff_function_call(const char *text, Oid owner, int attempt,

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * handler.h
- *	  The functions that users give to queues, kept as text and looked up
- *	  when used, and the commands given to run().
+ *	  The functions that users give to queues, kept as text and looked up when
+ *	  used.
  *
  * IDENTIFICATION
  *	  src/queue/handler.h
@@ -30,7 +30,9 @@ typedef struct JobqHandler
 /* "schema.name(type, ...)", all quoted as needed, palloc'd */
 extern char *jobq_function_text(Oid function);
 
-/* The function so named, InvalidOid if there is none (any more). */
+/*
+ * The function with this name, or InvalidOid if it does not exist (any more).
+ */
 extern Oid	jobq_function_lookup(const char *text);
 
 /* Fills *handler; raises 22023 if the function cannot be a handler. */
@@ -41,9 +43,9 @@ extern void jobq_payload_check_validate(Oid function);
 extern void jobq_backoff_function_validate(Oid function);
 
 /*
- * Call them, as the queue's owner, in a restricted security context.  They may
- * change any row that the owner may change: none that was read or locked before
- * is to be written without another look.
+ * Call these functions as the queue's owner in a restricted security context.
+ * They may change any row that the owner may change, so rows read or locked
+ * before must be checked again before they are written.
  */
 extern char *jobq_payload_check_call(const char *name, Oid owner,
 									 Datum payload);

@@ -1,13 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * payload.c
- *	  Whether a queue takes a payload.
+ *	  Whether a queue accepts a payload.
  *
- * What users hand in is checked: when jobs are enqueued, schedules made, and
- * payloads replaced.  What jobq makes itself is not: runs of schedules, whose
- * payload was checked when they were made, and reports of deaths.  Those are
- * enqueued by background processes, which evaluate no users' expressions, and to
- * refuse a report would keep a job from dying.
+ * Payloads from users are checked when jobs are enqueued, schedules are
+ * created and payloads are replaced.  Payloads from jobq itself are not: those
+ * of schedules were checked when the schedule was created, and reports of dead
+ * jobs must not be refused, which would keep the job from becoming dead.  Both
+ * are enqueued by background processes, which do not evaluate users'
+ * expressions.
  *
  * IDENTIFICATION
  *	  src/queue/payload.c
@@ -32,10 +33,11 @@ typedef struct PayloadCheck
 {
 	const JobqQueue *queue;
 	Datum		payload;
-	int			number;			/* among several, from 1; 0: the only one */
+	int			number;			/* number among several, from 1; 0: the only
+								 * one */
 } PayloadCheck;
 
-/* Which payload, where there are several; a part of a DETAIL. */
+/* Says which of several payloads it is; part of a DETAIL. */
 static const char *
 which(const PayloadCheck *check)
 {
@@ -75,8 +77,8 @@ path_text(Datum path)
 }
 
 /*
- * Whether an error says something of path and payload, and not of the server,
- * or that the command was interrupted.
+ * Whether an error is about path and payload, not about the server or an
+ * interrupt.
  */
 static bool
 is_error_of_path(const ErrorData *error)
@@ -94,9 +96,9 @@ is_error_of_path(const ErrorData *error)
 }
 
 /*
- * What the path says of the payload; NULL is unknown.  An error makes the
- * payload refused; nothing goes on after it, hence no subtransaction.  Without
- * the function whose name ends in _tz the session's time zone plays no part.
+ * Evaluates the path for the payload; NULL means unknown.  An error refuses
+ * the payload and ends the call, so no subtransaction is needed.  The function
+ * without _tz in its name does not depend on the session's time zone.
  */
 static NullableDatum
 match_path(const PayloadCheck *check)
@@ -198,8 +200,8 @@ jobq_check_payloads(const JobqQueue *queue, const Datum *payloads,
 }
 
 /*
- * Whether a path has a variable.  As text it is a dollar sign with a quoted
- * name, where all else that is quoted comes after something else.
+ * Whether a path has a variable.  In the text form only a variable is a dollar
+ * sign directly followed by a quoted name.
  */
 static bool
 has_variable(const char *path)

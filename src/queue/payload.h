@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * payload.h
- *	  Whether a queue takes a payload.
+ *	  Whether a queue accepts a payload.
  *
  * IDENTIFICATION
  *	  src/queue/payload.h
@@ -14,8 +14,8 @@
 #include "queue/queue_row.h"
 
 /*
- * Raises 23514 if the queue refuses the payload.  Code of the queue's owner may
- * be called: see jobq_payload_check_call().
+ * Raises 23514 if the queue refuses the payload.  May call code of the queue's
+ * owner, see jobq_payload_check_call().
  */
 extern void jobq_payload_check_job(const JobqQueue *queue, Datum payload);
 
@@ -24,8 +24,8 @@ extern void jobq_check_payloads(const JobqQueue *queue, const Datum *payloads,
 								int npayloads);
 
 /*
- * Raises 22023 for a payload_path that can accept no payload, or none that it
- * is sure of: one with variables, and one that is no predicate.
+ * Raises 22023 for a payload_path that cannot reliably accept any payload: one
+ * with variables, or one that is not a predicate.
  */
 extern void jobq_payload_path_validate(Datum path);
 

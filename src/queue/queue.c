@@ -1,11 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * queue.c
- *	  Queues as functions need them: by name, with a privilege, kept from
- *	  being dropped.
+ *	  Queues by name, with a privilege, and locked against being dropped.
  *
- * Queues are looked up in a cache (queue_cache.c).  What changes a queue by
- * itself (drop_queue) is kept out by jobq_queue_lock_shared().
+ * Queues are looked up in a cache (queue_cache.c).  jobq_queue_lock_shared()
+ * keeps drop_queue() out.
  *
  * IDENTIFICATION
  *	  src/queue/queue.c
@@ -42,10 +41,13 @@
 #include "utils/syscache.h"
 #include "utils/varlena.h"
 
-/* So many names are compared with one that does not exist. */
+/* Maximum number of names compared with one that does not exist. */
 #define MAX_NAMES_COMPARED 1000
 
-/* The name most like the given one among those the user may see, or NULL. */
+/*
+ * The name most similar to the given one among those the user may see, or
+ * NULL.
+ */
 static const char *
 closest_name(const char *name)
 {
@@ -100,9 +102,9 @@ may_create(Oid role)
 }
 
 /*
- * Raises 42704: there is no queue of that name.  Who wants one for the sake of
- * its jobs (by the privilege, 0: any) may have wanted to create it, or to have
- * it created; others may have another name in mind.
+ * Raises 42704 for a queue that does not exist.  The hint depends on the
+ * privilege (0: any) that the user wanted: it suggests creating the queue, or
+ * another name.
  */
 void
 jobq_queue_report_missing(const char *name, int privilege)
@@ -136,7 +138,8 @@ jobq_queue_by_name(const char *name)
 
 /*
  * Whether a role has one of the privileges (a mask) on a queue: as its owner,
- * as a member of a role that has it, or as one who may do, or read, everything.
+ * as a member of a role that has it, or as a role that may do, or read,
+ * everything.
  */
 bool
 jobq_queue_allows(const JobqQueue *queue, Oid role, int privilege)
@@ -154,8 +157,8 @@ jobq_queue_allows(const JobqQueue *queue, Oid role, int privilege)
 }
 
 /*
- * Whether a role may know what a queue is called that it has not named itself:
- * with any privilege.
+ * Whether a role may learn the name of a queue that it has not named itself,
+ * which any privilege allows.
  */
 bool
 jobq_queue_may_name(const JobqQueue *queue, Oid role)
@@ -188,8 +191,8 @@ jobq_queue_check_privilege(const JobqQueue *queue, int privilege)
 }
 
 /*
- * The same for one who has named a job.  A queue that is not the user's
- * business is not named to him: ids are easily guessed.
+ * The same for a user who has named a job.  Does not reveal the queue's name,
+ * since ids are easily guessed.
  */
 void
 jobq_queue_check_job_privilege(const JobqQueue *queue, int privilege,
@@ -204,7 +207,7 @@ jobq_queue_check_job_privilege(const JobqQueue *queue, int privilege,
 				 errhint("The owner of its queue can grant privileges with jobq.grant_queue().")));
 }
 
-/* By name and with a privilege: 42704, 42501. */
+/* By name and with a privilege; raises 42704 and 42501. */
 const JobqQueue *
 jobq_queue_require(const char *name, int privilege)
 {
@@ -217,8 +220,8 @@ jobq_queue_require(const char *name, int privilege)
 }
 
 /*
- * Raises 55000 if the queue came here with a copy of another database: its
- * jobs must not run here before start() says so.
+ * Raises 55000 if the queue came with a copy of another database: its jobs
+ * must not run here before start().
  */
 void
 jobq_queue_check_home(const JobqQueue *queue)
@@ -233,8 +236,8 @@ jobq_queue_check_home(const JobqQueue *queue)
 }
 
 /*
- * The id of a new queue.  Not by nextval(): the caller's lastval() is to stay
- * what it was.
+ * Returns the id of a new queue.  Does not use nextval(), which would change
+ * the caller's lastval().
  */
 int32
 jobq_queue_new_id(void)
@@ -249,8 +252,8 @@ jobq_queue_new_id(void)
 }
 
 /*
- * The queue of a role's run() commands, made if it is not there.  Waits for
- * another transaction that is just making it.
+ * The queue of a role's run() commands, created if it does not exist.  Waits
+ * for another transaction that is creating it.
  */
 const JobqQueue *
 jobq_queue_run_of(Oid role)
@@ -297,7 +300,7 @@ jobq_queue_run_of(Oid role)
 		queue = jobq_queue_find_run(role);
 		if (queue != NULL)
 			return queue;
-		/* the name is that of a role renamed since, or taken by nobody now */
+		/* the name belongs to a role that was renamed, or is free now */
 		name = psprintf("run:%s:%u", GetUserNameFromId(role, false), role);
 		if (tries++ > 0)
 			name = psprintf("%s:%d", name, tries);
@@ -305,8 +308,8 @@ jobq_queue_run_of(Oid role)
 }
 
 /*
- * Whether jobq_queue_run_of() might have to wait for another transaction;
- * *pid is whose it is, 0 if that is not known.
+ * Whether jobq_queue_run_of() might have to wait for another transaction; *pid
+ * is that session's PID, or 0 if unknown.
  */
 bool
 jobq_queue_run_is_busy(Oid role, int *pid)
@@ -328,8 +331,8 @@ jobq_queue_run_is_busy(Oid role, int *pid)
 }
 
 /*
- * Why a role cannot run the jobs of its queues: no executor could connect as
- * that role.  NULL if it can.
+ * Why a role cannot run the jobs of its queues, that is, why no executor could
+ * connect as that role; NULL if it can.
  */
 const char *
 jobq_queue_owner_problem(Oid role)

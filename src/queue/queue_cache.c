@@ -3,21 +3,20 @@
  * queue_cache.c
  *	  The queues that a backend has looked up.
  *
- * A queue is read when it is looked up first, by its id or its name, and once
- * more after it has changed (queue_change.c).  That there is no queue is not
- * remembered: rows that were not written by jobq's functions (a restored dump)
- * have told nobody of themselves.
+ * A queue is read when it is first looked up, by id or name, and again after
+ * it has changed (queue_change.c).  Missing queues are not remembered, since
+ * rows not written by jobq's functions (a restored dump) are not announced.
  *
- * What a look-up returns is valid as long as the memory context that was
- * current then, even if the queue is changed meanwhile, by whomever: the
- * context holds a pin on that version of the queue, and when it is reset or
- * deleted, gives it back.  A version that is out of date goes with its last
- * pin.  So memory does not grow with the number of changes, nor with the
- * number of queues: if there are many, those without a pin are dropped.
+ * The result of a look-up is valid as long as the memory context that was
+ * current at the time, even if the queue is changed meanwhile: the context
+ * holds a pin on that version of the queue, and releases it when it is reset
+ * or deleted.  An outdated version is freed with its last pin.  So memory
+ * grows neither with the number of changes nor with the number of queues: if
+ * there are many, those without a pin are dropped.
  *
- * With -DJOBQ_CLOBBER_QUEUES each look-up reads its queue anew, and versions are
- * overwritten when they are freed, so that the tests find those who use one
- * for longer than they may.
+ * With -DJOBQ_CLOBBER_QUEUES each look-up reads its queue again, and versions
+ * are overwritten when they are freed, so that tests find uses of freed
+ * versions.
  *
  * IDENTIFICATION
  *	  src/queue/queue_cache.c
@@ -37,17 +36,20 @@
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
-/* So many queues are kept at least. */
+/* Minimum number of queues kept. */
 #define MIN_KEPT 1024
 
-/* Longer names, as those of some queues for run(), are always looked for. */
+/*
+ * Longer names, such as those of some queues for run(), are not cached by
+ * name.
+ */
 #define MAX_NAME_KEY 127
 
 #define PINS_PER_SCOPE 8
 
 struct PinScope;
 
-/* A queue as it was at some time. */
+/* A version of a queue. */
 typedef struct Version
 {
 	JobqQueue	queue;
@@ -57,7 +59,10 @@ typedef struct Version
 	const struct PinScope *pinned_by;	/* the latest, if it is alive */
 } Version;
 
-/* Pins of a memory context, in which this is; it may have several. */
+/*
+ * Pins of the memory context in which this is allocated; a context may have
+ * several of these.
+ */
 typedef struct PinScope
 {
 	MemoryContextCallback callback;
@@ -85,7 +90,7 @@ static HTAB *names = NULL;		/* hints: names change */
 static long max_entries = MIN_KEPT;
 static dlist_head scopes = DLIST_STATIC_INIT(scopes);
 
-/* How far the log of changes has been read. */
+/* The position up to which the log of changes has been read. */
 static uint64 position = 0;
 
 static void
@@ -120,7 +125,7 @@ has_name_entry(const char *name)
 
 /* ----------------------------------------------------------- forgetting */
 
-/* Nobody uses a version any more. */
+/* Frees a version that is no longer used. */
 static void
 free_version(Version *version)
 {
@@ -133,8 +138,8 @@ free_version(Version *version)
 }
 
 /*
- * Takes an entry out, and frees its version if nobody uses it.  Like all that
- * forgets something it may be called in a transaction callback.
+ * Removes an entry, and frees its version if it is not used.  Like all
+ * functions that forget something, it may be called in a transaction callback.
  */
 static void
 remove_entry(Entry *entry)
@@ -162,8 +167,8 @@ jobq_queue_cache_follow_forgetting(void (*forget) (int32 queue, Oid owner),
 }
 
 /*
- * Forgets what is known of a queue, which belongs to the owner, or did; or of
- * the service, if the id is JOBQ_NO_QUEUE.
+ * Forgets a queue that belongs, or belonged, to the owner; or the service, if
+ * the id is JOBQ_NO_QUEUE.
  */
 static void
 forget_queue(int32 queue, Oid owner)
@@ -177,7 +182,7 @@ forget_queue(int32 queue, Oid owner)
 		forget_in_lists(queue, owner);
 }
 
-/* Forgets all queues, or only those that nobody uses at the moment. */
+/* Forgets all queues, or only unused ones. */
 static void
 remove_entries(bool pinned_too)
 {
@@ -194,7 +199,7 @@ remove_entries(bool pinned_too)
 	}
 }
 
-/* Forgets what is known of any queue, and of the service. */
+/* Forgets all queues and the service. */
 void
 jobq_queue_cache_forget_all(void)
 {
@@ -204,8 +209,8 @@ jobq_queue_cache_forget_all(void)
 }
 
 /*
- * Forgets what others have changed.  That others may be changing a queue at
- * the moment does not matter: they have not come to the log yet.
+ * Forgets what others have changed.  Changes in progress do not matter: they
+ * are not in the log yet.
  */
 void
 jobq_queue_cache_follow(void)
@@ -266,7 +271,7 @@ find_scope(void)
 	return scope;
 }
 
-/* Whether the current memory context has pinned this version lately. */
+/* Whether the current memory context has recently pinned this version. */
 static bool
 is_pinned_here(const Version *version)
 {
@@ -293,7 +298,7 @@ is_pinned_here(const Version *version)
 	return false;
 }
 
-/* Keeps a version as long as the current memory context. */
+/* Keeps a version for the life of the current memory context. */
 static const JobqQueue *
 pin(Version *version)
 {
@@ -330,7 +335,7 @@ read_version(int32 id)
 	return version;
 }
 
-/* Before another entry is made: not too many are kept. */
+/* Makes room for another entry. */
 static void
 make_room(void)
 {
@@ -429,7 +434,7 @@ jobq_queue_find(const char *name)
 }
 
 /*
- * Whether a queue that was looked up is still as it was.  False for what did
+ * Whether a queue that was looked up is unchanged.  False for a queue that did
  * not come from a look-up.
  */
 bool
@@ -442,7 +447,7 @@ jobq_queue_cache_is_current(const JobqQueue *queue)
 	return version != NULL && &version->queue == queue;
 }
 
-/* The place in the log of changes up to which nothing is said of the queue. */
+/* The position in the log of changes up to which the queue has not changed. */
 uint64
 jobq_queue_cache_position(const JobqQueue *queue)
 {

@@ -1,10 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * queue_cache.h
- *	  What backends keep of queues between look-ups.
+ *	  The queues that a backend has looked up.
  *
- * A JobqQueue that was looked up is valid, and stays as it is, until the
- * memory context is reset or deleted that was current at the look-up.
+ * A JobqQueue that was looked up stays valid and unchanged until the memory
+ * context that was current at the look-up is reset or deleted.
  *
  * IDENTIFICATION
  *	  src/queue/queue_cache.h
@@ -28,8 +28,9 @@ extern const JobqQueue *jobq_queue_by_id(int32 id);
 extern void jobq_queue_cache_follow(void);
 
 /*
- * Who keeps more of queues than this module does is told when it is out of
- * date: of one queue, or of all.  Neither function may fail.
+ * Registers callbacks for modules that cache more about queues: they are
+ * called when a queue, or all of them, must be forgotten.  Neither function
+ * may fail.
  */
 extern void jobq_queue_cache_follow_forgetting(void (*forget) (int32 queue, Oid owner),
 											   void (*forget_all) (void));

@@ -4,9 +4,9 @@
  *	  SQL functions that create and change queues; for dropping them see
  *	  queue_drop.c.
  *
- * The row of jobq_store.queue is what they write.  Its lock orders those who
- * change a queue; everybody else learns of the change from the log of
- * changes, which the commit callback writes (queue_change.c).
+ * They write the row of jobq_store.queue.  Its lock serializes changes of a
+ * queue; all others learn of a change from the log of changes, which the
+ * commit callback writes (queue_change.c).
  *
  * IDENTIFICATION
  *	  src/queue/queue_ddl.c
@@ -45,7 +45,7 @@ PG_FUNCTION_INFO_V1(jobq_reset_queue);
 PG_FUNCTION_INFO_V1(jobq_pause);
 PG_FUNCTION_INFO_V1(jobq_resume);
 
-/* The argument of create_queue that is no option. */
+/* The argument of create_queue that is not an option. */
 #define OR_REPLACE "or_replace"
 
 /* A row of jobq_store.queue that is being changed. */
@@ -76,9 +76,9 @@ note_changed_option(QueueRow *row, AttrNumber attnum)
 }
 
 /*
- * The names of the arguments of the calling function.  Arguments are told by
- * them, so that functions of an older or newer version of the extension's
- * script work with this library.
+ * The names of the arguments of the calling function.  Arguments are
+ * identified by name, so that functions of an older or newer version of the
+ * extension's script work with this library.
  */
 static char **
 argument_names(FunctionCallInfo fcinfo)
@@ -102,7 +102,10 @@ argument_names(FunctionCallInfo fcinfo)
 	return names;
 }
 
-/* The number of the argument of that name; -1 if it is NULL or not there. */
+/*
+ * The number of the argument with that name; -1 if it is NULL or does not
+ * exist.
+ */
 static int
 find_argument(FunctionCallInfo fcinfo, const char *name)
 {
@@ -135,8 +138,8 @@ on_dead_argument(FunctionCallInfo fcinfo)
 }
 
 /*
- * Checks the options among the arguments of the calling function, and puts
- * those that are not null into the row.
+ * Checks the options among the arguments of the calling function, and stores
+ * those that are not null in the row.
  */
 static void
 apply_arguments(FunctionCallInfo fcinfo, QueueRow *row)
@@ -165,7 +168,7 @@ apply_arguments(FunctionCallInfo fcinfo, QueueRow *row)
 	}
 }
 
-/* What every change of a queue does at commit. */
+/* Notes what every change of a queue does at commit. */
 static void
 note_change(const QueueRow *row)
 {
@@ -181,7 +184,7 @@ note_change(const QueueRow *row)
 		jobq_at_commit_wake(JOBQ_WAKE_RETENTION);
 }
 
-/* Gets a locked row ready for changes. */
+/* Prepares a locked row for changes. */
 static void
 begin_change(QueueRow *row, const JobqLockedQueue *locked)
 {
@@ -192,8 +195,8 @@ begin_change(QueueRow *row, const JobqLockedQueue *locked)
 }
 
 /*
- * Judges again whether the user may make the change: its checks may have
- * waited for the queue of on_dead.
+ * Checks again whether the user may make the change, since earlier checks may
+ * have waited for the on_dead queue.
  */
 static void
 recheck_change(const JobqLockedQueue *locked, const QueueRow *row)
@@ -206,8 +209,8 @@ recheck_change(const JobqLockedQueue *locked, const QueueRow *row)
 }
 
 /*
- * Locks the row of a queue for a user who needs the privilege, and gets it
- * ready for changes; see jobq_queue_lock().
+ * Locks the row of a queue for a user who needs the privilege, and prepares it
+ * for changes; see jobq_queue_lock().
  */
 static void
 open_queue(JobqLockedQueue *locked, const char *name, int privilege,
@@ -227,9 +230,9 @@ write_queue(JobqLockedQueue *locked, const QueueRow *row)
 }
 
 /*
- * Keeps the queue that on_dead names, or is to name, from being dropped before
- * the queue's own row is locked: drop_queue() has locked the one when it wants
- * the rows of others that name it.  What is wrong is found out later.
+ * Locks the current or new on_dead queue against being dropped before the
+ * queue's own row is locked: drop_queue() locks a queue before the rows of
+ * others that name it.  Errors are found later.
  */
 static void
 lock_on_dead(FunctionCallInfo fcinfo, const char *name)
@@ -248,7 +251,8 @@ lock_on_dead(FunctionCallInfo fcinfo, const char *name)
 }
 
 /*
- * The row of a new queue: the user's, with the options among the arguments.
+ * Makes the row of a new queue of the user, with the options among the
+ * arguments.
  */
 static void
 form_row(FunctionCallInfo fcinfo, const char *name, QueueRow *row)
@@ -269,7 +273,7 @@ form_row(FunctionCallInfo fcinfo, const char *name, QueueRow *row)
 	jobq_queue_row_check(row->values, row->nulls);
 }
 
-/* Adds a queue; false if there is one of that name. */
+/* Adds a queue; returns false if one with that name exists. */
 static bool
 insert_queue(FunctionCallInfo fcinfo, const char *name)
 {
@@ -289,7 +293,7 @@ insert_queue(FunctionCallInfo fcinfo, const char *name)
 	if (!inserted)
 		return false;
 
-	/* somebody who was about to use the name may have been waited for */
+	/* this may have waited for another user of the name */
 	jobq_recheck_function(fcinfo);
 	jobq_queue_owner_check(DatumGetObjectId(row.values[Anum_queue_owner - 1]));
 	jobq_queue_row_check(row.values, row.nulls);
@@ -299,16 +303,16 @@ insert_queue(FunctionCallInfo fcinfo, const char *name)
 
 	/*
 	 * There may be no coordinator, if an extension was dropped here, and the
-	 * queue's entry in shared memory may be that of another one of its id.
+	 * entry in shared memory may belong to an earlier queue with this id.
 	 */
 	jobq_at_commit_wake(JOBQ_WAKE_WORK);
 	return true;
 }
 
 /*
- * Gives a queue that exists the options among the arguments, and no others:
- * its identity, its owner if none is given, and whether it is paused stay.
- * 42501 unless it is the user's; false if there is none.
+ * Gives an existing queue the options among the arguments and resets all
+ * others.  Keeps its id, whether it is paused, and its owner if none is given.
+ * Raises 42501 unless the user owns it; returns false if there is none.
  */
 static bool
 replace_queue(FunctionCallInfo fcinfo, const char *name)
@@ -336,8 +340,8 @@ replace_queue(FunctionCallInfo fcinfo, const char *name)
 }
 
 /*
- * create_queue(queue, <options>, or_replace): 42710 if there is one and
- * or_replace is not set, 22023 for a bad value.
+ * create_queue(queue, <options>, or_replace): raises 42710 if the queue exists
+ * and or_replace is not set, and 22023 for a bad value.
  */
 Datum
 jobq_create_queue(PG_FUNCTION_ARGS)
@@ -382,7 +386,7 @@ jobq_alter_queue(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* reset_queue(queue, option, ...): back to the defaults. */
+/* reset_queue(queue, option, ...): restores defaults. */
 Datum
 jobq_reset_queue(PG_FUNCTION_ARGS)
 {
@@ -420,7 +424,7 @@ jobq_reset_queue(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* Sets whether a queue is paused; false if that changes nothing. */
+/* Sets whether a queue is paused; returns false if that changes nothing. */
 static bool
 set_paused(const char *name, bool paused)
 {

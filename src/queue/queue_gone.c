@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * queue_gone.c
- *	  Who is told that a queue is dropped, or has another name.
+ *	  Reporting that a queue was dropped or renamed.
  *
  * IDENTIFICATION
  *	  src/queue/queue_gone.c
@@ -34,8 +34,9 @@ typedef struct DroppedQueue
 static DroppedQueue *dropped_queues = NULL;
 
 /*
- * Has executors keep off the queue.  False where shared memory has no room for
- * it: they come back after a pause, then, to a job that they were driven from.
+ * Keeps executors away from the queue.  Returns false if shared memory has no
+ * room for it: executors then return after a pause to a job in which they were
+ * interrupted.
  */
 static bool
 begin_keeping_off(int32 queue)
@@ -48,8 +49,9 @@ begin_keeping_off(int32 queue)
 }
 
 /*
- * The queue is not dropped, or not yet.  It may have been by somebody else,
- * and its state be gone, or another one.
+ * Ends that if the queue is not dropped, or not yet.  It may have been dropped
+ * by another transaction, and its state may be gone or belong to another
+ * queue.
  */
 static void
 end_keeping_off(const DroppedQueue *dropped)
@@ -106,7 +108,10 @@ at_subtransaction_end(SubXactEvent event, int level)
 	}
 }
 
-/* At the end of the transaction there is something to do for the queue. */
+/*
+ * Notes that there is something to do for the queue at the end of the
+ * transaction.
+ */
 static DroppedQueue *
 note_name_gone(int32 queue)
 {
@@ -124,8 +129,8 @@ note_name_gone(int32 queue)
 }
 
 /*
- * The queue is about to be dropped: either that is done, or there is an error.
- * With `force`, executors are to keep off it.
+ * Called when a queue is about to be dropped; the caller then drops it or
+ * raises an error.  With `force`, executors are kept away from it.
  */
 void
 jobq_queue_gone_note_dropped(int32 queue, bool force)
@@ -133,7 +138,7 @@ jobq_queue_gone_note_dropped(int32 queue, bool force)
 	note_name_gone(queue)->kept_off = force && begin_keeping_off(queue);
 }
 
-/* The queue gets another name: who waits for its jobs is to hear of it. */
+/* Called when a queue is renamed: wakes sessions that wait for its jobs. */
 void
 jobq_queue_gone_note_renamed(int32 queue)
 {

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * queue_gone.h
- *	  Who is told that a queue is dropped, or has another name.
+ *	  Reporting that a queue was dropped or renamed.
  *
  * IDENTIFICATION
  *	  src/queue/queue_gone.h
@@ -12,12 +12,12 @@
 #define JOBQ_QUEUE_GONE_H
 
 /*
- * The queue is about to be dropped: either that is done, or there is an error.
- * With `force`, executors are to keep off it.
+ * Called when a queue is about to be dropped; the caller then drops it or
+ * raises an error.  With `force`, executors are kept away from it.
  */
 extern void jobq_queue_gone_note_dropped(int32 queue, bool force);
 
-/* The queue gets another name: who waits for its jobs is to hear of it. */
+/* Called when a queue is renamed: wakes sessions that wait for its jobs. */
 extern void jobq_queue_gone_note_renamed(int32 queue);
 
 #endif							/* JOBQ_QUEUE_GONE_H */

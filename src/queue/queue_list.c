@@ -1,18 +1,19 @@
 /*-------------------------------------------------------------------------
  *
  * queue_list.c
- *	  Which queues there are: all of them, those of a role, and those that a
- *	  role has privileges on.
+ *	  Lists of queues: all of them, those of a role, and those on which a role
+ *	  has privileges.
  *
- * All queues are for the coordinator and for administrators.  The coordinator
- * looks through them often, so it keeps what it needs to know of each in an
- * array, and brings that up to date by reading the queues that have changed.
- * Only if more have changed than the log has room for is the table read again.
+ * The list of all queues is used by the coordinator and for administrators.
+ * The coordinator scans it often, so it is kept in an array with the necessary
+ * data of each queue, and updated by reading the queues that have changed.
+ * The whole table is read again only if more queues have changed than the log
+ * has room for.
  *
  * An executor keeps the ids of its role's queues until one of them changes.
  *
- * Whoever is not an administrator asks indexes on the queues' owner and the
- * grants' role.
+ * For other roles, indexes on the owner of queues and the role of grants are
+ * used.
  *
  * IDENTIFICATION
  *	  src/queue/queue_list.c
@@ -41,11 +42,11 @@ static int	nbriefs = 0;
 static int	max_briefs = 0;
 static bool briefs_valid = false;
 
-/* Those that have changed since they were read. */
+/* Queues that have changed since they were read. */
 static int32 changed[JOBQ_QUEUE_CHANGES];
 static int	nchanged = 0;
 
-/* The queues of the role that this process has asked for last. */
+/* The queues of the role last asked for in this process. */
 static Oid	listed_role = InvalidOid;
 static int32 *listed_ids = NULL;
 static int	nlisted = 0;
@@ -137,7 +138,7 @@ read_all_briefs(void)
 	briefs_valid = true;
 }
 
-/* The place of a queue in the array, or where it belongs. */
+/* The position of a queue in the array, or where it belongs. */
 static int
 find_brief(int32 id)
 {
@@ -156,7 +157,7 @@ find_brief(int32 id)
 	return low;
 }
 
-/* Brings what is known of a queue up to date, which may be there or not. */
+/* Updates the data of a queue, which may exist or not. */
 static void
 update_brief(int32 id)
 {
@@ -183,8 +184,8 @@ update_brief(int32 id)
 }
 
 /*
- * All queues, in the order of their ids.  The array is valid until the next
- * call.  For the coordinator and for administrators.
+ * Returns all queues, ordered by id.  The array is valid until the next call.
+ * For the coordinator and administrators.
  */
 const JobqQueueBrief *
 jobq_queues_all(int *n)
@@ -202,8 +203,8 @@ jobq_queues_all(int *n)
 }
 
 /*
- * Makes a JobqQueue of what is known of each, which is enough to look whether
- * it has jobs.
+ * Makes a JobqQueue from a brief, which is enough to check whether the queue
+ * has jobs.
  */
 void
 jobq_queue_outline(JobqQueue *queue, const JobqQueueBrief *brief)
@@ -239,9 +240,9 @@ list_queues_of(Oid role)
 }
 
 /*
- * The queues that executors of a role may work now: a new list of JobqQueue.
- * None if the role was dropped: DROP ROLE does not know of its executors, and
- * its jobs are to wait for another owner.
+ * Returns the queues that executors of a role may work now, as a new list of
+ * JobqQueue.  Returns none if the role was dropped: DROP ROLE does not
+ * terminate its executors, and its jobs must wait for another owner.
  */
 List *
 jobq_queues_of_executor(Oid role)
@@ -265,8 +266,8 @@ jobq_queues_of_executor(Oid role)
 }
 
 /*
- * A number that changes when jobq_queues_of_executor() may have a new answer
- * to the last question.
+ * A number that changes when jobq_queues_of_executor() may return another
+ * result for the last role.
  */
 uint64
 jobq_queues_of_executor_number(void)
@@ -300,7 +301,7 @@ jobq_roles_of(Oid role)
 	List	   *result = NIL;
 	ListCell   *lc;
 
-	/* the list grows while it is gone through */
+	/* the list grows while it is scanned */
 	foreach(lc, candidates)
 	{
 		CatCList   *memberships =
@@ -325,7 +326,7 @@ jobq_roles_of(Oid role)
 	return result;
 }
 
-/* Sorts ids, and leaves each of them once. */
+/* Sorts ids and removes duplicates. */
 static List *
 sort_ids(List *ids)
 {
@@ -344,8 +345,8 @@ sort_ids(List *ids)
 
 /*
  * The ids of the queues on which a role has any of the privileges (a mask), in
- * order.  What it costs is up to the queues of the role, and to all only for
- * one who may do, or read, everything.
+ * order.  The cost is proportional to the number of the role's queues, or to
+ * that of all queues for a role that may do, or read, everything.
  */
 List *
 jobq_queues_allowed(Oid role, int privileges)
@@ -374,7 +375,7 @@ jobq_queues_allowed(Oid role, int privileges)
 
 /* ------------------------------------------------------------- history */
 
-/* The segment of history that finished jobs go to. */
+/* The segment of history to which finished jobs are written. */
 int
 jobq_history_segment(void)
 {

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * queue_list.h
- *	  Which queues there are: all of them, those of a role, and those that a
- *	  role has privileges on.
+ *	  Lists of queues: all of them, those of a role, and those on which a role
+ *	  has privileges.
  *
  * IDENTIFICATION
  *	  src/queue/queue_list.h

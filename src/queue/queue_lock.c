@@ -1,16 +1,16 @@
 /*-------------------------------------------------------------------------
  *
  * queue_lock.c
- *	  Queues as their rows are at this moment, for those who change a queue
- *	  or have waited.
+ *	  The current rows of queues, for functions that change a queue or have
+ *	  waited.
  *
- * A privilege is judged on the queue as it is when the change is made.  While
- * a call waits for another transaction the queue can get another owner, a
- * grant can be revoked, and a role can lose a membership.  So whoever has
- * waited asks again, and whoever changes a queue asks when its row is locked.
- * The row and its grants are read by the latest snapshot, whatever the
- * isolation level, and not from the cache: COMMIT PREPARED wakes those who
- * wait before it can tell that caches are out of date.
+ * Privileges are checked on the queue as it is when the change is made.  While
+ * a call waits for another transaction, the queue can get another owner, a
+ * grant can be revoked, and a role can lose a membership.  So privileges are
+ * checked again after waiting, and a change of a queue checks them when its
+ * row is locked.  The row and its grants are read with the latest snapshot,
+ * regardless of the isolation level, and not from the cache: COMMIT PREPARED
+ * wakes waiting transactions before it can invalidate caches.
  *
  * IDENTIFICATION
  *	  src/queue/queue_lock.c
@@ -33,8 +33,8 @@
 #include "utils/inval.h"
 
 /*
- * The queue as it is now, with what this transaction has done; NULL if there
- * is none.  Allocated in the current memory context.
+ * The current queue, including this transaction's changes; NULL if there is
+ * none.  Allocated in the current memory context.
  */
 const JobqQueue *
 jobq_queue_read_now(int32 id)
@@ -49,8 +49,8 @@ jobq_queue_read_now(int32 id)
 }
 
 /*
- * The queue for one who may have waited.  Only prepared transactions can have
- * ended without telling that the cache is out of date.
+ * The queue for a caller that may have waited.  Only prepared transactions can
+ * have ended without invalidating the cache.
  */
 static const JobqQueue *
 read_again(int32 id)
@@ -62,10 +62,10 @@ read_again(int32 id)
 }
 
 /*
- * For who may have waited, or has run users' code, since he was found to have
- * the privilege: raises 42501 if he has it no longer, and 42704 if the queue is
- * gone, which users' code may have dropped in this transaction.  It may have another
- * name now.
+ * Checks the privilege again after the caller may have waited or run users'
+ * code: raises 42501 if the user no longer has it, and 42704 if the queue is
+ * gone, since users' code may have dropped it in this transaction.  The queue
+ * may have been renamed.
  */
 void
 jobq_queue_recheck(int32 id, int privilege)
@@ -86,7 +86,7 @@ jobq_queue_recheck(int32 id, int privilege)
 			 errdetail("The privilege was revoked, or the queue was given another owner, in the meantime.")));
 }
 
-/* The same for one who has named a job. */
+/* The same for a user who has named a job. */
 void
 jobq_queue_recheck_job(int32 id, int privilege, int64 job_id)
 {
@@ -97,9 +97,9 @@ jobq_queue_recheck_job(int32 id, int privilege, int64 job_id)
 }
 
 /*
- * Locks the row of the queue of that name, after waiting for others who change
- * it, and reads it into *locked.  False if there is none; then nothing is
- * left open.  Checks no privilege.
+ * Locks the row of the queue with that name, waiting for others that change
+ * it, and reads it into *locked.  Returns false, with nothing left open, if
+ * there is none.  Checks no privilege.
  */
 bool
 jobq_queue_find_and_lock(JobqLockedQueue *locked, const char *name)
@@ -127,8 +127,8 @@ jobq_queue_find_and_lock(JobqLockedQueue *locked, const char *name)
 }
 
 /*
- * The same for a user who needs the privilege: 42704, 42501.  Who does not
- * have it waits for nobody.
+ * The same for a user who needs the privilege; raises 42704 and 42501.  Does
+ * not wait if the user lacks the privilege.
  */
 void
 jobq_queue_lock(JobqLockedQueue *locked, const char *name, int privilege)
@@ -140,8 +140,8 @@ jobq_queue_lock(JobqLockedQueue *locked, const char *name, int privilege)
 }
 
 /*
- * For who has waited while he held the row locked: owner and grants are as
- * they were, but roles may have changed.
+ * Checks the privilege again for a caller that has waited while it held the
+ * row lock: owner and grants are unchanged, but roles may have changed.
  */
 void
 jobq_queue_recheck_locked(const JobqLockedQueue *locked, int privilege)
@@ -151,13 +151,13 @@ jobq_queue_recheck_locked(const JobqLockedQueue *locked, int privilege)
 }
 
 /*
- * Keeps the queue from being dropped until the end of the transaction.  Other
- * enqueuers are not in the way; drop_queue takes the same lock in
- * AccessExclusive mode.  Returns the queue as it is then: whoever needs a
- * privilege on it checks that now, if this is not what it was.  NULL if the
- * queue is gone.
+ * Locks the queue against being dropped until the end of the transaction.
+ * Does not conflict with other transactions that enqueue; drop_queue takes the
+ * same lock in AccessExclusive mode.  Returns the current queue, or NULL if it
+ * is gone.  If the queue has changed, the caller must check privileges on it
+ * again.
  *
- * Of a call's locks this is the first one (docs/internals.md, "Order of
+ * This is the first lock that a call takes (docs/internals.md, "Order of
  * locks").
  */
 const JobqQueue *

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * queue_lock.h
- *	  Queues as their rows are at this moment, for those who change a queue
- *	  or have waited.
+ *	  The current rows of queues, for functions that change a queue or have
+ *	  waited.
  *
  * IDENTIFICATION
  *	  src/queue/queue_lock.h

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * queue_options.h
- *	  The options of queues: what they are called, where they are stored and
- *	  which values they take.
+ *	  The options of queues: their names, where they are stored and which
+ *	  values they accept.
  *
  * IDENTIFICATION
  *	  src/queue/queue_options.h
@@ -22,9 +22,9 @@ typedef struct JobqQueueOption
 	const char *name;
 	AttrNumber	attnum;
 	bool		resettable;		/* has a default that reset_queue restores */
-	/* raises 22023 if the value is none that the option can have; may be NULL */
+	/* raises 22023 if the value is invalid for the option; may be NULL */
 	void		(*check) (const char *name, Datum value);
-	/* the value as it is stored in the row; NULL: as it is */
+	/* converts the value for the row; NULL: stored unchanged */
 	Datum		(*convert) (Datum value, const Datum *row);
 } JobqQueueOption;
 

@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * queue_rename.c
- *	  rename_queue(): a queue gets another name.
+ *	  rename_queue(): renaming a queue.
  *
  * Jobs, history, grants, schedules, the option on_dead of other queues, lanes
- * and leases know a queue by its id, and are not touched.  The name of the
- * NOTIFY channel is made of the queue's: those who listen have to LISTEN
- * again.  Those who wait for jobs of the old name are told that it is gone.
+ * and leases refer to a queue by its id, and do not change.  The NOTIFY
+ * channel is named after the queue, so listeners have to LISTEN again.
+ * Sessions that wait for jobs under the old name get an error that it is gone.
  *
  * IDENTIFICATION
  *	  src/queue/queue_rename.c
@@ -38,9 +38,9 @@ report_duplicate(const char *name)
 }
 
 /*
- * Writes the row under the new name.  It is deleted and inserted: an update
- * could not wait for others who are about to use the name, and would report a
- * duplicate as one of an index.
+ * Writes the row under the new name by deleting and inserting it: an update
+ * could not wait for others that are about to use the name, and would report a
+ * duplicate as an index violation.
  */
 static void
 write_name(JobqLockedQueue *locked, const char *new_name)
@@ -59,8 +59,8 @@ write_name(JobqLockedQueue *locked, const char *new_name)
 }
 
 /*
- * rename_queue(queue, new_name): 42704, 42501 unless the user owns the queue,
- * 22023 for a name that no queue can have, and for queues of run(), 42710.
+ * rename_queue(queue, new_name): raises 42704, 42710, 42501 unless the user
+ * owns the queue, and 22023 for an invalid name or a queue of run().
  */
 Datum
 jobq_rename_queue(PG_FUNCTION_ARGS)

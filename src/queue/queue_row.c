@@ -3,9 +3,8 @@
  * queue_row.c
  *	  Reading queues, and privileges on them, from the tables.
  *
- * Every reader asks an index for the rows that it wants, so that it costs
- * nothing how many others there are; jobq_queue_read_briefs() alone reads the
- * table as a whole.
+ * Readers use indexes, so that the cost does not depend on the number of other
+ * rows; only jobq_queue_read_briefs() reads the whole table.
  *
  * IDENTIFICATION
  *	  src/queue/queue_row.c
@@ -84,7 +83,7 @@ static const Option options[Natts_queue + 1] = {
 	[Anum_queue_share_commits] = {OPTION_BOOLEAN, FIELD(share_commits), true},
 };
 
-/* Told of each row that was read. */
+/* Called for each row that was read. */
 typedef void (*RowVisitor) (void *arg, const Datum *values, const bool *nulls);
 
 static int64
@@ -178,7 +177,7 @@ read_backoff(JobqQueue *queue, const Datum *values, const bool *nulls)
 	}
 }
 
-/* Whether a queue was made here: it did not come with a copy. */
+/* Whether a queue belongs to this database and did not come with a copy. */
 static bool
 is_at_home(const Datum *values)
 {
@@ -187,7 +186,7 @@ is_at_home(const Datum *values)
 		DatumGetObjectId(values[Anum_queue_database - 1]) == MyDatabaseId;
 }
 
-/* Fills in a JobqQueue from its row, all but grants and state. */
+/* Fills in a JobqQueue from its row, except grants and state. */
 static void
 read_queue(JobqQueue *queue, const Datum *values, const bool *nulls)
 {
@@ -209,9 +208,9 @@ read_queue(JobqQueue *queue, const Datum *values, const bool *nulls)
 /* ---------------------------------------------------------------- scans */
 
 /*
- * A snapshot that sees all that has been committed, and what this transaction
- * has done.  The views come here from parallel plans, too, where nothing has
- * been written, and only catalog snapshots can be had.
+ * A snapshot that sees everything committed and this transaction's own
+ * changes.  Views also call this in parallel workers, where nothing has been
+ * written and only catalog snapshots are available.
  */
 static Snapshot
 newest_snapshot(void)
@@ -223,9 +222,9 @@ newest_snapshot(void)
 }
 
 /*
- * Has a function look at the rows of a table: those with the given key in the
- * first column of an index, or all if key is NULL.  The number of the key is
- * that of the table's column.
+ * Calls a function for rows of a table: those with the given key in the first
+ * column of an index, or all if key is NULL.  The attribute number of the key
+ * is that of the table.
  */
 static void
 visit_rows(JobqRelation relation, JobqRelation index, ScanKey key,
@@ -272,7 +271,7 @@ visit_rows_with(JobqRelation relation, JobqRelation index, AttrNumber column,
 
 /* --------------------------------------------------------------- queues */
 
-/* Where a queue that is read goes, and what belongs to it. */
+/* Destination of a queue that is read. */
 typedef struct Target
 {
 	JobqQueue  *queue;
@@ -318,8 +317,8 @@ read_grants(Target *target)
 }
 
 /*
- * Reads a queue, with its grants but without its state; what belongs to it
- * goes into the memory context.  False if there is none.
+ * Reads a queue with its grants but without its state, allocating in the
+ * memory context.  Returns false if there is none.
  */
 bool
 jobq_queue_read(int32 id, JobqQueue *queue, MemoryContext context)
@@ -336,9 +335,9 @@ jobq_queue_read(int32 id, JobqQueue *queue, MemoryContext context)
 }
 
 /*
- * Makes a JobqQueue of a row that the caller has read, and may have locked,
- * with the grants as they are now.  For judging privileges on it: it is not
- * the one that look-ups return.
+ * Makes a JobqQueue from a row that the caller has read, and may have locked,
+ * with the current grants.  Used to check privileges; it is not the version
+ * that look-ups return.
  */
 JobqQueue *
 jobq_queue_of_row(const Datum *values, const bool *nulls)
@@ -410,7 +409,7 @@ jobq_queue_read_owned(Oid owner)
 	return ids;
 }
 
-/* The ids of the queues whose dead jobs go to another one. */
+/* The ids of the queues whose dead jobs are reported to another queue. */
 List *
 jobq_queue_read_on_dead(int32 queue)
 {
@@ -456,7 +455,7 @@ jobq_queue_read_granted(Oid role, int privileges)
 
 /* --------------------------------------------------------------- briefs */
 
-/* By which equal handlers are known; not 0. */
+/* Hash that identifies equal handlers; not 0. */
 uint64
 jobq_handler_hash(const char *handler, int length)
 {
@@ -466,7 +465,7 @@ jobq_handler_hash(const char *handler, int length)
 	return hash != 0 ? hash : 1;
 }
 
-/* Fills in what is known of each queue where all are looked at. */
+/* Fills in the brief of a queue. */
 static void
 read_brief(JobqQueueBrief *brief, const Datum *values, const bool *nulls)
 {
@@ -508,7 +507,7 @@ visit_all_briefs(void *arg, const Datum *values, const bool *nulls)
 	*briefs = lappend(*briefs, brief);
 }
 
-/* All queues, in no order. */
+/* Reads the briefs of all queues, unordered. */
 List *
 jobq_queue_read_briefs(void)
 {
@@ -519,7 +518,7 @@ jobq_queue_read_briefs(void)
 	return briefs;
 }
 
-/* One of them; false if it is not there. */
+/* Reads one of them; returns false if it does not exist. */
 bool
 jobq_queue_read_brief(int32 id, JobqQueueBrief *brief)
 {
@@ -538,7 +537,7 @@ visit_service(void *arg, const Datum *values, const bool *nulls)
 	*(int *) arg = DatumGetInt16(values[Anum_service_history_segment - 1]);
 }
 
-/* The segment of history that finished jobs go to. */
+/* The segment of history to which finished jobs are written. */
 int
 jobq_queue_read_history_segment(void)
 {

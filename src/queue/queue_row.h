@@ -3,8 +3,8 @@
  * queue_row.h
  *	  Reading queues, and privileges on them, from the tables.
  *
- * What the functions cost is up to the rows they return: they use indexes.
- * They see all that has been committed and what this transaction has done.
+ * The functions use indexes, so their cost depends only on the rows they
+ * return.  They see everything committed and this transaction's own changes.
  * Results are allocated in the current memory context.
  *
  * IDENTIFICATION
@@ -51,7 +51,7 @@ typedef struct JobqQueue
 	char	   *payload_check;
 	Datum		payload_path;	/* jsonpath, 0: none */
 	int			payload_max_bytes;
-	int64		keep_completed; /* 0: delete at once; -1: for ever */
+	int64		keep_completed; /* 0: delete at once; -1: keep forever */
 	int64		keep_dead;		/* the same */
 	int			keep_completed_count;	/* -1: any number */
 	int			keep_dead_count;
@@ -66,7 +66,7 @@ typedef struct JobqQueue
 	uint64		position;		/* in the log of changes when this was read */
 } JobqQueue;
 
-/* What there is to know of each queue where all are looked through. */
+/* The data of each queue needed where all queues are scanned. */
 typedef struct JobqQueueBrief
 {
 	int32		id;

@@ -1,16 +1,16 @@
 /*-------------------------------------------------------------------------
  *
  * ready.c
- *	  Who is told of jobs that the current transaction makes claimable, or
+ *	  Waking others for jobs that the current transaction makes claimable, or
  *	  gives back.
  *
- * Notes of three kinds (note.h), in which a job's place is remembered until
- * the transaction ends: of jobs that are new, of jobs whose rows it has locked,
- * so that others pass them over, and of queues that are to be looked at.
+ * Three kinds of notes (note.h) are kept until the transaction ends: of new
+ * jobs, of jobs whose rows are locked, so that others skip them, and of queues
+ * that must be looked at.  The first two remember the jobs' places.
  *
- * A locked job that has been changed is settled: it is not claimable any more
- * as it was.  The level of the subtransaction that settled it is kept, as that
- * may roll back.
+ * A locked job that has been changed is settled: its old version is no longer
+ * claimable.  The level of the subtransaction that settled it is kept, since
+ * that may roll back.
  *
  * IDENTIFICATION
  *	  src/queue/ready.c
@@ -37,7 +37,7 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 
-/* What a note of any kind here says. */
+/* Contents of a note of any of these kinds. */
 typedef struct ReadyNote
 {
 	JobqQueueState *state;
@@ -45,11 +45,11 @@ typedef struct ReadyNote
 	Oid			owner;			/* of a queue with executors */
 	bool		notify;
 	bool		at_rest;		/* paused, or not at home */
-	uint64		position;		/* in the log of changes: what is said here of
-								 * the queue was so then */
+	uint64		position;		/* position in the log of changes at which the
+								 * data of the queue was valid */
 	int			njobs;
 	int			settled;		/* level at which the locked job was changed,
-								 * 0: not */
+								 * or 0 */
 	JobqPlace	place;			/* of the first */
 } ReadyNote;
 
@@ -57,10 +57,10 @@ typedef struct ReadyNote
 static int	nready = 0;
 static int	nunsettled = 0;
 
-/* The deepest level at which one was settled that was locked further out. */
+/* The deepest level at which a job locked at an outer level was settled. */
 static int	deepest_settled = 0;
 
-/* The queue whose workers are to be woken, for a number of jobs. */
+/* The queue whose workers must be woken, and the number of jobs. */
 static const ReadyNote *pending = NULL;
 static int	pending_jobs = 0;
 
@@ -80,7 +80,7 @@ describe_queue(ReadyNote *note, const JobqQueue *queue)
 	note->njobs = 1;
 }
 
-/* Whether both are about the same queue, and say the same of it. */
+/* Whether both are about the same queue, with the same data. */
 static bool
 is_same_queue(const ReadyNote *a, const ReadyNote *b)
 {
@@ -90,8 +90,8 @@ is_same_queue(const ReadyNote *a, const ReadyNote *b)
 }
 
 /*
- * Makes one of two notes about jobs of one priority.  Jobs that were settled
- * further in than they were locked may have to be told apart again.
+ * Merges two notes about jobs of one priority.  Jobs settled at an inner level
+ * may have to be separated again and are not merged.
  */
 static bool
 merge_jobs(JobqNote *note, const JobqNote *next)
@@ -120,7 +120,7 @@ merge_new(JobqNote *note, const JobqNote *next)
 	return true;
 }
 
-/* Those that are not settled are looked for one by one. */
+/* Jobs that are not settled are looked for one by one. */
 static bool
 merge_locked(JobqNote *note, const JobqNote *next)
 {
@@ -160,7 +160,7 @@ jobq_ready_note_locked(const JobqQueue *queue, const JobqPlace *place)
 	nunsettled++;
 }
 
-/* The note of a locked job that has not been settled, NULL: none. */
+/* The note of a locked job that has not been settled, or NULL. */
 static JobqNote *
 find_unsettled(int64 job_id)
 {
@@ -179,8 +179,8 @@ find_unsettled(int64 job_id)
 }
 
 /*
- * For a row that this transaction may have locked before.  False if there is a
- * note of that.
+ * Notes the lock of a row that this transaction may have locked before.
+ * Returns false if there is such a note already.
  */
 bool
 jobq_ready_note_locked_again(const JobqQueue *queue, const JobqPlace *place)
@@ -191,7 +191,7 @@ jobq_ready_note_locked_again(const JobqQueue *queue, const JobqPlace *place)
 	return true;
 }
 
-/* Takes back the latest note: the job was not locked. */
+/* Withdraws the latest note, since the job was not locked. */
 void
 jobq_ready_withdraw(void)
 {
@@ -340,7 +340,7 @@ jobq_ready_wake(JobqQueueState *state, int32 queue, Oid owner,
 }
 
 /*
- * The entry of a note's queue, which may have been made since the note was
+ * The entry of a note's queue, which may have been created since the note was
  * added.
  */
 static JobqQueueState *
@@ -352,8 +352,8 @@ state_of(const ReadyNote *note)
 
 /*
  * If the queue has been changed since the note was added (resumed, given a
- * handler), what is said of it may be wrong, and whoever changed it may have
- * had the coordinator look before these jobs were visible: it is to look again.
+ * handler), the note may be wrong, and the coordinator may have looked for
+ * that change before these jobs were visible: it must look again.
  */
 static void
 look_if_changed(const ReadyNote *note)
@@ -376,7 +376,7 @@ wake_pending(void)
 						note->notify, pending_jobs);
 }
 
-/* Workers are to be woken for a note, together with the one before. */
+/* Wakes workers for a note, together with the previous one. */
 static void
 add_to_pending(const ReadyNote *note)
 {
@@ -411,8 +411,8 @@ wake_for_jobs(const JobqNote *note, TimestampTz now)
 }
 
 /*
- * Jobs are claimable, and their row version is visible to whoever takes a
- * snapshot from now on.
+ * Announces jobs that are claimable and visible to snapshots taken from now
+ * on.
  */
 static void
 lower_lane(const JobqNote *note, TimestampTz now)
@@ -444,14 +444,16 @@ wake_for_locked(const JobqNote *note, TimestampTz now)
 		wake_for_jobs(note, now);
 }
 
-/* Jobs that were to be there are not. */
+/* Withdraws jobs that were announced but do not exist. */
 static void
 forget_new(const JobqNote *note, TimestampTz now)
 {
 	nready--;
 }
 
-/* A job that was locked is free again, whatever was done to it. */
+/*
+ * Announces a job that was locked and is free again, whatever was done to it.
+ */
 static void
 give_back(const JobqNote *note, TimestampTz now)
 {
@@ -479,7 +481,10 @@ static const JobqNoteKind look_kind = {
 	.commit = {[JOBQ_NOTE_WAKES] = wake_for_look}
 };
 
-/* What a subtransaction at this level has settled is not settled after all. */
+/*
+ * The subtransaction at this level has rolled back: what it settled is not
+ * settled.
+ */
 static void
 unsettle(int level)
 {
@@ -500,7 +505,10 @@ unsettle(int level)
 	deepest_settled = Min(deepest_settled, level - 1);
 }
 
-/* What a subtransaction at this level has settled its parent has settled. */
+/*
+ * The subtransaction at this level has committed: its parent has settled what
+ * it settled.
+ */
 static void
 hand_up(int level)
 {
@@ -519,7 +527,7 @@ hand_up(int level)
 	deepest_settled = Min(deepest_settled, level - 1);
 }
 
-/* Before the notes are carried out. */
+/* Called before the notes are processed. */
 static void
 before_notes(XactEvent event)
 {
@@ -539,7 +547,7 @@ before_sub_notes(SubXactEvent event, int level)
 		hand_up(level);
 }
 
-/* After it. */
+/* Called after the notes are processed. */
 static void
 after_notes(XactEvent event)
 {

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * ready.h
- *	  Who is told of jobs that the current transaction makes claimable, or
+ *	  Waking others for jobs that the current transaction makes claimable, or
  *	  gives back.
  *
  * IDENTIFICATION
@@ -19,7 +19,7 @@ extern void jobq_ready_init(void);
 
 /*
  * A job of this queue, committed with the transaction, will be claimable from
- * its run_at on.  The place is where its row is then.
+ * its run_at on.  The place is that of its new row.
  */
 extern void jobq_at_commit_ready(const JobqQueue *queue,
 								 const JobqPlace *place);
@@ -28,7 +28,7 @@ extern void jobq_at_commit_ready(const JobqQueue *queue,
 extern void jobq_at_commit_ready_many(const JobqQueue *queue,
 									  const JobqPlace *first, int njobs);
 
-/* Waiters, executors and listeners of the queue are to look for a job. */
+/* Makes waiters, executors and listeners of the queue look for a job. */
 extern void jobq_at_commit_look(const JobqQueue *queue);
 
 /*
@@ -44,38 +44,38 @@ extern bool jobq_ready_note_locked_again(const JobqQueue *queue,
 										 const JobqPlace *place);
 extern void jobq_ready_withdraw(void);
 
-/* A locked job has been changed: it is not claimable any more as it was. */
+/* A locked job has been changed: its old version is no longer claimable. */
 extern void jobq_ready_settle(int64 job_id);
 
 /*
- * Jobs of the queue that this transaction itself has made claimable: whether
- * there are any, and the place of the first of those whose priority is the
- * least one above `after`.
+ * Whether this transaction itself has made jobs of the queue claimable, and
+ * the place of the first one with the smallest priority above `after`.
  */
 extern bool jobq_ready_has_own_jobs(const JobqQueue *queue);
 extern bool jobq_ready_next_own_job(const JobqQueue *queue, int after,
 									JobqPlace *place);
 
-/* All that is known of where jobs are is void. */
+/* Invalidates all knowledge of where jobs are. */
 extern void jobq_at_commit_reset_lanes(void);
 
 /*
- * The coordinator is to look whether the queue has ready jobs, which may be
- * new to it.
+ * Makes the coordinator check whether the queue, which may be new to it, has
+ * ready jobs.
  */
 extern void jobq_at_commit_look_again(int32 queue);
 
 /*
- * At once: a queue has njobs ready jobs.  Callable from commit callbacks.
- * `owner` is that of a queue with executors, else InvalidOid.
+ * Announces njobs ready jobs of a queue at once.  May be called in commit
+ * callbacks.  `owner` is the owner of a queue with executors, otherwise
+ * InvalidOid.
  */
 extern void jobq_ready_wake(JobqQueueState *state, int32 queue, Oid owner,
 							bool notify, int njobs);
 
 /*
- * At once: the coordinator is to look whether a queue of this database has
- * ready jobs, and to start executors even if it has been told of work before.
- * NULL: the queue has no room in shared memory.
+ * Makes the coordinator check at once whether a queue of this database has
+ * ready jobs, and start executors even if it was told of work before.  NULL:
+ * the queue has no room in shared memory.
  */
 extern void jobq_ready_look_now(JobqQueueState *state);
 

@@ -1,17 +1,17 @@
 /*-------------------------------------------------------------------------
  *
  * view_support.c
- *	  Has the views of schema jobq cost what their reader may see.
+ *	  Makes the cost of jobq's views depend on what their reader may see.
  *
- * may_read() and may_see_role() decide about each row.  So that they are not
- * asked about all that there are, these support functions have the planner know
- * that what is let through is also found by an index on the column, with the
- * keys that readable_queues() or visible_roles() return when the scan begins:
+ * may_read() and may_see_role() filter each row.  To avoid calling them for
+ * all rows, these support functions tell the planner that the rows that pass
+ * are also found by an index on the column, with the keys that
+ * readable_queues() or visible_roles() return when the scan begins:
  *
  *		may_read(q.id)  =>  q.id = ANY (readable_queues())
  *
- * It is for the planner to use that.  The function itself is still asked about
- * each row that is found.
+ * Whether to use that is up to the planner.  The function itself is still
+ * called for each row found.
  *
  * IDENTIFICATION
  *	  src/queue/view_support.c
@@ -40,7 +40,7 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
-/* The planner is told that such a part is let through for most readers. */
+/* The selectivity reported to the planner for most readers. */
 #define SELECTIVITY 0.001
 
 PG_FUNCTION_INFO_V1(jobq_readable_queues);
@@ -48,7 +48,7 @@ PG_FUNCTION_INFO_V1(jobq_visible_roles);
 PG_FUNCTION_INFO_V1(jobq_may_read_support);
 PG_FUNCTION_INFO_V1(jobq_may_see_role_support);
 
-/* The ids of the queues that may_read() is true for. */
+/* The ids of the queues for which may_read() is true. */
 static ArrayType *
 read_readable_queues(void)
 {
@@ -65,7 +65,7 @@ read_readable_queues(void)
 }
 
 /*
- * The owners of schedules that may_see_role() is true for, and perhaps other
+ * The owners of schedules for which may_see_role() is true, and perhaps other
  * roles.
  */
 static ArrayType *
@@ -85,8 +85,8 @@ read_visible_roles(void)
 }
 
 /*
- * The array that a function makes, once for each place where it stands in a
- * query that is executed: a scan may be begun again and again.
+ * The array that a function returns, computed once for each call site in an
+ * executed query, since a scan may be restarted many times.
  */
 static ArrayType *
 array_of_query(FunctionCallInfo fcinfo, ArrayType *(*read) (void))
@@ -118,9 +118,9 @@ jobq_visible_roles(PG_FUNCTION_ARGS)
 }
 
 /*
- * The call of a function without arguments in the schema of another function.
- * The reader has no privilege on the schema, so it is not looked up by parser's
- * means.
+ * Makes a call of a function without arguments in the schema of another
+ * function.  The reader has no privilege on the schema, so the parser's
+ * look-up cannot be used.
  */
 static Expr *
 make_call(const char *name, Oid neighbour, Oid result_type)
@@ -139,9 +139,9 @@ make_call(const char *name, Oid neighbour, Oid result_type)
 }
 
 /*
- * An index condition that stands for a function of one argument: the column is
- * among what another function of the schema returns.  It lets through more
- * (request->lossy is set).  NIL if there is none.
+ * Makes an index condition for a function of one argument: the column is among
+ * the values that another function of the schema returns.  The condition is
+ * lossy (request->lossy is set).  Returns NIL if there is none.
  */
 static List *
 make_condition(const SupportRequestIndexCondition *request, Oid type,
@@ -173,9 +173,9 @@ make_condition(const SupportRequestIndexCondition *request, Oid type,
 }
 
 /*
- * Answers a question of the planner about a function that lets through all for
- * who may read everything, and little for others.  The plan may be another role's when
- * it is used.
+ * Answers a request of the planner about a function that passes all rows for a
+ * role that may read everything, and few for others.  The plan may be used by
+ * another role.
  */
 static void *
 answer(Node *request, Oid type, const char *function)

@@ -1,18 +1,18 @@
 /*-------------------------------------------------------------------------
  *
  * hooks.c
- *	  Utility commands that jobq has to know of.
+ *	  Utility commands that jobq must handle.
  *
  * DROP DATABASE, ALTER DATABASE RENAME and SET TABLESPACE, and CREATE DATABASE
- * with that database as its template, all want nobody to be connected.  The
- * workers are no sessions of users, so they step aside: while a hold is on a
- * database no process of jobq is started there and those that run are
- * terminated, with their jobs, which are ready again.  DROP EXTENSION has the
- * same done to the database it runs in, and ALTER EXTENSION lets the running
- * jobs end, as far as that takes no longer than HOLD_TIMEOUT.
+ * with the database as its template require that nobody is connected.  The
+ * workers are not user sessions, so they step aside: while there is a hold on
+ * a database, no process of jobq is started there, and running ones are
+ * terminated with their jobs, which become ready again.  DROP EXTENSION does
+ * the same to its own database, and ALTER EXTENSION waits for running jobs to
+ * end, for up to HOLD_TIMEOUT.
  *
- * A hold lasts for one command.  If that fails the workers come back at once,
- * also when the session dies of it.
+ * A hold lasts for one command.  If the command fails, even with the session,
+ * the workers return at once.
  *
  * IDENTIFICATION
  *	  src/service/hooks.c
@@ -61,7 +61,7 @@
 #define HOLD_TIMEOUT_MS 5000
 #define HOLD_CHECK_INTERVAL_MS 10
 
-/* What a command wants of the workers. */
+/* What a command requires of the workers. */
 typedef enum Disturbance
 {
 	DISTURBS_NOBODY,
@@ -96,8 +96,8 @@ string_option(List *options, const char *name)
 }
 
 /*
- * A command wants a database for itself.  Whoever may not give it disturbs
- * nobody: the command is going to fail.
+ * Handles a command that needs exclusive use of a database.  If the user may
+ * not run it, does nothing, since the command will fail.
  */
 static void
 wants_database(Effect *effect, const char *name, bool as_template)
@@ -151,7 +151,7 @@ drops_extension(const DropStmt *statement)
 	return false;
 }
 
-/* Whether this database is one of those that jobq is at work in. */
+/* Whether jobq works in this database. */
 static bool
 works_here(void)
 {
@@ -161,7 +161,9 @@ works_here(void)
 		database->state != JOBQ_COORDINATOR_ABSENT;
 }
 
-/* Whether the owner of the extension is about to lose all that is his. */
+/*
+ * Whether everything that the extension's owner owns is about to be dropped.
+ */
 static bool
 drops_owner(const DropOwnedStmt *statement)
 {
@@ -258,7 +260,7 @@ judge(const Node *statement, Effect *effect)
 	}
 }
 
-/* A database from which the processes of jobq are kept. */
+/* A database with a hold. */
 typedef struct Hold
 {
 	JobqDatabase *database;		/* NULL: none */
@@ -266,10 +268,10 @@ typedef struct Hold
 } Hold;
 
 /*
- * Ends a hold; runs also when the session dies.  A coordinator that has stayed
- * has started no executors meanwhile, and nobody who enqueues tells it twice:
- * it is to look again.  If the database has been dropped meanwhile, by this
- * command or another one, its entry is somebody else's.
+ * Ends a hold; also runs when the session dies.  A remaining coordinator has
+ * started no executors meanwhile, and commits do not notify it twice, so it
+ * must look again.  If the database has been dropped meanwhile, by this or
+ * another command, its entry belongs to another one.
  */
 static void
 end_hold(int code, Datum arg)
@@ -283,8 +285,8 @@ end_hold(int code, Datum arg)
 }
 
 /*
- * Waits until the coordinator (a process, 0: none) and the executors of the
- * database have gone, but not for ever.
+ * Waits, with a timeout, until the coordinator (a PID, 0: none) and the
+ * executors of the database have exited.
  */
 static void
 wait_until_gone(Oid dboid, pid_t coordinator)
@@ -310,9 +312,9 @@ wait_until_gone(Oid dboid, pid_t coordinator)
 }
 
 /*
- * Terminates the coordinator of a database, under the lock under which it
- * signs off: no other process gets the signal.  Returns its PID, 0 if there is
- * none.
+ * Terminates the coordinator of a database, under the lock that it takes to
+ * sign off, so that no other process gets the signal.  Returns its PID, or 0
+ * if there is none.
  */
 static pid_t
 terminate_coordinator(Oid dboid)
@@ -348,9 +350,9 @@ clear_database(const Effect *effect)
 }
 
 /*
- * DROP EXTENSION locks the relations in an order of its own.  Whoever works
- * with jobs locks their table first: waiting there for all of them keeps
- * DROP EXTENSION from deadlocks with them.
+ * DROP EXTENSION locks the relations in an order of its own.  Transactions
+ * that work with jobs lock the table of jobs first, so waiting there for all
+ * of them keeps DROP EXTENSION from deadlocks with them.
  */
 static void
 lock_jobs(void)
@@ -364,8 +366,8 @@ lock_jobs(void)
 }
 
 /*
- * Whether the command has dropped that very database: its name may have been
- * another one's by the time the workers had left.
+ * Whether the command has dropped that very database: when the workers had
+ * exited, its name may have belonged to another one.
  */
 static bool
 is_dropped(Oid dboid)
@@ -392,10 +394,10 @@ run_command(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 static bool finishing_prepared = false;
 
 /*
- * What a prepared transaction has done is visible, or undone, and no callback
- * has told anybody.  Done when the command's own transaction ends, however it
- * ends: a cancel that comes when the prepared one has just been finished must
- * not be in the way.
+ * The effects of a prepared transaction are visible, or undone, and no
+ * callback has reported them.  Called when the command's own transaction ends,
+ * even by an error, since a cancel may arrive just after the prepared
+ * transaction was finished.
  */
 static void
 at_transaction_end(XactEvent event)

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * hooks.h
- *	  Utility commands that jobq has to know of.
+ *	  Utility commands that jobq must handle.
  *
  * IDENTIFICATION
  *	  src/service/hooks.h

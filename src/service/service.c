@@ -6,12 +6,12 @@
  * Whether they are stopped is in jobq_store.service; the coordinator reads
  * it and tells executors through shared memory (JobqDatabase.stopped).
  *
- * stop() holds from the call on, when nobody else can see its row yet.  So its
- * transaction is counted in shared memory (.stoppers) until it ends, or until
- * the savepoint is rolled back that stop() was called in.  If it commits,
- * .stopped is set in the same moment, and the coordinator is told to read the
- * row; a reading that began before that counts for nothing (.stop_changes).
- * Nobody waits for such a transaction but another stop() or start().
+ * stop() takes effect when it is called, before others can see its row.  So
+ * its transaction is counted in shared memory (.stoppers) until it ends, or
+ * until the savepoint in which stop() was called is rolled back.  If it
+ * commits, .stopped is set at the same moment, and the coordinator is told to
+ * read the row; a reading that began earlier is ignored (.stop_changes).  Only
+ * another stop() or start() waits for such a transaction.
  *
  * IDENTIFICATION
  *	  src/service/service.c
@@ -56,16 +56,19 @@ PG_FUNCTION_INFO_V1(jobq_stop);
 PG_FUNCTION_INFO_V1(jobq_require_preload);
 PG_FUNCTION_INFO_V1(jobq_version);
 
-/* How often stop() looks whether the running jobs are done, milliseconds. */
+/* How often stop() checks whether running jobs have ended, in milliseconds. */
 #define STOP_CHECK_INTERVAL 20
 
-/* So many values of a copied sequence are left out, to be on the safe side. */
+/* Number of values of a copied sequence that are skipped for safety. */
 #define SEQUENCE_GAP 1000
 
 /* The nesting level at which stop() was called in this transaction, 0: not. */
 static int	stop_level = 0;
 
-/* Raises 42501 unless the user may start and stop; after each wait anew. */
+/*
+ * Raises 42501 unless the user may start and stop; called again after each
+ * wait.
+ */
 static void
 require_administrator(void)
 {
@@ -78,8 +81,8 @@ require_administrator(void)
 }
 
 /*
- * Locks the row of the service, for an administrator (42501); *table is to be
- * closed.
+ * Locks the row of the service, for an administrator (raises 42501); the
+ * caller closes *table.
  */
 static TupleTableSlot *
 lock_service(JobqTable **table)
@@ -97,7 +100,8 @@ lock_service(JobqTable **table)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("table %s.service is empty", JOBQ_STORE_SCHEMA),
 				 errhint("Drop the extension and create it again.")));
-	require_administrator();	/* who has waited may be none any more */
+	require_administrator();	/* the user may have lost that right while
+								 * waiting */
 	return slot;
 }
 
@@ -122,7 +126,7 @@ set_stopped(bool stopped)
 	jobq_at_commit_service_changed();
 }
 
-/* Whether stop() is in force.  *since, if it is wanted, is since when. */
+/* Whether jobq is stopped; sets *since, unless NULL, to the time of that. */
 bool
 jobq_service_is_stopped(TimestampTz *since)
 {
@@ -150,9 +154,10 @@ jobq_service_is_stopped(TimestampTz *since)
 }
 
 /*
- * Makes the rows of a table that came from another database this one's.
- * The numbers are those of its columns system_identifier and database.
- * Whoever is changing a row is waited for.  Returns whether there were any.
+ * Makes the rows of a table that came from another database this one's.  The
+ * numbers are those of its columns system_identifier and database.  Waits for
+ * transactions that are changing a row.  Returns whether there were any such
+ * rows.
  */
 static bool
 take_home(JobqRelation relation, int attnum_system, int attnum_database)
@@ -205,7 +210,7 @@ take_home(JobqRelation relation, int attnum_system, int attnum_database)
 }
 
 /*
- * Has the sequences of a copied database go on where nobody has been.
+ * Advances the sequences of a copied database to unused values.
  *
  * CREATE DATABASE ... TEMPLATE copies a sequence's page as if the values that
  * nextval() has put into the WAL in advance were logged here too.  They are
@@ -225,7 +230,7 @@ move_sequences(void)
 		Oid			relid = jobq_relation_oid(sequences[i]);
 		int64		value = nextval_internal(relid, false) + SEQUENCE_GAP;
 
-		/* others may be drawing values at this moment, hence the gap */
+		/* others may be drawing values at the same time, hence the gap */
 		(void) DirectFunctionCall2(setval_oid, ObjectIdGetDatum(relid),
 								   Int64GetDatum(value));
 	}
@@ -233,7 +238,7 @@ move_sequences(void)
 	jobq_lease_blocks_changed();
 }
 
-/* start(): the queues and schedules of this database are at home here. */
+/* start(): makes the queues and schedules of this database its own. */
 Datum
 jobq_start(PG_FUNCTION_ARGS)
 {
@@ -295,7 +300,7 @@ jobq_service_holds(void)
 	return held;
 }
 
-/* The hold of this transaction begins; the row is locked. */
+/* Begins the hold of this transaction; the row is locked. */
 static void
 begin_stop(void)
 {
@@ -312,8 +317,8 @@ begin_stop(void)
 }
 
 /*
- * It ends.  After a commit the row counts, which may say that start() has been
- * called since: until the coordinator has read it, no job is started.
+ * Ends the hold.  After a commit the row counts, which may say that start()
+ * has been called since: no job is started until the coordinator has read it.
  */
 static void
 end_stop(bool committed)
@@ -358,8 +363,8 @@ at_subtransaction_end(SubXactEvent event, int level)
 }
 
 /*
- * Waits until no executor of this database runs a job, or may be about to: all
- * have left, but those that have not come up yet and look before they begin.
+ * Waits until no executor of this database runs a job or may be about to: all
+ * have exited, except starting ones, which check before they begin.
  */
 static void
 wait_for_jobs(void)
@@ -398,8 +403,8 @@ jobq_stop(PG_FUNCTION_ARGS)
 }
 
 /*
- * require_preload(): for the install script.  Leases of a former installation
- * must not mix with the new one's, and a coordinator is needed.
+ * require_preload(): for the install script.  Keeps leases of an earlier
+ * installation apart from the new one's, and requests a coordinator.
  */
 Datum
 jobq_require_preload(PG_FUNCTION_ARGS)

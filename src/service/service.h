@@ -15,17 +15,17 @@
 
 #include "datatype/timestamp.h"
 
-/* Whether the table has it that stop() is in force.  Needs a transaction. */
+/* Whether the table says that jobq is stopped.  Needs a transaction. */
 extern bool jobq_service_is_stopped(TimestampTz *since);
 
 /*
- * Reads that into shared memory, for all who go by it there.  Returns whether
- * no job may be started, by the table or a transaction that is still open.
- * For the coordinator; waits for nobody.
+ * Copies that into shared memory.  Returns whether no job may be started,
+ * because of the table or a transaction that is still open.  For the
+ * coordinator; does not wait.
  */
 extern bool jobq_service_refresh(void);
 
-/* Whether no job may be started, as shared memory has it. */
+/* Whether no job may be started, according to shared memory. */
 extern bool jobq_service_holds(void);
 
 /* The same for an entry under JOBQ_LOCK_DATABASES. */

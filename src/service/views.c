@@ -1,10 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * views.c
- *	  Functions that the views of schema jobq are made of.
+ *	  Functions used by the views of schema jobq.
  *
- * They run as whoever reads the view.  No role has USAGE on jobq_store, so
- * that they are not called but through the views.
+ * They run as the role that reads the view.  No role has USAGE on jobq_store,
+ * so they can be called only through the views.
  *
  * IDENTIFICATION
  *	  src/service/views.c
@@ -34,7 +34,7 @@
 /* Any of these lets a role see a queue's jobs. */
 #define TO_READ (JOBQ_PRIV_READ | JOBQ_PRIV_CONSUME | JOBQ_PRIV_MANAGE)
 
-/* So often a call of may_read() in a query asks about a queue by itself. */
+/* Number of queues that a call of may_read() in a query checks one by one. */
 #define CALLS_ONE_BY_ONE 64
 
 PG_FUNCTION_INFO_V1(jobq_may_read);
@@ -64,8 +64,9 @@ typedef struct Memo
 {
 	Oid			reader;
 	int			ncalls;
-	List	   *queues;			/* all that the reader may read, in order */
-	bool		has_queues;		/* that was found out */
+	List	   *queues;			/* all queues that the reader may read, in
+								 * order */
+	bool		has_queues;		/* whether queues is set */
 } Memo;
 
 static bool
@@ -107,9 +108,9 @@ get_memo(FmgrInfo *flinfo)
 }
 
 /*
- * may_read(queue): as owner, or with a privilege other than to enqueue.  Who
- * asks often in a query is likely to ask about many queues of others: to know
- * the reader's own costs less than to read them all.
+ * may_read(queue): as owner, or with a privilege other than to enqueue.  A
+ * query that calls this often is likely to ask about many queues of others, so
+ * listing the reader's own queues is cheaper than reading all of those.
  */
 Datum
 jobq_may_read(PG_FUNCTION_ARGS)
@@ -144,8 +145,9 @@ jobq_may_read(PG_FUNCTION_ARGS)
 }
 
 /*
- * may_name(queue): with any privilege.  What refers to a queue was once given its
- * name; the queue may have been renamed since, and the privilege revoked.
+ * may_name(queue): with any privilege.  A reference to a queue was created
+ * with its name, but the queue may have been renamed since, and the privilege
+ * revoked.
  */
 Datum
 jobq_may_name(PG_FUNCTION_ARGS)
@@ -172,7 +174,7 @@ jobq_may_see_role(PG_FUNCTION_ARGS)
 				   jobq_reads_all(GetUserId()));
 }
 
-/* may_read_all(): for whom it is true is up to the privilege to execute it. */
+/* may_read_all(): always true; access is controlled by EXECUTE on it. */
 Datum
 jobq_may_read_all(PG_FUNCTION_ARGS)
 {

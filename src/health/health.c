@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * health.c
- *	  The view jobq.health: what an operator must know, a row for each finding
- *	  and none if all is well.
+ *	  The view jobq.health: problems that an operator should know about, a row
+ *	  for each finding and none if all is well.
  *
  * The function behind the view goes through a table of checks and sorts what
  * they found.  The checks of the service, its workers and shared memory are
@@ -73,8 +73,8 @@ static void check_shared_memory(JobqHealth *health);
 static void check_dispatch(JobqHealth *health);
 
 /*
- * In this order: check_service finds out what others go by, check_copies tells
- * what they have counted.
+ * The order matters: check_service sets what others use, and check_copies
+ * reports what they have counted.
  */
 static const struct
 {
@@ -119,7 +119,10 @@ read_database(JobqDatabase *database, bool *has_launcher)
 	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
 }
 
-/* What comes of jobs cannot be written down (bgworker/unrecorded.c). */
+/*
+ * Whether outcomes of jobs cannot be recorded
+ * (bgworker/executor/unrecorded.c).
+ */
 static void
 check_outcomes(JobqHealth *health)
 {
@@ -137,7 +140,7 @@ check_outcomes(JobqHealth *health)
 					since);
 }
 
-/* The server has no room for the launcher, or a coordinator. */
+/* Reports that the server has no slot for the launcher or a coordinator. */
 static void
 report_no_process(JobqHealth *health, const char *message)
 {
@@ -148,7 +151,7 @@ report_no_process(JobqHealth *health, const char *message)
 					JOBQ_NEVER);
 }
 
-/* Why no coordinator is there, though there should be one. */
+/* Reports why there is no coordinator although there should be one. */
 static void
 report_no_coordinator(JobqHealth *health, bool has_launcher)
 {
@@ -232,8 +235,8 @@ check_service(JobqHealth *health)
 }
 
 /*
- * All executors of the server are busy.  Whose jobs most of them run is told
- * to those who may see the role's sessions.
+ * Reports that all executors of the server are busy.  Names the role for which
+ * most of them work if the reader may see its sessions.
  */
 static void
 report_busy_workers(JobqHealth *health)
@@ -259,8 +262,8 @@ report_busy_workers(JobqHealth *health)
 }
 
 /*
- * Jobs of a role wait here since all executors that it may have are busy in
- * other databases.
+ * Reports that jobs of a role wait because all executors that it may have are
+ * busy in other databases.
  */
 static void
 report_capped_role(JobqHealth *health, Oid role)
@@ -284,7 +287,7 @@ report_capped_role(JobqHealth *health, Oid role)
 					JOBQ_NEVER);
 }
 
-/* Whether jobs wait since no executor can be started. */
+/* Whether jobs wait because no executor can be started. */
 static void
 check_workers(JobqHealth *health)
 {
@@ -324,8 +327,8 @@ check_copies(JobqHealth *health)
 }
 
 /*
- * Whether there is room for all leases.  Who fills it is told to those who may
- * see the role's sessions.
+ * Whether there is room for all leases.  Names the role that uses most of it
+ * if the reader may see its sessions.
  */
 static void
 check_lease_room(JobqHealth *health, const char *hint)
@@ -345,7 +348,10 @@ check_lease_room(JobqHealth *health, const char *hint)
 					hint, JOBQ_NEVER);
 }
 
-/* Who fills the room for queues, for those who may see the role's sessions. */
+/*
+ * Names the role that uses most of the room for queues if the reader may see
+ * its sessions.
+ */
 static const char *
 describe_queue_room(const JobqHealth *health)
 {
@@ -381,7 +387,7 @@ check_shared_memory(JobqHealth *health)
 	check_lease_room(health, hint);
 }
 
-/* Whether claims find their jobs the short way, and find all of them. */
+/* Whether claims find jobs through the lanes, and find all of them. */
 static void
 check_dispatch(JobqHealth *health)
 {
@@ -434,7 +440,7 @@ compare_findings(const ListCell *a, const ListCell *b)
 
 	if (result == 0)
 		result = strcmp(first->topic, second->topic);
-	/* what stands for the rest of a topic has no object, and comes last */
+	/* a row for the rest of a topic has no object and comes last */
 	if (result == 0)
 		result = (first->object == NULL) - (second->object == NULL);
 	if (result == 0 && first->object != NULL)
@@ -468,7 +474,7 @@ put_finding(ReturnSetInfo *rsinfo, const JobqFinding *finding)
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
-/* health_findings(): for whoever reads the view. */
+/* health_findings(): the findings that the current user may see. */
 Datum
 jobq_health_findings(PG_FUNCTION_ARGS)
 {
@@ -488,7 +494,7 @@ jobq_health_findings(PG_FUNCTION_ARGS)
 
 	if (!jobq_version_matches())
 	{
-		/* the tables may be others than the checks know */
+		/* the tables may differ from what the checks expect */
 		jobq_health_add(&health, JOBQ_CRITICAL, "version", JOBQ_VERSION,
 						"the extension's version differs from the library's",
 						jobq_version_hint(), JOBQ_NEVER);
@@ -496,7 +502,7 @@ jobq_health_findings(PG_FUNCTION_ARGS)
 		return (Datum) 0;
 	}
 
-	/* rows that were restored from a dump have told nobody of themselves */
+	/* rows restored from a dump are not announced */
 	jobq_queue_cache_forget_all();
 	health.queues = jobq_queues_allowed(health.reader, ~0);
 	for (int i = 0; i < lengthof(checks); i++)

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * health_finding.c
- *	  What a look at the state of things has found.
+ *	  The findings of a health check.
  *
  * IDENTIFICATION
  *	  src/health/health_finding.c

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * health_finding.h
- *	  A look at the state of things, and what it has found.
+ *	  A health check and its findings.
  *
  * IDENTIFICATION
  *	  src/health/health_finding.h
@@ -14,16 +14,16 @@
 #include "nodes/pg_list.h"
 #include "datatype/timestamp.h"
 
-/* Ready jobs that have been waiting so long, and nobody seems to come. */
+/* Age from which ready jobs count as not worked. */
 #define JOBQ_HEALTH_JOB_AGE (5 * USECS_PER_MINUTE)
 
-/* What is late by more than that is. */
+/* Delay from which something counts as late. */
 #define JOBQ_HEALTH_LATE_AFTER (5 * USECS_PER_SEC)
 
-/* Horizons without a time of their own that are behind by so many xids. */
+/* Number of XIDs behind from which a horizon without a time counts as old. */
 #define JOBQ_HEALTH_HORIZON_XIDS 100000
 
-/* So many objects are named for each topic, the rest is counted. */
+/* Number of objects named for each topic; the rest is counted. */
 #define JOBQ_HEALTH_MAX_OBJECTS 100
 
 /* Worst first, as they are shown. */
@@ -34,7 +34,7 @@ typedef enum JobqSeverity
 	JOBQ_INFO
 } JobqSeverity;
 
-/* A look at the state of things. */
+/* A health check in progress. */
 typedef struct JobqHealth
 {
 	MemoryContext context;		/* of the findings */
@@ -42,7 +42,7 @@ typedef struct JobqHealth
 	TimestampTz now;
 	Oid			reader;
 	bool		reads_all;		/* may see every queue and schedule */
-	List	   *queues;			/* ids of those on which the reader has any
+	List	   *queues;			/* ids of those on which the reader has a
 								 * privilege */
 	bool		sees_sessions;	/* of other roles */
 	bool		runs_jobs;		/* a coordinator is there and may start

@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * health_job.c
- *	  What jobq.health says of the jobs of executors: those that go on though
- *	  they were told to end, and that none runs where nothing may be written.
+ *	  Findings about jobs in executors: those that continue although they were
+ *	  told to end, and jobs that wait because transactions are read-only.
  *
- * A backend ends when its code looks for interrupts.  Code that does not, such
- * as a library that waits for something, keeps its executor until it is
- * through, whatever has been sent to the process.
+ * A backend ends when its code checks for interrupts.  Code that does not,
+ * such as a library that waits for something, occupies its executor until it
+ * returns, regardless of signals.
  *
  * IDENTIFICATION
  *	  src/health/health_job.c
@@ -30,13 +30,13 @@
 #include "miscadmin.h"
 #include "utils/timestamp.h"
 
-/* So long it takes to end a process that looks for interrupts, at most. */
+/* Maximum time that ending a process that checks for interrupts takes. */
 #define GRACE (JOBQ_PATIENCE + USECS_PER_SEC)
 
 /* Jobs that share a transaction are short. */
 #define LONG_FOR_SHARING (5 * USECS_PER_SEC)
 
-/* Copies the slots in which a job of this database is run. */
+/* Copies the slots in which a job of this database runs. */
 static int
 read_slots(JobqWorker *slots)
 {
@@ -54,7 +54,7 @@ read_slots(JobqWorker *slots)
 	return nslots;
 }
 
-/* When the timeout of the job in a slot is over; JOBQ_NEVER if it has none. */
+/* When the timeout of the job in a slot ends; JOBQ_NEVER if it has none. */
 static TimestampTz
 timeout_end(JobqTable *jobs, const JobqWorker *slot, const JobqQueue *queue)
 {
@@ -73,7 +73,7 @@ static const char waiter_query[] =
 " WHERE a.wait_event_type = 'Lock'"
 " AND $1 = ANY (pg_catalog.pg_blocking_pids(a.pid)) LIMIT 1";
 
-/* Who waits for a lock of a process; 0: nobody. */
+/* PID of a session that waits for a lock of a process, or 0. */
 static int
 find_waiter(int pid)
 {
@@ -98,10 +98,10 @@ find_waiter(int pid)
 }
 
 /*
- * A job that is unexpectedly long keeps those before it from being committed.
- * It may be waiting for them, in a session that is not this one.  Nothing ends
- * that by itself: who the client of the session is the server does not know, and
- * to cancel just any that waits would hit others.
+ * Reports an unexpectedly long job that keeps earlier ones from being
+ * committed.  It may be waiting for their locks in another session.  That
+ * never ends by itself: the server does not know which session belongs to the
+ * job, and cancelling any waiting session would hit others.
  */
 static void
 check_sharing(JobqHealth *health, const JobqWorker *slot,
@@ -144,8 +144,8 @@ check_slot(JobqHealth *health, JobqTable *jobs, const JobqWorker *slot,
 }
 
 /*
- * Executors that may only read exit at once, and come again within a minute as
- * long as there are jobs.
+ * Reports that transactions are read-only by default: executors exit at once,
+ * and are started again within a minute as long as there are jobs.
  */
 static void
 check_frozen(JobqHealth *health)

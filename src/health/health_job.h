@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * health_job.h
- *	  What jobq.health says of the jobs of executors: those that go on though
- *	  they were told to end, and that none runs where nothing may be written.
+ *	  Findings about jobs in executors: those that continue although they were
+ *	  told to end, and jobs that wait because transactions are read-only.
  *
  * IDENTIFICATION
  *	  src/health/health_job.h
@@ -14,7 +14,7 @@
 
 #include "health/health_finding.h"
 
-/* Jobs that do not end when they are told to */
+/* Jobs that do not end when told to */
 extern void jobq_health_check_jobs(JobqHealth *health);
 
 #endif							/* JOBQ_HEALTH_JOB_H */

@@ -1,16 +1,16 @@
 /*-------------------------------------------------------------------------
  *
  * health_late.c
- *	  What the coordinator has put off, and who is in its way or in that of
- *	  executors, for the view jobq.health.
+ *	  Findings about work that is late, and which transactions block the
+ *	  coordinator or executors.
  *
- * The coordinator says what it has passed over (late.c).  What it is at itself
- * at the moment, and whom it waits for if it does, is in the server's
- * statistics.  Jobs that executors find locked are passed over as well; those
- * are found by who looks at the queues (health_queue.c).
+ * The coordinator reports what it has skipped (late.c).  What it is currently
+ * doing, and for which session it waits, is in the server's statistics.  Jobs
+ * that executors skip because they are locked are found by the checks of
+ * queues (health_queue.c).
  *
- * Of sessions of other roles nothing is said but that they are there, unless
- * the reader may see them in pg_stat_activity.
+ * Sessions of other roles are not described unless the reader may see them in
+ * pg_stat_activity.
  *
  * IDENTIFICATION
  *	  src/health/health_late.c
@@ -92,8 +92,8 @@ execute(const char *query, int nargs, Oid *types, Datum *values)
 }
 
 /*
- * Whose transaction is in the way, as far as that is known and the reader may
- * know it.  *hint is what can be done about it.
+ * Describes a blocking transaction, as far as it is known and the reader may
+ * know it.  *hint says what can be done about it.
  */
 static const char *
 describe_session(const JobqHealth *health, int pid, const char **hint)
@@ -123,7 +123,7 @@ describe_session(const JobqHealth *health, int pid, const char **hint)
 								 1));
 }
 
-/* What the coordinator has passed over. */
+/* Reports a task of which the coordinator has skipped something. */
 static void
 report_task(JobqHealth *health, const char *name,
 			const JobqTaskReport *report)
@@ -143,7 +143,7 @@ report_task(JobqHealth *health, const char *name,
 					report->since);
 }
 
-/* What the coordinator is at, if that takes long. */
+/* Reports what the coordinator is doing if that takes long. */
 static void
 report_long_task(JobqHealth *health, int pid)
 {
@@ -178,7 +178,10 @@ report_long_task(JobqHealth *health, int pid)
 	jobq_health_add(health, JOBQ_CRITICAL, TOPIC, name, message, hint, since);
 }
 
-/* An executor that has to record a job, and somebody who has locked the job. */
+/*
+ * Reports an executor that must record a job which another transaction has
+ * locked.
+ */
 static void
 report_waiting_executor(JobqHealth *health, const JobqWorker *slot,
 						const JobqQueue *queue)
@@ -274,7 +277,7 @@ is_long(int pid)
 }
 
 /*
- * A transaction that is open for long has locked a ready job, and keeps it from
+ * Reports a ready job that a long transaction has locked and keeps from
  * executors.
  */
 void

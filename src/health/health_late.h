@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * health_late.h
- *	  What the coordinator has put off, and who is in its way or in that of
- *	  executors, for the view jobq.health.
+ *	  Findings about work that is late, and which transactions block the
+ *	  coordinator or executors.
  *
  * IDENTIFICATION
  *	  src/health/health_late.h
@@ -15,7 +15,7 @@
 #include "health/health_finding.h"
 #include "queue/queue_row.h"
 
-/* What the coordinator has put off, and who is in its way */
+/* Late work of the coordinator, and what blocks it */
 extern void jobq_health_check_late(JobqHealth *health);
 extern void jobq_health_check_executors(JobqHealth *health);
 extern void jobq_health_report_held_job(JobqHealth *health,

@@ -3,8 +3,8 @@
  * health_lost.c
  *	  Jobs without a queue, for the view jobq.health.
  *
- * A dump has the queues in one COPY, which may fail as a whole, or be left out;
- * the jobs are restored all the same.
+ * A dump contains the queues in one COPY, which may fail as a whole, or be
+ * left out; the jobs are restored anyway.
  *
  * IDENTIFICATION
  *	  src/health/health_lost.c
@@ -21,7 +21,7 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 
-/* Goes from queue to queue in the index, whatever the number of jobs. */
+/* Skips from queue to queue in the index, regardless of the number of jobs. */
 static const char query[] =
 "WITH RECURSIVE job_queue AS ("
 " SELECT pg_catalog.min(j.queue) AS id FROM jobq_store.job AS j"
@@ -40,7 +40,7 @@ jobq_health_check_lost_queues(JobqHealth *health)
 	int64		nqueues = 0;
 	bool		isnull;
 
-	/* nobody else can know whose they were */
+	/* other roles cannot know whose they were */
 	if (!health->reads_all)
 		return;
 	SPI_connect();

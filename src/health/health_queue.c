@@ -3,16 +3,15 @@
  * health_queue.c
  *	  Queues whose jobs wait, and why, for the view jobq.health.
  *
- * How long a queue's jobs have been waiting is read from the low end of each of
- * its priorities in the index job_dispatch.  Jobs that are held by a lease, or
- * locked by a transaction that works them, stand there as well; they do not
- * wait, and tell that somebody works the queue.  No more than MAX_ROWS rows are
- * looked at for a queue.
+ * How long a queue's jobs have been waiting is read from the low end of each
+ * of its priorities in the index job_dispatch.  Jobs held by a lease, or
+ * locked by a transaction that runs them, are also found there; they do not
+ * wait, and show that the queue is being worked.  At most MAX_ROWS rows are
+ * read for a queue.
  *
- * An administrator's look is at all queues there are.  So what is the same for
- * many of them is done once: the scan of the index is opened for all, and a
- * handler is looked up once for each owner.  A queue of which there is nothing to
- * say is not read.
+ * For an administrator all queues are checked.  So work common to many of them
+ * is done once: the index scan is opened once, and a handler is looked up once
+ * for each owner.  A queue without findings is not read.
  *
  * IDENTIFICATION
  *	  src/health/health_queue.c
@@ -56,7 +55,7 @@
 
 #define MAX_ROWS 1000
 
-/* Where to look for jobs; open while all queues are gone through. */
+/* The scan for jobs; open while all queues are checked. */
 typedef struct JobScan
 {
 	Relation	rel;
@@ -98,16 +97,16 @@ typedef struct Look
 	MemoryContext context;		/* as long as the look */
 } Look;
 
-/* What is known of a queue. */
+/* State of the check of a queue. */
 typedef struct QueueCheck
 {
 	Look	   *look;
 	JobqHealth *health;
 	const JobqQueueBrief *brief;
 	const JobqQueue *queue;		/* NULL: not read yet */
-	TimestampTz oldest;			/* run_at of the ready job that waits for
-								 * longest, JOBQ_NEVER: none does */
-	bool		is_worked;		/* by somebody, as it seems */
+	TimestampTz oldest;			/* run_at of the ready job that has waited
+								 * longest, or JOBQ_NEVER */
+	bool		is_worked;		/* a job of it is locked or leased */
 	JobqHeldJob held;			/* a job of executors that others have locked */
 } QueueCheck;
 
@@ -134,8 +133,8 @@ close_scan(JobScan *jobs)
 }
 
 /*
- * Notes the first job that executors would run and that has been kept from
- * them for some time, by somebody who is none of them.
+ * Notes the first job for executors that has been locked for some time by a
+ * session that is not one of them.
  */
 static void
 note_held(QueueCheck *check, TupleTableSlot *slot, TimestampTz run_at)
@@ -155,7 +154,7 @@ note_held(QueueCheck *check, TupleTableSlot *slot, TimestampTz run_at)
 	check->held.pid = pid;
 }
 
-/* Whether the slot's row is a job that waits; notes if somebody works it. */
+/* Whether the slot's row is a waiting job; notes if it is being worked. */
 static bool
 is_waiting(QueueCheck *check, TupleTableSlot *slot, TimestampTz run_at)
 {
@@ -179,7 +178,7 @@ is_waiting(QueueCheck *check, TupleTableSlot *slot, TimestampTz run_at)
 	return false;
 }
 
-/* Has the scan go on at the first job of priority >= `priority`. */
+/* Moves the scan to the first job of priority >= `priority`. */
 static void
 seek(IndexScanDesc scan, int32 queue, int priority)
 {
@@ -193,9 +192,9 @@ seek(IndexScanDesc scan, int32 queue, int priority)
 }
 
 /*
- * Sets check->oldest, is_worked if a job is being worked, and held.  The scan is
- * used in the memory context in which it was opened, since it may allocate what
- * it keeps.
+ * Sets check->oldest, is_worked if a job is being worked, and held.  The scan
+ * is used in the memory context in which it was opened, since it may allocate
+ * data that it keeps.
  */
 static void
 find_oldest(QueueCheck *check)
@@ -265,7 +264,7 @@ add(const QueueCheck *check, JobqSeverity severity, const char *topic,
 						message, hint, check->oldest);
 }
 
-/* A row for those of each kind that are not named. */
+/* Adds a row for the queues of each kind that are not named. */
 static void
 report_rest(const Look *look)
 {
@@ -353,8 +352,8 @@ handler_problem(const QueueCheck *check)
 }
 
 /*
- * The owner of a queue cannot run its jobs.  What is wrong with a role is told
- * once for each severity, with the queue that comes first, however many it has.
+ * Reports that the owner of a queue cannot run its jobs.  The problem of a
+ * role is reported once for each severity, with its first queue.
  */
 static void
 report_owner(const QueueCheck *check, JobqSeverity severity,
@@ -384,7 +383,7 @@ report_owner(const QueueCheck *check, JobqSeverity severity,
 				 name, problem), hint);
 }
 
-/* A queue that belongs to nobody, at home or not. */
+/* Reports a queue without an owner, even one that came with a copy. */
 static void
 report_no_owner(const QueueCheck *check)
 {
@@ -425,7 +424,7 @@ check_owner(const QueueCheck *check)
 	return false;
 }
 
-/* A queue with executors whose jobs have been waiting for long. */
+/* Reports a queue with executors whose jobs have been waiting for long. */
 static void
 report_slow_executors(const QueueCheck *check)
 {
@@ -454,7 +453,9 @@ report_slow_executors(const QueueCheck *check)
 			"See the findings with topic \"worker slots\" and the server log.");
 }
 
-/* A queue for external workers whose jobs have been waiting for long. */
+/*
+ * Reports a queue for external workers whose jobs have been waiting for long.
+ */
 static void
 report_slow_consumers(const QueueCheck *check)
 {
@@ -489,7 +490,7 @@ has_no_owner(const QueueCheck *check)
 								  ObjectIdGetDatum(check->brief->owner));
 }
 
-/* Whether there may be something to say of a queue. */
+/* Whether there may be a finding about a queue. */
 static bool
 is_remarkable(const QueueCheck *check)
 {
@@ -508,7 +509,7 @@ is_remarkable(const QueueCheck *check)
 		 check->oldest <= check->health->now - JOBQ_HEALTH_JOB_AGE);
 }
 
-/* Says what there is to say of a queue, which has been read. */
+/* Reports the findings about a queue, which has been read. */
 static void
 report_queue(const QueueCheck *check)
 {
@@ -586,7 +587,7 @@ end_look(Look *look)
 	hash_destroy(look->handlers);
 }
 
-/* For who may read all queues. */
+/* For readers that may read all queues. */
 static void
 check_all_queues(Look *look)
 {
@@ -603,7 +604,7 @@ check_all_queues(Look *look)
 	}
 }
 
-/* For all others: those on which they have privileges. */
+/* For other readers: the queues on which they have privileges. */
 static void
 check_own_queues(Look *look)
 {

@@ -5,7 +5,7 @@
  *
  * A schedule is late if the time of its next run has passed and the run has
  * not been enqueued.  One that waits for the end of its previous run's job
- * does so on purpose, and is told of as such.
+ * does so on purpose, and is reported as such.
  *
  * IDENTIFICATION
  *	  src/health/health_schedule.c
@@ -40,9 +40,11 @@ enum
 	COL_WAITS_FOR
 };
 
-/* $1 is the identity of this database's cluster, $2 its OID, $3 the time
+/*
+ * $1 is the identity of this database's cluster, $2 its OID, $3 the time
  * before which a next_run is late; $4 says that the reader may see all
- * schedules, $5 has the roles whose schedules he may see. */
+ * schedules, $5 lists the roles whose schedules the reader may see.
+ */
 static const char query[] =
 "SELECT s.name, s.owner::pg_catalog.oid,"
 " s.system_identifier OPERATOR(pg_catalog.=) $1"
@@ -77,7 +79,7 @@ column(uint64 row, int number, bool *isnull)
 						 number, isnull);
 }
 
-/* A schedule that belongs to nobody, at home or not. */
+/* Reports a schedule without an owner, even one that came with a copy. */
 static void
 report_no_owner(JobqHealth *health, const char *name, Counts *counts)
 {
@@ -139,7 +141,7 @@ check_schedule(JobqHealth *health, uint64 row, Oid owner, Counts *counts)
 						next_run);
 }
 
-/* One row for those that are not named. */
+/* Adds one row for those that are not named. */
 static void
 report_rest(JobqHealth *health, JobqSeverity severity, const char *topic,
 			int count)

@@ -1,20 +1,20 @@
 /*-------------------------------------------------------------------------
  *
  * health_server.c
- *	  Who keeps rows and segments of history from being removed, and what
- *	  replication does to jobq, for the view jobq.health.
+ *	  Findings about what keeps rows and segments of history from being
+ *	  removed, and about replication.
  *
- * Dead rows of finished jobs go when no snapshot needs them.  A session, a
- * prepared transaction, a replication slot or a standby that holds the xmin
- * horizon back for long makes the table of jobs grow, and claims slower.  A
- * segment of history is truncated when nobody has a lock on it.
+ * Dead rows of finished jobs are removed when no snapshot needs them.  A
+ * session, a prepared transaction, a replication slot or a standby that holds
+ * back the xmin horizon for long makes the table of jobs grow and claims
+ * slower.  A segment of history is truncated when nobody has a lock on it.
  *
- * Transactions have a time at which they began; slots and standbys do not, and
- * are judged by how many transactions they are behind.  VACUUM is left out, as
- * it holds nothing back, and so is the transaction that reads the view.
+ * Transactions have a start time; slots and standbys do not, and are judged by
+ * how many transactions they are behind.  VACUUM is excluded, since it holds
+ * nothing back, as is the transaction that reads the view.
  *
- * Of sessions of other roles nothing is said but that they are there, unless
- * the reader may see them in pg_stat_activity.
+ * Sessions of other roles are not described unless the reader may see them in
+ * pg_stat_activity.
  *
  * IDENTIFICATION
  *	  src/health/health_server.c
@@ -36,7 +36,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-/* A commit that waits so long for a standby is worth a word. */
+/* Age from which a commit that waits for a standby is reported. */
 #define SYNC_WAIT_AGE (10 * USECS_PER_SEC)
 
 /* Columns of the queries of holders. */
@@ -82,7 +82,7 @@ SESSION_HINT("; see idle_in_transaction_session_timeout")
 " WHERE v.pid = a.pid)"
 " ORDER BY a.xact_start LIMIT $2";
 
-/* $1 is the number of transactions from which on a horizon is old. */
+/* $1 is the number of transactions behind from which a horizon is old. */
 static const char slots_query[] =
 "SELECT 'slot ' || s.slot_name, NULL::pg_catalog.oid,"
 " pg_catalog.format('%s replication slot \"%s\", %s transactions behind,',"
@@ -216,7 +216,7 @@ execute(const char *query, Oid type, Datum limit, Oid relation)
 	return SPI_processed;
 }
 
-/* One row for those that the reader may not see. */
+/* Adds one row for those that the reader may not see. */
 static void
 report_hidden(JobqHealth *health, const char *topic, int count,
 			  const char *message)
@@ -227,7 +227,10 @@ report_hidden(JobqHealth *health, const char *topic, int count,
 						JOBQ_NEVER);
 }
 
-/* Adds a finding for each row of a query.  `hint` is for rows that have none. */
+/*
+ * Adds a finding for each row of a query.  `hint` is for rows without one.
+ * Returns the number of rows that the reader may not see.
+ */
 static int
 report_holders(JobqHealth *health, const char *topic, uint64 nrows,
 			   const char *consequence, const char *hint)
@@ -302,7 +305,7 @@ jobq_health_check_prepared(JobqHealth *health)
 	SPI_finish();
 }
 
-/* Whether commits hang since no synchronous standby answers. */
+/* Whether commits hang because no synchronous standby answers. */
 void
 jobq_health_check_sync_replication(JobqHealth *health)
 {
@@ -363,7 +366,10 @@ jobq_health_check_logical(JobqHealth *health)
 	SPI_finish();
 }
 
-/* Whether somebody keeps the oldest segment of history from being emptied. */
+/*
+ * Whether a transaction keeps the oldest segment of history from being
+ * emptied.
+ */
 void
 jobq_health_check_history(JobqHealth *health)
 {

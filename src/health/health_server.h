@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * health_server.h
- *	  Who keeps rows and segments of history from being removed, and what
- *	  replication does to jobq, for the view jobq.health.
+ *	  Findings about what keeps rows and segments of history from being
+ *	  removed, and about replication.
  *
  * IDENTIFICATION
  *	  src/health/health_server.h
@@ -14,7 +14,7 @@
 
 #include "health/health_finding.h"
 
-/* Who keeps dead rows and history from being removed */
+/* What keeps dead rows and history from being removed */
 extern void jobq_health_check_horizon(JobqHealth *health);
 extern void jobq_health_check_prepared(JobqHealth *health);
 extern void jobq_health_check_history(JobqHealth *health);

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * cron_expression.c
- *	  Cron expressions of users: what is wrong with them.
+ *	  Cron expressions of users: parsing and error reporting.
  *
  * IDENTIFICATION
  *	  src/schedule/cron_expression.c
@@ -14,7 +14,7 @@
 
 #include "mb/pg_wchar.h"
 
-/* How much of a malformed text is shown, in bytes. */
+/* Maximum length of a malformed text that is shown, in bytes. */
 #define SHOWN_TEXT_MAX 100
 
 char *
@@ -30,8 +30,8 @@ jobq_cron_error_detail(const char *text, const JobqCronError *error)
 }
 
 /*
- * Parses an expression that a user has given.  Raises 22023; DETAIL says which
- * field is wrong, and where.
+ * Parses a user's expression.  Raises 22023; the DETAIL says which field is
+ * wrong, and where.
  */
 void
 jobq_cron_require(const char *text, JobqCron *cron)

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * cron_expression.h
- *	  Cron expressions of users: what is wrong with them.
+ *	  Cron expressions of users: parsing and error reporting.
  *
  * IDENTIFICATION
  *	  src/schedule/cron_expression.h
@@ -17,8 +17,8 @@
 extern void jobq_cron_require(const char *text, JobqCron *cron);
 
 /*
- * Where in the text something is wrong, and what (palloc'd).  The position is
- * in characters, the first one of the whole text being 1.
+ * Describes an error in the text and its position (palloc'd).  Positions are
+ * in characters, starting with 1.
  */
 extern char *jobq_cron_error_detail(const char *text,
 									const JobqCronError *error);

@@ -1,15 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * schedule.c
- *	  The SQL functions that make, change and run schedules.
+ *	  The SQL functions that create, change and run schedules.
  *
- * The row of jobq_store.schedule is what they write, under its lock.  The
- * coordinator is told of a new next_run when the transaction commits; of
- * anything else it learns when it reads the row.
+ * They write the row of jobq_store.schedule, under its lock.  The coordinator
+ * is told of a new next_run when the transaction commits; it learns of
+ * anything else when it reads the row.
  *
- * A schedule belongs to the role that has made it, or replaced it last: its
- * command runs as that role, and its jobs go to the queue by that role's
- * privilege.
+ * A schedule belongs to the role that created it or last replaced it: its
+ * command runs as that role, and its jobs are enqueued with that role's
+ * privileges.
  *
  * IDENTIFICATION
  *	  src/schedule/schedule.c
@@ -62,7 +62,7 @@ name_argument(FunctionCallInfo fcinfo)
 	return name;
 }
 
-/* Makes the row of schedule()'s arguments, but for its id. */
+/* Makes the row from schedule()'s arguments, except for its id. */
 static void
 form_row(FunctionCallInfo fcinfo, JobqScheduleRow *row)
 {
@@ -108,9 +108,9 @@ form_row(FunctionCallInfo fcinfo, JobqScheduleRow *row)
 }
 
 /*
- * Takes over into a row that replaces an old one what is to stay: identity and
- * past, what alter_schedule() has set, and also next_run if nothing that
- * decides it has changed.
+ * Copies what must be kept from an old row into the one that replaces it:
+ * identity and past, what alter_schedule() has set, and also next_run if
+ * nothing that determines it has changed.
  */
 static void
 keep_from_old(JobqScheduleRow *row, const JobqScheduleRow *old)
@@ -167,8 +167,8 @@ jobq_schedule(PG_FUNCTION_ARGS)
 		jobq_schedule_set(&row, Anum_schedule_id, Int64GetDatum(id));
 
 		/*
-		 * If another schedule of this name has just been removed, it may have
-		 * had a run since form_row(); that must not come again.
+		 * If another schedule with this name has just been removed, it may
+		 * have had a run since form_row(), which must not be repeated.
 		 */
 		if (DatumGetBool(row.values[Anum_schedule_enabled - 1]))
 			jobq_schedule_set(&row, Anum_schedule_next_run,
@@ -180,7 +180,7 @@ jobq_schedule(PG_FUNCTION_ARGS)
 	jobq_schedule_note_next_run(&row);
 	jobq_table_close(table);
 
-	/* the queue's row, and the schedule's, may have been waited for */
+	/* may have waited for the rows of the queue and the schedule */
 	jobq_recheck_function(fcinfo);
 	jobq_queue_recheck(DatumGetInt32(row.values[Anum_schedule_queue - 1]),
 					   JOBQ_PRIV_ENQUEUE);

@@ -3,15 +3,15 @@
  * schedule_alter.c
  *	  The SQL functions alter_schedule and reset_schedule.
  *
- * They change what is named and leave the rest, the past, the owner and, if
- * nothing that decides it has changed, the next run.  keep_runs and
- * catch_up_window can be set here only, and stay when schedule() replaces the
- * schedule: what an operator has decided about it is not undone by the script
- * of the next deployment.
+ * They change only what is named, and keep the past, the owner and, if nothing
+ * that determines it has changed, the next run.  keep_runs and catch_up_window
+ * can be set only here, and are kept when schedule() replaces the schedule, so
+ * that the script of the next deployment does not undo an operator's
+ * decisions.
  *
- * Whoever has the privileges of a schedule's owner may change it.  But what
- * the schedule runs, it runs as its owner; so a command, or the parameters of
- * one, may be changed only by those who could become that role.
+ * A role that has the privileges of a schedule's owner may change the
+ * schedule.  But a schedule runs as its owner, so a command or its parameters
+ * may be changed only by roles that can SET ROLE to the owner.
  *
  * IDENTIFICATION
  *	  src/schedule/schedule_alter.c
@@ -40,7 +40,7 @@
 PG_FUNCTION_INFO_V1(jobq_alter_schedule);
 PG_FUNCTION_INFO_V1(jobq_reset_schedule);
 
-/* Raises 42501 unless the user may have commands run as the owner. */
+/* Raises 42501 unless the user may run commands as the owner. */
 static void
 check_may_run_as_owner(const JobqScheduleRow *row)
 {
@@ -58,8 +58,8 @@ check_may_run_as_owner(const JobqScheduleRow *row)
 }
 
 /*
- * Checks what the schedule is to do after a change, with the row locked:
- * 42501, 23514, 55000.
+ * Checks what the schedule will do after a change, with the row locked.
+ * Raises 42501, 23514 and 55000.
  */
 static void
 check_target(const JobqScheduleRow *row, bool new_target)
@@ -80,15 +80,16 @@ check_target(const JobqScheduleRow *row, bool new_target)
 				 errmsg("schedule \"%s\" cannot run",
 						TextDatumGetCString(row->values[Anum_schedule_name - 1])),
 				 errdetail_internal("%s", problem)));
-	/* the user's privilege, as it is after the waits */
+	/* check the user's privilege again after waiting */
 	if (new_target)
 		jobq_queue_check_privilege(queue, JOBQ_PRIV_ENQUEUE);
 	jobq_payload_check_job(queue, row->values[Anum_schedule_payload - 1]);
 }
 
 /*
- * Makes the queue of commands of the schedule's owner before the schedule is
- * locked, if it is not there: the name of a queue is waited for.
+ * Creates the run() queue of the schedule's owner, if it does not exist,
+ * before the schedule is locked, since that may wait for the name of the
+ * queue.
  */
 static void
 make_run_queue(const JobqScheduleRow *row)
@@ -97,7 +98,10 @@ make_run_queue(const JobqScheduleRow *row)
 	(void) jobq_queue_run_of(DatumGetObjectId(row->values[Anum_schedule_owner - 1]));
 }
 
-/* Writes the changed row; `times`: what decides when there are runs was set. */
+/*
+ * Writes the changed row; `times` says that something that determines the
+ * times of runs was set.
+ */
 static void
 finish(JobqTable *table, TupleTableSlot *slot, JobqScheduleRow *row,
 	   const JobqScheduleRow *old, bool times)
@@ -114,7 +118,7 @@ finish(JobqTable *table, TupleTableSlot *slot, JobqScheduleRow *row,
 	jobq_table_close(table);
 }
 
-/* Whether one of the arguments says when there are runs. */
+/* Whether one of the arguments determines the times of runs. */
 static bool
 has_times(FunctionCallInfo fcinfo)
 {
@@ -127,8 +131,8 @@ has_times(FunctionCallInfo fcinfo)
 }
 
 /*
- * Locks the schedule, and makes of its row (`old`) the one that the arguments
- * of alter_schedule() want.
+ * Locks the schedule, and makes a new row from its row (`old`) and the
+ * arguments of alter_schedule().
  */
 static void
 lock_and_alter(FunctionCallInfo fcinfo, JobqTable *table, TupleTableSlot *slot,
@@ -146,7 +150,7 @@ lock_and_alter(FunctionCallInfo fcinfo, JobqTable *table, TupleTableSlot *slot,
 
 /*
  * alter_schedule(name, ...): sets what is not NULL.  See schedule_form.c and
- * jobq_schedule_require() for what it raises.
+ * jobq_schedule_require() for the errors it raises.
  */
 Datum
 jobq_alter_schedule(PG_FUNCTION_ARGS)
@@ -176,12 +180,12 @@ jobq_alter_schedule(PG_FUNCTION_ARGS)
 	if (new_target || !PG_ARGISNULL(JOBQ_SCHEDULE_PAYLOAD))
 	{
 		check_target(&row, new_target);
-		/* a payload_check may have done something to the schedule */
+		/* a payload_check may have changed the schedule */
 		lock_and_alter(fcinfo, table, slot, queue, &row, &old);
 	}
 	finish(table, slot, &row, &old, has_times(fcinfo));
 
-	/* the making of a run queue, and a payload_check, may have waited */
+	/* creating a run() queue, and a payload_check, may have waited */
 	jobq_schedule_check_owner(&row);
 	if (!PG_ARGISNULL(JOBQ_SCHEDULE_QUEUE))
 		jobq_queue_recheck(queue->id, JOBQ_PRIV_ENQUEUE);
@@ -189,9 +193,9 @@ jobq_alter_schedule(PG_FUNCTION_ARGS)
 }
 
 /*
- * Locks the schedule, and makes of its row (`old`) the one that the arguments
- * of reset_schedule() want.  Returns whether something was reset that decides
- * when there are runs; *payload: whether the payload was.
+ * Locks the schedule, and makes a new row from its row (`old`) and the
+ * arguments of reset_schedule().  Returns whether something was reset that
+ * determines the times of runs; sets *payload if the payload was reset.
  */
 static bool
 lock_and_reset(FunctionCallInfo fcinfo, JobqTable *table, TupleTableSlot *slot,
@@ -217,7 +221,7 @@ lock_and_reset(FunctionCallInfo fcinfo, JobqTable *table, TupleTableSlot *slot,
 	return times;
 }
 
-/* reset_schedule(name, option, ...): back to the defaults. */
+/* reset_schedule(name, option, ...): restores defaults. */
 Datum
 jobq_reset_schedule(PG_FUNCTION_ARGS)
 {
@@ -237,7 +241,7 @@ jobq_reset_schedule(PG_FUNCTION_ARGS)
 	if (payload)
 	{
 		check_target(&row, false);
-		/* a payload_check may have done something to the schedule */
+		/* a payload_check may have changed the schedule */
 		times = lock_and_reset(fcinfo, table, slot, &row, &old, &payload);
 	}
 	finish(table, slot, &row, &old, times);

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * schedule_enqueue.c
- *	  The jobs that runs of schedules are made of.
+ *	  Adding the jobs of schedules' runs.
  *
  * IDENTIFICATION
  *	  src/schedule/schedule_enqueue.c
@@ -66,9 +66,9 @@ jobq_schedule_queue(const Datum *values, const bool *nulls, char **problem)
 }
 
 /*
- * How much later than its nominal time a run starts: 0 to max microseconds,
- * always the same for a schedule and nominal time, different for others.
- * (The mixing function is splitmix64's.)
+ * The jitter of a run: 0 to max microseconds, always the same for a schedule
+ * and nominal time, different for others.  (The mixing function is
+ * splitmix64's.)
  */
 static int64
 jitter_of_run(int64 schedule, TimestampTz slot, int64 max)
@@ -84,7 +84,7 @@ jitter_of_run(int64 schedule, TimestampTz slot, int64 max)
 	return (int64) (hash % ((uint64) max + 1));
 }
 
-/* A time for a header, as to_jsonb() has it, in UTC. */
+/* A time for a header, formatted like to_jsonb(), in UTC. */
 static char *
 header_time(Datum timestamp)
 {
@@ -93,7 +93,7 @@ header_time(Datum timestamp)
 	return JsonEncodeDateTime(NULL, timestamp, TIMESTAMPTZOID, &utc);
 }
 
-/* What a job is told of the run it belongs to. */
+/* The headers that tell a job about its run. */
 static Datum
 headers_of_run(const Datum *values, const bool *nulls, TimestampTz slot,
 			   bool caught_up)
@@ -115,8 +115,8 @@ headers_of_run(const Datum *values, const bool *nulls, TimestampTz slot,
 }
 
 /*
- * Keeps the queue from being dropped, and returns it as it is then.  Raises
- * 42501 if the schedule's owner may no longer enqueue into it.
+ * Locks the queue against being dropped, and returns its current definition.
+ * Raises 42501 if the schedule's owner may no longer enqueue into it.
  */
 static const JobqQueue *
 lock_target(const JobqQueue *queue, Oid owner)
@@ -169,7 +169,7 @@ jobq_schedule_enqueue(JobqTable *jobs, const JobqQueue *queue,
 	return jobq_enqueue_job(jobs, &options, values[Anum_schedule_payload - 1]);
 }
 
-/* Whether the headers of a job say what headers_of_run() has put there. */
+/* Whether the headers of a job are those of headers_of_run(). */
 static bool
 is_caught_up(JobqTable *jobs, HeapTuple job)
 {

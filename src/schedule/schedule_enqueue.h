@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * schedule_enqueue.h
- *	  The jobs that runs of schedules are made of.
+ *	  Adding the jobs of schedules' runs.
  *
  * IDENTIFICATION
  *	  src/schedule/schedule_enqueue.h
@@ -17,21 +17,22 @@
 #include "datatype/timestamp.h"
 
 /*
- * Where the schedule's jobs go.  NULL, and in *problem why (palloc'd), if its
- * owner cannot put any there.
+ * The queue of the schedule's jobs.  Returns NULL, and the reason in *problem
+ * (palloc'd), if its owner cannot enqueue into it.
  */
 extern const JobqQueue *jobq_schedule_queue(const Datum *values,
 											const bool *nulls,
 											char **problem);
 
-/* Adds the job of the run of a given nominal time; returns its id. */
+/* Adds the job of the run with the given nominal time; returns its id. */
 extern int64 jobq_schedule_enqueue(JobqTable *jobs, const JobqQueue *queue,
 								   const Datum *values, const bool *nulls,
 								   TimestampTz slot, bool caught_up);
 
 /*
- * Whether a job is not finished, as the active snapshot sees it; and if so, in
- * *caught_up unless that is NULL, whether it is that of a run made up for.
+ * Whether a job is unfinished according to the active snapshot.  If so, sets
+ * *caught_up, unless NULL, to whether it belongs to a missed run that was
+ * started late.
  */
 extern bool jobq_schedule_job_is_live(JobqTable *jobs, int64 id,
 									  bool *caught_up);

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * schedule_fire.h
- *	  What the coordinator does when schedules are due: it adds their jobs
- *	  and moves next_run on.
+ *	  Firing due schedules, by the coordinator: adding their jobs and advancing
+ *	  next_run.
  *
  * IDENTIFICATION
  *	  src/schedule/schedule_fire.h
@@ -14,7 +14,7 @@
 
 #include "datatype/timestamp.h"
 
-/* Enqueue what schedules are due */
+/* Enqueues the runs of due schedules */
 extern TimestampTz jobq_schedule_fire_due(int limit, bool *more);
 
 #endif							/* JOBQ_SCHEDULE_FIRE_H */

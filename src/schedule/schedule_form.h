@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * schedule_form.h
- *	  What the arguments of schedule() and alter_schedule() make of a row of
- *	  jobq_store.schedule, and whether it makes sense.
+ *	  Applying the arguments of schedule() and alter_schedule() to a row of
+ *	  jobq_store.schedule, and checking the result.
  *
  * IDENTIFICATION
  *	  src/schedule/schedule_form.h

@@ -1,22 +1,34 @@
 /*-------------------------------------------------------------------------
  *
  * schedule_history.c
- *	  What became of the latest runs of schedules.
+ *	  The history of schedules' latest runs.
  *
  * Each schedule has a ring of places in jobq_store.schedule_run.  The n-th
- * event of its history is written to place n modulo the size of the ring, over
- * the one that was there, so that history is bounded without anything that
- * looks for old rows; schedule.history is n.  The same lock guards both: that
- * of the schedule's row.  Runs that are left out one after the other share a
- * row, lest a job that runs for hours pushes everything else out.
+ * event of its history overwrites place n modulo the size of the ring, so
+ * history is bounded without searching for old rows; schedule.history is n.
+ * The lock of the schedule's row protects both.  Consecutive skipped runs
+ * share a row, so that a job that runs for hours does not push everything else
+ * out.
  *
- * With keep_runs => 'errors' a run that has succeeded is of no interest any
- * more, and the next event takes its place, which keeps the ring for the
- * others.  When a run is written down nobody knows yet how its job will end;
- * and whoever ends the job does not know better than to leave the row alone,
- * since it may not lock the schedule's row, for which the coordinator would
- * have to wait.  So it is the next event that looks what has become of the
- * latest ones.  Until then the view hides those that have succeeded.
+ * 'errors' a run that has succeeded is of no interest any more, and the next
+ * event takes its place, which keeps the ring for the others.  When a run is
+ * written down nobody knows yet how its job will end; and whoever ends the job
+ * does not know better than to leave the row alone, since it may not lock the
+ * schedule's row, for which the coordinator would have to wait.  So it is the
+ * next event that looks what has become of the latest ones.  Until then the
+ * view hides those that have succeeded. => With keep_runs => 'errors',
+ * successful runs need not be kept, and the next event takes the place of one.
+ * When a run is recorded, the outcome of its job is not known; and the
+ * transaction that ends the job cannot change the row, since it must not lock
+ * the schedule's row, which would block the coordinator.  So the next event
+ * checks the outcome of the latest runs.  Until then the view hides successful
+ * ones. => 'errors' a run that has succeeded is of no interest any more, and
+ * the next event takes its place, which keeps the ring for the others.  When a
+ * run is written down nobody knows yet how its job will end; and whoever ends
+ * the job does not know better than to leave the row alone, since it may not
+ * lock the schedule's row, for which the coordinator would have to wait.  So
+ * it is the next event that looks what has become of the latest ones.  Until
+ * then the view hides those that have succeeded.
  *
  * The view jobq.schedule_runs hides what is older than a year.
  *
@@ -49,8 +61,8 @@
 #define EVENTS_KEPT 100
 
 /*
- * How many of the latest events are looked at for one that need not be kept.
- * More than one: jobs may overlap, and runs be skipped while one is running.
+ * Number of latest events searched for one that need not be kept.  More than
+ * one, since jobs may overlap, and runs may be skipped while one is running.
  */
 #define EVENTS_SEARCHED 10
 
@@ -83,7 +95,7 @@ jobq_schedule_history_close(JobqScheduleHistory *history)
 	jobq_table_close(history->table);
 }
 
-/* Finds the row of a place, and locks it if it is to be written. */
+/* Finds the row of a place, and locks it if it will be written. */
 static bool
 find_place(JobqScheduleHistory *history, Datum schedule, int place, bool lock)
 {
@@ -103,7 +115,7 @@ find_place(JobqScheduleHistory *history, Datum schedule, int place, bool lock)
 	return found;
 }
 
-/* Whether the jobs of a schedule go to that queue. */
+/* Whether the jobs of a schedule are enqueued into that queue. */
 static bool
 goes_to(const Datum *schedule, bool is_command, const JobqQueue *queue)
 {
@@ -114,8 +126,8 @@ goes_to(const Datum *schedule, bool is_command, const JobqQueue *queue)
 }
 
 /*
- * Whether a run of a schedule that is still written down has that job.  The
- * latest ones are looked at first: nearly always it is one of those.
+ * Whether a recorded run of a schedule has that job.  Searches the latest runs
+ * first, since it is nearly always one of those.
  */
 static bool
 has_run(const Datum *schedule, int64 job_id)
@@ -136,9 +148,9 @@ has_run(const Datum *schedule, int64 job_id)
 }
 
 /*
- * The name comes from a header, which whoever enqueues may set: the schedule
- * must know the job.  And whose jobs are kept is up to those who manage the
- * queue.
+ * The name comes from a header that any user may set when enqueueing, so the
+ * schedule must know the job.  Whether jobs are kept is up to the roles that
+ * manage the queue.
  */
 static bool
 leaves_no_trace(const char *name, const JobqQueue *queue,
@@ -169,7 +181,7 @@ leaves_no_trace(const char *name, const JobqQueue *queue,
 	return result;
 }
 
-/* Whether the row of a place is of a run whose job has succeeded. */
+/* Whether the row of a place belongs to a run whose job has succeeded. */
 static bool
 has_succeeded(TupleTableSlot *slot, JobqTable *jobs, TupleTableSlot *job_slot)
 {
@@ -220,10 +232,10 @@ is_skipped(TupleTableSlot *slot, const char *reason)
 }
 
 /*
- * Finds the row of runs that were skipped for the same reason as this one, and
- * locks it.  The reason names the job that was not finished: with another one
- * there was a run in between.  It is the latest event's, or may be that of an
- * earlier place that a run that has succeeded has left.
+ * Finds and locks the row of runs that were skipped for the same reason as
+ * this one.  The reason names the unfinished job: if it is another one, there
+ * was a run in between.  The row is that of the latest event, or of an earlier
+ * place if a successful run has freed it.
  */
 static bool
 find_skipped(JobqScheduleHistory *history, const Datum *schedule,
@@ -244,10 +256,7 @@ find_skipped(JobqScheduleHistory *history, const Datum *schedule,
 	return false;
 }
 
-/*
- * Adds runs that were skipped to those that were skipped right before them, if
- * there are any.
- */
+/* Adds skipped runs to those skipped right before them, if any. */
 static bool
 extend_skipped(JobqScheduleHistory *history, const Datum *schedule,
 			   const JobqScheduleEvent *event)
@@ -270,7 +279,7 @@ extend_skipped(JobqScheduleHistory *history, const Datum *schedule,
 	return true;
 }
 
-/* Writes down what has become of runs, and counts it in the schedule. */
+/* Records the outcome of runs, and counts the event in the schedule. */
 void
 jobq_schedule_history_add(JobqScheduleHistory *history, Datum *schedule,
 						  const JobqScheduleEvent *event)
@@ -315,7 +324,7 @@ jobq_schedule_history_add(JobqScheduleHistory *history, Datum *schedule,
 		jobq_table_insert(history->table, values, nulls);
 }
 
-/* Removes the history of a schedule that is to be removed. */
+/* Removes the history of a schedule that is being removed. */
 void
 jobq_schedule_history_remove(const Datum *schedule)
 {

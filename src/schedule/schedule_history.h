@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * schedule_history.h
- *	  What became of the latest runs of schedules.
+ *	  The history of schedules' latest runs.
  *
  * IDENTIFICATION
  *	  src/schedule/schedule_history.h
@@ -15,7 +15,7 @@
 
 #include "datatype/timestamp.h"
 
-/* A run that is enqueued so long after its time is late. */
+/* A run enqueued more than this after its time is late. */
 #define JOBQ_SCHEDULE_LATE_AFTER (60 * USECS_PER_SEC)
 
 /* The words are in schedule_history.c. */
@@ -29,8 +29,8 @@ typedef enum JobqScheduleRunOutcome
 } JobqScheduleRunOutcome;
 
 /*
- * What has become of runs of a schedule, for its history: of one, or of
- * several in a row that were left out.
+ * The outcome of a run of a schedule, or of several consecutive skipped runs,
+ * for its history.
  */
 typedef struct JobqScheduleEvent
 {
@@ -53,9 +53,9 @@ typedef struct JobqScheduleHistory
 extern void jobq_schedule_history_init(void);
 
 /*
- * values[] are those of the schedule's row, which is locked and is to be
- * written by the caller after jobq_schedule_history_add() has counted the
- * event there.
+ * values[] are those of the schedule's locked row.
+ * jobq_schedule_history_add() counts the event there, and the caller then
+ * writes the row.
  */
 extern void jobq_schedule_history_open(JobqScheduleHistory *history);
 extern void jobq_schedule_history_close(JobqScheduleHistory *history);

@@ -1,15 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * schedule_import.c
- *	  import_pg_cron(): makes schedules of the jobs of extension pg_cron.
+ *	  import_pg_cron(): creating schedules from the jobs of extension pg_cron.
  *
- * pg_cron's table is read, nothing of it is changed.  It is read as the
- * extension's owner and thus with all privileges, so it must be the table
- * that belongs to that extension, and not one that somebody has put there.
+ * pg_cron's table is read but not changed.  It is read as the extension's
+ * owner and thus with all privileges, so it must be the table that belongs to
+ * that extension, not one that another user has created.
  *
  * Each job is imported in a subtransaction, as the role that pg_cron runs it
- * as, by the function behind schedule(): what that refuses is the reason why
- * the job was not imported.
+ * as, by the function behind schedule().  If that raises an error, the error
+ * is the reason why the job was not imported.
  *
  * IDENTIFICATION
  *	  src/schedule/schedule_import.c
@@ -49,7 +49,7 @@ PG_FUNCTION_INFO_V1(jobq_import_pg_cron);
 
 extern PGDLLEXPORT Datum jobq_schedule(PG_FUNCTION_ARGS);
 
-/* What pg_cron takes where cron.timezone is not set, or does not exist. */
+/* pg_cron's time zone if cron.timezone is not set, or does not exist. */
 #define PG_CRON_TIMEZONE "GMT"
 
 /* A row of cron.job.  Strings are NULL for NULL. */
@@ -175,7 +175,7 @@ read_jobs(void)
 	return jobs;
 }
 
-/* Whether pg_cron runs the job on this server, as far as one can tell. */
+/* Whether pg_cron runs the job on this server, as far as can be told. */
 static bool
 runs_here(const CronJob *job)
 {
@@ -187,8 +187,8 @@ runs_here(const CronJob *job)
 }
 
 /*
- * pg_cron's schedule as a cron expression.  *cut is set if it has more than
- * pg_cron reads.  With `both`, day of month and day of week must match.
+ * Converts pg_cron's schedule to a cron expression.  Sets *cut if it has more
+ * than pg_cron reads.  With `both`, day of month and day of week must match.
  */
 static char *
 convert_schedule(const char *text, bool both, bool *cut)
@@ -201,7 +201,7 @@ convert_schedule(const char *text, bool both, bool *cut)
 }
 
 /*
- * Whether there is a schedule of the job's name already.  If so, says what
+ * Whether there already is a schedule with the job's name.  If so, stores what
  * that means for the job.
  */
 static bool
@@ -249,7 +249,7 @@ call_schedule(const Import *import, const char *cron, Oid owner)
 	SET_ARGUMENT(JOBQ_SCHEDULE_TIMEZONE,
 				 CStringGetTextDatum(import->timezone));
 	SET_ARGUMENT(JOBQ_SCHEDULE_ENABLED, BoolGetDatum(job->active));
-	/* as pg_cron does it: one at a time, and once */
+	/* as in pg_cron: one at a time, and once */
 	SET_ARGUMENT(JOBQ_SCHEDULE_OVERLAP, CStringGetTextDatum("queue"));
 	SET_ARGUMENT(JOBQ_SCHEDULE_MAX_ATTEMPTS, Int32GetDatum(1));
 #undef SET_ARGUMENT
@@ -262,8 +262,8 @@ call_schedule(const Import *import, const char *cron, Oid owner)
 }
 
 /*
- * Whether the user may make schedules of the role; else says why not.  For a
- * superuser only a superuser may.
+ * Whether the user may create schedules for the role; stores the reason if
+ * not.  Only a superuser may for a superuser.
  */
 static bool
 may_import_for(Import *import, Oid owner)

@@ -1,8 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * schedule_manage.c
- *	  The SQL functions for schedules that exist, and what they have in common
- *	  with schedule().
+ *	  The SQL functions for existing schedules.
  *
  * IDENTIFICATION
  *	  src/schedule/schedule_manage.c
@@ -39,10 +38,10 @@ PG_FUNCTION_INFO_V1(jobq_enable_schedule);
 PG_FUNCTION_INFO_V1(jobq_run_schedule);
 PG_FUNCTION_INFO_V1(jobq_backfill);
 
-/* More runs than this are not enqueued in one call. */
+/* Maximum number of runs enqueued in one call. */
 #define BACKFILL_MAX 10000
 
-/* unschedule(name): false if there is none. */
+/* unschedule(name): false if there is no such schedule. */
 Datum
 jobq_unschedule(PG_FUNCTION_ARGS)
 {
@@ -67,7 +66,7 @@ jobq_unschedule(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(found);
 }
 
-/* The queue of a schedule that is to run; 55000 if there is none. */
+/* The queue of a schedule to be run; raises 55000 if there is none. */
 static const JobqQueue *
 require_queue(const char *name, const JobqScheduleRow *row)
 {
@@ -130,10 +129,9 @@ jobq_enable_schedule(PG_FUNCTION_ARGS)
 }
 
 /*
- * As jobq_schedule_require(), for a schedule that is to run; returns its
- * queue, which is kept from being dropped.  Raises also 55000 if its jobs have
- * nowhere to go.  drop_queue() locks the queue first, and the schedule then:
- * so does this.
+ * Like jobq_schedule_require(), for a schedule to be run; returns its queue,
+ * locked against being dropped.  Also raises 55000 if the schedule has no
+ * queue for its jobs.  Like drop_queue(), locks the queue before the schedule.
  */
 static const JobqQueue *
 require_runnable(JobqTable *table, TupleTableSlot *slot, const char *name,
@@ -145,7 +143,7 @@ require_runnable(JobqTable *table, TupleTableSlot *slot, const char *name,
 	return require_queue(name, row);
 }
 
-/* Writes down runs that somebody has asked for. */
+/* Records runs that a user has requested. */
 static void
 add_event(JobqScheduleRow *row, const JobqScheduleEvent *event)
 {
@@ -157,8 +155,8 @@ add_event(JobqScheduleRow *row, const JobqScheduleEvent *event)
 }
 
 /*
- * run_schedule(name): a run besides those that the schedule has.  It counts
- * as the previous one when the next is due, but moves nothing else.
+ * run_schedule(name): an additional run.  It counts as the previous run when
+ * the next one is due, but changes nothing else.
  */
 Datum
 jobq_run_schedule(PG_FUNCTION_ARGS)
@@ -197,9 +195,9 @@ jobq_run_schedule(PG_FUNCTION_ARGS)
 }
 
 /*
- * backfill(name, from_time, to_time): the runs of a time that has passed, or
- * not been the schedule's, whatever its bounds; those that it has had are had
- * again.  22023 for times that are no range, 54000 for too many runs.
+ * backfill(name, from_time, to_time): enqueues runs of a range in the past,
+ * regardless of the schedule's bounds, including runs that it has already had.
+ * Raises 22023 for an invalid range, and 54000 for too many runs.
  */
 Datum
 jobq_backfill(PG_FUNCTION_ARGS)

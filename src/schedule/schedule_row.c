@@ -79,7 +79,7 @@ jobq_schedule_next_run(const JobqScheduleRow *row)
 	return DatumGetTimestampTz(row->values[Anum_schedule_next_run - 1]);
 }
 
-/* Reads the row in the slot; it is valid as long as the slot has it. */
+/* Reads the row in the slot; it is valid as long as the slot holds it. */
 static void
 read_row(TupleTableSlot *slot, JobqScheduleRow *row)
 {
@@ -104,7 +104,7 @@ jobq_schedule_find(JobqTable *table, TupleTableSlot *slot, const char *name,
 	return true;
 }
 
-/* Who may change a schedule of that owner. */
+/* Whether the user may change a schedule of that owner. */
 static bool
 may_change(Oid owner)
 {
@@ -113,8 +113,8 @@ may_change(Oid owner)
 }
 
 /*
- * Raises 42501 unless the user may change the schedule, whose row is locked,
- * after whatever that was waited for.
+ * Raises 42501 unless the user may change the schedule.  The row is locked;
+ * this is called after any waits.
  */
 void
 jobq_schedule_check_owner(const JobqScheduleRow *row)
@@ -128,7 +128,7 @@ jobq_schedule_check_owner(const JobqScheduleRow *row)
 				 errhint("Its owner, members of that role and superusers can do that.")));
 }
 
-/* next_run of an enabled schedule that goes on from now. */
+/* The next_run of a schedule that is enabled now. */
 TimestampTz
 jobq_schedule_next_run_from_now(const JobqScheduleRow *row)
 {
@@ -147,7 +147,7 @@ jobq_schedule_next_run_from_now(const JobqScheduleRow *row)
 	return jobq_timetable_next(&timetable, jobq_now());
 }
 
-/* The coordinator is to know of the schedule's next run. */
+/* Notifies the coordinator of the schedule's next run. */
 void
 jobq_schedule_note_next_run(const JobqScheduleRow *row)
 {
@@ -155,7 +155,10 @@ jobq_schedule_note_next_run(const JobqScheduleRow *row)
 		jobq_at_commit_schedule(jobq_schedule_next_run(row));
 }
 
-/* The name most like the given one of a schedule that the user may change. */
+/*
+ * The name most similar to the given one among the schedules that the user may
+ * change.
+ */
 static char *
 closest_name(JobqTable *table, const char *name)
 {
@@ -196,7 +199,7 @@ closest_name(JobqTable *table, const char *name)
 	return best;
 }
 
-/* Raises 42704: there is no schedule of that name. */
+/* Raises 42704 for a schedule that does not exist. */
 static void
 report_missing(JobqTable *table, const char *name)
 {
@@ -211,8 +214,9 @@ report_missing(JobqTable *table, const char *name)
 }
 
 /*
- * Reads a schedule by name without locking it, for who has to lock something
- * before it: 42704, 42501.  The row is valid until the table is closed.
+ * Reads a schedule by name without locking it, for callers that must lock
+ * something before it.  Raises 42704 and 42501.  The row is valid until the
+ * table is closed.
  */
 void
 jobq_schedule_peek(JobqTable *table, const char *name, JobqScheduleRow *row)
@@ -231,7 +235,7 @@ jobq_schedule_peek(JobqTable *table, const char *name, JobqScheduleRow *row)
 
 /*
  * Looks up a schedule by name, locks its row and reads it.  Raises 42704 if
- * there is none of that name, and 42501 unless the user may change it.
+ * there is no such schedule, and 42501 unless the user may change it.
  */
 void
 jobq_schedule_require(JobqTable *table, TupleTableSlot *slot,

@@ -3,10 +3,10 @@
  * schedule_row.h
  *	  Rows of jobq_store.schedule.
  *
- * A schedule is handled as the columns of its row in jobq_store.schedule
- * (values and nulls, by the numbers of schema.h).  All that is durable about
- * it is there; next_run is the nominal time of the run that comes next, and
- * JOBQ_NEVER for a schedule that is disabled or has had its last run.
+ * A schedule is represented by the columns of its row in jobq_store.schedule
+ * (values and nulls, by the numbers of schema.h), which contains all its
+ * durable state.  next_run is the nominal time of the next run, or JOBQ_NEVER
+ * for a schedule that is disabled or has had its last run.
  *
  * IDENTIFICATION
  *	  src/schedule/schedule_row.h

@@ -76,7 +76,7 @@ jobq_timetable_latest(const JobqTimetable *timetable, TimestampTz run,
 {
 	int64		latest;
 
-	/* mostly none was missed; looking back is expensive */
+	/* usually none was missed; looking back is expensive */
 	if (jobq_timetable_next(timetable, run) > now)
 		return run;
 	if (jobq_cron_prev(&timetable->cron,

@@ -15,7 +15,7 @@
 
 #include "datatype/timestamp.h"
 
-/* What decides when a schedule fires.  Times are as in cron.h. */
+/* What determines when a schedule fires.  Times are as in cron.h. */
 typedef struct JobqTimetable
 {
 	JobqCron	cron;

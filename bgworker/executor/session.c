@@ -57,7 +57,7 @@ static Size harmless_libraries = 0;
 static uint64 claims_before = 0;
 static int64 own_lease = 0;
 
-/* Whether nobody but the role is at work here. */
+/* Whether session and current user are the role itself. */
 static bool
 is_role_itself(void)
 {
@@ -123,14 +123,14 @@ jobq_session_is_deaf(void)
 	return termination_lost;
 }
 
-/* The process has connected as the role. */
+/* Called after connecting as the role. */
 void
 jobq_session_set_up(Oid role)
 {
 	session_role = role;
 	jobq_signals_save(&session_signals);
 
-	/* ALTER ROLE ... SET role = ... is not for us */
+	/* ignore ALTER ROLE ...  SET role = ... */
 	SetConfigOption("role", "none", PGC_SUSET, PGC_S_OVERRIDE);
 
 	/* transactions are jobq's, with several jobs; those have timeouts */
@@ -162,8 +162,8 @@ jobq_session_is_frozen(void)
 
 /*
  * Undoes what a job has done to the session.  Portals are dropped before the
- * commit, which would run the query of a cursor WITH HOLD.  Exits if the
- * session is not the role's own afterwards.
+ * commit, which would otherwise run the query of a cursor WITH HOLD.  Exits if
+ * the session does not belong to the role afterwards.
  */
 void
 jobq_session_reset(void)
@@ -198,10 +198,9 @@ jobq_session_tidy(bool objects)
 }
 
 /*
- * All settings that are changed between these two, role and session user among
- * them, are as they were afterwards; no matter whether by SET or SET LOCAL.
- * Costs nothing if none was.  The same happens if the subtransaction rolls
- * back.
+ * Settings changed between these two by SET or SET LOCAL, including role and
+ * session user, are restored.  Costs nothing if none was changed.  The same
+ * happens if the subtransaction rolls back.
  */
 int
 jobq_session_begin_settings(void)
@@ -258,9 +257,9 @@ jobq_session_forbid_cancel(void)
 }
 
 /*
- * Forgets a cancel that came too late.  The caller has made sure, under
- * JOBQ_LOCK_WORKERS, that no more are sent; one that was sent is delivered at
- * the latest when a system call returns.
+ * Discards a cancel that came too late.  The caller has ensured, under
+ * JOBQ_LOCK_WORKERS, that no more are sent; a signal already sent is delivered
+ * at the latest when a system call returns.
  */
 void
 jobq_session_drop_cancel(bool was_sent)
@@ -271,8 +270,8 @@ jobq_session_drop_cancel(bool was_sent)
 }
 
 /*
- * The role's lock_timeout may have run out while jobq itself waited for a lock,
- * which is no reason to give up.  Nor is it one to fail the job that comes next.
+ * The role's lock_timeout may have run out while jobq itself waited for a
+ * lock.  Do not give up for that, or fail the next job.
  */
 void
 jobq_session_drop_lock_timeout(void)

@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * lease.c
- *	  Ending the leases that are over.
+ *	  Ending leases that have run out.
  *
- * The registry (lease_registry.c) says which they are; an entry is a hint:
- * before anything is done to a job its row is locked and looked at.  What the
- * registry does not list is looked for in the table.
+ * The registry (lease_registry.c) lists them.  An entry is only a hint: the
+ * job's row is locked and checked before the job is changed.  Leases that the
+ * registry does not list are searched for in the table.
  *
  * IDENTIFICATION
  *	  src/dispatch/lease.c
@@ -35,8 +35,8 @@
 #include "utils/snapmgr.h"
 
 /*
- * Where the registry has not all leases: how often to look at the table of jobs at
- * most, and that this takes such a part of the time at most.
+ * If the registry does not list all leases: minimum interval between scans of
+ * the table of jobs, and the maximum share of the time that they take.
  */
 #define TABLE_INTERVAL (100 * INT64CONST(1000))
 #define TABLE_SHARE 20
@@ -71,9 +71,9 @@ is_at_home(const JobqJob *job)
 }
 
 /*
- * When the lease of a running job ends that the registry did not know when the
- * job's row was read.  One that was bound to a session is over, since a session
- * enters it before it commits: that session ended with the server.
+ * Returns when the lease of a running job ends that was not in the registry
+ * when the job's row was read.  A session-bound lease has ended: a session
+ * enters its lease before it commits, so that session ended with the server.
  */
 static TimestampTz
 unlisted_until(const JobqJob *job)
@@ -81,7 +81,7 @@ unlisted_until(const JobqJob *job)
 	return job->lease_until == JOBQ_NEVER ? jobq_now() : job->lease_until;
 }
 
-/* Lists the lease of such a job, as the queue's owner's. */
+/* Enters the lease of such a job on the account of the queue's owner. */
 void
 jobq_lease_enter(const JobqJob *job)
 {
@@ -92,8 +92,8 @@ jobq_lease_enter(const JobqJob *job)
 }
 
 /*
- * Lists those running jobs of this database that the registry does not know,
- * as far as they end soon and there is room.
+ * Enters running jobs of this database that are missing from the registry, as
+ * far as their leases end soon and there is room.
  */
 void
 jobq_leases_load(void)
@@ -123,8 +123,8 @@ jobq_leases_load(void)
 }
 
 /*
- * A lease that is over, but cannot be ended now, is not looked at for a while,
- * lest it hides others.
+ * Postpones a lease that has run out but cannot be ended now, so that it does
+ * not hide others.
  */
 static void
 put_off(JobqLeaseSearch *search, const JobqJob *job, const JobqExpiredLease *expired)
@@ -140,8 +140,8 @@ put_off(JobqLeaseSearch *search, const JobqJob *job, const JobqExpiredLease *exp
 }
 
 /*
- * Whether a job that is locked is still held by the lease, and that is over by
- * its row, too; if not, the registry is put right.
+ * Whether a locked job is still held by the lease, and the lease has run out
+ * according to the job's row, too.  If not, corrects the registry.
  */
 static bool
 is_over(JobqLeaseSearch *search, const JobqJob *job, const JobqExpiredLease *expired)
@@ -156,7 +156,7 @@ is_over(JobqLeaseSearch *search, const JobqJob *job, const JobqExpiredLease *exp
 	/* the entry of a session that lives says "never", and is not over */
 	if (job->lease_until > search->now && job->lease_until != JOBQ_NEVER)
 	{
-		/* extended by a heartbeat that has yet to tell the registry */
+		/* extended by a heartbeat that has not updated the registry yet */
 		jobq_lease_register(job->id, job->lease, job->lease_until,
 							JOBQ_NO_PROCESS);
 		search->next = Min(search->next, job->lease_until);
@@ -181,7 +181,7 @@ is_too_long(Ending *ending, const JobqJob *job, Oid owner)
 	return false;
 }
 
-/* Ends one lease if its job's row agrees, and nobody is in the way. */
+/* Ends one lease if its job's row agrees and is not locked by others. */
 static void
 expire_one(Ending *ending, JobqTable *jobs, const JobqExpiredLease *expired)
 {
@@ -302,9 +302,9 @@ expire_one_by_one(Ending *ending)
 }
 
 /*
- * Looks at the table if a lease that is not listed may be over, unless it was
- * done a moment ago: it takes a small share of the time, however large the
- * table is.  Returns when to do it again.
+ * Scans the table if a lease that is not listed may have run out, unless that
+ * was done a moment ago, so that scans take a small share of the time
+ * regardless of the size of the table.  Returns when to do it again.
  */
 static TimestampTz
 list_what_is_due(TimestampTz now)
@@ -327,8 +327,8 @@ list_what_is_due(TimestampTz now)
 }
 
 /*
- * Makes the jobs whose lease is over ready again, or dead, at most `limit` of
- * them.  Returns when the next lease ends.
+ * Makes jobs whose lease has run out ready again, or dead, up to `limit` jobs.
+ * Returns when the next lease ends.
  */
 TimestampTz
 jobq_leases_expire(int limit, bool *more)

@@ -27,8 +27,8 @@
 #include "utils/snapmgr.h"
 
 /*
- * Writes down an attempt that did not succeed.  Of the job id, queue,
- * started_at and worker are needed.
+ * Records an attempt that did not succeed.  Uses the job's id, queue,
+ * started_at and worker.
  */
 void
 jobq_job_record_attempt(const JobqJob *job, const JobqFailure *failure,
@@ -79,8 +79,8 @@ jobq_job_record_attempt(const JobqJob *job, const JobqFailure *failure,
 }
 
 /*
- * Deletes what is known of the attempts of a job that is being deleted, but for
- * rows that others have locked, who are deleting them.
+ * Deletes the recorded attempts of a job that is being deleted, except rows
+ * that others have locked because they are deleting them.
  */
 void
 jobq_job_forget_attempts(int64 job_id)
@@ -119,7 +119,7 @@ text_column(TupleTableSlot *slot, int attnum)
 		TextDatumGetCString(slot->tts_values[attnum - 1]);
 }
 
-/* Whether a row is about the job's present attempt. */
+/* Whether a row is about the job's current attempt. */
 static bool
 is_present_attempt(const JobqJob *job, TupleTableSlot *slot)
 {
@@ -168,7 +168,7 @@ jobq_job_read_attempt(const JobqJob *job, JobqFailure *failure)
 	return found;
 }
 
-/* What the log says of a job that jobq_job_fail() has left in this state. */
+/* Text for the log about a job that jobq_job_fail() has left in this state. */
 const char *
 jobq_job_describe_fate(JobqState state, const JobqJob *job, const JobqQueue *queue)
 {
@@ -182,8 +182,8 @@ jobq_job_describe_fate(JobqState state, const JobqJob *job, const JobqQueue *que
 }
 
 /*
- * Says of an attempt what its executor would have said if it were there still.
- * jobq_job_fail() has counted it, and left the job in this state.
+ * Logs an attempt on behalf of its executor, which is gone.  jobq_job_fail()
+ * has counted the attempt and left the job in this state.
  */
 void
 jobq_job_log_failure(JobqState state, const JobqJob *job,
@@ -201,9 +201,9 @@ jobq_job_log_failure(JobqState state, const JobqJob *job,
 }
 
 /*
- * Why a lease that is over was lost: the attempt may have ended before that,
- * see put_off_death(), or an executor was terminated in it, or the lease could
- * not be longer than the job's timeout.
+ * Why a lease that has run out was lost: the attempt may have ended earlier,
+ * see put_off_death(), or its executor was terminated, or the lease was
+ * limited by the job's timeout.
  */
 void
 jobq_job_explain_lease_end(JobqJob *job, const JobqQueue *queue,

@@ -43,7 +43,7 @@ jobq_failure_sqlstate(int sqlerrcode)
 	return pstrdup(unpack_sql_state(sqlerrcode));
 }
 
-/* A string as text, cut to a length that a log can bear. */
+/* A string as text, truncated to a length suitable for the log. */
 text *
 jobq_bounded_text(const char *string)
 {
@@ -69,8 +69,8 @@ failure_as_jsonb(const JobqFailure *failure)
 }
 
 /*
- * The queue's backoff holds where its function has failed.  The log says so, and
- * the attempt's detail.
+ * Falls back on the queue's backoff options after its function has failed.
+ * Reports that in the log and in the attempt's detail.
  */
 void
 jobq_job_note_backoff_error(const JobqJob *job, const JobqQueue *queue,
@@ -93,9 +93,9 @@ jobq_job_note_backoff_error(const JobqJob *job, const JobqQueue *queue,
 }
 
 /*
- * Asks the queue's backoff_function, if it has one that is to be asked, and puts
- * the answer into *failure.  True if it was called: the job may not be the same
- * any more, and is to be locked and looked at again.
+ * Calls the queue's backoff_function, if there is one to call, and stores its
+ * result in *failure.  Returns true if it was called: the job may have
+ * changed, and must be locked and checked again.
  */
 bool
 jobq_job_ask_backoff(const JobqJob *job, const JobqQueue *queue,
@@ -138,7 +138,7 @@ jobq_job_lease_failure(JobqFailure *failure, bool session_ended)
 	failure->retry_in = 0;
 }
 
-/* Fills in that it is the timeout which has ended an attempt. */
+/* Fills in that the timeout has ended an attempt. */
 void
 jobq_job_timeout_failure(JobqFailure *failure)
 {
@@ -160,8 +160,8 @@ jobq_job_crash_failure(JobqFailure *failure)
 }
 
 /*
- * Fills in how an attempt has ended in which an executor was terminated, or
- * could not write down what came of it, or which has ended with the server.
+ * Fills in how an attempt has ended whose executor was terminated or could not
+ * record the outcome, or that has ended with the server.
  */
 void
 jobq_job_termination_failure(const JobqTermination *termination,
@@ -187,9 +187,8 @@ jobq_job_termination_failure(const JobqTermination *termination,
 }
 
 /*
- * Whether an executor was terminated in the attempt that is not finished yet.
- * If it was, the job is as it was in that attempt, and *failure is how that has
- * ended.
+ * Whether an executor was terminated during the unfinished attempt.  If so,
+ * the job is unchanged since, and *failure says how the attempt has ended.
  */
 bool
 jobq_job_was_terminated(JobqJob *job, JobqFailure *failure)
@@ -200,7 +199,7 @@ jobq_job_was_terminated(JobqJob *job, JobqFailure *failure)
 							   &termination))
 		return false;
 
-	/* that was a job of the same id that is gone, or another's attempt */
+	/* that was an earlier job with this id, or another attempt */
 	if (termination.started_at < job->enqueued_at ||
 		termination.leased != (job->state == JOBQ_STATE_RUNNING))
 		return false;

@@ -1,10 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * history.c
- *	  Finished jobs: writing them down, finding them again.
+ *	  Writing and finding finished jobs.
  *
- * History is a ring of segments (extension/tables.sql); retention.c moves on
- * from one to the next.  A job is in one of them at most.
+ * History is a ring of segments (extension/tables.sql); retention.c advances
+ * from one to the next.  A job is in at most one of them.
  *
  * IDENTIFICATION
  *	  src/job/history.c
@@ -36,7 +36,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-/* No interval is counted as longer. */
+/* Longer intervals are cut to this. */
 #define KEEP_FOR_EVER (INT64CONST(1000) * 365 * USECS_PER_DAY)
 
 static void
@@ -54,8 +54,9 @@ set_text(Datum *values, bool *nulls, int attnum, const char *string)
 }
 
 /*
- * Writes down a job that is in a terminal state and still in its table.  The
- * table of the current segment is opened once per opened table of jobs.
+ * Writes a job that is in a terminal state, and still in its table, to
+ * history.  The table of the current segment is opened once per opened table
+ * of jobs.
  */
 void
 jobq_history_add(JobqTable *jobs, const JobqJob *job, const JobqEnd *end)
@@ -111,11 +112,11 @@ jobq_history_add(JobqTable *jobs, const JobqJob *job, const JobqEnd *end)
 }
 
 /*
- * Finds a finished job, and locks it or not.  *table is opened if it is found;
- * NULL if there is none.
+ * Finds a finished job, and locks it if requested.  Opens *table if it is
+ * found; sets it to NULL otherwise.
  *
- * Segments are looked at from the current one backwards, and then the current
- * one again: that is where retention.c moves rows to.
+ * Segments are searched from the current one backwards.  The current one is
+ * then searched again, since retention.c moves rows there.
  */
 static TupleTableSlot *
 find_job(int64 id, bool lock, JobqTable **table)
@@ -233,8 +234,8 @@ jobq_history_key_counts(TupleTableSlot *row, TimestampTz now)
 }
 
 /*
- * Whether a row of history is a job that was completed after `since` and is on
- * record; then *finished_at is when.
+ * Whether a row of history is a job that was completed after `since` and is
+ * still on record; if so, sets *finished_at.
  */
 static bool
 completed_since(TupleTableSlot *slot, TimestampTz since,

@@ -36,7 +36,7 @@
 #include "utils/fmgroids.h"
 #include "utils/timestamp.h"
 
-/* A column of type timestamptz or bigint, or the given value for NULL. */
+/* A column of type timestamptz or bigint, or `if_null` if it is NULL. */
 static int64
 int64_column(const JobqJob *job, int attnum, int64 if_null)
 {
@@ -112,7 +112,7 @@ jobq_job_write_back(JobqJob *job)
 	set_int64_column(job, Anum_job_started_at, job->started_at, DT_NOBEGIN);
 }
 
-/* The dispatch key of a job from the values of its row. */
+/* The place of a job, from the values and the TID of its row. */
 void
 jobq_job_place(const Datum *values, const ItemPointerData *tid,
 			   JobqPlace *place)

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * queue_options.c
- *	  The options of queues: what they are called, where they are stored and
- *	  which values they take.
+ *	  The options of queues: their names, where they are stored and which
+ *	  values they accept.
  *
  * An option's name is that of the argument of create_queue and alter_queue and
  * of the column of jobq_store.queue; "How to add" in docs/internals.md has the
@@ -104,7 +104,7 @@ static const JobqQueueOption options[] = {
 	{"share_commits", Anum_queue_share_commits, true, NULL, NULL},
 };
 
-/* The option of that name, or NULL. */
+/* The option with that name, or NULL. */
 const JobqQueueOption *
 jobq_queue_option(const char *name)
 {
@@ -132,7 +132,7 @@ jobq_queue_option_names(void)
 	return text.data;
 }
 
-/* Sets all options of a row that have a default back to it. */
+/* Resets all options of a row that have a default. */
 void
 jobq_queue_reset_options(bool *nulls)
 {
@@ -143,7 +143,7 @@ jobq_queue_reset_options(bool *nulls)
 	}
 }
 
-/* Raises 22023 for a queue of run(): it is what its role has. */
+/* Raises 22023 for a queue of run(), which belongs to its role. */
 void
 jobq_queue_refuse_run(const JobqQueue *queue)
 {
@@ -154,7 +154,7 @@ jobq_queue_refuse_run(const JobqQueue *queue)
 				 errdetail("It holds the commands that the role gave to jobq.run().")));
 }
 
-/* Raises 22023 unless users may give the name to a queue. */
+/* Raises 22023 if users may not give the name to a queue. */
 void
 jobq_queue_name_check(const char *name)
 {
@@ -357,8 +357,8 @@ role_can_login(Oid role)
 
 /*
  * Raises 42501 unless the current user may make `owner` the owner of a queue,
- * and with it have handlers run as that role: who could SET ROLE to it, and
- * for a superuser only a superuser.
+ * and thus run handlers as that role.  This requires that the user can SET
+ * ROLE to it, and is a superuser if `owner` is one.
  */
 void
 jobq_queue_owner_check(Oid owner)
@@ -386,7 +386,7 @@ check_owner(const char *name, Datum value)
 	jobq_queue_owner_check(DatumGetObjectId(value));
 }
 
-/* The id of a queue that is named: 42704, 22023. */
+/* The id of a queue by name; raises 42704 and 22023. */
 static Datum
 on_dead_to_id(Datum value, const Datum *row)
 {
@@ -406,8 +406,8 @@ on_dead_to_id(Datum value, const Datum *row)
 }
 
 /*
- * Raises 42501 unless dead jobs of the queue may go to that queue, which is
- * kept from being dropped; 42704 if it is gone.
+ * Raises 42501 unless dead jobs of the queue may be reported to that queue,
+ * and 42704 if it is gone.  Locks it against being dropped.
  */
 static void
 check_on_dead(const char *queue, Oid owner, int32 target_id)
@@ -430,8 +430,8 @@ check_on_dead(const char *queue, Oid owner, int32 target_id)
 }
 
 /*
- * Raises 22023 unless background workers can run jobs as the role: below
- * PostgreSQL 17 they can connect only as one that may log in.
+ * Raises 22023 unless background workers can run jobs as the role: before
+ * PostgreSQL 17 they can connect only as a role that may log in.
  */
 void
 jobq_executor_role_check(Oid role)
@@ -447,8 +447,8 @@ jobq_executor_role_check(Oid role)
 }
 
 /*
- * Raises 42704 if the owner is gone: dropped, or missing where a dump was
- * restored.  Nothing can be checked for nobody.
+ * Raises 42704 if the owner was dropped, or was missing when a dump was
+ * restored: nothing can be checked without an owner.
  */
 static void
 check_has_owner(const char *name, Oid owner)
@@ -462,7 +462,7 @@ check_has_owner(const char *name, Oid owner)
 						 quote_literal_cstr(name))));
 }
 
-/* Functions of a queue are called as its owner, who must be allowed to. */
+/* Checks that the owner of a queue may execute its functions. */
 static void
 check_may_execute(const char *function_text, Oid owner)
 {
@@ -477,8 +477,8 @@ check_may_execute(const char *function_text, Oid owner)
 }
 
 /*
- * Checks a row of jobq_store.queue as it is going to be: what depends on more
- * than one option.  What may wait comes first.
+ * Checks a new row of jobq_store.queue for conditions that involve more than
+ * one option.  Checks that may wait come first.
  */
 void
 jobq_queue_row_check(const Datum *values, const bool *nulls)

@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * schedule_form.c
- *	  What the arguments of schedule() and alter_schedule() make of a row of
- *	  jobq_store.schedule, and whether it makes sense.
+ *	  Applying the arguments of schedule() and alter_schedule() to a row of
+ *	  jobq_store.schedule, and checking the result.
  *
- * Both have the same arguments at the same places.  One that is NULL leaves
- * the row as it is: for schedule() that has the defaults.
+ * Both have the same arguments at the same positions.  A NULL argument leaves
+ * the row unchanged; for schedule(), the row contains the defaults.
  *
  * IDENTIFICATION
  *	  src/schedule/schedule_form.c
@@ -43,12 +43,12 @@
 /* Jitter is compared with the time between this many runs. */
 #define JITTER_CHECK_RUNS 50
 
-/* Options that have a default, which is NULL or a word unless it is computed. */
+/* Options with a default, which is NULL or a word unless it is computed. */
 typedef struct Option
 {
 	const char *name;
 	AttrNumber	attnum;
-	bool		times;			/* it decides when there are runs */
+	bool		times;			/* it determines the times of runs */
 	const char *const *words;	/* NULL: its value is none */
 	int			word;			/* the one that is the default */
 } Option;
@@ -73,7 +73,7 @@ static const Option options[] = {
 	{"catch_up_window", Anum_schedule_catch_up_window, false}
 };
 
-/* Sets the time zone, by its full name; 22023 if there is none such. */
+/* Sets the time zone by its full name; raises 22023 if it does not exist. */
 static void
 set_timezone(JobqScheduleRow *row, const char *zone)
 {
@@ -106,7 +106,7 @@ jobq_schedule_set_defaults(JobqScheduleRow *row)
 
 /*
  * Sets the option of that name back to its default; 22023 if there is none.
- * Returns whether it decides when there are runs.
+ * Returns whether it determines the times of runs.
  */
 bool
 jobq_schedule_reset(JobqScheduleRow *row, const char *name)
@@ -140,7 +140,9 @@ jobq_schedule_reset(JobqScheduleRow *row, const char *name)
 			 errhint("Options with a default: %s.", names.data)));
 }
 
-/* Puts an argument, one of a list of words, into the row, unless it is NULL. */
+/*
+ * Stores an argument, one of a list of words, in the row, unless it is NULL.
+ */
 static void
 set_word(FunctionCallInfo fcinfo, int argno, const char *name,
 		 const char *const *words, JobqScheduleRow *row, AttrNumber attnum)
@@ -150,7 +152,7 @@ set_word(FunctionCallInfo fcinfo, int argno, const char *name,
 						  jobq_word_argument(fcinfo, argno, name, words));
 }
 
-/* Puts an integer argument into the row, unless it is NULL. */
+/* Stores an integer argument in the row, unless it is NULL. */
 static void
 set_count(FunctionCallInfo fcinfo, int argno, const char *name,
 		  JobqScheduleRow *row, AttrNumber attnum)
@@ -198,7 +200,7 @@ set_tags(FunctionCallInfo fcinfo, JobqScheduleRow *row)
 	jobq_schedule_set(row, Anum_schedule_tags, PointerGetDatum(tags));
 }
 
-/* The options that the jobs get. */
+/* The options of the jobs. */
 static void
 set_job_options(FunctionCallInfo fcinfo, JobqScheduleRow *row)
 {
@@ -219,7 +221,7 @@ set_job_options(FunctionCallInfo fcinfo, JobqScheduleRow *row)
 	set_tags(fcinfo, row);
 }
 
-/* When the schedule runs, as far as each argument can be judged by itself. */
+/* When the schedule runs, as far as each argument can be checked by itself. */
 static void
 set_time_options(FunctionCallInfo fcinfo, JobqScheduleRow *row)
 {
@@ -290,7 +292,7 @@ jobq_schedule_set_options(FunctionCallInfo fcinfo, JobqScheduleRow *row)
 	set_job_options(fcinfo, row);
 }
 
-/* The same for those that alter_schedule() has besides. */
+/* The same for the additional arguments of alter_schedule(). */
 void
 jobq_schedule_set_more_options(FunctionCallInfo fcinfo, JobqScheduleRow *row)
 {
@@ -306,9 +308,9 @@ jobq_schedule_set_more_options(FunctionCallInfo fcinfo, JobqScheduleRow *row)
 }
 
 /*
- * The queue that the arguments name, into which the user may enqueue; it is
- * not dropped before the end of the transaction.  NULL if they name none.
- * Raises 22023, 42704 and 42501; waits for a drop_queue().
+ * Returns the queue that the arguments name, or NULL if they name none.  Locks
+ * it against being dropped, which may wait for a drop_queue(), and checks that
+ * the user may enqueue into it.  Raises 22023, 42704 and 42501.
  */
 const JobqQueue *
 jobq_schedule_target_queue(FunctionCallInfo fcinfo)
@@ -333,8 +335,8 @@ jobq_schedule_target_queue(FunctionCallInfo fcinfo)
 }
 
 /*
- * What the schedule does: the command that the arguments name, for the run
- * queue of the row's owner, or the queue (NULL: they name none).
+ * Sets what the schedule does: the command that the arguments name, for the
+ * run() queue of the row's owner, or the queue (NULL: none is named).
  */
 void
 jobq_schedule_set_target(FunctionCallInfo fcinfo, JobqScheduleRow *row,
@@ -364,7 +366,7 @@ jobq_schedule_set_target(FunctionCallInfo fcinfo, JobqScheduleRow *row,
 
 /*
  * Runs must not overtake each other, so jitter must be shorter than the time
- * between two of them.
+ * between two runs.
  */
 static void
 check_jitter(const JobqScheduleRow *row, const JobqTimetable *timetable)
@@ -391,8 +393,8 @@ check_jitter(const JobqScheduleRow *row, const JobqTimetable *timetable)
 }
 
 /*
- * When the schedule runs: 22023 if the expression never fires or the bounds
- * make no sense.  Sets anchor and next_run as for a new schedule.
+ * Sets anchor and next_run as for a new schedule.  Raises 22023 if the
+ * expression never fires or the bounds make no sense.
  */
 void
 jobq_schedule_set_times(JobqScheduleRow *row)
@@ -452,8 +454,8 @@ same_value(const JobqScheduleRow *a, const JobqScheduleRow *b,
 }
 
 /*
- * Takes over what of the times of an old version of the row still holds:
- * anchor, and also next_run if nothing that decides it has changed.
+ * Copies the times that are still valid from an old version of the row:
+ * anchor, and also next_run if nothing that determines it has changed.
  */
 void
 jobq_schedule_keep_times(JobqScheduleRow *row, const JobqScheduleRow *old)

@@ -10,25 +10,12 @@
  * share a row, so that a job that runs for hours does not push everything else
  * out.
  *
- * 'errors' a run that has succeeded is of no interest any more, and the next
- * event takes its place, which keeps the ring for the others.  When a run is
- * written down nobody knows yet how its job will end; and whoever ends the job
- * does not know better than to leave the row alone, since it may not lock the
- * schedule's row, for which the coordinator would have to wait.  So it is the
- * next event that looks what has become of the latest ones.  Until then the
- * view hides those that have succeeded. => With keep_runs => 'errors',
- * successful runs need not be kept, and the next event takes the place of one.
- * When a run is recorded, the outcome of its job is not known; and the
- * transaction that ends the job cannot change the row, since it must not lock
- * the schedule's row, which would block the coordinator.  So the next event
- * checks the outcome of the latest runs.  Until then the view hides successful
- * ones. => 'errors' a run that has succeeded is of no interest any more, and
- * the next event takes its place, which keeps the ring for the others.  When a
- * run is written down nobody knows yet how its job will end; and whoever ends
- * the job does not know better than to leave the row alone, since it may not
- * lock the schedule's row, for which the coordinator would have to wait.  So
- * it is the next event that looks what has become of the latest ones.  Until
- * then the view hides those that have succeeded.
+ * With keep_runs => 'errors', successful runs need not be kept, and the next
+ * event takes the place of one.  When a run is recorded, the outcome of its
+ * job is not known; and the transaction that ends the job cannot change the
+ * row, since it must not lock the schedule's row, which would block the
+ * coordinator.  So the next event checks the outcome of the latest runs.
+ * Until then the view hides successful ones.
  *
  * The view jobq.schedule_runs hides what is older than a year.
  *

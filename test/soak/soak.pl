@@ -633,7 +633,7 @@ is( join(
 	'nothing unexpected in the log');
 
 # These are bad at any level.  Processes die of SIGKILL and SIGQUIT only.
-my $bad = qr/could not|PANIC|XX000|TRAP|out of sight|jobq failed|signal (?!9:|3:)/;
+my $bad = qr/could not|PANIC|XX000|TRAP|missing from shared memory|jobq failed|signal (?!9:|3:)/;
 my $harmless = qr/could not (?:send data to|receive data from) client/;
 is( join(
 		"\n",

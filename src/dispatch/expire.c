@@ -48,8 +48,8 @@
 #include "utils/timestamp.h"
 
 /*
- * Ending a job moves its payload to history: when so many bytes were moved,
- * other tasks have their turn.
+ * Ending a job moves its payload to history.  After this many bytes, other
+ * tasks have their turn.
  */
 #define MAX_BYTES (8 * 1024 * 1024)
 

@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * finish.c
- *	  What a worker outside says of the jobs that it holds by a lease:
+ *	  How external workers finish or keep jobs that they hold by a lease:
  *	  complete, complete_many, fail, release, heartbeat.
  *
- * All of them lock the job's row and compare the lease, the fencing token:
- * who has lost it changes nothing.
+ * All of these lock the job's row and compare its lease, which is a fencing
+ * token: a worker that has lost the lease changes nothing.
  *
  * IDENTIFICATION
  *	  src/dispatch/finish.c
@@ -42,7 +42,7 @@ PG_FUNCTION_INFO_V1(jobq_fail);
 PG_FUNCTION_INFO_V1(jobq_release);
 PG_FUNCTION_INFO_V1(jobq_heartbeat);
 
-/* Whether a locked job is held by this lease at this moment. */
+/* Whether this lease currently holds a locked job. */
 static bool
 is_held(const JobqJob *job, int64 lease)
 {
@@ -67,8 +67,8 @@ refuse_to_executor(const JobqJob *job)
 }
 
 /*
- * Whether somebody has asked for a job to be cancelled whose row is as this
- * transaction has made it: nobody else could cancel it since.
+ * Whether cancellation was requested for a job whose row was written by this
+ * transaction, so that nobody else could have cancelled it since.
  */
 static bool
 is_to_be_cancelled(const JobqJob *job)
@@ -82,7 +82,7 @@ is_to_be_cancelled(const JobqJob *job)
 		jobq_cancel_is_requested(job->id);
 }
 
-/* Why a locked job is not the lease's, or not for long. */
+/* Explains why the lease does not hold a locked job, or not for long. */
 static const char *
 explain_loss(int64 lease, const JobqJob *job)
 {
@@ -122,9 +122,9 @@ report_lost_lease(int64 id, int64 lease, JobqFindResult found,
 }
 
 /*
- * Locks a job for a user who may consume from its queue, if it is held by the
- * lease; waits for who is changing it, but not for who has claimed it and has
- * not committed.
+ * Locks a job that the lease holds, for a user who may consume from its queue.
+ * Waits for a transaction that is changing the job, but not for one that has
+ * claimed it and not committed.
  */
 static JobqFindResult
 lock_job(JobqTable *jobs, int64 id, int64 lease, JobqJob *job)
@@ -133,7 +133,10 @@ lock_job(JobqTable *jobs, int64 id, int64 lease, JobqJob *job)
 							 JOBQ_PRIV_CONSUME, &lease, job);
 }
 
-/* The queue of a locked job that is held by the lease; else raises JQ001. */
+/*
+ * Returns the queue of a locked job that the lease holds; raises JQ001 if the
+ * lease does not hold it.
+ */
 static const JobqQueue *
 require_held(JobqFindResult found, int64 id, int64 lease, const JobqJob *job)
 {
@@ -166,9 +169,9 @@ require_job_and_lease(FunctionCallInfo fcinfo)
 }
 
 /*
- * Completes a job that is held by a lease.  The usual case takes the row as it
- * is found; where that fails, or somebody has it in his hands, it is to be
- * locked first, and looked at again: the lease may run out meanwhile.
+ * Completes a job that is held by a lease.  The usual case uses the row as
+ * found.  If that fails, or another transaction has locked the row, it must be
+ * locked first and checked again, since the lease may run out meanwhile.
  */
 static bool
 complete_held(JobqTable *jobs, TupleTableSlot *slot, int64 id, int64 lease,
@@ -228,7 +231,7 @@ compare_ids(const void *a, const void *b)
 
 /*
  * Rows are locked in the order of their ids, so that two calls with jobs in
- * common do not deadlock.  An id that is there twice counts once.
+ * common do not deadlock.  A duplicate id counts once.
  */
 int
 jobq_finish_complete_jobs(JobqTable *jobs, const Datum *ids, int nids, int64 lease)
@@ -335,8 +338,8 @@ jobq_release(PG_FUNCTION_ARGS)
 }
 
 /*
- * Whether a job was cancelled while this lease held it.  Who may not consume
- * from the queue is not told.
+ * Whether a job was cancelled while this lease held it; false for a user who
+ * may not consume from the queue.
  */
 static bool
 was_cancelled(int64 id, int64 lease)
@@ -362,7 +365,7 @@ was_cancelled(int64 id, int64 lease)
 	return result;
 }
 
-/* When a lease that is extended now ends. */
+/* Returns when a lease that is extended now ends. */
 static TimestampTz
 extended_until(FunctionCallInfo fcinfo, const JobqJob *job,
 			   const JobqQueue *queue)

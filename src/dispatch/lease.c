@@ -42,9 +42,9 @@
 #define TABLE_SHARE 20
 
 /*
- * A job that dies takes its payload to history.  When a role has had so many
- * bytes moved, its next job of any size is left for another transaction.  Roles
- * are told apart by a hash.
+ * The payload of a dead job is moved to history.  After this many bytes of a
+ * role's payloads, its next large job is left to another transaction.  Roles
+ * are distinguished by a hash.
  */
 #define ROLE_BYTES (1024 * 1024)
 #define LONG_BYTES 8192

@@ -74,7 +74,7 @@ check_accepted(const Life *life, JobqEvent event, JobqState to)
 
 	/* a finished job can be revived only, and only a finished one can */
 	REQUIRE(was_finished == (event == JOBQ_EVENT_REVIVE));
-	/* whoever completes, releases or loses a job has claimed it just before */
+	/* a job is completed, released or lost only after it was claimed */
 	if (event == JOBQ_EVENT_COMPLETE || event == JOBQ_EVENT_RELEASE ||
 		event == JOBQ_EVENT_LEASE_LOST)
 		REQUIRE(!life->is_new && life->last == JOBQ_EVENT_CLAIM);

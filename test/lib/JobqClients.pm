@@ -34,7 +34,7 @@ my @clients;
 # client_start($node, $name, $script, %options): one pgbench. Options:
 #   db            => the database ("postgres")
 #   clients       => sessions (1)
-#   transactions  => so many for each session, then it connects again (for
+#   transactions  => number for each session, which then connects again (for
 #                    as long as the connection lasts)
 #   variables     => { name => value } that the script begins with
 #   command       => instead of pgbench: a shell command that reads the script

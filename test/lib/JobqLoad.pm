@@ -246,7 +246,7 @@ sub jobq_log_lines
 	} split(/\n/, log_since($node, $position));
 }
 
-# quiet_log_ok($node, $position, $limit, $name): those are so many at most.
+# quiet_log_ok($node, $position, $limit, $name): at most $limit such lines.
 sub quiet_log_ok
 {
 	my ($node, $position, $limit, $name) = @_;

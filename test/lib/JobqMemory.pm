@@ -82,7 +82,7 @@ sub process_summary
 }
 
 # memory_summary($memory, $seconds): for each kind the process that has grown
-# most of those that were watched for so long: kind, processes (how many of
+# most, of those watched for at least that long: kind, processes (how many of
 # them there were), lived (seconds), first, median, last, growth (from the
 # median of the first third of its samples to that of the last one; all in
 # kilobytes) and slope (kilobytes per minute).

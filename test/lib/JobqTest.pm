@@ -152,8 +152,8 @@ sub poll_ok
 	return ok(poll_query($node, $sql, %opt), $name);
 }
 
-# within($seconds, $name, $code): the code must return before so many seconds
-# have passed; it is broken off then. Returns what the code returned.
+# within($seconds, $name, $code): the code must return within this many
+# seconds, after which it is interrupted. Returns what the code returned.
 sub within
 {
 	my ($seconds, $name, $code) = @_;

@@ -50,7 +50,7 @@
 #define RING		1		/* candidates a ring has room for; 0: no ring */
 #endif
 #ifndef LOW_WATER
-#define LOW_WATER	0		/* with so many it is filled in advance */
+#define LOW_WATER	0		/* refilled in advance at this number */
 #endif
 #ifndef THERE
 #define THERE		0		/* jobs 0..THERE-1 are there from the start */

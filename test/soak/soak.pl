@@ -95,9 +95,9 @@ my $all_goes_on = 1;
 my %client;
 
 # Makes the account, and books what is wrong on the fault.  Evidence is shown
-# at once: what comes later may cover it up.  The clients stall meanwhile: there
-# are so many of them that the account would get too little CPU, and some
-# leases are to run out.
+# at once: what comes later may cover it up.  The clients stall meanwhile, since
+# with this many of them the account would get too little CPU, and some leases
+# should run out.
 sub audit
 {
 	my ($name) = @_;
@@ -221,8 +221,8 @@ sub watch_until
 # Lets history go on to its next segment. One is written to for four hours, a
 # sixth of what the jobs of jobq.run() are kept for: this one looks as if it had
 # been. It is emptied seven turns later, when the account is through with it.
-# Where somebody has a segment in his hands that is to be emptied the coordinator
-# comes back in a minute, or when a queue is to keep its jobs for another time.
+# If the segment to be emptied is locked, the coordinator comes back in a minute,
+# or when a queue's retention is changed.
 sub turn_history
 {
 	return if time() < $last_turn + $turn_every;

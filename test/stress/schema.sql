@@ -8,7 +8,7 @@ CREATE TABLE deleted (job bigint);
 -- completed jobs that were sent round again
 CREATE TABLE again (job bigint);
 
--- who has a job by lease; "ended" is set by whoever ends it
+-- the holders of leases; "ended" is set by the session that ends the job
 CREATE TABLE holding (job bigint, lease bigint, queue text,
   lease_until timestamptz, ended boolean DEFAULT false);
 CREATE UNIQUE INDEX holder ON holding (job) WHERE NOT ended;

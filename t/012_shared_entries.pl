@@ -157,7 +157,7 @@ poll_ok($node, sleepers('mallory'), 'without a limit a role takes all workers', 
 as('alice', q{SELECT jobq.run('SELECT 1')});
 poll_ok(
 	$node, q{SELECT count(*) = 1 FROM jobq.health WHERE topic = 'worker slots'
-	AND message ~ 'the 4 workers of the server are busy, 4 of them with jobs of role "mallory"'},
+	AND message ~ 'all 4 workers of the server are busy, 4 of them with jobs of role "mallory"'},
 	'health says which one');
 is(as('alice', q{SELECT count(*) FROM jobq.health WHERE message ~ 'mallory'}),
 	'0', 'not to everybody');
@@ -184,7 +184,7 @@ is($node->sql(q{SELECT count(*) FROM jobq.health WHERE topic = 'worker slots'}),
 	'0', 'no worker is missing');
 $node->advance_clock('6 min');
 is( $node->sql(
-		q{SELECT object, message ~ 'has the 2 workers', hint ~ 'max_workers_per_role'
+		q{SELECT object, message ~ 'maximum of 2 workers', hint ~ 'max_workers_per_role'
 			FROM jobq.health
 	WHERE topic = 'worker slots'}),
 	'run:mallory|t|t',
@@ -243,7 +243,7 @@ foreach my $slots (0 .. 2)
 	poll_ok(
 		$none, q{SELECT count(*) = 1 FROM jobq.health WHERE severity = 'critical'
 		AND topic = 'coordinator' AND object = 'max_worker_processes'
-		AND hint = 'Increase max_worker_processes, which is } . $slots . q{; it needs a restart.'},
+		AND hint = 'Increase max_worker_processes, which is } . $slots . q{, and restart the server.'},
 		"max_worker_processes = $slots: health names the setting");
 	$none->append_conf('postgresql.conf', 'max_worker_processes = 8');
 	$none->restart;

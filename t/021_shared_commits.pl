@@ -461,7 +461,7 @@ ok( shared(
 					WHERE q.name = '$queue' AND h.payload ? 'sql'}));
 			return 1 if "@ends" ne "1/1 3/1 $dead 2 23503 2";
 			return log_since($node, $position) =~
-			  /could not commit 2 jobs together.*DETAIL:  They are run again/s;
+			  /could not commit 2 jobs together.*DETAIL:  They will be run again/s;
 		}),
 	'the log says that jobs which could not be committed together are run again');
 is($ends[0], '1/1 3/1', 'a job that cannot be committed: the others run once');

@@ -52,7 +52,7 @@ sub perl_and_tcl
 	make_queue('tcl_discards', 'pltcl', q{spi_exec "SELECT jobq.discard()"});
 	run_ok(
 		'tcl_discards',
-		'dead 1 JQ102 the job asked not to be tried again',
+		'dead 1 JQ102 the job asked not to be retried',
 		'discard() in PL/Tcl');
 	foreach my $language ('perl', 'tcl')
 	{
@@ -213,7 +213,7 @@ my @lines = grep { /job $id of queue/ } split(/\n/, log_since($node, $position))
 @lines = grep { /LOG:  job/ } @lines;
 is(scalar(@lines), 2, 'a line of the log for each attempt that failed, by default');
 my $log = log_since($node, $position);
-my $next = qr/attempt 2 of 2 is made in 0\.010 s\. of it\n/;
+my $next = qr/attempt 2 of 2 follows in 0\.010 s\. of it\n/;
 my $detail = qr/DETAIL:  SQLSTATE ZZ123 in database "postgres"/;
 like(
 	$log,

@@ -143,8 +143,8 @@ my $stuck =
 	ORDER BY message) || ' ' || bool_and(since < now() - interval '5 s') FROM jobq.health
 		WHERE topic = 'stuck'};
 poll_ok($node, $stuck, 'jobs that go on are findings of health',
-	expected => "warning deaf job $late goes on in process N though its timeout is over, "
-	  . "warning deaf job $cancelled goes on in process N though it was cancelled true");
+	expected => "warning deaf job $late is still running in process N although its timeout has passed, "
+	  . "warning deaf job $cancelled is still running in process N although it was cancelled true");
 is( $node->safe_psql(
 		'postgres', "SET ROLE reader; SELECT count(*) FROM jobq.health WHERE topic = 'stuck'"),
 	'0',

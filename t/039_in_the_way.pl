@@ -66,7 +66,7 @@ foreach my $end ('ROLLBACK', 'COMMIT')
 		'the jobs are not dead yet');
 	like(
 		log_since($node, 0),
-		qr/the job is dead when nobody drops/,
+		qr/the job is dead once its queue/,
 		'the log says why the jobs are not dead yet');
 	is($node->sql("SELECT jobq.cancel(split_part('$ids', ',', 6)::bigint)"),
 		't', 'one is cancelled');
@@ -121,7 +121,7 @@ $node->sql(
 );
 poll_ok(
 	$node, q{SELECT count(*) = 1 FROM jobq.health WHERE topic = 'late' AND object = 'ending leases'
-	AND message ~ 'since prepared transaction "a" \(role "alice"\) is in the way'
+	AND message ~ 'because prepared transaction "a" \(role "alice"\) is in the way'
 		AND hint ~ 'ROLLBACK PREPARED'},
 	'a prepared transaction is named');
 $node->sql("ROLLBACK PREPARED 'a'");

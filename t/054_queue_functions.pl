@@ -267,7 +267,7 @@ sub run_once
 }
 
 my $position = log_position($node);
-my $backoff_holds = qr/DETAIL:  The backoff of the queue holds/;
+my $backoff_holds = qr/DETAIL:  The queue's backoff is used instead/;
 is( run_once('raise'),
 	q{scheduled 0 20; P0001 no|own detail / The queue's backoff_function failed}
 	  . ' with SQLSTATE 22000: out of order',

@@ -53,8 +53,8 @@ poll_ok(
 	db => 'other');
 $node->sql(q{SELECT jobq.enqueue('work', '0')});
 poll_ok($node, finding('worker slots'), 'a finding at once',
-	expected => 'warning|jobq.max_workers_per_role|jobs wait, and role "carol" has as many'
-	  . ' workers as it may have, all in other databases: 1');
+	expected => 'warning|jobq.max_workers_per_role|jobs are waiting, but role "carol" already has its'
+	  . ' maximum number of workers, all in other databases: 1');
 is( $node->sql(q{SELECT hint FROM jobq.health WHERE topic = 'worker slots'}),
 	'Increase jobq.max_workers_per_role and reload the configuration.',
 	'all workers of a role are busy: what to do');
@@ -82,8 +82,8 @@ $node->sql(q{SELECT jobq.resume('quick')});
 is($node->sql(finding('late')), '', 'nothing is said at once');
 poll_ok(
 	$node,
-	"SELECT message ~ ('^job $id is ready, and the transaction of pid $pid '
-		|| '.*idle in transaction.* has it locked')"
+	"SELECT message ~ ('^job $id is ready but locked by the transaction of pid $pid '
+		|| '.*idle in transaction')"
 	  . " AND object = 'quick' FROM jobq.health WHERE topic = 'late'",
 	'a job that an open transaction has locked is late');
 $locker->query_safe('COMMIT');
@@ -98,7 +98,7 @@ $locker->query_safe("BEGIN; SELECT jobq.set_priority($id, 4); PREPARE TRANSACTIO
 $node->sql(q{SELECT jobq.resume('quick')});
 poll_ok(
 	$node,
-	"SELECT message ~ 'job $id is ready, and prepared transaction .forgotten.*has it locked'
+	"SELECT message ~ 'job $id is ready but locked by prepared transaction .forgotten.'
 		AND hint ~ '^Use COMMIT PREPARED'"
 	  . " FROM jobq.health WHERE topic = 'late'",
 	'a prepared one is named');
@@ -127,7 +127,7 @@ $pid =
   : die;
 poll_ok(
 	$node,
-	"SELECT hint = 'End it, with pg_terminate_backend($pid) if need be; '
+	"SELECT hint = 'End it, if necessary with pg_terminate_backend($pid); '
 		|| 'see idle_in_transaction_session_timeout.'"
 	  . " FROM jobq.health WHERE topic = 'horizon' AND object = 'pid $pid'",
 	'an idle transaction holds the horizon');
@@ -202,8 +202,8 @@ logs_ok(
 	failed_line(
 		'stubborn', 1,
 		'the job ran longer than its timeout', '57014',
-		qr/attempt 2 of 2 is made in/),
-	'one that does not end when its timeout is over');
+		qr/attempt 2 of 2 follows in/),
+	'one that does not end when its timeout has passed');
 logs_ok(
 	$position,
 	failed_line(

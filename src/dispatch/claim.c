@@ -1,20 +1,22 @@
 /*-------------------------------------------------------------------------
  *
  * claim.c
- *	  Finding the next ready job of a queue, and getting hold of it.
+ *	  Finding and claiming the next ready job of a queue.
  *
  * The lanes in shared memory (lane.c) name candidates.  A claim takes one out,
- * reads its row, and locks it, or leaves it to the caller to change it at once.
- * A row that another transaction has in its hands is passed over, never waited
- * for.  Only when a lane has nothing left in memory is the index read.
+ * reads its row, and locks it, or leaves it to the caller to change it at
+ * once.  It skips a row that another transaction has locked or changed, and
+ * never waits for one.  The index is read only when a lane has no candidates
+ * left in memory.
  *
- * Where the lanes cannot be used the index is scanned: from the first job that
- * may be ready on, for the rest of the call, while another process refills the
- * lane, or if there is no memory for its candidates, or when this transaction
- * has made jobs ready, which nobody else sees; and from the start where a queue
- * has no lanes, or where no coordinator is there to end leases that are over.
- * Within a priority the first job with a run_at ahead ends the search, so that
- * jobs in the future cost one row per priority and not one per job.
+ * If the lanes cannot be used, the rest of the call scans the index.  The scan
+ * begins at the first job that may be ready while another process refills the
+ * lane, if there is no memory for the lane's candidates, or if this
+ * transaction has made jobs ready, which nobody else can see.  It begins at
+ * the start of the queue if the queue has no lanes, or if there is no
+ * coordinator to end expired leases.  Within a priority, the search ends at
+ * the first job whose run_at is in the future, so that future jobs cost one
+ * row per priority rather than one row each.
  *
  * IDENTIFICATION
  *	  src/dispatch/claim.c
@@ -77,9 +79,9 @@ jobq_claim_end(JobqClaimScan *scan)
 }
 
 /*
- * Goes on by the index.  The scan is not to see the jobs that this call has got
- * already as they were: if a command ended since, to change them again would be
- * an error.
+ * Continues with an index scan.  The scan must not see old versions of jobs
+ * that this call has already claimed: if a command has ended since, changing
+ * them again would be an error.
  */
 static void
 go_on_by_index(JobqClaimScan *scan, JobqClaimMode mode)
@@ -91,9 +93,9 @@ go_on_by_index(JobqClaimScan *scan, JobqClaimMode mode)
 }
 
 /*
- * Locks the job of the row that was read last, without waiting, and reads it
- * again.  False if it is not to be had.  The lock has been noted, and the note
- * is withdrawn if there is none.
+ * Locks the job whose row was read last, without waiting, and reads it again.
+ * Returns false if the job cannot be locked or is no longer ready.  The caller
+ * has noted the lock; the note is withdrawn on failure.
  */
 static bool
 try_lock(JobqClaimScan *scan, JobqJob *job)
@@ -126,7 +128,10 @@ try_lock(JobqClaimScan *scan, JobqJob *job)
 	return true;
 }
 
-/* Gets hold of the job of the row that was read last, which is noted. */
+/*
+ * Locks the job whose row was read last, unless scan->unlocked is set and it
+ * need not be locked.  The caller has noted the lock.
+ */
 static bool
 take_hold(JobqClaimScan *scan, JobqJob *job)
 {
@@ -143,8 +148,8 @@ take_hold(JobqClaimScan *scan, JobqJob *job)
 }
 
 /*
- * Whether the queue's lanes can be used, after finding out which there are if
- * need be.
+ * Whether the queue's lanes can be used; finds out which lanes there are if
+ * that is not known yet.
  */
 bool
 jobq_claim_can_use_lanes(JobqClaimScan *scan)
@@ -165,7 +170,10 @@ jobq_claim_can_use_lanes(JobqClaimScan *scan)
 	return state != JOBQ_POP_DISCOVER && state != JOBQ_POP_CROWDED;
 }
 
-/* The next lane to be scanned, and where to begin. */
+/*
+ * Determines the next lane to scan, and where to begin.  Returns false if
+ * there is none.
+ */
 static bool
 next_lane(JobqClaimScan *scan, JobqKey *from)
 {
@@ -188,8 +196,9 @@ next_lane(JobqClaimScan *scan, JobqKey *from)
 }
 
 /*
- * The next job of the index scan under way that can be had.  False at its end,
- * or, with *ahead set, at a job that lies ahead.
+ * Returns the next job of the current index scan that can be claimed.  Returns
+ * false at the end of the scan, or at a job whose run_at is in the future, in
+ * which case *ahead is set.
  */
 static bool
 next_of_scan(JobqClaimScan *scan, JobqJob *job, JobqHead *head, bool *ahead)
@@ -212,7 +221,7 @@ next_of_scan(JobqClaimScan *scan, JobqJob *job, JobqHead *head, bool *ahead)
 	return false;
 }
 
-/* The next job by the index, from the start of the queue. */
+/* Returns the next job found by an index scan from the start of the queue. */
 static bool
 next_of_all(JobqClaimScan *scan, JobqJob *job)
 {
@@ -233,10 +242,10 @@ next_of_all(JobqClaimScan *scan, JobqJob *job)
 }
 
 /*
- * The next job by the index, lane by lane, this transaction's own ones
- * included.  False if there is none, or, with the mode changed, if the lanes
- * cannot be used.  The scan goes on where it was, so that a job that was not to
- * be had is not met again.
+ * Returns the next job found by an index scan, lane by lane, including this
+ * transaction's own jobs.  Returns false if there is none, or if the lanes
+ * cannot be used, in which case the mode is changed.  The scan continues where
+ * it stopped, so that it does not return to a job that could not be claimed.
  */
 static bool
 next_by_index(JobqClaimScan *scan, JobqJob *job)
@@ -266,7 +275,10 @@ next_by_index(JobqClaimScan *scan, JobqJob *job)
 	}
 }
 
-/* Jobs are being claimed: has the coordinator sweep some time after that. */
+/*
+ * Notes that jobs are being claimed, so that the coordinator sweeps some time
+ * later.
+ */
 static void
 note_dispatching(TimestampTz now)
 {
@@ -279,8 +291,9 @@ note_dispatching(TimestampTz now)
 }
 
 /*
- * The next job by the lanes.  False if there is none, or, with the mode
- * changed, if they cannot be used, or not now.
+ * Returns the next job found through the lanes.  Returns false if there is
+ * none, or if the lanes cannot be used at the moment, in which case the mode
+ * is changed.
  */
 static bool
 next_of_lanes(JobqClaimScan *scan, JobqJob *job)
@@ -329,7 +342,7 @@ next_of_lanes(JobqClaimScan *scan, JobqJob *job)
  * untouched.  False when there is none; then next_run_at is the time
  * of the next job that was seen.  Does not care whether the queue is paused.
  *
- * The job's values are good until the next call.
+ * The job's values are valid until the next call.
  */
 bool
 jobq_claim_next(JobqClaimScan *scan, JobqJob *job)
@@ -348,7 +361,7 @@ jobq_claim_next(JobqClaimScan *scan, JobqJob *job)
 	return found;
 }
 
-/* The job given last was not to be had. */
+/* Notes that the job returned last could not be claimed. */
 void
 jobq_claim_lost(JobqClaimScan *scan)
 {
@@ -357,8 +370,8 @@ jobq_claim_lost(JobqClaimScan *scan)
 }
 
 /*
- * Whether there seems to be another job.  The job given last is to be left
- * alone after that.
+ * Whether there seems to be another job.  The job returned last must not be
+ * touched after this call.
  */
 bool
 jobq_claim_sees_more(JobqClaimScan *scan)

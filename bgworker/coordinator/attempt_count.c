@@ -4,11 +4,11 @@
  *	  Counting the attempts that ended with an executor, or with the server, by
  *	  the coordinator.
  *
- * It knows of them by the notes of executors and by shared memory, which has
- * those that came to an end since the server was started.  What it has found
- * to be counted it forgets when that is committed.  A job that somebody has
- * locked is looked at again; until then shared memory has its attempt, so that
- * who has the job next counts it first.
+ * It knows these attempts from the executors' notes and from shared memory,
+ * which lists those that ended since the server was started.  It forgets
+ * counted attempts when that is committed.  A locked job is looked at again
+ * later; until then its attempt stays in shared memory, so that the process
+ * that finds the job next counts it first.
  *
  * IDENTIFICATION
  *	  bgworker/coordinator/attempt_count.c
@@ -28,12 +28,15 @@
 
 #include "miscadmin.h"
 
-/* So many attempts are counted in one transaction, with those of the slots. */
+/*
+ * Maximum number of attempts counted in one transaction, including those of
+ * the slots.
+ */
 #define BATCH 256
 
 /*
- * When to look at a job again that is locked, at first and at most; and looking
- * takes such a part of the time at most.
+ * Initial and maximum delay before looking again at a locked job, and the
+ * maximum share of the time that this takes.
  */
 #define RETRY_FIRST (100 * INT64CONST(1000))
 #define RETRY_MAX (5 * USECS_PER_SEC)
@@ -42,7 +45,7 @@
 /* The same if to count an attempt has raised an error. */
 #define FAILED_DELAY (60 * USECS_PER_SEC)
 
-/* What is to be done when the transaction has committed. */
+/* What to do after the transaction has committed. */
 typedef struct Settled
 {
 	int			slot;			/* of the note, or JOBQ_NOTE_ASIDE */
@@ -82,7 +85,7 @@ slot_is_occupied(int slot)
 	return result;
 }
 
-/* Writes down that a job was through in vain. */
+/* Records that a finished job was rolled back. */
 static void
 record_undone(const JobqCrashNote *note)
 {
@@ -121,8 +124,8 @@ count_alone(void *arg)
 }
 
 /*
- * Counts an attempt, and notes what is to be done when that is committed.
- * False if the job is to be looked at again.
+ * Counts an attempt, and notes what to do when that is committed.  Returns
+ * false if the job must be looked at again.
  */
 static bool
 count(const JobqTermination *termination, int slot)
@@ -152,7 +155,7 @@ count(const JobqTermination *termination, int slot)
 	return counted;
 }
 
-/* Does what was left until the last transaction had committed. */
+/* Does what had to wait for the commit of the last transaction. */
 static void
 settle(void)
 {
@@ -176,11 +179,11 @@ settle(void)
 	}
 }
 
-/* Whether there is room for what is to be done after the commit. */
+/* Whether there is room for another action after the commit. */
 static bool
 has_room(int slot)
 {
-	/* the notes of slots are dealt with at once */
+	/* the notes of slots are handled at once */
 	return nsettled < (slot == JOBQ_NOTE_ASIDE ? BATCH : lengthof(settled));
 }
 
@@ -194,8 +197,9 @@ compare_attempts(const ListCell *left, const ListCell *right)
 }
 
 /*
- * Reads what the files have.  If it cannot be counted now, whoever has one of
- * the jobs next does that; shared memory has one attempt of each job, the last.
+ * Reads the files.  If an attempt cannot be counted now, the process that
+ * finds the job next counts it; shared memory has only the last attempt of
+ * each job.
  */
 static List *
 read_notes(void)
@@ -224,7 +228,7 @@ read_notes(void)
 	return notes;
 }
 
-/* Counts what the files have.  Whether something is left. */
+/* Counts the attempts in the files; returns whether any is left. */
 static bool
 count_notes(bool *more)
 {
@@ -266,7 +270,10 @@ is_settled(const JobqTermination *termination)
 	return false;
 }
 
-/* Counts what only shared memory has.  Whether something is left. */
+/*
+ * Counts the attempts that only shared memory has; returns whether any is
+ * left.
+ */
 static bool
 count_terminations(bool *more)
 {
@@ -295,9 +302,9 @@ jobq_attempt_count_undo(void)
 }
 
 /*
- * Counts the attempts that ended with an executor, or with the server.  Returns
- * when to look again at jobs that are locked.  *more: call it once more when
- * that is committed, and before anybody writes another note.
+ * Counts the attempts that ended with an executor, or with the server.
+ * Returns when to look again at locked jobs.  If *more is set, call it again
+ * after the commit, before any executor writes another note.
  */
 TimestampTz
 jobq_attempt_count_run(bool *more)

@@ -34,13 +34,13 @@
 
 #include "miscadmin.h"
 
-/* So many jobs are dealt with in one transaction of a task. */
+/* Maximum number of jobs handled in one transaction of a task. */
 #define BATCH 500
 
 /*
- * How often to look at cancel requests that could not be carried out; and that
- * to look at all of them takes such a part of the time at most.  Transactions
- * that take longer than that to ask for one and commit have it found then.
+ * How often to look at cancel requests that could not be carried out, and the
+ * maximum share of the time that looking at all of them takes.  Requests of
+ * transactions that commit later than that are found then.
  */
 #define CANCEL_RETRY_FIRST (50 * INT64CONST(1000))
 #define CANCEL_RETRY_MAX (5 * USECS_PER_SEC)
@@ -54,7 +54,7 @@ static TimestampTz last_look = DT_NOBEGIN;	/* at all of them */
 /* An error has rolled back the carrying out of cancel requests. */
 static bool cancel_has_failed = false;
 
-/* Reads whether stop() is in force. */
+/* Reads whether jobq is stopped. */
 static TimestampTz
 run_config(bool *more)
 {
@@ -70,7 +70,7 @@ run_notes(bool *more)
 	return jobq_attempt_count_run(more);
 }
 
-/* Writes down the jobs that were through in vain. */
+/* Records finished jobs that were rolled back. */
 static TimestampTz
 run_undone(bool *more)
 {
@@ -109,7 +109,7 @@ run_jobs_expire(bool *more)
 	return jobq_expire_jobs(BATCH, more);
 }
 
-/* Looks at all queues if it is told to, else at those whose time has come. */
+/* Looks at all queues if requested, otherwise at those that are due. */
 static TimestampTz
 run_wake_due(bool *more)
 {
@@ -127,7 +127,7 @@ run_wake_due(bool *more)
 
 /*
  * Requests that cannot be carried out now are looked at again.  If there are
- * many of them, a new one has only those looked at that are as new.
+ * many of them, a new request causes only equally new ones to be looked at.
  */
 static TimestampTz
 run_cancel(bool *more)
@@ -221,7 +221,7 @@ const JobqCoordinatorTask jobq_tasks[JOBQ_NUM_TASKS] = {
 	[JOBQ_TASK_NOTES] = {
 		.run = run_notes,.reasons = JOBQ_WAKE_NOTES,
 		.undo = undo_notes,
-		/* what was counted goes before an executor writes in its place */
+		/* remove what was counted before an executor overwrites it */
 		.exhaustive = true
 	},
 	[JOBQ_TASK_UNDONE] = {

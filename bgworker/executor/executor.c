@@ -3,10 +3,10 @@
  * executor.c
  *	  An executor: runs the jobs of one role in one database.
  *
- * It is connected as that role, so that nothing a job does can make it
- * another one.  It runs one job after the other, sleeps for a while when there
- * is none, and exits when nobody has woken it for jobq.worker_idle_timeout, or
- * when others need its slot.  README.md has the states.
+ * It is connected as that role, so that no job can change the role.  It runs
+ * one job after another, sleeps when there is none, and exits when it has not
+ * been woken for jobq.worker_idle_timeout or when others need its slot.
+ * README.md describes the states.
  *
  * IDENTIFICATION
  *	  bgworker/executor/executor.c
@@ -45,20 +45,22 @@
 #include "utils/ps_status.h"
 #include "utils/timestamp.h"
 
-/* While others wait for a slot an executor keeps its own so long at least. */
+/*
+ * Minimum time for which an executor keeps its slot while others wait for one.
+ */
 #define FAIR_SHARE_MS 100
 
-/* After an hour a process is replaced: caches only grow. */
+/* A process is replaced after an hour, since caches only grow. */
 #define MAX_LIFE_MS (60 * 60 * 1000)
 
-/* How often to try at least whether outcomes can be written down again. */
+/* Maximum time between two checks whether outcomes can be recorded again. */
 #define MAX_HELD_SECONDS 8
 
 static JobqWorkerRef worker_ref;
 static bool attached = false;
 static bool attempt_counts = false; /* in which this process is terminated */
 
-/* Who has sent SIGTERM. */
+/* The sender of SIGTERM. */
 static volatile sig_atomic_t server_stops = false;	/* the postmaster */
 static volatile sig_atomic_t somebody_terminates = false;	/* others */
 
@@ -81,7 +83,7 @@ announce_free_slot(Oid dboid, uint32 more_reasons)
 	}
 }
 
-/* Whether executors may be in this database at all. */
+/* Whether executors may run in this database at all. */
 static bool
 may_be_here(void)
 {
@@ -94,7 +96,10 @@ may_be_here(void)
 	return result && !jobq_slot_must_leave(&worker_ref);
 }
 
-/* Whether a command wants the database for itself, and ends the workers. */
+/*
+ * Whether a command needs exclusive use of the database and terminates the
+ * workers.
+ */
 static bool
 is_dismissed(void)
 {
@@ -108,9 +113,9 @@ is_dismissed(void)
 }
 
 /*
- * The process exits.  Its transaction has been rolled back.  If it owes
- * somebody a look at the queues the coordinator does that.  If the postmaster
- * has died that is a crash of the server, and the note of the job stays.
+ * Exit callback.  The transaction has been rolled back.  If this process still
+ * had to look at the queues, the coordinator does that.  If the postmaster has
+ * died, the server has crashed, and the note of the job is kept.
  */
 static void
 sign_off(int code, Datum arg)
@@ -130,7 +135,7 @@ sign_off(int code, Datum arg)
 					   (attempt_counts ? JOBQ_WAKE_NOTES : 0));
 }
 
-/* SIGTERM: as die(), but it is known who has sent it. */
+/* SIGTERM handler: like die(), but remembers who sent it. */
 static void
 handle_termination(int signo, siginfo_t * info, void *context)
 {
@@ -167,10 +172,10 @@ exit_at_once(int code, Datum arg)
 }
 
 /*
- * The process exits in the middle of a job: notes it before the transaction
- * is rolled back and others can have the job, hence registered after the
- * connection was made.  DDL terminates executors, and so does the postmaster
- * when the server is shut down; that is not the job's fault.
+ * Exit callback: notes that the process exits during a job.  This must happen
+ * before the transaction is rolled back and others can claim the job, so the
+ * callback is registered after connecting.  Terminations by DDL, or by the
+ * postmaster at shutdown, do not count against the job.
  */
 static void
 note_termination(int code, Datum arg)
@@ -184,7 +189,7 @@ note_termination(int code, Datum arg)
 											   (!server_stops || somebody_terminates));
 }
 
-/* Follows a change of the settings; false if they forbid to go on. */
+/* Applies changed settings; returns false if the process may not continue. */
 static bool
 follow_settings(void)
 {
@@ -199,9 +204,9 @@ follow_settings(void)
 }
 
 /*
- * Whether to give way to another role or database that finds no slot.  Each
- * of them takes one executor, and has a moment to take its slot before
- * anybody else may (activation.c).
+ * Whether to give way to another role or database that finds no slot.  Each of
+ * them displaces one executor, and has a moment to take its slot before others
+ * may (activation.c).
  */
 static bool
 gives_way(TimestampTz start)
@@ -257,8 +262,8 @@ offer_slot(void)
 }
 
 /*
- * Sleeps until there may be work.  False if it is time to exit: nobody has
- * woken this process for long enough.
+ * Sleeps until there may be work.  Returns false if this process has not been
+ * woken for so long that it should exit.
  */
 static bool
 sleep_until_woken(TimestampTz idle_since)
@@ -276,11 +281,10 @@ sleep_until_woken(TimestampTz idle_since)
 }
 
 /*
- * The process has connected.  If the role may only read here, since somebody
- * has frozen the database, its jobs wait: that they cannot write is no failure
- * of theirs.  The process exits before it has come further than starting, so
- * that the coordinator tries again later, and the less often the longer it
- * takes.
+ * Called after connecting.  If the role may only read because the database is
+ * set to read-only transactions, its jobs wait, since they cannot be blamed
+ * for that.  The process exits while its slot is still in state starting, so
+ * that the coordinator retries later, with growing delays.
  */
 static void
 exit_if_frozen(Oid role)
@@ -310,8 +314,8 @@ exit_if_frozen(Oid role)
 }
 
 /*
- * Waits while what comes of jobs cannot be written down.  False if somebody
- * else wants the slot, who may be better off.
+ * Waits while outcomes cannot be recorded.  Returns false if another role or
+ * database wants the slot.
  */
 static bool
 wait_for_writes(int *backoff)

@@ -31,8 +31,8 @@ typedef struct JobqFound
 	const JobqSharing *sharing; /* NULL: the first job of its transaction */
 	bool		sees_more;		/* there are further ones in the queue */
 	bool		more;			/* or there seem to be, there or elsewhere */
-	bool		may_clear;		/* flags of queues that are looked at */
-	bool		counted;		/* a terminated attempt was written down */
+	bool		may_clear;		/* also checks the flags of queues */
+	bool		counted;		/* a terminated attempt was recorded */
 } JobqFound;
 
 extern void jobq_find_begin(JobqFinder *finder, Oid role,

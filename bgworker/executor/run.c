@@ -3,26 +3,26 @@
  * run.c
  *	  Running jobs, one or several in a transaction.
  *
- * A job's row is locked from the moment it is found.  What may run in a
- * transaction block runs in a subtransaction of the transaction that holds
- * the lock; then the row is deleted.  What may not (procedures, VACUUM) is
- * claimed by a lease first, which ends with this process, runs at top level,
- * and is finished by a transaction of its own.
+ * A job's row is locked when the job is found.  Code that may run in a
+ * transaction block runs in a subtransaction of the transaction that holds the
+ * lock; then the row is deleted.  A job whose code may not (procedures,
+ * VACUUM) is first claimed with a lease that ends with this process, then runs
+ * at top level, and is finished in a transaction of its own.
  *
- * Short jobs share a transaction, so that there is one commit for several of
- * them: share.c says which may, and watch.c which must be the last one.  The
- * transaction commits as soon as no other job may follow, and never waits for
- * one to come.
+ * Short jobs share a transaction, and thus one commit: share.c decides which
+ * jobs may share, and watch.c which job must be the last one.  The transaction
+ * commits as soon as no other job may follow, and never waits for new jobs.
  *
- * Users' code runs in execute.c only.  When a job is through the session is
- * reset before anything is written down.
+ * Users' code runs only in execute.c.  When a job has ended, the session is
+ * reset before anything is recorded.
  *
  * An error of the job itself is an outcome, and rolls back that job's
- * subtransaction.  One in finding, recording or committing arrives in
- * jobq_run_next().  If one job has been run it is that one's failure, recorded
- * in another transaction, so that a job that cannot be committed uses up its
- * attempts.  If several have been run it is nobody's failure: all of them are
- * ready again, and run one by one for a while, which finds out whose it is.
+ * subtransaction.  An error in finding, recording or committing jobs is caught
+ * in jobq_run_next().  If one job has been run, the error is that job's
+ * failure, recorded in another transaction, so that a job that cannot be
+ * committed uses up its attempts.  If several have been run, none of them
+ * fails: all are ready again, and run one by one for a while, which shows
+ * which one is at fault.
  *
  * IDENTIFICATION
  *	  bgworker/executor/run.c
@@ -66,10 +66,10 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
-/* How often to look whether the extension is still there. */
+/* How often to check whether the extension still exists. */
 #define CHECK_INTERVAL_MS 1000
 
-/* A backoff_function must not take longer. */
+/* Time limit of a backoff_function. */
 #define BACKOFF_TIMEOUT_MS 5000
 
 /* A transaction and the jobs that are run in it. */
@@ -91,12 +91,12 @@ static MemoryContext batch_context = NULL;
 static MemoryContext run_context = NULL;	/* of the job at hand */
 static TimestampTz checked_at = 0;	/* 0: not */
 
-/* The one that is not committed yet, NULL: none. */
+/* The current, uncommitted transaction, or NULL. */
 static Batch *volatile open_batch = NULL;
 
 /*
- * A job that has a transaction for itself, whose code is through, and what has
- * come of it is not committed; NULL: none.
+ * A job with a transaction of its own whose code has ended but whose outcome
+ * is not committed, or NULL.
  */
 static const JobqRun *volatile unrecorded = NULL;
 
@@ -113,8 +113,8 @@ jobq_run_set_up(const JobqWorkerRef *worker, Oid role)
 }
 
 /*
- * The server's log has it that an administrator's command terminates the
- * process: adds what it knows better.
+ * Logs why the process is terminated; the server itself only logs an
+ * administrator command.
  */
 static void
 log_termination(const JobqRun *run, JobqInterruption interruption)
@@ -138,13 +138,13 @@ log_termination(const JobqRun *run, JobqInterruption interruption)
 }
 
 /*
- * The process is being terminated, perhaps in a job, or before what has come of
- * it was committed: notes that for whoever finds the job next, and for the
- * coordinator, unless it is no fault of the job's: then it is as if it had not
- * been started, or, if it is held by a lease, that is lost.  Those that ran
- * before it in the transaction will be run again, and then not along with it.
- * Whether the attempt counts.  If the postmaster has died the server has
- * crashed, and the note of the job is left as it is.
+ * Called when the process is being terminated, perhaps during a job or before
+ * its outcome is committed.  Notes that for the process that finds the job
+ * next, and for the coordinator, unless the job is not to blame; in that case
+ * it is as if the job had not been started, or its lease is lost if it has
+ * one.  Jobs that ran before it in the transaction will be run again,
+ * separately from it.  Returns whether the attempt counts.  If the postmaster
+ * has died, the server has crashed, and the note of the job is left unchanged.
  */
 bool
 jobq_run_note_termination(bool is_fault)
@@ -164,7 +164,7 @@ jobq_run_note_termination(bool is_fault)
 	log_termination(run, interruption);
 	if (interruption == JOBQ_EVICTED || (!is_fault && !cancelled && !overdue))
 		return false;
-	/* a job with a lease was finished by whoever has cancelled it */
+	/* a job with a lease was finished by the transaction that cancelled it */
 	if (cancelled && run->lease != 0)
 		return false;
 	termination.dboid = MyDatabaseId;
@@ -183,9 +183,9 @@ jobq_run_note_termination(bool is_fault)
 }
 
 /*
- * Jobs that are through are going to be rolled back: tells of them.  Not of the
- * one whose attempt that is the end of: what is run for a job when it is through
- * may be the cause.
+ * Reports finished jobs that are about to be rolled back, except the one whose
+ * attempt ends with this: code run on behalf of a finished job may be the
+ * cause.
  */
 static void
 note_undone(Batch *batch, int64 cause)
@@ -199,7 +199,9 @@ note_undone(Batch *batch, int64 cause)
 	jobq_undone_note(batch->jobs, njobs);
 }
 
-/* The process exits, perhaps in a transaction that several jobs share. */
+/*
+ * Exit callback; the process may be in a transaction shared by several jobs.
+ */
 void
 jobq_run_note_undone(void)
 {
@@ -212,7 +214,7 @@ jobq_run_note_undone(void)
 		note_undone(batch, run != NULL ? run->outcome.job_id : 0);
 }
 
-/* Copies what of the job is needed until its end. */
+/* Copies the parts of the job that are needed until its end. */
 static JobqRun *
 make_run(const Batch *batch, const JobqFound *found)
 {
@@ -245,9 +247,9 @@ make_run(const Batch *batch, const JobqFound *found)
 }
 
 /*
- * Has another executor look into a queue, unless one is about to.  If there is
- * no slot for one, and jobs are known to be there, an idle one of others has to
- * leave, now or when there is one.
+ * Wakes another executor for a queue, unless one is already about to look.  If
+ * there is no slot for one, and jobs are known to be there, an idle one of
+ * others has to leave, now or when there is one.
  */
 static void
 ask_for_look(int32 queue, JobqQueueState *state, bool has_jobs)
@@ -259,8 +261,8 @@ ask_for_look(int32 queue, JobqQueueState *state, bool has_jobs)
 	if (state == NULL || pg_atomic_exchange_u32(&state->work, 1) != 0)
 	{
 		/*
-		 * whoever set the flag has woken the coordinator; but it waits for an
-		 * executor that starts to ask for the next one
+		 * the process that set the flag has woken the coordinator, but the
+		 * coordinator waits for a starting executor to ask for the next one
 		 */
 		jobq_slots_count(MyDatabaseId, worker_role, &counts);
 		if (counts.starting > 0)
@@ -273,8 +275,8 @@ ask_for_look(int32 queue, JobqQueueState *state, bool has_jobs)
 }
 
 /*
- * This process takes a job, and was told of others in a queue where it does not
- * look now.
+ * Called when this process takes a job although it was woken for another
+ * queue, where it does not look now.
  */
 static void
 pass_on(int32 queue)
@@ -284,10 +286,10 @@ pass_on(int32 queue)
 }
 
 /*
- * From here on the job can be cancelled.  What has come before that, such as
- * pg_cancel_backend() for an idle executor, was not meant for it.  True if
- * somebody has woken this process since it looked for jobs: for another job,
- * then, in the queue *woken_for, or in one whose flag is set.
+ * From here on the job can be cancelled.  Earlier cancels, such as
+ * pg_cancel_backend() on an idle executor, were not meant for it.  Returns
+ * true if this process was woken since it looked for jobs, for another job in
+ * the queue *woken_for or in one whose flag is set.
  */
 static bool
 publish(const JobqRun *run, const Batch *batch, int32 *woken_for)
@@ -299,7 +301,7 @@ publish(const JobqRun *run, const Batch *batch, int32 *woken_for)
 							   batch->njobs, woken_for);
 }
 
-/* Starts a transaction of jobq's own: the role's settings do not matter. */
+/* Starts a transaction of jobq's own, regardless of the role's settings. */
 static void
 begin_bookkeeping(void)
 {
@@ -310,8 +312,8 @@ begin_bookkeeping(void)
 }
 
 /*
- * Claims a job by a lease that ends with this process.  The claim's commit
- * comes before its code.
+ * Claims a job with a lease that ends with this process, and commits the claim
+ * before the job's code runs.
  */
 static void
 claim(JobqRun *run, Batch *batch, JobqFound *found)
@@ -335,8 +337,8 @@ claim(JobqRun *run, Batch *batch, JobqFound *found)
 }
 
 /*
- * Locks the row of a job that was run in this transaction again and reads it.
- * Where it was, unless the job itself has done something to it.
+ * Locks and reads the row of a job that was run in this transaction again.
+ * The row has not moved unless the job itself changed it.
  */
 static bool
 lock_again(JobqRun *run, JobqTable *jobs, bool where_it_was, JobqJob *job)
@@ -356,8 +358,8 @@ lock_again(JobqRun *run, JobqTable *jobs, bool where_it_was, JobqJob *job)
 }
 
 /*
- * The queue of a job that was run, whose row is locked again and read.  NULL if
- * the job has finished itself, or somebody else has taken it over.
+ * Locks and reads the row of a job that was run, and returns its queue.
+ * Returns NULL if the job has finished itself or was taken over by others.
  */
 static const JobqQueue *
 lock_own_job(JobqRun *run, JobqTable *jobs, bool where_it_was, JobqJob *job)
@@ -375,8 +377,8 @@ lock_own_job(JobqRun *run, JobqTable *jobs, bool where_it_was, JobqJob *job)
 }
 
 /*
- * Asks the owner's backoff_function, which is not to run for ever.  If it is
- * interrupted, jobq_run_next() records the job without it.
+ * Calls the owner's backoff_function with a time limit.  If it is interrupted,
+ * jobq_run_next() records the job without it.
  */
 static bool
 ask_backoff(JobqRun *run, const JobqJob *job, const JobqQueue *queue,
@@ -405,7 +407,10 @@ record_job(JobqRun *run, JobqTable *jobs, bool afresh, bool may_run_functions)
 	JobqFailure failure = {0};
 	const JobqQueue *queue;
 
-	/* one whose claim is the row lock is to be as if it had not been started */
+	/*
+	 * a job claimed only by its row lock is left as if it had not been
+	 * started
+	 */
 	if (run->outcome.evicted && run->lease == 0)
 		return;
 	queue = lock_own_job(run, jobs, !afresh, &job);
@@ -424,7 +429,7 @@ record_job(JobqRun *run, JobqTable *jobs, bool afresh, bool may_run_functions)
 	jobq_outcome_record(&run->outcome, jobs, &job, queue, &failure);
 }
 
-/* The same with a snapshot, without which no large value can be read. */
+/* The same with a snapshot, which reading toasted values requires. */
 static void
 record(JobqRun *run, JobqTable *jobs, bool afresh, bool may_run_functions)
 {
@@ -453,7 +458,7 @@ record_afresh(JobqRun *run, bool may_run_functions)
 	jobq_outcome_log(&run->outcome);
 }
 
-/* Takes a job's outcome down in the transaction in which it was run. */
+/* Records a job's outcome in the transaction in which it was run. */
 static void
 finish(Batch *batch, JobqRun *run)
 {
@@ -471,7 +476,7 @@ finish(Batch *batch, JobqRun *run)
 	MemoryContextSwitchTo(oldcontext);
 }
 
-/* Commits, and says how the jobs ended. */
+/* Commits, and logs how the jobs ended. */
 static void
 commit(Batch *batch)
 {
@@ -487,9 +492,9 @@ commit(Batch *batch)
 }
 
 /*
- * The job cannot be run in a transaction.  If others have been run in this
- * one it has to wait until they are committed; as it is locked no longer then,
- * it is found anew.
+ * Handles a job that cannot be run in a transaction.  If others have been run
+ * in this one, it has to wait until they are committed; it is then no longer
+ * locked, and is found again.
  */
 static void
 run_elsewhere(Batch *batch, JobqRun *run, JobqFound *found)
@@ -512,7 +517,7 @@ run_elsewhere(Batch *batch, JobqRun *run, JobqFound *found)
 	record_afresh(run, true);
 }
 
-/* The job is through, but not committed. */
+/* The job has ended but is not committed. */
 static void
 remember(Batch *batch, const JobqRun *run)
 {
@@ -528,8 +533,8 @@ remember(Batch *batch, const JobqRun *run)
 }
 
 /*
- * Runs the job that was found, and finishes it.  False if the transaction is
- * through.
+ * Runs the job that was found, and finishes it.  Returns false if the
+ * transaction has ended.
  */
 static bool
 run_found(Batch *batch, JobqRun *run, JobqFound *found)
@@ -577,8 +582,8 @@ find_another(Batch *batch, const JobqRun *run, JobqFound *found)
 }
 
 /*
- * Runs jobs in the current transaction, beginning with the one that was found,
- * and ends it.
+ * Runs jobs in the current transaction, beginning with the one found, and ends
+ * the transaction.
  */
 static void
 run_jobs(Batch *batch, JobqFound *found, JobqRun *volatile *run)
@@ -601,9 +606,9 @@ run_jobs(Batch *batch, JobqFound *found, JobqRun *volatile *run)
 }
 
 /*
- * Whether the extension is there, and this library's.  Not asked for each
- * job: the lock on the jobs keeps it from being dropped, and if it has been
- * that is an error, after which this is asked again.
+ * Whether the extension exists and has the library's version.  Not checked for
+ * each job: the lock on the table of jobs keeps it from being dropped, and an
+ * error makes this check run again.
  */
 static bool
 is_installed(void)
@@ -620,9 +625,9 @@ is_installed(void)
 }
 
 /*
- * Finds jobs and runs them in a transaction.  One that has become due since it
- * began is left to the next one, which is begun at once: its now() is not to be
- * before run_at.
+ * Finds jobs and runs them in a transaction.  A job that became due after the
+ * transaction began is left to the next one, which begins at once, since its
+ * now() must not be earlier than run_at.
  */
 static JobqRunResult
 run_transaction(Batch *batch, JobqRun *volatile *run)
@@ -658,16 +663,16 @@ run_transaction(Batch *batch, JobqRun *volatile *run)
 		commit(batch);
 	else
 		run_jobs(batch, &found, run);
-	/* there is nothing that would keep this process from the job */
+	/* nothing prevents this process from running the job */
 	if (*run != NULL && (*run)->outcome.evicted && (*run)->state == NULL)
 		return JOBQ_RUN_FAILED;
 	return JOBQ_RUN_DONE;
 }
 
 /*
- * A job's outcome was rolled back: whoever has it next counts the attempt before
- * it is run again, if that is not written down until then.  To be called while
- * the job is locked.
+ * Called while the job is locked, when its outcome was rolled back.  If the
+ * outcome is not recorded by then, the process that finds the job next counts
+ * the attempt before running it again.
  */
 static void
 note_attempt(const JobqRun *run, const ErrorData *error)
@@ -687,8 +692,8 @@ note_attempt(const JobqRun *run, const ErrorData *error)
 }
 
 /*
- * What came of a job cannot be written down.  Its attempt is noted; nothing
- * else is run before something can be written.
+ * Called when a job's outcome cannot be recorded.  Notes its attempt; no other
+ * job is run until rows can be written.
  */
 static void
 note_unrecorded(const JobqRun *run, int sqlerrcode)
@@ -703,8 +708,8 @@ note_unrecorded(const JobqRun *run, int sqlerrcode)
 }
 
 /*
- * jobq's own code has failed after one job was run.  That is the job's
- * failure, unless that cannot be written down either.
+ * Called when jobq's own code has failed after one job was run.  This is the
+ * job's failure, unless that cannot be recorded either.
  */
 static bool
 blame(JobqRun *volatile run)
@@ -732,8 +737,8 @@ blame(JobqRun *volatile run)
 }
 
 /*
- * The same after several: nobody is to blame yet.  Their queues' jobs are run
- * one by one now.
+ * The same after several jobs: none is to blame yet, and jobs of their queues
+ * are run one by one now.
  */
 static void
 run_one_by_one(Batch *batch, const ErrorData *error)
@@ -753,10 +758,10 @@ run_one_by_one(Batch *batch, const ErrorData *error)
 }
 
 /*
- * Goes on after an error that was no job's own.  What a job has done to the
- * session in a transaction is undone with it; one that ran at top level has
- * spoiled the session until it is recorded, and its lease lasts as long as the
- * process does.
+ * Recovers from an error that was not a job's own.  What a job did to the
+ * session in a transaction is undone with it.  A job that ran at top level has
+ * left changes in the session until it is recorded, and its lease lasts as
+ * long as the process.
  */
 static JobqRunResult
 recover(Batch *batch, JobqRun *run, ErrorData *error)

@@ -1,20 +1,19 @@
 /*-------------------------------------------------------------------------
  *
  * expire.c
- *	  Jobs whose time to live has passed before they were started.
+ *	  Expiring jobs whose time to live passes before they start.
  *
- * The index on expires_at has, at its low end, jobs that are past their time
- * and cannot be ended: they were started in time, came with a copy of another
- * database, or have lost their queue.  There may be any number of them, for any
- * time.  So a look goes on where the one before has ended, by time and place,
- * and passes nothing over twice.  A transaction that writes an expires_at says
- * so after its commit (expires_low), and the next look begins there, if that is
- * further down.
+ * The low end of the index on expires_at contains jobs whose time has passed
+ * but that cannot be expired: they were started in time, came with a copy of
+ * another database, or have lost their queue.  Any number of them may stay
+ * there for any length of time.  So each scan continues where the previous one
+ * ended, by time and TID, and skips no entry twice.  A transaction that writes
+ * an expires_at reports it after its commit (expires_low), and the next scan
+ * begins there if that is lower.
  *
- * Jobs that somebody has locked are another matter: they are looked at again
- * after a while, longer and longer.  Everything is, now and then, since things
- * change without a word: a queue comes home by start(), rows are restored from
- * a dump.
+ * Locked jobs are looked at again after growing delays.  The whole index is
+ * also scanned now and then, since some changes are not reported: start()
+ * takes over a queue, or rows are restored from a dump.
  *
  * IDENTIFICATION
  *	  src/dispatch/expire.c
@@ -53,20 +52,20 @@
  */
 #define MAX_BYTES (8 * 1024 * 1024)
 
-/* So many jobs are passed over for each that might be ended. */
+/* Number of jobs skipped for each job that might be expired. */
 #define PASSED_PER_JOB 20
 
 /*
- * How often everything is looked at, and that this takes such a part of the
- * time at most.
+ * Interval between scans of the whole index, and the maximum share of the time
+ * that they take.
  */
 #define FULL_INTERVAL (60 * USECS_PER_SEC)
 #define FULL_SHARE 50
 
-/* The same of looking again from the first one on that was locked. */
+/* The same for scans that begin at the first locked job. */
 #define BUSY_SHARE 10
 
-/* A place in the index, the way its entries are ordered. */
+/* A position in the index, in its order. */
 typedef struct Place
 {
 	TimestampTz expires_at;
@@ -76,18 +75,20 @@ typedef struct Place
 /* What is known of the index, between looks. */
 typedef struct Progress
 {
-	Place		done;			/* all up to here was looked at */
-	TimestampTz low;			/* what was written since the look began */
-	TimestampTz busy;			/* the earliest one that was locked */
+	Place		done;			/* everything up to here has been looked at */
+	TimestampTz low;			/* lowest expires_at written since this look
+								 * began */
+	TimestampTz busy;			/* expires_at of the earliest locked job */
 	TimestampTz busy_at;		/* when to look again at those */
-	TimestampTz began;			/* the look under way; DT_NOBEGIN: none is */
-	bool		full;			/* it is one at everything */
-	TimestampTz full_at;		/* when to have the next one of those */
+	TimestampTz began;			/* start of the current look, or DT_NOBEGIN if
+								 * there is none */
+	bool		full;			/* the look covers the whole index */
+	TimestampTz full_at;		/* when to begin the next such look */
 	TimestampTz full_after;		/* and not before */
 	uint64		changes;		/* of queues, at the last one */
 } Progress;
 
-/* A look at a part of the index. */
+/* A look at part of the index. */
 typedef struct Look
 {
 	JobqTable  *jobs;
@@ -138,7 +139,7 @@ at_transaction_end(XactEvent event)
 	looking = false;
 }
 
-/* Begins a scan of the index at that time, or right after it. */
+/* Begins an index scan at, or right after, the given time. */
 static IndexScanDesc
 begin_scan(const Look *look, TimestampTz from, bool after)
 {
@@ -174,7 +175,7 @@ next_expiry(const Look *look)
 	return next;
 }
 
-/* Somebody has the job in his hands, or has just changed it. */
+/* Notes that another transaction has locked the job or has just changed it. */
 static void
 put_off(Look *look, const JobqJob *job, TupleTableSlot *slot)
 {
@@ -219,7 +220,10 @@ expire_locked(Look *look, JobqJob *job, const JobqQueue *queue)
 	mine->busy = Min(mine->busy, expires_at);
 }
 
-/* Expires the job in the slot if it has not been started; whether it tried. */
+/*
+ * Expires the job in the slot if it has not been started.  Returns whether it
+ * tried.
+ */
 static bool
 expire_one(Look *look)
 {
@@ -256,7 +260,7 @@ compare_places(const Place *a, const Place *b)
 	return ItemPointerCompare((ItemPointer) &a->tid, (ItemPointer) &b->tid);
 }
 
-/* Begins again at a time at the latest. */
+/* Makes the next look begin no later than the given time. */
 static void
 go_back(Progress *mine, TimestampTz expires_at)
 {
@@ -268,7 +272,7 @@ go_back(Progress *mine, TimestampTz expires_at)
 		mine->done = place;
 }
 
-/* What was found out by a clock that has been set back since is void. */
+/* Discards what was learned before the clock was set back. */
 static void
 follow_clock(TimestampTz now)
 {
@@ -286,9 +290,8 @@ follow_clock(TimestampTz now)
 }
 
 /*
- * Finds out where to begin, before the snapshot is taken.  A look that is under
- * way is brought to its end first, lest what lies further up never has its
- * turn.
+ * Determines where to begin, before the snapshot is taken.  A look in progress
+ * is finished first, so that entries further up are not starved.
  */
 static void
 begin_look(Progress *mine, TimestampTz now)
@@ -323,7 +326,7 @@ begin_look(Progress *mine, TimestampTz now)
 	}
 }
 
-/* All that is past its time has been looked at. */
+/* Notes that all entries up to the current time have been looked at. */
 static void
 end_look(Progress *mine, TimestampTz now)
 {
@@ -342,7 +345,7 @@ end_look(Progress *mine, TimestampTz now)
 	mine->began = DT_NOBEGIN;
 }
 
-/* When to have the next look, after one that has come to its end. */
+/* Returns when to begin the next look after one has finished. */
 static TimestampTz
 next_look(const Look *look)
 {
@@ -359,8 +362,8 @@ next_look(const Look *look)
 }
 
 /*
- * Goes through the index from where the look before has ended.  False if it
- * has come to its limit before the end.
+ * Scans the index from where the previous look ended.  Returns false if it
+ * reached its limit before the end.
  */
 static bool
 look_at_index(Look *look, int limit)
@@ -400,9 +403,9 @@ look_at_index(Look *look, int limit)
 }
 
 /*
- * Ends up to `limit` jobs whose time to live is over.  Returns when to be
- * called next; with *more, at once.  For the coordinator, in a transaction of
- * its own.
+ * Expires up to `limit` jobs.  Returns when to call it again; sets *more if
+ * that should be at once.  Called by the coordinator in a transaction of its
+ * own.
  */
 TimestampTz
 jobq_expire_jobs(int limit, bool *more)

@@ -4,21 +4,21 @@
  *	  How far the schedules that were due have been fired.
  *
  * A run that waits for the end of the previous one's job (overlap => 'queue')
- * leaves its schedule as it is.  Whoever ends a job that belongs to a schedule
- * wakes the coordinator after commit if schedules_wait is set (wake.c).  It is
- * set here before the snapshot is taken by which is decided that a run has
- * to wait: so either that snapshot sees the job's end, or the one who ends it
- * sees the flag.
+ * leaves its schedule unchanged.  A transaction that ends a job of a schedule
+ * wakes the coordinator after commit if schedules_wait is set (wake.c).  The
+ * flag is set here before taking the snapshot that decides whether a run has
+ * to wait: so either that snapshot sees the end of the job, or the transaction
+ * that ends it sees the flag.
  *
  * The index on next_run has dead entries at its low end, one for each run,
- * which cannot be removed while some snapshot needs them.  So they are passed
- * over: a scan begins where the one before has left nothing behind that is to
- * be fired ("proven").  That is exact since every transaction that writes a
- * next_run lowers schedules_low after its commit: it was either visible to
- * the scan, or lowers the beginning of the next one.  What callbacks do not
- * tell (COMMIT PREPARED, start(), ...) changes the database's generation, and
- * has everything looked at; and so does FULL_SCAN_INTERVAL, for rows that came
- * by another way than jobq's functions.
+ * which cannot be removed while some snapshot needs them.  They are skipped: a
+ * scan begins where the previous one has left nothing to be fired ("proven").
+ * This is exact since every transaction that writes a next_run lowers
+ * schedules_low after its commit: it was either visible to the scan, or lowers
+ * the beginning of the next one.  Events without callbacks (COMMIT PREPARED,
+ * start(), ...) change the database's generation, which causes a full scan.
+ * FULL_SCAN_INTERVAL does the same for rows that were not written by jobq's
+ * functions.
  *
  * IDENTIFICATION
  *	  src/schedule/fire_progress.c
@@ -32,12 +32,12 @@
 #include "shared/database.h"
 #include "shared/xact_end.h"
 
-/* Everything is looked at that often, if anything is done at all. */
+/* Interval between full scans, if anything is done at all. */
 #define FULL_SCAN_INTERVAL (60 * USECS_PER_SEC)
 
 /*
- * How far all that was due has been fired.  If the transaction that has done
- * so is rolled back, it has not been.
+ * The position up to which everything due has been fired, provided that the
+ * transaction commits.
  */
 typedef struct Progress
 {
@@ -45,7 +45,7 @@ typedef struct Progress
 	TimestampTz claimed;		/* proven when the transaction commits */
 	bool		claims;			/* it has fired something */
 	uint32		generation;
-	TimestampTz full_scan;		/* when everything was looked at last */
+	TimestampTz full_scan;		/* time of the last full scan */
 } Progress;
 
 static Progress progress = {
@@ -53,8 +53,8 @@ static Progress progress = {
 };
 
 /*
- * What was fired has been fired if the transaction commits.  No XID is kept to
- * ask by: it would mean nothing any more when pg_xact has been truncated.
+ * Runs count as fired if the transaction commits.  Checking its XID later is
+ * not possible, since pg_xact may have been truncated by then.
  */
 static void
 at_transaction_end(XactEvent event)
@@ -67,8 +67,8 @@ at_transaction_end(XactEvent event)
 }
 
 /*
- * Finds out where to begin, before the snapshot is taken; and has those who
- * end jobs say so from now on.
+ * Determines where to begin, before the snapshot is taken, and makes
+ * transactions that end jobs report that from now on.
  */
 TimestampTz
 jobq_fire_progress_begin(TimestampTz now)

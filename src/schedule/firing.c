@@ -34,20 +34,23 @@
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 
-/* Runs of one schedule that are made up for before others have their turn. */
+/*
+ * Number of missed runs of one schedule that are started before others have
+ * their turn.
+ */
 #define CATCH_UP_BATCH 100
 
 /*
- * What is longer than this takes the longer to copy into a job the longer it
- * is.  An owner has the jobs of one go made up to so many bytes of it, and all
- * owners together up to so many, before other tasks have their turn.
+ * The time to copy longer payloads into a job depends on their length.  One
+ * call adds jobs with up to OWNER_BYTES of these for each owner, and MAX_BYTES
+ * for all owners together, before other tasks have their turn.
  */
 #define LONG_BYTES 8192
 #define OWNER_BYTES (1024 * 1024)
 
 /*
- * When to look again whether the previous run is finished, if nobody says so:
- * its job may be deleted by something else than jobq's functions.
+ * Delay before checking again whether the previous run has finished, if no
+ * wake-up comes: its job may be deleted by other means than jobq's functions.
  */
 #define WAIT_DELAY (60 * USECS_PER_SEC)
 
@@ -63,17 +66,17 @@ typedef enum Decision
 	DECISION_FIRE,
 	DECISION_SKIP,
 	DECISION_WAIT,				/* for the previous run's end */
-	DECISION_PUT_OFF			/* somebody is in the way */
+	DECISION_PUT_OFF			/* it would have to wait for a lock */
 } Decision;
 
-/* A schedule still has a run that is due when the batch is done. */
+/* Notes that a schedule still has a due run after the batch. */
 void
 jobq_firing_leave(JobqFireBatch *batch, TimestampTz next_run)
 {
 	batch->left = Min(batch->left, next_run);
 }
 
-/* The schedule stays as it is, to be looked at again after the delay. */
+/* Leaves the schedule unchanged, to be looked at again after the delay. */
 void
 jobq_firing_try_later(JobqFireBatch *batch, TimestampTz next_run, int64 delay)
 {
@@ -81,7 +84,10 @@ jobq_firing_try_later(JobqFireBatch *batch, TimestampTz next_run, int64 delay)
 	batch->retry_at = Min(batch->retry_at, batch->now + delay);
 }
 
-/* Somebody, whose PID may be known, is in the way of a run. */
+/*
+ * Postpones a run that would have to wait for another session, whose PID may
+ * be known.
+ */
 void
 jobq_firing_put_off(JobqFireBatch *batch, TimestampTz next_run, int pid)
 {
@@ -91,7 +97,7 @@ jobq_firing_put_off(JobqFireBatch *batch, TimestampTz next_run, int pid)
 	jobq_late_note(next_run, until, pid);
 }
 
-/* The same until the job of its previous run has ended. */
+/* Postpones a run until the job of the previous one has ended. */
 void
 jobq_firing_wait_for_job(JobqFireBatch *batch, TimestampTz next_run)
 {
@@ -105,7 +111,7 @@ jobq_firing_next_run(const JobqFiring *firing)
 	return DatumGetTimestampTz(firing->values[Anum_schedule_next_run - 1]);
 }
 
-/* Writes down what has become of runs. */
+/* Records the outcome of runs. */
 static void
 note_runs(JobqFiring *firing, JobqScheduleRunOutcome outcome,
 		  TimestampTz first, TimestampTz last, int64 runs, int64 job, bool caught_up,
@@ -153,10 +159,9 @@ jobq_firing_disable(JobqFiring *firing, const char *problem)
 }
 
 /*
- * What to do about a run that is due, if the previous one is not finished.
- * Runs that missed => 'all' makes up for would all but the first be skipped,
- * or cancel each other; they are wanted all, and none of them is in the way of
- * the run that comes after it.
+ * Decides about a due run whose previous run is unfinished.  With missed =>
+ * 'all', all missed runs but the first would be skipped or cancel each other;
+ * since all of them are wanted, none affects the next run.
  */
 static Decision
 decide(const JobqFiring *firing, bool caught_up)
@@ -196,7 +201,7 @@ decide(const JobqFiring *firing, bool caught_up)
 }
 
 /*
- * How late a run may be and still be had, in microseconds.  One that is not
+ * How late a run may still be started, in microseconds.  A run that is not
  * late has not been missed, however short the window is.
  */
 static int64
@@ -213,9 +218,9 @@ lateness_allowed(const JobqFiring *firing)
 }
 
 /*
- * The first run to think about, of those that are due: next_run, unless some
- * have been missed.  `latest` is the last one that is due.  After now, if all
- * of them are too late.
+ * The first due run to consider: next_run, unless some runs have been missed.
+ * `latest` is the last due run.  The result is after now if all of them are
+ * too late.
  */
 static TimestampTz
 first_slot(const JobqFiring *firing, TimestampTz latest)
@@ -233,8 +238,8 @@ first_slot(const JobqFiring *firing, TimestampTz latest)
 }
 
 /*
- * The runs that are due before `slot`, where the ones to think about begin,
- * have been missed.
+ * Records that the due runs before `slot`, the first run to consider, have
+ * been missed.
  */
 static void
 note_missed(JobqFiring *firing, TimestampTz slot)
@@ -253,7 +258,7 @@ note_missed(JobqFiring *firing, TimestampTz slot)
 			  NULL);
 }
 
-/* A run is left out for the sake of the one before. */
+/* Skips a run because of the previous one. */
 static void
 note_skipped(JobqFiring *firing, TimestampTz slot)
 {
@@ -319,7 +324,7 @@ jobq_firing_has_had_its_share(const JobqFireBatch *batch, Oid owner)
 		(entry != NULL && entry->bytes >= OWNER_BYTES);
 }
 
-/* Adds the job of a run, and notes it in the values of the row. */
+/* Adds the job of a run, and stores it in the values of the row. */
 static void
 add_job(JobqFiring *firing, TimestampTz slot, bool late, bool caught_up)
 {
@@ -405,7 +410,9 @@ jobq_firing_read_row(JobqFiring *firing)
 	memcpy(firing->nulls, firing->slot->tts_isnull, sizeof(firing->nulls));
 }
 
-/* Keeps a queue from being dropped; false if somebody is just doing that. */
+/*
+ * Locks a queue against being dropped; returns false if it is being dropped.
+ */
 static bool
 lock_queue(int32 queue)
 {
@@ -414,8 +421,8 @@ lock_queue(int32 queue)
 }
 
 /*
- * Finds the schedule's queue and keeps it from being dropped.  False if the
- * schedule cannot fire, now or at all; what follows from that is done.
+ * Finds the schedule's queue and locks it against being dropped.  If the
+ * schedule cannot fire, now or at all, handles that and returns false.
  */
 static bool
 find_queue(JobqFiring *firing)
@@ -426,7 +433,7 @@ find_queue(JobqFiring *firing)
 	char	   *problem;
 	int			pid = 0;
 
-	/* who drops a queue, or is making a role's first one, is not waited for */
+	/* do not wait for a queue that is being dropped or created */
 	if (is_command ? jobq_queue_run_is_busy(owner, &pid) :
 		!lock_queue(DatumGetInt32(values[Anum_schedule_queue - 1])))
 	{
@@ -455,8 +462,8 @@ jobq_firing_overlap(Datum value)
 }
 
 /*
- * Looks whether the schedule can fire.  False if it cannot, now or at all;
- * what follows from that is done.
+ * Checks whether the schedule can fire.  If it cannot, now or at all, handles
+ * that and returns false.
  */
 static bool
 prepare_firing(JobqFiring *firing)

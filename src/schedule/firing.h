@@ -35,18 +35,18 @@ typedef struct JobqFireBatch
 
 	/* results */
 	List	   *disabled;		/* of JobqDisabledSchedule */
-	int			done;			/* what counts towards the limit: not the
-								 * schedules that are left out, lest they
-								 * leave no room for others */
+	int			done;			/* what counts towards the limit, excluding
+								 * skipped schedules, so that they leave room
+								 * for others */
 	int64		bytes;			/* long ones that were copied, */
 	List	   *owners;			/* of whom: of OwnerBytes */
 	bool		more;
-	TimestampTz retry_at;		/* when those left out are tried again */
-	TimestampTz left;			/* earliest next_run of those left out */
+	TimestampTz retry_at;		/* when skipped ones are retried */
+	TimestampTz left;			/* earliest next_run of skipped ones */
 	bool		waiting;		/* some wait for their previous job's end */
 } JobqFireBatch;
 
-/* A schedule that was disabled, to be told when the batch is done. */
+/* A schedule that was disabled, to be reported after the batch. */
 typedef struct JobqDisabledSchedule
 {
 	char	   *name;
@@ -68,7 +68,7 @@ typedef struct JobqFiring
 	JobqScheduleMissed missed;
 	JobqScheduleOverlap overlap;
 	int64		added;			/* id of the last job added now, 0: none */
-	bool		added_caught_up;	/* it is that of a run made up for */
+	bool		added_caught_up;	/* it belongs to a missed run */
 } JobqFiring;
 
 /*

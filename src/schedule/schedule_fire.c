@@ -1,25 +1,25 @@
 /*-------------------------------------------------------------------------
  *
  * schedule_fire.c
- *	  What the coordinator does when schedules are due: it adds their jobs
- *	  and moves next_run on.
+ *	  Firing due schedules, by the coordinator: adding their jobs and advancing
+ *	  next_run.
  *
  * Both happen in one transaction, under the lock of the schedule's row and
- * after a look at its latest version.  So there is one job for each schedule
- * and nominal time, no more and no less, whatever crashes, and even if two
- * servers should take themselves for the coordinator.
+ * after reading its latest version.  So there is exactly one job for each
+ * schedule and nominal time, in spite of crashes, and even if two processes
+ * act as the coordinator.
  *
- * A batch of schedules runs in one subtransaction.  Everything that is known
- * to go wrong with a schedule (its owner was dropped, its queue is gone, a
- * privilege was revoked, ...) is looked for first and disables the schedule;
- * no error is raised for it.  If an error is raised all the same, the batch
- * is rolled back and done again with a subtransaction for each schedule, so
- * that the one that failed is found and does not stop the others.
+ * A batch of schedules runs in one subtransaction.  Everything known to go
+ * wrong with a schedule (its owner was dropped, its queue is gone, a privilege
+ * was revoked, ...) is checked first and disables the schedule without raising
+ * an error.  If an error is raised anyway, the batch is rolled back and
+ * repeated with a subtransaction for each schedule, which finds the failing
+ * one and does not stop the others.
  *
- * Nothing is waited for here: a schedule whose row or queue is locked by
- * another transaction, or whose run would have to wait for one, is tried again
- * a little later.  No function of users is called: payloads are checked when a
- * schedule is made.
+ * Firing never waits: a schedule whose row or queue is locked by another
+ * transaction, or whose run would have to wait for one, is retried a little
+ * later.  No function of users is called: payloads are checked when a schedule
+ * is created.
  *
  * IDENTIFICATION
  *	  src/schedule/schedule_fire.c
@@ -54,10 +54,13 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-/* When to look again at a schedule that has failed. */
+/* Delay before looking again at a schedule that has failed. */
 #define FAILED_DELAY (10 * USECS_PER_SEC)
 
-/* Whether a schedule is this database's, and not of one it is a copy of. */
+/*
+ * Whether a schedule belongs to this database, not to one of which it is a
+ * copy.
+ */
 static bool
 is_at_home(TupleTableSlot *slot)
 {
@@ -70,8 +73,8 @@ is_at_home(TupleTableSlot *slot)
 }
 
 /*
- * The same with tables of its own, since an aborted subtransaction leaves
- * those that it has used unusable.
+ * The same with tables of its own, since tables used in an aborted
+ * subtransaction become unusable.
  */
 static void
 fire_row_alone(void *arg)
@@ -89,8 +92,8 @@ fire_row_alone(void *arg)
 }
 
 /*
- * A schedule has raised an error.  Disables it, unless the reason is one that
- * will pass.
+ * Handles an error of a schedule: disables the schedule, unless the cause is
+ * temporary.
  */
 static void
 handle_failure(JobqFiring *firing, const ErrorData *error)
@@ -130,8 +133,8 @@ open_next_run_index(void)
 }
 
 /*
- * Whether the run that is due has to wait for the previous one, as the
- * snapshot sees them: then its row need not be locked.
+ * Whether the due run has to wait for the previous one according to the
+ * snapshot; in that case its row need not be locked.
  */
 static bool
 has_to_wait(JobqTable *jobs, TupleTableSlot *due)
@@ -158,7 +161,7 @@ fire_schedule(JobqFiring *firing, TupleTableSlot *due, TimestampTz next_run)
 		return;
 	}
 
-	/* one that is being changed, or just was, is still due perhaps */
+	/* a schedule that is being changed, or just was, may still be due */
 	if (jobq_table_lock(firing->schedules, &due->tts_tid, batch->snapshot,
 						firing->slot) != JOBQ_FOUND)
 	{
@@ -236,8 +239,8 @@ fire_batch(void *arg)
 }
 
 /*
- * The next_run of the schedule that is due first, of those that are due at the
- * given time or after it; JOBQ_NEVER if there is none.
+ * The earliest next_run at or after the given time; JOBQ_NEVER if there is
+ * none.
  */
 static TimestampTz
 earliest_run(TimestampTz from)
@@ -308,8 +311,8 @@ reset_results(JobqFireBatch *batch)
 }
 
 /*
- * Adds the jobs of schedules that are due, about `limit` of them.  Returns when
- * to be called next; with *more, at once.  For the coordinator, in a
+ * Adds about `limit` jobs of due schedules.  Returns when to call it again;
+ * sets *more if that should be at once.  Called by the coordinator in a
  * transaction of its own.
  */
 TimestampTz

@@ -117,8 +117,6 @@ is_mine(int i)
 static void
 sign_off(int code, Datum arg)
 {
-	(void) code;
-	(void) arg;
 	lock_databases(LW_EXCLUSIVE);
 	if (jobq_shared->launcher_proc == JOBQ_MY_PROC_NUMBER)
 		jobq_shared->launcher_proc = JOBQ_NO_PROCESS;
@@ -417,7 +415,6 @@ jobq_launcher_main(Datum main_arg)
 {
 	bool		look = true;
 
-	(void) main_arg;
 	before_shmem_exit(sign_off, (Datum) 0);
 	jobq_worker_set_up_signals();
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);

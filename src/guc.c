@@ -54,8 +54,6 @@ check_databases(char **newval, void **extra, GucSource source)
 	List	   *names = NIL;
 	bool		valid;
 
-	(void) extra;
-	(void) source;
 	valid = strcmp(copy, "*") == 0 ||
 		SplitIdentifierString(copy, ',', &names);
 	if (!valid)
@@ -68,8 +66,6 @@ check_databases(char **newval, void **extra, GucSource source)
 static bool
 check_timezone(char **newval, void **extra, GucSource source)
 {
-	(void) extra;
-	(void) source;
 	if ((*newval)[0] == '\0' || jobq_timezone_find(*newval) != NULL)
 		return true;
 	GUC_check_errdetail("There is no time zone with this name; see pg_timezone_names.");

@@ -64,9 +64,6 @@ static uint32 changes = 0;
 static void
 note_change(Datum arg, int cacheid, uint32 hashvalue)
 {
-	(void) arg;
-	(void) cacheid;
-	(void) hashvalue;
 	changes++;
 }
 

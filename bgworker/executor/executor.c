@@ -122,8 +122,6 @@ sign_off(int code, Datum arg)
 {
 	Oid			dboid;
 
-	(void) code;
-	(void) arg;
 	if (!attached)
 		return;
 	attached = false;
@@ -139,7 +137,6 @@ sign_off(int code, Datum arg)
 static void
 handle_termination(int signo, siginfo_t * info, void *context)
 {
-	(void) context;
 	if (info->si_pid == PostmasterPid)
 		server_stops = true;
 	else
@@ -167,7 +164,6 @@ set_up_termination(void)
 static void
 exit_at_once(int code, Datum arg)
 {
-	(void) arg;
 	_exit(code);
 }
 
@@ -180,8 +176,6 @@ exit_at_once(int code, Datum arg)
 static void
 note_termination(int code, Datum arg)
 {
-	(void) code;
-	(void) arg;
 	if (!attached)
 		return;
 	jobq_run_note_undone();

@@ -37,7 +37,6 @@ start(DestReceiver *self, int operation, TupleDesc desc)
 	FirstRow   *first = (FirstRow *) self;
 	MemoryContext oldcontext = MemoryContextSwitchTo(first->context);
 
-	(void) operation;
 	if (!first->found)
 		first->desc = BlessTupleDesc(CreateTupleDescCopy(desc));
 	MemoryContextSwitchTo(oldcontext);
@@ -68,13 +67,11 @@ receive(TupleTableSlot *slot, DestReceiver *self)
 static void
 shut_down(DestReceiver *self)
 {
-	(void) self;
 }
 
 static void
 destroy(DestReceiver *self)
 {
-	(void) self;
 }
 
 DestReceiver *

@@ -112,7 +112,6 @@ forget_relations(Datum arg, Oid relid)
 {
 	int			i;
 
-	(void) arg;
 	if (!OidIsValid(cached_schema))
 		return;
 	for (i = 0; i < JOBQ_NUM_RELATIONS; i++)
@@ -128,9 +127,6 @@ forget_relations(Datum arg, Oid relid)
 static void
 forget_schema(Datum arg, int cacheid, uint32 hashvalue)
 {
-	(void) arg;
-	(void) cacheid;
-	(void) hashvalue;
 	cached_schema = InvalidOid;
 }
 

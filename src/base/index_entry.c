@@ -88,7 +88,6 @@ forget_table(Datum arg, Oid relid)
 	HASH_SEQ_STATUS status;
 	TableEntry *entry;
 
-	(void) arg;
 	if (OidIsValid(relid))
 	{
 		entry = hash_search(tables, &relid, HASH_FIND, NULL);

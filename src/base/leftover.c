@@ -56,7 +56,6 @@ has_perl(void)
 static void
 skip_end_blocks(int code, Datum arg)
 {
-	(void) arg;
 	if (code != 0)
 		return;
 	if (MyBackendType != B_BACKEND)
@@ -68,7 +67,6 @@ skip_end_blocks(int code, Datum arg)
 static void
 at_exit(int code, Datum arg)
 {
-	(void) arg;
 	if (code == 0 && has_perl())
 		on_proc_exit(skip_end_blocks, (Datum) 0);
 }

@@ -73,13 +73,11 @@ jobq_signals_restore(const JobqSignals *signals)
 void
 jobq_signals_save(JobqSignals *signals)
 {
-	(void) signals;
 }
 
 bool
 jobq_signals_restore(const JobqSignals *signals)
 {
-	(void) signals;
 	return false;
 }
 

@@ -547,7 +547,6 @@ static void
 insert_updated_entries(JobqTable *table, TupleTableSlot *slot,
 					   JobqUpdateIndexes indexes)
 {
-	(void) indexes;
 	prepare_executor(table, false);
 	list_free(jobq_update_index_tuples(table->result_rel, slot,
 									   table->estate, indexes));

@@ -81,9 +81,6 @@ static bool
 next_change_fixed(void *arg, int64_t utc, int64_t *change,
 				  int32_t *offset_before, int32_t *offset_after)
 {
-	(void) utc;
-	(void) change;
-	(void) offset_after;
 	*offset_before = (int32_t) (intptr_t) arg;
 	return false;
 }

@@ -365,7 +365,6 @@ jobq_claim_next(JobqClaimScan *scan, JobqJob *job)
 void
 jobq_claim_lost(JobqClaimScan *scan)
 {
-	(void) scan;
 	jobq_ready_withdraw();
 }
 

@@ -112,7 +112,6 @@ leave(Wait *wait)
 static void
 leave_on_error(int code, Datum arg)
 {
-	(void) code;
 	leave((Wait *) DatumGetPointer(arg));
 }
 

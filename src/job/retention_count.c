@@ -277,8 +277,6 @@ count_row(JobqTable *table, TupleTableSlot *row, Snapshot snapshot, void *arg)
 	Finished	finished;
 	CountLimit *limit = read_row(row, visit->now, &finished);
 
-	(void) table;
-	(void) snapshot;
 	if (limit == NULL || limit->count == 0 ||
 		compare_finished(&finished, &limit->oldest) > 0)
 		return;

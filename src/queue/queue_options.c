@@ -301,21 +301,18 @@ check_handler(const char *name, Datum value)
 {
 	JobqHandler handler;
 
-	(void) name;
 	jobq_handler_describe(DatumGetObjectId(value), &handler);
 }
 
 static void
 check_backoff_function(const char *name, Datum value)
 {
-	(void) name;
 	jobq_backoff_function_validate(DatumGetObjectId(value));
 }
 
 static void
 check_payload_check(const char *name, Datum value)
 {
-	(void) name;
 	jobq_payload_check_validate(DatumGetObjectId(value));
 }
 
@@ -335,7 +332,6 @@ check_payload_path(const char *name, Datum value)
 static Datum
 function_to_text(Datum value, const Datum *row)
 {
-	(void) row;
 	return CStringGetTextDatum(jobq_function_text(DatumGetObjectId(value)));
 }
 
@@ -382,7 +378,6 @@ jobq_queue_owner_check(Oid owner)
 static void
 check_owner(const char *name, Datum value)
 {
-	(void) name;
 	jobq_queue_owner_check(DatumGetObjectId(value));
 }
 

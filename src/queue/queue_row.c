@@ -295,7 +295,6 @@ visit_grant(void *arg, const Datum *values, const bool *nulls)
 	JobqQueue  *queue = target->queue;
 	JobqQueueGrant *grant;
 
-	(void) nulls;
 	if (queue->grants == NULL)
 		queue->grants = MemoryContextAlloc(target->context,
 										   sizeof(JobqQueueGrant));
@@ -356,7 +355,6 @@ jobq_queue_of_row(const Datum *values, const bool *nulls)
 static void
 visit_id(void *arg, const Datum *values, const bool *nulls)
 {
-	(void) nulls;
 	*(int32 *) arg = DatumGetInt32(values[Anum_queue_id - 1]);
 }
 
@@ -394,7 +392,6 @@ collect_id(void *arg, const Datum *values, const bool *nulls)
 {
 	List	  **ids = arg;
 
-	(void) nulls;
 	*ids = lappend_int(*ids, DatumGetInt32(values[Anum_queue_id - 1]));
 }
 
@@ -433,7 +430,6 @@ visit_granted(void *arg, const Datum *values, const bool *nulls)
 {
 	Granted    *granted = arg;
 
-	(void) nulls;
 	if (DatumGetInt32(values[Anum_queue_grant_privileges - 1]) &
 		granted->privileges)
 		granted->ids =
@@ -533,7 +529,6 @@ jobq_queue_read_brief(int32 id, JobqQueueBrief *brief)
 static void
 visit_service(void *arg, const Datum *values, const bool *nulls)
 {
-	(void) nulls;
 	*(int *) arg = DatumGetInt16(values[Anum_service_history_segment - 1]);
 }
 
@@ -555,7 +550,6 @@ collect_owner(void *arg, const Datum *values, const bool *nulls)
 {
 	List	  **owners = arg;
 
-	(void) nulls;
 	*owners =
 		list_append_unique_oid(*owners,
 							   DatumGetObjectId(values[Anum_schedule_owner - 1]));

@@ -278,7 +278,6 @@ end_hold(int code, Datum arg)
 {
 	const Hold *hold = (const Hold *) DatumGetPointer(arg);
 
-	(void) code;
 	if (jobq_database_release(hold->database, hold->tenancy))
 		jobq_wake_coordinator(hold->database, JOBQ_WAKE_WORK);
 	jobq_wake_launcher();

@@ -244,7 +244,6 @@ jobq_start(PG_FUNCTION_ARGS)
 {
 	bool		copied;
 
-	(void) fcinfo;
 	jobq_begin_write("jobq.start()");
 	require_administrator();
 	set_stopped(false);
@@ -386,7 +385,6 @@ wait_for_jobs(void)
 Datum
 jobq_stop(PG_FUNCTION_ARGS)
 {
-	(void) fcinfo;
 	jobq_begin_write("jobq.stop()");
 	require_administrator();
 	jobq_xact_end_follow(JOBQ_XACT_STOP, at_transaction_end,
@@ -409,7 +407,6 @@ jobq_stop(PG_FUNCTION_ARGS)
 Datum
 jobq_require_preload(PG_FUNCTION_ARGS)
 {
-	(void) fcinfo;
 	jobq_require_shmem();
 	jobq_lease_blocks_changed();
 	jobq_at_commit_all_changed();
@@ -420,6 +417,5 @@ jobq_require_preload(PG_FUNCTION_ARGS)
 Datum
 jobq_version(PG_FUNCTION_ARGS)
 {
-	(void) fcinfo;
 	PG_RETURN_TEXT_P(cstring_to_text(JOBQ_VERSION));
 }

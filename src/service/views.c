@@ -178,7 +178,6 @@ jobq_may_see_role(PG_FUNCTION_ARGS)
 Datum
 jobq_may_read_all(PG_FUNCTION_ARGS)
 {
-	(void) fcinfo;
 	PG_RETURN_BOOL(jobq_reads_all(GetUserId()));
 }
 

@@ -274,8 +274,6 @@ jobq_leases_of_process_end(int procno, int64 except)
 static void
 end_session_leases(int code, Datum arg)
 {
-	(void) code;
-	(void) arg;
 	jobq_leases_of_process_end(JOBQ_MY_PROC_NUMBER, 0);
 }
 

@@ -26,7 +26,7 @@
 #include "utils/varlena.h"
 
 bool		jobq_enabled = true;
-char	   *jobq_databases = NULL;
+static char *databases = NULL;	/* "*", or names separated by commas */
 int			jobq_max_workers = 4;
 int			jobq_max_workers_per_role = 0;
 int			jobq_worker_idle_timeout = 10000;
@@ -83,7 +83,7 @@ define_service_settings(void)
 	DefineCustomStringVariable("jobq.databases",
 							   "Sets the databases that jobq's background workers serve.",
 							   "\"*\" means all databases that have the extension.",
-							   &jobq_databases, "*", PGC_SIGHUP,
+							   &databases, "*", PGC_SIGHUP,
 							   GUC_LIST_INPUT, check_databases, NULL, NULL);
 	DefineCustomIntVariable("jobq.max_workers",
 							"Sets the maximum number of jobs that run at the same time.",
@@ -174,9 +174,9 @@ jobq_serves_database(const char *name)
 
 	if (!jobq_enabled)
 		return false;
-	if (strcmp(jobq_databases, "*") == 0)
+	if (strcmp(databases, "*") == 0)
 		return true;
-	copy = pstrdup(jobq_databases);
+	copy = pstrdup(databases);
 	if (SplitIdentifierString(copy, ',', &names))
 	{
 		foreach(lc, names)

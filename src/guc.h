@@ -19,7 +19,6 @@ typedef enum JobqLogJobs
 } JobqLogJobs;
 
 extern bool jobq_enabled;
-extern char *jobq_databases;	/* "*", or names separated by commas */
 extern int	jobq_max_workers;
 extern int	jobq_max_workers_per_role;
 extern int	jobq_worker_idle_timeout;	/* milliseconds */

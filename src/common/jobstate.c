@@ -16,7 +16,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include <string.h>
+#include <stddef.h>
 
 #include "jobstate.h"
 
@@ -123,15 +123,6 @@ jobq_state_apply(JobqState from, JobqEvent event, JobqState *to)
 }
 
 /*
- * Is a job in this state finished, that is, kept in the history only?
- */
-bool
-jobq_state_is_terminal(JobqState state)
-{
-	return is_state((int) state) && (TERMINAL_STATES >> state & 1) != 0;
-}
-
-/*
  * Return the name of a state that users see.  "due" says whether run_at has
  * come; it matters for pending jobs only.  NULL if there is no such state.
  */
@@ -143,36 +134,6 @@ jobq_state_name(JobqState state, bool due)
 	if (state == JOBQ_STATE_PENDING && !due)
 		return scheduled_name;
 	return state_names[state];
-}
-
-/*
- * Find the state that users call by a name of "len" bytes.  *due is false
- * only for "scheduled".  Returns false if there is no such name.
- */
-bool
-jobq_state_lookup(const char *name, size_t len, JobqState *state, bool *due)
-{
-	int			i;
-
-	if (len == strlen(scheduled_name) &&
-		memcmp(name, scheduled_name, len) == 0)
-	{
-		*state = JOBQ_STATE_PENDING;
-		*due = false;
-		return true;
-	}
-
-	for (i = 0; i < JOBQ_STATE_COUNT; i++)
-	{
-		if (len == strlen(state_names[i]) &&
-			memcmp(name, state_names[i], len) == 0)
-		{
-			*state = (JobqState) i;
-			*due = true;
-			return true;
-		}
-	}
-	return false;
 }
 
 /*

@@ -12,7 +12,6 @@
 #define JOBQ_COMMON_JOBSTATE_H
 
 #include <stdbool.h>
-#include <stddef.h>
 
 /* The numbers are stored in tables: never change them. */
 typedef enum JobqState
@@ -48,10 +47,7 @@ typedef enum JobqEvent
 #define JOBQ_EVENT_COUNT		13
 
 extern bool jobq_state_apply(JobqState from, JobqEvent event, JobqState *to);
-extern bool jobq_state_is_terminal(JobqState state);
 extern const char *jobq_state_name(JobqState state, bool due);
-extern bool jobq_state_lookup(const char *name, size_t len, JobqState *state,
-							  bool *due);
 extern const char *jobq_event_name(JobqEvent event);
 
 #endif							/* JOBQ_COMMON_JOBSTATE_H */

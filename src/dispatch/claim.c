@@ -363,7 +363,7 @@ jobq_claim_next(JobqClaimScan *scan, JobqJob *job)
 
 /* Notes that the job returned last could not be claimed. */
 void
-jobq_claim_lost(JobqClaimScan *scan)
+jobq_claim_lost(void)
 {
 	jobq_ready_withdraw();
 }

@@ -57,7 +57,7 @@ extern void jobq_claim_begin(JobqClaimScan *scan, JobqTable *jobs,
 							 TimestampTz ready_by);
 extern bool jobq_claim_next(JobqClaimScan *scan, JobqJob *job);
 extern bool jobq_claim_can_use_lanes(JobqClaimScan *scan);
-extern void jobq_claim_lost(JobqClaimScan *scan);
+extern void jobq_claim_lost(void);
 extern bool jobq_claim_sees_more(JobqClaimScan *scan);
 extern void jobq_claim_end(JobqClaimScan *scan);
 

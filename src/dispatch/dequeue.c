@@ -235,7 +235,7 @@ claim_from(JobqTable *jobs, const JobqQueue *queue,
 		}
 		if (!jobq_job_claim(jobs, &job, *lease, until, options->worker))
 		{
-			jobq_claim_lost(&scan);
+			jobq_claim_lost();
 			continue;
 		}
 		if (job.attempt >= jobq_job_max_attempts(&job, queue))
@@ -331,7 +331,7 @@ jobq_take(PG_FUNCTION_ARGS)
 
 			if (!jobq_job_take(jobs, &job, queue))
 			{
-				jobq_claim_lost(&scan);
+				jobq_claim_lost();
 				continue;
 			}
 			job.state = JOBQ_STATE_PENDING;

@@ -147,11 +147,12 @@ require_held(JobqFindResult found, int64 id, int64 lease, const JobqJob *job)
 }
 
 /*
- * The same of a job that is not locked yet, and is to be ended: 55000 for one
- * that an executor runs.
+ * Locks a job that is to be ended, which must be held by this lease, now;
+ * raises JQ001 if it is not, 42501 if the user may not consume its queue, and
+ * 55000 if an executor runs it.
  */
-const JobqQueue *
-jobq_finish_lock_job(JobqTable *jobs, int64 id, int64 lease, JobqJob *job)
+static const JobqQueue *
+lock_held_job(JobqTable *jobs, int64 id, int64 lease, JobqJob *job)
 {
 	const JobqQueue *queue = require_held(lock_job(jobs, id, lease, job), id,
 										  lease, job);
@@ -210,8 +211,8 @@ jobq_complete(PG_FUNCTION_ARGS)
 	if (!complete_held(jobs, jobq_table_slot(jobs), PG_GETARG_INT64(0),
 					   PG_GETARG_INT64(1), &end, &job))
 	{
-		const JobqQueue *queue = jobq_finish_lock_job(jobs, PG_GETARG_INT64(0),
-													  PG_GETARG_INT64(1), &job);
+		const JobqQueue *queue = lock_held_job(jobs, PG_GETARG_INT64(0),
+											   PG_GETARG_INT64(1), &job);
 
 		jobq_job_complete(jobs, &job, queue, &end);
 	}
@@ -306,11 +307,11 @@ jobq_fail(PG_FUNCTION_ARGS)
 	failure.retryable = PG_ARGISNULL(5) ? true : PG_GETARG_BOOL(5);
 
 	jobs = jobq_table_open(JOBQ_REL_JOB);
-	queue = jobq_finish_lock_job(jobs, PG_GETARG_INT64(0), PG_GETARG_INT64(1),
-								 &job);
+	queue = lock_held_job(jobs, PG_GETARG_INT64(0), PG_GETARG_INT64(1),
+						  &job);
 	if (jobq_job_ask_backoff(&job, queue, &failure))
-		queue = jobq_finish_lock_job(jobs, PG_GETARG_INT64(0),
-									 PG_GETARG_INT64(1), &job);
+		queue = lock_held_job(jobs, PG_GETARG_INT64(0),
+							  PG_GETARG_INT64(1), &job);
 	state = jobq_job_fail(jobs, &job, queue, &failure);
 	jobq_table_close(jobs);
 	PG_RETURN_TEXT_P(cstring_to_text(jobq_state_name(state,
@@ -330,8 +331,8 @@ jobq_release(PG_FUNCTION_ARGS)
 	delay = PG_ARGISNULL(2) ? 0 :
 		jobq_duration_argument(fcinfo, 2, "delay", true);
 	jobs = jobq_table_open(JOBQ_REL_JOB);
-	queue = jobq_finish_lock_job(jobs, PG_GETARG_INT64(0), PG_GETARG_INT64(1),
-								 &job);
+	queue = lock_held_job(jobs, PG_GETARG_INT64(0), PG_GETARG_INT64(1),
+						  &job);
 	jobq_job_release(jobs, &job, queue, delay);
 	jobq_table_close(jobs);
 	PG_RETURN_VOID();

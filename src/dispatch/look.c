@@ -21,6 +21,7 @@
 
 #include "utils/timestamp.h"
 
+
 /* Less than any priority. */
 #define BEFORE_ALL (PG_INT16_MIN - 1)
 

@@ -19,6 +19,5 @@
 #ifndef JOBQ_HEALTH_H
 #define JOBQ_HEALTH_H
 
-#include "nodes/pg_list.h"
 
 #endif							/* JOBQ_HEALTH_H */

@@ -14,6 +14,7 @@
 
 #include "utils/memutils.h"
 
+
 static char *
 copy_string(const char *string)
 {

@@ -136,8 +136,8 @@ is_present_attempt(const JobqJob *job, TupleTableSlot *slot)
  * down; the outcome, which is wanted for that only, is not set.  In that case it
  * was the last one.
  */
-bool
-jobq_job_read_attempt(const JobqJob *job, JobqFailure *failure)
+static bool
+read_attempt(const JobqJob *job, JobqFailure *failure)
 {
 	JobqTable  *attempts = jobq_table_open(JOBQ_REL_ATTEMPT);
 	Relation	index = index_open(jobq_primary_key_index(attempts->rel),
@@ -211,7 +211,7 @@ jobq_job_explain_lease_end(JobqJob *job, const JobqQueue *queue,
 {
 	memset(failure, 0, sizeof(*failure));
 	if (job->lease_until == job->started_at &&
-		jobq_job_read_attempt(job, failure))
+		read_attempt(job, failure))
 		return;
 	if (jobq_job_was_terminated(job, failure))
 		return;

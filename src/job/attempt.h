@@ -15,7 +15,6 @@
 
 extern void jobq_job_record_attempt(const JobqJob *job,
 									const JobqFailure *failure, int attempt);
-extern bool jobq_job_read_attempt(const JobqJob *job, JobqFailure *failure);
 extern void jobq_job_log_failure(JobqState state, const JobqJob *job,
 								 const JobqQueue *queue,
 								 const JobqFailure *failure);

@@ -148,8 +148,8 @@ jobq_job_timeout_failure(JobqFailure *failure)
 }
 
 /* Fills in that an attempt has ended with the server. */
-void
-jobq_job_crash_failure(JobqFailure *failure)
+static void
+fill_in_crash(JobqFailure *failure)
 {
 	memset(failure, 0, sizeof(*failure));
 	failure->outcome = JOBQ_FAILURE_CRASHED;
@@ -167,7 +167,7 @@ void
 jobq_job_termination_failure(const JobqTermination *termination,
 							 JobqFailure *failure)
 {
-	jobq_job_crash_failure(failure);
+	fill_in_crash(failure);
 	failure->pid = termination->pid;
 	failure->is_logged = true;
 	if (termination->crashed)

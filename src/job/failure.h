@@ -49,7 +49,6 @@ extern const char *jobq_failure_outcome_name(JobqFailureOutcome outcome);
 extern char *jobq_failure_sqlstate(int sqlerrcode);
 extern text *jobq_bounded_text(const char *string);
 extern void jobq_job_lease_failure(JobqFailure *failure, bool session_ended);
-extern void jobq_job_crash_failure(JobqFailure *failure);
 extern void jobq_job_timeout_failure(JobqFailure *failure);
 extern bool jobq_job_was_terminated(JobqJob *job, JobqFailure *failure);
 extern void jobq_job_termination_failure(const JobqTermination *termination,

@@ -56,8 +56,8 @@ set_int64_column(JobqJob *job, int attnum, int64 value, int64 if_null)
  * id, run_at, queue, priority, state, attempt.  They come first and are never
  * NULL, so this is cheap.  The other fields are not set.
  */
-void
-jobq_job_peek(JobqJob *job, TupleTableSlot *slot)
+static void
+read_first_columns(JobqJob *job, TupleTableSlot *slot)
 {
 	slot_getsomeattrs(slot, Anum_job_attempt);
 	job->slot = slot;
@@ -75,7 +75,7 @@ void
 jobq_job_read(JobqJob *job, TupleTableSlot *slot)
 {
 	slot_getallattrs(slot);
-	jobq_job_peek(job, slot);
+	read_first_columns(job, slot);
 	memcpy(job->values, slot->tts_values, sizeof(job->values));
 	memcpy(job->nulls, slot->tts_isnull, sizeof(job->nulls));
 	job->max_attempts = job->nulls[Anum_job_max_attempts - 1] ? 0 :

@@ -49,7 +49,6 @@ typedef struct JobqJob
 extern void jobq_job_read(JobqJob *job, TupleTableSlot *slot);
 extern bool jobq_job_find(JobqTable *jobs, int64 id, TupleTableSlot *slot,
 						  JobqJob *job);
-extern void jobq_job_peek(JobqJob *job, TupleTableSlot *slot);
 extern void jobq_job_set_enqueued_at(Datum *values, bool *nulls,
 									 TimestampTz enqueued_at);
 extern JobqFindResult jobq_job_lock(JobqTable *jobs, int64 id,

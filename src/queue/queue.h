@@ -15,6 +15,7 @@
 
 #include "nodes/pg_list.h"
 
+
 extern const JobqQueue *jobq_queue_by_name(const char *name);
 extern void jobq_queue_report_missing(const char *name, int privilege);
 extern const JobqQueue *jobq_queue_require(const char *name, int privilege);

@@ -16,7 +16,6 @@
 
 #include "queue/queue_row.h"
 
-extern const JobqQueue *jobq_queue_cache_by_name(const char *name);
 extern bool jobq_queue_cache_is_current(const JobqQueue *queue);
 extern uint64 jobq_queue_cache_position(const JobqQueue *queue);
 extern void jobq_queue_cache_forget_all(void);

@@ -22,6 +22,7 @@
 
 #include "utils/timestamp.h"
 
+
 /* How soon to look again at what is locked, at first and later on. */
 #define RETRY_MIN (100 * INT64CONST(1000))
 #define RETRY_MAX (USECS_PER_SEC)

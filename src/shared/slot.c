@@ -307,17 +307,6 @@ jobq_slots_of_database(Oid dboid, bool at_work)
 	return n;
 }
 
-bool
-jobq_slot_is_gone(const JobqWorkerRef *worker)
-{
-	bool		result;
-
-	lock_slots(LW_SHARED);
-	result = slot_of(worker) == NULL;
-	unlock_slots();
-	return result;
-}
-
 /* Whether a process is an executor. */
 bool
 jobq_worker_is_process(int pid)

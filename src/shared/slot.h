@@ -62,7 +62,6 @@ extern void jobq_slots_leave(Oid dboid);
 extern void jobq_workers_look(Oid dboid);
 extern void jobq_slots_terminate(Oid dboid);
 extern int	jobq_slots_of_database(Oid dboid, bool at_work);
-extern bool jobq_slot_is_gone(const JobqWorkerRef *worker);
 extern bool jobq_worker_is_process(int pid);
 
 /* For coordinators. */

@@ -79,11 +79,6 @@ test_names(void)
 		"ready", "running", "waiting", "completed", "dead", "cancelled",
 		"expired"
 	};
-	static const char *const unknown[] = {
-		"", "pending", "READY", "ready ", "read", "schedule", "scheduledd"
-	};
-	JobqState	state;
-	bool		due;
 	size_t		i;
 
 	for (i = 0; i < JOBQ_STATE_COUNT; i++)
@@ -91,25 +86,12 @@ test_names(void)
 		CHECK(strcmp(jobq_state_name((JobqState) i, true), names[i]) == 0,
 			  "state %zu is called %s", i,
 			  jobq_state_name((JobqState) i, true));
-		CHECK(jobq_state_lookup(names[i], strlen(names[i]), &state, &due) &&
-			  (size_t) state == i && due, "lookup of %s", names[i]);
-		CHECK(jobq_state_is_terminal((JobqState) i) == (i >= 3),
-			  "%s is terminal or not", names[i]);
 		if (i > 0)
 			CHECK(strcmp(jobq_state_name((JobqState) i, false), names[i]) == 0,
 				  "state %zu depends on run_at", i);
 	}
 	CHECK(strcmp(jobq_state_name(JOBQ_STATE_PENDING, false), "scheduled") == 0,
 		  "pending, not due");
-	CHECK(jobq_state_lookup("scheduled", 9, &state, &due) &&
-		  state == JOBQ_STATE_PENDING && !due, "lookup of scheduled");
-
-	/* the length counts, not the terminator */
-	CHECK(jobq_state_lookup("deadline", 4, &state, &due) &&
-		  state == JOBQ_STATE_DEAD, "lookup of four bytes");
-	for (i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++)
-		CHECK(!jobq_state_lookup(unknown[i], strlen(unknown[i]), &state, &due),
-			  "\"%s\" is a state", unknown[i]);
 }
 
 /*
@@ -132,7 +114,6 @@ test_foreign_values(void)
 				  "state %d", values[i]);
 		CHECK(jobq_state_name(state, true) == NULL, "state %d", values[i]);
 		CHECK(jobq_state_name(state, false) == NULL, "state %d", values[i]);
-		CHECK(!jobq_state_is_terminal(state), "state %d", values[i]);
 		if (values[i] != 7)
 		{
 			CHECK(!jobq_state_apply(JOBQ_STATE_PENDING, (JobqEvent) values[i],

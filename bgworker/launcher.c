@@ -43,7 +43,6 @@
 #include "storage/ipc.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
 #include "utils/timestamp.h"
 
 /* Delay before the launcher is started again, in seconds. */

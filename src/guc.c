@@ -19,9 +19,7 @@
 #include "base/timezone.h"
 #include "shared/shmem.h"
 
-#include "miscadmin.h"
 #include "nodes/pg_list.h"
-#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/varlena.h"
 

@@ -27,9 +27,7 @@
 #include "shared/database.h"
 #include "shared/slot.h"
 
-#include "commands/dbcommands.h"
 #include "miscadmin.h"
-#include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 

@@ -34,7 +34,6 @@
 
 #include "commands/async.h"
 #include "utils/hsearch.h"
-#include "utils/timestamp.h"
 
 /* A queue that was notified recently, or must be. */
 typedef struct Notified

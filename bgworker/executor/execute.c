@@ -33,7 +33,6 @@
 #include "pgstat.h"
 #include "storage/latch.h"
 #include "tcop/tcopprot.h"
-#include "utils/memutils.h"
 #include "utils/ps_status.h"
 #include "utils/resowner.h"
 #include "utils/timeout.h"

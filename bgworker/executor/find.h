@@ -11,6 +11,8 @@
 #ifndef JOBQ_FIND_H
 #define JOBQ_FIND_H
 
+#include "nodes/pg_list.h"
+
 #include "bgworker/executor/share.h"
 
 /* The jobs of a role's queues, in one transaction */

@@ -14,13 +14,11 @@
 
 #include "bgworker/executor/first_row.h"
 
-#include "access/htup_details.h"
 #include "executor/tuptable.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
-#include "utils/jsonb.h"
 
 typedef struct FirstRow
 {

@@ -24,7 +24,6 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
 
 /* Maximum length of an error's texts in the server's log, in bytes. */
 #define MAX_LOGGED_LENGTH 1000

@@ -26,7 +26,6 @@
 
 #include <unistd.h>
 
-#include "access/parallel.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "commands/async.h"

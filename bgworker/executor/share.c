@@ -38,7 +38,6 @@
 
 #include "access/xact.h"
 #include "storage/proc.h"
-#include "utils/timestamp.h"
 
 /* A job is short if it takes this part of jobq.shared_commit_time. */
 #define SHORT_PART 5

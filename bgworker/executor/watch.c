@@ -36,7 +36,6 @@
 #include "nodes/parsenodes.h"
 #include "tcop/utility.h"
 #include "utils/fmgroids.h"
-#include "utils/rel.h"
 #include "utils/reltrigger.h"
 
 static bool watching = false;

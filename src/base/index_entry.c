@@ -28,7 +28,6 @@
 #include "base/index_entry.h"
 
 #include "access/genam.h"
-#include "catalog/index.h"
 #include "catalog/pg_am.h"
 #include "nodes/primnodes.h"
 #include "storage/lockdefs.h"

@@ -14,7 +14,6 @@
 
 #include "shared/note.h"
 
-#include "utils/builtins.h"
 #include "utils/numeric.h"
 
 static void

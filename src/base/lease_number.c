@@ -47,7 +47,6 @@
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/fmgrprotos.h"
-#include "utils/rel.h"
 #include "utils/timestamp.h"
 
 #define LEASES_PER_BLOCK (INT64CONST(1) << 16)

@@ -13,7 +13,6 @@
 #include "base/subtransaction.h"
 
 #include "access/xact.h"
-#include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/timestamp.h"
 

@@ -20,7 +20,6 @@
 
 #include "guc.h"
 
-#include "miscadmin.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"

@@ -38,8 +38,6 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
-#include "utils/snapmgr.h"
-#include "utils/timestamp.h"
 
 /* Less than any priority. */
 #define BEFORE_ALL (PG_INT16_MIN - 1)

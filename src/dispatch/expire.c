@@ -42,7 +42,6 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "utils/fmgroids.h"
-#include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 

@@ -30,7 +30,6 @@
 #include "access/tableam.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
-#include "storage/ipc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 

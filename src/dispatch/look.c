@@ -19,8 +19,6 @@
 #include "dispatch/claim.h"
 #include "dispatch/dispatch_scan.h"
 
-#include "utils/timestamp.h"
-
 
 /* Less than any priority. */
 #define BEFORE_ALL (PG_INT16_MIN - 1)

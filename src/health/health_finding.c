@@ -12,8 +12,6 @@
 
 #include "health/health_finding.h"
 
-#include "utils/memutils.h"
-
 
 static char *
 copy_string(const char *string)

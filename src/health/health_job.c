@@ -28,7 +28,6 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "utils/timestamp.h"
 
 /* Maximum time that ending a process that checks for interrupts takes. */
 #define GRACE (JOBQ_PATIENCE + USECS_PER_SEC)

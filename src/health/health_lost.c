@@ -19,7 +19,6 @@
 #include "shared/shmem.h"
 
 #include "executor/spi.h"
-#include "miscadmin.h"
 
 /* Skips from queue to queue in the index, regardless of the number of jobs. */
 static const char query[] =

@@ -33,7 +33,6 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/acl.h"
-#include "utils/builtins.h"
 #include "utils/timestamp.h"
 
 /* Age from which a commit that waits for a standby is reported. */

@@ -18,7 +18,6 @@
 #include "shared/termination.h"
 
 #include "mb/pg_wchar.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 
 /* As the view jobq.attempts shows them. */

@@ -29,9 +29,6 @@
 #include "shared/interval.h"
 #include "shared/note.h"
 
-#include "access/xact.h"
-#include "common/pg_prng.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/timestamp.h"

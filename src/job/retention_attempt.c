@@ -26,7 +26,6 @@
 #include "access/genam.h"
 #include "access/relscan.h"
 #include "utils/fmgroids.h"
-#include "utils/rel.h"
 #include "utils/relcache.h"
 #include "utils/snapmgr.h"
 

@@ -13,12 +13,10 @@
 
 #include "queue/command.h"
 
-#include "commands/defrem.h"
 #include "nodes/parsenodes.h"
 #include "nodes/pg_list.h"
 #include "nodes/value.h"
 #include "parser/parser.h"
-#include "tcop/tcopprot.h"
 
 static bool
 is_word_character(char c)

@@ -13,8 +13,6 @@
 
 #include "queue/queue_row.h"
 
-#include "nodes/pg_list.h"
-
 
 extern const JobqQueue *jobq_queue_by_name(const char *name);
 extern void jobq_queue_report_missing(const char *name, int privilege);

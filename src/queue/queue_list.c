@@ -30,7 +30,6 @@
 #include "access/htup_details.h"
 #include "catalog/pg_auth_members.h"
 #include "catalog/pg_authid.h"
-#include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/catcache.h"
 #include "utils/memutils.h"

@@ -12,6 +12,8 @@
 #ifndef JOBQ_QUEUE_LIST_H
 #define JOBQ_QUEUE_LIST_H
 
+#include "nodes/pg_list.h"
+
 #include "queue/queue_row.h"
 
 extern const JobqQueue *jobq_queue_find_run(Oid role);

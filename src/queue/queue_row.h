@@ -15,6 +15,8 @@
 #ifndef JOBQ_QUEUE_ROW_H
 #define JOBQ_QUEUE_ROW_H
 
+#include "nodes/pg_list.h"
+
 #include "common/backoff.h"
 #include "shared/shmem.h"
 

@@ -29,16 +29,9 @@
 #include "schedule/schedule_row.h"
 #include "shared/clock.h"
 
-#include "access/genam.h"
-#include "access/htup_details.h"
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
-#include "utils/rel.h"
-#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(jobq_schedule);

@@ -40,8 +40,6 @@
 #include "access/relscan.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
-#include "utils/rel.h"
-#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 /* Events of a schedule that are kept. */

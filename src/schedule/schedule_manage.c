@@ -20,18 +20,10 @@
 #include "schedule/timetable.h"
 #include "shared/clock.h"
 
-#include "access/genam.h"
-#include "access/htup_details.h"
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
-#include "utils/builtins.h"
-#include "utils/fmgroids.h"
-#include "utils/inval.h"
 #include "utils/rel.h"
-#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
-#include "utils/varlena.h"
 
 PG_FUNCTION_INFO_V1(jobq_unschedule);
 PG_FUNCTION_INFO_V1(jobq_enable_schedule);

@@ -36,7 +36,6 @@
 #include "shared/wake.h"
 #include "shared/xact_end.h"
 
-#include "access/htup_details.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "commands/sequence.h"

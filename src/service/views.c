@@ -23,7 +23,6 @@
 #include "shared/clock.h"
 #include "shared/database.h"
 
-#include "access/htup_details.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"

@@ -11,6 +11,8 @@
 #ifndef JOBQ_DATABASE_H
 #define JOBQ_DATABASE_H
 
+#include "nodes/pg_list.h"
+
 #include "shared/shmem.h"
 
 /*

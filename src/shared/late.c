@@ -20,8 +20,6 @@
 #include "shared/clock.h"
 #include "shared/database.h"
 
-#include "utils/timestamp.h"
-
 
 /* How soon to look again at what is locked, at first and later on. */
 #define RETRY_MIN (100 * INT64CONST(1000))

@@ -39,7 +39,6 @@
 #ifndef JOBQ_SHMEM_H
 #define JOBQ_SHMEM_H
 
-#include "nodes/pg_list.h"
 #include "port/atomics.h"
 #include "storage/lwlock.h"
 #include "storage/spin.h"

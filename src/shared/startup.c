@@ -22,7 +22,6 @@
 #include "shared/queue_state.h"
 
 #include "miscadmin.h"
-#include "postmaster/postmaster.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
 #include "storage/proc.h"

@@ -17,7 +17,6 @@
 #include "shared/note.h"
 
 #include "access/xact.h"
-#include "miscadmin.h"
 #include "storage/latch.h"
 #include "storage/proc.h"
 

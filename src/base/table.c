@@ -416,16 +416,53 @@ row_is_there(JobqTable *table, Relation index, ScanKey keys, int nkeys,
 }
 
 /*
- * Whether there is a row with the given keys that the filter wants, not
- * counting what transactions that run have done to it.
+ * Whether to wait for a transaction that has inserted the row or is changing
+ * or deleting it.  With JOBQ_WAIT_IF_WANTED the row as it is committed must
+ * satisfy the filter.
  */
 static bool
-committed_row_is_wanted(JobqTable *table, Relation index, ScanKey keys,
-						int nkeys, JobqRowFilter filter, void *arg)
+waits_for_writer(JobqTable *table, Relation index, const JobqSearch *search)
 {
-	TupleTableSlot *slot = jobq_table_slot(table);
+	TupleTableSlot *slot;
 
-	return read_latest(table, index, keys, nkeys, slot) && filter(slot, arg);
+	if (search->wait != JOBQ_WAIT_IF_WANTED)
+		return search->wait != JOBQ_NO_WAIT;
+	slot = jobq_table_slot(table);
+	return read_latest(table, index, search->keys, search->nkeys, slot) &&
+		search->filter(slot, search->arg);
+}
+
+/*
+ * Locks the row version in the slot, which is changed by nobody.
+ * JOBQ_MISSING: somebody has changed it since.
+ */
+static JobqFindResult
+lock_version(JobqTable *table, JobqWaitPolicy wait, TupleTableSlot *slot)
+{
+	bool		waits = wait == JOBQ_WAIT || wait == JOBQ_WAIT_IF_WANTED;
+	TM_FailureData failure;
+	TM_Result	result;
+
+	PushActiveSnapshot(GetLatestSnapshot());
+	result = table_tuple_lock(table->rel, &slot->tts_tid, GetActiveSnapshot(),
+							  slot, GetCurrentCommandId(false),
+							  LockTupleExclusive,
+							  waits ? LockWaitBlock : LockWaitSkip,
+							  0, &failure);
+	PopActiveSnapshot();
+	switch (result)
+	{
+		case TM_Ok:
+			return JOBQ_FOUND;
+		case TM_WouldBlock:
+			return JOBQ_BUSY;
+		case TM_Updated:
+		case TM_Deleted:
+			return JOBQ_MISSING;
+		default:
+			elog(ERROR, "unexpected result of tuple lock: %d", result);
+			return JOBQ_MISSING;	/* keep compiler quiet */
+	}
 }
 
 /*
@@ -454,87 +491,66 @@ JobqFindResult
 jobq_table_find(JobqTable *table, Oid indexid, ScanKey keys, int nkeys,
 				JobqWaitPolicy wait, TupleTableSlot *slot)
 {
-	return jobq_table_find_if(table, indexid, keys, nkeys, wait, NULL, NULL,
-							  slot);
+	JobqSearch	search = {indexid, keys, nkeys, wait, NULL, NULL};
+
+	return jobq_table_find_if(table, &search, slot);
 }
 
 /*
- * The same, for rows that a filter (NULL: any) wants: what a user has no
- * right to must not even be locked for him.
+ * The same for rows that satisfy a filter, which is asked before the row is
+ * locked: what a user has no right to must not even be locked for him.
  */
 JobqFindResult
-jobq_table_find_if(JobqTable *table, Oid indexid, ScanKey keys, int nkeys,
-				   JobqWaitPolicy wait, JobqRowFilter filter, void *arg,
+jobq_table_find_if(JobqTable *table, const JobqSearch *search,
 				   TupleTableSlot *slot)
 {
-	Relation	index = index_open(indexid, RowExclusiveLock);
-	JobqFindResult result = JOBQ_MISSING;
+	Relation	index = index_open(search->indexid, RowExclusiveLock);
+	JobqFindResult result;
 	SnapshotData dirty;
 	IndexScanDesc scan;
 
 	/* what this command has written so far must be lockable */
 	CommandCounterIncrement();
 	InitDirtySnapshot(dirty);
-	scan = jobq_index_beginscan(table->rel, index, &dirty, nkeys);
+	scan = jobq_index_beginscan(table->rel, index, &dirty, search->nkeys);
 	for (;;)
 	{
-		TransactionId other;
-		TM_FailureData failure;
-		TM_Result	locked;
+		TransactionId writer;
 
 		CHECK_FOR_INTERRUPTS();
-		result = JOBQ_MISSING;
-		index_rescan(scan, keys, nkeys, NULL, 0);
+		index_rescan(scan, search->keys, search->nkeys, NULL, 0);
 		if (!index_getnext_slot(scan, ForwardScanDirection, slot))
 		{
-			if (row_is_there(table, index, keys, nkeys, slot))
+			if (row_is_there(table, index, search->keys, search->nkeys, slot))
 				continue;
+			result = JOBQ_MISSING;
 			break;
 		}
 		ExecMaterializeSlot(slot);
 
-		other = TransactionIdIsValid(dirty.xmin) ? dirty.xmin : dirty.xmax;
-		if (TransactionIdIsValid(other))
+		writer = TransactionIdIsValid(dirty.xmin) ? dirty.xmin : dirty.xmax;
+		if (TransactionIdIsValid(writer))
 		{
-			if (wait == JOBQ_NO_WAIT ||
-				(wait == JOBQ_WAIT_IF_WANTED &&
-				 !committed_row_is_wanted(table, index, keys, nkeys, filter,
-										  arg)))
+			if (!waits_for_writer(table, index, search))
 			{
 				result = JOBQ_BUSY;
 				break;
 			}
 			/* without the pin that would keep VACUUM from the page */
-			index_rescan(scan, keys, nkeys, NULL, 0);
-			XactLockTableWait(other, table->rel, &slot->tts_tid,
+			index_rescan(scan, search->keys, search->nkeys, NULL, 0);
+			XactLockTableWait(writer, table->rel, &slot->tts_tid,
 							  XLTW_FetchUpdated);
 			continue;
 		}
 
-		if (filter != NULL && !filter(slot, arg))
+		if (search->filter != NULL && !search->filter(slot, search->arg))
 		{
 			result = JOBQ_UNWANTED;
 			break;
 		}
-		PushActiveSnapshot(GetLatestSnapshot());
-		locked = table_tuple_lock(table->rel, &slot->tts_tid,
-								  GetActiveSnapshot(), slot,
-								  GetCurrentCommandId(false),
-								  LockTupleExclusive,
-								  wait == JOBQ_WAIT ||
-								  wait == JOBQ_WAIT_IF_WANTED ?
-								  LockWaitBlock : LockWaitSkip,
-								  0, &failure);
-		PopActiveSnapshot();
-		if (locked == TM_Ok)
-			result = JOBQ_FOUND;
-		else if (locked == TM_WouldBlock)
-			result = JOBQ_BUSY;
-		else if (locked == TM_Updated || locked == TM_Deleted)
-			continue;
-		else
-			elog(ERROR, "unexpected result of tuple lock: %d", locked);
-		break;
+		result = lock_version(table, search->wait, slot);
+		if (result != JOBQ_MISSING)
+			break;
 	}
 	index_endscan(scan);
 	index_close(index, NoLock);

@@ -67,6 +67,17 @@ typedef enum JobqWaitPolicy
 								 * not for those who hold a lock only */
 } JobqWaitPolicy;
 
+/* A row that is looked for in order to lock it. */
+typedef struct JobqSearch
+{
+	Oid			indexid;		/* a unique index */
+	ScanKey		keys;
+	int			nkeys;
+	JobqWaitPolicy wait;
+	JobqRowFilter filter;		/* NULL: any row will do */
+	void	   *arg;			/* of the filter */
+} JobqSearch;
+
 extern JobqTable *jobq_table_open(JobqRelation relation);
 extern JobqTable *jobq_table_open_oid(Oid relid);
 extern void jobq_table_close(JobqTable *table);
@@ -90,10 +101,8 @@ extern JobqFindResult jobq_table_find(JobqTable *table, Oid indexid,
 									  ScanKey keys, int nkeys,
 									  JobqWaitPolicy wait,
 									  TupleTableSlot *slot);
-extern JobqFindResult jobq_table_find_if(JobqTable *table, Oid indexid,
-										 ScanKey keys, int nkeys,
-										 JobqWaitPolicy wait,
-										 JobqRowFilter filter, void *arg,
+extern JobqFindResult jobq_table_find_if(JobqTable *table,
+										 const JobqSearch *search,
 										 TupleTableSlot *slot);
 extern JobqFindResult jobq_table_lock(JobqTable *table, ItemPointer tid,
 									  Snapshot snapshot,

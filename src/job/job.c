@@ -232,12 +232,13 @@ jobq_job_lock_for(JobqTable *jobs, int64 id, JobqWaitPolicy wait,
 	TupleTableSlot *slot = jobq_table_slot(jobs);
 	Wanted		wanted = {privilege, lease, false};
 	ScanKeyData key;
+	JobqSearch	search = {jobq_relation_oid(JOBQ_IDX_JOB), &key, 1, wait,
+	is_wanted, &wanted};
 	JobqFindResult result;
 
 	ScanKeyInit(&key, Anum_job_id, BTEqualStrategyNumber, F_INT8EQ,
 				Int64GetDatum(id));
-	result = jobq_table_find_if(jobs, jobq_relation_oid(JOBQ_IDX_JOB), &key,
-								1, wait, is_wanted, &wanted, slot);
+	result = jobq_table_find_if(jobs, &search, slot);
 	if (result != JOBQ_FOUND && wanted.noted)
 		jobq_ready_withdraw();
 	if (result == JOBQ_MISSING)

@@ -46,6 +46,13 @@ typedef struct FieldRule
 	int			name_base;
 } FieldRule;
 
+/* Where in the text a field is. */
+typedef struct Field
+{
+	size_t		start;
+	size_t		end;
+} Field;
+
 /* A piece of the text and how far it has been read. */
 typedef struct Parser
 {
@@ -127,9 +134,15 @@ static bool parse_value(Parser *parser, int *value);
 static bool parse_day_form(Parser *parser, bool *done);
 static bool parse_value_form(Parser *parser, int value, bool *done);
 static void add_value(Parser *parser, uint64_t *mask, int value);
+static bool parse_span(Parser *parser, int *low, int *high, bool *single,
+					   bool *done);
+static void add_range(Parser *parser, uint64_t *mask, int low, int high,
+					  int step);
 static bool parse_item(Parser *parser, uint64_t *mask);
 static bool parse_field(Parser *parser, uint64_t *mask, bool *star,
 						bool *plus);
+static bool find_fields(Parser *parser, Field *fields, int *count);
+static void store_masks(JobqCron *cron, const uint64_t *masks);
 static bool parse_fields(Parser *parser);
 static int64_t find_unit(const char *text, size_t len);
 static bool parse_interval(Parser *parser);
@@ -453,6 +466,57 @@ add_value(Parser *parser, uint64_t *mask, int value)
 }
 
 /*
+ * Read what an item has before its step: a star, a value, a range, or a form
+ * of its own (*done), which is complete.  A star leaves *low and *high alone.
+ * *single: it is one value, *low.
+ */
+static bool
+parse_span(Parser *parser, int *low, int *high, bool *single, bool *done)
+{
+	*single = false;
+	*done = false;
+	if (at_char(parser, "*"))
+	{
+		parser->pos++;
+		return true;
+	}
+	if (!parse_day_form(parser, done))
+		return false;
+	if (!*done && (!parse_value(parser, low) ||
+				   !parse_value_form(parser, *low, done)))
+		return false;
+	if (*done || !at_char(parser, "-"))
+	{
+		*single = true;
+		return true;
+	}
+	parser->pos++;
+	return parse_value(parser, high);
+}
+
+/*
+ * Add every step-th value from low to high to the mask.  A range may wrap
+ * around the end; Sunday is 7 at its upper end only.
+ */
+static void
+add_range(Parser *parser, uint64_t *mask, int low, int high, int step)
+{
+	const FieldRule *rule = parser->rule;
+	int			modulus = rule->max - rule->min + 1;
+	int			value;
+
+	if (rule->field == JOBQ_CRON_WEEKDAY && low > high)
+	{
+		modulus = 7;
+		low %= 7;
+	}
+	if (high < low)
+		high += modulus;
+	for (value = low; value <= high; value += step)
+		add_value(parser, mask, rule->min + (value - rule->min) % modulus);
+}
+
+/*
  * Read one item of a list and add its values to the mask, or to one of the
  * special sets of the expression.
  */
@@ -462,35 +526,16 @@ parse_item(Parser *parser, uint64_t *mask)
 	const FieldRule *rule = parser->rule;
 	size_t		start = parser->pos;
 	size_t		end = skip_item(parser);
-	int			modulus = rule->max - rule->min + 1;
 	int			low = rule->min;
 	int			high = rule->max;
 	int			step = 1;
-	int			value;
-	bool		single = false;
-	bool		done = false;
+	bool		single;
+	bool		done;
 
 	if (start == end)
 		return fail(parser, start, 0, "an item of the list is empty.");
-
-	if (at_char(parser, "*"))
-		parser->pos++;
-	else
-	{
-		if (!parse_day_form(parser, &done))
-			return false;
-		if (!done && (!parse_value(parser, &low) ||
-					  !parse_value_form(parser, low, &done)))
-			return false;
-		if (!done && at_char(parser, "-"))
-		{
-			parser->pos++;
-			if (!parse_value(parser, &high))
-				return false;
-		}
-		else
-			single = true;
-	}
+	if (!parse_span(parser, &low, &high, &single, &done))
+		return false;
 
 	if (!done && at_char(parser, "/"))
 	{
@@ -511,17 +556,7 @@ parse_item(Parser *parser, uint64_t *mask)
 	if (rule->field == JOBQ_CRON_YEAR && high < low)
 		return fail_quoting(parser, start, end - start,
 							" ends before it begins.");
-
-	/* a range may wrap around the end; Sunday is 7 at its upper end only */
-	if (rule->field == JOBQ_CRON_WEEKDAY && low > high)
-	{
-		modulus = 7;
-		low %= 7;
-	}
-	if (high < low)
-		high += modulus;
-	for (value = low; value <= high; value += step)
-		add_value(parser, mask, rule->min + (value - rule->min) % modulus);
+	add_range(parser, mask, low, high, step);
 	return true;
 }
 
@@ -563,70 +598,89 @@ parse_field(Parser *parser, uint64_t *mask, bool *star, bool *plus)
 }
 
 /*
- * Read five to seven fields.
+ * Find where the fields are; false unless there are five to seven.
  */
 static bool
-parse_fields(Parser *parser)
+find_fields(Parser *parser, Field *fields, int *count)
 {
-	Parser		field = *parser;
-	JobqCron   *cron = parser->cron;
-	size_t		starts[FIELDS_MAX + 1];
-	size_t		ends[FIELDS_MAX + 1];
 	size_t		pos = parser->pos;
-	uint64_t	masks[FIELDS_MAX] = {1};
-	bool		stars[FIELDS_MAX] = {false};
-	bool		plus = false;
-	int			count = 0;
-	int			skipped;
-	int			i;
+	JobqTextBuf buf;
 
-	while (pos < parser->end && count <= FIELDS_MAX)
+	*count = 0;
+	while (pos < parser->end && *count <= FIELDS_MAX)
 	{
-		starts[count] = pos;
+		fields[*count].start = pos;
 		while (pos < parser->end && !is_blank(parser->text[pos]))
 			pos++;
-		ends[count++] = pos;
+		fields[(*count)++].end = pos;
 		while (pos < parser->end && is_blank(parser->text[pos]))
 			pos++;
 	}
-	if (count > FIELDS_MAX)
-		return fail_quoting(parser, starts[FIELDS_MAX],
-							parser->end - starts[FIELDS_MAX],
+	if (*count > FIELDS_MAX)
+		return fail_quoting(parser, fields[FIELDS_MAX].start,
+							parser->end - fields[FIELDS_MAX].start,
 							" follows the last of 7 fields.");
-	if (count < FIELDS_MIN)
-	{
-		JobqTextBuf buf = begin_error(parser, parser->pos,
-									  parser->end - parser->pos);
+	if (*count >= FIELDS_MIN)
+		return true;
 
-		jobq_text_append(&buf, "Expected 5 to 7 fields, found ");
-		jobq_text_append_number(&buf, count, 0);
-		jobq_text_append(&buf, is_digit(parser->text[parser->pos]) ?
-						 "; an interval is written \"@every 30 seconds\"." :
-						 ".");
-		return false;
-	}
+	buf = begin_error(parser, parser->pos, parser->end - parser->pos);
+	jobq_text_append(&buf, "Expected 5 to 7 fields, found ");
+	jobq_text_append_number(&buf, *count, 0);
+	jobq_text_append(&buf, is_digit(parser->text[parser->pos]) ?
+					 "; an interval is written \"@every 30 seconds\"." :
+					 ".");
+	return false;
+}
 
-	/* five have no second, and only seven a year */
-	skipped = count == FIELDS_MIN ? 1 : 0;
-	cron->any_year = count < FIELDS_MAX;
-	for (i = skipped; i < count + skipped; i++)
-	{
-		field.rule = &field_rules[i];
-		field.pos = starts[i - skipped];
-		field.end = ends[i - skipped];
-		if (!parse_field(&field, &masks[i], &stars[i], &plus))
-			return false;
-	}
-
+/*
+ * Store what was read of the fields, but for the years.
+ */
+static void
+store_masks(JobqCron *cron, const uint64_t *masks)
+{
 	cron->seconds = masks[0];
 	cron->minutes = masks[1];
 	cron->hours = (uint32_t) masks[2];
 	cron->days = (uint32_t) masks[3] & ALL_DAYS;
 	cron->months = (uint16_t) masks[4];
 	cron->weekdays = (uint8_t) ((masks[5] | masks[5] >> 7) & ALL_WEEKDAYS);
+}
+
+/*
+ * Read five to seven fields.
+ */
+static bool
+parse_fields(Parser *parser)
+{
+	Parser		part = *parser;
+	JobqCron   *cron = parser->cron;
+	Field		fields[FIELDS_MAX + 1];
+	uint64_t	masks[FIELDS_MAX] = {1};
+	bool		stars[FIELDS_MAX] = {false};
+	bool		plus = false;
+	int			count;
+	int			skipped;
+	int			i;
+
+	if (!find_fields(parser, fields, &count))
+		return false;
+
+	/* five have no second, and only seven a year */
+	skipped = count == FIELDS_MIN ? 1 : 0;
+	cron->any_year = count < FIELDS_MAX;
+	for (i = skipped; i < count + skipped; i++)
+	{
+		part.rule = &field_rules[i];
+		part.pos = fields[i - skipped].start;
+		part.end = fields[i - skipped].end;
+		if (!parse_field(&part, &masks[i], &stars[i], &plus))
+			return false;
+	}
+
+	store_masks(cron, masks);
 	cron->fixed_time = !stars[0] && !stars[1] && !stars[2];
 	cron->match_both = stars[3] || stars[5] || plus;
-	if (count == FIELDS_MAX && ends[6] - starts[6] == 1 && stars[6])
+	if (count == FIELDS_MAX && fields[6].end - fields[6].start == 1 && stars[6])
 	{
 		cron->any_year = true;
 		memset(cron->years, 0, sizeof(cron->years));

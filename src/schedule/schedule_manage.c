@@ -186,6 +186,83 @@ jobq_run_schedule(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(job);
 }
 
+/* Reads the range of time to backfill; raises 22023 if it is not past. */
+static void
+read_range(FunctionCallInfo fcinfo, TimestampTz *from, TimestampTz *to)
+{
+	jobq_require_argument(fcinfo, 1, "from_time");
+	jobq_require_argument(fcinfo, 2, "to_time");
+	*from = PG_GETARG_TIMESTAMPTZ(1);
+	*to = PG_GETARG_TIMESTAMPTZ(2);
+	if (TIMESTAMP_NOT_FINITE(*from) || TIMESTAMP_NOT_FINITE(*to) ||
+		*from > *to || *to > jobq_now())
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("from_time and to_time must be a range in the past")));
+}
+
+/*
+ * Reads a schedule's timetable as if the schedule had existed all the time
+ * from `from` to `to`; raises 55000 if it cannot run.
+ */
+static void
+read_past_timetable(const char *name, const JobqScheduleRow *row,
+					TimestampTz from, TimestampTz to, JobqTimetable *timetable)
+{
+	int64		start = jobq_timestamp_to_seconds(from);
+	char	   *problem = jobq_timetable_read(timetable, row->values,
+											  row->nulls);
+
+	if (problem != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("schedule \"%s\" cannot run", name),
+				 errdetail_internal("%s", problem)));
+	timetable->first = PG_INT64_MIN;
+	timetable->last = jobq_timestamp_to_seconds(to);
+	/* an interval is counted from an anchor that is not after the start */
+	if (timetable->cron.every > 0 && timetable->anchor > start)
+		timetable->anchor -= timetable->cron.every *
+			((timetable->anchor - start) / timetable->cron.every + 1);
+}
+
+/*
+ * Enqueues the jobs of all runs after `from`, and says in *event which they
+ * were; raises 54000 if there are more than BACKFILL_MAX.  Changes the row.
+ */
+static void
+enqueue_past_runs(const JobqQueue *queue, JobqScheduleRow *row,
+				  const JobqTimetable *timetable, TimestampTz from,
+				  JobqScheduleEvent *event)
+{
+	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
+	TimestampTz run = from;
+
+	row->nulls[Anum_schedule_jitter - 1] = true;
+	row->nulls[Anum_schedule_last_run - 1] = true;
+	for (;;)
+	{
+		CHECK_FOR_INTERRUPTS();
+		run = jobq_timetable_next(timetable, run);
+		if (run == JOBQ_NEVER)
+			break;
+		if (event->runs++ == 0)
+			event->first = run;
+		event->last = run;
+		if (event->runs > BACKFILL_MAX)
+			ereport(ERROR,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("too many runs to backfill"),
+					 errdetail("At most %d are allowed at a time.",
+							   BACKFILL_MAX)));
+		(void) jobq_schedule_enqueue(jobs, queue, row->values, row->nulls, run,
+									 true);
+		jobq_schedule_set(row, Anum_schedule_last_run,
+						  TimestampTzGetDatum(run));
+	}
+	jobq_table_close(jobs);
+}
+
 /*
  * backfill(name, from_time, to_time): enqueues runs of a range in the past,
  * regardless of the schedule's bounds, including runs that it has already had.
@@ -199,69 +276,22 @@ jobq_backfill(PG_FUNCTION_ARGS)
 	TimestampTz to;
 	JobqTimetable timetable;
 	JobqTable  *table;
-	JobqTable  *jobs;
 	TupleTableSlot *slot;
 	const JobqQueue *queue;
 	JobqScheduleRow row;
 	JobqScheduleRow unchanged;
-	JobqScheduleEvent event = {.outcome = JOBQ_SCHEDULE_RUN_ENQUEUED,.caught_up = true,
-	.reason = "backfill()"};
-	char	   *problem;
+	JobqScheduleEvent event = {JOBQ_SCHEDULE_RUN_ENQUEUED, "backfill()"};
 
+	event.caught_up = true;
 	jobq_begin_write("jobq.backfill()");
 	name = jobq_required_string(fcinfo, 0, "name");
-	jobq_require_argument(fcinfo, 1, "from_time");
-	jobq_require_argument(fcinfo, 2, "to_time");
-	from = PG_GETARG_TIMESTAMPTZ(1);
-	to = PG_GETARG_TIMESTAMPTZ(2);
-	if (TIMESTAMP_NOT_FINITE(from) || TIMESTAMP_NOT_FINITE(to) || from > to ||
-		to > jobq_now())
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("from_time and to_time must be a range in the past")));
+	read_range(fcinfo, &from, &to);
 	table = jobq_table_open(JOBQ_REL_SCHEDULE);
 	slot = jobq_table_slot(table);
 	queue = require_runnable(table, slot, name, &row);
 	unchanged = row;
-	problem = jobq_timetable_read(&timetable, row.values, row.nulls);
-	if (problem != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("schedule \"%s\" cannot run", name),
-				 errdetail_internal("%s", problem)));
-
-	/* as if the schedule had been there */
-	timetable.first = PG_INT64_MIN;
-	timetable.last = jobq_timestamp_to_seconds(to);
-	if (timetable.cron.every > 0 &&
-		timetable.anchor > jobq_timestamp_to_seconds(from))
-		timetable.anchor -= timetable.cron.every *
-			((timetable.anchor - jobq_timestamp_to_seconds(from)) /
-			 timetable.cron.every + 1);
-	jobs = jobq_table_open(JOBQ_REL_JOB);
-	row.nulls[Anum_schedule_jitter - 1] = true;
-	row.nulls[Anum_schedule_last_run - 1] = true;
-	for (;;)
-	{
-		CHECK_FOR_INTERRUPTS();
-		from = jobq_timetable_next(&timetable, from);
-		if (from == JOBQ_NEVER)
-			break;
-		if (event.runs++ == 0)
-			event.first = from;
-		event.last = from;
-		if (event.runs > BACKFILL_MAX)
-			ereport(ERROR,
-					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-					 errmsg("too many runs to backfill"),
-					 errdetail("At most %d are allowed at a time.",
-							   BACKFILL_MAX)));
-		(void) jobq_schedule_enqueue(jobs, queue, row.values, row.nulls, from,
-									 true);
-		jobq_schedule_set(&row, Anum_schedule_last_run,
-						  TimestampTzGetDatum(from));
-	}
-	jobq_table_close(jobs);
+	read_past_timetable(name, &row, from, to, &timetable);
+	enqueue_past_runs(queue, &row, &timetable, from, &event);
 	jobq_schedule_check_owner(&unchanged);
 	if (event.runs > 0)
 	{

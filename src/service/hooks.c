@@ -191,42 +191,46 @@ finishes_prepared(const TransactionStmt *statement)
 		jobq_prepared_has_written(statement->gid);
 }
 
+/*
+ * The database that a command needs for itself, NULL: none.  *as_template is
+ * set if the command copies it.
+ */
+static const char *
+database_needed(const Node *statement, bool *as_template)
+{
+	*as_template = IsA(statement, CreatedbStmt);
+	if (IsA(statement, DropdbStmt))
+		return ((const DropdbStmt *) statement)->dbname;
+	if (IsA(statement, RenameStmt) &&
+		((const RenameStmt *) statement)->renameType == OBJECT_DATABASE)
+		return ((const RenameStmt *) statement)->subname;
+	if (IsA(statement, AlterDatabaseStmt) &&
+		string_option(((const AlterDatabaseStmt *) statement)->options,
+					  "tablespace") != NULL)
+		return ((const AlterDatabaseStmt *) statement)->dbname;
+	if (IsA(statement, CreatedbStmt))
+		return string_option(((const CreatedbStmt *) statement)->options,
+							 "template");
+	return NULL;
+}
+
 /* What a command does to the workers. */
 static void
 judge(const Node *statement, Effect *effect)
 {
+	bool		as_template;
+	const char *database = database_needed(statement, &as_template);
+
 	memset(effect, 0, sizeof(*effect));
+	if (database != NULL)
+	{
+		wants_database(effect, database, as_template);
+		effect->drops_database = IsA(statement, DropdbStmt) &&
+			effect->kind != DISTURBS_NOBODY;
+		return;
+	}
 	switch (nodeTag(statement))
 	{
-		case T_DropdbStmt:
-			wants_database(effect, ((const DropdbStmt *) statement)->dbname,
-						   false);
-			effect->drops_database = effect->kind != DISTURBS_NOBODY;
-			break;
-		case T_RenameStmt:
-			if (((const RenameStmt *) statement)->renameType ==
-				OBJECT_DATABASE)
-				wants_database(effect,
-							   ((const RenameStmt *) statement)->subname,
-							   false);
-			break;
-		case T_AlterDatabaseStmt:
-			if (string_option(((const AlterDatabaseStmt *) statement)->options,
-							  "tablespace") != NULL)
-				wants_database(effect,
-							   ((const AlterDatabaseStmt *) statement)->dbname,
-							   false);
-			break;
-		case T_CreatedbStmt:
-			{
-				const char *name =
-				string_option(((const CreatedbStmt *) statement)->options,
-							  "template");
-
-				if (name != NULL)
-					wants_database(effect, name, true);
-			}
-			break;
 		case T_DropStmt:
 			if (drops_extension((const DropStmt *) statement) &&
 				works_here() && superuser())

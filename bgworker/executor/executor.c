@@ -305,6 +305,14 @@ exit_if_frozen(Oid role)
 	proc_exit(0);
 }
 
+/* Waits after something went wrong, each time longer. */
+static void
+wait_after_failure(int *backoff)
+{
+	pgstat_report_activity(STATE_IDLE, NULL);
+	jobq_worker_wait(jobq_worker_back_off(backoff), JOBQ_WAIT_EVENT_EXECUTOR);
+}
+
 /*
  * Waits while outcomes cannot be recorded.  Returns false if another role or
  * database wants the slot.
@@ -314,10 +322,38 @@ wait_for_writes(int *backoff)
 {
 	if (gives_way(0))
 		return false;
-	pgstat_report_activity(STATE_IDLE, NULL);
 	*backoff = Min(*backoff, MAX_HELD_SECONDS / 2);
-	jobq_worker_wait(jobq_worker_back_off(backoff),
-					 JOBQ_WAIT_EVENT_EXECUTOR);
+	wait_after_failure(backoff);
+	return true;
+}
+
+/*
+ * Waits until there may be a job.  The first time it only says that the
+ * executor is idle, so that the caller looks once more after that.  *idle_since
+ * is 0 while it is not idle.  False if it is time to exit.
+ */
+static bool
+wait_for_jobs(TimestampTz *idle_since)
+{
+	int32		woken_for;
+
+	if (gives_way(0))
+		return false;
+	if (*idle_since == 0)
+	{
+		*idle_since = jobq_now();
+		jobq_crash_note_clear();
+		(void) jobq_slot_set_idle(&worker_ref, &woken_for);
+		offer_slot();
+		return true;
+	}
+	if (!sleep_until_woken(*idle_since))
+		return false;
+	if (jobq_slot_set_idle(&worker_ref, &woken_for))
+	{
+		jobq_find_owe(woken_for);
+		*idle_since = jobq_now();
+	}
 	return true;
 }
 
@@ -327,9 +363,7 @@ work(void)
 {
 	TimestampTz start = GetCurrentTimestamp();
 	TimestampTz idle_since = 0;
-	bool		idle = false;
 	int			backoff = 0;
-	int32		woken_for;
 
 	for (;;)
 	{
@@ -339,7 +373,7 @@ work(void)
 		switch (jobq_run_next())
 		{
 			case JOBQ_RUN_DONE:
-				idle = false;
+				idle_since = 0;
 				backoff = 0;
 				pgstat_report_stat(false);
 				if (jobq_session_is_deaf() || gives_way(start) ||
@@ -348,40 +382,19 @@ work(void)
 					return;
 				break;
 			case JOBQ_RUN_NOTHING:
-				if (gives_way(0))
+				if (!wait_for_jobs(&idle_since))
 					return;
 				backoff = 0;
-				if (!idle)
-				{
-					/* look once more after saying so */
-					idle = true;
-					idle_since = jobq_now();
-					jobq_crash_note_clear();
-					(void) jobq_slot_set_idle(&worker_ref, &woken_for);
-					offer_slot();
-					break;
-				}
-				if (!sleep_until_woken(idle_since))
-					return;
-				if (jobq_slot_set_idle(&worker_ref, &woken_for))
-				{
-					jobq_find_owe(woken_for);
-					idle_since = jobq_now();
-				}
 				break;
 			case JOBQ_RUN_FAILED:
-				pgstat_report_activity(STATE_IDLE, NULL);
-				jobq_worker_wait(jobq_worker_back_off(&backoff),
-								 JOBQ_WAIT_EVENT_EXECUTOR);
+				wait_after_failure(&backoff);
 				break;
 			case JOBQ_RUN_HELD:
 				if (!wait_for_writes(&backoff))
 					return;
 				break;
 			case JOBQ_RUN_SPOILED:
-				pgstat_report_activity(STATE_IDLE, NULL);
-				jobq_worker_wait(jobq_worker_back_off(&backoff),
-								 JOBQ_WAIT_EVENT_EXECUTOR);
+				wait_after_failure(&backoff);
 				return;
 			case JOBQ_RUN_FROZEN:
 			case JOBQ_RUN_NO_ROLE:

@@ -3,13 +3,14 @@
  * sandbox.c
  *	  Code of a queue's owner in the session of another role.
  *
- * Payload checks are called by whoever enqueues, backoff functions by whoever
- * fails a job.  They run as the queue's owner in a security-restricted
- * operation, as the functions of an index do, so that nothing of what they do
- * to the session outlives them.  Beyond what the server sees to, they find
- * nothing of their caller's there: no open cursors, no text of a query, neither
- * by current_query() nor in the context of an error.  What they may not call is
- * in sandbox_rules.c; docs/internals.md has a table of all that a session has.
+ * Payload checks are called in the session that enqueues, backoff functions in
+ * the one that fails a job.  They run as the queue's owner in a
+ * security-restricted operation, as the functions of an index do, so that
+ * nothing of what they do to the session outlives them.  Beyond what the
+ * server sees to, they find nothing of their caller's there: no open cursors,
+ * no text of a query, neither by current_query() nor in the context of an
+ * error.  What they may not call is in sandbox_rules.c; docs/internals.md has
+ * a table of all that a session has.
  *
  * IDENTIFICATION
  *	  src/base/sandbox.c

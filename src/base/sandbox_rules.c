@@ -18,7 +18,8 @@
  * sandbox has all plans of the session made anew, and the expressions with them.
  *
  * Types in the temporary schema are looked up before those of pg_catalog.  A
- * domain pg_temp.text has its CHECK evaluated by whoever writes 'x'::text.
+ * domain pg_temp.text has its CHECK evaluated by any role that writes
+ * 'x'::text.
  * New releases of the server forbid them (15.20 and 17.12 do, 18.6 does not),
  * and here they are forbidden for all; like there, in every security-restricted
  * operation.

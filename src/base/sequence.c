@@ -92,7 +92,10 @@ jobq_sequence_take(Oid relid, int count)
 	ahead = logged ? data->log_cnt - count : LOGGED_AHEAD;
 	if (!logged && RelationNeedsWAL(rel))
 	{
-		/* the record is flushed by whoever uses the numbers and commits */
+		/*
+		 * the commit of a transaction that uses the numbers flushes the
+		 * record
+		 */
 		GetTopTransactionId();
 	}
 

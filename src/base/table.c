@@ -40,7 +40,7 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-/* jobq_table_insert_many() inserts so many rows, or bytes, at a time. */
+/* jobq_table_insert_many() inserts this many rows, or bytes, at a time. */
 #define BATCH_ROWS 128
 #define BATCH_BYTES 65536
 
@@ -55,6 +55,7 @@ jobq_table_open(JobqRelation relation)
 	return jobq_table_open_oid(jobq_relation_oid(relation));
 }
 
+/* The same by OID.  Raises 55000 if the table is gone, with the extension. */
 JobqTable *
 jobq_table_open_oid(Oid relid)
 {
@@ -93,6 +94,7 @@ prepare_executor(JobqTable *table, bool speculative)
 	MemoryContextSwitchTo(oldcontext);
 }
 
+/* Frees all that belongs to the table, slots too; the lock stays. */
 void
 jobq_table_close(JobqTable *table)
 {
@@ -433,8 +435,8 @@ waits_for_writer(JobqTable *table, Relation index, const JobqSearch *search)
 }
 
 /*
- * Locks the row version in the slot, which is changed by nobody.
- * JOBQ_MISSING: somebody has changed it since.
+ * Locks the row version in the slot, which nobody was changing.
+ * JOBQ_MISSING: it has been changed since.
  */
 static JobqFindResult
 lock_version(JobqTable *table, JobqWaitPolicy wait, TupleTableSlot *slot)
@@ -568,7 +570,7 @@ insert_updated_entries(JobqTable *table, TupleTableSlot *slot,
 	ResetPerTupleExprContext(table->estate);
 }
 
-/* The PID of who runs a transaction, 0: nobody, or JOBQ_HOLDER_PREPARED. */
+/* The PID of a transaction's process, 0: none, or JOBQ_HOLDER_PREPARED. */
 static int
 transaction_pid(TransactionId xid)
 {
@@ -584,8 +586,8 @@ transaction_pid(TransactionId xid)
 
 /*
  * Whether a running transaction has inserted or is deleting a row with the
- * given keys of a unique index: who wants to insert such a one would have to
- * wait for it.  *pid is who runs it, 0 if that is not known.
+ * given keys of a unique index, so that inserting such a row would wait for
+ * it.  *pid is the process that runs it, 0 if that is not known.
  */
 bool
 jobq_key_is_busy(JobqTable *table, Oid indexid, ScanKey keys, int nkeys,
@@ -692,8 +694,7 @@ jobq_row_is_held(TupleTableSlot *slot)
 }
 
 /*
- * Whether who changes the row in the slot, which another transaction was found
- * to have in its hands, is deleting it.
+ * Whether the transaction that is changing the row in the slot is deleting it.
  */
 bool
 jobq_row_is_going(TupleTableSlot *slot)
@@ -707,8 +708,8 @@ jobq_row_is_going(TupleTableSlot *slot)
 }
 
 /*
- * The PID of who has the row in the slot locked, or is changing or deleting it,
- * 0 if that is not known.  The slot may have a copy of the row.
+ * The PID of the process that has locked the row in the slot, or is changing or
+ * deleting it; 0 if that is not known.  The slot may have a copy of the row.
  */
 int
 jobq_row_holder(TupleTableSlot *slot)
@@ -763,9 +764,9 @@ is_mine_alone(MultiXactId multi, bool only_locked)
 }
 
 /*
- * Whether this transaction itself has locked the row in the slot.  For
- * whoever does not want to wait, the table access method does not tell this
- * from a lock that somebody else has.
+ * Whether this transaction itself has locked the row in the slot.  To a caller
+ * that does not want to wait, the table access method reports that lock like
+ * one of another transaction.
  */
 static bool
 is_locked_by_me(TupleTableSlot *slot)
@@ -787,7 +788,7 @@ is_locked_by_me(TupleTableSlot *slot)
 
 /*
  * Replaces a row as it was seen, without having locked it.  JOBQ_BUSY: another
- * transaction has it in its hands.  JOBQ_MISSING: it has been changed.
+ * transaction has locked or is changing it.  JOBQ_MISSING: it has been changed.
  */
 JobqFindResult
 jobq_table_try_update(JobqTable *table, TupleTableSlot *old,

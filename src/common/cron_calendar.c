@@ -48,7 +48,7 @@ jobq_date_to_days(int64_t year, int month, int day)
 }
 
 /*
- * Return the date that is so many days after 1 January 1970: the inverse of
+ * Return the date this many days after 1 January 1970: the inverse of
  * jobq_date_to_days().
  */
 JobqDate

@@ -18,7 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* at most so many bytes of the user's text are shown in one place */
+/* at most this many bytes of the user's text are shown in one place */
 #define JOBQ_TEXT_FOREIGN_MAX	24
 
 typedef struct JobqTextBuf

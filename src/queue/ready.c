@@ -68,6 +68,7 @@ static const JobqNoteKind new_kind;
 static const JobqNoteKind locked_kind;
 static const JobqNoteKind look_kind;
 
+/* Fills in what a note says of its queue, for one job. */
 static void
 describe_queue(ReadyNote *note, const JobqQueue *queue)
 {
@@ -111,6 +112,7 @@ merge_jobs(JobqNote *note, const JobqNote *next)
 	return true;
 }
 
+/* For notes of new jobs, which are counted in nready. */
 static bool
 merge_new(JobqNote *note, const JobqNote *next)
 {
@@ -128,6 +130,7 @@ merge_locked(JobqNote *note, const JobqNote *next)
 		merge_jobs(note, next);
 }
 
+/* See ready.h.  May raise an error (out of memory). */
 void
 jobq_at_commit_ready_many(const JobqQueue *queue, const JobqPlace *first,
 						  int njobs)
@@ -143,12 +146,14 @@ jobq_at_commit_ready_many(const JobqQueue *queue, const JobqPlace *first,
 	jobq_note_merge_last(false);
 }
 
+/* See ready.h. */
 void
 jobq_at_commit_ready(const JobqQueue *queue, const JobqPlace *place)
 {
 	jobq_at_commit_ready_many(queue, place, 1);
 }
 
+/* See ready.h.  Cannot fail: jobq_note_reserve() has been called. */
 void
 jobq_ready_note_locked(const JobqQueue *queue, const JobqPlace *place)
 {
@@ -199,6 +204,10 @@ jobq_ready_withdraw(void)
 	nunsettled--;
 }
 
+/*
+ * The current subtransaction has changed a job that it, or an outer one, had
+ * locked.  Does nothing if there is no note of that job.
+ */
 void
 jobq_ready_settle(int64 job_id)
 {
@@ -217,6 +226,7 @@ jobq_ready_settle(int64 job_id)
 		jobq_note_merge_last(true);
 }
 
+/* See ready.h. */
 bool
 jobq_ready_has_own_jobs(const JobqQueue *queue)
 {
@@ -232,6 +242,7 @@ jobq_ready_has_own_jobs(const JobqQueue *queue)
 	return false;
 }
 
+/* See ready.h; walks over all notes. */
 bool
 jobq_ready_next_own_job(const JobqQueue *queue, int after, JobqPlace *place)
 {
@@ -256,6 +267,7 @@ jobq_ready_next_own_job(const JobqQueue *queue, int after, JobqPlace *place)
 	return found;
 }
 
+/* See ready.h. */
 void
 jobq_at_commit_look(const JobqQueue *queue)
 {
@@ -263,6 +275,7 @@ jobq_at_commit_look(const JobqQueue *queue)
 				   queue);
 }
 
+/* See ready.h.  Callable from commit callbacks. */
 void
 jobq_ready_look_now(JobqQueueState *state)
 {
@@ -275,6 +288,7 @@ jobq_ready_look_now(JobqQueueState *state)
 	jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_WORK);
 }
 
+/* Commit, of a note with the id of a queue. */
 static void
 look_again(const JobqNote *note, TimestampTz now)
 {
@@ -287,12 +301,14 @@ static const JobqNoteKind look_again_kind = {
 	.commit = {[JOBQ_NOTE_WAKES] = look_again}
 };
 
+/* See ready.h. */
 void
 jobq_at_commit_look_again(int32 queue)
 {
 	*jobq_note_data(jobq_note_add(&look_again_kind), int32) = queue;
 }
 
+/* Commit: drops the lanes of all queues of this database. */
 static void
 reset_lanes(const JobqNote *note, TimestampTz now)
 {
@@ -303,12 +319,17 @@ static const JobqNoteKind reset_kind = {
 	.commit = {[JOBQ_NOTE_LANES] = reset_lanes}
 };
 
+/* See ready.h. */
 void
 jobq_at_commit_reset_lanes(void)
 {
 	(void) jobq_note_add(&reset_kind);
 }
 
+/*
+ * See ready.h.  Idle executors take one job each; the coordinator is told of
+ * the rest, once until it has looked.
+ */
 void
 jobq_ready_wake(JobqQueueState *state, int32 queue, Oid owner,
 				bool notify, int njobs)
@@ -362,6 +383,7 @@ look_if_changed(const ReadyNote *note)
 		jobq_ready_look_now(state_of(note));
 }
 
+/* Wakes the workers of the pending queue, if there is one. */
 static void
 wake_pending(void)
 {
@@ -389,12 +411,17 @@ add_to_pending(const ReadyNote *note)
 	pending_jobs += note->njobs;
 }
 
+/* Commit, of a note that a queue is to be looked at. */
 static void
 wake_for_look(const JobqNote *note, TimestampTz now)
 {
 	add_to_pending(jobq_note_const_data(note, ReadyNote));
 }
 
+/*
+ * Commit: wakes workers for jobs that are due, and has the coordinator woken
+ * when the others are.
+ */
 static void
 wake_for_jobs(const JobqNote *note, TimestampTz now)
 {
@@ -424,12 +451,14 @@ lower_lane(const JobqNote *note, TimestampTz now)
 		jobq_lane_lower(state, &ready->place);
 }
 
+/* Whether the locked job that a note is about has been changed. */
 static bool
 is_settled(const JobqNote *note)
 {
 	return jobq_note_const_data(note, ReadyNote)->settled > 0;
 }
 
+/* Commit, of a locked job: it is claimable again unless it was changed. */
 static void
 lower_lane_of_locked(const JobqNote *note, TimestampTz now)
 {
@@ -437,6 +466,7 @@ lower_lane_of_locked(const JobqNote *note, TimestampTz now)
 		lower_lane(note, now);
 }
 
+/* The same, for the workers. */
 static void
 wake_for_locked(const JobqNote *note, TimestampTz now)
 {
@@ -535,6 +565,7 @@ before_notes(XactEvent event)
 		jobq_lane_refill_abandon();
 }
 
+/* The same for a subtransaction: a rollback takes back what it has settled. */
 static void
 before_sub_notes(SubXactEvent event, int level)
 {
@@ -561,6 +592,7 @@ after_notes(XactEvent event)
 	}
 }
 
+/* A rollback has given jobs back: their workers are woken at once. */
 static void
 after_sub_notes(SubXactEvent event, int level)
 {

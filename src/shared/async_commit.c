@@ -53,7 +53,7 @@ static bool forbidden = false;
 /* The transaction must be on disk when its commit returns. */
 static bool insisting = false;
 
-/* The commit at hand does not wait; so many records had been written. */
+/* The commit at hand does not wait; this many records had been written. */
 static bool committing = false;
 static int64 records = 0;
 

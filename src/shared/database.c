@@ -93,7 +93,7 @@ jobq_database_find(Oid dboid)
 	return result;
 }
 
-/* The same for whoever holds JOBQ_LOCK_DATABASES exclusively. */
+/* The same; the caller holds JOBQ_LOCK_DATABASES exclusively. */
 static JobqDatabase *
 allocate_locked(Oid dboid)
 {

@@ -4,9 +4,9 @@
  *	  Where dispatch stands in each queue and priority, in shared memory: the
  *	  cursor, and a ring of candidates.
  *
- * Whoever wants a job must not walk over the index entries of all the jobs
- * that were done before, which pile up while some old transaction may still
- * see them, nor fight with everybody else for the first row.  So each queue
+ * A worker that wants a job must not walk over the index entries of all the
+ * jobs that were done before, which pile up while some old transaction may
+ * still see them, nor compete with all others for the first row.  So each queue
  * has a lane per priority, and a lane has
  *
  *	ring	candidates: keys (run_at, id) of jobs, in order, and their rows' TIDs
@@ -16,8 +16,8 @@
  * if it is free.  What shared memory says is a hint; the row decides.
  *
  * The invariant: a committed job that can be claimed is in the ring, or its
- * key is not below the cursor, or a transaction that is going to call
- * jobq_lane_lower() for it when it ends has it in its hands.
+ * key is not below the cursor, or a transaction holds it that will
+ * call jobq_lane_lower() for it when it ends.
  *
  * The rules that keep it so:
  *
@@ -26,10 +26,11 @@
  *	 it has given the lock back by rolling back, or by committing without
  *	 having changed the job (ready.c).  A key below the cursor goes into the
  *	 ring; where the ring has no room for it the cursor moves down.
- * - Whoever takes a candidate out of the ring notes that before, so that an
- *	 error on the way lowers it again.  He may drop it without a word only
- *	 if the row shows that somebody else is going to call jobq_lane_lower(), or
- *	 has done so: it is locked, or this version of it is not there any more.
+ * - A claim reserves a note before it takes a candidate out of the ring, so
+ *	 that an error on the way lowers it again.  It may drop the candidate
+ *	 silently only if the row shows that another transaction will call
+ *	 jobq_lane_lower(), or has done so: the row is locked, or this version of
+ *	 it is gone.
  * - The cursor moves up only by a refill, which reads the index from the
  *	 cursor on with a snapshot taken after jobq_lane_refill_begin().  What was
  *	 lowered since then, the snapshot may not have seen: the cursor moves no
@@ -124,6 +125,7 @@ ring_count(void)
 	return (Size) jobq_shared_memory * 1024 / 4 / sizeof(PooledRing);
 }
 
+/* The bytes of shared memory that lanes and rings need. */
 Size
 jobq_lane_shmem_size(void)
 {
@@ -160,7 +162,10 @@ jobq_lane_shmem_startup(void)
 		rings[i].next_free = i + 1 < ring_count() ? i + 1 : NONE;
 }
 
-/* NONE if there is none for the role: as with queues, no role takes them all. */
+/*
+ * Takes a lane from the free list; NONE if there is none for the role.  A role
+ * gets no more lanes than it leaves free.  Initializes nothing.
+ */
 static int
 allocate_lane(Oid role)
 {
@@ -179,6 +184,7 @@ allocate_lane(Oid role)
 	return lane;
 }
 
+/* Gives a lane back; it must be out of its queue's list. */
 static void
 free_lane(int lane, Oid role)
 {
@@ -213,6 +219,10 @@ allocate_ring(void)
 	return ring;
 }
 
+/*
+ * Gives the lane's ring back, if it has one.  Its candidates are lost: the
+ * caller has made sure that there are none, or forgets the lane.
+ */
 static void
 free_ring(Lane *lane)
 {
@@ -228,18 +238,26 @@ free_ring(Lane *lane)
 
 /* ------------------------------------------------------------------ lanes */
 
+/* The lane's ring, NULL: it has none. */
+static JobqRing *
+ring_of(const Lane *lane)
+{
+	return lane->ring == NONE ? NULL : &rings[lane->ring].ring;
+}
+
 /* The lane's first candidate, NULL: none. */
 static JobqCandidate *
 ring_front(const Lane *lane)
 {
-	if (lane->ring == NONE || rings[lane->ring].ring.n == 0)
-		return NULL;
-	return jobq_ring_entry(&rings[lane->ring].ring, 0);
+	JobqRing   *ring = ring_of(lane);
+
+	return ring == NULL || ring->n == 0 ? NULL : jobq_ring_entry(ring, 0);
 }
 
 /*
- * By address: that of an entry stays when another queue gets it, so that a
- * pointer that is kept too long cannot lead to the wrong lock.
+ * The lock of a queue's lanes.  Chosen by the entry's address, which stays the
+ * same when another queue gets the entry, so that a pointer that was kept too
+ * long cannot lead to the wrong lock.
  */
 static LWLock *
 lock_of(const JobqQueueState *state)
@@ -260,9 +278,11 @@ lower_cursor(Lane *lane, const JobqKey *key)
 }
 
 /*
- * Sees to it that the lane knows of a job.  At or above the cursor the index
- * will be read anyway.  by_index: a refill has read it, after all that is in
- * the ring at or above the key where it began was put in.
+ * Makes sure that the lane knows of a job: puts it into the ring, or lowers the
+ * cursor to it.  The queue's lock is held exclusively.
+ *
+ * by_index: a refill has read the job, with a snapshot that is later than all
+ * candidates in the ring at or above the key where the refill began.
  */
 static void
 put(Lane *lane, const JobqKey *key, const ItemPointerData *tid, bool by_index)
@@ -276,17 +296,19 @@ put(Lane *lane, const JobqKey *key, const ItemPointerData *tid, bool by_index)
 	if (!jobq_key_is_less(key, &lane->cursor) || !ItemPointerIsValid(tid) ||
 		lane->ring == NONE)
 	{
+		/* the index will be read from here on; does nothing above the cursor */
 		lower_cursor(lane, key);
 		return;
 	}
 
-	ring = &rings[lane->ring].ring;
+	ring = ring_of(lane);
 	position = jobq_ring_position(ring, key);
 	if (position < ring->n &&
 		jobq_key_compare(&jobq_ring_entry(ring, position)->key, key) == 0)
 	{
 		JobqCandidate *entry = jobq_ring_entry(ring, position);
 
+		/* the same job: two TIDs, and only a refill's is known to be later */
 		if (by_index)
 			entry->tid = *tid;
 		else if (!ItemPointerEquals(&entry->tid, (ItemPointer) tid))
@@ -298,6 +320,7 @@ put(Lane *lane, const JobqKey *key, const ItemPointerData *tid, bool by_index)
 	}
 	if (ring->n == JOBQ_RING_SIZE)
 	{
+		/* full: the last candidate makes room, and the cursor goes back to it */
 		JobqKey		last = jobq_ring_entry(ring, ring->n - 1)->key;
 
 		if (position == ring->n)
@@ -311,6 +334,7 @@ put(Lane *lane, const JobqKey *key, const ItemPointerData *tid, bool by_index)
 	jobq_ring_insert(ring, position, key, tid);
 }
 
+/* The lane of a priority, NULL: none.  The queue's lock is held. */
 static Lane *
 find_lane(const JobqQueueState *state, int16 priority)
 {
@@ -323,9 +347,9 @@ find_lane(const JobqQueueState *state, int16 priority)
 }
 
 /*
- * The lane of a priority, made if need be.  NULL if there is no room; then the
- * queue is crowded.  The same if the entry was removed, to which somebody may
- * have kept a pointer: nobody would free the lane.
+ * The lane of a priority, made if necessary.  NULL if there is no room, or if
+ * the entry was removed while somebody kept a pointer to it (nobody would free
+ * the lane); then the queue is crowded.  The queue's lock is held exclusively.
  */
 static Lane *
 get_lane(JobqQueueState *state, int16 priority)
@@ -409,6 +433,10 @@ jobq_lanes_reset(JobqQueueState *state)
 	LWLockRelease(lock_of(state));
 }
 
+/*
+ * The same for all queues of a database.  Takes JOBQ_LOCK_QUEUES and, below
+ * it, the lock of each queue.
+ */
 void
 jobq_lanes_reset_database(Oid dboid)
 {
@@ -467,7 +495,7 @@ judge(const Lane *lane, TimestampTz now)
 
 	if (due && (!unread || jobq_key_is_less(&front->key, &lane->cursor)))
 	{
-		if (unread && !lane->refilling && rings[lane->ring].ring.n <= LOW_WATER)
+		if (unread && !lane->refilling && ring_of(lane)->n <= LOW_WATER)
 			return JOBQ_POP_REFILL;
 		return JOBQ_POP_FOUND;
 	}
@@ -522,8 +550,8 @@ jobq_lane_pop(JobqQueueState *state, TimestampTz now, JobqPlace *place,
 			{
 				place->key = front->key;
 				place->tid = front->tid;
-				jobq_ring_delete(&rings[lane->ring].ring, 0);
-				if (rings[lane->ring].ring.n == 0 &&
+				jobq_ring_delete(ring_of(lane), 0);
+				if (ring_of(lane)->n == 0 &&
 					pg_atomic_read_u32(&pool->rings_wanted) != 0)
 					free_ring(lane);
 			}
@@ -574,7 +602,7 @@ jobq_lane_peek(JobqQueueState *state, int16 priority, const JobqKey *after,
 		lane = find_lane(state, priority);
 		if (lane != NULL)
 		{
-			JobqRing   *ring = lane->ring == NONE ? NULL : &rings[lane->ring].ring;
+			JobqRing   *ring = ring_of(lane);
 			int			position = ring == NULL ? 0 : jobq_ring_position(ring, after);
 			JobqCandidate *entry;
 
@@ -610,7 +638,7 @@ jobq_lane_remove(JobqQueueState *state, const JobqPlace *place)
 	lane = find_lane(state, place->priority);
 	if (lane != NULL && lane->ring != NONE)
 	{
-		JobqRing   *ring = &rings[lane->ring].ring;
+		JobqRing   *ring = ring_of(lane);
 		int			position = jobq_ring_position(ring, &place->key);
 
 		if (position < ring->n)
@@ -626,7 +654,10 @@ jobq_lane_remove(JobqQueueState *state, const JobqPlace *place)
 	LWLockRelease(lock_of(state));
 }
 
-/* No job that could be claimed and is in nobody's hands is below this key. */
+/*
+ * A key below which there is no job that could be claimed, but for those that
+ * some transaction holds.
+ */
 JobqKey
 jobq_lane_floor(JobqQueueState *state, int16 priority)
 {
@@ -664,7 +695,7 @@ jobq_lane_next_due(JobqQueueState *state, int16 priority, TimestampTz now,
 	if (lane != NULL)
 	{
 		JobqKey		key = {now, PG_INT64_MAX};
-		JobqRing   *ring = lane->ring == NONE ? NULL : &rings[lane->ring].ring;
+		JobqRing   *ring = ring_of(lane);
 		int			position = ring == NULL ? 0 : jobq_ring_position(ring, &key);
 
 		known = lane->cursor.run_at > now;
@@ -722,7 +753,7 @@ jobq_lane_refill_begin(JobqRefill *refill, JobqQueueState *state,
 		refill->room = 0;
 		if (lane->ring != NONE)
 		{
-			JobqRing   *ring = &rings[lane->ring].ring;
+			JobqRing   *ring = ring_of(lane);
 
 			/* what comes before the last one may push others out */
 			refill->room = ring->n == 0 ||
@@ -806,6 +837,7 @@ jobq_lanes_discover_begin(JobqQueueState *state)
 	return resets;
 }
 
+/* The jobs of the queue have this priority; nothing if it was reset since. */
 void
 jobq_lanes_discover(JobqQueueState *state, uint64 resets, int16 priority)
 {
@@ -815,6 +847,7 @@ jobq_lanes_discover(JobqQueueState *state, uint64 resets, int16 priority)
 	LWLockRelease(lock_of(state));
 }
 
+/* All priorities have been reported; nothing if the queue was reset since. */
 void
 jobq_lanes_discover_end(JobqQueueState *state, uint64 resets)
 {
@@ -824,6 +857,11 @@ jobq_lanes_discover_end(JobqQueueState *state, uint64 resets)
 	LWLockRelease(lock_of(state));
 }
 
+/*
+ * Whether claims would come across a job by themselves: its row version is in
+ * the ring, or its key is at or above the cursor.  A hint if the lane changes
+ * meanwhile.
+ */
 bool
 jobq_lane_covers(JobqQueueState *state, const JobqPlace *place)
 {
@@ -837,7 +875,7 @@ jobq_lane_covers(JobqQueueState *state, const JobqPlace *place)
 
 		if (lane != NULL)
 		{
-			JobqRing   *ring = lane->ring == NONE ? NULL : &rings[lane->ring].ring;
+			JobqRing   *ring = ring_of(lane);
 			int			position = ring == NULL ? 0 :
 			jobq_ring_position(ring, &place->key);
 

@@ -47,7 +47,7 @@ typedef struct JobqRefill
 	uint64		resets;
 	int16		priority;
 	JobqKey		from;			/* where to begin, itself included */
-	int			room;			/* so many candidates are of use */
+	int			room;			/* how many candidates are of use */
 } JobqRefill;
 
 /* For startup.c. */
@@ -63,7 +63,7 @@ extern void jobq_lanes_follow_storage(JobqQueueState *state, Oid storage);
 /* A job has become claimable, or may have: its transaction has ended. */
 extern void jobq_lane_lower(JobqQueueState *state, const JobqPlace *place);
 
-/* For whoever wants a job. */
+/* For claims. */
 extern JobqPop jobq_lane_pop(JobqQueueState *state, TimestampTz now,
 							 JobqPlace *place, TimestampTz *next_run_at);
 extern bool jobq_lane_next(JobqQueueState *state, int after, int16 *priority);

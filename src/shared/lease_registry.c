@@ -13,8 +13,8 @@
  *
  * - one that ends later than LISTED_AHEAD from now need not be yet;
  * - a role (by which its session has logged in) has no more entries than are
- *   free, so that one role alone gets half of them, and whoever has none finds
- *   room, whatever others do;
+ *   free, so that one role alone gets half of them, and a role that has none
+ *   finds room, whatever others do;
  * - RESERVE entries are for executors, each of which holds one job at most that
  *   is bound to its process.
  *
@@ -22,8 +22,8 @@
  * come, the coordinator lists from the table what ends soon or is over, and
  * finds out the next such time; not more often than once in TABLE_INTERVAL, nor
  * for more than a small part of its time.  So short memory makes leases end
- * later, and none is overlooked: whoever leaves one out lowers unlisted_due
- * when the claim is visible.  A look takes its snapshot after it has begun to
+ * later, and none is overlooked: leaving one out lowers unlisted_due when the
+ * claim is visible.  A look takes its snapshot after it has begun to
  * collect what is noted meanwhile (unlisted_noted), and sets unlisted_due to
  * the least of that and of what it has left out itself: a claim is in its
  * snapshot or notes itself after that.  If the look fails unlisted_due stays.

@@ -4,7 +4,7 @@
  *	  What is to be done when the current transaction commits.
  *
  * It is done after the transaction has become visible
- * (ProcArrayEndTransaction), so whoever is woken finds the rows; that is why
+ * (ProcArrayEndTransaction), so those who are woken find the rows; that is why
  * no NOTIFY, with its lock that serializes commits, is needed.  An error there
  * would be a PANIC: notes are allocated when they are added, and carrying them
  * out only touches shared memory and latches.
@@ -35,6 +35,11 @@ static JobqNote *notes = NULL;
 static int	nnotes = 0;
 static int	max_notes = 0;
 
+/*
+ * Makes room for one more note, which jobq_note_add_reserved() can then add
+ * without failing.  Notes live in TopTransactionContext.  Moves the array:
+ * pointers to notes become invalid.
+ */
 void
 jobq_note_reserve(void)
 {
@@ -52,6 +57,10 @@ jobq_note_reserve(void)
 	}
 }
 
+/*
+ * Adds a note, all zeros, for the current subtransaction.  Room must have been
+ * reserved and not been used since.
+ */
 JobqNote *
 jobq_note_add_reserved(const JobqNoteKind *kind)
 {
@@ -64,6 +73,7 @@ jobq_note_add_reserved(const JobqNoteKind *kind)
 	return note;
 }
 
+/* Adds a note; may raise an error (out of memory). */
 JobqNote *
 jobq_note_add(const JobqNoteKind *kind)
 {
@@ -71,6 +81,7 @@ jobq_note_add(const JobqNoteKind *kind)
 	return jobq_note_add_reserved(kind);
 }
 
+/* All notes, the oldest first; *n is their number.  Valid until one is added. */
 JobqNote *
 jobq_note_all(int *n)
 {
@@ -78,6 +89,7 @@ jobq_note_all(int *n)
 	return notes;
 }
 
+/* Takes back the latest note, without calling any function of its kind. */
 void
 jobq_note_drop_last(void)
 {
@@ -85,6 +97,7 @@ jobq_note_drop_last(void)
 	nnotes--;
 }
 
+/* Merges consecutive notes of a kind and a level if the kind allows it. */
 static bool
 merge(JobqNote *note, const JobqNote *next)
 {
@@ -92,6 +105,10 @@ merge(JobqNote *note, const JobqNote *next)
 		note->kind->merge != NULL && note->kind->merge(note, next);
 }
 
+/*
+ * Merges the latest note into the one before it if possible: once there are
+ * more than MANY_NOTES of them, or always.
+ */
 void
 jobq_note_merge_last(bool always)
 {
@@ -100,6 +117,10 @@ jobq_note_merge_last(bool always)
 		nnotes--;
 }
 
+/*
+ * Carries out all notes, phase by phase.  Runs in the commit callback, when
+ * the transaction is visible: nothing here may fail or allocate.
+ */
 static void
 carry_out(void)
 {
@@ -171,6 +192,10 @@ hand_up(int level)
 	merge_from(first);
 }
 
+/*
+ * The notes end with the transaction: they are carried out, forgotten, or left
+ * to COMMIT PREPARED.  TopTransactionContext takes the memory with it.
+ */
 static void
 at_transaction_end(XactEvent event)
 {
@@ -193,6 +218,7 @@ at_transaction_end(XactEvent event)
 	nnotes = 0;
 }
 
+/* A subtransaction's notes are forgotten, or become those of its parent. */
 static void
 at_subtransaction_end(SubXactEvent event, int level)
 {

@@ -22,8 +22,8 @@
 /* Phases of a commit.  All notes go through one before the next begins. */
 typedef enum JobqNotePhase
 {
-	JOBQ_NOTE_LANES,			/* where jobs are: whoever is woken is to find
-								 * them */
+	JOBQ_NOTE_LANES,			/* where jobs are, so that the workers woken
+								 * later find them */
 	JOBQ_NOTE_LEASES,			/* which jobs are held */
 	JOBQ_NOTE_WAKES,			/* who is woken */
 	JOBQ_NOTE_NUM_PHASES
@@ -90,7 +90,5 @@ extern void jobq_note_drop_last(void);
 extern void jobq_note_merge_last(bool always);
 
 extern void jobq_note_init(void);
-
-extern void jobq_note_reserve(void);
 
 #endif							/* JOBQ_NOTE_H */

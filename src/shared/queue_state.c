@@ -62,7 +62,7 @@ jobq_queue_state_find(int32 queue)
 /*
  * Finds a queue of this database or makes an entry; NULL if there is no room.
  * A role has no more entries than are free, so that one alone gets half of
- * them, and whoever has none finds room.
+ * them, and a role that has none finds room.
  */
 JobqQueueState *
 jobq_queue_state(int32 queue, Oid owner)

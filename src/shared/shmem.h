@@ -23,13 +23,14 @@
  * Processes are woken by jobq_wake_process(): the number of a PGPROC always
  * names a latch that exists, so a stale one costs a spurious wake-up only.
  *
- * Entries of databases[] have tenants.  One is made for a database by whoever
- * needs it first, and given up when the database has been dropped; then it may
- * be another's.  Who keeps a pointer across that, though he holds no lock, must
- * look whose entry it is: jobq_database() compares the OID, since a session's own
- * database cannot be dropped under it, but an entry may be given up in error;
- * what counts and must be taken back (holds) compares the tenancy under the
- * lock, as two databases, one after the other, can have the same OID.
+ * Entries of databases[] have tenants.  The first process that needs one for a
+ * database makes it, and it is given up when the database has been dropped;
+ * then it may become another's.  A process that keeps a pointer without holding
+ * a lock must check whose entry it is: jobq_database() compares the OID, since
+ * a session's own database cannot be dropped under it, but an entry may be
+ * given up in error; what counts and must be taken back (holds) compares the
+ * tenancy under the lock, as two databases, one after the other, can have the
+ * same OID.
  *
  * IDENTIFICATION
  *	  src/shared/shmem.h
@@ -188,8 +189,9 @@ typedef struct JobqDatabase
 										 * cannot be written down; 0: it can */
 	pg_atomic_uint32 unrecorded_code;	/* of the error */
 
-	pg_atomic_uint64 history_turn;	/* so long a segment of history is written
-									 * to, in microseconds; 0: not known yet */
+	pg_atomic_uint64 history_turn;	/* how long a segment of history is
+									 * written to, in microseconds; 0: not
+									 * known yet */
 
 	pg_atomic_uint64 expires_low;	/* TimestampTz: the earliest expires_at
 									 * written since jobs were expired */
@@ -215,7 +217,7 @@ typedef struct JobqQueueKey
 } JobqQueueKey;
 
 /*
- * A queue.  Entries are made by whoever needs one first and live until the
+ * A queue.  The first process that needs an entry makes it; it lives until the
  * queue is dropped, or its database.  A pointer kept too long points to
  * another queue's flags and lanes at worst: a spurious wake-up, or a candidate
  * whose row shows that it is of no use there.

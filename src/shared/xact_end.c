@@ -18,6 +18,10 @@
 static JobqXactFollower followers[JOBQ_XACT_NUM_STEPS];
 static JobqSubXactFollower sub_followers[JOBQ_XACT_NUM_STEPS];
 
+/*
+ * The server's callback, at each event of a transaction.  At commit and abort
+ * an error would be a PANIC, so the followers must neither fail nor allocate.
+ */
 static void
 at_transaction_end(XactEvent event, void *arg)
 {
@@ -28,6 +32,7 @@ at_transaction_end(XactEvent event, void *arg)
 	}
 }
 
+/* The same at each event of a subtransaction, whose level is still current. */
 static void
 at_subtransaction_end(SubXactEvent event, SubTransactionId mine,
 					  SubTransactionId parent, void *arg)
@@ -41,6 +46,10 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId mine,
 	}
 }
 
+/*
+ * Sets the functions of a step; called by the _init() functions, once per
+ * process.  The order of the calls does not matter: that of the steps does.
+ */
 void
 jobq_xact_end_follow(JobqXactStep step, JobqXactFollower follow,
 					 JobqSubXactFollower follow_sub)

@@ -247,7 +247,7 @@ poll_ok(
 	$node,
 	q{SELECT count(*) = 1 FROM jobq.health WHERE topic = 'stuck' AND object = 'commits'
 		AND message ~ ('which has run a job, waits for a lock '
-			|| 'that the transaction of pid \d+ .* has$')},
+			|| 'held by the transaction of pid \d+ ')},
 	'a job is through, and its row is locked: health says by whom');
 $session->query_safe('COMMIT');
 $session->quit;

@@ -92,7 +92,7 @@ foreach my $sqlstate ('53100', '58030', 'XX002')
 	is($node->sql("SELECT state, attempt FROM jobq.jobs WHERE id = $once"),
 		'dead|1', "$sqlstate: the attempt counts");
 	is( $node->sql(
-			"SELECT attempt, outcome, sqlstate, error LIKE 'what came of the job could not%'
+			"SELECT attempt, outcome, sqlstate, error LIKE 'the outcome of the job could not%'
 				FROM jobq.attempts WHERE job_id = $once"
 		),
 		"1|failed|$sqlstate|t",

@@ -70,8 +70,8 @@ foreach my $freeze (
 	  or die 'the setting is not on';
 	my $id = sql("SELECT jobq.enqueue('writes')");
 	poll_ok($node, findings('read only'), "$name: health says that jobs wait",
-		expected => 'critical default_transaction_read_only transactions are read only by default'
-		  . ' in this database, and SQL jobs wait');
+		expected => 'critical default_transaction_read_only transactions are read-only by default'
+		  . ' in this database, so SQL jobs wait');
 	is(sql("SELECT concat_ws(' ', state, attempt) FROM jobq.jobs WHERE id = $id"),
 		'ready 0', "$name: and so they do");
 	sql($off);

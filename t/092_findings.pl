@@ -120,7 +120,7 @@ $node->sql("SELECT jobq.dequeue('leased', lease => '100 ms')");
 ok( poll_until(
 		sub {
 			return log_since($node, $position) =~
-			  /could not end the lease of job \d+: relation "jobq_store\.attempt" $missing/;
+			  /jobq failed in ending leases: relation "jobq_store\.attempt" $missing/;
 		}),
 	'the coordinator names a table that is missing');
 $node->sql('ALTER TABLE jobq_store.other RENAME TO attempt');

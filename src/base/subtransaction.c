@@ -69,6 +69,7 @@ jobq_subtransaction_for_job(void (*action) (void *arg), void *arg,
 		case ERRCODE_INSUFFICIENT_RESOURCES:
 		case ERRCODE_SYSTEM_ERROR:
 		case ERRCODE_TRANSACTION_ROLLBACK:
+		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:	/* a table is missing */
 			ReThrowError(error);
 		default:
 			break;

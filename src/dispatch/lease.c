@@ -265,6 +265,7 @@ handle_failure(Ending *ending, ErrorData *error)
 		case ERRCODE_INSUFFICIENT_RESOURCES:
 		case ERRCODE_SYSTEM_ERROR:
 		case ERRCODE_TRANSACTION_ROLLBACK:
+		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:	/* a table is missing */
 			ReThrowError(error);
 		default:
 			break;

@@ -12,7 +12,7 @@
 
 #include "bgworker/worker.h"
 
-#include "base/catalog.h"
+#include "base/extension.h"
 #include "compat.h"
 #include "shared/clock.h"
 #include "shared/shmem.h"

@@ -17,7 +17,7 @@
 
 #include "bgworker/coordinator/coordinator.h"
 
-#include "base/catalog.h"
+#include "base/extension.h"
 #include "bgworker/bgworker.h"
 #include "bgworker/coordinator/activation.h"
 #include "bgworker/coordinator/task_loop.h"

@@ -37,7 +37,7 @@
 
 #include "base/lease_number.h"
 
-#include "base/catalog.h"
+#include "base/extension.h"
 #include "shared/database.h"
 
 #include "access/relation.h"

@@ -21,7 +21,7 @@
 
 #include "base/sandbox.h"
 
-#include "base/catalog.h"
+#include "base/extension.h"
 #include "base/portals.h"
 #include "base/sandbox_planner.h"
 #include "base/sandbox_rules.h"

@@ -13,7 +13,7 @@
 #ifndef JOBQ_SCHEMA_H
 #define JOBQ_SCHEMA_H
 
-/* Relations of jobq_store that C opens; names are in catalog.c. */
+/* Relations of jobq_store that C opens; names are in extension.c. */
 typedef enum JobqRelation
 {
 	JOBQ_REL_SERVICE,

@@ -18,7 +18,7 @@
 
 #include "base/table.h"
 
-#include "base/catalog.h"
+#include "base/extension.h"
 #include "compat.h"
 #include "shared/shmem.h"
 

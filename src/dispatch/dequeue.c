@@ -14,7 +14,7 @@
 #include "postgres.h"
 
 #include "base/arguments.h"
-#include "base/catalog.h"
+#include "base/extension.h"
 #include "base/lease_number.h"
 #include "base/sandbox_rules.h"
 #include "dispatch/claim.h"

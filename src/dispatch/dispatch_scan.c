@@ -16,7 +16,7 @@
 
 #include "dispatch/dispatch_scan.h"
 
-#include "base/catalog.h"
+#include "base/extension.h"
 #include "compat.h"
 
 #include "access/nbtree.h"

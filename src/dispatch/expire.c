@@ -24,7 +24,7 @@
 
 #include "dispatch/expire.h"
 
-#include "base/catalog.h"
+#include "base/extension.h"
 #include "base/subtransaction.h"
 #include "compat.h"
 #include "job/transition.h"

@@ -20,7 +20,7 @@
 
 #include "health/health.h"
 
-#include "base/catalog.h"
+#include "base/extension.h"
 #include "guc.h"
 #include "health/health_finding.h"
 #include "health/health_job.h"

@@ -15,7 +15,7 @@
 
 #include "health/health_lost.h"
 
-#include "base/catalog.h"
+#include "base/extension.h"
 #include "shared/shmem.h"
 
 #include "executor/spi.h"

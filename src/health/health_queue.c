@@ -22,7 +22,7 @@
 
 #include "health/health_queue.h"
 
-#include "base/catalog.h"
+#include "base/extension.h"
 #include "base/subtransaction.h"
 #include "base/table.h"
 #include "common/jobstate.h"

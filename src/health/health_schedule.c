@@ -16,7 +16,7 @@
 
 #include "health/health_schedule.h"
 
-#include "base/catalog.h"
+#include "base/extension.h"
 #include "queue/queue_list.h"
 #include "schedule/schedule_history.h"
 

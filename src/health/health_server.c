@@ -25,7 +25,7 @@
 
 #include "health/health_server.h"
 
-#include "base/catalog.h"
+#include "base/extension.h"
 #include "guc.h"
 #include "job/retention.h"
 #include "shared/shmem.h"

@@ -12,7 +12,7 @@
 
 #include "job/cancel_request.h"
 
-#include "base/catalog.h"
+#include "base/extension.h"
 #include "base/table.h"
 #include "shared/clock.h"
 #include "shared/wake.h"

@@ -13,7 +13,7 @@
 
 #include "job/enqueue.h"
 
-#include "base/catalog.h"
+#include "base/extension.h"
 #include "base/sequence.h"
 #include "job/history.h"
 #include "job/transition.h"

@@ -15,7 +15,7 @@
 
 #include "job/history.h"
 
-#include "base/catalog.h"
+#include "base/extension.h"
 #include "compat.h"
 #include "job/job_column.h"
 #include "jobq.h"

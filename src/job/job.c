@@ -20,7 +20,7 @@
 
 #include "job/job.h"
 
-#include "base/catalog.h"
+#include "base/extension.h"
 #include "job/job_column.h"
 #include "queue/queue.h"
 #include "queue/queue_cache.h"

@@ -12,7 +12,7 @@
 #include "postgres.h"
 
 #include "base/arguments.h"
-#include "base/catalog.h"
+#include "base/extension.h"
 #include "job/attempt.h"
 #include "job/cancel.h"
 #include "job/cancel_request.h"

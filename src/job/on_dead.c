@@ -16,7 +16,7 @@
 
 #include "job/on_dead.h"
 
-#include "base/catalog.h"
+#include "base/extension.h"
 #include "base/json_object.h"
 #include "job/ended.h"
 #include "job/enqueue.h"

@@ -26,7 +26,7 @@
 #include "postgres.h"
 
 #include "base/arguments.h"
-#include "base/catalog.h"
+#include "base/extension.h"
 #include "compat.h"
 #include "job/current_job.h"
 #include "queue/queue.h"

@@ -36,7 +36,7 @@
 
 #include "job/retention.h"
 
-#include "base/catalog.h"
+#include "base/extension.h"
 #include "base/walk.h"
 #include "job/history.h"
 #include "job/retention_attempt.h"

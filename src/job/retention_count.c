@@ -25,7 +25,7 @@
 
 #include "job/retention_count.h"
 
-#include "base/catalog.h"
+#include "base/extension.h"
 #include "base/walk.h"
 #include "job/history.h"
 #include "job/retention.h"

@@ -16,7 +16,7 @@
 #include "postgres.h"
 
 #include "base/arguments.h"
-#include "base/catalog.h"
+#include "base/extension.h"
 #include "jobq.h"
 #include "queue/queue_lock.h"
 #include "queue/queue_row.h"

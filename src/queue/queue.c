@@ -15,7 +15,7 @@
 
 #include "queue/queue.h"
 
-#include "base/catalog.h"
+#include "base/extension.h"
 #include "base/sequence.h"
 #include "base/table.h"
 #include "compat.h"

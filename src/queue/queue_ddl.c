@@ -16,7 +16,7 @@
 #include "postgres.h"
 
 #include "base/arguments.h"
-#include "base/catalog.h"
+#include "base/extension.h"
 #include "queue/queue.h"
 #include "queue/queue_cache.h"
 #include "queue/queue_lock.h"

@@ -24,7 +24,7 @@
 
 #include "queue/queue_list.h"
 
-#include "base/catalog.h"
+#include "base/extension.h"
 #include "queue/queue_cache.h"
 
 #include "access/htup_details.h"

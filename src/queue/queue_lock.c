@@ -21,7 +21,7 @@
 
 #include "queue/queue_lock.h"
 
-#include "base/catalog.h"
+#include "base/extension.h"
 #include "queue/queue.h"
 #include "queue/queue_cache.h"
 #include "shared/queue_state.h"

@@ -15,7 +15,7 @@
 
 #include "queue/queue_row.h"
 
-#include "base/catalog.h"
+#include "base/extension.h"
 #include "shared/interval.h"
 #include "shared/queue_state.h"
 

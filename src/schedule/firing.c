@@ -21,7 +21,7 @@
 
 #include "schedule/firing.h"
 
-#include "base/catalog.h"
+#include "base/extension.h"
 #include "guc.h"
 #include "job/cancel.h"
 #include "job/cancel_request.h"

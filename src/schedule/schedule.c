@@ -19,7 +19,7 @@
 #include "postgres.h"
 
 #include "base/arguments.h"
-#include "base/catalog.h"
+#include "base/extension.h"
 #include "base/sequence.h"
 #include "jobq.h"
 #include "queue/payload.h"

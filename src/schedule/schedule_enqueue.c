@@ -12,7 +12,7 @@
 
 #include "schedule/schedule_enqueue.h"
 
-#include "base/catalog.h"
+#include "base/extension.h"
 #include "base/json_object.h"
 #include "job/enqueue.h"
 #include "queue/queue.h"

@@ -30,7 +30,7 @@
 
 #include "schedule/schedule_fire.h"
 
-#include "base/catalog.h"
+#include "base/extension.h"
 #include "base/subtransaction.h"
 #include "compat.h"
 #include "schedule/fire_progress.h"

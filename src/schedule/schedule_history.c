@@ -28,7 +28,7 @@
 
 #include "schedule/schedule_history.h"
 
-#include "base/catalog.h"
+#include "base/extension.h"
 #include "job/ended.h"
 #include "job/history.h"
 #include "queue/queue.h"

@@ -19,7 +19,7 @@
 #include "postgres.h"
 
 #include "base/arguments.h"
-#include "base/catalog.h"
+#include "base/extension.h"
 #include "base/subtransaction.h"
 #include "common/cron.h"
 #include "schedule/schedule_form.h"

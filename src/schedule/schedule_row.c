@@ -12,7 +12,7 @@
 
 #include "schedule/schedule_row.h"
 
-#include "base/catalog.h"
+#include "base/extension.h"
 #include "jobq.h"
 #include "schedule/timetable.h"
 #include "shared/clock.h"

@@ -23,7 +23,7 @@
 
 #include "service/hooks.h"
 
-#include "base/catalog.h"
+#include "base/extension.h"
 #include "base/sandbox_rules.h"
 #include "compat.h"
 #include "job/current_job.h"

@@ -16,7 +16,7 @@
 
 #include "service/prepared.h"
 
-#include "base/catalog.h"
+#include "base/extension.h"
 #include "jobq.h"
 
 #include "catalog/pg_type.h"

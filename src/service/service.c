@@ -23,7 +23,7 @@
 #include "service/service.h"
 
 #include "base/arguments.h"
-#include "base/catalog.h"
+#include "base/extension.h"
 #include "base/lease_number.h"
 #include "compat.h"
 #include "job/current_job.h"

@@ -13,7 +13,7 @@
  */
 #include "postgres.h"
 
-#include "base/catalog.h"
+#include "base/extension.h"
 #include "job/history.h"
 #include "queue/queue.h"
 #include "queue/queue_cache.h"

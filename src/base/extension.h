@@ -1,15 +1,15 @@
 /*-------------------------------------------------------------------------
  *
- * catalog.h
+ * extension.h
  *	  Finding the extension's relations and owner, and working as that owner.
  *
  * IDENTIFICATION
- *	  src/base/catalog.h
+ *	  src/base/extension.h
  *
  *-------------------------------------------------------------------------
  */
-#ifndef JOBQ_CATALOG_H
-#define JOBQ_CATALOG_H
+#ifndef JOBQ_EXTENSION_H
+#define JOBQ_EXTENSION_H
 
 #include "base/schema.h"
 
@@ -38,4 +38,4 @@ extern void jobq_elevate(JobqElevation *elevation);
 extern void jobq_restore(const JobqElevation *elevation);
 extern int64 jobq_home_identifier(void);
 
-#endif							/* JOBQ_CATALOG_H */
+#endif							/* JOBQ_EXTENSION_H */

@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * catalog.c
+ * extension.c
  *	  Finding the extension's relations and owner, and working as that owner.
  *
  * OIDs are cached per backend.  The cache is keyed by the OID of schema
@@ -15,13 +15,13 @@
  * another meaning; one whose signature changes gets a new name.
  *
  * IDENTIFICATION
- *	  src/base/catalog.c
+ *	  src/base/extension.c
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
-#include "base/catalog.h"
+#include "base/extension.h"
 
 #include "compat.h"
 #include "jobq.h"

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * extension.c
- *	  Finding the extension's relations and owner, and working as that owner.
+ *	  Finding the extension, its relations and its owner, and its version.
  *
  * OIDs are cached per backend.  The cache is keyed by the OID of schema
  * jobq_store, which DROP EXTENSION and CREATE EXTENSION change, and is dropped
@@ -23,22 +23,16 @@
 
 #include "base/extension.h"
 
-#include "compat.h"
 #include "jobq.h"
 
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
-#include "access/xlog.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_namespace.h"
-#include "catalog/pg_proc.h"
-#include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
-#include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -329,11 +323,17 @@ jobq_relation_open(JobqRelation relation)
 	return rel;
 }
 
-/* Whether the extension is there.  Needs a transaction. */
+/* The extension's OID, InvalidOid if it is not there.  Needs a transaction. */
+Oid
+jobq_extension_oid(void)
+{
+	return read_extension(NULL);
+}
+
 bool
 jobq_is_installed(void)
 {
-	return OidIsValid(read_extension(NULL));
+	return OidIsValid(jobq_extension_oid());
 }
 
 /*
@@ -375,106 +375,4 @@ jobq_extension_owner(void)
 	owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
 	ReleaseSysCache(tuple);
 	return owner;
-}
-
-/* Whether a role may do everything: superusers, the extension's owner. */
-bool
-jobq_is_administrator(Oid role)
-{
-	return superuser_arg(role) ||
-		has_privs_of_role(role, jobq_extension_owner());
-}
-
-/*
- * The function that may be executed by those who may read everything; see
- * grants.c.  InvalidOid if it is missing.
- */
-static Oid
-read_all_function(void)
-{
-	static Oid	function = InvalidOid;
-	static Oid	of_schema = InvalidOid;
-	Oid			schema = get_namespace_oid(JOBQ_STORE_SCHEMA, true);
-
-	if (schema != of_schema || !OidIsValid(function))
-	{
-		oidvector  *types = buildoidvector(NULL, 0);
-
-		function = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
-								   CStringGetDatum("may_read_all"),
-								   PointerGetDatum(types),
-								   ObjectIdGetDatum(schema));
-		of_schema = schema;
-	}
-	return function;
-}
-
-/*
- * Whether a role may see every queue and schedule: administrators, and whom
- * grant_usage(may_read) has let.
- */
-bool
-jobq_reads_all(Oid role)
-{
-	Oid			function;
-
-	if (jobq_is_administrator(role))
-		return true;
-	function = read_all_function();
-	return OidIsValid(function) && jobq_may_execute(function, role);
-}
-
-/* Sets a search_path that nobody can put objects into, on the current level of
- * settings. */
-void
-jobq_pin_search_path(void)
-{
-	(void) set_config_option("search_path", "pg_catalog, pg_temp",
-							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-							 true, 0, false);
-}
-
-/*
- * Becomes the extension's owner, with a search_path that nobody else can put
- * objects into, until jobq_restore().  An error in between undoes it with the
- * (sub)transaction.  For SQL of jobq's own only, never for users' code.
- */
-void
-jobq_elevate(JobqElevation *elevation)
-{
-	GetUserIdAndSecContext(&elevation->userid, &elevation->sec_context);
-	elevation->guc_nest_level = NewGUCNestLevel();
-	SetUserIdAndSecContext(jobq_extension_owner(),
-						   elevation->sec_context |
-						   SECURITY_LOCAL_USERID_CHANGE);
-	jobq_pin_search_path();
-}
-
-void
-jobq_restore(const JobqElevation *elevation)
-{
-	AtEOXact_GUC(false, elevation->guc_nest_level);
-	SetUserIdAndSecContext(elevation->userid, elevation->sec_context);
-}
-
-/*
- * The identity of this installation of the extension, as it is stored with
- * queues and schedules: the cluster's system identifier, mixed with the
- * extension's OID so that a dump that is restored in place counts as a copy.
- * Needs a transaction.
- */
-int64
-jobq_home_identifier(void)
-{
-	static Oid	known_schema = InvalidOid;
-	static Oid	known_extension = InvalidOid;
-	Oid			schema = get_namespace_oid(JOBQ_STORE_SCHEMA, true);
-
-	if (schema != known_schema || !OidIsValid(known_extension))
-	{
-		known_extension = read_extension(NULL);
-		known_schema = schema;
-	}
-	return (int64) (GetSystemIdentifier() ^
-					((uint64) known_extension << 32));
 }

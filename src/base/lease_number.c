@@ -38,6 +38,7 @@
 #include "base/lease_number.h"
 
 #include "base/extension.h"
+#include "base/rights.h"
 #include "shared/database.h"
 
 #include "access/relation.h"

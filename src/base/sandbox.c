@@ -21,8 +21,8 @@
 
 #include "base/sandbox.h"
 
-#include "base/extension.h"
 #include "base/portals.h"
+#include "base/rights.h"
 #include "base/sandbox_planner.h"
 #include "base/sandbox_rules.h"
 #include "base/signals.h"

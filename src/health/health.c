@@ -21,6 +21,7 @@
 #include "health/health.h"
 
 #include "base/extension.h"
+#include "base/rights.h"
 #include "guc.h"
 #include "health/health_finding.h"
 #include "health/health_job.h"

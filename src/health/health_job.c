@@ -17,7 +17,7 @@
 
 #include "health/health_job.h"
 
-#include "base/extension.h"
+#include "base/rights.h"
 #include "job/job.h"
 #include "queue/queue.h"
 #include "queue/queue_cache.h"

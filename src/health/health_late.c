@@ -21,7 +21,7 @@
 
 #include "health/health_late.h"
 
-#include "base/extension.h"
+#include "base/rights.h"
 #include "queue/queue.h"
 #include "queue/queue_cache.h"
 #include "shared/database.h"

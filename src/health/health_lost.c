@@ -15,7 +15,7 @@
 
 #include "health/health_lost.h"
 
-#include "base/extension.h"
+#include "base/rights.h"
 #include "shared/shmem.h"
 
 #include "executor/spi.h"

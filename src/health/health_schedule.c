@@ -16,7 +16,8 @@
 
 #include "health/health_schedule.h"
 
-#include "base/extension.h"
+#include "base/home.h"
+#include "base/rights.h"
 #include "queue/queue_list.h"
 #include "schedule/schedule_history.h"
 

@@ -26,6 +26,7 @@
 #include "health/health_server.h"
 
 #include "base/extension.h"
+#include "base/rights.h"
 #include "guc.h"
 #include "job/retention.h"
 #include "shared/shmem.h"

@@ -27,6 +27,7 @@
 
 #include "base/arguments.h"
 #include "base/extension.h"
+#include "base/rights.h"
 #include "compat.h"
 #include "job/current_job.h"
 #include "queue/queue.h"

@@ -37,6 +37,7 @@
 #include "job/retention.h"
 
 #include "base/extension.h"
+#include "base/rights.h"
 #include "base/walk.h"
 #include "job/history.h"
 #include "job/retention_attempt.h"

@@ -17,6 +17,7 @@
 
 #include "base/arguments.h"
 #include "base/extension.h"
+#include "base/rights.h"
 #include "jobq.h"
 #include "queue/queue_lock.h"
 #include "queue/queue_row.h"

@@ -22,7 +22,7 @@
 
 #include "queue/handler.h"
 
-#include "base/extension.h"
+#include "base/rights.h"
 #include "base/sandbox.h"
 #include "base/subtransaction.h"
 #include "compat.h"

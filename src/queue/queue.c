@@ -16,6 +16,8 @@
 #include "queue/queue.h"
 
 #include "base/extension.h"
+#include "base/home.h"
+#include "base/rights.h"
 #include "base/sequence.h"
 #include "base/table.h"
 #include "compat.h"

@@ -17,6 +17,7 @@
 
 #include "base/arguments.h"
 #include "base/extension.h"
+#include "base/home.h"
 #include "queue/queue.h"
 #include "queue/queue_cache.h"
 #include "queue/queue_lock.h"

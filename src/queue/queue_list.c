@@ -24,7 +24,7 @@
 
 #include "queue/queue_list.h"
 
-#include "base/extension.h"
+#include "base/rights.h"
 #include "queue/queue_cache.h"
 
 #include "access/htup_details.h"

@@ -16,6 +16,7 @@
 #include "queue/queue_row.h"
 
 #include "base/extension.h"
+#include "base/home.h"
 #include "shared/interval.h"
 #include "shared/queue_state.h"
 

@@ -20,7 +20,7 @@
  */
 #include "postgres.h"
 
-#include "base/extension.h"
+#include "base/rights.h"
 #include "queue/queue_list.h"
 #include "queue/queue_row.h"
 #include "shared/database.h"

@@ -20,6 +20,7 @@
 
 #include "base/arguments.h"
 #include "base/extension.h"
+#include "base/home.h"
 #include "base/sequence.h"
 #include "jobq.h"
 #include "queue/payload.h"

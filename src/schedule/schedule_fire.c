@@ -31,6 +31,7 @@
 #include "schedule/schedule_fire.h"
 
 #include "base/extension.h"
+#include "base/home.h"
 #include "base/subtransaction.h"
 #include "compat.h"
 #include "schedule/fire_progress.h"

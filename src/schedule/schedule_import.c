@@ -19,7 +19,7 @@
 #include "postgres.h"
 
 #include "base/arguments.h"
-#include "base/extension.h"
+#include "base/rights.h"
 #include "base/subtransaction.h"
 #include "common/cron.h"
 #include "schedule/schedule_form.h"

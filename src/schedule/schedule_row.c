@@ -13,6 +13,7 @@
 #include "schedule/schedule_row.h"
 
 #include "base/extension.h"
+#include "base/rights.h"
 #include "jobq.h"
 #include "schedule/timetable.h"
 #include "shared/clock.h"

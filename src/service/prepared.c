@@ -17,6 +17,7 @@
 #include "service/prepared.h"
 
 #include "base/extension.h"
+#include "base/rights.h"
 #include "jobq.h"
 
 #include "catalog/pg_type.h"

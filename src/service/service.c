@@ -24,7 +24,9 @@
 
 #include "base/arguments.h"
 #include "base/extension.h"
+#include "base/home.h"
 #include "base/lease_number.h"
+#include "base/rights.h"
 #include "compat.h"
 #include "job/current_job.h"
 #include "jobq.h"

@@ -14,6 +14,7 @@
 #include "postgres.h"
 
 #include "base/extension.h"
+#include "base/rights.h"
 #include "job/history.h"
 #include "queue/queue.h"
 #include "queue/queue_cache.h"

@@ -1,0 +1,41 @@
+/*-------------------------------------------------------------------------
+ *
+ * home.c
+ *	  Telling an installation from a copy of it.
+ *
+ * IDENTIFICATION
+ *	  src/base/home.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "base/home.h"
+
+#include "base/extension.h"
+#include "jobq.h"
+
+#include "access/xlog.h"
+#include "catalog/namespace.h"
+
+/*
+ * The identity of this installation of the extension, as it is stored with
+ * queues and schedules: the cluster's system identifier, mixed with the
+ * extension's OID so that a dump that is restored in place counts as a copy.
+ * Needs a transaction.
+ */
+int64
+jobq_home_identifier(void)
+{
+	static Oid	known_schema = InvalidOid;
+	static Oid	known_extension = InvalidOid;
+	Oid			schema = get_namespace_oid(JOBQ_STORE_SCHEMA, true);
+
+	if (schema != known_schema || !OidIsValid(known_extension))
+	{
+		known_extension = jobq_extension_oid();
+		known_schema = schema;
+	}
+	return (int64) (GetSystemIdentifier() ^
+					((uint64) known_extension << 32));
+}

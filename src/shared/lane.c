@@ -53,7 +53,7 @@
  * memory has no lane for, is crowded: claims scan its index from the start.
  *
  * All of a queue's lanes are guarded by the queue's lock, one of a fixed set;
- * the free lists by a spinlock, taken inside it.
+ * the pools by a spinlock, taken inside it.
  *
  * IDENTIFICATION
  *	  src/shared/lane.c
@@ -65,6 +65,7 @@
 #include "shared/lane.h"
 
 #include "guc.h"
+#include "shared/pool.h"
 
 #include "storage/shmem.h"
 
@@ -73,36 +74,28 @@
 /* A ring is refilled in advance when no more candidates are left in it. */
 #define LOW_WATER (JOBQ_RING_SIZE / 8)
 
-typedef struct PooledRing
-{
-	int			next_free;		/* in the free list */
-	JobqRing	ring;
-} PooledRing;
-
 typedef struct Lane
 {
-	int			next;			/* lane of the queue, or free lane */
-	int			ring;			/* NONE: it has none */
+	int			next;			/* lane of the queue; NONE: the last one */
 	int16		priority;
 	bool		refilling;
+	JobqRing   *ring;			/* NULL: it has none */
 	JobqKey		cursor;
 	JobqKey		refill_low;		/* the least key lowered during the refill */
 } Lane;
 
-typedef struct Pool
+typedef struct LaneMemory
 {
-	slock_t		mutex;			/* guards the free lists */
-	int			free_lane;
-	int			free_ring;
+	slock_t		mutex;			/* guards the pools and the roles' counts */
+	JobqPool	lanes;			/* of Lane */
+	JobqPool	rings;			/* of JobqRing */
 	pg_atomic_uint32 rings_wanted;	/* somebody found no free ring */
 	pg_atomic_uint64 resets;	/* source of JobqQueueState.resets */
-	int			free_lanes;		/* how many there are */
 	uint32		lane_roles[JOBQ_ROLE_COUNTERS]; /* lanes in use, by role */
-} Pool;
+} LaneMemory;
 
-static Pool *pool = NULL;
-static Lane *lanes = NULL;
-static PooledRing *rings = NULL;
+static LaneMemory *memory = NULL;
+static Lane *lanes = NULL;		/* the pieces of their pool, by number */
 
 /* This process's refill, NULL: none. */
 static JobqQueueState *refilling_state = NULL;
@@ -122,17 +115,19 @@ lane_count(void)
 static int
 ring_count(void)
 {
-	return (Size) jobq_shared_memory * 1024 / 4 / sizeof(PooledRing);
+	return (Size) jobq_shared_memory * 1024 / 4 / sizeof(JobqRing);
 }
 
 /* The bytes of shared memory that lanes and rings need. */
 Size
 jobq_lane_shmem_size(void)
 {
-	Size		size = MAXALIGN(sizeof(Pool));
+	Size		size = MAXALIGN(sizeof(LaneMemory));
 
-	size = add_size(size, MAXALIGN(mul_size(lane_count(), sizeof(Lane))));
-	return add_size(size, mul_size(ring_count(), sizeof(PooledRing)));
+	size = add_size(size, mul_size(lane_count(),
+								   jobq_pool_piece_size(sizeof(Lane))));
+	return add_size(size, mul_size(ring_count(),
+								   jobq_pool_piece_size(sizeof(JobqRing))));
 }
 
 /* Called with AddinShmemInitLock held. */
@@ -140,82 +135,70 @@ void
 jobq_lane_shmem_startup(void)
 {
 	bool		found;
-	char	   *memory = ShmemInitStruct("jobq lanes", jobq_lane_shmem_size(),
-										 &found);
+	char	   *pieces;
 
-	pool = (Pool *) memory;
-	lanes = (Lane *) (memory + MAXALIGN(sizeof(Pool)));
-	rings = (PooledRing *) (memory + MAXALIGN(sizeof(Pool)) +
-							MAXALIGN(lane_count() * sizeof(Lane)));
+	memory = ShmemInitStruct("jobq lanes", jobq_lane_shmem_size(), &found);
+	pieces = (char *) memory + MAXALIGN(sizeof(LaneMemory));
+	lanes = (Lane *) pieces;
 	if (found)
 		return;
-	SpinLockInit(&pool->mutex);
-	pg_atomic_init_u32(&pool->rings_wanted, 0);
-	pg_atomic_init_u64(&pool->resets, 0);
-	pool->free_lanes = lane_count();
-	memset(pool->lane_roles, 0, sizeof(pool->lane_roles));
-	pool->free_lane = 0;
-	for (int i = 0; i < lane_count(); i++)
-		lanes[i].next = i + 1 < lane_count() ? i + 1 : NONE;
-	pool->free_ring = 0;
-	for (int i = 0; i < ring_count(); i++)
-		rings[i].next_free = i + 1 < ring_count() ? i + 1 : NONE;
+	SpinLockInit(&memory->mutex);
+	jobq_pool_init(&memory->lanes, pieces, lane_count(), sizeof(Lane));
+	pieces += lane_count() * jobq_pool_piece_size(sizeof(Lane));
+	jobq_pool_init(&memory->rings, pieces, ring_count(), sizeof(JobqRing));
+	pg_atomic_init_u32(&memory->rings_wanted, 0);
+	pg_atomic_init_u64(&memory->resets, 0);
+	memset(memory->lane_roles, 0, sizeof(memory->lane_roles));
 }
 
 /*
- * Takes a lane from the free list; NONE if there is none for the role.  A role
- * gets no more lanes than it leaves free.  Initializes nothing.
+ * Takes a lane from the pool; NULL if there is none for the role.  A role gets
+ * no more lanes than it leaves free.  Initializes nothing.
  */
-static int
+static Lane *
 allocate_lane(Oid role)
 {
-	uint32	   *taken = jobq_role_counter(pool->lane_roles, role);
-	int			lane = NONE;
+	uint32	   *taken = jobq_role_counter(memory->lane_roles, role);
+	Lane	   *lane = NULL;
 
-	SpinLockAcquire(&pool->mutex);
-	if (*taken < (uint32) pool->free_lanes)
+	SpinLockAcquire(&memory->mutex);
+	if (*taken < (uint32) memory->lanes.nfree)
 	{
-		lane = pool->free_lane;
-		pool->free_lane = lanes[lane].next;
-		pool->free_lanes--;
+		lane = jobq_pool_take(&memory->lanes);
 		(*taken)++;
 	}
-	SpinLockRelease(&pool->mutex);
+	SpinLockRelease(&memory->mutex);
 	return lane;
 }
 
 /* Gives a lane back; it must be out of its queue's list. */
 static void
-free_lane(int lane, Oid role)
+free_lane(Lane *lane, Oid role)
 {
-	uint32	   *taken = jobq_role_counter(pool->lane_roles, role);
+	uint32	   *taken = jobq_role_counter(memory->lane_roles, role);
 
-	SpinLockAcquire(&pool->mutex);
-	lanes[lane].next = pool->free_lane;
-	pool->free_lane = lane;
-	pool->free_lanes++;
+	SpinLockAcquire(&memory->mutex);
+	jobq_pool_give(&memory->lanes, lane);
 	(*taken)--;
-	SpinLockRelease(&pool->mutex);
+	SpinLockRelease(&memory->mutex);
 }
 
 /* An empty ring; if there is none the next one that is emptied is freed. */
-static int
+static JobqRing *
 allocate_ring(void)
 {
-	int			ring;
+	JobqRing   *ring;
 
-	SpinLockAcquire(&pool->mutex);
-	ring = pool->free_ring;
-	if (ring != NONE)
-		pool->free_ring = rings[ring].next_free;
-	SpinLockRelease(&pool->mutex);
-	if (ring == NONE)
+	SpinLockAcquire(&memory->mutex);
+	ring = jobq_pool_take(&memory->rings);
+	SpinLockRelease(&memory->mutex);
+	if (ring == NULL)
 	{
-		pg_atomic_write_u32(&pool->rings_wanted, 1);
-		return NONE;
+		pg_atomic_write_u32(&memory->rings_wanted, 1);
+		return NULL;
 	}
-	rings[ring].ring.first = 0;
-	rings[ring].ring.n = 0;
+	ring->first = 0;
+	ring->n = 0;
 	return ring;
 }
 
@@ -226,30 +209,22 @@ allocate_ring(void)
 static void
 free_ring(Lane *lane)
 {
-	if (lane->ring == NONE)
+	if (lane->ring == NULL)
 		return;
-	SpinLockAcquire(&pool->mutex);
-	rings[lane->ring].next_free = pool->free_ring;
-	pool->free_ring = lane->ring;
-	SpinLockRelease(&pool->mutex);
-	lane->ring = NONE;
-	pg_atomic_write_u32(&pool->rings_wanted, 0);
+	SpinLockAcquire(&memory->mutex);
+	jobq_pool_give(&memory->rings, lane->ring);
+	SpinLockRelease(&memory->mutex);
+	lane->ring = NULL;
+	pg_atomic_write_u32(&memory->rings_wanted, 0);
 }
 
 /* ------------------------------------------------------------------ lanes */
-
-/* The lane's ring, NULL: it has none. */
-static JobqRing *
-ring_of(const Lane *lane)
-{
-	return lane->ring == NONE ? NULL : &rings[lane->ring].ring;
-}
 
 /* The lane's first candidate, NULL: none. */
 static JobqCandidate *
 ring_front(const Lane *lane)
 {
-	JobqRing   *ring = ring_of(lane);
+	JobqRing   *ring = lane->ring;
 
 	return ring == NULL || ring->n == 0 ? NULL : jobq_ring_entry(ring, 0);
 }
@@ -291,17 +266,17 @@ put(Lane *lane, const JobqKey *key, const ItemPointerData *tid, bool by_index)
 	int			position;
 
 	if (jobq_key_is_less(key, &lane->cursor) && ItemPointerIsValid(tid) &&
-		lane->ring == NONE)
+		lane->ring == NULL)
 		lane->ring = allocate_ring();
 	if (!jobq_key_is_less(key, &lane->cursor) || !ItemPointerIsValid(tid) ||
-		lane->ring == NONE)
+		lane->ring == NULL)
 	{
 		/* the index will be read from here on; does nothing above the cursor */
 		lower_cursor(lane, key);
 		return;
 	}
 
-	ring = ring_of(lane);
+	ring = lane->ring;
 	position = jobq_ring_position(ring, key);
 	if (position < ring->n &&
 		jobq_key_compare(&jobq_ring_entry(ring, position)->key, key) == 0)
@@ -356,27 +331,25 @@ get_lane(JobqQueueState *state, int16 priority)
 {
 	Lane	   *lane = find_lane(state, priority);
 	int		   *link = &state->first_lane;
-	int			new_lane;
 
 	if (lane != NULL)
 		return lane;
-	new_lane = state->nlanes < JOBQ_MAX_LANES && !state->forgotten ?
-		allocate_lane(state->role) : NONE;
-	if (new_lane == NONE)
+	lane = state->nlanes < JOBQ_MAX_LANES && !state->forgotten ?
+		allocate_lane(state->role) : NULL;
+	if (lane == NULL)
 	{
 		state->crowded = true;
 		return NULL;
 	}
 	while (*link != NONE && lanes[*link].priority < priority)
 		link = &lanes[*link].next;
-	lane = &lanes[new_lane];
 	lane->next = *link;
-	lane->ring = NONE;
+	lane->ring = NULL;
 	lane->priority = priority;
 	lane->refilling = false;
 	lane->cursor = state->discovered ? jobq_last_key : jobq_first_key;
 	lane->refill_low = jobq_last_key;
-	*link = new_lane;
+	*link = lane - lanes;
 	state->nlanes++;
 	return lane;
 }
@@ -387,17 +360,17 @@ forget_all(JobqQueueState *state)
 {
 	while (state->first_lane != NONE)
 	{
-		int			lane = state->first_lane;
+		Lane	   *lane = &lanes[state->first_lane];
 
-		state->first_lane = lanes[lane].next;
-		free_ring(&lanes[lane]);
+		state->first_lane = lane->next;
+		free_ring(lane);
 		free_lane(lane, state->role);
 	}
 	state->nlanes = 0;
 	state->discovered = false;
 	state->crowded = false;
 	state->storage = InvalidOid;
-	state->resets = pg_atomic_fetch_add_u64(&pool->resets, 1) + 1;
+	state->resets = pg_atomic_fetch_add_u64(&memory->resets, 1) + 1;
 }
 
 /*
@@ -495,7 +468,7 @@ judge(const Lane *lane, TimestampTz now)
 
 	if (due && (!unread || jobq_key_is_less(&front->key, &lane->cursor)))
 	{
-		if (unread && !lane->refilling && ring_of(lane)->n <= LOW_WATER)
+		if (unread && !lane->refilling && lane->ring->n <= LOW_WATER)
 			return JOBQ_POP_REFILL;
 		return JOBQ_POP_FOUND;
 	}
@@ -550,9 +523,9 @@ jobq_lane_pop(JobqQueueState *state, TimestampTz now, JobqPlace *place,
 			{
 				place->key = front->key;
 				place->tid = front->tid;
-				jobq_ring_delete(ring_of(lane), 0);
-				if (ring_of(lane)->n == 0 &&
-					pg_atomic_read_u32(&pool->rings_wanted) != 0)
+				jobq_ring_delete(lane->ring, 0);
+				if (lane->ring->n == 0 &&
+					pg_atomic_read_u32(&memory->rings_wanted) != 0)
 					free_ring(lane);
 			}
 		}
@@ -602,7 +575,7 @@ jobq_lane_peek(JobqQueueState *state, int16 priority, const JobqKey *after,
 		lane = find_lane(state, priority);
 		if (lane != NULL)
 		{
-			JobqRing   *ring = ring_of(lane);
+			JobqRing   *ring = lane->ring;
 			int			position = ring == NULL ? 0 : jobq_ring_position(ring, after);
 			JobqCandidate *entry;
 
@@ -636,9 +609,9 @@ jobq_lane_remove(JobqQueueState *state, const JobqPlace *place)
 
 	LWLockAcquire(lock_of(state), LW_EXCLUSIVE);
 	lane = find_lane(state, place->priority);
-	if (lane != NULL && lane->ring != NONE)
+	if (lane != NULL && lane->ring != NULL)
 	{
-		JobqRing   *ring = ring_of(lane);
+		JobqRing   *ring = lane->ring;
 		int			position = jobq_ring_position(ring, &place->key);
 
 		if (position < ring->n)
@@ -695,7 +668,7 @@ jobq_lane_next_due(JobqQueueState *state, int16 priority, TimestampTz now,
 	if (lane != NULL)
 	{
 		JobqKey		key = {now, PG_INT64_MAX};
-		JobqRing   *ring = ring_of(lane);
+		JobqRing   *ring = lane->ring;
 		int			position = ring == NULL ? 0 : jobq_ring_position(ring, &key);
 
 		known = lane->cursor.run_at > now;
@@ -742,7 +715,7 @@ jobq_lane_refill_begin(JobqRefill *refill, JobqQueueState *state,
 		find_lane(state, priority) : NULL;
 	if (lane != NULL && !lane->refilling)
 	{
-		if (lane->ring == NONE)
+		if (lane->ring == NULL)
 			lane->ring = allocate_ring();
 		lane->refilling = true;
 		lane->refill_low = jobq_last_key;
@@ -751,9 +724,9 @@ jobq_lane_refill_begin(JobqRefill *refill, JobqQueueState *state,
 		refill->priority = priority;
 		refill->from = lane->cursor;
 		refill->room = 0;
-		if (lane->ring != NONE)
+		if (lane->ring != NULL)
 		{
-			JobqRing   *ring = ring_of(lane);
+			JobqRing   *ring = lane->ring;
 
 			/* what comes before the last one may push others out */
 			refill->room = ring->n == 0 ||
@@ -875,7 +848,7 @@ jobq_lane_covers(JobqQueueState *state, const JobqPlace *place)
 
 		if (lane != NULL)
 		{
-			JobqRing   *ring = ring_of(lane);
+			JobqRing   *ring = lane->ring;
 			int			position = ring == NULL ? 0 :
 			jobq_ring_position(ring, &place->key);
 

@@ -356,19 +356,6 @@ activate_role(Oid role, Shortage *shortage)
 	return JOBQ_NEVER;
 }
 
-/* Whether executors may be started now. */
-static bool
-may_start(void)
-{
-	JobqDatabase *database = jobq_database();
-	bool		result;
-
-	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_SHARED);
-	result = !jobq_service_is_held(database) && database->holds == 0;
-	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
-	return result;
-}
-
 /* A list of roles that begins after the one served last. */
 static List *
 rotate(List *roles)
@@ -423,7 +410,7 @@ jobq_activation_start_executors(void)
 	List	   *more = NIL;
 	ListCell   *lc;
 
-	if (may_start())
+	if (jobq_service_allows_executors())
 	{
 		foreach(lc, roles_with_work())
 		{

@@ -81,19 +81,6 @@ announce_free_slot(Oid dboid, uint32 more_reasons)
 	}
 }
 
-/* Whether executors may run in this database at all. */
-static bool
-may_be_here(void)
-{
-	JobqDatabase *database = jobq_database();
-	bool		result;
-
-	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_SHARED);
-	result = !jobq_service_is_held(database) && database->holds == 0;
-	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
-	return result && !jobq_slot_must_leave(&worker_ref);
-}
-
 /*
  * Whether a command needs exclusive use of the database and terminates the
  * workers.
@@ -368,7 +355,8 @@ work(void)
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (!follow_settings() || !may_be_here())
+		if (!follow_settings() || !jobq_service_allows_executors() ||
+			jobq_slot_must_leave(&worker_ref))
 			return;
 		switch (jobq_run_next())
 		{

@@ -300,6 +300,18 @@ jobq_service_holds(void)
 	return held;
 }
 
+bool
+jobq_service_allows_executors(void)
+{
+	JobqDatabase *database = jobq_database();
+	bool		result;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_SHARED);
+	result = !jobq_service_is_held(database) && database->holds == 0;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+	return result;
+}
+
 /* Begins the hold of this transaction; the row is locked. */
 static void
 begin_stop(void)

@@ -28,6 +28,12 @@ extern bool jobq_service_refresh(void);
 /* Whether no job may be started, according to shared memory. */
 extern bool jobq_service_holds(void);
 
+/*
+ * Whether there may be executors in this database: it is not stopped, and no
+ * command needs it for itself.
+ */
+extern bool jobq_service_allows_executors(void);
+
 /* The same for an entry under JOBQ_LOCK_DATABASES. */
 static inline bool
 jobq_service_is_held(const JobqDatabase *database)

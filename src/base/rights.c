@@ -23,6 +23,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/inval.h"
 #include "utils/syscache.h"
 
 /* Whether a role may do everything: superusers, the extension's owner. */
@@ -31,6 +32,17 @@ jobq_is_administrator(Oid role)
 {
 	return superuser_arg(role) ||
 		has_privs_of_role(role, jobq_extension_owner());
+}
+
+void
+jobq_require_administrator(const char *action)
+{
+	AcceptInvalidationMessages();
+	if (!jobq_is_administrator(GetUserId()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to %s", action),
+				 errdetail("Only superusers and the owner of the extension may do so.")));
 }
 
 /*

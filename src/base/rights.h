@@ -21,6 +21,13 @@ typedef struct JobqElevation
 } JobqElevation;
 
 extern bool jobq_is_administrator(Oid role);
+
+/*
+ * Raises 42501, with the action in the message, unless the current user is an
+ * administrator as of now.  To be called again after each wait.
+ */
+extern void jobq_require_administrator(const char *action);
+
 extern bool jobq_reads_all(Oid role);
 extern void jobq_pin_search_path(void);
 extern void jobq_elevate(JobqElevation *elevation);

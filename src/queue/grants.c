@@ -34,7 +34,6 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
-#include "utils/inval.h"
 #include "utils/syscache.h"
 
 PG_FUNCTION_INFO_V1(jobq_grant_usage);
@@ -92,18 +91,6 @@ quoted_role(Oid role)
 	return quote_identifier(GetUserNameFromId(role, false));
 }
 
-/* Raises 42501 unless the current user is an administrator. */
-static void
-require_administrator(void)
-{
-	AcceptInvalidationMessages();
-	if (!jobq_is_administrator(GetUserId()))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("must be superuser or owner of extension \"%s\"",
-						JOBQ_EXTENSION)));
-}
-
 /*
  * Serializes concurrent grants and revokes, which would otherwise fail with
  * "tuple concurrently updated".
@@ -114,6 +101,23 @@ lock_privileges(void)
 	LockDatabaseObject(NamespaceRelationId,
 					   get_namespace_oid(JOBQ_SCHEMA, false), 0,
 					   ShareUpdateExclusiveLock);
+}
+
+/*
+ * The quoted name of the role in the argument `role`, for administrators, with
+ * privileges locked.  Raises 22004, 42501, 42704.
+ */
+static const char *
+lock_role_argument(FunctionCallInfo fcinfo)
+{
+	static const char action[] = "grant or revoke the use of jobq";
+
+	jobq_require_argument(fcinfo, 0, "role");
+	jobq_require_administrator(action);
+	(void) quoted_role(PG_GETARG_OID(0));	/* it must exist */
+	lock_privileges();
+	jobq_require_administrator(action);
+	return quoted_role(PG_GETARG_OID(0));
 }
 
 static void
@@ -135,12 +139,7 @@ jobq_grant_usage(PG_FUNCTION_ARGS)
 	JobqElevation elevation;
 
 	jobq_require_primary("jobq.grant_usage()");
-	jobq_require_argument(fcinfo, 0, "role");
-	require_administrator();
-	(void) quoted_role(PG_GETARG_OID(0));	/* it must exist */
-	lock_privileges();
-	require_administrator();
-	role = quoted_role(PG_GETARG_OID(0));
+	role = lock_role_argument(fcinfo);
 	jobq_elevate(&elevation);
 	SPI_connect();
 	execute(psprintf("GRANT USAGE ON SCHEMA jobq TO %s", role));
@@ -175,12 +174,7 @@ jobq_revoke_usage(PG_FUNCTION_ARGS)
 	JobqElevation elevation;
 
 	jobq_require_primary("jobq.revoke_usage()");
-	jobq_require_argument(fcinfo, 0, "role");
-	require_administrator();
-	(void) quoted_role(PG_GETARG_OID(0));	/* it must exist */
-	lock_privileges();
-	require_administrator();
-	role = quoted_role(PG_GETARG_OID(0));
+	role = lock_role_argument(fcinfo);
 	jobq_elevate(&elevation);
 	SPI_connect();
 	for (int i = 0; i < lengthof(statements); i++)

@@ -41,7 +41,6 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
-#include "utils/inval.h"
 #include "utils/lsyscache.h"
 
 PG_FUNCTION_INFO_V1(jobq_import_pg_cron);
@@ -278,12 +277,7 @@ may_import_for(Import *import, Oid owner)
 static void
 require_administrator(void)
 {
-	AcceptInvalidationMessages();
-	if (!jobq_is_administrator(GetUserId()))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied to import the jobs of pg_cron"),
-				 errdetail("Only superusers and the owner of the extension may do so.")));
+	jobq_require_administrator("import the jobs of pg_cron");
 }
 
 /* Imports a job.  For jobq_subtransaction(). */

@@ -47,7 +47,6 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
-#include "utils/inval.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -73,12 +72,7 @@ static int	stop_level = 0;
 static void
 require_administrator(void)
 {
-	AcceptInvalidationMessages();
-	if (!jobq_is_administrator(GetUserId()))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied to start or stop jobq"),
-				 errdetail("Only superusers and the owner of the extension may do so.")));
+	jobq_require_administrator("start or stop jobq");
 }
 
 /*

@@ -39,9 +39,6 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 
-/* Less than any priority. */
-#define BEFORE_ALL (PG_INT16_MIN - 1)
-
 /*
  * Begins to claim jobs that were ready at `ready_by`, or are now if that is
  * later (JOBQ_NEVER).  Nothing may run between this and jobq_claim_end() but
@@ -57,7 +54,7 @@ jobq_claim_begin(JobqClaimScan *scan, JobqTable *jobs, const JobqQueue *queue,
 	scan->hold = hold;
 	scan->now = Min(jobq_now(), ready_by);
 	scan->next_run_at = JOBQ_NEVER;
-	scan->priority = BEFORE_ALL;
+	scan->priority = JOBQ_BEFORE_ALL_PRIORITIES;
 	CommandCounterIncrement();
 	jobq_dispatch_begin(&scan->dispatch, jobs, queue);
 	scan->seeking = true;

@@ -21,6 +21,9 @@
 #include "access/relscan.h"
 #include "utils/snapshot.h"
 
+/* Less than any priority and no int16. */
+#define JOBQ_BEFORE_ALL_PRIORITIES (PG_INT16_MIN - 1)
+
 typedef struct JobqDispatchScan
 {
 	JobqTable  *jobs;

@@ -19,10 +19,6 @@
 #include "dispatch/claim.h"
 #include "dispatch/dispatch_scan.h"
 
-
-/* Less than any priority. */
-#define BEFORE_ALL (PG_INT16_MIN - 1)
-
 /* Whether the row read last is a ready job that nobody has locked. */
 static bool
 is_free(const JobqClaimScan *scan, const JobqHead *head)
@@ -129,7 +125,7 @@ has_free_job(JobqClaimScan *scan)
 
 	if (!jobq_claim_can_use_lanes(scan))
 		return all_have_free_job(scan);
-	for (int after = BEFORE_ALL;
+	for (int after = JOBQ_BEFORE_ALL_PRIORITIES;
 		 jobq_lane_next(scan->queue->state, after, &priority);
 		 after = priority)
 	{
@@ -203,7 +199,7 @@ jobq_look_is_ready(const JobqQueue *queue, TimestampTz *next)
 	jobq_claim_begin(&scan, jobs, queue, JOBQ_CLAIM_LOCKED, JOBQ_NEVER);
 	ready = has_free_job(&scan);
 	by_lanes = jobq_claim_can_use_lanes(&scan);
-	for (int after = BEFORE_ALL;
+	for (int after = JOBQ_BEFORE_ALL_PRIORITIES;
 		 next_priority(&scan, after, by_lanes, &priority); after = priority)
 	{
 		TimestampTz next_here = next_of_priority(&scan, priority);

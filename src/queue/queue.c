@@ -15,6 +15,7 @@
 
 #include "queue/queue.h"
 
+#include "base/closest.h"
 #include "base/extension.h"
 #include "base/home.h"
 #include "base/rights.h"
@@ -41,7 +42,6 @@
 #include "utils/catcache.h"
 #include "utils/fmgroids.h"
 #include "utils/syscache.h"
-#include "utils/varlena.h"
 
 /* Maximum number of names compared with one that does not exist. */
 #define MAX_NAMES_COMPARED 1000
@@ -51,35 +51,24 @@
  * NULL.
  */
 static const char *
-closest_name(const char *name)
+closest_queue(const char *name)
 {
-	const char *best = NULL;
-	int			best_distance = Max((int) strlen(name) / 2, 1) + 1;
+	JobqClosest closest;
 	ListCell   *lc;
 
-	if (strlen(name) > JOBQ_MAX_NAME_LENGTH)
+	if (!jobq_closest_begin(&closest, name))
 		return NULL;
 	foreach(lc, jobq_queues_allowed(GetUserId(), ~0))
 	{
 		const JobqQueue *queue = jobq_queue_by_id(lfirst_int(lc));
-		int			distance;
 
 		CHECK_FOR_INTERRUPTS();
 		if (foreach_current_index(lc) >= MAX_NAMES_COMPARED)
 			break;
-		if (queue == NULL || queue->is_run)
-			continue;
-		distance = varstr_levenshtein_less_equal(name, strlen(name),
-												 queue->name,
-												 strlen(queue->name),
-												 1, 1, 1, best_distance, true);
-		if (distance < best_distance)
-		{
-			best = pstrdup(queue->name);
-			best_distance = distance;
-		}
+		if (queue != NULL && !queue->is_run)
+			jobq_closest_consider(&closest, queue->name);
 	}
-	return best;
+	return closest.name;
 }
 
 /* Whether a role may create queues: grant_usage() with may_create. */
@@ -111,7 +100,7 @@ may_create(Oid role)
 void
 jobq_queue_report_missing(const char *name, int privilege)
 {
-	const char *closest = closest_name(name);
+	const char *closest = closest_queue(name);
 
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),

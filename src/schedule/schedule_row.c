@@ -12,6 +12,7 @@
 
 #include "schedule/schedule_row.h"
 
+#include "base/closest.h"
 #include "base/extension.h"
 #include "base/rights.h"
 #include "jobq.h"
@@ -29,7 +30,6 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
-#include "utils/varlena.h"
 
 const char *const jobq_schedule_missed_words[] = {
 	[JOBQ_MISSED_SKIP] = "skip",
@@ -160,16 +160,15 @@ jobq_schedule_note_next_run(const JobqScheduleRow *row)
  * The name most similar to the given one among the schedules that the user may
  * change.
  */
-static char *
-closest_name(JobqTable *table, const char *name)
+static const char *
+closest_schedule(JobqTable *table, const char *name)
 {
-	char	   *best = NULL;
-	int			best_distance = Max((int) strlen(name) / 2, 1) + 1;
+	JobqClosest closest;
 	Snapshot	snapshot;
 	SysScanDesc scan;
 	HeapTuple	tuple;
 
-	if (strlen(name) > JOBQ_MAX_NAME_LENGTH)
+	if (!jobq_closest_begin(&closest, name))
 		return NULL;
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	scan = systable_beginscan(table->rel, InvalidOid, false, snapshot, 0,
@@ -177,34 +176,24 @@ closest_name(JobqTable *table, const char *name)
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		JobqScheduleRow row;
-		char	   *candidate;
-		int			distance;
 
 		CHECK_FOR_INTERRUPTS();
 		heap_deform_tuple(tuple, RelationGetDescr(table->rel), row.values,
 						  row.nulls);
-		if (!may_change(DatumGetObjectId(row.values[Anum_schedule_owner - 1])))
-			continue;
-		candidate = TextDatumGetCString(row.values[Anum_schedule_name - 1]);
-		distance = varstr_levenshtein_less_equal(name, strlen(name), candidate,
-												 strlen(candidate), 1, 1, 1,
-												 best_distance, true);
-		if (distance < best_distance)
-		{
-			best = candidate;
-			best_distance = distance;
-		}
+		if (may_change(DatumGetObjectId(row.values[Anum_schedule_owner - 1])))
+			jobq_closest_consider(&closest,
+								  TextDatumGetCString(row.values[Anum_schedule_name - 1]));
 	}
 	systable_endscan(scan);
 	UnregisterSnapshot(snapshot);
-	return best;
+	return closest.name;
 }
 
 /* Raises 42704 for a schedule that does not exist. */
 static void
 report_missing(JobqTable *table, const char *name)
 {
-	char	   *closest = closest_name(table, name);
+	const char *closest = closest_schedule(table, name);
 
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),

@@ -20,6 +20,7 @@
 
 #include "access/xlog.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -130,6 +131,19 @@ jobq_check_string(const char *string, const char *name, int max_bytes)
 						   strlen(string), max_bytes)));
 }
 
+void
+jobq_check_name(const char *string, const char *name)
+{
+	jobq_check_string(string, name, JOBQ_MAX_NAME_LENGTH);
+	for (const unsigned char *c = (const unsigned char *) string; *c != '\0'; c++)
+	{
+		if (*c < 0x20 || *c == 0x7f)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("%s must not contain control characters", name)));
+	}
+}
+
 Datum *
 jobq_array_elements(const char *name, ArrayType *array, Oid type,
 					bool **nulls, int *nelements)
@@ -160,6 +174,21 @@ jobq_array_elements(const char *name, ArrayType *array, Oid type,
 	if (nulls != NULL)
 		*nulls = elements_null;
 	return elements;
+}
+
+Datum
+jobq_tags_argument(FunctionCallInfo fcinfo, int argno)
+{
+	ArrayType  *tags = PG_GETARG_ARRAYTYPE_P(argno);
+	int			ntags;
+
+	(void) jobq_array_elements("tags", tags, TEXTOID, NULL, &ntags);
+	if (ntags > JOBQ_MAX_TAGS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("too many tags"),
+				 errdetail("At most %d are allowed.", JOBQ_MAX_TAGS)));
+	return PointerGetDatum(tags);
 }
 
 Datum

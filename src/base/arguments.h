@@ -56,11 +56,20 @@ extern void jobq_check_string(const char *string, const char *name,
 							  int max_bytes);
 
 /*
+ * Raises 22023 for a name that users may not give: empty, longer than
+ * JOBQ_MAX_NAME_LENGTH, or with control characters.
+ */
+extern void jobq_check_name(const char *string, const char *name);
+
+/*
  * The elements of an array, which must be empty or have one dimension, and
  * have no NULLs unless *nulls is to be set; else 22023, with the array's name.
  */
 extern Datum *jobq_array_elements(const char *name, ArrayType *array,
 								  Oid type, bool **nulls, int *nelements);
+
+/* An argument `tags` that is not NULL; 22023 for more than JOBQ_MAX_TAGS. */
+extern Datum jobq_tags_argument(FunctionCallInfo fcinfo, int argno);
 
 /*
  * A text argument, not NULL, that must be one of a list of words, which ends

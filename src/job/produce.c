@@ -100,21 +100,6 @@ on_conflict_argument(FunctionCallInfo fcinfo)
 	return JOBQ_CONFLICT_KEEP;	/* keep compiler quiet */
 }
 
-static Datum
-tags_argument(FunctionCallInfo fcinfo)
-{
-	ArrayType  *tags = PG_GETARG_ARRAYTYPE_P(ARG_TAGS);
-	int			ntags;
-
-	(void) jobq_array_elements("tags", tags, TEXTOID, NULL, &ntags);
-	if (ntags > JOBQ_MAX_TAGS)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("too many tags"),
-				 errdetail("At most %d are allowed.", JOBQ_MAX_TAGS)));
-	return PointerGetDatum(tags);
-}
-
 /* Whether the jobs of a call have unique_keys of their own. */
 static bool
 has_unique_keys(FunctionCallInfo fcinfo)
@@ -184,7 +169,7 @@ read_options(FunctionCallInfo fcinfo, const JobqQueue *queue,
 	options->expires_at = ttl > 0 && ttl < END_TIMESTAMP - options->run_at ?
 		options->run_at + ttl : JOBQ_NEVER;
 	if (!PG_ARGISNULL(ARG_TAGS))
-		options->tags = tags_argument(fcinfo);
+		options->tags = jobq_tags_argument(fcinfo, ARG_TAGS);
 	if (!PG_ARGISNULL(ARG_HEADERS))
 	{
 		Jsonb	   *headers = PG_GETARG_JSONB_P(ARG_HEADERS);

@@ -158,23 +158,7 @@ jobq_queue_refuse_run(const JobqQueue *queue)
 void
 jobq_queue_name_check(const char *name)
 {
-	if (name[0] == '\0')
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("queue name must not be empty")));
-	if (strlen(name) > JOBQ_MAX_NAME_LENGTH)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("queue name is too long"),
-				 errdetail("The name has %zu bytes; at most %d are allowed.",
-						   strlen(name), JOBQ_MAX_NAME_LENGTH)));
-	for (const unsigned char *c = (const unsigned char *) name; *c != '\0'; c++)
-	{
-		if (*c < 0x20 || *c == 0x7f)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("queue name must not contain control characters")));
-	}
+	jobq_check_name(name, "queue name");
 	if (strncmp(name, RUN_QUEUE_PREFIX, strlen(RUN_QUEUE_PREFIX)) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -41,18 +41,9 @@ PG_FUNCTION_INFO_V1(jobq_schedule);
 static char *
 name_argument(FunctionCallInfo fcinfo)
 {
-	char	   *name;
+	char	   *name = jobq_required_string(fcinfo, JOBQ_SCHEDULE_NAME, "name");
 
-	jobq_require_argument(fcinfo, JOBQ_SCHEDULE_NAME, "name");
-	name = jobq_string_argument(fcinfo, JOBQ_SCHEDULE_NAME, "schedule name",
-								JOBQ_MAX_NAME_LENGTH);
-	for (const unsigned char *c = (const unsigned char *) name; *c != '\0'; c++)
-	{
-		if (*c < 0x20 || *c == 0x7f)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("schedule name must not contain control characters")));
-	}
+	jobq_check_name(name, "schedule name");
 	return name;
 }
 

@@ -32,7 +32,6 @@
 #include "access/detoast.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
@@ -180,26 +179,6 @@ set_time(FunctionCallInfo fcinfo, int argno, const char *name,
 	jobq_schedule_set(row, attnum, PG_GETARG_DATUM(argno));
 }
 
-static void
-set_tags(FunctionCallInfo fcinfo, JobqScheduleRow *row)
-{
-	ArrayType  *tags;
-
-	if (PG_ARGISNULL(JOBQ_SCHEDULE_TAGS))
-		return;
-	tags = PG_GETARG_ARRAYTYPE_P(JOBQ_SCHEDULE_TAGS);
-	if (ARR_NDIM(tags) > 1 || array_contains_nulls(tags))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("tags must be a one-dimensional array without nulls")));
-	if (ArrayGetNItems(ARR_NDIM(tags), ARR_DIMS(tags)) > JOBQ_MAX_TAGS)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("too many tags"),
-				 errdetail("At most %d are allowed.", JOBQ_MAX_TAGS)));
-	jobq_schedule_set(row, Anum_schedule_tags, PointerGetDatum(tags));
-}
-
 /* The options of the jobs. */
 static void
 set_job_options(FunctionCallInfo fcinfo, JobqScheduleRow *row)
@@ -218,7 +197,9 @@ set_job_options(FunctionCallInfo fcinfo, JobqScheduleRow *row)
 		jobq_schedule_set(row, Anum_schedule_timeout,
 						  PG_GETARG_DATUM(JOBQ_SCHEDULE_TIMEOUT));
 	}
-	set_tags(fcinfo, row);
+	if (!PG_ARGISNULL(JOBQ_SCHEDULE_TAGS))
+		jobq_schedule_set(row, Anum_schedule_tags,
+						  jobq_tags_argument(fcinfo, JOBQ_SCHEDULE_TAGS));
 }
 
 /* When the schedule runs, as far as each argument can be checked by itself. */

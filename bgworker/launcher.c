@@ -42,8 +42,6 @@
 #include "postmaster/bgworker_internals.h"
 #include "storage/ipc.h"
 #include "utils/guc.h"
-#include "utils/memutils.h"
-#include "utils/timestamp.h"
 
 /* Delay before the launcher is started again, in seconds. */
 #define RESTART_SECONDS 1
@@ -72,8 +70,7 @@ typedef struct Known
 } Known;
 
 static Known known[JOBQ_MAX_DATABASES];
-static int	slots_backoff = 0;	/* seconds; 0: slots are not used up */
-static TimestampTz slots_retry_at = DT_NOBEGIN;
+static JobqWorkerSlots slots = {0, DT_NOBEGIN};
 
 /*
  * Registers the launcher; called by _PG_init.  If workers registered earlier
@@ -232,24 +229,6 @@ set_no_slots(bool no_slots)
 	unlock_databases();
 }
 
-/* All worker slots are in use. */
-static void
-note_no_slots(void)
-{
-	static TimestampTz logged_at = 0;
-	TimestampTz now = GetCurrentTimestamp();
-
-	if (TimestampDifferenceExceeds(logged_at, now, JOBQ_COMPLAINT_MS))
-	{
-		logged_at = now;
-		ereport(LOG,
-				(errmsg("jobq found no free background worker slot"),
-				 errhint("Increase max_worker_processes.")));
-	}
-	slots_retry_at = jobq_worker_back_off(&slots_backoff);
-	set_no_slots(true);
-}
-
 /* A coordinator that never started: free its entry, to start another. */
 static void
 give_up_start(int i)
@@ -272,8 +251,6 @@ start_coordinator(int i)
 {
 	JobqDatabase *database = &jobq_shared->databases[i];
 	BackgroundWorker worker;
-	MemoryContext oldcontext;
-	bool		registered;
 	TimestampTz now = jobq_now();
 
 	jobq_worker_describe(&worker, "jobq coordinator", "jobq coordinator",
@@ -299,20 +276,17 @@ start_coordinator(int i)
 	}
 	known[i].started_at = now;
 	unlock_databases();
-	oldcontext = MemoryContextSwitchTo(TopMemoryContext);
-	registered = RegisterDynamicBackgroundWorker(&worker, &known[i].handle);
-	MemoryContextSwitchTo(oldcontext);
-	if (!registered)
+	if (!jobq_worker_start(&worker, &known[i].handle))
 	{
 		give_up_start(i);
-		known[i].handle = NULL;
-		note_no_slots();
+		jobq_worker_note_no_slots(&slots, "Increase max_worker_processes.");
+		set_no_slots(true);
 		return;
 	}
-	if (slots_backoff > 0)
+	if (slots.backoff > 0)
 		set_no_slots(false);
-	slots_backoff = 0;
-	slots_retry_at = DT_NOBEGIN;
+	slots.backoff = 0;
+	slots.retry_at = DT_NOBEGIN;
 }
 
 /* Checks the state of coordinators that were started. */
@@ -394,14 +368,14 @@ tend_coordinators(void)
 			database->coordinator_pid != 0 ||
 			database->state == JOBQ_COORDINATOR_STARTING)
 			continue;
-		retry_at = Max(database->retry_at, slots_retry_at);
+		retry_at = Max(database->retry_at, slots.retry_at);
 		if (jobq_worker_backs_off(retry_at))
 			again = Min(again, retry_at);
 		else if (starting < MAX_STARTING)
 		{
 			start_coordinator(i);
 			starting++;
-			again = Min(again, slots_backoff > 0 ? slots_retry_at :
+			again = Min(again, slots.backoff > 0 ? slots.retry_at :
 						now + START_TIMEOUT);
 		}
 		/* else: woken when one of those is up */

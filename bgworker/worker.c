@@ -25,6 +25,8 @@
 #include "storage/lmgr.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
 
 #define MAX_WAIT_MS (INT64CONST(24) * 60 * 60 * 1000)
 #define MAX_BACKOFF_SECONDS 60
@@ -55,6 +57,39 @@ jobq_worker_describe(BackgroundWorker *worker, const char *name,
 		BGWORKER_BACKEND_DATABASE_CONNECTION | JOBQ_BGWORKER_INTERRUPTIBLE;
 	worker->bgw_start_time = BgWorkerStart_RecoveryFinished;
 	worker->bgw_restart_time = BGW_NEVER_RESTART;
+}
+
+/*
+ * Starts a worker.  *handle is allocated in TopMemoryContext; it is NULL if all
+ * worker slots are in use.
+ */
+bool
+jobq_worker_start(BackgroundWorker *worker, BackgroundWorkerHandle **handle)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(TopMemoryContext);
+	bool		registered = RegisterDynamicBackgroundWorker(worker, handle);
+
+	MemoryContextSwitchTo(oldcontext);
+	if (!registered)
+		*handle = NULL;
+	return registered;
+}
+
+/* All worker slots are in use: logs that, with a hint, and backs off. */
+void
+jobq_worker_note_no_slots(JobqWorkerSlots *slots, const char *hint)
+{
+	static TimestampTz logged_at = 0;
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (TimestampDifferenceExceeds(logged_at, now, JOBQ_COMPLAINT_MS))
+	{
+		logged_at = now;
+		ereport(LOG,
+				(errmsg("jobq found no free background worker slot"),
+				 errhint("%s", hint)));
+	}
+	slots->retry_at = jobq_worker_back_off(&slots->backoff);
 }
 
 /* Reloads the configuration if requested; returns whether it did. */

@@ -18,6 +18,13 @@
 /* Minimum time between two reports of the same problem, in milliseconds. */
 #define JOBQ_COMPLAINT_MS 60000
 
+/* Waiting for a free worker slot of the server. */
+typedef struct JobqWorkerSlots
+{
+	int			backoff;		/* seconds; 0: slots are not used up */
+	TimestampTz retry_at;
+} JobqWorkerSlots;
+
 typedef enum JobqInstallation
 {
 	JOBQ_NOT_INSTALLED,
@@ -28,6 +35,10 @@ typedef enum JobqInstallation
 extern void jobq_worker_set_up_signals(void);
 extern void jobq_worker_describe(BackgroundWorker *worker, const char *name,
 								 const char *type, const char *function);
+extern bool jobq_worker_start(BackgroundWorker *worker,
+							  BackgroundWorkerHandle **handle);
+extern void jobq_worker_note_no_slots(JobqWorkerSlots *slots,
+									  const char *hint);
 extern bool jobq_worker_reload_settings(void);
 extern void jobq_worker_wait(TimestampTz until, uint32 wait_event);
 extern void jobq_worker_begin(void);

@@ -29,7 +29,6 @@
 
 #include "miscadmin.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
 
 /* A reserved slot without a process is free after this time. */
 #define START_TIMEOUT (30 * USECS_PER_SEC)
@@ -66,8 +65,7 @@ static Started started[JOBQ_MAX_WORKER_SLOTS];
 static List *troubles = NIL;	/* of Trouble, in TopMemoryContext */
 
 /* For all roles: the postmaster had no free slot. */
-static int	slots_backoff = 0;
-static TimestampTz slots_retry_at = DT_NOBEGIN;
+static JobqWorkerSlots slots = {0, DT_NOBEGIN};
 
 /* The role for which an executor was last started. */
 static Oid	served_last = InvalidOid;
@@ -179,7 +177,7 @@ jobq_activation_check_executors(void)
 	if (jobq_slots_reap(MyDatabaseId, jobq_now() - START_TIMEOUT, false))
 		freed = true;
 	if (freed)
-		slots_retry_at = DT_NOBEGIN;
+		slots.retry_at = DT_NOBEGIN;
 	return freed;
 }
 
@@ -190,23 +188,7 @@ jobq_activation_check_executors(void)
 void
 jobq_activation_note_free_slot(void)
 {
-	slots_retry_at = Min(slots_retry_at, jobq_now() + EXIT_TIME);
-}
-
-static void
-note_no_slots(void)
-{
-	static TimestampTz logged_at = 0;
-	TimestampTz now = GetCurrentTimestamp();
-
-	if (TimestampDifferenceExceeds(logged_at, now, JOBQ_COMPLAINT_MS))
-	{
-		logged_at = now;
-		ereport(LOG,
-				(errmsg("jobq found no free background worker slot"),
-				 errhint("Increase max_worker_processes, or decrease jobq.max_workers.")));
-	}
-	slots_retry_at = jobq_worker_back_off(&slots_backoff);
+	slots.retry_at = Min(slots.retry_at, jobq_now() + EXIT_TIME);
 }
 
 /* Remembers a started executor in place of one that has exited. */
@@ -226,9 +208,7 @@ static bool
 start_executor(const JobqWorkerRef *ref, Oid role)
 {
 	BackgroundWorker worker;
-	MemoryContext oldcontext;
 	Started    *place = find_place();
-	bool		registered;
 
 	if (place == NULL)
 		return false;
@@ -241,14 +221,8 @@ start_executor(const JobqWorkerRef *ref, Oid role)
 	memcpy(worker.bgw_extra, &ref->generation, sizeof(ref->generation));
 	worker.bgw_notify_pid = MyProcPid;
 
-	oldcontext = MemoryContextSwitchTo(TopMemoryContext);
-	registered = RegisterDynamicBackgroundWorker(&worker, &place->handle);
-	MemoryContextSwitchTo(oldcontext);
-	if (!registered)
-	{
-		place->handle = NULL;
+	if (!jobq_worker_start(&worker, &place->handle))
 		return false;
-	}
 	place->ref = *ref;
 	place->role = role;
 	return true;
@@ -318,8 +292,8 @@ activate_role(Oid role, Shortage *shortage)
 	trouble = find_trouble(role);
 	if (trouble != NULL && jobq_worker_backs_off(trouble->retry_at))
 		return trouble->retry_at;
-	if (jobq_worker_backs_off(slots_retry_at))
-		return slots_retry_at;
+	if (jobq_worker_backs_off(slots.retry_at))
+		return slots.retry_at;
 	kept_until = kept_for_others(now);
 	if (kept_until > now)
 		return kept_until;
@@ -344,15 +318,15 @@ activate_role(Oid role, Shortage *shortage)
 	if (!start_executor(&ref, role))
 	{
 		(void) jobq_slot_unreserve(&ref);
-		note_no_slots();
+		jobq_worker_note_no_slots(&slots, "Increase max_worker_processes, or decrease jobq.max_workers.");
 		if (!jobq_slot_free_idle(MyDatabaseId, role) && counts.busy == 0)
 			shortage->of_slots = true;
-		return slots_retry_at;
+		return slots.retry_at;
 	}
 	accept_gift();
 	served_last = role;
-	slots_backoff = 0;
-	slots_retry_at = DT_NOBEGIN;
+	slots.backoff = 0;
+	slots.retry_at = DT_NOBEGIN;
 	return JOBQ_NEVER;
 }
 

@@ -17,7 +17,7 @@
 
 #include "health/health_job.h"
 
-#include "base/rights.h"
+#include "base/statement.h"
 #include "job/job.h"
 #include "queue/queue.h"
 #include "queue/queue_cache.h"
@@ -76,19 +76,13 @@ static const char waiter_query[] =
 static int
 find_waiter(int pid)
 {
-	JobqElevation elevation;
 	Oid			type = INT4OID;
 	Datum		value = Int32GetDatum(pid);
 	bool		isnull;
 	int			waiter = 0;
 
 	SPI_connect();
-	jobq_elevate(&elevation);
-	if (SPI_execute_with_args(waiter_query, 1, &type, &value, NULL, true,
-							  0) != SPI_OK_SELECT)
-		elog(ERROR, "could not execute \"%s\"", waiter_query);
-	jobq_restore(&elevation);
-	if (SPI_processed > 0)
+	if (jobq_statement_query(waiter_query, 1, &type, &value) > 0)
 		waiter = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0],
 											 SPI_tuptable->tupdesc, 1,
 											 &isnull));

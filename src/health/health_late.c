@@ -21,7 +21,7 @@
 
 #include "health/health_late.h"
 
-#include "base/rights.h"
+#include "base/statement.h"
 #include "queue/queue.h"
 #include "queue/queue_cache.h"
 #include "shared/database.h"
@@ -76,20 +76,6 @@ static const char wait_query[] =
 " FROM pg_catalog.pg_locks AS l"
 " WHERE l.pid = $1 AND NOT l.granted AND l.waitstart < $2";
 
-/* Runs a query, which is not the reader's, with all privileges. */
-static uint64
-execute(const char *query, int nargs, Oid *types, Datum *values)
-{
-	JobqElevation elevation;
-
-	jobq_elevate(&elevation);
-	if (SPI_execute_with_args(query, nargs, types, values, NULL, true,
-							  0) != SPI_OK_SELECT)
-		elog(ERROR, "could not execute \"%s\"", query);
-	jobq_restore(&elevation);
-	return SPI_processed;
-}
-
 /*
  * Describes a blocking transaction, as far as it is known and the reader may
  * know it.  *hint says what can be done about it.
@@ -105,8 +91,8 @@ describe_session(const JobqHealth *health, int pid, const char **hint)
 
 	*hint = "It continues when that transaction ends.";
 	if (pid == 0 ||
-		(prepared ? execute(prepared_query, 0, NULL, NULL) :
-		 execute(session_query, 1, &type, &value)) != 1)
+		(prepared ? jobq_statement_query(prepared_query, 0, NULL, NULL) :
+		 jobq_statement_query(session_query, 1, &type, &value)) != 1)
 		return "a transaction";
 	role = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2,
 						 &isnull);
@@ -159,7 +145,7 @@ report_long_task(JobqHealth *health, int pid)
 	Datum		blocker;
 	bool		isnull;
 
-	if (execute(task_query, lengthof(values), types, values) != 1)
+	if (jobq_statement_query(task_query, lengthof(values), types, values) != 1)
 		return;
 	tuple = SPI_tuptable->vals[0];
 	desc = SPI_tuptable->tupdesc;
@@ -194,7 +180,7 @@ report_waiting_executor(JobqHealth *health, const JobqWorker *slot,
 	int			blocker;
 	bool		isnull;
 
-	if (execute(wait_query, lengthof(values), types, values) != 1)
+	if (jobq_statement_query(wait_query, lengthof(values), types, values) != 1)
 		return;
 	since = DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[0],
 											  SPI_tuptable->tupdesc, 1,
@@ -272,7 +258,7 @@ is_long(int pid)
 	TimestampTzGetDatum(GetCurrentTimestamp() - JOBQ_HEALTH_LATE_AFTER)};
 
 	return pid == JOBQ_HOLDER_PREPARED ||
-		execute(age_query, lengthof(values), types, values) > 0;
+		jobq_statement_query(age_query, lengthof(values), types, values) > 0;
 }
 
 /*

@@ -15,7 +15,7 @@
 
 #include "health/health_lost.h"
 
-#include "base/rights.h"
+#include "base/statement.h"
 #include "shared/shmem.h"
 
 #include "executor/spi.h"
@@ -35,7 +35,6 @@ static const char query[] =
 void
 jobq_health_check_lost_queues(JobqHealth *health)
 {
-	JobqElevation elevation;
 	int64		nqueues = 0;
 	bool		isnull;
 
@@ -43,11 +42,7 @@ jobq_health_check_lost_queues(JobqHealth *health)
 	if (!health->reads_all)
 		return;
 	SPI_connect();
-	jobq_elevate(&elevation);
-	if (SPI_execute(query, true, 1) != SPI_OK_SELECT)
-		elog(ERROR, "could not execute \"%s\"", query);
-	jobq_restore(&elevation);
-	if (SPI_processed == 1)
+	if (jobq_statement_query(query, 0, NULL, NULL) == 1)
 		nqueues = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
 											  SPI_tuptable->tupdesc, 1,
 											  &isnull));

@@ -17,7 +17,7 @@
 #include "health/health_schedule.h"
 
 #include "base/home.h"
-#include "base/rights.h"
+#include "base/statement.h"
 #include "queue/queue_list.h"
 #include "schedule/schedule_history.h"
 
@@ -173,7 +173,7 @@ jobq_health_check_schedules(JobqHealth *health)
 	Oid			types[] = {INT8OID, OIDOID, TIMESTAMPTZOID, BOOLOID, OIDARRAYOID};
 	Datum		values[5];
 	Counts		counts = {0};
-	JobqElevation elevation;
+	uint64		nrows;
 
 	values[0] = Int64GetDatum(jobq_home_identifier());
 	values[1] = ObjectIdGetDatum(MyDatabaseId);
@@ -181,12 +181,8 @@ jobq_health_check_schedules(JobqHealth *health)
 	values[3] = BoolGetDatum(health->reads_all);
 	values[4] = roles_array(jobq_roles_of(health->reader));
 	SPI_connect();
-	jobq_elevate(&elevation);
-	if (SPI_execute_with_args(query, lengthof(values), types, values, NULL,
-							  true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not execute \"%s\"", query);
-	jobq_restore(&elevation);
-	for (uint64 i = 0; i < SPI_processed; i++)
+	nrows = jobq_statement_query(query, lengthof(values), types, values);
+	for (uint64 i = 0; i < nrows; i++)
 	{
 		bool		isnull;
 		Oid			owner = DatumGetObjectId(column(i, COL_OWNER, &isnull));

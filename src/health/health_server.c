@@ -26,7 +26,7 @@
 #include "health/health_server.h"
 
 #include "base/extension.h"
-#include "base/rights.h"
+#include "base/statement.h"
 #include "guc.h"
 #include "job/retention.h"
 #include "shared/shmem.h"
@@ -206,14 +206,9 @@ execute(const char *query, Oid type, Datum limit, Oid relation)
 	Oid			types[] = {type, INT8OID, OIDOID};
 	Datum		values[] = {limit, Int64GetDatum(JOBQ_HEALTH_MAX_OBJECTS),
 	ObjectIdGetDatum(relation)};
-	JobqElevation elevation;
 
-	jobq_elevate(&elevation);
-	if (SPI_execute_with_args(query, OidIsValid(relation) ? 3 : 2, types,
-							  values, NULL, true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not execute \"%s\"", query);
-	jobq_restore(&elevation);
-	return SPI_processed;
+	return jobq_statement_query(query, OidIsValid(relation) ? 3 : 2, types,
+								values);
 }
 
 /* Adds one row for those that the reader may not see. */

@@ -38,6 +38,7 @@
 
 #include "base/extension.h"
 #include "base/rights.h"
+#include "base/statement.h"
 #include "base/walk.h"
 #include "job/history.h"
 #include "job/retention_attempt.h"
@@ -116,15 +117,6 @@ static Part parts[NPARTS] = {
 static Sweep sweep = {.segment = -1};
 static bool running = false;
 
-/* Runs a statement on the latest snapshot; returns the number of rows. */
-static uint64
-execute(const char *sql, int nargs, Oid *types, Datum *values)
-{
-	if (SPI_execute_with_args(sql, nargs, types, values, NULL, false, 0) < 0)
-		elog(ERROR, "could not execute \"%s\"", sql);
-	return SPI_processed;
-}
-
 static BlockNumber
 segment_blocks(int segment)
 {
@@ -181,8 +173,8 @@ current_since(void)
 	bool		isnull;
 	Datum		since;
 
-	if (execute("SELECT history_since FROM jobq_store.service", 0, NULL,
-				NULL) != 1)
+	if (jobq_statement_run("SELECT history_since FROM jobq_store.service", 0, NULL,
+						   NULL) != 1)
 		elog(ERROR, "table \"%s\" must have one row", "jobq_store.service");
 	since = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,
 						  &isnull);
@@ -301,8 +293,8 @@ take_over(int segment, TimestampTz now)
 
 	/* start() and stop() lock the row, and are not waited for */
 	if (moved_rows_are_in_use() ||
-		execute("SELECT FROM jobq_store.service FOR UPDATE SKIP LOCKED", 0,
-				NULL, NULL) != 1 ||
+		jobq_statement_run("SELECT FROM jobq_store.service FOR UPDATE SKIP LOCKED", 0,
+						   NULL, NULL) != 1 ||
 		!ConditionalLockRelationOid(jobq_relation_oid(JOBQ_REL_HISTORY_0 +
 													  segment),
 									AccessExclusiveLock))
@@ -314,13 +306,13 @@ take_over(int segment, TimestampTz now)
 		return false;
 	}
 
-	execute(psprintf("TRUNCATE ONLY jobq_store.history_%d", segment), 0, NULL,
-			NULL);
+	jobq_statement_run(psprintf("TRUNCATE ONLY jobq_store.history_%d", segment), 0, NULL,
+					   NULL);
 	values[0] = Int16GetDatum(segment);
 	values[1] = TimestampTzGetDatum(now);
-	execute("UPDATE jobq_store.service"
-			" SET history_segment = $1, history_since = $2",
-			2, types, values);
+	jobq_statement_run("UPDATE jobq_store.service"
+					   " SET history_segment = $1, history_since = $2",
+					   2, types, values);
 	jobq_at_commit_service_changed();
 	sweep.segment = -1;
 	return true;

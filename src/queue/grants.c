@@ -18,6 +18,7 @@
 #include "base/arguments.h"
 #include "base/extension.h"
 #include "base/rights.h"
+#include "base/statement.h"
 #include "jobq.h"
 #include "queue/queue_lock.h"
 #include "queue/queue_row.h"
@@ -121,10 +122,10 @@ lock_role_argument(FunctionCallInfo fcinfo)
 }
 
 static void
-execute(const char *sql)
+grant(const char *privileges, const char *role)
 {
-	if (SPI_execute(sql, false, 0) < 0)
-		elog(ERROR, "could not execute \"%s\"", sql);
+	(void) jobq_statement_run(psprintf("GRANT %s TO %s", privileges, role), 0,
+							  NULL, NULL);
 }
 
 /* grant_usage(role, may_create, may_read): adds to what the role has. */
@@ -136,25 +137,24 @@ jobq_grant_usage(PG_FUNCTION_ARGS)
 	Datum		may[] = {BoolGetDatum(jobq_flag_argument(fcinfo, 1, false)),
 	BoolGetDatum(jobq_flag_argument(fcinfo, 2, false))};
 	StringInfoData routines;
+	uint64		nroutines;
 	JobqElevation elevation;
 
 	jobq_require_primary("jobq.grant_usage()");
 	role = lock_role_argument(fcinfo);
 	jobq_elevate(&elevation);
 	SPI_connect();
-	execute(psprintf("GRANT USAGE ON SCHEMA jobq TO %s", role));
-	execute(psprintf("GRANT SELECT ON ALL TABLES IN SCHEMA jobq TO %s", role));
-	execute(psprintf("GRANT USAGE ON TYPE jobq.job TO %s", role));
-	if (SPI_execute_with_args(routines_query, lengthof(may), types, may, NULL,
-							  true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not execute \"%s\"", routines_query);
+	grant("USAGE ON SCHEMA jobq", role);
+	grant("SELECT ON ALL TABLES IN SCHEMA jobq", role);
+	grant("USAGE ON TYPE jobq.job", role);
+	nroutines = jobq_statement_query(routines_query, lengthof(may), types,
+									 may);
 	initStringInfo(&routines);
-	for (uint64 i = 0; i < SPI_processed; i++)
+	for (uint64 i = 0; i < nroutines; i++)
 		appendStringInfo(&routines, "%s%s", i > 0 ? ", " : "",
 						 SPI_getvalue(SPI_tuptable->vals[i],
 									  SPI_tuptable->tupdesc, 1));
-	execute(psprintf("GRANT EXECUTE ON ROUTINE %s TO %s", routines.data,
-					 role));
+	grant(psprintf("EXECUTE ON ROUTINE %s", routines.data), role);
 	SPI_finish();
 	jobq_restore(&elevation);
 	PG_RETURN_VOID();
@@ -183,7 +183,7 @@ jobq_revoke_usage(PG_FUNCTION_ARGS)
 
 		initStringInfo(&sql);
 		appendStringInfo(&sql, statements[i], role);
-		execute(sql.data);
+		(void) jobq_statement_run(sql.data, 0, NULL, NULL);
 	}
 	SPI_finish();
 	jobq_restore(&elevation);

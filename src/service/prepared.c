@@ -17,7 +17,7 @@
 #include "service/prepared.h"
 
 #include "base/extension.h"
-#include "base/rights.h"
+#include "base/statement.h"
 #include "jobq.h"
 
 #include "catalog/pg_type.h"
@@ -52,7 +52,6 @@ static const char written_query[] =
 bool
 jobq_prepared_has_written(const char *gid)
 {
-	JobqElevation elevation;
 	Oid			type = TEXTOID;
 	Datum		value;
 	bool		result;
@@ -62,13 +61,8 @@ jobq_prepared_has_written(const char *gid)
 		return true;
 	PushActiveSnapshot(GetTransactionSnapshot());
 	SPI_connect();
-	jobq_elevate(&elevation);
 	value = CStringGetTextDatum(gid);
-	if (SPI_execute_with_args(written_query, 1, &type, &value, NULL, true,
-							  1) != SPI_OK_SELECT)
-		elog(ERROR, "could not look for the locks of a prepared transaction");
-	result = SPI_processed > 0;
-	jobq_restore(&elevation);
+	result = jobq_statement_query(written_query, 1, &type, &value) > 0;
 	SPI_finish();
 	PopActiveSnapshot();
 	return result;

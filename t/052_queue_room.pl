@@ -41,7 +41,8 @@ as( 'alice', q{
 	SELECT count(jobq.create_queue('a' || i, 'work(jobq.job)')) FROM generate_series(1, 50) AS i;
 	SELECT count(jobq.enqueue('a' || i)) FROM generate_series(1, 50) AS i});
 poll_ok($node, 'SELECT count(*) = 50 FROM ran', q{jobs of another role's queues run});
-is(as('alice', q{SELECT count(*) FROM jobq.health WHERE topic = 'shared memory'}),
+is( as( 'alice',
+		q{SELECT count(*) FROM jobq.health WHERE topic = 'shared memory' AND object = 'queues'}),
 	'0', 'health finds room for the queues of the other role');
 as('alice',
 	q{SELECT count(jobq.enqueue('a' || i, delay => '300 ms')) FROM generate_series(1, 50) AS i});
@@ -105,7 +106,7 @@ as('mallory',
 	q{SELECT count(jobq.drop_queue('m' || i, force => true)) FROM generate_series(1, 5000) AS i});
 poll_ok(
 	$node,
-	q{SELECT count(*) = 0 FROM jobq.health WHERE topic = 'shared memory'},
+	q{SELECT count(*) = 0 FROM jobq.health WHERE topic = 'shared memory' AND object = 'queues'},
 	'there is room again when queues are dropped');
 
 # That includes those that are dropped with jobs of the same transaction.  Were
@@ -143,8 +144,20 @@ as( 'mallory', q{
 		END;
 	END LOOP; END$$;
 	SELECT jobq.create_queue('not in vain'), jobq.enqueue('not in vain')});
-is($node->sql(q{SELECT message FROM jobq.health WHERE topic = 'shared memory'}),
+is( $node->sql(
+		q{SELECT message FROM jobq.health WHERE topic = 'shared memory' AND object <> 'candidates'}),
 	'', 'queues whose creation is rolled back leave nothing, either');
+
+# Candidates have room for some 20 queues.
+as( 'alice', q{
+	SELECT count(jobq.create_queue('c' || i)) FROM generate_series(1, 40) AS i;
+	SELECT count(jobq.enqueue('c' || i)) FROM generate_series(1, 40) AS i, generate_series(1, 2);
+	SELECT count(*) FROM generate_series(1, 40) AS i, jobq.dequeue('c' || i, lease => '1 h')});
+my $candidates =
+  q{SELECT severity FROM jobq.health WHERE topic = 'shared memory' AND object = 'candidates'};
+is($node->sql($candidates), 'info', 'health says that candidates have no room');
+as('alice', q{SELECT count(jobq.drop_queue('c' || i, force => true)) FROM generate_series(1, 40) AS i});
+is($node->sql($candidates), '', 'there is room again for candidates');
 
 $node->stop;
 done_testing();

@@ -5,7 +5,7 @@
  *	  for each finding and none if all is well.
  *
  * The function behind the view goes through a table of checks and sorts what
- * they found.  The checks of the service, its workers and shared memory are
+ * they found.  The checks of the service, its workers and dispatch are
  * here, the others in files of their own; health.h says how to add one.
  *
  * Nothing here counts jobs.  What costs most is one index descent for each
@@ -27,6 +27,7 @@
 #include "health/health_job.h"
 #include "health/health_late.h"
 #include "health/health_lost.h"
+#include "health/health_memory.h"
 #include "health/health_queue.h"
 #include "health/health_schedule.h"
 #include "health/health_server.h"
@@ -37,7 +38,6 @@
 #include "shared/clock.h"
 #include "shared/database.h"
 #include "shared/lane.h"
-#include "shared/lease_registry.h"
 #include "shared/queue_state.h"
 #include "shared/slot.h"
 
@@ -69,7 +69,6 @@ static void check_service(JobqHealth *health);
 static void check_workers(JobqHealth *health);
 static void check_outcomes(JobqHealth *health);
 static void check_copies(JobqHealth *health);
-static void check_shared_memory(JobqHealth *health);
 static void check_dispatch(JobqHealth *health);
 
 /*
@@ -91,7 +90,7 @@ static const struct
 	{jobq_health_check_jobs, false},
 	{jobq_health_check_schedules, false},
 	{check_copies, false},
-	{check_shared_memory, false},
+	{jobq_health_check_memory, false},
 	{check_dispatch, false},
 	{jobq_health_check_horizon, false},
 	{jobq_health_check_prepared, false},
@@ -326,73 +325,11 @@ check_copies(JobqHealth *health)
 					JOBQ_NEVER);
 }
 
-/*
- * Whether there is room for all leases.  Names the role that uses most of it
- * if the reader may see its sessions.
- */
-static void
-check_lease_room(JobqHealth *health, const char *hint)
-{
-	JobqLeaseUse use;
-	char	   *name;
-
-	if (!jobq_leases_find_no_room(&use))
-		return;
-	name = health->sees_sessions || has_privs_of_role(health->reader, use.role) ?
-		GetUserNameFromId(use.role, true) : NULL;
-	jobq_health_add(health, JOBQ_WARNING, "shared memory", "leases",
-					name != NULL ?
-					psprintf("shared memory has no room for all leases, so some end late; role \"%s\" has %ld of the %ld entries",
-							 name, use.entries, use.room) :
-					"shared memory has no room for all leases, so some end late",
-					hint, JOBQ_NEVER);
-}
-
-/*
- * Names the role that uses most of the room for queues if the reader may see
- * its sessions.
- */
-static const char *
-describe_queue_room(const JobqHealth *health)
-{
-	long		taken;
-	long		room;
-	Oid			role = jobq_queue_states_use(&taken, &room);
-	char	   *name = GetUserNameFromId(role, true);
-
-	if (name == NULL ||
-		(!health->sees_sessions && !has_privs_of_role(health->reader, role)))
-		return "";
-	return psprintf("; role \"%s\" has %ld of the %ld entries", name, taken,
-					room);
-}
-
-/* Whether there is room for all queues and leases. */
-static void
-check_shared_memory(JobqHealth *health)
-{
-	static const char hint[] =
-	"Increase jobq.shared_memory and restart the server.";
-
-	if (health->queues_without_room > 0)
-		jobq_health_add(health, JOBQ_WARNING, "shared memory", "queues",
-						psprintf("shared memory has no room for %d queues, so their jobs are found with a delay%s",
-								 health->queues_without_room,
-								 describe_queue_room(health)),
-						hint, JOBQ_NEVER);
-	else if (jobq_queue_states_are_full())
-		jobq_health_add(health, JOBQ_WARNING, "shared memory", "queues",
-						"shared memory has no room for more queues, so their jobs are found with a delay",
-						hint, JOBQ_NEVER);
-	check_lease_room(health, hint);
-}
-
 /* Whether claims find jobs through the lanes, and find all of them. */
 static void
 check_dispatch(JobqHealth *health)
 {
 	uint64		swept = pg_atomic_read_u64(&jobq_database()->swept);
-	int			nwithout_lanes = 0;
 	ListCell   *lc;
 
 	if (swept > 0)
@@ -406,13 +343,9 @@ check_dispatch(JobqHealth *health)
 		JobqQueueState *state = jobq_queue_state_find(lfirst_int(lc));
 		const JobqQueue *queue;
 
-		if (state == NULL || !state->crowded)
+		if (state == NULL || !state->crowded ||
+			state->nlanes < JOBQ_MAX_LANES)
 			continue;
-		if (state->nlanes < JOBQ_MAX_LANES)
-		{
-			nwithout_lanes++;
-			continue;
-		}
 		queue = jobq_queue_by_id(lfirst_int(lc));
 		if (queue == NULL)
 			continue;
@@ -422,12 +355,6 @@ check_dispatch(JobqHealth *health)
 								 JOBQ_MAX_LANES),
 						JOBQ_NEVER);
 	}
-	if (nwithout_lanes > 0)
-		jobq_health_add(health, JOBQ_INFO, "shared memory", "priorities",
-						psprintf("shared memory has no room for the priorities of %d queues, so claims search the index from its start",
-								 nwithout_lanes),
-						"Increase jobq.shared_memory and restart the server.",
-						JOBQ_NEVER);
 }
 
 /* Worst first; then by topic and object, so that the order is stable. */

@@ -64,38 +64,16 @@
 
 #include "shared/lane.h"
 
-#include "guc.h"
-#include "shared/pool.h"
-
-#include "storage/shmem.h"
+#include "shared/area.h"
 
 #define NONE (-1)
 
 /* A ring is refilled in advance when no more candidates are left in it. */
 #define LOW_WATER (JOBQ_RING_SIZE / 8)
 
-typedef struct Lane
-{
-	int			next;			/* lane of the queue; NONE: the last one */
-	int16		priority;
-	bool		refilling;
-	JobqRing   *ring;			/* NULL: it has none */
-	JobqKey		cursor;
-	JobqKey		refill_low;		/* the least key lowered during the refill */
-} Lane;
-
-typedef struct LaneMemory
-{
-	slock_t		mutex;			/* guards the pools and the roles' counts */
-	JobqPool	lanes;			/* of Lane */
-	JobqPool	rings;			/* of JobqRing */
-	pg_atomic_uint32 rings_wanted;	/* somebody found no free ring */
-	pg_atomic_uint64 resets;	/* source of JobqQueueState.resets */
-	uint32		lane_roles[JOBQ_ROLE_COUNTERS]; /* lanes in use, by role */
-} LaneMemory;
-
-static LaneMemory *memory = NULL;
-static Lane *lanes = NULL;		/* the pieces of their pool, by number */
+static JobqPool *lane_pool = NULL;
+static JobqPool *ring_pool = NULL;
+static JobqLane *lanes = NULL;	/* the pieces of their pool, by number */
 
 /* This process's refill, NULL: none. */
 static JobqQueueState *refilling_state = NULL;
@@ -104,83 +82,45 @@ static int16 refilling_priority;
 
 /* ---------------------------------------------------------------- memory */
 
-/* A thirty-second of jobq.shared_memory. */
-static int
-lane_count(void)
-{
-	return (Size) jobq_shared_memory * 1024 / 32 / sizeof(Lane);
-}
-
-/* A quarter of jobq.shared_memory. */
-static int
-ring_count(void)
-{
-	return (Size) jobq_shared_memory * 1024 / 4 / sizeof(JobqRing);
-}
-
-/* The bytes of shared memory that lanes and rings need. */
-Size
-jobq_lane_shmem_size(void)
-{
-	Size		size = MAXALIGN(sizeof(LaneMemory));
-
-	size = add_size(size, mul_size(lane_count(),
-								   jobq_pool_piece_size(sizeof(Lane))));
-	return add_size(size, mul_size(ring_count(),
-								   jobq_pool_piece_size(sizeof(JobqRing))));
-}
-
-/* Called with AddinShmemInitLock held. */
+/* Called by startup.c, after the areas are made. */
 void
-jobq_lane_shmem_startup(void)
+jobq_lane_startup(void)
 {
-	bool		found;
-	char	   *pieces;
-
-	memory = ShmemInitStruct("jobq lanes", jobq_lane_shmem_size(), &found);
-	pieces = (char *) memory + MAXALIGN(sizeof(LaneMemory));
-	lanes = (Lane *) pieces;
-	if (found)
-		return;
-	SpinLockInit(&memory->mutex);
-	jobq_pool_init(&memory->lanes, pieces, lane_count(), sizeof(Lane));
-	pieces += lane_count() * jobq_pool_piece_size(sizeof(Lane));
-	jobq_pool_init(&memory->rings, pieces, ring_count(), sizeof(JobqRing));
-	pg_atomic_init_u32(&memory->rings_wanted, 0);
-	pg_atomic_init_u64(&memory->resets, 0);
-	memset(memory->lane_roles, 0, sizeof(memory->lane_roles));
+	lane_pool = jobq_area_pool(JOBQ_AREA_LANES);
+	ring_pool = jobq_area_pool(JOBQ_AREA_RINGS);
+	lanes = lane_pool->pieces;
 }
 
 /*
  * Takes a lane from the pool; NULL if there is none for the role.  A role gets
  * no more lanes than it leaves free.  Initializes nothing.
  */
-static Lane *
+static JobqLane *
 allocate_lane(Oid role)
 {
-	uint32	   *taken = jobq_role_counter(memory->lane_roles, role);
-	Lane	   *lane = NULL;
+	uint32	   *taken = jobq_role_counter(jobq_shared->lane_roles, role);
+	JobqLane   *lane = NULL;
 
-	SpinLockAcquire(&memory->mutex);
-	if (*taken < (uint32) memory->lanes.nfree)
+	SpinLockAcquire(&jobq_shared->lane_mutex);
+	if (*taken < (uint32) lane_pool->nfree)
 	{
-		lane = jobq_pool_take(&memory->lanes);
+		lane = jobq_pool_take(lane_pool);
 		(*taken)++;
 	}
-	SpinLockRelease(&memory->mutex);
+	SpinLockRelease(&jobq_shared->lane_mutex);
 	return lane;
 }
 
 /* Gives a lane back; it must be out of its queue's list. */
 static void
-free_lane(Lane *lane, Oid role)
+free_lane(JobqLane *lane, Oid role)
 {
-	uint32	   *taken = jobq_role_counter(memory->lane_roles, role);
+	uint32	   *taken = jobq_role_counter(jobq_shared->lane_roles, role);
 
-	SpinLockAcquire(&memory->mutex);
-	jobq_pool_give(&memory->lanes, lane);
+	SpinLockAcquire(&jobq_shared->lane_mutex);
+	jobq_pool_give(lane_pool, lane);
 	(*taken)--;
-	SpinLockRelease(&memory->mutex);
+	SpinLockRelease(&jobq_shared->lane_mutex);
 }
 
 /* An empty ring; if there is none the next one that is emptied is freed. */
@@ -189,12 +129,12 @@ allocate_ring(void)
 {
 	JobqRing   *ring;
 
-	SpinLockAcquire(&memory->mutex);
-	ring = jobq_pool_take(&memory->rings);
-	SpinLockRelease(&memory->mutex);
+	SpinLockAcquire(&jobq_shared->lane_mutex);
+	ring = jobq_pool_take(ring_pool);
+	SpinLockRelease(&jobq_shared->lane_mutex);
 	if (ring == NULL)
 	{
-		pg_atomic_write_u32(&memory->rings_wanted, 1);
+		pg_atomic_write_u32(&jobq_shared->rings_wanted, 1);
 		return NULL;
 	}
 	ring->first = 0;
@@ -207,22 +147,29 @@ allocate_ring(void)
  * caller has made sure that there are none, or forgets the lane.
  */
 static void
-free_ring(Lane *lane)
+free_ring(JobqLane *lane)
 {
 	if (lane->ring == NULL)
 		return;
-	SpinLockAcquire(&memory->mutex);
-	jobq_pool_give(&memory->rings, lane->ring);
-	SpinLockRelease(&memory->mutex);
+	SpinLockAcquire(&jobq_shared->lane_mutex);
+	jobq_pool_give(ring_pool, lane->ring);
+	SpinLockRelease(&jobq_shared->lane_mutex);
 	lane->ring = NULL;
-	pg_atomic_write_u32(&memory->rings_wanted, 0);
+	pg_atomic_write_u32(&jobq_shared->rings_wanted, 0);
+}
+
+/* Somebody has found no free ring, and none has been given back since. */
+bool
+jobq_lanes_lack_rings(void)
+{
+	return pg_atomic_read_u32(&jobq_shared->rings_wanted) != 0;
 }
 
 /* ------------------------------------------------------------------ lanes */
 
 /* The lane's first candidate, NULL: none. */
 static JobqCandidate *
-ring_front(const Lane *lane)
+ring_front(const JobqLane *lane)
 {
 	JobqRing   *ring = lane->ring;
 
@@ -244,7 +191,7 @@ lock_of(const JobqQueueState *state)
 
 /* The cursor moves down to the key, if it is above it. */
 static void
-lower_cursor(Lane *lane, const JobqKey *key)
+lower_cursor(JobqLane *lane, const JobqKey *key)
 {
 	if (jobq_key_is_less(key, &lane->cursor))
 		lane->cursor = *key;
@@ -260,7 +207,7 @@ lower_cursor(Lane *lane, const JobqKey *key)
  * candidates in the ring at or above the key where the refill began.
  */
 static void
-put(Lane *lane, const JobqKey *key, const ItemPointerData *tid, bool by_index)
+put(JobqLane *lane, const JobqKey *key, const ItemPointerData *tid, bool by_index)
 {
 	JobqRing   *ring;
 	int			position;
@@ -310,7 +257,7 @@ put(Lane *lane, const JobqKey *key, const ItemPointerData *tid, bool by_index)
 }
 
 /* The lane of a priority, NULL: none.  The queue's lock is held. */
-static Lane *
+static JobqLane *
 find_lane(const JobqQueueState *state, int16 priority)
 {
 	for (int i = state->first_lane; i != NONE; i = lanes[i].next)
@@ -326,10 +273,10 @@ find_lane(const JobqQueueState *state, int16 priority)
  * the entry was removed while somebody kept a pointer to it (nobody would free
  * the lane); then the queue is crowded.  The queue's lock is held exclusively.
  */
-static Lane *
+static JobqLane *
 get_lane(JobqQueueState *state, int16 priority)
 {
-	Lane	   *lane = find_lane(state, priority);
+	JobqLane   *lane = find_lane(state, priority);
 	int		   *link = &state->first_lane;
 
 	if (lane != NULL)
@@ -360,7 +307,7 @@ forget_all(JobqQueueState *state)
 {
 	while (state->first_lane != NONE)
 	{
-		Lane	   *lane = &lanes[state->first_lane];
+		JobqLane   *lane = &lanes[state->first_lane];
 
 		state->first_lane = lane->next;
 		free_ring(lane);
@@ -370,7 +317,7 @@ forget_all(JobqQueueState *state)
 	state->discovered = false;
 	state->crowded = false;
 	state->storage = InvalidOid;
-	state->resets = pg_atomic_fetch_add_u64(&memory->resets, 1) + 1;
+	state->resets = pg_atomic_fetch_add_u64(&jobq_shared->lane_resets, 1) + 1;
 }
 
 /*
@@ -447,7 +394,7 @@ jobq_lanes_follow_storage(JobqQueueState *state, Oid storage)
 void
 jobq_lane_lower(JobqQueueState *state, const JobqPlace *place)
 {
-	Lane	   *lane;
+	JobqLane   *lane;
 
 	LWLockAcquire(lock_of(state), LW_EXCLUSIVE);
 	lane = get_lane(state, place->priority);
@@ -460,7 +407,7 @@ jobq_lane_lower(JobqQueueState *state, const JobqPlace *place)
 
 /* What to do for the next job of a lane, at a certain time. */
 static JobqPop
-judge(const Lane *lane, TimestampTz now)
+judge(const JobqLane *lane, TimestampTz now)
 {
 	const JobqCandidate *front = ring_front(lane);
 	bool		due = front != NULL && front->key.run_at <= now;
@@ -507,7 +454,7 @@ jobq_lane_pop(JobqQueueState *state, TimestampTz now, JobqPlace *place,
 		for (int i = state->first_lane;
 			 i != NONE && result == JOBQ_POP_NOTHING; i = lanes[i].next)
 		{
-			Lane	   *lane = &lanes[i];
+			JobqLane   *lane = &lanes[i];
 			const JobqCandidate *front = ring_front(lane);
 
 			result = judge(lane, now);
@@ -525,7 +472,7 @@ jobq_lane_pop(JobqQueueState *state, TimestampTz now, JobqPlace *place,
 				place->tid = front->tid;
 				jobq_ring_delete(lane->ring, 0);
 				if (lane->ring->n == 0 &&
-					pg_atomic_read_u32(&memory->rings_wanted) != 0)
+					pg_atomic_read_u32(&jobq_shared->rings_wanted) != 0)
 					free_ring(lane);
 			}
 		}
@@ -565,7 +512,7 @@ jobq_lane_peek(JobqQueueState *state, int16 priority, const JobqKey *after,
 			   TimestampTz now, JobqPlace *place)
 {
 	JobqPop		result;
-	Lane	   *lane;
+	JobqLane   *lane;
 
 	LWLockAcquire(lock_of(state), LW_SHARED);
 	result = judge_queue(state);
@@ -605,7 +552,7 @@ jobq_lane_peek(JobqQueueState *state, int16 priority, const JobqKey *after,
 void
 jobq_lane_remove(JobqQueueState *state, const JobqPlace *place)
 {
-	Lane	   *lane;
+	JobqLane   *lane;
 
 	LWLockAcquire(lock_of(state), LW_EXCLUSIVE);
 	lane = find_lane(state, place->priority);
@@ -639,7 +586,7 @@ jobq_lane_floor(JobqQueueState *state, int16 priority)
 	LWLockAcquire(lock_of(state), LW_SHARED);
 	if (judge_queue(state) == JOBQ_POP_FOUND)
 	{
-		const Lane *lane = find_lane(state, priority);
+		const JobqLane *lane = find_lane(state, priority);
 		const JobqCandidate *front = lane != NULL ? ring_front(lane) : NULL;
 
 		result = lane != NULL ? lane->cursor : jobq_last_key;
@@ -659,7 +606,7 @@ jobq_lane_next_due(JobqQueueState *state, int16 priority, TimestampTz now,
 				   TimestampTz *next)
 {
 	bool		known = false;
-	const Lane *lane;
+	const JobqLane *lane;
 
 	*next = JOBQ_NEVER;
 	LWLockAcquire(lock_of(state), LW_SHARED);
@@ -706,7 +653,7 @@ bool
 jobq_lane_refill_begin(JobqRefill *refill, JobqQueueState *state,
 					   int16 priority)
 {
-	Lane	   *lane;
+	JobqLane   *lane;
 	bool		result = false;
 
 	Assert(refilling_state == NULL);
@@ -743,10 +690,10 @@ jobq_lane_refill_begin(JobqRefill *refill, JobqQueueState *state,
 }
 
 /* This process's refill is over; its lane, NULL if that is another's now. */
-static Lane *
+static JobqLane *
 end_refill(JobqQueueState *state)
 {
-	Lane	   *lane = state->resets == refilling_resets ?
+	JobqLane   *lane = state->resets == refilling_resets ?
 	find_lane(state, refilling_priority) : NULL;
 
 	refilling_state = NULL;
@@ -763,7 +710,7 @@ void
 jobq_lane_refill_end(const JobqRefill *refill, const JobqPlace *candidates,
 					 int n, const JobqKey *upto)
 {
-	Lane	   *lane;
+	JobqLane   *lane;
 
 	Assert(refilling_state == refill->state);
 	LWLockAcquire(lock_of(refill->state), LW_EXCLUSIVE);
@@ -844,7 +791,7 @@ jobq_lane_covers(JobqQueueState *state, const JobqPlace *place)
 	result = judge_queue(state) != JOBQ_POP_FOUND;
 	if (!result)
 	{
-		Lane	   *lane = find_lane(state, place->priority);
+		JobqLane   *lane = find_lane(state, place->priority);
 
 		if (lane != NULL)
 		{

@@ -51,8 +51,7 @@ typedef struct JobqRefill
 } JobqRefill;
 
 /* For startup.c. */
-extern Size jobq_lane_shmem_size(void);
-extern void jobq_lane_shmem_startup(void);
+extern void jobq_lane_startup(void);
 extern void jobq_lanes_make(JobqQueueState *state);
 extern void jobq_lanes_end(JobqQueueState *state);
 
@@ -89,6 +88,9 @@ extern uint64 jobq_lanes_discover_begin(JobqQueueState *state);
 extern void jobq_lanes_discover(JobqQueueState *state, uint64 resets,
 								int16 priority);
 extern void jobq_lanes_discover_end(JobqQueueState *state, uint64 resets);
+
+/* For health: whether lanes are without a ring for want of memory. */
+extern bool jobq_lanes_lack_rings(void);
 
 /* For sweep.c: whether claims would come across the job by themselves. */
 extern bool jobq_lane_covers(JobqQueueState *state, const JobqPlace *place);

@@ -44,6 +44,7 @@
 #include "shared/lease_registry.h"
 
 #include "compat.h"
+#include "shared/area.h"
 #include "shared/clock.h"
 #include "shared/database.h"
 #include "shared/note.h"
@@ -102,7 +103,7 @@ role_count(Oid role)
 static bool
 has_room(Oid role, Listing listing)
 {
-	long		left = jobq_max_leases() -
+	long		left = jobq_area_room(JOBQ_AREA_LEASES) -
 	hash_get_num_entries(jobq_shared_leases);
 
 	if (listing == LIST_IN_RESERVE)
@@ -514,7 +515,7 @@ compare_roles(const void *a, const void *b)
 bool
 jobq_leases_find_no_room(JobqLeaseUse *use)
 {
-	long		room = jobq_max_leases();
+	long		room = jobq_area_room(JOBQ_AREA_LEASES);
 	Oid		   *roles = palloc(room * sizeof(Oid));
 	HASH_SEQ_STATUS status;
 	JobqLeaseEntry *entry;

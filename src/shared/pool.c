@@ -29,6 +29,7 @@ jobq_pool_init(JobqPool *pool, void *memory, int npieces, Size size)
 {
 	Size		piece_size = jobq_pool_piece_size(size);
 
+	pool->pieces = memory;
 	pool->npieces = npieces;
 	pool->nfree = 0;
 	pool->first_free = NULL;

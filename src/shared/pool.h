@@ -18,6 +18,7 @@
 
 typedef struct JobqPool
 {
+	void	   *pieces;			/* the first one; the others follow */
 	int			npieces;
 	int			nfree;
 	void	   *first_free;		/* NULL: none; each begins with a pointer to

@@ -12,6 +12,7 @@
 
 #include "shared/queue_state.h"
 
+#include "shared/area.h"
 #include "shared/lane.h"
 #include "shared/note.h"
 
@@ -22,7 +23,7 @@
 static bool
 has_queue_room(Oid role)
 {
-	long		left = jobq_max_queues() - hash_get_num_entries(jobq_shared_queues);
+	long		left = jobq_area_room(JOBQ_AREA_QUEUES) - hash_get_num_entries(jobq_shared_queues);
 
 	return left > 0 &&
 		*jobq_role_counter(jobq_shared->queue_roles, role) < left;
@@ -122,7 +123,7 @@ jobq_queue_states_use(long *taken, long *room)
 	JobqQueueState *state;
 
 	*taken = 0;
-	*room = jobq_max_queues();
+	*room = jobq_area_room(JOBQ_AREA_QUEUES);
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_QUEUES), LW_SHARED);
 	hash_seq_init(&status, jobq_shared_queues);
 	while ((state = hash_seq_search(&status)) != NULL)
@@ -136,18 +137,6 @@ jobq_queue_states_use(long *taken, long *room)
 			result = state->role;
 		}
 	}
-	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));
-	return result;
-}
-
-/* Whether there is no room for another queue, of whichever database. */
-bool
-jobq_queue_states_are_full(void)
-{
-	bool		result;
-
-	LWLockAcquire(jobq_lock(JOBQ_LOCK_QUEUES), LW_SHARED);
-	result = hash_get_num_entries(jobq_shared_queues) >= jobq_max_queues();
 	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));
 	return result;
 }

@@ -23,7 +23,6 @@ extern void jobq_queue_state_forget(int32 queue);
  */
 extern void jobq_at_rollback_forget_queue(int32 queue);
 extern void jobq_queue_states_forget(Oid dboid);
-extern bool jobq_queue_states_are_full(void);
 extern Oid	jobq_queue_states_use(long *taken, long *room);
 
 #endif							/* JOBQ_QUEUE_STATE_H */

@@ -12,32 +12,12 @@
 
 #include "shared/shmem.h"
 
-#include "guc.h"
-
 #include "common/hashfn.h"
 
 bool		jobq_launcher_is_registered = false;
 JobqShared *jobq_shared = NULL;
 HTAB	   *jobq_shared_queues = NULL;
 HTAB	   *jobq_shared_leases = NULL;
-
-/* The room for queues. */
-long
-jobq_max_queues(void)
-{
-	Size		bytes = (Size) jobq_shared_memory * 1024 / 8;
-
-	return bytes / (sizeof(JobqQueueState) + 2 * sizeof(HASHELEMENT));
-}
-
-/* The room for leases. */
-long
-jobq_max_leases(void)
-{
-	Size		bytes = (Size) jobq_shared_memory * 1024 / 2;
-
-	return bytes / (sizeof(JobqLeaseEntry) + 2 * sizeof(HASHELEMENT));
-}
 
 LWLock *
 jobq_lock(int which)

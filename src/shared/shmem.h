@@ -40,6 +40,8 @@
 #ifndef JOBQ_SHMEM_H
 #define JOBQ_SHMEM_H
 
+#include "shared/ring.h"
+
 #include "port/atomics.h"
 #include "storage/lwlock.h"
 #include "storage/spin.h"
@@ -247,6 +249,17 @@ typedef struct JobqQueueState
 	uint64		resets;			/* changes when all lanes are dropped */
 } JobqQueueState;
 
+/* The jobs of a queue that have one priority; see lane.c. */
+typedef struct JobqLane
+{
+	int			next;			/* lane of the queue; -1: the last one */
+	int16		priority;
+	bool		refilling;
+	JobqRing   *ring;			/* NULL: it has none */
+	JobqKey		cursor;
+	JobqKey		refill_low;		/* the least key lowered during the refill */
+} JobqLane;
+
 typedef enum JobqWorkerState
 {
 	JOBQ_WORKER_FREE,
@@ -362,6 +375,12 @@ typedef struct JobqShared
 	uint32		lease_roles[JOBQ_ROLE_COUNTERS];	/* under JOBQ_LOCK_LEASES */
 	uint32		queue_roles[JOBQ_ROLE_COUNTERS];	/* under JOBQ_LOCK_QUEUES */
 
+	/* see lane.c */
+	slock_t		lane_mutex;		/* guards the pools of lanes and rings, and */
+	uint32		lane_roles[JOBQ_ROLE_COUNTERS]; /* lanes in use, by role */
+	pg_atomic_uint32 rings_wanted;	/* somebody found no free ring */
+	pg_atomic_uint64 lane_resets;	/* source of JobqQueueState.resets */
+
 	pg_atomic_uint32 nterminations; /* entries in use below */
 	int			next_termination;	/* (W) the oldest, to be overwritten */
 	JobqTermination terminations[JOBQ_MAX_TERMINATIONS];	/* (W) */
@@ -381,8 +400,6 @@ extern HTAB *jobq_shared_leases;	/* of JobqLeaseEntry */
 /* Set in the postmaster before it makes shared memory. */
 extern bool jobq_launcher_is_registered;
 
-extern long jobq_max_leases(void);
-extern long jobq_max_queues(void);
 extern LWLock *jobq_lock(int which);
 extern uint32 *jobq_role_counter(uint32 *counters, Oid role);
 

@@ -3,9 +3,8 @@
  * startup.c
  *	  Making the shared memory of jobq when the server starts.
  *
- * A fixed block (databases, worker slots, waiters), and three things that share
- * jobq.shared_memory: a hash table of queues (an eighth), the lanes of lane.c
- * (nearly a third), and a hash table of leases (a half).
+ * A fixed block (databases, worker slots, waiters), and the areas that share
+ * jobq.shared_memory (area.c).
  *
  * IDENTIFICATION
  *	  src/shared/startup.c
@@ -16,6 +15,7 @@
 
 #include "shared/startup.h"
 
+#include "shared/area.h"
 #include "shared/database.h"
 #include "shared/lane.h"
 #include "shared/lease_registry.h"
@@ -52,11 +52,7 @@ request_shmem(void)
 	if (previous_shmem_request_hook)
 		previous_shmem_request_hook();
 	RequestAddinShmemSpace(shared_size());
-	RequestAddinShmemSpace(jobq_lane_shmem_size());
-	RequestAddinShmemSpace(hash_estimate_size(jobq_max_queues(),
-											  sizeof(JobqQueueState)));
-	RequestAddinShmemSpace(hash_estimate_size(jobq_max_leases(),
-											  sizeof(JobqLeaseEntry)));
+	RequestAddinShmemSpace(jobq_areas_size());
 	RequestNamedLWLockTranche(TRANCHE, JOBQ_NUM_LOCKS);
 }
 
@@ -68,6 +64,9 @@ initialize_shared(void)
 	jobq_shared->has_launcher = jobq_launcher_is_registered;
 	jobq_shared->launcher_proc = JOBQ_NO_PROCESS;
 	pg_atomic_init_u64(&jobq_shared->clock_offset, 0);
+	SpinLockInit(&jobq_shared->lane_mutex);
+	pg_atomic_init_u32(&jobq_shared->rings_wanted, 0);
+	pg_atomic_init_u64(&jobq_shared->lane_resets, 0);
 	pg_atomic_init_u32(&jobq_shared->nterminations, 0);
 	jobq_shared->max_waiters = max_processes();
 	for (int i = 0; i < JOBQ_MAX_DATABASES; i++)
@@ -79,7 +78,6 @@ initialize_shared(void)
 static void
 startup_shmem(void)
 {
-	HASHCTL		info;
 	bool		found;
 
 	if (previous_shmem_startup_hook)
@@ -94,21 +92,10 @@ startup_shmem(void)
 	jobq_shared = ShmemInitStruct("jobq", shared_size(), &found);
 	if (!found)
 		initialize_shared();
-
-	memset(&info, 0, sizeof(info));
-	info.keysize = sizeof(JobqQueueKey);
-	info.entrysize = sizeof(JobqQueueState);
-	jobq_shared_queues = ShmemInitHash("jobq queues", jobq_max_queues(),
-									   jobq_max_queues(), &info,
-									   HASH_ELEM | HASH_BLOBS |
-									   HASH_FIXED_SIZE);
-	info.keysize = sizeof(JobqLeaseKey);
-	info.entrysize = sizeof(JobqLeaseEntry);
-	jobq_shared_leases = ShmemInitHash("jobq leases", jobq_max_leases(),
-									   jobq_max_leases(), &info,
-									   HASH_ELEM | HASH_BLOBS |
-									   HASH_FIXED_SIZE);
-	jobq_lane_shmem_startup();
+	jobq_areas_startup();
+	jobq_shared_queues = jobq_area_table(JOBQ_AREA_QUEUES);
+	jobq_shared_leases = jobq_area_table(JOBQ_AREA_LEASES);
+	jobq_lane_startup();
 	LWLockRelease(AddinShmemInitLock);
 }
 

@@ -1,0 +1,123 @@
+/*-------------------------------------------------------------------------
+ *
+ * health_memory.c
+ *	  The areas of shared memory that are full, for the view jobq.health.
+ *
+ * What it means that an area is full differs: a table here has a function for
+ * each area of src/shared/area.c that says so.
+ *
+ * IDENTIFICATION
+ *	  src/health/health_memory.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "health/health_memory.h"
+
+#include "shared/area.h"
+#include "shared/lane.h"
+#include "shared/lease_registry.h"
+#include "shared/queue_state.h"
+
+#include "miscadmin.h"
+#include "utils/acl.h"
+
+/*
+ * The part of a message that names the role with most of an area's pieces, if
+ * the reader may see its sessions; else an empty string.
+ */
+static const char *
+describe_role(const JobqHealth *health, Oid role, long taken, long room)
+{
+	char	   *name = health->sees_sessions ||
+	has_privs_of_role(health->reader, role) ?
+	GetUserNameFromId(role, true) : NULL;
+
+	return name == NULL ? "" :
+		psprintf("; role \"%s\" has %ld of the %ld entries", name, taken, room);
+}
+
+static const char *
+describe_queues(const JobqHealth *health)
+{
+	long		taken;
+	long		room;
+	Oid			role;
+
+	if (health->queues_without_room == 0)
+		return jobq_area_is_full(JOBQ_AREA_QUEUES) ?
+			"shared memory has no room for more queues, so their jobs are found with a delay" : NULL;
+	role = jobq_queue_states_use(&taken, &room);
+	return psprintf("shared memory has no room for %d queues, so their jobs are found with a delay%s",
+					health->queues_without_room,
+					describe_role(health, role, taken, room));
+}
+
+/* Queues that have no lanes for want of memory. */
+static const char *
+describe_lanes(const JobqHealth *health)
+{
+	int			n = 0;
+	ListCell   *lc;
+
+	foreach(lc, health->queues)
+	{
+		JobqQueueState *state = jobq_queue_state_find(lfirst_int(lc));
+
+		if (state != NULL && state->crowded && state->nlanes < JOBQ_MAX_LANES)
+			n++;
+	}
+	return n == 0 ? NULL :
+		psprintf("shared memory has no room for the priorities of %d queues, so claims search the index from its start",
+				 n);
+}
+
+static const char *
+describe_rings(const JobqHealth *health)
+{
+	return jobq_lanes_lack_rings() ?
+		"shared memory has no room for the candidates of all queues, so some claims search the index" : NULL;
+}
+
+static const char *
+describe_leases(const JobqHealth *health)
+{
+	JobqLeaseUse use;
+
+	if (!jobq_leases_find_no_room(&use))
+		return NULL;
+	return psprintf("shared memory has no room for all leases, so some end late%s",
+					describe_role(health, use.role, use.entries, use.room));
+}
+
+/* What to say of an area; a message of NULL: it has room. */
+static const struct
+{
+	JobqSeverity severity;
+	const char *(*describe) (const JobqHealth *health);
+}			areas[JOBQ_NUM_AREAS] = {
+	[JOBQ_AREA_QUEUES] = {JOBQ_WARNING, describe_queues},
+	[JOBQ_AREA_LANES] = {JOBQ_INFO, describe_lanes},
+	[JOBQ_AREA_RINGS] = {JOBQ_INFO, describe_rings},
+	[JOBQ_AREA_LEASES] = {JOBQ_WARNING, describe_leases},
+};
+
+/* See health_memory.h. */
+void
+jobq_health_check_memory(JobqHealth *health)
+{
+	for (int area = 0; area < JOBQ_NUM_AREAS; area++)
+	{
+		const char *message = areas[area].describe(health);
+		JobqAreaUse use;
+
+		if (message == NULL)
+			continue;
+		jobq_area_use(area, &use);
+		jobq_health_add(health, areas[area].severity, "shared memory",
+						use.name, message,
+						"Increase jobq.shared_memory and restart the server.",
+						JOBQ_NEVER);
+	}
+}

@@ -20,6 +20,7 @@
 #include "bgworker/executor/find.h"
 #include "bgworker/executor/run.h"
 #include "bgworker/executor/session.h"
+#include "bgworker/executor/temporary.h"
 #include "bgworker/worker.h"
 #include "compat.h"
 #include "guc.h"
@@ -356,7 +357,7 @@ work(void)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (!follow_settings() || !jobq_service_allows_executors() ||
-			jobq_slot_must_leave(&worker_ref))
+			jobq_slot_must_leave(&worker_ref) || jobq_temporary_is_left())
 			return;
 		switch (jobq_run_next())
 		{

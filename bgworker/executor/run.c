@@ -14,7 +14,9 @@
  * commits as soon as no other job may follow, and never waits for new jobs.
  *
  * Users' code runs only in execute.c.  When a job has ended, the session is
- * reset before anything is recorded.
+ * reset before anything is recorded.  Temporary objects are removed before
+ * that if they are the transaction's, and after it if they were committed:
+ * what was committed must not be done again because that fails.
  *
  * An error of the job itself is an outcome, and rolls back that job's
  * subtransaction.  An error in finding, recording or committing jobs is caught
@@ -40,6 +42,7 @@
 #include "bgworker/executor/outcome.h"
 #include "bgworker/executor/session.h"
 #include "bgworker/executor/share.h"
+#include "bgworker/executor/temporary.h"
 #include "bgworker/executor/unrecorded.h"
 #include "bgworker/worker.h"
 #include "job/current_job.h"
@@ -439,7 +442,10 @@ record(JobqRun *run, JobqTable *jobs, bool afresh, bool may_run_functions)
 	jobq_outcome_describe(&run->outcome, run->context);
 }
 
-/* Records a job in a transaction of its own. */
+/*
+ * Records a job in a transaction of its own, and removes the temporary objects
+ * that it has committed.
+ */
 static void
 record_afresh(JobqRun *run, bool may_run_functions)
 {
@@ -456,6 +462,8 @@ record_afresh(JobqRun *run, bool may_run_functions)
 	CommitTransactionCommand();
 	jobq_session_release();
 	jobq_outcome_log(&run->outcome);
+	if (run->lease != 0 && run->noticed)
+		jobq_temporary_remove();
 }
 
 /* Records a job's outcome in the transaction in which it was run. */
@@ -709,7 +717,7 @@ note_unrecorded(const JobqRun *run, int sqlerrcode)
 
 /*
  * Called when jobq's own code has failed after one job was run.  This is the
- * job's failure, unless that cannot be recorded either.
+ * job's failure, as recover() has noted, unless that cannot be recorded either.
  */
 static bool
 blame(JobqRun *volatile run)
@@ -761,7 +769,9 @@ run_one_by_one(Batch *batch, const ErrorData *error)
  * Recovers from an error that was not a job's own.  What a job did to the
  * session in a transaction is undone with it.  A job that ran at top level has
  * left changes in the session until it is recorded, and its lease lasts as
- * long as the process.
+ * long as the process.  What it has done is not undone either, so if it has
+ * succeeded, that is recorded once more: it may have had all of the server's
+ * locks until now.
  */
 static JobqRunResult
 recover(Batch *batch, JobqRun *run, ErrorData *error)
@@ -783,7 +793,7 @@ recover(Batch *batch, JobqRun *run, ErrorData *error)
 	}
 	if (run == NULL || !run->code_was_run)
 		return JOBQ_RUN_FAILED;
-	if (run->outcome.error == NULL)
+	if (run->outcome.error == NULL && run->lease == 0)
 		run->outcome.error = error;
 	if (!blame(run))
 		return JOBQ_RUN_SPOILED;
@@ -820,7 +830,8 @@ jobq_run_next(void)
 		error_context_stack = callbacks;
 		MemoryContextSwitchTo(batch_context);
 		error = CopyErrorData();
-		if (batch.njobs == 0 && (run == NULL || !run->code_was_run))
+		if (run == NULL || !run->code_was_run ? batch.njobs == 0 :
+			run->lease != 0 && run->outcome.error == NULL)
 			EmitErrorReport();
 		FlushErrorState();
 		result = recover(&batch, run, error);

@@ -160,9 +160,9 @@ jobq_session_is_frozen(void)
 }
 
 /*
- * Undoes what a job has done to the session.  Portals are dropped before the
- * commit, which would otherwise run the query of a cursor WITH HOLD.  Exits if
- * the session does not belong to the role afterwards.
+ * Undoes what a job has done to the session, but for temporary objects.  Portals
+ * are dropped before the commit, which would otherwise run the query of a cursor
+ * WITH HOLD.  Exits if the session does not belong to the role afterwards.
  */
 void
 jobq_session_reset(void)
@@ -170,7 +170,7 @@ jobq_session_reset(void)
 	SetPGVariable("session_authorization", NIL, false);
 	SetPGVariable("role", NIL, false);
 	ResetAllOptions();
-	jobq_session_tidy(true);
+	jobq_session_tidy(false);
 }
 
 /*

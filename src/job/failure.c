@@ -175,7 +175,9 @@ jobq_job_termination_failure(const JobqTermination *termination,
 	{
 		failure->outcome = JOBQ_FAILURE_FAILED;
 		failure->sqlstate = jobq_failure_sqlstate(termination->unrecorded);
-		failure->message = "the outcome of the job could not be recorded, so what it did was rolled back";
+		failure->message = termination->leased ?
+			"the outcome of the job could not be recorded, although what it committed stays" :
+			"the outcome of the job could not be recorded, so what it did was rolled back";
 		failure->hint = "See the server log for the error.";
 		return;
 	}

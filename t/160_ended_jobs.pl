@@ -1,0 +1,83 @@
+# t/160_ended_jobs.pl: a job's code has ended, and its outcome is not committed
+# yet.
+
+use strict;
+use warnings;
+
+use JobqTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = jobq_node('main',
+	conf => [ 'jobq.max_workers = 2', 'max_locks_per_transaction = 10', 'log_statement = none' ]);
+
+$node->sql(
+	q{
+	CREATE SEQUENCE runs;
+	CREATE TABLE seen (temporary bigint);
+	CREATE PROCEDURE hoard(p jsonb) LANGUAGE plpgsql AS $$
+		BEGIN
+			FOR i IN 1 .. 40 LOOP
+				FOR j IN 1 .. 150 LOOP
+					EXECUTE format('CREATE TEMP TABLE t_%s_%s ()', i, j);
+				END LOOP;
+				COMMIT;
+			END LOOP;
+			PERFORM nextval('public.runs');
+			IF p = '"fail"' THEN
+				RAISE EXCEPTION 'I fail';
+			END IF;
+		END $$;
+	CREATE PROCEDURE look() LANGUAGE sql AS $$
+		INSERT INTO public.seen SELECT count(*) FROM pg_class
+			WHERE relnamespace = pg_my_temp_schema() $$;
+	CREATE PROCEDURE lock_all() LANGUAGE plpgsql AS $$
+		DECLARE n bigint := 0;
+		BEGIN
+			PERFORM nextval('public.runs');
+			LOOP
+				PERFORM pg_advisory_lock(n);
+				n := n + 1;
+			END LOOP;
+		EXCEPTION WHEN out_of_memory THEN
+			NULL;
+		END $$;
+	SELECT jobq.create_queue('hoards', 'hoard(jsonb)', max_attempts => 2, backoff_base => '1 ms'),
+		jobq.create_queue('locks', 'lock_all()', max_attempts => 2, backoff_base => '1 ms'),
+		jobq.create_queue('looks', 'look()');
+});
+
+# How a job has ended, how often it was run, and its attempts.
+sub end_of
+{
+	my ($job) = @_;
+	poll_ok($node, "SELECT finished_at IS NOT NULL FROM jobq.jobs WHERE id = $job", 'the job ends');
+	return $node->sql(
+		qq{SELECT state, attempt, (SELECT last_value FROM runs),
+			(SELECT string_agg(outcome || ': ' || error, '; ' ORDER BY attempt)
+			FROM jobq.attempts WHERE job_id = $job)
+		FROM jobq.jobs WHERE id = $job});
+}
+
+# more temporary tables than the server has locks for
+my $position = log_position($node);
+my $job = $node->sql(q{SELECT jobq.enqueue('hoards', '"succeed"')});
+is(end_of($job), 'completed|1|1|',
+	'a procedure with more temporary tables than can be removed at once completes');
+ok(!$node->log_contains(qr/out of shared memory/, $position),
+	'... and they are removed in portions');
+
+$node->sql('ALTER SEQUENCE runs RESTART');
+$job = $node->sql(q{SELECT jobq.enqueue('hoards', '"fail"', max_attempts => 1)});
+is(end_of($job), 'dead|1|1|failed: I fail', '... or fails for its own reason');
+
+$node->sql(q{SELECT jobq.enqueue('looks') FROM generate_series(1, 3)});
+poll_ok($node, 'SELECT count(*) = 3 FROM seen', 'jobs run after that');
+is($node->sql('SELECT max(temporary) FROM seen'), '0', '... none finds a temporary table');
+
+# the session holds all locks that there are
+$node->sql('ALTER SEQUENCE runs RESTART');
+$job = $node->sql(q{SELECT jobq.enqueue('locks')});
+is(end_of($job), 'completed|1|1|', 'a procedure whose end is recorded at the second try completes');
+
+done_testing();

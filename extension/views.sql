@@ -101,7 +101,8 @@ COMMENT ON FUNCTION jobq_store.worker_slots IS
   'the background workers of this database, as shared memory knows them';
 
 -- A job that a background worker runs inside its transaction has a row that
--- shows nothing of it; the worker's slot does.
+-- shows nothing of it; the worker's slot does, and for a moment longer than the
+-- transaction.  The row of an attempt that has failed has its number by then.
 CREATE VIEW jobq_store.live_jobs WITH (security_barrier) AS
 SELECT
   j.id,
@@ -138,6 +139,8 @@ FROM jobq_store.job AS j
 JOIN jobq_store.queue AS q ON q.id OPERATOR(pg_catalog.=) j.queue
 LEFT JOIN jobq_store.worker_slots() AS w
   ON w.job_id OPERATOR(pg_catalog.=) j.id
+    AND (j.state OPERATOR(pg_catalog.=) 1 /* running */
+      OR w.attempt OPERATOR(pg_catalog.>) j.attempt)
 WHERE jobq_store.may_read(j.queue);
 COMMENT ON VIEW jobq_store.live_jobs IS 'the first half of jobq.jobs';
 
@@ -283,6 +286,7 @@ LEFT JOIN (
   FROM jobq_store.worker_slots() AS s
   JOIN jobq_store.job AS j ON j.id OPERATOR(pg_catalog.=) s.job_id
   WHERE j.state OPERATOR(pg_catalog.=) 0 /* pending */
+    AND s.attempt OPERATOR(pg_catalog.>) j.attempt
   GROUP BY s.queue
 ) AS w ON w.queue OPERATOR(pg_catalog.=) q.id
 WHERE jobq_store.may_read(q.id);
@@ -348,9 +352,9 @@ LEFT JOIN jobq_store.worker_slots() AS w
   ON w.job_id OPERATOR(pg_catalog.=) r.job
 CROSS JOIN LATERAL (
   SELECT CASE WHEN r.job IS NULL THEN NULL
-    WHEN w.pid IS NOT NULL THEN 'running'
     ELSE coalesce(
-      (SELECT jobq_store.job_state(j.state, j.run_at)
+      (SELECT CASE WHEN w.attempt OPERATOR(pg_catalog.>) j.attempt THEN 'running'
+          ELSE jobq_store.job_state(j.state, j.run_at) END
         FROM jobq_store.job AS j
         WHERE j.id OPERATOR(pg_catalog.=) r.job),
       (SELECT jobq_store.job_state(h.state, h.run_at)

@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 
+use JobqSession;
 use JobqTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -42,9 +43,11 @@ $node->sql(
 		EXCEPTION WHEN out_of_memory THEN
 			NULL;
 		END $$;
+	CREATE FUNCTION answer() RETURNS jsonb LANGUAGE sql AS $$ SELECT '1'::jsonb $$;
 	SELECT jobq.create_queue('hoards', 'hoard(jsonb)', max_attempts => 2, backoff_base => '1 ms'),
 		jobq.create_queue('locks', 'lock_all()', max_attempts => 2, backoff_base => '1 ms'),
-		jobq.create_queue('looks', 'look()');
+		jobq.create_queue('looks', 'look()'),
+		jobq.create_queue('answers', 'answer()');
 });
 
 # How a job has ended, how often it was run, and its attempts.
@@ -79,5 +82,33 @@ is($node->sql('SELECT max(temporary) FROM seen'), '0', '... none finds a tempora
 $node->sql('ALTER SEQUENCE runs RESTART');
 $job = $node->sql(q{SELECT jobq.enqueue('locks')});
 is(end_of($job), 'completed|1|1|', 'a procedure whose end is recorded at the second try completes');
+
+# the outcome takes its time, as a large one does
+foreach my $queue (qw(answers looks))
+{
+	my $blocker = start_session($node);
+	ask($blocker,
+			'BEGIN; LOCK TABLE '
+		  . join(', ', map { "jobq_store.history_$_" } 0 .. 7)
+		  . ' IN SHARE MODE');
+	$job = $node->sql("SELECT jobq.enqueue('$queue')");
+	poll_ok(
+		$node, q{SELECT EXISTS (SELECT FROM pg_locks AS l JOIN jobq.workers AS w USING (pid)
+			WHERE NOT l.granted AND l.relation::regclass::text LIKE 'jobq_store.history%')},
+		"$queue: the outcome cannot be written down yet");
+	is( $node->sql(
+			qq{SELECT j.state, j.attempt, j.started_at IS NOT NULL, j.worker = 'pid ' || w.pid,
+				w.state, w.queue, w.attempt, q.running
+			FROM jobq.jobs AS j JOIN jobq.workers AS w ON w.job_id = j.id
+			JOIN jobq.queues AS q ON q.queue = j.queue WHERE j.id = $job}),
+		"running|1|t|t|running|$queue|1|1",
+		'... and the job is running until then');
+	end_session($blocker);
+	poll_ok($node, "SELECT state = 'completed' FROM jobq.jobs WHERE id = $job", '... then it ends');
+	poll_ok(
+		$node,
+		"SELECT count(*) = 0 FROM jobq.workers WHERE job_id = $job",
+		'... and nobody is at it');
+}
 
 done_testing();

@@ -336,6 +336,7 @@ jobq_execute_clean_up(void)
 	limited = false;
 	jobq_watch_end();
 	(void) jobq_slot_end_job(&worker_ref);
+	jobq_slot_forget_job(&worker_ref);
 	disable_timeout(job_timeout, false);
 	jobq_session_drop_cancel(true);
 	jobq_current_job_end();

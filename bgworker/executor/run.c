@@ -460,6 +460,7 @@ record_afresh(JobqRun *run, bool may_run_functions)
 		jobq_table_close(jobs);
 	}
 	CommitTransactionCommand();
+	jobq_slot_forget_job(&worker_ref);
 	jobq_session_release();
 	jobq_outcome_log(&run->outcome);
 	if (run->lease != 0 && run->noticed)
@@ -494,6 +495,8 @@ commit(Batch *batch)
 	CommitTransactionCommand();
 	open_batch = NULL;
 	unrecorded = NULL;
+	if (batch->njobs > 0)
+		jobq_slot_forget_job(&worker_ref);
 	jobq_session_release();
 	foreach(lc, batch->outcomes)
 		jobq_outcome_log(lfirst(lc));
@@ -513,6 +516,7 @@ run_elsewhere(Batch *batch, JobqRun *run, JobqFound *found)
 	{
 		if (jobq_slot_end_job(&worker_ref) == JOBQ_CANCELLED)
 			jobq_at_commit_wake(JOBQ_WAKE_CANCEL);
+		jobq_slot_forget_job(&worker_ref);
 		jobq_session_drop_cancel(true);
 		jobq_current_job_end();
 		commit(batch);

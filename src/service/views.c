@@ -222,12 +222,36 @@ coordinator_row(const JobqDatabase *database, Datum *values, bool *nulls)
 	nulls[COL_STATE] = false;
 }
 
+/*
+ * The job at which an executor is, 0: none.  It is still at one that has ended
+ * until the outcome is committed, unless another executor is at it by then.
+ */
+static int64
+job_at_hand(const JobqWorker *workers, int i)
+{
+	int64		job_id = workers[i].job_id;
+
+	if (workers[i].state != JOBQ_WORKER_BUSY)
+		return 0;
+	if (job_id != 0 || workers[i].ended_job == 0)
+		return job_id;
+	job_id = workers[i].ended_job;
+	for (int j = 0; j < JOBQ_MAX_WORKER_SLOTS; j++)
+	{
+		if (j != i && workers[j].dboid == workers[i].dboid &&
+			(workers[j].job_id == job_id ||
+			 (workers[j].ended_job == job_id && j > i)))
+			return 0;
+	}
+	return job_id;
+}
+
 /* Fills in the row of an executor. */
 static void
-executor_row(const JobqWorker *worker, Datum *values, bool *nulls)
+executor_row(const JobqWorker *worker, int64 job_id, Datum *values,
+			 bool *nulls)
 {
-	bool		busy = worker->state == JOBQ_WORKER_BUSY &&
-	worker->job_id != 0;
+	bool		busy = job_id != 0;
 
 	memset(nulls, true, NCOLS * sizeof(bool));
 	if (worker->pid != 0)
@@ -246,7 +270,7 @@ executor_row(const JobqWorker *worker, Datum *values, bool *nulls)
 	if (busy)
 	{
 		values[COL_QUEUE] = Int32GetDatum(worker->queue);
-		values[COL_JOB_ID] = Int64GetDatum(worker->job_id);
+		values[COL_JOB_ID] = Int64GetDatum(job_id);
 		values[COL_ATTEMPT] = Int32GetDatum(worker->attempt);
 		nulls[COL_QUEUE] = nulls[COL_JOB_ID] = nulls[COL_ATTEMPT] = false;
 	}
@@ -298,7 +322,7 @@ jobq_worker_slots(PG_FUNCTION_ARGS)
 		if (workers[i].state == JOBQ_WORKER_FREE ||
 			workers[i].dboid != MyDatabaseId)
 			continue;
-		executor_row(&workers[i], values, nulls);
+		executor_row(&workers[i], job_at_hand(workers, i), values, nulls);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values,
 							 nulls);
 	}

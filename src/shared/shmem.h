@@ -284,6 +284,8 @@ typedef struct JobqWorker
 								 * as many executors as it may, has none */
 	int32		queue;			/* (W) of the running job */
 	int64		job_id;			/* (W) running job, 0: none */
+	int64		ended_job;		/* (W) the job whose code is through, and
+								 * whose outcome is not committed; 0: none */
 	int32		attempt;		/* (W) */
 	bool		leased;			/* (W) the job is held by a lease */
 	int			commits;		/* (W) jobs before it in its transaction,

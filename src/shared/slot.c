@@ -69,6 +69,7 @@ free_slot(JobqWorker *slot)
 	slot->give_way_to = InvalidOid;
 	slot->queue = 0;
 	slot->job_id = 0;
+	slot->ended_job = 0;
 	slot->attempt = 0;
 	slot->leased = false;
 	slot->cancel_job = 0;
@@ -172,7 +173,10 @@ jobq_slot_interrupt(int64 job_id)
 	return found;
 }
 
-/* Whether an executor of this database runs the job. */
+/*
+ * Whether an executor of this database runs the job, or is recording its
+ * outcome.
+ */
 bool
 jobq_slot_runs_job(int64 job_id)
 {
@@ -183,8 +187,8 @@ jobq_slot_runs_job(int64 job_id)
 	{
 		const JobqWorker *slot = &jobq_shared->workers[i];
 
-		result = slot->dboid == MyDatabaseId && slot->job_id == job_id &&
-			slot->pid != 0;
+		result = slot->dboid == MyDatabaseId && slot->pid != 0 &&
+			(slot->job_id == job_id || slot->ended_job == job_id);
 	}
 	unlock_slots();
 	return result;
@@ -823,6 +827,7 @@ jobq_slot_begin_job(const JobqWorkerRef *worker, int32 queue, int64 job_id,
 		slot->woken_for = JOBQ_NO_QUEUE;
 		slot->queue = queue;
 		slot->job_id = job_id;
+		slot->ended_job = 0;
 		slot->attempt = attempt;
 		slot->leased = false;
 		slot->commits = commits;
@@ -848,7 +853,10 @@ jobq_slot_set_leased(const JobqWorkerRef *worker)
 	unlock_slots();
 }
 
-/* The job's own code is through.  Returns how it was to end. */
+/*
+ * The job's own code is through: nobody interrupts it any more.  Returns how it
+ * was to end.
+ */
 JobqInterruption
 jobq_slot_end_job(const JobqWorkerRef *worker)
 {
@@ -861,11 +869,26 @@ jobq_slot_end_job(const JobqWorkerRef *worker)
 	{
 		if (slot->job_id != 0 && slot->cancel_job == slot->job_id)
 			result = slot->evict ? JOBQ_EVICTED : JOBQ_CANCELLED;
+		if (slot->job_id != 0)
+			slot->ended_job = slot->job_id;
 		slot->job_id = 0;
 		slot->cancel_job = 0;
 	}
 	unlock_slots();
 	return result;
+}
+
+/* The outcome of the job that has ended is committed, or was rolled back. */
+void
+jobq_slot_forget_job(const JobqWorkerRef *worker)
+{
+	JobqWorker *slot;
+
+	lock_slots(LW_EXCLUSIVE);
+	slot = slot_of(worker);
+	if (slot != NULL)
+		slot->ended_job = 0;
+	unlock_slots();
 }
 
 static void

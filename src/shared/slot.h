@@ -91,5 +91,6 @@ extern bool jobq_slot_want_help(const JobqWorkerRef *worker);
 extern bool jobq_slots_want_help(Oid dboid);
 extern void jobq_slot_set_leased(const JobqWorkerRef *worker);
 extern JobqInterruption jobq_slot_end_job(const JobqWorkerRef *worker);
+extern void jobq_slot_forget_job(const JobqWorkerRef *worker);
 
 #endif							/* JOBQ_SLOT_H */

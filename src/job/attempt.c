@@ -12,18 +12,16 @@
 
 #include "job/attempt.h"
 
+#include "base/scan.h"
 #include "compat.h"
 #include "guc.h"
 #include "shared/clock.h"
 
-#include "access/genam.h"
-#include "access/tableam.h"
 #include "commands/dbcommands.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
-#include "utils/snapmgr.h"
 
 /*
  * Records an attempt that did not succeed.  Uses the job's id, queue,
@@ -77,6 +75,18 @@ jobq_job_record_attempt(const JobqJob *job, const JobqFailure *failure,
 	jobq_table_close(attempts);
 }
 
+/* Begins to read the recorded attempts of a job. */
+static void
+begin_scan(JobqScan *scan, JobqTable *attempts, int64 job_id)
+{
+	ScanKeyData key;
+
+	ScanKeyInit(&key, Anum_attempt_job_id, BTEqualStrategyNumber, F_INT8EQ,
+				Int64GetDatum(job_id));
+	jobq_scan_begin(scan, attempts, jobq_primary_key_index(attempts->rel),
+					&key, 1);
+}
+
 /*
  * Deletes the recorded attempts of a job that is being deleted, except rows
  * that others have locked because they are deleting them.
@@ -85,28 +95,17 @@ void
 jobq_job_forget_attempts(int64 job_id)
 {
 	JobqTable  *attempts = jobq_table_open(JOBQ_REL_ATTEMPT);
-	Relation	index = index_open(jobq_primary_key_index(attempts->rel),
-								   AccessShareLock);
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	IndexScanDesc scan = jobq_index_beginscan(attempts->rel, index, snapshot,
-											  1);
-	TupleTableSlot *slot = jobq_table_slot(attempts);
 	TupleTableSlot *locked = jobq_table_slot(attempts);
-	ScanKeyData key;
+	JobqScan	scan;
 
-	ScanKeyInit(&key, Anum_attempt_job_id, BTEqualStrategyNumber, F_INT8EQ,
-				Int64GetDatum(job_id));
-	index_rescan(scan, &key, 1, NULL, 0);
-	while (index_getnext_slot(scan, ForwardScanDirection, slot))
+	begin_scan(&scan, attempts, job_id);
+	while (jobq_scan_next(&scan))
 	{
-		CHECK_FOR_INTERRUPTS();
-		if (jobq_table_lock(attempts, &slot->tts_tid, snapshot,
+		if (jobq_table_lock(attempts, &scan.slot->tts_tid, scan.snapshot,
 							locked) == JOBQ_FOUND)
 			jobq_table_delete(attempts, locked);
 	}
-	index_endscan(scan);
-	UnregisterSnapshot(snapshot);
-	index_close(index, AccessShareLock);
+	jobq_scan_end(&scan);
 	jobq_table_close(attempts);
 }
 
@@ -139,30 +138,20 @@ static bool
 read_attempt(const JobqJob *job, JobqFailure *failure)
 {
 	JobqTable  *attempts = jobq_table_open(JOBQ_REL_ATTEMPT);
-	Relation	index = index_open(jobq_primary_key_index(attempts->rel),
-								   AccessShareLock);
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	IndexScanDesc scan = jobq_index_beginscan(attempts->rel, index, snapshot,
-											  1);
-	TupleTableSlot *slot = jobq_table_slot(attempts);
 	bool		found = false;
-	ScanKeyData key;
+	JobqScan	scan;
 
-	ScanKeyInit(&key, Anum_attempt_job_id, BTEqualStrategyNumber, F_INT8EQ,
-				Int64GetDatum(job->id));
-	index_rescan(scan, &key, 1, NULL, 0);
-	while (!found && index_getnext_slot(scan, ForwardScanDirection, slot))
-		found = is_present_attempt(job, slot);
+	begin_scan(&scan, attempts, job->id);
+	while (!found && jobq_scan_next(&scan))
+		found = is_present_attempt(job, scan.slot);
 	if (found)
 	{
 		memset(failure, 0, sizeof(*failure));
-		failure->sqlstate = text_column(slot, Anum_attempt_sqlstate);
-		failure->message = text_column(slot, Anum_attempt_message);
+		failure->sqlstate = text_column(scan.slot, Anum_attempt_sqlstate);
+		failure->message = text_column(scan.slot, Anum_attempt_message);
 		failure->recorded = true;
 	}
-	index_endscan(scan);
-	UnregisterSnapshot(snapshot);
-	index_close(index, AccessShareLock);
+	jobq_scan_end(&scan);
 	jobq_table_close(attempts);
 	return found;
 }

@@ -28,6 +28,7 @@
 #include "base/arguments.h"
 #include "base/extension.h"
 #include "base/rights.h"
+#include "base/scan.h"
 #include "compat.h"
 #include "job/current_job.h"
 #include "queue/queue.h"
@@ -44,8 +45,6 @@
 
 #include "wait.h"
 
-#include "access/genam.h"
-#include "access/relscan.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -100,28 +99,22 @@ static int64
 visit_jobs(int32 queue, bool remove)
 {
 	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
-	Relation	index = index_open(jobq_relation_oid(JOBQ_IDX_JOB_DISPATCH),
-								   AccessShareLock);
-	TupleTableSlot *slot = jobq_table_slot(jobs);
 	TupleTableSlot *locked = jobq_table_slot(jobs);
 	int64		remaining = 0;
-	Snapshot	snapshot;
-	IndexScanDesc scan;
+	JobqScan	scan;
 	ScanKeyData key;
 
 	CommandCounterIncrement();
-	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT4EQ,
 				Int32GetDatum(queue));
-	scan = jobq_index_beginscan(jobs->rel, index, snapshot, 1);
-	index_rescan(scan, &key, 1, NULL, 0);
-	while (index_getnext_slot(scan, ForwardScanDirection, slot))
+	jobq_scan_begin(&scan, jobs, jobq_relation_oid(JOBQ_IDX_JOB_DISPATCH),
+					&key, 1);
+	while (jobq_scan_next(&scan))
 	{
 		JobqJob		job;
 
-		CHECK_FOR_INTERRUPTS();
 		if (!remove ||
-			jobq_job_lock_row(jobs, slot, snapshot, locked,
+			jobq_job_lock_row(jobs, scan.slot, scan.snapshot, locked,
 							  &job) != JOBQ_FOUND)
 		{
 			remaining++;
@@ -139,9 +132,7 @@ visit_jobs(int32 queue, bool remove)
 		/* a run of a schedule may wait for its end */
 		jobq_at_commit_wake(JOBQ_WAKE_SCHEDULES);
 	}
-	index_endscan(scan);
-	UnregisterSnapshot(snapshot);
-	index_close(index, NoLock);
+	jobq_scan_end(&scan);
 	jobq_table_close(jobs);
 	return remaining;
 }

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * json_object.c
- *	  Building a jsonb object field by field.
+ *	  Building a jsonb object field by field, and reading a field of one.
  *
  * IDENTIFICATION
  *	  src/base/json_object.c
@@ -99,4 +99,14 @@ jobq_json_end(JobqJsonObject *object)
 	JsonbValue *result = pushJsonbValue(&object->state, WJB_END_OBJECT, NULL);
 
 	return JsonbPGetDatum(JsonbValueToJsonb(result));
+}
+
+bool
+jobq_json_find(Datum jsonb, const char *key, JsonbValue *value)
+{
+	Jsonb	   *object = DatumGetJsonbP(jsonb);
+
+	return JB_ROOT_IS_OBJECT(object) &&
+		getKeyJsonValueFromContainer(&object->root, key, strlen(key),
+									 value) != NULL;
 }

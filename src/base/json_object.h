@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * json_object.h
- *	  Building a jsonb object field by field.
+ *	  Building a jsonb object field by field, and reading a field of one.
  *
  * IDENTIFICATION
  *	  src/base/json_object.h
@@ -31,5 +31,8 @@ extern void jobq_json_add_null(JobqJsonObject *object, const char *key);
 extern void jobq_json_add_jsonb(JobqJsonObject *object, const char *key,
 								Jsonb *value);
 extern Datum jobq_json_end(JobqJsonObject *object);
+
+/* Reads a key of a jsonb; false if that is no object, or has no such key. */
+extern bool jobq_json_find(Datum jsonb, const char *key, JsonbValue *value);
 
 #endif							/* JOBQ_JSON_OBJECT_H */

@@ -15,7 +15,6 @@
 #include "queue/ready.h"
 #include "shared/wake.h"
 
-#include "utils/jsonb.h"
 
 static bool (*death_is_possible) (const JobqQueue *queue) = NULL;
 static void (*tell_of_death) (const JobqJob *job, const JobqQueue *queue,
@@ -54,16 +53,9 @@ jobq_job_may_die(const JobqQueue *queue)
 static char *
 schedule_of(const JobqJob *job)
 {
-	Jsonb	   *headers;
 	JsonbValue	value;
 
-	if (job->nulls[Anum_job_headers - 1])
-		return NULL;
-	headers = DatumGetJsonbP(job->values[Anum_job_headers - 1]);
-	if (!JB_ROOT_IS_OBJECT(headers) ||
-		getKeyJsonValueFromContainer(&headers->root, "schedule",
-									 strlen("schedule"), &value) == NULL ||
-		value.type != jbvString)
+	if (!jobq_job_header(job, "schedule", &value) || value.type != jbvString)
 		return NULL;
 	return pnstrdup(value.val.string.val, value.val.string.len);
 }

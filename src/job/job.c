@@ -21,6 +21,7 @@
 #include "job/job.h"
 
 #include "base/extension.h"
+#include "base/json_object.h"
 #include "job/job_column.h"
 #include "queue/queue.h"
 #include "queue/queue_cache.h"
@@ -343,4 +344,11 @@ jobq_job_form_row(const JobqJob *job, const JobqQueue *queue, Datum *values,
 		values[column->row - 1] = isnull ? (Datum) 0 :
 			flatten(job->values[column->job - 1]);
 	}
+}
+
+bool
+jobq_job_header(const JobqJob *job, const char *name, JsonbValue *value)
+{
+	return !job->nulls[Anum_job_headers - 1] &&
+		jobq_json_find(job->values[Anum_job_headers - 1], name, value);
 }

@@ -21,6 +21,7 @@
 #include "queue/queue_row.h"
 #include "shared/lane.h"
 
+#include "utils/jsonb.h"
 #include "utils/snapshot.h"
 
 /*
@@ -70,6 +71,10 @@ extern void jobq_job_write_back(JobqJob *job);
 extern void jobq_job_name_worker(JobqJob *job, int pid);
 extern bool jobq_job_ends_by_timeout(const JobqJob *job,
 									 const JobqQueue *queue);
+
+/* Reads a header; false if the job has none of that name. */
+extern bool jobq_job_header(const JobqJob *job, const char *name,
+							JsonbValue *value);
 
 /* The job as a jobq.job composite; values are flattened. */
 extern void jobq_job_form_row(const JobqJob *job, const JobqQueue *queue,

@@ -44,15 +44,9 @@
 static bool
 is_report(const JobqJob *job)
 {
-	Jsonb	   *headers;
 	JsonbValue	value;
 
-	if (job->nulls[Anum_job_headers - 1])
-		return false;
-	headers = DatumGetJsonbP(job->values[Anum_job_headers - 1]);
-	return JB_ROOT_IS_OBJECT(headers) &&
-		getKeyJsonValueFromContainer(&headers->root, REPORT_HEADER,
-									 strlen(REPORT_HEADER), &value) != NULL;
+	return jobq_job_header(job, REPORT_HEADER, &value);
 }
 
 /* The queue to which a queue's dead jobs are reported, or NULL. */

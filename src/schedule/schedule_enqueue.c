@@ -176,16 +176,9 @@ is_caught_up(JobqTable *jobs, HeapTuple job)
 	bool		isnull;
 	Datum		headers = heap_getattr(job, Anum_job_headers,
 									   RelationGetDescr(jobs->rel), &isnull);
-	Jsonb	   *object;
 	JsonbValue	value;
 
-	if (isnull)
-		return false;
-	object = DatumGetJsonbP(headers);
-	return JB_ROOT_IS_OBJECT(object) &&
-		getKeyJsonValueFromContainer(&object->root, HEADER_CAUGHT_UP,
-									 strlen(HEADER_CAUGHT_UP),
-									 &value) != NULL &&
+	return !isnull && jobq_json_find(headers, HEADER_CAUGHT_UP, &value) &&
 		value.type == jbvBool && value.val.boolean;
 }
 

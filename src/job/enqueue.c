@@ -200,7 +200,6 @@ enqueue_unique(JobqTable *jobs, const JobqEnqueueOptions *options, int64 id,
 	Datum		values[Natts_job];
 	bool		nulls[Natts_job];
 	ItemPointerData conflict;
-	JobqPlace	place;
 	int64		existing;
 
 	form_job(options, id, payload, values, nulls);
@@ -231,8 +230,7 @@ enqueue_unique(JobqTable *jobs, const JobqEnqueueOptions *options, int64 id,
 			return existing;
 		}
 	}
-	jobq_job_place(values, &jobs->written, &place);
-	jobq_at_commit_ready(options->queue, &place);
+	jobq_job_note_ready(jobs, options->queue, values);
 	return id;
 }
 

@@ -32,8 +32,9 @@
 const JobqEnd jobq_no_result = {.result_is_null = true};
 
 /* The job will be claimable when the row written last is committed. */
-static void
-note_ready(JobqTable *jobs, const JobqQueue *queue, const Datum *values)
+void
+jobq_job_note_ready(JobqTable *jobs, const JobqQueue *queue,
+					const Datum *values)
 {
 	JobqPlace	place;
 
@@ -67,7 +68,7 @@ jobq_job_insert(JobqTable *jobs, const JobqQueue *queue, const Datum *values,
 				const bool *nulls)
 {
 	jobq_table_insert(jobs, values, nulls);
-	note_ready(jobs, queue, values);
+	jobq_job_note_ready(jobs, queue, values);
 }
 
 /*
@@ -189,7 +190,7 @@ give_back(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 	job->nulls[Anum_job_expires_at - 1] = true;
 	jobq_table_update(jobs, job->slot, job->values, job->nulls);
 	jobq_ready_settle(job->id);
-	note_ready(jobs, queue, job->values);
+	jobq_job_note_ready(jobs, queue, job->values);
 }
 
 /*
@@ -334,7 +335,7 @@ jobq_job_replace(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 	apply(job, JOBQ_EVENT_EDIT);
 	jobq_table_update(jobs, job->slot, values, nulls);
 	jobq_ready_settle(job->id);
-	note_ready(jobs, queue, values);
+	jobq_job_note_ready(jobs, queue, values);
 	/* the row has moved, and expire.c may have passed its old place */
 	if (job->attempt == 0 && !nulls[Anum_job_expires_at - 1])
 		jobq_at_commit_expiry(DatumGetTimestampTz(values[Anum_job_expires_at - 1]));

@@ -352,9 +352,7 @@ was_cancelled(int64 id, int64 lease)
 
 	if (slot == NULL)
 		return false;
-	queue = jobq_queue_by_id(DatumGetInt32(slot_getattr(slot,
-														Anum_history_queue,
-														&isnull)));
+	queue = jobq_history_queue(slot);
 	result = lease != 0 && queue != NULL &&
 		jobq_queue_allows(queue, GetUserId(), JOBQ_PRIV_CONSUME) &&
 		DatumGetInt16(slot_getattr(slot, Anum_history_state, &isnull)) ==

@@ -181,6 +181,15 @@ jobq_history_read_state(int64 id, JobqState *state)
 	return true;
 }
 
+const JobqQueue *
+jobq_history_queue(TupleTableSlot *row)
+{
+	bool		isnull;
+
+	return jobq_queue_by_id(DatumGetInt32(slot_getattr(row, Anum_history_queue,
+													   &isnull)));
+}
+
 bool
 jobq_history_is_kept(int32 queue_id, JobqState state, TimestampTz finished_at,
 					 const Interval *unique_for)

@@ -37,6 +37,9 @@ extern TupleTableSlot *jobq_history_read(int64 id, JobqTable **table);
 /* Sets the final state of a finished job; returns false if there is none. */
 extern bool jobq_history_read_state(int64 id, JobqState *state);
 
+/* The queue of a row of history, NULL if it is gone. */
+extern const JobqQueue *jobq_history_queue(TupleTableSlot *row);
+
 /*
  * Whether a finished job is on record: its queue still keeps it, by the
  * current setting even for jobs that finished before it was set, or it was

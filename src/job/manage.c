@@ -160,12 +160,7 @@ insert_revived(const JobqQueue *queue, const Datum *values, const bool *nulls)
 	else if (jobq_table_insert_unique(jobs,
 									  jobq_relation_oid(JOBQ_IDX_JOB_UNIQUE_KEY),
 									  values, nulls, &conflict))
-	{
-		JobqPlace	place;
-
-		jobq_job_place(values, &jobs->written, &place);
-		jobq_at_commit_ready(queue, &place);
-	}
+		jobq_job_note_ready(jobs, queue, values);
 	else
 	{
 		inserted = false;
@@ -191,13 +186,10 @@ lock_queue_of_finished(int64 id)
 	JobqTable  *history;
 	TupleTableSlot *slot = jobq_history_read(id, &history);
 	const JobqQueue *queue;
-	bool		isnull;
 
 	if (slot == NULL)
 		return NULL;
-	queue = jobq_queue_by_id(DatumGetInt32(slot_getattr(slot,
-														Anum_history_queue,
-														&isnull)));
+	queue = jobq_history_queue(slot);
 	jobq_table_close(history);
 	if (queue == NULL)
 		return NULL;
@@ -222,9 +214,7 @@ find_revivable(int64 id, JobqTable **history, TupleTableSlot **finished)
 	*finished = jobq_history_find(id, history);
 	if (*finished == NULL)
 		return NULL;
-	queue = jobq_queue_by_id(DatumGetInt32(slot_getattr(*finished,
-														Anum_history_queue,
-														&isnull)));
+	queue = jobq_history_queue(*finished);
 	state = (JobqState) DatumGetInt16(slot_getattr(*finished,
 												   Anum_history_state,
 												   &isnull));
@@ -395,13 +385,10 @@ delete_finished(int64 id)
 	JobqTable  *history;
 	TupleTableSlot *finished = jobq_history_find(id, &history);
 	const JobqQueue *queue;
-	bool		isnull;
 
 	if (finished == NULL)
 		return false;
-	queue = jobq_queue_by_id(DatumGetInt32(slot_getattr(finished,
-														Anum_history_queue,
-														&isnull)));
+	queue = jobq_history_queue(finished);
 	if (queue != NULL)
 	{
 		jobq_queue_recheck_job(queue->id, JOBQ_PRIV_MANAGE, id);

@@ -48,6 +48,21 @@ jobq_subtransaction(void (*action) (void *arg), void *arg)
 	return error;
 }
 
+bool
+jobq_error_is_of_server(const ErrorData *error)
+{
+	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
+	{
+		case ERRCODE_INSUFFICIENT_RESOURCES:
+		case ERRCODE_SYSTEM_ERROR:
+		case ERRCODE_TRANSACTION_ROLLBACK:
+		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:
+			return true;
+		default:
+			return false;
+	}
+}
+
 /*
  * Does something about one job of many, so that an error in it is in no other's
  * way: false if there was one, which the log has.  An error that is not the
@@ -64,16 +79,8 @@ jobq_subtransaction_for_job(void (*action) (void *arg), void *arg,
 
 	if (error == NULL)
 		return true;
-	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
-	{
-		case ERRCODE_INSUFFICIENT_RESOURCES:
-		case ERRCODE_SYSTEM_ERROR:
-		case ERRCODE_TRANSACTION_ROLLBACK:
-		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:	/* a table is missing */
-			ReThrowError(error);
-		default:
-			break;
-	}
+	if (jobq_error_is_of_server(error))
+		ReThrowError(error);
 	now = GetCurrentTimestamp();
 	if (job_id != last_job ||
 		TimestampDifferenceExceeds(logged_at, now, COMPLAINT_MS))

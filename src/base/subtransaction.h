@@ -19,6 +19,12 @@
  */
 extern ErrorData *jobq_subtransaction(void (*action) (void *arg), void *arg);
 
+/*
+ * Whether an error is of the server and not of the action, as want of memory or
+ * space, or a table that is missing: then the next action would fail, too.
+ */
+extern bool jobq_error_is_of_server(const ErrorData *error);
+
 extern bool jobq_subtransaction_for_job(void (*action) (void *arg), void *arg,
 										const char *what, int64 job_id);
 

@@ -260,16 +260,8 @@ handle_failure(Ending *ending, ErrorData *error)
 	const JobqExpiredLease *expired = &ending->search.found[ending->first];
 	TimestampTz until = ending->search.now + FAILED_DELAY;
 
-	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
-	{
-		case ERRCODE_INSUFFICIENT_RESOURCES:
-		case ERRCODE_SYSTEM_ERROR:
-		case ERRCODE_TRANSACTION_ROLLBACK:
-		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:	/* a table is missing */
-			ReThrowError(error);
-		default:
-			break;
-	}
+	if (jobq_error_is_of_server(error))
+		ReThrowError(error);
 	ereport(WARNING,
 			(errcode(error->sqlerrcode),
 			 errmsg("could not end the lease of job " INT64_FORMAT ": %s",

@@ -107,22 +107,17 @@ handle_failure(JobqFiring *firing, const ErrorData *error)
 		jobq_firing_put_off(firing->batch, jobq_firing_next_run(firing), 0);
 		return;
 	}
-	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
+	if (jobq_error_is_of_server(error))
 	{
-		case ERRCODE_TRANSACTION_ROLLBACK:
-		case ERRCODE_INSUFFICIENT_RESOURCES:
-		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:
-		case ERRCODE_SYSTEM_ERROR:
-			ereport(WARNING,
-					(errmsg("schedule \"%s\" could not run and will be tried again",
-							name),
-					 errdetail_internal("%s", error->message)));
-			jobq_firing_try_later(firing->batch, jobq_firing_next_run(firing), FAILED_DELAY);
-			break;
-		default:
-			jobq_firing_disable(firing, error->message);
-			break;
+		ereport(WARNING,
+				(errmsg("schedule \"%s\" could not run and will be tried again",
+						name),
+				 errdetail_internal("%s", error->message)));
+		jobq_firing_try_later(firing->batch, jobq_firing_next_run(firing),
+							  FAILED_DELAY);
 	}
+	else
+		jobq_firing_disable(firing, error->message);
 }
 
 static Relation

@@ -53,6 +53,7 @@
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
+#include "utils/builtins.h"
 
 /* Leases that end later are not listed yet. */
 #define LISTED_AHEAD (USECS_PER_HOUR)
@@ -499,15 +500,6 @@ jobq_leases_find_over(JobqLeaseSearch *search)
 	take_spare(search);
 }
 
-static int
-compare_roles(const void *a, const void *b)
-{
-	Oid			x = *(const Oid *) a;
-	Oid			y = *(const Oid *) b;
-
-	return x < y ? -1 : x > y;
-}
-
 /*
  * Whether leases of this database that end soon have found no room; then *use
  * says which role has most entries, of all databases.
@@ -536,7 +528,7 @@ jobq_leases_find_no_room(JobqLeaseUse *use)
 	}
 	unlock_leases();
 
-	qsort(roles, use->total, sizeof(Oid), compare_roles);
+	qsort(roles, use->total, sizeof(Oid), oid_cmp);
 	for (long i = 0, first = 0; i < use->total; i++)
 	{
 		if (roles[i] != roles[first])

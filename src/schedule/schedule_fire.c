@@ -32,6 +32,7 @@
 
 #include "base/extension.h"
 #include "base/home.h"
+#include "base/scan.h"
 #include "base/subtransaction.h"
 #include "compat.h"
 #include "schedule/fire_progress.h"
@@ -120,13 +121,6 @@ handle_failure(JobqFiring *firing, const ErrorData *error)
 		jobq_firing_disable(firing, error->message);
 }
 
-static Relation
-open_next_run_index(void)
-{
-	return index_open(jobq_relation_oid(JOBQ_IDX_SCHEDULE_NEXT_RUN),
-					  AccessShareLock);
-}
-
 /*
  * Whether the due run has to wait for the previous one according to the
  * snapshot; in that case its row need not be locked.
@@ -178,7 +172,8 @@ fire_batch(void *arg)
 {
 	JobqFireBatch *batch = arg;
 	JobqFiring *firing = palloc0(sizeof(JobqFiring));
-	Relation	index = open_next_run_index();
+	Relation	index =
+	index_open(jobq_relation_oid(JOBQ_IDX_SCHEDULE_NEXT_RUN), AccessShareLock);
 	MemoryContext oldcontext = CurrentMemoryContext;
 	TupleTableSlot *due;
 	IndexScanDesc scan;
@@ -241,34 +236,27 @@ static TimestampTz
 earliest_run(TimestampTz from)
 {
 	JobqTable  *schedules = jobq_table_open(JOBQ_REL_SCHEDULE);
-	Relation	index = open_next_run_index();
-	TupleTableSlot *slot = jobq_table_slot(schedules);
 	TimestampTz result = JOBQ_NEVER;
-	Snapshot	snapshot;
-	IndexScanDesc scan;
+	JobqScan	scan;
 	ScanKeyData key;
 
 	CommandCounterIncrement();
-	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	ScanKeyInit(&key, 1, BTGreaterEqualStrategyNumber, F_TIMESTAMPTZ_GE,
 				TimestampTzGetDatum(from));
-	scan = jobq_index_beginscan(schedules->rel, index, snapshot, 1);
-	index_rescan(scan, &key, 1, NULL, 0);
-	while (index_getnext_slot(scan, ForwardScanDirection, slot))
+	jobq_scan_begin(&scan, schedules,
+					jobq_relation_oid(JOBQ_IDX_SCHEDULE_NEXT_RUN), &key, 1);
+	while (jobq_scan_next(&scan))
 	{
 		bool		isnull;
 
-		CHECK_FOR_INTERRUPTS();
-		if (!is_at_home(slot))
+		if (!is_at_home(scan.slot))
 			continue;
-		result = DatumGetTimestampTz(slot_getattr(slot,
+		result = DatumGetTimestampTz(slot_getattr(scan.slot,
 												  Anum_schedule_next_run,
 												  &isnull));
 		break;
 	}
-	index_endscan(scan);
-	UnregisterSnapshot(snapshot);
-	index_close(index, NoLock);
+	jobq_scan_end(&scan);
 	jobq_table_close(schedules);
 	return result;
 }

@@ -176,6 +176,29 @@ find_local(const JobqCron *cron, int64_t from, int64_t to, int64_t *found)
 	}
 }
 
+/* A time during which a zone's offset does not change. */
+typedef struct Stretch
+{
+	int64_t		end;			/* where the next one begins */
+	int32_t		offset;			/* from UTC, in seconds */
+	int32_t		next_offset;	/* of the next one */
+	bool		last;			/* goes on to the end of what is searched */
+} Stretch;
+
+/* Return the stretch that begins at a time, up to and including `to`. */
+static Stretch
+stretch_from(const JobqZone *zone, int64_t start, int64_t to)
+{
+	Stretch		stretch = {0};
+
+	stretch.last = !zone->next_change(zone->arg, start, &stretch.end,
+									  &stretch.offset, &stretch.next_offset) ||
+		stretch.end <= start || stretch.end > to;
+	if (stretch.last)
+		stretch.end = to + 1;
+	return stretch;
+}
+
 /*
  * Find the first firing with from <= firing <= to.
  */
@@ -188,40 +211,33 @@ find_firing(const JobqCron *cron, const JobqZone *zone, int64_t from,
 
 	for (;;)
 	{
-		int64_t		change = 0;
-		int32_t		before = 0;
-		int32_t		after = 0;
+		Stretch		stretch = stretch_from(zone, start, to);
 		int64_t		local;
-		bool		last;
 
-		last = !zone->next_change(zone->arg, start, &change, &before,
-								  &after) ||
-			change <= start || change > to;
-		if (last)
-			change = to + 1;
-
-		if (change > from &&
-			find_local(cron, max_int64(max_int64(start, from) + before,
+		if (stretch.end > from &&
+			find_local(cron, max_int64(max_int64(start, from) + stretch.offset,
 									   reached),
-					   change + before, &local))
+					   stretch.end + stretch.offset, &local))
 		{
-			*found = local - before;
+			*found = local - stretch.offset;
 			return true;
 		}
-		if (last)
+		if (stretch.last)
 			return false;
 
 		if (cron->fixed_time)
 		{
-			reached = max_int64(reached, change + before);
-			if (change >= from && after - before <= GAP_MAX &&
-				find_local(cron, reached, change + after, &local))
+			reached = max_int64(reached, stretch.end + stretch.offset);
+			if (stretch.end >= from &&
+				stretch.next_offset - stretch.offset <= GAP_MAX &&
+				find_local(cron, reached, stretch.end + stretch.next_offset,
+						   &local))
 			{
-				*found = change;
+				*found = stretch.end;
 				return true;
 			}
 		}
-		start = change;
+		start = stretch.end;
 	}
 }
 
@@ -316,40 +332,33 @@ count_firings(const JobqCron *cron, const JobqZone *zone, int64_t from,
 
 	for (;;)
 	{
-		int64_t		change = 0;
-		int32_t		before = 0;
-		int32_t		after = 0;
+		Stretch		stretch = stretch_from(zone, start, to);
 		int64_t		local;
-		bool		last;
 
-		last = !zone->next_change(zone->arg, start, &change, &before,
-								  &after) ||
-			change <= start || change > to;
-		if (last)
-			change = to + 1;
-
-		if (change > from)
+		if (stretch.end > from)
 			count += count_local(cron,
-								 max_int64(max_int64(start, from) + before,
+								 max_int64(max_int64(start, from) + stretch.offset,
 										   reached),
-								 change + before);
-		if (last)
+								 stretch.end + stretch.offset);
+		if (stretch.last)
 			return count;
 
 		if (cron->fixed_time)
 		{
-			reached = max_int64(reached, change + before);
-			if (change >= from && after - before <= GAP_MAX &&
-				find_local(cron, reached, change + after, &local))
+			reached = max_int64(reached, stretch.end + stretch.offset);
+			if (stretch.end >= from &&
+				stretch.next_offset - stretch.offset <= GAP_MAX &&
+				find_local(cron, reached, stretch.end + stretch.next_offset,
+						   &local))
 			{
 				count++;
 				/* the change itself may be a time that matches */
-				reached = max_int64(reached, change + after);
+				reached = max_int64(reached, stretch.end + stretch.next_offset);
 				if (find_local(cron, reached, reached + 1, &local))
 					reached++;
 			}
 		}
-		start = change;
+		start = stretch.end;
 	}
 }
 

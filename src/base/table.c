@@ -353,6 +353,25 @@ jobq_table_insert_unique(JobqTable *table, Oid arbiter, const Datum *values,
 	return inserted;
 }
 
+/* What became of an attempt to lock a row version. */
+static JobqFindResult
+lock_result(TM_Result result)
+{
+	switch (result)
+	{
+		case TM_Ok:
+			return JOBQ_FOUND;
+		case TM_WouldBlock:
+			return JOBQ_BUSY;
+		case TM_Updated:
+		case TM_Deleted:
+			return JOBQ_MISSING;
+		default:
+			elog(ERROR, "unexpected result of tuple lock: %d", result);
+			return JOBQ_MISSING;	/* keep compiler quiet */
+	}
+}
+
 /*
  * Locks the row version at tid, as a snapshot saw it, without waiting.
  * JOBQ_MISSING if it is not the latest version any more.
@@ -367,21 +386,10 @@ jobq_table_lock(JobqTable *table, ItemPointer tid, Snapshot snapshot,
 	result = table_tuple_lock(table->rel, tid, snapshot, slot,
 							  GetCurrentCommandId(false), LockTupleExclusive,
 							  LockWaitSkip, 0, &failure);
-	switch (result)
-	{
-		case TM_Ok:
-			return JOBQ_FOUND;
-		case TM_WouldBlock:
-			return JOBQ_BUSY;
-		case TM_Updated:
-		case TM_Deleted:
-		case TM_SelfModified:
-		case TM_Invisible:
-			return JOBQ_MISSING;
-		default:
-			elog(ERROR, "unexpected result of tuple lock: %d", result);
-			return JOBQ_MISSING;	/* keep compiler quiet */
-	}
+	/* this command itself may have changed it since */
+	if (result == TM_SelfModified || result == TM_Invisible)
+		return JOBQ_MISSING;
+	return lock_result(result);
 }
 
 /* Reads the row with the given keys into the slot, by the latest snapshot. */
@@ -452,19 +460,7 @@ lock_version(JobqTable *table, JobqWaitPolicy wait, TupleTableSlot *slot)
 							  waits ? LockWaitBlock : LockWaitSkip,
 							  0, &failure);
 	PopActiveSnapshot();
-	switch (result)
-	{
-		case TM_Ok:
-			return JOBQ_FOUND;
-		case TM_WouldBlock:
-			return JOBQ_BUSY;
-		case TM_Updated:
-		case TM_Deleted:
-			return JOBQ_MISSING;
-		default:
-			elog(ERROR, "unexpected result of tuple lock: %d", result);
-			return JOBQ_MISSING;	/* keep compiler quiet */
-	}
+	return lock_result(result);
 }
 
 /*

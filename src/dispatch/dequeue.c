@@ -253,38 +253,47 @@ claim_from(JobqTable *jobs, const JobqQueue *queue,
 	return claimed;
 }
 
+/* Claims from one queue after the other, and returns the jobs as rows. */
+static void
+return_claimed(FunctionCallInfo fcinfo, JobqTable *jobs,
+			   const JobqQueue *const *queues, int nqueues,
+			   const ClaimOptions *options)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	int			left = options->max_jobs;
+	int64		lease = 0;
+
+	InitMaterializedSRF(fcinfo, 0);
+	jobq_async_commit_begin(jobq_async_claims);
+	for (int i = 0; i < nqueues && left > 0; i++)
+		left -= claim_from(jobs, queues[i], options, left, &lease, rsinfo);
+	jobq_async_commit_end();
+}
+
 Datum
 jobq_dequeue(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	const JobqQueue *queue;
 	ClaimOptions options;
 	JobqTable  *jobs;
-	int64		lease = 0;
 
 	jobq_begin_write("jobq.dequeue()");
 	jobs = jobq_table_open(JOBQ_REL_JOB);
 	queue = source_queue_argument(fcinfo);
 	read_options(fcinfo, 1, &options);
-	InitMaterializedSRF(fcinfo, 0);
-	jobq_async_commit_begin(jobq_async_claims);
-	claim_from(jobs, queue, &options, options.max_jobs, &lease, rsinfo);
+	return_claimed(fcinfo, jobs, &queue, 1, &options);
 	jobq_table_close(jobs);
-	jobq_async_commit_end();
 	return (Datum) 0;
 }
 
 Datum
 jobq_dequeue_any(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	ClaimOptions options;
 	Datum	   *names;
 	int			nnames;
 	const JobqQueue **queues;
 	JobqTable  *jobs;
-	int64		lease = 0;
-	int			left;
 
 	jobq_begin_write("jobq.dequeue_any()");
 	jobs = jobq_table_open(JOBQ_REL_JOB);
@@ -295,13 +304,8 @@ jobq_dequeue_any(PG_FUNCTION_ARGS)
 	for (int i = 0; i < nnames; i++)
 		queues[i] = source_queue(TextDatumGetCString(names[i]));
 	read_options(fcinfo, 1, &options);
-	InitMaterializedSRF(fcinfo, 0);
-	jobq_async_commit_begin(jobq_async_claims);
-	left = options.max_jobs;
-	for (int i = 0; i < nnames && left > 0; i++)
-		left -= claim_from(jobs, queues[i], &options, left, &lease, rsinfo);
+	return_claimed(fcinfo, jobs, queues, nnames, &options);
 	jobq_table_close(jobs);
-	jobq_async_commit_end();
 	return (Datum) 0;
 }
 
@@ -348,11 +352,9 @@ jobq_take(PG_FUNCTION_ARGS)
 Datum
 jobq_next(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	const JobqQueue *queue;
 	ClaimOptions options;
 	JobqTable  *jobs;
-	int64		lease = 0;
 
 	jobq_begin_write("jobq.next()");
 	jobs = jobq_table_open(JOBQ_REL_JOB);
@@ -375,10 +377,7 @@ jobq_next(PG_FUNCTION_ARGS)
 			queue = source_queue_argument(fcinfo);
 		}
 	}
-	InitMaterializedSRF(fcinfo, 0);
-	jobq_async_commit_begin(jobq_async_claims);
-	claim_from(jobs, queue, &options, options.max_jobs, &lease, rsinfo);
-	jobq_async_commit_end();
+	return_claimed(fcinfo, jobs, &queue, 1, &options);
 	jobq_table_close(jobs);
 	return (Datum) 0;
 }

@@ -25,6 +25,7 @@
 #include "queue/ready.h"
 #include "schedule/schedule_history.h"
 #include "service/hooks.h"
+#include "service/prepared.h"
 #include "shared/async_commit.h"
 #include "shared/note.h"
 #include "shared/queue_change.h"
@@ -57,6 +58,7 @@ _PG_init(void)
 		jobq_on_dead_init();
 		jobq_schedule_history_init();
 
+		jobq_prepared_init();
 		jobq_hooks_init();
 		jobq_sandbox_planner_set_up();
 		jobq_launcher_register();

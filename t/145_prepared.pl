@@ -1,5 +1,5 @@
-# t/145_prepared.pl: finishing a prepared transaction has everybody look anew
-# for jobs and queues only if that transaction has changed some.
+# t/145_prepared.pl: finishing a prepared transaction has others look anew for
+# jobs only in the queues in which that transaction has changed some.
 
 use strict;
 use warnings;
@@ -22,7 +22,9 @@ $node->sql(
 	CREATE ROLE stranger LOGIN;
 	CREATE TABLE t (i int);
 	GRANT ALL ON t TO stranger;
+	SELECT jobq.grant_usage('stranger', may_create => true);
 	SELECT jobq.create_queue('q', lease => '1 h'), jobq.create_queue('other');
+	SELECT jobq.alter_queue('other', owner => 'stranger');
 	SELECT count(*) FROM generate_series(1, 10) AS i, LATERAL jobq.enqueue_many('q',
 		array_fill('1'::jsonb, '{50}'), priority => i);
 	SELECT count(*) FROM jobq.dequeue('q', 5)});
@@ -70,9 +72,21 @@ foreach my $end ('COMMIT', 'ROLLBACK')
 		'0', "$end PREPARED of who has read jobs: nor then");
 	foreach my $statement (
 		"SELECT jobq.enqueue('other')",
+		"SELECT count(*) FROM jobq.dequeue('other')",
 		"SELECT jobq.pause('other')",
+		"SELECT jobq.create_queue('made')",
+		"SELECT jobq.schedule('daily', '0 0 * * *', queue => 'other')")
+	{
+		is(reads_after('stranger', $statement, $end),
+			'0', "$end PREPARED after $statement: nor then in another queue");
+		$node->sql(q{SELECT jobq.resume('other');
+			SELECT jobq.drop_queue(queue) FROM jobq.queues WHERE queue = 'made';
+			SELECT jobq.unschedule(name) FROM jobq.schedules});
+	}
+	foreach my $statement (
+		"SELECT jobq.enqueue('q')",
 		"SELECT count(*) FROM jobq.dequeue('q')",
-		"SELECT jobq.cancel(max(id)) FROM jobq.jobs WHERE queue = 'q'")
+		"SELECT jobq.cancel(max(id)) FROM jobq.jobs WHERE queue = 'q' AND state = 'ready'")
 	{
 		cmp_ok(reads_after('postgres', $statement, $end),
 			'>', 0, "$end PREPARED after $statement: it is looked for jobs anew");
@@ -80,7 +94,15 @@ foreach my $end ('COMMIT', 'ROLLBACK')
 	}
 }
 
-$node->sql("BEGIN; SELECT jobq.enqueue('other'); PREPARE TRANSACTION 'it''s'");
+$node->sql("BEGIN; SELECT jobq.enqueue('q'); PREPARE TRANSACTION 'theirs'");
+reads();
+like(sql_error($node, "SET SESSION AUTHORIZATION stranger; $_ PREPARED 'theirs'"),
+	qr/42501/, "$_ PREPARED of another's transaction fails")
+  foreach 'COMMIT', 'ROLLBACK';
+is(reads(), '0', 'and changes nothing');
+$node->sql("ROLLBACK PREPARED 'theirs'");
+
+$node->sql("BEGIN; SELECT jobq.enqueue('q'); PREPARE TRANSACTION 'it''s'");
 reads();
 is(reads(), '0', 'prepared: no index is read');
 $node->sql("ROLLBACK PREPARED 'it''s'");

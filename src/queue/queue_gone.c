@@ -13,6 +13,7 @@
 #include "queue/queue_gone.h"
 
 #include "queue/ready.h"
+#include "shared/mark.h"
 #include "shared/queue_state.h"
 #include "shared/waiter.h"
 #include "shared/xact_end.h"
@@ -67,9 +68,24 @@ end_keeping_off(const DroppedQueue *dropped)
 	jobq_ready_look_now(state);
 }
 
+/* See queue_gone.h. */
+void
+jobq_queue_gone_now(int32 queue, bool renamed)
+{
+	jobq_waiters_wake(MyDatabaseId, queue, PG_INT32_MAX);
+	if (!renamed)
+		jobq_queue_state_forget(queue);
+}
+
 static void
 at_transaction_end(XactEvent event)
 {
+	if (event == XACT_EVENT_PRE_PREPARE)
+	{
+		for (DroppedQueue *d = dropped_queues; d != NULL; d = d->next)
+			jobq_mark(d->renamed ? JOBQ_MARK_RENAMED : JOBQ_MARK_GONE,
+					  d->queue);
+	}
 	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
 	{
 		for (DroppedQueue *d = dropped_queues; d != NULL; d = d->next)
@@ -78,11 +94,7 @@ at_transaction_end(XactEvent event)
 	if (event == XACT_EVENT_COMMIT)
 	{
 		for (DroppedQueue *d = dropped_queues; d != NULL; d = d->next)
-		{
-			jobq_waiters_wake(MyDatabaseId, d->queue, PG_INT32_MAX);
-			if (!d->renamed)
-				jobq_queue_state_forget(d->queue);
-		}
+			jobq_queue_gone_now(d->queue, d->renamed);
 	}
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
 		event == XACT_EVENT_PREPARE)

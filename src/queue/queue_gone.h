@@ -20,4 +20,7 @@ extern void jobq_queue_gone_note_dropped(int32 queue, bool force);
 /* Called when a queue is renamed: wakes sessions that wait for its jobs. */
 extern void jobq_queue_gone_note_renamed(int32 queue);
 
+/* For callbacks: the queue was dropped, or renamed, and all can see it. */
+extern void jobq_queue_gone_now(int32 queue, bool renamed);
+
 #endif							/* JOBQ_QUEUE_GONE_H */

@@ -24,6 +24,7 @@
 #include "queue/queue_cache.h"
 #include "shared/clock.h"
 #include "shared/database.h"
+#include "shared/mark.h"
 #include "shared/note.h"
 #include "shared/queue_change.h"
 #include "shared/queue_state.h"
@@ -297,8 +298,15 @@ look_again(const JobqNote *note, TimestampTz now)
 	jobq_ready_look_now(jobq_queue_state_find(queue));
 }
 
+static void
+mark_look_again(const JobqNote *note)
+{
+	jobq_mark(JOBQ_MARK_LOOK, *jobq_note_const_data(note, int32));
+}
+
 static const JobqNoteKind look_again_kind = {
-	.commit = {[JOBQ_NOTE_WAKES] = look_again}
+	.commit = {[JOBQ_NOTE_WAKES] = look_again},
+	.mark = mark_look_again
 };
 
 /* See ready.h. */
@@ -315,8 +323,15 @@ reset_lanes(const JobqNote *note, TimestampTz now)
 	jobq_lanes_reset_database(MyDatabaseId);
 }
 
+static void
+mark_reset(const JobqNote *note)
+{
+	jobq_mark(JOBQ_MARK_ALL, 0);
+}
+
 static const JobqNoteKind reset_kind = {
-	.commit = {[JOBQ_NOTE_LANES] = reset_lanes}
+	.commit = {[JOBQ_NOTE_LANES] = reset_lanes},
+	.mark = mark_reset
 };
 
 /* See ready.h. */
@@ -493,10 +508,24 @@ give_back(const JobqNote *note, TimestampTz now)
 	wake_for_jobs(note, now);
 }
 
+/* The places of jobs are not marked: all lanes of the queue are reset. */
+static void
+mark_jobs(const JobqNote *note)
+{
+	jobq_mark(JOBQ_MARK_JOBS, jobq_note_const_data(note, ReadyNote)->queue);
+}
+
+static void
+mark_look(const JobqNote *note)
+{
+	jobq_mark(JOBQ_MARK_LOOK, jobq_note_const_data(note, ReadyNote)->queue);
+}
+
 static const JobqNoteKind new_kind = {
 	.commit = {[JOBQ_NOTE_LANES] = lower_lane,
 	[JOBQ_NOTE_WAKES] = wake_for_jobs},
 	.abort = forget_new,
+	.mark = mark_jobs,
 	.merge = merge_new
 };
 
@@ -504,11 +533,13 @@ static const JobqNoteKind locked_kind = {
 	.commit = {[JOBQ_NOTE_LANES] = lower_lane_of_locked,
 	[JOBQ_NOTE_WAKES] = wake_for_locked},
 	.abort = give_back,
+	.mark = mark_jobs,
 	.merge = merge_locked
 };
 
 static const JobqNoteKind look_kind = {
-	.commit = {[JOBQ_NOTE_WAKES] = wake_for_look}
+	.commit = {[JOBQ_NOTE_WAKES] = wake_for_look},
+	.mark = mark_look
 };
 
 /*

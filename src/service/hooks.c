@@ -30,11 +30,9 @@
 #include "jobq.h"
 #include "service/prepared.h"
 #include "shared/database.h"
-#include "shared/queue_change.h"
 #include "shared/slot.h"
 #include "shared/startup.h"
 #include "shared/wake.h"
-#include "shared/xact_end.h"
 
 #include <signal.h>
 
@@ -75,7 +73,6 @@ typedef struct Effect
 	Oid			dboid;
 	bool		drops_database;
 	bool		drops_extension;
-	bool		finishes_prepared;
 } Effect;
 
 static ProcessUtility_hook_type previous_process_utility = NULL;
@@ -180,17 +177,6 @@ drops_owner(const DropOwnedStmt *statement)
 	return false;
 }
 
-/* Whether a command finishes a prepared transaction that has changed jobs. */
-static bool
-finishes_prepared(const TransactionStmt *statement)
-{
-	if (statement->kind != TRANS_STMT_COMMIT_PREPARED &&
-		statement->kind != TRANS_STMT_ROLLBACK_PREPARED)
-		return false;
-	return jobq_database_find(MyDatabaseId) != NULL &&
-		jobq_prepared_has_written(statement->gid);
-}
-
 /*
  * The database that a command needs for itself, NULL: none.  *as_template is
  * set if the command copies it.
@@ -254,10 +240,6 @@ judge(const Node *statement, Effect *effect)
 				effect->kind = LETS_WORKERS_LEAVE;
 				effect->dboid = MyDatabaseId;
 			}
-			break;
-		case T_TransactionStmt:
-			effect->finishes_prepared =
-				finishes_prepared((const TransactionStmt *) statement);
 			break;
 		default:
 			break;
@@ -393,34 +375,6 @@ run_command(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 								params, queryEnv, dest, qc);
 }
 
-/* This command's transaction finishes a prepared one that has changed jobs. */
-static bool finishing_prepared = false;
-
-/*
- * The effects of a prepared transaction are visible, or undone, and no
- * callback has reported them.  Called when the command's own transaction ends,
- * even by an error, since a cancel may arrive just after the prepared
- * transaction was finished.
- */
-static void
-at_transaction_end(XactEvent event)
-{
-	JobqDatabase *database;
-
-	if (!finishing_prepared ||
-		(event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT))
-		return;
-	finishing_prepared = false;
-	database = jobq_database_find(MyDatabaseId);
-	if (database == NULL)
-		return;
-	jobq_queue_changes_publish_all(database);
-	pg_atomic_fetch_add_u32(&database->generation, 1);
-	jobq_lanes_reset_database(MyDatabaseId);
-	jobq_wake_coordinator(database, JOBQ_WAKE_RESYNC | JOBQ_WAKE_LEASES |
-						  JOBQ_WAKE_CONFIG);
-}
-
 static void
 process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 				ProcessUtilityContext context, ParamListInfo params,
@@ -451,7 +405,8 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 		return;
 	}
 
-	finishing_prepared = finishing_prepared || effect.finishes_prepared;
+	if (IsA(pstmt->utilityStmt, TransactionStmt))
+		jobq_prepared_follow((const TransactionStmt *) pstmt->utilityStmt);
 	run_command(pstmt, queryString, readOnlyTree, context, params, queryEnv,
 				dest, qc);
 }
@@ -462,5 +417,4 @@ jobq_hooks_init(void)
 {
 	previous_process_utility = ProcessUtility_hook;
 	ProcessUtility_hook = process_utility;
-	jobq_xact_end_follow(JOBQ_XACT_PREPARED, at_transaction_end, NULL);
 }

@@ -3,9 +3,15 @@
  * prepared.c
  *	  What prepared transactions have to do with jobq.
  *
- * Who finishes one that has changed jobs or queues has others look at
- * everything (hooks.c), which takes time.  One that has not must not do that:
- * anybody can prepare such transactions, a thousand in a second.
+ * Who finishes a prepared transaction tells others what it has changed, and
+ * knows that from the marks (mark.h) that it was prepared with.  The marks are
+ * locks that conflict with nothing: the transaction has a lock on an object of
+ * the class jobq_store.queue, whose number is the mark's value and whose
+ * subobject is its kind.  Prepared transactions keep their locks, after a crash
+ * and on a promoted standby, too, and all can read them.
+ *
+ * Nobody makes others look at more than that: anybody can prepare a thousand
+ * transactions in a second.
  *
  * IDENTIFICATION
  *	  src/service/prepared.c
@@ -19,51 +25,280 @@
 #include "base/extension.h"
 #include "base/statement.h"
 #include "jobq.h"
+#include "queue/queue_gone.h"
+#include "queue/ready.h"
+#include "shared/database.h"
+#include "shared/lane.h"
+#include "shared/lease_registry.h"
+#include "shared/mark.h"
+#include "shared/queue_change.h"
+#include "shared/queue_state.h"
+#include "shared/wake.h"
+#include "shared/xact_end.h"
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
 /*
- * The locks of the prepared transaction $1 are those of who has the lock on its
- * number.  Who only reads has AccessShareLock.
+ * The marks, of kind and value, of the prepared transaction $1, if $2 owns it,
+ * or $3.  Its locks are those of who has the lock on its number.  Who has an
+ * exclusive lock on a table of jobq, as after DROP EXTENSION, may have changed
+ * anything.
  */
-static const char written_query[] =
-"SELECT FROM pg_catalog.pg_prepared_xacts AS p"
+static const char marks_query[] =
+"SELECT CASE WHEN l.locktype = 'object' THEN l.objsubid ELSE $5 END,"
+" coalesce(l.objid, 0)"
+" FROM pg_catalog.pg_prepared_xact() AS p"
 " JOIN pg_catalog.pg_locks AS x ON x.locktype = 'transactionid'"
 " AND x.transactionid = p.transaction AND x.pid IS NULL"
 " JOIN pg_catalog.pg_locks AS l ON l.virtualtransaction = x.virtualtransaction"
-" AND l.pid IS NULL AND l.locktype = 'relation' AND l.mode <> 'AccessShareLock'"
-" JOIN pg_catalog.pg_class AS c ON c.oid = l.relation"
+" AND l.pid IS NULL AND l.database = p.dbid"
+" WHERE p.gid = $1 AND (p.ownerid = $2 OR $3)"
+" AND p.dbid = (SELECT d.oid FROM pg_catalog.pg_database AS d"
+" WHERE d.datname = pg_catalog.current_database())"
+" AND (l.locktype = 'object' AND l.classid = $4 AND l.objsubid > 0"
+" OR l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock'"
+" AND l.relation IN (SELECT c.oid FROM pg_catalog.pg_class AS c"
 " JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace"
-" WHERE p.gid = $1 AND p.database = pg_catalog.current_database()"
-" AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d"
-" WHERE d.datname = p.database)"
-" AND n.nspname = '" JOBQ_STORE_SCHEMA "' LIMIT 1";
+" WHERE n.nspname = '" JOBQ_STORE_SCHEMA "'))"
+" ORDER BY 1";
 
 /*
- * Whether a prepared transaction of this database has written to the tables of
- * jobq, or locked rows there: then it has locks on them.  Needs a transaction.
- *
- * Should somebody finish it right now, and prepare another one of this name,
- * what that has done is found by the sweep.
+ * The marks of the prepared transaction that this one finishes, in
+ * TopTransactionContext, in the order of their kinds.
  */
-bool
-jobq_prepared_has_written(const char *gid)
-{
-	Oid			type = TEXTOID;
-	Datum		value;
-	bool		result;
+static JobqMark *finished = NULL;
+static int	nfinished = 0;
+static bool commits = false;
 
-	/* nobody knows; there are no lanes then */
-	if (!jobq_is_installed())
-		return true;
+/* ----------------------------------------------------------------- making */
+
+/* Locks the marks that were made.  Raises an error if there is no room. */
+static void
+lock_marks(void)
+{
+	int			n;
+	const JobqMark *marks = jobq_mark_all(&n);
+
+	/* one that drops the extension has locked its tables */
+	if (n == 0 || !jobq_is_installed())
+		return;
+	for (int i = 0; i < n; i++)
+	{
+		LOCKTAG		tag;
+
+		SET_LOCKTAG_OBJECT(tag, MyDatabaseId,
+						   jobq_relation_oid(JOBQ_REL_QUEUE), marks[i].value,
+						   marks[i].kind);
+		(void) LockAcquire(&tag, AccessShareLock, false, false);
+	}
+}
+
+/* ---------------------------------------------------------------- reading */
+
+/* Takes over what the query has found. */
+static void
+keep_marks(void)
+{
+	bool		isnull;
+
+	nfinished = 0;
+	finished = MemoryContextAlloc(TopTransactionContext,
+								  Max(SPI_processed, 1) * sizeof(JobqMark));
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple	row = SPI_tuptable->vals[i];
+		TupleDesc	desc = SPI_tuptable->tupdesc;
+
+		finished[i].kind = DatumGetInt16(SPI_getbinval(row, desc, 1, &isnull));
+		finished[i].value = DatumGetObjectId(SPI_getbinval(row, desc, 2,
+														   &isnull));
+		nfinished++;
+	}
+}
+
+/*
+ * Reads the marks of a prepared transaction that the user may finish.  Should
+ * somebody do that right now, and prepare another one of this name, what that
+ * has done is found by the sweep.
+ */
+static void
+read_marks(const char *gid)
+{
+	Oid			types[] = {TEXTOID, OIDOID, BOOLOID, OIDOID, INT2OID};
+	Datum		values[lengthof(types)];
+
+	values[0] = CStringGetTextDatum(gid);
+	values[1] = ObjectIdGetDatum(GetUserId());
+	values[2] = BoolGetDatum(superuser());
+	values[3] = ObjectIdGetDatum(jobq_relation_oid(JOBQ_REL_QUEUE));
+	values[4] = Int16GetDatum(JOBQ_MARK_ALL);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	SPI_connect();
-	value = CStringGetTextDatum(gid);
-	result = jobq_statement_query(written_query, 1, &type, &value) > 0;
+	(void) jobq_statement_query(marks_query, lengthof(types), types, values);
+	keep_marks();
 	SPI_finish();
 	PopActiveSnapshot();
-	return result;
+}
+
+/* See prepared.h. */
+void
+jobq_prepared_follow(const TransactionStmt *statement)
+{
+	static const JobqMark all = {.kind = JOBQ_MARK_ALL};
+
+	if (statement->kind != TRANS_STMT_COMMIT_PREPARED &&
+		statement->kind != TRANS_STMT_ROLLBACK_PREPARED)
+		return;
+	if (jobq_database_find(MyDatabaseId) == NULL)
+		return;
+	(void) jobq_database();		/* for tell(), which must not fail */
+	commits = statement->kind == TRANS_STMT_COMMIT_PREPARED;
+	if (jobq_is_installed())
+	{
+		read_marks(statement->gid);
+		return;
+	}
+	/* it may create the extension, and nobody else uses it here */
+	finished = MemoryContextAlloc(TopTransactionContext, sizeof(JobqMark));
+	finished[0] = all;
+	nfinished = 1;
+}
+
+/* ----------------------------------------------------------------- acting */
+
+/* The value of the first mark of a kind, 0 if there is none. */
+static uint32
+first_value(JobqMarkKind kind)
+{
+	for (int i = 0; i < nfinished; i++)
+	{
+		if (finished[i].kind == kind)
+			return finished[i].value;
+	}
+	return 0;
+}
+
+/* Has everybody look at everything anew. */
+static void
+act_on_all(JobqDatabase *database)
+{
+	jobq_queue_changes_publish_all(database);
+	pg_atomic_fetch_add_u32(&database->generation, 1);
+	jobq_lanes_reset_database(MyDatabaseId);
+	jobq_wake_coordinator(database, JOBQ_WAKE_RESYNC | JOBQ_WAKE_LEASES |
+						  JOBQ_WAKE_CONFIG);
+}
+
+/* Jobs of the queue have become claimable, or are free again. */
+static void
+act_on_jobs(int32 queue, bool reset)
+{
+	JobqQueueState *state = jobq_queue_state_find(queue);
+
+	if (reset && state != NULL)
+		jobq_lanes_reset(state);
+	jobq_ready_look_now(state);
+}
+
+/*
+ * Acts on a mark of a transaction that was committed, and of one that was
+ * rolled back if the mark is about locks.
+ */
+static void
+act_on(const JobqMark *mark, JobqDatabase *database, bool committed)
+{
+	uint32		value = mark->value;
+	TimestampTz when = jobq_mark_to_time(value);
+
+	switch ((JobqMarkKind) mark->kind)
+	{
+		case JOBQ_MARK_ALL:
+			act_on_all(database);
+			break;
+		case JOBQ_MARK_CHANGED:
+			jobq_queue_changes_publish(database, value,
+									   first_value(JOBQ_MARK_OWNER));
+			break;
+		case JOBQ_MARK_OWNER:
+			jobq_queue_changes_publish(database,
+									   first_value(JOBQ_MARK_CHANGED), value);
+			break;
+		case JOBQ_MARK_MANY_CHANGED:
+			jobq_queue_changes_publish_all(database);
+			break;
+		case JOBQ_MARK_GONE:
+		case JOBQ_MARK_RENAMED:
+			jobq_queue_gone_now(value, mark->kind == JOBQ_MARK_RENAMED ||
+								!committed);
+			break;
+		case JOBQ_MARK_JOBS:
+		case JOBQ_MARK_LOOK:
+			act_on_jobs(value, mark->kind == JOBQ_MARK_JOBS);
+			break;
+		case JOBQ_MARK_LEASES:
+			jobq_leases_leave_out(when);
+			break;
+		case JOBQ_MARK_EXPIRY:
+			jobq_wake_for_expiry(when);
+			break;
+		case JOBQ_MARK_SCHEDULE:
+			jobq_wake_for_schedule(when);
+			break;
+		case JOBQ_MARK_WAKES:
+			jobq_wake_coordinator(database, value);
+			break;
+	}
+}
+
+/*
+ * The effects of a prepared transaction are visible, or undone.  Called when
+ * the command's own transaction ends, even by an error, since a cancel may
+ * arrive just after the prepared transaction was finished.
+ */
+static void
+tell(bool certain)
+{
+	JobqDatabase *database = jobq_database_find(MyDatabaseId);
+
+	for (int i = 0; i < nfinished && database != NULL; i++)
+	{
+		if (commits || finished[i].kind == JOBQ_MARK_ALL ||
+			finished[i].kind == JOBQ_MARK_JOBS)
+			act_on(&finished[i], database, certain);
+	}
+}
+
+static void
+at_transaction_end(XactEvent event)
+{
+	switch (event)
+	{
+		case XACT_EVENT_PRE_PREPARE:
+			lock_marks();
+			return;
+		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_ABORT:
+			tell(event == XACT_EVENT_COMMIT);
+			break;
+		case XACT_EVENT_PREPARE:
+			break;
+		default:
+			return;
+	}
+	jobq_mark_forget_all();
+	finished = NULL;
+	nfinished = 0;
+}
+
+/* Called once, by _PG_init. */
+void
+jobq_prepared_init(void)
+{
+	jobq_xact_end_follow(JOBQ_XACT_PREPARED, at_transaction_end, NULL);
 }

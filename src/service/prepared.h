@@ -11,6 +11,14 @@
 #ifndef JOBQ_PREPARED_H
 #define JOBQ_PREPARED_H
 
-extern bool jobq_prepared_has_written(const char *gid);
+#include "nodes/parsenodes.h"
+
+extern void jobq_prepared_init(void);
+
+/*
+ * Called before COMMIT PREPARED and ROLLBACK PREPARED, and other commands for
+ * transactions: others are told what the transaction finished has changed.
+ */
+extern void jobq_prepared_follow(const TransactionStmt *statement);
 
 #endif							/* JOBQ_PREPARED_H */

@@ -43,9 +43,9 @@
  *	 cursor moves down.
  *
  * Transactions that were prepared have no callbacks here when they end
- * (hooks.c), and a rewritten table has other TIDs: then all that is known of
- * the queues is dropped, which is always allowed.  test/model has the protocol
- * as a model; names there are those of the functions here.
+ * (mark.h), and a rewritten table has other TIDs: then all that is known of
+ * the queues concerned is dropped, which is always allowed.  test/model has the
+ * protocol as a model; names there are those of the functions here.
  *
  * A queue whose priorities are not known (discovered is false) has them read
  * from the index by the next claim.  After that, a priority without a lane has

@@ -47,6 +47,7 @@
 #include "shared/area.h"
 #include "shared/clock.h"
 #include "shared/database.h"
+#include "shared/mark.h"
 #include "shared/note.h"
 #include "shared/wake.h"
 
@@ -167,6 +168,19 @@ list_lease(const JobqLeaseKey *key, TimestampTz until, int procno, Oid role,
 		database->unlisted_noted = Min(database->unlisted_noted, until);
 		database->leases_overflow = database->leases_overflow || !far;
 	}
+	unlock_leases();
+	jobq_wake_at(database, until);
+}
+
+/* See lease_registry.h. */
+void
+jobq_leases_leave_out(TimestampTz until)
+{
+	JobqDatabase *database = jobq_database();
+
+	lock_leases(LW_EXCLUSIVE);
+	database->unlisted_due = Min(database->unlisted_due, until);
+	database->unlisted_noted = Min(database->unlisted_noted, until);
 	unlock_leases();
 	jobq_wake_at(database, until);
 }
@@ -394,9 +408,29 @@ forget_bound(const JobqNote *note, TimestampTz now)
 		jobq_lease_forget(noted->job_id, noted->lease);
 }
 
+/*
+ * Who finishes the transaction does not know the leases.  One that is bound to
+ * a session must be listed by that: it cannot be prepared.
+ */
+static void
+mark_lease(const JobqNote *note)
+{
+	const LeaseNote *noted = jobq_note_const_data(note, LeaseNote);
+
+	if (noted->until == JOBQ_NEVER)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot PREPARE a transaction that has claimed a job for the session"),
+				 errdetail("The claim of job " INT64_FORMAT " ends with the session, and a prepared transaction does not.",
+						   noted->job_id),
+				 errhint("Claim the job with session_bound => false.")));
+	jobq_mark_time(JOBQ_MARK_LEASES, noted->until);
+}
+
 static const JobqNoteKind lease_kind = {
 	.commit = {[JOBQ_NOTE_LEASES] = register_noted},
-	.abort = forget_bound
+	.abort = forget_bound,
+	.mark = mark_lease
 };
 
 void

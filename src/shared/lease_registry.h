@@ -32,6 +32,12 @@ extern void jobq_lease_register(int64 job_id, int64 lease, TimestampTz until,
 								int procno);
 extern void jobq_lease_forget(int64 job_id, int64 lease);
 
+/*
+ * Leases have become visible that are not listed, the first of which ends at
+ * that time.  For callbacks.
+ */
+extern void jobq_leases_leave_out(TimestampTz until);
+
 /* Whether the registry knows the job by this very lease. */
 extern bool jobq_lease_is_registered(int64 job_id, int64 lease);
 

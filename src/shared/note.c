@@ -151,6 +151,17 @@ forget(int level)
 	}
 }
 
+/* Makes marks of all notes, for who will finish the transaction. */
+static void
+mark(void)
+{
+	for (int i = 0; i < nnotes; i++)
+	{
+		if (notes[i].kind->mark != NULL)
+			notes[i].kind->mark(&notes[i]);
+	}
+}
+
 /* What is known of the transaction from now on is on disk only. */
 static void
 leave_to_prepared(void)
@@ -208,6 +219,9 @@ at_transaction_end(XactEvent event)
 		case XACT_EVENT_ABORT:
 			forget(1);
 			break;
+		case XACT_EVENT_PRE_PREPARE:
+			mark();
+			return;
 		case XACT_EVENT_PREPARE:
 			leave_to_prepared();
 			break;

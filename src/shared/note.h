@@ -6,8 +6,7 @@
  * Modules note it while the transaction runs (memory is allocated then), and
  * it is carried out when the transaction has become visible, which cannot
  * fail.  What a rolled back savepoint has noted is forgotten.  PREPARE
- * TRANSACTION forgets all; COMMIT PREPARED has the coordinator look at
- * everything (hooks.c).
+ * TRANSACTION makes marks of the notes (mark.h), and forgets them.
  *
  * IDENTIFICATION
  *	  src/shared/note.h
@@ -44,7 +43,8 @@ typedef struct JobqNote
 
 /*
  * What becomes of notes of a kind; each function may be NULL.  None may fail
- * or allocate, but for merge, which is called while the transaction runs, too.
+ * or allocate, but for mark, and merge, which is called while the transaction
+ * runs, too.
  */
 typedef struct JobqNoteKind
 {
@@ -53,6 +53,9 @@ typedef struct JobqNoteKind
 
 	/* it is forgotten, since its (sub)transaction is rolled back */
 	void		(*abort) (const JobqNote *note, TimestampTz now);
+
+	/* the transaction is about to be prepared; this one may raise an error */
+	void		(*mark) (const JobqNote *note);
 
 	/* it is forgotten, since the transaction is prepared */
 	void		(*prepare) (const JobqNote *note);

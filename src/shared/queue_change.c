@@ -28,6 +28,7 @@
 #include "shared/queue_change.h"
 
 #include "shared/database.h"
+#include "shared/mark.h"
 #include "shared/wake.h"
 #include "shared/xact_end.h"
 
@@ -120,6 +121,15 @@ publish(JobqDatabase *database, const JobqQueueChange *changes, int n,
 	SpinLockRelease(&database->changes_mutex);
 }
 
+/* See queue_change.h. */
+void
+jobq_queue_changes_publish(JobqDatabase *database, int32 queue, Oid owner)
+{
+	JobqQueueChange change = {queue, owner};
+
+	publish(database, &change, 1, false);
+}
+
 /* Nobody knows what has been changed. */
 void
 jobq_queue_changes_publish_all(JobqDatabase *database)
@@ -193,11 +203,29 @@ tell(void)
 		pg_atomic_fetch_add_u32(&jobq_database()->generation, 1);
 }
 
+/* Makes marks of the changes, for who will finish the transaction. */
+static void
+mark(void)
+{
+	for (int i = 0; i < nnoted; i++)
+	{
+		jobq_mark(JOBQ_MARK_CHANGED, noted[i].queue);
+		jobq_mark(JOBQ_MARK_OWNER, noted[i].owner);
+	}
+	if (all_noted)
+		jobq_mark(JOBQ_MARK_MANY_CHANGED, 0);
+	if (all_changed)
+		jobq_mark(JOBQ_MARK_ALL, 0);
+}
+
 static void
 at_transaction_end(XactEvent event)
 {
 	switch (event)
 	{
+		case XACT_EVENT_PRE_PREPARE:
+			mark();
+			return;
 		case XACT_EVENT_COMMIT:
 			tell();
 			break;

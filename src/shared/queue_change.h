@@ -26,7 +26,14 @@ extern void jobq_at_commit_service_changed(void);
 /* The same: any queue may have been changed, and what else there is. */
 extern void jobq_at_commit_all_changed(void);
 
-/* At once, for callbacks: nobody knows what has been changed. */
+/*
+ * At once, for callbacks: a queue has been changed, which belongs, or belonged,
+ * to the owner.
+ */
+extern void jobq_queue_changes_publish(JobqDatabase *database, int32 queue,
+									   Oid owner);
+
+/* The same: nobody knows what has been changed. */
 extern void jobq_queue_changes_publish_all(JobqDatabase *database);
 
 /* The changes of all transactions; all may be in callbacks. */

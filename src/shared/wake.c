@@ -14,6 +14,7 @@
 #include "shared/wake.h"
 
 #include "shared/database.h"
+#include "shared/mark.h"
 #include "shared/note.h"
 
 #include "access/xact.h"
@@ -101,17 +102,29 @@ jobq_wake_for_queue_at(JobqQueueState *state, TimestampTz when)
 	jobq_wake_at(jobq_database(), when);
 }
 
-static void
-tell_of_expiry(const JobqNote *note, TimestampTz now)
+/* See wake.h. */
+void
+jobq_wake_for_expiry(TimestampTz when)
 {
-	TimestampTz when = *jobq_note_const_data(note, TimestampTz);
-
 	(void) jobq_wake_lower_time(&jobq_database()->expires_low, when);
 	jobq_wake_at(jobq_database(), when);
 }
 
+static void
+tell_of_expiry(const JobqNote *note, TimestampTz now)
+{
+	jobq_wake_for_expiry(*jobq_note_const_data(note, TimestampTz));
+}
+
+static void
+mark_expiry(const JobqNote *note)
+{
+	jobq_mark_time(JOBQ_MARK_EXPIRY, *jobq_note_const_data(note, TimestampTz));
+}
+
 static const JobqNoteKind due_kind = {
-	.commit = {[JOBQ_NOTE_WAKES] = tell_of_expiry}
+	.commit = {[JOBQ_NOTE_WAKES] = tell_of_expiry},
+	.mark = mark_expiry
 };
 
 void
@@ -121,17 +134,29 @@ jobq_at_commit_expiry(TimestampTz when)
 }
 
 /* The coordinator must look at schedules that are due from then on. */
-static void
-tell_of_schedule(const JobqNote *note, TimestampTz now)
+void
+jobq_wake_for_schedule(TimestampTz next_run)
 {
-	TimestampTz next_run = *jobq_note_const_data(note, TimestampTz);
-
 	(void) jobq_wake_lower_time(&jobq_database()->schedules_low, next_run);
 	jobq_wake_at(jobq_database(), next_run);
 }
 
+static void
+tell_of_schedule(const JobqNote *note, TimestampTz now)
+{
+	jobq_wake_for_schedule(*jobq_note_const_data(note, TimestampTz));
+}
+
+static void
+mark_schedule(const JobqNote *note)
+{
+	jobq_mark_time(JOBQ_MARK_SCHEDULE,
+				   *jobq_note_const_data(note, TimestampTz));
+}
+
 static const JobqNoteKind schedule_kind = {
-	.commit = {[JOBQ_NOTE_WAKES] = tell_of_schedule}
+	.commit = {[JOBQ_NOTE_WAKES] = tell_of_schedule},
+	.mark = mark_schedule
 };
 
 void
@@ -151,8 +176,15 @@ tell_of_scheduled_job(const JobqNote *note, TimestampTz now)
 		jobq_wake_coordinator(database, JOBQ_WAKE_SCHEDULES);
 }
 
+static void
+mark_scheduled_job(const JobqNote *note)
+{
+	jobq_mark(JOBQ_MARK_WAKES, JOBQ_WAKE_SCHEDULES);
+}
+
 static const JobqNoteKind scheduled_job_kind = {
-	.commit = {[JOBQ_NOTE_WAKES] = tell_of_scheduled_job}
+	.commit = {[JOBQ_NOTE_WAKES] = tell_of_scheduled_job},
+	.mark = mark_scheduled_job
 };
 
 /* Whether the latest note is of that kind and subtransaction. */
@@ -180,8 +212,15 @@ wake_for_reasons(const JobqNote *note, TimestampTz now)
 						  *jobq_note_const_data(note, uint32));
 }
 
+static void
+mark_reasons(const JobqNote *note)
+{
+	jobq_mark(JOBQ_MARK_WAKES, *jobq_note_const_data(note, uint32));
+}
+
 static const JobqNoteKind wake_kind = {
-	.commit = {[JOBQ_NOTE_WAKES] = wake_for_reasons}
+	.commit = {[JOBQ_NOTE_WAKES] = wake_for_reasons},
+	.mark = mark_reasons
 };
 
 void

@@ -37,9 +37,11 @@ extern void jobq_wake_for_queue_at(JobqQueueState *state, TimestampTz when);
 
 /* A job's expires_at was written: the coordinator has to look at it then. */
 extern void jobq_at_commit_expiry(TimestampTz when);
+extern void jobq_wake_for_expiry(TimestampTz when);
 
 /* A schedule's next_run was written. */
 extern void jobq_at_commit_schedule(TimestampTz next_run);
+extern void jobq_wake_for_schedule(TimestampTz next_run);
 
 /* A job that belongs to a schedule has ended. */
 extern void jobq_at_commit_scheduled_job_end(void);

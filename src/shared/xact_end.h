@@ -30,7 +30,7 @@ typedef enum JobqXactStep
 								 * has failed: these three */
 	JOBQ_XACT_RETENTION,
 	JOBQ_XACT_SCHEDULES,
-	JOBQ_XACT_PREPARED,			/* a prepared transaction has been finished */
+	JOBQ_XACT_PREPARED,			/* marks are kept, or acted upon (mark.h) */
 	JOBQ_XACT_NUM_STEPS
 } JobqXactStep;
 

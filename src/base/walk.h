@@ -15,6 +15,9 @@
 
 #include "utils/snapshot.h"
 
+/* Number of blocks to read in one transaction. */
+#define JOBQ_WALK_BLOCKS 256
+
 /* Is given each row, in a memory context that is reset after it. */
 typedef void (*JobqRowVisitor) (JobqTable *table, TupleTableSlot *row,
 								Snapshot snapshot, void *arg);

@@ -3,7 +3,7 @@
  * history.c
  *	  Writing and finding finished jobs.
  *
- * History is a ring of segments (extension/tables.sql); retention.c advances
+ * History is a ring of segments (extension/tables.sql); segment.c advances
  * from one to the next.  A job is in at most one of them.
  *
  * IDENTIFICATION
@@ -116,7 +116,7 @@ jobq_history_add(JobqTable *jobs, const JobqJob *job, const JobqEnd *end)
  * found; sets it to NULL otherwise.
  *
  * Segments are searched from the current one backwards.  The current one is
- * then searched again, since retention.c moves rows there.
+ * then searched again, since segment.c moves rows there.
  */
 static TupleTableSlot *
 find_job(int64 id, bool lock, JobqTable **table)

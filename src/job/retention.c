@@ -1,27 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * retention.c
- *	  How long finished jobs are kept: the ring of history segments.
- *
- * History is a ring of segments (tables), one of which is current and written
- * to.  After a while the next one, which is the oldest, becomes current.  It
- * is emptied first:
- *
- *	1. Rows that must be kept longer (dead letters mostly) move to the segment
- *	   that is written to, some blocks per transaction, so that every snapshot
- *	   sees them once.  Those that somebody has locked are left for later.
- *	2. When no snapshot is left that sees them in the old place, the segment is
- *	   truncated and becomes the one that is written to, in one transaction.
- *	   TRUNCATE wants a lock that keeps readers out, so it is only done when
- *	   nobody else uses the segment at the moment; else a minute later.
+ *	  How long finished jobs are kept.
  *
  * The views hide expired rows at once; retention only reclaims disk space.
- *
- * A backend that finishes a job looks up the current segment right before it
- * writes (queue.c).  If that is just out of date, it writes to the previous
- * segment, which is emptied seven turns later.  Nobody writes to the segment
- * that is being emptied, since it has not been current for seven turns of at
- * least an hour.
+ * History is a ring of tables (segment.c).  A segment is written to for a part
+ * of the time for which completed jobs are kept; jobs that are kept longer,
+ * dead letters mostly, move on when it is emptied.
  *
  * Limits by number and leftover attempts are handled in files of their own,
  * also in small parts.  All progress is remembered only in this process: after
@@ -36,29 +21,21 @@
 
 #include "job/retention.h"
 
-#include "base/extension.h"
 #include "base/rights.h"
 #include "base/statement.h"
-#include "base/walk.h"
 #include "job/history.h"
 #include "job/retention_attempt.h"
 #include "job/retention_count.h"
+#include "job/segment.h"
 #include "queue/queue_list.h"
-#include "queue/queue_row.h"
 #include "shared/clock.h"
 #include "shared/database.h"
-#include "shared/late.h"
 #include "shared/queue_change.h"
 #include "shared/xact_end.h"
 
-#include "access/table.h"
-#include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
-#include "storage/bufmgr.h"
-#include "storage/lmgr.h"
-#include "storage/procarray.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
@@ -66,30 +43,6 @@
 #define TURN_MAX (30 * USECS_PER_DAY)
 #define TURNS_PER_KEEP 6		/* turns during which a completed job is kept;
 								 * less than there are segments */
-#define RETRY_AFTER USECS_PER_MINUTE
-
-/* Progress of emptying a segment. */
-typedef struct Sweep
-{
-	int			segment;		/* -1: none is being emptied */
-	BlockNumber next_block;		/* InvalidBlockNumber: the end was reached */
-	BlockNumber nblocks;		/* when it was */
-	BlockNumber left_block;		/* the first one with rows that were locked */
-	TimestampTz left_since;		/* when such rows were first found */
-	FullTransactionId moved_by; /* the last transaction that moved rows, if a
-								 * snapshot may be in use that does not see
-								 * that */
-} Sweep;
-
-/* A visit to rows of the segment. */
-typedef struct Visit
-{
-	JobqTable  *current;		/* the segment that is written to */
-	int			segment;		/* its number */
-	TupleTableSlot *locked;
-	TimestampTz now;
-	bool		moved;
-} Visit;
 
 /* The parts of the work, each with its own time. */
 typedef struct Part
@@ -114,30 +67,7 @@ static Part parts[NPARTS] = {
 	[PART_ATTEMPTS] = {jobq_retention_clean_attempts, DT_NOBEGIN},
 };
 
-static Sweep sweep = {.segment = -1};
 static bool running = false;
-
-static BlockNumber
-segment_blocks(int segment)
-{
-	Relation	rel = table_open(jobq_relation_oid(JOBQ_REL_HISTORY_0 + segment),
-								 AccessShareLock);
-	BlockNumber result = RelationGetNumberOfBlocks(rel);
-
-	table_close(rel, AccessShareLock);
-	return result;
-}
-
-static bool
-history_is_empty(void)
-{
-	for (int i = 0; i < JOBQ_HISTORY_SEGMENTS; i++)
-	{
-		if (segment_blocks(i) > 0)
-			return false;
-	}
-	return true;
-}
 
 /* How long a segment is written to. */
 static int64
@@ -181,144 +111,56 @@ current_since(void)
 	return DatumGetTimestampTz(since);
 }
 
-/* Moves a row to the current segment, if it is to be kept. */
-static void
-visit_row(JobqTable *table, TupleTableSlot *row, Snapshot snapshot, void *arg)
+/* Locks the row that says which segment is current; does not wait. */
+static bool
+lock_current(void)
 {
-	Visit	   *visit = arg;
+	/* start() and stop() lock the row, too */
+	return jobq_statement_run("SELECT FROM jobq_store.service"
+							  " FOR UPDATE SKIP LOCKED",
+							  0, NULL, NULL) == 1;
+}
+
+/* Makes a segment the current one. */
+static void
+set_current(int segment, TimestampTz now)
+{
+	Oid			types[] = {INT2OID, TIMESTAMPTZOID};
+	Datum		values[] = {Int16GetDatum(segment), TimestampTzGetDatum(now)};
+
+	(void) jobq_statement_run("UPDATE jobq_store.service"
+							  " SET history_segment = $1, history_since = $2",
+							  2, types, values);
+	jobq_at_commit_service_changed();
+}
+
+/* Inserts a finished job into another segment. */
+static void
+copy_job(TupleTableSlot *row, JobqTable *table, int segment)
+{
 	Datum		values[Natts_history];
 	bool		nulls[Natts_history];
 
-	slot_getallattrs(row);
-	if (!jobq_history_row_is_kept(row))
-		return;
-	switch (jobq_table_lock(table, &row->tts_tid, snapshot, visit->locked))
-	{
-		case JOBQ_FOUND:
-			break;
-		case JOBQ_BUSY:
-			if (sweep.left_block == InvalidBlockNumber)
-				sweep.left_block = ItemPointerGetBlockNumber(&row->tts_tid);
-			if (sweep.left_since == JOBQ_NEVER)
-				sweep.left_since = visit->now;
-			jobq_late_note(sweep.left_since,
-						   jobq_late_retry(sweep.left_since, visit->now),
-						   jobq_row_holder(visit->locked));
-			return;
-		case JOBQ_MISSING:
-		case JOBQ_UNWANTED:
-			return;
-	}
 	memcpy(values, row->tts_values, sizeof(values));
 	memcpy(nulls, row->tts_isnull, sizeof(nulls));
-	values[Anum_history_segment - 1] = Int16GetDatum((int16) visit->segment);
-	jobq_table_insert(visit->current, values, nulls);
-	jobq_table_delete(table, visit->locked);
-	visit->moved = true;
+	values[Anum_history_segment - 1] = Int16GetDatum((int16) segment);
+	jobq_table_insert(table, values, nulls);
 }
 
-static void
-begin_sweep(int segment)
-{
-	sweep.segment = segment;
-	sweep.next_block = 0;
-	sweep.left_block = InvalidBlockNumber;
-	sweep.left_since = JOBQ_NEVER;
-	sweep.moved_by = InvalidFullTransactionId;
-}
+static const JobqSegmentKind history_kind = {
+	.first = JOBQ_REL_HISTORY_0,
+	.count = JOBQ_HISTORY_SEGMENTS,
+	.is_kept = jobq_history_row_is_kept,
+	.copy = copy_job,
+	.lock_current = lock_current,
+	.set_current = set_current,
+};
 
-/*
- * Moves rows to be kept out of some blocks of a segment.  Returns when to
- * continue, or JOBQ_NEVER if no such row is left.
- */
-static TimestampTz
-sweep_blocks(int segment, int current, TimestampTz now)
-{
-	JobqTable  *table;
-	Visit		visit = {.segment = current,.now = now};
+static JobqSegmentRing history = {
+	.kind = &history_kind,.sweep = {.segment = -1}
+};
 
-	if (sweep.segment != segment)
-		begin_sweep(segment);
-	if (sweep.next_block == InvalidBlockNumber)
-		return JOBQ_NEVER;
-
-	table = jobq_table_open(JOBQ_REL_HISTORY_0 + segment);
-	visit.current = jobq_table_open(JOBQ_REL_HISTORY_0 + current);
-	visit.locked = jobq_table_slot(table);
-	sweep.nblocks = RelationGetNumberOfBlocks(table->rel);
-	sweep.next_block = jobq_walk(table, sweep.next_block, JOBQ_RETENTION_BLOCKS,
-								 visit_row, &visit);
-	jobq_table_close(visit.current);
-	jobq_table_close(table);
-	if (visit.moved)
-		sweep.moved_by = GetTopFullTransactionId();
-	if (sweep.next_block != InvalidBlockNumber)
-		return now;
-	if (sweep.left_block == InvalidBlockNumber)
-		return visit.moved ? now : JOBQ_NEVER;
-
-	/* the rest of it when those rows are free */
-	sweep.next_block = sweep.left_block;
-	sweep.left_block = InvalidBlockNumber;
-	return jobq_late_retry(sweep.left_since, now);
-}
-
-/*
- * Whether a snapshot in use still sees rows in their old place.  Snapshots
- * taken from now on do not.
- */
-static bool
-moved_rows_are_in_use(void)
-{
-	int			nvxids = 0;
-
-	if (!FullTransactionIdIsValid(sweep.moved_by))
-		return false;
-	/* after half of all XIDs there is none, and comparing them is meaningless */
-	if (U64FromFullTransactionId(ReadNextFullTransactionId()) -
-		U64FromFullTransactionId(sweep.moved_by) < PG_INT32_MAX)
-		pfree(GetCurrentVirtualXIDs(XidFromFullTransactionId(sweep.moved_by),
-									true, false, 0, &nvxids));
-	if (nvxids == 0)
-		sweep.moved_by = InvalidFullTransactionId;
-	return nvxids > 0;
-}
-
-/* Makes a segment without rows to keep the current one. */
-static bool
-take_over(int segment, TimestampTz now)
-{
-	Oid			types[] = {INT2OID, TIMESTAMPTZOID};
-	Datum		values[2];
-
-	/* start() and stop() lock the row, and are not waited for */
-	if (moved_rows_are_in_use() ||
-		jobq_statement_run("SELECT FROM jobq_store.service FOR UPDATE SKIP LOCKED", 0,
-						   NULL, NULL) != 1 ||
-		!ConditionalLockRelationOid(jobq_relation_oid(JOBQ_REL_HISTORY_0 +
-													  segment),
-									AccessExclusiveLock))
-		return false;
-	if (segment_blocks(segment) > sweep.nblocks)
-	{
-		/* has grown: go through the rest first */
-		sweep.next_block = sweep.nblocks;
-		return false;
-	}
-
-	jobq_statement_run(psprintf("TRUNCATE ONLY jobq_store.history_%d", segment), 0, NULL,
-					   NULL);
-	values[0] = Int16GetDatum(segment);
-	values[1] = TimestampTzGetDatum(now);
-	jobq_statement_run("UPDATE jobq_store.service"
-					   " SET history_segment = $1, history_since = $2",
-					   2, types, values);
-	jobq_at_commit_service_changed();
-	sweep.segment = -1;
-	return true;
-}
-
-/* See history.h. */
+/* See retention.h. */
 int
 jobq_history_overdue_segment(TimestampTz now)
 {
@@ -329,9 +171,9 @@ jobq_history_overdue_segment(TimestampTz now)
 	jobq_elevate(&elevation);
 	since = current_since();
 	jobq_restore(&elevation);
-	if (now < since + (turn > 0 ? turn : TURN_MAX) || history_is_empty())
+	if (now < since + (turn > 0 ? turn : TURN_MAX) || jobq_segments_are_empty(&history))
 		return -1;
-	return (jobq_history_segment() + 1) % JOBQ_HISTORY_SEGMENTS;
+	return jobq_segment_next(&history, jobq_history_segment());
 }
 
 /* Jobs were removed from history: their attempts are removed next. */
@@ -346,24 +188,20 @@ clean_attempts(void)
 static TimestampTz
 turn_ring(TimestampTz now)
 {
-	int			current = jobq_history_segment();
-	int			next = (current + 1) % JOBQ_HISTORY_SEGMENTS;
 	int64		turn = update_turn();
 	TimestampTz turn_ends = current_since() + turn;
-	TimestampTz swept;
+	TimestampTz again;
 
 	if (now < turn_ends)
 		return turn_ends;
-	if (history_is_empty())
+	if (jobq_segments_are_empty(&history))
 	{
 		clean_attempts();
 		return now + turn;
 	}
-	swept = sweep_blocks(next, current, now);
-	if (swept != JOBQ_NEVER)
-		return swept;
-	if (!take_over(next, now))
-		return now + RETRY_AFTER;
+	again = jobq_segment_turn(&history, jobq_history_segment(), now);
+	if (again != JOBQ_NEVER)
+		return again;
 	clean_attempts();
 	return now;
 }
@@ -379,7 +217,7 @@ at_transaction_end(XactEvent event)
 		return;
 	if (running && event == XACT_EVENT_ABORT)
 	{
-		sweep.segment = -1;
+		jobq_segment_forget(&history);
 		jobq_retention_forget_counts();
 		jobq_retention_attempts_are_due();
 		for (int i = 0; i < NPARTS; i++)

@@ -14,9 +14,6 @@
 
 #include "datatype/timestamp.h"
 
-/* Number of blocks of a table scanned in one transaction. */
-#define JOBQ_RETENTION_BLOCKS 256
-
 /*
  * The segment that should have been emptied and become current by now, or -1.
  * Needs an SPI connection.

@@ -19,7 +19,6 @@
 
 #include "base/walk.h"
 #include "compat.h"
-#include "job/retention.h"
 #include "queue/queue_cache.h"
 #include "queue/queue_row.h"
 
@@ -30,7 +29,7 @@
 #include "utils/snapmgr.h"
 
 /* Each row may require a lookup in all tables of jobs. */
-#define BLOCKS (JOBQ_RETENTION_BLOCKS / 8)
+#define BLOCKS (JOBQ_WALK_BLOCKS / 8)
 
 /* The tables that a job may be in: the live ones, and history. */
 #define NTABLES (1 + JOBQ_HISTORY_SEGMENTS)

@@ -28,7 +28,6 @@
 #include "base/extension.h"
 #include "base/walk.h"
 #include "job/history.h"
-#include "job/retention.h"
 #include "queue/queue_list.h"
 #include "queue/queue_row.h"
 #include "shared/database.h"
@@ -328,7 +327,7 @@ visit_blocks(TimestampTz now)
 	Visit		visit = {.now = now};
 
 	visit.locked = jobq_table_slot(table);
-	next_block = jobq_walk(table, next_block, JOBQ_RETENTION_BLOCKS,
+	next_block = jobq_walk(table, next_block, JOBQ_WALK_BLOCKS,
 						   phase == PHASE_COUNT ? count_row : delete_row,
 						   &visit);
 	jobq_table_close(table);

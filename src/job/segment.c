@@ -1,0 +1,240 @@
+/*-------------------------------------------------------------------------
+ *
+ * segment.c
+ *	  Rings of tables from which old rows are removed a table at a time.
+ *
+ * A ring consists of segments (tables), one of which is current and written
+ * to.  After a while, which the owner of the ring decides, the next one, which
+ * is the oldest, becomes current.  It is emptied first:
+ *
+ *	1. Rows that must be kept longer move to the segment that is written to,
+ *	   some blocks per transaction, so that every snapshot sees them once.
+ *	   Those that somebody has locked are left for later.
+ *	2. When no snapshot is left that sees them in the old place, the segment is
+ *	   truncated and becomes the one that is written to, in one transaction.
+ *	   TRUNCATE wants a lock that keeps readers out, so it is only done when
+ *	   nobody else uses the segment at the moment; else a minute later.
+ *
+ * A backend looks up the current segment right before it writes.  If that is
+ * just out of date, it writes to the previous segment, which is emptied a whole
+ * round later.  Nobody writes to the segment that is being emptied: it has not
+ * been current since the round before, and the owner keeps turns long.
+ *
+ * Progress is remembered only in the ring: if that is forgotten, the next
+ * segment is gone through from its beginning.
+ *
+ * IDENTIFICATION
+ *	  src/job/segment.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "job/segment.h"
+
+#include "base/extension.h"
+#include "base/statement.h"
+#include "base/walk.h"
+#include "jobq.h"
+#include "shared/late.h"
+
+#include "access/table.h"
+#include "access/xact.h"
+#include "storage/bufmgr.h"
+#include "storage/lmgr.h"
+#include "storage/procarray.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/timestamp.h"
+
+#define RETRY_AFTER USECS_PER_MINUTE
+
+/* A visit to rows of the segment that is being emptied. */
+typedef struct Visit
+{
+	JobqSegmentRing *ring;
+	JobqTable  *current;		/* the segment that is written to */
+	int			segment;		/* its number */
+	TupleTableSlot *locked;
+	TimestampTz now;
+	bool		moved;
+} Visit;
+
+void
+jobq_segment_forget(JobqSegmentRing *ring)
+{
+	ring->sweep.segment = -1;
+}
+
+int
+jobq_segment_next(const JobqSegmentRing *ring, int current)
+{
+	return (current + 1) % ring->kind->count;
+}
+
+static BlockNumber
+segment_blocks(const JobqSegmentRing *ring, int segment)
+{
+	Relation	rel = table_open(jobq_relation_oid(ring->kind->first + segment),
+								 AccessShareLock);
+	BlockNumber result = RelationGetNumberOfBlocks(rel);
+
+	table_close(rel, AccessShareLock);
+	return result;
+}
+
+bool
+jobq_segments_are_empty(const JobqSegmentRing *ring)
+{
+	for (int i = 0; i < ring->kind->count; i++)
+	{
+		if (segment_blocks(ring, i) > 0)
+			return false;
+	}
+	return true;
+}
+
+/* Others have locked a row that is to move: it stays for later. */
+static void
+leave_row(Visit *visit, TupleTableSlot *row)
+{
+	JobqSegmentSweep *sweep = &visit->ring->sweep;
+
+	if (sweep->left_block == InvalidBlockNumber)
+		sweep->left_block = ItemPointerGetBlockNumber(&row->tts_tid);
+	if (sweep->left_since == JOBQ_NEVER)
+		sweep->left_since = visit->now;
+	jobq_late_note(sweep->left_since,
+				   jobq_late_retry(sweep->left_since, visit->now),
+				   jobq_row_holder(visit->locked));
+}
+
+/* Moves a row to the current segment, if it is to be kept. */
+static void
+visit_row(JobqTable *table, TupleTableSlot *row, Snapshot snapshot, void *arg)
+{
+	Visit	   *visit = arg;
+
+	slot_getallattrs(row);
+	if (!visit->ring->kind->is_kept(row))
+		return;
+	switch (jobq_table_lock(table, &row->tts_tid, snapshot, visit->locked))
+	{
+		case JOBQ_FOUND:
+			break;
+		case JOBQ_BUSY:
+			leave_row(visit, row);
+			return;
+		case JOBQ_MISSING:
+		case JOBQ_UNWANTED:
+			return;
+	}
+	visit->ring->kind->copy(row, visit->current, visit->segment);
+	jobq_table_delete(table, visit->locked);
+	visit->moved = true;
+}
+
+static void
+begin_sweep(JobqSegmentSweep *sweep, int segment)
+{
+	sweep->segment = segment;
+	sweep->next_block = 0;
+	sweep->left_block = InvalidBlockNumber;
+	sweep->left_since = JOBQ_NEVER;
+	sweep->moved_by = InvalidFullTransactionId;
+}
+
+/*
+ * Moves rows to be kept out of some blocks of a segment.  Returns when to
+ * continue, or JOBQ_NEVER if no such row is left.
+ */
+static TimestampTz
+sweep_blocks(JobqSegmentRing *ring, int segment, int current, TimestampTz now)
+{
+	JobqSegmentSweep *sweep = &ring->sweep;
+	JobqTable  *table;
+	Visit		visit = {.ring = ring,.segment = current,.now = now};
+
+	if (sweep->segment != segment)
+		begin_sweep(sweep, segment);
+	if (sweep->next_block == InvalidBlockNumber)
+		return JOBQ_NEVER;
+
+	table = jobq_table_open(ring->kind->first + segment);
+	visit.current = jobq_table_open(ring->kind->first + current);
+	visit.locked = jobq_table_slot(table);
+	sweep->nblocks = RelationGetNumberOfBlocks(table->rel);
+	sweep->next_block = jobq_walk(table, sweep->next_block, JOBQ_WALK_BLOCKS,
+								  visit_row, &visit);
+	jobq_table_close(visit.current);
+	jobq_table_close(table);
+	if (visit.moved)
+		sweep->moved_by = GetTopFullTransactionId();
+	if (sweep->next_block != InvalidBlockNumber)
+		return now;
+	if (sweep->left_block == InvalidBlockNumber)
+		return visit.moved ? now : JOBQ_NEVER;
+
+	/* the rest of it when those rows are free */
+	sweep->next_block = sweep->left_block;
+	sweep->left_block = InvalidBlockNumber;
+	return jobq_late_retry(sweep->left_since, now);
+}
+
+/*
+ * Whether a snapshot in use still sees rows in their old place.  Snapshots
+ * taken from now on do not.
+ */
+static bool
+moved_rows_are_in_use(JobqSegmentSweep *sweep)
+{
+	int			nvxids = 0;
+
+	if (!FullTransactionIdIsValid(sweep->moved_by))
+		return false;
+	/* after half of all XIDs there is none, and comparing them is meaningless */
+	if (U64FromFullTransactionId(ReadNextFullTransactionId()) -
+		U64FromFullTransactionId(sweep->moved_by) < PG_INT32_MAX)
+		pfree(GetCurrentVirtualXIDs(XidFromFullTransactionId(sweep->moved_by),
+									true, false, 0, &nvxids));
+	if (nvxids == 0)
+		sweep->moved_by = InvalidFullTransactionId;
+	return nvxids > 0;
+}
+
+/* Makes a segment without rows to keep the current one; false if not now. */
+static bool
+take_over(JobqSegmentRing *ring, int segment, TimestampTz now)
+{
+	JobqSegmentSweep *sweep = &ring->sweep;
+	Oid			relid = jobq_relation_oid(ring->kind->first + segment);
+
+	if (moved_rows_are_in_use(sweep) || !ring->kind->lock_current() ||
+		!ConditionalLockRelationOid(relid, AccessExclusiveLock))
+		return false;
+	if (segment_blocks(ring, segment) > sweep->nblocks)
+	{
+		/* has grown: go through the rest first */
+		sweep->next_block = sweep->nblocks;
+		return false;
+	}
+
+	(void) jobq_statement_run(psprintf("TRUNCATE ONLY %s.%s",
+									   JOBQ_STORE_SCHEMA,
+									   quote_identifier(get_rel_name(relid))),
+							  0, NULL, NULL);
+	ring->kind->set_current(segment, now);
+	jobq_segment_forget(ring);
+	return true;
+}
+
+TimestampTz
+jobq_segment_turn(JobqSegmentRing *ring, int current, TimestampTz now)
+{
+	int			next = jobq_segment_next(ring, current);
+	TimestampTz swept = sweep_blocks(ring, next, current, now);
+
+	if (swept != JOBQ_NEVER)
+		return swept;
+	return take_over(ring, next, now) ? JOBQ_NEVER : now + RETRY_AFTER;
+}

@@ -113,14 +113,20 @@ jobq_firing_next_run(const JobqFiring *firing)
 
 /* Records the outcome of runs. */
 static void
-note_runs(JobqFiring *firing, JobqScheduleRunOutcome outcome,
-		  TimestampTz first, TimestampTz last, int64 runs, int64 job, bool caught_up,
-		  const char *reason)
+note_runs(JobqFiring *firing, const JobqScheduleEvent *event)
 {
-	JobqScheduleEvent event = {outcome, reason, first, last, runs, job,
-	caught_up};
+	jobq_schedule_history_add(&firing->history, firing->values, event);
+}
 
-	jobq_schedule_history_add(&firing->history, firing->values, &event);
+/* The same for one run. */
+static void
+note_run(JobqFiring *firing, JobqScheduleRunOutcome outcome, TimestampTz slot,
+		 const char *reason)
+{
+	JobqScheduleEvent event = {.outcome = outcome,.reason = reason,.runs = 1};
+
+	event.first = event.last = slot;
+	note_runs(firing, &event);
 }
 
 static void
@@ -145,8 +151,8 @@ jobq_firing_disable(JobqFiring *firing, const char *problem)
 	batch->disabled = lappend(batch->disabled, disabled);
 	MemoryContextSwitchTo(oldcontext);
 
-	note_runs(firing, JOBQ_SCHEDULE_RUN_FAILED, jobq_firing_next_run(firing),
-			  jobq_firing_next_run(firing), 1, 0, false, problem);
+	note_run(firing, JOBQ_SCHEDULE_RUN_FAILED, jobq_firing_next_run(firing),
+			 problem);
 	firing->values[Anum_schedule_enabled - 1] = BoolGetDatum(false);
 	firing->values[Anum_schedule_next_run - 1] =
 		TimestampTzGetDatum(JOBQ_NEVER);
@@ -244,18 +250,17 @@ first_slot(const JobqFiring *firing, TimestampTz latest)
 static void
 note_missed(JobqFiring *firing, TimestampTz slot)
 {
-	TimestampTz first = jobq_firing_next_run(firing);
-	TimestampTz last;
-	int64		runs;
+	JobqScheduleEvent event = {.outcome = JOBQ_SCHEDULE_RUN_MISSED};
 
-	if (slot <= first)
+	event.first = jobq_firing_next_run(firing);
+	if (slot <= event.first)
 		return;
-	last = jobq_timetable_latest(&firing->timetable, first,
-								 Min(slot - 1, firing->batch->now));
-	runs = jobq_timetable_count(&firing->timetable, first, last);
-	count(firing, Anum_schedule_missed_runs, runs);
-	note_runs(firing, JOBQ_SCHEDULE_RUN_MISSED, first, last, runs, 0, false,
-			  NULL);
+	event.last = jobq_timetable_latest(&firing->timetable, event.first,
+									   Min(slot - 1, firing->batch->now));
+	event.runs = jobq_timetable_count(&firing->timetable, event.first,
+									  event.last);
+	count(firing, Anum_schedule_missed_runs, event.runs);
+	note_runs(firing, &event);
 }
 
 /* Skips a run because of the previous one. */
@@ -266,8 +271,8 @@ note_skipped(JobqFiring *firing, TimestampTz slot)
 	DatumGetInt64(firing->values[Anum_schedule_last_job - 1]);
 
 	count(firing, Anum_schedule_skipped_runs, 1);
-	note_runs(firing, JOBQ_SCHEDULE_RUN_SKIPPED, slot, slot, 1, 0, false,
-			  psprintf("job " INT64_FORMAT " was not finished", last_job));
+	note_run(firing, JOBQ_SCHEDULE_RUN_SKIPPED, slot,
+			 psprintf("job " INT64_FORMAT " was not finished", last_job));
 }
 
 static OwnerBytes *
@@ -329,6 +334,10 @@ static void
 add_job(JobqFiring *firing, TimestampTz slot, bool late, bool caught_up)
 {
 	Datum	   *values = firing->values;
+	JobqScheduleEvent event = {
+		.outcome = JOBQ_SCHEDULE_RUN_ENQUEUED,.runs = 1,
+		.caught_up = caught_up
+	};
 
 	firing->added = jobq_schedule_enqueue(firing->jobs, firing->queue, values,
 										  firing->nulls, slot, caught_up);
@@ -337,8 +346,9 @@ add_job(JobqFiring *firing, TimestampTz slot, bool late, bool caught_up)
 	count(firing, Anum_schedule_runs, 1);
 	if (late)
 		count(firing, Anum_schedule_late_runs, 1);
-	note_runs(firing, JOBQ_SCHEDULE_RUN_ENQUEUED, slot, slot, 1,
-			  firing->added, caught_up, NULL);
+	event.first = event.last = slot;
+	event.job = firing->added;
+	note_runs(firing, &event);
 	values[Anum_schedule_last_run - 1] = TimestampTzGetDatum(slot);
 	firing->nulls[Anum_schedule_last_run - 1] = false;
 	values[Anum_schedule_last_job - 1] = Int64GetDatum(firing->added);

@@ -34,6 +34,7 @@
 #include "queue/queue.h"
 #include "queue/queue_cache.h"
 #include "queue/queue_gone.h"
+#include "queue/queue_id.h"
 #include "queue/queue_lock.h"
 #include "queue/queue_row.h"
 #include "queue/ready.h"

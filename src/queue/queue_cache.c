@@ -27,6 +27,7 @@
 
 #include "queue/queue_cache.h"
 
+#include "queue/queue_id.h"
 #include "shared/database.h"
 #include "shared/queue_change.h"
 #include "shared/queue_state.h"

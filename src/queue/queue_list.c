@@ -25,7 +25,9 @@
 #include "queue/queue_list.h"
 
 #include "base/rights.h"
+#include "base/visit.h"
 #include "queue/queue_cache.h"
+#include "queue/queue_id.h"
 
 #include "access/htup_details.h"
 #include "catalog/pg_auth_members.h"
@@ -374,13 +376,24 @@ jobq_queues_allowed(Oid role, int privileges)
 
 /* ------------------------------------------------------------- history */
 
+static void
+visit_service(void *arg, const Datum *values, const bool *nulls)
+{
+	*(int *) arg = DatumGetInt16(values[Anum_service_history_segment - 1]);
+}
+
 /* The segment of history to which finished jobs are written. */
 int
 jobq_history_segment(void)
 {
 	jobq_queue_cache_follow();
 	if (history_segment < 0)
-		history_segment = jobq_queue_read_history_segment();
+	{
+		int			segment = 0;
+
+		jobq_visit_all_rows(JOBQ_REL_SERVICE, visit_service, &segment);
+		history_segment = segment;
+	}
 	return history_segment;
 }
 

@@ -15,23 +15,17 @@
 
 #include "queue/queue_row.h"
 
-#include "base/extension.h"
 #include "base/home.h"
+#include "base/visit.h"
 #include "shared/interval.h"
 #include "shared/queue_state.h"
 
-#include "access/genam.h"
-#include "access/htup_details.h"
-#include "access/table.h"
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
-#include "utils/rel.h"
-#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #define FIELD(name) offsetof(JobqQueue, name)
@@ -82,9 +76,6 @@ static const Option options[Natts_queue + 1] = {
 	[Anum_queue_sync_completion] = {OPTION_BOOLEAN, FIELD(sync_completion), true},
 	[Anum_queue_share_commits] = {OPTION_BOOLEAN, FIELD(share_commits), true},
 };
-
-/* Called for each row that was read. */
-typedef void (*RowVisitor) (void *arg, const Datum *values, const bool *nulls);
 
 static int64
 interval_option(const Datum *values, const bool *nulls, int attnum)
@@ -205,71 +196,14 @@ read_queue(JobqQueue *queue, const Datum *values, const bool *nulls)
 			PointerGetDatum(PG_DETOAST_DATUM_COPY(values[Anum_queue_payload_path - 1]));
 }
 
-/* ---------------------------------------------------------------- scans */
+static const JobqLookup queue_by_id = {
+	JOBQ_REL_QUEUE, JOBQ_IDX_QUEUE, Anum_queue_id, F_INT4EQ
+};
 
-/*
- * A snapshot that sees everything committed and this transaction's own
- * changes.  Views also call this in parallel workers, where nothing has been
- * written and only catalog snapshots are available.
- */
-static Snapshot
-newest_snapshot(void)
-{
-	if (IsInParallelMode())
-		return GetCatalogSnapshot(jobq_relation_oid(JOBQ_REL_QUEUE));
-	CommandCounterIncrement();
-	return GetLatestSnapshot();
-}
-
-/*
- * Calls a function for rows of a table: those with the given key in the first
- * column of an index, or all if key is NULL.  The attribute number of the key
- * is that of the table.
- */
-static void
-visit_rows(JobqRelation relation, JobqRelation index, ScanKey key,
-		   RowVisitor visit, void *arg)
-{
-	Relation	rel = jobq_relation_open(relation);
-	int			natts = RelationGetDescr(rel)->natts;
-	Datum	   *values = palloc(natts * sizeof(Datum));
-	bool	   *nulls = palloc(natts * sizeof(bool));
-	Snapshot	snapshot = RegisterSnapshot(newest_snapshot());
-	SysScanDesc scan;
-	HeapTuple	tuple;
-
-	PushActiveSnapshot(snapshot);
-	scan = systable_beginscan(rel, key != NULL ? jobq_relation_oid(index) :
-							  InvalidOid, key != NULL, snapshot,
-							  key != NULL ? 1 : 0, key);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		heap_deform_tuple(tuple, RelationGetDescr(rel), values, nulls);
-		visit(arg, values, nulls);
-	}
-	systable_endscan(scan);
-	PopActiveSnapshot();
-	UnregisterSnapshot(snapshot);
-	table_close(rel, AccessShareLock);
-	pfree(values);
-	pfree(nulls);
-}
-
-/*
- * The same for the rows with a value in a column, the first one of the index;
- * `equals` is the function of the type's operator =.
- */
-static void
-visit_rows_with(JobqRelation relation, JobqRelation index, AttrNumber column,
-				RegProcedure equals, Datum value, RowVisitor visit, void *arg)
-{
-	ScanKeyData key;
-
-	ScanKeyInit(&key, column, BTEqualStrategyNumber, equals, value);
-	visit_rows(relation, index, &key, visit, arg);
-}
-
-/* --------------------------------------------------------------- queues */
+static const JobqLookup grants_of_queue = {
+	JOBQ_REL_QUEUE_GRANT, JOBQ_IDX_QUEUE_GRANT, Anum_queue_grant_queue,
+	F_INT4EQ
+};
 
 /* Destination of a queue that is read. */
 typedef struct Target
@@ -310,9 +244,8 @@ visit_grant(void *arg, const Datum *values, const bool *nulls)
 static void
 read_grants(Target *target)
 {
-	visit_rows_with(JOBQ_REL_QUEUE_GRANT, JOBQ_IDX_QUEUE_GRANT,
-					Anum_queue_grant_queue, F_INT4EQ,
-					Int32GetDatum(target->queue->id), visit_grant, target);
+	jobq_visit_rows(&grants_of_queue, Int32GetDatum(target->queue->id),
+					visit_grant, target);
 }
 
 /*
@@ -325,8 +258,7 @@ jobq_queue_read(int32 id, JobqQueue *queue, MemoryContext context)
 	Target		target = {queue, context};
 
 	queue->id = JOBQ_NO_QUEUE;
-	visit_rows_with(JOBQ_REL_QUEUE, JOBQ_IDX_QUEUE, Anum_queue_id, F_INT4EQ,
-					Int32GetDatum(id), visit_queue, &target);
+	jobq_visit_rows(&queue_by_id, Int32GetDatum(id), visit_queue, &target);
 	if (queue->id == JOBQ_NO_QUEUE)
 		return false;
 	read_grants(&target);
@@ -349,107 +281,6 @@ jobq_queue_of_row(const Datum *values, const bool *nulls)
 	queue->state = jobq_queue_state_find(queue->id);
 	return queue;
 }
-
-/* --------------------------------------------------------- ids of queues */
-
-static void
-visit_id(void *arg, const Datum *values, const bool *nulls)
-{
-	*(int32 *) arg = DatumGetInt32(values[Anum_queue_id - 1]);
-}
-
-/* The id of the queue with a name, JOBQ_NO_QUEUE if there is none. */
-int32
-jobq_queue_read_name(const char *name)
-{
-	int32		id = JOBQ_NO_QUEUE;
-
-	visit_rows_with(JOBQ_REL_QUEUE, JOBQ_IDX_QUEUE_NAME, Anum_queue_name,
-					F_TEXTEQ, CStringGetTextDatum(name), visit_id, &id);
-	return id;
-}
-
-static void
-visit_run(void *arg, const Datum *values, const bool *nulls)
-{
-	if (DatumGetBool(values[Anum_queue_is_run - 1]))
-		visit_id(arg, values, nulls);
-}
-
-/* The id of the queue of a role's run() commands, or JOBQ_NO_QUEUE. */
-int32
-jobq_queue_read_run(Oid owner)
-{
-	int32		id = JOBQ_NO_QUEUE;
-
-	visit_rows_with(JOBQ_REL_QUEUE, JOBQ_IDX_QUEUE_RUN, Anum_queue_owner,
-					F_OIDEQ, ObjectIdGetDatum(owner), visit_run, &id);
-	return id;
-}
-
-static void
-collect_id(void *arg, const Datum *values, const bool *nulls)
-{
-	List	  **ids = arg;
-
-	*ids = lappend_int(*ids, DatumGetInt32(values[Anum_queue_id - 1]));
-}
-
-/* The ids of the queues that belong to a role. */
-List *
-jobq_queue_read_owned(Oid owner)
-{
-	List	   *ids = NIL;
-
-	visit_rows_with(JOBQ_REL_QUEUE, JOBQ_IDX_QUEUE_OWNER, Anum_queue_owner,
-					F_OIDEQ, ObjectIdGetDatum(owner), collect_id, &ids);
-	return ids;
-}
-
-/* The ids of the queues whose dead jobs are reported to another queue. */
-List *
-jobq_queue_read_on_dead(int32 queue)
-{
-	List	   *ids = NIL;
-
-	visit_rows_with(JOBQ_REL_QUEUE, JOBQ_IDX_QUEUE_ON_DEAD,
-					Anum_queue_on_dead, F_INT4EQ, Int32GetDatum(queue),
-					collect_id, &ids);
-	list_sort(ids, list_int_cmp);
-	return ids;
-}
-
-typedef struct Granted
-{
-	int			privileges;		/* wanted: any of them */
-	List	   *ids;
-} Granted;
-
-static void
-visit_granted(void *arg, const Datum *values, const bool *nulls)
-{
-	Granted    *granted = arg;
-
-	if (DatumGetInt32(values[Anum_queue_grant_privileges - 1]) &
-		granted->privileges)
-		granted->ids =
-			lappend_int(granted->ids,
-						DatumGetInt32(values[Anum_queue_grant_queue - 1]));
-}
-
-/* The ids of the queues on which a role was granted any of the privileges. */
-List *
-jobq_queue_read_granted(Oid role, int privileges)
-{
-	Granted		granted = {.privileges = privileges,.ids = NIL};
-
-	visit_rows_with(JOBQ_REL_QUEUE_GRANT, JOBQ_IDX_QUEUE_GRANT_ROLE,
-					Anum_queue_grant_role, F_OIDEQ, ObjectIdGetDatum(role),
-					visit_granted, &granted);
-	return granted.ids;
-}
-
-/* --------------------------------------------------------------- briefs */
 
 /* Hash that identifies equal handlers; not 0. */
 uint64
@@ -509,8 +340,7 @@ jobq_queue_read_briefs(void)
 {
 	List	   *briefs = NIL;
 
-	visit_rows(JOBQ_REL_QUEUE, JOBQ_IDX_QUEUE, NULL, visit_all_briefs,
-			   &briefs);
+	jobq_visit_all_rows(JOBQ_REL_QUEUE, visit_all_briefs, &briefs);
 	return briefs;
 }
 
@@ -519,49 +349,6 @@ bool
 jobq_queue_read_brief(int32 id, JobqQueueBrief *brief)
 {
 	brief->id = JOBQ_NO_QUEUE;
-	visit_rows_with(JOBQ_REL_QUEUE, JOBQ_IDX_QUEUE, Anum_queue_id, F_INT4EQ,
-					Int32GetDatum(id), visit_brief, brief);
+	jobq_visit_rows(&queue_by_id, Int32GetDatum(id), visit_brief, brief);
 	return brief->id != JOBQ_NO_QUEUE;
-}
-
-/* -------------------------------------------------------------- service */
-
-static void
-visit_service(void *arg, const Datum *values, const bool *nulls)
-{
-	*(int *) arg = DatumGetInt16(values[Anum_service_history_segment - 1]);
-}
-
-/* The segment of history to which finished jobs are written. */
-int
-jobq_queue_read_history_segment(void)
-{
-	int			segment = 0;
-
-	visit_rows(JOBQ_REL_SERVICE, JOBQ_IDX_SERVICE, NULL, visit_service,
-			   &segment);
-	return segment;
-}
-
-/* ------------------------------------------------------------ schedules */
-
-static void
-collect_owner(void *arg, const Datum *values, const bool *nulls)
-{
-	List	  **owners = arg;
-
-	*owners =
-		list_append_unique_oid(*owners,
-							   DatumGetObjectId(values[Anum_schedule_owner - 1]));
-}
-
-/* The roles that have schedules. */
-List *
-jobq_queue_read_schedule_owners(void)
-{
-	List	   *owners = NIL;
-
-	visit_rows(JOBQ_REL_SCHEDULE, JOBQ_IDX_SCHEDULE, NULL, collect_owner,
-			   &owners);
-	return owners;
 }

@@ -89,16 +89,9 @@ typedef struct JobqQueueBrief
 
 extern bool jobq_queue_read(int32 id, JobqQueue *queue,
 							MemoryContext context);
-extern int32 jobq_queue_read_name(const char *name);
-extern int32 jobq_queue_read_run(Oid owner);
-extern List *jobq_queue_read_owned(Oid owner);
-extern List *jobq_queue_read_on_dead(int32 queue);
-extern List *jobq_queue_read_granted(Oid role, int privileges);
 extern List *jobq_queue_read_briefs(void);
 extern bool jobq_queue_read_brief(int32 id, JobqQueueBrief *brief);
 extern uint64 jobq_handler_hash(const char *handler, int length);
-extern int	jobq_queue_read_history_segment(void);
-extern List *jobq_queue_read_schedule_owners(void);
 
 extern JobqQueue *jobq_queue_of_row(const Datum *values, const bool *nulls);
 

@@ -21,6 +21,7 @@
 #include "postgres.h"
 
 #include "base/rights.h"
+#include "base/visit.h"
 #include "queue/queue_list.h"
 #include "queue/queue_row.h"
 #include "shared/database.h"
@@ -64,6 +65,26 @@ read_readable_queues(void)
 						   sizeof(int32), true, TYPALIGN_INT);
 }
 
+static void
+collect_owner(void *arg, const Datum *values, const bool *nulls)
+{
+	List	  **owners = arg;
+
+	*owners =
+		list_append_unique_oid(*owners,
+							   DatumGetObjectId(values[Anum_schedule_owner - 1]));
+}
+
+/* The roles that have schedules. */
+static List *
+read_schedule_owners(void)
+{
+	List	   *owners = NIL;
+
+	jobq_visit_all_rows(JOBQ_REL_SCHEDULE, collect_owner, &owners);
+	return owners;
+}
+
 /*
  * The owners of schedules for which may_see_role() is true, and perhaps other
  * roles.
@@ -73,7 +94,7 @@ read_visible_roles(void)
 {
 	Oid			reader = GetUserId();
 	List	   *roles = jobq_reads_all(reader) ?
-	jobq_queue_read_schedule_owners() : jobq_roles_of(reader);
+	read_schedule_owners() : jobq_roles_of(reader);
 	Datum	   *elements = palloc((list_length(roles) + 1) * sizeof(Datum));
 	ListCell   *lc;
 

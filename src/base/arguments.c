@@ -53,7 +53,7 @@ jobq_recheck_function(FunctionCallInfo fcinfo)
 {
 	FmgrInfo   *function = fcinfo->flinfo;
 
-	/* import_pg_cron() calls by itself */
+	/* import_pg_cron() calls without arguments */
 	if (function == NULL)
 		return;
 	AcceptInvalidationMessages();
@@ -154,7 +154,7 @@ jobq_array_elements(const char *name, ArrayType *array, Oid type,
 	Datum	   *elements;
 	bool	   *elements_null;
 
-	/* drivers make nested arrays of nested lists, and of JSON arrays */
+	/* drivers turn nested lists, and JSON arrays, into nested arrays */
 	if (ARR_NDIM(array) > 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

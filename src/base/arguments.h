@@ -16,15 +16,16 @@
 #include "utils/jsonb.h"
 
 /*
- * First thing in every function that writes: the library is preloaded (55000),
- * the transaction may write (25006) and is not parallel (25000).
+ * Called first in every function that writes: checks that the library is
+ * preloaded (55000), and that the transaction may write (25006) and is not
+ * parallel (25000).
  */
 extern void jobq_require_primary(const char *function);
 extern void jobq_begin_write(const char *function);
 
 /*
- * For the functions that only some of those who may use jobq may call, when
- * they have waited: raises 42501 if the user may not call this one any more.
+ * For functions that need more than the right to use jobq, after they have
+ * waited: raises 42501 if the user may no longer call this one.
  */
 extern void jobq_recheck_function(FunctionCallInfo fcinfo);
 
@@ -32,11 +33,11 @@ extern void jobq_recheck_function(FunctionCallInfo fcinfo);
 extern void jobq_require_argument(FunctionCallInfo fcinfo, int argno,
 								  const char *name);
 
-/* A text argument that must be given, as a string; 22004 if it is NULL. */
+/* A required text argument as a string; 22004 if it is NULL. */
 extern char *jobq_required_string(FunctionCallInfo fcinfo, int argno,
 								  const char *name);
 
-/* A boolean argument, of which NULL is the default. */
+/* A boolean argument for which NULL means the default. */
 extern bool jobq_flag_argument(FunctionCallInfo fcinfo, int argno,
 							   bool by_default);
 
@@ -47,11 +48,11 @@ extern bool jobq_flag_argument(FunctionCallInfo fcinfo, int argno,
 extern int64 jobq_duration_argument(FunctionCallInfo fcinfo, int argno,
 									const char *name, bool zero_allowed);
 
-/* A text argument as a string; 22023 beyond max_bytes or if empty. */
+/* A text argument as a string; 22023 if it is empty or exceeds max_bytes. */
 extern char *jobq_string_argument(FunctionCallInfo fcinfo, int argno,
 								  const char *name, int max_bytes);
 
-/* The same for a string that is there, in an argument of this name. */
+/* The same for an existing string, the argument of this name. */
 extern void jobq_check_string(const char *string, const char *name,
 							  int max_bytes);
 

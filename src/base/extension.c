@@ -7,12 +7,13 @@
  * jobq_store, which DROP EXTENSION and CREATE EXTENSION change, and is dropped
  * when one of the relations changes, or any schema.
  *
- * A new library meets the SQL and the tables of the version before until
- * ALTER EXTENSION UPDATE.  C reads rows by the numbers of schema.h, so nothing
- * may touch tables of another layout.  Every way to them leads through
- * jobq_relation_oid(), which raises an error then; what needs no table works.
- * SQL functions find C functions by name, so those are never removed or given
- * another meaning; one whose signature changes gets a new name.
+ * Until ALTER EXTENSION UPDATE, a new library meets the SQL and the tables of
+ * the previous version.  C reads rows by the numbers of schema.h, so nothing
+ * may touch tables of another layout.  All access to them goes through
+ * jobq_relation_oid(), which raises an error then; functions that need no
+ * table work.  SQL functions find C functions by name, so those are never
+ * removed or given another meaning; one whose signature changes gets a new
+ * name.
  *
  * IDENTIFICATION
  *	  src/base/extension.c
@@ -123,7 +124,7 @@ forget_schema(Datum arg, int cacheid, uint32 hashvalue)
 	cached_schema = InvalidOid;
 }
 
-/* Raises 55000: this database has no jobq, or no longer. */
+/* Raises 55000: jobq is not, or no longer, in this database. */
 void
 jobq_report_not_installed(void)
 {
@@ -136,7 +137,7 @@ jobq_report_not_installed(void)
 
 /*
  * Reads the extension's row in pg_extension.  InvalidOid if there is none;
- * else its OID, and *version (palloc'd) is set if wanted.
+ * else its OID, and sets *version (palloc'd) if that is not NULL.
  */
 static Oid
 read_extension(char **version)
@@ -237,8 +238,8 @@ check_version(void)
 }
 
 /*
- * Raises 55000: a relation is not there, or its schema (`schema` is invalid
- * then).  Says which, unless that is so since the extension is not.
+ * Raises 55000: a relation is missing, or its schema (`schema` is invalid
+ * then).  Says which, unless the whole extension is missing.
  */
 static void
 report_missing(Oid schema, JobqRelation relation)
@@ -308,9 +309,9 @@ jobq_relation_oid(JobqRelation relation)
 }
 
 /*
- * Opens one of the tables for reading.  Who waits for the lock may be waiting
- * for DROP EXTENSION, hence not table_open(), which would call the lack of the
- * table an internal error.
+ * Opens one of the tables for reading.  A process that waits for the lock may
+ * be waiting for DROP EXTENSION, hence not table_open(), which would report
+ * the missing table as an internal error.
  */
 Relation
 jobq_relation_open(JobqRelation relation)

@@ -21,8 +21,8 @@
 /*
  * The identity of this installation of the extension, as it is stored with
  * queues and schedules: the cluster's system identifier, mixed with the
- * extension's OID so that a dump that is restored in place counts as a copy.
- * Needs a transaction.
+ * extension's OID so that a dump restored in place counts as a copy. Needs a
+ * transaction.
  */
 int64
 jobq_home_identifier(void)

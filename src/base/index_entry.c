@@ -5,18 +5,18 @@
  *
  * ExecOpenIndices() opens and locks all indexes of a table, and
  * ExecInsertIndexTuples() compiles and evaluates their predicates, for each
- * statement; for one that adds one job this is a third of the work.  Most
+ * statement; when a statement adds one job, this is a third of the work.  Most
  * indexes are plain: a B-tree on columns, complete, or with the predicate that
- * one column is not NULL.  What is in such an index can be told from the row at
- * once, and an index in which the row has no entry need not even be opened.
+ * one column is not NULL. The row itself shows what such an index contains of
+ * it, and an index in which the row has no entry need not even be opened.
  *
- * Nothing here knows which indexes there should be: the list is the relation
- * cache's, so that one that was added, or is being built anew with
+ * Nothing here knows which indexes a table should have: the relation cache has
+ * the list, so that an added index, or one that is being rebuilt with
  * CONCURRENTLY, misses nothing.  If any index of a table is not plain, all are
  * left to the executor.
  *
- * What an index is like is remembered for as long as no invalidation message
- * says that its table has changed.
+ * The description of an index is kept until an invalidation message says
+ * that its table has changed.
  *
  * IDENTIFICATION
  *	  src/base/index_entry.c
@@ -37,7 +37,7 @@
 #include "utils/rel.h"
 #include "utils/relcache.h"
 
-/* More indexes, or columns of one, than this are left to the executor. */
+/* More indexes, or columns of an index, than this are left to the executor. */
 #define MAX_INDEXES 8
 #define MAX_COLUMNS 4
 
@@ -55,7 +55,7 @@ typedef struct PlainIndex
 typedef struct TableEntry
 {
 	Oid			relid;			/* hash key */
-	uint32		changes;		/* how often it was said to have changed */
+	uint32		changes;		/* counts messages that it has changed */
 	bool		is_valid;
 	bool		is_plain;		/* all of its indexes are */
 	int			nindexes;
@@ -80,7 +80,7 @@ forget(TableEntry *entry)
 	entry->changes++;
 }
 
-/* Invalidation callback: a change of an index is one of its table, too. */
+/* Invalidation callback: a change of an index also invalidates its table. */
 static void
 forget_table(Datum arg, Oid relid)
 {
@@ -114,8 +114,8 @@ create_cache(void)
 }
 
 /*
- * The column that the index's predicate wants not to be NULL; 0 if it has no
- * predicate.  False if the predicate is another one.
+ * Sets *column to the column that the index's predicate requires not to be
+ * NULL; 0 if it has no predicate.  False if the predicate is another one.
  */
 static bool
 read_predicate(Relation index, AttrNumber *not_null)
@@ -201,7 +201,7 @@ jobq_indexes_open(Relation table)
 		uint32		changes = entry->changes;
 
 		load(entry, table);
-		/* opening indexes may have brought the message of another change */
+		/* opening indexes may have brought a message of another change */
 		entry->is_valid = entry->changes == changes;
 	}
 	result->table = table;
@@ -242,7 +242,7 @@ jobq_indexes_insert(JobqIndexes *indexes, TupleTableSlot **slots, int nslots)
 {
 	if (!indexes->is_plain)
 		return false;
-	/* one index after the other: the entries of a batch are neighbours */
+	/* one index after another: the entries of a batch are neighbours */
 	for (int i = 0; i < indexes->nindexes; i++)
 	{
 		for (int j = 0; j < nslots; j++)

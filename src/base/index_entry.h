@@ -21,9 +21,9 @@ typedef struct JobqIndexes JobqIndexes;
 extern JobqIndexes *jobq_indexes_open(Relation table);
 
 /*
- * Makes the entries of rows that have just been inserted.  False, and nothing
- * done, if one of the indexes is of a kind that only the executor knows how to
- * handle.  A duplicate raises 23505.
+ * Makes the entries of rows that have just been inserted.  Does nothing and
+ * returns false if only the executor can handle one of the indexes.  A
+ * duplicate raises 23505.
  */
 extern bool jobq_indexes_insert(JobqIndexes *indexes, TupleTableSlot **slots,
 								int nslots);

@@ -6,27 +6,27 @@
  * Numbers come in blocks of LEASES_PER_BLOCK.  A block is a value of the
  * sequence lease_block_seq; it is used only after the WAL of the sequence's
  * page has been flushed, since a claim may be handed out before it is durable,
- * and after a crash the same number must not go to somebody else.
+ * and after a crash the same number must not be given out again.
  *
  * A flush on this server says nothing about a standby that lags, a backup that
  * is recovered to an earlier point in time, or a copy of the data directory:
- * there the sequence stands where others have gone on already.  So
+ * there the sequence is behind numbers that have been given out already.  So
  *
- * - the first block that a server takes after its start, which is the first one
- *   after a promotion, too, begins at the present time (in seconds, times
- *   TIMELINES) if the sequence is behind it.  A second's claims do not use up a
- *   block, so that the sequence runs slower than the time, and whatever was
- *   taken before, here or where this server's data comes from, is lower;
+ * - the first block that a server takes after its start or promotion begins at
+ * the current time (in seconds, times TIMELINES) if the sequence is behind it.
+ * A second's claims do not use up a block, so the sequence runs slower than the
+ * time, and every block taken before, here or where this server's data comes
+ * from, is lower;
  *
  * - a block's number, modulo TIMELINES, is that of the server's timeline.  So a
- *   server that was promoted and the one that it has replaced never share a
- *   block, whatever their clocks say, and even if both go on;
+ * promoted server and the one that it has replaced never share a block,
+ * whatever their clocks say, and even if both keep running;
  *
  * - numbers begin at random within a block, for copies that are started on the
  *   same timeline in the same second.
  *
- * Numbers stay below 2^53, which is what a double holds exactly, until the year
- * 2242.
+ * Until the year 2242, numbers stay below 2^53, so that a double holds them
+ * exactly.
  *
  * IDENTIFICATION
  *	  src/base/lease_number.c
@@ -53,10 +53,10 @@
 #define LEASES_PER_BLOCK (INT64CONST(1) << 16)
 #define TIMELINES 16
 
-/* A clock that is further ahead is not believed. */
+/* A clock further ahead than this is ignored. */
 #define MAX_SECONDS (INT64CONST(1) << 33)
 
-/* The least block that may be taken for the first time since the start. */
+/* The least block that may be the first one taken since the start. */
 static int64
 block_of_present_time(void)
 {
@@ -145,7 +145,7 @@ jobq_lease_new(void)
 }
 
 /*
- * The block in use is given up.  What is taken next is above it even if the
+ * Gives up the block in use.  The next one is above it, even if the
  * extension is dropped and created again within a second.
  */
 void

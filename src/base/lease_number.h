@@ -14,7 +14,7 @@
 /* A new lease.  Needs a transaction. */
 extern int64 jobq_lease_new(void);
 
-/* The sequence of this database's blocks has been made anew, or copied. */
+/* The sequence of this database's blocks has been recreated, or copied. */
 extern void jobq_lease_blocks_changed(void);
 
 #endif							/* JOBQ_LEASE_NUMBER_H */

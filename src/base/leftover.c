@@ -3,12 +3,12 @@
  * leftover.c
  *	  What code of a queue's owner has left for the end of another's session.
  *
- * At an orderly exit PL/Perl runs the END blocks and destructors of all its
- * interpreters, whoever they are of.  The process has left shared memory then:
+ * At a normal exit PL/Perl runs the END blocks and destructors of all its
+ * interpreters, of all roles.  By then the process has left shared memory:
  * nobody sees it any more, no signal ends it, and the server does not shut down
- * as long as it runs.  After an error PL/Perl runs none.  So a session in which
- * an owner's code has been, and which has PL/Perl, leaves as one that ends in an
- * error: with exit code 1, which the postmaster takes for as orderly as 0.
+ * while it runs.  After an error PL/Perl runs none of them.  So a session that
+ * has run an owner's code, and has PL/Perl, exits as if it had failed: with exit
+ * code 1, which the postmaster treats like 0.
  *
  * IDENTIFICATION
  *	  src/base/leftover.c
@@ -35,7 +35,7 @@ has_perl(void)
 	Size		size = EstimateLibraryStateSpace();
 	char	   *names = palloc0(size);
 
-	/* each with a zero byte, and an empty one behind them */
+	/* each ends with a zero byte; an empty one ends the list */
 	SerializeLibraryState(size, names);
 	for (const char *name = names; name[0] != '\0'; name += strlen(name) + 1)
 	{
@@ -50,8 +50,8 @@ has_perl(void)
 
 /*
  * The first of the callbacks at the exit of the process: has the others called
- * as after an error.  To the postmaster exit code 1 of a background worker is a
- * reason to start it again, so that one leaves without calling them.
+ * as after an error.  The postmaster restarts a background worker with exit
+ * code 1, so a worker exits without calling them.
  */
 static void
 skip_end_blocks(int code, Datum arg)
@@ -63,7 +63,7 @@ skip_end_blocks(int code, Datum arg)
 	proc_exit(1);
 }
 
-/* The process exits.  What is registered last is called first. */
+/* The process exits. The callback registered last is called first. */
 static void
 at_exit(int code, Datum arg)
 {

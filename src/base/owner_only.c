@@ -22,8 +22,8 @@
 PG_FUNCTION_INFO_V1(jobq_refuse_others);
 
 /*
- * A BEFORE trigger for statements.  Raises 42501 for roles that have not the
- * privileges of the table's owner; superusers do.
+ * A BEFORE trigger for statements.  Raises 42501 for roles without the
+ * privileges of the table's owner; superusers have them.
  */
 Datum
 jobq_refuse_others(PG_FUNCTION_ARGS)

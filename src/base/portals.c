@@ -1,15 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * portals.c
- *	  Hiding the open cursors of a session, and dropping those that came later.
+ *	  Hiding the open cursors of a session, and dropping later ones.
  *
- * Whoever knows a portal's name can fetch from it, move and close it, and
- * names such as "<unnamed portal 1>" are easily guessed.  A portal that is
- * being run can do none of that, so that is what a hidden one pretends to be;
- * the end of a subtransaction leaves it alone, since the portal has not been
- * used in that.  WHERE CURRENT OF looks at the strategy only.  Languages pin and
- * unpin a portal before they fail to use it, so the pin is given back, too: a
- * loop whose portal has none ends in freed memory.
+ * Code that knows a portal's name can fetch from it, move and close it, and
+ * names such as "<unnamed portal 1>" are easily guessed.  With an active portal
+ * none of this is possible, so a hidden portal is marked as active.  The end of
+ * a subtransaction leaves it alone, since the portal was not used in it.  WHERE
+ * CURRENT OF looks only at the strategy.  Languages pin and unpin a portal
+ * before they fail to use it, so the pin is restored, too: without it, a loop
+ * over the portal would access freed memory.
  *
  * IDENTIFICATION
  *	  src/base/portals.c
@@ -38,7 +38,7 @@ typedef struct HiddenPortal
 	bool		pinned;
 } HiddenPortal;
 
-/* What the view pg_cursors reads: the server has no other list of portals. */
+/* The function behind pg_cursors: the server has no other list of portals. */
 static void
 read_cursors(ReturnSetInfo *rsinfo)
 {

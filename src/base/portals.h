@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * portals.h
- *	  Hiding the open cursors of a session, and dropping those that came later.
+ *	  Hiding the open cursors of a session, and dropping later ones.
  *
  * IDENTIFICATION
  *	  src/base/portals.h
@@ -22,7 +22,7 @@ extern List *jobq_portals_hide(void);
 /* Undoes it; does not fail. */
 extern void jobq_portals_show(List *hidden);
 
-/* While they are hidden: drops all that could be used. */
+/* While they are hidden: drops all others that could be used. */
 extern void jobq_portals_drop(void);
 
 #endif							/* JOBQ_PORTALS_H */

@@ -46,7 +46,7 @@ jobq_require_administrator(const char *action)
 }
 
 /*
- * The function that may be executed by those who may read everything; see
+ * The function whose EXECUTE privilege lets a role read everything; see
  * grants.c.  InvalidOid if it is missing.
  */
 static Oid
@@ -70,8 +70,8 @@ read_all_function(void)
 }
 
 /*
- * Whether a role may see every queue and schedule: administrators, and whom
- * grant_usage(may_read) has let.
+ * Whether a role may see every queue and schedule: administrators, and
+ * roles with grant_usage(may_read).
  */
 bool
 jobq_reads_all(Oid role)

@@ -3,14 +3,14 @@
  * role_ref.c
  *	  The type of the columns that hold a role: jobq_store.role_ref.
  *
- * A value is a role's OID, as in regrole, so it follows ALTER ROLE RENAME, is
- * compared as an oid, and is carried over by pg_upgrade, which keeps the OIDs of
- * roles.  In text and binary form it is a name.  DROP ROLE does not know of jobq,
- * so there can be OIDs that no role has; regrole would write such an OID as a
- * number, and read it wherever a dump is restored as whichever role has it
- * there, whose code the jobs of the dropped one would then be.  Here it is
- * written as '-', nobody, and so is a name read that no role has: a dump loses
- * an owner, and not the table.
+ * A value is a role's OID, as in regrole: ALTER ROLE RENAME does not affect it,
+ * it is compared as an oid, and pg_upgrade preserves it, since it keeps the OIDs
+ * of roles.  In text and binary form it is a name.  DROP ROLE does not know of
+ * jobq, so there can be OIDs that no role has. regrole writes such an OID as a
+ * number, and where a dump is restored it would mean any role that has this OID
+ * there, which would then run the dropped role's jobs.  Here such an OID is
+ * written as '-', nobody, and reading a name that no role has gives nobody, too:
+ * the dump loses an owner, not the table.
  *
  * IDENTIFICATION
  *	  src/base/role_ref.c
@@ -28,7 +28,7 @@
 #include "utils/builtins.h"
 #include "utils/varlena.h"
 
-/* How nobody is written; a role of that name is quoted. */
+/* The text form of nobody; a role of that name is quoted. */
 #define NOBODY "-"
 
 PG_FUNCTION_INFO_V1(jobq_role_ref_in);
@@ -39,8 +39,8 @@ PG_FUNCTION_INFO_V1(jobq_skip_row);
 
 /*
  * The role with a name, which may be quoted; a number is a name like others.
- * InvalidOid if there is none.  Scribbles on its argument.  Raises 42602 for
- * what is no name.
+ * InvalidOid if there is none.  Scribbles on its argument.  Raises 42602 if
+ * it is not a name.
  */
 static Oid
 role_by_name(char *text)
@@ -59,7 +59,7 @@ role_by_name(char *text)
 	return role;
 }
 
-/* The name of a role, quoted where SQL wants it. */
+/* The name of a role, quoted if SQL requires it. */
 static const char *
 name_of_role(Oid role)
 {
@@ -80,7 +80,9 @@ jobq_role_ref_out(PG_FUNCTION_ARGS)
 	PG_RETURN_CSTRING(pstrdup(name_of_role(PG_GETARG_OID(0))));
 }
 
-/* The binary form is the text, too: an OID means nothing to another server. */
+/*
+ * The binary form is the text as well: an OID means nothing to another server.
+ */
 Datum
 jobq_role_ref_recv(PG_FUNCTION_ARGS)
 {
@@ -103,7 +105,7 @@ jobq_role_ref_send(PG_FUNCTION_ARGS)
 	PG_RETURN_BYTEA_P(pq_endtypsend(&buffer));
 }
 
-/* A BEFORE trigger whose WHEN says which rows are not wanted. */
+/* A BEFORE trigger whose WHEN selects the rows to leave out. */
 Datum
 jobq_skip_row(PG_FUNCTION_ARGS)
 {

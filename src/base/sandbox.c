@@ -6,11 +6,11 @@
  * Payload checks are called in the session that enqueues, backoff functions in
  * the one that fails a job.  They run as the queue's owner in a
  * security-restricted operation, as the functions of an index do, so that
- * nothing of what they do to the session outlives them.  Beyond what the
- * server sees to, they find nothing of their caller's there: no open cursors,
- * no text of a query, neither by current_query() nor in the context of an
- * error.  What they may not call is in sandbox_rules.c; docs/internals.md has
- * a table of all that a session has.
+ * nothing they do to the session outlives them.  Beyond what the server
+ * hides, they find nothing of their caller's: no open cursors, and no query
+ * texts, neither by current_query() nor in an error's context.
+ * sandbox_rules.c says what they may not call; docs/internals.md has a table
+ * of everything that a session has.
  *
  * IDENTIFICATION
  *	  src/base/sandbox.c
@@ -51,8 +51,8 @@ typedef struct Sandbox
 } Sandbox;
 
 /*
- * What the end of the (sub)transaction undoes in case of an error comes first;
- * after the portals are hidden nothing may fail.
+ * Begins with what the end of the (sub)transaction undoes after an error; once
+ * the portals are hidden, nothing may fail.
  */
 static void
 enter(Sandbox *sandbox, Oid owner)
@@ -100,7 +100,7 @@ leave(const Sandbox *sandbox)
 /*
  * Completes an error that leaves the sandbox: with the context that it would
  * have had, and without one of the codes by which jobs tell jobq what to do
- * with them (JQ1xx).  Such a job is the caller's.
+ * with them (JQ1xx): they would apply to the caller's job.
  */
 static void
 complete_error(void)

@@ -13,12 +13,12 @@
 
 /*
  * Calls code(arg) as the owner.  Its errors are raised, with the caller's
- * context.  What it has written is visible afterwards: rows that the caller
- * has read or locked before may have changed.
+ * context.  Its writes are visible afterwards: rows that the caller has
+ * read or locked before may have changed.
  */
 extern void jobq_sandbox_run(Oid owner, void (*code) (void *arg), void *arg);
 
-/* What is called, from now on, when an error leaves a sandbox. */
+/* Sets the function that is called when an error leaves a sandbox. */
 extern void jobq_sandbox_at_error(void (*call) (void));
 
 #endif							/* JOBQ_SANDBOX_H */

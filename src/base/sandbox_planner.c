@@ -5,14 +5,14 @@
  *
  * To estimate how many rows a condition leaves, the planner calls the function
  * of the condition's operator with values from the statistics, if the user may
- * read the table.  No hook sees that call, so an operator of pg_advisory_unlock()
- * would do in a sandbox what the function may not (sandbox_rules.c).  Here the
- * planner is told that the user may not read the table: then it calls functions
- * that are leakproof only, which only a superuser can make.  Extended statistics
- * know no such condition, and are hidden.
+ * read the table.  No hook sees that call, so an operator for
+ * pg_advisory_unlock() would do in a sandbox what the function may not
+ * (sandbox_rules.c).  Here the planner is told that the user may not read the
+ * table: then it calls only leakproof functions, which only a superuser can make.
+ * Extended statistics have no such condition, and are hidden.
  *
  * The hooks are set when the library is loaded, before those of libraries that
- * a session loads, and do nothing outside of sandboxes.
+ * a session loads, and do nothing outside sandboxes.
  *
  * IDENTIFICATION
  *	  src/base/sandbox_planner.c
@@ -45,7 +45,7 @@ jobq_sandbox_planner_end(void)
 	depth--;
 }
 
-/* Statistics of a column, as those of a table that the user may not read. */
+/* Statistics of a column, marked as not readable by the user. */
 static void
 find_statistics(Oid relid, AttrNumber attnum, bool inherited,
 				VariableStatData *vardata)

@@ -7,22 +7,21 @@
  * roles, LISTEN, PREPARE, DISCARD, temporary tables, cursors WITH HOLD,
  * deferred triggers.  This refuses the rest of what reads or changes the
  * session: commands by the hook for utility statements (hooks.c), built-in
- * functions and new objects by the hook for access to objects.  That one is
- * called when an expression is made ready to run; what the planner calls without
- * it is the business of sandbox_planner.c.
+ * functions and new objects by the hook for access to objects.  The latter is
+ * called when an expression is made ready to run; sandbox_planner.c handles what
+ * the planner calls without it.
  *
  * PL/pgSQL keeps simple expressions that are ready for the rest of the
- * transaction.  One with a refused function, made ready by the caller, would be
- * run in a sandbox without a question.  So once a session has had a sandbox the
- * hook stays, and notes such functions outside of sandboxes, too; then the next
- * sandbox has all plans of the session made anew, and the expressions with them.
+ * transaction.  One with a refused function, made ready by the caller, would run
+ * in a sandbox unchecked.  So once a session has had a sandbox the hook stays,
+ * and notes such functions outside sandboxes, too; then the next sandbox
+ * invalidates all plans of the session, and the expressions with them.
  *
- * Types in the temporary schema are looked up before those of pg_catalog.  A
- * domain pg_temp.text has its CHECK evaluated by any role that writes
- * 'x'::text.
- * New releases of the server forbid them (15.20 and 17.12 do, 18.6 does not),
- * and here they are forbidden for all; like there, in every security-restricted
- * operation.
+ * Types in the temporary schema are looked up before those of pg_catalog.  Any
+ * role that writes 'x'::text evaluates the CHECK of a domain pg_temp.text.
+ * Some releases of the server forbid such types (15.20 and 17.12 do, 18.6 does
+ * not); here they are forbidden on all releases and, as there, in every
+ * security-restricted operation.
  *
  * IDENTIFICATION
  *	  src/base/sandbox_rules.c
@@ -55,8 +54,8 @@
 #include "utils/syscache.h"
 
 /*
- * Functions that read or change the session, by their names in C; those that end
- * in _ are many.
+ * Functions that read or change the session, by their C names; a name that ends
+ * in _ is a prefix.
  */
 static const char *const refused_functions[] = {
 	"be_lo_close",
@@ -80,7 +79,7 @@ static const char *const refused_functions[] = {
 	"setseed",
 };
 
-/* How many nested calls there are. */
+/* The number of nested calls. */
 static int	depth = 0;
 
 static object_access_hook_type previous_object_access = NULL;
@@ -88,7 +87,7 @@ static needs_fmgr_hook_type previous_fmgr_need = NULL;
 static bool hooks_are_set = false;
 
 /*
- * An expression with a refused function may have been made ready outside of a
+ * An expression with a refused function may have been made ready outside a
  * sandbox.
  */
 static bool expressions_may_be_ready = true;
@@ -147,9 +146,9 @@ language_of(Oid function)
 }
 
 /*
- * Called for each function that is not built in and is to be called, by triggers
- * and by jobq itself, too.  PL/Tcl has one queue of events for all roles: what a
- * function leaves there is run by another role's, as that role.
+ * Called before each call of a function that is not built in, also by triggers
+ * and by jobq itself.  PL/Tcl has one queue of events for all roles: an event
+ * that a function leaves there runs in another role's function, as that role.
  */
 static bool
 fmgr_need(Oid function)
@@ -167,8 +166,8 @@ fmgr_need(Oid function)
 }
 
 /*
- * Raises 42501 if an object that has just been made is in the temporary
- * schema.  Its row is not visible to the caches yet.
+ * Raises 42501 if a new object is in the temporary schema.  The caches do
+ * not see its row yet.
  */
 static void
 check_new_object(Oid catalog, Oid object)
@@ -276,7 +275,7 @@ check_type_name(List *type)
 				 errmsg("cannot create a type in a temporary schema within security-restricted operation")));
 }
 
-/* A range type brings a multirange type along, which may be elsewhere. */
+/* A range type creates a multirange type, which may be elsewhere. */
 static void
 check_range_type(CreateRangeStmt *statement)
 {

@@ -13,7 +13,7 @@
 
 #include "nodes/nodes.h"
 
-/* Before the first of these calls; may fail. */
+/* To be called before the first sandbox; may fail. */
 extern void jobq_sandbox_rules_set_up(void);
 
 /*
@@ -30,7 +30,7 @@ extern bool jobq_in_sandbox(void);
 extern void jobq_sandbox_check(Node *statement);
 
 /*
- * Raises 42501 for something that may not be done in a security-restricted
+ * Raises 42501 for an action that is not allowed in a security-restricted
  * operation.
  */
 extern void jobq_refuse_if_restricted(const char *what);

@@ -4,9 +4,9 @@
  *	  Noticing that the seed of random() is set.
  *
  * There are many ways: setseed(), which the hook for access to objects sees, but
- * also SET, set_config() and functions with SET.  Those all have the setting's
- * value checked, so that is where it is noticed, and refused in a sandbox: what
- * random() was going to return cannot be given back.
+ * also SET, set_config() and functions with SET. All of those call the setting's
+ * check hook, so it is noticed there, and refused in a sandbox: the old sequence
+ * of random() cannot be restored.
  *
  * IDENTIFICATION
  *	  src/base/seed.c

@@ -12,14 +12,14 @@
 #define JOBQ_SEED_H
 
 /*
- * From now on, for the rest of the process's life, it is noticed; and raises
- * 42501 while refused() is true.
+ * From now on, for the rest of the process's life, setting the seed is
+ * noticed, and raises 42501 while refused() is true.
  */
 extern void jobq_seed_watch(bool (*refused) (void));
 
 /*
- * setseed() may be called.  An expression that is ready can be used again
- * without that being noticed, so this is never forgotten.
+ * setseed() may be called.  This is never forgotten, because an expression
+ * that is ready can run again unnoticed.
  */
 extern void jobq_seed_note(void);
 

@@ -4,12 +4,12 @@
  *	  Consecutive numbers from a sequence.
  *
  * nextval() gives one number at a time, and looks up, opens and checks the
- * sequence for each, which would add a seventh to what enqueue_many() costs for
- * a job.  This is what it does to the sequence's page (nextval_internal() in
- * commands/sequence.c), for any number at once.  Both may be used on the
- * same sequence at the same time: the lock on the page's buffer is what keeps
- * them apart, and the count of numbers that are covered by WAL is kept on the
- * page in the same way.
+ * sequence for each, which would make enqueue_many() a seventh slower.  This
+ * does the same to the sequence's page (nextval_internal() in
+ * commands/sequence.c) for any number of values at once.  Both may be used on
+ * the same sequence at the same time: the lock on the page's buffer keeps them
+ * apart, and the page keeps the count of numbers covered by WAL in the same
+ * way.
  *
  * IDENTIFICATION
  *	  src/base/sequence.c
@@ -34,12 +34,12 @@
 #include "utils/rel.h"
 
 /*
- * So many numbers more than are taken are covered by one WAL record.  A crash
- * skips as many at most.
+ * One WAL record covers this many numbers beyond those that are taken.  A
+ * crash skips at most this many.
  */
 #define LOGGED_AHEAD 256
 
-/* Writes a sequence's tuple to the WAL, as it is to be after a crash. */
+/* Writes a sequence's tuple to the WAL, in the state for after a crash. */
 static void
 log_sequence(Relation rel, Buffer buffer, const void *tuple, int length)
 {

@@ -13,8 +13,8 @@
 
 /*
  * Takes `count` consecutive numbers from a sequence that ascends by one, and
- * returns the first.  Needs a transaction.  As with nextval(), what a rollback
- * or a crash leaves unused is a gap.
+ * returns the first.  Needs a transaction.  As with nextval(), a rollback or
+ * crash leaves gaps.
  */
 extern int64 jobq_sequence_take(Oid relid, int count);
 

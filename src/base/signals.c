@@ -4,8 +4,8 @@
  *	  How the process handles signals, which users' code may change.
  *
  * PL/Perl lets code of trusted functions set handlers, and with "local" leaves
- * the default one, by which the next timeout would kill the process, and with it
- * the server.  So the handlers are looked at where such code has run.
+ * the default one, with which the next timeout would kill the process, and with
+ * it the server.  So the handlers are checked after such code has run.
  *
  * IDENTIFICATION
  *	  src/base/signals.c
@@ -20,7 +20,7 @@
 
 #ifndef WIN32
 
-/* What the server has handlers for, or ignores. */
+/* The signals that the server handles or ignores. */
 static const int numbers[JOBQ_NUM_SIGNALS] = {
 	SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGALRM, SIGUSR1, SIGPIPE, SIGUSR2,
 	SIGFPE, SIGCHLD
@@ -42,9 +42,9 @@ is_same(const struct sigaction *left, const struct sigaction *right)
 }
 
 /*
- * Restores what was saved.  One of the signals that say that there is something
- * to look at may have come meanwhile: it is sent once more, and does no harm if
- * there is nothing.  Returns whether SIGTERM may have been lost.
+ * Restores what was saved.  A signal that asks the process to look at something
+ * may have arrived meanwhile: it is sent again, which is harmless if there is
+ * nothing to see.  Returns whether SIGTERM may have been lost.
  */
 bool
 jobq_signals_restore(const JobqSignals *signals)

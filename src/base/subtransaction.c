@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * subtransaction.c
- *	  Doing something that may raise an error, and going on if it did.
+ *	  Doing something that may raise an error, and continuing after one.
  *
  * IDENTIFICATION
  *	  src/base/subtransaction.c
@@ -16,7 +16,7 @@
 #include "utils/resowner.h"
 #include "utils/timestamp.h"
 
-/* The same job is complained of that often. */
+/* Errors of the same job are logged this often. */
 #define COMPLAINT_MS (60 * 1000)
 
 ErrorData *
@@ -64,9 +64,9 @@ jobq_error_is_of_server(const ErrorData *error)
 }
 
 /*
- * Does something about one job of many, so that an error in it is in no other's
- * way: false if there was one, which the log has.  An error that is not the
- * job's, as want of memory or space, is raised.
+ * Runs an action for one job of many, so that an error does not stop the
+ * others.  Returns false after an error, which it logs.  Errors that are not
+ * the job's own, such as a lack of memory or space, are raised.
  */
 bool
 jobq_subtransaction_for_job(void (*action) (void *arg), void *arg,

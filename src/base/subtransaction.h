@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * subtransaction.h
- *	  Doing something that may raise an error, and going on if it did.
+ *	  Doing something that may raise an error, and continuing after one.
  *
  * IDENTIFICATION
  *	  src/base/subtransaction.h
@@ -13,9 +13,9 @@
 
 /*
  * Runs an action in a subtransaction.  If it raises an error, rolls the
- * subtransaction back and returns the error (palloc'd), else NULL.  What the
- * action has opened is not usable after an error.  That the statement was
- * cancelled (57014) is not the action's error: it is raised anew.
+ * subtransaction back and returns the error (palloc'd), else NULL. What the
+ * action has opened is not usable after an error.  A cancel of the statement
+ * (57014) is not the action's error: it is raised again.
  */
 extern ErrorData *jobq_subtransaction(void (*action) (void *arg), void *arg);
 

@@ -3,11 +3,10 @@
  * table.c
  *	  Rows of jobq's tables by the table and index access methods.
  *
- * The way of executor/execReplication.c: rows are looked up with a dirty
- * snapshot, so that what another transaction is doing to a row is waited for
- * (or seen and skipped) and not missed, whatever the isolation level; then
- * they are locked.  Triggers and constraints are not run: the tables have
- * none.
+ * As in executor/execReplication.c, rows are looked up with a dirty snapshot
+ * and then locked.  So another transaction's change of a row is waited for
+ * (or seen and skipped), never missed, whatever the isolation level.
+ * Triggers and constraints are not run: the tables have none.
  *
  * IDENTIFICATION
  *	  src/base/table.c
@@ -55,7 +54,7 @@ jobq_table_open(JobqRelation relation)
 	return jobq_table_open_oid(jobq_relation_oid(relation));
 }
 
-/* The same by OID.  Raises 55000 if the table is gone, with the extension. */
+/* The same by OID. Raises 55000 if the table is gone with the extension. */
 JobqTable *
 jobq_table_open_oid(Oid relid)
 {
@@ -71,8 +70,8 @@ jobq_table_open_oid(Oid relid)
 
 /*
  * Gets the executor ready to make entries in the table's indexes, for indexes
- * or operations that index_entry.c is not for.  `speculative` is for inserts
- * that look out for duplicates.
+ * or operations that index_entry.c does not handle. `speculative` is for
+ * inserts that check for duplicates.
  */
 static void
 prepare_executor(JobqTable *table, bool speculative)
@@ -94,7 +93,9 @@ prepare_executor(JobqTable *table, bool speculative)
 	MemoryContextSwitchTo(oldcontext);
 }
 
-/* Frees all that belongs to the table, slots too; the lock stays. */
+/*
+ * Frees everything that belongs to the table, including slots; the lock stays.
+ */
 void
 jobq_table_close(JobqTable *table)
 {
@@ -118,7 +119,7 @@ jobq_table_close(JobqTable *table)
 	pfree(table);
 }
 
-/* The file that TIDs of the table's rows are good for. */
+/* The file in which TIDs of the table's rows are valid. */
 Oid
 jobq_table_storage(const JobqTable *table)
 {
@@ -150,7 +151,7 @@ make_write_slot(JobqTable *table)
 	return slot;
 }
 
-/* Says that the slot's values make a row. */
+/* Marks the slot's values as a row. */
 static void
 finish_row(JobqTable *table, TupleTableSlot *slot)
 {
@@ -273,8 +274,8 @@ have_same_columns(const IndexInfo *a, const IndexInfo *b)
 
 /*
  * The unique indexes with the columns of `arbiter`: while REINDEX CONCURRENTLY
- * makes it anew there are two of them, and a duplicate that only the other one
- * shows is no error, either.
+ * rebuilds it there are two of them, and a duplicate that only the other one
+ * shows is not an error either.
  */
 static List *
 equal_indexes(JobqTable *table, Oid arbiter)
@@ -304,8 +305,8 @@ equal_indexes(JobqTable *table, Oid arbiter)
 
 /*
  * Inserts a row unless there is one with the same key in the unique index
- * `arbiter`; waits for transactions that are about to insert or delete such a
- * one.  Returns false, and in *conflict where it is, if there is.
+ * `arbiter`; waits for transactions that are inserting or deleting such a
+ * row.  If there is one, returns false, and its TID in *conflict.
  *
  * The protocol is that of INSERT ... ON CONFLICT DO NOTHING (ExecInsert).  The
  * index must have been looked up after the table was opened.
@@ -411,9 +412,9 @@ read_latest(JobqTable *table, Relation index, ScanKey keys, int nkeys,
 
 /*
  * Whether a row with the given keys is there by the latest snapshot.  A scan
- * with a dirty snapshot can miss one that is updated while it goes on: the old
- * version is dead when it is fetched, and the new one was not in the index yet
- * when its page was read.
+ * with a dirty snapshot can miss a row that is updated during the scan: the
+ * old version is dead when it is fetched, and the new one was not in the index
+ * yet when its page was read.
  */
 static bool
 row_is_there(JobqTable *table, Relation index, ScanKey keys, int nkeys,
@@ -427,8 +428,8 @@ row_is_there(JobqTable *table, Relation index, ScanKey keys, int nkeys,
 
 /*
  * Whether to wait for a transaction that has inserted the row or is changing
- * or deleting it.  With JOBQ_WAIT_IF_WANTED the row as it is committed must
- * satisfy the filter.
+ * or deleting it.  With JOBQ_WAIT_IF_WANTED the committed version of the row
+ * must satisfy the filter.
  */
 static bool
 waits_for_writer(JobqTable *table, Relation index, const JobqSearch *search)
@@ -443,7 +444,7 @@ waits_for_writer(JobqTable *table, Relation index, const JobqSearch *search)
 }
 
 /*
- * Locks the row version in the slot, which nobody was changing.
+ * Locks the row version in the slot, which no transaction was changing.
  * JOBQ_MISSING: it has been changed since.
  */
 static JobqFindResult
@@ -495,8 +496,9 @@ jobq_table_find(JobqTable *table, Oid indexid, ScanKey keys, int nkeys,
 }
 
 /*
- * The same for rows that satisfy a filter, which is asked before the row is
- * locked: what a user has no right to must not even be locked for him.
+ * The same for rows that satisfy a filter, which is called before the row
+ * is locked: a row must not even be locked for a user without a right to
+ * it.
  */
 JobqFindResult
 jobq_table_find_if(JobqTable *table, const JobqSearch *search,
@@ -625,7 +627,7 @@ jobq_table_update(JobqTable *table, TupleTableSlot *old, const Datum *values,
 		insert_updated_entries(table, slot, indexes);
 }
 
-/* What became of an attempt to change a row that was not locked. */
+/* The result of an attempt to change a row that was not locked. */
 static JobqFindResult
 changed(TM_Result result)
 {
@@ -646,7 +648,7 @@ changed(TM_Result result)
 	}
 }
 
-/* Who has locked a row version, or has changed or deleted it. */
+/* The transaction that has locked, changed or deleted a row version. */
 typedef struct Holder
 {
 	TransactionId xmax;			/* or a multixact; invalid: nobody */
@@ -735,8 +737,8 @@ jobq_row_holder(TupleTableSlot *slot)
 }
 
 /*
- * Whether a multixact is of this transaction, and of no other one that is
- * running: a lock, and what a savepoint did that was rolled back.
+ * Whether this transaction is the only running member of a multixact: it
+ * has a lock, and a savepoint that changed the row was rolled back.
  */
 static bool
 is_mine_alone(MultiXactId multi, bool only_locked)
@@ -760,16 +762,16 @@ is_mine_alone(MultiXactId multi, bool only_locked)
 }
 
 /*
- * Whether this transaction itself has locked the row in the slot.  To a caller
- * that does not want to wait, the table access method reports that lock like
- * one of another transaction.
+ * Whether this transaction itself has locked the row in the slot.  If the
+ * caller does not want to wait, the table access method reports that lock like
+ * another transaction's.
  */
 static bool
 is_locked_by_me(TupleTableSlot *slot)
 {
 	Holder		holder;
 
-	/* a copy is made of a row that was locked */
+	/* the slot has a copy of a row that was locked */
 	if (!TTS_IS_BUFFERTUPLE(slot) ||
 		!BufferIsValid(((BufferHeapTupleTableSlot *) slot)->buffer))
 		return true;

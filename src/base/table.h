@@ -40,34 +40,34 @@ typedef struct JobqTable
 	ItemPointerData written;	/* where the last insert or update went */
 } JobqTable;
 
-/* Gives the next of several rows, of which nothing is filled in. */
+/* Fills in the next of several rows, whose slot is empty. */
 typedef void (*JobqRowSource) (void *arg, Datum *values, bool *nulls);
 
 typedef enum JobqFindResult
 {
 	JOBQ_FOUND,					/* found and locked */
 	JOBQ_MISSING,
-	JOBQ_BUSY,					/* another transaction has it, and was not to
-								 * be waited for: in the slot, not locked */
+	JOBQ_BUSY,					/* another transaction has it, and the caller
+								 * does not wait: in the slot, not locked */
 	JOBQ_UNWANTED				/* the filter said no: in the slot, not locked */
 } JobqFindResult;
 
 /* Looks at a row before it is locked; may raise an error. */
 typedef bool (*JobqRowFilter) (TupleTableSlot *slot, void *arg);
 
-/* Whom to wait for when a row is wanted. */
+/* For which transactions to wait when locking a row. */
 typedef enum JobqWaitPolicy
 {
 	JOBQ_NO_WAIT,
-	JOBQ_WAIT,					/* for all who have it locked */
-	JOBQ_WAIT_IF_WANTED,		/* the same, if the filter wants the row as it
-								 * is committed: not for one who may make it
-								 * wanted */
-	JOBQ_WAIT_FOR_WRITERS		/* for those who are changing or deleting it,
-								 * not for those who hold a lock only */
+	JOBQ_WAIT,					/* for all that have locked it */
+	JOBQ_WAIT_IF_WANTED,		/* the same, if the committed version
+								 * satisfies the filter: not for a transaction
+								 * whose change may make it do so */
+	JOBQ_WAIT_FOR_WRITERS		/* for those that are changing or deleting it,
+								 * not for those that only hold a lock */
 } JobqWaitPolicy;
 
-/* A row that is looked for in order to lock it. */
+/* A row to find and lock. */
 typedef struct JobqSearch
 {
 	Oid			indexid;		/* a unique index */

@@ -4,10 +4,10 @@
  *	  The server's time zones, as common/cron.h wants them.
  *
  * Zones are those of PostgreSQL's own database, so that a schedule fires
- * when SQL says the time has come.  The server keeps every zone that was
- * loaded once; a look-up after that is one in a hash table.
+ * when SQL says the time has come.  The server keeps every loaded zone, so
+ * that later look-ups only search a hash table.
  *
- * Only names of the IANA database are taken, see common/zone_name.c.
+ * Only names of the IANA database are accepted, see common/zone_name.c.
  *
  * IDENTIFICATION
  *	  src/base/timezone.c
@@ -24,7 +24,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-/* What the server takes where its configuration says nothing. */
+/* The server's default if its configuration has no time zone. */
 #define BUILTIN_TIMEZONE "GMT"
 
 #define EPOCH_DIFFERENCE \
@@ -35,8 +35,8 @@ static bool next_change(void *arg, int64_t utc, int64_t *change,
 static char *read_server_timezone(void);
 
 /*
- * The zone of that name, upper and lower case being the same; it stays valid
- * as long as the process.  NULL if there is none.
+ * The zone of that name, ignoring case; it stays valid for the life of the
+ * process.  NULL if there is none.
  */
 pg_tz *
 jobq_timezone_find(const char *name)
@@ -93,8 +93,8 @@ next_change(void *arg, int64_t utc, int64_t *change, int32_t *offset_before,
 		long int	ignored;
 
 		/*
-		 * At the very last change in its table the server sees no further
-		 * one, though it goes on counting a second later.
+		 * At the very last change in its table the server finds no next one,
+		 * though it finds one from a second later.
 		 */
 		at++;
 		result = pg_next_dst_boundary(&at, &ignored, &before_isdst, &boundary,
@@ -119,8 +119,8 @@ jobq_timezone_rules(pg_tz *tz)
 }
 
 /*
- * The setting TimeZone as the server's configuration files have it: neither
- * a database's or role's nor a client's, which would make the same call mean
+ * The setting TimeZone from the server's configuration files: not a
+ * database's, role's or client's, with which the same call would mean
  * different times for different callers.  Allocated in the current context.
  */
 static char *
@@ -145,8 +145,8 @@ read_server_timezone(void)
 }
 
 /*
- * The name of the zone of schedules that name none: jobq.timezone, or else
- * the server's.  Read again after the configuration was reloaded.
+ * The name of the default zone of schedules: jobq.timezone, or else the
+ * server's.  Read again after the configuration was reloaded.
  */
 const char *
 jobq_timezone_default(void)

@@ -23,7 +23,7 @@ extern pg_tz *jobq_timezone_find(const char *name);
 /* Raises 22023 if there is no zone of that name. */
 extern pg_tz *jobq_timezone_require(const char *name);
 
-/* The name of the zone of schedules that name none. */
+/* The name of the default zone of schedules. */
 extern const char *jobq_timezone_default(void);
 
 /* For the functions of cron.h. */

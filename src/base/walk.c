@@ -3,8 +3,7 @@
  * walk.c
  *	  Going through a table some blocks at a time.
  *
- * What the coordinator has to read as a whole it reads in parts, with other
- * tasks between them.
+ * The coordinator reads large tables in parts, with other tasks in between.
  *
  * IDENTIFICATION
  *	  src/base/walk.c

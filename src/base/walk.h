@@ -24,8 +24,8 @@ typedef void (*JobqRowVisitor) (JobqTable *table, TupleTableSlot *row,
 
 /*
  * Visits the rows, by the active snapshot, of some blocks of a table from
- * `first` on.  Returns the number of the block to go on with;
- * InvalidBlockNumber if that was the last one.
+ * `first` on.  Returns the number of the next block to visit;
+ * InvalidBlockNumber after the last one.
  */
 extern BlockNumber jobq_walk(JobqTable *table, BlockNumber first,
 							 BlockNumber nblocks, JobqRowVisitor visit,

@@ -4,27 +4,27 @@
  *	  Transactions that only claim jobs, or only finish jobs of queues that
  *	  allow it, commit without waiting for the disk.
  *
- * A claim that is lost when the server crashes is a job that is ready again,
- * which is what becomes of claims in a crash anyway when the lease runs out;
- * its lease is never given to anybody else (lease_number.c).  So the flush that the
- * commit would wait for can be saved.  What a worker does with the job, and its
- * completion, come later in the WAL: once they are on disk, so is the claim.
+ * If a claim is lost in a crash of the server, its job is ready again, as it would
+ * be anyway when the lease runs out; its lease is never given out again
+ * (lease_number.c).  So the commit need not wait for a flush.  The worker's own
+ * writes, and the completion, come later in the WAL: once they are on disk, so is
+ * the claim.
  *
  * The rule is strict: every WAL record that this transaction has written must
  * be of such work.  XactLastRecEnd, the end of the last record that this
  * backend wrote in the transaction, 0 if there is none, must be at the
  * beginning of each piece of such work where it was at the end of the one
- * before, and still there when the transaction is about to commit.  Whatever
- * else has written anything, be it a user's INSERT, a deferred trigger or the
+ * before, and still there when the transaction is about to commit.  Anything
+ * else that writes, such as a user's INSERT, a deferred trigger or the
  * pruning of a page, makes the commit wait as usual.
  *
  * The claim of a job's last attempt waits in any case, even where the user has
- * turned synchronous_commit off: a claim that is lost is an attempt that is not
- * counted, and a job that is to be tried once would be tried twice.
+ * turned synchronous_commit off: a lost claim is an attempt that is not
+ * counted, and a job with a single attempt would be tried twice.
  *
  * Callbacks of other extensions may write WAL after the one here, so the
- * number of records is looked at again after the commit; if there are more
- * than the commit's own the flush is made up for.
+ * number of records is checked again after the commit; if there are more
+ * than the commit's own, the WAL is flushed then.
  *
  * IDENTIFICATION
  *	  src/shared/async_commit.c
@@ -42,7 +42,7 @@
 #include "executor/instrument.h"
 #include "utils/guc.h"
 
-/* All WAL of the transaction up to `end` is of work that may be lost. */
+/* All WAL of the transaction up to `end` is from work that may be lost. */
 static bool harmless = false;
 static XLogRecPtr end = InvalidXLogRecPtr;
 
@@ -53,7 +53,7 @@ static bool forbidden = false;
 /* The transaction must be on disk when its commit returns. */
 static bool insisting = false;
 
-/* The commit at hand does not wait; this many records had been written. */
+/* The current commit does not wait; this many records had been written. */
 static bool committing = false;
 static int64 records = 0;
 
@@ -88,7 +88,7 @@ jobq_async_commit_insist(void)
 	insisting = true;
 }
 
-/* Whether the commit at hand need not wait. */
+/* Whether the current commit need not wait. */
 static bool
 need_not_wait(void)
 {

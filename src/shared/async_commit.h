@@ -15,19 +15,19 @@
 extern void jobq_async_commit_init(void);
 
 /*
- * Around work whose loss in a crash of the server does no harm, if that is
- * what `allowed` says.  If an error comes in between the transaction commits
- * as usual.
+ * Called before and after work that may be lost in a crash of the server, if
+ * `allowed` is true.  After an error in between the transaction commits as
+ * usual.
  */
 extern void jobq_async_commit_begin(bool allowed);
 extern void jobq_async_commit_end(void);
 
-/* What is being done between the two may not be lost after all. */
+/* The work between the two may not be lost after all. */
 extern void jobq_async_commit_forbid(void);
 
 /*
- * What this transaction does must not be lost in a crash once it has been
- * committed, even where synchronous_commit is off.
+ * Once committed, this transaction must not be lost in a crash, even if
+ * synchronous_commit is off.
  */
 extern void jobq_async_commit_insist(void);
 

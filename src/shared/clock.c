@@ -4,7 +4,7 @@
  *	  The one place where time is read.
  *
  * Tests can set jobq's clock forward, for all processes at once, instead of
- * waiting for what is due.
+ * waiting until something is due.
  *
  * IDENTIFICATION
  *	  src/shared/clock.c

@@ -126,9 +126,9 @@ jobq_database_allocate(Oid dboid)
 }
 
 /*
- * Has no process of jobq come up in a database any more.  NULL if there is no
- * room; else jobq_database_release() is to be called with the same entry and
- * tenancy.
+ * Keeps processes of jobq from starting in a database.  NULL if there is no
+ * room; else the caller must call jobq_database_release() with the same entry
+ * and tenancy.
  */
 JobqDatabase *
 jobq_database_hold(Oid dboid, uint64 *tenancy)
@@ -148,7 +148,7 @@ jobq_database_hold(Oid dboid, uint64 *tenancy)
 
 /*
  * The counterpart.  False if the entry has been given up since, and with it
- * what it was held for: then it may be another database's by now.
+ * the hold: then it may belong to another database by now.
  */
 bool
 jobq_database_release(JobqDatabase *database, uint64 tenancy)
@@ -168,8 +168,8 @@ jobq_database_release(JobqDatabase *database, uint64 tenancy)
 }
 
 /*
- * What sessions go on with whose entry was given up, when there is no room for
- * a new one: nobody reads it, and nothing is done until the server starts anew.
+ * The entry for sessions whose own one was given up when there is no room for a
+ * new one: nobody reads it, and nothing happens until the server restarts.
  */
 static JobqDatabase *
 entry_of_nobody(void)

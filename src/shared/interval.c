@@ -14,11 +14,11 @@
 
 #include "common/int.h"
 
-/* No duration is longer: sums with a timestamp must not overflow. */
+/* The longest duration: sums with a timestamp must not overflow. */
 #define MAX_DURATION (INT64CONST(10000) * 365 * USECS_PER_DAY)
 
 /*
- * An interval in microseconds, a month being 30 days and a day 24 hours;
+ * An interval in microseconds, with months of 30 days and days of 24 hours;
  * clamped to +-10,000 years.
  */
 int64

@@ -13,7 +13,7 @@
 
 #include "datatype/timestamp.h"
 
-/* Months have 30 days, days 24 hours; what is out of range becomes the limit. */
+/* Months have 30 days, days 24 hours; values out of range become the limit. */
 extern int64 jobq_interval_microseconds(const Interval *interval);
 
 #endif							/* JOBQ_INTERVAL_H */

@@ -3,10 +3,9 @@
  * late.c
  *	  What the coordinator has put off, and who is in its way.
  *
- * A task notes what it passes over while it runs; of that the longest overdue
- * is published in shared memory when the task is done, and stands until the
- * time at which it is looked at again.  It is for people only: nothing is
- * decided by it.
+ * A task notes what it skips while it runs.  When the task is done, the
+ * longest overdue of these is published in shared memory, until the time of
+ * the next try.  This is only for people to read: no decision depends on it.
  *
  * IDENTIFICATION
  *	  src/shared/late.c
@@ -21,17 +20,16 @@
 #include "shared/database.h"
 
 
-/* How soon to look again at what is locked, at first and later on. */
+/* How soon to look again at something locked, at first and later. */
 #define RETRY_MIN (100 * INT64CONST(1000))
 #define RETRY_MAX (USECS_PER_SEC)
 
-/* It is looked at again after this part of the time that it has been late. */
+/* The next look comes after this part of the time that it has been late. */
 #define RETRY_SHARE 4
 
 /*
- * To look at one thing again takes so much of the coordinator's time as is to
- * be found in this: where many are locked their turns come later, if not later
- * than RETRY_QUEUE.
+ * To look at one thing again takes this much of the coordinator's time: if
+ * many are locked their turns come later, but not later than RETRY_QUEUE.
  */
 #define RETRY_TURN (INT64CONST(1000))
 #define RETRY_QUEUE (30 * USECS_PER_SEC)
@@ -90,8 +88,8 @@ jobq_late_note(TimestampTz due, TimestampTz until, int pid)
 }
 
 /*
- * A run of a task that has not come to what was put off before leaves that as
- * it is, unless it should have.
+ * If a run of a task has not reached what was put off before, it leaves that
+ * as it is, unless it should have reached it.
  */
 void
 jobq_late_publish(JobqTask task)

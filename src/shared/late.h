@@ -4,8 +4,8 @@
  *	  What the coordinator has put off, and who is in its way.
  *
  * The coordinator waits for no lock that a user's transaction can hold: it
- * leaves alone what is locked, and comes back.  How long that has been so, and
- * whose transaction it is, is kept here for jobq.health.
+ * skips what is locked, and comes back.  This module keeps for jobq.health how
+ * long that has been so, and whose transaction it is.
  *
  * IDENTIFICATION
  *	  src/shared/late.h
@@ -20,8 +20,8 @@
 #include "datatype/timestamp.h"
 
 /*
- * When to look again at something that was due at a time, and that somebody
- * has locked: within a second, or later if there are thousands of such things.
+ * When to look again at something that was due at a time and is locked: within
+ * a second, or later if there are thousands of such things.
  */
 extern TimestampTz jobq_late_retry(TimestampTz due, TimestampTz now);
 

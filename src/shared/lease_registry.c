@@ -1,35 +1,36 @@
 /*-------------------------------------------------------------------------
  *
  * lease_registry.c
- *	  A registry in shared memory of the jobs that are held by a lease, so
- *	  that expiry scans no table.
+ *	  A registry in shared memory of the jobs that are held by a lease, so that
+ *	  expiry scans no table.
  *
  * The registry has an entry for each job in state running.  Commit callbacks
- * keep it; the coordinator fills it when the server has started, and looks
- * through it when the earliest end is due.  An entry is a hint: before
- * anything is done to a job its row is locked and looked at.
+ * keep it up to date; the coordinator fills it when the server has started,
+ * and searches it when the earliest end is due.  An entry is a hint: before
+ * a job is changed, its row is locked and checked.
  *
  * Not every lease is listed:
  *
- * - one that ends later than LISTED_AHEAD from now need not be yet;
+ * - a lease that ends later than LISTED_AHEAD from now need not be listed
+ * yet;
  * - a role (by which its session has logged in) has no more entries than are
- *   free, so that one role alone gets half of them, and a role that has none
- *   finds room, whatever others do;
- * - RESERVE entries are for executors, each of which holds one job at most that
- *   is bound to its process.
+ *   free, so that one role alone gets half of them, and a role without
+ *   entries finds room, whatever others do;
+ * - RESERVE entries are for executors, each of which holds at most one job
+ * bound to its process.
  *
  * The least end of the leases that are left out is unlisted_due.  When it has
- * come, the coordinator lists from the table what ends soon or is over, and
- * finds out the next such time; not more often than once in TABLE_INTERVAL, nor
- * for more than a small part of its time.  So short memory makes leases end
- * later, and none is overlooked: leaving one out lowers unlisted_due when the
- * claim is visible.  A look takes its snapshot after it has begun to
- * collect what is noted meanwhile (unlisted_noted), and sets unlisted_due to
- * the least of that and of what it has left out itself: a claim is in its
- * snapshot or notes itself after that.  If the look fails unlisted_due stays.
+ * come, the coordinator lists the leases from the table that end soon or are
+ * over, and finds out the next such time; at most once in TABLE_INTERVAL, and
+ * for a small part of its time.  So leases end later when memory is short, but
+ * none is overlooked: leaving one out lowers unlisted_due when the claim is
+ * visible.  A look begins to collect what is noted meanwhile (unlisted_noted),
+ * then takes its snapshot, and sets unlisted_due to the least of what was
+ * noted and what it has left out itself: a claim is either in the snapshot or
+ * noted after that.  If the look fails, unlisted_due stays.
  *
- * A lease that is bound to a session must be listed, as nothing else tells that
- * the session is alive; without room the claim fails.
+ * A session-bound lease must be listed, as nothing else tells that the session
+ * is alive; without room the claim fails.
  *
  * Roles are counted by a hash of their OIDs.  Two that share a counter share
  * their room.
@@ -66,7 +67,7 @@
 typedef enum Listing
 {
 	LIST_IN_SHARE,				/* if its role has room left */
-	LIST_ANYHOW,				/* it is over, and does not stay for long */
+	LIST_ANYHOW,				/* it is over, and will not stay for long */
 	LIST_IN_RESERVE				/* for an executor */
 } Listing;
 
@@ -143,7 +144,7 @@ leave(const JobqLeaseKey *key)
 		(*role_count(entry->role))--;
 }
 
-/* Lists a lease, or notes when it has to be looked for. */
+/* Lists a lease, or notes the time by which it must be found. */
 static void
 list_lease(const JobqLeaseKey *key, TimestampTz until, int procno, Oid role,
 		   Listing listing)
@@ -197,7 +198,7 @@ jobq_lease_register(int64 job_id, int64 lease, TimestampTz until, int procno)
 /*
  * Enters a lease that is bound to this session, before the claim's commit:
  * nothing but the entry tells that the session is alive.  False if there is
- * no room.  Who rolls back forgets it.
+ * no room.  A rollback removes it.
  */
 static bool
 reserve(int64 job_id, int64 lease, Listing listing)
@@ -374,13 +375,13 @@ jobq_lease_put_off(int64 job_id, int64 lease, TimestampTz until)
 	make_key(&key, job_id, lease);
 	lock_leases(LW_EXCLUSIVE);
 	entry = hash_search(jobq_shared_leases, &key, HASH_FIND, NULL);
-	/* it may be that of a heartbeat by now */
+	/* it may be a heartbeat's by now */
 	if (entry != NULL && entry->until < until)
 		entry->until = until;
 	unlock_leases();
 }
 
-/* What is noted for the end of the transaction. */
+/* A note for the end of the transaction. */
 typedef struct LeaseNote
 {
 	int64		job_id;
@@ -467,14 +468,14 @@ jobq_at_commit_lease_end(int64 job_id, int64 lease)
 }
 
 /*
- * Of the leases that are ended in one transaction a role has such a part first;
- * what is left goes to all.
+ * Of the leases ended in one transaction, each role first gets this part; the
+ * rest goes to all.
  */
 #define LIMIT_SHARE 8
 
 /*
- * Looks at the end of a lease.  What finds no room any more is left for the
- * next time, which is at once.
+ * Looks at the end of a lease.  Leases for which there is no more room are
+ * left for the next round, which follows at once.
  */
 static void
 look_at_end(JobqLeaseSearch *search, const JobqLeaseEntry *entry)
@@ -504,7 +505,7 @@ look_at_end(JobqLeaseSearch *search, const JobqLeaseEntry *entry)
 	expired->lease = entry->key.lease;
 }
 
-/* Fills what room the roles' shares have left. */
+/* Fills the room that the roles' shares have left. */
 static void
 take_spare(JobqLeaseSearch *search)
 {
@@ -535,8 +536,8 @@ jobq_leases_find_over(JobqLeaseSearch *search)
 }
 
 /*
- * Whether leases of this database that end soon have found no room; then *use
- * says which role has most entries, of all databases.
+ * Whether there was no room for leases of this database that end soon; then
+ * *use says which role has most entries in all databases.
  */
 bool
 jobq_leases_find_no_room(JobqLeaseUse *use)
@@ -575,6 +576,6 @@ jobq_leases_find_no_room(JobqLeaseUse *use)
 	}
 	pfree(roles);
 
-	/* there may be room again, though none has looked since */
+	/* there may be room again, though no look has followed */
 	return overflow && use->entries > (room - RESERVE - use->total) / 2;
 }

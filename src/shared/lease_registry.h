@@ -14,7 +14,7 @@
 
 #include "datatype/timestamp.h"
 
-/* Has this session's bound leases end with it.  May be called repeatedly. */
+/* Makes this session's bound leases end with it. May be called repeatedly. */
 extern void jobq_lease_watch_session(void);
 
 extern bool jobq_lease_reserve(int64 job_id, int64 lease);
@@ -51,7 +51,7 @@ extern bool jobq_lease_is_watched(int64 job_id, int64 lease,
 /* Forgets the leases of a database that was dropped. */
 extern void jobq_leases_forget_database(Oid dboid);
 
-/* For health: who has most of the entries, if not all leases find room. */
+/* For health: the role with most entries, if not all leases find room. */
 typedef struct JobqLeaseUse
 {
 	Oid			role;
@@ -63,9 +63,9 @@ typedef struct JobqLeaseUse
 extern bool jobq_leases_find_no_room(JobqLeaseUse *use);
 
 /*
- * For lease.c, which lists what the table has.  begin: collects when leases
- * end that are left out from now on; end: all that was left out since then,
- * and nothing else, is not listed.
+ * For lease.c, which lists leases from the table. begin: collects the ends
+ * of leases that are left out from now on; end: exactly those left out
+ * since then are not listed.
  */
 extern void jobq_leases_begin_look(void);
 extern void jobq_leases_end_look(void);
@@ -82,10 +82,10 @@ typedef struct JobqExpiredLease
 	int64		lease;
 } JobqExpiredLease;
 
-/* Roles are told apart by a hash, into this many. */
+/* Roles are told apart by a hash with this many values. */
 #define JOBQ_LEASE_ROLE_SHARES 64
 
-/* A look for leases that are over. */
+/* A search for leases that are over. */
 typedef struct JobqLeaseSearch
 {
 	TimestampTz now;
@@ -101,15 +101,15 @@ typedef struct JobqLeaseSearch
 /* Looks through the registry. */
 extern void jobq_leases_find_over(JobqLeaseSearch *search);
 
-/* A lease that is over is not found again before that time. */
+/* A lease that is over will not be found again before that time. */
 extern void jobq_lease_put_off(int64 job_id, int64 lease, TimestampTz until);
 
-/* How many leases this process has bound to itself so far. */
+/* How many leases this process has bound to itself. */
 extern uint64 jobq_leases_bound(void);
 
 /*
- * The leases bound to a process are over, but for one (0: none).  For exit
- * callbacks, and between transactions.
+ * The leases bound to a process are over, except for one (0: none).  For
+ * exit callbacks, and between transactions.
  */
 extern void jobq_leases_of_process_end(int procno, int64 except);
 

@@ -4,8 +4,8 @@
  *	  What is to be done when the current transaction commits.
  *
  * It is done after the transaction has become visible
- * (ProcArrayEndTransaction), so those who are woken find the rows; that is why
- * no NOTIFY, with its lock that serializes commits, is needed.  An error there
+ * (ProcArrayEndTransaction), so that woken processes find the rows; that makes
+ * NOTIFY, with its lock that serializes commits, unnecessary.  An error there
  * would be a PANIC: notes are allocated when they are added, and carrying them
  * out only touches shared memory and latches.
  *
@@ -175,7 +175,7 @@ leave_to_prepared(void)
 
 /*
  * Merges notes with those before them, from the given one on, so that many
- * subtransactions that do the same do not leave a note each.
+ * similar subtransactions do not leave a note each.
  */
 static void
 merge_from(int first)

@@ -61,8 +61,8 @@ typedef struct JobqNoteKind
 	void		(*prepare) (const JobqNote *note);
 
 	/*
-	 * Makes one note of two of the kind and level that follow on each other;
-	 * false if they must stay apart.
+	 * Merges two consecutive notes of the kind and level; false if they must
+	 * stay apart.
 	 */
 	bool		(*merge) (JobqNote *note, const JobqNote *next);
 } JobqNoteKind;

@@ -49,7 +49,7 @@ jobq_pool_take(JobqPool *pool)
 	return piece;
 }
 
-/* Gives a piece back; nobody may use it any more. */
+/* Gives a piece back; it must not be used any more. */
 static inline void
 jobq_pool_give(JobqPool *pool, void *piece)
 {

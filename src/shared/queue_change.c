@@ -6,15 +6,15 @@
  * Each database has a log of changes in shared memory: the ids of the queues
  * that were changed last, or whose grants were, with the owner at that time,
  * and a counter of all changes.  A process remembers how far it has read, and
- * forgets what it knows of those queues when it reads on (queue_cache.c).  Who
- * has fallen so far behind that entries were overwritten forgets all queues,
- * and reads those that it needs again one by one.
+ * forgets those queues when it reads on (queue_cache.c).  A process so far
+ * behind that entries were overwritten forgets all queues, and reads again,
+ * one by one, those that it needs.
  *
- * A transaction notes its changes while it runs, in memory that is there from
- * the start, and its commit callback writes them to the log: after it has
- * become visible, and before it gives back its locks.  Whoever reads the
- * counter and then the row of a queue, with a new snapshot, knows as much as
- * the log says at that place, or more.
+ * A transaction notes its changes while it runs, in preallocated memory, and
+ * its commit callback writes them to the log: after it has become visible,
+ * and before it gives back its locks.  A process that reads the counter and
+ * then, with a new snapshot, a queue's row knows at least what the log says
+ * up to that place.
  *
  * An entry without a queue stands for the service's row.
  *
@@ -35,7 +35,7 @@
 #include "access/xlog.h"
 #include "storage/spin.h"
 
-/* What this transaction has changed.  More than fit is everything. */
+/* What this transaction has changed. If there is no more room: everything. */
 static JobqQueueChange noted[JOBQ_QUEUE_CHANGES];
 static int	nnoted = 0;
 static bool all_noted = false;
@@ -43,7 +43,7 @@ static bool all_noted = false;
 /* Highest nesting level at which something was changed, 0: nothing. */
 static int	changed_level = 0;
 
-/* More than queues has changed. */
+/* Not only queues have changed. */
 static bool all_changed = false;
 
 static void (*forget_queue) (int32 queue, Oid owner) = NULL;
@@ -101,7 +101,7 @@ jobq_at_commit_all_changed(void)
 	all_changed = true;
 }
 
-/* Writes `n` changes into the log, or has every process forget all. */
+/* Writes `n` changes to the log, or makes every process forget all. */
 static void
 publish(JobqDatabase *database, const JobqQueueChange *changes, int n,
 		bool all)
@@ -138,8 +138,8 @@ jobq_queue_changes_publish_all(JobqDatabase *database)
 }
 
 /*
- * The changes from a place in the log on, which is moved to the end.  Their
- * number, or -1 if they are there no longer.
+ * The changes from a place in the log on, which is advanced to the end.
+ * Returns their number, or -1 if they are no longer there.
  */
 int
 jobq_queue_changes_read(uint64 *position, JobqQueueChange *changes)
@@ -181,8 +181,8 @@ jobq_queue_changed_since(int32 queue, uint64 position)
 }
 
 /*
- * The changes, or some of them, were rolled back: what this process knows of
- * the queues may have been read meanwhile.
+ * The changes, or some of them, were rolled back: this process may have read
+ * the queues meanwhile.
  */
 static void
 undo(void)
@@ -233,7 +233,7 @@ at_transaction_end(XactEvent event)
 			undo();
 			break;
 		case XACT_EVENT_PREPARE:
-			/* it is not visible yet, to this session either */
+			/* it is not visible yet, not even to this session */
 			undo();
 			break;
 		default:
@@ -244,7 +244,7 @@ at_transaction_end(XactEvent event)
 	changed_level = 0;
 	all_changed = false;
 
-	/* nobody tells a standby of changes */
+	/* a standby is not told of changes */
 	if (RecoveryInProgress() && forget_queues != NULL)
 		forget_queues();
 }

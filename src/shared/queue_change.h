@@ -15,15 +15,15 @@
 
 /*
  * When the transaction commits: the row of a queue was changed, or its grants.
- * The owner is its owner; if that has changed, this is called for the former
- * one as well.
+ * The owner is the queue's; if it has changed, call this for the former one as
+ * well.
  */
 extern void jobq_at_commit_queue_changed(int32 queue, Oid owner);
 
 /* The same: the row of the service was changed. */
 extern void jobq_at_commit_service_changed(void);
 
-/* The same: any queue may have been changed, and what else there is. */
+/* The same: any queue may have been changed, and anything else. */
 extern void jobq_at_commit_all_changed(void);
 
 /*
@@ -41,9 +41,9 @@ extern bool jobq_queue_changed_since(int32 queue, uint64 position);
 extern int	jobq_queue_changes_read(uint64 *position, JobqQueueChange *changes);
 
 /*
- * Has functions called for what this transaction changes, now and when it is
- * rolled back: what is known of such a queue, or of all, is out of date.
- * Neither may fail.
+ * Has functions called for this transaction's changes, now and when they are
+ * rolled back: what the process knows of that queue, or of all, is out of
+ * date. Neither may fail.
  */
 extern void jobq_queue_change_follow(void (*forget) (int32 queue, Oid owner),
 									 void (*forget_all) (void));

@@ -62,8 +62,8 @@ jobq_queue_state_find(int32 queue)
 
 /*
  * Finds a queue of this database or makes an entry; NULL if there is no room.
- * A role has no more entries than are free, so that one alone gets half of
- * them, and a role that has none finds room.
+ * A role gets at most as many entries as are free, so that one alone gets
+ * half of them, and a role without entries finds room.
  */
 JobqQueueState *
 jobq_queue_state(int32 queue, Oid owner)
@@ -112,8 +112,8 @@ jobq_queue_state_forget(int32 queue)
 }
 
 /*
- * The role that takes most of the room for queues of all databases, InvalidOid
- * if there are none; *taken: how much, *room: how much there is.
+ * The role with most entries of queues in all databases, InvalidOid if there
+ * are none; *taken: how many, *room: how many there are in all.
  */
 Oid
 jobq_queue_states_use(long *taken, long *room)
@@ -158,14 +158,14 @@ jobq_queue_states_forget(Oid dboid)
 	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));
 }
 
-/* Queues that the transaction makes: ids, from the first to the last. */
+/* Queues that the transaction creates: ids, from the first to the last. */
 typedef struct MadeNote
 {
 	int32		first;
 	int32		last;
 } MadeNote;
 
-/* They were made in vain; nobody else has ever seen them. */
+/* Their creation was rolled back; no other transaction has seen them. */
 static void
 forget_made(const JobqNote *note)
 {
@@ -194,7 +194,7 @@ jobq_at_rollback_forget_queue(int32 queue)
 	JobqNote   *notes = jobq_note_all(&n);
 	MadeNote   *made;
 
-	/* the ids of many that are made together are consecutive */
+	/* queues that are created together have consecutive ids */
 	for (int i = n - 1; i >= 0 && i >= n - 4; i--)
 	{
 		made = jobq_note_data(&notes[i], MadeNote);

@@ -18,8 +18,8 @@ extern JobqQueueState *jobq_queue_state_find(int32 queue);
 extern void jobq_queue_state_forget(int32 queue);
 
 /*
- * A queue of that id is made; if that is rolled back, or prepared, what shared
- * memory has of it goes.
+ * A queue of that id is created; if that is rolled back, or prepared, its
+ * entry in shared memory is removed.
  */
 extern void jobq_at_rollback_forget_queue(int32 queue);
 extern void jobq_queue_states_forget(Oid dboid);

@@ -3,8 +3,8 @@
  * ring.c
  *	  Rings of candidates: jobs in order of their keys.
  *
- * Entries are taken from the front and mostly added at the end; one that is
- * added in between moves those of the shorter side.
+ * Entries are taken from the front and mostly added at the end; adding one
+ * in between moves the entries of the shorter side.
  *
  * IDENTIFICATION
  *	  src/shared/ring.c

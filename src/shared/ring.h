@@ -3,8 +3,8 @@
  * ring.h
  *	  Rings of candidates: jobs in order of their keys.
  *
- * A ring is a plain value of fixed size, for shared memory; who uses one sees
- * to locks.  Nothing allocates or throws.
+ * A ring is a plain value of fixed size, for shared memory; callers take care
+ * of locks.  Nothing allocates or throws.
  *
  * IDENTIFICATION
  *	  src/shared/ring.h

@@ -16,21 +16,20 @@
  *	JOBQ_LOCK_LANES ...	the lanes of queues (lane.c), each queue by one of
  *						several; taken under JOBQ_LOCK_QUEUES at times
  *
- * But for that they are taken one at a time, never nested, never across I/O,
- * SPI or user code, and by commit callbacks, so that nothing done under them
- * may throw.
+ * Otherwise they are taken one at a time, never nested, and never held
+ * across I/O, SPI or user code.  Commit callbacks take them, too, so nothing
+ * done under them may throw.
  *
  * Processes are woken by jobq_wake_process(): the number of a PGPROC always
  * names a latch that exists, so a stale one costs a spurious wake-up only.
  *
  * Entries of databases[] have tenants.  The first process that needs one for a
- * database makes it, and it is given up when the database has been dropped;
- * then it may become another's.  A process that keeps a pointer without holding
- * a lock must check whose entry it is: jobq_database() compares the OID, since
- * a session's own database cannot be dropped under it, but an entry may be
- * given up in error; what counts and must be taken back (holds) compares the
- * tenancy under the lock, as two databases, one after the other, can have the
- * same OID.
+ * database makes it.  It is given up when the database has been dropped, and
+ * then may become another database's.  A process that keeps a pointer without
+ * holding a lock must check whose entry it is. jobq_database() compares the
+ * OID: a session's own database cannot be dropped under it, but its entry may
+ * be given up in error.  Counts that must be taken back (holds) compare the
+ * tenancy under the lock, as two successive databases can have the same OID.
  *
  * IDENTIFICATION
  *	  src/shared/shmem.h
@@ -59,7 +58,7 @@
 #define JOBQ_QUEUE_CHANGES 128
 #define JOBQ_NO_PROCESS (-1)
 #define JOBQ_NO_QUEUE 0			/* ids of queues are positive */
-#define JOBQ_NEVER DT_NOEND		/* a time that does not come */
+#define JOBQ_NEVER DT_NOEND		/* a time that never comes */
 
 enum
 {
@@ -72,13 +71,13 @@ enum
 	JOBQ_NUM_LOCKS = JOBQ_LOCK_LANES + JOBQ_NUM_LANE_LOCKS
 };
 
-/* What a coordinator is woken for: bits of JobqDatabase.wake. */
+/* Reasons to wake a coordinator: bits of JobqDatabase.wake. */
 #define JOBQ_WAKE_WORK		0x0001	/* some queue has work set */
 #define JOBQ_WAKE_TIME		0x0002	/* next_due has been lowered */
 #define JOBQ_WAKE_CONFIG	0x0004	/* the service changed, or all of it */
 #define JOBQ_WAKE_CANCEL	0x0008	/* there is a new cancel_request */
 #define JOBQ_WAKE_LEASES	0x0010	/* leases ended with their session */
-#define JOBQ_WAKE_RESYNC	0x0020	/* commits nobody told of: look at all */
+#define JOBQ_WAKE_RESYNC	0x0020	/* commits without reports: look at all */
 #define JOBQ_WAKE_SLOTS		0x0040	/* a worker slot has become free */
 #define JOBQ_WAKE_SCHEDULES 0x0100	/* a job that a schedule may wait for
 									 * ended */
@@ -94,7 +93,7 @@ typedef enum JobqCoordinatorState
 	JOBQ_COORDINATOR_NONE,		/* not running */
 	JOBQ_COORDINATOR_STARTING,	/* registered by the launcher */
 	JOBQ_COORDINATOR_RUNNING,	/* serving its database */
-	JOBQ_COORDINATOR_ABSENT		/* looked: the extension is not there */
+	JOBQ_COORDINATOR_ABSENT		/* looked: there is no extension */
 } JobqCoordinatorState;
 
 /* Ids of queues are positive. */
@@ -107,7 +106,7 @@ typedef struct JobqQueueChange
 	Oid			owner;			/* of the queue */
 } JobqQueueChange;
 
-/* What a coordinator does, in the order in which it is done. */
+/* The tasks of a coordinator, in order. */
 typedef enum JobqTask
 {
 	JOBQ_TASK_CONFIG,
@@ -131,16 +130,16 @@ typedef enum JobqTask
 #define JOBQ_HOLDER_PREPARED (-2)
 
 /*
- * What a task of a coordinator had to put off, since somebody else's transaction
- * was in its way; see late.h.
+ * What a coordinator's task had to put off because of another transaction; see
+ * late.h.
  */
 typedef struct JobqTaskReport
 {
 	TimestampTz since;			/* when the longest of it was due; JOBQ_NEVER:
 								 * nothing is put off */
-	TimestampTz until;			/* when it is looked at again */
-	pid_t		pid;			/* who is in the way, 0: not known;
-								 * JOBQ_TASK_FAILS: an error is;
+	TimestampTz until;			/* time of the next look */
+	pid_t		pid;			/* the process in the way, 0: not known;
+								 * JOBQ_TASK_FAILS: an error;
 								 * JOBQ_HOLDER_PREPARED */
 } JobqTaskReport;
 
@@ -156,12 +155,11 @@ typedef struct JobqDatabase
 	TimestampTz retry_at;		/* (D) launcher: not before; DT_NOBEGIN: the
 								 * last exit was an orderly one */
 	int			holds;			/* (D) DDL in progress: all must leave */
-	bool		stopped;		/* (D) the table has it that stop() is in
-								 * force */
+	bool		stopped;		/* (D) the table says that stop() is in force */
 	int			stoppers;		/* (D) open transactions that called stop() */
-	pid_t		stopper_pid;	/* (D) of the latest of them */
-	uint32		stop_changes;	/* (D) counts what makes a reading of the
-								 * table outdated */
+	pid_t		stopper_pid;	/* (D) the latest of them */
+	uint32		stop_changes;	/* (D) counts events that make a reading of
+								 * the table outdated */
 	bool		starving;		/* (D) wants an executor, found no slot */
 	Oid			capped_role;	/* (D) has jobs here and no executor, but as
 								 * many elsewhere as it may have */
@@ -173,11 +171,12 @@ typedef struct JobqDatabase
 	/* under JOBQ_LOCK_LEASES, see lease_registry.c */
 	bool		leases_overflow;	/* leases that end soon found no room */
 	TimestampTz unlisted_due;	/* the least end of those not listed */
-	TimestampTz unlisted_noted; /* of those left out since a look began */
+	TimestampTz unlisted_noted; /* the same of those left out since a look
+								 * began */
 
 	pg_atomic_uint32 wake;		/* JOBQ_WAKE_ bits; set, then set latch */
-	pg_atomic_uint32 generation;	/* counts changes that are not only of
-									 * some queues: look at all anew */
+	pg_atomic_uint32 generation;	/* counts changes of more than some
+									 * queues: look at everything again */
 	pg_atomic_uint64 next_due;	/* TimestampTz: earliest thing to do that the
 								 * coordinator may not know of yet */
 
@@ -187,8 +186,8 @@ typedef struct JobqDatabase
 										 * end of its previous job */
 
 	/* see bgworker/unrecorded.c */
-	pg_atomic_uint64 unrecorded_since;	/* TimestampTz: what came of jobs
-										 * cannot be written down; 0: it can */
+	pg_atomic_uint64 unrecorded_since;	/* TimestampTz: since when outcomes
+										 * cannot be recorded; 0: they can */
 	pg_atomic_uint32 unrecorded_code;	/* of the error */
 
 	pg_atomic_uint64 history_turn;	/* how long a segment of history is
@@ -199,7 +198,8 @@ typedef struct JobqDatabase
 									 * written since jobs were expired */
 
 	pg_atomic_uint32 dispatching;	/* jobs were claimed since the last sweep */
-	pg_atomic_uint64 swept;		/* jobs that only the sweep has found */
+	pg_atomic_uint64 swept;		/* number of jobs that only the sweep has
+								 * found */
 
 	slock_t		mutex;			/* guards what follows; see lease_number.c */
 	bool		lease_block_known;	/* a block was taken since the start */
@@ -208,7 +208,7 @@ typedef struct JobqDatabase
 	int64		lease_end;
 
 	slock_t		changes_mutex;	/* guards the log of changes of queues */
-	pg_atomic_uint64 nchanges;	/* that there ever were; read without it */
+	pg_atomic_uint64 nchanges;	/* number of all changes ever; read without it */
 	JobqQueueChange changes[JOBQ_QUEUE_CHANGES];	/* the last ones */
 } JobqDatabase;
 
@@ -222,30 +222,30 @@ typedef struct JobqQueueKey
  * A queue.  The first process that needs an entry makes it; it lives until the
  * queue is dropped, or its database.  A pointer kept too long points to
  * another queue's flags and lanes at worst: a spurious wake-up, or a candidate
- * whose row shows that it is of no use there.
+ * whose row shows that it does not belong there.
  */
 typedef struct JobqQueueState
 {
 	JobqQueueKey key;
-	Oid			role;			/* whose share of the room it takes: the
-								 * queue's owner when it was made */
+	Oid			role;			/* the role whose share of the room it takes:
+								 * the queue's owner when it was made */
 	pg_atomic_uint32 work;		/* has ready jobs; an executor is wanted */
 	pg_atomic_uint32 notify;	/* a NOTIFY is due */
 	pg_atomic_uint64 next_look; /* TimestampTz: when the coordinator is to
-								 * look whether there are ready jobs */
+								 * look for ready jobs */
 	pg_atomic_uint32 waiting;	/* number of waiters, see waiter.c */
-	pg_atomic_uint32 unshared;	/* short jobs to be run before they may share
-								 * transactions, see bgworker/share.c */
-	pg_atomic_uint32 drops;		/* transactions that want to drop the queue,
+	pg_atomic_uint32 unshared;	/* short jobs to run before they may share
+								 * transactions, see share.c */
+	pg_atomic_uint32 drops;		/* transactions that are dropping the queue
 								 * with its jobs: executors keep off */
 
-	/* the rest belongs to lane.c, and is under the queue's lock */
+	/* the rest belongs to lane.c, under the queue's lock */
 	int			first_lane;		/* in order of priority; -1: none */
 	int			nlanes;
 	bool		discovered;		/* priorities without a lane have no jobs */
-	bool		crowded;		/* too many priorities: no use of lanes */
-	bool		forgotten;		/* no queue's any more: it gets no lanes */
-	Oid			storage;		/* file of the table that TIDs are from */
+	bool		crowded;		/* too many priorities: lanes are not used */
+	bool		forgotten;		/* no longer a queue's: it gets no lanes */
+	Oid			storage;		/* file of the table in which TIDs are valid */
 	uint64		resets;			/* changes when all lanes are dropped */
 } JobqQueueState;
 
@@ -280,8 +280,8 @@ typedef struct JobqWorker
 	bool		woken;			/* (W) latch set since it went idle */
 	int32		woken_for;		/* (W) the queue, JOBQ_NO_QUEUE: any */
 	bool		leave;			/* (W) exit as soon as no job is running */
-	Oid			give_way_to;	/* (W) database in which the role, which has
-								 * as many executors as it may, has none */
+	Oid			give_way_to;	/* (W) database without an executor of the
+								 * role, which has as many as it may */
 	int32		queue;			/* (W) of the running job */
 	int64		job_id;			/* (W) running job, 0: none */
 	int64		ended_job;		/* (W) the job whose code is through, and
@@ -296,7 +296,8 @@ typedef struct JobqWorker
 	bool		evict;			/* (W) it is not cancelled by that, see
 								 * JOBQ_EVICTED */
 	TimestampTz cancelled_at;	/* (W) when it was so first */
-	bool		terminated;		/* (W) the process was, for going on */
+	bool		terminated;		/* (W) the process was terminated, since its
+								 * job still ran */
 	bool		orphaned;		/* (W) starting, and its coordinator has gone */
 } JobqWorker;
 
@@ -310,19 +311,19 @@ typedef struct JobqTermination
 	pid_t		pid;			/* of the executor */
 	bool		timed_out;		/* the job's timeout was over */
 	bool		crashed;		/* the server had crashed */
-	int			unrecorded;		/* 0, or the code of the error for which the
-								 * outcome could not be written down */
+	int			unrecorded;		/* 0, or the code of the error that kept the
+								 * outcome from being recorded */
 	bool		leased;			/* the job is held by a lease */
 } JobqTermination;
 
-/* A job that was through when its transaction was rolled back; see undone.c. */
+/* A job that had ended when its transaction was rolled back; see undone.c. */
 typedef struct JobqUndone
 {
 	Oid			dboid;			/* InvalidOid: none */
 	int32		queue;
 	int64		job_id;
 	TimestampTz started_at;
-	int64		cause;			/* the job that was being run, 0: none */
+	int64		cause;			/* the job that was running, 0: none */
 	int32		attempt;
 	pid_t		pid;			/* of the executor */
 } JobqUndone;
@@ -337,9 +338,9 @@ typedef struct JobqWaiter
 } JobqWaiter;
 
 /*
- * A job held by a lease.  The lease is part of the key: a process may come
- * late to enter one that was given up meanwhile, and must not put it in the
- * place of the one that came after it.
+ * A job held by a lease.  The lease is part of the key: a process may be
+ * late to enter a lease that was given up meanwhile, and must not replace
+ * the next one.
  */
 typedef struct JobqLeaseKey
 {

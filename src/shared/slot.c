@@ -8,9 +8,9 @@
  * the executor's exit callback, or by the coordinator if no process came up.
  * bgworker/README.md has the picture.
  *
- * Whoever finds an executor IDLE and not woken may count on it to look for
- * work once more: it looks again after every wake-up, and leaves IDLE for
- * good only under the lock and when it has not been woken.
+ * A process that finds an executor IDLE and not woken may rely on it to
+ * look for work once more: it looks again after every wake-up, and leaves
+ * IDLE for good only under the lock and when it has not been woken.
  *
  * IDENTIFICATION
  *	  src/shared/slot.c
@@ -84,8 +84,8 @@ is_available(const JobqWorker *slot)
 }
 
 /*
- * Wakes an idle executor of that role, if there is one, for a queue of which
- * nobody else is going to be told; JOBQ_NO_QUEUE: the queues' flags say where to
+ * Wakes an idle executor of that role, if there is one, for a queue of which no
+ * other process will be told; JOBQ_NO_QUEUE: the queues' flags say where to
  * look.
  */
 bool
@@ -114,9 +114,10 @@ jobq_slot_wake(Oid dboid, Oid role, int32 queue)
 }
 
 /*
- * Has the job in a slot end.  Under the lock: an executor that has ended the
- * job under it gets no signal for it any more.  Who cancels a job means it,
- * whatever others want of it.  Returns whether this is the first interruption.
+ * Makes the job in a slot end.  Called under the lock: an executor that has
+ * ended the job under it gets no more signals for it.  A cancel takes
+ * precedence over other interruptions.  Returns whether this is the first
+ * interruption.
  */
 static bool
 interrupt(JobqWorker *slot, bool evict)
@@ -135,7 +136,7 @@ interrupt(JobqWorker *slot, bool evict)
 	return first;
 }
 
-/* Tells the coordinator, so that no job goes on for ever. */
+/* Tells the coordinator, so that no job runs on forever. */
 static void
 report_interruption(void)
 {
@@ -147,7 +148,7 @@ report_interruption(void)
 
 /*
  * Interrupts the executor of this database that runs a job, which has been
- * cancelled.  False if none does.
+ * cancelled.  False if none runs it.
  */
 bool
 jobq_slot_interrupt(int64 job_id)
@@ -227,8 +228,8 @@ jobq_slots_evict(int32 queue)
 }
 
 /*
- * The same of one process, which is in the way.  Its job may be held by a lease,
- * and have committed something that cannot be undone.
+ * The same for one process, which is in the way.  Its job may be held by a
+ * lease, and have committed something that cannot be undone.
  */
 void
 jobq_slot_evict_process(int32 queue, pid_t pid)
@@ -237,7 +238,7 @@ jobq_slot_evict_process(int32 queue, pid_t pid)
 	evict(queue, pid);
 }
 
-/* Has all executors of a database leave as soon as they run no job. */
+/* Makes all executors of a database leave as soon as they run no job. */
 void
 jobq_slots_leave(Oid dboid)
 {
@@ -291,7 +292,7 @@ jobq_slots_terminate(Oid dboid)
 
 /*
  * How many executors a database has; with at_work only those that run a job or
- * may be about to, not those that have not come up yet.
+ * may be about to, without those that are still starting.
  */
 int
 jobq_slots_of_database(Oid dboid, bool at_work)
@@ -352,7 +353,10 @@ jobq_slots_count(Oid dboid, Oid role, JobqWorkerCounts *counts)
 	unlock_slots();
 }
 
-/* Whether a role may have one more than jobq_slots_count() has counted. */
+/*
+ * Whether a role may have one more executor than jobq_slots_count() has
+ * counted.
+ */
 bool
 jobq_slots_have_room(const JobqWorkerCounts *counts)
 {
@@ -361,7 +365,7 @@ jobq_slots_have_room(const JobqWorkerCounts *counts)
 		 counts->of_role < jobq_max_workers_per_role);
 }
 
-/* The number of executors of the role that has most of them, and the role. */
+/* The role with most executors, and their number. */
 int
 jobq_slots_role_with_most(Oid *role)
 {
@@ -393,8 +397,8 @@ jobq_slots_role_with_most(Oid *role)
 }
 
 /*
- * Takes a free slot, unless jobq.max_workers are in use, or
- * jobq.max_workers_per_role by this role.
+ * Takes a free slot, unless jobq.max_workers are in use, or this role uses
+ * jobq.max_workers_per_role.
  */
 bool
 jobq_slot_reserve(Oid dboid, Oid role, JobqWorkerRef *worker)
@@ -449,9 +453,9 @@ jobq_slot_unreserve(const JobqWorkerRef *worker)
 }
 
 /*
- * Has one idle executor of somebody else leave, so that its slot can be used:
- * of another database or role, or, if the role has as many as it may, of the
- * role in another database.  False if there is none.
+ * Makes an idle executor leave, so that its slot can be used: one of another
+ * database or role or, if the role has as many as it may, one of the role in
+ * another database.  False if there is none.
  */
 bool
 jobq_slot_free_idle(Oid dboid, Oid role)
@@ -477,7 +481,7 @@ jobq_slot_free_idle(Oid dboid, Oid role)
 			(slot->dboid == dboid && slot->role == role) ||
 			(its_own && slot->role != role))
 			continue;
-		/* one that is leaving already will do */
+		/* one that is already leaving will do */
 		if (slot->leave || !slot->woken)
 		{
 			slot->leave = true;
@@ -491,8 +495,8 @@ jobq_slot_free_idle(Oid dboid, Oid role)
 
 /*
  * An executor has seen more jobs than it takes, and there is no slot for another
- * one.  Whether an idle one could leave; if not, who becomes idle finds that
- * this one wants help, as long as its job runs.
+ * one.  Returns whether an idle one could leave; if not, an executor that
+ * becomes idle finds that this one wants help, as long as its job runs.
  */
 bool
 jobq_slot_want_help(const JobqWorkerRef *worker)
@@ -525,7 +529,9 @@ jobq_slot_want_help(const JobqWorkerRef *worker)
 	return own_idle + others_idle > 0;
 }
 
-/* Whether an executor of a database, InvalidOid: of any, wants help. */
+/*
+ * Whether an executor of a database wants help; InvalidOid: of any database.
+ */
 bool
 jobq_slots_want_help(Oid dboid)
 {
@@ -577,8 +583,8 @@ jobq_slot_ask_to_give_way(Oid dboid, Oid role)
 
 /*
  * Frees slots that a coordinator of this database reserved before the given
- * time and for which no process came up.  Whether there were any.  A process
- * that is about to come up, and does not, frees its slot itself if the
+ * time and for which no process came up.  Returns whether there were any.  A
+ * process that is starting, and fails, frees its slot itself if the
  * coordinator is leaving.
  */
 bool
@@ -607,8 +613,8 @@ jobq_slots_reap(Oid dboid, TimestampTz before, bool leaving)
 
 /*
  * Terminates the executors of this database whose job still runs though it was
- * interrupted JOBQ_PATIENCE ago: it catches the error, and that of SIGTERM is
- * none that could be caught.  Returns when the next one's time is up.
+ * interrupted JOBQ_PATIENCE ago: it has caught the error; the one of SIGTERM
+ * cannot be caught.  Returns the time at which the next one's patience ends.
  */
 TimestampTz
 jobq_slots_terminate_stubborn(void)
@@ -639,7 +645,7 @@ jobq_slots_terminate_stubborn(void)
 	return next;
 }
 
-/* The process is there.  False if it is not wanted any more. */
+/* The process has started. False if it is no longer wanted. */
 bool
 jobq_slot_attach(const JobqWorkerRef *worker, Oid *dboid, Oid *role)
 {
@@ -663,8 +669,8 @@ jobq_slot_attach(const JobqWorkerRef *worker, Oid *dboid, Oid *role)
 
 /*
  * The process exits: frees the slot.  Returns whether it had been woken, so
- * that somebody else must look for work.  The slot of a process that has got
- * no further than starting is left to its coordinator, which is to notice.
+ * that another process must look for work.  The slot of a process that
+ * failed while starting is left to its coordinator, which must notice.
  */
 bool
 jobq_slot_detach(const JobqWorkerRef *worker)
@@ -692,7 +698,7 @@ jobq_slot_detach(const JobqWorkerRef *worker)
 /*
  * Goes to sleep, or says that it is still asleep after a wake-up that has
  * been dealt with.  Returns whether it was woken since it went idle, and sets
- * *queue to what for.
+ * *queue to the queue it was woken for.
  */
 bool
 jobq_slot_set_idle(const JobqWorkerRef *worker, int32 *queue)
@@ -717,7 +723,7 @@ jobq_slot_set_idle(const JobqWorkerRef *worker, int32 *queue)
 	return woken;
 }
 
-/* Looks for work from now on, so that it need not be woken. */
+/* It looks for work from now on, so that it need not be woken. */
 void
 jobq_slot_set_busy(const JobqWorkerRef *worker)
 {
@@ -734,7 +740,7 @@ jobq_slot_set_busy(const JobqWorkerRef *worker)
 }
 
 /*
- * Wants to exit.  False if it has been woken: then there is work to look for.
+ * It wants to exit.  False if it has been woken: then it must look for work.
  */
 bool
 jobq_slot_set_leaving(const JobqWorkerRef *worker)
@@ -754,7 +760,7 @@ jobq_slot_set_leaving(const JobqWorkerRef *worker)
 	return result;
 }
 
-/* Somebody asked for the slot. */
+/* Another process asked for the slot. */
 bool
 jobq_slot_must_leave(const JobqWorkerRef *worker)
 {
@@ -770,7 +776,7 @@ jobq_slot_must_leave(const JobqWorkerRef *worker)
 
 /*
  * jobq.max_workers or jobq.max_workers_per_role may have been lowered: whether
- * this executor has to go.  As many are told so as there are too many.
+ * this executor has to exit.  Exactly the surplus executors are told so.
  */
 bool
 jobq_slot_is_too_many(const JobqWorkerRef *worker)
@@ -805,8 +811,8 @@ jobq_slot_is_too_many(const JobqWorkerRef *worker)
 
 /*
  * Says which job it runs: jobq_slot_interrupt() finds it from now on.
- * Returns whether it was woken before that, and owes somebody a look, and sets
- * *woken_for to the queue.
+ * Returns whether it was woken before that, and so still has to look for work,
+ * and sets *woken_for to the queue.
  */
 bool
 jobq_slot_begin_job(const JobqWorkerRef *worker, int32 queue, int64 job_id,
@@ -840,7 +846,7 @@ jobq_slot_begin_job(const JobqWorkerRef *worker, int32 queue, int64 job_id,
 	return was_woken;
 }
 
-/* The job that it runs is held by a lease from now on. */
+/* Its job is held by a lease from now on. */
 void
 jobq_slot_set_leased(const JobqWorkerRef *worker)
 {
@@ -854,8 +860,8 @@ jobq_slot_set_leased(const JobqWorkerRef *worker)
 }
 
 /*
- * The job's own code is through: nobody interrupts it any more.  Returns how it
- * was to end.
+ * The job's own code has ended: it is not interrupted any more.  Returns how it
+ * was told to end.
  */
 JobqInterruption
 jobq_slot_end_job(const JobqWorkerRef *worker)
@@ -901,7 +907,7 @@ static const JobqNoteKind interrupt_kind = {
 	.commit = {[JOBQ_NOTE_WAKES] = interrupt_noted}
 };
 
-/* Whoever runs the job in an executor of this database is interrupted. */
+/* Interrupts the executor of this database that runs the job. */
 void
 jobq_at_commit_interrupt(int64 job_id)
 {

@@ -17,15 +17,15 @@
 #include "datatype/timestamp.h"
 
 /*
- * How long a job may go on after it was told to end, by a cancel or its
+ * How long a job may run after it was told to end, by a cancel or its
  * timeout, before its executor is terminated; microseconds.
  */
 #define JOBQ_PATIENCE (5 * INT64CONST(1000000))
 
-/* How long the slot of an executor that gave way is kept, microseconds. */
+/* How long the slot of an executor that gave way is reserved, microseconds. */
 #define JOBQ_GIFT_TIME (100 * INT64CONST(1000))
 
-/* Who occupies a slot: the slot may have another tenant by now. */
+/* The tenant of a slot; the slot may have another one by now. */
 typedef struct JobqWorkerRef
 {
 	int			slot;

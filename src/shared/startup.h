@@ -14,7 +14,7 @@
 /* Called by _PG_init while the postmaster preloads libraries. */
 extern void jobq_startup_init(void);
 
-/* Forgets all that is known of a database that has been dropped. */
+/* Forgets everything about a database that has been dropped. */
 extern void jobq_startup_forget_database(Oid dboid);
 
 #endif							/* JOBQ_STARTUP_H */

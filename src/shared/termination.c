@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * termination.c
- *	  Which jobs were being run by executors that were terminated.
+ *	  Which jobs were running in executors that were terminated.
  *
  * IDENTIFICATION
  *	  src/shared/termination.c
@@ -40,9 +40,10 @@ place_of_termination(const JobqTermination *termination)
 
 /*
  * An executor is being terminated in the middle of its job, whose row knows
- * nothing of the attempt.  Whoever finds the job next counts it: else a job
- * that terminates its own executor would do so for ever.  Should the server
- * stop before that, the executor's note is left (bgworker/crash_note.c).
+ * nothing of the attempt.  The process that finds the job next counts it:
+ * otherwise a job that terminates its own executor would do so forever.  If
+ * the server stops before that, the executor's note remains
+ * (bgworker/crash_note.c).
  */
 void
 jobq_termination_note(const JobqTermination *termination)
@@ -59,8 +60,8 @@ jobq_termination_note(const JobqTermination *termination)
 
 /*
  * Whether an executor was terminated in this attempt of a job of this
- * database.  That stays so until the coordinator sees that it has been counted:
- * who counts it may roll back.
+ * database.  That stays so until the coordinator sees that it has been counted,
+ * since a transaction that counts it may roll back.
  */
 bool
 jobq_termination_take(int64 job_id, int32 attempt,
@@ -106,7 +107,7 @@ jobq_terminations_all(JobqTermination *terminations)
 
 /*
  * Forgets that an executor was terminated in an attempt of a job of this
- * database; attempt 0: in whichever.
+ * database; attempt 0: in any.
  */
 void
 jobq_termination_forget(int64 job_id, int32 attempt)

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * termination.h
- *	  Which jobs were being run by executors that were terminated.
+ *	  Which jobs were running in executors that were terminated.
  *
  * None of these functions throws or allocates: exit callbacks use them.
  *

@@ -3,11 +3,11 @@
  * waiter.c
  *	  The sessions in jobq.wait(), in shared memory.
  *
- * JobqQueueState.waiting counts the registered waiters of a queue, the woken
- * ones included.  It only saves those who commit the search in waiters[] when
- * nobody waits.  It changes under JOBQ_LOCK_WAITERS, and is changed by the
- * waiter itself only, which does so just for entries that are still the
- * queue's: entries are freed when a queue is dropped.
+ * JobqQueueState.waiting counts the registered waiters of a queue, including
+ * woken ones.  It only saves committing sessions a search of waiters[] when
+ * nobody waits.  Only the waiter itself changes it, under JOBQ_LOCK_WAITERS,
+ * and only if the entry is still the queue's: entries are freed when a queue
+ * is dropped.
  *
  * IDENTIFICATION
  *	  src/shared/waiter.c
@@ -26,9 +26,9 @@
 #include "miscadmin.h"
 
 /*
- * When the coordinator looks whether those who were woken took their jobs, in
- * microseconds.  Short enough for an idle client to do no harm, long enough
- * for a busy one to be done.
+ * When the coordinator checks whether woken waiters took their jobs, in
+ * microseconds.  Short enough that an idle client does no harm, long enough
+ * for a busy one to finish.
  */
 #define LOOK_AFTER USECS_PER_SEC
 
@@ -62,7 +62,7 @@ jobq_waiters_wake(Oid dboid, int32 queue, int njobs)
 	}
 	LWLockRelease(jobq_lock(JOBQ_LOCK_WAITERS));
 
-	/* those of a queue without room look by themselves in time */
+	/* waiters of a queue without room look again by themselves */
 	state = others ? jobq_queue_state_find(queue) : NULL;
 	if (state != NULL)
 		jobq_wake_for_queue_at(state, jobq_now() + LOOK_AFTER);
@@ -130,7 +130,7 @@ jobq_waiter_unregister(JobqWaiting *wait)
 	return woken;
 }
 
-/* Whether somebody woke us.  With `clear`, we can be woken again after it. */
+/* Whether we were woken. With `clear`, we can be woken again afterwards. */
 bool
 jobq_waiter_was_woken(bool clear)
 {

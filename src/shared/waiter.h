@@ -24,7 +24,7 @@ typedef struct JobqWaiting
 
 /*
  * Wakes up to njobs waiters of the queue, and has the coordinator look again in
- * a second if others wait on.  For commit callbacks, too.
+ * a second if others still wait.  Commit callbacks may call it.
  */
 extern void jobq_waiters_wake(Oid dboid, int32 queue, int njobs);
 

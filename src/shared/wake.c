@@ -41,7 +41,7 @@ jobq_wake_launcher(void)
 }
 
 /*
- * Gives the coordinator of a database something to do.  Where there is none,
+ * Gives the coordinator of a database something to do.  If there is none,
  * the launcher is asked for one.
  */
 void
@@ -82,8 +82,8 @@ jobq_wake_lower_time(pg_atomic_uint64 *time, TimestampTz when)
 }
 
 /*
- * Lowers the time of which the coordinator knows that it must do something,
- * and wakes it if that changed anything.
+ * Lowers the time at which the coordinator knows it must do something, and
+ * wakes it if that changed anything.
  */
 void
 jobq_wake_at(JobqDatabase *database, TimestampTz when)
@@ -230,7 +230,7 @@ jobq_at_commit_wake(uint32 reasons)
 	int			n;
 	const JobqNote *notes = jobq_note_all(&n);
 
-	/* the same again, as of one who changes many queues */
+	/* the same again, as when many queues are changed */
 	for (int i = n - 1; i >= 0 && i >= n - 4; i--)
 	{
 		if (notes[i].kind == &wake_kind && notes[i].level == level &&

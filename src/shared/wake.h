@@ -30,7 +30,7 @@ extern bool jobq_wake_lower_time(pg_atomic_uint64 *time, TimestampTz when);
 extern void jobq_wake_at(JobqDatabase *database, TimestampTz when);
 
 /*
- * It is to look whether a queue of this database has ready jobs at that time.
+ * At that time it must look for ready jobs of a queue of this database.
  * NULL: the queue has no room in shared memory.
  */
 extern void jobq_wake_for_queue_at(JobqQueueState *state, TimestampTz when);

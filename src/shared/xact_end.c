@@ -1,10 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * xact_end.c
- *	  The end of a transaction: who is told of it, and in which order.
+ *	  The end of a transaction: which functions are called, and in which order.
  *
  * The server calls the callbacks of extensions in the reverse order of their
- * registration.  jobq has one, and the steps of its own are in a table.
+ * registration. jobq registers one, which goes through a table of steps.
  *
  * IDENTIFICATION
  *	  src/shared/xact_end.c

@@ -1,9 +1,9 @@
 /*-------------------------------------------------------------------------
  *
  * xact_end.h
- *	  The end of a transaction: who is told of it, and in which order.
+ *	  The end of a transaction: which functions are called, and in which order.
  *
- * The order of the steps carries meaning, and is written here, once.
+ * The order of the steps matters, and is defined only here.
  *
  * IDENTIFICATION
  *	  src/shared/xact_end.h
@@ -17,14 +17,14 @@
 
 typedef enum JobqXactStep
 {
-	JOBQ_XACT_ASYNC_COMMIT,		/* what must be on disk is, before anybody
-								 * learns of it */
+	JOBQ_XACT_ASYNC_COMMIT,		/* WAL that must be on disk is flushed, before
+								 * anybody learns of it */
 	JOBQ_XACT_STOP,				/* a stop() ends, or becomes durable */
-	JOBQ_XACT_QUEUE_CHANGES,	/* what others have cached of queues is out of
-								 * date: before anybody is woken */
+	JOBQ_XACT_QUEUE_CHANGES,	/* others' caches of queues become outdated:
+								 * before anybody is woken */
 	JOBQ_XACT_QUEUE_DROPS,		/* queues are gone, or stay after all */
 	JOBQ_XACT_SETTLED,			/* which locked jobs are claimable again */
-	JOBQ_XACT_NOTES,			/* all that was noted (note.h) */
+	JOBQ_XACT_NOTES,			/* everything that was noted (note.h) */
 	JOBQ_XACT_WAKES,			/* workers are woken for the jobs noted */
 	JOBQ_XACT_EXPIRE,			/* a coordinator's task has done its work, or
 								 * has failed: these three */

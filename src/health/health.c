@@ -132,22 +132,26 @@ check_outcomes(JobqHealth *health)
 
 	if (since == 0)
 		return;
-	jobq_health_add(health, JOBQ_CRITICAL, "unrecorded", NULL,
-					psprintf("outcomes of SQL jobs cannot be recorded (SQLSTATE %s), so no jobs are started",
-							 unpack_sql_state(code)),
-					"See the server log for the error. Jobs continue within seconds once rows can be written again.",
-					since);
+	jobq_health_add(health,
+					.severity = JOBQ_CRITICAL,
+					.topic = "unrecorded",
+					.message = psprintf("outcomes of SQL jobs cannot be recorded (SQLSTATE %s), so no jobs are started",
+										unpack_sql_state(code)),
+					.hint = "See the server log for the error. Jobs continue within seconds once rows can be written again.",
+					.since = since);
 }
 
 /* Reports that the server has no slot for the launcher or a coordinator. */
 static void
 report_no_process(JobqHealth *health, const char *message)
 {
-	jobq_health_add(health, JOBQ_CRITICAL, "coordinator",
-					"max_worker_processes", message,
-					psprintf("Increase max_worker_processes, which is %d, and restart the server.",
-							 max_worker_processes),
-					JOBQ_NEVER);
+	jobq_health_add(health,
+					.severity = JOBQ_CRITICAL,
+					.topic = "coordinator",
+					.object = "max_worker_processes",
+					.message = message,
+					.hint = psprintf("Increase max_worker_processes, which is %d, and restart the server.",
+									 max_worker_processes));
 }
 
 /* Reports why there is no coordinator although there should be one. */
@@ -163,25 +167,61 @@ report_no_coordinator(JobqHealth *health, bool has_launcher)
 		report_no_process(health,
 						  "the server had no free background worker slot for the launcher when it started");
 	else if (!has_launcher)
-		jobq_health_add(health, JOBQ_CRITICAL, "coordinator", NULL,
-						"neither a coordinator nor the launcher is running",
-						"The launcher is started again within seconds; otherwise, see the server log.",
-						JOBQ_NEVER);
+		jobq_health_add(health,
+						.severity = JOBQ_CRITICAL,
+						.topic = "coordinator",
+						.message = "neither a coordinator nor the launcher is running",
+						.hint = "The launcher is started again within seconds; otherwise, see the server log.");
 	else if (no_slots)
 		report_no_process(health,
 						  "no coordinator is running in this database: the server has no free background worker slot");
 	else
-		jobq_health_add(health, JOBQ_CRITICAL, "coordinator", NULL,
-						"no coordinator is running in this database",
-						"It is started again within a minute if the database accepts connections and is not a template; otherwise, see the server log.",
-						JOBQ_NEVER);
+		jobq_health_add(health,
+						.severity = JOBQ_CRITICAL,
+						.topic = "coordinator",
+						.message = "no coordinator is running in this database",
+						.hint = "It is started again within a minute if the database accepts connections and is not a template; otherwise, see the server log.");
+}
+
+/* Reports why there are no workers in this database. */
+static void
+check_coordinator(JobqHealth *health, const JobqDatabase *database,
+				  bool has_launcher)
+{
+	const char *database_name = get_database_name(MyDatabaseId);
+
+	if (!jobq_enabled)
+		jobq_health_add(health,
+						.severity = JOBQ_CRITICAL,
+						.topic = "disabled",
+						.object = "jobq.enabled",
+						.message = "jobq is turned off on this server",
+						.hint = "Set jobq.enabled to on and reload the configuration.");
+	else if (!jobq_serves_database(database_name))
+		jobq_health_add(health,
+						.severity = JOBQ_CRITICAL,
+						.topic = "disabled",
+						.object = "jobq.databases",
+						.message = "this database is not one of those that jobq serves",
+						.hint = psprintf("Add %s to jobq.databases%s, and reload the configuration.",
+										 quote_identifier(database_name),
+										 strcmp(quote_identifier(database_name),
+												database_name) == 0 ? "" :
+										 ", with the double quotes (unquoted names are folded to lower case)"));
+	else if (database->holds > 0)
+		jobq_health_add(health,
+						.severity = JOBQ_INFO,
+						.topic = "coordinator",
+						.message = "a utility command is keeping the workers out of this database");
+	else if (database->coordinator_pid == 0 &&
+			 database->state != JOBQ_COORDINATOR_STARTING)
+		report_no_coordinator(health, has_launcher);
 }
 
 /* Whether anything runs at all. */
 static void
 check_service(JobqHealth *health)
 {
-	const char *database_name = get_database_name(MyDatabaseId);
 	JobqDatabase database;
 	bool		has_launcher;
 	bool		stopped;
@@ -189,9 +229,10 @@ check_service(JobqHealth *health)
 
 	if (RecoveryInProgress())
 	{
-		jobq_health_add(health, JOBQ_INFO, "standby", NULL,
-						"this server is a standby, so no jobs run",
-						NULL, JOBQ_NEVER);
+		jobq_health_add(health,
+						.severity = JOBQ_INFO,
+						.topic = "standby",
+						.message = "this server is a standby, so no jobs run");
 		return;
 	}
 	read_database(&database, &has_launcher);
@@ -199,38 +240,21 @@ check_service(JobqHealth *health)
 	health->runs_jobs = !stopped && database.stoppers == 0 &&
 		database.coordinator_pid != 0;
 	if (stopped)
-		jobq_health_add(health, JOBQ_CRITICAL, "stopped", NULL,
-						"jobq is stopped in this database",
-						"Use jobq.start() to start it.", since);
+		jobq_health_add(health,
+						.severity = JOBQ_CRITICAL,
+						.topic = "stopped",
+						.message = "jobq is stopped in this database",
+						.hint = "Use jobq.start() to start it.",
+						.since = since);
 	else if (database.stoppers > 0)
-		jobq_health_add(health, JOBQ_CRITICAL, "stopped",
-						health->sees_sessions && database.stopper_pid != 0 ?
+		jobq_health_add(health,
+						.severity = JOBQ_CRITICAL,
+						.topic = "stopped",
+						.object = health->sees_sessions && database.stopper_pid != 0 ?
 						psprintf("pid %d", (int) database.stopper_pid) : NULL,
-						"jobq is stopped in this database by an open transaction that has called jobq.stop()",
-						"End that transaction; if it rolls back, the workers continue.",
-						JOBQ_NEVER);
-
-	if (!jobq_enabled)
-		jobq_health_add(health, JOBQ_CRITICAL, "disabled", "jobq.enabled",
-						"jobq is turned off on this server",
-						"Set jobq.enabled to on and reload the configuration.",
-						JOBQ_NEVER);
-	else if (!jobq_serves_database(database_name))
-		jobq_health_add(health, JOBQ_CRITICAL, "disabled", "jobq.databases",
-						"this database is not one of those that jobq serves",
-						psprintf("Add %s to jobq.databases%s, and reload the configuration.",
-								 quote_identifier(database_name),
-								 strcmp(quote_identifier(database_name),
-										database_name) == 0 ? "" :
-								 ", with the double quotes (unquoted names are folded to lower case)"),
-						JOBQ_NEVER);
-	else if (database.holds > 0)
-		jobq_health_add(health, JOBQ_INFO, "coordinator", NULL,
-						"a utility command is keeping the workers out of this database",
-						NULL, JOBQ_NEVER);
-	else if (database.coordinator_pid == 0 &&
-			 database.state != JOBQ_COORDINATOR_STARTING)
-		report_no_coordinator(health, has_launcher);
+						.message = "jobq is stopped in this database by an open transaction that has called jobq.stop()",
+						.hint = "End that transaction; if it rolls back, the workers continue.");
+	check_coordinator(health, &database, has_launcher);
 }
 
 /*
@@ -247,17 +271,19 @@ report_busy_workers(JobqHealth *health)
 	if (OidIsValid(role) &&
 		(health->sees_sessions || has_privs_of_role(health->reader, role)))
 		name = GetUserNameFromId(role, true);
-	jobq_health_add(health, JOBQ_WARNING, "worker slots", "jobq.max_workers",
-					psprintf("jobs are waiting, and %s%s",
-							 jobq_max_workers == 1 ?
-							 "the only worker of the server is busy" :
-							 psprintf("all %d workers of the server are busy",
-									  jobq_max_workers),
-							 name == NULL ? "" :
-							 psprintf(", %d of them with jobs of role \"%s\"",
-									  most, name)),
-					"Increase jobq.max_workers and, if necessary, max_worker_processes; jobq.max_workers_per_role keeps one role from taking all workers.",
-					JOBQ_NEVER);
+	jobq_health_add(health,
+					.severity = JOBQ_WARNING,
+					.topic = "worker slots",
+					.object = "jobq.max_workers",
+					.message = psprintf("jobs are waiting, and %s%s",
+										jobq_max_workers == 1 ?
+										"the only worker of the server is busy" :
+										psprintf("all %d workers of the server are busy",
+												 jobq_max_workers),
+										name == NULL ? "" :
+										psprintf(", %d of them with jobs of role \"%s\"",
+												 most, name)),
+					.hint = "Increase jobq.max_workers and, if necessary, max_worker_processes; jobq.max_workers_per_role keeps one role from taking all workers.");
 }
 
 /*
@@ -276,14 +302,15 @@ report_capped_role(JobqHealth *health, Oid role)
 		return;
 	if (health->sees_sessions || has_privs_of_role(health->reader, role))
 		name = GetUserNameFromId(role, true);
-	jobq_health_add(health, JOBQ_WARNING, "worker slots",
-					"jobq.max_workers_per_role",
-					name != NULL ?
+	jobq_health_add(health,
+					.severity = JOBQ_WARNING,
+					.topic = "worker slots",
+					.object = "jobq.max_workers_per_role",
+					.message = name != NULL ?
 					psprintf("jobs are waiting, but role \"%s\" already has its maximum number of workers, all in other databases: %d",
 							 name, counts.of_role) :
 					"jobs are waiting, but their role already has its maximum number of workers, all in other databases",
-					"Increase jobq.max_workers_per_role and reload the configuration.",
-					JOBQ_NEVER);
+					.hint = "Increase jobq.max_workers_per_role and reload the configuration.");
 }
 
 /* Whether jobs wait because no executor can be started. */
@@ -303,12 +330,13 @@ check_workers(JobqHealth *health)
 	if (counts.total >= jobq_max_workers)
 		report_busy_workers(health);
 	else
-		jobq_health_add(health, JOBQ_WARNING, "worker slots",
-						"max_worker_processes",
-						psprintf("jobs are waiting, but the server has no free background worker slot: all %d are in use",
-								 max_worker_processes),
-						"Increase max_worker_processes and restart the server, or reduce other uses of background workers.",
-						JOBQ_NEVER);
+		jobq_health_add(health,
+						.severity = JOBQ_WARNING,
+						.topic = "worker slots",
+						.object = "max_worker_processes",
+						.message = psprintf("jobs are waiting, but the server has no free background worker slot: all %d are in use",
+											max_worker_processes),
+						.hint = "Increase max_worker_processes and restart the server, or reduce other uses of background workers.");
 }
 
 /* Whether queues and schedules came here with a copy of a database. */
@@ -317,12 +345,13 @@ check_copies(JobqHealth *health)
 {
 	if (health->foreign_queues == 0 && health->foreign_schedules == 0)
 		return;
-	jobq_health_add(health, JOBQ_CRITICAL, "copy", NULL,
-					psprintf("queues (%d) and schedules (%d) that came with a copy or a dump of another database are inactive",
-							 health->foreign_queues,
-							 health->foreign_schedules),
-					"Use jobq.start() to make them this database's own. If the original is in use, their jobs may be running there.",
-					JOBQ_NEVER);
+	jobq_health_add(health,
+					.severity = JOBQ_CRITICAL,
+					.topic = "copy",
+					.message = psprintf("queues (%d) and schedules (%d) that came with a copy or a dump of another database are inactive",
+										health->foreign_queues,
+										health->foreign_schedules),
+					.hint = "Use jobq.start() to make them this database's own. If the original is in use, their jobs may be running there.");
 }
 
 /* Whether claims find jobs through the lanes, and find all of them. */
@@ -333,11 +362,12 @@ check_dispatch(JobqHealth *health)
 	ListCell   *lc;
 
 	if (swept > 0)
-		jobq_health_add(health, JOBQ_WARNING, "sweep", NULL,
-						psprintf("jobs missing from shared memory that the sweep has recovered since the server started: " UINT64_FORMAT,
-								 swept),
-						"Change and lock rows of jobq_store only through jobq's functions.",
-						JOBQ_NEVER);
+		jobq_health_add(health,
+						.severity = JOBQ_WARNING,
+						.topic = "sweep",
+						.message = psprintf("jobs missing from shared memory that the sweep has recovered since the server started: " UINT64_FORMAT,
+											swept),
+						.hint = "Change and lock rows of jobq_store only through jobq's functions.");
 	foreach(lc, health->queues)
 	{
 		JobqQueueState *state = jobq_queue_state_find(lfirst_int(lc));
@@ -349,11 +379,13 @@ check_dispatch(JobqHealth *health)
 		queue = jobq_queue_by_id(lfirst_int(lc));
 		if (queue == NULL)
 			continue;
-		jobq_health_add(health, JOBQ_INFO, "priorities", queue->name,
-						"the queue has jobs of too many priorities, so claims search the index from its start",
-						psprintf("Use at most %d priorities per queue.",
-								 JOBQ_MAX_LANES),
-						JOBQ_NEVER);
+		jobq_health_add(health,
+						.severity = JOBQ_INFO,
+						.topic = "priorities",
+						.object = queue->name,
+						.message = "the queue has jobs of too many priorities, so claims search the index from its start",
+						.hint = psprintf("Use at most %d priorities per queue.",
+										 JOBQ_MAX_LANES));
 	}
 }
 
@@ -422,9 +454,12 @@ jobq_health_findings(PG_FUNCTION_ARGS)
 	if (!jobq_version_matches())
 	{
 		/* the tables may differ from what the checks expect */
-		jobq_health_add(&health, JOBQ_CRITICAL, "version", JOBQ_VERSION,
-						"the extension's version differs from the library's",
-						jobq_version_hint(), JOBQ_NEVER);
+		jobq_health_add(&health,
+						.severity = JOBQ_CRITICAL,
+						.topic = "version",
+						.object = JOBQ_VERSION,
+						.message = "the extension's version differs from the library's",
+						.hint = jobq_version_hint());
 		put_finding(rsinfo, linitial(health.findings));
 		return (Datum) 0;
 	}

@@ -12,6 +12,7 @@
 
 #include "health/health_finding.h"
 
+#include "shared/shmem.h"
 
 static char *
 copy_string(const char *string)
@@ -20,19 +21,17 @@ copy_string(const char *string)
 }
 
 void
-jobq_health_add(JobqHealth *health, JobqSeverity severity, const char *topic,
-				const char *object, const char *message, const char *hint,
-				TimestampTz since)
+jobq_health_add_finding(JobqHealth *health, const JobqFinding *finding)
 {
 	MemoryContext oldcontext = MemoryContextSwitchTo(health->context);
-	JobqFinding *finding = palloc(sizeof(JobqFinding));
+	JobqFinding *copy = palloc(sizeof(JobqFinding));
 
-	finding->severity = severity;
-	finding->topic = pstrdup(topic);
-	finding->object = copy_string(object);
-	finding->message = pstrdup(message);
-	finding->hint = copy_string(hint);
-	finding->since = since;
-	health->findings = lappend(health->findings, finding);
+	copy->severity = finding->severity;
+	copy->topic = pstrdup(finding->topic);
+	copy->object = copy_string(finding->object);
+	copy->message = pstrdup(finding->message);
+	copy->hint = copy_string(finding->hint);
+	copy->since = finding->since != 0 ? finding->since : JOBQ_NEVER;
+	health->findings = lappend(health->findings, copy);
 	MemoryContextSwitchTo(oldcontext);
 }

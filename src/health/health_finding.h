@@ -55,15 +55,6 @@ typedef struct JobqHealth
 	int			foreign_schedules;
 } JobqHealth;
 
-/*
- * Adds a finding.  Strings are copied; object and hint may be NULL, since may
- * be JOBQ_NEVER if it is not known.
- */
-extern void jobq_health_add(JobqHealth *health, JobqSeverity severity,
-							const char *topic, const char *object,
-							const char *message, const char *hint,
-							TimestampTz since);
-
 /* A job of a queue with executors that a transaction has locked. */
 typedef struct JobqHeldJob
 {
@@ -72,14 +63,23 @@ typedef struct JobqHeldJob
 	int			pid;			/* whose it is, or JOBQ_HOLDER_PREPARED */
 } JobqHeldJob;
 
+/* What an operator must know; a row of the view. */
 typedef struct JobqFinding
 {
 	JobqSeverity severity;
-	char	   *topic;
-	char	   *object;
-	char	   *message;
-	char	   *hint;
-	TimestampTz since;
+	const char *topic;
+	const char *object;			/* NULL: none */
+	const char *message;
+	const char *hint;			/* NULL: none */
+	TimestampTz since;			/* 0, or JOBQ_NEVER: not known */
 } JobqFinding;
+
+/* Adds a finding.  Its strings are copied. */
+extern void jobq_health_add_finding(JobqHealth *health,
+									const JobqFinding *finding);
+
+/* The same, of values for fields by name: .severity = ..., .topic = ... */
+#define jobq_health_add(health, ...) \
+	jobq_health_add_finding(health, &(JobqFinding) {__VA_ARGS__})
 
 #endif							/* JOBQ_HEALTH_FINDING_H */

@@ -106,14 +106,17 @@ check_sharing(JobqHealth *health, const JobqWorker *slot,
 		slot->started_at > health->now - LONG_FOR_SHARING)
 		return;
 	waiter = health->sees_sessions ? find_waiter(slot->pid) : 0;
-	jobq_health_add(health, JOBQ_WARNING, "shared commit", queue->name,
-					psprintf("job " INT64_FORMAT " is still running in process %d, and the commit of earlier jobs that share its transaction waits for it: %d",
-							 slot->job_id, (int) slot->pid, slot->commits),
-					waiter == 0 ?
+	jobq_health_add(health,
+					.severity = JOBQ_WARNING,
+					.topic = "shared commit",
+					.object = queue->name,
+					.message = psprintf("job " INT64_FORMAT " is still running in process %d, and the commit of earlier jobs that share its transaction waits for it: %d",
+										slot->job_id, (int) slot->pid, slot->commits),
+					.hint = waiter == 0 ?
 					"If it waits for a session that it opened itself, as with dblink, and that session waits for their locks, end that session and set share_commits => false for the queue." :
 					psprintf("Session %d waits for its locks. If the job opened that session itself, as with dblink, use pg_cancel_backend(%d) and set share_commits => false for the queue.",
 							 waiter, waiter),
-					slot->started_at);
+					.since = slot->started_at);
 }
 
 static void
@@ -126,14 +129,17 @@ check_slot(JobqHealth *health, JobqTable *jobs, const JobqWorker *slot,
 
 	if (since > health->now - GRACE)
 		return;
-	jobq_health_add(health, JOBQ_WARNING, "stuck", queue->name,
-					psprintf("job " INT64_FORMAT " is still running in process %d although %s",
-							 slot->job_id, (int) slot->pid,
-							 !interrupted ? "its timeout has passed" :
-							 slot->evict ? "its queue is being dropped" :
-							 "it was cancelled"),
-					"Its code does not check for interrupts, so nothing can end it from within the server. It keeps its worker and its locks until whatever it waits for outside the server is over.",
-					since);
+	jobq_health_add(health,
+					.severity = JOBQ_WARNING,
+					.topic = "stuck",
+					.object = queue->name,
+					.message = psprintf("job " INT64_FORMAT " is still running in process %d although %s",
+										slot->job_id, (int) slot->pid,
+										!interrupted ? "its timeout has passed" :
+										slot->evict ? "its queue is being dropped" :
+										"it was cancelled"),
+					.hint = "Its code does not check for interrupts, so nothing can end it from within the server. It keeps its worker and its locks until whatever it waits for outside the server is over.",
+					.since = since);
 }
 
 /*
@@ -151,11 +157,12 @@ check_frozen(JobqHealth *health)
 		database->frozen_at > health->now - 2 * USECS_PER_MINUTE;
 	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
 	if (frozen)
-		jobq_health_add(health, JOBQ_CRITICAL, "read only",
-						"default_transaction_read_only",
-						"transactions are read-only by default in this database, so SQL jobs wait",
-						"They continue within a minute after the setting of the database or the server is turned off. To run them anyway, turn it off for the role.",
-						JOBQ_NEVER);
+		jobq_health_add(health,
+						.severity = JOBQ_CRITICAL,
+						.topic = "read only",
+						.object = "default_transaction_read_only",
+						.message = "transactions are read-only by default in this database, so SQL jobs wait",
+						.hint = "They continue within a minute after the setting of the database or the server is turned off. To run them anyway, turn it off for the role.");
 }
 
 void

@@ -124,8 +124,13 @@ report_task(JobqHealth *health, const char *name,
 	else
 		message = psprintf("part of the task is late because %s is in the way",
 						   describe_session(health, report->pid, &hint));
-	jobq_health_add(health, JOBQ_WARNING, TOPIC, name, message, hint,
-					report->since);
+	jobq_health_add(health,
+					.severity = JOBQ_WARNING,
+					.topic = TOPIC,
+					.object = name,
+					.message = message,
+					.hint = hint,
+					.since = report->since);
 }
 
 /* Reports what the coordinator is doing if that takes long. */
@@ -160,7 +165,13 @@ report_long_task(JobqHealth *health, int pid)
 		message = psprintf("%s, held by %s", message,
 						   describe_session(health, DatumGetInt32(blocker),
 											&hint));
-	jobq_health_add(health, JOBQ_CRITICAL, TOPIC, name, message, hint, since);
+	jobq_health_add(health,
+					.severity = JOBQ_CRITICAL,
+					.topic = TOPIC,
+					.object = name,
+					.message = message,
+					.hint = hint,
+					.since = since);
 }
 
 /*
@@ -190,8 +201,13 @@ report_waiting_executor(JobqHealth *health, const JobqWorker *slot,
 	message = psprintf("process %d, which has run a job, waits for a lock held by %s",
 					   (int) slot->pid,
 					   describe_session(health, isnull ? 0 : blocker, &hint));
-	jobq_health_add(health, JOBQ_WARNING, "stuck", queue->name, message, hint,
-					since);
+	jobq_health_add(health,
+					.severity = JOBQ_WARNING,
+					.topic = "stuck",
+					.object = queue->name,
+					.message = message,
+					.hint = hint,
+					.since = since);
 }
 
 /* Whether executors wait for others, of queues that the reader may see. */
@@ -281,8 +297,13 @@ jobq_health_report_held_job(JobqHealth *health, const JobqQueue *queue,
 				 job->job_id, describe_session(health, job->pid, &hint));
 
 		health->held_jobs++;
-		jobq_health_add(health, JOBQ_WARNING, TOPIC, queue->name, message,
-						hint, job->run_at);
+		jobq_health_add(health,
+						.severity = JOBQ_WARNING,
+						.topic = TOPIC,
+						.object = queue->name,
+						.message = message,
+						.hint = hint,
+						.since = job->run_at);
 	}
 	SPI_finish();
 }

@@ -48,9 +48,10 @@ jobq_health_check_lost_queues(JobqHealth *health)
 											  &isnull));
 	SPI_finish();
 	if (nqueues > 0)
-		jobq_health_add(health, JOBQ_CRITICAL, "lost queues", NULL,
-						psprintf("there are jobs of " INT64_FORMAT " queues that do not exist",
-								 nqueues),
-						"A dump was restored without its queues. Restore the data of table jobq_store.queue.",
-						JOBQ_NEVER);
+		jobq_health_add(health,
+						.severity = JOBQ_CRITICAL,
+						.topic = "lost queues",
+						.message = psprintf("there are jobs of " INT64_FORMAT " queues that do not exist",
+											nqueues),
+						.hint = "A dump was restored without its queues. Restore the data of table jobq_store.queue.");
 }

@@ -115,9 +115,11 @@ jobq_health_check_memory(JobqHealth *health)
 		if (message == NULL)
 			continue;
 		jobq_area_use(area, &use);
-		jobq_health_add(health, areas[area].severity, "shared memory",
-						use.name, message,
-						"Increase jobq.shared_memory and restart the server.",
-						JOBQ_NEVER);
+		jobq_health_add(health,
+						.severity = areas[area].severity,
+						.topic = "shared memory",
+						.object = use.name,
+						.message = message,
+						.hint = "Increase jobq.shared_memory and restart the server.");
 	}
 }

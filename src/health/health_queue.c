@@ -259,8 +259,13 @@ add(const QueueCheck *check, JobqSeverity severity, const char *topic,
 	const char *message, const char *hint)
 {
 	if (count_finding(check->look, severity, topic) <= JOBQ_HEALTH_MAX_OBJECTS)
-		jobq_health_add(check->health, severity, topic, check->queue->name,
-						message, hint, check->oldest);
+		jobq_health_add(check->health,
+						.severity = severity,
+						.topic = topic,
+						.object = check->queue->name,
+						.message = message,
+						.hint = hint,
+						.since = check->oldest);
 }
 
 /* Adds a row for the queues of each kind that are not named. */
@@ -274,10 +279,12 @@ report_rest(const Look *look)
 		const Kind *kind = lfirst(lc);
 
 		if (kind->count > JOBQ_HEALTH_MAX_OBJECTS)
-			jobq_health_add(look->health, kind->severity, kind->topic, NULL,
-							psprintf("there are %d more such queues",
-									 kind->count - JOBQ_HEALTH_MAX_OBJECTS),
-							"See jobq.queues.", JOBQ_NEVER);
+			jobq_health_add(look->health,
+							.severity = kind->severity,
+							.topic = kind->topic,
+							.message = psprintf("there are %d more such queues",
+												kind->count - JOBQ_HEALTH_MAX_OBJECTS),
+							.hint = "See jobq.queues.");
 	}
 }
 

@@ -84,10 +84,12 @@ static void
 report_no_owner(JobqHealth *health, const char *name, Counts *counts)
 {
 	if (counts->ownerless++ < JOBQ_HEALTH_MAX_OBJECTS)
-		jobq_health_add(health, JOBQ_WARNING, "schedule owner", name,
-						"the schedule has no owner, and cannot run: that role was dropped, or was missing when a dump was restored",
-						"Remove it with jobq.unschedule(), or replace it with one of your own using jobq.schedule().",
-						JOBQ_NEVER);
+		jobq_health_add(health,
+						.severity = JOBQ_WARNING,
+						.topic = "schedule owner",
+						.object = name,
+						.message = "the schedule has no owner, and cannot run: that role was dropped, or was missing when a dump was restored",
+						.hint = "Remove it with jobq.unschedule(), or replace it with one of your own using jobq.schedule().");
 }
 
 /* Looks at one row of the query's result. */
@@ -116,11 +118,13 @@ check_schedule(JobqHealth *health, uint64 row, Oid owner, Counts *counts)
 	if (reason != NULL)
 	{
 		if (counts->disabled++ < JOBQ_HEALTH_MAX_OBJECTS)
-			jobq_health_add(health, JOBQ_WARNING, "schedule disabled", name,
-							psprintf("the schedule cannot run and was disabled: %s",
-									 reason),
-							"After fixing the cause, use jobq.enable_schedule().",
-							JOBQ_NEVER);
+			jobq_health_add(health,
+							.severity = JOBQ_WARNING,
+							.topic = "schedule disabled",
+							.object = name,
+							.message = psprintf("the schedule cannot run and was disabled: %s",
+												reason),
+							.hint = "After fixing the cause, use jobq.enable_schedule().");
 		return;
 	}
 	next_run = DatumGetTimestampTz(column(row, COL_NEXT_RUN, &isnull));
@@ -128,17 +132,23 @@ check_schedule(JobqHealth *health, uint64 row, Oid owner, Counts *counts)
 	if (!isnull)
 	{
 		if (counts->waiting++ < JOBQ_HEALTH_MAX_OBJECTS)
-			jobq_health_add(health, JOBQ_INFO, "schedule waits", name,
-							psprintf("a run is waiting for the end of job " INT64_FORMAT,
-									 waits_for),
-							"Give the job a timeout, or cancel it with jobq.cancel().",
-							next_run);
+			jobq_health_add(health,
+							.severity = JOBQ_INFO,
+							.topic = "schedule waits",
+							.object = name,
+							.message = psprintf("a run is waiting for the end of job " INT64_FORMAT,
+												waits_for),
+							.hint = "Give the job a timeout, or cancel it with jobq.cancel().",
+							.since = next_run);
 	}
 	else if (counts->late++ < JOBQ_HEALTH_MAX_OBJECTS)
-		jobq_health_add(health, JOBQ_WARNING, "schedule late", name,
-						"a run is due and has not been enqueued",
-						"Check the critical findings and the server log.",
-						next_run);
+		jobq_health_add(health,
+						.severity = JOBQ_WARNING,
+						.topic = "schedule late",
+						.object = name,
+						.message = "a run is due and has not been enqueued",
+						.hint = "Check the critical findings and the server log.",
+						.since = next_run);
 }
 
 /* Adds one row for those that are not named. */
@@ -147,10 +157,12 @@ report_rest(JobqHealth *health, JobqSeverity severity, const char *topic,
 			int count)
 {
 	if (count > JOBQ_HEALTH_MAX_OBJECTS)
-		jobq_health_add(health, severity, topic, NULL,
-						psprintf("there are %d more such schedules",
-								 count - JOBQ_HEALTH_MAX_OBJECTS),
-						"See jobq.schedules.", JOBQ_NEVER);
+		jobq_health_add(health,
+						.severity = severity,
+						.topic = topic,
+						.message = psprintf("there are %d more such schedules",
+											count - JOBQ_HEALTH_MAX_OBJECTS),
+						.hint = "See jobq.schedules.");
 }
 
 static Datum

@@ -217,9 +217,11 @@ report_hidden(JobqHealth *health, const char *topic, int count,
 			  const char *message)
 {
 	if (count > 0)
-		jobq_health_add(health, JOBQ_WARNING, topic, NULL, message,
-						"Members of pg_read_all_stats can see whose they are.",
-						JOBQ_NEVER);
+		jobq_health_add(health,
+						.severity = JOBQ_WARNING,
+						.topic = topic,
+						.message = message,
+						.hint = "Members of pg_read_all_stats can see whose they are.");
 }
 
 /*
@@ -237,10 +239,13 @@ report_holders(JobqHealth *health, const char *topic, uint64 nrows,
 		Holder		holder = read_holder(health, i);
 
 		if (holder.visible)
-			jobq_health_add(health, JOBQ_WARNING, topic, holder.object,
-							psprintf("%s %s", holder.what, consequence),
-							holder.hint != NULL ? holder.hint : hint,
-							holder.since);
+			jobq_health_add(health,
+							.severity = JOBQ_WARNING,
+							.topic = topic,
+							.object = holder.object,
+							.message = psprintf("%s %s", holder.what, consequence),
+							.hint = holder.hint != NULL ? holder.hint : hint,
+							.since = holder.since);
 		else
 			hidden++;
 	}
@@ -287,11 +292,14 @@ jobq_health_check_prepared(JobqHealth *health)
 		Holder		holder = read_holder(health, i);
 
 		if (holder.visible)
-			jobq_health_add(health, JOBQ_WARNING, topic, holder.object,
-							psprintf("the transaction is prepared, %s keeps dead rows from being removed",
-									 holder.what != NULL ? holder.what : "and"),
-							"Use COMMIT PREPARED or ROLLBACK PREPARED.",
-							holder.since);
+			jobq_health_add(health,
+							.severity = JOBQ_WARNING,
+							.topic = topic,
+							.object = holder.object,
+							.message = psprintf("the transaction is prepared, %s keeps dead rows from being removed",
+												holder.what != NULL ? holder.what : "and"),
+							.hint = "Use COMMIT PREPARED or ROLLBACK PREPARED.",
+							.since = holder.since);
 		else
 			hidden++;
 	}
@@ -314,12 +322,14 @@ jobq_health_check_sync_replication(JobqHealth *health)
 	{
 		Holder		holder = read_holder(health, i);
 
-		jobq_health_add(health, JOBQ_CRITICAL, "synchronous replication",
-						holder.object,
-						psprintf("%s including jobs added or finished, are not visible yet",
-								 holder.what),
-						"Bring the standby back, or take it out of synchronous_standby_names and reload the configuration.",
-						holder.since);
+		jobq_health_add(health,
+						.severity = JOBQ_CRITICAL,
+						.topic = "synchronous replication",
+						.object = holder.object,
+						.message = psprintf("%s including jobs added or finished, are not visible yet",
+											holder.what),
+						.hint = "Bring the standby back, or take it out of synchronous_standby_names and reload the configuration.",
+						.since = holder.since);
 	}
 	SPI_finish();
 }
@@ -335,28 +345,31 @@ jobq_health_check_logical(JobqHealth *health)
 	SPI_connect();
 	nrows = execute(subscriptions_query, TIMESTAMPTZOID, now, relation);
 	for (uint64 i = 0; i < nrows; i++)
-		jobq_health_add(health, JOBQ_CRITICAL, "logical replication",
-						read_holder(health, i).object,
-						"the subscription writes to the tables of jobq, so jobs of this database will fail or be lost",
-						"Remove schema jobq_store from the publication and use ALTER SUBSCRIPTION ... REFRESH PUBLICATION.",
-						JOBQ_NEVER);
+		jobq_health_add(health,
+						.severity = JOBQ_CRITICAL,
+						.topic = "logical replication",
+						.object = read_holder(health, i).object,
+						.message = "the subscription writes to the tables of jobq, so jobs of this database will fail or be lost",
+						.hint = "Remove schema jobq_store from the publication and use ALTER SUBSCRIPTION ... REFRESH PUBLICATION.");
 	nrows = execute(publications_query, TIMESTAMPTZOID, now, relation);
 	for (uint64 i = 0; i < nrows; i++)
 	{
 		Holder		holder = read_holder(health, i);
 
 		if (holder.what != NULL)
-			jobq_health_add(health, JOBQ_INFO, "logical replication",
-							holder.object,
-							"the publication is for all tables, including those of jobq: a subscriber that has jobq must not subscribe to it",
-							"Publish only the tables or schemas of applications.",
-							JOBQ_NEVER);
+			jobq_health_add(health,
+							.severity = JOBQ_INFO,
+							.topic = "logical replication",
+							.object = holder.object,
+							.message = "the publication is for all tables, including those of jobq: a subscriber that has jobq must not subscribe to it",
+							.hint = "Publish only the tables or schemas of applications.");
 		else
-			jobq_health_add(health, JOBQ_WARNING, "logical replication",
-							holder.object,
-							"the publication includes tables of jobq, which are useless to a subscriber and damage its own jobs",
-							"Remove the tables of schema jobq_store from it.",
-							JOBQ_NEVER);
+			jobq_health_add(health,
+							.severity = JOBQ_WARNING,
+							.topic = "logical replication",
+							.object = holder.object,
+							.message = "the publication includes tables of jobq, which are useless to a subscriber and damage its own jobs",
+							.hint = "Remove the tables of schema jobq_store from it.");
 	}
 	SPI_finish();
 }

@@ -1,0 +1,163 @@
+/*-------------------------------------------------------------------------
+ *
+ * health_wait.c
+ *	  How long the jobs of queues have been waiting.
+ *
+ * How long a queue's jobs have been waiting is read from the low end of each
+ * of its priorities in the index job_dispatch.  Jobs held by a lease, or
+ * locked by a transaction that runs them, are also found there; they do not
+ * wait, and show that the queue is being worked.  At most MAX_ROWS rows are
+ * read for a queue.
+ *
+ * IDENTIFICATION
+ *	  src/health/health_wait.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "health/health_wait.h"
+
+#include "base/extension.h"
+#include "base/table.h"
+#include "common/jobstate.h"
+#include "compat.h"
+#include "shared/slot.h"
+
+#include "access/table.h"
+#include "access/tableam.h"
+#include "miscadmin.h"
+#include "utils/fmgroids.h"
+#include "utils/snapmgr.h"
+
+#define MAX_ROWS 1000
+
+void
+jobq_health_waits_begin(JobqWaitScan *jobs)
+{
+	jobs->context = CurrentMemoryContext;
+	jobs->rel = table_open(jobq_relation_oid(JOBQ_REL_JOB), AccessShareLock);
+	jobs->index = index_open(jobq_relation_oid(JOBQ_IDX_JOB_DISPATCH),
+							 AccessShareLock);
+	jobs->snapshot = RegisterSnapshot(GetLatestSnapshot());
+	jobs->slot = table_slot_create(jobs->rel, NULL);
+	jobs->scan = jobq_index_beginscan(jobs->rel, jobs->index, jobs->snapshot,
+									  2);
+}
+
+void
+jobq_health_waits_end(JobqWaitScan *jobs)
+{
+	index_endscan(jobs->scan);
+	ExecDropSingleTupleTableSlot(jobs->slot);
+	UnregisterSnapshot(jobs->snapshot);
+	index_close(jobs->index, AccessShareLock);
+	table_close(jobs->rel, AccessShareLock);
+}
+
+/* State of a look at a queue. */
+typedef struct Look
+{
+	const JobqQueueBrief *brief;
+	TimestampTz now;
+	JobqQueueWait *wait;
+} Look;
+
+/*
+ * Notes the first job for executors that has been locked for some time by a
+ * session that is not one of them.
+ */
+static void
+note_held(const Look *look, TupleTableSlot *slot, TimestampTz run_at)
+{
+	bool		isnull;
+	int			pid;
+
+	if (look->wait->held.job_id != 0 || !look->brief->has_executors ||
+		run_at > look->now - JOBQ_HEALTH_LATE_AFTER)
+		return;
+	pid = jobq_row_holder(slot);
+	if (pid == 0 || jobq_worker_is_process(pid))
+		return;
+	look->wait->held.job_id = DatumGetInt64(slot_getattr(slot, Anum_job_id,
+														 &isnull));
+	look->wait->held.run_at = run_at;
+	look->wait->held.pid = pid;
+}
+
+/* Whether the slot's row is a waiting job; notes if it is being worked. */
+static bool
+is_waiting(const Look *look, TupleTableSlot *slot, TimestampTz run_at)
+{
+	bool		isnull;
+	JobqState	state = (JobqState)
+	DatumGetInt16(slot_getattr(slot, Anum_job_state, &isnull));
+	TimestampTz lease_until =
+	DatumGetTimestampTz(slot_getattr(slot, Anum_job_lease_until, &isnull));
+
+	if (state == JOBQ_STATE_RUNNING && lease_until > look->now)
+	{
+		look->wait->is_worked = true;
+		return false;
+	}
+	if (state != JOBQ_STATE_PENDING && state != JOBQ_STATE_RUNNING)
+		return false;
+	if (!jobq_row_is_held(slot))
+		return true;
+	look->wait->is_worked = true;
+	note_held(look, slot, run_at);
+	return false;
+}
+
+/* Moves the scan to the first job of priority >= `priority`. */
+static void
+seek(IndexScanDesc scan, int32 queue, int priority)
+{
+	ScanKeyData keys[2];
+
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT4EQ,
+				Int32GetDatum(queue));
+	ScanKeyInit(&keys[1], 2, BTGreaterEqualStrategyNumber, F_INT2GE,
+				Int16GetDatum((int16) priority));
+	index_rescan(scan, keys, 2, NULL, 0);
+}
+
+/*
+ * The scan is used in the memory context in which it was opened, since it may
+ * allocate data that it keeps.
+ */
+void
+jobq_health_find_wait(JobqWaitScan *jobs, const JobqQueueBrief *brief,
+					  TimestampTz now, JobqQueueWait *wait)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(jobs->context);
+	Look		look = {brief, now, wait};
+	IndexScanDesc scan = jobs->scan;
+	TupleTableSlot *slot = jobs->slot;
+	int			nrows = 0;
+
+	seek(scan, brief->id, PG_INT16_MIN);
+	while (nrows++ < MAX_ROWS &&
+		   index_getnext_slot(scan, ForwardScanDirection, slot))
+	{
+		bool		isnull;
+		TimestampTz run_at =
+		DatumGetTimestampTz(slot_getattr(slot, Anum_job_run_at, &isnull));
+		int16		priority =
+		DatumGetInt16(slot_getattr(slot, Anum_job_priority, &isnull));
+
+		CHECK_FOR_INTERRUPTS();
+		if (run_at <= now)
+		{
+			if (!is_waiting(&look, slot, run_at))
+				continue;
+			wait->oldest = Min(wait->oldest, run_at);
+		}
+		/* what follows at this priority came later */
+		if (priority == PG_INT16_MAX)
+			break;
+		seek(scan, brief->id, priority + 1);
+	}
+	ExecClearTuple(slot);
+	MemoryContextSwitchTo(oldcontext);
+}

@@ -1,0 +1,52 @@
+/*-------------------------------------------------------------------------
+ *
+ * health_wait.h
+ *	  How long the jobs of queues have been waiting.
+ *
+ * IDENTIFICATION
+ *	  src/health/health_wait.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_HEALTH_WAIT_H
+#define JOBQ_HEALTH_WAIT_H
+
+#include "health/health_finding.h"
+#include "queue/queue_row.h"
+
+#include "access/genam.h"
+#include "executor/tuptable.h"
+#include "utils/relcache.h"
+#include "utils/snapshot.h"
+
+/* The scan for jobs; open while all queues are checked. */
+typedef struct JobqWaitScan
+{
+	Relation	rel;
+	Relation	index;
+	Snapshot	snapshot;
+	TupleTableSlot *slot;
+	IndexScanDesc scan;
+	MemoryContext context;		/* of the scan */
+} JobqWaitScan;
+
+typedef struct JobqQueueWait
+{
+	TimestampTz oldest;			/* run_at of the ready job that has waited
+								 * longest, or JOBQ_NEVER */
+	bool		is_worked;		/* a job of it is locked or leased */
+	JobqHeldJob held;			/* a job of executors that others have locked */
+} JobqQueueWait;
+
+extern void jobq_health_waits_begin(JobqWaitScan *jobs);
+extern void jobq_health_waits_end(JobqWaitScan *jobs);
+
+/*
+ * Looks at a queue.  The caller has set wait->oldest to JOBQ_NEVER, and the
+ * rest to zero.
+ */
+extern void jobq_health_find_wait(JobqWaitScan *jobs,
+								  const JobqQueueBrief *brief,
+								  TimestampTz now, JobqQueueWait *wait);
+
+#endif							/* JOBQ_HEALTH_WAIT_H */

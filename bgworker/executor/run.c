@@ -13,10 +13,11 @@
  * jobs may share, and watch.c which job must be the last one.  The transaction
  * commits as soon as no other job may follow, and never waits for new jobs.
  *
- * Users' code runs only in execute.c.  When a job has ended, the session is
- * reset before anything is recorded.  Temporary objects are removed before
- * that if they are the transaction's, and after it if they were committed:
- * what was committed must not be done again because that fails.
+ * Users' code runs only in execute.c; record.c records what came of it.  When
+ * a job has ended, the session is reset before anything is recorded.
+ * Temporary objects are removed before that if they are the transaction's, and
+ * after it if they were committed: what was committed must not be done again
+ * because that fails.
  *
  * An error of the job itself is an outcome, and rolls back that job's
  * subtransaction.  An error in finding, recording or committing jobs is caught
@@ -40,16 +41,14 @@
 #include "bgworker/executor/execute.h"
 #include "bgworker/executor/find.h"
 #include "bgworker/executor/outcome.h"
+#include "bgworker/executor/record.h"
 #include "bgworker/executor/session.h"
 #include "bgworker/executor/share.h"
-#include "bgworker/executor/temporary.h"
 #include "bgworker/executor/unrecorded.h"
 #include "bgworker/worker.h"
 #include "job/current_job.h"
-#include "job/failure.h"
 #include "job/transition.h"
 #include "job/undone.h"
-#include "queue/queue_cache.h"
 #include "queue/queue_row.h"
 #include "shared/async_commit.h"
 #include "shared/clock.h"
@@ -71,9 +70,6 @@
 
 /* How often to check whether the extension still exists. */
 #define CHECK_INTERVAL_MS 1000
-
-/* Time limit of a backoff_function. */
-#define BACKOFF_TIMEOUT_MS 5000
 
 /* A transaction and the jobs that are run in it. */
 typedef struct Batch
@@ -304,16 +300,6 @@ publish(const JobqRun *run, const Batch *batch, int32 *woken_for)
 							   batch->njobs, woken_for);
 }
 
-/* Starts a transaction of jobq's own, regardless of the role's settings. */
-static void
-begin_bookkeeping(void)
-{
-	jobq_worker_begin();
-	XactIsoLevel = XACT_READ_COMMITTED;
-	XactReadOnly = false;
-	XactDeferrable = false;
-}
-
 /*
  * Claims a job with a lease that ends with this process, and commits the claim
  * before the job's code runs.
@@ -339,134 +325,6 @@ claim(JobqRun *run, Batch *batch, JobqFound *found)
 	CommitTransactionCommand();
 }
 
-/*
- * Locks and reads the row of a job that was run in this transaction again.
- * The row has not moved unless the job itself changed it.
- */
-static bool
-lock_again(JobqRun *run, JobqTable *jobs, bool where_it_was, JobqJob *job)
-{
-	if (where_it_was)
-	{
-		TupleTableSlot *slot = jobq_table_slot(jobs);
-
-		if (jobq_table_lock(jobs, &run->tid, SnapshotAny, slot) == JOBQ_FOUND)
-		{
-			jobq_job_read(job, slot);
-			return true;
-		}
-	}
-	return jobq_job_lock(jobs, run->outcome.job_id, JOBQ_WAIT, job) ==
-		JOBQ_FOUND;
-}
-
-/*
- * Locks and reads the row of a job that was run, and returns its queue.
- * Returns NULL if the job has finished itself or was taken over by others.
- */
-static const JobqQueue *
-lock_own_job(JobqRun *run, JobqTable *jobs, bool where_it_was, JobqJob *job)
-{
-	if (!lock_again(run, jobs, where_it_was, job))
-		return NULL;
-	if (run->lease != 0 ?
-		job->state != JOBQ_STATE_RUNNING || job->lease != run->lease :
-		job->state != JOBQ_STATE_PENDING ||
-		jobq_job_current_attempt(job) != run->outcome.attempt)
-		return NULL;
-	if (run->lease == 0)
-		job->started_at = run->outcome.started_at;
-	return jobq_queue_by_id(job->queue);
-}
-
-/*
- * Calls the owner's backoff_function with a time limit.  If it is interrupted,
- * jobq_run_next() records the job without it.
- */
-static bool
-ask_backoff(JobqRun *run, const JobqJob *job, const JobqQueue *queue,
-			JobqFailure *failure)
-{
-	bool		asked;
-
-	if (queue->backoff_function == NULL)
-		return false;
-	run->outcome.asks_backoff = true;
-	jobq_execute_begin_limit(run, BACKOFF_TIMEOUT_MS);
-	asked = jobq_job_ask_backoff(job, queue, failure);
-	jobq_execute_end_limit();
-	run->outcome.asks_backoff = false;
-	return asked;
-}
-
-/*
- * Finishes a job that was run, in the current transaction, which is that of
- * its code or (`afresh`) another one.
- */
-static void
-record_job(JobqRun *run, JobqTable *jobs, bool afresh, bool may_run_functions)
-{
-	JobqJob		job;
-	JobqFailure failure = {0};
-	const JobqQueue *queue;
-
-	/*
-	 * a job claimed only by its row lock is left as if it had not been
-	 * started
-	 */
-	if (run->outcome.evicted && run->lease == 0)
-		return;
-	queue = lock_own_job(run, jobs, !afresh, &job);
-	if (queue == NULL)
-		return;
-	if (jobq_outcome_is_failure(&run->outcome, &failure))
-	{
-		if (run->outcome.asks_backoff)
-			jobq_job_note_backoff_error(&job, queue, ERRCODE_QUERY_CANCELED,
-										"it was interrupted", &failure);
-		else if (may_run_functions && ask_backoff(run, &job, queue, &failure))
-			queue = lock_own_job(run, jobs, false, &job);
-		if (queue == NULL)
-			return;
-	}
-	jobq_outcome_record(&run->outcome, jobs, &job, queue, &failure);
-}
-
-/* The same with a snapshot, which reading toasted values requires. */
-static void
-record(JobqRun *run, JobqTable *jobs, bool afresh, bool may_run_functions)
-{
-	PushActiveSnapshot(GetLatestSnapshot());
-	record_job(run, jobs, afresh, may_run_functions);
-	PopActiveSnapshot();
-	jobq_outcome_describe(&run->outcome, run->context);
-}
-
-/*
- * Records a job in a transaction of its own, and removes the temporary objects
- * that it has committed.
- */
-static void
-record_afresh(JobqRun *run, bool may_run_functions)
-{
-	JobqTable  *jobs;
-
-	begin_bookkeeping();
-	if (jobq_worker_lock_extension() == JOBQ_INSTALLED)
-	{
-		jobq_session_reset();
-		jobs = jobq_table_open(JOBQ_REL_JOB);
-		record(run, jobs, true, may_run_functions);
-		jobq_table_close(jobs);
-	}
-	CommitTransactionCommand();
-	jobq_slot_forget_job(&worker_ref);
-	jobq_session_release();
-	jobq_outcome_log(&run->outcome);
-	if (run->lease != 0 && run->noticed)
-		jobq_temporary_remove();
-}
-
 /* Records a job's outcome in the transaction in which it was run. */
 static void
 finish(Batch *batch, JobqRun *run)
@@ -475,7 +333,7 @@ finish(Batch *batch, JobqRun *run)
 
 	XactReadOnly = false;
 	jobq_session_tidy(run->noticed);
-	record(run, batch->finder.jobs, false, true);
+	jobq_record(run, batch->finder.jobs, false, true);
 	if (run->outcome.log_message != NULL)
 	{
 		MemoryContextSwitchTo(batch_context);
@@ -526,7 +384,7 @@ run_elsewhere(Batch *batch, JobqRun *run, JobqFound *found)
 	open_batch = NULL;
 	batch->njobs = 1;
 	jobq_execute_at_top_level(run);
-	record_afresh(run, true);
+	jobq_record_afresh(run, &worker_ref, true);
 }
 
 /* The job has ended but is not committed. */
@@ -730,7 +588,7 @@ blame(JobqRun *volatile run)
 
 	PG_TRY();
 	{
-		record_afresh(run, false);
+		jobq_record_afresh(run, &worker_ref, false);
 		result = true;
 	}
 	PG_CATCH();
@@ -764,7 +622,7 @@ run_one_by_one(Batch *batch, const ErrorData *error)
 			 errmsg("could not commit %d jobs together: %s", batch->njobs,
 					error->message),
 			 errdetail("They will be run again, each in a transaction of its own.")));
-	begin_bookkeeping();
+	jobq_record_begin();
 	jobq_session_reset();
 	CommitTransactionCommand();
 }

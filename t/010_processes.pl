@@ -101,14 +101,14 @@ $node->reload;
 poll_ok(
 	$node, q{SELECT count(*) = 0 FROM pg_stat_activity
 	WHERE backend_type IN ('jobq coordinator', 'jobq executor')},
-	'jobq.enabled = off ends all but the launcher');
+	'jobq.enabled = off ends all processes but the launcher');
 $node->safe_psql('postgres', "SELECT jobq.enqueue('work', '\"later\"')");
 $node->safe_psql('postgres', q{ALTER SYSTEM SET jobq.databases = 'other, nosuch'});
 $node->safe_psql('postgres', 'ALTER SYSTEM RESET jobq.enabled');
 $node->reload;
 run_job('other', 'jobq.databases: a database that is named is served');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM done WHERE payload = '"later"'}),
-	'0', 'one that is not named is not');
+	'0', 'a database that jobq.databases does not name is not served');
 $node->safe_psql('postgres', 'ALTER SYSTEM RESET jobq.databases');
 $node->reload;
 poll_ok(
@@ -118,7 +118,7 @@ poll_ok(
 
 $node->safe_psql('postgres', 'ALTER SYSTEM SET jobq.max_workers = 0');
 $node->reload;
-poll_ok($node, q{SELECT current_setting('jobq.max_workers') = '0'}, 'no workers');
+poll_ok($node, q{SELECT current_setting('jobq.max_workers') = '0'}, 'jobq.max_workers is 0');
 poll_ok(
 	$node, q{SELECT count(*) = 0 FROM pg_stat_activity
 	WHERE backend_type = 'jobq executor'}, 'no executor is left');
@@ -157,7 +157,7 @@ $node->safe_psql('postgres', 'ALTER ROLE nobody LOGIN');
 poll_ok(
 	$node,
 	q{SELECT count(*) = 1 FROM done WHERE payload = '"nobody"'},
-	'when it may log in its job runs');
+	'the job runs once its role may log in');
 
 # ------------------------------------------------------- fast shutdown
 
@@ -176,7 +176,7 @@ $node->start;
 poll_ok(
 	$node, q{SELECT count(*) = 1 FROM pg_stat_activity
 	WHERE backend_type = 'jobq executor' AND wait_event = 'PgSleep'},
-	'after the restart it runs again');
+	'the job runs again after the restart');
 is( $node->safe_psql(
 		'postgres', q{SELECT attempt FROM jobq_store.job
 	WHERE queue = (SELECT id FROM jobq_store.queue WHERE name = 'forever')}),
@@ -191,6 +191,6 @@ like(
 	sql_error($bare, 'CREATE EXTENSION jobq'),
 	qr/ERROR:  55000:.*HINT:  Add jobq to shared_preload_libraries/s,
 	'CREATE EXTENSION says that the library must be preloaded');
-is($bare->safe_psql('postgres', 'SELECT 1'), '1', 'the server is well');
+is($bare->safe_psql('postgres', 'SELECT 1'), '1', 'the server works');
 
 done_testing();

@@ -75,7 +75,7 @@ foreach my $how ('idle executors', 'no executor', 'a new coordinator')
 	poll_ok(
 		$node,
 		'SELECT count(*) = 1 FROM done_ann',
-		"$how: and a short one beside it",
+		"$how: a short job runs beside the long one",
 		seconds => 5);
 	$node->sql('SELECT count(jobq.cancel(id)) FROM jobq_store.job');
 	poll_ok($node, 'SELECT count(*) = 0 FROM jobq_store.job', "$how: the long one is cancelled");
@@ -85,7 +85,7 @@ $node->sql('TRUNCATE done_ann');
 # ------------------------------------------------ one role's long backlog
 
 add_jobs('postgres', 'ann', 2000, 0.02);
-poll_ok($node, 'SELECT count(*) > 10 FROM done_ann', 'a long backlog is worked on');
+poll_ok($node, 'SELECT count(*) > 10 FROM done_ann', 'executors work on a long backlog');
 add_jobs('postgres', 'ben', 3, 0.01);
 add_jobs('other', 'ann', 3, 0.01);
 poll_ok($node, 'SELECT count(*) = 3 FROM done_ben', 'another role gets its turn', seconds => 10);
@@ -93,7 +93,8 @@ poll_ok(
 	$node, 'SELECT count(*) = 3 FROM done_ann', 'another database gets its turn',
 	db => 'other',
 	seconds => 10);
-cmp_ok($node->sql('SELECT count(*) FROM jobq_store.job'), '>', 100, 'while the backlog was there');
+cmp_ok($node->sql('SELECT count(*) FROM jobq_store.job'),
+	'>', 100, 'others got their turn before the backlog was done');
 is( $node->sql(q{SELECT count(*) <= 2 FROM pg_stat_activity WHERE backend_type = 'jobq executor'}),
 	't', 'there are never more than jobq.max_workers');
 $node->sql(q{SELECT jobq.purge('ann')})

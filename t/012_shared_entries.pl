@@ -59,22 +59,24 @@ my @drops = (start_sql('DROP DATABASE one', \$first), start_sql('DROP DATABASE o
 poll_ok(
 	$node, q{SELECT count(*) = 2 FROM pg_stat_activity
 	WHERE query LIKE 'DROP DATABASE%'
-		AND wait_event_type = 'Lock'}, 'two commands drop the database');
+		AND wait_event_type = 'Lock'}, 'two DROP DATABASE commands wait for a lock');
 set_standby('nobody');
 $holder->query_safe('ROLLBACK');
 $holder->quit;
 poll_ok(
 	$node, q{SELECT count(*) = 1 FROM pg_stat_activity
-	WHERE query LIKE 'DROP DATABASE%' AND wait_event = 'SyncRep'}, 'one has');
+	WHERE query LIKE 'DROP DATABASE%' AND wait_event = 'SyncRep'},
+	'one DROP DATABASE is committing');
 make_database('two');
 set_standby('');
 $_->finish foreach @drops;
-like("$first$second", qr/^ERROR:  database "one" does not exist$/m, 'the other one fails');
+like("$first$second", qr/^ERROR:  database "one" does not exist$/m,
+	'the other DROP DATABASE fails');
 $node->sql(q{SELECT jobq.run('INSERT INTO done VALUES (2)')}, 'two');
 poll_ok(
 	$node,
 	'SELECT count(*) = 1 FROM done WHERE n = 2',
-	'the database that has its entry now runs jobs',
+	'the database that took over the entry runs jobs',
 	db => 'two');
 is($node->sql(q{SELECT count(*) FROM jobq.health WHERE topic = 'coordinator'}, 'two'),
 	'0', 'nothing keeps workers away');
@@ -105,12 +107,12 @@ is( $node->sql(
 			WHERE datname IN ('three', 'survivor')}
 	),
 	'survivor',
-	'the database to be dropped is another one by then');
+	'the name of the database to be dropped belongs to another one');
 $node->sql(q{SELECT jobq.run('INSERT INTO done VALUES (2)')}, 'survivor');
 poll_ok(
 	$node,
 	'SELECT count(*) = 1 FROM done WHERE n = 2',
-	'that one is left alone: jobs run',
+	'the other database is left alone: its jobs run',
 	db => 'survivor');
 poll_ok(
 	$node,
@@ -158,9 +160,9 @@ as('alice', q{SELECT jobq.run('SELECT 1')});
 poll_ok(
 	$node, q{SELECT count(*) = 1 FROM jobq.health WHERE topic = 'worker slots'
 	AND message ~ 'all 4 workers of the server are busy, 4 of them with jobs of role "mallory"'},
-	'health says which one');
+	'health names the role');
 is(as('alice', q{SELECT count(*) FROM jobq.health WHERE message ~ 'mallory'}),
-	'0', 'not to everybody');
+	'0', 'health does not name the role to everybody');
 is(as('alice', q{SELECT count(*) FROM jobq.health WHERE topic = 'worker slots'}),
 	'1', 'the role without a worker hears that all are busy');
 
@@ -169,7 +171,7 @@ $node->append_conf('postgresql.conf', 'jobq.max_workers_per_role = 2');
 $node->reload;
 poll_ok($node, q{SELECT current_setting('jobq.max_workers_per_role') = '2'}, 'a limit is set');
 as('mallory', q{SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE state = 'running'});
-poll_ok($node, executors('mallory'), 'two of four leave', expected => 2);
+poll_ok($node, executors('mallory'), "two of the role's four executors exit", expected => 2);
 poll_ok(
 	$node,
 	q{SELECT count(*) = 0 FROM jobq.jobs WHERE queue = 'run:alice' AND state <> 'completed'},
@@ -178,7 +180,7 @@ poll_ok($node, sleepers('mallory'), 'the role runs as many as it may', expected 
 as('mallory', q{SELECT jobq.run('SELECT pg_sleep(600)')}, 'other');
 as('mallory', q{SELECT jobq.run('SELECT pg_sleep(600)')});
 as('alice', q{SELECT jobq.run('SELECT pg_sleep(600)') FROM generate_series(1, 2)});
-poll_ok($node, sleepers('alice'), 'another one, too', expected => 2);
+poll_ok($node, sleepers('alice'), 'another role runs as many as it may', expected => 2);
 is($node->sql(sleepers('mallory')), '2', 'the limit for a role is for all databases together');
 is($node->sql(q{SELECT count(*) FROM jobq.health WHERE topic = 'worker slots'}),
 	'0', 'no worker is missing');
@@ -192,7 +194,10 @@ is( $node->sql(
 
 # one that has its limit in one database, and is idle there, has it in another
 as('mallory', q{SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE state <> 'completed'});
-poll_ok($node, sleepers('mallory'), 'idle here, it works in another database', expected => 1);
+poll_ok(
+	$node, sleepers('mallory'),
+	'a role whose executors are idle here works in another database',
+	expected => 1);
 is( $node->sql(
 		q{SELECT count(*) FROM pg_stat_activity WHERE usename = 'mallory' AND datname = 'other'
 	AND backend_type = 'jobq executor'}),
@@ -201,18 +206,21 @@ is( $node->sql(
 
 # one that always has work here has its turn there, too
 as('mallory', q{SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE state = 'running'}, 'other');
-poll_ok($node, executors('mallory') . q{ AND datname = 'other' AND state = 'idle'},
-	'idle there', expected => 1);
+poll_ok(
+	$node,
+	executors('mallory') . q{ AND datname = 'other' AND state = 'idle'},
+	"the role's executors are idle in the other database",
+	expected => 1);
 as('mallory', q{SELECT jobq.run('SELECT pg_sleep(0.2)') FROM generate_series(1, 500)});
 poll_ok(
 	$node, q{SELECT count(*) = 2 FROM pg_stat_activity WHERE usename = 'mallory'
 	AND datname = 'postgres' AND backend_type = 'jobq executor'},
-	'busy here with as many as it may have');
+	'a role has all its executors in this database');
 as('mallory', q{SELECT jobq.run('SELECT pg_sleep(600)')}, 'other');
 poll_ok(
 	$node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE usename = 'mallory'
 	AND datname = 'other' AND backend_type = 'jobq executor' AND wait_event = 'PgSleep'},
-	'it gives way to another database');
+	"an executor gives way to the role's other database");
 
 # at its limit a role drives away its own executors only; who has come first is
 # looked at first
@@ -221,7 +229,7 @@ as('mallory', q{SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE state <> 'com
 as('alice', q{SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE state <> 'completed'});
 $node->restart;
 as('alice', q{SELECT jobq.run('SELECT 1')});
-poll_ok($node, executors('alice'), 'an executor that stays', expected => 1);
+poll_ok($node, executors('alice'), 'a role has an executor', expected => 1);
 my $whose =
   q{SELECT pid FROM pg_stat_activity WHERE usename = 'alice' AND backend_type = 'jobq executor'};
 my $stays = $node->sql($whose);
@@ -230,8 +238,11 @@ poll_ok($node, sleepers('mallory'), 'a role has as many as it may', expected => 
 as('mallory', q{SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE state <> 'completed'});
 poll_ok($node, sleepers('mallory'), 'workers whose jobs were cancelled are idle', expected => 0);
 as('mallory', q{SELECT jobq.run('SELECT pg_sleep(600)')}, 'other');
-poll_ok($node, sleepers('mallory'), 'one of them leaves for another database', expected => 1);
-is($node->sql($whose), $stays, 'and nobody else\'s');
+poll_ok(
+	$node, sleepers('mallory'),
+	"one idle executor leaves for the role's other database",
+	expected => 1);
+is($node->sql($whose), $stays, 'the executor of another role stays');
 $node->stop;
 
 # ------------------------------------------------------ no worker slot at all

@@ -134,7 +134,7 @@ foreach my $type ('jobq launcher', 'jobq coordinator', 'jobq executor', 'client 
 	my @mine = grep { /^\Q$type\E: / } @lines;
 	cmp_ok(scalar(@mine), '>=', 1, "there is a $type");
 	is(scalar(grep { !m{: Extension/\w+ (?:idle|active)? .*xmin $} } @mine),
-		0, 'it waits for us, without a snapshot')
+		0, 'idle processes wait for the extension, without a snapshot')
 	  or diag("@mine");
 }
 note($processes);
@@ -143,14 +143,14 @@ note($processes);
 my $started = time();
 $node->sql("SELECT jobq.enqueue('ext', priority => -1)");
 like($waiter->query_until(qr/woken/, ''), qr/^t$/m, 'the waiter is woken');
-cmp_ok(time() - $started, '<', 2, 'at once');
+cmp_ok(time() - $started, '<', 2, 'the waiter is woken at once');
 $started = time();
 $node->sql("SELECT jobq.enqueue('one', '17')");
 poll_ok($node, 'SELECT count(*) = 1 FROM done WHERE n = 17', 'a job is run');
-cmp_ok(time() - $started, '<', 2, 'at once');
+cmp_ok(time() - $started, '<', 2, 'the job is run at once');
 
 $waiter->quit;
 $eye->quit;
-is(join("\n", unexpected_log_lines($node, 0)), '', 'nothing in the log');
+is(join("\n", unexpected_log_lines($node, 0)), '', 'an idle server logs nothing');
 $node->stop;
 done_testing();

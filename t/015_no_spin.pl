@@ -111,7 +111,7 @@ holding('jobs past their time to live that are locked',
 poll_ok(
 	$node,
 	"SELECT count(*) = $n FROM jobq.jobs WHERE queue = 'busy' AND state = 'expired'",
-	'they expire when they are free');
+	'locked jobs expire when they are free');
 
 # Leases
 $node->sql("SELECT count(*) FROM jobq.enqueue_many('over', array_fill('{}'::jsonb, ARRAY[$n]))");
@@ -122,7 +122,7 @@ holding(
 poll_ok(
 	$node,
 	"SELECT count(*) = $n FROM jobq.jobs WHERE queue = 'over' AND state = 'ready'",
-	'they end when the jobs are free');
+	'leases of locked jobs end when the jobs are free');
 
 # Requests to cancel
 $node->sql(
@@ -145,7 +145,7 @@ $node->sql(
 poll_ok(
 	$node,
 	"SELECT count(*) = $n FROM jobq.jobs WHERE queue = 'cancelled' AND state = 'cancelled'",
-	'they are cancelled when they are free');
+	'locked jobs are cancelled when they are free');
 
 # Schedules
 $node->sql(
@@ -196,7 +196,7 @@ is( $node->sql(
 
 # It was one and the same process all the time
 is(wait_for_worker($node, 'jobq coordinator'), $coordinator, 'nothing has ended the coordinator');
-is(join("\n", unexpected_log_lines($node, 0)), '', 'nothing in the log');
+is(join("\n", unexpected_log_lines($node, 0)), '', 'the log has no warnings');
 
 $node->stop;
 done_testing();

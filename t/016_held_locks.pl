@@ -234,7 +234,7 @@ my $waiting = IPC::Run::start(
 	IPC::Run::timeout(wait_limit()));
 poll_ok(
 	$node, "SELECT count(*) = 1 FROM pg_locks WHERE NOT granted AND locktype = 'object'
-	AND mode = 'AccessExclusiveLock'", 'somebody waits for the lock of the extension');
+	AND mode = 'AccessExclusiveLock'", 'a session waits for the lock of the extension');
 on_time('somebody waits for the lock of the extension');
 $node->sql("SELECT jobq.cancel($long)");
 $waiting->finish;

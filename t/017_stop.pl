@@ -42,7 +42,7 @@ sub is_held
 	is($node->sql("SELECT state FROM jobq.workers WHERE kind = 'coordinator'"),
 		'stopped', "$name: jobq.workers says so");
 	is($node->sql("SELECT count(*) FROM jobq.workers WHERE kind = 'executor'"),
-		'0', "$name: no executor is there");
+		'0', "$name: there is no executor");
 	is($node->sql('SELECT runs FROM jobq.schedules'), $runs, "$name: no schedule has fired");
 	return $id;
 }
@@ -56,7 +56,7 @@ sub goes_on
 	poll_ok(
 		$node,
 		"SELECT count(*) FROM jobq.jobs WHERE state = 'ready'",
-		"$name: those that were held, too",
+		"$name: jobs that were held run, too",
 		expected => '0');
 	return;
 }
@@ -74,11 +74,11 @@ like(
 			"SELECT severity || ' ' || object || ' ' || message FROM jobq.health"
 		  . " WHERE topic = 'stopped'"),
 	qr/^critical pid \d+ .*by an open transaction/m,
-	'jobq.health names it');
+	'jobq.health names the session that called stop()');
 $stopper->query('ROLLBACK');
 goes_on('after a rollback');
 is($node->sql("SELECT count(*) FROM jobq.health WHERE topic = 'stopped'"),
-	'0', 'jobq.health says nothing of it');
+	'0', 'jobq.health has no finding after a rollback');
 
 $stopper->query("BEGIN; SAVEPOINT a; SAVEPOINT b; SELECT jobq.stop(); RELEASE b");
 is_held('stopped in a savepoint that was released');
@@ -116,7 +116,7 @@ my $held = is_held('stopped');
 $stopper->query('COMMIT');
 is_held('stopped for good after COMMIT');
 is($node->sql("SELECT state FROM jobq.jobs WHERE id = $held"),
-	'ready', 'the first one has not run either');
+	'ready', 'the first job has not run either');
 $stopper->query('BEGIN; SELECT jobq.start(); SELECT jobq.stop()');
 is_held('started and stopped in a transaction');
 $stopper->query('COMMIT');
@@ -145,7 +145,7 @@ $waits->query_until(qr/through/, '');
 is( $node->sql(
 		"SELECT string_agg(state, ' ' ORDER BY id) FROM jobq.jobs" . " WHERE id IN ($id, $behind)"),
 	'completed ready',
-	'it has waited for the one, and held the other');
+	'stop() has waited for the running job, and kept the next one from starting');
 $node->sql('SELECT jobq.start()');
 goes_on('started');
 
@@ -155,7 +155,8 @@ $id = $node->sql("SELECT jobq.run('SELECT pg_advisory_xact_lock(1)')");
 poll_ok($node, "SELECT state FROM jobq.jobs WHERE id = $id", 'a job runs', expected => 'running');
 like(sql_error($node, "SET statement_timeout = '200 ms'; SELECT jobq.stop()"),
 	qr/57014/, 'stop() is cancelled');
-is($node->sql("SELECT state FROM jobq.jobs WHERE id = $id"), 'running', 'the job was not');
+is($node->sql("SELECT state FROM jobq.jobs WHERE id = $id"),
+	'running', 'a cancelled stop() leaves the job running');
 goes_on('others run') if $node->sql("SELECT count(*) FROM jobq.workers") > 0;
 $locker->query('SELECT pg_advisory_unlock(1)');
 $locker->quit;

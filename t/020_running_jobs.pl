@@ -75,19 +75,19 @@ ended($node->sql("SELECT jobq.enqueue('commits')"),
 	"$completed 1", 'a procedure that ends transactions');
 is( $node->sql("SELECT string_agg(t, ',' ORDER BY n) FROM log"),
 	'commits 1,commits 3',
-	'what it committed is there');
+	"the procedure's commits are there");
 ended(
 	$node->sql(qq{SELECT jobq.enqueue('commits', '{"fail": 1}')}),
 	"$dead 1 P0001",
 	'a procedure that fails');
 is( $node->sql("SELECT string_agg(t, ',' ORDER BY n) FROM log"),
 	'commits 1,commits 3,commits 1',
-	'what it committed before that stays');
+	'the commits of a procedure that fails later stay');
 ended($node->sql("SELECT jobq.enqueue('with_job_too')"),
 	"$completed 1", 'a procedure that takes the job');
 is( $node->sql("SELECT t FROM log ORDER BY n DESC LIMIT 1"),
 	'job with_job_too 1 t t',
-	'it sees the lease that it holds');
+	"a procedure sees its job's lease");
 like(
 	sql_error($node, "SELECT jobq.create_queue('x', 'returns_row(jsonb)')"),
 	qr/22023.*cannot be a handler/s,
@@ -112,7 +112,7 @@ ended($node->sql(q{SELECT jobq.run('CREATE DATABASE made')}), "$completed 1", 'C
 ended($node->sql(q{SELECT jobq.run('DROP DATABASE made')}), "$completed 1", 'DROP DATABASE');
 ended($node->sql(q{SELECT jobq.run('INSERT INTO log(t) VALUES ($1 ->> ''v'')', '{"v": "param"}')}),
 	"$completed 1", 'INSERT with parameters');
-is($node->sql("SELECT count(*) FROM log WHERE t = 'param'"), '1', 'it got them');
+is($node->sql("SELECT count(*) FROM log WHERE t = 'param'"), '1', 'the INSERT got its parameters');
 ended(
 	$node->sql(q{SELECT jobq.run('SELECT g AS n, $1 AS p FROM generate_series(1, 100000) g', '1')}),
 	qq{$completed 1 {"n": 1, "p": 1}},
@@ -155,12 +155,13 @@ is( $node->sql(
 		"SELECT string_agg(concat_ws('/', attempt, outcome, sqlstate, message, detail, hint), ' '
 	ORDER BY attempt) FROM jobq_store.attempt WHERE job_id = $id"),
 	join(' ', map { "$_/failed/ZZ123/no luck with 13/some detail/some hint" } (1 .. 3)),
-	'each attempt is written down');
-is($node->sql("SELECT count(*) FROM log WHERE t LIKE 'trace%'"), '0', 'what it did is rolled back');
+	'each attempt is recorded');
+is($node->sql("SELECT count(*) FROM log WHERE t LIKE 'trace%'"),
+	'0', 'the work of failed attempts is rolled back');
 like(
 	log_since($node, $position),
 	qr/LOG:  job $id of queue "fails" failed, attempt 3: no luck/,
-	'jobq.log_jobs has it logged');
+	'failed attempts are logged');
 ended(
 	$node->sql("SELECT jobq.enqueue('again')"),
 	qq{$completed 3 "at last"},
@@ -219,7 +220,7 @@ foreach my $queue ('sleeps', 'sleeps_too')
 	poll_ok(
 		$node,
 		"SELECT state = $cancelled AND error = 'enough' FROM jobq_store.history WHERE id = $id",
-		"$queue ends as cancelled");
+		"a job of $queue ends as cancelled");
 	poll_ok($node, 'SELECT count(*) = 0 FROM jobq_store.cancel_request', 'the request is gone');
 	poll_ok(
 		$node, q{SELECT count(*) = 0 FROM pg_stat_activity

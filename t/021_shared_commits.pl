@@ -174,7 +174,7 @@ is( $node->sql(
 	'now() is not before a job was enqueued');
 
 run_batch([ ('{}') x 30 ], options => ', max_attempts => 1');
-is(transactions(), '30', 'what must be tried once only shares none');
+is(transactions(), '30', 'a job with a single attempt shares no transaction');
 
 # --------------------------------------------------------- one of them fails
 
@@ -314,7 +314,7 @@ is( $node->sql(
 		q{SELECT message ~ 'violates foreign key' AND context ~ 'INSERT INTO strict_child'
 	FROM jobq_store.attempt ORDER BY finished_at DESC LIMIT 1}),
 	't',
-	'constraints are immediate for it');
+	'constraints are immediate for a job');
 
 # equal notifications of two jobs are two
 {
@@ -384,7 +384,7 @@ is( $node->sql(
 		q{SELECT count(*) FROM jobq.workers WHERE job_id = (SELECT max(id) - 1 FROM jobq_store.job)}
 	),
 	'1',
-	'jobq.workers shows the one that is running');
+	'jobq.workers shows the job that is running');
 poll_query(
 	$node, q{SELECT clock_timestamp() > xact_start + interval '1.1 s' FROM pg_stat_activity
 	WHERE backend_type = 'jobq executor'});
@@ -393,7 +393,7 @@ is( $node->sql(
 		q{SELECT (SELECT xid FROM effects WHERE n = 1) = (SELECT xid FROM effects WHERE n = 2),
 	(SELECT xid FROM effects WHERE n = 2) = (SELECT xid FROM effects WHERE n = 3)}),
 	't|f',
-	'when it is through they commit, before others run');
+	'the jobs commit when the slow one has ended, before others run');
 run_batch([ ('{}') x 30 ]);
 is(transactions(), '30', 'after a slow job each one has a transaction of its own');
 
@@ -401,11 +401,11 @@ is(transactions(), '30', 'after a slow job each one has a transaction of its own
 
 wait_at_gate();
 my $job = $node->sql('SELECT id FROM jobq_store.job ORDER BY id OFFSET 1 LIMIT 1');
-is($node->sql("SELECT jobq.cancel($job)"), 't', 'it is cancelled');
+is($node->sql("SELECT jobq.cancel($job)"), 't', 'the slow job is cancelled');
 drained();
 open_gate();
 is($node->sql(q{SELECT string_agg(n::text, ' ' ORDER BY n), max(attempt) FROM effects}),
-	'1 3|1', 'the others complete');
+	'1 3|1', 'the jobs that share its transaction complete');
 is( $node->sql(
 		"SELECT state, xmin::text = (SELECT xid::text FROM effects WHERE n = 1)
 			FROM jobq_store.history WHERE id = $job"
@@ -433,7 +433,7 @@ ok( shared(
 					AND xmin::text = (SELECT xid::text FROM effects WHERE n = 1)") eq '1';
 		}),
 	'a timeout is recorded with what the job before it did');
-like($end, qr{^1/1 2/\d+ 3/1$}, 'a timeout is that of one job');
+like($end, qr{^1/1 2/\d+ 3/1$}, 'a timeout applies to one job');
 
 # -------------------------------------------------------- commits that fail
 
@@ -464,14 +464,14 @@ ok( shared(
 			  /could not commit 2 jobs together.*DETAIL:  They will be run again/s;
 		}),
 	'the log says that jobs which could not be committed together are run again');
-is($ends[0], '1/1 3/1', 'a job that cannot be committed: the others run once');
+is($ends[0], '1/1 3/1', 'a job that cannot be committed: each other job runs once');
 is($ends[1], "$dead 2 23503 2", 'a job that cannot be committed uses up its own attempts');
 poll_ok(
 	$node,
 	qq{SELECT count(*) = 2 FROM jobq.attempts WHERE queue = '$queue' AND outcome = 'interrupted'
 	AND attempt = 1}, 'the attempts of jobs that are run again were interrupted');
 run_batch([ ('{}') x 30 ]);
-is(transactions(), '30', 'each in a transaction of its own');
+is(transactions(), '30', 'interrupted jobs run again in transactions of their own');
 
 # -------------------------------------------------- the end of the process
 
@@ -518,7 +518,7 @@ foreach my $round (1 .. 3)
 }
 ok(drained(), 'all jobs end');
 is($node->sql('SELECT count(*), count(DISTINCT n) FROM effects'),
-	'3000|3000', 'each has done its work once');
+	'3000|3000', 'each job has done its work once');
 
 # ------------------------------------------------------------- whose turn it is
 
@@ -551,7 +551,7 @@ $node->sql(
 		FROM generate_series(1, 1500) i) x});
 ok(drained(), 'jobs that become due while others run are run');
 is($node->sql("SELECT count(*) FROM effects WHERE n = 1 AND note <> 'false'"),
-	'0', 'after they have');
+	'0', 'jobs that became due run in a later transaction');
 
 # ------------------------------------------------------------ who shares none
 
@@ -573,7 +573,7 @@ ok( shared(
 $queue = 'careful';
 $node->sql("SELECT jobq.create_queue('careful', 'work(jobq.job)', owner => 'careful')");
 run_batch([ ('{}') x 100 ]);
-is(transactions(), '100', 'those of a role whose transactions are serializable do not');
+is(transactions(), '100', 'jobs of a role whose transactions are serializable share none');
 $queue = 'backoff';
 $node->sql(
 	q{CREATE FUNCTION delay(int, jsonb) RETURNS interval

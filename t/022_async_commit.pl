@@ -173,11 +173,11 @@ is($node->sql("SELECT state || ' ' || attempt FROM jobq.jobs WHERE id = $id"),
 like(
 	sql_error($node, "SELECT jobq.complete($id, $lease)"),
 	qr/the lease is lost/,
-	'the lease that was lost is good for nothing');
+	'the lost lease is not accepted');
 my ($again, $other) =
   split(/ /, $node->sql("SELECT id || ' ' || lease FROM jobq.dequeue('crash')"));
 is($again, $id, 'the job is given out again');
-ok($other > $lease, 'the job is given out by another lease');
+ok($other > $lease, 'the job is given out with another lease');
 
 # a completion that was lost: the job runs again when its lease is over
 $node->sql("INSERT INTO notes VALUES ('all of this is on disk')");

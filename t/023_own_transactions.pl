@@ -50,12 +50,12 @@ $node->sql(
 is( $node->sql(
 		"SELECT string_agg(queue || ' ' || share_commits, ', ' ORDER BY queue) FROM jobq.queues"),
 	'alone false, short true',
-	'the option is on by default');
+	'share_commits is on by default');
 transactions('short', 100);
 cmp_ok(transactions('short', 100), '<', 90, 'short jobs share transactions');
 is(transactions('alone', 100), 100, 'with share_commits => false each job has a transaction');
 $node->sql("SELECT jobq.alter_queue('short', share_commits => false)");
-is(transactions('short', 100), 100, 'it can be turned off');
+is(transactions('short', 100), 100, 'share_commits can be turned off');
 $node->sql("SELECT jobq.reset_queue('short', 'share_commits')");
 cmp_ok(transactions('short', 100), '<', 90, 'with share_commits on again jobs share transactions');
 
@@ -109,7 +109,7 @@ my ($waiter) = $node->sql(q{SELECT hint FROM jobq.health WHERE topic = 'shared c
 is( $waiter,
 	$node->sql("SELECT pid FROM ($blocked) b"),
 	'health says which session waits for its locks');
-is($node->sql("SELECT pg_cancel_backend($waiter)"), 't', 'that one is ended');
+is($node->sql("SELECT pg_cancel_backend($waiter)"), 't', 'the waiting session is ended');
 all_done('all jobs end once the waiting session is ended');
 is( $node->sql(
 		"SELECT n - (SELECT count(*) FROM jobq.jobs WHERE queue = 'counts'
@@ -152,17 +152,17 @@ foreach my $queue ('claims', 'claims_too')
 	poll_ok(
 		$node,
 		"SELECT state FROM jobq.jobs WHERE id = $claimer",
-		"$queue is through",
+		"the job of $queue has ended",
 		expected => 'completed');
 	poll_ok(
 		$node,
 		"SELECT concat_ws(' ', state, attempt) FROM jobq.jobs WHERE id = $id",
-		"$queue: what it has claimed is ready again",
+		"$queue: the job that it claimed is ready again",
 		expected => "ready $attempt");
 	is($node->sql("SELECT outcome FROM jobq.attempts WHERE job_id = $id AND attempt = $attempt"),
 		'lease lost', "$queue: the claim was lost");
 }
-is($node->sql('SELECT count(*) FROM claimed'), '2', 'it was claimed twice');
+is($node->sql('SELECT count(*) FROM claimed'), '2', 'the job was claimed twice');
 is(wait_for_worker($node, 'jobq executor'),
 	$pid, 'the worker that claimed the job twice is still there');
 
@@ -202,7 +202,8 @@ $node->sql(
 	CREATE PROCEDURE gives_back(p jsonb) LANGUAGE plpgsql AS $$
 	DECLARE j jobq.job := jobq.current_job(); s text;
 	BEGIN
-		FOREACH s IN ARRAY '{"release($1, $2)","complete($1, $2)","fail($1, $2, ''no'')","complete_many(ARRAY[$1], $2)"}'::text[] LOOP
+		FOREACH s IN ARRAY '{"release($1, $2)","complete($1, $2)","fail($1, $2, ''no'')",
+			"complete_many(ARRAY[$1], $2)"}'::text[] LOOP
 			BEGIN
 				EXECUTE 'SELECT jobq.' || s USING j.id, j.lease;
 				INSERT INTO refusals VALUES (s, 'none');
@@ -222,6 +223,6 @@ poll_ok(
 is( $node->sql(
 		"SELECT string_agg(split_part(what, '(', 1) || ' ' || sqlstate, ', ') FROM refusals"),
 	'release 55000, complete 55000, fail 55000, complete_many 55000, heartbeat true',
-	'but may tell of its progress');
+	"a job's own heartbeat may report progress");
 
 done_testing();

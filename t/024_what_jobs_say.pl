@@ -48,12 +48,9 @@ sub perl_and_tcl
 			"SELECT concat_ws(' ', outcome, sqlstate, error) FROM jobq.attempts WHERE job_id = $id"
 		),
 		'failed JQ102 hopeless',
-		'it is written down');
+		'the attempt of discard() in PL/Perl is recorded');
 	make_queue('tcl_discards', 'pltcl', q{spi_exec "SELECT jobq.discard()"});
-	run_ok(
-		'tcl_discards',
-		'dead 1 JQ102 the job asked not to be retried',
-		'discard() in PL/Tcl');
+	run_ok('tcl_discards', 'dead 1 JQ102 the job asked not to be retried', 'discard() in PL/Tcl');
 	foreach my $language ('perl', 'tcl')
 	{
 		my $call =
@@ -80,16 +77,16 @@ sub perl_and_tcl
 	run_ok(
 		'perl_wraps',
 		'dead 1 JQ102 step 1: hopeless at line 1.',
-		'caught and raised again, with more text');
+		'an error of discard() that is caught and raised again, with more text');
 	make_queue('perl_other', 'plperl',
 		q{eval { spi_exec_query("SELECT jobq.discard('no')") }; die "nothing works"});
 	run_ok(
 		'perl_other',
 		'dead 2 38000 nothing works at line 1.',
-		'caught, and another error after it');
+		'an error of discard() that is caught before another error');
 	make_queue('perl_caught', 'plperl',
 		q{eval { spi_exec_query("SELECT jobq.discard('hopeless')") }; return 'went on'});
-	run_ok('perl_caught', 'completed 1 "went on"', 'caught, and no error');
+	run_ok('perl_caught', 'completed 1 "went on"', 'an error of discard() that is caught');
 	make_queue(
 		'perl_second', 'plperl',
 		q{eval { spi_exec_query("SELECT jobq.retry_in('1 day', 'later')") };
@@ -109,11 +106,11 @@ sub perl_and_tcl
 	like(
 		$node->sql("SELECT hint FROM jobq.attempts WHERE job_id = $id AND attempt = 1"),
 		qr/^Make the handler a procedure/,
-		'there is a hint what to do');
+		'a function that commits gets a hint');
 
 	# the wish of one job is not that of the next one
 	make_queue('perl_alike', 'plperl', q{die "hopeless"});
-	run_ok('perl_alike', 'dead 2 38000 hopeless at line 1.', 'the same text without discard()');
+	run_ok('perl_alike', 'dead 2 38000 hopeless at line 1.', 'an error with the text of discard()');
 
 	# cancelled and timed out jobs, too
 	make_queue(
@@ -125,7 +122,7 @@ sub perl_and_tcl
 		'a timeout in PL/Perl');
 	is( $node->sql("SELECT string_agg(outcome, ',') FROM jobq.attempts WHERE job_id = $id"),
 		'timed out,timed out',
-		'is one');
+		'a timeout in PL/Perl is recorded as timed out');
 	make_queue('tcl_sleeps', 'pltcl', q{spi_exec "SELECT pg_sleep(600)"});
 	$id = $node->sql("SELECT jobq.enqueue('tcl_sleeps', max_attempts => 1)");
 	poll_query($node, "SELECT state = 'running' FROM jobq.jobs WHERE id = $id")
@@ -179,7 +176,7 @@ make_queue(
 run_ok('itself_too', 'completed 1', 'a procedure does nothing to its own job by managing it');
 is( $node->sql('SELECT t FROM answers'),
 	'[false, false, false, false, false, false, null]',
-	'it is told so');
+	'a procedure is told that it cannot manage its own job');
 my $id = $node->sql(q{SELECT jobq.run('SELECT jobq.delete((jobq.current_job()).id) AS d')});
 poll_ok(
 	$node,
@@ -189,7 +186,7 @@ poll_ok(
 
 # others of the same transaction can be managed, before they are started
 make_queue('other', 'plpgsql', 'BEGIN RETURN jobq.delete(jobq.enqueue(\'itself\')); END');
-run_ok('other', 'completed 1 "true"', 'another job can be');
+run_ok('other', 'completed 1 "true"', 'a job can manage another one');
 
 # -------------------------------------------- functions that end transactions
 
@@ -198,7 +195,7 @@ $id = run_ok('ends', 'dead 2 2D000 invalid transaction termination', 'a function
 like(
 	$node->sql("SELECT hint FROM jobq.attempts WHERE job_id = $id AND attempt = 1"),
 	qr/^Make the handler a procedure/,
-	'there is a hint what to do');
+	'a command that commits gets a hint');
 
 # ------------------------------------------------------------------ the log
 
@@ -211,7 +208,7 @@ poll_query($node, "SELECT state = 'dead' FROM jobq.jobs WHERE id = $id");
 poll_ok($node, 'SELECT true', 'the server answers');
 my @lines = grep { /job $id of queue/ } split(/\n/, log_since($node, $position));
 @lines = grep { /LOG:  job/ } @lines;
-is(scalar(@lines), 2, 'a line of the log for each attempt that failed, by default');
+is(scalar(@lines), 2, 'by default the log has a line for each failed attempt');
 my $log = log_since($node, $position);
 my $next = qr/attempt 2 of 2 follows in 0\.010 s\. of it\n/;
 my $detail = qr/DETAIL:  SQLSTATE ZZ123 in database "postgres"/;
@@ -232,7 +229,7 @@ run_ok(
 	'ends',
 	'dead 2 2D000 invalid transaction termination',
 	'a failure with jobq.log_jobs = none');
-unlike(log_since($node, $position), qr/LOG:  job/, 'nothing is logged');
+unlike(log_since($node, $position), qr/LOG:  job/, 'nothing is logged with jobq.log_jobs = none');
 
 # ------------------------------------------------- names in the result of a command
 
@@ -252,7 +249,7 @@ foreach (
 	poll_ok(
 		$node,
 		"SELECT result FROM jobq.jobs WHERE id = $run",
-		"$command: names of columns",
+		"$command: the result has the names of the columns",
 		expected => $result);
 }
 

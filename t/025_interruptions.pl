@@ -71,7 +71,7 @@ sub all_completed
 	my $list = join(', ', @ids);
 	poll_ok(
 		$node, qq{SELECT string_agg(concat_ws(' ', state, attempt, error), ', ')
-		FROM jobq.jobs WHERE id IN ($list)}, "$name: they are run again, and complete",
+		FROM jobq.jobs WHERE id IN ($list)}, "$name: interrupted jobs run again and complete",
 		db => $db,
 		expected => join(', ', ('completed 1') x @ids));
 	return is($node->sql("SELECT count(*) FROM jobq.attempts WHERE job_id IN ($list)", $db),
@@ -100,7 +100,7 @@ my @ids = start_jobs('postgres', @queues);
 is($node->sql("BEGIN; $drop $running; ROLLBACK"),
 	"||\n1", 'jobs are interrupted by drop_queue(), but for those with leases');
 all_completed('ROLLBACK', 'postgres', @ids);
-is($node->sql("SELECT count(*) FROM begun"), '1', 'the procedure has gone on');
+is($node->sql("SELECT count(*) FROM begun"), '1', 'the procedure ran on after the rollback');
 
 @ids = start_jobs('postgres', @queues);
 $node->sql("BEGIN; SAVEPOINT s; $drop ROLLBACK TO s; SELECT 1; COMMIT");
@@ -151,7 +151,7 @@ poll_query(
 	q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%drop_queue%'
 		AND wait_event_type = 'Lock'}
 );
-is($node->sql($running), '1', 'a procedure goes on while drop_queue() waits for a client');
+is($node->sql($running), '1', 'a procedure runs on while drop_queue() waits for a client');
 $client->query_safe('ROLLBACK');
 $client->quit;
 $dropper->query_safe('ROLLBACK');
@@ -164,7 +164,7 @@ is($node->sql("SELECT count(*) FROM begun"), '1', 'the procedure was run once');
 $node->sql("BEGIN; $drop COMMIT");
 poll_ok($node, $running, 'drop_queue() ends jobs with leases when it commits', expected => '0');
 is($node->sql("SELECT count(*) FROM jobq.jobs WHERE id IN (" . join(', ', @ids) . ")"),
-	'0', 'nothing is left of them');
+	'0', 'drop_queue() leaves no job behind');
 
 # ------------------------------------------ commands that need the database
 
@@ -213,9 +213,10 @@ is($node->sql("SELECT jobq.cancel($ids[0], 'enough')"),
 poll_ok(
 	$node,
 	"SELECT concat_ws(' ', state, attempt, error) FROM jobq.jobs WHERE id = $ids[0]",
-	'ends as cancelled',
+	'a job that wraps the error of its cancel ends as cancelled',
 	expected => 'cancelled 1 enough');
-is($node->sql("SELECT count(*) FROM jobq.jobs WHERE queue = 'deaths'"), '0', 'not as dead');
+is($node->sql("SELECT count(*) FROM jobq.jobs WHERE queue = 'deaths'"),
+	'0', 'the cancelled job is not reported as dead');
 is($node->sql("SELECT count(*) FROM jobq.attempts WHERE job_id = $ids[0]"),
 	'0', 'a job that wraps the error of its cancel has no failed attempt');
 
@@ -229,7 +230,7 @@ like(
 	$node->sql(
 		"SELECT concat_ws(' ', outcome, sqlstate, detail) FROM jobq.attempts WHERE job_id = $id"),
 	qr/^timed out 57014 .*P0001: wrapped: canceling statement/,
-	'has timed out, and its own error is there');
+	"the attempt timed out, and its detail has the job's own error");
 
 # A request that the executor has not been told of: here, since the job fails
 # before the coordinator can act
@@ -243,8 +244,11 @@ kill('STOP', $coordinator);
 is($node->sql("SELECT jobq.cancel($ids[0])"),
 	't', 'a job that fails when it has just been cancelled');
 $node->sql('INSERT INTO go_on VALUES (true)');
-poll_ok($node, "SELECT state FROM jobq.jobs WHERE id = $ids[0]",
-	'is cancelled', expected => 'cancelled');
+poll_ok(
+	$node,
+	"SELECT state FROM jobq.jobs WHERE id = $ids[0]",
+	'a job that fails while it is cancelled is cancelled',
+	expected => 'cancelled');
 kill('CONT', $coordinator);
 
 done_testing();

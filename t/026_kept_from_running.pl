@@ -73,17 +73,17 @@ foreach my $freeze (
 		expected => 'critical default_transaction_read_only transactions are read-only by default'
 		  . ' in this database, so SQL jobs wait');
 	is(sql("SELECT concat_ws(' ', state, attempt) FROM jobq.jobs WHERE id = $id"),
-		'ready 0', "$name: and so they do");
+		'ready 0', "$name: SQL jobs wait");
 	sql($off);
 	$node->reload;
 	poll_ok(
 		$node,
 		"SELECT concat_ws(' ', state, attempt, result) FROM jobq.jobs WHERE id = $id",
-		"$name: they run when it is off",
+		"$name: SQL jobs run when it is off",
 		expected => 'completed 1 "done"');
 	is(sql(findings('read only')), '', "$name: the finding is gone");
 	my @lines = log_since($node, $position) =~ /LOG:  jobq does not run jobs while/g;
-	is(scalar(@lines), 1, "$name: the log has said so once");
+	is(scalar(@lines), 1, "$name: the log says so once");
 }
 
 # An executor that is there already, and a change of the configuration
@@ -101,7 +101,7 @@ $id = sql("SELECT jobq.enqueue('writes')");
 poll_ok(
 	$node,
 	'SELECT count(*) FROM (' . findings('read only') . ') f WHERE string_agg IS NOT NULL',
-	'an executor that is there sees it, too',
+	'a running executor sees the setting, too',
 	expected => '1');
 is(sql("SELECT concat_ws(' ', state, attempt) FROM jobq.jobs WHERE id = $id"),
 	'ready 0', 'the job waits');
@@ -136,14 +136,15 @@ my $cancelled = sql("SELECT jobq.enqueue('deaf')");
 poll_query($node, "SELECT count(*) = 2 FROM jobq.jobs WHERE queue = 'deaf' AND state = 'running'")
   or die 'jobs do not run';
 is(sql("SELECT jobq.cancel($cancelled)"), 't', 'a job is cancelled');
-is(sql(findings('stuck')), '', 'it has a moment to end');
+is(sql(findings('stuck')), '', 'health gives a cancelled job a moment to end');
 my $stuck =
   q{SELECT string_agg(concat_ws(' ', severity, object, regexp_replace(message, 'process \d+',
 	'process N')), ', '
 	ORDER BY message) || ' ' || bool_and(since < now() - interval '5 s') FROM jobq.health
 		WHERE topic = 'stuck'};
-poll_ok($node, $stuck, 'jobs that go on are findings of health',
-	expected => "warning deaf job $late is still running in process N although its timeout has passed, "
+poll_ok($node, $stuck, 'jobs that do not end are findings of health',
+	expected =>
+	  "warning deaf job $late is still running in process N although its timeout has passed, "
 	  . "warning deaf job $cancelled is still running in process N although it was cancelled true");
 is( $node->safe_psql(
 		'postgres', "SET ROLE reader; SELECT count(*) FROM jobq.health WHERE topic = 'stuck'"),
@@ -153,13 +154,13 @@ append_to_file($file, 'yes');
 poll_ok(
 	$node,
 	"SELECT concat_ws(' ', state, sqlstate) FROM jobq.jobs WHERE id = $late",
-	'the one has timed out in the end',
+	'the job past its timeout has timed out in the end',
 	expected => 'dead 57014');
 poll_ok(
 	$node,
 	"SELECT state FROM jobq.jobs WHERE id = $cancelled",
-	'the other one is cancelled',
+	'the cancelled job is cancelled in the end',
 	expected => 'cancelled');
-is(sql(findings('stuck')), '', 'nothing is left to say');
+is(sql(findings('stuck')), '', 'health has no finding left');
 
 done_testing();

@@ -103,7 +103,7 @@ poll_ok(
 	$node,
 	q{SELECT count(*) = 1 FROM jobq.jobs WHERE queue = 'procedure' AND state = 'dead'},
 	'last attempt: a procedure is not run again');
-is(-s $file, 2, 'it ran once');
+is(-s $file, 2, 'the procedure ran once');
 $node->sql(q{ALTER ROLE postgres RESET synchronous_commit});
 
 # ---------------------------------------- what is ended in the middle, once only
@@ -218,7 +218,8 @@ $node->sql(
 	SELECT count(*) FROM jobq.enqueue_many('short', array_fill('{}'::jsonb, '{40}'))});
 poll_ok(
 	$node, q{SELECT count(*) = 0 FROM jobq_store.job WHERE queue =
-	(SELECT id FROM jobq_store.queue WHERE name = 'short')}, 'the queue is known for short jobs');
+	(SELECT id FROM jobq_store.queue WHERE name = 'short')},
+	'jobs of the queue may share transactions');
 
 # The last of ten, which share a transaction, ends it.
 sub share
@@ -240,28 +241,28 @@ sub share
 		$node,
 		qq{SELECT count(*) = 9 FROM jobq.attempts WHERE job_id IN ($ids)
 			AND outcome = 'interrupted'},
-		"$how: it is written down which jobs were through");
+		"$how: the jobs that had ended are recorded");
 	is( $node->sql(
 			qq{SELECT string_agg(DISTINCT attempt || ' ' || (detail ~ 'ended while running job')::text, ',')
 		FROM jobq.attempts WHERE job_id IN ($ids) AND outcome = 'interrupted'}),
 		'1 true',
-		"$how: and on account of which one");
+		"$how: the record names the job that ended them");
 	is( $node->sql(
 			qq{SELECT string_agg(DISTINCT attempt::text, ',' ORDER BY attempt::text) || ' '
 		|| count(*) FILTER (WHERE attempt = 2)
 		FROM jobq.jobs WHERE id IN ($ids)}),
 		'1,2 1',
-		"$how: that one's attempt counts, theirs do not");
+		"$how: only the running job's attempt counts");
 	is( $node->sql(
 			qq{SELECT count(*) FROM jobq.attempts WHERE job_id IN ($ids) AND outcome = 'crashed'}),
 		'1',
-		"$how: and is the only one that counts");
+		"$how: one attempt is recorded as crashed");
 	# short ones again
 	$node->sql(
 		q{SELECT count(*) FROM jobq.enqueue_many('short', array_fill('{}'::jsonb, '{600}'))});
 	poll_ok(
 		$node, q{SELECT count(*) = 0 FROM jobq_store.job WHERE queue =
-		(SELECT id FROM jobq_store.queue WHERE name = 'short')}, "$how: others follow");
+		(SELECT id FROM jobq_store.queue WHERE name = 'short')}, "$how: later jobs run");
 	return;
 }
 

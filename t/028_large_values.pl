@@ -57,13 +57,13 @@ foreach my $queue (qw(payload job nothing procedure))
 				count(*) FILTER (WHERE headers = big())
 		FROM seen WHERE what = '$queue'}),
 		$queue =~ /payload|procedure/ ? '3|2|0' : '3|2|2',
-		"$queue: got what was sent, once");
+		"$queue: each handler call got the large values, once");
 	is( $node->sql(
 			qq{SELECT count(*), count(*) FILTER (WHERE payload = big()),
 				count(*) FILTER (WHERE headers = big())
 		FROM jobq.jobs WHERE queue = '$queue' AND state = 'completed' AND attempt = 1}),
 		'3|2|2',
-		"$queue: all is kept");
+		"$queue: history has all large values");
 }
 
 $node->sql(
@@ -76,9 +76,9 @@ $node->sql(
 );
 none_left('run:' . $node->sql('SELECT current_user'));
 is($node->sql(q{SELECT count(*), bool_and(payload = big()) FROM seen WHERE what = 'run'}),
-	'2|t', 'run: got what was sent');
+	'2|t', 'run: commands got their large parameters');
 is( $node->sql(q{SELECT count(*) FROM jobq.jobs WHERE command IS NOT NULL AND state = 'completed'}),
-	'3', 'run: all succeed');
+	'3', 'run: all commands succeed');
 
 $node->sql(q{SELECT jobq.enqueue('fails', big(), headers => big())});
 none_left('fails');
@@ -87,7 +87,7 @@ is( $node->sql(
 			WHERE queue = 'fails'}
 	),
 	'dead|3|t|t|P0001',
-	'fails: dead by its own fault after all its attempts');
+	'fails: the job is dead after all its attempts');
 is( $node->sql(
 		q{SELECT count(*), bool_and(payload -> 'payload' = big()) FROM jobq.jobs
 			WHERE queue = 'reports'}
@@ -109,7 +109,7 @@ is( $node->sql(
 			bool_and(headers = big())
 	FROM jobq.jobs WHERE queue = 'external'}),
 	'dead expired|t|t',
-	'external: one expires, one loses its lease');
+	'external: one job expires, one loses its lease');
 is( $node->sql(
 		q{SELECT count(*), bool_and(payload -> 'payload' = big()) FROM jobq.jobs
 			WHERE queue = 'reports'}
@@ -129,6 +129,6 @@ poll_ok(
 is($node->sql(q{SELECT bool_and(payload = big()) FROM seen WHERE what = 'payload'}),
 	't', 'large payloads arrive as they were given');
 
-unlike(log_since($node, 0), qr/toast/, 'nobody stumbles over a value');
+unlike(log_since($node, 0), qr/toast/, 'the log has no error about TOAST');
 
 done_testing();

@@ -49,13 +49,13 @@ indexes_ok('all rows are in the indexes');
 
 $node->sql('CREATE INDEX added_plain ON jobq_store.job (attempt, queue)');
 ask($session, $add_some);
-indexes_ok('entries in an added index');
+indexes_ok('rows have entries in an added index');
 $node->sql('CREATE INDEX added_hash ON jobq_store.job USING hash (id)');
 $node->sql(q{CREATE INDEX added_expression ON jobq_store.job ((payload ->> 'x'))});
 $node->sql('CREATE INDEX added_predicate ON jobq_store.job (id) WHERE priority > 0');
 ask($session, $add_some);
 ask($session, q{SELECT count(*) FROM (SELECT jobq.enqueue('rows', priority => 3)) AS one;});
-indexes_ok('entries in indexes that the executor must maintain');
+indexes_ok('rows have entries in indexes that the executor maintains');
 is( $node->sql(
 		q{SET enable_seqscan = off; SET enable_bitmapscan = off;
 		  SELECT count(*) FROM jobq_store.job AS j
@@ -66,10 +66,10 @@ is( $node->sql(
 ask($session, 'BEGIN; CREATE INDEX added_here ON jobq_store.job (state);');
 ask($session, $add_some);
 ask($session, 'COMMIT;');
-indexes_ok('entries in an index of the same transaction');
+indexes_ok('rows have entries in an index of the same transaction');
 $node->sql("DROP INDEX jobq_store.added_$_") for qw(plain hash expression predicate here);
 ask($session, $add_some);
-indexes_ok('entries once the added indexes are gone');
+indexes_ok('rows have entries once the added indexes are gone');
 
 # ------------------------------------------------- indexes that are rebuilt
 
@@ -99,7 +99,7 @@ for my $index (qw(job_dispatch job_pkey))
 				return $reindex->{out} =~ /rebuilt/;
 			}),
 		"$index has been rebuilt");
-	unlike($reindex->{out}, qr/ERROR/, 'without an error');
+	unlike($reindex->{out}, qr/ERROR/, 'rows are written without an error');
 	end_session($reindex);
 	ask($session, $add_some);
 	indexes_ok('no row was missed meanwhile');

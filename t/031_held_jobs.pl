@@ -63,7 +63,7 @@ foreach my $call (sort keys %calls)
 	ask($first, 'COMMIT;');
 	ask($second, "SELECT jobq.complete($id, $lease);");
 	is($node->sql('SELECT count(*) FROM jobq_store.job'),
-		0, "$call: the claim is good when it is committed");
+		0, "$call: the claim holds when it is committed");
 }
 
 # a job that nobody else sees
@@ -91,9 +91,9 @@ $node->sql("SELECT jobq.enqueue('held', '1')");
 my ($busy, $busy_lease) = claim(sub { $node->sql(@_) }, '');
 ask($first, "BEGIN; SELECT jobq.fail($busy, $busy_lease, 'no');");
 order($second, "SELECT jobq.complete($busy, $busy_lease);");
-ok(is_waiting(), 'a holder waits for whoever changes its job');
+ok(is_waiting(), 'a holder waits for a transaction that changes its job');
 ask($first, 'ROLLBACK;');
-is(answer($second), "\n", 'the call goes on when the other change was undone');
+is(answer($second), "\n", 'the call succeeds when the other change is rolled back');
 
 # others are told nothing
 $node->sql(
@@ -125,7 +125,7 @@ foreach my $keep ('30 days', '0')
 	ask($first, 'ROLLBACK;');
 	is( $node->sql("SELECT count(*) FROM jobq.jobs WHERE id = $id"),
 		$keep eq '0' ? 0 : 1,
-		"keep_dead $keep: what is kept");
+		"keep_dead $keep: history has the expected rows");
 }
 
 # ----------------------------- a lease that runs out while the row is locked
@@ -148,7 +148,7 @@ foreach my $call (sort keys %calls)
 				'scheduled')"
 		),
 		1,
-		"$call: the job is there still");
+		"$call: the job still exists");
 	$node->sql('SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE finished_at IS NULL');
 }
 

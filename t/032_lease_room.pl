@@ -40,7 +40,7 @@ sub others_go_on_ok
 	poll_ok(
 		$node,
 		q{SELECT count(*) = 1 FROM jobq.jobs WHERE queue = 'plain' AND state = 'ready'},
-		"$how: and ends with it");
+		"$how: the lease ends with the process");
 	as('alice', q{SELECT count(jobq.delete(id)) FROM jobq.jobs WHERE queue = 'plain'});
 	return;
 }
@@ -78,9 +78,9 @@ $node->advance_clock('2 days');
 poll_ok(
 	$node,
 	"SELECT count(*) = 1 FROM jobq.attempts WHERE job_id = $id AND outcome = 'lease lost'",
-	'one that was far away ends in time');
+	'a lease that ended far in the future ends in time');
 is($node->sql(q{SELECT count(*) FROM jobq.jobs WHERE queue = 'fill' AND state = 'running'}),
-	'10000', 'those of a year go on');
+	'10000', 'leases of a year still hold');
 as('alice', q{SELECT count(jobq.delete(id)) FROM jobq.jobs WHERE queue = 'plain'});
 
 # ---------------------------------------------------- more leases than its share
@@ -117,16 +117,16 @@ $node->advance_clock('40 min');
 poll_ok(
 	$node,
 	q{SELECT count(*) = 10000 FROM jobq.attempts WHERE queue = 'fill' AND outcome = 'lease lost'},
-	'all leases of the share, and beyond it, end');
+	"all leases within the role's share, and beyond it, end");
 poll_ok(
 	$node,
 	q{SELECT count(*) = 0 FROM jobq.health WHERE topic = 'shared memory'},
-	'health has nothing more to say of them');
+	'health has no finding about leases any more');
 
 # -------------------------------------------------------------------- a restart
 
 $node->restart;
-others_go_on_ok('after a restart');
+others_go_on_ok('leases end after a restart');
 ($id, $lease) = split(
 	/\|/,
 	as( 'alice',

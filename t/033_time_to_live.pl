@@ -38,14 +38,14 @@ is(ttl($later), '00:00:00.3', 'the time to live moves with the job');
 
 my $sooner = $node->sql("SELECT jobq.enqueue('ttl', ttl => '300 ms', delay => '1 hour')");
 is($node->sql("SELECT jobq.promote($sooner)"), 't', 'a job is promoted');
-is(ttl($sooner), '00:00:00.3', 'its time to live begins now');
+is(ttl($sooner), '00:00:00.3', 'the time to live of a promoted job begins now');
 becomes($sooner, 'expired', 'the moved job expires soon');
 
 $sooner = $node->sql("SELECT jobq.enqueue('ttl', ttl => '300 ms', delay => '1 hour')");
 $node->sql("SELECT jobq.reschedule($sooner, now())");
 becomes($sooner, 'expired', 'a job that is rescheduled to now expires soon');
 is($node->sql("SELECT state FROM jobq.jobs WHERE id = $later"),
-	'scheduled', 'that of the first one does not');
+	'scheduled', 'the earlier time to live does not expire the job');
 
 my $end = $node->sql("SELECT jobq.enqueue('ttl', ttl => '1 day', run_at => now() + '1 day')");
 $node->sql("SELECT jobq.reschedule($end, '294276-12-31 23:59:59+00')");
@@ -63,7 +63,7 @@ is( $node->sql(
 	'a job is replaced by one that expires earlier');
 becomes($replaced, 'expired', 'the replacing job expires');
 isnt($node->sql("SELECT jobq.enqueue('ttl', '3', unique_key => 'k')"),
-	$replaced, 'its key is free');
+	$replaced, "the expired job's key is free");
 $node->sql("SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE finished_at IS NULL");
 
 # ----------------------------------------------------- started in time
@@ -91,7 +91,7 @@ foreach my $what (
 	becomes($again, 'expired', "$name: the coordinator has looked");
 	becomes($id, 'ready', "$name: a job that was started in time is there still");
 	is($node->sql("SELECT attempt, jobq.complete(id, lease) FROM jobq.dequeue('ttl')"),
-		"$attempt|", "$name: and is run again");
+		"$attempt|", "$name: the job runs again");
 }
 
 # a transaction that is rolled back has started nothing
@@ -118,11 +118,11 @@ is( $node->sql(
 			FROM jobq.jobs WHERE id = $backoff"
 	),
 	'2|1|t|t',
-	'it keeps its attempts and its backoff, and does not expire');
+	'the replaced job keeps its attempts and its backoff, and does not expire');
 $node->sql(
 	"SELECT jobq.enqueue('ttl', '3', unique_key => 'b', on_conflict => 'replace', delay => '1 day')"
 );
 is($node->sql("SELECT run_at > now() + interval '23 hours' FROM jobq.jobs WHERE id = $backoff"),
-	't', 'a later run_at counts');
+	't', 'replacing a job may move it to a later run_at');
 
 done_testing();

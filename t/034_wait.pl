@@ -95,24 +95,24 @@ $node->sql(
 
 # What it holds while it waits, and what wakes it
 my $waiter = start_wait("'{a,b}', NULL");
-ok(waiting(1), 'waits with no snapshot');
+ok(waiting(1), 'a session waits');
 my ($pid) = waiter_pids();
 is( $node->sql(
 			"SELECT backend_xid IS NULL AND backend_xmin IS NULL"
 		  . " FROM pg_stat_activity WHERE pid = $pid"),
 	't',
-	'no transaction id, no snapshot');
+	'a waiting session has no transaction id and no snapshot');
 is( $node->sql("SELECT count(*) FROM pg_locks WHERE pid = $pid" . " AND locktype <> 'virtualxid'"),
 	'0',
-	'no lock');
+	'a waiting session holds no lock');
 $node->sql("BEGIN; SELECT jobq.enqueue('a'); ROLLBACK");
 $node->sql("BEGIN; SAVEPOINT s; SELECT jobq.enqueue('b'); ROLLBACK TO s; COMMIT");
 $node->sql("SELECT jobq.enqueue('a', delay => '1 hour')");
 my $session = start_session();
 ask($session, "BEGIN; SELECT jobq.enqueue('b');");
-ok(waiting(1), 'neither a rollback, nor a job ahead, nor an open transaction');
+ok(waiting(1), 'rollbacks, scheduled jobs and open transactions wake no waiter');
 ask($session, "COMMIT;");
-is(answer($waiter), 't', 'a commit wakes it');
+is(answer($waiter), 't', 'a commit wakes the waiter');
 $node->sql("SELECT jobq.dequeue('b')");
 
 # Time out
@@ -130,7 +130,7 @@ $node->sql("SELECT jobq.enqueue('b')");
 ok(waiting(2), 'one job wakes one');
 $node->sql("SELECT jobq.enqueue_many('b', '{1,2}')");
 ok(waiting(0), 'two jobs wake two');
-is(join(' ', map { answer($_) } @waiters), 't t t', 'all are told');
+is(join(' ', map { answer($_) } @waiters), 't t t', 'all waiters are told of jobs');
 $node->sql("SELECT jobq.dequeue('b', 10)");
 
 # A client that is gone before it could look passes the wake-up on. All are
@@ -164,11 +164,11 @@ foreach my $survivor (0, 3)
 			$node,
 			"SELECT count(*) FROM pg_stat_activity" . " WHERE application_name = 'waiter'",
 			expected => '1'),
-		'three were ended');
+		'three of the clients were terminated');
 	kill('CONT', $pids[$survivor]);
 	is(answer($four[$survivor]), 't', 'the fourth is told of the job');
 	answer($_) foreach @four;
-	is($node->sql("SELECT count(*) FROM jobq.dequeue('b', 10)"), '1', 'it is there');
+	is($node->sql("SELECT count(*) FROM jobq.dequeue('b', 10)"), '1', 'the job can be claimed');
 }
 
 # A job that another transaction holds is none to wait for; when it is given
@@ -178,7 +178,7 @@ ask($session, "BEGIN;");
 like(ask($session, "SELECT count(*) FROM jobq.take('b');"), qr/^1$/m, 'taken');
 is(answer(start_wait("'{b}', '100 ms'")), 'f', 'a taken job is not ready');
 $waiter = start_wait("'{b}', NULL");
-ok(waiting(1), 'waits for it');
+ok(waiting(1), 'a session waits for the taken job');
 ask($session, "ROLLBACK;");
 is(answer($waiter), 't', 'a session is told when the job is given back');
 $node->sql("SELECT jobq.dequeue('b')");
@@ -187,18 +187,21 @@ $node->sql("SELECT jobq.dequeue('b')");
 $node->sql("CREATE ROLE walter LOGIN");
 $node->sql("SELECT jobq.grant_usage('walter'), jobq.grant_queue('b', 'walter', 'consume')");
 $waiter = start_wait("'{b}', NULL", 'walter');
-ok(waiting(1), 'waits as another role');
+ok(waiting(1), 'a session waits as another role');
 $node->sql("SELECT jobq.revoke_queue('b', 'walter', 'consume'), jobq.enqueue('b')");
 like(
 	answer($waiter),
 	qr/42501: permission denied for queue "b"/,
 	'privileges are checked when it wakes');
-is($node->sql("SELECT count(*) FROM jobq.dequeue('b')"), '1', 'the job is there');
+is($node->sql("SELECT count(*) FROM jobq.dequeue('b')"), '1', 'the job can be claimed');
 
 $waiter = start_wait("'{a,b}', NULL");
-ok(waiting(1), 'waits for a queue');
+ok(waiting(1), 'a session waits for two queues');
 $node->sql("SELECT jobq.drop_queue('b', force => true)");
-like(answer($waiter), qr/42704: queue "b" does not exist/, 'that is dropped meanwhile');
+like(
+	answer($waiter),
+	qr/42704: queue "b" does not exist/,
+	'a session is told that its queue was dropped');
 
 # Names of channels are not cut within a character
 $node->sql("SELECT jobq.create_queue(repeat(U&'\\00e9', 31))");
@@ -212,15 +215,15 @@ $node->reload;
 wait_for_worker($node, '%coordinator%', db => 'postgres');
 $node->sql("SELECT jobq.create_queue('c')");
 $waiter = start_wait("'{c}', NULL");
-ok(waiting(1), 'waits for a job ahead');
+ok(waiting(1), 'a session waits for a scheduled job');
 $node->sql("SELECT jobq.enqueue('c', delay => '300 ms')");
-is(answer($waiter), 't', 'it is told when the job is due');
+is(answer($waiter), 't', 'the session is told when the job is due');
 $node->sql("SELECT jobq.dequeue('c')");
 
 @waiters = map { start_wait("'{c}', NULL") } (1 .. 2);
 ok(waiting(2), 'two clients wait');
 $node->sql("SELECT jobq.enqueue('c')");
 is(join(' ', map { answer($_) } @waiters),
-	't t', 'the second is told, too, since the first took nothing');
+	't t', 'the second client is told, too, since the first took nothing');
 
 done_testing();

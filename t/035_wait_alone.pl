@@ -114,12 +114,12 @@ my ($done, $errors) = pgbench_run('extended',
 is($done, 3, 'the first statement of a pipeline') or diag $errors;
 ($done, $errors) =
   pgbench_run('extended', "\\startpipeline\nSELECT jobq.take('q');\n$wait;\n\\endpipeline\n");
-is($done, 0, 'not behind others in a pipeline');
+is($done, 0, 'wait() is refused behind other statements of a pipeline');
 like(
 	$errors,
 	qr/cannot run (within a pipeline|inside a transaction block)/,
 	'the error says that wait() is in a pipeline');
-is($node->sql("SELECT state FROM jobq.jobs"), 'ready', 'the job is there');
+is($node->sql("SELECT state FROM jobq.jobs"), 'ready', 'the job of the pipeline is committed');
 my $id = $node->sql("SELECT jobq.run(\$\$$wait\$\$)");
 poll_ok(
 	$node,

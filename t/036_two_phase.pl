@@ -105,7 +105,7 @@ notes_are('', 'a prepared job does not run');
 my $started = time();
 $node->sql("COMMIT PREPARED 'a'");
 notes_are('a', 'COMMIT PREPARED makes the job run', $at_once);
-cmp_ok(time() - $started, '<', $at_once, 'at once');
+cmp_ok(time() - $started, '<', $at_once, 'the job runs at once after COMMIT PREPARED');
 
 $node->sql('BEGIN; ' . enqueue_note('b') . "; PREPARE TRANSACTION 'b'");
 $node->sql("ROLLBACK PREPARED 'b'");
@@ -175,14 +175,15 @@ my $claim = q{SELECT id, lease FROM jobq.dequeue('ext')};
 my ($id, $lease) =
   split(/\|/, $node->sql("BEGIN; $claim; PREPARE TRANSACTION 'i'"));
 is($node->sql("SELECT payload FROM jobq.dequeue('ext', 10)"),
-	'2', 'another worker passes over what was claimed and prepared');
-is($node->sql("SELECT count(*) FROM jobq.take('ext', 10)"), '0', 'take() as well');
+	'2', 'another worker skips a job whose claim is prepared');
+is($node->sql("SELECT count(*) FROM jobq.take('ext', 10)"),
+	'0', 'take() skips a job whose claim is prepared');
 $node->sql("COMMIT PREPARED 'i'");
 is($node->sql("SELECT state, attempt FROM jobq.jobs WHERE id = $id"),
 	'running|1', 'COMMIT PREPARED makes the claim');
 $node->sql("SELECT jobq.complete($id, $lease)");
 is($node->sql("SELECT state FROM jobq.jobs WHERE id = $id"),
-	'completed', 'the lease of a prepared claim is good');
+	'completed', 'the lease of a prepared claim is valid after COMMIT PREPARED');
 
 # the end of a claim that was prepared is watched
 $node->sql("SELECT jobq.enqueue('short')");
@@ -199,7 +200,7 @@ like(sql_error($node, "SELECT jobq.complete($id, $lease)"),
 poll_ok(
 	$node,
 	"SELECT count(*) = 1 FROM jobq.dequeue('short') WHERE id = $id AND lease > $lease",
-	'the job is had again, under a new lease');
+	'the job is claimed again, with a new lease');
 poll_ok(
 	$node,
 	"SELECT count(*) = 1 FROM jobq.dequeue('short', lease => '1 hour') WHERE id = $id",
@@ -304,7 +305,7 @@ $node->sql("ROLLBACK PREPARED 's'");
 notes_are('a,c,d,e,f,h,i,j,k,l,m',
 	'a transaction prepared before a crash is committed after it', $at_once);
 
-is($node->sql('SELECT count(*) FROM pg_prepared_xacts'), '0', 'none left');
+is($node->sql('SELECT count(*) FROM pg_prepared_xacts'), '0', 'no job is left');
 is( join(
 		"\n",
 		unexpected_log_lines(

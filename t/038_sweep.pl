@@ -41,15 +41,15 @@ is(dequeue(), '', 'the queue is known to be empty');
 my $id = $node->sql("SELECT jobq.enqueue('work')");
 my $session = start_session($node);
 ask($session, "BEGIN; SELECT FROM jobq_store.job WHERE id = $id FOR UPDATE");
-is(dequeue(), '', 'the job is locked');
+is(dequeue(), '', 'a claim skips the locked job');
 ask($session, 'ROLLBACK');
-is(dequeue(), '', 'claims have lost sight of it');
-is($node->sql($swept), '', 'nobody knows that');
+is(dequeue(), '', 'claims do not find a job that was locked by hand');
+is($node->sql($swept), '', 'the sweep has found nothing while it is off');
 
 sweep_every('1s');
 dequeue();
 poll_ok($node, $swept, 'the sweep has found it', expected => '1');
-is(dequeue(), $id, 'a claim finds it, too');
+is(dequeue(), $id, 'a claim finds the job after the sweep');
 
 # ---------------------------------------------- rows written by hand
 
@@ -60,7 +60,7 @@ is(dequeue(), "$first $second $held", 'three jobs are claimed');
 $node->sql(
 	"UPDATE jobq_store.job SET state = 0, attempt = 0, lease = NULL, lease_until = NULL
 	WHERE id IN ($first, $second)");
-is(dequeue(), '', 'two are ready again, and claims do not know');
+is(dequeue(), '', 'claims do not find jobs made ready by hand');
 
 # one that somebody works on is not the sweep's business
 my $taken = $node->sql("SELECT jobq.enqueue('work')");
@@ -68,19 +68,19 @@ ask($session, "BEGIN; SELECT id FROM jobq.take('work')");
 sweep_every('1s');
 dequeue();
 poll_ok($node, $swept, 'the sweep has found both', expected => '3');
-is(dequeue(), "$first $second", 'claims find them');
+is(dequeue(), "$first $second", 'claims find the jobs after the sweep');
 ask($session, 'ROLLBACK');
 is(dequeue(), $taken, 'the job that was taken is ready at once when it is given back');
-is($node->sql($swept), '3', 'the sweep had nothing to do with it');
+is($node->sql($swept), '3', 'the sweep does not count a job that was taken');
 
 # a lease that nobody has told the registry of
 sweep_every('0');
-is(dequeue(), '', 'nothing is left');
+is(dequeue(), '', 'all jobs are claimed');
 my $leased = $node->sql("SELECT jobq.enqueue('work')");
 $node->sql(
 	"UPDATE jobq_store.job SET state = 1, attempt = 1, lease = 1, lease_until = now()
 	WHERE id = $leased");
-is(dequeue(), '', 'the lease is over, and nobody ends it');
+is(dequeue(), '', 'a lease written by hand does not end');
 sweep_every('1s');
 dequeue();
 poll_ok($node, $swept, 'the sweep has found it', expected => '4');

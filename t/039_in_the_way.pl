@@ -59,7 +59,7 @@ foreach my $end ('ROLLBACK', 'COMMIT')
 		"$end: jobs have died");
 	poll_ok(
 		$node, "SELECT count(*) = 0 FROM jobq.workers AS w JOIN pg_locks AS l USING (pid)
-		WHERE NOT l.granted OR w.job_id IN ($ids)", 'executors wait for nobody');
+		WHERE NOT l.granted OR w.job_id IN ($ids)", 'executors wait for no lock');
 	is( $node->sql(
 			"SELECT state, attempt, count(*) FROM jobq.jobs WHERE id IN ($ids) GROUP BY 1, 2"),
 		'running|1|6',
@@ -69,18 +69,19 @@ foreach my $end ('ROLLBACK', 'COMMIT')
 		qr/the job is dead once its queue/,
 		'the log says why the jobs are not dead yet');
 	is($node->sql("SELECT jobq.cancel(split_part('$ids', ',', 6)::bigint)"),
-		't', 'one is cancelled');
+		't', 'one of the dying jobs is cancelled');
 	$session->query($end);
 	$session->quit;
 	poll_ok(
 		$node, "SELECT count(*) = 5 FROM jobq.jobs WHERE id IN ($ids) AND state = 'dead'
-		AND sqlstate = 'P0042' AND error = 'died' AND attempt = 1", 'they are when that has ended');
+		AND sqlstate = 'P0042' AND error = 'died' AND attempt = 1",
+		'the jobs are dead when the drop has ended');
 	is( $node->sql(
 			"SELECT outcome, count(*), count(DISTINCT job_id) FROM jobq.attempts
 				WHERE job_id IN ($ids) GROUP BY 1"
 		),
 		'failed|6|6',
-		'after one attempt each');
+		'each job has a single attempt');
 	is( $node->sql(
 			"SELECT count(*) FROM jobq.jobs WHERE queue = '$reports' AND headers ? 'jobq_dead_job'"
 		),
@@ -108,8 +109,8 @@ $node->sql(
 		$node,
 		"SELECT string_agg(state, ' ' ORDER BY id) = 'ready expired' FROM jobq.jobs
 			WHERE queue = 'l'",
-		'what was locked goes on');
-	cmp_ok(Time::HiRes::time() - $began, '<', 8, 'soon after');
+		'jobs that were locked are handled after the rollback');
+	cmp_ok(Time::HiRes::time() - $began, '<', 8, 'jobs that were locked are handled soon');
 	$session->quit;
 }
 
@@ -202,11 +203,11 @@ cmp_ok(
 				WHERE k.queue = 'light')}),
 	'<',
 	3000,
-	'before most of the many that another role has');
+	"a few leases end before most of another role's many leases");
 poll_ok(
 	$node,
 	"SELECT count(*) = 10000 FROM jobq.jobs WHERE queue = 'heavy' AND state = 'dead'",
-	'the many leases of the other role end, too');
+	"the other role's many leases end, too");
 
 $node->stop;
 done_testing();

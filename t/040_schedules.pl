@@ -62,18 +62,18 @@ is(column('on_time', 'next_run'), '2030-01-10 12:01:00+00', 'first run is next')
 set_clock('2030-01-10 12:00:59');
 is(runs('on_time'), '', 'nothing runs before its time');
 set_clock('2030-01-10 12:01:00');
-is(runs('on_time'), '10 12:01', 'it runs on time');
+is(runs('on_time'), '10 12:01', 'the schedule runs on time');
 set_clock('2030-01-10 12:02:05');
-is(runs('on_time'), '10 12:01, 10 12:02', 'it runs on time again');
+is(runs('on_time'), '10 12:01, 10 12:02', 'the schedule runs on time again');
 is( $node->sql(
 		"SELECT headers, payload FROM jobq_store.job
 		 WHERE headers ->> 'schedule' = 'on_time' ORDER BY id DESC LIMIT 1"),
 	'{"previous": "2030-01-10T12:01:00+00:00", "schedule": "on_time", '
 	  . '"caught_up": false, "scheduled_at": "2030-01-10T12:02:00+00:00"}|{"a": 1}',
-	'what the job is told');
+	"the job's headers describe its run");
 is( column('on_time', "runs || ' ' || last_run || ' ' || next_run"),
 	'2 2030-01-10 12:02:00+00 2030-01-10 12:03:00+00',
-	'state of the schedule');
+	'the schedule shows its last run');
 unschedule_all($node);
 
 # missed runs
@@ -83,23 +83,23 @@ schedule($node, 'all', '0 * * * *', q{missed => 'all'});
 schedule($node, 'all_allow', '0 * * * *', q{missed => 'all', overlap => 'allow'});
 set_clock('2030-01-10 16:30');
 is(runs('once'), '10 16:00!', "missed => 'once': the latest run");
-is(runs('skip'), '', "missed => 'skip': none");
+is(runs('skip'), '', "missed => 'skip': no missed run");
 is( runs('all'),
 	'10 13:00!, 10 14:00!, 10 15:00!, 10 16:00!',
-	"missed => 'all': all, the oldest first");
-is(runs('all_allow'), runs('all'), 'overlap does not matter for that');
+	"missed => 'all': all missed runs, the oldest first");
+is(runs('all_allow'), runs('all'), "missed => 'all' does not depend on overlap");
 is( $node->sql("SELECT DISTINCT next_run FROM jobq_store.schedule WHERE name <> 'tick'"),
 	'2030-01-10 17:00:00+00',
-	'they go on together');
+	'all schedules have the same next run afterwards');
 set_clock('2030-01-14 17:00:30');
-is(runs('once'), '10 16:00!', 'the previous run is not finished: skipped');
+is(runs('once'), '10 16:00!', 'a run is skipped while the previous one is not finished');
 is(runs('skip'), '14 17:00', "missed => 'skip': a run that is due is made");
 is( $node->sql(
 		"SELECT count(*), min((headers ->> 'scheduled_at')::timestamptz)
 		 FROM jobq_store.job WHERE headers ->> 'schedule' = 'all_allow'
 		 AND (headers ->> 'scheduled_at')::timestamptz > '2030-01-11'"),
 	'24|2030-01-13 18:00:00+00',
-	"missed => 'all': not older than a day");
+	"missed => 'all': no run older than a day");
 unschedule_all($node);
 
 # a backlog longer than one batch
@@ -114,7 +114,7 @@ is( $node->sql(
 		"SELECT count(*), count(DISTINCT headers ->> 'scheduled_at')
 		 FROM jobq_store.job WHERE headers ->> 'schedule' = 'long'"),
 	'600|600',
-	'each run once');
+	'each missed run is made once');
 unschedule_all($node);
 
 # the window, of schedules without their own, is a setting
@@ -125,11 +125,11 @@ schedule($node, 'window', '0 * * * *', q{missed => 'all', overlap => 'allow'});
 set_clock('2030-01-15 11:00:30');
 is(runs('window'), '15 09:00!, 15 10:00!, 15 11:00', 'the runs of 3 hours are made up for');
 is($node->sql("SELECT missed_runs FROM jobq.schedules WHERE name = 'window'"),
-	'5', 'the others are counted');
+	'5', 'older runs are counted as missed');
 unschedule_all($node);
 $node->append_conf('postgresql.conf', "jobq.catch_up_window = '1d'");
 $node->reload;
-poll_ok($node, 'SHOW jobq.catch_up_window', 'it is as it was', expected => '1d');
+poll_ok($node, 'SHOW jobq.catch_up_window', 'jobq.catch_up_window is reset', expected => '1d');
 
 
 # the previous run is not finished
@@ -140,15 +140,15 @@ foreach my $overlap (qw(skip allow queue cancel))
 }
 set_clock('2030-01-15 12:01:05');
 set_clock('2030-01-15 12:02:05');
-is(runs('o_skip'), '15 12:01', "overlap => 'skip': it is left out");
+is(runs('o_skip'), '15 12:01', "overlap => 'skip': the run is left out");
 is( column('o_skip', "runs || ' ' || next_run"),
 	'1 2030-01-15 12:03:00+00',
-	'a run that is left out does not count');
-is(runs('o_allow'), '15 12:01, 15 12:02', "overlap => 'allow': it runs");
-is(runs('o_queue'), '15 12:01', "overlap => 'queue': it waits");
-is(runs('o_cancel'), '15 12:02', "overlap => 'cancel': it takes the other's place");
+	'a run that is left out does not count as a run');
+is(runs('o_allow'), '15 12:01, 15 12:02', "overlap => 'allow': both run");
+is(runs('o_queue'), '15 12:01', "overlap => 'queue': the run waits");
+is(runs('o_cancel'), '15 12:02', "overlap => 'cancel': the run replaces the previous one");
 is($node->sql("SELECT count(*) FROM jobq.jobs WHERE queue = 'o_cancel' AND state = 'cancelled'"),
-	1, 'the other is cancelled');
+	1, "overlap => 'cancel': the previous run is cancelled");
 finish($node, 'o_skip');
 finish($node, 'o_queue');
 poll_ok(
@@ -156,18 +156,18 @@ poll_ok(
 	"SELECT count(*) = 1 FROM jobq_store.job
 	 WHERE headers ->> 'schedule' = 'o_queue'
 	 AND (headers ->> 'scheduled_at')::timestamptz = '2030-01-15 12:02'",
-	'the one that waited runs when the other is finished');
+	"overlap => 'queue': the waiting run starts when the previous one is finished");
 set_clock('2030-01-15 12:03:05');
 set_clock('2030-01-15 12:05:05');
 is(runs('o_skip'), '15 12:03', "overlap => 'skip': runs again");
-is(runs('o_queue'), '15 12:02', "overlap => 'queue': one waits");
+is(runs('o_queue'), '15 12:02', "overlap => 'queue': one run waits");
 finish($node, 'o_queue');
 poll_ok(
 	$node,
 	"SELECT count(*) = 1 FROM jobq_store.job
 	 WHERE headers ->> 'schedule' = 'o_queue'
 	 AND (headers ->> 'scheduled_at')::timestamptz = '2030-01-15 12:05'",
-	'one run has waited, and no more');
+	"overlap => 'queue': only one run has waited");
 unschedule_all($node);
 
 # missed => 'all' and overlap => 'queue': one after the other
@@ -180,7 +180,7 @@ foreach my $hour (13 .. 15)
 		"SELECT array_agg((headers ->> 'scheduled_at')::timestamptz)
 			= '{2030-01-15 $hour:00+00}'
 		 FROM jobq_store.job WHERE headers ->> 'schedule' = 'in_order'",
-		"the run of $hour:00 alone");
+		"only the run of $hour:00 was made");
 	finish($node, 'in_order');
 }
 unschedule_all($node);
@@ -211,7 +211,7 @@ is( $node->sql(
 			AND '2030-01-15 18:10'), count(DISTINCT run_at)
 		 FROM jobq_store.job WHERE headers ->> 'schedule' LIKE 'jitter%'"),
 	'5|t|5',
-	'jitter delays each by something else');
+	'jitter delays each schedule by another time');
 is(column('jitter_1', 'next_run'), '2030-01-15 19:00:00+00', 'jitter does not move the next run');
 unschedule_all($node);
 
@@ -258,10 +258,10 @@ is( $reasons,
 		'no_zone: time zone "Mars/Phobos" not recognized',
 		'of_deprived: role "deprived" has no privilege to enqueue into its queue',
 		'of_dropped: its owner does not exist'),
-	'why the bad ones were disabled');
+	'schedules that cannot run are disabled with a reason');
 my @warnings = log_since($node, $position) =~ /WARNING:  schedule .* was disabled/g;
-is(scalar(@warnings), 6, 'each is said once in the log');
-is(column('good', 'runs'), 1, 'nothing ran twice');
+is(scalar(@warnings), 6, 'the log names each disabled schedule once');
+is(column('good', 'runs'), 1, 'no schedule has run twice');
 $node->sql(
 	"DROP INDEX jobq_store.fault;
 	 SELECT jobq.grant_queue('of_deprived', 'deprived', 'enqueue');
@@ -286,17 +286,17 @@ $node->sql(
 	 PREPARE TRANSACTION 'row'");
 $node->sql("BEGIN; SELECT jobq.drop_queue('dropping'); PREPARE TRANSACTION 'queue'");
 set_clock('2030-01-15 21:00:00');
-is(runs('free'), '15 21:00', 'others run');
-is(runs('locked'), '', 'a locked one does not');
+is(runs('free'), '15 21:00', 'other schedules run while one is locked');
+is(runs('locked'), '', 'a locked schedule does not run');
 is(runs('dropping'), '', 'a schedule does not fire while its queue is being dropped');
-is(runs('dropping_1200'), '', 'of which there may be many');
+is(runs('dropping_1200'), '', '1200 schedules of a queue that is being dropped do not fire');
 $node->sql("ROLLBACK PREPARED 'row'");
 $node->sql("ROLLBACK PREPARED 'queue'");
 poll_ok(
 	$node,
 	"SELECT count(*) = 1201 FROM jobq_store.job
 	 WHERE headers ->> 'schedule' ~ '^(locked|dropping)'",
-	'they run when they can');
+	'locked schedules run once they are free');
 unschedule_all($node);
 
 # a copy of another database
@@ -310,7 +310,7 @@ $node->sql('SELECT jobq.start()');
 poll_ok(
 	$node,
 	"SELECT count(*) = 1 FROM jobq_store.job WHERE headers ->> 'schedule' = 'foreign'",
-	'it does after start()');
+	'the schedule of another database runs after start()');
 unschedule_all($node);
 
 # uncommitted and rolled back changes
@@ -331,7 +331,7 @@ poll_ok(
 	"SELECT count(*) = 10000 AND count(DISTINCT headers ->> 'schedule') = 10000
 	 FROM jobq_store.job WHERE headers ->> 'schedule' LIKE 'many%'",
 	'10,000 schedules in the same second');
-cmp_ok(time() - $start, '<', 10, 'take a few seconds');
+cmp_ok(time() - $start, '<', 10, '10,000 schedules in the same second fire within seconds');
 note(sprintf('10,000 schedules fired in %.1f s', time() - $start));
 unschedule_all($node);
 
@@ -390,7 +390,8 @@ ok( poll_until(
 		sub {
 			my $clock = $node->clock;
 			$node->sql(
-				"SELECT next_run < '$clock'::timestamptz - interval '1 s' FROM jobq.schedules WHERE name = 'moves'"
+				"SELECT next_run < '$clock'::timestamptz - interval '1 s' FROM jobq.schedules
+				WHERE name = 'moves'"
 			) eq 't';
 		}),
 	'a run of a schedule waits for the job of the one before');

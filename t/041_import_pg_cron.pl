@@ -145,13 +145,13 @@ is($node->sql('SELECT * FROM cron.job ORDER BY jobid'), $before, 'pg_cron\'s tab
 # again
 $node->sql("SELECT jobq.unschedule('second')");
 my $again = import();
-is(scalar(() = $again =~ /\|t\|/g), 1, 'the second time nothing is doubled');
+is(scalar(() = $again =~ /\|t\|/g), 1, 'a second import duplicates nothing');
 like($again, qr/^second\|t\|$/m, 'a schedule that was removed comes back');
 like(
 	$again,
 	qr/^nightly\|f\|a schedule with this name and command already exists$/m,
 	'import_pg_cron() says why it leaves out a schedule');
-is($node->sql("SELECT count(*) FROM jobq.schedules"), 9, 'there are as many as before');
+is($node->sql("SELECT count(*) FROM jobq.schedules"), 9, 'a refused import creates no schedule');
 
 # they run, as their roles
 $node->sql("SELECT jobq.unschedule('second')");

@@ -84,18 +84,17 @@ is( column('minutely', 'next_run'),
 	'2030-01-10 12:21:00+00',
 	'clock set back: the next run is when it was');
 $node->sql(schedule('new', '* * * * *'));
-is( column('new', 'next_run'),
-	'2030-01-10 11:01:00+00',
-	'a schedule that is new goes by the clock as it is now');
+is(column('new', 'next_run'), '2030-01-10 11:01:00+00', 'a new schedule goes by the current clock');
 $node->set_clock('2030-01-10 11:01:10');
 fired_up_to('new', '2030-01-10 11:01');
 is(runs('minutely'), $before{minutely}, 'clock set back: older schedules wait');
 $node->set_clock('2030-01-10 12:20:59');
 fired_up_to('new', '2030-01-10 12:20');
-is(runs('minutely'), $before{minutely}, 'to come again to where it was');
+is(runs('minutely'), $before{minutely},
+	'clock set back: older schedules wait until the clock is where it was');
 $node->set_clock('2030-01-10 12:21:00');
 fired_up_to('minutely', '2030-01-10 12:21');
-is(runs('minutely'), "$before{minutely}, 10 12:21", 'older schedules go on at their old time');
+is(runs('minutely'), "$before{minutely}, 10 12:21", 'older schedules continue at their old time');
 
 # Forward by years: at once, and no busy loop.
 $node->set_clock('2035-05-05 05:05:05');
@@ -116,8 +115,8 @@ is( column('all', 'missed_runs + runs'),
 	$node->sql(
 		"SELECT extract(epoch FROM timestamptz '2035-05-05 05:00'
 		 - '2030-01-10 12:00')::bigint / 600"),
-	"with missed => 'all' too");
-is(column('all', 'runs'), 2 + 144, 'of which those of one day are made up for');
+	"missed => 'all': each interval was run or counted as missed");
+is(column('all', 'runs'), 2 + 144, "missed => 'all': the runs of one day are made up for");
 $node->sql('SELECT count(jobq.unschedule(name)) FROM jobq.schedules');
 
 # A transaction that makes a schedule commits when others that were due later
@@ -163,7 +162,7 @@ poll_ok(
 	$node,
 	"SELECT next_run > '2036-01-01 02:02' FROM jobq.schedules
 	 WHERE name = 'prepared'",
-	'what nobody has told of is found');
+	'a schedule whose next_run no callback reported is found');
 $node->sql('SELECT count(jobq.unschedule(name)) FROM jobq.schedules');
 $node->sql("SELECT count(jobq.delete(id)) FROM jobq.jobs");
 

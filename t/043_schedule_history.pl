@@ -73,7 +73,7 @@ schedule($node, 'skip', '* * * * *');
 is(history('skip'), '', 'a schedule that is new has no history');
 is(counters('skip'), '0|0|0|0', 'a new schedule has counted nothing');
 set_clock('2030-01-10 12:01:05');
-is(history('skip'), 'enqueued 10 12:01 ready', 'a run on time');
+is(history('skip'), 'enqueued 10 12:01 ready', 'a run on time is in the history');
 is( $node->sql(
 		"SELECT late_by >= '0' AND late_by < '1 min', job = last_job
 		FROM jobq.schedule_runs AS r
@@ -86,7 +86,7 @@ set_clock('2030-01-10 12:03:05');
 set_clock('2030-01-10 12:04:05');
 is( history('skip'),
 	"enqueued 10 12:01 ready\n" . 'skipped 10 12:02-10 12:04 x3 job N was not finished',
-	'runs that are skipped one after the other share a row');
+	'consecutive skipped runs share a row');
 is(counters('skip'), '1|0|3|0', 'skipped runs are counted');
 finish($node, 'skip');
 set_clock('2030-01-10 12:05:05');
@@ -94,13 +94,16 @@ is( history('skip'),
 	"enqueued 10 12:01 completed\n"
 	  . "skipped 10 12:02-10 12:04 x3 job N was not finished\n"
 	  . 'enqueued 10 12:05 ready',
-	'the state is that of the job now');
+	"the history shows the job's current state");
 $node->sql("SELECT jobq.cancel(last_job) FROM jobq.schedules WHERE name = 'skip'");
-like(history('skip'), qr/enqueued 10 12:05 cancelled$/, 'also if cancelled');
+like(
+	history('skip'),
+	qr/enqueued 10 12:05 cancelled$/,
+	'the history shows that a job was cancelled');
 $node->sql(
 	"SELECT jobq.delete(job) FROM jobq.schedule_runs
 	 WHERE schedule = 'skip' AND job IS NOT NULL");
-like(history('skip'), qr/enqueued 10 12:05$/, 'none if the job was deleted');
+like(history('skip'), qr/enqueued 10 12:05$/, 'the history shows no state of a deleted job');
 unschedule_all($node);
 is( $node->sql(
 		"SELECT count(*) FROM jobq_store.schedule_run AS r
@@ -118,21 +121,24 @@ schedule($node, 'single', '0 13 * * *');
 set_clock('2030-01-11 16:30:05');
 is( history('once'),
 	"missed 11 13:00-11 15:00 x3\nenqueued 11 16:00 caught up ready",
-	"missed => 'once'");
-is(counters('once'), '1|3|0|1', 'is counted');
-is(history('never'), 'missed 11 13:00-11 16:00 x4', "missed => 'skip'");
-is(counters('never'), '0|4|0|0', 'is counted');
+	"missed => 'once': the history has the runs");
+is(counters('once'), '1|3|0|1', "missed => 'once': runs are counted");
+is(history('never'), 'missed 11 13:00-11 16:00 x4', "missed => 'skip': the history has the runs");
+is(counters('never'), '0|4|0|0', "missed => 'skip': runs are counted");
 is( history('all'),
 	join("\n", map { "enqueued 11 $_:00 caught up ready" } 13 .. 16),
-	"missed => 'all'");
-is(counters('all'), '4|0|0|4', 'is counted');
-is(history('single'), 'enqueued 11 13:00 caught up ready', 'a single run that was missed');
-is(counters('single'), '1|0|0|1', 'is counted as late');
+	"missed => 'all': the history has the runs");
+is(counters('all'), '4|0|0|4', "missed => 'all': runs are counted");
+is(history('single'), 'enqueued 11 13:00 caught up ready', 'a single missed run is in the history');
+is(counters('single'), '1|0|0|1', 'a single missed run is counted as late');
 clear(qw(once never all));
 set_clock('2030-01-14 16:30:05');
-is(counters('all'), '28|48|0|28', "missed => 'all': what is out of the window");
-like(history('all'), qr/^missed 11 17:00-13 16:00 x48$/m, 'is written down');
-is(counters('once'), '2|74|0|2', "missed => 'once' after three days");
+is(counters('all'), '28|48|0|28', "missed => 'all': runs outside the window are counted");
+like(
+	history('all'),
+	qr/^missed 11 17:00-13 16:00 x48$/m,
+	"missed => 'all': runs outside the window are in the history");
+is(counters('once'), '2|74|0|2', "missed => 'once' after three days: runs are counted");
 unschedule_all($node);
 
 # How late a run may be: the schedule's catch_up_window, or else the setting.
@@ -177,30 +183,32 @@ is(counters('zero'), '0|1|0|0', 'a run that was missed is counted');
 is( history('all'),
 	"missed 14 19:00-14 22:00 x4\nenqueued 14 23:00 caught up ready\n"
 	  . 'enqueued 15 00:00 caught up ready',
-	"missed => 'all': those of two hours");
-is(counters('all'), '2|4|0|2', 'the others are counted');
+	"missed => 'all': the runs of a window of two hours");
+is(counters('all'), '2|4|0|2', 'runs outside a window of two hours are counted');
 set_clock('2030-01-15 01:00:05');
 is(history($_), 'enqueued 15 01:00 ready', "what is not late is never too late: $_")
   foreach ('on time', 'on time, all');
 clear(qw(day hour));
 set_clock('2030-01-16 01:00:05');
-is(counters('day'), '2|0|0|2', 'an hour and some seconds late');
+is(counters('day'), '2|0|0|2', 'a run an hour late is made up for within a window of a day');
 is( history('hour'),
 	"enqueued 15 00:00 caught up\nmissed 16 00:00",
-	'is too late for a window of an hour');
+	'a run more than an hour late is outside a window of an hour');
 is( $node->sql("SELECT next_run FROM jobq.schedules WHERE name = 'hour'"),
 	'2030-01-17 00:00:00+00',
-	'the next run is the next one');
+	'a run outside the window does not change the next run');
 unschedule_all($node);
 
 schedule($node, 'default', '0 0 17 * *');
 schedule($node, 'days', '0 0 17 * *');
 alter('days', "catch_up_window => '3 days'");
 set_clock('2030-01-18 00:00:30');
-is(history('default'), 'missed 17 00:00', 'late by more than a day, the default');
+is( history('default'),
+	'missed 17 00:00',
+	'a run more than a day late is outside the default window');
 is( history('days'),
 	'enqueued 17 00:00 caught up ready',
-	'late by less than three days, the window of the schedule');
+	'a run two days late is inside a window of three days');
 set_window('2h');
 schedule($node, 'default', '0 0 19 * *');
 schedule($node, 'days', '0 0 19 * *', q{overlap => 'allow'});
@@ -226,7 +234,7 @@ like(
 set_window('0');
 schedule($node, 'default', '* * * * *', q{overlap => 'allow'});
 set_clock('2030-01-20 02:01:05');
-like(history('default'), qr/^enqueued 20 02:01 ready$/m, 'what is not late is not missed');
+like(history('default'), qr/^enqueued 20 02:01 ready$/m, 'a run that is not late is not missed');
 set_window('1d');
 unschedule_all($node);
 
@@ -236,15 +244,15 @@ schedule($node, 'queue', '* * * * *', q{overlap => 'queue'});
 set_clock('2030-01-21 12:01:05');
 set_clock('2030-01-21 12:02:05');
 set_clock('2030-01-21 12:04:05');
-is(history('queue'), 'enqueued 21 12:01 ready', 'a run that waits is no event');
+is(history('queue'), 'enqueued 21 12:01 ready', 'a waiting run is not in the history');
 finish($node, 'queue');
 poll_ok(
 	$node,
 	"SELECT runs = 2 FROM jobq.schedules WHERE name = 'queue'",
-	'it runs when the other is finished');
+	'the waiting run starts when the previous one is finished');
 is( history('queue'),
 	"enqueued 21 12:01 completed\nmissed 21 12:02-21 12:03 x2\n" . 'enqueued 21 12:04 ready',
-	'a run that waits takes the place of those before it');
+	'a waiting run replaces those that waited before it');
 unschedule_all($node);
 
 # keep_runs => 'errors': what has succeeded leaves no trace, and takes no place
@@ -271,9 +279,11 @@ sub ends
 schedule($node, 'errors', '* * * * *');
 alter('errors', "keep_runs => 'errors'");
 set_clock('2030-01-21 12:05:05');
-is(history('errors'), 'enqueued 21 12:05 ready', 'a run that is not finished');
+is( history('errors'),
+	'enqueued 21 12:05 ready',
+	"keep_runs => 'errors': an unfinished run is shown");
 finish($node, 'errors');
-is(history('errors'), '', 'one that has succeeded is not shown');
+is(history('errors'), '', "keep_runs => 'errors': a successful run is not shown");
 is(ends('errors'), '', 'the job of a run that succeeded is not kept');
 is( $node->sql(
 		"SELECT runs, last_run, last_job IS NOT NULL FROM jobq.schedules
@@ -281,20 +291,21 @@ is( $node->sql(
 	'1|2030-01-21 12:05:00+00|t',
 	'a run that is not shown is counted');
 set_clock('2030-01-21 12:06:05');
-is(places('errors'), 1, 'the next takes its place');
+is(places('errors'), 1, "keep_runs => 'errors': the next run takes the place of a successful one");
 $node->sql(
 	"SELECT jobq.fail(id, lease, 'no', retryable => false)
 	 FROM jobq.dequeue('errors')");
-is(history('errors'), 'enqueued 21 12:06 dead', 'one that has failed stays');
+is(history('errors'), 'enqueued 21 12:06 dead', "keep_runs => 'errors': a failed run stays");
 is(ends('errors'), 'dead 1', 'the job of a run that failed stays');
 set_clock('2030-01-21 12:07:05');
 set_clock('2030-01-21 12:08:05');
 finish($node, 'errors');
 is( history('errors'),
 	"enqueued 21 12:06 dead\nskipped 21 12:08 job N was not finished",
-	'a skipped run stays');
+	"keep_runs => 'errors': a skipped run stays");
 set_clock('2030-01-21 12:09:05');
-is(places('errors'), 3, 'a run takes the place of one that came before that');
+is(places('errors'), 3,
+	"keep_runs => 'errors': a run takes the place of an earlier successful one");
 set_clock('2030-01-21 12:10:05');
 $node->sql("SELECT jobq.cancel(last_job) FROM jobq.schedules WHERE name = 'errors'");
 schedule($node, 'errors', '* * * * *', q{payload => '1'});
@@ -303,22 +314,27 @@ finish($node, 'errors');
 is( history('errors'),
 	"enqueued 21 12:06 dead\nskipped 21 12:08 job N was not finished\n"
 	  . "enqueued 21 12:09 cancelled\nskipped 21 12:10 job N was not finished",
-	'one that was cancelled stays as well, and all of it when it is replaced');
-is(ends('errors'), 'cancelled 1, dead 1', 'nothing else is kept');
+	"keep_runs => 'errors': a cancelled run stays, even when the schedule is replaced");
+is(ends('errors'), 'cancelled 1, dead 1', "keep_runs => 'errors': no successful job is kept");
 $node->sql(
 	"BEGIN; SELECT jobq.run_schedule('errors'), jobq.run_schedule('errors');
 	 COMMIT");
 like(
 	history('errors'),
 	qr/(?:^enqueued 21 12:11 ready run_schedule\(\)\s?){2}/m,
-	'two runs of one transaction');
-is(places('errors'), 6, 'do not take each other for finished');
+	'two runs of one transaction are in the history');
+is(places('errors'), 6, 'two runs of one transaction have a place each');
 finish($node, 'errors');
 alter('errors', "keep_runs => 'all'");
 set_clock('2030-01-21 12:12:05');
 finish($node, 'errors');
-like(history('errors'), qr/^enqueued 21 12:12 completed$/m, "keep_runs => 'all': back to normal");
-is(ends('errors'), 'cancelled 1, completed 1, dead 1', 'for jobs, too');
+like(
+	history('errors'),
+	qr/^enqueued 21 12:12 completed$/m,
+	"keep_runs => 'all' keeps successful runs again");
+is( ends('errors'),
+	'cancelled 1, completed 1, dead 1',
+	"keep_runs => 'all' keeps successful jobs again");
 
 # a header of that name makes no job one of the schedule in another queue
 alter('errors', "keep_runs => 'errors'");
@@ -363,27 +379,27 @@ unschedule_all($node);
 schedule($node, 'shared', '* * * * *', q{missed => 'all'});
 alter('shared', "keep_runs => 'errors'");
 set_clock('2030-01-21 12:17:05');
-is(places('shared'), 5, 'four runs that were made up for, and the one on time');
+is(places('shared'), 5, 'four missed runs and the one on time have places');
 set_clock('2030-01-21 12:18:05');
 finish($node, 'shared');
 set_clock("2030-01-21 12:$_:05") foreach (19 .. 22);
 is( history('shared'),
 	"skipped 21 12:18 job N was not finished\nenqueued 21 12:19 ready\n"
 	  . 'skipped 21 12:20-21 12:22 x3 job N was not finished',
-	'those of one job share a row');
+	'runs skipped because of one job share a row');
 unschedule_all($node);
 
 # a long time that is made up for at once: the schedule knows each of its jobs
 schedule($node, 'lots', '* * * * *', q{missed => 'all', overlap => 'allow'});
 alter('lots', "keep_runs => 'errors'");
 set_clock('2030-01-21 12:52:05');
-is(finish($node, 'lots'), 30, 'many runs at once');
-is(ends('lots'), '', 'leave no trace either');
+is(finish($node, 'lots'), 30, 'thirty missed runs are made at once');
+is(ends('lots'), '', 'many successful runs at once leave no job');
 
 # jobs of a backfill are not told from those that others enqueue
 $node->sql("SELECT jobq.backfill('lots', '2030-01-10 00:00', '2030-01-10 00:03')");
 finish($node, 'lots');
-is(ends('lots'), 'completed 3', 'those of a backfill are kept');
+is(ends('lots'), 'completed 3', 'jobs of a backfill are kept');
 unschedule_all($node);
 
 # failed, by hand, and backfill
@@ -405,14 +421,17 @@ unschedule_all($node);
 # bounded
 schedule($node, 'many', '* * * * *', q{overlap => 'allow', missed => 'all'});
 set_clock('2030-01-21 19:00:30');
-poll_ok($node, "SELECT runs = 360 FROM jobq.schedules WHERE name = 'many'", '360 runs');
+poll_ok(
+	$node,
+	"SELECT runs = 360 FROM jobq.schedules WHERE name = 'many'",
+	'a schedule has had 360 runs');
 is( $node->sql(
 		"SELECT count(*), min(slot), max(slot), count(DISTINCT slot)
 		 FROM jobq.schedule_runs WHERE schedule = 'many'"),
 	'100|2030-01-21 17:21:00+00|2030-01-21 19:00:00+00|100',
-	'the last 100 are kept');
+	'the last 100 runs are kept');
 is($node->sql("SELECT history FROM jobq_store.schedule WHERE name = 'many'"),
-	360, 'of all that there were');
+	360, 'the schedule counts all events of its history');
 set_clock('2031-02-01 00:00:30');
 unschedule_all($node);
 is( $node->sql(
@@ -420,7 +439,7 @@ is( $node->sql(
 		WHERE NOT EXISTS (SELECT FROM jobq_store.schedule AS s
 			WHERE s.id = r.schedule)"),
 	0,
-	'unschedule() removes them');
+	'unschedule() removes all rows of the history');
 
 # replaced and rolled back
 schedule($node, 'kept', '* * * * *', q{overlap => 'allow'});
@@ -484,7 +503,7 @@ foreach my $how (sort keys %endings, 'expire')
 	poll_ok(
 		$node,
 		"SELECT runs = 2 FROM jobq.schedules WHERE name = 'wait'",
-		"$how: it comes when the job has ended",
+		"$how: the waiting run starts when the job has ended",
 		seconds => 20);
 	$node->sql("SELECT jobq.unschedule('wait')");
 	clear('wait');
@@ -511,7 +530,11 @@ $node->sql(
 		'INSERT INTO public.done DEFAULT VALUES', overlap => 'queue',
 		missed => 'all')");
 $node->advance_clock('100 s');
-poll_ok($node, 'SELECT count(*) >= 100 FROM public.done', 'a chain of commands', seconds => 40);
+poll_ok(
+	$node,
+	'SELECT count(*) >= 100 FROM public.done',
+	'a chain of commands has run',
+	seconds => 40);
 poll_ok(
 	$node,
 	"SELECT count(*) > 0 FROM jobq.schedule_runs
@@ -534,7 +557,7 @@ $node->advance_clock('200 s');
 poll_ok(
 	$node,
 	"SELECT runs > 200 FROM jobq.schedules WHERE name = 'failing'",
-	'a chain of which two fail',
+	'a chain of commands of which two fail has run',
 	seconds => 60);
 $node->sql("SELECT jobq.enable_schedule('failing', false)");
 poll_query($node,
@@ -544,7 +567,7 @@ is( $node->sql(
 		 FROM jobq.schedule_runs AS r JOIN jobq.jobs AS j ON j.id = r.job
 		 WHERE r.schedule = 'failing'"),
 	'dead: division by zero, dead: division by zero',
-	'they are what is left');
+	'only failed runs are left');
 is(places('failing'), 3, 'one place of the history is for runs that succeed');
 is( $node->sql(
 		"SELECT string_agg(DISTINCT state, ',') FROM jobq.jobs

@@ -44,9 +44,9 @@ foreach my $overlap (@overlaps)
 	fired_up_to($overlap, '2030-01-10 16:00');
 	is( runs($overlap),
 		'13:00 14:00 15:00 16:00',
-		"overlap => '$overlap': all are made, and the one on time");
+		"overlap => '$overlap': all missed runs are made, and the one on time");
 }
-is(runs('queue'), '13:00', "overlap => 'queue': one after the other");
+is(runs('queue'), '13:00', "overlap => 'queue': missed runs are made one after another");
 $node->sql("SELECT jobq.unschedule(name) FROM jobq.schedules");
 $node->sql("SELECT jobq.delete(id) FROM jobq.jobs");
 
@@ -63,12 +63,12 @@ foreach my $overlap (@overlaps)
 	fired_up_to($overlap, '2030-01-11 15:00');
 	is( runs($overlap),
 		'13:00 14:00 15:00',
-		"overlap => '$overlap': they are in nobody's way an hour later");
+		"overlap => '$overlap': missed runs do not affect a run an hour later");
 }
 $node->set_clock('2030-01-11 16:00:05');
 fired_up_to($_, '2030-01-11 16:00') foreach @overlaps;
-like(runs('skip'), qr/15:00$/, "a run on time is, with 'skip'");
-like(runs('cancel'), qr/14:00 16:00$/, "and is cancelled, with 'cancel'");
+like(runs('skip'), qr/15:00$/, "overlap => 'skip': a run on time makes the next one skipped");
+like(runs('cancel'), qr/14:00 16:00$/, "overlap => 'cancel': the next run cancels a run on time");
 $node->sql("SELECT jobq.unschedule(name) FROM jobq.schedules");
 
 # Altered between two runs: it goes on from now, by the new expression, and
@@ -87,11 +87,17 @@ $node->sql("SELECT jobq.alter_schedule('alt', enabled => false)");
 $node->set_clock('2030-01-20 15:10');
 $node->sql("SELECT jobq.alter_schedule('alt', enabled => true, max_runs => 3)");
 $node->set_clock('2030-01-20 17:10');
-poll_ok($node, 'SELECT runs = 3 AND next_run IS NULL FROM jobq.schedules', 'its last run');
-is(runs('alt'), '12:30 13:00 15:30', 'none while it was disabled');
+poll_ok(
+	$node,
+	'SELECT runs = 3 AND next_run IS NULL FROM jobq.schedules',
+	'the schedule has had max_runs runs');
+is(runs('alt'), '12:30 13:00 15:30', 'a disabled schedule has no run');
 $node->sql("SELECT jobq.alter_schedule('alt', max_runs => 4)");
 $node->set_clock('2030-01-20 17:30:05');
-poll_ok($node, 'SELECT runs = 4 AND next_run IS NULL FROM jobq.schedules', 'the last one has been');
-is(runs('alt'), '12:30 13:00 15:30 17:30', 'one more');
+poll_ok(
+	$node,
+	'SELECT runs = 4 AND next_run IS NULL FROM jobq.schedules',
+	'the schedule has had one run more');
+is(runs('alt'), '12:30 13:00 15:30 17:30', 'a higher max_runs allows one run more');
 
 done_testing();

@@ -58,7 +58,7 @@ $node->sql(q{SELECT jobq.rename_queue('handled', 'renamed'); SELECT jobq.enqueue
 poll_ok(
 	$node,
 	q{SELECT string_agg(queue, ' ' ORDER BY queue) = 'handled renamed' FROM done},
-	'executors go on, and jobs are told the new name');
+	'executors keep running, and jobs see the new name');
 
 # --------------------------------------------- dropped while it is renamed
 
@@ -72,10 +72,10 @@ poll_ok(
 	$node,
 	q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'SELECT jobq.drop_queue%'
 		AND wait_event_type = 'Lock'},
-	'a queue is being renamed that somebody wants to drop');
+	'a queue is being renamed while another session wants to drop it');
 ask($renamer, 'COMMIT');
 end_session($renamer);
-like(last_answer($dropper), qr/ERROR:  42704/, 'it is not dropped');
+like(last_answer($dropper), qr/ERROR:  42704/, 'the renamed queue is not dropped');
 is($node->sql(q{SELECT count(*) FROM jobq.jobs WHERE queue = 'saved'}),
 	'3', 'the queue that was not dropped keeps its jobs');
 
@@ -106,7 +106,8 @@ $node->sql(q{CREATE ROLE first LOGIN; CREATE ROLE second LOGIN});
 my $second = $node->sql(q{SELECT 'second'::regrole::oid});
 $node->sql(
 	qq{CREATE ROLE "first:$second" LOGIN;
-	SELECT jobq.grant_usage(r::regrole, true) FROM unnest('{first,second,"\\"first:$second\\""}'::text[]) AS r;
+	SELECT jobq.grant_usage(r::regrole, true)
+	FROM unnest('{first,second,"\\"first:$second\\""}'::text[]) AS r;
 	SET SESSION AUTHORIZATION "first:$second"; SELECT jobq.run('SELECT 1');
 	SET SESSION AUTHORIZATION first; SELECT jobq.run('SELECT 1')});
 $node->sql(q{ALTER ROLE first RENAME TO former; ALTER ROLE second RENAME TO first});

@@ -78,7 +78,7 @@ is( $node->sql(
 		  . " + (SELECT count(*) FROM jobq_store.history)"
 		  . " + (SELECT count(*) FROM jobq_store.attempt)"),
 	'0',
-	'nothing is left');
+	'nothing of the dropped queues is left');
 is( $node->sql(
 			"SELECT enabled, next_run IS NULL, disabled_reason"
 		  . " FROM jobq.schedules WHERE name = 'hourly'"),
@@ -86,6 +86,6 @@ is( $node->sql(
 	'the schedule is disabled');
 $node->sql("SELECT jobq.create_queue('h', 'work_long(jsonb)')");
 is($node->sql("SELECT ready + running + scheduled FROM jobq.queues WHERE queue = 'h'"),
-	'0', 'a new queue of that name is another one');
+	'0', 'a new queue of that name has another id');
 
 done_testing();

@@ -43,11 +43,13 @@ as( 'alice', q{
 poll_ok($node, 'SELECT count(*) = 50 FROM ran', q{jobs of another role's queues run});
 is( as( 'alice',
 		q{SELECT count(*) FROM jobq.health WHERE topic = 'shared memory' AND object = 'queues'}),
-	'0', 'health finds room for the queues of the other role');
+	'0',
+	'health finds room for the queues of the other role');
 as('alice',
 	q{SELECT count(jobq.enqueue('a' || i, delay => '300 ms')) FROM generate_series(1, 50) AS i});
 poll_ok($node, 'SELECT count(*) = 100 FROM ran', 'delayed jobs run');
-is(as('alice', q{SELECT count(*) FROM ran WHERE at > due + '5 s'}), '0', 'on time');
+is(as('alice', q{SELECT count(*) FROM ran WHERE at > due + '5 s'}), '0',
+	'delayed jobs run on time');
 
 # The coordinator has little to do.
 sub rests_ok
@@ -78,7 +80,7 @@ sub rests_ok
 SKIP:
 {
 	skip 'needs /proc', 2 unless -r '/proc/self/stat';
-	rests_ok('ready jobs that nobody works');
+	rests_ok('ready jobs without a worker wait');
 
 	# each look at such a queue goes through all of its priorities
 	as( 'alice', q{
@@ -89,7 +91,7 @@ SKIP:
 		SELECT count(jobq.enqueue('most', delay => make_interval(secs => i * 0.05)))
 			FROM generate_series(0, 3000) AS i}
 	);
-	rests_ok('jobs of all priorities');
+	rests_ok('jobs of all priorities run');
 }
 
 # Queues without room are worked, too.
@@ -145,8 +147,10 @@ as( 'mallory', q{
 	END LOOP; END$$;
 	SELECT jobq.create_queue('not in vain'), jobq.enqueue('not in vain')});
 is( $node->sql(
-		q{SELECT message FROM jobq.health WHERE topic = 'shared memory' AND object <> 'candidates'}),
-	'', 'queues whose creation is rolled back leave nothing, either');
+		q{SELECT message FROM jobq.health WHERE topic = 'shared memory' AND object <> 'candidates'}
+	),
+	'',
+	'queues whose creation is rolled back leave nothing in memory');
 
 # Candidates have room for some 20 queues.
 as( 'alice', q{
@@ -156,7 +160,8 @@ as( 'alice', q{
 my $candidates =
   q{SELECT severity FROM jobq.health WHERE topic = 'shared memory' AND object = 'candidates'};
 is($node->sql($candidates), 'info', 'health says that candidates have no room');
-as('alice', q{SELECT count(jobq.drop_queue('c' || i, force => true)) FROM generate_series(1, 40) AS i});
+as('alice',
+	q{SELECT count(jobq.drop_queue('c' || i, force => true)) FROM generate_series(1, 40) AS i});
 is($node->sql($candidates), '', 'there is room again for candidates');
 
 $node->stop;

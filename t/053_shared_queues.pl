@@ -40,16 +40,16 @@ foreach my $queue ('procedures', 'functions')
 	is( $node->sql(
 			"SELECT scheduled, ready, running, waiting FROM jobq.queues WHERE queue = '$queue'"),
 		'1|2|3|0',
-		"$queue: each is counted once");
+		"$queue: each job is counted once");
 	$node->sql("UPDATE gate SET open = true");
 	poll_ok(
 		$node,
 		"SELECT count(*) = 5 FROM jobq.jobs WHERE queue = '$queue' AND state = 'completed'",
-		"$queue: all are done");
+		"$queue: all jobs are done");
 	poll_ok(
 		$node,
 		"SELECT running = 0 AND ready = 0 FROM jobq.queues WHERE queue = '$queue'",
-		"$queue: none runs");
+		"$queue: no job runs");
 }
 
 $node->sql("UPDATE gate SET open = false");
@@ -72,12 +72,13 @@ sub warnings
 	return scalar(() = $err =~ /WARNING:  queue "\w+" has a handler/g);
 }
 
-is(warnings("SELECT * FROM jobq.dequeue('clients')"), 0, 'no handler, no warning');
+is(warnings("SELECT * FROM jobq.dequeue('clients')"),
+	0, 'dequeue does not warn of a queue without a handler');
 is(warnings("SELECT * FROM jobq.dequeue('functions')"), 1, 'dequeue warns of a handler');
-is(warnings("SELECT * FROM jobq.take('functions')"), 1, 'take does');
-is(warnings("SELECT * FROM jobq.next('functions', '{}', 0)"), 1, 'next does');
+is(warnings("SELECT * FROM jobq.take('functions')"), 1, 'take warns of a handler');
+is(warnings("SELECT * FROM jobq.next('functions', '{}', 0)"), 1, 'next warns of a handler');
 is(warnings("SELECT * FROM jobq.dequeue_any('{clients,functions,procedures}')"),
-	2, 'dequeue_any warns of each');
+	2, 'dequeue_any warns of each queue with a handler');
 is( warnings(
 		join ';',
 		map {

@@ -286,7 +286,8 @@ like(
 	qr/^scheduled 9 60;/,
 	'a backoff_function that changes the row of the job');
 is(run_once('delete'), '; ', 'a backoff_function that deletes the row of the job');
-unlike(log_since($node, $position), qr/XX000/, 'without an internal error');
+unlike(log_since($node, $position),
+	qr/XX000/, "a backoff_function that changes its job's row causes no internal error");
 
 # from outside
 $node->sql(
@@ -383,7 +384,7 @@ foreach my $made (
 	$node->sql("DROP ROUTINE anew(int, jsonb); CREATE $made");
 	my $job = $node->sql(q{SELECT jobq.enqueue('later')});
 	is($node->sql(q{SELECT jobq.fail(id, lease, 'no') FROM jobq.dequeue('later')}),
-		'scheduled', "a backoff_function that is now $made");
+		'scheduled', "a backoff_function that is now $made is refused");
 	like(
 		$node->sql("SELECT detail FROM jobq.attempts WHERE job_id = $job"),
 		qr/SQLSTATE 22023: public\.anew\(integer,jsonb\) cannot/,

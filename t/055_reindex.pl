@@ -41,7 +41,7 @@ sub clients_fare_well
 			q{SELECT count(*) FROM (SELECT FROM jobq_store.job WHERE unique_key IS NOT NULL
 			GROUP BY queue, unique_key HAVING count(*) > 1) AS twice}),
 		0,
-		"$name: no key is there twice");
+		"$name: no key is duplicated");
 	return;
 }
 
@@ -66,7 +66,7 @@ clients_fare_well(
 		poll_ok(
 			$node,
 			"SELECT last_value > $jobs + 5000 FROM jobq_store.job_id_seq",
-			'the clients work');
+			'the clients work during REINDEX');
 	});
 $node->sql('DROP INDEX jobq_store.one_more');
 

@@ -59,22 +59,23 @@ wait_for_worker($node, '%coordinator%', db => 'postgres');
 $node->sql("SELECT jobq.create_queue('r', max_attempts => 1)");
 finish('r', 20, 5);
 is($node->sql("SELECT count(*), count(DISTINCT id) FROM jobq.jobs"),
-	'25|25', 'finished jobs are seen');
+	'25|25', 'the view shows finished jobs');
 
 # Completed ones are kept a day, and a turn is a sixth of it
-ok(turn('5 hours'), 'first turn');
+ok(turn('5 hours'), 'history turns to the second segment');
 finish('r', 3, 0);
-is($node->sql("SELECT count(*) FROM jobq_store.history_1"), '3', 'new ones go to the next segment');
-ok(turn('20 hours'), 'second turn');
+is($node->sql("SELECT count(*) FROM jobq_store.history_1"),
+	'3', 'newly finished jobs go to the next segment');
+ok(turn('20 hours'), 'history turns to the third segment');
 is($node->sql("SELECT state, count(*) FROM jobq.jobs GROUP BY 1 ORDER BY 1"),
-	"completed|3\ndead|5", 'hidden after a day');
+	"completed|3\ndead|5", 'completed jobs are hidden after a day');
 foreach my $i (3 .. 9)
 {
 	turn('5 hours') or last;
 	is( $node->sql(
 			"SELECT count(*), count(DISTINCT id) FROM jobq_store.history" . " WHERE state = 4"),
 		'5|5',
-		"dead letters are there once after turn $i");
+		"each dead letter exists once after turn $i");
 }
 is($node->sql("SELECT count(*) FROM jobq_store.history WHERE state = 3"),
 	'0', 'completed jobs are deleted after the whole round');
@@ -83,7 +84,8 @@ is($node->sql("SELECT count(*) FROM jobq.attempts"), '5', 'attempts of dead lett
 
 # Dead ones are kept 30 days
 $node->advance_clock('31 days');
-is($node->sql("SELECT count(*) FROM jobq.dead_letters"), '0', 'hidden after 30 days');
+is($node->sql("SELECT count(*) FROM jobq.dead_letters"),
+	'0', 'dead letters are hidden after 30 days');
 foreach my $i (1 .. 9)
 {
 	last if $node->sql("SELECT count(*) FROM jobq_store.history") eq '0';
@@ -118,7 +120,10 @@ is(segment(), $current, 'the turn waits for the reader');
 $in .= "COMMIT;\n\\q\n";
 $reader->finish;
 $node->advance_clock('2 min');
-poll_ok($node, "SELECT history_segment = $next FROM jobq_store.service", 'the turn is made up for');
+poll_ok(
+	$node,
+	"SELECT history_segment = $next FROM jobq_store.service",
+	'the turn follows when the reader has gone');
 
 # What must be kept longer than a round moves on; nothing is lost while jobs
 # are finished at the same time
@@ -163,7 +168,7 @@ my $limited = poll_until(
 			  . " FROM (SELECT state, count(*) FROM jobq.jobs"
 			  . " WHERE queue = 'n' GROUP BY 1) AS s") eq 'completed3 dead2';
 	});
-ok($limited, 'the newest ones stay');
-is(join("\n", unexpected_log_lines($node, $position)), '', 'nothing in the log');
+ok($limited, 'the newest finished jobs stay');
+is(join("\n", unexpected_log_lines($node, $position)), '', 'retention logs no problem');
 
 done_testing();

@@ -82,7 +82,7 @@ my $done = poll_until(
 				WHERE q.name = 'large') < 70000") eq 't';
 	},
 	300);
-ok($done, 'what must go has gone');
+ok($done, 'finished jobs beyond the limits are deleted');
 cmp_ok($slowest, '<', 10, 'delayed jobs were not held up');
 is( $node->sql(
 		"SELECT count(*) FILTER (WHERE fired_at - slot > '10 s') FROM jobq.schedule_runs
@@ -101,14 +101,14 @@ cmp_ok(
 		WHERE q.name = 'large'"),
 	'>=',
 	60000,
-	'of very many, not fewer stay than the limit says');
+	'a queue with very many jobs keeps at least its limit');
 is( $node->sql(
 		"SELECT count(*) FROM jobq_store.attempt AS a JOIN expected AS e ON e.id = a.job_id"),
 	$node->sql(
 		"SELECT count(*) FROM expected WHERE (id - 1000000000) % 1000 = 0
 			AND id <= 1000000000 + $nattempts"
 	),
-	'attempts stay whose jobs are there');
+	'attempts stay as long as their jobs');
 is($node->sql("SELECT count(*) FROM jobq_store.attempt WHERE job_id > 2000000000"),
 	0, 'no other attempts stay');
 is(wait_for_worker($node, 'jobq coordinator'), $coordinator, 'nothing has ended the coordinator');

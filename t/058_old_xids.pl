@@ -50,7 +50,8 @@ sub truncate_xact
 
 	$node->sql('CALL burn(1100000)');
 	$node->command_ok([ 'vacuumdb', '--all', '--freeze', '--quiet' ], 'everything is frozen');
-	$node->command_ok([ 'vacuumdb', '--all', '--freeze', '--quiet' ], 'again, up to now');
+	$node->command_ok([ 'vacuumdb', '--all', '--freeze', '--quiet' ],
+		'everything is frozen again, up to now');
 	$node->sql('CHECKPOINT');
 	ok(!-e $oldest, 'pg_xact has been truncated');
 	return;
@@ -92,11 +93,14 @@ my $runs = $node->sql("SELECT runs FROM jobq.schedules");
 my $segment = segment();
 my $next = ($segment + 1) % 8;
 cmp_ok($node->sql("SELECT count(*) FROM jobq_store.history_$next WHERE state = 4"),
-	'>', 0, 'there is something to be moved');
+	'>', 0, 'the old segment has rows that must be moved');
 my $reader = $node->background_psql('postgres', on_error_stop => 1);
 $reader->query_safe("BEGIN; SELECT count(*) FROM jobq.jobs");
 $node->advance_clock('5 hours');
-poll_ok($node, "SELECT count(*) = 0 FROM jobq_store.history_$next WHERE state = 4", 'it is moved');
+poll_ok(
+	$node,
+	"SELECT count(*) = 0 FROM jobq_store.history_$next WHERE state = 4",
+	'rows of the old segment are moved');
 is(segment(), $segment, 'the segment cannot be emptied');
 poll_ok($node, "SELECT runs > $runs FROM jobq.schedules", 'the schedule has fired again');
 $runs = $node->sql("SELECT runs FROM jobq.schedules");

@@ -43,7 +43,7 @@ is($node->sql("SELECT string_agg(attempt::text, ' ') FROM effects WHERE n = $id"
 	'2', 'what the killed attempt did is rolled back');
 is( $node->sql("SELECT outcome || attempt || worker FROM jobq_store.attempt WHERE job_id = $id"),
 	"crashed1pid $runner",
-	'the killed attempt is written down, and who made it');
+	'the killed attempt is recorded with its process');
 
 $id = $node->sql("SELECT jobq.enqueue('hangs_too')");
 poll_ok($node, $sleeping, 'a procedure runs');
@@ -54,7 +54,7 @@ poll_ok(
 	'a procedure that was killed runs again');
 is( $node->sql("SELECT string_agg(attempt::text, ' ' ORDER BY attempt) FROM effects WHERE n = $id"),
 	'1 2',
-	'what it had committed stays');
+	'what the killed procedure had committed stays');
 is($node->sql("SELECT outcome || attempt FROM jobq_store.attempt WHERE job_id = $id"),
 	'lease lost1', 'the attempt of the killed procedure is recorded');
 
@@ -87,7 +87,7 @@ ok( poll_until(
 		}),
 	'a job that crashes the server is dead after its attempts');
 is(scalar(() = log_since($node, $position) =~ /reinitializing/g),
-	3, 'the server crashed that often');
+	3, 'the server crashed once for each attempt');
 
 # -------------------------------------- immediate stop and restart, under load
 
@@ -145,11 +145,11 @@ is( $node->sql(
 	SELECT count(e.n), count(*) FILTER (WHERE (e.state IS NOT DISTINCT FROM 3) <> (r.n IS NOT NULL))
 	FROM ended e FULL JOIN (SELECT n FROM results WHERE n > 100000) r ON r.n = e.n}),
 	'15000|0',
-	'a job is completed if and only if its work is there');
+	'a job is completed if and only if its work was committed');
 is( $node->sql(
 		'SELECT count(*) FROM (SELECT n FROM results WHERE n > 0 GROUP BY n HAVING count(*) > 1) x'
 	),
 	'0',
-	'work is done once');
+	'no work was done twice');
 
 done_testing();

@@ -78,7 +78,7 @@ sub run_own_job
 	poll_ok(
 		$node,
 		'SELECT count(*) = 1 FROM app.sent WHERE n = 99',
-		"$db: a queue of its own is worked",
+		"$db: jobs of a new queue run",
 		db => $db);
 	return;
 }
@@ -96,7 +96,7 @@ sub inert_ok
 		"$db: no schedule has fired");
 	my $error = sql_error($node, "SELECT * FROM jobq.dequeue('ext')", $db);
 	like($error, qr/55000/, "$db: dequeue() refuses");
-	like($error, qr/HINT: .*jobq\.start\(\)/, "$db: and says what to do");
+	like($error, qr/HINT: .*jobq\.start\(\)/, "$db: the error of dequeue() has a hint");
 	like(sql_error($node, "SELECT * FROM jobq.take('ext')", $db), qr/55000/, "$db: take() refuses");
 	like(sql_error($node, "CALL jobq.wait('{ext}', '0 s')", $db), qr/55000/, "$db: wait() refuses");
 	return;
@@ -121,7 +121,7 @@ sub active_ok
 
 	# what was running is held until its lease is over
 	is($node->safe_psql($db, "SELECT state FROM jobq.jobs WHERE id = $expected->{held}"),
-		'running', "$db: a job that was claimed is held");
+		'running', "$db: the lease of a claimed job is valid");
 	$node->safe_psql($db, "SELECT jobq.complete($expected->{held}, $expected->{held_lease})");
 	poll_ok(
 		$node,
@@ -227,7 +227,7 @@ poll_ok(
 	$node,
 	"SELECT count(*) = 0 FROM jobq_store.job AS j JOIN jobq_store.queue AS q ON q.id = j.queue
 		WHERE q.is_run",
-	'original: it stands still',
+	'original: no job is running',
 	db => 'original'
 ) or diag($node->safe_psql('original', 'SELECT * FROM jobq.jobs WHERE finished_at IS NULL'));
 my %expected;
@@ -295,7 +295,7 @@ is( $node->safe_psql(
 		'restored',
 		"SELECT count(*) FROM jobq.jobs WHERE payload = '{\"n\": 21}' AND state = 'scheduled'"),
 	'1',
-	'restored: a job of the far future is not');
+	'restored: a job of the far future is not finished');
 is($node->safe_psql('restored', "SELECT state FROM jobq.jobs WHERE payload = '{\"n\": 77}'"),
 	'ready', 'restored: a paused queue is paused');
 my $dead = $node->safe_psql('restored', 'SELECT min(id) FROM jobq.dead_letters');
@@ -304,7 +304,7 @@ is($node->safe_psql('restored', "SELECT jobq.retry($dead, '{\"n\": 66}')"),
 poll_ok(
 	$node,
 	'SELECT count(*) = 1 FROM app.sent WHERE n = 66',
-	'restored: and runs',
+	'restored: the retried job runs',
 	db => 'restored');
 
 # who may do what
@@ -382,7 +382,11 @@ unlike(slurp_file("$dir/app.sql"),
 
 # of a database at work
 $node->safe_psql('original', 'SELECT jobq.start()');
-poll_ok($node, 'SELECT count(*) = 9 FROM app.sent', 'original: it goes on', db => 'original');
+poll_ok(
+	$node,
+	'SELECT count(*) = 9 FROM app.sent',
+	'original: jobs run after the dump',
+	db => 'original');
 my ($coordinator) = worker_pids($node, 'jobq coordinator', 'original');
 within(
 	30,
@@ -396,7 +400,7 @@ my $runs = $node->safe_psql('original', "SELECT runs FROM jobq.schedules WHERE n
 poll_ok(
 	$node,
 	"SELECT runs > $runs FROM jobq.schedules WHERE name = 'tick'",
-	'original: and on after the copy was made',
+	'original: jobs run after the copy was made',
 	db => 'original');
 
 # A tick that was enqueued when the copy was made is the original's to run.
@@ -422,7 +426,7 @@ within(
 	'DROP EXTENSION in a copy',
 	sub { $node->safe_psql('copy', 'DROP EXTENSION jobq CASCADE') });
 is($node->safe_psql('copy', "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'jobq%'"),
-	'0', 'copy: nothing is left');
+	'0', 'copy: DROP EXTENSION leaves nothing');
 $node->safe_psql('copy', 'TRUNCATE app.sent; CREATE EXTENSION jobq');
 is($node->safe_psql('copy', 'SELECT count(*) FROM jobq.queues'),
 	'0', 'copy: a new extension is empty');

@@ -89,7 +89,7 @@ within(
 	$command_limit,
 	'no extension: DROP DATABASE',
 	sub { $node->safe_psql('postgres', 'DROP DATABASE fourth') });
-like(sql_error($node, 'SELECT jobq.version()'), qr/3F000/, 'no extension: no functions');
+like(sql_error($node, 'SELECT jobq.version()'), qr/3F000/, 'no extension: there are no functions');
 is($node->safe_psql('postgres', "SHOW jobq.max_workers"), '4', 'no extension: there are settings');
 
 # ------------------------------------------------- a second database
@@ -103,7 +103,7 @@ $node->safe_psql('second', 'CREATE EXTENSION jobq');
 my $coordinator = wait_for_worker($node, 'jobq coordinator', db => 'second');
 make_queue('second');
 works_ok('second', 'second database: jobs run, with no restart');
-cmp_ok(time() - $started, '<', 10, 'second database: at once');
+cmp_ok(time() - $started, '<', 10, 'second database: jobs run soon after CREATE EXTENSION');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM done WHERE n = 2'),
 	'0', 'the job did not run in the first database');
 
@@ -121,22 +121,26 @@ poll_ok(
 # a CREATE EXTENSION that is rolled back leaves nothing
 $node->safe_psql('postgres', 'CREATE DATABASE fourth');
 $node->safe_psql('fourth', 'BEGIN; CREATE EXTENSION jobq; ROLLBACK');
-no_workers_ok('fourth', 'CREATE EXTENSION rolled back: nobody comes');
+no_workers_ok('fourth', 'CREATE EXTENSION rolled back: no worker starts');
 $node->safe_psql('fourth', 'CREATE EXTENSION jobq');
 make_queue('fourth');
-works_ok('fourth', 'CREATE EXTENSION after that');
+works_ok('fourth', 'jobs run after a second CREATE EXTENSION');
 
-like(sql_error($node, 'CREATE EXTENSION jobq', 'second'), qr/42710/, 'there is one already');
+like(sql_error($node, 'CREATE EXTENSION jobq', 'second'),
+	qr/42710/, 'a second CREATE EXTENSION fails');
 
 # --------------------------------------------------------- ALTER EXTENSION
 
 my ($status, $out, $err) = $node->psql('second', 'ALTER EXTENSION jobq UPDATE');
 is($status, 0, 'ALTER EXTENSION UPDATE to the same version');
-like($err, qr/NOTICE: .*is already installed/, 'does nothing');
-works_ok('second', 'workers go on after an update that does nothing');
+like(
+	$err,
+	qr/NOTICE: .*is already installed/,
+	'ALTER EXTENSION UPDATE to the same version does nothing');
+works_ok('second', 'jobs run after an update that does nothing');
 like(sql_error($node, "ALTER EXTENSION jobq UPDATE TO '99.0'", 'second'),
-	qr/22023/, 'ALTER EXTENSION UPDATE to what does not exist');
-works_ok('second', 'workers go on after an update that fails');
+	qr/22023/, 'ALTER EXTENSION UPDATE to an unknown version fails');
+works_ok('second', 'jobs run after an update that fails');
 
 # an update waits for running jobs, but not for ever
 start_long_job('second');
@@ -145,8 +149,8 @@ within(
 	'ALTER EXTENSION UPDATE while a job runs',
 	sub { $node->safe_psql('second', 'ALTER EXTENSION jobq UPDATE') });
 is($node->safe_psql('second', "SELECT count(*) FROM jobq.jobs WHERE state = 'running'"),
-	'1', 'the running job goes on during an update');
-works_ok('second', 'others run beside the job after an update');
+	'1', 'the running job continues during an update');
+works_ok('second', 'other jobs run beside it after an update');
 
 # ---------------------------------------------------------- DROP EXTENSION
 
@@ -163,12 +167,12 @@ within(
 	$command_limit,
 	'DROP EXTENSION without CASCADE, workers active',
 	sub { $error = sql_error($node, 'DROP EXTENSION jobq', 'second') });
-like($error, qr/2BP01/, 'fails because of a handler');
-works_ok('second', 'workers are back after a failed DROP EXTENSION');
+like($error, qr/2BP01/, 'DROP EXTENSION fails because of a handler');
+works_ok('second', 'jobs run after a failed DROP EXTENSION');
 poll_ok(
 	$node,
 	"SELECT count(*) = 1 FROM jobq.jobs WHERE state = 'running' AND queue = 'q'",
-	'the job that was broken off runs again',
+	'the interrupted job runs again',
 	db => 'second');
 
 # in a transaction that is rolled back
@@ -183,8 +187,8 @@ poll_ok(
 	$session->quit;
 }
 is($node->safe_psql('second', "SELECT count(*) FROM pg_proc WHERE proname = 'handle_job'"),
-	'1', 'ROLLBACK: all is there');
-works_ok('second', 'workers are back after a rolled back DROP EXTENSION');
+	'1', 'ROLLBACK of DROP EXTENSION: all jobs are there');
+works_ok('second', 'jobs run after a rolled back DROP EXTENSION');
 
 # in one that takes its time, with others that enqueue meanwhile
 poll_query(
@@ -203,13 +207,13 @@ poll_query(
 		"\\echo begun\nSELECT jobq.enqueue('q', '{\"n\": 2000}');\n\\echo over\n");
 	within($command_limit, 'COMMIT', sub { $session->query('COMMIT') });
 	my $answer = $other->query_until(qr/over/, '');
-	unlike($answer, qr/^\d+$/m, 'an enqueue that waited for it fails');
+	unlike($answer, qr/^\d+$/m, 'an enqueue that waited for DROP EXTENSION fails');
 	$session->quit;
 	$other->quit;
 }
-no_workers_ok('second', 'the workers are gone');
+no_workers_ok('second', 'DROP EXTENSION ends the workers');
 is($node->safe_psql('second', "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'jobq%'"),
-	'0', 'nothing is left');
+	'0', 'DROP EXTENSION leaves nothing');
 is($node->safe_psql('second', "SELECT count(*) FROM pg_proc WHERE proname LIKE 'handle%'"),
 	'1', 'the handler that does not depend on the extension is left');
 works_ok('postgres', 'other databases are not disturbed');
@@ -229,7 +233,8 @@ works_ok('postgres', 'other databases are not disturbed');
 			$command_limit,
 			"DROP EXTENSION $round",
 			sub { $node->safe_psql('second', 'DROP EXTENSION jobq CASCADE') });
-		like(sql_error($node, "SELECT jobq.enqueue('q')", 'second'), qr/3F000/, 'it is gone');
+		like(sql_error($node, "SELECT jobq.enqueue('q')", 'second'),
+			qr/3F000/, 'functions fail after DROP EXTENSION');
 		$node->safe_psql('second', 'CREATE EXTENSION jobq; TRUNCATE done');
 		make_queue('second');
 		$n++;
@@ -237,9 +242,9 @@ works_ok('postgres', 'other databases are not disturbed');
 		poll_ok(
 			$node,
 			"SELECT count(*) = 1 FROM done WHERE n = $n",
-			'a session that knew the former one goes on',
+			'a session that used the dropped extension can enqueue into the new one',
 			db => 'second');
-		cmp_ok(time() - $started, '<', 5, 'workers are back soon');
+		cmp_ok(time() - $started, '<', 5, 'jobs run soon after DROP and CREATE EXTENSION');
 	}
 	$session->quit;
 }
@@ -267,16 +272,16 @@ push @leases,
 my %seen;
 is(scalar(grep { $seen{$_}++ } @leases), 0, 'no lease is used twice, not even after a restart')
   or diag("@leases");
-is(scalar(@leases), 20, 'that were all of them');
+is(scalar(@leases), 20, 'all jobs were leased');
 
 # DROP OWNED and DROP SCHEMA
 within(
 	$command_limit,
 	'DROP SCHEMA of the extension',
 	sub { $error = sql_error($node, 'DROP SCHEMA jobq CASCADE', 'second') });
-like($error, qr/2BP01/, 'fails');
+like($error, qr/2BP01/, 'DROP SCHEMA of the extension fails');
 make_queue('second');
-works_ok('second', 'workers go on after a new CREATE EXTENSION');
+works_ok('second', 'jobs run after a new CREATE EXTENSION');
 
 # a database that goes with its workers
 start_long_job('second');
@@ -284,7 +289,7 @@ within(
 	$command_limit,
 	'DROP DATABASE, workers active',
 	sub { $node->safe_psql('postgres', 'DROP DATABASE second') });
-works_ok('postgres', 'the others stay');
+works_ok('postgres', 'jobs of other databases run after DROP DATABASE');
 is( join(
 		"\n",
 		unexpected_log_lines(
@@ -348,7 +353,7 @@ diag("works with another version: @works");
 unlike(
 	join(' ', @works),
 	qr/\b(?:enqueue|dequeue|complete|schedule|jobs|queues)\b/,
-	'another version: what touches tables is refused');
+	'another version: functions that touch tables are refused');
 my $has_version = qr/extension "jobq" has version/;
 like(
 	sql_error($node, "SELECT jobq.enqueue('q')"),
@@ -359,7 +364,7 @@ $node->safe_psql('postgres',
 like(
 	sql_error($node, "SELECT jobq.enqueue('q')"),
 	qr/55000: $has_version 10.0.1 in this database.*HINT: .*Install the library of version 10.0.1/s,
-	'a later version: it is the library that is to be updated');
+	'a later version: the error says to update the library');
 is($node->safe_psql('postgres', q{SELECT hint ~ 'library of version 10.0.1' FROM jobq.health}),
 	't', 'a later version: health says so too');
 unlike(
@@ -421,14 +426,15 @@ foreach my $call (
 }
 is( $bare->safe_psql('postgres', "SELECT jobq.cron_next('\@yearly', '2030-05-05', 'UTC')"),
 	'2031-01-01 00:00:00+00',
-	'what needs no shared memory works');
-like($bare->safe_psql('postgres', 'SELECT jobq.version()'), qr/^\d+\.\d+/, 'version() as well');
+	'functions that need no shared memory work');
+like($bare->safe_psql('postgres', 'SELECT jobq.version()'),
+	qr/^\d+\.\d+/, 'version() works without shared memory');
 run_log(
 	[
 		'pg_dump', '-h', $bare->host, '-p', $bare->port, '-f',
 		$bare->basedir . '/dump.sql', 'postgres'
 	]);
-is($? >> 8, 0, 'pg_dump as well');
+is($? >> 8, 0, 'pg_dump works without the library');
 $bare->safe_psql('postgres', 'DROP EXTENSION jobq');
 pass('library not preloaded: the extension can be dropped');
 $bare->stop;

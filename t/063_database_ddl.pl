@@ -81,7 +81,8 @@ within(
 run_job('two', 'jobs run after ALTER DATABASE SET TABLESPACE');
 
 # one that fails: they come back, too
-like(sql_error($node, 'ALTER DATABASE two RENAME TO postgres'), qr/42P04/, 'a command that fails');
+like(sql_error($node, 'ALTER DATABASE two RENAME TO postgres'),
+	qr/42P04/, 'ALTER DATABASE RENAME to an existing name fails');
 run_job('two', 'jobs run after a command that failed');
 like(sql_error($node, 'BEGIN; DROP DATABASE two'),
 	qr/25001/, 'DROP DATABASE in a transaction block fails');
@@ -92,7 +93,8 @@ $node->sql('CREATE ROLE carl LOGIN');
 my ($coordinator) = worker_pids($node, 'jobq coordinator', 'two');
 like(sql_error($node, 'SET SESSION AUTHORIZATION carl; DROP DATABASE two'),
 	qr/42501/, 'a command that is refused');
-is(join(' ', worker_pids($node, 'jobq coordinator', 'two')), $coordinator, 'has disturbed nobody');
+is(join(' ', worker_pids($node, 'jobq coordinator', 'two')),
+	$coordinator, 'a refused command leaves the coordinator alone');
 
 # the copy does nothing until start()
 $node->sql("SELECT jobq.resume('work')", 'copy');
@@ -116,7 +118,7 @@ within($limit, 'DROP DATABASE of the other', sub { $node->sql('DROP DATABASE two
 poll_ok(
 	$node,
 	q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'jobq executor'},
-	'all have left');
+	'all executors have exited');
 
 # DROP DATABASE of one that never had it
 $node->sql('CREATE DATABASE plain');
@@ -131,7 +133,7 @@ make_busy('five');
 within($limit, 'DROP EXTENSION', sub { $node->sql('DROP EXTENSION jobq CASCADE', 'five') });
 poll_ok(
 	$node, q{SELECT count(*) = 0 FROM pg_stat_activity WHERE datname = 'five'
-	AND backend_type LIKE 'jobq%'}, 'its workers leave for good');
+	AND backend_type LIKE 'jobq%'}, 'the workers exit after DROP EXTENSION');
 $node->sql('DROP TABLE done; DROP FUNCTION work', 'five');
 set_up('five');
 run_job('five', 'jobs run after CREATE EXTENSION');
@@ -144,7 +146,7 @@ run_job('five', 'jobs run after the rollback');
 poll_ok(
 	$node,
 	q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'},
-	'the long one, too');
+	'the long job runs again after the rollback');
 within(12, 'ALTER EXTENSION UPDATE', sub { $node->sql('ALTER EXTENSION jobq UPDATE', 'five') });
 run_job('five', 'jobs run after ALTER EXTENSION UPDATE');
 
@@ -153,7 +155,7 @@ run_job('five', 'jobs run after ALTER EXTENSION UPDATE');
 poll_ok(
 	$node,
 	q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'},
-	'the long one runs again');
+	'the long job runs again after ALTER EXTENSION');
 {
 	my $command = IPC::Run::start(
 		[
@@ -166,7 +168,7 @@ poll_ok(
 		WHERE query LIKE 'ALTER EXTENSION%'
 			AND wait_event_type = 'Extension'}, 'ALTER EXTENSION waits');
 	$node->sql("SELECT jobq.enqueue('work', '\"meanwhile\"')", 'five');
-	ok($command->finish, 'ALTER EXTENSION goes on');
+	ok($command->finish, 'ALTER EXTENSION ends');
 }
 poll_ok(
 	$node, q{SELECT count(*) = 1 FROM done WHERE payload = '"meanwhile"'},
@@ -219,7 +221,7 @@ is($node->sql(q{SELECT count(*) FROM done WHERE payload = '"prepared"'}, 'five')
 $node->sql(q{COMMIT PREPARED 'p'}, 'five');
 poll_ok(
 	$node, q{SELECT count(*) = 1 FROM done WHERE payload = '"prepared"'},
-	'it does after COMMIT PREPARED',
+	'the job runs after COMMIT PREPARED',
 	db => 'five',
 	seconds => 10);
 
@@ -242,15 +244,15 @@ poll_ok(
 $node->sql("SELECT jobq.enqueue('work', '\"stopped\"')", 'five');
 $node->restart;
 is($node->sql(q{SELECT count(*) FROM done WHERE payload = '"stopped"'}, 'five'),
-	'0', 'nothing runs, not after a restart either');
+	'0', 'nothing runs after stop(), even after a restart');
 $node->sql('BEGIN; SELECT jobq.start(); ROLLBACK', 'five');
 is($node->sql(q{SELECT count(*) FROM done WHERE payload = '"stopped"'}, 'five'),
-	'0', 'a start() that is rolled back is none');
+	'0', 'a start() that is rolled back has no effect');
 $node->sql('SELECT jobq.start()', 'five');
 poll_ok(
 	$node,
 	q{SELECT count(*) = 1 FROM done WHERE payload = '"stopped"'},
-	'after start() it runs',
+	'the job runs after start()',
 	db => 'five');
 
 done_testing();

@@ -35,10 +35,12 @@ is( $standby->safe_psql(
 		'postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'jobq%'}),
 	'0',
 	'a standby has no process of jobq');
-is($standby->safe_psql('postgres', 'SELECT count(*) FROM jobq_store.job'), '2', 'it has the jobs');
-like(sql_error($standby, q{SELECT jobq.enqueue('work')}), qr/25006/, 'it takes none');
-like(sql_error($standby, q{SELECT jobq.stop()}), qr/25006/, 'stop() is refused');
-ok($standby->safe_psql('postgres', 'SELECT count(*) FROM jobq.queues') >= 1, 'views can be read');
+is($standby->safe_psql('postgres', 'SELECT count(*) FROM jobq_store.job'),
+	'2', 'a standby has the jobs');
+like(sql_error($standby, q{SELECT jobq.enqueue('work')}), qr/25006/, 'a standby runs no job');
+like(sql_error($standby, q{SELECT jobq.stop()}), qr/25006/, 'stop() is refused on a standby');
+ok($standby->safe_psql('postgres', 'SELECT count(*) FROM jobq.queues') >= 1,
+	'views can be read on a standby');
 
 $primary->stop('immediate');
 $standby->promote;

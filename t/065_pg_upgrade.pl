@@ -115,25 +115,25 @@ delete $ENV{LD_LIBRARY_PATH};
 
 my $position = log_position($new);
 $new->start;
-is($new->sql($contents), $before, 'all is there');
+is($new->sql($contents), $before, 'the new cluster has all queues and jobs');
 like(
 	sql_error($new, "SELECT * FROM jobq.dequeue('e')"),
 	qr/55000.*HINT: .*jobq\.start/s,
-	'it is inert');
+	'the new cluster runs nothing before start()');
 is( $new->sql("SELECT severity || ' ' || topic FROM jobq.health"),
 	"critical copy\ncritical stopped",
-	'jobq.health says so');
+	'jobq.health says that the cluster is a copy');
 like(sql_error($new, "SELECT jobq.enqueue('q', '{\"n\": 3}', delay => '-1 s')"),
-	qr/22023/, 'its functions work');
+	qr/22023/, 'functions work in the new cluster');
 is($new->sql('SELECT count(*) FROM done WHERE n = 2'), '0', 'no job was run');
 $new->sql('SELECT jobq.start()');
 poll_ok($new, 'SELECT count(*) = 1 FROM done WHERE n = 2', 'start() makes the jobs run');
 $new->sql(q{SELECT jobq.enqueue('q', '{"n": 4}')});
-poll_ok($new, 'SELECT count(*) = 1 FROM done WHERE n = 4', 'new ones as well');
+poll_ok($new, 'SELECT count(*) = 1 FROM done WHERE n = 4', 'new jobs run after start()');
 cmp_ok($new->sql("SELECT jobq.enqueue('e')"), '>', $last_id, 'a new job has a new id');
 cmp_ok($new->sql("SELECT lease FROM jobq.dequeue('e')"), '>', $held_lease, 'a new lease is larger');
 $new->sql("SELECT jobq.complete($held, $held_lease)");
-pass('an old lease is good');
+pass('an old lease is valid');
 poll_ok(
 	$new,
 	"SELECT count(*) > 0 FROM jobq.jobs WHERE queue = 'e' AND payload = '\"tick\"'",

@@ -65,9 +65,9 @@ $clone->start;
 wait_for_worker($clone, 'jobq launcher');
 my $jobs = $clone->sql('SELECT count(*) FROM jobq_store.job');
 my $done = $clone->sql('SELECT count(*) FROM load.effects');
-cmp_ok($jobs, '>', 1, 'clone: it has the jobs');
+cmp_ok($jobs, '>', 1, 'clone: the jobs are there');
 load_place($clone, 'load_h', 2);
-pass('clone: it takes others');
+pass('clone: new jobs can be enqueued');
 # Reading the settings anew is the last thing that could start something.
 my $position = log_position($clone);
 $clone->append_conf('postgresql.conf', "log_checkpoints = off\n");
@@ -214,7 +214,8 @@ poll_ok(
 	$subscriber,
 	'SELECT count(*) = 50 FROM orders WHERE shipped',
 	'subscriber: orders arrive, and what the jobs of the publisher did to them');
-is($subscriber->sql('SELECT count(*) FROM jobq.jobs'), '0', 'subscriber: but no jobs');
+is($subscriber->sql('SELECT count(*) FROM jobq.jobs'),
+	'0', "subscriber: the publisher's jobs do not arrive");
 
 # a trigger there makes jobs of its own of what arrives
 $subscriber->sql(
@@ -232,7 +233,7 @@ poll_ok(
 	'SELECT count(*) = 10 AND count(DISTINCT n) = 10 AND min(n) = 101 FROM ran',
 	'subscriber: its own jobs run, each once');
 is($subscriber->sql('SELECT count(*) FROM ran WHERE n <= 100'),
-	'0', 'subscriber: those of the publisher do not');
+	'0', "subscriber: the publisher's jobs do not run");
 $subscriber->sql('DROP SUBSCRIPTION orders');
 is( join(
 		"\n",

@@ -71,7 +71,7 @@ $standby->promote;
 poll_ok($standby, q{SELECT NOT pg_is_in_recovery()}, 'the standby is promoted');
 my $rightful = claim($standby);
 is($rightful =~ /^(\d+)/, $stale =~ /^(\d+)/, 'the same job is claimed again');
-isnt($rightful, $stale, 'a lagging standby that is promoted: by another lease');
+isnt($rightful, $stale, 'a promoted lagging standby gives out another lease');
 like(sql_error($standby, "SELECT jobq.complete($stale)"),
 	qr/JQ001/, 'a lagging standby: the former holder cannot complete the job');
 is($standby->sql("SELECT jobq.complete($rightful)"),
@@ -119,12 +119,12 @@ foreach my $node ($recovered, $clone)
 		q{SELECT count(*) = 1 FROM jobq.jobs WHERE queue = 'once' AND state = 'completed'},
 		$node->name . ': a job that ran when the backup was made runs');
 	is($node->sql(q{SELECT count(*) FROM jobq.attempts}),
-		'0', $node->name . ': it has lost no attempt');
+		'0', $node->name . ': a running job has lost no attempt');
 }
 poll_ok(
 	$primary,
 	q{SELECT count(*) = 1 FROM jobq.attempts WHERE outcome = 'crashed'},
-	'where it ran the attempt counts after the crash');
+	'the attempt counts after a crash where the job ran');
 
 # What is in the files of the crashed server itself counts no more, either, when
 # it has become another one, on a timeline of its own.
@@ -135,17 +135,18 @@ poll_ok(
 	'a job runs when the server crashes');
 $primary->stop('immediate');
 @notes = glob($primary->data_dir . '/pg_jobq/*');
-is(scalar(@notes), 1, 'there is a note of it');
+is(scalar(@notes), 1, 'the running job has a note');
 append_to_file($primary->data_dir . '/standby.signal', '');
 $primary->start;
 $primary->promote;
-poll_ok($primary, q{SELECT NOT pg_is_in_recovery()}, 'it is promoted');
+poll_ok($primary, q{SELECT NOT pg_is_in_recovery()}, 'the standby is promoted');
 poll_ok(
 	$primary,
 	"SELECT state FROM jobq.jobs WHERE id = $id",
-	'its only attempt is still to come',
+	'a job that ran on the old primary runs on the promoted standby',
 	expected => 'running');
-is($primary->sql("SELECT count(*) FROM jobq.attempts WHERE job_id = $id"), '0', 'none is lost');
+is($primary->sql("SELECT count(*) FROM jobq.attempts WHERE job_id = $id"),
+	'0', 'the running job has lost no attempt');
 
 # ---------------------------------------------------- the extension made anew
 
@@ -160,7 +161,7 @@ is($primary->sql("SELECT count(*) FROM jobq.attempts WHERE job_id = $id"), '0', 
 		SELECT jobq.enqueue('ext');
 		SELECT lease FROM jobq.dequeue('ext')})))[-1]
 } 1 .. 2;
-cmp_ok($again, '>', $lease, 'an extension that is made anew goes on above its predecessor');
+cmp_ok($again, '>', $lease, 'leases of a recreated extension are above the old ones');
 
 $_->stop foreach ($primary, $standby, $recovered, $clone);
 done_testing();

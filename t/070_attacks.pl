@@ -187,7 +187,7 @@ is( $node->sql(
 	qq{t\nt\nt\nt\npostgres postgres "\$user", public 4MB off 0},
 	'its settings do not outlive it');
 is($node->sql(q{SELECT DISTINCT t FROM seen WHERE t LIKE 'evil%'}),
-	'evil mallory', 'it was its owner all the time');
+	'evil mallory', 'a payload_check is its owner all the time');
 
 # a type that hides pg_catalog's from the session that enqueued: not all
 # releases of the server forbid it themselves
@@ -213,7 +213,7 @@ $node->psql(
 			CHECK (public.spring(value::pg_catalog.text))'));
 	SELECT 'x'::text});
 is($node->sql("SELECT count(*) FROM seen WHERE t LIKE 'sprung postgres'"),
-	'0', 'no type is left to spring upon the caller');
+	'0', 'a payload_check leaves no type as a trap for its caller');
 
 {
 	my $listening = '';
@@ -271,7 +271,7 @@ is( $node->sql(q{SELECT DISTINCT t FROM seen WHERE t LIKE 'job%'}),
 	'job mallory/mallory',
 	'jobs that attack jobq have always been their owner');
 is($node->sql(q{SELECT count(*) FROM jobq_store.history WHERE sqlstate LIKE 'XX%'}),
-	'0', 'without an internal error');
+	'0', 'attacks cause no internal error');
 foreach my $command (
 	'SELECT 1; SELECT 2',
 	'', 'BEGIN', 'COMMIT', 'ROLLBACK', 'SAVEPOINT x',
@@ -458,6 +458,6 @@ for my $turn (1 .. 14)
 unlike(
 	log_since($node, 0),
 	qr/PANIC|TRAP:|terminated by signal|XX000/,
-	'the server has survived all of it');
+	'the server has survived all attacks');
 
 done_testing();

@@ -97,7 +97,7 @@ $node->sql('TRUNCATE seen');
 is(job('CALL escape()'), '', 'a procedure that rolls back first');
 is( $node->sql("SELECT string_agg(t, ' ' ORDER BY n) FROM seen"),
 	'alice/alice alice/alice bob/alice alice/alice',
-	'stays alice');
+	'a procedure that rolls back first stays alice');
 who_is_next('after it');
 
 # ---------------------------------------------- nothing leaks between jobs
@@ -122,12 +122,13 @@ is( job(q{INSERT INTO seen(t) SELECT concat_ws(' ',
 		WHERE name = 'leftover'),
 	to_regclass('pg_temp.leftover') IS NULL)}),
 	'',
-	'the next job runs');
+	'the job after one that changes its session runs');
 is( $node->sql('SELECT t FROM seen'),
 	'"$user", public 4MB off 0 ISO, MDY unset 0 0 0 t',
-	'it finds a new session');
-is(job("SELECT lastval()"), '55000', 'lastval() is not defined');
-is($node->sql(q{SELECT count(DISTINCT worker) FROM jobq_store.history}), '1', 'all in one process');
+	'the next job finds a new session');
+is(job("SELECT lastval()"), '55000', 'lastval() is not defined in the next job');
+is($node->sql(q{SELECT count(DISTINCT worker) FROM jobq_store.history}),
+	'1', 'all jobs have run in one process');
 
 # the role's own settings are a job's defaults
 $node->sql(
@@ -141,7 +142,7 @@ is( job(q{SELECT 1 / (current_setting('search_path') = 'alices'
 	AND current_setting('work_mem') = '2MB'
 	AND public.me() = 'alice/alice')::int}),
 	'',
-	'its settings hold, but it is itself');
+	'settings of the role hold, except its role');
 $node->sql('ALTER ROLE alice RESET ALL');
 ($executor) = worker_pids($node, 'jobq executor');
 $node->sql("SELECT pg_terminate_backend($executor)");
@@ -165,9 +166,9 @@ is($node->sql(q{SELECT jobq.enqueue('checked') > 0}),
 like(
 	sql_error($node, q{SELECT jobq.enqueue('checked', '{"bad": 1}')}),
 	qr/23514.*bad payload/s,
-	'it gives the reason for a refusal');
+	'payload_check gives the reason for a refusal');
 like(sql_error($node, q{SELECT jobq.enqueue('checked', '{"role": 1}')}),
-	qr/42501/, 'it cannot become the caller');
+	qr/42501/, 'payload_check cannot become the caller');
 is( $node->sql(
 		q{SET search_path = public, evil; SELECT jobq.enqueue('checked', '{"path": 1}') > 0}),
 	't',
@@ -175,7 +176,8 @@ is( $node->sql(
 is($node->sql(q{SELECT jobq.enqueue('checked') > 0; SELECT current_user}),
 	"t\npostgres", 'the caller is who it was');
 $node->sql('REVOKE EXECUTE ON FUNCTION check_payload(jsonb) FROM PUBLIC');
-like(sql_error($node, q{SELECT jobq.enqueue('checked')}), qr/42501/, 'its owner must have EXECUTE');
+like(sql_error($node, q{SELECT jobq.enqueue('checked')}),
+	qr/42501/, 'the owner of a queue must have EXECUTE on its payload_check');
 
 like(sql_error($node, 'SET SESSION AUTHORIZATION alice; SELECT jobq.stop()'),
 	qr/42501/, 'stop() is not for everybody');
@@ -204,7 +206,10 @@ $node->sql(
 my $id = $node->sql(q{SELECT jobq.enqueue('leaves')});
 poll_query($node, "SELECT count(*) = 1 FROM jobq_store.job WHERE id = $id AND state = 1");
 my $pid = $node->sql("SELECT substr(worker, 5) FROM jobq_store.job WHERE id = $id");
-poll_ok($node, "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $pid", 'its executor leaves');
+poll_ok(
+	$node,
+	"SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $pid",
+	'an executor that cannot record an outcome exits');
 $node->sql('DROP INDEX jobq_store.history_fails_idx, jobq_store.attempt_fails_idx');
 poll_ok(
 	$node,

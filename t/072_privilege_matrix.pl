@@ -283,7 +283,7 @@ foreach my $kind (@kinds)
 	}
 }
 is($node->sql(q{SELECT count(*), sum(hashtext(j::text)::bigint) FROM jobq_store.job AS j}),
-	$before, 'nobody has changed anything by that');
+	$before, 'refused calls have changed nothing');
 
 # ------------------------------------------------- grants in the catalogs
 
@@ -307,7 +307,7 @@ is( $node->sql(
 	SELECT string_agg(name || ' ' || privilege_type, ', ') FROM object, aclexplode(acl)
 	WHERE schema IN ('jobq'::regnamespace, 'jobq_store'::regnamespace) AND grantee = 0}),
 	'',
-	'nothing is for PUBLIC');
+	'PUBLIC has no privileges');
 
 my $roles = join(',', map { qq{'"$_"'} } grep { !/^(?:super|extowner|set_role)$/ } @kinds);
 is( $node->sql(
@@ -336,7 +336,7 @@ is( $node->sql(
 	),
 	'health_findings is_kept job_state may_name may_read may_read_all may_see_role '
 	  . 'readable_queues visible_roles worker_slots',
-	'of its functions they have those that the views call');
+	'roles may execute only those functions of jobq_store that views call');
 is( $node->sql(
 		qq{SELECT string_agg(DISTINCT r || ' ' || c.relname, ', ')
 	FROM unnest(ARRAY[$roles]::regrole[]) AS r, pg_class AS c

@@ -593,9 +593,9 @@ poll_ok(
 poll_ok(
 	$node, q{SELECT count(*) = 0 FROM jobq_store.job WHERE state = 1
 	AND lease_until < (SELECT now()
-		FROM clock.advance('0'))}, 'leases that are over come to an end');
+		FROM clock.advance('0'))}, 'leases that have run out are ended');
 poll_ok(
 	$node, q{SELECT count(*) = 0 FROM jobq_store.cancel_request AS c WHERE NOT EXISTS
-	(SELECT FROM jobq_store.job WHERE id = c.job_id)}, 'no wish to cancel is left over');
+	(SELECT FROM jobq_store.job WHERE id = c.job_id)}, 'no cancel_request is left');
 
 done_testing();

@@ -62,14 +62,14 @@ SKIP:
 		'a worker must be able to connect as the owner');
 }
 is(error('mallory', "SELECT jobq.create_queue('m', 'public.work(jsonb)')"),
-	'', 'a queue of one\'s own');
+	'', 'a role may create a queue of its own');
 SKIP:
 {
 	skip 'workers connect as any role', 1 if $node->pg_version >= 17;
 	like(
 		error('mallory', "SELECT jobq.alter_queue('m', owner => 'team')"),
 		qr/^22023: role "team" cannot log in/,
-		'the same when the owner changes');
+		'a new owner must have the privileges, too');
 }
 like(
 	error('mallory', "SELECT jobq.alter_queue('m', 'public.secret(jsonb)')"),
@@ -125,7 +125,7 @@ SELECT jobq.drop_queue('t', force => true);
 SELECT jobq.revoke_usage('victim');
 SQL
 is(sql("SELECT pg_catalog.count(*) FROM evil.traps"),
-	'0', 'none is stepped into by a superuser who calls jobq');
+	'0', 'a superuser who calls jobq steps into no trap');
 
 # nor by the coordinator, which connects to this database
 sql("SELECT jobq.create_queue('u', keep_completed_count => 1)");
@@ -135,7 +135,7 @@ $node->advance_clock('5 hours');
 poll_ok(
 	$node,
 	"SELECT history_segment OPERATOR(pg_catalog.<>) '$segment'" . " FROM jobq_store.service",
-	'the coordinator does its work');
+	'the coordinator does its work among traps');
 is(sql("SELECT pg_catalog.count(*) FROM evil.traps"), '0', 'retention is not trapped');
 
 done_testing();

@@ -200,7 +200,7 @@ foreach my $calls (
 	) if $calls =~ /create_queue\('t'/;
 	is(sql_error($node, "$trapped SELECT $calls"), '', "$calls, among traps");
 }
-is(sql(q{SELECT string_agg(DISTINCT what, ' ') FROM trap.log}), '', 'nothing steps into one');
+is(sql(q{SELECT string_agg(DISTINCT what, ' ') FROM trap.log}), '', 'no call steps into a trap');
 
 # --------------------------------------- settings of databases and of roles
 
@@ -344,7 +344,7 @@ sql(    'REINDEX TABLE indexed; ANALYZE indexed; VACUUM FULL indexed; '
 all_done('what maintenance has enqueued is run');
 is( seen('indexed'),
 	'indexed mallory/mallory',
-	'what maintenance has enqueued runs as the owner of the table');
+	"jobs enqueued during maintenance run as the table's owner");
 
 # ----------------------------------------------- handlers, and what becomes of them
 
@@ -413,7 +413,7 @@ all_done('jobs with row security and triggers end');
 is(seen('rows'), 'rows 1', 'a job sees the rows of its role');
 is( sql(q{SELECT count(*), min(t), max(t) FROM seen WHERE t LIKE 'fired %'}),
 	'2|fired alice/alice|fired alice/alice',
-	'triggers run as its role, deferred ones, too');
+	'triggers of a job, even deferred ones, run as its role');
 
 # ------------------------------------------------------ ids of others' jobs
 
@@ -449,7 +449,7 @@ sql(q{SELECT jobq.grant_queue('topsecret', 'mallory', 'enqueue')}, 'alice');
 like(
 	error('mallory', "SELECT jobq.cancel($ready)"),
 	qr/permission denied for queue "topsecret"/,
-	'a role that knows the queue is told which it is');
+	'a role that may know the queue is told its name');
 
 # ---------------------------------------------------------- roles that change
 
@@ -468,7 +468,7 @@ like(error('mallory', q{SELECT jobq.create_queue('more', owner => 'temporary')})
 	qr/42501/, 'a superuser is not made an owner by its members');
 sql('ALTER ROLE temporary NOSUPERUSER');
 like(sql_error($node, 'DROP ROLE temporary'),
-	qr/2BP01/, 'a role that may use jobq is not dropped just so');
+	qr/2BP01/, 'DROP ROLE fails for a role that may use jobq');
 sql(q{REVOKE temporary FROM mallory; SELECT jobq.revoke_usage('temporary')});
 like(error('mallory', q{SELECT jobq.enqueue('temps')}),
 	qr/42501/, 'a former member has lost the queue');
@@ -490,5 +490,5 @@ is(seen('handler'), 'handler bob/bob', 'jobs run as the new owner');
 unlike(
 	log_since($node, 0),
 	qr/PANIC|TRAP:|terminated by signal|XX000/,
-	'the server has survived all of it');
+	'the server has survived all traps');
 done_testing();

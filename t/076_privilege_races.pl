@@ -264,7 +264,7 @@ foreach my $function (sort keys %races)
 	order($caller, fill_in("SELECT jobq.$call"));
 	waits($caller) or fail("$call: waits");
 	ask($holder, 'ROLLBACK');
-	unlike(answer($caller), qr/ERROR/, "$call: goes through with the privilege");
+	unlike(answer($caller), qr/ERROR/, "$call: succeeds with the privilege");
 }
 
 end_session($_) foreach ($holder, $admin, $caller);

@@ -43,21 +43,25 @@ $node->sql(
 	q{UPDATE jobq_store.schedule SET disabled_reason = 'x', enabled = false WHERE name = 'report'});
 my $all = 'mail,orders|mail,orders|report|report|paused,schedule disabled';
 
-is(seen('shop'), $all, 'the owner sees what is his');
-is(seen('monitor'), $all, 'a role that may read all sees it');
-is(seen('agent'), $all, 'a member of that role sees it');
-is(seen('apart'), '||||', 'a member that does not inherit does not see it');
+is(seen('shop'), $all, 'an owner sees its own queues');
+is(seen('monitor'), $all, "a role that may read all sees the owner's queues");
+is(seen('agent'), $all, "a member of a role that may read all sees the owner's queues");
+is(seen('apart'), '||||', 'a member that does not inherit sees no queue');
 is( $node->sql(
 		q{SET SESSION AUTHORIZATION apart; SET ROLE monitor; SELECT count(*) FROM jobq.queues}),
 	'2',
 	'a member sees it after SET ROLE');
 
 $node->sql(q{SET SESSION AUTHORIZATION shop; SELECT jobq.create_queue('new'), jobq.enqueue('new')});
-like(seen('agent'), qr/^mail,new,orders\|mail,new,orders/, 'queues made later are seen');
+like(
+	seen('agent'),
+	qr/^mail,new,orders\|mail,new,orders/,
+	'a role that may read all sees queues made later');
 like(
 	sql_error($node, q{SET SESSION AUTHORIZATION monitor; SELECT jobq.enqueue('maill')}),
 	qr/42704.*Perhaps you meant the queue "mail"/s,
 	'the closest name may be told');
+
 foreach my $call (
 	q{enqueue('mail')}, q{dequeue('mail')},
 	q{pause('mail')}, q{cancel((SELECT min(id) FROM jobq.jobs))},
@@ -76,7 +80,7 @@ is( $node->sql(
 			FROM unnest('{shop,monitor,agent,apart}'::regrole[]) AS r
 	WHERE has_function_privilege(r, 'jobq_store.may_read_all()', 'EXECUTE')}),
 	'agent monitor',
-	'it is seen in the catalogs');
+	'the catalogs show who may read all');
 $node->sql('CREATE DATABASE restored');
 my $dump = $node->basedir . '/dump.sql';
 command_ok([ $node->installed_command('pg_dump'), '-d', $node->connstr('postgres'), '-f', $dump ],
@@ -96,11 +100,11 @@ like(
 $node->sql(q{SELECT jobq.grant_usage('monitor')});
 like(seen('agent'), qr/^mail,new,orders/, 'grant_usage takes nothing away');
 $node->sql(q{SELECT jobq.revoke_usage('monitor')});
-is(seen('agent'), '||||', 'revoke_usage does');
+is(seen('agent'), '||||', 'revoke_usage takes may_read away');
 like(sql_error($node, 'SET SESSION AUTHORIZATION monitor; SELECT * FROM jobq.queues'),
 	qr/42501/, 'all of it');
 $node->sql(q{SELECT jobq.grant_usage('monitor', may_read => true); DROP OWNED BY monitor});
-is(seen('agent'), '||||', 'DROP OWNED as well');
+is(seen('agent'), '||||', 'DROP OWNED takes may_read away');
 
 # ------------------------------ a dump without one of its roles, or its queues
 
@@ -118,9 +122,9 @@ $node->sql(
 my @restore = ($node->installed_command('pg_restore'), '-d', $node->connstr('lossy'));
 command_fails([ @restore, $dump ], 'a restore without one of the roles has errors');
 is($node->sql(q{SELECT owner FROM jobq.queues WHERE queue = 'theirs'}, 'lossy'),
-	'-', 'whose queue is there, and nobody\'s');
+	'-', "the queue of a missing role is restored as nobody's");
 my $finding = q{SELECT severity || ': ' || message FROM jobq.health WHERE topic = 'lost queues'};
-is($node->sql($finding, 'lossy'), '', 'none is lost');
+is($node->sql($finding, 'lossy'), '', 'no queue is lost in the restored database');
 $node->sql('TRUNCATE jobq_store.queue', 'lossy');
 is( $node->sql($finding, 'lossy'),
 	'critical: there are jobs of 4 queues that do not exist',
@@ -130,7 +134,7 @@ is($node->sql("SELECT jobq.grant_usage('shop'); SET ROLE shop; $finding", 'lossy
 $node->sql('CREATE ROLE gone LOGIN');
 command_ok([ @restore, '--data-only', '-n', 'jobq_store', '-t', 'queue', $dump ],
 	'the queues are restored alone');
-is($node->sql($finding, 'lossy'), '', 'nothing is lost any more');
+is($node->sql($finding, 'lossy'), '', 'no queue is lost after the queues are restored');
 is($node->sql(q{SELECT jobq.start(); SELECT count(*) FROM jobq.take('theirs')}, 'lossy'),
 	"\n1", 'jobs of the given queues run');
 

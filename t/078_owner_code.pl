@@ -245,8 +245,8 @@ foreach my $sql (
 	'CREATE TEMP TABLE t (i int)')
 {
 	is(seen($sql), '42501', "$sql: refused");
-	is(seen("SELECT public.attempt_sql(\$a\$$sql\$a\$)"), '42501',
-		"$sql: also if the code goes on");
+	is(seen("SELECT public.attempt_sql(\$a\$$sql\$a\$)"),
+		'42501', "$sql: refused even if the code catches the error");
 }
 is( alice(
 		q{SELECT pg_advisory_lock(42); SELECT public.bob_sees('SELECT pg_advisory_unlock_all()');
@@ -460,7 +460,7 @@ foreach my $code ('38000', '39000', 'XX000')
 	is(run_job("SELECT public.goes_on('$code', true)"),
 		"dead 2 $code", "a discard() that was caught is not meant by an error $code of the code");
 	is(run_job("SELECT public.goes_on('$code', false)"),
-		"dead 2 $code", "nor by one of the job's own");
+		"dead 2 $code", "a discard() that was caught is not meant by a later error of the job");
 }
 
 # ------------------------------------------------------------ session-bound claims

@@ -82,7 +82,7 @@ $node->safe_psql('postgres', 'SELECT jobq.start()');
 $node->safe_psql('postgres', "SELECT jobq.enqueue('one')");
 poll_query($node, $unfinished);
 is($node->safe_psql('postgres', q{SELECT count(*) FROM jobq.workers WHERE kind = 'executor'}),
-	1, 'one executor is there');
+	1, 'one executor is running');
 my $limit = wait_limit();
 $node->safe_psql(
 	'postgres', qq{
@@ -120,7 +120,7 @@ foreach my $pair ([ 'r1', 'r2' ], [ 'r2', 'r1' ])
 		    WHERE queue = 'of $many' AND state = 'completed'},
 		seconds => 20);
 	$node->safe_psql('postgres', "SELECT jobq.enqueue('of $few')");
-	poll_ok($node, $unfinished, "$many has many jobs, $few has one: all done", seconds => 20);
+	poll_ok($node, $unfinished, "$many has many jobs, $few has one: all jobs end", seconds => 20);
 	is( $node->safe_psql(
 			'postgres', qq{
 			SELECT min(started_at) FILTER (WHERE queue = 'of $few')
@@ -308,7 +308,7 @@ poll_ok(
 	q{SELECT (SELECT count(*) FROM jobq_store.job)
 	       + (SELECT count(*) FROM jobq_store.cancel_request) = 0},
 	'nothing is left behind', seconds => 15);
-is_deeply([ unexpected_log_lines($node, $log_from) ], [], 'no warnings in the log');
+is_deeply([ unexpected_log_lines($node, $log_from) ], [], 'the log has no warnings');
 
 $node->stop;
 done_testing();

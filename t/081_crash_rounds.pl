@@ -293,7 +293,7 @@ sub check_laws
 			$laws[$i + 1]");
 		push @broken, "$laws[$i]: $n" if $n ne '0';
 	}
-	is(join("\n", @broken), '', "round $round: each order had its one end");
+	is(join("\n", @broken), '', "round $round: each order ended exactly once");
 	return;
 }
 
@@ -325,7 +325,7 @@ for my $round (1 .. $rounds)
 	ok($drained, "round $round: no job is left");
 	my $drain = time() - $produced;
 	my @complaints = grep { /ERROR|error/ } map { end_client($_) } @consumers;
-	is("@complaints", '', "round $round: the clients met with no error");
+	is("@complaints", '', "round $round: the clients had no errors");
 
 	if (!$drained)
 	{

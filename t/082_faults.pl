@@ -128,24 +128,24 @@ foreach my $how ('terminated', 'killed')
 	poll_ok(
 		$node,
 		"SELECT state IN ('ready', 'scheduled') AND attempt = 1 FROM jobq.jobs WHERE id = $bound",
-		"session $how: what was bound to it is there at once",
+		"session $how: its session-bound job is ready at once",
 		seconds => 15);
 	is( $node->sql(
 			"SELECT j.state, s.lease = $lease FROM jobq.jobs AS j
 		JOIN jobq_store.job AS s USING (id) WHERE id = $leased"),
 		'running|t',
-		"session $how: what it held by a lease is held");
+		"session $how: its lease still holds the job");
 	is($node->sql(q{SELECT count(*) FROM jobq.dequeue('leased')}),
-		'0', "session $how: and nobody else gets it");
+		'0', "session $how: no other session gets the leased job");
 	$node->sql("SELECT jobq.heartbeat($leased, $lease, extend => '1 ms')");
 	poll_ok(
 		$node,
 		"SELECT count(*) = 1 FROM jobq.dequeue('leased') WHERE id = $leased",
-		"session $how: until the lease is over");
+		"session $how: the job is ready when the lease is over");
 	like(sql_error($node, "SELECT jobq.complete($leased, $lease)"),
-		qr/JQ001/, "session $how: the old lease is worth nothing");
+		qr/JQ001/, "session $how: the old lease is not accepted");
 	like(sql_error($node, "SELECT jobq.complete($bound, $bound_lease)"),
-		qr/JQ001/, "session $how: nor is the other");
+		qr/JQ001/, "session $how: the session-bound lease is not accepted");
 	$node->sql(
 		q{SELECT jobq.drop_queue(q, force => true) FROM unnest('{leased,bound}'::text[]) AS q});
 	recovered_ok("session $how");

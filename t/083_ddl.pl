@@ -112,7 +112,7 @@ foreach my $command (
 }
 load_account_ok($node, 'DDL on the database', db => 'shop');
 is($node->sql(q{SELECT count(*) FROM jobq_store.attempt}, 'shop'),
-	'0', 'whoever was interrupted has lost no attempt');
+	'0', 'interrupted jobs have lost no attempt');
 in_time_ok('DROP DATABASE copy');
 quiet_log_ok($node, $position, 150, 'DDL on databases');
 
@@ -175,7 +175,7 @@ $blocker->query_safe('COMMIT');
 $blocker->quit;
 did_ok('a role that does not wait for locks');
 is($node->sql(q{SELECT count(*) FROM jobq.attempts WHERE queue = 'anns'}, 'shop'),
-	'0', 'it has failed no job');
+	'0', 'a lock_timeout of the role has failed no job');
 
 in_time_ok('REASSIGN OWNED BY ann TO ben', db => 'shop');
 add_jobs();
@@ -192,7 +192,7 @@ load_runs_ok($node, 'DROP FUNCTION', db => 'shop');
 $node->sql(
 	'CREATE FUNCTION work(p jsonb) RETURNS void LANGUAGE sql AS
 	  $$INSERT INTO did VALUES ($1::int)$$', 'shop');
-did_ok('the function is there again');
+did_ok('jobs run when the function exists again');
 
 # what Ann may do is gone
 in_time_ok('DROP OWNED BY ann', db => 'shop');
@@ -220,7 +220,7 @@ $node->sql(q{SELECT jobq.alter_queue('anns', owner => 'ben')}, 'shop');
 add_jobs();
 did_ok('the queue of a role that was dropped has a new owner');
 cmp_ok(scalar(() = log_since($node, $position) =~ /jobq cannot run the jobs of role/g),
-	'<=', 4, 'once for each executor that has left');
+	'<=', 4, 'the log says at most once per executor that the role cannot run jobs');
 quiet_log_ok($node, $position, 60, 'DDL on roles and functions');
 
 # ---------------------------------------------------------- jobq's tables
@@ -238,7 +238,7 @@ is( $node->sql(
 	AND (has_table_privilege(rolname, 'jobq_store.job', 'TRUNCATE')
 	  OR has_schema_privilege(rolname, 'jobq_store', 'USAGE'))}, 'shop'),
 	'0',
-	'nobody but superusers can');
+	"only superusers can truncate jobq's tables");
 
 # ------------------------------------- the extension comes and goes, under load
 
@@ -274,7 +274,7 @@ poll_ok(
 	$node,
 	q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type IN ('jobq coordinator',
 		'jobq executor')},
-	'all have left');
+	'all workers have exited');
 in_time_ok('DROP TABLESPACE two');
 
 # PostgreSQL itself says so of the row type of dequeue() and take() when it

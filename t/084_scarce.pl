@@ -192,7 +192,7 @@ SKIP:
 		$position = log_position($node);
 		fill_disk("$disk/ballast", $left);
 		ok(poll_until(sub { log_since($node, $position) =~ /No space left on device/ }),
-			"disk full, $left kB left: somebody has noticed");
+			"disk full, $left kB left: an error was logged");
 		load_place_in_vain($node) foreach 1 .. 20;
 		if ($left == 0)
 		{

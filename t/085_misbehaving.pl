@@ -72,7 +72,7 @@ if ($have_shim)
 	set_clock(86_400 + 60);
 	$asleep_since = time();
 	is( $clock->sql(q{SELECT state FROM jobq.jobs WHERE queue = 'load_h' AND finished_at IS NULL}),
-		'ready', 'clock: it is tomorrow');
+		'ready', 'clock: the job of tomorrow is ready');
 }
 
 # ---------------------------------------------- handlers that do not stop
@@ -164,7 +164,7 @@ ended_as(
 	'a handler may catch its timeout and end');
 is(kill(0, $pid), 1, 'a handler that ends keeps its process');
 is(join("\n", grep { /terminat|did not end/ } jobq_log_lines($node, $position)),
-	'', 'nobody was terminated');
+	'', 'no process was terminated');
 
 # A job that was cancelled is cancelled, whoever finds it after its process is
 # gone; here it is an executor.
@@ -206,7 +206,7 @@ poll_ok(
 	$node,
 	'SELECT last_value >= 10 FROM swallows',
 	'handlers catch what is to end them, again and again');
-load_goes_on_ok($node, 'beside them');
+load_goes_on_ok($node, 'beside stubborn jobs');
 foreach my $queue ('stubborn', 'stubborn_too')
 {
 	my ($cancelled, $late) = @stubborn{ "$queue, cancelled", "$queue, timeout" };
@@ -231,7 +231,7 @@ foreach my $name (sort keys %stubborn)
 }
 $id = $stubborn{'stubborn_once'}[0];
 $node->sql(q{SELECT setval('tries', 1000)});
-is($node->sql("SELECT jobq.retry($id)"), $id, 'one of them is tried once more');
+is($node->sql("SELECT jobq.retry($id)"), $id, 'a stubborn job is retried');
 ended_as($id, 'completed 1', 'the end of its process does not count against the job');
 ended_as(
 	$fatal,
@@ -242,7 +242,7 @@ like(
 	log_since($node, $position),
 	qr/LOG:  backoff_function of queue "stubborn_delay" did not end for job $delayed/,
 	'the log says why the process was terminated');
-load_runs_ok($node, 'after them');
+load_runs_ok($node, 'after stubborn jobs');
 load_stop($load);
 load_account_ok($node, 'stubborn jobs');
 quiet_log_ok($node, $position, 60, 'stubborn jobs');
@@ -265,7 +265,7 @@ SKIP:
 	poll_ok(
 		$clock,
 		'SELECT count(*) = 2 FROM load.effects',
-		'clock: somebody wakes up and sees that it is tomorrow',
+		'clock: the coordinator notices that it is tomorrow',
 		seconds => 90 - (time() - $asleep_since));
 	$position = log_position($clock);
 	$load = load_start($clock);

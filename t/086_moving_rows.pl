@@ -71,7 +71,7 @@ foreach my $command (@commands)
 	within(30, $command, sub { $node->sql("SET lock_timeout = '10 s'; $command") });
 	load_runs_ok($node, $command, seconds => 15);
 }
-load_goes_on_ok($node, 'each command once', seconds => 15);
+load_goes_on_ok($node, 'each command has run once', seconds => 15);
 
 # rows on the move all the time
 my $end = time() + $seconds;
@@ -112,7 +112,7 @@ quiet_log_ok($node, $position, 10, 'rows on the move');
 	$session->quit;
 	load_runs_ok($node, 'the table was locked', seconds => 30);
 	load_goes_on_ok($node, 'the table was locked', seconds => 30);
-	quiet_log_ok($node, $position, 20, 'the table was locked');
+	quiet_log_ok($node, $position, 20, 'the table of jobs was locked');
 }
 
 load_stop($load);
@@ -125,7 +125,7 @@ $node->sql(
 	UNION SELECT id FROM jobq_store.job WHERE headers ? 'schedule'});
 load_account_ok($node, 'rows that moved');
 is($node->sql(q{SELECT count(*) FROM jobq.jobs WHERE queue = 'rest' AND state = 'scheduled'}),
-	'3000', 'jobs that were not touched are there');
+	'3000', 'jobs that were not touched still exist');
 
 # the indexes have what the table has
 $node->sql(

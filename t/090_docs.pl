@@ -322,7 +322,7 @@ sub test_checklist
 		$problems{$name} = 'no such function'
 		  unless $sources =~ /^(?:#define )?$name\(/m || $name eq 'die';
 	}
-	is_deeply(\%problems, {}, "$file names what is there");
+	is_deeply(\%problems, {}, "$file names only files and functions that exist");
 	return;
 }
 

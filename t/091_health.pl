@@ -74,18 +74,18 @@ $node->sql(
 	FROM unnest('{ann,ben,cid}'::text[]) AS r;
 	SELECT jobq.create_queue('ext');
 });
-health_ok('', 'all is well');
+health_ok('', 'health has no findings at first');
 
 # ------------------------------------------------------------ the service
 
 reload('jobq.enabled', 'off');
 health_ok('critical|disabled|jobq.enabled', 'jobq.enabled is off');
 reset_setting('jobq.enabled');
-health_ok('', 'jobq.enabled is on again');
+health_ok('', 'health has no findings when jobq.enabled is on again');
 reload('jobq.databases', "'template1, other'");
 health_ok('critical|disabled|jobq.databases', 'jobq.databases has others');
 reset_setting('jobq.databases');
-health_ok('', 'jobq.databases has this database again');
+health_ok('', 'health has no findings when jobq.databases has this database again');
 $node->sql('SELECT jobq.stop()');
 health_ok('critical|stopped', 'stop()');
 $node->sql('SELECT jobq.start()');
@@ -97,9 +97,9 @@ health_ok('critical|coordinator', 'no coordinator');
 message_like(
 	'coordinator',
 	qr/^no coordinator is running.*template/,
-	'no coordinator: what may be the reason');
+	'no coordinator: the hint has possible reasons');
 $node->sql("ALTER DATABASE postgres IS_TEMPLATE false; SELECT pg_reload_conf()");
-health_ok('', 'a coordinator again');
+health_ok('', 'health has no findings when there is a coordinator again');
 
 $node->sql("UPDATE pg_extension SET extversion = '0.0.0' WHERE extname = 'jobq'");
 is( $node->sql($findings),
@@ -121,7 +121,7 @@ my $increase = qr/Increase jobq.max_workers/;
 message_like(
 	'worker slots',
 	qr/2 workers of the server are busy, \d of them with jobs of role "\w+" # $increase/,
-	'jobq.max_workers is used up: what to do');
+	'jobq.max_workers is used up: the hint');
 
 # more are allowed, but other processes have all slots
 reload('max_parallel_workers_per_gather', '0');
@@ -150,9 +150,9 @@ health_ok('warning|worker slots|max_worker_processes', 'max_worker_processes is 
 message_like(
 	'worker slots',
 	qr/all 8 are in use # Increase max_worker_processes/,
-	'max_worker_processes is used up: what to do');
+	'max_worker_processes is used up: the hint');
 $node->sql("DROP DATABASE $_") foreach @others;
-health_ok('', 'there is room again');
+health_ok('', 'health has no findings when worker slots are free again');
 $node->sql('SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE finished_at IS NULL');
 poll_ok($node, 'SELECT count(*) = 0 FROM jobq_store.job', 'the long jobs are cancelled');
 
@@ -167,7 +167,7 @@ health_ok('critical|not worked|ann warning|not worked|ext', 'jobs that nobody ru
 is( $node->sql(
 		"SELECT string_agg(topic || ' ' || object, ',') FROM jobq.health WHERE since < now()"),
 	'not worked ann,not worked ext',
-	'jobs that nobody runs: since when');
+	'jobs that nobody runs: the time since when');
 
 # each role sees what concerns its queues
 is($node->sql("SET ROLE ann; $findings"), 'critical|not worked|ann', 'the owner sees it');
@@ -178,9 +178,9 @@ poll_ok($node,
 	q{SELECT count(*) = 1 FROM jobq.workers WHERE kind = 'executor' AND state = 'running'},
 	'the job runs');
 $node->sql("SELECT jobq.delete(id) FROM jobq.jobs WHERE queue = 'ext'");
-health_ok('', 'no job waits any more');
+health_ok('', 'health has no findings when no job waits');
 $node->sql(q{SELECT count(jobq.enqueue('ann', '600')) FROM generate_series(1, 3)});
-poll_ok($node, $busy, 'all workers have one');
+poll_ok($node, $busy, 'all workers are busy');
 $node->advance_clock('6 minutes');
 health_ok('info|backlog|ann', 'there are more jobs than workers');
 $node->sql('SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE finished_at IS NULL');
@@ -205,17 +205,17 @@ is( $node->sql(
 			"SELECT h.since = s.next_run AND s.next_run < now() + interval '26 hours'"
 		  . " FROM jobq.health AS h JOIN jobq.schedules AS s ON s.name = h.object"),
 	't',
-	'a schedule is late: since when');
+	'a schedule is late: the time since when');
 is($node->sql("SET ROLE ben; $findings"), 'critical|stopped', 'another role does not see it');
 $node->sql('SELECT jobq.start()');
-health_ok('', 'it has run');
+health_ok('', 'health has no findings when the late schedule has run');
 
 $node->sql(
 	q{SET SESSION AUTHORIZATION ben;
 	SELECT jobq.schedule('slow', '0 0 * * *', 'SELECT pg_sleep(600)', overlap => 'queue');
 	SELECT jobq.run_schedule('slow')});
 $node->advance_clock('25 hours');
-health_ok('info|schedule waits|slow', 'a run waits for the one before');
+health_ok('info|schedule waits|slow', 'a run waits for the previous one');
 is($node->sql("SET ROLE ben; $findings"), 'info|schedule waits|slow', 'its owner sees it');
 $node->sql(
 	q{SELECT jobq.unschedule('slow'), count(jobq.cancel(id)) FROM jobq.jobs
@@ -229,9 +229,12 @@ $node->sql(
 $node->sql(q{SELECT jobq.alter_queue('cid', owner => 'ben')});
 $node->advance_clock('25 hours');
 health_ok('warning|schedule disabled|revoked', 'a schedule was disabled');
-message_like('schedule disabled', qr/was disabled: .*privilege/, 'a schedule was disabled: why');
+message_like(
+	'schedule disabled',
+	qr/was disabled: .*privilege/,
+	'a schedule was disabled: the reason');
 $node->sql("SELECT jobq.unschedule('revoked'), jobq.unschedule('daily')");
-health_ok('', 'no schedule any more');
+health_ok('', 'health has no findings when the schedule is gone');
 
 # ------------------------------------------------- what holds the horizon
 
@@ -262,8 +265,9 @@ everybody_sees('horizon', "pid $pid", 'an old snapshot');
 message_like(
 	'horizon',
 	qr/role "postgres", application "holder", idle in transaction, keeps dead rows/,
-	'an old snapshot: whose it is');
-is($node->sql("SELECT since < now() FROM jobq.health"), 't', 'an old snapshot: since when');
+	'an old snapshot: the session');
+is($node->sql("SELECT since < now() FROM jobq.health"), 't',
+	'an old snapshot: the time since when');
 $session->query_safe('ROLLBACK');
 
 # of one's own
@@ -272,20 +276,26 @@ my $own = $node->background_psql('postgres', extra_params => [ '-U', 'ben' ]);
 my $own_pid = $own->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT pg_backend_pid()');
 is($node->sql("SET ROLE ben; $findings"), "warning|horizon|pid $own_pid", 'one\'s own is told');
 $own->quit;
-health_ok('', 'they are gone');
+health_ok('', 'health has no findings when the old snapshots are gone');
 
 $node->sql(q{BEGIN; SELECT jobq.enqueue('ext'); PREPARE TRANSACTION 'with jobs'});
 health_ok('warning|prepared transaction|with jobs', 'a prepared transaction');
-message_like('prepared transaction', qr/holds jobs, and keeps dead rows/, 'it has jobs');
+message_like(
+	'prepared transaction',
+	qr/holds jobs, and keeps dead rows/,
+	'a prepared transaction: the message says that it holds jobs');
 is( $node->sql("SET ROLE ben; $findings"),
 	'warning|prepared transaction',
 	'others are told no names');
 $node->sql("ROLLBACK PREPARED 'with jobs'");
 $node->sql(q{BEGIN; CREATE TABLE t (); PREPARE TRANSACTION 'without'});
-health_ok('warning|prepared transaction|without', 'another one');
-message_like('prepared transaction', qr/is prepared, and keeps dead rows/, 'it has no jobs');
+health_ok('warning|prepared transaction|without', 'a prepared transaction without jobs');
+message_like(
+	'prepared transaction',
+	qr/is prepared, and keeps dead rows/,
+	'a prepared transaction without jobs: the message');
 $node->sql("ROLLBACK PREPARED 'without'");
-health_ok('', 'they are gone');
+health_ok('', 'health has no findings when the prepared transactions are gone');
 
 # a standby with feedback through a slot, and without
 sub advance_xids
@@ -303,7 +313,7 @@ $standby->append_conf('postgresql.conf',
 	"hot_standby_feedback = on\nwal_receiver_status_interval = 1s");
 $standby->start;
 $node->wait_for_catchup($standby);
-health_ok('info|standby', 'a standby says what it is', on => $standby);
+health_ok('info|standby', 'a standby is a finding', on => $standby);
 my $reader = $standby->background_psql('postgres');
 $reader->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM jobq.jobs');
 poll_ok(
@@ -315,19 +325,22 @@ everybody_sees('horizon', 'standby standby', 'a standby\'s query');
 message_like(
 	'horizon',
 	qr/^a standby \(pid \d+, application "standby"\)/,
-	'an old snapshot of a standby: whose it is');
+	'an old snapshot of a standby: the message names it');
 
 $node->sql("SELECT pg_create_physical_replication_slot('slot')");
 $standby->append_conf('postgresql.conf', "primary_slot_name = 'slot'");
 $standby->reload;
 poll_ok($node, 'SELECT xmin IS NOT NULL FROM pg_replication_slots', 'feedback by a slot');
 health_ok('warning|horizon|slot slot', 'a standby\'s query, by a slot');
-message_like('horizon', qr/^an active replication slot "slot"/, 'it is active');
+message_like(
+	'horizon',
+	qr/^an active replication slot "slot"/,
+	"a standby's query, by a slot: the message says that the slot is active");
 $reader->quit;
 $standby->stop('immediate');
 poll_ok($node, 'SELECT NOT active FROM pg_replication_slots', 'the standby is gone');
 everybody_sees('horizon', 'slot slot', 'the slot is still there');
-message_like('horizon', qr/^an inactive replication slot/, 'it is not active');
+message_like('horizon', qr/^an inactive replication slot/, 'an inactive slot: the message says so');
 $node->sql("SELECT pg_drop_replication_slot('slot')");
 health_ok('', 'the slot is gone');
 
@@ -335,7 +348,8 @@ health_ok('', 'the slot is gone');
 
 # somebody has locks, but neither a snapshot nor a transaction id
 $node->sql(q{SELECT jobq.enqueue('ann', '0')});
-poll_ok($node, 'SELECT count(*) > 0 FROM jobq_store.history', 'there is history');
+poll_ok($node, 'SELECT count(*) > 0 FROM jobq_store.history',
+	'the old segment of history has rows');
 $session->query_safe('BEGIN; LOCK TABLE jobq_store.history IN ACCESS SHARE MODE');
 $node->advance_clock('30 days');
 health_ok("warning|history|pid $pid", 'a segment of history cannot be emptied');
@@ -348,15 +362,13 @@ $session->quit;
 
 $node->sql(q{SELECT count(jobq.enqueue('ext')) FROM generate_series(1, 20000)});
 is($node->sql(q{SELECT count(*) FROM jobq.dequeue('ext', 2000, lease => '50 min')}),
-	'2000', 'many leases');
-health_ok('', 'there is room for them');
+	'2000', '2000 jobs are leased');
+health_ok('', 'health has no findings with 2000 leases');
 is($node->sql(q{SELECT count(*) FROM jobq.dequeue('ext', 10000, lease => '50 min')}),
-	'10000', 'more leases');
+	'10000', '10000 more jobs are leased');
 health_ok('warning|shared memory|leases', 'no room for all leases');
-message_like(
-	'shared memory',
-	qr/# Increase jobq.shared_memory/,
-	'no room for all queues: what to do');
+message_like('shared memory', qr/# Increase jobq.shared_memory/,
+	'no room for all leases: the hint');
 $node->sql(
 	q{SELECT jobq.drop_queue('ext', force => true);
 	SELECT count(jobq.create_queue('many_' || n)) FROM generate_series(1, 5000) AS n});
@@ -364,11 +376,11 @@ health_ok('warning|shared memory|queues', 'no room for all queues');
 message_like(
 	'shared memory',
 	qr/no room for \d+ queues.*# Increase jobq.shared_memory/,
-	'and what to do');
+	'no room for all queues: the hint');
 message_like(
 	'shared memory',
 	qr/role "postgres" has \d+ of the \d+ entries/,
-	'no room for all queues: whose they are');
+	'no room for all queues: the role with most entries');
 is($node->sql("SET ROLE ben; $findings"), '', 'a role whose own queues have room is not told');
 
 $node->stop;

@@ -48,7 +48,7 @@ $node->reload;
 poll_ok(
 	$node,
 	"SELECT count(*) = 0 FROM jobq.health WHERE topic = 'disabled'",
-	'that is right',
+	'the quoted command of the hint works',
 	db => 'MyDb');
 
 # One cause, one row
@@ -63,33 +63,37 @@ $node->sql(
 is(findings('owner'), 'warning q1', 'five queues of a role that may not connect');
 is( hint('owner'),
 	'Use GRANT CONNECT ON DATABASE postgres TO shut.',
-	'a role that may not connect: what to do');
+	'a role that may not connect: the hint');
 $node->sql("SELECT jobq.enqueue('q3')");
-is(findings('owner'), "critical q3\nwarning q1", 'jobs wait in one');
+is(findings('owner'), "critical q3\nwarning q1", 'a queue in which jobs wait is critical');
 $node->sql('GRANT CONNECT ON DATABASE postgres TO shut');
-is(findings('owner'), '', 'all is well again');
+is(findings('owner'), '', 'no finding is left when the role may connect');
 
 # Logical replication
 $node->sql('CREATE PUBLICATION everything FOR ALL TABLES');
-is(findings('logical replication'), 'info everything', 'all tables');
+is(findings('logical replication'), 'info everything', 'a publication for all tables is a finding');
 $node->sql('CREATE PUBLICATION one FOR TABLE jobq_store.job');
 $node->sql('CREATE PUBLICATION schema_of_it FOR TABLES IN SCHEMA jobq_store');
 $node->sql('CREATE TABLE mine (a int); CREATE PUBLICATION other FOR TABLE mine');
 is( findings('logical replication'),
 	"info everything\nwarning one\nwarning schema_of_it",
-	'tables of jobq, and not those of an application');
+	"publications of jobq's tables are findings, those of an application are not");
 $node->sql("CREATE PUBLICATION copy FOR TABLE jobq_store.attempt", 'MyDb');
 my $source = $node->connstr('MyDb');
 $node->sql("SELECT pg_create_logical_replication_slot('copy', 'pgoutput')", 'MyDb');
 $node->sql("CREATE SUBSCRIPTION copy CONNECTION \$\$$source\$\$ PUBLICATION copy"
 	  . " WITH (create_slot = false, copy_data = false)");
-like(findings('logical replication'), qr/^critical copy$/m, 'a subscription');
+like(
+	findings('logical replication'),
+	qr/^critical copy$/m,
+	"a subscription to jobq's tables is critical");
 $node->sql('ALTER SUBSCRIPTION copy DISABLE');
 $node->sql('ALTER SUBSCRIPTION copy SET (slot_name = NONE)');
 $node->sql('DROP SUBSCRIPTION copy');
 $node->sql("SELECT pg_drop_replication_slot('copy')", 'MyDb');
 $node->sql('DROP PUBLICATION everything, one, schema_of_it, other');
-is(findings('logical replication'), '', 'none any more');
+is(findings('logical replication'), '',
+	'no finding is left without publications and subscriptions');
 
 # Names of what is missing
 $node->sql('ALTER TABLE jobq_store.job RENAME TO work');
@@ -110,7 +114,8 @@ like(
 	qr/55000: schema "jobq_store" of extension "jobq" does not exist/,
 	'the schema');
 $node->sql('ALTER SCHEMA other RENAME TO jobq_store');
-like($node->sql("SELECT jobq.enqueue('q1')"), qr/^\d+$/, 'all is well again');
+like($node->sql("SELECT jobq.enqueue('q1')"),
+	qr/^\d+$/, 'no finding is left when all names exist again');
 
 # in the log, too, when the coordinator has something to do with it
 my $position = -s $node->logfile;
@@ -127,7 +132,7 @@ $node->sql('ALTER TABLE jobq_store.other RENAME TO attempt');
 poll_ok(
 	$node,
 	"SELECT state = 'ready' FROM jobq.jobs WHERE queue = 'leased'",
-	'all goes on when the table is there again');
+	'jobs run when the table exists again');
 
 # Synchronous replication that hangs
 $node->append_conf('postgresql.conf', "synchronous_standby_names = 'gone'");
@@ -138,14 +143,14 @@ poll_ok(
 	$node,
 	"SELECT severity || ' ' || object FROM jobq.health"
 	  . " WHERE topic = 'synchronous replication'",
-	'it is named',
+	'a commit that waits for a standby is a finding',
 	expected => 'critical synchronous_standby_names');
 $node->append_conf('postgresql.conf', "synchronous_standby_names = ''");
 $node->reload;
 poll_ok(
 	$node,
 	"SELECT count(*) FROM jobq.health WHERE topic = 'synchronous replication'",
-	'replication goes on: nothing is named',
+	'no finding is left when replication works',
 	expected => '0');
 $stuck->quit;
 

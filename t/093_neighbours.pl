@@ -57,11 +57,11 @@ foreach my $libraries ($other ? ('pg_stat_statements,jobq', 'jobq,pg_stat_statem
 					AND calls = 1}
 			),
 			'1',
-			"$libraries: and is counted");
+			"$libraries: COMMIT PREPARED is counted");
 	}
 }
 is(join("\n", unexpected_log_lines($node, 0, qr/terminating background worker/)),
-	'', 'nobody is in the way of the other');
+	'', 'the libraries do not disturb each other');
 
 # ----------------------------------------------------- what the processes show
 
@@ -93,12 +93,12 @@ is( $node->sql(
 		q{SELECT concat_ws(' ', usename, application_name, state, query) FROM pg_stat_activity
 		WHERE backend_type = 'jobq executor'}),
 	'postgres jobq executor active public.loud(jsonb)',
-	'pg_stat_activity has who runs what');
+	'pg_stat_activity shows which process runs what');
 my $pid = $node->sql(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'jobq executor'});
 SKIP:
 {
 	open(my $fh, '<', "/proc/$pid/cmdline") or skip 'there is no /proc', 1;
-	like(<$fh>, qr/jobq executor.*loud/, 'ps has who runs what');
+	like(<$fh>, qr/jobq executor.*loud/, 'ps shows which process runs what');
 	close($fh);
 }
 $gate->quit;
@@ -106,7 +106,7 @@ poll_ok($node, "SELECT state = 'completed' FROM jobq.jobs WHERE id = $id", 'the 
 like(
 	log_since($node, $position),
 	qr/WARNING:  here I am\n.*CONTEXT:  .*job $id of queue "loud"/s,
-	'the log has which job has said something');
+	'the log names the job of a message');
 
 # a payload is neither in the log nor in pg_stat_activity
 $gate = $node->background_psql('postgres');
@@ -183,7 +183,8 @@ foreach my $type (@types)
 	cmp_ok($grown, '<', 50_000, "$type: takes no more memory after some thousand jobs");
 	note("$type: $before{$type} bytes, $grown more");
 }
-is(join(' ', map { worker_pids($node, $_) } @types), $same, 'the processes are the same');
+is(join(' ', map { worker_pids($node, $_) } @types),
+	$same, 'the processes were not replaced meanwhile');
 $node->sql(q{SELECT jobq.unschedule('seconds')});
 
 # ------------------------------------------------------- databases of no concern
@@ -208,7 +209,7 @@ poll_ok(
 	'a database that takes connections again is served',
 	expected => 'closed open postgres');
 is(join("\n", grep { !/terminating/ } unexpected_log_lines($node, $position)),
-	'', 'nobody has tried in vain');
+	'', 'no worker has failed to connect');
 
 # ------------------------------------------------------------ the install script
 
@@ -217,7 +218,7 @@ $node->sql('CREATE SCHEMA jobq; CREATE TABLE jobq.mine (n int)', 'empty');
 like(
 	sql_error($node, 'CREATE EXTENSION jobq', 'empty'),
 	qr/ERROR:  42P06/,
-	'CREATE EXTENSION does not take a schema that is there');
+	'CREATE EXTENSION does not take over an existing schema');
 is($node->sql(q{SELECT count(*) FROM pg_extension WHERE extname = 'jobq'}, 'empty'),
 	'0', 'a refused CREATE EXTENSION leaves nothing');
 is( $node->sql(
@@ -225,7 +226,7 @@ is( $node->sql(
 			FROM pg_available_extension_versions
 		WHERE name = 'jobq'}),
 	't f f pg_catalog',
-	'it is for superusers, and stays where it is');
+	'the extension is for superusers, and not relocatable');
 my ($installed) = glob($node->config_data('--sharedir') . '/extension/jobq--*.sql');
 like(
 	slurp_file($installed),
@@ -236,6 +237,6 @@ $script =~ s/--.*//g;
 unlike(
 	$script,
 	qr/CREATE\s+OR\s+REPLACE|IF\s+NOT\s+EXISTS|SECURITY\s+DEFINER|\bEXECUTE\s+format/i,
-	'its script replaces nothing, and lends nobody a right');
+	'the install script replaces nothing and has no SECURITY DEFINER');
 
 done_testing();

@@ -143,7 +143,7 @@ $node->sql(q{SELECT jobq.pause('many1'), jobq.pause('many2'), jobq.drop_queue('m
 is(read_by_enqueue('alice1'), '0', 'queues of others were changed: nothing is read again');
 $node->sql(q{SELECT jobq.pause('tally')});
 my $rows = read_by_enqueue('tally');
-ok($rows > 0 && $rows <= 3, 'its own was changed: it is read again, and nothing else');
+ok($rows > 0 && $rows <= 3, "the role's own queue was changed: only that is read again");
 
 # More queues than there is room for in the log of changes.
 $node->sql(

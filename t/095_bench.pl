@@ -25,9 +25,9 @@ cmp_ok(scalar(@scenarios), '>=', 12, 'there are scenarios');
 
 my ($out, $err);
 ok(IPC::Run::run([ $run, '--check', '--here', '--output', $output ], '>', \$out, '2>', \$err),
-	'all of them run')
+	'all scenarios run')
   or diag("$out$err");
-is($err, '', 'without a word on stderr');
+is($err, '', 'bench/run prints nothing on stderr');
 
 my %rows;
 my @columns;

@@ -111,7 +111,7 @@ sub test_pgbouncer
 	is($query->("SELECT jobq.complete($id, $lease)"), '', 'a claim belongs to no session');
 	is($query->("SELECT state FROM jobq.jobs WHERE id = $id"), 'completed', 'the job is completed');
 	is($query->(q{SELECT jobq.listen('pooled')}),
-		'', 'listen succeeds, though it is of no use there');
+		'', 'listen succeeds through a pooler, without effect');
 	$pooler->signal('INT');
 	$pooler->finish;
 	return;

@@ -193,7 +193,7 @@ poll_query(
 );
 $session->query_safe('COMMIT');
 $session->quit;
-is(fate($id), $dead, 'terminated when its code is through, and not committed: the attempt counts');
+is(fate($id), $dead, 'terminated between the end of its code and the commit: the attempt counts');
 
 # ------------------------------------------------- another life of the same job
 
@@ -207,7 +207,7 @@ $node->sql(qq{SELECT jobq.cancel($id); SELECT jobq.retry($id, 'false')});
 enable('on');
 is( fate($id),
 	'completed 1, runs: 2',
-	'the job is cancelled and tried again: the attempt of old does not count for it');
+	'the job is cancelled and retried: its earlier attempt does not count');
 ok(poll_until(sub { return !notes() }), 'no note is left');
 
 # ------------------------------------------------------------- once only
@@ -248,10 +248,12 @@ poll_ok(
 	q{SELECT count(*) = 1 FROM jobq.health WHERE topic = 'stuck' AND object = 'commits'
 		AND message ~ ('which has run a job, waits for a lock '
 			|| 'held by the transaction of pid \d+ ')},
-	'a job is through, and its row is locked: health says by whom');
+	'a job has ended and its row is locked: health says by whom');
 $session->query_safe('COMMIT');
 $session->quit;
-is(fate($id), 'completed 1, runs: 0', 'it is recorded when that transaction has ended');
+is( fate($id),
+	'completed 1, runs: 0',
+	"the job's end is recorded when the locking transaction has ended");
 
 $node->stop;
 done_testing();

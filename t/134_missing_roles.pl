@@ -92,7 +92,7 @@ is( $old->safe_psql(
 		'shop', q{SELECT string_agg(q.name || ' ' || q.owner::text, ', ' ORDER BY q.name)
 		FROM jobq_store.queue AS q WHERE q.name LIKE '%dead%'}),
 	'q_dead -, q_dead_too -, run:dead -',
-	'original: who was dropped is nobody');
+	'original: a dropped role is nobody');
 
 # ------------------------------------------------------- the other cluster
 
@@ -119,12 +119,13 @@ run_ok(
 	'restored by psql', $new, 'psql', '-X', '-q', '-v',
 	'ON_ERROR_STOP=1', '-o', "$dir/out", '-f', "$dir/plain.sql", 'plain');
 is($new->safe_psql('plain', $owners),
-	$expected, 'plain dump: what belonged to the missing is nobody\'s');
+	$expected, "plain dump: what belonged to missing roles is nobody's");
 
 run_ok('pg_dump -Fc', $old, 'pg_dump', '--no-acl', '-Fc', '-f', "$dir/custom", 'shop');
 $new->safe_psql('postgres', 'CREATE DATABASE shop');
 run_ok('pg_restore', $new, 'pg_restore', '-e', '-j', 2, '-d', 'shop', "$dir/custom");
-is($new->safe_psql('shop', $owners), $expected, 'custom dump: the same');
+is($new->safe_psql('shop', $owners),
+	$expected, "custom dump: what belonged to missing roles is nobody's");
 
 # ---------------------------------------------------------- what is nobody's
 
@@ -145,8 +146,7 @@ $new->safe_psql(
 	SELECT jobq.create_queue('last', 'app.handle(jsonb)', owner => 'after'), jobq.enqueue('last',
 		'["last"]')}
 );
-poll_ok($new, q{SELECT count(*) = 5 FROM app.log}, 'jobs of roles that are there run',
-	db => 'shop');
+poll_ok($new, q{SELECT count(*) = 5 FROM app.log}, 'jobs of existing roles run', db => 'shop');
 poll_ok(
 	$new,
 	q{SELECT count(*) = 2 FROM jobq.schedules WHERE disabled_reason = 'its owner does not exist'},
@@ -154,7 +154,7 @@ poll_ok(
 	db => 'shop');
 is( $new->safe_psql('shop', q{SELECT what, role FROM app.log ORDER BY role, what}),
 	qq{job|-\njob|123\njob|We"ird\njob|after\nlast|after},
-	'each as its queue\'s owner, and nobody\'s do not');
+	"jobs run as their queue's owner, and those of nobody's queues do not run");
 is( $new->safe_psql('shop', "$ownerless AND severity = 'critical'"),
 	join("\n", map { "critical|owner|$_" } qw(q_dead q_dead_too q_missing run:dead)),
 	'health says that jobs wait');
@@ -168,7 +168,7 @@ like(
 like(
 	sql_error($new, q{SELECT jobq.alter_queue('q_dead', handler => 'app.handle(jsonb)')}, 'shop'),
 	qr/42704: queue "q_dead" has no owner.*HINT:.*owner => /s,
-	'an owner comes first');
+	'a queue of nobody gets no handler before it has an owner');
 like(
 	sql_error($new, q{SET ROLE after; SELECT jobq.alter_queue('q_dead', owner => 'after')}, 'shop'),
 	qr/42704|42501/,
@@ -179,7 +179,7 @@ is( $new->safe_psql(
 			WHERE owner = 0}
 	),
 	'4|4',
-	'a superuser may manage them');
+	"a superuser may manage nobody's queues");
 
 $new->safe_psql(
 	'shop', q{
@@ -199,8 +199,8 @@ is( $new->safe_psql(
 			WHERE role IN ('missing', 'after')}
 	),
 	'after,after,after,missing',
-	'jobs run as the role that the owner is');
-is($new->safe_psql('shop', $ownerless), '', 'health is content');
+	'jobs run as the new owners of their queues');
+is($new->safe_psql('shop', $ownerless), '', 'health has no findings when all queues have owners');
 is( $new->safe_psql(
 		'shop',
 		q{ALTER ROLE after RENAME TO at_last; SELECT owner FROM jobq.queues WHERE queue = 'plain'}),

@@ -50,7 +50,7 @@ foreach my $call (
 {
 	my $error = sql_error($node, "SET ROLE mallory; SELECT jobq.$call");
 	like($error, qr/42501|55000/, "refused: $call");
-	unlike($error, qr/unspeakable/, 'without the name');
+	unlike($error, qr/unspeakable/, "the error does not have the queue's name");
 }
 
 # what is stored for later
@@ -66,7 +66,7 @@ like(
 	$said,
 	qr/role "mallory" has no privilege to enqueue into its queue/,
 	'the schedule says why it is disabled');
-unlike($said, qr/unspeakable/, 'without the name');
+unlike($said, qr/unspeakable/, "the reason does not have the queue's name");
 
 # a worker that is at a job of a queue that was given away meanwhile
 $node->sql(

@@ -24,18 +24,18 @@ foreach my $queue (@queues)
 	($held{$queue}) = $node->sql("SELECT id || ', ' || lease FROM jobq.dequeue('$queue')");
 }
 is($node->sql("SELECT jobq.heartbeat($held{extended}, extend => '1 hour')"),
-	't', 'a heartbeat that asks for more than the timeout');
+	't', 'a heartbeat does not extend the lease past the timeout');
 
 # Not told by the coordinator yet: the row says it
 $node->advance_clock('61 s');
 foreach my $queue (@queues)
 {
 	my ($ret, $out, $err) = $node->psql('postgres', "SELECT jobq.complete($held{$queue})");
-	like($err, qr/the lease is lost/, "$queue: too late");
+	like($err, qr/the lease is lost/, "$queue: complete() fails after the timeout");
 	like(
 		$err,
 		qr/keep a lease from running out before the job's timeout/,
-		"$queue: the hint does not promise more than there is");
+		"$queue: the hint does not promise more than the timeout allows");
 }
 poll_ok($node, 'SELECT count(*) = 5 FROM jobq.attempts', 'the attempts have ended');
 
@@ -56,11 +56,11 @@ foreach my $queue (@queues)
 			"SELECT outcome, sqlstate, error, detail, hint FROM jobq.attempts
 			 WHERE queue = '$queue'"),
 		$outcome{$queue},
-		"$queue: how the attempt has ended");
+		"$queue: the attempt has timed out");
 }
 is($node->sql(q{SELECT state, sqlstate FROM jobq.jobs WHERE queue = 'dead'}),
 	'dead|57014', 'the last attempt');
 is($node->sql(q{SELECT count(*) FROM jobq.dequeue_any('{capped,extended,short,plain}', 10)}),
-	4, 'the others may be claimed at once');
+	4, 'jobs with attempts left can be claimed at once');
 
 done_testing();

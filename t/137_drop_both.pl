@@ -40,14 +40,14 @@ my $other = start_order($node, q{SELECT jobq.drop_queue('deaths', force => true)
 poll_ok(
 	$node,
 	q{SELECT count(*) = 0 FROM jobq.queues WHERE queue = 'deaths'},
-	'a third one drops the queue of deaths, and waits for nobody');
+	'a third session drops the on_dead queue without waiting');
 $node->sql('INSERT INTO go DEFAULT VALUES');
 my $said = last_answer($worker);
 like($said, qr/^dead$/m, 'the job is dead');
 unlike($said, qr/ERROR/, 'the death was reported to no queue');
-unlike(last_answer($dropper), qr/ERROR/, 'its queue is dropped');
-unlike(last_answer($other), qr/ERROR/, 'the queue of deaths is dropped');
-is($node->sql(q{SELECT count(*) FROM jobq_store.queue}), '0', 'both are gone');
+unlike(last_answer($dropper), qr/ERROR/, "the job's queue is dropped");
+unlike(last_answer($other), qr/ERROR/, 'the on_dead queue is dropped');
+is($node->sql(q{SELECT count(*) FROM jobq_store.queue}), '0', 'both queues are gone');
 is( $node->sql(
 		q{SELECT (SELECT count(*) FROM jobq_store.job) + (SELECT count(*) FROM jobq_store.history)}
 	),

@@ -21,7 +21,7 @@ like(
 	$node->sql(
 		q{SELECT message FROM jobq.health WHERE topic = 'shared memory' AND object = 'queues'}),
 	qr/no room for \d+ queues/,
-	'there is no room');
+	'shared memory has no room for the queue');
 
 # Reads from a session until it has been notified; returns the channels.
 sub channels
@@ -46,7 +46,7 @@ $node->sql(q{SELECT jobq.enqueue('mine', delay => '300 ms')});
 is(channels($listener), 'jobq.mine', 'a listener is notified of a job that becomes due');
 $node->sql(q{SELECT count(jobq.complete(id, lease)) FROM jobq.dequeue('mine')});
 $node->sql(q{SELECT jobq.enqueue('silent'); SELECT jobq.enqueue('mine')});
-is(channels($listener), 'jobq.mine', 'not where the queue has notifications turned off');
+is(channels($listener), 'jobq.mine', 'no listener is notified of a queue with notify off');
 $node->sql(q{SELECT count(jobq.complete(id, lease)) FROM jobq.dequeue_any('{mine,silent}', 2)});
 $node->sql(q{SELECT jobq.pause('mine'); SELECT jobq.enqueue('mine')});
 $node->sql(q{SELECT jobq.resume('mine')});
@@ -65,7 +65,7 @@ foreach my $round (1 .. 8)
 		$node,
 		q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Extension'
 			AND query LIKE 'CALL%'},
-		"round $round: it waits");
+		"round $round: a session waits");
 	my $began = time();
 	$node->sql(q{SELECT jobq.enqueue('other')});
 	$waiter->query_until(qr/over $round/, '');

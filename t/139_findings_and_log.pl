@@ -52,19 +52,20 @@ poll_ok(
 	'a job runs elsewhere',
 	db => 'other');
 $node->sql(q{SELECT jobq.enqueue('work', '0')});
-poll_ok($node, finding('worker slots'), 'a finding at once',
-	expected => 'warning|jobq.max_workers_per_role|jobs are waiting, but role "carol" already has its'
+poll_ok($node, finding('worker slots'), 'health says at once that all workers of a role are busy',
+	expected =>
+	  'warning|jobq.max_workers_per_role|jobs are waiting, but role "carol" already has its'
 	  . ' maximum number of workers, all in other databases: 1');
 is( $node->sql(q{SELECT hint FROM jobq.health WHERE topic = 'worker slots'}),
 	'Increase jobq.max_workers_per_role and reload the configuration.',
-	'all workers of a role are busy: what to do');
+	'all workers of a role are busy: the hint');
 $node->sql(
 	'CREATE ROLE dave LOGIN IN ROLE pg_read_all_settings; SELECT jobq.grant_usage($$dave$$)');
 unlike($node->sql(q{SET ROLE dave; SELECT message FROM jobq.health WHERE topic = 'worker slots'}),
 	qr/carol/, 'others are not told who');
 $node->append_conf('postgresql.conf', 'jobq.max_workers_per_role = 2');
 $node->reload;
-poll_ok($node, q{SELECT count(*) = 0 FROM jobq_store.job}, 'that is right: the job runs');
+poll_ok($node, q{SELECT count(*) = 0 FROM jobq_store.job}, 'the job runs with a higher limit');
 is($node->sql(finding('worker slots')), '', 'the finding goes when the job runs');
 $node->sql("SELECT jobq.cancel($long)", 'other');
 
@@ -79,7 +80,7 @@ my $id =
 my $pid = $locker->query_safe("SELECT pg_backend_pid()");
 $locker->query_safe("BEGIN; SELECT jobq.set_priority($id, 3)");
 $node->sql(q{SELECT jobq.resume('quick')});
-is($node->sql(finding('late')), '', 'nothing is said at once');
+is($node->sql(finding('late')), '', 'a locked job is not late at once');
 poll_ok(
 	$node,
 	"SELECT message ~ ('^job $id is ready but locked by the transaction of pid $pid '
@@ -101,9 +102,9 @@ poll_ok(
 	"SELECT message ~ 'job $id is ready but locked by prepared transaction .forgotten.'
 		AND hint ~ '^Use COMMIT PREPARED'"
 	  . " FROM jobq.health WHERE topic = 'late'",
-	'a prepared one is named');
+	'the finding names a prepared transaction');
 $node->sql(q{COMMIT PREPARED 'forgotten'});
-poll_ok($node, q{SELECT count(*) = 0 FROM jobq_store.job}, 'that is right');
+poll_ok($node, q{SELECT count(*) = 0 FROM jobq_store.job}, 'the job runs after COMMIT PREPARED');
 
 # a job that runs for long is not late
 my $runs = $node->sql(
@@ -113,7 +114,7 @@ poll_ok(
 	$node,
 	"SELECT count(*) = 1 FROM jobq.workers WHERE job_id = $runs AND since < now() - interval '6 s'",
 	'a job runs');
-is($node->sql(finding('late')), '', 'what an executor runs is not late');
+is($node->sql(finding('late')), '', 'a job that an executor runs is not late');
 $node->sql(q{ALTER SYSTEM SET jobq.health_transaction_age = '1s'; SELECT pg_reload_conf()});
 poll_ok(
 	$node,
@@ -152,14 +153,14 @@ my ($reads) = $node->sql(
 	q{BEGIN; SELECT count(*) FROM jobq.health;
 	SELECT idx_scan FROM pg_stat_xact_all_tables WHERE relid = 'jobq_store.queue'::regclass; COMMIT}
 ) =~ /(\d+)\s*$/;
-cmp_ok($reads, '<', 20, 'an administrator has no queue read of which there is nothing to say');
+cmp_ok($reads, '<', 20, 'queues without findings are not read for an administrator');
 $node->sql(q{ALTER FUNCTION quick(jsonb) RENAME TO slow});
 is( $node->sql(
 		q{SELECT count(*) FROM jobq.health WHERE topic = 'handler'
 			AND message ~ 'quick.jsonb. does not exist'}
 	),
 	'100',
-	'those with a handler that is gone are named');
+	'health names queues whose handler is gone');
 is( $node->sql(q{SELECT message FROM jobq.health WHERE topic = 'handler' AND object IS NULL}),
 	'there are 401 more such queues',
 	'health names as many queues as one can read, and counts the rest');
@@ -181,7 +182,7 @@ $node->sql(q{SELECT jobq.enqueue('quick')});
 logs_ok(
 	$position,
 	qr/job \d+ of queue "quick" completed, attempt 1, .*\n.*DETAIL:  It is in $database/,
-	'a job that has completed');
+	'the log names the database of a completed job');
 $node->sql(
 	q{
 	CREATE FUNCTION stubborn(p jsonb) RETURNS void LANGUAGE plpgsql AS $$
@@ -203,13 +204,13 @@ logs_ok(
 		'stubborn', 1,
 		'the job ran longer than its timeout', '57014',
 		qr/attempt 2 of 2 follows in/),
-	'one that does not end when its timeout has passed');
+	'the log has the attempt of a job that ignores its timeout');
 logs_ok(
 	$position,
 	failed_line(
 		'stubborn', 2, 'the job ran longer than its timeout',
 		'57014', qr/the job is dead\./),
-	'its last attempt');
+	'the log has the last attempt of a job that ignores its timeout');
 $id = $node->sql(q{SELECT jobq.enqueue('work2', '1000', max_attempts => 1)});
 poll_ok($node, "SELECT count(*) = 1 FROM jobq.workers WHERE job_id = $id", 'a job runs');
 $node->sql("SELECT pg_terminate_backend(pid) FROM jobq.workers WHERE job_id = $id");
@@ -218,8 +219,8 @@ logs_ok(
 	failed_line(
 		'work2', 1, 'the background worker was terminated while the job was running',
 		'57P01', qr/the job is dead\./),
-	'one whose process is terminated');
-poll_ok($node, q{SELECT count(*) = 0 FROM jobq_store.job}, 'all have ended');
+	'the log has the attempt of a job whose process is terminated');
+poll_ok($node, q{SELECT count(*) = 0 FROM jobq_store.job}, 'all jobs have ended');
 $node->sql(
 	q{SELECT jobq.create_queue('gone'); SELECT jobq.grant_queue('gone', 'dave', 'enqueue');
 	SELECT jobq.grant_usage('dave', true);
@@ -228,7 +229,7 @@ $node->sql(
 logs_ok(
 	$position,
 	qr/WARNING:  schedule "s" was disabled\n.*DETAIL:  In database "postgres": /,
-	'a schedule that was disabled');
+	'the log says that a schedule was disabled');
 
 $id = $node->sql(q{SELECT jobq.enqueue('work2', '1000', max_attempts => 1)});
 poll_ok($node, "SELECT count(*) = 1 FROM jobq.workers WHERE job_id = $id", 'a job runs');
@@ -239,7 +240,7 @@ logs_ok(
 	failed_line(
 		'work2', 1, 'the server crashed while the job was running',
 		'57P02', qr/the job is dead\./),
-	'one whose server has crashed');
+	'the log has the attempt of a job whose server has crashed');
 
 $node->stop;
 done_testing();

@@ -73,7 +73,8 @@ foreach my $sqlstate ('53100', '58030', 'XX002')
 	my $once = $node->sql(q{SELECT jobq.enqueue('once')});
 	poll_ok(
 		$node, qq{SELECT EXISTS (SELECT FROM jobq.health WHERE topic = 'unrecorded'
-		AND severity = 'critical' AND message LIKE '%$sqlstate%')}, "$sqlstate: health says so");
+		AND severity = 'critical' AND message LIKE '%$sqlstate%')},
+		"$sqlstate: health says that outcomes cannot be recorded");
 	my $often = $node->sql(q{SELECT jobq.enqueue('often')});
 	my $other = $node->sql(q{SET ROLE other; SELECT jobq.enqueue('other')});
 
@@ -81,13 +82,13 @@ foreach my $sqlstate ('53100', '58030', 'XX002')
 	ok(poll_until(sub { scalar(() = log_since($node, $position) =~ /ERROR:  no space/g) >= 6 }),
 		"$sqlstate: executors try again");
 	is(runs('once'), '1', "$sqlstate: the job was run once");
-	is(runs('often', 'other'), '0 0', "$sqlstate: no other one is started");
+	is(runs('often', 'other'), '0 0', "$sqlstate: no other job is started");
 
 	set_error('');
 	poll_ok(
 		$node,
 		'SELECT count(*) = 0 FROM jobq_store.job',
-		"$sqlstate: there is space again, and all is done");
+		"$sqlstate: all jobs end when outcomes can be recorded again");
 	is(runs('once', 'often', 'other'), '1 1 1', "$sqlstate: nothing was run twice");
 	is($node->sql("SELECT state, attempt FROM jobq.jobs WHERE id = $once"),
 		'dead|1', "$sqlstate: the attempt counts");
@@ -96,13 +97,13 @@ foreach my $sqlstate ('53100', '58030', 'XX002')
 				FROM jobq.attempts WHERE job_id = $once"
 		),
 		"1|failed|$sqlstate|t",
-		"$sqlstate: and is written down");
+		"$sqlstate: the attempt is recorded as failed");
 	is( $node->sql(
 			"SELECT string_agg(state || attempt, ' ') FROM jobq.jobs WHERE id IN ($often, $other)"),
 		'completed1 completed1',
 		"$sqlstate: the others are completed");
 	is($node->sql(q{SELECT count(*) FROM jobq.health WHERE topic = 'unrecorded'}),
-		'0', "$sqlstate: health is well again");
+		'0', "$sqlstate: the finding of health is gone");
 }
 
 # The attempt counts over a restart, too.
@@ -112,15 +113,15 @@ my $id = $node->sql(q{SELECT jobq.enqueue('once')});
 poll_ok(
 	$node,
 	q{SELECT EXISTS (SELECT FROM jobq.health WHERE topic = 'unrecorded')},
-	'it cannot be written');
+	'restart: the outcome cannot be recorded');
 $node->restart;
 set_error('');
 poll_ok($node, "SELECT state = 'dead' FROM jobq.jobs WHERE id = $id", 'restart: the job is dead');
-is(runs('once'), '1', 'restart: it is not run again');
+is(runs('once'), '1', 'restart: the job is not run again');
 is($node->sql("SELECT outcome, sqlstate FROM jobq.attempts WHERE job_id = $id"),
-	'failed|53100', 'restart: written down');
+	'failed|53100', 'restart: the attempt is recorded');
 
 is($node->sql(q{SELECT count(*) FROM jobq.attempts WHERE outcome = 'crashed'}),
-	'0', 'nothing has crashed');
+	'0', 'no attempt is recorded as crashed');
 $node->stop;
 done_testing();

@@ -57,18 +57,18 @@ foreach my $queue ('default_left', 'own_left', 'ignored', 'fails', 'lost', 'proc
 	poll_ok(
 		$node,
 		"SELECT state IN ('completed', 'dead') FROM jobq.jobs WHERE id = $id",
-		"$queue: has run");
+		"$queue: the job that changes signals has run");
 	$id = $node->sql("SELECT jobq.enqueue('slow', timeout => '300 ms')");
-	ends_ok($id, 'dead', "$queue: a timeout is acted upon afterwards");
+	ends_ok($id, 'dead', "$queue: the next job's timeout takes effect");
 	is($node->sql("SELECT outcome FROM jobq.attempts WHERE job_id = $id"),
-		'timed out', "$queue: it has timed out");
+		'timed out', "$queue: the next job has timed out");
 	$id = $node->sql("SELECT jobq.enqueue('slow')");
 	poll_ok(
 		$node,
 		"SELECT state = 'running' FROM jobq.jobs WHERE id = $id",
 		"$queue: another job runs");
 	$node->sql("SELECT jobq.cancel($id)");
-	ends_ok($id, 'cancelled', "$queue: and is cancelled");
+	ends_ok($id, 'cancelled', "$queue: another job is cancelled");
 }
 unlike(log_since($node, $position), qr/terminated by signal/, 'no process was killed');
 

@@ -126,8 +126,8 @@ poll_ok(
 	$node,
 	"SELECT state = 'dead' FROM jobq.jobs WHERE id = $other",
 	'the lease of another role ends');
-is($node->sql("SELECT state FROM jobq.jobs WHERE id = $bad"), 'running',
-	'that of the job does not');
+is($node->sql("SELECT state FROM jobq.jobs WHERE id = $bad"),
+	'running', 'the lease of the large job does not end yet');
 like(
 	log_since($node, $position),
 	qr/could not end the lease of job $bad: it is not to be/,

@@ -66,10 +66,11 @@ foreach my $end ('COMMIT', 'ROLLBACK')
 		'CREATE TABLE u (i int); DROP TABLE u')
 	{
 		my $role = $statement =~ /CREATE/ ? 'postgres' : 'stranger';
-		is(reads_after($role, $statement, $end), '0', "$end PREPARED after $statement: nor then");
+		is(reads_after($role, $statement, $end),
+			'0', "$end PREPARED after $statement: no index is read");
 	}
 	is(reads_after('postgres', 'SELECT count(*) FROM jobq.jobs', $end),
-		'0', "$end PREPARED of who has read jobs: nor then");
+		'0', "$end PREPARED of a transaction that has read jobs: no index is read");
 	foreach my $statement (
 		"SELECT jobq.enqueue('other')",
 		"SELECT count(*) FROM jobq.dequeue('other')",
@@ -78,8 +79,9 @@ foreach my $end ('COMMIT', 'ROLLBACK')
 		"SELECT jobq.schedule('daily', '0 0 * * *', queue => 'other')")
 	{
 		is(reads_after('stranger', $statement, $end),
-			'0', "$end PREPARED after $statement: nor then in another queue");
-		$node->sql(q{SELECT jobq.resume('other');
+			'0', "$end PREPARED after $statement in another queue: no index is read");
+		$node->sql(
+			q{SELECT jobq.resume('other');
 			SELECT jobq.drop_queue(queue) FROM jobq.queues WHERE queue = 'made';
 			SELECT jobq.unschedule(name) FROM jobq.schedules});
 	}
@@ -89,7 +91,7 @@ foreach my $end ('COMMIT', 'ROLLBACK')
 		"SELECT jobq.cancel(max(id)) FROM jobq.jobs WHERE queue = 'q' AND state = 'ready'")
 	{
 		cmp_ok(reads_after('postgres', $statement, $end),
-			'>', 0, "$end PREPARED after $statement: it is looked for jobs anew");
+			'>', 0, "$end PREPARED after $statement: the index is read again");
 		reads();
 	}
 }
@@ -99,14 +101,14 @@ reads();
 like(sql_error($node, "SET SESSION AUTHORIZATION stranger; $_ PREPARED 'theirs'"),
 	qr/42501/, "$_ PREPARED of another's transaction fails")
   foreach 'COMMIT', 'ROLLBACK';
-is(reads(), '0', 'and changes nothing');
+is(reads(), '0', 'a refused COMMIT PREPARED or ROLLBACK PREPARED leaves the lanes alone');
 $node->sql("ROLLBACK PREPARED 'theirs'");
 
 $node->sql("BEGIN; SELECT jobq.enqueue('q'); PREPARE TRANSACTION 'it''s'");
 reads();
 is(reads(), '0', 'prepared: no index is read');
 $node->sql("ROLLBACK PREPARED 'it''s'");
-cmp_ok(reads(), '>', 0, 'a name with a quote');
+cmp_ok(reads(), '>', 0, 'a prepared transaction with a quote in its name is found');
 
 # Before a restart, too.
 kill('CONT', $coordinator);
@@ -121,7 +123,7 @@ $node->sql("COMMIT PREPARED 'p'");
 is($node->sql(q{SELECT payload FROM jobq.dequeue('q')}),
 	'"first"', 'prepared before a restart: found at once');
 like(sql_error($node, "COMMIT PREPARED 'none'"),
-	qr/42704/, 'COMMIT PREPARED of what is not there fails');
+	qr/42704/, 'COMMIT PREPARED of an unknown transaction fails');
 like(sql_error($node, "BEGIN; COMMIT PREPARED 'none'"),
 	qr/25001/, 'COMMIT PREPARED in a transaction fails');
 

@@ -28,7 +28,7 @@ $node->sql(
 my @tables = split /\n/, $node->sql(
 	q{SELECT oid::regclass FROM pg_class
 	WHERE relnamespace = 'jobq_store'::regnamespace AND relkind IN ('r', 'p') ORDER BY 1});
-cmp_ok(scalar @tables, '>=', 17, 'there are tables');
+cmp_ok(scalar @tables, '>=', 17, 'jobq_store has tables');
 foreach my $table (@tables)
 {
 	my $column = $node->sql(
@@ -40,28 +40,33 @@ foreach my $table (@tables)
 		'42501', 'as a replica');
 }
 is( error(
-		"MERGE INTO jobq_store.schedule AS s USING (SELECT 1) AS o ON true WHEN MATCHED THEN UPDATE SET command = 'x'"
-	),
-	'42501', 'MERGE');
-is(error("COPY jobq_store.queue_grant FROM stdin;\n\\.\n"), '42501', 'COPY');
-is( error(
-		q{WITH w AS (UPDATE jobq_store.schedule SET command = 'ALTER ROLE mallory SUPERUSER' RETURNING 1) SELECT count(*) FROM w}
+		"MERGE INTO jobq_store.schedule AS s USING (SELECT 1) AS o ON true
+			WHEN MATCHED THEN UPDATE SET command = 'x'"
 	),
 	'42501',
-	'in a query');
-like(error(q{UPDATE jobq.queues SET paused = true}), qr/^(?:42501|55000)$/, 'by a view');
+	'MERGE');
+is(error("COPY jobq_store.queue_grant FROM stdin;\n\\.\n"), '42501', 'COPY');
+is( error(
+		q{WITH w AS (UPDATE jobq_store.schedule SET command = 'ALTER ROLE mallory SUPERUSER'
+			RETURNING 1) SELECT count(*) FROM w}
+	),
+	'42501',
+	'an UPDATE in a CTE is refused');
+like(error(q{UPDATE jobq.queues SET paused = true}),
+	qr/^(?:42501|55000)$/, 'an UPDATE of a view is refused');
 is($node->sql(q{SELECT command FROM jobq.schedules WHERE name = 'nightly'}),
-	'SELECT 1', 'nothing has changed');
+	'SELECT 1', 'refused writes have changed nothing');
 
 # ------------------------------------------------------------- what still works
 
 like($node->sql('SET SESSION AUTHORIZATION mallory; SELECT name FROM jobq_store.queue'),
 	qr/^mail$/m, 'pg_read_all_data reads, for dumps');
 $node->sql(
-	q{UPDATE jobq_store.queue SET description = 'by hand' WHERE name = 'mail'; TRUNCATE jobq_store.cancel_request}
+	q{UPDATE jobq_store.queue SET description = 'by hand' WHERE name = 'mail';
+		TRUNCATE jobq_store.cancel_request}
 );
 is($node->sql(q{SELECT description FROM jobq.queues WHERE queue = 'mail'}),
-	'by hand', 'a superuser writes');
+	'by hand', 'a superuser may write to the tables');
 $node->sql(
 	q{SELECT jobq.grant_usage('mallory', true);
 	SET SESSION AUTHORIZATION mallory;

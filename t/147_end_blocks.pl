@@ -25,13 +25,16 @@ $node->sql(
 		eval 'END { my \$t = time; 1 while time - \$t < 2 * $wait }' unless \$_SHARED{planted}++;
 		return;
 	\$\$;
-	CREATE FUNCTION checked(jsonb) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN PERFORM public.plant(); RETURN true; END';
+	CREATE FUNCTION checked(jsonb) RETURNS boolean LANGUAGE plpgsql AS
+		'BEGIN PERFORM public.plant(); RETURN true; END';
 	CREATE FUNCTION backoff(integer, jsonb) RETURNS interval LANGUAGE plpgsql AS
 		\$\$BEGIN PERFORM public.plant(); RETURN interval '1 h'; END\$\$;
-	CREATE FUNCTION handle(jsonb) RETURNS void LANGUAGE plpgsql AS \$\$BEGIN PERFORM public.plant(); RAISE 'no'; END\$\$;
+	CREATE FUNCTION handle(jsonb) RETURNS void LANGUAGE plpgsql AS
+		\$\$BEGIN PERFORM public.plant(); RAISE 'no'; END\$\$;
 	SELECT jobq.create_queue('checked', payload_check => 'checked(jsonb)');
 	SELECT jobq.create_queue('failed', backoff_function => 'backoff(integer, jsonb)');
-	SELECT jobq.grant_queue('checked', 'caller', 'enqueue'), jobq.grant_queue('failed', 'caller', 'enqueue', 'consume')}
+	SELECT jobq.grant_queue('checked', 'caller', 'enqueue'),
+		jobq.grant_queue('failed', 'caller', 'enqueue', 'consume')}
 );
 
 # Whether a process goes away in time; it is ended if it does not.
@@ -59,7 +62,7 @@ ok(poll_until(sub { log_has($from, qr/\[$pid\].* disconnection: session time/) }
 unlike(
 	log_since($node, $from),
 	qr/terminated by signal|exited with exit code/,
-	'which has no complaint');
+	'the log has no complaint');
 
 $pid = $node->sql(
 	q{SET SESSION AUTHORIZATION caller; SELECT jobq.enqueue('failed') \g /dev/null
@@ -69,7 +72,8 @@ exits($pid, 'so does one that has failed a job');
 
 $pid = $node->sql(
 	q{SET SESSION AUTHORIZATION caller;
-	CREATE FUNCTION never() RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN public.plant() IS NULL; END';
+	CREATE FUNCTION never() RETURNS boolean LANGUAGE plpgsql AS
+		'BEGIN RETURN public.plant() IS NULL; END';
 	SELECT jobq.enqueue('checked') \g /dev/null
 	SELECT never() \g /dev/null
 	SELECT pg_backend_pid()});

@@ -57,8 +57,9 @@ sub coordinator_sleeps
 as('alice', wait_for_word('first', 1), 'other');
 poll_ok($node, running('alice', 1), 'a role works in one database', db => 'other');
 as('alice', wait_for_word('second', 2));
-poll_ok($node, running('alice', 1), 'and in another, which has work for two');
-poll_ok($node, coordinator_sleeps('postgres'), 'there is no slot for a second one');
+poll_ok($node, running('alice', 1), 'the role works in another database, which has work for two');
+poll_ok($node, coordinator_sleeps('postgres'),
+	'there is no slot for a second executor of the role');
 $node->sql(q{INSERT INTO go VALUES ('first')}, 'other');
 poll_ok($node, running('alice', 2), 'the executor that becomes idle makes room');
 $node->sql(q{INSERT INTO go VALUES ('second')});
@@ -70,7 +71,8 @@ $node->append_conf('postgresql.conf', "jobq.max_workers_per_role = 0\njobq.max_w
 $node->reload;
 
 # An executor that has yet to read the setting would find room.
-$node->sql(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+$node->sql(
+	q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 	WHERE backend_type = 'jobq executor'});
 poll_ok(
 	$node,
@@ -79,8 +81,11 @@ poll_ok(
 as('bob', wait_for_word('third', 1));
 poll_ok($node, running('bob', 1), 'one role works');
 as('alice', wait_for_word('fourth', 2));
-poll_ok($node, running('alice', 1), 'and another, which has work for two');
-poll_ok($node, coordinator_sleeps('postgres'), 'there is no slot for a second one');
+poll_ok($node, running('alice', 1), 'another role works, which has work for two');
+poll_ok(
+	$node,
+	coordinator_sleeps('postgres'),
+	'there is no slot for a second executor of the other role');
 $node->sql(q{INSERT INTO go VALUES ('third')});
 poll_ok($node, running('alice', 2), 'the executor of the other role makes room');
 $node->sql(q{INSERT INTO go VALUES ('fourth')});

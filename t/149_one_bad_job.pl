@@ -30,14 +30,14 @@ sub state_is
 
 my $from = log_position($node);
 $node->sql("SELECT jobq.enqueue('outside', '$_', ttl => '0.1 s')") foreach @payloads;
-poll_ok($node, state_is('outside', 1, 'expired'), 'a job expires beside one that cannot');
+poll_ok($node, state_is('outside', 1, 'expired'), 'a job expires beside one that fails to');
 like(
 	log_since($node, $from),
 	qr/WARNING:  could not expire job \d+: division by zero/,
-	'the log names the other one');
+	'the log names the job that failed to expire');
 $node->sql('DROP INDEX jobq_store.broken');
 $node->advance_clock('61 s');
-poll_ok($node, state_is('outside', 0, 'expired'), 'which expires when it can');
+poll_ok($node, state_is('outside', 0, 'expired'), 'the failing job expires when it can');
 
 # ------------------------------------------------ attempts that were broken off
 
@@ -49,10 +49,10 @@ poll_ok($node, $running, 'two jobs run');
 $node->sql(
 	q{SELECT jobq.pause('inside');
 	SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'jobq executor'});
-poll_ok($node, state_is('inside', 1, 'dead'), 'an attempt counts beside one that cannot');
+poll_ok($node, state_is('inside', 1, 'dead'), 'an attempt is counted beside one that fails to be');
 $node->sql('DROP INDEX jobq_store.broken');
 $node->advance_clock('61 s');
-poll_ok($node, state_is('inside', 0, 'dead'), 'which counts when it can');
+poll_ok($node, state_is('inside', 0, 'dead'), 'the failing attempt is counted when it can be');
 
 # -------------------------------------------------------------------- cancelling
 
@@ -64,9 +64,10 @@ poll_ok($node, $running, 'two jobs run');
 $node->sql(
 	q{SELECT jobq.pause('inside');
 	SELECT jobq.cancel(id) FROM jobq.jobs WHERE queue = 'inside' ORDER BY id});
-poll_ok($node, state_is('inside', 1, 'cancelled'), 'a job is cancelled beside one that cannot be');
+poll_ok($node, state_is('inside', 1, 'cancelled'),
+	'a job is cancelled beside one that fails to be');
 $node->sql('DROP INDEX jobq_store.broken');
 $node->advance_clock('61 s');
-poll_ok($node, state_is('inside', 0, 'cancelled'), 'which is cancelled when it can be');
+poll_ok($node, state_is('inside', 0, 'cancelled'), 'the failing job is cancelled when it can be');
 
 done_testing();

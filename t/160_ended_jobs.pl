@@ -67,8 +67,8 @@ my $position = log_position($node);
 my $job = $node->sql(q{SELECT jobq.enqueue('hoards', '"succeed"')});
 is(end_of($job), 'completed|1|1|',
 	'a procedure with more temporary tables than can be removed at once completes');
-ok(!$node->log_contains(qr/out of shared memory/, $position),
-	'... and they are removed in portions');
+ok( !$node->log_contains(qr/out of shared memory/, $position),
+	'the temporary tables are removed in portions');
 
 $node->sql('ALTER SEQUENCE runs RESTART');
 $job = $node->sql(q{SELECT jobq.enqueue('hoards', '"fail"', max_attempts => 1)});
@@ -76,7 +76,7 @@ is(end_of($job), 'dead|1|1|failed: I fail', '... or fails for its own reason');
 
 $node->sql(q{SELECT jobq.enqueue('looks') FROM generate_series(1, 3)});
 poll_ok($node, 'SELECT count(*) = 3 FROM seen', 'jobs run after that');
-is($node->sql('SELECT max(temporary) FROM seen'), '0', '... none finds a temporary table');
+is($node->sql('SELECT max(temporary) FROM seen'), '0', 'later jobs find no temporary table');
 
 # the session holds all locks that there are
 $node->sql('ALTER SEQUENCE runs RESTART');
@@ -102,13 +102,16 @@ foreach my $queue (qw(answers looks))
 			FROM jobq.jobs AS j JOIN jobq.workers AS w ON w.job_id = j.id
 			JOIN jobq.queues AS q ON q.queue = j.queue WHERE j.id = $job}),
 		"running|1|t|t|running|$queue|1|1",
-		'... and the job is running until then');
+		'$queue: the job is shown as running until its outcome is recorded');
 	end_session($blocker);
-	poll_ok($node, "SELECT state = 'completed' FROM jobq.jobs WHERE id = $job", '... then it ends');
+	poll_ok(
+		$node,
+		"SELECT state = 'completed' FROM jobq.jobs WHERE id = $job",
+		'$queue: the job ends when its outcome can be recorded');
 	poll_ok(
 		$node,
 		"SELECT count(*) = 0 FROM jobq.workers WHERE job_id = $job",
-		'... and nobody is at it');
+		'$queue: no worker shows the job after its end');
 }
 
 done_testing();

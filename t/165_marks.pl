@@ -10,8 +10,7 @@ use JobqTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = jobq_node(
-	'main',
+my $node = jobq_node('main',
 	conf => [ 'max_prepared_transactions = 10', 'autovacuum = off', 'jobq.sweep_interval = 0' ]);
 $node->create_clock;
 $node->sql(
@@ -41,8 +40,7 @@ sub scans
 	poll_query($node, "SELECT state = 'completed' FROM jobq.jobs WHERE id = $control")
 	  or die "the control job did not run\n";
 	my $pid = $node->sql("SELECT pid FROM jobq.workers WHERE kind = 'coordinator'");
-	poll_query($node,
-		"SELECT wait_event_type = 'Extension' FROM pg_stat_activity WHERE pid = $pid")
+	poll_query($node, "SELECT wait_event_type = 'Extension' FROM pg_stat_activity WHERE pid = $pid")
 	  or die "the coordinator is not idle\n";
 	return $node->sql(
 		q{SELECT seq_scan FROM pg_stat_user_tables WHERE relid = 'jobq_store.job'::regclass});
@@ -73,19 +71,27 @@ $node->restart;
 # the coordinator is there, has read what there is, and has nothing to do
 scans();
 my $session = start_session($node);
-like(ask($session, "SELECT jobq.enqueue('renamed')"), qr/^\d+$/m, 'as it was');
+like(ask($session, "SELECT jobq.enqueue('renamed')"),
+	qr/^\d+$/m, 'the old name works before COMMIT PREPARED');
 $node->sql("COMMIT PREPARED '$_'") foreach 'claim', 'expiry', 'schedule', 'drop', 'rename';
 $node->sql("ROLLBACK PREPARED 'cancel'");
 
-like(ask($session, "SELECT jobq.enqueue('dropped')"), qr/does not exist/, 'a queue is gone');
-like(ask($session, "SELECT jobq.enqueue('renamed')"), qr/does not exist/, 'so is a name');
-like(ask($session, "SELECT jobq.enqueue('new')"), qr/^\d+$/m, 'the new one is there');
+like(
+	ask($session, "SELECT jobq.enqueue('dropped')"),
+	qr/does not exist/,
+	'the dropped queue is gone for other sessions');
+like(
+	ask($session, "SELECT jobq.enqueue('renamed')"),
+	qr/does not exist/,
+	'the old name of a renamed queue is gone');
+like(ask($session, "SELECT jobq.enqueue('new')"),
+	qr/^\d+$/m, 'the new name of a renamed queue works');
 end_session($session);
 is( $node->sql(
-		"SELECT count(*) FILTER (WHERE state = 'running'), count(*) FILTER (WHERE priority = 9)"
+			"SELECT count(*) FILTER (WHERE state = 'running'), count(*) FILTER (WHERE priority = 9)"
 		  . " FROM jobq.jobs WHERE queue = 'held'"),
 	'1|1',
-	'a claim and a job are there');
+	'a prepared claim and a prepared job exist');
 $node->advance_clock('31 s');
 poll_ok(
 	$node,
@@ -110,8 +116,9 @@ like(
 		  . " PREPARE TRANSACTION 'bound'"),
 	qr/0A000/,
 	'a claim that is bound to the session cannot be prepared');
-is($node->sql(q{SELECT payload FROM jobq.dequeue('held')}), '"bound"', 'and the job is free');
-is($node->sql('SELECT count(*) FROM pg_prepared_xacts'), '0', 'none left');
+is($node->sql(q{SELECT payload FROM jobq.dequeue('held')}),
+	'"bound"', 'the refused claim leaves the job free');
+is($node->sql('SELECT count(*) FROM pg_prepared_xacts'), '0', 'no prepared transaction is left');
 
 $node->stop;
 done_testing();

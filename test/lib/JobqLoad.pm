@@ -179,7 +179,7 @@ sub load_goes_on_ok
 		"SELECT count(DISTINCT h.queue) = 3
 		   FROM load.effects AS e JOIN jobq_store.history AS h ON h.id = e.job
 		  WHERE e.job > $last",
-		"$name: each kind of worker goes on",
+		"$name: each kind of worker runs jobs",
 		%opt);
 }
 

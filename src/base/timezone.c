@@ -30,10 +30,6 @@
 #define EPOCH_DIFFERENCE \
 	((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY)
 
-static bool next_change(void *arg, int64_t utc, int64_t *change,
-						int32_t *offset_before, int32_t *offset_after);
-static char *read_server_timezone(void);
-
 /*
  * The zone of that name, ignoring case; it stays valid for the life of the
  * process.  NULL if there is none.

@@ -25,9 +25,6 @@ const char *const jobq_backoff_kind_names[JOBQ_BACKOFF_KINDS] = {
 	[JOBQ_BACKOFF_FIXED] = "fixed",
 };
 
-static double clamp(double value, double min, double max, double otherwise);
-static double power(double base, int exponent);
-
 /*
  * Limit a value to a range; a NaN becomes "otherwise".
  */

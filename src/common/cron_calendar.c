@@ -24,12 +24,6 @@
 /* from 1 March of the year 0 to 1 January 1970 */
 #define EPOCH_DAYS				INT64_C(719468)
 
-static int	weekday_of_days(int64_t days);
-static uint32_t spread_weekdays(uint32_t weekdays, int first);
-static int	nearest_weekday(int day, int length, int first);
-static uint32_t match_month_days(const JobqCron *cron, int length, int first);
-static uint32_t match_weekdays(const JobqCron *cron, int length, int first);
-
 /*
  * Return the number of days from 1 January 1970 to a date.  Years are
  * counted from March, which puts the leap day at their end.

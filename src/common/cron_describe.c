@@ -54,32 +54,6 @@ static const char *const ordinals[] = {
 	"first", "second", "third", "fourth", "fifth"
 };
 
-static int	count_bits(uint64_t mask);
-static bool has_bit(uint64_t mask, int bit);
-static int	collect_runs(uint64_t mask, int min, int max, bool wrap,
-						 int shortest, Run *runs);
-static bool find_series(uint64_t mask, int half, Series *series);
-static void append_separator(JobqTextBuf *buf, int i, int n);
-static void append_value(JobqTextBuf *buf, int value,
-						 const char *const *names);
-static void append_values(JobqTextBuf *buf, uint64_t mask, int min, int max,
-						  const char *const *names);
-static void append_count(JobqTextBuf *buf, int64_t number, const char *unit);
-static void append_ordinal(JobqTextBuf *buf, int number);
-static void append_time(JobqTextBuf *buf, int hour, int minute);
-static void append_times(JobqTextBuf *buf, const JobqCron *cron);
-static bool append_sixtieths(JobqTextBuf *buf, uint64_t mask,
-							 const char *unit);
-static void append_hours(JobqTextBuf *buf, uint32_t hours, int end_minute);
-static void append_time_part(JobqTextBuf *buf, const JobqCron *cron);
-static void append_month_days(JobqTextBuf *buf, const JobqCron *cron);
-static void append_weekdays(JobqTextBuf *buf, const JobqCron *cron);
-static void append_date_part(JobqTextBuf *buf, const JobqCron *cron,
-							 bool times);
-static void append_years(JobqTextBuf *buf, const JobqCron *cron);
-static void append_interval(JobqTextBuf *buf, int64_t seconds);
-static bool lists_times(const JobqCron *cron);
-
 static int
 count_bits(uint64_t mask)
 {

@@ -21,10 +21,6 @@
 #define BLANKS					" \t"
 #define SPACES					" \t\r\n"
 
-static size_t match_word(const char *text, const char *word);
-static int	read_seconds(const char *text);
-static void append_fields(JobqTextBuf *buf, const char *text, size_t len);
-
 /*
  * Return the length of a word in lower case that a text begins with, in upper
  * or lower case; 0 if it does not.

@@ -46,23 +46,25 @@
  */
 #define HORIZON					((146097 + 366) * DAY_SECONDS)
 
-static bool next_change_fixed(void *arg, int64_t utc, int64_t *change,
-							  int32_t *offset_before, int32_t *offset_after);
-static int	find_time(const JobqCron *cron, int from);
-static bool find_local(const JobqCron *cron, int64_t from, int64_t to,
-					   int64_t *found);
-static bool find_firing(const JobqCron *cron, const JobqZone *zone,
-						int64_t from, int64_t to, int64_t *found);
-static int64_t count_times(const JobqCron *cron, int before);
-static int64_t count_days(const JobqCron *cron, int64_t from, int64_t to);
-static int64_t count_local(const JobqCron *cron, int64_t from, int64_t to);
-static int64_t count_firings(const JobqCron *cron, const JobqZone *zone,
-							 int64_t from, int64_t to);
-static int64_t max_int64(int64_t a, int64_t b);
-static int64_t min_int64(int64_t a, int64_t b);
-static int64_t local_year(int64_t year);
-static void limit_to_years(const JobqCron *cron, int64_t *from, int64_t *to);
-static int64_t since_anchor(int64_t at, int64_t anchor, int64_t every);
+static int64_t
+max_int64(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+static int64_t
+min_int64(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static bool
+next_change_fixed(void *arg, int64_t utc, int64_t *change,
+				  int32_t *offset_before, int32_t *offset_after)
+{
+	*offset_before = (int32_t) (intptr_t) arg;
+	return false;
+}
 
 /*
  * A zone whose offset (seconds, positive east) never changes; 0 is UTC.
@@ -75,14 +77,6 @@ jobq_zone_fixed(int32_t offset)
 	zone.next_change = next_change_fixed;
 	zone.arg = (void *) (intptr_t) offset;
 	return zone;
-}
-
-static bool
-next_change_fixed(void *arg, int64_t utc, int64_t *change,
-				  int32_t *offset_before, int32_t *offset_after)
-{
-	*offset_before = (int32_t) (intptr_t) arg;
-	return false;
 }
 
 /*
@@ -360,18 +354,6 @@ count_firings(const JobqCron *cron, const JobqZone *zone, int64_t from,
 		}
 		start = stretch.end;
 	}
-}
-
-static int64_t
-max_int64(int64_t a, int64_t b)
-{
-	return a > b ? a : b;
-}
-
-static int64_t
-min_int64(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
 }
 
 /* Return when a year begins, in seconds of local time. */

@@ -111,45 +111,6 @@ static const struct
 	{"w", 604800}, {"week", 604800}, {"weeks", 604800}
 };
 
-static bool is_blank(char c);
-static bool is_digit(char c);
-static bool is_letter(char c);
-static char to_lower(char c);
-static bool equals_word(const char *text, size_t len, const char *word);
-static bool at_char(const Parser *parser, const char *chars);
-static JobqTextBuf begin_error(Parser *parser, size_t offset, size_t length);
-static bool fail(Parser *parser, size_t offset, size_t length,
-				 const char *what);
-static bool fail_quoting(Parser *parser, size_t offset, size_t length,
-						 const char *what);
-static bool fail_range(Parser *parser, size_t offset, const char *what,
-					   int min, int max);
-static size_t skip_item(const Parser *parser);
-static size_t skip_blanks(Parser *parser);
-static int64_t parse_number(Parser *parser);
-static bool parse_bounded(Parser *parser, const char *what, int min, int max,
-						  int *value);
-static bool parse_name(Parser *parser, int *value);
-static bool parse_value(Parser *parser, int *value);
-static bool parse_day_form(Parser *parser, bool *done);
-static bool parse_value_form(Parser *parser, int value, bool *done);
-static void add_value(Parser *parser, uint64_t *mask, int value);
-static bool parse_span(Parser *parser, int *low, int *high, bool *single,
-					   bool *done);
-static void add_range(Parser *parser, uint64_t *mask, int low, int high,
-					  int step);
-static bool parse_item(Parser *parser, uint64_t *mask);
-static bool parse_field(Parser *parser, uint64_t *mask, bool *star,
-						bool *plus);
-static bool find_fields(Parser *parser, Field *fields, int *count);
-static void store_masks(JobqCron *cron, const uint64_t *masks);
-static bool parse_fields(Parser *parser);
-static int64_t find_unit(const char *text, size_t len);
-static bool parse_interval(Parser *parser);
-static bool parse_macro(Parser *parser);
-static size_t zone_in_word(const char *word, size_t len);
-static void find_zone(Parser *parser);
-
 static bool
 is_blank(char c)
 {

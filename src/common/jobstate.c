@@ -96,8 +96,6 @@ static const char *const state_names[JOBQ_STATE_COUNT] = {
 
 static const char *const scheduled_name = "scheduled";
 
-static bool is_state(int state);
-
 /* A state may come from a table and be none of ours. */
 static bool
 is_state(int state)

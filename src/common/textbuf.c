@@ -10,8 +10,6 @@
  */
 #include "textbuf.h"
 
-static void append_char(JobqTextBuf *buf, char c);
-
 /*
  * Start an empty text in "data", which has room for "size" bytes including
  * the terminator.

@@ -22,10 +22,6 @@
 #define NAME_CHARACTERS \
 	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" DIGITS "/_+-"
 
-static bool begins_with(const char *name, const char *prefix);
-static bool is_equal(const char *name, const char *other);
-static bool is_hours_from_greenwich(const char *name);
-
 /* Does a name begin with this, upper and lower case being the same? */
 static bool
 begins_with(const char *name, const char *prefix)

@@ -255,6 +255,16 @@ jobq_session_forbid_cancel(void)
 	QueryCancelHoldoffCount = 1;
 }
 
+void
+jobq_session_log_error(void)
+{
+	jobq_session_forbid_cancel();
+	MemoryContextSwitchTo(TopMemoryContext);
+	EmitErrorReport();
+	FlushErrorState();
+	AbortOutOfAnyTransaction();
+}
+
 /*
  * Discards a cancel that came too late.  The caller has ensured, under
  * JOBQ_LOCK_WORKERS, that no more are sent; a signal already sent is delivered

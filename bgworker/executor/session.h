@@ -44,6 +44,10 @@ extern void jobq_session_release(void);
 /* Whether a query cancel is acted upon; only while a job's own code runs. */
 extern void jobq_session_allow_cancel(void);
 extern void jobq_session_forbid_cancel(void);
+
+/* In PG_CATCH: logs an error of jobq's own code, and rolls back. */
+extern void jobq_session_log_error(void);
+
 extern void jobq_session_drop_cancel(bool was_sent);
 extern void jobq_session_drop_lock_timeout(void);
 

@@ -125,11 +125,7 @@ jobq_temporary_remove(void)
 	}
 	PG_CATCH();
 	{
-		jobq_session_forbid_cancel();
-		MemoryContextSwitchTo(TopMemoryContext);
-		EmitErrorReport();
-		FlushErrorState();
-		AbortOutOfAnyTransaction();
+		jobq_session_log_error();
 		is_left = true;
 	}
 	PG_END_TRY();

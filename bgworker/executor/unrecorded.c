@@ -129,11 +129,7 @@ jobq_unrecorded_try(void)
 	}
 	PG_CATCH();
 	{
-		jobq_session_forbid_cancel();
-		MemoryContextSwitchTo(TopMemoryContext);
-		EmitErrorReport();
-		FlushErrorState();
-		AbortOutOfAnyTransaction();
+		jobq_session_log_error();
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(TopMemoryContext);

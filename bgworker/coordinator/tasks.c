@@ -31,6 +31,7 @@
 #include "shared/clock.h"
 #include "shared/database.h"
 #include "shared/slot.h"
+#include "shared/slot_job.h"
 
 #include "miscadmin.h"
 

@@ -23,6 +23,8 @@
 #include "bgworker/executor/watch.h"
 #include "job/current_job.h"
 #include "shared/clock.h"
+#include "shared/slot.h"
+#include "shared/slot_job.h"
 
 #include <signal.h>
 

@@ -29,6 +29,7 @@
 #include "shared/database.h"
 #include "shared/lease_registry.h"
 #include "shared/slot.h"
+#include "shared/slot_own.h"
 #include "shared/wake.h"
 
 #include <signal.h>

@@ -19,6 +19,8 @@
 #include "job/transition.h"
 #include "queue/queue_cache.h"
 #include "queue/queue_row.h"
+#include "shared/slot.h"
+#include "shared/slot_job.h"
 
 #include "access/xact.h"
 #include "utils/snapmgr.h"

@@ -55,6 +55,9 @@
 #include "shared/database.h"
 #include "shared/lease_registry.h"
 #include "shared/queue_state.h"
+#include "shared/slot.h"
+#include "shared/slot_job.h"
+#include "shared/slot_own.h"
 #include "shared/termination.h"
 #include "shared/wake.h"
 

@@ -27,7 +27,7 @@
 #include "shared/async_commit.h"
 #include "shared/clock.h"
 #include "shared/note.h"
-#include "shared/slot.h"
+#include "shared/slot_job.h"
 
 #include "access/sysattr.h"
 #include "access/xact.h"

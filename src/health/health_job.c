@@ -23,7 +23,7 @@
 #include "queue/queue_cache.h"
 #include "queue/queue_row.h"
 #include "shared/database.h"
-#include "shared/slot.h"
+#include "shared/slot_job.h"
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"

@@ -24,7 +24,7 @@
 #include "job/transition.h"
 #include "queue/queue_cache.h"
 #include "queue/queue_row.h"
-#include "shared/slot.h"
+#include "shared/slot_job.h"
 
 #include "access/genam.h"
 #include "access/tableam.h"

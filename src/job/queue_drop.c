@@ -41,7 +41,7 @@
 #include "shared/lease_registry.h"
 #include "shared/note.h"
 #include "shared/queue_change.h"
-#include "shared/slot.h"
+#include "shared/slot_job.h"
 #include "shared/wake.h"
 
 #include "wait.h"

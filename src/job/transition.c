@@ -22,7 +22,7 @@
 #include "queue/ready.h"
 #include "shared/clock.h"
 #include "shared/lease_registry.h"
-#include "shared/slot.h"
+#include "shared/slot_job.h"
 #include "shared/wake.h"
 
 #include "common/pg_prng.h"

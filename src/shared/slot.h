@@ -14,13 +14,10 @@
 #ifndef JOBQ_SLOT_H
 #define JOBQ_SLOT_H
 
-#include "datatype/timestamp.h"
+#include "shared/shmem.h"
 
-/*
- * How long a job may run after it was told to end, by a cancel or its
- * timeout, before its executor is terminated; microseconds.
- */
-#define JOBQ_PATIENCE (5 * INT64CONST(1000000))
+#include "datatype/timestamp.h"
+#include "storage/lwlock.h"
 
 /* How long the slot of an executor that gave way is reserved, microseconds. */
 #define JOBQ_GIFT_TIME (100 * INT64CONST(1000))
@@ -32,16 +29,6 @@ typedef struct JobqWorkerRef
 	uint64		generation;
 } JobqWorkerRef;
 
-/* What an executor was told to do about the job that it runs. */
-typedef enum JobqInterruption
-{
-	JOBQ_NOT_INTERRUPTED,
-	JOBQ_CANCELLED,				/* somebody has cancelled the job */
-	JOBQ_EVICTED				/* a transaction needs the job out of its way,
-								 * and may roll back: as if it had not been
-								 * started */
-} JobqInterruption;
-
 typedef struct JobqWorkerCounts
 {
 	int			starting;
@@ -51,13 +38,24 @@ typedef struct JobqWorkerCounts
 	int			total;			/* of all databases and roles */
 } JobqWorkerCounts;
 
+/* The lock of all slots. */
+extern void jobq_slots_lock(LWLockMode mode);
+extern void jobq_slots_unlock(void);
+
+/* Under that lock: the slot, or NULL if it has another tenant by now. */
+extern JobqWorker *jobq_slot_of(const JobqWorkerRef *worker);
+
+/* The same, after taking the lock exclusively, which the caller releases. */
+extern JobqWorker *jobq_slot_lock(const JobqWorkerRef *worker);
+
+/* Under the exclusive lock. */
+extern void jobq_slot_free(JobqWorker *slot);
+
+/* Under the lock: whether it is idle, and neither woken nor leaving. */
+extern bool jobq_slot_is_available(const JobqWorker *slot);
+
 /* For everybody. */
 extern bool jobq_slot_wake(Oid dboid, Oid role, int32 queue);
-extern bool jobq_slot_interrupt(int64 job_id);
-extern bool jobq_slot_runs_job(int64 job_id);
-extern void jobq_at_commit_interrupt(int64 job_id);
-extern void jobq_slots_evict(int32 queue);
-extern void jobq_slot_evict_process(int32 queue, pid_t pid);
 extern void jobq_slots_leave(Oid dboid);
 extern void jobq_workers_look(Oid dboid);
 extern void jobq_slots_terminate(Oid dboid);
@@ -73,24 +71,6 @@ extern bool jobq_slot_unreserve(const JobqWorkerRef *worker);
 extern bool jobq_slot_free_idle(Oid dboid, Oid role);
 extern void jobq_slot_ask_to_give_way(Oid dboid, Oid role);
 extern bool jobq_slots_reap(Oid dboid, TimestampTz before, bool leaving);
-extern TimestampTz jobq_slots_terminate_stubborn(void);
-
-/* For the executor in the slot. */
-extern bool jobq_slot_attach(const JobqWorkerRef *worker, Oid *dboid,
-							 Oid *role);
-extern bool jobq_slot_detach(const JobqWorkerRef *worker);
-extern bool jobq_slot_set_idle(const JobqWorkerRef *worker, int32 *queue);
-extern void jobq_slot_set_busy(const JobqWorkerRef *worker);
-extern bool jobq_slot_set_leaving(const JobqWorkerRef *worker);
-extern bool jobq_slot_must_leave(const JobqWorkerRef *worker);
-extern bool jobq_slot_is_too_many(const JobqWorkerRef *worker);
-extern bool jobq_slot_begin_job(const JobqWorkerRef *worker, int32 queue,
-								int64 job_id, int32 attempt, int commits,
-								int32 *woken_for);
-extern bool jobq_slot_want_help(const JobqWorkerRef *worker);
 extern bool jobq_slots_want_help(Oid dboid);
-extern void jobq_slot_set_leased(const JobqWorkerRef *worker);
-extern JobqInterruption jobq_slot_end_job(const JobqWorkerRef *worker);
-extern void jobq_slot_forget_job(const JobqWorkerRef *worker);
 
 #endif							/* JOBQ_SLOT_H */

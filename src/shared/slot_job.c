@@ -1,0 +1,278 @@
+/*-------------------------------------------------------------------------
+ *
+ * slot_job.c
+ *	  The jobs that executors run, and interrupting them.
+ *
+ * IDENTIFICATION
+ *	  src/shared/slot_job.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "shared/slot_job.h"
+
+#include "shared/clock.h"
+#include "shared/database.h"
+#include "shared/note.h"
+#include "shared/wake.h"
+
+#include <signal.h>
+
+#include "miscadmin.h"
+
+/*
+ * Makes the job in a slot end.  Called under the lock: an executor that has
+ * ended the job under it gets no more signals for it.  A cancel takes
+ * precedence over other interruptions.  Returns whether this is the first
+ * interruption.
+ */
+static bool
+interrupt(JobqWorker *slot, bool evict)
+{
+	bool		first = slot->cancel_job != slot->job_id;
+
+	if (first)
+	{
+		slot->cancel_job = slot->job_id;
+		slot->cancelled_at = jobq_now();
+		slot->terminated = false;
+		slot->evict = true;
+	}
+	slot->evict = slot->evict && evict;
+	(void) kill(slot->pid, SIGINT);
+	return first;
+}
+
+/* Tells the coordinator, so that no job runs on forever. */
+static void
+report_interruption(void)
+{
+	JobqDatabase *database = jobq_database_find(MyDatabaseId);
+
+	if (database != NULL)
+		jobq_wake_coordinator(database, JOBQ_WAKE_INTERRUPT);
+}
+
+/*
+ * Interrupts the executor of this database that runs a job, which has been
+ * cancelled.  False if none runs it.
+ */
+bool
+jobq_slot_interrupt(int64 job_id)
+{
+	bool		found = false;
+	bool		first = false;
+
+	jobq_slots_lock(LW_EXCLUSIVE);
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS && !found; i++)
+	{
+		JobqWorker *slot = &jobq_shared->workers[i];
+
+		if (slot->dboid == MyDatabaseId && slot->job_id == job_id &&
+			slot->pid != 0)
+		{
+			first = interrupt(slot, false);
+			found = true;
+		}
+	}
+	jobq_slots_unlock();
+	if (first)
+		report_interruption();
+	return found;
+}
+
+/*
+ * Whether an executor of this database runs the job, or is recording its
+ * outcome.
+ */
+bool
+jobq_slot_runs_job(int64 job_id)
+{
+	bool		result = false;
+
+	jobq_slots_lock(LW_SHARED);
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS && !result; i++)
+	{
+		const JobqWorker *slot = &jobq_shared->workers[i];
+
+		result = slot->dboid == MyDatabaseId && slot->pid != 0 &&
+			(slot->job_id == job_id || slot->ended_job == job_id);
+	}
+	jobq_slots_unlock();
+	return result;
+}
+
+/*
+ * Interrupts the executors of this database that run jobs of a queue, for a
+ * transaction that may roll back: that of this process, or if `pid` is 0 all
+ * whose jobs are not held by leases.  A job does not interrupt itself.
+ */
+static void
+evict(int32 queue, pid_t pid)
+{
+	bool		first = false;
+
+	jobq_slots_lock(LW_EXCLUSIVE);
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	{
+		JobqWorker *slot = &jobq_shared->workers[i];
+
+		if (slot->dboid == MyDatabaseId && slot->queue == queue &&
+			slot->job_id != 0 && slot->pid != 0 && slot->pid != MyProcPid &&
+			(pid != 0 ? slot->pid == pid : !slot->leased) &&
+			interrupt(slot, true))
+			first = true;
+	}
+	jobq_slots_unlock();
+	if (first)
+		report_interruption();
+}
+
+void
+jobq_slots_evict(int32 queue)
+{
+	evict(queue, 0);
+}
+
+/*
+ * The same for one process, which is in the way.  Its job may be held by a
+ * lease, and have committed something that cannot be undone.
+ */
+void
+jobq_slot_evict_process(int32 queue, pid_t pid)
+{
+	Assert(pid != 0);
+	evict(queue, pid);
+}
+
+/*
+ * Terminates the executors of this database whose job still runs though it was
+ * interrupted JOBQ_PATIENCE ago: it has caught the error; the one of SIGTERM
+ * cannot be caught.  Returns the time at which the next one's patience ends.
+ */
+TimestampTz
+jobq_slots_terminate_stubborn(void)
+{
+	TimestampTz now = jobq_now();
+	TimestampTz next = JOBQ_NEVER;
+
+	jobq_slots_lock(LW_EXCLUSIVE);
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	{
+		JobqWorker *slot = &jobq_shared->workers[i];
+
+		if (slot->dboid != MyDatabaseId || slot->pid == 0 ||
+			slot->job_id == 0 || slot->cancel_job != slot->job_id ||
+			slot->terminated)
+			continue;
+		/* the clock may have been set back */
+		slot->cancelled_at = Min(slot->cancelled_at, now);
+		if (now - slot->cancelled_at >= JOBQ_PATIENCE)
+		{
+			slot->terminated = true;
+			(void) kill(slot->pid, SIGTERM);
+		}
+		else
+			next = Min(next, slot->cancelled_at + JOBQ_PATIENCE);
+	}
+	jobq_slots_unlock();
+	return next;
+}
+
+/*
+ * Says which job it runs: jobq_slot_interrupt() finds it from now on.
+ * Returns whether it was woken before that, and so still has to look for work,
+ * and sets *woken_for to the queue.
+ */
+bool
+jobq_slot_begin_job(const JobqWorkerRef *worker, int32 queue, int64 job_id,
+					int32 attempt, int commits, int32 *woken_for)
+{
+	JobqWorker *slot = jobq_slot_lock(worker);
+	bool		was_woken = false;
+
+	*woken_for = JOBQ_NO_QUEUE;
+	if (slot != NULL)
+	{
+		slot->state = JOBQ_WORKER_BUSY;
+		was_woken = slot->woken;
+		*woken_for = slot->woken_for;
+		slot->woken = false;
+		slot->woken_for = JOBQ_NO_QUEUE;
+		slot->queue = queue;
+		slot->job_id = job_id;
+		slot->ended_job = 0;
+		slot->attempt = attempt;
+		slot->leased = false;
+		slot->commits = commits;
+		slot->cancel_job = 0;
+		slot->evict = false;
+		slot->wants_help = false;
+		slot->started_at = jobq_now();
+	}
+	jobq_slots_unlock();
+	return was_woken;
+}
+
+/* Its job is held by a lease from now on. */
+void
+jobq_slot_set_leased(const JobqWorkerRef *worker)
+{
+	JobqWorker *slot = jobq_slot_lock(worker);
+
+	if (slot != NULL)
+		slot->leased = true;
+	jobq_slots_unlock();
+}
+
+/*
+ * The job's own code has ended: it is not interrupted any more.  Returns how it
+ * was told to end.
+ */
+JobqInterruption
+jobq_slot_end_job(const JobqWorkerRef *worker)
+{
+	JobqWorker *slot = jobq_slot_lock(worker);
+	JobqInterruption result = JOBQ_NOT_INTERRUPTED;
+
+	if (slot != NULL)
+	{
+		if (slot->job_id != 0 && slot->cancel_job == slot->job_id)
+			result = slot->evict ? JOBQ_EVICTED : JOBQ_CANCELLED;
+		if (slot->job_id != 0)
+			slot->ended_job = slot->job_id;
+		slot->job_id = 0;
+		slot->cancel_job = 0;
+	}
+	jobq_slots_unlock();
+	return result;
+}
+
+/* The outcome of the job that has ended is committed, or was rolled back. */
+void
+jobq_slot_forget_job(const JobqWorkerRef *worker)
+{
+	JobqWorker *slot = jobq_slot_lock(worker);
+
+	if (slot != NULL)
+		slot->ended_job = 0;
+	jobq_slots_unlock();
+}
+
+static void
+interrupt_noted(const JobqNote *note, TimestampTz now)
+{
+	(void) jobq_slot_interrupt(*jobq_note_const_data(note, int64));
+}
+
+static const JobqNoteKind interrupt_kind = {
+	.commit = {[JOBQ_NOTE_WAKES] = interrupt_noted}
+};
+
+/* Interrupts the executor of this database that runs the job. */
+void
+jobq_at_commit_interrupt(int64 job_id)
+{
+	*jobq_note_data(jobq_note_add(&interrupt_kind), int64) = job_id;
+}

@@ -1,0 +1,48 @@
+/*-------------------------------------------------------------------------
+ *
+ * slot_job.h
+ *	  The jobs that executors run, and interrupting them.
+ *
+ * IDENTIFICATION
+ *	  src/shared/slot_job.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_SLOT_JOB_H
+#define JOBQ_SLOT_JOB_H
+
+#include "shared/slot.h"
+
+/*
+ * How long a job may run after it was told to end, by a cancel or its
+ * timeout, before its executor is terminated; microseconds.
+ */
+#define JOBQ_PATIENCE (5 * INT64CONST(1000000))
+
+/* What an executor was told to do about the job that it runs. */
+typedef enum JobqInterruption
+{
+	JOBQ_NOT_INTERRUPTED,
+	JOBQ_CANCELLED,				/* somebody has cancelled the job */
+	JOBQ_EVICTED				/* a transaction needs the job out of its way,
+								 * and may roll back: as if it had not been
+								 * started */
+} JobqInterruption;
+
+/* For everybody. */
+extern bool jobq_slot_interrupt(int64 job_id);
+extern bool jobq_slot_runs_job(int64 job_id);
+extern void jobq_at_commit_interrupt(int64 job_id);
+extern void jobq_slots_evict(int32 queue);
+extern void jobq_slot_evict_process(int32 queue, pid_t pid);
+extern TimestampTz jobq_slots_terminate_stubborn(void);
+
+/* For the executor in the slot. */
+extern bool jobq_slot_begin_job(const JobqWorkerRef *worker, int32 queue,
+								int64 job_id, int32 attempt, int commits,
+								int32 *woken_for);
+extern void jobq_slot_set_leased(const JobqWorkerRef *worker);
+extern JobqInterruption jobq_slot_end_job(const JobqWorkerRef *worker);
+extern void jobq_slot_forget_job(const JobqWorkerRef *worker);
+
+#endif							/* JOBQ_SLOT_JOB_H */

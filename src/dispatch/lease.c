@@ -25,6 +25,7 @@
 #include "shared/clock.h"
 #include "shared/late.h"
 #include "shared/lease_registry.h"
+#include "shared/lease_search.h"
 
 #include "access/detoast.h"
 #include "access/tableam.h"

@@ -18,6 +18,7 @@
 #include "shared/area.h"
 #include "shared/lane.h"
 #include "shared/lease_registry.h"
+#include "shared/lease_search.h"
 #include "shared/queue_state.h"
 
 #include "miscadmin.h"

@@ -6,18 +6,17 @@
  *
  * The registry has an entry for each job in state running.  Commit callbacks
  * keep it up to date; the coordinator fills it when the server has started,
- * and searches it when the earliest end is due.  An entry is a hint: before
+ * and searches it (lease_search.c) when the earliest end is due.  An entry is a hint: before
  * a job is changed, its row is locked and checked.
  *
  * Not every lease is listed:
  *
- * - a lease that ends later than LISTED_AHEAD from now need not be listed
- * yet;
+ * - a lease that ends later than LISTED_AHEAD from now need not be listed yet;
  * - a role (by which its session has logged in) has no more entries than are
  *   free, so that one role alone gets half of them, and a role without
  *   entries finds room, whatever others do;
- * - RESERVE entries are for executors, each of which holds at most one job
- * bound to its process.
+ * - JOBQ_LEASE_RESERVE entries are for executors, each of which holds at most
+ *   one job bound to its process.
  *
  * The least end of the leases that are left out is unlisted_due.  When it has
  * come, the coordinator lists the leases from the table that end soon or are
@@ -52,16 +51,11 @@
 #include "shared/note.h"
 #include "shared/wake.h"
 
-#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
-#include "utils/builtins.h"
 
 /* Leases that end later are not listed yet. */
 #define LISTED_AHEAD (USECS_PER_HOUR)
-
-/* Entries that are kept for executors. */
-#define RESERVE JOBQ_MAX_WORKER_SLOTS
 
 /* How a lease is to be listed. */
 typedef enum Listing
@@ -111,7 +105,7 @@ has_room(Oid role, Listing listing)
 
 	if (listing == LIST_IN_RESERVE)
 		return left > 0;
-	left -= RESERVE;
+	left -= JOBQ_LEASE_RESERVE;
 	return left > 0 && (listing == LIST_ANYHOW || *role_count(role) < left);
 }
 
@@ -465,117 +459,4 @@ jobq_at_commit_lease_end(int64 job_id, int64 lease)
 
 	note->job_id = job_id;
 	note->lease = lease;
-}
-
-/*
- * Of the leases ended in one transaction, each role first gets this part; the
- * rest goes to all.
- */
-#define LIMIT_SHARE 8
-
-/*
- * Looks at the end of a lease.  Leases for which there is no more room are
- * left for the next round, which follows at once.
- */
-static void
-look_at_end(JobqLeaseSearch *search, const JobqLeaseEntry *entry)
-{
-	int		   *taken = &search->taken[murmurhash32(entry->role) % JOBQ_LEASE_ROLE_SHARES];
-	JobqExpiredLease *expired;
-
-	if (entry->until > search->now)
-	{
-		search->next = Min(search->next, entry->until);
-		return;
-	}
-	if (search->nfound < search->limit &&
-		*taken < search->limit / LIMIT_SHARE)
-	{
-		(*taken)++;
-		expired = &search->found[search->nfound++];
-	}
-	else if (search->nspare < search->limit)
-		expired = &search->spare[search->nspare++];
-	else
-	{
-		search->next = search->now;
-		return;
-	}
-	expired->job_id = entry->key.job_id;
-	expired->lease = entry->key.lease;
-}
-
-/* Fills the room that the roles' shares have left. */
-static void
-take_spare(JobqLeaseSearch *search)
-{
-	int			n = Min(search->nspare, search->limit - search->nfound);
-
-	memcpy(search->found + search->nfound, search->spare,
-		   n * sizeof(JobqExpiredLease));
-	search->nfound += n;
-	if (n < search->nspare)
-		search->next = search->now;
-}
-
-void
-jobq_leases_find_over(JobqLeaseSearch *search)
-{
-	HASH_SEQ_STATUS status;
-	JobqLeaseEntry *entry;
-
-	lock_leases(LW_SHARED);
-	hash_seq_init(&status, jobq_shared_leases);
-	while ((entry = hash_seq_search(&status)) != NULL)
-	{
-		if (entry->key.dboid == MyDatabaseId)
-			look_at_end(search, entry);
-	}
-	unlock_leases();
-	take_spare(search);
-}
-
-/*
- * Whether there was no room for leases of this database that end soon; then
- * *use says which role has most entries in all databases.
- */
-bool
-jobq_leases_find_no_room(JobqLeaseUse *use)
-{
-	long		room = jobq_area_room(JOBQ_AREA_LEASES);
-	Oid		   *roles = palloc(room * sizeof(Oid));
-	HASH_SEQ_STATUS status;
-	JobqLeaseEntry *entry;
-	bool		overflow;
-
-	memset(use, 0, sizeof(*use));
-	use->room = room;
-	lock_leases(LW_SHARED);
-	overflow = jobq_database()->leases_overflow;
-	if (overflow)
-	{
-		hash_seq_init(&status, jobq_shared_leases);
-		while ((entry = hash_seq_search(&status)) != NULL)
-		{
-			if (use->total < room)
-				roles[use->total++] = entry->role;
-		}
-	}
-	unlock_leases();
-
-	qsort(roles, use->total, sizeof(Oid), oid_cmp);
-	for (long i = 0, first = 0; i < use->total; i++)
-	{
-		if (roles[i] != roles[first])
-			first = i;
-		if (i - first + 1 > use->entries)
-		{
-			use->entries = i - first + 1;
-			use->role = roles[i];
-		}
-	}
-	pfree(roles);
-
-	/* there may be room again, though no look has followed */
-	return overflow && use->entries > (room - RESERVE - use->total) / 2;
 }

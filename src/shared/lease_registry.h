@@ -12,7 +12,12 @@
 #ifndef JOBQ_LEASE_REGISTRY_H
 #define JOBQ_LEASE_REGISTRY_H
 
+#include "shared/shmem.h"
+
 #include "datatype/timestamp.h"
+
+/* Entries that are kept for executors. */
+#define JOBQ_LEASE_RESERVE JOBQ_MAX_WORKER_SLOTS
 
 /* Makes this session's bound leases end with it. May be called repeatedly. */
 extern void jobq_lease_watch_session(void);
@@ -51,17 +56,6 @@ extern bool jobq_lease_is_watched(int64 job_id, int64 lease,
 /* Forgets the leases of a database that was dropped. */
 extern void jobq_leases_forget_database(Oid dboid);
 
-/* For health: the role with most entries, if not all leases find room. */
-typedef struct JobqLeaseUse
-{
-	Oid			role;
-	long		entries;		/* of that role */
-	long		total;
-	long		room;
-} JobqLeaseUse;
-
-extern bool jobq_leases_find_no_room(JobqLeaseUse *use);
-
 /*
  * For lease.c, which lists leases from the table. begin: collects the ends
  * of leases that are left out from now on; end: exactly those left out
@@ -74,32 +68,6 @@ extern void jobq_lease_list(int64 job_id, int64 lease, TimestampTz until,
 
 /* The least end of a lease that is not listed. */
 extern TimestampTz jobq_leases_unlisted_due(void);
-
-/* A lease that is over. */
-typedef struct JobqExpiredLease
-{
-	int64		job_id;
-	int64		lease;
-} JobqExpiredLease;
-
-/* Roles are told apart by a hash with this many values. */
-#define JOBQ_LEASE_ROLE_SHARES 64
-
-/* A search for leases that are over. */
-typedef struct JobqLeaseSearch
-{
-	TimestampTz now;
-	TimestampTz next;			/* when to look again */
-	JobqExpiredLease *found;
-	int			nfound;
-	JobqExpiredLease *spare;	/* beyond the share of their role */
-	int			nspare;
-	int			limit;
-	int			taken[JOBQ_LEASE_ROLE_SHARES];	/* of those found, by role */
-} JobqLeaseSearch;
-
-/* Looks through the registry. */
-extern void jobq_leases_find_over(JobqLeaseSearch *search);
 
 /* A lease that is over will not be found again before that time. */
 extern void jobq_lease_put_off(int64 job_id, int64 lease, TimestampTz until);

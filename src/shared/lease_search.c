@@ -1,0 +1,130 @@
+/*-------------------------------------------------------------------------
+ *
+ * lease_search.c
+ *	  Looking through the registry of leases.
+ *
+ * IDENTIFICATION
+ *	  src/shared/lease_search.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "shared/lease_search.h"
+
+#include "shared/area.h"
+#include "shared/database.h"
+#include "shared/lease_registry.h"
+
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+
+/*
+ * Of the leases ended in one transaction, each role first gets this part; the
+ * rest goes to all.
+ */
+#define LIMIT_SHARE 8
+
+/*
+ * Looks at the end of a lease.  Leases for which there is no more room are
+ * left for the next round, which follows at once.
+ */
+static void
+look_at_end(JobqLeaseSearch *search, const JobqLeaseEntry *entry)
+{
+	int		   *taken = &search->taken[murmurhash32(entry->role) % JOBQ_LEASE_ROLE_SHARES];
+	JobqExpiredLease *expired;
+
+	if (entry->until > search->now)
+	{
+		search->next = Min(search->next, entry->until);
+		return;
+	}
+	if (search->nfound < search->limit &&
+		*taken < search->limit / LIMIT_SHARE)
+	{
+		(*taken)++;
+		expired = &search->found[search->nfound++];
+	}
+	else if (search->nspare < search->limit)
+		expired = &search->spare[search->nspare++];
+	else
+	{
+		search->next = search->now;
+		return;
+	}
+	expired->job_id = entry->key.job_id;
+	expired->lease = entry->key.lease;
+}
+
+/* Fills the room that the roles' shares have left. */
+static void
+take_spare(JobqLeaseSearch *search)
+{
+	int			n = Min(search->nspare, search->limit - search->nfound);
+
+	memcpy(search->found + search->nfound, search->spare,
+		   n * sizeof(JobqExpiredLease));
+	search->nfound += n;
+	if (n < search->nspare)
+		search->next = search->now;
+}
+
+void
+jobq_leases_find_over(JobqLeaseSearch *search)
+{
+	HASH_SEQ_STATUS status;
+	JobqLeaseEntry *entry;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_LEASES), LW_SHARED);
+	hash_seq_init(&status, jobq_shared_leases);
+	while ((entry = hash_seq_search(&status)) != NULL)
+	{
+		if (entry->key.dboid == MyDatabaseId)
+			look_at_end(search, entry);
+	}
+	LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
+	take_spare(search);
+}
+
+bool
+jobq_leases_find_no_room(JobqLeaseUse *use)
+{
+	long		room = jobq_area_room(JOBQ_AREA_LEASES);
+	Oid		   *roles = palloc(room * sizeof(Oid));
+	HASH_SEQ_STATUS status;
+	JobqLeaseEntry *entry;
+	bool		overflow;
+
+	memset(use, 0, sizeof(*use));
+	use->room = room;
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_LEASES), LW_SHARED);
+	overflow = jobq_database()->leases_overflow;
+	if (overflow)
+	{
+		hash_seq_init(&status, jobq_shared_leases);
+		while ((entry = hash_seq_search(&status)) != NULL)
+		{
+			if (use->total < room)
+				roles[use->total++] = entry->role;
+		}
+	}
+	LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
+
+	qsort(roles, use->total, sizeof(Oid), oid_cmp);
+	for (long i = 0, first = 0; i < use->total; i++)
+	{
+		if (roles[i] != roles[first])
+			first = i;
+		if (i - first + 1 > use->entries)
+		{
+			use->entries = i - first + 1;
+			use->role = roles[i];
+		}
+	}
+	pfree(roles);
+
+	/* there may be room again, though no look has followed */
+	return overflow && use->entries > (room - JOBQ_LEASE_RESERVE - use->total) / 2;
+}

@@ -1,0 +1,57 @@
+/*-------------------------------------------------------------------------
+ *
+ * lease_search.h
+ *	  Looking through the registry of leases.
+ *
+ * IDENTIFICATION
+ *	  src/shared/lease_search.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_LEASE_SEARCH_H
+#define JOBQ_LEASE_SEARCH_H
+
+#include "datatype/timestamp.h"
+
+/* A lease that is over. */
+typedef struct JobqExpiredLease
+{
+	int64		job_id;
+	int64		lease;
+} JobqExpiredLease;
+
+/* Roles are told apart by a hash with this many values. */
+#define JOBQ_LEASE_ROLE_SHARES 64
+
+/* A search for leases that are over. */
+typedef struct JobqLeaseSearch
+{
+	TimestampTz now;
+	TimestampTz next;			/* when to look again */
+	JobqExpiredLease *found;
+	int			nfound;
+	JobqExpiredLease *spare;	/* beyond the share of their role */
+	int			nspare;
+	int			limit;
+	int			taken[JOBQ_LEASE_ROLE_SHARES];	/* of those found, by role */
+} JobqLeaseSearch;
+
+/* Looks through the registry. */
+extern void jobq_leases_find_over(JobqLeaseSearch *search);
+
+/* Who has most entries in the registry. */
+typedef struct JobqLeaseUse
+{
+	Oid			role;
+	long		entries;		/* of that role */
+	long		total;
+	long		room;
+} JobqLeaseUse;
+
+/*
+ * Whether there was no room for leases of this database that end soon; then
+ * *use says which role has most entries in all databases.
+ */
+extern bool jobq_leases_find_no_room(JobqLeaseUse *use);
+
+#endif							/* JOBQ_LEASE_SEARCH_H */

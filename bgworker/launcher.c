@@ -137,7 +137,7 @@ enter_database(Oid dboid, bool served)
 	}
 	if (served && !entry->served)
 	{
-		/* new here, or allowed anew: have a look */
+		/* new here, or allowed again: have a look */
 		lock_databases(LW_EXCLUSIVE);
 		if (database->dboid == dboid && database->coordinator_pid == 0)
 			database->wanted = true;

@@ -301,9 +301,9 @@ COMMENT ON TABLE jobq_store.schedule_run IS
 -- ------------------------------------------------------------------ writers
 
 -- Who may write here may have SQL run as any role, and pg_write_all_data lets
--- its members write to all tables: they are turned away, and so is whoever was
--- granted something here by mistake.  Rows by the access methods, as jobq's own
--- are mostly, fire no triggers; what it does by SPI it does as the owner.
+-- its members write to all tables: they are refused, and so is any role that
+-- was granted something here by mistake. Rows by the access methods, as jobq's
+-- own are mostly, fire no triggers; what it does by SPI it does as the owner.
 CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
   ON jobq_store.service
   FOR EACH STATEMENT EXECUTE FUNCTION jobq_store.refuse_others();

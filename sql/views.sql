@@ -43,7 +43,7 @@ SELECT count(*) FROM jobq.dead_letters WHERE queue = 'v_1';
 SELECT jobq.reset_queue('v_1', 'keep_completed', 'keep_dead');
 SELECT payload ->> 'n' AS n, state FROM jobq.jobs WHERE queue = 'v_1' AND finished_at IS NOT NULL ORDER BY 1;
 
--- a look at one job by its id uses the primary keys, whoever looks
+-- a look at one job by its id uses the primary keys, for any reader
 CREATE ROLE jobq_vera;
 SELECT jobq.grant_usage('jobq_vera');
 CREATE FUNCTION scans(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$

@@ -30,7 +30,9 @@
 #define JOBQ_MY_PROC_NUMBER (MyProc->pgprocno)
 #endif
 
-/* The PGPROC of whoever has a virtual transaction, NULL if there is none. */
+/*
+ * The PGPROC of the process with a virtual transaction, NULL if there is none.
+ */
 #if PG_VERSION_NUM >= 170000
 #define JOBQ_VXID_PROC(vxid) ProcNumberGetProc((vxid).procNumber)
 #else

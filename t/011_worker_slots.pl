@@ -1,5 +1,5 @@
-# t/011_worker_slots.pl: worker slots are scarce: running out is no lost job,
-# and no role or database keeps the others out.
+# t/011_worker_slots.pl: scarce worker slots: no job is lost without one, and
+# no role or database keeps the others out.
 
 use strict;
 use warnings;

@@ -254,7 +254,9 @@ foreach my $slots (0 .. 2)
 	poll_ok(
 		$none, q{SELECT count(*) = 1 FROM jobq.health WHERE severity = 'critical'
 		AND topic = 'coordinator' AND object = 'max_worker_processes'
-		AND hint = 'Increase max_worker_processes, which is } . $slots . q{, and restart the server.'},
+		AND hint = 'Increase max_worker_processes, which is }
+		  . $slots
+		  . q{, and restart the server.'},
 		"max_worker_processes = $slots: health names the setting");
 	$none->append_conf('postgresql.conf', 'max_worker_processes = 8');
 	$none->restart;

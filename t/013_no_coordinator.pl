@@ -1,5 +1,5 @@
-# t/013_no_coordinator.pl: where no coordinator is there to end them, whoever
-# claims jobs ends the leases that are over, and gets no job twice by that.
+# t/013_no_coordinator.pl: without a coordinator, claims end the leases that
+# have run out, and give out no job twice.
 
 use strict;
 use warnings;
@@ -28,7 +28,7 @@ foreach my $way ('dequeue', 'take')
 	$node->advance_clock('2 minutes');
 
 	# The first two are known to be ready; the third is come across afterwards,
-	# and before these two, which the claim has in its hands.
+	# and before these two, which the claim is holding.
 	my @ready =
 	  split(/\n/, $node->sql("SELECT jobq.enqueue_many('$way', array_fill('{}'::jsonb, '{2}'))"));
 	is( $node->sql("SELECT string_agg(id::text, ' ') FROM ($claim) AS t"),

@@ -1,9 +1,9 @@
-# t/014_idle.pl: a server with nothing to do does nothing: no query, no WAL, no
-# process that as much as wakes up, though there are queues, jobs and leases of
-# the far future, a schedule, an executor that waits for work and a session in
-# jobq.wait(). And it is wide awake when something comes.
+# t/014_idle.pl: an idle server does nothing: no query, no WAL, and no process
+# even wakes up, although there are queues, jobs and leases of the far future,
+# a schedule, an executor that waits for work and a session in jobq.wait(). It
+# reacts at once when there is work.
 #
-# JOBQ_IDLE_SECONDS is for how long to look (10).
+# JOBQ_IDLE_SECONDS says how long to watch (10).
 
 use strict;
 use warnings;

@@ -1,6 +1,5 @@
-# t/015_no_spin.pl: what a task of the coordinator finds and cannot change, in
-# thousands: the coordinator is at rest all the same, and what others want is
-# done in time.
+# t/015_no_spin.pl: thousands of rows that a task of the coordinator finds and
+# cannot change: the coordinator still rests, and other work is done in time.
 
 use strict;
 use warnings;

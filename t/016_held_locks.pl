@@ -1,6 +1,6 @@
-# t/016_held_locks.pl: whatever an ordinary role locks and does not let go of:
-# schedules fire, leases end, times to live are carried out, delayed jobs run;
-# and jobq.health says what is late, and who is in the way.
+# t/016_held_locks.pl: whatever an ordinary role locks and holds, schedules
+# fire, leases end, jobs expire and delayed jobs run; jobq.health says what is
+# late, and who is in the way.
 
 use strict;
 use warnings;
@@ -250,7 +250,7 @@ poll_until(
 		$executor = $node->sql("SELECT pid FROM jobq.workers WHERE job_id = $crashed");
 		return $executor ne '';
 	}) or die "the job is not running\n";
-# whoever is first after the crash has its row
+# after the crash another session locks its row first
 $node->sql("ALTER SYSTEM SET jobq.enabled = off; SELECT pg_reload_conf()");
 poll_ok(
 	$node,

@@ -1,4 +1,4 @@
-# t/020_running_jobs.pl: what comes of a job: handlers of each kind, commands,
+# t/020_running_jobs.pl: outcomes of jobs: handlers of each kind, commands,
 # retries, cancellation, timeouts.
 
 use strict;

@@ -1,9 +1,9 @@
-# t/021_shared_commits.pl: jobs that share a transaction: each is on its own all
-# the same.
+# t/021_shared_commits.pl: jobs that share a transaction are still isolated from
+# each other.
 #
-# Short jobs share, for jobq.shared_commit_time, which is at its most here. Only
-# where the machine has taken so long over jobs that they may not do a test runs
-# them again; what must be true of all jobs is asked of each run.
+# Short jobs share for jobq.shared_commit_time, which has its maximum here. If
+# the machine was too slow for them to share, a test runs them again; what must
+# be true of all jobs is checked in each run.
 
 use strict;
 use warnings;

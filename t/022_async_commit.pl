@@ -1,8 +1,8 @@
 # t/022_async_commit.pl: which commits wait for the disk. A transaction that
 # only claims jobs does not, nor does one that only finishes jobs of queues with
-# sync_completion off; whatever else a transaction has written makes its commit
-# wait as usual. And what a crash of the server makes of those that did not
-# wait.
+# sync_completion off; anything else that a transaction has written makes its
+# commit wait as usual. Also what a crash of the server does to commits that did
+# not wait.
 #
 # A commit has not waited if the WAL that has been inserted is not all on disk
 # right after it.  So nothing but the session's commits may write or flush WAL

@@ -1,4 +1,4 @@
-# t/023_own_transactions.pl: what a job may find of those before it: with
+# t/023_own_transactions.pl: what a job may see of earlier jobs: with
 # share_commits => false each job has a transaction of its own; claims that are
 # bound to the session end with the job, and the seed of random() does not reach
 # the next one.
@@ -21,7 +21,8 @@ sub all_done
 	return poll_ok($node, "SELECT count(*) = 0 FROM jobq_store.job", $name);
 }
 
-# Enqueues so many jobs at once, and returns in how many transactions they ran.
+# Enqueues this many jobs at once, and returns in how many transactions they
+# ran.
 sub transactions
 {
 	my ($queue, $jobs) = @_;

@@ -1,6 +1,6 @@
-# t/024_what_jobs_say.pl: what handlers say of their own jobs: retry_in() and
-# discard() in languages that turn errors into their own, functions about the
-# job that is running, and what the server's log is told of failures.
+# t/024_what_jobs_say.pl: what handlers say about their own jobs: retry_in()
+# and discard() in languages that turn errors into their own, functions about
+# the running job, and what the server's log says of failures.
 
 use strict;
 use warnings;

@@ -1,7 +1,6 @@
-# t/025_interruptions.pl: jobs that others interrupt: an interruption whose
-# cause does not commit has not happened; who has cancelled a job, or its
-# timeout, decides what the end of the attempt is, whatever error the job makes
-# of that.
+# t/025_interruptions.pl: interrupted jobs: if the cause of an interruption
+# does not commit, the interruption has no effect. A cancel or a timeout
+# decides the outcome of the attempt, whatever error the job turns it into.
 
 use strict;
 use warnings;

@@ -1,6 +1,6 @@
-# t/026_kept_from_running.pl: SQL jobs that cannot run where transactions are
-# read only by default, and those that cannot be ended: what becomes of them,
-# and what jobq.health says.
+# t/026_kept_from_running.pl: SQL jobs that cannot run because transactions
+# are read only by default, and jobs that cannot be ended: what happens to
+# them, and what jobq.health says.
 
 use strict;
 use warnings;

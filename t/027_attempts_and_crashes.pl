@@ -1,6 +1,6 @@
-# t/027_attempts_and_crashes.pl: what a crash must not undo, or must leave a
-# trace of: the claim of a job's last attempt, and jobs that were through in a
-# transaction that another one has ended.
+# t/027_attempts_and_crashes.pl: what a crash must not undo, or must leave on
+# record: the claim of a job's last attempt, and jobs that had ended in a
+# transaction that another job has ended.
 
 use strict;
 use warnings;
@@ -243,7 +243,8 @@ sub share
 			AND outcome = 'interrupted'},
 		"$how: the jobs that had ended are recorded");
 	is( $node->sql(
-			qq{SELECT string_agg(DISTINCT attempt || ' ' || (detail ~ 'ended while running job')::text, ',')
+			qq{SELECT string_agg(DISTINCT attempt || ' '
+			|| (detail ~ 'ended while running job')::text, ',')
 		FROM jobq.attempts WHERE job_id IN ($ids) AND outcome = 'interrupted'}),
 		'1 true',
 		"$how: the record names the job that ended them");

@@ -1,6 +1,6 @@
-# t/028_large_values.pl: jobs whose values are so large that they are kept out
-# of line: workers read and move them when they have no snapshot but the one
-# they take for it.
+# t/028_large_values.pl: jobs with values so large that they are stored out of
+# line: workers read and move them with no snapshot but the one they take for
+# it.
 
 use strict;
 use warnings;

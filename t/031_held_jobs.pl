@@ -1,6 +1,6 @@
-# t/031_held_jobs.pl: calls about jobs that are held by a lease, while another
-# transaction has the job in its hands: the lease is judged when the row is had,
-# and a claim that is not committed is waited for by nobody.
+# t/031_held_jobs.pl: calls about leased jobs while another transaction is
+# changing the job: the lease is checked when the row is locked, and no call
+# waits for a claim that is not committed.
 
 use strict;
 use warnings;

@@ -1,6 +1,6 @@
 # t/032_lease_room.pl: the registry of leases in shared memory: no role takes
-# the room of others, what finds none ends all the same, and what ends in a year
-# takes none.
+# the room of others, leases without room end as well, and leases that end in a
+# year take none.
 
 use strict;
 use warnings;

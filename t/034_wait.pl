@@ -1,6 +1,6 @@
 # t/034_wait.pl: CALL jobq.wait(): when it wakes, what it holds meanwhile, and
-# that no wake-up gets lost. Without workers first, so that nothing but the
-# commits themselves wakes anybody.
+# that no wake-up gets lost. First without workers, so that only the commits
+# themselves wake a session.
 
 use strict;
 use warnings;

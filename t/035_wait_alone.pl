@@ -1,6 +1,6 @@
 # t/035_wait_alone.pl: CALL jobq.wait() is a statement of its own: it never ends
-# a transaction in which anything else has been done. How drivers send it, and
-# how the session looks while it waits.
+# a transaction in which anything else has been done. Also how drivers send it,
+# and what the session shows while it waits.
 
 use strict;
 use warnings;

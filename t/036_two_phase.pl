@@ -1,9 +1,9 @@
 # t/036_two_phase.pl: Two-phase commit. PREPARE TRANSACTION, COMMIT PREPARED and
-# ROLLBACK PREPARED call no transaction callback that could tell anybody of the
-# jobs concerned, so what they do must be noticed in another way, and at once.
+# ROLLBACK PREPARED call no transaction callback that could report the jobs
+# concerned, so their effects must be noticed in another way, and at once.
 #
-# That something does not happen is shown by something else that happens
-# later, in the same queue.
+# To show that something does not happen, something later in the same queue
+# must have happened.
 
 use strict;
 use warnings;

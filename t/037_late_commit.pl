@@ -1,8 +1,7 @@
-# t/037_late_commit.pl: a process that has committed is held up before it tells
-# dispatch of its job, while another one changes the job again and tells of
-# that: the news that come late must not hide the job from claims. Where a
-# process stops there is up to gdb; without it, or the right to use it, this is
-# skipped.
+# t/037_late_commit.pl: a process that has committed is held up before it
+# reports its job to dispatch, while another one changes the job again and
+# reports that: the late report must not hide the job from claims. gdb stops
+# the process there; without gdb, or the right to use it, the test is skipped.
 
 use strict;
 use warnings;

@@ -1,6 +1,6 @@
-# t/038_sweep.pl: the sweep: jobs that shared memory has lost sight of, since
-# somebody has changed or locked rows without jobq's functions, are found again;
-# jobs that somebody has in his hands are not touched; jobq.health tells.
+# t/038_sweep.pl: the sweep finds jobs that are missing from shared memory
+# because somebody has changed or locked rows without jobq's functions. It does
+# not touch jobs that a transaction has locked, and jobq.health reports it.
 
 use strict;
 use warnings;

@@ -1,6 +1,5 @@
-# t/039_in_the_way.pl: transactions of others that stay open: who waits for
-# them, what comes of it, and how soon what was put off goes on when they have
-# ended.
+# t/039_in_the_way.pl: other transactions that stay open: who waits for them,
+# with which result, and how soon postponed work is done when they have ended.
 
 use strict;
 use warnings;

@@ -1,6 +1,6 @@
-# t/042_schedule_clock.pl: schedules and clocks: set back and forward, servers
-# that were down, and transactions that commit long after the time they speak
-# of. A run comes once.
+# t/042_schedule_clock.pl: schedules and clocks: clocks that are set back and
+# forward, servers that were down, and transactions that commit long after
+# their schedule's time. Each run comes once.
 
 use strict;
 use warnings;

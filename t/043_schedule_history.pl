@@ -1,7 +1,7 @@
-# t/043_schedule_history.pl: what is written down of the runs of schedules:
-# jobq.schedule_runs and the counters of jobq.schedules. And that a run which
-# waits for the previous one (overlap => 'queue') comes when that has ended,
-# however it ends.
+# t/043_schedule_history.pl: the record of schedules' runs:
+# jobq.schedule_runs and the counters of jobq.schedules. Also that a run
+# which waits for the previous one (overlap => 'queue') starts when that has
+# ended, however it ends.
 
 use strict;
 use warnings;

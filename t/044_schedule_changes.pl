@@ -1,5 +1,5 @@
-# t/044_schedule_changes.pl: schedules: runs that are made up for beside one on
-# time, and what alter_schedule() changes while the clock goes on.
+# t/044_schedule_changes.pl: schedules: missed runs beside one on time, and
+# what alter_schedule() changes while the clock advances.
 
 use strict;
 use warnings;

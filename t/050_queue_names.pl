@@ -1,5 +1,5 @@
-# t/050_queue_names.pl: what knows a queue by its name when it is renamed, or
-# two-phase commit has changed it.
+# t/050_queue_names.pl: everything that knows a queue by its name, when the
+# queue is renamed or changed by two-phase commit.
 
 use strict;
 use warnings;

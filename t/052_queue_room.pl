@@ -1,5 +1,5 @@
-# t/052_queue_room.pl: the room for queues in shared memory: no role takes that
-# of others, and queues without room keep nobody from anything.
+# t/052_queue_room.pl: the room for queues in shared memory: no role takes the
+# room of others, and queues without room still work.
 
 use strict;
 use warnings;

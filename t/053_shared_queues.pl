@@ -1,6 +1,6 @@
-# t/053_shared_queues.pl: queues that background workers and clients look at:
-# the numbers of jobs while procedures run, and a warning for who dequeues from
-# a queue with a handler.
+# t/053_shared_queues.pl: queues that background workers and clients share: the
+# numbers of jobs while procedures run, and a warning for clients that dequeue
+# from a queue with a handler.
 
 use strict;
 use warnings;

@@ -1,5 +1,5 @@
-# t/054_queue_functions.pl: the functions that queues are given: where they may
-# be, and what happens when they change what jobq is working on, or fail.
+# t/054_queue_functions.pl: the functions of queues: where they may be, and
+# what happens when they change what jobq is working on, or fail.
 
 use strict;
 use warnings;
@@ -341,7 +341,7 @@ is( fail_and_go_on(
 		'{"sql": "SELECT pg_sleep(180)"}',
 		q{SET statement_timeout = '1s'; BEGIN}),
 	'and on running 57014 25P02',
-	'and the transaction as after any error');
+	'a statement that is cancelled in a backoff_function aborts its transaction');
 foreach my $code ('57000', '57P01', '57P02', '57P03', 'XX000')
 {
 	is( fail_and_go_on(

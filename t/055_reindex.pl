@@ -1,5 +1,5 @@
-# t/055_reindex.pl: unique keys while job_unique_key is built anew: with REINDEX
-# CONCURRENTLY there are two unique indexes for a while, and both are looked at.
+# t/055_reindex.pl: unique keys while job_unique_key is rebuilt: during REINDEX
+# CONCURRENTLY there are two unique indexes, and both are checked.
 
 use strict;
 use warnings;
@@ -45,7 +45,7 @@ sub clients_fare_well
 	return;
 }
 
-# So many jobs have been enqueued.
+# How many jobs have been enqueued.
 sub jobs
 {
 	return $node->sql('SELECT last_value FROM jobq_store.job_id_seq');
@@ -71,7 +71,7 @@ clients_fare_well(
 $node->sql('DROP INDEX jobq_store.one_more');
 
 clients_fare_well(
-	'while the index is built anew',
+	'while the index is rebuilt',
 	sub {
 		foreach (1 .. 15)
 		{

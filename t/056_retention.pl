@@ -1,6 +1,6 @@
 # t/056_retention.pl: history's ring: finished jobs disappear when their time is
-# over, and not before; none is lost or doubled on the way; nobody is kept from
-# working.
+# over, and not before; none is lost or duplicated, and no other work is held
+# up.
 
 use strict;
 use warnings;
@@ -42,7 +42,7 @@ sub has_moved_on
 	return poll_until(sub { return segment() != $before; }, 0.3);
 }
 
-# finish($queue, $completed, $failed): so many jobs come to their end.
+# finish($queue, $completed, $failed): ends this many jobs.
 sub finish
 {
 	my ($queue, $completed, $failed) = @_;

@@ -1,6 +1,6 @@
 # t/057_big_history.pl: a big history, with a limit by number for each of many
-# queues, and attempts of jobs that are gone: what must go goes, a part at a
-# time, and schedules and delayed jobs are on time meanwhile.
+# queues, and attempts of jobs that are gone: expired rows are removed in
+# parts, and schedules and delayed jobs are on time meanwhile.
 
 use strict;
 use warnings;

@@ -1,6 +1,6 @@
-# t/058_old_xids.pl: what the coordinator remembers outlives the transaction
-# statuses that the server keeps: pg_xact is truncated between two firings of a
-# schedule, and while history waits to be emptied.
+# t/058_old_xids.pl: what the coordinator remembers may be older than the
+# transaction statuses that the server keeps: pg_xact is truncated between two
+# firings of a schedule, and while history waits to be emptied.
 
 use strict;
 use warnings;

@@ -1,5 +1,5 @@
 # t/060_crashes.pl: crashes: nothing is lost, nothing is done twice, and a job
-# that crashes the server does not do so for ever.
+# that crashes the server does not do so forever.
 
 use strict;
 use warnings;

@@ -1,9 +1,9 @@
 # t/061_dump_restore.pl: copies of a database, by pg_dump and by CREATE DATABASE
-# ... TEMPLATE: all is there, nothing runs before jobq.start(), and then
-# everything does.
+# ... TEMPLATE: they are complete, nothing runs before jobq.start(), and
+# everything does afterwards.
 #
-# That a copy does nothing is shown by what it does do: a queue that is made in
-# the copy is its own, and has a job that is due only after all the others.
+# To show that a copy runs nothing, it gets a queue of its own, with a job that
+# is due only after all the others: when that has run, the others have not.
 
 use strict;
 use warnings;

@@ -142,7 +142,7 @@ like(sql_error($node, "ALTER EXTENSION jobq UPDATE TO '99.0'", 'second'),
 	qr/22023/, 'ALTER EXTENSION UPDATE to an unknown version fails');
 works_ok('second', 'jobs run after an update that fails');
 
-# an update waits for running jobs, but not for ever
+# an update waits for running jobs, but not forever
 start_long_job('second');
 within(
 	$command_limit,
@@ -249,8 +249,8 @@ works_ok('postgres', 'other databases are not disturbed');
 	$session->quit;
 }
 
-# A lease is never used twice, though sequences begin anew with the extension
-# and shared memory does not.
+# A lease is never used twice, though sequences start again with the
+# extension and shared memory does not.
 $node->safe_psql(
 	'second', q{
 	DROP EXTENSION jobq CASCADE;

@@ -1,5 +1,5 @@
-# t/063_database_ddl.pl: DDL that wants a database, or the extension, for itself
-# is not hindered by the workers, and they come back after it.
+# t/063_database_ddl.pl: the workers do not hinder DDL that needs exclusive use
+# of a database or the extension, and come back after it.
 
 use strict;
 use warnings;
@@ -150,8 +150,8 @@ poll_ok(
 within(12, 'ALTER EXTENSION UPDATE', sub { $node->sql('ALTER EXTENSION jobq UPDATE', 'five') });
 run_job('five', 'jobs run after ALTER EXTENSION UPDATE');
 
-# it waits for the long job, though not for ever; one that comes meanwhile has
-# to be run afterwards, even if nothing else happens
+# it waits for the long job, though not forever; a job that comes meanwhile
+# has to be run afterwards, even if nothing else happens
 poll_ok(
 	$node,
 	q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'},

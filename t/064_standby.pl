@@ -1,4 +1,5 @@
-# t/064_standby.pl: a standby runs nothing; when it is promoted it takes over.
+# t/064_standby.pl: a standby runs nothing, and takes over when it is
+# promoted.
 
 use strict;
 use warnings;

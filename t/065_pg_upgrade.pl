@@ -1,6 +1,6 @@
-# t/065_pg_upgrade.pl: pg_upgrade carries all over, and nothing runs before
-# start(). From the installation in JOBQ_OLD_PG, where that is set
-# (tools/test-versions), else from a server of the same version.
+# t/065_pg_upgrade.pl: pg_upgrade keeps everything, and nothing runs before
+# start(). The old server is the installation in JOBQ_OLD_PG if that is set
+# (tools/test-versions), else one of the same version.
 
 use strict;
 use warnings;

@@ -68,7 +68,7 @@ my $done = $clone->sql('SELECT count(*) FROM load.effects');
 cmp_ok($jobs, '>', 1, 'clone: the jobs are there');
 load_place($clone, 'load_h', 2);
 pass('clone: new jobs can be enqueued');
-# Reading the settings anew is the last thing that could start something.
+# Reading the settings again is the last thing that could start something.
 my $position = log_position($clone);
 $clone->append_conf('postgresql.conf', "log_checkpoints = off\n");
 $clone->reload;

@@ -1,8 +1,8 @@
-# t/067_other_histories.pl: a server whose data comes from another one, and
-# which goes on where that one has gone on, too: a standby that lagged and is
-# promoted, a recovery to an earlier point in time, a base backup that is
-# started, all at once. No lease is given out by two of them, and none counts
-# what was running on another.
+# t/067_other_histories.pl: servers that continue from another one's data
+# while that one continues as well: a promoted standby that lagged, a
+# recovery to an earlier point in time, and a base backup that is started,
+# all at once. No two of them give out the same lease, and none counts
+# attempts that ran on another.
 
 use strict;
 use warnings;
@@ -148,7 +148,7 @@ poll_ok(
 is($primary->sql("SELECT count(*) FROM jobq.attempts WHERE job_id = $id"),
 	'0', 'the running job has lost no attempt');
 
-# ---------------------------------------------------- the extension made anew
+# ---------------------------------------------------- the extension recreated
 
 ($lease, my $again) = map {
 	(   split(

@@ -1,6 +1,5 @@
-# t/074_privileges.pl: privileges where they are easily got around: by way of
-# the owner of a queue, by a search_path, by functions that others are made to
-# call.
+# t/074_privileges.pl: privileges that could be bypassed easily: through the
+# owner of a queue, a search_path, or functions that others are made to call.
 
 use strict;
 use warnings;
@@ -81,7 +80,7 @@ like(
 	qr/^42501: permission denied for function/,
 	'a check of payloads that the owner may not execute');
 
-# Objects in the search_path of whoever calls, or of the whole database, do
+# Objects in the caller's search_path, or in that of the whole database, do
 # not get into jobq's own queries
 sql(<<'SQL');
 CREATE SCHEMA evil;

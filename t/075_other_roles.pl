@@ -1,6 +1,6 @@
 # t/075_other_roles.pl: ways to have SQL run as another role, or to get at its
-# queues, that lead by settings, functions and objects around jobq rather than
-# by its arguments. See also t/071_security.pl, t/074_privileges.pl and
+# queues, by settings, functions and objects around jobq rather than by its
+# arguments. See also t/071_security.pl, t/074_privileges.pl and
 # t/070_attacks.pl.
 
 use strict;
@@ -240,7 +240,7 @@ foreach my $setting (
 			"ALTER DATABASE SET $setting is refused");
 		next;
 	}
-	# all of them connect anew; seen from a database without the setting
+	# all of them connect again; seen from a database without the setting
 	my $old = $node->safe_psql('template1',
 		q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'jobq coordinator'});
 	$node->safe_psql(

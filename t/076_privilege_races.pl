@@ -1,10 +1,10 @@
-# t/076_privilege_races.pl: a privilege is judged when the change is made, after
-# every wait.
+# t/076_privilege_races.pl: a privilege is checked when the change is made,
+# after every wait.
 #
 # Each function that changes something is called by a role that may call it,
-# while somebody holds what the call must wait for. Before that one lets go the
-# role loses the privilege; the call must fail. A function that is not in the
-# tables below fails the test: a new one is one line there.
+# while another session holds a lock that the call must wait for. Before that
+# is released, the role loses the privilege; the call must fail. A function
+# that is not in the tables below fails the test: a new one is one line there.
 
 use strict;
 use warnings;
@@ -164,7 +164,7 @@ $node->sql(
 		CREATE ROLE stranger LOGIN;
 	CREATE FUNCTION alices(jsonb) RETURNS void LANGUAGE sql AS ''});
 
-# Makes what the races are about anew.
+# Recreates what the races are about.
 sub set_up
 {
 	$node->sql(

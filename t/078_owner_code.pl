@@ -1,6 +1,6 @@
 # t/078_owner_code.pl: payload checks and backoff functions, the code of a
-# queue's owner, find and leave nothing in the session of another role that
-# calls them.
+# queue's owner, find nothing in the session of another role that calls
+# them, and leave nothing there.
 
 use strict;
 use warnings;

@@ -1,9 +1,10 @@
 # t/080_races.pl: races between those who add, change, take and run jobs. First
-# the narrow ones one by one, with a transaction held open to make them sure to
-# happen; then everything at once, under load, and an account of it: a completed
-# job has exactly one effect, a cancelled or dead one none, and nothing is left.
+# the narrow ones one by one, with a transaction held open so that they are sure
+# to happen; then everything at once, under load, and an account of it: a
+# completed job has exactly one effect, a cancelled or dead one none, and
+# nothing is left.
 #
-# JOBQ_RACE_SECONDS is for how long the load is on (8).
+# JOBQ_RACE_SECONDS says how long the load runs (8).
 
 use strict;
 use warnings;

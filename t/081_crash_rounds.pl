@@ -1,4 +1,4 @@
-# t/081_crash_rounds.pl: the whole promise, under crashes. Clients place orders
+# t/081_crash_rounds.pl: the full guarantee, under crashes. Clients place orders
 # and enqueue a job for each in the same transaction, and roll some back;
 # background workers and clients work four queues; the server is stopped with -m
 # immediate in the middle, and started again. When all is done every order that
@@ -12,8 +12,8 @@
 #   3  clients that take() a job, and roll back now and then
 #   4  clients that dequeue() it, work, and complete() or fail() it
 #
-# JOBQ_ROUNDS=20 for the full proof (2 by default).  JOBQ_ROUND_SECONDS is for
-# how long each round works before the crash, at most (2).
+# JOBQ_ROUNDS=20 for the full proof (2 by default). JOBQ_ROUND_SECONDS is the
+# longest time that a round works before the crash (2).
 
 use strict;
 use warnings;

@@ -1,6 +1,6 @@
 # t/082_faults.pl: processes that die in the middle of work: those of jobq,
-# those of its clients, the postmaster. A load goes on all the time. After each
-# death the workers are back, and in the end each job has been done once.
+# those of its clients, the postmaster. A load runs all the time. After each
+# death the workers come back, and in the end each job has been done once.
 #
 # t/060 has what becomes of the job of an executor that dies, t/010 the same
 # deaths without a load, t/081 many rounds of crashes.

@@ -1,7 +1,6 @@
 # t/083_ddl.pl: DDL under running workers and clients: on their database and on
 # others, on the extension, on the roles and functions that they work with. Each
-# command is through in time, nothing hangs or crashes, and each job is done
-# once.
+# command ends in time, nothing hangs or crashes, and each job is done once.
 #
 # t/063 and t/062 have the same commands one by one and without a load, and
 # what is undone by ROLLBACK; t/086 has those that rewrite jobq's tables.

@@ -1,6 +1,6 @@
 # t/084_scarce.pl: a server that is short of something: worker slots, shared
-# memory, disk space, connections. It goes on as far as it can, the log is not
-# flooded, and when there is enough again everything is as it should be.
+# memory, disk space, connections. It works as far as it can, the log is not
+# flooded, and when there is enough again everything works as usual.
 #
 # t/011 has a server with one worker slot too few, and who shares what.
 
@@ -10,8 +10,8 @@ use warnings;
 use File::Temp qw(tempdir);
 
 # A disk of its own that can be filled takes a mount, and that a user
-# namespace: the test starts anew in one, if it can.  The user there is made
-# the one outside again, since PostgreSQL does not run as root.  In BEGIN,
+# namespace: the test starts again in one, if it can. The user there is made
+# the one outside again, since PostgreSQL does not run as root. In BEGIN,
 # while the output still goes where it belongs.
 BEGIN
 {
@@ -80,7 +80,7 @@ is( $node->sql(
 	'no worker slot: SQL jobs wait');
 within(
 	20,
-	'no worker slot: stop() does not wait for ever',
+	'no worker slot: stop() does not wait forever',
 	sub { $node->sql('SELECT jobq.stop(); SELECT jobq.start()'); 1 });
 quiet_log_ok($node, $position, 3, 'no worker slot');
 
@@ -159,7 +159,7 @@ $node->stop;
 
 SKIP:
 {
-	skip 'no disk of its own can be had (user namespaces)', 1
+	skip 'no disk of its own is available (user namespaces)', 1
 	  if !defined $disk;
 
 	# All of the server is on it, its WAL as well.
@@ -223,7 +223,7 @@ SKIP:
 	$node->stop;
 }
 
-# Leaves so many kB.
+# Leaves this many kB free.
 sub fill_disk
 {
 	my ($file, $left) = @_;

@@ -1,9 +1,8 @@
-# t/085_misbehaving.pl: handlers that do what they should not, and a clock that
-# does.
+# t/085_misbehaving.pl: handlers, and a clock, that do what they should not.
 #
-# A handler that does not want to be cancelled is terminated with its worker;
-# nobody else suffers.  t/071 has what handlers leave in their session, t/020
-# timeouts, t/042 schedules and the clock.
+# A handler that ignores a cancel is terminated with its worker; nothing else
+# suffers. t/071 has what handlers leave in their session, t/020 timeouts,
+# t/042 schedules and the clock.
 #
 # The server's clock is set by a library that is preloaded into all of its
 # processes, so that the system's own is left alone.
@@ -29,7 +28,7 @@ my $have_shim = $^O eq 'linux'
 	"$compiler -shared -fPIC -o $shim " . source_dir() . '/test/lib/clock_shim.c 2>/dev/null') == 0;
 my $node;
 
-# Sets the clock of the server to so many seconds after the true time.
+# Sets the clock of the server to this many seconds after the true time.
 sub set_clock
 {
 	my ($seconds) = @_;
@@ -77,7 +76,7 @@ if ($have_shim)
 
 # ---------------------------------------------- handlers that do not stop
 
-# They catch what is to end them: for ever, the first time only, or once.
+# They catch what is to end them: always, the first time only, or once.
 $node =
   jobq_node('main', conf => [ @conf, 'jobq.max_workers = 8', 'jobq.worker_idle_timeout = 60s' ]);
 load_set_up($node);
@@ -153,7 +152,7 @@ sub ended_as
 		$name);
 }
 
-# Whoever ends what is cancelled in good time keeps his process and his result.
+# A handler that ends soon after a cancel keeps its process and its result.
 my $position = log_position($node);
 my ($id, $pid) = start_job('obeys');
 $node->sql("SELECT jobq.cancel($id, 'enough')");
@@ -166,8 +165,8 @@ is(kill(0, $pid), 1, 'a handler that ends keeps its process');
 is(join("\n", grep { /terminat|did not end/ } jobq_log_lines($node, $position)),
 	'', 'no process was terminated');
 
-# A job that was cancelled is cancelled, whoever finds it after its process is
-# gone; here it is an executor.
+# A job that was cancelled is cancelled, no matter who finds it after its
+# process is gone; here it is an executor.
 ($id, $pid) = start_job('stubborn');
 my $other;
 poll_until(

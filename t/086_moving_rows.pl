@@ -1,10 +1,10 @@
 # t/086_moving_rows.pl: commands that move the rows of jobq's tables, or give
 # their indexes other files, while jobs flow: VACUUM FULL, CLUSTER, REINDEX,
-# ALTER TABLE ... SET TABLESPACE, and plain VACUUM, which hands places out anew.
-# Whoever has seen a job in one place must not find another one there, nor miss
-# it.
+# ALTER TABLE ... SET TABLESPACE, and plain VACUUM, which makes places available
+# again. A process that has seen a job in one place must not take another one
+# there for it, or miss the job.
 #
-# JOBQ_MOVE_SECONDS is for how long (10).
+# JOBQ_MOVE_SECONDS says how long it runs (10).
 
 use strict;
 use warnings;

@@ -1,5 +1,5 @@
-# t/091_health.pl: jobq.health: what is wrong, each thing really provoked. What
-# needs one session only is in sql/health.sql.
+# t/091_health.pl: jobq.health, with each problem really provoked. Findings
+# that need only one session are in sql/health.sql.
 
 use strict;
 use warnings;
@@ -252,7 +252,7 @@ sub everybody_sees
 	is( $node->sql(
 			"SET ROLE ben; SELECT message ~ '(pid|role|slot|application) ' FROM jobq.health"),
 		'f',
-		"$name: nor in the message");
+		"$name: the message has no names for others");
 	return;
 }
 

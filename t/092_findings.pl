@@ -1,6 +1,6 @@
 # t/092_findings.pl: what errors and jobq.health say of a broken database: which
 # object is missing, one row for one cause, replication that hangs or should not
-# be.
+# exist.
 
 use strict;
 use warnings;

@@ -1,7 +1,7 @@
 # t/093_neighbours.pl: jobq among others: libraries that hook into the same
-# places, databases that are not to be touched, an install script that must not
-# take what is somebody else's; and what its processes show of themselves, in
-# pg_stat_activity, in the log, and in the memory that they take.
+# places, databases that must be left alone, an install script that must not
+# take over existing objects; and what its processes show in pg_stat_activity,
+# in the log, and in their use of memory.
 
 use strict;
 use warnings;
@@ -23,7 +23,8 @@ my $node = jobq_node(
 
 # ------------------------------------------------------------ other libraries
 
-# Whoever is loaded first, each sees its commands, and has its memory.
+# In either order of loading, each library sees its commands, and has its
+# memory.
 my $started = 0;
 my $other = -e $node->config_data('--pkglibdir') . '/pg_stat_statements.so';
 foreach my $libraries ($other ? ('pg_stat_statements,jobq', 'jobq,pg_stat_statements') : ('jobq'))

@@ -1,8 +1,8 @@
 # t/094_neighbours_scale.pl: what a call of one role costs does not depend on
-# what other roles own: with 20,000 queues and 1,000 schedules of others it
-# reads as few rows of the tables of queues and schedules as without, and the
-# session keeps as little. Nor does memory grow with the number of changes in a
-# transaction. Nothing here is measured in time.
+# what other roles own: beside 20,000 queues and 1,000 schedules of others it
+# reads no more rows of the tables of queues and schedules than without, and
+# the session keeps no more. Memory does not grow with the number of changes in
+# a transaction either. Nothing here is measured in time.
 
 use strict;
 use warnings;
@@ -260,7 +260,7 @@ foreach my $first (qw(postgres alice bob))
 			map { $planned->query_safe("SET ROLE $_; EXECUTE queues") } $first,
 			sort keys %count),
 		join(' ', @count{ $first, sort keys %count }),
-		"planned for $first, each sees his own queues");
+		"planned for $first, each sees its own queues");
 }
 $planned->quit;
 

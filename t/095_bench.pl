@@ -1,6 +1,6 @@
-# t/095_bench.pl: the benchmark still works: every scenario runs, with next to
-# no jobs, says what it has measured, and leaves nothing behind. What it
-# measures here means nothing.
+# t/095_bench.pl: the benchmark still works: every scenario runs, with very
+# few jobs, prints what it has measured, and leaves nothing behind. The
+# numbers mean nothing.
 
 use strict;
 use warnings;

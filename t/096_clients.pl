@@ -1,5 +1,5 @@
 # t/096_clients.pl: the worker in Python of examples/worker, and what
-# docs/drivers.md says of pgbouncer in transaction mode. Skipped where psycopg2 or
+# docs/drivers.md says about pgbouncer in transaction mode. Skipped if psycopg2 or
 # pgbouncer is missing.
 
 use strict;

@@ -1,6 +1,6 @@
-# t/132_terminations_and_restarts.pl: a job that is to be tried once is not run
-# again when its process was terminated in it, whatever happens to the server,
-# and to the job's row, before anybody has counted the attempt.
+# t/132_terminations_and_restarts.pl: a job with a single attempt does not run
+# again when its process was terminated during it, whatever happens to the
+# server, and to the job's row, before the attempt is counted.
 
 use strict;
 use warnings;

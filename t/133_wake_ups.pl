@@ -1,6 +1,6 @@
-# t/133_wake_ups.pl: nobody waits for an executor while slots are free: what an
-# executor was told of, and does not look at, it passes on; and what was about
-# to start, and did not, holds nobody up.
+# t/133_wake_ups.pl: no job waits for an executor while slots are free: an
+# executor passes on the wake-ups that it does not follow, and a process that
+# fails to start holds up nothing.
 
 use strict;
 use warnings;

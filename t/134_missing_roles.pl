@@ -1,4 +1,4 @@
-# t/134_missing_roles.pl: dumps of databases whose roles are not all there where
+# t/134_missing_roles.pl: dumps of databases with roles that do not exist where
 # they are restored: dropped before the dump, missing in the other cluster, or
 # with an OID that is another role's there. What belonged to such a role belongs
 # to nobody.

@@ -1,5 +1,6 @@
-# t/135_names.pl: who has no privilege on a queue does not learn its name from
-# what refers to it: it may have been renamed since he named it.
+# t/135_names.pl: a role without a privilege on a queue does not learn its
+# name from what refers to it: the queue may have been renamed since the role
+# named it.
 
 use strict;
 use warnings;

@@ -1,5 +1,5 @@
-# t/136_ended_by_timeout.pl: leases that end with the timeout of the job, and
-# those that end before.
+# t/136_ended_by_timeout.pl: leases that end with the job's timeout, and
+# leases that end before.
 
 use strict;
 use warnings;

@@ -1,5 +1,5 @@
-# t/137_drop_both.pl: a queue and the one that is told of its deaths are dropped
-# at the same time, while a job of the former is dying: nobody waits for ever.
+# t/137_drop_both.pl: a queue and its on_dead queue are dropped at the same
+# time, while a job of the former is dying: no session waits forever.
 
 use strict;
 use warnings;

@@ -1,5 +1,6 @@
-# t/138_notify_without_room.pl: queues that find no room in shared memory: who
-# listens to their channel, or waits for them, is woken all the same.
+# t/138_notify_without_room.pl: queues without room in shared memory:
+# listeners on their channel, and sessions that wait for them, are still
+# woken.
 
 use strict;
 use warnings;

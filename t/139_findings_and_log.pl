@@ -1,6 +1,6 @@
 # t/139_findings_and_log.pl: what jobq.health and the log say of jobs that are
-# kept back: by a role's limit of workers, by a transaction that has them
-# locked; and of attempts that fail.
+# held up by a role's limit of workers or by a transaction that has locked
+# them, and of attempts that fail.
 
 use strict;
 use warnings;

@@ -1,5 +1,5 @@
-# t/140_notified_queues.pl: what the coordinator keeps of queues that it has
-# notified does not grow with the number of queues that there ever were.
+# t/140_notified_queues.pl: the coordinator's memory for queues that it has
+# notified does not grow with the number of all queues that ever existed.
 
 use strict;
 use warnings;

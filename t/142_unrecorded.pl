@@ -1,6 +1,6 @@
-# t/142_unrecorded.pl: what comes of a job cannot be written down, since the
-# disk is full or an index broken: the job counts its attempt and is not run
-# again before that is written, and no other job is started in vain.
+# t/142_unrecorded.pl: the outcome of a job cannot be recorded, because the
+# disk is full or an index broken: its attempt counts, it does not run again
+# before that is recorded, and no other job is started in vain.
 #
 # The errors are raised by an index on an expression.
 

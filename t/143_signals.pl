@@ -1,6 +1,6 @@
 # t/143_signals.pl: handlers in PL/Perl that change how signals are handled, and
-# what PL/Perl runs when a process exits: the next job, the executor and the
-# server are none the worse for it.
+# what PL/Perl runs when a process exits: they do not affect the next job, the
+# executor or the server.
 
 use strict;
 use warnings;

@@ -1,6 +1,6 @@
-# t/144_big_payloads.pl: what is big, or fails, of one role holds up none of the
-# others' schedules, leases and times to live: a transaction of the coordinator
-# takes some of it, and others have their turn.
+# t/144_big_payloads.pl: one role's large or failing jobs do not hold up others'
+# schedules, leases and times to live: a transaction of the coordinator handles
+# some of them, then others have their turn.
 
 use strict;
 use warnings;
@@ -11,7 +11,7 @@ use Test::More;
 
 my $node = jobq_node('main', conf => [ 'autovacuum = off', 'log_statement = none' ]);
 
-# Text that does not compress, of so many kB.
+# Text of this many kB that does not compress.
 $node->sql(
 	q{
 	CREATE FUNCTION noise(kilobytes int) RETURNS jsonb LANGUAGE sql AS $$

@@ -1,5 +1,5 @@
-# t/145_prepared.pl: finishing a prepared transaction has others look anew for
-# jobs only in the queues in which that transaction has changed some.
+# t/145_prepared.pl: after a prepared transaction is finished, others look for
+# jobs again only in the queues in which it has changed some.
 
 use strict;
 use warnings;
@@ -51,7 +51,7 @@ sub reads_after
 	return reads();
 }
 
-# the coordinator, which is told to look anew as well, is not to be the first
+# the coordinator, which is told to look again as well, must not be the first
 my $coordinator = $node->sql(q{SELECT pid FROM jobq.workers WHERE kind = 'coordinator'});
 kill('STOP', $coordinator);
 END { kill('CONT', $coordinator) if $coordinator; }

@@ -1,5 +1,5 @@
 # t/146_owner_only.pl: members of pg_write_all_data may write to all tables, but
-# not to those of jobq: who could write there would have SQL run as any role.
+# not to those of jobq: writing there would let them run SQL as any role.
 
 use strict;
 use warnings;

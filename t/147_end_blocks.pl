@@ -1,5 +1,5 @@
-# t/147_end_blocks.pl: END blocks that code of a queue's owner has left in the
-# sessions of others are not run: such a process could neither be seen nor ended.
+# t/147_end_blocks.pl: END blocks that code of a queue's owner has left in other
+# sessions do not run: nobody could see or end such a process.
 
 use strict;
 use warnings;
@@ -77,7 +77,7 @@ $pid = $node->sql(
 	SELECT jobq.enqueue('checked') \g /dev/null
 	SELECT never() \g /dev/null
 	SELECT pg_backend_pid()});
-exits($pid, 'and one that has code of its own in PL/Perl');
+exits($pid, 'a session with PL/Perl code of its own exits');
 
 # executors: the code of their own role, and that of others
 $node->sql(

@@ -1,5 +1,6 @@
-# t/148_idle_elsewhere.pl: who wants one more executor, and has found no slot,
-# gets that of an executor which becomes idle afterwards, here or elsewhere.
+# t/148_idle_elsewhere.pl: a role that wants one more executor, and has found
+# no slot, gets the slot of an executor that becomes idle later, in any
+# database.
 
 use strict;
 use warnings;

@@ -1,5 +1,5 @@
-# t/149_one_bad_job.pl: a job that cannot be ended, whatever the reason is, keeps
-# the coordinator from ending no others.
+# t/149_one_bad_job.pl: a job that cannot be ended, for any reason, does not keep
+# the coordinator from ending others.
 
 use strict;
 use warnings;

@@ -1,5 +1,5 @@
-# t/160_ended_jobs.pl: a job's code has ended, and its outcome is not committed
-# yet.
+# t/160_ended_jobs.pl: jobs whose code has ended, and whose outcome is not
+# committed yet.
 
 use strict;
 use warnings;

@@ -1,6 +1,6 @@
-# t/165_marks.pl: what a prepared transaction has changed is known to who
-# finishes it, in another session and after a restart, and nobody looks at more
-# than that.
+# t/165_marks.pl: the session that finishes a prepared transaction knows what
+# it has changed, in another session and after a restart, and others look at no
+# more than that.
 
 use strict;
 use warnings;

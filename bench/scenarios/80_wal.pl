@@ -106,7 +106,7 @@ sub measure
 	}
 	else
 	{
-		# a job for everybody, whoever looks first
+		# a job for every session, in any order
 		fill_queue($way->{queue}, 100);
 	}
 	sql($db, 'SELECT pg_stat_reset()');

@@ -9,7 +9,7 @@
  * the job's outcome has been recorded, which it must not endanger.
  *
  * The server would remove the objects when the process exits, in a single
- * transaction.  If that fails, whoever is next to have temporary objects in the
+ * transaction.  If that fails, the next process with temporary objects in the
  * same backend slot must remove them first, and fails in the same way.
  *
  * IDENTIFICATION

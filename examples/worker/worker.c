@@ -8,7 +8,7 @@
  *
  * The connection is the one that libpq's environment variables name.  The
  * worker ends on SIGINT and SIGTERM, after the jobs that it has begun, and if
- * the connection is lost; whoever keeps services running starts it again.
+ * the connection is lost; the service manager starts it again.
  *
  * It polls nothing.  It listens to the queue's channel, dequeues until there
  * is nothing left, and then sleeps until the connection's socket has

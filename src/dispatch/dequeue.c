@@ -61,7 +61,7 @@ typedef struct ClaimOptions
 /* A queue about which this session has been warned. */
 typedef struct WarnedQueue
 {
-	Oid			table;			/* of queues: the extension may be made anew */
+	Oid			table;			/* of queues: the extension may be recreated */
 	int32		id;
 } WarnedQueue;
 

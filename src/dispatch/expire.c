@@ -117,8 +117,8 @@ static Progress claimed;
 static bool claims = false;
 
 /*
- * A look is under way.  After one that has raised an error, perhaps on account
- * of one job, each has a subtransaction, as long as there are such jobs.
+ * A look is in progress.  After an error, perhaps because of one job, each job
+ * has a subtransaction, as long as there are such jobs.
  */
 static bool looking = false;
 static bool any_failed = false;

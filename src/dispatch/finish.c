@@ -50,9 +50,9 @@ is_held(const JobqJob *job, int64 lease)
 }
 
 /*
- * Raises 55000 for a job that an executor runs, as it does procedures: if that
- * one called this, or told others its lease, the job would be run by two at a
- * time.  Such a lease has no end.
+ * Raises 55000 for a leased job that an executor runs, such as a procedure: if
+ * it called this, or gave its lease to others, two processes would run the job
+ * at a time.  Such a lease has no end.
  */
 static void
 refuse_to_executor(const JobqJob *job)

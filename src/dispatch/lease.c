@@ -49,7 +49,7 @@
 #define ROLE_BYTES (1024 * 1024)
 #define LONG_BYTES 8192
 
-/* When to try again to end a lease of which that has raised an error. */
+/* Delay before trying again to end a lease after an error. */
 #define FAILED_DELAY (60 * USECS_PER_SEC)
 
 /* One call of jobq_leases_expire(). */
@@ -165,7 +165,10 @@ is_over(JobqLeaseSearch *search, const JobqJob *job, const JobqExpiredLease *exp
 	return true;
 }
 
-/* Whether it is others' turn, since the job is long; counts it if not. */
+/*
+ * Whether others have their turn first, since the job is long; if not, counts
+ * it.
+ */
 static bool
 is_too_long(Ending *ending, const JobqJob *job, Oid owner)
 {
@@ -252,8 +255,8 @@ expire_found(void *arg)
 }
 
 /*
- * To end a lease has raised an error.  If that is the job's it is tried again
- * later, and is in nobody's way; else the task has failed.
+ * Ending a lease has raised an error.  If the job is the cause, the lease is
+ * tried again later, and does not hold up others; else the task has failed.
  */
 static void
 handle_failure(Ending *ending, ErrorData *error)

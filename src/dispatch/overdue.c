@@ -28,7 +28,7 @@ jobq_overdue_is_claimable(const JobqJob *job, TimestampTz now)
 	return job->state == JOBQ_STATE_RUNNING && job->lease_until <= now;
 }
 
-/* A job that was started before does not expire any more. */
+/* A job that was started does not expire any more. */
 static bool
 is_expired(const JobqJob *job, TimestampTz now)
 {
@@ -43,8 +43,8 @@ jobq_overdue_is_late(const JobqJob *job, TimestampTz now)
 
 /*
  * Makes a job whose lease is over pending again.  False if it is dead now,
- * waits for its turn, or cannot end since somebody is dropping the queue that
- * is told of dead jobs.
+ * waits for its backoff, or cannot end because its on_dead queue is being
+ * dropped.
  */
 static bool
 end_lease(JobqTable *jobs, const JobqQueue *queue, JobqJob *job,

@@ -32,9 +32,9 @@
 #include "utils/builtins.h"
 
 /*
- * A report has the payload of the dead job if it is no longer, as it is in
- * memory: the coordinator makes reports, and must not be held up by big ones;
- * and what is nearly as big as jsonb can be fits into no object.
+ * A report contains the dead job's payload up to this size in memory: the
+ * coordinator makes reports, and large ones must not hold it up; and a
+ * payload of nearly the maximum size of jsonb does not fit into an object.
  */
 #define MAX_REPORTED_PAYLOAD (256 * 1024)
 

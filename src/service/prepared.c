@@ -3,14 +3,15 @@
  * prepared.c
  *	  What prepared transactions have to do with jobq.
  *
- * Who finishes a prepared transaction tells others what it has changed, and
- * knows that from the marks (mark.h) that it was prepared with.  The marks are
- * locks that conflict with nothing: the transaction has a lock on an object of
- * the class jobq_store.queue, whose number is the mark's value and whose
- * subobject is its kind.  Prepared transactions keep their locks, after a crash
- * and on a promoted standby, too, and all can read them.
+ * The session that finishes a prepared transaction tells others what it has
+ * changed; it knows that from the marks (mark.h) with which the transaction was
+ * prepared.  The marks are locks that conflict with nothing: the transaction
+ * has a lock on an object of the class jobq_store.queue, whose number is the
+ * mark's value and whose subobject is its kind.  Prepared transactions keep
+ * their locks, even after a crash and on a promoted standby, and all sessions
+ * can read them.
  *
- * Nobody makes others look at more than that: anybody can prepare a thousand
+ * Others must look at no more than that: any role can prepare a thousand
  * transactions in a second.
  *
  * IDENTIFICATION
@@ -46,9 +47,9 @@
 
 /*
  * The marks, of kind and value, of the prepared transaction $1, if $2 owns it,
- * or $3.  Its locks are those of who has the lock on its number.  Who has an
- * exclusive lock on a table of jobq, as after DROP EXTENSION, may have changed
- * anything.
+ * or $3.  Its locks are those of the holder of the lock on its XID. With an
+ * exclusive lock on a table of jobq, as after DROP EXTENSION, it may have
+ * changed anything.
  */
 static const char marks_query[] =
 "SELECT CASE WHEN l.locktype = 'object' THEN l.objsubid ELSE $5 END,"
@@ -101,7 +102,7 @@ lock_marks(void)
 
 /* ---------------------------------------------------------------- reading */
 
-/* Takes over what the query has found. */
+/* Copies what the query has found. */
 static void
 keep_marks(void)
 {
@@ -123,9 +124,9 @@ keep_marks(void)
 }
 
 /*
- * Reads the marks of a prepared transaction that the user may finish.  Should
- * somebody do that right now, and prepare another one of this name, what that
- * has done is found by the sweep.
+ * Reads the marks of a prepared transaction that the user may finish.  If
+ * another session finishes it right now, and prepares another one of this
+ * name, the sweep finds what that has done.
  */
 static void
 read_marks(const char *gid)
@@ -184,7 +185,7 @@ first_value(JobqMarkKind kind)
 	return 0;
 }
 
-/* Has everybody look at everything anew. */
+/* Makes all processes look at everything again. */
 static void
 act_on_all(JobqDatabase *database)
 {

@@ -17,7 +17,7 @@ extern void jobq_prepared_init(void);
 
 /*
  * Called before COMMIT PREPARED and ROLLBACK PREPARED, and other commands for
- * transactions: others are told what the transaction finished has changed.
+ * transactions: others are told what the finished transaction has changed.
  */
 extern void jobq_prepared_follow(const TransactionStmt *statement);
 

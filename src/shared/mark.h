@@ -4,9 +4,10 @@
  *	  What a transaction that is prepared leaves to who finishes it.
  *
  * A commit tells others what has changed (note.h).  COMMIT PREPARED runs in
- * any session, perhaps after a restart, and has no notes.  So who prepares a
- * transaction makes marks of its notes first; the transaction keeps them
- * (service/prepared.c has how), and whoever finishes it finds them.
+ * any session, perhaps after a restart, and has no notes.  So a session that
+ * prepares a transaction first makes marks of its notes.  The transaction keeps
+ * them (service/prepared.c says how), and the session that finishes it finds
+ * them.
  *
  * IDENTIFICATION
  *	  src/shared/mark.h
@@ -24,7 +25,7 @@
  */
 typedef enum JobqMarkKind
 {
-	JOBQ_MARK_ALL = 1,			/* look at everything anew */
+	JOBQ_MARK_ALL = 1,			/* look at everything again */
 	JOBQ_MARK_CHANGED = 2,		/* value: a queue whose row or grants changed */
 	JOBQ_MARK_OWNER = 3,		/* a role that is, or was, owner of such */
 	JOBQ_MARK_MANY_CHANGED = 4, /* more queues than are kept apart */

@@ -1,8 +1,8 @@
-# test/soak/soak.pl: a long day of a server, in short. Producers and workers of
-# all kinds go at full speed, and every few seconds something happens to them:
-# processes die, the server crashes or is stopped, tables are rewritten,
-# somebody holds an old snapshot, settings change. Nothing may be lost or done
-# twice, everybody goes on each time, and neither memory nor tables grow.
+# test/soak/soak.pl: a server's long day, in short. Producers and every kind of
+# worker run at full speed, and every few seconds something happens to them:
+# processes die, the server crashes or is stopped, tables are rewritten, an old
+# snapshot is held, settings change. Nothing may be lost or done twice,
+# everything must recover each time, and neither memory nor tables may grow.
 #
 # The queues, and who works them:
 #   plain, failing, committing   handlers in executors: a function; one that
@@ -13,23 +13,23 @@
 #   taken, bound, told           take; claims that are bound to the session;
 #                                CALL jobq.wait, and somebody who listens
 #
-# Producers add to a queue only while it has room (max_backlog), so that what
-# the tables grow to is the faults' doing or jobq's.
+# Producers add to a queue only while it has room (max_backlog), so that only
+# the faults, or jobq itself, can make the tables grow.
 #
-# The account.  Who places a job writes it to table placed, who has done it to
-# table effects, each in the transaction that places or ends the job.  So in
-# every single snapshot a job that was placed is either there and has no effect,
-# or has come to its one end and has one.  audit() looks at that after each
-# fault, in one snapshot, writes what is wrong to table broken, with the rows
-# that show it, and forgets about the jobs that are through; if one of them
-# comes back its effect belongs to no job.  Schedules have counted a run for
-# each job that is there or has left its row in table slots.
+# The account. A client that places a job writes it to table placed, a worker
+# that has done it to table effects, each in the transaction that places or
+# ends the job. So in every snapshot a placed job is either unfinished and has
+# no effect, or has ended and has exactly one.  audit() looks at that after
+# each fault, in one snapshot, writes errors to table broken, with the rows
+# that show them, and forgets finished jobs; if one of them comes back, its
+# effect belongs to no job. Schedules have counted a run for each job that
+# exists or has left its row in table slots.
 #
 # The first three fifths of the time are stormy.  After that nothing happens
 # that ends a process, which shows whether those that live grow.
 #
-# JOBQ_SOAK_SECONDS is for how long (20); "make soak SECONDS=900" is the full
-# proof.  JOBQ_SEED repeats the order of the faults.
+# JOBQ_SOAK_SECONDS says how long it runs (20); "make soak SECONDS=900" is
+# the full proof. JOBQ_SEED repeats the order of the faults.
 
 use strict;
 use warnings;
@@ -397,7 +397,7 @@ my %gentle = (
 		return now();
 	});
 
-# All of them in turn, in an order that is drawn anew each time.
+# All of them in turn, in a new random order each time.
 my @deck;
 
 sub draw

@@ -4,18 +4,17 @@
 # finish, fail, release and lose jobs, change, cancel, retry and delete them,
 # pause queues; in transactions of all isolation levels, with savepoints, that
 # commit, roll back or are prepared and ended by somebody else; some of them are
-# cancelled and terminated in the middle, others get no CPU for a moment. What
-# shared memory knows of ready jobs must get none of that wrong, and there is no
-# sweep here to mend it.
+# cancelled and terminated in the middle, others get no CPU for a moment. Shared
+# memory's knowledge of ready jobs must stay right through all of this, and
+# there is no sweep here to repair it.
 #
-# The load comes in waves.  A wave draws for each queue what is done to it at
-# all, since a job that was overlooked is found again after many of the things
-# that might happen next.  When a wave is over the clients are gone, and one
-# consumer per queue works off what is left, which must be everything, in
-# order.  Then the accounts are made: the table "placed" has the jobs that were
-# committed, "effects" what was done, each in the transaction that enqueued,
-# took or completed the job.  Nobody holds a job that another one holds, which
-# "holding" shows, nor can do anything with a lease that is over.
+# The load comes in waves. A wave chooses at random what is done to each queue
+# at all, since many later events would make an overlooked job visible again.
+# After a wave the clients exit, and one consumer per queue works off the rest,
+# which must be complete and in order. Then the accounts are checked: the table
+# "placed" has the jobs that were committed, "effects" what was done, each in
+# the transaction that enqueued, took or completed the job. No two clients
+# hold the same job, which "holding" shows, and an expired lease is of no use.
 #
 # "make stress" is the full proof, of 50 rounds (JOBQ_ROUNDS; 1 by default, as
 # in "make test").  JOBQ_SEED repeats the choices of a round, which says its

@@ -61,7 +61,8 @@ jobq_claim_begin(JobqClaimScan *scan, JobqTable *jobs, const JobqQueue *queue,
 	scan->mode = JOBQ_CLAIM_ALL;
 	if (queue->state != NULL)
 	{
-		jobq_lanes_follow_storage(queue->state, jobq_table_storage(jobs));
+		jobq_lanes_follow_storage(scan->dispatch.stream,
+								  jobq_table_storage(jobs));
 		scan->mode = jobq_ready_has_own_jobs(queue) ?
 			JOBQ_CLAIM_INDEX : JOBQ_CLAIM_LANES;
 	}
@@ -154,12 +155,12 @@ jobq_claim_can_use_lanes(JobqClaimScan *scan)
 
 	if (scan->mode == JOBQ_CLAIM_ALL)
 		return false;
-	state = jobq_lane_peek(scan->queue->state, 0, &jobq_first_key, scan->now,
-						   &place);
+	state = jobq_lane_peek(scan->dispatch.stream, 0, &jobq_first_key,
+						   scan->now, &place);
 	if (state == JOBQ_POP_DISCOVER)
 	{
 		jobq_dispatch_discover(&scan->dispatch);
-		state = jobq_lane_peek(scan->queue->state, 0, &jobq_first_key,
+		state = jobq_lane_peek(scan->dispatch.stream, 0, &jobq_first_key,
 							   scan->now, &place);
 	}
 	return state != JOBQ_POP_DISCOVER && state != JOBQ_POP_CROWDED;
@@ -172,10 +173,10 @@ jobq_claim_can_use_lanes(JobqClaimScan *scan)
 static bool
 next_lane(JobqClaimScan *scan, JobqKey *from)
 {
-	JobqQueueState *state = scan->queue->state;
+	JobqStream *stream = scan->dispatch.stream;
 	JobqPlace	own;
 	int16		priority;
-	bool		known = jobq_lane_next(state, scan->priority, &priority);
+	bool		known = jobq_lane_next(stream, scan->priority, &priority);
 	bool		mine = jobq_ready_next_own_job(scan->queue, scan->priority, &own);
 
 	if (!known && !mine)
@@ -183,7 +184,7 @@ next_lane(JobqClaimScan *scan, JobqKey *from)
 	if (!known || (mine && own.priority < priority))
 		priority = own.priority;
 	scan->priority = priority;
-	*from = jobq_lane_floor(state, priority);
+	*from = jobq_lane_floor(stream, priority);
 	if (mine && own.priority == priority &&
 		jobq_key_compare(&own.key, from) < 0)
 		*from = own.key;
@@ -293,7 +294,7 @@ note_dispatching(TimestampTz now)
 static bool
 next_of_lanes(JobqClaimScan *scan, JobqJob *job)
 {
-	JobqQueueState *state = scan->queue->state;
+	JobqStream *stream = scan->dispatch.stream;
 	JobqPlace	place;
 	JobqHead	head;
 
@@ -301,7 +302,7 @@ next_of_lanes(JobqClaimScan *scan, JobqJob *job)
 	{
 		CHECK_FOR_INTERRUPTS();
 		jobq_note_reserve();
-		switch (jobq_lane_pop(state, scan->now, &place, &scan->next_run_at))
+		switch (jobq_lane_pop(stream, scan->now, &place, &scan->next_run_at))
 		{
 			case JOBQ_POP_FOUND:
 				jobq_ready_note_locked(scan->queue, &place);
@@ -373,7 +374,7 @@ jobq_claim_sees_more(JobqClaimScan *scan)
 	JobqHead	next;
 
 	if (scan->mode == JOBQ_CLAIM_LANES)
-		return jobq_lanes_see_more(scan->queue->state, scan->now);
+		return jobq_lanes_see_more(scan->dispatch.stream, scan->now);
 	return jobq_dispatch_next(&scan->dispatch, &next) &&
 		next.state == JOBQ_STATE_PENDING &&
 		next.place.key.run_at <= scan->now;

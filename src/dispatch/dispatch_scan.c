@@ -43,6 +43,7 @@ jobq_dispatch_begin(JobqDispatchScan *scan, JobqTable *jobs,
 	memset(scan, 0, sizeof(*scan));
 	scan->jobs = jobs;
 	scan->queue = queue;
+	scan->stream = queue->state == NULL ? NULL : &queue->state->stream;
 	scan->slot = jobq_table_slot(jobs);
 }
 
@@ -232,8 +233,7 @@ jobq_dispatch_fetch(JobqDispatchScan *scan, const JobqPlace *place,
 void
 jobq_dispatch_discover(JobqDispatchScan *scan)
 {
-	JobqQueueState *state = scan->queue->state;
-	uint64		resets = jobq_lanes_discover_begin(state);
+	uint64		resets = jobq_lanes_discover_begin(scan->stream);
 	int			priority = PG_INT16_MIN;
 	JobqHead	head;
 
@@ -243,11 +243,11 @@ jobq_dispatch_discover(JobqDispatchScan *scan)
 		jobq_dispatch_seek(scan, (int16) priority);
 		if (!jobq_dispatch_next(scan, &head))
 			break;
-		jobq_lanes_discover(state, resets, head.place.priority);
+		jobq_lanes_discover(scan->stream, resets, head.place.priority);
 		priority = head.place.priority + 1;
 	}
 	end_scan(scan);
-	jobq_lanes_discover_end(state, resets);
+	jobq_lanes_discover_end(scan->stream, resets);
 }
 
 /* The smallest key greater than a job's. */
@@ -270,13 +270,13 @@ key_after(const JobqKey *key)
 bool
 jobq_dispatch_refill(JobqDispatchScan *scan, int16 priority, TimestampTz now)
 {
-	static JobqPlace candidates[JOBQ_RING_SIZE];
+	static JobqPlace candidates[JOBQ_LANE_CAPACITY];
 	JobqKey		upto = jobq_last_key;
 	JobqRefill	refill;
 	JobqHead	head;
 	int			n = 0;
 
-	if (!jobq_lane_refill_begin(&refill, scan->queue->state, priority))
+	if (!jobq_lane_refill_begin(&refill, scan->stream, priority))
 		return false;
 	jobq_dispatch_refresh(scan);
 	jobq_dispatch_seek_lane(scan, priority, &refill.from);

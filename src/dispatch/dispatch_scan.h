@@ -15,7 +15,7 @@
 #include "base/table.h"
 #include "common/jobstate.h"
 #include "queue/queue_row.h"
-#include "shared/lane.h"
+#include "shared/lane_refill.h"
 
 #include "access/genam.h"
 #include "access/relscan.h"
@@ -28,6 +28,7 @@ typedef struct JobqDispatchScan
 {
 	JobqTable  *jobs;
 	const JobqQueue *queue;
+	JobqStream *stream;			/* NULL: no room in shared memory */
 	Relation	index;			/* NULL: not opened yet */
 	IndexScanDesc scan;			/* NULL: none under way */
 	Snapshot	snapshot;		/* registered; NULL: none yet */

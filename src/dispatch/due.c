@@ -92,7 +92,7 @@ look_at(const JobqQueueBrief *brief)
 static bool
 is_slow(const JobqQueueBrief *brief)
 {
-	return brief->state == NULL || brief->state->crowded;
+	return brief->state == NULL || brief->state->stream.crowded;
 }
 
 /* A round of looks at such queues. */

@@ -76,7 +76,7 @@ candidate_is_free(JobqClaimScan *scan, const JobqPlace *place)
 	if (jobq_dispatch_fetch(&scan->dispatch, place, &head) &&
 		head.state == JOBQ_STATE_PENDING)
 		return is_free(scan, &head);
-	jobq_lane_remove(scan->queue->state, place);
+	jobq_lane_remove(scan->dispatch.stream, place);
 	return false;
 }
 
@@ -84,14 +84,14 @@ candidate_is_free(JobqClaimScan *scan, const JobqPlace *place)
 static bool
 lane_has_free_job(JobqClaimScan *scan, int16 priority)
 {
-	JobqQueueState *state = scan->queue->state;
+	JobqStream *stream = scan->dispatch.stream;
 	JobqPlace	place;
 	JobqHead	head;
 	JobqKey		last = jobq_first_key;	/* candidate that was looked at */
 
 	for (;;)
 	{
-		switch (jobq_lane_peek(state, priority, &last, scan->now, &place))
+		switch (jobq_lane_peek(stream, priority, &last, scan->now, &place))
 		{
 			case JOBQ_POP_FOUND:
 				if (candidate_is_free(scan, &place))
@@ -126,7 +126,7 @@ has_free_job(JobqClaimScan *scan)
 	if (!jobq_claim_can_use_lanes(scan))
 		return all_have_free_job(scan);
 	for (int after = JOBQ_BEFORE_ALL_PRIORITIES;
-		 jobq_lane_next(scan->queue->state, after, &priority);
+		 jobq_lane_next(scan->dispatch.stream, after, &priority);
 		 after = priority)
 	{
 		if (lane_has_free_job(scan, priority))
@@ -158,7 +158,7 @@ next_of_priority(JobqClaimScan *scan, int16 priority)
 	JobqHead	head;
 
 	if (scan->mode != JOBQ_CLAIM_ALL &&
-		jobq_lane_next_due(scan->queue->state, priority, scan->now, &next))
+		jobq_lane_next_due(scan->dispatch.stream, priority, scan->now, &next))
 		return next;
 	jobq_dispatch_seek_later(&scan->dispatch, priority, scan->now);
 	return jobq_dispatch_next(&scan->dispatch, &head) ?
@@ -172,7 +172,7 @@ next_priority(JobqClaimScan *scan, int after, bool by_lanes, int16 *priority)
 	JobqHead	head;
 
 	if (by_lanes)
-		return jobq_lane_next(scan->queue->state, after, priority);
+		return jobq_lane_next(scan->dispatch.stream, after, priority);
 	if (after == PG_INT16_MAX)
 		return false;
 	jobq_dispatch_seek(&scan->dispatch, after + 1);

@@ -67,7 +67,7 @@ is_known(const JobqQueue *queue, const JobqPlace *place, int64 lease,
 {
 	if (lease != 0)
 		return jobq_lease_is_watched(place->key.id, lease, until);
-	return jobq_lane_covers(queue->state, place);
+	return jobq_lane_covers(&queue->state->stream, place);
 }
 
 /*
@@ -102,11 +102,11 @@ look_at_queue(JobqTable *jobs, const JobqQueue *queue)
 	JobqHead	head;
 	TimestampTz now = jobq_now();
 
-	jobq_lanes_follow_storage(queue->state, jobq_table_storage(jobs));
-	if (queue->state->crowded)
+	jobq_lanes_follow_storage(&queue->state->stream, jobq_table_storage(jobs));
+	if (queue->state->stream.crowded)
 	{
 		/* perhaps it is not so any more */
-		jobq_lanes_reset(queue->state);
+		jobq_lanes_reset(&queue->state->stream);
 		return;
 	}
 	jobq_dispatch_begin(&scan, jobs, queue);

@@ -37,7 +37,6 @@
 #include "service/service.h"
 #include "shared/clock.h"
 #include "shared/database.h"
-#include "shared/lane.h"
 #include "shared/queue_state.h"
 #include "shared/slot.h"
 
@@ -373,8 +372,8 @@ check_dispatch(JobqHealth *health)
 		JobqQueueState *state = jobq_queue_state_find(lfirst_int(lc));
 		const JobqQueue *queue;
 
-		if (state == NULL || !state->crowded ||
-			state->nlanes < JOBQ_MAX_LANES)
+		if (state == NULL || !state->stream.crowded ||
+			state->stream.nlanes < JOBQ_MAX_LANES)
 			continue;
 		queue = jobq_queue_by_id(lfirst_int(lc));
 		if (queue == NULL)

@@ -66,7 +66,8 @@ describe_lanes(const JobqHealth *health)
 	{
 		JobqQueueState *state = jobq_queue_state_find(lfirst_int(lc));
 
-		if (state != NULL && state->crowded && state->nlanes < JOBQ_MAX_LANES)
+		if (state != NULL && state->stream.crowded &&
+			state->stream.nlanes < JOBQ_MAX_LANES)
 			n++;
 	}
 	return n == 0 ? NULL :

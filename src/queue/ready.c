@@ -24,6 +24,7 @@
 #include "queue/queue_cache.h"
 #include "shared/clock.h"
 #include "shared/database.h"
+#include "shared/lane_refill.h"
 #include "shared/mark.h"
 #include "shared/note.h"
 #include "shared/queue_change.h"
@@ -320,7 +321,7 @@ jobq_at_commit_look_again(int32 queue)
 static void
 reset_lanes(const JobqNote *note, TimestampTz now)
 {
-	jobq_lanes_reset_database(MyDatabaseId);
+	jobq_queue_states_reset_lanes(MyDatabaseId);
 }
 
 static void
@@ -463,7 +464,7 @@ lower_lane(const JobqNote *note, TimestampTz now)
 	JobqQueueState *state = state_of(ready);
 
 	if (state != NULL)
-		jobq_lane_lower(state, &ready->place);
+		(void) jobq_lane_lower(&state->stream, &ready->place, now);
 }
 
 /* Whether the locked job that a note is about has been changed. */

@@ -191,7 +191,7 @@ act_on_all(JobqDatabase *database)
 {
 	jobq_queue_changes_publish_all(database);
 	pg_atomic_fetch_add_u32(&database->generation, 1);
-	jobq_lanes_reset_database(MyDatabaseId);
+	jobq_queue_states_reset_lanes(MyDatabaseId);
 	jobq_wake_coordinator(database, JOBQ_WAKE_RESYNC | JOBQ_WAKE_LEASES |
 						  JOBQ_WAKE_CONFIG);
 }
@@ -203,7 +203,7 @@ act_on_jobs(int32 queue, bool reset)
 	JobqQueueState *state = jobq_queue_state_find(queue);
 
 	if (reset && state != NULL)
-		jobq_lanes_reset(state);
+		jobq_lanes_reset(&state->stream);
 	jobq_ready_look_now(state);
 }
 

@@ -39,7 +39,7 @@ static const Area areas[JOBQ_NUM_AREAS] = {
 		"priorities", "jobq lanes", 1, sizeof(JobqLane)
 	},
 	[JOBQ_AREA_RINGS] = {
-		"candidates", "jobq rings", 8, sizeof(JobqRing)
+		"candidates", "jobq rings", 8, JOBQ_RING_BYTES(JOBQ_LANE_CAPACITY)
 	},
 	[JOBQ_AREA_LEASES] = {
 		"leases", "jobq leases", 16,

@@ -1,13 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * lane.c
- *	  Where dispatch stands in each queue and priority, in shared memory: the
+ *	  Where dispatch stands in each stream and priority, in shared memory: the
  *	  cursor, and a ring of candidates.
  *
  * A worker that wants a job must not walk over the index entries of all the
  * jobs that were done before, which pile up while some old transaction may
- * still see them, nor compete with all others for the first row.  So each queue
- * has a lane per priority, and a lane has
+ * still see them, nor compete with all others for the first row.  So the jobs of
+ * a queue are a stream, which has a lane per priority, and a lane has
  *
  *	ring	candidates: keys (run_at, id) of jobs, in order, and their rows' TIDs
  *	cursor	where the index has not been read yet
@@ -31,7 +31,7 @@
  *	 silently only if the row shows that another transaction will call
  *	 jobq_lane_lower(), or has done so: the row is locked, or this version of
  *	 it is gone.
- * - The cursor moves up only by a refill, which reads the index from the
+ * - The cursor moves up only by a refill (lane_refill.c), which reads the index from the
  *	 cursor on with a snapshot taken after jobq_lane_refill_begin().  What was
  *	 lowered since then, the snapshot may not have seen: the cursor moves no
  *	 further than the least of these keys (refill_low).  There is one refill of
@@ -44,15 +44,15 @@
  *
  * Transactions that were prepared have no callbacks here when they end
  * (mark.h), and a rewritten table has other TIDs: then all that is known of
- * the queues concerned is dropped, which is always allowed.  test/model has the
+ * the streams concerned is dropped, which is always allowed.  test/model has the
  * protocol as a model; names there are those of the functions here.
  *
- * A queue whose priorities are not known (discovered is false) has them read
+ * A stream whose priorities are not known (discovered is false) has them read
  * from the index by the next claim.  After that, a priority without a lane has
- * no claimable jobs.  A queue with too many priorities, or one that shared
+ * no claimable jobs.  A stream with too many priorities, or one that shared
  * memory has no lane for, is crowded: claims scan its index from the start.
  *
- * All of a queue's lanes are guarded by the queue's lock, one of a fixed set;
+ * All of a stream's lanes are guarded by its lock, one of a fixed set;
  * the pools by a spinlock, taken inside it.
  *
  * IDENTIFICATION
@@ -68,17 +68,12 @@
 
 #define NONE (-1)
 
-/* A ring is refilled in advance when no more candidates are left in it. */
-#define LOW_WATER (JOBQ_RING_SIZE / 8)
+/* A ring is refilled in advance when no larger part of it is left. */
+#define LOW_WATER 8
 
 static JobqPool *lane_pool = NULL;
 static JobqPool *ring_pool = NULL;
 static JobqLane *lanes = NULL;	/* the pieces of their pool, by number */
-
-/* This process's refill, NULL: none. */
-static JobqQueueState *refilling_state = NULL;
-static uint64 refilling_resets;
-static int16 refilling_priority;
 
 /* ---------------------------------------------------------------- memory */
 
@@ -111,7 +106,7 @@ allocate_lane(Oid role)
 	return lane;
 }
 
-/* Gives a lane back; it must be out of its queue's list. */
+/* Gives a lane back; it must be out of its stream's list. */
 static void
 free_lane(JobqLane *lane, Oid role)
 {
@@ -123,23 +118,27 @@ free_lane(JobqLane *lane, Oid role)
 	SpinLockRelease(&jobq_shared->lane_mutex);
 }
 
-/* An empty ring; if there is none the next one that is emptied is freed. */
-static JobqRing *
-allocate_ring(void)
+/*
+ * Gives the lane an empty ring unless it has one.  If none is free it stays
+ * without, and the next ring that is emptied is freed.
+ */
+void
+jobq_lane_want_ring(JobqLane *lane)
 {
 	JobqRing   *ring;
 
+	if (lane->ring != NULL)
+		return;
 	SpinLockAcquire(&jobq_shared->lane_mutex);
 	ring = jobq_pool_take(ring_pool);
 	SpinLockRelease(&jobq_shared->lane_mutex);
 	if (ring == NULL)
 	{
 		pg_atomic_write_u32(&jobq_shared->rings_wanted, 1);
-		return NULL;
+		return;
 	}
-	ring->first = 0;
-	ring->n = 0;
-	return ring;
+	jobq_ring_init(ring, JOBQ_LANE_CAPACITY);
+	lane->ring = ring;
 }
 
 /*
@@ -176,19 +175,6 @@ ring_front(const JobqLane *lane)
 	return ring == NULL || ring->n == 0 ? NULL : jobq_ring_entry(ring, 0);
 }
 
-/*
- * The lock of a queue's lanes.  Chosen by the entry's address, which stays the
- * same when another queue gets the entry, so that a pointer that was kept too
- * long cannot lead to the wrong lock.
- */
-static LWLock *
-lock_of(const JobqQueueState *state)
-{
-	uintptr_t	number = (uintptr_t) state / sizeof(JobqQueueState);
-
-	return jobq_lock(JOBQ_LOCK_LANES + number % JOBQ_NUM_LANE_LOCKS);
-}
-
 /* The cursor moves down to the key, if it is above it. */
 static void
 lower_cursor(JobqLane *lane, const JobqKey *key)
@@ -201,20 +187,20 @@ lower_cursor(JobqLane *lane, const JobqKey *key)
 
 /*
  * Makes sure that the lane knows of a job: puts it into the ring, or lowers the
- * cursor to it.  The queue's lock is held exclusively.
+ * cursor to it.  The stream's lock is held exclusively.
  *
  * by_index: a refill has read the job, with a snapshot that is later than all
  * candidates in the ring at or above the key where the refill began.
  */
-static void
-put(JobqLane *lane, const JobqKey *key, const ItemPointerData *tid, bool by_index)
+void
+jobq_lane_put(JobqLane *lane, const JobqKey *key, const ItemPointerData *tid,
+			  bool by_index)
 {
 	JobqRing   *ring;
 	int			position;
 
-	if (jobq_key_is_less(key, &lane->cursor) && ItemPointerIsValid(tid) &&
-		lane->ring == NULL)
-		lane->ring = allocate_ring();
+	if (jobq_key_is_less(key, &lane->cursor) && ItemPointerIsValid(tid))
+		jobq_lane_want_ring(lane);
 	if (!jobq_key_is_less(key, &lane->cursor) || !ItemPointerIsValid(tid) ||
 		lane->ring == NULL)
 	{
@@ -240,7 +226,7 @@ put(JobqLane *lane, const JobqKey *key, const ItemPointerData *tid, bool by_inde
 		}
 		return;
 	}
-	if (ring->n == JOBQ_RING_SIZE)
+	if (ring->n == ring->capacity)
 	{
 		/* full: the last candidate makes room, and the cursor goes back to it */
 		JobqKey		last = jobq_ring_entry(ring, ring->n - 1)->key;
@@ -256,11 +242,11 @@ put(JobqLane *lane, const JobqKey *key, const ItemPointerData *tid, bool by_inde
 	jobq_ring_insert(ring, position, key, tid);
 }
 
-/* The lane of a priority, NULL: none.  The queue's lock is held. */
-static JobqLane *
-find_lane(const JobqQueueState *state, int16 priority)
+/* The lane of a priority, NULL: none.  The stream's lock is held. */
+static inline JobqLane *
+find_lane(const JobqStream *stream, int16 priority)
 {
-	for (int i = state->first_lane; i != NONE; i = lanes[i].next)
+	for (int i = stream->first_lane; i != NONE; i = lanes[i].next)
 	{
 		if (lanes[i].priority == priority)
 			return &lanes[i];
@@ -268,24 +254,31 @@ find_lane(const JobqQueueState *state, int16 priority)
 	return NULL;
 }
 
+/* See lane.h. */
+JobqLane *
+jobq_lane_find(const JobqStream *stream, int16 priority)
+{
+	return find_lane(stream, priority);
+}
+
 /*
  * The lane of a priority, made if necessary.  NULL if there is no room, or if
- * the entry was removed while somebody kept a pointer to it (nobody would free
- * the lane); then the queue is crowded.  The queue's lock is held exclusively.
+ * the stream ended while somebody kept a pointer to it (nobody would free
+ * the lane); then the stream is crowded.  Its lock is held exclusively.
  */
-static JobqLane *
-get_lane(JobqQueueState *state, int16 priority)
+JobqLane *
+jobq_lane_get(JobqStream *stream, int16 priority)
 {
-	JobqLane   *lane = find_lane(state, priority);
-	int		   *link = &state->first_lane;
+	JobqLane   *lane = find_lane(stream, priority);
+	int		   *link = &stream->first_lane;
 
 	if (lane != NULL)
 		return lane;
-	lane = state->nlanes < JOBQ_MAX_LANES && !state->forgotten ?
-		allocate_lane(state->role) : NULL;
+	lane = stream->nlanes < JOBQ_MAX_LANES && !stream->forgotten ?
+		allocate_lane(stream->role) : NULL;
 	if (lane == NULL)
 	{
-		state->crowded = true;
+		stream->crowded = true;
 		return NULL;
 	}
 	while (*link != NONE && lanes[*link].priority < priority)
@@ -294,83 +287,67 @@ get_lane(JobqQueueState *state, int16 priority)
 	lane->ring = NULL;
 	lane->priority = priority;
 	lane->refilling = false;
-	lane->cursor = state->discovered ? jobq_last_key : jobq_first_key;
+	lane->cursor = stream->discovered ? jobq_last_key : jobq_first_key;
 	lane->refill_low = jobq_last_key;
 	*link = lane - lanes;
-	state->nlanes++;
+	stream->nlanes++;
 	return lane;
 }
 
-/* Forgets all that is known of a queue; its lock is held. */
+/* Forgets all that is known of a stream; its lock is held. */
 static void
-forget_all(JobqQueueState *state)
+forget_all(JobqStream *stream)
 {
-	while (state->first_lane != NONE)
+	while (stream->first_lane != NONE)
 	{
-		JobqLane   *lane = &lanes[state->first_lane];
+		JobqLane   *lane = &lanes[stream->first_lane];
 
-		state->first_lane = lane->next;
+		stream->first_lane = lane->next;
 		free_ring(lane);
-		free_lane(lane, state->role);
+		free_lane(lane, stream->role);
 	}
-	state->nlanes = 0;
-	state->discovered = false;
-	state->crowded = false;
-	state->storage = InvalidOid;
-	state->resets = pg_atomic_fetch_add_u64(&jobq_shared->lane_resets, 1) + 1;
+	stream->nlanes = 0;
+	stream->discovered = false;
+	stream->crowded = false;
+	stream->storage = InvalidOid;
+	stream->resets = pg_atomic_fetch_add_u64(&jobq_shared->lane_resets, 1) + 1;
 }
 
 /*
- * A new entry in the table of queues.  JOBQ_LOCK_QUEUES is held, the only
- * other lock that a queue's own is taken under.
+ * Makes a stream of memory that was none's, or another one's with the same
+ * lock: a pointer that was kept too long cannot lead to the wrong lock.  For a
+ * queue JOBQ_LOCK_QUEUES is held, the only other lock that a stream's own is
+ * taken under.
  */
 void
-jobq_lanes_make(JobqQueueState *state)
+jobq_lanes_make(JobqStream *stream, LWLock *lock, Oid role)
 {
-	LWLockAcquire(lock_of(state), LW_EXCLUSIVE);
-	state->first_lane = NONE;
-	state->forgotten = false;
-	forget_all(state);
-	LWLockRelease(lock_of(state));
+	stream->lock = lock;
+	LWLockAcquire(stream->lock, LW_EXCLUSIVE);
+	stream->role = role;
+	stream->first_lane = NONE;
+	stream->forgotten = false;
+	forget_all(stream);
+	LWLockRelease(stream->lock);
 }
 
-/* An entry is about to be removed; the locks are those of jobq_lanes_make(). */
+/* A stream is about to end; the locks are those of jobq_lanes_make(). */
 void
-jobq_lanes_end(JobqQueueState *state)
+jobq_lanes_end(JobqStream *stream)
 {
-	LWLockAcquire(lock_of(state), LW_EXCLUSIVE);
-	forget_all(state);
-	state->forgotten = true;
-	LWLockRelease(lock_of(state));
+	LWLockAcquire(stream->lock, LW_EXCLUSIVE);
+	forget_all(stream);
+	stream->forgotten = true;
+	LWLockRelease(stream->lock);
 }
 
-/* Forgets what is known of a queue, which will be read from the index anew. */
+/* Forgets what is known of a stream; it will be read from the index anew. */
 void
-jobq_lanes_reset(JobqQueueState *state)
+jobq_lanes_reset(JobqStream *stream)
 {
-	LWLockAcquire(lock_of(state), LW_EXCLUSIVE);
-	forget_all(state);
-	LWLockRelease(lock_of(state));
-}
-
-/*
- * The same for all queues of a database.  Takes JOBQ_LOCK_QUEUES and, below
- * it, the lock of each queue.
- */
-void
-jobq_lanes_reset_database(Oid dboid)
-{
-	HASH_SEQ_STATUS status;
-	JobqQueueState *state;
-
-	LWLockAcquire(jobq_lock(JOBQ_LOCK_QUEUES), LW_SHARED);
-	hash_seq_init(&status, jobq_shared_queues);
-	while ((state = hash_seq_search(&status)) != NULL)
-	{
-		if (state->key.dboid == dboid)
-			jobq_lanes_reset(state);
-	}
-	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));
+	LWLockAcquire(stream->lock, LW_EXCLUSIVE);
+	forget_all(stream);
+	LWLockRelease(stream->lock);
 }
 
 /*
@@ -378,29 +355,31 @@ jobq_lanes_reset_database(Oid dboid)
  * against VACUUM FULL and its like.  What is known of another one is void.
  */
 void
-jobq_lanes_follow_storage(JobqQueueState *state, Oid storage)
+jobq_lanes_follow_storage(JobqStream *stream, Oid storage)
 {
-	if (state->storage == storage)
+	if (stream->storage == storage)
 		return;
-	LWLockAcquire(lock_of(state), LW_EXCLUSIVE);
-	if (state->storage != storage)
+	LWLockAcquire(stream->lock, LW_EXCLUSIVE);
+	if (stream->storage != storage)
 	{
-		forget_all(state);
-		state->storage = storage;
+		forget_all(stream);
+		stream->storage = storage;
 	}
-	LWLockRelease(lock_of(state));
+	LWLockRelease(stream->lock);
 }
 
-void
-jobq_lane_lower(JobqQueueState *state, const JobqPlace *place)
+/* See lane.h. */
+int
+jobq_lane_lower(JobqStream *stream, const JobqPlace *place, TimestampTz now)
 {
 	JobqLane   *lane;
 
-	LWLockAcquire(lock_of(state), LW_EXCLUSIVE);
-	lane = get_lane(state, place->priority);
+	LWLockAcquire(stream->lock, LW_EXCLUSIVE);
+	lane = jobq_lane_get(stream, place->priority);
 	if (lane != NULL)
-		put(lane, &place->key, &place->tid, false);
-	LWLockRelease(lock_of(state));
+		jobq_lane_put(lane, &place->key, &place->tid, false);
+	LWLockRelease(stream->lock);
+	return place->key.run_at <= now ? 1 : 0;
 }
 
 /* --------------------------------------------------------- taking them out */
@@ -415,7 +394,7 @@ judge(const JobqLane *lane, TimestampTz now)
 
 	if (due && (!unread || jobq_key_is_less(&front->key, &lane->cursor)))
 	{
-		if (unread && !lane->refilling && lane->ring->n <= LOW_WATER)
+		if (unread && !lane->refilling && lane->ring->n <= lane->ring->capacity / LOW_WATER)
 			return JOBQ_POP_REFILL;
 		return JOBQ_POP_FOUND;
 	}
@@ -424,13 +403,13 @@ judge(const JobqLane *lane, TimestampTz now)
 	return JOBQ_POP_NOTHING;
 }
 
-/* Why the queue's lanes cannot be used, else JOBQ_POP_FOUND. */
+/* Why the stream's lanes cannot be used, else JOBQ_POP_FOUND. */
 static JobqPop
-judge_queue(const JobqQueueState *state)
+judge_stream(const JobqStream *stream)
 {
-	if (state->crowded)
+	if (stream->crowded)
 		return JOBQ_POP_CROWDED;
-	return state->discovered ? JOBQ_POP_FOUND : JOBQ_POP_DISCOVER;
+	return stream->discovered ? JOBQ_POP_FOUND : JOBQ_POP_DISCOVER;
 }
 
 /*
@@ -441,17 +420,17 @@ judge_queue(const JobqQueueState *state)
  * earliest time at which there may be one.
  */
 JobqPop
-jobq_lane_pop(JobqQueueState *state, TimestampTz now, JobqPlace *place,
+jobq_lane_pop(JobqStream *stream, TimestampTz now, JobqPlace *place,
 			  TimestampTz *next_run_at)
 {
 	JobqPop		result;
 
-	LWLockAcquire(lock_of(state), LW_EXCLUSIVE);
-	result = judge_queue(state);
+	LWLockAcquire(stream->lock, LW_EXCLUSIVE);
+	result = judge_stream(stream);
 	if (result == JOBQ_POP_FOUND)
 	{
 		result = JOBQ_POP_NOTHING;
-		for (int i = state->first_lane;
+		for (int i = stream->first_lane;
 			 i != NONE && result == JOBQ_POP_NOTHING; i = lanes[i].next)
 		{
 			JobqLane   *lane = &lanes[i];
@@ -477,7 +456,7 @@ jobq_lane_pop(JobqQueueState *state, TimestampTz now, JobqPlace *place,
 			}
 		}
 	}
-	LWLockRelease(lock_of(state));
+	LWLockRelease(stream->lock);
 	return result;
 }
 
@@ -486,12 +465,12 @@ jobq_lane_pop(JobqQueueState *state, TimestampTz now, JobqPlace *place,
  * that has a lane; false if there is none.
  */
 bool
-jobq_lane_next(JobqQueueState *state, int after, int16 *priority)
+jobq_lane_next(JobqStream *stream, int after, int16 *priority)
 {
 	bool		found = false;
 
-	LWLockAcquire(lock_of(state), LW_SHARED);
-	for (int i = state->first_lane; i != NONE && !found; i = lanes[i].next)
+	LWLockAcquire(stream->lock, LW_SHARED);
+	for (int i = stream->first_lane; i != NONE && !found; i = lanes[i].next)
 	{
 		if (lanes[i].priority > after)
 		{
@@ -499,7 +478,7 @@ jobq_lane_next(JobqQueueState *state, int after, int16 *priority)
 			found = true;
 		}
 	}
-	LWLockRelease(lock_of(state));
+	LWLockRelease(stream->lock);
 	return found;
 }
 
@@ -508,18 +487,18 @@ jobq_lane_next(JobqQueueState *state, int after, int16 *priority)
  * ring: FOUND; else as for jobq_lane_pop().
  */
 JobqPop
-jobq_lane_peek(JobqQueueState *state, int16 priority, const JobqKey *after,
+jobq_lane_peek(JobqStream *stream, int16 priority, const JobqKey *after,
 			   TimestampTz now, JobqPlace *place)
 {
 	JobqPop		result;
 	JobqLane   *lane;
 
-	LWLockAcquire(lock_of(state), LW_SHARED);
-	result = judge_queue(state);
+	LWLockAcquire(stream->lock, LW_SHARED);
+	result = judge_stream(stream);
 	if (result == JOBQ_POP_FOUND)
 	{
 		result = JOBQ_POP_NOTHING;
-		lane = find_lane(state, priority);
+		lane = find_lane(stream, priority);
 		if (lane != NULL)
 		{
 			JobqRing   *ring = lane->ring;
@@ -544,18 +523,18 @@ jobq_lane_peek(JobqQueueState *state, int16 priority, const JobqKey *after,
 				result = lane->refilling ? JOBQ_POP_SCAN : JOBQ_POP_REFILL;
 		}
 	}
-	LWLockRelease(lock_of(state));
+	LWLockRelease(stream->lock);
 	return result;
 }
 
 /* Drops a candidate if it is in the ring; the rules are those of pop. */
 void
-jobq_lane_remove(JobqQueueState *state, const JobqPlace *place)
+jobq_lane_remove(JobqStream *stream, const JobqPlace *place)
 {
 	JobqLane   *lane;
 
-	LWLockAcquire(lock_of(state), LW_EXCLUSIVE);
-	lane = find_lane(state, place->priority);
+	LWLockAcquire(stream->lock, LW_EXCLUSIVE);
+	lane = find_lane(stream, place->priority);
 	if (lane != NULL && lane->ring != NULL)
 	{
 		JobqRing   *ring = lane->ring;
@@ -571,7 +550,7 @@ jobq_lane_remove(JobqQueueState *state, const JobqPlace *place)
 				jobq_ring_delete(ring, position);
 		}
 	}
-	LWLockRelease(lock_of(state));
+	LWLockRelease(stream->lock);
 }
 
 /*
@@ -579,21 +558,21 @@ jobq_lane_remove(JobqQueueState *state, const JobqPlace *place)
  * some transaction holds.
  */
 JobqKey
-jobq_lane_floor(JobqQueueState *state, int16 priority)
+jobq_lane_floor(JobqStream *stream, int16 priority)
 {
 	JobqKey		result = jobq_first_key;
 
-	LWLockAcquire(lock_of(state), LW_SHARED);
-	if (judge_queue(state) == JOBQ_POP_FOUND)
+	LWLockAcquire(stream->lock, LW_SHARED);
+	if (judge_stream(stream) == JOBQ_POP_FOUND)
 	{
-		const JobqLane *lane = find_lane(state, priority);
+		const JobqLane *lane = find_lane(stream, priority);
 		const JobqCandidate *front = lane != NULL ? ring_front(lane) : NULL;
 
 		result = lane != NULL ? lane->cursor : jobq_last_key;
 		if (front != NULL && jobq_key_is_less(&front->key, &result))
 			result = front->key;
 	}
-	LWLockRelease(lock_of(state));
+	LWLockRelease(stream->lock);
 	return result;
 }
 
@@ -602,16 +581,16 @@ jobq_lane_floor(JobqQueueState *state, int16 priority)
  * none.  False if that is not known.
  */
 bool
-jobq_lane_next_due(JobqQueueState *state, int16 priority, TimestampTz now,
+jobq_lane_next_due(JobqStream *stream, int16 priority, TimestampTz now,
 				   TimestampTz *next)
 {
 	bool		known = false;
 	const JobqLane *lane;
 
 	*next = JOBQ_NEVER;
-	LWLockAcquire(lock_of(state), LW_SHARED);
-	lane = judge_queue(state) == JOBQ_POP_FOUND ?
-		find_lane(state, priority) : NULL;
+	LWLockAcquire(stream->lock, LW_SHARED);
+	lane = judge_stream(stream) == JOBQ_POP_FOUND ?
+		find_lane(stream, priority) : NULL;
 	if (lane != NULL)
 	{
 		JobqKey		key = {now, PG_INT64_MAX};
@@ -623,158 +602,22 @@ jobq_lane_next_due(JobqQueueState *state, int16 priority, TimestampTz now,
 		if (ring != NULL && position < ring->n)
 			*next = Min(*next, jobq_ring_entry(ring, position)->key.run_at);
 	}
-	LWLockRelease(lock_of(state));
+	LWLockRelease(stream->lock);
 	return known;
 }
 
 /* Whether it seems that there is a ready job; a hint. */
 bool
-jobq_lanes_see_more(JobqQueueState *state, TimestampTz now)
+jobq_lanes_see_more(JobqStream *stream, TimestampTz now)
 {
 	bool		result;
 
-	LWLockAcquire(lock_of(state), LW_SHARED);
-	result = judge_queue(state) != JOBQ_POP_FOUND;
-	for (int i = state->first_lane; i != NONE && !result; i = lanes[i].next)
+	LWLockAcquire(stream->lock, LW_SHARED);
+	result = judge_stream(stream) != JOBQ_POP_FOUND;
+	for (int i = stream->first_lane; i != NONE && !result; i = lanes[i].next)
 		result = judge(&lanes[i], now) != JOBQ_POP_NOTHING;
-	LWLockRelease(lock_of(state));
+	LWLockRelease(stream->lock);
 	return result;
-}
-
-/* ----------------------------------------------------------------- refills */
-
-/*
- * Begins to refill a lane.  False if that is not possible now: somebody else
- * does it, or the lane is gone.  The snapshot that the index is read with has
- * to be taken after this.  jobq_lane_refill_end() ends it, and so does the end
- * of the (sub)transaction in failure, by jobq_lane_refill_abandon().
- */
-bool
-jobq_lane_refill_begin(JobqRefill *refill, JobqQueueState *state,
-					   int16 priority)
-{
-	JobqLane   *lane;
-	bool		result = false;
-
-	Assert(refilling_state == NULL);
-	LWLockAcquire(lock_of(state), LW_EXCLUSIVE);
-	lane = judge_queue(state) == JOBQ_POP_FOUND ?
-		find_lane(state, priority) : NULL;
-	if (lane != NULL && !lane->refilling)
-	{
-		if (lane->ring == NULL)
-			lane->ring = allocate_ring();
-		lane->refilling = true;
-		lane->refill_low = jobq_last_key;
-		refill->state = state;
-		refill->resets = state->resets;
-		refill->priority = priority;
-		refill->from = lane->cursor;
-		refill->room = 0;
-		if (lane->ring != NULL)
-		{
-			JobqRing   *ring = lane->ring;
-
-			/* what comes before the last one may push others out */
-			refill->room = ring->n == 0 ||
-				jobq_key_is_less(&jobq_ring_entry(ring, ring->n - 1)->key, &lane->cursor) ?
-				JOBQ_RING_SIZE - ring->n : JOBQ_RING_SIZE;
-		}
-		refilling_state = state;
-		refilling_resets = state->resets;
-		refilling_priority = priority;
-		result = true;
-	}
-	LWLockRelease(lock_of(state));
-	return result;
-}
-
-/* This process's refill is over; its lane, NULL if that is another's now. */
-static JobqLane *
-end_refill(JobqQueueState *state)
-{
-	JobqLane   *lane = state->resets == refilling_resets ?
-	find_lane(state, refilling_priority) : NULL;
-
-	refilling_state = NULL;
-	if (lane != NULL)
-		lane->refilling = false;
-	return lane;
-}
-
-/*
- * Ends a refill: these candidates were seen from its beginning on, in order,
- * and nothing else below *upto.
- */
-void
-jobq_lane_refill_end(const JobqRefill *refill, const JobqPlace *candidates,
-					 int n, const JobqKey *upto)
-{
-	JobqLane   *lane;
-
-	Assert(refilling_state == refill->state);
-	LWLockAcquire(lock_of(refill->state), LW_EXCLUSIVE);
-	lane = end_refill(refill->state);
-	if (lane != NULL)
-	{
-		lane->cursor = jobq_key_is_less(&lane->refill_low, upto) ?
-			lane->refill_low : *upto;
-		for (int i = 0; i < n && jobq_key_is_less(&candidates[i].key, &lane->cursor);
-			 i++)
-			put(lane, &candidates[i].key, &candidates[i].tid, true);
-	}
-	LWLockRelease(lock_of(refill->state));
-}
-
-/* Gives up the refill of this process, if there is one. */
-void
-jobq_lane_refill_abandon(void)
-{
-	JobqQueueState *state = refilling_state;
-
-	if (state == NULL)
-		return;
-	LWLockAcquire(lock_of(state), LW_EXCLUSIVE);
-	(void) end_refill(state);
-	LWLockRelease(lock_of(state));
-}
-
-/* --------------------------------------------------------------- discovery */
-
-/*
- * Finding out which priorities the jobs of a queue have: begin, take a
- * snapshot, report each priority that it shows, end.  What commits meanwhile
- * makes its lane by itself.  The number is the first's result.
- */
-uint64
-jobq_lanes_discover_begin(JobqQueueState *state)
-{
-	uint64		resets;
-
-	LWLockAcquire(lock_of(state), LW_SHARED);
-	resets = state->resets;
-	LWLockRelease(lock_of(state));
-	return resets;
-}
-
-/* The jobs of the queue have this priority; nothing if it was reset since. */
-void
-jobq_lanes_discover(JobqQueueState *state, uint64 resets, int16 priority)
-{
-	LWLockAcquire(lock_of(state), LW_EXCLUSIVE);
-	if (state->resets == resets && !state->discovered)
-		(void) get_lane(state, priority);
-	LWLockRelease(lock_of(state));
-}
-
-/* All priorities have been reported; nothing if the queue was reset since. */
-void
-jobq_lanes_discover_end(JobqQueueState *state, uint64 resets)
-{
-	LWLockAcquire(lock_of(state), LW_EXCLUSIVE);
-	if (state->resets == resets)
-		state->discovered = true;
-	LWLockRelease(lock_of(state));
 }
 
 /*
@@ -783,15 +626,15 @@ jobq_lanes_discover_end(JobqQueueState *state, uint64 resets)
  * meanwhile.
  */
 bool
-jobq_lane_covers(JobqQueueState *state, const JobqPlace *place)
+jobq_lane_covers(JobqStream *stream, const JobqPlace *place)
 {
 	bool		result;
 
-	LWLockAcquire(lock_of(state), LW_SHARED);
-	result = judge_queue(state) != JOBQ_POP_FOUND;
+	LWLockAcquire(stream->lock, LW_SHARED);
+	result = judge_stream(stream) != JOBQ_POP_FOUND;
 	if (!result)
 	{
-		JobqLane   *lane = find_lane(state, place->priority);
+		JobqLane   *lane = find_lane(stream, place->priority);
 
 		if (lane != NULL)
 		{
@@ -807,6 +650,6 @@ jobq_lane_covers(JobqQueueState *state, const JobqPlace *place)
 								   (ItemPointer) &place->tid));
 		}
 	}
-	LWLockRelease(lock_of(state));
+	LWLockRelease(stream->lock);
 	return result;
 }

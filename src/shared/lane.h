@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * lane.h
- *	  Where dispatch stands in each queue and priority, in shared memory: the
+ *	  Where dispatch stands in each stream and priority, in shared memory: the
  *	  cursor, and a ring of candidates.
  *
  * lane.c says what both mean and which rules keep them exact.  Nothing here
- * touches a table, and all but jobq_lane_refill_begin() may be called by
- * commit and abort callbacks: nothing allocates or throws.
+ * touches a table, and all may be called by commit and abort callbacks: nothing
+ * allocates or throws.
  *
  * IDENTIFICATION
  *	  src/shared/lane.h
@@ -19,10 +19,7 @@
 #include "shared/ring.h"
 #include "shared/shmem.h"
 
-/* A queue with jobs of more priorities than that has no lanes. */
-#define JOBQ_MAX_LANES 64
-
-/* A job's place in its queue, and where its row is. */
+/* A job's place in its stream, and where its row is. */
 typedef struct JobqPlace
 {
 	JobqKey		key;
@@ -37,62 +34,58 @@ typedef enum JobqPop
 	JOBQ_POP_REFILL,			/* the lane is to be refilled first */
 	JOBQ_POP_SCAN,				/* somebody refills the lane: scan from there */
 	JOBQ_POP_DISCOVER,			/* which priorities there are is not known */
-	JOBQ_POP_CROWDED			/* the queue has no lanes: scan it all */
+	JOBQ_POP_CROWDED			/* the stream has no lanes: scan it all */
 } JobqPop;
-
-/* A refill under way; see jobq_lane_refill_begin(). */
-typedef struct JobqRefill
-{
-	JobqQueueState *state;
-	uint64		resets;
-	int16		priority;
-	JobqKey		from;			/* where to begin, itself included */
-	int			room;			/* how many candidates are of use */
-} JobqRefill;
 
 /* For startup.c. */
 extern void jobq_lane_startup(void);
-extern void jobq_lanes_make(JobqQueueState *state);
-extern void jobq_lanes_end(JobqQueueState *state);
 
-extern void jobq_lanes_reset_database(Oid dboid);
-extern void jobq_lanes_reset(JobqQueueState *state);
-extern void jobq_lanes_follow_storage(JobqQueueState *state, Oid storage);
+extern void jobq_lanes_make(JobqStream *stream, LWLock *lock, Oid role);
+extern void jobq_lanes_end(JobqStream *stream);
 
-/* A job has become claimable, or may have: its transaction has ended. */
-extern void jobq_lane_lower(JobqQueueState *state, const JobqPlace *place);
+extern void jobq_lanes_reset(JobqStream *stream);
+extern void jobq_lanes_follow_storage(JobqStream *stream, Oid storage);
+
+/*
+ * A job has become claimable, or may have: its transaction has ended.  Returns
+ * how many claims have become possible by it: 1 if its time has come, else 0.
+ */
+extern int	jobq_lane_lower(JobqStream *stream, const JobqPlace *place,
+							TimestampTz now);
 
 /* For claims. */
-extern JobqPop jobq_lane_pop(JobqQueueState *state, TimestampTz now,
+extern JobqPop jobq_lane_pop(JobqStream *stream, TimestampTz now,
 							 JobqPlace *place, TimestampTz *next_run_at);
-extern bool jobq_lane_next(JobqQueueState *state, int after, int16 *priority);
-extern JobqPop jobq_lane_peek(JobqQueueState *state, int16 priority,
+extern bool jobq_lane_next(JobqStream *stream, int after, int16 *priority);
+extern JobqPop jobq_lane_peek(JobqStream *stream, int16 priority,
 							  const JobqKey *after, TimestampTz now,
 							  JobqPlace *place);
-extern void jobq_lane_remove(JobqQueueState *state, const JobqPlace *place);
-extern JobqKey jobq_lane_floor(JobqQueueState *state, int16 priority);
-extern bool jobq_lane_next_due(JobqQueueState *state, int16 priority,
+extern void jobq_lane_remove(JobqStream *stream, const JobqPlace *place);
+extern JobqKey jobq_lane_floor(JobqStream *stream, int16 priority);
+extern bool jobq_lane_next_due(JobqStream *stream, int16 priority,
 							   TimestampTz now, TimestampTz *next);
-extern bool jobq_lanes_see_more(JobqQueueState *state, TimestampTz now);
-
-/* Filling a ring; one at a time per process. */
-extern bool jobq_lane_refill_begin(JobqRefill *refill, JobqQueueState *state,
-								   int16 priority);
-extern void jobq_lane_refill_end(const JobqRefill *refill,
-								 const JobqPlace *candidates, int n,
-								 const JobqKey *upto);
-extern void jobq_lane_refill_abandon(void);
-
-/* Finding out about priorities. */
-extern uint64 jobq_lanes_discover_begin(JobqQueueState *state);
-extern void jobq_lanes_discover(JobqQueueState *state, uint64 resets,
-								int16 priority);
-extern void jobq_lanes_discover_end(JobqQueueState *state, uint64 resets);
+extern bool jobq_lanes_see_more(JobqStream *stream, TimestampTz now);
 
 /* For health: whether lanes are without a ring for want of memory. */
 extern bool jobq_lanes_lack_rings(void);
 
 /* For sweep.c: whether claims would come across the job by themselves. */
-extern bool jobq_lane_covers(JobqQueueState *state, const JobqPlace *place);
+extern bool jobq_lane_covers(JobqStream *stream, const JobqPlace *place);
+
+/*
+ * For lane_refill.c.  The stream's lock is held, exclusively but for the first
+ * two.
+ */
+static inline bool
+jobq_lanes_are_known(const JobqStream *stream)
+{
+	return stream->discovered && !stream->crowded;
+}
+
+extern JobqLane *jobq_lane_find(const JobqStream *stream, int16 priority);
+extern JobqLane *jobq_lane_get(JobqStream *stream, int16 priority);
+extern void jobq_lane_want_ring(JobqLane *lane);
+extern void jobq_lane_put(JobqLane *lane, const JobqKey *key,
+						  const ItemPointerData *tid, bool by_index);
 
 #endif							/* JOBQ_LANE_H */

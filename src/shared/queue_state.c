@@ -29,11 +29,23 @@ has_queue_room(Oid role)
 		*jobq_role_counter(jobq_shared->queue_roles, role) < left;
 }
 
+/*
+ * The lock of a queue's stream.  Chosen by the entry's address, which stays the
+ * same when another queue gets the entry.
+ */
+static LWLock *
+lock_of(const JobqQueueState *state)
+{
+	uintptr_t	number = (uintptr_t) state / sizeof(JobqQueueState);
+
+	return jobq_lock(JOBQ_LOCK_LANES + number % JOBQ_NUM_LANE_LOCKS);
+}
+
 /* Removes an entry; under the lock. */
 static void
 remove_state(JobqQueueState *state)
 {
-	jobq_lanes_end(state);
+	jobq_lanes_end(&state->stream);
 	(*jobq_role_counter(jobq_shared->queue_roles, state->role))--;
 	(void) hash_search(jobq_shared_queues, &state->key, HASH_REMOVE, NULL);
 }
@@ -90,7 +102,7 @@ jobq_queue_state(int32 queue, Oid owner)
 		pg_atomic_init_u32(&state->waiting, 0);
 		pg_atomic_init_u32(&state->unshared, JOBQ_UNSHARED_AT_FIRST);
 		pg_atomic_init_u32(&state->drops, 0);
-		jobq_lanes_make(state);
+		jobq_lanes_make(&state->stream, lock_of(state), owner);
 	}
 	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));
 	return state;
@@ -154,6 +166,23 @@ jobq_queue_states_forget(Oid dboid)
 	{
 		if (queue->key.dboid == dboid)
 			remove_state(queue);
+	}
+	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));
+}
+
+/* See queue_state.h.  Takes the lock, and below it that of each queue. */
+void
+jobq_queue_states_reset_lanes(Oid dboid)
+{
+	HASH_SEQ_STATUS status;
+	JobqQueueState *state;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_QUEUES), LW_SHARED);
+	hash_seq_init(&status, jobq_shared_queues);
+	while ((state = hash_seq_search(&status)) != NULL)
+	{
+		if (state->key.dboid == dboid)
+			jobq_lanes_reset(&state->stream);
 	}
 	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));
 }

@@ -23,6 +23,13 @@ extern void jobq_queue_state_forget(int32 queue);
  */
 extern void jobq_at_rollback_forget_queue(int32 queue);
 extern void jobq_queue_states_forget(Oid dboid);
+
+/*
+ * Forgets where dispatch stands in the queues of a database; what is known of
+ * them is read from the index anew.  For commit callbacks, too.
+ */
+extern void jobq_queue_states_reset_lanes(Oid dboid);
+
 extern Oid	jobq_queue_states_use(long *taken, long *room);
 
 #endif							/* JOBQ_QUEUE_STATE_H */

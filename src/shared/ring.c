@@ -18,30 +18,16 @@
 const JobqKey jobq_first_key = {DT_NOBEGIN, PG_INT64_MIN};
 const JobqKey jobq_last_key = {DT_NOEND, PG_INT64_MAX};
 
-int
-jobq_key_compare(const JobqKey *a, const JobqKey *b)
+/* See ring.h. */
+void
+jobq_ring_init(JobqRing *ring, int capacity)
 {
-	if (a->run_at != b->run_at)
-		return a->run_at < b->run_at ? -1 : 1;
-	if (a->id != b->id)
-		return a->id < b->id ? -1 : 1;
-	return 0;
+	ring->capacity = capacity;
+	ring->first = 0;
+	ring->n = 0;
 }
 
-bool
-jobq_key_is_less(const JobqKey *a, const JobqKey *b)
-{
-	return jobq_key_compare(a, b) < 0;
-}
-
-/* The i-th entry, from 0. */
-JobqCandidate *
-jobq_ring_entry(JobqRing *ring, int i)
-{
-	return &ring->entries[(ring->first + i) % JOBQ_RING_SIZE];
-}
-
-/* The number of entries below the key. */
+/* See ring.h. */
 int
 jobq_ring_position(JobqRing *ring, const JobqKey *key)
 {
@@ -63,11 +49,16 @@ jobq_ring_position(JobqRing *ring, const JobqKey *key)
 	return low;
 }
 
+/* See ring.h. */
 void
 jobq_ring_delete(JobqRing *ring, int position)
 {
 	if (position == 0)
-		ring->first = (ring->first + 1) % JOBQ_RING_SIZE;
+	{
+		ring->first++;
+		if (ring->first == ring->capacity)
+			ring->first = 0;
+	}
 	else
 	{
 		for (int i = position; i < ring->n - 1; i++)
@@ -76,7 +67,7 @@ jobq_ring_delete(JobqRing *ring, int position)
 	ring->n--;
 }
 
-/* Adds an entry before the one at the position; the ring is not full. */
+/* See ring.h. */
 void
 jobq_ring_insert(JobqRing *ring, int position, const JobqKey *key,
 				 const ItemPointerData *tid)
@@ -85,7 +76,7 @@ jobq_ring_insert(JobqRing *ring, int position, const JobqKey *key,
 
 	if (position < ring->n / 2)
 	{
-		ring->first = (ring->first + JOBQ_RING_SIZE - 1) % JOBQ_RING_SIZE;
+		ring->first = (ring->first > 0 ? ring->first : ring->capacity) - 1;
 		for (int i = 0; i < position; i++)
 			*jobq_ring_entry(ring, i) = *jobq_ring_entry(ring, i + 1);
 	}

@@ -218,6 +218,29 @@ typedef struct JobqQueueKey
 	int32		queue;
 } JobqQueueKey;
 
+/* A stream with jobs of more priorities than that has no lanes. */
+#define JOBQ_MAX_LANES 64
+
+/* Candidates of a lane that are in memory at most. */
+#define JOBQ_LANE_CAPACITY 512
+
+/*
+ * Jobs that are claimed in one order, those of a queue: its lanes.  What is in
+ * it is lane.c's, and under its lock.
+ */
+typedef struct JobqStream
+{
+	LWLock	   *lock;			/* stays when another stream gets the memory */
+	uint64		resets;			/* changes when all lanes are dropped */
+	int			first_lane;		/* in order of priority; -1: none */
+	Oid			storage;		/* file of the table in which TIDs are valid */
+	Oid			role;			/* whose share of the lanes it takes */
+	uint8		nlanes;
+	bool		discovered;		/* priorities without a lane have no jobs */
+	bool		crowded;		/* too many priorities: lanes are not used */
+	bool		forgotten;		/* no longer in use: it gets no lanes */
+} JobqStream;
+
 /*
  * A queue.  The first process that needs an entry makes it; it lives until the
  * queue is dropped, or its database.  A pointer kept too long points to
@@ -231,28 +254,20 @@ typedef struct JobqQueueState
 								 * the queue's owner when it was made */
 	pg_atomic_uint32 work;		/* has ready jobs; an executor is wanted */
 	pg_atomic_uint32 notify;	/* a NOTIFY is due */
+	pg_atomic_uint32 waiting;	/* number of waiters, see waiter.c */
 	pg_atomic_uint64 next_look; /* TimestampTz: when the coordinator is to
 								 * look for ready jobs */
-	pg_atomic_uint32 waiting;	/* number of waiters, see waiter.c */
 	pg_atomic_uint32 unshared;	/* short jobs to run before they may share
 								 * transactions, see share.c */
 	pg_atomic_uint32 drops;		/* transactions that are dropping the queue
 								 * with its jobs: executors keep off */
-
-	/* the rest belongs to lane.c, under the queue's lock */
-	int			first_lane;		/* in order of priority; -1: none */
-	int			nlanes;
-	bool		discovered;		/* priorities without a lane have no jobs */
-	bool		crowded;		/* too many priorities: lanes are not used */
-	bool		forgotten;		/* no longer a queue's: it gets no lanes */
-	Oid			storage;		/* file of the table in which TIDs are valid */
-	uint64		resets;			/* changes when all lanes are dropped */
+	JobqStream	stream;			/* of its jobs */
 } JobqQueueState;
 
-/* The jobs of a queue that have one priority; see lane.c. */
+/* The jobs of a stream that have one priority; see lane.c. */
 typedef struct JobqLane
 {
-	int			next;			/* lane of the queue; -1: the last one */
+	int			next;			/* lane of the stream; -1: the last one */
 	int16		priority;
 	bool		refilling;
 	JobqRing   *ring;			/* NULL: it has none */
@@ -382,7 +397,7 @@ typedef struct JobqShared
 	slock_t		lane_mutex;		/* guards the pools of lanes and rings, and */
 	uint32		lane_roles[JOBQ_ROLE_COUNTERS]; /* lanes in use, by role */
 	pg_atomic_uint32 rings_wanted;	/* somebody found no free ring */
-	pg_atomic_uint64 lane_resets;	/* source of JobqQueueState.resets */
+	pg_atomic_uint64 lane_resets;	/* source of JobqStream.resets */
 
 	pg_atomic_uint32 nterminations; /* entries in use below */
 	int			next_termination;	/* (W) the oldest, to be overwritten */

@@ -1,0 +1,154 @@
+/*-------------------------------------------------------------------------
+ *
+ * lane_refill.c
+ *	  Filling the rings of lanes from the index, and finding out which
+ *	  priorities a stream has.
+ *
+ * Nothing here reads the index: the caller does, between the beginning and the
+ * end.  lane.c has the rules.
+ *
+ * IDENTIFICATION
+ *	  src/shared/lane_refill.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "shared/lane_refill.h"
+
+/* This process's refill, NULL: none. */
+static JobqStream *refilling_stream = NULL;
+static uint64 refilling_resets;
+static int16 refilling_priority;
+
+/*
+ * Begins to refill a lane.  False if that is not possible now: somebody else
+ * does it, or the lane is gone.  The snapshot that the index is read with has
+ * to be taken after this.  jobq_lane_refill_end() ends it, and so does the end
+ * of the (sub)transaction in failure, by jobq_lane_refill_abandon().
+ */
+bool
+jobq_lane_refill_begin(JobqRefill *refill, JobqStream *stream,
+					   int16 priority)
+{
+	JobqLane   *lane;
+	bool		result = false;
+
+	Assert(refilling_stream == NULL);
+	LWLockAcquire(stream->lock, LW_EXCLUSIVE);
+	lane = jobq_lanes_are_known(stream) ?
+		jobq_lane_find(stream, priority) : NULL;
+	if (lane != NULL && !lane->refilling)
+	{
+		jobq_lane_want_ring(lane);
+		lane->refilling = true;
+		lane->refill_low = jobq_last_key;
+		refill->stream = stream;
+		refill->priority = priority;
+		refill->from = lane->cursor;
+		refill->room = 0;
+		if (lane->ring != NULL)
+		{
+			JobqRing   *ring = lane->ring;
+
+			/* what comes before the last one may push others out */
+			refill->room = ring->n == 0 ||
+				jobq_key_is_less(&jobq_ring_entry(ring, ring->n - 1)->key, &lane->cursor) ?
+				ring->capacity - ring->n : ring->capacity;
+		}
+		refilling_stream = stream;
+		refilling_resets = stream->resets;
+		refilling_priority = priority;
+		result = true;
+	}
+	LWLockRelease(stream->lock);
+	return result;
+}
+
+/* This process's refill is over; its lane, NULL if that is another's now. */
+static JobqLane *
+end_refill(JobqStream *stream)
+{
+	JobqLane   *lane = stream->resets == refilling_resets ?
+	jobq_lane_find(stream, refilling_priority) : NULL;
+
+	refilling_stream = NULL;
+	if (lane != NULL)
+		lane->refilling = false;
+	return lane;
+}
+
+/*
+ * Ends a refill: these candidates were seen from its beginning on, in order,
+ * and nothing else below *upto.
+ */
+void
+jobq_lane_refill_end(const JobqRefill *refill, const JobqPlace *candidates,
+					 int n, const JobqKey *upto)
+{
+	JobqLane   *lane;
+
+	Assert(refilling_stream == refill->stream);
+	LWLockAcquire(refill->stream->lock, LW_EXCLUSIVE);
+	lane = end_refill(refill->stream);
+	if (lane != NULL)
+	{
+		lane->cursor = jobq_key_is_less(&lane->refill_low, upto) ?
+			lane->refill_low : *upto;
+		for (int i = 0; i < n && jobq_key_is_less(&candidates[i].key, &lane->cursor);
+			 i++)
+			jobq_lane_put(lane, &candidates[i].key, &candidates[i].tid, true);
+	}
+	LWLockRelease(refill->stream->lock);
+}
+
+/* Gives up the refill of this process, if there is one. */
+void
+jobq_lane_refill_abandon(void)
+{
+	JobqStream *stream = refilling_stream;
+
+	if (stream == NULL)
+		return;
+	LWLockAcquire(stream->lock, LW_EXCLUSIVE);
+	(void) end_refill(stream);
+	LWLockRelease(stream->lock);
+}
+
+/* --------------------------------------------------------------- discovery */
+
+/*
+ * Finding out which priorities the jobs of a stream have: begin, take a
+ * snapshot, report each priority that it shows, end.  What commits meanwhile
+ * makes its lane by itself.  The number is the first's result.
+ */
+uint64
+jobq_lanes_discover_begin(JobqStream *stream)
+{
+	uint64		resets;
+
+	LWLockAcquire(stream->lock, LW_SHARED);
+	resets = stream->resets;
+	LWLockRelease(stream->lock);
+	return resets;
+}
+
+/* The stream has jobs of this priority; nothing if it was reset since. */
+void
+jobq_lanes_discover(JobqStream *stream, uint64 resets, int16 priority)
+{
+	LWLockAcquire(stream->lock, LW_EXCLUSIVE);
+	if (stream->resets == resets && !stream->discovered)
+		(void) jobq_lane_get(stream, priority);
+	LWLockRelease(stream->lock);
+}
+
+/* All priorities have been reported; nothing if the stream was reset since. */
+void
+jobq_lanes_discover_end(JobqStream *stream, uint64 resets)
+{
+	LWLockAcquire(stream->lock, LW_EXCLUSIVE);
+	if (stream->resets == resets)
+		stream->discovered = true;
+	LWLockRelease(stream->lock);
+}

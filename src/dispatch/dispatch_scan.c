@@ -1,8 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * dispatch_scan.c
- *	  Reading the index job_dispatch (queue, priority, run_at, id) from a given
- *	  position, and filling the lanes of a queue.
+ *	  Reading the index of a stream from a given position, and filling its
+ *	  lanes.
+ *
+ * The first columns of such an index name the stream; then come priority,
+ * run_at and id.  The jobs of a queue are in job_dispatch.
  *
  * Scans use the latest snapshot regardless of the isolation level: what counts
  * is the row version that is finally locked or changed.
@@ -29,11 +32,47 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-/* Columns of job_dispatch. */
-#define DISPATCH_QUEUE 1
-#define DISPATCH_PRIORITY 2
-#define DISPATCH_RUN_AT 3
-#define DISPATCH_ID 4
+/* Columns of an index, counted from the last of those that name the stream. */
+#define KEY_PRIORITY 1
+#define KEY_RUN_AT 2
+#define KEY_ID 3
+
+/* The most columns that name a stream, and the most keys of a scan. */
+#define MAX_PREFIX 1
+#define MAX_KEYS (MAX_PREFIX + 2)
+
+struct JobqStreamIndex
+{
+	JobqRelation relation;
+
+	/*
+	 * Makes the keys that select the scan's stream; returns how many columns
+	 * they are of.
+	 */
+	int			(*make_prefix) (const JobqDispatchScan *scan, ScanKey keys);
+
+	/* Whether a row is the stream's. */
+	bool		(*has_row) (const JobqDispatchScan *scan, const JobqHead *head);
+};
+
+/* job_dispatch (queue, priority, run_at, id) */
+static int
+make_queue_prefix(const JobqDispatchScan *scan, ScanKey keys)
+{
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT4EQ,
+				Int32GetDatum(scan->queue->id));
+	return 1;
+}
+
+static bool
+is_of_queue(const JobqDispatchScan *scan, const JobqHead *head)
+{
+	return head->queue == scan->queue->id;
+}
+
+static const JobqStreamIndex queue_index = {
+	JOBQ_IDX_JOB_DISPATCH, make_queue_prefix, is_of_queue
+};
 
 /* Takes a snapshot unless the scan already has one. */
 void
@@ -44,6 +83,7 @@ jobq_dispatch_begin(JobqDispatchScan *scan, JobqTable *jobs,
 	scan->jobs = jobs;
 	scan->queue = queue;
 	scan->stream = queue->state == NULL ? NULL : &queue->state->stream;
+	scan->by = &queue_index;
 	scan->slot = jobq_table_slot(jobs);
 }
 
@@ -85,30 +125,34 @@ begin_scan(JobqDispatchScan *scan, ScanKey keys, int nkeys)
 	if (scan->snapshot == NULL)
 		jobq_dispatch_refresh(scan);
 	if (scan->index == NULL)
-		scan->index = index_open(jobq_relation_oid(JOBQ_IDX_JOB_DISPATCH),
+		scan->index = index_open(jobq_relation_oid(scan->by->relation),
 								 AccessShareLock);
 	scan->scan = jobq_index_beginscan(scan->jobs->rel, scan->index,
 									  scan->snapshot, nkeys);
 	index_rescan(scan->scan, keys, nkeys, NULL, 0);
 }
 
-static void
-queue_key(ScanKey key, const JobqDispatchScan *scan)
+/* Makes the keys that select a lane, and returns how many they are. */
+static int
+make_lane_keys(const JobqDispatchScan *scan, ScanKey keys, int16 priority)
 {
-	ScanKeyInit(key, DISPATCH_QUEUE, BTEqualStrategyNumber, F_INT4EQ,
-				Int32GetDatum(scan->queue->id));
+	int			n = scan->by->make_prefix(scan, keys);
+
+	ScanKeyInit(&keys[n], n + KEY_PRIORITY, BTEqualStrategyNumber, F_INT2EQ,
+				Int16GetDatum(priority));
+	return n + 1;
 }
 
 /* (Re)starts at the first job of a priority >= the given one. */
 void
 jobq_dispatch_seek(JobqDispatchScan *scan, int16 priority)
 {
-	ScanKeyData keys[2];
+	ScanKeyData keys[MAX_KEYS];
+	int			n = scan->by->make_prefix(scan, keys);
 
-	queue_key(&keys[0], scan);
-	ScanKeyInit(&keys[1], DISPATCH_PRIORITY, BTGreaterEqualStrategyNumber,
+	ScanKeyInit(&keys[n], n + KEY_PRIORITY, BTGreaterEqualStrategyNumber,
 				F_INT2GE, Int16GetDatum(priority));
-	begin_scan(scan, keys, 2);
+	begin_scan(scan, keys, n + 1);
 }
 
 /*
@@ -119,24 +163,23 @@ void
 jobq_dispatch_seek_lane(JobqDispatchScan *scan, int16 priority,
 						const JobqKey *from)
 {
-	ScanKeyData keys[3];
+	ScanKeyData keys[MAX_KEYS];
 	ScanKey		members = scan->members;
+	int			n = make_lane_keys(scan, keys, priority);
+	int			prefix = n - 1;
 
-	queue_key(&keys[0], scan);
-	ScanKeyInit(&keys[1], DISPATCH_PRIORITY, BTEqualStrategyNumber, F_INT2EQ,
-				Int16GetDatum(priority));
-	ScanKeyInit(&members[0], DISPATCH_RUN_AT, BTGreaterEqualStrategyNumber,
+	ScanKeyInit(&members[0], prefix + KEY_RUN_AT, BTGreaterEqualStrategyNumber,
 				F_TIMESTAMPTZ_CMP, TimestampTzGetDatum(from->run_at));
 	members[0].sk_flags = SK_ROW_MEMBER;
-	ScanKeyInit(&members[1], DISPATCH_ID, BTGreaterEqualStrategyNumber,
+	ScanKeyInit(&members[1], prefix + KEY_ID, BTGreaterEqualStrategyNumber,
 				F_BTINT8CMP, Int64GetDatum(from->id));
 	members[1].sk_flags = SK_ROW_MEMBER | SK_ROW_END;
-	memset(&keys[2], 0, sizeof(ScanKeyData));
-	keys[2].sk_flags = SK_ROW_HEADER;
-	keys[2].sk_attno = DISPATCH_RUN_AT;
-	keys[2].sk_strategy = BTGreaterEqualStrategyNumber;
-	keys[2].sk_argument = PointerGetDatum(members);
-	begin_scan(scan, keys, 3);
+	memset(&keys[n], 0, sizeof(ScanKeyData));
+	keys[n].sk_flags = SK_ROW_HEADER;
+	keys[n].sk_attno = prefix + KEY_RUN_AT;
+	keys[n].sk_strategy = BTGreaterEqualStrategyNumber;
+	keys[n].sk_argument = PointerGetDatum(members);
+	begin_scan(scan, keys, n + 1);
 }
 
 /* (Re)starts at the first job of a lane with a run_at after that. */
@@ -144,14 +187,12 @@ void
 jobq_dispatch_seek_later(JobqDispatchScan *scan, int16 priority,
 						 TimestampTz run_at)
 {
-	ScanKeyData keys[3];
+	ScanKeyData keys[MAX_KEYS];
+	int			n = make_lane_keys(scan, keys, priority);
 
-	queue_key(&keys[0], scan);
-	ScanKeyInit(&keys[1], DISPATCH_PRIORITY, BTEqualStrategyNumber, F_INT2EQ,
-				Int16GetDatum(priority));
-	ScanKeyInit(&keys[2], DISPATCH_RUN_AT, BTGreaterStrategyNumber,
+	ScanKeyInit(&keys[n], n - 1 + KEY_RUN_AT, BTGreaterStrategyNumber,
 				F_TIMESTAMPTZ_GT, TimestampTzGetDatum(run_at));
-	begin_scan(scan, keys, 3);
+	begin_scan(scan, keys, n + 1);
 }
 
 static void
@@ -221,13 +262,13 @@ jobq_dispatch_fetch(JobqDispatchScan *scan, const JobqPlace *place,
 									   scan->slot))
 		return false;
 	read_head(scan->slot, head);
-	return head->queue == scan->queue->id &&
+	return scan->by->has_row(scan, head) &&
 		head->place.priority == place->priority &&
 		jobq_key_compare(&head->place.key, &place->key) == 0;
 }
 
 /*
- * Finds out which priorities the jobs of the queue have, with two index
+ * Finds out which priorities the jobs of the stream have, with two index
  * descents per priority.
  */
 void

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * dispatch_scan.h
- *	  Reading the index job_dispatch (queue, priority, run_at, id) from a given
- *	  position, and filling the lanes of a queue.
+ *	  Reading the index of a stream from a given position, and filling its
+ *	  lanes.
  *
  * IDENTIFICATION
  *	  src/dispatch/dispatch_scan.h
@@ -24,11 +24,15 @@
 /* Less than any priority and no int16. */
 #define JOBQ_BEFORE_ALL_PRIORITIES (PG_INT16_MIN - 1)
 
+typedef struct JobqStreamIndex JobqStreamIndex;
+
+/* A scan of a stream. */
 typedef struct JobqDispatchScan
 {
 	JobqTable  *jobs;
 	const JobqQueue *queue;
 	JobqStream *stream;			/* NULL: no room in shared memory */
+	const JobqStreamIndex *by;	/* the index that has its jobs */
 	Relation	index;			/* NULL: not opened yet */
 	IndexScanDesc scan;			/* NULL: none under way */
 	Snapshot	snapshot;		/* registered; NULL: none yet */

@@ -50,6 +50,21 @@ indexes_ok('all rows are in the indexes');
 $node->sql('CREATE INDEX added_plain ON jobq_store.job (attempt, queue)');
 ask($session, $add_some);
 indexes_ok('rows have entries in an added index');
+$node->sql(
+	q{CREATE INDEX added_nulls ON jobq_store.job (queue, unique_key, priority, run_at, id)
+		WHERE unique_key IS NULL AND expires_at IS NULL;
+	CREATE INDEX added_mixed ON jobq_store.job (queue, expires_at, priority, run_at, id)
+		WHERE expires_at IS NOT NULL AND unique_key IS NULL}
+);
+ask($session, $add_some);
+indexes_ok('rows have entries in indexes that ask for NULL');
+for my $condition ('unique_key IS NULL AND expires_at IS NULL',
+	'expires_at IS NOT NULL AND unique_key IS NULL')
+{
+	my $count = "SELECT count(*) FROM jobq_store.job WHERE $condition";
+	is( $node->sql("SET enable_seqscan = off; SET enable_bitmapscan = off; $count AND queue > 0"),
+		$node->sql($count), "the index has each row where $condition");
+}
 $node->sql('CREATE INDEX added_hash ON jobq_store.job USING hash (id)');
 $node->sql(q{CREATE INDEX added_expression ON jobq_store.job ((payload ->> 'x'))});
 $node->sql('CREATE INDEX added_predicate ON jobq_store.job (id) WHERE priority > 0');
@@ -67,7 +82,8 @@ ask($session, 'BEGIN; CREATE INDEX added_here ON jobq_store.job (state);');
 ask($session, $add_some);
 ask($session, 'COMMIT;');
 indexes_ok('rows have entries in an index of the same transaction');
-$node->sql("DROP INDEX jobq_store.added_$_") for qw(plain hash expression predicate here);
+$node->sql("DROP INDEX jobq_store.added_$_")
+  for qw(plain nulls mixed hash expression predicate here);
 ask($session, $add_some);
 indexes_ok('rows have entries once the added indexes are gone');
 

@@ -6,8 +6,8 @@
  * ExecOpenIndices() opens and locks all indexes of a table, and
  * ExecInsertIndexTuples() compiles and evaluates their predicates, for each
  * statement; when a statement adds one job, this is a third of the work.  Most
- * indexes are plain: a B-tree on columns, complete, or with the predicate that
- * one column is not NULL. The row itself shows what such an index contains of
+ * indexes are plain: a B-tree on columns, complete, or with a predicate that
+ * says of one column or two that they are NULL, or are not. The row itself shows what such an index contains of
  * it, and an index in which the row has no entry need not even be opened.
  *
  * Nothing here knows which indexes a table should have: the relation cache has
@@ -39,15 +39,24 @@
 
 /* More indexes, or columns of an index, than this are left to the executor. */
 #define MAX_INDEXES 8
-#define MAX_COLUMNS 4
+#define MAX_COLUMNS 5
+#define MAX_CONDITIONS 2
+
+/* A part of a predicate. */
+typedef struct NullCondition
+{
+	AttrNumber	column;
+	bool		is_null;		/* what it has to be for a row to have an
+								 * entry */
+} NullCondition;
 
 typedef struct PlainIndex
 {
 	Oid			relid;
 	int			ncolumns;
 	AttrNumber	columns[MAX_COLUMNS];
-	AttrNumber	not_null;		/* rows with NULL here have no entry; 0: all
-								 * have one */
+	int			nconditions;	/* rows that meet all of them have an entry */
+	NullCondition conditions[MAX_CONDITIONS];
 	bool		unique;
 } PlainIndex;
 
@@ -113,26 +122,35 @@ create_cache(void)
 	CacheRegisterRelcacheCallback(forget_table, (Datum) 0);
 }
 
-/*
- * Sets *column to the column that the index's predicate requires not to be
- * NULL; 0 if it has no predicate.  False if the predicate is another one.
- */
+/* Reads a part of a predicate.  False if it is not a test of a column. */
 static bool
-read_predicate(Relation index, AttrNumber *not_null)
+read_condition(const Node *part, NullCondition *condition)
+{
+	const NullTest *test = (const NullTest *) part;
+
+	if (!IsA(part, NullTest) || test->argisrow || !IsA(test->arg, Var))
+		return false;
+	condition->column = ((Var *) test->arg)->varattno;
+	condition->is_null = test->nulltesttype == IS_NULL;
+	return condition->column > 0;
+}
+
+/* Reads an index's predicate, if it has one.  False if it is another one. */
+static bool
+read_predicate(Relation index, PlainIndex *plain)
 {
 	List	   *predicate = RelationGetIndexPredicate(index);
-	NullTest   *test;
+	ListCell   *lc;
 
-	*not_null = 0;
-	if (predicate == NIL)
-		return true;
-	test = (NullTest *) linitial(predicate);
-	if (list_length(predicate) != 1 || !IsA(test, NullTest) ||
-		test->nulltesttype != IS_NOT_NULL || test->argisrow ||
-		!IsA(test->arg, Var))
-		return false;
-	*not_null = ((Var *) test->arg)->varattno;
-	return *not_null > 0;
+	plain->nconditions = 0;
+	foreach(lc, predicate)
+	{
+		if (plain->nconditions == MAX_CONDITIONS ||
+			!read_condition(lfirst(lc),
+							&plain->conditions[plain->nconditions++]))
+			return false;
+	}
+	return true;
 }
 
 /* Describes an index; false if it is not plain. */
@@ -143,8 +161,7 @@ describe(Relation index, PlainIndex *plain)
 
 	if (index->rd_rel->relam != BTREE_AM_OID || !form->indisready ||
 		!form->indimmediate || form->indisexclusion ||
-		form->indnatts > MAX_COLUMNS || !read_predicate(index,
-														&plain->not_null))
+		form->indnatts > MAX_COLUMNS || !read_predicate(index, plain))
 		return false;
 	plain->relid = RelationGetRelid(index);
 	plain->unique = form->indisunique;
@@ -213,6 +230,20 @@ jobq_indexes_open(Relation table)
 	return result;
 }
 
+/* Whether a row has an entry in an index. */
+static inline bool
+has_entry(const PlainIndex *plain, const TupleTableSlot *slot)
+{
+	for (int i = 0; i < plain->nconditions; i++)
+	{
+		const NullCondition *condition = &plain->conditions[i];
+
+		if (slot->tts_isnull[condition->column - 1] != condition->is_null)
+			return false;
+	}
+	return true;
+}
+
 /* Makes the entry of a row, if it has one in this index. */
 static void
 insert_one(JobqIndexes *indexes, int i, TupleTableSlot *slot)
@@ -221,7 +252,7 @@ insert_one(JobqIndexes *indexes, int i, TupleTableSlot *slot)
 	Datum		values[MAX_COLUMNS];
 	bool		nulls[MAX_COLUMNS];
 
-	if (plain->not_null > 0 && slot->tts_isnull[plain->not_null - 1])
+	if (!has_entry(plain, slot))
 		return;
 	if (indexes->open[i] == NULL)
 		indexes->open[i] = index_open(plain->relid, RowExclusiveLock);

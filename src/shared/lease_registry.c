@@ -6,8 +6,8 @@
  *
  * The registry has an entry for each job in state running.  Commit callbacks
  * keep it up to date; the coordinator fills it when the server has started,
- * and searches it (lease_search.c) when the earliest end is due.  An entry is a hint: before
- * a job is changed, its row is locked and checked.
+ * and searches it (lease_search.c) when the earliest end is due.  An entry is
+ * a hint: before a job is changed, its row is locked and checked.
  *
  * Not every lease is listed:
  *

@@ -18,23 +18,18 @@
 #include "base/table.h"
 
 #include "base/extension.h"
+#include "base/row_holder.h"
 #include "compat.h"
 #include "shared/shmem.h"
 
 #include "access/genam.h"
-#include "access/htup_details.h"
-#include "access/multixact.h"
 #include "access/relscan.h"
-#include "access/subtrans.h"
 #include "access/table.h"
 #include "access/tableam.h"
-#include "access/transam.h"
 #include "access/xact.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
-#include "storage/bufmgr.h"
 #include "storage/lmgr.h"
-#include "storage/procarray.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -568,20 +563,6 @@ insert_updated_entries(JobqTable *table, TupleTableSlot *slot,
 	ResetPerTupleExprContext(table->estate);
 }
 
-/* The PID of a transaction's process, 0: none, or JOBQ_HOLDER_PREPARED. */
-static int
-transaction_pid(TransactionId xid)
-{
-	int			pid;
-
-	if (!TransactionIdIsInProgress(xid))
-		return 0;
-	xid = SubTransGetTopmostTransaction(xid);
-	pid = BackendXidGetPid(xid);
-	return pid == 0 && TransactionIdIsInProgress(xid) ?
-		JOBQ_HOLDER_PREPARED : pid;
-}
-
 /*
  * Whether a running transaction has inserted or is deleting a row with the
  * given keys of a unique index, so that inserting such a row would wait for
@@ -606,7 +587,7 @@ jobq_key_is_busy(JobqTable *table, Oid indexid, ScanKey keys, int nkeys,
 	ExecClearTuple(slot);
 	index_endscan(scan);
 	index_close(index, AccessShareLock);
-	*pid = TransactionIdIsValid(other) ? transaction_pid(other) : 0;
+	*pid = TransactionIdIsValid(other) ? jobq_transaction_pid(other) : 0;
 	return TransactionIdIsValid(other);
 }
 
@@ -648,142 +629,6 @@ changed(TM_Result result)
 	}
 }
 
-/* The transaction that has locked, changed or deleted a row version. */
-typedef struct Holder
-{
-	TransactionId xmax;			/* or a multixact; invalid: nobody */
-	uint16		infomask;
-} Holder;
-
-/* Reads that from the page, which the slot has pinned. */
-static Holder
-read_holder(TupleTableSlot *slot)
-{
-	Buffer		buffer = ((BufferHeapTupleTableSlot *) slot)->buffer;
-	HeapTupleHeader header = ((HeapTupleTableSlot *) slot)->tuple->t_data;
-	Holder		holder;
-
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	holder.xmax = HeapTupleHeaderGetRawXmax(header);
-	holder.infomask = header->t_infomask;
-	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
-	if ((holder.infomask & HEAP_XMAX_INVALID) != 0)
-		holder.xmax = InvalidTransactionId;
-	return holder;
-}
-
-/*
- * Whether a running transaction has the row in the slot locked, or is changing
- * or deleting it.  The slot is one that an index or table scan has filled.
- */
-bool
-jobq_row_is_held(TupleTableSlot *slot)
-{
-	Holder		holder;
-
-	Assert(TTS_IS_BUFFERTUPLE(slot));
-	holder = read_holder(slot);
-	if (!TransactionIdIsValid(holder.xmax))
-		return false;
-	if ((holder.infomask & HEAP_XMAX_IS_MULTI) != 0)
-		return MultiXactIdIsRunning(holder.xmax,
-									HEAP_XMAX_IS_LOCKED_ONLY(holder.infomask));
-	return TransactionIdIsInProgress(holder.xmax);
-}
-
-/*
- * Whether the transaction that is changing the row in the slot is deleting it.
- */
-bool
-jobq_row_is_going(TupleTableSlot *slot)
-{
-	HeapTuple	tuple = ((HeapTupleTableSlot *) slot)->tuple;
-	HeapTupleHeader header = tuple->t_data;
-
-	return (header->t_infomask & HEAP_XMAX_INVALID) == 0 &&
-		!HEAP_XMAX_IS_LOCKED_ONLY(header->t_infomask) &&
-		ItemPointerEquals(&header->t_ctid, &tuple->t_self);
-}
-
-/*
- * The PID of the process that has locked the row in the slot, or is changing or
- * deleting it; 0 if that is not known.  The slot may have a copy of the row.
- */
-int
-jobq_row_holder(TupleTableSlot *slot)
-{
-	HeapTupleHeader header;
-	TransactionId xmax;
-	MultiXactMember *members;
-	int			nmembers;
-	int			pid = 0;
-
-	if (TTS_EMPTY(slot))
-		return 0;
-	header = ((HeapTupleTableSlot *) slot)->tuple->t_data;
-	xmax = HeapTupleHeaderGetRawXmax(header);
-	if ((header->t_infomask & HEAP_XMAX_INVALID) != 0 ||
-		!TransactionIdIsValid(xmax))
-		return 0;
-	if ((header->t_infomask & HEAP_XMAX_IS_MULTI) == 0)
-		return transaction_pid(xmax);
-	nmembers = GetMultiXactIdMembers(xmax, &members, false,
-									 HEAP_XMAX_IS_LOCKED_ONLY(header->t_infomask));
-	for (int i = 0; i < nmembers && pid == 0; i++)
-		pid = transaction_pid(members[i].xid);
-	if (nmembers > 0)
-		pfree(members);
-	return pid;
-}
-
-/*
- * Whether this transaction is the only running member of a multixact: it
- * has a lock, and a savepoint that changed the row was rolled back.
- */
-static bool
-is_mine_alone(MultiXactId multi, bool only_locked)
-{
-	MultiXactMember *members;
-	int			nmembers = GetMultiXactIdMembers(multi, &members, false,
-												 only_locked);
-	bool		mine = false;
-	bool		others = false;
-
-	for (int i = 0; i < nmembers; i++)
-	{
-		if (TransactionIdIsCurrentTransactionId(members[i].xid))
-			mine = true;
-		else if (TransactionIdIsInProgress(members[i].xid))
-			others = true;
-	}
-	if (nmembers > 0)
-		pfree(members);
-	return mine && !others;
-}
-
-/*
- * Whether this transaction itself has locked the row in the slot.  If the
- * caller does not want to wait, the table access method reports that lock like
- * another transaction's.
- */
-static bool
-is_locked_by_me(TupleTableSlot *slot)
-{
-	Holder		holder;
-
-	/* the slot has a copy of a row that was locked */
-	if (!TTS_IS_BUFFERTUPLE(slot) ||
-		!BufferIsValid(((BufferHeapTupleTableSlot *) slot)->buffer))
-		return true;
-	holder = read_holder(slot);
-	if (!TransactionIdIsValid(holder.xmax))
-		return false;
-	if ((holder.infomask & HEAP_XMAX_IS_MULTI) != 0)
-		return is_mine_alone(holder.xmax,
-							 HEAP_XMAX_IS_LOCKED_ONLY(holder.infomask));
-	return TransactionIdIsCurrentTransactionId(holder.xmax);
-}
-
 /*
  * Replaces a row as it was seen, without having locked it.  JOBQ_BUSY: another
  * transaction has locked or is changing it.  JOBQ_MISSING: it has been changed.
@@ -807,7 +652,7 @@ jobq_table_try_update(JobqTable *table, TupleTableSlot *old,
 											InvalidSnapshot, InvalidSnapshot,
 											wait, &failure, &lockmode,
 											&indexes));
-		if (result != JOBQ_BUSY || wait || !is_locked_by_me(old))
+		if (result != JOBQ_BUSY || wait || !jobq_row_is_locked_by_me(old))
 			break;
 	}
 	if (result == JOBQ_FOUND)
@@ -836,7 +681,7 @@ jobq_table_try_delete(JobqTable *table, TupleTableSlot *old)
 											GetCurrentCommandId(true),
 											InvalidSnapshot, InvalidSnapshot,
 											wait, &failure, false));
-		if (result != JOBQ_BUSY || wait || !is_locked_by_me(old))
+		if (result != JOBQ_BUSY || wait || !jobq_row_is_locked_by_me(old))
 			return result;
 	}
 }

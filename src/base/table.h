@@ -90,9 +90,6 @@ extern void jobq_table_insert_many(JobqTable *table, int nrows,
 extern bool jobq_table_insert_unique(JobqTable *table, Oid arbiter,
 									 const Datum *values, const bool *nulls,
 									 ItemPointer conflict);
-extern bool jobq_row_is_held(TupleTableSlot *slot);
-extern bool jobq_row_is_going(TupleTableSlot *slot);
-extern int	jobq_row_holder(TupleTableSlot *slot);
 extern bool jobq_key_is_busy(JobqTable *table, Oid indexid, ScanKey keys,
 							 int nkeys, int *pid);
 extern bool jobq_table_read(JobqTable *table, Oid indexid, ScanKey keys,

@@ -25,6 +25,7 @@
 #include "dispatch/expire.h"
 
 #include "base/extension.h"
+#include "base/row_holder.h"
 #include "base/subtransaction.h"
 #include "compat.h"
 #include "job/transition.h"

@@ -16,6 +16,7 @@
 
 #include "dispatch/lease.h"
 
+#include "base/row_holder.h"
 #include "base/subtransaction.h"
 #include "job/attempt.h"
 #include "job/ended.h"

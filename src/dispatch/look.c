@@ -16,6 +16,7 @@
 
 #include "dispatch/look.h"
 
+#include "base/row_holder.h"
 #include "dispatch/claim.h"
 #include "dispatch/dispatch_scan.h"
 

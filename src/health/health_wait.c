@@ -19,6 +19,7 @@
 #include "health/health_wait.h"
 
 #include "base/extension.h"
+#include "base/row_holder.h"
 #include "base/table.h"
 #include "common/jobstate.h"
 #include "compat.h"

@@ -19,6 +19,7 @@
 
 #include "job/cancel.h"
 
+#include "base/row_holder.h"
 #include "base/subtransaction.h"
 #include "job/cancel_request.h"
 #include "job/transition.h"

@@ -33,6 +33,7 @@
 #include "job/segment.h"
 
 #include "base/extension.h"
+#include "base/row_holder.h"
 #include "base/statement.h"
 #include "base/walk.h"
 #include "jobq.h"

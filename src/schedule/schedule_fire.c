@@ -32,6 +32,7 @@
 
 #include "base/extension.h"
 #include "base/home.h"
+#include "base/row_holder.h"
 #include "base/scan.h"
 #include "base/subtransaction.h"
 #include "compat.h"

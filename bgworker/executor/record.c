@@ -12,6 +12,7 @@
 
 #include "bgworker/executor/record.h"
 
+#include "base/table_find.h"
 #include "bgworker/executor/session.h"
 #include "bgworker/executor/temporary.h"
 #include "bgworker/worker.h"

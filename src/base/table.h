@@ -52,9 +52,6 @@ typedef enum JobqFindResult
 	JOBQ_UNWANTED				/* the filter said no: in the slot, not locked */
 } JobqFindResult;
 
-/* Looks at a row before it is locked; may raise an error. */
-typedef bool (*JobqRowFilter) (TupleTableSlot *slot, void *arg);
-
 /* For which transactions to wait when locking a row. */
 typedef enum JobqWaitPolicy
 {
@@ -66,17 +63,6 @@ typedef enum JobqWaitPolicy
 	JOBQ_WAIT_FOR_WRITERS		/* for those that are changing or deleting it,
 								 * not for those that only hold a lock */
 } JobqWaitPolicy;
-
-/* A row to find and lock. */
-typedef struct JobqSearch
-{
-	Oid			indexid;		/* a unique index */
-	ScanKey		keys;
-	int			nkeys;
-	JobqWaitPolicy wait;
-	JobqRowFilter filter;		/* NULL: any row will do */
-	void	   *arg;			/* of the filter */
-} JobqSearch;
 
 extern JobqTable *jobq_table_open(JobqRelation relation);
 extern JobqTable *jobq_table_open_oid(Oid relid);
@@ -90,20 +76,6 @@ extern void jobq_table_insert_many(JobqTable *table, int nrows,
 extern bool jobq_table_insert_unique(JobqTable *table, Oid arbiter,
 									 const Datum *values, const bool *nulls,
 									 ItemPointer conflict);
-extern bool jobq_key_is_busy(JobqTable *table, Oid indexid, ScanKey keys,
-							 int nkeys, int *pid);
-extern bool jobq_table_read(JobqTable *table, Oid indexid, ScanKey keys,
-							int nkeys, TupleTableSlot *slot);
-extern JobqFindResult jobq_table_find(JobqTable *table, Oid indexid,
-									  ScanKey keys, int nkeys,
-									  JobqWaitPolicy wait,
-									  TupleTableSlot *slot);
-extern JobqFindResult jobq_table_find_if(JobqTable *table,
-										 const JobqSearch *search,
-										 TupleTableSlot *slot);
-extern JobqFindResult jobq_table_lock(JobqTable *table, ItemPointer tid,
-									  Snapshot snapshot,
-									  TupleTableSlot *slot);
 extern JobqFindResult jobq_table_try_update(JobqTable *table,
 											TupleTableSlot *old,
 											const Datum *values,

@@ -27,6 +27,7 @@
 
 #include "dispatch/claim.h"
 
+#include "base/table_find.h"
 #include "dispatch/overdue.h"
 #include "guc.h"
 #include "queue/ready.h"

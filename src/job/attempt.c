@@ -13,6 +13,7 @@
 #include "job/attempt.h"
 
 #include "base/scan.h"
+#include "base/table_find.h"
 #include "compat.h"
 #include "guc.h"
 #include "shared/clock.h"

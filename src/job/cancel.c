@@ -21,6 +21,7 @@
 
 #include "base/row_holder.h"
 #include "base/subtransaction.h"
+#include "base/table_find.h"
 #include "job/cancel_request.h"
 #include "job/transition.h"
 #include "queue/queue_cache.h"

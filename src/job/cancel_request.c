@@ -14,6 +14,7 @@
 
 #include "base/extension.h"
 #include "base/table.h"
+#include "base/table_find.h"
 #include "shared/clock.h"
 #include "shared/wake.h"
 

@@ -16,6 +16,7 @@
 #include "job/history.h"
 
 #include "base/extension.h"
+#include "base/table_find.h"
 #include "compat.h"
 #include "job/job_column.h"
 #include "jobq.h"

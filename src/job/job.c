@@ -22,6 +22,7 @@
 
 #include "base/extension.h"
 #include "base/json_object.h"
+#include "base/table_find.h"
 #include "job/job_column.h"
 #include "queue/queue.h"
 #include "queue/queue_cache.h"

@@ -29,6 +29,7 @@
 #include "base/extension.h"
 #include "base/rights.h"
 #include "base/scan.h"
+#include "base/table_find.h"
 #include "compat.h"
 #include "job/current_job.h"
 #include "queue/queue.h"

@@ -17,6 +17,7 @@
 
 #include "job/retention_attempt.h"
 
+#include "base/table_find.h"
 #include "base/walk.h"
 #include "compat.h"
 #include "queue/queue_cache.h"

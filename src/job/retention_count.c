@@ -26,6 +26,7 @@
 #include "job/retention_count.h"
 
 #include "base/extension.h"
+#include "base/table_find.h"
 #include "base/walk.h"
 #include "job/history.h"
 #include "queue/queue_list.h"

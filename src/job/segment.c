@@ -35,6 +35,7 @@
 #include "base/extension.h"
 #include "base/row_holder.h"
 #include "base/statement.h"
+#include "base/table_find.h"
 #include "base/walk.h"
 #include "jobq.h"
 #include "shared/late.h"

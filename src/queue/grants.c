@@ -19,6 +19,7 @@
 #include "base/extension.h"
 #include "base/rights.h"
 #include "base/statement.h"
+#include "base/table_find.h"
 #include "jobq.h"
 #include "queue/queue_lock.h"
 #include "queue/queue_row.h"

@@ -21,6 +21,7 @@
 #include "base/rights.h"
 #include "base/sequence.h"
 #include "base/table.h"
+#include "base/table_find.h"
 #include "compat.h"
 #include "jobq.h"
 #include "queue/queue_cache.h"

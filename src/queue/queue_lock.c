@@ -22,6 +22,7 @@
 #include "queue/queue_lock.h"
 
 #include "base/extension.h"
+#include "base/table_find.h"
 #include "queue/queue.h"
 #include "queue/queue_cache.h"
 #include "shared/queue_state.h"

@@ -35,6 +35,7 @@
 #include "base/row_holder.h"
 #include "base/scan.h"
 #include "base/subtransaction.h"
+#include "base/table_find.h"
 #include "compat.h"
 #include "schedule/fire_progress.h"
 #include "schedule/firing.h"

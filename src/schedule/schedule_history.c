@@ -29,6 +29,7 @@
 #include "schedule/schedule_history.h"
 
 #include "base/extension.h"
+#include "base/table_find.h"
 #include "job/ended.h"
 #include "job/history.h"
 #include "queue/queue.h"

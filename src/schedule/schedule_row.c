@@ -15,6 +15,7 @@
 #include "base/closest.h"
 #include "base/extension.h"
 #include "base/rights.h"
+#include "base/table_find.h"
 #include "jobq.h"
 #include "schedule/timetable.h"
 #include "shared/clock.h"

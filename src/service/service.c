@@ -27,6 +27,7 @@
 #include "base/home.h"
 #include "base/lease_number.h"
 #include "base/rights.h"
+#include "base/table_find.h"
 #include "compat.h"
 #include "job/current_job.h"
 #include "jobq.h"

@@ -1,0 +1,48 @@
+/*-------------------------------------------------------------------------
+ *
+ * table_find.h
+ *	  Finding rows by their keys, and locking them.
+ *
+ * IDENTIFICATION
+ *	  src/base/table_find.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_TABLE_FIND_H
+#define JOBQ_TABLE_FIND_H
+
+#include "base/table.h"
+
+#include "access/skey.h"
+#include "utils/snapshot.h"
+
+/* Looks at a row before it is locked; may raise an error. */
+typedef bool (*JobqRowFilter) (TupleTableSlot *slot, void *arg);
+
+/* A row to find and lock. */
+typedef struct JobqSearch
+{
+	Oid			indexid;		/* a unique index */
+	ScanKey		keys;
+	int			nkeys;
+	JobqWaitPolicy wait;
+	JobqRowFilter filter;		/* NULL: any row will do */
+	void	   *arg;			/* of the filter */
+} JobqSearch;
+
+extern bool jobq_table_read(JobqTable *table, Oid indexid, ScanKey keys,
+							int nkeys, TupleTableSlot *slot);
+extern JobqFindResult jobq_table_find(JobqTable *table, Oid indexid,
+									  ScanKey keys, int nkeys,
+									  JobqWaitPolicy wait,
+									  TupleTableSlot *slot);
+extern JobqFindResult jobq_table_find_if(JobqTable *table,
+										 const JobqSearch *search,
+										 TupleTableSlot *slot);
+extern JobqFindResult jobq_table_lock(JobqTable *table, ItemPointer tid,
+									  Snapshot snapshot,
+									  TupleTableSlot *slot);
+extern bool jobq_key_is_busy(JobqTable *table, Oid indexid, ScanKey keys,
+							 int nkeys, int *pid);
+
+#endif							/* JOBQ_TABLE_FIND_H */

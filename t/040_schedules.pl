@@ -336,8 +336,15 @@ note(sprintf('10,000 schedules fired in %.1f s', time() - $start));
 unschedule_all($node);
 
 # crashes: each run once, none lost. The virtual clock starts anew each time.
-schedule($node, 'crash', '* * * * * *', q{missed => 'all', overlap => 'allow'});
-my $first = column('crash', 'next_run');
+# It may run as soon as others see it.
+my ($first) = $node->sql(
+	q{SELECT jobq.create_queue('crash');
+	BEGIN;
+	SELECT jobq.schedule('crash', '* * * * * *', queue => 'crash', missed => 'all',
+		overlap => 'allow');
+	SELECT 'first ' || next_run FROM jobq_store.schedule WHERE name = 'crash';
+	COMMIT}
+) =~ /^first (.*)$/m;
 foreach my $round (1 .. 3)
 {
 	my $pid = wait_for_worker($node, 'jobq coordinator', db => 'postgres');
@@ -372,7 +379,7 @@ $node->sql(
 $node->advance_clock('1 minute');
 poll_ok(
 	$node,
-	"SELECT array_agg(who) = '{worker}' FROM public.done",
+	"SELECT count(*) > 0 AND bool_and(who = 'worker') FROM public.done",
 	'a command runs as the owner of its schedule');
 
 unschedule_all($node);

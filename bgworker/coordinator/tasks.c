@@ -48,12 +48,18 @@
 #define CANCEL_SHARE 20
 #define CANCEL_COMMIT_TIME (10 * USECS_PER_SEC)
 
+/* How long jobs that could not be recorded are left alone. */
+#define UNDONE_RETRY (60 * USECS_PER_SEC)
+
 static bool look_at_all = true; /* queues, not only those that are due */
 static bool look_without_room = false;	/* at queues without room, too */
 static TimestampTz last_look = DT_NOBEGIN;	/* at all of them */
 
-/* An error has rolled back the carrying out of cancel requests. */
+/* An error has rolled back the carrying out of cancel requests, */
 static bool cancel_has_failed = false;
+
+/* or the recording of jobs that were rolled back, or has left some out. */
+static bool undone_has_failed = false;
 
 /* Reads whether jobq is stopped. */
 static TimestampTz
@@ -75,8 +81,8 @@ run_notes(bool *more)
 static TimestampTz
 run_undone(bool *more)
 {
-	jobq_undone_record_all();
-	return JOBQ_NEVER;
+	undone_has_failed = !jobq_undone_record_all(undone_has_failed);
+	return undone_has_failed ? jobq_now() + UNDONE_RETRY : JOBQ_NEVER;
 }
 
 static bool
@@ -204,6 +210,12 @@ undo_notes(int sqlerrcode)
 }
 
 static void
+undo_undone(int sqlerrcode)
+{
+	undone_has_failed = true;
+}
+
+static void
 undo_cancel(int sqlerrcode)
 {
 	cancel_has_failed = true;
@@ -226,7 +238,8 @@ const JobqCoordinatorTask jobq_tasks[JOBQ_NUM_TASKS] = {
 		.exhaustive = true
 	},
 	[JOBQ_TASK_UNDONE] = {
-		.run = run_undone,.reasons = JOBQ_WAKE_UNDONE
+		.run = run_undone,.reasons = JOBQ_WAKE_UNDONE,
+		.undo = undo_undone
 	},
 	[JOBQ_TASK_LEASES_LOAD] = {
 		.run = run_leases_load,.is_wanted = leases_are_to_be_loaded

@@ -13,22 +13,50 @@
 
 #include "base/table.h"
 
+#include "storage/block.h"
 #include "utils/snapshot.h"
 
 /* Number of blocks to read in one transaction. */
 #define JOBQ_WALK_BLOCKS 256
+
+/* A walk through a table, or part of it. */
+typedef struct JobqWalk
+{
+	JobqRelation relation;
+
+	/*
+	 * Visits the rows from one TID to another, and closes what it has opened;
+	 * see jobq_walk_rows().
+	 */
+	void		(*visit) (ItemPointer from, ItemPointer to, void *arg);
+	void	   *arg;
+
+	/*
+	 * Each block has a subtransaction, so that one with a row that raises an
+	 * error is in no other's way; and then each of its rows has one, if they
+	 * can be visited twice.
+	 */
+	bool		careful;
+	bool		repeatable;
+
+	BlockNumber failed;			/* out: the first such block, or
+								 * InvalidBlockNumber */
+} JobqWalk;
 
 /* Is given each row, in a memory context that is reset after it. */
 typedef void (*JobqRowVisitor) (JobqTable *table, TupleTableSlot *row,
 								Snapshot snapshot, void *arg);
 
 /*
- * Visits the rows, by the active snapshot, of some blocks of a table from
- * `first` on.  Returns the number of the next block to visit;
- * InvalidBlockNumber after the last one.
+ * Goes through some blocks of a table from `first` on.  Returns the number of
+ * the next block to visit; InvalidBlockNumber after the last one.  An
+ * error is raised unless the walk is careful, and if it is the server's.
  */
-extern BlockNumber jobq_walk(JobqTable *table, BlockNumber first,
-							 BlockNumber nblocks, JobqRowVisitor visit,
-							 void *arg);
+extern BlockNumber jobq_walk(JobqWalk *walk, BlockNumber first,
+							 BlockNumber nblocks);
+
+/* Visits the rows, by the active snapshot, from one TID to another. */
+extern void jobq_walk_rows(JobqTable *table, ItemPointer from,
+						   ItemPointer to, JobqRowVisitor visit, void *arg);
 
 #endif							/* JOBQ_WALK_H */

@@ -12,7 +12,9 @@
 
 #include "dispatch/due.h"
 
+#include "base/subtransaction.h"
 #include "dispatch/look.h"
+#include "queue/queue_cache.h"
 #include "queue/queue_list.h"
 #include "queue/queue_row.h"
 #include "queue/ready.h"
@@ -32,6 +34,9 @@
 /* Maximum share of the time that rounds of slow looks take. */
 #define LOOK_SHARE 20
 #define MAX_PAUSE USECS_PER_MINUTE
+
+/* When to look again at a queue of which that has raised an error. */
+#define FAILED_DELAY (60 * USECS_PER_SEC)
 
 /* Notifies those who listen to a queue that has no room in shared memory. */
 static void (*notify_without_room) (int32 queue);
@@ -84,6 +89,53 @@ look_at(const JobqQueueBrief *brief)
 	return next;
 }
 
+/* A look at a queue, and its result. */
+typedef struct Look
+{
+	const JobqQueueBrief *brief;
+	TimestampTz next;
+} Look;
+
+/* For jobq_subtransaction(). */
+static void
+look_alone(void *arg)
+{
+	Look	   *look = arg;
+
+	look->next = look_at(look->brief);
+}
+
+/*
+ * Looks at a queue; if `careful`, so that an error in that is in no other's
+ * way.
+ */
+static TimestampTz
+look_perhaps_carefully(const JobqQueueBrief *brief, bool careful)
+{
+	Look		look = {brief, JOBQ_NEVER};
+	ErrorData  *error;
+	const JobqQueue *queue;
+
+	if (!careful)
+		return look_at(brief);
+	error = jobq_subtransaction(look_alone, &look);
+	if (error == NULL)
+		return look.next;
+	if (jobq_error_is_of_server(error))
+		ReThrowError(error);
+	queue = jobq_queue_by_id(brief->id);
+	ereport(WARNING,
+			(errcode(error->sqlerrcode),
+			 errmsg("could not look for ready jobs of queue \"%s\": %s",
+					queue != NULL ? queue->name : "", error->message),
+			 errdetail("It is tried again in a minute.")));
+	FreeErrorData(error);
+	if (brief->state != NULL)
+		(void) jobq_wake_lower_time(&brief->state->next_look,
+									jobq_now() + FAILED_DELAY);
+	return jobq_now() + FAILED_DELAY;
+}
+
 /*
  * Whether looking at the queue is slow.  Queues without room in shared memory
  * have no due time there, and there may be very many of them; for a queue with
@@ -122,7 +174,7 @@ begin_round(Round *round)
  * and other tasks run between their parts.  Returns when to continue.
  */
 static TimestampTz
-look_at_slow(const JobqQueueBrief *briefs, int n, bool wanted,
+look_at_slow(const JobqQueueBrief *briefs, int n, bool wanted, bool careful,
 			 TimestampTz now)
 {
 	static Round round = {.wanted = DT_NOBEGIN,.allowed = DT_NOBEGIN};
@@ -152,7 +204,8 @@ look_at_slow(const JobqQueueBrief *briefs, int n, bool wanted,
 			return now;
 		}
 		CHECK_FOR_INTERRUPTS();
-		round.earliest = Min(round.earliest, look_at(brief));
+		round.earliest = Min(round.earliest,
+							 look_perhaps_carefully(brief, careful));
 		round.after = brief->id;
 		looked = true;
 	}
@@ -178,6 +231,7 @@ jobq_due_wake_queues(bool all, bool without_room,
 	TimestampTz now = jobq_now();
 	int			n;
 	const JobqQueueBrief *briefs = jobq_queues_all(&n);
+	bool		careful = interrupted;
 	bool		slow;
 
 	notify_without_room = notifier;
@@ -201,11 +255,11 @@ jobq_due_wake_queues(bool all, bool without_room,
 		if (next <= now)
 		{
 			CHECK_FOR_INTERRUPTS();
-			next = look_at(brief);
+			next = look_perhaps_carefully(brief, careful);
 		}
 		earliest = Min(earliest, next);
 	}
-	earliest = Min(earliest, look_at_slow(briefs, n, slow, now));
+	earliest = Min(earliest, look_at_slow(briefs, n, slow, careful, now));
 	interrupted = false;
 	return earliest;
 }

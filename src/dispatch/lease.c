@@ -18,6 +18,7 @@
 
 #include "base/row_holder.h"
 #include "base/subtransaction.h"
+#include "base/walk.h"
 #include "job/attempt.h"
 #include "job/ended.h"
 #include "job/failure.h"
@@ -92,6 +93,28 @@ jobq_lease_enter(const JobqJob *job)
 					queue != NULL ? queue->owner : InvalidOid);
 }
 
+/* Enters the lease of a row if it has one that is missing from the registry. */
+static void
+load_row(JobqTable *jobs, TupleTableSlot *row, Snapshot snapshot, void *arg)
+{
+	JobqJob		job;
+
+	jobq_job_read(&job, row);
+	if (job.state == JOBQ_STATE_RUNNING && is_at_home(&job) &&
+		!jobq_lease_is_registered(job.id, job.lease))
+		jobq_lease_enter(&job);
+}
+
+/* For jobq_walk(). */
+static void
+load_rows(ItemPointer from, ItemPointer to, void *arg)
+{
+	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
+
+	jobq_walk_rows(jobs, from, to, load_row, NULL);
+	jobq_table_close(jobs);
+}
+
 /*
  * Enters running jobs of this database that are missing from the registry, as
  * far as their leases end soon and there is room.
@@ -99,28 +122,23 @@ jobq_lease_enter(const JobqJob *job)
 void
 jobq_leases_load(void)
 {
-	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
-	TupleTableSlot *slot = jobq_table_slot(jobs);
-	Snapshot	snapshot;
-	TableScanDesc scan;
+	static bool interrupted = false;	/* by an error */
+	JobqWalk	walk = {.relation = JOBQ_REL_JOB,.visit = load_rows,
+	.careful = interrupted,.repeatable = true};
+	BlockNumber next = 0;
 
+	interrupted = true;
 	jobq_leases_begin_look();
-	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	scan = table_beginscan(jobs->rel, snapshot, 0, NULL);
-	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	PushActiveSnapshot(GetLatestSnapshot());
+	while (next != InvalidBlockNumber)
 	{
-		JobqJob		job;
-
-		CHECK_FOR_INTERRUPTS();
-		jobq_job_read(&job, slot);
-		if (job.state == JOBQ_STATE_RUNNING && is_at_home(&job) &&
-			!jobq_lease_is_registered(job.id, job.lease))
-			jobq_lease_enter(&job);
+		next = jobq_walk(&walk, next, InvalidBlockNumber);
+		if (walk.failed != InvalidBlockNumber)
+			jobq_leases_leave_out(jobq_now() + FAILED_DELAY);
 	}
-	table_endscan(scan);
-	UnregisterSnapshot(snapshot);
-	jobq_table_close(jobs);
+	PopActiveSnapshot();
 	jobq_leases_end_look();
+	interrupted = false;
 }
 
 /*

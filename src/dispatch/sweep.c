@@ -24,6 +24,7 @@
 
 #include "dispatch/sweep.h"
 
+#include "base/subtransaction.h"
 #include "dispatch/dispatch_scan.h"
 #include "dispatch/lease.h"
 #include "guc.h"
@@ -174,17 +175,63 @@ judge(JobqTable *jobs, const Suspect *suspect)
 	}
 }
 
+/* For jobq_subtransaction(). */
+static void
+judge_alone(void *arg)
+{
+	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
+
+	judge(jobs, arg);
+	jobq_table_close(jobs);
+}
+
 /* Checks the suspects that were collected some time ago. */
 static void
-judge_suspects(JobqTable *jobs)
+judge_suspects(bool careful)
 {
 	for (int i = 0; i < nsuspects; i++)
-		judge(jobs, &suspects[i]);
+	{
+		if (careful)
+			(void) jobq_subtransaction_for_job(judge_alone, &suspects[i],
+											   "look for",
+											   suspects[i].place.key.id);
+		else
+			judge_alone(&suspects[i]);
+	}
 	nsuspects = 0;
 }
 
+/* For jobq_subtransaction(). */
 static void
-look_at_queues(JobqTable *jobs)
+look_alone(void *arg)
+{
+	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
+
+	look_at_queue(jobs, arg);
+	jobq_table_close(jobs);
+}
+
+/* Looks at a queue, so that an error in that is in no other's way. */
+static void
+look_carefully(JobqQueue *queue)
+{
+	ErrorData  *error = jobq_subtransaction(look_alone, queue);
+	const JobqQueue *named;
+
+	if (error == NULL)
+		return;
+	if (jobq_error_is_of_server(error))
+		ReThrowError(error);
+	named = jobq_queue_by_id(queue->id);
+	ereport(WARNING,
+			(errcode(error->sqlerrcode),
+			 errmsg("could not look for lost jobs of queue \"%s\": %s",
+					named != NULL ? named->name : "", error->message)));
+	FreeErrorData(error);
+}
+
+static void
+look_at_queues(bool careful)
 {
 	int			n;
 	const JobqQueueBrief *briefs = jobq_queues_all(&n);
@@ -197,7 +244,10 @@ look_at_queues(JobqTable *jobs)
 		if (!briefs[i].at_home || briefs[i].state == NULL)
 			continue;
 		jobq_queue_outline(&queue, &briefs[i]);
-		look_at_queue(jobs, &queue);
+		if (careful)
+			look_carefully(&queue);
+		else
+			look_alone(&queue);
 	}
 }
 
@@ -209,9 +259,10 @@ TimestampTz
 jobq_sweep(void)
 {
 	static TimestampTz earliest = DT_NOBEGIN;	/* not earlier than that */
+	static bool interrupted = false;	/* by an error */
 	JobqDatabase *database = jobq_database();
 	TimestampTz now = jobq_now();
-	JobqTable  *jobs;
+	bool		careful;
 
 	if (jobq_sweep_interval == 0 ||
 		(nsuspects == 0 && pg_atomic_read_u32(&database->dispatching) == 0))
@@ -223,15 +274,16 @@ jobq_sweep(void)
 
 	/* in case of an error */
 	earliest = now + GRACE;
-	jobs = jobq_table_open(JOBQ_REL_JOB);
+	careful = interrupted;
+	interrupted = true;
 	if (nsuspects > 0)
-		judge_suspects(jobs);
+		judge_suspects(careful);
 	else
 	{
 		pg_atomic_write_u32(&database->dispatching, 0);
-		look_at_queues(jobs);
+		look_at_queues(careful);
 	}
-	jobq_table_close(jobs);
+	interrupted = false;
 
 	if (nsuspects > 0)
 		earliest = now + GRACE;

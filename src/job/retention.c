@@ -12,6 +12,10 @@
  * also in small parts.  All progress is remembered only in this process: after
  * a restart or an error, everything begins again.
  *
+ * After an error, perhaps on account of one row, the work is done with care for
+ * a while: each part has a subtransaction, and so has each block, so that what
+ * cannot be done is in no other's way.
+ *
  * IDENTIFICATION
  *	  src/job/retention.c
  *
@@ -23,6 +27,7 @@
 
 #include "base/rights.h"
 #include "base/statement.h"
+#include "base/subtransaction.h"
 #include "job/history.h"
 #include "job/retention_attempt.h"
 #include "job/retention_count.h"
@@ -30,6 +35,7 @@
 #include "queue/queue_list.h"
 #include "shared/clock.h"
 #include "shared/database.h"
+#include "shared/late.h"
 #include "shared/queue_change.h"
 #include "shared/xact_end.h"
 
@@ -39,6 +45,12 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+/* When to try again what has failed. */
+#define RETRY_AFTER USECS_PER_MINUTE
+
+/* How long care is taken after an error: for longer than a round takes. */
+#define CAREFUL_TIME USECS_PER_DAY
+
 #define TURN_MIN USECS_PER_HOUR
 #define TURN_MAX (30 * USECS_PER_DAY)
 #define TURNS_PER_KEEP 6		/* turns during which a completed job is kept;
@@ -47,11 +59,13 @@
 /* The parts of the work, each with its own time. */
 typedef struct Part
 {
-	TimestampTz (*run) (TimestampTz now);
+	TimestampTz (*run) (TimestampTz now, bool careful);
+	void		(*forget) (void);	/* begins again */
 	TimestampTz next;
 } Part;
 
-static TimestampTz turn_ring(TimestampTz now);
+static TimestampTz turn_ring(TimestampTz now, bool careful);
+static void forget_turn(void);
 
 enum
 {
@@ -62,12 +76,15 @@ enum
 };
 
 static Part parts[NPARTS] = {
-	[PART_RING] = {turn_ring, DT_NOBEGIN},
-	[PART_COUNTS] = {jobq_retention_limit_counts, DT_NOBEGIN},
-	[PART_ATTEMPTS] = {jobq_retention_clean_attempts, DT_NOBEGIN},
+	[PART_RING] = {turn_ring, forget_turn, DT_NOBEGIN},
+	[PART_COUNTS] = {jobq_retention_limit_counts,
+	jobq_retention_forget_counts, DT_NOBEGIN},
+	[PART_ATTEMPTS] = {jobq_retention_clean_attempts,
+	jobq_retention_attempts_are_due, DT_NOBEGIN},
 };
 
 static bool running = false;
+static TimestampTz careful_until = DT_NOBEGIN;
 
 /* How long a segment is written to. */
 static int64
@@ -186,7 +203,7 @@ clean_attempts(void)
 
 /* Does part of the work on the ring; returns when to continue. */
 static TimestampTz
-turn_ring(TimestampTz now)
+turn_ring(TimestampTz now, bool careful)
 {
 	int64		turn = update_turn();
 	TimestampTz turn_ends = current_since() + turn;
@@ -199,11 +216,17 @@ turn_ring(TimestampTz now)
 		clean_attempts();
 		return now + turn;
 	}
-	again = jobq_segment_turn(&history, jobq_history_segment(), now);
+	again = jobq_segment_turn(&history, jobq_history_segment(), now, careful);
 	if (again != JOBQ_NEVER)
 		return again;
 	clean_attempts();
 	return now;
+}
+
+static void
+forget_turn(void)
+{
+	jobq_segment_forget(&history);
 }
 
 /*
@@ -217,25 +240,68 @@ at_transaction_end(XactEvent event)
 		return;
 	if (running && event == XACT_EVENT_ABORT)
 	{
-		jobq_segment_forget(&history);
-		jobq_retention_forget_counts();
-		jobq_retention_attempts_are_due();
+		careful_until = jobq_now() + CAREFUL_TIME;
 		for (int i = 0; i < NPARTS; i++)
+		{
+			parts[i].forget();
 			parts[i].next = DT_NOBEGIN;
+		}
 	}
 	running = false;
+}
+
+/* A part to be run. */
+typedef struct PartRun
+{
+	Part	   *part;
+	TimestampTz now;
+} PartRun;
+
+/* For jobq_subtransaction(). */
+static void
+run_part_alone(void *arg)
+{
+	PartRun    *mine = arg;
+
+	mine->part->next = mine->part->run(mine->now, true);
+}
+
+/* Runs a part, so that an error in it is in no other's way. */
+static void
+run_part_carefully(Part *part, TimestampTz now)
+{
+	PartRun		mine = {part, now};
+	ErrorData  *error = jobq_subtransaction(run_part_alone, &mine);
+
+	if (error == NULL)
+		return;
+	if (jobq_error_is_of_server(error))
+		ReThrowError(error);
+	ereport(WARNING,
+			(errcode(error->sqlerrcode),
+			 errmsg("jobq failed in part of the work on history: %s",
+					error->message),
+			 errdetail("It is tried again in a minute.")));
+	part->forget();
+	part->next = now + RETRY_AFTER;
+	jobq_late_note(now, part->next, JOBQ_TASK_FAILS);
 }
 
 /* Runs the parts that are due; returns when the next one is. */
 static TimestampTz
 run(TimestampTz now, bool all)
 {
+	bool		careful = now < careful_until;
 	TimestampTz next = JOBQ_NEVER;
 
 	for (int i = 0; i < NPARTS; i++)
 	{
-		if (all || parts[i].next <= now)
-			parts[i].next = parts[i].run(now);
+		if (!all && parts[i].next > now)
+			;
+		else if (careful)
+			run_part_carefully(&parts[i], now);
+		else
+			parts[i].next = parts[i].run(now, false);
 		next = Min(next, parts[i].next);
 	}
 	return next;

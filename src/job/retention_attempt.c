@@ -142,20 +142,28 @@ visit_attempt(JobqTable *table, TupleTableSlot *row, Snapshot snapshot,
 		jobq_table_delete(table, search->locked);
 }
 
-TimestampTz
-jobq_retention_clean_attempts(TimestampTz now)
+/* For jobq_walk(). */
+static void
+visit_attempts(ItemPointer from, ItemPointer to, void *arg)
 {
-	JobqTable  *attempts;
+	JobqTable  *attempts = jobq_table_open(JOBQ_REL_ATTEMPT);
 	Search		search;
+
+	begin_search(&search, attempts);
+	jobq_walk_rows(attempts, from, to, visit_attempt, &search);
+	end_search(&search);
+	jobq_table_close(attempts);
+}
+
+TimestampTz
+jobq_retention_clean_attempts(TimestampTz now, bool careful)
+{
+	JobqWalk	walk = {.relation = JOBQ_REL_ATTEMPT,.visit = visit_attempts,
+	.careful = careful,.repeatable = true};
 
 	if (!due)
 		return JOBQ_NEVER;
-	attempts = jobq_table_open(JOBQ_REL_ATTEMPT);
-	begin_search(&search, attempts);
-	next_block = jobq_walk(attempts, next_block, BLOCKS, visit_attempt,
-						   &search);
-	end_search(&search);
-	jobq_table_close(attempts);
+	next_block = jobq_walk(&walk, next_block, BLOCKS);
 	due = next_block != InvalidBlockNumber;
 	return due ? now : JOBQ_NEVER;
 }

@@ -14,7 +14,7 @@
 #include "datatype/timestamp.h"
 
 /* Attempts of jobs that are gone */
-extern TimestampTz jobq_retention_clean_attempts(TimestampTz now);
+extern TimestampTz jobq_retention_clean_attempts(TimestampTz now, bool careful);
 
 /* Begins again, since jobs were removed.  Does not fail. */
 extern void jobq_retention_attempts_are_due(void);

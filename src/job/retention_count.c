@@ -320,18 +320,32 @@ begin_to_delete(void)
 	}
 }
 
-/* Scans some blocks of history.  Returns false if they were the last ones. */
-static bool
-visit_blocks(TimestampTz now)
+/* For jobq_walk(). */
+static void
+visit_rows(ItemPointer from, ItemPointer to, void *arg)
 {
+	Visit	   *visit = arg;
 	JobqTable  *table = jobq_table_open(JOBQ_REL_HISTORY_0 + segment);
-	Visit		visit = {.now = now};
 
-	visit.locked = jobq_table_slot(table);
-	next_block = jobq_walk(table, next_block, JOBQ_WALK_BLOCKS,
-						   phase == PHASE_COUNT ? count_row : delete_row,
-						   &visit);
+	visit->locked = jobq_table_slot(table);
+	jobq_walk_rows(table, from, to,
+				   phase == PHASE_COUNT ? count_row : delete_row, visit);
 	jobq_table_close(table);
+}
+
+/*
+ * Scans some blocks of history.  Returns false if they were the last ones.  No
+ * job is counted twice, or others would be deleted.
+ */
+static bool
+visit_blocks(TimestampTz now, bool careful)
+{
+	Visit		visit = {.now = now};
+	JobqWalk	walk = {.relation = JOBQ_REL_HISTORY_0 + segment,
+		.visit = visit_rows,.arg = &visit,.careful = careful,
+	.repeatable = phase != PHASE_COUNT};
+
+	next_block = jobq_walk(&walk, next_block, JOBQ_WALK_BLOCKS);
 	if (next_block != InvalidBlockNumber)
 		return true;
 	next_block = 0;
@@ -363,7 +377,7 @@ end_turns(TimestampTz now)
  * Returns when to call it again, or JOBQ_NEVER if there is no limit.
  */
 TimestampTz
-jobq_retention_limit_counts(TimestampTz now)
+jobq_retention_limit_counts(TimestampTz now, bool careful)
 {
 	if (phase == PHASE_IDLE)
 	{
@@ -386,7 +400,7 @@ jobq_retention_limit_counts(TimestampTz now)
 		counted_changes = changes;
 		begin_phase(PHASE_COUNT);
 	}
-	if (visit_blocks(now))
+	if (visit_blocks(now, careful))
 		return now;
 	if (phase == PHASE_COUNT)
 	{

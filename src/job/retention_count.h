@@ -14,7 +14,7 @@
 #include "datatype/timestamp.h"
 
 /* Keep_completed_count and keep_dead_count */
-extern TimestampTz jobq_retention_limit_counts(TimestampTz now);
+extern TimestampTz jobq_retention_limit_counts(TimestampTz now, bool careful);
 
 /* Begins again.  Does not fail. */
 extern void jobq_retention_forget_counts(void);

@@ -55,6 +55,7 @@
 typedef struct Visit
 {
 	JobqSegmentRing *ring;
+	int			old;			/* number of that */
 	JobqTable  *current;		/* the segment that is written to */
 	int			segment;		/* its number */
 	TupleTableSlot *locked;
@@ -136,6 +137,32 @@ visit_row(JobqTable *table, TupleTableSlot *row, Snapshot snapshot, void *arg)
 	visit->moved = true;
 }
 
+/* For jobq_walk(). */
+static void
+visit_rows(ItemPointer from, ItemPointer to, void *arg)
+{
+	Visit	   *visit = arg;
+	JobqRelation first = visit->ring->kind->first;
+	JobqTable  *table = jobq_table_open(first + visit->old);
+
+	visit->current = jobq_table_open(first + visit->segment);
+	visit->locked = jobq_table_slot(table);
+	jobq_walk_rows(table, from, to, visit_row, visit);
+	jobq_table_close(visit->current);
+	jobq_table_close(table);
+}
+
+/* Notes that rows of this block could not be moved. */
+static void
+note_failed(JobqSegmentSweep *sweep, BlockNumber block, TimestampTz now)
+{
+	sweep->failed = true;
+	sweep->left_block = Min(sweep->left_block, block);
+	if (sweep->left_since == JOBQ_NEVER)
+		sweep->left_since = now;
+	jobq_late_note(sweep->left_since, now + RETRY_AFTER, JOBQ_TASK_FAILS);
+}
+
 static void
 begin_sweep(JobqSegmentSweep *sweep, int segment)
 {
@@ -143,6 +170,7 @@ begin_sweep(JobqSegmentSweep *sweep, int segment)
 	sweep->next_block = 0;
 	sweep->left_block = InvalidBlockNumber;
 	sweep->left_since = JOBQ_NEVER;
+	sweep->failed = false;
 	sweep->moved_by = InvalidFullTransactionId;
 }
 
@@ -151,25 +179,26 @@ begin_sweep(JobqSegmentSweep *sweep, int segment)
  * continue, or JOBQ_NEVER if no such row is left.
  */
 static TimestampTz
-sweep_blocks(JobqSegmentRing *ring, int segment, int current, TimestampTz now)
+sweep_blocks(JobqSegmentRing *ring, int segment, int current, TimestampTz now,
+			 bool careful)
 {
 	JobqSegmentSweep *sweep = &ring->sweep;
-	JobqTable  *table;
-	Visit		visit = {.ring = ring,.segment = current,.now = now};
+	Visit		visit = {.ring = ring,.old = segment,.segment = current,
+	.now = now};
+	JobqWalk	walk = {.relation = ring->kind->first + segment,
+		.visit = visit_rows,.arg = &visit,.careful = careful,
+	.repeatable = true};
+	TimestampTz next;
 
 	if (sweep->segment != segment)
 		begin_sweep(sweep, segment);
 	if (sweep->next_block == InvalidBlockNumber)
 		return JOBQ_NEVER;
 
-	table = jobq_table_open(ring->kind->first + segment);
-	visit.current = jobq_table_open(ring->kind->first + current);
-	visit.locked = jobq_table_slot(table);
-	sweep->nblocks = RelationGetNumberOfBlocks(table->rel);
-	sweep->next_block = jobq_walk(table, sweep->next_block, JOBQ_WALK_BLOCKS,
-								  visit_row, &visit);
-	jobq_table_close(visit.current);
-	jobq_table_close(table);
+	sweep->nblocks = segment_blocks(ring, segment);
+	sweep->next_block = jobq_walk(&walk, sweep->next_block, JOBQ_WALK_BLOCKS);
+	if (walk.failed != InvalidBlockNumber)
+		note_failed(sweep, walk.failed, now);
 	if (visit.moved)
 		sweep->moved_by = GetTopFullTransactionId();
 	if (sweep->next_block != InvalidBlockNumber)
@@ -177,10 +206,13 @@ sweep_blocks(JobqSegmentRing *ring, int segment, int current, TimestampTz now)
 	if (sweep->left_block == InvalidBlockNumber)
 		return visit.moved ? now : JOBQ_NEVER;
 
-	/* the rest of it when those rows are free */
+	/* the rest of it when those rows are free, or perhaps can be moved */
+	next = sweep->failed ? now + RETRY_AFTER :
+		jobq_late_retry(sweep->left_since, now);
 	sweep->next_block = sweep->left_block;
 	sweep->left_block = InvalidBlockNumber;
-	return jobq_late_retry(sweep->left_since, now);
+	sweep->failed = false;
+	return next;
 }
 
 /*
@@ -231,10 +263,11 @@ take_over(JobqSegmentRing *ring, int segment, TimestampTz now)
 }
 
 TimestampTz
-jobq_segment_turn(JobqSegmentRing *ring, int current, TimestampTz now)
+jobq_segment_turn(JobqSegmentRing *ring, int current, TimestampTz now,
+				  bool careful)
 {
 	int			next = jobq_segment_next(ring, current);
-	TimestampTz swept = sweep_blocks(ring, next, current, now);
+	TimestampTz swept = sweep_blocks(ring, next, current, now, careful);
 
 	if (swept != JOBQ_NEVER)
 		return swept;

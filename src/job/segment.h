@@ -40,6 +40,7 @@ typedef struct JobqSegmentSweep
 	BlockNumber nblocks;		/* when it was */
 	BlockNumber left_block;		/* the first one with rows that were locked */
 	TimestampTz left_since;		/* when such rows were first found */
+	bool		failed;			/* some could not be moved */
 	FullTransactionId moved_by; /* the last transaction that moved rows, if a
 								 * snapshot may be in use that does not see
 								 * that */
@@ -62,10 +63,11 @@ extern bool jobq_segments_are_empty(const JobqSegmentRing *ring);
 
 /*
  * Does part of the work of making the next segment current, as the extension's
- * owner, with an SPI connection and an active snapshot.  Returns when to
- * continue, or JOBQ_NEVER when that is done.
+ * owner, with an SPI connection and an active snapshot.  With `careful` a row
+ * that raises an error is in no other's way; the segment is not emptied then.
+ * Returns when to continue, or JOBQ_NEVER when that is done.
  */
 extern TimestampTz jobq_segment_turn(JobqSegmentRing *ring, int current,
-									 TimestampTz now);
+									 TimestampTz now, bool careful);
 
 #endif							/* JOBQ_SEGMENT_H */

@@ -23,6 +23,7 @@
 
 #include "job/undone.h"
 
+#include "base/subtransaction.h"
 #include "job/attempt.h"
 #include "job/failure.h"
 #include "queue/queue_cache.h"
@@ -72,11 +73,47 @@ record(JobqJob *job, const JobqUndone *undone)
 	jobq_job_record_attempt(job, &failure, undone->attempt);
 }
 
-/* Records those that executors of this database have left. */
-void
-jobq_undone_record_all(void)
+/* A job to be recorded. */
+typedef struct Recording
+{
+	JobqJob		job;
+	const JobqUndone *undone;
+} Recording;
+
+/* For jobq_subtransaction(). */
+static void
+record_alone(void *arg)
+{
+	Recording  *recording = arg;
+
+	record(&recording->job, recording->undone);
+}
+
+/* Records a job that an executor has left; false if that has failed. */
+static bool
+record_one(const JobqUndone *undone, bool careful)
+{
+	Recording	recording = {.undone = undone};
+
+	recording.job.id = undone->job_id;
+	recording.job.queue = undone->queue;
+	if (careful)
+		return jobq_subtransaction_for_job(record_alone, &recording, "record",
+										   undone->job_id);
+	record_alone(&recording);
+	return true;
+}
+
+/*
+ * Records those that executors of this database have left.  With `careful` an
+ * error in one is in no other's way: false if there was one, which is to be
+ * recorded later.
+ */
+bool
+jobq_undone_record_all(bool careful)
 {
 	JobqUndone *copy = palloc(sizeof(jobq_shared->undone));
+	bool		all = true;
 
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_WORKERS), LW_SHARED);
 	memcpy(copy, jobq_shared->undone, sizeof(jobq_shared->undone));
@@ -84,14 +121,12 @@ jobq_undone_record_all(void)
 
 	for (int i = 0; i < JOBQ_MAX_UNDONE; i++)
 	{
-		JobqJob		job = {0};
-
 		if (copy[i].dboid != MyDatabaseId ||
-			jobq_queue_by_id(copy[i].queue) == NULL)
+			jobq_queue_by_id(copy[i].queue) == NULL ||
+			record_one(&copy[i], careful))
 			continue;
-		job.id = copy[i].job_id;
-		job.queue = copy[i].queue;
-		record(&job, &copy[i]);
+		copy[i].dboid = InvalidOid; /* it stays */
+		all = false;
 	}
 
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_WORKERS), LW_EXCLUSIVE);
@@ -104,6 +139,7 @@ jobq_undone_record_all(void)
 	}
 	LWLockRelease(jobq_lock(JOBQ_LOCK_WORKERS));
 	pfree(copy);
+	return all;
 }
 
 /*

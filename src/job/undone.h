@@ -17,8 +17,11 @@
 /* For executors, exit callbacks included: does not throw or allocate. */
 extern void jobq_undone_note(const JobqUndone *jobs, int njobs);
 
-/* For the coordinator, each within a transaction. */
-extern void jobq_undone_record_all(void);
+/*
+ * For the coordinator, each within a transaction.  With `careful` an error in
+ * one job is in no other's way: false if there was one.
+ */
+extern bool jobq_undone_record_all(bool careful);
 extern void jobq_undone_by_crash(const JobqUndone *undone);
 
 #endif							/* JOBQ_UNDONE_H */

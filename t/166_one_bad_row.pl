@@ -101,7 +101,7 @@ logged(
 	qr/WARNING:  could not look for ready jobs of queue "bad": invalid page/,
 	'the log names the queue');
 logged($from, qr/WARNING:  could not process block $page of table "job": invalid page/,
-	'and the page');
+	'the log names the page of a lease that cannot be read');
 write_page('jobq_store.job', $page, $content);
 $node->advance_clock('2 h');
 poll_ok($node, "$done 'bad'", 'the job is run when it can be read');
@@ -122,7 +122,10 @@ logged(
 	qr/WARNING:  could not process block 1 of table "history_0": invalid page/,
 	'the log names the page');
 write_page('jobq_store.history_0', 1, $content);
-poll_ok($node, 'SELECT count(*) <= 8 FROM jobq_store.history_0', 'which are when they can be');
+poll_ok(
+	$node,
+	'SELECT count(*) <= 8 FROM jobq_store.history_0',
+	'the others are deleted when they can be read');
 
 # ---------------------------------------------------------- old attempts
 
@@ -141,7 +144,7 @@ write_page('jobq_store.attempt', 1, $content);
 poll_ok(
 	$node,
 	'SELECT count(*) FROM jobq_store.attempt',
-	'which are when they can be',
+	'the other attempts are deleted when they can be read',
 	expected => '1');
 
 # ------------------------------------------------------------- history's ring
@@ -211,7 +214,7 @@ ok( poll_until(
 logged($from, qr/WARNING:  could not record job \d+: division by zero/, 'the log names one');
 $node->sql('DROP INDEX jobq_store.broken');
 $node->advance_clock('61 s');
-poll_ok($node, $recorded, 'which are when they can be', expected => '2');
+poll_ok($node, $recorded, 'the others are recorded when they can be', expected => '2');
 
 $node->stop;
 done_testing();

@@ -12,7 +12,8 @@ my $node = jobq_node('main', conf => [q{jobq.health_transaction_age = '10 s'}]);
 $node->sql('CREATE TABLE t AS SELECT FROM generate_series(1, 1000)');
 
 my $leader = start_session($node);
-my ($pid) = ask($leader, 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT pg_backend_pid()') =~ /(\d+)/;
+my ($pid) =
+  ask($leader, 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT pg_backend_pid()') =~ /(\d+)/;
 poll_ok($node,
 	"SELECT now() - xact_start > '10.5 s' FROM pg_stat_activity WHERE pid = $pid",
 	'a transaction is old');

@@ -6,8 +6,8 @@
  * It is not connected to a database.  When it starts, it starts a coordinator
  * in each database, a few at a time; a coordinator that does not find the
  * extension reports that and exits.  After that the launcher sleeps until a
- * commit requests a coordinator for its database, a coordinator has exited, or
- * the configuration has changed.
+ * commit requests a coordinator for its database, a coordinator has exited,
+ * a database has been altered, or the configuration has changed.
  *
  * All its state is in shared memory, so that it survives a restart of the
  * launcher: coordinators enter and leave databases[] themselves.
@@ -42,6 +42,8 @@
 #include "postmaster/bgworker_internals.h"
 #include "storage/ipc.h"
 #include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/syscache.h"
 
 /* Delay before the launcher is started again, in seconds. */
 #define RESTART_SECONDS 1
@@ -54,6 +56,12 @@
 
 /* Time within which a registered coordinator must have started. */
 #define START_TIMEOUT (30 * USECS_PER_SEC)
+
+/*
+ * How often to check whether pg_database has changed: a database may be opened
+ * by an UPDATE.
+ */
+#define CHANGES_INTERVAL (30 * USECS_PER_SEC)
 
 /*
  * What the launcher knows about databases[i].  The entry can pass to another
@@ -204,6 +212,31 @@ look_at_databases(void)
 	MemoryContextSwitchTo(context);
 	pgstat_report_stat(true);
 	pgstat_report_activity(STATE_IDLE, NULL);
+}
+
+/* A database has been changed, perhaps in a way that no command told of. */
+static bool databases_changed = false;
+
+static void
+note_change(Datum arg, int cacheid, uint32 hashvalue)
+{
+	databases_changed = true;
+}
+
+/*
+ * Whether pg_database has been changed since the last time.  A transaction takes
+ * note of that when it begins, without reading anything.
+ */
+static bool
+any_changed(void)
+{
+	bool		result;
+
+	jobq_worker_begin();
+	CommitTransactionCommand();
+	result = databases_changed;
+	databases_changed = false;
+	return result;
 }
 
 /* Whether a coordinator is wanted in a database. */
@@ -397,17 +430,18 @@ jobq_launcher_main(Datum main_arg)
 	lock_databases(LW_EXCLUSIVE);
 	jobq_shared->launcher_proc = JOBQ_MY_PROC_NUMBER;
 	unlock_databases();
+	CacheRegisterSyscacheCallback(DATABASEOID, note_change, (Datum) 0);
 
 	for (;;)
 	{
 		TimestampTz again;
 
-		if (jobq_worker_reload_settings())
+		if (jobq_worker_reload_settings() || any_changed())
 			look = true;
 		if (look || any_wanted())
 			look_at_databases();
 		look = false;
-		again = tend_coordinators();
+		again = Min(tend_coordinators(), jobq_now() + CHANGES_INTERVAL);
 		jobq_worker_wait(again, JOBQ_WAIT_EVENT_LAUNCHER);
 	}
 }

@@ -30,6 +30,7 @@
 #include "jobq.h"
 #include "service/prepared.h"
 #include "shared/database.h"
+#include "shared/note.h"
 #include "shared/slot.h"
 #include "shared/startup.h"
 #include "shared/wake.h"
@@ -375,6 +376,17 @@ run_command(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 								params, queryEnv, dest, qc);
 }
 
+/* Commit, of a note that a database was altered: it may have workers now. */
+static void
+tell_launcher(const JobqNote *note, TimestampTz now)
+{
+	jobq_wake_launcher();
+}
+
+static const JobqNoteKind altered_kind = {
+	.commit = {[JOBQ_NOTE_WAKES] = tell_launcher}
+};
+
 static void
 process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 				ProcessUtilityContext context, ParamListInfo params,
@@ -407,6 +419,8 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 
 	if (IsA(pstmt->utilityStmt, TransactionStmt))
 		jobq_prepared_follow((const TransactionStmt *) pstmt->utilityStmt);
+	if (IsA(pstmt->utilityStmt, AlterDatabaseStmt))
+		(void) jobq_note_add(&altered_kind);
 	run_command(pstmt, queryString, readOnlyTree, context, params, queryEnv,
 				dest, qc);
 }

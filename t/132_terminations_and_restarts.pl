@@ -94,6 +94,33 @@ sub notes
 
 my $dead = 'dead 1 1 crashed 57P01, runs: 1';
 
+# ------------------------------- what is called first when the process exits
+
+# After the first temporary object of the session PostgreSQL begins by rolling
+# back, and then drops what is left of it: here that waits, while others may
+# already have the job.
+
+{
+	$node->sql(
+		q{CREATE FUNCTION makes_table(p jsonb) RETURNS void LANGUAGE plpgsql AS
+			$$BEGIN CREATE TEMP TABLE made (i int); END$$;
+		SELECT jobq.create_queue('makes', 'makes_table(jsonb)')});
+	my $first = $node->sql(q{SELECT jobq.enqueue('makes')});
+	poll_query($node, "SELECT state = 'completed' FROM jobq.jobs WHERE id = $first");
+	my $id = start_job();
+	my $session = $node->background_psql('postgres');
+	$session->query_safe('BEGIN; LOCK TABLE pg_catalog.pg_depend');
+	my $pid = $node->sql(q{SELECT pid FROM jobq.workers WHERE job_id IS NOT NULL});
+	$node->sql("SELECT pg_terminate_backend($pid)");
+	poll_query(
+		$node,
+		"SELECT count(*) > 0 FROM pg_locks WHERE pid = $pid AND NOT granted
+			AND relation = 'pg_depend'::regclass") or die "the process does not wait\n";
+	is(fate($id), $dead, 'the session has made a temporary table before: the attempt counts');
+	$session->quit;
+	poll_query($node, $executors) or die "the executor does not end\n";
+}
+
 # ---------------------------------- nobody looks at the job before the restart
 
 for my $mode (undef, 'fast', 'immediate')

@@ -163,11 +163,39 @@ exit_at_once(int code, Datum arg)
 static void
 note_termination(int code, Datum arg)
 {
-	if (!attached)
+	static bool noted = false;
+
+	if (!attached || noted)
 		return;
+	noted = true;
 	jobq_run_note_undone();
 	attempt_counts = jobq_run_note_termination(!is_dismissed() &&
 											   (!server_stops || somebody_terminates));
+}
+
+/*
+ * Before each job: makes the callback the one that is called first.  Others have
+ * been registered since if the session has made its first temporary object, or
+ * a job has loaded a library, and that of temporary objects begins by rolling
+ * back.  The older registration then does nothing.
+ */
+static void
+exit_by_note(void)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		cancel_before_shmem_exit(note_termination, (Datum) 0);
+	}
+	PG_CATCH();
+	{
+		/* it is not the latest one */
+		MemoryContextSwitchTo(context);
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	before_shmem_exit(note_termination, (Datum) 0);
 }
 
 /* Applies changed settings; returns false if the process may not continue. */
@@ -417,8 +445,8 @@ jobq_executor_main(Datum main_arg)
 	jobq_session_set_up(role);
 	pgstat_report_appname("jobq executor");
 	jobq_crash_note_open(dboid, worker_ref.slot);
-	jobq_run_set_up(&worker_ref, role);
 	before_shmem_exit(note_termination, (Datum) 0);
+	jobq_run_set_up(&worker_ref, role, exit_by_note);
 	work();
 
 	/* last, so that it is called before the callbacks of all libraries */

@@ -87,6 +87,9 @@ typedef struct Batch
 	List	   *outcomes;		/* to be logged */
 } Batch;
 
+/* Called when a job has been found, before it is run. */
+static void (*before_each_job) (void);
+
 static JobqWorkerRef worker_ref;
 static Oid	worker_role = InvalidOid;
 static MemoryContext batch_context = NULL;
@@ -103,8 +106,10 @@ static Batch *volatile open_batch = NULL;
 static const JobqRun *volatile unrecorded = NULL;
 
 void
-jobq_run_set_up(const JobqWorkerRef *worker, Oid role)
+jobq_run_set_up(const JobqWorkerRef *worker, Oid role,
+				void (*before_job) (void))
 {
+	before_each_job = before_job;
 	worker_ref = *worker;
 	worker_role = role;
 	batch_context = AllocSetContextCreate(TopMemoryContext, "jobq transaction",
@@ -296,6 +301,7 @@ pass_on(int32 queue)
 static bool
 publish(const JobqRun *run, const Batch *batch, int32 *woken_for)
 {
+	before_each_job();
 	jobq_session_drop_lock_timeout();
 	jobq_session_drop_cancel(false);
 	return jobq_slot_begin_job(&worker_ref, run->outcome.queue,

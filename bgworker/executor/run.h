@@ -26,7 +26,9 @@ typedef enum JobqRunResult
 	JOBQ_RUN_NOT_INSTALLED		/* leave */
 } JobqRunResult;
 
-extern void jobq_run_set_up(const JobqWorkerRef *worker, Oid role);
+/* before_job is called before each job, in its transaction. */
+extern void jobq_run_set_up(const JobqWorkerRef *worker, Oid role,
+							void (*before_job) (void));
 extern JobqRunResult jobq_run_next(void);
 extern bool jobq_run_note_termination(bool is_fault);
 extern void jobq_run_note_undone(void);

@@ -104,6 +104,27 @@ poll_ok(
 	q{SELECT count(*) = 1 FROM jobq.jobs WHERE queue = 'procedure' AND state = 'dead'},
 	'last attempt: a procedure is not run again');
 is(-s $file, 2, 'the procedure ran once');
+
+# a function's end is the end of its attempt
+$node->append_conf('postgresql.conf', 'wal_writer_delay = 10s');
+$node->reload;
+$node->sql(
+	q{
+	CREATE FUNCTION traces(p jsonb) RETURNS void LANGUAGE plpgsql AS $$BEGIN
+		EXECUTE format('COPY (SELECT 1) TO PROGRAM %L', 'cat >> ' || (p #>> '{}')); END$$;
+	SELECT jobq.create_queue('function', 'traces(jsonb)', max_attempts => 1)});
+unlink($file);
+my $function =
+  $node->sql("SET synchronous_commit = on; SELECT jobq.enqueue('function', '\"$file\"')");
+poll_ok(
+	$node,
+	"SELECT state = 'completed' FROM jobq.jobs WHERE id = $function",
+	'a function has run');
+$node->stop('immediate');
+$node->start;
+is($node->sql("SELECT state FROM jobq.jobs WHERE id = $function"),
+	'completed', 'last attempt: a crash does not lose the completion');
+is(-s $file, 2, 'the function ran once');
 $node->sql(q{ALTER ROLE postgres RESET synchronous_commit});
 
 # ---------------------------------------- what is ended in the middle, once only

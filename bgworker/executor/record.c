@@ -20,6 +20,7 @@
 #include "job/transition.h"
 #include "queue/queue_cache.h"
 #include "queue/queue_row.h"
+#include "shared/async_commit.h"
 #include "shared/slot.h"
 #include "shared/slot_job.h"
 
@@ -128,6 +129,10 @@ record_job(JobqRun *run, JobqTable *jobs, bool afresh, bool may_run_functions)
 		if (queue == NULL)
 			return;
 	}
+
+	/* the note of the attempt, which a crash leaves, goes with the commit */
+	if (run->outcome.attempt >= jobq_job_max_attempts(&job, queue))
+		jobq_async_commit_insist();
 	jobq_outcome_record(&run->outcome, jobs, &job, queue, &failure);
 }
 

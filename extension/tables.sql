@@ -108,7 +108,7 @@ CREATE TRIGGER queue_grant_to_nobody BEFORE INSERT ON jobq_store.queue_grant
 -- that these columns are at fixed places; then what a job has only when it is
 -- held or was given options, so that a fresh row is small; the payload last.
 -- enqueued_at is NULL if it is the same as run_at, max_attempts if it is the
--- queue's.
+-- queue's, the payload if a command has no params.
 --
 -- The columns that a claim changes (attempt, state, lease, lease_until,
 -- started_at, worker) are in no index and no index predicate, and the
@@ -136,7 +136,7 @@ CREATE TABLE jobq_store.job (
   headers jsonb,
   progress jsonb,
   command text,
-  payload jsonb NOT NULL
+  payload jsonb
 ) WITH (
   fillfactor = 35,
   autovacuum_vacuum_scale_factor = 0,
@@ -197,7 +197,7 @@ CREATE TABLE jobq_store.history (
   error text,
   sqlstate text,
   result jsonb,
-  payload jsonb NOT NULL,
+  payload jsonb,
   PRIMARY KEY (id, segment)
 ) PARTITION BY LIST (segment);
 COMMENT ON TABLE jobq_store.history IS 'finished jobs';

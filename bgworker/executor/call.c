@@ -172,11 +172,15 @@ jobq_call_needs_top_level(const JobqCall *call)
 }
 
 /* The argument of a handler. */
-static Datum
+static NullableDatum
 argument_value(const JobqCall *call, const JobqHandler *handler)
 {
-	return handler->argument == JOBQ_HANDLER_JOB ?
-		jobq_current_job_row() : call->payload;
+	NullableDatum job = {0};
+
+	if (handler->argument != JOBQ_HANDLER_JOB)
+		return call->payload;
+	job.value = jobq_current_job_row();
+	return job;
 }
 
 static Oid
@@ -208,10 +212,11 @@ call_function(const JobqCall *call, MemoryContext context, Datum *result)
 	HandlerEntry *entry = find_handler(call);
 	int			nargs = entry->handler.argument == JOBQ_HANDLER_NOTHING ?
 	0 : 1;
-	Datum		argument = nargs > 0 ?
-	argument_value(call, &entry->handler) : (Datum) 0;
+	NullableDatum argument = {0};
 	bool		isnull = true;
 
+	if (nargs > 0)
+		argument = argument_value(call, &entry->handler);
 	SPI_connect();
 	if (entry->plan == NULL)
 	{
@@ -224,7 +229,8 @@ call_function(const JobqCall *call, MemoryContext context, Datum *result)
 		SPI_keepplan(plan);
 		entry->plan = plan;
 	}
-	check_spi(SPI_execute_plan(entry->plan, &argument, NULL, false, 0));
+	check_spi(SPI_execute_plan(entry->plan, &argument.value,
+							   argument.isnull ? "n" : NULL, false, 0));
 	if (entry->handler.result_type != VOIDOID && SPI_processed == 1)
 	{
 		Datum		value = SPI_getbinval(SPI_tuptable->vals[0],
@@ -244,12 +250,12 @@ call_function(const JobqCall *call, MemoryContext context, Datum *result)
 
 /* Parameters of a command that is not run by SPI. */
 static ParamListInfo
-make_params(Datum value, Oid type)
+make_params(NullableDatum value, Oid type)
 {
 	ParamListInfo params = makeParamList(1);
 
-	params->params[0].value = value;
-	params->params[0].isnull = false;
+	params->params[0].value = value.value;
+	params->params[0].isnull = value.isnull;
 	params->params[0].pflags = PARAM_FLAG_CONST;
 	params->params[0].ptype = type;
 	return params;
@@ -318,7 +324,7 @@ run_at_top_level(const char *sql, const JobqCall *call,
 	Oid			type = handler != NULL &&
 	handler->argument == JOBQ_HANDLER_JOB ?
 	argument_type(handler) : JSONBOID;
-	Datum		value = handler != NULL ? argument_value(call, handler) :
+	NullableDatum value = handler != NULL ? argument_value(call, handler) :
 	call->payload;
 	List	   *parsed = pg_parse_query(sql);
 	RawStmt    *statement = linitial_node(RawStmt, parsed);

@@ -20,7 +20,7 @@ typedef struct JobqCall
 	int32		queue;
 	const char *handler;		/* NULL: */
 	const char *command;
-	Datum		payload;
+	NullableDatum payload;		/* null: of a command without params */
 } JobqCall;
 
 extern bool jobq_call_needs_top_level(const JobqCall *call);

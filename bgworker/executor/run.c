@@ -248,7 +248,10 @@ make_run(const Batch *batch, const JobqFound *found)
 			TextDatumGetCString(job->values[Anum_job_command - 1]);
 	else if (found->queue->handler != NULL)
 		run->call.handler = pstrdup(found->queue->handler);
-	run->call.payload = PointerGetDatum(PG_DETOAST_DATUM_COPY(job->values[Anum_job_payload - 1]));
+	run->call.payload.isnull = job->nulls[Anum_job_payload - 1];
+	if (!run->call.payload.isnull)
+		run->call.payload.value =
+			PointerGetDatum(PG_DETOAST_DATUM_COPY(job->values[Anum_job_payload - 1]));
 	MemoryContextSwitchTo(oldcontext);
 	return run;
 }

@@ -36,7 +36,6 @@
 #include "shared/late.h"
 #include "shared/xact_end.h"
 
-#include "access/detoast.h"
 #include "access/genam.h"
 #include "access/relscan.h"
 #include "access/tableam.h"
@@ -239,7 +238,7 @@ expire_one(Look *look)
 							  look->locked, &job))
 	{
 		case JOBQ_FOUND:
-			look->bytes += toast_datum_size(job.values[Anum_job_payload - 1]);
+			look->bytes += jobq_job_payload_size(&job);
 			expire_locked(look, &job, queue);
 			break;
 		case JOBQ_BUSY:

@@ -29,7 +29,6 @@
 #include "shared/lease_registry.h"
 #include "shared/lease_search.h"
 
-#include "access/detoast.h"
 #include "access/tableam.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
@@ -193,7 +192,7 @@ is_too_long(Ending *ending, const JobqJob *job, Oid owner)
 {
 	int64	   *bytes =
 	&ending->bytes[murmurhash32(owner) % JOBQ_LEASE_ROLE_SHARES];
-	Size		length = toast_datum_size(job->values[Anum_job_payload - 1]);
+	Size		length = jobq_job_payload_size(job);
 
 	if (length <= LONG_BYTES)
 		return false;

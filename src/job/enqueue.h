@@ -51,9 +51,9 @@ extern void jobq_enqueue_defaults(JobqEnqueueOptions *options,
 
 /*
  * Adds one job and returns its id (with a unique key: the surviving job's).
- * Checks the payload (23514) but no privilege.  The caller has locked the
- * queue (jobq_queue_lock_shared()), and checks the privilege again if that, or
- * this, may have waited.
+ * Checks the payload (23514), which is 0 for SQL NULL, but no privilege.  The
+ * caller has locked the queue (jobq_queue_lock_shared()), and checks the
+ * privilege again if that, or this, may have waited.
  */
 extern int64 jobq_enqueue_job(JobqTable *jobs,
 							  const JobqEnqueueOptions *options,

@@ -254,7 +254,10 @@ jobq_retry(PG_FUNCTION_ARGS)
 	jobq_cancel_forget(PG_GETARG_INT64(0));
 	revive(finished, values, nulls);
 	if (!PG_ARGISNULL(1))
+	{
 		values[Anum_job_payload - 1] = PG_GETARG_DATUM(1);
+		nulls[Anum_job_payload - 1] = false;
+	}
 	revived = insert_revived(queue, values, nulls);
 	if (revived)
 		jobq_table_delete(history, finished);
@@ -280,6 +283,7 @@ change_pending_job(int64 id, int attnum, Datum value)
 	if (queue != NULL)
 	{
 		job.values[attnum - 1] = value;
+		job.nulls[attnum - 1] = false;
 		jobq_job_replace(jobs, &job, queue, job.values, job.nulls);
 	}
 	jobq_table_close(jobs);

@@ -79,12 +79,19 @@ is_free(const JobqQueue *queue)
 									  target->id, 0, AccessShareLock);
 }
 
-/* Adds the job's payload, or null and its length. */
+/* Adds the job's payload, or null and its length, if it has one. */
 static void
-add_payload(JobqJsonObject *object, Datum payload)
+add_payload(JobqJsonObject *object, const JobqJob *job)
 {
-	Size		length = toast_raw_datum_size(payload);
+	Datum		payload = job->values[Anum_job_payload - 1];
+	Size		length;
 
+	if (job->nulls[Anum_job_payload - 1])
+	{
+		jobq_json_add_null(object, "payload");
+		return;
+	}
+	length = toast_raw_datum_size(payload);
 	if (length <= MAX_REPORTED_PAYLOAD)
 	{
 		jobq_json_add_jsonb(object, "payload", DatumGetJsonbP(payload));
@@ -119,7 +126,7 @@ tell(const JobqJob *job, const JobqQueue *queue, const JobqEnd *end)
 	jobq_json_begin(&object);
 	jobq_json_add_int(&object, "job_id", job->id);
 	jobq_json_add_string(&object, "queue", queue->name);
-	add_payload(&object, job->values[Anum_job_payload - 1]);
+	add_payload(&object, job);
 	jobq_json_add_int(&object, "attempt", job->attempt);
 	jobq_json_add_string(&object, "error", end->error == NULL ? NULL :
 						 text_to_cstring(jobq_bounded_text(end->error)));

@@ -336,7 +336,7 @@ jobq_run(PG_FUNCTION_ARGS)
 	JobqEnqueueOptions options;
 	JobqTable  *jobs;
 	char	   *command;
-	Datum		params;
+	Datum		params = (Datum) 0;
 	int64		id;
 
 	jobq_begin_write("jobq.run()");
@@ -344,9 +344,8 @@ jobq_run(PG_FUNCTION_ARGS)
 								   JOBQ_MAX_COMMAND_LENGTH);
 	(void) jobq_command_check(command);
 	jobq_executor_role_check(GetUserId());
-	params = PG_ARGISNULL(ARG_PAYLOAD) ?
-		DirectFunctionCall1(jsonb_in, CStringGetDatum("null")) :
-		PG_GETARG_DATUM(ARG_PAYLOAD);
+	if (!PG_ARGISNULL(ARG_PAYLOAD))
+		params = PG_GETARG_DATUM(ARG_PAYLOAD);
 	jobs = jobq_table_open(JOBQ_REL_JOB);
 	read_options(fcinfo,
 				 jobq_queue_lock_shared(jobq_queue_run_of(GetUserId())),

@@ -178,11 +178,15 @@ check_payload(const PayloadCheck *check)
 	MemoryContextDelete(context);
 }
 
+/* A command without params is checked as if they were JSON null. */
 void
 jobq_payload_check_job(const JobqQueue *queue, Datum payload)
 {
 	PayloadCheck check = {queue, payload, 0};
 
+	if (payload == (Datum) 0)
+		check.payload =
+			DirectFunctionCall1(jsonb_in, CStringGetDatum("null"));
 	check_payload(&check);
 }
 

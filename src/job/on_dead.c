@@ -38,15 +38,12 @@
  */
 #define MAX_REPORTED_PAYLOAD (256 * 1024)
 
-/* The header that marks a report. */
-#define REPORT_HEADER "jobq_dead_job"
-
 static bool
 is_report(const JobqJob *job)
 {
 	JsonbValue	value;
 
-	return jobq_job_header(job, REPORT_HEADER, &value);
+	return jobq_job_header(job, JOBQ_REPORT_HEADER, &value);
 }
 
 /* The queue to which a queue's dead jobs are reported, or NULL. */
@@ -136,7 +133,7 @@ tell(const JobqJob *job, const JobqQueue *queue, const JobqEnd *end)
 	jobq_enqueue_defaults(&options, target);
 	options.unchecked = true;
 	jobq_json_begin(&object);
-	jobq_json_add_int(&object, REPORT_HEADER, job->id);
+	jobq_json_add_int(&object, JOBQ_REPORT_HEADER, job->id);
 	options.headers = jobq_json_end(&object);
 	jobs = jobq_table_open(JOBQ_REL_JOB);
 	(void) jobq_enqueue_job(jobs, &options, payload);

@@ -12,6 +12,7 @@
 
 #include "base/arguments.h"
 #include "job/enqueue.h"
+#include "job/on_dead.h"
 #include "jobq.h"
 #include "queue/command.h"
 #include "queue/queue.h"
@@ -100,6 +101,27 @@ on_conflict_argument(FunctionCallInfo fcinfo)
 	return JOBQ_CONFLICT_KEEP;	/* keep compiler quiet */
 }
 
+static Datum
+headers_argument(FunctionCallInfo fcinfo)
+{
+	Jsonb	   *headers = PG_GETARG_JSONB_P(ARG_HEADERS);
+	JsonbValue	value;
+
+	if (!JB_ROOT_IS_OBJECT(headers))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("headers must be a JSON object")));
+	if (getKeyJsonValueFromContainer(&headers->root, JOBQ_REPORT_HEADER,
+									 strlen(JOBQ_REPORT_HEADER),
+									 &value) != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("headers must not contain \"%s\"", JOBQ_REPORT_HEADER),
+				 errdetail("It marks reports of dead jobs, whose own death is not reported."),
+				 errhint("Remove it with headers - '%s'.", JOBQ_REPORT_HEADER)));
+	return JsonbPGetDatum(headers);
+}
+
 /* Whether the jobs of a call have unique_keys of their own. */
 static bool
 has_unique_keys(FunctionCallInfo fcinfo)
@@ -171,15 +193,7 @@ read_options(FunctionCallInfo fcinfo, const JobqQueue *queue,
 	if (!PG_ARGISNULL(ARG_TAGS))
 		options->tags = jobq_tags_argument(fcinfo, ARG_TAGS);
 	if (!PG_ARGISNULL(ARG_HEADERS))
-	{
-		Jsonb	   *headers = PG_GETARG_JSONB_P(ARG_HEADERS);
-
-		if (!JB_ROOT_IS_OBJECT(headers))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("headers must be a JSON object")));
-		options->headers = JsonbPGetDatum(headers);
-	}
+		options->headers = headers_argument(fcinfo);
 }
 
 /*

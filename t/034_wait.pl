@@ -194,6 +194,15 @@ like(
 	qr/42501: permission denied for queue "b"/,
 	'privileges are checked when it wakes');
 is($node->sql("SELECT count(*) FROM jobq.dequeue('b')"), '1', 'the job can be claimed');
+$node->sql("SELECT jobq.grant_queue('b', 'walter', 'consume')");
+$waiter = start_wait("'{b}', NULL", 'walter');
+ok(waiting(1), 'the other role waits again');
+$node->sql("SELECT jobq.revoke_usage('walter'), jobq.enqueue('b')");
+like(
+	answer($waiter),
+	qr/42501: permission denied for function wait.*grant_usage\('walter'\)/s,
+	'the right to use jobq is checked when it wakes');
+is($node->sql("SELECT count(*) FROM jobq.dequeue('b')"), '1', 'the next job can be claimed');
 
 $waiter = start_wait("'{a,b}', NULL");
 ok(waiting(1), 'a session waits for two queues');

@@ -49,7 +49,7 @@ jobq_begin_write(const char *function)
 }
 
 void
-jobq_recheck_function(FunctionCallInfo fcinfo)
+jobq_recheck_function(FunctionCallInfo fcinfo, bool needs_create)
 {
 	FmgrInfo   *function = fcinfo->flinfo;
 
@@ -62,9 +62,10 @@ jobq_recheck_function(FunctionCallInfo fcinfo)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied for function %s",
 						get_func_name(function->fn_oid)),
-				 errhint("A superuser or the owner of extension \"%s\" can grant it with jobq.grant_usage(%s, may_create => true).",
+				 errhint("A superuser or the owner of extension \"%s\" can grant it with jobq.grant_usage(%s%s).",
 						 JOBQ_EXTENSION,
-						 quote_literal_cstr(quote_identifier(GetUserNameFromId(GetUserId(), false))))));
+						 quote_literal_cstr(quote_identifier(GetUserNameFromId(GetUserId(), false))),
+						 needs_create ? ", may_create => true" : "")));
 }
 
 void

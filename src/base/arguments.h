@@ -24,10 +24,10 @@ extern void jobq_require_primary(const char *function);
 extern void jobq_begin_write(const char *function);
 
 /*
- * For functions that need more than the right to use jobq, after they have
- * waited: raises 42501 if the user may no longer call this one.
+ * For functions that wait: raises 42501 if the user may no longer call this
+ * one.  With `needs_create` it needs more than the right to use jobq.
  */
-extern void jobq_recheck_function(FunctionCallInfo fcinfo);
+extern void jobq_recheck_function(FunctionCallInfo fcinfo, bool needs_create);
 
 /* Raises 22004 if the argument is NULL. */
 extern void jobq_require_argument(FunctionCallInfo fcinfo, int argno,

@@ -83,6 +83,7 @@ PG_FUNCTION_INFO_V1(jobq_wait);
 typedef struct Wait
 {
 	JobqWaiting waiting;
+	FunctionCallInfo fcinfo;	/* of the call */
 	const char *names[JOBQ_MAX_WAIT_QUEUES];
 	bool		forever;
 	bool		owes_wake;		/* was woken, and has not looked yet */
@@ -110,8 +111,9 @@ leave_on_error(int code, Datum arg)
 }
 
 /*
- * Whether one of the queues has a ready job.  Privileges may have been
- * revoked, and queues dropped or renamed, while we slept: 42501, 42704.
+ * Whether one of the queues has a ready job.  Privileges, and the right to use
+ * jobq, may have been revoked, and queues dropped or renamed, while we slept:
+ * 42501, 42704.
  */
 static bool
 is_ready(Wait *wait)
@@ -123,6 +125,7 @@ is_ready(Wait *wait)
 	bool		result = false;
 
 	EnsurePortalSnapshotExists();
+	jobq_recheck_function(wait->fcinfo, false);
 	wait->look_again = false;
 	for (int i = 0; i < wait->waiting.nqueues && !result; i++)
 	{
@@ -301,6 +304,7 @@ jobq_wait(PG_FUNCTION_ARGS)
 	Datum		value;
 	bool		isnull = false;
 
+	wait->fcinfo = fcinfo;
 	jobq_require_shmem();
 	jobq_require_primary("jobq.wait()");
 	require_own_statement(fcinfo);

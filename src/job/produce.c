@@ -367,6 +367,6 @@ jobq_run(PG_FUNCTION_ARGS)
 	options.command = command;
 	id = jobq_enqueue_job(jobs, &options, params);
 	jobq_table_close(jobs);
-	jobq_recheck_function(fcinfo);
+	jobq_recheck_function(fcinfo, true);
 	PG_RETURN_INT64(id);
 }

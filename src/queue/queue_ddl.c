@@ -293,7 +293,7 @@ insert_queue(FunctionCallInfo fcinfo, const char *name)
 		return false;
 
 	/* this may have waited for another user of the name */
-	jobq_recheck_function(fcinfo);
+	jobq_recheck_function(fcinfo, true);
 	jobq_queue_owner_check(DatumGetObjectId(row.values[Anum_queue_owner - 1]));
 	jobq_queue_row_check(row.values, row.nulls);
 	row.resync = false;			/* it has no jobs */
@@ -331,7 +331,7 @@ replace_queue(FunctionCallInfo fcinfo, const char *name)
 	jobq_queue_reset_options(row.nulls);
 	apply_arguments(fcinfo, &row);
 	jobq_queue_row_check(row.values, row.nulls);
-	jobq_recheck_function(fcinfo);
+	jobq_recheck_function(fcinfo, true);
 	recheck_change(&locked, &row);
 	row.resync = true;
 	write_queue(&locked, &row);

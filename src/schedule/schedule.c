@@ -166,7 +166,7 @@ jobq_schedule(PG_FUNCTION_ARGS)
 	jobq_table_close(table);
 
 	/* may have waited for the rows of the queue and the schedule */
-	jobq_recheck_function(fcinfo);
+	jobq_recheck_function(fcinfo, true);
 	jobq_queue_recheck(DatumGetInt32(row.values[Anum_schedule_queue - 1]),
 					   JOBQ_PRIV_ENQUEUE);
 	PG_RETURN_INT64(id);

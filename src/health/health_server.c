@@ -100,21 +100,43 @@ static const char slots_query[] =
 " WHERE pg_catalog.age(r.backend_xmin) >= $1"
 " LIMIT $2";
 
-/* $1 is the time before which a transaction is old, $3 the table of jobs. */
-static const char prepared_query[] =
-"SELECT p.gid, r.oid, CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_locks AS l"
-" JOIN pg_catalog.pg_locks AS x ON x.virtualtransaction = l.virtualtransaction"
-" WHERE l.locktype = 'relation' AND l.relation = $3 AND l.pid IS NULL"
-" AND x.locktype = 'transactionid' AND x.transactionid = p.transaction"
-" AND x.pid IS NULL) THEN 'holds jobs, and' END,"
-" p.prepared"
-" FROM pg_catalog.pg_prepared_xacts AS p"
-" LEFT JOIN pg_catalog.pg_roles AS r ON r.rolname = p.owner"
+/*
+ * Prepared transactions p from before $1, with their roles r; and a condition,
+ * whether p has a lock l on table $3.  The locks of a prepared transaction are
+ * those of who has the lock on its number.
+ */
+#define OLD_PREPARED \
+" FROM pg_catalog.pg_prepared_xacts AS p" \
+" LEFT JOIN pg_catalog.pg_roles AS r ON r.rolname = p.owner" \
 " WHERE p.database = pg_catalog.current_database() AND p.prepared < $1"
+
+#define PREPARED_HAS_LOCK(condition) \
+" EXISTS (SELECT FROM pg_catalog.pg_locks AS l" \
+" JOIN pg_catalog.pg_locks AS x ON x.virtualtransaction = l.virtualtransaction" \
+" WHERE l.locktype = 'relation' AND l.relation = $3 AND l.pid IS NULL" condition \
+" AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d" \
+" WHERE d.datname = p.database)" \
+" AND x.locktype = 'transactionid' AND x.transactionid = p.transaction" \
+" AND x.pid IS NULL)"
+
+/*
+ * $1 is the time before which a transaction is old, $3 the table of jobs.  Who
+ * has only read that has AccessShareLock.
+ */
+static const char prepared_query[] =
+"SELECT p.gid, r.oid, CASE WHEN"
+PREPARED_HAS_LOCK(" AND l.mode <> 'AccessShareLock'")
+" THEN 'holds jobs, and' END, p.prepared"
+OLD_PREPARED
 " ORDER BY p.prepared LIMIT $2";
 
-/* The same; $3 is a segment of history. */
+/* Who has a lock on $3, a segment of history; $1 as above. */
 static const char lockers_query[] =
+"SELECT 'prepared transaction ' || p.gid, r.oid,"
+" pg_catalog.format('a prepared transaction of role \"%s\"', p.owner),"
+" p.prepared AS since, 'Use COMMIT PREPARED or ROLLBACK PREPARED.'"
+OLD_PREPARED " AND" PREPARED_HAS_LOCK("")
+" UNION ALL "
 "SELECT " SESSION_WHAT
 SESSION_HINT("")
 " FROM pg_catalog.pg_locks AS l"
@@ -122,7 +144,7 @@ SESSION_HINT("")
 " LEFT JOIN jobq_store.worker_slots() AS w ON w.pid = a.pid"
 " WHERE l.locktype = 'relation' AND l.relation = $3 AND l.granted"
 " AND l.database = a.datid AND a.xact_start < $1"
-" ORDER BY a.xact_start LIMIT $2";
+" ORDER BY since LIMIT $2";
 
 /* Commits that have been waiting for a synchronous standby since before $1. */
 static const char sync_query[] =

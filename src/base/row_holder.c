@@ -18,10 +18,12 @@
 #include "access/htup_details.h"
 #include "access/multixact.h"
 #include "access/subtrans.h"
+#include "access/tableam.h"
 #include "access/transam.h"
 #include "access/xact.h"
 #include "storage/bufmgr.h"
 #include "storage/procarray.h"
+#include "utils/snapmgr.h"
 
 /* The PID of a transaction's process, 0: none, or JOBQ_HOLDER_PREPARED. */
 int
@@ -80,18 +82,49 @@ jobq_row_is_held(TupleTableSlot *slot)
 	return TransactionIdIsInProgress(holder.xmax);
 }
 
+/* Reads the header of a row version from the page, which the slot has pinned. */
+static void
+read_header(TupleTableSlot *slot, HeapTupleHeader header)
+{
+	Buffer		buffer = ((BufferHeapTupleTableSlot *) slot)->buffer;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	memcpy(header, ((HeapTupleTableSlot *) slot)->tuple->t_data,
+		   SizeofHeapTupleHeader);
+	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+}
+
 /*
- * Whether the transaction that is changing the row in the slot is deleting it.
+ * Whether the transaction that has the row in the slot, which was found busy,
+ * is deleting it, perhaps after it has changed it.  `version` is another slot of
+ * the relation.
  */
 bool
-jobq_row_is_going(TupleTableSlot *slot)
+jobq_row_is_going(Relation rel, TupleTableSlot *slot, TupleTableSlot *version)
 {
-	HeapTuple	tuple = ((HeapTupleTableSlot *) slot)->tuple;
-	HeapTupleHeader header = tuple->t_data;
+	ItemPointerData tid = ((HeapTupleTableSlot *) slot)->tuple->t_self;
+	TransactionId xid = InvalidTransactionId;
 
-	return (header->t_infomask & HEAP_XMAX_INVALID) == 0 &&
-		!HEAP_XMAX_IS_LOCKED_ONLY(header->t_infomask) &&
-		ItemPointerEquals(&header->t_ctid, &tuple->t_self);
+	while (table_tuple_fetch_row_version(rel, &tid, SnapshotAny, version))
+	{
+		HeapTupleHeaderData header;
+
+		read_header(version, &header);
+		/* the place of what was rolled back may have been taken by another */
+		if (TransactionIdIsValid(xid) &&
+			!TransactionIdEquals(HeapTupleHeaderGetXmin(&header), xid))
+			return false;
+		if ((header.t_infomask & HEAP_XMAX_INVALID) != 0 ||
+			HEAP_XMAX_IS_LOCKED_ONLY(header.t_infomask))
+			return false;
+		xid = HeapTupleHeaderGetUpdateXid(&header);
+		if (!TransactionIdIsInProgress(xid))
+			return false;
+		if (ItemPointerEquals(&header.t_ctid, &tid))
+			return true;
+		tid = header.t_ctid;
+	}
+	return false;
 }
 
 /*

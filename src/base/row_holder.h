@@ -12,10 +12,12 @@
 #define JOBQ_ROW_HOLDER_H
 
 #include "executor/tuptable.h"
+#include "utils/relcache.h"
 
 extern int	jobq_transaction_pid(TransactionId xid);
 extern bool jobq_row_is_held(TupleTableSlot *slot);
-extern bool jobq_row_is_going(TupleTableSlot *slot);
+extern bool jobq_row_is_going(Relation rel, TupleTableSlot *slot,
+							  TupleTableSlot *version);
 extern int	jobq_row_holder(TupleTableSlot *slot);
 extern bool jobq_row_is_locked_by_me(TupleTableSlot *slot);
 

@@ -50,7 +50,8 @@ jobq_cancel_or_request(int64 job_id, const char *reason)
 			break;
 		case JOBQ_BUSY:
 			/* the transaction deleting the row has done the job's work */
-			result = !jobq_row_is_going(job.slot);
+			result = !jobq_row_is_going(jobs->rel, job.slot,
+										jobq_table_slot(jobs));
 			if (result)
 				jobq_cancel_request(job_id, reason);
 			break;

@@ -184,7 +184,8 @@ put_off(Look *look, const JobqJob *job, TupleTableSlot *slot)
 	if (mine->busy == JOBQ_NEVER || until < mine->busy_at)
 		mine->busy_at = until;
 	mine->busy = Min(mine->busy, job->expires_at);
-	jobq_late_note(job->expires_at, until, jobq_row_holder(slot));
+	jobq_late_note_job(job->expires_at, until, jobq_row_holder(slot), job->id,
+					   job->queue);
 }
 
 /* For jobq_subtransaction(). */

@@ -154,7 +154,8 @@ put_off(JobqLeaseSearch *search, const JobqJob *job, const JobqExpiredLease *exp
 	jobq_lease_put_off(expired->job_id, expired->lease, until);
 	search->next = Min(search->next, until);
 	if (due > DT_NOBEGIN)
-		jobq_late_note(due, until, jobq_row_holder(job->slot));
+		jobq_late_note_job(due, until, jobq_row_holder(job->slot), job->id,
+						   job->queue);
 }
 
 /*

@@ -108,6 +108,22 @@ describe_session(const JobqHealth *health, int pid, const char **hint)
 								 1));
 }
 
+/* What was skipped: names the job if there is one that the reader may see. */
+static const char *
+describe_skipped(const JobqHealth *health, const JobqTaskReport *report)
+{
+	const JobqQueue *queue = report->job_id == 0 ? NULL :
+	jobq_queue_by_id(report->queue);
+
+	if (queue == NULL ||
+		!jobq_queue_allows(queue, health->reader,
+						   JOBQ_PRIV_READ | JOBQ_PRIV_CONSUME |
+						   JOBQ_PRIV_MANAGE))
+		return "part of the task is late";
+	return psprintf("part of the task, job " INT64_FORMAT " of queue \"%s\", is late",
+					report->job_id, queue->name);
+}
+
 /* Reports a task of which the coordinator has skipped something. */
 static void
 report_task(JobqHealth *health, const char *name,
@@ -122,7 +138,8 @@ report_task(JobqHealth *health, const char *name,
 	if (report->pid == JOBQ_TASK_FAILS)
 		message = "the task is failing and is retried";
 	else
-		message = psprintf("part of the task is late because %s is in the way",
+		message = psprintf("%s because %s is in the way",
+						   describe_skipped(health, report),
 						   describe_session(health, report->pid, &hint));
 	jobq_health_add(health,
 					.severity = JOBQ_WARNING,

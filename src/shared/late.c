@@ -80,11 +80,20 @@ jobq_late_begin(void)
 void
 jobq_late_note(TimestampTz due, TimestampTz until, int pid)
 {
+	jobq_late_note_job(due, until, pid, 0, 0);
+}
+
+void
+jobq_late_note_job(TimestampTz due, TimestampTz until, int pid, int64 job_id,
+				   int32 queue)
+{
 	if (due >= noted.since)
 		return;
 	noted.since = due;
 	noted.until = until;
 	noted.pid = pid;
+	noted.job_id = job_id;
+	noted.queue = queue;
 }
 
 /*

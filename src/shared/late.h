@@ -31,6 +31,10 @@ extern TimestampTz jobq_late_retry(TimestampTz due, TimestampTz now);
  */
 extern void jobq_late_note(TimestampTz due, TimestampTz until, int pid);
 
+/* The same of a job of a queue. */
+extern void jobq_late_note_job(TimestampTz due, TimestampTz until, int pid,
+							   int64 job_id, int32 queue);
+
 /* For the coordinator: a task begins; it has ended. */
 extern void jobq_late_begin(void);
 extern void jobq_late_publish(JobqTask task);

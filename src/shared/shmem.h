@@ -141,6 +141,8 @@ typedef struct JobqTaskReport
 	pid_t		pid;			/* the process in the way, 0: not known;
 								 * JOBQ_TASK_FAILS: an error;
 								 * JOBQ_HOLDER_PREPARED */
+	int64		job_id;			/* the job that was due, 0: none */
+	int32		queue;			/* its queue */
 } JobqTaskReport;
 
 typedef struct JobqDatabase

@@ -269,7 +269,7 @@ jobq_dispatch_fetch(JobqDispatchScan *scan, const JobqPlace *place,
 
 /*
  * Finds out which priorities the jobs of the stream have, with two index
- * descents per priority.
+ * descents per priority, as long as there are lanes for them.
  */
 void
 jobq_dispatch_discover(JobqDispatchScan *scan)
@@ -282,7 +282,7 @@ jobq_dispatch_discover(JobqDispatchScan *scan)
 	while (priority <= PG_INT16_MAX)
 	{
 		jobq_dispatch_seek(scan, (int16) priority);
-		if (!jobq_dispatch_next(scan, &head))
+		if (scan->stream->crowded || !jobq_dispatch_next(scan, &head))
 			break;
 		jobq_lanes_discover(scan->stream, resets, head.place.priority);
 		priority = head.place.priority + 1;

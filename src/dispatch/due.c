@@ -13,6 +13,7 @@
 #include "dispatch/due.h"
 
 #include "base/subtransaction.h"
+#include "dispatch/due_turn.h"
 #include "dispatch/look.h"
 #include "queue/queue_cache.h"
 #include "queue/queue_list.h"
@@ -28,12 +29,8 @@
 
 #include "miscadmin.h"
 
-/* Time for which slow looks are made in one call, in microseconds. */
-#define SLOW_LOOKS_TIME (10 * INT64CONST(1000))
-
-/* Maximum share of the time that rounds of slow looks take. */
-#define LOOK_SHARE 20
-#define MAX_PAUSE USECS_PER_MINUTE
+/* Time for which looks are made in one call, in microseconds. */
+#define LOOKS_TIME (10 * INT64CONST(1000))
 
 /* When to look again at a queue of which that has raised an error. */
 #define FAILED_DELAY (60 * USECS_PER_SEC)
@@ -67,60 +64,67 @@ wake_workers(const JobqQueueBrief *brief)
 						brief->notify, 1);
 }
 
-/*
- * Looks at a queue, and wakes executors, waiters and the notifier if it has a
- * ready job.  Returns when its next job is due.
- */
-static TimestampTz
-look_at(const JobqQueueBrief *brief)
+/* A look at a queue. */
+typedef struct Turn
 {
-	JobqQueue	queue;
-	TimestampTz next;
-
-	/* before the look: a backend that adds jobs later sets this itself */
-	if (brief->state != NULL)
-		(void) pg_atomic_exchange_u64(&brief->state->next_look,
-									  (uint64) JOBQ_NEVER);
-	jobq_queue_outline(&queue, brief);
-	if (jobq_look_is_ready(&queue, &next))
-		wake_workers(brief);
-	if (brief->state != NULL)
-		(void) jobq_wake_lower_time(&brief->state->next_look, next);
-	return next;
-}
-
-/* A look at a queue, and its result. */
-typedef struct Look
-{
+	JobqDueOwner *owner;
 	const JobqQueueBrief *brief;
-	TimestampTz next;
-} Look;
+	TimestampTz until;			/* the look stops, and is continued later */
+	TimestampTz next;			/* when the next job of the queue is due */
+} Turn;
+
+/*
+ * Begins a look at a queue, or continues it, and wakes executors, waiters and
+ * the notifier if there is a ready job.
+ */
+static void
+look_at(Turn *turn)
+{
+	const JobqQueueBrief *brief = turn->brief;
+	JobqLook   *look = &turn->owner->look;
+	JobqQueue	queue;
+	bool		was_ready;
+
+	if (look->queue != brief->id)
+	{
+		/* before the look: a backend that adds jobs later sets this itself */
+		if (brief->state != NULL)
+			(void) pg_atomic_exchange_u64(&brief->state->next_look,
+										  (uint64) JOBQ_NEVER);
+		jobq_look_begin(look, brief->id);
+	}
+	was_ready = look->ready;
+	jobq_queue_outline(&queue, brief);
+	if (jobq_look_continue(look, &queue, turn->until))
+	{
+		turn->next = look->next;
+		if (brief->state != NULL)
+			(void) jobq_wake_lower_time(&brief->state->next_look, look->next);
+	}
+	if (look->ready && !was_ready)
+		wake_workers(brief);
+}
 
 /* For jobq_subtransaction(). */
 static void
 look_alone(void *arg)
 {
-	Look	   *look = arg;
-
-	look->next = look_at(look->brief);
+	look_at(arg);
 }
 
 /*
- * Looks at a queue; if `careful`, so that an error in that is in no other's
- * way.
+ * The same, so that an error in looking at this queue is in no other's way:
+ * it is logged, and the queue is looked at again later.
  */
-static TimestampTz
-look_perhaps_carefully(const JobqQueueBrief *brief, bool careful)
+static void
+look_carefully(Turn *turn)
 {
-	Look		look = {brief, JOBQ_NEVER};
-	ErrorData  *error;
+	const JobqQueueBrief *brief = turn->brief;
+	ErrorData  *error = jobq_subtransaction(look_alone, turn);
 	const JobqQueue *queue;
 
-	if (!careful)
-		return look_at(brief);
-	error = jobq_subtransaction(look_alone, &look);
 	if (error == NULL)
-		return look.next;
+		return;
 	if (jobq_error_is_of_server(error))
 		ReThrowError(error);
 	queue = jobq_queue_by_id(brief->id);
@@ -130,10 +134,10 @@ look_perhaps_carefully(const JobqQueueBrief *brief, bool careful)
 					queue != NULL ? queue->name : "", error->message),
 			 errdetail("It is tried again in a minute.")));
 	FreeErrorData(error);
+	turn->owner->look.queue = JOBQ_NO_QUEUE;
+	turn->next = jobq_now() + FAILED_DELAY;
 	if (brief->state != NULL)
-		(void) jobq_wake_lower_time(&brief->state->next_look,
-									jobq_now() + FAILED_DELAY);
-	return jobq_now() + FAILED_DELAY;
+		(void) jobq_wake_lower_time(&brief->state->next_look, turn->next);
 }
 
 /*
@@ -147,119 +151,195 @@ is_slow(const JobqQueueBrief *brief)
 	return brief->state == NULL || brief->state->stream.crowded;
 }
 
-/* A round of looks at such queues. */
-typedef struct Round
+/* Whether workers may have jobs of the queue. */
+static bool
+is_open(const JobqQueueBrief *brief)
 {
-	bool		running;
-	bool		again;			/* another round was requested meanwhile */
-	int32		after;			/* the queue looked at last */
-	int64		cost;			/* of this round so far, in microseconds */
-	TimestampTz earliest;		/* when a job is due, of those looked at */
-	TimestampTz wanted;			/* the next round */
-	TimestampTz allowed;		/* earliest start of the next round */
-} Round;
+	return !brief->paused && brief->at_home;
+}
 
-static void
-begin_round(Round *round)
+/* When a queue with room is to be looked at. */
+static TimestampTz
+due_time(const JobqQueueBrief *brief)
 {
-	round->running = true;
-	round->again = false;
-	round->after = 0;
-	round->cost = 0;
-	round->earliest = JOBQ_NEVER;
+	return (TimestampTz) pg_atomic_read_u64(&brief->state->next_look);
+}
+
+/* Adds the queues of which a look has been begun, if they are still open. */
+static void
+add_begun(const JobqQueueBrief *briefs, int n)
+{
+	ListCell   *lc;
+
+	foreach(lc, jobq_due_owners())
+	{
+		JobqDueOwner *owner = lfirst(lc);
+		const JobqQueueBrief *brief;
+
+		if (owner->look.queue == JOBQ_NO_QUEUE)
+			continue;
+		brief = jobq_queue_brief_in(briefs, n, owner->look.queue);
+		if (brief != NULL && is_open(brief) && brief->owner == owner->role)
+			jobq_due_add(owner, JOBQ_DUE_BEGUN, brief);
+		else
+			owner->look.queue = JOBQ_NO_QUEUE;
+	}
 }
 
 /*
- * Looks at some of the slow queues.  Rounds take a bounded share of the time,
- * and other tasks run between their parts.  Returns when to continue.
+ * Adds the queues that are due, and requests looks at slow ones; with `all`,
+ * every queue is due.  Returns when another one is.
  */
 static TimestampTz
-look_at_slow(const JobqQueueBrief *briefs, int n, bool wanted, bool careful,
-			 TimestampTz now)
+add_due(const JobqQueueBrief *briefs, int n, bool all, bool without_room,
+		TimestampTz now)
 {
-	static Round round = {.wanted = DT_NOBEGIN,.allowed = DT_NOBEGIN};
-	bool		looked = false;
-	TimestampTz began = jobq_now();
+	TimestampTz earliest = JOBQ_NEVER;
+	JobqDueOwner *owner = NULL;
 
-	if (wanted)
-	{
-		round.wanted = DT_NOBEGIN;
-		round.again = true;
-	}
-	if (!round.running && Max(round.wanted, round.allowed) > now &&
-		now + MAX_PAUSE >= round.allowed)
-		return Max(round.wanted, round.allowed);
-	if (!round.running)
-		begin_round(&round);
 	for (int i = 0; i < n; i++)
 	{
 		const JobqQueueBrief *brief = &briefs[i];
+		bool		slow = is_slow(brief);
+		TimestampTz next = JOBQ_NEVER;
 
-		if (!is_slow(brief) || brief->paused || !brief->at_home ||
-			brief->id <= round.after)
+		if (!is_open(brief))
 			continue;
-		if (looked && jobq_now() - began > SLOW_LOOKS_TIME)
+		if (brief->state != NULL)
 		{
-			round.cost += jobq_now() - began;
-			return now;
+			if (all)
+				(void) jobq_wake_lower_time(&brief->state->next_look, now);
+			next = due_time(brief);
 		}
-		CHECK_FOR_INTERRUPTS();
-		round.earliest = Min(round.earliest,
-							 look_perhaps_carefully(brief, careful));
-		round.after = brief->id;
-		looked = true;
+		if (next > now)
+			earliest = Min(earliest, next);
+		if (next > now && !slow)
+			continue;
+		if (owner == NULL || owner->role != brief->owner)
+			owner = jobq_due_owner(brief->owner);
+		if (!slow)
+			jobq_due_add(owner, brief->id > owner->last ? JOBQ_DUE_NEXT :
+						 JOBQ_DUE_REST, brief);
+		else
+		{
+			owner->has_slow = true;
+			if (next <= now || (brief->state == NULL && without_room))
+				jobq_due_request(owner, brief->id);
+		}
 	}
-	round.running = false;
-	round.cost += Max(jobq_now() - began, 0);
-	round.wanted = round.again ? DT_NOBEGIN : round.earliest;
-	round.allowed = now + Min(round.cost * LOOK_SHARE, MAX_PAUSE);
-	return Max(round.wanted, round.allowed);
+	return earliest;
+}
+
+/* Adds the slow queues at which the rounds under way have yet to look. */
+static void
+add_slow(const JobqQueueBrief *briefs, int n, TimestampTz now)
+{
+	for (int i = 0; i < n; i++)
+	{
+		const JobqQueueBrief *brief = &briefs[i];
+		JobqDueOwner *owner;
+
+		if (!is_slow(brief) || !is_open(brief) ||
+			(brief->state != NULL && due_time(brief) > now))
+			continue;
+		owner = jobq_due_owner(brief->owner);
+		if (owner->round.running && brief->id > owner->round.after &&
+			brief->id != owner->look.queue)
+			jobq_due_add(owner, JOBQ_DUE_SLOW, brief);
+	}
+}
+
+/* Looks at a queue, and notes what is known then. */
+static void
+take_turn(Turn *turn, bool careful)
+{
+	JobqDueOwner *owner = turn->owner;
+	const JobqQueueBrief *brief = turn->brief;
+	bool		slow = is_slow(brief);
+	TimestampTz began = jobq_now();
+
+	CHECK_FOR_INTERRUPTS();
+	jobq_due_took_turn(owner);
+	turn->next = JOBQ_NEVER;
+	if (careful)
+		look_carefully(turn);
+	else
+		look_at(turn);
+	if (!slow)
+		owner->last = brief->id;
+	else
+	{
+		owner->round.cost += Max(jobq_now() - began, 0);
+		owner->round.after = Max(owner->round.after, brief->id);
+		owner->round.earliest = Min(owner->round.earliest, turn->next);
+	}
 }
 
 /*
- * Looks at all queues, or only at those that are due.  Slow queues are looked
- * at in rounds; `without_room` requests a round.  `notifier` is called for
- * queues without room that have a ready job for external workers.  Returns
- * when to look again.
+ * Looks at the queues that were added, one of each owner in turn, for a
+ * bounded time, but at one at least.  Returns when the next job of these
+ * queues is due.
  */
+static TimestampTz
+look_in_turn(bool careful)
+{
+	List	   *owners = jobq_due_owners();
+	TimestampTz earliest = JOBQ_NEVER;
+	TimestampTz began = jobq_now();
+	bool		looked = true;
+
+	while (looked)
+	{
+		ListCell   *lc;
+
+		looked = false;
+		foreach(lc, owners)
+		{
+			Turn		turn = {lfirst(lc)};
+
+			turn.until = began + LOOKS_TIME;
+			turn.brief = jobq_due_next(turn.owner);
+			if (turn.brief == NULL)
+				continue;
+			take_turn(&turn, careful);
+			earliest = Min(earliest, turn.next);
+			looked = true;
+			/* the clock may have been set back */
+			if (jobq_now() >= turn.until || jobq_now() < began)
+				return earliest;
+		}
+	}
+	return earliest;
+}
+
+/* See due.h. */
 TimestampTz
 jobq_due_wake_queues(bool all, bool without_room,
 					 void (*notifier) (int32 queue))
 {
 	static bool interrupted = false;	/* by an error */
-	TimestampTz earliest = JOBQ_NEVER;
+	static bool careful = false;	/* until all have been looked at */
+	TimestampTz earliest;
+	TimestampTz next;
 	TimestampTz now = jobq_now();
 	int			n;
 	const JobqQueueBrief *briefs = jobq_queues_all(&n);
-	bool		careful = interrupted;
-	bool		slow;
 
 	notify_without_room = notifier;
+	careful = careful || interrupted;
 	all = all || interrupted;
-	slow = all || without_room;
 	interrupted = true;
-	for (int i = 0; i < n; i++)
-	{
-		const JobqQueueBrief *brief = &briefs[i];
-		TimestampTz next;
-
-		if (brief->paused || !brief->at_home || brief->state == NULL)
-			continue;
-		next = all ? DT_NOBEGIN :
-			(TimestampTz) pg_atomic_read_u64(&brief->state->next_look);
-		if (next <= now && is_slow(brief))
-		{
-			slow = true;
-			continue;
-		}
-		if (next <= now)
-		{
-			CHECK_FOR_INTERRUPTS();
-			next = look_perhaps_carefully(brief, careful);
-		}
-		earliest = Min(earliest, next);
-	}
-	earliest = Min(earliest, look_at_slow(briefs, n, slow, careful, now));
+	jobq_due_begin();
+	add_begun(briefs, n);
+	earliest = add_due(briefs, n, all, all || without_room, now);
+	if (jobq_due_begin_rounds(now))
+		add_slow(briefs, n, now);
+	next = look_in_turn(careful);
+	earliest = Min(earliest, next);
+	next = jobq_due_end();
 	interrupted = false;
-	return earliest;
+	if (next == DT_NOBEGIN)
+		return now;
+	careful = false;
+	return Min(earliest, next);
 }

@@ -19,6 +19,7 @@
 #include "base/row_holder.h"
 #include "dispatch/claim.h"
 #include "dispatch/dispatch_scan.h"
+#include "shared/clock.h"
 
 /* Whether the row read last is a ready job that nobody has locked. */
 static bool
@@ -29,18 +30,44 @@ is_free(const JobqClaimScan *scan, const JobqHead *head)
 		!jobq_row_is_held(scan->dispatch.slot);
 }
 
+/* How often a search looks at the clock. */
+#define ROWS_PER_CHECK 64
+
+/* When a search stops. */
+typedef struct LookLimit
+{
+	TimestampTz until;
+	int			nrows;			/* it has looked at */
+	bool		reached;
+	JobqKey		from;			/* if so, the key at which to continue */
+} LookLimit;
+
+/* Whether to stop before a row; `limit` may be NULL. */
+static bool
+stops_at(LookLimit *limit, const JobqKey *key)
+{
+	if (limit == NULL || ++limit->nrows % ROWS_PER_CHECK != 0 ||
+		jobq_now() < limit->until)
+		return false;
+	limit->reached = true;
+	limit->from = *key;
+	return true;
+}
+
 /*
  * Whether the current index scan finds a free job before one whose run_at is
- * in the future.
+ * in the future, and before the limit.
  */
 static bool
-scan_has_free_job(JobqClaimScan *scan, JobqHead *head)
+scan_has_free_job(JobqClaimScan *scan, JobqHead *head, LookLimit *limit)
 {
 	while (jobq_dispatch_next(&scan->dispatch, head) &&
 		   head->place.key.run_at <= scan->now)
 	{
 		if (is_free(scan, head))
 			return true;
+		if (stops_at(limit, &head->place.key))
+			return false;
 	}
 	return false;
 }
@@ -56,7 +83,7 @@ all_have_free_job(JobqClaimScan *scan)
 	{
 		head.place.priority = PG_INT16_MAX;
 		jobq_dispatch_seek(&scan->dispatch, (int16) priority);
-		if (scan_has_free_job(scan, &head))
+		if (scan_has_free_job(scan, &head, NULL))
 			return true;
 		if (TTS_EMPTY(scan->dispatch.slot))
 			return false;
@@ -81,9 +108,9 @@ candidate_is_free(JobqClaimScan *scan, const JobqPlace *place)
 	return false;
 }
 
-/* Whether a lane has a free job. */
+/* Whether a lane has a free job; stops at the limit. */
 static bool
-lane_has_free_job(JobqClaimScan *scan, int16 priority)
+lane_has_free_job(JobqClaimScan *scan, int16 priority, LookLimit *limit)
 {
 	JobqStream *stream = scan->dispatch.stream;
 	JobqPlace	place;
@@ -97,6 +124,8 @@ lane_has_free_job(JobqClaimScan *scan, int16 priority)
 			case JOBQ_POP_FOUND:
 				if (candidate_is_free(scan, &place))
 					return true;
+				if (stops_at(limit, &place.key))
+					return false;
 				last = place.key;
 				break;
 			case JOBQ_POP_REFILL:
@@ -112,7 +141,7 @@ lane_has_free_job(JobqClaimScan *scan, int16 priority)
 				jobq_dispatch_refresh(&scan->dispatch);
 				jobq_dispatch_seek_lane(&scan->dispatch, priority,
 										&place.key);
-				return scan_has_free_job(scan, &head);
+				return scan_has_free_job(scan, &head, limit);
 			default:
 				return false;
 		}
@@ -130,7 +159,7 @@ has_free_job(JobqClaimScan *scan)
 		 jobq_lane_next(scan->dispatch.stream, after, &priority);
 		 after = priority)
 	{
-		if (lane_has_free_job(scan, priority))
+		if (lane_has_free_job(scan, priority, NULL))
 			return true;
 	}
 	return false;
@@ -183,31 +212,73 @@ next_priority(JobqClaimScan *scan, int after, bool by_lanes, int16 *priority)
 	return true;
 }
 
+/* See look.h. */
+void
+jobq_look_begin(JobqLook *look, int32 queue)
+{
+	look->queue = queue;
+	look->after = JOBQ_BEFORE_ALL_PRIORITIES;
+	look->begun = false;
+	look->ready = false;
+	look->next = JOBQ_NEVER;
+}
+
 /*
- * The same; also returns when the next future job is due (JOBQ_NEVER: there is
- * none).
+ * Looks for a free job of a priority, from where the look has stopped in it.
+ * Returns false if it stops again.
  */
+static bool
+look_in_priority(JobqLook *look, JobqClaimScan *scan, bool by_lanes,
+				 int16 priority, TimestampTz until)
+{
+	LookLimit	limit = {until};
+	JobqHead	head;
+	bool		goes_on = look->begun && look->priority == priority;
+
+	if (by_lanes && !goes_on)
+		look->ready = lane_has_free_job(scan, priority, &limit);
+	else
+	{
+		jobq_dispatch_seek_lane(&scan->dispatch, priority,
+								goes_on ? &look->from : &jobq_first_key);
+		look->ready = scan_has_free_job(scan, &head, &limit);
+	}
+	look->begun = limit.reached;
+	look->priority = priority;
+	look->from = limit.from;
+	return !limit.reached;
+}
+
+/* See look.h. */
 bool
-jobq_look_is_ready(const JobqQueue *queue, TimestampTz *next)
+jobq_look_continue(JobqLook *look, const JobqQueue *queue, TimestampTz until)
 {
 	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
 	JobqClaimScan scan;
 	bool		by_lanes;
-	bool		ready;
+	bool		stopped = false;
 	int16		priority;
 
-	*next = JOBQ_NEVER;
 	jobq_claim_begin(&scan, jobs, queue, JOBQ_CLAIM_LOCKED, JOBQ_NEVER);
-	ready = has_free_job(&scan);
 	by_lanes = jobq_claim_can_use_lanes(&scan);
-	for (int after = JOBQ_BEFORE_ALL_PRIORITIES;
-		 next_priority(&scan, after, by_lanes, &priority); after = priority)
+	while (!stopped &&
+		   next_priority(&scan, look->after, by_lanes, &priority))
 	{
-		TimestampTz next_here = next_of_priority(&scan, priority);
+		TimestampTz next_here;
 
-		*next = Min(*next, next_here);
+		if (!look->ready &&
+			!look_in_priority(look, &scan, by_lanes, priority, until))
+			break;
+		next_here = next_of_priority(&scan, priority);
+		look->next = Min(look->next, next_here);
+		look->after = priority;
+		look->begun = false;
+		stopped = jobq_now() >= until;
 	}
+	stopped = stopped || look->begun;
 	jobq_claim_end(&scan);
 	jobq_table_close(jobs);
-	return ready;
+	if (!stopped)
+		look->queue = JOBQ_NO_QUEUE;
+	return !stopped;
 }

@@ -12,11 +12,37 @@
 #define JOBQ_LOOK_H
 
 #include "queue/queue_row.h"
+#include "shared/ring.h"
 
 #include "datatype/timestamp.h"
 
-/* Whether there is a free ready job, and when the next one is due */
+/*
+ * A look at a queue: whether it has a free ready job, and when its next job is
+ * due.  Its jobs may be very many, and others may hold all that are ready, so
+ * a look has a limit of time, and is continued later.  Jobs that become ready
+ * meanwhile are not its business: their transactions wake somebody.
+ */
+typedef struct JobqLook
+{
+	int32		queue;			/* JOBQ_NO_QUEUE: no look is under way */
+	int			after;			/* priorities up to this one are done */
+	bool		begun;			/* this one is not: */
+	int16		priority;
+	JobqKey		from;			/* the next key */
+	bool		ready;			/* there is a free job */
+	TimestampTz next;			/* the earliest future run_at so far */
+} JobqLook;
+
+extern void jobq_look_begin(JobqLook *look, int32 queue);
+
+/*
+ * Continues a look until it ends, or until that time, but over one priority or
+ * some rows at least.  Returns whether it has ended.
+ */
+extern bool jobq_look_continue(JobqLook *look, const JobqQueue *queue,
+							   TimestampTz until);
+
+/* Whether there is a free ready job. */
 extern bool jobq_look_finds_free_job(const JobqQueue *queue);
-extern bool jobq_look_is_ready(const JobqQueue *queue, TimestampTz *next);
 
 #endif							/* JOBQ_LOOK_H */

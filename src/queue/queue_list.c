@@ -139,18 +139,18 @@ read_all_briefs(void)
 	briefs_valid = true;
 }
 
-/* The position of a queue in the array, or where it belongs. */
+/* The position of a queue in an array, or where it belongs. */
 static int
-find_brief(int32 id)
+find_brief(const JobqQueueBrief *all, int n, int32 id)
 {
 	int			low = 0;
-	int			high = nbriefs;
+	int			high = n;
 
 	while (low < high)
 	{
 		int			middle = low + (high - low) / 2;
 
-		if (briefs[middle].id < id)
+		if (all[middle].id < id)
 			low = middle + 1;
 		else
 			high = middle;
@@ -164,7 +164,7 @@ update_brief(int32 id)
 {
 	JobqQueueBrief brief;
 	bool		exists = jobq_queue_read_brief(id, &brief);
-	int			place = find_brief(id);
+	int			place = find_brief(briefs, nbriefs, id);
 	bool		known = place < nbriefs && briefs[place].id == id;
 
 	if (exists && !known)
@@ -201,6 +201,15 @@ jobq_queues_all(int *n)
 	}
 	*n = nbriefs;
 	return briefs;
+}
+
+/* A queue in the result of jobq_queues_all(), or NULL. */
+const JobqQueueBrief *
+jobq_queue_brief_in(const JobqQueueBrief *all, int n, int32 id)
+{
+	int			place = find_brief(all, n, id);
+
+	return place < n && all[place].id == id ? &all[place] : NULL;
 }
 
 /*

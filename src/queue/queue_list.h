@@ -22,6 +22,8 @@ extern uint64 jobq_queues_of_executor_number(void);
 extern List *jobq_queues_allowed(Oid role, int privileges);
 extern List *jobq_roles_of(Oid role);
 extern const JobqQueueBrief *jobq_queues_all(int *n);
+extern const JobqQueueBrief *jobq_queue_brief_in(const JobqQueueBrief *all,
+												 int n, int32 id);
 extern void jobq_queue_outline(JobqQueue *queue, const JobqQueueBrief *brief);
 extern int	jobq_history_segment(void);
 

@@ -176,8 +176,7 @@ is_over(JobqLeaseSearch *search, const JobqJob *job, const JobqExpiredLease *exp
 	if (job->lease_until > search->now && job->lease_until != JOBQ_NEVER)
 	{
 		/* extended by a heartbeat that has not updated the registry yet */
-		jobq_lease_register(job->id, job->lease, job->lease_until,
-							JOBQ_NO_PROCESS);
+		jobq_lease_enter(job);
 		search->next = Min(search->next, job->lease_until);
 		return false;
 	}

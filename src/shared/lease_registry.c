@@ -12,9 +12,10 @@
  * Not every lease is listed:
  *
  * - a lease that ends later than LISTED_AHEAD from now need not be listed yet;
- * - a role (by which its session has logged in) has no more entries than are
- *   free, so that one role alone gets half of them, and a role without
- *   entries finds room, whatever others do;
+ * - a role (the one whose code claims, as for privileges: not the session's,
+ *   which may be in the code of others) has no more entries than are free, so
+ *   that one role alone gets half of them, and a role without entries finds
+ *   room, whatever others do;
  * - JOBQ_LEASE_RESERVE entries are for executors, each of which holds at most
  *   one job bound to its process.
  *
@@ -180,15 +181,6 @@ jobq_leases_leave_out(TimestampTz until)
 	jobq_wake_at(database, until);
 }
 
-void
-jobq_lease_register(int64 job_id, int64 lease, TimestampTz until, int procno)
-{
-	JobqLeaseKey key;
-
-	make_key(&key, job_id, lease);
-	list_lease(&key, until, procno, GetSessionUserId(), LIST_IN_SHARE);
-}
-
 /*
  * Enters a lease that is bound to this session, before the claim's commit:
  * nothing but the entry tells that the session is alive.  False if there is
@@ -202,7 +194,7 @@ reserve(int64 job_id, int64 lease, Listing listing)
 
 	make_key(&key, job_id, lease);
 	lock_leases(LW_EXCLUSIVE);
-	entry = enter(&key, GetSessionUserId(), listing);
+	entry = enter(&key, GetUserId(), listing);
 	if (entry != NULL)
 	{
 		entry->until = JOBQ_NEVER;
@@ -382,15 +374,17 @@ typedef struct LeaseNote
 	int64		lease;
 	TimestampTz until;
 	int			proc;
+	Oid			role;			/* that claims */
 } LeaseNote;
 
 static void
 register_noted(const JobqNote *note, TimestampTz now)
 {
 	const LeaseNote *noted = jobq_note_const_data(note, LeaseNote);
+	JobqLeaseKey key;
 
-	jobq_lease_register(noted->job_id, noted->lease, noted->until,
-						noted->proc);
+	make_key(&key, noted->job_id, noted->lease);
+	list_lease(&key, noted->until, noted->proc, noted->role, LIST_IN_SHARE);
 }
 
 /* One that is bound to the session has been entered already. */
@@ -437,6 +431,7 @@ jobq_at_commit_lease(int64 job_id, int64 lease, TimestampTz until, int procno)
 	note->lease = lease;
 	note->until = until;
 	note->proc = procno;
+	note->role = GetUserId();
 }
 
 static void

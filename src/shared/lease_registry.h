@@ -22,19 +22,21 @@
 /* Makes this session's bound leases end with it. May be called repeatedly. */
 extern void jobq_lease_watch_session(void);
 
+/* At once, for the current user; false if there is no room. */
 extern bool jobq_lease_reserve(int64 job_id, int64 lease);
 
 /* Before an executor claims a job that is bound to its process. */
 extern void jobq_lease_reserve_for_executor(int64 job_id, int64 lease);
 
-/* When the transaction commits: a job is held by a lease, or no longer. */
+/*
+ * When the transaction commits: a job is held by a lease, which counts for the
+ * current user, or no longer.
+ */
 extern void jobq_at_commit_lease(int64 job_id, int64 lease,
 								 TimestampTz until, int procno);
 extern void jobq_at_commit_lease_end(int64 job_id, int64 lease);
 
-/* At once.  Called by commit callbacks, too: they do not throw. */
-extern void jobq_lease_register(int64 job_id, int64 lease, TimestampTz until,
-								int procno);
+/* At once.  Called by commit callbacks, too: does not throw. */
 extern void jobq_lease_forget(int64 job_id, int64 lease);
 
 /*

@@ -95,6 +95,7 @@ add_context(void *arg)
 {
 	const JobqRun *run = arg;
 
+	jobq_current_job_check_error();
 	errcontext("job " INT64_FORMAT " of queue \"%s\"", run->outcome.job_id,
 			   run->outcome.queue_name);
 }

@@ -47,6 +47,9 @@ static Datum current_row = (Datum) 0;
 static int64 retry_delay = -1;
 static Wish wish = {0, NULL};
 
+/* retry_in() or discard() is about to raise its error. */
+static bool raising = false;
+
 /* Ignore an error of another role's code, which the job has not raised. */
 static void
 forget_wish(void)
@@ -70,6 +73,7 @@ jobq_current_job_begin(const JobqJob *job, const JobqQueue *queue,
 	retry_delay = -1;
 	wish.sqlerrcode = 0;
 	wish.message = NULL;
+	raising = false;
 	jobq_sandbox_at_error(forget_wish);
 }
 
@@ -165,28 +169,68 @@ is_language_error(int sqlerrcode)
 }
 
 /*
+ * Called while the job's code runs, for each error and message when it is
+ * raised.  One by code of another role is not about the job: its SQLSTATE JQ1xx
+ * becomes P0001, and an error of some language is not what the job has asked
+ * for before.  Nor is one that a parallel worker passes on, with interrupts
+ * held: nobody knows whose code has raised it.  Looks nothing up, since the
+ * transaction may have failed.
+ */
+void
+jobq_current_job_check_error(void)
+{
+	bool		of_function = raising;
+	int			sqlerrcode = geterrcode();
+
+	raising = false;
+	if (of_function ||
+		(GetUserId() == GetSessionUserId() &&
+		 !InSecurityRestrictedOperation() && InterruptHoldoffCount == 0))
+		return;
+	if (jobq_is_job_control(sqlerrcode))
+		errcode(ERRCODE_RAISE_EXCEPTION);
+	else if (is_language_error(sqlerrcode))
+		forget_wish();
+}
+
+/* Whether a function of C has raised an error. */
+static bool
+is_raised_by(const ErrorData *error, const char *function)
+{
+	return error->funcname != NULL && strcmp(error->funcname, function) == 0;
+}
+
+/*
+ * Finds out whether the error that ended the job's code is a request.
+ *
  * PL/Perl, PL/Tcl and others turn errors of the SQL that they run into errors
- * of their own, which contain the original message.  If the error that ended
- * the job contains that message, it is the job's request; if the job caught
- * its error and failed in another way, it is not.  PL/pgSQL raises errors
- * unchanged.
+ * of their own, which contain the original message.  If the error contains that
+ * message, it is the job's request; if the job caught its error and failed in
+ * another way, it is not.  PL/pgSQL raises errors unchanged, and its RAISE may
+ * name the SQLSTATE of a request; another error with such an SQLSTATE, as one
+ * that dblink has received from another server, is not meant.
  */
 void
 jobq_current_job_recognize(ErrorData *error)
 {
-	const char *at;
+	bool		control = jobq_is_job_control(error->sqlerrcode);
+	const char *at = NULL;
 
-	if (wish.sqlerrcode == 0 || error->message == NULL ||
-		!is_language_error(error->sqlerrcode) ||
-		(error->funcname != NULL &&
-		 strcmp(error->funcname, "exec_stmt_raise") == 0))
+	if (is_raised_by(error, "exec_stmt_raise") ||
+		is_raised_by(error, "raise_wish") ||
+		!(control || is_language_error(error->sqlerrcode)))
 		return;
-	at = find_words(error->message, wish.message);
-	if (at == NULL)
-		return;
-	error->sqlerrcode = wish.sqlerrcode;
-	if (at == error->message)
-		error->message = wish.message;
+	if (wish.sqlerrcode != 0 && error->message != NULL &&
+		(!control || error->sqlerrcode == wish.sqlerrcode))
+		at = find_words(error->message, wish.message);
+	if (at != NULL)
+	{
+		error->sqlerrcode = wish.sqlerrcode;
+		if (at == error->message)
+			error->message = wish.message;
+	}
+	else if (control)
+		error->sqlerrcode = ERRCODE_RAISE_EXCEPTION;
 }
 
 /*
@@ -259,6 +303,7 @@ raise_wish(int sqlerrcode, const char *message)
 		wish.message = MemoryContextAlloc(current_context, length + 1);
 		strlcpy(wish.message, message, length + 1);
 		wish.sqlerrcode = sqlerrcode;
+		raising = true;
 	}
 	ereport(ERROR,
 			(errcode(sqlerrcode),

@@ -28,9 +28,13 @@ extern int64 jobq_current_job_id(void);
 /* The current job as a datum of type jobq.job; 0 if there is none. */
 extern Datum jobq_current_job_row(void);
 
+/* For the executor's error context, under the job's code. */
+extern void jobq_current_job_check_error(void);
+
 /*
  * Called before the end: turns an error of retry_in() or discard() that a
- * procedural language has raised again back into the original one.
+ * procedural language has raised again back into the original one, and one that
+ * only looks like it into an ordinary one.
  */
 extern void jobq_current_job_recognize(ErrorData *error);
 

@@ -19,6 +19,7 @@
 
 #include "queue/payload.h"
 
+#include "base/time_limit.h"
 #include "queue/handler.h"
 
 #include "fmgr.h"
@@ -27,10 +28,14 @@
 #include "utils/jsonpath.h"
 #include "utils/memutils.h"
 
+/* How long evaluating payload_path may take in one call, in seconds. */
+#define PATH_TIMEOUT 5
+
 /* What is checked. */
 typedef struct PayloadCheck
 {
 	const JobqQueue *queue;
+	double	   *left_ms;		/* of the call's time for payload_path */
 	Datum		payload;
 	int			number;			/* number among several, from 1; 0: the only
 								 * one */
@@ -94,6 +99,32 @@ is_error_of_path(const ErrorData *error)
 	}
 }
 
+/* For jobq_run_limited(). */
+static void
+call_path_match(void *arg)
+{
+	FunctionCallInfo fcinfo = arg;
+
+	fcinfo->args[0].value = jsonb_path_match(fcinfo);
+	fcinfo->args[0].isnull = fcinfo->isnull;
+}
+
+/*
+ * The path may keep a server busy for years, by nothing but itself.  57014, not
+ * 23514: it may be the server that is slow.
+ */
+static void
+refuse_slow_path(const PayloadCheck *check)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_QUERY_CANCELED),
+			 errmsg("payload_path of queue \"%s\" took longer than %d seconds",
+					check->queue->name, PATH_TIMEOUT),
+			 errdetail("%sThe path is %s.", which(check),
+					   path_text(check->queue->payload_path)),
+			 errhint("The owner of the queue can give it a simpler one with jobq.alter_queue().")));
+}
+
 /*
  * Evaluates the path for the payload; NULL means unknown.  An error refuses
  * the payload and ends the call, so no subtransaction is needed.  The function
@@ -104,7 +135,7 @@ match_path(const PayloadCheck *check)
 {
 	LOCAL_FCINFO(fcinfo, 4);
 	MemoryContext context = CurrentMemoryContext;
-	NullableDatum result = {0};
+	volatile bool in_time = true;
 
 	InitFunctionCallInfoData(*fcinfo, NULL, 4, InvalidOid, NULL, NULL);
 	fcinfo->args[0].value = check->payload;
@@ -116,8 +147,7 @@ match_path(const PayloadCheck *check)
 		fcinfo->args[i].isnull = false;
 	PG_TRY();
 	{
-		result.value = jsonb_path_match(fcinfo);
-		result.isnull = fcinfo->isnull;
+		in_time = jobq_run_limited(check->left_ms, call_path_match, fcinfo);
 	}
 	PG_CATCH();
 	{
@@ -133,7 +163,9 @@ match_path(const PayloadCheck *check)
 							   error->message));
 	}
 	PG_END_TRY();
-	return result;
+	if (!in_time)
+		refuse_slow_path(check);
+	return fcinfo->args[0];
 }
 
 static void
@@ -182,7 +214,8 @@ check_payload(const PayloadCheck *check)
 void
 jobq_payload_check_job(const JobqQueue *queue, Datum payload)
 {
-	PayloadCheck check = {queue, payload, 0};
+	double		left_ms = PATH_TIMEOUT * 1000.0;
+	PayloadCheck check = {queue, &left_ms, payload, 0};
 
 	if (payload == (Datum) 0)
 		check.payload =
@@ -194,9 +227,11 @@ void
 jobq_check_payloads(const JobqQueue *queue, const Datum *payloads,
 					int npayloads)
 {
+	double		left_ms = PATH_TIMEOUT * 1000.0;
+
 	for (int i = 0; i < npayloads; i++)
 	{
-		PayloadCheck check = {queue, payloads[i], i + 1};
+		PayloadCheck check = {queue, &left_ms, payloads[i], i + 1};
 
 		check_payload(&check);
 	}

@@ -229,7 +229,9 @@ is( end_in_the_middle('sleeps', $postmaster_dies),
 $node->sql(
 	q{
 	CREATE FUNCTION short(j jobq.job) RETURNS void LANGUAGE plpgsql AS $$BEGIN
-		IF j.payload ->> 'do' = 'exit' AND j.attempt = 1 THEN
+		IF j.payload ->> 'do' = 'table' THEN
+			CREATE TEMP TABLE made (i int);
+		ELSIF j.payload ->> 'do' = 'exit' AND j.attempt = 1 THEN
 			PERFORM pg_terminate_backend(pg_backend_pid());
 			PERFORM pg_sleep(600);
 		ELSIF j.payload ->> 'do' = 'crash' AND j.attempt = 1 THEN
@@ -279,16 +281,27 @@ sub share
 			qq{SELECT count(*) FROM jobq.attempts WHERE job_id IN ($ids) AND outcome = 'crashed'}),
 		'1',
 		"$how: one attempt is recorded as crashed");
-	# short ones again
+	run_alike('{}', "$how: later jobs run");
+	return;
+}
+
+# Runs many jobs, with short ones at the end.
+sub run_alike
+{
+	my ($payload, $name) = @_;
 	$node->sql(
-		q{SELECT count(*) FROM jobq.enqueue_many('short', array_fill('{}'::jsonb, '{600}'))});
+		qq{SELECT count(*) FROM jobq.enqueue_many('short', array_fill('$payload'::jsonb, '{40}'));
+		SELECT count(*) FROM jobq.enqueue_many('short', array_fill('{}'::jsonb, '{600}'))});
 	poll_ok(
 		$node, q{SELECT count(*) = 0 FROM jobq_store.job WHERE queue =
-		(SELECT id FROM jobq_store.queue WHERE name = 'short')}, "$how: later jobs run");
+		(SELECT id FROM jobq_store.queue WHERE name = 'short')}, $name);
 	return;
 }
 
 share('exit', 'a job that ends its process');
+# the first temporary table of a session changes what is done first at its end
+run_alike('{"do": "table"}', 'jobs that make temporary tables run');
+share('exit', 'a job that ends a process which has made a temporary table');
 share('crash', 'a job that crashes the server');
 
 $node->stop;

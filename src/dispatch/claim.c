@@ -30,6 +30,7 @@
 #include "base/table_find.h"
 #include "dispatch/overdue.h"
 #include "guc.h"
+#include "job/current_job.h"
 #include "queue/ready.h"
 #include "shared/async_commit.h"
 #include "shared/clock.h"
@@ -210,6 +211,9 @@ next_of_scan(JobqClaimScan *scan, JobqJob *job, JobqHead *head, bool *ahead)
 			*ahead = true;
 			return false;
 		}
+		/* this process runs it: the lock that would keep others off is ours */
+		if (head->place.key.id == jobq_current_job_id())
+			continue;
 		jobq_note_reserve();
 		jobq_ready_note_locked(scan->queue, &head->place);
 		if (take_hold(scan, job))

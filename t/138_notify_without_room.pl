@@ -76,5 +76,38 @@ foreach my $round (1 .. 8)
 cmp_ok($fast, '>=', 6, 'a waiter is woken');
 $waiter->quit;
 
+# Such a queue with a handler is no reason to start an executor, unless it has
+# a job.
+$node->sql(
+	q{
+	CREATE ROLE mallory LOGIN;
+	SELECT jobq.grant_usage('mallory');
+	CREATE FUNCTION work(jsonb) RETURNS void LANGUAGE sql AS '';
+	GRANT EXECUTE ON FUNCTION work TO PUBLIC});
+$node->append_conf('postgresql.conf', "jobq.max_workers = 4\njobq.worker_idle_timeout = '1h'");
+$node->restart;
+$node->sql(
+	q{
+	SELECT count(jobq.create_queue('h' || i, 'work(jsonb)')) FROM generate_series(1, 20) AS i;
+	SELECT jobq.create_queue('theirs', 'work(jsonb)');
+	SELECT jobq.alter_queue('theirs', owner => 'mallory');
+	SELECT jobq.enqueue('theirs')});
+poll_ok(
+	$node,
+	q{SELECT count(*) FROM jobq.jobs WHERE queue = 'theirs' AND state = 'completed'},
+	'a job of another role is run',
+	expected => '1');
+is( $node->sql(
+		q{SELECT string_agg(DISTINCT usename, ' ') FROM pg_stat_activity
+			WHERE backend_type = 'jobq executor'}),
+	'mallory',
+	'no executor is started for a queue without a job');
+$node->sql(q{SELECT jobq.enqueue('h20')});
+poll_ok(
+	$node,
+	q{SELECT count(*) FROM jobq.jobs WHERE queue = 'h20' AND state = 'completed'},
+	'one is started for a job of a queue without room',
+	expected => '1');
+
 $node->stop;
 done_testing();

@@ -26,6 +26,7 @@
 #include "shared/clock.h"
 #include "shared/database.h"
 #include "shared/slot.h"
+#include "shared/wake.h"
 
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -63,6 +64,9 @@ typedef struct Shortage
 
 static Started started[JOBQ_MAX_WORKER_SLOTS];
 static List *troubles = NIL;	/* of Trouble, in TopMemoryContext */
+
+/* Roles for which an executor was requested, in TopMemoryContext. */
+static List *requested = NIL;
 
 /* For all roles: the postmaster had no free slot. */
 static JobqWorkerSlots slots = {0, DT_NOBEGIN};
@@ -167,6 +171,8 @@ jobq_activation_check_executors(void)
 								started[i].role),
 						 errhint("See the server log for the reason.")));
 			trouble->logged = true;
+			/* nobody has looked at queues without room */
+			jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_NO_ROOM);
 		}
 		else
 			end_trouble(started[i].role);
@@ -175,7 +181,10 @@ jobq_activation_check_executors(void)
 		freed = true;
 	}
 	if (jobq_slots_reap(MyDatabaseId, jobq_now() - START_TIMEOUT, false))
+	{
 		freed = true;
+		jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_NO_ROOM);
+	}
 	if (freed)
 		slots.retry_at = DT_NOBEGIN;
 	return freed;
@@ -271,6 +280,16 @@ accept_gift(void)
 	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
 }
 
+void
+jobq_activation_request(Oid role)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(TopMemoryContext);
+
+	requested = list_append_unique_oid(requested, role);
+	MemoryContextSwitchTo(oldcontext);
+	jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_WORK);
+}
+
 /*
  * Ensures that a role's work is done.  If the role has no executor here and
  * cannot get one, *shortage says why.  Returns when to try again.
@@ -288,7 +307,10 @@ activate_role(Oid role, Shortage *shortage)
 	if (counts.starting > 0)
 		return now + START_TIMEOUT; /* it will ask for more, if it comes up */
 	if (jobq_slot_wake(MyDatabaseId, role, JOBQ_NO_QUEUE))
+	{
+		requested = list_delete_oid(requested, role);
 		return JOBQ_NEVER;
+	}
 	trouble = find_trouble(role);
 	if (trouble != NULL && jobq_worker_backs_off(trouble->retry_at))
 		return trouble->retry_at;
@@ -324,6 +346,7 @@ activate_role(Oid role, Shortage *shortage)
 		return slots.retry_at;
 	}
 	accept_gift();
+	requested = list_delete_oid(requested, role);
 	served_last = role;
 	slots.backoff = 0;
 	slots.retry_at = DT_NOBEGIN;
@@ -348,11 +371,29 @@ rotate(List *roles)
 	return result;
 }
 
+/*
+ * Whether the queues of a role that have no room in shared memory may have
+ * work: an executor was requested, or one is busy, which may have seen more
+ * jobs.
+ */
+static bool
+has_work_without_room(Oid role)
+{
+	JobqWorkerCounts counts;
+
+	if (list_member_oid(requested, role))
+		return true;
+	jobq_slots_count(MyDatabaseId, role, &counts);
+	return counts.busy > 0;
+}
+
 /* The roles whose queues have work that no executor was found for, in turn. */
 static List *
 roles_with_work(void)
 {
 	List	   *roles = NIL;
+	Oid			asked = InvalidOid; /* about queues without room, */
+	bool		answer = false; /* and what it was */
 	int			n;
 	const JobqQueueBrief *briefs = jobq_queues_all(&n);
 
@@ -363,8 +404,12 @@ roles_with_work(void)
 		if (!queue->has_executors || queue->paused || !queue->at_home ||
 			!OidIsValid(queue->owner))
 			continue;
-		/* where shared memory has no room, be on the safe side */
-		if (queue->state == NULL ||
+		if (queue->state == NULL && queue->owner != asked)
+		{
+			asked = queue->owner;
+			answer = has_work_without_room(asked);
+		}
+		if (queue->state == NULL ? answer :
 			pg_atomic_read_u32(&queue->state->work) != 0)
 			roles = list_append_unique_oid(roles, queue->owner);
 	}

@@ -19,6 +19,12 @@ extern TimestampTz jobq_activation_start_executors(void);
 /* The same without one: what has become of those that were started. */
 extern bool jobq_activation_check_executors(void);
 
+/*
+ * Requests an executor of a role: a queue of it that has no room in shared
+ * memory, and so no flag, has a ready job.
+ */
+extern void jobq_activation_request(Oid role);
+
 /* Woken for JOBQ_WAKE_SLOTS. */
 extern void jobq_activation_note_free_slot(void);
 

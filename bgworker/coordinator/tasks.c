@@ -126,7 +126,8 @@ run_wake_due(bool *more)
 	if (all)
 		last_look = jobq_now();
 	next = jobq_due_wake_queues(all, look_without_room,
-								jobq_notify_without_room);
+								jobq_notify_without_room,
+								jobq_activation_request);
 	look_at_all = false;
 	look_without_room = false;
 	return next;

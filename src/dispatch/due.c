@@ -38,6 +38,9 @@
 /* Notifies those who listen to a queue that has no room in shared memory. */
 static void (*notify_without_room) (int32 queue);
 
+/* Has an executor of a role started, unless one is woken, for such a queue. */
+static void (*activate_without_room) (Oid role);
+
 /* Wakes everybody who waits for a queue without room, since commits cannot. */
 static void
 wake_without_room(const JobqQueueBrief *brief)
@@ -45,7 +48,7 @@ wake_without_room(const JobqQueueBrief *brief)
 	if (brief->has_executors)
 	{
 		if (!jobq_slot_wake(MyDatabaseId, brief->owner, brief->id))
-			jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_WORK);
+			activate_without_room(brief->owner);
 		return;
 	}
 	jobq_waiters_wake(MyDatabaseId, brief->id, 1);
@@ -315,7 +318,8 @@ look_in_turn(bool careful)
 /* See due.h. */
 TimestampTz
 jobq_due_wake_queues(bool all, bool without_room,
-					 void (*notifier) (int32 queue))
+					 void (*notifier) (int32 queue),
+					 void (*activator) (Oid role))
 {
 	static bool interrupted = false;	/* by an error */
 	static bool careful = false;	/* until all have been looked at */
@@ -326,6 +330,7 @@ jobq_due_wake_queues(bool all, bool without_room,
 	const JobqQueueBrief *briefs = jobq_queues_all(&n);
 
 	notify_without_room = notifier;
+	activate_without_room = activator;
 	careful = careful || interrupted;
 	all = all || interrupted;
 	interrupted = true;

@@ -17,13 +17,14 @@
  * Wakes executors, waiters and the notifier for each queue that has a ready
  * job, considering all queues or only those that are due.  With without_room,
  * also considers queues without room in shared memory, for which it calls the
- * notifier.
+ * notifier, or asks for an executor of their owner.
  *
  * Takes a bounded time (due_turn.h), and returns when to look again: at once if
  * there is more to do.  What was requested is not forgotten, so a call that
  * continues needs no flags.
  */
 extern TimestampTz jobq_due_wake_queues(bool all, bool without_room,
-										void (*notifier) (int32 queue));
+										void (*notifier) (int32 queue),
+										void (*activator) (Oid role));
 
 #endif							/* JOBQ_DUE_H */

@@ -266,7 +266,8 @@ end_hold(int code, Datum arg)
 	const Hold *hold = (const Hold *) DatumGetPointer(arg);
 
 	if (jobq_database_release(hold->database, hold->tenancy))
-		jobq_wake_coordinator(hold->database, JOBQ_WAKE_WORK);
+		jobq_wake_coordinator(hold->database,
+							  JOBQ_WAKE_WORK | JOBQ_WAKE_NO_ROOM);
 	jobq_wake_launcher();
 }
 

@@ -181,14 +181,27 @@ Datum
 jobq_tags_argument(FunctionCallInfo fcinfo, int argno)
 {
 	ArrayType  *tags = PG_GETARG_ARRAYTYPE_P(argno);
+	Datum	   *elements;
 	int			ntags;
 
-	(void) jobq_array_elements("tags", tags, TEXTOID, NULL, &ntags);
+	elements = jobq_array_elements("tags", tags, TEXTOID, NULL, &ntags);
 	if (ntags > JOBQ_MAX_TAGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("too many tags"),
 				 errdetail("At most %d are allowed.", JOBQ_MAX_TAGS)));
+	for (int i = 0; i < ntags; i++)
+	{
+		Size		length = VARSIZE_ANY_EXHDR(DatumGetPointer(elements[i]));
+
+		if (length > JOBQ_MAX_TAG_LENGTH)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("tag %d is too long", i + 1),
+					 errdetail("It has %zu bytes; at most %d are allowed.",
+							   length, JOBQ_MAX_TAG_LENGTH),
+					 errhint("Put longer values into the payload.")));
+	}
 	return PointerGetDatum(tags);
 }
 

@@ -69,7 +69,10 @@ extern void jobq_check_name(const char *string, const char *name);
 extern Datum *jobq_array_elements(const char *name, ArrayType *array,
 								  Oid type, bool **nulls, int *nelements);
 
-/* An argument `tags` that is not NULL; 22023 for more than JOBQ_MAX_TAGS. */
+/*
+ * An argument `tags` that is not NULL; 22023 for more than JOBQ_MAX_TAGS, or
+ * one that is longer than JOBQ_MAX_TAG_LENGTH.
+ */
 extern Datum jobq_tags_argument(FunctionCallInfo fcinfo, int argno);
 
 /*

@@ -15,6 +15,7 @@
 #include "base/extension.h"
 #include "base/table.h"
 #include "base/table_find.h"
+#include "job/failure.h"
 #include "shared/clock.h"
 #include "shared/wake.h"
 
@@ -28,7 +29,10 @@
 
 #include "utils/timestamp.h"
 
-/* Leaves a request, unless there is one. */
+/*
+ * Leaves a request, unless there is one.  Of a long reason, the coordinator
+ * reads only as much as it keeps.
+ */
 void
 jobq_cancel_request(int64 job_id, const char *reason)
 {
@@ -40,7 +44,8 @@ jobq_cancel_request(int64 job_id, const char *reason)
 	values[Anum_cancel_request_job_id - 1] = Int64GetDatum(job_id);
 	nulls[Anum_cancel_request_reason - 1] = reason == NULL;
 	if (reason != NULL)
-		values[Anum_cancel_request_reason - 1] = CStringGetTextDatum(reason);
+		values[Anum_cancel_request_reason - 1] =
+			PointerGetDatum(jobq_bounded_text(reason));
 	values[Anum_cancel_request_requested_at - 1] =
 		TimestampTzGetDatum(jobq_now());
 	(void) jobq_table_insert_unique(requests,

@@ -20,6 +20,7 @@
 #include "queue/queue_options.h"
 #include "queue/queue_row.h"
 
+#include "access/detoast.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -101,12 +102,25 @@ on_conflict_argument(FunctionCallInfo fcinfo)
 	return JOBQ_CONFLICT_KEEP;	/* keep compiler quiet */
 }
 
+/*
+ * The headers, an object: 22023.  The coordinator reads them when a job ends,
+ * so they must not be long: 54000.
+ */
 static Datum
 headers_argument(FunctionCallInfo fcinfo)
 {
-	Jsonb	   *headers = PG_GETARG_JSONB_P(ARG_HEADERS);
+	Size		length = toast_raw_datum_size(PG_GETARG_DATUM(ARG_HEADERS));
+	Jsonb	   *headers;
 	JsonbValue	value;
 
+	if (length > JOBQ_MAX_HEADERS_LENGTH)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("headers are too large"),
+				 errdetail("They have %zu bytes, and may have %d.", length,
+						   JOBQ_MAX_HEADERS_LENGTH),
+				 errhint("Put large values into the payload.")));
+	headers = PG_GETARG_JSONB_P(ARG_HEADERS);
 	if (!JB_ROOT_IS_OBJECT(headers))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -27,10 +27,10 @@
 #include "job/cancel_request.h"
 #include "queue/queue.h"
 #include "schedule/schedule_enqueue.h"
+#include "schedule/schedule_form.h"
 #include "shared/interval.h"
 #include "shared/late.h"
 
-#include "access/detoast.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 
@@ -295,11 +295,9 @@ count_bytes(JobqFiring *firing)
 	const Datum *values = firing->values;
 	JobqFireBatch *batch = firing->batch;
 	Oid			owner = DatumGetObjectId(values[Anum_schedule_owner - 1]);
-	Size		bytes = toast_raw_datum_size(values[Anum_schedule_payload - 1]);
+	Size		bytes = jobq_schedule_copied_bytes(values, firing->nulls);
 	OwnerBytes *entry;
 
-	if (!firing->nulls[Anum_schedule_command - 1])
-		bytes += toast_raw_datum_size(values[Anum_schedule_command - 1]);
 	if (bytes <= LONG_BYTES)
 		return;
 	batch->bytes += bytes;

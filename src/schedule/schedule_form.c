@@ -36,8 +36,11 @@
 #include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
 
-/* The longest payload of a schedule, in bytes as it is stored. */
-#define MAX_PAYLOAD (1024 * 1024)
+/*
+ * Maximum length of what the coordinator copies into a job at each run: payload,
+ * command and tags together.
+ */
+#define MAX_COPIED_BYTES (1024 * 1024)
 
 /* Jitter is compared with the time between this many runs. */
 #define JITTER_CHECK_RUNS 50
@@ -233,30 +236,49 @@ set_time_options(FunctionCallInfo fcinfo, JobqScheduleRow *row)
 	}
 }
 
-/* The coordinator copies the payload at each run: it must not be long. */
-static void
-set_payload(FunctionCallInfo fcinfo, JobqScheduleRow *row)
+/* How many bytes of a schedule's row are copied into each of its jobs. */
+Size
+jobq_schedule_copied_bytes(const Datum *values, const bool *nulls)
 {
-	Size		length;
+	static const AttrNumber copied[] = {
+		Anum_schedule_payload, Anum_schedule_command, Anum_schedule_tags
+	};
+	Size		bytes = 0;
 
-	if (PG_ARGISNULL(JOBQ_SCHEDULE_PAYLOAD))
+	for (int i = 0; i < lengthof(copied); i++)
+	{
+		if (!nulls[copied[i] - 1])
+			bytes += toast_raw_datum_size(values[copied[i] - 1]);
+	}
+	return bytes;
+}
+
+/*
+ * Raises 54000 if arguments make the schedule's jobs too large.  One that is
+ * already, by other means than jobq's functions, may be changed otherwise.
+ */
+static void
+check_copied_bytes(FunctionCallInfo fcinfo, const JobqScheduleRow *row)
+{
+	Size		bytes;
+
+	if (PG_ARGISNULL(JOBQ_SCHEDULE_PAYLOAD) &&
+		PG_ARGISNULL(JOBQ_SCHEDULE_COMMAND) &&
+		PG_ARGISNULL(JOBQ_SCHEDULE_TAGS))
 		return;
-	length = toast_raw_datum_size(PG_GETARG_DATUM(JOBQ_SCHEDULE_PAYLOAD));
-	if (length > MAX_PAYLOAD)
+	bytes = jobq_schedule_copied_bytes(row->values, row->nulls);
+	if (bytes > MAX_COPIED_BYTES)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("payload of a schedule is too large"),
-				 errdetail("It has %zu bytes, and may have %d.", length,
-						   MAX_PAYLOAD),
+				 errmsg("payload, command and tags of a schedule are too large"),
+				 errdetail("Together they have %zu bytes, and may have %d.",
+						   bytes, MAX_COPIED_BYTES),
 				 errhint("Keep the data in a table, and have the handler read it there.")));
-	jobq_schedule_set(row, Anum_schedule_payload,
-					  PG_GETARG_DATUM(JOBQ_SCHEDULE_PAYLOAD));
 }
 
 /*
  * Puts the arguments that are not NULL into the row, but for name, command and
- * queue.  22023 for one that is bad whatever the others are, 54000 for a payload
- * that is too large.
+ * queue.  22023 for one that is bad whatever the others are.
  */
 void
 jobq_schedule_set_options(FunctionCallInfo fcinfo, JobqScheduleRow *row)
@@ -269,7 +291,9 @@ jobq_schedule_set_options(FunctionCallInfo fcinfo, JobqScheduleRow *row)
 	if (!PG_ARGISNULL(JOBQ_SCHEDULE_ENABLED))
 		jobq_schedule_set(row, Anum_schedule_enabled,
 						  PG_GETARG_DATUM(JOBQ_SCHEDULE_ENABLED));
-	set_payload(fcinfo, row);
+	if (!PG_ARGISNULL(JOBQ_SCHEDULE_PAYLOAD))
+		jobq_schedule_set(row, Anum_schedule_payload,
+						  PG_GETARG_DATUM(JOBQ_SCHEDULE_PAYLOAD));
 	set_job_options(fcinfo, row);
 }
 
@@ -317,7 +341,8 @@ jobq_schedule_target_queue(FunctionCallInfo fcinfo)
 
 /*
  * Sets what the schedule does: the command that the arguments name, for the
- * run() queue of the row's owner, or the queue (NULL: none is named).
+ * run() queue of the row's owner, or the queue (NULL: none is named).  Called
+ * when all else is set: raises 54000 if it is too large as a whole.
  */
 void
 jobq_schedule_set_target(FunctionCallInfo fcinfo, JobqScheduleRow *row,
@@ -343,6 +368,7 @@ jobq_schedule_set_target(FunctionCallInfo fcinfo, JobqScheduleRow *row,
 		row->nulls[Anum_schedule_command - 1] = true;
 		jobq_schedule_set(row, Anum_schedule_queue, Int32GetDatum(queue->id));
 	}
+	check_copied_bytes(fcinfo, row);
 }
 
 /*

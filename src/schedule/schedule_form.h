@@ -42,6 +42,9 @@ enum
 	JOBQ_SCHEDULE_CATCH_UP_WINDOW
 };
 
+/* How many bytes of a schedule's row are copied into each of its jobs. */
+extern Size jobq_schedule_copied_bytes(const Datum *values, const bool *nulls);
+
 extern void jobq_schedule_set_defaults(JobqScheduleRow *row);
 extern bool jobq_schedule_reset(JobqScheduleRow *row, const char *name);
 extern void jobq_schedule_set_options(FunctionCallInfo fcinfo,

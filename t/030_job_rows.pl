@@ -58,11 +58,12 @@ $node->sql(
 );
 ask($session, $add_some);
 indexes_ok('rows have entries in indexes that ask for NULL');
+
 for my $condition ('unique_key IS NULL AND expires_at IS NULL',
 	'expires_at IS NOT NULL AND unique_key IS NULL')
 {
 	my $count = "SELECT count(*) FROM jobq_store.job WHERE $condition";
-	is( $node->sql("SET enable_seqscan = off; SET enable_bitmapscan = off; $count AND queue > 0"),
+	is($node->sql("SET enable_seqscan = off; SET enable_bitmapscan = off; $count AND queue > 0"),
 		$node->sql($count), "the index has each row where $condition");
 }
 $node->sql('CREATE INDEX added_hash ON jobq_store.job USING hash (id)');

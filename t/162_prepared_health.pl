@@ -54,7 +54,7 @@ prepare('reader', 'LOCK TABLE jobq.jobs IN ACCESS SHARE MODE');
 is(findings('history', 'postgres'), '', 'it is in nobody\'s way as long as no segment is due');
 $node->advance_clock('20 h');
 my $finding =
-  'prepared transaction reader|a prepared transaction of role "mallory"'
+	'prepared transaction reader|a prepared transaction of role "mallory"'
   . ' keeps the oldest segment of history from being emptied'
   . '|Use COMMIT PREPARED or ROLLBACK PREPARED.';
 poll_ok(

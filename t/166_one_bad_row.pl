@@ -100,7 +100,9 @@ logged(
 	$from,
 	qr/WARNING:  could not look for ready jobs of queue "bad": invalid page/,
 	'the log names the queue');
-logged($from, qr/WARNING:  could not process block $page of table "job": invalid page/,
+logged(
+	$from,
+	qr/WARNING:  could not process block $page of table "job": invalid page/,
 	'the log names the page of a lease that cannot be read');
 write_page('jobq_store.job', $page, $content);
 $node->advance_clock('2 h');

@@ -14,7 +14,8 @@ $node->sql('CREATE TABLE t AS SELECT FROM generate_series(1, 1000)');
 my $leader = start_session($node);
 my ($pid) =
   ask($leader, 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT pg_backend_pid()') =~ /(\d+)/;
-poll_ok($node,
+poll_ok(
+	$node,
 	"SELECT now() - xact_start > '10.5 s' FROM pg_stat_activity WHERE pid = $pid",
 	'a transaction is old');
 
@@ -28,9 +29,8 @@ poll_ok(
 		ON l.pid = w.leader_pid WHERE l.pid = $pid AND w.xact_start = l.xact_start
 		AND w.backend_xmin IS NOT NULL},
 	'it has a worker that has just begun');
-is( $node->sql(q{SELECT string_agg(object, ', ') FROM jobq.health WHERE topic = 'horizon'}),
-	"pid $pid",
-	'the worker is not accused');
+is($node->sql(q{SELECT string_agg(object, ', ') FROM jobq.health WHERE topic = 'horizon'}),
+	"pid $pid", 'the worker is not accused');
 $node->sql("SELECT pg_terminate_backend($pid)");
 $leader->{run}->finish;
 

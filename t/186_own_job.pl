@@ -1,5 +1,5 @@
 # t/186_own_job.pl: a handler that claims jobs of its own queue does not get the
-# job that it is running.
+# job that it is running, and cannot replace it.
 
 use strict;
 use warnings;
@@ -52,5 +52,18 @@ is( $node->sql(
 	),
 	'0',
 	'none of the others ran twice');
+
+# ------------------------------------------------- replacing the running job
+
+$node->sql(
+	q{
+	CREATE FUNCTION again(j jobq.job) RETURNS bigint LANGUAGE plpgsql AS $$BEGIN
+		RETURN jobq.enqueue(j.queue, '"second"', unique_key => j.unique_key,
+			on_conflict => 'replace', delay => '1 ms'); END$$;
+	SELECT jobq.create_queue('page', 'again(jobq.job)')});
+my $page = $node->sql(q{SELECT jobq.enqueue('page', '"first"', unique_key => 'k')});
+poll_ok($node, "SELECT state = 'completed' FROM jobq.jobs WHERE id = $page", 'the job has run');
+is($node->sql("SELECT payload, result = to_jsonb(id) FROM jobq.jobs WHERE id = $page"),
+	'"first"|t', 'on_conflict => replace leaves the job alone that its own handler runs');
 
 done_testing();

@@ -15,6 +15,7 @@
 
 #include "base/extension.h"
 #include "base/sequence.h"
+#include "job/current_job.h"
 #include "job/history.h"
 #include "job/transition.h"
 #include "queue/payload.h"
@@ -127,7 +128,7 @@ replace_job(JobqTable *jobs, JobqJob *job, const JobqEnqueueOptions *options,
 	Datum		values[Natts_job];
 	bool		nulls[Natts_job];
 
-	if (job->state != JOBQ_STATE_PENDING)
+	if (job->state != JOBQ_STATE_PENDING || job->id == jobq_current_job_id())
 		return;
 	form_job(options, job->id, payload, values, nulls);
 	values[Anum_job_attempt - 1] = Int32GetDatum(job->attempt);

@@ -274,7 +274,7 @@ CREATE TABLE jobq_store.schedule (
 COMMENT ON TABLE jobq_store.schedule IS
   'cron schedules; next_run is ''infinity'' if there is none, history counts the places taken in schedule_run';
 
-CREATE INDEX schedule_owner ON jobq_store.schedule (owner);
+CREATE INDEX schedule_owner ON jobq_store.schedule (owner, next_run);
 CREATE INDEX schedule_queue ON jobq_store.schedule (queue);
 CREATE INDEX schedule_next_run ON jobq_store.schedule (next_run)
   WHERE next_run < 'infinity';

@@ -86,6 +86,7 @@ static const char *const relation_names[JOBQ_NUM_RELATIONS] = {
 	[JOBQ_IDX_HISTORY_KEY_7] = "history_7_queue_unique_key_idx",
 	[JOBQ_IDX_SCHEDULE] = "schedule_pkey",
 	[JOBQ_IDX_SCHEDULE_NAME] = "schedule_name_key",
+	[JOBQ_IDX_SCHEDULE_OWNER] = "schedule_owner",
 	[JOBQ_IDX_SCHEDULE_NEXT_RUN] = "schedule_next_run",
 	[JOBQ_IDX_SCHEDULE_RUN] = "schedule_run_pkey",
 	[JOBQ_SEQ_QUEUE_ID] = "queue_id_seq",

@@ -11,7 +11,8 @@
  * an expires_at reports it after its commit (expires_low), and the next scan
  * begins there if that is lower.
  *
- * Locked jobs are looked at again after growing delays.  The whole index is
+ * Locked jobs are looked at again after growing delays, those of each owner by
+ * themselves.  The whole index is
  * also scanned now and then, since some changes are not reported: start()
  * takes over a queue, or rows are restored from a dump.
  *
@@ -25,6 +26,7 @@
 #include "dispatch/expire.h"
 
 #include "base/extension.h"
+#include "base/index_place.h"
 #include "base/row_holder.h"
 #include "base/subtransaction.h"
 #include "compat.h"
@@ -64,21 +66,27 @@
 /* The same for scans that begin at the first locked job. */
 #define BUSY_SHARE 10
 
-/* A position in the index, in its order. */
-typedef struct Place
+/*
+ * Locked jobs of an owner.  They are not touched again before the time of the
+ * next look at them, so that those of one owner are not looked at more often
+ * because of another one.
+ */
+typedef struct Busy
 {
-	TimestampTz expires_at;
-	ItemPointerData tid;
-} Place;
+	TimestampTz first;			/* expires_at of the earliest, JOBQ_NEVER:
+								 * there is none, */
+	TimestampTz last;			/* and of the latest */
+	TimestampTz known;			/* the same, at the end of the last look */
+	TimestampTz retry_at;		/* when to look again at those */
+} Busy;
 
 /* What is known of the index, between looks. */
 typedef struct Progress
 {
-	Place		done;			/* everything up to here has been looked at */
+	JobqIndexPlace done;		/* everything up to here has been looked at */
 	TimestampTz low;			/* lowest expires_at written since this look
 								 * began */
-	TimestampTz busy;			/* expires_at of the earliest locked job */
-	TimestampTz busy_at;		/* when to look again at those */
+	Busy		busy[JOBQ_LATE_OWNERS];
 	TimestampTz began;			/* start of the current look, or DT_NOBEGIN if
 								 * there is none */
 	bool		full;			/* the look covers the whole index */
@@ -107,10 +115,14 @@ typedef struct Expiring
 	const JobqQueue *queue;
 } Expiring;
 
-#define BEFORE_ALL {.expires_at = DT_NOBEGIN}
+/* The first look goes through the whole index, and initializes the rest. */
+#define BEFORE_ALL {.at = DT_NOBEGIN}
+#define NOT_BUSY \
+	{.first = JOBQ_NEVER,.last = DT_NOBEGIN,.known = DT_NOBEGIN,\
+	 .retry_at = JOBQ_NEVER}
 
 static Progress progress = {
-	.done = BEFORE_ALL,.low = JOBQ_NEVER,.busy = JOBQ_NEVER,
+	.done = BEFORE_ALL,.low = JOBQ_NEVER,
 	.began = DT_NOBEGIN,.full_at = DT_NOBEGIN,.full_after = DT_NOBEGIN
 };
 static Progress claimed;
@@ -174,18 +186,36 @@ next_expiry(const Look *look)
 	return next;
 }
 
+/* A job of an owner is to be looked at again, at a time. */
+static void
+look_again(Look *look, Oid owner, TimestampTz expires_at, TimestampTz at)
+{
+	Busy	   *busy = &look->progress.busy[jobq_late_owner(owner)];
+
+	busy->first = Min(busy->first, expires_at);
+	busy->last = Max(busy->last, expires_at);
+	busy->retry_at = Min(busy->retry_at, at);
+}
+
 /* Notes that another transaction has locked the job or has just changed it. */
 static void
-put_off(Look *look, const JobqJob *job, TupleTableSlot *slot)
+put_off(Look *look, const JobqJob *job, Oid owner, TupleTableSlot *slot)
 {
-	Progress   *mine = &look->progress;
-	TimestampTz until = jobq_late_retry(job->expires_at, look->now);
+	TimestampTz until = jobq_late_retry(owner, job->expires_at, look->now);
 
-	if (mine->busy == JOBQ_NEVER || until < mine->busy_at)
-		mine->busy_at = until;
-	mine->busy = Min(mine->busy, job->expires_at);
+	look_again(look, owner, job->expires_at, until);
 	jobq_late_note_job(job->expires_at, until, jobq_row_holder(slot), job->id,
 					   job->queue);
+}
+
+/* Whether an owner's jobs of that time are not to be looked at again yet. */
+static bool
+is_put_off(const Look *look, Oid owner, TimestampTz expires_at)
+{
+	const Busy *busy = &look->progress.busy[jobq_late_owner(owner)];
+
+	return busy->retry_at > look->now && busy->first <= expires_at &&
+		expires_at <= busy->known;
 }
 
 /* For jobq_subtransaction(). */
@@ -203,7 +233,6 @@ expire_alone(void *arg)
 static void
 expire_locked(Look *look, JobqJob *job, const JobqQueue *queue)
 {
-	Progress   *mine = &look->progress;
 	TimestampTz expires_at = job->expires_at;
 	Expiring	expiring = {job, queue};
 
@@ -215,9 +244,7 @@ expire_locked(Look *look, JobqJob *job, const JobqQueue *queue)
 	if (jobq_subtransaction_for_job(expire_alone, &expiring, "expire", job->id))
 		return;
 	any_failed = true;
-	if (mine->busy == JOBQ_NEVER)
-		mine->busy_at = look->now + FULL_INTERVAL;
-	mine->busy = Min(mine->busy, expires_at);
+	look_again(look, queue->owner, expires_at, look->now + FULL_INTERVAL);
 }
 
 /*
@@ -233,7 +260,7 @@ expire_one(Look *look)
 	jobq_job_read(&job, look->seen);
 	queue = jobq_queue_by_id(job.queue);
 	if (job.state != JOBQ_STATE_PENDING || job.attempt > 0 || queue == NULL ||
-		!queue->at_home)
+		!queue->at_home || is_put_off(look, queue->owner, job.expires_at))
 		return false;
 	switch (jobq_job_lock_row(look->jobs, look->seen, look->snapshot,
 							  look->locked, &job))
@@ -244,7 +271,7 @@ expire_one(Look *look)
 			break;
 		case JOBQ_BUSY:
 		case JOBQ_MISSING:
-			put_off(look, &job, look->locked);
+			put_off(look, &job, queue->owner, look->locked);
 			break;
 		case JOBQ_UNWANTED:
 			break;
@@ -252,24 +279,32 @@ expire_one(Look *look)
 	return true;
 }
 
-static int
-compare_places(const Place *a, const Place *b)
-{
-	if (a->expires_at != b->expires_at)
-		return a->expires_at < b->expires_at ? -1 : 1;
-	return ItemPointerCompare((ItemPointer) &a->tid, (ItemPointer) &b->tid);
-}
-
 /* Makes the next look begin no later than the given time. */
 static void
 go_back(Progress *mine, TimestampTz expires_at)
 {
-	Place		place = {.expires_at = expires_at};
+	JobqIndexPlace place;
 
-	/* no entry has this place, and all of that time come after it */
-	ItemPointerSet(&place.tid, 0, 0);
-	if (compare_places(&place, &mine->done) < 0)
+	jobq_index_place_before(&place, expires_at);
+	if (jobq_index_place_compare(&place, &mine->done) < 0)
 		mine->done = place;
+}
+
+/* Goes back to locked jobs whose time has come; JOBQ_NEVER: to all of them. */
+static void
+go_back_to_busy(Progress *mine, TimestampTz now)
+{
+	static const Busy not_busy = NOT_BUSY;
+
+	for (int i = 0; i < JOBQ_LATE_OWNERS; i++)
+	{
+		Busy	   *busy = &mine->busy[i];
+
+		if (busy->retry_at > now)
+			continue;
+		go_back(mine, busy->first);
+		*busy = not_busy;
+	}
 }
 
 /* Discards what was learned before the clock was set back. */
@@ -282,7 +317,7 @@ follow_clock(TimestampTz now)
 	{
 		progress.began = DT_NOBEGIN;
 		progress.low = DT_NOBEGIN;
-		progress.busy = JOBQ_NEVER;
+		go_back_to_busy(&progress, JOBQ_NEVER);
 		progress.full_at = DT_NOBEGIN;
 		progress.full_after = DT_NOBEGIN;
 	}
@@ -311,16 +346,12 @@ begin_look(Progress *mine, TimestampTz now)
 	mine->began = now;
 	go_back(mine, mine->low);
 	mine->low = JOBQ_NEVER;
-	if (mine->busy != JOBQ_NEVER && mine->busy_at <= now)
-	{
-		go_back(mine, mine->busy);
-		mine->busy = JOBQ_NEVER;
-	}
+	go_back_to_busy(mine, now);
 	if (mine->full_after <= now &&
 		(mine->full_at <= now || mine->changes != changes))
 	{
 		go_back(mine, DT_NOBEGIN);
-		mine->busy = JOBQ_NEVER;
+		go_back_to_busy(mine, JOBQ_NEVER);
 		mine->changes = changes;
 		mine->full = true;
 	}
@@ -332,15 +363,21 @@ end_look(Progress *mine, TimestampTz now)
 {
 	int64		cost = jobq_now() - mine->began;
 
-	mine->done.expires_at = now;
+	mine->done.at = now;
 	ItemPointerSet(&mine->done.tid, InvalidBlockNumber, PG_UINT16_MAX);
 	if (mine->full)
 	{
 		mine->full_at = now + FULL_INTERVAL;
 		mine->full_after = now + cost * FULL_SHARE;
 	}
-	if (mine->busy != JOBQ_NEVER)
-		mine->busy_at = Max(mine->busy_at, now + cost * BUSY_SHARE);
+	for (int i = 0; i < JOBQ_LATE_OWNERS; i++)
+	{
+		Busy	   *busy = &mine->busy[i];
+
+		busy->known = busy->last;
+		if (busy->first != JOBQ_NEVER)
+			busy->retry_at = Max(busy->retry_at, now + cost * BUSY_SHARE);
+	}
 	mine->full = false;
 	mine->began = DT_NOBEGIN;
 }
@@ -354,8 +391,8 @@ next_look(const Look *look)
 
 	if (mine->low != JOBQ_NEVER)
 		next = look->now;
-	if (mine->busy != JOBQ_NEVER)
-		next = Min(next, mine->busy_at);
+	for (int i = 0; i < JOBQ_LATE_OWNERS; i++)
+		next = Min(next, mine->busy[i].retry_at);
 	if (mine->changes != pg_atomic_read_u64(&jobq_database()->nchanges))
 		next = Min(next, Max(mine->full_after, look->now));
 	return next;
@@ -368,24 +405,20 @@ next_look(const Look *look)
 static bool
 look_at_index(Look *look, int limit)
 {
-	Place	   *done = &look->progress.done;
-	IndexScanDesc scan = begin_scan(look, done->expires_at, false);
+	JobqIndexPlace *done = &look->progress.done;
+	IndexScanDesc scan = begin_scan(look, done->at, false);
 	bool		finished = true;
-	ItemPointer tid;
 
 	limit *= PASSED_PER_JOB;
-	while ((tid = index_getnext_tid(scan, ForwardScanDirection)) != NULL)
+	while (index_getnext_tid(scan, ForwardScanDirection) != NULL)
 	{
-		Place		place = {.tid = *tid};
-		bool		isnull;
+		JobqIndexPlace place;
 
 		CHECK_FOR_INTERRUPTS();
-		place.expires_at =
-			DatumGetTimestampTz(index_getattr(scan->xs_itup, 1,
-											  scan->xs_itupdesc, &isnull));
-		if (place.expires_at > look->now)
+		jobq_index_place_read(&place, scan, 1);
+		if (place.at > look->now)
 			break;
-		if (compare_places(&place, done) <= 0)
+		if (jobq_index_place_compare(&place, done) <= 0)
 			continue;
 		if (limit <= 0 || look->bytes >= MAX_BYTES)
 		{

@@ -149,7 +149,9 @@ put_off(JobqLeaseSearch *search, const JobqJob *job, const JobqExpiredLease *exp
 {
 	TimestampTz due = job->lease_until == JOBQ_NEVER ?
 	job->started_at : job->lease_until;
-	TimestampTz until = jobq_late_retry(due, search->now);
+	const JobqQueue *queue = jobq_queue_by_id(job->queue);
+	TimestampTz until = jobq_late_retry(queue != NULL ? queue->owner :
+										InvalidOid, due, search->now);
 
 	jobq_lease_put_off(expired->job_id, expired->lease, until);
 	search->next = Min(search->next, until);

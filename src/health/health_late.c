@@ -62,6 +62,14 @@ static const char age_query[] =
 "SELECT FROM pg_catalog.pg_stat_activity AS a"
 " WHERE a.pid = $1 AND a.xact_start < $2";
 
+/*
+ * $1 is a PID, $2 the time at which a transaction of it was in the way.  When
+ * that began is not known if track_activities is off.
+ */
+static const char since_query[] =
+"SELECT FROM pg_catalog.pg_stat_activity AS a"
+" WHERE a.pid = $1 AND (a.xact_start <= $2 OR a.state = 'disabled')";
+
 /* $1 is the coordinator's PID, $2 the time before which a task is a long one. */
 static const char task_query[] =
 "SELECT a.query, a.state_change,"
@@ -124,6 +132,22 @@ describe_skipped(const JobqHealth *health, const JobqTaskReport *report)
 					report->job_id, queue->name);
 }
 
+/* Whether what a task has skipped may still be in somebody's hands. */
+static bool
+is_in_the_way(const JobqTaskReport *report)
+{
+	Oid			types[] = {INT4OID, TIMESTAMPTZOID};
+	Datum		values[] = {Int32GetDatum(report->pid),
+	TimestampTzGetDatum(report->seen_at)};
+
+	if (report->pid == JOBQ_TASK_FAILS || report->pid == 0)
+		return true;
+	if (report->pid == JOBQ_HOLDER_PREPARED)
+		return jobq_statement_query(prepared_query, 0, NULL, NULL) > 0;
+	return jobq_statement_query(since_query, lengthof(values), types,
+								values) > 0;
+}
+
 /* Reports a task of which the coordinator has skipped something. */
 static void
 report_task(JobqHealth *health, const char *name,
@@ -133,7 +157,8 @@ report_task(JobqHealth *health, const char *name,
 	const char *message;
 
 	if (report->since > health->now - JOBQ_HEALTH_LATE_AFTER ||
-		report->until < health->now - JOBQ_HEALTH_LATE_AFTER)
+		report->until < health->now - JOBQ_HEALTH_LATE_AFTER ||
+		!is_in_the_way(report))
 		return;
 	if (report->pid == JOBQ_TASK_FAILS)
 		message = "the task is failing and is retried";
@@ -260,16 +285,44 @@ jobq_health_check_executors(JobqHealth *health)
 	pfree(slots);
 }
 
+/*
+ * Reports a role that has more schedules due than the coordinator can fire, to
+ * readers who may see its sessions with its name.
+ */
+static void
+report_behind(JobqHealth *health, Oid role, TimestampTz since)
+{
+	char	   *name = NULL;
+
+	if (!OidIsValid(role) || since > health->now - JOBQ_HEALTH_LATE_AFTER)
+		return;
+	if (health->sees_sessions || has_privs_of_role(health->reader, role))
+		name = GetUserNameFromId(role, true);
+	jobq_health_add(health,
+					.severity = JOBQ_WARNING,
+					.topic = TOPIC,
+					.object = jobq_late_task_name(JOBQ_TASK_SCHEDULES),
+					.message = psprintf("%s has more schedules due than can be fired in time",
+										name == NULL ? "a role" :
+										psprintf("role \"%s\"", name)),
+					.hint = "Let these schedules run less often, or give their jobs shorter payloads. Those of other roles have their turns in between.",
+					.since = since);
+}
+
 /* Whether a task of the coordinator is late. */
 void
 jobq_health_check_late(JobqHealth *health)
 {
 	JobqDatabase *database = jobq_database();
 	JobqTaskReport reports[JOBQ_NUM_TASKS];
+	Oid			behind_role;
+	TimestampTz behind_since;
 	int			pid;
 
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_SHARED);
 	memcpy(reports, database->tasks, sizeof(reports));
+	behind_role = database->behind_role;
+	behind_since = database->behind_since;
 	pid = database->coordinator_pid;
 	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
 	if (pid == 0)
@@ -278,6 +331,7 @@ jobq_health_check_late(JobqHealth *health)
 	SPI_connect();
 	for (int i = 0; i < JOBQ_NUM_TASKS; i++)
 		report_task(health, jobq_late_task_name((JobqTask) i), &reports[i]);
+	report_behind(health, behind_role, behind_since);
 	report_long_task(health, pid);
 	SPI_finish();
 }

@@ -108,7 +108,7 @@ leave_row(Visit *visit, TupleTableSlot *row)
 	if (sweep->left_since == JOBQ_NEVER)
 		sweep->left_since = visit->now;
 	jobq_late_note(sweep->left_since,
-				   jobq_late_retry(sweep->left_since, visit->now),
+				   jobq_late_retry(InvalidOid, sweep->left_since, visit->now),
 				   jobq_row_holder(visit->locked));
 }
 
@@ -208,7 +208,7 @@ sweep_blocks(JobqSegmentRing *ring, int segment, int current, TimestampTz now,
 
 	/* the rest of it when those rows are free, or perhaps can be moved */
 	next = sweep->failed ? now + RETRY_AFTER :
-		jobq_late_retry(sweep->left_since, now);
+		jobq_late_retry(InvalidOid, sweep->left_since, now);
 	sweep->next_block = sweep->left_block;
 	sweep->left_block = InvalidBlockNumber;
 	sweep->failed = false;

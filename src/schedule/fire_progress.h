@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * fire_progress.h
- *	  How far the schedules that were due have been fired.
+ *	  Which due schedules the coordinator knows of.
  *
  * IDENTIFICATION
  *	  src/schedule/fire_progress.h
@@ -13,15 +13,22 @@
 
 #include "datatype/timestamp.h"
 
-/*
- * Before the snapshot is taken by which schedules are looked for: from which
- * next_run on.
- */
-extern TimestampTz jobq_fire_progress_begin(TimestampTz now);
+/* Where a batch begins. */
+typedef struct JobqFireStart
+{
+	TimestampTz first;			/* it knows of all that are due before */
+	bool		forget;			/* of none: the last batch was rolled back */
+} JobqFireStart;
 
 /*
- * All that was due before `until` is done if the transaction commits; waiting:
- * but for some that wait for the end of their previous job.
+ * Begins a batch: decides where to begin, before the snapshot is taken, and has
+ * transactions that end jobs report that from now on.
+ */
+extern void jobq_fire_progress_begin(TimestampTz now, JobqFireStart *start);
+
+/*
+ * Ends it: if the transaction commits, all that is due before the given time is
+ * known, and none of these is waiting for a job unless `waiting`.
  */
 extern void jobq_fire_progress_end(TimestampTz until, bool waiting);
 

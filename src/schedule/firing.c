@@ -69,19 +69,20 @@ typedef enum Decision
 	DECISION_PUT_OFF			/* it would have to wait for a lock */
 } Decision;
 
-/* Notes that a schedule still has a due run after the batch. */
+/* Notes that the schedule still has a due run, for its next turn. */
 void
 jobq_firing_leave(JobqFireBatch *batch, TimestampTz next_run)
 {
-	batch->left = Min(batch->left, next_run);
+	batch->turn->left = next_run;
+	batch->turn->retry_at = DT_NOBEGIN;
 }
 
 /* Leaves the schedule unchanged, to be looked at again after the delay. */
 void
 jobq_firing_try_later(JobqFireBatch *batch, TimestampTz next_run, int64 delay)
 {
-	jobq_firing_leave(batch, next_run);
-	batch->retry_at = Min(batch->retry_at, batch->now + delay);
+	batch->turn->left = next_run;
+	batch->turn->retry_at = batch->turns.now + delay;
 }
 
 /*
@@ -91,9 +92,11 @@ jobq_firing_try_later(JobqFireBatch *batch, TimestampTz next_run, int64 delay)
 void
 jobq_firing_put_off(JobqFireBatch *batch, TimestampTz next_run, int pid)
 {
-	TimestampTz until = jobq_late_retry(next_run, batch->now);
+	TimestampTz now = batch->turns.now;
+	TimestampTz until = jobq_late_retry(batch->turn->owner->owner, next_run,
+										now);
 
-	jobq_firing_try_later(batch, next_run, until - batch->now);
+	jobq_firing_try_later(batch, next_run, until - now);
 	jobq_late_note(next_run, until, pid);
 }
 
@@ -102,7 +105,7 @@ void
 jobq_firing_wait_for_job(JobqFireBatch *batch, TimestampTz next_run)
 {
 	jobq_firing_try_later(batch, next_run, WAIT_DELAY);
-	batch->waiting = true;
+	batch->turn->waits = true;
 }
 
 TimestampTz
@@ -231,7 +234,7 @@ lateness_allowed(const JobqFiring *firing)
 static TimestampTz
 first_slot(const JobqFiring *firing, TimestampTz latest)
 {
-	TimestampTz now = firing->batch->now;
+	TimestampTz now = firing->batch->turns.now;
 	TimestampTz oldest = now - lateness_allowed(firing);
 	TimestampTz next_run = jobq_firing_next_run(firing);
 
@@ -256,7 +259,7 @@ note_missed(JobqFiring *firing, TimestampTz slot)
 	if (slot <= event.first)
 		return;
 	event.last = jobq_timetable_latest(&firing->timetable, event.first,
-									   Min(slot - 1, firing->batch->now));
+									   Min(slot - 1, firing->batch->turns.now));
 	event.runs = jobq_timetable_count(&firing->timetable, event.first,
 									  event.last);
 	count(firing, Anum_schedule_missed_runs, event.runs);
@@ -367,12 +370,12 @@ fire_slots(JobqFiring *firing)
 	int			nslots = 0;
 
 	latest = jobq_timetable_latest(&firing->timetable, jobq_firing_next_run(firing),
-								   batch->now);
+								   batch->turns.now);
 	slot = first = first_slot(firing, latest);
-	while (slot <= batch->now && nslots < CATCH_UP_BATCH && !waits &&
+	while (slot <= batch->turns.now && nslots < CATCH_UP_BATCH && !waits &&
 		   (nslots == 0 || !jobq_firing_has_had_its_share(batch, owner)))
 	{
-		bool		late = slot < batch->now - JOBQ_SCHEDULE_LATE_AFTER;
+		bool		late = slot < batch->turns.now - JOBQ_SCHEDULE_LATE_AFTER;
 		bool		caught_up = late || slot < latest;
 		Decision	decision = decide(firing, caught_up);
 
@@ -392,7 +395,7 @@ fire_slots(JobqFiring *firing)
 		else
 			slot = jobq_timetable_next(&firing->timetable,
 									   firing->missed == JOBQ_MISSED_ALL ?
-									   slot : batch->now);
+									   slot : batch->turns.now);
 	}
 
 	/* a schedule that waits for its turn costs no write */
@@ -403,11 +406,8 @@ fire_slots(JobqFiring *firing)
 	values[Anum_schedule_next_run - 1] = TimestampTzGetDatum(slot);
 	jobq_table_update(firing->schedules, firing->slot, values, firing->nulls);
 	batch->done += Max(nslots, 1);
-	if (slot <= batch->now && !waits)
-	{
+	if (slot <= batch->turns.now && !waits)
 		jobq_firing_leave(batch, slot);
-		batch->more = true;
-	}
 }
 
 void

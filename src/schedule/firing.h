@@ -12,6 +12,7 @@
 #define JOBQ_FIRING_H
 
 #include "queue/queue_row.h"
+#include "schedule/fire_turn.h"
 #include "schedule/schedule_history.h"
 #include "schedule/schedule_row.h"
 #include "schedule/timetable.h"
@@ -27,23 +28,16 @@ typedef struct JobqFireBatch
 {
 	MemoryContext context;		/* lives as long as the batch */
 	MemoryContext row_context;	/* reset after each schedule */
-	Snapshot	snapshot;
-	TimestampTz now;
-	TimestampTz first;			/* no schedule is due before that */
+	JobqFireTurns turns;		/* whose turn it is, and what came of it */
+	JobqFireTurn *turn;			/* now */
 	int			limit;
 	bool		one_by_one;		/* a subtransaction for each schedule */
 
 	/* results */
 	List	   *disabled;		/* of JobqDisabledSchedule */
-	int			done;			/* what counts towards the limit, excluding
-								 * skipped schedules, so that they leave room
-								 * for others */
+	int			done;			/* what counts towards the limit: jobs */
 	int64		bytes;			/* long ones that were copied, */
 	List	   *owners;			/* of whom: of OwnerBytes */
-	bool		more;
-	TimestampTz retry_at;		/* when skipped ones are retried */
-	TimestampTz left;			/* earliest next_run of skipped ones */
-	bool		waiting;		/* some wait for their previous job's end */
 } JobqFireBatch;
 
 /* A schedule that was disabled, to be reported after the batch. */
@@ -86,9 +80,10 @@ extern JobqScheduleOverlap jobq_firing_overlap(Datum value);
 extern void jobq_firing_disable(JobqFiring *firing, const char *problem);
 
 /*
- * A schedule that is due from next_run on is left out of the batch: for now,
- * until after a delay (microseconds), since the process `pid` (0: not known)
- * is in the way, or until its previous job has ended.
+ * The schedule that has its turn stays due from next_run on: it has its next
+ * turn soon, or after a delay (microseconds), since the process `pid` (0: not
+ * known) is in the way, or when its previous job has
+ * ended.
  */
 extern void jobq_firing_leave(JobqFireBatch *batch, TimestampTz next_run);
 extern void jobq_firing_try_later(JobqFireBatch *batch, TimestampTz next_run,

@@ -16,6 +16,8 @@
  * repeated with a subtransaction for each schedule, which finds the failing
  * one and does not stop the others.
  *
+ * No owner holds up another one: they take turns (fire_turn.c).
+ *
  * Firing never waits: a schedule whose row or queue is locked by another
  * transaction, or whose run would have to wait for one, is retried a little
  * later.  No function of users is called: payloads are checked when a schedule
@@ -31,49 +33,29 @@
 #include "schedule/schedule_fire.h"
 
 #include "base/extension.h"
-#include "base/home.h"
 #include "base/row_holder.h"
-#include "base/scan.h"
 #include "base/subtransaction.h"
 #include "base/table_find.h"
-#include "compat.h"
+#include "schedule/fire_owner.h"
 #include "schedule/fire_progress.h"
+#include "schedule/fire_turn.h"
 #include "schedule/firing.h"
 #include "schedule/schedule_enqueue.h"
 #include "schedule/schedule_history.h"
 #include "schedule/schedule_row.h"
 #include "shared/clock.h"
 
-#include "access/detoast.h"
-#include "access/genam.h"
-#include "access/relscan.h"
-#include "access/xact.h"
+#include "access/tableam.h"
 #include "commands/dbcommands.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 /* Delay before looking again at a schedule that has failed. */
 #define FAILED_DELAY (10 * USECS_PER_SEC)
-
-/*
- * Whether a schedule belongs to this database, not to one of which it is a
- * copy.
- */
-static bool
-is_at_home(TupleTableSlot *slot)
-{
-	bool		isnull;
-
-	return DatumGetInt64(slot_getattr(slot, Anum_schedule_system_identifier,
-									  &isnull)) == jobq_home_identifier() &&
-		DatumGetObjectId(slot_getattr(slot, Anum_schedule_database,
-									  &isnull)) == MyDatabaseId;
-}
 
 /*
  * The same with tables of its own, since tables used in an aborted
@@ -139,24 +121,35 @@ has_to_wait(JobqTable *jobs, TupleTableSlot *due)
 		jobq_schedule_job_is_live(jobs, DatumGetInt64(last_job), NULL);
 }
 
-/* Fires a schedule that is due, if it can be locked. */
+/*
+ * Fires the schedule that has its turn, if it is there, can be locked and need
+ * not wait.
+ */
 static void
-fire_schedule(JobqFiring *firing, TupleTableSlot *due, TimestampTz next_run)
+fire_schedule(JobqFiring *firing, TupleTableSlot *due)
 {
 	JobqFireBatch *batch = firing->batch;
+	JobqFireTurn *turn = batch->turn;
+	Snapshot	snapshot = batch->turns.snapshot;
 	ErrorData  *error;
 
+	turn->reached = true;
+	turn->left = JOBQ_NEVER;
+	if (!table_tuple_fetch_row_version(firing->schedules->rel, &turn->tid,
+									   snapshot, due))
+		return;
 	if (has_to_wait(firing->jobs, due))
 	{
-		jobq_firing_wait_for_job(batch, next_run);
+		jobq_firing_wait_for_job(batch, turn->next_run);
 		return;
 	}
 
 	/* a schedule that is being changed, or just was, may still be due */
-	if (jobq_table_lock(firing->schedules, &due->tts_tid, batch->snapshot,
+	if (jobq_table_lock(firing->schedules, &turn->tid, snapshot,
 						firing->slot) != JOBQ_FOUND)
 	{
-		jobq_firing_put_off(batch, next_run, jobq_row_holder(firing->slot));
+		jobq_firing_put_off(batch, turn->next_run,
+							jobq_row_holder(firing->slot));
 		return;
 	}
 	if (!batch->one_by_one)
@@ -166,7 +159,7 @@ fire_schedule(JobqFiring *firing, TupleTableSlot *due, TimestampTz next_run)
 }
 
 /*
- * Fires the schedules that are due, up to the limit.  For
+ * Fires the schedules that have their turn, up to the limit.  For
  * jobq_subtransaction().
  */
 static void
@@ -174,12 +167,8 @@ fire_batch(void *arg)
 {
 	JobqFireBatch *batch = arg;
 	JobqFiring *firing = palloc0(sizeof(JobqFiring));
-	Relation	index =
-	index_open(jobq_relation_oid(JOBQ_IDX_SCHEDULE_NEXT_RUN), AccessShareLock);
 	MemoryContext oldcontext = CurrentMemoryContext;
 	TupleTableSlot *due;
-	IndexScanDesc scan;
-	ScanKeyData keys[2];
 
 	firing->batch = batch;
 	firing->schedules = jobq_table_open(JOBQ_REL_SCHEDULE);
@@ -187,80 +176,22 @@ fire_batch(void *arg)
 	jobq_schedule_history_open(&firing->history);
 	firing->slot = jobq_table_slot(firing->schedules);
 	due = jobq_table_slot(firing->schedules);
-	ScanKeyInit(&keys[0], 1, BTGreaterEqualStrategyNumber, F_TIMESTAMPTZ_GE,
-				TimestampTzGetDatum(batch->first));
-	ScanKeyInit(&keys[1], 1, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
-				TimestampTzGetDatum(batch->now));
-	scan = jobq_index_beginscan(firing->schedules->rel, index, batch->snapshot,
-								2);
-	index_rescan(scan, keys, 2, NULL, 0);
-	while (index_getnext_slot(scan, ForwardScanDirection, due))
+	for (int i = 0; i < batch->turns.nturns; i++)
 	{
-		TimestampTz next_run;
-		Oid			owner;
-		bool		isnull;
-		bool		full;
-
+		batch->turn = &batch->turns.turns[i];
 		CHECK_FOR_INTERRUPTS();
-		if (!is_at_home(due))
+		if (batch->done >= batch->limit || batch->bytes >= JOBQ_FIRE_MAX_BYTES)
+			break;
+		if (jobq_firing_has_had_its_share(batch, batch->turn->owner->owner))
 			continue;
-		next_run = DatumGetTimestampTz(slot_getattr(due,
-													Anum_schedule_next_run,
-													&isnull));
-		owner = DatumGetObjectId(slot_getattr(due, Anum_schedule_owner,
-											  &isnull));
-		full = batch->done >= batch->limit || batch->bytes >= JOBQ_FIRE_MAX_BYTES;
-		if (full || jobq_firing_has_had_its_share(batch, owner))
-		{
-			jobq_firing_leave(batch, next_run);
-			batch->more = true;
-			if (full)
-				break;
-			continue;
-		}
 		MemoryContextSwitchTo(batch->row_context);
-		fire_schedule(firing, due, next_run);
+		fire_schedule(firing, due);
 		MemoryContextSwitchTo(oldcontext);
 		MemoryContextReset(batch->row_context);
 	}
-	index_endscan(scan);
-	index_close(index, NoLock);
 	jobq_schedule_history_close(&firing->history);
 	jobq_table_close(firing->jobs);
 	jobq_table_close(firing->schedules);
-}
-
-/*
- * The earliest next_run at or after the given time; JOBQ_NEVER if there is
- * none.
- */
-static TimestampTz
-earliest_run(TimestampTz from)
-{
-	JobqTable  *schedules = jobq_table_open(JOBQ_REL_SCHEDULE);
-	TimestampTz result = JOBQ_NEVER;
-	JobqScan	scan;
-	ScanKeyData key;
-
-	CommandCounterIncrement();
-	ScanKeyInit(&key, 1, BTGreaterEqualStrategyNumber, F_TIMESTAMPTZ_GE,
-				TimestampTzGetDatum(from));
-	jobq_scan_begin(&scan, schedules,
-					jobq_relation_oid(JOBQ_IDX_SCHEDULE_NEXT_RUN), &key, 1);
-	while (jobq_scan_next(&scan))
-	{
-		bool		isnull;
-
-		if (!is_at_home(scan.slot))
-			continue;
-		result = DatumGetTimestampTz(slot_getattr(scan.slot,
-												  Anum_schedule_next_run,
-												  &isnull));
-		break;
-	}
-	jobq_scan_end(&scan);
-	jobq_table_close(schedules);
-	return result;
 }
 
 static void
@@ -288,58 +219,67 @@ reset_results(JobqFireBatch *batch)
 	batch->done = 0;
 	batch->bytes = 0;
 	batch->owners = NIL;
-	batch->more = false;
-	batch->retry_at = JOBQ_NEVER;
-	batch->left = JOBQ_NEVER;
-	batch->waiting = false;
+	jobq_fire_turns_reset(&batch->turns);
 	MemoryContextReset(batch->row_context);
 }
 
+/* Fires those that have their turn; without one, spares a transaction ID. */
+static void
+fire_turns(JobqFireBatch *batch)
+{
+	reset_results(batch);
+	if (batch->turns.nturns == 0)
+		return;
+	if (jobq_subtransaction(fire_batch, batch) != NULL)
+	{
+		batch->one_by_one = true;
+		reset_results(batch);
+		fire_batch(batch);
+	}
+	report_disabled(batch->disabled);
+}
+
 /*
- * Adds about `limit` jobs of due schedules.  Returns when to call it again;
- * sets *more if that should be at once.  Called by the coordinator in a
+ * Adds about `limit` jobs of due schedules.  A job has ended since the last
+ * call, for which schedules may wait, if `job_ended`.  Returns when to call it
+ * again; sets *more if that should be at once.  Called by the coordinator in a
  * transaction of its own.
  */
 TimestampTz
-jobq_schedule_fire_due(int limit, bool *more)
+jobq_schedule_fire_due(int limit, bool job_ended, bool *more)
 {
 	MemoryContext oldcontext = CurrentMemoryContext;
+	JobqFireBatch batch = {.limit = limit};
+	JobqFireTurns *turns = &batch.turns;
+	JobqFireStart start;
 	TimestampTz next;
-	JobqFireBatch batch;
 
-	*more = false;
-	memset(&batch, 0, sizeof(batch));
-	batch.now = jobq_now();
-	batch.limit = limit;
 	batch.context = AllocSetContextCreate(CurrentMemoryContext,
 										  "jobq schedules",
 										  ALLOCSET_DEFAULT_SIZES);
 	batch.row_context = AllocSetContextCreate(batch.context, "jobq schedule",
 											  ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(batch.context);
-	reset_results(&batch);
-	batch.first = jobq_fire_progress_begin(batch.now);
-	batch.snapshot = RegisterSnapshot(GetLatestSnapshot());
-	PushActiveSnapshot(batch.snapshot);
+	turns->now = jobq_now();
+	turns->limit = limit;
+	jobq_fire_progress_begin(turns->now, &start);
+	if (start.forget)
+		jobq_fire_owners_forget();
+	jobq_fire_owners_begin(turns->now, job_ended);
+	turns->snapshot = RegisterSnapshot(GetLatestSnapshot());
+	PushActiveSnapshot(turns->snapshot);
+	jobq_fire_turns_find(turns, start.first);
+	fire_turns(&batch);
+	jobq_fire_owners_settle(turns->turns, turns->nturns, turns->now);
+	jobq_fire_progress_end(turns->now, jobq_fire_owners_wait());
 
-	/* spare a transaction id when there is nothing to do */
-	next = earliest_run(batch.first);
-	if (next <= batch.now)
-	{
-		if (jobq_subtransaction(fire_batch, &batch) != NULL)
-		{
-			batch.one_by_one = true;
-			reset_results(&batch);
-			fire_batch(&batch);
-		}
-		report_disabled(batch.disabled);
-		next = Min(earliest_run(batch.now + 1), batch.retry_at);
-	}
-	jobq_fire_progress_end(Min(batch.left, batch.now), batch.waiting);
+	next = jobq_fire_owners_next();
+	*more = next <= turns->now;
+	if (!*more)
+		next = Min(next, jobq_fire_turns_ahead(turns->now));
 	PopActiveSnapshot();
-	UnregisterSnapshot(batch.snapshot);
+	UnregisterSnapshot(turns->snapshot);
 	MemoryContextSwitchTo(oldcontext);
 	MemoryContextDelete(batch.context);
-	*more = batch.more;
-	return *more ? batch.now : next;
+	return next;
 }

@@ -15,6 +15,7 @@
 #include "datatype/timestamp.h"
 
 /* Enqueues the runs of due schedules */
-extern TimestampTz jobq_schedule_fire_due(int limit, bool *more);
+extern TimestampTz jobq_schedule_fire_due(int limit, bool job_ended,
+										  bool *more);
 
 #endif							/* JOBQ_SCHEDULE_FIRE_H */

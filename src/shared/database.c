@@ -38,6 +38,8 @@ jobq_database_reset(JobqDatabase *database, Oid dboid)
 	database->unlisted_noted = JOBQ_NEVER;
 	for (int i = 0; i < JOBQ_NUM_TASKS; i++)
 		database->tasks[i].since = JOBQ_NEVER;
+	database->behind_role = InvalidOid;
+	database->behind_since = JOBQ_NEVER;
 	pg_atomic_write_u32(&database->wake, 0);
 	pg_atomic_write_u64(&database->next_due, (uint64) JOBQ_NEVER);
 	pg_atomic_write_u64(&database->schedules_low, (uint64) JOBQ_NEVER);

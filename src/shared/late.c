@@ -19,6 +19,8 @@
 #include "shared/clock.h"
 #include "shared/database.h"
 
+#include "common/hashfn.h"
+#include "utils/timestamp.h"
 
 /* How soon to look again at something locked, at first and later. */
 #define RETRY_MIN (100 * INT64CONST(1000))
@@ -29,7 +31,8 @@
 
 /*
  * To look at one thing again takes this much of the coordinator's time: if
- * many are locked their turns come later, but not later than RETRY_QUEUE.
+ * many of an owner's are locked their turns come later, but not later than
+ * RETRY_QUEUE.
  */
 #define RETRY_TURN (INT64CONST(1000))
 #define RETRY_QUEUE (30 * USECS_PER_SEC)
@@ -53,16 +56,41 @@ static const char *const names[JOBQ_NUM_TASKS] = {
 
 static JobqTaskReport noted = {.since = JOBQ_NEVER};
 
-TimestampTz
-jobq_late_retry(TimestampTz due, TimestampTz now)
+int
+jobq_late_owner(Oid owner)
 {
-	static TimestampTz last_turn = DT_NOBEGIN;
+	return murmurhash32(owner) % JOBQ_LATE_OWNERS;
+}
+
+/*
+ * The number of owners whose things have to wait for their turns: these owners
+ * have the time for one queue together.
+ */
+static int
+count_queues(const TimestampTz *last_turn, TimestampTz now)
+{
+	int			n = 0;
+
+	for (int i = 0; i < JOBQ_LATE_OWNERS; i++)
+	{
+		if (last_turn[i] > now + RETRY_MAX)
+			n++;
+	}
+	return n;
+}
+
+TimestampTz
+jobq_late_retry(Oid owner, TimestampTz due, TimestampTz now)
+{
+	static TimestampTz last_turn[JOBQ_LATE_OWNERS] = {0};
+	TimestampTz *last = &last_turn[jobq_late_owner(owner)];
 	int64		late = due < now && due > DT_NOBEGIN ? now - due : 0;
 
 	/* the clock may have been set back */
-	last_turn = Max(Min(last_turn, now + RETRY_QUEUE), now) + RETRY_TURN;
+	*last = Max(Min(*last, now + RETRY_QUEUE), now) +
+		RETRY_TURN * Max(count_queues(last_turn, now), 1);
 	return Max(now + Min(Max(late / RETRY_SHARE, RETRY_MIN), RETRY_MAX),
-			   last_turn);
+			   *last);
 }
 
 const char *
@@ -83,6 +111,7 @@ jobq_late_note(TimestampTz due, TimestampTz until, int pid)
 	jobq_late_note_job(due, until, pid, 0, 0);
 }
 
+/* A transaction that is not known may be gone before the next look. */
 void
 jobq_late_note_job(TimestampTz due, TimestampTz until, int pid, int64 job_id,
 				   int32 queue)
@@ -90,7 +119,8 @@ jobq_late_note_job(TimestampTz due, TimestampTz until, int pid, int64 job_id,
 	if (due >= noted.since)
 		return;
 	noted.since = due;
-	noted.until = until;
+	noted.until = pid != 0 ? until : Min(until, jobq_now() + RETRY_MAX);
+	noted.seen_at = GetCurrentTimestamp();
 	noted.pid = pid;
 	noted.job_id = job_id;
 	noted.queue = queue;

@@ -19,11 +19,18 @@
 
 #include "datatype/timestamp.h"
 
+/* Owners are told apart by a hash with this many values. */
+#define JOBQ_LATE_OWNERS 64
+
+/* The number, below that, which an owner has; InvalidOid: it is nobody's. */
+extern int	jobq_late_owner(Oid owner);
+
 /*
- * When to look again at something that was due at a time and is locked: within
- * a second, or later if there are thousands of such things.
+ * When to look again at something of an owner's that was due at a time and is
+ * locked: within a second, or later if the owner has thousands of such things.
  */
-extern TimestampTz jobq_late_retry(TimestampTz due, TimestampTz now);
+extern TimestampTz jobq_late_retry(Oid owner, TimestampTz due,
+								   TimestampTz now);
 
 /*
  * Something that was due at a time is put off until another.  `pid` is in the

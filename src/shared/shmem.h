@@ -138,6 +138,7 @@ typedef struct JobqTaskReport
 	TimestampTz since;			/* when the longest of it was due; JOBQ_NEVER:
 								 * nothing is put off */
 	TimestampTz until;			/* time of the next look */
+	TimestampTz seen_at;		/* when it was met last, by the real clock */
 	pid_t		pid;			/* the process in the way, 0: not known;
 								 * JOBQ_TASK_FAILS: an error;
 								 * JOBQ_HOLDER_PREPARED */
@@ -170,6 +171,9 @@ typedef struct JobqDatabase
 	TimestampTz frozen_at;		/* (D) at this time */
 	bool		leases_loaded;	/* (D) leases hold all running jobs */
 	JobqTaskReport tasks[JOBQ_NUM_TASKS];	/* (D) by number of the task */
+	Oid			behind_role;	/* (D) has more schedules due than can be
+								 * fired, */
+	TimestampTz behind_since;	/* (D) since this time; see fire_owner.c */
 	/* under JOBQ_LOCK_LEASES, see lease_registry.c */
 	bool		leases_overflow;	/* leases that end soon found no room */
 	TimestampTz unlisted_due;	/* the least end of those not listed */

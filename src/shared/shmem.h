@@ -96,9 +96,6 @@ typedef enum JobqCoordinatorState
 	JOBQ_COORDINATOR_ABSENT		/* looked: there is no extension */
 } JobqCoordinatorState;
 
-/* Ids of queues are positive. */
-#define JOBQ_NO_QUEUE 0
-
 /* A change of a queue; see queue_change.c. */
 typedef struct JobqQueueChange
 {

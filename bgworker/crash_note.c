@@ -7,7 +7,9 @@
  * server crashes, and a job that crashes the server would do so forever.  So
  * an executor notes what it is about to run in a file of its own, with one
  * write and no fsync, since data in the kernel survives a server crash.
- * (After a crash of the machine the attempt is not counted.)
+ * (After a crash of the machine the attempt is not counted.)  The file has its
+ * full size from the beginning, so that on most file systems a note needs no
+ * space when the disk is full.  Without a note no job is run.
  *
  * Jobs that share a transaction are written one after another: those before
  * the last one had finished, and are run again.  The first record of the next
@@ -71,7 +73,11 @@ typedef struct Record
 	pg_crc32c	crc;			/* of all before it */
 } Record;
 
+/* Of an executor's file. */
+#define FILE_SIZE (JOBQ_CRASH_NOTE_JOBS * sizeof(Record))
+
 static int	note_file = -1;
+static int	note_errno = 0;		/* why notes cannot be written; 0: they can */
 static uint64 note_file_number = 0;
 static Oid	note_database = InvalidOid;
 static TimeLineID note_timeline = 0;
@@ -107,74 +113,150 @@ jobq_crash_note_make_directory(void)
 				 errmsg("could not create directory \"%s\": %m", DIRECTORY)));
 }
 
-/*
- * Opens the file of a slot.  If that fails, jobs run anyway, but attempts that
- * crash the server are not counted.
- */
-void
-jobq_crash_note_open(Oid dboid, int slot)
+/* Writes to the executor's file; returns false and sets errno on failure. */
+static bool
+write_at(const void *data, size_t length, off_t offset)
 {
-	char	   *path = note_path;
+	errno = 0;
+	if (pg_pwrite(note_file, data, length, offset) == (ssize_t) length)
+		return true;
+	if (errno == 0)
+		errno = ENOSPC;
+	return false;
+}
+
+/* Gives the executor's file its full size; like write_at(). */
+static bool
+lengthen(void)
+{
+	static const char zeroes[FILE_SIZE];
 	struct stat status;
 
-	make_path(path, dboid, slot);
-	note_database = dboid;
-	note_timeline = GetWALInsertionTimeLine();
-	note_transaction = (uint64) GetCurrentTimestamp();
-	note_file = BasicOpenFile(path, O_CREAT | O_RDWR | PG_BINARY);
+	if (fstat(note_file, &status) != 0)
+		return false;
+	note_file_number = (uint64) status.st_ino;
+	return status.st_size >= FILE_SIZE ||
+		write_at(zeroes, FILE_SIZE - status.st_size, status.st_size);
+}
+
+static void
+close_file(void)
+{
+	int			save_errno = errno;
+
+	if (note_file >= 0)
+		close(note_file);
+	note_file = -1;
+	errno = save_errno;
+}
+
+/* Opens, or creates, the executor's file; like write_at(). */
+static bool
+open_file(void)
+{
+	note_file = BasicOpenFile(note_path, O_CREAT | O_RDWR | PG_BINARY);
 	if (note_file < 0 && errno == ENOENT)
 	{
 		jobq_crash_note_make_directory();
-		note_file = BasicOpenFile(path, O_CREAT | O_RDWR | PG_BINARY);
+		note_file = BasicOpenFile(note_path, O_CREAT | O_RDWR | PG_BINARY);
 	}
-	if (note_file < 0)
-		ereport(LOG,
-				(errcode_for_file_access(),
-				 errmsg("could not open file \"%s\": %m", path)));
-	else if (fstat(note_file, &status) == 0)
-		note_file_number = (uint64) status.st_ino;
+	if (note_file >= 0 && lengthen())
+		return true;
+	close_file();
+	return false;
 }
 
+/* Remembers, and logs, that notes cannot be written because of errno. */
 static void
-write_record(const Record *record, int index)
+fail(void)
 {
-	static bool complained = false;
-
-	if (note_file < 0)
-		return;
-	errno = 0;
-	if (pg_pwrite(note_file, record, sizeof(*record),
-				  index * sizeof(*record)) == sizeof(*record) || complained)
-		return;
-	if (errno == 0)
-		errno = ENOSPC;
-	complained = true;
+	note_errno = errno;
 	ereport(LOG,
 			(errcode_for_file_access(),
-			 errmsg("could not write a note of a running job: %m")));
+			 errmsg("could not write notes of running jobs to file \"%s\": %m",
+					note_path)));
 }
 
-static void
+/* For the executor in a slot. */
+void
+jobq_crash_note_open(Oid dboid, int slot)
+{
+	make_path(note_path, dboid, slot);
+	note_database = dboid;
+	note_timeline = GetWALInsertionTimeLine();
+	note_transaction = (uint64) GetCurrentTimestamp();
+	if (!open_file())
+		fail();
+}
+
+/* The last error in writing notes, an errno; 0 if they can be written. */
+int
+jobq_crash_note_error(void)
+{
+	return note_errno;
+}
+
+/*
+ * Between transactions, when notes could not be written: whether they can be
+ * written now.  Logs the error if not.
+ */
+bool
+jobq_crash_note_try(void)
+{
+	Record		none = {0};
+
+	if ((note_file < 0 && !open_file()) || !write_at(&none, sizeof(none), 0))
+	{
+		fail();
+		return false;
+	}
+	note_errno = 0;
+	note_is_standing = false;
+	return true;
+}
+
+/* Returns false, and logs the error, if the record is not written. */
+static bool
+write_record(const Record *record, int index)
+{
+	if (note_file < 0)
+		return false;
+	if (write_at(record, sizeof(*record), index * sizeof(*record)))
+		return true;
+	fail();
+	return false;
+}
+
+/* Returns false, and logs the error, if that fails. */
+static bool
 move_file(const char *from, const char *to)
 {
-	if (rename(from, to) != 0)
-		ereport(LOG,
-				(errcode_for_file_access(),
-				 errmsg("could not rename file \"%s\" to \"%s\": %m",
-						from, to)));
+	if (rename(from, to) == 0)
+		return true;
+	ereport(LOG,
+			(errcode_for_file_access(),
+			 errmsg("could not rename file \"%s\" to \"%s\": %m", from, to)));
+	return false;
 }
 
-static void
+/* The same; it need not be there. */
+static bool
 remove_file(const char *path)
 {
-	if (unlink(path) != 0 && errno != ENOENT)
-		ereport(LOG,
-				(errcode_for_file_access(),
-				 errmsg("could not remove file \"%s\": %m", path)));
+	if (unlink(path) == 0 || errno == ENOENT)
+		return true;
+	ereport(LOG,
+			(errcode_for_file_access(),
+			 errmsg("could not remove file \"%s\": %m", path)));
+	return false;
 }
 
-/* A job is about to be run, after `index` others in its transaction. */
-void
+/*
+ * A job is about to be run, after `index` others in its transaction.  Returns
+ * false if that could not be noted (jobq_crash_note_error()): then a crash would
+ * leave no trace of the attempt.
+ */
+bool
 jobq_crash_note_write(int index, int64 job_id, int32 attempt,
 					  TimestampTz started_at)
 {
@@ -194,9 +276,11 @@ jobq_crash_note_write(int index, int64 job_id, int32 attempt,
 	record->pid = MyProcPid;
 	record->ending = JOBQ_NOTE_CRASHED;
 	record->crc = checksum(record);
-	write_record(record, index);
+	if (!write_record(record, index))
+		return false;
 	last_index = index;
 	note_is_standing = true;
+	return true;
 }
 
 /*
@@ -214,10 +298,11 @@ jobq_crash_note_keep(JobqNoteEnding ending, int sqlerrcode)
 	last_record.ending = ending;
 	last_record.sqlerrcode = sqlerrcode;
 	last_record.crc = checksum(&last_record);
-	write_record(&last_record, last_index);
+	(void) write_record(&last_record, last_index);
 	jobq_attempt_note_path(path, note_database, last_record.job_id,
 						   last_record.attempt);
-	move_file(note_path, path);
+	(void) move_file(note_path, path);
+	close_file();
 	note_is_standing = false;
 }
 
@@ -230,7 +315,7 @@ jobq_crash_note_clear(void)
 	if (!note_is_standing)
 		return;
 	memset(&record, 0, sizeof(record));
-	write_record(&record, 0);
+	(void) write_record(&record, 0);
 	note_is_standing = false;
 }
 
@@ -286,11 +371,11 @@ next_file(DIR *directory, Oid *dboid, int *slot, char *path)
 		int			attempt;
 		char		rest;
 
-		if (sscanf(entry->d_name, "%u.job%llu.%d%c", &file_database, &job_id,
-				   &attempt, &rest) == 3)
+		if (sscanf(entry->d_name, "%u.job%llu.%d%c",
+				   &file_database, &job_id, &attempt, &rest) == 3)
 			*slot = JOBQ_NOTE_ASIDE;
-		else if (sscanf(entry->d_name, "%u.%d%c", &file_database, slot,
-						&rest) != 2)
+		else if (sscanf(entry->d_name, "%u.%d%c", &file_database,
+						slot, &rest) != 2)
 			continue;
 		*dboid = file_database;
 		snprintf(path, MAXPGPATH, DIRECTORY "/%s", entry->d_name);
@@ -307,7 +392,7 @@ add_notes(List *notes, const char *path, Oid dboid, int slot)
 	int			n = read_records(path, dboid, records, lengthof(records));
 
 	if (n == 0 && slot == JOBQ_NOTE_ASIDE)
-		remove_file(path);
+		(void) remove_file(path);
 	/* those before the last one were recorded when it was put aside */
 	for (int i = slot == JOBQ_NOTE_ASIDE ? Max(n - 1, 0) : 0; i < n; i++)
 	{
@@ -347,8 +432,11 @@ jobq_crash_notes_read(Oid dboid)
 	return notes;
 }
 
-/* The note of a slot is not counted yet, and must not be written over. */
-void
+/*
+ * The note of a slot is not counted yet, and must not be written over.  Returns
+ * false, and logs the error, if the file stays; the following do so, too.
+ */
+bool
 jobq_crash_note_put_aside(Oid dboid, int slot, int64 job_id, int32 attempt)
 {
 	char		from[MAXPGPATH];
@@ -356,26 +444,26 @@ jobq_crash_note_put_aside(Oid dboid, int slot, int64 job_id, int32 attempt)
 
 	make_path(from, dboid, slot);
 	jobq_attempt_note_path(to, dboid, job_id, attempt);
-	move_file(from, to);
+	return move_file(from, to);
 }
 
-void
+bool
 jobq_crash_note_remove(Oid dboid, int slot)
 {
 	char		path[MAXPGPATH];
 
 	make_path(path, dboid, slot);
-	remove_file(path);
+	return remove_file(path);
 }
 
 /* The same of a note that was put aside. */
-void
+bool
 jobq_crash_note_remove_attempt(Oid dboid, int64 job_id, int32 attempt)
 {
 	char		path[MAXPGPATH];
 
 	jobq_attempt_note_path(path, dboid, job_id, attempt);
-	remove_file(path);
+	return remove_file(path);
 }
 
 void
@@ -391,7 +479,7 @@ jobq_crash_notes_prune(List *databases)
 	while (next_file(directory, &dboid, &slot, path))
 	{
 		if (!list_member_oid(databases, dboid))
-			remove_file(path);
+			(void) remove_file(path);
 	}
 	FreeDir(directory);
 }

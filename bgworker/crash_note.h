@@ -47,17 +47,19 @@ extern void jobq_crash_note_make_directory(void);
 
 /* For the executor in a slot. */
 extern void jobq_crash_note_open(Oid dboid, int slot);
-extern void jobq_crash_note_write(int index, int64 job_id, int32 attempt,
+extern int	jobq_crash_note_error(void);
+extern bool jobq_crash_note_try(void);
+extern bool jobq_crash_note_write(int index, int64 job_id, int32 attempt,
 								  TimestampTz started_at);
 extern void jobq_crash_note_clear(void);
 extern void jobq_crash_note_keep(JobqNoteEnding ending, int sqlerrcode);
 
 /* For coordinators: a list of JobqCrashNote, in the current context. */
 extern List *jobq_crash_notes_read(Oid dboid);
-extern void jobq_crash_note_put_aside(Oid dboid, int slot, int64 job_id,
+extern bool jobq_crash_note_put_aside(Oid dboid, int slot, int64 job_id,
 									  int32 attempt);
-extern void jobq_crash_note_remove(Oid dboid, int slot);
-extern void jobq_crash_note_remove_attempt(Oid dboid, int64 job_id,
+extern bool jobq_crash_note_remove(Oid dboid, int slot);
+extern bool jobq_crash_note_remove_attempt(Oid dboid, int64 job_id,
 										   int32 attempt);
 
 /* For the launcher: removes files of databases that are not in the list. */

@@ -42,7 +42,7 @@
 #define RETRY_MAX (5 * USECS_PER_SEC)
 #define SHARE 20
 
-/* The same if to count an attempt has raised an error. */
+/* The same if to count an attempt has raised an error, or a file stays. */
 #define FAILED_DELAY (60 * USECS_PER_SEC)
 
 /* What to do after the transaction has committed. */
@@ -155,28 +155,38 @@ count(const JobqTermination *termination, int slot)
 	return counted;
 }
 
-/* Does what had to wait for the commit of the last transaction. */
-static void
+/* Sees to the note of an attempt; returns false if that has failed. */
+static bool
+settle_note(const Settled *entry)
+{
+	if (!entry->counted)
+		return entry->slot == JOBQ_NOTE_ASIDE ||
+			jobq_crash_note_put_aside(MyDatabaseId, entry->slot,
+									  entry->job_id, entry->attempt);
+	if (entry->slot != JOBQ_NOTE_ASIDE)
+		return jobq_crash_note_remove(MyDatabaseId, entry->slot);
+	return jobq_crash_note_remove_attempt(MyDatabaseId, entry->job_id,
+										  entry->attempt);
+}
+
+/*
+ * Does what had to wait for the commit of the last transaction.  Returns false
+ * if a file stays where it was: it will be found again.
+ */
+static bool
 settle(void)
 {
+	bool		result = true;
+
 	while (nsettled > 0)
 	{
 		const Settled *entry = &settled[--nsettled];
 
-		if (!entry->counted)
-		{
-			if (entry->slot != JOBQ_NOTE_ASIDE)
-				jobq_crash_note_put_aside(MyDatabaseId, entry->slot,
-										  entry->job_id, entry->attempt);
-			continue;
-		}
-		if (entry->slot != JOBQ_NOTE_ASIDE)
-			jobq_crash_note_remove(MyDatabaseId, entry->slot);
-		else
-			jobq_crash_note_remove_attempt(MyDatabaseId, entry->job_id,
-										   entry->attempt);
-		jobq_termination_forget(entry->job_id, entry->attempt);
+		result = settle_note(entry) && result;
+		if (entry->counted)
+			jobq_termination_forget(entry->job_id, entry->attempt);
 	}
+	return result;
 }
 
 /* Whether there is room for another action after the commit. */
@@ -311,19 +321,25 @@ jobq_attempt_count_run(bool *more)
 {
 	static int64 delay = 0;
 	TimestampTz start = jobq_now();
+	bool		files_stay = !settle();
 	bool		left;
 
-	settle();
 	any_failed = false;
 	left = count_notes(more);
 	left = count_terminations(more) || left;
-	if (nsettled > 0)
+	if (files_stay)
+	{
+		/* executors may have the files when this looks again */
+		nsettled = 0;
+		*more = false;
+	}
+	else if (nsettled > 0)
 		*more = true;
 	delay = left ? Min(Max(delay * 2, RETRY_FIRST), RETRY_MAX) : 0;
 	careful = any_failed;
-	if (!left)
+	if (!left && !files_stay)
 		return JOBQ_NEVER;
-	if (any_failed)
+	if (any_failed || files_stay)
 		return jobq_now() + FAILED_DELAY;
 	return jobq_now() + Max(delay, (jobq_now() - start) * SHARE);
 }

@@ -373,9 +373,23 @@ commit(Batch *batch)
 }
 
 /*
+ * Commits the transaction without the job that was found, whose code has not
+ * been run.  The job is no longer locked then, and is found again.
+ */
+static void
+leave_job(Batch *batch)
+{
+	if (jobq_slot_end_job(&worker_ref) == JOBQ_CANCELLED)
+		jobq_at_commit_wake(JOBQ_WAKE_CANCEL);
+	jobq_slot_forget_job(&worker_ref);
+	jobq_session_drop_cancel(true);
+	jobq_current_job_end();
+	commit(batch);
+}
+
+/*
  * Handles a job that cannot be run in a transaction.  If others have been run
- * in this one, it has to wait until they are committed; it is then no longer
- * locked, and is found again.
+ * in this one, it has to wait until they are committed.
  */
 static void
 run_elsewhere(Batch *batch, JobqRun *run, JobqFound *found)
@@ -384,12 +398,7 @@ run_elsewhere(Batch *batch, JobqRun *run, JobqFound *found)
 	jobq_crash_note_clear();
 	if (batch->njobs > 0)
 	{
-		if (jobq_slot_end_job(&worker_ref) == JOBQ_CANCELLED)
-			jobq_at_commit_wake(JOBQ_WAKE_CANCEL);
-		jobq_slot_forget_job(&worker_ref);
-		jobq_session_drop_cancel(true);
-		jobq_current_job_end();
-		commit(batch);
+		leave_job(batch);
 		return;
 	}
 	claim(run, batch, found);
@@ -431,8 +440,13 @@ run_found(Batch *batch, JobqRun *run, JobqFound *found)
 	pass_on(woken_for);
 	pass_on(jobq_find_owed(found->queue->id));
 	jobq_current_job_begin(&found->job, found->queue, run->context);
-	jobq_crash_note_write(batch->njobs, run->outcome.job_id,
-						  run->outcome.attempt, run->outcome.started_at);
+	if (!jobq_crash_note_write(batch->njobs, run->outcome.job_id,
+							   run->outcome.attempt, run->outcome.started_at))
+	{
+		jobq_unrecorded_note_file();
+		leave_job(batch);
+		return false;
+	}
 	jobq_share_note_start(&batch->sharing);
 	if (!jobq_execute_in_subtransaction(run))
 	{

@@ -13,6 +13,10 @@
  * The attempt of that first job counts like that of a terminated executor
  * (run.c).
  *
+ * The same is done if an executor cannot note what it is about to run: a crash
+ * of the server, likely when a disk is full, would leave no trace of the
+ * attempt.  That job is put off, too.
+ *
  * IDENTIFICATION
  *	  bgworker/executor/unrecorded.c
  *
@@ -22,6 +26,7 @@
 
 #include "bgworker/executor/unrecorded.h"
 
+#include "bgworker/crash_note.h"
 #include "bgworker/executor/session.h"
 #include "bgworker/worker.h"
 #include "job/attempt.h"
@@ -39,6 +44,19 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+/* Notes an error that keeps jobs from being started: code, or errno of a file. */
+static void
+note(int sqlerrcode, int file_errno)
+{
+	JobqDatabase *database = jobq_database();
+	uint64		none = 0;
+
+	pg_atomic_write_u32(&database->unrecorded_errno, (uint32) file_errno);
+	pg_atomic_write_u32(&database->unrecorded_code, (uint32) sqlerrcode);
+	(void) pg_atomic_compare_exchange_u64(&database->unrecorded_since, &none,
+										  (uint64) jobq_now());
+}
+
 /*
  * Notes that an outcome could not be recorded because of an error with this
  * code.
@@ -46,19 +64,22 @@
 void
 jobq_unrecorded_note(int sqlerrcode)
 {
-	JobqDatabase *database = jobq_database();
-	uint64		none = 0;
-
-	pg_atomic_write_u32(&database->unrecorded_code, (uint32) sqlerrcode);
-	(void) pg_atomic_compare_exchange_u64(&database->unrecorded_since, &none,
-										  (uint64) jobq_now());
+	note(sqlerrcode, 0);
 }
 
-/* Whether no job may be started. */
+/* Notes that this executor cannot note what it runs. */
+void
+jobq_unrecorded_note_file(void)
+{
+	note(0, jobq_crash_note_error());
+}
+
+/* Whether no job may be started, here or in the whole database. */
 bool
 jobq_unrecorded_is_noted(void)
 {
-	return pg_atomic_read_u64(&jobq_database()->unrecorded_since) != 0;
+	return jobq_crash_note_error() != 0 ||
+		pg_atomic_read_u64(&jobq_database()->unrecorded_since) != 0;
 }
 
 /*
@@ -112,8 +133,9 @@ try_rows(void)
 }
 
 /*
- * Whether outcomes can be recorded again.  If so, jobs may be started, and the
- * database's other executors are woken; otherwise, the error is logged.
+ * Whether notes can be written and outcomes recorded again.  If so, jobs may be
+ * started, and the database's other executors are woken; otherwise, the error
+ * is logged.
  */
 bool
 jobq_unrecorded_try(void)
@@ -122,6 +144,11 @@ jobq_unrecorded_try(void)
 	uint64		since = pg_atomic_read_u64(&database->unrecorded_since);
 	volatile bool result = false;
 
+	if (!jobq_crash_note_try())
+	{
+		jobq_unrecorded_note_file();
+		return false;
+	}
 	PG_TRY();
 	{
 		try_rows();

@@ -12,6 +12,7 @@
 #define JOBQ_UNRECORDED_H
 
 extern void jobq_unrecorded_note(int sqlerrcode);
+extern void jobq_unrecorded_note_file(void);
 extern bool jobq_unrecorded_is_noted(void);
 extern bool jobq_unrecorded_try(void);
 

@@ -31,6 +31,7 @@
 #include "health/health_queue.h"
 #include "health/health_schedule.h"
 #include "health/health_server.h"
+#include "job/crash.h"
 #include "queue/queue_cache.h"
 #include "queue/queue_list.h"
 #include "queue/queue_row.h"
@@ -118,7 +119,7 @@ read_database(JobqDatabase *database, bool *has_launcher)
 }
 
 /*
- * Whether outcomes of jobs cannot be recorded
+ * Whether outcomes of jobs, or notes of running jobs, cannot be written
  * (bgworker/executor/unrecorded.c).
  */
 static void
@@ -131,13 +132,23 @@ check_outcomes(JobqHealth *health)
 
 	if (since == 0)
 		return;
-	jobq_health_add(health,
-					.severity = JOBQ_CRITICAL,
-					.topic = "unrecorded",
-					.message = psprintf("outcomes of SQL jobs cannot be recorded (SQLSTATE %s), so no jobs are started",
-										unpack_sql_state(code)),
-					.hint = "See the server log for the error. Jobs continue within seconds once rows can be written again.",
-					.since = since);
+	if (code != 0)
+		jobq_health_add(health,
+						.severity = JOBQ_CRITICAL,
+						.topic = "unrecorded",
+						.message = psprintf("outcomes of SQL jobs cannot be recorded (SQLSTATE %s), so no jobs are started",
+											unpack_sql_state(code)),
+						.hint = "See the server log for the error. Jobs continue within seconds once rows can be written again.",
+						.since = since);
+	else
+		jobq_health_add(health,
+						.severity = JOBQ_CRITICAL,
+						.topic = "unrecorded",
+						.message = psprintf("attempts of SQL jobs cannot be noted in \"%s\" (%s), so no jobs are started",
+											JOBQ_NOTES_DIRECTORY,
+											strerror((int) pg_atomic_read_u32(&database->unrecorded_errno))),
+						.hint = "See the server log for the error. Jobs continue within seconds once files in that directory of the data directory can be written again.",
+						.since = since);
 }
 
 /* Reports that the server has no slot for the launcher or a coordinator. */

@@ -188,10 +188,11 @@ typedef struct JobqDatabase
 	pg_atomic_uint32 schedules_wait;	/* a schedule may be waiting for the
 										 * end of its previous job */
 
-	/* see bgworker/unrecorded.c */
+	/* see bgworker/executor/unrecorded.c */
 	pg_atomic_uint64 unrecorded_since;	/* TimestampTz: since when outcomes
 										 * cannot be recorded; 0: they can */
-	pg_atomic_uint32 unrecorded_code;	/* of the error */
+	pg_atomic_uint32 unrecorded_code;	/* of the error; 0: a file's */
+	pg_atomic_uint32 unrecorded_errno;	/* of that */
 
 	pg_atomic_uint64 history_turn;	/* how long a segment of history is
 									 * written to, in microseconds; 0: not

@@ -22,14 +22,18 @@
  * note of a job that is locked after a crash.  The note of a job that has
  * ended since is harmless: the job is gone, or at another attempt.
  *
- * Files are copied with the data directory.  A note counts only where it was
- * written: on the same timeline, so not after a promotion, a recovery from a
- * backup or a rewind, and in the same file (inode), which a copy does not
- * have.  A snapshot of the whole file system looks like a crash, and is
- * treated as one.
+ * A note counts only where it was written.  So the names of the files begin
+ * like those of temporary files, which base backups and pg_rewind leave out.
+ * Other copies of the data directory have them, and a backup may be copied over
+ * them: a note counts only on the same timeline, so not after a promotion, a
+ * recovery from a backup or a rewind, in the same file (inode), and if it was
+ * written after the server was last started from a backup, which renames the
+ * backup's label.  A snapshot of the whole file system looks like a crash, and
+ * is treated as one.
  *
- * The files are $PGDATA/pg_jobq/<database>.<slot>, and
- * <database>.job<id>.<attempt> for notes put aside.
+ * The files are $PGDATA/pg_jobq/pgsql_tmp.<database>.<slot>, and
+ * pgsql_tmp.<database>.job<id>.<attempt> for notes put aside.  At its start
+ * the server removes temporary files elsewhere, but not in this directory.
  *
  * IDENTIFICATION
  *	  bgworker/crash_note.c
@@ -54,6 +58,7 @@
 #include "utils/timestamp.h"
 
 #define DIRECTORY JOBQ_NOTES_DIRECTORY
+#define FILE_PREFIX JOBQ_NOTES_PREFIX
 #define MAGIC 0x4a514e35		/* JQN5 */
 
 /* A file has one for each job of a transaction. */
@@ -90,7 +95,7 @@ static char note_path[MAXPGPATH];
 static void
 make_path(char *path, Oid dboid, int slot)
 {
-	snprintf(path, MAXPGPATH, DIRECTORY "/%u.%d", dboid, slot);
+	snprintf(path, MAXPGPATH, DIRECTORY "/" FILE_PREFIX "%u.%d", dboid, slot);
 }
 
 static pg_crc32c
@@ -319,6 +324,15 @@ jobq_crash_note_clear(void)
 	note_is_standing = false;
 }
 
+/* When the server was started from a backup; 0 if it was not. */
+static time_t
+restored_at(void)
+{
+	struct stat label;
+
+	return stat(BACKUP_LABEL_OLD, &label) == 0 ? label.st_ctime : 0;
+}
+
 /* Whether a record read from the file with this inode number is valid. */
 static bool
 is_valid(const Record *record, Oid dboid, uint64 file)
@@ -345,6 +359,8 @@ read_records(const char *path, Oid dboid, Record *records, int limit)
 	if (fstat(file, &status) == 0)
 		length = read(file, records, limit * sizeof(Record));
 	CloseTransientFile(file);
+	if (length > 0 && status.st_mtime < restored_at())
+		return 0;
 	if (length < 0)
 		return -1;
 	while ((n + 1) * (ssize_t) sizeof(Record) <= length &&
@@ -371,10 +387,10 @@ next_file(DIR *directory, Oid *dboid, int *slot, char *path)
 		int			attempt;
 		char		rest;
 
-		if (sscanf(entry->d_name, "%u.job%llu.%d%c",
+		if (sscanf(entry->d_name, FILE_PREFIX "%u.job%llu.%d%c",
 				   &file_database, &job_id, &attempt, &rest) == 3)
 			*slot = JOBQ_NOTE_ASIDE;
-		else if (sscanf(entry->d_name, "%u.%d%c", &file_database,
+		else if (sscanf(entry->d_name, FILE_PREFIX "%u.%d%c", &file_database,
 						slot, &rest) != 2)
 			continue;
 		*dboid = file_database;

@@ -52,6 +52,12 @@ poll_ok(
 	WHERE backend_type = 'jobq executor' AND wait_event = 'PgSleep'}, 'a job runs');
 
 $primary->backup('backup');
+
+# as if by a tool that does not leave it out
+foreach my $note (glob($primary->data_dir . '/pg_jobq/*'))
+{
+	system_or_bail('cp', '-a', $note, $primary->backup_dir . '/backup/pg_jobq/');
+}
 my $standby = from_backup('standby', has_streaming => 1);
 $standby->start;
 $primary->wait_for_catchup($standby);

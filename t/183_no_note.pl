@@ -33,7 +33,7 @@ sub runs
 
 sub slot_files
 {
-	return map { "$directory/$dboid.$_" } 0 .. 1;
+	return map { "$directory/pgsql_tmp.$dboid.$_" } 0 .. 1;
 }
 
 # Ways to prevent notes: what is said of the error, how it begins and ends.

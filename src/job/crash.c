@@ -103,7 +103,8 @@ jobq_attempt_count(const JobqTermination *termination)
 void
 jobq_attempt_note_path(char *path, Oid dboid, int64 job_id, int32 attempt)
 {
-	snprintf(path, MAXPGPATH, JOBQ_NOTES_DIRECTORY "/%u.job" INT64_FORMAT ".%d",
+	snprintf(path, MAXPGPATH,
+			 JOBQ_NOTES_DIRECTORY "/" JOBQ_NOTES_PREFIX "%u.job" INT64_FORMAT ".%d",
 			 dboid, job_id, attempt);
 }
 

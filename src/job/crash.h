@@ -13,8 +13,11 @@
 
 #include "shared/shmem.h"
 
+#include "storage/fd.h"
+
 /* Where executors leave notes of the jobs that they run; bgworker/crash_note.c */
 #define JOBQ_NOTES_DIRECTORY "pg_jobq"
+#define JOBQ_NOTES_PREFIX PG_TEMP_FILE_PREFIX "."
 
 /* For the coordinator, in a transaction. */
 extern bool jobq_attempt_count(const JobqTermination *termination);

@@ -39,13 +39,13 @@
 /* Rows to be visited. */
 typedef struct Range
 {
-	const JobqWalk *walk;
+	JobqWalk   *walk;
 	ItemPointerData from;
 	ItemPointerData to;
 } Range;
 
 /* See walk.h. */
-void
+BlockNumber
 jobq_walk_rows(JobqTable *table, ItemPointer from, ItemPointer to,
 			   JobqRowVisitor visit, void *arg)
 {
@@ -56,18 +56,22 @@ jobq_walk_rows(JobqTable *table, ItemPointer from, ItemPointer to,
 												  ALLOCSET_DEFAULT_SIZES);
 	TableScanDesc scan = table_beginscan_tidrange(table->rel, snapshot, from,
 												  to);
+	BlockNumber stopped = InvalidBlockNumber;
 
-	while (table_scan_getnextslot_tidrange(scan, ForwardScanDirection, slot))
+	while (stopped == InvalidBlockNumber &&
+		   table_scan_getnextslot_tidrange(scan, ForwardScanDirection, slot))
 	{
 		MemoryContext oldcontext = MemoryContextSwitchTo(context);
 
 		CHECK_FOR_INTERRUPTS();
-		visit(table, slot, snapshot, arg);
+		if (!visit(table, slot, snapshot, arg))
+			stopped = ItemPointerGetBlockNumber(&slot->tts_tid);
 		MemoryContextSwitchTo(oldcontext);
 		MemoryContextReset(context);
 	}
 	table_endscan(scan);
 	MemoryContextDelete(context);
+	return stopped;
 }
 
 /* For jobq_subtransaction(). */
@@ -76,12 +80,13 @@ visit_range(void *arg)
 {
 	Range	   *range = arg;
 
-	range->walk->visit(&range->from, &range->to, range->walk->arg);
+	range->walk->stopped = range->walk->visit(&range->from, &range->to,
+											  range->walk->arg);
 }
 
 /* Visits some rows of a block, and returns the error that they have raised. */
 static ErrorData *
-try_rows(const JobqWalk *walk, BlockNumber block, OffsetNumber first,
+try_rows(JobqWalk *walk, BlockNumber block, OffsetNumber first,
 		 OffsetNumber last)
 {
 	Range		range = {.walk = walk};
@@ -130,7 +135,8 @@ visit_block(JobqWalk *walk, BlockNumber block)
 	if (walk->failed == InvalidBlockNumber)
 		walk->failed = block;
 	for (OffsetNumber i = FirstOffsetNumber;
-		 i <= MaxHeapTuplesPerPage && walk->repeatable; i++)
+		 i <= MaxHeapTuplesPerPage && walk->repeatable &&
+		 walk->stopped == InvalidBlockNumber; i++)
 		(void) try_rows(walk, block, i, i);
 }
 
@@ -143,7 +149,8 @@ visit_carefully(JobqWalk *walk, BlockNumber first, BlockNumber end)
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext oldcontext = MemoryContextSwitchTo(context);
 
-	for (BlockNumber block = first; block < end; block++)
+	for (BlockNumber block = first;
+		 block < end && walk->stopped == InvalidBlockNumber; block++)
 	{
 		visit_block(walk, block);
 		MemoryContextReset(context);
@@ -163,6 +170,7 @@ jobq_walk(JobqWalk *walk, BlockNumber first, BlockNumber nblocks)
 
 	table_close(rel, NoLock);
 	walk->failed = InvalidBlockNumber;
+	walk->stopped = InvalidBlockNumber;
 	if (first >= n)
 		return InvalidBlockNumber;
 	if (walk->careful)
@@ -174,5 +182,7 @@ jobq_walk(JobqWalk *walk, BlockNumber first, BlockNumber nblocks)
 		visit_carefully(walk, first, end);
 	else
 		visit_range(&range);
+	if (walk->stopped != InvalidBlockNumber)
+		return walk->stopped;
 	return end < n ? end : InvalidBlockNumber;
 }

@@ -25,10 +25,10 @@ typedef struct JobqWalk
 	JobqRelation relation;
 
 	/*
-	 * Visits the rows from one TID to another, and closes what it has opened;
-	 * see jobq_walk_rows().
+	 * Visits the rows from one TID to another, and closes what it has opened.
+	 * Returns the result of jobq_walk_rows().
 	 */
-	void		(*visit) (ItemPointer from, ItemPointer to, void *arg);
+	BlockNumber (*visit) (ItemPointer from, ItemPointer to, void *arg);
 	void	   *arg;
 
 	/*
@@ -41,10 +41,16 @@ typedef struct JobqWalk
 
 	BlockNumber failed;			/* out: the first such block, or
 								 * InvalidBlockNumber */
+	BlockNumber stopped;		/* out: where a visitor has stopped, or
+								 * InvalidBlockNumber */
 } JobqWalk;
 
-/* Is given each row, in a memory context that is reset after it. */
-typedef void (*JobqRowVisitor) (JobqTable *table, TupleTableSlot *row,
+/*
+ * Is given each row, in a memory context that is reset after it.  Returns false
+ * to stop there: the walk ends, and the next one begins with the same block,
+ * whose rows must be such that they can be visited again.
+ */
+typedef bool (*JobqRowVisitor) (JobqTable *table, TupleTableSlot *row,
 								Snapshot snapshot, void *arg);
 
 /*
@@ -55,8 +61,11 @@ typedef void (*JobqRowVisitor) (JobqTable *table, TupleTableSlot *row,
 extern BlockNumber jobq_walk(JobqWalk *walk, BlockNumber first,
 							 BlockNumber nblocks);
 
-/* Visits the rows, by the active snapshot, from one TID to another. */
-extern void jobq_walk_rows(JobqTable *table, ItemPointer from,
-						   ItemPointer to, JobqRowVisitor visit, void *arg);
+/*
+ * Visits the rows, by the active snapshot, from one TID to another.  Returns
+ * the block in which the visitor has stopped, or InvalidBlockNumber.
+ */
+extern BlockNumber jobq_walk_rows(JobqTable *table, ItemPointer from,
+								  ItemPointer to, JobqRowVisitor visit, void *arg);
 
 #endif							/* JOBQ_WALK_H */

@@ -30,6 +30,7 @@
 #include "base/row_holder.h"
 #include "base/subtransaction.h"
 #include "compat.h"
+#include "job/large_row.h"
 #include "job/transition.h"
 #include "queue/queue_cache.h"
 #include "queue/queue_row.h"
@@ -46,12 +47,6 @@
 #include "utils/fmgroids.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
-
-/*
- * Ending a job moves its payload to history.  After this many bytes, other
- * tasks have their turn.
- */
-#define MAX_BYTES (8 * 1024 * 1024)
 
 /* Number of jobs skipped for each job that might be expired. */
 #define PASSED_PER_JOB 20
@@ -104,7 +99,7 @@ typedef struct Look
 	TupleTableSlot *seen;
 	TupleTableSlot *locked;
 	TimestampTz now;
-	int64		bytes;			/* of payloads that were moved */
+	int64		bytes;			/* of jobs that were moved */
 	Progress	progress;		/* is kept if the transaction commits */
 } Look;
 
@@ -256,18 +251,28 @@ expire_one(Look *look)
 {
 	const JobqQueue *queue;
 	JobqJob		job;
+	Size		length;
+	TimestampTz again;
 
 	jobq_job_read(&job, look->seen);
 	queue = jobq_queue_by_id(job.queue);
 	if (job.state != JOBQ_STATE_PENDING || job.attempt > 0 || queue == NULL ||
 		!queue->at_home || is_put_off(look, queue->owner, job.expires_at))
 		return false;
+	length = jobq_row_bytes(look->seen);
+	if (jobq_large_row_waits(length, look->now, &again))
+	{
+		look_again(look, queue->owner, job.expires_at, again);
+		return false;
+	}
 	switch (jobq_job_lock_row(look->jobs, look->seen, look->snapshot,
 							  look->locked, &job))
 	{
 		case JOBQ_FOUND:
-			look->bytes += jobq_job_payload_size(&job);
+			look->bytes += length;
+			jobq_large_row_begin(length);
 			expire_locked(look, &job, queue);
+			jobq_large_row_end();
 			break;
 		case JOBQ_BUSY:
 		case JOBQ_MISSING:
@@ -420,7 +425,7 @@ look_at_index(Look *look, int limit)
 			break;
 		if (jobq_index_place_compare(&place, done) <= 0)
 			continue;
-		if (limit <= 0 || look->bytes >= MAX_BYTES)
+		if (limit <= 0 || look->bytes >= JOBQ_MOVE_BYTES)
 		{
 			finished = false;
 			break;

@@ -22,6 +22,7 @@
 #include "job/attempt.h"
 #include "job/ended.h"
 #include "job/failure.h"
+#include "job/large_row.h"
 #include "job/transition.h"
 #include "queue/queue_cache.h"
 #include "shared/clock.h"
@@ -43,9 +44,9 @@
 #define TABLE_SHARE 20
 
 /*
- * The payload of a dead job is moved to history.  After this many bytes of a
- * role's payloads, its next large job is left to another transaction.  Roles
- * are distinguished by a hash.
+ * A dead job is moved to history.  After this many bytes of a role's long jobs,
+ * its next one is left to another transaction.  Roles are distinguished by a
+ * hash.
  */
 #define ROLE_BYTES (1024 * 1024)
 #define LONG_BYTES 8192
@@ -93,7 +94,7 @@ jobq_lease_enter(const JobqJob *job)
 }
 
 /* Enters the lease of a row if it has one that is missing from the registry. */
-static void
+static bool
 load_row(JobqTable *jobs, TupleTableSlot *row, Snapshot snapshot, void *arg)
 {
 	JobqJob		job;
@@ -102,16 +103,18 @@ load_row(JobqTable *jobs, TupleTableSlot *row, Snapshot snapshot, void *arg)
 	if (job.state == JOBQ_STATE_RUNNING && is_at_home(&job) &&
 		!jobq_lease_is_registered(job.id, job.lease))
 		jobq_lease_enter(&job);
+	return true;
 }
 
 /* For jobq_walk(). */
-static void
+static BlockNumber
 load_rows(ItemPointer from, ItemPointer to, void *arg)
 {
 	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
+	BlockNumber stopped = jobq_walk_rows(jobs, from, to, load_row, NULL);
 
-	jobq_walk_rows(jobs, from, to, load_row, NULL);
 	jobq_table_close(jobs);
+	return stopped;
 }
 
 /*
@@ -186,20 +189,33 @@ is_over(JobqLeaseSearch *search, const JobqJob *job, const JobqExpiredLease *exp
 }
 
 /*
- * Whether others have their turn first, since the job is long; if not, counts
- * it.
+ * Whether others have their turn first, since the job is long; if so, notes when
+ * to look again, else counts it.  A job that is going to be tried again stays
+ * where it is, and so do its values that are stored out of line.
  */
 static bool
-is_too_long(Ending *ending, const JobqJob *job, Oid owner)
+is_too_long(Ending *ending, const JobqJob *job, const JobqQueue *queue,
+			const JobqExpiredLease *expired, Size length)
 {
+	JobqLeaseSearch *search = &ending->search;
 	int64	   *bytes =
-	&ending->bytes[murmurhash32(owner) % JOBQ_LEASE_ROLE_SHARES];
-	Size		length = jobq_job_payload_size(job);
+	&ending->bytes[murmurhash32(queue->owner) % JOBQ_LEASE_ROLE_SHARES];
+	TimestampTz until;
 
-	if (length <= LONG_BYTES)
+	if (length <= LONG_BYTES ||
+		jobq_job_current_attempt(job) < jobq_job_max_attempts(job, queue))
 		return false;
 	if (*bytes > 0 && *bytes + (int64) length > ROLE_BYTES)
+	{
+		search->next = search->now;
 		return true;
+	}
+	if (jobq_large_row_waits(length, search->now, &until))
+	{
+		jobq_lease_put_off(expired->job_id, expired->lease, until);
+		search->next = Min(search->next, until);
+		return true;
+	}
 	*bytes += length;
 	return false;
 }
@@ -213,6 +229,7 @@ expire_one(Ending *ending, JobqTable *jobs, const JobqExpiredLease *expired)
 	const JobqQueue *queue;
 	JobqFailure failure;
 	JobqState	state;
+	Size		length;
 
 	switch (jobq_job_lock(jobs, expired->job_id, JOBQ_NO_WAIT, &job))
 	{
@@ -234,14 +251,14 @@ expire_one(Ending *ending, JobqTable *jobs, const JobqExpiredLease *expired)
 		put_off(search, &job, expired);
 		return;
 	}
-	if (is_too_long(ending, &job, queue->owner))
-	{
-		search->next = search->now;
+	length = jobq_row_bytes(job.slot);
+	if (is_too_long(ending, &job, queue, expired, length))
 		return;
-	}
 
 	jobq_job_explain_lease_end(&job, queue, &failure);
+	jobq_large_row_begin(length);
 	state = jobq_job_fail(jobs, &job, queue, &failure);
+	jobq_large_row_end();
 	jobq_job_log_failure(state, &job, queue, &failure);
 }
 

@@ -23,9 +23,11 @@
 #include "base/subtransaction.h"
 #include "base/table_find.h"
 #include "job/cancel_request.h"
+#include "job/large_row.h"
 #include "job/transition.h"
 #include "queue/queue_cache.h"
 #include "queue/queue_row.h"
+#include "shared/clock.h"
 #include "shared/slot_job.h"
 
 #include "access/genam.h"
@@ -67,13 +69,43 @@ jobq_cancel_or_request(int64 job_id, const char *reason)
 	return result;
 }
 
+/* A pass over the requests. */
+typedef struct Pass
+{
+	TimestampTz now;
+	int64		bytes;			/* of jobs that were cancelled */
+} Pass;
+
+/* Whether other tasks have their turn before a job is moved to history. */
+static bool
+is_too_long(const Pass *pass, const JobqJob *job)
+{
+	Size		length = jobq_row_bytes(job->slot);
+	TimestampTz again;
+
+	return pass->bytes >= JOBQ_MOVE_BYTES ||
+		jobq_large_row_waits(length, pass->now, &again);
+}
+
+/* Cancels a job whose row is locked. */
+static void
+cancel_locked(Pass *pass, JobqTable *jobs, JobqJob *job, const char *reason)
+{
+	Size		length = jobq_row_bytes(job->slot);
+
+	jobq_large_row_begin(length);
+	jobq_job_cancel(jobs, job, jobq_queue_by_id(job->queue), reason);
+	jobq_large_row_end();
+	pass->bytes += length;
+}
+
 /*
  * Carries out the scan's current request, unless it was withdrawn because its
  * job was revived.  Returns false if the request must be looked at again.
  */
 static bool
-process_request(JobqTable *jobs, JobqTable *requests, TupleTableSlot *seen,
-				Snapshot snapshot)
+process_request(Pass *pass, JobqTable *jobs, JobqTable *requests,
+				TupleTableSlot *seen, Snapshot snapshot)
 {
 	TupleTableSlot *locked;
 	JobqFindResult found_job;
@@ -93,13 +125,15 @@ process_request(JobqTable *jobs, JobqTable *requests, TupleTableSlot *seen,
 			(void) jobq_slot_interrupt(job_id);
 		return false;
 	}
+	if (found_job == JOBQ_FOUND && is_too_long(pass, &job))
+		return false;
 	locked = jobq_table_slot(requests);
 	found = jobq_table_lock(requests, &seen->tts_tid, snapshot, locked);
 	if (found != JOBQ_FOUND)
 		return found != JOBQ_BUSY;
 	if (found_job == JOBQ_FOUND && jobq_queue_by_id(job.queue) != NULL)
-		jobq_job_cancel(jobs, &job, jobq_queue_by_id(job.queue),
-						isnull ? NULL : TextDatumGetCString(reason));
+		cancel_locked(pass, jobs, &job,
+					  isnull ? NULL : TextDatumGetCString(reason));
 	jobq_table_delete(requests, locked);
 	return true;
 }
@@ -107,6 +141,7 @@ process_request(JobqTable *jobs, JobqTable *requests, TupleTableSlot *seen,
 /* A request that is carried out in a subtransaction. */
 typedef struct Request
 {
+	Pass	   *pass;
 	TupleTableSlot *seen;
 	Snapshot	snapshot;
 	bool		done;
@@ -120,8 +155,8 @@ process_alone(void *arg)
 	JobqTable  *requests = jobq_table_open(JOBQ_REL_CANCEL_REQUEST);
 	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
 
-	request->done = process_request(jobs, requests, request->seen,
-									request->snapshot);
+	request->done = process_request(request->pass, jobs, requests,
+									request->seen, request->snapshot);
 	jobq_table_close(jobs);
 	jobq_table_close(requests);
 }
@@ -131,9 +166,9 @@ process_alone(void *arg)
  * false after one, too.
  */
 static bool
-process_carefully(TupleTableSlot *seen, Snapshot snapshot)
+process_carefully(Pass *pass, TupleTableSlot *seen, Snapshot snapshot)
 {
-	Request		request = {seen, snapshot, false};
+	Request		request = {pass, seen, snapshot, false};
 	bool		isnull;
 	int64		job_id = DatumGetInt64(slot_getattr(seen,
 													Anum_cancel_request_job_id,
@@ -161,6 +196,7 @@ jobq_cancel_requests_process(TimestampTz since, bool careful)
 	TupleTableSlot *slot = jobq_table_slot(requests);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	TableScanDesc scan = table_beginscan(requests->rel, snapshot, 0, NULL);
+	Pass		pass = {jobq_now(), 0};
 	bool		any_left = false;
 
 	PushActiveSnapshot(snapshot);
@@ -168,8 +204,8 @@ jobq_cancel_requests_process(TimestampTz since, bool careful)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (!is_made_since(slot, since) ||
-			!(careful ? process_carefully(slot, snapshot) :
-			  process_request(jobs, requests, slot, snapshot)))
+			!(careful ? process_carefully(&pass, slot, snapshot) :
+			  process_request(&pass, jobs, requests, slot, snapshot)))
 			any_left = true;
 	}
 	table_endscan(scan);

@@ -31,7 +31,6 @@
 #include "shared/interval.h"
 #include "shared/note.h"
 
-#include "access/detoast.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/timestamp.h"
@@ -303,14 +302,6 @@ jobq_job_ends_by_timeout(const JobqJob *job, const JobqQueue *queue)
 
 	return timeout > 0 && job->lease_until != JOBQ_NEVER &&
 		job->lease_until >= job->started_at + timeout;
-}
-
-/* The size of the payload as it is stored. */
-Size
-jobq_job_payload_size(const JobqJob *job)
-{
-	return job->nulls[Anum_job_payload - 1] ? 0 :
-		toast_datum_size(job->values[Anum_job_payload - 1]);
 }
 
 /* A value that does not depend on the table's TOAST rows. */

@@ -64,7 +64,6 @@ extern JobqFindResult jobq_job_lock_row(JobqTable *jobs,
 										JobqJob *job);
 extern void jobq_job_place(const Datum *values, const ItemPointerData *tid,
 						   JobqPlace *place);
-extern Size jobq_job_payload_size(const JobqJob *job);
 extern int64 jobq_job_timeout(const JobqJob *job, const JobqQueue *queue);
 extern int	jobq_job_max_attempts(const JobqJob *job, const JobqQueue *queue);
 extern int	jobq_job_current_attempt(const JobqJob *job);

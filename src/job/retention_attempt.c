@@ -20,6 +20,7 @@
 #include "base/table_find.h"
 #include "base/walk.h"
 #include "compat.h"
+#include "job/large_row.h"
 #include "queue/queue_cache.h"
 #include "queue/queue_row.h"
 
@@ -46,6 +47,7 @@ typedef struct Search
 	TupleTableSlot *locked;		/* for attempts */
 	int64		last_id;		/* attempts of one job are neighbours mostly */
 	bool		last_found;
+	int64		bytes;			/* of attempts that were deleted */
 } Search;
 
 static BlockNumber next_block = 0;
@@ -119,9 +121,9 @@ job_is_there(Search *search, int64 id)
 /*
  * Deletes an attempt whose job is gone, unless it is locked.  Keeps those of
  * queues that came with a copy, since a dump may just be being restored, one
- * table after another.
+ * table after another.  Stops after many bytes.
  */
-static void
+static bool
 visit_attempt(JobqTable *table, TupleTableSlot *row, Snapshot snapshot,
 			  void *arg)
 {
@@ -132,27 +134,33 @@ visit_attempt(JobqTable *table, TupleTableSlot *row, Snapshot snapshot,
 												&isnull));
 
 	if (job_is_there(search, id))
-		return;
+		return true;
 	queue = jobq_queue_by_id(DatumGetInt32(slot_getattr(row,
 														Anum_attempt_queue,
 														&isnull)));
 	if (queue != NULL && queue->at_home &&
 		jobq_table_lock(table, &row->tts_tid, snapshot,
 						search->locked) == JOBQ_FOUND)
+	{
 		jobq_table_delete(table, search->locked);
+		search->bytes += jobq_row_bytes(row);
+	}
+	return search->bytes < JOBQ_MOVE_BYTES;
 }
 
 /* For jobq_walk(). */
-static void
+static BlockNumber
 visit_attempts(ItemPointer from, ItemPointer to, void *arg)
 {
 	JobqTable  *attempts = jobq_table_open(JOBQ_REL_ATTEMPT);
 	Search		search;
+	BlockNumber stopped;
 
 	begin_search(&search, attempts);
-	jobq_walk_rows(attempts, from, to, visit_attempt, &search);
+	stopped = jobq_walk_rows(attempts, from, to, visit_attempt, &search);
 	end_search(&search);
 	jobq_table_close(attempts);
+	return stopped;
 }
 
 TimestampTz

@@ -29,6 +29,7 @@
 #include "base/table_find.h"
 #include "base/walk.h"
 #include "job/history.h"
+#include "job/large_row.h"
 #include "queue/queue_list.h"
 #include "queue/queue_row.h"
 #include "shared/database.h"
@@ -89,6 +90,7 @@ typedef struct Visit
 {
 	TimestampTz now;
 	TupleTableSlot *locked;
+	int64		bytes;			/* of rows that were deleted */
 } Visit;
 
 static Phase phase = PHASE_IDLE;
@@ -270,7 +272,7 @@ read_row(TupleTableSlot *row, TimestampTz now, Finished *finished)
 	return limit;
 }
 
-static void
+static bool
 count_row(JobqTable *table, TupleTableSlot *row, Snapshot snapshot, void *arg)
 {
 	Visit	   *visit = arg;
@@ -279,14 +281,16 @@ count_row(JobqTable *table, TupleTableSlot *row, Snapshot snapshot, void *arg)
 
 	if (limit == NULL || limit->count == 0 ||
 		compare_finished(&finished, &limit->oldest) > 0)
-		return;
+		return true;
 	if (limit->stride > 1 &&
 		murmurhash32((uint32) finished.id) % limit->stride != 0)
-		return;
+		return true;
 	remember(limit, &finished);
+	return true;
 }
 
-static void
+/* Deletes a row that is too old; stops after many bytes. */
+static bool
 delete_row(JobqTable *table, TupleTableSlot *row, Snapshot snapshot, void *arg)
 {
 	Visit	   *visit = arg;
@@ -299,7 +303,11 @@ delete_row(JobqTable *table, TupleTableSlot *row, Snapshot snapshot, void *arg)
 		 compare_finished(&finished, &limit->oldest) > 0) &&
 		jobq_table_lock(table, &row->tts_tid, snapshot,
 						visit->locked) == JOBQ_FOUND)
+	{
 		jobq_table_delete(table, visit->locked);
+		visit->bytes += jobq_row_bytes(row);
+	}
+	return visit->bytes < JOBQ_MOVE_BYTES;
 }
 
 /* Finds out which jobs are too old, after all have been counted. */
@@ -321,16 +329,19 @@ begin_to_delete(void)
 }
 
 /* For jobq_walk(). */
-static void
+static BlockNumber
 visit_rows(ItemPointer from, ItemPointer to, void *arg)
 {
 	Visit	   *visit = arg;
 	JobqTable  *table = jobq_table_open(JOBQ_REL_HISTORY_0 + segment);
+	BlockNumber stopped;
 
 	visit->locked = jobq_table_slot(table);
-	jobq_walk_rows(table, from, to,
-				   phase == PHASE_COUNT ? count_row : delete_row, visit);
+	stopped = jobq_walk_rows(table, from, to,
+							 phase == PHASE_COUNT ? count_row : delete_row,
+							 visit);
 	jobq_table_close(table);
+	return stopped;
 }
 
 /*

@@ -8,7 +8,8 @@
  * is the oldest, becomes current.  It is emptied first:
  *
  *	1. Rows that must be kept longer move to the segment that is written to,
- *	   some blocks per transaction, so that every snapshot sees them once.
+ *	   some blocks or bytes per transaction, so that every snapshot sees them
+ *	   once.
  *	   Those that somebody has locked are left for later.
  *	2. When no snapshot is left that sees them in the old place, the segment is
  *	   truncated and becomes the one that is written to, in one transaction.
@@ -37,6 +38,7 @@
 #include "base/statement.h"
 #include "base/table_find.h"
 #include "base/walk.h"
+#include "job/large_row.h"
 #include "jobq.h"
 #include "shared/late.h"
 
@@ -61,6 +63,8 @@ typedef struct Visit
 	TupleTableSlot *locked;
 	TimestampTz now;
 	bool		moved;
+	int64		bytes;			/* of rows that were moved */
+	TimestampTz again;			/* when to continue, if it has stopped */
 } Visit;
 
 void
@@ -112,44 +116,58 @@ leave_row(Visit *visit, TupleTableSlot *row)
 				   jobq_row_holder(visit->locked));
 }
 
-/* Moves a row to the current segment, if it is to be kept. */
-static void
+/*
+ * Moves a row to the current segment, if it is to be kept.  Stops after many
+ * bytes, or before a large row that has to wait.
+ */
+static bool
 visit_row(JobqTable *table, TupleTableSlot *row, Snapshot snapshot, void *arg)
 {
 	Visit	   *visit = arg;
+	Size		length;
 
 	slot_getallattrs(row);
 	if (!visit->ring->kind->is_kept(row))
-		return;
+		return true;
+	length = jobq_row_bytes(row);
+	if (jobq_large_row_waits(length, visit->now, &visit->again))
+		return false;
 	switch (jobq_table_lock(table, &row->tts_tid, snapshot, visit->locked))
 	{
 		case JOBQ_FOUND:
 			break;
 		case JOBQ_BUSY:
 			leave_row(visit, row);
-			return;
+			return true;
 		case JOBQ_MISSING:
 		case JOBQ_UNWANTED:
-			return;
+			return true;
 	}
+	jobq_large_row_begin(length);
 	visit->ring->kind->copy(row, visit->current, visit->segment);
 	jobq_table_delete(table, visit->locked);
+	jobq_large_row_end();
 	visit->moved = true;
+	visit->bytes += length;
+	visit->again = visit->now;
+	return visit->bytes < JOBQ_MOVE_BYTES;
 }
 
 /* For jobq_walk(). */
-static void
+static BlockNumber
 visit_rows(ItemPointer from, ItemPointer to, void *arg)
 {
 	Visit	   *visit = arg;
 	JobqRelation first = visit->ring->kind->first;
 	JobqTable  *table = jobq_table_open(first + visit->old);
+	BlockNumber stopped;
 
 	visit->current = jobq_table_open(first + visit->segment);
 	visit->locked = jobq_table_slot(table);
-	jobq_walk_rows(table, from, to, visit_row, visit);
+	stopped = jobq_walk_rows(table, from, to, visit_row, visit);
 	jobq_table_close(visit->current);
 	jobq_table_close(table);
+	return stopped;
 }
 
 /* Notes that rows of this block could not be moved. */
@@ -201,6 +219,8 @@ sweep_blocks(JobqSegmentRing *ring, int segment, int current, TimestampTz now,
 		note_failed(sweep, walk.failed, now);
 	if (visit.moved)
 		sweep->moved_by = GetTopFullTransactionId();
+	if (walk.stopped != InvalidBlockNumber)
+		return visit.again;
 	if (sweep->next_block != InvalidBlockNumber)
 		return now;
 	if (sweep->left_block == InvalidBlockNumber)

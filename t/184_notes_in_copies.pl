@@ -41,6 +41,10 @@ foreach my $tool ('cp', 'of its own')
 		system_or_bail('cp', '-a', $_, "$backup/pg_jobq/")
 		  foreach glob($node->data_dir . '/pg_jobq/*');
 	}
+
+	# notes are as old as the restore if both are of the same second
+	my ($last) = sort { $b <=> $a } map { (stat($_))[9] } glob($node->data_dir . '/pg_jobq/*');
+	poll_until(sub { time() > $last });
 	$node->stop('immediate');
 	unlink(glob($node->data_dir . '/pg_wal/0*'));
 	system_or_bail('cp', '-a', "$backup/.", $node->data_dir);

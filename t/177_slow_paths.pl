@@ -15,13 +15,11 @@ $node->sql(
 	GRANT CREATE ON SCHEMA public TO alice;
 	SELECT jobq.grant_usage(r, true) FROM unnest(ARRAY['alice', 'bob']::regrole[]) AS r;
 	SET SESSION AUTHORIZATION bob;
-	-- back references; and each subscript doubles the number of items
+	-- back references
 	SELECT jobq.create_queue('regex', payload_path => ('"' || repeat('a', 301)
 		|| '" like_regex "^(a*)(a*)(a*)(a*)(a*)(a*)\\\\1\\\\2\\\\3\\\\4\\\\5\\\\6$"')::jsonpath);
-	SELECT jobq.create_queue('items',
-		payload_path => ('exists($' || repeat('[0,0]', 100) || ' ? (@ == 5))')::jsonpath);
 	SELECT jobq.create_queue('plain', payload_path => '$.n > 0');
-	SELECT jobq.grant_queue(q, 'alice', 'enqueue') FROM unnest('{regex,items,plain}'::text[]) AS q;
+	SELECT jobq.grant_queue(q, 'alice', 'enqueue') FROM unnest('{regex,plain}'::text[]) AS q;
 	SET SESSION AUTHORIZATION alice;
 	CREATE FUNCTION produce(p jsonb) RETURNS bigint LANGUAGE sql
 		AS $$SELECT jobq.enqueue('regex')$$;
@@ -36,9 +34,8 @@ sub error_of
 		"SET SESSION AUTHORIZATION alice; SET statement_timeout = '60 s'; $sql");
 }
 
-my $slow = qr/57014: payload_path of queue "(?:regex|items)" took longer than 5 seconds/;
-like(error_of(q{SELECT jobq.enqueue('regex')}), $slow, 'back references');
-like(error_of(q{SELECT jobq.enqueue('items')}), $slow, 'items');
+my $slow = qr/57014: payload_path of queue "regex" took longer than 5 seconds/;
+like(error_of(q{SELECT jobq.enqueue('regex')}), $slow, 'one payload');
 like(
 	error_of(q{SELECT jobq.enqueue_many('regex', array_fill('1'::jsonb, '{30}'))}),
 	qr/$slow.*Element 1: /s,

@@ -71,7 +71,12 @@ jobq_run_limited(double *left_ms, void (*code) (void *arg), void *arg)
 	{
 		disable_timeout(timer, false);
 		if (!is_over || geterrcode() != ERRCODE_QUERY_CANCELED)
+		{
+			/* the timer fired too late: its request must not hit other code */
+			if (is_over)
+				QueryCancelPending = false;
 			PG_RE_THROW();
+		}
 		MemoryContextSwitchTo(context);
 		FlushErrorState();
 		in_time = false;

@@ -33,7 +33,7 @@
  */
 #define CAREFUL_BLOCKS 32
 
-/* The same table is complained of that often. */
+/* How often to complain about the same table. */
 #define COMPLAINT_MS (60 * 1000)
 
 /* Rows to be visited. */

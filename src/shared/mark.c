@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * mark.c
- *	  What a transaction that is prepared leaves to who finishes it.
+ *	  What a prepared transaction leaves to the session that finishes it.
  *
  * IDENTIFICATION
  *	  src/shared/mark.c

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * mark.h
- *	  What a transaction that is prepared leaves to who finishes it.
+ *	  What a prepared transaction leaves to the session that finishes it.
  *
  * A commit tells others what has changed (note.h).  COMMIT PREPARED runs in
  * any session, perhaps after a restart, and has no notes.  So a session that

@@ -40,7 +40,8 @@ sub clear        { return $node->sql('SELECT count(jobq.delete(id)) FROM jobq.jo
 sub claim
 {
 	my ($queue) = @_;
-	$node->sql("BEGIN; SELECT count(*) FROM jobq.dequeue('$queue', 10, '1 ms');
+	$node->sql(
+		"BEGIN; SELECT count(*) FROM jobq.dequeue('$queue', 10, '1 ms');
 		SELECT pg_sleep(0.01); COMMIT");
 	return;
 }
@@ -55,16 +56,14 @@ poll_ok($node, finished('dies'), 'leases: all have ended', expected => '6');
 is($node->sql(transactions('dies')), '6', 'leases: long headers, one per transaction');
 clear();
 
-$node->sql(
-	q{SELECT count(jobq.enqueue('dies', p)) FROM noise(1500) AS p, generate_series(1, 3)});
+$node->sql(q{SELECT count(jobq.enqueue('dies', p)) FROM noise(1500) AS p, generate_series(1, 3)});
 claim('dies');
 poll_ok($node, finished('dies'), 'leases: large jobs have ended', expected => '3');
 is($node->sql(transactions('dies')), '3', 'leases: large jobs, one per transaction');
 clear();
 
 # The values stay where they are if the job is tried again.
-$node->sql(
-	q{SELECT count(jobq.enqueue('lives', p)) FROM noise(1500) AS p, generate_series(1, 4)});
+$node->sql(q{SELECT count(jobq.enqueue('lives', p)) FROM noise(1500) AS p, generate_series(1, 4)});
 claim('lives');
 poll_ok(
 	$node,

@@ -70,8 +70,7 @@ foreach my $way (@ways)
 	poll_ok($node, $held, "$error: no job is started after a crash, as health says");
 	is(runs(), 0, "$error: no job is started");
 	is( $node->sql(
-			"SELECT string_agg(state || attempt, ' ') FROM jobq.jobs WHERE id IN ($once, $often)"
-		),
+			"SELECT string_agg(state || attempt, ' ') FROM jobq.jobs WHERE id IN ($once, $often)"),
 		'ready0 ready0',
 		"$error: the jobs are ready");
 

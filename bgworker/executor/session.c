@@ -37,6 +37,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/guc_tables.h"
+#include "utils/memutils.h"
 #include "utils/portal.h"
 #include "utils/timeout.h"
 

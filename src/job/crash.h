@@ -13,6 +13,8 @@
 
 #include "shared/shmem.h"
 
+/* one of them has PG_TEMP_FILE_PREFIX, depending on the version */
+#include "common/file_utils.h"
 #include "storage/fd.h"
 
 /* Where executors leave notes of the jobs that they run; bgworker/crash_note.c */

@@ -241,6 +241,7 @@ CREATE TABLE jobq_store.schedule (
   owner jobq_store.role_ref NOT NULL,
   queue integer NOT NULL,
   enabled boolean NOT NULL,
+  waits boolean NOT NULL,
   runs bigint NOT NULL,
   missed_runs bigint NOT NULL,
   skipped_runs bigint NOT NULL,
@@ -272,12 +273,12 @@ CREATE TABLE jobq_store.schedule (
   disabled_reason text
 );
 COMMENT ON TABLE jobq_store.schedule IS
-  'cron schedules; next_run is ''infinity'' if there is none, history counts the places taken in schedule_run';
+  'cron schedules; next_run is ''infinity'' if there is none, waits says that this run waits for the end of last_job, history counts the places taken in schedule_run';
 
-CREATE INDEX schedule_owner ON jobq_store.schedule (owner, next_run);
+CREATE INDEX schedule_owner ON jobq_store.schedule (owner, waits, next_run, id);
 CREATE INDEX schedule_queue ON jobq_store.schedule (queue);
 CREATE INDEX schedule_next_run ON jobq_store.schedule (next_run)
-  WHERE next_run < 'infinity';
+  WHERE next_run < 'infinity' AND NOT waits;
 
 -- What became of a schedule's latest runs: a ring of places for each of them
 -- (src/schedule/schedule_history.c), so that it neither grows nor has to be cleared.

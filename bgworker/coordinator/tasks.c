@@ -54,7 +54,6 @@
 static bool look_at_all = true; /* queues, not only those that are due */
 static bool look_without_room = false;	/* at queues without room, too */
 static TimestampTz last_look = DT_NOBEGIN;	/* at all of them */
-static bool scheduled_job_ended = false;	/* since schedules were fired */
 
 /* An error has rolled back the carrying out of cancel requests, */
 static bool cancel_has_failed = false;
@@ -175,12 +174,9 @@ run_terminate(bool *more)
 static TimestampTz
 run_schedules(bool *more)
 {
-	bool		job_ended = scheduled_job_ended;
-
 	if (jobq_service_holds())
 		return JOBQ_NEVER;
-	scheduled_job_ended = false;
-	return jobq_schedule_fire_due(BATCH, job_ended, more);
+	return jobq_schedule_fire_due(BATCH, more);
 }
 
 static TimestampTz
@@ -295,8 +291,6 @@ jobq_tasks_note_reasons(uint32 reasons)
 		look_at_all = true;
 	if (reasons & JOBQ_WAKE_NO_ROOM)
 		look_without_room = true;
-	if (reasons & JOBQ_WAKE_SCHEDULES)
-		scheduled_job_ended = true;
 	if ((reasons & JOBQ_WAKE_RESYNC) && (reasons & JOBQ_WAKE_LEASES))
 		jobq_database()->leases_loaded = false;
 }

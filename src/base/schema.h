@@ -205,6 +205,7 @@ enum
 	Anum_schedule_owner,
 	Anum_schedule_queue,
 	Anum_schedule_enabled,
+	Anum_schedule_waits,
 	Anum_schedule_runs,
 	Anum_schedule_missed_runs,
 	Anum_schedule_skipped_runs,

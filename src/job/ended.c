@@ -13,14 +13,12 @@
 #include "job/ended.h"
 
 #include "queue/ready.h"
-#include "shared/wake.h"
-
 
 static bool (*death_is_possible) (const JobqQueue *queue) = NULL;
 static void (*tell_of_death) (const JobqJob *job, const JobqQueue *queue,
 							  const JobqEnd *end) = NULL;
-static bool (*leaves_no_trace) (const char *schedule, const JobqQueue *queue,
-								int64 job_id) = NULL;
+static bool (*follow_schedule) (const char *schedule, int64 job_id,
+								const JobqQueue *queue) = NULL;
 
 void
 jobq_ended_follow_deaths(bool (*may_die) (const JobqQueue *queue),
@@ -33,11 +31,11 @@ jobq_ended_follow_deaths(bool (*may_die) (const JobqQueue *queue),
 }
 
 void
-jobq_ended_follow_schedules(bool (*needless) (const char *schedule,
-											  const JobqQueue *queue,
-											  int64 job_id))
+jobq_ended_follow_schedules(bool (*follow) (const char *schedule,
+											int64 job_id,
+											const JobqQueue *queue))
 {
-	leaves_no_trace = needless;
+	follow_schedule = follow;
 }
 
 bool
@@ -60,10 +58,9 @@ schedule_of(const JobqJob *job)
 	return pnstrdup(value.val.string.val, value.val.string.len);
 }
 
-/* Whether a job that is being finished is written to history. */
+/* Whether the queue keeps a job that is being finished in history. */
 static bool
-is_to_be_kept(const JobqJob *job, const JobqQueue *queue,
-			  const char *schedule)
+is_to_be_kept(const JobqJob *job, const JobqQueue *queue)
 {
 	/* its holder must learn of it by heartbeat() */
 	if (job->state == JOBQ_STATE_CANCELLED && job->lease != 0)
@@ -73,23 +70,35 @@ is_to_be_kept(const JobqJob *job, const JobqQueue *queue,
 	/* its key counts for this long */
 	if (!job->nulls[Anum_job_unique_for - 1])
 		return true;
-	return queue->keep_completed != 0 &&
-		(schedule == NULL ||
-		 !leaves_no_trace(schedule, queue, job->id));
+	return queue->keep_completed != 0;
 }
 
-/* See ended.h.  The next run of the job's schedule may be waiting for it. */
+/*
+ * Tells the schedule that the job names, whose next run may be waiting for it.
+ * Returns whether a job that would be kept leaves no trace.
+ */
+static bool
+tell_schedule(const JobqJob *job, const JobqQueue *queue, bool kept)
+{
+	char	   *schedule = schedule_of(job);
+
+	if (schedule == NULL)
+		return false;
+	kept = kept && job->state == JOBQ_STATE_COMPLETED &&
+		job->nulls[Anum_job_unique_for - 1];
+	return follow_schedule(schedule, job->id, kept ? queue : NULL);
+}
+
+/* See ended.h. */
 void
 jobq_job_ended(JobqTable *jobs, const JobqJob *job, const JobqQueue *queue,
 			   const JobqEnd *end)
 {
-	char	   *schedule = schedule_of(job);
+	bool		kept = is_to_be_kept(job, queue);
 
 	jobq_ready_settle(job->id);
-	if (is_to_be_kept(job, queue, schedule))
+	if (!tell_schedule(job, queue, kept) && kept)
 		jobq_history_add(jobs, job, end);
-	if (schedule != NULL)
-		jobq_at_commit_scheduled_job_end();
 	if (job->state == JOBQ_STATE_DEAD)
 		tell_of_death(job, queue, end);
 }
@@ -98,6 +107,5 @@ void
 jobq_job_removed(const JobqJob *job)
 {
 	jobq_ready_settle(job->id);
-	if (schedule_of(job) != NULL)
-		jobq_at_commit_scheduled_job_end();
+	(void) tell_schedule(job, NULL, false);
 }

@@ -22,7 +22,7 @@
 extern void jobq_job_ended(JobqTable *jobs, const JobqJob *job,
 						   const JobqQueue *queue, const JobqEnd *end);
 
-/* Called when a job that is not running is deleted without trace. */
+/* Called when a job is deleted without trace. */
 extern void jobq_job_removed(const JobqJob *job);
 
 /* Whether a job of the queue could become dead now without waiting. */
@@ -37,11 +37,12 @@ extern void jobq_ended_follow_deaths(bool (*may_die) (const JobqQueue *queue),
 												   const JobqEnd *end));
 
 /*
- * Callback that says whether a completed job that names a schedule should
- * leave no trace.
+ * Callback for the end of a job that names a schedule.  If it is given the
+ * job's queue, it says whether the job, which was completed, should leave no
+ * trace.
  */
-extern void jobq_ended_follow_schedules(bool (*leaves_no_trace) (const char *schedule,
-																 const JobqQueue *queue,
-																 int64 job_id));
+extern void jobq_ended_follow_schedules(bool (*follow) (const char *schedule,
+														int64 job_id,
+														const JobqQueue *queue));
 
 #endif							/* JOBQ_ENDED_H */

@@ -32,6 +32,7 @@
 #include "base/table_find.h"
 #include "compat.h"
 #include "job/current_job.h"
+#include "job/ended.h"
 #include "queue/queue.h"
 #include "queue/queue_cache.h"
 #include "queue/queue_gone.h"
@@ -128,11 +129,8 @@ visit_jobs(int32 queue, bool remove)
 			if (job.id != jobq_current_job_id())
 				jobq_at_commit_interrupt(job.id);
 		}
-		jobq_ready_settle(job.id);
+		jobq_job_removed(&job);
 		jobq_table_delete(jobs, locked);
-
-		/* a run of a schedule may wait for its end */
-		jobq_at_commit_wake(JOBQ_WAKE_SCHEDULES);
 	}
 	jobq_scan_end(&scan);
 	jobq_table_close(jobs);
@@ -286,7 +284,7 @@ remove_belongings(int32 queue)
 		" WHERE queue OPERATOR(pg_catalog.=) $1",
 		"DELETE FROM jobq_store.queue_grant"
 		" WHERE queue OPERATOR(pg_catalog.=) $1",
-		"UPDATE jobq_store.schedule SET enabled = false,"
+		"UPDATE jobq_store.schedule SET enabled = false, waits = false,"
 		" next_run = 'infinity', disabled_reason = 'its queue was dropped'"
 		" WHERE queue OPERATOR(pg_catalog.=) $1",
 	};

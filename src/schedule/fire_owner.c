@@ -5,9 +5,13 @@
  *
  * The coordinator remembers each owner with schedules that are due but were
  * not fired: how far it has looked at them, and when to look again at those
- * that it had to leave, because they are locked or wait for a job.  So what one
- * owner leaves behind is not passed over in each batch, and does not change
- * when those of another one are looked at.
+ * that it had to leave because they are locked.  So what one owner leaves
+ * behind is not passed over in each batch, and does not change when those of
+ * another one are looked at.
+ *
+ * Schedules that wait for a job are a part of their own.  They are looked at
+ * when a job of one of the owner's schedules has ended, and rarely otherwise,
+ * since jobs may be deleted by other means than jobq's functions.
  *
  * All of this is in the coordinator's memory.  If a transaction that has
  * changed it is rolled back, it is forgotten (fire_progress.c).
@@ -22,6 +26,7 @@
 #include "schedule/fire_owner.h"
 
 #include "shared/database.h"
+#include "shared/late.h"
 
 #include "storage/lwlock.h"
 #include "utils/hsearch.h"
@@ -35,7 +40,14 @@
  * To look at a schedule that waits takes this much of the coordinator's time.
  * An owner with many of them has others go first when jobs end.
  */
-#define WAIT_TURN 100
+#define WAIT_TURN INT64CONST(100)
+
+/*
+ * Delay before looking at those that wait when no job has ended, and the least
+ * for each of them.
+ */
+#define WAIT_DELAY (60 * USECS_PER_SEC)
+#define WAIT_DELAY_EACH INT64CONST(1000)
 
 static HTAB *owners = NULL;
 static dlist_head turn_order = DLIST_STATIC_INIT(turn_order);
@@ -56,18 +68,25 @@ jobq_fire_owners_forget(void)
 						 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
-/* Whether the owner has due schedules that were not looked at. */
+bool
+jobq_fire_owner_has_more(const JobqFireOwner *owner, JobqFirePart part)
+{
+	return owner->from[part].next_run != JOBQ_NEVER;
+}
+
+/* Whether the owner has schedules to be looked at. */
 static bool
 has_more(const JobqFireOwner *owner)
 {
-	return owner->from.at != JOBQ_NEVER;
+	return jobq_fire_owner_has_more(owner, JOBQ_FIRE_DUE) ||
+		jobq_fire_owner_has_more(owner, JOBQ_FIRE_WAITING);
 }
 
 static void
-go_back(JobqFireOwner *owner, const JobqIndexPlace *place)
+go_back(JobqFireOwner *owner, JobqFirePart part, const JobqFirePlace *place)
 {
-	if (jobq_index_place_compare(place, &owner->from) < 0)
-		owner->from = *place;
+	if (jobq_fire_place_compare(place, &owner->from[part]) < 0)
+		owner->from[part] = *place;
 }
 
 /*
@@ -75,26 +94,59 @@ go_back(JobqFireOwner *owner, const JobqIndexPlace *place)
  * looked at yet.
  */
 static void
-look_again(JobqFireOwner *owner, TimestampTz now, bool job_ended)
+look_again(JobqFireOwner *owner, TimestampTz now)
 {
-	JobqIndexPlace place;
+	JobqFirePlace place;
 
 	if (owner->left == JOBQ_NEVER)
 		return;
-	if (job_ended && owner->nwaiting > 0)
-		owner->retry_at = Min(owner->retry_at, Max(now, owner->wait_until));
 	owner->retry_at = Min(owner->retry_at, now + MAX_RETRY_DELAY);
-	if (has_more(owner) || owner->retry_at > now)
+	if (jobq_fire_owner_has_more(owner, JOBQ_FIRE_DUE) ||
+		owner->retry_at > now)
 		return;
-	jobq_index_place_before(&place, owner->left);
-	go_back(owner, &place);
+	jobq_fire_place_before(&place, owner->left);
+	go_back(owner, JOBQ_FIRE_DUE, &place);
 	owner->left = JOBQ_NEVER;
 	owner->retry_at = JOBQ_NEVER;
+}
+
+/* When to look at the owner's waiting schedules if no job ends. */
+static TimestampTz
+next_check(const JobqFireOwner *owner, TimestampTz now)
+{
+	return now + Max(WAIT_DELAY, owner->nwaiting * WAIT_DELAY_EACH);
+}
+
+/* Begins to look at the schedules that wait. */
+static void
+look_at_waiting(JobqFireOwner *owner)
+{
+	jobq_fire_place_before(&owner->from[JOBQ_FIRE_WAITING], DT_NOBEGIN);
 	owner->nwaiting = 0;
+	owner->wait_at = JOBQ_NEVER;
+}
+
+/*
+ * Looks at those that wait if a job has ended, unless that was done too
+ * recently.  What ends while they are looked at is for the next time.
+ */
+static void
+look_if_ended(JobqFireOwner *owner, TimestampTz now, bool ended)
+{
+	/* the clock may have been set back */
+	owner->wait_until = Min(owner->wait_until, now + MAX_RETRY_DELAY);
+	if (ended)
+		owner->wait_at = DT_NOBEGIN;
+	if (jobq_fire_owner_has_more(owner, JOBQ_FIRE_WAITING))
+		return;
+	owner->wait_at = owner->nwaiting > 0 ?
+		Min(owner->wait_at, next_check(owner, now)) : JOBQ_NEVER;
+	if (Max(owner->wait_at, owner->wait_until) <= now)
+		look_at_waiting(owner);
 }
 
 void
-jobq_fire_owners_begin(TimestampTz now, bool job_ended)
+jobq_fire_owners_begin(TimestampTz now, uint64 ended)
 {
 	dlist_iter	iter;
 
@@ -104,14 +156,15 @@ jobq_fire_owners_begin(TimestampTz now, bool job_ended)
 
 		owner->nturns = 0;
 		owner->served = false;
-		look_again(owner, now, job_ended);
+		look_again(owner, now);
+		look_if_ended(owner, now,
+					  (ended >> jobq_late_owner(owner->owner)) & 1);
 	}
 }
 
-void
-jobq_fire_owner_add(Oid role, TimestampTz next_run)
+static JobqFireOwner *
+find_owner(Oid role)
 {
-	JobqIndexPlace place;
 	bool		found;
 	JobqFireOwner *owner = hash_search(owners, &role, HASH_ENTER, &found);
 
@@ -119,13 +172,32 @@ jobq_fire_owner_add(Oid role, TimestampTz next_run)
 	{
 		memset((char *) owner + sizeof(Oid), 0,
 			   sizeof(JobqFireOwner) - sizeof(Oid));
-		jobq_index_place_before(&owner->from, JOBQ_NEVER);
+		for (int part = 0; part < JOBQ_FIRE_PARTS; part++)
+			jobq_fire_place_before(&owner->from[part], JOBQ_NEVER);
 		owner->left = owner->retry_at = owner->behind_since = JOBQ_NEVER;
+		owner->wait_at = JOBQ_NEVER;
 		owner->wait_until = DT_NOBEGIN;
 		dlist_push_tail(&turn_order, &owner->node);
 	}
-	jobq_index_place_before(&place, next_run);
-	go_back(owner, &place);
+	return owner;
+}
+
+void
+jobq_fire_owner_add(Oid role, TimestampTz next_run)
+{
+	JobqFirePlace place;
+
+	jobq_fire_place_before(&place, next_run);
+	go_back(find_owner(role), JOBQ_FIRE_DUE, &place);
+}
+
+void
+jobq_fire_owner_waits(Oid role)
+{
+	JobqFireOwner *owner = find_owner(role);
+
+	if (owner->nwaiting == 0)
+		look_at_waiting(owner);
 }
 
 int
@@ -151,30 +223,45 @@ static void
 settle_turn(const JobqFireTurn *turn, TimestampTz now)
 {
 	JobqFireOwner *owner = turn->owner;
-	JobqIndexPlace place;
+	JobqFirePlace place;
 
 	owner->served |= turn->reached;
+	if (turn->waits)
+		owner->nwaiting++;
+	if (turn->waits && turn->part == JOBQ_FIRE_WAITING)
+		owner->wait_until = Max(owner->wait_until, now) + WAIT_TURN;
 	if (turn->left == JOBQ_NEVER)
 		return;
-	if (turn->retry_at == DT_NOBEGIN)
+	if (!turn->reached)
 	{
-		jobq_index_place_before(&place, turn->left);
-		/* a row that is unchanged follows the entry before its own */
-		if (!turn->reached)
+		place = turn->place;
+		place.tid.ip_posid--;
+		go_back(owner, turn->part, &place);
+	}
+	else if (turn->retry_at == DT_NOBEGIN)
+	{
+		jobq_fire_place_before(&place, turn->left);
+		go_back(owner, JOBQ_FIRE_DUE, &place);
+	}
+	else
+	{
+		/* it may not wait any more */
+		owner->left = Min(owner->left, turn->left);
+		owner->retry_at = Min(owner->retry_at, turn->retry_at);
+		if (turn->part == JOBQ_FIRE_WAITING)
 		{
-			place.tid = turn->place.tid;
-			place.tid.ip_posid--;
+			owner->nwaiting++;
+			owner->wait_at = Min(owner->wait_at, turn->retry_at);
 		}
-		go_back(owner, &place);
-		return;
 	}
-	owner->left = Min(owner->left, turn->left);
-	owner->retry_at = Min(owner->retry_at, turn->retry_at);
-	if (turn->waits)
-	{
-		owner->nwaiting++;
-		owner->wait_until = Max(owner->wait_until, now) + WAIT_TURN;
-	}
+}
+
+/* Whether nothing is known of the owner that would have to be kept. */
+static bool
+is_done(const JobqFireOwner *owner)
+{
+	return !has_more(owner) && owner->left == JOBQ_NEVER &&
+		owner->nwaiting == 0;
 }
 
 /* Tells jobq.health whose schedules have not all been fired for longest. */
@@ -206,7 +293,10 @@ jobq_fire_owners_settle(const JobqFireTurn *turns, int nturns, TimestampTz now)
 	{
 		JobqFireOwner *owner = dlist_container(JobqFireOwner, node, iter.cur);
 
-		if (!has_more(owner))
+		if (owner->nwaiting > 0 &&
+			!jobq_fire_owner_has_more(owner, JOBQ_FIRE_WAITING))
+			owner->wait_at = Min(owner->wait_at, next_check(owner, now));
+		if (!jobq_fire_owner_has_more(owner, JOBQ_FIRE_DUE))
 			owner->behind_since = JOBQ_NEVER;
 		else
 			owner->behind_since = Min(owner->behind_since, now);
@@ -220,7 +310,7 @@ jobq_fire_owners_settle(const JobqFireTurn *turns, int nturns, TimestampTz now)
 			dlist_delete(&owner->node);
 			dlist_push_tail(&served, &owner->node);
 		}
-		if (!has_more(owner) && owner->left == JOBQ_NEVER)
+		if (is_done(owner))
 		{
 			dlist_delete(&owner->node);
 			(void) hash_search(owners, &owner->owner, HASH_REMOVE, NULL);
@@ -244,6 +334,8 @@ jobq_fire_owners_next(void)
 		if (has_more(owner))
 			return DT_NOBEGIN;
 		next = Min(next, owner->retry_at);
+		if (owner->nwaiting > 0)
+			next = Min(next, Max(owner->wait_at, owner->wait_until));
 	}
 	return next;
 }
@@ -255,7 +347,11 @@ jobq_fire_owners_wait(void)
 
 	dlist_foreach(iter, &turn_order)
 	{
-		if (dlist_container(JobqFireOwner, node, iter.cur)->nwaiting > 0)
+		const JobqFireOwner *owner = dlist_container(JobqFireOwner, node,
+													 iter.cur);
+
+		if (owner->nwaiting > 0 ||
+			jobq_fire_owner_has_more(owner, JOBQ_FIRE_WAITING))
 			return true;
 	}
 	return false;

@@ -11,23 +11,29 @@
 #ifndef JOBQ_FIRE_OWNER_H
 #define JOBQ_FIRE_OWNER_H
 
-#include "base/index_place.h"
+#include "schedule/fire_place.h"
 
 #include "lib/ilist.h"
 
-/* An owner of schedules that were due at the last look. */
+/*
+ * An owner of schedules that were due at the last look, or wait for their
+ * previous job.
+ */
 typedef struct JobqFireOwner
 {
 	Oid			owner;			/* key of the hash table */
 	dlist_node	node;			/* in the order of turns */
-	JobqIndexPlace from;		/* its due schedules have been looked at up to
-								 * this place; JOBQ_NEVER: all of them */
-	TimestampTz left;			/* earliest next_run of those that were looked
-								 * at and cannot be fired yet; JOBQ_NEVER:
-								 * none */
+	JobqFirePlace from[JOBQ_FIRE_PARTS];	/* each part has been looked at up
+											 * to this place; next_run is
+											 * JOBQ_NEVER: all of it */
+	TimestampTz left;			/* earliest next_run of those due that were
+								 * looked at and cannot be fired yet;
+								 * JOBQ_NEVER: none */
 	TimestampTz retry_at;		/* when to look again at those */
-	int			nwaiting;		/* of which wait for their previous job */
-	TimestampTz wait_until;		/* do not look at those before */
+	int64		nwaiting;		/* waiting ones known since a look at those
+								 * began */
+	TimestampTz wait_at;		/* when to look at them again, */
+	TimestampTz wait_until;		/* but not before */
 	TimestampTz behind_since;	/* it has had more due than was fired since;
 								 * JOBQ_NEVER: it has not */
 	int			nturns;			/* in this batch */
@@ -38,9 +44,10 @@ typedef struct JobqFireOwner
 typedef struct JobqFireTurn
 {
 	JobqFireOwner *owner;
+	JobqFirePart part;
 	int			number;			/* among those of its owner */
 	int			place_in_batch;
-	JobqIndexPlace place;		/* in the index on owners */
+	JobqFirePlace place;		/* in the index on owners */
 	ItemPointerData tid;
 	TimestampTz next_run;
 
@@ -57,16 +64,23 @@ extern void jobq_fire_owners_forget(void);
 
 /*
  * Makes those schedules due again that are to be looked at again; those that
- * wait for a job if one has ended.
+ * wait for a job if one of their owner's has ended: `ended` has a bit for each
+ * jobq_late_owner().
  */
-extern void jobq_fire_owners_begin(TimestampTz now, bool job_ended);
+extern void jobq_fire_owners_begin(TimestampTz now, uint64 ended);
 
 /* An owner has a schedule that is due from a time on. */
 extern void jobq_fire_owner_add(Oid owner, TimestampTz next_run);
 
+/* It has one that waits; those are looked at now unless that was known. */
+extern void jobq_fire_owner_waits(Oid owner);
+
+/* Whether there are schedules of a part to be looked at. */
+extern bool jobq_fire_owner_has_more(const JobqFireOwner *owner,
+									 JobqFirePart part);
+
 /*
- * Fills an array with the owners that have schedules which are due and not
- * looked at, up to `max`, in the order of their turns; returns their number.
+ * Fills an array with the owners that have schedules to be looked at, up to `max`, in the order of their turns; returns their number.
  */
 extern int	jobq_fire_owners_due(JobqFireOwner **owners, int max);
 

@@ -3,12 +3,14 @@
  * fire_progress.c
  *	  Which due schedules the coordinator knows of.
  *
- * A run that waits for the end of the previous one's job (overlap => 'queue')
- * leaves its schedule unchanged.  A transaction that ends a job of a schedule
- * wakes the coordinator after commit if schedules_wait is set (wake.c).  The
- * flag is set here before taking the snapshot that decides whether a run has
- * to wait: so either that snapshot sees the end of the job, or the transaction
- * that ends it sees the flag.
+ * A schedule whose run waits for the end of the previous one's job (overlap =>
+ * 'queue') is not in the index on next_run.  A transaction that ends the last
+ * job of a schedule notes its owner in schedules_ended after commit, and wakes
+ * the coordinator, if schedules_wait is set (wake.c).  The flag is set, and the
+ * owners are read, before the snapshot is taken that decides whether a run has
+ * to wait: so either that snapshot sees the end of the job, or the next batch
+ * looks at the owner's waiting schedules.  Which owners have any is in the
+ * coordinator's memory (fire_owner.c); a full scan finds those it does not know.
  *
  * The index on next_run has dead entries at its low end, one for each run,
  * which cannot be removed while some snapshot needs them.  They are skipped: a
@@ -68,9 +70,13 @@ jobq_fire_progress_begin(TimestampTz now, JobqFireStart *start)
 
 	jobq_xact_end_follow(JOBQ_XACT_SCHEDULES, at_transaction_end, NULL);
 	start->forget = progress.open;
+	start->full = false;
 	progress.open = true;
 
 	pg_atomic_write_u32(&database->schedules_wait, 1);
+	start->ended = pg_atomic_exchange_u64(&database->schedules_ended, 0);
+	if (generation != progress.generation)
+		start->ended = PG_UINT64_MAX;
 	low = pg_atomic_exchange_u64(&database->schedules_low,
 								 (uint64) JOBQ_NEVER);
 	progress.known = Min(progress.known, (TimestampTz) low);
@@ -81,6 +87,7 @@ jobq_fire_progress_begin(TimestampTz now, JobqFireStart *start)
 		progress.known = DT_NOBEGIN;
 		progress.generation = generation;
 		progress.full_scan = now;
+		start->full = true;
 	}
 	start->first = progress.known;
 }

@@ -18,6 +18,9 @@ typedef struct JobqFireStart
 {
 	TimestampTz first;			/* it knows of all that are due before */
 	bool		forget;			/* of none: the last batch was rolled back */
+	bool		full;			/* look for owners whose schedules wait, too */
+	uint64		ended;			/* of these owners a job has ended: a bit for
+								 * each jobq_late_owner() */
 } JobqFireStart;
 
 /*

@@ -9,7 +9,9 @@
  * two descents for each, which owners have due schedules.
  *
  * The schedules are taken from the index on owners: a batch is divided among
- * those owners, and what some do not need goes to the others.  Its order is one
+ * those owners, and what some do not need goes to the others.  Schedules that
+ * wait for a job, and may be ready now, are the other half of an owner's share.
+ * The order is one
  * schedule of each owner, then the second ones, and so on.  So if the batch
  * ends early because of long payloads or missed runs, nobody has come away
  * empty but those who come first in the next batch.
@@ -43,13 +45,6 @@
  * the batch: of dead rows, and of schedules that came with a copy.
  */
 #define PASSED_PER_TURN 20
-
-/* Columns of the index on owners. */
-enum
-{
-	COL_OWNER = 1,
-	COL_NEXT_RUN
-};
 
 /* A search for turns. */
 typedef struct Search
@@ -138,7 +133,7 @@ begin_scan(const Search *search, ScanKey keys, int nkeys)
 /* Reads the first index entry that matches the keys; false if there is none. */
 static bool
 read_first(const Search *search, ScanKey keys, int nkeys, Oid *owner,
-		   JobqIndexPlace *place)
+		   JobqFirePlace *place)
 {
 	IndexScanDesc scan = begin_scan(search, keys, nkeys);
 	bool		found = index_getnext_tid(scan, ForwardScanDirection) != NULL;
@@ -146,100 +141,196 @@ read_first(const Search *search, ScanKey keys, int nkeys, Oid *owner,
 
 	if (found)
 	{
-		*owner = DatumGetObjectId(index_getattr(scan->xs_itup, COL_OWNER,
+		*owner = DatumGetObjectId(index_getattr(scan->xs_itup,
+												JOBQ_FIRE_COL_OWNER,
 												scan->xs_itupdesc, &isnull));
-		jobq_index_place_read(place, scan, COL_NEXT_RUN);
+		jobq_fire_place_read(place, scan);
 	}
 	index_endscan(scan);
 	return found;
 }
 
-/* Initializes the keys for an owner's schedules that are due, from a time on. */
+/* Initializes the keys for a part of an owner's schedules. */
 static void
-make_keys(ScanKey keys, Oid owner, TimestampTz first, TimestampTz now)
+make_keys(ScanKey keys, Oid owner, JobqFirePart part)
 {
-	ScanKeyInit(&keys[0], COL_OWNER, BTEqualStrategyNumber, F_OIDEQ,
+	ScanKeyInit(&keys[0], JOBQ_FIRE_COL_OWNER, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(owner));
-	ScanKeyInit(&keys[1], COL_NEXT_RUN, BTGreaterEqualStrategyNumber,
+	ScanKeyInit(&keys[1], JOBQ_FIRE_COL_WAITS, BTEqualStrategyNumber,
+				F_BOOLEQ, BoolGetDatum(part == JOBQ_FIRE_WAITING));
+}
+
+/* Those that are due, from a time on. */
+static void
+make_due_keys(ScanKey keys, Oid owner, TimestampTz first, TimestampTz now)
+{
+	make_keys(keys, owner, JOBQ_FIRE_DUE);
+	ScanKeyInit(&keys[2], JOBQ_FIRE_COL_NEXT_RUN, BTGreaterEqualStrategyNumber,
 				F_TIMESTAMPTZ_GE, TimestampTzGetDatum(first));
-	ScanKeyInit(&keys[2], COL_NEXT_RUN, BTLessEqualStrategyNumber,
+	ScanKeyInit(&keys[3], JOBQ_FIRE_COL_NEXT_RUN, BTLessEqualStrategyNumber,
 				F_TIMESTAMPTZ_LE, TimestampTzGetDatum(now));
 }
 
-/* Adds the owners of all schedules that have become due, owner by owner. */
+/* Adds an owner's schedules that have become due, or wait. */
 static void
-find_by_owner(const Search *search, TimestampTz first)
+find_owner(const Search *search, Oid owner, JobqFirePart part,
+		   TimestampTz first)
 {
-	JobqIndexPlace place;
+	ScanKeyData keys[4];
+	JobqFirePlace place;
+	bool		waits = part == JOBQ_FIRE_WAITING;
+
+	if (waits)
+		make_keys(keys, owner, part);
+	else
+		make_due_keys(keys, owner, first, search->turns->now);
+	if (!read_first(search, keys, waits ? 2 : 4, &owner, &place))
+		return;
+	if (waits)
+		jobq_fire_owner_waits(owner);
+	else
+		jobq_fire_owner_add(owner, place.next_run);
+}
+
+/*
+ * Adds the owners of all schedules that have become due, or of all that wait,
+ * owner by owner.
+ */
+static void
+find_by_owner(const Search *search, JobqFirePart part, TimestampTz first)
+{
+	JobqFirePlace place;
 	ScanKeyData next;
 	Oid			owner;
 
-	ScanKeyInit(&next, COL_OWNER, BTGreaterEqualStrategyNumber, F_OIDGE,
-				ObjectIdGetDatum(InvalidOid));
+	ScanKeyInit(&next, JOBQ_FIRE_COL_OWNER, BTGreaterEqualStrategyNumber,
+				F_OIDGE, ObjectIdGetDatum(InvalidOid));
 	while (read_first(search, &next, 1, &owner, &place))
 	{
-		ScanKeyData keys[3];
-
 		CHECK_FOR_INTERRUPTS();
-		make_keys(keys, owner, first, search->turns->now);
-		if (read_first(search, keys, 3, &owner, &place))
-			jobq_fire_owner_add(owner, place.at);
-		ScanKeyInit(&next, COL_OWNER, BTGreaterStrategyNumber, F_OIDGT,
-					ObjectIdGetDatum(owner));
+		find_owner(search, owner, part, first);
+		ScanKeyInit(&next, JOBQ_FIRE_COL_OWNER, BTGreaterStrategyNumber,
+					F_OIDGT, ObjectIdGetDatum(owner));
 	}
 }
 
 static void
-add_turn(Search *search, JobqFireOwner *owner)
+add_turn(Search *search, JobqFireOwner *owner, JobqFirePart part)
 {
 	JobqFireTurn *turn = &search->turns->turns[search->turns->nturns];
 
 	turn->owner = owner;
+	turn->part = part;
 	turn->number = owner->nturns++;
 	turn->place_in_batch = search->turns->nturns++;
-	turn->place = owner->from;
+	turn->place = owner->from[part];
 	turn->tid = search->slot->tts_tid;
 	turn->next_run = next_run_of(search->slot);
 }
 
+/* How many schedules of a part may be found, and index entries passed over. */
+typedef struct Bounds
+{
+	int			share;
+	int			passed;
+} Bounds;
+
 /*
- * Finds up to `share` schedules of an owner, and moves on past them.  Returns
- * whether there may be others that have not been passed over either.
+ * Finds schedules of an owner that match the keys and come after the owner's
+ * place, and moves that on.  Returns whether these were all.
  */
 static bool
-find_turns(Search *search, JobqFireOwner *owner, int share)
+find_matching(Search *search, JobqFireOwner *owner, JobqFirePart part,
+			  ScanKey keys, Bounds *bounds)
 {
-	int			passed = share * PASSED_PER_TURN;
-	JobqIndexPlace place;
-	IndexScanDesc scan;
-	ScanKeyData keys[3];
+	JobqFirePlace *from = &owner->from[part];
+	IndexScanDesc scan = begin_scan(search, keys, 4);
 	bool		finished = false;
 
-	make_keys(keys, owner->owner, owner->from.at, search->turns->now);
-	scan = begin_scan(search, keys, 3);
-	while (share > 0 && passed > 0)
+	while (bounds->share > 0 && bounds->passed > 0)
 	{
+		JobqFirePlace place;
+
 		CHECK_FOR_INTERRUPTS();
 		finished = index_getnext_tid(scan, ForwardScanDirection) == NULL;
 		if (finished)
 			break;
-		jobq_index_place_read(&place, scan, COL_NEXT_RUN);
-		if (jobq_index_place_compare(&place, &owner->from) <= 0)
+		jobq_fire_place_read(&place, scan);
+		if (jobq_fire_place_compare(&place, from) <= 0)
 			continue;
-		owner->from = place;
-		passed--;
+		*from = place;
+		bounds->passed--;
 		if (!index_fetch_heap(scan, search->slot) || !is_at_home(search->slot))
 			continue;
-		add_turn(search, owner);
-		share--;
+		add_turn(search, owner, part);
+		bounds->share--;
 	}
 	index_endscan(scan);
-	if (finished)
-		jobq_index_place_before(&owner->from, JOBQ_NEVER);
-	return !finished && share == 0;
+	return finished;
 }
 
-/* Divides the batch among the owners who have schedules that are due. */
+/*
+ * Finds up to `share` schedules of a part, and moves on past them: first those
+ * of the time of the owner's place, then the later ones.  Those that wait are
+ * due, unless the clock was set back.
+ */
+static void
+find_turns(Search *search, JobqFireOwner *owner, JobqFirePart part, int share)
+{
+	TimestampTz last = part == JOBQ_FIRE_DUE ? search->turns->now : JOBQ_NEVER;
+	Bounds		bounds = {share, share * PASSED_PER_TURN};
+	const JobqFirePlace *from = &owner->from[part];
+	ScanKeyData keys[4];
+	bool		finished;
+
+	make_keys(keys, owner->owner, part);
+	ScanKeyInit(&keys[2], JOBQ_FIRE_COL_NEXT_RUN, BTEqualStrategyNumber,
+				F_TIMESTAMPTZ_EQ, TimestampTzGetDatum(from->next_run));
+	ScanKeyInit(&keys[3], JOBQ_FIRE_COL_ID, BTGreaterEqualStrategyNumber,
+				F_INT8GE, Int64GetDatum(from->id));
+	finished = find_matching(search, owner, part, keys, &bounds);
+	if (finished)
+	{
+		ScanKeyInit(&keys[2], JOBQ_FIRE_COL_NEXT_RUN,
+					BTGreaterStrategyNumber, F_TIMESTAMPTZ_GT,
+					TimestampTzGetDatum(from->next_run));
+		ScanKeyInit(&keys[3], JOBQ_FIRE_COL_NEXT_RUN,
+					BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
+					TimestampTzGetDatum(last));
+		finished = find_matching(search, owner, part, keys, &bounds);
+	}
+	if (finished)
+		jobq_fire_place_before(&owner->from[part], JOBQ_NEVER);
+}
+
+/*
+ * Finds up to `share` schedules of an owner.  Returns whether there may be
+ * others that were not passed over either.
+ */
+static bool
+take_turns(Search *search, JobqFireOwner *owner, int share)
+{
+	JobqFireTurns *turns = search->turns;
+	bool		both = jobq_fire_owner_has_more(owner, JOBQ_FIRE_DUE) &&
+	jobq_fire_owner_has_more(owner, JOBQ_FIRE_WAITING);
+	bool		more = false;
+
+	share = Max(both ? share / 2 : share, 1);
+	for (int part = 0; part < JOBQ_FIRE_PARTS; part++)
+	{
+		int			n = turns->nturns;
+
+		share = Min(share, turns->limit - n);
+		if (share == 0 || !jobq_fire_owner_has_more(owner, part))
+			continue;
+		find_turns(search, owner, part, share);
+		more = more || (turns->nturns - n == share &&
+						jobq_fire_owner_has_more(owner, part));
+	}
+	return more;
+}
+
+/* Divides the batch among the owners who have schedules to be looked at. */
 static void
 divide(Search *search)
 {
@@ -254,7 +345,7 @@ divide(Search *search)
 
 		for (int i = 0; i < nowners && search->turns->nturns < limit; i++)
 		{
-			if (find_turns(search, owners[i], share))
+			if (take_turns(search, owners[i], share))
 				owners[nmore++] = owners[i];
 		}
 		nowners = nmore;
@@ -288,7 +379,7 @@ jobq_fire_turns_reset(JobqFireTurns *turns)
 }
 
 void
-jobq_fire_turns_find(JobqFireTurns *turns, TimestampTz first)
+jobq_fire_turns_find(JobqFireTurns *turns, TimestampTz first, bool full)
 {
 	Search		search = {.turns = turns};
 
@@ -299,7 +390,9 @@ jobq_fire_turns_find(JobqFireTurns *turns, TimestampTz first)
 							  AccessShareLock);
 	search.slot = jobq_table_slot(search.schedules);
 	if (!find_by_time(&search, first))
-		find_by_owner(&search, first);
+		find_by_owner(&search, JOBQ_FIRE_DUE, first);
+	if (full)
+		find_by_owner(&search, JOBQ_FIRE_WAITING, DT_NOBEGIN);
 	divide(&search);
 	ExecClearTuple(search.slot);
 	index_close(search.index, AccessShareLock);

@@ -28,10 +28,12 @@ typedef struct JobqFireTurns
 
 /*
  * Finds, by the snapshot, up to `limit` schedules that are due now.  Owners
- * with due schedules take turns.  No owner has been looked at from `first` on.
+ * with due schedules take turns.  No owner has been looked at from `first` on;
+ * if `full`, owners with schedules that wait may not be known either.
  * The result is in the current memory context.
  */
-extern void jobq_fire_turns_find(JobqFireTurns *turns, TimestampTz first);
+extern void jobq_fire_turns_find(JobqFireTurns *turns, TimestampTz first,
+								 bool full);
 
 /* Forgets what came of the turns, before the first of them or for a retry. */
 extern void jobq_fire_turns_reset(JobqFireTurns *turns);

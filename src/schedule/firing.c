@@ -48,12 +48,6 @@
 #define LONG_BYTES 8192
 #define OWNER_BYTES (1024 * 1024)
 
-/*
- * Delay before checking again whether the previous run has finished, if no
- * wake-up comes: its job may be deleted by other means than jobq's functions.
- */
-#define WAIT_DELAY (60 * USECS_PER_SEC)
-
 /* How many bytes were copied for an owner. */
 typedef struct OwnerBytes
 {
@@ -98,14 +92,6 @@ jobq_firing_put_off(JobqFireBatch *batch, TimestampTz next_run, int pid)
 
 	jobq_firing_try_later(batch, next_run, until - now);
 	jobq_late_note(next_run, until, pid);
-}
-
-/* Postpones a run until the job of the previous one has ended. */
-void
-jobq_firing_wait_for_job(JobqFireBatch *batch, TimestampTz next_run)
-{
-	jobq_firing_try_later(batch, next_run, WAIT_DELAY);
-	batch->turn->waits = true;
 }
 
 TimestampTz
@@ -157,6 +143,7 @@ jobq_firing_disable(JobqFiring *firing, const char *problem)
 	note_run(firing, JOBQ_SCHEDULE_RUN_FAILED, jobq_firing_next_run(firing),
 			 problem);
 	firing->values[Anum_schedule_enabled - 1] = BoolGetDatum(false);
+	firing->values[Anum_schedule_waits - 1] = BoolGetDatum(false);
 	firing->values[Anum_schedule_next_run - 1] =
 		TimestampTzGetDatum(JOBQ_NEVER);
 	firing->values[Anum_schedule_disabled_reason - 1] =
@@ -356,37 +343,44 @@ add_job(JobqFiring *firing, TimestampTz slot, bool late, bool caught_up)
 	firing->nulls[Anum_schedule_last_job - 1] = false;
 }
 
-/* Adds the jobs of the runs that are due, and updates the row. */
+/* Writes the row, with the run that is due next, and whether that waits. */
 static void
-fire_slots(JobqFiring *firing)
+write_row(JobqFiring *firing, TimestampTz next_run, bool waits)
+{
+	Datum	   *values = firing->values;
+
+	values[Anum_schedule_next_run - 1] = TimestampTzGetDatum(next_run);
+	values[Anum_schedule_waits - 1] = BoolGetDatum(waits);
+	firing->batch->turn->waits = waits;
+	jobq_table_update(firing->schedules, firing->slot, values, firing->nulls);
+}
+
+/*
+ * Adds the jobs of due runs from `slot` on, until one cannot be decided now, or
+ * it is the turn of others.  Returns the next run, and the last decision;
+ * `latest` is the last due run.
+ */
+static TimestampTz
+fire_runs(JobqFiring *firing, TimestampTz slot, TimestampTz latest,
+		  int *nslots, Decision *decision)
 {
 	JobqFireBatch *batch = firing->batch;
 	Datum	   *values = firing->values;
 	Oid			owner = DatumGetObjectId(values[Anum_schedule_owner - 1]);
-	TimestampTz latest;
-	TimestampTz first;
-	TimestampTz slot;
-	bool		waits = false;
-	int			nslots = 0;
+	TimestampTz first = slot;
 
-	latest = jobq_timetable_latest(&firing->timetable, jobq_firing_next_run(firing),
-								   batch->turns.now);
-	slot = first = first_slot(firing, latest);
-	while (slot <= batch->turns.now && nslots < CATCH_UP_BATCH && !waits &&
-		   (nslots == 0 || !jobq_firing_has_had_its_share(batch, owner)))
+	while (slot <= batch->turns.now && *nslots < CATCH_UP_BATCH &&
+		   (*nslots == 0 || !jobq_firing_has_had_its_share(batch, owner)))
 	{
 		bool		late = slot < batch->turns.now - JOBQ_SCHEDULE_LATE_AFTER;
 		bool		caught_up = late || slot < latest;
-		Decision	decision = decide(firing, caught_up);
 
-		if (decision == DECISION_WAIT)
-			jobq_firing_wait_for_job(batch, nslots == 0 ? jobq_firing_next_run(firing) : slot);
-		waits = decision == DECISION_WAIT || decision == DECISION_PUT_OFF;
-		if (waits)
-			continue;
-		if (nslots++ == 0)
+		*decision = decide(firing, caught_up);
+		if (*decision == DECISION_WAIT || *decision == DECISION_PUT_OFF)
+			break;
+		if ((*nslots)++ == 0)
 			note_missed(firing, first);
-		if (decision == DECISION_FIRE)
+		if (*decision == DECISION_FIRE)
 			add_job(firing, slot, late, caught_up);
 		else
 			note_skipped(firing, slot);
@@ -397,16 +391,49 @@ fire_slots(JobqFiring *firing)
 									   firing->missed == JOBQ_MISSED_ALL ?
 									   slot : batch->turns.now);
 	}
+	return slot;
+}
 
-	/* a schedule that waits for its turn costs no write */
-	if (waits && nslots == 0)
+/*
+ * Adds the jobs of the runs that are due, and updates the row.  If the first
+ * one has to wait, next_run stays as it is: which runs were missed is decided
+ * afterwards.
+ */
+static void
+fire_slots(JobqFiring *firing)
+{
+	JobqFireBatch *batch = firing->batch;
+	TimestampTz next_run = jobq_firing_next_run(firing);
+	TimestampTz latest;
+	TimestampTz first;
+	TimestampTz slot;
+	Decision	decision = DECISION_FIRE;
+	int			nslots = 0;
+
+	if (next_run > batch->turns.now)
+	{
+		/* it has waited, and the clock was set back */
+		write_row(firing, next_run, false);
 		return;
+	}
+	latest = jobq_timetable_latest(&firing->timetable, next_run,
+								   batch->turns.now);
+	first = first_slot(firing, latest);
+	slot = fire_runs(firing, first, latest, &nslots, &decision);
+
+	/* a schedule that is put off costs no write */
+	if (decision == DECISION_PUT_OFF && nslots == 0)
+		return;
+	batch->done += Max(nslots, 1);
+	if (decision == DECISION_WAIT)
+	{
+		write_row(firing, nslots == 0 ? next_run : slot, true);
+		return;
+	}
 	if (nslots == 0)
 		note_missed(firing, first);
-	values[Anum_schedule_next_run - 1] = TimestampTzGetDatum(slot);
-	jobq_table_update(firing->schedules, firing->slot, values, firing->nulls);
-	batch->done += Max(nslots, 1);
-	if (slot <= batch->turns.now && !waits)
+	write_row(firing, slot, false);
+	if (slot <= batch->turns.now && decision != DECISION_PUT_OFF)
 		jobq_firing_leave(batch, slot);
 }
 

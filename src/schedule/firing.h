@@ -82,16 +82,13 @@ extern void jobq_firing_disable(JobqFiring *firing, const char *problem);
 /*
  * The schedule that has its turn stays due from next_run on: it has its next
  * turn soon, or after a delay (microseconds), since the process `pid` (0: not
- * known) is in the way, or when its previous job has
- * ended.
+ * known) is in the way.
  */
 extern void jobq_firing_leave(JobqFireBatch *batch, TimestampTz next_run);
 extern void jobq_firing_try_later(JobqFireBatch *batch, TimestampTz next_run,
 								  int64 delay);
 extern void jobq_firing_put_off(JobqFireBatch *batch, TimestampTz next_run,
 								int pid);
-extern void jobq_firing_wait_for_job(JobqFireBatch *batch,
-									 TimestampTz next_run);
 
 /* Whether an owner's long payloads have taken their share of the batch. */
 extern bool jobq_firing_has_had_its_share(const JobqFireBatch *batch,

@@ -70,6 +70,7 @@ form_row(FunctionCallInfo fcinfo, JobqScheduleRow *row)
 	jobq_schedule_set(row, Anum_schedule_database,
 					  ObjectIdGetDatum(MyDatabaseId));
 	jobq_schedule_set(row, Anum_schedule_enabled, BoolGetDatum(true));
+	jobq_schedule_set(row, Anum_schedule_waits, BoolGetDatum(false));
 	jobq_schedule_set_defaults(row);
 
 	jobq_require_argument(fcinfo, JOBQ_SCHEDULE_CRON, "cron");

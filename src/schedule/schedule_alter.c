@@ -113,8 +113,7 @@ finish(JobqTable *table, TupleTableSlot *slot, JobqScheduleRow *row,
 	jobq_schedule_keep_times(row, old);
 	if (enabled != DatumGetBool(old->values[Anum_schedule_enabled - 1]))
 		row->nulls[Anum_schedule_disabled_reason - 1] = true;
-	jobq_table_update(table, slot, row->values, row->nulls);
-	jobq_schedule_note_next_run(row);
+	jobq_schedule_write(table, slot, row);
 	jobq_table_close(table);
 }
 

@@ -106,7 +106,7 @@ handle_failure(JobqFiring *firing, const ErrorData *error)
 }
 
 /*
- * Whether the due run has to wait for the previous one according to the
+ * Whether the due run still has to wait for the previous one according to the
  * snapshot; in that case its row need not be locked.
  */
 static bool
@@ -116,6 +116,7 @@ has_to_wait(JobqTable *jobs, TupleTableSlot *due)
 	Datum		last_job = slot_getattr(due, Anum_schedule_last_job, &isnull);
 
 	return !isnull &&
+		DatumGetBool(slot_getattr(due, Anum_schedule_waits, &isnull)) &&
 		jobq_firing_overlap(slot_getattr(due, Anum_schedule_overlap,
 										 &isnull)) == JOBQ_OVERLAP_QUEUE &&
 		jobq_schedule_job_is_live(jobs, DatumGetInt64(last_job), NULL);
@@ -140,7 +141,7 @@ fire_schedule(JobqFiring *firing, TupleTableSlot *due)
 		return;
 	if (has_to_wait(firing->jobs, due))
 	{
-		jobq_firing_wait_for_job(batch, turn->next_run);
+		turn->waits = true;
 		return;
 	}
 
@@ -240,13 +241,12 @@ fire_turns(JobqFireBatch *batch)
 }
 
 /*
- * Adds about `limit` jobs of due schedules.  A job has ended since the last
- * call, for which schedules may wait, if `job_ended`.  Returns when to call it
- * again; sets *more if that should be at once.  Called by the coordinator in a
- * transaction of its own.
+ * Adds about `limit` jobs of due schedules.  Returns when to call it again; sets
+ * *more if that should be at once.  Called by the coordinator in a transaction
+ * of its own.
  */
 TimestampTz
-jobq_schedule_fire_due(int limit, bool job_ended, bool *more)
+jobq_schedule_fire_due(int limit, bool *more)
 {
 	MemoryContext oldcontext = CurrentMemoryContext;
 	JobqFireBatch batch = {.limit = limit};
@@ -265,10 +265,10 @@ jobq_schedule_fire_due(int limit, bool job_ended, bool *more)
 	jobq_fire_progress_begin(turns->now, &start);
 	if (start.forget)
 		jobq_fire_owners_forget();
-	jobq_fire_owners_begin(turns->now, job_ended);
+	jobq_fire_owners_begin(turns->now, start.ended);
 	turns->snapshot = RegisterSnapshot(GetLatestSnapshot());
 	PushActiveSnapshot(turns->snapshot);
-	jobq_fire_turns_find(turns, start.first);
+	jobq_fire_turns_find(turns, start.first, start.full);
 	fire_turns(&batch);
 	jobq_fire_owners_settle(turns->turns, turns->nturns, turns->now);
 	jobq_fire_progress_end(turns->now, jobq_fire_owners_wait());

@@ -15,7 +15,6 @@
 #include "datatype/timestamp.h"
 
 /* Enqueues the runs of due schedules */
-extern TimestampTz jobq_schedule_fire_due(int limit, bool job_ended,
-										  bool *more);
+extern TimestampTz jobq_schedule_fire_due(int limit, bool *more);
 
 #endif							/* JOBQ_SCHEDULE_FIRE_H */

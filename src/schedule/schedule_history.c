@@ -36,6 +36,7 @@
 #include "queue/queue_row.h"
 #include "schedule/schedule_row.h"
 #include "shared/clock.h"
+#include "shared/wake.h"
 
 #include "access/genam.h"
 #include "access/relscan.h"
@@ -133,14 +134,35 @@ has_run(const Datum *schedule, int64 job_id)
 	return found;
 }
 
+/* The next run of a schedule may wait for the end of its last job. */
+static void
+note_end(const Datum *schedule, const bool *nulls, int64 job_id)
+{
+	if (!nulls[Anum_schedule_last_job - 1] &&
+		DatumGetInt64(schedule[Anum_schedule_last_job - 1]) == job_id)
+		jobq_at_commit_scheduled_job_end(DatumGetObjectId(schedule[Anum_schedule_owner - 1]));
+}
+
+/* Whether a completed job of the schedule should leave no trace. */
+static bool
+is_needless(const Datum *schedule, const bool *nulls, const JobqQueue *queue,
+			int64 job_id)
+{
+	return keeps_errors_only(schedule) &&
+		goes_to(schedule, !nulls[Anum_schedule_command - 1], queue) &&
+		jobq_queue_allows(queue,
+						  DatumGetObjectId(schedule[Anum_schedule_owner - 1]),
+						  JOBQ_PRIV_MANAGE) &&
+		has_run(schedule, job_id);
+}
+
 /*
- * The name comes from a header that any user may set when enqueueing, so the
- * schedule must know the job.  Whether jobs are kept is up to the roles that
- * manage the queue.
+ * A job that names a schedule ends.  The name comes from a header that any user
+ * may set when enqueueing, so the schedule must know the job.  Whether jobs are
+ * kept is up to the roles that manage the queue.
  */
 static bool
-leaves_no_trace(const char *name, const JobqQueue *queue,
-				int64 job_id)
+follow_end(const char *name, int64 job_id, const JobqQueue *queue)
 {
 	JobqTable  *table = jobq_table_open(JOBQ_REL_SCHEDULE);
 	TupleTableSlot *slot = jobq_table_slot(table);
@@ -152,16 +174,10 @@ leaves_no_trace(const char *name, const JobqQueue *queue,
 	if (jobq_table_read(table, jobq_relation_oid(JOBQ_IDX_SCHEDULE_NAME),
 						&key, 1, slot))
 	{
-		const Datum *values = slot->tts_values;
-
 		slot_getallattrs(slot);
-		result = keeps_errors_only(values) &&
-			goes_to(values, !slot->tts_isnull[Anum_schedule_command - 1],
-					queue) &&
-			jobq_queue_allows(queue,
-							  DatumGetObjectId(values[Anum_schedule_owner - 1]),
-							  JOBQ_PRIV_MANAGE) &&
-			has_run(values, job_id);
+		note_end(slot->tts_values, slot->tts_isnull, job_id);
+		result = queue != NULL &&
+			is_needless(slot->tts_values, slot->tts_isnull, queue, job_id);
 	}
 	jobq_table_close(table);
 	return result;
@@ -330,5 +346,5 @@ jobq_schedule_history_remove(const Datum *schedule)
 void
 jobq_schedule_history_init(void)
 {
-	jobq_ended_follow_schedules(leaves_no_trace);
+	jobq_ended_follow_schedules(follow_end);
 }

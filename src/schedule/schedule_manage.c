@@ -113,8 +113,7 @@ jobq_enable_schedule(PG_FUNCTION_ARGS)
 		jobq_schedule_set(&row, Anum_schedule_next_run,
 						  TimestampTzGetDatum(next));
 		row.nulls[Anum_schedule_disabled_reason - 1] = true;
-		jobq_table_update(table, slot, row.values, row.nulls);
-		jobq_schedule_note_next_run(&row);
+		jobq_schedule_write(table, slot, &row);
 	}
 	jobq_table_close(table);
 	PG_RETURN_BOOL(changed);
@@ -181,7 +180,7 @@ jobq_run_schedule(PG_FUNCTION_ARGS)
 	event.first = event.last = now;
 	event.job = job;
 	add_event(&row, &event);
-	jobq_table_update(table, slot, row.values, row.nulls);
+	jobq_schedule_write(table, slot, &row);
 	jobq_table_close(table);
 	PG_RETURN_INT64(job);
 }
@@ -296,7 +295,7 @@ jobq_backfill(PG_FUNCTION_ARGS)
 	if (event.runs > 0)
 	{
 		add_event(&unchanged, &event);
-		jobq_table_update(table, slot, unchanged.values, unchanged.nulls);
+		jobq_schedule_write(table, slot, &unchanged);
 	}
 	jobq_table_close(table);
 	PG_RETURN_INT64(event.runs);

@@ -158,6 +158,19 @@ jobq_schedule_note_next_run(const JobqScheduleRow *row)
 }
 
 /*
+ * Writes the changed row of a locked schedule.  If it was waiting for a job, the
+ * coordinator decides that anew.
+ */
+void
+jobq_schedule_write(JobqTable *table, TupleTableSlot *slot,
+					JobqScheduleRow *row)
+{
+	jobq_schedule_set(row, Anum_schedule_waits, BoolGetDatum(false));
+	jobq_table_update(table, slot, row->values, row->nulls);
+	jobq_schedule_note_next_run(row);
+}
+
+/*
  * The name most similar to the given one among the schedules that the user may
  * change.
  */

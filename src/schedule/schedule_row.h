@@ -78,6 +78,8 @@ extern void jobq_schedule_check_owner(const JobqScheduleRow *row);
 extern void jobq_schedule_require(JobqTable *table, TupleTableSlot *slot,
 								  const char *name, JobqScheduleRow *row);
 extern TimestampTz jobq_schedule_next_run_from_now(const JobqScheduleRow *row);
+extern void jobq_schedule_write(JobqTable *table, TupleTableSlot *slot,
+								JobqScheduleRow *row);
 extern void jobq_schedule_note_next_run(const JobqScheduleRow *row);
 
 #endif							/* JOBQ_SCHEDULE_ROW_H */

@@ -30,6 +30,7 @@
 #include "queue/ready.h"
 #include "shared/database.h"
 #include "shared/lane.h"
+#include "shared/late.h"
 #include "shared/lease_registry.h"
 #include "shared/mark.h"
 #include "shared/queue_change.h"
@@ -253,6 +254,10 @@ act_on(const JobqMark *mark, JobqDatabase *database, bool committed)
 			break;
 		case JOBQ_MARK_WAKES:
 			jobq_wake_coordinator(database, value);
+			break;
+		case JOBQ_MARK_WAITING:
+			jobq_wake_for_waiting_schedules(UINT64CONST(1) <<
+											(value % JOBQ_LATE_OWNERS));
 			break;
 	}
 }

@@ -187,6 +187,8 @@ typedef struct JobqDatabase
 									 * written since schedules were fired */
 	pg_atomic_uint32 schedules_wait;	/* a schedule may be waiting for the
 										 * end of its previous job */
+	pg_atomic_uint64 schedules_ended;	/* such a job has ended: a bit for
+										 * each jobq_late_owner() */
 
 	/* see bgworker/executor/unrecorded.c */
 	pg_atomic_uint64 unrecorded_since;	/* TimestampTz: since when outcomes

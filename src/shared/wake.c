@@ -14,6 +14,7 @@
 #include "shared/wake.h"
 
 #include "shared/database.h"
+#include "shared/late.h"
 #include "shared/mark.h"
 #include "shared/note.h"
 
@@ -165,21 +166,38 @@ jobq_at_commit_schedule(TimestampTz next_run)
 	*jobq_note_data(jobq_note_add(&schedule_kind), TimestampTz) = next_run;
 }
 
-/* See schedule_fire.c for why this is enough. */
-static void
-tell_of_scheduled_job(const JobqNote *note, TimestampTz now)
+/*
+ * Jobs have ended for which schedules of some owners may wait: a bit for each
+ * jobq_late_owner().  See fire_progress.c for why this is enough.
+ */
+void
+jobq_wake_for_waiting_schedules(uint64 owners)
 {
 	JobqDatabase *database = jobq_database();
 
 	pg_memory_barrier();
-	if (pg_atomic_read_u32(&database->schedules_wait) != 0)
-		jobq_wake_coordinator(database, JOBQ_WAKE_SCHEDULES);
+	if (pg_atomic_read_u32(&database->schedules_wait) == 0)
+		return;
+	pg_atomic_fetch_or_u64(&database->schedules_ended, owners);
+	jobq_wake_coordinator(database, JOBQ_WAKE_SCHEDULES);
+}
+
+static void
+tell_of_scheduled_job(const JobqNote *note, TimestampTz now)
+{
+	jobq_wake_for_waiting_schedules(*jobq_note_const_data(note, uint64));
 }
 
 static void
 mark_scheduled_job(const JobqNote *note)
 {
-	jobq_mark(JOBQ_MARK_WAKES, JOBQ_WAKE_SCHEDULES);
+	uint64		owners = *jobq_note_const_data(note, uint64);
+
+	for (int i = 0; i < JOBQ_LATE_OWNERS; i++)
+	{
+		if ((owners >> i) & 1)
+			jobq_mark(JOBQ_MARK_WAITING, i);
+	}
 }
 
 static const JobqNoteKind scheduled_job_kind = {
@@ -199,10 +217,19 @@ is_noted(const JobqNoteKind *kind)
 }
 
 void
-jobq_at_commit_scheduled_job_end(void)
+jobq_at_commit_scheduled_job_end(Oid owner)
 {
-	if (!is_noted(&scheduled_job_kind))
-		(void) jobq_note_add(&scheduled_job_kind);
+	int			n;
+	JobqNote   *note;
+
+	if (is_noted(&scheduled_job_kind))
+	{
+		note = jobq_note_all(&n);
+		note += n - 1;
+	}
+	else
+		note = jobq_note_add(&scheduled_job_kind);
+	*jobq_note_data(note, uint64) |= UINT64CONST(1) << jobq_late_owner(owner);
 }
 
 static void

@@ -17,6 +17,7 @@
 
 #include "bgworker/bgworker.h"
 #include "bgworker/crash_note.h"
+#include "bgworker/executor/blame.h"
 #include "bgworker/executor/find.h"
 #include "bgworker/executor/run.h"
 #include "bgworker/executor/session.h"
@@ -168,9 +169,9 @@ note_termination(int code, Datum arg)
 	if (!attached || noted)
 		return;
 	noted = true;
-	jobq_run_note_undone();
-	attempt_counts = jobq_run_note_termination(!is_dismissed() &&
-											   (!server_stops || somebody_terminates));
+	jobq_blame_note_undone();
+	attempt_counts = jobq_blame_note_termination(!is_dismissed() &&
+												 (!server_stops || somebody_terminates));
 }
 
 /*

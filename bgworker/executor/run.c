@@ -21,11 +21,8 @@
  *
  * An error of the job itself is an outcome, and rolls back that job's
  * subtransaction.  An error in finding, recording or committing jobs is caught
- * in jobq_run_next().  If one job has been run, the error is that job's
- * failure, recorded in another transaction, so that a job that cannot be
- * committed uses up its attempts.  If several have been run, none of them
- * fails: all are ready again, and run one by one for a while, which shows
- * which one is at fault.
+ * in jobq_run_next(); blame.c records which job's failure it is, in another
+ * transaction.
  *
  * IDENTIFICATION
  *	  bgworker/executor/run.c
@@ -38,6 +35,7 @@
 
 #include "base/lease_number.h"
 #include "bgworker/crash_note.h"
+#include "bgworker/executor/blame.h"
 #include "bgworker/executor/execute.h"
 #include "bgworker/executor/find.h"
 #include "bgworker/executor/outcome.h"
@@ -48,7 +46,6 @@
 #include "bgworker/worker.h"
 #include "job/current_job.h"
 #include "job/transition.h"
-#include "job/undone.h"
 #include "queue/queue_row.h"
 #include "shared/async_commit.h"
 #include "shared/clock.h"
@@ -64,7 +61,6 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "postmaster/interrupt.h"
-#include "storage/pmsignal.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -80,10 +76,7 @@ typedef struct Batch
 	JobqFinder	finder;
 	JobqSharing sharing;
 	bool		read_only;		/* as the role's settings have it */
-	int			njobs;			/* whose own code was run */
-	bool		looking;		/* for another one */
-	JobqQueueState *states[JOBQ_SHARE_MAX_JOBS];	/* of their queues */
-	JobqUndone	jobs[JOBQ_SHARE_MAX_JOBS];	/* should it be rolled back */
+	JobqRanJobs ran;
 	List	   *outcomes;		/* to be logged */
 } Batch;
 
@@ -95,15 +88,6 @@ static Oid	worker_role = InvalidOid;
 static MemoryContext batch_context = NULL;
 static MemoryContext run_context = NULL;	/* of the job at hand */
 static TimestampTz checked_at = 0;	/* 0: not */
-
-/* The current, uncommitted transaction, or NULL. */
-static Batch *volatile open_batch = NULL;
-
-/*
- * A job with a transaction of its own whose code has ended but whose outcome
- * is not committed, or NULL.
- */
-static const JobqRun *volatile unrecorded = NULL;
 
 void
 jobq_run_set_up(const JobqWorkerRef *worker, Oid role,
@@ -117,108 +101,7 @@ jobq_run_set_up(const JobqWorkerRef *worker, Oid role,
 	run_context = AllocSetContextCreate(TopMemoryContext, "jobq job",
 										ALLOCSET_DEFAULT_SIZES);
 	jobq_execute_set_up(worker);
-}
-
-/*
- * Logs why the process is terminated; the server itself only logs an
- * administrator command.
- */
-static void
-log_termination(const JobqRun *run, JobqInterruption interruption)
-{
-	if (interruption == JOBQ_NOT_INTERRUPTED && !jobq_execute_is_overdue())
-		return;
-	ereport(LOG,
-			(interruption == JOBQ_EVICTED ?
-			 errmsg("job " INT64_FORMAT " of queue \"%s\" did not end when its queue was being dropped",
-					run->outcome.job_id, run->outcome.queue_name) :
-			 interruption == JOBQ_CANCELLED ?
-			 errmsg("job " INT64_FORMAT " of queue \"%s\" did not end when it was cancelled",
-					run->outcome.job_id, run->outcome.queue_name) :
-			 jobq_execute_is_limited() ?
-			 errmsg("backoff_function of queue \"%s\" did not end for job " INT64_FORMAT,
-					run->outcome.queue_name, run->outcome.job_id) :
-			 errmsg("job " INT64_FORMAT " of queue \"%s\" did not end after its timeout",
-					run->outcome.job_id, run->outcome.queue_name),
-			 errdetail("The background worker that runs it in database \"%s\" is being terminated.",
-					   jobq_outcome_database())));
-}
-
-/*
- * Called when the process is being terminated, perhaps during a job or before
- * its outcome is committed.  Notes that for the process that finds the job
- * next, and for the coordinator, unless the job is not to blame; in that case
- * it is as if the job had not been started, or its lease is lost if it has
- * one.  Jobs that ran before it in the transaction will be run again,
- * separately from it.  Returns whether the attempt counts.  If the postmaster
- * has died, the server has crashed, and the note of the job is left unchanged.
- */
-bool
-jobq_run_note_termination(bool is_fault)
-{
-	const JobqRun *run = jobq_execute_running();
-	JobqTermination termination = {0};
-	JobqInterruption interruption;
-	bool		cancelled;
-	bool		overdue = jobq_execute_is_overdue();
-
-	if (run == NULL)
-		run = unrecorded;
-	if (run == NULL)
-		return false;
-	interruption = jobq_slot_end_job(&worker_ref);
-	cancelled = interruption == JOBQ_CANCELLED;
-	log_termination(run, interruption);
-	if (interruption == JOBQ_EVICTED || (!is_fault && !cancelled && !overdue))
-		return false;
-	/* a job with a lease was finished by the transaction that cancelled it */
-	if (cancelled && run->lease != 0)
-		return false;
-	termination.dboid = MyDatabaseId;
-	termination.job_id = run->outcome.job_id;
-	termination.attempt = run->outcome.attempt;
-	termination.started_at = run->outcome.started_at;
-	termination.pid = MyProcPid;
-	termination.timed_out = overdue && !jobq_execute_is_limited();
-	termination.leased = run->lease != 0;
-	if (run->lease == 0 && PostmasterIsAlive())
-		jobq_crash_note_keep(termination.timed_out ? JOBQ_NOTE_TIMED_OUT :
-							 JOBQ_NOTE_TERMINATED, 0);
-	jobq_termination_note(&termination);
-	jobq_share_forbid(run->state);
-	return true;
-}
-
-/*
- * Reports finished jobs that are about to be rolled back, except the one whose
- * attempt ends with this: code run on behalf of a finished job may be the
- * cause.
- */
-static void
-note_undone(Batch *batch, int64 cause)
-{
-	int			njobs = batch->njobs;
-
-	if (njobs > 0 && batch->jobs[njobs - 1].job_id == cause)
-		njobs--;
-	for (int i = 0; i < njobs; i++)
-		batch->jobs[i].cause = cause;
-	jobq_undone_note(batch->jobs, njobs);
-}
-
-/*
- * Exit callback; the process may be in a transaction shared by several jobs.
- */
-void
-jobq_run_note_undone(void)
-{
-	Batch	   *batch = open_batch;
-	const JobqRun *run = jobq_execute_running();
-
-	if (run == NULL)
-		run = unrecorded;
-	if (batch != NULL && IsTransactionState())
-		note_undone(batch, run != NULL ? run->outcome.job_id : 0);
+	jobq_blame_set_up(&worker_ref);
 }
 
 /* Copies the parts of the job that are needed until its end. */
@@ -309,7 +192,7 @@ publish(const JobqRun *run, const Batch *batch, int32 *woken_for)
 	jobq_session_drop_cancel(false);
 	return jobq_slot_begin_job(&worker_ref, run->outcome.queue,
 							   run->outcome.job_id, run->outcome.attempt,
-							   batch->njobs, woken_for);
+							   batch->ran.count, woken_for);
 }
 
 /*
@@ -363,9 +246,8 @@ commit(Batch *batch)
 
 	jobq_find_end(&batch->finder);
 	CommitTransactionCommand();
-	open_batch = NULL;
-	unrecorded = NULL;
-	if (batch->njobs > 0)
+	jobq_blame_end();
+	if (batch->ran.count > 0)
 		jobq_slot_forget_job(&worker_ref);
 	jobq_session_release();
 	foreach(lc, batch->outcomes)
@@ -396,31 +278,16 @@ run_elsewhere(Batch *batch, JobqRun *run, JobqFound *found)
 {
 	jobq_share_forbid(run->state);
 	jobq_crash_note_clear();
-	if (batch->njobs > 0)
+	if (batch->ran.count > 0)
 	{
 		leave_job(batch);
 		return;
 	}
 	claim(run, batch, found);
-	open_batch = NULL;
-	batch->njobs = 1;
+	jobq_blame_close();
+	batch->ran.count = 1;
 	jobq_execute_at_top_level(run);
 	jobq_record_afresh(run, &worker_ref, true);
-}
-
-/* The job has ended but is not committed. */
-static void
-remember(Batch *batch, const JobqRun *run)
-{
-	JobqUndone *job = &batch->jobs[batch->njobs];
-
-	job->dboid = MyDatabaseId;
-	job->queue = run->outcome.queue;
-	job->job_id = run->outcome.job_id;
-	job->started_at = run->outcome.started_at;
-	job->attempt = run->outcome.attempt;
-	job->pid = MyProcPid;
-	batch->states[batch->njobs++] = run->state;
 }
 
 /*
@@ -440,7 +307,7 @@ run_found(Batch *batch, JobqRun *run, JobqFound *found)
 	pass_on(woken_for);
 	pass_on(jobq_find_owed(found->queue->id));
 	jobq_current_job_begin(&found->job, found->queue, run->context);
-	if (!jobq_crash_note_write(batch->njobs, run->outcome.job_id,
+	if (!jobq_crash_note_write(batch->ran.count, run->outcome.job_id,
 							   run->outcome.attempt, run->outcome.started_at))
 	{
 		jobq_unrecorded_note_file();
@@ -455,9 +322,8 @@ run_found(Batch *batch, JobqRun *run, JobqFound *found)
 	}
 	jobq_share_note_end(&batch->sharing, run->state,
 						run->outcome.started_at, run->outcome.finished_at);
-	remember(batch, run);
-	unrecorded = batch->njobs == 1 && !run->outcome.evicted ? run : NULL;
-	batch->looking = false;
+	jobq_blame_add(&batch->ran, run);
+	batch->ran.looking = false;
 	finish(batch, run);
 	return true;
 }
@@ -466,12 +332,12 @@ run_found(Batch *batch, JobqRun *run, JobqFound *found)
 static bool
 find_another(Batch *batch, const JobqRun *run, JobqFound *found)
 {
-	batch->looking = true;
+	batch->ran.looking = true;
 	if (run->may_share)
-		unrecorded = NULL;
+		jobq_blame_share();
 	return run->may_share && !run->noticed && !run->outcome.evicted &&
 		!ConfigReloadPending && !jobq_unrecorded_is_noted() &&
-		jobq_share_is_open(&batch->sharing, batch->njobs,
+		jobq_share_is_open(&batch->sharing, batch->ran.count,
 						   run->outcome.finished_at) &&
 		!jobq_slot_must_leave(&worker_ref) &&
 		jobq_find_another_job(&batch->finder, &batch->sharing, found);
@@ -497,7 +363,7 @@ run_jobs(Batch *batch, JobqFound *found, JobqRun *volatile *run)
 		MemoryContextReset(run_context);
 		SetCurrentStatementStartTimestamp();
 	}
-	batch->looking = false;
+	batch->ran.looking = false;
 	commit(batch);
 }
 
@@ -566,94 +432,6 @@ run_transaction(Batch *batch, JobqRun *volatile *run)
 }
 
 /*
- * Called while the job is locked, when its outcome was rolled back.  If the
- * outcome is not recorded by then, the process that finds the job next counts
- * the attempt before running it again.
- */
-static void
-note_attempt(const JobqRun *run, const ErrorData *error)
-{
-	JobqTermination termination = {0};
-
-	if (run->outcome.evicted)
-		return;
-	termination.dboid = MyDatabaseId;
-	termination.job_id = run->outcome.job_id;
-	termination.attempt = run->outcome.attempt;
-	termination.started_at = run->outcome.started_at;
-	termination.pid = MyProcPid;
-	termination.unrecorded = error->sqlerrcode;
-	termination.leased = run->lease != 0;
-	jobq_termination_note(&termination);
-}
-
-/*
- * Called when a job's outcome cannot be recorded.  Notes its attempt; no other
- * job is run until rows can be written.
- */
-static void
-note_unrecorded(const JobqRun *run, int sqlerrcode)
-{
-	jobq_unrecorded_note(sqlerrcode);
-	jobq_share_forbid(run->state);
-	if (run->outcome.evicted)
-		return;
-	if (run->lease == 0)
-		jobq_crash_note_keep(JOBQ_NOTE_UNRECORDED, sqlerrcode);
-	jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_NOTES);
-}
-
-/*
- * Called when jobq's own code has failed after one job was run.  This is the
- * job's failure, as recover() has noted, unless that cannot be recorded either.
- */
-static bool
-blame(JobqRun *volatile run)
-{
-	volatile bool result = false;
-
-	PG_TRY();
-	{
-		jobq_record_afresh(run, &worker_ref, false);
-		result = true;
-	}
-	PG_CATCH();
-	{
-		int			sqlerrcode = geterrcode();
-
-		jobq_session_forbid_cancel();
-		MemoryContextSwitchTo(TopMemoryContext);
-		EmitErrorReport();
-		FlushErrorState();
-		note_unrecorded(run, sqlerrcode);
-		AbortOutOfAnyTransaction();
-	}
-	PG_END_TRY();
-	return result;
-}
-
-/*
- * The same after several jobs: none is to blame yet, and jobs of their queues
- * are run one by one now.
- */
-static void
-run_one_by_one(Batch *batch, const ErrorData *error)
-{
-	note_undone(batch, 0);
-	jobq_unrecorded_note(error->sqlerrcode);
-	for (int i = 0; i < batch->njobs; i++)
-		jobq_share_forbid(batch->states[i]);
-	ereport(LOG,
-			(errcode(error->sqlerrcode),
-			 errmsg("could not commit %d jobs together: %s", batch->njobs,
-					error->message),
-			 errdetail("They will be run again, each in a transaction of its own.")));
-	jobq_record_begin();
-	jobq_session_reset();
-	CommitTransactionCommand();
-}
-
-/*
  * Recovers from an error that was not a job's own.  What a job did to the
  * session in a transaction is undone with it.  A job that ran at top level has
  * left changes in the session until it is recorded, and its lease lasts as
@@ -664,26 +442,26 @@ run_one_by_one(Batch *batch, const ErrorData *error)
 static JobqRunResult
 recover(Batch *batch, JobqRun *run, ErrorData *error)
 {
-	bool		several = batch->njobs > 1 ||
-	(batch->njobs == 1 && batch->looking);
+	bool		several = batch->ran.count > 1 ||
+	(batch->ran.count == 1 && batch->ran.looking);
 
 	if (!several && run != NULL && run->code_was_run)
-		note_attempt(run, error);
+		jobq_blame_note_attempt(run, error);
 	AbortOutOfAnyTransaction();
-	open_batch = NULL;
+	jobq_blame_close();
 	checked_at = 0;
 	jobq_execute_clean_up();
 	jobq_session_release();
 	if (several)
 	{
-		run_one_by_one(batch, error);
+		jobq_blame_none(&batch->ran, error);
 		return JOBQ_RUN_DONE;
 	}
 	if (run == NULL || !run->code_was_run)
 		return JOBQ_RUN_FAILED;
 	if (run->outcome.error == NULL && run->lease == 0)
 		run->outcome.error = error;
-	if (!blame(run))
+	if (!jobq_blame_job(run))
 		return JOBQ_RUN_SPOILED;
 	jobq_termination_forget(run->outcome.job_id, run->outcome.attempt);
 	return JOBQ_RUN_DONE;
@@ -700,12 +478,11 @@ jobq_run_next(void)
 
 	if (jobq_unrecorded_is_noted() && !jobq_unrecorded_try())
 		return JOBQ_RUN_HELD;
-	unrecorded = NULL;
 	MemoryContextReset(run_context);
 	MemoryContextReset(batch_context);
 	MemoryContextSwitchTo(batch_context);
 	memset(&batch, 0, sizeof(batch));
-	open_batch = &batch;
+	jobq_blame_begin(&batch.ran);
 	PG_TRY();
 	{
 		result = run_transaction(&batch, &run);
@@ -718,15 +495,14 @@ jobq_run_next(void)
 		error_context_stack = callbacks;
 		MemoryContextSwitchTo(batch_context);
 		error = CopyErrorData();
-		if (run == NULL || !run->code_was_run ? batch.njobs == 0 :
+		if (run == NULL || !run->code_was_run ? batch.ran.count == 0 :
 			run->lease != 0 && run->outcome.error == NULL)
 			EmitErrorReport();
 		FlushErrorState();
 		result = recover(&batch, run, error);
 	}
 	PG_END_TRY();
-	open_batch = NULL;
-	unrecorded = NULL;
+	jobq_blame_end();
 	MemoryContextSwitchTo(TopMemoryContext);
 	return result;
 }

@@ -30,7 +30,5 @@ typedef enum JobqRunResult
 extern void jobq_run_set_up(const JobqWorkerRef *worker, Oid role,
 							void (*before_job) (void));
 extern JobqRunResult jobq_run_next(void);
-extern bool jobq_run_note_termination(bool is_fault);
-extern void jobq_run_note_undone(void);
 
 #endif							/* JOBQ_RUN_H */

@@ -11,7 +11,7 @@
  * tables involved.  It writes such rows and rolls back.
  *
  * The attempt of that first job counts like that of a terminated executor
- * (run.c).
+ * (blame.c).
  *
  * The same is done if an executor cannot note what it is about to run: a crash
  * of the server, likely when a disk is full, would leave no trace of the

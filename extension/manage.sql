@@ -64,3 +64,10 @@ LANGUAGE c VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'jobq_discard';
 COMMENT ON FUNCTION jobq.discard IS
   'raises JQ102: the attempt fails, and the job is not retried';
+
+CREATE FUNCTION jobq.snooze(delay interval, message text DEFAULT NULL)
+RETURNS void
+LANGUAGE c VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'jobq_snooze';
+COMMENT ON FUNCTION jobq.snooze IS
+  'raises JQ103: the job comes back after the delay, and the attempt does not count';

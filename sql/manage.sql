@@ -112,5 +112,7 @@ SELECT jobq.drop_queue('manage_gone');
 SELECT jobq.current_job() IS NULL AS none;
 SELECT jobq.retry_in('5 s', 'later');
 SELECT jobq.discard('never');
+SELECT jobq.snooze('5 s', 'not now');
+SELECT jobq.snooze('-1 s');
 
 SELECT jobq.drop_queue('manage', force => true);

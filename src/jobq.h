@@ -32,6 +32,7 @@
 #define ERRCODE_JOBQ_LEASE_LOST MAKE_SQLSTATE('J', 'Q', '0', '0', '1')
 #define ERRCODE_JOBQ_RETRY_IN MAKE_SQLSTATE('J', 'Q', '1', '0', '1')
 #define ERRCODE_JOBQ_DISCARD MAKE_SQLSTATE('J', 'Q', '1', '0', '2')
+#define ERRCODE_JOBQ_SNOOZE MAKE_SQLSTATE('J', 'Q', '1', '0', '3')
 
 /* JQ1xx: by these a job says what is to be done with it. */
 #define jobq_is_job_control(sqlstate) \

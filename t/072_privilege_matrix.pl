@@ -84,6 +84,7 @@ my %functions = (
 	'schedule(text, text)' => [ 'creator', q{schedule('new', '@daily', 'SELECT 1')} ],
 	'set_payload(bigint, jsonb)' => [ 'manage', q{set_payload(:ready, '{}')} ],
 	'set_priority(bigint, integer)' => [ 'manage', 'set_priority(:ready, 1)' ],
+	'snooze(interval)' => [ 'usage', q{snooze('1 s')}, 'JQ103' ],
 	'start()' => [ 'admin', 'start()' ],
 	'stop()' => [ 'admin', 'stop()' ],
 	'take(text)' => [ 'consume', q{take('q')} ],

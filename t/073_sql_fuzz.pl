@@ -62,6 +62,7 @@ $node->sql(
 			on_conflict => 'replace');
 		IF random() < 0.2 THEN PERFORM jobq.discard('x'); END IF;
 		IF random() < 0.2 THEN PERFORM jobq.retry_in('1 s', 'x'); END IF;
+		IF random() < 0.2 THEN PERFORM jobq.snooze('1 s', 'x'); END IF;
 		PERFORM jobq.complete(id, lease) FROM jobq.dequeue('ext');
 		PERFORM count(*) FROM jobq.jobs;
 		RETURN c; END$$;

@@ -169,7 +169,8 @@ end_user_code(JobqRun *run)
 	run->outcome.cancelled = interruption == JOBQ_CANCELLED;
 	run->outcome.evicted = interruption == JOBQ_EVICTED && failed;
 	run->outcome.finished_at = jobq_now();
-	run->outcome.retry_in = jobq_current_job_retry_in();
+	run->outcome.delay = !failed ? -1 :
+		jobq_current_job_delay(run->outcome.error->sqlerrcode);
 	jobq_session_drop_cancel(interruption != JOBQ_NOT_INTERRUPTED);
 	jobq_current_job_end();
 	error_context_stack = run->callback.previous;

@@ -33,7 +33,8 @@ static bool
 has_wish(const ErrorData *error)
 {
 	return error->sqlerrcode == ERRCODE_JOBQ_RETRY_IN ||
-		error->sqlerrcode == ERRCODE_JOBQ_DISCARD;
+		error->sqlerrcode == ERRCODE_JOBQ_DISCARD ||
+		error->sqlerrcode == ERRCODE_JOBQ_SNOOZE;
 }
 
 /*
@@ -53,8 +54,9 @@ describe_failure(const JobqOutcome *outcome, JobqFailure *failure)
 	failure->hint = error->hint;
 	failure->context = error->context;
 	failure->retryable = error->sqlerrcode != ERRCODE_JOBQ_DISCARD;
-	failure->retry_in = error->sqlerrcode == ERRCODE_JOBQ_RETRY_IN ?
-		outcome->retry_in : -1;
+	failure->retry_in = outcome->delay;
+	failure->snoozed = error->sqlerrcode == ERRCODE_JOBQ_SNOOZE &&
+		outcome->delay >= 0;
 	failure->waits_for_nobody = true;
 	if (outcome->evicted)
 	{
@@ -62,6 +64,7 @@ describe_failure(const JobqOutcome *outcome, JobqFailure *failure)
 		failure->message = "the job was interrupted because its queue was being dropped";
 		failure->retryable = true;
 		failure->retry_in = 0;
+		failure->snoozed = false;
 	}
 	if (!outcome->timed_out || outcome->evicted || has_wish(error))
 		return;
@@ -106,6 +109,11 @@ jobq_outcome_record(JobqOutcome *outcome, JobqTable *jobs, JobqJob *job,
 	}
 	else if (outcome->cancelled)
 		jobq_job_cancel(jobs, job, queue, NULL);
+	else if (failure->snoozed)
+	{
+		outcome->snoozed = true;
+		jobq_job_snooze(jobs, job, queue, failure->retry_in);
+	}
 	else
 		outcome->fate = jobq_job_describe_fate(jobq_job_fail(jobs, job, queue,
 															 failure),
@@ -118,7 +126,7 @@ is_logged(const JobqOutcome *outcome)
 	return jobq_log_jobs == JOBQ_LOG_ALL ||
 		(jobq_log_jobs == JOBQ_LOG_FAILURES && outcome->error != NULL &&
 		 (!outcome->evicted || outcome->fate != NULL) &&
-		 !outcome->cancelled);
+		 !outcome->cancelled && !outcome->snoozed);
 }
 
 /*
@@ -181,7 +189,7 @@ jobq_outcome_describe(JobqOutcome *outcome, MemoryContext context)
 		return;
 	oldcontext = MemoryContextSwitchTo(context);
 	if (outcome->error == NULL || outcome->cancelled ||
-		(outcome->evicted && outcome->fate == NULL))
+		outcome->snoozed || (outcome->evicted && outcome->fate == NULL))
 		outcome->log_detail = psprintf("It is in database \"%s\".",
 									   jobq_outcome_database());
 	if (outcome->error == NULL)
@@ -193,6 +201,12 @@ jobq_outcome_describe(JobqOutcome *outcome, MemoryContext context)
 		outcome->log_message =
 			psprintf("job " INT64_FORMAT " of queue \"%s\" was interrupted because its queue is being dropped",
 					 outcome->job_id, outcome->queue_name);
+	else if (outcome->snoozed)
+		outcome->log_message =
+			psprintf("job " INT64_FORMAT " of queue \"%s\" was snoozed for %.3f s: %s",
+					 outcome->job_id, outcome->queue_name,
+					 outcome->delay / 1000000.0,
+					 bounded(outcome->error->message));
 	else if (outcome->cancelled)
 		outcome->log_message =
 			psprintf("job " INT64_FORMAT " of queue \"%s\" was cancelled while it ran",

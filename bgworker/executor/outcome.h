@@ -27,7 +27,9 @@ typedef struct JobqOutcome
 	bool		timed_out;		/* it was interrupted for that, and failed */
 	bool		cancelled;		/* it was interrupted for that */
 	bool		evicted;		/* the same, see JOBQ_EVICTED, and failed */
-	int64		retry_in;		/* delay the job requested, -1: none */
+	int64		delay;			/* if it has failed: what it asked for by
+								 * retry_in() or snooze(), -1: nothing */
+	bool		snoozed;		/* that was recorded */
 	bool		asks_backoff;	/* the queue's backoff_function is being run,
 								 * or was interrupted */
 	const char *fate;			/* for the server's log: what happens to the

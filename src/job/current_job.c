@@ -31,6 +31,7 @@
 PG_FUNCTION_INFO_V1(jobq_current_job);
 PG_FUNCTION_INFO_V1(jobq_retry_in);
 PG_FUNCTION_INFO_V1(jobq_discard);
+PG_FUNCTION_INFO_V1(jobq_snooze);
 
 /* What a job has requested by an error that it may have caught. */
 typedef struct Wish
@@ -44,10 +45,11 @@ static int64 current_id = 0;
 static const JobqQueue *current_queue = NULL;
 static MemoryContext current_context = NULL;
 static Datum current_row = (Datum) 0;
-static int64 retry_delay = -1;
+static int64 asked_delay = -1;	/* -1: none */
+static int	asked_by = 0;		/* the SQLSTATE of the request for it */
 static Wish wish = {0, NULL};
 
-/* retry_in() or discard() is about to raise its error. */
+/* retry_in(), discard() or snooze() is about to raise its error. */
 static bool raising = false;
 
 /* Ignore an error of another role's code, which the job has not raised. */
@@ -70,7 +72,8 @@ jobq_current_job_begin(const JobqJob *job, const JobqQueue *queue,
 	current_queue = queue;
 	current_context = context;
 	current_row = (Datum) 0;
-	retry_delay = -1;
+	asked_delay = -1;
+	asked_by = 0;
 	wish.sqlerrcode = 0;
 	wish.message = NULL;
 	raising = false;
@@ -125,9 +128,9 @@ jobq_current_job_row(void)
 }
 
 int64
-jobq_current_job_retry_in(void)
+jobq_current_job_delay(int sqlerrcode)
 {
-	return retry_delay;
+	return sqlerrcode == asked_by ? asked_delay : -1;
 }
 
 static bool
@@ -322,7 +325,8 @@ jobq_retry_in(PG_FUNCTION_ARGS)
 										   "the job asked to be retried");
 
 	check_mine("jobq.retry_in()");
-	retry_delay = delay;
+	asked_delay = delay;
+	asked_by = ERRCODE_JOBQ_RETRY_IN;
 	raise_wish(ERRCODE_JOBQ_RETRY_IN, message);
 	PG_RETURN_VOID();			/* keep compiler quiet */
 }
@@ -336,5 +340,22 @@ jobq_discard(PG_FUNCTION_ARGS)
 
 	check_mine("jobq.discard()");
 	raise_wish(ERRCODE_JOBQ_DISCARD, message);
+	PG_RETURN_VOID();			/* keep compiler quiet */
+}
+
+/* snooze(delay, message): raises JQ103. */
+Datum
+jobq_snooze(PG_FUNCTION_ARGS)
+{
+	int64		delay;
+	char	   *message = message_argument(fcinfo, 1,
+										   "the job asked to be run later");
+
+	jobq_require_argument(fcinfo, 0, "delay");
+	delay = jobq_duration_argument(fcinfo, 0, "delay", true);
+	check_mine("jobq.snooze()");
+	asked_delay = delay;
+	asked_by = ERRCODE_JOBQ_SNOOZE;
+	raise_wish(ERRCODE_JOBQ_SNOOZE, message);
 	PG_RETURN_VOID();			/* keep compiler quiet */
 }

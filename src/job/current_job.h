@@ -32,13 +32,16 @@ extern Datum jobq_current_job_row(void);
 extern void jobq_current_job_check_error(void);
 
 /*
- * Called before the end: turns an error of retry_in() or discard() that a
- * procedural language has raised again back into the original one, and one that
- * only looks like it into an ordinary one.
+ * Called before the end: turns an error of retry_in(), discard() or snooze()
+ * that a procedural language has raised again back into the original one, and
+ * one that only looks like it into an ordinary one.
  */
 extern void jobq_current_job_recognize(ErrorData *error);
 
-/* What the last call of retry_in() said: microseconds, -1: none. */
-extern int64 jobq_current_job_retry_in(void);
+/*
+ * The delay that the last call of retry_in() or snooze() asked for, if it has
+ * raised this SQLSTATE: microseconds, -1: none.
+ */
+extern int64 jobq_current_job_delay(int sqlerrcode);
 
 #endif							/* JOBQ_CURRENT_JOB_H */

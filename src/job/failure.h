@@ -42,6 +42,8 @@ typedef struct JobqFailure
 	bool		recorded;		/* it is in jobq_store.attempt */
 	bool		is_logged;		/* by the process that counts it: its executor
 								 * is gone */
+	bool		snoozed;		/* it asked to be run later, by retry_in; the
+								 * attempt does not count */
 	bool		waits_for_nobody;	/* see jobq_job_fail() */
 } JobqFailure;
 

@@ -306,6 +306,21 @@ jobq_job_release(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 			  delay > 0 ? jobq_now() + delay : job->run_at);
 }
 
+/*
+ * Gives back a job that has asked to be run later; the attempt does not count.
+ * It may be held by a lease or by this transaction.  The delay is in
+ * microseconds.
+ */
+void
+jobq_job_snooze(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
+				int64 delay)
+{
+	end_lease(job);
+	if (job->state == JOBQ_STATE_RUNNING)
+		job->attempt = Max(job->attempt - 1, 0);
+	give_back(jobs, job, queue, JOBQ_EVENT_RETRY, jobq_now() + delay);
+}
+
 /* Changes the end of the lease, and the progress unless it is NULL. */
 void
 jobq_job_extend(JobqTable *jobs, JobqJob *job, TimestampTz until,

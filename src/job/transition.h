@@ -45,6 +45,8 @@ extern void jobq_job_expire(JobqTable *jobs, JobqJob *job,
 							const JobqQueue *queue);
 extern void jobq_job_release(JobqTable *jobs, JobqJob *job,
 							 const JobqQueue *queue, int64 delay);
+extern void jobq_job_snooze(JobqTable *jobs, JobqJob *job,
+							const JobqQueue *queue, int64 delay);
 extern void jobq_job_extend(JobqTable *jobs, JobqJob *job, TimestampTz until,
 							Datum progress, bool progress_is_null);
 extern void jobq_job_replace(JobqTable *jobs, JobqJob *job,

@@ -66,6 +66,7 @@ COMMENT ON COLUMN jobq.queues.handler IS
   'function or procedure that background workers call for each job; NULL: external workers take them';
 COMMENT ON COLUMN jobq.queues.description IS 'what the queue is for';
 COMMENT ON COLUMN jobq.queues.paused IS 'whether no further job is started';
+COMMENT ON COLUMN jobq.queues.draining IS 'whether no new job is taken';
 COMMENT ON COLUMN jobq.queues.created_at IS 'when the queue was made';
 COMMENT ON COLUMN jobq.queues.scheduled IS 'number of jobs whose run_at is ahead';
 COMMENT ON COLUMN jobq.queues.ready IS 'number of jobs that may be started now';

@@ -110,7 +110,15 @@ CREATE FUNCTION jobq.resume(queue text)
 RETURNS boolean
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_resume';
-COMMENT ON FUNCTION jobq.resume IS 'ends pause(); false if the queue was not paused';
+COMMENT ON FUNCTION jobq.resume IS
+  'ends pause() and drain(); false if the queue was neither paused nor draining';
+
+CREATE FUNCTION jobq.drain(queue text)
+RETURNS boolean
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'jobq_drain';
+COMMENT ON FUNCTION jobq.drain IS
+  'keeps new jobs out of a queue (JQ002), whose jobs are finished; false if it was already draining';
 
 CREATE FUNCTION jobq.grant_usage(
   role regrole,

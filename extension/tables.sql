@@ -49,6 +49,7 @@ CREATE TABLE jobq_store.queue (
   owner jobq_store.role_ref NOT NULL,
   handler text,
   paused boolean NOT NULL,
+  draining boolean NOT NULL,
   created_at timestamptz NOT NULL,
   system_identifier bigint NOT NULL,
   database oid NOT NULL,

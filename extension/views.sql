@@ -236,6 +236,7 @@ SELECT
   q.handler,
   q.description,
   q.paused,
+  q.draining,
   q.created_at,
   coalesce(n.scheduled, 0) AS scheduled,
   greatest(coalesce(n.ready, 0) OPERATOR(pg_catalog.-) coalesce(w.running, 0), 0) AS ready,

@@ -107,6 +107,7 @@ my @holders = (
 	[ 'dequeue', "SELECT count(*) FROM jobq.dequeue('Q', 10, '1 hour')" ],
 	[ 'enqueue', "SELECT jobq.enqueue('Q', unique_key => 'k', ttl => '1 hour')" ],
 	[ 'pause', "SELECT jobq.pause('Q')" ],
+	[ 'drain', "SELECT jobq.drain('Q')" ],
 	[ 'alter_queue', "SELECT jobq.alter_queue('Q', max_attempts => 7)" ],
 	[ 'grant_queue', "SELECT jobq.grant_queue('Q', 'bob', 'manage')" ],
 	[ 'drop_queue', "SELECT jobq.drop_queue('Q', force => true)" ],

@@ -120,7 +120,8 @@ foreach my $view (
 # Every function that is not known to be harmless is called, with arguments
 # that would do on the primary.
 my %harmless = map { $_ => 1 }
-  qw(version channel unlisten cron_next cron_times cron_describe current_job retry_in discard);
+  qw(version channel unlisten cron_next cron_times cron_describe current_job retry_in discard
+  snooze);
 my %arguments = (
 	enqueue => "'ext'",
 	enqueue_many => q{'ext', '{1}'},
@@ -147,6 +148,7 @@ my %arguments = (
 	reset_queue => "'ext', 'priority'",
 	drop_queue => "'ext'",
 	rename_queue => "'ext', 'other'",
+	drain => "'ext'",
 	pause => "'ext'",
 	resume => "'ext'",
 	grant_usage => "'pg_monitor'",

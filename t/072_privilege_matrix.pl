@@ -56,6 +56,7 @@ my %functions = (
 	'dequeue(text)' => [ 'consume', q{dequeue('q')} ],
 	'dequeue_any(text[])' => [ 'consume', q{dequeue_any('{q}')} ],
 	'discard()' => [ 'usage', 'discard()', 'JQ102' ],
+	'drain(text)' => [ 'manage', q{drain('q')} ],
 	'drop_queue(text)' => [ 'owner', q{drop_queue('q', true)} ],
 	'enable_schedule(text)' => [ 'owner', q{enable_schedule('s', false)} ],
 	'enqueue(text)' => [ 'enqueue', q{enqueue('q')} ],

@@ -98,6 +98,7 @@ my %races = (
 		[ q{next('q', '{:leased}', :lease)}, 'leased', 'owner team' ],
 		[ q{next('q', NULL, NULL)}, 'jobs', 'owner team' ]
 	],
+	'drain' => [ [ q{drain('q')}, 'queue', 'owner team' ] ],
 	'pause' => [ [ q{pause('q')}, 'queue', 'owner team' ] ],
 	'promote' => [ [ 'promote(:scheduled)', 'ready', 'owner team' ] ],
 	'release' => [ [ 'release(:leased, :lease)', 'leased', 'owner team' ] ],
@@ -133,7 +134,7 @@ my %races = (
 
 # These change nothing that needs a privilege, or wait for nothing.
 my %harmless = map { $_ => 1 }
-  qw(channel cron_describe cron_next cron_times current_job discard listen retry_in
+  qw(channel cron_describe cron_next cron_times current_job discard listen retry_in snooze
   unlisten version wait);
 # needs pg_cron; what it calls is schedule()
 $harmless{import_pg_cron} = 1;

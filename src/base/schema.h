@@ -76,6 +76,7 @@ enum
 	Anum_queue_owner,
 	Anum_queue_handler,
 	Anum_queue_paused,
+	Anum_queue_draining,
 	Anum_queue_created_at,
 	Anum_queue_system_identifier,
 	Anum_queue_database,

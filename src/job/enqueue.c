@@ -15,6 +15,7 @@
 
 #include "base/extension.h"
 #include "base/sequence.h"
+#include "job/admission.h"
 #include "job/current_job.h"
 #include "job/history.h"
 #include "job/transition.h"
@@ -231,6 +232,8 @@ enqueue_unique(JobqTable *jobs, const JobqEnqueueOptions *options, int64 id,
 			return existing;
 		}
 	}
+	if (!options->unchecked)
+		jobq_admission_check(options->queue);
 	jobq_job_note_ready(jobs, options->queue, values);
 	return id;
 }
@@ -250,6 +253,8 @@ enqueue_one(JobqTable *jobs, const JobqEnqueueOptions *options, int64 id,
 
 	if (options->unique_key == NULL)
 	{
+		if (!options->unchecked)
+			jobq_admission_check(queue);
 		form_job(options, id, payload, values, nulls);
 		jobq_job_insert(jobs, queue, values, nulls);
 		survivor = id;
@@ -312,6 +317,7 @@ jobq_enqueue_jobs(JobqTable *jobs, const JobqEnqueueOptions *options,
 
 	if (njobs == 0)
 		return;
+	jobq_admission_check(options->queue);
 	source.id = begin_enqueue(options, payloads, njobs);
 	source.payload = payloads;
 	form_job(options, source.id, payloads[0], source.values, source.nulls);

@@ -43,6 +43,7 @@ PG_FUNCTION_INFO_V1(jobq_alter_queue);
 PG_FUNCTION_INFO_V1(jobq_reset_queue);
 PG_FUNCTION_INFO_V1(jobq_pause);
 PG_FUNCTION_INFO_V1(jobq_resume);
+PG_FUNCTION_INFO_V1(jobq_drain);
 
 /* The argument of create_queue that is not an option. */
 #define OR_REPLACE "or_replace"
@@ -264,6 +265,7 @@ form_row(FunctionCallInfo fcinfo, const char *name, QueueRow *row)
 	row->values[Anum_queue_is_run - 1] = BoolGetDatum(false);
 	row->values[Anum_queue_owner - 1] = ObjectIdGetDatum(GetUserId());
 	row->values[Anum_queue_paused - 1] = BoolGetDatum(false);
+	row->values[Anum_queue_draining - 1] = BoolGetDatum(false);
 	row->values[Anum_queue_created_at - 1] = TimestampTzGetDatum(jobq_now());
 	row->values[Anum_queue_system_identifier - 1] =
 		Int64GetDatum(jobq_home_identifier());
@@ -310,8 +312,8 @@ insert_queue(FunctionCallInfo fcinfo, const char *name)
 
 /*
  * Gives an existing queue the options among the arguments and resets all
- * others.  Keeps its id, whether it is paused, and its owner if none is given.
- * Raises 42501 unless the user owns it; returns false if there is none.
+ * others.  Keeps its id, whether it is paused or draining, and its owner if none
+ * is given.  Raises 42501 unless the user owns it; returns false if there is none.
  */
 static bool
 replace_queue(FunctionCallInfo fcinfo, const char *name)
@@ -423,36 +425,58 @@ jobq_reset_queue(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* Sets whether a queue is paused; returns false if that changes nothing. */
+/*
+ * Sets flags of a queue, columns of its row, for a user who may manage it.
+ * Returns false if that changes nothing.
+ */
 static bool
-set_paused(const char *name, bool paused)
+set_flags(FunctionCallInfo fcinfo, const char *function,
+		  const AttrNumber *flags, int nflags, bool value)
 {
+	char	   *name = jobq_required_string(fcinfo, 0, "queue");
 	JobqLockedQueue locked;
 	QueueRow	row;
+	bool		changed = false;
 
-	jobq_begin_write(paused ? "jobq.pause()" : "jobq.resume()");
+	jobq_begin_write(function);
 	open_queue(&locked, name, JOBQ_PRIV_MANAGE, &row);
-	if (DatumGetBool(row.values[Anum_queue_paused - 1]) == paused)
+	for (int i = 0; i < nflags; i++)
 	{
-		jobq_table_close(locked.table);
-		return false;
+		if (DatumGetBool(row.values[flags[i] - 1]) == value)
+			continue;
+		row.values[flags[i] - 1] = BoolGetDatum(value);
+		if (flags[i] == Anum_queue_paused)
+			row.resync = !value;
+		changed = true;
 	}
-	row.values[Anum_queue_paused - 1] = BoolGetDatum(paused);
-	row.resync = !paused;
-	write_queue(&locked, &row);
-	return true;
+	if (changed)
+		write_queue(&locked, &row);
+	else
+		jobq_table_close(locked.table);
+	return changed;
 }
+
+/* What keeps a queue from starting jobs, or from taking new ones. */
+static const AttrNumber flags[] = {Anum_queue_paused, Anum_queue_draining};
 
 /* pause(queue): false if it was paused already. */
 Datum
 jobq_pause(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(set_paused(jobq_required_string(fcinfo, 0, "queue"), true));
+	PG_RETURN_BOOL(set_flags(fcinfo, "jobq.pause()", &flags[0], 1, true));
 }
 
-/* resume(queue): false if it was not paused. */
+/* drain(queue): false if it was draining already. */
+Datum
+jobq_drain(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(set_flags(fcinfo, "jobq.drain()", &flags[1], 1, true));
+}
+
+/* resume(queue): false if it was neither paused nor draining. */
 Datum
 jobq_resume(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(set_paused(jobq_required_string(fcinfo, 0, "queue"), false));
+	PG_RETURN_BOOL(set_flags(fcinfo, "jobq.resume()", flags, lengthof(flags),
+							 false));
 }

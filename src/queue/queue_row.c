@@ -187,6 +187,7 @@ read_queue(JobqQueue *queue, const Datum *values, const bool *nulls)
 	queue->is_run = DatumGetBool(values[Anum_queue_is_run - 1]);
 	queue->at_home = is_at_home(values);
 	queue->paused = DatumGetBool(values[Anum_queue_paused - 1]);
+	queue->draining = DatumGetBool(values[Anum_queue_draining - 1]);
 	queue->owner = DatumGetObjectId(values[Anum_queue_owner - 1]);
 	for (int attnum = 1; attnum <= Natts_queue; attnum++)
 		read_option(queue, values, nulls, attnum);

@@ -41,6 +41,7 @@ typedef struct JobqQueue
 	bool		is_run;			/* holds a role's run() commands */
 	bool		at_home;		/* not a copy from another database */
 	bool		paused;
+	bool		draining;
 	Oid			owner;
 	char	   *handler;		/* NULL: external workers */
 	int			max_attempts;

@@ -27,6 +27,7 @@
 #include "service/hooks.h"
 #include "service/prepared.h"
 #include "shared/async_commit.h"
+#include "shared/catalog_change.h"
 #include "shared/note.h"
 #include "shared/queue_change.h"
 #include "shared/startup.h"
@@ -51,6 +52,7 @@ _PG_init(void)
 		jobq_xact_end_init();
 		jobq_note_init();
 		jobq_async_commit_init();
+		jobq_catalog_change_init();
 		jobq_queue_change_init();
 		jobq_queue_cache_init();
 		jobq_queue_list_init();

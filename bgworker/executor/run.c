@@ -62,6 +62,7 @@
 #include "miscadmin.h"
 #include "postmaster/interrupt.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
@@ -352,6 +353,8 @@ run_jobs(Batch *batch, JobqFound *found, JobqRun *volatile *run)
 {
 	for (;;)
 	{
+		/* no lock is taken from here on that would tell of a new handler */
+		AcceptInvalidationMessages();
 		PushActiveSnapshot(GetLatestSnapshot());
 		*run = make_run(batch, found);
 		PopActiveSnapshot();

@@ -82,6 +82,12 @@ jobq_note_add(const JobqNoteKind *kind)
 }
 
 /* All notes, the oldest first; *n is their number.  Valid until one is added. */
+bool
+jobq_note_any(void)
+{
+	return nnotes > 0;
+}
+
 JobqNote *
 jobq_note_all(int *n)
 {

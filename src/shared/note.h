@@ -83,6 +83,9 @@ extern JobqNote *jobq_note_add(const JobqNoteKind *kind);
 extern void jobq_note_reserve(void);
 extern JobqNote *jobq_note_add_reserved(const JobqNoteKind *kind);
 
+/* Whether there are any. */
+extern bool jobq_note_any(void);
+
 /* All notes, the oldest first.  Kinds may change their own parts of them. */
 extern JobqNote *jobq_note_all(int *n);
 

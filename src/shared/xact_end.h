@@ -19,6 +19,8 @@ typedef enum JobqXactStep
 {
 	JOBQ_XACT_ASYNC_COMMIT,		/* WAL that must be on disk is flushed, before
 								 * anybody learns of it */
+	JOBQ_XACT_CATALOG_CHANGES,	/* others' caches of the catalogs become
+								 * outdated: before anybody sees a job */
 	JOBQ_XACT_STOP,				/* a stop() ends, or becomes durable */
 	JOBQ_XACT_QUEUE_CHANGES,	/* others' caches of queues become outdated:
 								 * before anybody is woken */

@@ -4,10 +4,10 @@
  *	  Where dispatch stands in each stream and priority, in shared memory: the
  *	  cursor, and a ring of candidates.
  *
- * A worker that wants a job must not walk over the index entries of all the
- * jobs that were done before, which pile up while some old transaction may
- * still see them, nor compete with all others for the first row.  So the jobs of
- * a queue are a stream, which has a lane per priority, and a lane has
+ * A worker that wants a job must not walk over the index entries of all jobs
+ * finished before, which pile up while an old transaction may still see them,
+ * nor compete with all other workers for the first row.  So the jobs of a queue
+ * are a stream, which has a lane for each priority, and a lane has
  *
  *	ring	candidates: keys (run_at, id) of jobs, in order, and their rows' TIDs
  *	cursor	where the index has not been read yet
@@ -16,8 +16,8 @@
  * if it is free.  What shared memory says is a hint; the row decides.
  *
  * The invariant: a committed job that can be claimed is in the ring, or its
- * key is not below the cursor, or a transaction holds it that will
- * call jobq_lane_lower() for it when it ends.
+ * key is not below the cursor, or it is held by a transaction that will call
+ * jobq_lane_lower() for it at its end.
  *
  * The rules that keep it so:
  *
@@ -31,11 +31,11 @@
  *	 silently only if the row shows that another transaction will call
  *	 jobq_lane_lower(), or has done so: the row is locked, or this version of
  *	 it is gone.
- * - The cursor moves up only by a refill (lane_refill.c), which reads the index from the
- *	 cursor on with a snapshot taken after jobq_lane_refill_begin().  What was
- *	 lowered since then, the snapshot may not have seen: the cursor moves no
- *	 further than the least of these keys (refill_low).  There is one refill of
- *	 a lane at a time.
+ * - Only a refill (lane_refill.c) moves the cursor up.  It reads the index from
+ *	 the cursor on with a snapshot taken after jobq_lane_refill_begin().  The
+ *	 snapshot may have missed keys that were lowered since then, so the cursor
+ *	 moves no further than the least of them (refill_low).  A lane has one refill
+ *	 at a time.
  * - Candidates with the same key are the same job.  If a refill brings another
  *	 TID than the ring has, that one counts.  But transactions call
  *	 jobq_lane_lower() in any order after their ends, so of two TIDs that come
@@ -43,12 +43,12 @@
  *	 cursor moves down.
  *
  * Transactions that were prepared have no callbacks here when they end
- * (mark.h), and a rewritten table has other TIDs: then all that is known of
- * the streams concerned is dropped, which is always allowed.  test/model has the
- * protocol as a model; names there are those of the functions here.
+ * (mark.h), and a rewritten table has other TIDs.  Then everything known about
+ * the streams concerned is dropped, which is always allowed.  test/model has a
+ * model of the protocol, with the names of the functions here.
  *
- * A stream whose priorities are not known (discovered is false) has them read
- * from the index by the next claim.  After that, a priority without a lane has
+ * If a stream's priorities are not known (discovered is false), the next claim
+ * reads them from the index.  After that, a priority without a lane has
  * no claimable jobs.  A stream with too many priorities, or one that shared
  * memory has no lane for, is crowded: claims scan its index from the start.
  *

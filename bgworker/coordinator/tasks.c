@@ -17,13 +17,13 @@
 
 #include "bgworker/coordinator/activation.h"
 #include "bgworker/coordinator/attempt_count.h"
+#include "bgworker/coordinator/cancel_pass.h"
 #include "bgworker/coordinator/notifier.h"
 #include "bgworker/executor/unrecorded.h"
 #include "dispatch/due.h"
 #include "dispatch/expire.h"
 #include "dispatch/lease.h"
 #include "dispatch/sweep.h"
-#include "job/cancel.h"
 #include "job/retention.h"
 #include "job/undone.h"
 #include "schedule/schedule_fire.h"
@@ -38,16 +38,6 @@
 /* Maximum number of jobs handled in one transaction of a task. */
 #define BATCH 500
 
-/*
- * How often to look at cancel requests that could not be carried out, and the
- * maximum share of the time that looking at all of them takes.  Requests of
- * transactions that commit later than that are found then.
- */
-#define CANCEL_RETRY_FIRST (50 * INT64CONST(1000))
-#define CANCEL_RETRY_MAX (5 * USECS_PER_SEC)
-#define CANCEL_SHARE 20
-#define CANCEL_COMMIT_TIME (10 * USECS_PER_SEC)
-
 /* How long jobs that could not be recorded are left alone. */
 #define UNDONE_RETRY (60 * USECS_PER_SEC)
 
@@ -55,10 +45,7 @@ static bool look_at_all = true; /* queues, not only those that are due */
 static bool look_without_room = false;	/* at queues without room, too */
 static TimestampTz last_look = DT_NOBEGIN;	/* at all of them */
 
-/* An error has rolled back the carrying out of cancel requests, */
-static bool cancel_has_failed = false;
-
-/* or the recording of jobs that were rolled back, or has left some out. */
+/* An error has rolled back the recording of jobs, or has left some out. */
 static bool undone_has_failed = false;
 
 /* Reads whether jobq is stopped. */
@@ -133,36 +120,10 @@ run_wake_due(bool *more)
 	return next;
 }
 
-/*
- * Requests that cannot be carried out now are looked at again.  If there are
- * many of them, a new request causes only equally new ones to be looked at.
- */
 static TimestampTz
 run_cancel(bool *more)
 {
-	static TimestampTz looked_at = DT_NOBEGIN;	/* at all of them */
-	static int64 cost = 0;
-	static int64 delay = 0;
-	TimestampTz now = jobq_now();
-	bool		all = now < looked_at || now >= looked_at + cost * CANCEL_SHARE;
-
-	if (!jobq_cancel_requests_process(all ? DT_NOBEGIN :
-									  looked_at - CANCEL_COMMIT_TIME,
-									  cancel_has_failed))
-	{
-		cancel_has_failed = false;
-		cost = delay = 0;
-		return JOBQ_NEVER;
-	}
-	if (all)
-	{
-		looked_at = now;
-		cost = jobq_now() - now;
-		delay = Min(Max(delay * 2, CANCEL_RETRY_FIRST), CANCEL_RETRY_MAX);
-	}
-	else
-		delay = CANCEL_RETRY_FIRST;
-	return looked_at + Max(delay, cost * CANCEL_SHARE);
+	return jobq_cancel_pass_run(more);
 }
 
 static TimestampTz
@@ -219,7 +180,7 @@ undo_undone(int sqlerrcode)
 static void
 undo_cancel(int sqlerrcode)
 {
-	cancel_has_failed = true;
+	jobq_cancel_pass_undo();
 }
 
 static void
@@ -289,6 +250,8 @@ jobq_tasks_note_reasons(uint32 reasons)
 {
 	if (reasons & JOBQ_TASK_WAKE_ALL)
 		look_at_all = true;
+	if (reasons & (JOBQ_WAKE_CANCEL | JOBQ_TASK_WAKE_ALL))
+		jobq_cancel_pass_request();
 	if (reasons & JOBQ_WAKE_NO_ROOM)
 		look_without_room = true;
 	if ((reasons & JOBQ_WAKE_RESYNC) && (reasons & JOBQ_WAKE_LEASES))

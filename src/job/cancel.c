@@ -22,6 +22,7 @@
 #include "base/row_holder.h"
 #include "base/subtransaction.h"
 #include "base/table_find.h"
+#include "base/walk.h"
 #include "job/cancel_request.h"
 #include "job/large_row.h"
 #include "job/transition.h"
@@ -69,34 +70,39 @@ jobq_cancel_or_request(int64 job_id, const char *reason)
 	return result;
 }
 
-/* A pass over the requests. */
-typedef struct Pass
+/* A part of a pass takes about this long, in microseconds. */
+#define PART_TIME (10 * INT64CONST(1000))
+
+/* A part of a pass over the requests. */
+typedef struct Part
 {
+	JobqCancelPass *pass;
+	JobqTable  *jobs;
 	TimestampTz now;
 	int64		bytes;			/* of jobs that were cancelled */
-} Pass;
+} Part;
 
 /* Whether other tasks have their turn before a job is moved to history. */
 static bool
-is_too_long(const Pass *pass, const JobqJob *job)
+is_too_long(const Part *part, const JobqJob *job)
 {
 	Size		length = jobq_row_bytes(job->slot);
 	TimestampTz again;
 
-	return pass->bytes >= JOBQ_MOVE_BYTES ||
-		jobq_large_row_waits(length, pass->now, &again);
+	return part->bytes >= JOBQ_MOVE_BYTES ||
+		jobq_large_row_waits(length, part->now, &again);
 }
 
 /* Cancels a job whose row is locked. */
 static void
-cancel_locked(Pass *pass, JobqTable *jobs, JobqJob *job, const char *reason)
+cancel_locked(Part *part, JobqTable *jobs, JobqJob *job, const char *reason)
 {
 	Size		length = jobq_row_bytes(job->slot);
 
 	jobq_large_row_begin(length);
 	jobq_job_cancel(jobs, job, jobq_queue_by_id(job->queue), reason);
 	jobq_large_row_end();
-	pass->bytes += length;
+	part->bytes += length;
 }
 
 /*
@@ -104,7 +110,7 @@ cancel_locked(Pass *pass, JobqTable *jobs, JobqJob *job, const char *reason)
  * job was revived.  Returns false if the request must be looked at again.
  */
 static bool
-process_request(Pass *pass, JobqTable *jobs, JobqTable *requests,
+process_request(Part *part, JobqTable *jobs, JobqTable *requests,
 				TupleTableSlot *seen, Snapshot snapshot)
 {
 	TupleTableSlot *locked;
@@ -125,14 +131,14 @@ process_request(Pass *pass, JobqTable *jobs, JobqTable *requests,
 			(void) jobq_slot_interrupt(job_id);
 		return false;
 	}
-	if (found_job == JOBQ_FOUND && is_too_long(pass, &job))
+	if (found_job == JOBQ_FOUND && is_too_long(part, &job))
 		return false;
 	locked = jobq_table_slot(requests);
 	found = jobq_table_lock(requests, &seen->tts_tid, snapshot, locked);
 	if (found != JOBQ_FOUND)
 		return found != JOBQ_BUSY;
 	if (found_job == JOBQ_FOUND && jobq_queue_by_id(job.queue) != NULL)
-		cancel_locked(pass, jobs, &job,
+		cancel_locked(part, jobs, &job,
 					  isnull ? NULL : TextDatumGetCString(reason));
 	jobq_table_delete(requests, locked);
 	return true;
@@ -141,7 +147,7 @@ process_request(Pass *pass, JobqTable *jobs, JobqTable *requests,
 /* A request that is carried out in a subtransaction. */
 typedef struct Request
 {
-	Pass	   *pass;
+	Part	   *part;
 	TupleTableSlot *seen;
 	Snapshot	snapshot;
 	bool		done;
@@ -155,7 +161,7 @@ process_alone(void *arg)
 	JobqTable  *requests = jobq_table_open(JOBQ_REL_CANCEL_REQUEST);
 	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
 
-	request->done = process_request(request->pass, jobs, requests,
+	request->done = process_request(request->part, jobs, requests,
 									request->seen, request->snapshot);
 	jobq_table_close(jobs);
 	jobq_table_close(requests);
@@ -166,9 +172,9 @@ process_alone(void *arg)
  * false after one, too.
  */
 static bool
-process_carefully(Pass *pass, TupleTableSlot *seen, Snapshot snapshot)
+process_carefully(Part *part, TupleTableSlot *seen, Snapshot snapshot)
 {
-	Request		request = {pass, seen, snapshot, false};
+	Request		request = {part, seen, snapshot, false};
 	bool		isnull;
 	int64		job_id = DatumGetInt64(slot_getattr(seen,
 													Anum_cancel_request_job_id,
@@ -188,30 +194,49 @@ is_made_since(TupleTableSlot *request, TimestampTz since)
 											&isnull)) >= since;
 }
 
-bool
-jobq_cancel_requests_process(TimestampTz since, bool careful)
+/* For jobq_walk_rows(): the next part goes on once many bytes were moved. */
+static bool
+visit_request(JobqTable *requests, TupleTableSlot *request, Snapshot snapshot,
+			  void *arg)
 {
-	JobqTable  *requests = jobq_table_open(JOBQ_REL_CANCEL_REQUEST);
-	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
-	TupleTableSlot *slot = jobq_table_slot(requests);
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	TableScanDesc scan = table_beginscan(requests->rel, snapshot, 0, NULL);
-	Pass		pass = {jobq_now(), 0};
-	bool		any_left = false;
+	Part	   *part = arg;
 
-	PushActiveSnapshot(snapshot);
-	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (!is_made_since(slot, since) ||
-			!(careful ? process_carefully(&pass, slot, snapshot) :
-			  process_request(&pass, jobs, requests, slot, snapshot)))
-			any_left = true;
-	}
-	table_endscan(scan);
-	PopActiveSnapshot();
-	UnregisterSnapshot(snapshot);
-	jobq_table_close(jobs);
+	if (!is_made_since(request, part->pass->since) ||
+		!(part->pass->careful ?
+		  process_carefully(part, request, snapshot) :
+		  process_request(part, part->jobs, requests, request, snapshot)))
+		part->pass->any_left = true;
+	return part->bytes < JOBQ_MOVE_BYTES;
+}
+
+/* For jobq_walk(). */
+static BlockNumber
+visit_requests(ItemPointer from, ItemPointer to, void *arg)
+{
+	Part	   *part = arg;
+	JobqTable  *requests = jobq_table_open(JOBQ_REL_CANCEL_REQUEST);
+	BlockNumber stopped;
+
+	part->jobs = jobq_table_open(JOBQ_REL_JOB);
+	stopped = jobq_walk_rows(requests, from, to, visit_request, part);
+	jobq_table_close(part->jobs);
 	jobq_table_close(requests);
-	return any_left;
+	return stopped;
+}
+
+void
+jobq_cancel_requests_process(JobqCancelPass *pass)
+{
+	Part		part = {.pass = pass,.now = jobq_now()};
+	JobqWalk	walk = {.relation = JOBQ_REL_CANCEL_REQUEST,
+	.visit = visit_requests,.arg = &part};
+	TimestampTz start = GetCurrentTimestamp();
+
+	PushActiveSnapshot(GetLatestSnapshot());
+	do
+		pass->next = jobq_walk(&walk, pass->next, 1);
+	while (pass->next != InvalidBlockNumber &&
+		   part.bytes < JOBQ_MOVE_BYTES &&
+		   GetCurrentTimestamp() - start < PART_TIME);
+	PopActiveSnapshot();
 }

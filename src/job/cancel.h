@@ -12,6 +12,19 @@
 #define JOBQ_CANCEL_H
 
 #include "datatype/timestamp.h"
+#include "storage/block.h"
+
+/* A pass over the cancel requests, of which each part is a transaction. */
+typedef struct JobqCancelPass
+{
+	TimestampTz since;			/* leave out those made before */
+	bool		careful;		/* one has raised an error: each has a
+								 * subtransaction */
+	BlockNumber next;			/* where to go on; InvalidBlockNumber: it has
+								 * ended */
+	bool		any_left;		/* a request could not be carried out, or was
+								 * left out */
+} JobqCancelPass;
 
 /*
  * Cancels a job as part of the current transaction.  If the row is locked
@@ -22,11 +35,9 @@
 extern bool jobq_cancel_or_request(int64 job_id, const char *reason);
 
 /*
- * Carries out cancel_requests made since then whose jobs are free, and
- * interrupts the executors of the others.  Returns whether any request is
- * left, regardless of its time.  Carefully: each in a subtransaction, since
- * one has raised an error.
+ * Goes on with a pass, for about 10 ms: carries out requests whose jobs are
+ * free, and interrupts the executors of the others.
  */
-extern bool jobq_cancel_requests_process(TimestampTz since, bool careful);
+extern void jobq_cancel_requests_process(JobqCancelPass *pass);
 
 #endif							/* JOBQ_CANCEL_H */

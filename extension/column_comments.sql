@@ -103,6 +103,7 @@ COMMENT ON COLUMN jobq.queues.session_bound IS
   'whether claims end with the session rather than in time';
 COMMENT ON COLUMN jobq.queues.sync_completion IS 'whether completing a job waits for the disk';
 COMMENT ON COLUMN jobq.queues.share_commits IS 'whether short SQL jobs share transactions';
+COMMENT ON COLUMN jobq.queues.max_running IS 'how many of its jobs run at the same time at most; NULL: any number';
 
 COMMENT ON COLUMN jobq.schedules.name IS 'name of the schedule';
 COMMENT ON COLUMN jobq.schedules.owner IS

@@ -33,6 +33,7 @@ CREATE FUNCTION jobq.create_queue(
   session_bound boolean DEFAULT NULL,
   sync_completion boolean DEFAULT NULL,
   share_commits boolean DEFAULT NULL,
+  max_running integer DEFAULT NULL,
   or_replace boolean DEFAULT false
 ) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
@@ -68,7 +69,8 @@ CREATE FUNCTION jobq.alter_queue(
   notify boolean DEFAULT NULL,
   session_bound boolean DEFAULT NULL,
   sync_completion boolean DEFAULT NULL,
-  share_commits boolean DEFAULT NULL
+  share_commits boolean DEFAULT NULL,
+  max_running integer DEFAULT NULL
 ) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_alter_queue';

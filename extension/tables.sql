@@ -77,7 +77,8 @@ CREATE TABLE jobq_store.queue (
   notify boolean,
   session_bound boolean,
   sync_completion boolean,
-  share_commits boolean
+  share_commits boolean,
+  max_running integer
 );
 COMMENT ON TABLE jobq_store.queue IS 'queues and their options';
 

@@ -267,7 +267,8 @@ SELECT
   coalesce(q.notify, true) AS notify,
   coalesce(q.session_bound, false) AS session_bound,
   coalesce(q.sync_completion, true) AS sync_completion,
-  coalesce(q.share_commits, true) AS share_commits
+  coalesce(q.share_commits, true) AS share_commits,
+  q.max_running
 FROM jobq_store.queue AS q
 LEFT JOIN LATERAL (
   SELECT

@@ -23,6 +23,7 @@
 #include "queue/queue_cache.h"
 #include "queue/queue_list.h"
 #include "queue/ready.h"
+#include "queue/ticket.h"
 #include "schedule/schedule_history.h"
 #include "service/hooks.h"
 #include "service/prepared.h"
@@ -57,6 +58,7 @@ _PG_init(void)
 		jobq_queue_cache_init();
 		jobq_queue_list_init();
 		jobq_ready_init();
+		jobq_ticket_init();
 		jobq_on_dead_init();
 		jobq_schedule_history_init();
 

@@ -23,6 +23,7 @@
 #include "dispatch/due.h"
 #include "dispatch/expire.h"
 #include "dispatch/lease.h"
+#include "dispatch/lease_load.h"
 #include "dispatch/sweep.h"
 #include "job/retention.h"
 #include "job/undone.h"
@@ -41,9 +42,20 @@
 /* How long jobs that could not be recorded are left alone. */
 #define UNDONE_RETRY (60 * USECS_PER_SEC)
 
+/*
+ * The maximum share of the time that it takes to count running jobs, and the
+ * longest pause after that.
+ */
+#define COUNT_SHARE 20
+#define COUNT_MAX_PAUSE USECS_PER_MINUTE
+
 static bool look_at_all = true; /* queues, not only those that are due */
 static bool look_without_room = false;	/* at queues without room, too */
 static TimestampTz last_look = DT_NOBEGIN;	/* at all of them */
+
+/* A limit does not know all running jobs; prepared transactions are finished. */
+static bool count_wanted = false;
+static bool leases_in_doubt = false;
 
 /* An error has rolled back the recording of jobs, or has left some out. */
 static bool undone_has_failed = false;
@@ -78,16 +90,31 @@ leases_are_to_be_loaded(void)
 	return !jobq_database()->leases_loaded;
 }
 
+/*
+ * Lists running jobs after a start, and for limits that do not know them all.
+ * If there is no room for them it is tried again, in a small share of the time.
+ */
 static TimestampTz
 run_leases_load(bool *more)
 {
+	static TimestampTz allowed = DT_NOBEGIN;
 	JobqDatabase *database = jobq_database();
+	TimestampTz now = jobq_now();
 
-	if (!database->leases_loaded)
+	if (leases_in_doubt)
 	{
-		jobq_leases_load();
-		database->leases_loaded = true;
+		leases_in_doubt = false;
+		jobq_leases_verify();
 	}
+	if (database->leases_loaded && !count_wanted)
+		return JOBQ_NEVER;
+	if (database->leases_loaded && now < allowed &&
+		allowed <= now + COUNT_MAX_PAUSE)
+		return allowed;
+	count_wanted = false;
+	jobq_leases_load();
+	database->leases_loaded = true;
+	allowed = now + Min((jobq_now() - now) * COUNT_SHARE, COUNT_MAX_PAUSE);
 	return JOBQ_NEVER;
 }
 
@@ -204,7 +231,8 @@ const JobqCoordinatorTask jobq_tasks[JOBQ_NUM_TASKS] = {
 		.undo = undo_undone
 	},
 	[JOBQ_TASK_LEASES_LOAD] = {
-		.run = run_leases_load,.is_wanted = leases_are_to_be_loaded
+		.run = run_leases_load,.is_wanted = leases_are_to_be_loaded,
+		.reasons = JOBQ_WAKE_COUNT | JOBQ_WAKE_DOUBT,.timed = true
 	},
 	[JOBQ_TASK_LEASES_EXPIRE] = {
 		.run = run_leases_expire,
@@ -254,8 +282,15 @@ jobq_tasks_note_reasons(uint32 reasons)
 		jobq_cancel_pass_request();
 	if (reasons & JOBQ_WAKE_NO_ROOM)
 		look_without_room = true;
+	if (reasons & JOBQ_WAKE_COUNT)
+		count_wanted = true;
 	if ((reasons & JOBQ_WAKE_RESYNC) && (reasons & JOBQ_WAKE_LEASES))
+	{
 		jobq_database()->leases_loaded = false;
+		leases_in_doubt = true;
+	}
+	if (reasons & JOBQ_WAKE_DOUBT)
+		leases_in_doubt = true;
 }
 
 void

@@ -105,6 +105,29 @@ look_in_queue(const JobqFinder *finder, const JobqQueue *queue,
 	return result;
 }
 
+/*
+ * Whether jobs of the queue may follow in the transaction, whose ticket of a
+ * limit goes back when it commits: jobs of others must not keep it until then.
+ */
+static bool
+fits_limits(List *queues, const JobqQueue *queue)
+{
+	ListCell   *lc;
+
+	if (queue->id == last_queue)
+		return true;
+	if (queue->max_running != JOBQ_UNLIMITED)
+		return false;
+	foreach(lc, queues)
+	{
+		const JobqQueue *last = lfirst(lc);
+
+		if (last->id == last_queue)
+			return last->max_running == JOBQ_UNLIMITED;
+	}
+	return true;
+}
+
 /* Looks in all queues once, beginning after the one served last. */
 static bool
 look_in_queues(const JobqFinder *finder, JobqFound *found)
@@ -124,7 +147,9 @@ look_in_queues(const JobqFinder *finder, JobqFound *found)
 		if (queue->state != NULL &&
 			pg_atomic_read_u32(&queue->state->drops) > 0)
 			continue;
-		if (found->sharing != NULL && !jobq_share_allows_queue(queue))
+		if (found->sharing != NULL &&
+			(!jobq_share_allows_queue(queue) ||
+			 !fits_limits(finder->queues, queue)))
 			continue;
 		if (look_in_queue(finder, queue, found))
 		{

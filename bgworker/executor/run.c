@@ -207,8 +207,8 @@ claim(JobqRun *run, Batch *batch, JobqFound *found)
 	jobq_lease_reserve_for_executor(found->job.id, run->lease);
 	PushActiveSnapshot(GetLatestSnapshot());
 	found->job.started_at = jobq_now();
-	if (!jobq_job_claim(batch->finder.jobs, &found->job, run->lease,
-						JOBQ_NEVER, psprintf("pid %d", MyProcPid)))
+	if (!jobq_job_claim(batch->finder.jobs, &found->job, found->queue,
+						run->lease, JOBQ_NEVER, psprintf("pid %d", MyProcPid)))
 		elog(ERROR, "job " INT64_FORMAT " is not locked", found->job.id);
 	if (found->job.attempt >=
 		jobq_job_max_attempts(&found->job, found->queue))

@@ -105,7 +105,8 @@ enum
 	Anum_queue_session_bound,
 	Anum_queue_sync_completion,
 	Anum_queue_share_commits,
-	Natts_queue = Anum_queue_share_commits
+	Anum_queue_max_running,
+	Natts_queue = Anum_queue_max_running
 };
 
 enum

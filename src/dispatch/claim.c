@@ -28,10 +28,13 @@
 #include "dispatch/claim.h"
 
 #include "base/table_find.h"
+#include "dispatch/lease.h"
+#include "dispatch/lease_load.h"
 #include "dispatch/overdue.h"
 #include "guc.h"
 #include "job/current_job.h"
 #include "queue/ready.h"
+#include "queue/ticket.h"
 #include "shared/async_commit.h"
 #include "shared/clock.h"
 #include "shared/database.h"
@@ -41,9 +44,12 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 
+/* How many leases a claim ends at most where no coordinator does. */
+#define ENDED_AT_ONCE 100
+
 /*
- * Begins to claim jobs that were ready at `ready_by`, or are now if that is
- * later (JOBQ_NEVER).  Nothing may run between this and jobq_claim_end() but
+ * Begins to claim jobs that are ready now; or that were so at `ready_by`, when the
+ * transaction began in which they run one after the other (else JOBQ_NEVER).  Nothing may run between this and jobq_claim_end() but
  * jobq_claim_next() and the transitions of the jobs that it gives.
  */
 void
@@ -54,6 +60,7 @@ jobq_claim_begin(JobqClaimScan *scan, JobqTable *jobs, const JobqQueue *queue,
 	scan->jobs = jobs;
 	scan->queue = queue;
 	scan->hold = hold;
+	scan->shared = ready_by != JOBQ_NEVER;
 	scan->now = Min(jobq_now(), ready_by);
 	scan->next_run_at = JOBQ_NEVER;
 	scan->priority = JOBQ_BEFORE_ALL_PRIORITIES;
@@ -74,6 +81,7 @@ void
 jobq_claim_end(JobqClaimScan *scan)
 {
 	jobq_dispatch_end(&scan->dispatch);
+	jobq_ticket_return(scan->queue, scan->left_some);
 }
 
 /*
@@ -103,7 +111,7 @@ try_lock(JobqClaimScan *scan, JobqJob *job)
 	if (jobq_table_lock(scan->jobs, &scan->dispatch.slot->tts_tid,
 						scan->dispatch.snapshot, scan->locked) != JOBQ_FOUND)
 	{
-		jobq_ready_withdraw();
+		(void) jobq_ready_withdraw();
 		return false;
 	}
 	if (scan->hold == JOBQ_CLAIM_KEPT)
@@ -136,7 +144,7 @@ take_hold(JobqClaimScan *scan, JobqJob *job)
 	jobq_job_read(job, scan->dispatch.slot);
 	if (!jobq_overdue_is_claimable(job, scan->now))
 	{
-		jobq_ready_withdraw();
+		(void) jobq_ready_withdraw();
 		return false;
 	}
 	if (scan->hold == JOBQ_CLAIM_UNLOCKED &&
@@ -312,7 +320,7 @@ next_of_lanes(JobqClaimScan *scan, JobqJob *job)
 			case JOBQ_POP_FOUND:
 				jobq_ready_note_locked(scan->queue, &place);
 				if (!jobq_dispatch_fetch(&scan->dispatch, &place, &head))
-					jobq_ready_withdraw();
+					(void) jobq_ready_withdraw();
 				else if (take_hold(scan, job))
 					return true;
 				break;
@@ -339,6 +347,30 @@ next_of_lanes(JobqClaimScan *scan, JobqJob *job)
 }
 
 /*
+ * Draws a ticket for the next job.  If the gate is shut, and there is no
+ * coordinator to count what is running, or to end leases that are over, that is
+ * done here.
+ */
+static bool
+draw_ticket(JobqClaimScan *scan)
+{
+	bool		more;
+
+	if (jobq_ticket_draw(scan->queue, scan->shared))
+		return true;
+	if (scan->queue->state == NULL ||
+		jobq_database()->coordinator_proc != JOBQ_NO_PROCESS)
+		return false;
+	if (!jobq_gate_is_counted(&scan->queue->state->gate))
+	{
+		jobq_leases_load();
+		return jobq_ticket_draw(scan->queue, scan->shared);
+	}
+	(void) jobq_leases_expire(ENDED_AT_ONCE, &more);
+	return false;
+}
+
+/*
  * Gives the next ready job, held as jobq_claim_begin() was told and otherwise
  * untouched.  False when there is none; then next_run_at is the time
  * of the next job that was seen.  Does not care whether the queue is paused.
@@ -350,6 +382,9 @@ jobq_claim_next(JobqClaimScan *scan, JobqJob *job)
 {
 	bool		found = false;
 
+	scan->left_some = true;
+	if (!draw_ticket(scan))
+		return false;
 	note_dispatching(scan->now);
 	if (scan->mode == JOBQ_CLAIM_LANES)
 		found = next_of_lanes(scan, job);
@@ -357,16 +392,20 @@ jobq_claim_next(JobqClaimScan *scan, JobqJob *job)
 		found = next_by_index(scan, job);
 	if (!found && scan->mode == JOBQ_CLAIM_ALL)
 		found = next_of_all(scan, job);
+	scan->left_some = found;
 	if (found)
+	{
 		job->started_at = scan->now;
+		jobq_ticket_give(scan->queue, job->id);
+	}
 	return found;
 }
 
 /* Notes that the job returned last could not be claimed. */
 void
-jobq_claim_lost(void)
+jobq_claim_lost(JobqClaimScan *scan)
 {
-	jobq_ready_withdraw();
+	jobq_ticket_withdraw(scan->queue);
 }
 
 /*

@@ -46,6 +46,9 @@ typedef struct JobqClaimScan
 								 * JOBQ_NEVER */
 	JobqClaimHold hold;
 	JobqClaimMode mode;
+	bool		shared;			/* the jobs run one after the other in this
+								 * transaction */
+	bool		left_some;		/* the look has not come to its end */
 	bool		seeking;		/* the index scan is to be started */
 	int			priority;		/* of the lane that is being scanned */
 	JobqDispatchScan dispatch;
@@ -57,7 +60,7 @@ extern void jobq_claim_begin(JobqClaimScan *scan, JobqTable *jobs,
 							 TimestampTz ready_by);
 extern bool jobq_claim_next(JobqClaimScan *scan, JobqJob *job);
 extern bool jobq_claim_can_use_lanes(JobqClaimScan *scan);
-extern void jobq_claim_lost(void);
+extern void jobq_claim_lost(JobqClaimScan *scan);
 extern bool jobq_claim_sees_more(JobqClaimScan *scan);
 extern void jobq_claim_end(JobqClaimScan *scan);
 

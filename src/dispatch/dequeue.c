@@ -233,9 +233,10 @@ claim_from(JobqTable *jobs, const JobqQueue *queue,
 			jobq_refuse_if_restricted("a session-bound claim");
 			jobq_lease_watch_session();
 		}
-		if (!jobq_job_claim(jobs, &job, *lease, until, options->worker))
+		if (!jobq_job_claim(jobs, &job, queue, *lease, until,
+							options->worker))
 		{
-			jobq_claim_lost();
+			jobq_claim_lost(&scan);
 			continue;
 		}
 		if (job.attempt >= jobq_job_max_attempts(&job, queue))
@@ -335,7 +336,7 @@ jobq_take(PG_FUNCTION_ARGS)
 
 			if (!jobq_job_take(jobs, &job, queue))
 			{
-				jobq_claim_lost();
+				jobq_claim_lost(&scan);
 				continue;
 			}
 			job.state = JOBQ_STATE_PENDING;

@@ -18,17 +18,19 @@
 
 #include "base/row_holder.h"
 #include "base/subtransaction.h"
-#include "base/walk.h"
+#include "dispatch/lease_load.h"
 #include "job/attempt.h"
 #include "job/ended.h"
 #include "job/failure.h"
 #include "job/large_row.h"
 #include "job/transition.h"
 #include "queue/queue_cache.h"
+#include "queue/ready.h"
 #include "shared/clock.h"
 #include "shared/late.h"
 #include "shared/lease_registry.h"
 #include "shared/lease_search.h"
+#include "shared/queue_state.h"
 
 #include "access/tableam.h"
 #include "common/hashfn.h"
@@ -63,92 +65,12 @@ typedef struct Ending
 	int64		bytes[JOBQ_LEASE_ROLE_SHARES];	/* that were moved, by role */
 } Ending;
 
-/* Jobs of a copied database are left alone until start(). */
-static bool
-is_at_home(const JobqJob *job)
-{
-	const JobqQueue *queue = jobq_queue_by_id(job->queue);
-
-	return queue != NULL && queue->at_home;
-}
-
-/*
- * Returns when the lease of a running job ends that was not in the registry
- * when the job's row was read.  A session-bound lease has ended: a session
- * enters its lease before it commits, so that session ended with the server.
- */
-static TimestampTz
-unlisted_until(const JobqJob *job)
-{
-	return job->lease_until == JOBQ_NEVER ? jobq_now() : job->lease_until;
-}
-
-/* Enters the lease of such a job on the account of the queue's owner. */
-void
-jobq_lease_enter(const JobqJob *job)
-{
-	const JobqQueue *queue = jobq_queue_by_id(job->queue);
-
-	jobq_lease_list(job->id, job->lease, unlisted_until(job),
-					queue != NULL ? queue->owner : InvalidOid);
-}
-
-/* Enters the lease of a row if it has one that is missing from the registry. */
-static bool
-load_row(JobqTable *jobs, TupleTableSlot *row, Snapshot snapshot, void *arg)
-{
-	JobqJob		job;
-
-	jobq_job_read(&job, row);
-	if (job.state == JOBQ_STATE_RUNNING && is_at_home(&job) &&
-		!jobq_lease_is_registered(job.id, job.lease))
-		jobq_lease_enter(&job);
-	return true;
-}
-
-/* For jobq_walk(). */
-static BlockNumber
-load_rows(ItemPointer from, ItemPointer to, void *arg)
-{
-	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
-	BlockNumber stopped = jobq_walk_rows(jobs, from, to, load_row, NULL);
-
-	jobq_table_close(jobs);
-	return stopped;
-}
-
-/*
- * Enters running jobs of this database that are missing from the registry, as
- * far as their leases end soon and there is room.
- */
-void
-jobq_leases_load(void)
-{
-	static bool interrupted = false;	/* by an error */
-	JobqWalk	walk = {.relation = JOBQ_REL_JOB,.visit = load_rows,
-	.careful = interrupted,.repeatable = true};
-	BlockNumber next = 0;
-
-	interrupted = true;
-	jobq_leases_begin_look();
-	PushActiveSnapshot(GetLatestSnapshot());
-	while (next != InvalidBlockNumber)
-	{
-		next = jobq_walk(&walk, next, InvalidBlockNumber);
-		if (walk.failed != InvalidBlockNumber)
-			jobq_leases_leave_out(jobq_now() + FAILED_DELAY);
-	}
-	PopActiveSnapshot();
-	jobq_leases_end_look();
-	interrupted = false;
-}
-
 /*
  * Postpones a lease that has run out but cannot be ended now, so that it does
  * not hide others.
  */
 static void
-put_off(JobqLeaseSearch *search, const JobqJob *job, const JobqExpiredLease *expired)
+put_off(JobqLeaseSearch *search, const JobqJob *job, const JobqLeaseId *expired)
 {
 	TimestampTz due = job->lease_until == JOBQ_NEVER ?
 	job->started_at : job->lease_until;
@@ -163,25 +85,40 @@ put_off(JobqLeaseSearch *search, const JobqJob *job, const JobqExpiredLease *exp
 						   job->queue);
 }
 
+/* A ticket that its job has no more. */
+static void
+give_back(JobqQueueState *gate)
+{
+	if (gate != NULL && jobq_queue_state_leave(gate, 1))
+		jobq_ready_look_now(gate);
+}
+
+/* The entry's job is not held by that lease. */
+static void
+forget(const JobqLeaseId *expired)
+{
+	give_back(jobq_lease_forget(expired->job_id, expired->lease));
+}
+
 /*
  * Whether a locked job is still held by the lease, and the lease has run out
  * according to the job's row, too.  If not, corrects the registry.
  */
 static bool
-is_over(JobqLeaseSearch *search, const JobqJob *job, const JobqExpiredLease *expired)
+is_over(JobqLeaseSearch *search, const JobqJob *job, const JobqLeaseId *expired)
 {
 	/* the jobs of a copied database are left alone until start() */
 	if (job->state != JOBQ_STATE_RUNNING || job->lease != expired->lease ||
-		!is_at_home(job))
+		!jobq_lease_is_at_home(job))
 	{
-		jobq_lease_forget(expired->job_id, expired->lease);
+		forget(expired);
 		return false;
 	}
 	/* the entry of a session that lives says "never", and is not over */
 	if (job->lease_until > search->now && job->lease_until != JOBQ_NEVER)
 	{
 		/* extended by a heartbeat that has not updated the registry yet */
-		jobq_lease_enter(job);
+		(void) jobq_lease_enter(job);
 		search->next = Min(search->next, job->lease_until);
 		return false;
 	}
@@ -195,7 +132,7 @@ is_over(JobqLeaseSearch *search, const JobqJob *job, const JobqExpiredLease *exp
  */
 static bool
 is_too_long(Ending *ending, const JobqJob *job, const JobqQueue *queue,
-			const JobqExpiredLease *expired, Size length)
+			const JobqLeaseId *expired, Size length)
 {
 	JobqLeaseSearch *search = &ending->search;
 	int64	   *bytes =
@@ -222,7 +159,7 @@ is_too_long(Ending *ending, const JobqJob *job, const JobqQueue *queue,
 
 /* Ends one lease if its job's row agrees and is not locked by others. */
 static void
-expire_one(Ending *ending, JobqTable *jobs, const JobqExpiredLease *expired)
+expire_one(Ending *ending, JobqTable *jobs, const JobqLeaseId *expired)
 {
 	JobqLeaseSearch *search = &ending->search;
 	JobqJob		job;
@@ -235,7 +172,7 @@ expire_one(Ending *ending, JobqTable *jobs, const JobqExpiredLease *expired)
 	{
 		case JOBQ_MISSING:
 		case JOBQ_UNWANTED:
-			jobq_lease_forget(expired->job_id, expired->lease);
+			forget(expired);
 			return;
 		case JOBQ_BUSY:
 			put_off(search, &job, expired);
@@ -298,7 +235,7 @@ expire_found(void *arg)
 static void
 handle_failure(Ending *ending, ErrorData *error)
 {
-	const JobqExpiredLease *expired = &ending->search.found[ending->first];
+	const JobqLeaseId *expired = &ending->search.found[ending->first];
 	TimestampTz until = ending->search.now + FAILED_DELAY;
 
 	if (jobq_error_is_of_server(error))
@@ -370,8 +307,8 @@ jobq_leases_expire(int limit, bool *more)
 	JobqLeaseSearch *search = &ending.search;
 	TimestampTz table_next = list_what_is_due(search->now);
 
-	search->found = palloc(limit * sizeof(JobqExpiredLease));
-	search->spare = palloc(limit * sizeof(JobqExpiredLease));
+	search->found = palloc(limit * sizeof(JobqLeaseId));
+	search->spare = palloc(limit * sizeof(JobqLeaseId));
 	jobq_leases_find_over(search);
 	ending.last = search->nfound;
 	if (search->nfound > 0 &&

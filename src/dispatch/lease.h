@@ -15,8 +15,6 @@
 
 #include "job/job.h"
 
-extern void jobq_lease_enter(const JobqJob *job);
-extern void jobq_leases_load(void);
 extern TimestampTz jobq_leases_expire(int limit, bool *more);
 
 #endif							/* JOBQ_LEASE_H */

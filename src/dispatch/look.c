@@ -19,6 +19,7 @@
 #include "base/row_holder.h"
 #include "dispatch/claim.h"
 #include "dispatch/dispatch_scan.h"
+#include "queue/ticket.h"
 #include "shared/clock.h"
 
 /* Whether the row read last is a ready job that nobody has locked. */
@@ -165,18 +166,38 @@ has_free_job(JobqClaimScan *scan)
 	return false;
 }
 
-/* Whether a queue has a ready job that nobody has locked. */
+/* A look at a queue.  False if the queue is gone. */
+static bool
+begin(JobqClaimScan *scan, const JobqQueue *queue)
+{
+	if (!jobq_ticket_pin(queue))
+		return false;
+	jobq_claim_begin(scan, jobq_table_open(JOBQ_REL_JOB), queue,
+					 JOBQ_CLAIM_LOCKED, JOBQ_NEVER);
+	return true;
+}
+
+static void
+end(JobqClaimScan *scan)
+{
+	JobqTable  *jobs = scan->jobs;
+
+	jobq_claim_end(scan);
+	jobq_table_close(jobs);
+	jobq_ticket_unpin();
+}
+
+/* Whether a queue has a job that could be claimed now. */
 bool
 jobq_look_finds_free_job(const JobqQueue *queue)
 {
-	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
 	JobqClaimScan scan;
 	bool		result;
 
-	jobq_claim_begin(&scan, jobs, queue, JOBQ_CLAIM_LOCKED, JOBQ_NEVER);
-	result = has_free_job(&scan);
-	jobq_claim_end(&scan);
-	jobq_table_close(jobs);
+	if (!begin(&scan, queue))
+		return false;
+	result = jobq_ticket_is_left(queue) && has_free_job(&scan);
+	end(&scan);
 	return result;
 }
 
@@ -253,20 +274,25 @@ look_in_priority(JobqLook *look, JobqClaimScan *scan, bool by_lanes,
 bool
 jobq_look_continue(JobqLook *look, const JobqQueue *queue, TimestampTz until)
 {
-	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
 	JobqClaimScan scan;
 	bool		by_lanes;
+	bool		may_start;
 	bool		stopped = false;
 	int16		priority;
 
-	jobq_claim_begin(&scan, jobs, queue, JOBQ_CLAIM_LOCKED, JOBQ_NEVER);
+	if (!begin(&scan, queue))
+	{
+		look->queue = JOBQ_NO_QUEUE;
+		return true;
+	}
+	may_start = jobq_ticket_is_left(queue);
 	by_lanes = jobq_claim_can_use_lanes(&scan);
 	while (!stopped &&
 		   next_priority(&scan, look->after, by_lanes, &priority))
 	{
 		TimestampTz next_here;
 
-		if (!look->ready &&
+		if (may_start && !look->ready &&
 			!look_in_priority(look, &scan, by_lanes, priority, until))
 			break;
 		next_here = next_of_priority(&scan, priority);
@@ -276,8 +302,7 @@ jobq_look_continue(JobqLook *look, const JobqQueue *queue, TimestampTz until)
 		stopped = jobq_now() >= until;
 	}
 	stopped = stopped || look->begun;
-	jobq_claim_end(&scan);
-	jobq_table_close(jobs);
+	end(&scan);
 	if (!stopped)
 		look->queue = JOBQ_NO_QUEUE;
 	return !stopped;

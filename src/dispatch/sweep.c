@@ -26,7 +26,7 @@
 
 #include "base/subtransaction.h"
 #include "dispatch/dispatch_scan.h"
-#include "dispatch/lease.h"
+#include "dispatch/lease_load.h"
 #include "guc.h"
 #include "queue/queue_cache.h"
 #include "queue/queue_list.h"
@@ -166,7 +166,7 @@ judge(JobqTable *jobs, const Suspect *suspect)
 	if (is_unchanged(&job, suspect))
 	{
 		if (suspect->lease != 0)
-			jobq_lease_enter(&job);
+			(void) jobq_lease_enter(&job);
 		pg_atomic_fetch_add_u64(&jobq_database()->swept, 1);
 		ereport(LOG,
 				(errmsg("job " INT64_FORMAT " of queue \"%s\" was missing from shared memory",

@@ -149,7 +149,7 @@ jobq_job_lock_row(JobqTable *jobs, TupleTableSlot *seen, Snapshot snapshot,
 	if (result == JOBQ_FOUND)
 		jobq_job_read(job, locked);
 	else if (noted)
-		jobq_ready_withdraw();
+		(void) jobq_ready_withdraw();
 	return result;
 }
 
@@ -198,7 +198,7 @@ is_wanted(TupleTableSlot *slot, void *arg)
 	JobqJob		job;
 
 	if (wanted->noted)
-		jobq_ready_withdraw();
+		(void) jobq_ready_withdraw();
 	wanted->noted = false;
 	jobq_job_read(&job, slot);
 	queue = jobq_queue_by_id(job.queue);
@@ -242,7 +242,7 @@ jobq_job_lock_for(JobqTable *jobs, int64 id, JobqWaitPolicy wait,
 				Int64GetDatum(id));
 	result = jobq_table_find_if(jobs, &search, slot);
 	if (result != JOBQ_FOUND && wanted.noted)
-		jobq_ready_withdraw();
+		(void) jobq_ready_withdraw();
 	if (result == JOBQ_MISSING)
 		return result;
 	jobq_job_read(job, slot);

@@ -33,6 +33,7 @@
 #include "compat.h"
 #include "job/current_job.h"
 #include "job/ended.h"
+#include "queue/lease_note.h"
 #include "queue/queue.h"
 #include "queue/queue_cache.h"
 #include "queue/queue_gone.h"
@@ -40,7 +41,6 @@
 #include "queue/queue_lock.h"
 #include "queue/queue_row.h"
 #include "queue/ready.h"
-#include "shared/lease_registry.h"
 #include "shared/note.h"
 #include "shared/queue_change.h"
 #include "shared/slot_job.h"
@@ -125,7 +125,7 @@ visit_jobs(int32 queue, bool remove)
 		}
 		if (job.state == JOBQ_STATE_RUNNING)
 		{
-			jobq_at_commit_lease_end(job.id, job.lease);
+			jobq_at_commit_lease_end(NULL, job.id, job.lease);
 			if (job.id != jobq_current_job_id())
 				jobq_at_commit_interrupt(job.id);
 		}

@@ -19,9 +19,9 @@
 #include "job/attempt.h"
 #include "job/cancel_request.h"
 #include "job/ended.h"
+#include "queue/lease_note.h"
 #include "queue/ready.h"
 #include "shared/clock.h"
-#include "shared/lease_registry.h"
 #include "shared/slot_job.h"
 #include "shared/wake.h"
 
@@ -56,10 +56,10 @@ apply(JobqJob *job, JobqEvent event)
 
 /* Ends the lease that holds the job, if any. */
 static void
-end_lease(JobqJob *job)
+end_lease(JobqJob *job, const JobqQueue *queue)
 {
 	if (job->state == JOBQ_STATE_RUNNING)
-		jobq_at_commit_lease_end(job->id, job->lease);
+		jobq_at_commit_lease_end(queue, job->id, job->lease);
 }
 
 /* Inserts a new job; values[] make a whole row in state pending. */
@@ -77,9 +77,12 @@ jobq_job_insert(JobqTable *jobs, const JobqQueue *queue, const Datum *values,
  * job->started_at.
  */
 bool
-jobq_job_claim(JobqTable *jobs, JobqJob *job, int64 lease, TimestampTz until,
-			   const char *worker)
+jobq_job_claim(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
+			   int64 lease, TimestampTz until, const char *worker)
 {
+	bool		bound = until == JOBQ_NEVER;
+	JobqTicket	ticket;
+
 	apply(job, JOBQ_EVENT_CLAIM);
 	job->attempt++;
 	job->lease = lease;
@@ -91,16 +94,19 @@ jobq_job_claim(JobqTable *jobs, JobqJob *job, int64 lease, TimestampTz until,
 	if (jobq_table_try_update(jobs, job->slot, job->values,
 							  job->nulls) != JOBQ_FOUND)
 		return false;
+	ticket = jobq_ready_pull_ticket(job->id);
 	jobq_ready_settle(job->id);
-	jobq_at_commit_lease(job->id, lease, until,
-						 until == JOBQ_NEVER ? JOBQ_MY_PROC_NUMBER :
-						 JOBQ_NO_PROCESS);
-	if (until == JOBQ_NEVER && !jobq_lease_reserve(job->id, lease))
+	if (!jobq_at_commit_claim(queue, job->id, lease, until, ticket))
 		ereport(ERROR,
 				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("no shared memory left for a session-bound claim"),
+				 bound ?
+				 errmsg("no shared memory left for a session-bound claim") :
+				 errmsg("no shared memory left for a claim from queue \"%s\", which has max_running",
+						queue->name),
 				 errdetail("A role has room for as many leases as others leave free."),
-				 errhint("Increase jobq.shared_memory, or claim with a lease that runs out.")));
+				 bound ?
+				 errhint("Increase jobq.shared_memory, or claim with a lease that runs out.") :
+				 errhint("Increase jobq.shared_memory, or claim fewer jobs at a time.")));
 	return true;
 }
 
@@ -124,7 +130,7 @@ jobq_job_complete_as_seen(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 {
 	if (jobq_table_try_delete(jobs, job->slot) != JOBQ_FOUND)
 		return false;
-	end_lease(job);
+	end_lease(job, queue);
 	apply(job, JOBQ_EVENT_COMPLETE);
 	jobq_job_ended(jobs, job, queue, end);
 	return true;
@@ -156,7 +162,7 @@ jobq_job_complete(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 
 	job->attempt = jobq_job_current_attempt(job);
 	jobq_job_name_worker(job, MyProcPid);
-	end_lease(job);
+	end_lease(job, queue);
 	apply(job, leased ? JOBQ_EVENT_COMPLETE : JOBQ_EVENT_TAKE);
 	finish(jobs, job, queue, end);
 }
@@ -207,8 +213,7 @@ put_off_death(JobqTable *jobs, JobqJob *job)
 	jobq_job_write_back(job);
 	jobq_table_update(jobs, job->slot, job->values, job->nulls);
 	jobq_ready_settle(job->id);
-	jobq_at_commit_lease(job->id, job->lease, job->lease_until,
-						 JOBQ_NO_PROCESS);
+	jobq_at_commit_lease(job->id, job->lease, job->lease_until);
 }
 
 /*
@@ -236,7 +241,7 @@ jobq_job_fail(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 		job->attempt < jobq_job_max_attempts(job, queue))
 		delay = retry_delay(queue, failure, job->attempt);
 
-	end_lease(job);
+	end_lease(job, queue);
 	if (delay < 0 && failure->waits_for_nobody && !jobq_job_may_die(queue))
 	{
 		put_off_death(jobs, job);
@@ -278,7 +283,7 @@ jobq_job_cancel(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 		job->attempt = jobq_job_current_attempt(job);
 		jobq_job_name_worker(job, MyProcPid);
 	}
-	end_lease(job);
+	end_lease(job, queue);
 	apply(job, JOBQ_EVENT_CANCEL);
 	end.error = reason;
 	finish(jobs, job, queue, &end);
@@ -300,7 +305,7 @@ void
 jobq_job_release(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 				 int64 delay)
 {
-	end_lease(job);
+	end_lease(job, queue);
 	job->attempt = Max(job->attempt - 1, 0);
 	give_back(jobs, job, queue, JOBQ_EVENT_RELEASE,
 			  delay > 0 ? jobq_now() + delay : job->run_at);
@@ -315,7 +320,7 @@ void
 jobq_job_snooze(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 				int64 delay)
 {
-	end_lease(job);
+	end_lease(job, queue);
 	if (job->state == JOBQ_STATE_RUNNING)
 		job->attempt = Max(job->attempt - 1, 0);
 	give_back(jobs, job, queue, JOBQ_EVENT_RETRY, jobq_now() + delay);
@@ -335,7 +340,7 @@ jobq_job_extend(JobqTable *jobs, JobqJob *job, TimestampTz until,
 	}
 	jobq_table_update(jobs, job->slot, job->values, job->nulls);
 	if (until != JOBQ_NEVER)
-		jobq_at_commit_lease(job->id, job->lease, until, JOBQ_NO_PROCESS);
+		jobq_at_commit_lease(job->id, job->lease, until);
 }
 
 /*

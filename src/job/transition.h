@@ -26,7 +26,8 @@ extern void jobq_job_insert(JobqTable *jobs, const JobqQueue *queue,
 							const Datum *values, const bool *nulls);
 extern void jobq_job_note_ready(JobqTable *jobs, const JobqQueue *queue,
 								const Datum *values);
-extern bool jobq_job_claim(JobqTable *jobs, JobqJob *job, int64 lease,
+extern bool jobq_job_claim(JobqTable *jobs, JobqJob *job,
+						   const JobqQueue *queue, int64 lease,
 						   TimestampTz until, const char *worker);
 extern bool jobq_job_complete_as_seen(JobqTable *jobs, JobqJob *job,
 									  const JobqQueue *queue,

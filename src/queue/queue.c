@@ -285,6 +285,7 @@ jobq_queue_run_of(Oid role)
 									 jobq_relation_oid(JOBQ_IDX_QUEUE_NAME),
 									 values, nulls, &conflict))
 		{
+			jobq_queue_state_new(id, role);
 			jobq_at_commit_queue_changed(id, role);
 			jobq_at_commit_wake(JOBQ_WAKE_WORK);	/* as create_queue() */
 		}

@@ -300,6 +300,8 @@ insert_queue(FunctionCallInfo fcinfo, const char *name)
 	jobq_queue_row_check(row.values, row.nulls);
 	row.resync = false;			/* it has no jobs */
 	row.old_owner = DatumGetObjectId(row.values[Anum_queue_owner - 1]);
+	jobq_queue_state_new(DatumGetInt32(row.values[Anum_queue_id - 1]),
+						 row.old_owner);
 	note_change(&row);
 
 	/*

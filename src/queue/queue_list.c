@@ -223,6 +223,7 @@ jobq_queue_outline(JobqQueue *queue, const JobqQueueBrief *brief)
 	queue->id = brief->id;
 	queue->owner = brief->owner;
 	queue->state = brief->state;
+	queue->max_running = brief->max_running;
 }
 
 /* -------------------------------------------------- queues of executors */

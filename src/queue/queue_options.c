@@ -102,6 +102,7 @@ static const JobqQueueOption options[] = {
 	{"session_bound", Anum_queue_session_bound, true, NULL, NULL},
 	{"sync_completion", Anum_queue_sync_completion, true, NULL, NULL},
 	{"share_commits", Anum_queue_share_commits, true, NULL, NULL},
+	{"max_running", Anum_queue_max_running, true, check_not_negative, NULL},
 };
 
 /* The option with that name, or NULL. */

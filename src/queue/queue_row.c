@@ -75,6 +75,7 @@ static const Option options[Natts_queue + 1] = {
 	[Anum_queue_session_bound] = {OPTION_BOOLEAN, FIELD(session_bound), false},
 	[Anum_queue_sync_completion] = {OPTION_BOOLEAN, FIELD(sync_completion), true},
 	[Anum_queue_share_commits] = {OPTION_BOOLEAN, FIELD(share_commits), true},
+	[Anum_queue_max_running] = {OPTION_INTEGER, FIELD(max_running), -1},
 };
 
 static int64
@@ -315,6 +316,7 @@ read_brief(JobqQueueBrief *brief, const Datum *values, const bool *nulls)
 		int_option(values, nulls, Anum_queue_keep_completed_count);
 	brief->keep_dead_count = int_option(values, nulls,
 										Anum_queue_keep_dead_count);
+	brief->max_running = int_option(values, nulls, Anum_queue_max_running);
 	brief->state = jobq_queue_state(brief->id, brief->owner);
 }
 

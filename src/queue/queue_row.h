@@ -63,6 +63,7 @@ typedef struct JobqQueue
 	bool		session_bound;
 	bool		sync_completion;
 	bool		share_commits;
+	int			max_running;	/* JOBQ_UNLIMITED: any number */
 	int			ngrants;
 	JobqQueueGrant *grants;
 	JobqQueueState *state;		/* NULL: no room in shared memory */
@@ -79,7 +80,8 @@ typedef struct JobqQueueBrief
 	bool		paused;
 	bool		notify;
 	uint64		handler;		/* jobq_handler_hash() of it; 0: none */
-	int			keep_completed_count;	/* these three as above */
+	int			max_running;	/* these as above */
+	int			keep_completed_count;
 	int			keep_dead_count;
 	int64		keep_completed;
 	JobqQueueState *state;		/* NULL: no room in shared memory */

@@ -42,16 +42,12 @@
 /* Contents of a note of any of these kinds. */
 typedef struct ReadyNote
 {
-	JobqQueueState *state;
-	int32		queue;
-	Oid			owner;			/* of a queue with executors */
-	bool		notify;
-	bool		at_rest;		/* paused, or not at home */
-	uint64		position;		/* position in the log of changes at which the
-								 * data of the queue was valid */
+	JobqQueueNote queue;
 	int			njobs;
 	int			settled;		/* level at which the locked job was changed,
 								 * or 0 */
+	int			tickets;		/* of the queue's gate */
+	int			lent;			/* the same, lent by jobs that end */
 	JobqPlace	place;			/* of the first */
 } ReadyNote;
 
@@ -63,33 +59,42 @@ static int	nunsettled = 0;
 static int	deepest_settled = 0;
 
 /* The queue whose workers must be woken, and the number of jobs. */
-static const ReadyNote *pending = NULL;
+static const JobqQueueNote *pending = NULL;
 static int	pending_jobs = 0;
 
 static const JobqNoteKind new_kind;
 static const JobqNoteKind locked_kind;
 static const JobqNoteKind look_kind;
+static const JobqNoteKind ticket_kind;
 
-/* Fills in what a note says of its queue, for one job. */
-static void
-describe_queue(ReadyNote *note, const JobqQueue *queue)
+/* See ready.h. */
+void
+jobq_ready_describe_queue(JobqQueueNote *note, const JobqQueue *queue)
 {
 	note->state = queue->state;
 	note->queue = queue->id;
 	note->owner = jobq_queue_has_executors(queue) ? queue->owner : InvalidOid;
 	note->notify = queue->notify;
 	note->at_rest = queue->paused || !queue->at_home;
+	note->max_running = queue->max_running;
 	note->position = jobq_queue_cache_position(queue);
+}
+
+/* Fills in what a note says of its queue, for one job. */
+static void
+describe_queue(ReadyNote *note, const JobqQueue *queue)
+{
+	jobq_ready_describe_queue(&note->queue, queue);
 	note->njobs = 1;
 }
 
 /* Whether both are about the same queue, with the same data. */
 static bool
-is_same_queue(const ReadyNote *a, const ReadyNote *b)
+is_same_queue(const JobqQueueNote *a, const JobqQueueNote *b)
 {
 	return a->queue == b->queue && a->state == b->state &&
 		a->owner == b->owner && a->notify == b->notify &&
-		a->at_rest == b->at_rest;
+		a->at_rest == b->at_rest && a->max_running == b->max_running;
 }
 
 /*
@@ -102,12 +107,14 @@ merge_jobs(JobqNote *note, const JobqNote *next)
 	ReadyNote  *mine = jobq_note_data(note, ReadyNote);
 	const ReadyNote *other = jobq_note_const_data(next, ReadyNote);
 
-	if (!is_same_queue(mine, other) ||
+	if (!is_same_queue(&mine->queue, &other->queue) ||
 		mine->place.priority != other->place.priority ||
 		mine->settled != other->settled || mine->settled > note->level)
 		return false;
 	mine->njobs += other->njobs;
-	mine->position = Min(mine->position, other->position);
+	mine->tickets += other->tickets;
+	mine->lent += other->lent;
+	mine->queue.position = Min(mine->queue.position, other->queue.position);
 	if (jobq_key_compare(&other->place.key, &mine->place.key) < 0)
 		mine->place.key = other->place.key;
 	ItemPointerSetInvalid(&mine->place.tid);
@@ -198,12 +205,33 @@ jobq_ready_note_locked_again(const JobqQueue *queue, const JobqPlace *place)
 	return true;
 }
 
-/* Withdraws the latest note, since the job was not locked. */
-void
+/* Takes the ticket out of the note of one job. */
+static JobqTicket
+pull_ticket(ReadyNote *ready)
+{
+	JobqTicket	ticket = ready->tickets > 0 ? JOBQ_TICKET_OWN :
+	ready->lent > 0 ? JOBQ_TICKET_LENT : JOBQ_TICKET_NONE;
+
+	ready->tickets = 0;
+	ready->lent = 0;
+	return ticket;
+}
+
+/*
+ * Withdraws the latest note, since the job was not locked.  Returns the job's
+ * ticket.
+ */
+JobqTicket
 jobq_ready_withdraw(void)
 {
+	int			n;
+	JobqNote   *notes = jobq_note_all(&n);
+	JobqTicket	ticket =
+	pull_ticket(jobq_note_data(&notes[n - 1], ReadyNote));
+
 	jobq_note_drop_last();
 	nunsettled--;
+	return ticket;
 }
 
 /*
@@ -228,6 +256,76 @@ jobq_ready_settle(int64 job_id)
 		jobq_note_merge_last(true);
 }
 
+/*
+ * See ready.h.  Usually the ticket goes to the note of the locked job, which is
+ * the latest one, and otherwise to one of its own.
+ */
+void
+jobq_ready_put_ticket(const JobqQueue *queue, int64 job_id, JobqTicket ticket)
+{
+	int			n;
+	JobqNote   *note = &jobq_note_all(&n)[n - 1];
+	ReadyNote  *ready;
+
+	if (n == 0 || note->kind != &locked_kind ||
+		jobq_note_data(note, ReadyNote)->settled > 0 ||
+		jobq_note_data(note, ReadyNote)->place.key.id != job_id)
+	{
+		note = jobq_note_add(&ticket_kind);
+		ready = jobq_note_data(note, ReadyNote);
+		describe_queue(ready, queue);
+		ready->place.key.id = job_id;
+	}
+	ready = jobq_note_data(note, ReadyNote);
+	ready->tickets = ticket == JOBQ_TICKET_OWN ? 1 : 0;
+	ready->lent = ticket == JOBQ_TICKET_LENT ? 1 : 0;
+}
+
+/* See ready.h. */
+JobqTicket
+jobq_ready_pull_ticket(int64 job_id)
+{
+	int			n;
+	JobqNote   *notes = jobq_note_all(&n);
+
+	for (int i = n - 1; i >= 0; i--)
+	{
+		ReadyNote  *ready = jobq_note_data(&notes[i], ReadyNote);
+
+		if ((notes[i].kind == &ticket_kind ||
+			 (notes[i].kind == &locked_kind && ready->settled == 0)) &&
+			ready->place.key.id == job_id)
+			return pull_ticket(ready);
+	}
+	return JOBQ_TICKET_NONE;
+}
+
+/* Whether a note has a ticket. */
+static bool
+has_ticket(const JobqNote *note)
+{
+	const ReadyNote *ready = jobq_note_const_data(note, ReadyNote);
+
+	return (note->kind == &locked_kind || note->kind == &ticket_kind) &&
+		ready->tickets + ready->lent > 0;
+}
+
+/* See ready.h; walks over all notes. */
+bool
+jobq_ready_has_ticket(const JobqQueue *queue)
+{
+	int			n;
+	const JobqNote *notes = jobq_note_all(&n);
+
+	for (int i = 0; i < n; i++)
+	{
+		if (has_ticket(&notes[i]) &&
+			jobq_note_const_data(&notes[i], ReadyNote)->queue.queue == queue->id)
+			return true;
+	}
+	return false;
+}
+
 /* See ready.h. */
 bool
 jobq_ready_has_own_jobs(const JobqQueue *queue)
@@ -238,7 +336,7 @@ jobq_ready_has_own_jobs(const JobqQueue *queue)
 	for (int i = 0; i < n && nready > 0; i++)
 	{
 		if (notes[i].kind == &new_kind &&
-			jobq_note_const_data(&notes[i], ReadyNote)->queue == queue->id)
+			jobq_note_const_data(&notes[i], ReadyNote)->queue.queue == queue->id)
 			return true;
 	}
 	return false;
@@ -257,7 +355,7 @@ jobq_ready_next_own_job(const JobqQueue *queue, int after, JobqPlace *place)
 		const ReadyNote *note = jobq_note_const_data(&notes[i], ReadyNote);
 		const JobqPlace *own = &note->place;
 
-		if (notes[i].kind != &new_kind || note->queue != queue->id ||
+		if (notes[i].kind != &new_kind || note->queue.queue != queue->id ||
 			own->priority <= after ||
 			(found && own->priority > place->priority))
 			continue;
@@ -381,7 +479,7 @@ jobq_ready_wake(JobqQueueState *state, int32 queue, Oid owner,
  * added.
  */
 static JobqQueueState *
-state_of(const ReadyNote *note)
+state_of(const JobqQueueNote *note)
 {
 	return note->state != NULL ? note->state :
 		jobq_queue_state_find(note->queue);
@@ -393,30 +491,47 @@ state_of(const ReadyNote *note)
  * that change before these jobs were visible: it must look again.
  */
 static void
-look_if_changed(const ReadyNote *note)
+look_if_changed(const JobqQueueNote *note)
 {
 	if (jobq_queue_changed_since(note->queue, note->position))
 		jobq_ready_look_now(state_of(note));
+}
+
+/* How many of the queue's jobs may start now, at most njobs. */
+static int
+room_of(const JobqQueueNote *note, int njobs)
+{
+	JobqQueueState *state;
+
+	if (note->max_running == JOBQ_UNLIMITED)
+		return njobs;
+	state = state_of(note);
+	return state == NULL ? 0 :
+		(int) jobq_gate_room(&state->gate, note->max_running, njobs);
 }
 
 /* Wakes the workers of the pending queue, if there is one. */
 static void
 wake_pending(void)
 {
-	const ReadyNote *note = pending;
+	const JobqQueueNote *note = pending;
+	int			njobs;
 
 	pending = NULL;
 	if (note == NULL)
 		return;
 	look_if_changed(note);
-	if (!note->at_rest)
-		jobq_ready_wake(note->state, note->queue, note->owner,
-						note->notify, pending_jobs);
+	if (note->at_rest)
+		return;
+	njobs = room_of(note, pending_jobs);
+	if (njobs > 0)
+		jobq_ready_wake(note->state, note->queue, note->owner, note->notify,
+						njobs);
 }
 
-/* Wakes workers for a note, together with the previous one. */
+/* Wakes workers for some jobs, together with those of the previous note. */
 static void
-add_to_pending(const ReadyNote *note)
+add_to_pending(const JobqQueueNote *note, int njobs)
 {
 	if (pending == NULL || !is_same_queue(pending, note))
 	{
@@ -424,14 +539,59 @@ add_to_pending(const ReadyNote *note)
 		pending = note;
 		pending_jobs = 0;
 	}
-	pending_jobs += note->njobs;
+	pending_jobs += njobs;
+}
+
+/*
+ * Gives back tickets.  Wakes a worker of the queue for each if somebody was
+ * turned away; `note` lives until the callback is through.
+ */
+void
+jobq_ready_leave_gate(JobqQueueState *gate, uint32 tickets,
+					  const JobqQueueNote *note)
+{
+	bool		same = note->queue == gate->key.queue;
+
+	if (!jobq_queue_state_leave(gate, tickets))
+		return;
+	if (same)
+		add_to_pending(note, (int) tickets);
+	else
+		jobq_ready_look_now(gate);
+}
+
+static void
+leave_gate(const ReadyNote *ready, int tickets)
+{
+	if (tickets > 0)
+		jobq_ready_leave_gate(ready->queue.state, tickets, &ready->queue);
+}
+
+/* Commit, of a job that was claimed and ended in this transaction. */
+static void
+leave_gate_of_ended(const JobqNote *note, TimestampTz now)
+{
+	const ReadyNote *ready = jobq_note_const_data(note, ReadyNote);
+
+	leave_gate(ready, ready->tickets + ready->lent);
+}
+
+/* Abort: what was lent is the lender's again. */
+static void
+leave_gate_of_claimed(const JobqNote *note, TimestampTz now)
+{
+	const ReadyNote *ready = jobq_note_const_data(note, ReadyNote);
+
+	leave_gate(ready, ready->tickets);
 }
 
 /* Commit, of a note that a queue is to be looked at. */
 static void
 wake_for_look(const JobqNote *note, TimestampTz now)
 {
-	add_to_pending(jobq_note_const_data(note, ReadyNote));
+	const ReadyNote *ready = jobq_note_const_data(note, ReadyNote);
+
+	add_to_pending(&ready->queue, ready->njobs);
 }
 
 /*
@@ -445,12 +605,13 @@ wake_for_jobs(const JobqNote *note, TimestampTz now)
 
 	if (ready->place.key.run_at <= now)
 	{
-		add_to_pending(ready);
+		add_to_pending(&ready->queue, ready->njobs);
 		return;
 	}
-	if (!ready->at_rest)
-		jobq_wake_for_queue_at(state_of(ready), ready->place.key.run_at);
-	look_if_changed(ready);
+	if (!ready->queue.at_rest)
+		jobq_wake_for_queue_at(state_of(&ready->queue),
+							   ready->place.key.run_at);
+	look_if_changed(&ready->queue);
 }
 
 /*
@@ -461,7 +622,7 @@ static void
 lower_lane(const JobqNote *note, TimestampTz now)
 {
 	const ReadyNote *ready = jobq_note_const_data(note, ReadyNote);
-	JobqQueueState *state = state_of(ready);
+	JobqQueueState *state = state_of(&ready->queue);
 
 	if (state != NULL)
 		(void) jobq_lane_lower(&state->stream, &ready->place, now);
@@ -497,45 +658,79 @@ forget_new(const JobqNote *note, TimestampTz now)
 	nready--;
 }
 
-/*
- * Announces a job that was locked and is free again, whatever was done to it.
- */
+/* Abort: announces a job that is free again, whatever was done to it. */
 static void
 give_back(const JobqNote *note, TimestampTz now)
 {
 	if (!is_settled(note))
 		nunsettled--;
 	lower_lane(note, now);
-	wake_for_jobs(note, now);
+}
+
+/* See ready.h. */
+void
+jobq_ready_refuse_limited(const JobqQueueNote *note)
+{
+	if (note->max_running != JOBQ_UNLIMITED)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot PREPARE a transaction that has claimed a job of a queue with max_running"),
+				 errdetail("After a crash nobody would know that the job is running."),
+				 errhint("Commit the claim, and prepare another transaction.")));
 }
 
 /* The places of jobs are not marked: all lanes of the queue are reset. */
 static void
 mark_jobs(const JobqNote *note)
 {
-	jobq_mark(JOBQ_MARK_JOBS, jobq_note_const_data(note, ReadyNote)->queue);
+	const ReadyNote *ready = jobq_note_const_data(note, ReadyNote);
+
+	if (has_ticket(note))
+		jobq_ready_refuse_limited(&ready->queue);
+	jobq_mark(JOBQ_MARK_JOBS, ready->queue.queue);
 }
 
 static void
 mark_look(const JobqNote *note)
 {
-	jobq_mark(JOBQ_MARK_LOOK, jobq_note_const_data(note, ReadyNote)->queue);
+	jobq_mark(JOBQ_MARK_LOOK,
+			  jobq_note_const_data(note, ReadyNote)->queue.queue);
+}
+
+/* What a prepared transaction holds is not counted any more. */
+static void
+leave_gate_of_prepared(const JobqNote *note)
+{
+	const ReadyNote *ready = jobq_note_const_data(note, ReadyNote);
+
+	leave_gate(ready, ready->tickets);
 }
 
 static const JobqNoteKind new_kind = {
 	.commit = {[JOBQ_NOTE_LANES] = lower_lane,
 	[JOBQ_NOTE_WAKES] = wake_for_jobs},
-	.abort = forget_new,
+	.abort = {[JOBQ_NOTE_LANES] = forget_new},
 	.mark = mark_jobs,
 	.merge = merge_new
 };
 
 static const JobqNoteKind locked_kind = {
 	.commit = {[JOBQ_NOTE_LANES] = lower_lane_of_locked,
+		[JOBQ_NOTE_TICKETS] = leave_gate_of_ended,
 	[JOBQ_NOTE_WAKES] = wake_for_locked},
-	.abort = give_back,
+	.abort = {[JOBQ_NOTE_LANES] = give_back,
+		[JOBQ_NOTE_TICKETS] = leave_gate_of_claimed,
+	[JOBQ_NOTE_WAKES] = wake_for_jobs},
 	.mark = mark_jobs,
+	.prepare = leave_gate_of_prepared,
 	.merge = merge_locked
+};
+
+static const JobqNoteKind ticket_kind = {
+	.commit = {[JOBQ_NOTE_TICKETS] = leave_gate_of_ended},
+	.abort = {[JOBQ_NOTE_TICKETS] = leave_gate_of_claimed},
+	.mark = mark_jobs,
+	.prepare = leave_gate_of_prepared
 };
 
 static const JobqNoteKind look_kind = {

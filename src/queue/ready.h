@@ -15,6 +15,28 @@
 #include "queue/queue_row.h"
 #include "shared/lane.h"
 
+/* What a job has that was claimed: see gate.h. */
+typedef enum JobqTicket
+{
+	JOBQ_TICKET_NONE,
+	JOBQ_TICKET_OWN,
+	JOBQ_TICKET_LENT			/* of a job that the same transaction ends;
+								 * its own when that has committed */
+} JobqTicket;
+
+/* What a note says of its queue: who is to be woken, and if. */
+typedef struct JobqQueueNote
+{
+	JobqQueueState *state;
+	int32		queue;
+	Oid			owner;			/* of a queue with executors */
+	bool		notify;
+	bool		at_rest;		/* paused, or not at home */
+	int			max_running;
+	uint64		position;		/* position in the log of changes at which the
+								 * data of the queue was valid */
+} JobqQueueNote;
+
 extern void jobq_ready_init(void);
 
 /*
@@ -42,10 +64,31 @@ extern void jobq_at_commit_look(const JobqQueue *queue);
 extern void jobq_ready_note_locked(const JobqQueue *queue, const JobqPlace *place);
 extern bool jobq_ready_note_locked_again(const JobqQueue *queue,
 										 const JobqPlace *place);
-extern void jobq_ready_withdraw(void);
+extern JobqTicket jobq_ready_withdraw(void);
 
 /* A locked job has been changed: its old version is no longer claimable. */
 extern void jobq_ready_settle(int64 job_id);
+
+/*
+ * A locked job has a ticket of its queue's gate, which goes back with the end of
+ * the transaction; or no longer: it is the caller's now.
+ * To put one may raise an error (out of memory).
+ */
+extern void jobq_ready_put_ticket(const JobqQueue *queue, int64 job_id,
+								  JobqTicket ticket);
+extern JobqTicket jobq_ready_pull_ticket(int64 job_id);
+
+/* Whether this transaction has a ticket of the queue's gate. */
+extern bool jobq_ready_has_ticket(const JobqQueue *queue);
+
+/* For notes of others, which have a ticket to give back. */
+extern void jobq_ready_describe_queue(JobqQueueNote *note,
+									  const JobqQueue *queue);
+extern void jobq_ready_leave_gate(JobqQueueState *gate, uint32 tickets,
+								  const JobqQueueNote *note);
+
+/* Raises 0A000 if the queue has a limit: before a claim is prepared. */
+extern void jobq_ready_refuse_limited(const JobqQueueNote *note);
 
 /*
  * Whether this transaction itself has made jobs of the queue claimable, and

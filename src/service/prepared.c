@@ -208,6 +208,16 @@ act_on_jobs(int32 queue, bool reset)
 	jobq_ready_look_now(state);
 }
 
+/* Jobs of the queue are running of which its gate does not know. */
+static void
+act_on_claims(int32 queue)
+{
+	JobqQueueState *state = jobq_queue_state_find(queue);
+
+	if (state != NULL)
+		jobq_gate_miss(&state->gate);
+}
+
 /*
  * Acts on a mark of a transaction that was committed, and of one that was
  * rolled back if the mark is about locks.
@@ -258,6 +268,9 @@ act_on(const JobqMark *mark, JobqDatabase *database, bool committed)
 		case JOBQ_MARK_WAITING:
 			jobq_wake_for_waiting_schedules(UINT64CONST(1) <<
 											(value % JOBQ_LATE_OWNERS));
+			break;
+		case JOBQ_MARK_CLAIMED:
+			act_on_claims(value);
 			break;
 	}
 }

@@ -34,13 +34,16 @@
 #include "queue/ready.h"
 #include "shared/clock.h"
 #include "shared/database.h"
+#include "shared/lease_registry.h"
 #include "shared/queue_change.h"
+#include "shared/queue_state.h"
 #include "shared/slot.h"
 #include "shared/wake.h"
 #include "shared/xact_end.h"
 
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "commands/extension.h"
 #include "commands/sequence.h"
 #include "miscadmin.h"
 #include "storage/latch.h"
@@ -409,6 +412,20 @@ jobq_stop(PG_FUNCTION_ARGS)
 }
 
 /*
+ * Forgets the jobs and queues of an earlier installation, whose ids the new one
+ * uses again.  If the drop of that is rolled back, they are counted anew.
+ */
+static void
+forget_earlier_installation(void)
+{
+	if (!creating_extension)
+		return;
+	jobq_leases_forget_database(MyDatabaseId);
+	jobq_queue_states_forget(MyDatabaseId);
+	jobq_database()->leases_loaded = false;
+}
+
+/*
  * require_preload(): for the install script.  Keeps leases of an earlier
  * installation apart from the new one's, and requests a coordinator.
  */
@@ -416,6 +433,7 @@ Datum
 jobq_require_preload(PG_FUNCTION_ARGS)
 {
 	jobq_require_shmem();
+	forget_earlier_installation();
 	jobq_lease_blocks_changed();
 	jobq_at_commit_all_changed();
 	PG_RETURN_VOID();

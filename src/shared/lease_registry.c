@@ -32,6 +32,13 @@
  * A session-bound lease must be listed, as nothing else tells that the session
  * is alive; without room the claim fails.
  *
+ * An entry has the ticket of its job (gate.c), if the job has one.  Where it is
+ * the queue's limit that counts, all of the queue's leases are listed (`keep`):
+ * then the claim makes the entry, `open` until it is committed, and fails
+ * without room.  Otherwise a ticket whose job is not listed goes back, and the
+ * gate is no longer counted.  Entries with tickets are made by claims and by
+ * what lists the table; all others only change what is there.
+ *
  * Roles are counted by a hash of their OIDs.  Two that share a counter share
  * their room.
  *
@@ -48,8 +55,6 @@
 #include "shared/area.h"
 #include "shared/clock.h"
 #include "shared/database.h"
-#include "shared/mark.h"
-#include "shared/note.h"
 #include "shared/wake.h"
 
 #include "miscadmin.h"
@@ -123,49 +128,89 @@ enter(const JobqLeaseKey *key, Oid role, Listing listing)
 	if (entry == NULL)
 		return NULL;
 	entry->role = role;
+	entry->gate = NULL;
+	entry->open = false;
+	entry->keep = false;
+	entry->lent = false;
+	entry->in_doubt = false;
 	(*role_count(role))++;
 	return entry;
 }
 
-/* Removes an entry if there is one; under the lock. */
-static void
+/*
+ * Removes an entry if there is one; under the lock.  Returns the gate of its
+ * ticket, which the caller gives back; NULL: it had none.
+ */
+static JobqQueueState *
 leave(const JobqLeaseKey *key)
 {
 	JobqLeaseEntry *entry = hash_search(jobq_shared_leases, key, HASH_REMOVE,
 										NULL);
 
 	/* it is there until the next one is made */
-	if (entry != NULL)
-		(*role_count(entry->role))--;
+	if (entry == NULL)
+		return NULL;
+	(*role_count(entry->role))--;
+	return entry->lent ? NULL : entry->gate;
 }
 
-/* Lists a lease, or notes the time by which it must be found. */
-static void
-list_lease(const JobqLeaseKey *key, TimestampTz until, int procno, Oid role,
-		   Listing listing)
+/* A lease that is to be listed. */
+typedef struct Listed
+{
+	JobqLeaseKey key;
+	TimestampTz until;
+	int			proc;
+	Oid			role;
+	Listing		listing;
+	JobqQueueState *gate;		/* of its ticket, NULL: it comes without */
+} Listed;
+
+/*
+ * Lists a lease, or notes when it has to be looked for.  Returns the gate whose
+ * ticket found no place, of which the caller gives it back; NULL: none.
+ */
+static JobqQueueState *
+list_lease(const Listed *lease)
 {
 	JobqDatabase *database = jobq_database();
-	bool		far = until != JOBQ_NEVER && until > jobq_now() + LISTED_AHEAD;
-	JobqLeaseEntry *entry = NULL;
+	bool		far = lease->until != JOBQ_NEVER &&
+	lease->until > jobq_now() + LISTED_AHEAD;
+	JobqLeaseEntry *entry;
+	JobqQueueState *left = lease->gate;
 
 	lock_leases(LW_EXCLUSIVE);
-	if (far)
-		leave(key);
-	else
-		entry = enter(key, role, listing);
+	entry = hash_search(jobq_shared_leases, &lease->key, HASH_FIND, NULL);
+	if (far && entry != NULL && !entry->keep)
+	{
+		Assert(left == NULL || entry->gate == NULL);
+		left = entry->gate != NULL && !entry->lent ? entry->gate : left;
+		(void) leave(&lease->key);
+		entry = NULL;
+	}
+	else if (!far && entry == NULL)
+		entry = enter(&lease->key, lease->role, lease->listing);
 	if (entry != NULL)
 	{
-		entry->until = until;
-		entry->proc = procno;
+		entry->until = lease->until;
+		entry->proc = lease->proc;
+		entry->open = false;
+		if (left != NULL && entry->gate == NULL)
+		{
+			entry->gate = left;
+			left = NULL;
+		}
 	}
 	else
 	{
-		database->unlisted_due = Min(database->unlisted_due, until);
-		database->unlisted_noted = Min(database->unlisted_noted, until);
+		database->unlisted_due = Min(database->unlisted_due, lease->until);
+		database->unlisted_noted = Min(database->unlisted_noted, lease->until);
 		database->leases_overflow = database->leases_overflow || !far;
+		if (left != NULL)
+			jobq_gate_miss(&left->gate);
 	}
 	unlock_leases();
-	jobq_wake_at(database, until);
+	jobq_wake_at(database, lease->until);
+	return left;
 }
 
 /* See lease_registry.h. */
@@ -181,13 +226,22 @@ jobq_leases_leave_out(TimestampTz until)
 	jobq_wake_at(database, until);
 }
 
-/*
- * Enters a lease that is bound to this session, before the claim's commit:
- * nothing but the entry tells that the session is alive.  False if there is
- * no room.  A rollback removes it.
- */
+JobqQueueState *
+jobq_lease_register(int64 job_id, int64 lease, TimestampTz until, int procno,
+					Oid role, JobqQueueState *gate)
+{
+	Listed		listed = {
+		.until = until,.proc = procno,.role = role,
+		.listing = LIST_IN_SHARE,.gate = gate
+	};
+
+	make_key(&listed.key, job_id, lease);
+	return list_lease(&listed);
+}
+
 static bool
-reserve(int64 job_id, int64 lease, Listing listing)
+reserve(int64 job_id, int64 lease, Listing listing, JobqQueueState *gate,
+		bool bound)
 {
 	JobqLeaseKey key;
 	JobqLeaseEntry *entry;
@@ -198,34 +252,55 @@ reserve(int64 job_id, int64 lease, Listing listing)
 	if (entry != NULL)
 	{
 		entry->until = JOBQ_NEVER;
-		entry->proc = JOBQ_MY_PROC_NUMBER;
+		entry->proc = bound ? JOBQ_MY_PROC_NUMBER : JOBQ_NO_PROCESS;
+		entry->open = true;
+		entry->keep = true;
+		if (gate != NULL)
+			entry->gate = gate;
 	}
 	unlock_leases();
 	return entry != NULL;
 }
 
 bool
-jobq_lease_reserve(int64 job_id, int64 lease)
+jobq_lease_reserve(int64 job_id, int64 lease, bool bound, JobqQueueState *gate)
 {
-	nbound++;
-	return reserve(job_id, lease, LIST_IN_SHARE);
+	if (bound)
+		nbound++;
+	return reserve(job_id, lease, LIST_IN_SHARE, gate, bound);
 }
 
 void
 jobq_lease_reserve_for_executor(int64 job_id, int64 lease)
 {
-	(void) reserve(job_id, lease, LIST_IN_RESERVE);
+	(void) reserve(job_id, lease, LIST_IN_RESERVE, NULL, true);
 }
 
-void
+JobqQueueState *
 jobq_lease_forget(int64 job_id, int64 lease)
 {
 	JobqLeaseKey key;
+	JobqQueueState *gate;
 
 	make_key(&key, job_id, lease);
 	lock_leases(LW_EXCLUSIVE);
-	leave(&key);
+	gate = leave(&key);
 	unlock_leases();
+	return gate;
+}
+
+/*
+ * Takes the ticket back of an entry that is about to go, whose queue's entry goes
+ * later; under the lock.
+ */
+static void
+take_ticket(JobqLeaseEntry *entry)
+{
+	bool		empty;
+
+	if (entry->gate != NULL && !entry->lent)
+		(void) jobq_gate_leave(&entry->gate->gate, 1, &empty);
+	entry->gate = NULL;
 }
 
 void
@@ -238,8 +313,12 @@ jobq_leases_forget_database(Oid dboid)
 	hash_seq_init(&status, jobq_shared_leases);
 	while ((entry = hash_seq_search(&status)) != NULL)
 	{
-		if (entry->key.dboid == dboid)
-			leave(&entry->key);
+		if (entry->key.dboid != dboid || entry->open)
+			continue;
+		take_ticket(entry);
+		/* a session's end would not be noticed otherwise */
+		if (entry->proc == JOBQ_NO_PROCESS)
+			(void) leave(&entry->key);
 	}
 	unlock_leases();
 }
@@ -262,7 +341,7 @@ jobq_leases_of_process_end(int procno, int64 except)
 	while ((entry = hash_seq_search(&status)) != NULL)
 	{
 		if (entry->proc == procno && entry->key.dboid == MyDatabaseId &&
-			entry->key.lease != except)
+			entry->key.lease != except && !entry->open)
 		{
 			entry->until = DT_NOBEGIN;
 			entry->proc = JOBQ_NO_PROCESS;
@@ -304,6 +383,96 @@ jobq_lease_is_registered(int64 job_id, int64 lease)
 	return result;
 }
 
+bool
+jobq_lease_lend(int64 job_id, int64 lease, const JobqQueueState *gate)
+{
+	JobqLeaseKey key;
+	JobqLeaseEntry *entry;
+	bool		result;
+
+	make_key(&key, job_id, lease);
+	lock_leases(LW_EXCLUSIVE);
+	entry = hash_search(jobq_shared_leases, &key, HASH_FIND, NULL);
+	result = entry != NULL && entry->gate == gate && !entry->lent;
+	if (result)
+		entry->lent = true;
+	unlock_leases();
+	return result;
+}
+
+bool
+jobq_lease_unlend(int64 job_id, int64 lease)
+{
+	JobqLeaseKey key;
+	JobqLeaseEntry *entry;
+
+	make_key(&key, job_id, lease);
+	lock_leases(LW_EXCLUSIVE);
+	entry = hash_search(jobq_shared_leases, &key, HASH_FIND, NULL);
+	if (entry != NULL)
+		entry->lent = false;
+	unlock_leases();
+	return entry != NULL;
+}
+
+static void
+set_doubt(int64 job_id, int64 lease, bool in_doubt)
+{
+	JobqLeaseKey key;
+	JobqLeaseEntry *entry;
+
+	make_key(&key, job_id, lease);
+	lock_leases(LW_EXCLUSIVE);
+	entry = hash_search(jobq_shared_leases, &key, HASH_FIND, NULL);
+	if (entry != NULL)
+		entry->in_doubt = in_doubt;
+	unlock_leases();
+}
+
+void
+jobq_lease_doubt(int64 job_id, int64 lease)
+{
+	set_doubt(job_id, lease, true);
+}
+
+void
+jobq_lease_trust(int64 job_id, int64 lease)
+{
+	set_doubt(job_id, lease, false);
+}
+
+JobqLeaseId *
+jobq_leases_in_doubt(long *n)
+{
+	long		room = jobq_area_room(JOBQ_AREA_LEASES);
+	JobqLeaseId *leases;
+	HASH_SEQ_STATUS status;
+	JobqLeaseEntry *entry;
+
+	leases = MemoryContextAllocHuge(CurrentMemoryContext,
+									room * sizeof(JobqLeaseId));
+	*n = 0;
+	lock_leases(LW_SHARED);
+	hash_seq_init(&status, jobq_shared_leases);
+	while ((entry = hash_seq_search(&status)) != NULL)
+	{
+		if (!entry->in_doubt || entry->open ||
+			entry->key.dboid != MyDatabaseId)
+			continue;
+		if (*n >= room)
+		{
+			hash_seq_term(&status);
+			break;
+		}
+		leases[(*n)++] = (JobqLeaseId)
+		{
+			.job_id = entry->key.job_id,.lease = entry->key.lease
+		};
+	}
+	unlock_leases();
+	return leases;
+}
+
 TimestampTz
 jobq_leases_unlisted_due(void)
 {
@@ -340,16 +509,56 @@ jobq_leases_end_look(void)
 
 /*
  * Lists a lease that was found in the table, as one of that role's.  It may be
- * over.
+ * over.  Gives its job a ticket of the gate if it has none yet: that is in doubt.
+ * With `keep` it is listed even if it ends late.  Returns false if it was not
+ * listed.
  */
-void
-jobq_lease_list(int64 job_id, int64 lease, TimestampTz until, Oid role)
+bool
+jobq_lease_list(const JobqLeaseListing *lease)
 {
+	JobqDatabase *database = jobq_database();
+	TimestampTz now = jobq_now();
+	bool		far = lease->until != JOBQ_NEVER &&
+	lease->until > now + LISTED_AHEAD;
 	JobqLeaseKey key;
+	JobqLeaseEntry *entry;
 
-	make_key(&key, job_id, lease);
-	list_lease(&key, until, JOBQ_NO_PROCESS, role,
-			   until <= jobq_now() ? LIST_ANYHOW : LIST_IN_SHARE);
+	make_key(&key, lease->id.job_id, lease->id.lease);
+	lock_leases(LW_EXCLUSIVE);
+	entry = hash_search(jobq_shared_leases, &key, HASH_FIND, NULL);
+	if (entry == NULL && (!far || lease->keep))
+	{
+		entry = enter(&key, lease->role,
+					  lease->until <= now ? LIST_ANYHOW : LIST_IN_SHARE);
+		if (entry != NULL)
+		{
+			entry->until = lease->until;
+			entry->proc = JOBQ_NO_PROCESS;
+		}
+	}
+	if (entry == NULL)
+	{
+		database->unlisted_due = Min(database->unlisted_due, lease->until);
+		database->unlisted_noted = Min(database->unlisted_noted, lease->until);
+		database->leases_overflow = database->leases_overflow || !far;
+	}
+	else
+	{
+		/* a heartbeat may not have told yet */
+		if (entry->proc == JOBQ_NO_PROCESS && !entry->open)
+			entry->until = Max(entry->until, lease->until);
+		entry->keep = entry->keep || lease->keep;
+		entry->in_doubt = entry->in_doubt || lease->in_doubt;
+		if (lease->gate != NULL && entry->gate == NULL && !entry->open)
+		{
+			jobq_gate_join(&lease->gate->gate);
+			entry->gate = lease->gate;
+			entry->in_doubt = true;
+		}
+	}
+	unlock_leases();
+	jobq_wake_at(database, lease->until);
+	return entry != NULL;
 }
 
 void
@@ -365,93 +574,4 @@ jobq_lease_put_off(int64 job_id, int64 lease, TimestampTz until)
 	if (entry != NULL && entry->until < until)
 		entry->until = until;
 	unlock_leases();
-}
-
-/* A note for the end of the transaction. */
-typedef struct LeaseNote
-{
-	int64		job_id;
-	int64		lease;
-	TimestampTz until;
-	int			proc;
-	Oid			role;			/* that claims */
-} LeaseNote;
-
-static void
-register_noted(const JobqNote *note, TimestampTz now)
-{
-	const LeaseNote *noted = jobq_note_const_data(note, LeaseNote);
-	JobqLeaseKey key;
-
-	make_key(&key, noted->job_id, noted->lease);
-	list_lease(&key, noted->until, noted->proc, noted->role, LIST_IN_SHARE);
-}
-
-/* One that is bound to the session has been entered already. */
-static void
-forget_bound(const JobqNote *note, TimestampTz now)
-{
-	const LeaseNote *noted = jobq_note_const_data(note, LeaseNote);
-
-	if (noted->until == JOBQ_NEVER)
-		jobq_lease_forget(noted->job_id, noted->lease);
-}
-
-/*
- * Who finishes the transaction does not know the leases.  One that is bound to
- * a session must be listed by that: it cannot be prepared.
- */
-static void
-mark_lease(const JobqNote *note)
-{
-	const LeaseNote *noted = jobq_note_const_data(note, LeaseNote);
-
-	if (noted->until == JOBQ_NEVER)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot PREPARE a transaction that has claimed a job for the session"),
-				 errdetail("The claim of job " INT64_FORMAT " ends with the session, and a prepared transaction does not.",
-						   noted->job_id),
-				 errhint("Claim the job with session_bound => false.")));
-	jobq_mark_time(JOBQ_MARK_LEASES, noted->until);
-}
-
-static const JobqNoteKind lease_kind = {
-	.commit = {[JOBQ_NOTE_LEASES] = register_noted},
-	.abort = forget_bound,
-	.mark = mark_lease
-};
-
-void
-jobq_at_commit_lease(int64 job_id, int64 lease, TimestampTz until, int procno)
-{
-	LeaseNote  *note = jobq_note_data(jobq_note_add(&lease_kind), LeaseNote);
-
-	note->job_id = job_id;
-	note->lease = lease;
-	note->until = until;
-	note->proc = procno;
-	note->role = GetUserId();
-}
-
-static void
-forget_noted(const JobqNote *note, TimestampTz now)
-{
-	const LeaseNote *noted = jobq_note_const_data(note, LeaseNote);
-
-	jobq_lease_forget(noted->job_id, noted->lease);
-}
-
-static const JobqNoteKind lease_end_kind = {
-	.commit = {[JOBQ_NOTE_LEASES] = forget_noted}
-};
-
-void
-jobq_at_commit_lease_end(int64 job_id, int64 lease)
-{
-	LeaseNote  *note = jobq_note_data(jobq_note_add(&lease_end_kind),
-									  LeaseNote);
-
-	note->job_id = job_id;
-	note->lease = lease;
 }

@@ -19,25 +19,60 @@
 /* Entries that are kept for executors. */
 #define JOBQ_LEASE_RESERVE JOBQ_MAX_WORKER_SLOTS
 
+/* A job, as it is held by one lease. */
+typedef struct JobqLeaseId
+{
+	int64		job_id;
+	int64		lease;
+} JobqLeaseId;
+
+/* A lease that the table has. */
+typedef struct JobqLeaseListing
+{
+	JobqLeaseId id;
+	TimestampTz until;
+	Oid			role;			/* for which it is counted */
+	JobqQueueState *gate;		/* of which the job is to have a ticket, NULL:
+								 * none */
+	bool		keep;			/* list it even if it ends late */
+	bool		in_doubt;		/* a transaction is at work that may end the
+								 * job */
+} JobqLeaseListing;
+
 /* Makes this session's bound leases end with it. May be called repeatedly. */
 extern void jobq_lease_watch_session(void);
 
-/* At once, for the current user; false if there is no room. */
-extern bool jobq_lease_reserve(int64 job_id, int64 lease);
+/*
+ * Enters a claim before it is committed; only the claim's transaction touches
+ * the entry until then.  It counts for the current user.  `bound`: it ends with
+ * this session.  `gate`: the job's
+ * ticket goes along.  False if there is no room.
+ */
+extern bool jobq_lease_reserve(int64 job_id, int64 lease, bool bound,
+							   JobqQueueState *gate);
 
 /* Before an executor claims a job that is bound to its process. */
 extern void jobq_lease_reserve_for_executor(int64 job_id, int64 lease);
 
 /*
- * When the transaction commits: a job is held by a lease, which counts for the
- * current user, or no longer.
+ * At once: a job is held by a lease, or no longer.  Called by commit callbacks,
+ * too: they do not throw.  `gate`: a ticket of the job, which goes to the entry.
+ * Both return the gate of a ticket that the caller gives back, or NULL.
  */
-extern void jobq_at_commit_lease(int64 job_id, int64 lease,
-								 TimestampTz until, int procno);
-extern void jobq_at_commit_lease_end(int64 job_id, int64 lease);
+extern JobqQueueState *jobq_lease_register(int64 job_id, int64 lease,
+										   TimestampTz until, int procno,
+										   Oid role, JobqQueueState *gate);
+extern JobqQueueState *jobq_lease_forget(int64 job_id, int64 lease);
 
-/* At once.  Called by commit callbacks, too: does not throw. */
-extern void jobq_lease_forget(int64 job_id, int64 lease);
+/*
+ * A job that is being ended lends its ticket of this gate to another one; false
+ * if it has none to lend.  Who removes its entry does not give the ticket back
+ * from then on.  Or it does not lend it after all: false if its entry is gone,
+ * so that the caller gives the ticket back.
+ */
+extern bool jobq_lease_lend(int64 job_id, int64 lease,
+							const JobqQueueState *gate);
+extern bool jobq_lease_unlend(int64 job_id, int64 lease);
 
 /*
  * Leases have become visible that are not listed, the first of which ends at
@@ -55,7 +90,11 @@ extern bool jobq_lease_is_registered(int64 job_id, int64 lease);
 extern bool jobq_lease_is_watched(int64 job_id, int64 lease,
 								  TimestampTz until);
 
-/* Forgets the leases of a database that was dropped. */
+/*
+ * Forgets the leases of a database that was dropped, or in which the extension
+ * is created anew.  Those of sessions that are connected stay, without their
+ * tickets: in case the extension is back after a rollback.
+ */
 extern void jobq_leases_forget_database(Oid dboid);
 
 /*
@@ -65,8 +104,15 @@ extern void jobq_leases_forget_database(Oid dboid);
  */
 extern void jobq_leases_begin_look(void);
 extern void jobq_leases_end_look(void);
-extern void jobq_lease_list(int64 job_id, int64 lease, TimestampTz until,
-							Oid role);
+extern bool jobq_lease_list(const JobqLeaseListing *lease);
+
+/*
+ * Leases in doubt, whose job has perhaps ended without the entry being removed:
+ * one is, or is not any more, or all of this database; palloc'd.
+ */
+extern void jobq_lease_doubt(int64 job_id, int64 lease);
+extern void jobq_lease_trust(int64 job_id, int64 lease);
+extern JobqLeaseId *jobq_leases_in_doubt(long *n);
 
 /* The least end of a lease that is not listed. */
 extern TimestampTz jobq_leases_unlisted_due(void);

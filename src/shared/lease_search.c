@@ -14,7 +14,6 @@
 
 #include "shared/area.h"
 #include "shared/database.h"
-#include "shared/lease_registry.h"
 
 #include "common/hashfn.h"
 #include "miscadmin.h"
@@ -34,7 +33,7 @@ static void
 look_at_end(JobqLeaseSearch *search, const JobqLeaseEntry *entry)
 {
 	int		   *taken = &search->taken[murmurhash32(entry->role) % JOBQ_LEASE_ROLE_SHARES];
-	JobqExpiredLease *expired;
+	JobqLeaseId *expired;
 
 	if (entry->until > search->now)
 	{
@@ -65,7 +64,7 @@ take_spare(JobqLeaseSearch *search)
 	int			n = Min(search->nspare, search->limit - search->nfound);
 
 	memcpy(search->found + search->nfound, search->spare,
-		   n * sizeof(JobqExpiredLease));
+		   n * sizeof(JobqLeaseId));
 	search->nfound += n;
 	if (n < search->nspare)
 		search->next = search->now;
@@ -81,7 +80,7 @@ jobq_leases_find_over(JobqLeaseSearch *search)
 	hash_seq_init(&status, jobq_shared_leases);
 	while ((entry = hash_seq_search(&status)) != NULL)
 	{
-		if (entry->key.dboid == MyDatabaseId)
+		if (entry->key.dboid == MyDatabaseId && !entry->open)
 			look_at_end(search, entry);
 	}
 	LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));

@@ -11,14 +11,9 @@
 #ifndef JOBQ_LEASE_SEARCH_H
 #define JOBQ_LEASE_SEARCH_H
 
-#include "datatype/timestamp.h"
+#include "shared/lease_registry.h"
 
-/* A lease that is over. */
-typedef struct JobqExpiredLease
-{
-	int64		job_id;
-	int64		lease;
-} JobqExpiredLease;
+#include "datatype/timestamp.h"
 
 /* Roles are told apart by a hash with this many values. */
 #define JOBQ_LEASE_ROLE_SHARES 64
@@ -28,9 +23,9 @@ typedef struct JobqLeaseSearch
 {
 	TimestampTz now;
 	TimestampTz next;			/* when to look again */
-	JobqExpiredLease *found;
+	JobqLeaseId *found;
 	int			nfound;
-	JobqExpiredLease *spare;	/* beyond the share of their role */
+	JobqLeaseId *spare;			/* beyond the share of their role */
 	int			nspare;
 	int			limit;
 	int			taken[JOBQ_LEASE_ROLE_SHARES];	/* of those found, by role */

@@ -37,8 +37,9 @@ typedef enum JobqMarkKind
 	JOBQ_MARK_EXPIRY = 10,		/* the least expires_at */
 	JOBQ_MARK_SCHEDULE = 11,	/* the least next_run */
 	JOBQ_MARK_WAKES = 12,		/* JOBQ_WAKE_ bits */
-	JOBQ_MARK_WAITING = 13		/* schedules of a jobq_late_owner() may have
+	JOBQ_MARK_WAITING = 13,		/* schedules of a jobq_late_owner() may have
 								 * waited for a job that has ended */
+	JOBQ_MARK_CLAIMED = 14		/* a queue with jobs that run without tickets */
 } JobqMarkKind;
 
 typedef struct JobqMark

@@ -142,19 +142,27 @@ carry_out(void)
 	}
 }
 
-/* A (sub)transaction at this level is rolled back. */
+/* A (sub)transaction at this level is rolled back.  The same holds as above. */
 static void
 forget(int level)
 {
-	TimestampTz now = nnotes > 0 ? jobq_now() : 0;
+	int			first = nnotes;
+	TimestampTz now;
 
-	while (nnotes > 0 && notes[nnotes - 1].level >= level)
+	while (first > 0 && notes[first - 1].level >= level)
+		first--;
+	if (first == nnotes)
+		return;
+	now = jobq_now();
+	for (int phase = 0; phase < JOBQ_NOTE_NUM_PHASES; phase++)
 	{
-		const JobqNote *note = &notes[--nnotes];
-
-		if (note->kind->abort != NULL)
-			note->kind->abort(note, now);
+		for (int i = first; i < nnotes; i++)
+		{
+			if (notes[i].kind->abort[phase] != NULL)
+				notes[i].kind->abort[phase] (&notes[i], now);
+		}
 	}
+	nnotes = first;
 }
 
 /* Makes marks of all notes, for who will finish the transaction. */

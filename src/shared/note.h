@@ -18,17 +18,18 @@
 
 #include "datatype/timestamp.h"
 
-/* Phases of a commit.  All notes go through one before the next begins. */
+/* Phases of a commit, or rollback.  All notes go through one before the next begins. */
 typedef enum JobqNotePhase
 {
 	JOBQ_NOTE_LANES,			/* where jobs are, so that the workers woken
 								 * later find them */
 	JOBQ_NOTE_LEASES,			/* which jobs are held */
+	JOBQ_NOTE_TICKETS,			/* what may start in place of what has ended */
 	JOBQ_NOTE_WAKES,			/* who is woken */
 	JOBQ_NOTE_NUM_PHASES
 } JobqNotePhase;
 
-#define JOBQ_NOTE_SIZE 64
+#define JOBQ_NOTE_SIZE 80
 
 typedef struct JobqNote
 {
@@ -52,7 +53,8 @@ typedef struct JobqNoteKind
 												 TimestampTz now);
 
 	/* it is forgotten, since its (sub)transaction is rolled back */
-	void		(*abort) (const JobqNote *note, TimestampTz now);
+	void		(*abort[JOBQ_NOTE_NUM_PHASES]) (const JobqNote *note,
+												TimestampTz now);
 
 	/* the transaction is about to be prepared; this one may raise an error */
 	void		(*mark) (const JobqNote *note);

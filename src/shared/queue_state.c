@@ -45,7 +45,8 @@ lock_of(const JobqQueueState *state)
 static void
 remove_state(JobqQueueState *state)
 {
-	jobq_lanes_end(&state->stream);
+	if (!state->dropped)
+		jobq_lanes_end(&state->stream);
 	(*jobq_role_counter(jobq_shared->queue_roles, state->role))--;
 	(void) hash_search(jobq_shared_queues, &state->key, HASH_REMOVE, NULL);
 }
@@ -102,13 +103,64 @@ jobq_queue_state(int32 queue, Oid owner)
 		pg_atomic_init_u32(&state->waiting, 0);
 		pg_atomic_init_u32(&state->unshared, JOBQ_UNSHARED_AT_FIRST);
 		pg_atomic_init_u32(&state->drops, 0);
+		jobq_gate_reset(&state->gate);
+		state->dropped = false;
 		jobq_lanes_make(&state->stream, lock_of(state), owner);
 	}
 	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));
 	return state;
 }
 
-/* Forgets a queue of this database. */
+/*
+ * Makes the entry of a queue that this transaction has created: none of its jobs
+ * is running, so that nobody needs to count them.
+ */
+void
+jobq_queue_state_new(int32 queue, Oid owner)
+{
+	JobqQueueState *state = jobq_queue_state(queue, owner);
+
+	if (state != NULL && jobq_gate_is_empty(&state->gate))
+		(void) jobq_gate_count_end(&state->gate,
+								   jobq_gate_count_begin(&state->gate));
+}
+
+/* Whether nobody depends on the entry of a dropped queue any more. */
+static bool
+is_unused(JobqQueueState *state)
+{
+	return jobq_gate_is_empty(&state->gate) &&
+		pg_atomic_read_u32(&state->pins) == 0;
+}
+
+/*
+ * The queue is gone; under the lock.  The entry's key becomes one that no queue
+ * has: after CREATE EXTENSION another queue may have this one's id.  It is
+ * changed before `dropped`, for those who give back the last ticket.
+ */
+static void
+end_state(JobqQueueState *state)
+{
+	JobqQueueKey key = state->key;
+
+	jobq_lanes_end(&state->stream);
+	do
+		key.ended = ++jobq_shared->ended_queues;
+	while (key.ended == 0 ||
+		   !hash_update_hash_key(jobq_shared_queues, state, &key));
+	pg_write_barrier();
+	state->dropped = true;
+	pg_memory_barrier();
+	if (is_unused(state))
+		remove_state(state);
+}
+
+/*
+ * Forgets a queue of this database.  If tickets of its gate are still out, or it
+ * is pinned, the entry stays until the last of them has come back: reused for
+ * another queue, that one's gate would be wrong, and its candidates would be
+ * removed by who finds that they are not of this queue.
+ */
 void
 jobq_queue_state_forget(int32 queue)
 {
@@ -119,8 +171,73 @@ jobq_queue_state_forget(int32 queue)
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_QUEUES), LW_EXCLUSIVE);
 	state = hash_search(jobq_shared_queues, &key, HASH_FIND, NULL);
 	if (state != NULL)
+		end_state(state);
+	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));
+}
+
+/*
+ * Removes the entry of a dropped queue when it is not used any more.  Somebody
+ * else may have done that, and the entry may be another queue's.
+ */
+static void
+remove_if_unused(const JobqQueueState *seen)
+{
+	JobqQueueKey key;
+	JobqQueueState *state;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_QUEUES), LW_EXCLUSIVE);
+	key = seen->key;
+	state = hash_search(jobq_shared_queues, &key, HASH_FIND, NULL);
+	if (state == seen && state->dropped && is_unused(state))
 		remove_state(state);
 	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));
+}
+
+/* Whether an entry with a ticket out, or a pin, is that queue's. */
+bool
+jobq_queue_state_is_of(const JobqQueueState *state, int32 queue)
+{
+	return state->key.queue == queue && state->key.dboid == MyDatabaseId &&
+		!state->dropped;
+}
+
+/*
+ * Keeps the entry from being reused; false if that has happened already, or the
+ * queue is gone.
+ */
+bool
+jobq_queue_state_pin(JobqQueueState *state, int32 queue)
+{
+	(void) pg_atomic_fetch_add_u32(&state->pins, 1);
+	if (jobq_queue_state_is_of(state, queue))
+		return true;
+	jobq_queue_state_unpin(state);
+	return false;
+}
+
+/* Callable from callbacks. */
+void
+jobq_queue_state_unpin(JobqQueueState *state)
+{
+	if (pg_atomic_fetch_sub_u32(&state->pins, 1) == 1 && state->dropped)
+		remove_if_unused(state);
+}
+
+/*
+ * Gives back tickets of the queue's gate.  Returns whether somebody is to be
+ * woken.  Callable from commit and abort callbacks.
+ */
+bool
+jobq_queue_state_leave(JobqQueueState *state, uint32 tickets)
+{
+	bool		empty;
+	bool		starved = jobq_gate_leave(&state->gate, tickets, &empty);
+
+	/* from here on it may be gone already */
+	if (!empty || !state->dropped)
+		return starved;
+	remove_if_unused(state);
+	return false;
 }
 
 /*
@@ -153,7 +270,10 @@ jobq_queue_states_use(long *taken, long *room)
 	return result;
 }
 
-/* Forgets the queues of a database that has been dropped. */
+/*
+ * Forgets the queues of a database that has been dropped, or in which the
+ * extension is created anew.
+ */
 void
 jobq_queue_states_forget(Oid dboid)
 {
@@ -164,7 +284,9 @@ jobq_queue_states_forget(Oid dboid)
 	hash_seq_init(&status, jobq_shared_queues);
 	while ((queue = hash_seq_search(&status)) != NULL)
 	{
-		if (queue->key.dboid == dboid)
+		if (queue->key.dboid == dboid && !queue->dropped)
+			end_state(queue);
+		else if (queue->key.dboid == dboid && is_unused(queue))
 			remove_state(queue);
 	}
 	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));
@@ -211,7 +333,7 @@ forget_rolled_back(const JobqNote *note, TimestampTz now)
 }
 
 static const JobqNoteKind made_kind = {
-	.abort = forget_rolled_back,
+	.abort = {[JOBQ_NOTE_WAKES] = forget_rolled_back},
 	.prepare = forget_made
 };
 

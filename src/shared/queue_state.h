@@ -15,7 +15,12 @@
 
 extern JobqQueueState *jobq_queue_state(int32 queue, Oid owner);
 extern JobqQueueState *jobq_queue_state_find(int32 queue);
+extern void jobq_queue_state_new(int32 queue, Oid owner);
 extern void jobq_queue_state_forget(int32 queue);
+extern bool jobq_queue_state_leave(JobqQueueState *state, uint32 tickets);
+extern bool jobq_queue_state_pin(JobqQueueState *state, int32 queue);
+extern void jobq_queue_state_unpin(JobqQueueState *state);
+extern bool jobq_queue_state_is_of(const JobqQueueState *state, int32 queue);
 
 /*
  * A queue of that id is created; if that is rolled back, or prepared, its

@@ -39,6 +39,7 @@
 #ifndef JOBQ_SHMEM_H
 #define JOBQ_SHMEM_H
 
+#include "shared/gate.h"
 #include "shared/ring.h"
 
 #include "port/atomics.h"
@@ -86,6 +87,8 @@ enum
 #define JOBQ_WAKE_RETENTION 0x0800	/* finished jobs are kept for another time */
 #define JOBQ_WAKE_NOTES		0x1000	/* an executor was terminated in a job */
 #define JOBQ_WAKE_UNDONE	0x4000	/* shared transactions were rolled back */
+#define JOBQ_WAKE_COUNT		0x0080	/* a limit needs to know what is running */
+#define JOBQ_WAKE_DOUBT		0x10000 /* a prepared transaction has ended jobs */
 #define JOBQ_WAKE_NO_ROOM	0x8000	/* a queue without room has jobs */
 
 typedef enum JobqCoordinatorState
@@ -222,6 +225,8 @@ typedef struct JobqQueueKey
 {
 	Oid			dboid;
 	int32		queue;
+	uint32		ended;			/* 0; of a queue that is gone: a number of its
+								 * own */
 } JobqQueueKey;
 
 /* A stream with jobs of more priorities than that has no lanes. */
@@ -250,8 +255,9 @@ typedef struct JobqStream
 /*
  * A queue.  The first process that needs an entry makes it; it lives until the
  * queue is dropped, or its database.  A pointer kept too long points to
- * another queue's flags and lanes at worst: a spurious wake-up, or a candidate
- * whose row shows that it does not belong there.
+ * another queue's flags at worst: a spurious wake-up, or a place in its lanes
+ * where it has no job.  Who removes candidates, or moves the cursor, has a ticket
+ * or a pin, with which the entry remains the queue's.
  */
 typedef struct JobqQueueState
 {
@@ -267,6 +273,10 @@ typedef struct JobqQueueState
 								 * transactions, see share.c */
 	pg_atomic_uint32 drops;		/* transactions that are dropping the queue
 								 * with its jobs: executors keep off */
+	JobqGate	gate;			/* of the queue's max_running */
+	pg_atomic_uint32 pins;		/* of those who look at it without a ticket */
+	bool		dropped;		/* the queue is gone; the entry goes with the
+								 * last ticket and pin */
 	JobqStream	stream;			/* of its jobs */
 } JobqQueueState;
 
@@ -378,6 +388,14 @@ typedef struct JobqLeaseEntry
 	int			proc;			/* of the session, JOBQ_NO_PROCESS if it is
 								 * not bound to one */
 	Oid			role;			/* for which it is counted */
+	JobqQueueState *gate;		/* the job has a ticket of this queue's gate;
+								 * NULL: it has none */
+	bool		open;			/* its claim has not been committed: nobody
+								 * else touches it */
+	bool		keep;			/* it stays listed, for its ticket's sake */
+	bool		lent;			/* the ticket goes to another job */
+	bool		in_doubt;		/* a prepared transaction has perhaps ended
+								 * the job */
 } JobqLeaseEntry;
 
 typedef struct JobqShared
@@ -390,6 +408,7 @@ typedef struct JobqShared
 								 * for a coordinator */
 	pg_atomic_uint64 clock_offset;	/* added to the clock; tests only */
 	int			max_waiters;
+	uint32		ended_queues;	/* numbers in keys of queues that are gone */
 	int			starving;		/* (D) databases that are starving */
 	Oid			given_to;		/* (D) a starving database for which an
 								 * executor has just left, */

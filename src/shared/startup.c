@@ -113,8 +113,8 @@ jobq_startup_init(void)
 void
 jobq_startup_forget_database(Oid dboid)
 {
-	jobq_queue_states_forget(dboid);
 	jobq_leases_forget_database(dboid);
+	jobq_queue_states_forget(dboid);
 
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_EXCLUSIVE);
 	for (int i = 0; i < JOBQ_MAX_DATABASES; i++)

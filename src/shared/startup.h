@@ -14,7 +14,10 @@
 /* Called by _PG_init while the postmaster preloads libraries. */
 extern void jobq_startup_init(void);
 
-/* Forgets everything about a database that has been dropped. */
+/*
+ * Forgets everything about a database that has been dropped, or in which the
+ * extension is created anew: nobody works with jobs there.
+ */
 extern void jobq_startup_forget_database(Oid dboid);
 
 #endif							/* JOBQ_STARTUP_H */

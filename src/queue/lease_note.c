@@ -1,0 +1,293 @@
+/*-------------------------------------------------------------------------
+ *
+ * lease_note.c
+ *	  Leases that begin and end with the current transaction.
+ *
+ * The commit of a claim enters its lease in the registry, and that of the job's
+ * end removes it.  The job's ticket is in the claim's note, and then in the
+ * entry.  Where the ticket counts for a limit, or nothing but the entry would
+ * tell that the session is alive, the claim itself makes the entry.
+ *
+ * A transaction that ends jobs and claims others, as next() does, needs no
+ * second ticket: the lease that ends lends its own.  If the transaction commits,
+ * that has become the new job's, and if not, nothing was changed.  Both notes are
+ * of one level, so that they are kept or forgotten together.  Between the end of
+ * the transaction and its callback others may remove the entry that has lent its
+ * ticket: they do not give it back, and the callback knows by that what is left
+ * to do.
+ *
+ * IDENTIFICATION
+ *	  src/queue/lease_note.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "queue/lease_note.h"
+
+#include "compat.h"
+#include "shared/lease_registry.h"
+#include "shared/mark.h"
+#include "shared/note.h"
+#include "shared/queue_state.h"
+#include "shared/wake.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+
+typedef struct LeaseNote
+{
+	JobqQueueNote queue;
+	int64		job_id;
+	int64		lease;
+	TimestampTz until;
+	int			proc;
+	Oid			role;			/* that claims */
+	JobqTicket	ticket;			/* of a claim */
+	bool		reserved;		/* the entry is made, and has the ticket */
+	bool		lent;			/* of an end: its ticket is another claim's */
+} LeaseNote;
+
+static const JobqNoteKind claim_kind;
+static const JobqNoteKind lease_kind;
+static const JobqNoteKind end_kind;
+
+static void
+give_back(JobqQueueState *gate, const LeaseNote *noted)
+{
+	if (gate != NULL)
+		jobq_ready_leave_gate(gate, 1, &noted->queue);
+}
+
+static void
+enter_claim(const JobqNote *note, TimestampTz now)
+{
+	const LeaseNote *noted = jobq_note_const_data(note, LeaseNote);
+	bool		brings = noted->ticket != JOBQ_TICKET_NONE && !noted->reserved;
+
+	give_back(jobq_lease_register(noted->job_id, noted->lease, noted->until,
+								  noted->proc, noted->role,
+								  brings ? noted->queue.state : NULL),
+			  noted);
+}
+
+static void
+forget_claim_of(const LeaseNote *noted)
+{
+	JobqQueueState *gate =
+	noted->ticket != JOBQ_TICKET_NONE ? noted->queue.state : NULL;
+
+	if (noted->reserved)
+		gate = jobq_lease_forget(noted->job_id, noted->lease);
+	if (noted->ticket != JOBQ_TICKET_LENT)
+		give_back(gate, noted);
+}
+
+static void
+forget_claim(const JobqNote *note, TimestampTz now)
+{
+	forget_claim_of(jobq_note_const_data(note, LeaseNote));
+}
+
+/*
+ * Who finishes the transaction knows neither the lease nor the ticket: the
+ * lease is found in time, and the queue's running jobs are counted again.  One
+ * that is bound to a session must be listed by that: it cannot be prepared.
+ */
+static void
+mark_claim(const JobqNote *note)
+{
+	const LeaseNote *noted = jobq_note_const_data(note, LeaseNote);
+
+	if (noted->until == JOBQ_NEVER)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot PREPARE a transaction that has claimed a job for the session"),
+				 errdetail("The claim of job " INT64_FORMAT " ends with the session, and a prepared transaction does not.",
+						   noted->job_id),
+				 errhint("Claim the job with session_bound => false.")));
+	if (noted->ticket != JOBQ_TICKET_NONE)
+		jobq_ready_refuse_limited(&noted->queue);
+	jobq_mark(JOBQ_MARK_CLAIMED, noted->queue.queue);
+	jobq_mark_time(JOBQ_MARK_LEASES, noted->until);
+}
+
+static void
+forget_prepared_claim(const JobqNote *note)
+{
+	forget_claim_of(jobq_note_const_data(note, LeaseNote));
+}
+
+static const JobqNoteKind claim_kind = {
+	.commit = {[JOBQ_NOTE_LEASES] = enter_claim},
+	.abort = {[JOBQ_NOTE_TICKETS] = forget_claim},
+	.mark = mark_claim,
+	.prepare = forget_prepared_claim
+};
+
+/* See lease_note.h. */
+bool
+jobq_at_commit_claim(const JobqQueue *queue, int64 job_id, int64 lease,
+					 TimestampTz until, JobqTicket ticket)
+{
+	LeaseNote  *note = jobq_note_data(jobq_note_add(&claim_kind), LeaseNote);
+	bool		bound = until == JOBQ_NEVER;
+
+	jobq_ready_describe_queue(&note->queue, queue);
+	note->job_id = job_id;
+	note->lease = lease;
+	note->until = until;
+	note->proc = bound ? JOBQ_MY_PROC_NUMBER : JOBQ_NO_PROCESS;
+	note->role = GetUserId();
+	note->ticket = ticket;
+	if (!bound && (ticket == JOBQ_TICKET_NONE ||
+				   queue->max_running == JOBQ_UNLIMITED))
+		return true;
+	note->reserved = jobq_lease_reserve(job_id, lease, bound,
+										ticket != JOBQ_TICKET_NONE ?
+										queue->state : NULL);
+	return note->reserved;
+}
+
+static void
+update_lease(const JobqNote *note, TimestampTz now)
+{
+	const LeaseNote *noted = jobq_note_const_data(note, LeaseNote);
+
+	give_back(jobq_lease_register(noted->job_id, noted->lease, noted->until,
+								  JOBQ_NO_PROCESS, noted->role, NULL), noted);
+}
+
+static void
+mark_lease(const JobqNote *note)
+{
+	jobq_mark_time(JOBQ_MARK_LEASES,
+				   jobq_note_const_data(note, LeaseNote)->until);
+}
+
+static const JobqNoteKind lease_kind = {
+	.commit = {[JOBQ_NOTE_LEASES] = update_lease},
+	.mark = mark_lease
+};
+
+/* See lease_note.h. */
+void
+jobq_at_commit_lease(int64 job_id, int64 lease, TimestampTz until)
+{
+	LeaseNote  *note = jobq_note_data(jobq_note_add(&lease_kind), LeaseNote);
+
+	note->job_id = job_id;
+	note->lease = lease;
+	note->until = until;
+	note->role = GetUserId();
+}
+
+/* The entry goes at once; its ticket when all jobs are where they belong. */
+static void
+forget_ended(const JobqNote *note, TimestampTz now)
+{
+	const LeaseNote *noted = jobq_note_const_data(note, LeaseNote);
+
+	give_back(jobq_lease_forget(noted->job_id, noted->lease), noted);
+}
+
+/*
+ * Takes a ticket back that was lent, since the claim that has it is rolled back,
+ * too, or was not made.  Somebody else may have ended the job meanwhile.
+ */
+static void
+take_back(const LeaseNote *noted)
+{
+	if (!jobq_lease_unlend(noted->job_id, noted->lease))
+		give_back(noted->queue.state, noted);
+}
+
+static void
+keep_lease(const JobqNote *note, TimestampTz now)
+{
+	const LeaseNote *noted = jobq_note_const_data(note, LeaseNote);
+
+	if (noted->lent)
+		take_back(noted);
+}
+
+/* Whether the job has ended is known when the transaction is finished. */
+static void
+mark_end(const JobqNote *note)
+{
+	jobq_mark(JOBQ_MARK_WAKES, JOBQ_WAKE_DOUBT);
+}
+
+static void
+doubt_ended(const JobqNote *note)
+{
+	const LeaseNote *noted = jobq_note_const_data(note, LeaseNote);
+
+	if (noted->lent)
+		take_back(noted);
+	jobq_lease_doubt(noted->job_id, noted->lease);
+}
+
+static const JobqNoteKind end_kind = {
+	.commit = {[JOBQ_NOTE_LEASES] = forget_ended},
+	.abort = {[JOBQ_NOTE_TICKETS] = keep_lease},
+	.mark = mark_end,
+	.prepare = doubt_ended
+};
+
+/* See lease_note.h. */
+void
+jobq_at_commit_lease_end(const JobqQueue *queue, int64 job_id, int64 lease)
+{
+	LeaseNote  *note = jobq_note_data(jobq_note_add(&end_kind), LeaseNote);
+
+	if (queue != NULL)
+		jobq_ready_describe_queue(&note->queue, queue);
+	note->job_id = job_id;
+	note->lease = lease;
+}
+
+/* See lease_note.h. */
+bool
+jobq_lease_note_lend(const JobqQueue *queue)
+{
+	int			level = GetCurrentTransactionNestLevel();
+	int			n;
+	JobqNote   *notes = jobq_note_all(&n);
+
+	for (int i = n - 1; i >= 0 && notes[i].level == level; i--)
+	{
+		LeaseNote  *end = jobq_note_data(&notes[i], LeaseNote);
+
+		if (notes[i].kind != &end_kind || end->lent ||
+			end->queue.queue != queue->id ||
+			!jobq_lease_lend(end->job_id, end->lease, queue->state))
+			continue;
+		end->lent = true;
+		return true;
+	}
+	return false;
+}
+
+/* See lease_note.h.  Any that has been lent: they are all alike. */
+void
+jobq_lease_note_unlend(const JobqQueue *queue)
+{
+	int			level = GetCurrentTransactionNestLevel();
+	int			n;
+	JobqNote   *notes = jobq_note_all(&n);
+
+	for (int i = n - 1; i >= 0 && notes[i].level == level; i--)
+	{
+		LeaseNote  *end = jobq_note_data(&notes[i], LeaseNote);
+
+		if (notes[i].kind != &end_kind || !end->lent ||
+			end->queue.queue != queue->id)
+			continue;
+		end->lent = false;
+		if (!jobq_lease_unlend(end->job_id, end->lease) &&
+			jobq_queue_state_leave(end->queue.state, 1))
+			jobq_ready_look_now(end->queue.state);
+		return;
+	}
+}

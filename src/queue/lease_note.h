@@ -1,0 +1,40 @@
+/*-------------------------------------------------------------------------
+ *
+ * lease_note.h
+ *	  Leases that begin and end with the current transaction.
+ *
+ * IDENTIFICATION
+ *	  src/queue/lease_note.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_LEASE_NOTE_H
+#define JOBQ_LEASE_NOTE_H
+
+#include "queue/ready.h"
+
+/*
+ * When the transaction commits: a job is held by a lease; JOBQ_NEVER: by this
+ * session.  The job's ticket, if it has one, goes along.  False if there is no
+ * room for a lease that must be listed.  Called after the row is changed.
+ */
+extern bool jobq_at_commit_claim(const JobqQueue *queue, int64 job_id,
+								 int64 lease, TimestampTz until,
+								 JobqTicket ticket);
+
+/* The lease holds until another time, not bound to a session. */
+extern void jobq_at_commit_lease(int64 job_id, int64 lease,
+								 TimestampTz until);
+
+/* It is over.  queue: NULL if that is being dropped, too. */
+extern void jobq_at_commit_lease_end(const JobqQueue *queue, int64 job_id,
+									 int64 lease);
+
+/*
+ * A job that this transaction ends leaves its ticket to the next one that the
+ * transaction claims; false if there is none.  Or not after all.
+ */
+extern bool jobq_lease_note_lend(const JobqQueue *queue);
+extern void jobq_lease_note_unlend(const JobqQueue *queue);
+
+#endif							/* JOBQ_LEASE_NOTE_H */

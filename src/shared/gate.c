@@ -1,0 +1,223 @@
+/*-------------------------------------------------------------------------
+ *
+ * gate.c
+ *	  How many jobs run at the same time: tickets, and who was turned away.
+ *
+ * A claim draws a ticket before it looks for a job, and gives it back if it
+ * finds none.  The ticket of a job is in one place at a time: in the process
+ * that claims, in a note of its transaction, or in the job's entry of the lease
+ * registry.  It goes back to the gate when it is removed from that place,
+ * which can be done once, so that none is given back twice and none is lost.
+ *
+ * Jobs of a queue without a limit have tickets, too.  So a limit that is set
+ * later counts what is running by then.  A gate that is not counted does not
+ * know of all running jobs: after a start of the server, or because a job of a
+ * queue without a limit had no room in the registry.  It is shut for queues
+ * with a limit until the coordinator has counted (lease.c).
+ *
+ * Nobody who was turned away may sleep while the gate is open.  Who finds it
+ * shut sets `starved` and looks again; who gives a ticket back looks at
+ * `starved` after that.  Both have a barrier between, so that one of them sees
+ * what the other did.  A claim with a ticket clears the flag before it looks
+ * for jobs, since it sees what those who set it have committed; if it then
+ * leaves jobs behind it sets the flag again, and wakes somebody if there is room.
+ *
+ * Nothing here allocates or throws, or takes a lock.
+ *
+ * IDENTIFICATION
+ *	  src/shared/gate.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "shared/gate.h"
+
+/*
+ * For another queue.  No ticket is out, but who holds an old pointer may have
+ * drawn one, and be about to give it back: `running` is left alone.  Shared
+ * memory begins with zeros.
+ */
+void
+jobq_gate_reset(JobqGate *gate)
+{
+	pg_atomic_init_u32(&gate->starved, 0);
+	pg_atomic_init_u32(&gate->counted, 0);
+	pg_atomic_init_u32(&gate->missed, 0);
+}
+
+/* Whether one more job may run now; max_running is a limit. */
+static JobqGatePass
+state_of(JobqGate *gate, int max_running)
+{
+	if (pg_atomic_read_u32(&gate->counted) == 0)
+		return JOBQ_GATE_UNCOUNTED;
+	return pg_atomic_read_u32(&gate->running) < (uint32) max_running ?
+		JOBQ_GATE_OPEN : JOBQ_GATE_FULL;
+}
+
+/* Whether the gate is shut, of which it will be told who comes next. */
+static JobqGatePass
+knock(JobqGate *gate, int max_running)
+{
+	if (state_of(gate, max_running) == JOBQ_GATE_OPEN)
+		return JOBQ_GATE_OPEN;
+	pg_atomic_write_u32(&gate->starved, 1);
+	pg_memory_barrier();
+	return state_of(gate, max_running);
+}
+
+/* Draws a ticket unless the gate is shut. */
+JobqGatePass
+jobq_gate_enter(JobqGate *gate, int max_running)
+{
+	if (max_running == JOBQ_UNLIMITED)
+	{
+		(void) pg_atomic_fetch_add_u32(&gate->running, 1);
+		return JOBQ_GATE_OPEN;
+	}
+	for (;;)
+	{
+		JobqGatePass pass = knock(gate, max_running);
+		uint32		running;
+
+		if (pass != JOBQ_GATE_OPEN)
+			return pass;
+		running = pg_atomic_read_u32(&gate->running);
+		if (running < (uint32) max_running &&
+			pg_atomic_compare_exchange_u32(&gate->running, &running,
+										   running + 1))
+			return JOBQ_GATE_OPEN;
+	}
+}
+
+/*
+ * By the holder of a ticket, before a look for jobs: it will find what is there
+ * for those who were turned away.  Returns whether there were any.
+ */
+bool
+jobq_gate_forget_starved(JobqGate *gate)
+{
+	return pg_atomic_read_u32(&gate->starved) != 0 &&
+		pg_atomic_exchange_u32(&gate->starved, 0) != 0;
+}
+
+/*
+ * After that, if the look has not found everything.  Returns whether there is
+ * room, so that somebody is to be woken.
+ */
+bool
+jobq_gate_remember_starved(JobqGate *gate, int max_running)
+{
+	pg_atomic_write_u32(&gate->starved, 1);
+	pg_memory_barrier();
+	return max_running == JOBQ_UNLIMITED ||
+		state_of(gate, max_running) == JOBQ_GATE_OPEN;
+}
+
+/* How many more jobs may run now; max_running is a limit. */
+static uint32
+room_of(JobqGate *gate, int max_running)
+{
+	uint32		running = pg_atomic_read_u32(&gate->running);
+
+	if (pg_atomic_read_u32(&gate->counted) == 0 ||
+		running >= (uint32) max_running)
+		return 0;
+	return (uint32) max_running - running;
+}
+
+/*
+ * How many jobs could be claimed at this moment, at most `jobs`.  If it is less,
+ * who gives a ticket back will wake somebody for the others.
+ */
+uint32
+jobq_gate_room(JobqGate *gate, int max_running, uint32 jobs)
+{
+	if (max_running == JOBQ_UNLIMITED)
+		return jobs;
+	if (room_of(gate, max_running) < jobs)
+	{
+		pg_atomic_write_u32(&gate->starved, 1);
+		pg_memory_barrier();
+	}
+	return Min(room_of(gate, max_running), jobs);
+}
+
+/* See gate.h; *empty: these were the last ones. */
+bool
+jobq_gate_leave(JobqGate *gate, uint32 tickets, bool *empty)
+{
+	uint32		before = pg_atomic_fetch_sub_u32(&gate->running, tickets);
+
+	Assert(before >= tickets);
+	*empty = before == tickets;
+	return pg_atomic_read_u32(&gate->starved) != 0;
+}
+
+bool
+jobq_gate_is_empty(JobqGate *gate)
+{
+	return pg_atomic_read_u32(&gate->running) == 0;
+}
+
+/* Whether somebody is to be woken when the gate opens. */
+bool
+jobq_gate_is_starved(JobqGate *gate)
+{
+	return pg_atomic_read_u32(&gate->starved) != 0;
+}
+
+/* A ticket for a job that runs already, whatever the limit. */
+void
+jobq_gate_join(JobqGate *gate)
+{
+	(void) pg_atomic_fetch_add_u32(&gate->running, 1);
+}
+
+/*
+ * Before a ticket is given back whose job goes on: from then on somebody has to
+ * count.
+ */
+void
+jobq_gate_miss(JobqGate *gate)
+{
+	(void) pg_atomic_fetch_add_u32(&gate->missed, 1);
+	pg_atomic_write_u32(&gate->counted, 0);
+}
+
+/* Before the snapshot with which running jobs are counted. */
+uint32
+jobq_gate_count_begin(JobqGate *gate)
+{
+	uint32		missed = pg_atomic_read_u32(&gate->missed);
+
+	pg_memory_barrier();
+	return missed;
+}
+
+/*
+ * When each of them has a ticket.  Returns false if others were missed
+ * meanwhile, so that it must be done again.
+ */
+bool
+jobq_gate_count_end(JobqGate *gate, uint32 begun)
+{
+	(void) pg_atomic_exchange_u32(&gate->counted, 1);
+	if (pg_atomic_read_u32(&gate->missed) == begun)
+		return true;
+	pg_atomic_write_u32(&gate->counted, 0);
+	return false;
+}
+
+bool
+jobq_gate_is_counted(JobqGate *gate)
+{
+	return pg_atomic_read_u32(&gate->counted) != 0;
+}
+
+uint32
+jobq_gate_running(JobqGate *gate)
+{
+	return pg_atomic_read_u32(&gate->running);
+}

@@ -221,6 +221,19 @@ is( $node->sql(
 	'1',
 	'next: the job that ends leaves its place to the next one');
 is_settled('next');
+# each lends its ticket to the one after it: all of them are rolled back
+foreach my $undo ('ROLLBACK', 'ROLLBACK TO s; COMMIT', 'RELEASE s; ROLLBACK')
+{
+	$node->sql(
+		qq{BEGIN; SELECT id, lease FROM jobq_store.job WHERE state = 1 LIMIT 1 \\gset
+		SAVEPOINT s;
+		SELECT id, lease FROM jobq.next('ext', ARRAY[:id]::bigint[], :lease) \\gset
+		SELECT id, lease FROM jobq.next('ext', ARRAY[:id]::bigint[], :lease) \\gset
+		SELECT count(*) FROM jobq.next('ext', ARRAY[:id]::bigint[], :lease);
+		$undo});
+	is($node->sql('SELECT claim(10)'), '0', "next, three times, $undo: the gate is shut");
+}
+is_settled('next that is rolled back');
 $node->sql(q{SELECT jobq.complete(id, lease) FROM jobq_store.job WHERE state = 1});
 
 # Sessions that end take their jobs along.

@@ -11,7 +11,10 @@
  * A transaction that ends jobs and claims others, as next() does, needs no
  * second ticket: the lease that ends lends its own.  If the transaction commits,
  * that has become the new job's, and if not, nothing was changed.  Both notes are
- * of one level, so that they are kept or forgotten together.  Between the end of
+ * of one level, so that they are kept or forgotten together.  The new job may end
+ * in the same transaction, and lend what it has been lent.  So a rollback first
+ * takes back what was lent, and then forgets the claims: an entry that is gone by
+ * then would look like one that somebody else has removed.  Between the end of
  * the transaction and its callback others may remove the entry that has lent its
  * ticket: they do not give it back, and the callback knows by that what is left
  * to do.
@@ -230,7 +233,7 @@ doubt_ended(const JobqNote *note)
 
 static const JobqNoteKind end_kind = {
 	.commit = {[JOBQ_NOTE_LEASES] = forget_ended},
-	.abort = {[JOBQ_NOTE_TICKETS] = keep_lease},
+	.abort = {[JOBQ_NOTE_LEASES] = keep_lease},
 	.mark = mark_end,
 	.prepare = doubt_ended
 };

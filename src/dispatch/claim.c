@@ -33,6 +33,7 @@
 #include "dispatch/overdue.h"
 #include "guc.h"
 #include "job/current_job.h"
+#include "queue/lease_note.h"
 #include "queue/ready.h"
 #include "queue/ticket.h"
 #include "shared/async_commit.h"
@@ -349,7 +350,8 @@ next_of_lanes(JobqClaimScan *scan, JobqJob *job)
 /*
  * Draws a ticket for the next job.  If the gate is shut, and there is no
  * coordinator to count what is running, or to end leases that are over, that is
- * done here.
+ * done here; but not by a transaction whose own claims and ends are to be seen by
+ * then, since it may be rolled back.
  */
 static bool
 draw_ticket(JobqClaimScan *scan)
@@ -359,7 +361,8 @@ draw_ticket(JobqClaimScan *scan)
 	if (jobq_ticket_draw(scan->queue, scan->shared))
 		return true;
 	if (scan->queue->state == NULL ||
-		jobq_database()->coordinator_proc != JOBQ_NO_PROCESS)
+		jobq_database()->coordinator_proc != JOBQ_NO_PROCESS ||
+		jobq_lease_note_any())
 		return false;
 	if (!jobq_gate_is_counted(&scan->queue->state->gate))
 	{

@@ -250,6 +250,21 @@ jobq_at_commit_lease_end(const JobqQueue *queue, int64 job_id, int64 lease)
 	note->lease = lease;
 }
 
+/* See lease_note.h; walks over all notes. */
+bool
+jobq_lease_note_any(void)
+{
+	int			n;
+	const JobqNote *notes = jobq_note_all(&n);
+
+	for (int i = 0; i < n; i++)
+	{
+		if (notes[i].kind == &claim_kind || notes[i].kind == &end_kind)
+			return true;
+	}
+	return false;
+}
+
 /* See lease_note.h. */
 bool
 jobq_lease_note_lend(const JobqQueue *queue)

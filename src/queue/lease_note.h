@@ -30,6 +30,9 @@ extern void jobq_at_commit_lease(int64 job_id, int64 lease,
 extern void jobq_at_commit_lease_end(const JobqQueue *queue, int64 job_id,
 									 int64 lease);
 
+/* Whether the transaction has claimed jobs by a lease, or ended such ones. */
+extern bool jobq_lease_note_any(void);
+
 /*
  * A job that this transaction ends leaves its ticket to the next one that the
  * transaction claims; false if there is none.  Or not after all.

@@ -177,6 +177,13 @@
 #define jobq_may_set_role(member, role) is_member_of_role(member, role)
 #endif
 
+/* slot.h: drops the temporary replication slots of this session. */
+#if PG_VERSION_NUM >= 170000
+#define jobq_replication_slots_cleanup() ReplicationSlotCleanup(false)
+#else
+#define jobq_replication_slots_cleanup() ReplicationSlotCleanup()
+#endif
+
 /* A setting that ends transactions, of background workers too. */
 #if PG_VERSION_NUM >= 170000
 #define jobq_pin_transaction_timeout() \

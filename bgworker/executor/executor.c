@@ -387,7 +387,8 @@ work(void)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (!follow_settings() || !jobq_service_allows_executors() ||
-			jobq_slot_must_leave(&worker_ref) || jobq_temporary_is_left())
+			jobq_slot_must_leave(&worker_ref) || jobq_temporary_is_left() ||
+			jobq_session_must_end())
 			return;
 		switch (jobq_run_next())
 		{
@@ -395,7 +396,7 @@ work(void)
 				idle_since = 0;
 				backoff = 0;
 				pgstat_report_stat(false);
-				if (jobq_session_is_deaf() || gives_way(start) ||
+				if (gives_way(start) ||
 					TimestampDifferenceExceeds(start, GetCurrentTimestamp(),
 											   MAX_LIFE_MS))
 					return;

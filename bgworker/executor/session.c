@@ -7,8 +7,8 @@
  * change that for longer than it runs, and nothing that it does to the session
  * is there when the next one starts: what DISCARD ALL discards is discarded,
  * but for plans, and so are claims that are bound to the session, the seed of
- * random(), and handlers of signals.  What languages and libraries keep for
- * themselves stays.
+ * random(), handlers of signals, temporary replication slots, and the
+ * replication origin.  What languages and libraries keep for themselves stays.
  *
  * IDENTIFICATION
  *	  bgworker/executor/session.c
@@ -21,6 +21,7 @@
 
 #include "base/seed.h"
 #include "base/signals.h"
+#include "bgworker/executor/replication.h"
 #include "compat.h"
 #include "shared/lease_registry.h"
 
@@ -114,13 +115,14 @@ jobq_session_restore_signals(void)
 }
 
 /*
- * Whether a job had SIGTERM go elsewhere: the process cannot know that it was
- * not told to end, and is to leave.
+ * Whether the process must run no other job: one had SIGTERM go elsewhere, so
+ * that it may have been told to end without noticing, or has left the session in
+ * backup mode.
  */
 bool
-jobq_session_is_deaf(void)
+jobq_session_must_end(void)
 {
-	return termination_lost;
+	return termination_lost || jobq_replication_is_backup();
 }
 
 /* Called after connecting as the role. */
@@ -191,6 +193,7 @@ jobq_session_tidy(bool objects)
 	if (jobq_seed_was_set())
 		(void) DirectFunctionCall1(setseed,
 								   Float8GetDatum(pg_prng_double(&pg_global_prng_state)));
+	jobq_replication_reset();
 	if (!is_role_itself())
 		ereport(FATAL,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),

@@ -36,7 +36,7 @@ extern bool jobq_session_has_claims(void);
 
 /* After a job's own code, whatever came of it. */
 extern void jobq_session_restore_signals(void);
-extern bool jobq_session_is_deaf(void);
+extern bool jobq_session_must_end(void);
 
 /* After the transaction. */
 extern void jobq_session_release(void);

@@ -8,7 +8,8 @@
  * with it: SET CONSTRAINTS and deferred trigger events, advisory locks, large
  * object descriptors, notifications (duplicates are merged), locks on tables,
  * and whatever DDL does.  A job that does any of this is the last one of its
- * transaction, whatever its outcome.
+ * transaction, whatever its outcome.  So is one that uses a replication origin,
+ * or begins a backup.
  *
  * Such effects have three sources: utility commands, except those listed as
  * harmless; built-in functions that are listed; and writes to a table with
@@ -28,6 +29,7 @@
 
 #include "base/sandbox_rules.h"
 #include "base/seed.h"
+#include "bgworker/executor/replication.h"
 
 #include "access/transam.h"
 #include "catalog/objectaccess.h"
@@ -87,15 +89,30 @@ watch_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 								params, queryEnv, dest, qc);
 }
 
-/* Whether a call of a built-in function may leave something. */
-static bool
-function_leaves_something(Oid function)
+/* A built-in function is about to be called. */
+static void
+watch_function(Oid function)
 {
 	switch (function)
 	{
+		case F_SETSEED:
+			jobq_seed_note();
+			break;
+		case F_PG_CREATE_PHYSICAL_REPLICATION_SLOT:
+		case F_PG_CREATE_LOGICAL_REPLICATION_SLOT:
+		case F_PG_COPY_PHYSICAL_REPLICATION_SLOT_NAME_NAME:
+		case F_PG_COPY_PHYSICAL_REPLICATION_SLOT_NAME_NAME_BOOL:
+		case F_PG_COPY_LOGICAL_REPLICATION_SLOT_NAME_NAME:
+		case F_PG_COPY_LOGICAL_REPLICATION_SLOT_NAME_NAME_BOOL:
+		case F_PG_COPY_LOGICAL_REPLICATION_SLOT_NAME_NAME_BOOL_NAME:
+			jobq_replication_note_slot();
+			noticed = true;
+			break;
 		case F_PG_NOTIFY:
 		case F_LO_OPEN:
 		case F_PG_EXPORT_SNAPSHOT:
+		case F_PG_BACKUP_START:
+		case F_PG_REPLICATION_ORIGIN_SESSION_SETUP:
 		case F_PG_REPLICATION_ORIGIN_XACT_SETUP:
 		case F_PG_ADVISORY_LOCK_INT8:
 		case F_PG_ADVISORY_LOCK_INT4_INT4:
@@ -113,9 +130,10 @@ function_leaves_something(Oid function)
 		case F_PG_TRY_ADVISORY_XACT_LOCK_INT4_INT4:
 		case F_PG_TRY_ADVISORY_XACT_LOCK_SHARED_INT8:
 		case F_PG_TRY_ADVISORY_XACT_LOCK_SHARED_INT4_INT4:
-			return true;
+			noticed = true;
+			break;
 		default:
-			return false;
+			break;
 	}
 }
 
@@ -123,13 +141,13 @@ static void
 watch_objects(ObjectAccessType access, Oid classId, Oid objectId, int subId,
 			  void *arg)
 {
-	if (watching && access != OAT_NAMESPACE_SEARCH &&
-		(access != OAT_FUNCTION_EXECUTE ||
-		 (objectId < FirstNormalObjectId &&
-		  function_leaves_something(objectId))))
+	if (watching && access == OAT_FUNCTION_EXECUTE)
+	{
+		if (objectId < FirstNormalObjectId)
+			watch_function(objectId);
+	}
+	else if (watching && access != OAT_NAMESPACE_SEARCH)
 		noticed = true;
-	if (watching && access == OAT_FUNCTION_EXECUTE && objectId == F_SETSEED)
-		jobq_seed_note();
 	if (previous_object_access)
 		previous_object_access(access, classId, objectId, subId, arg);
 }

@@ -81,13 +81,14 @@ jobq_note_add(const JobqNoteKind *kind)
 	return jobq_note_add_reserved(kind);
 }
 
-/* All notes, the oldest first; *n is their number.  Valid until one is added. */
+/* Whether the transaction has notes. */
 bool
 jobq_note_any(void)
 {
 	return nnotes > 0;
 }
 
+/* All notes, the oldest first; *n is their number.  Valid until one is added. */
 JobqNote *
 jobq_note_all(int *n)
 {

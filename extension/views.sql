@@ -54,7 +54,7 @@ COMMENT ON FUNCTION jobq_store.may_name IS
 
 CREATE FUNCTION jobq_store.may_see_role(role oid)
 RETURNS boolean
-LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
+LANGUAGE c STABLE STRICT PARALLEL RESTRICTED COST 1000
 SUPPORT jobq_store.may_see_role_support
 AS 'MODULE_PATHNAME', 'jobq_may_see_role';
 COMMENT ON FUNCTION jobq_store.may_see_role IS

@@ -99,6 +99,23 @@ EXCEPTION WHEN unique_violation THEN
   IF act <> 'unique' THEN RAISE; END IF;
 END $$;
 
+-- Whether somebody wants one of these jobs cancelled that this transaction has
+-- claimed or locked, and must not end any more.
+CREATE FUNCTION to_be_cancelled(ids bigint[]) RETURNS boolean LANGUAGE sql AS
+$$ SELECT EXISTS (SELECT FROM jobq_store.cancel_request WHERE job_id = ANY (ids)) $$;
+
+-- Completes a job that this transaction has claimed, unless it is to be cancelled.
+CREATE FUNCTION complete_own(job bigint, lease bigint) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  reason text;
+BEGIN
+  INSERT INTO effects VALUES (job);
+  PERFORM jobq.complete(job, lease);
+EXCEPTION WHEN SQLSTATE 'JQ001' THEN
+  GET STACKED DIAGNOSTICS reason = PG_EXCEPTION_DETAIL;
+  IF reason !~ 'to be cancelled' THEN RAISE; END IF;
+END $$;
+
 CREATE FUNCTION consume(act text, m mix, plain boolean) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -114,8 +131,7 @@ BEGIN
     WHEN 'work' THEN
       FOR got IN SELECT * FROM jobq.dequeue(m.queue, n) LOOP
         IF NOT plain THEN PERFORM check_free(got.id); END IF;
-        INSERT INTO effects VALUES (got.id);
-        PERFORM jobq.complete(got.id, got.lease);
+        PERFORM complete_own(got.id, got.lease);
       END LOOP;
     WHEN 'dequeue' THEN
       FOR got IN SELECT * FROM jobq.dequeue(m.queue, n, m.lease) LOOP
@@ -181,6 +197,7 @@ BEGIN
        WHERE lease = h.lease AND job = ANY (ids);
       IF act = 'complete_many' THEN
         IF jobq.complete_many(ids, h.lease) <> cardinality(ids) THEN
+          IF to_be_cancelled(ids) THEN RAISE SQLSTATE 'JQ001'; END IF;
           RAISE 'complete_many() left out some of %', ids;
         END IF;
         RETURN;
@@ -190,6 +207,7 @@ BEGIN
       LOOP
         PERFORM hold(got);
       END LOOP;
+      IF to_be_cancelled(ids) THEN RAISE SQLSTATE 'JQ001'; END IF;
       RETURN;
   END CASE;
   UPDATE holding SET ended = true WHERE job = h.job AND lease = h.lease;

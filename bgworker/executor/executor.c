@@ -60,6 +60,7 @@
 static JobqWorkerRef worker_ref;
 static bool attached = false;
 static bool attempt_counts = false; /* in which this process is terminated */
+static bool owes_look = false;	/* it was woken, and has not looked since */
 
 /* The sender of SIGTERM. */
 static volatile sig_atomic_t server_stops = false;	/* the postmaster */
@@ -116,8 +117,8 @@ sign_off(int code, Datum arg)
 	dboid = jobq_shared->workers[worker_ref.slot].dboid;
 	if (PostmasterIsAlive())
 		jobq_crash_note_clear();
-	announce_free_slot(dboid, (jobq_slot_detach(&worker_ref) ?
-							   JOBQ_WAKE_RESYNC : 0) |
+	owes_look = jobq_slot_detach(&worker_ref) || owes_look;
+	announce_free_slot(dboid, (owes_look ? JOBQ_WAKE_RESYNC : 0) |
 					   (attempt_counts ? JOBQ_WAKE_NOTES : 0));
 }
 
@@ -369,6 +370,7 @@ wait_for_jobs(TimestampTz *idle_since)
 		return false;
 	if (jobq_slot_set_idle(&worker_ref, &woken_for))
 	{
+		owes_look = true;
 		jobq_find_owe(woken_for);
 		*idle_since = jobq_now();
 	}
@@ -393,6 +395,7 @@ work(void)
 		switch (jobq_run_next())
 		{
 			case JOBQ_RUN_DONE:
+				owes_look = false;
 				idle_since = 0;
 				backoff = 0;
 				pgstat_report_stat(false);
@@ -402,6 +405,7 @@ work(void)
 					return;
 				break;
 			case JOBQ_RUN_NOTHING:
+				owes_look = false;
 				if (!wait_for_jobs(&idle_since))
 					return;
 				backoff = 0;

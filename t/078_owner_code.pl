@@ -211,7 +211,19 @@ $node->sql(
 	q{SET SESSION AUTHORIZATION bob; CREATE FUNCTION with_seed() RETURNS int
 		LANGUAGE sql SET seed = 0.5 AS 'SELECT 1'}
 ) if $has_seed_functions;
+$node->sql(
+	q{ALTER ROLE bob REPLICATION; SELECT pg_replication_origin_create('origin');
+	GRANT EXECUTE ON FUNCTION pg_backup_start, pg_replication_origin_session_setup,
+		pg_replication_origin_session_reset, pg_replication_origin_xact_setup TO bob});
 foreach my $sql (
+	q{SELECT pg_create_physical_replication_slot('slot', false, true)},
+	q{SELECT pg_create_logical_replication_slot('slot', 'test_decoding', true)},
+	q{SELECT pg_copy_physical_replication_slot('slot', 'copy', true)},
+	q{SELECT pg_copy_logical_replication_slot('slot', 'copy', true)},
+	q{SELECT pg_backup_start('backup', true)},
+	q{SELECT pg_replication_origin_session_setup('origin')},
+	q{SELECT pg_replication_origin_session_reset()},
+	q{SELECT pg_replication_origin_xact_setup('0/1', now())},
 	'SELECT pg_advisory_lock(1)',
 	'SELECT pg_try_advisory_lock(1)',
 	'SELECT pg_advisory_xact_lock(1, 2)',

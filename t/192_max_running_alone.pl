@@ -45,6 +45,18 @@ foreach my $end ('complete(j.id, j.lease)', 'release(j.id, j.lease)')
 }
 end_session($session);
 
+# Those of other queues are left alone: the claim would hold their jobs for as
+# long as its transaction goes on.
+$node->sql(
+	q{SELECT jobq.create_queue('r', lease => '1 minute'), jobq.enqueue('r'); SELECT jobq.dequeue('r')}
+);
+$node->advance_clock('2 minutes');
+is($node->sql($claim), '0', 'the gate is shut again, by leases that are over');
+is($node->sql(q{SELECT count(*) FROM jobq_store.job WHERE state = 1}),
+	'1', 'only leases of the queue itself are ended');
+is($node->sql($claim), '2', 'its places are free');
+$node->sql(q{SELECT jobq.drop_queue('r', force => true)});
+
 # A start of the server leaves it to the first claim.
 $node->restart;
 is( $node->sql("BEGIN; DO \$\$BEGIN PERFORM jobq.complete(j.id, j.lease) FROM ($held) AS j; END\$\$;

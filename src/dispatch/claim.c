@@ -45,13 +45,15 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 
-/* How many leases a claim ends at most where no coordinator does. */
+/* Maximum number of leases that a claim ends if there is no coordinator. */
 #define ENDED_AT_ONCE 100
 
 /*
- * Begins to claim jobs that are ready now; or that were so at `ready_by`, when the
- * transaction began in which they run one after the other (else JOBQ_NEVER).  Nothing may run between this and jobq_claim_end() but
- * jobq_claim_next() and the transitions of the jobs that it gives.
+ * Begins to claim jobs that are ready now (ready_by is JOBQ_NEVER), or to add jobs
+ * to a transaction in which they run one after the other, and which began at
+ * `ready_by`: those that were ready then.  Nothing may run between this and
+ * jobq_claim_end() but jobq_claim_next() and the transitions of the jobs that it
+ * gives.
  */
 void
 jobq_claim_begin(JobqClaimScan *scan, JobqTable *jobs, const JobqQueue *queue,
@@ -348,16 +350,14 @@ next_of_lanes(JobqClaimScan *scan, JobqJob *job)
 }
 
 /*
- * Draws a ticket for the next job.  If the gate is shut, and there is no
- * coordinator to count what is running, or to end leases that are over, that is
- * done here; but not by a transaction whose own claims and ends are to be seen by
- * then, since it may be rolled back.
+ * Draws a ticket for the next job.  If the gate is shut and there is no
+ * coordinator, counts the running jobs, or ends leases of the queue that have run
+ * out.  A transaction that has claimed or ended jobs itself does neither: it
+ * would act on what may be rolled back.
  */
 static bool
 draw_ticket(JobqClaimScan *scan)
 {
-	bool		more;
-
 	if (jobq_ticket_draw(scan->queue, scan->shared))
 		return true;
 	if (scan->queue->state == NULL ||
@@ -369,7 +369,7 @@ draw_ticket(JobqClaimScan *scan)
 		jobq_leases_load();
 		return jobq_ticket_draw(scan->queue, scan->shared);
 	}
-	(void) jobq_leases_expire(ENDED_AT_ONCE, &more);
+	jobq_leases_expire_of(scan->queue, ENDED_AT_ONCE);
 	return false;
 }
 

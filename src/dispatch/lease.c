@@ -56,7 +56,7 @@
 /* Delay before trying again to end a lease after an error. */
 #define FAILED_DELAY (60 * USECS_PER_SEC)
 
-/* One call of jobq_leases_expire(). */
+/* One call of jobq_leases_expire() or jobq_leases_expire_of(). */
 typedef struct Ending
 {
 	JobqLeaseSearch search;
@@ -296,6 +296,23 @@ list_what_is_due(TimestampTz now)
 	return Max(jobq_leases_unlisted_due(), earliest);
 }
 
+/* Ends the leases that the search finds. */
+static void
+expire_over(Ending *ending)
+{
+	JobqLeaseSearch *search = &ending->search;
+
+	search->found = palloc(search->limit * sizeof(JobqLeaseId));
+	search->spare = palloc(search->limit * sizeof(JobqLeaseId));
+	jobq_leases_find_over(search);
+	ending->last = search->nfound;
+	if (search->nfound > 0 &&
+		jobq_subtransaction(expire_found, ending) != NULL)
+		expire_one_by_one(ending);
+	pfree(search->found);
+	pfree(search->spare);
+}
+
 /*
  * Makes jobs whose lease has run out ready again, or dead, up to `limit` jobs.
  * Returns when the next lease ends.
@@ -307,15 +324,20 @@ jobq_leases_expire(int limit, bool *more)
 	JobqLeaseSearch *search = &ending.search;
 	TimestampTz table_next = list_what_is_due(search->now);
 
-	search->found = palloc(limit * sizeof(JobqLeaseId));
-	search->spare = palloc(limit * sizeof(JobqLeaseId));
-	jobq_leases_find_over(search);
-	ending.last = search->nfound;
-	if (search->nfound > 0 &&
-		jobq_subtransaction(expire_found, &ending) != NULL)
-		expire_one_by_one(&ending);
-	pfree(search->found);
-	pfree(search->spare);
+	expire_over(&ending);
 	*more = search->next <= search->now;
 	return Min(search->next, table_next);
+}
+
+/*
+ * The same for a queue that has a limit, whose leases are all listed.  Its
+ * consumers may do that: the rows of no other queue are locked.
+ */
+void
+jobq_leases_expire_of(const JobqQueue *queue, int limit)
+{
+	Ending		ending = {.search = {.now = jobq_now(),.next = JOBQ_NEVER,
+	.limit = limit,.gate = queue->state}};
+
+	expire_over(&ending);
 }

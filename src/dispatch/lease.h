@@ -3,7 +3,7 @@
  * lease.h
  *	  Ending leases that have run out.
  *
- * For the coordinator, each within a transaction.
+ * Within a transaction: the coordinator's, or that of a claim.
  *
  * IDENTIFICATION
  *	  src/dispatch/lease.h
@@ -16,5 +16,6 @@
 #include "job/job.h"
 
 extern TimestampTz jobq_leases_expire(int limit, bool *more);
+extern void jobq_leases_expire_of(const JobqQueue *queue, int limit);
 
 #endif							/* JOBQ_LEASE_H */

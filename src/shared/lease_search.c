@@ -80,7 +80,8 @@ jobq_leases_find_over(JobqLeaseSearch *search)
 	hash_seq_init(&status, jobq_shared_leases);
 	while ((entry = hash_seq_search(&status)) != NULL)
 	{
-		if (entry->key.dboid == MyDatabaseId && !entry->open)
+		if (entry->key.dboid == MyDatabaseId && !entry->open &&
+			(search->gate == NULL || entry->gate == search->gate))
 			look_at_end(search, entry);
 	}
 	LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));

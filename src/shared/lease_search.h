@@ -22,6 +22,8 @@
 typedef struct JobqLeaseSearch
 {
 	TimestampTz now;
+	const JobqQueueState *gate; /* only leases with a ticket of this gate;
+								 * NULL: all */
 	TimestampTz next;			/* when to look again */
 	JobqLeaseId *found;
 	int			nfound;

@@ -103,16 +103,16 @@ run_leases_load(bool *more)
 
 	if (leases_in_doubt)
 	{
-		leases_in_doubt = false;
 		jobq_leases_verify();
+		leases_in_doubt = false;
 	}
 	if (database->leases_loaded && !count_wanted)
 		return JOBQ_NEVER;
 	if (database->leases_loaded && now < allowed &&
 		allowed <= now + COUNT_MAX_PAUSE)
 		return allowed;
-	count_wanted = false;
 	jobq_leases_load();
+	count_wanted = false;
 	database->leases_loaded = true;
 	allowed = now + Min((jobq_now() - now) * COUNT_SHARE, COUNT_MAX_PAUSE);
 	return JOBQ_NEVER;

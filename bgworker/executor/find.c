@@ -106,26 +106,17 @@ look_in_queue(const JobqFinder *finder, const JobqQueue *queue,
 }
 
 /*
- * Whether jobs of the queue may follow in the transaction, whose ticket of a
- * limit goes back when it commits: jobs of others must not keep it until then.
+ * Whether a job of the queue may follow one of `last` (NULL: no longer served) in
+ * the transaction.  The ticket of a limited queue is given back at the commit, so
+ * jobs of other queues must not delay that.
  */
 static bool
-fits_limits(List *queues, const JobqQueue *queue)
+fits_limits(const JobqQueue *last, const JobqQueue *queue)
 {
-	ListCell   *lc;
-
-	if (queue->id == last_queue)
+	if (queue == last)
 		return true;
-	if (queue->max_running != JOBQ_UNLIMITED)
-		return false;
-	foreach(lc, queues)
-	{
-		const JobqQueue *last = lfirst(lc);
-
-		if (last->id == last_queue)
-			return last->max_running == JOBQ_UNLIMITED;
-	}
-	return true;
+	return queue->max_running == JOBQ_UNLIMITED &&
+		(last == NULL || last->max_running == JOBQ_UNLIMITED);
 }
 
 /* Looks in all queues once, beginning after the one served last. */
@@ -134,11 +125,16 @@ look_in_queues(const JobqFinder *finder, JobqFound *found)
 {
 	int			n = list_length(finder->queues);
 	int			first = 0;
+	const JobqQueue *last = NULL;
 
 	for (int i = 0; i < n; i++)
 	{
-		if (((JobqQueue *) list_nth(finder->queues, i))->id == last_queue)
-			first = i + 1;
+		const JobqQueue *queue = list_nth(finder->queues, i);
+
+		if (queue->id != last_queue)
+			continue;
+		first = i + 1;
+		last = queue;
 	}
 	for (int i = 0; i < n; i++)
 	{
@@ -149,7 +145,7 @@ look_in_queues(const JobqFinder *finder, JobqFound *found)
 			continue;
 		if (found->sharing != NULL &&
 			(!jobq_share_allows_queue(queue) ||
-			 !fits_limits(finder->queues, queue)))
+			 !fits_limits(last, queue)))
 			continue;
 		if (look_in_queue(finder, queue, found))
 		{

@@ -94,7 +94,8 @@ jobq_job_claim(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 	if (jobq_table_try_update(jobs, job->slot, job->values,
 							  job->nulls) != JOBQ_FOUND)
 		return false;
-	ticket = jobq_ready_pull_ticket(job->id);
+	ticket = queue->state == NULL ? JOBQ_TICKET_NONE :
+		jobq_ready_pull_ticket(job->id);
 	jobq_ready_settle(job->id);
 	if (!jobq_at_commit_claim(queue, job->id, lease, until, ticket))
 		ereport(ERROR,

@@ -34,16 +34,17 @@
 #include "shared/gate.h"
 
 /*
- * For another queue.  No ticket is out, but who holds an old pointer may have
- * drawn one, and be about to give it back: `running` is left alone.  Shared
+ * Resets a gate for another queue.  A process with an old pointer may have drawn
+ * a ticket that it is about to give back, so `running` stays as it is; and one
+ * may be counting for the old queue, which fails when `missed` moves on.  Shared
  * memory begins with zeros.
  */
 void
 jobq_gate_reset(JobqGate *gate)
 {
-	pg_atomic_init_u32(&gate->starved, 0);
-	pg_atomic_init_u32(&gate->counted, 0);
-	pg_atomic_init_u32(&gate->missed, 0);
+	(void) pg_atomic_fetch_add_u32(&gate->missed, 1);
+	pg_atomic_write_u32(&gate->counted, 0);
+	pg_atomic_write_u32(&gate->starved, 0);
 }
 
 /* Whether one more job may run now; max_running is a limit. */

@@ -11,12 +11,7 @@ use Test::More;
 my $node = jobq_node('main', conf => ['fsync = off']);
 $node->create_clock;
 
-$node->sql("ALTER SYSTEM SET jobq.databases = 'other'");
-$node->reload;
-poll_ok(
-	$node, q{SELECT count(*) FROM pg_stat_activity
-	WHERE backend_type = 'jobq coordinator'},
-	'the coordinator has left', expected => '0');
+dismiss_coordinator($node);
 
 foreach my $way ('dequeue', 'take')
 {

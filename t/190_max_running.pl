@@ -57,17 +57,6 @@ $node->sql(
 	SELECT queue, max(n) AS n FROM depth GROUP BY queue;
 });
 
-sub is_settled
-{
-	my ($name) = @_;
-	poll_ok(
-		$node,
-		'SELECT count(*) FROM jobq_store.flow_check()',
-		"$name: memory agrees with the tables",
-		expected => '0');
-	return;
-}
-
 # Waits until the queue has no job, and judges what has been.
 sub is_drained
 {
@@ -82,7 +71,7 @@ sub is_drained
 		't', "$name: not more than $limit at the same time");
 	is($node->sql('SELECT is_called FROM overlap_number'),
 		'f', "$name: no overlap in what was rolled back");
-	is_settled($name);
+	limits_settled($node, $name);
 	return;
 }
 
@@ -167,7 +156,7 @@ like(
 	'the old lease is gone');
 is($node->sql(q{SELECT count(*) FROM jobq.dequeue('dropped', 5)}),
 	'2', 'a queue that is made again has a gate of its own');
-is_settled('dropped queue');
+limits_settled($node, 'dropped queue');
 $node->sql(q{SELECT jobq.drop_queue('dropped', force => true)});
 
 # A job that its queue's drop interrupts.
@@ -185,7 +174,7 @@ poll_ok(
 	q{SELECT count(*) FROM jobq.jobs WHERE queue = 'interrupted' AND state <> 'completed'},
 	'the new queue runs',
 	expected => '0');
-is_settled('interrupted');
+limits_settled($node, 'interrupted');
 
 # External workers, and every way in which a job ends.
 $node->sql(
@@ -212,7 +201,7 @@ while (my ($name, $sql) = splice(@ends, 0, 2))
 	is($err, '', "$name: works") if $name ne 'cancel';
 	$node->psql('postgres', $sql);    # once more: frees nothing
 	is($node->sql('TRUNCATE claim; SELECT claim(10)'), '3', "$name: three are free, and not more");
-	is_settled($name);
+	limits_settled($node, $name);
 }
 # next: one job for each
 is( $node->sql(
@@ -220,7 +209,7 @@ is( $node->sql(
 	jobq.next('ext', ARRAY[c.id], c.lease)}),
 	'1',
 	'next: the job that ends leaves its place to the next one');
-is_settled('next');
+limits_settled($node, 'next');
 # each lends its ticket to the one after it: all of them are rolled back
 foreach my $undo ('ROLLBACK', 'ROLLBACK TO s; COMMIT', 'RELEASE s; ROLLBACK')
 {
@@ -233,7 +222,7 @@ foreach my $undo ('ROLLBACK', 'ROLLBACK TO s; COMMIT', 'RELEASE s; ROLLBACK')
 		$undo});
 	is($node->sql('SELECT claim(10)'), '0', "next, three times, $undo: the gate is shut");
 }
-is_settled('next that is rolled back');
+limits_settled($node, 'next that is rolled back');
 $node->sql(q{SELECT jobq.complete(id, lease) FROM jobq_store.job WHERE state = 1});
 
 # Sessions that end take their jobs along.
@@ -276,7 +265,7 @@ foreach my $sql (
 	$node->psql('postgres', "SELECT $sql FROM claim");
 	is($node->sql(q{SELECT count(*) FROM jobq.dequeue('ext', 5)}), '0', "$sql frees none");
 }
-is_settled('lost lease');
+limits_settled($node, 'lost lease');
 $node->sql(q{SELECT jobq.complete(id, lease) FROM jobq_store.job WHERE state = 1});
 
 # Leases that are longer than what is listed, of before the limit was set.
@@ -293,7 +282,7 @@ poll_ok(
 	expected => '1');
 is($node->sql(q{SELECT count(*) FROM jobq.dequeue('long', 9)}),
 	'0', 'long leases: nothing more starts');
-is_settled('long leases');
+limits_settled($node, 'long leases');
 $node->sql(q{SELECT jobq.alter_queue('long', max_running => 2)});
 my $end_one = q{SELECT jobq.complete(id, lease) FROM (SELECT j.id, j.lease FROM jobq_store.job AS j
 	JOIN jobq_store.queue AS q ON q.id = j.queue WHERE j.state = 1 AND q.name = 'long'
@@ -315,7 +304,7 @@ is($node->sql(q{SELECT count(*) FROM jobq.dequeue('long', 9)}),
 	'3', 'raised: as many as it lets in');
 $node->sql(q{SELECT jobq.reset_queue('long', 'max_running')});
 is($node->sql(q{SELECT count(*) FROM jobq.dequeue('long', 3)}), '3', 'reset: no limit');
-is_settled('reset');
+limits_settled($node, 'reset');
 
 # Waiting: it sleeps while the gate is shut, and each place that becomes free
 # wakes somebody as long as there are jobs.
@@ -422,7 +411,7 @@ for my $round (1 .. 60)
 	last;
 }
 end_session($_) foreach @clients;
-is_settled('what comes to mind');
+limits_settled($node, 'what comes to mind');
 poll_until(
 	sub {
 		$node->sql(q{SELECT count(*) FROM jobq.dequeue('r', 9)});
@@ -447,6 +436,6 @@ ok(poll_until(sub { return ask($listener, 'SELECT 1') =~ /notification/ }),
 	'a listener is told of a place that is free');
 
 end_session($_) foreach $holder, $other, $dropper, $listener;
-is_settled('at the end');
+limits_settled($node, 'at the end');
 $node->stop;
 done_testing();

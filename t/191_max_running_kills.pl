@@ -20,17 +20,6 @@ my $node = jobq_node(
 		"jobq.log_jobs = 'none'"
 	]);
 
-sub is_settled
-{
-	my ($name) = @_;
-	poll_ok(
-		$node,
-		'SELECT count(*) FROM jobq_store.flow_check()',
-		"$name: memory agrees with the tables",
-		expected => '0');
-	return;
-}
-
 # How many of the queue's jobs are running.
 sub running
 {
@@ -50,7 +39,7 @@ sub fills
 		},
 		30);
 	is(running($queue), $limit, "$name: exactly $limit run");
-	is_settled($name);
+	limits_settled($node, $name);
 	return;
 }
 
@@ -96,7 +85,7 @@ foreach my $who (sort keys %kill)
 	$node->sql(
 		q{SELECT jobq.complete(j.id, j.lease) FROM (SELECT id, lease FROM jobq_store.job
 		WHERE state = 1 ORDER BY id LIMIT 1) AS j});
-	is_settled("$who, one less");
+	limits_settled($node, "$who, one less");
 }
 
 # Executors: killed, and terminated.
@@ -125,7 +114,7 @@ foreach my $handler ('nap', 'nap_alone')
 		}
 		$node->sql("SELECT jobq.drop_queue('$queue', force => true)");
 		poll_ok($node, $sleeping, "$queue: none runs", expected => '0');
-		is_settled($queue);
+		limits_settled($node, $queue);
 	}
 }
 fills('q', 3, 'another queue meanwhile');
@@ -141,10 +130,10 @@ foreach my $restart ('', 'fast', 'immediate')
 			WHERE state = 1 ORDER BY id LIMIT 1) AS j; PREPARE TRANSACTION 'x'});
 		if ($restart) { $node->stop($restart); $node->start; }
 		is($node->sql(q{SELECT count(*) FROM jobq.dequeue('q', 9)}), '0', "$name: not yet");
-		is_settled("$name, prepared");
+		limits_settled($node, "$name, prepared");
 		is($node->sql(q{SELECT count(*) FROM jobq.dequeue('q', 9)}), '0', "$name: not yet");
 		$node->sql("$end PREPARED 'x'");
-		is_settled($name);
+		limits_settled($node, $name);
 		fills('q', 3, $name);
 	}
 }
@@ -175,7 +164,7 @@ $node->sql(
 	SELECT count(*) FROM jobq.enqueue_many('q', array_fill('1'::jsonb, '{50}'))});
 fills('q', 2, 'another extension');
 end_all('q');
-is_settled('another extension, at rest');
+limits_settled($node, 'another extension, at rest');
 is($node->sql(q{SELECT running FROM jobq_store.gates()}), '0', 'no ticket is out');
 end_session($holder);
 
@@ -192,7 +181,7 @@ $node->sql(
 	SELECT count(*) FROM jobq.dequeue('q', 1, lease => '1 h'); COMMIT});
 fills('q', 2, 'a drop, and a new one with a claim');
 end_all('q');
-is_settled('and at rest');
+limits_settled($node, 'the new one, at rest');
 
 # A dropped database, and one of the same name.
 for my $round (1, 2)
@@ -223,7 +212,7 @@ ok( poll_until(
 	'no coordinator: a lease that is over is ended');
 is($node->sql(q{SELECT count(*) FROM jobq.dequeue('q', 9)}), '0', 'no coordinator: one place');
 end_all('q');
-is_settled('no coordinator');
+limits_settled($node, 'no coordinator');
 
 # As little memory as there can be.
 $node->append_conf('postgresql.conf', "jobq.enabled = on\njobq.shared_memory = 0");
@@ -238,7 +227,7 @@ my $err = sql_error(
 	UNION ALL SELECT count(*) FROM jobq.dequeue('q', 10000, lease => '1 h')
 	UNION ALL SELECT count(*) FROM jobq.dequeue('q', 10000, lease => '1 h')});
 like($err, qr/53200.*no shared memory left for a claim/, 'no room for leases');
-is_settled('no room');
+limits_settled($node, 'no room');
 # jobs without places in the registry, of before the limit
 $node->sql(
 	q{SELECT jobq.reset_queue('q', 'max_running');

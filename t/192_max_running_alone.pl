@@ -13,12 +13,7 @@ use Test::More;
 my $node = jobq_node('main', conf => ['fsync = off']);
 $node->create_clock;
 
-$node->sql("ALTER SYSTEM SET jobq.databases = 'other'");
-$node->reload;
-poll_ok(
-	$node, q{SELECT count(*) FROM pg_stat_activity
-	WHERE backend_type = 'jobq coordinator'},
-	'the coordinator has left', expected => '0');
+dismiss_coordinator($node);
 
 my $claim = q{SELECT count(*) FROM jobq.dequeue('q', 5)};
 my $held = 'SELECT id, lease FROM jobq_store.job WHERE state = 1 LIMIT 1';
@@ -48,8 +43,8 @@ end_session($session);
 # Those of other queues are left alone: the claim would hold their jobs for as
 # long as its transaction goes on.
 $node->sql(
-	q{SELECT jobq.create_queue('r', lease => '1 minute'), jobq.enqueue('r'); SELECT jobq.dequeue('r')}
-);
+	q{SELECT jobq.create_queue('r', lease => '1 minute'), jobq.enqueue('r');
+	SELECT jobq.dequeue('r')});
 $node->advance_clock('2 minutes');
 is($node->sql($claim), '0', 'the gate is shut again, by leases that are over');
 is($node->sql(q{SELECT count(*) FROM jobq_store.job WHERE state = 1}),
@@ -59,7 +54,8 @@ $node->sql(q{SELECT jobq.drop_queue('r', force => true)});
 
 # A start of the server leaves it to the first claim.
 $node->restart;
-is( $node->sql("BEGIN; DO \$\$BEGIN PERFORM jobq.complete(j.id, j.lease) FROM ($held) AS j; END\$\$;
+is( $node->sql(
+		"BEGIN; DO \$\$BEGIN PERFORM jobq.complete(j.id, j.lease) FROM ($held) AS j; END\$\$;
 		$claim; ROLLBACK; $gates"),
 	"0\n0|f",
 	'who has ended a job does not count');

@@ -41,7 +41,9 @@ poll_ok(
 	"SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $ann",
 	'the worker that was woken has left');
 kill('CONT', $bea);
-within(30, 'the job that it was woken for is run at once',
+within(
+	30,
+	'the job that it was woken for is run at once',
 	sub { return poll_query($node, "SELECT count(*) = 3 FROM ran") });
 
 done_testing();

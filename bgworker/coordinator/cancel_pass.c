@@ -3,11 +3,11 @@
  * cancel_pass.c
  *	  When the coordinator goes through the cancel requests.
  *
- * Requests that cannot be carried out now are looked at again.  There may be any
- * number of them, so a pass over the table is made in parts, with other tasks in
- * between, and passes take a bounded share of the time.  If one may not begin
- * yet, or is under way, a new request causes a pass that looks at equally new
- * ones only, and goes first.
+ * Requests that cannot be carried out now are looked at again.  There may be very
+ * many, so a pass over the table is made in parts, with other tasks in between,
+ * and passes take a bounded share of the time.  If a new request comes while one
+ * is under way, or too early for the next one, a pass over new requests only is
+ * made first.
  *
  * IDENTIFICATION
  *	  bgworker/coordinator/cancel_pass.c

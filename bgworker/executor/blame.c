@@ -234,8 +234,9 @@ note_unrecorded(const JobqRun *run, int sqlerrcode)
 }
 
 /*
- * Called when jobq's own code has failed after one job was run.  This is the
- * job's failure, as jobq_blame_note_attempt() has noted, unless that cannot be recorded either.
+ * Called when jobq's own code has failed after one job was run.  That is the job's
+ * failure, as jobq_blame_note_attempt() has noted, unless it cannot be recorded
+ * either.
  */
 bool
 jobq_blame_job(JobqRun *volatile run)

@@ -48,7 +48,7 @@ typedef struct JobqClaimScan
 	JobqClaimMode mode;
 	bool		shared;			/* the jobs run one after the other in this
 								 * transaction */
-	bool		left_some;		/* the look has not come to its end */
+	bool		left_some;		/* there may be more ready jobs */
 	bool		seeking;		/* the index scan is to be started */
 	int			priority;		/* of the lane that is being scanned */
 	JobqDispatchScan dispatch;

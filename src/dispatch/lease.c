@@ -85,7 +85,7 @@ put_off(JobqLeaseSearch *search, const JobqJob *job, const JobqLeaseId *expired)
 						   job->queue);
 }
 
-/* A ticket that its job has no more. */
+/* Gives back the ticket of a job that no longer has it. */
 static void
 give_back(JobqQueueState *gate)
 {

@@ -7,11 +7,10 @@
  * have: when the server has started, when the registry has had no room, and for
  * a queue with a limit whose running jobs are not all known (gate.c).
  *
- * A job may end between the moment at which the pass sees it and that at which
- * it gets its entry.  Nobody would remove that entry, and its ticket would be
- * lost to the limit.  So such an entry is in doubt until the job is looked at
- * once more by a newer snapshot: a transaction that ends it later finds the
- * entry.
+ * A job may end after the pass has seen it and before it has an entry.  Nothing
+ * would remove that entry, and the limit would lose a ticket.  So such an entry is
+ * in doubt until the job is looked at again by a newer snapshot; a transaction that
+ * ends the job later finds the entry.
  *
  * A prepared transaction may have ended a job, or not: its entry is in doubt,
  * too, and is verified when a prepared transaction has been finished.
@@ -43,7 +42,7 @@
 /* When to look again at a part of the table that cannot be read. */
 #define UNREADABLE_DELAY (60 * USECS_PER_SEC)
 
-/* A gate whose running jobs are counted. */
+/* A gate whose running jobs are being counted. */
 typedef struct Counting
 {
 	JobqQueueState *state;
@@ -198,9 +197,8 @@ list_running(Load *load, bool careful)
 }
 
 /*
- * The gates of which all running jobs have tickets are not shut any more.  Where
- * others were missed meanwhile, those who were turned away have asked already:
- * it is done again for them.
+ * Opens the gates whose running jobs all have tickets.  If others were missed
+ * meanwhile, and claims were turned away, has them counted again.
  */
 static void
 end_counting(const Load *load)
@@ -254,7 +252,7 @@ jobq_leases_verify(void)
 		JobqQueueState *gate;
 
 		CHECK_FOR_INTERRUPTS();
-		/* first: from here on who prepares the end of the job sets it again */
+		/* first: a transaction that prepares the job's end now sets it again */
 		jobq_lease_trust(leases[i].job_id, leases[i].lease);
 		if (jobq_job_find(jobs, leases[i].job_id, slot, &job) &&
 			job.state == JOBQ_STATE_RUNNING && job.lease == leases[i].lease)

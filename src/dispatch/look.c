@@ -166,7 +166,7 @@ has_free_job(JobqClaimScan *scan)
 	return false;
 }
 
-/* A look at a queue.  False if the queue is gone. */
+/* Begins a look at a queue.  False if the queue is gone. */
 static bool
 begin(JobqClaimScan *scan, const JobqQueue *queue)
 {

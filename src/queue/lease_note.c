@@ -3,21 +3,21 @@
  * lease_note.c
  *	  Leases that begin and end with the current transaction.
  *
- * The commit of a claim enters its lease in the registry, and that of the job's
- * end removes it.  The job's ticket is in the claim's note, and then in the
- * entry.  Where the ticket counts for a limit, or nothing but the entry would
- * tell that the session is alive, the claim itself makes the entry.
+ * The commit of a claim enters its lease in the registry, and the commit of the
+ * job's end removes it.  The job's ticket is in the claim's note, and then in the
+ * entry.  If the queue has a limit, or only the entry would tell that the session
+ * is alive, the claim itself makes the entry.
  *
- * A transaction that ends jobs and claims others, as next() does, needs no
- * second ticket: the lease that ends lends its own.  If the transaction commits,
- * that has become the new job's, and if not, nothing was changed.  Both notes are
- * of one level, so that they are kept or forgotten together.  The new job may end
- * in the same transaction, and lend what it has been lent.  So a rollback first
- * takes back what was lent, and then forgets the claims: an entry that is gone by
- * then would look like one that somebody else has removed.  Between the end of
- * the transaction and its callback others may remove the entry that has lent its
- * ticket: they do not give it back, and the callback knows by that what is left
- * to do.
+ * A transaction that ends jobs and claims others, as next() does, needs no second
+ * ticket: the lease that ends lends its own.  After a commit the ticket is the new
+ * job's; after a rollback it is the old one's again.  Both notes are of one level,
+ * so they are kept or forgotten together.  The new job may end in the same
+ * transaction, and lend the ticket on.  So a rollback first takes lent tickets
+ * back, and then forgets the claims: otherwise an entry that it has removed itself
+ * would look like one that another process has removed.  Between the end of the
+ * transaction and its callback another process may remove an entry that has lent
+ * its ticket.  It does not give the ticket back; the callback does, since it finds
+ * no entry.
  *
  * IDENTIFICATION
  *	  src/queue/lease_note.c
@@ -93,9 +93,10 @@ forget_claim(const JobqNote *note, TimestampTz now)
 }
 
 /*
- * Who finishes the transaction knows neither the lease nor the ticket: the
- * lease is found in time, and the queue's running jobs are counted again.  One
- * that is bound to a session must be listed by that: it cannot be prepared.
+ * The session that finishes the transaction knows neither the lease nor the
+ * ticket: the lease is found in time, and the queue's running jobs are counted
+ * again.  A claim that is bound to its session cannot be prepared, since only that
+ * session could list it.
  */
 static void
 mark_claim(const JobqNote *note)
@@ -185,7 +186,7 @@ jobq_at_commit_lease(int64 job_id, int64 lease, TimestampTz until)
 	note->role = GetUserId();
 }
 
-/* The entry goes at once; its ticket when all jobs are where they belong. */
+/* Removes the entry, and gives its ticket back. */
 static void
 forget_ended(const JobqNote *note, TimestampTz now)
 {
@@ -195,8 +196,8 @@ forget_ended(const JobqNote *note, TimestampTz now)
 }
 
 /*
- * Takes a ticket back that was lent, since the claim that has it is rolled back,
- * too, or was not made.  Somebody else may have ended the job meanwhile.
+ * Takes back a ticket that was lent, since the claim that has it is rolled back,
+ * too, or was not made.  Another process may have ended the job meanwhile.
  */
 static void
 take_back(const LeaseNote *noted)
@@ -214,7 +215,7 @@ keep_lease(const JobqNote *note, TimestampTz now)
 		take_back(noted);
 }
 
-/* Whether the job has ended is known when the transaction is finished. */
+/* Only the end of the prepared transaction decides whether the job has ended. */
 static void
 mark_end(const JobqNote *note)
 {
@@ -287,7 +288,7 @@ jobq_lease_note_lend(const JobqQueue *queue)
 	return false;
 }
 
-/* See lease_note.h.  Any that has been lent: they are all alike. */
+/* See lease_note.h.  All tickets of a gate are alike: any lent one will do. */
 void
 jobq_lease_note_unlend(const JobqQueue *queue)
 {

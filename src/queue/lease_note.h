@@ -14,9 +14,9 @@
 #include "queue/ready.h"
 
 /*
- * When the transaction commits: a job is held by a lease; JOBQ_NEVER: by this
- * session.  The job's ticket, if it has one, goes along.  False if there is no
- * room for a lease that must be listed.  Called after the row is changed.
+ * From the commit on, a job is held by a lease, or by this session (JOBQ_NEVER).
+ * The lease takes over the job's ticket, if it has one.  False if there is no room
+ * for a lease that must be listed.  Called after the row is changed.
  */
 extern bool jobq_at_commit_claim(const JobqQueue *queue, int64 job_id,
 								 int64 lease, TimestampTz until,
@@ -34,8 +34,8 @@ extern void jobq_at_commit_lease_end(const JobqQueue *queue, int64 job_id,
 extern bool jobq_lease_note_any(void);
 
 /*
- * A job that this transaction ends leaves its ticket to the next one that the
- * transaction claims; false if there is none.  Or not after all.
+ * Lends the ticket of a job that this transaction ends to the next one that it
+ * claims; false if there is none.  jobq_lease_note_unlend() undoes that.
  */
 extern bool jobq_lease_note_lend(const JobqQueue *queue);
 extern void jobq_lease_note_unlend(const JobqQueue *queue);

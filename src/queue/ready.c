@@ -257,8 +257,8 @@ jobq_ready_settle(int64 job_id)
 }
 
 /*
- * See ready.h.  Usually the ticket goes to the note of the locked job, which is
- * the latest one, and otherwise to one of its own.
+ * See ready.h.  The ticket is put into the note of the locked job, if that is the
+ * latest one, and otherwise into a note of its own.
  */
 void
 jobq_ready_put_ticket(const JobqQueue *queue, int64 job_id, JobqTicket ticket)
@@ -543,8 +543,8 @@ add_to_pending(const JobqQueueNote *note, int njobs)
 }
 
 /*
- * Gives back tickets.  Wakes a worker of the queue for each if somebody was
- * turned away; `note` lives until the callback is through.
+ * Gives back tickets, and wakes a worker of the queue for each if any was turned
+ * away.  `note` must live until the callback has ended.
  */
 void
 jobq_ready_leave_gate(JobqQueueState *gate, uint32 tickets,
@@ -567,7 +567,7 @@ leave_gate(const ReadyNote *ready, int tickets)
 		jobq_ready_leave_gate(ready->queue.state, tickets, &ready->queue);
 }
 
-/* Commit, of a job that was claimed and ended in this transaction. */
+/* Commit: the job was claimed and ended in this transaction. */
 static void
 leave_gate_of_ended(const JobqNote *note, TimestampTz now)
 {
@@ -576,7 +576,7 @@ leave_gate_of_ended(const JobqNote *note, TimestampTz now)
 	leave_gate(ready, ready->tickets + ready->lent);
 }
 
-/* Abort: what was lent is the lender's again. */
+/* Abort: lent tickets are taken back by their lenders. */
 static void
 leave_gate_of_claimed(const JobqNote *note, TimestampTz now)
 {
@@ -675,7 +675,7 @@ jobq_ready_refuse_limited(const JobqQueueNote *note)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("cannot PREPARE a transaction that has claimed a job of a queue with max_running"),
-				 errdetail("After a crash nobody would know that the job is running."),
+				 errdetail("After a crash, nothing would show that the job is running."),
 				 errhint("Commit the claim, and prepare another transaction.")));
 }
 
@@ -697,7 +697,7 @@ mark_look(const JobqNote *note)
 			  jobq_note_const_data(note, ReadyNote)->queue.queue);
 }
 
-/* What a prepared transaction holds is not counted any more. */
+/* Jobs that a prepared transaction holds are no longer counted. */
 static void
 leave_gate_of_prepared(const JobqNote *note)
 {

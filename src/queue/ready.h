@@ -15,16 +15,16 @@
 #include "queue/queue_row.h"
 #include "shared/lane.h"
 
-/* What a job has that was claimed: see gate.h. */
+/* The ticket of a claimed job: see gate.h. */
 typedef enum JobqTicket
 {
 	JOBQ_TICKET_NONE,
 	JOBQ_TICKET_OWN,
-	JOBQ_TICKET_LENT			/* of a job that the same transaction ends;
-								 * its own when that has committed */
+	JOBQ_TICKET_LENT			/* that of a job that the same transaction
+								 * ends, until it commits */
 } JobqTicket;
 
-/* What a note says of its queue: who is to be woken, and if. */
+/* What a note knows of its queue: whom to wake, and whether. */
 typedef struct JobqQueueNote
 {
 	JobqQueueState *state;
@@ -70,9 +70,9 @@ extern JobqTicket jobq_ready_withdraw(void);
 extern void jobq_ready_settle(int64 job_id);
 
 /*
- * A locked job has a ticket of its queue's gate, which goes back with the end of
- * the transaction; or no longer: it is the caller's now.
- * To put one may raise an error (out of memory).
+ * Gives a locked job a ticket of its queue's gate, which the end of the
+ * transaction gives back (may raise an error: out of memory), or takes it from the
+ * job.
  */
 extern void jobq_ready_put_ticket(const JobqQueue *queue, int64 job_id,
 								  JobqTicket ticket);
@@ -81,7 +81,7 @@ extern JobqTicket jobq_ready_pull_ticket(int64 job_id);
 /* Whether this transaction has a ticket of the queue's gate. */
 extern bool jobq_ready_has_ticket(const JobqQueue *queue);
 
-/* For notes of others, which have a ticket to give back. */
+/* For notes of other modules that have tickets to give back. */
 extern void jobq_ready_describe_queue(JobqQueueNote *note,
 									  const JobqQueue *queue);
 extern void jobq_ready_leave_gate(JobqQueueState *gate, uint32 tickets,

@@ -23,20 +23,20 @@
 
 #include "miscadmin.h"
 
-/* The ticket that this process has and no job, of this queue's gate. */
+/* A ticket that this process holds for no job yet, and its gate. */
 static JobqTicket loose = JOBQ_TICKET_NONE;
 static JobqQueueState *loose_gate = NULL;
 
 /*
- * Those turned away have been forgotten: this process looks at what they
- * waited for.
+ * This process has cleared the gate's `starved`, and so looks for those that were
+ * turned away.
  */
 static bool forgot_starved = false;
 
-/* What this process looks at, so that it stays. */
+/* The queue that this process is looking at without a ticket. */
 static JobqQueueState *pinned = NULL;
 
-/* A gate of which not all running jobs are known has them counted. */
+/* Has the coordinator count running jobs that a gate does not know. */
 static void
 ask_for_count(void)
 {

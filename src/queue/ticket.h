@@ -14,30 +14,33 @@
 #include "queue/ready.h"
 
 /*
- * Draws a ticket for one job of the queue; false if as many as may run are
- * running.  In an executor's transaction, `shared`, jobs run one after the
- * other, and one ticket is enough for all of them.
+ * Draws a ticket for one job of the queue; false if no more jobs may run.  In an
+ * executor's transaction (`shared`) jobs run one after the other, and one ticket
+ * is enough for all of them.
  *
- * This process keeps it until it goes to a job, or back.  After a rollback it
- * goes back by itself.
+ * The process holds the ticket until it is given to a job or returned.  A rollback
+ * returns it, too.
  */
 extern bool jobq_ticket_draw(const JobqQueue *queue, bool shared);
 
-/* It is the locked job's now.  May raise an error (out of memory). */
+/* Gives the ticket to a locked job.  May raise an error (out of memory). */
 extern void jobq_ticket_give(const JobqQueue *queue, int64 job_id);
 
-/* The job that has it could not be claimed: its lock's note is withdrawn. */
+/*
+ * Takes the ticket back from a job that could not be claimed, and withdraws the
+ * note of its lock.
+ */
 extern void jobq_ticket_withdraw(const JobqQueue *queue);
 
 /*
- * No more jobs are looked for.  `left_some`: there may be others, so that
- * those turned away are still to be woken.
+ * Ends the search for jobs.  `left_some`: there may be others, so that workers
+ * that were turned away must still be woken.
  */
 extern void jobq_ticket_return(const JobqQueue *queue, bool left_some);
 
 /*
- * Whether a job of the queue could start now.  If not, the caller is told
- * when one could, as if it had been turned away.
+ * Whether a job of the queue could start now.  If not, workers of the queue are
+ * woken when one can, as if this process had been turned away.
  */
 extern bool jobq_ticket_is_left(const JobqQueue *queue);
 

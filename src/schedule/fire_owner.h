@@ -63,16 +63,16 @@ typedef struct JobqFireTurn
 extern void jobq_fire_owners_forget(void);
 
 /*
- * Makes those schedules due again that are to be looked at again; those that
- * wait for a job if one of their owner's has ended: `ended` has a bit for each
- * jobq_late_owner().
+ * Makes those schedules due again that are to be looked at again; those that wait
+ * for a job only if a job of their owner's schedules has ended.  `ended` has a bit
+ * for each jobq_late_owner().
  */
 extern void jobq_fire_owners_begin(TimestampTz now, uint64 ended);
 
 /* An owner has a schedule that is due from a time on. */
 extern void jobq_fire_owner_add(Oid owner, TimestampTz next_run);
 
-/* It has one that waits; those are looked at now unless that was known. */
+/* An owner has a schedule that waits; if that is news, looks at them now. */
 extern void jobq_fire_owner_waits(Oid owner);
 
 /* Whether there are schedules of a part to be looked at. */
@@ -80,7 +80,8 @@ extern bool jobq_fire_owner_has_more(const JobqFireOwner *owner,
 									 JobqFirePart part);
 
 /*
- * Fills an array with the owners that have schedules to be looked at, up to `max`, in the order of their turns; returns their number.
+ * Fills an array with up to `max` owners that have schedules to be looked at, in
+ * the order of their turns; returns their number.
  */
 extern int	jobq_fire_owners_due(JobqFireOwner **owners, int max);
 

@@ -11,10 +11,9 @@
  * The schedules are taken from the index on owners: a batch is divided among
  * those owners, and what some do not need goes to the others.  Schedules that
  * wait for a job, and may be ready now, are the other half of an owner's share.
- * The order is one
- * schedule of each owner, then the second ones, and so on.  So if the batch
- * ends early because of long payloads or missed runs, nobody has come away
- * empty but those who come first in the next batch.
+ * The order is one schedule of each owner, then the second ones, and so on.  So
+ * if the batch ends early because of long payloads or missed runs, the owners
+ * that have got nothing come first in the next batch.
  *
  * IDENTIFICATION
  *	  src/schedule/fire_turn.c

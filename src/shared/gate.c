@@ -1,26 +1,26 @@
 /*-------------------------------------------------------------------------
  *
  * gate.c
- *	  How many jobs run at the same time: tickets, and who was turned away.
+ *	  Gates, which limit how many jobs run at the same time.
  *
  * A claim draws a ticket before it looks for a job, and gives it back if it
- * finds none.  The ticket of a job is in one place at a time: in the process
- * that claims, in a note of its transaction, or in the job's entry of the lease
- * registry.  It goes back to the gate when it is removed from that place,
- * which can be done once, so that none is given back twice and none is lost.
+ * finds none.  The ticket of a job is in one place at a time: in the claiming
+ * process, in a note of its transaction, or in the job's entry in the lease
+ * registry.  It is given back when it is removed from that place, which can
+ * happen only once, so no ticket is given back twice and none is lost.
  *
- * Jobs of a queue without a limit have tickets, too.  So a limit that is set
- * later counts what is running by then.  A gate that is not counted does not
- * know of all running jobs: after a start of the server, or because a job of a
- * queue without a limit had no room in the registry.  It is shut for queues
- * with a limit until the coordinator has counted (lease.c).
+ * Jobs of a queue without a limit have tickets, too, so that a limit that is set
+ * later counts the jobs that are running by then.  A gate that is not `counted`
+ * does not know all running jobs, because the server has started, or because a
+ * job of a queue without a limit found no room in the registry.  If the queue has
+ * a limit, its gate is shut until the coordinator has counted (lease_load.c).
  *
- * Nobody who was turned away may sleep while the gate is open.  Who finds it
- * shut sets `starved` and looks again; who gives a ticket back looks at
- * `starved` after that.  Both have a barrier between, so that one of them sees
- * what the other did.  A claim with a ticket clears the flag before it looks
- * for jobs, since it sees what those who set it have committed; if it then
- * leaves jobs behind it sets the flag again, and wakes somebody if there is room.
+ * A worker that was turned away must not sleep while the gate is open.  A claim
+ * that finds the gate shut sets `starved` and looks again; a process that gives a
+ * ticket back reads `starved` afterwards.  Each has a barrier in between, so one
+ * of them sees what the other did.  A claim with a ticket clears the flag before
+ * it looks for jobs, since it sees what those that set it have committed; if it
+ * leaves jobs behind, it sets the flag again, and wakes a worker if there is room.
  *
  * Nothing here allocates or throws, or takes a lock.
  *
@@ -57,7 +57,7 @@ state_of(JobqGate *gate, int max_running)
 		JOBQ_GATE_OPEN : JOBQ_GATE_FULL;
 }
 
-/* Whether the gate is shut, of which it will be told who comes next. */
+/* The same; if the gate is shut, the next ticket given back wakes a worker. */
 static JobqGatePass
 knock(JobqGate *gate, int max_running)
 {
@@ -93,8 +93,8 @@ jobq_gate_enter(JobqGate *gate, int max_running)
 }
 
 /*
- * By the holder of a ticket, before a look for jobs: it will find what is there
- * for those who were turned away.  Returns whether there were any.
+ * Called by the holder of a ticket before it looks for jobs: it will find those
+ * for which others were turned away.  Returns whether any were.
  */
 bool
 jobq_gate_forget_starved(JobqGate *gate)
@@ -104,8 +104,8 @@ jobq_gate_forget_starved(JobqGate *gate)
 }
 
 /*
- * After that, if the look has not found everything.  Returns whether there is
- * room, so that somebody is to be woken.
+ * Called after that if the look may have left jobs behind.  Returns whether there
+ * is room, so that the caller must wake a worker.
  */
 bool
 jobq_gate_remember_starved(JobqGate *gate, int max_running)
@@ -129,8 +129,8 @@ room_of(JobqGate *gate, int max_running)
 }
 
 /*
- * How many jobs could be claimed at this moment, at most `jobs`.  If it is less,
- * who gives a ticket back will wake somebody for the others.
+ * How many jobs could be claimed at this moment, at most `jobs`.  If it is fewer,
+ * tickets that are given back wake workers for the others.
  */
 uint32
 jobq_gate_room(JobqGate *gate, int max_running, uint32 jobs)
@@ -145,7 +145,7 @@ jobq_gate_room(JobqGate *gate, int max_running, uint32 jobs)
 	return Min(room_of(gate, max_running), jobs);
 }
 
-/* See gate.h; *empty: these were the last ones. */
+/* See gate.h; sets *empty if these were the last ones. */
 bool
 jobq_gate_leave(JobqGate *gate, uint32 tickets, bool *empty)
 {
@@ -162,7 +162,7 @@ jobq_gate_is_empty(JobqGate *gate)
 	return pg_atomic_read_u32(&gate->running) == 0;
 }
 
-/* Whether somebody is to be woken when the gate opens. */
+/* Whether a worker must be woken when the gate opens. */
 bool
 jobq_gate_is_starved(JobqGate *gate)
 {
@@ -177,8 +177,8 @@ jobq_gate_join(JobqGate *gate)
 }
 
 /*
- * Before a ticket is given back whose job goes on: from then on somebody has to
- * count.
+ * Called before the ticket of a job that is still running is given back: the gate
+ * must be counted again.
  */
 void
 jobq_gate_miss(JobqGate *gate)
@@ -187,7 +187,7 @@ jobq_gate_miss(JobqGate *gate)
 	pg_atomic_write_u32(&gate->counted, 0);
 }
 
-/* Before the snapshot with which running jobs are counted. */
+/* Called before the snapshot by which running jobs are counted is taken. */
 uint32
 jobq_gate_count_begin(JobqGate *gate)
 {
@@ -198,8 +198,8 @@ jobq_gate_count_begin(JobqGate *gate)
 }
 
 /*
- * When each of them has a ticket.  Returns false if others were missed
- * meanwhile, so that it must be done again.
+ * Called when each of them has a ticket.  Returns false if others were missed
+ * meanwhile, so that the count must be repeated.
  */
 bool
 jobq_gate_count_end(JobqGate *gate, uint32 begun)

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * gate.h
- *	  How many jobs run at the same time: tickets, and who was turned away.
+ *	  Gates, which limit how many jobs run at the same time.
  *
  * IDENTIFICATION
  *	  src/shared/gate.h
@@ -13,25 +13,25 @@
 
 #include "port/atomics.h"
 
-/* Instead of a maximum: there is none. */
+/* The value of a limit that is not set. */
 #define JOBQ_UNLIMITED (-1)
 
 /* Lives in shared memory; see gate.c.  Only gate.c looks inside. */
 typedef struct JobqGate
 {
 	pg_atomic_uint32 running;	/* tickets that are out */
-	pg_atomic_uint32 starved;	/* somebody was turned away, and is to be
-								 * woken when a ticket comes back */
+	pg_atomic_uint32 starved;	/* a worker was turned away, and must be woken
+								 * when a ticket is given back */
 	pg_atomic_uint32 counted;	/* every running job has a ticket */
-	pg_atomic_uint32 missed;	/* how often a ticket went back before its job
-								 * had ended */
+	pg_atomic_uint32 missed;	/* number of tickets given back while their
+								 * jobs were running */
 } JobqGate;
 
 typedef enum JobqGatePass
 {
 	JOBQ_GATE_OPEN,
 	JOBQ_GATE_FULL,
-	JOBQ_GATE_UNCOUNTED			/* it must be counted first what runs */
+	JOBQ_GATE_UNCOUNTED			/* running jobs must be counted first */
 } JobqGatePass;
 
 extern void jobq_gate_reset(JobqGate *gate);
@@ -41,15 +41,15 @@ extern JobqGatePass jobq_gate_enter(JobqGate *gate, int max_running);
 extern bool jobq_gate_forget_starved(JobqGate *gate);
 extern bool jobq_gate_remember_starved(JobqGate *gate, int max_running);
 
-/* For commits and looks: how many tickets are left, at most `jobs`. */
+/* For commits and looks: the number of tickets left, at most `jobs`. */
 extern uint32 jobq_gate_room(JobqGate *gate, int max_running, uint32 jobs);
 
-/* Gives tickets back; returns whether somebody is to be woken. */
+/* Gives tickets back; returns whether the caller must wake a worker. */
 extern bool jobq_gate_leave(JobqGate *gate, uint32 tickets, bool *empty);
 extern bool jobq_gate_is_empty(JobqGate *gate);
 extern bool jobq_gate_is_starved(JobqGate *gate);
 
-/* For the counting of what runs. */
+/* For counting running jobs. */
 extern void jobq_gate_join(JobqGate *gate);
 extern void jobq_gate_miss(JobqGate *gate);
 extern uint32 jobq_gate_count_begin(JobqGate *gate);

@@ -32,12 +32,11 @@
  * A session-bound lease must be listed, as nothing else tells that the session
  * is alive; without room the claim fails.
  *
- * An entry has the ticket of its job (gate.c), if the job has one.  Where it is
- * the queue's limit that counts, all of the queue's leases are listed (`keep`):
- * then the claim makes the entry, `open` until it is committed, and fails
- * without room.  Otherwise a ticket whose job is not listed goes back, and the
- * gate is no longer counted.  Entries with tickets are made by claims and by
- * what lists the table; all others only change what is there.
+ * An entry holds the ticket of its job (gate.c), if the job has one.  If the queue
+ * has a limit, all of its leases are listed (`keep`): the claim makes the entry,
+ * which is `open` until the commit, and fails if there is no room.  Otherwise the
+ * ticket of a job that is not listed is given back, and the gate is no longer
+ * counted.  Only claims and scans of the table make entries with tickets.
  *
  * Roles are counted by a hash of their OIDs.  Two that share a counter share
  * their room.
@@ -138,8 +137,8 @@ enter(const JobqLeaseKey *key, Oid role, Listing listing)
 }
 
 /*
- * Removes an entry if there is one; under the lock.  Returns the gate of its
- * ticket, which the caller gives back; NULL: it had none.
+ * Removes an entry if there is one; under the lock.  Returns the gate whose
+ * ticket the caller must give back, or NULL.
  */
 static JobqQueueState *
 leave(const JobqLeaseKey *key)
@@ -162,12 +161,12 @@ typedef struct Listed
 	int			proc;
 	Oid			role;
 	Listing		listing;
-	JobqQueueState *gate;		/* of its ticket, NULL: it comes without */
+	JobqQueueState *gate;		/* of its ticket; NULL: it has none */
 } Listed;
 
 /*
- * Lists a lease, or notes when it has to be looked for.  Returns the gate whose
- * ticket found no place, of which the caller gives it back; NULL: none.
+ * Lists a lease, or notes when to look for it.  Returns the gate whose ticket the
+ * caller must give back because no entry holds it, or NULL.
  */
 static JobqQueueState *
 list_lease(const Listed *lease)
@@ -290,8 +289,8 @@ jobq_lease_forget(int64 job_id, int64 lease)
 }
 
 /*
- * Takes the ticket back of an entry that is about to go, whose queue's entry goes
- * later; under the lock.
+ * Gives back the ticket of an entry that is about to be removed; its queue is
+ * removed later.  Under the lock.
  */
 static void
 take_ticket(JobqLeaseEntry *entry)
@@ -383,17 +382,23 @@ jobq_lease_is_registered(int64 job_id, int64 lease)
 	return result;
 }
 
-bool
-jobq_lease_lend(int64 job_id, int64 lease, const JobqQueueState *gate)
+/* Locks the registry and finds an entry in it; NULL: there is none. */
+static JobqLeaseEntry *
+lock_entry(int64 job_id, int64 lease)
 {
 	JobqLeaseKey key;
-	JobqLeaseEntry *entry;
-	bool		result;
 
 	make_key(&key, job_id, lease);
 	lock_leases(LW_EXCLUSIVE);
-	entry = hash_search(jobq_shared_leases, &key, HASH_FIND, NULL);
-	result = entry != NULL && entry->gate == gate && !entry->lent;
+	return hash_search(jobq_shared_leases, &key, HASH_FIND, NULL);
+}
+
+bool
+jobq_lease_lend(int64 job_id, int64 lease, const JobqQueueState *gate)
+{
+	JobqLeaseEntry *entry = lock_entry(job_id, lease);
+	bool		result = entry != NULL && entry->gate == gate && !entry->lent;
+
 	if (result)
 		entry->lent = true;
 	unlock_leases();
@@ -403,12 +408,8 @@ jobq_lease_lend(int64 job_id, int64 lease, const JobqQueueState *gate)
 bool
 jobq_lease_unlend(int64 job_id, int64 lease)
 {
-	JobqLeaseKey key;
-	JobqLeaseEntry *entry;
+	JobqLeaseEntry *entry = lock_entry(job_id, lease);
 
-	make_key(&key, job_id, lease);
-	lock_leases(LW_EXCLUSIVE);
-	entry = hash_search(jobq_shared_leases, &key, HASH_FIND, NULL);
 	if (entry != NULL)
 		entry->lent = false;
 	unlock_leases();
@@ -418,12 +419,8 @@ jobq_lease_unlend(int64 job_id, int64 lease)
 static void
 set_doubt(int64 job_id, int64 lease, bool in_doubt)
 {
-	JobqLeaseKey key;
-	JobqLeaseEntry *entry;
+	JobqLeaseEntry *entry = lock_entry(job_id, lease);
 
-	make_key(&key, job_id, lease);
-	lock_leases(LW_EXCLUSIVE);
-	entry = hash_search(jobq_shared_leases, &key, HASH_FIND, NULL);
 	if (entry != NULL)
 		entry->in_doubt = in_doubt;
 	unlock_leases();
@@ -509,9 +506,9 @@ jobq_leases_end_look(void)
 
 /*
  * Lists a lease that was found in the table, as one of that role's.  It may be
- * over.  Gives its job a ticket of the gate if it has none yet: that is in doubt.
- * With `keep` it is listed even if it ends late.  Returns false if it was not
- * listed.
+ * over.  Gives its job a ticket of the gate if it has none yet, which leaves the
+ * entry in doubt.  With `keep`, lists it even if it ends late.  Returns false if it
+ * was not listed.
  */
 bool
 jobq_lease_list(const JobqLeaseListing *lease)
@@ -564,12 +561,8 @@ jobq_lease_list(const JobqLeaseListing *lease)
 void
 jobq_lease_put_off(int64 job_id, int64 lease, TimestampTz until)
 {
-	JobqLeaseKey key;
-	JobqLeaseEntry *entry;
+	JobqLeaseEntry *entry = lock_entry(job_id, lease);
 
-	make_key(&key, job_id, lease);
-	lock_leases(LW_EXCLUSIVE);
-	entry = hash_search(jobq_shared_leases, &key, HASH_FIND, NULL);
 	/* it may be a heartbeat's by now */
 	if (entry != NULL && entry->until < until)
 		entry->until = until;

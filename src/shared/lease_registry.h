@@ -19,24 +19,22 @@
 /* Entries that are kept for executors. */
 #define JOBQ_LEASE_RESERVE JOBQ_MAX_WORKER_SLOTS
 
-/* A job, as it is held by one lease. */
+/* A lease of a job. */
 typedef struct JobqLeaseId
 {
 	int64		job_id;
 	int64		lease;
 } JobqLeaseId;
 
-/* A lease that the table has. */
+/* A lease that was found in the table. */
 typedef struct JobqLeaseListing
 {
 	JobqLeaseId id;
 	TimestampTz until;
 	Oid			role;			/* for which it is counted */
-	JobqQueueState *gate;		/* of which the job is to have a ticket, NULL:
-								 * none */
+	JobqQueueState *gate;		/* the job gets a ticket of it; NULL: none */
 	bool		keep;			/* list it even if it ends late */
-	bool		in_doubt;		/* a transaction is at work that may end the
-								 * job */
+	bool		in_doubt;		/* an open transaction may have ended the job */
 } JobqLeaseListing;
 
 /* Makes this session's bound leases end with it. May be called repeatedly. */
@@ -45,8 +43,8 @@ extern void jobq_lease_watch_session(void);
 /*
  * Enters a claim before it is committed; only the claim's transaction touches
  * the entry until then.  It counts for the current user.  `bound`: it ends with
- * this session.  `gate`: the job's
- * ticket goes along.  False if there is no room.
+ * this session.  The entry takes over the job's ticket of `gate`, if that is not
+ * NULL.  False if there is no room.
  */
 extern bool jobq_lease_reserve(int64 job_id, int64 lease, bool bound,
 							   JobqQueueState *gate);
@@ -56,8 +54,9 @@ extern void jobq_lease_reserve_for_executor(int64 job_id, int64 lease);
 
 /*
  * At once: a job is held by a lease, or no longer.  Called by commit callbacks,
- * too: they do not throw.  `gate`: a ticket of the job, which goes to the entry.
- * Both return the gate of a ticket that the caller gives back, or NULL.
+ * too: they do not throw.  The entry takes over the job's ticket of `gate`, if
+ * that is not NULL.  Both return the gate whose ticket the caller must give back,
+ * or NULL.
  */
 extern JobqQueueState *jobq_lease_register(int64 job_id, int64 lease,
 										   TimestampTz until, int procno,
@@ -66,9 +65,9 @@ extern JobqQueueState *jobq_lease_forget(int64 job_id, int64 lease);
 
 /*
  * A job that is being ended lends its ticket of this gate to another one; false
- * if it has none to lend.  Who removes its entry does not give the ticket back
- * from then on.  Or it does not lend it after all: false if its entry is gone,
- * so that the caller gives the ticket back.
+ * if it has none to lend.  From then on the removal of its entry gives no ticket
+ * back.  jobq_lease_unlend() undoes that; false if the entry is gone, in which case
+ * the caller must give the ticket back.
  */
 extern bool jobq_lease_lend(int64 job_id, int64 lease,
 							const JobqQueueState *gate);
@@ -92,8 +91,8 @@ extern bool jobq_lease_is_watched(int64 job_id, int64 lease,
 
 /*
  * Forgets the leases of a database that was dropped, or in which the extension
- * is created anew.  Those of sessions that are connected stay, without their
- * tickets: in case the extension is back after a rollback.
+ * is created anew.  Those of connected sessions stay, without their tickets, in
+ * case a rollback brings the earlier installation back.
  */
 extern void jobq_leases_forget_database(Oid dboid);
 
@@ -107,8 +106,8 @@ extern void jobq_leases_end_look(void);
 extern bool jobq_lease_list(const JobqLeaseListing *lease);
 
 /*
- * Leases in doubt, whose job has perhaps ended without the entry being removed:
- * one is, or is not any more, or all of this database; palloc'd.
+ * Leases in doubt: the job may have ended without its entry being removed.  Sets
+ * or clears that, or returns all such leases of this database (palloc'd).
  */
 extern void jobq_lease_doubt(int64 job_id, int64 lease);
 extern void jobq_lease_trust(int64 job_id, int64 lease);

@@ -18,13 +18,16 @@
 
 #include "datatype/timestamp.h"
 
-/* Phases of a commit, or rollback.  All notes go through one before the next begins. */
+/*
+ * Phases of a commit, or rollback.  All notes go through one before the next
+ * begins.
+ */
 typedef enum JobqNotePhase
 {
 	JOBQ_NOTE_LANES,			/* where jobs are, so that the workers woken
 								 * later find them */
 	JOBQ_NOTE_LEASES,			/* which jobs are held */
-	JOBQ_NOTE_TICKETS,			/* what may start in place of what has ended */
+	JOBQ_NOTE_TICKETS,			/* how many jobs are running */
 	JOBQ_NOTE_WAKES,			/* who is woken */
 	JOBQ_NOTE_NUM_PHASES
 } JobqNotePhase;

@@ -112,8 +112,8 @@ jobq_queue_state(int32 queue, Oid owner)
 }
 
 /*
- * Makes the entry of a queue that this transaction has created: none of its jobs
- * is running, so that nobody needs to count them.
+ * Makes the entry of a queue that this transaction has created.  None of its jobs
+ * is running, so its gate is counted from the start.
  */
 void
 jobq_queue_state_new(int32 queue, Oid owner)
@@ -125,7 +125,7 @@ jobq_queue_state_new(int32 queue, Oid owner)
 								   jobq_gate_count_begin(&state->gate));
 }
 
-/* Whether nobody depends on the entry of a dropped queue any more. */
+/* Whether the entry of a dropped queue can be removed. */
 static bool
 is_unused(JobqQueueState *state)
 {
@@ -134,9 +134,10 @@ is_unused(JobqQueueState *state)
 }
 
 /*
- * The queue is gone; under the lock.  The entry's key becomes one that no queue
- * has: after CREATE EXTENSION another queue may have this one's id.  It is
- * changed before `dropped`, for those who give back the last ticket.
+ * The queue is gone; called under the lock.  Gives the entry a key that no queue
+ * has, since after CREATE EXTENSION another queue may have this one's id.  The key
+ * is changed before `dropped` is set, for the process that gives back the last
+ * ticket.
  */
 static void
 end_state(JobqQueueState *state)
@@ -156,10 +157,10 @@ end_state(JobqQueueState *state)
 }
 
 /*
- * Forgets a queue of this database.  If tickets of its gate are still out, or it
- * is pinned, the entry stays until the last of them has come back: reused for
- * another queue, that one's gate would be wrong, and its candidates would be
- * removed by who finds that they are not of this queue.
+ * Forgets a queue of this database.  If tickets of its gate are out, or it is
+ * pinned, the entry stays until the last of them is given back.  Otherwise another
+ * queue could get the entry: its gate would be wrong, and processes that look for
+ * this queue's jobs would remove its candidates.
  */
 void
 jobq_queue_state_forget(int32 queue)
@@ -176,8 +177,8 @@ jobq_queue_state_forget(int32 queue)
 }
 
 /*
- * Removes the entry of a dropped queue when it is not used any more.  Somebody
- * else may have done that, and the entry may be another queue's.
+ * Removes the entry of a dropped queue once it is unused.  Another process may
+ * have done that already, and the entry may be another queue's.
  */
 static void
 remove_if_unused(const JobqQueueState *seen)
@@ -193,7 +194,7 @@ remove_if_unused(const JobqQueueState *seen)
 	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));
 }
 
-/* Whether an entry with a ticket out, or a pin, is that queue's. */
+/* Whether an entry that the caller has a ticket of, or pinned, is that queue's. */
 bool
 jobq_queue_state_is_of(const JobqQueueState *state, int32 queue)
 {
@@ -215,7 +216,7 @@ jobq_queue_state_pin(JobqQueueState *state, int32 queue)
 	return false;
 }
 
-/* Callable from callbacks. */
+/* May be called by callbacks. */
 void
 jobq_queue_state_unpin(JobqQueueState *state)
 {
@@ -224,8 +225,8 @@ jobq_queue_state_unpin(JobqQueueState *state)
 }
 
 /*
- * Gives back tickets of the queue's gate.  Returns whether somebody is to be
- * woken.  Callable from commit and abort callbacks.
+ * Gives back tickets of the queue's gate.  Returns whether the caller must wake a
+ * worker.  May be called by commit and abort callbacks.
  */
 bool
 jobq_queue_state_leave(JobqQueueState *state, uint32 tickets)
@@ -233,7 +234,7 @@ jobq_queue_state_leave(JobqQueueState *state, uint32 tickets)
 	bool		empty;
 	bool		starved = jobq_gate_leave(&state->gate, tickets, &empty);
 
-	/* from here on it may be gone already */
+	/* from here on the entry may be another queue's */
 	if (!empty || !state->dropped)
 		return starved;
 	remove_if_unused(state);

@@ -225,8 +225,7 @@ typedef struct JobqQueueKey
 {
 	Oid			dboid;
 	int32		queue;
-	uint32		ended;			/* 0; of a queue that is gone: a number of its
-								 * own */
+	uint32		ended;			/* 0; a unique number if the queue is gone */
 } JobqQueueKey;
 
 /* A stream with jobs of more priorities than that has no lanes. */
@@ -256,8 +255,8 @@ typedef struct JobqStream
  * A queue.  The first process that needs an entry makes it; it lives until the
  * queue is dropped, or its database.  A pointer kept too long points to
  * another queue's flags at worst: a spurious wake-up, or a place in its lanes
- * where it has no job.  Who removes candidates, or moves the cursor, has a ticket
- * or a pin, with which the entry remains the queue's.
+ * where it has no job.  A process that removes candidates or moves the cursor has
+ * a ticket or a pin, which keeps the entry from becoming another queue's.
  */
 typedef struct JobqQueueState
 {
@@ -274,7 +273,7 @@ typedef struct JobqQueueState
 	pg_atomic_uint32 drops;		/* transactions that are dropping the queue
 								 * with its jobs: executors keep off */
 	JobqGate	gate;			/* of the queue's max_running */
-	pg_atomic_uint32 pins;		/* of those who look at it without a ticket */
+	pg_atomic_uint32 pins;		/* processes looking at it without a ticket */
 	bool		dropped;		/* the queue is gone; the entry goes with the
 								 * last ticket and pin */
 	JobqStream	stream;			/* of its jobs */
@@ -390,12 +389,13 @@ typedef struct JobqLeaseEntry
 	Oid			role;			/* for which it is counted */
 	JobqQueueState *gate;		/* the job has a ticket of this queue's gate;
 								 * NULL: it has none */
-	bool		open;			/* its claim has not been committed: nobody
-								 * else touches it */
-	bool		keep;			/* it stays listed, for its ticket's sake */
-	bool		lent;			/* the ticket goes to another job */
-	bool		in_doubt;		/* a prepared transaction has perhaps ended
-								 * the job */
+	bool		open;			/* its claim is not committed: no other
+								 * process touches it */
+	bool		keep;			/* it stays listed, since its queue has a
+								 * limit */
+	bool		lent;			/* another job has the ticket */
+	bool		in_doubt;		/* the job may have ended without the entry
+								 * being removed */
 } JobqLeaseEntry;
 
 typedef struct JobqShared

@@ -36,7 +36,7 @@ our @EXPORT = qw(
   poll_query poll_ok poll_until within
   worker_pids wait_for_worker
   kill_9 crash_and_recover wait_for_recovery
-  as_role coordinator_on_time
+  as_role coordinator_on_time dismiss_coordinator limits_settled
   sql_error log_position log_since unexpected_log_lines
 );
 
@@ -150,6 +150,35 @@ sub poll_ok
 	my ($node, $sql, $name, %opt) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	return ok(poll_query($node, $sql, %opt), $name);
+}
+
+# dismiss_coordinator($node): the databases are left without one.
+sub dismiss_coordinator
+{
+	my ($node) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+	$node->safe_psql('postgres', "ALTER SYSTEM SET jobq.databases = 'other'");
+	$node->reload;
+	return poll_ok(
+		$node,
+		"SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'jobq coordinator'",
+		'the coordinator has left',
+		expected => '0');
+}
+
+# limits_settled($node, $name): wait until shared memory agrees with the tables
+# about what is running.
+sub limits_settled
+{
+	my ($node, $name) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+	return poll_ok(
+		$node,
+		'SELECT count(*) FROM jobq_store.flow_check()',
+		"$name: memory agrees with the tables",
+		expected => '0');
 }
 
 # within($seconds, $name, $code): the code must return within this many

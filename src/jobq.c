@@ -22,6 +22,7 @@
 #include "job/on_dead.h"
 #include "queue/queue_cache.h"
 #include "queue/queue_list.h"
+#include "queue/queue_wake.h"
 #include "queue/ready.h"
 #include "queue/ticket.h"
 #include "schedule/schedule_history.h"
@@ -57,6 +58,7 @@ _PG_init(void)
 		jobq_queue_change_init();
 		jobq_queue_cache_init();
 		jobq_queue_list_init();
+		jobq_queue_wake_init();
 		jobq_ready_init();
 		jobq_ticket_init();
 		jobq_on_dead_init();

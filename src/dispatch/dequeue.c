@@ -24,7 +24,7 @@
 #include "jobq.h"
 #include "queue/queue.h"
 #include "queue/queue_row.h"
-#include "queue/ready.h"
+#include "queue/queue_wake.h"
 #include "shared/async_commit.h"
 #include "shared/clock.h"
 #include "shared/lease_registry.h"

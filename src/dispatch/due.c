@@ -18,7 +18,7 @@
 #include "queue/queue_cache.h"
 #include "queue/queue_list.h"
 #include "queue/queue_row.h"
-#include "queue/ready.h"
+#include "queue/queue_wake.h"
 #include "shared/clock.h"
 #include "shared/database.h"
 #include "shared/slot.h"
@@ -62,7 +62,7 @@ wake_workers(const JobqQueueBrief *brief)
 	if (brief->state == NULL)
 		wake_without_room(brief);
 	else
-		jobq_ready_wake(brief->state, brief->id,
+		jobq_queue_wake_now(brief->state, brief->id,
 						brief->has_executors ? brief->owner : InvalidOid,
 						brief->notify, 1);
 }

@@ -25,7 +25,7 @@
 #include "job/large_row.h"
 #include "job/transition.h"
 #include "queue/queue_cache.h"
-#include "queue/ready.h"
+#include "queue/queue_wake.h"
 #include "shared/clock.h"
 #include "shared/late.h"
 #include "shared/lease_registry.h"
@@ -90,7 +90,7 @@ static void
 give_back(JobqQueueState *gate)
 {
 	if (gate != NULL && jobq_queue_state_leave(gate, 1))
-		jobq_ready_look_now(gate);
+		jobq_queue_wake_look(gate);
 }
 
 /* The entry's job is not held by that lease. */

@@ -28,7 +28,7 @@
 #include "base/walk.h"
 #include "queue/queue_cache.h"
 #include "queue/queue_list.h"
-#include "queue/ready.h"
+#include "queue/queue_wake.h"
 #include "shared/clock.h"
 #include "shared/database.h"
 #include "shared/lease_registry.h"
@@ -213,7 +213,7 @@ end_counting(const Load *load)
 		if (!jobq_gate_is_starved(gate))
 			continue;
 		if (counted)
-			jobq_ready_look_now(counting->state);
+			jobq_queue_wake_look(counting->state);
 		else if (!counting->failed)
 			jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_COUNT);
 	}
@@ -263,7 +263,7 @@ jobq_leases_verify(void)
 		}
 		gate = jobq_lease_forget(leases[i].job_id, leases[i].lease);
 		if (gate != NULL && jobq_queue_state_leave(gate, 1))
-			jobq_ready_look_now(gate);
+			jobq_queue_wake_look(gate);
 	}
 	ExecClearTuple(slot);
 	jobq_table_close(jobs);

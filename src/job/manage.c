@@ -27,7 +27,6 @@
 #include "queue/queue_cache.h"
 #include "queue/queue_lock.h"
 #include "queue/queue_row.h"
-#include "queue/ready.h"
 #include "shared/clock.h"
 
 #include "access/genam.h"

@@ -40,7 +40,6 @@
 #include "queue/queue_id.h"
 #include "queue/queue_lock.h"
 #include "queue/queue_row.h"
-#include "queue/ready.h"
 #include "shared/note.h"
 #include "shared/queue_change.h"
 #include "shared/slot_job.h"

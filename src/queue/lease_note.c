@@ -29,6 +29,7 @@
 #include "queue/lease_note.h"
 
 #include "compat.h"
+#include "queue/queue_wake.h"
 #include "shared/lease_registry.h"
 #include "shared/mark.h"
 #include "shared/note.h"
@@ -59,7 +60,7 @@ static void
 give_back(JobqQueueState *gate, const LeaseNote *noted)
 {
 	if (gate != NULL)
-		jobq_ready_leave_gate(gate, 1, &noted->queue);
+		jobq_queue_wake_leave_gate(gate, 1, &noted->queue);
 }
 
 static void
@@ -137,7 +138,7 @@ jobq_at_commit_claim(const JobqQueue *queue, int64 job_id, int64 lease,
 	LeaseNote  *note = jobq_note_data(jobq_note_add(&claim_kind), LeaseNote);
 	bool		bound = until == JOBQ_NEVER;
 
-	jobq_ready_describe_queue(&note->queue, queue);
+	jobq_queue_wake_describe(&note->queue, queue);
 	note->job_id = job_id;
 	note->lease = lease;
 	note->until = until;
@@ -246,7 +247,7 @@ jobq_at_commit_lease_end(const JobqQueue *queue, int64 job_id, int64 lease)
 	LeaseNote  *note = jobq_note_data(jobq_note_add(&end_kind), LeaseNote);
 
 	if (queue != NULL)
-		jobq_ready_describe_queue(&note->queue, queue);
+		jobq_queue_wake_describe(&note->queue, queue);
 	note->job_id = job_id;
 	note->lease = lease;
 }
@@ -306,7 +307,7 @@ jobq_lease_note_unlend(const JobqQueue *queue)
 		end->lent = false;
 		if (!jobq_lease_unlend(end->job_id, end->lease) &&
 			jobq_queue_state_leave(end->queue.state, 1))
-			jobq_ready_look_now(end->queue.state);
+			jobq_queue_wake_look(end->queue.state);
 		return;
 	}
 }

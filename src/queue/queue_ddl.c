@@ -23,7 +23,7 @@
 #include "queue/queue_lock.h"
 #include "queue/queue_options.h"
 #include "queue/queue_row.h"
-#include "queue/ready.h"
+#include "queue/queue_wake.h"
 #include "shared/clock.h"
 #include "shared/queue_change.h"
 #include "shared/queue_state.h"

@@ -12,7 +12,7 @@
 
 #include "queue/queue_gone.h"
 
-#include "queue/ready.h"
+#include "queue/queue_wake.h"
 #include "shared/mark.h"
 #include "shared/queue_state.h"
 #include "shared/waiter.h"
@@ -65,7 +65,7 @@ end_keeping_off(const DroppedQueue *dropped)
 	while (drops > 0 &&
 		   !pg_atomic_compare_exchange_u32(&state->drops, &drops, drops - 1))
 		;
-	jobq_ready_look_now(state);
+	jobq_queue_wake_look(state);
 }
 
 /* See queue_gone.h. */

@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * ready.c
- *	  Waking others for jobs that the current transaction makes claimable, or
- *	  gives back.
+ *	  Jobs that the current transaction makes claimable, or gives back.
  *
- * Three kinds of notes (note.h) are kept until the transaction ends: of new
- * jobs, of jobs whose rows are locked, so that others skip them, and of queues
- * that must be looked at.  The first two remember the jobs' places.
+ * Notes (note.h) are kept of new jobs, and of jobs whose rows are locked, so
+ * that others skip them, with the jobs' places and tickets.  When the
+ * transaction ends, the jobs that are claimable are put into the lanes and
+ * workers are woken for them.
  *
  * A locked job that has been changed is settled: its old version is no longer
  * claimable.  The level of the subtransaction that settled it is kept, since
@@ -21,25 +21,14 @@
 
 #include "queue/ready.h"
 
-#include "queue/queue_cache.h"
-#include "shared/clock.h"
-#include "shared/database.h"
 #include "shared/lane_refill.h"
 #include "shared/mark.h"
 #include "shared/note.h"
-#include "shared/queue_change.h"
-#include "shared/queue_state.h"
-#include "shared/slot.h"
-#include "shared/waiter.h"
-#include "shared/wake.h"
 #include "shared/xact_end.h"
 
-#include "wait.h"
-
 #include "access/xact.h"
-#include "miscadmin.h"
 
-/* Contents of a note of any of these kinds. */
+/* Contents of a note of a job. */
 typedef struct ReadyNote
 {
 	JobqQueueNote queue;
@@ -58,43 +47,16 @@ static int	nunsettled = 0;
 /* The deepest level at which a job locked at an outer level was settled. */
 static int	deepest_settled = 0;
 
-/* The queue whose workers must be woken, and the number of jobs. */
-static const JobqQueueNote *pending = NULL;
-static int	pending_jobs = 0;
-
 static const JobqNoteKind new_kind;
 static const JobqNoteKind locked_kind;
-static const JobqNoteKind look_kind;
 static const JobqNoteKind ticket_kind;
-
-/* See ready.h. */
-void
-jobq_ready_describe_queue(JobqQueueNote *note, const JobqQueue *queue)
-{
-	note->state = queue->state;
-	note->queue = queue->id;
-	note->owner = jobq_queue_has_executors(queue) ? queue->owner : InvalidOid;
-	note->notify = queue->notify;
-	note->at_rest = queue->paused || !queue->at_home;
-	note->max_running = queue->max_running;
-	note->position = jobq_queue_cache_position(queue);
-}
 
 /* Fills in what a note says of its queue, for one job. */
 static void
 describe_queue(ReadyNote *note, const JobqQueue *queue)
 {
-	jobq_ready_describe_queue(&note->queue, queue);
+	jobq_queue_wake_describe(&note->queue, queue);
 	note->njobs = 1;
-}
-
-/* Whether both are about the same queue, with the same data. */
-static bool
-is_same_queue(const JobqQueueNote *a, const JobqQueueNote *b)
-{
-	return a->queue == b->queue && a->state == b->state &&
-		a->owner == b->owner && a->notify == b->notify &&
-		a->at_rest == b->at_rest && a->max_running == b->max_running;
 }
 
 /*
@@ -107,7 +69,7 @@ merge_jobs(JobqNote *note, const JobqNote *next)
 	ReadyNote  *mine = jobq_note_data(note, ReadyNote);
 	const ReadyNote *other = jobq_note_const_data(next, ReadyNote);
 
-	if (!is_same_queue(&mine->queue, &other->queue) ||
+	if (!jobq_queue_wake_is_same(&mine->queue, &other->queue) ||
 		mine->place.priority != other->place.priority ||
 		mine->settled != other->settled || mine->settled > note->level)
 		return false;
@@ -367,204 +329,11 @@ jobq_ready_next_own_job(const JobqQueue *queue, int after, JobqPlace *place)
 	return found;
 }
 
-/* See ready.h. */
-void
-jobq_at_commit_look(const JobqQueue *queue)
-{
-	describe_queue(jobq_note_data(jobq_note_add(&look_kind), ReadyNote),
-				   queue);
-}
-
-/* See ready.h.  Callable from commit callbacks. */
-void
-jobq_ready_look_now(JobqQueueState *state)
-{
-	if (state == NULL)
-	{
-		jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_NO_ROOM);
-		return;
-	}
-	jobq_wake_for_queue_at(state, jobq_now());
-	jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_WORK);
-}
-
-/* Commit, of a note with the id of a queue. */
-static void
-look_again(const JobqNote *note, TimestampTz now)
-{
-	int32		queue = *jobq_note_const_data(note, int32);
-
-	jobq_ready_look_now(jobq_queue_state_find(queue));
-}
-
-static void
-mark_look_again(const JobqNote *note)
-{
-	jobq_mark(JOBQ_MARK_LOOK, *jobq_note_const_data(note, int32));
-}
-
-static const JobqNoteKind look_again_kind = {
-	.commit = {[JOBQ_NOTE_WAKES] = look_again},
-	.mark = mark_look_again
-};
-
-/* See ready.h. */
-void
-jobq_at_commit_look_again(int32 queue)
-{
-	*jobq_note_data(jobq_note_add(&look_again_kind), int32) = queue;
-}
-
-/* Commit: drops the lanes of all queues of this database. */
-static void
-reset_lanes(const JobqNote *note, TimestampTz now)
-{
-	jobq_queue_states_reset_lanes(MyDatabaseId);
-}
-
-static void
-mark_reset(const JobqNote *note)
-{
-	jobq_mark(JOBQ_MARK_ALL, 0);
-}
-
-static const JobqNoteKind reset_kind = {
-	.commit = {[JOBQ_NOTE_LANES] = reset_lanes},
-	.mark = mark_reset
-};
-
-/* See ready.h. */
-void
-jobq_at_commit_reset_lanes(void)
-{
-	(void) jobq_note_add(&reset_kind);
-}
-
-/*
- * See ready.h.  Idle executors take one job each; the coordinator is told of
- * the rest, once until it has looked.
- */
-void
-jobq_ready_wake(JobqQueueState *state, int32 queue, Oid owner,
-				bool notify, int njobs)
-{
-	JobqDatabase *database = jobq_database();
-
-	if (OidIsValid(owner))
-	{
-		while (njobs > 0 && jobq_slot_wake(MyDatabaseId, owner, queue))
-			njobs--;
-		if (njobs <= 0)
-			return;
-		if (state == NULL)
-			jobq_wake_coordinator(database, JOBQ_WAKE_NO_ROOM);
-		else if (pg_atomic_exchange_u32(&state->work, 1) == 0)
-			jobq_wake_coordinator(database, JOBQ_WAKE_WORK);
-		return;
-	}
-
-	if (state == NULL)
-	{
-		jobq_wake_coordinator(database, JOBQ_WAKE_NO_ROOM);
-		return;
-	}
-	if (pg_atomic_read_u32(&state->waiting) > 0)
-		jobq_waiters_wake(MyDatabaseId, queue, njobs);
-	if (notify && pg_atomic_exchange_u32(&state->notify, 1) == 0)
-		jobq_wake_coordinator(database, JOBQ_WAKE_NOTIFY);
-}
-
-/*
- * The entry of a note's queue, which may have been created since the note was
- * added.
- */
-static JobqQueueState *
-state_of(const JobqQueueNote *note)
-{
-	return note->state != NULL ? note->state :
-		jobq_queue_state_find(note->queue);
-}
-
-/*
- * If the queue has been changed since the note was added (resumed, given a
- * handler), the note may be wrong, and the coordinator may have looked for
- * that change before these jobs were visible: it must look again.
- */
-static void
-look_if_changed(const JobqQueueNote *note)
-{
-	if (jobq_queue_changed_since(note->queue, note->position))
-		jobq_ready_look_now(state_of(note));
-}
-
-/* How many of the queue's jobs may start now, at most njobs. */
-static int
-room_of(const JobqQueueNote *note, int njobs)
-{
-	JobqQueueState *state;
-
-	if (note->max_running == JOBQ_UNLIMITED)
-		return njobs;
-	state = state_of(note);
-	return state == NULL ? 0 :
-		(int) jobq_gate_room(&state->gate, note->max_running, njobs);
-}
-
-/* Wakes the workers of the pending queue, if there is one. */
-static void
-wake_pending(void)
-{
-	const JobqQueueNote *note = pending;
-	int			njobs;
-
-	pending = NULL;
-	if (note == NULL)
-		return;
-	look_if_changed(note);
-	if (note->at_rest)
-		return;
-	njobs = room_of(note, pending_jobs);
-	if (njobs > 0)
-		jobq_ready_wake(note->state, note->queue, note->owner, note->notify,
-						njobs);
-}
-
-/* Wakes workers for some jobs, together with those of the previous note. */
-static void
-add_to_pending(const JobqQueueNote *note, int njobs)
-{
-	if (pending == NULL || !is_same_queue(pending, note))
-	{
-		wake_pending();
-		pending = note;
-		pending_jobs = 0;
-	}
-	pending_jobs += njobs;
-}
-
-/*
- * Gives back tickets, and wakes a worker of the queue for each if any was turned
- * away.  `note` must live until the callback has ended.
- */
-void
-jobq_ready_leave_gate(JobqQueueState *gate, uint32 tickets,
-					  const JobqQueueNote *note)
-{
-	bool		same = note->queue == gate->key.queue;
-
-	if (!jobq_queue_state_leave(gate, tickets))
-		return;
-	if (same)
-		add_to_pending(note, (int) tickets);
-	else
-		jobq_ready_look_now(gate);
-}
-
 static void
 leave_gate(const ReadyNote *ready, int tickets)
 {
 	if (tickets > 0)
-		jobq_ready_leave_gate(ready->queue.state, tickets, &ready->queue);
+		jobq_queue_wake_leave_gate(ready->queue.state, tickets, &ready->queue);
 }
 
 /* Commit: the job was claimed and ended in this transaction. */
@@ -585,15 +354,6 @@ leave_gate_of_claimed(const JobqNote *note, TimestampTz now)
 	leave_gate(ready, ready->tickets);
 }
 
-/* Commit, of a note that a queue is to be looked at. */
-static void
-wake_for_look(const JobqNote *note, TimestampTz now)
-{
-	const ReadyNote *ready = jobq_note_const_data(note, ReadyNote);
-
-	add_to_pending(&ready->queue, ready->njobs);
-}
-
 /*
  * Commit: wakes workers for jobs that are due, and has the coordinator woken
  * when the others are.
@@ -604,14 +364,9 @@ wake_for_jobs(const JobqNote *note, TimestampTz now)
 	const ReadyNote *ready = jobq_note_const_data(note, ReadyNote);
 
 	if (ready->place.key.run_at <= now)
-	{
-		add_to_pending(&ready->queue, ready->njobs);
-		return;
-	}
-	if (!ready->queue.at_rest)
-		jobq_wake_for_queue_at(state_of(&ready->queue),
-							   ready->place.key.run_at);
-	look_if_changed(&ready->queue);
+		jobq_queue_wake_later(&ready->queue, ready->njobs);
+	else
+		jobq_queue_wake_at(&ready->queue, ready->place.key.run_at);
 }
 
 /*
@@ -622,7 +377,7 @@ static void
 lower_lane(const JobqNote *note, TimestampTz now)
 {
 	const ReadyNote *ready = jobq_note_const_data(note, ReadyNote);
-	JobqQueueState *state = state_of(&ready->queue);
+	JobqQueueState *state = jobq_queue_wake_state(&ready->queue);
 
 	if (state != NULL)
 		(void) jobq_lane_lower(&state->stream, &ready->place, now);
@@ -690,13 +445,6 @@ mark_jobs(const JobqNote *note)
 	jobq_mark(JOBQ_MARK_JOBS, ready->queue.queue);
 }
 
-static void
-mark_look(const JobqNote *note)
-{
-	jobq_mark(JOBQ_MARK_LOOK,
-			  jobq_note_const_data(note, ReadyNote)->queue.queue);
-}
-
 /* Jobs that a prepared transaction holds are no longer counted. */
 static void
 leave_gate_of_prepared(const JobqNote *note)
@@ -731,11 +479,6 @@ static const JobqNoteKind ticket_kind = {
 	.abort = {[JOBQ_NOTE_TICKETS] = leave_gate_of_claimed},
 	.mark = mark_jobs,
 	.prepare = leave_gate_of_prepared
-};
-
-static const JobqNoteKind look_kind = {
-	.commit = {[JOBQ_NOTE_WAKES] = wake_for_look},
-	.mark = mark_look
 };
 
 /*
@@ -809,7 +552,6 @@ before_sub_notes(SubXactEvent event, int level)
 static void
 after_notes(XactEvent event)
 {
-	wake_pending();
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
 		event == XACT_EVENT_PREPARE)
 	{
@@ -819,17 +561,10 @@ after_notes(XactEvent event)
 	}
 }
 
-/* A rollback has given jobs back: their workers are woken at once. */
-static void
-after_sub_notes(SubXactEvent event, int level)
-{
-	wake_pending();
-}
-
 /* Called once, by _PG_init. */
 void
 jobq_ready_init(void)
 {
 	jobq_xact_end_follow(JOBQ_XACT_SETTLED, before_notes, before_sub_notes);
-	jobq_xact_end_follow(JOBQ_XACT_WAKES, after_notes, after_sub_notes);
+	jobq_xact_end_follow(JOBQ_XACT_READY, after_notes, NULL);
 }

@@ -16,6 +16,7 @@
 #include "queue/ticket.h"
 
 #include "queue/lease_note.h"
+#include "queue/queue_wake.h"
 #include "shared/database.h"
 #include "shared/queue_state.h"
 #include "shared/wake.h"
@@ -65,7 +66,7 @@ enter(const JobqQueue *queue)
 	{
 		if (jobq_queue_state_leave(state, 1) &&
 			state->key.dboid == MyDatabaseId)
-			jobq_ready_look_now(state);
+			jobq_queue_wake_look(state);
 		return false;
 	}
 	return true;
@@ -136,7 +137,7 @@ jobq_ticket_return(const JobqQueue *queue, bool left_some)
 		jobq_queue_state_leave(loose_gate, 1))
 		wake = true;
 	if (wake && !queue->paused)
-		jobq_ready_wake(queue->state, queue->id,
+		jobq_queue_wake_now(queue->state, queue->id,
 						jobq_queue_has_executors(queue) ? queue->owner :
 						InvalidOid, queue->notify, 1);
 }
@@ -190,7 +191,7 @@ drop_loose(void)
 	if (ticket == JOBQ_TICKET_OWN && jobq_queue_state_leave(loose_gate, 1))
 		wake = true;
 	if (wake)
-		jobq_ready_look_now(loose_gate);
+		jobq_queue_wake_look(loose_gate);
 }
 
 /* Called before the notes are processed. */

@@ -27,7 +27,7 @@
 #include "base/statement.h"
 #include "jobq.h"
 #include "queue/queue_gone.h"
-#include "queue/ready.h"
+#include "queue/queue_wake.h"
 #include "shared/database.h"
 #include "shared/lane.h"
 #include "shared/late.h"
@@ -205,7 +205,7 @@ act_on_jobs(int32 queue, bool reset)
 
 	if (reset && state != NULL)
 		jobq_lanes_reset(&state->stream);
-	jobq_ready_look_now(state);
+	jobq_queue_wake_look(state);
 }
 
 /* Jobs of the queue are running of which its gate does not know. */

@@ -31,7 +31,7 @@
 #include "compat.h"
 #include "job/current_job.h"
 #include "jobq.h"
-#include "queue/ready.h"
+#include "queue/queue_wake.h"
 #include "shared/clock.h"
 #include "shared/database.h"
 #include "shared/lease_registry.h"

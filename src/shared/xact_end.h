@@ -29,6 +29,7 @@ typedef enum JobqXactStep
 								 * ticket back */
 	JOBQ_XACT_SETTLED,			/* which locked jobs are claimable again */
 	JOBQ_XACT_NOTES,			/* everything that was noted (note.h) */
+	JOBQ_XACT_READY,			/* which jobs are new or locked is forgotten */
 	JOBQ_XACT_WAKES,			/* workers are woken for the jobs noted */
 	JOBQ_XACT_EXPIRE,			/* a coordinator's task has done its work, or
 								 * has failed: these three */

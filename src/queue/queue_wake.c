@@ -1,0 +1,299 @@
+/*-------------------------------------------------------------------------
+ *
+ * queue_wake.c
+ *	  Waking the workers of a queue, and having it looked at.
+ *
+ * What is said of a queue in a note (note.h) is from the time when the note was
+ * added.  At the end of the transaction, consecutive wake-ups for one queue are
+ * put together.
+ *
+ * IDENTIFICATION
+ *	  src/queue/queue_wake.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "queue/queue_wake.h"
+
+#include "queue/queue_cache.h"
+#include "shared/clock.h"
+#include "shared/database.h"
+#include "shared/gate.h"
+#include "shared/mark.h"
+#include "shared/note.h"
+#include "shared/queue_change.h"
+#include "shared/queue_state.h"
+#include "shared/slot.h"
+#include "shared/waiter.h"
+#include "shared/wake.h"
+#include "shared/xact_end.h"
+
+#include "miscadmin.h"
+
+/* The queue whose workers must be woken, and the number of jobs. */
+static const JobqQueueNote *pending = NULL;
+static int	pending_jobs = 0;
+
+/* See queue_wake.h. */
+void
+jobq_queue_wake_describe(JobqQueueNote *note, const JobqQueue *queue)
+{
+	note->state = queue->state;
+	note->queue = queue->id;
+	note->owner = jobq_queue_has_executors(queue) ? queue->owner : InvalidOid;
+	note->notify = queue->notify;
+	note->at_rest = queue->paused || !queue->at_home;
+	note->max_running = queue->max_running;
+	note->position = jobq_queue_cache_position(queue);
+}
+
+/* See queue_wake.h. */
+bool
+jobq_queue_wake_is_same(const JobqQueueNote *a, const JobqQueueNote *b)
+{
+	return a->queue == b->queue && a->state == b->state &&
+		a->owner == b->owner && a->notify == b->notify &&
+		a->at_rest == b->at_rest && a->max_running == b->max_running;
+}
+
+/* See queue_wake.h. */
+void
+jobq_queue_wake_look(JobqQueueState *state)
+{
+	if (state == NULL)
+	{
+		jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_NO_ROOM);
+		return;
+	}
+	jobq_wake_for_queue_at(state, jobq_now());
+	jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_WORK);
+}
+
+/*
+ * See queue_wake.h.  Idle executors take one job each; the coordinator is told of
+ * the rest, once until it has looked.
+ */
+void
+jobq_queue_wake_now(JobqQueueState *state, int32 queue, Oid owner,
+				bool notify, int njobs)
+{
+	JobqDatabase *database = jobq_database();
+
+	if (OidIsValid(owner))
+	{
+		while (njobs > 0 && jobq_slot_wake(MyDatabaseId, owner, queue))
+			njobs--;
+		if (njobs <= 0)
+			return;
+		if (state == NULL)
+			jobq_wake_coordinator(database, JOBQ_WAKE_NO_ROOM);
+		else if (pg_atomic_exchange_u32(&state->work, 1) == 0)
+			jobq_wake_coordinator(database, JOBQ_WAKE_WORK);
+		return;
+	}
+
+	if (state == NULL)
+	{
+		jobq_wake_coordinator(database, JOBQ_WAKE_NO_ROOM);
+		return;
+	}
+	if (pg_atomic_read_u32(&state->waiting) > 0)
+		jobq_waiters_wake(MyDatabaseId, queue, njobs);
+	if (notify && pg_atomic_exchange_u32(&state->notify, 1) == 0)
+		jobq_wake_coordinator(database, JOBQ_WAKE_NOTIFY);
+}
+
+/*
+ * The entry of a note's queue, which may have been created since the note was
+ * added; NULL if there is none.
+ */
+JobqQueueState *
+jobq_queue_wake_state(const JobqQueueNote *note)
+{
+	return note->state != NULL ? note->state :
+		jobq_queue_state_find(note->queue);
+}
+
+/*
+ * If the queue has been changed since the note was added (resumed, given a
+ * handler), the note may be wrong, and the coordinator may have looked for
+ * that change before these jobs were visible: it must look again.
+ */
+static void
+look_if_changed(const JobqQueueNote *note)
+{
+	if (jobq_queue_changed_since(note->queue, note->position))
+		jobq_queue_wake_look(jobq_queue_wake_state(note));
+}
+
+/* How many of the queue's jobs may start now, at most njobs. */
+static int
+room_of(const JobqQueueNote *note, int njobs)
+{
+	JobqQueueState *state;
+
+	if (note->max_running == JOBQ_UNLIMITED)
+		return njobs;
+	state = jobq_queue_wake_state(note);
+	return state == NULL ? 0 :
+		(int) jobq_gate_room(&state->gate, note->max_running, njobs);
+}
+
+/* Wakes the workers of the pending queue, if there is one. */
+static void
+wake_pending(void)
+{
+	const JobqQueueNote *note = pending;
+	int			njobs;
+
+	pending = NULL;
+	if (note == NULL)
+		return;
+	look_if_changed(note);
+	if (note->at_rest)
+		return;
+	njobs = room_of(note, pending_jobs);
+	if (njobs > 0)
+		jobq_queue_wake_now(note->state, note->queue, note->owner, note->notify,
+						njobs);
+}
+
+/* See queue_wake.h.  Jobs of the previous note's queue are added to them. */
+void
+jobq_queue_wake_later(const JobqQueueNote *note, int njobs)
+{
+	if (pending == NULL || !jobq_queue_wake_is_same(pending, note))
+	{
+		wake_pending();
+		pending = note;
+		pending_jobs = 0;
+	}
+	pending_jobs += njobs;
+}
+
+/*
+ * See queue_wake.h.  For a job that is not due, the coordinator is woken when
+ * it is.
+ */
+void
+jobq_queue_wake_at(const JobqQueueNote *note, TimestampTz when)
+{
+	if (!note->at_rest)
+		jobq_wake_for_queue_at(jobq_queue_wake_state(note), when);
+	look_if_changed(note);
+}
+
+/* See queue_wake.h. */
+void
+jobq_queue_wake_leave_gate(JobqQueueState *gate, uint32 tickets,
+					  const JobqQueueNote *note)
+{
+	bool		same = note->queue == gate->key.queue;
+
+	if (!jobq_queue_state_leave(gate, tickets))
+		return;
+	if (same)
+		jobq_queue_wake_later(note, (int) tickets);
+	else
+		jobq_queue_wake_look(gate);
+}
+
+/* Commit, of a note that a queue is to be looked at. */
+static void
+wake_for_look(const JobqNote *note, TimestampTz now)
+{
+	jobq_queue_wake_later(jobq_note_const_data(note, JobqQueueNote), 1);
+}
+
+static void
+mark_look(const JobqNote *note)
+{
+	jobq_mark(JOBQ_MARK_LOOK, jobq_note_const_data(note, JobqQueueNote)->queue);
+}
+
+static const JobqNoteKind look_kind = {
+	.commit = {[JOBQ_NOTE_WAKES] = wake_for_look},
+	.mark = mark_look
+};
+
+/* See queue_wake.h. */
+void
+jobq_at_commit_look(const JobqQueue *queue)
+{
+	jobq_queue_wake_describe(jobq_note_data(jobq_note_add(&look_kind),
+											JobqQueueNote), queue);
+}
+
+/* Commit, of a note with the id of a queue. */
+static void
+look_again(const JobqNote *note, TimestampTz now)
+{
+	int32		queue = *jobq_note_const_data(note, int32);
+
+	jobq_queue_wake_look(jobq_queue_state_find(queue));
+}
+
+static void
+mark_look_again(const JobqNote *note)
+{
+	jobq_mark(JOBQ_MARK_LOOK, *jobq_note_const_data(note, int32));
+}
+
+static const JobqNoteKind look_again_kind = {
+	.commit = {[JOBQ_NOTE_WAKES] = look_again},
+	.mark = mark_look_again
+};
+
+/* See queue_wake.h. */
+void
+jobq_at_commit_look_again(int32 queue)
+{
+	*jobq_note_data(jobq_note_add(&look_again_kind), int32) = queue;
+}
+
+/* Commit: drops the lanes of all queues of this database. */
+static void
+reset_lanes(const JobqNote *note, TimestampTz now)
+{
+	jobq_queue_states_reset_lanes(MyDatabaseId);
+}
+
+static void
+mark_reset(const JobqNote *note)
+{
+	jobq_mark(JOBQ_MARK_ALL, 0);
+}
+
+static const JobqNoteKind reset_kind = {
+	.commit = {[JOBQ_NOTE_LANES] = reset_lanes},
+	.mark = mark_reset
+};
+
+/* See queue_wake.h. */
+void
+jobq_at_commit_reset_lanes(void)
+{
+	(void) jobq_note_add(&reset_kind);
+}
+
+/* Called after the notes of a transaction are processed. */
+static void
+after_notes(XactEvent event)
+{
+	wake_pending();
+}
+
+/* A rollback has given jobs back: their workers are woken at once. */
+static void
+after_sub_notes(SubXactEvent event, int level)
+{
+	wake_pending();
+}
+
+/* Called once, by _PG_init. */
+void
+jobq_queue_wake_init(void)
+{
+	jobq_xact_end_follow(JOBQ_XACT_WAKES, after_notes, after_sub_notes);
+}

@@ -1,0 +1,86 @@
+/*-------------------------------------------------------------------------
+ *
+ * queue_wake.h
+ *	  Waking the workers of a queue, and having it looked at.
+ *
+ * jobq_at_commit_...() do so when the current transaction commits, and may
+ * raise an error (out of memory).  All others may be called in commit callbacks:
+ * they neither throw nor allocate.
+ *
+ * IDENTIFICATION
+ *	  src/queue/queue_wake.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_QUEUE_WAKE_H
+#define JOBQ_QUEUE_WAKE_H
+
+#include "queue/queue_row.h"
+
+/* What a note knows of its queue: whom to wake, and whether. */
+typedef struct JobqQueueNote
+{
+	JobqQueueState *state;
+	int32		queue;
+	Oid			owner;			/* of a queue with executors */
+	bool		notify;
+	bool		at_rest;		/* paused, or not at home */
+	int			max_running;
+	uint64		position;		/* position in the log of changes at which the
+								 * data of the queue was valid */
+} JobqQueueNote;
+
+extern void jobq_queue_wake_init(void);
+
+extern void jobq_queue_wake_describe(JobqQueueNote *note,
+									 const JobqQueue *queue);
+
+/* Whether both are about the same queue, with the same data. */
+extern bool jobq_queue_wake_is_same(const JobqQueueNote *a,
+									const JobqQueueNote *b);
+
+/* The queue's entry in shared memory, or NULL. */
+extern JobqQueueState *jobq_queue_wake_state(const JobqQueueNote *note);
+
+/*
+ * Announces njobs ready jobs of a queue at once.  `owner` is the owner of a
+ * queue with executors, otherwise InvalidOid.
+ */
+extern void jobq_queue_wake_now(JobqQueueState *state, int32 queue, Oid owner,
+								bool notify, int njobs);
+
+/*
+ * For what is done at the end of a transaction: the same after all notes, but for
+ * queues that are at rest or have no room; or when a job becomes due.  `note` must
+ * live until the transaction has ended.
+ */
+extern void jobq_queue_wake_later(const JobqQueueNote *note, int njobs);
+extern void jobq_queue_wake_at(const JobqQueueNote *note, TimestampTz when);
+
+/*
+ * Gives back tickets, and wakes a worker of the queue for each if any was turned
+ * away, as jobq_queue_wake_later() does.
+ */
+extern void jobq_queue_wake_leave_gate(JobqQueueState *gate, uint32 tickets,
+									   const JobqQueueNote *note);
+
+/*
+ * Makes the coordinator check at once whether a queue of this database has
+ * ready jobs, and start executors even if it was told of work before.  NULL:
+ * the queue has no room in shared memory.
+ */
+extern void jobq_queue_wake_look(JobqQueueState *state);
+
+/* Makes waiters, executors and listeners of the queue look for a job. */
+extern void jobq_at_commit_look(const JobqQueue *queue);
+
+/*
+ * Makes the coordinator check whether the queue, which may be new to it, has
+ * ready jobs.
+ */
+extern void jobq_at_commit_look_again(int32 queue);
+
+/* Invalidates all knowledge of where jobs are. */
+extern void jobq_at_commit_reset_lanes(void);
+
+#endif							/* JOBQ_QUEUE_WAKE_H */

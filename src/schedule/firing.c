@@ -29,7 +29,6 @@
 #include "schedule/schedule_enqueue.h"
 #include "schedule/schedule_form.h"
 #include "shared/interval.h"
-#include "shared/late.h"
 
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
@@ -40,21 +39,6 @@
  */
 #define CATCH_UP_BATCH 100
 
-/*
- * The time to copy longer payloads into a job depends on their length.  One
- * call adds jobs with up to OWNER_BYTES of these for each owner, and MAX_BYTES
- * for all owners together, before other tasks have their turn.
- */
-#define LONG_BYTES 8192
-#define OWNER_BYTES (1024 * 1024)
-
-/* How many bytes were copied for an owner. */
-typedef struct OwnerBytes
-{
-	Oid			owner;
-	int64		bytes;
-} OwnerBytes;
-
 typedef enum Decision
 {
 	DECISION_FIRE,
@@ -62,37 +46,6 @@ typedef enum Decision
 	DECISION_WAIT,				/* for the previous run's end */
 	DECISION_PUT_OFF			/* it would have to wait for a lock */
 } Decision;
-
-/* Notes that the schedule still has a due run, for its next turn. */
-void
-jobq_firing_leave(JobqFireBatch *batch, TimestampTz next_run)
-{
-	batch->turn->left = next_run;
-	batch->turn->retry_at = DT_NOBEGIN;
-}
-
-/* Leaves the schedule unchanged, to be looked at again after the delay. */
-void
-jobq_firing_try_later(JobqFireBatch *batch, TimestampTz next_run, int64 delay)
-{
-	batch->turn->left = next_run;
-	batch->turn->retry_at = batch->turns.now + delay;
-}
-
-/*
- * Postpones a run that would have to wait for another session, whose PID may
- * be known.
- */
-void
-jobq_firing_put_off(JobqFireBatch *batch, TimestampTz next_run, int pid)
-{
-	TimestampTz now = batch->turns.now;
-	TimestampTz until = jobq_late_retry(batch->turn->owner->owner, next_run,
-										now);
-
-	jobq_firing_try_later(batch, next_run, until - now);
-	jobq_late_note(next_run, until, pid);
-}
 
 TimestampTz
 jobq_firing_next_run(const JobqFiring *firing)
@@ -130,16 +83,9 @@ count(JobqFiring *firing, AttrNumber attnum, int64 runs)
 void
 jobq_firing_disable(JobqFiring *firing, const char *problem)
 {
-	JobqFireBatch *batch = firing->batch;
-	MemoryContext oldcontext = MemoryContextSwitchTo(batch->context);
-	JobqDisabledSchedule *disabled = palloc(sizeof(JobqDisabledSchedule));
-
-	disabled->name =
-		TextDatumGetCString(firing->values[Anum_schedule_name - 1]);
-	disabled->problem = pstrdup(problem);
-	batch->disabled = lappend(batch->disabled, disabled);
-	MemoryContextSwitchTo(oldcontext);
-
+	jobq_fire_batch_note_disabled(firing->batch,
+								  firing->values[Anum_schedule_name - 1],
+								  problem);
 	note_run(firing, JOBQ_SCHEDULE_RUN_FAILED, jobq_firing_next_run(firing),
 			 problem);
 	firing->values[Anum_schedule_enabled - 1] = BoolGetDatum(false);
@@ -151,7 +97,7 @@ jobq_firing_disable(JobqFiring *firing, const char *problem)
 	firing->nulls[Anum_schedule_disabled_reason - 1] = false;
 	jobq_table_update(firing->schedules, firing->slot, firing->values,
 					  firing->nulls);
-	batch->done++;
+	firing->batch->done++;
 }
 
 /*
@@ -185,7 +131,7 @@ decide(const JobqFiring *firing, bool caught_up)
 		case JOBQ_OVERLAP_CANCEL:
 			if (jobq_cancel_is_busy(last_job, &pid))
 			{
-				jobq_firing_put_off(firing->batch, jobq_firing_next_run(firing), pid);
+				jobq_fire_batch_put_off(firing->batch, jobq_firing_next_run(firing), pid);
 				return DECISION_PUT_OFF;
 			}
 			(void) jobq_cancel_or_request(last_job,
@@ -265,58 +211,6 @@ note_skipped(JobqFiring *firing, TimestampTz slot)
 			 psprintf("job " INT64_FORMAT " was not finished", last_job));
 }
 
-static OwnerBytes *
-find_owner(const JobqFireBatch *batch, Oid owner)
-{
-	ListCell   *lc;
-
-	foreach(lc, batch->owners)
-	{
-		if (((OwnerBytes *) lfirst(lc))->owner == owner)
-			return lfirst(lc);
-	}
-	return NULL;
-}
-
-/* Counts the bytes of a job that was added, if there are many. */
-static void
-count_bytes(JobqFiring *firing)
-{
-	const Datum *values = firing->values;
-	JobqFireBatch *batch = firing->batch;
-	Oid			owner = DatumGetObjectId(values[Anum_schedule_owner - 1]);
-	Size		bytes = jobq_schedule_copied_bytes(values, firing->nulls);
-	OwnerBytes *entry;
-
-	if (bytes <= LONG_BYTES)
-		return;
-	batch->bytes += bytes;
-	entry = find_owner(batch, owner);
-	if (entry == NULL)
-	{
-		MemoryContext oldcontext = MemoryContextSwitchTo(batch->context);
-
-		entry = palloc0(sizeof(OwnerBytes));
-		entry->owner = owner;
-		batch->owners = lappend(batch->owners, entry);
-		MemoryContextSwitchTo(oldcontext);
-	}
-	entry->bytes += bytes;
-}
-
-/* Whether it is the turn of other owners, or other tasks. */
-bool
-jobq_firing_has_had_its_share(const JobqFireBatch *batch, Oid owner)
-{
-	const OwnerBytes *entry;
-
-	if (batch->bytes == 0)
-		return false;
-	entry = find_owner(batch, owner);
-	return batch->bytes >= JOBQ_FIRE_MAX_BYTES ||
-		(entry != NULL && entry->bytes >= OWNER_BYTES);
-}
-
 /* Adds the job of a run, and stores it in the values of the row. */
 static void
 add_job(JobqFiring *firing, TimestampTz slot, bool late, bool caught_up)
@@ -330,7 +224,10 @@ add_job(JobqFiring *firing, TimestampTz slot, bool late, bool caught_up)
 	firing->added = jobq_schedule_enqueue(firing->jobs, firing->queue, values,
 										  firing->nulls, slot, caught_up);
 	firing->added_caught_up = caught_up;
-	count_bytes(firing);
+	jobq_fire_batch_count_bytes(firing->batch,
+								DatumGetObjectId(values[Anum_schedule_owner - 1]),
+								jobq_schedule_copied_bytes(values,
+														   firing->nulls));
 	count(firing, Anum_schedule_runs, 1);
 	if (late)
 		count(firing, Anum_schedule_late_runs, 1);
@@ -370,7 +267,7 @@ fire_runs(JobqFiring *firing, TimestampTz slot, TimestampTz latest,
 	TimestampTz first = slot;
 
 	while (slot <= batch->turns.now && *nslots < CATCH_UP_BATCH &&
-		   (*nslots == 0 || !jobq_firing_has_had_its_share(batch, owner)))
+		   (*nslots == 0 || !jobq_fire_batch_has_served(batch, owner)))
 	{
 		bool		late = slot < batch->turns.now - JOBQ_SCHEDULE_LATE_AFTER;
 		bool		caught_up = late || slot < latest;
@@ -434,7 +331,7 @@ fire_slots(JobqFiring *firing)
 		note_missed(firing, first);
 	write_row(firing, slot, false);
 	if (slot <= batch->turns.now && decision != DECISION_PUT_OFF)
-		jobq_firing_leave(batch, slot);
+		jobq_fire_batch_leave(batch, slot);
 }
 
 void
@@ -472,7 +369,7 @@ find_queue(JobqFiring *firing)
 	if (is_command ? jobq_queue_run_is_busy(owner, &pid) :
 		!lock_queue(DatumGetInt32(values[Anum_schedule_queue - 1])))
 	{
-		jobq_firing_put_off(firing->batch, jobq_firing_next_run(firing), pid);
+		jobq_fire_batch_put_off(firing->batch, jobq_firing_next_run(firing), pid);
 		return false;
 	}
 	firing->queue = jobq_schedule_queue(values, firing->nulls, &problem);
@@ -483,7 +380,7 @@ find_queue(JobqFiring *firing)
 	}
 	if (is_command && !lock_queue(firing->queue->id))
 	{
-		jobq_firing_put_off(firing->batch, jobq_firing_next_run(firing), 0);
+		jobq_fire_batch_put_off(firing->batch, jobq_firing_next_run(firing), 0);
 		return false;
 	}
 	return true;

@@ -46,7 +46,6 @@
 #include "shared/clock.h"
 
 #include "access/tableam.h"
-#include "commands/dbcommands.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
@@ -89,7 +88,7 @@ handle_failure(JobqFiring *firing, const ErrorData *error)
 	name = TextDatumGetCString(firing->values[Anum_schedule_name - 1]);
 	if (error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
 	{
-		jobq_firing_put_off(firing->batch, jobq_firing_next_run(firing), 0);
+		jobq_fire_batch_put_off(firing->batch, jobq_firing_next_run(firing), 0);
 		return;
 	}
 	if (jobq_error_is_of_server(error))
@@ -98,7 +97,7 @@ handle_failure(JobqFiring *firing, const ErrorData *error)
 				(errmsg("schedule \"%s\" could not run and will be tried again",
 						name),
 				 errdetail_internal("%s", error->message)));
-		jobq_firing_try_later(firing->batch, jobq_firing_next_run(firing),
+		jobq_fire_batch_try_later(firing->batch, jobq_firing_next_run(firing),
 							  FAILED_DELAY);
 	}
 	else
@@ -149,7 +148,7 @@ fire_schedule(JobqFiring *firing, TupleTableSlot *due)
 	if (jobq_table_lock(firing->schedules, &turn->tid, snapshot,
 						firing->slot) != JOBQ_FOUND)
 	{
-		jobq_firing_put_off(batch, turn->next_run,
+		jobq_fire_batch_put_off(batch, turn->next_run,
 							jobq_row_holder(firing->slot));
 		return;
 	}
@@ -181,9 +180,9 @@ fire_batch(void *arg)
 	{
 		batch->turn = &batch->turns.turns[i];
 		CHECK_FOR_INTERRUPTS();
-		if (batch->done >= batch->limit || batch->bytes >= JOBQ_FIRE_MAX_BYTES)
+		if (jobq_fire_batch_is_full(batch))
 			break;
-		if (jobq_firing_has_had_its_share(batch, batch->turn->owner->owner))
+		if (jobq_fire_batch_has_served(batch, batch->turn->owner->owner))
 			continue;
 		MemoryContextSwitchTo(batch->row_context);
 		fire_schedule(firing, due);
@@ -195,49 +194,20 @@ fire_batch(void *arg)
 	jobq_table_close(firing->schedules);
 }
 
-static void
-report_disabled(const List *schedules)
-{
-	ListCell   *lc;
-
-	foreach(lc, schedules)
-	{
-		const JobqDisabledSchedule *disabled = lfirst(lc);
-
-		ereport(WARNING,
-				(errmsg("schedule \"%s\" was disabled", disabled->name),
-				 errdetail("In database \"%s\": %s",
-						   get_database_name(MyDatabaseId),
-						   disabled->problem),
-				 errhint("After fixing the cause, use jobq.enable_schedule().")));
-	}
-}
-
-static void
-reset_results(JobqFireBatch *batch)
-{
-	batch->disabled = NIL;
-	batch->done = 0;
-	batch->bytes = 0;
-	batch->owners = NIL;
-	jobq_fire_turns_reset(&batch->turns);
-	MemoryContextReset(batch->row_context);
-}
-
 /* Fires those that have their turn; without one, spares a transaction ID. */
 static void
 fire_turns(JobqFireBatch *batch)
 {
-	reset_results(batch);
+	jobq_fire_batch_reset(batch);
 	if (batch->turns.nturns == 0)
 		return;
 	if (jobq_subtransaction(fire_batch, batch) != NULL)
 	{
 		batch->one_by_one = true;
-		reset_results(batch);
+		jobq_fire_batch_reset(batch);
 		fire_batch(batch);
 	}
-	report_disabled(batch->disabled);
+	jobq_fire_batch_report_disabled(batch);
 }
 
 /*

@@ -20,7 +20,7 @@
 #include "postgres.h"
 
 #include "bgworker/bgworker.h"
-#include "bgworker/crash_note.h"
+#include "bgworker/crash_file.h"
 #include "bgworker/worker.h"
 #include "compat.h"
 #include "guc.h"
@@ -207,7 +207,7 @@ look_at_databases(void)
 	table_endscan(scan);
 	table_close(rel, AccessShareLock);
 	forget_dropped(before, existing);
-	jobq_crash_notes_prune(existing);
+	jobq_crash_files_prune(existing);
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(context);
 	pgstat_report_stat(true);
@@ -426,7 +426,7 @@ jobq_launcher_main(Datum main_arg)
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
 	jobq_pin_transaction_timeout();
 	pgstat_report_appname("jobq launcher");
-	jobq_crash_note_make_directory();
+	jobq_crash_files_make_directory();
 	lock_databases(LW_EXCLUSIVE);
 	jobq_shared->launcher_proc = JOBQ_MY_PROC_NUMBER;
 	unlock_databases();

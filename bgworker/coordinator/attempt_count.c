@@ -20,7 +20,7 @@
 #include "bgworker/coordinator/attempt_count.h"
 
 #include "base/subtransaction.h"
-#include "bgworker/crash_note.h"
+#include "bgworker/crash_file.h"
 #include "job/crash.h"
 #include "job/undone.h"
 #include "shared/clock.h"
@@ -161,11 +161,11 @@ settle_note(const Settled *entry)
 {
 	if (!entry->counted)
 		return entry->slot == JOBQ_NOTE_ASIDE ||
-			jobq_crash_note_put_aside(MyDatabaseId, entry->slot,
+			jobq_crash_file_put_aside(MyDatabaseId, entry->slot,
 									  entry->job_id, entry->attempt);
 	if (entry->slot != JOBQ_NOTE_ASIDE)
-		return jobq_crash_note_remove(MyDatabaseId, entry->slot);
-	return jobq_crash_note_remove_attempt(MyDatabaseId, entry->job_id,
+		return jobq_crash_file_remove(MyDatabaseId, entry->slot);
+	return jobq_crash_file_remove_attempt(MyDatabaseId, entry->job_id,
 										  entry->attempt);
 }
 
@@ -217,7 +217,7 @@ read_notes(void)
 	List	   *notes = NIL;
 	ListCell   *lc;
 
-	foreach(lc, jobq_crash_notes_read(MyDatabaseId))
+	foreach(lc, jobq_crash_files_read(MyDatabaseId))
 	{
 		JobqCrashNote *note = lfirst(lc);
 

@@ -18,7 +18,7 @@
 
 #include "bgworker/executor/blame.h"
 
-#include "bgworker/crash_note.h"
+#include "bgworker/executor/crash_note.h"
 #include "bgworker/executor/record.h"
 #include "bgworker/executor/session.h"
 #include "bgworker/executor/unrecorded.h"

@@ -16,8 +16,8 @@
 #include "postgres.h"
 
 #include "bgworker/bgworker.h"
-#include "bgworker/crash_note.h"
 #include "bgworker/executor/blame.h"
+#include "bgworker/executor/crash_note.h"
 #include "bgworker/executor/find.h"
 #include "bgworker/executor/run.h"
 #include "bgworker/executor/session.h"

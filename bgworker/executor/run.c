@@ -34,8 +34,8 @@
 #include "bgworker/executor/run.h"
 
 #include "base/lease_number.h"
-#include "bgworker/crash_note.h"
 #include "bgworker/executor/blame.h"
+#include "bgworker/executor/crash_note.h"
 #include "bgworker/executor/execute.h"
 #include "bgworker/executor/find.h"
 #include "bgworker/executor/outcome.h"

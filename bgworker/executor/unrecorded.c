@@ -26,7 +26,7 @@
 
 #include "bgworker/executor/unrecorded.h"
 
-#include "bgworker/crash_note.h"
+#include "bgworker/executor/crash_note.h"
 #include "bgworker/executor/session.h"
 #include "bgworker/worker.h"
 #include "job/attempt.h"

@@ -5,7 +5,7 @@
  *
  * The row of a job that was running inside a transaction shows no trace of
  * such an attempt.  The executor leaves a note in a file
- * (bgworker/crash_note.c) and, while the server runs, an entry in shared
+ * (bgworker/executor/crash_note.c) and, while the server runs, an entry in shared
  * memory (termination.c).  Each such attempt counts; otherwise, a job that
  * crashes the server would do so forever, and a job to be tried once would be
  * tried again.

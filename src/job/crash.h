@@ -17,7 +17,10 @@
 #include "common/file_utils.h"
 #include "storage/fd.h"
 
-/* Where executors leave notes of the jobs that they run; bgworker/crash_note.c */
+/*
+ * Where executors leave notes of the jobs that they run
+ * (bgworker/executor/crash_note.c).
+ */
 #define JOBQ_NOTES_DIRECTORY "pg_jobq"
 #define JOBQ_NOTES_PREFIX PG_TEMP_FILE_PREFIX "."
 

@@ -12,7 +12,7 @@
  * the jobs in shared memory, in a ring of JOBQ_MAX_UNDONE entries, and wakes
  * the coordinator, which records them.  If that takes too long, the oldest
  * ones are overwritten; if the server crashes, the executor's note contains
- * them (bgworker/crash_note.c).
+ * them (bgworker/executor/crash_note.c).
  *
  * IDENTIFICATION
  *	  src/job/undone.c

@@ -43,7 +43,7 @@ place_of_termination(const JobqTermination *termination)
  * nothing of the attempt.  The process that finds the job next counts it:
  * otherwise a job that terminates its own executor would do so forever.  If
  * the server stops before that, the executor's note remains
- * (bgworker/crash_note.c).
+ * (bgworker/executor/crash_note.c).
  */
 void
 jobq_termination_note(const JobqTermination *termination)

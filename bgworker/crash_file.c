@@ -1,0 +1,269 @@
+/*-------------------------------------------------------------------------
+ *
+ * crash_file.c
+ *	  The files that executors note in which jobs they run: their format and
+ *	  names, and reading and removing them.
+ *
+ * A note counts only where it was written.  So the names of the files begin
+ * like those of temporary files, which base backups and pg_rewind leave out.
+ * Other copies of the data directory have them, and a backup may be copied over
+ * them: a note counts only on the same timeline, so not after a promotion, a
+ * recovery from a backup or a rewind, in the same file (inode), and if it was
+ * written after the server was last started from a backup, which renames the
+ * backup's label.  A snapshot of the whole file system looks like a crash, and
+ * is treated as one.
+ *
+ * The files are $PGDATA/pg_jobq/pgsql_tmp.<database>.<slot>, and
+ * pgsql_tmp.<database>.job<id>.<attempt> for notes put aside.  At its start
+ * the server removes temporary files elsewhere, but not in this directory.
+ *
+ * IDENTIFICATION
+ *	  bgworker/crash_file.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "bgworker/crash_file.h"
+
+#include "job/crash.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "access/xlog.h"
+#include "common/file_perm.h"
+#include "storage/fd.h"
+
+#define DIRECTORY JOBQ_NOTES_DIRECTORY
+#define FILE_PREFIX JOBQ_NOTES_PREFIX
+
+/* See crash_file.h. */
+void
+jobq_crash_file_path(char *path, Oid dboid, int slot)
+{
+	snprintf(path, MAXPGPATH, DIRECTORY "/" FILE_PREFIX "%u.%d", dboid, slot);
+}
+
+/* Of all of a record but the checksum itself. */
+pg_crc32c
+jobq_crash_record_checksum(const JobqCrashRecord *record)
+{
+	pg_crc32c	crc;
+
+	INIT_CRC32C(crc);
+	COMP_CRC32C(crc, record, offsetof(JobqCrashRecord, crc));
+	FIN_CRC32C(crc);
+	return crc;
+}
+
+void
+jobq_crash_files_make_directory(void)
+{
+	if (mkdir(DIRECTORY, pg_dir_create_mode) != 0 && errno != EEXIST)
+		ereport(LOG,
+				(errcode_for_file_access(),
+				 errmsg("could not create directory \"%s\": %m", DIRECTORY)));
+}
+
+/* Returns false, and logs the error, if that fails. */
+bool
+jobq_crash_file_move(const char *from, const char *to)
+{
+	if (rename(from, to) == 0)
+		return true;
+	ereport(LOG,
+			(errcode_for_file_access(),
+			 errmsg("could not rename file \"%s\" to \"%s\": %m", from, to)));
+	return false;
+}
+
+/* The same; it need not be there. */
+static bool
+remove_file(const char *path)
+{
+	if (unlink(path) == 0 || errno == ENOENT)
+		return true;
+	ereport(LOG,
+			(errcode_for_file_access(),
+			 errmsg("could not remove file \"%s\": %m", path)));
+	return false;
+}
+
+/* When the server was started from a backup; 0 if it was not. */
+static time_t
+restored_at(void)
+{
+	struct stat label;
+
+	return stat(BACKUP_LABEL_OLD, &label) == 0 ? label.st_ctime : 0;
+}
+
+/* Whether a record read from the file with this inode number is valid. */
+static bool
+is_valid(const JobqCrashRecord *record, Oid dboid, uint64 file)
+{
+	return record->magic == JOBQ_CRASH_RECORD_MAGIC &&
+		record->crc == jobq_crash_record_checksum(record) &&
+		record->dboid == dboid && record->file == file &&
+		record->timeline == GetWALInsertionTimeLine() && record->job_id != 0;
+}
+
+/*
+ * Reads the records of a file: the jobs of one transaction, in order.  Returns
+ * their number, or -1 if the file cannot be read.
+ */
+static int
+read_records(const char *path, Oid dboid, JobqCrashRecord *records, int limit)
+{
+	int			file = OpenTransientFile(path, O_RDONLY | PG_BINARY);
+	struct stat status;
+	ssize_t		length = -1;
+	int			n = 0;
+
+	if (file < 0)
+		return -1;
+	if (fstat(file, &status) == 0)
+		length = read(file, records, limit * sizeof(JobqCrashRecord));
+	CloseTransientFile(file);
+	if (length > 0 && status.st_mtime < restored_at())
+		return 0;
+	if (length < 0)
+		return -1;
+	while ((n + 1) * (ssize_t) sizeof(JobqCrashRecord) <= length &&
+		   is_valid(&records[n], dboid, (uint64) status.st_ino) &&
+		   records[n].transaction == records[0].transaction &&
+		   records[n].pid == records[0].pid)
+		n++;
+	return n;
+}
+
+/*
+ * Returns the next note in a directory, with what its name says.  The slot is
+ * JOBQ_NOTE_ASIDE if the note was put aside.
+ */
+static bool
+next_file(DIR *directory, Oid *dboid, int *slot, char *path)
+{
+	struct dirent *entry;
+
+	while ((entry = ReadDirExtended(directory, DIRECTORY, LOG)) != NULL)
+	{
+		unsigned int file_database;
+		unsigned long long job_id;
+		int			attempt;
+		char		rest;
+
+		if (sscanf(entry->d_name, FILE_PREFIX "%u.job%llu.%d%c",
+				   &file_database, &job_id, &attempt, &rest) == 3)
+			*slot = JOBQ_NOTE_ASIDE;
+		else if (sscanf(entry->d_name, FILE_PREFIX "%u.%d%c", &file_database,
+						slot, &rest) != 2)
+			continue;
+		*dboid = file_database;
+		snprintf(path, MAXPGPATH, DIRECTORY "/%s", entry->d_name);
+		return true;
+	}
+	return false;
+}
+
+/* Appends the contents of a file.  Removes a file that is not valid here. */
+static List *
+add_notes(List *notes, const char *path, Oid dboid, int slot)
+{
+	JobqCrashRecord records[JOBQ_CRASH_NOTE_JOBS];
+	int			n = read_records(path, dboid, records, lengthof(records));
+
+	if (n == 0 && slot == JOBQ_NOTE_ASIDE)
+		(void) remove_file(path);
+	/* those before the last one were recorded when it was put aside */
+	for (int i = slot == JOBQ_NOTE_ASIDE ? Max(n - 1, 0) : 0; i < n; i++)
+	{
+		JobqCrashNote *note = palloc(sizeof(JobqCrashNote));
+
+		note->slot = slot;
+		note->job_id = records[i].job_id;
+		note->attempt = records[i].attempt;
+		note->started_at = records[i].started_at;
+		note->pid = records[i].pid;
+		note->ending = (JobqNoteEnding) records[i].ending;
+		note->sqlerrcode = records[i].sqlerrcode;
+		note->cause = i < n - 1 ? records[n - 1].job_id : 0;
+		notes = lappend(notes, note);
+	}
+	return notes;
+}
+
+/* Needs a transaction. */
+List *
+jobq_crash_files_read(Oid dboid)
+{
+	List	   *notes = NIL;
+	DIR		   *directory = AllocateDir(DIRECTORY);
+	char		path[MAXPGPATH];
+	Oid			file_database;
+	int			slot;
+
+	if (directory == NULL)
+		return NIL;
+	while (next_file(directory, &file_database, &slot, path))
+	{
+		if (file_database == dboid)
+			notes = add_notes(notes, path, dboid, slot);
+	}
+	FreeDir(directory);
+	return notes;
+}
+
+/*
+ * The note of a slot is not counted yet, and must not be written over.  Returns
+ * false, and logs the error, if the file stays; the following do so, too.
+ */
+bool
+jobq_crash_file_put_aside(Oid dboid, int slot, int64 job_id, int32 attempt)
+{
+	char		from[MAXPGPATH];
+	char		to[MAXPGPATH];
+
+	jobq_crash_file_path(from, dboid, slot);
+	jobq_attempt_note_path(to, dboid, job_id, attempt);
+	return jobq_crash_file_move(from, to);
+}
+
+bool
+jobq_crash_file_remove(Oid dboid, int slot)
+{
+	char		path[MAXPGPATH];
+
+	jobq_crash_file_path(path, dboid, slot);
+	return remove_file(path);
+}
+
+/* The same of a note that was put aside. */
+bool
+jobq_crash_file_remove_attempt(Oid dboid, int64 job_id, int32 attempt)
+{
+	char		path[MAXPGPATH];
+
+	jobq_attempt_note_path(path, dboid, job_id, attempt);
+	return remove_file(path);
+}
+
+void
+jobq_crash_files_prune(List *databases)
+{
+	DIR		   *directory = AllocateDir(DIRECTORY);
+	char		path[MAXPGPATH];
+	Oid			dboid;
+	int			slot;
+
+	if (directory == NULL)
+		return;
+	while (next_file(directory, &dboid, &slot, path))
+	{
+		if (!list_member_oid(databases, dboid))
+			(void) remove_file(path);
+	}
+	FreeDir(directory);
+}

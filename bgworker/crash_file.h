@@ -1,0 +1,88 @@
+/*-------------------------------------------------------------------------
+ *
+ * crash_file.h
+ *	  The files that executors note in which jobs they run: their format and
+ *	  names, and reading and removing them.
+ *
+ * IDENTIFICATION
+ *	  bgworker/crash_file.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_CRASH_FILE_H
+#define JOBQ_CRASH_FILE_H
+
+#include "datatype/timestamp.h"
+#include "nodes/pg_list.h"
+#include "port/pg_crc32c.h"
+
+/* Maximum number of jobs noted for a transaction. */
+#define JOBQ_CRASH_NOTE_JOBS 64
+
+/* How an attempt has ended; an unchanged note means a crash. */
+typedef enum JobqNoteEnding
+{
+	JOBQ_NOTE_CRASHED,
+	JOBQ_NOTE_TERMINATED,
+	JOBQ_NOTE_TIMED_OUT,
+	JOBQ_NOTE_UNRECORDED		/* the outcome could not be recorded */
+} JobqNoteEnding;
+
+/* In place of a slot: a note that was put aside. */
+#define JOBQ_NOTE_ASIDE (-1)
+
+/* Contents of a note about a job. */
+typedef struct JobqCrashNote
+{
+	int			slot;
+	int64		job_id;
+	int32		attempt;
+	TimestampTz started_at;
+	int			pid;			/* of the executor */
+	JobqNoteEnding ending;
+	int			sqlerrcode;		/* if it is JOBQ_NOTE_UNRECORDED */
+	int64		cause;			/* the job had finished when this one was run
+								 * in its transaction; 0: it was running */
+} JobqCrashNote;
+
+#define JOBQ_CRASH_RECORD_MAGIC 0x4a514e35	/* JQN5 */
+
+/* A file has one for each job of a transaction. */
+typedef struct JobqCrashRecord
+{
+	uint32		magic;
+	Oid			dboid;
+	uint64		file;			/* that it was written to: number of the inode */
+	uint64		transaction;	/* the same for all jobs of one */
+	int64		job_id;			/* 0: nothing is being run */
+	TimestampTz started_at;
+	TimeLineID	timeline;
+	int32		attempt;
+	int32		pid;
+	int32		ending;			/* JobqNoteEnding */
+	int32		sqlerrcode;		/* see JobqCrashNote */
+	pg_crc32c	crc;			/* of all before it */
+} JobqCrashRecord;
+
+extern void jobq_crash_files_make_directory(void);
+
+/* The path of an executor's file, MAXPGPATH bytes. */
+extern void jobq_crash_file_path(char *path, Oid dboid, int slot);
+
+extern pg_crc32c jobq_crash_record_checksum(const JobqCrashRecord *record);
+
+/* Renames a file.  Returns false, and logs the error, if that fails. */
+extern bool jobq_crash_file_move(const char *from, const char *to);
+
+/* For coordinators: a list of JobqCrashNote, in the current context. */
+extern List *jobq_crash_files_read(Oid dboid);
+extern bool jobq_crash_file_put_aside(Oid dboid, int slot, int64 job_id,
+									  int32 attempt);
+extern bool jobq_crash_file_remove(Oid dboid, int slot);
+extern bool jobq_crash_file_remove_attempt(Oid dboid, int64 job_id,
+										   int32 attempt);
+
+/* For the launcher: removes files of databases that are not in the list. */
+extern void jobq_crash_files_prune(List *databases);
+
+#endif							/* JOBQ_CRASH_FILE_H */

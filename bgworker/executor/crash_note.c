@@ -1,0 +1,240 @@
+/*-------------------------------------------------------------------------
+ *
+ * crash_note.c
+ *	  Notes about the jobs that executors are about to run.
+ *
+ * A job that runs inside a transaction leaves no trace in the tables if the
+ * server crashes, and a job that crashes the server would do so forever.  So
+ * an executor notes what it is about to run in a file of its own, with one
+ * write and no fsync, since data in the kernel survives a server crash.
+ * (After a crash of the machine the attempt is not counted.)  The file has its
+ * full size from the beginning, so that on most file systems a note needs no
+ * space when the disk is full.  Without a note no job is run.
+ *
+ * Jobs that share a transaction are written one after another: those before
+ * the last one had finished, and are run again.  The first record of the next
+ * transaction invalidates the others.
+ *
+ * An executor that exits normally clears its note.  One that is terminated
+ * during a job, or cannot record the job's outcome, puts the note aside:
+ * renamed after the job's attempt, it is kept across server restarts until the
+ * coordinator has seen that the attempt is counted.  The same is done with the
+ * note of a job that is locked after a crash.  The note of a job that has
+ * ended since is harmless: the job is gone, or at another attempt.
+ *
+ * IDENTIFICATION
+ *	  bgworker/executor/crash_note.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "bgworker/executor/crash_note.h"
+
+#include "bgworker/crash_file.h"
+#include "job/crash.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "access/xlog.h"
+#include "miscadmin.h"
+#include "storage/fd.h"
+#include "utils/timestamp.h"
+
+/* Of an executor's file. */
+#define FILE_SIZE (JOBQ_CRASH_NOTE_JOBS * sizeof(JobqCrashRecord))
+
+static int	note_file = -1;
+static int	note_errno = 0;		/* why notes cannot be written; 0: they can */
+static uint64 note_file_number = 0;
+static Oid	note_database = InvalidOid;
+static TimeLineID note_timeline = 0;
+static uint64 note_transaction = 0;
+static bool note_is_standing = false;
+static JobqCrashRecord last_record; /* that was written, if one is standing */
+static int	last_index = 0;
+static char note_path[MAXPGPATH];
+
+/* Writes to the executor's file; returns false and sets errno on failure. */
+static bool
+write_at(const void *data, size_t length, off_t offset)
+{
+	errno = 0;
+	if (pg_pwrite(note_file, data, length, offset) == (ssize_t) length)
+		return true;
+	if (errno == 0)
+		errno = ENOSPC;
+	return false;
+}
+
+/* Gives the executor's file its full size; like write_at(). */
+static bool
+lengthen(void)
+{
+	static const char zeroes[FILE_SIZE];
+	struct stat status;
+
+	if (fstat(note_file, &status) != 0)
+		return false;
+	note_file_number = (uint64) status.st_ino;
+	return status.st_size >= FILE_SIZE ||
+		write_at(zeroes, FILE_SIZE - status.st_size, status.st_size);
+}
+
+static void
+close_file(void)
+{
+	int			save_errno = errno;
+
+	if (note_file >= 0)
+		close(note_file);
+	note_file = -1;
+	errno = save_errno;
+}
+
+/* Opens, or creates, the executor's file; like write_at(). */
+static bool
+open_file(void)
+{
+	note_file = BasicOpenFile(note_path, O_CREAT | O_RDWR | PG_BINARY);
+	if (note_file < 0 && errno == ENOENT)
+	{
+		jobq_crash_files_make_directory();
+		note_file = BasicOpenFile(note_path, O_CREAT | O_RDWR | PG_BINARY);
+	}
+	if (note_file >= 0 && lengthen())
+		return true;
+	close_file();
+	return false;
+}
+
+/* Remembers, and logs, that notes cannot be written because of errno. */
+static void
+fail(void)
+{
+	note_errno = errno;
+	ereport(LOG,
+			(errcode_for_file_access(),
+			 errmsg("could not write notes of running jobs to file \"%s\": %m",
+					note_path)));
+}
+
+/* For the executor in a slot. */
+void
+jobq_crash_note_open(Oid dboid, int slot)
+{
+	jobq_crash_file_path(note_path, dboid, slot);
+	note_database = dboid;
+	note_timeline = GetWALInsertionTimeLine();
+	note_transaction = (uint64) GetCurrentTimestamp();
+	if (!open_file())
+		fail();
+}
+
+/* The last error in writing notes, an errno; 0 if they can be written. */
+int
+jobq_crash_note_error(void)
+{
+	return note_errno;
+}
+
+/*
+ * Between transactions, when notes could not be written: whether they can be
+ * written now.  Logs the error if not.
+ */
+bool
+jobq_crash_note_try(void)
+{
+	JobqCrashRecord none = {0};
+
+	if ((note_file < 0 && !open_file()) || !write_at(&none, sizeof(none), 0))
+	{
+		fail();
+		return false;
+	}
+	note_errno = 0;
+	note_is_standing = false;
+	return true;
+}
+
+/* Returns false, and logs the error, if the record is not written. */
+static bool
+write_record(const JobqCrashRecord *record, int index)
+{
+	if (note_file < 0)
+		return false;
+	if (write_at(record, sizeof(*record), index * sizeof(*record)))
+		return true;
+	fail();
+	return false;
+}
+
+/*
+ * A job is about to be run, after `index` others in its transaction.  Returns
+ * false if that could not be noted (jobq_crash_note_error()): then a crash would
+ * leave no trace of the attempt.
+ */
+bool
+jobq_crash_note_write(int index, int64 job_id, int32 attempt,
+					  TimestampTz started_at)
+{
+	JobqCrashRecord *record = &last_record;
+
+	if (index == 0)
+		note_transaction++;
+	memset(record, 0, sizeof(*record));
+	record->magic = JOBQ_CRASH_RECORD_MAGIC;
+	record->dboid = note_database;
+	record->file = note_file_number;
+	record->transaction = note_transaction;
+	record->job_id = job_id;
+	record->started_at = started_at;
+	record->timeline = note_timeline;
+	record->attempt = attempt;
+	record->pid = MyProcPid;
+	record->ending = JOBQ_NOTE_CRASHED;
+	record->crc = jobq_crash_record_checksum(record);
+	if (!write_record(record, index))
+		return false;
+	last_index = index;
+	note_is_standing = true;
+	return true;
+}
+
+/*
+ * Puts the last note aside, to be kept until the attempt is counted, when the
+ * process is terminated during the job or cannot record its outcome.  May be
+ * called in exit callbacks.
+ */
+void
+jobq_crash_note_keep(JobqNoteEnding ending, int sqlerrcode)
+{
+	char		path[MAXPGPATH];
+
+	if (!note_is_standing || note_file < 0)
+		return;
+	last_record.ending = ending;
+	last_record.sqlerrcode = sqlerrcode;
+	last_record.crc = jobq_crash_record_checksum(&last_record);
+	(void) write_record(&last_record, last_index);
+	jobq_attempt_note_path(path, note_database, last_record.job_id,
+						   last_record.attempt);
+	(void) jobq_crash_file_move(note_path, path);
+	close_file();
+	note_is_standing = false;
+}
+
+/* Notes that no job is running.  May be called in exit callbacks. */
+void
+jobq_crash_note_clear(void)
+{
+	JobqCrashRecord record;
+
+	if (!note_is_standing)
+		return;
+	memset(&record, 0, sizeof(record));
+	(void) write_record(&record, 0);
+	note_is_standing = false;
+}

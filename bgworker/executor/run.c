@@ -38,6 +38,7 @@
 #include "bgworker/executor/crash_note.h"
 #include "bgworker/executor/execute.h"
 #include "bgworker/executor/find.h"
+#include "bgworker/executor/help.h"
 #include "bgworker/executor/outcome.h"
 #include "bgworker/executor/record.h"
 #include "bgworker/executor/session.h"
@@ -49,9 +50,7 @@
 #include "queue/queue_row.h"
 #include "shared/async_commit.h"
 #include "shared/clock.h"
-#include "shared/database.h"
 #include "shared/lease_registry.h"
-#include "shared/queue_state.h"
 #include "shared/slot.h"
 #include "shared/slot_job.h"
 #include "shared/slot_own.h"
@@ -103,6 +102,7 @@ jobq_run_set_up(const JobqWorkerRef *worker, Oid role,
 										ALLOCSET_DEFAULT_SIZES);
 	jobq_execute_set_up(worker);
 	jobq_blame_set_up(&worker_ref);
+	jobq_help_set_up(&worker_ref, role);
 }
 
 /* Copies the parts of the job that are needed until its end. */
@@ -138,45 +138,6 @@ make_run(const Batch *batch, const JobqFound *found)
 			PointerGetDatum(PG_DETOAST_DATUM_COPY(job->values[Anum_job_payload - 1]));
 	MemoryContextSwitchTo(oldcontext);
 	return run;
-}
-
-/*
- * Wakes another executor for a queue, unless one is already about to look.  If
- * there is no slot for one, and jobs are known to be there, an idle one of
- * others has to leave, now or when there is one.
- */
-static void
-ask_for_look(int32 queue, JobqQueueState *state, bool has_jobs)
-{
-	JobqWorkerCounts counts;
-
-	if (jobq_slot_wake(MyDatabaseId, worker_role, queue))
-		return;
-	if (state == NULL || pg_atomic_exchange_u32(&state->work, 1) != 0)
-	{
-		/*
-		 * the process that set the flag has woken the coordinator, but the
-		 * coordinator waits for a starting executor to ask for the next one
-		 */
-		jobq_slots_count(MyDatabaseId, worker_role, &counts);
-		if (counts.starting > 0)
-			return;
-		if (!jobq_slots_have_room(&counts) &&
-			(!has_jobs || !jobq_slot_want_help(&worker_ref)))
-			return;
-	}
-	jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_WORK);
-}
-
-/*
- * Called when this process takes a job although it was woken for another
- * queue, where it does not look now.
- */
-static void
-pass_on(int32 queue)
-{
-	if (queue != JOBQ_NO_QUEUE)
-		ask_for_look(queue, jobq_queue_state_find(queue), true);
 }
 
 /*
@@ -303,10 +264,10 @@ run_found(Batch *batch, JobqRun *run, JobqFound *found)
 	if (publish(run, batch, &woken_for) && woken_for == JOBQ_NO_QUEUE)
 		found->more = true;
 	if (found->more)
-		ask_for_look(found->queue->id, found->queue->state,
-					 found->sees_more);
-	pass_on(woken_for);
-	pass_on(jobq_find_owed(found->queue->id));
+		jobq_help_ask(found->queue->id, found->queue->state,
+					  found->sees_more);
+	jobq_help_pass_on(woken_for);
+	jobq_help_pass_on(jobq_find_owed(found->queue->id));
 	jobq_current_job_begin(&found->job, found->queue, run->context);
 	if (!jobq_crash_note_write(batch->ran.count, run->outcome.job_id,
 							   run->outcome.attempt, run->outcome.started_at))

@@ -1,4 +1,4 @@
--- Consuming from outside.
+-- Functions for external workers.
 
 CREATE FUNCTION jobq.dequeue(
   queue text,

@@ -1,4 +1,4 @@
--- What an operator must know.
+-- What an operator should know.
 
 CREATE FUNCTION jobq_store.health_findings(
   OUT severity text,

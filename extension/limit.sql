@@ -1,4 +1,4 @@
--- Limits: what shared memory knows of running jobs, and whether that is so.
+-- Limits: what shared memory knows of running jobs, and whether it is right.
 
 CREATE FUNCTION jobq_store.gates(
   OUT queue integer,
@@ -8,7 +8,7 @@ CREATE FUNCTION jobq_store.gates(
 LANGUAGE c VOLATILE PARALLEL RESTRICTED ROWS 100
 AS 'MODULE_PATHNAME', 'jobq_gates';
 COMMENT ON FUNCTION jobq_store.gates IS
-  'how many jobs of each queue of this database are running, as shared memory knows it';
+  'how many jobs of each queue of this database are running, according to shared memory';
 
 CREATE FUNCTION jobq_store.flow_check(
   OUT object text,
@@ -18,4 +18,4 @@ CREATE FUNCTION jobq_store.flow_check(
 LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1
 AS 'MODULE_PATHNAME', 'jobq_flow_check';
 COMMENT ON FUNCTION jobq_store.flow_check IS
-  'where shared memory and the tables differ about limits; no row while nothing is going on';
+  'where shared memory and the tables disagree about limits; no rows when idle';

@@ -1,4 +1,4 @@
--- Managing single jobs, and what handlers may call.
+-- Managing single jobs, and functions for handlers.
 
 CREATE FUNCTION jobq.cancel(job_id bigint, reason text DEFAULT NULL)
 RETURNS boolean

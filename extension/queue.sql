@@ -106,7 +106,7 @@ RETURNS boolean
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_pause';
 COMMENT ON FUNCTION jobq.pause IS
-  'keeps further jobs of a queue from starting; false if it was already paused';
+  'starts no more jobs of a queue; false if it was already paused';
 
 CREATE FUNCTION jobq.resume(queue text)
 RETURNS boolean
@@ -120,7 +120,7 @@ RETURNS boolean
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_drain';
 COMMENT ON FUNCTION jobq.drain IS
-  'keeps new jobs out of a queue (JQ002), whose jobs are finished; false if it was already draining';
+  'refuses new jobs of a queue (JQ002) while its own are finished; false if it was already draining';
 
 CREATE FUNCTION jobq.grant_usage(
   role regrole,

@@ -1,7 +1,8 @@
--- How roles are stored.  Like regrole, a role's OID shown as its name, but no
--- number is read, and a name that no role has is nobody ('-'): pg_dump writes a
--- role that was dropped, and restores one that is missing, as nobody, and not
--- as the role that has its OID there.
+-- The type in which roles are stored.  Like regrole, it is a role's OID, shown as
+-- its name; but it accepts no number, and reads a name that no role has as nobody
+-- ('-').  So pg_dump writes a role that was dropped as nobody, and a restore
+-- turns a role that does not exist there into nobody, not into the role that
+-- happens to have its OID.
 
 CREATE TYPE jobq_store.role_ref;
 
@@ -38,7 +39,7 @@ CREATE TYPE jobq_store.role_ref (
 );
 COMMENT ON TYPE jobq_store.role_ref IS 'a role, or nobody; dumped by name';
 
--- operators and indexes are those of oid
+-- operators and index support are those of oid
 CREATE CAST (jobq_store.role_ref AS pg_catalog.oid)
   WITHOUT FUNCTION AS IMPLICIT;
 CREATE CAST (jobq_store.role_ref AS pg_catalog.regrole)

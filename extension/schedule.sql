@@ -62,21 +62,21 @@ RETURNS boolean
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_unschedule';
 COMMENT ON FUNCTION jobq.unschedule IS
-  'removes a schedule but not its jobs; false if there is none with that name';
+  'removes a schedule but not its jobs; false if there is no such schedule';
 
 CREATE FUNCTION jobq.enable_schedule(name text, enabled boolean DEFAULT true)
 RETURNS boolean
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_enable_schedule';
 COMMENT ON FUNCTION jobq.enable_schedule IS
-  'enables a schedule from now on, or disables it; false if that changes nothing or there is none with that name';
+  'enables a schedule from now on, or disables it; false if nothing changed or there is no such schedule';
 
 CREATE FUNCTION jobq.run_schedule(name text)
 RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_run_schedule';
 COMMENT ON FUNCTION jobq.run_schedule IS
-  'runs a schedule once, now, in addition to its times; returns the job''s id';
+  'runs a schedule once, now, in addition to its regular runs; returns the job''s id';
 
 CREATE FUNCTION jobq.backfill(name text, from_time timestamptz, to_time timestamptz)
 RETURNS bigint
@@ -121,4 +121,4 @@ CREATE FUNCTION jobq.import_pg_cron(
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_import_pg_cron';
 COMMENT ON FUNCTION jobq.import_pg_cron IS
-  'creates schedules from the pg_cron jobs that run in this database; says for each job whether it was imported, or why not';
+  'creates schedules from the pg_cron jobs of this database; reports for each job whether it was imported, or why not';

@@ -1,4 +1,4 @@
--- The service.
+-- Starting and stopping the workers of a database.
 
 CREATE FUNCTION jobq.start()
 RETURNS void

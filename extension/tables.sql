@@ -16,9 +16,9 @@ CREATE SEQUENCE jobq_store.queue_id_seq AS integer;
 CREATE SEQUENCE jobq_store.job_id_seq AS bigint;
 CREATE SEQUENCE jobq_store.schedule_id_seq AS bigint;
 
--- A value is a block of 2^16 leases, so that a lease costs no WAL of its own;
--- see src/base/lease_number.c for why a block may only be used once its WAL is
--- flushed, and for where blocks begin.
+-- A value is a block of 2^16 leases, so that a lease needs no WAL of its own.
+-- src/base/lease_number.c says why a block may be used only after its WAL has
+-- been flushed, and where blocks begin.
 CREATE SEQUENCE jobq_store.lease_block_seq AS bigint MAXVALUE 140737488355296;
 
 -- ------------------------------------------------------------------ service
@@ -37,11 +37,11 @@ INSERT INTO jobq_store.service DEFAULT VALUES;
 
 -- ------------------------------------------------------------------- queues
 
--- An option that is NULL has its built-in default.  system_identifier (of
--- the cluster, mixed with the extension's OID) and database say where the
--- queue is at home: a queue that came with a copy of a database, or with a
--- dump, does nothing there until start().  Functions are stored by name
--- and argument types, since pg_upgrade refuses regprocedure columns.
+-- An option that is NULL has its built-in default.  system_identifier (the
+-- cluster's, combined with the extension's OID) and database say where the queue
+-- is at home: a queue in a copied or restored database does nothing there until
+-- start().  Functions are stored by name and argument types, since pg_upgrade
+-- refuses regprocedure columns.
 CREATE TABLE jobq_store.queue (
   id integer NOT NULL PRIMARY KEY,
   name text COLLATE "C" NOT NULL UNIQUE,
@@ -82,7 +82,7 @@ CREATE TABLE jobq_store.queue (
 );
 COMMENT ON TABLE jobq_store.queue IS 'queues and their options';
 
--- what a call of one role costs must not grow with what others own
+-- the cost of a call must not grow with what other roles own
 CREATE INDEX queue_owner ON jobq_store.queue (owner);
 CREATE INDEX queue_run ON jobq_store.queue (owner) WHERE is_run;
 CREATE INDEX queue_on_dead ON jobq_store.queue (on_dead)
@@ -98,19 +98,19 @@ COMMENT ON TABLE jobq_store.queue_grant IS 'privileges on queues, as a bit mask 
 
 CREATE INDEX queue_grant_role ON jobq_store.queue_grant (role);
 
--- What nobody was granted is worth nothing, and twice it would break the key:
--- a dump is restored without it.
+-- Grants to roles that no longer exist are useless, and several of them would
+-- violate the key: they are not restored from a dump.
 CREATE TRIGGER queue_grant_to_nobody BEFORE INSERT ON jobq_store.queue_grant
   FOR EACH ROW WHEN (NEW.role OPERATOR(pg_catalog.=) 0::oid)
   EXECUTE FUNCTION jobq_store.skip_row();
 
 -- --------------------------------------------------------------------- jobs
 
--- The hot table: live jobs only.  First what dispatch looks at, never NULL, so
--- that these columns are at fixed places; then what a job has only when it is
--- held or was given options, so that a fresh row is small; the payload last.
--- enqueued_at is NULL if it is the same as run_at, max_attempts if it is the
--- queue's, the payload if a command has no params.
+-- The hot table: live jobs only.  The columns that dispatch looks at come first;
+-- they are never NULL, and so are at fixed offsets.  Then come those that are set
+-- only when a job is claimed or has options, so that a new row is small; the
+-- payload is last.  enqueued_at is NULL if it equals run_at, max_attempts if it
+-- is the queue's, and the payload if a command has no params.
 --
 -- The columns that a claim changes (attempt, state, lease, lease_until,
 -- started_at, worker) are in no index and no index predicate, and the
@@ -149,7 +149,7 @@ CREATE TABLE jobq_store.job (
   autovacuum_analyze_threshold = 100000,
   vacuum_truncate = off
 );
-COMMENT ON TABLE jobq_store.job IS 'jobs that are not finished';
+COMMENT ON TABLE jobq_store.job IS 'unfinished jobs';
 
 -- no two entries are equal
 CREATE INDEX job_dispatch ON jobq_store.job (queue, priority, run_at, id)
@@ -159,8 +159,8 @@ CREATE UNIQUE INDEX job_unique_key ON jobq_store.job (queue, unique_key)
 CREATE INDEX job_expires_at ON jobq_store.job (expires_at)
   WHERE expires_at IS NOT NULL;
 
--- Somebody asked for the cancellation of a job whose row was locked at that
--- moment; the coordinator sees to it.
+-- Requests to cancel jobs whose rows were locked at the time.  The coordinator
+-- carries them out.
 CREATE TABLE jobq_store.cancel_request (
   job_id bigint NOT NULL PRIMARY KEY,
   reason text,
@@ -170,10 +170,10 @@ COMMENT ON TABLE jobq_store.cancel_request IS 'requests to cancel jobs whose row
 
 -- ------------------------------------------------------------------ history
 
--- Finished jobs, in a fixed ring of segments: one is written to, and the
--- oldest is emptied by TRUNCATE after what must be kept has moved on.  The
--- segments are made here, and not at run time, so that pg_dump knows them as
--- the extension's.  NULLs are those of a job's row.
+-- Finished jobs, in a fixed ring of segments: one is written to, and the oldest
+-- is emptied by TRUNCATE after the rows that must be kept have been moved.  The
+-- segments are created here, not at run time, so that pg_dump knows that they
+-- belong to the extension.  The same columns are NULL as in a job's row.
 CREATE TABLE jobq_store.history (
   id bigint NOT NULL,
   run_at timestamptz NOT NULL,
@@ -216,7 +216,7 @@ CREATE TABLE jobq_store.history_5 PARTITION OF jobq_store.history FOR VALUES IN 
 CREATE TABLE jobq_store.history_6 PARTITION OF jobq_store.history FOR VALUES IN (6);
 CREATE TABLE jobq_store.history_7 PARTITION OF jobq_store.history FOR VALUES IN (7);
 
--- Attempts that did not succeed.
+-- Failed attempts.
 CREATE TABLE jobq_store.attempt (
   job_id bigint NOT NULL,
   finished_at timestamptz NOT NULL,
@@ -275,16 +275,16 @@ CREATE TABLE jobq_store.schedule (
   disabled_reason text
 );
 COMMENT ON TABLE jobq_store.schedule IS
-  'cron schedules; next_run is ''infinity'' if there is none, waits says that this run waits for the end of last_job, history counts the places taken in schedule_run';
+  'cron schedules; next_run is ''infinity'' if no run is due, waits is true if the run waits for last_job to end, history counts the places taken in schedule_run';
 
 CREATE INDEX schedule_owner ON jobq_store.schedule (owner, waits, next_run, id);
 CREATE INDEX schedule_queue ON jobq_store.schedule (queue);
 CREATE INDEX schedule_next_run ON jobq_store.schedule (next_run)
   WHERE next_run < 'infinity' AND NOT waits;
 
--- What became of a schedule's latest runs: a ring of places for each of them
--- (src/schedule/schedule_history.c), so that it neither grows nor has to be cleared.
--- A place that is used again is a HOT update.
+-- The latest runs of schedules.  Each schedule has a ring of rows
+-- (src/schedule/schedule_history.c), so that the table neither grows nor has to be
+-- cleared.  Reusing a row is a HOT update.
 CREATE TABLE jobq_store.schedule_run (
   schedule bigint NOT NULL,
   runs bigint NOT NULL,
@@ -303,10 +303,11 @@ COMMENT ON TABLE jobq_store.schedule_run IS
 
 -- ------------------------------------------------------------------ writers
 
--- Who may write here may have SQL run as any role, and pg_write_all_data lets
--- its members write to all tables: they are refused, and so is any role that
--- was granted something here by mistake. Rows by the access methods, as jobq's
--- own are mostly, fire no triggers; what it does by SPI it does as the owner.
+-- A role that can write here can have SQL run as any role, and members of
+-- pg_write_all_data can write to all tables.  So these triggers refuse them, and
+-- any role that was granted a privilege here by mistake.  jobq itself writes
+-- mostly through the access methods, which fire no triggers, and otherwise
+-- through SPI as the owner.
 CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
   ON jobq_store.service
   FOR EACH STATEMENT EXECUTE FUNCTION jobq_store.refuse_others();
@@ -380,8 +381,8 @@ ALTER TABLE jobq_store.schedule_run ENABLE ALWAYS TRIGGER owner_only;
 
 -- ------------------------------------------------------------------ pg_dump
 
--- Not service: a restored database has its own.  Partitions one by one: a
--- registered parent would dump none of their rows.
+-- Not service: a restored database has its own.  Partitions are listed one by
+-- one: registering the parent would dump none of their rows.
 SELECT pg_catalog.pg_extension_config_dump('jobq_store.queue_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('jobq_store.job_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('jobq_store.schedule_id_seq', '');

@@ -1,13 +1,13 @@
 -- Views: what a role may see of queues, jobs, schedules and workers.
 --
--- The views belong to the extension's owner and read the tables as that role;
--- the functions in their conditions are run as the reader, and let through
--- what that role may see.  security_barrier keeps the reader's own functions
--- from looking at rows before that; conditions with leakproof operators (=, <
--- on ids, queues, times) still reach the indexes.
+-- The views belong to the extension's owner and read the tables as that role.
+-- The functions in their conditions run as the reader, and let through what that
+-- role may see.  security_barrier keeps the reader's own functions from seeing
+-- rows before that; conditions with leakproof operators (=, < on ids, queues,
+-- times) can still use the indexes.
 
--- What may_read() and may_see_role() let through is found by indexes where it is
--- little among much: see src/queue/view_support.c.
+-- If may_read() and may_see_role() let through few of many rows, indexes find
+-- these: see src/queue/view_support.c.
 CREATE FUNCTION jobq_store.readable_queues()
 RETURNS integer[]
 LANGUAGE c STABLE PARALLEL RESTRICTED COST 1000
@@ -44,7 +44,7 @@ AS 'MODULE_PATHNAME', 'jobq_may_read';
 COMMENT ON FUNCTION jobq_store.may_read IS
   'whether the current role may see the jobs of a queue';
 
--- For queues that other queues, schedules or workers refer to.
+-- For queues to which other queues, schedules or workers refer.
 CREATE FUNCTION jobq_store.may_name(queue integer)
 RETURNS boolean
 LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
@@ -60,7 +60,7 @@ AS 'MODULE_PATHNAME', 'jobq_may_see_role';
 COMMENT ON FUNCTION jobq_store.may_see_role IS
   'whether the current role may see what belongs to a role';
 
--- The privilege to execute it is that to see every queue and schedule.
+-- The privilege to execute this function is the one to see every queue and schedule.
 CREATE FUNCTION jobq_store.may_read_all()
 RETURNS boolean
 LANGUAGE c STABLE PARALLEL RESTRICTED
@@ -98,11 +98,11 @@ CREATE FUNCTION jobq_store.worker_slots(
 LANGUAGE c VOLATILE PARALLEL RESTRICTED ROWS 10
 AS 'MODULE_PATHNAME', 'jobq_worker_slots';
 COMMENT ON FUNCTION jobq_store.worker_slots IS
-  'the background workers of this database, as shared memory knows them';
+  'the background workers of this database, according to shared memory';
 
--- A job that a background worker runs inside its transaction has a row that
--- shows nothing of it; the worker's slot does, and for a moment longer than the
--- transaction.  The row of an attempt that has failed has its number by then.
+-- The row of a job that a background worker runs inside its transaction does not
+-- show that the job is running.  The worker's slot does, until shortly after the
+-- end of the transaction; by then, the row has the number of a failed attempt.
 CREATE VIEW jobq_store.live_jobs WITH (security_barrier) AS
 SELECT
   j.id,
@@ -175,8 +175,8 @@ WHERE jobq_store.may_read(h.queue)
   AND jobq_store.is_kept(q.id, h.state, h.finished_at, h.unique_for);
 COMMENT ON VIEW jobq_store.finished_jobs IS 'the second half of jobq.jobs';
 
--- The halves are views of their own, since a barrier around a UNION ALL holds
--- nothing back: the planner pushes the reader's conditions into its arms.
+-- The halves are separate views, since a barrier around a UNION ALL has no
+-- effect: the planner pushes the reader's conditions down into its arms.
 CREATE VIEW jobq.jobs WITH (security_barrier) AS
 SELECT * FROM jobq_store.live_jobs
 UNION ALL
@@ -227,7 +227,7 @@ JOIN jobq_store.queue AS q ON q.id OPERATOR(pg_catalog.=) a.queue
 WHERE jobq_store.may_read(a.queue);
 COMMENT ON VIEW jobq.attempts IS 'attempts that did not succeed, and why';
 
--- The defaults are those of src/queue/queue_row.c: tools/check-places compares
+-- The defaults are those in src/queue/queue_row.c; tools/check-places compares
 -- them.
 CREATE VIEW jobq.queues WITH (security_barrier) AS
 SELECT
@@ -331,9 +331,9 @@ LEFT JOIN jobq_store.queue AS q ON q.id OPERATOR(pg_catalog.=) s.queue
 WHERE jobq_store.may_see_role(s.owner::oid);
 COMMENT ON VIEW jobq.schedules IS 'the reader''s cron schedules';
 
--- The state of a run's job is looked up row by row, by primary keys: a join
--- could have all of history read.  With keep_runs => 'errors' a job that has
--- succeeded has left no trace, and its run is not shown.
+-- The state of a run's job is looked up row by row, by primary key, since a join
+-- might read all of history.  With keep_runs => 'errors' a job that succeeded
+-- leaves no trace, and its run is not shown.
 CREATE VIEW jobq.schedule_runs WITH (security_barrier) AS
 SELECT
   s.name AS schedule,

@@ -135,7 +135,7 @@ look_carefully(Turn *turn)
 			(errcode(error->sqlerrcode),
 			 errmsg("could not look for ready jobs of queue \"%s\": %s",
 					queue != NULL ? queue->name : "", error->message),
-			 errdetail("It is tried again in a minute.")));
+			 errdetail("jobq will try again in a minute.")));
 	FreeErrorData(error);
 	turn->owner->look.queue = JOBQ_NO_QUEUE;
 	turn->next = jobq_now() + FAILED_DELAY;

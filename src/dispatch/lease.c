@@ -244,7 +244,7 @@ handle_failure(Ending *ending, ErrorData *error)
 			(errcode(error->sqlerrcode),
 			 errmsg("could not end the lease of job " INT64_FORMAT ": %s",
 					expired->job_id, error->message),
-			 errdetail("It is tried again in a minute.")));
+			 errdetail("jobq will try again in a minute.")));
 	jobq_lease_put_off(expired->job_id, expired->lease, until);
 	ending->search.next = Min(ending->search.next, until);
 }

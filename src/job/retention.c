@@ -1,20 +1,20 @@
 /*-------------------------------------------------------------------------
  *
  * retention.c
- *	  How long finished jobs are kept.
+ *	  Removing finished jobs that need not be kept any longer.
  *
  * The views hide expired rows at once; retention only reclaims disk space.
- * History is a ring of tables (segment.c).  A segment is written to for a part
- * of the time for which completed jobs are kept; jobs that are kept longer,
- * dead letters mostly, move on when it is emptied.
+ * History is a ring of tables (segment.c).  Each segment is written to for a
+ * fraction of the time for which completed jobs are kept; jobs that are kept
+ * longer, mostly dead letters, are moved when it is emptied.
  *
  * Limits by number and leftover attempts are handled in files of their own,
- * also in small parts.  All progress is remembered only in this process: after
- * a restart or an error, everything begins again.
+ * also in small steps.  Progress is remembered only in this process: after a
+ * restart or an error, the work starts over.
  *
- * After an error, perhaps on account of one row, the work is done with care for
- * a while: each part has a subtransaction, and so has each block, so that what
- * cannot be done is in no other's way.
+ * After an error, which a single row may have caused, the work is done
+ * carefully for a while: each part, and each block, gets a subtransaction, so
+ * that a failure does not stop the rest.
  *
  * IDENTIFICATION
  *	  src/job/retention.c
@@ -48,7 +48,7 @@
 /* When to try again what has failed. */
 #define RETRY_AFTER USECS_PER_MINUTE
 
-/* How long care is taken after an error: for longer than a round takes. */
+/* How long to be careful after an error: longer than a round takes. */
 #define CAREFUL_TIME USECS_PER_DAY
 
 #define TURN_MIN USECS_PER_HOUR
@@ -56,11 +56,11 @@
 #define TURNS_PER_KEEP 6		/* turns during which a completed job is kept;
 								 * less than there are segments */
 
-/* The parts of the work, each with its own time. */
+/* The parts of the work, each due at a time of its own. */
 typedef struct Part
 {
 	TimestampTz (*run) (TimestampTz now, bool careful);
-	void		(*forget) (void);	/* begins again */
+	void		(*forget) (void);	/* starts over */
 	TimestampTz next;
 } Part;
 
@@ -113,7 +113,7 @@ update_turn(void)
 	return turn;
 }
 
-/* Since when the current segment is written to. */
+/* The time since which the current segment has been written to. */
 static TimestampTz
 current_since(void)
 {
@@ -132,7 +132,7 @@ current_since(void)
 static bool
 lock_current(void)
 {
-	/* start() and stop() lock the row, too */
+	/* start() and stop() lock this row, too */
 	return jobq_statement_run("SELECT FROM jobq_store.service"
 							  " FOR UPDATE SKIP LOCKED",
 							  0, NULL, NULL) == 1;
@@ -193,7 +193,7 @@ jobq_history_overdue_segment(TimestampTz now)
 	return jobq_segment_next(&history, jobq_history_segment());
 }
 
-/* Jobs were removed from history: their attempts are removed next. */
+/* Jobs were removed from history: now remove their attempts. */
 static void
 clean_attempts(void)
 {
@@ -201,7 +201,7 @@ clean_attempts(void)
 	parts[PART_ATTEMPTS].next = DT_NOBEGIN;
 }
 
-/* Does part of the work on the ring; returns when to continue. */
+/* Does some of the work on the ring; returns when to continue. */
 static TimestampTz
 turn_ring(TimestampTz now, bool careful)
 {
@@ -266,7 +266,7 @@ run_part_alone(void *arg)
 	mine->part->next = mine->part->run(mine->now, true);
 }
 
-/* Runs a part, so that an error in it is in no other's way. */
+/* Runs a part, so that an error in it does not stop the others. */
 static void
 run_part_carefully(Part *part, TimestampTz now)
 {
@@ -279,9 +279,9 @@ run_part_carefully(Part *part, TimestampTz now)
 		ReThrowError(error);
 	ereport(WARNING,
 			(errcode(error->sqlerrcode),
-			 errmsg("jobq failed in part of the work on history: %s",
+			 errmsg("could not remove old jobs from history: %s",
 					error->message),
-			 errdetail("It is tried again in a minute.")));
+			 errdetail("jobq will try again in a minute.")));
 	part->forget();
 	part->next = now + RETRY_AFTER;
 	jobq_late_note(now, part->next, JOBQ_TASK_FAILS);
@@ -308,8 +308,8 @@ run(TimestampTz now, bool all)
 }
 
 /*
- * Does what is due: the ring, limits by number, old attempts.  Returns when to
- * call it again.  Called by the coordinator in a transaction of its own.
+ * Does the work that is due: the ring, limits by number, old attempts.  Returns
+ * when to call it again.  Called by the coordinator in a transaction of its own.
  */
 TimestampTz
 jobq_retention_run(void)
@@ -321,7 +321,7 @@ jobq_retention_run(void)
 	TimestampTz now = jobq_now();
 	JobqElevation elevation;
 
-	/* called whenever any task is due: must be cheap */
+	/* called whenever any task is due, so this must be cheap */
 	if (now < next && now >= last && changes == new_changes)
 		return next;
 

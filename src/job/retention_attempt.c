@@ -3,7 +3,7 @@
  * retention_attempt.c
  *	  Removing the attempts of jobs that are gone.
  *
- * Jobs are removed with their segment of history, leaving their attempts
+ * When a segment of history is emptied, the attempts of its jobs are left
  * behind.  The table of attempts is then scanned, some blocks per transaction.
  * Whether a job still exists is determined by the same snapshot as its
  * attempts, so concurrent changes of its state do not matter.
@@ -33,10 +33,10 @@
 /* Each row may require a lookup in all tables of jobs. */
 #define BLOCKS (JOBQ_WALK_BLOCKS / 8)
 
-/* The tables that a job may be in: the live ones, and history. */
+/* The tables that a job may be in: live jobs, and history. */
 #define NTABLES (1 + JOBQ_HISTORY_SEGMENTS)
 
-/* A look for jobs by their id. */
+/* A search for jobs by id. */
 typedef struct Search
 {
 	JobqTable  *tables[NTABLES];
@@ -45,9 +45,9 @@ typedef struct Search
 	IndexScanDesc scans[NTABLES];
 	MemoryContext context;		/* of the scans */
 	TupleTableSlot *locked;		/* for attempts */
-	int64		last_id;		/* attempts of one job are neighbours mostly */
+	int64		last_id;		/* a job's attempts are mostly neighbours */
 	bool		last_found;
-	int64		bytes;			/* of attempts that were deleted */
+	int64		bytes;			/* of deleted attempts */
 } Search;
 
 static BlockNumber next_block = 0;
@@ -92,9 +92,9 @@ end_search(Search *search)
 	}
 }
 
-/* Whether a job is there, finished or not. */
+/* Whether a job exists, finished or not. */
 static bool
-job_is_there(Search *search, int64 id)
+job_exists(Search *search, int64 id)
 {
 	ScanKeyData key;
 	MemoryContext oldcontext;
@@ -105,7 +105,7 @@ job_is_there(Search *search, int64 id)
 	search->last_found = false;
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(id));
 
-	/* a scan keeps memory that it gets when rows are read */
+	/* a scan keeps the memory that it allocates when it reads rows */
 	oldcontext = MemoryContextSwitchTo(search->context);
 	for (int i = 0; i < NTABLES && !search->last_found; i++)
 	{
@@ -120,8 +120,8 @@ job_is_there(Search *search, int64 id)
 
 /*
  * Deletes an attempt whose job is gone, unless it is locked.  Keeps those of
- * queues that came with a copy, since a dump may just be being restored, one
- * table after another.  Stops after many bytes.
+ * queues that are not at home, since a dump may be being restored, one table
+ * after another.  Stops after many bytes.
  */
 static bool
 visit_attempt(JobqTable *table, TupleTableSlot *row, Snapshot snapshot,
@@ -133,7 +133,7 @@ visit_attempt(JobqTable *table, TupleTableSlot *row, Snapshot snapshot,
 	int64		id = DatumGetInt64(slot_getattr(row, Anum_attempt_job_id,
 												&isnull));
 
-	if (job_is_there(search, id))
+	if (job_exists(search, id))
 		return true;
 	queue = jobq_queue_by_id(DatumGetInt32(slot_getattr(row,
 														Anum_attempt_queue,

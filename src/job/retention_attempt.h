@@ -13,10 +13,10 @@
 
 #include "datatype/timestamp.h"
 
-/* Attempts of jobs that are gone */
+/* See retention.h. */
 extern TimestampTz jobq_retention_clean_attempts(TimestampTz now, bool careful);
 
-/* Begins again, since jobs were removed.  Does not fail. */
+/* Starts over, since jobs were removed.  Does not fail. */
 extern void jobq_retention_attempts_are_due(void);
 
 #endif							/* JOBQ_RETENTION_ATTEMPT_H */

@@ -10,11 +10,11 @@
  * ten minutes if jobs have finished since, and takes at most a fiftieth of the
  * time.
  *
- * For each limit, up to twice as many of the newest jobs seen so far are
- * remembered as are kept.  If that is more than MAX_KEPT, only a sample of the
- * jobs, chosen by their ids, is looked at, and somewhat more are kept than the
- * limit says.  If all limits together take too much memory, they are handled
- * in several turns.
+ * For each limit, the newest jobs seen so far are remembered, up to twice the
+ * limit.  If the limit is higher than MAX_KEPT, only a sample of the jobs,
+ * chosen by their ids, is looked at, and slightly more jobs are kept than the
+ * limit says.  If all limits together would take too much memory, they are
+ * handled in several turns.
  *
  * IDENTIFICATION
  *	  src/job/retention_count.c
@@ -50,11 +50,12 @@
 #define MAX_REMEMBERED (1024 * 1024)
 
 /*
- * Share of the limit that is added if only a sample of the jobs is looked at.
+ * The limit is raised by one part in this many if only a sample of the jobs is
+ * looked at.
  */
 #define MARGIN 25
 
-/* A finished job, by when that was. */
+/* A finished job, and when it finished. */
 typedef struct Finished
 {
 	TimestampTz at;
@@ -75,7 +76,7 @@ typedef struct CountLimit
 	int			nnewest;
 	int			max_newest;		/* allocated */
 	Finished   *newest;
-	Finished	oldest;			/* what is older is not kept */
+	Finished	oldest;			/* that is kept */
 } CountLimit;
 
 typedef enum Phase
@@ -85,12 +86,12 @@ typedef enum Phase
 	PHASE_DELETE
 } Phase;
 
-/* A visit to rows of a segment. */
+/* For visits to the rows of a segment. */
 typedef struct Visit
 {
 	TimestampTz now;
 	TupleTableSlot *locked;
-	int64		bytes;			/* of rows that were deleted */
+	int64		bytes;			/* of deleted rows */
 } Visit;
 
 static Phase phase = PHASE_IDLE;
@@ -216,7 +217,7 @@ collect_limits(void)
 	return hash_get_num_entries(limits) > 0;
 }
 
-/* Forgets all jobs except those that are kept. */
+/* Forgets all remembered jobs except those that the limit keeps. */
 static void
 cut(CountLimit *limit)
 {
@@ -249,8 +250,8 @@ remember(CountLimit *limit, const Finished *finished)
 }
 
 /*
- * The limit that applies to a finished job, or NULL.  A job that still stands
- * for its unique key does not count.
+ * The limit that applies to a finished job, or NULL.  A job whose unique key is
+ * still in force does not count.
  */
 static CountLimit *
 read_row(TupleTableSlot *row, TimestampTz now, Finished *finished)
@@ -297,7 +298,7 @@ delete_row(JobqTable *table, TupleTableSlot *row, Snapshot snapshot, void *arg)
 	Finished	finished;
 	CountLimit *limit = read_row(row, visit->now, &finished);
 
-	/* a locked one is deleted next time */
+	/* a locked row is deleted next time */
 	if (limit != NULL &&
 		(limit->count == 0 ||
 		 compare_finished(&finished, &limit->oldest) > 0) &&
@@ -310,7 +311,7 @@ delete_row(JobqTable *table, TupleTableSlot *row, Snapshot snapshot, void *arg)
 	return visit->bytes < JOBQ_MOVE_BYTES;
 }
 
-/* Finds out which jobs are too old, after all have been counted. */
+/* Determines which jobs are too old, after all have been counted. */
 static void
 begin_to_delete(void)
 {
@@ -346,7 +347,7 @@ visit_rows(ItemPointer from, ItemPointer to, void *arg)
 
 /*
  * Scans some blocks of history.  Returns false if they were the last ones.  No
- * job is counted twice, or others would be deleted.
+ * job is counted twice: that would cause others to be deleted.
  */
 static bool
 visit_blocks(TimestampTz now, bool careful)

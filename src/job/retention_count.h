@@ -13,10 +13,10 @@
 
 #include "datatype/timestamp.h"
 
-/* Keep_completed_count and keep_dead_count */
+/* See retention.h. */
 extern TimestampTz jobq_retention_limit_counts(TimestampTz now, bool careful);
 
-/* Begins again.  Does not fail. */
+/* Starts over.  Does not fail. */
 extern void jobq_retention_forget_counts(void);
 
 #endif							/* JOBQ_RETENTION_COUNT_H */

@@ -3,26 +3,25 @@
  * segment.c
  *	  Rings of tables from which old rows are removed a table at a time.
  *
- * A ring consists of segments (tables), one of which is current and written
- * to.  After a while, which the owner of the ring decides, the next one, which
- * is the oldest, becomes current.  It is emptied first:
+ * A ring consists of segments (tables), one of which is current: it is the one
+ * that is written to.  After a time that the owner of the ring decides, the next
+ * one, which is the oldest, becomes current.  It is emptied first:
  *
- *	1. Rows that must be kept longer move to the segment that is written to,
- *	   some blocks or bytes per transaction, so that every snapshot sees them
- *	   once.
- *	   Those that somebody has locked are left for later.
+ *	1. Rows that must be kept longer are moved to the current segment, some
+ *	   blocks or bytes per transaction, so that every snapshot sees them exactly
+ *	   once.  Rows that are locked are left for later.
  *	2. When no snapshot is left that sees them in the old place, the segment is
- *	   truncated and becomes the one that is written to, in one transaction.
- *	   TRUNCATE wants a lock that keeps readers out, so it is only done when
- *	   nobody else uses the segment at the moment; else a minute later.
+ *	   truncated and becomes current, in one transaction.  TRUNCATE takes a lock
+ *	   that blocks readers, so this is done only while nobody else uses the
+ *	   segment; otherwise it is tried again a minute later.
  *
- * A backend looks up the current segment right before it writes.  If that is
- * just out of date, it writes to the previous segment, which is emptied a whole
- * round later.  Nobody writes to the segment that is being emptied: it has not
- * been current since the round before, and the owner keeps turns long.
+ * A backend looks up the current segment just before it writes.  If the result
+ * is already out of date, it writes to the previous segment, which is emptied a
+ * whole round later.  Nobody writes to the segment that is being emptied: it was
+ * last current a round ago, and the owner keeps turns long.
  *
- * Progress is remembered only in the ring: if that is forgotten, the next
- * segment is gone through from its beginning.
+ * Progress is remembered only in the ring: if it is forgotten, the scan of the
+ * segment starts over.
  *
  * IDENTIFICATION
  *	  src/job/segment.c
@@ -53,17 +52,17 @@
 
 #define RETRY_AFTER USECS_PER_MINUTE
 
-/* A visit to rows of the segment that is being emptied. */
+/* For visits to the rows of the segment that is being emptied. */
 typedef struct Visit
 {
 	JobqSegmentRing *ring;
-	int			old;			/* number of that */
-	JobqTable  *current;		/* the segment that is written to */
+	int			old;			/* its number */
+	JobqTable  *current;		/* the current segment */
 	int			segment;		/* its number */
 	TupleTableSlot *locked;
 	TimestampTz now;
 	bool		moved;
-	int64		bytes;			/* of rows that were moved */
+	int64		bytes;			/* of moved rows */
 	TimestampTz again;			/* when to continue, if it has stopped */
 } Visit;
 
@@ -101,7 +100,7 @@ jobq_segments_are_empty(const JobqSegmentRing *ring)
 	return true;
 }
 
-/* Others have locked a row that is to move: it stays for later. */
+/* Leaves a row that another transaction has locked for later. */
 static void
 leave_row(Visit *visit, TupleTableSlot *row)
 {
@@ -117,7 +116,7 @@ leave_row(Visit *visit, TupleTableSlot *row)
 }
 
 /*
- * Moves a row to the current segment, if it is to be kept.  Stops after many
+ * Moves a row to the current segment if it must be kept.  Stops after many
  * bytes, or before a large row that has to wait.
  */
 static bool

@@ -1,59 +1,59 @@
 /*-------------------------------------------------------------------------
  *
  * lane.c
- *	  Where dispatch stands in each stream and priority, in shared memory: the
- *	  cursor, and a ring of candidates.
+ *	  The position of dispatch in each stream and priority, in shared memory:
+ *	  a cursor, and a ring of candidates.
  *
- * A worker that wants a job must not walk over the index entries of all jobs
- * finished before, which pile up while an old transaction may still see them,
- * nor compete with all other workers for the first row.  So the jobs of a queue
- * are a stream, which has a lane for each priority, and a lane has
+ * A worker that looks for a job should not walk over the index entries of all
+ * finished jobs, which pile up while an old transaction may still see them, or
+ * compete with all other workers for the first row.  So the jobs of a queue are
+ * a stream, with a lane for each priority.  A lane has
  *
  *	ring	candidates: keys (run_at, id) of jobs, in order, and their rows' TIDs
- *	cursor	where the index has not been read yet
+ *	cursor	the key from which on the index has not been read yet
  *
- * A claim takes a candidate out of the ring, looks at its row, and changes it
- * if it is free.  What shared memory says is a hint; the row decides.
+ * A claim takes a candidate out of the ring, looks at its row, and changes the
+ * row if it is free.  Shared memory only gives hints; the row decides.
  *
  * The invariant: a committed job that can be claimed is in the ring, or its
  * key is not below the cursor, or it is held by a transaction that will call
- * jobq_lane_lower() for it at its end.
+ * jobq_lane_lower() for it when it ends.
  *
- * The rules that keep it so:
+ * These rules preserve it:
  *
  * - A transaction that has made a job claimable calls jobq_lane_lower() after
  *	 it has become visible.  So does one that had locked a claimable job, after
- *	 it has given the lock back by rolling back, or by committing without
- *	 having changed the job (ready.c).  A key below the cursor goes into the
- *	 ring; where the ring has no room for it the cursor moves down.
+ *	 it has released the lock by rolling back, or by committing without having
+ *	 changed the job (ready.c).  A key below the cursor goes into the ring; if
+ *	 the ring has no room for it, the cursor moves down.
  * - A claim reserves a note before it takes a candidate out of the ring, so
- *	 that an error on the way lowers it again.  It may drop the candidate
- *	 silently only if the row shows that another transaction will call
- *	 jobq_lane_lower(), or has done so: the row is locked, or this version of
- *	 it is gone.
- * - Only a refill (lane_refill.c) moves the cursor up.  It reads the index from
- *	 the cursor on with a snapshot taken after jobq_lane_refill_begin().  The
- *	 snapshot may have missed keys that were lowered since then, so the cursor
- *	 moves no further than the least of them (refill_low).  A lane has one refill
- *	 at a time.
- * - Candidates with the same key are the same job.  If a refill brings another
- *	 TID than the ring has, that one counts.  But transactions call
- *	 jobq_lane_lower() in any order after their ends, so of two TIDs that come
- *	 that way neither is known to be the later one: both are dropped, and the
- *	 cursor moves down.
+ *	 that an error before the claim is complete lowers it again.  It may drop
+ *	 the candidate silently only if the row shows that another transaction will
+ *	 call jobq_lane_lower(), or has done so: the row is locked, or this version
+ *	 of it is gone.
+ * - Only a refill (lane_refill.c) moves the cursor up.  It reads the index,
+ *	 starting at the cursor, with a snapshot taken after
+ *	 jobq_lane_refill_begin().  The snapshot may have missed keys that were
+ *	 lowered since then, so the cursor moves no further than the least of them
+ *	 (refill_low).  A lane has one refill at a time.
+ * - Candidates with the same key are the same job.  If a refill brings a TID
+ *	 that differs from the one in the ring, it replaces that one.  But
+ *	 transactions call jobq_lane_lower() in any order after they end, so if two
+ *	 TIDs come that way, it is not known which is the later one: both are
+ *	 dropped, and the cursor moves down.
  *
- * Transactions that were prepared have no callbacks here when they end
- * (mark.h), and a rewritten table has other TIDs.  Then everything known about
+ * When a prepared transaction ends, no callbacks are called here (mark.h), and
+ * a rewritten table has different TIDs.  In these cases everything known about
  * the streams concerned is dropped, which is always allowed.  test/model has a
  * model of the protocol, with the names of the functions here.
  *
  * If a stream's priorities are not known (discovered is false), the next claim
- * reads them from the index.  After that, a priority without a lane has
- * no claimable jobs.  A stream with too many priorities, or one that shared
- * memory has no lane for, is crowded: claims scan its index from the start.
+ * reads them from the index.  After that, a priority without a lane has no
+ * claimable jobs.  A stream with too many priorities, or one for which shared
+ * memory has no lane left, is crowded: claims scan its index from the start.
  *
- * All of a stream's lanes are guarded by its lock, one of a fixed set;
- * the pools by a spinlock, taken inside it.
+ * A stream's lock, one of a fixed set, guards all of its lanes; a spinlock,
+ * taken inside it, guards the pools.
  *
  * IDENTIFICATION
  *	  src/shared/lane.c
@@ -68,7 +68,7 @@
 
 #define NONE (-1)
 
-/* A ring is refilled in advance when no larger part of it is left. */
+/* A ring is refilled in advance when at most this fraction of it is left. */
 #define LOW_WATER 8
 
 static JobqPool *lane_pool = NULL;
@@ -88,7 +88,7 @@ jobq_lane_startup(void)
 
 /*
  * Takes a lane from the pool; NULL if there is none for the role.  A role gets
- * no more lanes than it leaves free.  Initializes nothing.
+ * no more lanes than it leaves free.  The lane is not initialized.
  */
 static JobqLane *
 allocate_lane(Oid role)
@@ -106,7 +106,7 @@ allocate_lane(Oid role)
 	return lane;
 }
 
-/* Gives a lane back; it must be out of its stream's list. */
+/* Gives a lane back, which must have been removed from its stream's list. */
 static void
 free_lane(JobqLane *lane, Oid role)
 {
@@ -119,8 +119,8 @@ free_lane(JobqLane *lane, Oid role)
 }
 
 /*
- * Gives the lane an empty ring unless it has one.  If none is free it stays
- * without, and the next ring that is emptied is freed.
+ * Gives the lane an empty ring unless it has one.  If none is free, the lane
+ * stays without a ring, and the next ring that becomes empty is freed.
  */
 void
 jobq_lane_want_ring(JobqLane *lane)
@@ -142,7 +142,7 @@ jobq_lane_want_ring(JobqLane *lane)
 }
 
 /*
- * Gives the lane's ring back, if it has one.  Its candidates are lost: the
+ * Gives the lane's ring back, if it has one.  Candidates in it are lost: the
  * caller has made sure that there are none, or forgets the lane.
  */
 static void
@@ -157,7 +157,7 @@ free_ring(JobqLane *lane)
 	pg_atomic_write_u32(&jobq_shared->rings_wanted, 0);
 }
 
-/* Somebody has found no free ring, and none has been given back since. */
+/* Whether a ring was wanted but not free, and none has been freed since. */
 bool
 jobq_lanes_lack_rings(void)
 {
@@ -166,7 +166,7 @@ jobq_lanes_lack_rings(void)
 
 /* ------------------------------------------------------------------ lanes */
 
-/* The lane's first candidate, NULL: none. */
+/* The lane's first candidate, or NULL. */
 static JobqCandidate *
 ring_front(const JobqLane *lane)
 {
@@ -175,7 +175,7 @@ ring_front(const JobqLane *lane)
 	return ring == NULL || ring->n == 0 ? NULL : jobq_ring_entry(ring, 0);
 }
 
-/* The cursor moves down to the key, if it is above it. */
+/* Moves the cursor down to the key, if it is above. */
 static void
 lower_cursor(JobqLane *lane, const JobqKey *key)
 {
@@ -187,7 +187,7 @@ lower_cursor(JobqLane *lane, const JobqKey *key)
 
 /*
  * Makes sure that the lane knows of a job: puts it into the ring, or lowers the
- * cursor to it.  The stream's lock is held exclusively.
+ * cursor to it.  The caller holds the stream's lock exclusively.
  *
  * by_index: a refill has read the job, with a snapshot that is later than all
  * candidates in the ring at or above the key where the refill began.
@@ -204,7 +204,7 @@ jobq_lane_put(JobqLane *lane, const JobqKey *key, const ItemPointerData *tid,
 	if (!jobq_key_is_less(key, &lane->cursor) || !ItemPointerIsValid(tid) ||
 		lane->ring == NULL)
 	{
-		/* the index will be read from here on; does nothing above the cursor */
+		/* the index will be read from here; no effect above the cursor */
 		lower_cursor(lane, key);
 		return;
 	}
@@ -216,7 +216,7 @@ jobq_lane_put(JobqLane *lane, const JobqKey *key, const ItemPointerData *tid,
 	{
 		JobqCandidate *entry = jobq_ring_entry(ring, position);
 
-		/* the same job: two TIDs, and only a refill's is known to be later */
+		/* the same job: only a refill's TID is known to be the later one */
 		if (by_index)
 			entry->tid = *tid;
 		else if (!ItemPointerEquals(&entry->tid, (ItemPointer) tid))
@@ -228,7 +228,7 @@ jobq_lane_put(JobqLane *lane, const JobqKey *key, const ItemPointerData *tid,
 	}
 	if (ring->n == ring->capacity)
 	{
-		/* full: the last candidate makes room, and the cursor goes back to it */
+		/* full: drop the last candidate, and move the cursor back to it */
 		JobqKey		last = jobq_ring_entry(ring, ring->n - 1)->key;
 
 		if (position == ring->n)
@@ -242,7 +242,7 @@ jobq_lane_put(JobqLane *lane, const JobqKey *key, const ItemPointerData *tid,
 	jobq_ring_insert(ring, position, key, tid);
 }
 
-/* The lane of a priority, NULL: none.  The stream's lock is held. */
+/* The lane of a priority, or NULL.  The caller holds the stream's lock. */
 static inline JobqLane *
 find_lane(const JobqStream *stream, int16 priority)
 {
@@ -262,9 +262,10 @@ jobq_lane_find(const JobqStream *stream, int16 priority)
 }
 
 /*
- * The lane of a priority, made if necessary.  NULL if there is no room, or if
- * the stream ended while somebody kept a pointer to it (nobody would free
- * the lane); then the stream is crowded.  Its lock is held exclusively.
+ * The lane of a priority, created if necessary.  NULL if there is no room, or
+ * if the stream has ended and the caller's pointer is out of date (nobody would
+ * free the lane); then the stream is crowded.  The caller holds its lock
+ * exclusively.
  */
 JobqLane *
 jobq_lane_get(JobqStream *stream, int16 priority)
@@ -294,7 +295,7 @@ jobq_lane_get(JobqStream *stream, int16 priority)
 	return lane;
 }
 
-/* Forgets all that is known of a stream; its lock is held. */
+/* Forgets everything known about a stream; the caller holds its lock. */
 static void
 forget_all(JobqStream *stream)
 {
@@ -314,10 +315,10 @@ forget_all(JobqStream *stream)
 }
 
 /*
- * Makes a stream of memory that was none's, or another one's with the same
- * lock: a pointer that was kept too long cannot lead to the wrong lock.  For a
- * queue JOBQ_LOCK_QUEUES is held, the only other lock that a stream's own is
- * taken under.
+ * Initializes a stream in memory that belonged to no stream, or to one with the
+ * same lock, so that an outdated pointer cannot lead to the wrong lock.  For a
+ * queue the caller holds JOBQ_LOCK_QUEUES, the only other lock under which a
+ * stream's lock is taken.
  */
 void
 jobq_lanes_make(JobqStream *stream, LWLock *lock, Oid role)
@@ -331,7 +332,7 @@ jobq_lanes_make(JobqStream *stream, LWLock *lock, Oid role)
 	LWLockRelease(stream->lock);
 }
 
-/* A stream is about to end; the locks are those of jobq_lanes_make(). */
+/* A stream is about to end; the same locks as for jobq_lanes_make(). */
 void
 jobq_lanes_end(JobqStream *stream)
 {
@@ -341,7 +342,7 @@ jobq_lanes_end(JobqStream *stream)
 	LWLockRelease(stream->lock);
 }
 
-/* Forgets what is known of a stream; it will be read from the index anew. */
+/* Forgets a stream's lanes; they will be read from the index again. */
 void
 jobq_lanes_reset(JobqStream *stream)
 {
@@ -351,8 +352,8 @@ jobq_lanes_reset(JobqStream *stream)
 }
 
 /*
- * TIDs are those of this file of the table, which the caller has locked
- * against VACUUM FULL and its like.  What is known of another one is void.
+ * TIDs refer to this file of the table, which the caller has locked against
+ * VACUUM FULL and the like.  Whatever is known from another file is forgotten.
  */
 void
 jobq_lanes_follow_storage(JobqStream *stream, Oid storage)
@@ -384,7 +385,7 @@ jobq_lane_lower(JobqStream *stream, const JobqPlace *place, TimestampTz now)
 
 /* --------------------------------------------------------- taking them out */
 
-/* What to do for the next job of a lane, at a certain time. */
+/* What to do for the next job of a lane, at the given time. */
 static JobqPop
 judge(const JobqLane *lane, TimestampTz now)
 {
@@ -403,7 +404,7 @@ judge(const JobqLane *lane, TimestampTz now)
 	return JOBQ_POP_NOTHING;
 }
 
-/* Why the stream's lanes cannot be used, else JOBQ_POP_FOUND. */
+/* JOBQ_POP_FOUND, or why the stream's lanes cannot be used. */
 static JobqPop
 judge_stream(const JobqStream *stream)
 {
@@ -413,11 +414,11 @@ judge_stream(const JobqStream *stream)
 }
 
 /*
- * Takes the next candidate out of its ring.  The caller has reserved memory
- * for a note of it, which is to be made before anything that can fail.  For
- * JOBQ_POP_REFILL and JOBQ_POP_SCAN *place names the priority, and with the
- * latter where to begin; for JOBQ_POP_NOTHING *next_run_at is lowered to the
- * earliest time at which there may be one.
+ * Takes the next candidate out of its ring.  The caller has reserved memory for
+ * a note of it, and makes the note before anything that can fail.  For
+ * JOBQ_POP_REFILL and JOBQ_POP_SCAN, *place gives the priority, and for the
+ * latter also the key at which to start; for JOBQ_POP_NOTHING, *next_run_at is
+ * lowered to the earliest time at which there may be a candidate.
  */
 JobqPop
 jobq_lane_pop(JobqStream *stream, TimestampTz now, JobqPlace *place,
@@ -461,8 +462,8 @@ jobq_lane_pop(JobqStream *stream, TimestampTz now, JobqPlace *place,
 }
 
 /*
- * The priority after the given one (a number below all priorities: the first)
- * that has a lane; false if there is none.
+ * The next priority after the given one that has a lane (the first one, if the
+ * number is below all priorities); false if there is none.
  */
 bool
 jobq_lane_next(JobqStream *stream, int after, int16 *priority)
@@ -483,8 +484,8 @@ jobq_lane_next(JobqStream *stream, int after, int16 *priority)
 }
 
 /*
- * The first candidate of a lane whose key is above `after`, which stays in the
- * ring: FOUND; else as for jobq_lane_pop().
+ * FOUND: the first candidate of a lane whose key is above `after`; it stays in
+ * the ring.  Otherwise as for jobq_lane_pop().
  */
 JobqPop
 jobq_lane_peek(JobqStream *stream, int16 priority, const JobqKey *after,
@@ -527,7 +528,7 @@ jobq_lane_peek(JobqStream *stream, int16 priority, const JobqKey *after,
 	return result;
 }
 
-/* Drops a candidate if it is in the ring; the rules are those of pop. */
+/* Drops a candidate if it is in the ring; the rules of lane_pop apply. */
 void
 jobq_lane_remove(JobqStream *stream, const JobqPlace *place)
 {
@@ -554,8 +555,8 @@ jobq_lane_remove(JobqStream *stream, const JobqPlace *place)
 }
 
 /*
- * A key below which there is no job that could be claimed, but for those that
- * some transaction holds.
+ * A key below which no job can be claimed, except jobs that a transaction
+ * currently holds.
  */
 JobqKey
 jobq_lane_floor(JobqStream *stream, int16 priority)
@@ -577,8 +578,8 @@ jobq_lane_floor(JobqStream *stream, int16 priority)
 }
 
 /*
- * When the first job of a lane that lies ahead is due; JOBQ_NEVER: there is
- * none.  False if that is not known.
+ * The time at which the first future job of a lane is due; JOBQ_NEVER if there
+ * is none.  Returns false if that is not known.
  */
 bool
 jobq_lane_next_due(JobqStream *stream, int16 priority, TimestampTz now,
@@ -606,7 +607,7 @@ jobq_lane_next_due(JobqStream *stream, int16 priority, TimestampTz now,
 	return known;
 }
 
-/* Whether it seems that there is a ready job; a hint. */
+/* Whether there seems to be a ready job; a hint. */
 bool
 jobq_lanes_see_more(JobqStream *stream, TimestampTz now)
 {
@@ -621,9 +622,9 @@ jobq_lanes_see_more(JobqStream *stream, TimestampTz now)
 }
 
 /*
- * Whether claims would come across a job by themselves: its row version is in
- * the ring, or its key is at or above the cursor.  A hint if the lane changes
- * meanwhile.
+ * Whether claims would find a job by themselves: its row version is in the
+ * ring, or its key is at or above the cursor.  A hint, since the lane may
+ * change at any time.
  */
 bool
 jobq_lane_covers(JobqStream *stream, const JobqPlace *place)

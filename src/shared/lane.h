@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * lane.h
- *	  Where dispatch stands in each stream and priority, in shared memory: the
- *	  cursor, and a ring of candidates.
+ *	  The position of dispatch in each stream and priority, in shared memory:
+ *	  a cursor, and a ring of candidates.
  *
- * lane.c says what both mean and which rules keep them exact.  Nothing here
- * touches a table, and all may be called by commit and abort callbacks: nothing
- * allocates or throws.
+ * lane.c explains both, and the rules that keep them exact.  No function
+ * touches a table, allocates memory or raises an error, so commit and abort
+ * callbacks may call all of them.
  *
  * IDENTIFICATION
  *	  src/shared/lane.h
@@ -29,12 +29,14 @@ typedef struct JobqPlace
 
 typedef enum JobqPop
 {
-	JOBQ_POP_FOUND,				/* a candidate, which is out of the ring now */
+	JOBQ_POP_FOUND,				/* a candidate, taken out of the ring */
 	JOBQ_POP_NOTHING,			/* no job is ready */
-	JOBQ_POP_REFILL,			/* the lane is to be refilled first */
-	JOBQ_POP_SCAN,				/* somebody refills the lane: scan from there */
-	JOBQ_POP_DISCOVER,			/* which priorities there are is not known */
-	JOBQ_POP_CROWDED			/* the stream has no lanes: scan it all */
+	JOBQ_POP_REFILL,			/* the lane must be refilled first */
+	JOBQ_POP_SCAN,				/* another process is refilling the lane: scan
+								 * the index from the place returned */
+	JOBQ_POP_DISCOVER,			/* the stream's priorities are not known */
+	JOBQ_POP_CROWDED			/* the stream has no lanes: scan the index from
+								 * its start */
 } JobqPop;
 
 /* For startup.c. */
@@ -48,7 +50,7 @@ extern void jobq_lanes_follow_storage(JobqStream *stream, Oid storage);
 
 /*
  * A job has become claimable, or may have: its transaction has ended.  Returns
- * how many claims have become possible by it: 1 if its time has come, else 0.
+ * the number of claims that this makes possible: 1 if the job is due, else 0.
  */
 extern int	jobq_lane_lower(JobqStream *stream, const JobqPlace *place,
 							TimestampTz now);
@@ -66,15 +68,15 @@ extern bool jobq_lane_next_due(JobqStream *stream, int16 priority,
 							   TimestampTz now, TimestampTz *next);
 extern bool jobq_lanes_see_more(JobqStream *stream, TimestampTz now);
 
-/* For health: whether lanes are without a ring for want of memory. */
+/* For jobq.health: whether lanes have no ring because memory is short. */
 extern bool jobq_lanes_lack_rings(void);
 
-/* For sweep.c: whether claims would come across the job by themselves. */
+/* For sweep.c: whether claims would find the job by themselves. */
 extern bool jobq_lane_covers(JobqStream *stream, const JobqPlace *place);
 
 /*
- * For lane_refill.c.  The stream's lock is held, exclusively but for the first
- * two.
+ * For lane_refill.c, which holds the stream's lock: exclusively, except for the
+ * first two.
  */
 static inline bool
 jobq_lanes_are_known(const JobqStream *stream)

@@ -1,11 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * lane_refill.c
- *	  Filling the rings of lanes from the index, and finding out which
- *	  priorities a stream has.
+ *	  Filling the rings of lanes from the index, and discovering a stream's
+ *	  priorities.
  *
- * Nothing here reads the index: the caller does, between the beginning and the
- * end.  lane.c has the rules.
+ * The caller reads the index, between begin and end.  lane.c has the rules.
  *
  * IDENTIFICATION
  *	  src/shared/lane_refill.c
@@ -16,16 +15,16 @@
 
 #include "shared/lane_refill.h"
 
-/* This process's refill, NULL: none. */
+/* The refill that this process has begun; NULL: none. */
 static JobqStream *refilling_stream = NULL;
 static uint64 refilling_resets;
 static int16 refilling_priority;
 
 /*
- * Begins to refill a lane.  False if that is not possible now: somebody else
- * does it, or the lane is gone.  The snapshot that the index is read with has
- * to be taken after this.  jobq_lane_refill_end() ends it, and so does the end
- * of the (sub)transaction in failure, by jobq_lane_refill_abandon().
+ * Begins to refill a lane.  Returns false if that is not possible now: another
+ * process is doing it, or the lane is gone.  The snapshot with which the index
+ * is read must be taken after this.  jobq_lane_refill_end() ends the refill; if
+ * the (sub)transaction fails, jobq_lane_refill_abandon() does.
  */
 bool
 jobq_lane_refill_begin(JobqRefill *refill, JobqStream *stream,
@@ -51,7 +50,7 @@ jobq_lane_refill_begin(JobqRefill *refill, JobqStream *stream,
 		{
 			JobqRing   *ring = lane->ring;
 
-			/* what comes before the last one may push others out */
+			/* jobs that come before the last entry may replace others */
 			refill->room = ring->n == 0 ||
 				jobq_key_is_less(&jobq_ring_entry(ring, ring->n - 1)->key, &lane->cursor) ?
 				ring->capacity - ring->n : ring->capacity;
@@ -65,7 +64,7 @@ jobq_lane_refill_begin(JobqRefill *refill, JobqStream *stream,
 	return result;
 }
 
-/* This process's refill is over; its lane, NULL if that is another's now. */
+/* Ends this process's refill.  Returns its lane; NULL if that is gone. */
 static JobqLane *
 end_refill(JobqStream *stream)
 {
@@ -79,8 +78,8 @@ end_refill(JobqStream *stream)
 }
 
 /*
- * Ends a refill: these candidates were seen from its beginning on, in order,
- * and nothing else below *upto.
+ * Ends a refill.  From where it began, these candidates were found, in order,
+ * and no others below *upto.
  */
 void
 jobq_lane_refill_end(const JobqRefill *refill, const JobqPlace *candidates,
@@ -118,9 +117,9 @@ jobq_lane_refill_abandon(void)
 /* --------------------------------------------------------------- discovery */
 
 /*
- * Finding out which priorities the jobs of a stream have: begin, take a
- * snapshot, report each priority that it shows, end.  What commits meanwhile
- * makes its lane by itself.  The number is the first's result.
+ * Discovering the priorities of a stream's jobs: begin, take a snapshot, report
+ * each priority that it shows, end.  Transactions that commit meanwhile create
+ * their lanes themselves.  The others take the result of the first.
  */
 uint64
 jobq_lanes_discover_begin(JobqStream *stream)
@@ -133,7 +132,7 @@ jobq_lanes_discover_begin(JobqStream *stream)
 	return resets;
 }
 
-/* The stream has jobs of this priority; nothing if it was reset since. */
+/* The stream has jobs of this priority; no effect if it was reset since. */
 void
 jobq_lanes_discover(JobqStream *stream, uint64 resets, int16 priority)
 {
@@ -143,7 +142,7 @@ jobq_lanes_discover(JobqStream *stream, uint64 resets, int16 priority)
 	LWLockRelease(stream->lock);
 }
 
-/* All priorities have been reported; nothing if the stream was reset since. */
+/* All priorities have been reported; no effect after a reset. */
 void
 jobq_lanes_discover_end(JobqStream *stream, uint64 resets)
 {

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * lane_refill.h
- *	  Filling the rings of lanes from the index, and finding out which
- *	  priorities a stream has.
+ *	  Filling the rings of lanes from the index, and discovering a stream's
+ *	  priorities.
  *
  * IDENTIFICATION
  *	  src/shared/lane_refill.h
@@ -19,11 +19,11 @@ typedef struct JobqRefill
 {
 	JobqStream *stream;
 	int16		priority;
-	JobqKey		from;			/* where to begin, itself included */
-	int			room;			/* how many candidates are of use */
+	JobqKey		from;			/* the first key to read */
+	int			room;			/* how many candidates are useful */
 } JobqRefill;
 
-/* Filling a ring; one at a time per process. */
+/* Filling a ring: a process does one refill at a time. */
 extern bool jobq_lane_refill_begin(JobqRefill *refill, JobqStream *stream,
 								   int16 priority);
 extern void jobq_lane_refill_end(const JobqRefill *refill,
@@ -33,7 +33,7 @@ extern void jobq_lane_refill_end(const JobqRefill *refill,
 /* For abort callbacks, too. */
 extern void jobq_lane_refill_abandon(void);
 
-/* Finding out about priorities. */
+/* Discovering priorities. */
 extern uint64 jobq_lanes_discover_begin(JobqStream *stream);
 extern void jobq_lanes_discover(JobqStream *stream, uint64 resets,
 								int16 priority);

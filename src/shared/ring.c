@@ -34,7 +34,7 @@ jobq_ring_position(JobqRing *ring, const JobqKey *key)
 	int			low = 0;
 	int			high = ring->n;
 
-	/* most are added at the end */
+	/* most entries are added at the end */
 	if (high > 0 && jobq_key_is_less(&jobq_ring_entry(ring, high - 1)->key, key))
 		return high;
 	while (low < high)

@@ -3,9 +3,9 @@
  * guc.c
  *	  jobq's settings.
  *
- * What the workers go by belongs to the server's configuration, and is not for
- * users to change in a session.  jobq.async_claims is, as synchronous_commit
- * is.
+ * Settings that affect the workers belong to the server's configuration; users
+ * cannot change them in a session.  They can change jobq.async_claims, as they
+ * can synchronous_commit.
  *
  * IDENTIFICATION
  *	  src/guc.c
@@ -84,12 +84,12 @@ define_service_settings(void)
 							   &databases, "*", PGC_SIGHUP,
 							   GUC_LIST_INPUT, check_databases, NULL, NULL);
 	DefineCustomIntVariable("jobq.max_workers",
-							"Sets the maximum number of jobs that run at the same time.",
-							"The limit is for the whole server; each worker takes one of max_worker_processes.",
+							"Sets the maximum number of SQL jobs that run at the same time.",
+							"The limit is for the whole server; each worker uses one of max_worker_processes.",
 							&jobq_max_workers, 4, 0, JOBQ_MAX_WORKER_SLOTS,
 							PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("jobq.max_workers_per_role",
-							"Sets the maximum number of jobs of one role that run at the same time.",
+							"Sets the maximum number of SQL jobs of one role that run at the same time.",
 							"The limit is for the whole server; 0 means no limit other than jobq.max_workers.",
 							&jobq_max_workers_per_role, 0, 0,
 							JOBQ_MAX_WORKER_SLOTS,
@@ -144,7 +144,7 @@ jobq_guc_init(void)
 							 NULL, NULL, NULL);
 	DefineCustomIntVariable("jobq.shared_memory",
 							"Sets the amount of shared memory for queues, candidates and leases.",
-							"When it is used up, jobq continues more slowly.",
+							"When it is exhausted, jobq keeps working, but more slowly.",
 							&jobq_shared_memory, 16384, 1024, MAX_KILOBYTES,
 							PGC_POSTMASTER, GUC_UNIT_KB, NULL, NULL, NULL);
 	DefineCustomEnumVariable("jobq.log_jobs",
@@ -154,7 +154,7 @@ jobq_guc_init(void)
 							 log_jobs_options,
 							 PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("jobq.health_transaction_age",
-							"Sets the age at which jobq.health reports an open transaction.",
+							"Sets the age from which jobq.health reports open transactions.",
 							NULL,
 							&jobq_health_transaction_age,
 							10 * SECS_PER_MINUTE, 0, INT_MAX,

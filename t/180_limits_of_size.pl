@@ -42,7 +42,7 @@ foreach my $call (@producers)
 		"${call}headers => object(1024 * 1024))",
 		'54000',
 		'headers are too large',
-		'They have 1\d{6} bytes, and may have 1048576\.');
+		'They have 1\d{6} bytes; at most 1048576 are allowed\.');
 }
 is($node->sql('SELECT count(*) FROM jobq.jobs'), '0', 'jobs: nothing is enqueued');
 $node->sql("SELECT ${_}tags => tags(100, 255), headers => object(1000000))") foreach @producers;
@@ -57,7 +57,7 @@ is( $node->sql(
 my $create = "jobq.schedule('s', '\@yearly', ";
 my $alter = "jobq.alter_schedule('t', ";
 my $too_large = 'payload, command and tags of a schedule are too large';
-my $together = 'Together they have 1\d{6} bytes, and may have 1048576\.';
+my $together = 'Together they have 1\d{6} bytes; at most 1048576 are allowed\.';
 
 $node->sql(
 	q{SELECT jobq.schedule('t', '@yearly', queue => 'q', payload => object(1030000));

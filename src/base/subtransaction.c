@@ -91,7 +91,7 @@ jobq_subtransaction_for_job(void (*action) (void *arg), void *arg,
 				(errcode(error->sqlerrcode),
 				 errmsg("could not %s job " INT64_FORMAT ": %s", what, job_id,
 						error->message),
-				 errdetail("It is tried again later.")));
+				 errdetail("jobq will try again later.")));
 	}
 	FreeErrorData(error);
 	return false;

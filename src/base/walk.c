@@ -119,7 +119,7 @@ complain(const JobqWalk *walk, BlockNumber block, const ErrorData *error)
 			 errmsg("could not process block %u of table \"%s\": %s", block,
 					get_rel_name(jobq_relation_oid(walk->relation)),
 					error->message),
-			 errdetail("The other rows are processed; these are tried again later.")));
+			 errdetail("The other rows are processed; jobq will try these again later.")));
 }
 
 /* Visits the rows of a block, all that can be. */

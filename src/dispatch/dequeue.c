@@ -147,7 +147,7 @@ warn_of_handler(const JobqQueue *queue)
 		return;
 	ereport(WARNING,
 			(errmsg("queue \"%s\" has a handler", queue->name),
-			 errdetail("Background workers also run its jobs: each job is run by one of them or by this client."),
+			 errdetail("Background workers run its jobs, too: each job goes either to one of them or to this client."),
 			 errhint("A queue for external workers has no handler; see jobq.reset_queue().")));
 }
 

@@ -60,7 +60,7 @@ refuse_to_executor(const JobqJob *job)
 	if (job->lease_until == JOBQ_NEVER && jobq_slot_runs_job(job->id))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("job " INT64_FORMAT " is run by a background worker, which ends it",
+				 errmsg("job " INT64_FORMAT " is being run by a background worker, which will finish it",
 						job->id),
 				 errhint("Its handler may return, raise an error, or call jobq.retry_in() or jobq.discard().")));
 }

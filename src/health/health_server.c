@@ -6,8 +6,8 @@
  *
  * Dead rows of finished jobs are removed when no snapshot needs them.  A
  * session, a prepared transaction, a replication slot or a standby that holds
- * back the xmin horizon for long makes the table of jobs grow and claims
- * slower.  A segment of history is truncated when nobody has a lock on it.
+ * back the xmin horizon for a long time makes the table of jobs grow and slows
+ * down claims.  A segment of history is truncated when nobody has a lock on it.
  *
  * Transactions have a start time; slots and standbys do not, and are judged by
  * how many transactions they are behind.  VACUUM is excluded, since it holds
@@ -101,9 +101,9 @@ static const char slots_query[] =
 " LIMIT $2";
 
 /*
- * Prepared transactions p from before $1, with their roles r; and a condition,
- * whether p has a lock l on table $3.  The locks of a prepared transaction are
- * those of who has the lock on its number.
+ * Prepared transactions p older than $1, with their roles r; and the condition
+ * that p has a lock l on table $3.  A prepared transaction's locks are those of
+ * the holder of the lock on its transaction ID.
  */
 #define OLD_PREPARED \
 " FROM pg_catalog.pg_prepared_xacts AS p" \
@@ -120,8 +120,8 @@ static const char slots_query[] =
 " AND x.pid IS NULL)"
 
 /*
- * $1 is the time before which a transaction is old, $3 the table of jobs.  Who
- * has only read that has AccessShareLock.
+ * $1 is the time before which a transaction is old, $3 the table of jobs.  A
+ * transaction that has only read it has AccessShareLock.
  */
 static const char prepared_query[] =
 "SELECT p.gid, r.oid, CASE WHEN"
@@ -130,7 +130,7 @@ PREPARED_HAS_LOCK(" AND l.mode <> 'AccessShareLock'")
 OLD_PREPARED
 " ORDER BY p.prepared LIMIT $2";
 
-/* Who has a lock on $3, a segment of history; $1 as above. */
+/* The holders of locks on $3, a segment of history; $1 as above. */
 static const char lockers_query[] =
 "SELECT 'prepared transaction ' || p.gid, r.oid,"
 " pg_catalog.format('a prepared transaction of role \"%s\"', p.owner),"
@@ -183,7 +183,7 @@ typedef struct Holder
 {
 	char	   *object;
 	char	   *what;			/* NULL: nothing to say */
-	char	   *hint;			/* NULL: not its own */
+	char	   *hint;			/* NULL: the query gives none */
 	TimestampTz since;
 	bool		visible;		/* to the reader */
 } Holder;
@@ -210,7 +210,7 @@ read_holder(const JobqHealth *health, uint64 row)
 	return holder;
 }
 
-/* Transactions that began before are old; they go by the server's clock. */
+/* Transactions that began before this time, by the server's clock, are old. */
 static Datum
 old_before(void)
 {
@@ -219,8 +219,8 @@ old_before(void)
 }
 
 /*
- * Runs a query, which is not the reader's, with all privileges.  $1 is a
- * timestamptz or an integer, $2 is JOBQ_HEALTH_MAX_OBJECTS, $3 a relation.
+ * Runs a query with all privileges; it contains nothing of the reader's.  $1 is
+ * a timestamptz or an integer, $2 is JOBQ_HEALTH_MAX_OBJECTS, $3 a relation.
  */
 static uint64
 execute(const char *query, Oid type, Datum limit, Oid relation)
@@ -233,7 +233,7 @@ execute(const char *query, Oid type, Datum limit, Oid relation)
 								values);
 }
 
-/* Adds one row for those that the reader may not see. */
+/* Adds one row for the holders that the reader may not see. */
 static void
 report_hidden(JobqHealth *health, const char *topic, int count,
 			  const char *message)
@@ -274,7 +274,7 @@ report_holders(JobqHealth *health, const char *topic, uint64 nrows,
 	return hidden;
 }
 
-/* Whether the xmin horizon is held back. */
+/* Checks whether the xmin horizon is held back. */
 void
 jobq_health_check_horizon(JobqHealth *health)
 {

@@ -22,6 +22,6 @@ jobq_admission_check(const JobqQueue *queue)
 		ereport(ERROR,
 				(errcode(ERRCODE_JOBQ_QUEUE_FULL),
 				 errmsg("queue \"%s\" is draining", queue->name),
-				 errdetail("It takes no new jobs, and finishes those that it has."),
-				 errhint("It takes jobs again after jobq.resume().")));
+				 errdetail("It accepts no new jobs, and finishes those that it has."),
+				 errhint("It accepts jobs again after jobq.resume().")));
 }

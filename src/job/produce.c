@@ -117,7 +117,7 @@ headers_argument(FunctionCallInfo fcinfo)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("headers are too large"),
-				 errdetail("They have %zu bytes, and may have %d.", length,
+				 errdetail("They have %zu bytes; at most %d are allowed.", length,
 						   JOBQ_MAX_HEADERS_LENGTH),
 				 errhint("Put large values into the payload.")));
 	headers = PG_GETARG_JSONB_P(ARG_HEADERS);

@@ -104,7 +104,7 @@ jobq_job_claim(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 				 errmsg("no shared memory left for a session-bound claim") :
 				 errmsg("no shared memory left for a claim from queue \"%s\", which has max_running",
 						queue->name),
-				 errdetail("A role has room for as many leases as others leave free."),
+				 errdetail("A role can hold no more leases than it leaves free for others."),
 				 bound ?
 				 errhint("Increase jobq.shared_memory, or claim with a lease that runs out.") :
 				 errhint("Increase jobq.shared_memory, or claim fewer jobs at a time.")));

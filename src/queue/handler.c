@@ -314,7 +314,7 @@ callable_function(const FunctionCall *call)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("function %s cannot be called", call->text),
-				 errdetail("It is called as the owner of a queue, who no longer exists."),
+				 errdetail("It is called as the owner of a queue, a role that no longer exists."),
 				 errhint("A superuser can give the queue another owner with jobq.alter_queue().")));
 	if (!jobq_may_execute(function, call->owner))
 		ereport(ERROR,

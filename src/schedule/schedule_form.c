@@ -271,7 +271,7 @@ check_copied_bytes(FunctionCallInfo fcinfo, const JobqScheduleRow *row)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("payload, command and tags of a schedule are too large"),
-				 errdetail("Together they have %zu bytes, and may have %d.",
+				 errdetail("Together they have %zu bytes; at most %d are allowed.",
 						   bytes, MAX_COPIED_BYTES),
 				 errhint("Keep the data in a table, and have the handler read it there.")));
 }

@@ -38,8 +38,8 @@
 #include "bgworker/executor/crash_note.h"
 #include "bgworker/executor/execute.h"
 #include "bgworker/executor/find.h"
-#include "bgworker/executor/help.h"
 #include "bgworker/executor/outcome.h"
+#include "bgworker/executor/pass_on.h"
 #include "bgworker/executor/record.h"
 #include "bgworker/executor/session.h"
 #include "bgworker/executor/share.h"
@@ -102,7 +102,7 @@ jobq_run_set_up(const JobqWorkerRef *worker, Oid role,
 										ALLOCSET_DEFAULT_SIZES);
 	jobq_execute_set_up(worker);
 	jobq_blame_set_up(&worker_ref);
-	jobq_help_set_up(&worker_ref, role);
+	jobq_pass_on_set_up(worker, role);
 }
 
 /* Copies the parts of the job that are needed until its end. */
@@ -264,10 +264,10 @@ run_found(Batch *batch, JobqRun *run, JobqFound *found)
 	if (publish(run, batch, &woken_for) && woken_for == JOBQ_NO_QUEUE)
 		found->more = true;
 	if (found->more)
-		jobq_help_ask(found->queue->id, found->queue->state,
+		jobq_pass_on_look(found->queue->id, found->queue->state,
 					  found->sees_more);
-	jobq_help_pass_on(woken_for);
-	jobq_help_pass_on(jobq_find_owed(found->queue->id));
+	jobq_pass_on_queue(woken_for);
+	jobq_pass_on_queue(jobq_find_owed(found->queue->id));
 	jobq_current_job_begin(&found->job, found->queue, run->context);
 	if (!jobq_crash_note_write(batch->ran.count, run->outcome.job_id,
 							   run->outcome.attempt, run->outcome.started_at))

@@ -54,7 +54,7 @@
 #define JOBQ_BYPASS_LOGIN_CHECK 0
 #endif
 
-/* Lets DROP DATABASE and its like end a background worker by themselves. */
+/* Lets DROP DATABASE and the like end a background worker by themselves. */
 #if PG_VERSION_NUM >= 190000
 #define JOBQ_BGWORKER_INTERRUPTIBLE BGWORKER_INTERRUPTIBLE
 #else

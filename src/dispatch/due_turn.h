@@ -99,7 +99,7 @@ extern bool jobq_due_has_queue(const JobqDueOwner *owner);
 extern void jobq_due_took_turn(const JobqDueOwner *owner);
 
 /*
- * Ends a call: ends rounds, and forgets owners of whom nothing is known.
+ * Ends a call: ends rounds, and forgets owners about whom nothing is known.
  * Returns when to go on, DT_NOBEGIN: at once.
  */
 extern TimestampTz jobq_due_end(void);

@@ -55,7 +55,7 @@ describe_queues(const JobqHealth *health)
 					describe_role(health, role, taken, room));
 }
 
-/* Queues that have no lanes for want of memory. */
+/* Queues that have no lanes because memory is short. */
 static const char *
 describe_lanes(const JobqHealth *health)
 {

@@ -159,7 +159,7 @@ jobq_schedule_note_next_run(const JobqScheduleRow *row)
 
 /*
  * Writes the changed row of a locked schedule.  If it was waiting for a job, the
- * coordinator decides that anew.
+ * coordinator decides that again.
  */
 void
 jobq_schedule_write(JobqTable *table, TupleTableSlot *slot,

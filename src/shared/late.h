@@ -22,7 +22,7 @@
 /* Owners are told apart by a hash with this many values. */
 #define JOBQ_LATE_OWNERS 64
 
-/* The number, below that, which an owner has; InvalidOid: it is nobody's. */
+/* The hash of an owner; InvalidOid: nobody. */
 extern int	jobq_late_owner(Oid owner);
 
 /*

@@ -36,7 +36,7 @@ typedef struct JobqLeaseSearch
 /* Looks through the registry. */
 extern void jobq_leases_find_over(JobqLeaseSearch *search);
 
-/* Who has most entries in the registry. */
+/* The role with the most entries in the registry. */
 typedef struct JobqLeaseUse
 {
 	Oid			role;

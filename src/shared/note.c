@@ -166,7 +166,7 @@ forget(int level)
 	nnotes = first;
 }
 
-/* Makes marks of all notes, for who will finish the transaction. */
+/* Makes marks of all notes, for the session that finishes the transaction. */
 static void
 mark(void)
 {

@@ -203,7 +203,7 @@ tell(void)
 		pg_atomic_fetch_add_u32(&jobq_database()->generation, 1);
 }
 
-/* Makes marks of the changes, for who will finish the transaction. */
+/* Makes marks of the changes, for the session that finishes the transaction. */
 static void
 mark(void)
 {

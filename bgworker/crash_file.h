@@ -12,6 +12,7 @@
 #ifndef JOBQ_CRASH_FILE_H
 #define JOBQ_CRASH_FILE_H
 
+#include "access/xlogdefs.h"
 #include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
 #include "port/pg_crc32c.h"

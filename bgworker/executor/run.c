@@ -265,7 +265,7 @@ run_found(Batch *batch, JobqRun *run, JobqFound *found)
 		found->more = true;
 	if (found->more)
 		jobq_pass_on_look(found->queue->id, found->queue->state,
-					  found->sees_more);
+						  found->sees_more);
 	jobq_pass_on_queue(woken_for);
 	jobq_pass_on_queue(jobq_find_owed(found->queue->id));
 	jobq_current_job_begin(&found->job, found->queue, run->context);

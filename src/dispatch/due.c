@@ -63,8 +63,8 @@ wake_workers(const JobqQueueBrief *brief)
 		wake_without_room(brief);
 	else
 		jobq_queue_wake_now(brief->state, brief->id,
-						brief->has_executors ? brief->owner : InvalidOid,
-						brief->notify, 1);
+							brief->has_executors ? brief->owner : InvalidOid,
+							brief->notify, 1);
 }
 
 /* A look at a queue. */

@@ -76,7 +76,7 @@ jobq_queue_wake_look(JobqQueueState *state)
  */
 void
 jobq_queue_wake_now(JobqQueueState *state, int32 queue, Oid owner,
-				bool notify, int njobs)
+					bool notify, int njobs)
 {
 	JobqDatabase *database = jobq_database();
 
@@ -156,7 +156,7 @@ wake_pending(void)
 	njobs = room_of(note, pending_jobs);
 	if (njobs > 0)
 		jobq_queue_wake_now(note->state, note->queue, note->owner, note->notify,
-						njobs);
+							njobs);
 }
 
 /* See queue_wake.h.  Jobs of the previous note's queue are added to them. */
@@ -187,7 +187,7 @@ jobq_queue_wake_at(const JobqQueueNote *note, TimestampTz when)
 /* See queue_wake.h. */
 void
 jobq_queue_wake_leave_gate(JobqQueueState *gate, uint32 tickets,
-					  const JobqQueueNote *note)
+						   const JobqQueueNote *note)
 {
 	bool		same = note->queue == gate->key.queue;
 

@@ -138,8 +138,8 @@ jobq_ticket_return(const JobqQueue *queue, bool left_some)
 		wake = true;
 	if (wake && !queue->paused)
 		jobq_queue_wake_now(queue->state, queue->id,
-						jobq_queue_has_executors(queue) ? queue->owner :
-						InvalidOid, queue->notify, 1);
+							jobq_queue_has_executors(queue) ? queue->owner :
+							InvalidOid, queue->notify, 1);
 }
 
 /* See ticket.h. */

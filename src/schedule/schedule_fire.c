@@ -98,7 +98,7 @@ handle_failure(JobqFiring *firing, const ErrorData *error)
 						name),
 				 errdetail_internal("%s", error->message)));
 		jobq_fire_batch_try_later(firing->batch, jobq_firing_next_run(firing),
-							  FAILED_DELAY);
+								  FAILED_DELAY);
 	}
 	else
 		jobq_firing_disable(firing, error->message);
@@ -149,7 +149,7 @@ fire_schedule(JobqFiring *firing, TupleTableSlot *due)
 						firing->slot) != JOBQ_FOUND)
 	{
 		jobq_fire_batch_put_off(batch, turn->next_run,
-							jobq_row_holder(firing->slot));
+								jobq_row_holder(firing->slot));
 		return;
 	}
 	if (!batch->one_by_one)

@@ -35,8 +35,8 @@ typedef enum JobqPop
 	JOBQ_POP_SCAN,				/* another process is refilling the lane: scan
 								 * the index from the place returned */
 	JOBQ_POP_DISCOVER,			/* the stream's priorities are not known */
-	JOBQ_POP_CROWDED			/* the stream has no lanes: scan the index from
-								 * its start */
+	JOBQ_POP_CROWDED			/* the stream has no lanes: scan the index
+								 * from its start */
 } JobqPop;
 
 /* For startup.c. */

@@ -283,8 +283,11 @@ act_on(const JobqMark *mark, JobqDatabase *database, bool committed)
 static void
 tell(bool certain)
 {
-	JobqDatabase *database = jobq_database_find(MyDatabaseId);
+	JobqDatabase *database;
 
+	if (nfinished == 0)
+		return;
+	database = jobq_database_find(MyDatabaseId);
 	for (int i = 0; i < nfinished && database != NULL; i++)
 	{
 		if (commits || finished[i].kind == JOBQ_MARK_ALL ||

@@ -41,6 +41,7 @@
 #include "bgworker/executor/outcome.h"
 #include "bgworker/executor/pass_on.h"
 #include "bgworker/executor/record.h"
+#include "bgworker/executor/role.h"
 #include "bgworker/executor/session.h"
 #include "bgworker/executor/share.h"
 #include "bgworker/executor/unrecorded.h"
@@ -64,7 +65,6 @@
 #include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 /* How often to check whether the extension still exists. */
@@ -100,6 +100,7 @@ jobq_run_set_up(const JobqWorkerRef *worker, Oid role,
 										  ALLOCSET_DEFAULT_SIZES);
 	run_context = AllocSetContextCreate(TopMemoryContext, "jobq job",
 										ALLOCSET_DEFAULT_SIZES);
+	jobq_role_set_up(role);
 	jobq_execute_set_up(worker);
 	jobq_blame_set_up(&worker_ref);
 	jobq_pass_on_set_up(worker, role);
@@ -364,6 +365,11 @@ run_transaction(Batch *batch, JobqRun *volatile *run)
 	jobq_worker_begin();
 	jobq_share_begin(&batch->sharing, now);
 	batch->read_only = XactReadOnly;
+	if (jobq_role_is_shut_out())
+	{
+		CommitTransactionCommand();
+		return JOBQ_RUN_NO_ROLE;
+	}
 	if (XactReadOnly && jobq_session_is_frozen())
 	{
 		CommitTransactionCommand();
@@ -378,12 +384,8 @@ run_transaction(Batch *batch, JobqRun *volatile *run)
 	jobq_find_begin(&batch->finder, worker_role, batch_context);
 	if (!jobq_find_job(&batch->finder, &found))
 	{
-		/* an executor that stayed would be woken for jobs that it cannot run */
-		bool		role_is_gone = batch->finder.queues == NIL &&
-		!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(worker_role));
-
 		commit(batch);
-		return role_is_gone ? JOBQ_RUN_NO_ROLE : JOBQ_RUN_NOTHING;
+		return JOBQ_RUN_NOTHING;
 	}
 	if (found.counted || found.job.run_at > batch->sharing.begun_at)
 		commit(batch);

@@ -22,7 +22,7 @@ typedef enum JobqRunResult
 								 * leave */
 	JOBQ_RUN_HELD,				/* outcomes cannot be recorded: try again soon */
 	JOBQ_RUN_FROZEN,			/* nothing may be written here: leave */
-	JOBQ_RUN_NO_ROLE,			/* it was dropped: leave */
+	JOBQ_RUN_NO_ROLE,			/* it was dropped, or may not connect: leave */
 	JOBQ_RUN_NOT_INSTALLED		/* leave */
 } JobqRunResult;
 

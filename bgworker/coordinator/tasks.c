@@ -25,6 +25,7 @@
 #include "dispatch/lease.h"
 #include "dispatch/lease_load.h"
 #include "dispatch/sweep.h"
+#include "dispatch/taken_away.h"
 #include "job/retention.h"
 #include "job/undone.h"
 #include "schedule/schedule_fire.h"
@@ -56,6 +57,9 @@ static TimestampTz last_look = DT_NOBEGIN;	/* at all of them */
 /* A limit does not know all running jobs; prepared transactions are finished. */
 static bool count_wanted = false;
 static bool leases_in_doubt = false;
+
+/* A prepared transaction, or one before the start, has taken jobs away. */
+static bool look_at_executors = true;
 
 /* An error has rolled back the recording of jobs, or has left some out. */
 static bool undone_has_failed = false;
@@ -153,10 +157,20 @@ run_cancel(bool *more)
 	return jobq_cancel_pass_run(more);
 }
 
+/* Interrupts executors whose jobs were taken away, and ends those that go on. */
 static TimestampTz
 run_terminate(bool *more)
 {
-	return jobq_slots_terminate_stubborn();
+	TimestampTz next = JOBQ_NEVER;
+	TimestampTz patience;
+
+	if (look_at_executors)
+	{
+		next = jobq_taken_away_interrupt();
+		look_at_executors = next != JOBQ_NEVER;
+	}
+	patience = jobq_slots_terminate_stubborn();
+	return Min(next, patience);
 }
 
 static TimestampTz
@@ -250,7 +264,8 @@ const JobqCoordinatorTask jobq_tasks[JOBQ_NUM_TASKS] = {
 		.undo = undo_cancel
 	},
 	[JOBQ_TASK_TERMINATE] = {
-		.run = run_terminate,.reasons = JOBQ_WAKE_INTERRUPT
+		.run = run_terminate,
+		.reasons = JOBQ_WAKE_INTERRUPT | JOBQ_WAKE_TAKEN_AWAY
 	},
 	[JOBQ_TASK_WAKE_DUE] = {
 		.run = run_wake_due,
@@ -280,6 +295,8 @@ jobq_tasks_note_reasons(uint32 reasons)
 		look_at_all = true;
 	if (reasons & (JOBQ_WAKE_CANCEL | JOBQ_TASK_WAKE_ALL))
 		jobq_cancel_pass_request();
+	if (reasons & JOBQ_WAKE_TAKEN_AWAY)
+		look_at_executors = true;
 	if (reasons & JOBQ_WAKE_NO_ROOM)
 		look_without_room = true;
 	if (reasons & JOBQ_WAKE_COUNT)

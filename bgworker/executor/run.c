@@ -177,7 +177,7 @@ claim(JobqRun *run, Batch *batch, JobqFound *found)
 		jobq_async_commit_insist();
 	(void) jobq_current_job_row();
 	PopActiveSnapshot();
-	jobq_slot_set_leased(&worker_ref);
+	jobq_slot_set_lease(&worker_ref, run->lease);
 	jobq_session_watch_claims(run->lease);
 	jobq_find_end(&batch->finder);
 	CommitTransactionCommand();

@@ -128,7 +128,7 @@ process_request(Part *part, JobqTable *jobs, JobqTable *requests,
 	if (found_job == JOBQ_BUSY)
 	{
 		if (jobq_cancel_is_requested(job_id))
-			(void) jobq_slot_interrupt(job_id);
+			jobq_slot_interrupt(job_id);
 		return false;
 	}
 	if (found_job == JOBQ_FOUND && is_too_long(part, &job))

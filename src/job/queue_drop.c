@@ -126,7 +126,7 @@ visit_jobs(int32 queue, bool remove)
 		{
 			jobq_at_commit_lease_end(NULL, job.id, job.lease);
 			if (job.id != jobq_current_job_id())
-				jobq_at_commit_interrupt(job.id);
+				jobq_at_commit_interrupt(job.id, job.lease);
 		}
 		jobq_job_removed(&job);
 		jobq_table_delete(jobs, locked);

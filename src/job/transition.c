@@ -276,7 +276,7 @@ jobq_job_cancel(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 	if (reason == NULL)
 		reason = jobq_cancel_reason(job->id);
 	if (job->state == JOBQ_STATE_RUNNING)
-		jobq_at_commit_interrupt(job->id);
+		jobq_at_commit_interrupt(job->id, job->lease);
 	else if (job->started_at != DT_NOBEGIN ||
 			 jobq_job_was_terminated(job, &failure))
 	{

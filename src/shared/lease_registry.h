@@ -79,6 +79,9 @@ extern bool jobq_lease_unlend(int64 job_id, int64 lease);
  */
 extern void jobq_leases_leave_out(TimestampTz until);
 
+/* Whether the lease has an entry whose claim is not committed. */
+extern bool jobq_lease_is_open(const JobqLeaseId *lease);
+
 /* Whether the registry knows the job by this very lease. */
 extern bool jobq_lease_is_registered(int64 job_id, int64 lease);
 

@@ -90,6 +90,8 @@ enum
 #define JOBQ_WAKE_COUNT		0x0080	/* a limit needs to know what is running */
 #define JOBQ_WAKE_DOUBT		0x10000 /* a prepared transaction has ended jobs */
 #define JOBQ_WAKE_NO_ROOM	0x8000	/* a queue without room has jobs */
+#define JOBQ_WAKE_TAKEN_AWAY 0x20000	/* such a one has cancelled or dropped
+										 * running jobs */
 
 typedef enum JobqCoordinatorState
 {
@@ -317,7 +319,8 @@ typedef struct JobqWorker
 	int64		ended_job;		/* (W) the job whose code is through, and
 								 * whose outcome is not committed; 0: none */
 	int32		attempt;		/* (W) */
-	bool		leased;			/* (W) the job is held by a lease */
+	int64		lease;			/* (W) that holds the job, perhaps not yet
+								 * committed; 0: none */
 	int			commits;		/* (W) jobs before it in its transaction,
 								 * whose commit waits for it */
 	TimestampTz started_at;		/* (W) of the process, or of the job */

@@ -74,7 +74,7 @@ jobq_slot_free(JobqWorker *slot)
 	slot->job_id = 0;
 	slot->ended_job = 0;
 	slot->attempt = 0;
-	slot->leased = false;
+	slot->lease = 0;
 	slot->cancel_job = 0;
 	slot->evict = false;
 	slot->wants_help = false;

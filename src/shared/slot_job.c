@@ -14,6 +14,7 @@
 
 #include "shared/clock.h"
 #include "shared/database.h"
+#include "shared/mark.h"
 #include "shared/note.h"
 #include "shared/wake.h"
 
@@ -55,11 +56,11 @@ report_interruption(void)
 }
 
 /*
- * Interrupts the executor of this database that runs a job, which has been
- * cancelled.  False if none runs it.
+ * Interrupts the executor of this database that runs a job, by that lease
+ * unless it is 0.
  */
-bool
-jobq_slot_interrupt(int64 job_id)
+static void
+interrupt_job(int64 job_id, int64 lease)
 {
 	bool		found = false;
 	bool		first = false;
@@ -70,7 +71,7 @@ jobq_slot_interrupt(int64 job_id)
 		JobqWorker *slot = &jobq_shared->workers[i];
 
 		if (slot->dboid == MyDatabaseId && slot->job_id == job_id &&
-			slot->pid != 0)
+			slot->pid != 0 && (lease == 0 || slot->lease == lease))
 		{
 			first = interrupt(slot, false);
 			found = true;
@@ -79,7 +80,42 @@ jobq_slot_interrupt(int64 job_id)
 	jobq_slots_unlock();
 	if (first)
 		report_interruption();
-	return found;
+}
+
+/* See slot_job.h. */
+void
+jobq_slot_interrupt(int64 job_id)
+{
+	interrupt_job(job_id, 0);
+}
+
+/* See slot_job.h. */
+void
+jobq_slot_interrupt_lease(const JobqLeaseId *lease)
+{
+	interrupt_job(lease->job_id, lease->lease);
+}
+
+/* See slot_job.h. */
+int
+jobq_slots_leased(JobqLeaseId *leases)
+{
+	int			n = 0;
+
+	jobq_slots_lock(LW_SHARED);
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	{
+		const JobqWorker *slot = &jobq_shared->workers[i];
+
+		if (slot->dboid == MyDatabaseId && slot->pid != 0 &&
+			slot->job_id != 0 && slot->lease != 0)
+			leases[n++] = (JobqLeaseId)
+		{
+			.job_id = slot->job_id,.lease = slot->lease
+		};
+	}
+	jobq_slots_unlock();
+	return n;
 }
 
 /*
@@ -120,7 +156,7 @@ evict(int32 queue, pid_t pid)
 
 		if (slot->dboid == MyDatabaseId && slot->queue == queue &&
 			slot->job_id != 0 && slot->pid != 0 && slot->pid != MyProcPid &&
-			(pid != 0 ? slot->pid == pid : !slot->leased) &&
+			(pid != 0 ? slot->pid == pid : slot->lease == 0) &&
 			interrupt(slot, true))
 			first = true;
 	}
@@ -204,7 +240,7 @@ jobq_slot_begin_job(const JobqWorkerRef *worker, int32 queue, int64 job_id,
 		slot->job_id = job_id;
 		slot->ended_job = 0;
 		slot->attempt = attempt;
-		slot->leased = false;
+		slot->lease = 0;
 		slot->commits = commits;
 		slot->cancel_job = 0;
 		slot->evict = false;
@@ -215,14 +251,14 @@ jobq_slot_begin_job(const JobqWorkerRef *worker, int32 queue, int64 job_id,
 	return was_woken;
 }
 
-/* Its job is held by a lease from now on. */
+/* Its job is held by this lease once the claim is committed. */
 void
-jobq_slot_set_leased(const JobqWorkerRef *worker)
+jobq_slot_set_lease(const JobqWorkerRef *worker, int64 lease)
 {
 	JobqWorker *slot = jobq_slot_lock(worker);
 
 	if (slot != NULL)
-		slot->leased = true;
+		slot->lease = lease;
 	jobq_slots_unlock();
 }
 
@@ -263,16 +299,27 @@ jobq_slot_forget_job(const JobqWorkerRef *worker)
 static void
 interrupt_noted(const JobqNote *note, TimestampTz now)
 {
-	(void) jobq_slot_interrupt(*jobq_note_const_data(note, int64));
+	jobq_slot_interrupt_lease(jobq_note_const_data(note, JobqLeaseId));
+}
+
+/* A mark has no room for a job: those of all executors are looked at. */
+static void
+mark_interrupt(const JobqNote *note)
+{
+	jobq_mark(JOBQ_MARK_WAKES, JOBQ_WAKE_TAKEN_AWAY);
 }
 
 static const JobqNoteKind interrupt_kind = {
-	.commit = {[JOBQ_NOTE_WAKES] = interrupt_noted}
+	.commit = {[JOBQ_NOTE_WAKES] = interrupt_noted},
+	.mark = mark_interrupt
 };
 
-/* Interrupts the executor of this database that runs the job. */
+/* See slot_job.h. */
 void
-jobq_at_commit_interrupt(int64 job_id)
+jobq_at_commit_interrupt(int64 job_id, int64 lease)
 {
-	*jobq_note_data(jobq_note_add(&interrupt_kind), int64) = job_id;
+	*jobq_note_data(jobq_note_add(&interrupt_kind), JobqLeaseId) = (JobqLeaseId)
+	{
+		.job_id = job_id,.lease = lease
+	};
 }

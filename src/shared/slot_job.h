@@ -11,6 +11,7 @@
 #ifndef JOBQ_SLOT_JOB_H
 #define JOBQ_SLOT_JOB_H
 
+#include "shared/lease_registry.h"
 #include "shared/slot.h"
 
 /*
@@ -29,10 +30,21 @@ typedef enum JobqInterruption
 								 * started */
 } JobqInterruption;
 
+/* Interrupts the executor of this database that runs a job to be cancelled. */
+extern void jobq_slot_interrupt(int64 job_id);
+
+/* The same if the job is held by that lease, at once or at the commit. */
+extern void jobq_slot_interrupt_lease(const JobqLeaseId *lease);
+extern void jobq_at_commit_interrupt(int64 job_id, int64 lease);
+
+/*
+ * The jobs that executors of this database run by leases.  Returns how many;
+ * there is room for JOBQ_MAX_WORKER_SLOTS.
+ */
+extern int	jobq_slots_leased(JobqLeaseId *leases);
+
 /* For everybody. */
-extern bool jobq_slot_interrupt(int64 job_id);
 extern bool jobq_slot_runs_job(int64 job_id);
-extern void jobq_at_commit_interrupt(int64 job_id);
 extern void jobq_slots_evict(int32 queue);
 extern void jobq_slot_evict_process(int32 queue, pid_t pid);
 extern TimestampTz jobq_slots_terminate_stubborn(void);
@@ -41,7 +53,7 @@ extern TimestampTz jobq_slots_terminate_stubborn(void);
 extern bool jobq_slot_begin_job(const JobqWorkerRef *worker, int32 queue,
 								int64 job_id, int32 attempt, int commits,
 								int32 *woken_for);
-extern void jobq_slot_set_leased(const JobqWorkerRef *worker);
+extern void jobq_slot_set_lease(const JobqWorkerRef *worker, int64 lease);
 extern JobqInterruption jobq_slot_end_job(const JobqWorkerRef *worker);
 extern void jobq_slot_forget_job(const JobqWorkerRef *worker);
 

@@ -34,6 +34,8 @@ CREATE FUNCTION jobq.create_queue(
   sync_completion boolean DEFAULT NULL,
   share_commits boolean DEFAULT NULL,
   max_running integer DEFAULT NULL,
+  max_queued integer DEFAULT NULL,
+  on_full text DEFAULT NULL,
   or_replace boolean DEFAULT false
 ) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
@@ -70,7 +72,9 @@ CREATE FUNCTION jobq.alter_queue(
   session_bound boolean DEFAULT NULL,
   sync_completion boolean DEFAULT NULL,
   share_commits boolean DEFAULT NULL,
-  max_running integer DEFAULT NULL
+  max_running integer DEFAULT NULL,
+  max_queued integer DEFAULT NULL,
+  on_full text DEFAULT NULL
 ) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_alter_queue';

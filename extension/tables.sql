@@ -78,7 +78,9 @@ CREATE TABLE jobq_store.queue (
   session_bound boolean,
   sync_completion boolean,
   share_commits boolean,
-  max_running integer
+  max_running integer,
+  max_queued integer,
+  on_full text
 );
 COMMENT ON TABLE jobq_store.queue IS 'queues and their options';
 

@@ -268,7 +268,9 @@ SELECT
   coalesce(q.session_bound, false) AS session_bound,
   coalesce(q.sync_completion, true) AS sync_completion,
   coalesce(q.share_commits, true) AS share_commits,
-  q.max_running
+  q.max_running,
+  q.max_queued,
+  coalesce(q.on_full, 'error') AS on_full
 FROM jobq_store.queue AS q
 LEFT JOIN LATERAL (
   SELECT

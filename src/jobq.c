@@ -18,6 +18,7 @@
 #include "base/sandbox_planner.h"
 #include "bgworker/bgworker.h"
 #include "compat.h"
+#include "dispatch/make_room.h"
 #include "guc.h"
 #include "job/on_dead.h"
 #include "queue/queue_cache.h"
@@ -33,6 +34,7 @@
 #include "shared/note.h"
 #include "shared/queue_change.h"
 #include "shared/startup.h"
+#include "shared/unfinished.h"
 #include "shared/xact_end.h"
 
 #include "miscadmin.h"
@@ -53,6 +55,7 @@ _PG_init(void)
 
 		jobq_xact_end_init();
 		jobq_note_init();
+		jobq_unfinished_init();
 		jobq_async_commit_init();
 		jobq_catalog_change_init();
 		jobq_queue_change_init();
@@ -62,6 +65,7 @@ _PG_init(void)
 		jobq_ready_init();
 		jobq_ticket_init();
 		jobq_on_dead_init();
+		jobq_make_room_init();
 		jobq_schedule_history_init();
 
 		jobq_prepared_init();

@@ -106,7 +106,9 @@ enum
 	Anum_queue_sync_completion,
 	Anum_queue_share_commits,
 	Anum_queue_max_running,
-	Natts_queue = Anum_queue_max_running
+	Anum_queue_max_queued,
+	Anum_queue_on_full,
+	Natts_queue = Anum_queue_on_full
 };
 
 enum

@@ -350,7 +350,7 @@ next_of_lanes(JobqClaimScan *scan, JobqJob *job)
 }
 
 /*
- * Draws a ticket for the next job.  If the gate is shut and there is no
+ * Draws a ticket for the next job, if it is going to run.  If the gate is shut and there is no
  * coordinator, counts the running jobs, or ends leases of the queue that have run
  * out.  A transaction that has claimed or ended jobs itself does neither: it
  * would act on what may be rolled back.
@@ -358,7 +358,8 @@ next_of_lanes(JobqClaimScan *scan, JobqJob *job)
 static bool
 draw_ticket(JobqClaimScan *scan)
 {
-	if (jobq_ticket_draw(scan->queue, scan->shared))
+	if (scan->hold == JOBQ_CLAIM_DROPPED ||
+		jobq_ticket_draw(scan->queue, scan->shared))
 		return true;
 	if (scan->queue->state == NULL ||
 		jobq_database()->coordinator_proc != JOBQ_NO_PROCESS ||

@@ -32,8 +32,10 @@ typedef enum JobqClaimHold
 								 * if somebody else was faster; this saves a
 								 * WAL record and a visit to the page */
 	JOBQ_CLAIM_LOCKED,			/* until the end of the transaction */
-	JOBQ_CLAIM_KEPT				/* the same; and its values are copied, so
+	JOBQ_CLAIM_KEPT,			/* the same; and its values are copied, so
 								 * that no page is pinned while it runs */
+	JOBQ_CLAIM_DROPPED			/* LOCKED, and it will not run: it needs no
+								 * ticket.  The caller has a pin on the queue */
 } JobqClaimHold;
 
 /* Gives a queue's jobs that are ready at `now`, in dispatch order. */

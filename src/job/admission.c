@@ -3,6 +3,12 @@
  * admission.c
  *	  Whether a queue takes new jobs.
  *
+ * The limit max_queued is judged by the counter of committed jobs in shared
+ * memory (unfinished.h) and what the own transaction has added.  If the counter
+ * is not known, the jobs are counted in the table, no further than it takes to
+ * decide, and some more: so that a queue with far more jobs than its limit is
+ * not counted for each job that ends.
+ *
  * IDENTIFICATION
  *	  src/job/admission.c
  *
@@ -12,16 +18,132 @@
 
 #include "job/admission.h"
 
+#include "base/extension.h"
 #include "jobq.h"
+#include "shared/unfinished.h"
+
+#include "access/genam.h"
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+/* How far beyond the limit jobs are counted. */
+#define COUNT_MARGIN(limit) ((limit) / 2 + 1000)
+
+static int64 (*make_room) (JobqTable *jobs, const JobqQueue *queue,
+						   int64 wanted, int64 spared) = NULL;
+
+/* The number of the queue's jobs that a snapshot shows, `most` if more. */
+static int64
+count_jobs(JobqTable *jobs, const JobqQueue *queue, Snapshot snapshot,
+		   int64 most)
+{
+	Relation	index = index_open(jobq_relation_oid(JOBQ_IDX_JOB_DISPATCH),
+								   AccessShareLock);
+	SysScanDesc scan;
+	ScanKeyData key;
+	int64		n = 0;
+
+	ScanKeyInit(&key, Anum_job_queue, BTEqualStrategyNumber, F_INT4EQ,
+				Int32GetDatum(queue->id));
+	scan = systable_beginscan_ordered(jobs->rel, index, snapshot, 1, &key);
+
+	while (n < most && HeapTupleIsValid(systable_getnext_ordered(scan,
+																 ForwardScanDirection)))
+	{
+		CHECK_FOR_INTERRUPTS();
+		n++;
+	}
+	systable_endscan_ordered(scan);
+	index_close(index, AccessShareLock);
+	return n;
+}
+
+/*
+ * Counts the jobs, those of this transaction included; has the counter set
+ * right if there is one.
+ */
+static int64
+recount(JobqTable *jobs, const JobqQueue *queue)
+{
+	int64		most = (int64) queue->max_queued +
+	COUNT_MARGIN(queue->max_queued);
+	JobqRecount of_queue;
+	int64		n;
+
+	/* rows of this very command count */
+	CommandCounterIncrement();
+	if (queue->state == NULL)
+	{
+		Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+
+		n = count_jobs(jobs, queue, snapshot, queue->max_queued + INT64CONST(1));
+		UnregisterSnapshot(snapshot);
+		return n;
+	}
+	jobq_recount_begin(&of_queue, queue->state);
+	n = count_jobs(jobs, queue, of_queue.snapshot, most);
+	jobq_recount_end(&of_queue, n - jobq_count_own(queue->id),
+					 n < most ? JOBQ_COUNT_ALL : JOBQ_COUNT_AT_LEAST);
+	return n;
+}
+
+/* By how many jobs the queue would exceed its limit with njobs more. */
+static int64
+excess(JobqTable *jobs, const JobqQueue *queue, int njobs)
+{
+	int64		count;
+	JobqCountKind kind = JOBQ_COUNT_UNKNOWN;
+
+	if (queue->state != NULL)
+	{
+		jobq_count_watch(queue->state);
+		kind = jobq_count_read(queue->state, &count);
+		count += jobq_count_own(queue->id);
+	}
+	if (kind == JOBQ_COUNT_UNKNOWN ||
+		(kind == JOBQ_COUNT_AT_LEAST && count + njobs <= queue->max_queued))
+		count = recount(jobs, queue);
+	return count + njobs - queue->max_queued;
+}
 
 /* See admission.h. */
 void
-jobq_admission_check(const JobqQueue *queue)
+jobq_admission_follow(int64 (*make) (JobqTable *jobs, const JobqQueue *queue,
+									 int64 wanted, int64 spared))
 {
+	make_room = make;
+}
+
+/* See admission.h. */
+void
+jobq_admission_check(JobqTable *jobs, const JobqQueue *queue, int njobs,
+					 int64 spared)
+{
+	int64		over;
+
 	if (queue->draining)
 		ereport(ERROR,
 				(errcode(ERRCODE_JOBQ_QUEUE_FULL),
 				 errmsg("queue \"%s\" is draining", queue->name),
 				 errdetail("It accepts no new jobs, and finishes those that it has."),
 				 errhint("It accepts jobs again after jobq.resume().")));
+	if (queue->max_queued == 0)
+	{
+		if (queue->state != NULL)
+			jobq_count_unwatch(queue->state);
+		return;
+	}
+	over = excess(jobs, queue, njobs);
+	if (over > 0 && queue->on_full == JOBQ_FULL_DROP_OLDEST && njobs <= queue->max_queued)
+		over -= make_room(jobs, queue, over, spared);
+	if (over > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_JOBQ_QUEUE_FULL),
+				 errmsg("queue \"%s\" is full", queue->name),
+				 errdetail("Its option max_queued allows %d unfinished jobs.",
+						   queue->max_queued),
+				 errhint("Try again when jobs have been finished, or have the queue's owner raise the limit.")));
 }

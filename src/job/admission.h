@@ -11,12 +11,23 @@
 #ifndef JOBQ_ADMISSION_H
 #define JOBQ_ADMISSION_H
 
+#include "base/table.h"
 #include "queue/queue_row.h"
 
 /*
- * Raises JQ002 if the queue is draining.  Not for the jobs that jobq makes
- * itself, nor for those that have been in the queue before.
+ * Raises JQ002 if the queue does not take njobs more, since it is
+ * draining or full.  If its on_full says so, makes room by cancelling jobs; not
+ * `spared`, whose row has been inserted already (0: none).
+ *
+ * Not for the jobs that jobq makes itself, nor for those that have been in the
+ * queue before.
  */
-extern void jobq_admission_check(const JobqQueue *queue);
+extern void jobq_admission_check(JobqTable *jobs, const JobqQueue *queue,
+								 int njobs, int64 spared);
+
+/* Callback that cancels up to `wanted` ready jobs; returns how many it has. */
+extern void jobq_admission_follow(int64 (*make) (JobqTable *jobs,
+												 const JobqQueue *queue,
+												 int64 wanted, int64 spared));
 
 #endif							/* JOBQ_ADMISSION_H */

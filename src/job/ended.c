@@ -12,7 +12,9 @@
 
 #include "job/ended.h"
 
+#include "queue/queue_cache.h"
 #include "queue/ready.h"
+#include "shared/unfinished.h"
 
 static bool (*death_is_possible) (const JobqQueue *queue) = NULL;
 static void (*tell_of_death) (const JobqJob *job, const JobqQueue *queue,
@@ -97,6 +99,7 @@ jobq_job_ended(JobqTable *jobs, const JobqJob *job, const JobqQueue *queue,
 	bool		kept = is_to_be_kept(job, queue);
 
 	jobq_ready_settle(job->id);
+	jobq_count_jobs(queue, -1);
 	if (!tell_schedule(job, queue, kept) && kept)
 		jobq_history_add(jobs, job, end);
 	if (job->state == JOBQ_STATE_DEAD)
@@ -106,6 +109,10 @@ jobq_job_ended(JobqTable *jobs, const JobqJob *job, const JobqQueue *queue,
 void
 jobq_job_removed(const JobqJob *job)
 {
+	const JobqQueue *queue = jobq_queue_by_id(job->queue);
+
 	jobq_ready_settle(job->id);
+	if (queue != NULL)
+		jobq_count_jobs(queue, -1);
 	(void) tell_schedule(job, NULL, false);
 }

@@ -24,6 +24,7 @@
 #include "queue/ready.h"
 #include "shared/clock.h"
 #include "shared/interval.h"
+#include "shared/unfinished.h"
 #include "shared/wake.h"
 
 #include "access/tableam.h"
@@ -184,12 +185,14 @@ resolve_conflict(JobqTable *jobs, const JobqEnqueueOptions *options,
 
 /* Takes back the row that has just been inserted. */
 static void
-undo_insert(JobqTable *jobs, int64 id)
+undo_insert(JobqTable *jobs, const JobqEnqueueOptions *options, int64 id)
 {
 	JobqJob		job;
 
 	if (jobq_job_lock(jobs, id, JOBQ_WAIT, &job) != JOBQ_FOUND)
 		elog(ERROR, "job " INT64_FORMAT " has vanished", id);
+	/* it has not been counted yet, and is counted as removed */
+	jobq_count_jobs(options->queue, 1);
 	jobq_job_remove(jobs, &job);
 }
 
@@ -228,12 +231,13 @@ enqueue_unique(JobqTable *jobs, const JobqEnqueueOptions *options, int64 id,
 		{
 			if (options->on_conflict == JOBQ_CONFLICT_ERROR)
 				report_duplicate(options, existing);
-			undo_insert(jobs, id);
+			undo_insert(jobs, options, id);
 			return existing;
 		}
 	}
+	jobq_count_jobs(options->queue, 1);
 	if (!options->unchecked)
-		jobq_admission_check(options->queue);
+		jobq_admission_check(jobs, options->queue, 0, id);
 	jobq_job_note_ready(jobs, options->queue, values);
 	return id;
 }
@@ -254,7 +258,7 @@ enqueue_one(JobqTable *jobs, const JobqEnqueueOptions *options, int64 id,
 	if (options->unique_key == NULL)
 	{
 		if (!options->unchecked)
-			jobq_admission_check(queue);
+			jobq_admission_check(jobs, queue, 1, 0);
 		form_job(options, id, payload, values, nulls);
 		jobq_job_insert(jobs, queue, values, nulls);
 		survivor = id;
@@ -317,13 +321,14 @@ jobq_enqueue_jobs(JobqTable *jobs, const JobqEnqueueOptions *options,
 
 	if (njobs == 0)
 		return;
-	jobq_admission_check(options->queue);
 	source.id = begin_enqueue(options, payloads, njobs);
+	jobq_admission_check(jobs, options->queue, njobs, 0);
 	source.payload = payloads;
 	form_job(options, source.id, payloads[0], source.values, source.nulls);
 	for (int i = 0; i < njobs; i++)
 		ids[i] = source.id + i;
 	jobq_table_insert_many(jobs, njobs, next_job, &source);
+	jobq_count_jobs(options->queue, njobs);
 	ItemPointerSetInvalid(&none);
 	jobq_job_place(source.values, &none, &first);
 	jobq_at_commit_ready_many(options->queue, &first, njobs);

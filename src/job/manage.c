@@ -28,6 +28,7 @@
 #include "queue/queue_lock.h"
 #include "queue/queue_row.h"
 #include "shared/clock.h"
+#include "shared/unfinished.h"
 
 #include "access/genam.h"
 #include "access/relscan.h"
@@ -159,7 +160,10 @@ insert_revived(const JobqQueue *queue, const Datum *values, const bool *nulls)
 	else if (jobq_table_insert_unique(jobs,
 									  jobq_relation_oid(JOBQ_IDX_JOB_UNIQUE_KEY),
 									  values, nulls, &conflict))
+	{
+		jobq_count_jobs(queue, 1);
 		jobq_job_note_ready(jobs, queue, values);
+	}
 	else
 	{
 		inserted = false;

@@ -23,6 +23,7 @@
 #include "queue/ready.h"
 #include "shared/clock.h"
 #include "shared/slot_job.h"
+#include "shared/unfinished.h"
 #include "shared/wake.h"
 
 #include "common/pg_prng.h"
@@ -68,6 +69,7 @@ jobq_job_insert(JobqTable *jobs, const JobqQueue *queue, const Datum *values,
 				const bool *nulls)
 {
 	jobq_table_insert(jobs, values, nulls);
+	jobq_count_jobs(queue, 1);
 	jobq_job_note_ready(jobs, queue, values);
 }
 

@@ -66,6 +66,7 @@ static void check_backoff_function(const char *name, Datum value);
 static void check_payload_check(const char *name, Datum value);
 static void check_payload_path(const char *name, Datum value);
 static void check_owner(const char *name, Datum value);
+static void check_on_full(const char *name, Datum value);
 static Datum function_to_text(Datum value, const Datum *row);
 static Datum on_dead_to_id(Datum value, const Datum *row);
 
@@ -103,6 +104,8 @@ static const JobqQueueOption options[] = {
 	{"sync_completion", Anum_queue_sync_completion, true, NULL, NULL},
 	{"share_commits", Anum_queue_share_commits, true, NULL, NULL},
 	{"max_running", Anum_queue_max_running, true, check_not_negative, NULL},
+	{"max_queued", Anum_queue_max_queued, true, check_positive, NULL},
+	{"on_full", Anum_queue_on_full, true, check_on_full, NULL},
 };
 
 /* The option with that name, or NULL. */
@@ -215,6 +218,18 @@ check_backoff(const char *name, Datum value)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("invalid value for option \"%s\": \"%s\"", name, word),
 			 errhint("Available values: %s.", names.data)));
+}
+
+static void
+check_on_full(const char *name, Datum value)
+{
+	char	   *word = TextDatumGetCString(value);
+
+	if (strcmp(word, "error") != 0 && strcmp(word, JOBQ_DROP_OLDEST) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid value for option \"%s\": \"%s\"", name, word),
+				 errhint("Available values: error, %s.", JOBQ_DROP_OLDEST)));
 }
 
 static void

@@ -76,6 +76,7 @@ static const Option options[Natts_queue + 1] = {
 	[Anum_queue_sync_completion] = {OPTION_BOOLEAN, FIELD(sync_completion), true},
 	[Anum_queue_share_commits] = {OPTION_BOOLEAN, FIELD(share_commits), true},
 	[Anum_queue_max_running] = {OPTION_INTEGER, FIELD(max_running), -1},
+	[Anum_queue_max_queued] = {OPTION_INTEGER, FIELD(max_queued), 0},
 };
 
 static int64
@@ -182,6 +183,8 @@ is_at_home(const Datum *values)
 static void
 read_queue(JobqQueue *queue, const Datum *values, const bool *nulls)
 {
+	char	   *on_full;
+
 	memset(queue, 0, sizeof(JobqQueue));
 	queue->id = DatumGetInt32(values[Anum_queue_id - 1]);
 	queue->name = text_option(values, nulls, Anum_queue_name);
@@ -193,6 +196,10 @@ read_queue(JobqQueue *queue, const Datum *values, const bool *nulls)
 	for (int attnum = 1; attnum <= Natts_queue; attnum++)
 		read_option(queue, values, nulls, attnum);
 	read_backoff(queue, values, nulls);
+	on_full = text_option(values, nulls, Anum_queue_on_full);
+	queue->on_full = JOBQ_FULL_ERROR;
+	if (on_full != NULL && strcmp(on_full, JOBQ_DROP_OLDEST) == 0)
+		queue->on_full = JOBQ_FULL_DROP_OLDEST;
 	if (!nulls[Anum_queue_payload_path - 1])
 		queue->payload_path =
 			PointerGetDatum(PG_DETOAST_DATUM_COPY(values[Anum_queue_payload_path - 1]));

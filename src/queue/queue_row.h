@@ -20,6 +20,15 @@
 #include "common/backoff.h"
 #include "shared/shmem.h"
 
+/* What enqueue does if max_queued is reached; the option's other word. */
+typedef enum JobqOnFull
+{
+	JOBQ_FULL_ERROR,
+	JOBQ_FULL_DROP_OLDEST
+} JobqOnFull;
+
+#define JOBQ_DROP_OLDEST "drop_oldest"
+
 /* Privileges on a queue: bits of queue_grant.privileges. */
 #define JOBQ_PRIV_ENQUEUE	0x01
 #define JOBQ_PRIV_CONSUME	0x02
@@ -64,6 +73,8 @@ typedef struct JobqQueue
 	bool		sync_completion;
 	bool		share_commits;
 	int			max_running;	/* JOBQ_UNLIMITED: any number */
+	int			max_queued;
+	JobqOnFull	on_full;
 	int			ngrants;
 	JobqQueueGrant *grants;
 	JobqQueueState *state;		/* NULL: no room in shared memory */

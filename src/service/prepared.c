@@ -218,6 +218,16 @@ act_on_claims(int32 queue)
 		jobq_gate_miss(&state->gate);
 }
 
+/* The number of unfinished jobs of the queue has changed. */
+static void
+count_again(int32 queue)
+{
+	JobqQueueState *state = jobq_queue_state_find(queue);
+
+	if (state != NULL)
+		jobq_queue_state_forget_count(state);
+}
+
 /*
  * Acts on a mark of a transaction that was committed, and of one that was
  * rolled back if the mark is about locks.
@@ -261,6 +271,9 @@ act_on(const JobqMark *mark, JobqDatabase *database, bool committed)
 			break;
 		case JOBQ_MARK_SCHEDULE:
 			jobq_wake_for_schedule(when);
+			break;
+		case JOBQ_MARK_COUNT:
+			count_again(value);
 			break;
 		case JOBQ_MARK_WAKES:
 			jobq_wake_coordinator(database, value);

@@ -106,6 +106,9 @@ jobq_queue_state(int32 queue, Oid owner)
 		jobq_gate_reset(&state->gate);
 		state->dropped = false;
 		jobq_lanes_make(&state->stream, lock_of(state), owner);
+		pg_atomic_init_u32(&state->counted, 0);
+		pg_atomic_init_u64(&state->count, 0);
+		state->count_version = 0;
 	}
 	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));
 	return state;
@@ -293,7 +296,19 @@ jobq_queue_states_forget(Oid dboid)
 	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));
 }
 
-/* See queue_state.h.  Takes the lock, and below it that of each queue. */
+/* See queue_state.h. */
+void
+jobq_queue_state_forget_count(JobqQueueState *state)
+{
+	if (pg_atomic_read_u32(&state->counted) == 0)
+		return;
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_COUNTS), LW_EXCLUSIVE);
+	state->count_kind = JOBQ_COUNT_UNKNOWN;
+	state->count_version++;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_COUNTS));
+}
+
+/* See queue_state.h.  Takes the lock, and below it those of each queue. */
 void
 jobq_queue_states_reset_lanes(Oid dboid)
 {
@@ -305,7 +320,10 @@ jobq_queue_states_reset_lanes(Oid dboid)
 	while ((state = hash_seq_search(&status)) != NULL)
 	{
 		if (state->key.dboid == dboid)
+		{
 			jobq_lanes_reset(&state->stream);
+			jobq_queue_state_forget_count(state);
+		}
 	}
 	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));
 }

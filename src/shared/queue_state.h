@@ -30,10 +30,16 @@ extern void jobq_at_rollback_forget_queue(int32 queue);
 extern void jobq_queue_states_forget(Oid dboid);
 
 /*
- * Forgets where dispatch stands in the queues of a database; what is known of
- * them is read from the index anew.  For commit callbacks, too.
+ * Forgets where dispatch stands in the queues of a database, and how many jobs
+ * they have; that is read from the index anew.  For commit callbacks, too.
  */
 extern void jobq_queue_states_reset_lanes(Oid dboid);
+
+/*
+ * The number of the queue's unfinished jobs is not known any more: others have
+ * committed without a note (unfinished.h).  For callbacks, too.
+ */
+extern void jobq_queue_state_forget_count(JobqQueueState *state);
 
 extern Oid	jobq_queue_states_use(long *taken, long *room);
 

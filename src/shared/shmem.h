@@ -13,6 +13,8 @@
  *	JOBQ_LOCK_WORKERS	workers[]; fields marked (W)
  *	JOBQ_LOCK_WAITERS	waiters[]
  *	JOBQ_LOCK_LEASES	the hash table of leases
+ *	JOBQ_LOCK_COUNTS	the numbers of unfinished jobs (unfinished.c); ProcArrayLock
+ *						and XidGenLock are taken under it
  *	JOBQ_LOCK_LANES ...	the lanes of queues (lane.c), each queue by one of
  *						several; taken under JOBQ_LOCK_QUEUES at times
  *
@@ -42,6 +44,7 @@
 #include "shared/gate.h"
 #include "shared/ring.h"
 
+#include "access/transam.h"
 #include "port/atomics.h"
 #include "storage/lwlock.h"
 #include "storage/spin.h"
@@ -68,6 +71,7 @@ enum
 	JOBQ_LOCK_WORKERS,
 	JOBQ_LOCK_WAITERS,
 	JOBQ_LOCK_LEASES,
+	JOBQ_LOCK_COUNTS,
 	JOBQ_LOCK_LANES,			/* the first of them */
 	JOBQ_NUM_LOCKS = JOBQ_LOCK_LANES + JOBQ_NUM_LANE_LOCKS
 };
@@ -253,6 +257,14 @@ typedef struct JobqStream
 	bool		forgotten;		/* no longer in use: it gets no lanes */
 } JobqStream;
 
+/* What is known of a queue's counter. */
+typedef enum JobqCountKind
+{
+	JOBQ_COUNT_UNKNOWN,			/* nothing: it must be counted */
+	JOBQ_COUNT_AT_LEAST,		/* there may be more jobs */
+	JOBQ_COUNT_ALL
+} JobqCountKind;
+
 /*
  * A queue.  The first process that needs an entry makes it; it lives until the
  * queue is dropped, or its database.  A pointer kept too long points to
@@ -279,6 +291,16 @@ typedef struct JobqQueueState
 	bool		dropped;		/* the queue is gone; the entry goes with the
 								 * last ticket and pin */
 	JobqStream	stream;			/* of its jobs */
+
+	/* see unfinished.c; but for `counted`, under JOBQ_LOCK_COUNTS */
+	pg_atomic_uint32 counted;	/* whether changes are noted */
+	JobqCountKind count_kind;
+	bool		count_provisional;	/* older transactions may note nothing */
+	FullTransactionId count_since;	/* older than this one */
+	TimestampTz counted_at;
+	uint32		count_version;
+	pg_atomic_uint64 count;		/* int64: committed unfinished jobs; shared is
+								 * enough to add */
 } JobqQueueState;
 
 /* The jobs of a stream that have one priority; see lane.c. */

@@ -20,6 +20,7 @@
 #include "shared/lane.h"
 #include "shared/lease_registry.h"
 #include "shared/queue_state.h"
+#include "shared/unfinished.h"
 
 #include "miscadmin.h"
 #include "storage/ipc.h"
@@ -53,6 +54,7 @@ request_shmem(void)
 		previous_shmem_request_hook();
 	RequestAddinShmemSpace(shared_size());
 	RequestAddinShmemSpace(jobq_areas_size());
+	RequestAddinShmemSpace(jobq_unfinished_size());
 	RequestNamedLWLockTranche(TRANCHE, JOBQ_NUM_LOCKS);
 }
 
@@ -96,6 +98,7 @@ startup_shmem(void)
 	jobq_shared_queues = jobq_area_table(JOBQ_AREA_QUEUES);
 	jobq_shared_leases = jobq_area_table(JOBQ_AREA_LEASES);
 	jobq_lane_startup();
+	jobq_unfinished_startup();
 	LWLockRelease(AddinShmemInitLock);
 }
 

@@ -27,6 +27,7 @@ typedef enum JobqXactStep
 	JOBQ_XACT_QUEUE_DROPS,		/* queues are gone, or stay after all */
 	JOBQ_XACT_TICKETS,			/* a claim that was not finished gives its
 								 * ticket back */
+	JOBQ_XACT_COUNTS,			/* how many jobs queues have */
 	JOBQ_XACT_SETTLED,			/* which locked jobs are claimable again */
 	JOBQ_XACT_NOTES,			/* everything that was noted (note.h) */
 	JOBQ_XACT_READY,			/* which jobs are new or locked is forgotten */

@@ -116,6 +116,8 @@ COMMENT ON COLUMN jobq.queues.max_queued IS
   'maximum number of unfinished jobs in the queue; NULL: no limit';
 COMMENT ON COLUMN jobq.queues.on_full IS
   'what enqueue does when the queue is full: error, or drop_oldest';
+COMMENT ON COLUMN jobq.queues.lifo IS
+  'whether the newest job comes first, instead of the oldest';
 
 COMMENT ON COLUMN jobq.schedules.name IS 'name of the schedule';
 COMMENT ON COLUMN jobq.schedules.owner IS 'role that runs the command, or enqueues the jobs';

@@ -36,6 +36,7 @@ CREATE FUNCTION jobq.create_queue(
   max_running integer DEFAULT NULL,
   max_queued integer DEFAULT NULL,
   on_full text DEFAULT NULL,
+  lifo boolean DEFAULT NULL,
   or_replace boolean DEFAULT false
 ) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
@@ -74,7 +75,8 @@ CREATE FUNCTION jobq.alter_queue(
   share_commits boolean DEFAULT NULL,
   max_running integer DEFAULT NULL,
   max_queued integer DEFAULT NULL,
-  on_full text DEFAULT NULL
+  on_full text DEFAULT NULL,
+  lifo boolean DEFAULT NULL
 ) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_alter_queue';

@@ -80,7 +80,8 @@ CREATE TABLE jobq_store.queue (
   share_commits boolean,
   max_running integer,
   max_queued integer,
-  on_full text
+  on_full text,
+  lifo boolean
 );
 COMMENT ON TABLE jobq_store.queue IS 'queues and their options';
 
@@ -112,7 +113,8 @@ CREATE TRIGGER queue_grant_to_nobody BEFORE INSERT ON jobq_store.queue_grant
 -- they are never NULL, and so are at fixed offsets.  Then come those that are set
 -- only when a job is claimed or has options, so that a new row is small; the
 -- payload is last.  enqueued_at is NULL if it equals run_at, max_attempts if it
--- is the queue's, and the payload if a command has no params.
+-- is the queue's, and the payload if a command has no params.  A negative run_at
+-- (before 2000) is mirrored, see src/job/job.h.
 --
 -- The columns that a claim changes (attempt, state, lease, lease_until,
 -- started_at, worker) are in no index and no index predicate, and the

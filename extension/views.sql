@@ -74,6 +74,13 @@ LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'jobq_job_state';
 COMMENT ON FUNCTION jobq_store.job_state IS 'the name of a job''s state';
 
+CREATE FUNCTION jobq_store.real_run_at(run_at timestamptz)
+RETURNS timestamptz
+LANGUAGE c IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'jobq_real_run_at';
+COMMENT ON FUNCTION jobq_store.real_run_at IS
+  'the time that run_at in jobq_store.job stands for, which is mirrored in queues with lifo';
+
 CREATE FUNCTION jobq_store.is_kept(
   queue integer,
   state smallint,
@@ -112,8 +119,8 @@ SELECT
   j.priority::integer AS priority,
   coalesce(w.attempt, j.attempt) AS attempt,
   coalesce(j.max_attempts, q.max_attempts, 10) AS max_attempts,
-  j.run_at,
-  coalesce(j.enqueued_at, j.run_at) AS enqueued_at,
+  jobq_store.real_run_at(j.run_at) AS run_at,
+  coalesce(j.enqueued_at, jobq_store.real_run_at(j.run_at)) AS enqueued_at,
   coalesce(w.since, j.started_at) AS started_at,
   NULL::timestamptz AS finished_at,
   j.expires_at,
@@ -270,7 +277,8 @@ SELECT
   coalesce(q.share_commits, true) AS share_commits,
   q.max_running,
   q.max_queued,
-  coalesce(q.on_full, 'error') AS on_full
+  coalesce(q.on_full, 'error') AS on_full,
+  coalesce(q.lifo, false) AS lifo
 FROM jobq_store.queue AS q
 LEFT JOIN LATERAL (
   SELECT

@@ -337,7 +337,7 @@ is( $node->sql(
 		'EXECUTE')}
 	),
 	'health_findings is_kept job_state may_name may_read may_read_all may_see_role '
-	  . 'readable_queues visible_roles worker_slots',
+	  . 'readable_queues real_run_at visible_roles worker_slots',
 	'roles may execute only those functions of jobq_store that views call');
 is( $node->sql(
 		qq{SELECT string_agg(DISTINCT r || ' ' || c.relname, ', ')

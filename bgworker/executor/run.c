@@ -387,7 +387,8 @@ run_transaction(Batch *batch, JobqRun *volatile *run)
 		commit(batch);
 		return JOBQ_RUN_NOTHING;
 	}
-	if (found.counted || found.job.run_at > batch->sharing.begun_at)
+	if (found.counted ||
+		jobq_run_at_real(found.job.run_at) > batch->sharing.begun_at)
 		commit(batch);
 	else
 		run_jobs(batch, &found, run);

@@ -92,7 +92,7 @@ jobq_share_allows_job(const JobqSharing *sharing, const JobqJob *job,
 					  const JobqQueue *queue)
 {
 	return jobq_share_allows_queue(queue) &&
-		job->run_at <= sharing->begun_at &&
+		jobq_run_at_real(job->run_at) <= sharing->begun_at &&
 		job->enqueued_at <= sharing->begun_at &&
 		jobq_job_current_attempt(job) < jobq_job_max_attempts(job, queue);
 }

@@ -108,7 +108,8 @@ enum
 	Anum_queue_max_running,
 	Anum_queue_max_queued,
 	Anum_queue_on_full,
-	Natts_queue = Anum_queue_on_full
+	Anum_queue_lifo,
+	Natts_queue = Anum_queue_lifo
 };
 
 enum

@@ -195,6 +195,21 @@ jobq_dispatch_seek_later(JobqDispatchScan *scan, int16 priority,
 	begin_scan(scan, keys, n + 1);
 }
 
+/*
+ * (Re)starts behind the last job of a lane whose run_at is mirrored; to be read
+ * backward, and not by jobq_dispatch_next().
+ */
+void
+jobq_dispatch_seek_mirrored(JobqDispatchScan *scan, int16 priority)
+{
+	ScanKeyData keys[MAX_KEYS];
+	int			n = make_lane_keys(scan, keys, priority);
+
+	ScanKeyInit(&keys[n], n - 1 + KEY_RUN_AT, BTLessStrategyNumber,
+				F_TIMESTAMPTZ_LT, TimestampTzGetDatum(0));
+	begin_scan(scan, keys, n + 1);
+}
+
 static void
 read_head(TupleTableSlot *slot, JobqHead *head)
 {
@@ -210,15 +225,27 @@ read_head(TupleTableSlot *slot, JobqHead *head)
 		(JobqState) DatumGetInt16(slot->tts_values[Anum_job_state - 1]);
 }
 
-/* Reads the next row of the scan into its slot. */
-bool
-jobq_dispatch_next(JobqDispatchScan *scan, JobqHead *head)
+/* Reads the next row of the scan, in that direction, into its slot. */
+static bool
+read_next(JobqDispatchScan *scan, ScanDirection direction, JobqHead *head)
 {
 	CHECK_FOR_INTERRUPTS();
-	if (!index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot))
+	if (!index_getnext_slot(scan->scan, direction, scan->slot))
 		return false;
 	read_head(scan->slot, head);
 	return true;
+}
+
+bool
+jobq_dispatch_next(JobqDispatchScan *scan, JobqHead *head)
+{
+	return read_next(scan, ForwardScanDirection, head);
+}
+
+bool
+jobq_dispatch_previous(JobqDispatchScan *scan, JobqHead *head)
+{
+	return read_next(scan, BackwardScanDirection, head);
 }
 
 /*

@@ -58,7 +58,10 @@ extern void jobq_dispatch_seek_lane(JobqDispatchScan *scan, int16 priority,
 									const JobqKey *from);
 extern void jobq_dispatch_seek_later(JobqDispatchScan *scan, int16 priority,
 									 TimestampTz run_at);
+extern void jobq_dispatch_seek_mirrored(JobqDispatchScan *scan,
+										int16 priority);
 extern bool jobq_dispatch_next(JobqDispatchScan *scan, JobqHead *head);
+extern bool jobq_dispatch_previous(JobqDispatchScan *scan, JobqHead *head);
 extern bool jobq_dispatch_fetch(JobqDispatchScan *scan,
 								const JobqPlace *place, JobqHead *head);
 

@@ -4,7 +4,9 @@
  *	  Dropping jobs of a full queue, to make room for new ones.
  *
  * They are found as those that are to run: where the lanes say, so that the
- * index entries of jobs that have gone cost nothing.
+ * index entries of jobs that have gone cost nothing.  A lifo queue runs its
+ * oldest jobs last, so there the index is read from both ends of each lane's
+ * ready jobs.
  *
  * IDENTIFICATION
  *	  src/dispatch/make_room.c
@@ -17,8 +19,35 @@
 
 #include "dispatch/claim.h"
 #include "job/admission.h"
+#include "job/current_job.h"
 #include "job/transition.h"
 #include "queue/ticket.h"
+#include "shared/clock.h"
+
+#include "access/xact.h"
+#include "utils/timestamp.h"
+
+#define DROPPED "dropped: the queue is full"
+
+/* Which jobs are to be dropped. */
+typedef struct Drop
+{
+	JobqTable  *jobs;
+	const JobqQueue *queue;
+	TimestampTz now;
+	int64		wanted;
+	int64		spared;
+	int64		dropped;
+} Drop;
+
+/* The jobs of a lane with a mirrored run_at, or those without. */
+typedef struct Side
+{
+	JobqDispatchScan scan;
+	bool		mirrored;
+	bool		more;			/* `head` is a job */
+	JobqHead	head;
+} Side;
 
 /*
  * Cancels the first ready jobs that nobody holds, up to `wanted`, but not
@@ -44,7 +73,7 @@ drop_first(JobqTable *jobs, const JobqQueue *queue, int64 wanted, int64 spared)
 		}
 		/* it has not been started */
 		job.started_at = DT_NOBEGIN;
-		jobq_job_cancel(jobs, &job, queue, "dropped: the queue is full");
+		jobq_job_cancel(jobs, &job, queue, DROPPED);
 		dropped++;
 	}
 	jobq_claim_end(&scan);
@@ -52,9 +81,105 @@ drop_first(JobqTable *jobs, const JobqQueue *queue, int64 wanted, int64 spared)
 	return dropped;
 }
 
+/* Goes on to the next oldest job of one side that is ready. */
+static void
+advance(Side *side, TimestampTz now)
+{
+	side->more = side->mirrored ?
+		jobq_dispatch_previous(&side->scan, &side->head) :
+		jobq_dispatch_next(&side->scan, &side->head) &&
+		side->head.place.key.run_at <= now;
+}
+
+static void
+begin_side(Side *side, const Drop *drop, int16 priority, bool mirrored)
+{
+	JobqKey		first = {0, PG_INT64_MIN};
+
+	jobq_dispatch_begin(&side->scan, drop->jobs, drop->queue);
+	side->mirrored = mirrored;
+	if (mirrored)
+		jobq_dispatch_seek_mirrored(&side->scan, priority);
+	else
+		jobq_dispatch_seek_lane(&side->scan, priority, &first);
+	advance(side, drop->now);
+}
+
+/* Cancels a job if nobody holds it. */
+static void
+drop_one(Drop *drop, const JobqHead *head)
+{
+	JobqJob		job;
+
+	if (head->state != JOBQ_STATE_PENDING ||
+		head->place.key.id == drop->spared ||
+		head->place.key.id == jobq_current_job_id() ||
+		jobq_job_lock(drop->jobs, head->place.key.id, JOBQ_NO_WAIT,
+					  &job) != JOBQ_FOUND ||
+		job.state != JOBQ_STATE_PENDING || job.run_at > drop->now)
+		return;
+	jobq_job_cancel(drop->jobs, &job, drop->queue, DROPPED);
+	drop->dropped++;
+}
+
+/* Drops jobs of one priority, the oldest first. */
+static void
+drop_of_lane(Drop *drop, int16 priority)
+{
+	Side		newest_first;
+	Side		oldest_first;
+
+	begin_side(&newest_first, drop, priority, true);
+	begin_side(&oldest_first, drop, priority, false);
+	while (drop->dropped < drop->wanted &&
+		   (newest_first.more || oldest_first.more))
+	{
+		bool		mirrored = newest_first.more &&
+		(!oldest_first.more ||
+		 jobq_run_at_real(newest_first.head.place.key.run_at) <=
+		 oldest_first.head.place.key.run_at);
+		Side	   *side = mirrored ? &newest_first : &oldest_first;
+
+		drop_one(drop, &side->head);
+		advance(side, drop->now);
+	}
+	jobq_dispatch_end(&newest_first.scan);
+	jobq_dispatch_end(&oldest_first.scan);
+}
+
+/* The same as drop_first() for a lifo queue: the oldest of a priority is first. */
+static int64
+drop_last(JobqTable *jobs, const JobqQueue *queue, int64 wanted, int64 spared)
+{
+	Drop		drop = {jobs, queue, jobq_now(), wanted, spared, 0};
+	JobqDispatchScan lanes;
+	JobqHead	head;
+	int			priority = PG_INT16_MIN;
+
+	CommandCounterIncrement();
+	jobq_dispatch_begin(&lanes, jobs, queue);
+	while (drop.dropped < wanted && priority <= PG_INT16_MAX)
+	{
+		jobq_dispatch_seek(&lanes, (int16) priority);
+		if (!jobq_dispatch_next(&lanes, &head))
+			break;
+		drop_of_lane(&drop, head.place.priority);
+		priority = head.place.priority + 1;
+	}
+	jobq_dispatch_end(&lanes);
+	return drop.dropped;
+}
+
+static int64
+make_room(JobqTable *jobs, const JobqQueue *queue, int64 wanted, int64 spared)
+{
+	return queue->lifo ? drop_last(jobs, queue, wanted, spared) :
+		drop_first(jobs, queue, wanted, spared);
+}
+
 /* Called once, by _PG_init. */
 void
 jobq_make_room_init(void)
 {
-	jobq_admission_follow(drop_first);
+	jobq_admission_follow(make_room);
 }

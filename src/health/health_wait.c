@@ -6,8 +6,9 @@
  * How long a queue's jobs have been waiting is read from the low end of each
  * of its priorities in the index job_dispatch.  Jobs held by a lease, or
  * locked by a transaction that runs them, are also found there; they do not
- * wait, and show that the queue is being worked.  At most MAX_ROWS rows are
- * read for a queue.
+ * wait, and show that the queue is being worked.  Jobs with a mirrored run_at
+ * (lifo) have the one that has waited longest at their other end.  At most
+ * MAX_ROWS rows are read for a queue.
  *
  * IDENTIFICATION
  *	  src/health/health_wait.c
@@ -23,6 +24,7 @@
 #include "base/table.h"
 #include "common/jobstate.h"
 #include "compat.h"
+#include "job/job.h"
 #include "shared/slot.h"
 
 #include "access/table.h"
@@ -62,6 +64,7 @@ typedef struct Look
 	const JobqQueueBrief *brief;
 	TimestampTz now;
 	JobqQueueWait *wait;
+	int			nrows;			/* read so far */
 } Look;
 
 /*
@@ -110,6 +113,53 @@ is_waiting(const Look *look, TupleTableSlot *slot, TimestampTz run_at)
 	return false;
 }
 
+/*
+ * The real run_at of the job of a priority that has waited longest, where some
+ * are mirrored; JOBQ_NEVER if none waits.
+ */
+static TimestampTz
+find_oldest(JobqWaitScan *jobs, Look *look, int16 priority)
+{
+	IndexScanDesc scan = jobq_index_beginscan(jobs->rel, jobs->index,
+											  jobs->snapshot, 3);
+	TimestampTz oldest = JOBQ_NEVER;
+	ScanKeyData keys[3];
+	bool		isnull;
+
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT4EQ,
+				Int32GetDatum(look->brief->id));
+	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT2EQ,
+				Int16GetDatum(priority));
+	for (int mirrored = 0; mirrored < 2; mirrored++)
+	{
+		ScanKeyInit(&keys[2], 3,
+					mirrored ? BTLessStrategyNumber : BTGreaterEqualStrategyNumber,
+					mirrored ? F_TIMESTAMPTZ_LT : F_TIMESTAMPTZ_GE,
+					TimestampTzGetDatum(0));
+		index_rescan(scan, keys, 3, NULL, 0);
+		while (look->nrows++ < MAX_ROWS &&
+			   index_getnext_slot(scan, mirrored ? BackwardScanDirection :
+								  ForwardScanDirection, jobs->slot))
+		{
+			TimestampTz run_at =
+			jobq_run_at_real(DatumGetTimestampTz(slot_getattr(jobs->slot,
+															  Anum_job_run_at,
+															  &isnull)));
+
+			CHECK_FOR_INTERRUPTS();
+			if (run_at > look->now)
+				break;
+			if (!is_waiting(look, jobs->slot, run_at))
+				continue;
+			oldest = Min(oldest, run_at);
+			break;
+		}
+	}
+	ExecClearTuple(jobs->slot);
+	index_endscan(scan);
+	return oldest;
+}
+
 /* Moves the scan to the first job of priority >= `priority`. */
 static void
 seek(IndexScanDesc scan, int32 queue, int priority)
@@ -132,13 +182,12 @@ jobq_health_find_wait(JobqWaitScan *jobs, const JobqQueueBrief *brief,
 					  TimestampTz now, JobqQueueWait *wait)
 {
 	MemoryContext oldcontext = MemoryContextSwitchTo(jobs->context);
-	Look		look = {brief, now, wait};
+	Look		look = {brief, now, wait, 0};
 	IndexScanDesc scan = jobs->scan;
 	TupleTableSlot *slot = jobs->slot;
-	int			nrows = 0;
 
 	seek(scan, brief->id, PG_INT16_MIN);
-	while (nrows++ < MAX_ROWS &&
+	while (look.nrows++ < MAX_ROWS &&
 		   index_getnext_slot(scan, ForwardScanDirection, slot))
 	{
 		bool		isnull;
@@ -150,8 +199,10 @@ jobq_health_find_wait(JobqWaitScan *jobs, const JobqQueueBrief *brief,
 		CHECK_FOR_INTERRUPTS();
 		if (run_at <= now)
 		{
-			if (!is_waiting(&look, slot, run_at))
+			if (!is_waiting(&look, slot, jobq_run_at_real(run_at)))
 				continue;
+			if (jobq_run_at_is_mirrored(run_at))
+				run_at = find_oldest(jobs, &look, priority);
 			wait->oldest = Min(wait->oldest, run_at);
 		}
 		/* what follows at this priority came later */

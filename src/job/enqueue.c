@@ -66,6 +66,15 @@ set_optional(Datum *values, bool *nulls, int attnum, Datum value)
 	nulls[attnum - 1] = false;
 }
 
+/* The run_at of a new job's row: mirrored in a lifo queue, if it may run at once. */
+static TimestampTz
+stored_run_at(const JobqEnqueueOptions *options)
+{
+	if (options->queue->lifo && options->run_at == options->enqueued_at)
+		return jobq_run_at_mirror(options->run_at);
+	return options->run_at;
+}
+
 /* Makes the row of a new job. */
 static void
 form_job(const JobqEnqueueOptions *options, int64 id, Datum payload,
@@ -75,7 +84,7 @@ form_job(const JobqEnqueueOptions *options, int64 id, Datum payload,
 	memset(nulls, true, Natts_job * sizeof(bool));
 	memset(nulls, false, Anum_job_attempt * sizeof(bool));
 	values[Anum_job_id - 1] = Int64GetDatum(id);
-	values[Anum_job_run_at - 1] = TimestampTzGetDatum(options->run_at);
+	values[Anum_job_run_at - 1] = TimestampTzGetDatum(stored_run_at(options));
 	values[Anum_job_queue - 1] = Int32GetDatum(options->queue->id);
 	values[Anum_job_priority - 1] = Int16GetDatum(options->priority);
 	values[Anum_job_state - 1] = Int16GetDatum(JOBQ_STATE_PENDING);
@@ -137,7 +146,8 @@ replace_job(JobqTable *jobs, JobqJob *job, const JobqEnqueueOptions *options,
 	if (job->attempt > 0)
 	{
 		values[Anum_job_run_at - 1] =
-			TimestampTzGetDatum(Max(options->run_at, job->run_at));
+			TimestampTzGetDatum(Max(options->run_at,
+									jobq_run_at_real(job->run_at)));
 		nulls[Anum_job_expires_at - 1] = true;
 	}
 	jobq_job_replace(jobs, job, options->queue, values, nulls);

@@ -91,6 +91,8 @@ jobq_history_add(JobqTable *jobs, const JobqJob *job, const JobqEnd *end)
 		values[column->history - 1] = job->values[column->job - 1];
 		nulls[column->history - 1] = job->nulls[column->job - 1];
 	}
+	values[Anum_history_run_at - 1] =
+		TimestampTzGetDatum(jobq_run_at_real(DatumGetTimestampTz(job->values[Anum_job_run_at - 1])));
 	if (job->started_at != DT_NOBEGIN)
 	{
 		values[Anum_history_started_at - 1] =

@@ -82,7 +82,8 @@ jobq_job_read(JobqJob *job, TupleTableSlot *slot)
 	job->lease = int64_column(job, Anum_job_lease, 0);
 	job->lease_until = int64_column(job, Anum_job_lease_until, DT_NOBEGIN);
 	job->started_at = int64_column(job, Anum_job_started_at, DT_NOBEGIN);
-	job->enqueued_at = int64_column(job, Anum_job_enqueued_at, job->run_at);
+	job->enqueued_at = int64_column(job, Anum_job_enqueued_at,
+									jobq_run_at_real(job->run_at));
 	job->expires_at = int64_column(job, Anum_job_expires_at, JOBQ_NEVER);
 }
 
@@ -95,7 +96,8 @@ jobq_job_set_enqueued_at(Datum *values, bool *nulls, TimestampTz enqueued_at)
 {
 	values[Anum_job_enqueued_at - 1] = TimestampTzGetDatum(enqueued_at);
 	nulls[Anum_job_enqueued_at - 1] =
-		enqueued_at == DatumGetTimestampTz(values[Anum_job_run_at - 1]);
+		enqueued_at ==
+		jobq_run_at_real(DatumGetTimestampTz(values[Anum_job_run_at - 1]));
 }
 
 /* Stores the fixed-width fields that transitions change in values[]. */
@@ -333,7 +335,8 @@ jobq_job_form_row(const JobqJob *job, const JobqQueue *queue, Datum *values,
 	values[Anum_jobrow_priority - 1] = Int32GetDatum(job->priority);
 	values[Anum_jobrow_enqueued_at - 1] =
 		TimestampTzGetDatum(job->enqueued_at);
-	values[Anum_jobrow_run_at - 1] = TimestampTzGetDatum(job->run_at);
+	values[Anum_jobrow_run_at - 1] =
+		TimestampTzGetDatum(jobq_run_at_real(job->run_at));
 	for (int i = 0; i < Natts_job; i++)
 	{
 		const JobqJobColumn *column = &jobq_job_columns[i];

@@ -32,7 +32,7 @@ typedef struct JobqJob
 {
 	int64		id;
 	int64		lease;			/* 0: none */
-	TimestampTz run_at;
+	TimestampTz run_at;			/* may be mirrored, see below */
 	TimestampTz enqueued_at;
 	TimestampTz lease_until;	/* DT_NOBEGIN: no lease */
 	TimestampTz started_at;		/* DT_NOBEGIN: never */
@@ -46,6 +46,31 @@ typedef struct JobqJob
 	Datum		values[Natts_job];
 	bool		nulls[Natts_job];
 } JobqJob;
+
+/*
+ * A job of a queue with lifo that may run at once has its run_at mirrored at
+ * 2000-01-01, the zero of timestamps: so the newest one comes first, and all of
+ * them before those whose run_at is not mirrored.  JobqJob and the table have
+ * run_at like this; code that shows it, or computes with it, takes the real one.
+ */
+static inline TimestampTz
+jobq_run_at_mirror(TimestampTz run_at)
+{
+	return -run_at;
+}
+
+static inline bool
+jobq_run_at_is_mirrored(TimestampTz run_at)
+{
+	return run_at < 0;
+}
+
+static inline TimestampTz
+jobq_run_at_real(TimestampTz run_at)
+{
+	return jobq_run_at_is_mirrored(run_at) ? jobq_run_at_mirror(run_at) :
+		run_at;
+}
 
 extern void jobq_job_read(JobqJob *job, TupleTableSlot *slot);
 extern bool jobq_job_find(JobqTable *jobs, int64 id, TupleTableSlot *slot,

@@ -233,6 +233,7 @@ jobq_job_fail(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 			  const JobqFailure *failure)
 {
 	bool		leased = job->state == JOBQ_STATE_RUNNING;
+	TimestampTz run_at = job->run_at;
 	int64		delay = -1;
 	JobqEnd		end = jobq_no_result;
 
@@ -259,8 +260,9 @@ jobq_job_fail(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 		return job->state;
 	}
 
-	give_back(jobs, job, queue, JOBQ_EVENT_RETRY,
-			  delay > 0 || !leased ? jobq_now() + delay : job->run_at);
+	if (delay > 0 || !leased || jobq_run_at_is_mirrored(job->run_at))
+		run_at = jobq_now() + delay;
+	give_back(jobs, job, queue, JOBQ_EVENT_RETRY, run_at);
 	return job->state;
 }
 
@@ -371,7 +373,7 @@ jobq_job_move(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 {
 	if (job->expires_at != JOBQ_NEVER)
 	{
-		int64		ttl = job->expires_at - job->run_at;
+		int64		ttl = job->expires_at - jobq_run_at_real(job->run_at);
 		bool		never = ttl >= END_TIMESTAMP - run_at;
 
 		job->values[Anum_job_expires_at - 1] =

@@ -106,6 +106,7 @@ static const JobqQueueOption options[] = {
 	{"max_running", Anum_queue_max_running, true, check_not_negative, NULL},
 	{"max_queued", Anum_queue_max_queued, true, check_positive, NULL},
 	{"on_full", Anum_queue_on_full, true, check_on_full, NULL},
+	{"lifo", Anum_queue_lifo, true, NULL, NULL},
 };
 
 /* The option with that name, or NULL. */

@@ -77,6 +77,7 @@ static const Option options[Natts_queue + 1] = {
 	[Anum_queue_share_commits] = {OPTION_BOOLEAN, FIELD(share_commits), true},
 	[Anum_queue_max_running] = {OPTION_INTEGER, FIELD(max_running), -1},
 	[Anum_queue_max_queued] = {OPTION_INTEGER, FIELD(max_queued), 0},
+	[Anum_queue_lifo] = {OPTION_BOOLEAN, FIELD(lifo), false},
 };
 
 static int64

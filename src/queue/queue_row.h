@@ -75,6 +75,7 @@ typedef struct JobqQueue
 	int			max_running;	/* JOBQ_UNLIMITED: any number */
 	int			max_queued;
 	JobqOnFull	on_full;
+	bool		lifo;
 	int			ngrants;
 	JobqQueueGrant *grants;
 	JobqQueueState *state;		/* NULL: no room in shared memory */

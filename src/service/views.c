@@ -16,6 +16,7 @@
 #include "base/extension.h"
 #include "base/rights.h"
 #include "job/history.h"
+#include "job/job.h"
 #include "queue/queue.h"
 #include "queue/queue_cache.h"
 #include "queue/queue_list.h"
@@ -42,6 +43,7 @@ PG_FUNCTION_INFO_V1(jobq_may_name);
 PG_FUNCTION_INFO_V1(jobq_may_see_role);
 PG_FUNCTION_INFO_V1(jobq_may_read_all);
 PG_FUNCTION_INFO_V1(jobq_job_state);
+PG_FUNCTION_INFO_V1(jobq_real_run_at);
 PG_FUNCTION_INFO_V1(jobq_is_kept);
 PG_FUNCTION_INFO_V1(jobq_worker_slots);
 
@@ -189,6 +191,13 @@ jobq_job_state(PG_FUNCTION_ARGS)
 	bool		due = PG_GETARG_TIMESTAMPTZ(1) <= jobq_now();
 
 	PG_RETURN_TEXT_P(cstring_to_text(jobq_state_name(state, due)));
+}
+
+/* real_run_at(run_at) */
+Datum
+jobq_real_run_at(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TIMESTAMPTZ(jobq_run_at_real(PG_GETARG_TIMESTAMPTZ(0)));
 }
 
 /*

@@ -56,7 +56,6 @@ typedef struct Version
 	JobqQueue	queue;
 	MemoryContext context;		/* in which all of it is */
 	int			npins;
-	bool		current;		/* an entry points to it */
 	const struct PinScope *pinned_by;	/* the latest, if it is alive */
 } Version;
 
@@ -150,7 +149,7 @@ remove_entry(Entry *entry)
 	if (has_name_entry(version->queue.name))
 		(void) hash_search(names, version->queue.name, HASH_REMOVE, NULL);
 	(void) hash_search(entries, &entry->id, HASH_REMOVE, NULL);
-	version->current = false;
+	version->queue.cached = false;
 	if (version->npins == 0)
 		free_version(version);
 }
@@ -243,7 +242,7 @@ release_scope(void *arg)
 
 		if (version->pinned_by == scope)
 			version->pinned_by = NULL;
-		if (--version->npins == 0 && !version->current)
+		if (--version->npins == 0 && !version->queue.cached)
 			free_version(version);
 	}
 }
@@ -386,7 +385,7 @@ jobq_queue_by_id(int32 id)
 	make_room();
 	entry = hash_search(entries, &id, HASH_ENTER, NULL);
 	entry->version = version;
-	version->current = true;
+	version->queue.cached = true;
 	MemoryContextSetParent(version->context, cache_context);
 	return pin(version);
 }
@@ -441,21 +440,15 @@ jobq_queue_find(const char *name)
 bool
 jobq_queue_cache_is_current(const JobqQueue *queue)
 {
-	Version    *version;
-
 	jobq_queue_cache_follow();
-	version = find_version(queue->id);
-	return version != NULL && &version->queue == queue;
+	return queue->cached;
 }
 
 /* The position in the log of changes up to which the queue has not changed. */
 uint64
 jobq_queue_cache_position(const JobqQueue *queue)
 {
-	Version    *version = find_version(queue->id);
-
-	return version != NULL && &version->queue == queue ? position :
-		queue->position;
+	return queue->cached ? position : queue->position;
 }
 
 /* Called once, by _PG_init. */

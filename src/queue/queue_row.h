@@ -80,6 +80,7 @@ typedef struct JobqQueue
 	JobqQueueGrant *grants;
 	JobqQueueState *state;		/* NULL: no room in shared memory */
 	uint64		position;		/* in the log of changes when this was read */
+	bool		cached;			/* and is unchanged since: queue_cache.c */
 } JobqQueue;
 
 /* The data of each queue needed where all queues are scanned. */

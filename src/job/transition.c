@@ -63,6 +63,17 @@ end_lease(JobqJob *job, const JobqQueue *queue)
 		jobq_at_commit_lease_end(queue, job->id, job->lease);
 }
 
+/*
+ * The current attempt is over: counts it, and names the process as the job's
+ * worker, unless that was done when the job was claimed.
+ */
+static void
+close_attempt(JobqJob *job, int pid)
+{
+	job->attempt = jobq_job_current_attempt(job);
+	jobq_job_name_worker(job, pid);
+}
+
 /* Inserts a new job; values[] make a whole row in state pending. */
 void
 jobq_job_insert(JobqTable *jobs, const JobqQueue *queue, const Datum *values,
@@ -149,8 +160,7 @@ jobq_job_take(JobqTable *jobs, JobqJob *job, const JobqQueue *queue)
 {
 	if (jobq_table_try_delete(jobs, job->slot) != JOBQ_FOUND)
 		return false;
-	job->attempt = jobq_job_current_attempt(job);
-	jobq_job_name_worker(job, MyProcPid);
+	close_attempt(job, MyProcPid);
 	apply(job, JOBQ_EVENT_TAKE);
 	jobq_job_ended(jobs, job, queue, &jobq_no_result);
 	return true;
@@ -163,8 +173,7 @@ jobq_job_complete(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 {
 	bool		leased = job->state == JOBQ_STATE_RUNNING;
 
-	job->attempt = jobq_job_current_attempt(job);
-	jobq_job_name_worker(job, MyProcPid);
+	close_attempt(job, MyProcPid);
 	end_lease(job, queue);
 	apply(job, leased ? JOBQ_EVENT_COMPLETE : JOBQ_EVENT_TAKE);
 	finish(jobs, job, queue, end);
@@ -237,8 +246,7 @@ jobq_job_fail(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 	int64		delay = -1;
 	JobqEnd		end = jobq_no_result;
 
-	job->attempt = jobq_job_current_attempt(job);
-	jobq_job_name_worker(job, failure->pid != 0 ? failure->pid : MyProcPid);
+	close_attempt(job, failure->pid != 0 ? failure->pid : MyProcPid);
 	if (!failure->recorded)
 		jobq_job_record_attempt(job, failure, job->attempt);
 	if (failure->retryable &&
@@ -285,8 +293,7 @@ jobq_job_cancel(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 			 jobq_job_was_terminated(job, &failure))
 	{
 		/* it was running, inside this transaction or a terminated one */
-		job->attempt = jobq_job_current_attempt(job);
-		jobq_job_name_worker(job, MyProcPid);
+		close_attempt(job, MyProcPid);
 	}
 	end_lease(job, queue);
 	apply(job, JOBQ_EVENT_CANCEL);

@@ -378,11 +378,15 @@ find_queue(JobqFiring *firing)
 		jobq_firing_disable(firing, problem);
 		return false;
 	}
-	if (is_command && !lock_queue(firing->queue->id))
+	if (!is_command)
+		return true;
+	if (!lock_queue(firing->queue->id))
 	{
 		jobq_fire_batch_put_off(firing->batch, jobq_firing_next_run(firing), 0);
 		return false;
 	}
+	/* it may have changed before it was locked */
+	firing->queue = jobq_schedule_lock_queue(firing->queue, owner);
 	return true;
 }
 

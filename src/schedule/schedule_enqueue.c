@@ -114,12 +114,9 @@ headers_of_run(const Datum *values, const bool *nulls, TimestampTz slot,
 	return jobq_json_end(&object);
 }
 
-/*
- * Locks the queue against being dropped, and returns its current definition.
- * Raises 42501 if the schedule's owner may no longer enqueue into it.
- */
-static const JobqQueue *
-lock_target(const JobqQueue *queue, Oid owner)
+/* See schedule_enqueue.h. */
+const JobqQueue *
+jobq_schedule_lock_queue(const JobqQueue *queue, Oid owner)
 {
 	const JobqQueue *locked = jobq_queue_lock_shared(queue);
 
@@ -133,6 +130,7 @@ lock_target(const JobqQueue *queue, Oid owner)
 	return locked;
 }
 
+/* See schedule_enqueue.h. */
 int64
 jobq_schedule_enqueue(JobqTable *jobs, const JobqQueue *queue,
 					  const Datum *values, const bool *nulls,
@@ -146,8 +144,6 @@ jobq_schedule_enqueue(JobqTable *jobs, const JobqQueue *queue,
 		run_at += jitter_of_run(DatumGetInt64(values[Anum_schedule_id - 1]),
 								slot,
 								jobq_interval_microseconds(DatumGetIntervalP(jitter)));
-	queue = lock_target(queue,
-						DatumGetObjectId(values[Anum_schedule_owner - 1]));
 	jobq_enqueue_defaults(&options, queue);
 	options.run_at = Max(options.run_at, run_at);
 	if (queue->ttl > 0)

@@ -24,7 +24,17 @@ extern const JobqQueue *jobq_schedule_queue(const Datum *values,
 											const bool *nulls,
 											char **problem);
 
-/* Adds the job of the run with the given nominal time; returns its id. */
+/*
+ * Locks the queue against being dropped, and returns its current definition.
+ * Raises 42501 if the schedule's owner may no longer enqueue into it.
+ */
+extern const JobqQueue *jobq_schedule_lock_queue(const JobqQueue *queue,
+												 Oid owner);
+
+/*
+ * Adds the job of the run with the given nominal time to the queue, which is
+ * locked; returns its id.
+ */
 extern int64 jobq_schedule_enqueue(JobqTable *jobs, const JobqQueue *queue,
 								   const Datum *values, const bool *nulls,
 								   TimestampTz slot, bool caught_up);

@@ -131,7 +131,8 @@ require_runnable(JobqTable *table, TupleTableSlot *slot, const char *name,
 	jobq_schedule_peek(table, name, row);
 	(void) jobq_queue_try_lock_shared(require_queue(name, row));
 	jobq_schedule_require(table, slot, name, row);
-	return require_queue(name, row);
+	return jobq_schedule_lock_queue(require_queue(name, row),
+									DatumGetObjectId(row->values[Anum_schedule_owner - 1]));
 }
 
 /* Records runs that a user has requested. */

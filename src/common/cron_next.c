@@ -15,7 +15,7 @@
  * back: it shows the latest local time reached so far.  Hence a local time
  * that comes again does not fire again.  Where the clock is put forward by
  * at most GAP_MAX, whatever was due in the skipped hours fires once, at the
- * change.  Longer jumps (a zone crossing the date line) are not made up for.
+ * change.  Longer jumps (a zone crossing the date line) are not caught up.
  *
  * Whether an instant is a firing depends only on the zone, not on where a
  * search began, so next and prev agree with each other by construction.
@@ -29,7 +29,7 @@
  */
 #include "cron_private.h"
 
-/* longest jump forward whose firings are made up for, in seconds */
+/* longest jump forward whose firings are caught up, in seconds */
 #define GAP_MAX					(3 * 3600)
 
 /*

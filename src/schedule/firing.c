@@ -1,16 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * firing.c
- *	  Firing one schedule that is due: which of its runs are made, made up for,
- *	  or left out.
+ *	  Firing one schedule that is due: which of its runs are enqueued, caught
+ *	  up, or left out.
  *
  * Everything that is known to go wrong with a schedule (its owner was dropped,
- * its queue is gone, a privilege was revoked, ...) is looked for first and
- * disables the schedule; no error is raised for it.
+ * its queue is gone, a privilege was revoked, ...) is checked first and
+ * disables the schedule, without an error.
  *
- * Nothing is waited for: a schedule whose queue is locked by another
- * transaction, or whose run would have to wait for one, is tried again a little
- * later.
+ * Nothing here waits: a schedule whose queue is locked by another transaction,
+ * or whose run would have to wait for one, is tried again a little later.
  *
  * IDENTIFICATION
  *	  src/schedule/firing.c

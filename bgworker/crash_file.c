@@ -27,6 +27,7 @@
 #include "bgworker/crash_file.h"
 
 #include "job/crash.h"
+#include "jobq.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -38,6 +39,9 @@
 
 #define DIRECTORY JOBQ_NOTES_DIRECTORY
 #define FILE_PREFIX JOBQ_NOTES_PREFIX
+
+/* The most that a file has. */
+#define MAX_RECORDS Max(JOBQ_CRASH_NOTE_JOBS, JOBQ_MAX_BATCH)
 
 /* See crash_file.h. */
 void
@@ -89,6 +93,39 @@ remove_file(const char *path)
 			(errcode_for_file_access(),
 			 errmsg("could not remove file \"%s\": %m", path)));
 	return false;
+}
+
+/* See crash_file.h. */
+bool
+jobq_crash_file_write_aside(JobqCrashRecord *record)
+{
+	char		path[MAXPGPATH];
+	struct stat status;
+	int			file;
+	bool		written;
+
+	jobq_attempt_note_path(path, record->dboid, record->job_id,
+						   record->attempt);
+	file = BasicOpenFile(path, O_CREAT | O_TRUNC | O_RDWR | PG_BINARY);
+	written = file >= 0 && fstat(file, &status) == 0;
+	if (written)
+	{
+		record->file = (uint64) status.st_ino;
+		record->together = 0;
+		record->crc = jobq_crash_record_checksum(record);
+		errno = 0;
+		written = pg_pwrite(file, record, sizeof(*record), 0) ==
+			(ssize_t) sizeof(*record);
+		if (!written && errno == 0)
+			errno = ENOSPC;
+	}
+	if (!written)
+		ereport(LOG,
+				(errcode_for_file_access(),
+				 errmsg("could not write file \"%s\": %m", path)));
+	if (file >= 0)
+		close(file);
+	return written;
 }
 
 /* When the server was started from a backup; 0 if it was not. */
@@ -168,17 +205,25 @@ next_file(DIR *directory, Oid *dboid, int *slot, char *path)
 	return false;
 }
 
+/* The first of the records that were running when the last one was written. */
+static int
+first_running(const JobqCrashRecord *records, int n)
+{
+	return n == 0 ? 0 : n - 1 - records[n - 1].together;
+}
+
 /* Appends the contents of a file.  Removes a file that is not valid here. */
 static List *
 add_notes(List *notes, const char *path, Oid dboid, int slot)
 {
-	JobqCrashRecord records[JOBQ_CRASH_NOTE_JOBS];
-	int			n = read_records(path, dboid, records, lengthof(records));
+	JobqCrashRecord *records = palloc(MAX_RECORDS * sizeof(JobqCrashRecord));
+	int			n = read_records(path, dboid, records, MAX_RECORDS);
+	int			running = first_running(records, n);
 
 	if (n == 0 && slot == JOBQ_NOTE_ASIDE)
 		(void) remove_file(path);
-	/* those before the last one were recorded when it was put aside */
-	for (int i = slot == JOBQ_NOTE_ASIDE ? Max(n - 1, 0) : 0; i < n; i++)
+	/* those before it were recorded when it was put aside */
+	for (int i = slot == JOBQ_NOTE_ASIDE ? running : 0; i < n; i++)
 	{
 		JobqCrashNote *note = palloc(sizeof(JobqCrashNote));
 
@@ -189,9 +234,11 @@ add_notes(List *notes, const char *path, Oid dboid, int slot)
 		note->pid = records[i].pid;
 		note->ending = (JobqNoteEnding) records[i].ending;
 		note->sqlerrcode = records[i].sqlerrcode;
-		note->cause = i < n - 1 ? records[n - 1].job_id : 0;
+		note->cause = i < running ? records[n - 1].job_id : 0;
+		note->in_batch = i >= running && running < n - 1;
 		notes = lappend(notes, note);
 	}
+	pfree(records);
 	return notes;
 }
 
@@ -229,6 +276,24 @@ jobq_crash_file_put_aside(Oid dboid, int slot, int64 job_id, int32 attempt)
 	jobq_crash_file_path(from, dboid, slot);
 	jobq_attempt_note_path(to, dboid, job_id, attempt);
 	return jobq_crash_file_move(from, to);
+}
+
+/* The note is one of a batch: writes a copy of it to a file of its own. */
+bool
+jobq_crash_file_copy_aside(Oid dboid, const JobqCrashNote *note)
+{
+	JobqCrashRecord record = {0};
+
+	record.magic = JOBQ_CRASH_RECORD_MAGIC;
+	record.dboid = dboid;
+	record.job_id = note->job_id;
+	record.started_at = note->started_at;
+	record.timeline = GetWALInsertionTimeLine();
+	record.attempt = note->attempt;
+	record.pid = note->pid;
+	record.ending = note->ending;
+	record.sqlerrcode = note->sqlerrcode;
+	return jobq_crash_file_write_aside(&record);
 }
 
 bool

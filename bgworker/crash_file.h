@@ -17,7 +17,7 @@
 #include "nodes/pg_list.h"
 #include "port/pg_crc32c.h"
 
-/* Maximum number of jobs noted for a transaction. */
+/* The number of jobs for which a file has room from the beginning. */
 #define JOBQ_CRASH_NOTE_JOBS 64
 
 /* How an attempt has ended; an unchanged note means a crash. */
@@ -44,9 +44,10 @@ typedef struct JobqCrashNote
 	int			sqlerrcode;		/* if it is JOBQ_NOTE_UNRECORDED */
 	int64		cause;			/* the job had finished when this one was run
 								 * in its transaction; 0: it was running */
+	bool		in_batch;		/* the file has others that were running */
 } JobqCrashNote;
 
-#define JOBQ_CRASH_RECORD_MAGIC 0x4a514e35	/* JQN5 */
+#define JOBQ_CRASH_RECORD_MAGIC 0x4a514e36	/* JQN6 */
 
 /* A file has one for each job of a transaction. */
 typedef struct JobqCrashRecord
@@ -62,6 +63,7 @@ typedef struct JobqCrashRecord
 	int32		pid;
 	int32		ending;			/* JobqNoteEnding */
 	int32		sqlerrcode;		/* see JobqCrashNote */
+	int32		together;		/* jobs of a batch before this one */
 	pg_crc32c	crc;			/* of all before it */
 } JobqCrashRecord;
 
@@ -75,10 +77,17 @@ extern pg_crc32c jobq_crash_record_checksum(const JobqCrashRecord *record);
 /* Renames a file.  Returns false, and logs the error, if that fails. */
 extern bool jobq_crash_file_move(const char *from, const char *to);
 
+/*
+ * Writes a record to a file of its own, where notes are put aside.  The same
+ * holds; does not allocate.
+ */
+extern bool jobq_crash_file_write_aside(JobqCrashRecord *record);
+
 /* For coordinators: a list of JobqCrashNote, in the current context. */
 extern List *jobq_crash_files_read(Oid dboid);
 extern bool jobq_crash_file_put_aside(Oid dboid, int slot, int64 job_id,
 									  int32 attempt);
+extern bool jobq_crash_file_copy_aside(Oid dboid, const JobqCrashNote *note);
 extern bool jobq_crash_file_remove(Oid dboid, int slot);
 extern bool jobq_crash_file_remove_attempt(Oid dboid, int64 job_id,
 										   int32 attempt);

@@ -118,6 +118,9 @@ COMMENT ON COLUMN jobq.queues.on_full IS
   'what enqueue does when the queue is full: error, or drop_oldest';
 COMMENT ON COLUMN jobq.queues.lifo IS
   'whether the newest job comes first, instead of the oldest';
+COMMENT ON COLUMN jobq.queues.batch_size IS 'maximum number of jobs in a batch; 1: no batches';
+COMMENT ON COLUMN jobq.queues.batch_wait IS
+  'how long the first ready job waits for a full batch';
 
 COMMENT ON COLUMN jobq.schedules.name IS 'name of the schedule';
 COMMENT ON COLUMN jobq.schedules.owner IS 'role that runs the command, or enqueues the jobs';

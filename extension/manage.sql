@@ -71,3 +71,14 @@ LANGUAGE c VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'jobq_snooze';
 COMMENT ON FUNCTION jobq.snooze IS
   'raises JQ103: the job comes back after the delay, and the attempt does not count';
+
+CREATE FUNCTION jobq.fail_job(
+  job_id bigint,
+  error text,
+  retry_in interval DEFAULT NULL,
+  retryable boolean DEFAULT true
+) RETURNS void
+LANGUAGE c VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'jobq_fail_job';
+COMMENT ON FUNCTION jobq.fail_job IS
+  'for the handler of a batch: one of its jobs has failed, and the others complete';

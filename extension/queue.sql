@@ -37,6 +37,8 @@ CREATE FUNCTION jobq.create_queue(
   max_queued integer DEFAULT NULL,
   on_full text DEFAULT NULL,
   lifo boolean DEFAULT NULL,
+  batch_size integer DEFAULT NULL,
+  batch_wait interval DEFAULT NULL,
   or_replace boolean DEFAULT false
 ) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
@@ -76,7 +78,9 @@ CREATE FUNCTION jobq.alter_queue(
   max_running integer DEFAULT NULL,
   max_queued integer DEFAULT NULL,
   on_full text DEFAULT NULL,
-  lifo boolean DEFAULT NULL
+  lifo boolean DEFAULT NULL,
+  batch_size integer DEFAULT NULL,
+  batch_wait interval DEFAULT NULL
 ) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_alter_queue';

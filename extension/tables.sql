@@ -81,7 +81,9 @@ CREATE TABLE jobq_store.queue (
   max_running integer,
   max_queued integer,
   on_full text,
-  lifo boolean
+  lifo boolean,
+  batch_size integer,
+  batch_wait interval
 );
 COMMENT ON TABLE jobq_store.queue IS 'queues and their options';
 
@@ -116,7 +118,10 @@ CREATE TRIGGER queue_grant_to_nobody BEFORE INSERT ON jobq_store.queue_grant
 -- is the queue's, and the payload if a command has no params.  A negative run_at
 -- (before 2000) is mirrored, see src/job/job.h.
 --
--- The columns that a claim changes (attempt, state, lease, lease_until,
+-- in_batch is true of jobs that were claimed by lease as a batch: those with the
+-- same lease count as one running job.
+--
+-- The columns that a claim changes (attempt, state, lease, lease_until, in_batch,
 -- started_at, worker) are in no index and no index predicate, and the
 -- fillfactor leaves room for the claimed version of every row, so that a claim
 -- is a HOT update.
@@ -130,6 +135,7 @@ CREATE TABLE jobq_store.job (
   max_attempts integer,
   lease bigint,
   lease_until timestamptz,
+  in_batch boolean,
   started_at timestamptz,
   enqueued_at timestamptz,
   expires_at timestamptz,

@@ -278,7 +278,9 @@ SELECT
   q.max_running,
   q.max_queued,
   coalesce(q.on_full, 'error') AS on_full,
-  coalesce(q.lifo, false) AS lifo
+  coalesce(q.lifo, false) AS lifo,
+  coalesce(q.batch_size, 1) AS batch_size,
+  coalesce(q.batch_wait, '0') AS batch_wait
 FROM jobq_store.queue AS q
 LEFT JOIN LATERAL (
   SELECT

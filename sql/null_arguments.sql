@@ -32,6 +32,7 @@ INSERT INTO optional VALUES
   ('drop_queue', 'if_exists', 'false'),
   ('enable_schedule', 'enabled', 'true'),
   ('fail', 'retryable', 'true'),
+  ('fail_job', 'retryable', 'true'),
   ('grant_usage', 'may_create', 'false'),
   ('grant_usage', 'may_read', 'false'),
   ('next', 'done', 'none are done'),

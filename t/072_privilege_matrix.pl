@@ -62,6 +62,7 @@ my %functions = (
 	'enqueue(text)' => [ 'enqueue', q{enqueue('q')} ],
 	'enqueue_many(text, jsonb[])' => [ 'enqueue', q{enqueue_many('q', '{1, 2}')} ],
 	'fail(bigint, bigint, text)' => [ 'consume', q{fail(:leased, :lease, 'x')} ],
+	'fail_job(bigint, text)' => [ 'usage', q{fail_job(1, 'x')}, '55000' ],
 	'grant_queue(text, regrole, text[])' => [ 'owner', q{grant_queue('q', 'nobody', 'read')} ],
 	'grant_usage(regrole)' => [ 'admin', q{grant_usage('nobody')} ],
 	'heartbeat(bigint, bigint)' => [ 'consume', 'heartbeat(:leased, :lease)' ],

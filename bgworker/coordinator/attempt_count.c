@@ -207,6 +207,41 @@ compare_attempts(const ListCell *left, const ListCell *right)
 }
 
 /*
+ * Gives each job of a batch whose executor is gone a note of its own, since
+ * some may be counted later than others.  The file is removed when all have
+ * one; if that fails they are counted as they are.
+ */
+static void
+separate_batches(List *notes)
+{
+	ListCell   *lc;
+	int			slot = JOBQ_NOTE_ASIDE; /* of the last batch */
+	bool		all = true;
+
+	foreach(lc, notes)
+	{
+		const JobqCrashNote *note = lfirst(lc);
+
+		if (!note->in_batch || note->slot == JOBQ_NOTE_ASIDE)
+			continue;
+		if (slot != note->slot && slot != JOBQ_NOTE_ASIDE && all)
+			(void) jobq_crash_file_remove(MyDatabaseId, slot);
+		all = slot == note->slot ? all : true;
+		slot = note->slot;
+		all = jobq_crash_file_copy_aside(MyDatabaseId, note) && all;
+	}
+	if (slot != JOBQ_NOTE_ASIDE && all)
+		(void) jobq_crash_file_remove(MyDatabaseId, slot);
+	foreach(lc, notes)
+	{
+		JobqCrashNote *note = lfirst(lc);
+
+		if (note->in_batch)
+			note->slot = JOBQ_NOTE_ASIDE;
+	}
+}
+
+/*
  * Reads the files.  If an attempt cannot be counted now, the process that
  * finds the job next counts it; shared memory has only the last attempt of
  * each job.
@@ -224,6 +259,7 @@ read_notes(void)
 		if (note->slot == JOBQ_NOTE_ASIDE || !slot_is_occupied(note->slot))
 			notes = lappend(notes, note);
 	}
+	separate_batches(notes);
 	list_sort(notes, compare_attempts);
 	foreach(lc, notes)
 	{

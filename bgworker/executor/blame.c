@@ -102,6 +102,36 @@ log_termination(const JobqRun *run, JobqInterruption interruption)
 					   jobq_outcome_database())));
 }
 
+/* Notes the attempt of each job of a run, of which the rest is given. */
+static void
+note_attempts(const JobqRun *run, JobqTermination *termination)
+{
+	termination->dboid = MyDatabaseId;
+	termination->started_at = run->outcome.started_at;
+	termination->pid = MyProcPid;
+	termination->leased = run->lease != 0;
+	for (int i = 0; i < jobq_run_nparts(run); i++)
+	{
+		const JobqOutcome *outcome = &jobq_run_part(run, i)->outcome;
+
+		termination->job_id = outcome->job_id;
+		termination->attempt = outcome->attempt;
+		jobq_termination_note(termination);
+	}
+}
+
+/* They have been recorded. */
+static void
+forget_attempts(const JobqRun *run)
+{
+	for (int i = 0; i < jobq_run_nparts(run); i++)
+	{
+		const JobqOutcome *outcome = &jobq_run_part(run, i)->outcome;
+
+		jobq_termination_forget(outcome->job_id, outcome->attempt);
+	}
+}
+
 /*
  * Called when the process is being terminated, perhaps during a job or before
  * its outcome is committed.  Notes that for the process that finds the job
@@ -124,6 +154,9 @@ jobq_blame_note_termination(bool is_fault)
 		run = unrecorded;
 	if (run == NULL)
 		return false;
+	/* code that runs on behalf of one of its jobs */
+	if (unrecorded != NULL && jobq_run_is_batch(unrecorded))
+		run = unrecorded;
 	interruption = jobq_slot_end_job(worker_ref);
 	cancelled = interruption == JOBQ_CANCELLED;
 	log_termination(run, interruption);
@@ -132,17 +165,11 @@ jobq_blame_note_termination(bool is_fault)
 	/* a job with a lease was finished by the transaction that cancelled it */
 	if (cancelled && run->lease != 0)
 		return false;
-	termination.dboid = MyDatabaseId;
-	termination.job_id = run->outcome.job_id;
-	termination.attempt = run->outcome.attempt;
-	termination.started_at = run->outcome.started_at;
-	termination.pid = MyProcPid;
 	termination.timed_out = overdue && !jobq_execute_is_limited();
-	termination.leased = run->lease != 0;
 	if (run->lease == 0 && PostmasterIsAlive())
 		jobq_crash_note_keep(termination.timed_out ? JOBQ_NOTE_TIMED_OUT :
 							 JOBQ_NOTE_TERMINATED, 0);
-	jobq_termination_note(&termination);
+	note_attempts(run, &termination);
 	jobq_share_forbid(run->state);
 	return true;
 }
@@ -207,14 +234,8 @@ jobq_blame_note_attempt(const JobqRun *run, const ErrorData *error)
 
 	if (run->outcome.evicted)
 		return;
-	termination.dboid = MyDatabaseId;
-	termination.job_id = run->outcome.job_id;
-	termination.attempt = run->outcome.attempt;
-	termination.started_at = run->outcome.started_at;
-	termination.pid = MyProcPid;
 	termination.unrecorded = error->sqlerrcode;
-	termination.leased = run->lease != 0;
-	jobq_termination_note(&termination);
+	note_attempts(run, &termination);
 }
 
 /*
@@ -246,6 +267,7 @@ jobq_blame_job(JobqRun *volatile run)
 	PG_TRY();
 	{
 		jobq_record_afresh(run, worker_ref, false);
+		forget_attempts(run);
 		result = true;
 	}
 	PG_CATCH();

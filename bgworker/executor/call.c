@@ -34,6 +34,7 @@
 #include "tcop/pquery.h"
 #include "tcop/tcopprot.h"
 #include "tcop/utility.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
@@ -152,6 +153,9 @@ find_handler(const JobqCall *call)
 				 errmsg("handler %s does not exist", call->handler),
 				 errhint("Create it, or give the queue another handler with jobq.alter_queue().")));
 	jobq_handler_describe(function, &entry->handler);
+	if (jobq_handler_takes_batches(&entry->handler) != call->is_batch)
+		elog(ERROR, "handler %s does not fit the queue's batch_size",
+			 call->handler);
 	entry->sql = keep_string(call_text(&entry->handler));
 	entry->name = keep_string(call->handler);
 	entry->changes = looked_up_at;
@@ -171,16 +175,48 @@ jobq_call_needs_top_level(const JobqCall *call)
 	return !jobq_command_check(call->command);
 }
 
+/* The payloads of the current batch as jsonb[]. */
+static Datum
+batch_payloads(void)
+{
+	int			njobs;
+	const JobqJob *jobs = jobq_current_job_batch(&njobs);
+	Datum	   *values = palloc(njobs * sizeof(Datum));
+	bool	   *nulls = palloc(njobs * sizeof(bool));
+	int			lower_bound = 1;
+
+	for (int i = 0; i < njobs; i++)
+	{
+		values[i] = jobs[i].values[Anum_job_payload - 1];
+		nulls[i] = jobs[i].nulls[Anum_job_payload - 1];
+	}
+	return PointerGetDatum(construct_md_array(values, nulls, 1, &njobs,
+											  &lower_bound, JSONBOID, -1,
+											  false, TYPALIGN_INT));
+}
+
 /* The argument of a handler. */
 static NullableDatum
 argument_value(const JobqCall *call, const JobqHandler *handler)
 {
-	NullableDatum job = {0};
+	NullableDatum result = {0};
 
-	if (handler->argument != JOBQ_HANDLER_JOB)
-		return call->payload;
-	job.value = jobq_current_job_row();
-	return job;
+	switch (handler->argument)
+	{
+		case JOBQ_HANDLER_NOTHING:
+		case JOBQ_HANDLER_PAYLOAD:
+			return call->payload;
+		case JOBQ_HANDLER_JOB:
+			result.value = jobq_current_job_row();
+			break;
+		case JOBQ_HANDLER_PAYLOADS:
+			result.value = batch_payloads();
+			break;
+		case JOBQ_HANDLER_JOBS:
+			result.value = jobq_current_job_batch_rows();
+			break;
+	}
+	return result;
 }
 
 static Oid
@@ -189,7 +225,7 @@ argument_type(const JobqHandler *handler)
 	Oid		   *types;
 	int			nargs;
 
-	if (handler->argument != JOBQ_HANDLER_JOB)
+	if (handler->argument == JOBQ_HANDLER_PAYLOAD)
 		return JSONBOID;
 	(void) get_func_signature(handler->function, &types, &nargs);
 	return types[0];

@@ -21,6 +21,7 @@ typedef struct JobqCall
 	const char *handler;		/* NULL: */
 	const char *command;
 	NullableDatum payload;		/* null: of a command without params */
+	bool		is_batch;		/* the handler is given the current batch */
 } JobqCall;
 
 extern bool jobq_call_needs_top_level(const JobqCall *call);

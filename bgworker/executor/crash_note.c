@@ -15,6 +15,9 @@
  * the last one had finished, and are run again.  The first record of the next
  * transaction invalidates the others.
  *
+ * The jobs of a batch run together, in a transaction of their own, and are
+ * written at once.  Each gets a file of its own when they are put aside.
+ *
  * An executor that exits normally clears its note.  One that is terminated
  * during a job, or cannot record the job's outcome, puts the note aside:
  * renamed after the job's attempt, it is kept across server restarts until the
@@ -33,6 +36,7 @@
 
 #include "bgworker/crash_file.h"
 #include "job/crash.h"
+#include "jobq.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -41,6 +45,7 @@
 #include "access/xlog.h"
 #include "miscadmin.h"
 #include "storage/fd.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 /* Of an executor's file. */
@@ -55,6 +60,9 @@ static uint64 note_transaction = 0;
 static bool note_is_standing = false;
 static JobqCrashRecord last_record; /* that was written, if one is standing */
 static int	last_index = 0;
+static JobqCrashRecord *batch_records = NULL;	/* the same of a batch, all of
+												 * them */
+static int	batch_length = 0;	/* 0: it was not one */
 static char note_path[MAXPGPATH];
 
 /* Writes to the executor's file; returns false and sets errno on failure. */
@@ -171,19 +179,11 @@ write_record(const JobqCrashRecord *record, int index)
 	return false;
 }
 
-/*
- * A job is about to be run, after `index` others in its transaction.  Returns
- * false if that could not be noted (jobq_crash_note_error()): then a crash would
- * leave no trace of the attempt.
- */
-bool
-jobq_crash_note_write(int index, int64 job_id, int32 attempt,
-					  TimestampTz started_at)
+/* Fills in a record of this process, but for its checksum. */
+static void
+fill_record(JobqCrashRecord *record, int64 job_id, int32 attempt,
+			TimestampTz started_at)
 {
-	JobqCrashRecord *record = &last_record;
-
-	if (index == 0)
-		note_transaction++;
 	memset(record, 0, sizeof(*record));
 	record->magic = JOBQ_CRASH_RECORD_MAGIC;
 	record->dboid = note_database;
@@ -195,12 +195,81 @@ jobq_crash_note_write(int index, int64 job_id, int32 attempt,
 	record->attempt = attempt;
 	record->pid = MyProcPid;
 	record->ending = JOBQ_NOTE_CRASHED;
-	record->crc = jobq_crash_record_checksum(record);
-	if (!write_record(record, index))
+}
+
+/*
+ * A job is about to be run, after `index` others in its transaction.  Returns
+ * false if that could not be noted (jobq_crash_note_error()): then a crash would
+ * leave no trace of the attempt.
+ */
+bool
+jobq_crash_note_write(int index, int64 job_id, int32 attempt,
+					  TimestampTz started_at)
+{
+	if (index == 0)
+		note_transaction++;
+	fill_record(&last_record, job_id, attempt, started_at);
+	last_record.crc = jobq_crash_record_checksum(&last_record);
+	if (!write_record(&last_record, index))
 		return false;
 	last_index = index;
+	batch_length = 0;
 	note_is_standing = true;
 	return true;
+}
+
+/*
+ * The same for the jobs of a batch, which is alone in its transaction.  The
+ * file may have to become longer.
+ */
+bool
+jobq_crash_note_write_batch(const JobqNotedJob *jobs, int njobs)
+{
+	size_t		length = njobs * sizeof(JobqCrashRecord);
+
+	Assert(njobs <= JOBQ_MAX_BATCH);
+	if (note_file < 0)
+		return false;
+	if (batch_records == NULL)
+		batch_records = MemoryContextAlloc(TopMemoryContext,
+										   JOBQ_MAX_BATCH * sizeof(JobqCrashRecord));
+	note_transaction++;
+	for (int i = 0; i < njobs; i++)
+	{
+		JobqCrashRecord *record = &batch_records[i];
+
+		fill_record(record, jobs[i].job_id, jobs[i].attempt,
+					jobs[i].started_at);
+		record->together = i;
+		record->crc = jobq_crash_record_checksum(record);
+	}
+	batch_length = njobs;
+	note_is_standing = true;
+	if (write_at(batch_records, length, 0))
+		return true;
+	fail();
+	jobq_crash_note_clear();
+	return false;
+}
+
+/*
+ * Puts the notes of a batch aside, as jobq_crash_note_keep() does.  If that
+ * fails, the executor's own file stays as it is: the jobs count as crashed.
+ */
+static void
+keep_batch(JobqNoteEnding ending, int sqlerrcode)
+{
+	bool		all = true;
+
+	for (int i = 0; i < batch_length; i++)
+	{
+		batch_records[i].ending = ending;
+		batch_records[i].sqlerrcode = sqlerrcode;
+		all = jobq_crash_file_write_aside(&batch_records[i]) && all;
+	}
+	if (all)
+		jobq_crash_note_clear();
+	note_is_standing = false;
 }
 
 /*
@@ -215,6 +284,11 @@ jobq_crash_note_keep(JobqNoteEnding ending, int sqlerrcode)
 
 	if (!note_is_standing || note_file < 0)
 		return;
+	if (batch_length > 0)
+	{
+		keep_batch(ending, sqlerrcode);
+		return;
+	}
 	last_record.ending = ending;
 	last_record.sqlerrcode = sqlerrcode;
 	last_record.crc = jobq_crash_record_checksum(&last_record);

@@ -13,12 +13,21 @@
 
 #include "bgworker/crash_file.h"
 
+/* A job that is about to be run. */
+typedef struct JobqNotedJob
+{
+	int64		job_id;
+	int32		attempt;
+	TimestampTz started_at;
+} JobqNotedJob;
+
 /* For the executor in a slot. */
 extern void jobq_crash_note_open(Oid dboid, int slot);
 extern int	jobq_crash_note_error(void);
 extern bool jobq_crash_note_try(void);
 extern bool jobq_crash_note_write(int index, int64 job_id, int32 attempt,
 								  TimestampTz started_at);
+extern bool jobq_crash_note_write_batch(const JobqNotedJob *jobs, int njobs);
 extern void jobq_crash_note_clear(void);
 extern void jobq_crash_note_keep(JobqNoteEnding ending, int sqlerrcode);
 

@@ -19,6 +19,7 @@
 
 #include "bgworker/executor/execute.h"
 
+#include "bgworker/executor/batch_result.h"
 #include "bgworker/executor/session.h"
 #include "bgworker/executor/watch.h"
 #include "job/current_job.h"
@@ -96,8 +97,12 @@ add_context(void *arg)
 	const JobqRun *run = arg;
 
 	jobq_current_job_check_error();
-	errcontext("job " INT64_FORMAT " of queue \"%s\"", run->outcome.job_id,
-			   run->outcome.queue_name);
+	if (jobq_run_is_batch(run))
+		errcontext("batch of %d jobs of queue \"%s\"", run->nparts,
+				   run->outcome.queue_name);
+	else
+		errcontext("job " INT64_FORMAT " of queue \"%s\"",
+				   run->outcome.job_id, run->outcome.queue_name);
 }
 
 /*
@@ -240,6 +245,9 @@ run_code(JobqRun *run)
 	run->outcome.has_result =
 		jobq_call_in_transaction(&run->call, run->context,
 								 &run->outcome.result);
+	if (jobq_run_is_batch(run) && run->outcome.has_result)
+		run->results = jobq_batch_results(run->outcome.result, run->nparts,
+										  run->context);
 	if (jobq_watch_noticed())
 		fire_deferred_triggers();
 	CHECK_FOR_INTERRUPTS();

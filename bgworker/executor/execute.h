@@ -29,8 +29,22 @@ typedef struct JobqRun
 	bool		may_share;		/* its transaction, with others after it */
 	bool		code_was_run;
 	bool		noticed;		/* it left something to its transaction */
+	int			nparts;			/* of a batch; 0: it is a job by itself */
+	struct JobqRun *parts;		/* its jobs */
+	NullableDatum *results;		/* theirs; NULL: none has one */
 	ErrorContextCallback callback;
 } JobqRun;
+
+/*
+ * The run of a batch stands for the call of the handler; its parts are runs of
+ * one job each, with the outcomes.  A job by itself is its own only part.
+ */
+#define jobq_run_is_batch(run) ((run)->nparts > 0)
+
+/* How many parts a run has, and the i-th. */
+#define jobq_run_nparts(run) Max((run)->nparts, 1)
+#define jobq_run_part(run, i) \
+	(jobq_run_is_batch(run) ? &(run)->parts[i] : (run))
 
 extern void jobq_execute_set_up(const JobqWorkerRef *worker);
 

@@ -73,6 +73,38 @@ count_termination(const JobqFinder *finder, const JobqQueue *queue,
 	return true;
 }
 
+/* Whether the job found last became ready after the transaction began. */
+static bool
+is_newer(const JobqFinder *finder, const JobqFound *found)
+{
+	return jobq_run_at_real(found->job.run_at) > finder->begun_at;
+}
+
+/*
+ * Takes further jobs after the first one of a batch, each with a slot of its
+ * own.  Terminated attempts are counted; then nothing is run.
+ */
+static void
+find_batch(const JobqFinder *finder, const JobqQueue *queue,
+		   JobqClaimScan *scan, JobqFound *found)
+{
+	found->batch = MemoryContextAlloc(finder->context,
+									  queue->batch_size * sizeof(JobqJob));
+	found->batch[found->njobs++] = found->job;
+	found->counted = count_termination(finder, queue, found);
+	while (found->njobs < queue->batch_size)
+	{
+		scan->locked = NULL;
+		if (!jobq_claim_next(scan, &found->job))
+			break;
+		found->batch[found->njobs++] = found->job;
+		found->is_newer = found->is_newer || is_newer(finder, found);
+		if (count_termination(finder, queue, found))
+			found->counted = true;
+	}
+	found->job = found->batch[0];
+}
+
 /*
  * Looks for a job in one queue.  Clears its `work` flag first, so that a
  * transaction that adds jobs after this look sets it again.
@@ -88,8 +120,12 @@ look_in_queue(const JobqFinder *finder, const JobqQueue *queue,
 		(void) clear_work(queue);
 	jobq_claim_begin(&scan, finder->jobs, queue, JOBQ_CLAIM_KEPT,
 					 found->sharing != NULL ? found->sharing->begun_at :
+					 jobq_queue_has_batches(queue) ? finder->begun_at :
 					 JOBQ_NEVER);
 	result = jobq_claim_next(&scan, &found->job);
+	found->is_newer = result && is_newer(finder, found);
+	if (result && jobq_queue_has_batches(queue))
+		find_batch(finder, queue, &scan, found);
 	if (result)
 	{
 		found->queue = queue;
@@ -100,7 +136,8 @@ look_in_queue(const JobqFinder *finder, const JobqQueue *queue,
 			found->job.started_at = jobq_now();
 	}
 	jobq_claim_end(&scan);
-	if (result && count_termination(finder, queue, found))
+	if (result && found->batch == NULL &&
+		count_termination(finder, queue, found))
 		found->counted = true;
 	return result;
 }
@@ -210,10 +247,12 @@ slots_are_left(Oid role)
  * the given context, which must live until the end of the transaction.
  */
 void
-jobq_find_begin(JobqFinder *finder, Oid role, MemoryContext context)
+jobq_find_begin(JobqFinder *finder, Oid role, TimestampTz begun_at,
+				MemoryContext context)
 {
 	memset(finder, 0, sizeof(*finder));
 	finder->role = role;
+	finder->begun_at = begun_at;
 	finder->context = context;
 }
 

@@ -19,6 +19,7 @@
 typedef struct JobqFinder
 {
 	Oid			role;
+	TimestampTz begun_at;		/* of the transaction, see JobqSharing */
 	MemoryContext context;
 	JobqTable  *jobs;			/* NULL: not open yet */
 	bool		is_filled;
@@ -29,16 +30,21 @@ typedef struct JobqFinder
 typedef struct JobqFound
 {
 	JobqJob		job;			/* locked */
+	JobqJob    *batch;			/* all jobs of a batch, with that one; NULL:
+								 * it is not one */
+	int			njobs;			/* of the batch */
 	const JobqQueue *queue;
 	const JobqSharing *sharing; /* NULL: the first job of its transaction */
 	bool		sees_more;		/* there are further ones in the queue */
 	bool		more;			/* or there seem to be, there or elsewhere */
 	bool		may_clear;		/* also checks the flags of queues */
 	bool		counted;		/* a terminated attempt was recorded */
+	bool		is_newer;		/* a job became ready after the transaction
+								 * began */
 } JobqFound;
 
 extern void jobq_find_begin(JobqFinder *finder, Oid role,
-							MemoryContext context);
+							TimestampTz begun_at, MemoryContext context);
 extern bool jobq_find_job(JobqFinder *finder, JobqFound *found);
 extern bool jobq_find_another_job(JobqFinder *finder,
 								  const JobqSharing *sharing,

@@ -13,6 +13,7 @@
 #include "bgworker/executor/record.h"
 
 #include "base/table_find.h"
+#include "bgworker/executor/batch.h"
 #include "bgworker/executor/session.h"
 #include "bgworker/executor/temporary.h"
 #include "bgworker/worker.h"
@@ -141,9 +142,16 @@ jobq_record(JobqRun *run, JobqTable *jobs, bool afresh, bool may_run_functions)
 {
 	/* reading toasted values requires a snapshot */
 	PushActiveSnapshot(GetLatestSnapshot());
-	record_job(run, jobs, afresh, may_run_functions);
+	if (jobq_run_is_batch(run))
+		jobq_batch_set_outcomes(run);
+	for (int i = 0; i < jobq_run_nparts(run); i++)
+	{
+		JobqRun    *part = jobq_run_part(run, i);
+
+		record_job(part, jobs, afresh, may_run_functions);
+		jobq_outcome_describe(&part->outcome, run->context);
+	}
 	PopActiveSnapshot();
-	jobq_outcome_describe(&run->outcome, run->context);
 }
 
 void
@@ -163,7 +171,8 @@ jobq_record_afresh(JobqRun *run, const JobqWorkerRef *worker,
 	CommitTransactionCommand();
 	jobq_slot_forget_job(worker);
 	jobq_session_release();
-	jobq_outcome_log(&run->outcome);
+	for (int i = 0; i < jobq_run_nparts(run); i++)
+		jobq_outcome_log(&jobq_run_part(run, i)->outcome);
 	if (run->lease != 0 && run->noticed)
 		jobq_temporary_remove();
 }

@@ -34,6 +34,7 @@
 #include "bgworker/executor/run.h"
 
 #include "base/lease_number.h"
+#include "bgworker/executor/batch.h"
 #include "bgworker/executor/blame.h"
 #include "bgworker/executor/crash_note.h"
 #include "bgworker/executor/execute.h"
@@ -55,7 +56,6 @@
 #include "shared/slot.h"
 #include "shared/slot_job.h"
 #include "shared/slot_own.h"
-#include "shared/termination.h"
 #include "shared/wake.h"
 
 #include "access/xact.h"
@@ -71,21 +71,21 @@
 #define CHECK_INTERVAL_MS 1000
 
 /* A transaction and the jobs that are run in it. */
-typedef struct Batch
+typedef struct Transaction
 {
 	JobqFinder	finder;
 	JobqSharing sharing;
 	bool		read_only;		/* as the role's settings have it */
 	JobqRanJobs ran;
 	List	   *outcomes;		/* to be logged */
-} Batch;
+} Transaction;
 
 /* Called when a job has been found, before it is run. */
 static void (*before_each_job) (void);
 
 static JobqWorkerRef worker_ref;
 static Oid	worker_role = InvalidOid;
-static MemoryContext batch_context = NULL;
+static MemoryContext xact_context = NULL;
 static MemoryContext run_context = NULL;	/* of the job at hand */
 static TimestampTz checked_at = 0;	/* 0: not */
 
@@ -96,8 +96,8 @@ jobq_run_set_up(const JobqWorkerRef *worker, Oid role,
 	before_each_job = before_job;
 	worker_ref = *worker;
 	worker_role = role;
-	batch_context = AllocSetContextCreate(TopMemoryContext, "jobq transaction",
-										  ALLOCSET_DEFAULT_SIZES);
+	xact_context = AllocSetContextCreate(TopMemoryContext, "jobq transaction",
+										 ALLOCSET_DEFAULT_SIZES);
 	run_context = AllocSetContextCreate(TopMemoryContext, "jobq job",
 										ALLOCSET_DEFAULT_SIZES);
 	jobq_role_set_up(role);
@@ -108,7 +108,7 @@ jobq_run_set_up(const JobqWorkerRef *worker, Oid role,
 
 /* Copies the parts of the job that are needed until its end. */
 static JobqRun *
-make_run(const Batch *batch, const JobqFound *found)
+make_run(const Transaction *xact, const JobqFound *found)
 {
 	const JobqJob *job = &found->job;
 	MemoryContext oldcontext = MemoryContextSwitchTo(run_context);
@@ -122,9 +122,9 @@ make_run(const Batch *batch, const JobqFound *found)
 	run->outcome.started_at = job->started_at;
 	run->state = found->queue->state;
 	run->tid = job->slot->tts_tid;
-	run->read_only = batch->read_only;
-	run->may_share = batch->sharing.possible &&
-		jobq_share_allows_job(&batch->sharing, job, found->queue);
+	run->read_only = xact->read_only;
+	run->may_share = xact->sharing.possible &&
+		jobq_share_allows_job(&xact->sharing, job, found->queue);
 	run->timeout = jobq_job_timeout(job, found->queue);
 	(void) jobq_outcome_database(); /* the end of the process may need it */
 	run->call.queue = job->queue;
@@ -133,7 +133,11 @@ make_run(const Batch *batch, const JobqFound *found)
 			TextDatumGetCString(job->values[Anum_job_command - 1]);
 	else if (found->queue->handler != NULL)
 		run->call.handler = pstrdup(found->queue->handler);
-	run->call.payload.isnull = job->nulls[Anum_job_payload - 1];
+	if (found->batch != NULL)
+		jobq_batch_make(run, found->batch, found->njobs, found->queue);
+	run->call.is_batch = found->batch != NULL;
+	run->call.payload.isnull = run->call.is_batch ||
+		job->nulls[Anum_job_payload - 1];
 	if (!run->call.payload.isnull)
 		run->call.payload.value =
 			PointerGetDatum(PG_DETOAST_DATUM_COPY(job->values[Anum_job_payload - 1]));
@@ -148,14 +152,15 @@ make_run(const Batch *batch, const JobqFound *found)
  * the queue *woken_for or in one whose flag is set.
  */
 static bool
-publish(const JobqRun *run, const Batch *batch, int32 *woken_for)
+publish(const JobqRun *run, const Transaction *xact, int32 *woken_for)
 {
 	before_each_job();
 	jobq_session_drop_lock_timeout();
 	jobq_session_drop_cancel(false);
 	return jobq_slot_begin_job(&worker_ref, run->outcome.queue,
 							   run->outcome.job_id, run->outcome.attempt,
-							   batch->ran.count, woken_for);
+							   jobq_run_is_batch(run), xact->ran.count,
+							   woken_for);
 }
 
 /*
@@ -163,13 +168,13 @@ publish(const JobqRun *run, const Batch *batch, int32 *woken_for)
  * before the job's code runs.
  */
 static void
-claim(JobqRun *run, Batch *batch, JobqFound *found)
+claim(JobqRun *run, Transaction *xact, JobqFound *found)
 {
 	run->lease = jobq_lease_new();
 	jobq_lease_reserve_for_executor(found->job.id, run->lease);
 	PushActiveSnapshot(GetLatestSnapshot());
 	found->job.started_at = jobq_now();
-	if (!jobq_job_claim(batch->finder.jobs, &found->job, found->queue,
+	if (!jobq_job_claim(xact->finder.jobs, &found->job, found->queue,
 						run->lease, JOBQ_NEVER, psprintf("pid %d", MyProcPid)))
 		elog(ERROR, "job " INT64_FORMAT " is not locked", found->job.id);
 	if (found->job.attempt >=
@@ -179,41 +184,44 @@ claim(JobqRun *run, Batch *batch, JobqFound *found)
 	PopActiveSnapshot();
 	jobq_slot_set_lease(&worker_ref, run->lease);
 	jobq_session_watch_claims(run->lease);
-	jobq_find_end(&batch->finder);
+	jobq_find_end(&xact->finder);
 	CommitTransactionCommand();
 }
 
 /* Records a job's outcome in the transaction in which it was run. */
 static void
-finish(Batch *batch, JobqRun *run)
+finish(Transaction *xact, JobqRun *run)
 {
 	MemoryContext oldcontext = MemoryContextSwitchTo(run->context);
 
 	XactReadOnly = false;
 	jobq_session_tidy(run->noticed);
-	jobq_record(run, batch->finder.jobs, false, true);
-	if (run->outcome.log_message != NULL)
+	jobq_record(run, xact->finder.jobs, false, true);
+	MemoryContextSwitchTo(xact_context);
+	for (int i = 0; i < jobq_run_nparts(run); i++)
 	{
-		MemoryContextSwitchTo(batch_context);
-		batch->outcomes = lappend(batch->outcomes,
-								  jobq_outcome_copy(&run->outcome));
+		const JobqOutcome *outcome = &jobq_run_part(run, i)->outcome;
+
+		if (outcome->log_message != NULL)
+			xact->outcomes = lappend(xact->outcomes,
+									 jobq_outcome_copy(outcome));
 	}
 	MemoryContextSwitchTo(oldcontext);
 }
 
 /* Commits, and logs how the jobs ended. */
 static void
-commit(Batch *batch)
+commit(Transaction *xact)
 {
 	ListCell   *lc;
 
-	jobq_find_end(&batch->finder);
+	jobq_find_end(&xact->finder);
 	CommitTransactionCommand();
 	jobq_blame_end();
-	if (batch->ran.count > 0)
+	if (xact->ran.count > 0)
 		jobq_slot_forget_job(&worker_ref);
 	jobq_session_release();
-	foreach(lc, batch->outcomes)
+	foreach(lc, xact->outcomes)
 		jobq_outcome_log(lfirst(lc));
 }
 
@@ -222,14 +230,14 @@ commit(Batch *batch)
  * been run.  The job is no longer locked then, and is found again.
  */
 static void
-leave_job(Batch *batch)
+leave_job(Transaction *xact)
 {
 	if (jobq_slot_end_job(&worker_ref) == JOBQ_CANCELLED)
 		jobq_at_commit_wake(JOBQ_WAKE_CANCEL);
 	jobq_slot_forget_job(&worker_ref);
 	jobq_session_drop_cancel(true);
 	jobq_current_job_end();
-	commit(batch);
+	commit(xact);
 }
 
 /*
@@ -237,20 +245,39 @@ leave_job(Batch *batch)
  * in this one, it has to wait until they are committed.
  */
 static void
-run_elsewhere(Batch *batch, JobqRun *run, JobqFound *found)
+run_elsewhere(Transaction *xact, JobqRun *run, JobqFound *found)
 {
 	jobq_share_forbid(run->state);
 	jobq_crash_note_clear();
-	if (batch->ran.count > 0)
+	if (xact->ran.count > 0)
 	{
-		leave_job(batch);
+		leave_job(xact);
 		return;
 	}
-	claim(run, batch, found);
+	claim(run, xact, found);
 	jobq_blame_close();
-	batch->ran.count = 1;
+	xact->ran.count = 1;
 	jobq_execute_at_top_level(run);
 	jobq_record_afresh(run, &worker_ref, true);
+}
+
+/*
+ * Makes a job, or a batch, the current one, and notes it for the case of a
+ * crash.  Returns false if that cannot be noted.
+ */
+static bool
+begin_job(const JobqRun *run, const Transaction *xact, const JobqFound *found)
+{
+	if (jobq_run_is_batch(run))
+	{
+		jobq_current_job_begin_batch(found->batch, found->njobs, found->queue,
+									 run->context);
+		return jobq_batch_write_crash_note(run);
+	}
+	jobq_current_job_begin(&found->job, found->queue, run->context);
+	return jobq_crash_note_write(xact->ran.count, run->outcome.job_id,
+								 run->outcome.attempt,
+								 run->outcome.started_at);
 }
 
 /*
@@ -258,52 +285,50 @@ run_elsewhere(Batch *batch, JobqRun *run, JobqFound *found)
  * transaction has ended.
  */
 static bool
-run_found(Batch *batch, JobqRun *run, JobqFound *found)
+run_found(Transaction *xact, JobqRun *run, JobqFound *found)
 {
 	int32		woken_for;
 
-	if (publish(run, batch, &woken_for) && woken_for == JOBQ_NO_QUEUE)
+	if (publish(run, xact, &woken_for) && woken_for == JOBQ_NO_QUEUE)
 		found->more = true;
 	if (found->more)
 		jobq_pass_on_look(found->queue->id, found->queue->state,
 						  found->sees_more);
 	jobq_pass_on_queue(woken_for);
 	jobq_pass_on_queue(jobq_find_owed(found->queue->id));
-	jobq_current_job_begin(&found->job, found->queue, run->context);
-	if (!jobq_crash_note_write(batch->ran.count, run->outcome.job_id,
-							   run->outcome.attempt, run->outcome.started_at))
+	if (!begin_job(run, xact, found))
 	{
 		jobq_unrecorded_note_file();
-		leave_job(batch);
+		leave_job(xact);
 		return false;
 	}
-	jobq_share_note_start(&batch->sharing);
+	jobq_share_note_start(&xact->sharing);
 	if (!jobq_execute_in_subtransaction(run))
 	{
-		run_elsewhere(batch, run, found);
+		run_elsewhere(xact, run, found);
 		return false;
 	}
-	jobq_share_note_end(&batch->sharing, run->state,
+	jobq_share_note_end(&xact->sharing, run->state,
 						run->outcome.started_at, run->outcome.finished_at);
-	jobq_blame_add(&batch->ran, run);
-	batch->ran.looking = false;
-	finish(batch, run);
+	jobq_blame_add(&xact->ran, run);
+	xact->ran.looking = false;
+	finish(xact, run);
 	return true;
 }
 
 /* Whether another job may follow this one in the transaction. */
 static bool
-find_another(Batch *batch, const JobqRun *run, JobqFound *found)
+find_another(Transaction *xact, const JobqRun *run, JobqFound *found)
 {
-	batch->ran.looking = true;
+	xact->ran.looking = true;
 	if (run->may_share)
 		jobq_blame_share();
 	return run->may_share && !run->noticed && !run->outcome.evicted &&
 		!ConfigReloadPending && !jobq_unrecorded_is_noted() &&
-		jobq_share_is_open(&batch->sharing, batch->ran.count,
+		jobq_share_is_open(&xact->sharing, xact->ran.count,
 						   run->outcome.finished_at) &&
 		!jobq_slot_must_leave(&worker_ref) &&
-		jobq_find_another_job(&batch->finder, &batch->sharing, found);
+		jobq_find_another_job(&xact->finder, &xact->sharing, found);
 }
 
 /*
@@ -311,25 +336,25 @@ find_another(Batch *batch, const JobqRun *run, JobqFound *found)
  * the transaction.
  */
 static void
-run_jobs(Batch *batch, JobqFound *found, JobqRun *volatile *run)
+run_jobs(Transaction *xact, JobqFound *found, JobqRun *volatile *run)
 {
 	for (;;)
 	{
 		/* no lock is taken from here on that would tell of a new handler */
 		AcceptInvalidationMessages();
 		PushActiveSnapshot(GetLatestSnapshot());
-		*run = make_run(batch, found);
+		*run = make_run(xact, found);
 		PopActiveSnapshot();
-		if (!run_found(batch, *run, found))
+		if (!run_found(xact, *run, found))
 			return;
-		if (!find_another(batch, *run, found))
+		if (!find_another(xact, *run, found))
 			break;
 		*run = NULL;
 		MemoryContextReset(run_context);
 		SetCurrentStatementStartTimestamp();
 	}
-	batch->ran.looking = false;
-	commit(batch);
+	xact->ran.looking = false;
+	commit(xact);
 }
 
 /*
@@ -357,14 +382,14 @@ is_installed(void)
  * now() must not be earlier than run_at.
  */
 static JobqRunResult
-run_transaction(Batch *batch, JobqRun *volatile *run)
+run_transaction(Transaction *xact, JobqRun *volatile *run)
 {
 	TimestampTz now = jobq_now();
 	JobqFound	found;
 
 	jobq_worker_begin();
-	jobq_share_begin(&batch->sharing, now);
-	batch->read_only = XactReadOnly;
+	jobq_share_begin(&xact->sharing, now);
+	xact->read_only = XactReadOnly;
 	if (jobq_role_is_shut_out())
 	{
 		CommitTransactionCommand();
@@ -381,17 +406,17 @@ run_transaction(Batch *batch, JobqRun *volatile *run)
 		CommitTransactionCommand();
 		return JOBQ_RUN_NOT_INSTALLED;
 	}
-	jobq_find_begin(&batch->finder, worker_role, batch_context);
-	if (!jobq_find_job(&batch->finder, &found))
+	jobq_find_begin(&xact->finder, worker_role, xact->sharing.begun_at,
+					xact_context);
+	if (!jobq_find_job(&xact->finder, &found))
 	{
-		commit(batch);
+		commit(xact);
 		return JOBQ_RUN_NOTHING;
 	}
-	if (found.counted ||
-		jobq_run_at_real(found.job.run_at) > batch->sharing.begun_at)
-		commit(batch);
+	if (found.counted || found.is_newer)
+		commit(xact);
 	else
-		run_jobs(batch, &found, run);
+		run_jobs(xact, &found, run);
 	/* nothing prevents this process from running the job */
 	if (*run != NULL && (*run)->outcome.evicted && (*run)->state == NULL)
 		return JOBQ_RUN_FAILED;
@@ -407,10 +432,10 @@ run_transaction(Batch *batch, JobqRun *volatile *run)
  * locks until now.
  */
 static JobqRunResult
-recover(Batch *batch, JobqRun *run, ErrorData *error)
+recover(Transaction *xact, JobqRun *run, ErrorData *error)
 {
-	bool		several = batch->ran.count > 1 ||
-	(batch->ran.count == 1 && batch->ran.looking);
+	bool		several = xact->ran.count > 1 ||
+	(xact->ran.count == 1 && xact->ran.looking);
 
 	if (!several && run != NULL && run->code_was_run)
 		jobq_blame_note_attempt(run, error);
@@ -421,17 +446,14 @@ recover(Batch *batch, JobqRun *run, ErrorData *error)
 	jobq_session_release();
 	if (several)
 	{
-		jobq_blame_none(&batch->ran, error);
+		jobq_blame_none(&xact->ran, error);
 		return JOBQ_RUN_DONE;
 	}
 	if (run == NULL || !run->code_was_run)
 		return JOBQ_RUN_FAILED;
 	if (run->outcome.error == NULL && run->lease == 0)
 		run->outcome.error = error;
-	if (!jobq_blame_job(run))
-		return JOBQ_RUN_SPOILED;
-	jobq_termination_forget(run->outcome.job_id, run->outcome.attempt);
-	return JOBQ_RUN_DONE;
+	return jobq_blame_job(run) ? JOBQ_RUN_DONE : JOBQ_RUN_SPOILED;
 }
 
 /* Runs the next jobs of the role, if there are any. */
@@ -441,18 +463,18 @@ jobq_run_next(void)
 	JobqRun    *volatile run = NULL;
 	volatile JobqRunResult result = JOBQ_RUN_FAILED;
 	ErrorContextCallback *callbacks = error_context_stack;
-	Batch		batch;
+	Transaction xact;
 
 	if (jobq_unrecorded_is_noted() && !jobq_unrecorded_try())
 		return JOBQ_RUN_HELD;
 	MemoryContextReset(run_context);
-	MemoryContextReset(batch_context);
-	MemoryContextSwitchTo(batch_context);
-	memset(&batch, 0, sizeof(batch));
-	jobq_blame_begin(&batch.ran);
+	MemoryContextReset(xact_context);
+	MemoryContextSwitchTo(xact_context);
+	memset(&xact, 0, sizeof(xact));
+	jobq_blame_begin(&xact.ran);
 	PG_TRY();
 	{
-		result = run_transaction(&batch, &run);
+		result = run_transaction(&xact, &run);
 	}
 	PG_CATCH();
 	{
@@ -460,13 +482,13 @@ jobq_run_next(void)
 
 		jobq_session_forbid_cancel();
 		error_context_stack = callbacks;
-		MemoryContextSwitchTo(batch_context);
+		MemoryContextSwitchTo(xact_context);
 		error = CopyErrorData();
-		if (run == NULL || !run->code_was_run ? batch.ran.count == 0 :
+		if (run == NULL || !run->code_was_run ? xact.ran.count == 0 :
 			run->lease != 0 && run->outcome.error == NULL)
 			EmitErrorReport();
 		FlushErrorState();
-		result = recover(&batch, run, error);
+		result = recover(&xact, run, error);
 	}
 	PG_END_TRY();
 	jobq_blame_end();

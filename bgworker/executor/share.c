@@ -20,6 +20,8 @@
  * session may wait for a lock of an earlier job, a deadlock that nobody would
  * detect.
  *
+ * A batch has a transaction of its own: it shares its commit among its jobs.
+ *
  * Since now() is the start of the transaction, the job must have been enqueued
  * and ready by then.
  *
@@ -83,6 +85,7 @@ bool
 jobq_share_allows_queue(const JobqQueue *queue)
 {
 	return jobq_shared_commit_time > 0 && queue->share_commits &&
+		!jobq_queue_has_batches(queue) &&
 		queue->state != NULL && queue->backoff_function == NULL &&
 		pg_atomic_read_u32(&queue->state->unshared) == 0;
 }

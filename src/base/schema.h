@@ -109,7 +109,9 @@ enum
 	Anum_queue_max_queued,
 	Anum_queue_on_full,
 	Anum_queue_lifo,
-	Natts_queue = Anum_queue_lifo
+	Anum_queue_batch_size,
+	Anum_queue_batch_wait,
+	Natts_queue = Anum_queue_batch_wait
 };
 
 enum
@@ -131,6 +133,7 @@ enum
 	Anum_job_max_attempts,
 	Anum_job_lease,
 	Anum_job_lease_until,
+	Anum_job_in_batch,
 	Anum_job_started_at,
 	Anum_job_enqueued_at,
 	Anum_job_expires_at,

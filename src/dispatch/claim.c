@@ -31,6 +31,7 @@
 #include "dispatch/lease.h"
 #include "dispatch/lease_load.h"
 #include "dispatch/overdue.h"
+#include "dispatch/ripe.h"
 #include "guc.h"
 #include "job/current_job.h"
 #include "queue/lease_note.h"
@@ -63,6 +64,12 @@ jobq_claim_begin(JobqClaimScan *scan, JobqTable *jobs, const JobqQueue *queue,
 	scan->jobs = jobs;
 	scan->queue = queue;
 	scan->hold = hold;
+	scan->in_batch = jobq_queue_has_batches(queue);
+	if (jobq_queue_gathers(queue) && hold <= JOBQ_CLAIM_KEPT)
+	{
+		jobq_ripe_begin_turn(queue);
+		scan->has_turn = true;
+	}
 	scan->shared = ready_by != JOBQ_NEVER;
 	scan->now = Min(jobq_now(), ready_by);
 	scan->next_run_at = JOBQ_NEVER;
@@ -84,6 +91,8 @@ void
 jobq_claim_end(JobqClaimScan *scan)
 {
 	jobq_dispatch_end(&scan->dispatch);
+	if (scan->has_turn)
+		jobq_ripe_end_turn(scan->queue);
 	jobq_ticket_return(scan->queue, scan->left_some);
 }
 
@@ -180,6 +189,32 @@ jobq_claim_can_use_lanes(JobqClaimScan *scan)
 }
 
 /*
+ * Whether jobs are to be handed out, rather than wait for a full batch.  If not,
+ * next_run_at is when the first one has waited enough, and the coordinator looks
+ * then.  The caller has a ticket or a pin.
+ */
+bool
+jobq_claim_is_ripe(JobqClaimScan *scan)
+{
+	TimestampTz ripe_at;
+	bool		by_lanes;
+
+	if (!jobq_queue_gathers(scan->queue))
+		return true;
+	by_lanes = scan->mode == JOBQ_CLAIM_LANES &&
+		jobq_claim_can_use_lanes(scan);
+	scan->is_ripe = jobq_ripe_judge(&scan->dispatch, by_lanes, scan->now,
+									&ripe_at);
+	scan->seeking = true;
+	if (!scan->is_ripe && ripe_at != JOBQ_NEVER)
+	{
+		scan->next_run_at = ripe_at;
+		jobq_wake_for_queue_at(scan->queue->state, ripe_at);
+	}
+	return scan->is_ripe;
+}
+
+/*
  * Determines the next lane to scan, and where to begin.  Returns false if
  * there is none.
  */
@@ -223,7 +258,7 @@ next_of_scan(JobqClaimScan *scan, JobqJob *job, JobqHead *head, bool *ahead)
 			return false;
 		}
 		/* this process runs it: the lock that would keep others off is ours */
-		if (head->place.key.id == jobq_current_job_id())
+		if (jobq_current_job_is(head->place.key.id))
 			continue;
 		jobq_note_reserve();
 		jobq_ready_note_locked(scan->queue, &head->place);
@@ -387,8 +422,13 @@ jobq_claim_next(JobqClaimScan *scan, JobqJob *job)
 	bool		found = false;
 
 	scan->left_some = true;
-	if (!draw_ticket(scan))
+	if (!scan->has_ticket && !draw_ticket(scan))
 		return false;
+	if (scan->has_turn && !scan->is_ripe && !jobq_claim_is_ripe(scan))
+	{
+		scan->left_some = false;
+		return false;
+	}
 	note_dispatching(scan->now);
 	if (scan->mode == JOBQ_CLAIM_LANES)
 		found = next_of_lanes(scan, job);
@@ -400,7 +440,9 @@ jobq_claim_next(JobqClaimScan *scan, JobqJob *job)
 	if (found)
 	{
 		job->started_at = scan->now;
-		jobq_ticket_give(scan->queue, job->id);
+		if (!scan->has_ticket)
+			jobq_ticket_give(scan->queue, job->id);
+		scan->has_ticket = scan->in_batch;
 	}
 	return found;
 }
@@ -409,7 +451,8 @@ jobq_claim_next(JobqClaimScan *scan, JobqJob *job)
 void
 jobq_claim_lost(JobqClaimScan *scan)
 {
-	jobq_ticket_withdraw(scan->queue);
+	if (jobq_ticket_withdraw(scan->queue))
+		scan->has_ticket = false;
 }
 
 /*

@@ -34,8 +34,9 @@ typedef enum JobqClaimHold
 	JOBQ_CLAIM_LOCKED,			/* until the end of the transaction */
 	JOBQ_CLAIM_KEPT,			/* the same; and its values are copied, so
 								 * that no page is pinned while it runs */
-	JOBQ_CLAIM_DROPPED			/* LOCKED, and it will not run: it needs no
+	JOBQ_CLAIM_DROPPED,			/* LOCKED, and it will not run: it needs no
 								 * ticket.  The caller has a pin on the queue */
+	JOBQ_CLAIM_LOOK				/* none is handed out */
 } JobqClaimHold;
 
 /* Gives a queue's jobs that are ready at `now`, in dispatch order. */
@@ -50,6 +51,10 @@ typedef struct JobqClaimScan
 	JobqClaimMode mode;
 	bool		shared;			/* the jobs run one after the other in this
 								 * transaction */
+	bool		in_batch;		/* the jobs share a ticket */
+	bool		has_ticket;		/* and one of them has it */
+	bool		has_turn;		/* see jobq_ripe_begin_turn() */
+	bool		is_ripe;		/* the jobs need not wait for a full batch */
 	bool		left_some;		/* there may be more ready jobs */
 	bool		seeking;		/* the index scan is to be started */
 	int			priority;		/* of the lane that is being scanned */
@@ -61,6 +66,7 @@ extern void jobq_claim_begin(JobqClaimScan *scan, JobqTable *jobs,
 							 const JobqQueue *queue, JobqClaimHold hold,
 							 TimestampTz ready_by);
 extern bool jobq_claim_next(JobqClaimScan *scan, JobqJob *job);
+extern bool jobq_claim_is_ripe(JobqClaimScan *scan);
 extern bool jobq_claim_can_use_lanes(JobqClaimScan *scan);
 extern void jobq_claim_lost(JobqClaimScan *scan);
 extern bool jobq_claim_sees_more(JobqClaimScan *scan);

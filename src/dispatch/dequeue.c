@@ -221,6 +221,8 @@ claim_from(JobqTable *jobs, const JobqQueue *queue,
 
 	if (queue->paused)
 		return 0;
+	if (jobq_queue_has_batches(queue))
+		max_jobs = Min(max_jobs, queue->batch_size);
 	jobq_claim_begin(&scan, jobs, queue, JOBQ_CLAIM_UNLOCKED, JOBQ_NEVER);
 	while (claimed < max_jobs && jobq_claim_next(&scan, &job))
 	{
@@ -254,7 +256,22 @@ claim_from(JobqTable *jobs, const JobqQueue *queue,
 	return claimed;
 }
 
-/* Claims from one queue after the other, and returns the jobs as rows. */
+/* Whether a queue stands among those before it, too. */
+static bool
+is_named_before(const JobqQueue *const *queues, int place)
+{
+	for (int i = 0; i < place; i++)
+	{
+		if (queues[i]->id == queues[place]->id)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Claims from one queue after the other, and returns the jobs as rows.  The jobs of
+ * a batch are those with the same lease, so there is one batch of a queue.
+ */
 static void
 return_claimed(FunctionCallInfo fcinfo, JobqTable *jobs,
 			   const JobqQueue *const *queues, int nqueues,
@@ -267,7 +284,11 @@ return_claimed(FunctionCallInfo fcinfo, JobqTable *jobs,
 	InitMaterializedSRF(fcinfo, 0);
 	jobq_async_commit_begin(jobq_async_claims);
 	for (int i = 0; i < nqueues && left > 0; i++)
+	{
+		if (jobq_queue_has_batches(queues[i]) && is_named_before(queues, i))
+			continue;
 		left -= claim_from(jobs, queues[i], options, left, &lease, rsinfo);
+	}
 	jobq_async_commit_end();
 }
 
@@ -322,6 +343,8 @@ jobq_take(PG_FUNCTION_ARGS)
 	jobs = jobq_table_open(JOBQ_REL_JOB);
 	queue = source_queue_argument(fcinfo);
 	left = max_jobs_argument(fcinfo, 1);
+	if (jobq_queue_has_batches(queue))
+		left = Min(left, queue->batch_size);
 	InitMaterializedSRF(fcinfo, 0);
 	if (!queue->paused)
 	{

@@ -12,6 +12,9 @@
  * in doubt until the job is looked at again by a newer snapshot; a transaction that
  * ends the job later finds the entry.
  *
+ * Running jobs of a batch have the same lease and share a ticket (lease_batch.c).
+ * A pass remembers one of each, so that the others join it.
+ *
  * A prepared transaction may have ended a job, or not: its entry is in doubt,
  * too, and is verified when a prepared transaction has been finished.
  *
@@ -36,6 +39,7 @@
 #include "shared/wake.h"
 
 #include "miscadmin.h"
+#include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -50,10 +54,23 @@ typedef struct Counting
 	bool		failed;			/* a job found no room */
 } Counting;
 
+/* A lease of a batch, and the first of its jobs that was listed. */
+typedef struct LoadedBatch
+{
+	struct
+	{
+		int64		lease;
+		int64		queue;
+	}			key;
+	int64		job_id;
+} LoadedBatch;
+
 typedef struct Load
 {
 	Counting   *counting;		/* by address */
 	int			ncounting;
+	HTAB	   *batches;		/* of LoadedBatch; NULL: none was seen */
+	MemoryContext context;
 } Load;
 
 /* See lease_load.h. */
@@ -76,9 +93,12 @@ unlisted_until(const JobqJob *job)
 	return job->lease_until == JOBQ_NEVER ? jobq_now() : job->lease_until;
 }
 
-/* Lists the lease; false if there is no room. */
+/*
+ * Lists the lease; false if there is no room.  shared_with: another job of the
+ * same batch, or 0.
+ */
 static bool
-list(const JobqJob *job, bool in_doubt)
+list(const JobqJob *job, int64 shared_with, bool in_doubt)
 {
 	const JobqQueue *queue = jobq_queue_by_id(job->queue);
 	JobqLeaseListing listing = {
@@ -89,7 +109,8 @@ list(const JobqJob *job, bool in_doubt)
 	if (queue != NULL)
 	{
 		listing.role = queue->owner;
-		listing.gate = queue->state;
+		listing.ticket.gate = queue->state;
+		listing.ticket.shared_with = shared_with;
 		listing.keep = queue->max_running != JOBQ_UNLIMITED;
 	}
 	return jobq_lease_list(&listing);
@@ -99,7 +120,7 @@ list(const JobqJob *job, bool in_doubt)
 bool
 jobq_lease_enter(const JobqJob *job)
 {
-	return list(job, false);
+	return list(job, 0, false);
 }
 
 static int
@@ -148,6 +169,45 @@ fail_counting(Load *load, const JobqJob *job)
 		counting->failed = true;
 }
 
+/* The first listed job of a batch; *found is false if there is none yet. */
+static LoadedBatch *
+batch_of(Load *load, const JobqJob *job, bool *found)
+{
+	LoadedBatch key = {{.lease = job->lease,.queue = job->queue}};
+
+	if (load->batches == NULL)
+	{
+		HASHCTL		control;
+
+		memset(&control, 0, sizeof(control));
+		control.keysize = sizeof(key.key);
+		control.entrysize = sizeof(LoadedBatch);
+		control.hcxt = load->context;
+		load->batches = hash_create("jobq batches", 64, &control,
+									HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	return hash_search(load->batches, &key.key, HASH_ENTER, found);
+}
+
+/* The same as list() for a row of the pass. */
+static bool
+list_row(Load *load, const JobqJob *job, bool in_doubt)
+{
+	LoadedBatch *batch;
+	bool		found;
+
+	if (job->nulls[Anum_job_in_batch - 1])
+		return list(job, 0, in_doubt);
+	batch = batch_of(load, job, &found);
+	if (!found)
+		batch->job_id = 0;
+	if (!list(job, batch->job_id, in_doubt))
+		return false;
+	if (batch->job_id == 0)
+		batch->job_id = job->id;
+	return true;
+}
+
 /* Lists a row's job if it is running. */
 static bool
 load_row(JobqTable *jobs, TupleTableSlot *row, Snapshot snapshot, void *arg)
@@ -157,7 +217,7 @@ load_row(JobqTable *jobs, TupleTableSlot *row, Snapshot snapshot, void *arg)
 
 	jobq_job_read(&job, row);
 	if (job.state == JOBQ_STATE_RUNNING && jobq_lease_is_at_home(&job) &&
-		!list(&job, jobq_row_is_held(row)))
+		!list_row(load, &job, jobq_row_is_held(row)))
 		fail_counting(load, &job);
 	return true;
 }
@@ -225,7 +285,7 @@ jobq_leases_load(void)
 {
 	static bool interrupted = false;	/* by an error */
 	bool		careful = interrupted;
-	Load		load = {0};
+	Load		load = {.context = CurrentMemoryContext};
 
 	interrupted = true;
 	begin_counting(&load);
@@ -234,6 +294,8 @@ jobq_leases_load(void)
 	jobq_leases_end_look();
 	jobq_leases_verify();
 	end_counting(&load);
+	if (load.batches != NULL)
+		hash_destroy(load.batches);
 	interrupted = false;
 }
 

@@ -173,7 +173,7 @@ begin(JobqClaimScan *scan, const JobqQueue *queue)
 	if (!jobq_ticket_pin(queue))
 		return false;
 	jobq_claim_begin(scan, jobq_table_open(JOBQ_REL_JOB), queue,
-					 JOBQ_CLAIM_LOCKED, JOBQ_NEVER);
+					 JOBQ_CLAIM_LOOK, JOBQ_NEVER);
 	return true;
 }
 
@@ -196,7 +196,8 @@ jobq_look_finds_free_job(const JobqQueue *queue)
 
 	if (!begin(&scan, queue))
 		return false;
-	result = jobq_ticket_is_left(queue) && has_free_job(&scan);
+	result = jobq_ticket_is_left(queue) && jobq_claim_is_ripe(&scan) &&
+		has_free_job(&scan);
 	end(&scan);
 	return result;
 }
@@ -286,6 +287,11 @@ jobq_look_continue(JobqLook *look, const JobqQueue *queue, TimestampTz until)
 		return true;
 	}
 	may_start = jobq_ticket_is_left(queue);
+	if (!jobq_claim_is_ripe(&scan))
+	{
+		may_start = false;
+		look->next = Min(look->next, scan.next_run_at);
+	}
 	by_lanes = jobq_claim_can_use_lanes(&scan);
 	while (!stopped &&
 		   next_priority(&scan, look->after, by_lanes, &priority))

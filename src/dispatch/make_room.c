@@ -113,7 +113,7 @@ drop_one(Drop *drop, const JobqHead *head)
 
 	if (head->state != JOBQ_STATE_PENDING ||
 		head->place.key.id == drop->spared ||
-		head->place.key.id == jobq_current_job_id() ||
+		jobq_current_job_is(head->place.key.id) ||
 		jobq_job_lock(drop->jobs, head->place.key.id, JOBQ_NO_WAIT,
 					  &job) != JOBQ_FOUND ||
 		job.state != JOBQ_STATE_PENDING || job.run_at > drop->now)

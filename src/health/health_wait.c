@@ -203,7 +203,11 @@ jobq_health_find_wait(JobqWaitScan *jobs, const JobqQueueBrief *brief,
 				continue;
 			if (jobq_run_at_is_mirrored(run_at))
 				run_at = find_oldest(jobs, &look, priority);
-			wait->oldest = Min(wait->oldest, run_at);
+			/* until then it waits for a full batch */
+			if (jobq_queue_gathers(brief))
+				run_at += brief->batch_wait;
+			if (run_at <= now)
+				wait->oldest = Min(wait->oldest, run_at);
 		}
 		/* what follows at this priority came later */
 		if (priority == PG_INT16_MAX)

@@ -42,6 +42,8 @@ typedef struct Wish
 
 static const JobqJob *current_job = NULL;
 static int64 current_id = 0;
+static const JobqJob *current_batch = NULL; /* if it is one of several */
+static int	current_batch_length = 0;
 static const JobqQueue *current_queue = NULL;
 static MemoryContext current_context = NULL;
 static Datum current_row = (Datum) 0;
@@ -81,19 +83,49 @@ jobq_current_job_begin(const JobqJob *job, const JobqQueue *queue,
 }
 
 void
+jobq_current_job_begin_batch(const JobqJob *jobs, int njobs,
+							 const JobqQueue *queue, MemoryContext context)
+{
+	jobq_current_job_begin(&jobs[0], queue, context);
+	current_batch = jobs;
+	current_batch_length = njobs;
+}
+
+void
 jobq_current_job_end(void)
 {
 	current_job = NULL;
 	current_id = 0;
+	current_batch = NULL;
 	current_queue = NULL;
 	current_context = NULL;
 	current_row = (Datum) 0;
 }
 
-int64
-jobq_current_job_id(void)
+bool
+jobq_current_job_is(int64 id)
 {
-	return current_id;
+	if (current_id == id || current_batch == NULL)
+		return current_id == id;
+	for (int i = 1; i < current_batch_length; i++)
+	{
+		if (current_batch[i].id == id)
+			return true;
+	}
+	return false;
+}
+
+const JobqJob *
+jobq_current_job_batch(int *njobs)
+{
+	*njobs = current_batch_length;
+	return current_batch;
+}
+
+MemoryContext
+jobq_current_job_context(void)
+{
+	return current_context;
 }
 
 /* The type jobq.job. */
@@ -106,25 +138,44 @@ job_type(void)
 															  false)));
 }
 
-Datum
-jobq_current_job_row(void)
+/* A job as a datum of type jobq.job, in the context of the current one. */
+static Datum
+form_row(const JobqJob *job)
 {
 	MemoryContext oldcontext;
-	TupleDesc	desc;
+	TupleDesc	desc = lookup_rowtype_tupdesc(job_type(), -1);
 	Datum		values[Natts_jobrow];
 	bool		nulls[Natts_jobrow];
+	Datum		result;
 
-	if (current_job == NULL || current_row != (Datum) 0)
-		return current_row;
-	desc = lookup_rowtype_tupdesc(job_type(), -1);
 	if (desc->natts != Natts_jobrow)
 		elog(ERROR, "type %s.job has %d columns", JOBQ_SCHEMA, desc->natts);
 	oldcontext = MemoryContextSwitchTo(current_context);
-	jobq_job_form_row(current_job, current_queue, values, nulls);
-	current_row = HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
+	jobq_job_form_row(job, current_queue, values, nulls);
+	result = HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
 	MemoryContextSwitchTo(oldcontext);
 	ReleaseTupleDesc(desc);
+	return result;
+}
+
+Datum
+jobq_current_job_row(void)
+{
+	if (current_job != NULL && current_row == (Datum) 0)
+		current_row = form_row(current_job);
 	return current_row;
+}
+
+Datum
+jobq_current_job_batch_rows(void)
+{
+	Datum	   *rows = palloc(current_batch_length * sizeof(Datum));
+
+	for (int i = 0; i < current_batch_length; i++)
+		rows[i] = form_row(&current_batch[i]);
+	return PointerGetDatum(construct_array(rows, current_batch_length,
+										   job_type(), -1, false,
+										   TYPALIGN_DOUBLE));
 }
 
 int64
@@ -248,9 +299,9 @@ is_mine(void)
 		has_privs_of_role(GetUserId(), GetSessionUserId());
 }
 
-/* Raises 42501 unless the current user may decide about the job. */
-static void
-check_mine(const char *function)
+/* See current_job.h. */
+void
+jobq_current_job_check_mine(const char *function)
 {
 	jobq_refuse_if_restricted(function);
 	if (current_job != NULL && !is_mine())
@@ -263,13 +314,16 @@ check_mine(const char *function)
 						   GetUserNameFromId(GetUserId(), false))));
 }
 
-/* current_job(): NULL outside a background worker's job. */
+/*
+ * current_job(): NULL outside a background worker's job, and in a batch, whose
+ * handler is given its jobs.
+ */
 Datum
 jobq_current_job(PG_FUNCTION_ARGS)
 {
 	Datum		row;
 
-	if (current_job == NULL || !is_mine())
+	if (current_job == NULL || current_batch != NULL || !is_mine())
 		PG_RETURN_NULL();
 	row = jobq_current_job_row();
 	if (row == (Datum) 0)
@@ -324,7 +378,7 @@ jobq_retry_in(PG_FUNCTION_ARGS)
 	char	   *message = message_argument(fcinfo, 1,
 										   "the job asked to be retried");
 
-	check_mine("jobq.retry_in()");
+	jobq_current_job_check_mine("jobq.retry_in()");
 	asked_delay = delay;
 	asked_by = ERRCODE_JOBQ_RETRY_IN;
 	raise_wish(ERRCODE_JOBQ_RETRY_IN, message);
@@ -338,7 +392,7 @@ jobq_discard(PG_FUNCTION_ARGS)
 	char	   *message = message_argument(fcinfo, 0,
 										   "the job asked not to be retried");
 
-	check_mine("jobq.discard()");
+	jobq_current_job_check_mine("jobq.discard()");
 	raise_wish(ERRCODE_JOBQ_DISCARD, message);
 	PG_RETURN_VOID();			/* keep compiler quiet */
 }
@@ -353,7 +407,7 @@ jobq_snooze(PG_FUNCTION_ARGS)
 
 	jobq_require_argument(fcinfo, 0, "delay");
 	delay = jobq_duration_argument(fcinfo, 0, "delay", true);
-	check_mine("jobq.snooze()");
+	jobq_current_job_check_mine("jobq.snooze()");
 	asked_delay = delay;
 	asked_by = ERRCODE_JOBQ_SNOOZE;
 	raise_wish(ERRCODE_JOBQ_SNOOZE, message);

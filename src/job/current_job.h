@@ -22,8 +22,25 @@ extern void jobq_current_job_begin(const JobqJob *job, const JobqQueue *queue,
 								   MemoryContext context);
 extern void jobq_current_job_end(void);
 
-/* The id of the current job; 0 if there is none. */
-extern int64 jobq_current_job_id(void);
+/* The same for a batch; the first job stands for it. */
+extern void jobq_current_job_begin_batch(const JobqJob *jobs, int njobs,
+										 const JobqQueue *queue,
+										 MemoryContext context);
+
+/* Whether this is the current job, or one of the current batch. */
+extern bool jobq_current_job_is(int64 id);
+
+/* The jobs of the current batch, or NULL. */
+extern const JobqJob *jobq_current_job_batch(int *njobs);
+
+/* They as an array, of type jobq.job[]. */
+extern Datum jobq_current_job_batch_rows(void);
+
+/* The context that lives until the end. */
+extern MemoryContext jobq_current_job_context(void);
+
+/* Raises 42501 unless the current user may decide about the current job. */
+extern void jobq_current_job_check_mine(const char *function);
 
 /* The current job as a datum of type jobq.job; 0 if there is none. */
 extern Datum jobq_current_job_row(void);

@@ -139,7 +139,7 @@ replace_job(JobqTable *jobs, JobqJob *job, const JobqEnqueueOptions *options,
 	Datum		values[Natts_job];
 	bool		nulls[Natts_job];
 
-	if (job->state != JOBQ_STATE_PENDING || job->id == jobq_current_job_id())
+	if (job->state != JOBQ_STATE_PENDING || jobq_current_job_is(job->id))
 		return;
 	form_job(options, job->id, payload, values, nulls);
 	values[Anum_job_attempt - 1] = Int32GetDatum(job->attempt);

@@ -23,6 +23,7 @@ const JobqJobColumn jobq_job_columns[Natts_job] = {
 	{Anum_job_max_attempts, Anum_history_max_attempts, true, 0},
 	{Anum_job_lease, Anum_history_lease, false, 0},
 	{Anum_job_lease_until, 0, false, 0},
+	{Anum_job_in_batch, 0, false, 0},
 	{Anum_job_started_at, 0, false, 0},
 	{Anum_job_enqueued_at, Anum_history_enqueued_at, false, 0},
 	{Anum_job_expires_at, 0, false, 0},

@@ -66,7 +66,7 @@ queue_of_job(JobqTable *jobs, int64 id)
 static const JobqQueue *
 lock_pending_job(JobqTable *jobs, int64 id, JobqJob *job)
 {
-	if (id == jobq_current_job_id() ||
+	if (jobq_current_job_is(id) ||
 		jobq_job_lock_for(jobs, id, JOBQ_WAIT_FOR_WRITERS, JOBQ_PRIV_MANAGE,
 						  NULL, job) != JOBQ_FOUND ||
 		job->state == JOBQ_STATE_RUNNING)
@@ -94,7 +94,7 @@ jobq_cancel(PG_FUNCTION_ARGS)
 	{
 		jobq_queue_check_job_privilege(queue, JOBQ_PRIV_MANAGE,
 									   PG_GETARG_INT64(0));
-		result = PG_GETARG_INT64(0) != jobq_current_job_id() &&
+		result = !jobq_current_job_is(PG_GETARG_INT64(0)) &&
 			jobq_cancel_or_request(PG_GETARG_INT64(0),
 								   PG_ARGISNULL(1) ? NULL :
 								   text_to_cstring(PG_GETARG_TEXT_PP(1)));

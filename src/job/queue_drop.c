@@ -124,8 +124,8 @@ visit_jobs(int32 queue, bool remove)
 		}
 		if (job.state == JOBQ_STATE_RUNNING)
 		{
-			jobq_at_commit_lease_end(NULL, job.id, job.lease);
-			if (job.id != jobq_current_job_id())
+			jobq_at_commit_lease_end(NULL, job.id, job.lease, false);
+			if (!jobq_current_job_is(job.id))
 				jobq_at_commit_interrupt(job.id, job.lease);
 		}
 		jobq_job_removed(&job);

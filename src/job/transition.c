@@ -60,7 +60,8 @@ static void
 end_lease(JobqJob *job, const JobqQueue *queue)
 {
 	if (job->state == JOBQ_STATE_RUNNING)
-		jobq_at_commit_lease_end(queue, job->id, job->lease);
+		jobq_at_commit_lease_end(queue, job->id, job->lease,
+								 !job->nulls[Anum_job_in_batch - 1]);
 }
 
 /*
@@ -101,6 +102,8 @@ jobq_job_claim(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 	job->lease = lease;
 	job->lease_until = until;
 	jobq_job_write_back(job);
+	job->values[Anum_job_in_batch - 1] = BoolGetDatum(true);
+	job->nulls[Anum_job_in_batch - 1] = !jobq_queue_has_batches(queue);
 	job->nulls[Anum_job_worker - 1] = worker == NULL;
 	if (worker != NULL)
 		job->values[Anum_job_worker - 1] = CStringGetTextDatum(worker);
@@ -204,6 +207,7 @@ give_back(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 	job->started_at = DT_NOBEGIN;
 	job->expires_at = JOBQ_NEVER;
 	jobq_job_write_back(job);
+	job->nulls[Anum_job_in_batch - 1] = true;
 	job->nulls[Anum_job_worker - 1] = true;
 	job->nulls[Anum_job_expires_at - 1] = true;
 	jobq_table_update(jobs, job->slot, job->values, job->nulls);
@@ -223,6 +227,7 @@ put_off_death(JobqTable *jobs, JobqJob *job)
 	job->lease = jobq_lease_new();
 	job->lease_until = job->started_at;
 	jobq_job_write_back(job);
+	job->nulls[Anum_job_in_batch - 1] = true;
 	jobq_table_update(jobs, job->slot, job->values, job->nulls);
 	jobq_ready_settle(job->id);
 	jobq_at_commit_lease(job->id, job->lease, job->lease_until);

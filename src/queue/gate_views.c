@@ -24,10 +24,14 @@
 PG_FUNCTION_INFO_V1(jobq_gates);
 PG_FUNCTION_INFO_V1(jobq_flow_check);
 
-/* Queues, and how many of their jobs are running by the table. */
+/*
+ * Queues, and how many of their jobs are running by the table.  The jobs of a batch
+ * have the same lease, and count as one.
+ */
 static const char running_query[] =
-"SELECT q.id, q.name, (SELECT count(*) FROM " JOBQ_STORE_SCHEMA ".job AS j"
-" WHERE j.queue = q.id AND j.state = 1)"
+"SELECT q.id, q.name, (SELECT count(*) FILTER (WHERE j.in_batch IS NULL)"
+" + count(DISTINCT j.lease) FILTER (WHERE j.in_batch)"
+" FROM " JOBQ_STORE_SCHEMA ".job AS j WHERE j.queue = q.id AND j.state = 1)"
 " FROM " JOBQ_STORE_SCHEMA ".queue AS q ORDER BY q.name";
 
 /* gates(): the queues of this database that have an entry. */

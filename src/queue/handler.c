@@ -188,7 +188,7 @@ is_job_type(Oid type)
 {
 	Oid			schema = get_namespace_oid(JOBQ_SCHEMA, true);
 
-	return OidIsValid(schema) &&
+	return OidIsValid(type) && OidIsValid(schema) &&
 		GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
 						CStringGetDatum("job"),
 						ObjectIdGetDatum(schema)) == type;
@@ -214,8 +214,25 @@ refuse_handler(Form_pg_proc proc, const char *detail)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("%s cannot be a handler", jobq_function_text(proc->oid)),
 			 errdetail_internal("%s", detail),
-			 errhint("A handler is a function or procedure %s(), %s(jsonb) or %s(jobq.job).",
-					 name, name, name)));
+			 errhint("A handler is a function or procedure %s(), %s(jsonb) or %s(jobq.job); for batches, a function %s(jsonb[]) or %s(jobq.job[]).",
+					 name, name, name, name, name)));
+}
+
+/* How a handler with one parameter is called; false if it cannot be. */
+static bool
+describe_argument(Oid type, JobqHandler *handler)
+{
+	if (type == JSONBOID)
+		handler->argument = JOBQ_HANDLER_PAYLOAD;
+	else if (type == JSONBARRAYOID)
+		handler->argument = JOBQ_HANDLER_PAYLOADS;
+	else if (is_job_type(type))
+		handler->argument = JOBQ_HANDLER_JOB;
+	else if (is_job_type(get_element_type(type)))
+		handler->argument = JOBQ_HANDLER_JOBS;
+	else
+		return false;
+	return true;
 }
 
 void
@@ -237,12 +254,11 @@ jobq_handler_describe(Oid function, JobqHandler *handler)
 
 	if (proc->pronargs == 0)
 		handler->argument = JOBQ_HANDLER_NOTHING;
-	else if (proc->pronargs == 1 && proc->proargtypes.values[0] == JSONBOID)
-		handler->argument = JOBQ_HANDLER_PAYLOAD;
-	else if (proc->pronargs == 1 && is_job_type(proc->proargtypes.values[0]))
-		handler->argument = JOBQ_HANDLER_JOB;
-	else
+	else if (proc->pronargs != 1 ||
+			 !describe_argument(proc->proargtypes.values[0], handler))
 		refuse_handler(proc, "It has other parameters.");
+	if (handler->is_procedure && jobq_handler_takes_batches(handler))
+		refuse_handler(proc, "Procedures cannot take batches.");
 	ReleaseSysCache(tuple);
 }
 

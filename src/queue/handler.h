@@ -16,7 +16,9 @@ typedef enum JobqHandlerArgument
 {
 	JOBQ_HANDLER_NOTHING,		/* handler() */
 	JOBQ_HANDLER_PAYLOAD,		/* handler(jsonb) */
-	JOBQ_HANDLER_JOB			/* handler(jobq.job) */
+	JOBQ_HANDLER_JOB,			/* handler(jobq.job) */
+	JOBQ_HANDLER_PAYLOADS,		/* handler(jsonb[]) */
+	JOBQ_HANDLER_JOBS			/* handler(jobq.job[]) */
 } JobqHandlerArgument;
 
 typedef struct JobqHandler
@@ -26,6 +28,10 @@ typedef struct JobqHandler
 	JobqHandlerArgument argument;
 	Oid			result_type;
 } JobqHandler;
+
+#define jobq_handler_takes_batches(h) \
+	((h)->argument == JOBQ_HANDLER_PAYLOADS || \
+	 (h)->argument == JOBQ_HANDLER_JOBS)
 
 /* "schema.name(type, ...)", all quoted as needed, palloc'd */
 extern char *jobq_function_text(Oid function);

@@ -19,6 +19,10 @@
  * its ticket.  It does not give the ticket back; the callback does, since it finds
  * no entry.
  *
+ * The jobs of a queue with batches that one call claims share a ticket: the first
+ * one's claim brings it, and the others name that job.  Their leases can lend it
+ * only if all of them end in the transaction.
+ *
  * IDENTIFICATION
  *	  src/queue/lease_note.c
  *
@@ -48,7 +52,9 @@ typedef struct LeaseNote
 	int			proc;
 	Oid			role;			/* that claims */
 	JobqTicket	ticket;			/* of a claim */
+	bool		shares;			/* it is that of the claim before this one */
 	bool		reserved;		/* the entry is made, and has the ticket */
+	bool		in_batch;
 	bool		lent;			/* of an end: its ticket is another claim's */
 } LeaseNote;
 
@@ -63,15 +69,45 @@ give_back(JobqQueueState *gate, const LeaseNote *noted)
 		jobq_queue_wake_leave_gate(gate, 1, &noted->queue);
 }
 
+/* The claim that was noted before this note, or NULL. */
+static const LeaseNote *
+claim_before(const JobqNote *note)
+{
+	int			n;
+	const JobqNote *first = jobq_note_all(&n);
+
+	for (const JobqNote *before = note; before-- > first;)
+	{
+		if (before->kind == &claim_kind)
+			return jobq_note_const_data(before, LeaseNote);
+	}
+	return NULL;
+}
+
+/* The ticket of a claim, for the registry. */
+static JobqLeaseTicket
+ticket_of(const JobqNote *note)
+{
+	const LeaseNote *noted = jobq_note_const_data(note, LeaseNote);
+	JobqLeaseTicket ticket = {0};
+
+	if (noted->ticket == JOBQ_TICKET_NONE)
+		return ticket;
+	ticket.gate = noted->queue.state;
+	if (noted->shares)
+		ticket.shared_with = claim_before(note)->job_id;
+	return ticket;
+}
+
 static void
 enter_claim(const JobqNote *note, TimestampTz now)
 {
 	const LeaseNote *noted = jobq_note_const_data(note, LeaseNote);
-	bool		brings = noted->ticket != JOBQ_TICKET_NONE && !noted->reserved;
+	JobqLeaseTicket none = {0};
 
 	give_back(jobq_lease_register(noted->job_id, noted->lease, noted->until,
 								  noted->proc, noted->role,
-								  brings ? noted->queue.state : NULL),
+								  noted->reserved ? none : ticket_of(note)),
 			  noted);
 }
 
@@ -79,7 +115,8 @@ static void
 forget_claim_of(const LeaseNote *noted)
 {
 	JobqQueueState *gate =
-	noted->ticket != JOBQ_TICKET_NONE ? noted->queue.state : NULL;
+	noted->ticket != JOBQ_TICKET_NONE && !noted->shares ?
+	noted->queue.state : NULL;
 
 	if (noted->reserved)
 		gate = jobq_lease_forget(noted->job_id, noted->lease);
@@ -135,7 +172,9 @@ bool
 jobq_at_commit_claim(const JobqQueue *queue, int64 job_id, int64 lease,
 					 TimestampTz until, JobqTicket ticket)
 {
-	LeaseNote  *note = jobq_note_data(jobq_note_add(&claim_kind), LeaseNote);
+	JobqNote   *added = jobq_note_add(&claim_kind);
+	LeaseNote  *note = jobq_note_data(added, LeaseNote);
+	const LeaseNote *before;
 	bool		bound = until == JOBQ_NEVER;
 
 	jobq_queue_wake_describe(&note->queue, queue);
@@ -145,12 +184,18 @@ jobq_at_commit_claim(const JobqQueue *queue, int64 job_id, int64 lease,
 	note->proc = bound ? JOBQ_MY_PROC_NUMBER : JOBQ_NO_PROCESS;
 	note->role = GetUserId();
 	note->ticket = ticket;
-	if (!bound && (ticket == JOBQ_TICKET_NONE ||
+	if (ticket == JOBQ_TICKET_NONE && jobq_queue_has_batches(queue) &&
+		(before = claim_before(added)) != NULL && before->lease == lease &&
+		before->queue.queue == queue->id)
+	{
+		note->ticket = before->ticket;
+		note->shares = note->ticket != JOBQ_TICKET_NONE;
+	}
+	if (!bound && (note->ticket == JOBQ_TICKET_NONE ||
 				   queue->max_running == JOBQ_UNLIMITED))
 		return true;
 	note->reserved = jobq_lease_reserve(job_id, lease, bound,
-										ticket != JOBQ_TICKET_NONE ?
-										queue->state : NULL);
+										ticket_of(added));
 	return note->reserved;
 }
 
@@ -158,9 +203,10 @@ static void
 update_lease(const JobqNote *note, TimestampTz now)
 {
 	const LeaseNote *noted = jobq_note_const_data(note, LeaseNote);
+	JobqLeaseTicket none = {0};
 
 	give_back(jobq_lease_register(noted->job_id, noted->lease, noted->until,
-								  JOBQ_NO_PROCESS, noted->role, NULL), noted);
+								  JOBQ_NO_PROCESS, noted->role, none), noted);
 }
 
 static void
@@ -196,14 +242,48 @@ forget_ended(const JobqNote *note, TimestampTz now)
 	give_back(jobq_lease_forget(noted->job_id, noted->lease), noted);
 }
 
+/* Whether a note is of the end of a lease that may share a ticket with this. */
+static bool
+is_end_of_batch(const JobqNote *note, const LeaseNote *end)
+{
+	const LeaseNote *other = jobq_note_const_data(note, LeaseNote);
+
+	return note->kind == &end_kind && end->in_batch &&
+		other->lease == end->lease &&
+		other->queue.queue == end->queue.queue;
+}
+
 /*
- * Takes back a ticket that was lent, since the claim that has it is rolled back,
- * too, or was not made.  Another process may have ended the job meanwhile.
+ * Takes back a ticket that was lent.  Returns false if none of the jobs that had it
+ * has an entry any more.
+ */
+static bool
+unlend(const LeaseNote *lender)
+{
+	int			n;
+	const JobqNote *notes = jobq_note_all(&n);
+
+	if (jobq_lease_unlend(lender->job_id, lender->lease))
+		return true;
+	for (int i = 0; i < n && lender->in_batch; i++)
+	{
+		const LeaseNote *other = jobq_note_const_data(&notes[i], LeaseNote);
+
+		if (is_end_of_batch(&notes[i], lender) &&
+			jobq_lease_unlend(other->job_id, other->lease))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The same, since the claim that has it is rolled back, too, or was not made.
+ * Another process may have ended the job meanwhile.
  */
 static void
 take_back(const LeaseNote *noted)
 {
-	if (!jobq_lease_unlend(noted->job_id, noted->lease))
+	if (!unlend(noted))
 		give_back(noted->queue.state, noted);
 }
 
@@ -242,7 +322,8 @@ static const JobqNoteKind end_kind = {
 
 /* See lease_note.h. */
 void
-jobq_at_commit_lease_end(const JobqQueue *queue, int64 job_id, int64 lease)
+jobq_at_commit_lease_end(const JobqQueue *queue, int64 job_id, int64 lease,
+						 bool in_batch)
 {
 	LeaseNote  *note = jobq_note_data(jobq_note_add(&end_kind), LeaseNote);
 
@@ -250,6 +331,7 @@ jobq_at_commit_lease_end(const JobqQueue *queue, int64 job_id, int64 lease)
 		jobq_queue_wake_describe(&note->queue, queue);
 	note->job_id = job_id;
 	note->lease = lease;
+	note->in_batch = in_batch;
 }
 
 /* See lease_note.h; walks over all notes. */
@@ -267,13 +349,41 @@ jobq_lease_note_any(void)
 	return false;
 }
 
-/* See lease_note.h. */
+/*
+ * Lends the ticket of the lease that the latest of these notes ends.  Those of its
+ * batch may have ended at outer levels.
+ */
+static bool
+lend(JobqNote *notes, int n, const JobqQueueState *gate)
+{
+	LeaseNote  *lender = jobq_note_data(&notes[n - 1], LeaseNote);
+	JobqLeaseId *leases;
+	int			nleases = 1;
+
+	leases = palloc((lender->in_batch ? n : 1) * sizeof(JobqLeaseId));
+	leases[0].job_id = lender->job_id;
+	leases[0].lease = lender->lease;
+	for (int i = n - 2; i >= 0 && lender->in_batch; i--)
+	{
+		if (!is_end_of_batch(&notes[i], lender))
+			continue;
+		leases[nleases].job_id =
+			jobq_note_data(&notes[i], LeaseNote)->job_id;
+		leases[nleases++].lease = lender->lease;
+	}
+	lender->lent = jobq_lease_lend(leases, nleases, gate);
+	pfree(leases);
+	return lender->lent;
+}
+
+/* See lease_note.h.  Asks for the ticket of a batch once. */
 bool
 jobq_lease_note_lend(const JobqQueue *queue)
 {
 	int			level = GetCurrentTransactionNestLevel();
 	int			n;
 	JobqNote   *notes = jobq_note_all(&n);
+	int64		asked = 0;		/* the lease of a batch */
 
 	for (int i = n - 1; i >= 0 && notes[i].level == level; i--)
 	{
@@ -281,10 +391,11 @@ jobq_lease_note_lend(const JobqQueue *queue)
 
 		if (notes[i].kind != &end_kind || end->lent ||
 			end->queue.queue != queue->id ||
-			!jobq_lease_lend(end->job_id, end->lease, queue->state))
+			(end->in_batch && end->lease == asked))
 			continue;
-		end->lent = true;
-		return true;
+		if (lend(notes, i + 1, queue->state))
+			return true;
+		asked = end->in_batch ? end->lease : asked;
 	}
 	return false;
 }
@@ -305,8 +416,7 @@ jobq_lease_note_unlend(const JobqQueue *queue)
 			end->queue.queue != queue->id)
 			continue;
 		end->lent = false;
-		if (!jobq_lease_unlend(end->job_id, end->lease) &&
-			jobq_queue_state_leave(end->queue.state, 1))
+		if (!unlend(end) && jobq_queue_state_leave(end->queue.state, 1))
 			jobq_queue_wake_look(end->queue.state);
 		return;
 	}

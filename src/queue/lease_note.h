@@ -15,8 +15,9 @@
 
 /*
  * From the commit on, a job is held by a lease, or by this session (JOBQ_NEVER).
- * The lease takes over the job's ticket, if it has one.  False if there is no room
- * for a lease that must be listed.  Called after the row is changed.
+ * The lease takes over the job's ticket, if it has one; in a queue with batches,
+ * further jobs of the same lease share it.  False if there is no room for a lease
+ * that must be listed.  Called after the row is changed.
  */
 extern bool jobq_at_commit_claim(const JobqQueue *queue, int64 job_id,
 								 int64 lease, TimestampTz until,
@@ -26,9 +27,12 @@ extern bool jobq_at_commit_claim(const JobqQueue *queue, int64 job_id,
 extern void jobq_at_commit_lease(int64 job_id, int64 lease,
 								 TimestampTz until);
 
-/* It is over.  queue: NULL if that is being dropped, too. */
+/*
+ * It is over.  queue: NULL if that is being dropped, too.  in_batch: the job may
+ * share its ticket.
+ */
 extern void jobq_at_commit_lease_end(const JobqQueue *queue, int64 job_id,
-									 int64 lease);
+									 int64 lease, bool in_batch);
 
 /* Whether the transaction has claimed jobs by a lease, or ended such ones. */
 extern bool jobq_lease_note_any(void);

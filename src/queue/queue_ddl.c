@@ -64,9 +64,11 @@ note_changed_option(QueueRow *row, AttrNumber attnum)
 {
 	if (attnum == Anum_queue_owner || attnum == Anum_queue_handler ||
 		attnum == Anum_queue_backoff_function ||
-		attnum == Anum_queue_payload_check || attnum == Anum_queue_on_dead)
+		attnum == Anum_queue_payload_check || attnum == Anum_queue_on_dead ||
+		attnum == Anum_queue_batch_size)
 		row->check = true;
-	if (attnum == Anum_queue_owner || attnum == Anum_queue_handler)
+	if (attnum == Anum_queue_owner || attnum == Anum_queue_handler ||
+		attnum == Anum_queue_batch_size || attnum == Anum_queue_batch_wait)
 		row->resync = true;
 	if (attnum == Anum_queue_keep_completed ||
 		attnum == Anum_queue_keep_completed_count ||
@@ -423,6 +425,7 @@ jobq_reset_queue(PG_FUNCTION_ARGS)
 		row.nulls[option->attnum - 1] = true;
 		note_changed_option(&row, option->attnum);
 	}
+	jobq_queue_check_batches(row.values, row.nulls);
 	write_queue(&locked, &row);
 	PG_RETURN_VOID();
 }

@@ -222,6 +222,8 @@ jobq_queue_outline(JobqQueue *queue, const JobqQueueBrief *brief)
 	memset(queue, 0, sizeof(JobqQueue));
 	queue->id = brief->id;
 	queue->owner = brief->owner;
+	queue->batch_size = brief->batch_size;
+	queue->batch_wait = brief->batch_wait;
 	queue->state = brief->state;
 	queue->max_running = brief->max_running;
 }

@@ -53,6 +53,7 @@
 
 static void check_positive(const char *name, Datum value);
 static void check_not_negative(const char *name, Datum value);
+static void check_batch_size(const char *name, Datum value);
 static void check_priority(const char *name, Datum value);
 static void check_backoff(const char *name, Datum value);
 static void check_factor(const char *name, Datum value);
@@ -107,6 +108,8 @@ static const JobqQueueOption options[] = {
 	{"max_queued", Anum_queue_max_queued, true, check_positive, NULL},
 	{"on_full", Anum_queue_on_full, true, check_on_full, NULL},
 	{"lifo", Anum_queue_lifo, true, NULL, NULL},
+	{"batch_size", Anum_queue_batch_size, true, check_batch_size, NULL},
+	{"batch_wait", Anum_queue_batch_wait, true, check_interval, NULL},
 };
 
 /* The option with that name, or NULL. */
@@ -190,6 +193,16 @@ check_not_negative(const char *name, Datum value)
 {
 	if (DatumGetInt32(value) < 0)
 		out_of_range("option \"%s\" must not be negative", name);
+}
+
+static void
+check_batch_size(const char *name, Datum value)
+{
+	int			size = DatumGetInt32(value);
+
+	if (size < 1 || size > JOBQ_MAX_BATCH)
+		out_of_range("option \"%s\" must be between 1 and %d", name,
+					 JOBQ_MAX_BATCH);
 }
 
 static void
@@ -473,6 +486,50 @@ check_may_execute(const char *function_text, Oid owner)
 }
 
 /*
+ * Raises 22023 unless a handler takes batches if its queue has them, and single
+ * jobs otherwise.  One that does not exist is found out later.
+ */
+static void
+check_batch_handler(const char *handler_text, int batch_size)
+{
+	Oid			function = jobq_function_lookup(handler_text);
+	JobqHandler handler;
+
+	if (!OidIsValid(function))
+		return;
+	jobq_handler_describe(function, &handler);
+	if (batch_size == 1 && jobq_handler_takes_batches(&handler))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("handler %s takes batches, but option \"batch_size\" is 1",
+						handler_text),
+				 errhint("Set batch_size, or give the queue a handler with a parameter of type jsonb or jobq.job.")));
+	if (batch_size > 1 && !jobq_handler_takes_batches(&handler))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("handler %s takes one job, but option \"batch_size\" is %d",
+						handler_text, batch_size),
+				 errhint("A handler for batches has one parameter of type jsonb[] or jobq.job[].")));
+}
+
+/* Raises 22023 if the options about batches do not fit the rest of a row. */
+void
+jobq_queue_check_batches(const Datum *values, const bool *nulls)
+{
+	int			size = nulls[Anum_queue_batch_size - 1] ? 1 :
+	DatumGetInt32(values[Anum_queue_batch_size - 1]);
+
+	if (size > 1 && DatumGetBool(values[Anum_queue_is_run - 1]))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("queue \"%s\" of jobq.run() cannot have batches",
+						TextDatumGetCString(values[Anum_queue_name - 1]))));
+	if (!nulls[Anum_queue_handler - 1])
+		check_batch_handler(TextDatumGetCString(values[Anum_queue_handler - 1]),
+							size);
+}
+
+/*
  * Checks a new row of jobq_store.queue for conditions that involve more than
  * one option.  Checks that may wait come first.
  */
@@ -493,6 +550,7 @@ jobq_queue_row_check(const Datum *values, const bool *nulls)
 				 errmsg("queue \"%s\" of jobq.run() cannot have a handler",
 						name)));
 	check_has_owner(name, owner);
+	jobq_queue_check_batches(values, nulls);
 	if (!nulls[Anum_queue_handler - 1])
 		jobq_executor_role_check(owner);
 	if (!nulls[Anum_queue_on_dead - 1])

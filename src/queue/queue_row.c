@@ -78,6 +78,8 @@ static const Option options[Natts_queue + 1] = {
 	[Anum_queue_max_running] = {OPTION_INTEGER, FIELD(max_running), -1},
 	[Anum_queue_max_queued] = {OPTION_INTEGER, FIELD(max_queued), 0},
 	[Anum_queue_lifo] = {OPTION_BOOLEAN, FIELD(lifo), false},
+	[Anum_queue_batch_size] = {OPTION_INTEGER, FIELD(batch_size), 1},
+	[Anum_queue_batch_wait] = {OPTION_INTERVAL, FIELD(batch_wait), 0},
 };
 
 static int64
@@ -325,6 +327,8 @@ read_brief(JobqQueueBrief *brief, const Datum *values, const bool *nulls)
 	brief->keep_dead_count = int_option(values, nulls,
 										Anum_queue_keep_dead_count);
 	brief->max_running = int_option(values, nulls, Anum_queue_max_running);
+	brief->batch_size = int_option(values, nulls, Anum_queue_batch_size);
+	brief->batch_wait = interval_option(values, nulls, Anum_queue_batch_wait);
 	brief->state = jobq_queue_state(brief->id, brief->owner);
 }
 

@@ -76,6 +76,8 @@ typedef struct JobqQueue
 	int			max_queued;
 	JobqOnFull	on_full;
 	bool		lifo;
+	int			batch_size;		/* 1: no batches */
+	int64		batch_wait;		/* 0: for nothing */
 	int			ngrants;
 	JobqQueueGrant *grants;
 	JobqQueueState *state;		/* NULL: no room in shared memory */
@@ -97,11 +99,17 @@ typedef struct JobqQueueBrief
 	int			keep_completed_count;
 	int			keep_dead_count;
 	int64		keep_completed;
+	int			batch_size;
+	int64		batch_wait;
 	JobqQueueState *state;		/* NULL: no room in shared memory */
 } JobqQueueBrief;
 
 /* Jobs are run by jobq's own executors. */
 #define jobq_queue_has_executors(q) ((q)->is_run || (q)->handler != NULL)
+
+/* Jobs are claimed together, and perhaps wait for each other. */
+#define jobq_queue_has_batches(q) ((q)->batch_size > 1)
+#define jobq_queue_gathers(q) ((q)->batch_wait > 0 && jobq_queue_has_batches(q))
 
 extern bool jobq_queue_read(int32 id, JobqQueue *queue,
 							MemoryContext context);

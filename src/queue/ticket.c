@@ -107,16 +107,17 @@ jobq_ticket_give(const JobqQueue *queue, int64 job_id)
 }
 
 /* See ticket.h. */
-void
+bool
 jobq_ticket_withdraw(const JobqQueue *queue)
 {
 	JobqTicket	ticket = jobq_ready_withdraw();
 
 	if (ticket == JOBQ_TICKET_NONE)
-		return;
+		return false;
 	Assert(loose == JOBQ_TICKET_NONE);
 	loose = ticket;
 	loose_gate = queue->state;
+	return true;
 }
 
 /* See ticket.h. */

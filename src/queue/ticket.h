@@ -28,9 +28,9 @@ extern void jobq_ticket_give(const JobqQueue *queue, int64 job_id);
 
 /*
  * Takes the ticket back from a job that could not be claimed, and withdraws the
- * note of its lock.
+ * note of its lock.  False if the job had none.
  */
-extern void jobq_ticket_withdraw(const JobqQueue *queue);
+extern bool jobq_ticket_withdraw(const JobqQueue *queue);
 
 /*
  * Ends the search for jobs.  `left_some`: there may be others, so that workers

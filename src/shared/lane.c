@@ -622,6 +622,36 @@ jobq_lanes_see_more(JobqStream *stream, TimestampTz now)
 }
 
 /*
+ * Counts the candidates that are due, and sets *first to the earliest run_at.
+ * Some may be gone.  False if there may be others, which are not in memory.
+ */
+bool
+jobq_lanes_count_due(JobqStream *stream, TimestampTz now, int *njobs,
+					 TimestampTz *first)
+{
+	JobqKey		key = {now, PG_INT64_MAX};
+	bool		known;
+
+	*njobs = 0;
+	*first = JOBQ_NEVER;
+	LWLockAcquire(stream->lock, LW_SHARED);
+	known = judge_stream(stream) == JOBQ_POP_FOUND;
+	for (int i = stream->first_lane; i != NONE && known; i = lanes[i].next)
+	{
+		JobqLane   *lane = &lanes[i];
+		const JobqCandidate *front = ring_front(lane);
+
+		known = lane->cursor.run_at > now;
+		if (front == NULL || front->key.run_at > now)
+			continue;
+		*njobs += jobq_ring_position(lane->ring, &key);
+		*first = Min(*first, front->key.run_at);
+	}
+	LWLockRelease(stream->lock);
+	return known;
+}
+
+/*
  * Whether claims would find a job by themselves: its row version is in the
  * ring, or its key is at or above the cursor.  A hint, since the lane may
  * change at any time.

@@ -67,6 +67,8 @@ extern JobqKey jobq_lane_floor(JobqStream *stream, int16 priority);
 extern bool jobq_lane_next_due(JobqStream *stream, int16 priority,
 							   TimestampTz now, TimestampTz *next);
 extern bool jobq_lanes_see_more(JobqStream *stream, TimestampTz now);
+extern bool jobq_lanes_count_due(JobqStream *stream, TimestampTz now,
+								 int *njobs, TimestampTz *first);
 
 /* For jobq.health: whether lanes have no ring because memory is short. */
 extern bool jobq_lanes_lack_rings(void);

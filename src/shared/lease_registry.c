@@ -36,7 +36,8 @@
  * has a limit, all of its leases are listed (`keep`): the claim makes the entry,
  * which is `open` until the commit, and fails if there is no room.  Otherwise the
  * ticket of a job that is not listed is given back, and the gate is no longer
- * counted.  Only claims and scans of the table make entries with tickets.
+ * counted.  Only claims and scans of the table make entries with tickets.  The
+ * entries of a batch share one (lease_batch.c).
  *
  * Roles are counted by a hash of their OIDs.  Two that share a counter share
  * their room.
@@ -54,6 +55,7 @@
 #include "shared/area.h"
 #include "shared/clock.h"
 #include "shared/database.h"
+#include "shared/lease_batch.h"
 #include "shared/wake.h"
 
 #include "miscadmin.h"
@@ -132,8 +134,19 @@ enter(const JobqLeaseKey *key, Oid role, Listing listing)
 	entry->keep = false;
 	entry->lent = false;
 	entry->in_doubt = false;
+	jobq_lease_batch_init(entry);
 	(*role_count(role))++;
 	return entry;
+}
+
+/* Finds an entry; under the lock. */
+static JobqLeaseEntry *
+find(int64 job_id, int64 lease)
+{
+	JobqLeaseKey key;
+
+	make_key(&key, job_id, lease);
+	return hash_search(jobq_shared_leases, &key, HASH_FIND, NULL);
 }
 
 /*
@@ -150,7 +163,7 @@ leave(const JobqLeaseKey *key)
 	if (entry == NULL)
 		return NULL;
 	(*role_count(entry->role))--;
-	return entry->lent ? NULL : entry->gate;
+	return jobq_lease_batch_leave(entry) && !entry->lent ? entry->gate : NULL;
 }
 
 /* A lease that is to be listed. */
@@ -161,8 +174,36 @@ typedef struct Listed
 	int			proc;
 	Oid			role;
 	Listing		listing;
-	JobqQueueState *gate;		/* of its ticket; NULL: it has none */
+	JobqLeaseTicket ticket;
 } Listed;
+
+/*
+ * Gives a new entry the ticket that it shares with another one.  Without that one
+ * the job runs without a ticket.
+ */
+static void
+share_ticket(JobqLeaseEntry *entry, const JobqLeaseTicket *ticket)
+{
+	JobqLeaseEntry *other = find(ticket->shared_with, entry->key.lease);
+
+	if (ticket->gate == NULL)
+		return;
+	if (other != NULL && other->gate == ticket->gate && !other->lent)
+		jobq_lease_batch_join(entry, other);
+	else
+		jobq_gate_miss(&ticket->gate->gate);
+}
+
+/* Notes that a lease is not listed; under the lock. */
+static void
+note_unlisted(TimestampTz until, bool far)
+{
+	JobqDatabase *database = jobq_database();
+
+	database->unlisted_due = Min(database->unlisted_due, until);
+	database->unlisted_noted = Min(database->unlisted_noted, until);
+	database->leases_overflow = database->leases_overflow || !far;
+}
 
 /*
  * Lists a lease, or notes when to look for it.  Returns the gate whose ticket the
@@ -171,23 +212,32 @@ typedef struct Listed
 static JobqQueueState *
 list_lease(const Listed *lease)
 {
-	JobqDatabase *database = jobq_database();
 	bool		far = lease->until != JOBQ_NEVER &&
 	lease->until > jobq_now() + LISTED_AHEAD;
 	JobqLeaseEntry *entry;
-	JobqQueueState *left = lease->gate;
+	JobqQueueState *gate = lease->ticket.gate;
+	JobqQueueState *left = lease->ticket.shared_with == 0 ? gate : NULL;
 
 	lock_leases(LW_EXCLUSIVE);
 	entry = hash_search(jobq_shared_leases, &lease->key, HASH_FIND, NULL);
 	if (far && entry != NULL && !entry->keep)
 	{
-		Assert(left == NULL || entry->gate == NULL);
-		left = entry->gate != NULL && !entry->lent ? entry->gate : left;
-		(void) leave(&lease->key);
+		Assert(gate == NULL || entry->gate == NULL);
+		if (entry->gate != NULL && !entry->lent)
+		{
+			gate = entry->gate;
+			left = leave(&lease->key);
+		}
+		else
+			(void) leave(&lease->key);
 		entry = NULL;
 	}
 	else if (!far && entry == NULL)
+	{
 		entry = enter(&lease->key, lease->role, lease->listing);
+		if (entry != NULL && lease->ticket.shared_with != 0)
+			share_ticket(entry, &lease->ticket);
+	}
 	if (entry != NULL)
 	{
 		entry->until = lease->until;
@@ -201,14 +251,12 @@ list_lease(const Listed *lease)
 	}
 	else
 	{
-		database->unlisted_due = Min(database->unlisted_due, lease->until);
-		database->unlisted_noted = Min(database->unlisted_noted, lease->until);
-		database->leases_overflow = database->leases_overflow || !far;
-		if (left != NULL)
-			jobq_gate_miss(&left->gate);
+		note_unlisted(lease->until, far);
+		if (gate != NULL)
+			jobq_gate_miss(&gate->gate);
 	}
 	unlock_leases();
-	jobq_wake_at(database, lease->until);
+	jobq_wake_at(jobq_database(), lease->until);
 	return left;
 }
 
@@ -216,22 +264,19 @@ list_lease(const Listed *lease)
 void
 jobq_leases_leave_out(TimestampTz until)
 {
-	JobqDatabase *database = jobq_database();
-
 	lock_leases(LW_EXCLUSIVE);
-	database->unlisted_due = Min(database->unlisted_due, until);
-	database->unlisted_noted = Min(database->unlisted_noted, until);
+	note_unlisted(until, true);
 	unlock_leases();
-	jobq_wake_at(database, until);
+	jobq_wake_at(jobq_database(), until);
 }
 
 JobqQueueState *
 jobq_lease_register(int64 job_id, int64 lease, TimestampTz until, int procno,
-					Oid role, JobqQueueState *gate)
+					Oid role, JobqLeaseTicket ticket)
 {
 	Listed		listed = {
 		.until = until,.proc = procno,.role = role,
-		.listing = LIST_IN_SHARE,.gate = gate
+		.listing = LIST_IN_SHARE,.ticket = ticket
 	};
 
 	make_key(&listed.key, job_id, lease);
@@ -239,7 +284,7 @@ jobq_lease_register(int64 job_id, int64 lease, TimestampTz until, int procno,
 }
 
 static bool
-reserve(int64 job_id, int64 lease, Listing listing, JobqQueueState *gate,
+reserve(int64 job_id, int64 lease, Listing listing, JobqLeaseTicket ticket,
 		bool bound)
 {
 	JobqLeaseKey key;
@@ -254,25 +299,30 @@ reserve(int64 job_id, int64 lease, Listing listing, JobqQueueState *gate,
 		entry->proc = bound ? JOBQ_MY_PROC_NUMBER : JOBQ_NO_PROCESS;
 		entry->open = true;
 		entry->keep = true;
-		if (gate != NULL)
-			entry->gate = gate;
+		if (ticket.shared_with != 0)
+			share_ticket(entry, &ticket);
+		else if (ticket.gate != NULL)
+			entry->gate = ticket.gate;
 	}
 	unlock_leases();
 	return entry != NULL;
 }
 
 bool
-jobq_lease_reserve(int64 job_id, int64 lease, bool bound, JobqQueueState *gate)
+jobq_lease_reserve(int64 job_id, int64 lease, bool bound,
+				   JobqLeaseTicket ticket)
 {
 	if (bound)
 		nbound++;
-	return reserve(job_id, lease, LIST_IN_SHARE, gate, bound);
+	return reserve(job_id, lease, LIST_IN_SHARE, ticket, bound);
 }
 
 void
 jobq_lease_reserve_for_executor(int64 job_id, int64 lease)
 {
-	(void) reserve(job_id, lease, LIST_IN_RESERVE, NULL, true);
+	JobqLeaseTicket none = {0};
+
+	(void) reserve(job_id, lease, LIST_IN_RESERVE, none, true);
 }
 
 JobqQueueState *
@@ -295,9 +345,10 @@ jobq_lease_forget(int64 job_id, int64 lease)
 static void
 take_ticket(JobqLeaseEntry *entry)
 {
+	bool		last = jobq_lease_batch_leave(entry);
 	bool		empty;
 
-	if (entry->gate != NULL && !entry->lent)
+	if (entry->gate != NULL && !entry->lent && last)
 		(void) jobq_gate_leave(&entry->gate->gate, 1, &empty);
 	entry->gate = NULL;
 }
@@ -372,12 +423,10 @@ jobq_lease_watch_session(void)
 bool
 jobq_lease_is_registered(int64 job_id, int64 lease)
 {
-	JobqLeaseKey key;
 	bool		result;
 
-	make_key(&key, job_id, lease);
 	lock_leases(LW_SHARED);
-	result = hash_search(jobq_shared_leases, &key, HASH_FIND, NULL) != NULL;
+	result = find(job_id, lease) != NULL;
 	unlock_leases();
 	return result;
 }
@@ -401,21 +450,32 @@ jobq_lease_is_open(const JobqLeaseId *lease)
 static JobqLeaseEntry *
 lock_entry(int64 job_id, int64 lease)
 {
-	JobqLeaseKey key;
-
-	make_key(&key, job_id, lease);
 	lock_leases(LW_EXCLUSIVE);
-	return hash_search(jobq_shared_leases, &key, HASH_FIND, NULL);
+	return find(job_id, lease);
 }
 
 bool
-jobq_lease_lend(int64 job_id, int64 lease, const JobqQueueState *gate)
+jobq_lease_lend(const JobqLeaseId *leases, int n, const JobqQueueState *gate)
 {
-	JobqLeaseEntry *entry = lock_entry(job_id, lease);
-	bool		result = entry != NULL && entry->gate == gate && !entry->lent;
+	JobqLeaseEntry *lender = lock_entry(leases[0].job_id, leases[0].lease);
+	bool		result = lender != NULL && lender->gate == gate &&
+	!lender->lent;
 
+	if (result && !jobq_lease_batch_is_alone(lender))
+	{
+		int			size = jobq_lease_batch_size(lender);
+
+		for (int i = 0; i < n; i++)
+		{
+			JobqLeaseEntry *entry = find(leases[i].job_id, leases[i].lease);
+
+			if (entry != NULL && jobq_lease_batch_has(lender, entry))
+				size--;
+		}
+		result = size == 0;
+	}
 	if (result)
-		entry->lent = true;
+		jobq_lease_batch_set_lent(lender, true);
 	unlock_leases();
 	return result;
 }
@@ -426,7 +486,7 @@ jobq_lease_unlend(int64 job_id, int64 lease)
 	JobqLeaseEntry *entry = lock_entry(job_id, lease);
 
 	if (entry != NULL)
-		entry->lent = false;
+		jobq_lease_batch_set_lent(entry, false);
 	unlock_leases();
 	return entry != NULL;
 }
@@ -520,6 +580,38 @@ jobq_leases_end_look(void)
 }
 
 /*
+ * Gives an entry that was found in the table a ticket if it has none, or lets it
+ * share another's; under the lock.
+ */
+static void
+supply_ticket(JobqLeaseEntry *entry, const JobqLeaseTicket *ticket)
+{
+	JobqLeaseEntry *other = ticket->shared_with == 0 ? NULL :
+	find(ticket->shared_with, entry->key.lease);
+	bool		empty;
+
+	if (ticket->gate == NULL || entry->open || entry->lent)
+		return;
+	entry->in_doubt = entry->in_doubt || entry->gate == NULL;
+	if (other != NULL && other->gate == ticket->gate && !other->open &&
+		!other->lent)
+	{
+		bool		had_own = entry->gate != NULL &&
+		!jobq_lease_batch_has(entry, other);
+
+		if (entry->gate == NULL || had_own)
+			jobq_lease_batch_join(entry, other);
+		if (had_own)
+			(void) jobq_gate_leave(&entry->gate->gate, 1, &empty);
+	}
+	else if (entry->gate == NULL)
+	{
+		jobq_gate_join(&ticket->gate->gate);
+		entry->gate = ticket->gate;
+	}
+}
+
+/*
  * Lists a lease that was found in the table, as one of that role's.  It may be
  * over.  Gives its job a ticket of the gate if it has none yet, which leaves the
  * entry in doubt.  With `keep`, lists it even if it ends late.  Returns false if it
@@ -528,7 +620,6 @@ jobq_leases_end_look(void)
 bool
 jobq_lease_list(const JobqLeaseListing *lease)
 {
-	JobqDatabase *database = jobq_database();
 	TimestampTz now = jobq_now();
 	bool		far = lease->until != JOBQ_NEVER &&
 	lease->until > now + LISTED_AHEAD;
@@ -549,11 +640,7 @@ jobq_lease_list(const JobqLeaseListing *lease)
 		}
 	}
 	if (entry == NULL)
-	{
-		database->unlisted_due = Min(database->unlisted_due, lease->until);
-		database->unlisted_noted = Min(database->unlisted_noted, lease->until);
-		database->leases_overflow = database->leases_overflow || !far;
-	}
+		note_unlisted(lease->until, far);
 	else
 	{
 		/* a heartbeat may not have told yet */
@@ -561,15 +648,10 @@ jobq_lease_list(const JobqLeaseListing *lease)
 			entry->until = Max(entry->until, lease->until);
 		entry->keep = entry->keep || lease->keep;
 		entry->in_doubt = entry->in_doubt || lease->in_doubt;
-		if (lease->gate != NULL && entry->gate == NULL && !entry->open)
-		{
-			jobq_gate_join(&lease->gate->gate);
-			entry->gate = lease->gate;
-			entry->in_doubt = true;
-		}
+		supply_ticket(entry, &lease->ticket);
 	}
 	unlock_leases();
-	jobq_wake_at(database, lease->until);
+	jobq_wake_at(jobq_database(), lease->until);
 	return entry != NULL;
 }
 

@@ -26,13 +26,21 @@ typedef struct JobqLeaseId
 	int64		lease;
 } JobqLeaseId;
 
+/* The ticket of a lease's job; all zeros: it has none. */
+typedef struct JobqLeaseTicket
+{
+	JobqQueueState *gate;
+	int64		shared_with;	/* a job of the same batch and lease; 0: it is
+								 * the job's own */
+} JobqLeaseTicket;
+
 /* A lease that was found in the table. */
 typedef struct JobqLeaseListing
 {
 	JobqLeaseId id;
 	TimestampTz until;
 	Oid			role;			/* for which it is counted */
-	JobqQueueState *gate;		/* the job gets a ticket of it; NULL: none */
+	JobqLeaseTicket ticket;		/* the job gets it if it has none */
 	bool		keep;			/* list it even if it ends late */
 	bool		in_doubt;		/* an open transaction may have ended the job */
 } JobqLeaseListing;
@@ -43,33 +51,35 @@ extern void jobq_lease_watch_session(void);
 /*
  * Enters a claim before it is committed; only the claim's transaction touches
  * the entry until then.  It counts for the current user.  `bound`: it ends with
- * this session.  The entry takes over the job's ticket of `gate`, if that is not
- * NULL.  False if there is no room.
+ * this session.  The entry takes over the job's ticket.  False if there is no
+ * room.
  */
 extern bool jobq_lease_reserve(int64 job_id, int64 lease, bool bound,
-							   JobqQueueState *gate);
+							   JobqLeaseTicket ticket);
 
 /* Before an executor claims a job that is bound to its process. */
 extern void jobq_lease_reserve_for_executor(int64 job_id, int64 lease);
 
 /*
  * At once: a job is held by a lease, or no longer.  Called by commit callbacks,
- * too: they do not throw.  The entry takes over the job's ticket of `gate`, if
- * that is not NULL.  Both return the gate whose ticket the caller must give back,
- * or NULL.
+ * too: they do not throw.  The entry takes over the job's ticket.  Both return the
+ * gate whose ticket the caller must give back, or NULL.
  */
 extern JobqQueueState *jobq_lease_register(int64 job_id, int64 lease,
 										   TimestampTz until, int procno,
-										   Oid role, JobqQueueState *gate);
+										   Oid role, JobqLeaseTicket ticket);
 extern JobqQueueState *jobq_lease_forget(int64 job_id, int64 lease);
 
 /*
  * A job that is being ended lends its ticket of this gate to another one; false
  * if it has none to lend.  From then on the removal of its entry gives no ticket
- * back.  jobq_lease_unlend() undoes that; false if the entry is gone, in which case
- * the caller must give the ticket back.
+ * back.  The first of the `n` leases, which end together, is the lender's; a ticket
+ * that it shares is lent only if the others with that ticket are among them.
+ *
+ * jobq_lease_unlend() undoes that, for all that share the ticket; false if the
+ * entry is gone, in which case the caller must give the ticket back.
  */
-extern bool jobq_lease_lend(int64 job_id, int64 lease,
+extern bool jobq_lease_lend(const JobqLeaseId *leases, int n,
 							const JobqQueueState *gate);
 extern bool jobq_lease_unlend(int64 job_id, int64 lease);
 

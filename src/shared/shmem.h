@@ -54,7 +54,7 @@
 #define JOBQ_MAX_DATABASES 512
 #define JOBQ_MAX_WORKER_SLOTS 256
 #define JOBQ_MAX_WAIT_QUEUES 64
-#define JOBQ_MAX_TERMINATIONS 64
+#define JOBQ_MAX_TERMINATIONS 1024
 #define JOBQ_MAX_UNDONE 256
 #define JOBQ_ROLE_COUNTERS 1024
 #define JOBQ_NUM_LANE_LOCKS 64
@@ -343,6 +343,7 @@ typedef struct JobqWorker
 	int32		attempt;		/* (W) */
 	int64		lease;			/* (W) that holds the job, perhaps not yet
 								 * committed; 0: none */
+	bool		is_batch;		/* (W) it is the first of a batch */
 	int			commits;		/* (W) jobs before it in its transaction,
 								 * whose commit waits for it */
 	TimestampTz started_at;		/* (W) of the process, or of the job */
@@ -421,6 +422,8 @@ typedef struct JobqLeaseEntry
 	bool		lent;			/* another job has the ticket */
 	bool		in_doubt;		/* the job may have ended without the entry
 								 * being removed */
+	struct JobqLeaseEntry *next;	/* of the same batch, see lease_batch.h; */
+	struct JobqLeaseEntry *previous;	/* itself if there is no other */
 } JobqLeaseEntry;
 
 typedef struct JobqShared

@@ -57,7 +57,7 @@ report_interruption(void)
 
 /*
  * Interrupts the executor of this database that runs a job, by that lease
- * unless it is 0.
+ * unless it is 0.  A batch goes on: its other jobs were not cancelled.
  */
 static void
 interrupt_job(int64 job_id, int64 lease)
@@ -73,7 +73,7 @@ interrupt_job(int64 job_id, int64 lease)
 		if (slot->dboid == MyDatabaseId && slot->job_id == job_id &&
 			slot->pid != 0 && (lease == 0 || slot->lease == lease))
 		{
-			first = interrupt(slot, false);
+			first = !slot->is_batch && interrupt(slot, false);
 			found = true;
 		}
 	}
@@ -223,7 +223,8 @@ jobq_slots_terminate_stubborn(void)
  */
 bool
 jobq_slot_begin_job(const JobqWorkerRef *worker, int32 queue, int64 job_id,
-					int32 attempt, int commits, int32 *woken_for)
+					int32 attempt, bool is_batch, int commits,
+					int32 *woken_for)
 {
 	JobqWorker *slot = jobq_slot_lock(worker);
 	bool		was_woken = false;
@@ -241,6 +242,7 @@ jobq_slot_begin_job(const JobqWorkerRef *worker, int32 queue, int64 job_id,
 		slot->ended_job = 0;
 		slot->attempt = attempt;
 		slot->lease = 0;
+		slot->is_batch = is_batch;
 		slot->commits = commits;
 		slot->cancel_job = 0;
 		slot->evict = false;

@@ -51,8 +51,8 @@ extern TimestampTz jobq_slots_terminate_stubborn(void);
 
 /* For the executor in the slot. */
 extern bool jobq_slot_begin_job(const JobqWorkerRef *worker, int32 queue,
-								int64 job_id, int32 attempt, int commits,
-								int32 *woken_for);
+								int64 job_id, int32 attempt, bool is_batch,
+								int commits, int32 *woken_for);
 extern void jobq_slot_set_lease(const JobqWorkerRef *worker, int64 lease);
 extern JobqInterruption jobq_slot_end_job(const JobqWorkerRef *worker);
 extern void jobq_slot_forget_job(const JobqWorkerRef *worker);

@@ -1,0 +1,126 @@
+# t/223_batch_races.pl: queues with batch_wait under several workers at a time:
+# each batch is full, though all look at the same jobs, and none stands still.
+
+use strict;
+use warnings;
+
+use JobqSession;
+use JobqTest;
+use Test::More;
+
+my $node = jobq_node(
+	'main',
+	conf => [
+		'jobq.max_workers = 4',
+		'jobq.worker_idle_timeout = 1h',
+		'jobq.sweep_interval = 0',
+		"jobq.log_jobs = 'none'",
+		'fsync = off'
+	]);
+
+$node->sql(
+	q{
+	CREATE TABLE calls (queue text, n int);
+	CREATE TABLE go (done boolean);
+	CREATE PROCEDURE produce(queue text, n int) LANGUAGE plpgsql AS $$
+	BEGIN
+		FOR i IN 1 .. n LOOP
+			PERFORM jobq.enqueue(queue, priority => i % 3);
+			COMMIT;
+		END LOOP;
+	END$$;
+	CREATE PROCEDURE consume(q text, total int) LANGUAGE plpgsql AS $$
+	DECLARE k int;
+	BEGIN
+		LOOP
+			EXECUTE format('SELECT count(*) FROM jobq.%s(%L, 100)',
+				CASE WHEN random() < 0.3 THEN 'take' ELSE 'dequeue' END, q) INTO k;
+			IF k > 0 THEN INSERT INTO calls VALUES (q, k); END IF;
+			COMMIT;
+			EXIT WHEN (SELECT sum(c.n) FROM calls AS c WHERE c.queue = q) >= total
+				OR EXISTS (SELECT FROM go);
+		END LOOP;
+	END$$;
+	CREATE FUNCTION work(j jobq.job[]) RETURNS void LANGUAGE sql
+		AS 'INSERT INTO calls VALUES ((j)[1].queue, cardinality(j))'});
+
+# What the calls of a queue were given: how many were full, and others.
+sub sizes
+{
+	my ($queue) = @_;
+	return $node->sql(
+		"SELECT count(*) FILTER (WHERE n = 5), count(*) FILTER (WHERE n <> 5)
+		FROM calls WHERE queue = '$queue'");
+}
+
+# Clients, with and without a limit.
+foreach my $limit ('NULL', '200')
+{
+	my $queue = "clients $limit";
+	$node->sql(
+		"SELECT jobq.create_queue('$queue', batch_size => 5, batch_wait => '1 h', lease => '1 h',
+			max_running => $limit)");
+	my @sessions = map { start_session($node) } 1 .. 6;
+	order($sessions[$_], "CALL produce('$queue', 300)") foreach 0, 1;
+	order($sessions[$_], "CALL consume('$queue', 600)") foreach 2 .. 5;
+	answer($sessions[$_])                               foreach 0, 1;
+	poll_ok(
+		$node,
+		"SELECT sum(n) FROM calls WHERE queue = '$queue'",
+		"$queue: all jobs are claimed",
+		expected => '600');
+	$node->sql('INSERT INTO go VALUES (true)');
+	answer($_)      foreach @sessions[ 2 .. 5 ];
+	end_session($_) foreach @sessions;
+	$node->sql('TRUNCATE go');
+	is(sizes($queue), '120|0', "$queue: each batch is full");
+	limits_settled($node, $queue);
+	$node->sql("SELECT jobq.drop_queue('$queue', force => true)");
+}
+
+# Executors.
+$node->sql(
+	q{SELECT jobq.create_queue('executors', 'work(jobq.job[])', batch_size => 5,
+		batch_wait => '1 h')}
+);
+my @sessions = map { start_session($node) } 1 .. 3;
+order($_, q{CALL produce('executors', 200)}) foreach @sessions;
+answer($_) foreach @sessions;
+poll_ok(
+	$node,
+	q{SELECT sum(n) FROM calls WHERE queue = 'executors'},
+	'executors: all jobs are run',
+	expected => '600');
+is(sizes('executors'), '120|0', 'executors: each batch is full');
+$node->sql(q{SELECT jobq.enqueue('executors') FROM generate_series(1, 4)});
+$node->sql(
+	q{BEGIN; SELECT jobq.enqueue('executors') FROM generate_series(1, 6); SAVEPOINT s;
+	SELECT jobq.enqueue('executors') FROM generate_series(1, 4); ROLLBACK TO s; COMMIT});
+poll_ok(
+	$node,
+	q{SELECT count(*) FROM jobq.jobs WHERE queue = 'executors' AND state = 'ready'},
+	'executors: many at once',
+	expected => '0');
+is(sizes('executors'), '122|0', 'executors: what is enqueued at once, too');
+
+# A batch that waits for its last job, which others hold for a while.
+$node->sql(
+	q{SELECT jobq.create_queue('held', batch_size => 3, batch_wait => '1 h');
+	SELECT jobq.enqueue('held') FROM generate_series(1, 3)});
+ask($sessions[0], q{BEGIN; SELECT count(*) FROM jobq.take('held', 1)});
+is($node->sql(q{SELECT count(*) FROM jobq.dequeue('held', 3)}), '0', 'one of three is held');
+order($sessions[1], q{CALL jobq.wait('{held}', '60 s')});
+ask($sessions[0], 'ROLLBACK');
+like(answer($sessions[1]), qr/^t/, 'wait is woken when it is given back');
+is($node->sql(q{SELECT count(*) FROM jobq.dequeue('held', 3)}), '3', 'then it is full');
+
+# Claims of other sessions' open transactions are in nobody's way.
+$node->sql(q{SELECT jobq.enqueue('held') FROM generate_series(1, 6)});
+is(ask($sessions[0], q{BEGIN; SELECT count(*) FROM jobq.dequeue('held', 3)}) =~ s/\s//gr,
+	'3', 'a claim that is not committed');
+is($node->sql(q{SET statement_timeout = '30 s'; SELECT count(*) FROM jobq.dequeue('held', 3)}),
+	'3', 'another one does not wait for it');
+ask($sessions[0], 'COMMIT');
+end_session($_) foreach @sessions;
+
+done_testing();

@@ -41,6 +41,8 @@ SELECT jobq.create_queue('q_bad', priority => 32768);
 SELECT jobq.create_queue('q_bad', payload_max_bytes => 0);
 SELECT jobq.create_queue('q_bad', keep_completed => '-1 s');
 SELECT jobq.create_queue('q_bad', keep_dead_count => -1);
+SELECT jobq.create_queue('q_bad', max_queued => 0);
+SELECT jobq.create_queue('q_bad', on_full => 'drop_newest');
 SELECT jobq.create_queue('q_bad', on_dead => 'q_bad');
 SELECT jobq.create_queue('q_bad', on_dead => 'q_mial');
 \echo :SQLSTATE
@@ -59,12 +61,12 @@ SELECT jobq.create_queue('q_all', description => 'all options', owner => current
   jitter => 0, backoff_steps => '{1 s,10 s}', lease => '1 min', timeout => '5 min', priority => -5, ttl => '1 day',
   payload_path => '$.n > 0', payload_max_bytes => 1000, keep_completed => '0', keep_completed_count => 10, keep_dead => '1 year',
   keep_dead_count => 0, on_dead => 'q_mail', notify => false, session_bound => true, sync_completion => false,
-  share_commits => false);
+  share_commits => false, max_running => 5, max_queued => 100, on_full => 'drop_oldest', lifo => true);
 \x
 SELECT owner = current_user::regrole AS owned, paused, scheduled, ready, running, waiting, max_attempts, backoff,
   backoff_base, backoff_factor, backoff_max, jitter, backoff_steps, lease, timeout, priority, ttl,
   payload_path, payload_max_bytes, keep_completed, keep_completed_count, keep_dead, keep_dead_count, on_dead, notify, session_bound, sync_completion,
-  share_commits
+  share_commits, max_running, max_queued, on_full, lifo
 FROM jobq.queues WHERE queue IN ('q_mail', 'q_all') ORDER BY queue;
 \x
 

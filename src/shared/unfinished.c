@@ -58,7 +58,7 @@ typedef struct Published
 	int			n;				/* more than MAX_PUBLISHED: not all are here */
 	struct
 	{
-		JobqQueueState *state;
+		JobqQueueKey key;
 		int64		njobs;
 	}			queues[MAX_PUBLISHED];
 } Published;
@@ -243,7 +243,10 @@ copy_published(JobqRecount *recount)
 			recount->certain = false;
 		for (int j = 0; j < Min(commit->n, MAX_PUBLISHED); j++)
 		{
-			if (commit->queues[j].state != recount->state)
+			const JobqQueueKey *key = &commit->queues[j].key;
+
+			if (key->dboid != recount->state->key.dboid ||
+				key->queue != recount->state->key.queue)
 				continue;
 			recount->committing[recount->n].xid = commit->xid;
 			recount->committing[recount->n++].njobs = commit->queues[j].njobs;
@@ -257,9 +260,7 @@ jobq_recount_begin(JobqRecount *recount, JobqQueueState *state)
 	recount->state = state;
 	recount->certain = true;
 	recount->n = 0;
-	/* a process may have a queue at several levels, but not more of them */
-	recount->committing = palloc(sizeof(JobqCommitting) * MAX_PUBLISHED *
-								 max_processes());
+	recount->committing = palloc(sizeof(JobqCommitting) * max_processes());
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_COUNTS), LW_EXCLUSIVE);
 	recount->version = state->count_version;
 	recount->count = (int64) pg_atomic_read_u64(&state->count);
@@ -308,7 +309,10 @@ jobq_recount_end(JobqRecount *recount, int64 njobs, JobqCountKind kind)
 	pfree(recount->committing);
 }
 
-/* Before the commit: tells recounts what it will add. */
+/*
+ * Before the commit: tells recounts what it will add.  No subtransaction is left,
+ * so each queue has one entry.
+ */
 static void
 publish(void)
 {
@@ -317,7 +321,8 @@ publish(void)
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_COUNTS), LW_SHARED);
 	for (int i = 0; i < Min(nown, MAX_PUBLISHED); i++)
 	{
-		mine->queues[i].state = own[i].state;
+		mine->queues[i].key.dboid = MyDatabaseId;
+		mine->queues[i].key.queue = own[i].queue;
 		mine->queues[i].njobs = own[i].njobs;
 	}
 	mine->n = nown;

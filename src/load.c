@@ -1,13 +1,13 @@
 /*-------------------------------------------------------------------------
  *
- * jobq.c
+ * load.c
  *	  Loading of the library.
  *
  * Where it is not preloaded there are no settings, and the functions that need
  * shared memory raise an error that says what to do.
  *
  * IDENTIFICATION
- *	  src/jobq.c
+ *	  src/load.c
  *
  *-------------------------------------------------------------------------
  */

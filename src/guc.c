@@ -16,9 +16,9 @@
 
 #include "guc.h"
 
-#include "base/timezone.h"
-#include "shared/shmem.h"
+#include <limits.h>
 
+#include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
 #include "utils/guc.h"
 #include "utils/varlena.h"
@@ -59,15 +59,6 @@ check_databases(char **newval, void **extra, GucSource source)
 	list_free(names);
 	pfree(copy);
 	return valid;
-}
-
-static bool
-check_timezone(char **newval, void **extra, GucSource source)
-{
-	if ((*newval)[0] == '\0' || jobq_timezone_find(*newval) != NULL)
-		return true;
-	GUC_check_errdetail("There is no time zone with this name; see pg_timezone_names.");
-	return false;
 }
 
 static void
@@ -117,7 +108,7 @@ define_service_settings(void)
 }
 
 static void
-define_schedule_settings(void)
+define_schedule_settings(GucStringCheckHook check_timezone)
 {
 	DefineCustomStringVariable("jobq.timezone",
 							   "Sets the time zone of schedules that do not name one.",
@@ -131,12 +122,12 @@ define_schedule_settings(void)
 							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 }
 
-/* Defines the settings; called by _PG_init. */
+/* See guc.h. */
 void
-jobq_guc_init(void)
+jobq_guc_init(GucStringCheckHook check_timezone)
 {
 	define_service_settings();
-	define_schedule_settings();
+	define_schedule_settings(check_timezone);
 	DefineCustomBoolVariable("jobq.async_claims",
 							 "Lets transactions that only claim jobs commit without waiting for the disk.",
 							 "If a server crash loses such a claim, the job is ready again.",

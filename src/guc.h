@@ -11,6 +11,11 @@
 #ifndef JOBQ_GUC_H
 #define JOBQ_GUC_H
 
+#include "utils/guc.h"
+
+/* The limit of jobq.max_workers. */
+#define JOBQ_MAX_WORKER_SLOTS 256
+
 typedef enum JobqLogJobs
 {
 	JOBQ_LOG_NONE,
@@ -32,7 +37,11 @@ extern int	jobq_catch_up_window;	/* seconds */
 extern int	jobq_health_transaction_age;	/* seconds */
 extern int	jobq_log_jobs;		/* a JobqLogJobs */
 
-extern void jobq_guc_init(void);
+/*
+ * Defines the settings; called once, by _PG_init.  The function checks values of
+ * jobq.timezone.
+ */
+extern void jobq_guc_init(GucStringCheckHook check_timezone);
 
 /* Whether jobq.enabled and jobq.databases let it work in a database. */
 extern bool jobq_serves_database(const char *name);

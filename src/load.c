@@ -16,6 +16,7 @@
 #include "jobq.h"
 
 #include "base/sandbox_planner.h"
+#include "base/timezone.h"
 #include "bgworker/bgworker.h"
 #include "compat.h"
 #include "dispatch/make_room.h"
@@ -50,7 +51,7 @@ _PG_init(void)
 		return;
 	if (process_shared_preload_libraries_in_progress)
 	{
-		jobq_guc_init();
+		jobq_guc_init(jobq_timezone_check_setting);
 		jobq_startup_init();
 
 		jobq_xact_end_init();

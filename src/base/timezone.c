@@ -20,7 +20,6 @@
 
 #include "guc.h"
 
-#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -51,7 +50,17 @@ jobq_timezone_find(const char *name)
 	return tz;
 }
 
-/* The same, but raises 22023 if there is none. */
+/* See timezone.h. */
+bool
+jobq_timezone_check_setting(char **newval, void **extra, GucSource source)
+{
+	if ((*newval)[0] == '\0' || jobq_timezone_find(*newval) != NULL)
+		return true;
+	GUC_check_errdetail("There is no time zone with this name; see pg_timezone_names.");
+	return false;
+}
+
+/* As jobq_timezone_find(), but raises 22023 if there is none. */
 pg_tz *
 jobq_timezone_require(const char *name)
 {

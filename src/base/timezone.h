@@ -16,9 +16,14 @@
 
 #include "datatype/timestamp.h"
 #include "pgtime.h"
+#include "utils/guc.h"
 
 /* NULL if there is no zone of that name. */
 extern pg_tz *jobq_timezone_find(const char *name);
+
+/* The check hook of jobq.timezone. */
+extern bool jobq_timezone_check_setting(char **newval, void **extra,
+										GucSource source);
 
 /* Raises 22023 if there is no zone of that name. */
 extern pg_tz *jobq_timezone_require(const char *name);

@@ -41,6 +41,7 @@
 #ifndef JOBQ_SHMEM_H
 #define JOBQ_SHMEM_H
 
+#include "guc.h"
 #include "shared/gate.h"
 #include "shared/ring.h"
 
@@ -52,7 +53,6 @@
 #include "datatype/timestamp.h"
 
 #define JOBQ_MAX_DATABASES 512
-#define JOBQ_MAX_WORKER_SLOTS 256
 #define JOBQ_MAX_WAIT_QUEUES 64
 #define JOBQ_MAX_TERMINATIONS 1024
 #define JOBQ_MAX_UNDONE 256

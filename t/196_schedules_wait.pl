@@ -14,9 +14,26 @@ my $node = jobq_node('main', conf => [ 'autovacuum = off', 'max_prepared_transac
 $node->create_clock;
 wait_for_worker($node, 'jobq coordinator');
 
+# The place that an owner has, perhaps with others (src/shared/ended_owner.c).
+sub place_of
+{
+	my ($oid) = @_;
+	my $h = (($oid ^ ($oid >> 16)) * 0x85ebca6b) & 0xffffffff;
+	$h = (($h ^ ($h >> 13)) * 0xc2b2ae35) & 0xffffffff;
+	return ($h ^ ($h >> 16)) % 64;
+}
+
+# The two roles have the same one.
+$node->sql(
+	q{CREATE ROLE bob LOGIN;
+	DO $$BEGIN FOR i IN 1 .. 1000 LOOP EXECUTE 'CREATE ROLE r' || i || ' LOGIN'; END LOOP; END$$});
+my $place = place_of($node->sql(q{SELECT 'bob'::regrole::oid}));
+my ($same) = grep { place_of($_) == $place }
+  split(/\n/, $node->sql(q{SELECT oid FROM pg_roles WHERE rolname ~ '^r[0-9]'}));
+$node->sql('ALTER ROLE ' . $node->sql("SELECT $same\::regrole") . ' RENAME TO mallory');
+
 $node->sql(
 	q{
-	CREATE ROLE bob LOGIN; CREATE ROLE mallory LOGIN;
 	SELECT jobq.grant_usage(r, true) FROM unnest('{bob,mallory}'::regrole[]) AS r;
 	SELECT jobq.create_queue('q_' || r, owner => r::regrole)
 		FROM unnest('{bob,mallory}'::text[]) AS r;

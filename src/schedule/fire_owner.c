@@ -26,7 +26,6 @@
 #include "schedule/fire_owner.h"
 
 #include "shared/database.h"
-#include "shared/late.h"
 
 #include "storage/lwlock.h"
 #include "utils/hsearch.h"
@@ -146,7 +145,7 @@ look_if_ended(JobqFireOwner *owner, TimestampTz now, bool ended)
 }
 
 void
-jobq_fire_owners_begin(TimestampTz now, uint64 ended)
+jobq_fire_owners_begin(TimestampTz now, const JobqEndedOwners *ended)
 {
 	dlist_iter	iter;
 
@@ -158,7 +157,7 @@ jobq_fire_owners_begin(TimestampTz now, uint64 ended)
 		owner->served = false;
 		look_again(owner, now);
 		look_if_ended(owner, now,
-					  (ended >> jobq_late_owner(owner->owner)) & 1);
+					  jobq_ended_owners_have(ended, owner->owner));
 	}
 }
 

@@ -12,6 +12,7 @@
 #define JOBQ_FIRE_OWNER_H
 
 #include "schedule/fire_place.h"
+#include "shared/ended_owner.h"
 
 #include "lib/ilist.h"
 
@@ -64,10 +65,10 @@ extern void jobq_fire_owners_forget(void);
 
 /*
  * Makes those schedules due again that are to be looked at again; those that wait
- * for a job only if a job of their owner's schedules has ended.  `ended` has a bit
- * for each jobq_late_owner().
+ * for a job only if a job of their owner's schedules has ended.
  */
-extern void jobq_fire_owners_begin(TimestampTz now, uint64 ended);
+extern void jobq_fire_owners_begin(TimestampTz now,
+								   const JobqEndedOwners *ended);
 
 /* An owner has a schedule that is due from a time on. */
 extern void jobq_fire_owner_add(Oid owner, TimestampTz next_run);

@@ -5,8 +5,8 @@
  *
  * A schedule whose run waits for the end of the previous one's job (overlap =>
  * 'queue') is not in the index on next_run.  A transaction that ends the last
- * job of a schedule notes its owner in schedules_ended after commit, and wakes
- * the coordinator, if schedules_wait is set (wake.c).  The flag is set, and the
+ * job of a schedule notes its owner in ended_owner[] after commit, and wakes
+ * the coordinator, if schedules_wait is set (ended_owner.c).  The flag is set, and the
  * owners are read, before the snapshot is taken that decides whether a run has
  * to wait: so either that snapshot sees the end of the job, or the next batch
  * looks at the owner's waiting schedules.  Which owners have any is in the
@@ -74,9 +74,8 @@ jobq_fire_progress_begin(TimestampTz now, JobqFireStart *start)
 	progress.open = true;
 
 	pg_atomic_write_u32(&database->schedules_wait, 1);
-	start->ended = pg_atomic_exchange_u64(&database->schedules_ended, 0);
-	if (generation != progress.generation)
-		start->ended = PG_UINT64_MAX;
+	jobq_ended_owners_take(&start->ended);
+	start->ended.all = generation != progress.generation;
 	low = pg_atomic_exchange_u64(&database->schedules_low,
 								 (uint64) JOBQ_NEVER);
 	progress.known = Min(progress.known, (TimestampTz) low);

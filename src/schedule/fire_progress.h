@@ -11,6 +11,8 @@
 #ifndef JOBQ_FIRE_PROGRESS_H
 #define JOBQ_FIRE_PROGRESS_H
 
+#include "shared/ended_owner.h"
+
 #include "datatype/timestamp.h"
 
 /* Where a batch begins. */
@@ -19,8 +21,7 @@ typedef struct JobqFireStart
 	TimestampTz first;			/* it knows of all that are due before */
 	bool		forget;			/* of none: the last batch was rolled back */
 	bool		full;			/* look for owners whose schedules wait, too */
-	uint64		ended;			/* of these owners a job has ended: a bit for
-								 * each jobq_late_owner() */
+	JobqEndedOwners ended;		/* of whose schedules a job has ended */
 } JobqFireStart;
 
 /*

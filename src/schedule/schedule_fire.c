@@ -235,7 +235,7 @@ jobq_schedule_fire_due(int limit, bool *more)
 	jobq_fire_progress_begin(turns->now, &start);
 	if (start.forget)
 		jobq_fire_owners_forget();
-	jobq_fire_owners_begin(turns->now, start.ended);
+	jobq_fire_owners_begin(turns->now, &start.ended);
 	turns->snapshot = RegisterSnapshot(GetLatestSnapshot());
 	PushActiveSnapshot(turns->snapshot);
 	jobq_fire_turns_find(turns, start.first, start.full);

@@ -36,7 +36,7 @@
 #include "queue/queue_row.h"
 #include "schedule/schedule_row.h"
 #include "shared/clock.h"
-#include "shared/wake.h"
+#include "shared/ended_owner.h"
 
 #include "access/genam.h"
 #include "access/relscan.h"

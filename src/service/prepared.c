@@ -29,8 +29,8 @@
 #include "queue/queue_gone.h"
 #include "queue/queue_wake.h"
 #include "shared/database.h"
+#include "shared/ended_owner.h"
 #include "shared/lane.h"
-#include "shared/late.h"
 #include "shared/lease_registry.h"
 #include "shared/mark.h"
 #include "shared/queue_change.h"
@@ -279,8 +279,7 @@ act_on(const JobqMark *mark, JobqDatabase *database, bool committed)
 			jobq_wake_coordinator(database, value);
 			break;
 		case JOBQ_MARK_WAITING:
-			jobq_wake_for_waiting_schedules(UINT64CONST(1) <<
-											(value % JOBQ_LATE_OWNERS));
+			jobq_ended_owner_act_on_mark(value);
 			break;
 		case JOBQ_MARK_CLAIMED:
 			act_on_claims(value);

@@ -44,7 +44,8 @@ jobq_database_reset(JobqDatabase *database, Oid dboid)
 	pg_atomic_write_u64(&database->next_due, (uint64) JOBQ_NEVER);
 	pg_atomic_write_u64(&database->schedules_low, (uint64) JOBQ_NEVER);
 	pg_atomic_write_u32(&database->schedules_wait, 0);
-	pg_atomic_write_u64(&database->schedules_ended, 0);
+	for (int i = 0; i < JOBQ_LATE_OWNERS; i++)
+		pg_atomic_write_u32(&database->ended_owner[i], InvalidOid);
 	pg_atomic_write_u64(&database->unrecorded_since, 0);
 	pg_atomic_write_u64(&database->history_turn, 0);
 	pg_atomic_write_u64(&database->expires_low, (uint64) JOBQ_NEVER);
@@ -68,7 +69,8 @@ jobq_database_initialize(JobqDatabase *database)
 	pg_atomic_init_u64(&database->next_due, (uint64) JOBQ_NEVER);
 	pg_atomic_init_u64(&database->schedules_low, (uint64) JOBQ_NEVER);
 	pg_atomic_init_u32(&database->schedules_wait, 0);
-	pg_atomic_init_u64(&database->schedules_ended, 0);
+	for (int i = 0; i < JOBQ_LATE_OWNERS; i++)
+		pg_atomic_init_u32(&database->ended_owner[i], InvalidOid);
 	pg_atomic_init_u64(&database->unrecorded_since, 0);
 	pg_atomic_init_u32(&database->unrecorded_code, 0);
 	pg_atomic_init_u32(&database->unrecorded_errno, 0);

@@ -19,10 +19,7 @@
 
 #include "datatype/timestamp.h"
 
-/* Owners are told apart by a hash with this many values. */
-#define JOBQ_LATE_OWNERS 64
-
-/* The hash of an owner; InvalidOid: nobody. */
+/* The hash of an owner, below JOBQ_LATE_OWNERS; InvalidOid: nobody. */
 extern int	jobq_late_owner(Oid owner);
 
 /*

@@ -37,8 +37,8 @@ typedef enum JobqMarkKind
 	JOBQ_MARK_EXPIRY = 10,		/* the least expires_at */
 	JOBQ_MARK_SCHEDULE = 11,	/* the least next_run */
 	JOBQ_MARK_WAKES = 12,		/* JOBQ_WAKE_ bits */
-	JOBQ_MARK_WAITING = 13,		/* schedules of a jobq_late_owner() may have
-								 * waited for a job that has ended */
+	JOBQ_MARK_WAITING = 13,		/* whose schedules may have waited for a job
+								 * that has ended, see ended_owner.c */
 	JOBQ_MARK_CLAIMED = 14,		/* a queue with jobs that run without tickets */
 	JOBQ_MARK_COUNT = 15		/* a queue with more or fewer jobs */
 } JobqMarkKind;

@@ -60,6 +60,7 @@
 #define JOBQ_NUM_LANE_LOCKS 64
 #define JOBQ_UNSHARED_AT_FIRST 8
 #define JOBQ_QUEUE_CHANGES 128
+#define JOBQ_LATE_OWNERS 64		/* values of a hash that tells owners apart */
 #define JOBQ_NO_PROCESS (-1)
 #define JOBQ_NO_QUEUE 0			/* ids of queues are positive */
 #define JOBQ_NEVER DT_NOEND		/* a time that never comes */
@@ -196,8 +197,8 @@ typedef struct JobqDatabase
 									 * written since schedules were fired */
 	pg_atomic_uint32 schedules_wait;	/* a schedule may be waiting for the
 										 * end of its previous job */
-	pg_atomic_uint64 schedules_ended;	/* such a job has ended: a bit for
-										 * each jobq_late_owner() */
+	pg_atomic_uint32 ended_owner[JOBQ_LATE_OWNERS]; /* whose job has ended,
+													 * see ended_owner.c */
 
 	/* see bgworker/executor/unrecorded.c */
 	pg_atomic_uint64 unrecorded_since;	/* TimestampTz: since when outcomes

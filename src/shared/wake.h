@@ -43,10 +43,6 @@ extern void jobq_wake_for_expiry(TimestampTz when);
 extern void jobq_at_commit_schedule(TimestampTz next_run);
 extern void jobq_wake_for_schedule(TimestampTz next_run);
 
-/* A job that belongs to a schedule has ended. */
-extern void jobq_at_commit_scheduled_job_end(Oid owner);
-extern void jobq_wake_for_waiting_schedules(uint64 owners);
-
 /* The coordinator is woken for these reasons (JOBQ_WAKE_). */
 extern void jobq_at_commit_wake(uint32 reasons);
 

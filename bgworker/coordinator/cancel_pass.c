@@ -7,7 +7,8 @@
  * many, so a pass over the table is made in parts, with other tasks in between,
  * and passes take a bounded share of the time.  If a new request comes while one
  * is under way, or too early for the next one, a pass over new requests only is
- * made first.
+ * made first.  No job that an executor runs waits for any of that: when there is a
+ * new request, those jobs are looked up among the requests, one by one.
  *
  * IDENTIFICATION
  *	  bgworker/coordinator/cancel_pass.c
@@ -36,6 +37,7 @@ static JobqCancelPass over_all = {.next = InvalidBlockNumber};
 static JobqCancelPass over_new = {.next = InvalidBlockNumber};
 
 static bool requested = false;	/* since the latest pass began */
+static bool interrupt_wanted = false;	/* the same of running jobs */
 static bool has_failed = false; /* carry out each request by itself */
 static TimestampTz all_at = DT_NOBEGIN; /* when to look at all again */
 static TimestampTz looked_at = DT_NOBEGIN;	/* the last time, */
@@ -53,6 +55,7 @@ void
 jobq_cancel_pass_request(void)
 {
 	requested = true;
+	interrupt_wanted = true;
 }
 
 static void
@@ -109,6 +112,11 @@ jobq_cancel_pass_run(bool *more)
 	TimestampTz now = jobq_now();
 	JobqCancelPass *pass;
 
+	if (interrupt_wanted)
+	{
+		jobq_cancel_interrupt();
+		interrupt_wanted = false;
+	}
 	begin_wanted(now);
 	pass = is_running(&over_new) ? &over_new : &over_all;
 	if (is_running(pass))

@@ -70,6 +70,20 @@ jobq_cancel_or_request(int64 job_id, const char *reason)
 	return result;
 }
 
+/* See cancel.h. */
+void
+jobq_cancel_interrupt(void)
+{
+	int64		running[JOBQ_MAX_WORKER_SLOTS];
+	int			n = jobq_slots_running(running);
+
+	for (int i = 0; i < n; i++)
+	{
+		if (jobq_cancel_is_requested(running[i]))
+			jobq_slot_interrupt(running[i]);
+	}
+}
+
 /* A part of a pass takes about this long, in microseconds. */
 #define PART_TIME (10 * INT64CONST(1000))
 

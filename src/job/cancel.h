@@ -35,6 +35,12 @@ typedef struct JobqCancelPass
 extern bool jobq_cancel_or_request(int64 job_id, const char *reason);
 
 /*
+ * Interrupts the executors whose jobs are to be cancelled.  Needs a transaction;
+ * looks at no more requests than there are executors.
+ */
+extern void jobq_cancel_interrupt(void);
+
+/*
  * Goes on with a pass, for about 10 ms: carries out requests whose jobs are
  * free, and interrupts the executors of the others.
  */

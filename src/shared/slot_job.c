@@ -98,6 +98,24 @@ jobq_slot_interrupt_lease(const JobqLeaseId *lease)
 
 /* See slot_job.h. */
 int
+jobq_slots_running(int64 *jobs)
+{
+	int			n = 0;
+
+	jobq_slots_lock(LW_SHARED);
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	{
+		const JobqWorker *slot = &jobq_shared->workers[i];
+
+		if (slot->dboid == MyDatabaseId && slot->pid != 0 && slot->job_id != 0)
+			jobs[n++] = slot->job_id;
+	}
+	jobq_slots_unlock();
+	return n;
+}
+
+/* See slot_job.h. */
+int
 jobq_slots_leased(JobqLeaseId *leases)
 {
 	int			n = 0;

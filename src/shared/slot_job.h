@@ -38,9 +38,10 @@ extern void jobq_slot_interrupt_lease(const JobqLeaseId *lease);
 extern void jobq_at_commit_interrupt(int64 job_id, int64 lease);
 
 /*
- * The jobs that executors of this database run by leases.  Returns how many;
- * there is room for JOBQ_MAX_WORKER_SLOTS.
+ * The jobs that executors of this database run, or those that they run by leases.
+ * Return how many; there is room for JOBQ_MAX_WORKER_SLOTS.
  */
+extern int	jobq_slots_running(int64 *jobs);
 extern int	jobq_slots_leased(JobqLeaseId *leases);
 
 /* For everybody. */

@@ -7,6 +7,9 @@
  * lock serializes commits, is issued here, at most once per queue and
  * jobq.notify_interval.
  *
+ * That is done in parts, in which the owners of the queues take turns, so that
+ * those of one do not keep the others' waiting.
+ *
  * A queue without room in shared memory has no flag.  The coordinator looks at
  * such queues in rounds (due.c), and asks for a notification of those that it
  * finds with a ready job.
@@ -33,7 +36,13 @@
 #include "wait.h"
 
 #include "commands/async.h"
+#include "miscadmin.h"
 #include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+/* A part takes about this long, in microseconds. */
+#define PART_TIME (10 * INT64CONST(1000))
 
 /* A queue that was notified recently, or must be. */
 typedef struct Notified
@@ -71,7 +80,7 @@ find_queue(int32 queue)
 	return entry;
 }
 
-/* When a queue may be notified; in the past if that is now. */
+/* When a queue may be notified again; in the past if that is now. */
 static TimestampTz
 turn_of(const Notified *entry, TimestampTz now)
 {
@@ -79,6 +88,16 @@ turn_of(const Notified *entry, TimestampTz now)
 	if (entry->at == DT_NOBEGIN || now < entry->at)
 		return DT_NOBEGIN;
 	return entry->at + jobq_notify_interval * INT64CONST(1000);
+}
+
+/* The same of one that has perhaps never been. */
+static TimestampTz
+turn_of_queue(int32 queue, TimestampTz now)
+{
+	const Notified *entry = notified == NULL ? NULL :
+	hash_search(notified, &queue, HASH_FIND, NULL);
+
+	return entry == NULL ? DT_NOBEGIN : turn_of(entry, now);
 }
 
 /*
@@ -102,51 +121,55 @@ settle(TimestampTz now)
 	}
 }
 
-/* Sends a notification; false if the queue is gone. */
-static bool
-send_notification(Notified *entry, TimestampTz now)
+/* A queue that is due. */
+typedef struct DueQueue
 {
-	const JobqQueue *queue = jobq_queue_by_id(entry->queue);
+	int32		queue;
+	Oid			owner;
+	int			turn;			/* how many of the owner's come before it */
+	JobqQueueState *flagged;	/* its flag is set; NULL: it is wanted */
+} DueQueue;
 
-	if (queue == NULL)
-		return false;
-	entry->at = now;
-	entry->pending = true;
-	Async_Notify(jobq_channel_name(queue->name), NULL);
-	return true;
-}
-
-/* Notifies the queues whose flag is set; lowers *next for the others. */
-static void
-notify_flagged(TimestampTz now, TimestampTz *next)
+typedef struct DueQueues
 {
+	DueQueue   *queues;
 	int			n;
-	const JobqQueueBrief *briefs = jobq_queues_all(&n);
+	int			room;
+	TimestampTz next;			/* when others are due */
+} DueQueues;
 
-	for (int i = 0; i < n; i++)
+/* Adds a queue if it may be notified. */
+static void
+add_queue(DueQueues *due, const JobqQueueBrief *brief, JobqQueueState *flagged,
+		  TimestampTz now)
+{
+	TimestampTz turn = turn_of_queue(brief->id, now);
+
+	if (turn > now)
 	{
-		JobqQueueState *state = briefs[i].state;
-		Notified   *entry;
-		TimestampTz turn;
-
-		if (state == NULL || pg_atomic_read_u32(&state->notify) == 0)
-			continue;
-		entry = find_queue(briefs[i].id);
-		turn = turn_of(entry, now);
-		if (turn > now)
-		{
-			*next = Min(*next, turn);
-			continue;
-		}
-		pg_atomic_write_u32(&state->notify, 0);
-		pg_memory_barrier();
-		(void) send_notification(entry, now);
+		due->next = Min(due->next, turn);
+		return;
 	}
+	if (due->n == due->room)
+	{
+		due->room *= 2;
+		due->queues = repalloc_huge(due->queues, due->room * sizeof(DueQueue));
+	}
+	due->queues[due->n++] = (DueQueue)
+	{
+		.queue = brief->id,.owner = brief->owner,.flagged = flagged
+	};
 }
 
-/* The same for queues whose notification was requested. */
+static bool
+is_flagged(const JobqQueueBrief *brief)
+{
+	return brief->state != NULL && pg_atomic_read_u32(&brief->state->notify) != 0;
+}
+
+/* Adds the queues whose notification was requested, and which have no flag. */
 static void
-notify_wanted(TimestampTz now, TimestampTz *next)
+add_wanted(DueQueues *due, const JobqQueueBrief *briefs, int n, TimestampTz now)
 {
 	HASH_SEQ_STATUS status;
 	Notified   *entry;
@@ -156,31 +179,108 @@ notify_wanted(TimestampTz now, TimestampTz *next)
 	hash_seq_init(&status, notified);
 	while ((entry = hash_seq_search(&status)) != NULL)
 	{
-		TimestampTz turn = turn_of(entry, now);
+		const JobqQueueBrief *brief = entry->wanted ?
+		jobq_queue_brief_in(briefs, n, entry->queue) : NULL;
 
-		if (!entry->wanted)
-			continue;
-		if (turn > now)
-			*next = Min(*next, turn);
-		else
-		{
-			(void) send_notification(entry, now);
+		if (brief == NULL)
 			entry->wanted = false;
-		}
+		else if (!is_flagged(brief))
+			add_queue(due, brief, NULL, now);
 	}
 }
 
-/* Notifies the queues that are due; returns when others are. */
+/* Collects the queues that are to be notified. */
+static void
+collect_due(DueQueues *due, TimestampTz now)
+{
+	int			n;
+	const JobqQueueBrief *briefs = jobq_queues_all(&n);
+
+	due->room = 64;
+	due->queues = palloc(due->room * sizeof(DueQueue));
+	for (int i = 0; i < n; i++)
+	{
+		if (is_flagged(&briefs[i]))
+			add_queue(due, &briefs[i], briefs[i].state, now);
+	}
+	add_wanted(due, briefs, n, now);
+}
+
+static int
+compare_owners(const void *a, const void *b)
+{
+	const DueQueue *x = a;
+	const DueQueue *y = b;
+
+	if (x->owner != y->owner)
+		return x->owner < y->owner ? -1 : 1;
+	return x->queue < y->queue ? -1 : x->queue > y->queue;
+}
+
+static int
+compare_turns(const void *a, const void *b)
+{
+	const DueQueue *x = a;
+	const DueQueue *y = b;
+
+	return x->turn != y->turn ? x->turn - y->turn : compare_owners(a, b);
+}
+
+/* One queue of each owner comes first, then a second one, and so on. */
+static void
+put_in_turn(DueQueues *due)
+{
+	qsort(due->queues, due->n, sizeof(DueQueue), compare_owners);
+	for (int i = 1; i < due->n; i++)
+	{
+		if (due->queues[i].owner == due->queues[i - 1].owner)
+			due->queues[i].turn = due->queues[i - 1].turn + 1;
+	}
+	qsort(due->queues, due->n, sizeof(DueQueue), compare_turns);
+}
+
+/* Sends the notification of a queue, unless it is gone. */
+static void
+notify(const DueQueue *due, TimestampTz now)
+{
+	Notified   *entry = find_queue(due->queue);
+	const JobqQueue *queue;
+
+	if (due->flagged != NULL)
+	{
+		pg_atomic_write_u32(&due->flagged->notify, 0);
+		pg_memory_barrier();
+	}
+	entry->wanted = false;
+	queue = jobq_queue_by_id(due->queue);
+	if (queue == NULL)
+		return;
+	entry->at = now;
+	entry->pending = true;
+	Async_Notify(jobq_channel_name(queue->name), NULL);
+}
+
+/* See notifier.h. */
 TimestampTz
-jobq_notifier_notify(void)
+jobq_notifier_notify(bool *more)
 {
 	TimestampTz now = jobq_now();
-	TimestampTz next = JOBQ_NEVER;
+	TimestampTz until = GetCurrentTimestamp() + PART_TIME;
+	DueQueues	due = {.next = JOBQ_NEVER};
+	int			i;
 
 	settle(now);
-	notify_flagged(now, &next);
-	notify_wanted(now, &next);
-	return next;
+	collect_due(&due, now);
+	put_in_turn(&due);
+	for (i = 0; i < due.n; i++)
+	{
+		if (i > 0 && GetCurrentTimestamp() >= until)
+			break;
+		CHECK_FOR_INTERRUPTS();
+		notify(&due.queues[i], now);
+	}
+	*more = i < due.n;
+	return due.next;
 }
 
 /*

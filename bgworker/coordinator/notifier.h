@@ -13,8 +13,11 @@
 
 #include "datatype/timestamp.h"
 
-/* NOTIFY for external workers; needs a transaction */
-extern TimestampTz jobq_notifier_notify(void);
+/*
+ * Notifies queues that are due, for a bounded time; needs a transaction.  Returns
+ * when others are; sets *more if that is now.
+ */
+extern TimestampTz jobq_notifier_notify(bool *more);
 
 /* That transaction was rolled back. */
 extern void jobq_notifier_undo(void);

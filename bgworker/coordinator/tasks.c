@@ -18,12 +18,12 @@
 #include "bgworker/coordinator/activation.h"
 #include "bgworker/coordinator/attempt_count.h"
 #include "bgworker/coordinator/cancel_pass.h"
+#include "bgworker/coordinator/lease_pass.h"
 #include "bgworker/coordinator/notifier.h"
 #include "bgworker/executor/unrecorded.h"
 #include "dispatch/due.h"
 #include "dispatch/expire.h"
 #include "dispatch/lease.h"
-#include "dispatch/lease_load.h"
 #include "dispatch/sweep.h"
 #include "dispatch/taken_away.h"
 #include "job/retention.h"
@@ -43,20 +43,9 @@
 /* How long jobs that could not be recorded are left alone. */
 #define UNDONE_RETRY (60 * USECS_PER_SEC)
 
-/*
- * The maximum share of the time that it takes to count running jobs, and the
- * longest pause after that.
- */
-#define COUNT_SHARE 20
-#define COUNT_MAX_PAUSE USECS_PER_MINUTE
-
 static bool look_at_all = true; /* queues, not only those that are due */
 static bool look_without_room = false;	/* at queues without room, too */
 static TimestampTz last_look = DT_NOBEGIN;	/* at all of them */
-
-/* A limit does not know all running jobs; prepared transactions are finished. */
-static bool count_wanted = false;
-static bool leases_in_doubt = false;
 
 /* A prepared transaction, or one before the start, has taken jobs away. */
 static bool look_at_executors = true;
@@ -88,38 +77,11 @@ run_undone(bool *more)
 	return undone_has_failed ? jobq_now() + UNDONE_RETRY : JOBQ_NEVER;
 }
 
-static bool
-leases_are_to_be_loaded(void)
-{
-	return !jobq_database()->leases_loaded;
-}
-
-/*
- * Lists running jobs after a start, and for limits that do not know them all.
- * If there is no room for them it is tried again, in a small share of the time.
- */
+/* Lists running jobs that the registry of leases does not have. */
 static TimestampTz
 run_leases_load(bool *more)
 {
-	static TimestampTz allowed = DT_NOBEGIN;
-	JobqDatabase *database = jobq_database();
-	TimestampTz now = jobq_now();
-
-	if (leases_in_doubt)
-	{
-		jobq_leases_verify();
-		leases_in_doubt = false;
-	}
-	if (database->leases_loaded && !count_wanted)
-		return JOBQ_NEVER;
-	if (database->leases_loaded && now < allowed &&
-		allowed <= now + COUNT_MAX_PAUSE)
-		return allowed;
-	jobq_leases_load();
-	count_wanted = false;
-	database->leases_loaded = true;
-	allowed = now + Min((jobq_now() - now) * COUNT_SHARE, COUNT_MAX_PAUSE);
-	return JOBQ_NEVER;
+	return jobq_lease_pass_run(more);
 }
 
 static TimestampTz
@@ -184,7 +146,7 @@ run_schedules(bool *more)
 static TimestampTz
 run_notify(bool *more)
 {
-	return jobq_notifier_notify();
+	return jobq_notifier_notify(more);
 }
 
 static TimestampTz
@@ -202,7 +164,7 @@ run_retention(bool *more)
 static TimestampTz
 run_sweep(bool *more)
 {
-	return jobq_sweep();
+	return jobq_sweep(more);
 }
 
 static void
@@ -216,6 +178,12 @@ static void
 undo_undone(int sqlerrcode)
 {
 	undone_has_failed = true;
+}
+
+static void
+undo_leases_load(int sqlerrcode)
+{
+	jobq_lease_pass_undo();
 }
 
 static void
@@ -245,8 +213,9 @@ const JobqCoordinatorTask jobq_tasks[JOBQ_NUM_TASKS] = {
 		.undo = undo_undone
 	},
 	[JOBQ_TASK_LEASES_LOAD] = {
-		.run = run_leases_load,.is_wanted = leases_are_to_be_loaded,
-		.reasons = JOBQ_WAKE_COUNT | JOBQ_WAKE_DOUBT,.timed = true
+		.run = run_leases_load,.is_wanted = jobq_lease_pass_is_wanted,
+		.reasons = JOBQ_WAKE_COUNT | JOBQ_WAKE_DOUBT,.timed = true,
+		.undo = undo_leases_load
 	},
 	[JOBQ_TASK_LEASES_EXPIRE] = {
 		.run = run_leases_expire,
@@ -300,14 +269,11 @@ jobq_tasks_note_reasons(uint32 reasons)
 	if (reasons & JOBQ_WAKE_NO_ROOM)
 		look_without_room = true;
 	if (reasons & JOBQ_WAKE_COUNT)
-		count_wanted = true;
+		jobq_lease_pass_count();
 	if ((reasons & JOBQ_WAKE_RESYNC) && (reasons & JOBQ_WAKE_LEASES))
-	{
-		jobq_database()->leases_loaded = false;
-		leases_in_doubt = true;
-	}
+		jobq_lease_pass_restart();
 	if (reasons & JOBQ_WAKE_DOUBT)
-		leases_in_doubt = true;
+		jobq_lease_pass_verify();
 }
 
 void

@@ -129,6 +129,7 @@ begin_scan(JobqDispatchScan *scan, ScanKey keys, int nkeys)
 								 AccessShareLock);
 	scan->scan = jobq_index_beginscan(scan->jobs->rel, scan->index,
 									  scan->snapshot, nkeys);
+	scan->scan->xs_want_itup = scan->by_entry;
 	index_rescan(scan->scan, keys, nkeys, NULL, 0);
 }
 
@@ -246,6 +247,47 @@ bool
 jobq_dispatch_previous(JobqDispatchScan *scan, JobqHead *head)
 {
 	return read_next(scan, BackwardScanDirection, head);
+}
+
+/* The place that the current entry of the index names. */
+static void
+read_entry(const JobqDispatchScan *scan, JobqPlace *place)
+{
+	IndexTuple	entry = scan->scan->xs_itup;
+	TupleDesc	desc = scan->scan->xs_itupdesc;
+	int			prefix = IndexRelationGetNumberOfKeyAttributes(scan->index) -
+	KEY_ID;
+	bool		isnull;
+
+	place->priority = DatumGetInt16(index_getattr(entry,
+												  prefix + KEY_PRIORITY,
+												  desc, &isnull));
+	place->key.run_at = DatumGetTimestampTz(index_getattr(entry,
+														  prefix + KEY_RUN_AT,
+														  desc, &isnull));
+	place->key.id = DatumGetInt64(index_getattr(entry, prefix + KEY_ID, desc,
+												&isnull));
+	place->tid = scan->scan->xs_heaptid;
+}
+
+/*
+ * Reads the next entry of the index, and its row into the slot unless the
+ * snapshot does not see it; *visible says that, and head has only the place
+ * then.  So the caller can stop however many such entries there are.  The scan
+ * is by_entry.
+ */
+bool
+jobq_dispatch_step(JobqDispatchScan *scan, JobqHead *head, bool *visible)
+{
+	Assert(scan->by_entry);
+	CHECK_FOR_INTERRUPTS();
+	if (index_getnext_tid(scan->scan, ForwardScanDirection) == NULL)
+		return false;
+	read_entry(scan, &head->place);
+	*visible = index_fetch_heap(scan->scan, scan->slot);
+	if (*visible)
+		read_head(scan->slot, head);
+	return true;
 }
 
 /*

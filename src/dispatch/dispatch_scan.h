@@ -39,6 +39,8 @@ typedef struct JobqDispatchScan
 	TupleTableSlot *slot;		/* the row that was read last */
 	BlockNumber nblocks;		/* minimum number of blocks of the table */
 	ScanKeyData members[2];		/* of the row comparison in the scan's key */
+	bool		by_entry;		/* set before the first seek: it goes on by
+								 * jobq_dispatch_step() */
 } JobqDispatchScan;
 
 /* What dispatch reads first from a row. */
@@ -62,6 +64,8 @@ extern void jobq_dispatch_seek_mirrored(JobqDispatchScan *scan,
 										int16 priority);
 extern bool jobq_dispatch_next(JobqDispatchScan *scan, JobqHead *head);
 extern bool jobq_dispatch_previous(JobqDispatchScan *scan, JobqHead *head);
+extern bool jobq_dispatch_step(JobqDispatchScan *scan, JobqHead *head,
+							   bool *visible);
 extern bool jobq_dispatch_fetch(JobqDispatchScan *scan,
 								const JobqPlace *place, JobqHead *head);
 

@@ -5,7 +5,7 @@
  *
  * The registry (lease_registry.c) lists them.  An entry is only a hint: the
  * job's row is locked and checked before the job is changed.  Leases that the
- * registry does not list are searched for in the table.
+ * registry does not list are listed in time (lease_pass.c).
  *
  * IDENTIFICATION
  *	  src/dispatch/lease.c
@@ -37,13 +37,6 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
-
-/*
- * If the registry does not list all leases: minimum interval between scans of
- * the table of jobs, and the maximum share of the time that they take.
- */
-#define TABLE_INTERVAL (100 * INT64CONST(1000))
-#define TABLE_SHARE 20
 
 /*
  * A dead job is moved to history.  After this many bytes of a role's long jobs,
@@ -271,31 +264,6 @@ expire_one_by_one(Ending *ending)
 	}
 }
 
-/*
- * Scans the table if a lease that is not listed may have run out, unless that
- * was done a moment ago, so that scans take a small share of the time
- * regardless of the size of the table.  Returns when to do it again.
- */
-static TimestampTz
-list_what_is_due(TimestampTz now)
-{
-	static TimestampTz earliest = DT_NOBEGIN;
-	static TimestampTz latest = DT_NOBEGIN;
-	TimestampTz due = jobq_leases_unlisted_due();
-
-	if (due > now)
-		return due;
-	/* the clock may have been set back */
-	if (now < earliest && now >= latest)
-		return earliest;
-	latest = now;
-	earliest = now + TABLE_INTERVAL;
-	jobq_leases_load();
-	earliest = latest + Max(TABLE_INTERVAL,
-							(jobq_now() - latest) * TABLE_SHARE);
-	return Max(jobq_leases_unlisted_due(), earliest);
-}
-
 /* Ends the leases that the search finds. */
 static void
 expire_over(Ending *ending)
@@ -315,18 +283,17 @@ expire_over(Ending *ending)
 
 /*
  * Makes jobs whose lease has run out ready again, or dead, up to `limit` jobs.
- * Returns when the next lease ends.
+ * Returns when the next lease that is listed ends.
  */
 TimestampTz
 jobq_leases_expire(int limit, bool *more)
 {
 	Ending		ending = {.search = {.now = jobq_now(),.next = JOBQ_NEVER,.limit = limit}};
 	JobqLeaseSearch *search = &ending.search;
-	TimestampTz table_next = list_what_is_due(search->now);
 
 	expire_over(&ending);
 	*more = search->next <= search->now;
-	return Min(search->next, table_next);
+	return search->next;
 }
 
 /*

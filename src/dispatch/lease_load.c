@@ -7,10 +7,19 @@
  * have: when the server has started, when the registry has had no room, and for
  * a queue with a limit whose running jobs are not all known (gate.c).
  *
+ * The table may be large, so the coordinator makes a pass in parts, each in a
+ * transaction of its own with a newer snapshot.  A row that moves to another
+ * block meanwhile may be missed.  Only a claim, which enters the job itself, and
+ * a heartbeat move the row of a running job.  What a heartbeat moves it enters,
+ * or leaves out, as the pass would; and if it gives the job no ticket, the
+ * count of the queue's running jobs fails (lease_note.c).  A new file of the
+ * table has the pass begin again.
+ *
  * A job may end after the pass has seen it and before it has an entry.  Nothing
  * would remove that entry, and the limit would lose a ticket.  So such an entry is
  * in doubt until the job is looked at again by a newer snapshot; a transaction that
- * ends the job later finds the entry.
+ * ends the job later finds the entry.  This second look is the last stage of a
+ * pass, and made in parts, too.
  *
  * Running jobs of a batch have the same lease and share a ticket (lease_batch.c).
  * A pass remembers one of each, so that the others join it.
@@ -39,17 +48,25 @@
 #include "shared/wake.h"
 
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
 /* When to look again at a part of the table that cannot be read. */
 #define UNREADABLE_DELAY (60 * USECS_PER_SEC)
 
-/* A gate whose running jobs are being counted. */
+/* After how many blocks, or entries, the clock is looked at. */
+#define CHECK_BLOCKS 32
+#define CHECK_ENTRIES 64
+
+/* A queue whose running jobs are being counted. */
 typedef struct Counting
 {
-	JobqQueueState *state;
+	int32		queue;
+	JobqQueueState *state;		/* may be another queue's by now */
 	uint32		begun;			/* see jobq_gate_count_begin() */
 	bool		failed;			/* a job found no room */
 } Counting;
@@ -65,13 +82,31 @@ typedef struct LoadedBatch
 	int64		job_id;
 } LoadedBatch;
 
+typedef enum LoadStage
+{
+	LOAD_NONE,
+	LOAD_LIST,
+	LOAD_VERIFY
+} LoadStage;
+
+/* The pass that is under way. */
 typedef struct Load
 {
-	Counting   *counting;		/* by address */
+	LoadStage	stage;
+	MemoryContext context;		/* of what follows; reset by the next pass */
+	bool		careful;
+	Oid			storage;		/* file of the table */
+	BlockNumber next;			/* the next block to read, */
+	BlockNumber end;			/* and the first one that need not be read */
+	Counting   *counting;		/* by queue */
 	int			ncounting;
 	HTAB	   *batches;		/* of LoadedBatch; NULL: none was seen */
-	MemoryContext context;
+	JobqLeaseId *doubted;		/* to be verified */
+	long		ndoubted;
+	long		nverified;
 } Load;
+
+static Load load;
 
 /* See lease_load.h. */
 bool
@@ -126,20 +161,22 @@ jobq_lease_enter(const JobqJob *job)
 static int
 compare_counting(const void *a, const void *b)
 {
-	const JobqQueueState *x = ((const Counting *) a)->state;
-	const JobqQueueState *y = ((const Counting *) b)->state;
+	int32		x = ((const Counting *) a)->queue;
+	int32		y = ((const Counting *) b)->queue;
 
 	return x < y ? -1 : x > y;
 }
 
-/* Before the snapshot is taken. */
+/* Before the first snapshot is taken. */
 static void
-begin_counting(Load *load)
+begin_counting(void)
 {
 	int			n;
 	const JobqQueueBrief *briefs = jobq_queues_all(&n);
 
-	load->counting = palloc(Max(n, 1) * sizeof(Counting));
+	load.counting = MemoryContextAllocHuge(load.context,
+										   Max(n, 1) * sizeof(Counting));
+	load.ncounting = 0;
 	for (int i = 0; i < n; i++)
 	{
 		JobqQueueState *state = briefs[i].state;
@@ -147,59 +184,96 @@ begin_counting(Load *load)
 		if (state == NULL || !briefs[i].at_home ||
 			jobq_gate_is_counted(&state->gate))
 			continue;
-		load->counting[load->ncounting++] = (Counting)
+		load.counting[load.ncounting++] = (Counting)
 		{
-			.state = state,.begun = jobq_gate_count_begin(&state->gate)
+			.queue = briefs[i].id,.state = state,
+				.begun = jobq_gate_count_begin(&state->gate)
 		};
 	}
-	qsort(load->counting, load->ncounting, sizeof(Counting),
-		  compare_counting);
+	qsort(load.counting, load.ncounting, sizeof(Counting), compare_counting);
 }
 
 /* A job of the queue could not be listed. */
 static void
-fail_counting(Load *load, const JobqJob *job)
+fail_counting(int32 queue)
 {
-	const JobqQueue *queue = jobq_queue_by_id(job->queue);
-	Counting	key = {.state = queue != NULL ? queue->state : NULL};
-	Counting   *counting = bsearch(&key, load->counting, load->ncounting,
+	Counting	key = {.queue = queue};
+	Counting   *counting = bsearch(&key, load.counting, load.ncounting,
 								   sizeof(Counting), compare_counting);
 
 	if (counting != NULL)
 		counting->failed = true;
 }
 
+/* Some jobs could not be read. */
+static void
+note_unreadable(void)
+{
+	jobq_leases_leave_out(jobq_now() + UNREADABLE_DELAY);
+	for (int i = 0; i < load.ncounting; i++)
+		load.counting[i].failed = true;
+}
+
+/*
+ * Opens the gates whose running jobs all have tickets.  If others were missed
+ * meanwhile, and claims were turned away, has them counted again.
+ */
+static void
+end_counting(void)
+{
+	for (int i = 0; i < load.ncounting; i++)
+	{
+		const Counting *counting = &load.counting[i];
+		JobqGate   *gate = &counting->state->gate;
+		bool		counted;
+
+		if (jobq_queue_state_find(counting->queue) != counting->state)
+			continue;
+		counted = !counting->failed &&
+			jobq_gate_count_end(gate, counting->begun);
+		if (!jobq_gate_is_starved(gate))
+			continue;
+		if (counted)
+			jobq_queue_wake_look(counting->state);
+		else if (!counting->failed)
+			jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_COUNT);
+	}
+}
+
+/* ---------------------------------------------------------------- listing */
+
 /* The first listed job of a batch; *found is false if there is none yet. */
 static LoadedBatch *
-batch_of(Load *load, const JobqJob *job, bool *found)
+batch_of(const JobqJob *job, bool *found)
 {
 	LoadedBatch key = {{.lease = job->lease,.queue = job->queue}};
 
-	if (load->batches == NULL)
+	if (load.batches == NULL)
 	{
 		HASHCTL		control;
 
 		memset(&control, 0, sizeof(control));
 		control.keysize = sizeof(key.key);
 		control.entrysize = sizeof(LoadedBatch);
-		control.hcxt = load->context;
-		load->batches = hash_create("jobq batches", 64, &control,
-									HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+		control.hcxt = load.context;
+		load.batches = hash_create("jobq batches", 64, &control,
+								   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	}
-	return hash_search(load->batches, &key.key, HASH_ENTER, found);
+	return hash_search(load.batches, &key.key, HASH_ENTER, found);
 }
 
 /* The same as list() for a row of the pass. */
 static bool
-list_row(Load *load, const JobqJob *job, bool in_doubt)
+list_row(const JobqJob *job, bool in_doubt)
 {
 	LoadedBatch *batch;
 	bool		found;
 
 	if (job->nulls[Anum_job_in_batch - 1])
 		return list(job, 0, in_doubt);
-	batch = batch_of(load, job, &found);
-	if (!found)
+	batch = batch_of(job, &found);
+	/* it may have ended since an earlier part */
+	if (!found || !jobq_lease_is_registered(batch->job_id, job->lease))
 		batch->job_id = 0;
 	if (!list(job, batch->job_id, in_doubt))
 		return false;
@@ -212,13 +286,12 @@ list_row(Load *load, const JobqJob *job, bool in_doubt)
 static bool
 load_row(JobqTable *jobs, TupleTableSlot *row, Snapshot snapshot, void *arg)
 {
-	Load	   *load = arg;
 	JobqJob		job;
 
 	jobq_job_read(&job, row);
 	if (job.state == JOBQ_STATE_RUNNING && jobq_lease_is_at_home(&job) &&
-		!list_row(load, &job, jobq_row_is_held(row)))
-		fail_counting(load, &job);
+		!list_row(&job, jobq_row_is_held(row)))
+		fail_counting(job.queue);
 	return true;
 }
 
@@ -233,100 +306,161 @@ load_rows(ItemPointer from, ItemPointer to, void *arg)
 	return stopped;
 }
 
-/* Lists what is running by one snapshot; a part that cannot be read is left out. */
+/* Begins, or begins again with another file of the table. */
 static void
-list_running(Load *load, bool careful)
+begin_listing(JobqTable *jobs)
 {
-	JobqWalk	walk = {
-		.relation = JOBQ_REL_JOB,.visit = load_rows,.arg = load,
-		.careful = careful,.repeatable = true
-	};
-	BlockNumber next = 0;
-
-	PushActiveSnapshot(GetLatestSnapshot());
-	while (next != InvalidBlockNumber)
-	{
-		next = jobq_walk(&walk, next, InvalidBlockNumber);
-		if (walk.failed == InvalidBlockNumber)
-			continue;
-		jobq_leases_leave_out(jobq_now() + UNREADABLE_DELAY);
-		for (int i = 0; i < load->ncounting; i++)
-			load->counting[i].failed = true;
-	}
-	PopActiveSnapshot();
+	MemoryContextReset(load.context);
+	load.batches = NULL;
+	begin_counting();
+	jobq_leases_begin_look();
+	load.storage = jobq_table_storage(jobs);
+	load.next = 0;
+	load.end = RelationGetNumberOfBlocks(jobs->rel);
 }
 
-/*
- * Opens the gates whose running jobs all have tickets.  If others were missed
- * meanwhile, and claims were turned away, has them counted again.
- */
-static void
-end_counting(const Load *load)
+/* Lists what is running by one snapshot.  Returns whether that was the rest. */
+static bool
+continue_listing(TimestampTz until)
 {
-	for (int i = 0; i < load->ncounting; i++)
-	{
-		const Counting *counting = &load->counting[i];
-		JobqGate   *gate = &counting->state->gate;
-		bool		counted = !counting->failed &&
-		jobq_gate_count_end(gate, counting->begun);
+	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
+	JobqWalk	walk = {
+		.relation = JOBQ_REL_JOB,.visit = load_rows,
+		.careful = load.careful,.repeatable = true
+	};
 
-		if (!jobq_gate_is_starved(gate))
-			continue;
-		if (counted)
-			jobq_queue_wake_look(counting->state);
-		else if (!counting->failed)
-			jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_COUNT);
+	if (jobq_table_storage(jobs) != load.storage)
+		begin_listing(jobs);
+	PushActiveSnapshot(GetLatestSnapshot());
+	while (load.next < load.end)
+	{
+		load.next = jobq_walk(&walk, load.next,
+							  Min(CHECK_BLOCKS, load.end - load.next));
+		if (walk.failed != InvalidBlockNumber)
+			note_unreadable();
+		if (GetCurrentTimestamp() >= until)
+			break;
 	}
+	PopActiveSnapshot();
+	jobq_table_close(jobs);
+	return load.next >= load.end;
+}
+
+/* -------------------------------------------------------------- verifying */
+
+static void
+begin_verifying(void)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(load.context);
+
+	load.doubted = jobq_leases_in_doubt(&load.ndoubted);
+	load.nverified = 0;
+	load.stage = LOAD_VERIFY;
+	MemoryContextSwitchTo(oldcontext);
+}
+
+/* Looks again at the job of an entry in doubt; removes the entry if it is wrong. */
+static void
+verify(JobqTable *jobs, TupleTableSlot *slot, const JobqLeaseId *lease)
+{
+	JobqJob		job;
+	JobqQueueState *gate;
+
+	/* first: a transaction that prepares the job's end now sets it again */
+	jobq_lease_trust(lease->job_id, lease->lease);
+	if (jobq_job_find(jobs, lease->job_id, slot, &job) &&
+		job.state == JOBQ_STATE_RUNNING && job.lease == lease->lease)
+	{
+		if (jobq_row_is_held(slot))
+			jobq_lease_doubt(lease->job_id, lease->lease);
+		return;
+	}
+	gate = jobq_lease_forget(lease->job_id, lease->lease);
+	if (gate != NULL && jobq_queue_state_leave(gate, 1))
+		jobq_queue_wake_look(gate);
+}
+
+/* Verifies entries.  Returns whether these were the rest. */
+static bool
+continue_verifying(TimestampTz until)
+{
+	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
+	TupleTableSlot *slot = jobq_table_slot(jobs);
+
+	while (load.nverified < load.ndoubted)
+	{
+		CHECK_FOR_INTERRUPTS();
+		verify(jobs, slot, &load.doubted[load.nverified++]);
+		if (load.nverified % CHECK_ENTRIES == 0 &&
+			GetCurrentTimestamp() >= until)
+			break;
+	}
+	ExecClearTuple(slot);
+	jobq_table_close(jobs);
+	return load.nverified >= load.ndoubted;
+}
+
+/* ------------------------------------------------------------------ passes */
+
+/* What is left of a pass that has failed is forgotten. */
+static void
+begin_pass(void)
+{
+	if (load.context == NULL)
+		load.context = AllocSetContextCreate(TopMemoryContext,
+											 "jobq running jobs",
+											 ALLOCSET_DEFAULT_SIZES);
+	MemoryContextReset(load.context);
+	load.batches = NULL;
+	load.ncounting = 0;
+}
+
+/* See lease_load.h. */
+void
+jobq_leases_load_begin(bool careful)
+{
+	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
+
+	begin_pass();
+	load.careful = careful;
+	begin_listing(jobs);
+	load.stage = LOAD_LIST;
+	jobq_table_close(jobs);
+}
+
+/* See lease_load.h. */
+void
+jobq_leases_verify_begin(void)
+{
+	begin_pass();
+	begin_verifying();
+}
+
+/* See lease_load.h. */
+bool
+jobq_leases_load_continue(TimestampTz until)
+{
+	if (load.stage == LOAD_LIST)
+	{
+		if (!continue_listing(until))
+			return false;
+		jobq_leases_end_look();
+		begin_verifying();
+	}
+	if (!continue_verifying(until))
+		return false;
+	end_counting();
+	load.stage = LOAD_NONE;
+	MemoryContextReset(load.context);
+	load.batches = NULL;
+	load.ncounting = 0;
+	return true;
 }
 
 /* See lease_load.h. */
 void
 jobq_leases_load(void)
 {
-	static bool interrupted = false;	/* by an error */
-	bool		careful = interrupted;
-	Load		load = {.context = CurrentMemoryContext};
-
-	interrupted = true;
-	begin_counting(&load);
-	jobq_leases_begin_look();
-	list_running(&load, careful);
-	jobq_leases_end_look();
-	jobq_leases_verify();
-	end_counting(&load);
-	if (load.batches != NULL)
-		hash_destroy(load.batches);
-	interrupted = false;
-}
-
-/* See lease_load.h. */
-void
-jobq_leases_verify(void)
-{
-	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
-	TupleTableSlot *slot = jobq_table_slot(jobs);
-	long		n;
-	JobqLeaseId *leases = jobq_leases_in_doubt(&n);
-
-	for (long i = 0; i < n; i++)
-	{
-		JobqJob		job;
-		JobqQueueState *gate;
-
-		CHECK_FOR_INTERRUPTS();
-		/* first: a transaction that prepares the job's end now sets it again */
-		jobq_lease_trust(leases[i].job_id, leases[i].lease);
-		if (jobq_job_find(jobs, leases[i].job_id, slot, &job) &&
-			job.state == JOBQ_STATE_RUNNING && job.lease == leases[i].lease)
-		{
-			if (jobq_row_is_held(slot))
-				jobq_lease_doubt(leases[i].job_id, leases[i].lease);
-			continue;
-		}
-		gate = jobq_lease_forget(leases[i].job_id, leases[i].lease);
-		if (gate != NULL && jobq_queue_state_leave(gate, 1))
-			jobq_queue_wake_look(gate);
-	}
-	ExecClearTuple(slot);
-	jobq_table_close(jobs);
+	jobq_leases_load_begin(false);
+	(void) jobq_leases_load_continue(JOBQ_NEVER);
 }

@@ -20,12 +20,22 @@ extern bool jobq_lease_is_at_home(const JobqJob *job);
 extern bool jobq_lease_enter(const JobqJob *job);
 
 /*
- * Lists all running jobs, and opens the gates that were not counted.  Needs a
- * transaction; reads the whole table of jobs.
+ * A pass that lists all running jobs, and opens the gates that were not counted.
+ * `careful`: a block that raises an error is in no other's way.
  */
-extern void jobq_leases_load(void);
+extern void jobq_leases_load_begin(bool careful);
 
-/* Looks again at the jobs of entries in doubt, and removes wrong entries. */
-extern void jobq_leases_verify(void);
+/* One that only looks again at entries in doubt, and removes wrong ones. */
+extern void jobq_leases_verify_begin(void);
+
+/*
+ * Goes on with the pass until that time.  Returns whether it has ended; if not,
+ * this is called again, in this transaction or in another one.  After an error
+ * the next pass begins from the start.
+ */
+extern bool jobq_leases_load_continue(TimestampTz until);
+
+/* A whole pass at once, for a session without a coordinator. */
+extern void jobq_leases_load(void);
 
 #endif							/* JOBQ_LEASE_LOAD_H */

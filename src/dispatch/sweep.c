@@ -13,7 +13,8 @@
  * registry. jobq.health counts these jobs.
  *
  * The cost is proportional to the number of index entries, which may be large
- * under an old snapshot.  A sweep is done only after jobs were claimed.
+ * under an old snapshot.  A sweep is done only after jobs were claimed, and in
+ * parts, each in a transaction of its own.
  *
  * IDENTIFICATION
  *	  src/dispatch/sweep.c
@@ -50,6 +51,13 @@
 /* A sweep takes at most this share of the time. */
 #define MAX_SHARE 50
 
+/*
+ * A part of a sweep takes about this long, in microseconds; after how many index
+ * entries the clock is looked at.
+ */
+#define PART_TIME (10 * INT64CONST(1000))
+#define CHECK_ENTRIES 64
+
 typedef struct Suspect
 {
 	int32		queue;
@@ -60,6 +68,21 @@ typedef struct Suspect
 
 static Suspect suspects[MAX_SUSPECTS];
 static int	nsuspects = 0;
+
+/* The sweep that is under way. */
+typedef struct Sweep
+{
+	bool		running;
+	bool		careful;		/* an error at a queue is in no other's way */
+	int32		queue;			/* the next one to look at, */
+	bool		begun;			/* in a priority that was begun, */
+	int16		priority;		/* namely this one, */
+	JobqKey		from;			/* from this key on */
+	TimestampTz until;			/* when the part at hand ends */
+	int64		cost;			/* so far, in microseconds */
+} Sweep;
+
+static Sweep sweep;
 
 /* Whether shared memory knows of a job that may be ready, or is running. */
 static bool
@@ -95,43 +118,176 @@ row_until(TupleTableSlot *slot)
 	return isnull ? JOBQ_NEVER : DatumGetTimestampTz(until);
 }
 
-/* Collects the jobs of a queue that are missing from shared memory. */
+/* Collects the row read last if its job is missing from shared memory. */
 static void
-look_at_queue(JobqTable *jobs, const JobqQueue *queue)
+collect(const JobqQueue *queue, TupleTableSlot *row, const JobqHead *head)
 {
-	JobqDispatchScan scan;
-	JobqHead	head;
-	TimestampTz now = jobq_now();
+	int64		lease = row_lease(row, head);
 
-	jobq_lanes_follow_storage(&queue->state->stream, jobq_table_storage(jobs));
-	if (queue->state->stream.crowded)
+	if (is_known(queue, &head->place, lease, row_until(row)))
+		return;
+	suspects[nsuspects++] = (Suspect)
+	{
+		.queue = queue->id,.place = head->place,.lease = lease,
+			.until = row_until(row)
+	};
+}
+
+/* Goes on where the sweep has stopped in the queue, or begins. */
+static void
+seek(JobqDispatchScan *scan)
+{
+	if (sweep.begun)
+		jobq_dispatch_seek_lane(scan, sweep.priority, &sweep.from);
+	else
+		jobq_dispatch_seek(scan, PG_INT16_MIN);
+}
+
+/* Goes on after a priority; false if that is the last one. */
+static bool
+seek_after(JobqDispatchScan *scan, int16 priority)
+{
+	sweep.begun = false;
+	if (priority == PG_INT16_MAX)
+		return false;
+	jobq_dispatch_seek(scan, priority + 1);
+	return true;
+}
+
+/* Reads the next entry; after the priority that was begun come the others. */
+static bool
+next_entry(JobqDispatchScan *scan, JobqHead *head, bool *visible)
+{
+	return jobq_dispatch_step(scan, head, visible) ||
+		(sweep.begun && seek_after(scan, sweep.priority) &&
+		 jobq_dispatch_step(scan, head, visible));
+}
+
+/* The next part begins behind that place. */
+static void
+stop_behind(const JobqPlace *place)
+{
+	sweep.begun = true;
+	sweep.priority = place->priority;
+	sweep.from = place->key;
+	sweep.from.id++;
+}
+
+/*
+ * Collects the jobs of a queue that are missing from shared memory, until the part
+ * ends.  Returns whether all have been looked at.
+ */
+static bool
+look_at_jobs(JobqDispatchScan *scan, const JobqQueue *queue)
+{
+	TimestampTz now = jobq_now();
+	JobqHead	head;
+	bool		visible;
+	int			n = 0;
+
+	seek(scan);
+	while (nsuspects < MAX_SUSPECTS && next_entry(scan, &head, &visible))
+	{
+		bool		later = visible && head.place.key.run_at > now &&
+		row_lease(scan->slot, &head) == 0;
+
+		if (visible && !later)
+			collect(queue, scan->slot, &head);
+		if (++n % CHECK_ENTRIES == 0 && GetCurrentTimestamp() >= sweep.until)
+		{
+			stop_behind(&head.place);
+			return false;
+		}
+		if (later && !seek_after(scan, head.place.priority))
+			break;
+	}
+	return true;
+}
+
+/* A look at a queue, or the next part of it. */
+typedef struct Look
+{
+	JobqQueue	queue;
+	bool		ended;
+} Look;
+
+/* For jobq_subtransaction(). */
+static void
+look_at_queue(void *arg)
+{
+	Look	   *look = arg;
+	JobqStream *stream = &look->queue.state->stream;
+	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
+	JobqDispatchScan scan;
+
+	look->ended = true;
+	jobq_lanes_follow_storage(stream, jobq_table_storage(jobs));
+	if (stream->crowded)
 	{
 		/* perhaps it is not so any more */
-		jobq_lanes_reset(&queue->state->stream);
-		return;
+		jobq_lanes_reset(stream);
 	}
-	jobq_dispatch_begin(&scan, jobs, queue);
-	jobq_dispatch_seek(&scan, PG_INT16_MIN);
-	while (nsuspects < MAX_SUSPECTS && jobq_dispatch_next(&scan, &head))
+	else
 	{
-		int64		lease = row_lease(scan.slot, &head);
-
-		if (lease == 0 && head.place.key.run_at > now)
-		{
-			if (head.place.priority == PG_INT16_MAX)
-				break;
-			jobq_dispatch_seek(&scan, head.place.priority + 1);
-		}
-		else if (!is_known(queue, &head.place, lease, row_until(scan.slot)))
-		{
-			suspects[nsuspects].queue = queue->id;
-			suspects[nsuspects].place = head.place;
-			suspects[nsuspects].lease = lease;
-			suspects[nsuspects].until = row_until(scan.slot);
-			nsuspects++;
-		}
+		jobq_dispatch_begin(&scan, jobs, &look->queue);
+		scan.by_entry = true;
+		look->ended = look_at_jobs(&scan, &look->queue);
+		jobq_dispatch_end(&scan);
 	}
-	jobq_dispatch_end(&scan);
+	jobq_table_close(jobs);
+}
+
+/* The same so that an error is in no other queue's way. */
+static void
+look_carefully(Look *look)
+{
+	ErrorData  *error = jobq_subtransaction(look_at_queue, look);
+	const JobqQueue *named;
+
+	if (error == NULL)
+		return;
+	if (jobq_error_is_of_server(error))
+		ReThrowError(error);
+	named = jobq_queue_by_id(look->queue.id);
+	ereport(WARNING,
+			(errcode(error->sqlerrcode),
+			 errmsg("could not look for lost jobs of queue \"%s\": %s",
+					named != NULL ? named->name : "", error->message)));
+	FreeErrorData(error);
+	look->ended = true;
+}
+
+/* Looks at queues until the part ends.  Returns whether these were the rest. */
+static bool
+look_at_queues(void)
+{
+	int			n;
+	const JobqQueueBrief *briefs = jobq_queues_all(&n);
+
+	for (int i = 0; i < n; i++)
+	{
+		Look		look;
+
+		CHECK_FOR_INTERRUPTS();
+		if (briefs[i].id < sweep.queue || !briefs[i].at_home ||
+			briefs[i].state == NULL)
+			continue;
+		if (GetCurrentTimestamp() >= sweep.until)
+			return false;
+		if (briefs[i].id > sweep.queue)
+			sweep.begun = false;
+		sweep.queue = briefs[i].id;
+		jobq_queue_outline(&look.queue, &briefs[i]);
+		if (sweep.careful)
+			look_carefully(&look);
+		else
+			look_at_queue(&look);
+		if (!look.ended)
+			return false;
+		sweep.queue++;
+		sweep.begun = false;
+	}
+	return true;
 }
 
 /* Whether a locked job is unchanged since it was first seen. */
@@ -201,62 +357,40 @@ judge_suspects(bool careful)
 	nsuspects = 0;
 }
 
-/* For jobq_subtransaction(). */
 static void
-look_alone(void *arg)
+begin_sweep(bool careful)
 {
-	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
-
-	look_at_queue(jobs, arg);
-	jobq_table_close(jobs);
+	nsuspects = 0;
+	memset(&sweep, 0, sizeof(sweep));
+	sweep.running = true;
+	sweep.careful = careful;
+	pg_atomic_write_u32(&jobq_database()->dispatching, 0);
 }
 
-/* Looks at a queue, so that an error in that is in no other's way. */
+/* Looks at queues; what it has found is judged when all have been looked at. */
 static void
-look_carefully(JobqQueue *queue)
+continue_sweep(void)
 {
-	ErrorData  *error = jobq_subtransaction(look_alone, queue);
-	const JobqQueue *named;
+	TimestampTz began = GetCurrentTimestamp();
 
-	if (error == NULL)
-		return;
-	if (jobq_error_is_of_server(error))
-		ReThrowError(error);
-	named = jobq_queue_by_id(queue->id);
-	ereport(WARNING,
-			(errcode(error->sqlerrcode),
-			 errmsg("could not look for lost jobs of queue \"%s\": %s",
-					named != NULL ? named->name : "", error->message)));
-	FreeErrorData(error);
+	sweep.until = began + PART_TIME;
+	sweep.running = !look_at_queues() && nsuspects < MAX_SUSPECTS;
+	sweep.cost += Max(GetCurrentTimestamp() - began, 0);
 }
 
-static void
-look_at_queues(bool careful)
+/* When there is something to do after the sweep, or after suspects are judged. */
+static TimestampTz
+next_sweep(TimestampTz now)
 {
-	int			n;
-	const JobqQueueBrief *briefs = jobq_queues_all(&n);
-
-	for (int i = 0; i < n; i++)
-	{
-		JobqQueue	queue;
-
-		CHECK_FOR_INTERRUPTS();
-		if (!briefs[i].at_home || briefs[i].state == NULL)
-			continue;
-		jobq_queue_outline(&queue, &briefs[i]);
-		if (careful)
-			look_carefully(&queue);
-		else
-			look_alone(&queue);
-	}
+	if (nsuspects > 0)
+		return now + GRACE;
+	return now + Max(jobq_sweep_interval * INT64CONST(1000),
+					 sweep.cost * MAX_SHARE);
 }
 
-/*
- * Sweeps the database if it is time: collects suspects, and checks them some
- * time later.  Returns when to call it again.
- */
+/* See sweep.h. */
 TimestampTz
-jobq_sweep(void)
+jobq_sweep(bool *more)
 {
 	static TimestampTz earliest = DT_NOBEGIN;	/* not earlier than that */
 	static bool interrupted = false;	/* by an error */
@@ -265,32 +399,30 @@ jobq_sweep(void)
 	bool		careful;
 
 	if (jobq_sweep_interval == 0 ||
-		(nsuspects == 0 && pg_atomic_read_u32(&database->dispatching) == 0))
+		(!sweep.running && nsuspects == 0 &&
+		 pg_atomic_read_u32(&database->dispatching) == 0))
 		return JOBQ_NEVER;
 	if (earliest == DT_NOBEGIN)
 		earliest = now + jobq_sweep_interval * INT64CONST(1000);
-	if (now < earliest)
+	if (now < earliest && !sweep.running)
 		return earliest;
 
-	/* in case of an error */
+	/* in case of an error, after which it begins again */
 	earliest = now + GRACE;
 	careful = interrupted;
 	interrupted = true;
-	if (nsuspects > 0)
+	if (!sweep.running && nsuspects > 0)
 		judge_suspects(careful);
 	else
 	{
-		pg_atomic_write_u32(&database->dispatching, 0);
-		look_at_queues(careful);
+		if (!sweep.running || careful)
+			begin_sweep(careful);
+		continue_sweep();
 	}
 	interrupted = false;
-
-	if (nsuspects > 0)
-		earliest = now + GRACE;
-	else
-		earliest = now + Max(jobq_sweep_interval * INT64CONST(1000),
-							 (jobq_now() - now) * MAX_SHARE);
-	return nsuspects > 0 ||
+	*more = sweep.running;
+	earliest = next_sweep(now);
+	return sweep.running || nsuspects > 0 ||
 		pg_atomic_read_u32(&database->dispatching) != 0 ?
 		earliest : JOBQ_NEVER;
 }

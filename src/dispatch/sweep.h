@@ -13,7 +13,11 @@
 
 #include "datatype/timestamp.h"
 
-/* Recovers jobs that are missing from shared memory */
-extern TimestampTz jobq_sweep(void);
+/*
+ * Sweeps the database if it is time: looks at all queues for suspects, in parts,
+ * and checks these some time later.  Returns when to call it again; sets *more if
+ * that should be at once.
+ */
+extern TimestampTz jobq_sweep(bool *more);
 
 #endif							/* JOBQ_SWEEP_H */

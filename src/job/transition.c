@@ -230,7 +230,7 @@ put_off_death(JobqTable *jobs, JobqJob *job)
 	job->nulls[Anum_job_in_batch - 1] = true;
 	jobq_table_update(jobs, job->slot, job->values, job->nulls);
 	jobq_ready_settle(job->id);
-	jobq_at_commit_lease(job->id, job->lease, job->lease_until);
+	jobq_at_commit_lease(job->id, job->lease, job->lease_until, JOBQ_NO_QUEUE);
 }
 
 /*
@@ -357,7 +357,10 @@ jobq_job_extend(JobqTable *jobs, JobqJob *job, TimestampTz until,
 	}
 	jobq_table_update(jobs, job->slot, job->values, job->nulls);
 	if (until != JOBQ_NEVER)
-		jobq_at_commit_lease(job->id, job->lease, until);
+		jobq_at_commit_lease(job->id, job->lease, until,
+							 ItemPointerGetBlockNumber(&jobs->written) ==
+							 ItemPointerGetBlockNumber(&job->slot->tts_tid) ?
+							 JOBQ_NO_QUEUE : job->queue);
 }
 
 /*

@@ -199,6 +199,19 @@ jobq_at_commit_claim(const JobqQueue *queue, int64 job_id, int64 lease,
 	return note->reserved;
 }
 
+/*
+ * A pass over the table that counts running jobs (lease_load.c) may have missed the
+ * row where it was before, and where it is now.
+ */
+static void
+tell_of_move(const LeaseNote *noted)
+{
+	JobqQueueState *state = jobq_queue_state_find(noted->queue.queue);
+
+	if (state != NULL && !jobq_lease_has_ticket(noted->job_id, noted->lease))
+		jobq_gate_miss(&state->gate);
+}
+
 static void
 update_lease(const JobqNote *note, TimestampTz now)
 {
@@ -207,13 +220,18 @@ update_lease(const JobqNote *note, TimestampTz now)
 
 	give_back(jobq_lease_register(noted->job_id, noted->lease, noted->until,
 								  JOBQ_NO_PROCESS, noted->role, none), noted);
+	if (noted->queue.queue != JOBQ_NO_QUEUE)
+		tell_of_move(noted);
 }
 
 static void
 mark_lease(const JobqNote *note)
 {
-	jobq_mark_time(JOBQ_MARK_LEASES,
-				   jobq_note_const_data(note, LeaseNote)->until);
+	const LeaseNote *noted = jobq_note_const_data(note, LeaseNote);
+
+	jobq_mark_time(JOBQ_MARK_LEASES, noted->until);
+	if (noted->queue.queue != JOBQ_NO_QUEUE)
+		jobq_mark(JOBQ_MARK_CLAIMED, noted->queue.queue);
 }
 
 static const JobqNoteKind lease_kind = {
@@ -223,10 +241,12 @@ static const JobqNoteKind lease_kind = {
 
 /* See lease_note.h. */
 void
-jobq_at_commit_lease(int64 job_id, int64 lease, TimestampTz until)
+jobq_at_commit_lease(int64 job_id, int64 lease, TimestampTz until,
+					 int32 moved_in)
 {
 	LeaseNote  *note = jobq_note_data(jobq_note_add(&lease_kind), LeaseNote);
 
+	note->queue.queue = moved_in;
 	note->job_id = job_id;
 	note->lease = lease;
 	note->until = until;

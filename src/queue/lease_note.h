@@ -23,9 +23,12 @@ extern bool jobq_at_commit_claim(const JobqQueue *queue, int64 job_id,
 								 int64 lease, TimestampTz until,
 								 JobqTicket ticket);
 
-/* The lease holds until another time, not bound to a session. */
+/*
+ * The lease holds until another time, not bound to a session.  moved_in: the job's
+ * queue if the row has moved to another block, else JOBQ_NO_QUEUE.
+ */
 extern void jobq_at_commit_lease(int64 job_id, int64 lease,
-								 TimestampTz until);
+								 TimestampTz until, int32 moved_in);
 
 /*
  * It is over.  queue: NULL if that is being dropped, too.  in_batch: the job may

@@ -431,27 +431,32 @@ jobq_lease_is_registered(int64 job_id, int64 lease)
 	return result;
 }
 
-bool
-jobq_lease_is_open(const JobqLeaseId *lease)
-{
-	JobqLeaseKey key;
-	const JobqLeaseEntry *entry;
-	bool		result;
-
-	make_key(&key, lease->job_id, lease->lease);
-	lock_leases(LW_SHARED);
-	entry = hash_search(jobq_shared_leases, &key, HASH_FIND, NULL);
-	result = entry != NULL && entry->open;
-	unlock_leases();
-	return result;
-}
-
 /* Locks the registry and finds an entry in it; NULL: there is none. */
 static JobqLeaseEntry *
 lock_entry(int64 job_id, int64 lease)
 {
 	lock_leases(LW_EXCLUSIVE);
 	return find(job_id, lease);
+}
+
+bool
+jobq_lease_has_ticket(int64 job_id, int64 lease)
+{
+	JobqLeaseEntry *entry = lock_entry(job_id, lease);
+	bool		result = entry != NULL && entry->gate != NULL;
+
+	unlock_leases();
+	return result;
+}
+
+bool
+jobq_lease_is_open(const JobqLeaseId *lease)
+{
+	JobqLeaseEntry *entry = lock_entry(lease->job_id, lease->lease);
+	bool		result = entry != NULL && entry->open;
+
+	unlock_leases();
+	return result;
 }
 
 bool

@@ -89,6 +89,9 @@ extern bool jobq_lease_unlend(int64 job_id, int64 lease);
  */
 extern void jobq_leases_leave_out(TimestampTz until);
 
+/* Whether the lease has an entry that holds the job's ticket. */
+extern bool jobq_lease_has_ticket(int64 job_id, int64 lease);
+
 /* Whether the lease has an entry whose claim is not committed. */
 extern bool jobq_lease_is_open(const JobqLeaseId *lease);
 

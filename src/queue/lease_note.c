@@ -149,7 +149,7 @@ mark_claim(const JobqNote *note)
 						   noted->job_id),
 				 errhint("Claim the job with session_bound => false.")));
 	if (noted->ticket != JOBQ_TICKET_NONE)
-		jobq_ready_refuse_limited(&noted->queue);
+		jobq_ready_refuse_limited(noted->queue.queue);
 	jobq_mark(JOBQ_MARK_CLAIMED, noted->queue.queue);
 	jobq_mark_time(JOBQ_MARK_LEASES, noted->until);
 }

@@ -68,6 +68,7 @@ note_changed_option(QueueRow *row, AttrNumber attnum)
 		attnum == Anum_queue_batch_size)
 		row->check = true;
 	if (attnum == Anum_queue_owner || attnum == Anum_queue_handler ||
+		attnum == Anum_queue_max_running ||
 		attnum == Anum_queue_batch_size || attnum == Anum_queue_batch_wait)
 		row->resync = true;
 	if (attnum == Anum_queue_keep_completed ||

@@ -21,6 +21,7 @@
 
 #include "queue/ready.h"
 
+#include "queue/queue_cache.h"
 #include "shared/lane_refill.h"
 #include "shared/mark.h"
 #include "shared/note.h"
@@ -424,9 +425,11 @@ give_back(const JobqNote *note, TimestampTz now)
 
 /* See ready.h. */
 void
-jobq_ready_refuse_limited(const JobqQueueNote *note)
+jobq_ready_refuse_limited(int32 id)
 {
-	if (note->max_running != JOBQ_UNLIMITED)
+	const JobqQueue *queue = jobq_queue_by_id(id);
+
+	if (queue != NULL && queue->max_running != JOBQ_UNLIMITED)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("cannot PREPARE a transaction that has claimed a job of a queue with max_running"),
@@ -441,7 +444,7 @@ mark_jobs(const JobqNote *note)
 	const ReadyNote *ready = jobq_note_const_data(note, ReadyNote);
 
 	if (has_ticket(note))
-		jobq_ready_refuse_limited(&ready->queue);
+		jobq_ready_refuse_limited(ready->queue.queue);
 	jobq_mark(JOBQ_MARK_JOBS, ready->queue.queue);
 }
 

@@ -64,8 +64,11 @@ extern JobqTicket jobq_ready_pull_ticket(int64 job_id);
 /* Whether this transaction has a ticket of the queue's gate. */
 extern bool jobq_ready_has_ticket(const JobqQueue *queue);
 
-/* Raises 0A000 if the queue has a limit: before a claim is prepared. */
-extern void jobq_ready_refuse_limited(const JobqQueueNote *note);
+/*
+ * Called before a claim of a job of the queue is prepared; raises 0A000 if the
+ * queue has a limit by now.
+ */
+extern void jobq_ready_refuse_limited(int32 id);
 
 /*
  * Whether this transaction itself has made jobs of the queue claimable, and

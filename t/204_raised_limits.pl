@@ -102,6 +102,22 @@ within(
 	});
 $waiter->quit;
 
+# next() gives no place on while more jobs are running than may.
+my $next = q{FROM jobq_store.job AS j, jobq.next('less', ARRAY[j.id], j.lease) AS n
+	WHERE j.id = (SELECT min(id) FROM jobq_store.job
+		WHERE state = 1 AND queue = (SELECT id FROM jobq_store.queue WHERE name = 'less'))};
+$node->sql(
+	q{SELECT jobq.create_queue('less');
+	SELECT count(jobq.enqueue('less')) FROM generate_series(1, 20);
+	SELECT count(*) FROM jobq.dequeue('less', 5, '1h');
+	SELECT jobq.alter_queue('less', max_running => 3)});
+is($node->sql("SELECT count(n.id) $next"), '0', 'five run, three may: one ends, none starts');
+is($node->sql("SELECT count(n.id) $next"), '0', 'four run: one ends, none starts');
+is($node->sql("SELECT count(n.id) $next"), '1', 'three run: one ends, one starts');
+$node->sql(q{SELECT jobq.alter_queue('less', max_running => 0)});
+is($node->sql("SELECT count(n.id) $next"), '0', 'none may run: none starts');
+is($node->sql(q{SELECT running FROM jobq.queues WHERE queue = 'less'}), '2', 'two still run');
+
 # A claim made before a limit was set cannot be prepared any more.
 foreach my $claim ("jobq.dequeue('late')", "jobq.take('late')")
 {

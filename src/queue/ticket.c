@@ -86,7 +86,9 @@ jobq_ticket_draw(const JobqQueue *queue, bool shared)
 		return true;
 	if (enter(queue))
 		loose = JOBQ_TICKET_OWN;
-	else if (limited && jobq_lease_note_lend(queue))
+	else if (limited &&
+			 jobq_gate_may_lend(&queue->state->gate, queue->max_running) &&
+			 jobq_lease_note_lend(queue))
 		loose = JOBQ_TICKET_LENT;
 	else
 		return false;

@@ -156,6 +156,16 @@ jobq_gate_leave(JobqGate *gate, uint32 tickets, bool *empty)
 	return pg_atomic_read_u32(&gate->starved) != 0;
 }
 
+/*
+ * Whether the ticket of a job that ends may be lent to one that starts: not while
+ * more jobs are running than may.
+ */
+bool
+jobq_gate_may_lend(JobqGate *gate, int max_running)
+{
+	return pg_atomic_read_u32(&gate->running) <= (uint32) max_running;
+}
+
 bool
 jobq_gate_is_empty(JobqGate *gate)
 {

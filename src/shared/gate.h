@@ -46,6 +46,7 @@ extern uint32 jobq_gate_room(JobqGate *gate, int max_running, uint32 jobs);
 
 /* Gives tickets back; returns whether the caller must wake a worker. */
 extern bool jobq_gate_leave(JobqGate *gate, uint32 tickets, bool *empty);
+extern bool jobq_gate_may_lend(JobqGate *gate, int max_running);
 extern bool jobq_gate_is_empty(JobqGate *gate);
 extern bool jobq_gate_is_starved(JobqGate *gate);
 

@@ -186,6 +186,26 @@ health_ok('info|backlog|ann', 'there are more jobs than workers');
 $node->sql('SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE finished_at IS NULL');
 poll_ok($node, 'SELECT count(*) = 0 FROM jobq_store.job', 'the jobs are cancelled');
 
+# limits
+$node->sql(
+	q{SELECT jobq.create_queue('lim0', 'work(jsonb)', owner => 'ann', max_running => 0);
+	SELECT jobq.create_queue('lim1', 'work(jsonb)', owner => 'ann', max_running => 1);
+	SELECT jobq.create_queue('out0', max_running => 0);
+	SELECT jobq.create_queue('out1', max_running => 1);
+	SELECT jobq.enqueue(q, '600') FROM unnest('{lim0,lim1,lim1,out0,out1,out1}'::text[]) AS q;
+	SELECT jobq.dequeue('out1', 1, '1 day')});
+poll_ok($node, q{SELECT running = 1 FROM jobq.queues WHERE queue = 'lim1'}, 'one of two runs');
+$node->advance_clock('6 minutes');
+health_ok(
+	'warning|max_running|lim0 warning|max_running|out0 '
+	  . 'info|max_running|lim1 info|max_running|out1',
+	'limits keep jobs from starting');
+message_like('max_running', qr/max_running is 0.*reset_queue\('lim0', 'max_running'\)/s,
+	'a limit of 0: the hint');
+$node->sql(
+	q{SELECT jobq.drop_queue(q, force => true) FROM unnest('{lim0,lim1,out0,out1}'::text[]) AS q});
+health_ok('', 'health has no findings without limits');
+
 # the owner is gone
 $node->sql(
 	q{SELECT jobq.create_queue('orphan', 'work(jsonb)', owner => 'nobody');

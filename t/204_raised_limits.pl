@@ -82,7 +82,8 @@ within(
 $lock->quit;
 
 # Somebody waits for the queue.
-$node->sql(q{SELECT jobq.create_queue('outside', max_running => 0); SELECT jobq.enqueue('outside')});
+$node->sql(
+	q{SELECT jobq.create_queue('outside', max_running => 0); SELECT jobq.enqueue('outside')});
 my $waiter = $node->background_psql('postgres');
 $waiter->query_until(qr/waits/, "\\echo waits\nCALL jobq.wait('{outside}', '1h');\n");
 poll_ok(
@@ -122,8 +123,8 @@ is($node->sql(q{SELECT running FROM jobq.queues WHERE queue = 'less'}), '2', 'tw
 foreach my $claim ("jobq.dequeue('late')", "jobq.take('late')")
 {
 	$node->sql(
-		q{SELECT jobq.create_queue('late'); SELECT count(jobq.enqueue('late')) FROM generate_series(1, 3)}
-	);
+		q{SELECT jobq.create_queue('late');
+		SELECT count(jobq.enqueue('late')) FROM generate_series(1, 3)});
 	my $open = $node->background_psql('postgres', on_error_stop => 0);
 	$open->query_safe("BEGIN; SELECT id FROM $claim");
 	$node->sql(q{SELECT jobq.alter_queue('late', max_running => 1)});
@@ -131,9 +132,9 @@ foreach my $claim ("jobq.dequeue('late')", "jobq.take('late')")
 	$open->query(q{PREPARE TRANSACTION 'late'});
 	like($open->{stderr}, qr/cannot PREPARE/, "$claim cannot be prepared");
 	$open->quit;
-	is($node->sql(q{SELECT count(*) FROM jobq.dequeue('late')}), '1', "$claim: its job is free again");
+	is($node->sql(q{SELECT count(*) FROM jobq.dequeue('late')}), '1', "$claim: its job is free");
 	$node->sql(q{SELECT jobq.drop_queue('late', force => true)});
 }
-is($node->sql('SELECT count(*) FROM jobq_store.flow_check()'), '0', 'the gates agree with the tables');
+is($node->sql('SELECT count(*) FROM jobq_store.flow_check()'), '0', 'memory agrees with tables');
 
 done_testing();

@@ -20,6 +20,7 @@
 #include "guc.h"
 #include "health/health_handler.h"
 #include "health/health_late.h"
+#include "health/health_limit.h"
 #include "health/health_wait.h"
 #include "queue/queue.h"
 #include "queue/queue_cache.h"
@@ -283,6 +284,7 @@ report_queue(const QueueCheck *check)
 {
 	JobqHealth *health = check->health;
 	const JobqQueue *queue = check->queue;
+	JobqFinding full;
 
 	if (has_no_owner(check))
 	{
@@ -303,7 +305,9 @@ report_queue(const QueueCheck *check)
 	}
 	if (check->wait.oldest > health->now - JOBQ_HEALTH_JOB_AGE)
 		return;
-	if (!jobq_queue_has_executors(queue))
+	if (jobq_health_find_full(queue, &full))
+		add(check, full.severity, full.topic, full.message, full.hint);
+	else if (!jobq_queue_has_executors(queue))
 		report_slow_consumers(check);
 	else if (health->runs_jobs)
 		report_slow_executors(check);

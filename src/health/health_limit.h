@@ -1,0 +1,24 @@
+/*-------------------------------------------------------------------------
+ *
+ * health_limit.h
+ *	  Limits that keep jobs from starting.
+ *
+ * IDENTIFICATION
+ *	  src/health/health_limit.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_HEALTH_LIMIT_H
+#define JOBQ_HEALTH_LIMIT_H
+
+#include "health/health_finding.h"
+#include "queue/queue_row.h"
+
+/*
+ * Whether the queue's max_running keeps its ready jobs from starting at this
+ * moment; sets what is to be reported then: severity, message and hint.
+ */
+extern bool jobq_health_find_full(const JobqQueue *queue,
+								  JobqFinding *finding);
+
+#endif							/* JOBQ_HEALTH_LIMIT_H */

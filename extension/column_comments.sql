@@ -121,6 +121,13 @@ COMMENT ON COLUMN jobq.queues.lifo IS
 COMMENT ON COLUMN jobq.queues.batch_size IS 'maximum number of jobs in a batch; 1: no batches';
 COMMENT ON COLUMN jobq.queues.batch_wait IS
   'how long the first ready job waits for a full batch';
+COMMENT ON COLUMN jobq.queues.rate_limit IS
+  'maximum number of jobs of the queue that start in a rate_period; NULL: no limit';
+COMMENT ON COLUMN jobq.queues.rate_period IS 'the period of rate_limit';
+COMMENT ON COLUMN jobq.queues.rate_burst IS
+  'maximum number of jobs that start at once; NULL: those of 20 ms';
+COMMENT ON COLUMN jobq.queues.on_limit IS
+  'what exceeds the rate: wait: jobs start later; skip, error: new jobs are skipped, or refused';
 
 COMMENT ON COLUMN jobq.schedules.name IS 'name of the schedule';
 COMMENT ON COLUMN jobq.schedules.owner IS 'role that runs the command, or enqueues the jobs';

@@ -39,6 +39,10 @@ CREATE FUNCTION jobq.create_queue(
   lifo boolean DEFAULT NULL,
   batch_size integer DEFAULT NULL,
   batch_wait interval DEFAULT NULL,
+  rate_limit integer DEFAULT NULL,
+  rate_period interval DEFAULT NULL,
+  rate_burst integer DEFAULT NULL,
+  on_limit text DEFAULT NULL,
   or_replace boolean DEFAULT false
 ) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
@@ -80,7 +84,11 @@ CREATE FUNCTION jobq.alter_queue(
   on_full text DEFAULT NULL,
   lifo boolean DEFAULT NULL,
   batch_size integer DEFAULT NULL,
-  batch_wait interval DEFAULT NULL
+  batch_wait interval DEFAULT NULL,
+  rate_limit integer DEFAULT NULL,
+  rate_period interval DEFAULT NULL,
+  rate_burst integer DEFAULT NULL,
+  on_limit text DEFAULT NULL
 ) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_alter_queue';

@@ -83,7 +83,11 @@ CREATE TABLE jobq_store.queue (
   on_full text,
   lifo boolean,
   batch_size integer,
-  batch_wait interval
+  batch_wait interval,
+  rate_limit integer,
+  rate_period interval,
+  rate_burst integer,
+  on_limit text
 );
 COMMENT ON TABLE jobq_store.queue IS 'queues and their options';
 
@@ -177,6 +181,17 @@ CREATE TABLE jobq_store.cancel_request (
   requested_at timestamptz NOT NULL
 );
 COMMENT ON TABLE jobq_store.cancel_request IS 'requests to cancel jobs whose rows were locked at the time';
+
+-- What the starts of jobs have made of a queue's rate, where a restart of the
+-- server must not forget them (src/queue/start_row.c): the latest tat counts.
+CREATE TABLE jobq_store.rate_start (
+  queue integer NOT NULL,
+  tat timestamptz NOT NULL
+) WITH (fillfactor = 50);
+COMMENT ON TABLE jobq_store.rate_start IS
+  'starts of jobs that count after a restart: tat is when the rate will have made up for the last one';
+
+CREATE INDEX rate_start_queue ON jobq_store.rate_start (queue);
 
 -- ------------------------------------------------------------------ history
 
@@ -334,6 +349,9 @@ CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
   ON jobq_store.cancel_request
   FOR EACH STATEMENT EXECUTE FUNCTION jobq_store.refuse_others();
 CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
+  ON jobq_store.rate_start
+  FOR EACH STATEMENT EXECUTE FUNCTION jobq_store.refuse_others();
+CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
   ON jobq_store.history
   FOR EACH STATEMENT EXECUTE FUNCTION jobq_store.refuse_others();
 CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
@@ -376,6 +394,7 @@ ALTER TABLE jobq_store.queue ENABLE ALWAYS TRIGGER owner_only;
 ALTER TABLE jobq_store.queue_grant ENABLE ALWAYS TRIGGER owner_only;
 ALTER TABLE jobq_store.job ENABLE ALWAYS TRIGGER owner_only;
 ALTER TABLE jobq_store.cancel_request ENABLE ALWAYS TRIGGER owner_only;
+ALTER TABLE jobq_store.rate_start ENABLE ALWAYS TRIGGER owner_only;
 ALTER TABLE jobq_store.history ENABLE ALWAYS TRIGGER owner_only;
 ALTER TABLE jobq_store.history_0 ENABLE ALWAYS TRIGGER owner_only;
 ALTER TABLE jobq_store.history_1 ENABLE ALWAYS TRIGGER owner_only;
@@ -401,6 +420,7 @@ SELECT pg_catalog.pg_extension_config_dump('jobq_store.queue', '');
 SELECT pg_catalog.pg_extension_config_dump('jobq_store.queue_grant', '');
 SELECT pg_catalog.pg_extension_config_dump('jobq_store.job', '');
 SELECT pg_catalog.pg_extension_config_dump('jobq_store.cancel_request', '');
+SELECT pg_catalog.pg_extension_config_dump('jobq_store.rate_start', '');
 SELECT pg_catalog.pg_extension_config_dump('jobq_store.history_0', '');
 SELECT pg_catalog.pg_extension_config_dump('jobq_store.history_1', '');
 SELECT pg_catalog.pg_extension_config_dump('jobq_store.history_2', '');

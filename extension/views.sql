@@ -280,7 +280,11 @@ SELECT
   coalesce(q.on_full, 'error') AS on_full,
   coalesce(q.lifo, false) AS lifo,
   coalesce(q.batch_size, 1) AS batch_size,
-  coalesce(q.batch_wait, '0') AS batch_wait
+  coalesce(q.batch_wait, '0') AS batch_wait,
+  q.rate_limit,
+  coalesce(q.rate_period, '1 second') AS rate_period,
+  q.rate_burst,
+  coalesce(q.on_limit, 'wait') AS on_limit
 FROM jobq_store.queue AS q
 LEFT JOIN LATERAL (
   SELECT

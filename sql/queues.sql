@@ -70,6 +70,25 @@ SELECT owner = current_user::regrole AS owned, paused, scheduled, ready, running
 FROM jobq.queues WHERE queue IN ('q_mail', 'q_all') ORDER BY queue;
 \x
 
+-- a rate: bad values change nothing
+SELECT jobq.create_queue('q_rate', rate_limit => -1);
+SELECT jobq.create_queue('q_rate', rate_limit => 5, rate_period => '0');
+SELECT jobq.create_queue('q_rate', rate_limit => 5, rate_period => '2000 years');
+SELECT jobq.create_queue('q_rate', rate_limit => 5, rate_burst => 0);
+SELECT jobq.create_queue('q_rate', rate_limit => 5, rate_burst => 6);
+\echo :SQLSTATE
+SELECT jobq.create_queue('q_rate', rate_limit => 2147483647, rate_period => '1 microsecond', rate_burst => 1);
+\echo :SQLSTATE
+SELECT jobq.create_queue('q_rate', on_limit => 'drop');
+\echo :SQLSTATE
+SELECT jobq.create_queue('q_rate', rate_limit => 5, rate_burst => 5);
+SELECT jobq.alter_queue('q_rate', rate_limit => 4);
+SELECT jobq.alter_queue('q_rate', rate_limit => 4, rate_burst => 2, rate_period => '1 min', on_limit => 'skip');
+SELECT rate_limit, rate_period, rate_burst, on_limit FROM jobq.queues WHERE queue = 'q_rate';
+SELECT jobq.reset_queue('q_rate', 'rate_limit', 'rate_period', 'rate_burst', 'on_limit');
+SELECT rate_limit, rate_period, rate_burst, on_limit FROM jobq.queues WHERE queue = 'q_rate';
+SELECT jobq.drop_queue('q_rate');
+
 -- changing
 SELECT jobq.alter_queue('q_all', max_attempts => 7, jitter => 0.5);
 SELECT jobq.alter_queue('q_all', max_attempts => -1, jitter => 1);

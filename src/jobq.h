@@ -32,6 +32,7 @@
 /* SQLSTATEs of jobq's own. */
 #define ERRCODE_JOBQ_LEASE_LOST MAKE_SQLSTATE('J', 'Q', '0', '0', '1')
 #define ERRCODE_JOBQ_QUEUE_FULL MAKE_SQLSTATE('J', 'Q', '0', '0', '2')
+#define ERRCODE_JOBQ_RATE_LIMIT MAKE_SQLSTATE('J', 'Q', '0', '0', '3')
 #define ERRCODE_JOBQ_RETRY_IN MAKE_SQLSTATE('J', 'Q', '1', '0', '1')
 #define ERRCODE_JOBQ_DISCARD MAKE_SQLSTATE('J', 'Q', '1', '0', '2')
 #define ERRCODE_JOBQ_SNOOZE MAKE_SQLSTATE('J', 'Q', '1', '0', '3')

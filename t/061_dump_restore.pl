@@ -15,7 +15,9 @@ use Test::More;
 my $node = jobq_node('main', extension => 0, conf => ['jobq.max_workers = 4']);
 my $dir = PostgreSQL::Test::Utils::tempdir();
 
-my @tables = (qw(queue queue_grant job cancel_request history attempt schedule schedule_run));
+my @tables = (
+	qw(queue queue_grant job cancel_request history attempt schedule schedule_run
+	  rate_start));
 
 # What is in jobq's tables, as a hash of text.  Where a row is at home is left
 # out, since start() changes it.
@@ -249,6 +251,11 @@ $node->safe_psql(
 	$node->safe_psql('original', "SELECT id, lease FROM jobq.dequeue('ext', worker => 'me')"));
 ($expected{lost}, $expected{lease}) = split(/\|/,
 	$node->safe_psql('original', "SELECT id, lease FROM jobq.dequeue('ext', lease => '10 min')"));
+$node->safe_psql(
+	'original', q{
+	SELECT jobq.create_queue('slow', rate_limit => 1, rate_period => '1 day');
+	SELECT jobq.enqueue('slow');
+	SELECT count(*) FROM jobq.take('slow')});
 $expected{id} = $node->safe_psql('original', 'SELECT max(id) FROM jobq_store.job');
 $expected{ticks} = $node->safe_psql('original', 'SELECT count(*) FROM app.ticks');
 is( $expected{ticks},

@@ -132,7 +132,8 @@ look_in_queue(const JobqFinder *finder, const JobqQueue *queue,
 		found->sees_more = found->sharing == NULL &&
 			jobq_claim_sees_more(&scan);
 		found->more = found->sees_more;
-		if (found->sharing != NULL)
+		found->start = scan.start;
+		if (found->sharing != NULL && !queue->has_rate)
 			found->job.started_at = jobq_now();
 	}
 	jobq_claim_end(&scan);
@@ -343,6 +344,7 @@ jobq_find_another_job(JobqFinder *finder, const JobqSharing *sharing,
 		jobq_share_allows_job(sharing, &found->job, found->queue))
 		return true;
 	/* its queue has not been served: leave it to the next transaction */
+	jobq_start_undo(&found->start);
 	last_queue = previous;
 	return false;
 }

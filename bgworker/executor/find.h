@@ -14,6 +14,7 @@
 #include "nodes/pg_list.h"
 
 #include "bgworker/executor/share.h"
+#include "queue/start.h"
 
 /* The jobs of a role's queues, in one transaction */
 typedef struct JobqFinder
@@ -41,6 +42,7 @@ typedef struct JobqFound
 	bool		counted;		/* a terminated attempt was recorded */
 	bool		is_newer;		/* a job became ready after the transaction
 								 * began */
+	JobqStart	start;			/* of the job */
 } JobqFound;
 
 extern void jobq_find_begin(JobqFinder *finder, Oid role,

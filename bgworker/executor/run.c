@@ -173,7 +173,8 @@ claim(JobqRun *run, Transaction *xact, JobqFound *found)
 	run->lease = jobq_lease_new();
 	jobq_lease_reserve_for_executor(found->job.id, run->lease);
 	PushActiveSnapshot(GetLatestSnapshot());
-	found->job.started_at = jobq_now();
+	if (!found->queue->has_rate)
+		found->job.started_at = jobq_now();
 	if (!jobq_job_claim(xact->finder.jobs, &found->job, found->queue,
 						run->lease, JOBQ_NEVER, psprintf("pid %d", MyProcPid)))
 		elog(ERROR, "job " INT64_FORMAT " is not locked", found->job.id);
@@ -230,8 +231,9 @@ commit(Transaction *xact)
  * been run.  The job is no longer locked then, and is found again.
  */
 static void
-leave_job(Transaction *xact)
+leave_job(Transaction *xact, JobqFound *found)
 {
+	jobq_start_undo(&found->start);
 	if (jobq_slot_end_job(&worker_ref) == JOBQ_CANCELLED)
 		jobq_at_commit_wake(JOBQ_WAKE_CANCEL);
 	jobq_slot_forget_job(&worker_ref);
@@ -251,7 +253,7 @@ run_elsewhere(Transaction *xact, JobqRun *run, JobqFound *found)
 	jobq_crash_note_clear();
 	if (xact->ran.count > 0)
 	{
-		leave_job(xact);
+		leave_job(xact, found);
 		return;
 	}
 	claim(run, xact, found);
@@ -299,9 +301,10 @@ run_found(Transaction *xact, JobqRun *run, JobqFound *found)
 	if (!begin_job(run, xact, found))
 	{
 		jobq_unrecorded_note_file();
-		leave_job(xact);
+		leave_job(xact, found);
 		return false;
 	}
+	jobq_start_keep(&found->start, found->queue);
 	jobq_share_note_start(&xact->sharing);
 	if (!jobq_execute_in_subtransaction(run))
 	{
@@ -414,7 +417,10 @@ run_transaction(Transaction *xact, JobqRun *volatile *run)
 		return JOBQ_RUN_NOTHING;
 	}
 	if (found.counted || found.is_newer)
+	{
+		jobq_start_undo(&found.start);
 		commit(xact);
+	}
 	else
 		run_jobs(xact, &found, run);
 	/* nothing prevents this process from running the job */

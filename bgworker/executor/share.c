@@ -35,6 +35,7 @@
 #include "bgworker/executor/share.h"
 
 #include "guc.h"
+#include "queue/start.h"
 
 #include <sys/resource.h>
 
@@ -86,6 +87,7 @@ jobq_share_allows_queue(const JobqQueue *queue)
 {
 	return jobq_shared_commit_time > 0 && queue->share_commits &&
 		!jobq_queue_has_batches(queue) &&
+		!jobq_start_is_kept(queue) &&
 		queue->state != NULL && queue->backoff_function == NULL &&
 		pg_atomic_read_u32(&queue->state->unshared) == 0;
 }

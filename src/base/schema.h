@@ -27,6 +27,7 @@ typedef enum JobqRelation
 	JOBQ_REL_ATTEMPT,
 	JOBQ_REL_SCHEDULE,
 	JOBQ_REL_SCHEDULE_RUN,
+	JOBQ_REL_RATE_START,
 	/* indexes */
 	JOBQ_IDX_SERVICE,
 	JOBQ_IDX_QUEUE,
@@ -48,6 +49,7 @@ typedef enum JobqRelation
 	JOBQ_IDX_SCHEDULE_OWNER,	/* and next_run */
 	JOBQ_IDX_SCHEDULE_NEXT_RUN,
 	JOBQ_IDX_SCHEDULE_RUN,
+	JOBQ_IDX_RATE_START,
 	/* sequences */
 	JOBQ_SEQ_QUEUE_ID,
 	JOBQ_SEQ_JOB_ID,
@@ -111,7 +113,11 @@ enum
 	Anum_queue_lifo,
 	Anum_queue_batch_size,
 	Anum_queue_batch_wait,
-	Natts_queue = Anum_queue_batch_wait
+	Anum_queue_rate_limit,
+	Anum_queue_rate_period,
+	Anum_queue_rate_burst,
+	Anum_queue_on_limit,
+	Natts_queue = Anum_queue_on_limit
 };
 
 enum
@@ -156,6 +162,13 @@ enum
 	Anum_cancel_request_reason,
 	Anum_cancel_request_requested_at,
 	Natts_cancel_request = Anum_cancel_request_requested_at
+};
+
+enum
+{
+	Anum_rate_start_queue = 1,
+	Anum_rate_start_tat,
+	Natts_rate_start = Anum_rate_start_tat
 };
 
 enum

@@ -57,8 +57,8 @@ is_later(JobqGcraTime a, JobqGcraTime b)
 	return a.usec != b.usec ? a.usec > b.usec : a.frac > b.frac;
 }
 
-static bool
-is_same(JobqGcraTime a, JobqGcraTime b)
+bool
+jobq_gcra_is_same(JobqGcraTime a, JobqGcraTime b)
 {
 	return a.usec == b.usec && a.frac == b.frac;
 }
@@ -120,7 +120,18 @@ jobq_gcra_make(JobqGcra *gcra, int32_t limit, int64_t period, int32_t burst)
 
 	gcra->interval = interval;
 	gcra->tolerance = tolerance;
+	gcra->ahead = add(interval, tolerance);
 	return JOBQ_GCRA_OK;
+}
+
+/*
+ * Starts may be made while the gate is shut.  Then tat goes so far ahead that
+ * the gate opens when the last of them is a period ago.
+ */
+void
+jobq_gcra_allow_force(JobqGcra *gcra, int64_t period)
+{
+	gcra->ahead = add(jobq_gcra_full(period), gcra->tolerance);
 }
 
 /* Return the tat of a gate at which nothing has started for long. */
@@ -192,7 +203,7 @@ jobq_gcra_take(const JobqGcra *gcra, JobqGcraTime *tat, int64_t now)
 bool
 jobq_gcra_give_back(JobqGcraTime *tat, const JobqGcraTake *take)
 {
-	if (!is_same(*tat, take->after))
+	if (!jobq_gcra_is_same(*tat, take->after))
 		return false;
 	*tat = take->before;
 	return true;
@@ -205,7 +216,7 @@ jobq_gcra_give_back(JobqGcraTime *tat, const JobqGcraTake *take)
 bool
 jobq_gcra_cut(const JobqGcra *gcra, JobqGcraTime *tat, int64_t now)
 {
-	JobqGcraTime latest = jobq_gcra_empty(gcra, now);
+	JobqGcraTime latest = add(jobq_gcra_full(now), gcra->ahead);
 
 	if (!is_later(*tat, latest))
 		return false;

@@ -35,12 +35,14 @@ typedef struct JobqGcraTime
 
 /*
  * A rate.  "interval" is T, the time that each start uses up; "tolerance" is
- * what the starts of a burst after its first use up.
+ * what the starts of a burst after its first use up; "ahead" is how far tat may
+ * be ahead of now, both together unless starts can be forced.
  */
 typedef struct JobqGcra
 {
 	JobqGcraTime interval;
 	JobqGcraTime tolerance;
+	JobqGcraTime ahead;
 } JobqGcra;
 
 /* What a start made of tat, for jobq_gcra_give_back(). */
@@ -64,6 +66,7 @@ typedef enum JobqGcraResult
 extern int32_t jobq_gcra_default_burst(int32_t limit, int64_t period);
 extern JobqGcraResult jobq_gcra_make(JobqGcra *gcra, int32_t limit,
 									 int64_t period, int32_t burst);
+extern void jobq_gcra_allow_force(JobqGcra *gcra, int64_t period);
 
 extern JobqGcraTime jobq_gcra_full(int64_t now);
 extern JobqGcraTime jobq_gcra_empty(const JobqGcra *gcra, int64_t now);
@@ -71,6 +74,7 @@ extern int64_t jobq_gcra_opens_at(const JobqGcra *gcra, JobqGcraTime tat);
 extern JobqGcraTake jobq_gcra_take(const JobqGcra *gcra, JobqGcraTime *tat,
 								   int64_t now);
 extern bool jobq_gcra_give_back(JobqGcraTime *tat, const JobqGcraTake *take);
+extern bool jobq_gcra_is_same(JobqGcraTime a, JobqGcraTime b);
 extern bool jobq_gcra_cut(const JobqGcra *gcra, JobqGcraTime *tat,
 						  int64_t now);
 

@@ -93,6 +93,7 @@ jobq_claim_end(JobqClaimScan *scan)
 	jobq_dispatch_end(&scan->dispatch);
 	if (scan->has_turn)
 		jobq_ripe_end_turn(scan->queue);
+	jobq_start_return();
 	jobq_ticket_return(scan->queue, scan->left_some);
 }
 
@@ -384,6 +385,14 @@ next_of_lanes(JobqClaimScan *scan, JobqJob *job)
 	}
 }
 
+/* Reserves a start for the next job, if it is going to run. */
+static bool
+reserve_start(JobqClaimScan *scan)
+{
+	return scan->hold == JOBQ_CLAIM_DROPPED ||
+		jobq_start_reserve(scan->queue, &scan->next_run_at);
+}
+
 /*
  * Draws a ticket for the next job, if it is going to run.  If the gate is shut and there is no
  * coordinator, counts the running jobs, or ends leases of the queue that have run
@@ -422,7 +431,7 @@ jobq_claim_next(JobqClaimScan *scan, JobqJob *job)
 	bool		found = false;
 
 	scan->left_some = true;
-	if (!scan->has_ticket && !draw_ticket(scan))
+	if (!scan->has_ticket && (!reserve_start(scan) || !draw_ticket(scan)))
 		return false;
 	if (scan->has_turn && !scan->is_ripe && !jobq_claim_is_ripe(scan))
 	{
@@ -439,9 +448,13 @@ jobq_claim_next(JobqClaimScan *scan, JobqJob *job)
 	scan->left_some = found;
 	if (found)
 	{
-		job->started_at = scan->now;
 		if (!scan->has_ticket)
+		{
 			jobq_ticket_give(scan->queue, job->id);
+			scan->started_at = jobq_start_use(&scan->start, scan->queue,
+											  scan->now);
+		}
+		job->started_at = scan->started_at;
 		scan->has_ticket = scan->in_batch;
 	}
 	return found;
@@ -451,8 +464,13 @@ jobq_claim_next(JobqClaimScan *scan, JobqJob *job)
 void
 jobq_claim_lost(JobqClaimScan *scan)
 {
-	if (jobq_ticket_withdraw(scan->queue))
+	bool		had_ticket = jobq_ticket_withdraw(scan->queue);
+
+	if (had_ticket)
 		scan->has_ticket = false;
+	/* a later job of a batch has neither */
+	if (had_ticket || !scan->in_batch)
+		jobq_start_undo(&scan->start);
 }
 
 /*
@@ -464,6 +482,8 @@ jobq_claim_sees_more(JobqClaimScan *scan)
 {
 	JobqHead	next;
 
+	if (!jobq_start_is_allowed(scan->queue, &scan->next_run_at))
+		return false;
 	if (scan->mode == JOBQ_CLAIM_LANES)
 		return jobq_lanes_see_more(scan->dispatch.stream, scan->now);
 	return jobq_dispatch_next(&scan->dispatch, &next) &&

@@ -14,6 +14,7 @@
 
 #include "dispatch/dispatch_scan.h"
 #include "job/job.h"
+#include "queue/start.h"
 
 /* How the jobs are found at the moment. */
 typedef enum JobqClaimMode
@@ -56,6 +57,9 @@ typedef struct JobqClaimScan
 	bool		has_turn;		/* see jobq_ripe_begin_turn() */
 	bool		is_ripe;		/* the jobs need not wait for a full batch */
 	bool		left_some;		/* there may be more ready jobs */
+	JobqStart	start;			/* of the job that was returned last, or of
+								 * its batch */
+	TimestampTz started_at;		/* its time */
 	bool		seeking;		/* the index scan is to be started */
 	int			priority;		/* of the lane that is being scanned */
 	JobqDispatchScan dispatch;

@@ -197,7 +197,8 @@ claim_until(JobqJob *job, const JobqQueue *queue, const ClaimOptions *options)
 	queue->lease;
 	int64		timeout = jobq_job_timeout(job, queue);
 
-	job->started_at = jobq_now();
+	if (!queue->has_rate)
+		job->started_at = jobq_now();
 	if (session_bound)
 		return JOBQ_NEVER;
 	if (timeout > 0)
@@ -216,6 +217,7 @@ claim_from(JobqTable *jobs, const JobqQueue *queue,
 		   ReturnSetInfo *rsinfo)
 {
 	JobqClaimScan scan;
+	JobqStart	last = {0};
 	JobqJob		job;
 	int			claimed = 0;
 
@@ -244,6 +246,7 @@ claim_from(JobqTable *jobs, const JobqQueue *queue,
 		if (job.attempt >= jobq_job_max_attempts(&job, queue))
 			jobq_async_commit_insist();
 		put_job(rsinfo, &job, queue);
+		last = scan.start;
 		claimed++;
 	}
 
@@ -253,6 +256,7 @@ claim_from(JobqTable *jobs, const JobqQueue *queue,
 		jobq_claim_sees_more(&scan))
 		jobq_at_commit_look(queue);
 	jobq_claim_end(&scan);
+	jobq_start_keep(&last, queue);
 	return claimed;
 }
 
@@ -349,6 +353,7 @@ jobq_take(PG_FUNCTION_ARGS)
 	if (!queue->paused)
 	{
 		JobqClaimScan scan;
+		JobqStart	last = {0};
 		JobqJob		job;
 
 		jobq_claim_begin(&scan, jobs, queue, JOBQ_CLAIM_UNLOCKED,
@@ -365,9 +370,11 @@ jobq_take(PG_FUNCTION_ARGS)
 			job.state = JOBQ_STATE_PENDING;
 			job.attempt = attempt - 1;
 			put_job(rsinfo, &job, queue);
+			last = scan.start;
 			left--;
 		}
 		jobq_claim_end(&scan);
+		jobq_start_keep(&last, queue);
 	}
 	jobq_table_close(jobs);
 	return (Datum) 0;

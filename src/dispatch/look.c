@@ -192,11 +192,13 @@ bool
 jobq_look_finds_free_job(const JobqQueue *queue)
 {
 	JobqClaimScan scan;
+	TimestampTz next = JOBQ_NEVER;
 	bool		result;
 
 	if (!begin(&scan, queue))
 		return false;
-	result = jobq_ticket_is_left(queue) && jobq_claim_is_ripe(&scan) &&
+	result = jobq_start_is_allowed(queue, &next) &&
+		jobq_ticket_is_left(queue) && jobq_claim_is_ripe(&scan) &&
 		has_free_job(&scan);
 	end(&scan);
 	return result;
@@ -286,7 +288,8 @@ jobq_look_continue(JobqLook *look, const JobqQueue *queue, TimestampTz until)
 		look->queue = JOBQ_NO_QUEUE;
 		return true;
 	}
-	may_start = jobq_ticket_is_left(queue);
+	may_start = jobq_start_is_allowed(queue, &look->next) &&
+		jobq_ticket_is_left(queue);
 	if (!jobq_claim_is_ripe(&scan))
 	{
 		may_start = false;

@@ -20,14 +20,17 @@
 
 #include "base/extension.h"
 #include "jobq.h"
+#include "queue/enqueue_rate.h"
 #include "shared/unfinished.h"
 
 #include "access/genam.h"
 #include "access/xact.h"
 #include "miscadmin.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
 /* How far beyond the limit jobs are counted. */
 #define COUNT_MARGIN(limit) ((limit) / 2 + 1000)
@@ -117,6 +120,18 @@ jobq_admission_follow(int64 (*make) (JobqTable *jobs, const JobqQueue *queue,
 	make_room = make;
 }
 
+/* Raises JQ002. */
+static void
+refuse_if_draining(const JobqQueue *queue)
+{
+	if (queue->draining)
+		ereport(ERROR,
+				(errcode(ERRCODE_JOBQ_QUEUE_FULL),
+				 errmsg("queue \"%s\" is draining", queue->name),
+				 errdetail("It accepts no new jobs, and finishes those that it has."),
+				 errhint("It accepts jobs again after jobq.resume().")));
+}
+
 /* See admission.h. */
 void
 jobq_admission_check(JobqTable *jobs, const JobqQueue *queue, int njobs,
@@ -124,12 +139,7 @@ jobq_admission_check(JobqTable *jobs, const JobqQueue *queue, int njobs,
 {
 	int64		over;
 
-	if (queue->draining)
-		ereport(ERROR,
-				(errcode(ERRCODE_JOBQ_QUEUE_FULL),
-				 errmsg("queue \"%s\" is draining", queue->name),
-				 errdetail("It accepts no new jobs, and finishes those that it has."),
-				 errhint("It accepts jobs again after jobq.resume().")));
+	refuse_if_draining(queue);
 	if (queue->max_queued == 0)
 	{
 		if (queue->state != NULL)
@@ -146,4 +156,37 @@ jobq_admission_check(JobqTable *jobs, const JobqQueue *queue, int njobs,
 				 errdetail("Its option max_queued allows %d unfinished jobs.",
 						   queue->max_queued),
 				 errhint("Try again when jobs have been finished, or have the queue's owner raise the limit.")));
+}
+
+/* Raises JQ003. */
+static void
+report_rate(const JobqQueue *queue)
+{
+	Interval	period = {.time = queue->rate_period};
+	char	   *text = DatumGetCString(DirectFunctionCall1(interval_out,
+														   IntervalPGetDatum(&period)));
+
+	ereport(ERROR,
+			(errcode(ERRCODE_JOBQ_RATE_LIMIT),
+			 errmsg("rate limit of queue \"%s\" is exceeded", queue->name),
+			 errdetail_plural("It accepts at most %d new job in %s.",
+							  "It accepts at most %d new jobs in %s.",
+							  queue->rate_limit, queue->rate_limit, text),
+			 errhint("Try again later.")));
+}
+
+/* See admission.h. */
+int
+jobq_admission_by_rate(const JobqQueue *queue, int njobs, bool force)
+{
+	int			admitted;
+
+	if (!queue->admits_by_rate)
+		return njobs;
+	if (!force)
+		refuse_if_draining(queue);
+	admitted = jobq_enqueue_rate_admit(queue, njobs, force);
+	if (admitted < njobs && queue->on_limit == JOBQ_LIMIT_ERROR)
+		report_rate(queue);
+	return admitted;
 }

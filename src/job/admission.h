@@ -30,4 +30,11 @@ extern void jobq_admission_follow(int64 (*make) (JobqTable *jobs,
 												 const JobqQueue *queue,
 												 int64 wanted, int64 spared));
 
+/*
+ * How many of njobs new jobs the queue's rate lets through; with `force` all, but
+ * they count.  If it is fewer, and on_limit is 'error', raises JQ003.
+ */
+extern int	jobq_admission_by_rate(const JobqQueue *queue, int njobs,
+								   bool force);
+
 #endif							/* JOBQ_ADMISSION_H */

@@ -245,6 +245,11 @@ enqueue_unique(JobqTable *jobs, const JobqEnqueueOptions *options, int64 id,
 			return existing;
 		}
 	}
+	if (jobq_admission_by_rate(options->queue, 1, options->unchecked) == 0)
+	{
+		undo_insert(jobs, options, id);
+		return 0;
+	}
 	jobq_count_jobs(options->queue, 1);
 	if (!options->unchecked)
 		jobq_admission_check(jobs, options->queue, 0, id);
@@ -254,7 +259,7 @@ enqueue_unique(JobqTable *jobs, const JobqEnqueueOptions *options, int64 id,
 
 /*
  * Inserts a job, whose payload has been checked.  Returns the id of the
- * surviving one.
+ * surviving one, or 0 if the queue's rate has left it out.
  */
 static int64
 enqueue_one(JobqTable *jobs, const JobqEnqueueOptions *options, int64 id,
@@ -267,6 +272,8 @@ enqueue_one(JobqTable *jobs, const JobqEnqueueOptions *options, int64 id,
 
 	if (options->unique_key == NULL)
 	{
+		if (jobq_admission_by_rate(queue, 1, options->unchecked) == 0)
+			return 0;
 		if (!options->unchecked)
 			jobq_admission_check(jobs, queue, 1, 0);
 		form_job(options, id, payload, values, nulls);
@@ -332,6 +339,10 @@ jobq_enqueue_jobs(JobqTable *jobs, const JobqEnqueueOptions *options,
 	if (njobs == 0)
 		return;
 	source.id = begin_enqueue(options, payloads, njobs);
+	memset(ids, 0, njobs * sizeof(int64));
+	njobs = jobq_admission_by_rate(options->queue, njobs, false);
+	if (njobs == 0)
+		return;
 	jobq_admission_check(jobs, options->queue, njobs, 0);
 	source.payload = payloads;
 	form_job(options, source.id, payloads[0], source.values, source.nulls);

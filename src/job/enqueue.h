@@ -39,7 +39,8 @@ typedef struct JobqEnqueueOptions
 	Datum		tags;			/* text[], 0: none */
 	Datum		headers;		/* jsonb, 0: none */
 	const char *command;		/* run() only */
-	bool		unchecked;		/* do not ask the queue's payload_check */
+	bool		unchecked;		/* made by jobq: neither the payload_check nor
+								 * limits can refuse it */
 } JobqEnqueueOptions;
 
 /* Raises 22023 unless the priority fits the column. */
@@ -50,7 +51,8 @@ extern void jobq_enqueue_defaults(JobqEnqueueOptions *options,
 								  const JobqQueue *queue);
 
 /*
- * Adds one job and returns its id (with a unique key: the surviving job's).
+ * Adds one job and returns its id (with a unique key: the surviving job's; 0:
+ * the queue's rate has left it out, which does not happen if it is unchecked).
  * Checks the payload (23514), which is 0 for SQL NULL, but no privilege.  The
  * caller has locked the queue (jobq_queue_lock_shared()), and checks the
  * privilege again if that, or this, may have waited.

@@ -268,6 +268,8 @@ jobq_enqueue(PG_FUNCTION_ARGS)
 	id = jobq_enqueue_job(jobs, &options, PG_GETARG_DATUM(ARG_PAYLOAD));
 	jobq_table_close(jobs);
 	recheck_privilege(&options, options.unique_key != NULL);
+	if (id == 0)
+		PG_RETURN_NULL();
 	PG_RETURN_INT64(id);
 }
 
@@ -351,7 +353,7 @@ jobq_enqueue_many(PG_FUNCTION_ARGS)
 	for (int i = 0; i < njobs; i++)
 	{
 		Datum		id = Int64GetDatum(ids[i]);
-		bool		isnull = false;
+		bool		isnull = ids[i] == 0;
 
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, &id, &isnull);
 	}
@@ -382,5 +384,7 @@ jobq_run(PG_FUNCTION_ARGS)
 	id = jobq_enqueue_job(jobs, &options, params);
 	jobq_table_close(jobs);
 	jobq_recheck_function(fcinfo, true);
+	if (id == 0)
+		PG_RETURN_NULL();
 	PG_RETURN_INT64(id);
 }

@@ -69,7 +69,10 @@ note_changed_option(QueueRow *row, AttrNumber attnum)
 		row->check = true;
 	if (attnum == Anum_queue_owner || attnum == Anum_queue_handler ||
 		attnum == Anum_queue_max_running ||
-		attnum == Anum_queue_batch_size || attnum == Anum_queue_batch_wait)
+		attnum == Anum_queue_batch_size || attnum == Anum_queue_batch_wait ||
+		attnum == Anum_queue_rate_limit ||
+		attnum == Anum_queue_rate_period ||
+		attnum == Anum_queue_rate_burst || attnum == Anum_queue_on_limit)
 		row->resync = true;
 	if (attnum == Anum_queue_keep_completed ||
 		attnum == Anum_queue_keep_completed_count ||
@@ -227,6 +230,7 @@ open_queue(JobqLockedQueue *locked, const char *name, int privilege,
 static void
 write_queue(JobqLockedQueue *locked, const QueueRow *row)
 {
+	jobq_queue_rate_check(row->values, row->nulls);
 	jobq_table_update(locked->table, locked->slot, row->values, row->nulls);
 	jobq_table_close(locked->table);
 	note_change(row);

@@ -226,6 +226,8 @@ jobq_queue_outline(JobqQueue *queue, const JobqQueueBrief *brief)
 	queue->batch_wait = brief->batch_wait;
 	queue->state = brief->state;
 	queue->max_running = brief->max_running;
+	queue->has_rate = brief->has_rate;
+	queue->rate = brief->rate;
 }
 
 /* -------------------------------------------------- queues of executors */

@@ -62,6 +62,8 @@ static void check_steps(const char *name, Datum value);
 static void check_interval(const char *name, Datum value);
 static void check_timeout(const char *name, Datum value);
 static void check_lease(const char *name, Datum value);
+static void check_period(const char *name, Datum value);
+static void check_on_limit(const char *name, Datum value);
 static void check_handler(const char *name, Datum value);
 static void check_backoff_function(const char *name, Datum value);
 static void check_payload_check(const char *name, Datum value);
@@ -110,6 +112,10 @@ static const JobqQueueOption options[] = {
 	{"lifo", Anum_queue_lifo, true, NULL, NULL},
 	{"batch_size", Anum_queue_batch_size, true, check_batch_size, NULL},
 	{"batch_wait", Anum_queue_batch_wait, true, check_interval, NULL},
+	{"rate_limit", Anum_queue_rate_limit, true, check_positive, NULL},
+	{"rate_period", Anum_queue_rate_period, true, check_period, NULL},
+	{"rate_burst", Anum_queue_rate_burst, true, check_positive, NULL},
+	{"on_limit", Anum_queue_on_limit, true, check_on_limit, NULL},
 };
 
 /* The option with that name, or NULL. */
@@ -215,23 +221,40 @@ check_priority(const char *name, Datum value)
 					 PG_INT16_MIN, PG_INT16_MAX);
 }
 
+/* Reports a word that is none of those that the option may be. */
+static void
+bad_word(const char *name, const char *word, const char *const *words,
+		 int nwords)
+{
+	StringInfoData names;
+
+	initStringInfo(&names);
+	for (int i = 0; i < nwords; i++)
+		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "", words[i]);
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid value for option \"%s\": \"%s\"", name, word),
+			 errhint("Available values: %s.", names.data)));
+}
+
 static void
 check_backoff(const char *name, Datum value)
 {
 	char	   *word = TextDatumGetCString(value);
 	JobqBackoffKind kind;
-	StringInfoData names;
 
-	if (jobq_backoff_kind_lookup(word, &kind))
-		return;
-	initStringInfo(&names);
-	for (int i = 0; i < JOBQ_BACKOFF_KINDS; i++)
-		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "",
-						 jobq_backoff_kind_names[i]);
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("invalid value for option \"%s\": \"%s\"", name, word),
-			 errhint("Available values: %s.", names.data)));
+	if (!jobq_backoff_kind_lookup(word, &kind))
+		bad_word(name, word, jobq_backoff_kind_names, JOBQ_BACKOFF_KINDS);
+}
+
+static void
+check_on_limit(const char *name, Datum value)
+{
+	char	   *word = TextDatumGetCString(value);
+	JobqOnLimit on_limit;
+
+	if (!jobq_on_limit_lookup(word, &on_limit))
+		bad_word(name, word, jobq_on_limit_names, JOBQ_ON_LIMIT_KINDS);
 }
 
 static void
@@ -276,6 +299,16 @@ check_timeout(const char *name, Datum value)
 {
 	if (jobq_interval_microseconds(DatumGetIntervalP(value)) < LEASE_MIN)
 		out_of_range("option \"%s\" must be at least 1 ms", name);
+}
+
+static void
+check_period(const char *name, Datum value)
+{
+	int64		period = jobq_interval_microseconds(DatumGetIntervalP(value));
+
+	if (period < 1 || period > JOBQ_GCRA_PERIOD_MAX)
+		out_of_range("option \"%s\" must be between 1 microsecond and 1000 years",
+					 name);
 }
 
 static void
@@ -530,6 +563,42 @@ jobq_queue_check_batches(const Datum *values, const bool *nulls)
 }
 
 /*
+ * Raises 22023 unless the options of a rate fit together, those that are reset
+ * included.
+ */
+void
+jobq_queue_rate_check(const Datum *values, const bool *nulls)
+{
+	JobqGcra	rate;
+
+	if (nulls[Anum_queue_rate_limit - 1])
+		return;
+	switch (jobq_queue_rate_of_row(values, nulls, &rate))
+	{
+		case JOBQ_GCRA_OK:
+		case JOBQ_GCRA_BAD_LIMIT:
+		case JOBQ_GCRA_BAD_PERIOD:
+			break;
+		case JOBQ_GCRA_BAD_BURST:
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("option \"rate_burst\" must not be above \"rate_limit\""),
+					 errdetail("The burst is %d, the limit is %d.",
+							   DatumGetInt32(values[Anum_queue_rate_burst - 1]),
+							   DatumGetInt32(values[Anum_queue_rate_limit - 1])),
+					 errhint("Set both in one call, or reset \"rate_burst\" first.")));
+			break;
+		case JOBQ_GCRA_TOO_FAST:
+		case JOBQ_GCRA_TOO_LONG:
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("option \"rate_period\" does not suit \"rate_limit\" and \"rate_burst\""),
+					 errdetail("There must be at most 67108864 starts per microsecond, and a burst must come back within 10000 years.")));
+			break;
+	}
+}
+
+/*
  * Checks a new row of jobq_store.queue for conditions that involve more than
  * one option.  Checks that may wait come first.
  */
@@ -549,6 +618,7 @@ jobq_queue_row_check(const Datum *values, const bool *nulls)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("queue \"%s\" of jobq.run() cannot have a handler",
 						name)));
+	jobq_queue_rate_check(values, nulls);
 	check_has_owner(name, owner);
 	jobq_queue_check_batches(values, nulls);
 	if (!nulls[Anum_queue_handler - 1])

@@ -80,6 +80,9 @@ static const Option options[Natts_queue + 1] = {
 	[Anum_queue_lifo] = {OPTION_BOOLEAN, FIELD(lifo), false},
 	[Anum_queue_batch_size] = {OPTION_INTEGER, FIELD(batch_size), 1},
 	[Anum_queue_batch_wait] = {OPTION_INTERVAL, FIELD(batch_wait), 0},
+	[Anum_queue_rate_limit] = {OPTION_INTEGER, FIELD(rate_limit), 0},
+	[Anum_queue_rate_period] = {OPTION_INTERVAL, FIELD(rate_period), USECS_PER_SEC},
+	[Anum_queue_rate_burst] = {OPTION_INTEGER, FIELD(rate_burst), 0},
 };
 
 static int64
@@ -173,6 +176,60 @@ read_backoff(JobqQueue *queue, const Datum *values, const bool *nulls)
 	}
 }
 
+/* See queue_row.h; JOBQ_GCRA_BAD_LIMIT: the row has none. */
+JobqGcraResult
+jobq_queue_rate_of_row(const Datum *values, const bool *nulls, JobqGcra *rate)
+{
+	int			limit = int_option(values, nulls, Anum_queue_rate_limit);
+	int64		period = interval_option(values, nulls,
+										 Anum_queue_rate_period);
+	int			burst = int_option(values, nulls, Anum_queue_rate_burst);
+
+	if (burst == 0)
+		burst = jobq_gcra_default_burst(limit, period);
+	return jobq_gcra_make(rate, limit, period, burst);
+}
+
+const char *const jobq_on_limit_names[] = {"wait", "skip", "error"};
+
+bool
+jobq_on_limit_lookup(const char *word, JobqOnLimit *on_limit)
+{
+	for (int i = 0; i < JOBQ_ON_LIMIT_KINDS; i++)
+	{
+		if (strcmp(word, jobq_on_limit_names[i]) != 0)
+			continue;
+		*on_limit = (JobqOnLimit) i;
+		return true;
+	}
+	return false;
+}
+
+/* The option on_limit, 'wait' by default. */
+static JobqOnLimit
+read_on_limit(const Datum *values, const bool *nulls)
+{
+	char	   *word = text_option(values, nulls, Anum_queue_on_limit);
+	JobqOnLimit on_limit = JOBQ_LIMIT_WAIT;
+
+	if (word != NULL)
+		(void) jobq_on_limit_lookup(word, &on_limit);
+	return on_limit;
+}
+
+/* The rate of starts, or of new jobs.  Jobs that jobq makes are not refused. */
+static void
+read_rate(JobqQueue *queue, const Datum *values, const bool *nulls)
+{
+	queue->on_limit = read_on_limit(values, nulls);
+	if (jobq_queue_rate_of_row(values, nulls, &queue->rate) != JOBQ_GCRA_OK)
+		return;
+	queue->has_rate = queue->on_limit == JOBQ_LIMIT_WAIT;
+	queue->admits_by_rate = !queue->has_rate;
+	if (queue->admits_by_rate)
+		jobq_gcra_allow_force(&queue->rate, queue->rate_period);
+}
+
 /* Whether a queue belongs to this database and did not come with a copy. */
 static bool
 is_at_home(const Datum *values)
@@ -203,6 +260,7 @@ read_queue(JobqQueue *queue, const Datum *values, const bool *nulls)
 	queue->on_full = JOBQ_FULL_ERROR;
 	if (on_full != NULL && strcmp(on_full, JOBQ_DROP_OLDEST) == 0)
 		queue->on_full = JOBQ_FULL_DROP_OLDEST;
+	read_rate(queue, values, nulls);
 	if (!nulls[Anum_queue_payload_path - 1])
 		queue->payload_path =
 			PointerGetDatum(PG_DETOAST_DATUM_COPY(values[Anum_queue_payload_path - 1]));
@@ -329,6 +387,8 @@ read_brief(JobqQueueBrief *brief, const Datum *values, const bool *nulls)
 	brief->max_running = int_option(values, nulls, Anum_queue_max_running);
 	brief->batch_size = int_option(values, nulls, Anum_queue_batch_size);
 	brief->batch_wait = interval_option(values, nulls, Anum_queue_batch_wait);
+	brief->has_rate = read_on_limit(values, nulls) == JOBQ_LIMIT_WAIT &&
+		jobq_queue_rate_of_row(values, nulls, &brief->rate) == JOBQ_GCRA_OK;
 	brief->state = jobq_queue_state(brief->id, brief->owner);
 }
 

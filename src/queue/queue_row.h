@@ -36,6 +36,18 @@ typedef enum JobqOnFull
 #define JOBQ_PRIV_READ		0x08
 #define JOBQ_PRIV_OWNER		0x10	/* cannot be granted */
 
+/* What a rate does: on_limit. */
+typedef enum JobqOnLimit
+{
+	JOBQ_LIMIT_WAIT,			/* jobs start later */
+	JOBQ_LIMIT_SKIP,			/* new jobs are left out */
+	JOBQ_LIMIT_ERROR			/* or refused */
+} JobqOnLimit;
+
+#define JOBQ_ON_LIMIT_KINDS (JOBQ_LIMIT_ERROR + 1)
+
+extern const char *const jobq_on_limit_names[JOBQ_ON_LIMIT_KINDS];
+
 typedef struct JobqQueueGrant
 {
 	Oid			role;
@@ -78,6 +90,13 @@ typedef struct JobqQueue
 	bool		lifo;
 	int			batch_size;		/* 1: no batches */
 	int64		batch_wait;		/* 0: for nothing */
+	int			rate_limit;		/* starts per rate_period; 0: any number */
+	int64		rate_period;
+	int			rate_burst;		/* 0: the default */
+	JobqOnLimit on_limit;
+	bool		has_rate;		/* starts of jobs are limited, */
+	bool		admits_by_rate; /* or new jobs are: */
+	JobqGcra	rate;			/* these three, as the gate wants them */
 	int			ngrants;
 	JobqQueueGrant *grants;
 	JobqQueueState *state;		/* NULL: no room in shared memory */
@@ -96,6 +115,8 @@ typedef struct JobqQueueBrief
 	bool		notify;
 	uint64		handler;		/* jobq_handler_hash() of it; 0: none */
 	int			max_running;	/* these as above */
+	bool		has_rate;
+	JobqGcra	rate;
 	int			keep_completed_count;
 	int			keep_dead_count;
 	int64		keep_completed;
@@ -116,6 +137,12 @@ extern bool jobq_queue_read(int32 id, JobqQueue *queue,
 extern List *jobq_queue_read_briefs(void);
 extern bool jobq_queue_read_brief(int32 id, JobqQueueBrief *brief);
 extern uint64 jobq_handler_hash(const char *handler, int length);
+
+/* The rate of a row, if it has one that is possible; else why not. */
+extern JobqGcraResult jobq_queue_rate_of_row(const Datum *values,
+											 const bool *nulls,
+											 JobqGcra *rate);
+extern bool jobq_on_limit_lookup(const char *word, JobqOnLimit *on_limit);
 
 extern JobqQueue *jobq_queue_of_row(const Datum *values, const bool *nulls);
 

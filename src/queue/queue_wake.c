@@ -24,6 +24,7 @@
 #include "shared/note.h"
 #include "shared/queue_change.h"
 #include "shared/queue_state.h"
+#include "shared/rate.h"
 #include "shared/slot.h"
 #include "shared/waiter.h"
 #include "shared/wake.h"
@@ -44,6 +45,7 @@ jobq_queue_wake_describe(JobqQueueNote *note, const JobqQueue *queue)
 	note->owner = jobq_queue_has_executors(queue) ? queue->owner : InvalidOid;
 	note->notify = queue->notify;
 	note->at_rest = queue->paused || !queue->at_home;
+	note->has_rate = queue->has_rate;
 	note->max_running = queue->max_running;
 	note->position = jobq_queue_cache_position(queue);
 }
@@ -54,7 +56,8 @@ jobq_queue_wake_is_same(const JobqQueueNote *a, const JobqQueueNote *b)
 {
 	return a->queue == b->queue && a->state == b->state &&
 		a->owner == b->owner && a->notify == b->notify &&
-		a->at_rest == b->at_rest && a->max_running == b->max_running;
+		a->at_rest == b->at_rest && a->has_rate == b->has_rate &&
+		a->max_running == b->max_running;
 }
 
 /* See queue_wake.h. */
@@ -132,10 +135,17 @@ static int
 room_of(const JobqQueueNote *note, int njobs)
 {
 	JobqQueueState *state;
+	TimestampTz wake_at;
 
-	if (note->max_running == JOBQ_UNLIMITED)
+	if (note->max_running == JOBQ_UNLIMITED && !note->has_rate)
 		return njobs;
 	state = jobq_queue_wake_state(note);
+	if (note->has_rate && state != NULL &&
+		!jobq_rate_may_be_open(&state->rate, &wake_at))
+	{
+		jobq_wake_for_queue_at(state, wake_at);
+		return 0;
+	}
 	return state == NULL ? 0 :
 		(int) jobq_gate_room(&state->gate, note->max_running, njobs);
 }

@@ -25,6 +25,7 @@ typedef struct JobqQueueNote
 	Oid			owner;			/* of a queue with executors */
 	bool		notify;
 	bool		at_rest;		/* paused, or not at home */
+	bool		has_rate;
 	int			max_running;
 	uint64		position;		/* position in the log of changes at which the
 								 * data of the queue was valid */

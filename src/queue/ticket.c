@@ -17,6 +17,7 @@
 
 #include "queue/lease_note.h"
 #include "queue/queue_wake.h"
+#include "queue/start.h"
 #include "shared/database.h"
 #include "shared/queue_state.h"
 #include "shared/wake.h"
@@ -203,6 +204,7 @@ before_notes(XactEvent event)
 {
 	if (event != XACT_EVENT_ABORT)
 		return;
+	jobq_start_return();
 	drop_loose();
 	jobq_ticket_unpin();
 }
@@ -213,6 +215,7 @@ before_sub_notes(SubXactEvent event, int level)
 {
 	if (event != SUBXACT_EVENT_ABORT_SUB)
 		return;
+	jobq_start_return();
 	drop_loose();
 	jobq_ticket_unpin();
 }

@@ -15,6 +15,7 @@
 #include "shared/area.h"
 #include "shared/lane.h"
 #include "shared/note.h"
+#include "shared/rate.h"
 
 #include "access/xact.h"
 #include "miscadmin.h"
@@ -104,6 +105,7 @@ jobq_queue_state(int32 queue, Oid owner)
 		pg_atomic_init_u32(&state->unshared, JOBQ_UNSHARED_AT_FIRST);
 		pg_atomic_init_u32(&state->drops, 0);
 		jobq_gate_reset(&state->gate);
+		jobq_rate_reset(&state->rate);
 		state->dropped = false;
 		jobq_lanes_make(&state->stream, lock_of(state), owner);
 		pg_atomic_init_u32(&state->counted, 0);
@@ -116,14 +118,17 @@ jobq_queue_state(int32 queue, Oid owner)
 
 /*
  * Makes the entry of a queue that this transaction has created.  None of its jobs
- * is running, so its gate is counted from the start.
+ * is running or has started, so its gates need no count.
  */
 void
 jobq_queue_state_new(int32 queue, Oid owner)
 {
 	JobqQueueState *state = jobq_queue_state(queue, owner);
 
-	if (state != NULL && jobq_gate_is_empty(&state->gate))
+	if (state == NULL)
+		return;
+	jobq_rate_learn(&state->rate, 0);
+	if (jobq_gate_is_empty(&state->gate))
 		(void) jobq_gate_count_end(&state->gate,
 								   jobq_gate_count_begin(&state->gate));
 }

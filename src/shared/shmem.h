@@ -41,6 +41,7 @@
 #ifndef JOBQ_SHMEM_H
 #define JOBQ_SHMEM_H
 
+#include "common/gcra.h"
 #include "guc.h"
 #include "shared/gate.h"
 #include "shared/ring.h"
@@ -266,6 +267,19 @@ typedef enum JobqCountKind
 	JOBQ_COUNT_ALL
 } JobqCountKind;
 
+/* Lives in shared memory; see rate.c.  Only rate.c looks inside. */
+typedef struct JobqRate
+{
+	slock_t		mutex;			/* guards what follows */
+	bool		known;			/* tat is that of the last start */
+	bool		turned_away;	/* somebody found the gate shut, and must be
+								 * woken if it opens earlier */
+	uint32		reserved;		/* starts for which a job is looked for */
+	JobqGcraTime tat;
+	TimestampTz opens_at;		/* DT_NOBEGIN: somebody has to look */
+	TimestampTz looked_at;		/* when that was found out */
+} JobqRate;
+
 /*
  * A queue.  The first process that needs an entry makes it; it lives until the
  * queue is dropped, or its database.  A pointer kept too long points to
@@ -288,6 +302,7 @@ typedef struct JobqQueueState
 	pg_atomic_uint32 drops;		/* transactions that are dropping the queue
 								 * with its jobs: executors keep off */
 	JobqGate	gate;			/* of the queue's max_running */
+	JobqRate	rate;			/* of its rate_limit */
 	pg_atomic_uint32 pins;		/* processes looking at it without a ticket */
 	bool		dropped;		/* the queue is gone; the entry goes with the
 								 * last ticket and pin */
@@ -436,6 +451,8 @@ typedef struct JobqShared
 	bool		no_slots;		/* (D) the launcher has found no worker slot
 								 * for a coordinator */
 	pg_atomic_uint64 clock_offset;	/* added to the clock; tests only */
+	pg_atomic_uint64 rates_since;	/* TimestampTz: see rate.c; 0: not known
+									 * yet */
 	int			max_waiters;
 	uint32		ended_queues;	/* numbers in keys of queues that are gone */
 	int			starving;		/* (D) databases that are starving */

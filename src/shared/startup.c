@@ -66,6 +66,7 @@ initialize_shared(void)
 	jobq_shared->has_launcher = jobq_launcher_is_registered;
 	jobq_shared->launcher_proc = JOBQ_NO_PROCESS;
 	pg_atomic_init_u64(&jobq_shared->clock_offset, 0);
+	pg_atomic_init_u64(&jobq_shared->rates_since, 0);
 	SpinLockInit(&jobq_shared->lane_mutex);
 	pg_atomic_init_u32(&jobq_shared->rings_wanted, 0);
 	pg_atomic_init_u64(&jobq_shared->lane_resets, 0);

@@ -54,11 +54,12 @@ typedef enum Mode
 	MODE_RANDOM,				/* at random, often when it is shut */
 	MODE_CROWDS,				/* many at a time, with long pauses */
 	MODE_GIVE_BACK,				/* at random; some do not start after all */
+	MODE_RESERVE,				/* at random, some time after it was allowed */
 	MODES
 } Mode;
 
 static const char *const mode_names[MODES] = {
-	"backlog", "late", "random", "crowds", "give back"
+	"backlog", "late", "random", "crowds", "give back", "reserve"
 };
 
 typedef struct Simulation
@@ -68,6 +69,7 @@ typedef struct Simulation
 	JobqGcraTime tat;
 	int64_t		now;
 	uint64_t	seed;
+	int			reserved;
 	int			nstarts;
 	int64_t		starts[STARTS_MAX];
 } Simulation;
@@ -80,6 +82,7 @@ begin(Simulation *sim, const Rate *rate, uint64_t seed)
 	sim->rate = *rate;
 	sim->now = TODAY;
 	sim->seed = seed;
+	sim->reserved = 0;
 	sim->nstarts = 0;
 	result = jobq_gcra_make(&sim->gcra, rate->limit, rate->period,
 							rate->burst);
@@ -164,6 +167,32 @@ start_two_or_less(Simulation *sim)
 	}
 }
 
+/*
+ * Starts are reserved, as if those that were reserved before started now, and
+ * made or given up later.
+ */
+static void
+reserve_or_start(Simulation *sim)
+{
+	sim->now += random_span(sim, sim->gcra.interval.usec / 2 + 2);
+	if (random_below(&sim->seed, 2) == 0)
+	{
+		JobqGcraTime tat = sim->tat;
+		int			i;
+
+		for (i = 0; i < sim->reserved; i++)
+			(void) jobq_gcra_take(&sim->gcra, &tat, sim->now);
+		if (jobq_gcra_opens_at(&sim->gcra, tat) <= sim->now)
+			sim->reserved++;
+	}
+	else if (sim->reserved > 0)
+	{
+		sim->reserved--;
+		if (random_below(&sim->seed, 4) != 0)
+			start(sim);
+	}
+}
+
 static void
 step(Simulation *sim, Mode mode)
 {
@@ -185,6 +214,9 @@ step(Simulation *sim, Mode mode)
 			break;
 		case MODE_GIVE_BACK:
 			start_two_or_less(sim);
+			return;
+		case MODE_RESERVE:
+			reserve_or_start(sim);
 			return;
 		default:
 			sim->now += random_span(sim, interval + 2);
@@ -376,7 +408,7 @@ static void
 check_result(int32_t limit, int64_t period, int32_t burst,
 			 JobqGcraResult expected, int line)
 {
-	JobqGcra	gcra = {{-1, 1}, {-2, 2}};
+	JobqGcra	gcra = {{-1, 1}, {-2, 2}, {-3, 3}};
 	JobqGcraResult result = jobq_gcra_make(&gcra, limit, period, burst);
 
 	check_that(result == expected, __FILE__, line,
@@ -551,6 +583,33 @@ test_clock(void)
 	}
 }
 
+/* After starts that were forced, the gate opens when a period has room again. */
+static void
+test_force(void)
+{
+	static Simulation sim;
+	int			i;
+
+	for (i = 0; i < COUNT(rates); i++)
+	{
+		int64_t		opens_at;
+		int			k;
+
+		begin(&sim, &rates[i], 1);
+		jobq_gcra_allow_force(&sim.gcra, sim.rate.period);
+		for (k = 0; k < 2 * sim.rate.limit; k++)
+		{
+			start(&sim);
+			(void) jobq_gcra_cut(&sim.gcra, &sim.tat, sim.now);
+		}
+		opens_at = jobq_gcra_opens_at(&sim.gcra, sim.tat);
+		CHECK(opens_at >= sim.now + sim.rate.period &&
+			  opens_at <= sim.now + sim.rate.period + 1,
+			  "rate %d opens %lld ahead", i,
+			  (long long) (opens_at - sim.now));
+	}
+}
+
 /* An interruption in which all is forgotten leaves no window too full. */
 static void
 test_restart(void)
@@ -643,6 +702,7 @@ main(void)
 	test_rounding();
 	test_give_back();
 	test_clock();
+	test_force();
 	test_restart();
 	test_ends_of_time();
 	return check_finish();

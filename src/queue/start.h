@@ -1,0 +1,70 @@
+/*-------------------------------------------------------------------------
+ *
+ * start.h
+ *	  Starts of jobs, where a queue has a rate.
+ *
+ * IDENTIFICATION
+ *	  src/queue/start.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_START_H
+#define JOBQ_START_H
+
+#include "queue/queue_row.h"
+
+/* A start that was counted. */
+typedef struct JobqStart
+{
+	JobqQueueState *state;		/* of the queue; NULL: there is none */
+	int32		queue;
+	JobqGcraTake take;
+} JobqStart;
+
+/*
+ * Reserves a start, unless this process has one.  False if the queue's rate
+ * allows none now: then the coordinator is told when it does, and *next_run_at
+ * is lowered to that.  The reservation must be used or returned; a rollback
+ * returns it, too.  May raise an error.
+ */
+extern bool jobq_start_reserve(const JobqQueue *queue,
+							   TimestampTz *next_run_at);
+
+/*
+ * A job is found: counts the start, and returns its time.  Without a rate,
+ * returns `now`, and no start.
+ */
+extern TimestampTz jobq_start_use(JobqStart *start, const JobqQueue *queue,
+								  TimestampTz now);
+
+/* No job is found. */
+extern void jobq_start_return(void);
+
+/* The job that was found does not start now. */
+extern void jobq_start_undo(JobqStart *start);
+
+/*
+ * Keeps the start, and those before it, for the time after a restart of the
+ * server.  To be called when the job is claimed, in that transaction.
+ */
+extern void jobq_start_keep(const JobqStart *start, const JobqQueue *queue);
+
+/* The same for new jobs: what is lost with them in a crash may be lost. */
+extern void jobq_start_keep_new(const JobqStart *start,
+								const JobqQueue *queue);
+
+/* Whether a start could be reserved; if not, as above. */
+extern bool jobq_start_is_allowed(const JobqQueue *queue,
+								  TimestampTz *next_run_at);
+
+/* Whether starts of the queue are kept. */
+extern bool jobq_start_is_kept(const JobqQueue *queue);
+
+/*
+ * For new jobs, where they are limited in place of starts: pins the queue's
+ * entry, and makes its rate known; false if the queue is gone.  May raise an
+ * error, without the pin then.
+ */
+extern bool jobq_start_pin(const JobqQueue *queue);
+
+#endif							/* JOBQ_START_H */

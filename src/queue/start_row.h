@@ -1,0 +1,22 @@
+/*-------------------------------------------------------------------------
+ *
+ * start_row.h
+ *	  What the table rate_start keeps of the rates of queues.
+ *
+ * IDENTIFICATION
+ *	  src/queue/start_row.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_START_ROW_H
+#define JOBQ_START_ROW_H
+
+#include "datatype/timestamp.h"
+
+/* The latest tat of the queue that is committed; 0 if there is none. */
+extern TimestampTz jobq_start_row_read(int32 queue);
+
+/* Keeps a tat with the current (sub)transaction.  Waits for nobody. */
+extern void jobq_start_row_write(int32 queue, TimestampTz tat);
+
+#endif							/* JOBQ_START_ROW_H */

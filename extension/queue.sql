@@ -140,6 +140,13 @@ AS 'MODULE_PATHNAME', 'jobq_drain';
 COMMENT ON FUNCTION jobq.drain IS
   'refuses new jobs of a queue (JQ002) while its own are finished; false if it was already draining';
 
+CREATE FUNCTION jobq.throttle(queue text, delay interval)
+RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'jobq_throttle';
+COMMENT ON FUNCTION jobq.throttle IS
+  'keeps jobs of a queue from starting until that much later, at once and whatever becomes of the transaction; ''0'' ends it';
+
 CREATE FUNCTION jobq.grant_usage(
   role regrole,
   may_create boolean DEFAULT false,

@@ -133,6 +133,17 @@ SELECT jobq.resume('q_mail'), jobq.resume('q_mail') AS again;
 SELECT count(*) FROM jobq.dequeue('q_mail');
 SELECT jobq.pause('q_none');
 
+-- throttling
+SELECT jobq.throttle('q_mail', '1 hour');
+SELECT jobq.enqueue('q_mail') IS NOT NULL AS enqueued;
+SELECT count(*) FROM jobq.dequeue('q_mail');
+SELECT jobq.throttle('q_mail', '0');
+SELECT count(*) FROM jobq.dequeue('q_mail');
+SELECT jobq.throttle('q_mail', '-1 s');
+SELECT jobq.throttle('q_mail', '2 years');
+SELECT jobq.throttle('q_mail', NULL);
+SELECT jobq.throttle('q_none', '1 s');
+
 -- dropping
 SELECT jobq.alter_queue('q_all', on_dead => 'q_mail');
 SELECT jobq.drop_queue('q_mail');

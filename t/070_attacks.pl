@@ -78,6 +78,7 @@ foreach my $call (
 	"dequeue_any('{victim}')",
 	"pause('victim')",
 	"resume('victim')",
+	"throttle('victim', '1 s')",
 	"drop_queue('victim', true)",
 	"alter_queue('victim', owner => 'guest')",
 	"reset_queue('victim', 'ttl')",

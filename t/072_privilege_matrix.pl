@@ -90,6 +90,7 @@ my %functions = (
 	'start()' => [ 'admin', 'start()' ],
 	'stop()' => [ 'admin', 'stop()' ],
 	'take(text)' => [ 'consume', q{take('q')} ],
+	'throttle(text, interval)' => [ 'consume', q{throttle('q', '0')} ],
 	'unlisten(text)' => [ 'usage', q{unlisten('q')} ],
 	'unschedule(text)' => [ 'owner', q{unschedule('s')} ],
 	'version()' => [ 'usage', 'version()' ],

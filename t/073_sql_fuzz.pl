@@ -102,7 +102,8 @@ my @restore = (
 	q{SELECT jobq.grant_queue('ext', 'bob', 'enqueue', 'consume'), jobq.grant_queue('plain',
 		'bob', 'manage')},
 	q{SELECT jobq.schedule('each', '@every 1 second', queue => 'ext')},
-	(map { "SELECT jobq.resume('$_')" } qw(ext plain fails calls commits checked)));
+	(   map { "SELECT jobq.resume('$_'), jobq.throttle('$_', '0')" }
+		  qw(ext plain fails calls commits checked)));
 
 # --------------------------------------------------------------- the values
 
@@ -326,7 +327,8 @@ foreach my $line (
 }
 
 # These undo the work of the others, or stand in their way.
-my %seldom = map { $_ => 1 } qw(stop drop_queue rename_queue revoke_usage pause unschedule drain);
+my %seldom = map { $_ => 1 } qw(stop drop_queue rename_queue revoke_usage pause unschedule drain
+  throttle);
 my %often = map { $_ => 1 } qw(enqueue enqueue_many dequeue complete fail take next run);
 
 # values that make sense often enough to get somewhere

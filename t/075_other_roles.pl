@@ -181,6 +181,7 @@ foreach my $calls (
 	q{jobq.unschedule('t')},
 	q{jobq.cron_next('@daily')},
 	q{jobq.cron_describe('@daily')},
+	q{jobq.throttle('x', '0')},
 	q{jobq.pause('x'), jobq.resume('x'), jobq.channel('x'), jobq.listen('x'), jobq.unlisten('x')},
 	q{jobq.alter_queue('x', lease => '1 s'), jobq.reset_queue('x', 'lease')},
 	q{jobq.stop()},

@@ -135,7 +135,7 @@ my %races = (
 # These change nothing that needs a privilege, or wait for nothing.
 my %harmless = map { $_ => 1 }
   qw(channel cron_describe cron_next cron_times current_job discard listen retry_in snooze
-  unlisten version wait);
+  throttle unlisten version wait);
 # needs pg_cron; what it calls is schedule()
 $harmless{import_pg_cron} = 1;
 

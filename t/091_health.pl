@@ -206,6 +206,24 @@ $node->sql(
 	q{SELECT jobq.drop_queue(q, force => true) FROM unnest('{lim0,lim1,out0,out1}'::text[]) AS q});
 health_ok('', 'health has no findings without limits');
 
+# the queue is shut
+$node->sql(
+	q{SELECT jobq.create_queue('slow', rate_limit => 1, rate_period => '1 day');
+	SELECT jobq.enqueue('slow') FROM generate_series(1, 2);
+	SELECT count(*) FROM jobq.take('slow')});
+$node->advance_clock('6 minutes');
+health_ok('info|rate|slow', 'a queue is shut by its rate');
+message_like(
+	'rate',
+	qr/next start at 20.* # .*increase rate_limit/,
+	'a queue is shut by its rate: the message');
+$node->sql(
+	q{SELECT jobq.reset_queue('slow', 'rate_limit'); SELECT jobq.throttle('slow', '1 hour')});
+health_ok('info|throttled|slow', 'a queue is throttled');
+$node->sql(q{SELECT jobq.throttle('slow', '0')});
+health_ok('warning|not worked|slow', 'a queue is no longer throttled');
+$node->sql(q{SELECT jobq.drop_queue('slow', force => true)});
+
 # the owner is gone
 $node->sql(
 	q{SELECT jobq.create_queue('orphan', 'work(jsonb)', owner => 'nobody');

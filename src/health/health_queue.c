@@ -26,7 +26,9 @@
 #include "queue/queue_cache.h"
 #include "queue/queue_list.h"
 #include "queue/queue_row.h"
+#include "shared/rate.h"
 #include "shared/slot.h"
+#include "shared/throttle.h"
 
 #include "catalog/pg_database.h"
 #include "commands/dbcommands.h"
@@ -35,6 +37,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
+#include "utils/timestamp.h"
 
 /* How many findings there are of a kind. */
 typedef struct Kind
@@ -242,6 +245,34 @@ report_slow_consumers(const QueueCheck *check)
 			"Start a worker that takes jobs from the queue, or give the queue a handler.");
 }
 
+/* Reports a queue that is shut at this moment; false if it is not. */
+static bool
+report_shut(const QueueCheck *check)
+{
+	const JobqQueue *queue = check->queue;
+	JobqQueueState *state = queue->state;
+	TimestampTz until;
+
+	if (state == NULL)
+		return false;
+	if (jobq_throttle_is_set(state) && jobq_throttle_holds(state, &until))
+	{
+		add(check, JOBQ_INFO, "throttled",
+			psprintf("jobs are waiting, since the queue is throttled until %s",
+					 timestamptz_to_str(until)),
+			psprintf("Use jobq.throttle(%s, '0') to end that.",
+					 quote_literal_cstr(queue->name)));
+		return true;
+	}
+	if (!queue->has_rate || jobq_rate_may_be_open(&state->rate, &until))
+		return false;
+	add(check, JOBQ_INFO, "rate",
+		psprintf("jobs are waiting for the queue's rate, which allows the next start at %s",
+				 timestamptz_to_str(until)),
+		"To run them sooner, increase rate_limit.");
+	return true;
+}
+
 /* Whether nothing is known to keep the owner from running jobs. */
 static bool
 is_runnable(const QueueCheck *check)
@@ -303,7 +334,8 @@ report_queue(const QueueCheck *check)
 			"the queue is paused, and jobs are waiting", "Use jobq.resume().");
 		return;
 	}
-	if (check->wait.oldest > health->now - JOBQ_HEALTH_JOB_AGE)
+	if (check->wait.oldest > health->now - JOBQ_HEALTH_JOB_AGE ||
+		report_shut(check))
 		return;
 	if (jobq_health_find_full(queue, &full))
 		add(check, full.severity, full.topic, full.message, full.hint);

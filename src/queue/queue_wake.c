@@ -26,6 +26,7 @@
 #include "shared/queue_state.h"
 #include "shared/rate.h"
 #include "shared/slot.h"
+#include "shared/throttle.h"
 #include "shared/waiter.h"
 #include "shared/wake.h"
 #include "shared/xact_end.h"
@@ -134,9 +135,12 @@ look_if_changed(const JobqQueueNote *note)
 static int
 room_of(const JobqQueueNote *note, int njobs)
 {
-	JobqQueueState *state;
+	JobqQueueState *state = note->state;
 	TimestampTz wake_at;
 
+	if (state != NULL && jobq_throttle_is_set(state) &&
+		jobq_throttle_holds(state, &wake_at))
+		return 0;
 	if (note->max_running == JOBQ_UNLIMITED && !note->has_rate)
 		return njobs;
 	state = jobq_queue_wake_state(note);

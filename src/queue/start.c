@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * start.c
- *	  Starts of jobs, where a queue has a rate.
+ *	  Starts of jobs, where a queue has a rate or is throttled.
  *
  * A start is reserved before a ticket is drawn, so that a claim that the rate
  * turns away does not disturb those who were turned away by max_running.  A
@@ -26,6 +26,7 @@
 #include "shared/async_commit.h"
 #include "shared/queue_state.h"
 #include "shared/rate.h"
+#include "shared/throttle.h"
 #include "shared/wake.h"
 
 /* Intervals from this one on are kept. */
@@ -69,6 +70,19 @@ jobq_start_pin(const JobqQueue *queue)
 	return true;
 }
 
+/* Whether throttle() allows no start now; if so, as in start.h. */
+static bool
+is_throttled(const JobqQueue *queue, TimestampTz *next_run_at)
+{
+	TimestampTz until;
+
+	if (queue->state == NULL || !jobq_throttle_is_set(queue->state) ||
+		!jobq_throttle_holds(queue->state, &until))
+		return false;
+	*next_run_at = Min(*next_run_at, until);
+	return true;
+}
+
 /* With a pin: whether the gate is open; if not, as in start.h. */
 static bool
 is_open(const JobqQueue *queue, TimestampTz *next_run_at)
@@ -88,6 +102,8 @@ jobq_start_is_allowed(const JobqQueue *queue, TimestampTz *next_run_at)
 {
 	bool		result;
 
+	if (is_throttled(queue, next_run_at))
+		return false;
 	if (!queue->has_rate)
 		return true;
 	if (!jobq_start_pin(queue))
@@ -101,6 +117,8 @@ jobq_start_is_allowed(const JobqQueue *queue, TimestampTz *next_run_at)
 bool
 jobq_start_reserve(const JobqQueue *queue, TimestampTz *next_run_at)
 {
+	if (is_throttled(queue, next_run_at))
+		return false;
 	if (!queue->has_rate || reserved != NULL)
 		return true;
 	if (!jobq_start_pin(queue))

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * start.h
- *	  Starts of jobs, where a queue has a rate.
+ *	  Starts of jobs, where a queue has a rate or is throttled.
  *
  * IDENTIFICATION
  *	  src/queue/start.h
@@ -22,8 +22,8 @@ typedef struct JobqStart
 } JobqStart;
 
 /*
- * Reserves a start, unless this process has one.  False if the queue's rate
- * allows none now: then the coordinator is told when it does, and *next_run_at
+ * Reserves a start, unless this process has one.  False if the queue's rate, or
+ * throttle(), allows none now: then the coordinator is told when it does, and *next_run_at
  * is lowered to that.  The reservation must be used or returned; a rollback
  * returns it, too.  May raise an error.
  */

@@ -106,6 +106,8 @@ jobq_queue_state(int32 queue, Oid owner)
 		pg_atomic_init_u32(&state->drops, 0);
 		jobq_gate_reset(&state->gate);
 		jobq_rate_reset(&state->rate);
+		pg_atomic_init_u64(&state->throttle.until, 0);
+		pg_atomic_init_u64(&state->throttle.delay, 0);
 		state->dropped = false;
 		jobq_lanes_make(&state->stream, lock_of(state), owner);
 		pg_atomic_init_u32(&state->counted, 0);

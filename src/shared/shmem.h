@@ -267,6 +267,13 @@ typedef enum JobqCountKind
 	JOBQ_COUNT_ALL
 } JobqCountKind;
 
+/* The last throttle() of a queue; see throttle.c. */
+typedef struct JobqThrottle
+{
+	pg_atomic_uint64 until;		/* TimestampTz; 0: it holds no longer */
+	pg_atomic_uint64 delay;		/* microseconds */
+} JobqThrottle;
+
 /* Lives in shared memory; see rate.c.  Only rate.c looks inside. */
 typedef struct JobqRate
 {
@@ -303,6 +310,7 @@ typedef struct JobqQueueState
 								 * with its jobs: executors keep off */
 	JobqGate	gate;			/* of the queue's max_running */
 	JobqRate	rate;			/* of its rate_limit */
+	JobqThrottle throttle;
 	pg_atomic_uint32 pins;		/* processes looking at it without a ticket */
 	bool		dropped;		/* the queue is gone; the entry goes with the
 								 * last ticket and pin */

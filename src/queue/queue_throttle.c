@@ -1,0 +1,56 @@
+/*-------------------------------------------------------------------------
+ *
+ * queue_throttle.c
+ *	  throttle(): nothing of a queue starts for some time.
+ *
+ * IDENTIFICATION
+ *	  src/queue/queue_throttle.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "base/arguments.h"
+#include "queue/queue.h"
+#include "queue/queue_wake.h"
+#include "shared/throttle.h"
+
+#include "fmgr.h"
+
+PG_FUNCTION_INFO_V1(jobq_throttle);
+
+/* The longest delay: one year. */
+#define MAX_DELAY (366 * USECS_PER_DAY)
+
+/*
+ * throttle(queue, delay): raises 22023 if the delay is negative or too long,
+ * and 53200 if shared memory has no room for the queue.
+ */
+Datum
+jobq_throttle(PG_FUNCTION_ARGS)
+{
+	char	   *name = jobq_required_string(fcinfo, 0, "queue");
+	const JobqQueue *queue;
+	int64		delay;
+
+	jobq_begin_write("jobq.throttle()");
+	queue = jobq_queue_require(name, JOBQ_PRIV_CONSUME);
+	jobq_queue_check_home(queue);
+	jobq_require_argument(fcinfo, 1, "delay");
+	delay = jobq_duration_argument(fcinfo, 1, "delay", true);
+	if (delay > MAX_DELAY)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("delay is too long"),
+				 errdetail("At most one year is allowed."),
+				 errhint("To stop the queue for longer, use jobq.pause().")));
+	if (queue->state == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("no shared memory left for queue \"%s\"",
+						queue->name),
+				 errhint("Increase jobq.shared_memory.")));
+	jobq_throttle_set(queue->state, delay);
+	jobq_queue_wake_look(queue->state);
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,98 @@
+# t/212_throttle.pl: throttle() keeps jobs from starting, at once and whatever
+# becomes of the transaction. There are no sweeps: nothing but the protocol
+# wakes anybody.
+
+use strict;
+use warnings;
+
+use JobqSession;
+use JobqTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = jobq_node(
+	'main',
+	conf => [
+		'jobq.max_workers = 2',
+		'jobq.worker_idle_timeout = 1h',
+		'jobq.sweep_interval = 0',
+		"jobq.log_jobs = 'none'"
+	]);
+
+# ------------------------------------------------------------------ handlers
+
+$node->sql(
+	q{CREATE FUNCTION call(p jsonb) RETURNS void LANGUAGE plpgsql AS $$BEGIN
+		IF p ->> 'status' = '429' THEN
+			PERFORM jobq.throttle('calls', (p ->> 'delay')::interval);
+			RAISE 'too many requests';
+		END IF; END$$;
+	SELECT jobq.create_queue('calls', 'call(jsonb)', max_attempts => 1);
+	SELECT jobq.enqueue('calls', '{"status": 429, "delay": "1 hour"}')});
+poll_ok($node, q{SELECT count(*) FROM jobq.dead_letters}, 'the handler has failed',
+	expected => '1');
+$node->sql(q{SELECT jobq.enqueue('calls') FROM generate_series(1, 3)});
+is($node->sql(q{SELECT count(*) FROM jobq.dequeue('calls')}), '0', 'dequeue() gives nothing');
+is($node->sql(q{SELECT count(*) FROM jobq.take('calls')}), '0', 'take() gives nothing');
+is($node->sql(q{CALL jobq.wait('{calls}', '200 ms', NULL)}), 'f', 'wait() sleeps');
+is($node->sql(q{SELECT count(*) FROM jobq.jobs WHERE queue = 'calls' AND state = 'ready'}),
+	'3', 'the other jobs wait');
+$node->sql(q{BEGIN; SELECT jobq.throttle('calls', '0'); ROLLBACK});
+poll_ok(
+	$node,
+	q{SELECT count(*) FROM jobq.jobs WHERE state = 'completed'},
+	'a delay of 0 ends it, and wakes the workers',
+	expected => '3');
+
+# it ends by itself
+$node->sql(
+	q{SELECT jobq.enqueue('calls', '{"status": 429, "delay": "1 s"}');
+	SELECT jobq.enqueue('calls', delay => '100 ms')});
+poll_ok(
+	$node,
+	q{SELECT count(*) FROM jobq.jobs WHERE state = 'completed'},
+	'its end wakes the workers',
+	expected => '4');
+is( $node->sql(
+		q{SELECT max(started_at) >= min(started_at) + interval '1 s' FROM
+		(SELECT started_at FROM jobq.jobs WHERE queue = 'calls' ORDER BY id DESC LIMIT 2) AS j}),
+	't',
+	'no job has started before');
+
+# --------------------------------------------------------- external workers
+
+$node->sql(
+	q{SELECT jobq.create_queue('ext'), jobq.create_queue('both', max_running => 1,
+		rate_limit => 1000);
+	SELECT jobq.enqueue('ext'), jobq.enqueue('both') FROM generate_series(1, 2);
+	SELECT jobq.throttle('ext', '1 hour'), jobq.throttle('both', '1 hour')});
+is($node->sql(q{SELECT count(*) FROM jobq.dequeue_any('{ext,both}', 4)}), '0', 'nothing starts');
+my $waiter = start_session($node, name => 'waiter');
+foreach my $queue (qw(ext both))
+{
+	order($waiter, "CALL jobq.wait('{$queue}', '1 min', NULL)");
+	poll_ok(
+		$node,
+		q{SELECT count(*) FROM pg_stat_activity WHERE application_name = 'waiter'
+			AND backend_xmin IS NULL AND wait_event_type = 'Extension'},
+		"$queue: a session waits",
+		expected => '1');
+	$node->sql("SELECT jobq.enqueue('$queue')");
+	$node->sql("SELECT jobq.throttle('$queue', '10 ms')");
+	is(within(20, "$queue: soon", sub { answer($waiter) }),
+		"t\n", "$queue: a shorter delay takes the place of a longer one");
+	is($node->sql("SELECT count(*) FROM jobq.dequeue('$queue')"), '1', "$queue: a job starts");
+}
+end_session($waiter);
+
+$node->sql(q{SELECT jobq.throttle('ext', '1 hour')});
+$node->restart;
+is($node->sql(q{SELECT count(*) FROM jobq.dequeue('ext')}), '1', 'a restart forgets it');
+
+$node->sql(
+	q{SELECT jobq.throttle('ext', '1 hour'); SELECT jobq.drop_queue('ext', force => true);
+	SELECT jobq.create_queue('ext'); SELECT jobq.enqueue('ext')});
+is($node->sql(q{SELECT count(*) FROM jobq.dequeue('ext')}), '1', 'so does dropping the queue');
+
+$node->stop;
+done_testing();

@@ -82,6 +82,46 @@ jobq_row_is_held(TupleTableSlot *slot)
 	return TransactionIdIsInProgress(holder.xmax);
 }
 
+/* Whether one of those who have locked a row version has changed it. */
+static bool
+updater_has_committed(const Holder *holder)
+{
+	MultiXactMember *members;
+	int			n;
+	bool		result = false;
+
+	n = GetMultiXactIdMembers(holder->xmax, &members, false, false);
+	for (int i = 0; i < n; i++)
+	{
+		if (ISUPDATE_from_mxstatus(members[i].status))
+			result = TransactionIdDidCommit(members[i].xid);
+	}
+	if (n > 0)
+		pfree(members);
+	return result;
+}
+
+/*
+ * Whether the version of a row in the slot, which a snapshot has shown, is still
+ * the latest one, and nobody holds it.  The slot is as for jobq_row_is_held().
+ */
+bool
+jobq_row_is_current(TupleTableSlot *slot)
+{
+	Holder		holder;
+
+	/* this first: what has ended by then has committed or not */
+	if (jobq_row_is_held(slot))
+		return false;
+	holder = read_holder(slot);
+	if (!TransactionIdIsValid(holder.xmax) ||
+		HEAP_XMAX_IS_LOCKED_ONLY(holder.infomask))
+		return true;
+	if ((holder.infomask & HEAP_XMAX_IS_MULTI) != 0)
+		return !updater_has_committed(&holder);
+	return !TransactionIdDidCommit(holder.xmax);
+}
+
 /* Reads the header of a row version from the page, which the slot has pinned. */
 static void
 read_header(TupleTableSlot *slot, HeapTupleHeader header)

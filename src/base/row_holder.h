@@ -16,6 +16,7 @@
 
 extern int	jobq_transaction_pid(TransactionId xid);
 extern bool jobq_row_is_held(TupleTableSlot *slot);
+extern bool jobq_row_is_current(TupleTableSlot *slot);
 extern bool jobq_row_is_going(Relation rel, TupleTableSlot *slot,
 							  TupleTableSlot *version);
 extern int	jobq_row_holder(TupleTableSlot *slot);

@@ -290,7 +290,7 @@ load_row(JobqTable *jobs, TupleTableSlot *row, Snapshot snapshot, void *arg)
 
 	jobq_job_read(&job, row);
 	if (job.state == JOBQ_STATE_RUNNING && jobq_lease_is_at_home(&job) &&
-		!list_row(&job, jobq_row_is_held(row)))
+		!list_row(&job, !jobq_row_is_current(row)))
 		fail_counting(job.queue);
 	return true;
 }
@@ -371,7 +371,8 @@ verify(JobqTable *jobs, TupleTableSlot *slot, const JobqLeaseId *lease)
 	if (jobq_job_find(jobs, lease->job_id, slot, &job) &&
 		job.state == JOBQ_STATE_RUNNING && job.lease == lease->lease)
 	{
-		if (jobq_row_is_held(slot))
+		/* or a prepared transaction that has ended it has just been committed */
+		if (!jobq_row_is_current(slot))
 			jobq_lease_doubt(lease->job_id, lease->lease);
 		return;
 	}

@@ -394,10 +394,10 @@ reserve_start(JobqClaimScan *scan)
 }
 
 /*
- * Draws a ticket for the next job, if it is going to run.  If the gate is shut and there is no
- * coordinator, counts the running jobs, or ends leases of the queue that have run
- * out.  A transaction that has claimed or ended jobs itself does neither: it
- * would act on what may be rolled back.
+ * Draws a ticket for the next job, if it is going to run.  If the gate is shut
+ * and there is no coordinator, counts the running jobs, or ends leases of the
+ * queue that have run out.  A transaction that has claimed or ended jobs itself
+ * does neither: it would act on what may be rolled back.
  */
 static bool
 draw_ticket(JobqClaimScan *scan)

@@ -115,14 +115,13 @@ is_waiting(const Look *look, TupleTableSlot *slot, TimestampTz run_at)
 
 /*
  * The real run_at of the job of a priority that has waited longest, where some
- * are mirrored; JOBQ_NEVER if none waits.
+ * are mirrored; `oldest` is that of one that waits.
  */
 static TimestampTz
-find_oldest(JobqWaitScan *jobs, Look *look, int16 priority)
+find_oldest(JobqWaitScan *jobs, Look *look, int16 priority, TimestampTz oldest)
 {
 	IndexScanDesc scan = jobq_index_beginscan(jobs->rel, jobs->index,
 											  jobs->snapshot, 3);
-	TimestampTz oldest = JOBQ_NEVER;
 	ScanKeyData keys[3];
 	bool		isnull;
 
@@ -202,7 +201,8 @@ jobq_health_find_wait(JobqWaitScan *jobs, const JobqQueueBrief *brief,
 			if (!is_waiting(&look, slot, jobq_run_at_real(run_at)))
 				continue;
 			if (jobq_run_at_is_mirrored(run_at))
-				run_at = find_oldest(jobs, &look, priority);
+				run_at = find_oldest(jobs, &look, priority,
+									 jobq_run_at_real(run_at));
 			/* until then it waits for a full batch */
 			if (jobq_queue_gathers(brief))
 				run_at += brief->batch_wait;

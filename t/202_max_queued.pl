@@ -224,6 +224,16 @@ is( $node->sql(
 	'it has not been started');
 
 $node->sql(
+	q{SELECT jobq.create_queue('gathers', batch_size => 10, batch_wait => '1 h', max_queued => 2,
+		on_full => 'drop_oldest');
+	SELECT jobq.enqueue('gathers', to_jsonb(i)) FROM generate_series(1, 3) AS i});
+is( $node->sql(
+		q{SELECT string_agg(payload::text || ' ' || state, ', ' ORDER BY id) FROM jobq.jobs
+	WHERE queue = 'gathers'}),
+	'1 cancelled, 2 ready, 3 ready',
+	'a job that waits for a full batch makes room');
+
+$node->sql(
 	q{SELECT jobq.create_queue('lowered');
 	SELECT jobq.enqueue_many('lowered', array_agg(to_jsonb(i))) FROM generate_series(1, 20) AS i;
 	SELECT jobq.alter_queue('lowered', max_queued => 5, on_full => 'drop_oldest');

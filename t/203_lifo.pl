@@ -236,6 +236,22 @@ enqueue('waits', 'a');
 like($waiter->query_until(qr/^end/m, ''), qr/t\n/, 'it is woken');
 $waiter->quit;
 
+# --------------------------------------------------------------------- batches
+
+$node->sql(
+	q{SELECT jobq.create_queue('batches', lifo => true, batch_size => 3, batch_wait => '10 min')});
+my $batch = q{SELECT string_agg(payload #>> '{}', ' ') FROM jobq.dequeue('batches', 10, '1 h')};
+enqueue('batches', 'a', 'b');
+is($node->sql($batch), '', 'two jobs wait for a third');
+enqueue('batches', 'c');
+is($node->sql($batch), 'c b a', 'a full batch');
+enqueue('batches', 'd');
+$node->advance_clock('6 min');
+enqueue('batches', 'e');
+is($node->sql($batch), '', 'the oldest has not waited long enough');
+$node->advance_clock('5 min');
+is($node->sql($batch), 'e d', 'now it has');
+
 # ---------------------------------------------------------------------- dropped
 
 $node->sql(

@@ -103,6 +103,18 @@ poll_ok(
 	expected => '0');
 is(sizes('executors'), '122|0', 'executors: what is enqueued at once, too');
 
+# Full batches that come at once, and wake all executors: each finds all jobs.
+$node->sql(
+	q{SELECT jobq.create_queue('large', 'work(jobq.job[])', batch_size => 400, batch_wait => '1 h')}
+);
+foreach my $round (1 .. 15)
+{
+	$node->sql(q{SELECT count(*) FROM jobq.enqueue_many('large', array_fill('1'::jsonb, '{400}'))});
+	poll_query($node, q{SELECT sum(n) FROM calls WHERE queue = 'large'}, expected => 400 * $round);
+}
+is($node->sql(q{SELECT count(*), min(n) FROM calls WHERE queue = 'large'}),
+	'15|400', 'large batches: each is full');
+
 # A batch that waits for its last job, which others hold for a while.
 $node->sql(
 	q{SELECT jobq.create_queue('held', batch_size => 3, batch_wait => '1 h');
@@ -121,6 +133,46 @@ is(ask($sessions[0], q{BEGIN; SELECT count(*) FROM jobq.dequeue('held', 3)}) =~ 
 is($node->sql(q{SET statement_timeout = '30 s'; SELECT count(*) FROM jobq.dequeue('held', 3)}),
 	'3', 'another one does not wait for it');
 ask($sessions[0], 'COMMIT');
+
+# A claim that has found a full batch is held up before it has its jobs: another
+# one must not take a part of them.  A job that has expired is none of a batch;
+# its row cannot be moved to history, which holds the claim up.
+dismiss_coordinator($node);
+$node->sql(
+	q{SELECT jobq.create_queue('turns', batch_size => 3, batch_wait => '1 h');
+	SELECT jobq.enqueue('turns', ttl => '1 ms', priority => -1);
+	SELECT count(*) FROM jobq.enqueue_many('turns', '{1,2}')});
+is( $node->sql(q{SELECT pg_sleep(0.01); SELECT count(*) FROM jobq.dequeue('turns', 3)}) =~ s/\s//gr,
+	'0',
+	'a job that has expired does not fill a batch');
+$node->sql(q{SELECT count(*) FROM jobq.enqueue_many('turns', '{3,4,5}')});
+ask($sessions[0],
+	'BEGIN; ' . join('; ', map { "LOCK TABLE jobq_store.history_$_ IN SHARE MODE" } 0 .. 7));
+order($sessions[1], q{SELECT string_agg(payload::text, ' ') FROM jobq.dequeue('turns', 3)});
+poll_ok(
+	$node,
+	q{SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'relation'},
+	'a claim is held up',
+	expected => '1');
+order($sessions[2], q{SELECT count(*) FROM jobq.dequeue('turns', 3)});
+poll_ok(
+	$node,
+	q{SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'object'},
+	'another one waits for its turn',
+	expected => '1');
+is($node->sql(q{CALL jobq.wait('{turns}', '0')}), 't', 'a look does not wait');
+ask($sessions[0], 'ROLLBACK');
+like(answer($sessions[1]), qr/^1 2 3$/m, 'the first claim has the batch');
+like(answer($sessions[2]), qr/^0$/m, 'the other one has no part of it');
+
+# Without a coordinator claims end leases, so such jobs count.
+$node->sql(
+	q{SELECT jobq.create_queue('over', batch_size => 2, batch_wait => '100 s', backoff => 'fixed',
+		backoff_base => '0 s');
+	SELECT jobq.enqueue('over'), jobq.enqueue('over');
+	SELECT count(*) FROM jobq.dequeue('over', 2, lease => '10 ms'); SELECT pg_sleep(0.02)});
+is($node->sql(q{SELECT count(*) FROM jobq.dequeue('over', 2)}),
+	'2', 'jobs whose leases are over make a batch');
 end_session($_) foreach @sessions;
 
 done_testing();

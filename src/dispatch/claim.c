@@ -202,7 +202,9 @@ jobq_claim_is_ripe(JobqClaimScan *scan)
 
 	if (!jobq_queue_gathers(scan->queue))
 		return true;
+	/* without a coordinator, jobs whose lease is over count, too */
 	by_lanes = scan->mode == JOBQ_CLAIM_LANES &&
+		jobq_database()->coordinator_proc != JOBQ_NO_PROCESS &&
 		jobq_claim_can_use_lanes(scan);
 	scan->is_ripe = jobq_ripe_judge(&scan->dispatch, by_lanes, scan->now,
 									&ripe_at);

@@ -28,9 +28,8 @@ jobq_overdue_is_claimable(const JobqJob *job, TimestampTz now)
 	return job->state == JOBQ_STATE_RUNNING && job->lease_until <= now;
 }
 
-/* A job that was started does not expire any more. */
-static bool
-is_expired(const JobqJob *job, TimestampTz now)
+bool
+jobq_overdue_is_expired(const JobqJob *job, TimestampTz now)
 {
 	return job->attempt == 0 && job->expires_at <= now;
 }
@@ -38,7 +37,8 @@ is_expired(const JobqJob *job, TimestampTz now)
 bool
 jobq_overdue_is_late(const JobqJob *job, TimestampTz now)
 {
-	return job->state != JOBQ_STATE_PENDING || is_expired(job, now);
+	return job->state != JOBQ_STATE_PENDING ||
+		jobq_overdue_is_expired(job, now);
 }
 
 /*
@@ -71,7 +71,7 @@ jobq_overdue_settle(JobqTable *jobs, const JobqQueue *queue, JobqJob *job,
 	if (job->state == JOBQ_STATE_RUNNING &&
 		!end_lease(jobs, queue, job, now))
 		return false;
-	if (!is_expired(job, now))
+	if (!jobq_overdue_is_expired(job, now))
 		return true;
 	jobq_job_expire(jobs, job, queue);
 	return false;

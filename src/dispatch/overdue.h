@@ -16,7 +16,10 @@
 /* Whether a job may be handed out at a time, going by its row. */
 extern bool jobq_overdue_is_claimable(const JobqJob *job, TimestampTz now);
 
-/* Whether its lease or its time to live is over. */
+/* Whether its time to live is over, which ends when it is started. */
+extern bool jobq_overdue_is_expired(const JobqJob *job, TimestampTz now);
+
+/* The same, or its lease is over. */
 extern bool jobq_overdue_is_late(const JobqJob *job, TimestampTz now);
 
 /*

@@ -27,6 +27,7 @@
 
 #include "base/extension.h"
 #include "base/row_holder.h"
+#include "dispatch/overdue.h"
 #include "job/job.h"
 #include "shared/clock.h"
 
@@ -49,31 +50,29 @@ is_ripe(const JobqDispatchScan *scan, const Seen *seen)
 		 seen->now - seen->first >= scan->queue->batch_wait);
 }
 
-/*
- * Looks at the free jobs of a priority, from the key on, until the batch is
- * ripe.  Sets *head to the last row that was read; false if there was none.
- */
-static bool
+/* Looks at the free jobs of a priority, from the key on, until it is ripe. */
+static void
 look_in_priority(JobqDispatchScan *scan, int16 priority, const JobqKey *from,
-				 Seen *seen, JobqHead *head)
+				 Seen *seen)
 {
-	bool		any = false;
+	JobqHead	head;
+	JobqJob		job;
 
 	jobq_dispatch_seek_lane(scan, priority, from);
-	while (!is_ripe(scan, seen) && jobq_dispatch_next(scan, head))
+	while (!is_ripe(scan, seen) && jobq_dispatch_next(scan, &head))
 	{
 		CHECK_FOR_INTERRUPTS();
-		any = true;
-		if (head->place.key.run_at > seen->now)
+		if (head.place.key.run_at > seen->now)
 			break;
-		if (head->state != JOBQ_STATE_PENDING ||
+		jobq_job_read(&job, scan->slot);
+		if (!jobq_overdue_is_claimable(&job, seen->now) ||
+			jobq_overdue_is_expired(&job, seen->now) ||
 			jobq_row_is_held(scan->slot))
 			continue;
 		seen->njobs++;
 		seen->first = Min(seen->first,
-						  jobq_run_at_real(head->place.key.run_at));
+						  jobq_run_at_real(head.place.key.run_at));
 	}
-	return any;
 }
 
 /* Looks in all lanes. */
@@ -81,7 +80,6 @@ static void
 look_in_lanes(JobqDispatchScan *scan, Seen *seen)
 {
 	int16		priority;
-	JobqHead	head;
 
 	for (int after = JOBQ_BEFORE_ALL_PRIORITIES;
 		 !is_ripe(scan, seen) &&
@@ -90,7 +88,7 @@ look_in_lanes(JobqDispatchScan *scan, Seen *seen)
 	{
 		JobqKey		from = jobq_lane_floor(scan->stream, priority);
 
-		(void) look_in_priority(scan, priority, &from, seen, &head);
+		look_in_priority(scan, priority, &from, seen);
 	}
 }
 
@@ -107,8 +105,7 @@ look_at_all(JobqDispatchScan *scan, Seen *seen)
 		if (!jobq_dispatch_next(scan, &head))
 			return;
 		priority = head.place.priority;
-		(void) look_in_priority(scan, (int16) priority, &jobq_first_key, seen,
-								&head);
+		look_in_priority(scan, (int16) priority, &jobq_first_key, seen);
 		priority++;
 	}
 }

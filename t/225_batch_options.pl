@@ -280,6 +280,36 @@ is( $node->sql(
 like(sql_error($node, q{BEGIN; SELECT jobq.fail_job(1, 'x'); PREPARE TRANSACTION 'x'}),
 	qr/55000/, 'fail_job in a client');
 
+# the newest jobs first
+$node->sql(
+	q{SELECT jobq.create_queue('newest', batch_size => 2, batch_wait => '1 h', lifo => true)});
+$node->sql("SELECT jobq.enqueue('newest', '$_')") foreach 1 .. 3;
+is($node->sql(q{SELECT string_agg(payload::text, ' ') FROM jobq.dequeue('newest', 2)}),
+	'3 2', 'lifo: a full batch of the newest jobs');
+is($node->sql(q{SELECT count(*) FROM jobq.dequeue('newest', 2)}), '0', 'lifo: one job waits');
+$node->sql(q{SELECT jobq.alter_queue('newest', batch_size => 3, batch_wait => '500 ms')});
+$node->sql("SELECT jobq.enqueue('newest', '4')");
+is($node->sql(q{CALL jobq.wait('{newest}', '60 s')}), 't', 'lifo: wait returns in time');
+is($node->sql(q{SELECT string_agg(payload::text, ' ') FROM jobq.dequeue('newest', 3)}),
+	'4 1', 'lifo: the oldest one has waited, and the newest comes first');
+$node->sql(
+	q{SELECT jobq.create_queue('newest run', 'many(jobq.job[])', batch_size => 3,
+		batch_wait => '300 ms', lifo => true)});
+$node->sql(q{SELECT jobq.enqueue('newest run')}) foreach 1 .. 2;
+completed('newest run', 2, 'lifo: executors');
+calls();
+
+# making room takes jobs that wait for a full batch
+$node->sql(
+	q{SELECT jobq.create_queue('full', batch_size => 3, batch_wait => '1 h', max_queued => 2,
+		on_full => 'drop_oldest')});
+$node->sql("SELECT jobq.enqueue('full', '$_')") foreach 1 .. 3;
+is( $node->sql(
+		q{SELECT string_agg(payload::text || ' ' || state, ', ' ORDER BY id) FROM jobq.jobs
+		WHERE queue = 'full'}),
+	'1 cancelled, 2 ready, 3 ready',
+	'drop_oldest drops jobs that wait for a full batch');
+
 # -------------------------------------------------------------------- health
 
 $node->sql(

@@ -6,8 +6,8 @@
  * It does so after a start, for limits that do not know all running jobs, and when
  * a lease that is not listed may have run out.  After prepared transactions it
  * only looks at entries in doubt.  Each of that is a pass (lease_load.c), made in
- * parts, with other tasks in between; and except for the first one, passes take a
- * bounded share of the time.
+ * parts, with other tasks in between.  Passes take a bounded share of the time,
+ * except for the first one, and one that follows it to count what was missed.
  *
  * IDENTIFICATION
  *	  bgworker/coordinator/lease_pass.c
@@ -42,6 +42,7 @@ static bool restarted = false;	/* since the pass began */
 
 static bool running = false;	/* a pass, */
 static bool lists = false;		/* of all running jobs */
+static bool first = false;		/* nothing was known before it */
 static bool has_failed = false;
 static TimestampTz begun_at = DT_NOBEGIN;
 static int64 cost = 0;			/* of the pass */
@@ -95,8 +96,7 @@ must_pause(TimestampTz now)
 static void
 begin_wanted(TimestampTz now)
 {
-	bool		first = jobq_lease_pass_is_wanted();
-
+	first = jobq_lease_pass_is_wanted();
 	if (!first && must_pause(now))
 		return;
 	lists = first || count_wanted || unlisted_at(now) <= now;
@@ -123,7 +123,7 @@ end_pass(TimestampTz now)
 	has_failed = false;
 	if (lists && !restarted)
 		jobq_database()->leases_loaded = true;
-	allowed = now + Min(cost * SHARE, MAX_PAUSE);
+	allowed = first ? now : now + Min(cost * SHARE, MAX_PAUSE);
 }
 
 /* When the next pass is to begin, as far as is known. */

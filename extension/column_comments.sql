@@ -128,6 +128,23 @@ COMMENT ON COLUMN jobq.queues.rate_burst IS
   'maximum number of jobs that start at once; NULL: those of 20 ms';
 COMMENT ON COLUMN jobq.queues.on_limit IS
   'what exceeds the rate: wait: jobs start later; skip, error: new jobs are skipped, or refused';
+COMMENT ON COLUMN jobq.queues.shared_limit IS
+  'limit that its jobs share with those of other queues; NULL: none';
+
+COMMENT ON COLUMN jobq.limits.name IS 'name of the limit';
+COMMENT ON COLUMN jobq.limits.owner IS
+  'owner of the limit: this role and its members may change it, and own queues that share it';
+COMMENT ON COLUMN jobq.limits.max_running IS
+  'maximum number of jobs of its queues that run at the same time; NULL: no limit';
+COMMENT ON COLUMN jobq.limits.rate_limit IS
+  'maximum number of jobs of its queues that start in a rate_period; NULL: no limit';
+COMMENT ON COLUMN jobq.limits.rate_period IS 'the period of rate_limit';
+COMMENT ON COLUMN jobq.limits.rate_burst IS
+  'maximum number of jobs that start at once; NULL: those of 20 ms';
+COMMENT ON COLUMN jobq.limits.running IS
+  'number of jobs that have started under it and not ended; NULL: not counted yet since the server started';
+COMMENT ON COLUMN jobq.limits.queues IS
+  'queues that share it, as far as they are visible to you';
 
 COMMENT ON COLUMN jobq.schedules.name IS 'name of the schedule';
 COMMENT ON COLUMN jobq.schedules.owner IS 'role that runs the command, or enqueues the jobs';

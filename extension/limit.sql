@@ -1,4 +1,68 @@
--- Limits: what shared memory knows of running jobs, and whether it is right.
+-- Limits: those that queues share; and what shared memory knows of running jobs,
+-- and whether it is right.
+
+CREATE FUNCTION jobq.create_limit(
+  name text,
+  max_running integer DEFAULT NULL,
+  rate_limit integer DEFAULT NULL,
+  rate_period interval DEFAULT NULL,
+  rate_burst integer DEFAULT NULL
+) RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'jobq_create_limit';
+COMMENT ON FUNCTION jobq.create_limit IS
+  'creates a limit for the jobs of all queues whose option shared_limit names it';
+
+CREATE FUNCTION jobq.alter_limit(
+  name text,
+  max_running integer DEFAULT NULL,
+  rate_limit integer DEFAULT NULL,
+  rate_period interval DEFAULT NULL,
+  rate_burst integer DEFAULT NULL
+) RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'jobq_alter_limit';
+COMMENT ON FUNCTION jobq.alter_limit IS
+  'changes options of a limit; those omitted or NULL stay unchanged';
+
+CREATE FUNCTION jobq.reset_limit(name text, VARIADIC options text[])
+RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'jobq_reset_limit';
+COMMENT ON FUNCTION jobq.reset_limit IS
+  'resets options of a limit to their built-in defaults: none';
+
+CREATE FUNCTION jobq.drop_limit(name text)
+RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'jobq_drop_limit';
+COMMENT ON FUNCTION jobq.drop_limit IS
+  'drops a limit that no queue shares any more';
+
+CREATE FUNCTION jobq_store.limit_running(limit_id integer)
+RETURNS integer
+LANGUAGE c VOLATILE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'jobq_limit_running';
+COMMENT ON FUNCTION jobq_store.limit_running IS
+  'how many jobs have a slot of a limit; NULL: not known yet';
+
+CREATE VIEW jobq.limits WITH (security_barrier) AS
+SELECT
+  l.name,
+  l.owner::regrole AS owner,
+  l.max_running,
+  l.rate_limit,
+  coalesce(l.rate_period, '1 second') AS rate_period,
+  l.rate_burst,
+  jobq_store.limit_running(l.id) AS running,
+  ARRAY(SELECT q.name FROM jobq_store.queue AS q
+    WHERE q.shared_limit OPERATOR(pg_catalog.=) l.id
+      AND jobq_store.may_name(q.id)
+    ORDER BY q.name) AS queues
+FROM jobq_store.limit_def AS l
+WHERE jobq_store.may_see_role(l.owner::oid);
+COMMENT ON VIEW jobq.limits IS
+  'the reader''s limits, and how many jobs run under each';
 
 CREATE FUNCTION jobq_store.gates(
   OUT queue integer,

@@ -43,6 +43,7 @@ CREATE FUNCTION jobq.create_queue(
   rate_period interval DEFAULT NULL,
   rate_burst integer DEFAULT NULL,
   on_limit text DEFAULT NULL,
+  shared_limit text DEFAULT NULL,
   or_replace boolean DEFAULT false
 ) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
@@ -88,7 +89,8 @@ CREATE FUNCTION jobq.alter_queue(
   rate_limit integer DEFAULT NULL,
   rate_period interval DEFAULT NULL,
   rate_burst integer DEFAULT NULL,
-  on_limit text DEFAULT NULL
+  on_limit text DEFAULT NULL,
+  shared_limit text DEFAULT NULL
 ) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_alter_queue';
@@ -155,7 +157,7 @@ CREATE FUNCTION jobq.grant_usage(
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_grant_usage';
 COMMENT ON FUNCTION jobq.grant_usage IS
-  'lets a role use jobq; with may_create, also create_queue, schedule and run; with may_read, also see every queue and schedule';
+  'lets a role use jobq; with may_create, also create_queue, create_limit, schedule and run; with may_read, also see every queue and schedule';
 
 CREATE FUNCTION jobq.revoke_usage(role regrole)
 RETURNS void

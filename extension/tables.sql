@@ -13,6 +13,7 @@ COMMENT ON FUNCTION jobq_store.refuse_others() IS
 -- ---------------------------------------------------------------- sequences
 
 CREATE SEQUENCE jobq_store.queue_id_seq AS integer;
+CREATE SEQUENCE jobq_store.limit_id_seq AS integer;
 CREATE SEQUENCE jobq_store.job_id_seq AS bigint;
 CREATE SEQUENCE jobq_store.schedule_id_seq AS bigint;
 
@@ -87,7 +88,8 @@ CREATE TABLE jobq_store.queue (
   rate_limit integer,
   rate_period interval,
   rate_burst integer,
-  on_limit text
+  on_limit text,
+  shared_limit integer
 );
 COMMENT ON TABLE jobq_store.queue IS 'queues and their options';
 
@@ -96,6 +98,8 @@ CREATE INDEX queue_owner ON jobq_store.queue (owner);
 CREATE INDEX queue_run ON jobq_store.queue (owner) WHERE is_run;
 CREATE INDEX queue_on_dead ON jobq_store.queue (on_dead)
   WHERE on_dead IS NOT NULL;
+CREATE INDEX queue_shared_limit ON jobq_store.queue (shared_limit)
+  WHERE shared_limit IS NOT NULL;
 
 CREATE TABLE jobq_store.queue_grant (
   queue integer NOT NULL,
@@ -112,6 +116,20 @@ CREATE INDEX queue_grant_role ON jobq_store.queue_grant (role);
 CREATE TRIGGER queue_grant_to_nobody BEFORE INSERT ON jobq_store.queue_grant
   FOR EACH ROW WHEN (NEW.role OPERATOR(pg_catalog.=) 0::oid)
   EXECUTE FUNCTION jobq_store.skip_row();
+
+-- Limits that queues share, those whose shared_limit is the id.
+CREATE TABLE jobq_store.limit_def (
+  id integer NOT NULL PRIMARY KEY,
+  name text COLLATE "C" NOT NULL UNIQUE,
+  owner jobq_store.role_ref NOT NULL,
+  max_running integer,
+  rate_limit integer,
+  rate_period interval,
+  rate_burst integer
+);
+COMMENT ON TABLE jobq_store.limit_def IS 'limits that queues share';
+
+CREATE INDEX limit_def_owner ON jobq_store.limit_def (owner);
 
 -- --------------------------------------------------------------------- jobs
 
@@ -188,6 +206,7 @@ CREATE TABLE jobq_store.rate_start (
   queue integer NOT NULL,
   tat timestamptz NOT NULL
 ) WITH (fillfactor = 50);
+-- The queue, or a limit with the sign of its id changed.
 COMMENT ON TABLE jobq_store.rate_start IS
   'starts of jobs that count after a restart: tat is when the rate will have made up for the last one';
 
@@ -340,6 +359,9 @@ CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
   ON jobq_store.queue
   FOR EACH STATEMENT EXECUTE FUNCTION jobq_store.refuse_others();
 CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
+  ON jobq_store.limit_def
+  FOR EACH STATEMENT EXECUTE FUNCTION jobq_store.refuse_others();
+CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
   ON jobq_store.queue_grant
   FOR EACH STATEMENT EXECUTE FUNCTION jobq_store.refuse_others();
 CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
@@ -391,6 +413,7 @@ CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
 -- whatever session_replication_role is
 ALTER TABLE jobq_store.service ENABLE ALWAYS TRIGGER owner_only;
 ALTER TABLE jobq_store.queue ENABLE ALWAYS TRIGGER owner_only;
+ALTER TABLE jobq_store.limit_def ENABLE ALWAYS TRIGGER owner_only;
 ALTER TABLE jobq_store.queue_grant ENABLE ALWAYS TRIGGER owner_only;
 ALTER TABLE jobq_store.job ENABLE ALWAYS TRIGGER owner_only;
 ALTER TABLE jobq_store.cancel_request ENABLE ALWAYS TRIGGER owner_only;
@@ -413,9 +436,11 @@ ALTER TABLE jobq_store.schedule_run ENABLE ALWAYS TRIGGER owner_only;
 -- Not service: a restored database has its own.  Partitions are listed one by
 -- one: registering the parent would dump none of their rows.
 SELECT pg_catalog.pg_extension_config_dump('jobq_store.queue_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('jobq_store.limit_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('jobq_store.job_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('jobq_store.schedule_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('jobq_store.lease_block_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('jobq_store.limit_def', '');
 SELECT pg_catalog.pg_extension_config_dump('jobq_store.queue', '');
 SELECT pg_catalog.pg_extension_config_dump('jobq_store.queue_grant', '');
 SELECT pg_catalog.pg_extension_config_dump('jobq_store.job', '');

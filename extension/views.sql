@@ -284,7 +284,9 @@ SELECT
   q.rate_limit,
   coalesce(q.rate_period, '1 second') AS rate_period,
   q.rate_burst,
-  coalesce(q.on_limit, 'wait') AS on_limit
+  coalesce(q.on_limit, 'wait') AS on_limit,
+  (SELECT l.name FROM jobq_store.limit_def AS l
+    WHERE l.id OPERATOR(pg_catalog.=) q.shared_limit) AS shared_limit
 FROM jobq_store.queue AS q
 LEFT JOIN LATERAL (
   SELECT

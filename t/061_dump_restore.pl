@@ -16,7 +16,7 @@ my $node = jobq_node('main', extension => 0, conf => ['jobq.max_workers = 4']);
 my $dir = PostgreSQL::Test::Utils::tempdir();
 
 my @tables = (
-	qw(queue queue_grant job cancel_request history attempt schedule schedule_run
+	qw(queue limit_def queue_grant job cancel_request history attempt schedule schedule_run
 	  rate_start));
 
 # What is in jobq's tables, as a hash of text.  Where a row is at home is left
@@ -141,6 +141,15 @@ sub active_ok
 			  . " FROM jobq.dequeue('ext', 3)"),
 		"3|t|1|$expected->{lost}",
 		"$db: a new lease is larger");
+	is( $node->safe_psql(
+			$db, "SELECT max_running, running, queues FROM jobq.limits WHERE name = 'lim'"),
+		'4|3|{ext}',
+		"$db: the limit counts them");
+	is( $node->safe_psql(
+			$db, "SELECT jobq.create_limit('another');
+			SELECT count(DISTINCT id), count(*) FROM jobq_store.limit_def"),
+		"\n3|3",
+		"$db: a new limit has a new id");
 	is($node->safe_psql($db, "SELECT jobq.enqueue('ext', unique_key => 'one')"),
 		$expected->{unique}, "$db: unique keys hold");
 
@@ -186,8 +195,9 @@ $node->safe_psql(
 	  jitter => 0.5, timeout => '1 min', priority => 7, keep_dead => '1 year',
 	  payload_path => 'exists($.n) || exists($.leap)', payload_max_bytes => 1000);
 	SELECT jobq.grant_queue('mail', 'jobq_reader', 'enqueue', 'read');
+	SELECT jobq.create_limit('none'), jobq.create_limit('lim', max_running => 4);
 	SELECT jobq.create_queue('ext', lease => '1 hour', notify => false,
-	  backoff_base => '1 ms', on_dead => 'mail');
+	  backoff_base => '1 ms', on_dead => 'mail', shared_limit => 'lim');
 	SELECT jobq.grant_queue('ext', 'jobq_reader', 'consume', 'manage');
 	SELECT jobq.create_queue('paused', 'app.send(jsonb)');
 	SELECT jobq.pause('paused');

@@ -38,6 +38,7 @@ my %set = (
 # others who may use jobq, where that is not 42501. :name is replaced by what
 # the set-up below has made.
 my %functions = (
+	'alter_limit(text)' => [ 'owner', q{alter_limit('l', max_running => 3)} ],
 	'alter_queue(text)' => [ 'owner', q{alter_queue('q', max_attempts => 3)} ],
 	'alter_schedule(text)' => [ 'owner', q{alter_schedule('s', keep_runs => 'errors')} ],
 	'backfill(text, timestamp with time zone, timestamp with time zone)' =>
@@ -46,6 +47,7 @@ my %functions = (
 	'channel(text)' => [ 'user', q{channel('q')}, undef, '42704' ],
 	'complete(bigint, bigint)' => [ 'consume', 'complete(:leased, :lease)' ],
 	'complete_many(bigint[], bigint)' => [ 'consume', q{complete_many('{:leased}', :lease)} ],
+	'create_limit(text)' => [ 'creator', q{create_limit('new')} ],
 	'create_queue(text)' => [ 'creator', q{create_queue('new')} ],
 	'cron_describe(text)' => [ 'usage', q{cron_describe('@daily')} ],
 	'cron_next(text)' => [ 'usage', q{cron_next('@daily')} ],
@@ -57,6 +59,7 @@ my %functions = (
 	'dequeue_any(text[])' => [ 'consume', q{dequeue_any('{q}')} ],
 	'discard()' => [ 'usage', 'discard()', 'JQ102' ],
 	'drain(text)' => [ 'manage', q{drain('q')} ],
+	'drop_limit(text)' => [ 'owner', q{drop_limit('l')} ],
 	'drop_queue(text)' => [ 'owner', q{drop_queue('q', true)} ],
 	'enable_schedule(text)' => [ 'owner', q{enable_schedule('s', false)} ],
 	'enqueue(text)' => [ 'enqueue', q{enqueue('q')} ],
@@ -74,6 +77,7 @@ my %functions = (
 	'release(bigint, bigint)' => [ 'consume', 'release(:leased, :lease)' ],
 	'rename_queue(text, text)' => [ 'owner', q{rename_queue('q', 'q2')} ],
 	'reschedule(bigint, timestamp with time zone)' => [ 'manage', 'reschedule(:ready, now())' ],
+	'reset_limit(text, text[])' => [ 'owner', q{reset_limit('l', 'max_running')} ],
 	'reset_queue(text, text[])' => [ 'owner', q{reset_queue('q', 'ttl')} ],
 	'reset_schedule(text, text[])' => [ 'owner', q{reset_schedule('s', 'catch_up_window')} ],
 	'resume(text)' => [ 'manage', q{resume('q')} ],
@@ -104,6 +108,7 @@ my %views = (
 	'dead_letters' => [ 'see', 'queue' ],
 	'health' => [ 'owner', q{CASE topic WHEN 'paused' THEN substr(object, 9) END} ],
 	'jobs' => [ 'see', 'queue' ],
+	'limits' => [ 'owner', q{name || ''} ],
 	'queues' => [ 'see', 'queue' ],
 	'schedule_runs' => [ 'owner', 'schedule' ],
 	'schedules' => [ 'owner', 'name' ],
@@ -112,6 +117,7 @@ my %seen_of = (
 	'queue' => [ 'q', 'q zz' ],
 	'schedule' => [ 's', 's zs' ],
 	'name' => [ 's', 's zs' ],
+	q{name || ''} => [ 'l', 'l zl' ],
 	q{CASE topic WHEN 'paused' THEN substr(object, 9) END} => [ 'p', 'p zp' ],
 	q{coalesce(role::text, '-')} => [ '- owner', '- owner stranger' ]);
 
@@ -189,8 +195,9 @@ $node->sql(
 $node->sql(
 	q{SELECT jobq.grant_usage('owner', true);
 	SET SESSION AUTHORIZATION owner;
-	SELECT jobq.schedule('s', '@every 1 second', queue => 'q');
+	SELECT jobq.schedule('s', '@every 1 second', queue => 'q'), jobq.create_limit('l');
 	RESET SESSION AUTHORIZATION;
+	SELECT jobq.create_limit('zl');
 	SELECT jobq.schedule('zs', '@every 1 second', queue => 'zz');
 });
 poll_query($node, 'SELECT count(DISTINCT schedule) = 2 FROM jobq.schedule_runs');
@@ -338,7 +345,7 @@ is( $node->sql(
 	WHERE p.pronamespace = 'jobq_store'::regnamespace AND has_function_privilege(r, p.oid,
 		'EXECUTE')}
 	),
-	'health_findings is_kept job_state may_name may_read may_read_all may_see_role '
+	'health_findings is_kept job_state limit_running may_name may_read may_read_all may_see_role '
 	  . 'readable_queues real_run_at visible_roles worker_slots',
 	'roles may execute only those functions of jobq_store that views call');
 is( $node->sql(

@@ -200,11 +200,23 @@ health_ok(
 	'warning|max_running|lim0 warning|max_running|out0 '
 	  . 'info|max_running|lim1 info|max_running|out1',
 	'limits keep jobs from starting');
-message_like('max_running', qr/max_running is 0.*reset_queue\('lim0', 'max_running'\)/s,
+message_like(
+	'max_running',
+	qr/max_running is 0.*reset_queue\('lim0', 'max_running'\)/s,
 	'a limit of 0: the hint');
 $node->sql(
 	q{SELECT jobq.drop_queue(q, force => true) FROM unnest('{lim0,lim1,out0,out1}'::text[]) AS q});
 health_ok('', 'health has no findings without limits');
+$node->sql(
+	q{SELECT jobq.create_limit('service', max_running => 0);
+	SELECT jobq.create_queue('out2', shared_limit => 'service'), jobq.enqueue('out2')});
+$node->advance_clock('6 minutes');
+health_ok('warning|max_running|out2', 'a shared limit keeps jobs from starting');
+message_like(
+	'max_running',
+	qr/limit "service".*alter_limit\('service'/s,
+	'a shared limit: the hint');
+$node->sql(q{SELECT jobq.drop_queue('out2', force => true); SELECT jobq.drop_limit('service')});
 
 # the queue is shut
 $node->sql(

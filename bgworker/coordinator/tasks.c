@@ -238,7 +238,8 @@ const JobqCoordinatorTask jobq_tasks[JOBQ_NUM_TASKS] = {
 	},
 	[JOBQ_TASK_WAKE_DUE] = {
 		.run = run_wake_due,
-		.reasons = JOBQ_WAKE_NO_ROOM | JOBQ_TASK_WAKE_ALL,.timed = true
+		.reasons = JOBQ_WAKE_NO_ROOM | JOBQ_WAKE_LIMITS | JOBQ_TASK_WAKE_ALL,
+		.timed = true
 	},
 	[JOBQ_TASK_NOTIFY] = {
 		.run = run_notify,.reasons = JOBQ_WAKE_NOTIFY | JOBQ_TASK_WAKE_ALL,

@@ -133,7 +133,7 @@ look_in_queue(const JobqFinder *finder, const JobqQueue *queue,
 			jobq_claim_sees_more(&scan);
 		found->more = found->sees_more;
 		found->start = scan.start;
-		if (found->sharing != NULL && !queue->has_rate)
+		if (found->sharing != NULL && !jobq_queue_counts_starts(queue))
 			found->job.started_at = jobq_now();
 	}
 	jobq_claim_end(&scan);
@@ -153,8 +153,8 @@ fits_limits(const JobqQueue *last, const JobqQueue *queue)
 {
 	if (queue == last)
 		return true;
-	return queue->max_running == JOBQ_UNLIMITED &&
-		(last == NULL || last->max_running == JOBQ_UNLIMITED);
+	return !jobq_queue_is_limited(queue) &&
+		(last == NULL || !jobq_queue_is_limited(last));
 }
 
 /* Looks in all queues once, beginning after the one served last. */

@@ -173,7 +173,7 @@ claim(JobqRun *run, Transaction *xact, JobqFound *found)
 	run->lease = jobq_lease_new();
 	jobq_lease_reserve_for_executor(found->job.id, run->lease);
 	PushActiveSnapshot(GetLatestSnapshot());
-	if (!found->queue->has_rate)
+	if (!jobq_queue_counts_starts(found->queue))
 		found->job.started_at = jobq_now();
 	if (!jobq_job_claim(xact->finder.jobs, &found->job, found->queue,
 						run->lease, JOBQ_NEVER, psprintf("pid %d", MyProcPid)))

@@ -19,6 +19,7 @@ typedef enum JobqRelation
 	JOBQ_REL_SERVICE,
 	JOBQ_REL_QUEUE,
 	JOBQ_REL_QUEUE_GRANT,
+	JOBQ_REL_LIMIT_DEF,
 	JOBQ_REL_JOB,
 	JOBQ_REL_CANCEL_REQUEST,
 	JOBQ_REL_HISTORY,			/* the partitioned parent */
@@ -35,8 +36,12 @@ typedef enum JobqRelation
 	JOBQ_IDX_QUEUE_OWNER,
 	JOBQ_IDX_QUEUE_RUN,
 	JOBQ_IDX_QUEUE_ON_DEAD,
+	JOBQ_IDX_QUEUE_SHARED_LIMIT,
 	JOBQ_IDX_QUEUE_GRANT,
 	JOBQ_IDX_QUEUE_GRANT_ROLE,
+	JOBQ_IDX_LIMIT_DEF,
+	JOBQ_IDX_LIMIT_DEF_NAME,
+	JOBQ_IDX_LIMIT_DEF_OWNER,
 	JOBQ_IDX_JOB,
 	JOBQ_IDX_JOB_DISPATCH,
 	JOBQ_IDX_JOB_UNIQUE_KEY,
@@ -52,6 +57,7 @@ typedef enum JobqRelation
 	JOBQ_IDX_RATE_START,
 	/* sequences */
 	JOBQ_SEQ_QUEUE_ID,
+	JOBQ_SEQ_LIMIT_ID,
 	JOBQ_SEQ_JOB_ID,
 	JOBQ_SEQ_SCHEDULE_ID,
 	JOBQ_SEQ_LEASE_BLOCK,
@@ -117,7 +123,8 @@ enum
 	Anum_queue_rate_period,
 	Anum_queue_rate_burst,
 	Anum_queue_on_limit,
-	Natts_queue = Anum_queue_on_limit
+	Anum_queue_shared_limit,
+	Natts_queue = Anum_queue_shared_limit
 };
 
 enum
@@ -126,6 +133,18 @@ enum
 	Anum_queue_grant_role,
 	Anum_queue_grant_privileges,
 	Natts_queue_grant = Anum_queue_grant_privileges
+};
+
+enum
+{
+	Anum_limit_def_id = 1,
+	Anum_limit_def_name,
+	Anum_limit_def_owner,
+	Anum_limit_def_max_running,
+	Anum_limit_def_rate_limit,
+	Anum_limit_def_rate_period,
+	Anum_limit_def_rate_burst,
+	Natts_limit_def = Anum_limit_def_rate_burst
 };
 
 enum

@@ -395,6 +395,14 @@ reserve_start(JobqClaimScan *scan)
 		jobq_start_reserve(scan->queue, &scan->next_run_at);
 }
 
+/* Whether the gates that the queue's jobs pass know what is running. */
+static bool
+is_counted(const JobqQueue *queue)
+{
+	return jobq_gate_is_counted(&queue->state->gate) &&
+		(queue->limit == NULL || jobq_gate_is_counted(&queue->limit->gate));
+}
+
 /*
  * Draws a ticket for the next job, if it is going to run.  If the gate is shut
  * and there is no coordinator, counts the running jobs, or ends leases of the
@@ -411,7 +419,7 @@ draw_ticket(JobqClaimScan *scan)
 		jobq_database()->coordinator_proc != JOBQ_NO_PROCESS ||
 		jobq_lease_note_any())
 		return false;
-	if (!jobq_gate_is_counted(&scan->queue->state->gate))
+	if (!is_counted(scan->queue))
 	{
 		jobq_leases_load();
 		return jobq_ticket_draw(scan->queue, scan->shared);

@@ -197,7 +197,7 @@ claim_until(JobqJob *job, const JobqQueue *queue, const ClaimOptions *options)
 	queue->lease;
 	int64		timeout = jobq_job_timeout(job, queue);
 
-	if (!queue->has_rate)
+	if (!jobq_queue_counts_starts(queue))
 		job->started_at = jobq_now();
 	if (session_bound)
 		return JOBQ_NEVER;

@@ -21,6 +21,7 @@
 #include "queue/queue_wake.h"
 #include "shared/clock.h"
 #include "shared/database.h"
+#include "shared/limit_state.h"
 #include "shared/slot.h"
 #include "shared/waiter.h"
 #include "shared/wake.h"
@@ -190,6 +191,32 @@ add_begun(const JobqQueueBrief *briefs, int n)
 }
 
 /*
+ * Makes the queues due that share a limit which has asked for that, since more of
+ * its queues were turned away than it remembers, or since it was changed.
+ */
+static void
+make_due_for_limits(const JobqQueueBrief *briefs, int n, TimestampTz now)
+{
+	bool		any = false;
+
+	for (int i = 0; i < n; i++)
+	{
+		const JobqQueueBrief *brief = &briefs[i];
+
+		if (brief->limit == NULL || brief->state == NULL ||
+			!jobq_limit_state_begin_look(brief->limit))
+			continue;
+		(void) jobq_wake_lower_time(&brief->state->next_look, now);
+		any = true;
+	}
+	for (int i = 0; i < n && any; i++)
+	{
+		if (briefs[i].limit != NULL)
+			jobq_limit_state_end_look(briefs[i].limit);
+	}
+}
+
+/*
  * Adds the queues that are due, and requests looks at slow ones; with `all`,
  * every queue is due.  Returns when another one is.
  */
@@ -335,6 +362,7 @@ jobq_due_wake_queues(bool all, bool without_room,
 	all = all || interrupted;
 	interrupted = true;
 	jobq_due_begin();
+	make_due_for_limits(briefs, n, now);
 	add_begun(briefs, n);
 	earliest = add_due(briefs, n, all, all || without_room, now);
 	if (jobq_due_begin_rounds(now))

@@ -30,7 +30,6 @@
 #include "shared/late.h"
 #include "shared/lease_registry.h"
 #include "shared/lease_search.h"
-#include "shared/queue_state.h"
 
 #include "access/tableam.h"
 #include "common/hashfn.h"
@@ -78,19 +77,13 @@ put_off(JobqLeaseSearch *search, const JobqJob *job, const JobqLeaseId *expired)
 						   job->queue);
 }
 
-/* Gives back the ticket of a job that no longer has it. */
-static void
-give_back(JobqQueueState *gate)
-{
-	if (gate != NULL && jobq_queue_state_leave(gate, 1))
-		jobq_queue_wake_look(gate);
-}
-
 /* The entry's job is not held by that lease. */
 static void
 forget(const JobqLeaseId *expired)
 {
-	give_back(jobq_lease_forget(expired->job_id, expired->lease));
+	JobqGates	gates = jobq_lease_forget(expired->job_id, expired->lease);
+
+	jobq_queue_wake_leave(&gates);
 }
 
 /*

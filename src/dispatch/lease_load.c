@@ -44,6 +44,7 @@
 #include "shared/clock.h"
 #include "shared/database.h"
 #include "shared/lease_registry.h"
+#include "shared/limit_state.h"
 #include "shared/queue_state.h"
 #include "shared/wake.h"
 
@@ -62,11 +63,12 @@
 #define CHECK_BLOCKS 32
 #define CHECK_ENTRIES 64
 
-/* A queue whose running jobs are being counted. */
+/* A queue, or a limit that queues share, whose running jobs are being counted. */
 typedef struct Counting
 {
-	int32		queue;
-	JobqQueueState *state;		/* may be another queue's by now */
+	int32		queue;			/* or a limit, with the sign of its id changed */
+	JobqQueueState *state;		/* these may be another's by now */
+	JobqLimitState *limit;
 	uint32		begun;			/* see jobq_gate_count_begin() */
 	bool		failed;			/* a job found no room */
 } Counting;
@@ -129,6 +131,17 @@ unlisted_until(const JobqJob *job)
 }
 
 /*
+ * The limit that the queue shares, if it does not know all running jobs.  Otherwise
+ * a job that has no slot of it started before the queue shared it.
+ */
+static JobqLimitState *
+uncounted_limit(const JobqQueue *queue)
+{
+	return queue->limit == NULL || jobq_gate_is_counted(&queue->limit->gate) ?
+		NULL : queue->limit;
+}
+
+/*
  * Lists the lease; false if there is no room.  shared_with: another job of the
  * same batch, or 0.
  */
@@ -144,9 +157,10 @@ list(const JobqJob *job, int64 shared_with, bool in_doubt)
 	if (queue != NULL)
 	{
 		listing.role = queue->owner;
-		listing.ticket.gate = queue->state;
+		listing.ticket.gates.queue = queue->state;
+		listing.ticket.gates.limit = uncounted_limit(queue);
 		listing.ticket.shared_with = shared_with;
-		listing.keep = queue->max_running != JOBQ_UNLIMITED;
+		listing.keep = jobq_queue_is_limited(queue);
 	}
 	return jobq_lease_list(&listing);
 }
@@ -167,35 +181,61 @@ compare_counting(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* Before the first snapshot is taken. */
+/* The gate of what is counted; NULL: it is gone. */
+static JobqGate *
+gate_of(const Counting *counting)
+{
+	if (counting->limit != NULL)
+		return jobq_limit_state_find(-counting->queue) == counting->limit ?
+			&counting->limit->gate : NULL;
+	return jobq_queue_state_find(counting->queue) == counting->state ?
+		&counting->state->gate : NULL;
+}
+
+static void
+add_counting(int32 queue, JobqQueueState *state, JobqLimitState *limit)
+{
+	JobqGate   *gate = state != NULL ? &state->gate : &limit->gate;
+
+	if (!jobq_gate_is_counted(gate))
+		load.counting[load.ncounting++] = (Counting)
+	{
+		.queue = queue,.state = state,.limit = limit,
+			.begun = jobq_gate_count_begin(gate)
+	};
+}
+
+/* Before the first snapshot is taken.  Several queues may share a limit. */
 static void
 begin_counting(void)
 {
 	int			n;
 	const JobqQueueBrief *briefs = jobq_queues_all(&n);
+	int			last = 0;
 
 	load.counting = MemoryContextAllocHuge(load.context,
-										   Max(n, 1) * sizeof(Counting));
+										   Max(n, 1) * 2 * sizeof(Counting));
 	load.ncounting = 0;
 	for (int i = 0; i < n; i++)
 	{
-		JobqQueueState *state = briefs[i].state;
+		const JobqQueueBrief *brief = &briefs[i];
 
-		if (state == NULL || !briefs[i].at_home ||
-			jobq_gate_is_counted(&state->gate))
-			continue;
-		load.counting[load.ncounting++] = (Counting)
-		{
-			.queue = briefs[i].id,.state = state,
-				.begun = jobq_gate_count_begin(&state->gate)
-		};
+		if (brief->at_home && brief->state != NULL)
+			add_counting(brief->id, brief->state, NULL);
+		if (brief->at_home && brief->limit != NULL)
+			add_counting(-brief->shared_limit, NULL, brief->limit);
 	}
 	qsort(load.counting, load.ncounting, sizeof(Counting), compare_counting);
+	for (int i = 1; i < load.ncounting; i++)
+	{
+		if (load.counting[i].queue != load.counting[last].queue)
+			load.counting[++last] = load.counting[i];
+	}
+	load.ncounting = Min(load.ncounting, last + 1);
 }
 
-/* A job of the queue could not be listed. */
 static void
-fail_counting(int32 queue)
+fail_one(int32 queue)
 {
 	Counting	key = {.queue = queue};
 	Counting   *counting = bsearch(&key, load.counting, load.ncounting,
@@ -203,6 +243,17 @@ fail_counting(int32 queue)
 
 	if (counting != NULL)
 		counting->failed = true;
+}
+
+/* A job of the queue could not be listed. */
+static void
+fail_counting(int32 id)
+{
+	const JobqQueue *queue = jobq_queue_by_id(id);
+
+	fail_one(id);
+	if (queue != NULL && queue->shared_limit != JOBQ_NO_LIMIT)
+		fail_one(-queue->shared_limit);
 }
 
 /* Some jobs could not be read. */
@@ -224,16 +275,18 @@ end_counting(void)
 	for (int i = 0; i < load.ncounting; i++)
 	{
 		const Counting *counting = &load.counting[i];
-		JobqGate   *gate = &counting->state->gate;
+		JobqGate   *gate = gate_of(counting);
 		bool		counted;
 
-		if (jobq_queue_state_find(counting->queue) != counting->state)
+		if (gate == NULL)
 			continue;
 		counted = !counting->failed &&
 			jobq_gate_count_end(gate, counting->begun);
 		if (!jobq_gate_is_starved(gate))
 			continue;
-		if (counted)
+		if (counted && counting->limit != NULL)
+			jobq_queue_wake_call(counting->limit, 1);
+		else if (counted)
 			jobq_queue_wake_look(counting->state);
 		else if (!counting->failed)
 			jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_COUNT);
@@ -364,7 +417,7 @@ static void
 verify(JobqTable *jobs, TupleTableSlot *slot, const JobqLeaseId *lease)
 {
 	JobqJob		job;
-	JobqQueueState *gate;
+	JobqGates	gates;
 
 	/* first: a transaction that prepares the job's end now sets it again */
 	jobq_lease_trust(lease->job_id, lease->lease);
@@ -376,9 +429,8 @@ verify(JobqTable *jobs, TupleTableSlot *slot, const JobqLeaseId *lease)
 			jobq_lease_doubt(lease->job_id, lease->lease);
 		return;
 	}
-	gate = jobq_lease_forget(lease->job_id, lease->lease);
-	if (gate != NULL && jobq_queue_state_leave(gate, 1))
-		jobq_queue_wake_look(gate);
+	gates = jobq_lease_forget(lease->job_id, lease->lease);
+	jobq_queue_wake_leave(&gates);
 }
 
 /* Verifies entries.  Returns whether these were the rest. */

@@ -12,6 +12,7 @@
 
 #include "health/health_limit.h"
 
+#include "queue/limit_row.h"
 #include "shared/gate.h"
 #include "shared/queue_state.h"
 
@@ -39,12 +40,39 @@ describe_uncounted(const char *name, JobqFinding *finding)
 				 name);
 }
 
+/* The same of the limit that the queue shares. */
+static bool
+find_shared_full(const JobqQueue *queue, JobqFinding *finding)
+{
+	JobqLimit	limit;
+
+	if (queue->limit == NULL ||
+		queue->limit_max_running == JOBQ_UNLIMITED ||
+		!jobq_gate_is_counted(&queue->limit->gate) ||
+		jobq_gate_running(&queue->limit->gate) <
+		(uint32) queue->limit_max_running ||
+		!jobq_limit_read(queue->shared_limit, &limit))
+		return false;
+	finding->topic = "max_running";
+	finding->severity = queue->limit_max_running == 0 ?
+		JOBQ_WARNING : JOBQ_INFO;
+	finding->message =
+		psprintf("jobs are waiting, since max_running, %d, of the limit \"%s\" is reached",
+				 queue->limit_max_running, limit.name);
+	finding->hint =
+		psprintf("To run them sooner, the limit's owner can use jobq.alter_limit(%s, max_running => ...).",
+				 quote_literal_cstr(limit.name));
+	return true;
+}
+
 /* See health_limit.h. */
 bool
 jobq_health_find_full(const JobqQueue *queue, JobqFinding *finding)
 {
 	char	   *name = quote_literal_cstr(queue->name);
 
+	if (find_shared_full(queue, finding))
+		return true;
 	if (queue->max_running == JOBQ_UNLIMITED)
 		return false;
 	if (queue->max_running == 0)

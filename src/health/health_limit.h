@@ -15,7 +15,7 @@
 #include "queue/queue_row.h"
 
 /*
- * Whether the queue's max_running keeps its ready jobs from starting at this
+ * Whether the queue's max_running, or its shared limit's, keeps its ready jobs from starting at this
  * moment; sets what is to be reported then: severity, message and hint.
  */
 extern bool jobq_health_find_full(const JobqQueue *queue,

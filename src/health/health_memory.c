@@ -15,10 +15,12 @@
 
 #include "health/health_memory.h"
 
+#include "queue/queue_cache.h"
 #include "shared/area.h"
 #include "shared/lane.h"
 #include "shared/lease_registry.h"
 #include "shared/lease_search.h"
+#include "shared/limit_state.h"
 #include "shared/queue_state.h"
 
 #include "miscadmin.h"
@@ -93,6 +95,28 @@ describe_leases(const JobqHealth *health)
 					describe_role(health, use.role, use.entries, use.room));
 }
 
+/* Limits without room keep the queues that share them from starting jobs. */
+static const char *
+describe_limits(const JobqHealth *health)
+{
+	int			n = 0;
+	ListCell   *lc;
+
+	if (!jobq_limit_states_lack_room())
+		return NULL;
+	foreach(lc, health->queues)
+	{
+		const JobqQueue *queue = jobq_queue_by_id(lfirst_int(lc));
+
+		if (queue != NULL && queue->shared_limit != JOBQ_NO_LIMIT &&
+			jobq_limit_state_find(queue->shared_limit) == NULL)
+			n++;
+	}
+	return n == 0 ? NULL :
+		psprintf("shared memory has no room for the shared limits of %d queues, so none of their jobs starts",
+				 n);
+}
+
 /* What to say of an area; a message of NULL: it has room. */
 static const struct
 {
@@ -103,6 +127,7 @@ static const struct
 	[JOBQ_AREA_LANES] = {JOBQ_INFO, describe_lanes},
 	[JOBQ_AREA_RINGS] = {JOBQ_INFO, describe_rings},
 	[JOBQ_AREA_LEASES] = {JOBQ_WARNING, describe_leases},
+	[JOBQ_AREA_LIMITS] = {JOBQ_WARNING, describe_limits},
 };
 
 /* See health_memory.h. */

@@ -118,7 +118,7 @@ jobq_job_claim(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 				(errcode(ERRCODE_OUT_OF_MEMORY),
 				 bound ?
 				 errmsg("no shared memory left for a session-bound claim") :
-				 errmsg("no shared memory left for a claim from queue \"%s\", which has max_running",
+				 errmsg("no shared memory left for a claim from queue \"%s\", which has a limit",
 						queue->name),
 				 errdetail("A role can hold no more leases than it leaves free for others."),
 				 bound ?

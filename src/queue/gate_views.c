@@ -15,14 +15,19 @@
 #include "jobq.h"
 #include "queue/queue_list.h"
 #include "shared/database.h"
+#include "shared/lease_search.h"
+#include "shared/limit_state.h"
 #include "shared/queue_state.h"
 
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
-#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(jobq_gates);
 PG_FUNCTION_INFO_V1(jobq_flow_check);
+PG_FUNCTION_INFO_V1(jobq_limit_running);
 
 /*
  * Queues, and how many of their jobs are running by the table.  The jobs of a batch
@@ -33,6 +38,15 @@ static const char running_query[] =
 " + count(DISTINCT j.lease) FILTER (WHERE j.in_batch)"
 " FROM " JOBQ_STORE_SCHEMA ".job AS j WHERE j.queue = q.id AND j.state = 1)"
 " FROM " JOBQ_STORE_SCHEMA ".queue AS q ORDER BY q.name";
+
+static const char limits_query[] =
+"SELECT l.id, l.name FROM " JOBQ_STORE_SCHEMA ".limit_def AS l ORDER BY l.name";
+
+/* How many of the leases $2 of jobs $1 hold one that is running. */
+static const char held_query[] =
+"SELECT count(*) FROM " JOBQ_STORE_SCHEMA ".job AS j"
+" JOIN ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS l(id, lease)"
+" ON l.id = j.id AND l.lease = j.lease WHERE j.state = 1";
 
 /* gates(): the queues of this database that have an entry. */
 Datum
@@ -62,6 +76,130 @@ jobq_gates(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/* limit_running(limit_id): NULL if that is not known. */
+Datum
+jobq_limit_running(PG_FUNCTION_ARGS)
+{
+	JobqLimitState *state;
+
+	jobq_require_shmem();
+	state = PG_ARGISNULL(0) ? NULL :
+		jobq_limit_state_find(PG_GETARG_INT32(0));
+	if (state == NULL || !jobq_gate_is_counted(&state->gate))
+		PG_RETURN_NULL();
+	PG_RETURN_INT32((int32) jobq_gate_running(&state->gate));
+}
+
+/* Adds a row if memory and table differ. */
+static void
+compare(ReturnSetInfo *rsinfo, const char *object, int64 in_memory,
+		int64 in_table)
+{
+	Datum		values[3];
+	bool		nulls[3] = {false};
+
+	if (in_memory == in_table)
+		return;
+	values[0] = CStringGetTextDatum(object);
+	values[1] = Int64GetDatum(in_memory);
+	values[2] = Int64GetDatum(in_table);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+/* A row of the last query: its id, its name, and a number. */
+typedef struct Found
+{
+	int32		id;
+	char	   *name;
+	int64		number;			/* 0: the query has none */
+} Found;
+
+static Found
+found(uint64 i)
+{
+	HeapTuple	row = SPI_tuptable->vals[i];
+	TupleDesc	desc = SPI_tuptable->tupdesc;
+	bool		isnull;
+	Found		result;
+
+	result.id = DatumGetInt32(SPI_getbinval(row, desc, 1, &isnull));
+	result.name = SPI_getvalue(row, desc, 2);
+	result.number = desc->natts < 3 ? 0 :
+		DatumGetInt64(SPI_getbinval(row, desc, 3, &isnull));
+	return result;
+}
+
+/* Queues: the jobs that are running. */
+static void
+check_queues(ReturnSetInfo *rsinfo)
+{
+	uint64		n = jobq_statement_query(running_query, 0, NULL, NULL);
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		Found		queue = found(i);
+		JobqQueueState *state = jobq_queue_state_find(queue.id);
+
+		if (state != NULL && jobq_gate_is_counted(&state->gate))
+			compare(rsinfo, queue.name, jobq_gate_running(&state->gate),
+					queue.number);
+	}
+}
+
+/* How many of these leases hold a job that is running. */
+static int64
+count_running(const JobqLeaseId *leases, long n)
+{
+	static Oid	types[] = {INT8ARRAYOID, INT8ARRAYOID};
+	Datum	   *jobs = palloc((n + 1) * sizeof(Datum));
+	Datum	   *numbers = palloc((n + 1) * sizeof(Datum));
+	Datum		values[2];
+	bool		isnull;
+
+	for (long i = 0; i < n; i++)
+	{
+		jobs[i] = Int64GetDatum(leases[i].job_id);
+		numbers[i] = Int64GetDatum(leases[i].lease);
+	}
+	values[0] = PointerGetDatum(construct_array(jobs, n, INT8OID, 8,
+												FLOAT8PASSBYVAL,
+												TYPALIGN_DOUBLE));
+	values[1] = PointerGetDatum(construct_array(numbers, n, INT8OID, 8,
+												FLOAT8PASSBYVAL,
+												TYPALIGN_DOUBLE));
+	(void) jobq_statement_query(held_query, lengthof(types), types, values);
+	return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
+									   SPI_tuptable->tupdesc, 1, &isnull));
+}
+
+/*
+ * Limits: the running jobs with leases that hold a slot.  Others of the queues that
+ * share it may have started before they did.
+ */
+static void
+check_limits(ReturnSetInfo *rsinfo)
+{
+	uint64		n = jobq_statement_query(limits_query, 0, NULL, NULL);
+	Found	   *limits = palloc((n + 1) * sizeof(Found));
+
+	for (uint64 i = 0; i < n; i++)
+		limits[i] = found(i);
+	for (uint64 i = 0; i < n; i++)
+	{
+		JobqLimitState *state = jobq_limit_state_find(limits[i].id);
+		JobqLeaseId *leases;
+		long		nleases;
+
+		if (state == NULL || !jobq_gate_is_counted(&state->gate))
+			continue;
+		leases = jobq_leases_of_limit(state, &nleases);
+		compare(rsinfo, psprintf("limit %s", limits[i].name),
+				jobq_gate_running(&state->gate),
+				count_running(leases, nleases));
+		pfree(leases);
+	}
+}
+
 /* flow_check(): gates that do not agree with the table. */
 Datum
 jobq_flow_check(PG_FUNCTION_ARGS)
@@ -71,27 +209,8 @@ jobq_flow_check(PG_FUNCTION_ARGS)
 	jobq_require_shmem();
 	InitMaterializedSRF(fcinfo, 0);
 	SPI_connect();
-	(void) jobq_statement_query(running_query, 0, NULL, NULL);
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		HeapTuple	row = SPI_tuptable->vals[i];
-		TupleDesc	desc = SPI_tuptable->tupdesc;
-		bool		isnull;
-		JobqQueueState *state =
-		jobq_queue_state_find(DatumGetInt32(SPI_getbinval(row, desc, 1,
-														  &isnull)));
-		Datum		values[3];
-		bool		nulls[3] = {false};
-
-		if (state == NULL || !jobq_gate_is_counted(&state->gate))
-			continue;
-		values[0] = SPI_getbinval(row, desc, 2, &isnull);
-		values[1] = Int64GetDatum(jobq_gate_running(&state->gate));
-		values[2] = SPI_getbinval(row, desc, 3, &isnull);
-		if (DatumGetInt64(values[1]) != DatumGetInt64(values[2]))
-			tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values,
-								 nulls);
-	}
+	check_queues(rsinfo);
+	check_limits(rsinfo);
 	SPI_finish();
 	PG_RETURN_VOID();
 }

@@ -33,6 +33,7 @@
 #include "queue/lease_note.h"
 
 #include "compat.h"
+#include "queue/queue_cache.h"
 #include "queue/queue_wake.h"
 #include "shared/lease_registry.h"
 #include "shared/mark.h"
@@ -63,10 +64,19 @@ static const JobqNoteKind lease_kind;
 static const JobqNoteKind end_kind;
 
 static void
-give_back(JobqQueueState *gate, const LeaseNote *noted)
+give_back(JobqGates gates, const LeaseNote *noted)
 {
-	if (gate != NULL)
-		jobq_queue_wake_leave_gate(gate, 1, &noted->queue);
+	jobq_queue_wake_leave_gates(&gates, 1, &noted->queue);
+}
+
+/* The gates of the queue of a note. */
+static JobqGates
+gates_of(const LeaseNote *noted)
+{
+	return (JobqGates)
+	{
+		noted->queue.state, noted->queue.limit
+	};
 }
 
 /* The claim that was noted before this note, or NULL. */
@@ -93,7 +103,7 @@ ticket_of(const JobqNote *note)
 
 	if (noted->ticket == JOBQ_TICKET_NONE)
 		return ticket;
-	ticket.gate = noted->queue.state;
+	ticket.gates = gates_of(noted);
 	if (noted->shares)
 		ticket.shared_with = claim_before(note)->job_id;
 	return ticket;
@@ -114,14 +124,14 @@ enter_claim(const JobqNote *note, TimestampTz now)
 static void
 forget_claim_of(const LeaseNote *noted)
 {
-	JobqQueueState *gate =
-	noted->ticket != JOBQ_TICKET_NONE && !noted->shares ?
-	noted->queue.state : NULL;
+	JobqGates	gates = {NULL, NULL};
 
 	if (noted->reserved)
-		gate = jobq_lease_forget(noted->job_id, noted->lease);
+		gates = jobq_lease_forget(noted->job_id, noted->lease);
+	else if (noted->ticket != JOBQ_TICKET_NONE && !noted->shares)
+		gates = gates_of(noted);
 	if (noted->ticket != JOBQ_TICKET_LENT)
-		give_back(gate, noted);
+		give_back(gates, noted);
 }
 
 static void
@@ -149,7 +159,7 @@ mark_claim(const JobqNote *note)
 						   noted->job_id),
 				 errhint("Claim the job with session_bound => false.")));
 	if (noted->ticket != JOBQ_TICKET_NONE)
-		jobq_ready_refuse_limited(noted->queue.queue);
+		jobq_ready_refuse_limited(&noted->queue);
 	jobq_mark(JOBQ_MARK_CLAIMED, noted->queue.queue);
 	jobq_mark_time(JOBQ_MARK_LEASES, noted->until);
 }
@@ -192,7 +202,7 @@ jobq_at_commit_claim(const JobqQueue *queue, int64 job_id, int64 lease,
 		note->shares = note->ticket != JOBQ_TICKET_NONE;
 	}
 	if (!bound && (note->ticket == JOBQ_TICKET_NONE ||
-				   queue->max_running == JOBQ_UNLIMITED))
+				   !jobq_queue_is_limited(queue)))
 		return true;
 	note->reserved = jobq_lease_reserve(job_id, lease, bound,
 										ticket_of(added));
@@ -210,6 +220,9 @@ tell_of_move(const LeaseNote *noted)
 
 	if (state != NULL && !jobq_lease_has_ticket(noted->job_id, noted->lease))
 		jobq_gate_miss(&state->gate);
+	if (noted->queue.limit != NULL &&
+		!jobq_lease_has_ticket(noted->job_id, noted->lease))
+		jobq_gate_miss(&noted->queue.limit->gate);
 }
 
 static void
@@ -247,6 +260,12 @@ jobq_at_commit_lease(int64 job_id, int64 lease, TimestampTz until,
 	LeaseNote  *note = jobq_note_data(jobq_note_add(&lease_kind), LeaseNote);
 
 	note->queue.queue = moved_in;
+	if (moved_in != JOBQ_NO_QUEUE)
+	{
+		const JobqQueue *queue = jobq_queue_by_id(moved_in);
+
+		note->queue.limit = queue != NULL ? queue->limit : NULL;
+	}
 	note->job_id = job_id;
 	note->lease = lease;
 	note->until = until;
@@ -304,7 +323,7 @@ static void
 take_back(const LeaseNote *noted)
 {
 	if (!unlend(noted))
-		give_back(noted->queue.state, noted);
+		give_back(gates_of(noted), noted);
 }
 
 static void
@@ -374,7 +393,7 @@ jobq_lease_note_any(void)
  * batch may have ended at outer levels.
  */
 static bool
-lend(JobqNote *notes, int n, const JobqQueueState *gate)
+lend(JobqNote *notes, int n, const JobqGates *gates)
 {
 	LeaseNote  *lender = jobq_note_data(&notes[n - 1], LeaseNote);
 	JobqLeaseId *leases;
@@ -391,8 +410,12 @@ lend(JobqNote *notes, int n, const JobqQueueState *gate)
 			jobq_note_data(&notes[i], LeaseNote)->job_id;
 		leases[nleases++].lease = lender->lease;
 	}
-	lender->lent = jobq_lease_lend(leases, nleases, gate);
+	lender->lent = jobq_lease_lend(leases, nleases, gates);
 	pfree(leases);
+
+	/* the queue may have been changed since the job was ended */
+	if (lender->lent)
+		lender->queue.limit = gates->limit;
 	return lender->lent;
 }
 
@@ -404,6 +427,7 @@ jobq_lease_note_lend(const JobqQueue *queue)
 	int			n;
 	JobqNote   *notes = jobq_note_all(&n);
 	int64		asked = 0;		/* the lease of a batch */
+	const JobqGates gates = {queue->state, queue->limit};
 
 	for (int i = n - 1; i >= 0 && notes[i].level == level; i--)
 	{
@@ -413,7 +437,7 @@ jobq_lease_note_lend(const JobqQueue *queue)
 			end->queue.queue != queue->id ||
 			(end->in_batch && end->lease == asked))
 			continue;
-		if (lend(notes, i + 1, queue->state))
+		if (lend(notes, i + 1, &gates))
 			return true;
 		asked = end->in_batch ? end->lease : asked;
 	}
@@ -433,11 +457,16 @@ jobq_lease_note_unlend(const JobqQueue *queue)
 		LeaseNote  *end = jobq_note_data(&notes[i], LeaseNote);
 
 		if (notes[i].kind != &end_kind || !end->lent ||
-			end->queue.queue != queue->id)
+			end->queue.queue != queue->id ||
+			end->queue.limit != queue->limit)
 			continue;
 		end->lent = false;
-		if (!unlend(end) && jobq_queue_state_leave(end->queue.state, 1))
-			jobq_queue_wake_look(end->queue.state);
+		if (!unlend(end))
+		{
+			JobqGates	gates = gates_of(end);
+
+			jobq_queue_wake_leave(&gates);
+		}
 		return;
 	}
 }

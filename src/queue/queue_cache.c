@@ -30,7 +30,6 @@
 #include "queue/queue_id.h"
 #include "shared/database.h"
 #include "shared/queue_change.h"
-#include "shared/queue_state.h"
 
 #include "lib/ilist.h"
 #include "miscadmin.h"
@@ -166,9 +165,26 @@ jobq_queue_cache_follow_forgetting(void (*forget) (int32 queue, Oid owner),
 	forget_lists = forget_all;
 }
 
+/* Forgets the queues that share a limit. */
+static void
+forget_sharing(int32 limit)
+{
+	HASH_SEQ_STATUS status;
+	Entry	   *entry;
+
+	if (entries == NULL)
+		return;
+	hash_seq_init(&status, entries);
+	while ((entry = hash_seq_search(&status)) != NULL)
+	{
+		if (entry->version->queue.shared_limit == limit)
+			remove_entry(entry);
+	}
+}
+
 /*
  * Forgets a queue that belongs, or belonged, to the owner; or the service, if
- * the id is JOBQ_NO_QUEUE.
+ * the id is JOBQ_NO_QUEUE; or what a limit says, with the sign of its id changed.
  */
 static void
 forget_queue(int32 queue, Oid owner)
@@ -176,7 +192,9 @@ forget_queue(int32 queue, Oid owner)
 	Entry	   *entry = entries == NULL ? NULL :
 	hash_search(entries, &queue, HASH_FIND, NULL);
 
-	if (entry != NULL)
+	if (queue < JOBQ_NO_QUEUE)
+		forget_sharing(-queue);
+	else if (entry != NULL)
 		remove_entry(entry);
 	if (forget_in_lists != NULL)
 		forget_in_lists(queue, owner);
@@ -329,7 +347,7 @@ read_version(int32 id)
 		MemoryContextDelete(context);
 		return NULL;
 	}
-	version->queue.state = jobq_queue_state(id, version->queue.owner);
+	jobq_queue_find_states(&version->queue);
 	version->queue.position = position;
 	version->context = context;
 	return version;
@@ -449,6 +467,13 @@ uint64
 jobq_queue_cache_position(const JobqQueue *queue)
 {
 	return queue->cached ? position : queue->position;
+}
+
+/* The position in the log of changes up to which all is known here. */
+uint64
+jobq_queue_cache_followed(void)
+{
+	return position;
 }
 
 /* Called once, by _PG_init. */

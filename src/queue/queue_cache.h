@@ -18,6 +18,7 @@
 
 extern bool jobq_queue_cache_is_current(const JobqQueue *queue);
 extern uint64 jobq_queue_cache_position(const JobqQueue *queue);
+extern uint64 jobq_queue_cache_followed(void);
 extern void jobq_queue_cache_forget_all(void);
 extern void jobq_queue_cache_init(void);
 
@@ -28,8 +29,8 @@ extern void jobq_queue_cache_follow(void);
 
 /*
  * Registers callbacks for modules that cache more about queues: they are
- * called when a queue, or all of them, must be forgotten.  Neither function
- * may fail.
+ * called when a queue, a limit (see JobqQueueChange), or all of them, must be
+ * forgotten.  Neither function may fail.
  */
 extern void jobq_queue_cache_follow_forgetting(void (*forget) (int32 queue, Oid owner),
 											   void (*forget_all) (void));

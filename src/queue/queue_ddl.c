@@ -18,6 +18,7 @@
 #include "base/arguments.h"
 #include "base/extension.h"
 #include "base/home.h"
+#include "queue/limit.h"
 #include "queue/queue.h"
 #include "queue/queue_cache.h"
 #include "queue/queue_lock.h"
@@ -65,14 +66,16 @@ note_changed_option(QueueRow *row, AttrNumber attnum)
 	if (attnum == Anum_queue_owner || attnum == Anum_queue_handler ||
 		attnum == Anum_queue_backoff_function ||
 		attnum == Anum_queue_payload_check || attnum == Anum_queue_on_dead ||
-		attnum == Anum_queue_batch_size)
+		attnum == Anum_queue_batch_size ||
+		attnum == Anum_queue_shared_limit)
 		row->check = true;
 	if (attnum == Anum_queue_owner || attnum == Anum_queue_handler ||
 		attnum == Anum_queue_max_running ||
 		attnum == Anum_queue_batch_size || attnum == Anum_queue_batch_wait ||
 		attnum == Anum_queue_rate_limit ||
 		attnum == Anum_queue_rate_period ||
-		attnum == Anum_queue_rate_burst || attnum == Anum_queue_on_limit)
+		attnum == Anum_queue_rate_burst || attnum == Anum_queue_on_limit ||
+		attnum == Anum_queue_shared_limit)
 		row->resync = true;
 	if (attnum == Anum_queue_keep_completed ||
 		attnum == Anum_queue_keep_completed_count ||
@@ -134,11 +137,11 @@ or_replace_argument(FunctionCallInfo fcinfo)
 	return argno >= 0 && PG_GETARG_BOOL(argno);
 }
 
-/* The argument on_dead, NULL if it is not given. */
+/* The argument with that name, of type text; NULL if it is not given. */
 static char *
-on_dead_argument(FunctionCallInfo fcinfo)
+text_argument(FunctionCallInfo fcinfo, const char *name)
 {
-	int			argno = find_argument(fcinfo, "on_dead");
+	int			argno = find_argument(fcinfo, name);
 
 	return argno < 0 ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(argno));
 }
@@ -202,7 +205,7 @@ begin_change(QueueRow *row, const JobqLockedQueue *locked)
 
 /*
  * Checks again whether the user may make the change, since earlier checks may
- * have waited for the on_dead queue.
+ * have waited for the on_dead queue, or the limit.
  */
 static void
 recheck_change(const JobqLockedQueue *locked, const QueueRow *row)
@@ -237,20 +240,41 @@ write_queue(JobqLockedQueue *locked, const QueueRow *row)
 }
 
 /*
- * Locks the current or new on_dead queue against being dropped before the
- * queue's own row is locked: drop_queue() locks a queue before the rows of
- * others that name it.  Errors are found later.
+ * Locks the current or new limit that the queue shares, unless the user and the
+ * owner lack the privilege.
  */
 static void
-lock_on_dead(FunctionCallInfo fcinfo, const char *name)
+lock_limit(FunctionCallInfo fcinfo, const JobqQueue *queue)
+{
+	const char *name = text_argument(fcinfo, "shared_limit");
+	JobqLimit	limit;
+
+	if (name != NULL ? !jobq_limit_read_name(name, &limit) :
+		queue->shared_limit == JOBQ_NO_LIMIT ||
+		!jobq_limit_read(queue->shared_limit, &limit))
+		return;
+	if (jobq_limit_allows(&limit, GetUserId()) ||
+		jobq_limit_allows(&limit, queue->owner))
+		jobq_limit_lock_shared(limit.id);
+}
+
+/*
+ * Locks what an existing queue names, or is going to, against being dropped,
+ * before the queue's own row is locked: its limit, and the queue of on_dead, since
+ * drop_queue() locks a queue before the rows of others that name it.  Errors are
+ * found later.
+ */
+static void
+lock_others(FunctionCallInfo fcinfo, const char *name)
 {
 	const JobqQueue *queue = jobq_queue_find(name);
 	const JobqQueue *target;
-	const char *target_name = on_dead_argument(fcinfo);
+	const char *target_name = text_argument(fcinfo, "on_dead");
 
 	if (queue == NULL ||
 		!jobq_queue_allows(queue, GetUserId(), JOBQ_PRIV_OWNER))
 		return;
+	lock_limit(fcinfo, queue);
 	target = target_name != NULL ? jobq_queue_find(target_name) :
 		jobq_queue_by_id(queue->on_dead);
 	if (target != NULL && target->id != queue->id)
@@ -334,7 +358,7 @@ replace_queue(FunctionCallInfo fcinfo, const char *name)
 	if (queue == NULL)
 		return false;
 	jobq_queue_check_privilege(queue, JOBQ_PRIV_OWNER);
-	lock_on_dead(fcinfo, name);
+	lock_others(fcinfo, name);
 	if (!jobq_queue_find_and_lock(&locked, name))
 		return false;
 	jobq_queue_check_privilege(locked.queue, JOBQ_PRIV_OWNER);
@@ -383,7 +407,7 @@ jobq_alter_queue(PG_FUNCTION_ARGS)
 	QueueRow	row;
 
 	jobq_begin_write("jobq.alter_queue()");
-	lock_on_dead(fcinfo, name);
+	lock_others(fcinfo, name);
 	open_queue(&locked, name, JOBQ_PRIV_OWNER, &row);
 	apply_arguments(fcinfo, &row);
 	if (DatumGetObjectId(row.values[Anum_queue_owner - 1]) !=

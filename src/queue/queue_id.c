@@ -30,6 +30,9 @@ static const JobqLookup by_owner = {
 static const JobqLookup by_on_dead = {
 	JOBQ_REL_QUEUE, JOBQ_IDX_QUEUE_ON_DEAD, Anum_queue_on_dead, F_INT4EQ
 };
+static const JobqLookup by_shared_limit = {
+	JOBQ_REL_QUEUE, JOBQ_IDX_QUEUE_SHARED_LIMIT, Anum_queue_shared_limit, F_INT4EQ
+};
 static const JobqLookup granted_to = {
 	JOBQ_REL_QUEUE_GRANT, JOBQ_IDX_QUEUE_GRANT_ROLE, Anum_queue_grant_role, F_OIDEQ
 };
@@ -89,6 +92,16 @@ jobq_queue_read_on_dead(int32 queue)
 
 	jobq_visit_rows(&by_on_dead, Int32GetDatum(queue),
 					collect_id, &ids);
+	list_sort(ids, list_int_cmp);
+	return ids;
+}
+
+List *
+jobq_queue_read_sharing(int32 limit)
+{
+	List	   *ids = NIL;
+
+	jobq_visit_rows(&by_shared_limit, Int32GetDatum(limit), collect_id, &ids);
 	list_sort(ids, list_int_cmp);
 	return ids;
 }

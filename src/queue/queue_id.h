@@ -27,6 +27,9 @@ extern List *jobq_queue_read_owned(Oid owner);
 /* The queues whose dead jobs are reported to another queue, in order. */
 extern List *jobq_queue_read_on_dead(int32 queue);
 
+/* The queues that share a limit, in order. */
+extern List *jobq_queue_read_sharing(int32 limit);
+
 /* The queues on which a role was granted any of the privileges. */
 extern List *jobq_queue_read_granted(Oid role, int privileges);
 

@@ -42,6 +42,7 @@ static JobqQueueBrief *briefs = NULL;
 static int	nbriefs = 0;
 static int	max_briefs = 0;
 static bool briefs_valid = false;
+static uint64 briefs_position = 0;	/* in the log of changes, of all of them */
 
 /* Queues that have changed since they were read. */
 static int32 changed[JOBQ_QUEUE_CHANGES];
@@ -62,7 +63,31 @@ static int	history_segment = -1;	/* -1: not known */
 
 /* ----------------------------------------------------------- forgetting */
 
-/* See jobq_queue_cache_forget(). */
+/* The brief of a queue is out of date. */
+static void
+forget_brief(int32 queue)
+{
+	if (!briefs_valid)
+		return;
+	if (nchanged == lengthof(changed))
+		briefs_valid = false;
+	else
+		changed[nchanged++] = queue;
+}
+
+/* So are those of the queues that share a limit. */
+static void
+forget_sharing(int32 limit)
+{
+	list_number++;
+	for (int i = 0; i < nbriefs && briefs_valid; i++)
+	{
+		if (briefs[i].shared_limit == limit)
+			forget_brief(briefs[i].id);
+	}
+}
+
+/* See jobq_queue_cache_follow_forgetting(). */
 static void
 forget_queue(int32 queue, Oid owner)
 {
@@ -71,17 +96,17 @@ forget_queue(int32 queue, Oid owner)
 		history_segment = -1;
 		return;
 	}
+	if (queue < JOBQ_NO_QUEUE)
+	{
+		forget_sharing(-queue);
+		return;
+	}
 	if (owner == listed_role || !OidIsValid(owner))
 	{
 		listed_valid = false;
 		list_number++;
 	}
-	if (!briefs_valid)
-		return;
-	if (nchanged == lengthof(changed))
-		briefs_valid = false;
-	else
-		changed[nchanged++] = queue;
+	forget_brief(queue);
 }
 
 static void
@@ -199,6 +224,7 @@ jobq_queues_all(int *n)
 		update_brief(changed[nchanged - 1]);
 		nchanged--;
 	}
+	briefs_position = jobq_queue_cache_followed();
 	*n = nbriefs;
 	return briefs;
 }
@@ -214,7 +240,7 @@ jobq_queue_brief_in(const JobqQueueBrief *all, int n, int32 id)
 
 /*
  * Makes a JobqQueue from a brief, which is enough to check whether the queue
- * has jobs.
+ * has jobs.  Its handler is not the real one.
  */
 void
 jobq_queue_outline(JobqQueue *queue, const JobqQueueBrief *brief)
@@ -224,10 +250,21 @@ jobq_queue_outline(JobqQueue *queue, const JobqQueueBrief *brief)
 	queue->owner = brief->owner;
 	queue->batch_size = brief->batch_size;
 	queue->batch_wait = brief->batch_wait;
+	queue->handler = brief->has_executors ? "" : NULL;
+	queue->notify = brief->notify;
+	queue->at_home = brief->at_home;
+	queue->paused = brief->paused;
 	queue->state = brief->state;
 	queue->max_running = brief->max_running;
 	queue->has_rate = brief->has_rate;
 	queue->rate = brief->rate;
+	queue->shared_limit = brief->shared_limit;
+	queue->limit_max_running = brief->limit_max_running;
+	queue->limit_has_rate = brief->limit_has_rate;
+	queue->limit_rate = brief->limit_rate;
+	queue->limit_owner = brief->limit_owner;
+	queue->limit = brief->limit;
+	queue->position = briefs_position;
 }
 
 /* -------------------------------------------------- queues of executors */

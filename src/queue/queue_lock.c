@@ -25,7 +25,6 @@
 #include "base/table_find.h"
 #include "queue/queue.h"
 #include "queue/queue_cache.h"
-#include "shared/queue_state.h"
 
 #include "access/twophase.h"
 #include "miscadmin.h"
@@ -45,7 +44,7 @@ jobq_queue_read_now(int32 id)
 	AcceptInvalidationMessages();
 	if (!jobq_queue_read(id, queue, CurrentMemoryContext))
 		return NULL;
-	queue->state = jobq_queue_state(id, queue->owner);
+	jobq_queue_find_states(queue);
 	return queue;
 }
 

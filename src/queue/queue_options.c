@@ -22,6 +22,7 @@
 #include "compat.h"
 #include "jobq.h"
 #include "queue/handler.h"
+#include "queue/limit.h"
 #include "queue/payload.h"
 #include "queue/queue.h"
 #include "queue/queue_cache.h"
@@ -62,7 +63,6 @@ static void check_steps(const char *name, Datum value);
 static void check_interval(const char *name, Datum value);
 static void check_timeout(const char *name, Datum value);
 static void check_lease(const char *name, Datum value);
-static void check_period(const char *name, Datum value);
 static void check_on_limit(const char *name, Datum value);
 static void check_handler(const char *name, Datum value);
 static void check_backoff_function(const char *name, Datum value);
@@ -72,6 +72,7 @@ static void check_owner(const char *name, Datum value);
 static void check_on_full(const char *name, Datum value);
 static Datum function_to_text(Datum value, const Datum *row);
 static Datum on_dead_to_id(Datum value, const Datum *row);
+static Datum limit_to_id(Datum value, const Datum *row);
 
 static const JobqQueueOption options[] = {
 	{"handler", Anum_queue_handler, true, check_handler, function_to_text},
@@ -113,9 +114,11 @@ static const JobqQueueOption options[] = {
 	{"batch_size", Anum_queue_batch_size, true, check_batch_size, NULL},
 	{"batch_wait", Anum_queue_batch_wait, true, check_interval, NULL},
 	{"rate_limit", Anum_queue_rate_limit, true, check_positive, NULL},
-	{"rate_period", Anum_queue_rate_period, true, check_period, NULL},
+	{"rate_period", Anum_queue_rate_period, true, jobq_queue_period_check,
+	NULL},
 	{"rate_burst", Anum_queue_rate_burst, true, check_positive, NULL},
 	{"on_limit", Anum_queue_on_limit, true, check_on_limit, NULL},
+	{"shared_limit", Anum_queue_shared_limit, true, NULL, limit_to_id},
 };
 
 /* The option with that name, or NULL. */
@@ -301,8 +304,9 @@ check_timeout(const char *name, Datum value)
 		out_of_range("option \"%s\" must be at least 1 ms", name);
 }
 
-static void
-check_period(const char *name, Datum value)
+/* Raises 22023 for a period that no rate can have. */
+void
+jobq_queue_period_check(const char *name, Datum value)
 {
 	int64		period = jobq_interval_microseconds(DatumGetIntervalP(value));
 
@@ -447,6 +451,16 @@ on_dead_to_id(Datum value, const Datum *row)
 	return Int32GetDatum(target->id);
 }
 
+/* The id of a limit by name; raises 42704. */
+static Datum
+limit_to_id(Datum value, const Datum *row)
+{
+	JobqLimit	limit;
+
+	jobq_limit_require(TextDatumGetCString(value), &limit);
+	return Int32GetDatum(limit.id);
+}
+
 /*
  * Raises 42501 unless dead jobs of the queue may be reported to that queue,
  * and 42704 if it is gone.  Locks it against being dropped.
@@ -562,18 +576,11 @@ jobq_queue_check_batches(const Datum *values, const bool *nulls)
 							size);
 }
 
-/*
- * Raises 22023 unless the options of a rate fit together, those that are reset
- * included.
- */
+/* Raises 22023 if the options of a rate, of a queue or a limit, do not fit. */
 void
-jobq_queue_rate_check(const Datum *values, const bool *nulls)
+jobq_queue_rate_report(JobqGcraResult result, int limit, int burst)
 {
-	JobqGcra	rate;
-
-	if (nulls[Anum_queue_rate_limit - 1])
-		return;
-	switch (jobq_queue_rate_of_row(values, nulls, &rate))
+	switch (result)
 	{
 		case JOBQ_GCRA_OK:
 		case JOBQ_GCRA_BAD_LIMIT:
@@ -584,8 +591,7 @@ jobq_queue_rate_check(const Datum *values, const bool *nulls)
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("option \"rate_burst\" must not be above \"rate_limit\""),
 					 errdetail("The burst is %d, the limit is %d.",
-							   DatumGetInt32(values[Anum_queue_rate_burst - 1]),
-							   DatumGetInt32(values[Anum_queue_rate_limit - 1])),
+							   burst, limit),
 					 errhint("Set both in one call, or reset \"rate_burst\" first.")));
 			break;
 		case JOBQ_GCRA_TOO_FAST:
@@ -596,6 +602,21 @@ jobq_queue_rate_check(const Datum *values, const bool *nulls)
 					 errdetail("There must be at most 67108864 starts per microsecond, and a burst must come back within 10000 years.")));
 			break;
 	}
+}
+
+/*
+ * Raises 22023 unless the options of a rate fit together, those that are reset
+ * included.
+ */
+void
+jobq_queue_rate_check(const Datum *values, const bool *nulls)
+{
+	JobqGcra	rate;
+
+	if (!nulls[Anum_queue_rate_limit - 1])
+		jobq_queue_rate_report(jobq_queue_rate_of_row(values, nulls, &rate),
+							   DatumGetInt32(values[Anum_queue_rate_limit - 1]),
+							   DatumGetInt32(values[Anum_queue_rate_burst - 1]));
 }
 
 /*
@@ -611,6 +632,7 @@ jobq_queue_row_check(const Datum *values, const bool *nulls)
 	};
 	char	   *name = TextDatumGetCString(values[Anum_queue_name - 1]);
 	Oid			owner = DatumGetObjectId(values[Anum_queue_owner - 1]);
+	int32		limit;
 
 	if (DatumGetBool(values[Anum_queue_is_run - 1]) &&
 		!nulls[Anum_queue_handler - 1])
@@ -623,9 +645,19 @@ jobq_queue_row_check(const Datum *values, const bool *nulls)
 	jobq_queue_check_batches(values, nulls);
 	if (!nulls[Anum_queue_handler - 1])
 		jobq_executor_role_check(owner);
+	limit = nulls[Anum_queue_shared_limit - 1] ? JOBQ_NO_LIMIT :
+		DatumGetInt32(values[Anum_queue_shared_limit - 1]);
+	if (limit != JOBQ_NO_LIMIT)
+	{
+		/* once more below: this waits for a transaction that drops it */
+		jobq_limit_check_sharing(limit, owner, name);
+		jobq_limit_lock_shared(limit);
+	}
 	if (!nulls[Anum_queue_on_dead - 1])
 		check_on_dead(name, owner,
 					  DatumGetInt32(values[Anum_queue_on_dead - 1]));
+	if (limit != JOBQ_NO_LIMIT)
+		jobq_limit_check_sharing(limit, owner, name);
 	for (int i = 0; i < lengthof(functions); i++)
 	{
 		if (!nulls[functions[i] - 1])

@@ -39,4 +39,8 @@ extern void jobq_queue_check_batches(const Datum *values, const bool *nulls);
 extern void jobq_queue_row_check(const Datum *values, const bool *nulls);
 extern void jobq_queue_rate_check(const Datum *values, const bool *nulls);
 
+/* For limits, too. */
+extern void jobq_queue_period_check(const char *name, Datum value);
+extern void jobq_queue_rate_report(JobqGcraResult result, int limit, int burst);
+
 #endif							/* JOBQ_QUEUE_OPTIONS_H */

@@ -17,7 +17,9 @@
 
 #include "base/home.h"
 #include "base/visit.h"
+#include "queue/limit_row.h"
 #include "shared/interval.h"
+#include "shared/limit_state.h"
 #include "shared/queue_state.h"
 
 #include "catalog/pg_type.h"
@@ -83,6 +85,7 @@ static const Option options[Natts_queue + 1] = {
 	[Anum_queue_rate_limit] = {OPTION_INTEGER, FIELD(rate_limit), 0},
 	[Anum_queue_rate_period] = {OPTION_INTERVAL, FIELD(rate_period), USECS_PER_SEC},
 	[Anum_queue_rate_burst] = {OPTION_INTEGER, FIELD(rate_burst), 0},
+	[Anum_queue_shared_limit] = {OPTION_INTEGER, FIELD(shared_limit), JOBQ_NO_LIMIT},
 };
 
 static int64
@@ -239,7 +242,44 @@ is_at_home(const Datum *values)
 		DatumGetObjectId(values[Anum_queue_database - 1]) == MyDatabaseId;
 }
 
-/* Fills in a JobqQueue from its row, except grants and state. */
+/* The limit that a queue shares; one without a row lets nothing start. */
+static JobqLimit
+read_limit(int32 id)
+{
+	JobqLimit	limit = {.max_running = JOBQ_UNLIMITED};
+
+	if (id != JOBQ_NO_LIMIT && !jobq_limit_read(id, &limit))
+		limit.max_running = 0;
+	return limit;
+}
+
+/* Fills in what the limit says that a queue shares, once its row is read. */
+static void
+add_limit(JobqQueue *queue)
+{
+	JobqLimit	limit = read_limit(queue->shared_limit);
+
+	queue->limit_max_running = limit.max_running;
+	queue->limit_has_rate = limit.has_rate;
+	queue->limit_rate = limit.rate;
+	queue->limit_owner = limit.owner;
+}
+
+/* The same for a brief. */
+static void
+add_limit_to_brief(JobqQueueBrief *brief)
+{
+	JobqLimit	limit = read_limit(brief->shared_limit);
+
+	brief->limit_max_running = limit.max_running;
+	brief->limit_has_rate = limit.has_rate;
+	brief->limit_rate = limit.rate;
+	brief->limit_owner = limit.owner;
+	brief->limit = brief->shared_limit == JOBQ_NO_LIMIT ? NULL :
+		jobq_limit_state(brief->shared_limit, brief->limit_owner);
+}
+
+/* Fills in a JobqQueue from its row, except grants, limit and state. */
 static void
 read_queue(JobqQueue *queue, const Datum *values, const bool *nulls)
 {
@@ -332,7 +372,17 @@ jobq_queue_read(int32 id, JobqQueue *queue, MemoryContext context)
 	if (queue->id == JOBQ_NO_QUEUE)
 		return false;
 	read_grants(&target);
+	add_limit(queue);
 	return true;
+}
+
+/* See queue_row.h. */
+void
+jobq_queue_find_states(JobqQueue *queue)
+{
+	queue->state = jobq_queue_state(queue->id, queue->owner);
+	queue->limit = queue->shared_limit == JOBQ_NO_LIMIT ? NULL :
+		jobq_limit_state(queue->shared_limit, queue->limit_owner);
 }
 
 /*
@@ -348,7 +398,10 @@ jobq_queue_of_row(const Datum *values, const bool *nulls)
 
 	read_queue(queue, values, nulls);
 	read_grants(&target);
+	add_limit(queue);
 	queue->state = jobq_queue_state_find(queue->id);
+	if (queue->shared_limit != JOBQ_NO_LIMIT)
+		queue->limit = jobq_limit_state_find(queue->shared_limit);
 	return queue;
 }
 
@@ -389,7 +442,9 @@ read_brief(JobqQueueBrief *brief, const Datum *values, const bool *nulls)
 	brief->batch_wait = interval_option(values, nulls, Anum_queue_batch_wait);
 	brief->has_rate = read_on_limit(values, nulls) == JOBQ_LIMIT_WAIT &&
 		jobq_queue_rate_of_row(values, nulls, &brief->rate) == JOBQ_GCRA_OK;
+	brief->shared_limit = int_option(values, nulls, Anum_queue_shared_limit);
 	brief->state = jobq_queue_state(brief->id, brief->owner);
+	add_limit_to_brief(brief);
 }
 
 static void

@@ -97,6 +97,12 @@ typedef struct JobqQueue
 	bool		has_rate;		/* starts of jobs are limited, */
 	bool		admits_by_rate; /* or new jobs are: */
 	JobqGcra	rate;			/* these three, as the gate wants them */
+	int32		shared_limit;	/* the limit that it shares; JOBQ_NO_LIMIT */
+	int			limit_max_running;	/* of that one, as of max_running */
+	bool		limit_has_rate; /* these two as well */
+	JobqGcra	limit_rate;
+	Oid			limit_owner;	/* of it */
+	JobqLimitState *limit;		/* NULL: none, or no room in shared memory */
 	int			ngrants;
 	JobqQueueGrant *grants;
 	JobqQueueState *state;		/* NULL: no room in shared memory */
@@ -117,6 +123,12 @@ typedef struct JobqQueueBrief
 	int			max_running;	/* these as above */
 	bool		has_rate;
 	JobqGcra	rate;
+	int32		shared_limit;
+	int			limit_max_running;
+	bool		limit_has_rate;
+	JobqGcra	limit_rate;
+	Oid			limit_owner;
+	JobqLimitState *limit;
 	int			keep_completed_count;
 	int			keep_dead_count;
 	int64		keep_completed;
@@ -124,6 +136,13 @@ typedef struct JobqQueueBrief
 	int64		batch_wait;
 	JobqQueueState *state;		/* NULL: no room in shared memory */
 } JobqQueueBrief;
+
+/* Not all of its jobs may run at the same time; of queues, briefs and notes. */
+#define jobq_queue_is_limited(q) \
+	((q)->max_running != JOBQ_UNLIMITED || (q)->shared_limit != JOBQ_NO_LIMIT)
+
+/* The time of a start is that at which a rate has counted it. */
+#define jobq_queue_counts_starts(q) ((q)->has_rate || (q)->limit_has_rate)
 
 /* Jobs are run by jobq's own executors. */
 #define jobq_queue_has_executors(q) ((q)->is_run || (q)->handler != NULL)
@@ -134,6 +153,10 @@ typedef struct JobqQueueBrief
 
 extern bool jobq_queue_read(int32 id, JobqQueue *queue,
 							MemoryContext context);
+
+/* Finds, or makes, what shared memory has of a queue that was read. */
+extern void jobq_queue_find_states(JobqQueue *queue);
+
 extern List *jobq_queue_read_briefs(void);
 extern bool jobq_queue_read_brief(int32 id, JobqQueueBrief *brief);
 extern uint64 jobq_handler_hash(const char *handler, int length);

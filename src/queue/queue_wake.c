@@ -20,6 +20,7 @@
 #include "shared/clock.h"
 #include "shared/database.h"
 #include "shared/gate.h"
+#include "shared/limit_state.h"
 #include "shared/mark.h"
 #include "shared/note.h"
 #include "shared/queue_change.h"
@@ -47,7 +48,11 @@ jobq_queue_wake_describe(JobqQueueNote *note, const JobqQueue *queue)
 	note->notify = queue->notify;
 	note->at_rest = queue->paused || !queue->at_home;
 	note->has_rate = queue->has_rate;
+	note->limit_has_rate = queue->limit_has_rate;
 	note->max_running = queue->max_running;
+	note->limit_max_running = queue->limit_max_running;
+	note->shared_limit = queue->shared_limit;
+	note->limit = queue->limit;
 	note->position = jobq_queue_cache_position(queue);
 }
 
@@ -58,7 +63,10 @@ jobq_queue_wake_is_same(const JobqQueueNote *a, const JobqQueueNote *b)
 	return a->queue == b->queue && a->state == b->state &&
 		a->owner == b->owner && a->notify == b->notify &&
 		a->at_rest == b->at_rest && a->has_rate == b->has_rate &&
-		a->max_running == b->max_running;
+		a->max_running == b->max_running &&
+		a->limit_max_running == b->limit_max_running &&
+		a->limit_has_rate == b->limit_has_rate &&
+		a->shared_limit == b->shared_limit && a->limit == b->limit;
 }
 
 /* See queue_wake.h. */
@@ -119,6 +127,14 @@ jobq_queue_wake_state(const JobqQueueNote *note)
 		jobq_queue_state_find(note->queue);
 }
 
+/* Whether the queue, or the limit that it shares, has been changed since. */
+static bool
+has_changed(int32 queue, int32 limit, uint64 position)
+{
+	return jobq_queue_changed_since(queue, position) ||
+		(limit != JOBQ_NO_LIMIT && jobq_queue_changed_since(-limit, position));
+}
+
 /*
  * If the queue has been changed since the note was added (resumed, given a
  * handler), the note may be wrong, and the coordinator may have looked for
@@ -127,8 +143,52 @@ jobq_queue_wake_state(const JobqQueueNote *note)
 static void
 look_if_changed(const JobqQueueNote *note)
 {
-	if (jobq_queue_changed_since(note->queue, note->position))
+	if (has_changed(note->queue, note->shared_limit, note->position))
 		jobq_queue_wake_look(jobq_queue_wake_state(note));
+}
+
+/* See queue_wake.h. */
+bool
+jobq_queue_wake_turn_away(const JobqQueueNote *note)
+{
+	JobqTurnedAway queue = {
+		.state = jobq_queue_wake_state(note),.position = note->position,
+		.queue = note->queue,.owner = note->owner,.notify = note->notify
+	};
+
+	return jobq_limit_state_turn_away(note->limit, note->limit_max_running,
+									  &queue);
+}
+
+/* How many slots the limit has left that the queue shares, at most njobs. */
+static int
+room_left(const JobqQueueNote *note, int njobs)
+{
+	return (int) jobq_gate_room(&note->limit->gate, note->limit_max_running,
+								njobs);
+}
+
+/* The same, for a commit; if it is fewer, workers are woken when there are more. */
+static int
+room_of_limit(const JobqQueueNote *note, int njobs)
+{
+	TimestampTz wake_at;
+
+	if (note->limit == NULL)
+	{
+		/* the coordinator tries to find room for the limit */
+		jobq_queue_wake_look(jobq_queue_wake_state(note));
+		return 0;
+	}
+	if (note->limit_has_rate &&
+		!jobq_rate_may_be_open(&note->limit->rate, &wake_at))
+	{
+		jobq_wake_for_queue_at(jobq_queue_wake_state(note), wake_at);
+		return 0;
+	}
+	if (room_left(note, njobs) < njobs)
+		(void) jobq_queue_wake_turn_away(note);
+	return room_left(note, njobs);
 }
 
 /* How many of the queue's jobs may start now, at most njobs. */
@@ -141,7 +201,7 @@ room_of(const JobqQueueNote *note, int njobs)
 	if (state != NULL && jobq_throttle_is_set(state) &&
 		jobq_throttle_holds(state, &wake_at))
 		return 0;
-	if (note->max_running == JOBQ_UNLIMITED && !note->has_rate)
+	if (!jobq_queue_is_limited(note) && !note->has_rate)
 		return njobs;
 	state = jobq_queue_wake_state(note);
 	if (note->has_rate && state != NULL &&
@@ -150,8 +210,11 @@ room_of(const JobqQueueNote *note, int njobs)
 		jobq_wake_for_queue_at(state, wake_at);
 		return 0;
 	}
-	return state == NULL ? 0 :
-		(int) jobq_gate_room(&state->gate, note->max_running, njobs);
+	if (state == NULL)
+		return 0;
+	njobs = (int) jobq_gate_room(&state->gate, note->max_running, njobs);
+	return note->shared_limit == JOBQ_NO_LIMIT || njobs == 0 ? njobs :
+		room_of_limit(note, njobs);
 }
 
 /* Wakes the workers of the pending queue, if there is one. */
@@ -200,17 +263,72 @@ jobq_queue_wake_at(const JobqQueueNote *note, TimestampTz when)
 
 /* See queue_wake.h. */
 void
-jobq_queue_wake_leave_gate(JobqQueueState *gate, uint32 tickets,
-						   const JobqQueueNote *note)
+jobq_queue_wake_call(JobqLimitState *limit, int njobs)
 {
-	bool		same = note->queue == gate->key.queue;
+	JobqTurnedAway queues[JOBQ_MAX_TURNED_AWAY];
+	bool		more;
+	int			n = jobq_limit_state_call(limit, queues, &more);
 
-	if (!jobq_queue_state_leave(gate, tickets))
+	for (int i = 0; i < n; i++)
+	{
+		const JobqTurnedAway *queue = &queues[i];
+
+		if (has_changed(queue->queue, limit->key.limit, queue->position))
+			jobq_queue_wake_look(jobq_queue_state_find(queue->queue));
+		else
+			jobq_queue_wake_now(queue->state, queue->queue, queue->owner,
+								queue->notify, njobs);
+	}
+	if (more)
+		jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_LIMITS);
+}
+
+/* Gives back slots of the limit that a queue shared; NULL: it shared none. */
+static void
+leave_limit(JobqLimitState *limit, uint32 slots)
+{
+	if (limit != NULL && jobq_limit_state_leave(limit, slots))
+		jobq_queue_wake_call(limit, (int) slots);
+}
+
+/* See queue_wake.h. */
+void
+jobq_queue_wake_leave_gates(const JobqGates *gates, uint32 tickets,
+							const JobqQueueNote *note)
+{
+	JobqQueueState *queue = gates->queue;
+	bool		same;
+
+	if (queue == NULL)
 		return;
-	if (same)
-		jobq_queue_wake_later(note, (int) tickets);
-	else
-		jobq_queue_wake_look(gate);
+	same = note->queue == queue->key.queue;
+	if (jobq_queue_state_leave(queue, tickets))
+	{
+		if (same)
+			jobq_queue_wake_later(note, (int) tickets);
+		else
+			jobq_queue_wake_look(queue);
+	}
+	leave_limit(gates->limit, tickets);
+}
+
+/* See queue_wake.h. */
+bool
+jobq_queue_wake_return(const JobqGates *gates)
+{
+	bool		result = jobq_queue_state_leave(gates->queue, 1);
+
+	leave_limit(gates->limit, 1);
+	return result;
+}
+
+/* See queue_wake.h. */
+void
+jobq_queue_wake_leave(const JobqGates *gates)
+{
+	if (gates->queue != NULL && jobq_queue_wake_return(gates) &&
+		gates->queue->key.dboid == MyDatabaseId)
+		jobq_queue_wake_look(gates->queue);
 }
 
 /* Commit, of a note that a queue is to be looked at. */

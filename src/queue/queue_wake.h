@@ -26,7 +26,12 @@ typedef struct JobqQueueNote
 	bool		notify;
 	bool		at_rest;		/* paused, or not at home */
 	bool		has_rate;
+	bool		limit_has_rate; /* of the limit that it shares */
 	int			max_running;
+	int			limit_max_running;	/* these three: of the limit that it
+									 * shares */
+	int32		shared_limit;
+	JobqLimitState *limit;
 	uint64		position;		/* position in the log of changes at which the
 								 * data of the queue was valid */
 } JobqQueueNote;
@@ -62,8 +67,24 @@ extern void jobq_queue_wake_at(const JobqQueueNote *note, TimestampTz when);
  * Gives back tickets, and wakes a worker of the queue for each if any was turned
  * away, as jobq_queue_wake_later() does.
  */
-extern void jobq_queue_wake_leave_gate(JobqQueueState *gate, uint32 tickets,
-									   const JobqQueueNote *note);
+extern void jobq_queue_wake_leave_gates(const JobqGates *gates, uint32 tickets,
+										const JobqQueueNote *note);
+
+/*
+ * Gives back a ticket that is in no note.  The first one returns whether the caller
+ * must wake a worker of the queue.
+ */
+extern bool jobq_queue_wake_return(const JobqGates *gates);
+extern void jobq_queue_wake_leave(const JobqGates *gates);
+
+/*
+ * The queue was turned away by the limit that it shares: its workers are woken when
+ * slots are given back.  Returns whether there is room after all.
+ */
+extern bool jobq_queue_wake_turn_away(const JobqQueueNote *note);
+
+/* Wakes workers of each queue that a limit has turned away, one for each job. */
+extern void jobq_queue_wake_call(JobqLimitState *limit, int njobs);
 
 /*
  * Makes the coordinator check at once whether a queue of this database has

@@ -282,8 +282,11 @@ jobq_ready_has_ticket(const JobqQueue *queue)
 
 	for (int i = 0; i < n; i++)
 	{
-		if (has_ticket(&notes[i]) &&
-			jobq_note_const_data(&notes[i], ReadyNote)->queue.queue == queue->id)
+		const JobqQueueNote *note =
+		&jobq_note_const_data(&notes[i], ReadyNote)->queue;
+
+		if (has_ticket(&notes[i]) && note->queue == queue->id &&
+			note->limit == queue->limit)
 			return true;
 	}
 	return false;
@@ -331,10 +334,12 @@ jobq_ready_next_own_job(const JobqQueue *queue, int after, JobqPlace *place)
 }
 
 static void
-leave_gate(const ReadyNote *ready, int tickets)
+leave_gates(const ReadyNote *ready, int tickets)
 {
+	JobqGates	gates = {ready->queue.state, ready->queue.limit};
+
 	if (tickets > 0)
-		jobq_queue_wake_leave_gate(ready->queue.state, tickets, &ready->queue);
+		jobq_queue_wake_leave_gates(&gates, tickets, &ready->queue);
 }
 
 /* Commit: the job was claimed and ended in this transaction. */
@@ -343,7 +348,7 @@ leave_gate_of_ended(const JobqNote *note, TimestampTz now)
 {
 	const ReadyNote *ready = jobq_note_const_data(note, ReadyNote);
 
-	leave_gate(ready, ready->tickets + ready->lent);
+	leave_gates(ready, ready->tickets + ready->lent);
 }
 
 /* Abort: lent tickets are taken back by their lenders. */
@@ -352,7 +357,7 @@ leave_gate_of_claimed(const JobqNote *note, TimestampTz now)
 {
 	const ReadyNote *ready = jobq_note_const_data(note, ReadyNote);
 
-	leave_gate(ready, ready->tickets);
+	leave_gates(ready, ready->tickets);
 }
 
 /*
@@ -425,16 +430,20 @@ give_back(const JobqNote *note, TimestampTz now)
 
 /* See ready.h. */
 void
-jobq_ready_refuse_limited(int32 id)
+jobq_ready_refuse_limited(const JobqQueueNote *note)
 {
-	const JobqQueue *queue = jobq_queue_by_id(id);
+	const JobqQueue *queue = jobq_queue_by_id(note->queue);
+	bool		limited = queue != NULL && queue->max_running != JOBQ_UNLIMITED;
 
-	if (queue != NULL && queue->max_running != JOBQ_UNLIMITED)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot PREPARE a transaction that has claimed a job of a queue with max_running"),
-				 errdetail("After a crash, nothing would show that the job is running."),
-				 errhint("Commit the claim, and prepare another transaction.")));
+	if (note->limit == NULL && !limited)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 note->limit == NULL ?
+			 errmsg("cannot PREPARE a transaction that has claimed a job of a queue with max_running") :
+			 errmsg("cannot PREPARE a transaction that has claimed a job of a queue with a shared limit"),
+			 errdetail("After a crash, nothing would show that the job is running."),
+			 errhint("Commit the claim, and prepare another transaction.")));
 }
 
 /* The places of jobs are not marked: all lanes of the queue are reset. */
@@ -444,7 +453,7 @@ mark_jobs(const JobqNote *note)
 	const ReadyNote *ready = jobq_note_const_data(note, ReadyNote);
 
 	if (has_ticket(note))
-		jobq_ready_refuse_limited(ready->queue.queue);
+		jobq_ready_refuse_limited(&ready->queue);
 	jobq_mark(JOBQ_MARK_JOBS, ready->queue.queue);
 }
 
@@ -454,7 +463,7 @@ leave_gate_of_prepared(const JobqNote *note)
 {
 	const ReadyNote *ready = jobq_note_const_data(note, ReadyNote);
 
-	leave_gate(ready, ready->tickets);
+	leave_gates(ready, ready->tickets);
 }
 
 static const JobqNoteKind new_kind = {

@@ -61,14 +61,14 @@ extern void jobq_ready_put_ticket(const JobqQueue *queue, int64 job_id,
 								  JobqTicket ticket);
 extern JobqTicket jobq_ready_pull_ticket(int64 job_id);
 
-/* Whether this transaction has a ticket of the queue's gate. */
+/* Whether this transaction has a ticket of the queue, and of its shared limit. */
 extern bool jobq_ready_has_ticket(const JobqQueue *queue);
 
 /*
  * Called before a claim of a job of the queue is prepared; raises 0A000 if the
- * queue has a limit by now.
+ * queue has max_running by now, or the claim has a slot of a shared limit.
  */
-extern void jobq_ready_refuse_limited(int32 id);
+extern void jobq_ready_refuse_limited(const JobqQueueNote *note);
 
 /*
  * Whether this transaction itself has made jobs of the queue claimable, and

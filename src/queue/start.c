@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * start.c
- *	  Starts of jobs, where a queue has a rate or is throttled.
+ *	  Starts of jobs, where a queue or its limit has a rate, or it is throttled.
  *
  * A start is reserved before a ticket is drawn, so that a claim that the rate
  * turns away does not disturb those who were turned away by max_running.  A
@@ -24,6 +24,8 @@
 #include "queue/queue_wake.h"
 #include "queue/start_row.h"
 #include "shared/async_commit.h"
+#include "shared/database.h"
+#include "shared/limit_state.h"
 #include "shared/queue_state.h"
 #include "shared/rate.h"
 #include "shared/throttle.h"
@@ -32,8 +34,9 @@
 /* Intervals from this one on are kept. */
 #define KEPT_INTERVAL USECS_PER_SEC
 
-/* The entry of the queue for which this process has reserved a start. */
+/* The entries of which this process has reserved a start: the queue's, its limit's. */
 static JobqQueueState *reserved = NULL;
+static JobqLimitState *reserved_limit = NULL;
 
 static bool
 is_slow(const JobqGcra *rate)
@@ -45,7 +48,8 @@ is_slow(const JobqGcra *rate)
 bool
 jobq_start_is_kept(const JobqQueue *queue)
 {
-	return queue->has_rate && is_slow(&queue->rate);
+	return (queue->has_rate && is_slow(&queue->rate)) ||
+		(queue->limit_has_rate && is_slow(&queue->limit_rate));
 }
 
 /* See start.h.  If nothing is known of the rate, reads what was kept. */
@@ -96,29 +100,76 @@ is_open(const JobqQueue *queue, TimestampTz *next_run_at)
 	return false;
 }
 
-/* See start.h. */
-bool
-jobq_start_is_allowed(const JobqQueue *queue, TimestampTz *next_run_at)
+/* The same for the limit that the queue shares, as jobq_start_pin(). */
+static bool
+pin_limit(const JobqQueue *queue)
 {
-	bool		result;
+	JobqLimitState *limit = queue->limit;
+	TimestampTz kept;
 
-	if (is_throttled(queue, next_run_at))
+	if (!jobq_limit_state_pin(limit, queue->shared_limit))
 		return false;
-	if (!queue->has_rate)
+	if (!is_slow(&queue->limit_rate) || jobq_rate_is_known(&limit->rate))
 		return true;
-	if (!jobq_start_pin(queue))
+
+	/* reading may raise an error */
+	jobq_limit_state_unpin(limit);
+	kept = jobq_start_row_read(-queue->shared_limit);
+	if (!jobq_limit_state_pin(limit, queue->shared_limit))
 		return false;
-	result = is_open(queue, next_run_at);
-	jobq_queue_state_unpin(queue->state);
-	return result;
+	jobq_rate_learn(&limit->rate, kept);
+	return true;
+}
+
+/* With a pin: whether the gate of its rate is open; if not, as in start.h. */
+static bool
+limit_is_open(const JobqQueue *queue, TimestampTz *next_run_at)
+{
+	TimestampTz wake_at;
+
+	if (jobq_rate_is_open(&queue->limit->rate, &queue->limit_rate, &wake_at))
+		return true;
+	jobq_wake_for_queue_at(queue->state, wake_at);
+	*next_run_at = Min(*next_run_at, wake_at);
+	return false;
+}
+
+/* Whether the limit has a rate; one without an entry is left to ticket.c. */
+static bool
+passes_limit(const JobqQueue *queue)
+{
+	return queue->limit_has_rate && queue->limit != NULL;
 }
 
 /* See start.h. */
 bool
-jobq_start_reserve(const JobqQueue *queue, TimestampTz *next_run_at)
+jobq_start_is_allowed(const JobqQueue *queue, TimestampTz *next_run_at)
 {
+	bool		result = true;
+
 	if (is_throttled(queue, next_run_at))
 		return false;
+	if (queue->has_rate)
+	{
+		if (!jobq_start_pin(queue))
+			return false;
+		result = is_open(queue, next_run_at);
+		jobq_queue_state_unpin(queue->state);
+	}
+	if (result && passes_limit(queue))
+	{
+		if (!pin_limit(queue))
+			return false;
+		result = limit_is_open(queue, next_run_at);
+		jobq_limit_state_unpin(queue->limit);
+	}
+	return result;
+}
+
+/* Reserves a start of the queue's own rate. */
+static bool
+reserve_queue(const JobqQueue *queue, TimestampTz *next_run_at)
+{
 	if (!queue->has_rate || reserved != NULL)
 		return true;
 	if (!jobq_start_pin(queue))
@@ -134,18 +185,71 @@ jobq_start_reserve(const JobqQueue *queue, TimestampTz *next_run_at)
 	return reserved != NULL;
 }
 
+/* Reserves one of the rate of the limit that it shares. */
+static bool
+reserve_limit(const JobqQueue *queue, TimestampTz *next_run_at)
+{
+	JobqLimitState *limit = queue->limit;
+
+	if (!passes_limit(queue) || reserved_limit != NULL)
+		return true;
+	if (!pin_limit(queue))
+		return false;
+	do
+	{
+		if (jobq_rate_reserve(&limit->rate, &queue->limit_rate))
+			reserved_limit = limit;
+	} while (reserved_limit == NULL && limit_is_open(queue, next_run_at));
+	if (reserved_limit == NULL)
+		jobq_limit_state_unpin(limit);
+	return reserved_limit != NULL;
+}
+
+/* See start.h. */
+bool
+jobq_start_reserve(const JobqQueue *queue, TimestampTz *next_run_at)
+{
+	if (is_throttled(queue, next_run_at) ||
+		!reserve_queue(queue, next_run_at))
+		return false;
+	if (reserve_limit(queue, next_run_at))
+		return true;
+	jobq_start_return();
+	return false;
+}
+
 /* See start.h. */
 TimestampTz
 jobq_start_use(JobqStart *start, const JobqQueue *queue, TimestampTz now)
 {
 	start->state = reserved;
-	if (reserved == NULL)
-		return now;
-	reserved = NULL;
 	start->queue = queue->id;
-	now = jobq_rate_start(&start->state->rate, &queue->rate, &start->take);
-	jobq_queue_state_unpin(start->state);
+	start->limit = reserved_limit;
+	start->shared_limit = queue->shared_limit;
+	reserved = NULL;
+	reserved_limit = NULL;
+	if (start->state != NULL && start->limit != NULL)
+		now = jobq_rate_start_both(&start->state->rate, &queue->rate,
+								   &start->take, &start->limit->rate,
+								   &queue->limit_rate, &start->limit_take);
+	else if (start->state != NULL)
+		now = jobq_rate_start(&start->state->rate, &queue->rate, &start->take);
+	else if (start->limit != NULL)
+		now = jobq_rate_start(&start->limit->rate, &queue->limit_rate,
+							  &start->limit_take);
+	if (start->state != NULL)
+		jobq_queue_state_unpin(start->state);
+	if (start->limit != NULL)
+		jobq_limit_state_unpin(start->limit);
 	return now;
+}
+
+/* The limit may let in a job earlier than its queues were told. */
+static void
+look_at_limit(JobqLimitState *limit)
+{
+	jobq_limit_state_request_look(limit);
+	jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_LIMITS);
 }
 
 /* See start.h; also called when a transaction or subtransaction is rolled back. */
@@ -153,13 +257,22 @@ void
 jobq_start_return(void)
 {
 	JobqQueueState *state = reserved;
+	JobqLimitState *limit = reserved_limit;
 
-	if (state == NULL)
-		return;
 	reserved = NULL;
-	if (jobq_rate_release(&state->rate))
-		jobq_queue_wake_look(state);
-	jobq_queue_state_unpin(state);
+	reserved_limit = NULL;
+	if (state != NULL)
+	{
+		if (jobq_rate_release(&state->rate))
+			jobq_queue_wake_look(state);
+		jobq_queue_state_unpin(state);
+	}
+	if (limit != NULL)
+	{
+		if (jobq_rate_release(&limit->rate))
+			look_at_limit(limit);
+		jobq_limit_state_unpin(limit);
+	}
 }
 
 /* See start.h. */
@@ -167,31 +280,51 @@ void
 jobq_start_undo(JobqStart *start)
 {
 	JobqQueueState *state = start->state;
+	JobqLimitState *limit = start->limit;
 
 	start->state = NULL;
-	if (state == NULL || !jobq_queue_state_pin(state, start->queue))
-		return;
-	if (jobq_rate_undo(&state->rate, &start->take))
-		jobq_queue_wake_look(state);
-	jobq_queue_state_unpin(state);
+	start->limit = NULL;
+	if (state != NULL && jobq_queue_state_pin(state, start->queue))
+	{
+		if (jobq_rate_undo(&state->rate, &start->take))
+			jobq_queue_wake_look(state);
+		jobq_queue_state_unpin(state);
+	}
+	if (limit != NULL && jobq_limit_state_pin(limit, start->shared_limit))
+	{
+		if (jobq_rate_undo(&limit->rate, &start->limit_take))
+			look_at_limit(limit);
+		jobq_limit_state_unpin(limit);
+	}
+}
+
+/* Keeps what a start has made of a rate. */
+static void
+keep(int32 key, const JobqGcraTake *take)
+{
+	jobq_start_row_write(key, take->after.usec +
+						 (take->after.frac > 0 ? 1 : 0));
 }
 
 /* See start.h. */
 void
 jobq_start_keep(const JobqStart *start, const JobqQueue *queue)
 {
-	if (start->state == NULL || !jobq_start_is_kept(queue))
-		return;
-	jobq_start_keep_new(start, queue);
-	jobq_async_commit_insist();
+	bool		by_queue = start->state != NULL && is_slow(&queue->rate);
+	bool		by_limit = start->limit != NULL && is_slow(&queue->limit_rate);
+
+	if (by_queue)
+		keep(start->queue, &start->take);
+	if (by_limit)
+		keep(-start->shared_limit, &start->limit_take);
+	if (by_queue || by_limit)
+		jobq_async_commit_insist();
 }
 
 /* See start.h. */
 void
 jobq_start_keep_new(const JobqStart *start, const JobqQueue *queue)
 {
-	const JobqGcraTime *tat = &start->take.after;
-
 	if (is_slow(&queue->rate))
-		jobq_start_row_write(queue->id, tat->usec + (tat->frac > 0 ? 1 : 0));
+		keep(queue->id, &start->take);
 }

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * start.h
- *	  Starts of jobs, where a queue has a rate or is throttled.
+ *	  Starts of jobs, where a queue or its limit has a rate, or it is throttled.
  *
  * IDENTIFICATION
  *	  src/queue/start.h
@@ -16,9 +16,13 @@
 /* A start that was counted. */
 typedef struct JobqStart
 {
-	JobqQueueState *state;		/* of the queue; NULL: there is none */
+	JobqQueueState *state;		/* of the queue; NULL: that has not counted it */
 	int32		queue;
+	int32		shared_limit;
 	JobqGcraTake take;
+	JobqLimitState *limit;		/* that the queue shares; NULL: that has not
+								 * counted it */
+	JobqGcraTake limit_take;
 } JobqStart;
 
 /*
@@ -57,7 +61,7 @@ extern void jobq_start_keep_new(const JobqStart *start,
 extern bool jobq_start_is_allowed(const JobqQueue *queue,
 								  TimestampTz *next_run_at);
 
-/* Whether starts of the queue are kept. */
+/* Whether starts of the queue are kept, for its own rate or its limit's. */
 extern bool jobq_start_is_kept(const JobqQueue *queue);
 
 /*

@@ -99,3 +99,22 @@ jobq_start_row_write(int32 queue, TimestampTz tat)
 		jobq_table_insert(table, values, nulls);
 	jobq_table_close(table);
 }
+
+/* See start_row.h. */
+void
+jobq_start_row_remove(int32 queue)
+{
+	JobqTable  *table = jobq_table_open(JOBQ_REL_RATE_START);
+	ScanKeyData key;
+	JobqScan	scan;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT4EQ,
+				Int32GetDatum(queue));
+	CommandCounterIncrement();
+	jobq_scan_begin(&scan, table, jobq_relation_oid(JOBQ_IDX_RATE_START),
+					&key, 1);
+	while (jobq_scan_next(&scan))
+		(void) jobq_table_try_delete(table, scan.slot);
+	jobq_scan_end(&scan);
+	jobq_table_close(table);
+}

@@ -13,10 +13,16 @@
 
 #include "datatype/timestamp.h"
 
-/* The latest tat of the queue that is committed; 0 if there is none. */
+/*
+ * The latest tat of the queue that is committed; 0 if there is none.  A limit has
+ * the number of its id with the sign changed.
+ */
 extern TimestampTz jobq_start_row_read(int32 queue);
 
 /* Keeps a tat with the current (sub)transaction.  Waits for nobody. */
 extern void jobq_start_row_write(int32 queue, TimestampTz tat);
+
+/* Removes what is kept, except what others are changing. */
+extern void jobq_start_row_remove(int32 queue);
 
 #endif							/* JOBQ_START_ROW_H */

@@ -3,8 +3,10 @@
  * ticket.c
  *	  Tickets of claims: drawing one before a job is looked for.
  *
- * gate.c says what tickets are.  A queue without room in shared memory has no
- * gate: its jobs need no tickets, and if it has a limit none of them starts.
+ * gate.c says what tickets are.  A ticket of a queue that shares a limit is also a
+ * slot of that one.  A queue without room in shared memory has no gate: its jobs
+ * need no tickets, and if it has a limit none of them starts; nor does one whose
+ * limit has no room.
  *
  * IDENTIFICATION
  *	  src/queue/ticket.c
@@ -18,22 +20,29 @@
 #include "queue/lease_note.h"
 #include "queue/queue_wake.h"
 #include "queue/start.h"
+#include "shared/clock.h"
 #include "shared/database.h"
+#include "shared/limit_state.h"
+#include "shared/queue_change.h"
 #include "shared/queue_state.h"
 #include "shared/wake.h"
 #include "shared/xact_end.h"
 
 #include "miscadmin.h"
 
-/* A ticket that this process holds for no job yet, and its gate. */
+/* How long until the next attempt to find room for a limit. */
+#define NO_ROOM_DELAY USECS_PER_SEC
+
+/* A ticket that this process holds for no job yet, and its gates. */
 static JobqTicket loose = JOBQ_TICKET_NONE;
-static JobqQueueState *loose_gate = NULL;
+static JobqGates loose_gates = {NULL, NULL};
 
 /*
- * This process has cleared the gate's `starved`, and so looks for those that were
- * turned away.
+ * This process has cleared the gate's `starved`, or taken the queue out of the list
+ * of those that its limit has turned away, and so looks for jobs in their place.
  */
 static bool forgot_starved = false;
+static bool forgot_turned_away = false;
 
 /* The queue that this process is looking at without a ticket. */
 static JobqQueueState *pinned = NULL;
@@ -45,13 +54,62 @@ ask_for_count(void)
 	jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_COUNT);
 }
 
-/* Enters the queue's gate. */
-static bool
-enter(const JobqQueue *queue)
+/*
+ * The limit that the queue shares has no entry in shared memory.  If there is room
+ * by now, all processes read the queue again; else the coordinator looks again.
+ */
+static void
+ask_for_room(const JobqQueue *queue)
 {
-	JobqQueueState *state = queue->state;
+	if (jobq_limit_state(queue->shared_limit, queue->limit_owner) != NULL)
+		jobq_queue_changes_publish(jobq_database(), queue->id, queue->owner);
+	jobq_wake_for_queue_at(queue->state, jobq_now() + NO_ROOM_DELAY);
+}
 
-	switch (jobq_gate_enter(&state->gate, queue->max_running))
+/*
+ * Enters the gate of the limit that the queue shares.  If that is shut, workers of
+ * the queue are woken when it is not.
+ */
+static bool
+enter_limit(const JobqQueue *queue)
+{
+	JobqLimitState *limit = queue->limit;
+	JobqQueueNote note;
+
+	if (limit == NULL)
+	{
+		ask_for_room(queue);
+		return false;
+	}
+	jobq_queue_wake_describe(&note, queue);
+	do
+	{
+		switch (jobq_gate_enter(&limit->gate, queue->limit_max_running))
+		{
+			case JOBQ_GATE_OPEN:
+				if (jobq_limit_state_is_of(limit, queue->shared_limit))
+					return true;
+				/* the entry may be another limit's by now */
+				if (jobq_limit_state_leave(limit, 1))
+					jobq_queue_wake_call(limit, 1);
+				return false;
+			case JOBQ_GATE_UNCOUNTED:
+				ask_for_count();
+				break;
+			case JOBQ_GATE_FULL:
+				break;
+		}
+	} while (jobq_queue_wake_turn_away(&note));
+	return false;
+}
+
+/* Enters the queue's own gate. */
+static bool
+enter_queue(const JobqQueue *queue)
+{
+	JobqGates	gates = {queue->state, NULL};
+
+	switch (jobq_gate_enter(&queue->state->gate, queue->max_running))
 	{
 		case JOBQ_GATE_OPEN:
 			break;
@@ -63,21 +121,46 @@ enter(const JobqQueue *queue)
 	}
 
 	/* the entry may be another queue's, if this one has been dropped */
-	if (!jobq_queue_state_is_of(state, queue->id))
-	{
-		if (jobq_queue_state_leave(state, 1) &&
-			state->key.dboid == MyDatabaseId)
-			jobq_queue_wake_look(state);
+	if (jobq_queue_state_is_of(queue->state, queue->id))
+		return true;
+	jobq_queue_wake_leave(&gates);
+	return false;
+}
+
+/* Enters both. */
+static bool
+enter(const JobqQueue *queue)
+{
+	JobqGates	gates = {queue->state, NULL};
+
+	if (!enter_queue(queue))
 		return false;
-	}
-	return true;
+	if (queue->shared_limit == JOBQ_NO_LIMIT || enter_limit(queue))
+		return true;
+
+	/* the limit's list stands for those whom this ticket has turned away */
+	(void) jobq_gate_forget_starved(&queue->state->gate);
+	jobq_queue_wake_leave(&gates);
+	return false;
+}
+
+/* Whether a job that ends may lend its ticket to another one of the queue. */
+static bool
+may_lend(const JobqQueue *queue)
+{
+	if (!jobq_gate_may_lend(&queue->state->gate, queue->max_running))
+		return false;
+	if (queue->shared_limit == JOBQ_NO_LIMIT)
+		return true;
+	return queue->limit != NULL &&
+		jobq_gate_may_lend(&queue->limit->gate, queue->limit_max_running);
 }
 
 /* See ticket.h. */
 bool
 jobq_ticket_draw(const JobqQueue *queue, bool shared)
 {
-	bool		limited = queue->max_running != JOBQ_UNLIMITED;
+	bool		limited = jobq_queue_is_limited(queue);
 
 	if (loose != JOBQ_TICKET_NONE)
 		return true;
@@ -87,15 +170,20 @@ jobq_ticket_draw(const JobqQueue *queue, bool shared)
 		return true;
 	if (enter(queue))
 		loose = JOBQ_TICKET_OWN;
-	else if (limited &&
-			 jobq_gate_may_lend(&queue->state->gate, queue->max_running) &&
-			 jobq_lease_note_lend(queue))
+	else if (limited && may_lend(queue) && jobq_lease_note_lend(queue))
 		loose = JOBQ_TICKET_LENT;
 	else
 		return false;
-	loose_gate = queue->state;
-	forgot_starved = jobq_gate_forget_starved(&loose_gate->gate) ||
+	loose_gates = (JobqGates)
+	{
+		queue->state, queue->limit
+	};
+	forgot_starved = jobq_gate_forget_starved(&queue->state->gate) ||
 		forgot_starved;
+	if (queue->limit != NULL)
+		forgot_turned_away =
+			jobq_limit_state_take_back(queue->limit, queue->id) ||
+			forgot_turned_away;
 	return true;
 }
 
@@ -119,8 +207,32 @@ jobq_ticket_withdraw(const JobqQueue *queue)
 		return false;
 	Assert(loose == JOBQ_TICKET_NONE);
 	loose = ticket;
-	loose_gate = queue->state;
+	loose_gates = (JobqGates)
+	{
+		queue->state, queue->limit
+	};
 	return true;
+}
+
+/*
+ * Workers that were turned away must still be woken, since jobs were left.  Returns
+ * whether one could start now.
+ */
+static bool
+remember_turned_away(const JobqQueue *queue)
+{
+	bool		room = false;
+	JobqQueueNote note;
+
+	if (queue->state != NULL && forgot_starved)
+		room = jobq_gate_remember_starved(&queue->state->gate,
+										  queue->max_running);
+	if (queue->limit != NULL && forgot_turned_away)
+	{
+		jobq_queue_wake_describe(&note, queue);
+		room = jobq_queue_wake_turn_away(&note) || room;
+	}
+	return room;
 }
 
 /* See ticket.h. */
@@ -131,31 +243,49 @@ jobq_ticket_return(const JobqQueue *queue, bool left_some)
 	bool		wake = false;
 
 	loose = JOBQ_TICKET_NONE;
-	if (forgot_starved && left_some && queue->state != NULL)
-		wake = jobq_gate_remember_starved(&queue->state->gate,
-										  queue->max_running);
+	if (left_some)
+		wake = remember_turned_away(queue);
 	forgot_starved = false;
+	forgot_turned_away = false;
 	if (ticket == JOBQ_TICKET_LENT)
 		jobq_lease_note_unlend(queue);
-	if (ticket == JOBQ_TICKET_OWN &&
-		jobq_queue_state_leave(loose_gate, 1))
-		wake = true;
+	if (ticket == JOBQ_TICKET_OWN)
+		wake = jobq_queue_wake_return(&loose_gates) || wake;
 	if (wake && !queue->paused)
 		jobq_queue_wake_now(queue->state, queue->id,
 							jobq_queue_has_executors(queue) ? queue->owner :
 							InvalidOid, queue->notify, 1);
 }
 
+/* Whether the limit that the queue shares has a slot left. */
+static bool
+limit_has_room(const JobqQueue *queue)
+{
+	JobqQueueNote note;
+
+	if (queue->limit == NULL)
+	{
+		ask_for_room(queue);
+		return false;
+	}
+	if (jobq_gate_room(&queue->limit->gate, queue->limit_max_running, 1) > 0)
+		return true;
+	if (!jobq_gate_is_counted(&queue->limit->gate))
+		ask_for_count();
+	jobq_queue_wake_describe(&note, queue);
+	return jobq_queue_wake_turn_away(&note);
+}
+
 /* See ticket.h. */
 bool
 jobq_ticket_is_left(const JobqQueue *queue)
 {
-	if (queue->max_running == JOBQ_UNLIMITED)
+	if (!jobq_queue_is_limited(queue))
 		return true;
 	if (queue->state == NULL)
 		return false;
 	if (jobq_gate_room(&queue->state->gate, queue->max_running, 1) > 0)
-		return true;
+		return queue->shared_limit == JOBQ_NO_LIMIT || limit_has_room(queue);
 	if (!jobq_gate_is_counted(&queue->state->gate))
 		ask_for_count();
 	return false;
@@ -188,14 +318,15 @@ static void
 drop_loose(void)
 {
 	JobqTicket	ticket = loose;
-	bool		wake = forgot_starved;
+	bool		look = forgot_starved || forgot_turned_away;
 
 	loose = JOBQ_TICKET_NONE;
 	forgot_starved = false;
-	if (ticket == JOBQ_TICKET_OWN && jobq_queue_state_leave(loose_gate, 1))
-		wake = true;
-	if (wake)
-		jobq_queue_wake_look(loose_gate);
+	forgot_turned_away = false;
+	if (ticket == JOBQ_TICKET_OWN)
+		look = jobq_queue_wake_return(&loose_gates) || look;
+	if (look)
+		jobq_queue_wake_look(loose_gates.queue);
 }
 
 /* Called before the notes are processed. */

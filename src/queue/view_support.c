@@ -22,6 +22,7 @@
 
 #include "base/rights.h"
 #include "base/visit.h"
+#include "queue/limit_row.h"
 #include "queue/queue_list.h"
 #include "queue/queue_row.h"
 #include "shared/database.h"
@@ -75,26 +76,26 @@ collect_owner(void *arg, const Datum *values, const bool *nulls)
 							   DatumGetObjectId(values[Anum_schedule_owner - 1]));
 }
 
-/* The roles that have schedules. */
+/* The roles that have schedules or limits. */
 static List *
-read_schedule_owners(void)
+read_owners(void)
 {
 	List	   *owners = NIL;
 
 	jobq_visit_all_rows(JOBQ_REL_SCHEDULE, collect_owner, &owners);
-	return owners;
+	return list_concat_unique_oid(owners, jobq_limit_read_owners());
 }
 
 /*
- * The owners of schedules for which may_see_role() is true, and perhaps other
- * roles.
+ * The owners of schedules and limits for which may_see_role() is true, and perhaps
+ * other roles.
  */
 static ArrayType *
 read_visible_roles(void)
 {
 	Oid			reader = GetUserId();
 	List	   *roles = jobq_reads_all(reader) ?
-	read_schedule_owners() : jobq_roles_of(reader);
+	read_owners() : jobq_roles_of(reader);
 	Datum	   *elements = palloc((list_length(roles) + 1) * sizeof(Datum));
 	ListCell   *lc;
 

@@ -26,12 +26,14 @@
 #include "base/extension.h"
 #include "base/statement.h"
 #include "jobq.h"
+#include "queue/limit.h"
 #include "queue/queue_gone.h"
 #include "queue/queue_wake.h"
 #include "shared/database.h"
 #include "shared/ended_owner.h"
 #include "shared/lane.h"
 #include "shared/lease_registry.h"
+#include "shared/limit_state.h"
 #include "shared/mark.h"
 #include "shared/queue_change.h"
 #include "shared/queue_state.h"
@@ -283,6 +285,12 @@ act_on(const JobqMark *mark, JobqDatabase *database, bool committed)
 			break;
 		case JOBQ_MARK_CLAIMED:
 			act_on_claims(value);
+			break;
+		case JOBQ_MARK_LIMIT:
+			jobq_limit_look_now(value);
+			break;
+		case JOBQ_MARK_LIMIT_GONE:
+			jobq_limit_state_forget(value);
 			break;
 	}
 }

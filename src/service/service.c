@@ -35,6 +35,7 @@
 #include "shared/clock.h"
 #include "shared/database.h"
 #include "shared/lease_registry.h"
+#include "shared/limit_state.h"
 #include "shared/queue_change.h"
 #include "shared/queue_state.h"
 #include "shared/slot.h"
@@ -422,6 +423,7 @@ forget_earlier_installation(void)
 		return;
 	jobq_leases_forget_database(MyDatabaseId);
 	jobq_queue_states_forget(MyDatabaseId);
+	jobq_limit_states_forget(MyDatabaseId);
 	jobq_database()->leases_loaded = false;
 }
 

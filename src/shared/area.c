@@ -45,6 +45,10 @@ static const Area areas[JOBQ_NUM_AREAS] = {
 		"leases", "jobq leases", 16,
 		sizeof(JobqLeaseEntry), sizeof(JobqLeaseKey)
 	},
+	[JOBQ_AREA_LIMITS] = {
+		"limits", "jobq limits", 1,
+		sizeof(JobqLimitState), sizeof(JobqLimitKey)
+	},
 };
 
 /* An area in shared memory. */

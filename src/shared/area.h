@@ -25,6 +25,7 @@ typedef enum JobqArea
 	JOBQ_AREA_LANES,			/* pool of JobqLane */
 	JOBQ_AREA_RINGS,			/* pool of JobqRing */
 	JOBQ_AREA_LEASES,			/* hash table of JobqLeaseEntry */
+	JOBQ_AREA_LIMITS,			/* hash table of JobqLimitState */
 	JOBQ_NUM_AREAS
 } JobqArea;
 

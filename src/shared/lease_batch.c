@@ -30,7 +30,7 @@ jobq_lease_batch_join(JobqLeaseEntry *entry, JobqLeaseEntry *other)
 	JobqLeaseEntry *follower = other->next;
 
 	Assert(!jobq_lease_batch_has(entry, other));
-	entry->gate = other->gate;
+	entry->gates = other->gates;
 	other->next = entry;
 	entry->previous = other;
 	last->next = follower;

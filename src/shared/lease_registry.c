@@ -72,6 +72,8 @@ typedef enum Listing
 	LIST_IN_RESERVE				/* for an executor */
 } Listing;
 
+static const JobqGates no_gates = {NULL, NULL};
+
 /* See jobq_leases_bound(). */
 static uint64 nbound = 0;
 
@@ -129,7 +131,7 @@ enter(const JobqLeaseKey *key, Oid role, Listing listing)
 	if (entry == NULL)
 		return NULL;
 	entry->role = role;
-	entry->gate = NULL;
+	entry->gates = no_gates;
 	entry->open = false;
 	entry->keep = false;
 	entry->lent = false;
@@ -150,10 +152,10 @@ find(int64 job_id, int64 lease)
 }
 
 /*
- * Removes an entry if there is one; under the lock.  Returns the gate whose
+ * Removes an entry if there is one; under the lock.  Returns the gates whose
  * ticket the caller must give back, or NULL.
  */
-static JobqQueueState *
+static JobqGates
 leave(const JobqLeaseKey *key)
 {
 	JobqLeaseEntry *entry = hash_search(jobq_shared_leases, key, HASH_REMOVE,
@@ -161,9 +163,10 @@ leave(const JobqLeaseKey *key)
 
 	/* it is there until the next one is made */
 	if (entry == NULL)
-		return NULL;
+		return no_gates;
 	(*role_count(entry->role))--;
-	return jobq_lease_batch_leave(entry) && !entry->lent ? entry->gate : NULL;
+	return jobq_lease_batch_leave(entry) && !entry->lent ?
+		entry->gates : no_gates;
 }
 
 /* A lease that is to be listed. */
@@ -186,12 +189,17 @@ share_ticket(JobqLeaseEntry *entry, const JobqLeaseTicket *ticket)
 {
 	JobqLeaseEntry *other = find(ticket->shared_with, entry->key.lease);
 
-	if (ticket->gate == NULL)
+	if (ticket->gates.queue == NULL)
 		return;
-	if (other != NULL && other->gate == ticket->gate && !other->lent)
+	if (other != NULL && other->gates.queue == ticket->gates.queue &&
+		other->gates.limit == ticket->gates.limit && !other->lent)
+	{
 		jobq_lease_batch_join(entry, other);
-	else
-		jobq_gate_miss(&ticket->gate->gate);
+		return;
+	}
+	jobq_gate_miss(&ticket->gates.queue->gate);
+	if (ticket->gates.limit != NULL)
+		jobq_gate_miss(&ticket->gates.limit->gate);
 }
 
 /* Notes that a lease is not listed; under the lock. */
@@ -206,26 +214,28 @@ note_unlisted(TimestampTz until, bool far)
 }
 
 /*
- * Lists a lease, or notes when to look for it.  Returns the gate whose ticket the
+ * Lists a lease, or notes when to look for it.  Returns the gates whose ticket the
  * caller must give back because no entry holds it, or NULL.
  */
-static JobqQueueState *
+static JobqGates
 list_lease(const Listed *lease)
 {
 	bool		far = lease->until != JOBQ_NEVER &&
 	lease->until > jobq_now() + LISTED_AHEAD;
 	JobqLeaseEntry *entry;
-	JobqQueueState *gate = lease->ticket.gate;
-	JobqQueueState *left = lease->ticket.shared_with == 0 ? gate : NULL;
+	JobqQueueState *gate = lease->ticket.gates.queue;
+	JobqGates	left = lease->ticket.shared_with == 0 ?
+	lease->ticket.gates : no_gates;
 
 	lock_leases(LW_EXCLUSIVE);
 	entry = hash_search(jobq_shared_leases, &lease->key, HASH_FIND, NULL);
 	if (far && entry != NULL && !entry->keep)
 	{
-		Assert(gate == NULL || entry->gate == NULL);
-		if (entry->gate != NULL && !entry->lent)
+		Assert(gate == NULL || entry->gates.queue == NULL);
+		Assert(entry->gates.limit == NULL);
+		if (entry->gates.queue != NULL && !entry->lent)
 		{
-			gate = entry->gate;
+			gate = entry->gates.queue;
 			left = leave(&lease->key);
 		}
 		else
@@ -243,10 +253,10 @@ list_lease(const Listed *lease)
 		entry->until = lease->until;
 		entry->proc = lease->proc;
 		entry->open = false;
-		if (left != NULL && entry->gate == NULL)
+		if (left.queue != NULL && entry->gates.queue == NULL)
 		{
-			entry->gate = left;
-			left = NULL;
+			entry->gates = left;
+			left = no_gates;
 		}
 	}
 	else
@@ -270,7 +280,7 @@ jobq_leases_leave_out(TimestampTz until)
 	jobq_wake_at(jobq_database(), until);
 }
 
-JobqQueueState *
+JobqGates
 jobq_lease_register(int64 job_id, int64 lease, TimestampTz until, int procno,
 					Oid role, JobqLeaseTicket ticket)
 {
@@ -301,8 +311,8 @@ reserve(int64 job_id, int64 lease, Listing listing, JobqLeaseTicket ticket,
 		entry->keep = true;
 		if (ticket.shared_with != 0)
 			share_ticket(entry, &ticket);
-		else if (ticket.gate != NULL)
-			entry->gate = ticket.gate;
+		else if (ticket.gates.queue != NULL)
+			entry->gates = ticket.gates;
 	}
 	unlock_leases();
 	return entry != NULL;
@@ -325,22 +335,22 @@ jobq_lease_reserve_for_executor(int64 job_id, int64 lease)
 	(void) reserve(job_id, lease, LIST_IN_RESERVE, none, true);
 }
 
-JobqQueueState *
+JobqGates
 jobq_lease_forget(int64 job_id, int64 lease)
 {
 	JobqLeaseKey key;
-	JobqQueueState *gate;
+	JobqGates	gates;
 
 	make_key(&key, job_id, lease);
 	lock_leases(LW_EXCLUSIVE);
-	gate = leave(&key);
+	gates = leave(&key);
 	unlock_leases();
-	return gate;
+	return gates;
 }
 
 /*
- * Gives back the ticket of an entry that is about to be removed; its queue is
- * removed later.  Under the lock.
+ * Gives back the ticket of an entry that is about to be removed; its queue and
+ * limit are removed later.  Under the lock.
  */
 static void
 take_ticket(JobqLeaseEntry *entry)
@@ -348,9 +358,11 @@ take_ticket(JobqLeaseEntry *entry)
 	bool		last = jobq_lease_batch_leave(entry);
 	bool		empty;
 
-	if (entry->gate != NULL && !entry->lent && last)
-		(void) jobq_gate_leave(&entry->gate->gate, 1, &empty);
-	entry->gate = NULL;
+	if (entry->gates.queue != NULL && !entry->lent && last)
+		(void) jobq_gate_leave(&entry->gates.queue->gate, 1, &empty);
+	if (entry->gates.limit != NULL && !entry->lent && last)
+		(void) jobq_gate_leave(&entry->gates.limit->gate, 1, &empty);
+	entry->gates = no_gates;
 }
 
 void
@@ -443,7 +455,7 @@ bool
 jobq_lease_has_ticket(int64 job_id, int64 lease)
 {
 	JobqLeaseEntry *entry = lock_entry(job_id, lease);
-	bool		result = entry != NULL && entry->gate != NULL;
+	bool		result = entry != NULL && entry->gates.queue != NULL;
 
 	unlock_leases();
 	return result;
@@ -460,11 +472,12 @@ jobq_lease_is_open(const JobqLeaseId *lease)
 }
 
 bool
-jobq_lease_lend(const JobqLeaseId *leases, int n, const JobqQueueState *gate)
+jobq_lease_lend(const JobqLeaseId *leases, int n, const JobqGates *gates)
 {
 	JobqLeaseEntry *lender = lock_entry(leases[0].job_id, leases[0].lease);
-	bool		result = lender != NULL && lender->gate == gate &&
-	!lender->lent;
+	bool		result = lender != NULL && !lender->lent &&
+	lender->gates.queue == gates->queue &&
+	lender->gates.limit == gates->limit;
 
 	if (result && !jobq_lease_batch_is_alone(lender))
 	{
@@ -584,6 +597,39 @@ jobq_leases_end_look(void)
 	unlock_leases();
 }
 
+/* Lets an entry share another's ticket, in place of its own if it has one. */
+static void
+share_supplied(JobqLeaseEntry *entry, JobqLeaseEntry *other)
+{
+	JobqGates	own = entry->gates;
+	bool		empty;
+
+	if (own.queue != NULL && jobq_lease_batch_has(entry, other))
+		return;
+	jobq_lease_batch_join(entry, other);
+	if (own.queue != NULL)
+		(void) jobq_gate_leave(&own.queue->gate, 1, &empty);
+	if (own.limit != NULL)
+		(void) jobq_gate_leave(&own.limit->gate, 1, &empty);
+}
+
+/* Adds a slot of a limit to the ticket of an entry, for all that share it. */
+static void
+supply_slot(JobqLeaseEntry *entry, JobqLimitState *limit)
+{
+	JobqLeaseEntry *e = entry;
+
+	if (limit == NULL || entry->gates.limit != NULL)
+		return;
+	jobq_gate_join(&limit->gate);
+	do
+	{
+		e->gates.limit = limit;
+		e->in_doubt = true;
+		e = e->next;
+	} while (e != entry);
+}
+
 /*
  * Gives an entry that was found in the table a ticket if it has none, or lets it
  * share another's; under the lock.
@@ -593,32 +639,24 @@ supply_ticket(JobqLeaseEntry *entry, const JobqLeaseTicket *ticket)
 {
 	JobqLeaseEntry *other = ticket->shared_with == 0 ? NULL :
 	find(ticket->shared_with, entry->key.lease);
-	bool		empty;
 
-	if (ticket->gate == NULL || entry->open || entry->lent)
+	if (ticket->gates.queue == NULL || entry->open || entry->lent)
 		return;
-	entry->in_doubt = entry->in_doubt || entry->gate == NULL;
-	if (other != NULL && other->gate == ticket->gate && !other->open &&
-		!other->lent)
+	entry->in_doubt = entry->in_doubt || entry->gates.queue == NULL;
+	if (other != NULL && other->gates.queue == ticket->gates.queue &&
+		!other->open && !other->lent)
+		share_supplied(entry, other);
+	else if (entry->gates.queue == NULL)
 	{
-		bool		had_own = entry->gate != NULL &&
-		!jobq_lease_batch_has(entry, other);
-
-		if (entry->gate == NULL || had_own)
-			jobq_lease_batch_join(entry, other);
-		if (had_own)
-			(void) jobq_gate_leave(&entry->gate->gate, 1, &empty);
+		jobq_gate_join(&ticket->gates.queue->gate);
+		entry->gates.queue = ticket->gates.queue;
 	}
-	else if (entry->gate == NULL)
-	{
-		jobq_gate_join(&ticket->gate->gate);
-		entry->gate = ticket->gate;
-	}
+	supply_slot(entry, ticket->gates.limit);
 }
 
 /*
  * Lists a lease that was found in the table, as one of that role's.  It may be
- * over.  Gives its job a ticket of the gate if it has none yet, which leaves the
+ * over.  Gives its job a ticket of the gates if it has none yet, which leaves the
  * entry in doubt.  With `keep`, lists it even if it ends late.  Returns false if it
  * was not listed.
  */

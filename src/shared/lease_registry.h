@@ -29,7 +29,7 @@ typedef struct JobqLeaseId
 /* The ticket of a lease's job; all zeros: it has none. */
 typedef struct JobqLeaseTicket
 {
-	JobqQueueState *gate;
+	JobqGates	gates;
 	int64		shared_with;	/* a job of the same batch and lease; 0: it is
 								 * the job's own */
 } JobqLeaseTicket;
@@ -62,16 +62,17 @@ extern void jobq_lease_reserve_for_executor(int64 job_id, int64 lease);
 
 /*
  * At once: a job is held by a lease, or no longer.  Called by commit callbacks,
- * too: they do not throw.  The entry takes over the job's ticket.  Both return the
- * gate whose ticket the caller must give back, or NULL.
+ * too: they do not throw.  The entry takes over the job's ticket; a job with a slot
+ * of a shared limit has an entry already.  Both return the gates whose ticket the
+ * caller must give back, or NULL.
  */
-extern JobqQueueState *jobq_lease_register(int64 job_id, int64 lease,
-										   TimestampTz until, int procno,
-										   Oid role, JobqLeaseTicket ticket);
-extern JobqQueueState *jobq_lease_forget(int64 job_id, int64 lease);
+extern JobqGates jobq_lease_register(int64 job_id, int64 lease,
+									 TimestampTz until, int procno,
+									 Oid role, JobqLeaseTicket ticket);
+extern JobqGates jobq_lease_forget(int64 job_id, int64 lease);
 
 /*
- * A job that is being ended lends its ticket of this gate to another one; false
+ * A job that is being ended lends its ticket of these gates to another one; false
  * if it has none to lend.  From then on the removal of its entry gives no ticket
  * back.  The first of the `n` leases, which end together, is the lender's; a ticket
  * that it shares is lent only if the others with that ticket are among them.
@@ -80,7 +81,7 @@ extern JobqQueueState *jobq_lease_forget(int64 job_id, int64 lease);
  * entry is gone, in which case the caller must give the ticket back.
  */
 extern bool jobq_lease_lend(const JobqLeaseId *leases, int n,
-							const JobqQueueState *gate);
+							const JobqGates *gates);
 extern bool jobq_lease_unlend(int64 job_id, int64 lease);
 
 /*

@@ -81,11 +81,48 @@ jobq_leases_find_over(JobqLeaseSearch *search)
 	while ((entry = hash_seq_search(&status)) != NULL)
 	{
 		if (entry->key.dboid == MyDatabaseId && !entry->open &&
-			(search->gate == NULL || entry->gate == search->gate))
+			(search->gate == NULL || entry->gates.queue == search->gate))
 			look_at_end(search, entry);
 	}
 	LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
 	take_spare(search);
+}
+
+/* Whether an entry stands for all that share its ticket. */
+static bool
+stands_for_batch(const JobqLeaseEntry *entry)
+{
+	for (const JobqLeaseEntry *e = entry->next; e != entry; e = e->next)
+	{
+		if (e < entry)
+			return false;
+	}
+	return true;
+}
+
+JobqLeaseId *
+jobq_leases_of_limit(const JobqLimitState *limit, long *n)
+{
+	long		room = jobq_area_room(JOBQ_AREA_LEASES);
+	JobqLeaseId *leases = MemoryContextAllocHuge(CurrentMemoryContext,
+												 room * sizeof(JobqLeaseId));
+	HASH_SEQ_STATUS status;
+	JobqLeaseEntry *entry;
+
+	*n = 0;
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_LEASES), LW_SHARED);
+	hash_seq_init(&status, jobq_shared_leases);
+	while ((entry = hash_seq_search(&status)) != NULL)
+	{
+		if (entry->gates.limit == limit && !entry->lent &&
+			stands_for_batch(entry) && *n < room)
+			leases[(*n)++] = (JobqLeaseId)
+		{
+			.job_id = entry->key.job_id,.lease = entry->key.lease
+		};
+	}
+	LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
+	return leases;
 }
 
 bool

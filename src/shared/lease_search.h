@@ -36,6 +36,9 @@ typedef struct JobqLeaseSearch
 /* Looks through the registry. */
 extern void jobq_leases_find_over(JobqLeaseSearch *search);
 
+/* The leases that hold a slot of a limit, one of each batch; palloc'd. */
+extern JobqLeaseId *jobq_leases_of_limit(const JobqLimitState *limit, long *n);
+
 /* The role with the most entries in the registry. */
 typedef struct JobqLeaseUse
 {

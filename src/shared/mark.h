@@ -40,7 +40,9 @@ typedef enum JobqMarkKind
 	JOBQ_MARK_WAITING = 13,		/* whose schedules may have waited for a job
 								 * that has ended, see ended_owner.c */
 	JOBQ_MARK_CLAIMED = 14,		/* a queue with jobs that run without tickets */
-	JOBQ_MARK_COUNT = 15		/* a queue with more or fewer jobs */
+	JOBQ_MARK_COUNT = 15,		/* a queue with more or fewer jobs */
+	JOBQ_MARK_LIMIT = 16,		/* a limit that lets in more jobs, perhaps */
+	JOBQ_MARK_LIMIT_GONE = 17	/* a limit that was dropped */
 } JobqMarkKind;
 
 typedef struct JobqMark

@@ -32,7 +32,7 @@ typedef enum JobqNotePhase
 	JOBQ_NOTE_NUM_PHASES
 } JobqNotePhase;
 
-#define JOBQ_NOTE_SIZE 80
+#define JOBQ_NOTE_SIZE 104
 
 typedef struct JobqNote
 {

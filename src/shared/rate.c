@@ -182,6 +182,33 @@ jobq_rate_start(JobqRate *rate, const JobqGcra *gcra, JobqGcraTake *take)
 }
 
 /*
+ * The same where two rates have reserved it: both count one time, so that neither
+ * sees starts closer together than it has let them in.  Always in the order of a
+ * queue's rate and a limit's.
+ */
+TimestampTz
+jobq_rate_start_both(JobqRate *first, const JobqGcra *gcra, JobqGcraTake *take,
+					 JobqRate *second, const JobqGcra *second_gcra,
+					 JobqGcraTake *second_take)
+{
+	TimestampTz now;
+
+	SpinLockAcquire(&first->mutex);
+	SpinLockAcquire(&second->mutex);
+	now = jobq_now();
+	Assert(first->reserved > 0 && second->reserved > 0);
+	first->reserved--;
+	*take = jobq_gcra_take(gcra, &first->tat, now);
+	set_opens_at(first, gcra, now);
+	second->reserved--;
+	*second_take = jobq_gcra_take(second_gcra, &second->tat, now);
+	set_opens_at(second, second_gcra, now);
+	SpinLockRelease(&second->mutex);
+	SpinLockRelease(&first->mutex);
+	return now;
+}
+
+/*
  * The job has not started after all.  Returns whether the queue must be looked
  * at.
  */

@@ -22,6 +22,10 @@ extern bool jobq_rate_reserve(JobqRate *rate, const JobqGcra *gcra);
 extern bool jobq_rate_release(JobqRate *rate);
 extern TimestampTz jobq_rate_start(JobqRate *rate, const JobqGcra *gcra,
 								   JobqGcraTake *take);
+extern TimestampTz jobq_rate_start_both(JobqRate *first, const JobqGcra *gcra,
+										JobqGcraTake *take, JobqRate *second,
+										const JobqGcra *second_gcra,
+										JobqGcraTake *second_take);
 extern bool jobq_rate_undo(JobqRate *rate, const JobqGcraTake *take);
 
 /* For starts for which no job is looked for. */

@@ -18,6 +18,7 @@ bool		jobq_launcher_is_registered = false;
 JobqShared *jobq_shared = NULL;
 HTAB	   *jobq_shared_queues = NULL;
 HTAB	   *jobq_shared_leases = NULL;
+HTAB	   *jobq_shared_limits = NULL;
 
 LWLock *
 jobq_lock(int which)

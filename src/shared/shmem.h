@@ -59,11 +59,13 @@
 #define JOBQ_MAX_UNDONE 256
 #define JOBQ_ROLE_COUNTERS 1024
 #define JOBQ_NUM_LANE_LOCKS 64
+#define JOBQ_NUM_LIMIT_LOCKS 8
 #define JOBQ_UNSHARED_AT_FIRST 8
 #define JOBQ_QUEUE_CHANGES 128
 #define JOBQ_LATE_OWNERS 64		/* values of a hash that tells owners apart */
 #define JOBQ_NO_PROCESS (-1)
 #define JOBQ_NO_QUEUE 0			/* ids of queues are positive */
+#define JOBQ_NO_LIMIT 0			/* and those of limits */
 #define JOBQ_NEVER DT_NOEND		/* a time that never comes */
 
 enum
@@ -74,7 +76,9 @@ enum
 	JOBQ_LOCK_WAITERS,
 	JOBQ_LOCK_LEASES,
 	JOBQ_LOCK_COUNTS,
-	JOBQ_LOCK_LANES,			/* the first of them */
+	JOBQ_LOCK_LIMITS,
+	JOBQ_LOCK_LIMIT_QUEUES,		/* the first of them */
+	JOBQ_LOCK_LANES = JOBQ_LOCK_LIMIT_QUEUES + JOBQ_NUM_LIMIT_LOCKS,
 	JOBQ_NUM_LOCKS = JOBQ_LOCK_LANES + JOBQ_NUM_LANE_LOCKS
 };
 
@@ -98,6 +102,7 @@ enum
 #define JOBQ_WAKE_NO_ROOM	0x8000	/* a queue without room has jobs */
 #define JOBQ_WAKE_TAKEN_AWAY 0x20000	/* such a one has cancelled or dropped
 										 * running jobs */
+#define JOBQ_WAKE_LIMITS	0x40000 /* look at all queues of a limit */
 
 typedef enum JobqCoordinatorState
 {
@@ -107,10 +112,11 @@ typedef enum JobqCoordinatorState
 	JOBQ_COORDINATOR_ABSENT		/* looked: there is no extension */
 } JobqCoordinatorState;
 
-/* A change of a queue; see queue_change.c. */
+/* A change of a queue, or limit; see queue_change.c. */
 typedef struct JobqQueueChange
 {
-	int32		queue;			/* or JOBQ_NO_QUEUE */
+	int32		queue;			/* or JOBQ_NO_QUEUE; below it: a limit, whose
+								 * id this is with the sign changed */
 	Oid			owner;			/* of the queue */
 } JobqQueueChange;
 
@@ -327,6 +333,55 @@ typedef struct JobqQueueState
 								 * enough to add */
 } JobqQueueState;
 
+/* Queues that a limit remembers at most. */
+#define JOBQ_MAX_TURNED_AWAY 16
+
+/* A queue that was turned away by a shared limit: whom to wake for it. */
+typedef struct JobqTurnedAway
+{
+	JobqQueueState *state;
+	uint64		position;		/* in the log of changes, when this was so */
+	int32		queue;
+	Oid			owner;			/* of a queue with executors */
+	bool		notify;
+	bool		told;			/* a worker was woken since */
+} JobqTurnedAway;
+
+typedef struct JobqLimitKey
+{
+	Oid			dboid;
+	int32		limit;
+	uint32		ended;			/* 0; a unique number if the limit is gone */
+} JobqLimitKey;
+
+/*
+ * A limit that queues share; see limit_state.c.  What is said of pointers to queues
+ * goes for limits, too: a slot keeps the entry from becoming another limit's.
+ */
+typedef struct JobqLimitState
+{
+	JobqLimitKey key;
+	Oid			role;			/* the role whose share of the room it takes:
+								 * the limit's owner when it was made */
+	JobqGate	gate;			/* of its max_running */
+	JobqRate	rate;			/* of its rate_limit */
+	pg_atomic_uint32 pins;		/* processes that look at its rate */
+	pg_atomic_uint32 look;		/* the coordinator is to look at its queues */
+	bool		dropped;		/* the limit is gone; the entry goes with the
+								 * last slot and pin */
+	/* under one of JOBQ_LOCK_LIMIT_QUEUES */
+	bool		more;			/* other queues were turned away as well */
+	pg_atomic_uint32 nqueues;	/* read without it */
+	JobqTurnedAway queues[JOBQ_MAX_TURNED_AWAY];
+} JobqLimitState;
+
+/* The gates of which a job has a ticket. */
+typedef struct JobqGates
+{
+	JobqQueueState *queue;		/* NULL: it has no ticket */
+	JobqLimitState *limit;		/* NULL: the queue shared none when it started */
+} JobqGates;
+
 /* The jobs of a stream that have one priority; see lane.c. */
 typedef struct JobqLane
 {
@@ -437,8 +492,7 @@ typedef struct JobqLeaseEntry
 	int			proc;			/* of the session, JOBQ_NO_PROCESS if it is
 								 * not bound to one */
 	Oid			role;			/* for which it is counted */
-	JobqQueueState *gate;		/* the job has a ticket of this queue's gate;
-								 * NULL: it has none */
+	JobqGates	gates;			/* of the job's ticket */
 	bool		open;			/* its claim is not committed: no other
 								 * process touches it */
 	bool		keep;			/* it stays listed, since its queue has a
@@ -463,6 +517,9 @@ typedef struct JobqShared
 									 * yet */
 	int			max_waiters;
 	uint32		ended_queues;	/* numbers in keys of queues that are gone */
+	uint32		ended_limits;	/* the same of limits */
+	bool		limits_lack_room;	/* the last one that wanted an entry found
+									 * no room; under JOBQ_LOCK_LIMITS */
 	int			starving;		/* (D) databases that are starving */
 	Oid			given_to;		/* (D) a starving database for which an
 								 * executor has just left, */
@@ -471,6 +528,7 @@ typedef struct JobqShared
 	/* see jobq_role_counter() */
 	uint32		lease_roles[JOBQ_ROLE_COUNTERS];	/* under JOBQ_LOCK_LEASES */
 	uint32		queue_roles[JOBQ_ROLE_COUNTERS];	/* under JOBQ_LOCK_QUEUES */
+	uint32		limit_roles[JOBQ_ROLE_COUNTERS];	/* under JOBQ_LOCK_LIMITS */
 
 	/* see lane.c */
 	slock_t		lane_mutex;		/* guards the pools of lanes and rings, and */
@@ -493,6 +551,7 @@ typedef struct JobqShared
 extern JobqShared *jobq_shared;
 extern HTAB *jobq_shared_queues;	/* of JobqQueueState */
 extern HTAB *jobq_shared_leases;	/* of JobqLeaseEntry */
+extern HTAB *jobq_shared_limits;	/* of JobqLimitState */
 
 /* Set in the postmaster before it makes shared memory. */
 extern bool jobq_launcher_is_registered;

@@ -19,6 +19,7 @@
 #include "shared/database.h"
 #include "shared/lane.h"
 #include "shared/lease_registry.h"
+#include "shared/limit_state.h"
 #include "shared/queue_state.h"
 #include "shared/unfinished.h"
 
@@ -90,6 +91,7 @@ startup_shmem(void)
 	jobq_shared = NULL;
 	jobq_shared_queues = NULL;
 	jobq_shared_leases = NULL;
+	jobq_shared_limits = NULL;
 
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	jobq_shared = ShmemInitStruct("jobq", shared_size(), &found);
@@ -98,6 +100,7 @@ startup_shmem(void)
 	jobq_areas_startup();
 	jobq_shared_queues = jobq_area_table(JOBQ_AREA_QUEUES);
 	jobq_shared_leases = jobq_area_table(JOBQ_AREA_LEASES);
+	jobq_shared_limits = jobq_area_table(JOBQ_AREA_LIMITS);
 	jobq_lane_startup();
 	jobq_unfinished_startup();
 	LWLockRelease(AddinShmemInitLock);
@@ -119,6 +122,7 @@ jobq_startup_forget_database(Oid dboid)
 {
 	jobq_leases_forget_database(dboid);
 	jobq_queue_states_forget(dboid);
+	jobq_limit_states_forget(dboid);
 
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_EXCLUSIVE);
 	for (int i = 0; i < JOBQ_MAX_DATABASES; i++)

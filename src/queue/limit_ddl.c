@@ -1,0 +1,314 @@
+/*-------------------------------------------------------------------------
+ *
+ * limit_ddl.c
+ *	  SQL functions that create, change and drop the limits that queues share.
+ *
+ * They write the row of jobq_store.limit_def, whose lock serializes changes of a
+ * limit.  Others learn of a change as they do of that of a queue.
+ *
+ * IDENTIFICATION
+ *	  src/queue/limit_ddl.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "base/arguments.h"
+#include "base/extension.h"
+#include "base/sequence.h"
+#include "base/table_find.h"
+#include "queue/limit.h"
+#include "queue/queue.h"
+#include "queue/queue_cache.h"
+#include "queue/queue_id.h"
+#include "queue/queue_options.h"
+#include "queue/start_row.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+
+PG_FUNCTION_INFO_V1(jobq_create_limit);
+PG_FUNCTION_INFO_V1(jobq_alter_limit);
+PG_FUNCTION_INFO_V1(jobq_reset_limit);
+PG_FUNCTION_INFO_V1(jobq_drop_limit);
+
+static void check_not_negative(const char *name, Datum value);
+static void check_positive(const char *name, Datum value);
+
+/* The options, in the order of the arguments after the name. */
+static const struct
+{
+	const char *name;
+	AttrNumber	attnum;
+	void		(*check) (const char *name, Datum value);
+}			options[] = {
+	{"max_running", Anum_limit_def_max_running, check_not_negative},
+	{"rate_limit", Anum_limit_def_rate_limit, check_positive},
+	{"rate_period", Anum_limit_def_rate_period, jobq_queue_period_check},
+	{"rate_burst", Anum_limit_def_rate_burst, check_positive},
+};
+
+/* A row of jobq_store.limit_def that is being changed. */
+typedef struct LimitRow
+{
+	JobqTable  *table;
+	TupleTableSlot *slot;		/* the locked row */
+	Datum		values[Natts_limit_def];
+	bool		nulls[Natts_limit_def];
+	JobqLimit	limit;			/* as it was read */
+} LimitRow;
+
+static void
+check_not_negative(const char *name, Datum value)
+{
+	if (DatumGetInt32(value) < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"%s\" must not be negative", name)));
+}
+
+static void
+check_positive(const char *name, Datum value)
+{
+	if (DatumGetInt32(value) < 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"%s\" must be at least 1", name)));
+}
+
+/* Raises 22023 unless the options of a rate fit together. */
+static void
+check_rate(const LimitRow *row)
+{
+	JobqGcra	rate;
+	JobqGcraResult result = jobq_limit_rate_of_row(row->values, row->nulls,
+												   &rate);
+
+	if (!row->nulls[Anum_limit_def_rate_limit - 1])
+		jobq_queue_rate_report(result,
+							   DatumGetInt32(row->values[Anum_limit_def_rate_limit - 1]),
+							   DatumGetInt32(row->values[Anum_limit_def_rate_burst - 1]));
+}
+
+/* Checks the options among the arguments, and stores those that are not null. */
+static void
+apply_arguments(FunctionCallInfo fcinfo, LimitRow *row)
+{
+	for (int i = 0; i < lengthof(options); i++)
+	{
+		if (PG_ARGISNULL(i + 1))
+			continue;
+		options[i].check(options[i].name, PG_GETARG_DATUM(i + 1));
+		row->values[options[i].attnum - 1] = PG_GETARG_DATUM(i + 1);
+		row->nulls[options[i].attnum - 1] = false;
+	}
+}
+
+/* Locks the row of a limit, waiting for others that change it, and reads it. */
+static bool
+find_and_lock(LimitRow *row, const char *name)
+{
+	ScanKeyData key;
+
+	row->table = jobq_table_open(JOBQ_REL_LIMIT_DEF);
+	row->slot = jobq_table_slot(row->table);
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_TEXTEQ,
+				CStringGetTextDatum(name));
+	if (jobq_table_find(row->table, jobq_relation_oid(JOBQ_IDX_LIMIT_DEF_NAME),
+						&key, 1, JOBQ_WAIT, row->slot) != JOBQ_FOUND)
+		return false;
+	slot_getallattrs(row->slot);
+	memcpy(row->values, row->slot->tts_values, sizeof(row->values));
+	memcpy(row->nulls, row->slot->tts_isnull, sizeof(row->nulls));
+	jobq_limit_of_row(&row->limit, row->values, row->nulls);
+	return true;
+}
+
+/*
+ * The same for a user who may change the limit; raises 42704 and 42501.  Does not
+ * wait if the user may not.
+ */
+static void
+open_limit(LimitRow *row, const char *name)
+{
+	JobqLimit	limit;
+
+	jobq_limit_require(name, &limit);
+	jobq_limit_check_owner(&limit);
+	if (!find_and_lock(row, name))
+		jobq_limit_report_missing(name);
+	jobq_limit_check_owner(&row->limit);
+}
+
+/* Writes the changed row. */
+static void
+write_limit(LimitRow *row)
+{
+	check_rate(row);
+	jobq_table_update(row->table, row->slot, row->values, row->nulls);
+	jobq_table_close(row->table);
+	jobq_at_commit_limit_changed(row->limit.id, row->limit.owner);
+}
+
+/* Returns the id of a new limit. */
+static int32
+new_id(void)
+{
+	int64		id = jobq_sequence_take(jobq_relation_oid(JOBQ_SEQ_LIMIT_ID), 1);
+
+	if (id > PG_INT32_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("no limit ids are left")));
+	return (int32) id;
+}
+
+/* create_limit(name, <options>): raises 42710 if the limit exists. */
+Datum
+jobq_create_limit(PG_FUNCTION_ARGS)
+{
+	char	   *name = jobq_required_string(fcinfo, 0, "name");
+	LimitRow	row = {0};
+	int32		id;
+	ItemPointerData conflict;
+
+	jobq_begin_write("jobq.create_limit()");
+	jobq_check_name(name, "limit name");
+	memset(row.nulls, true, sizeof(row.nulls));
+	memset(row.nulls, false, Anum_limit_def_owner * sizeof(bool));
+	apply_arguments(fcinfo, &row);
+	check_rate(&row);
+	id = new_id();
+	row.values[Anum_limit_def_id - 1] = Int32GetDatum(id);
+	row.values[Anum_limit_def_name - 1] = CStringGetTextDatum(name);
+	row.values[Anum_limit_def_owner - 1] = ObjectIdGetDatum(GetUserId());
+	row.table = jobq_table_open(JOBQ_REL_LIMIT_DEF);
+	if (!jobq_table_insert_unique(row.table,
+								  jobq_relation_oid(JOBQ_IDX_LIMIT_DEF_NAME),
+								  row.values, row.nulls, &conflict))
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("limit \"%s\" already exists", name)));
+	jobq_table_close(row.table);
+
+	/* this may have waited for another user of the name */
+	jobq_recheck_function(fcinfo, true);
+	jobq_at_commit_limit_made(id, GetUserId());
+	PG_RETURN_VOID();
+}
+
+/* alter_limit(name, <options>): sets those that are not null. */
+Datum
+jobq_alter_limit(PG_FUNCTION_ARGS)
+{
+	char	   *name = jobq_required_string(fcinfo, 0, "name");
+	LimitRow	row;
+
+	jobq_begin_write("jobq.alter_limit()");
+	open_limit(&row, name);
+	apply_arguments(fcinfo, &row);
+	write_limit(&row);
+	PG_RETURN_VOID();
+}
+
+/* Sets an option to NULL; raises 22023 if there is none of that name. */
+static void
+reset_option(LimitRow *row, const char *name)
+{
+	StringInfoData names;
+
+	initStringInfo(&names);
+	for (int i = 0; i < lengthof(options); i++)
+	{
+		if (strcmp(options[i].name, name) == 0)
+		{
+			row->nulls[options[i].attnum - 1] = true;
+			return;
+		}
+		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "", options[i].name);
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unrecognized limit option \"%s\"", name),
+			 errhint("Available options: %s.", names.data)));
+}
+
+/* reset_limit(name, option, ...): restores defaults. */
+Datum
+jobq_reset_limit(PG_FUNCTION_ARGS)
+{
+	char	   *name = jobq_required_string(fcinfo, 0, "name");
+	LimitRow	row;
+	Datum	   *elements;
+	int			nelements;
+
+	jobq_begin_write("jobq.reset_limit()");
+	jobq_require_argument(fcinfo, 1, "options");
+	elements = jobq_array_elements("options", PG_GETARG_ARRAYTYPE_P(1),
+								   TEXTOID, NULL, &nelements);
+	open_limit(&row, name);
+	for (int i = 0; i < nelements; i++)
+		reset_option(&row, TextDatumGetCString(elements[i]));
+	write_limit(&row);
+	PG_RETURN_VOID();
+}
+
+/*
+ * Raises 2BP01 if queues share the limit.  Names one, if the user may name it.
+ */
+static void
+refuse_if_shared(const JobqLimit *limit)
+{
+	List	   *ids = jobq_queue_read_sharing(limit->id);
+	const JobqQueue *queue = ids == NIL ? NULL :
+	jobq_queue_by_id(linitial_int(ids));
+	bool		named = queue != NULL &&
+	jobq_queue_may_name(queue, GetUserId());
+
+	if (ids == NIL)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+			 errmsg("cannot drop limit \"%s\" because queues share it",
+					limit->name),
+			 named ?
+			 errdetail_plural("%d queue shares it: \"%s\".",
+							  "%d queues share it, such as \"%s\".",
+							  list_length(ids), list_length(ids),
+							  queue->name) :
+			 errdetail_plural("%d queue shares it.", "%d queues share it.",
+							  list_length(ids), list_length(ids)),
+			 errhint("Use jobq.reset_queue(..., 'shared_limit') first.")));
+}
+
+/*
+ * drop_limit(name): raises 2BP01 while queues share it.  Slots that are out, of
+ * jobs whose queue shared it when they started, do not matter.
+ */
+Datum
+jobq_drop_limit(PG_FUNCTION_ARGS)
+{
+	char	   *name = jobq_required_string(fcinfo, 0, "name");
+	JobqLimit	limit;
+	LimitRow	row;
+
+	jobq_begin_write("jobq.drop_limit()");
+	jobq_limit_require(name, &limit);
+	jobq_limit_check_owner(&limit);
+	jobq_limit_lock_to_drop(limit.id);
+	open_limit(&row, name);
+
+	/* another one may have the name by now */
+	if (row.limit.id != limit.id)
+		jobq_limit_report_missing(name);
+	refuse_if_shared(&row.limit);
+	jobq_start_row_remove(-limit.id);
+	jobq_table_delete(row.table, row.slot);
+	jobq_table_close(row.table);
+	jobq_at_commit_limit_dropped(limit.id);
+	PG_RETURN_VOID();
+}

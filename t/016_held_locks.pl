@@ -112,6 +112,10 @@ my @holders = (
 	[ 'grant_queue', "SELECT jobq.grant_queue('Q', 'bob', 'manage')" ],
 	[ 'drop_queue', "SELECT jobq.drop_queue('Q', force => true)" ],
 	[ 'create_queue', "SELECT jobq.create_queue('Qnew')" ],
+	[ 'create_limit', "SELECT jobq.create_limit('Qnew')" ],
+	[ 'alter_limit', "SELECT jobq.alter_limit('Q', max_running => 1)" ],
+	[ 'drop_limit', "SELECT jobq.drop_limit('Q')" ],
+	[ 'a queue that begins to share a limit', "SELECT jobq.alter_queue('Q', shared_limit => 'Q')" ],
 	[ 'schedule', "SELECT jobq.schedule('Qs', '* * * * * *', queue => 'Q')" ],
 	[ 'alter_schedule', "SELECT jobq.alter_schedule('Q', keep_runs => 'errors')" ],
 	[ 'enable_schedule', "SELECT jobq.enable_schedule('Q', false)" ],
@@ -130,7 +134,8 @@ foreach my $holder (@holders)
 	my $q = make_queue('keep_completed_count => 0, keep_dead_count => 0');
 	$node->sql(
 		"SET ROLE alice;
-			SELECT jobq.schedule('$q', '* * * * * *', queue => '$q', overlap => 'allow')"
+			SELECT jobq.schedule('$q', '* * * * * *', queue => '$q', overlap => 'allow'),
+				jobq.create_limit('$q')"
 	);
 	$hold =~ s/Q/$q/g;
 	# so late, history is to be emptied, and limits by number are to be applied

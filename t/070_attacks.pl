@@ -48,7 +48,7 @@ $node->sql(
 		unique_key => 'secret'),
 		jobq.enqueue('victim', '{"secret": 3}');
 	SELECT jobq.fail(id, lease, 'secret') FROM jobq.dequeue('victim');
-	SELECT jobq.schedule('alices', '@daily', 'SELECT 1');
+	SELECT jobq.schedule('alices', '@daily', 'SELECT 1'), jobq.create_limit('alices', 5);
 	SELECT jobq.grant_queue('victim', 'guest', 'enqueue');
 });
 my $victim = $node->sql("SELECT id, lease FROM jobq.dequeue('victim')");
@@ -85,6 +85,10 @@ foreach my $call (
 	"grant_queue('victim', 'guest', 'read')",
 	"revoke_queue('victim', 'alice', 'read')",
 	"listen('victim')",
+	"alter_limit('alices', 0)",
+	"reset_limit('alices', 'max_running')",
+	"drop_limit('alices')",
+	"create_limit('guests')",
 	"unschedule('alices')",
 	"run_schedule('alices')",
 	"enable_schedule('alices', false)",
@@ -105,6 +109,7 @@ refused('guest', '42501', 'BEGIN; LOCK TABLE jobq.jobs IN ACCESS EXCLUSIVE MODE'
 refused('guest', '42501', 'SELECT * FROM jobq.jobs FOR UPDATE');
 refused('guest', '42501', 'SELECT jobq_store.worker_slots()');
 refused('mallory', '42501', "SELECT jobq.schedule('alices', '\@daily', 'SELECT 1')");
+refused('mallory', '42501', "SELECT jobq.create_queue('joins', shared_limit => 'alices')");
 refused('mallory', '42501', "SELECT jobq.create_queue('mine', owner => '$_')")
   foreach ('postgres', 'alice', 'pg_monitor');
 refused('mallory', '42704', "SELECT jobq.create_queue('mine', owner => '$_'::regrole)")

@@ -328,7 +328,7 @@ foreach my $line (
 
 # These undo the work of the others, or stand in their way.
 my %seldom = map { $_ => 1 } qw(stop drop_queue rename_queue revoke_usage pause unschedule drain
-  throttle);
+  throttle drop_limit);
 my %often = map { $_ => 1 } qw(enqueue enqueue_many dequeue complete fail take next run);
 
 # values that make sense often enough to get somewhere

@@ -16,8 +16,9 @@ use Test::More;
 
 # --------------------------------------------------------------- the tables
 
-# Role alice is a member of team, which owns queue q and schedule s, and has
-# nothing else. boss is a member of the extension's owner.
+# Role alice is a member of team, which owns queue q, schedule s and limit l, and
+# has nothing else. Limit m is keeper's, of which team is a member. boss is a
+# member of the extension's owner.
 
 # What holds up a call: how it is locked, in a transaction of a superuser.
 my %hold = (
@@ -26,6 +27,9 @@ my %hold = (
 	drop => q{SELECT jobq.drop_queue('q', force => true)},
 	key => q{SELECT jobq.enqueue('q', unique_key => 'k')},
 	new_queue => q{SELECT jobq.create_queue('new')},
+	limit => q{SELECT FROM jobq_store.limit_def WHERE name = 'l' FOR UPDATE},
+	limit_drop => q{SELECT jobq.drop_limit('m')},
+	new_limit => q{SELECT jobq.create_limit('new')},
 	new_schedule => q{SELECT jobq.schedule('new', '@yearly', 'SELECT 1')},
 	first_run => q{SET LOCAL ROLE alice; SELECT jobq.run('SELECT 1'); RESET ROLE},
 	jobs => 'LOCK TABLE jobq_store.job',
@@ -43,16 +47,21 @@ my %hold = (
 # where that is what is locked, and is the first to get it then.
 my %loss = (
 	team => 'REVOKE team FROM alice',
+	keeper => 'REVOKE keeper FROM team',
 	owner => q{SELECT jobq.alter_queue('q', owner => 'postgres')},
-	usage => q{SELECT jobq.revoke_usage('alice'), jobq.revoke_usage('team')},
+	usage => q{SELECT jobq.revoke_usage('alice'), jobq.revoke_usage('team'),
+		jobq.revoke_usage('keeper')},
 	boss => 'REVOKE extowner FROM boss');
 
 # Function => [ a call, what holds it up, the losses that matter ] ...
 my %races = (
+	'alter_limit' => [ [ q{alter_limit('l', max_running => 1)}, 'limit', 'team' ] ],
 	'alter_queue' => [
 		[ q{alter_queue('q', handler => 'alices(jsonb)')}, 'queue', 'owner team' ],
 		[ q{alter_queue('q', owner => 'alice')}, 'queue', 'owner team' ],
-		[ q{alter_queue('q', handler => 'alices(jsonb)')}, 'changed', 'team' ]
+		[ q{alter_queue('q', handler => 'alices(jsonb)')}, 'changed', 'team' ],
+		[ q{alter_queue('q', shared_limit => 'm')}, 'limit_drop', 'team keeper' ],
+		[ q{alter_queue('q', shared_limit => 'm')}, 'queue', 'team keeper' ]
 	],
 	'alter_schedule' => [ [ q{alter_schedule('s', keep_runs => 'errors')}, 'schedule', 'team' ] ],
 	'backfill' => [
@@ -66,7 +75,20 @@ my %races = (
 		[ 'complete(:leased, :lease)', 'jobs', 'owner team' ]
 	],
 	'complete_many' => [ [ q{complete_many('{:leased}', :lease)}, 'leased', 'owner team' ] ],
+	'create_limit' => [ [ q{create_limit('new')}, 'new_limit', 'usage' ] ],
 	'create_queue' => [
+		[
+			q{create_queue('new', owner => 'team', shared_limit => 'm')},
+			'limit_drop', 'team keeper'
+		],
+		[
+			q{create_queue('new', owner => 'team', shared_limit => 'm')}, 'new_queue',
+			'team keeper'
+		],
+		[
+			q{create_queue('q', shared_limit => 'm', or_replace => true)},
+			'limit_drop', 'team keeper'
+		],
 		[ q{create_queue('new', owner => 'team')}, 'new_queue', 'team' ],
 		[ q{create_queue('new')}, 'new_queue', 'usage' ],
 		[ q{create_queue('q', or_replace => true)}, 'queue', 'owner team' ]
@@ -75,6 +97,7 @@ my %races = (
 	  [ [ 'delete(:ready)', 'ready', 'owner team' ], [ 'delete(:dead)', 'dead', 'owner team' ] ],
 	'dequeue' => [ [ q{dequeue('q')}, 'jobs', 'owner team' ] ],
 	'dequeue_any' => [ [ q{dequeue_any('{q}')}, 'jobs', 'owner team' ] ],
+	'drop_limit' => [ [ q{drop_limit('l')}, 'limit', 'team' ] ],
 	'drop_queue' => [
 		[ q{drop_queue('q')}, 'queue', 'owner team' ],
 		[ q{drop_queue('q', true, true)}, 'queue', 'owner team' ]
@@ -107,6 +130,7 @@ my %races = (
 		[ q{rename_queue('q', 'new')}, 'new_queue', 'team' ]
 	],
 	'reschedule' => [ [ 'reschedule(:ready, now())', 'ready', 'owner team' ] ],
+	'reset_limit' => [ [ q{reset_limit('l', 'max_running')}, 'limit', 'team' ] ],
 	'reset_queue' => [ [ q{reset_queue('q', 'ttl')}, 'queue', 'owner team' ] ],
 	'reset_schedule' => [ [ q{reset_schedule('s', 'catch_up_window')}, 'schedule', 'team' ] ],
 	'resume' => [ [ q{resume('q')}, 'queue', 'owner team' ] ],
@@ -162,6 +186,7 @@ $node->sql(q{CREATE ROLE extowner SUPERUSER LOGIN; SET ROLE extowner; CREATE EXT
 $node->sql(
 	q{ALTER ROLE extowner NOSUPERUSER;
 	CREATE ROLE alice LOGIN; CREATE ROLE team LOGIN; CREATE ROLE boss LOGIN;
+		CREATE ROLE keeper LOGIN;
 		CREATE ROLE stranger LOGIN;
 	CREATE FUNCTION alices(jsonb) RETURNS void LANGUAGE sql AS ''});
 
@@ -172,14 +197,18 @@ sub set_up
 		q{SELECT jobq.stop();
 		SELECT jobq.drop_queue(queue, force => true) FROM jobq.queues;
 		SELECT jobq.unschedule(name) FROM jobq.schedules;
-		GRANT team TO alice; GRANT extowner TO boss;
-		SELECT jobq.grant_usage('alice', true), jobq.grant_usage('team', true);
+		SELECT jobq.drop_limit(name) FROM jobq.limits;
+		GRANT team TO alice; GRANT extowner TO boss; GRANT keeper TO team;
+		SELECT jobq.grant_usage('alice', true), jobq.grant_usage('team', true),
+			jobq.grant_usage('keeper', true);
 		SELECT jobq.create_queue('q', owner => 'team', max_attempts => 1, ttl => '1 day');
 		SELECT jobq.grant_queue('q', 'stranger', 'read');
 		SET ROLE team;
 		SELECT jobq.schedule('s', '@every 1 second', queue => 'q',
 			starts_at => now() - interval '1 hour', enabled => false);
-		SELECT jobq.enable_schedule('s', true);
+		SELECT jobq.enable_schedule('s', true), jobq.create_limit('l');
+		SET ROLE keeper;
+		SELECT jobq.create_limit('m');
 		RESET ROLE});
 	$node->sql(q{SELECT jobq.enqueue('q', unique_key => 'dead')});
 	$made{dead} =

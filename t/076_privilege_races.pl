@@ -158,8 +158,8 @@ my %races = (
 
 # These change nothing that needs a privilege, or wait for nothing.
 my %harmless = map { $_ => 1 }
-  qw(channel cron_describe cron_next cron_times current_job discard listen retry_in snooze
-  throttle unlisten version wait);
+  qw(channel cron_describe cron_next cron_times current_job discard fail_job listen retry_in
+  snooze throttle unlisten version wait);
 # needs pg_cron; what it calls is schedule()
 $harmless{import_pg_cron} = 1;
 

@@ -29,7 +29,7 @@ use JobqTest;
 
 # Files that must have SQL in them; others in docs/ are run if they have any.
 my @with_sql = qw(README.md docs/tutorial.md docs/operations.md
-  docs/reference.md docs/cron.md);
+  docs/reference.md docs/cron.md docs/recipes.md);
 
 # Files without anything hidden from readers, since they are pasted into psql.
 my @visible = qw(README.md docs/tutorial.md);

@@ -42,7 +42,7 @@ $primary->sql(
 	  'UPDATE orders SET shipped = true WHERE id = $1::int';
 	SELECT jobq.create_queue('ship', 'ship(jsonb)');
 	SELECT jobq.schedule('tick', '@every 1s', queue => 'load_h');
-	SELECT jobq.create_queue('ext');
+	SELECT jobq.create_queue('ext'), jobq.create_limit('few');
 	SELECT jobq.enqueue('ext', unique_key => 'first');
 	SELECT jobq.enqueue('ext', unique_key => 'second')});
 my ($held, $lease) =
@@ -121,7 +121,7 @@ foreach my $view (
 # that would do on the primary.
 my %harmless = map { $_ => 1 }
   qw(version channel unlisten cron_next cron_times cron_describe current_job retry_in discard
-  snooze);
+  snooze fail_job);
 my %arguments = (
 	enqueue => "'ext'",
 	enqueue_many => q{'ext', '{1}'},
@@ -150,6 +150,11 @@ my %arguments = (
 	rename_queue => "'ext', 'other'",
 	drain => "'ext'",
 	pause => "'ext'",
+	throttle => "'ext', '1 min'",
+	create_limit => "'new', max_running => 1",
+	alter_limit => "'few', max_running => 2",
+	reset_limit => "'few', 'max_running'",
+	drop_limit => "'few'",
 	resume => "'ext'",
 	grant_usage => "'pg_monitor'",
 	revoke_usage => "'pg_monitor'",

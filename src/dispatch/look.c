@@ -28,7 +28,7 @@ is_free(const JobqClaimScan *scan, const JobqHead *head)
 {
 	return head->state == JOBQ_STATE_PENDING &&
 		head->place.key.run_at <= scan->now &&
-		!jobq_row_is_held(scan->dispatch.slot);
+		jobq_row_is_current(scan->dispatch.slot);
 }
 
 /* How often a search looks at the clock. */

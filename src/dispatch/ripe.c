@@ -67,7 +67,7 @@ look_in_priority(JobqDispatchScan *scan, int16 priority, const JobqKey *from,
 		jobq_job_read(&job, scan->slot);
 		if (!jobq_overdue_is_claimable(&job, seen->now) ||
 			jobq_overdue_is_expired(&job, seen->now) ||
-			jobq_row_is_held(scan->slot))
+			!jobq_row_is_current(scan->slot))
 			continue;
 		seen->njobs++;
 		seen->first = Min(seen->first,

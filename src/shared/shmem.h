@@ -430,7 +430,8 @@ typedef struct JobqWorker
 	bool		wants_help;		/* (W) has seen more jobs, and found no slot */
 	bool		evict;			/* (W) it is not cancelled by that, see
 								 * JOBQ_EVICTED */
-	TimestampTz cancelled_at;	/* (W) when it was so first */
+	TimestampTz cancelled_at;	/* (W) when it was so first, */
+	TimestampTz signalled_at;	/* (W) and when it was last told */
 	bool		terminated;		/* (W) the process was terminated, since its
 								 * job still ran */
 	bool		orphaned;		/* (W) starting, and its coordinator has gone */

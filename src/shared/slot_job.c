@@ -21,17 +21,30 @@
 #include <signal.h>
 
 #include "miscadmin.h"
+#include "utils/timestamp.h"
+
+/* A handler that catches an interrupt has this long to end, in microseconds. */
+#define SIGNAL_INTERVAL (50 * INT64CONST(1000))
+
+/* Whether the job in a slot was sent an interrupt just now. */
+static bool
+is_signalled(const JobqWorker *slot, TimestampTz now)
+{
+	return slot->signalled_at <= now &&
+		now - slot->signalled_at < SIGNAL_INTERVAL;
+}
 
 /*
  * Makes the job in a slot end.  Called under the lock: an executor that has
  * ended the job under it gets no more signals for it.  A cancel takes
  * precedence over other interruptions.  Returns whether this is the first
- * interruption.
+ * interruption; others follow at intervals, however often this is called.
  */
 static bool
 interrupt(JobqWorker *slot, bool evict)
 {
 	bool		first = slot->cancel_job != slot->job_id;
+	TimestampTz now = GetCurrentTimestamp();
 
 	if (first)
 	{
@@ -41,6 +54,9 @@ interrupt(JobqWorker *slot, bool evict)
 		slot->evict = true;
 	}
 	slot->evict = slot->evict && evict;
+	if (!first && is_signalled(slot, now))
+		return false;
+	slot->signalled_at = now;
 	(void) kill(slot->pid, SIGINT);
 	return first;
 }

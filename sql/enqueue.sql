@@ -209,6 +209,8 @@ DROP TABLE many;
 -- ------------------------------------------------------------------- errors
 SELECT jobq.enqueue('produec');
 SELECT jobq.enqueue('something else entirely');
+SELECT jobq.enqueue('run:nobody');
+SELECT jobq.enqueue(repeat('x', 64));
 SELECT jobq.enqueue(NULL);
 SELECT jobq.enqueue('produce', NULL);
 SELECT jobq.enqueue('produce', priority => 32768);

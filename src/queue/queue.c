@@ -93,6 +93,29 @@ may_create(Oid role)
 	return result;
 }
 
+/* Whether a name is that of a queue of jobq.run(). */
+static bool
+is_run_name(const char *name)
+{
+	return strncmp(name, "run:", strlen("run:")) == 0;
+}
+
+/* Whether a queue could have the name, as jobq_check_name() has it. */
+static bool
+is_possible_name(const char *name)
+{
+	size_t		length = strlen(name);
+
+	if (length == 0 || length > JOBQ_MAX_NAME_LENGTH)
+		return false;
+	for (const unsigned char *c = (const unsigned char *) name; *c != '\0'; c++)
+	{
+		if (*c < 0x20 || *c == 0x7f)
+			return false;
+	}
+	return true;
+}
+
 /*
  * Raises 42704 for a queue that does not exist.  The hint depends on the
  * privilege (0: any) that the user wanted: it suggests creating the queue, or
@@ -110,6 +133,11 @@ jobq_queue_report_missing(const char *name, int privilege)
 			 errhint("Perhaps you meant the queue \"%s\".", closest) :
 			 privilege == JOBQ_PRIV_OWNER || privilege == JOBQ_PRIV_MANAGE ?
 			 errhint("The view jobq.queues lists those that you may see.") :
+			 is_run_name(name) ?
+			 errhint("Such queues belong to jobq.run().") :
+			 !is_possible_name(name) ?
+			 errhint("The name of a queue has 1 to %d bytes and no control characters.",
+					 JOBQ_MAX_NAME_LENGTH) :
 			 may_create(GetUserId()) ?
 			 errhint("Create it with jobq.create_queue(%s).",
 					 quote_literal_cstr(name)) :

@@ -154,8 +154,11 @@ find_handler(const JobqCall *call)
 				 errhint("Create it, or give the queue another handler with jobq.alter_queue().")));
 	jobq_handler_describe(function, &entry->handler);
 	if (jobq_handler_takes_batches(&entry->handler) != call->is_batch)
-		elog(ERROR, "handler %s does not fit the queue's batch_size",
-			 call->handler);
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("handler %s does not fit the queue's batch_size",
+						call->handler),
+				 errhint("Give the queue another handler, or another batch_size, with jobq.alter_queue().")));
 	entry->sql = keep_string(call_text(&entry->handler));
 	entry->name = keep_string(call->handler);
 	entry->changes = looked_up_at;

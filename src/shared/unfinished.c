@@ -103,13 +103,6 @@ jobq_unfinished_startup(void)
 		memset(published, 0, jobq_unfinished_size());
 }
 
-/* Whether the entry is still that of the queue. */
-static bool
-is_of_queue(const JobqQueueState *state, int32 queue)
-{
-	return state->key.queue == queue && state->key.dboid == MyDatabaseId;
-}
-
 /* Adds to the entry of the queue at this level, which it makes if needed. */
 static void
 add_own(JobqQueueState *state, int32 queue, int level, int64 njobs)
@@ -147,7 +140,7 @@ jobq_count_add(JobqQueueState *state, int32 queue, int64 njobs)
 	if (state == NULL)
 		state = jobq_queue_state_find(queue);
 	if (state == NULL || pg_atomic_read_u32(&state->counted) == 0 ||
-		!is_of_queue(state, queue))
+		!jobq_queue_state_is_of(state, queue))
 		return;
 	add_own(state, queue, GetCurrentTransactionNestLevel(), njobs);
 }
@@ -339,7 +332,7 @@ settle(bool committed)
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_COUNTS), LW_SHARED);
 	for (int i = 0; i < nown && committed; i++)
 	{
-		if (is_of_queue(own[i].state, own[i].queue))
+		if (jobq_queue_state_is_of(own[i].state, own[i].queue))
 			pg_atomic_fetch_add_u64(&own[i].state->count, own[i].njobs);
 	}
 	mine->xid = InvalidTransactionId;

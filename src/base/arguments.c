@@ -132,17 +132,34 @@ jobq_check_string(const char *string, const char *name, int max_bytes)
 						   strlen(string), max_bytes)));
 }
 
+static bool
+has_control_character(const char *string)
+{
+	for (const unsigned char *c = (const unsigned char *) string; *c != '\0'; c++)
+	{
+		if (*c < 0x20 || *c == 0x7f)
+			return true;
+	}
+	return false;
+}
+
 void
 jobq_check_name(const char *string, const char *name)
 {
 	jobq_check_string(string, name, JOBQ_MAX_NAME_LENGTH);
-	for (const unsigned char *c = (const unsigned char *) string; *c != '\0'; c++)
-	{
-		if (*c < 0x20 || *c == 0x7f)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("%s must not contain control characters", name)));
-	}
+	if (has_control_character(string))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must not contain control characters", name)));
+}
+
+bool
+jobq_is_name(const char *string)
+{
+	size_t		length = strlen(string);
+
+	return length > 0 && length <= JOBQ_MAX_NAME_LENGTH &&
+		!has_control_character(string);
 }
 
 Datum *

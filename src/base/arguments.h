@@ -62,6 +62,9 @@ extern void jobq_check_string(const char *string, const char *name,
  */
 extern void jobq_check_name(const char *string, const char *name);
 
+/* Whether jobq_check_name() accepts it. */
+extern bool jobq_is_name(const char *string);
+
 /*
  * The elements of an array, which must be empty or have one dimension, and
  * have no NULLs unless *nulls is to be set; else 22023, with the array's name.

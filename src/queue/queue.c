@@ -15,6 +15,7 @@
 
 #include "queue/queue.h"
 
+#include "base/arguments.h"
 #include "base/closest.h"
 #include "base/extension.h"
 #include "base/home.h"
@@ -100,22 +101,6 @@ is_run_name(const char *name)
 	return strncmp(name, "run:", strlen("run:")) == 0;
 }
 
-/* Whether a queue could have the name, as jobq_check_name() has it. */
-static bool
-is_possible_name(const char *name)
-{
-	size_t		length = strlen(name);
-
-	if (length == 0 || length > JOBQ_MAX_NAME_LENGTH)
-		return false;
-	for (const unsigned char *c = (const unsigned char *) name; *c != '\0'; c++)
-	{
-		if (*c < 0x20 || *c == 0x7f)
-			return false;
-	}
-	return true;
-}
-
 /*
  * Raises 42704 for a queue that does not exist.  The hint depends on the
  * privilege (0: any) that the user wanted: it suggests creating the queue, or
@@ -135,7 +120,7 @@ jobq_queue_report_missing(const char *name, int privilege)
 			 errhint("The view jobq.queues lists those that you may see.") :
 			 is_run_name(name) ?
 			 errhint("Such queues belong to jobq.run().") :
-			 !is_possible_name(name) ?
+			 !jobq_is_name(name) ?
 			 errhint("The name of a queue has 1 to %d bytes and no control characters.",
 					 JOBQ_MAX_NAME_LENGTH) :
 			 may_create(GetUserId()) ?

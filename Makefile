@@ -40,7 +40,9 @@ DATA := $(filter-out extension/released/$(install_script), \
 	$(patsubst $(here)%,%,$(sort $(wildcard $(here)extension/released/*.sql))))
 
 PG_CPPFLAGS = -I$(srcdir)/src -I$(srcdir) -DJOBQ_VERSION=\"$(EXTVERSION)\"
-PG_CFLAGS = -Wall -Wextra
+# What is not declared PGDLLEXPORT is called directly (compat.h)
+PG_CFLAGS = -fvisibility=hidden
+PG_CFLAGS += -Wall -Wextra
 # What PostgreSQL's own headers and macros cannot be compiled without
 PG_CFLAGS += -Wno-unused-parameter -Wno-sign-compare \
 	-Wno-missing-field-initializers

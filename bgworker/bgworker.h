@@ -11,6 +11,8 @@
 #ifndef JOBQ_BGWORKER_H
 #define JOBQ_BGWORKER_H
 
+#include "compat.h"
+
 extern void jobq_launcher_register(void);
 
 extern PGDLLEXPORT void jobq_launcher_main(Datum main_arg);

@@ -23,6 +23,26 @@
 #error "jobq needs PostgreSQL 15 or later"
 #endif
 
+/*
+ * The library is built with hidden visibility, so that calls within it are direct
+ * ones.  PostgreSQL 15 does not say which functions others look up.
+ */
+#if PG_VERSION_NUM < 160000
+#undef PGDLLEXPORT
+#define PGDLLEXPORT __attribute__((visibility("default")))
+#undef PG_FUNCTION_INFO_V1
+#define PG_FUNCTION_INFO_V1(funcname) \
+extern PGDLLEXPORT Datum funcname(PG_FUNCTION_ARGS); \
+extern PGDLLEXPORT const Pg_finfo_record *CppConcat(pg_finfo_, funcname)(void); \
+const Pg_finfo_record * \
+CppConcat(pg_finfo_, funcname)(void) \
+{ \
+	static const Pg_finfo_record my_finfo = {1}; \
+	return &my_finfo; \
+} \
+extern int	no_such_variable
+#endif
+
 /* The number of this process's PGPROC. */
 #if PG_VERSION_NUM >= 170000
 #define JOBQ_MY_PROC_NUMBER MyProcNumber

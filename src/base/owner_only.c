@@ -13,6 +13,8 @@
  */
 #include "postgres.h"
 
+#include "compat.h"
+
 #include "commands/trigger.h"
 #include "fmgr.h"
 #include "miscadmin.h"

@@ -19,6 +19,8 @@
  */
 #include "postgres.h"
 
+#include "compat.h"
+
 #include "commands/trigger.h"
 #include "fmgr.h"
 #include "libpq/pqformat.h"

@@ -17,6 +17,7 @@
 #include "base/extension.h"
 #include "base/lease_number.h"
 #include "base/sandbox_rules.h"
+#include "compat.h"
 #include "dispatch/claim.h"
 #include "dispatch/finish.h"
 #include "guc.h"

@@ -17,6 +17,7 @@
 #include "dispatch/finish.h"
 
 #include "base/arguments.h"
+#include "compat.h"
 #include "job/cancel_request.h"
 #include "job/failure.h"
 #include "job/history.h"

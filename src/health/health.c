@@ -22,6 +22,7 @@
 
 #include "base/extension.h"
 #include "base/rights.h"
+#include "compat.h"
 #include "guc.h"
 #include "health/health_finding.h"
 #include "health/health_job.h"

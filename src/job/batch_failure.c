@@ -16,6 +16,7 @@
 #include "job/batch_failure.h"
 
 #include "base/arguments.h"
+#include "compat.h"
 #include "job/current_job.h"
 
 #include "fmgr.h"

@@ -16,6 +16,7 @@
 #include "base/arguments.h"
 #include "base/sandbox.h"
 #include "base/sandbox_rules.h"
+#include "compat.h"
 #include "jobq.h"
 
 #include "access/htup_details.h"

@@ -13,6 +13,7 @@
 
 #include "base/arguments.h"
 #include "base/extension.h"
+#include "compat.h"
 #include "job/attempt.h"
 #include "job/cancel.h"
 #include "job/cancel_request.h"

@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "base/arguments.h"
+#include "compat.h"
 #include "job/enqueue.h"
 #include "job/on_dead.h"
 #include "jobq.h"

@@ -14,6 +14,7 @@
 
 #include "base/arguments.h"
 #include "base/sandbox_rules.h"
+#include "compat.h"
 #include "queue/queue.h"
 #include "queue/queue_cache.h"
 #include "queue/queue_row.h"

@@ -12,6 +12,7 @@
 
 #include "base/extension.h"
 #include "base/statement.h"
+#include "compat.h"
 #include "jobq.h"
 #include "queue/queue_list.h"
 #include "shared/database.h"

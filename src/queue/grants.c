@@ -20,6 +20,7 @@
 #include "base/rights.h"
 #include "base/statement.h"
 #include "base/table_find.h"
+#include "compat.h"
 #include "jobq.h"
 #include "queue/queue_lock.h"
 #include "queue/queue_row.h"

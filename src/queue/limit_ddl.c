@@ -17,6 +17,7 @@
 #include "base/extension.h"
 #include "base/sequence.h"
 #include "base/table_find.h"
+#include "compat.h"
 #include "queue/limit.h"
 #include "queue/queue.h"
 #include "queue/queue_cache.h"

@@ -87,6 +87,10 @@ static MemoryContext cache_context = NULL;
 static HTAB *entries = NULL;
 static HTAB *names = NULL;		/* hints: names change */
 static long max_entries = MIN_KEPT;
+
+/* The one that was looked up last, while it has an entry. */
+static Version *latest = NULL;
+
 static dlist_head scopes = DLIST_STATIC_INIT(scopes);
 
 /* The position up to which the log of changes has been read. */
@@ -145,6 +149,8 @@ remove_entry(Entry *entry)
 {
 	Version    *version = entry->version;
 
+	if (version == latest)
+		latest = NULL;
 	if (has_name_entry(version->queue.name))
 		(void) hash_search(names, version->queue.name, HASH_REMOVE, NULL);
 	(void) hash_search(entries, &entry->id, HASH_REMOVE, NULL);
@@ -375,10 +381,16 @@ make_room(void)
 static Version *
 find_version(int32 id)
 {
-	Entry	   *entry = entries == NULL ? NULL :
-	hash_search(entries, &id, HASH_FIND, NULL);
+	Entry	   *entry;
 
-	return entry != NULL ? entry->version : NULL;
+	if (likely(latest != NULL && latest->queue.id == id))
+		return latest;
+	entry = entries == NULL ? NULL :
+		hash_search(entries, &id, HASH_FIND, NULL);
+	if (entry == NULL)
+		return NULL;
+	latest = entry->version;
+	return latest;
 }
 
 /* NULL if there is none. */

@@ -18,6 +18,7 @@
 #include "base/arguments.h"
 #include "base/extension.h"
 #include "base/home.h"
+#include "compat.h"
 #include "queue/limit.h"
 #include "queue/queue.h"
 #include "queue/queue_cache.h"

@@ -17,6 +17,7 @@
 
 #include "base/arguments.h"
 #include "base/extension.h"
+#include "compat.h"
 #include "queue/queue_cache.h"
 #include "queue/queue_gone.h"
 #include "queue/queue_lock.h"

@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "base/arguments.h"
+#include "compat.h"
 #include "queue/queue.h"
 #include "queue/queue_wake.h"
 #include "shared/throttle.h"

@@ -22,6 +22,7 @@
 
 #include "base/rights.h"
 #include "base/visit.h"
+#include "compat.h"
 #include "queue/limit_row.h"
 #include "queue/queue_list.h"
 #include "queue/queue_row.h"

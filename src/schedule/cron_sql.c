@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "base/timezone.h"
+#include "compat.h"
 #include "schedule/cron_expression.h"
 #include "schedule/timetable.h"
 #include "shared/shmem.h"

@@ -22,6 +22,7 @@
 #include "base/extension.h"
 #include "base/home.h"
 #include "base/sequence.h"
+#include "compat.h"
 #include "jobq.h"
 #include "queue/payload.h"
 #include "queue/queue_lock.h"

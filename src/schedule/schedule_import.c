@@ -22,6 +22,7 @@
 #include "base/rights.h"
 #include "base/subtransaction.h"
 #include "common/cron.h"
+#include "compat.h"
 #include "schedule/schedule_form.h"
 #include "schedule/schedule_row.h"
 #include "shared/note.h"

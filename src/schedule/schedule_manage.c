@@ -12,6 +12,7 @@
 
 #include "base/arguments.h"
 #include "base/timezone.h"
+#include "compat.h"
 #include "queue/queue_lock.h"
 #include "queue/queue_row.h"
 #include "schedule/schedule_enqueue.h"

@@ -13,6 +13,7 @@
  */
 #include "postgres.h"
 
+#include "compat.h"
 #include "shared/clock.h"
 #include "shared/database.h"
 #include "shared/interval.h"

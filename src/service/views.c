@@ -15,6 +15,7 @@
 
 #include "base/extension.h"
 #include "base/rights.h"
+#include "compat.h"
 #include "job/history.h"
 #include "job/job.h"
 #include "queue/queue.h"

@@ -118,18 +118,18 @@ has_room(Oid role, Listing listing)
 	return left > 0 && (listing == LIST_ANYHOW || *role_count(role) < left);
 }
 
-/* Finds an entry or makes one; NULL if there is no room.  Under the lock. */
+/*
+ * Finds an entry or makes one, and tells which; NULL if there is none, and no room
+ * for one.  Under the lock.
+ */
 static JobqLeaseEntry *
-enter(const JobqLeaseKey *key, Oid role, Listing listing)
+enter(const JobqLeaseKey *key, Oid role, Listing listing, bool *found)
 {
-	JobqLeaseEntry *entry = hash_search(jobq_shared_leases, key, HASH_FIND,
-										NULL);
+	HASHACTION	action = has_room(role, listing) ? HASH_ENTER_NULL : HASH_FIND;
+	JobqLeaseEntry *entry = hash_search(jobq_shared_leases, key, action, found);
 
-	if (entry != NULL || !has_room(role, listing))
+	if (entry == NULL || *found)
 		return entry;
-	entry = hash_search(jobq_shared_leases, key, HASH_ENTER_NULL, NULL);
-	if (entry == NULL)
-		return NULL;
 	entry->role = role;
 	entry->gates = no_gates;
 	entry->open = false;
@@ -214,6 +214,42 @@ note_unlisted(TimestampTz until, bool far)
 }
 
 /*
+ * Removes the entry of a lease that ends late, unless it is to be kept; returns
+ * it then, NULL otherwise.  Under the lock.
+ */
+static JobqLeaseEntry *
+unlist(const Listed *lease, JobqGates *left, JobqQueueState **gate)
+{
+	JobqLeaseEntry *entry = find(lease->key.job_id, lease->key.lease);
+
+	if (entry == NULL || entry->keep)
+		return entry;
+	Assert(*gate == NULL || entry->gates.queue == NULL);
+	Assert(entry->gates.limit == NULL);
+	if (entry->gates.queue != NULL && !entry->lent)
+	{
+		*gate = entry->gates.queue;
+		*left = leave(&lease->key);
+	}
+	else
+		(void) leave(&lease->key);
+	return NULL;
+}
+
+/* The entry of a lease that ends soon; NULL if there is no room. */
+static JobqLeaseEntry *
+enlist(const Listed *lease)
+{
+	bool		found;
+	JobqLeaseEntry *entry = enter(&lease->key, lease->role, lease->listing,
+								  &found);
+
+	if (entry != NULL && !found && lease->ticket.shared_with != 0)
+		share_ticket(entry, &lease->ticket);
+	return entry;
+}
+
+/*
  * Lists a lease, or notes when to look for it.  Returns the gates whose ticket the
  * caller must give back because no entry holds it, or NULL.
  */
@@ -228,26 +264,7 @@ list_lease(const Listed *lease)
 	lease->ticket.gates : no_gates;
 
 	lock_leases(LW_EXCLUSIVE);
-	entry = hash_search(jobq_shared_leases, &lease->key, HASH_FIND, NULL);
-	if (far && entry != NULL && !entry->keep)
-	{
-		Assert(gate == NULL || entry->gates.queue == NULL);
-		Assert(entry->gates.limit == NULL);
-		if (entry->gates.queue != NULL && !entry->lent)
-		{
-			gate = entry->gates.queue;
-			left = leave(&lease->key);
-		}
-		else
-			(void) leave(&lease->key);
-		entry = NULL;
-	}
-	else if (!far && entry == NULL)
-	{
-		entry = enter(&lease->key, lease->role, lease->listing);
-		if (entry != NULL && lease->ticket.shared_with != 0)
-			share_ticket(entry, &lease->ticket);
-	}
+	entry = far ? unlist(lease, &left, &gate) : enlist(lease);
 	if (entry != NULL)
 	{
 		entry->until = lease->until;
@@ -299,10 +316,11 @@ reserve(int64 job_id, int64 lease, Listing listing, JobqLeaseTicket ticket,
 {
 	JobqLeaseKey key;
 	JobqLeaseEntry *entry;
+	bool		found;
 
 	make_key(&key, job_id, lease);
 	lock_leases(LW_EXCLUSIVE);
-	entry = enter(&key, GetUserId(), listing);
+	entry = enter(&key, GetUserId(), listing, &found);
 	if (entry != NULL)
 	{
 		entry->until = JOBQ_NEVER;
@@ -668,19 +686,20 @@ jobq_lease_list(const JobqLeaseListing *lease)
 	lease->until > now + LISTED_AHEAD;
 	JobqLeaseKey key;
 	JobqLeaseEntry *entry;
+	bool		found;
 
 	make_key(&key, lease->id.job_id, lease->id.lease);
 	lock_leases(LW_EXCLUSIVE);
-	entry = hash_search(jobq_shared_leases, &key, HASH_FIND, NULL);
-	if (entry == NULL && (!far || lease->keep))
-	{
+	if (far && !lease->keep)
+		entry = hash_search(jobq_shared_leases, &key, HASH_FIND, &found);
+	else
 		entry = enter(&key, lease->role,
-					  lease->until <= now ? LIST_ANYHOW : LIST_IN_SHARE);
-		if (entry != NULL)
-		{
-			entry->until = lease->until;
-			entry->proc = JOBQ_NO_PROCESS;
-		}
+					  lease->until <= now ? LIST_ANYHOW : LIST_IN_SHARE,
+					  &found);
+	if (entry != NULL && !found)
+	{
+		entry->until = lease->until;
+		entry->proc = JOBQ_NO_PROCESS;
 	}
 	if (entry == NULL)
 		note_unlisted(lease->until, far);

@@ -18,6 +18,10 @@
 static JobqXactFollower followers[JOBQ_XACT_NUM_STEPS];
 static JobqSubXactFollower sub_followers[JOBQ_XACT_NUM_STEPS];
 
+/* The followers that there are, in the order of their steps. */
+static JobqXactFollower present[JOBQ_XACT_NUM_STEPS];
+static int	npresent = 0;
+
 /*
  * The server's callback, at each event of a transaction.  At commit and abort
  * an error would be a PANIC, so the followers must neither fail nor allocate.
@@ -25,11 +29,8 @@ static JobqSubXactFollower sub_followers[JOBQ_XACT_NUM_STEPS];
 static void
 at_transaction_end(XactEvent event, void *arg)
 {
-	for (int i = 0; i < JOBQ_XACT_NUM_STEPS; i++)
-	{
-		if (followers[i] != NULL)
-			followers[i] (event);
-	}
+	for (int i = 0; i < npresent; i++)
+		present[i] (event);
 }
 
 /* The same at each event of a subtransaction, whose level is still current. */
@@ -56,6 +57,12 @@ jobq_xact_end_follow(JobqXactStep step, JobqXactFollower follow,
 {
 	followers[step] = follow;
 	sub_followers[step] = follow_sub;
+	npresent = 0;
+	for (int i = 0; i < JOBQ_XACT_NUM_STEPS; i++)
+	{
+		if (followers[i] != NULL)
+			present[npresent++] = followers[i];
+	}
 }
 
 /* Registers the callbacks; called once, by _PG_init. */

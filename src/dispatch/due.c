@@ -286,7 +286,7 @@ take_turn(Turn *turn, bool careful)
 	JobqDueOwner *owner = turn->owner;
 	const JobqQueueBrief *brief = turn->brief;
 	bool		slow = is_slow(brief);
-	TimestampTz began = jobq_now();
+	int64		began = jobq_stopwatch();
 
 	CHECK_FOR_INTERRUPTS();
 	jobq_due_took_turn(owner);
@@ -299,7 +299,7 @@ take_turn(Turn *turn, bool careful)
 		owner->last = brief->id;
 	else
 	{
-		owner->round.cost += Max(jobq_now() - began, 0);
+		owner->round.cost += jobq_stopwatch() - began;
 		owner->round.after = Max(owner->round.after, brief->id);
 		owner->round.earliest = Min(owner->round.earliest, turn->next);
 	}

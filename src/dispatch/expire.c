@@ -84,6 +84,7 @@ typedef struct Progress
 	Busy		busy[JOBQ_LATE_OWNERS];
 	TimestampTz began;			/* start of the current look, or DT_NOBEGIN if
 								 * there is none */
+	int64		stopwatch;		/* when it began, by jobq_stopwatch() */
 	bool		full;			/* the look covers the whole index */
 	TimestampTz full_at;		/* when to begin the next such look */
 	TimestampTz full_after;		/* and not before */
@@ -349,6 +350,7 @@ begin_look(Progress *mine, TimestampTz now)
 		return;
 
 	mine->began = now;
+	mine->stopwatch = jobq_stopwatch();
 	go_back(mine, mine->low);
 	mine->low = JOBQ_NEVER;
 	go_back_to_busy(mine, now);
@@ -366,7 +368,7 @@ begin_look(Progress *mine, TimestampTz now)
 static void
 end_look(Progress *mine, TimestampTz now)
 {
-	int64		cost = jobq_now() - mine->began;
+	int64		cost = jobq_stopwatch() - mine->stopwatch;
 
 	mine->done.at = now;
 	ItemPointerSet(&mine->done.tid, InvalidBlockNumber, PG_UINT16_MAX);

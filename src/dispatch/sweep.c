@@ -78,7 +78,8 @@ typedef struct Sweep
 	bool		begun;			/* in a priority that was begun, */
 	int16		priority;		/* namely this one, */
 	JobqKey		from;			/* from this key on */
-	TimestampTz until;			/* when the part at hand ends */
+	int64		until;			/* when the part at hand ends, by
+								 * jobq_stopwatch() */
 	int64		cost;			/* so far, in microseconds */
 } Sweep;
 
@@ -193,7 +194,7 @@ look_at_jobs(JobqDispatchScan *scan, const JobqQueue *queue)
 
 		if (visible && !later)
 			collect(queue, scan->slot, &head);
-		if (++n % CHECK_ENTRIES == 0 && GetCurrentTimestamp() >= sweep.until)
+		if (++n % CHECK_ENTRIES == 0 && jobq_stopwatch() >= sweep.until)
 		{
 			stop_behind(&head.place);
 			return false;
@@ -272,7 +273,7 @@ look_at_queues(void)
 		if (briefs[i].id < sweep.queue || !briefs[i].at_home ||
 			briefs[i].state == NULL)
 			continue;
-		if (GetCurrentTimestamp() >= sweep.until)
+		if (jobq_stopwatch() >= sweep.until)
 			return false;
 		if (briefs[i].id > sweep.queue)
 			sweep.begun = false;
@@ -371,11 +372,11 @@ begin_sweep(bool careful)
 static void
 continue_sweep(void)
 {
-	TimestampTz began = GetCurrentTimestamp();
+	int64		began = jobq_stopwatch();
 
 	sweep.until = began + PART_TIME;
 	sweep.running = !look_at_queues() && nsuspects < MAX_SUSPECTS;
-	sweep.cost += Max(GetCurrentTimestamp() - began, 0);
+	sweep.cost += jobq_stopwatch() - began;
 }
 
 /* When there is something to do after the sweep, or after suspects are judged. */

@@ -244,13 +244,13 @@ jobq_cancel_requests_process(JobqCancelPass *pass)
 	Part		part = {.pass = pass,.now = jobq_now()};
 	JobqWalk	walk = {.relation = JOBQ_REL_CANCEL_REQUEST,
 	.visit = visit_requests,.arg = &part};
-	TimestampTz start = GetCurrentTimestamp();
+	int64		began = jobq_stopwatch();
 
 	PushActiveSnapshot(GetLatestSnapshot());
 	do
 		pass->next = jobq_walk(&walk, pass->next, 1);
 	while (pass->next != InvalidBlockNumber &&
 		   part.bytes < JOBQ_MOVE_BYTES &&
-		   GetCurrentTimestamp() - start < PART_TIME);
+		   jobq_stopwatch() - began < PART_TIME);
 	PopActiveSnapshot();
 }

@@ -30,7 +30,8 @@
 #define PAUSE_FACTOR 9
 #define MIN_PAUSE (10 * INT64CONST(1000))
 
-static TimestampTz began = DT_NOBEGIN;	/* the move in progress, or none */
+static bool moving = false;		/* a large row, since */
+static int64 began;				/* this time, by jobq_stopwatch() */
 static TimestampTz ended = DT_NOBEGIN;	/* the last one */
 static TimestampTz pause_ends = DT_NOBEGIN;
 
@@ -63,15 +64,18 @@ jobq_large_row_waits(Size bytes, TimestampTz now, TimestampTz *again)
 void
 jobq_large_row_begin(Size bytes)
 {
-	began = bytes > LARGE_BYTES ? jobq_now() : DT_NOBEGIN;
+	moving = bytes > LARGE_BYTES;
+	if (moving)
+		began = jobq_stopwatch();
 }
 
 void
 jobq_large_row_end(void)
 {
-	if (began == DT_NOBEGIN)
+	if (!moving)
 		return;
 	ended = jobq_now();
-	pause_ends = ended + Max((ended - began) * PAUSE_FACTOR, MIN_PAUSE);
-	began = DT_NOBEGIN;
+	pause_ends = ended +
+		Max((jobq_stopwatch() - began) * PAUSE_FACTOR, MIN_PAUSE);
+	moving = false;
 }

@@ -32,6 +32,7 @@
 #include "job/large_row.h"
 #include "queue/queue_list.h"
 #include "queue/queue_row.h"
+#include "shared/clock.h"
 #include "shared/database.h"
 
 #include "common/hashfn.h"
@@ -103,6 +104,7 @@ static int	segment = 0;
 static BlockNumber next_block = 0;
 
 static TimestampTz began = DT_NOBEGIN;
+static int64 stopwatch;			/* when it began, by jobq_stopwatch() */
 static TimestampTz due = DT_NOBEGIN;
 static int64 counted_inserts = -1;
 static uint64 counted_changes = 0;
@@ -380,7 +382,7 @@ end_turns(TimestampTz now)
 {
 	begin_phase(PHASE_IDLE);
 	last_queue = 0;
-	due = now + Max(EVERY, (now - began) * SHARE);
+	due = now + Max(EVERY, (jobq_stopwatch() - stopwatch) * SHARE);
 	return due;
 }
 
@@ -406,6 +408,7 @@ jobq_retention_limit_counts(TimestampTz now, bool careful)
 			return JOBQ_NEVER;
 		}
 		began = now;
+		stopwatch = jobq_stopwatch();
 		if (inserts == counted_inserts && changes == counted_changes)
 			return end_turns(now);
 		counted_inserts = inserts;

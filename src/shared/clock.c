@@ -17,6 +17,7 @@
 
 #include "shared/shmem.h"
 
+#include "portability/instr_time.h"
 #include "utils/timestamp.h"
 
 TimestampTz
@@ -27,4 +28,17 @@ jobq_now(void)
 	if (jobq_shared != NULL)
 		now += (int64) pg_atomic_read_u64(&jobq_shared->clock_offset);
 	return now;
+}
+
+/*
+ * Microseconds of a clock that nobody sets, to measure how long something takes:
+ * a step of jobq's clock would look like work.
+ */
+int64
+jobq_stopwatch(void)
+{
+	instr_time	now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	return (int64) INSTR_TIME_GET_MICROSEC(now);
 }

@@ -14,5 +14,6 @@
 #include "datatype/timestamp.h"
 
 extern TimestampTz jobq_now(void);
+extern int64 jobq_stopwatch(void);
 
 #endif							/* JOBQ_CLOCK_H */

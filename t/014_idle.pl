@@ -11,7 +11,7 @@ use warnings;
 use JobqTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes qw(time usleep);
+use Time::HiRes qw(sleep time);
 
 my $seconds = $ENV{JOBQ_IDLE_SECONDS} || 10;
 
@@ -116,8 +116,7 @@ ok( poll_until(
 my $activity = activity();
 my $processes = processes();
 my $sleeps = sleeps();
-my $end = time() + $seconds;
-usleep(100_000) while time() < $end;
+sleep($seconds);
 
 is(activity(), $activity, "no transaction and no WAL in $seconds s");
 is(processes(), $processes, 'no process did anything');

@@ -209,8 +209,11 @@ my $reports = make_queue();
 my $dies = make_queue("on_dead => '$reports', keep_completed => '1 year'");
 $node->sql(
 	"SET ROLE alice; SELECT jobq.enqueue('$dies', priority => -7);
-	SELECT jobq.dequeue('$dies', lease => '1 s')");
-held('the queue of reports is being dropped', "SELECT jobq.drop_queue('$reports', force => true)");
+	SELECT jobq.dequeue('$dies', lease => '1 min')");
+held(
+	'the queue of reports is being dropped',
+	"SELECT jobq.drop_queue('$reports', force => true)",
+	clock => '2 min');
 poll_ok(
 	$node,
 	"SELECT count(*) > 0 FROM jobq.jobs WHERE queue = '$reports' AND headers ? 'jobq_dead_job'",

@@ -31,18 +31,21 @@ $node->sql("SELECT jobq.create_queue('ttl')");
 
 # ----------------------------------------------------------------- moved
 
-my $later = $node->sql("SELECT jobq.enqueue('ttl', ttl => '300 ms')");
+my $later = $node->sql("SELECT jobq.enqueue('ttl', ttl => '1 min')");
 is($node->sql("SELECT jobq.reschedule($later, now() + interval '1 hour')"),
 	't', 'a job is moved an hour ahead');
-is(ttl($later), '00:00:00.3', 'the time to live moves with the job');
+is(ttl($later), '00:01:00', 'the time to live moves with the job');
 
-my $sooner = $node->sql("SELECT jobq.enqueue('ttl', ttl => '300 ms', delay => '1 hour')");
+my $sooner = $node->sql("SELECT jobq.enqueue('ttl', ttl => '1 min', delay => '1 hour')");
 is($node->sql("SELECT jobq.promote($sooner)"), 't', 'a job is promoted');
-is(ttl($sooner), '00:00:00.3', 'the time to live of a promoted job begins now');
+is(ttl($sooner), '00:01:00', 'the time to live of a promoted job begins now');
+$node->advance_clock('2 min');
 becomes($sooner, 'expired', 'the moved job expires soon');
 
-$sooner = $node->sql("SELECT jobq.enqueue('ttl', ttl => '300 ms', delay => '1 hour')");
-$node->sql("SELECT jobq.reschedule($sooner, now())");
+$sooner = $node->sql("SELECT jobq.enqueue('ttl', ttl => '1 min', delay => '1 hour')");
+$node->sql("SELECT jobq.reschedule($sooner, clock.advance('0'))");
+is(ttl($sooner), '00:01:00', 'so does that of a job that is rescheduled to now');
+$node->advance_clock('2 min');
 becomes($sooner, 'expired', 'a job that is rescheduled to now expires soon');
 is($node->sql("SELECT state FROM jobq.jobs WHERE id = $later"),
 	'scheduled', 'the earlier time to live does not expire the job');
@@ -71,21 +74,21 @@ $node->sql("SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE finished_at IS NU
 # Starts a job in time and does something to it when its time would be over.
 sub started
 {
-	my ($lease, $what) = @_;
-	my $id = $node->sql("SELECT jobq.enqueue('ttl', ttl => '500 ms')");
-	my $held = $node->sql("SELECT lease FROM jobq.dequeue('ttl', lease => '$lease')");
-	poll_query($node, "SELECT expires_at < clock_timestamp() FROM jobq_store.job WHERE id = $id");
-	$node->sql($what =~ s/:id/$id/r =~ s/:lease/$held/r) if $what ne '';
+	my ($what) = @_;
+	my $id = $node->sql("SELECT jobq.enqueue('ttl', ttl => '1 min')");
+	my $held = $node->sql("SELECT lease FROM jobq.dequeue('ttl', lease => '1 hour')");
+	$node->advance_clock('2 min');
+	$node->sql($what =~ s/:id/$id/r =~ s/:lease/$held/r);
 	return $id;
 }
 
 foreach my $what (
-	[ 'released', '1 hour', 'SELECT jobq.release(:id, :lease)', 1 ],
-	[ 'failed', '1 hour', q{SELECT jobq.fail(:id, :lease, 'x', retry_in => '0')}, 2 ],
-	[ 'lost', '700 ms', '', 2 ])
+	[ 'released', 'SELECT jobq.release(:id, :lease)', 1 ],
+	[ 'failed', q{SELECT jobq.fail(:id, :lease, 'x', retry_in => '0')}, 2 ],
+	[ 'lost', q{SELECT clock.advance('1 hour')}, 2 ])
 {
-	my ($name, $lease, $call, $attempt) = @$what;
-	my $id = started($lease, $call);
+	my ($name, $call, $attempt) = @$what;
+	my $id = started($call);
 	my $again =
 	  $node->sql("SELECT jobq.enqueue('ttl', ttl => '1 ms', run_at => now() - interval '1 day')");
 	becomes($again, 'expired', "$name: the coordinator has looked");
@@ -105,7 +108,7 @@ becomes($taken, 'expired', 'it expires as if it had never been taken');
 
 # --------------------------------------------- replaced while it waits
 
-my $backoff = $node->sql("SELECT jobq.enqueue('ttl', '1', unique_key => 'b', ttl => '300 ms')");
+my $backoff = $node->sql("SELECT jobq.enqueue('ttl', '1', unique_key => 'b', ttl => '1 hour')");
 $node->sql("SELECT jobq.fail(id, lease, 'x', retry_in => '1 hour') FROM jobq.dequeue('ttl')");
 is( $node->sql(
 		"SELECT jobq.enqueue('ttl', '2', unique_key => 'b', on_conflict => 'replace',

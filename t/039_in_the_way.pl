@@ -93,8 +93,8 @@ foreach my $end ('ROLLBACK', 'COMMIT')
 $node->sql(
 	q{SET ROLE alice;
 	SELECT jobq.create_queue('l'), jobq.create_queue('p');
-	SELECT jobq.enqueue('l', ttl => '1 s') FROM generate_series(1, 2);
-	SELECT jobq.dequeue('l', lease => '1 s')});
+	SELECT jobq.enqueue('l', ttl => '1 min') FROM generate_series(1, 2);
+	SELECT jobq.dequeue('l', lease => '1 min')});
 {
 	my $session = session('alice');
 	$session->query("SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE queue = 'l'");
@@ -114,11 +114,12 @@ $node->sql(
 }
 
 # a prepared transaction is named
-$node->sql(q{SET ROLE alice; SELECT jobq.enqueue('p'); SELECT jobq.dequeue('p', lease => '1 s')});
+$node->sql(q{SET ROLE alice; SELECT jobq.enqueue('p'); SELECT jobq.dequeue('p', lease => '1 min')});
 $node->sql(
 	q{SET ROLE alice; BEGIN; SELECT jobq.cancel(id) FROM jobq.jobs WHERE queue = 'p';
 		PREPARE TRANSACTION 'a'}
 );
+$node->advance_clock('1 hour');
 poll_ok(
 	$node, q{SELECT count(*) = 1 FROM jobq.health WHERE topic = 'late' AND object = 'ending leases'
 	AND message ~ 'because prepared transaction "a" \(role "alice"\) is in the way'

@@ -13,7 +13,6 @@ use IPC::Run ();
 use JobqTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes qw(usleep);
 
 my $seconds = $ENV{JOBQ_RACE_SECONDS} || 8;
 
@@ -42,17 +41,31 @@ $node->safe_psql(
 my $unfinished =
   q{SELECT count(*) = 0 FROM jobq.jobs WHERE state IN ('ready', 'running', 'scheduled')};
 
+# Waits until all that has been set off is over: a delayed job has made the
+# coordinator look around, and everybody is asleep again.
+sub settle
+{
+	my $id = $node->safe_psql('postgres', "SELECT jobq.enqueue('one', delay => '1 ms')");
+	poll_query($node, "SELECT state = 'completed' FROM jobq.jobs WHERE id = $id")
+	  or die "the control job did not run\n";
+	poll_query(
+		$node,
+		q{SELECT bool_and(wait_event_type = 'Extension') FROM pg_stat_activity
+		WHERE backend_type IN ('jobq coordinator', 'jobq executor')}
+	) or die "the processes are not idle\n";
+	return;
+}
+
 # in_flight($enqueue, $change): commits a job after the change of its queue
-# that the enqueueing session has not seen.
+# that the enqueueing session has not seen, and what the change has set off would
+# find the job.
 sub in_flight
 {
 	my ($enqueue, $change) = @_;
 	my $session = $node->background_psql('postgres');
 	$session->query_safe("BEGIN; $enqueue");
 	$node->safe_psql('postgres', $change);
-
-	# let what the change itself sets off be over, or that would find the job
-	usleep(500_000);
+	settle();
 	$session->query_safe('COMMIT');
 	$session->quit;
 	return;

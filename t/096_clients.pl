@@ -33,10 +33,10 @@ sub test_python
 
 	$node->safe_psql(
 		'postgres', q{
-		SELECT jobq.create_queue('words', lease => '1 s', max_attempts => 1);
+		SELECT jobq.create_queue('words', lease => '3 s', max_attempts => 1);
 		SELECT jobq.enqueue('words', '{"text": "one two three"}');
 		SELECT jobq.enqueue('words', '{"no": "text"}');
-		SELECT jobq.enqueue('words', '{"text": "long work", "seconds": 3}');
+		SELECT jobq.enqueue('words', '{"text": "long work", "seconds": 5}');
 	});
 	my $worker = IPC::Run::start([ $python, source_dir() . '/examples/worker/worker.py', 'words' ],
 		'>', \$out, '2>', \$err);

@@ -18,6 +18,7 @@ my $n = 20_000;
 my $soon = 6;
 
 my $node = jobq_node('main', conf => ['autovacuum = off']);
+$node->create_clock;
 my $coordinator = wait_for_worker($node, 'jobq coordinator');
 
 $node->sql(
@@ -57,9 +58,9 @@ $mallory->query_safe(
 		LATERAL jobq.enqueue_many('m_lease', array_fill('{}'::jsonb, ARRAY[5000 + i - i]));
 	SELECT count(*) FROM generate_series(1, $n / 5000) AS i,
 		LATERAL jobq.enqueue_many('m_ttl', array_fill('{}'::jsonb, ARRAY[5000 + i - i]),
-			ttl => '5 s');
+			ttl => '1 hour');
 	CREATE TEMP TABLE l AS SELECT id, lease FROM generate_series(1, $n / 5000) AS i,
-		LATERAL jobq.dequeue('m_lease', 5000 + i - i, '5 s')});
+		LATERAL jobq.dequeue('m_lease', 5000 + i - i, '1 hour')});
 $mallory->query_safe('BEGIN');
 $mallory->query_safe('SELECT count(jobq.heartbeat(id, lease)) FROM l');
 $mallory->query_safe("SELECT count(jobq.set_priority(id, 5)) FROM jobq.jobs WHERE queue = 'm_ttl'");
@@ -67,6 +68,7 @@ $mallory->query_safe(
 	"SELECT count(jobq.alter_schedule(name, max_runs => 1000000)) FROM jobq.schedules
 		WHERE name LIKE 'm%'"
 );
+$node->advance_clock('1 hour');
 poll_ok(
 	$node, "SELECT count(*) = 3 FROM jobq.health WHERE topic = 'late'
 		AND object IN ('firing schedules', 'ending leases', 'expiring jobs')
@@ -76,20 +78,21 @@ poll_ok(
 # ------------------------------------- bob locks what becomes due, for a moment
 
 my $lease = $node->sql("SET ROLE bob; SELECT jobq.enqueue('b_lease', max_attempts => 9)");
-my ($number) = $node->sql("SET ROLE bob; SELECT lease FROM jobq.dequeue('b_lease', 1, '1 s')");
-my $ttl = $node->sql("SET ROLE bob; SELECT jobq.enqueue('b_ttl', ttl => '1 s')");
+my ($number) = $node->sql("SET ROLE bob; SELECT lease FROM jobq.dequeue('b_lease', 1, '1 min')");
+my $ttl = $node->sql("SET ROLE bob; SELECT jobq.enqueue('b_ttl', ttl => '1 min')");
 my $bob = $node->background_psql('postgres', on_error_stop => 1);
 $bob->query_safe('SET ROLE bob');
 $bob->query_safe('BEGIN');
 $bob->query_safe("SELECT jobq.run_schedule('locked')");
-$bob->query_safe("SELECT jobq.heartbeat($lease, $number, '1 s')");
+$bob->query_safe("SELECT jobq.heartbeat($lease, $number, '1 min')");
 $bob->query_safe("SELECT jobq.set_priority($ttl, 5)");
+$node->advance_clock('1 min');
 
 # his other work goes on; the time is for the coordinator's next looks
 my $before = runs('locked');
 my $used = cpu();
 my $began = time();
-my $runs = runs('free') + 5;
+my $runs = $node->sql(q{SELECT runs + 5 FROM jobq.schedules WHERE name = 'free'});
 poll_ok(
 	$node,
 	"SELECT runs >= $runs FROM jobq.schedules WHERE name = 'free'",

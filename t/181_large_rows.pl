@@ -20,8 +20,8 @@ $node->sql(
 			string_agg(encode(sha512((random()::text || i)::bytea), 'base64'), ''))
 		FROM generate_series(1, $1 * 11) AS i $$;
 	SELECT jobq.create_queue('large'), jobq.create_queue('small'),
-		jobq.create_queue('dies', max_attempts => 1, lease => '1 s'),
-		jobq.create_queue('lives', max_attempts => 2, lease => '1 s')});
+		jobq.create_queue('dies', max_attempts => 1),
+		jobq.create_queue('lives', max_attempts => 2)});
 
 # For FROM: rows of jobs of a queue, with the transaction that wrote each.
 sub rows
@@ -36,13 +36,12 @@ sub finished     { return 'SELECT count(*) FROM ' . rows('history', $_[0]) }
 sub transactions { return 'SELECT count(DISTINCT xid) FROM ' . rows('history', $_[0]) }
 sub clear        { return $node->sql('SELECT count(jobq.delete(id)) FROM jobq.jobs') }
 
-# Claims all jobs of a queue; all leases are over at the commit.
+# Claims all jobs of a queue, and lets their leases run out at the same time.
 sub claim
 {
 	my ($queue) = @_;
-	$node->sql(
-		"BEGIN; SELECT count(*) FROM jobq.dequeue('$queue', 10, '1 ms');
-		SELECT pg_sleep(0.01); COMMIT");
+	$node->sql("SELECT count(*) FROM jobq.dequeue('$queue', 10, '1 min')");
+	$node->advance_clock('2 min');
 	return;
 }
 

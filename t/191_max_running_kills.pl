@@ -19,6 +19,7 @@ my $node = jobq_node(
 		'max_prepared_transactions = 5',
 		"jobq.log_jobs = 'none'"
 	]);
+$node->create_clock;
 
 # How many of the queue's jobs are running.
 sub running
@@ -201,10 +202,11 @@ for my $round (1, 2)
 $node->append_conf('postgresql.conf', 'jobq.enabled = off');
 $node->sql(q{SELECT count(*) FROM jobq.dequeue('q', 1, lease => '1 h')});
 $node->restart;
-is($node->sql(q{SELECT count(*) FROM jobq.dequeue('q', 9, lease => '100 ms')}),
+is($node->sql(q{SELECT count(*) FROM jobq.dequeue('q', 9, lease => '1 min')}),
 	'1', 'no coordinator: what runs is counted');
 is($node->sql(q{SELECT count(*) FROM jobq.dequeue('q', 9)}),
 	'0', 'no coordinator: the gate is shut');
+$node->advance_clock('2 min');
 ok( poll_until(
 		sub {
 			return $node->sql(q{SELECT count(*) FROM jobq.dequeue('q', 9, lease => '1 h')}) eq '1';

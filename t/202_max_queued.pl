@@ -7,7 +7,6 @@ use warnings;
 use JobqTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes qw(usleep);
 
 my $node = jobq_node(
 	'main',
@@ -166,16 +165,12 @@ like(sql_error($node, q{SELECT jobq.enqueue('slow')}), qr/JQ002/, 'ends are not 
 $worker->query_safe(q{COMMIT});
 $worker->quit;
 my $last = $node->sql(q{SELECT max(id) FROM jobq.jobs WHERE queue = 'slow'});
-my $id_of_slow;
-
-foreach my $i (1 .. 600)
-{
-	my ($rc, $out) = $node->psql('postgres', q{SELECT jobq.enqueue('slow')});
-	$id_of_slow = $out if $rc == 0;
-	last if $id_of_slow;
-	usleep(100_000);
-}
-ok($id_of_slow > $last, 'ends that were not noted make room, whatever else goes on');
+my $id_of_slow = poll_until(
+	sub {
+		my ($rc, $out) = $node->psql('postgres', q{SELECT jobq.enqueue('slow')});
+		return $rc == 0 ? $out : 0;
+	}) // 0;
+cmp_ok($id_of_slow, '>', $last, 'ends that were not noted make room, whatever else goes on');
 $other->query_safe(q{ROLLBACK});
 $other->quit;
 check_room('slow', 'all have ended');

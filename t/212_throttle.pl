@@ -45,9 +45,13 @@ poll_ok(
 	expected => '3');
 
 # it ends by itself
-$node->sql(
-	q{SELECT jobq.enqueue('calls', '{"status": 429, "delay": "1 s"}');
-	SELECT jobq.enqueue('calls', delay => '100 ms')});
+$node->sql(q{SELECT jobq.enqueue('calls', '{"status": 429, "delay": "1 s"}')});
+poll_ok(
+	$node,
+	q{SELECT count(*) FROM jobq.dead_letters},
+	'the handler has failed again',
+	expected => '2');
+$node->sql(q{SELECT jobq.enqueue('calls')});
 poll_ok(
 	$node,
 	q{SELECT count(*) FROM jobq.jobs WHERE state = 'completed'},

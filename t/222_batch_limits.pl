@@ -17,6 +17,7 @@ my $node = jobq_node(
 		'max_prepared_transactions = 5',
 		"jobq.log_jobs = 'none'"
 	]);
+$node->create_clock;
 
 # How many of a queue's tickets are out.
 sub tickets
@@ -84,8 +85,9 @@ foreach my $call (
 	is(tickets('b'), '0', "$call: none is left");
 	limits_settled($node, $call);
 }
-claim('b', q{lease => '300 ms'});
+claim('b', q{lease => '1 min'});
 finish(1);
+$node->advance_clock('2 min');
 poll_ok(
 	$node,
 	q{SELECT count(*) FROM jobq.jobs WHERE queue = 'b' AND state = 'running'},

@@ -10,8 +10,7 @@ use Test::More;
 
 my $node = jobq_node('main', conf => [ 'autovacuum = off', 'jobq.sweep_interval = 0' ]);
 $node->create_clock;
-$node->sql(
-	q{SELECT jobq.create_queue('q'), jobq.create_queue('few', keep_completed_count => 1)});
+$node->sql(q{SELECT jobq.create_queue('q'), jobq.create_queue('few', keep_completed_count => 1)});
 
 # Waits until the coordinator waits for a lock of that kind.
 sub is_held_up
@@ -43,7 +42,9 @@ $node->advance_clock('1 hour');
 ask($holder, 'SELECT pg_advisory_unlock(1)');
 poll_ok($node, "SELECT state = 'expired' FROM jobq.jobs WHERE id = $waits", 'a job expires');
 ask($holder, 'ROLLBACK');
-poll_ok($node, "SELECT state = 'expired' FROM jobq.jobs WHERE id = $locked",
+poll_ok(
+	$node,
+	"SELECT state = 'expired' FROM jobq.jobs WHERE id = $locked",
 	'one that was locked expires soon after that');
 $node->sql("DROP INDEX jobq_store.waits_$_") foreach 0 .. 7;
 

@@ -17,8 +17,8 @@
 #include "jobq.h"
 #include "queue/command.h"
 #include "queue/queue.h"
+#include "queue/queue_check.h"
 #include "queue/queue_lock.h"
-#include "queue/queue_options.h"
 #include "queue/queue_row.h"
 
 #include "access/detoast.h"

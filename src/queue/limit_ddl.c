@@ -21,6 +21,7 @@
 #include "queue/limit.h"
 #include "queue/queue.h"
 #include "queue/queue_cache.h"
+#include "queue/queue_check.h"
 #include "queue/queue_id.h"
 #include "queue/queue_options.h"
 #include "queue/start_row.h"

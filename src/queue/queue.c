@@ -95,10 +95,10 @@ may_create(Oid role)
 }
 
 /* Whether a name is that of a queue of jobq.run(). */
-static bool
-is_run_name(const char *name)
+bool
+jobq_queue_is_run_name(const char *name)
 {
-	return strncmp(name, "run:", strlen("run:")) == 0;
+	return strncmp(name, JOBQ_RUN_PREFIX, strlen(JOBQ_RUN_PREFIX)) == 0;
 }
 
 /*
@@ -118,7 +118,7 @@ jobq_queue_report_missing(const char *name, int privilege)
 			 errhint("Perhaps you meant the queue \"%s\".", closest) :
 			 privilege == JOBQ_PRIV_OWNER || privilege == JOBQ_PRIV_MANAGE ?
 			 errhint("The view jobq.queues lists those that you may see.") :
-			 is_run_name(name) ?
+			 jobq_queue_is_run_name(name) ?
 			 errhint("Such queues belong to jobq.run().") :
 			 !jobq_is_name(name) ?
 			 errhint("The name of a queue has 1 to %d bytes and no control characters.",
@@ -270,7 +270,7 @@ jobq_queue_run_of(Oid role)
 	if (queue != NULL)
 		return queue;
 
-	name = psprintf("run:%s", GetUserNameFromId(role, false));
+	name = psprintf(JOBQ_RUN_PREFIX "%s", GetUserNameFromId(role, false));
 	for (;;)
 	{
 		JobqTable  *table = jobq_table_open(JOBQ_REL_QUEUE);
@@ -308,7 +308,8 @@ jobq_queue_run_of(Oid role)
 		if (queue != NULL)
 			return queue;
 		/* the name belongs to a role that was renamed, or is free now */
-		name = psprintf("run:%s:%u", GetUserNameFromId(role, false), role);
+		name = psprintf(JOBQ_RUN_PREFIX "%s:%u",
+						GetUserNameFromId(role, false), role);
 		if (tries++ > 0)
 			name = psprintf("%s:%d", name, tries);
 	}
@@ -330,7 +331,7 @@ jobq_queue_run_is_busy(Oid role, int *pid)
 		return false;
 	table = jobq_table_open(JOBQ_REL_QUEUE);
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_TEXTEQ,
-				CStringGetTextDatum(psprintf("run:%s", role_name)));
+				CStringGetTextDatum(psprintf(JOBQ_RUN_PREFIX "%s", role_name)));
 	result = jobq_key_is_busy(table, jobq_relation_oid(JOBQ_IDX_QUEUE_NAME),
 							  &key, 1, pid);
 	jobq_table_close(table);

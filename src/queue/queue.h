@@ -13,7 +13,10 @@
 
 #include "queue/queue_row.h"
 
+/* The names of queues of jobq.run() begin with this, no others do. */
+#define JOBQ_RUN_PREFIX "run:"
 
+extern bool jobq_queue_is_run_name(const char *name);
 extern const JobqQueue *jobq_queue_by_name(const char *name);
 extern void jobq_queue_report_missing(const char *name, int privilege);
 extern const JobqQueue *jobq_queue_require(const char *name, int privilege);

@@ -22,6 +22,7 @@
 #include "queue/limit.h"
 #include "queue/queue.h"
 #include "queue/queue_cache.h"
+#include "queue/queue_check.h"
 #include "queue/queue_lock.h"
 #include "queue/queue_options.h"
 #include "queue/queue_row.h"

@@ -31,16 +31,8 @@ typedef struct JobqQueueOption
 extern const JobqQueueOption *jobq_queue_option(const char *name);
 extern char *jobq_queue_option_names(void);
 extern void jobq_queue_reset_options(bool *nulls);
-extern void jobq_queue_name_check(const char *name);
-extern void jobq_queue_owner_check(Oid owner);
-extern void jobq_queue_refuse_run(const JobqQueue *queue);
-extern void jobq_executor_role_check(Oid role);
-extern void jobq_queue_check_batches(const Datum *values, const bool *nulls);
-extern void jobq_queue_row_check(const Datum *values, const bool *nulls);
-extern void jobq_queue_rate_check(const Datum *values, const bool *nulls);
 
 /* For limits, too. */
 extern void jobq_queue_period_check(const char *name, Datum value);
-extern void jobq_queue_rate_report(JobqGcraResult result, int limit, int burst);
 
 #endif							/* JOBQ_QUEUE_OPTIONS_H */

@@ -19,9 +19,9 @@
 #include "base/extension.h"
 #include "compat.h"
 #include "queue/queue_cache.h"
+#include "queue/queue_check.h"
 #include "queue/queue_gone.h"
 #include "queue/queue_lock.h"
-#include "queue/queue_options.h"
 #include "queue/queue_row.h"
 #include "shared/queue_change.h"
 

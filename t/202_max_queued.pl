@@ -50,6 +50,25 @@ sub check_room
 	return is(room($queue), $limit > $jobs ? $limit - $jobs : 0, "room in $queue: $name");
 }
 
+# --------------------------------------------- nothing is left but a savepoint
+
+# What a transaction has counted is forgotten with it, even if all of that was
+# rolled back before.
+$node->sql('SELECT jobq.create_queue($$left$$, max_queued => 1000)');
+$node->sql(
+	join "\n",
+	map {
+		"BEGIN; SAVEPOINT s; SELECT jobq.enqueue('left'); ROLLBACK TO s; COMMIT;
+		BEGIN; SELECT jobq.enqueue('left'); "
+		  . "SELECT jobq.enqueue_many('work', '{}'); SELECT jobq.enqueue('left'); " x $_
+		  . "SAVEPOINT s; SELECT jobq.enqueue('left', delay => '1 h'); RELEASE s; COMMIT;"
+	} 1 .. 20);
+is( $node->sql(
+		q{SELECT count(*), (SELECT count(*) FROM jobq_store.flow_check()) FROM jobq.jobs
+		WHERE queue = 'left'}),
+	'250|0',
+	'all jobs are there, and counted');
+
 # ------------------------------------------------------------------ in and out
 
 foreach my $queue ('q', 'bare')

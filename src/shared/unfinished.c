@@ -343,7 +343,8 @@ settle(bool committed)
 static void
 at_transaction_end(XactEvent event)
 {
-	if (nown == 0)
+	/* the memory goes, even if all of it has been rolled back */
+	if (own == NULL)
 		return;
 	switch (event)
 	{

@@ -51,6 +51,26 @@ $node->sql(
 is(claimed("dequeue('w', 100)"), '0', 'a job that was deleted does not count');
 is($node->sql(q{CALL jobq.wait('{w}', '0')}), 'f', 'it does not count for wait');
 
+# jobs that the transaction has locked itself, and given back, count
+$node->sql(
+	q{
+	SELECT jobq.create_queue('own', batch_size => 2, lease => '1 h');
+	SELECT jobq.enqueue('own', run_at => now() - interval '1 day') FROM generate_series(1, 2);
+	CREATE TABLE own AS SELECT id, lease FROM jobq.dequeue('own', 2);
+	SELECT jobq.alter_queue('own', batch_wait => '1 h')});
+is( $node->sql(
+		q{BEGIN; SELECT sum(length(jobq.fail(id, lease, 'failed', retry_in => '0'))) FROM own;
+		SELECT count(*) FROM jobq.dequeue('own', 2); ROLLBACK}),
+	"10\n2",
+	'own jobs that were given back count');
+is( $node->sql(
+		q{BEGIN; SAVEPOINT s; SELECT jobq.release(min(id), min(lease)) FROM own; RELEASE s;
+		SAVEPOINT s; SELECT jobq.release(max(id), max(lease)) FROM own;
+		SELECT sum(jobq.set_priority(id, 1)::int) FROM own;
+		SELECT count(*) FROM jobq.dequeue('own', 2); ROLLBACK}),
+	"\n\n2\n2",
+	'over savepoints, too');
+
 # wait wakes up when the time is over
 $node->sql(q{SELECT jobq.alter_queue('w', batch_wait => '300 ms')});
 is($node->sql(q{CALL jobq.wait('{w}', '60 s')}), 't', 'a shorter batch_wait wakes');

@@ -82,19 +82,64 @@ jobq_row_is_held(TupleTableSlot *slot)
 	return TransactionIdIsInProgress(holder.xmax);
 }
 
+/* The members of a multixact; returns how many. */
+static int
+members_of(const Holder *holder, MultiXactMember **members)
+{
+	int			n = GetMultiXactIdMembers(holder->xmax, members, false,
+										  HEAP_XMAX_IS_LOCKED_ONLY(holder->infomask));
+
+	return Max(n, 0);
+}
+
+static bool
+is_of_others(TransactionId xid)
+{
+	return !TransactionIdIsCurrentTransactionId(xid) &&
+		TransactionIdIsInProgress(xid);
+}
+
+/* Whether another transaction that is running has locked or changed the row. */
+static bool
+is_held_by_others(const Holder *holder)
+{
+	MultiXactMember *members;
+	bool		result = false;
+	int			n;
+
+	if ((holder->infomask & HEAP_XMAX_IS_MULTI) == 0)
+		return is_of_others(holder->xmax);
+	n = members_of(holder, &members);
+	for (int i = 0; i < n && !result; i++)
+		result = is_of_others(members[i].xid);
+	if (n > 0)
+		pfree(members);
+	return result;
+}
+
+/* Whether a transaction that has changed the row has committed, or is this one. */
+static bool
+has_been_changed_by(TransactionId xid)
+{
+	return TransactionIdIsCurrentTransactionId(xid) ||
+		TransactionIdDidCommit(xid);
+}
+
 /* Whether one of those who have locked a row version has changed it. */
 static bool
-updater_has_committed(const Holder *holder)
+has_been_changed(const Holder *holder)
 {
 	MultiXactMember *members;
 	int			n;
 	bool		result = false;
 
-	n = GetMultiXactIdMembers(holder->xmax, &members, false, false);
+	if ((holder->infomask & HEAP_XMAX_IS_MULTI) == 0)
+		return has_been_changed_by(holder->xmax);
+	n = members_of(holder, &members);
 	for (int i = 0; i < n; i++)
 	{
 		if (ISUPDATE_from_mxstatus(members[i].status))
-			result = TransactionIdDidCommit(members[i].xid);
+			result = has_been_changed_by(members[i].xid);
 	}
 	if (n > 0)
 		pfree(members);
@@ -103,23 +148,22 @@ updater_has_committed(const Holder *holder)
 
 /*
  * Whether the version of a row in the slot, which a snapshot has shown, is still
- * the latest one, and nobody holds it.  The slot is as for jobq_row_is_held().
+ * the latest one, and no other transaction holds it.  This one does so if it has
+ * locked the row before it wrote this version.  The slot is as for
+ * jobq_row_is_held().
  */
 bool
 jobq_row_is_current(TupleTableSlot *slot)
 {
-	Holder		holder;
+	Holder		holder = read_holder(slot);
 
 	/* this first: what has ended by then has committed or not */
-	if (jobq_row_is_held(slot))
+	if (TransactionIdIsValid(holder.xmax) && is_held_by_others(&holder))
 		return false;
 	holder = read_holder(slot);
-	if (!TransactionIdIsValid(holder.xmax) ||
-		HEAP_XMAX_IS_LOCKED_ONLY(holder.infomask))
-		return true;
-	if ((holder.infomask & HEAP_XMAX_IS_MULTI) != 0)
-		return !updater_has_committed(&holder);
-	return !TransactionIdDidCommit(holder.xmax);
+	return !TransactionIdIsValid(holder.xmax) ||
+		HEAP_XMAX_IS_LOCKED_ONLY(holder.infomask) ||
+		!has_been_changed(&holder);
 }
 
 /* Reads the header of a row version from the page, which the slot has pinned. */

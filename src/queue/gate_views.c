@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * gate_views.c
- *	  What shared memory knows of running jobs, for checks.
+ *	  What shared memory knows of running and unfinished jobs, for checks.
  *
  * IDENTIFICATION
  *	  src/queue/gate_views.c
@@ -19,6 +19,8 @@
 #include "shared/lease_search.h"
 #include "shared/limit_state.h"
 #include "shared/queue_state.h"
+#include "shared/rate.h"
+#include "shared/unfinished.h"
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -31,14 +33,16 @@ PG_FUNCTION_INFO_V1(jobq_flow_check);
 PG_FUNCTION_INFO_V1(jobq_limit_running);
 
 /*
- * Queues, and how many of their jobs are running by the table.  The jobs of a batch
- * have the same lease, and count as one.
+ * Queues, and how many of their jobs are running, and how many unfinished, by the
+ * table.  The jobs of a batch have the same lease, and count as one.
  */
-static const char running_query[] =
-"SELECT q.id, q.name, (SELECT count(*) FILTER (WHERE j.in_batch IS NULL)"
-" + count(DISTINCT j.lease) FILTER (WHERE j.in_batch)"
-" FROM " JOBQ_STORE_SCHEMA ".job AS j WHERE j.queue = q.id AND j.state = 1)"
-" FROM " JOBQ_STORE_SCHEMA ".queue AS q ORDER BY q.name";
+static const char queues_query[] =
+"SELECT q.id, q.name, j.running, j.unfinished"
+" FROM " JOBQ_STORE_SCHEMA ".queue AS q CROSS JOIN LATERAL ("
+"SELECT count(*) FILTER (WHERE j.state = 1 AND j.in_batch IS NULL)"
+" + count(DISTINCT j.lease) FILTER (WHERE j.state = 1 AND j.in_batch) AS running,"
+" count(*) AS unfinished"
+" FROM " JOBQ_STORE_SCHEMA ".job AS j WHERE j.queue = q.id) AS j ORDER BY q.name";
 
 static const char limits_query[] =
 "SELECT l.id, l.name FROM " JOBQ_STORE_SCHEMA ".limit_def AS l ORDER BY l.name";
@@ -107,13 +111,24 @@ compare(ReturnSetInfo *rsinfo, const char *object, int64 in_memory,
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
-/* A row of the last query: its id, its name, and a number. */
+/* A row of the last query: its id, its name, and numbers, 0 where it has none. */
 typedef struct Found
 {
 	int32		id;
 	char	   *name;
-	int64		number;			/* 0: the query has none */
+	int64		running;
+	int64		unfinished;
 } Found;
+
+static int64
+number_of(HeapTuple row, int column)
+{
+	TupleDesc	desc = SPI_tuptable->tupdesc;
+	bool		isnull;
+
+	return desc->natts < column ? 0 :
+		DatumGetInt64(SPI_getbinval(row, desc, column, &isnull));
+}
 
 static Found
 found(uint64 i)
@@ -125,25 +140,58 @@ found(uint64 i)
 
 	result.id = DatumGetInt32(SPI_getbinval(row, desc, 1, &isnull));
 	result.name = SPI_getvalue(row, desc, 2);
-	result.number = desc->natts < 3 ? 0 :
-		DatumGetInt64(SPI_getbinval(row, desc, 3, &isnull));
+	result.running = number_of(row, 3);
+	result.unfinished = number_of(row, 4);
 	return result;
 }
 
-/* Queues: the jobs that are running. */
+/*
+ * The unfinished jobs, if their number is known for sure; a lower bound may be
+ * lower.
+ */
+static void
+check_unfinished(ReturnSetInfo *rsinfo, const Found *queue,
+				 JobqQueueState *state)
+{
+	int64		count;
+	JobqCountKind kind;
+
+	if (pg_atomic_read_u32(&state->counted) == 0 || state->count_provisional)
+		return;
+	kind = jobq_count_read(state, &count);
+	count += jobq_count_own(queue->id);
+	if (kind == JOBQ_COUNT_ALL ||
+		(kind == JOBQ_COUNT_AT_LEAST && count > queue->unfinished))
+		compare(rsinfo, psprintf("unfinished jobs of %s", queue->name), count,
+				queue->unfinished);
+}
+
+/* No claim has a start reserved for longer than it looks for a job. */
+static void
+check_rate(ReturnSetInfo *rsinfo, const char *name, JobqRate *rate)
+{
+	compare(rsinfo, psprintf("reserved starts of %s", name),
+			jobq_rate_reserved(rate), 0);
+}
+
+/* Queues: the jobs that are running, those that are unfinished, and the rate. */
 static void
 check_queues(ReturnSetInfo *rsinfo)
 {
-	uint64		n = jobq_statement_query(running_query, 0, NULL, NULL);
+	uint64		n = jobq_statement_query(queues_query, 0, NULL, NULL);
 
 	for (uint64 i = 0; i < n; i++)
 	{
 		Found		queue = found(i);
 		JobqQueueState *state = jobq_queue_state_find(queue.id);
 
-		if (state != NULL && jobq_gate_is_counted(&state->gate))
+		if (state == NULL)
+			continue;
+		if (jobq_gate_is_counted(&state->gate))
 			compare(rsinfo, queue.name, jobq_gate_running(&state->gate),
-					queue.number);
+					queue.running);
+		check_unfinished(rsinfo, &queue, state);
+		check_rate(rsinfo, queue.name, &state->rate);
 	}
 }
 
@@ -191,7 +239,10 @@ check_limits(ReturnSetInfo *rsinfo)
 		JobqLeaseId *leases;
 		long		nleases;
 
-		if (state == NULL || !jobq_gate_is_counted(&state->gate))
+		if (state == NULL)
+			continue;
+		check_rate(rsinfo, psprintf("limit %s", limits[i].name), &state->rate);
+		if (!jobq_gate_is_counted(&state->gate))
 			continue;
 		leases = jobq_leases_of_limit(state, &nleases);
 		compare(rsinfo, psprintf("limit %s", limits[i].name),
@@ -201,7 +252,7 @@ check_limits(ReturnSetInfo *rsinfo)
 	}
 }
 
-/* flow_check(): gates that do not agree with the table. */
+/* flow_check(): gates and counters that do not agree with the table. */
 Datum
 jobq_flow_check(PG_FUNCTION_ARGS)
 {

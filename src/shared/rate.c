@@ -59,6 +59,18 @@ jobq_rate_is_known(JobqRate *rate)
 	return result;
 }
 
+/* How many starts are reserved. */
+uint32
+jobq_rate_reserved(JobqRate *rate)
+{
+	uint32		result;
+
+	SpinLockAcquire(&rate->mutex);
+	result = rate->reserved;
+	SpinLockRelease(&rate->mutex);
+	return result;
+}
+
 /*
  * What was kept of the last start, 0 if nothing has started.  Does nothing if
  * jobs have started since, or others were faster.

@@ -15,6 +15,7 @@
 
 extern void jobq_rate_reset(JobqRate *rate);
 extern bool jobq_rate_is_known(JobqRate *rate);
+extern uint32 jobq_rate_reserved(JobqRate *rate);
 extern void jobq_rate_learn(JobqRate *rate, TimestampTz tat);
 
 /* For claims. */

@@ -1,0 +1,914 @@
+# t/240_flow_model.pl: random operations on queues with limits of all kinds, in one
+# session, each compared with what a model (JobqFlowModel.pm) says of it: which
+# jobs, in which order, which error, how many.
+#
+# JOBQ_FLOW_SEED is the seed, JOBQ_FLOW_OPERATIONS how many operations there are.  A
+# failure prints the seed and the last operations; a file in the test's directory
+# has all.  With JOBQ_FLOW_TRACE set, another one has the model's state after each.
+
+use strict;
+use warnings;
+
+use JobqFlowModel;
+use JobqSession;
+use JobqTest;
+use List::Util qw(first sum);
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(time);
+
+my $seed = $ENV{JOBQ_FLOW_SEED} // int(rand(2**31));
+my $operations = $ENV{JOBQ_FLOW_OPERATIONS} // 100_000;
+
+# Operations that the server is given at once; after how many everything is compared.
+my ($chunk_size, $check_every) = (400, 500);
+
+# A tick of the model, and how long the test may take: in less than a tick.
+my $tick_minutes = 10;
+
+my @queues = qw(a b c d);
+my @limits = qw(x y);
+
+# psql has variables for the ids of jobs and for leases, which are used again.
+my ($max_jobs, $max_leases) = (320, 160);
+
+my $node = jobq_node('main',
+	conf => [ 'jobq.sweep_interval = 0', "jobq.log_jobs = 'none'", 'jobq.max_workers = 1' ]);
+$node->create_clock;
+$node->sql(
+	q{CREATE FUNCTION settle() RETURNS text LANGUAGE plpgsql AS $$
+		DECLARE
+			differences text;
+		BEGIN
+			FOR i IN 1 .. 10000 LOOP
+				SELECT string_agg(f::text, ' ') INTO differences FROM jobq_store.flow_check() AS f;
+				IF differences IS NULL AND NOT EXISTS (SELECT FROM jobq_store.job
+					WHERE state = 1 AND lease_until <= clock.advance('0')) THEN
+					RETURN 'settled';
+				END IF;
+				PERFORM pg_sleep(0.001);
+			END LOOP;
+			RETURN coalesce(differences, 'leases are over');
+		END$$;
+
+		-- unfinished jobs, in the order in which they start
+		CREATE FUNCTION all_jobs() RETURNS text LANGUAGE sql AS $$
+			SELECT coalesce(string_agg(concat_ws(':', payload->>'n', state, attempt), ' '
+				ORDER BY q.name, j.priority, j.run_at, j.id), '')
+			FROM jobq_store.job AS j JOIN jobq_store.queue AS q ON q.id = j.queue$$});
+for my $queue (@queues)
+{
+	$node->sql(
+		qq{SELECT jobq.create_queue('$queue', max_attempts => 3, lease => '30 min',
+			backoff => 'fixed', backoff_base => '20 min', jitter => 0,
+			keep_completed => '10 years', keep_dead => '10 years')});
+}
+$node->sql("SELECT jobq.create_limit('$_')") for @limits;
+
+my $directory = $PostgreSQL::Test::Utils::tmp_check;
+my $model = JobqFlowModel->new(queues => \@queues, limits => \@limits);
+
+# What is sent, and what must come: a list of [operation, SQL, lines of output].
+my @chunk;
+my @all;
+my $done = 0;
+
+# Operations, in SQL.
+
+sub ticks
+{
+	my ($n) = @_;
+	return "'" . $n * $tick_minutes . " min'";
+}
+
+# Adds an operation; all lines of its output are known.
+sub put
+{
+	my ($sql, @expected) = @_;
+	push @chunk, [ ++$done, $sql, @expected ];
+	append_to_file("$directory/model.txt",
+		"$done: $sql\n    --> " . join(' / ', @expected) . "\n" . $model->describe)
+	  if $ENV{JOBQ_FLOW_TRACE};
+	return 1;
+}
+
+# One that gives one value, or fails.
+sub put_value
+{
+	my ($sql, $operation) = @_;
+	return put("$sql;", $model->statement($operation));
+}
+
+# Variables of psql.
+
+my (@free_jobs, @free_leases, %job_place, %lease_place);
+
+# Outside transactions: those that no job needs any more are free.
+sub collect_variables
+{
+	my @jobs = values %{ $model->{jobs} };
+	my @finished = sort { $a->{label} <=> $b->{label} }
+	  grep { $_->{state} !~ /^(?:pending|running)$/ } @jobs;
+	my (%used, %leases);
+
+	# the oldest of those that are finished are forgotten
+	while (@finished > 60)
+	{
+		my $job = shift @finished;
+		delete $model->{jobs}{ $job->{label} };
+		delete $job->{queue}{jobs}{ $job->{label} };
+	}
+	%job_place = map { ($_ => $job_place{$_}) } keys %{ $model->{jobs} };
+	$used{$_} = 1 for values %job_place;
+	@free_jobs = grep { !$used{$_} } 1 .. $max_jobs;
+
+	%leases = map { ($_->{lease} => $lease_place{ $_->{lease} }) }
+	  grep { defined $_->{lease} } values %{ $model->{jobs} };
+	%lease_place = %leases;
+	%used = map { ($_ => 1) } values %leases;
+	@free_leases = grep { !$used{$_} } 1 .. $max_leases;
+	return;
+}
+
+sub job_variable
+{
+	my ($label) = @_;
+	return "j$job_place{$label}";
+}
+
+sub lease_variable
+{
+	my ($lease) = @_;
+	return "l$lease_place{$lease}";
+}
+
+# Chance.
+
+sub chance
+{
+	my ($of) = @_;
+	return rand() < $of;
+}
+
+sub number
+{
+	my ($from, $to) = @_;
+	return $from + int(rand($to - $from + 1));
+}
+
+sub one_of
+{
+	my (@list) = @_;
+	return @list ? $list[ rand(@list) ] : undef;
+}
+
+# A job in one of these states, of any queue.
+sub some_job
+{
+	my ($states) = @_;
+	return one_of(
+		grep { $_->{state} =~ /^(?:$states)$/ }
+		map { $model->{jobs}{$_} } sort { $a <=> $b } keys %{ $model->{jobs} });
+}
+
+# The label of a job that is held, and its lease; now and then one that was lost.
+my @old_leases;
+
+sub some_lease
+{
+	my $job = some_job('running');
+	my $old = one_of(@old_leases);
+
+	if ($old && chance(0.05) && $job_place{ $old->[0] } && $lease_place{ $old->[1] })
+	{
+		return @$old;
+	}
+	return unless $job;
+	push @old_leases, [ $job->{label}, $job->{lease} ];
+	shift @old_leases if @old_leases > 5;
+	return ($job->{label}, $job->{lease});
+}
+
+# The operations. Each returns whether it could be done.
+
+sub enqueue
+{
+	my $queue = one_of(@queues);
+	my %opt;
+	my $options = '';
+	my $label;
+	my $jobs;
+
+	return if $model->live($queue) > 50 || !@free_jobs;
+	if (chance(0.3))
+	{
+		$opt{delay} = number(0, 3);
+		$options .= ', delay => ' . ticks($opt{delay});
+	}
+	if (chance(0.3))
+	{
+		$opt{priority} = number(-2, 2);
+		$options .= ", priority => $opt{priority}";
+	}
+	if (chance(0.1))
+	{
+		$opt{max_attempts} = number(1, 2);
+		$options .= ", max_attempts => $opt{max_attempts}";
+	}
+	$label = ++$model->{labels};
+	$job_place{$label} = shift @free_jobs;
+	$jobs = $model->statement(sub { $model->enqueue($queue, %opt, labels => [$label]) });
+	my $variable = job_variable($label);
+	return put(
+		"\\unset $variable\n"
+		  . "SELECT jobq.enqueue('$queue', '{\"n\": $label}'$options) AS $variable \\gset\n"
+		  . "\\echo :{?$variable}",
+		ref $jobs ? (@$jobs ? 'TRUE' : 'FALSE') : ($jobs, 'FALSE'));
+}
+
+sub enqueue_many
+{
+	my $queue = one_of(@queues);
+	my $n = number(1, 5);
+	my %opt = chance(0.3) ? (delay => number(0, 2)) : ();
+	my $options = defined $opt{delay} ? ', delay => ' . ticks($opt{delay}) : '';
+	my (@labels, @variables);
+	my $jobs;
+
+	return if $model->live($queue) > 50 || @free_jobs < $n;
+	for (1 .. $n)
+	{
+		push @labels, ++$model->{labels};
+		$job_place{ $labels[-1] } = shift @free_jobs;
+		push @variables, job_variable($labels[-1]);
+	}
+	$jobs =
+	  $model->statement(sub { $model->enqueue($queue, %opt, njobs => $n, labels => \@labels) });
+	my $payloads = join(', ', map { qq('{"n": $_}') } @labels);
+	my $columns = join(', ', map { "ids[$_] AS $variables[$_ - 1]" } 1 .. $n);
+	return put(
+		"\\unset got\n"
+		  . "SELECT $columns, array_length(array_remove(ids, NULL), 1) AS got FROM (SELECT"
+		  . " array_agg(id) FROM jobq.enqueue_many('$queue',"
+		  . " ARRAY[$payloads]::jsonb[]$options) AS id) AS a(ids) \\gset\n\\echo :{?got} :got",
+		!ref $jobs ? ($jobs, 'FALSE :got')
+		: @$jobs   ? 'TRUE ' . @$jobs
+		:            'FALSE :got');
+}
+
+# Calls a claim; its result is jobs with their attempts.
+sub put_claim
+{
+	my ($call, $lease, $operation) = @_;
+	my $result = $model->statement(sub { [ $operation->() ] });
+	my $columns = q{coalesce(string_agg((payload->>'n') || ':' || attempt, ' '), 'none') AS got};
+	my $got;
+
+	$columns .= ', max(lease) AS ' . lease_variable($lease) if $lease;
+	die $result unless ref $result;
+	$got = join(' ', map { "$_->{label}:$_->{attempt}" } @$result) || 'none';
+	return put("SELECT $columns FROM $call \\gset\n\\echo :got", $got);
+}
+
+sub new_lease
+{
+	my $lease = ++$model->{leases};
+	$lease_place{$lease} = shift @free_leases;
+	return $lease;
+}
+
+sub dequeue
+{
+	my $queue = one_of(@queues);
+	my $n = number(1, 4);
+	my $ticks = chance(0.5) ? number(1, 5) : undef;
+	my $option = $ticks ? ', lease => ' . ticks($ticks) : '';
+	my $lease;
+
+	return unless @free_leases;
+	$lease = new_lease();
+	return put_claim("jobq.dequeue('$queue', $n$option)",
+		$lease, sub { $model->dequeue($queue, $n, $ticks, $lease) });
+}
+
+sub dequeue_any
+{
+	my @of = sort { rand() <=> 0.5 } @queues;
+	my $n = number(1, 5);
+	my $lease;
+
+	return unless @free_leases;
+	$#of = number(0, 2);
+	$lease = new_lease();
+	return put_claim(
+		"jobq.dequeue_any('{" . join(',', @of) . "}', $n)",
+		$lease,
+		sub {
+			my @jobs;
+			for my $queue (@of)
+			{
+				push @jobs, $model->dequeue($queue, $n - @jobs, undef, $lease) if @jobs < $n;
+			}
+			return @jobs;
+		});
+}
+
+sub take
+{
+	my $queue = one_of(@queues);
+	my $n = number(1, 3);
+	return put_claim("jobq.take('$queue', $n)", undef, sub { $model->take($queue, $n) });
+}
+
+# The jobs of a lease, or some of them.
+sub some_of_lease
+{
+	my ($label, $lease) = @_;
+	my @labels = sort { $a <=> $b } map { $_->{label} }
+	  grep { ($_->{lease} // 0) == $lease } values %{ $model->{jobs} };
+
+	@labels = grep { $_ == $label || chance(0.5) } @labels if chance(0.5);
+	return @labels ? @labels : $label;
+}
+
+# next() may not fail, so the lease is one that is held.
+sub next_jobs
+{
+	my $job = some_job('running') or return;
+	my $done = $job->{lease};
+	my @labels = some_of_lease($job->{label}, $done);
+	my $queue = chance(0.8) ? $job->{queue}{name} : one_of(@queues);
+	my $n = number(1, 4);
+	my $lease;
+
+	return unless @free_leases;
+	$lease = new_lease();
+	my $ids = join(', ', map { ':' . job_variable($_) } @labels);
+	return put_claim(
+		"jobq.next('$queue', ARRAY[$ids], :" . lease_variable($done) . ", $n)",
+		$lease,
+		sub {
+			$model->complete_many(\@labels, $done);
+			return $model->dequeue($queue, $n, undef, $lease);
+		});
+}
+
+sub complete
+{
+	my ($label, $lease) = some_lease() or return;
+	return unless defined $label;
+	return put_value(
+		"SELECT jobq.complete(:" . job_variable($label) . ', :' . lease_variable($lease) . ')',
+		sub { $model->complete($label, $lease) });
+}
+
+sub complete_many
+{
+	my ($label, $lease) = some_lease();
+	return unless defined $label;
+	my @labels = some_of_lease($label, $lease);
+	my $ids = join(', ', map { ':' . job_variable($_) } @labels);
+	return put_value("SELECT jobq.complete_many(ARRAY[$ids], :" . lease_variable($lease) . ')',
+		sub { $model->complete_many(\@labels, $lease) });
+}
+
+sub fail_job
+{
+	my ($label, $lease) = some_lease();
+	my $retry_in = chance(0.6) ? number(0, 2) : undef;
+	my $retryable = chance(0.9);
+	my $options = defined $retry_in ? ', retry_in => ' . ticks($retry_in) : '';
+
+	return unless defined $label;
+	$options .= ', retryable => false' unless $retryable;
+	return put_value(
+		'SELECT jobq.fail(:'
+		  . job_variable($label) . ', :'
+		  . lease_variable($lease)
+		  . ", 'failed'$options)",
+		sub { $model->fail($label, $lease, $retry_in, $retryable) });
+}
+
+sub release
+{
+	my ($label, $lease) = some_lease();
+	my $delay = chance(0.5) ? 0 : number(1, 2);
+
+	return unless defined $label;
+	return put_value(
+		'SELECT jobq.release(:'
+		  . job_variable($label) . ', :'
+		  . lease_variable($lease) . ', '
+		  . ticks($delay) . ')',
+		sub { $model->release($label, $lease, $delay) });
+}
+
+sub heartbeat
+{
+	my ($label, $lease) = some_lease();
+	my $extend = number(1, 5);
+
+	return unless defined $label;
+	return put_value(
+		'SELECT jobq.heartbeat(:'
+		  . job_variable($label) . ', :'
+		  . lease_variable($lease) . ', '
+		  . ticks($extend) . ')',
+		sub { $model->heartbeat($label, $lease, $extend) });
+}
+
+# Who asks for a delay outside a handler gets the error.
+sub snooze
+{
+	return put_value("SELECT jobq.snooze('1 min')", sub { die \'JQ103' });
+}
+
+# Functions that take a job's id.
+sub by_id
+{
+	my ($function, $states, $argument, $operation) = @_;
+	my $job = some_job($states) or return;
+	my $label = $job->{label};
+	my $arguments = join(', ', ':' . job_variable($label), $argument // ());
+
+	return put_value("SELECT jobq.$function($arguments)", sub { $operation->($label) });
+}
+
+sub cancel
+{
+	return by_id('cancel', chance(0.9) ? 'pending|running' : '.*',
+		undef, sub { $model->cancel(@_) });
+}
+
+sub delete_job
+{
+	return by_id('delete', chance(0.5) ? 'pending' : '.*', undef, sub { $model->delete_job(@_) });
+}
+
+sub promote
+{
+	return by_id('promote', chance(0.9) ? 'pending' : '.*', undef, sub { $model->promote(@_) });
+}
+
+sub reschedule
+{
+	my $delay = number(0, 3);
+	return by_id(
+		'reschedule',
+		chance(0.9) ? 'pending' : '.*',
+		"clock.advance('0') + " . ticks($delay),
+		sub { $model->reschedule($_[0], $delay) });
+}
+
+sub set_priority
+{
+	my $priority = number(-2, 2);
+	return by_id('set_priority', chance(0.9) ? 'pending' : '.*',
+		$priority, sub { $model->set_priority($_[0], $priority) });
+}
+
+sub retry
+{
+	my $job = some_job(chance(0.9) ? 'completed|dead|cancelled' : '.*') or return;
+	my $label = $job->{label};
+	return put_value('SELECT jobq.retry(:' . job_variable($label) . ') IS NOT NULL',
+		sub { $model->retry($label) ? 't' : 'f' });
+}
+
+sub pause
+{
+	my $queue = one_of(@queues);
+	return put_value("SELECT jobq.pause('$queue')", sub { $model->set_flag($queue, 'paused', 1) });
+}
+
+sub drain
+{
+	my $queue = one_of(@queues);
+	return put_value("SELECT jobq.drain('$queue')",
+		sub { $model->set_flag($queue, 'draining', 1) });
+}
+
+sub resume
+{
+	my $queue =
+	  one_of(grep { chance(0.1) || $model->{queues}{$_}{paused} || $model->{queues}{$_}{draining} }
+		  @queues) // return;
+	return put_value("SELECT jobq.resume('$queue')", sub { $model->resume($queue) });
+}
+
+sub throttle
+{
+	my $queue = one_of(@queues);
+	my $delay = chance(0.3) ? 0 : number(1, 2);
+	return put_value("SELECT jobq.throttle('$queue', " . ticks($delay) . ')',
+		sub { $model->throttle($queue, $delay) });
+}
+
+# Options of queues and limits. Those in SQL and those of the model, undef where they
+# are reset.
+
+sub alter
+{
+	my ($kind, $object, $sql, %model) = @_;
+	my ($verb, $arguments) = ('alter', "'$object->{name}'");
+
+	if (ref $sql)
+	{
+		$verb = 'reset';
+		$arguments .= ", '$_'" for @$sql;
+	}
+	else
+	{
+		$arguments .= ", $sql";
+	}
+	return put_value("SELECT jobq.${verb}_$kind($arguments)",
+		sub { $model->alter($object, %model) });
+}
+
+# Of what one transaction sees of the limit, other processes know nothing yet.
+sub alter_max_running
+{
+	my ($kind, $object) = @_;
+	my $most = number(0, 4);
+
+	if ($model->in_transaction)
+	{
+		return unless defined $object->{max_running} && $kind eq 'queue';
+	}
+	elsif (chance(0.3))
+	{
+		return alter($kind, $object, ['max_running'], max_running => undef);
+	}
+	return alter($kind, $object, "max_running => $most", max_running => $most);
+}
+
+sub alter_rate
+{
+	my ($kind, $object) = @_;
+	my $limit = number(1, 4);
+	my $burst = number(1, $limit);
+	my $interval = number(1, 2);
+	my $rate = { limit => $limit, burst => $burst, interval => $interval };
+	my $forced = ($object->{on_limit} // 'wait') ne 'wait';
+
+	return if $model->in_transaction;
+	if (chance(0.5))
+	{
+		return alter($kind, $object, [qw(rate_limit rate_period rate_burst)], rate => undef);
+	}
+	return unless $model->suits($object, $rate, $forced);
+	return alter(
+		$kind,
+		$object,
+		"rate_limit => $limit, rate_burst => $burst, rate_period => "
+		  . ticks($interval * ($limit - $burst + 1)),
+		rate => $rate);
+}
+
+sub alter_on_limit
+{
+	my ($queue) = @_;
+	my $word = one_of(qw(wait skip error));
+
+	return if $model->in_transaction;
+	return if $queue->{rate} && !$model->suits($queue, $queue->{rate}, $word ne 'wait');
+	return alter('queue', $queue, "on_limit => '$word'", on_limit => $word);
+}
+
+sub alter_max_queued
+{
+	my ($queue) = @_;
+	my $most = number(3, 40);
+	my $on_full = one_of(qw(error drop_oldest));
+
+	return alter('queue', $queue, ['max_queued'], max_queued => 0) if chance(0.4);
+	return alter(
+		'queue', $queue,
+		"max_queued => $most, on_full => '$on_full'",
+		max_queued => $most,
+		on_full => $on_full);
+}
+
+sub alter_batches
+{
+	my ($queue) = @_;
+	my $size = number(1, 4);
+	my $wait = chance(0.5) ? 0 : number(1, 2);
+	return alter(
+		'queue', $queue,
+		"batch_size => $size, batch_wait => " . ticks($wait),
+		batch_size => $size,
+		batch_wait => $wait);
+}
+
+sub alter_lifo
+{
+	my ($queue) = @_;
+	my $lifo = chance(0.4);
+	return alter('queue', $queue, 'lifo => ' . ($lifo ? 'true' : 'false'), lifo => $lifo ? 1 : 0);
+}
+
+sub alter_shared_limit
+{
+	my ($queue) = @_;
+	my $limit = one_of(@limits);
+
+	return if $model->in_transaction;
+	return alter('queue', $queue, ['shared_limit'], shared_limit => undef) if chance(0.4);
+	return alter('queue', $queue, "shared_limit => '$limit'", shared_limit => $limit);
+}
+
+sub alter_queue
+{
+	my $queue = $model->{queues}{ one_of(@queues) };
+	my $option = one_of(
+		\&alter_max_queued, \&alter_batches, \&alter_lifo, \&alter_shared_limit, \&alter_on_limit,
+		sub { alter_max_running('queue', @_) },
+		sub { alter_rate('queue', @_) });
+	return $option->($queue);
+}
+
+sub alter_limit
+{
+	my $limit = $model->{limits}{ one_of(@limits) };
+	return chance(0.6) ? alter_max_running('limit', $limit) : alter_rate('limit', $limit);
+}
+
+# Transactions.
+
+sub begin
+{
+	return if $model->in_transaction;
+	$model->begin;
+	return put('BEGIN;');
+}
+
+sub savepoint
+{
+	return if !$model->in_transaction || $model->in_transaction > 3;
+	$model->begin;
+	return put('SAVEPOINT s' . $model->in_transaction . ';');
+}
+
+sub rollback_to
+{
+	my $level = $model->in_transaction;
+
+	return if $level < 2;
+	$level = number(2, $level) if chance(0.5);
+	$model->rollback_to($level);
+	return put("ROLLBACK TO s$level;");
+}
+
+sub release_savepoint
+{
+	my $level = $model->in_transaction;
+
+	return if $level < 2;
+	$model->release_savepoint($level);
+	return put("RELEASE s$level;");
+}
+
+sub end_transaction
+{
+	return unless $model->in_transaction;
+	if (chance(0.4))
+	{
+		$model->rollback;
+		return put('ROLLBACK;');
+	}
+	$model->commit;
+	return put('COMMIT;');
+}
+
+# After an error: one more, a rollback to a savepoint, or the end.
+sub recover
+{
+	return put_value('SELECT 1', sub { }) if chance(0.1);
+	return 1 if chance(0.6) && rollback_to();
+	$model->rollback;
+	return put(chance(0.5) ? 'COMMIT;' : 'ROLLBACK;');
+}
+
+# Time passes.  Where several jobs come back at once, the server says in which order.
+sub advance
+{
+	my $ticks = number(1, 2);
+	my ($lost, $unordered);
+
+	return if $model->in_transaction;
+	($lost, $unordered) = $model->advance($ticks);
+	put('SELECT 1 FROM clock.advance(' . ticks($ticks) . ');', '1');
+	put('SELECT settle();', 'settled') if @$lost;
+	order_jobs($unordered) if @$unordered > 1;
+	return 1;
+}
+
+# Everything must be as in the model.
+sub check_all
+{
+	my $jobs = '';
+	my $number = 0;
+
+	for my $queue (@queues)
+	{
+		$jobs .= sprintf('%s%d:%d:%d',
+			$jobs eq ''              ? '' : ' ', $_->{label},
+			$_->{state} eq 'running' ? 1  : 0, $_->{attempt})
+		  for sort { JobqFlowModel::compare_jobs($a, $b) } $model->live($queue);
+	}
+	put('SELECT all_jobs();', $jobs);
+	return if $model->in_transaction;
+	put('SELECT settle();', 'settled');
+	for my $limit (@limits)
+	{
+		put("SELECT running FROM jobq.limits WHERE name = '$limit';",
+			$model->{limits}{$limit}{running});
+	}
+	put(q{SELECT string_agg(g.running::text, ' ' ORDER BY q.name) FROM jobq_store.gates() AS g
+			JOIN jobq_store.queue AS q ON q.id = g.queue;},
+		join(' ', map { $model->{queues}{$_}{running} } @queues));
+	return;
+}
+
+# How often which is done.
+my @weights = (
+	[ 14, \&enqueue ],
+	[ 4, \&enqueue_many ],
+	[ 14, \&dequeue ],
+	[ 3, \&dequeue_any ],
+	[ 5, \&take ],
+	[ 6, \&next_jobs ],
+	[ 10, \&complete ],
+	[ 4, \&complete_many ],
+	[ 5, \&fail_job ],
+	[ 3, \&release ],
+	[ 2, \&heartbeat ],
+	[ 0.2, \&snooze ],
+	[ 2, \&cancel ],
+	[ 1.5, \&delete_job ],
+	[ 1, \&promote ],
+	[ 1, \&reschedule ],
+	[ 1, \&set_priority ],
+	[ 2, \&retry ],
+	[ 0.4, \&pause ],
+	[ 0.3, \&drain ],
+	[ 2, \&resume ],
+	[ 0.7, \&throttle ],
+	[ 4, \&alter_queue ],
+	[ 1, \&alter_limit ],
+	[ 6, \&begin ],
+	[ 5, \&savepoint ],
+	[ 3, \&rollback_to ],
+	[ 1, \&release_savepoint ],
+	[ 5, \&end_transaction ],
+	[ 3, \&advance ],);
+my $total = sum(map { $_->[0] } @weights);
+
+# One operation at random, of those that can be done.
+sub some_operation
+{
+	if ($model->{aborted})
+	{
+		recover();
+		return;
+	}
+	collect_variables() unless $model->in_transaction;
+	for (;;)
+	{
+		my $at = rand($total);
+		my $choice = first { ($at -= $_->[0]) < 0 } @weights;
+		return if $choice && $choice->[1]->();
+	}
+}
+
+# The server.
+
+my $session = start_session($node, verbosity => 'sqlstate');
+my $waiting;
+
+# Tells which operation gave something else, with those before it.
+sub report
+{
+	my ($sent, $i, $got) = @_;
+	my ($operation, $sql, @expected) = @{ $sent->[$i] };
+	my $last = @all - @$sent + $i;
+	my $from = $last > 40 ? $last - 40 : 0;
+
+	diag("operation $operation, seed $seed (JOBQ_FLOW_SEED), all in $directory/operations.sql");
+	diag("$_->[0]: $_->[1]\n    --> " . join(' / ', @$_[ 2 .. $#$_ ])) for @all[ $from .. $last ];
+	diag('expected: ' . join(' / ', @expected));
+	diag('got:      ' . join(' / ', @$got));
+	append_to_file("$directory/operations.sql", "$_->[1]\n") for @all;
+	return;
+}
+
+# Compares the output; false after a failure.
+sub compare
+{
+	my ($sent, $output) = @_;
+	my @lines = split /\n/, $output, -1;
+
+	pop @lines;
+	for my $i (0 .. $#$sent)
+	{
+		my ($operation, $sql, @expected) = @{ $sent->[$i] };
+		my @got =
+		  map { defined $_ ? s/^psql:[^ ]* (?=ERROR)//r : 'nothing' } @lines[ 0 .. $#expected ];
+
+		if ("@got" ne "@expected")
+		{
+			report($sent, $i, [ map { $_ // () } @lines[ 0 .. $#expected + 3 ] ]);
+			return 0;
+		}
+		splice @lines, 0, scalar @expected;
+	}
+	if (@lines)
+	{
+		report($sent, $#$sent, \@lines);
+		return 0;
+	}
+	return 1;
+}
+
+# The answer to the chunk that was sent last.
+sub receive
+{
+	my $sent = $waiting or return 1;
+	$waiting = undef;
+	return compare($sent, answer($session));
+}
+
+# Sends the chunk; the model goes on meanwhile.
+my $nchunks = 0;
+
+sub send_chunk
+{
+	my $file = "$directory/operations_" . $nchunks++ % 2 . '.sql';
+	my $ok = receive();
+
+	return 0 unless $ok;
+	unlink $file;
+	append_to_file($file, join('', map { "$_->[1]\n" } @chunk));
+	push @all, @chunk;
+	$waiting = [@chunk];
+	@chunk = ();
+	order($session, "\\i $file");
+	return 1;
+}
+
+my $failed = 0;
+
+# The order in which the server has made these jobs ready.
+sub order_jobs
+{
+	my ($jobs) = @_;
+	my %job = map { ($_->{label} => $_) } @$jobs;
+	my $labels = join(', ', map { "'$_'" } sort { $a <=> $b } keys %job);
+	my @ordered;
+
+	if (!send_chunk() || !receive())
+	{
+		$failed = 1;
+		return;
+	}
+	@ordered = split ' ', ask(
+		$session, qq{SELECT string_agg(payload->>'n', ' ' ORDER BY run_at, id)
+		FROM jobq_store.job WHERE payload->>'n' IN ($labels) AND state = 0});
+	$failed = 1
+	  if join(' ', sort { $a <=> $b } @ordered) ne join(' ', sort { $a <=> $b } keys %job);
+	diag("jobs @ordered came back, seed $seed") if $failed;
+	$_->{run_at} = $model->now for map { $job{$_} // {} } @ordered;
+	return;
+}
+
+srand($seed);
+note("seed $seed");
+my $began = time();
+my $next_check = $check_every;
+while ($done < $operations && !$failed)
+{
+	some_operation();
+	if ($done >= $next_check && !$model->{aborted})
+	{
+		check_all();
+		$next_check = $done + $check_every;
+	}
+	$failed = 1 if @chunk >= $chunk_size && !send_chunk();
+}
+if (!$failed)
+{
+	$model->in_transaction && end_transaction();
+	check_all();
+	$failed = 1 unless send_chunk() && receive();
+}
+my $took = time() - $began;
+ok(!$failed, "$done operations as in the model");
+cmp_ok($took, '<', 60 * $tick_minutes, 'in less than a tick');
+note(sprintf('%.1f s', $took));
+end_session($session);
+is($node->sql('SELECT count(*) FROM jobq_store.flow_check()'), '0',
+	'memory agrees with the tables');
+
+$node->stop;
+done_testing();

@@ -6,26 +6,13 @@ package JobqBench::Scenario::Backlog;
 use strict;
 use warnings;
 
-use JobqBench::Queue    qw(reset_queue fill_queue database script bench_dir);
+use JobqBench::Queue    qw(reset_queue fill_queue database bench_dir);
 use JobqBench::Report   qw(goal thousands);
+use JobqBench::Rounds   qw(consume_and_refill);
 use JobqBench::Scenario qw(scenario);
-use JobqBench::Server   qw(pgbench sql sql_file);
+use JobqBench::Server   qw(sql sql_file);
 
 my $clients = 8;
-
-# Consume most of the small backlog, and put as many jobs back.
-sub measure
-{
-	my ($db, $jobs) = @_;
-	my $result = pgbench(
-		db => $db,
-		scripts => [ script('jobq', 'consume1.pgb') ],
-		clients => $clients,
-		transactions => $jobs);
-	sql_file($db, script('jobq', 'fill.sql'), n => $result->{transactions});
-	sql($db, 'CHECKPOINT');
-	return $result->{tps};
-}
 
 scenario(
 	title => 'consume with little and with much in the queue',
@@ -57,7 +44,8 @@ scenario(
 
 		foreach my $round (1 .. $size->{backlog_rounds})
 		{
-			push @{ $_->{values} }, measure($_->{db}, 0.9 * $small) foreach @variants;
+			push @{ $_->{values} }, consume_and_refill($_->{db}, $clients, 0.9 * $small)
+			  foreach @variants;
 		}
 		reset_queue('jobq', db => $variants[1]{db});
 		return map {

@@ -11,9 +11,9 @@ use warnings;
 use Exporter 'import';
 
 use JobqBench::Queue  qw(reset_queue fill_queue jobs_ready database script);
-use JobqBench::Server qw(pgbench);
+use JobqBench::Server qw(pgbench sql sql_file);
 
-our @EXPORT_OK = qw(throughput run_variant keep_default);
+our @EXPORT_OK = qw(throughput run_variant keep_default consume_and_refill);
 
 # What create_queue is told where finished jobs are to stay, as they do by
 # default.
@@ -68,6 +68,8 @@ sub throughput
 #   clients   => number
 #   jobs      => how many of them a transaction is about (default 1)
 #   consumes  => whether there must be jobs to begin with
+#   waits     => whether transactions of the script may find no job, though there
+#                are some
 #   create    => options for jobq's create_queue
 #   variables => for pgbench
 #   around    => sub($load), to do something before and after $load->()
@@ -91,13 +93,15 @@ sub run_variant
 sub load
 {
 	my ($variant, $queue, %length) = @_;
+	my $ready = $variant->{waits} ? jobs_ready($queue) : 0;
 	my $result = pgbench(
 		db => database($queue),
 		scripts => [ script($queue, $variant->{script}) ],
 		clients => $variant->{clients},
 		variables => $variant->{variables},
 		%length);
-	return $result->{tps} * ($variant->{jobs} // 1);
+	return $result->{tps} * ($variant->{jobs} // 1) unless $variant->{waits};
+	return $result->{tps} * ($ready - jobs_ready($queue)) / $result->{transactions};
 }
 
 # Fill the queue and consume. A short run says how many jobs it will take, and
@@ -130,6 +134,21 @@ sub consume
 		  unless $size->{seconds};
 		$variant->{rate} *= 2;
 	}
+}
+
+# consume_and_refill($db, $clients, $jobs): the jobs per second of consuming that
+# many of a database's jobs, which are put back.
+sub consume_and_refill
+{
+	my ($db, $clients, $jobs) = @_;
+	my $result = pgbench(
+		db => $db,
+		scripts => [ script('jobq', 'consume1.pgb') ],
+		clients => $clients,
+		transactions => $jobs);
+	sql_file($db, script('jobq', 'fill.sql'), n => $result->{transactions});
+	sql($db, 'CHECKPOINT');
+	return $result->{tps};
 }
 
 1;

@@ -17,9 +17,9 @@ use Time::HiRes qw(time usleep);
 
 our @EXPORT_OK = qw(
   output psql sql sql_file
-  pgbench watch_pgbench processors
+  pgbench watch_pgbench start_pgbench finish_pgbench processors
   start_session ask end_session end_sessions wait_until vacuum
-  set_option reset_options scratch_file
+  set_option reset_options scratch_file restart_server
 );
 
 my @psql = (qw(psql -XAtq -v ON_ERROR_STOP=1 -v VERBOSITY=terse), "-F\t");
@@ -41,21 +41,18 @@ sub scratch_file
 	return $path;
 }
 
-# The program that output() waits for; it must not outlive this one.
-my $running;
+# The programs that have been started; they must not outlive this one.
+my %running;
 
 END
 {
-	kill('TERM', $running) if $running;
+	kill('TERM', keys %running) if %running;
 }
 
-# output($on_line, @command): run it and return what it writes, to either
-# output. $on_line, if any, is called with every line at once; when it returns
-# false, the program is ended.
-sub output
+# start_program(@command): for finish_program(), with both outputs in one.
+sub start_program
 {
-	my ($on_line, @command) = @_;
-	my $text = '';
+	my (@command) = @_;
 	my $pid = open(my $pipe, '-|') // die "fork: $!\n";
 	if ($pid == 0)
 	{
@@ -67,8 +64,19 @@ sub output
 		STDOUT->flush;
 		_exit(127);
 	}
+	$running{$pid} = 1;
+	return { pid => $pid, pipe => $pipe, command => "@command" };
+}
+
+# finish_program($program, $on_line): wait for it and return what it writes.
+# $on_line, if any, is called with every line at once; when it returns false,
+# the program is ended.
+sub finish_program
+{
+	my ($program, $on_line) = @_;
+	my ($pid, $pipe) = @$program{qw(pid pipe)};
+	my $text = '';
 	my $ended;
-	$running = $pid;
 	while (my $line = <$pipe>)
 	{
 		$text .= $line;
@@ -78,9 +86,16 @@ sub output
 	}
 	close($pipe);
 	my $status = $?;
-	undef $running;
-	$status == 0 or $ended or die "@command\nfailed:\n$text\n";
+	delete $running{$pid};
+	$status == 0 or $ended or die "$program->{command}\nfailed:\n$text\n";
 	return $text;
+}
+
+# output($on_line, @command): both.
+sub output
+{
+	my ($on_line, @command) = @_;
+	return finish_program(start_program(@command), $on_line);
 }
 
 # psql($db, @arguments): what a psql of its own says.
@@ -172,6 +187,21 @@ sub reset_options
 	return;
 }
 
+# restart_server(): as the user who owns its files.
+sub restart_server
+{
+	my $dir = sql('postgres', 'SHOW data_directory');
+	my ($uid, $gid) = (stat($dir))[ 4, 5 ];
+	defined $uid or die "$dir: $!\n";
+	my ($postmaster) = read_file("$dir/postmaster.pid") =~ /^(\d+)/;
+	my $log = readlink("/proc/$postmaster/fd/2") // '';
+	my @as = $uid == $> ? () : ('setpriv', "--reuid=$uid", "--regid=$gid", '--init-groups');
+	end_sessions();
+	output(undef, @as, qw(pg_ctl -s -w -t 120 -m fast -D),
+		$dir, '-l', -f $log ? $log : '/dev/null', 'restart');
+	return;
+}
+
 # VACUUM ANALYZE of all tables but the catalogs.
 sub vacuum
 {
@@ -195,26 +225,48 @@ SQL
 #   seconds    => how long, or
 #   transactions => how many altogether, instead
 #   variables  => { name => value }
+#   arguments  => [others of pgbench]
 sub pgbench
 {
 	my (%option) = @_;
-	my $text = output(undef, pgbench_command(%option));
+	my $result = read_result(output(undef, pgbench_command(%option)));
+
+	# The clock runs while clients connect, which on a machine that is busy
+	# with something else may take all the time there is.
+	if ($result->{transactions} == 0)
+	{
+		die "no transactions\n"
+		  if !$option{seconds} || $option{seconds} > 60;
+		return pgbench(%option, seconds => 2 * $option{seconds});
+	}
+	return $result;
+}
+
+# What pgbench says that it has measured
+sub read_result
+{
+	my ($text) = @_;
 	my ($tps) = $text =~ /^tps = ([\d.]+) \(without/m;
 	my ($transactions) = $text =~ /actually processed: (\d+)/;
 	die "cannot read what pgbench says:\n$text\n"
 	  unless defined $transactions;
 	die "transactions have failed:\n$text\n"
 	  if $text =~ /failed transactions: [1-9]/;
-
-	# The clock runs while clients connect, which on a machine that is busy
-	# with something else may take all the time there is.
-	if ($transactions == 0)
-	{
-		die "no transactions:\n$text\n"
-		  if !$option{seconds} || $option{seconds} > 60;
-		return pgbench(%option, seconds => 2 * $option{seconds});
-	}
 	return { tps => $tps, transactions => $transactions };
+}
+
+# start_pgbench(%options): run it beside others, for finish_pgbench().
+sub start_pgbench
+{
+	my (%option) = @_;
+	return start_program(pgbench_command(%option));
+}
+
+# finish_pgbench($program): wait for it and return what pgbench() does.
+sub finish_pgbench
+{
+	my ($program) = @_;
+	return read_result(finish_program($program));
 }
 
 # watch_pgbench($on_second, %options): call $on_second->($tps) after every
@@ -236,13 +288,16 @@ sub watch_pgbench
 	return;
 }
 
+my $scripts = 0;
+
 sub pgbench_command
 {
 	my (%option) = @_;
 	my $clients = $option{clients};
 	my $threads = $clients < processors() ? $clients : processors();
 	my %variables = %{ $option{variables} || {} };
-	my $script = scratch_file('script.pgb', join('', map { read_file($_) } @{ $option{scripts} }));
+	my $script = scratch_file('script-' . ++$scripts . '.pgb',
+		join('', map { read_file($_) } @{ $option{scripts} }));
 	return (
 		qw(pgbench -n -M prepared -c),
 		$clients, '-j', $threads,

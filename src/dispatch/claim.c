@@ -429,6 +429,16 @@ draw_ticket(JobqClaimScan *scan)
 }
 
 /*
+ * When a job with a ticket starts.  If tickets are limited, another job may have
+ * had this one when the claim began; their times must not overlap.
+ */
+static TimestampTz
+start_time(const JobqClaimScan *scan)
+{
+	return jobq_queue_is_limited(scan->queue) ? jobq_now() : scan->now;
+}
+
+/*
  * Gives the next ready job, held as jobq_claim_begin() was told and otherwise
  * untouched.  False when there is none; then next_run_at is the time
  * of the next job that was seen.  Does not care whether the queue is paused.
@@ -462,7 +472,7 @@ jobq_claim_next(JobqClaimScan *scan, JobqJob *job)
 		{
 			jobq_ticket_give(scan->queue, job->id);
 			scan->started_at = jobq_start_use(&scan->start, scan->queue,
-											  scan->now);
+											  start_time(scan));
 		}
 		job->started_at = scan->started_at;
 		scan->has_ticket = scan->in_batch;

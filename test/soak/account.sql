@@ -29,6 +29,54 @@ SELECT p.job, p.queue, p.doomed, j.id IS NOT NULL AS live,
     WHERE id >= (SELECT min(job) FROM soak.placed) GROUP BY id) AS h
     ON h.id = p.job;
 
+-- When jobs of queues with limits ran, those that run now included.  A job that ended
+-- with its process has no end that is known.  The jobs of a batch have one start.
+CREATE VIEW soak.runs AS
+SELECT q.name AS queue, r.started_at, max(r.finished_at) AS finished_at,
+       min(r.job) AS job
+  FROM (SELECT queue, id AS job, started_at, finished_at FROM jobq_store.history
+        UNION ALL
+        SELECT queue, job_id, started_at, finished_at FROM jobq_store.attempt
+         WHERE outcome IN ('failed', 'lease lost')
+        UNION ALL
+        SELECT queue, id, started_at, 'infinity' FROM jobq_store.job
+         WHERE state = 1) AS r
+  JOIN jobq_store.queue AS q ON q.id = r.queue
+ WHERE q.name IN ('narrow', 'joint', 'lent', 'rated', 'bounded')
+   AND r.started_at IS NOT NULL
+ GROUP BY q.name, r.started_at;
+
+-- max_running of queues, and of the limit that two share
+CREATE TABLE soak.most_running AS
+SELECT * FROM (VALUES ('narrow', 'narrow', 2), ('bounded', 'bounded', 1),
+  ('joint', 'both', 3), ('lent', 'both', 3)) AS m(queue, scope, most);
+
+-- Runs at whose start more were running than may.
+CREATE FUNCTION soak.too_many() RETURNS TABLE (job bigint) LANGUAGE sql STABLE AS $$
+SELECT job FROM
+ (SELECT e.job, m.most, sum(e.n) OVER (PARTITION BY m.scope
+           ORDER BY e.at, e.n ROWS UNBOUNDED PRECEDING) AS running
+    FROM (SELECT queue, job, started_at AS at, 1 AS n FROM soak.runs
+          UNION ALL
+          SELECT queue, job, finished_at, -1 FROM soak.runs) AS e
+    JOIN soak.most_running AS m ON m.queue = e.queue) AS r
+ WHERE running > most $$;
+
+-- Starts of the queue with 200 in a second that were more than that.
+CREATE FUNCTION soak.too_fast() RETURNS TABLE (job bigint) LANGUAGE sql STABLE AS $$
+SELECT job FROM
+ (SELECT job, count(*) OVER (ORDER BY started_at RANGE BETWEEN CURRENT ROW
+           AND interval '999999 us' FOLLOWING) AS starts
+    FROM soak.runs WHERE queue = 'rated') AS r
+ WHERE starts > 200 $$;
+
+-- Whether a queue has more jobs than it may: with two producers, max_queued and what
+-- one of them adds in a transaction.
+CREATE FUNCTION soak.overfull() RETURNS TABLE (job bigint) LANGUAGE sql STABLE AS $$
+SELECT max(j.id) FROM jobq_store.job AS j
+ WHERE j.queue = (SELECT id FROM jobq_store.queue WHERE name = 'bounded')
+HAVING count(*) > 300 + 250 $$;
+
 -- One statement, and so one snapshot, taken a moment after now().
 CREATE FUNCTION soak.audit() RETURNS void LANGUAGE sql
 SET enable_nestloop = off
@@ -86,6 +134,12 @@ found (law, job) AS (
   UNION ALL
   SELECT 'twice: a run of a schedule', max(job) FROM soak.slots
    GROUP BY schedule, slot HAVING count(*) > 1
+  UNION ALL
+  SELECT 'other: more run than may', job FROM soak.too_many()
+  UNION ALL
+  SELECT 'other: more start than may', job FROM soak.too_fast()
+  UNION ALL
+  SELECT 'other: more are queued than may', job FROM soak.overfull()
   UNION ALL
   SELECT 'lost: a run of a schedule', s.last_job
     FROM jobq_store.schedule AS s

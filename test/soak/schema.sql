@@ -1,7 +1,8 @@
 -- test/soak/schema.sql: tables, queues, handlers, and what clients call.
 
 CREATE SCHEMA soak;
-CREATE TABLE soak.queue (name text PRIMARY KEY, executed boolean);
+-- most: how many unfinished jobs it has before producers pause
+CREATE TABLE soak.queue (name text PRIMARY KEY, executed boolean, most int);
 CREATE TABLE soak.placed (job bigint PRIMARY KEY, queue text,
   doomed boolean);
 CREATE TABLE soak.effects (job bigint, queue text,
@@ -66,8 +67,11 @@ BEGIN
   END CASE;
   INSERT INTO soak.placed SELECT unnest(ids), this, doomed
   ON CONFLICT DO NOTHING;  -- it has replaced one that was there
-EXCEPTION WHEN unique_violation THEN
-  IF what <> 'unique' THEN RAISE; END IF;
+EXCEPTION
+  WHEN unique_violation THEN
+    IF what <> 'unique' THEN RAISE; END IF;
+  WHEN SQLSTATE 'JQ002' THEN
+    IF this <> 'bounded' THEN RAISE; END IF;
 END $$;
 
 -- Places jobs in one of the queues that have room; false if none has.
@@ -75,9 +79,12 @@ CREATE FUNCTION soak.produce(most int) RETURNS boolean
 LANGUAGE plpgsql AS $$
 DECLARE
   this text;
+  most_of_this int;
 BEGIN
-  FOR this IN SELECT name FROM soak.queue ORDER BY random() LOOP
-    CONTINUE WHEN NOT soak.has_room(this, most);
+  FOR this, most_of_this IN
+    SELECT q.name, q.most FROM soak.queue AS q ORDER BY random()
+  LOOP
+    CONTINUE WHEN NOT soak.has_room(this, least(most, most_of_this));
     BEGIN
       FOR i IN 1 .. soak.any_of(1, 2, 5) LOOP
         PERFORM soak.place(this,
@@ -119,6 +126,29 @@ BEGIN
    WHERE NOT EXISTS (SELECT FROM soak.effects AS e WHERE e.job = $1.id);
   COMMIT;
   PERFORM pg_sleep(0.002 * random());
+END $$;
+
+-- Takes some time, so that as many run at once as may.
+CREATE FUNCTION soak.handle_slowly(job jobq.job) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO soak.effects VALUES (job.id, job.queue);
+  PERFORM pg_sleep(0.002 * random());
+  IF random() < 0.05 THEN RAISE 'bad luck'; END IF;
+END $$;
+
+-- Now and then one of the jobs fails, or all.
+CREATE FUNCTION soak.handle_batch(jobs jobq.job[]) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+  failed bigint := CASE WHEN random() < 0.2 THEN jobs[1].id END;
+BEGIN
+  INSERT INTO soak.effects SELECT j.id, j.queue FROM unnest(jobs) AS j
+   WHERE j.id IS DISTINCT FROM failed;
+  IF failed IS NOT NULL THEN
+    PERFORM jobq.fail_job(failed, 'bad luck');
+  END IF;
+  IF random() < 0.05 THEN RAISE 'bad luck'; END IF;
 END $$;
 
 CREATE FUNCTION soak.tick(job jobq.job) RETURNS void LANGUAGE sql AS $$
@@ -194,10 +224,12 @@ EXCEPTION WHEN SQLSTATE 'JQ001' THEN RETURN '{}';
 END $$;
 
 INSERT INTO soak.queue
-SELECT name, true FROM unnest('{plain,failing,committing}'::text[]) AS name
+SELECT name, true
+FROM unnest('{plain,failing,committing,narrow,joint,rated,bounded}'::text[]) AS name
 UNION ALL
 SELECT name, false
-FROM unnest('{single,batch,chained,taken,bound,told}'::text[]) AS name;
+FROM unnest('{single,batch,chained,taken,bound,told,lent}'::text[]) AS name;
+UPDATE soak.queue SET most = 100 WHERE name = 'rated';
 
 SELECT jobq.create_queue(name, max_attempts => 1000, lease => '2 s',
   backoff => 'fixed', backoff_base => '20 ms',
@@ -213,6 +245,17 @@ SELECT jobq.alter_queue('ticks', 'soak.tick(jobq.job)');
 SELECT jobq.alter_queue(name, keep_completed => '0')
 FROM unnest('{taken,batch}'::text[]) AS name;
 SELECT jobq.alter_queue('bound', session_bound => true);
+
+-- queues with limits, which audit() knows: soak.most_running, soak.rate
+SELECT jobq.create_limit('both', max_running => 3);
+SELECT jobq.alter_queue('narrow', 'soak.handle_slowly(jobq.job)',
+  max_running => 2, lifo => true);
+SELECT jobq.alter_queue('joint', 'soak.handle_slowly(jobq.job)',
+  shared_limit => 'both');
+SELECT jobq.alter_queue('lent', shared_limit => 'both');
+SELECT jobq.alter_queue('rated', 'soak.handle(jobq.job)', rate_limit => 200);
+SELECT jobq.alter_queue('bounded', 'soak.handle_batch(jobq.job[])',
+  max_running => 1, max_queued => 300, batch_size => 10, batch_wait => '20 ms');
 
 SELECT jobq.schedule('once', '* * * * * *', queue => 'ticks',
   overlap => 'allow', max_attempts => 1000);

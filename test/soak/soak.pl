@@ -12,6 +12,10 @@
 #   single, batch, chained       dequeue and complete of 1 and of 20 jobs; next
 #   taken, bound, told           take; claims that are bound to the session;
 #                                CALL jobq.wait, and somebody who listens
+#   narrow, joint, rated,        handlers: max_running and lifo; a limit, shared
+#   bounded                      with lent; a rate; batches, of a queue with
+#                                max_running and max_queued
+#   lent                         next, which lends its place in the shared limit
 #
 # Producers add to a queue only while it has room (max_backlog), so that only
 # the faults, or jobq itself, can make the tables grow.
@@ -23,7 +27,8 @@
 # each fault, in one snapshot, writes errors to table broken, with the rows
 # that show them, and forgets finished jobs; if one of them comes back, its
 # effect belongs to no job. Schedules have counted a run for each job that
-# exists or has left its row in table slots.
+# exists or has left its row in table slots. What is known of the times at which
+# jobs started and ended shows that limits and rates were kept.
 #
 # The first three fifths of the time are stormy.  After that nothing happens
 # that ends a process, which shows whether those that live grow.
@@ -507,6 +512,7 @@ is(sql('SELECT count(*) FROM soak.broken'),
 is(sql('SELECT soak.evidence(job) FROM soak.placed LIMIT 20'),
 	'', 'the account is through with all jobs');
 is(sql('SELECT * FROM jobq.health'), '', 'jobq.health has nothing to say');
+is(sql('SELECT * FROM jobq_store.flow_check()'), '', 'memory agrees with the tables');
 
 sample();
 my $done = jobs_done();

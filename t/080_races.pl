@@ -36,25 +36,11 @@ $node->safe_psql(
 	END $$;
 	SELECT jobq.create_queue('one', handler => 'work(jobq.job)');
 	SELECT jobq.create_queue('late');
+	SELECT jobq.create_queue('control');
 });
 
 my $unfinished =
   q{SELECT count(*) = 0 FROM jobq.jobs WHERE state IN ('ready', 'running', 'scheduled')};
-
-# Waits until all that has been set off is over: a delayed job has made the
-# coordinator look around, and everybody is asleep again.
-sub settle
-{
-	my $id = $node->safe_psql('postgres', "SELECT jobq.enqueue('one', delay => '1 ms')");
-	poll_query($node, "SELECT state = 'completed' FROM jobq.jobs WHERE id = $id")
-	  or die "the control job did not run\n";
-	poll_query(
-		$node,
-		q{SELECT bool_and(wait_event_type = 'Extension') FROM pg_stat_activity
-		WHERE backend_type IN ('jobq coordinator', 'jobq executor')}
-	) or die "the processes are not idle\n";
-	return;
-}
 
 # in_flight($enqueue, $change): commits a job after the change of its queue
 # that the enqueueing session has not seen, and what the change has set off would
@@ -65,7 +51,7 @@ sub in_flight
 	my $session = $node->background_psql('postgres');
 	$session->query_safe("BEGIN; $enqueue");
 	$node->safe_psql('postgres', $change);
-	settle();
+	wait_for_rest($node, 'control');
 	$session->query_safe('COMMIT');
 	$session->quit;
 	return;

@@ -7,7 +7,8 @@ use warnings;
 use JobqTest;
 use Test::More;
 
-my $node = jobq_node('main', conf => ['log_min_messages = fatal']);
+my $node =
+  jobq_node('main', conf => [ 'log_min_messages = fatal', 'max_prepared_transactions = 1' ]);
 
 # Throws everybody out of a database, which does not let them in again.
 sub close_database
@@ -49,9 +50,16 @@ $node->sql('CREATE DATABASE copy TEMPLATE store');
 $node->sql('ALTER DATABASE store ALLOW_CONNECTIONS true');
 runs_ok('store', 'jobs run in a database that was renamed and copied while it was closed');
 
-# opened by hand, of which no command tells
-close_database('store', 'ALLOW_CONNECTIONS false');
+# opened by hand, and by a prepared transaction, of which no command tells: the
+# launcher notices that in half a minute
+$node->sql('CREATE DATABASE other');
+create_extension($node, 'other');
+runs_ok('other', 'jobs run in another database');
+close_database($_, 'ALLOW_CONNECTIONS false') foreach 'store', 'other';
 $node->sql(q{UPDATE pg_database SET datallowconn = true WHERE datname = 'store'});
+$node->sql(q{BEGIN; ALTER DATABASE other ALLOW_CONNECTIONS true; PREPARE TRANSACTION 'open'});
+$node->sql(q{COMMIT PREPARED 'open'});
 runs_ok('store', 'jobs run when the database is opened by an UPDATE');
+runs_ok('other', 'jobs run when the database is opened by a prepared transaction');
 
 done_testing();

@@ -377,7 +377,12 @@ run_command(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 								params, queryEnv, dest, qc);
 }
 
-/* Commit, of a note that a database was altered: it may have workers now. */
+/*
+ * Commit, of a note that a database was altered: it may have workers now, or no
+ * more.  It makes no mark if the transaction is prepared: the database may be one
+ * without the extension, where marks cannot be kept, and the launcher notices any
+ * change soon by itself.
+ */
 static void
 tell_launcher(const JobqNote *note, TimestampTz now)
 {

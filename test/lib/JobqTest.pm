@@ -36,7 +36,7 @@ our @EXPORT = qw(
   poll_query poll_ok poll_until within
   worker_pids wait_for_worker
   kill_9 crash_and_recover wait_for_recovery
-  as_role coordinator_on_time dismiss_coordinator limits_settled
+  as_role coordinator_on_time dismiss_coordinator limits_settled wait_for_rest
   sql_error log_position log_since unexpected_log_lines
 );
 
@@ -179,6 +179,25 @@ sub limits_settled
 		'SELECT count(*) FROM jobq_store.flow_check()',
 		"$name: memory agrees with the tables",
 		expected => '0');
+}
+
+# wait_for_rest($node, $queue): wait until what was set off is over: the
+# coordinator has expired a job of this queue, which nobody takes, after it was
+# woken for everything before, and it and the executors are asleep. Dies if they
+# do not come to rest.
+sub wait_for_rest
+{
+	my ($node, $queue) = @_;
+
+	my $id = $node->safe_psql('postgres', "SELECT jobq.enqueue('$queue', ttl => '1 ms')");
+	poll_query($node, "SELECT state = 'expired' FROM jobq.jobs WHERE id = $id")
+	  or die "the control job has not expired\n";
+	poll_query(
+		$node,
+		q{SELECT bool_and(wait_event_type = 'Extension') FROM pg_stat_activity
+		WHERE datname = 'postgres' AND backend_type IN ('jobq coordinator', 'jobq executor')}
+	) or die "the processes are not at rest\n";
+	return;
 }
 
 # within($seconds, $name, $code): the code must return within this many

@@ -149,7 +149,8 @@ is_valid(const JobqCrashRecord *record, Oid dboid, uint64 file)
 
 /*
  * Reads the records of a file: the jobs of one transaction, in order.  Returns
- * their number, or -1 if the file cannot be read.
+ * their number, or -1, and logs the error, if the file cannot be read; it may be
+ * gone.
  */
 static int
 read_records(const char *path, Oid dboid, JobqCrashRecord *records, int limit)
@@ -159,15 +160,18 @@ read_records(const char *path, Oid dboid, JobqCrashRecord *records, int limit)
 	ssize_t		length = -1;
 	int			n = 0;
 
-	if (file < 0)
-		return -1;
-	if (fstat(file, &status) == 0)
+	if (file >= 0 && fstat(file, &status) == 0)
 		length = read(file, records, limit * sizeof(JobqCrashRecord));
-	CloseTransientFile(file);
-	if (length > 0 && status.st_mtime < restored_at())
-		return 0;
+	if (length < 0 && errno != ENOENT)
+		ereport(LOG,
+				(errcode_for_file_access(),
+				 errmsg("could not read file \"%s\": %m", path)));
+	if (file >= 0)
+		CloseTransientFile(file);
 	if (length < 0)
 		return -1;
+	if (length > 0 && status.st_mtime < restored_at())
+		return 0;
 	while ((n + 1) * (ssize_t) sizeof(JobqCrashRecord) <= length &&
 		   is_valid(&records[n], dboid, (uint64) status.st_ino) &&
 		   records[n].transaction == records[0].transaction &&
@@ -205,11 +209,11 @@ next_file(DIR *directory, Oid *dboid, int *slot, char *path)
 	return false;
 }
 
-/* The first of the records that were running when the last one was written. */
+/* The first of n records that were running when the last one was written. */
 static int
 first_running(const JobqCrashRecord *records, int n)
 {
-	return n == 0 ? 0 : n - 1 - records[n - 1].together;
+	return n > 0 ? n - 1 - records[n - 1].together : 0;
 }
 
 /* Appends the contents of a file.  Removes a file that is not valid here. */

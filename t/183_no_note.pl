@@ -102,6 +102,22 @@ is( join(' ', map { -s $_ } sort keys %size),
 	join(' ', map { $size{$_} } sort keys %size),
 	'their notes have taken no more space');
 
+# ---------------------------------------------------- notes that cannot be read
+
+{
+	my $note = "$directory/pgsql_tmp.$dboid.job1000000.1";
+	mkdir($note) or die "mkdir: $!";
+	my $from = log_position($node);
+	$node->restart;
+	my $id = $node->sql(q{SELECT jobq.enqueue('once')});
+	poll_ok(
+		$node,
+		"SELECT state = 'completed' FROM jobq.jobs WHERE id = $id",
+		'a note that cannot be read is in no job\'s way');
+	like(log_since($node, $from), qr/could not read file ".*job1000000\.1"/, 'the log names it');
+	rmdir($note) or die "rmdir: $!";
+}
+
 # ------------------------------------------------- notes that cannot be removed
 
 SKIP:

@@ -14,6 +14,7 @@
 #include "compat.h"
 #include "queue/queue.h"
 #include "queue/queue_wake.h"
+#include "shared/queue_state.h"
 #include "shared/throttle.h"
 
 #include "fmgr.h"
@@ -24,8 +25,8 @@ PG_FUNCTION_INFO_V1(jobq_throttle);
 #define MAX_DELAY (366 * USECS_PER_DAY)
 
 /*
- * throttle(queue, delay): raises 22023 if the delay is negative or too long,
- * and 53200 if shared memory has no room for the queue.
+ * throttle(queue, delay): raises 42704 and 42501 for the queue, 22023 if the delay
+ * is negative or too long, and 53200 if shared memory has no room for the queue.
  */
 Datum
 jobq_throttle(PG_FUNCTION_ARGS)
@@ -51,7 +52,12 @@ jobq_throttle(PG_FUNCTION_ARGS)
 				 errmsg("no shared memory left for queue \"%s\"",
 						queue->name),
 				 errhint("Increase jobq.shared_memory.")));
+
+	/* the entry of a queue that was just dropped may be another role's */
+	if (!jobq_queue_state_pin(queue->state, queue->id))
+		jobq_queue_report_missing(name, JOBQ_PRIV_CONSUME);
 	jobq_throttle_set(queue->state, delay);
 	jobq_queue_wake_look(queue->state);
+	jobq_queue_state_unpin(queue->state);
 	PG_RETURN_VOID();
 }

@@ -34,6 +34,12 @@
 #include "miscadmin.h"
 #include "storage/lock.h"
 
+/*
+ * Subobject of the lock by which the workers of a queue take turns: none of the
+ * marks of prepared transactions (mark.h), which are locks on queues, too.
+ */
+#define TURN_OBJECT PG_UINT16_MAX
+
 /* What has been seen of the ready jobs. */
 typedef struct Seen
 {
@@ -138,7 +144,7 @@ static void
 make_tag(LOCKTAG *tag, const JobqQueue *queue)
 {
 	SET_LOCKTAG_OBJECT(*tag, MyDatabaseId, jobq_relation_oid(JOBQ_REL_QUEUE),
-					   queue->id, 1);
+					   queue->id, TURN_OBJECT);
 }
 
 /* See ripe.h. */

@@ -38,9 +38,6 @@ PG_FUNCTION_INFO_V1(jobq_alter_limit);
 PG_FUNCTION_INFO_V1(jobq_reset_limit);
 PG_FUNCTION_INFO_V1(jobq_drop_limit);
 
-static void check_not_negative(const char *name, Datum value);
-static void check_positive(const char *name, Datum value);
-
 /* The options, in the order of the arguments after the name. */
 static const struct
 {
@@ -48,10 +45,10 @@ static const struct
 	AttrNumber	attnum;
 	void		(*check) (const char *name, Datum value);
 }			options[] = {
-	{"max_running", Anum_limit_def_max_running, check_not_negative},
-	{"rate_limit", Anum_limit_def_rate_limit, check_positive},
+	{"max_running", Anum_limit_def_max_running, jobq_queue_not_negative_check},
+	{"rate_limit", Anum_limit_def_rate_limit, jobq_queue_positive_check},
 	{"rate_period", Anum_limit_def_rate_period, jobq_queue_period_check},
-	{"rate_burst", Anum_limit_def_rate_burst, check_positive},
+	{"rate_burst", Anum_limit_def_rate_burst, jobq_queue_positive_check},
 };
 
 /* A row of jobq_store.limit_def that is being changed. */
@@ -63,24 +60,6 @@ typedef struct LimitRow
 	bool		nulls[Natts_limit_def];
 	JobqLimit	limit;			/* as it was read */
 } LimitRow;
-
-static void
-check_not_negative(const char *name, Datum value)
-{
-	if (DatumGetInt32(value) < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("option \"%s\" must not be negative", name)));
-}
-
-static void
-check_positive(const char *name, Datum value)
-{
-	if (DatumGetInt32(value) < 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("option \"%s\" must be at least 1", name)));
-}
 
 /* Raises 22023 unless the options of a rate fit together. */
 static void

@@ -39,8 +39,6 @@
 #define MAX_BACKOFF_STEPS 1000
 #define MAX_PATH_SIZE 8192
 
-static void check_positive(const char *name, Datum value);
-static void check_not_negative(const char *name, Datum value);
 static void check_batch_size(const char *name, Datum value);
 static void check_priority(const char *name, Datum value);
 static void check_backoff(const char *name, Datum value);
@@ -65,7 +63,8 @@ static const JobqQueueOption options[] = {
 	{"handler", Anum_queue_handler, true, check_handler, function_to_text},
 	{"description", Anum_queue_description, true, NULL, NULL},
 	{"owner", Anum_queue_owner, false, check_owner, NULL},
-	{"max_attempts", Anum_queue_max_attempts, true, check_positive, NULL},
+	{"max_attempts", Anum_queue_max_attempts, true, jobq_queue_positive_check,
+	NULL},
 	{"backoff", Anum_queue_backoff, true, check_backoff, NULL},
 	{"backoff_base", Anum_queue_backoff_base, true, check_interval, NULL},
 	{"backoff_factor", Anum_queue_backoff_factor, true, check_factor, NULL},
@@ -81,29 +80,33 @@ static const JobqQueueOption options[] = {
 	{"payload_check", Anum_queue_payload_check, true, check_payload_check,
 	function_to_text},
 	{"payload_path", Anum_queue_payload_path, true, check_payload_path, NULL},
-	{"payload_max_bytes", Anum_queue_payload_max_bytes, true, check_positive,
-	NULL},
+	{"payload_max_bytes", Anum_queue_payload_max_bytes, true,
+	jobq_queue_positive_check, NULL},
 	{"keep_completed", Anum_queue_keep_completed, true, check_interval, NULL},
 	{"keep_completed_count", Anum_queue_keep_completed_count, true,
-	check_not_negative, NULL},
+	jobq_queue_not_negative_check, NULL},
 	{"keep_dead", Anum_queue_keep_dead, true, check_interval, NULL},
-	{"keep_dead_count", Anum_queue_keep_dead_count, true, check_not_negative,
-	NULL},
+	{"keep_dead_count", Anum_queue_keep_dead_count, true,
+	jobq_queue_not_negative_check, NULL},
 	{"on_dead", Anum_queue_on_dead, true, NULL, on_dead_to_id},
 	{"notify", Anum_queue_notify, true, NULL, NULL},
 	{"session_bound", Anum_queue_session_bound, true, NULL, NULL},
 	{"sync_completion", Anum_queue_sync_completion, true, NULL, NULL},
 	{"share_commits", Anum_queue_share_commits, true, NULL, NULL},
-	{"max_running", Anum_queue_max_running, true, check_not_negative, NULL},
-	{"max_queued", Anum_queue_max_queued, true, check_positive, NULL},
+	{"max_running", Anum_queue_max_running, true,
+	jobq_queue_not_negative_check, NULL},
+	{"max_queued", Anum_queue_max_queued, true, jobq_queue_positive_check,
+	NULL},
 	{"on_full", Anum_queue_on_full, true, check_on_full, NULL},
 	{"lifo", Anum_queue_lifo, true, NULL, NULL},
 	{"batch_size", Anum_queue_batch_size, true, check_batch_size, NULL},
 	{"batch_wait", Anum_queue_batch_wait, true, check_interval, NULL},
-	{"rate_limit", Anum_queue_rate_limit, true, check_positive, NULL},
+	{"rate_limit", Anum_queue_rate_limit, true, jobq_queue_positive_check,
+	NULL},
 	{"rate_period", Anum_queue_rate_period, true, jobq_queue_period_check,
 	NULL},
-	{"rate_burst", Anum_queue_rate_burst, true, check_positive, NULL},
+	{"rate_burst", Anum_queue_rate_burst, true, jobq_queue_positive_check,
+	NULL},
 	{"on_limit", Anum_queue_on_limit, true, check_on_limit, NULL},
 	{"shared_limit", Anum_queue_shared_limit, true, NULL, limit_to_id},
 };
@@ -153,15 +156,17 @@ jobq_queue_reset_options(bool *nulls)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE), \
 			 errmsg(__VA_ARGS__)))
 
-static void
-check_positive(const char *name, Datum value)
+/* See queue_options.h. */
+void
+jobq_queue_positive_check(const char *name, Datum value)
 {
 	if (DatumGetInt32(value) < 1)
 		out_of_range("option \"%s\" must be at least 1", name);
 }
 
-static void
-check_not_negative(const char *name, Datum value)
+/* See queue_options.h. */
+void
+jobq_queue_not_negative_check(const char *name, Datum value)
 {
 	if (DatumGetInt32(value) < 0)
 		out_of_range("option \"%s\" must not be negative", name);
@@ -267,7 +272,7 @@ check_timeout(const char *name, Datum value)
 		out_of_range("option \"%s\" must be at least 1 ms", name);
 }
 
-/* Raises 22023 for a period that no rate can have. */
+/* See queue_options.h. */
 void
 jobq_queue_period_check(const char *name, Datum value)
 {

@@ -32,7 +32,9 @@ extern const JobqQueueOption *jobq_queue_option(const char *name);
 extern char *jobq_queue_option_names(void);
 extern void jobq_queue_reset_options(bool *nulls);
 
-/* For limits, too. */
+/* Checks of values, for limits, too.  They raise 22023. */
+extern void jobq_queue_positive_check(const char *name, Datum value);
+extern void jobq_queue_not_negative_check(const char *name, Datum value);
 extern void jobq_queue_period_check(const char *name, Datum value);
 
 #endif							/* JOBQ_QUEUE_OPTIONS_H */

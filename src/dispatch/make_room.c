@@ -3,10 +3,9 @@
  * make_room.c
  *	  Dropping jobs of a full queue, to make room for new ones.
  *
- * They are found as those that are to run: where the lanes say, so that the
- * index entries of jobs that have gone cost nothing.  A lifo queue runs its
- * oldest jobs last, so there the index is read from both ends of each lane's
- * ready jobs.
+ * They are found like jobs to run, through the lanes, so that the index entries
+ * of jobs that are gone cost nothing.  A lifo queue runs its oldest jobs last, so
+ * there the index is read from both ends of each lane's ready jobs.
  *
  * IDENTIFICATION
  *	  src/dispatch/make_room.c
@@ -50,9 +49,9 @@ typedef struct Side
 } Side;
 
 /*
- * Cancels the first ready jobs that nobody holds, up to `wanted`, but not
- * `spared`, which this transaction has just inserted.  Returns how many that
- * were.  Waits for nobody.
+ * Cancels the first `wanted` ready jobs that nobody holds, except `spared`, which
+ * this transaction has just inserted.  Returns how many those were.  Waits for
+ * nobody.
  */
 static int64
 drop_first(JobqTable *jobs, const JobqQueue *queue, int64 wanted, int64 spared)
@@ -81,7 +80,7 @@ drop_first(JobqTable *jobs, const JobqQueue *queue, int64 wanted, int64 spared)
 	return dropped;
 }
 
-/* Goes on to the next oldest job of one side that is ready. */
+/* Goes on to the next ready job of a side, from the oldest to the newest. */
 static void
 advance(Side *side, TimestampTz now)
 {
@@ -91,6 +90,10 @@ advance(Side *side, TimestampTz now)
 		side->head.place.key.run_at <= now;
 }
 
+/*
+ * Begins with the oldest ready job of a priority, of those with a mirrored run_at
+ * or of those without.
+ */
 static void
 begin_side(Side *side, const Drop *drop, int16 priority, bool mirrored)
 {

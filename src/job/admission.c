@@ -4,10 +4,10 @@
  *	  Whether a queue takes new jobs.
  *
  * The limit max_queued is judged by the counter of committed jobs in shared
- * memory (unfinished.h) and what the own transaction has added.  If the counter
- * is not known, the jobs are counted in the table, no further than it takes to
- * decide, and some more: so that a queue with far more jobs than its limit is
- * not counted for each job that ends.
+ * memory (unfinished.h) and by what this transaction has added.  If the counter
+ * is not known, the jobs are counted in the table, but not far beyond the limit.
+ * The margin keeps a queue with many more jobs from being counted again for each
+ * job that ends.
  *
  * IDENTIFICATION
  *	  src/job/admission.c
@@ -52,12 +52,11 @@ count_jobs(JobqTable *jobs, const JobqQueue *queue, Snapshot snapshot,
 	ScanKeyInit(&key, Anum_job_queue, BTEqualStrategyNumber, F_INT4EQ,
 				Int32GetDatum(queue->id));
 	scan = systable_beginscan_ordered(jobs->rel, index, snapshot, 1, &key);
-
-	while (n < most && HeapTupleIsValid(systable_getnext_ordered(scan,
-																 ForwardScanDirection)))
+	for (; n < most; n++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		n++;
+		if (systable_getnext_ordered(scan, ForwardScanDirection) == NULL)
+			break;
 	}
 	systable_endscan_ordered(scan);
 	index_close(index, AccessShareLock);
@@ -65,8 +64,8 @@ count_jobs(JobqTable *jobs, const JobqQueue *queue, Snapshot snapshot,
 }
 
 /*
- * Counts the jobs, those of this transaction included; has the counter set
- * right if there is one.
+ * Counts the jobs, those of this transaction included, and sets the counter if
+ * there is one.
  */
 static int64
 recount(JobqTable *jobs, const JobqQueue *queue)
@@ -147,7 +146,8 @@ jobq_admission_check(JobqTable *jobs, const JobqQueue *queue, int njobs,
 		return;
 	}
 	over = excess(jobs, queue, njobs);
-	if (over > 0 && queue->on_full == JOBQ_FULL_DROP_OLDEST && njobs <= queue->max_queued)
+	if (over > 0 && queue->on_full == JOBQ_FULL_DROP_OLDEST &&
+		njobs <= queue->max_queued)
 		over -= make_room(jobs, queue, over, spared);
 	if (over > 0)
 		ereport(ERROR,

@@ -69,7 +69,11 @@ find_place(int64 id)
 	return -1;					/* keep compiler quiet */
 }
 
-/* fail_job(job_id, error, retry_in, retryable) */
+/*
+ * fail_job(job_id, error, retry_in, retryable): raises 22004 and 22023 for the
+ * arguments, 55000 outside the handler of a batch, and 42501 for a caller to whom
+ * the batch does not belong.
+ */
 Datum
 jobq_fail_job(PG_FUNCTION_ARGS)
 {

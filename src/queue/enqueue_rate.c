@@ -25,7 +25,7 @@
 /* How many jobs are counted under one lock. */
 #define JOBS_AT_ONCE 64
 
-/* The jobs of a queue that a (sub)transaction has added, without others between. */
+/* Jobs of a queue that a (sub)transaction has added one after the other. */
 typedef struct AdmittedNote
 {
 	JobqStart	start;			/* for all of them */
@@ -81,7 +81,10 @@ note_admitted(const JobqStart *start)
 	}
 	noted = &jobq_note_data(note, AdmittedNote)->start;
 
-	/* if others came between, only the latest jobs can be undone */
+	/*
+	 * if others have added jobs meanwhile, only those after them can be
+	 * undone
+	 */
 	if (noted->state != NULL &&
 		jobq_gcra_is_same(noted->take.after, start->take.before))
 		noted->take.after = start->take.after;
@@ -117,9 +120,7 @@ jobq_enqueue_rate_admit(const JobqQueue *queue, int njobs, bool force)
 	int			admitted = 0;
 	int			more;
 
-	if (!queue->admits_by_rate)
-		return njobs;
-	if (queue->state == NULL && force)
+	if (!queue->admits_by_rate || (queue->state == NULL && force))
 		return njobs;
 	if (queue->state == NULL)
 		ereport(ERROR,

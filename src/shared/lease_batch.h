@@ -39,6 +39,7 @@ extern int	jobq_lease_batch_size(const JobqLeaseEntry *entry);
 extern bool jobq_lease_batch_has(const JobqLeaseEntry *entry,
 								 const JobqLeaseEntry *other);
 
+/* Sets or clears the mark of all that share the ticket that it is lent. */
 extern void jobq_lease_batch_set_lent(JobqLeaseEntry *entry, bool lent);
 
 #endif							/* JOBQ_LEASE_BATCH_H */

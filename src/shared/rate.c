@@ -6,8 +6,8 @@
  * A claim reserves a start before it looks for a job.  If it finds one, the job
  * starts, at the time that is read then; otherwise the reservation ends, and
  * has cost nothing.  gcra.c decides whether the gate is open.  What is reserved
- * counts as if it started now, so a job may start for it at any later time.  The clock is read under the lock, so that the times of
- * starts only grow.
+ * counts as if it started now, so a job may start for it at any later time.  The
+ * clock is read under the lock, so that the times of starts only grow.
  *
  * A start that is undone stays counted if another one came after it: to move
  * tat back then could let too many start.
@@ -177,6 +177,17 @@ jobq_rate_release(JobqRate *rate)
 	return wake;
 }
 
+/* Under the mutex: a reservation becomes a start. */
+static void
+start_reserved(JobqRate *rate, const JobqGcra *gcra, TimestampTz now,
+			   JobqGcraTake *take)
+{
+	Assert(rate->reserved > 0);
+	rate->reserved--;
+	*take = jobq_gcra_take(gcra, &rate->tat, now);
+	set_opens_at(rate, gcra, now);
+}
+
 /* A job starts for a reservation.  Returns its time. */
 TimestampTz
 jobq_rate_start(JobqRate *rate, const JobqGcra *gcra, JobqGcraTake *take)
@@ -185,18 +196,15 @@ jobq_rate_start(JobqRate *rate, const JobqGcra *gcra, JobqGcraTake *take)
 
 	SpinLockAcquire(&rate->mutex);
 	now = jobq_now();
-	Assert(rate->reserved > 0);
-	rate->reserved--;
-	*take = jobq_gcra_take(gcra, &rate->tat, now);
-	set_opens_at(rate, gcra, now);
+	start_reserved(rate, gcra, now, take);
 	SpinLockRelease(&rate->mutex);
 	return now;
 }
 
 /*
- * The same where two rates have reserved it: both count one time, so that neither
- * sees starts closer together than it has let them in.  Always in the order of a
- * queue's rate and a limit's.
+ * The same where two rates have reserved it: both count the same time, so that
+ * neither sees starts closer together than it has let them in.  The first is a
+ * queue's rate, the second a limit's: all lock them in this order.
  */
 TimestampTz
 jobq_rate_start_both(JobqRate *first, const JobqGcra *gcra, JobqGcraTake *take,
@@ -208,13 +216,8 @@ jobq_rate_start_both(JobqRate *first, const JobqGcra *gcra, JobqGcraTake *take,
 	SpinLockAcquire(&first->mutex);
 	SpinLockAcquire(&second->mutex);
 	now = jobq_now();
-	Assert(first->reserved > 0 && second->reserved > 0);
-	first->reserved--;
-	*take = jobq_gcra_take(gcra, &first->tat, now);
-	set_opens_at(first, gcra, now);
-	second->reserved--;
-	*second_take = jobq_gcra_take(second_gcra, &second->tat, now);
-	set_opens_at(second, second_gcra, now);
+	start_reserved(first, gcra, now, take);
+	start_reserved(second, second_gcra, now, second_take);
 	SpinLockRelease(&second->mutex);
 	SpinLockRelease(&first->mutex);
 	return now;

@@ -112,6 +112,8 @@ COMMENT ON COLUMN jobq.queues.sync_completion IS 'whether completing a job waits
 COMMENT ON COLUMN jobq.queues.share_commits IS 'whether short SQL jobs share transactions';
 COMMENT ON COLUMN jobq.queues.max_running IS
   'maximum number of jobs of the queue that run at the same time; NULL: no limit';
+COMMENT ON COLUMN jobq.queues.max_running_per_group IS
+  'how many jobs of each group run at the same time at most';
 COMMENT ON COLUMN jobq.queues.max_queued IS
   'maximum number of unfinished jobs in the queue; NULL: no limit';
 COMMENT ON COLUMN jobq.queues.on_full IS

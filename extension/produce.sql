@@ -9,6 +9,7 @@ CREATE FUNCTION jobq.enqueue(
   unique_key text DEFAULT NULL,
   on_conflict text DEFAULT 'keep',
   unique_for interval DEFAULT NULL,
+  group_key text DEFAULT NULL,
   max_attempts integer DEFAULT NULL,
   timeout interval DEFAULT NULL,
   ttl interval DEFAULT NULL,
@@ -29,12 +30,14 @@ CREATE FUNCTION jobq.enqueue_many(
   unique_key text DEFAULT NULL,
   on_conflict text DEFAULT 'keep',
   unique_for interval DEFAULT NULL,
+  group_key text DEFAULT NULL,
   max_attempts integer DEFAULT NULL,
   timeout interval DEFAULT NULL,
   ttl interval DEFAULT NULL,
   tags text[] DEFAULT NULL,
   headers jsonb DEFAULT NULL,
-  unique_keys text[] DEFAULT NULL
+  unique_keys text[] DEFAULT NULL,
+  group_keys text[] DEFAULT NULL
 ) RETURNS SETOF bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_enqueue_many';

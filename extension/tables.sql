@@ -80,6 +80,7 @@ CREATE TABLE jobq_store.queue (
   sync_completion boolean,
   share_commits boolean,
   max_running integer,
+  max_running_per_group integer,
   max_queued integer,
   on_full text,
   lifo boolean,
@@ -185,7 +186,10 @@ COMMENT ON TABLE jobq_store.job IS 'unfinished jobs';
 
 -- no two entries are equal
 CREATE INDEX job_dispatch ON jobq_store.job (queue, priority, run_at, id)
-  WITH (deduplicate_items = off);
+  WITH (deduplicate_items = off) WHERE group_key IS NULL;
+CREATE INDEX job_group
+  ON jobq_store.job (queue, group_key, priority, run_at, id)
+  WITH (deduplicate_items = off) WHERE group_key IS NOT NULL;
 CREATE UNIQUE INDEX job_unique_key ON jobq_store.job (queue, unique_key)
   WHERE unique_key IS NOT NULL;
 CREATE INDEX job_expires_at ON jobq_store.job (expires_at)

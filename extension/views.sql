@@ -110,6 +110,14 @@ COMMENT ON FUNCTION jobq_store.worker_slots IS
 -- The row of a job that a background worker runs inside its transaction does not
 -- show that the job is running.  The worker's slot does, until shortly after the
 -- end of the transaction; by then, the row has the number of a failed attempt.
+-- Jobs with a group and those without are in different indexes: conditions on
+-- this view can use either.
+CREATE VIEW jobq_store.unfinished AS
+SELECT * FROM jobq_store.job AS j WHERE j.group_key IS NULL
+UNION ALL
+SELECT * FROM jobq_store.job AS j WHERE j.group_key IS NOT NULL;
+COMMENT ON VIEW jobq_store.unfinished IS 'jobs that are not finished';
+
 CREATE VIEW jobq_store.live_jobs WITH (security_barrier) AS
 SELECT
   j.id,
@@ -142,7 +150,7 @@ SELECT
   j.headers,
   j.progress,
   j.command
-FROM jobq_store.job AS j
+FROM jobq_store.unfinished AS j
 JOIN jobq_store.queue AS q ON q.id OPERATOR(pg_catalog.=) j.queue
 LEFT JOIN jobq_store.worker_slots() AS w
   ON w.job_id OPERATOR(pg_catalog.=) j.id
@@ -276,6 +284,7 @@ SELECT
   coalesce(q.sync_completion, true) AS sync_completion,
   coalesce(q.share_commits, true) AS share_commits,
   q.max_running,
+  q.max_running_per_group,
   q.max_queued,
   coalesce(q.on_full, 'error') AS on_full,
   coalesce(q.lifo, false) AS lifo,
@@ -296,7 +305,7 @@ LEFT JOIN LATERAL (
     count(*) FILTER (WHERE c.state OPERATOR(pg_catalog.=) 'waiting') AS waiting
   FROM (
     SELECT jobq_store.job_state(j.state, j.run_at) AS state
-    FROM jobq_store.job AS j
+    FROM jobq_store.unfinished AS j
     WHERE j.queue OPERATOR(pg_catalog.=) q.id
   ) AS c
 ) AS n ON true

@@ -79,6 +79,7 @@ static const char *const relation_names[JOBQ_NUM_RELATIONS] = {
 	[JOBQ_IDX_LIMIT_DEF_OWNER] = "limit_def_owner",
 	[JOBQ_IDX_JOB] = "job_pkey",
 	[JOBQ_IDX_JOB_DISPATCH] = "job_dispatch",
+	[JOBQ_IDX_JOB_GROUP] = "job_group",
 	[JOBQ_IDX_JOB_UNIQUE_KEY] = "job_unique_key",
 	[JOBQ_IDX_JOB_EXPIRES_AT] = "job_expires_at",
 	[JOBQ_IDX_CANCEL_REQUEST] = "cancel_request_pkey",

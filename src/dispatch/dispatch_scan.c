@@ -5,7 +5,8 @@
  *	  lanes.
  *
  * The first columns of such an index name the stream; then come priority,
- * run_at and id.  The jobs of a queue are in job_dispatch.
+ * run_at and id.  The jobs of a queue are in job_dispatch, those of its groups in
+ * job_group.
  *
  * Scans use the latest snapshot regardless of the isolation level: what counts
  * is the row version that is finally locked or changed.
@@ -25,7 +26,9 @@
 #include "access/nbtree.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/pg_collation.h"
 #include "miscadmin.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 #include "utils/rel.h"
@@ -38,11 +41,12 @@
 #define KEY_ID 3
 
 /* The most columns that name a stream, and the most keys of a scan. */
-#define MAX_PREFIX 1
+#define MAX_PREFIX 2
 #define MAX_KEYS (MAX_PREFIX + 2)
 
 struct JobqStreamIndex
 {
+	JobqStreamKind kind;
 	JobqRelation relation;
 
 	/*
@@ -71,7 +75,52 @@ is_of_queue(const JobqDispatchScan *scan, const JobqHead *head)
 }
 
 static const JobqStreamIndex queue_index = {
-	JOBQ_IDX_JOB_DISPATCH, make_queue_prefix, is_of_queue
+	JOBQ_STREAM_QUEUE, JOBQ_IDX_JOB_DISPATCH, make_queue_prefix, is_of_queue
+};
+
+/* The group of the row read last; name has JOBQ_GROUP_NAME_SIZE bytes. */
+static void
+read_group(const JobqDispatchScan *scan, char *name)
+{
+	bool		isnull;
+	Datum		value = slot_getattr(scan->slot, Anum_job_group_key, &isnull);
+
+	name[0] = '\0';
+	if (!isnull)
+		text_to_cstring_buffer(DatumGetTextPP(value), name,
+							   JOBQ_GROUP_NAME_SIZE);
+}
+
+static void
+make_group_key(const JobqDispatchScan *scan, ScanKey key, StrategyNumber strategy,
+			   RegProcedure procedure)
+{
+	ScanKeyEntryInitialize(key, 0, 2, strategy, InvalidOid, C_COLLATION_OID,
+						   procedure, PointerGetDatum(scan->group_text));
+}
+
+/* job_group (queue, group_key, priority, run_at, id) */
+static int
+make_group_prefix(const JobqDispatchScan *scan, ScanKey keys)
+{
+	(void) make_queue_prefix(scan, keys);
+	make_group_key(scan, &keys[1], BTEqualStrategyNumber, F_TEXTEQ);
+	return 2;
+}
+
+static bool
+is_of_group(const JobqDispatchScan *scan, const JobqHead *head)
+{
+	char		name[JOBQ_GROUP_NAME_SIZE];
+
+	if (!is_of_queue(scan, head))
+		return false;
+	read_group(scan, name);
+	return strcmp(name, scan->group) == 0;
+}
+
+static const JobqStreamIndex group_index = {
+	JOBQ_STREAM_GROUP, JOBQ_IDX_JOB_GROUP, make_group_prefix, is_of_group
 };
 
 /* Takes a snapshot unless the scan already has one. */
@@ -100,8 +149,11 @@ void
 jobq_dispatch_end(JobqDispatchScan *scan)
 {
 	end_scan(scan);
-	if (scan->index != NULL)
-		index_close(scan->index, AccessShareLock);
+	for (int i = 0; i < JOBQ_STREAM_KINDS; i++)
+	{
+		if (scan->indexes[i] != NULL)
+			index_close(scan->indexes[i], AccessShareLock);
+	}
 	if (scan->snapshot != NULL)
 		UnregisterSnapshot(scan->snapshot);
 }
@@ -119,16 +171,41 @@ jobq_dispatch_refresh(JobqDispatchScan *scan)
 }
 
 static void
+set_group(JobqDispatchScan *scan, const char *name)
+{
+	Size		length = strlen(name);
+
+	Assert(length < JOBQ_GROUP_NAME_SIZE);
+	SET_VARSIZE(scan->group_text, VARHDRSZ + length);
+	memcpy(VARDATA(scan->group_text), name, length);
+}
+
+/* See dispatch_scan.h.  Ends the current index scan. */
+void
+jobq_dispatch_turn_to(JobqDispatchScan *scan, JobqStream *stream,
+					  const char *group)
+{
+	end_scan(scan);
+	scan->stream = stream;
+	scan->group = group;
+	scan->by = group == NULL ? &queue_index : &group_index;
+	if (group != NULL)
+		set_group(scan, group);
+}
+
+static void
 begin_scan(JobqDispatchScan *scan, ScanKey keys, int nkeys)
 {
+	Relation   *index = &scan->indexes[scan->by->kind];
+
 	end_scan(scan);
 	if (scan->snapshot == NULL)
 		jobq_dispatch_refresh(scan);
-	if (scan->index == NULL)
-		scan->index = index_open(jobq_relation_oid(scan->by->relation),
-								 AccessShareLock);
-	scan->scan = jobq_index_beginscan(scan->jobs->rel, scan->index,
-									  scan->snapshot, nkeys);
+	if (*index == NULL)
+		*index = index_open(jobq_relation_oid(scan->by->relation),
+							AccessShareLock);
+	scan->scan = jobq_index_beginscan(scan->jobs->rel, *index, scan->snapshot,
+									  nkeys);
 	scan->scan->xs_want_itup = scan->by_entry;
 	index_rescan(scan->scan, keys, nkeys, NULL, 0);
 }
@@ -211,9 +288,28 @@ jobq_dispatch_seek_mirrored(JobqDispatchScan *scan, int16 priority)
 	begin_scan(scan, keys, n + 1);
 }
 
-static void
-read_head(TupleTableSlot *slot, JobqHead *head)
+/* See dispatch_scan.h.  Leaves the scan turned to no stream. */
+bool
+jobq_dispatch_next_group(JobqDispatchScan *scan, char *name)
 {
+	ScanKeyData keys[MAX_KEYS];
+
+	jobq_dispatch_turn_to(scan, NULL, name);
+	(void) make_queue_prefix(scan, keys);
+	make_group_key(scan, &keys[1], BTGreaterStrategyNumber, F_TEXT_GT);
+	begin_scan(scan, keys, 2);
+	CHECK_FOR_INTERRUPTS();
+	if (!index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot))
+		return false;
+	read_group(scan, name);
+	return true;
+}
+
+static void
+read_head(const JobqDispatchScan *scan, JobqHead *head)
+{
+	TupleTableSlot *slot = scan->slot;
+
 	slot_getsomeattrs(slot, Anum_job_state);
 	head->place.key.run_at =
 		DatumGetTimestampTz(slot->tts_values[Anum_job_run_at - 1]);
@@ -221,6 +317,7 @@ read_head(TupleTableSlot *slot, JobqHead *head)
 	head->place.priority =
 		DatumGetInt16(slot->tts_values[Anum_job_priority - 1]);
 	head->place.tid = slot->tts_tid;
+	head->place.group = scan->group;
 	head->queue = DatumGetInt32(slot->tts_values[Anum_job_queue - 1]);
 	head->state =
 		(JobqState) DatumGetInt16(slot->tts_values[Anum_job_state - 1]);
@@ -233,7 +330,7 @@ read_next(JobqDispatchScan *scan, ScanDirection direction, JobqHead *head)
 	CHECK_FOR_INTERRUPTS();
 	if (!index_getnext_slot(scan->scan, direction, scan->slot))
 		return false;
-	read_head(scan->slot, head);
+	read_head(scan, head);
 	return true;
 }
 
@@ -255,8 +352,8 @@ read_entry(const JobqDispatchScan *scan, JobqPlace *place)
 {
 	IndexTuple	entry = scan->scan->xs_itup;
 	TupleDesc	desc = scan->scan->xs_itupdesc;
-	int			prefix = IndexRelationGetNumberOfKeyAttributes(scan->index) -
-	KEY_ID;
+	Relation	index = scan->indexes[scan->by->kind];
+	int			prefix = IndexRelationGetNumberOfKeyAttributes(index) - KEY_ID;
 	bool		isnull;
 
 	place->priority = DatumGetInt16(index_getattr(entry,
@@ -268,6 +365,7 @@ read_entry(const JobqDispatchScan *scan, JobqPlace *place)
 	place->key.id = DatumGetInt64(index_getattr(entry, prefix + KEY_ID, desc,
 												&isnull));
 	place->tid = scan->scan->xs_heaptid;
+	place->group = scan->group;
 }
 
 /*
@@ -286,7 +384,7 @@ jobq_dispatch_step(JobqDispatchScan *scan, JobqHead *head, bool *visible)
 	read_entry(scan, &head->place);
 	*visible = index_fetch_heap(scan->scan, scan->slot);
 	if (*visible)
-		read_head(scan->slot, head);
+		read_head(scan, head);
 	return true;
 }
 
@@ -330,7 +428,7 @@ jobq_dispatch_fetch(JobqDispatchScan *scan, const JobqPlace *place,
 		!table_tuple_fetch_row_version(scan->jobs->rel, &tid, scan->snapshot,
 									   scan->slot))
 		return false;
-	read_head(scan->slot, head);
+	read_head(scan, head);
 	return scan->by->has_row(scan, head) &&
 		head->place.priority == place->priority &&
 		jobq_key_compare(&head->place.key, &place->key) == 0;

@@ -26,14 +26,25 @@
 
 typedef struct JobqStreamIndex JobqStreamIndex;
 
+/* The indexes that have the jobs of streams. */
+typedef enum JobqStreamKind
+{
+	JOBQ_STREAM_QUEUE,			/* those of a queue without a group */
+	JOBQ_STREAM_GROUP,			/* those of a group */
+	JOBQ_STREAM_KINDS
+} JobqStreamKind;
+
 /* A scan of a stream. */
 typedef struct JobqDispatchScan
 {
 	JobqTable  *jobs;
 	const JobqQueue *queue;
 	JobqStream *stream;			/* NULL: no room in shared memory */
+	const char *group;			/* its name, in TopTransactionContext; NULL:
+								 * none */
+	char		group_text[VARHDRSZ + JOBQ_GROUP_NAME_SIZE];	/* the same */
 	const JobqStreamIndex *by;	/* the index that has its jobs */
-	Relation	index;			/* NULL: not opened yet */
+	Relation	indexes[JOBQ_STREAM_KINDS]; /* NULL: not opened yet */
 	IndexScanDesc scan;			/* NULL: none under way */
 	Snapshot	snapshot;		/* registered; NULL: none yet */
 	TupleTableSlot *slot;		/* the row that was read last */
@@ -55,6 +66,10 @@ extern void jobq_dispatch_begin(JobqDispatchScan *scan, JobqTable *jobs,
 								const JobqQueue *queue);
 extern void jobq_dispatch_end(JobqDispatchScan *scan);
 extern void jobq_dispatch_refresh(JobqDispatchScan *scan);
+
+/* Turns to the jobs without a group (NULL), or of a group. */
+extern void jobq_dispatch_turn_to(JobqDispatchScan *scan, JobqStream *stream,
+								  const char *group);
 extern void jobq_dispatch_seek(JobqDispatchScan *scan, int16 priority);
 extern void jobq_dispatch_seek_lane(JobqDispatchScan *scan, int16 priority,
 									const JobqKey *from);
@@ -66,6 +81,13 @@ extern bool jobq_dispatch_next(JobqDispatchScan *scan, JobqHead *head);
 extern bool jobq_dispatch_previous(JobqDispatchScan *scan, JobqHead *head);
 extern bool jobq_dispatch_step(JobqDispatchScan *scan, JobqHead *head,
 							   bool *visible);
+
+/*
+ * Finds the first group with jobs after the one of that name ('': the first one),
+ * and sets the name, which has JOBQ_GROUP_NAME_SIZE bytes.  False if there is
+ * none.
+ */
+extern bool jobq_dispatch_next_group(JobqDispatchScan *scan, char *name);
 extern bool jobq_dispatch_fetch(JobqDispatchScan *scan,
 								const JobqPlace *place, JobqHead *head);
 

@@ -46,6 +46,7 @@
 #include "shared/lease_registry.h"
 #include "shared/limit_state.h"
 #include "shared/queue_state.h"
+#include "shared/roster.h"
 #include "shared/wake.h"
 
 #include "miscadmin.h"
@@ -160,7 +161,8 @@ list(const JobqJob *job, int64 shared_with, bool in_doubt)
 		listing.ticket.gates.queue = queue->state;
 		listing.ticket.gates.limit = uncounted_limit(queue);
 		listing.ticket.shared_with = shared_with;
-		listing.keep = jobq_queue_is_limited(queue);
+		listing.group = jobq_job_group(job);
+		listing.keep = jobq_queue_keeps_leases(queue);
 	}
 	return jobq_lease_list(&listing);
 }

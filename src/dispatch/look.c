@@ -19,6 +19,7 @@
 #include "base/row_holder.h"
 #include "dispatch/claim.h"
 #include "dispatch/dispatch_scan.h"
+#include "dispatch/turn.h"
 #include "queue/ticket.h"
 #include "shared/clock.h"
 
@@ -114,7 +115,7 @@ static bool
 lane_has_free_job(JobqClaimScan *scan, int16 priority, LookLimit *limit)
 {
 	JobqStream *stream = scan->dispatch.stream;
-	JobqPlace	place;
+	JobqPlace	place = {.group = scan->dispatch.group};
 	JobqHead	head;
 	JobqKey		last = jobq_first_key;	/* candidate that was looked at */
 
@@ -166,6 +167,21 @@ has_free_job(JobqClaimScan *scan)
 	return false;
 }
 
+/* For jobq_turn_visit(). */
+static bool
+visit_group(JobqClaimScan *scan, void *arg)
+{
+	return scan->dispatch.group != NULL && has_free_job(scan);
+}
+
+/* Whether a group of the queue that may start a job has a free one. */
+static bool
+groups_have_free_job(JobqClaimScan *scan, TimestampTz until)
+{
+	return scan->takes_turns &&
+		jobq_turn_visit(scan, until, visit_group, NULL);
+}
+
 /* Begins a look at a queue.  False if the queue is gone. */
 static bool
 begin(JobqClaimScan *scan, const JobqQueue *queue)
@@ -198,8 +214,9 @@ jobq_look_finds_free_job(const JobqQueue *queue)
 	if (!begin(&scan, queue))
 		return false;
 	result = jobq_start_is_allowed(queue, &next) &&
-		jobq_ticket_is_left(queue) && jobq_claim_is_ripe(&scan) &&
-		has_free_job(&scan);
+		jobq_ticket_is_left(queue) &&
+		((jobq_claim_is_ripe(&scan) && has_free_job(&scan)) ||
+		 groups_have_free_job(&scan, JOBQ_NEVER));
 	end(&scan);
 	return result;
 }
@@ -280,6 +297,7 @@ jobq_look_continue(JobqLook *look, const JobqQueue *queue, TimestampTz until)
 	JobqClaimScan scan;
 	bool		by_lanes;
 	bool		may_start;
+	bool		is_ripe;
 	bool		stopped = false;
 	int16		priority;
 
@@ -290,18 +308,16 @@ jobq_look_continue(JobqLook *look, const JobqQueue *queue, TimestampTz until)
 	}
 	may_start = jobq_start_is_allowed(queue, &look->next) &&
 		jobq_ticket_is_left(queue);
-	if (!jobq_claim_is_ripe(&scan))
-	{
-		may_start = false;
+	is_ripe = jobq_claim_is_ripe(&scan);
+	if (!is_ripe)
 		look->next = Min(look->next, scan.next_run_at);
-	}
 	by_lanes = jobq_claim_can_use_lanes(&scan);
 	while (!stopped &&
 		   next_priority(&scan, look->after, by_lanes, &priority))
 	{
 		TimestampTz next_here;
 
-		if (may_start && !look->ready &&
+		if (may_start && is_ripe && !look->ready &&
 			!look_in_priority(look, &scan, by_lanes, priority, until))
 			break;
 		next_here = next_of_priority(&scan, priority);
@@ -311,6 +327,10 @@ jobq_look_continue(JobqLook *look, const JobqQueue *queue, TimestampTz until)
 		stopped = jobq_now() >= until;
 	}
 	stopped = stopped || look->begun;
+	if (!stopped && may_start && !look->ready)
+		look->ready = groups_have_free_job(&scan, until);
+	if (!stopped && scan.takes_turns)
+		look->next = Min(look->next, jobq_turn_next_due(&scan));
 	end(&scan);
 	if (!stopped)
 		look->queue = JOBQ_NO_QUEUE;

@@ -35,6 +35,7 @@
 #include "shared/clock.h"
 #include "shared/database.h"
 #include "shared/lease_registry.h"
+#include "shared/roster.h"
 
 #include "miscadmin.h"
 #include "utils/timestamp.h"
@@ -62,6 +63,7 @@ typedef struct Suspect
 {
 	int32		queue;
 	JobqPlace	place;
+	char		group[JOBQ_GROUP_NAME_SIZE];	/* its group, '': none */
 	int64		lease;			/* 0: the job is ready */
 	TimestampTz until;			/* its end */
 } Suspect;
@@ -75,6 +77,8 @@ typedef struct Sweep
 	bool		running;
 	bool		careful;		/* an error at a queue is in no other's way */
 	int32		queue;			/* the next one to look at, */
+	bool		in_groups;		/* after the jobs without a group, */
+	char		group[JOBQ_GROUP_NAME_SIZE];	/* and after this one; */
 	bool		begun;			/* in a priority that was begun, */
 	int16		priority;		/* namely this one, */
 	JobqKey		from;			/* from this key on */
@@ -92,7 +96,8 @@ is_known(const JobqQueue *queue, const JobqPlace *place, int64 lease,
 {
 	if (lease != 0)
 		return jobq_lease_is_watched(place->key.id, lease, until);
-	return jobq_lane_covers(&queue->state->stream, place);
+	return place->group != NULL ? jobq_roster_covers(queue->state, place) :
+		jobq_lane_covers(&queue->state->stream, place);
 }
 
 /*
@@ -127,11 +132,15 @@ collect(const JobqQueue *queue, TupleTableSlot *row, const JobqHead *head)
 
 	if (is_known(queue, &head->place, lease, row_until(row)))
 		return;
-	suspects[nsuspects++] = (Suspect)
+	suspects[nsuspects] = (Suspect)
 	{
 		.queue = queue->id,.place = head->place,.lease = lease,
 			.until = row_until(row)
 	};
+	if (head->place.group != NULL)
+		strlcpy(suspects[nsuspects].group, head->place.group,
+				JOBQ_GROUP_NAME_SIZE);
+	nsuspects++;
 }
 
 /* Goes on where the sweep has stopped in the queue, or begins. */
@@ -205,6 +214,41 @@ look_at_jobs(JobqDispatchScan *scan, const JobqQueue *queue)
 	return true;
 }
 
+/* The same for the jobs of all groups, from the one after sweep.group on. */
+static bool
+look_at_groups(JobqDispatchScan *scan, const JobqQueue *queue)
+{
+	char		name[JOBQ_GROUP_NAME_SIZE];
+
+	strlcpy(name, sweep.group, sizeof(name));
+	while (nsuspects < MAX_SUSPECTS && jobq_dispatch_next_group(scan, name))
+	{
+		jobq_dispatch_turn_to(scan, NULL, name);
+		if (!look_at_jobs(scan, queue))
+			return false;
+		sweep.begun = false;
+		strlcpy(sweep.group, name, sizeof(sweep.group));
+		if (GetCurrentTimestamp() >= sweep.until)
+			return false;
+	}
+	return true;
+}
+
+/* The same for all jobs: first those without a group. */
+static bool
+look_at_all(JobqDispatchScan *scan, const JobqQueue *queue)
+{
+	if (!sweep.in_groups)
+	{
+		if (!look_at_jobs(scan, queue))
+			return false;
+		sweep.in_groups = true;
+		sweep.begun = false;
+		sweep.group[0] = '\0';
+	}
+	return look_at_groups(scan, queue);
+}
+
 /* A look at a queue, or the next part of it. */
 typedef struct Look
 {
@@ -232,7 +276,7 @@ look_at_queue(void *arg)
 	{
 		jobq_dispatch_begin(&scan, jobs, &look->queue);
 		scan.by_entry = true;
-		look->ended = look_at_jobs(&scan, &look->queue);
+		look->ended = look_at_all(&scan, &look->queue);
 		jobq_dispatch_end(&scan);
 	}
 	jobq_table_close(jobs);
@@ -258,6 +302,14 @@ look_carefully(Look *look)
 	look->ended = true;
 }
 
+/* The sweep has come to another queue. */
+static void
+begin_queue(void)
+{
+	sweep.begun = false;
+	sweep.in_groups = false;
+}
+
 /* Looks at queues until the part ends.  Returns whether these were the rest. */
 static bool
 look_at_queues(void)
@@ -276,7 +328,7 @@ look_at_queues(void)
 		if (jobq_stopwatch() >= sweep.until)
 			return false;
 		if (briefs[i].id > sweep.queue)
-			sweep.begun = false;
+			begin_queue();
 		sweep.queue = briefs[i].id;
 		jobq_queue_outline(&look.queue, &briefs[i]);
 		if (sweep.careful)
@@ -286,7 +338,7 @@ look_at_queues(void)
 		if (!look.ended)
 			return false;
 		sweep.queue++;
-		sweep.begun = false;
+		begin_queue();
 	}
 	return true;
 }
@@ -310,11 +362,12 @@ is_unchanged(const JobqJob *job, const Suspect *suspect)
  * not changed; locking it puts it into its lane when this transaction commits.
  */
 static void
-judge(JobqTable *jobs, const Suspect *suspect)
+judge(JobqTable *jobs, Suspect *suspect)
 {
 	const JobqQueue *queue = jobq_queue_by_id(suspect->queue);
 	JobqJob		job;
 
+	suspect->place.group = suspect->group[0] == '\0' ? NULL : suspect->group;
 	if (queue == NULL || queue->state == NULL ||
 		is_known(queue, &suspect->place, suspect->lease, suspect->until) ||
 		jobq_job_lock(jobs, suspect->place.key.id, JOBQ_NO_WAIT,

@@ -23,9 +23,9 @@
 /* Skips from queue to queue in the index, regardless of the number of jobs. */
 static const char query[] =
 "WITH RECURSIVE job_queue AS ("
-" SELECT pg_catalog.min(j.queue) AS id FROM jobq_store.job AS j"
+" SELECT pg_catalog.min(j.queue) AS id FROM jobq_store.unfinished AS j"
 " UNION ALL"
-" SELECT (SELECT pg_catalog.min(j.queue) FROM jobq_store.job AS j"
+" SELECT (SELECT pg_catalog.min(j.queue) FROM jobq_store.unfinished AS j"
 " WHERE j.queue OPERATOR(pg_catalog.>) job_queue.id)"
 " FROM job_queue WHERE job_queue.id IS NOT NULL)"
 " SELECT pg_catalog.count(*) FROM job_queue"

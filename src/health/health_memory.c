@@ -80,8 +80,22 @@ describe_lanes(const JobqHealth *health)
 static const char *
 describe_rings(const JobqHealth *health)
 {
-	return jobq_lanes_lack_rings() ?
+	return jobq_lanes_lack_rings(false) ?
 		"shared memory has no room for the candidates of all queues, so some claims search the index" : NULL;
+}
+
+static const char *
+describe_groups(const JobqHealth *health)
+{
+	return jobq_area_is_full(JOBQ_AREA_GROUPS) ?
+		"shared memory has no room for more groups, so those without room start no job if they have a limit, and otherwise are found in the index" : NULL;
+}
+
+static const char *
+describe_group_rings(const JobqHealth *health)
+{
+	return jobq_lanes_lack_rings(true) ?
+		"shared memory has no room for the candidates of all groups, so some claims search the index" : NULL;
 }
 
 static const char *
@@ -128,6 +142,8 @@ static const struct
 	[JOBQ_AREA_RINGS] = {JOBQ_INFO, describe_rings},
 	[JOBQ_AREA_LEASES] = {JOBQ_WARNING, describe_leases},
 	[JOBQ_AREA_LIMITS] = {JOBQ_WARNING, describe_limits},
+	[JOBQ_AREA_GROUPS] = {JOBQ_WARNING, describe_groups},
+	[JOBQ_AREA_GROUP_RINGS] = {JOBQ_INFO, describe_group_rings},
 };
 
 /* See health_memory.h. */

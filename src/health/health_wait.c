@@ -8,7 +8,7 @@
  * locked by a transaction that runs them, are also found there; they do not
  * wait, and show that the queue is being worked.  Jobs with a mirrored run_at
  * (lifo) have the one that has waited longest at their other end.  At most
- * MAX_ROWS rows are read for a queue.
+ * MAX_ROWS rows are read for a queue, and as many of its jobs in groups.
  *
  * IDENTIFICATION
  *	  src/health/health_wait.c
@@ -35,26 +35,36 @@
 
 #define MAX_ROWS 1000
 
+static const JobqRelation indexes[2] = {
+	JOBQ_IDX_JOB_DISPATCH, JOBQ_IDX_JOB_GROUP
+};
+
 void
 jobq_health_waits_begin(JobqWaitScan *jobs)
 {
 	jobs->context = CurrentMemoryContext;
 	jobs->rel = table_open(jobq_relation_oid(JOBQ_REL_JOB), AccessShareLock);
-	jobs->index = index_open(jobq_relation_oid(JOBQ_IDX_JOB_DISPATCH),
-							 AccessShareLock);
 	jobs->snapshot = RegisterSnapshot(GetLatestSnapshot());
 	jobs->slot = table_slot_create(jobs->rel, NULL);
-	jobs->scan = jobq_index_beginscan(jobs->rel, jobs->index, jobs->snapshot,
-									  2);
+	for (int i = 0; i < 2; i++)
+	{
+		jobs->indexes[i] = index_open(jobq_relation_oid(indexes[i]),
+									  AccessShareLock);
+		jobs->scans[i] = jobq_index_beginscan(jobs->rel, jobs->indexes[i],
+											  jobs->snapshot, i == 0 ? 2 : 1);
+	}
 }
 
 void
 jobq_health_waits_end(JobqWaitScan *jobs)
 {
-	index_endscan(jobs->scan);
+	for (int i = 0; i < 2; i++)
+	{
+		index_endscan(jobs->scans[i]);
+		index_close(jobs->indexes[i], AccessShareLock);
+	}
 	ExecDropSingleTupleTableSlot(jobs->slot);
 	UnregisterSnapshot(jobs->snapshot);
-	index_close(jobs->index, AccessShareLock);
 	table_close(jobs->rel, AccessShareLock);
 }
 
@@ -120,7 +130,7 @@ is_waiting(const Look *look, TupleTableSlot *slot, TimestampTz run_at)
 static TimestampTz
 find_oldest(JobqWaitScan *jobs, Look *look, int16 priority, TimestampTz oldest)
 {
-	IndexScanDesc scan = jobq_index_beginscan(jobs->rel, jobs->index,
+	IndexScanDesc scan = jobq_index_beginscan(jobs->rel, jobs->indexes[0],
 											  jobs->snapshot, 3);
 	ScanKeyData keys[3];
 	bool		isnull;
@@ -172,21 +182,25 @@ seek(IndexScanDesc scan, int32 queue, int priority)
 	index_rescan(scan, keys, 2, NULL, 0);
 }
 
-/*
- * The scan is used in the memory context in which it was opened, since it may
- * allocate data that it keeps.
- */
-void
-jobq_health_find_wait(JobqWaitScan *jobs, const JobqQueueBrief *brief,
-					  TimestampTz now, JobqQueueWait *wait)
+/* A job has waited since that time; until batch_wait is over for a full batch. */
+static void
+note_waiting(const Look *look, TimestampTz run_at)
 {
-	MemoryContext oldcontext = MemoryContextSwitchTo(jobs->context);
-	Look		look = {brief, now, wait, 0};
-	IndexScanDesc scan = jobs->scan;
+	if (jobq_queue_gathers(look->brief))
+		run_at += look->brief->batch_wait;
+	if (run_at <= look->now)
+		look->wait->oldest = Min(look->wait->oldest, run_at);
+}
+
+/* Looks at the first jobs of each priority of those without a group. */
+static void
+look_without_groups(Look *look, JobqWaitScan *jobs)
+{
+	IndexScanDesc scan = jobs->scans[0];
 	TupleTableSlot *slot = jobs->slot;
 
-	seek(scan, brief->id, PG_INT16_MIN);
-	while (look.nrows++ < MAX_ROWS &&
+	seek(scan, look->brief->id, PG_INT16_MIN);
+	while (look->nrows++ < MAX_ROWS &&
 		   index_getnext_slot(scan, ForwardScanDirection, slot))
 	{
 		bool		isnull;
@@ -196,24 +210,61 @@ jobq_health_find_wait(JobqWaitScan *jobs, const JobqQueueBrief *brief,
 		DatumGetInt16(slot_getattr(slot, Anum_job_priority, &isnull));
 
 		CHECK_FOR_INTERRUPTS();
-		if (run_at <= now)
+		if (run_at <= look->now)
 		{
-			if (!is_waiting(&look, slot, jobq_run_at_real(run_at)))
+			if (!is_waiting(look, slot, jobq_run_at_real(run_at)))
 				continue;
 			if (jobq_run_at_is_mirrored(run_at))
-				run_at = find_oldest(jobs, &look, priority,
+				run_at = find_oldest(jobs, look, priority,
 									 jobq_run_at_real(run_at));
-			/* until then it waits for a full batch */
-			if (jobq_queue_gathers(brief))
-				run_at += brief->batch_wait;
-			if (run_at <= now)
-				wait->oldest = Min(wait->oldest, run_at);
+			note_waiting(look, run_at);
 		}
 		/* what follows at this priority came later */
 		if (priority == PG_INT16_MAX)
 			break;
-		seek(scan, brief->id, priority + 1);
+		seek(scan, look->brief->id, priority + 1);
 	}
-	ExecClearTuple(slot);
+}
+
+/* Looks at the first jobs in groups, as far as that goes. */
+static void
+look_in_groups(const Look *look, JobqWaitScan *jobs)
+{
+	IndexScanDesc scan = jobs->scans[1];
+	TupleTableSlot *slot = jobs->slot;
+	ScanKeyData key;
+	int			nrows = 0;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT4EQ,
+				Int32GetDatum(look->brief->id));
+	index_rescan(scan, &key, 1, NULL, 0);
+	while (nrows++ < MAX_ROWS &&
+		   index_getnext_slot(scan, ForwardScanDirection, slot))
+	{
+		bool		isnull;
+		TimestampTz run_at =
+		DatumGetTimestampTz(slot_getattr(slot, Anum_job_run_at, &isnull));
+
+		CHECK_FOR_INTERRUPTS();
+		if (run_at <= look->now &&
+			is_waiting(look, slot, jobq_run_at_real(run_at)))
+			note_waiting(look, jobq_run_at_real(run_at));
+	}
+}
+
+/*
+ * The scans are used in the memory context in which they were opened, since they
+ * may allocate data that they keep.
+ */
+void
+jobq_health_find_wait(JobqWaitScan *jobs, const JobqQueueBrief *brief,
+					  TimestampTz now, JobqQueueWait *wait)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(jobs->context);
+	Look		look = {brief, now, wait, 0};
+
+	look_without_groups(&look, jobs);
+	look_in_groups(&look, jobs);
+	ExecClearTuple(jobs->slot);
 	MemoryContextSwitchTo(oldcontext);
 }

@@ -23,10 +23,10 @@
 typedef struct JobqWaitScan
 {
 	Relation	rel;
-	Relation	index;
+	Relation	indexes[2];		/* of jobs without a group, and with one */
 	Snapshot	snapshot;
 	TupleTableSlot *slot;
-	IndexScanDesc scan;
+	IndexScanDesc scans[2];
 	MemoryContext context;		/* of the scan */
 } JobqWaitScan;
 

@@ -105,6 +105,9 @@ form_job(const JobqEnqueueOptions *options, int64 id, Datum payload,
 	if (options->unique_key != NULL)
 		set_optional(values, nulls, Anum_job_unique_key,
 					 CStringGetTextDatum(options->unique_key));
+	if (options->group_key != NULL)
+		set_optional(values, nulls, Anum_job_group_key,
+					 CStringGetTextDatum(options->group_key));
 	set_optional(values, nulls, Anum_job_tags, options->tags);
 	set_optional(values, nulls, Anum_job_headers, options->headers);
 	if (options->command != NULL)
@@ -253,7 +256,7 @@ enqueue_unique(JobqTable *jobs, const JobqEnqueueOptions *options, int64 id,
 	jobq_count_jobs(options->queue, 1);
 	if (!options->unchecked)
 		jobq_admission_check(jobs, options->queue, 0, id);
-	jobq_job_note_ready(jobs, options->queue, values);
+	jobq_job_note_ready(jobs, options->queue, values, nulls);
 	return id;
 }
 
@@ -310,8 +313,9 @@ jobq_enqueue_job(JobqTable *jobs, const JobqEnqueueOptions *options,
 /* State of next_job(). */
 typedef struct JobSource
 {
-	int64		id;				/* of the next job */
-	const Datum *payload;		/* its payload */
+	const JobqEnqueueBatch *batch;
+	int64		first;			/* id of the first job */
+	int			n;				/* of jobs so far */
 	Datum		values[Natts_job];	/* the rest is the same for all */
 	bool		nulls[Natts_job];
 } JobSource;
@@ -321,38 +325,65 @@ static void
 next_job(void *arg, Datum *values, bool *nulls)
 {
 	JobSource  *source = arg;
+	const JobqEnqueueBatch *batch = source->batch;
+	int			i = source->n++;
 
 	memcpy(values, source->values, sizeof(source->values));
 	memcpy(nulls, source->nulls, sizeof(source->nulls));
-	values[Anum_job_id - 1] = Int64GetDatum(source->id++);
-	values[Anum_job_payload - 1] = *source->payload++;
+	values[Anum_job_id - 1] = Int64GetDatum(source->first + i);
+	values[Anum_job_payload - 1] = batch->payloads[i];
+	if (batch->group_keys == NULL || batch->group_keys[i] == NULL)
+		return;
+	values[Anum_job_group_key - 1] = CStringGetTextDatum(batch->group_keys[i]);
+	nulls[Anum_job_group_key - 1] = false;
+}
+
+/* Notes the first jobs of a batch, together as far as they are of one group. */
+static void
+note_batch(const JobqEnqueueOptions *options, const JobSource *source,
+		   int njobs)
+{
+	const JobqEnqueueBatch *batch = source->batch;
+	ItemPointerData none;
+	JobqPlace	place;
+
+	ItemPointerSetInvalid(&none);
+	jobq_job_place(source->values, source->nulls, &none, &place);
+	if (batch->group_keys == NULL)
+	{
+		jobq_at_commit_ready_many(options->queue, &place, njobs);
+		return;
+	}
+	for (int i = 0; i < njobs; i++)
+	{
+		place.key.id = source->first + i;
+		place.group = jobq_ready_keep_group(batch->group_keys[i]);
+		jobq_at_commit_ready(options->queue, &place);
+	}
 }
 
 void
 jobq_enqueue_jobs(JobqTable *jobs, const JobqEnqueueOptions *options,
-				  const Datum *payloads, int njobs, int64 *ids)
+				  const JobqEnqueueBatch *batch, int64 *ids)
 {
-	JobSource	source;
-	ItemPointerData none;
-	JobqPlace	first;
+	JobSource	source = {.batch = batch};
+	int			njobs;
 
-	if (njobs == 0)
+	if (batch->njobs == 0)
 		return;
-	source.id = begin_enqueue(options, payloads, njobs);
-	memset(ids, 0, njobs * sizeof(int64));
-	njobs = jobq_admission_by_rate(options->queue, njobs, false);
+	source.first = begin_enqueue(options, batch->payloads, batch->njobs);
+	memset(ids, 0, batch->njobs * sizeof(int64));
+	njobs = jobq_admission_by_rate(options->queue, batch->njobs, false);
 	if (njobs == 0)
 		return;
 	jobq_admission_check(jobs, options->queue, njobs, 0);
-	source.payload = payloads;
-	form_job(options, source.id, payloads[0], source.values, source.nulls);
+	form_job(options, source.first, batch->payloads[0], source.values,
+			 source.nulls);
 	for (int i = 0; i < njobs; i++)
-		ids[i] = source.id + i;
+		ids[i] = source.first + i;
 	jobq_table_insert_many(jobs, njobs, next_job, &source);
 	jobq_count_jobs(options->queue, njobs);
-	ItemPointerSetInvalid(&none);
-	jobq_job_place(source.values, &none, &first);
-	jobq_at_commit_ready_many(options->queue, &first, njobs);
+	note_batch(options, &source, njobs);
 	if (options->expires_at != JOBQ_NEVER)
 		jobq_at_commit_expiry(options->expires_at);
 }
@@ -391,10 +422,10 @@ compare_keyed_jobs(const void *a, const void *b)
  */
 void
 jobq_enqueue_keyed_jobs(JobqTable *jobs, const JobqEnqueueOptions *options,
-						const Datum *payloads, const char *const *keys,
-						int njobs, int64 *ids)
+						const JobqEnqueueBatch *batch, int64 *ids)
 {
 	JobqEnqueueOptions own = *options;
+	int			njobs = batch->njobs;
 	KeyedJob   *sorted;
 	int64		first;
 
@@ -403,11 +434,11 @@ jobq_enqueue_keyed_jobs(JobqTable *jobs, const JobqEnqueueOptions *options,
 	sorted = palloc(njobs * sizeof(KeyedJob));
 	for (int i = 0; i < njobs; i++)
 	{
-		sorted[i].key = keys[i];
+		sorted[i].key = batch->unique_keys[i];
 		sorted[i].place = i;
 	}
 	qsort(sorted, njobs, sizeof(KeyedJob), compare_keyed_jobs);
-	first = begin_enqueue(options, payloads, njobs);
+	first = begin_enqueue(options, batch->payloads, njobs);
 	for (int i = 0; i < njobs; i++)
 	{
 		int			place = sorted[i].place;
@@ -420,10 +451,13 @@ jobq_enqueue_keyed_jobs(JobqTable *jobs, const JobqEnqueueOptions *options,
 					 errmsg("unique_keys must not contain duplicates"),
 					 errdetail("Elements %d and %d are both \"%s\".",
 							   sorted[i - 1].place + 1, place + 1,
-							   keys[place])));
-		own.unique_key = keys[place];
+							   own.unique_key)));
+		own.unique_key = batch->unique_keys[place];
+		if (batch->group_keys != NULL)
+			own.group_key = batch->group_keys[place];
 		own.unique_for = own.unique_key != NULL ? options->unique_for : NULL;
-		ids[place] = enqueue_one(jobs, &own, first + place, payloads[place]);
+		ids[place] = enqueue_one(jobs, &own, first + place,
+								 batch->payloads[place]);
 	}
 	pfree(sorted);
 }

@@ -35,6 +35,7 @@ typedef struct JobqEnqueueOptions
 	JobqOnConflict on_conflict;
 	const char *unique_key;		/* NULL: none */
 	const Interval *unique_for; /* NULL: none */
+	const char *group_key;		/* NULL: none */
 	const Interval *timeout;	/* NULL: the queue's */
 	Datum		tags;			/* text[], 0: none */
 	Datum		headers;		/* jsonb, 0: none */
@@ -61,22 +62,28 @@ extern int64 jobq_enqueue_job(JobqTable *jobs,
 							  const JobqEnqueueOptions *options,
 							  Datum payload);
 
-/*
- * Adds several jobs without keys, which differ only in their payload, and
- * stores their ids in ids[].
- */
+/* What differs between several jobs of one call. */
+typedef struct JobqEnqueueBatch
+{
+	int			njobs;
+	const Datum *payloads;
+	const char *const *unique_keys; /* NULL: none; of each: NULL: none */
+	const char *const *group_keys;	/* NULL: that of the options; of each: as
+									 * above */
+} JobqEnqueueBatch;
+
+/* Adds several jobs without unique keys, and stores their ids in ids[]. */
 extern void jobq_enqueue_jobs(JobqTable *jobs,
 							  const JobqEnqueueOptions *options,
-							  const Datum *payloads, int njobs, int64 *ids);
+							  const JobqEnqueueBatch *batch, int64 *ids);
 
 /*
- * The same for jobs with keys of their own (NULL: none), one after the other:
- * of two with the same key the second meets the first.
+ * The same for jobs with unique keys of their own, one after the other: of two
+ * with the same key the second meets the first.
  */
 extern void jobq_enqueue_keyed_jobs(JobqTable *jobs,
 									const JobqEnqueueOptions *options,
-									const Datum *payloads,
-									const char *const *keys, int njobs,
+									const JobqEnqueueBatch *batch,
 									int64 *ids);
 
 #endif							/* JOBQ_ENQUEUE_H */

@@ -113,15 +113,33 @@ jobq_job_write_back(JobqJob *job)
 	set_int64_column(job, Anum_job_started_at, job->started_at, DT_NOBEGIN);
 }
 
-/* The place of a job, from the values and the TID of its row. */
+/*
+ * The place of a job, from the values and the TID of its row, to be noted.  May
+ * raise an error (out of memory).
+ */
 void
-jobq_job_place(const Datum *values, const ItemPointerData *tid,
-			   JobqPlace *place)
+jobq_job_place(const Datum *values, const bool *nulls,
+			   const ItemPointerData *tid, JobqPlace *place)
 {
+	char		name[JOBQ_GROUP_NAME_SIZE];
+
 	place->key.run_at = DatumGetTimestampTz(values[Anum_job_run_at - 1]);
 	place->key.id = DatumGetInt64(values[Anum_job_id - 1]);
 	place->priority = DatumGetInt16(values[Anum_job_priority - 1]);
 	place->tid = *tid;
+	place->group = NULL;
+	if (nulls[Anum_job_group_key - 1])
+		return;
+	text_to_cstring_buffer(DatumGetTextPP(values[Anum_job_group_key - 1]),
+						   name, sizeof(name));
+	place->group = jobq_ready_keep_group(name);
+}
+
+const char *
+jobq_job_group(const JobqJob *job)
+{
+	return job->nulls[Anum_job_group_key - 1] ? NULL :
+		TextDatumGetCString(job->values[Anum_job_group_key - 1]);
 }
 
 /*
@@ -142,7 +160,7 @@ jobq_job_lock_row(JobqTable *jobs, TupleTableSlot *seen, Snapshot snapshot,
 	queue = jobq_queue_by_id(job->queue);
 	if (job->state == JOBQ_STATE_PENDING && queue != NULL)
 	{
-		jobq_job_place(job->values, &seen->tts_tid, &place);
+		jobq_job_place(job->values, job->nulls, &seen->tts_tid, &place);
 		jobq_note_reserve();
 		jobq_ready_note_locked(queue, &place);
 		noted = true;
@@ -215,7 +233,7 @@ is_wanted(TupleTableSlot *slot, void *arg)
 	{
 		JobqPlace	place;
 
-		jobq_job_place(job.values, &slot->tts_tid, &place);
+		jobq_job_place(job.values, job.nulls, &slot->tts_tid, &place);
 		jobq_note_reserve();
 		wanted->noted = jobq_ready_note_locked_again(queue, &place);
 	}

@@ -87,8 +87,11 @@ extern JobqFindResult jobq_job_lock_row(JobqTable *jobs,
 										Snapshot snapshot,
 										TupleTableSlot *locked,
 										JobqJob *job);
-extern void jobq_job_place(const Datum *values, const ItemPointerData *tid,
-						   JobqPlace *place);
+extern void jobq_job_place(const Datum *values, const bool *nulls,
+						   const ItemPointerData *tid, JobqPlace *place);
+
+/* The name of its group, NULL: none. */
+extern const char *jobq_job_group(const JobqJob *job);
 extern int64 jobq_job_timeout(const JobqJob *job, const JobqQueue *queue);
 extern int	jobq_job_max_attempts(const JobqJob *job, const JobqQueue *queue);
 extern int	jobq_job_current_attempt(const JobqJob *job);

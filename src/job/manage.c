@@ -163,7 +163,7 @@ insert_revived(const JobqQueue *queue, const Datum *values, const bool *nulls)
 									  values, nulls, &conflict))
 	{
 		jobq_count_jobs(queue, 1);
-		jobq_job_note_ready(jobs, queue, values);
+		jobq_job_note_ready(jobs, queue, values, nulls);
 	}
 	else
 	{

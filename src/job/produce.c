@@ -33,7 +33,12 @@ PG_FUNCTION_INFO_V1(jobq_enqueue);
 PG_FUNCTION_INFO_V1(jobq_enqueue_many);
 PG_FUNCTION_INFO_V1(jobq_run);
 
-/* Arguments at the same positions in all three functions. */
+/*
+ * Arguments at the same positions in all three functions, but for run(), which has
+ * no group_key: those after it are RUN_SHIFT further to the front.
+ */
+#define RUN_SHIFT 1
+
 enum
 {
 	ARG_TARGET,					/* queue, or command */
@@ -44,12 +49,14 @@ enum
 	ARG_UNIQUE_KEY,
 	ARG_ON_CONFLICT,
 	ARG_UNIQUE_FOR,
+	ARG_GROUP_KEY,
 	ARG_MAX_ATTEMPTS,
 	ARG_TIMEOUT,
 	ARG_TTL,
 	ARG_TAGS,
 	ARG_HEADERS,
-	ARG_UNIQUE_KEYS				/* of enqueue_many only */
+	ARG_UNIQUE_KEYS,			/* of enqueue_many only */
+	ARG_GROUP_KEYS
 };
 
 /*
@@ -108,9 +115,9 @@ on_conflict_argument(FunctionCallInfo fcinfo)
  * so they must not be long: 54000.
  */
 static Datum
-headers_argument(FunctionCallInfo fcinfo)
+headers_argument(FunctionCallInfo fcinfo, int argno)
 {
-	Size		length = toast_raw_datum_size(PG_GETARG_DATUM(ARG_HEADERS));
+	Size		length = toast_raw_datum_size(PG_GETARG_DATUM(argno));
 	Jsonb	   *headers;
 	JsonbValue	value;
 
@@ -121,7 +128,7 @@ headers_argument(FunctionCallInfo fcinfo)
 				 errdetail("They have %zu bytes; at most %d are allowed.", length,
 						   JOBQ_MAX_HEADERS_LENGTH),
 				 errhint("Put large values into the payload.")));
-	headers = PG_GETARG_JSONB_P(ARG_HEADERS);
+	headers = PG_GETARG_JSONB_P(argno);
 	if (!JB_ROOT_IS_OBJECT(headers))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -172,43 +179,59 @@ read_unique_arguments(FunctionCallInfo fcinfo, JobqEnqueueOptions *options)
 	}
 }
 
-/* Fills in the options of a call from its arguments and the queue. */
+/*
+ * The optional arguments after group_key, which are `shift` places further to the
+ * front.
+ */
 static void
-read_options(FunctionCallInfo fcinfo, const JobqQueue *queue,
-			 JobqEnqueueOptions *options)
+read_last_arguments(FunctionCallInfo fcinfo, int shift,
+					JobqEnqueueOptions *options)
 {
-	TimestampTz now;
-	int64		ttl = queue->ttl;
+	int			max_attempts = ARG_MAX_ATTEMPTS - shift;
+	int			timeout = ARG_TIMEOUT - shift;
+	int			ttl_arg = ARG_TTL - shift;
+	int64		ttl = options->queue->ttl;
 
-	jobq_enqueue_defaults(options, queue);
-	now = options->run_at;
-	options->run_at = run_at_argument(fcinfo, now);
-	if (!PG_ARGISNULL(ARG_PRIORITY))
-		options->priority = PG_GETARG_INT32(ARG_PRIORITY);
-	jobq_check_priority(options->priority);
-	read_unique_arguments(fcinfo, options);
-	if (!PG_ARGISNULL(ARG_MAX_ATTEMPTS))
+	if (!PG_ARGISNULL(max_attempts))
 	{
-		options->max_attempts = PG_GETARG_INT32(ARG_MAX_ATTEMPTS);
+		options->max_attempts = PG_GETARG_INT32(max_attempts);
 		if (options->max_attempts < 1)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("max_attempts must be at least 1")));
 	}
-	if (!PG_ARGISNULL(ARG_TIMEOUT))
+	if (!PG_ARGISNULL(timeout))
 	{
-		(void) jobq_duration_argument(fcinfo, ARG_TIMEOUT, "timeout", false);
-		options->timeout = PG_GETARG_INTERVAL_P(ARG_TIMEOUT);
+		(void) jobq_duration_argument(fcinfo, timeout, "timeout", false);
+		options->timeout = PG_GETARG_INTERVAL_P(timeout);
 	}
-	if (!PG_ARGISNULL(ARG_TTL))
-		ttl = jobq_duration_argument(fcinfo, ARG_TTL, "ttl", false);
+	if (!PG_ARGISNULL(ttl_arg))
+		ttl = jobq_duration_argument(fcinfo, ttl_arg, "ttl", false);
 	/* counted from the earliest possible start */
 	options->expires_at = ttl > 0 && ttl < END_TIMESTAMP - options->run_at ?
 		options->run_at + ttl : JOBQ_NEVER;
-	if (!PG_ARGISNULL(ARG_TAGS))
-		options->tags = jobq_tags_argument(fcinfo, ARG_TAGS);
-	if (!PG_ARGISNULL(ARG_HEADERS))
-		options->headers = headers_argument(fcinfo);
+	if (!PG_ARGISNULL(ARG_TAGS - shift))
+		options->tags = jobq_tags_argument(fcinfo, ARG_TAGS - shift);
+	if (!PG_ARGISNULL(ARG_HEADERS - shift))
+		options->headers = headers_argument(fcinfo, ARG_HEADERS - shift);
+}
+
+/* Fills in the options of a call from its arguments and the queue. */
+static void
+read_options(FunctionCallInfo fcinfo, int shift, const JobqQueue *queue,
+			 JobqEnqueueOptions *options)
+{
+	jobq_enqueue_defaults(options, queue);
+	options->run_at = run_at_argument(fcinfo, options->run_at);
+	if (!PG_ARGISNULL(ARG_PRIORITY))
+		options->priority = PG_GETARG_INT32(ARG_PRIORITY);
+	jobq_check_priority(options->priority);
+	read_unique_arguments(fcinfo, options);
+	if (shift == 0 && !PG_ARGISNULL(ARG_GROUP_KEY))
+		options->group_key = jobq_string_argument(fcinfo, ARG_GROUP_KEY,
+												  "group_key",
+												  JOBQ_GROUP_NAME_SIZE - 1);
+	read_last_arguments(fcinfo, shift, options);
 }
 
 /*
@@ -265,7 +288,7 @@ jobq_enqueue(PG_FUNCTION_ARGS)
 	jobq_begin_write("jobq.enqueue()");
 	jobq_require_argument(fcinfo, ARG_PAYLOAD, "payload");
 	jobs = jobq_table_open(JOBQ_REL_JOB);
-	read_options(fcinfo, target_queue(fcinfo), &options);
+	read_options(fcinfo, 0, target_queue(fcinfo), &options);
 	id = jobq_enqueue_job(jobs, &options, PG_GETARG_DATUM(ARG_PAYLOAD));
 	jobq_table_close(jobs);
 	recheck_privilege(&options, options.unique_key != NULL);
@@ -275,19 +298,44 @@ jobq_enqueue(PG_FUNCTION_ARGS)
 }
 
 /*
- * The unique keys of the jobs of enqueue_many(), NULL where there is none, or
+ * The keys of the jobs of enqueue_many() from an array, NULL where there is none, or
  * NULL if none of them has one.
  */
 static const char **
-unique_keys_argument(FunctionCallInfo fcinfo, const char *unique_key,
-					 int njobs)
+keys_argument(FunctionCallInfo fcinfo, int argno, const char *name,
+			  int max_length, int njobs)
 {
+	const char *of_one = argno == ARG_UNIQUE_KEYS ? "unique_key" : "group_key";
 	const char **keys;
 	Datum	   *elements;
 	bool	   *nulls;
 	int			nkeys;
 	bool		any = false;
 
+	elements = jobq_array_elements(name, PG_GETARG_ARRAYTYPE_P(argno),
+								   TEXTOID, &nulls, &nkeys);
+	if (nkeys != njobs)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must have as many elements as payloads", name),
+				 errdetail("The numbers of elements are %d and %d.", nkeys, njobs)));
+	keys = palloc0(Max(nkeys, 1) * sizeof(char *));
+	for (int i = 0; i < nkeys; i++)
+	{
+		if (nulls[i])
+			continue;
+		keys[i] = TextDatumGetCString(elements[i]);
+		jobq_check_string(keys[i], of_one, max_length);
+		any = true;
+	}
+	return any ? keys : NULL;
+}
+
+/* The unique keys of the jobs of enqueue_many(), or NULL. */
+static const char **
+unique_keys_argument(FunctionCallInfo fcinfo, const char *unique_key,
+					 int njobs)
+{
 	if (unique_key != NULL && njobs > 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -300,24 +348,22 @@ unique_keys_argument(FunctionCallInfo fcinfo, const char *unique_key,
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("unique_key and unique_keys cannot be used together")));
-	elements = jobq_array_elements("unique_keys",
-								   PG_GETARG_ARRAYTYPE_P(ARG_UNIQUE_KEYS),
-								   TEXTOID, &nulls, &nkeys);
-	if (nkeys != njobs)
+	return keys_argument(fcinfo, ARG_UNIQUE_KEYS, "unique_keys",
+						 JOBQ_MAX_KEY_LENGTH, njobs);
+}
+
+/* The groups of the jobs of enqueue_many(), or NULL. */
+static const char **
+group_keys_argument(FunctionCallInfo fcinfo, const char *group_key, int njobs)
+{
+	if (PG_ARGISNULL(ARG_GROUP_KEYS))
+		return NULL;
+	if (group_key != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("unique_keys must have as many elements as payloads"),
-				 errdetail("The numbers of elements are %d and %d.", nkeys, njobs)));
-	keys = palloc0(Max(nkeys, 1) * sizeof(char *));
-	for (int i = 0; i < nkeys; i++)
-	{
-		if (nulls[i])
-			continue;
-		keys[i] = TextDatumGetCString(elements[i]);
-		jobq_check_string(keys[i], "unique_key", JOBQ_MAX_KEY_LENGTH);
-		any = true;
-	}
-	return any ? keys : NULL;
+				 errmsg("group_key and group_keys cannot be used together")));
+	return keys_argument(fcinfo, ARG_GROUP_KEYS, "group_keys",
+						 JOBQ_GROUP_NAME_SIZE - 1, njobs);
 }
 
 Datum
@@ -325,33 +371,35 @@ jobq_enqueue_many(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	JobqEnqueueOptions options;
-	Datum	   *payloads;
+	JobqEnqueueBatch batch = {0};
 	const char **keys;
-	int			njobs;
 	int64	   *ids;
 	JobqTable  *jobs;
 
 	jobq_begin_write("jobq.enqueue_many()");
 	jobq_require_argument(fcinfo, ARG_PAYLOAD, "payloads");
-	payloads = jobq_array_elements("payloads",
-								   PG_GETARG_ARRAYTYPE_P(ARG_PAYLOAD),
-								   JSONBOID, NULL, &njobs);
+	batch.payloads = jobq_array_elements("payloads",
+										 PG_GETARG_ARRAYTYPE_P(ARG_PAYLOAD),
+										 JSONBOID, NULL, &batch.njobs);
 	jobs = jobq_table_open(JOBQ_REL_JOB);
-	read_options(fcinfo, target_queue(fcinfo), &options);
-	keys = unique_keys_argument(fcinfo, options.unique_key, njobs);
+	read_options(fcinfo, 0, target_queue(fcinfo), &options);
+	keys = unique_keys_argument(fcinfo, options.unique_key, batch.njobs);
+	batch.group_keys = group_keys_argument(fcinfo, options.group_key,
+										   batch.njobs);
 
-	ids = palloc(Max(njobs, 1) * sizeof(int64));
+	ids = palloc(Max(batch.njobs, 1) * sizeof(int64));
 	if (options.unique_key != NULL)
 		keys = &options.unique_key;
+	batch.unique_keys = keys;
 	if (keys == NULL)
-		jobq_enqueue_jobs(jobs, &options, payloads, njobs, ids);
+		jobq_enqueue_jobs(jobs, &options, &batch, ids);
 	else
-		jobq_enqueue_keyed_jobs(jobs, &options, payloads, keys, njobs, ids);
+		jobq_enqueue_keyed_jobs(jobs, &options, &batch, ids);
 	jobq_table_close(jobs);
 	recheck_privilege(&options, keys != NULL);
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
-	for (int i = 0; i < njobs; i++)
+	for (int i = 0; i < batch.njobs; i++)
 	{
 		Datum		id = Int64GetDatum(ids[i]);
 		bool		isnull = ids[i] == 0;
@@ -378,7 +426,7 @@ jobq_run(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(ARG_PAYLOAD))
 		params = PG_GETARG_DATUM(ARG_PAYLOAD);
 	jobs = jobq_table_open(JOBQ_REL_JOB);
-	read_options(fcinfo,
+	read_options(fcinfo, RUN_SHIFT,
 				 jobq_queue_lock_shared(jobq_queue_run_of(GetUserId())),
 				 &options);
 	options.command = command;

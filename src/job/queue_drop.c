@@ -94,11 +94,11 @@ execute_for_queue(const char *sql, int32 queue)
 }
 
 /*
- * Scans all jobs of the queue.  With `remove`, deletes those whose rows nobody
+ * Scans all jobs of the queue that an index has.  With `remove`, deletes those whose rows nobody
  * has locked.  Returns the number of remaining jobs.
  */
 static int64
-visit_jobs(int32 queue, bool remove)
+visit_index(int32 queue, JobqRelation index, bool remove)
 {
 	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
 	TupleTableSlot *locked = jobq_table_slot(jobs);
@@ -109,8 +109,7 @@ visit_jobs(int32 queue, bool remove)
 	CommandCounterIncrement();
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT4EQ,
 				Int32GetDatum(queue));
-	jobq_scan_begin(&scan, jobs, jobq_relation_oid(JOBQ_IDX_JOB_DISPATCH),
-					&key, 1);
+	jobq_scan_begin(&scan, jobs, jobq_relation_oid(index), &key, 1);
 	while (jobq_scan_next(&scan))
 	{
 		JobqJob		job;
@@ -134,6 +133,14 @@ visit_jobs(int32 queue, bool remove)
 	jobq_scan_end(&scan);
 	jobq_table_close(jobs);
 	return remaining;
+}
+
+/* The same for all jobs of the queue: those without a group, and the others. */
+static int64
+visit_jobs(int32 queue, bool remove)
+{
+	return visit_index(queue, JOBQ_IDX_JOB_DISPATCH, remove) +
+		visit_index(queue, JOBQ_IDX_JOB_GROUP, remove);
 }
 
 /*

@@ -35,11 +35,11 @@ const JobqEnd jobq_no_result = {.result_is_null = true};
 /* The job will be claimable when the row written last is committed. */
 void
 jobq_job_note_ready(JobqTable *jobs, const JobqQueue *queue,
-					const Datum *values)
+					const Datum *values, const bool *nulls)
 {
 	JobqPlace	place;
 
-	jobq_job_place(values, &jobs->written, &place);
+	jobq_job_place(values, nulls, &jobs->written, &place);
 	jobq_at_commit_ready(queue, &place);
 }
 
@@ -82,7 +82,7 @@ jobq_job_insert(JobqTable *jobs, const JobqQueue *queue, const Datum *values,
 {
 	jobq_table_insert(jobs, values, nulls);
 	jobq_count_jobs(queue, 1);
-	jobq_job_note_ready(jobs, queue, values);
+	jobq_job_note_ready(jobs, queue, values, nulls);
 }
 
 /*
@@ -95,7 +95,7 @@ jobq_job_claim(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 			   int64 lease, TimestampTz until, const char *worker)
 {
 	bool		bound = until == JOBQ_NEVER;
-	JobqTicket	ticket;
+	JobqTickets tickets = {JOBQ_TICKET_NONE, NULL};
 
 	apply(job, JOBQ_EVENT_CLAIM);
 	job->attempt++;
@@ -110,10 +110,10 @@ jobq_job_claim(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 	if (jobq_table_try_update(jobs, job->slot, job->values,
 							  job->nulls) != JOBQ_FOUND)
 		return false;
-	ticket = queue->state == NULL ? JOBQ_TICKET_NONE :
-		jobq_ready_pull_ticket(job->id);
+	if (queue->state != NULL)
+		tickets = jobq_ready_pull_tickets(job->id);
 	jobq_ready_settle(job->id);
-	if (!jobq_at_commit_claim(queue, job->id, lease, until, ticket))
+	if (!jobq_at_commit_claim(queue, job->id, lease, until, &tickets))
 		ereport(ERROR,
 				(errcode(ERRCODE_OUT_OF_MEMORY),
 				 bound ?
@@ -212,7 +212,7 @@ give_back(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 	job->nulls[Anum_job_expires_at - 1] = true;
 	jobq_table_update(jobs, job->slot, job->values, job->nulls);
 	jobq_ready_settle(job->id);
-	jobq_job_note_ready(jobs, queue, job->values);
+	jobq_job_note_ready(jobs, queue, job->values, job->nulls);
 }
 
 /*
@@ -375,7 +375,7 @@ jobq_job_replace(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 	apply(job, JOBQ_EVENT_EDIT);
 	jobq_table_update(jobs, job->slot, values, nulls);
 	jobq_ready_settle(job->id);
-	jobq_job_note_ready(jobs, queue, values);
+	jobq_job_note_ready(jobs, queue, values, nulls);
 	/* the row has moved, and expire.c may have passed its old place */
 	if (job->attempt == 0 && !nulls[Anum_job_expires_at - 1])
 		jobq_at_commit_expiry(DatumGetTimestampTz(values[Anum_job_expires_at - 1]));

@@ -25,7 +25,7 @@ extern const JobqEnd jobq_no_result;
 extern void jobq_job_insert(JobqTable *jobs, const JobqQueue *queue,
 							const Datum *values, const bool *nulls);
 extern void jobq_job_note_ready(JobqTable *jobs, const JobqQueue *queue,
-								const Datum *values);
+								const Datum *values, const bool *nulls);
 extern bool jobq_job_claim(JobqTable *jobs, JobqJob *job,
 						   const JobqQueue *queue, int64 lease,
 						   TimestampTz until, const char *worker);

@@ -20,6 +20,7 @@
 #include "shared/limit_state.h"
 #include "shared/queue_state.h"
 #include "shared/rate.h"
+#include "shared/roster.h"
 #include "shared/unfinished.h"
 
 #include "catalog/pg_type.h"
@@ -33,16 +34,27 @@ PG_FUNCTION_INFO_V1(jobq_flow_check);
 PG_FUNCTION_INFO_V1(jobq_limit_running);
 
 /*
- * Queues, and how many of their jobs are running, and how many unfinished, by the
- * table.  The jobs of a batch have the same lease, and count as one.
+ * Queues, and how many of their jobs are running, how many unfinished, and how many
+ * running in groups, by the table.  The jobs of a batch have the same lease, and count
+ * as one.
  */
 static const char queues_query[] =
-"SELECT q.id, q.name, j.running, j.unfinished"
+"SELECT q.id, q.name, j.running, j.unfinished, j.in_groups"
 " FROM " JOBQ_STORE_SCHEMA ".queue AS q CROSS JOIN LATERAL ("
 "SELECT count(*) FILTER (WHERE j.state = 1 AND j.in_batch IS NULL)"
 " + count(DISTINCT j.lease) FILTER (WHERE j.state = 1 AND j.in_batch) AS running,"
-" count(*) AS unfinished"
+" count(*) AS unfinished,"
+" count(j.group_key) FILTER (WHERE j.state = 1 AND j.in_batch IS NULL)"
+" + count(DISTINCT j.lease) FILTER (WHERE j.state = 1 AND j.in_batch"
+" AND j.group_key IS NOT NULL) AS in_groups"
 " FROM " JOBQ_STORE_SCHEMA ".job AS j WHERE j.queue = q.id) AS j ORDER BY q.name";
+
+/* Groups that have running jobs, by the table. */
+static const char groups_query[] =
+"SELECT j.queue, j.group_key, count(*) FILTER (WHERE j.in_batch IS NULL)"
+" + count(DISTINCT j.lease) FILTER (WHERE j.in_batch)"
+" FROM " JOBQ_STORE_SCHEMA ".job AS j"
+" WHERE j.state = 1 AND j.group_key IS NOT NULL GROUP BY j.queue, j.group_key";
 
 static const char limits_query[] =
 "SELECT l.id, l.name FROM " JOBQ_STORE_SCHEMA ".limit_def AS l ORDER BY l.name";
@@ -118,6 +130,7 @@ typedef struct Found
 	char	   *name;
 	int64		running;
 	int64		unfinished;
+	int64		in_groups;
 } Found;
 
 static int64
@@ -142,6 +155,7 @@ found(uint64 i)
 	result.name = SPI_getvalue(row, desc, 2);
 	result.running = number_of(row, 3);
 	result.unfinished = number_of(row, 4);
+	result.in_groups = number_of(row, 5);
 	return result;
 }
 
@@ -188,10 +202,31 @@ check_queues(ReturnSetInfo *rsinfo)
 		if (state == NULL)
 			continue;
 		if (jobq_gate_is_counted(&state->gate))
+		{
 			compare(rsinfo, queue.name, jobq_gate_running(&state->gate),
 					queue.running);
+			compare(rsinfo, psprintf("groups of %s", queue.name),
+					jobq_roster_running(state), queue.in_groups);
+		}
 		check_unfinished(rsinfo, &queue, state);
 		check_rate(rsinfo, queue.name, &state->rate);
+	}
+}
+
+/* The groups that have running jobs. */
+static void
+check_groups(ReturnSetInfo *rsinfo)
+{
+	uint64		n = jobq_statement_query(groups_query, 0, NULL, NULL);
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		Found		group = found(i);
+		JobqQueueState *state = jobq_queue_state_find(group.id);
+
+		if (state != NULL && jobq_gate_is_counted(&state->gate))
+			compare(rsinfo, psprintf("group %s", group.name),
+					jobq_roster_running_of(state, group.name), group.running);
 	}
 }
 
@@ -262,6 +297,7 @@ jobq_flow_check(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	SPI_connect();
 	check_queues(rsinfo);
+	check_groups(rsinfo);
 	check_limits(rsinfo);
 	SPI_finish();
 	PG_RETURN_VOID();

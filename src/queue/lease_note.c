@@ -54,6 +54,7 @@ typedef struct LeaseNote
 	Oid			role;			/* that claims */
 	JobqTicket	ticket;			/* of a claim */
 	bool		shares;			/* it is that of the claim before this one */
+	JobqGroup  *group;			/* and that of its group; NULL: none */
 	bool		reserved;		/* the entry is made, and has the ticket */
 	bool		in_batch;
 	bool		lent;			/* of an end: its ticket is another claim's */
@@ -69,13 +70,13 @@ give_back(JobqGates gates, const LeaseNote *noted)
 	jobq_queue_wake_leave_gates(&gates, 1, &noted->queue);
 }
 
-/* The gates of the queue of a note. */
+/* The gates of the queue of a note, without its group. */
 static JobqGates
 gates_of(const LeaseNote *noted)
 {
 	return (JobqGates)
 	{
-		noted->queue.state, noted->queue.limit
+		noted->queue.state, noted->queue.limit, NULL
 	};
 }
 
@@ -101,9 +102,9 @@ ticket_of(const JobqNote *note)
 	const LeaseNote *noted = jobq_note_const_data(note, LeaseNote);
 	JobqLeaseTicket ticket = {0};
 
-	if (noted->ticket == JOBQ_TICKET_NONE)
-		return ticket;
-	ticket.gates = gates_of(noted);
+	if (noted->ticket != JOBQ_TICKET_NONE)
+		ticket.gates = gates_of(noted);
+	ticket.gates.group = noted->group;
 	if (noted->shares)
 		ticket.shared_with = claim_before(note)->job_id;
 	return ticket;
@@ -124,14 +125,19 @@ enter_claim(const JobqNote *note, TimestampTz now)
 static void
 forget_claim_of(const LeaseNote *noted)
 {
-	JobqGates	gates = {NULL, NULL};
+	JobqGates	gates = {NULL, NULL, NULL};
 
 	if (noted->reserved)
 		gates = jobq_lease_forget(noted->job_id, noted->lease);
-	else if (noted->ticket != JOBQ_TICKET_NONE && !noted->shares)
-		gates = gates_of(noted);
-	if (noted->ticket != JOBQ_TICKET_LENT)
-		give_back(gates, noted);
+	else if (!noted->shares)
+	{
+		if (noted->ticket != JOBQ_TICKET_NONE)
+			gates = gates_of(noted);
+		gates.group = noted->group;
+	}
+	if (noted->ticket == JOBQ_TICKET_LENT)
+		gates.queue = NULL;
+	give_back(gates, noted);
 }
 
 static void
@@ -158,8 +164,8 @@ mark_claim(const JobqNote *note)
 				 errdetail("The claim of job " INT64_FORMAT " ends with the session, and a prepared transaction does not.",
 						   noted->job_id),
 				 errhint("Claim the job with session_bound => false.")));
-	if (noted->ticket != JOBQ_TICKET_NONE)
-		jobq_ready_refuse_limited(&noted->queue);
+	if (noted->ticket != JOBQ_TICKET_NONE || noted->group != NULL)
+		jobq_ready_refuse_limited(&noted->queue, noted->group != NULL);
 	jobq_mark(JOBQ_MARK_CLAIMED, noted->queue.queue);
 	jobq_mark_time(JOBQ_MARK_LEASES, noted->until);
 }
@@ -180,7 +186,7 @@ static const JobqNoteKind claim_kind = {
 /* See lease_note.h. */
 bool
 jobq_at_commit_claim(const JobqQueue *queue, int64 job_id, int64 lease,
-					 TimestampTz until, JobqTicket ticket)
+					 TimestampTz until, const JobqTickets *tickets)
 {
 	JobqNote   *added = jobq_note_add(&claim_kind);
 	LeaseNote  *note = jobq_note_data(added, LeaseNote);
@@ -193,16 +199,19 @@ jobq_at_commit_claim(const JobqQueue *queue, int64 job_id, int64 lease,
 	note->until = until;
 	note->proc = bound ? JOBQ_MY_PROC_NUMBER : JOBQ_NO_PROCESS;
 	note->role = GetUserId();
-	note->ticket = ticket;
-	if (ticket == JOBQ_TICKET_NONE && jobq_queue_has_batches(queue) &&
+	note->ticket = tickets->queue;
+	note->group = tickets->group;
+	if (tickets->queue == JOBQ_TICKET_NONE && tickets->group == NULL &&
+		jobq_queue_has_batches(queue) &&
 		(before = claim_before(added)) != NULL && before->lease == lease &&
 		before->queue.queue == queue->id)
 	{
 		note->ticket = before->ticket;
-		note->shares = note->ticket != JOBQ_TICKET_NONE;
+		note->group = before->group;
+		note->shares = note->ticket != JOBQ_TICKET_NONE || note->group != NULL;
 	}
-	if (!bound && (note->ticket == JOBQ_TICKET_NONE ||
-				   !jobq_queue_is_limited(queue)))
+	if (!bound && ((note->ticket == JOBQ_TICKET_NONE && note->group == NULL) ||
+				   !jobq_queue_keeps_leases(queue)))
 		return true;
 	note->reserved = jobq_lease_reserve(job_id, lease, bound,
 										ticket_of(added));
@@ -427,7 +436,7 @@ jobq_lease_note_lend(const JobqQueue *queue)
 	int			n;
 	JobqNote   *notes = jobq_note_all(&n);
 	int64		asked = 0;		/* the lease of a batch */
-	const JobqGates gates = {queue->state, queue->limit};
+	const JobqGates gates = {queue->state, queue->limit, NULL};
 
 	for (int i = n - 1; i >= 0 && notes[i].level == level; i--)
 	{

@@ -15,13 +15,13 @@
 
 /*
  * From the commit on, a job is held by a lease, or by this session (JOBQ_NEVER).
- * The lease takes over the job's ticket, if it has one; in a queue with batches,
- * further jobs of the same lease share it.  False if there is no room for a lease
+ * The lease takes over the job's tickets, if it has some; in a queue with batches,
+ * further jobs of the same lease share them.  False if there is no room for a lease
  * that must be listed.  Called after the row is changed.
  */
 extern bool jobq_at_commit_claim(const JobqQueue *queue, int64 job_id,
 								 int64 lease, TimestampTz until,
-								 JobqTicket ticket);
+								 const JobqTickets *tickets);
 
 /*
  * The lease holds until another time, not bound to a session.  moved_in: the job's

@@ -265,6 +265,7 @@ jobq_queue_outline(JobqQueue *queue, const JobqQueueBrief *brief)
 	queue->limit_owner = brief->limit_owner;
 	queue->limit = brief->limit;
 	queue->position = briefs_position;
+	queue->max_running_per_group = brief->max_running_per_group;
 }
 
 /* -------------------------------------------------- queues of executors */

@@ -95,6 +95,8 @@ static const JobqQueueOption options[] = {
 	{"share_commits", Anum_queue_share_commits, true, NULL, NULL},
 	{"max_running", Anum_queue_max_running, true,
 	jobq_queue_not_negative_check, NULL},
+	{"max_running_per_group", Anum_queue_max_running_per_group, true,
+	jobq_queue_positive_check, NULL},
 	{"max_queued", Anum_queue_max_queued, true, jobq_queue_positive_check,
 	NULL},
 	{"on_full", Anum_queue_on_full, true, check_on_full, NULL},

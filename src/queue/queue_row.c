@@ -78,6 +78,7 @@ static const Option options[Natts_queue + 1] = {
 	[Anum_queue_sync_completion] = {OPTION_BOOLEAN, FIELD(sync_completion), true},
 	[Anum_queue_share_commits] = {OPTION_BOOLEAN, FIELD(share_commits), true},
 	[Anum_queue_max_running] = {OPTION_INTEGER, FIELD(max_running), -1},
+	[Anum_queue_max_running_per_group] = {OPTION_INTEGER, FIELD(max_running_per_group), -1},
 	[Anum_queue_max_queued] = {OPTION_INTEGER, FIELD(max_queued), 0},
 	[Anum_queue_lifo] = {OPTION_BOOLEAN, FIELD(lifo), false},
 	[Anum_queue_batch_size] = {OPTION_INTEGER, FIELD(batch_size), 1},
@@ -438,6 +439,8 @@ read_brief(JobqQueueBrief *brief, const Datum *values, const bool *nulls)
 	brief->keep_dead_count = int_option(values, nulls,
 										Anum_queue_keep_dead_count);
 	brief->max_running = int_option(values, nulls, Anum_queue_max_running);
+	brief->max_running_per_group =
+		int_option(values, nulls, Anum_queue_max_running_per_group);
 	brief->batch_size = int_option(values, nulls, Anum_queue_batch_size);
 	brief->batch_wait = interval_option(values, nulls, Anum_queue_batch_wait);
 	brief->has_rate = read_on_limit(values, nulls) == JOBQ_LIMIT_WAIT &&

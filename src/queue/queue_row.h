@@ -85,6 +85,7 @@ typedef struct JobqQueue
 	bool		sync_completion;
 	bool		share_commits;
 	int			max_running;	/* JOBQ_UNLIMITED: any number */
+	int			max_running_per_group;	/* the same */
 	int			max_queued;
 	JobqOnFull	on_full;
 	bool		lifo;
@@ -129,6 +130,7 @@ typedef struct JobqQueueBrief
 	JobqGcra	limit_rate;
 	Oid			limit_owner;
 	JobqLimitState *limit;
+	int			max_running_per_group;
 	int			keep_completed_count;
 	int			keep_dead_count;
 	int64		keep_completed;
@@ -146,6 +148,10 @@ typedef struct JobqQueueBrief
 
 /* Jobs are run by jobq's own executors. */
 #define jobq_queue_has_executors(q) ((q)->is_run || (q)->handler != NULL)
+
+/* Whether a limit needs to know which jobs are running; of queues and briefs. */
+#define jobq_queue_keeps_leases(q) \
+	(jobq_queue_is_limited(q) || (q)->max_running_per_group != JOBQ_UNLIMITED)
 
 /* Jobs are claimed together, and perhaps wait for each other. */
 #define jobq_queue_has_batches(q) ((q)->batch_size > 1)

@@ -26,6 +26,7 @@
 #include "shared/queue_change.h"
 #include "shared/queue_state.h"
 #include "shared/rate.h"
+#include "shared/roster.h"
 #include "shared/slot.h"
 #include "shared/throttle.h"
 #include "shared/waiter.h"
@@ -49,6 +50,7 @@ jobq_queue_wake_describe(JobqQueueNote *note, const JobqQueue *queue)
 	note->at_rest = queue->paused || !queue->at_home;
 	note->has_rate = queue->has_rate;
 	note->limit_has_rate = queue->limit_has_rate;
+	note->limits_groups = queue->max_running_per_group != JOBQ_UNLIMITED;
 	note->max_running = queue->max_running;
 	note->limit_max_running = queue->limit_max_running;
 	note->shared_limit = queue->shared_limit;
@@ -62,8 +64,8 @@ jobq_queue_wake_is_same(const JobqQueueNote *a, const JobqQueueNote *b)
 {
 	return a->queue == b->queue && a->state == b->state &&
 		a->owner == b->owner && a->notify == b->notify &&
-		a->at_rest == b->at_rest && a->has_rate == b->has_rate &&
-		a->max_running == b->max_running &&
+		a->at_rest == b->at_rest && a->limits_groups == b->limits_groups &&
+		a->has_rate == b->has_rate && a->max_running == b->max_running &&
 		a->limit_max_running == b->limit_max_running &&
 		a->limit_has_rate == b->limit_has_rate &&
 		a->shared_limit == b->shared_limit && a->limit == b->limit;
@@ -299,6 +301,8 @@ jobq_queue_wake_leave_gates(const JobqGates *gates, uint32 tickets,
 	JobqQueueState *queue = gates->queue;
 	bool		same;
 
+	if (gates->group != NULL)
+		jobq_queue_wake_leave_group(gates->group, (int) tickets, note);
 	if (queue == NULL)
 		return;
 	same = note->queue == queue->key.queue;
@@ -310,6 +314,23 @@ jobq_queue_wake_leave_gates(const JobqGates *gates, uint32 tickets,
 			jobq_queue_wake_look(queue);
 	}
 	leave_limit(gates->limit, tickets);
+}
+
+/* See queue_wake.h. */
+void
+jobq_queue_wake_leave_group(JobqGroup *group, int tickets,
+							const JobqQueueNote *note)
+{
+	JobqQueueState *queue = group->key.queue;
+	bool		same = note->queue == queue->key.queue;
+
+	/* from here on the group may be gone */
+	if (!jobq_roster_leave(group, tickets, jobq_now()))
+		return;
+	if (same)
+		jobq_queue_wake_later(note, 1);
+	else
+		jobq_queue_wake_look(queue);
 }
 
 /* See queue_wake.h. */
@@ -326,6 +347,14 @@ jobq_queue_wake_return(const JobqGates *gates)
 void
 jobq_queue_wake_leave(const JobqGates *gates)
 {
+	if (gates->group != NULL)
+	{
+		JobqQueueState *queue = gates->group->key.queue;
+
+		if (jobq_roster_leave(gates->group, 1, jobq_now()) &&
+			queue->key.dboid == MyDatabaseId)
+			jobq_queue_wake_look(queue);
+	}
 	if (gates->queue != NULL && jobq_queue_wake_return(gates) &&
 		gates->queue->key.dboid == MyDatabaseId)
 		jobq_queue_wake_look(gates->queue);

@@ -27,6 +27,7 @@ typedef struct JobqQueueNote
 	bool		at_rest;		/* paused, or not at home */
 	bool		has_rate;
 	bool		limit_has_rate; /* of the limit that it shares */
+	bool		limits_groups;	/* has max_running_per_group */
 	int			max_running;
 	int			limit_max_running;	/* these three: of the limit that it
 									 * shares */
@@ -65,9 +66,14 @@ extern void jobq_queue_wake_at(const JobqQueueNote *note, TimestampTz when);
 
 /*
  * Gives back tickets, and wakes a worker of the queue for each if any was turned
- * away, as jobq_queue_wake_later() does.
+ * away, as jobq_queue_wake_later() does.  That of a group is first, since the queue's
+ * keeps it.
  */
 extern void jobq_queue_wake_leave_gates(const JobqGates *gates, uint32 tickets,
+										const JobqQueueNote *note);
+
+/* The same for tickets of a group alone. */
+extern void jobq_queue_wake_leave_group(JobqGroup *group, int tickets,
 										const JobqQueueNote *note);
 
 /*

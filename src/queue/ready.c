@@ -25,9 +25,11 @@
 #include "shared/lane_refill.h"
 #include "shared/mark.h"
 #include "shared/note.h"
+#include "shared/roster.h"
 #include "shared/xact_end.h"
 
 #include "access/xact.h"
+#include "utils/memutils.h"
 
 /* Contents of a note of a job. */
 typedef struct ReadyNote
@@ -38,6 +40,8 @@ typedef struct ReadyNote
 								 * or 0 */
 	int			tickets;		/* of the queue's gate */
 	int			lent;			/* the same, lent by jobs that end */
+	int			in_group;		/* tickets of the group */
+	JobqGroup  *group;
 	JobqPlace	place;			/* of the first */
 } ReadyNote;
 
@@ -60,8 +64,35 @@ describe_queue(ReadyNote *note, const JobqQueue *queue)
 	note->njobs = 1;
 }
 
+/* Whether both are names of the same group, or none is. */
+static bool
+is_same_group(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+/* See ready.h.  The last note is often of the same group. */
+const char *
+jobq_ready_keep_group(const char *name)
+{
+	int			n;
+	const JobqNote *notes = jobq_note_all(&n);
+
+	if (name == NULL)
+		return NULL;
+	if (n > 0 && (notes[n - 1].kind == &new_kind ||
+				  notes[n - 1].kind == &locked_kind))
+	{
+		const ReadyNote *last = jobq_note_const_data(&notes[n - 1], ReadyNote);
+
+		if (is_same_group(last->place.group, name))
+			return last->place.group;
+	}
+	return MemoryContextStrdup(TopTransactionContext, name);
+}
+
 /*
- * Merges two notes about jobs of one priority.  Jobs settled at an inner level
+ * Merges two notes about jobs of one group and priority.  Jobs settled at an inner level
  * may have to be separated again and are not merged.
  */
 static bool
@@ -72,11 +103,17 @@ merge_jobs(JobqNote *note, const JobqNote *next)
 
 	if (!jobq_queue_wake_is_same(&mine->queue, &other->queue) ||
 		mine->place.priority != other->place.priority ||
+		!is_same_group(mine->place.group, other->place.group) ||
+		(mine->group != other->group && other->group != NULL &&
+		 mine->group != NULL) ||
 		mine->settled != other->settled || mine->settled > note->level)
 		return false;
 	mine->njobs += other->njobs;
 	mine->tickets += other->tickets;
 	mine->lent += other->lent;
+	mine->in_group += other->in_group;
+	if (mine->group == NULL)
+		mine->group = other->group;
 	mine->queue.position = Min(mine->queue.position, other->queue.position);
 	if (jobq_key_compare(&other->place.key, &mine->place.key) < 0)
 		mine->place.key = other->place.key;
@@ -168,33 +205,38 @@ jobq_ready_note_locked_again(const JobqQueue *queue, const JobqPlace *place)
 	return true;
 }
 
-/* Takes the ticket out of the note of one job. */
-static JobqTicket
-pull_ticket(ReadyNote *ready)
+/* Takes the tickets out of the note of one job. */
+static JobqTickets
+pull_tickets(ReadyNote *ready)
 {
-	JobqTicket	ticket = ready->tickets > 0 ? JOBQ_TICKET_OWN :
-	ready->lent > 0 ? JOBQ_TICKET_LENT : JOBQ_TICKET_NONE;
+	JobqTickets result = {
+		.queue = ready->tickets > 0 ? JOBQ_TICKET_OWN :
+		ready->lent > 0 ? JOBQ_TICKET_LENT : JOBQ_TICKET_NONE,
+		.group = ready->group
+	};
 
 	ready->tickets = 0;
 	ready->lent = 0;
-	return ticket;
+	ready->in_group = 0;
+	ready->group = NULL;
+	return result;
 }
 
 /*
  * Withdraws the latest note, since the job was not locked.  Returns the job's
- * ticket.
+ * tickets.
  */
-JobqTicket
+JobqTickets
 jobq_ready_withdraw(void)
 {
 	int			n;
 	JobqNote   *notes = jobq_note_all(&n);
-	JobqTicket	ticket =
-	pull_ticket(jobq_note_data(&notes[n - 1], ReadyNote));
+	JobqTickets tickets =
+	pull_tickets(jobq_note_data(&notes[n - 1], ReadyNote));
 
 	jobq_note_drop_last();
 	nunsettled--;
-	return ticket;
+	return tickets;
 }
 
 /*
@@ -220,11 +262,12 @@ jobq_ready_settle(int64 job_id)
 }
 
 /*
- * See ready.h.  The ticket is put into the note of the locked job, if that is the
- * latest one, and otherwise into a note of its own.
+ * See ready.h.  The tickets are put into the note of the locked job, if that is the
+ * latest one, and otherwise into a note of their own.
  */
 void
-jobq_ready_put_ticket(const JobqQueue *queue, int64 job_id, JobqTicket ticket)
+jobq_ready_put_tickets(const JobqQueue *queue, int64 job_id,
+					   const JobqTickets *tickets)
 {
 	int			n;
 	JobqNote   *note = &jobq_note_all(&n)[n - 1];
@@ -240,14 +283,17 @@ jobq_ready_put_ticket(const JobqQueue *queue, int64 job_id, JobqTicket ticket)
 		ready->place.key.id = job_id;
 	}
 	ready = jobq_note_data(note, ReadyNote);
-	ready->tickets = ticket == JOBQ_TICKET_OWN ? 1 : 0;
-	ready->lent = ticket == JOBQ_TICKET_LENT ? 1 : 0;
+	ready->tickets = tickets->queue == JOBQ_TICKET_OWN ? 1 : 0;
+	ready->lent = tickets->queue == JOBQ_TICKET_LENT ? 1 : 0;
+	ready->in_group = tickets->group != NULL ? 1 : 0;
+	ready->group = tickets->group;
 }
 
 /* See ready.h. */
-JobqTicket
-jobq_ready_pull_ticket(int64 job_id)
+JobqTickets
+jobq_ready_pull_tickets(int64 job_id)
 {
+	static const JobqTickets none = {JOBQ_TICKET_NONE, NULL};
 	int			n;
 	JobqNote   *notes = jobq_note_all(&n);
 
@@ -258,12 +304,12 @@ jobq_ready_pull_ticket(int64 job_id)
 		if ((notes[i].kind == &ticket_kind ||
 			 (notes[i].kind == &locked_kind && ready->settled == 0)) &&
 			ready->place.key.id == job_id)
-			return pull_ticket(ready);
+			return pull_tickets(ready);
 	}
-	return JOBQ_TICKET_NONE;
+	return none;
 }
 
-/* Whether a note has a ticket. */
+/* Whether a note has a ticket of its queue. */
 static bool
 has_ticket(const JobqNote *note)
 {
@@ -294,23 +340,47 @@ jobq_ready_has_ticket(const JobqQueue *queue)
 
 /* See ready.h. */
 bool
-jobq_ready_has_own_jobs(const JobqQueue *queue)
+jobq_ready_has_own_jobs(const JobqQueue *queue, const char *group)
 {
 	int			n;
 	const JobqNote *notes = jobq_note_all(&n);
 
 	for (int i = 0; i < n && nready > 0; i++)
 	{
-		if (notes[i].kind == &new_kind &&
-			jobq_note_const_data(&notes[i], ReadyNote)->queue.queue == queue->id)
+		const ReadyNote *note = jobq_note_const_data(&notes[i], ReadyNote);
+
+		if (notes[i].kind == &new_kind && note->queue.queue == queue->id &&
+			is_same_group(note->place.group, group))
 			return true;
 	}
 	return false;
 }
 
 /* See ready.h; walks over all notes. */
+const char *
+jobq_ready_next_own_group(const JobqQueue *queue, const char *after)
+{
+	int			n;
+	const JobqNote *notes = jobq_note_all(&n);
+	const char *result = NULL;
+
+	for (int i = 0; i < n && nready > 0; i++)
+	{
+		const ReadyNote *note = jobq_note_const_data(&notes[i], ReadyNote);
+
+		if (notes[i].kind == &new_kind && note->queue.queue == queue->id &&
+			note->place.group != NULL &&
+			(after == NULL || strcmp(note->place.group, after) > 0) &&
+			(result == NULL || strcmp(note->place.group, result) < 0))
+			result = note->place.group;
+	}
+	return result;
+}
+
+/* See ready.h; walks over all notes. */
 bool
-jobq_ready_next_own_job(const JobqQueue *queue, int after, JobqPlace *place)
+jobq_ready_next_own_job(const JobqQueue *queue, const char *group, int after,
+						JobqPlace *place)
 {
 	int			n;
 	const JobqNote *notes = jobq_note_all(&n);
@@ -322,6 +392,7 @@ jobq_ready_next_own_job(const JobqQueue *queue, int after, JobqPlace *place)
 		const JobqPlace *own = &note->place;
 
 		if (notes[i].kind != &new_kind || note->queue.queue != queue->id ||
+			!is_same_group(own->group, group) ||
 			own->priority <= after ||
 			(found && own->priority > place->priority))
 			continue;
@@ -336,8 +407,11 @@ jobq_ready_next_own_job(const JobqQueue *queue, int after, JobqPlace *place)
 static void
 leave_gates(const ReadyNote *ready, int tickets)
 {
-	JobqGates	gates = {ready->queue.state, ready->queue.limit};
+	JobqGates	gates = {ready->queue.state, ready->queue.limit, NULL};
 
+	if (ready->in_group > 0)
+		jobq_queue_wake_leave_group(ready->group, ready->in_group,
+									&ready->queue);
 	if (tickets > 0)
 		jobq_queue_wake_leave_gates(&gates, tickets, &ready->queue);
 }
@@ -361,6 +435,22 @@ leave_gate_of_claimed(const JobqNote *note, TimestampTz now)
 }
 
 /*
+ * Whether one of the jobs may start.  If its group runs as many as it may, a worker
+ * is woken when one of those ends.
+ */
+static bool
+may_start(const ReadyNote *ready)
+{
+	JobqQueueState *state;
+
+	if (ready->place.group == NULL)
+		return true;
+	state = jobq_queue_wake_state(&ready->queue);
+	return state == NULL ||
+		jobq_roster_is_in_turn(state, ready->place.group);
+}
+
+/*
  * Commit: wakes workers for jobs that are due, and has the coordinator woken
  * when the others are.
  */
@@ -369,10 +459,10 @@ wake_for_jobs(const JobqNote *note, TimestampTz now)
 {
 	const ReadyNote *ready = jobq_note_const_data(note, ReadyNote);
 
-	if (ready->place.key.run_at <= now)
-		jobq_queue_wake_later(&ready->queue, ready->njobs);
-	else
+	if (ready->place.key.run_at > now)
 		jobq_queue_wake_at(&ready->queue, ready->place.key.run_at);
+	else if (may_start(ready))
+		jobq_queue_wake_later(&ready->queue, ready->njobs);
 }
 
 /*
@@ -385,7 +475,9 @@ lower_lane(const JobqNote *note, TimestampTz now)
 	const ReadyNote *ready = jobq_note_const_data(note, ReadyNote);
 	JobqQueueState *state = jobq_queue_wake_state(&ready->queue);
 
-	if (state != NULL)
+	if (state != NULL && ready->place.group != NULL)
+		jobq_roster_lower(state, &ready->place, now);
+	else if (state != NULL)
 		(void) jobq_lane_lower(&state->stream, &ready->place, now);
 }
 
@@ -430,18 +522,21 @@ give_back(const JobqNote *note, TimestampTz now)
 
 /* See ready.h. */
 void
-jobq_ready_refuse_limited(const JobqQueueNote *note)
+jobq_ready_refuse_limited(const JobqQueueNote *note, bool in_group)
 {
 	const JobqQueue *queue = jobq_queue_by_id(note->queue);
 	bool		limited = queue != NULL && queue->max_running != JOBQ_UNLIMITED;
 
-	if (note->limit == NULL && !limited)
+	if (note->limit == NULL && !limited &&
+		(!in_group || queue == NULL ||
+		 queue->max_running_per_group == JOBQ_UNLIMITED))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 note->limit == NULL ?
-			 errmsg("cannot PREPARE a transaction that has claimed a job of a queue with max_running") :
-			 errmsg("cannot PREPARE a transaction that has claimed a job of a queue with a shared limit"),
+			 note->limit != NULL ?
+			 errmsg("cannot PREPARE a transaction that has claimed a job of a queue with a shared limit") :
+			 errmsg("cannot PREPARE a transaction that has claimed a job of a queue with %s",
+					limited ? "max_running" : "max_running_per_group"),
 			 errdetail("After a crash, nothing would show that the job is running."),
 			 errhint("Commit the claim, and prepare another transaction.")));
 }
@@ -452,8 +547,8 @@ mark_jobs(const JobqNote *note)
 {
 	const ReadyNote *ready = jobq_note_const_data(note, ReadyNote);
 
-	if (has_ticket(note))
-		jobq_ready_refuse_limited(&ready->queue);
+	if (has_ticket(note) || ready->in_group > 0)
+		jobq_ready_refuse_limited(&ready->queue, ready->in_group > 0);
 	jobq_mark(JOBQ_MARK_JOBS, ready->queue.queue);
 }
 
@@ -543,8 +638,10 @@ hand_up(int level)
 static void
 before_notes(XactEvent event)
 {
-	if (event == XACT_EVENT_ABORT)
-		jobq_lane_refill_abandon();
+	if (event != XACT_EVENT_ABORT)
+		return;
+	jobq_lane_refill_abandon();
+	jobq_roster_read_abandon();
 }
 
 /* The same for a subtransaction: a rollback takes back what it has settled. */
@@ -554,6 +651,7 @@ before_sub_notes(SubXactEvent event, int level)
 	if (event == SUBXACT_EVENT_ABORT_SUB)
 	{
 		jobq_lane_refill_abandon();
+		jobq_roster_read_abandon();
 		unsettle(level);
 	}
 	else if (event == SUBXACT_EVENT_COMMIT_SUB)

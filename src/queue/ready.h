@@ -23,7 +23,20 @@ typedef enum JobqTicket
 								 * ends, until it commits */
 } JobqTicket;
 
+/* The tickets of a job: of its queue's gate, and of its group. */
+typedef struct JobqTickets
+{
+	JobqTicket	queue;
+	JobqGroup  *group;			/* NULL: none */
+} JobqTickets;
+
 extern void jobq_ready_init(void);
+
+/*
+ * A copy of the name of a group, for places that are noted; NULL for NULL.  May
+ * raise an error (out of memory).
+ */
+extern const char *jobq_ready_keep_group(const char *name);
 
 /*
  * A job of this queue, committed with the transaction, will be claimable from
@@ -47,35 +60,42 @@ extern void jobq_at_commit_ready_many(const JobqQueue *queue,
 extern void jobq_ready_note_locked(const JobqQueue *queue, const JobqPlace *place);
 extern bool jobq_ready_note_locked_again(const JobqQueue *queue,
 										 const JobqPlace *place);
-extern JobqTicket jobq_ready_withdraw(void);
+extern JobqTickets jobq_ready_withdraw(void);
 
 /* A locked job has been changed: its old version is no longer claimable. */
 extern void jobq_ready_settle(int64 job_id);
 
 /*
- * Gives a locked job a ticket of its queue's gate, which the end of the
- * transaction gives back (may raise an error: out of memory), or takes it from the
- * job.
+ * Gives a locked job tickets, which the end of the transaction gives back (may
+ * raise an error: out of memory), or takes them from the job.
  */
-extern void jobq_ready_put_ticket(const JobqQueue *queue, int64 job_id,
-								  JobqTicket ticket);
-extern JobqTicket jobq_ready_pull_ticket(int64 job_id);
+extern void jobq_ready_put_tickets(const JobqQueue *queue, int64 job_id,
+								   const JobqTickets *tickets);
+extern JobqTickets jobq_ready_pull_tickets(int64 job_id);
 
 /* Whether this transaction has a ticket of the queue, and of its shared limit. */
 extern bool jobq_ready_has_ticket(const JobqQueue *queue);
 
 /*
  * Called before a claim of a job of the queue is prepared; raises 0A000 if the
- * queue has max_running by now, or the claim has a slot of a shared limit.
+ * queue, or its groups, have a limit by now, or the claim has a slot of a shared one.
  */
-extern void jobq_ready_refuse_limited(const JobqQueueNote *note);
+extern void jobq_ready_refuse_limited(const JobqQueueNote *note, bool in_group);
 
 /*
- * Whether this transaction itself has made jobs of the queue claimable, and
- * the place of the first one with the smallest priority above `after`.
+ * Whether this transaction itself has made jobs of the queue and the group (NULL:
+ * without one) claimable, and the place of the first one with the smallest
+ * priority above `after`.
  */
-extern bool jobq_ready_has_own_jobs(const JobqQueue *queue);
-extern bool jobq_ready_next_own_job(const JobqQueue *queue, int after,
-									JobqPlace *place);
+extern bool jobq_ready_has_own_jobs(const JobqQueue *queue, const char *group);
+extern bool jobq_ready_next_own_job(const JobqQueue *queue, const char *group,
+									int after, JobqPlace *place);
+
+/*
+ * The next group after that (NULL: the first), by name, in which it has done so;
+ * NULL: there is none.
+ */
+extern const char *jobq_ready_next_own_group(const JobqQueue *queue,
+											 const char *after);
 
 #endif							/* JOBQ_READY_H */

@@ -25,6 +25,7 @@
 #include "shared/limit_state.h"
 #include "shared/queue_change.h"
 #include "shared/queue_state.h"
+#include "shared/roster.h"
 #include "shared/wake.h"
 #include "shared/xact_end.h"
 
@@ -35,7 +36,10 @@
 
 /* A ticket that this process holds for no job yet, and its gates. */
 static JobqTicket loose = JOBQ_TICKET_NONE;
-static JobqGates loose_gates = {NULL, NULL};
+static JobqGates loose_gates = {NULL, NULL, NULL};
+
+/* A group of which it holds a ticket for no job yet. */
+static JobqGroupTicket loose_group = {NULL, 0};
 
 /*
  * This process has cleared the gate's `starved`, or taken the queue out of the list
@@ -103,12 +107,28 @@ enter_limit(const JobqQueue *queue)
 	return false;
 }
 
+/*
+ * Whether no group may start a job yet: they have a limit, and it is not known what
+ * they run.
+ */
+static bool
+groups_are_uncounted(const JobqQueue *queue)
+{
+	if (queue->max_running_per_group == JOBQ_UNLIMITED ||
+		jobq_gate_knows_all(&queue->state->gate))
+		return false;
+	ask_for_count();
+	return true;
+}
+
 /* Enters the queue's own gate. */
 static bool
 enter_queue(const JobqQueue *queue)
 {
-	JobqGates	gates = {queue->state, NULL};
+	JobqGates	gates = {queue->state, NULL, NULL};
 
+	if (groups_are_uncounted(queue))
+		return false;
 	switch (jobq_gate_enter(&queue->state->gate, queue->max_running))
 	{
 		case JOBQ_GATE_OPEN:
@@ -131,7 +151,7 @@ enter_queue(const JobqQueue *queue)
 static bool
 enter(const JobqQueue *queue)
 {
-	JobqGates	gates = {queue->state, NULL};
+	JobqGates	gates = {queue->state, NULL, NULL};
 
 	if (!enter_queue(queue))
 		return false;
@@ -166,6 +186,7 @@ jobq_ticket_draw(const JobqQueue *queue, bool shared)
 		return true;
 	if (queue->state == NULL)
 		return !limited;
+	/* without room, groups are left alone if they have a limit */
 	if (limited && shared && jobq_ready_has_ticket(queue))
 		return true;
 	if (enter(queue))
@@ -176,7 +197,7 @@ jobq_ticket_draw(const JobqQueue *queue, bool shared)
 		return false;
 	loose_gates = (JobqGates)
 	{
-		queue->state, queue->limit
+		queue->state, queue->limit, NULL
 	};
 	forgot_starved = jobq_gate_forget_starved(&queue->state->gate) ||
 		forgot_starved;
@@ -191,25 +212,54 @@ jobq_ticket_draw(const JobqQueue *queue, bool shared)
 void
 jobq_ticket_give(const JobqQueue *queue, int64 job_id)
 {
-	if (loose == JOBQ_TICKET_NONE)
+	JobqTickets tickets = {loose, loose_group.group};
+
+	if (loose == JOBQ_TICKET_NONE && loose_group.group == NULL)
 		return;
-	jobq_ready_put_ticket(queue, job_id, loose);
+	jobq_ready_put_tickets(queue, job_id, &tickets);
 	loose = JOBQ_TICKET_NONE;
+	loose_group.group = NULL;
+}
+
+/* See ticket.h. */
+void
+jobq_ticket_hold_group(const JobqGroupTicket *ticket)
+{
+	Assert(loose_group.group == NULL);
+	loose_group = *ticket;
+}
+
+/* See ticket.h. */
+bool
+jobq_ticket_put_back_group(TimestampTz until)
+{
+	JobqGroupTicket ticket = loose_group;
+
+	loose_group.group = NULL;
+	return ticket.group != NULL &&
+		jobq_roster_put_back(&ticket, until, jobq_now());
 }
 
 /* See ticket.h. */
 bool
 jobq_ticket_withdraw(const JobqQueue *queue)
 {
-	JobqTicket	ticket = jobq_ready_withdraw();
+	JobqTickets tickets = jobq_ready_withdraw();
 
-	if (ticket == JOBQ_TICKET_NONE)
-		return false;
+	if (tickets.group != NULL)
+	{
+		/* it may have been told of jobs since this one was found */
+		JobqGroupTicket ticket = {.group = tickets.group};
+
+		jobq_ticket_hold_group(&ticket);
+	}
+	if (tickets.queue == JOBQ_TICKET_NONE)
+		return tickets.group != NULL;
 	Assert(loose == JOBQ_TICKET_NONE);
-	loose = ticket;
+	loose = tickets.queue;
 	loose_gates = (JobqGates)
 	{
-		queue->state, queue->limit
+		queue->state, queue->limit, NULL
 	};
 	return true;
 }
@@ -240,11 +290,12 @@ void
 jobq_ticket_return(const JobqQueue *queue, bool left_some)
 {
 	JobqTicket	ticket = loose;
-	bool		wake = false;
+	bool		wake;
 
+	wake = jobq_ticket_put_back_group(DT_NOBEGIN);
 	loose = JOBQ_TICKET_NONE;
 	if (left_some)
-		wake = remember_turned_away(queue);
+		wake = remember_turned_away(queue) || wake;
 	forgot_starved = false;
 	forgot_turned_away = false;
 	if (ticket == JOBQ_TICKET_LENT)
@@ -280,6 +331,8 @@ limit_has_room(const JobqQueue *queue)
 bool
 jobq_ticket_is_left(const JobqQueue *queue)
 {
+	if (queue->state != NULL && groups_are_uncounted(queue))
+		return false;
 	if (!jobq_queue_is_limited(queue))
 		return true;
 	if (queue->state == NULL)
@@ -318,8 +371,17 @@ static void
 drop_loose(void)
 {
 	JobqTicket	ticket = loose;
+	JobqGroup  *group = loose_group.group;
 	bool		look = forgot_starved || forgot_turned_away;
 
+	loose_group.group = NULL;
+	if (group != NULL)
+	{
+		JobqQueueState *queue = group->key.queue;
+
+		if (jobq_roster_leave(group, 1, jobq_now()))
+			jobq_queue_wake_look(queue);
+	}
 	loose = JOBQ_TICKET_NONE;
 	forgot_starved = false;
 	forgot_turned_away = false;

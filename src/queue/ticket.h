@@ -12,6 +12,7 @@
 #define JOBQ_TICKET_H
 
 #include "queue/ready.h"
+#include "shared/roster.h"
 
 /*
  * Draws a ticket for one job of the queue; false if no more jobs may run.  In an
@@ -23,11 +24,18 @@
  */
 extern bool jobq_ticket_draw(const JobqQueue *queue, bool shared);
 
-/* Gives the ticket to a locked job.  May raise an error (out of memory). */
+/*
+ * The process also holds a ticket of a group, which was drawn with its turn
+ * (roster.h); or gives it back, if it holds one, as jobq_roster_put_back() does.
+ */
+extern void jobq_ticket_hold_group(const JobqGroupTicket *ticket);
+extern bool jobq_ticket_put_back_group(TimestampTz until);
+
+/* Gives the tickets to a locked job.  May raise an error (out of memory). */
 extern void jobq_ticket_give(const JobqQueue *queue, int64 job_id);
 
 /*
- * Takes the ticket back from a job that could not be claimed, and withdraws the
+ * Takes the tickets back from a job that could not be claimed, and withdraws the
  * note of its lock.  False if the job had none.
  */
 extern bool jobq_ticket_withdraw(const JobqQueue *queue);

@@ -37,6 +37,7 @@
 #include "shared/mark.h"
 #include "shared/queue_change.h"
 #include "shared/queue_state.h"
+#include "shared/roster.h"
 #include "shared/wake.h"
 #include "shared/xact_end.h"
 
@@ -206,7 +207,10 @@ act_on_jobs(int32 queue, bool reset)
 	JobqQueueState *state = jobq_queue_state_find(queue);
 
 	if (reset && state != NULL)
+	{
 		jobq_lanes_reset(&state->stream);
+		jobq_roster_reset(state);
+	}
 	jobq_queue_wake_look(state);
 }
 

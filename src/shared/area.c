@@ -36,18 +36,25 @@ static const Area areas[JOBQ_NUM_AREAS] = {
 		sizeof(JobqQueueState), sizeof(JobqQueueKey)
 	},
 	[JOBQ_AREA_LANES] = {
-		"priorities", "jobq lanes", 1, sizeof(JobqLane)
+		"priorities", "jobq lanes", 2, sizeof(JobqLane)
 	},
 	[JOBQ_AREA_RINGS] = {
-		"candidates", "jobq rings", 8, JOBQ_RING_BYTES(JOBQ_LANE_CAPACITY)
+		"candidates", "jobq rings", 7, JOBQ_RING_BYTES(JOBQ_LANE_CAPACITY)
 	},
 	[JOBQ_AREA_LEASES] = {
-		"leases", "jobq leases", 16,
+		"leases", "jobq leases", 10,
 		sizeof(JobqLeaseEntry), sizeof(JobqLeaseKey)
 	},
 	[JOBQ_AREA_LIMITS] = {
 		"limits", "jobq limits", 1,
 		sizeof(JobqLimitState), sizeof(JobqLimitKey)
+	},
+	[JOBQ_AREA_GROUPS] = {
+		"groups", "jobq groups", 4, sizeof(JobqGroup), sizeof(JobqGroupKey)
+	},
+	[JOBQ_AREA_GROUP_RINGS] = {
+		"candidates of groups", "jobq group rings", 2,
+		JOBQ_RING_BYTES(JOBQ_GROUP_CAPACITY)
 	},
 };
 

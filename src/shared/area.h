@@ -26,6 +26,8 @@ typedef enum JobqArea
 	JOBQ_AREA_RINGS,			/* pool of JobqRing */
 	JOBQ_AREA_LEASES,			/* hash table of JobqLeaseEntry */
 	JOBQ_AREA_LIMITS,			/* hash table of JobqLimitState */
+	JOBQ_AREA_GROUPS,			/* hash table of JobqGroup */
+	JOBQ_AREA_GROUP_RINGS,		/* pool of JobqRing, small ones */
 	JOBQ_NUM_AREAS
 } JobqArea;
 

@@ -227,6 +227,19 @@ jobq_gate_is_counted(JobqGate *gate)
 	return pg_atomic_read_u32(&gate->counted) != 0;
 }
 
+/*
+ * The same for a claim: if it is not counted, a worker is woken when it is.
+ */
+bool
+jobq_gate_knows_all(JobqGate *gate)
+{
+	if (jobq_gate_is_counted(gate))
+		return true;
+	pg_atomic_write_u32(&gate->starved, 1);
+	pg_memory_barrier();
+	return jobq_gate_is_counted(gate);
+}
+
 uint32
 jobq_gate_running(JobqGate *gate)
 {

@@ -56,6 +56,7 @@ extern void jobq_gate_miss(JobqGate *gate);
 extern uint32 jobq_gate_count_begin(JobqGate *gate);
 extern bool jobq_gate_count_end(JobqGate *gate, uint32 begun);
 extern bool jobq_gate_is_counted(JobqGate *gate);
+extern bool jobq_gate_knows_all(JobqGate *gate);
 
 extern uint32 jobq_gate_running(JobqGate *gate);
 

@@ -72,7 +72,7 @@
 #define LOW_WATER 8
 
 static JobqPool *lane_pool = NULL;
-static JobqPool *ring_pool = NULL;
+static JobqPool *ring_pools[2] = {NULL, NULL};	/* for queues, for groups */
 static JobqLane *lanes = NULL;	/* the pieces of their pool, by number */
 
 /* ---------------------------------------------------------------- memory */
@@ -82,7 +82,8 @@ void
 jobq_lane_startup(void)
 {
 	lane_pool = jobq_area_pool(JOBQ_AREA_LANES);
-	ring_pool = jobq_area_pool(JOBQ_AREA_RINGS);
+	ring_pools[false] = jobq_area_pool(JOBQ_AREA_RINGS);
+	ring_pools[true] = jobq_area_pool(JOBQ_AREA_GROUP_RINGS);
 	lanes = lane_pool->pieces;
 }
 
@@ -123,21 +124,22 @@ free_lane(JobqLane *lane, Oid role)
  * stays without a ring, and the next ring that becomes empty is freed.
  */
 void
-jobq_lane_want_ring(JobqLane *lane)
+jobq_lane_want_ring(const JobqStream *stream, JobqLane *lane)
 {
 	JobqRing   *ring;
 
 	if (lane->ring != NULL)
 		return;
 	SpinLockAcquire(&jobq_shared->lane_mutex);
-	ring = jobq_pool_take(ring_pool);
+	ring = jobq_pool_take(ring_pools[stream->is_group]);
 	SpinLockRelease(&jobq_shared->lane_mutex);
 	if (ring == NULL)
 	{
-		pg_atomic_write_u32(&jobq_shared->rings_wanted, 1);
+		pg_atomic_write_u32(&jobq_shared->rings_wanted[stream->is_group], 1);
 		return;
 	}
-	jobq_ring_init(ring, JOBQ_LANE_CAPACITY);
+	jobq_ring_init(ring, stream->is_group ? JOBQ_GROUP_CAPACITY :
+				   JOBQ_LANE_CAPACITY);
 	lane->ring = ring;
 }
 
@@ -146,22 +148,22 @@ jobq_lane_want_ring(JobqLane *lane)
  * caller has made sure that there are none, or forgets the lane.
  */
 static void
-free_ring(JobqLane *lane)
+free_ring(const JobqStream *stream, JobqLane *lane)
 {
 	if (lane->ring == NULL)
 		return;
 	SpinLockAcquire(&jobq_shared->lane_mutex);
-	jobq_pool_give(ring_pool, lane->ring);
+	jobq_pool_give(ring_pools[stream->is_group], lane->ring);
 	SpinLockRelease(&jobq_shared->lane_mutex);
 	lane->ring = NULL;
-	pg_atomic_write_u32(&jobq_shared->rings_wanted, 0);
+	pg_atomic_write_u32(&jobq_shared->rings_wanted[stream->is_group], 0);
 }
 
 /* Whether a ring was wanted but not free, and none has been freed since. */
 bool
-jobq_lanes_lack_rings(void)
+jobq_lanes_lack_rings(bool of_groups)
 {
-	return pg_atomic_read_u32(&jobq_shared->rings_wanted) != 0;
+	return pg_atomic_read_u32(&jobq_shared->rings_wanted[of_groups]) != 0;
 }
 
 /* ------------------------------------------------------------------ lanes */
@@ -193,14 +195,14 @@ lower_cursor(JobqLane *lane, const JobqKey *key)
  * candidates in the ring at or above the key where the refill began.
  */
 void
-jobq_lane_put(JobqLane *lane, const JobqKey *key, const ItemPointerData *tid,
-			  bool by_index)
+jobq_lane_put(const JobqStream *stream, JobqLane *lane, const JobqKey *key,
+			  const ItemPointerData *tid, bool by_index)
 {
 	JobqRing   *ring;
 	int			position;
 
 	if (jobq_key_is_less(key, &lane->cursor) && ItemPointerIsValid(tid))
-		jobq_lane_want_ring(lane);
+		jobq_lane_want_ring(stream, lane);
 	if (!jobq_key_is_less(key, &lane->cursor) || !ItemPointerIsValid(tid) ||
 		lane->ring == NULL)
 	{
@@ -304,7 +306,7 @@ forget_all(JobqStream *stream)
 		JobqLane   *lane = &lanes[stream->first_lane];
 
 		stream->first_lane = lane->next;
-		free_ring(lane);
+		free_ring(stream, lane);
 		free_lane(lane, stream->role);
 	}
 	stream->nlanes = 0;
@@ -327,9 +329,36 @@ jobq_lanes_make(JobqStream *stream, LWLock *lock, Oid role)
 	LWLockAcquire(stream->lock, LW_EXCLUSIVE);
 	stream->role = role;
 	stream->first_lane = NONE;
+	stream->is_group = false;
 	stream->forgotten = false;
 	forget_all(stream);
 	LWLockRelease(stream->lock);
+}
+
+/*
+ * Makes the stream of a group; the queue's lock, which is the group's, too, is
+ * held.  known: nothing of it can be claimed yet, but for what some transaction
+ * holds.
+ */
+void
+jobq_lanes_make_of_group(JobqStream *stream, const JobqStream *of_queue,
+						 bool known)
+{
+	stream->lock = of_queue->lock;
+	stream->role = of_queue->role;
+	stream->first_lane = NONE;
+	stream->is_group = true;
+	stream->forgotten = false;
+	forget_all(stream);
+	stream->storage = of_queue->storage;
+	stream->discovered = known;
+}
+
+/* Forgets what is known of a stream, whose lock is held. */
+void
+jobq_lanes_forget(JobqStream *stream)
+{
+	forget_all(stream);
 }
 
 /* A stream is about to end; the same locks as for jobq_lanes_make(). */
@@ -369,16 +398,22 @@ jobq_lanes_follow_storage(JobqStream *stream, Oid storage)
 	LWLockRelease(stream->lock);
 }
 
+/* The same with the stream's lock held. */
+void
+jobq_lane_lower_locked(JobqStream *stream, const JobqPlace *place)
+{
+	JobqLane   *lane = jobq_lane_get(stream, place->priority);
+
+	if (lane != NULL)
+		jobq_lane_put(stream, lane, &place->key, &place->tid, false);
+}
+
 /* See lane.h. */
 int
 jobq_lane_lower(JobqStream *stream, const JobqPlace *place, TimestampTz now)
 {
-	JobqLane   *lane;
-
 	LWLockAcquire(stream->lock, LW_EXCLUSIVE);
-	lane = jobq_lane_get(stream, place->priority);
-	if (lane != NULL)
-		jobq_lane_put(lane, &place->key, &place->tid, false);
+	jobq_lane_lower_locked(stream, place);
 	LWLockRelease(stream->lock);
 	return place->key.run_at <= now ? 1 : 0;
 }
@@ -411,6 +446,32 @@ judge_stream(const JobqStream *stream)
 	if (stream->crowded)
 		return JOBQ_POP_CROWDED;
 	return stream->discovered ? JOBQ_POP_FOUND : JOBQ_POP_DISCOVER;
+}
+
+/*
+ * What a claim would meet first: as jobq_lane_pop(), but nothing is taken out.
+ * The stream's lock is held.
+ */
+JobqPop
+jobq_lanes_judge(const JobqStream *stream, TimestampTz now,
+				 TimestampTz *next_run_at)
+{
+	JobqPop		result = judge_stream(stream);
+
+	if (result != JOBQ_POP_FOUND)
+		return result;
+	result = JOBQ_POP_NOTHING;
+	for (int i = stream->first_lane;
+		 i != NONE && result == JOBQ_POP_NOTHING; i = lanes[i].next)
+	{
+		const JobqCandidate *front = ring_front(&lanes[i]);
+
+		result = judge(&lanes[i], now);
+		*next_run_at = Min(*next_run_at, lanes[i].cursor.run_at);
+		if (front != NULL)
+			*next_run_at = Min(*next_run_at, front->key.run_at);
+	}
+	return result;
 }
 
 /*
@@ -452,8 +513,8 @@ jobq_lane_pop(JobqStream *stream, TimestampTz now, JobqPlace *place,
 				place->tid = front->tid;
 				jobq_ring_delete(lane->ring, 0);
 				if (lane->ring->n == 0 &&
-					pg_atomic_read_u32(&jobq_shared->rings_wanted) != 0)
-					free_ring(lane);
+					pg_atomic_read_u32(&jobq_shared->rings_wanted[stream->is_group]) != 0)
+					free_ring(stream, lane);
 			}
 		}
 	}
@@ -653,34 +714,41 @@ jobq_lanes_count_due(JobqStream *stream, TimestampTz now, int *njobs,
 
 /*
  * Whether claims would find a job by themselves: its row version is in the
- * ring, or its key is at or above the cursor.  A hint, since the lane may
- * change at any time.
+ * ring, or its key is at or above the cursor.  The stream's lock is held.
  */
+bool
+jobq_lane_covers_locked(const JobqStream *stream, const JobqPlace *place)
+{
+	const JobqLane *lane;
+	const JobqCandidate *entry;
+	int			position;
+
+	if (judge_stream(stream) != JOBQ_POP_FOUND)
+		return true;
+	lane = find_lane(stream, place->priority);
+	if (lane == NULL)
+		return false;
+	if (!jobq_key_is_less(&place->key, &lane->cursor))
+		return true;
+	if (lane->ring == NULL)
+		return false;
+	position = jobq_ring_position(lane->ring, &place->key);
+	if (position == lane->ring->n)
+		return false;
+	entry = jobq_ring_entry(lane->ring, position);
+	return jobq_key_compare(&entry->key, &place->key) == 0 &&
+		ItemPointerEquals((ItemPointer) &entry->tid,
+						  (ItemPointer) &place->tid);
+}
+
+/* The same; a hint if the lane changes meanwhile. */
 bool
 jobq_lane_covers(JobqStream *stream, const JobqPlace *place)
 {
 	bool		result;
 
 	LWLockAcquire(stream->lock, LW_SHARED);
-	result = judge_stream(stream) != JOBQ_POP_FOUND;
-	if (!result)
-	{
-		JobqLane   *lane = find_lane(stream, place->priority);
-
-		if (lane != NULL)
-		{
-			JobqRing   *ring = lane->ring;
-			int			position = ring == NULL ? 0 :
-			jobq_ring_position(ring, &place->key);
-
-			result = !jobq_key_is_less(&place->key, &lane->cursor) ||
-				(ring != NULL && position < ring->n &&
-				 jobq_key_compare(&jobq_ring_entry(ring, position)->key,
-								  &place->key) == 0 &&
-				 ItemPointerEquals(&jobq_ring_entry(ring, position)->tid,
-								   (ItemPointer) &place->tid));
-		}
-	}
+	result = jobq_lane_covers_locked(stream, place);
 	LWLockRelease(stream->lock);
 	return result;
 }

@@ -19,12 +19,13 @@
 #include "shared/ring.h"
 #include "shared/shmem.h"
 
-/* A job's place in its stream, and where its row is. */
+/* A job's place in its queue, and where its row is. */
 typedef struct JobqPlace
 {
 	JobqKey		key;
 	int16		priority;
 	ItemPointerData tid;		/* invalid: not known */
+	const char *group;			/* the name, NULL: none */
 } JobqPlace;
 
 typedef enum JobqPop
@@ -44,6 +45,9 @@ extern void jobq_lane_startup(void);
 
 extern void jobq_lanes_make(JobqStream *stream, LWLock *lock, Oid role);
 extern void jobq_lanes_end(JobqStream *stream);
+extern void jobq_lanes_make_of_group(JobqStream *stream,
+									 const JobqStream *of_queue, bool known);
+extern void jobq_lanes_forget(JobqStream *stream);
 
 extern void jobq_lanes_reset(JobqStream *stream);
 extern void jobq_lanes_follow_storage(JobqStream *stream, Oid storage);
@@ -55,7 +59,11 @@ extern void jobq_lanes_follow_storage(JobqStream *stream, Oid storage);
 extern int	jobq_lane_lower(JobqStream *stream, const JobqPlace *place,
 							TimestampTz now);
 
+extern void jobq_lane_lower_locked(JobqStream *stream, const JobqPlace *place);
+
 /* For claims. */
+extern JobqPop jobq_lanes_judge(const JobqStream *stream, TimestampTz now,
+								TimestampTz *next_run_at);
 extern JobqPop jobq_lane_pop(JobqStream *stream, TimestampTz now,
 							 JobqPlace *place, TimestampTz *next_run_at);
 extern bool jobq_lane_next(JobqStream *stream, int after, int16 *priority);
@@ -70,11 +78,16 @@ extern bool jobq_lanes_see_more(JobqStream *stream, TimestampTz now);
 extern bool jobq_lanes_count_due(JobqStream *stream, TimestampTz now,
 								 int *njobs, TimestampTz *first);
 
-/* For jobq.health: whether lanes have no ring because memory is short. */
-extern bool jobq_lanes_lack_rings(void);
+/*
+ * For jobq.health: whether lanes of queues, or of groups, have no ring because
+ * memory is short.
+ */
+extern bool jobq_lanes_lack_rings(bool of_groups);
 
 /* For sweep.c: whether claims would find the job by themselves. */
 extern bool jobq_lane_covers(JobqStream *stream, const JobqPlace *place);
+extern bool jobq_lane_covers_locked(const JobqStream *stream,
+									const JobqPlace *place);
 
 /*
  * For lane_refill.c, which holds the stream's lock: exclusively, except for the
@@ -88,8 +101,9 @@ jobq_lanes_are_known(const JobqStream *stream)
 
 extern JobqLane *jobq_lane_find(const JobqStream *stream, int16 priority);
 extern JobqLane *jobq_lane_get(JobqStream *stream, int16 priority);
-extern void jobq_lane_want_ring(JobqLane *lane);
-extern void jobq_lane_put(JobqLane *lane, const JobqKey *key,
-						  const ItemPointerData *tid, bool by_index);
+extern void jobq_lane_want_ring(const JobqStream *stream, JobqLane *lane);
+extern void jobq_lane_put(const JobqStream *stream, JobqLane *lane,
+						  const JobqKey *key, const ItemPointerData *tid,
+						  bool by_index);
 
 #endif							/* JOBQ_LANE_H */

@@ -39,7 +39,7 @@ jobq_lane_refill_begin(JobqRefill *refill, JobqStream *stream,
 		jobq_lane_find(stream, priority) : NULL;
 	if (lane != NULL && !lane->refilling)
 	{
-		jobq_lane_want_ring(lane);
+		jobq_lane_want_ring(stream, lane);
 		lane->refilling = true;
 		lane->refill_low = jobq_last_key;
 		refill->stream = stream;
@@ -96,7 +96,8 @@ jobq_lane_refill_end(const JobqRefill *refill, const JobqPlace *candidates,
 			lane->refill_low : *upto;
 		for (int i = 0; i < n && jobq_key_is_less(&candidates[i].key, &lane->cursor);
 			 i++)
-			jobq_lane_put(lane, &candidates[i].key, &candidates[i].tid, true);
+			jobq_lane_put(refill->stream, lane, &candidates[i].key,
+						  &candidates[i].tid, true);
 	}
 	LWLockRelease(refill->stream->lock);
 }

@@ -56,6 +56,7 @@
 #include "shared/clock.h"
 #include "shared/database.h"
 #include "shared/lease_batch.h"
+#include "shared/roster.h"
 #include "shared/wake.h"
 
 #include "miscadmin.h"
@@ -72,7 +73,7 @@ typedef enum Listing
 	LIST_IN_RESERVE				/* for an executor */
 } Listing;
 
-static const JobqGates no_gates = {NULL, NULL};
+static const JobqGates no_gates = {NULL, NULL, NULL};
 
 /* See jobq_leases_bound(). */
 static uint64 nbound = 0;
@@ -153,20 +154,28 @@ find(int64 job_id, int64 lease)
 
 /*
  * Removes an entry if there is one; under the lock.  Returns the gates whose
- * ticket the caller must give back, or NULL.
+ * tickets the caller must give back, or NULL.
  */
 static JobqGates
 leave(const JobqLeaseKey *key)
 {
 	JobqLeaseEntry *entry = hash_search(jobq_shared_leases, key, HASH_REMOVE,
 										NULL);
+	JobqGates	gates = no_gates;
 
 	/* it is there until the next one is made */
 	if (entry == NULL)
-		return no_gates;
+		return gates;
 	(*role_count(entry->role))--;
-	return jobq_lease_batch_leave(entry) && !entry->lent ?
-		entry->gates : no_gates;
+	if (!jobq_lease_batch_leave(entry))
+		return gates;
+	gates = entry->gates;
+	if (entry->lent)
+	{
+		gates.queue = NULL;
+		gates.limit = NULL;
+	}
+	return gates;
 }
 
 /* A lease that is to be listed. */
@@ -180,6 +189,24 @@ typedef struct Listed
 	JobqLeaseTicket ticket;
 } Listed;
 
+/* Has an entry take over those of the tickets that it does not have. */
+static void
+take_over(JobqGates *mine, JobqGates *gates)
+{
+	if (gates->queue != NULL && mine->queue == NULL)
+	{
+		mine->queue = gates->queue;
+		mine->limit = gates->limit;
+		gates->queue = NULL;
+		gates->limit = NULL;
+	}
+	if (gates->group != NULL && mine->group == NULL)
+	{
+		mine->group = gates->group;
+		gates->group = NULL;
+	}
+}
+
 /*
  * Gives a new entry the ticket that it shares with another one.  Without that one
  * the job runs without a ticket.
@@ -192,7 +219,8 @@ share_ticket(JobqLeaseEntry *entry, const JobqLeaseTicket *ticket)
 	if (ticket->gates.queue == NULL)
 		return;
 	if (other != NULL && other->gates.queue == ticket->gates.queue &&
-		other->gates.limit == ticket->gates.limit && !other->lent)
+		other->gates.limit == ticket->gates.limit &&
+		other->gates.group == ticket->gates.group && !other->lent)
 	{
 		jobq_lease_batch_join(entry, other);
 		return;
@@ -227,10 +255,9 @@ unlist(const Listed *lease, JobqGates *left, JobqQueueState **gate)
 	Assert(*gate == NULL || entry->gates.queue == NULL);
 	Assert(entry->gates.limit == NULL);
 	if (entry->gates.queue != NULL && !entry->lent)
-	{
 		*gate = entry->gates.queue;
+	if (entry->gates.queue != NULL || entry->gates.group != NULL)
 		*left = leave(&lease->key);
-	}
 	else
 		(void) leave(&lease->key);
 	return NULL;
@@ -250,8 +277,8 @@ enlist(const Listed *lease)
 }
 
 /*
- * Lists a lease, or notes when to look for it.  Returns the gates whose ticket the
- * caller must give back because no entry holds it, or NULL.
+ * Lists a lease, or notes when to look for it.  Returns the gates whose tickets the
+ * caller must give back because no entry holds them, or NULL.
  */
 static JobqGates
 list_lease(const Listed *lease)
@@ -270,17 +297,15 @@ list_lease(const Listed *lease)
 		entry->until = lease->until;
 		entry->proc = lease->proc;
 		entry->open = false;
-		if (left.queue != NULL && entry->gates.queue == NULL)
-		{
-			entry->gates = left;
-			left = no_gates;
-		}
+		take_over(&entry->gates, &left);
 	}
 	else
 	{
 		note_unlisted(lease->until, far);
 		if (gate != NULL)
 			jobq_gate_miss(&gate->gate);
+		if (left.group != NULL)
+			jobq_gate_miss(&left.group->key.queue->gate);
 	}
 	unlock_leases();
 	jobq_wake_at(jobq_database(), lease->until);
@@ -329,7 +354,7 @@ reserve(int64 job_id, int64 lease, Listing listing, JobqLeaseTicket ticket,
 		entry->keep = true;
 		if (ticket.shared_with != 0)
 			share_ticket(entry, &ticket);
-		else if (ticket.gates.queue != NULL)
+		else
 			entry->gates = ticket.gates;
 	}
 	unlock_leases();
@@ -367,15 +392,17 @@ jobq_lease_forget(int64 job_id, int64 lease)
 }
 
 /*
- * Gives back the ticket of an entry that is about to be removed; its queue and
+ * Gives back the tickets of an entry that is about to be removed; its queue and
  * limit are removed later.  Under the lock.
  */
 static void
-take_ticket(JobqLeaseEntry *entry)
+take_tickets(JobqLeaseEntry *entry)
 {
 	bool		last = jobq_lease_batch_leave(entry);
 	bool		empty;
 
+	if (entry->gates.group != NULL && last)
+		(void) jobq_roster_leave(entry->gates.group, 1, jobq_now());
 	if (entry->gates.queue != NULL && !entry->lent && last)
 		(void) jobq_gate_leave(&entry->gates.queue->gate, 1, &empty);
 	if (entry->gates.limit != NULL && !entry->lent && last)
@@ -395,7 +422,7 @@ jobq_leases_forget_database(Oid dboid)
 	{
 		if (entry->key.dboid != dboid || entry->open)
 			continue;
-		take_ticket(entry);
+		take_tickets(entry);
 		/* a session's end would not be noticed otherwise */
 		if (entry->proc == JOBQ_NO_PROCESS)
 			(void) leave(&entry->key);
@@ -625,6 +652,8 @@ share_supplied(JobqLeaseEntry *entry, JobqLeaseEntry *other)
 	if (own.queue != NULL && jobq_lease_batch_has(entry, other))
 		return;
 	jobq_lease_batch_join(entry, other);
+	if (own.group != NULL)
+		(void) jobq_roster_leave(own.group, 1, jobq_now());
 	if (own.queue != NULL)
 		(void) jobq_gate_leave(&own.queue->gate, 1, &empty);
 	if (own.limit != NULL)
@@ -648,18 +677,32 @@ supply_slot(JobqLeaseEntry *entry, JobqLimitState *limit)
 	} while (e != entry);
 }
 
-/*
- * Gives an entry that was found in the table a ticket if it has none, or lets it
- * share another's; under the lock.
- */
+/* The same for a ticket of a group; NULL: there is no room for that. */
 static void
-supply_ticket(JobqLeaseEntry *entry, const JobqLeaseTicket *ticket)
+supply_group(JobqLeaseEntry *entry, JobqGroup *group)
 {
+	JobqLeaseEntry *e = entry;
+
+	do
+	{
+		e->gates.group = group;
+		e = e->next;
+	} while (e != entry);
+}
+
+/*
+ * Gives an entry that was found in the table tickets if it has none, or lets it
+ * share another's; under the lock.  False if there is no room for its group.
+ */
+static bool
+supply_ticket(JobqLeaseEntry *entry, const JobqLeaseListing *lease)
+{
+	const JobqLeaseTicket *ticket = &lease->ticket;
 	JobqLeaseEntry *other = ticket->shared_with == 0 ? NULL :
 	find(ticket->shared_with, entry->key.lease);
 
 	if (ticket->gates.queue == NULL || entry->open || entry->lent)
-		return;
+		return true;
 	entry->in_doubt = entry->in_doubt || entry->gates.queue == NULL;
 	if (other != NULL && other->gates.queue == ticket->gates.queue &&
 		!other->open && !other->lent)
@@ -670,13 +713,16 @@ supply_ticket(JobqLeaseEntry *entry, const JobqLeaseTicket *ticket)
 		entry->gates.queue = ticket->gates.queue;
 	}
 	supply_slot(entry, ticket->gates.limit);
+	if (lease->group != NULL && entry->gates.group == NULL)
+		supply_group(entry, jobq_roster_join(entry->gates.queue, lease->group));
+	return lease->group == NULL || entry->gates.group != NULL;
 }
 
 /*
  * Lists a lease that was found in the table, as one of that role's.  It may be
- * over.  Gives its job a ticket of the gates if it has none yet, which leaves the
+ * over.  Gives its job tickets if it has none yet, which leaves the
  * entry in doubt.  With `keep`, lists it even if it ends late.  Returns false if it
- * was not listed.
+ * was not listed, or has no ticket of its group.
  */
 bool
 jobq_lease_list(const JobqLeaseListing *lease)
@@ -687,6 +733,7 @@ jobq_lease_list(const JobqLeaseListing *lease)
 	JobqLeaseKey key;
 	JobqLeaseEntry *entry;
 	bool		found;
+	bool		counted = false;
 
 	make_key(&key, lease->id.job_id, lease->id.lease);
 	lock_leases(LW_EXCLUSIVE);
@@ -710,11 +757,11 @@ jobq_lease_list(const JobqLeaseListing *lease)
 			entry->until = Max(entry->until, lease->until);
 		entry->keep = entry->keep || lease->keep;
 		entry->in_doubt = entry->in_doubt || lease->in_doubt;
-		supply_ticket(entry, &lease->ticket);
+		counted = supply_ticket(entry, lease);
 	}
 	unlock_leases();
 	jobq_wake_at(jobq_database(), lease->until);
-	return entry != NULL;
+	return counted;
 }
 
 void

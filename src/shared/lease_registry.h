@@ -26,12 +26,12 @@ typedef struct JobqLeaseId
 	int64		lease;
 } JobqLeaseId;
 
-/* The ticket of a lease's job; all zeros: it has none. */
+/* The tickets of a lease's job; all zeros: it has none. */
 typedef struct JobqLeaseTicket
 {
 	JobqGates	gates;
-	int64		shared_with;	/* a job of the same batch and lease; 0: it is
-								 * the job's own */
+	int64		shared_with;	/* a job of the same batch and lease; 0: they
+								 * are the job's own */
 } JobqLeaseTicket;
 
 /* A lease that was found in the table. */
@@ -41,6 +41,7 @@ typedef struct JobqLeaseListing
 	TimestampTz until;
 	Oid			role;			/* for which it is counted */
 	JobqLeaseTicket ticket;		/* the job gets it if it has none */
+	const char *group;			/* the name of its group, NULL: none */
 	bool		keep;			/* list it even if it ends late */
 	bool		in_doubt;		/* an open transaction may have ended the job */
 } JobqLeaseListing;
@@ -62,8 +63,8 @@ extern void jobq_lease_reserve_for_executor(int64 job_id, int64 lease);
 
 /*
  * At once: a job is held by a lease, or no longer.  Called by commit callbacks,
- * too: they do not throw.  The entry takes over the job's ticket; a job with a slot
- * of a shared limit has an entry already.  Both return the gates whose ticket the
+ * too: they do not throw.  The entry takes over the job's tickets; a job with a slot
+ * of a shared limit has an entry already.  Both return the gates whose tickets the
  * caller must give back, or NULL.
  */
 extern JobqGates jobq_lease_register(int64 job_id, int64 lease,

@@ -32,7 +32,7 @@ typedef enum JobqNotePhase
 	JOBQ_NOTE_NUM_PHASES
 } JobqNotePhase;
 
-#define JOBQ_NOTE_SIZE 104
+#define JOBQ_NOTE_SIZE 128
 
 typedef struct JobqNote
 {

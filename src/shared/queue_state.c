@@ -16,6 +16,7 @@
 #include "shared/lane.h"
 #include "shared/note.h"
 #include "shared/rate.h"
+#include "shared/roster.h"
 
 #include "access/xact.h"
 #include "miscadmin.h"
@@ -47,7 +48,10 @@ static void
 remove_state(JobqQueueState *state)
 {
 	if (!state->dropped)
+	{
 		jobq_lanes_end(&state->stream);
+		jobq_roster_reset(state);
+	}
 	(*jobq_role_counter(jobq_shared->queue_roles, state->role))--;
 	(void) hash_search(jobq_shared_queues, &state->key, HASH_REMOVE, NULL);
 }
@@ -113,6 +117,7 @@ jobq_queue_state(int32 queue, Oid owner)
 		pg_atomic_init_u32(&state->counted, 0);
 		pg_atomic_init_u64(&state->count, 0);
 		state->count_version = 0;
+		jobq_roster_make(state);
 	}
 	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));
 	return state;
@@ -155,6 +160,7 @@ end_state(JobqQueueState *state)
 	JobqQueueKey key = state->key;
 
 	jobq_lanes_end(&state->stream);
+	jobq_roster_reset(state);
 	do
 		key.ended = ++jobq_shared->ended_queues;
 	while (key.ended == 0 ||
@@ -330,6 +336,7 @@ jobq_queue_states_reset_lanes(Oid dboid)
 		{
 			jobq_lanes_reset(&state->stream);
 			jobq_queue_state_forget_count(state);
+			jobq_roster_reset(state);
 		}
 	}
 	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));

@@ -19,6 +19,7 @@ JobqShared *jobq_shared = NULL;
 HTAB	   *jobq_shared_queues = NULL;
 HTAB	   *jobq_shared_leases = NULL;
 HTAB	   *jobq_shared_limits = NULL;
+HTAB	   *jobq_shared_groups = NULL;
 
 LWLock *
 jobq_lock(int which)

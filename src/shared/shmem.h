@@ -15,8 +15,11 @@
  *	JOBQ_LOCK_LEASES	the hash table of leases
  *	JOBQ_LOCK_COUNTS	the numbers of unfinished jobs (unfinished.c); ProcArrayLock
  *						and XidGenLock are taken under it
- *	JOBQ_LOCK_LANES ...	the lanes of queues (lane.c), each queue by one of
- *						several; taken under JOBQ_LOCK_QUEUES at times
+ *	JOBQ_LOCK_LANES ...	the lanes and groups of queues (lane.c, roster.c), each
+ *						queue by one of several; taken under JOBQ_LOCK_QUEUES
+ *						or JOBQ_LOCK_LEASES at times
+ *	JOBQ_LOCK_GROUPS	structure of the hash table of groups; taken under the
+ *						lock of a queue's lanes
  *
  * Otherwise they are taken one at a time, never nested, and never held
  * across I/O, SPI or user code.  Commit callbacks take them, too, so nothing
@@ -42,11 +45,13 @@
 #define JOBQ_SHMEM_H
 
 #include "common/gcra.h"
+#include "common/pairing_heap.h"
 #include "guc.h"
 #include "shared/gate.h"
 #include "shared/ring.h"
 
 #include "access/transam.h"
+#include "lib/ilist.h"
 #include "port/atomics.h"
 #include "storage/lwlock.h"
 #include "storage/spin.h"
@@ -77,6 +82,7 @@ enum
 	JOBQ_LOCK_LEASES,
 	JOBQ_LOCK_COUNTS,
 	JOBQ_LOCK_LIMITS,
+	JOBQ_LOCK_GROUPS,
 	JOBQ_LOCK_LIMIT_QUEUES,		/* the first of them */
 	JOBQ_LOCK_LANES = JOBQ_LOCK_LIMIT_QUEUES + JOBQ_NUM_LIMIT_LOCKS,
 	JOBQ_NUM_LOCKS = JOBQ_LOCK_LANES + JOBQ_NUM_LANE_LOCKS
@@ -245,11 +251,12 @@ typedef struct JobqQueueKey
 /* A stream with jobs of more priorities than that has no lanes. */
 #define JOBQ_MAX_LANES 64
 
-/* Candidates of a lane that are in memory at most. */
+/* Candidates of a lane that are in memory at most: of a queue, of a group. */
 #define JOBQ_LANE_CAPACITY 512
+#define JOBQ_GROUP_CAPACITY 14
 
 /*
- * Jobs that are claimed in one order, those of a queue: its lanes.  What is in
+ * Jobs that are claimed in one order, those of a queue or of a group: its lanes.  What is in
  * it is lane.c's, and under its lock.
  */
 typedef struct JobqStream
@@ -262,8 +269,75 @@ typedef struct JobqStream
 	uint8		nlanes;
 	bool		discovered;		/* priorities without a lane have no jobs */
 	bool		crowded;		/* too many priorities: lanes are not used */
+	bool		is_group;		/* its rings are small */
 	bool		forgotten;		/* no longer in use: it gets no lanes */
 } JobqStream;
+
+/* The name of a group has at most 127 bytes. */
+#define JOBQ_GROUP_NAME_SIZE 128
+
+typedef struct JobqGroupKey
+{
+	struct JobqQueueState *queue;
+	char		name[JOBQ_GROUP_NAME_SIZE]; /* zeros follow: keys are compared
+											 * as memory */
+} JobqGroupKey;
+
+/* Where a group is in its queue's roster. */
+typedef enum JobqGroupPlace
+{
+	JOBQ_GROUP_RESTS,			/* its jobs are running; no others are known */
+	JOBQ_GROUP_IN_TURN,			/* it may have a ready job that may start */
+	JOBQ_GROUP_PARKED,			/* it runs as many jobs as it may */
+	JOBQ_GROUP_LATER			/* its jobs are ahead */
+} JobqGroupPlace;
+
+/*
+ * Jobs of a queue that have the same group key; see roster.c.  All is under the
+ * lock of the queue's stream, which is the group's, too.
+ */
+typedef struct JobqGroup
+{
+	JobqGroupKey key;
+	JobqStream	stream;			/* of its jobs */
+	JobqGroupPlace place;
+	uint32		running;		/* tickets that are out */
+	uint32		told;			/* how often it was told of jobs; wraps */
+	dlist_node	member;			/* of all groups of the queue in memory */
+	dlist_node	link;			/* of those in turn, or of those parked */
+	JobqHeapNode later;			/* of those later, by time */
+} JobqGroup;
+
+/* The groups of a queue; see roster.c.  Under the lock of its stream. */
+typedef struct JobqRoster
+{
+	pg_atomic_uint32 active;	/* 0: it is complete, and no group is in
+								 * memory; read without the lock */
+	dlist_head	all;
+	dlist_head	turn;
+	dlist_head	parked;
+	JobqHeap	later;
+	JobqGroup  *next;			/* in turn; NULL: the jobs without a group are
+								 * next */
+	int			nturn;
+	int			npicks;			/* groups picked since groups were read */
+	int			parked_limit;	/* the least limit at which groups are parked */
+	uint64		gathering;		/* see JobqPicking */
+	bool		complete;		/* others than those in memory have no jobs
+								 * that could be claimed, but for those that
+								 * some transaction holds */
+	bool		in_lap;			/* they are being read from the index */
+	bool		reading;		/* at this moment */
+	bool		starved;		/* somebody who found no job is to be woken
+								 * when there are groups again */
+	uint64		resets;			/* changes when all of it is dropped */
+	TimestampTz read_at;		/* not before: no group has found room */
+	TimestampTz next_lap;		/* the least time at which groups that were
+								 * not in memory, and which the lap has
+								 * passed, may have a ready job; JOBQ_NEVER:
+								 * none has */
+	char		hand[JOBQ_GROUP_NAME_SIZE]; /* the lap has come to here */
+} JobqRoster;
 
 /* What is known of a queue's counter. */
 typedef enum JobqCountKind
@@ -320,7 +394,8 @@ typedef struct JobqQueueState
 	pg_atomic_uint32 pins;		/* processes looking at it without a ticket */
 	bool		dropped;		/* the queue is gone; the entry goes with the
 								 * last ticket and pin */
-	JobqStream	stream;			/* of its jobs */
+	JobqStream	stream;			/* of its jobs without a group */
+	JobqRoster	roster;			/* of its groups */
 
 	/* see unfinished.c; but for `counted`, under JOBQ_LOCK_COUNTS */
 	pg_atomic_uint32 counted;	/* whether changes are noted */
@@ -380,6 +455,7 @@ typedef struct JobqGates
 {
 	JobqQueueState *queue;		/* NULL: it has no ticket */
 	JobqLimitState *limit;		/* NULL: the queue shared none when it started */
+	JobqGroup  *group;			/* NULL: it has none of a group */
 } JobqGates;
 
 /* The jobs of a stream that have one priority; see lane.c. */
@@ -493,7 +569,7 @@ typedef struct JobqLeaseEntry
 	int			proc;			/* of the session, JOBQ_NO_PROCESS if it is
 								 * not bound to one */
 	Oid			role;			/* for which it is counted */
-	JobqGates	gates;			/* of the job's ticket */
+	JobqGates	gates;			/* of the job's tickets */
 	bool		open;			/* its claim is not committed: no other
 								 * process touches it */
 	bool		keep;			/* it stays listed, since its queue has a
@@ -530,11 +606,13 @@ typedef struct JobqShared
 	uint32		lease_roles[JOBQ_ROLE_COUNTERS];	/* under JOBQ_LOCK_LEASES */
 	uint32		queue_roles[JOBQ_ROLE_COUNTERS];	/* under JOBQ_LOCK_QUEUES */
 	uint32		limit_roles[JOBQ_ROLE_COUNTERS];	/* under JOBQ_LOCK_LIMITS */
+	uint32		group_roles[JOBQ_ROLE_COUNTERS];	/* under JOBQ_LOCK_GROUPS */
 
 	/* see lane.c */
 	slock_t		lane_mutex;		/* guards the pools of lanes and rings, and */
 	uint32		lane_roles[JOBQ_ROLE_COUNTERS]; /* lanes in use, by role */
-	pg_atomic_uint32 rings_wanted;	/* somebody found no free ring */
+	pg_atomic_uint32 rings_wanted[2];	/* somebody found no free ring, for a
+										 * queue or a group */
 	pg_atomic_uint64 lane_resets;	/* source of JobqStream.resets */
 
 	pg_atomic_uint32 nterminations; /* entries in use below */
@@ -553,6 +631,7 @@ extern JobqShared *jobq_shared;
 extern HTAB *jobq_shared_queues;	/* of JobqQueueState */
 extern HTAB *jobq_shared_leases;	/* of JobqLeaseEntry */
 extern HTAB *jobq_shared_limits;	/* of JobqLimitState */
+extern HTAB *jobq_shared_groups;	/* of JobqGroup */
 
 /* Set in the postmaster before it makes shared memory. */
 extern bool jobq_launcher_is_registered;

@@ -69,7 +69,8 @@ initialize_shared(void)
 	pg_atomic_init_u64(&jobq_shared->clock_offset, 0);
 	pg_atomic_init_u64(&jobq_shared->rates_since, 0);
 	SpinLockInit(&jobq_shared->lane_mutex);
-	pg_atomic_init_u32(&jobq_shared->rings_wanted, 0);
+	for (int i = 0; i < 2; i++)
+		pg_atomic_init_u32(&jobq_shared->rings_wanted[i], 0);
 	pg_atomic_init_u64(&jobq_shared->lane_resets, 0);
 	pg_atomic_init_u32(&jobq_shared->nterminations, 0);
 	jobq_shared->max_waiters = max_processes();
@@ -92,6 +93,7 @@ startup_shmem(void)
 	jobq_shared_queues = NULL;
 	jobq_shared_leases = NULL;
 	jobq_shared_limits = NULL;
+	jobq_shared_groups = NULL;
 
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	jobq_shared = ShmemInitStruct("jobq", shared_size(), &found);
@@ -101,6 +103,7 @@ startup_shmem(void)
 	jobq_shared_queues = jobq_area_table(JOBQ_AREA_QUEUES);
 	jobq_shared_leases = jobq_area_table(JOBQ_AREA_LEASES);
 	jobq_shared_limits = jobq_area_table(JOBQ_AREA_LIMITS);
+	jobq_shared_groups = jobq_area_table(JOBQ_AREA_GROUPS);
 	jobq_lane_startup();
 	jobq_unfinished_startup();
 	LWLockRelease(AddinShmemInitLock);

@@ -15,6 +15,7 @@
 #include "server.h"
 
 #include "shared/area.h"
+#include "shared/group.h"
 #include "shared/lane.h"
 
 #include "check.h"
@@ -23,8 +24,18 @@ JobqShared *jobq_shared = NULL;
 int			locks_held = 0;
 LWLock	   *test_lock = NULL;
 
+HTAB	   *jobq_shared_groups = NULL;
+
 static JobqPool lane_pool;
 static JobqPool ring_pool;
+static JobqPool group_ring_pool;
+static LWLock group_lock;
+
+/* In place of a hash table. */
+static JobqGroup *groups = NULL;
+static bool *group_used = NULL;
+static int	max_groups = 0;
+static int	ngroups = 0;
 
 void
 start_server(int nlanes, int nrings)
@@ -45,10 +56,73 @@ start_server(int nlanes, int nrings)
 	jobq_lane_startup();
 }
 
+void
+start_groups(int room, int nrings)
+{
+	free(groups);
+	free(group_used);
+	free(group_ring_pool.pieces);
+	groups = calloc(room, sizeof(JobqGroup));
+	group_used = calloc(room, sizeof(bool));
+	max_groups = room;
+	ngroups = 0;
+	jobq_pool_init(&group_ring_pool,
+				   malloc((nrings + 1) * JOBQ_RING_BYTES(JOBQ_GROUP_CAPACITY)),
+				   nrings, JOBQ_RING_BYTES(JOBQ_GROUP_CAPACITY));
+}
+
 JobqPool *
 jobq_area_pool(JobqArea area)
 {
-	return area == JOBQ_AREA_LANES ? &lane_pool : &ring_pool;
+	return area == JOBQ_AREA_LANES ? &lane_pool :
+		area == JOBQ_AREA_RINGS ? &ring_pool : &group_ring_pool;
+}
+
+long
+jobq_area_room(JobqArea area)
+{
+	return max_groups;
+}
+
+long
+hash_get_num_entries(HTAB * table)
+{
+	return ngroups;
+}
+
+void *
+hash_search(HTAB * table, const void *key, HASHACTION action, bool *found)
+{
+	int			unused = -1;
+
+	CHECK(locks_held == 2, "groups are looked for without the locks");
+	for (int i = 0; i < max_groups; i++)
+	{
+		if (!group_used[i])
+			unused = i;
+		else if (memcmp(&groups[i].key, key, sizeof(JobqGroupKey)) == 0)
+		{
+			if (action == HASH_REMOVE)
+			{
+				group_used[i] = false;
+				ngroups--;
+			}
+			return &groups[i];
+		}
+	}
+	if (action != HASH_ENTER_NULL || unused < 0)
+		return NULL;
+	memset(&groups[unused], 0xee, sizeof(JobqGroup));
+	memcpy(&groups[unused].key, key, sizeof(JobqGroupKey));
+	group_used[unused] = true;
+	ngroups++;
+	return &groups[unused];
+}
+
+LWLock *
+jobq_lock(int which)
+{
+	return &group_lock;
 }
 
 uint32 *
@@ -60,7 +134,8 @@ jobq_role_counter(uint32 * counters, Oid role)
 bool
 LWLockAcquire(LWLock * lock, LWLockMode mode)
 {
-	CHECK(locks_held == 0, "a lock is taken under another one");
+	CHECK(locks_held == (lock == &group_lock),
+		  "a lock is taken under another one");
 	locks_held++;
 	return true;
 }
@@ -68,7 +143,8 @@ LWLockAcquire(LWLock * lock, LWLockMode mode)
 void
 LWLockRelease(LWLock * lock)
 {
-	CHECK(locks_held == 1, "a lock is released that is not held");
+	CHECK(locks_held == 1 + (lock == &group_lock),
+		  "a lock is released that is not held");
 	locks_held--;
 }
 

@@ -16,7 +16,10 @@
 /* Make shared memory with pools of that many lanes and rings, and no other. */
 extern void start_server(int nlanes, int nrings);
 
-/* Locks that are held; a program with one process has at most one at a time. */
+/* The same for groups: room for that many, and for that many of their rings. */
+extern void start_groups(int ngroups, int nrings);
+
+/* Locks that are held: at most one at a time, and that of groups under it. */
 extern int	locks_held;
 
 /* A lock for streams. */

@@ -1,0 +1,102 @@
+/*-------------------------------------------------------------------------
+ *
+ * claim_stream.h
+ *	  Finding the next ready job of a stream.
+ *
+ * IDENTIFICATION
+ *	  src/dispatch/claim_stream.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_CLAIM_STREAM_H
+#define JOBQ_CLAIM_STREAM_H
+
+#include "dispatch/dispatch_scan.h"
+#include "job/job.h"
+#include "queue/start.h"
+
+/* How the jobs are found at the moment. */
+typedef enum JobqClaimMode
+{
+	JOBQ_CLAIM_LANES,			/* through the lanes in shared memory */
+	JOBQ_CLAIM_INDEX,			/* by index scan, lane by lane, from the first
+								 * job that may be ready */
+	JOBQ_CLAIM_ALL				/* by index scan from the start */
+} JobqClaimMode;
+
+/* How a job is held that was handed out. */
+typedef enum JobqClaimHold
+{
+	JOBQ_CLAIM_UNLOCKED,		/* not: the caller changes or deletes the row
+								 * as it was seen, and calls jobq_claim_lost()
+								 * if somebody else was faster; this saves a
+								 * WAL record and a visit to the page */
+	JOBQ_CLAIM_LOCKED,			/* until the end of the transaction */
+	JOBQ_CLAIM_KEPT,			/* the same; and its values are copied, so
+								 * that no page is pinned while it runs */
+	JOBQ_CLAIM_DROPPED,			/* LOCKED, and it will not run: it needs no
+								 * ticket.  The caller has a pin on the queue */
+	JOBQ_CLAIM_LOOK				/* none is handed out */
+} JobqClaimHold;
+
+/* Gives a queue's jobs that are ready at `now`, in dispatch order. */
+typedef struct JobqClaimScan
+{
+	JobqTable  *jobs;
+	const JobqQueue *queue;
+	TimestampTz now;
+	TimestampTz next_run_at;	/* earliest future run_at that was seen, or
+								 * JOBQ_NEVER */
+	JobqClaimHold hold;
+	JobqClaimMode mode;			/* in the stream at hand */
+	bool		shared;			/* the jobs run one after the other in this
+								 * transaction */
+	bool		in_batch;		/* the jobs share a ticket */
+	bool		has_ticket;		/* and one of them has it */
+	bool		has_turn;		/* see jobq_ripe_begin_turn() */
+	bool		is_ripe;		/* the jobs need not wait for a full batch */
+	bool		takes_turns;	/* the queue may have groups with jobs */
+	bool		no_room;		/* no group has found room in shared memory */
+	int			turns_left;		/* until each group had its turn */
+	int			max_per_group;	/* of running jobs; JOBQ_UNLIMITED */
+	bool		left_some;		/* there may be more ready jobs */
+	bool		seeking;		/* the index scan is to be started */
+	JobqStart	start;			/* of the job that was returned last, or of
+								 * its batch */
+	TimestampTz started_at;		/* its time */
+	int			priority;		/* of the lane that is being scanned */
+	JobqDispatchScan dispatch;
+	TupleTableSlot *locked;		/* of the job handed out */
+} JobqClaimScan;
+
+/*
+ * Turns to a stream of the queue: that of its jobs without a group (NULL), or of a
+ * group.  stream: NULL if there is no room for it in shared memory.
+ */
+extern void jobq_claim_turn_to(JobqClaimScan *scan, JobqStream *stream,
+							   const char *group);
+
+/*
+ * Gives the stream's next ready job, held as jobq_claim_begin() was told.  False
+ * if there is none.
+ */
+extern bool jobq_claim_of_stream(JobqClaimScan *scan, JobqJob *job);
+
+/* Whether there seems to be another one, after one has been found. */
+extern bool jobq_claim_stream_sees_more(JobqClaimScan *scan);
+
+/*
+ * Whether the stream's lanes can be used; finds out which there are if that is not
+ * known yet.
+ */
+extern bool jobq_claim_can_use_lanes(JobqClaimScan *scan);
+
+/*
+ * Whether jobs of the stream are to be handed out, rather than wait for a full batch.
+ * If not, *ripe_at is when the first one has waited enough (JOBQ_NEVER: there is none);
+ * next_run_at is lowered to that, and the coordinator looks then.  The caller has a
+ * ticket or a pin.
+ */
+extern bool jobq_claim_ripens(JobqClaimScan *scan, TimestampTz *ripe_at);
+
+#endif							/* JOBQ_CLAIM_STREAM_H */

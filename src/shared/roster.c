@@ -1,0 +1,801 @@
+/*-------------------------------------------------------------------------
+ *
+ * roster.c
+ *	  The groups of a queue: whose turn it is.
+ *
+ * The jobs of a queue that have the same group key are a group.  The groups, and
+ * the jobs without a group as one more, take turns, so that a group with very many
+ * jobs does not keep the others waiting.  Each group is a stream with lanes of its
+ * own (lane.c).  Only groups that can do something are in memory:
+ *
+ * - in turn: it may have a ready job that may start;
+ * - later: the first of its jobs is ahead;
+ * - parked: it runs as many jobs as it may.  No claim looks at it until one of
+ *	 them ends, however many jobs are waiting;
+ * - resting: jobs of it are running, and no others are known.
+ *
+ * A claim draws a ticket of a group before it looks for a job in it, as for the
+ * queue (gate.c).  The ticket also keeps the group in memory.  All jobs of groups
+ * have such a ticket, so a limit that is set later counts what is running.  Unlike
+ * those of queues these tickets are counted under the lock of the queue's stream:
+ * to find a group full and to park it is one step, and so is to give a ticket back
+ * and to put the group in turn.
+ *
+ * The invariant: a committed job of a group that can be claimed is covered by its
+ * group's stream; or its group is not in memory, and the roster not `complete`; or
+ * it is held by a transaction that will call jobq_roster_lower() at its end.
+ *
+ * The rules that keep it so:
+ *
+ * - A group whose stream has nothing left leaves memory when its last ticket is
+ *	 back.  If the roster is complete, a group that is made again has no jobs but
+ *	 those that are told of.
+ * - The roster is not complete after a start or a reset, when a group finds no
+ *	 room, and when one is put out that may have jobs.  Then groups are read from
+ *	 the index in laps, some at a time, by one process at a time.  A lap that has
+ *	 passed no group without bringing it into memory makes the roster complete.
+ * - next_lap is set when a lap begins, before the snapshot is taken, and lowered
+ *	 when a group finds no room or is put out.  A group that is told of meanwhile
+ *	 is either in memory, or in the snapshot, or has lowered next_lap.
+ *
+ * If there is room for a part of the groups only, those that had their turn make
+ * room for those that are read next.  So each has its turn in each lap.
+ *
+ * IDENTIFICATION
+ *	  src/shared/roster.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "shared/roster.h"
+
+#include "shared/gate.h"
+#include "shared/group.h"
+
+/* What this process is reading; NULL: nothing. */
+static JobqQueueState *reading_queue = NULL;
+static uint64 reading_resets;
+
+/* ------------------------------------------------------------------ lists */
+
+static void
+lock(JobqQueueState *queue)
+{
+	LWLockAcquire(queue->stream.lock, LW_EXCLUSIVE);
+}
+
+static void
+unlock(JobqQueueState *queue)
+{
+	LWLockRelease(queue->stream.lock);
+}
+
+/* Claims that have to look at the roster at all read this without the lock. */
+static void
+set_active(JobqRoster *roster)
+{
+	uint32		active = !roster->complete || !dlist_is_empty(&roster->all);
+
+	if (pg_atomic_read_u32(&roster->active) != active)
+		pg_atomic_write_u32(&roster->active, active);
+}
+
+/* The one after a group in turn; NULL: the jobs without a group come next. */
+static JobqGroup *
+next_in_turn(JobqRoster *roster, JobqGroup *group)
+{
+	return dlist_has_next(&roster->turn, &group->link) ?
+		dlist_container(JobqGroup, link,
+						dlist_next_node(&roster->turn, &group->link)) : NULL;
+}
+
+/* The next turn. */
+static void
+advance(JobqRoster *roster)
+{
+	if (roster->next != NULL)
+		roster->next = next_in_turn(roster, roster->next);
+	else if (!dlist_is_empty(&roster->turn))
+		roster->next = dlist_head_element(JobqGroup, link, &roster->turn);
+}
+
+/* Takes a group out of the list that it is in. */
+static void
+take_out(JobqRoster *roster, JobqGroup *group)
+{
+	switch (group->place)
+	{
+		case JOBQ_GROUP_RESTS:
+			break;
+		case JOBQ_GROUP_IN_TURN:
+			if (roster->next == group)
+				advance(roster);
+			roster->nturn--;
+			dlist_delete(&group->link);
+			break;
+		case JOBQ_GROUP_PARKED:
+			dlist_delete(&group->link);
+			break;
+		case JOBQ_GROUP_LATER:
+			jobq_heap_remove(&roster->later, &group->later);
+			break;
+	}
+	group->place = JOBQ_GROUP_RESTS;
+}
+
+/* Has a group take part in the turns, as the last one. */
+static void
+put_in_turn(JobqRoster *roster, JobqGroup *group)
+{
+	if (group->place == JOBQ_GROUP_IN_TURN)
+		return;
+	take_out(roster, group);
+	if (roster->next != NULL)
+		dlist_insert_before(&roster->next->link, &group->link);
+	else
+		dlist_push_tail(&roster->turn, &group->link);
+	roster->nturn++;
+	group->place = JOBQ_GROUP_IN_TURN;
+}
+
+static void
+put_later(JobqRoster *roster, JobqGroup *group, TimestampTz when)
+{
+	take_out(roster, group);
+	jobq_heap_add(&roster->later, &group->later, when);
+	group->place = JOBQ_GROUP_LATER;
+}
+
+static void
+park(JobqRoster *roster, JobqGroup *group, int max_running)
+{
+	take_out(roster, group);
+	if (dlist_is_empty(&roster->parked))
+		roster->parked_limit = max_running;
+	roster->parked_limit = Min(roster->parked_limit, max_running);
+	dlist_push_tail(&roster->parked, &group->link);
+	group->place = JOBQ_GROUP_PARKED;
+}
+
+/* The group whose jobs are due next, NULL: none is later. */
+static JobqGroup *
+first_of_later(JobqRoster *roster)
+{
+	return roster->later.root == NULL ? NULL :
+		(JobqGroup *) ((char *) roster->later.root - offsetof(JobqGroup, later));
+}
+
+/* ----------------------------------------------------------------- memory */
+
+/*
+ * Makes a group, which rests unless it may have jobs that are not known.  NULL if
+ * there is no room, or the queue is gone.
+ */
+static JobqGroup *
+make(JobqQueueState *queue, const char *name)
+{
+	JobqRoster *roster = &queue->roster;
+	JobqGroup  *group = queue->stream.forgotten ? NULL :
+	jobq_group_make(queue, name);
+
+	if (group == NULL)
+		return NULL;
+	jobq_lanes_make_of_group(&group->stream, &queue->stream,
+							 roster->complete);
+	group->place = JOBQ_GROUP_RESTS;
+	group->running = 0;
+	group->told = 0;
+	dlist_push_tail(&roster->all, &group->member);
+	if (!roster->complete)
+		put_in_turn(roster, group);
+	set_active(roster);
+	return group;
+}
+
+/* Forgets a group that has no tickets. */
+static void
+forget(JobqGroup *group)
+{
+	JobqRoster *roster = &group->key.queue->roster;
+
+	Assert(group->running == 0);
+	take_out(roster, group);
+	dlist_delete(&group->member);
+	roster->read_at = DT_NOBEGIN;
+	jobq_lanes_forget(&group->stream);
+	group->stream.forgotten = true;
+	jobq_group_free(group);
+	set_active(roster);
+}
+
+/* From now on there may be groups with jobs that are not in memory. */
+static void
+miss(JobqRoster *roster, TimestampTz next_lap)
+{
+	if (roster->complete)
+	{
+		roster->complete = false;
+		roster->in_lap = false;
+		roster->next_lap = JOBQ_NEVER;
+	}
+	roster->next_lap = Min(roster->next_lap, next_lap);
+	set_active(roster);
+}
+
+/* Puts a group to where it belongs, by its jobs; it may be forgotten. */
+static void
+settle(JobqGroup *group, TimestampTz now)
+{
+	JobqRoster *roster = &group->key.queue->roster;
+	TimestampTz next = JOBQ_NEVER;
+
+	if (jobq_lanes_judge(&group->stream, now, &next) != JOBQ_POP_NOTHING)
+		put_in_turn(roster, group);
+	else if (next != JOBQ_NEVER)
+		put_later(roster, group, next);
+	else if (group->running == 0)
+		forget(group);
+	else
+		take_out(roster, group);
+}
+
+/*
+ * Makes room for one more group: puts out one of the next ones in turn, all of
+ * which have had their turns, else one whose jobs are ahead.  *nold is how many may
+ * be looked at.  False if there is none.
+ */
+static bool
+put_one_out(JobqRoster *roster, int *nold)
+{
+	JobqGroup  *group;
+
+	for (; *nold > 0; (*nold)--)
+	{
+		if (roster->next == NULL)
+			advance(roster);
+		group = roster->next;
+		if (group != NULL && group->running == 0)
+		{
+			(*nold)--;
+			miss(roster, DT_NOBEGIN);
+			forget(group);
+			return true;
+		}
+		advance(roster);
+	}
+	group = first_of_later(roster);
+	if (group == NULL || group->running > 0)
+		return false;
+	miss(roster, group->later.key);
+	forget(group);
+	return true;
+}
+
+/* See roster.h. */
+void
+jobq_roster_make(JobqQueueState *queue)
+{
+	JobqRoster *roster = &queue->roster;
+
+	lock(queue);
+	memset(roster, 0, sizeof(*roster));
+	pg_atomic_init_u32(&roster->active, 1);
+	dlist_init(&roster->all);
+	dlist_init(&roster->turn);
+	dlist_init(&roster->parked);
+	roster->next_lap = DT_NOBEGIN;
+	roster->read_at = DT_NOBEGIN;
+	unlock(queue);
+}
+
+/*
+ * See roster.h.  Groups with tickets stay: their lanes are forgotten, and read
+ * from the index anew.
+ */
+void
+jobq_roster_reset(JobqQueueState *queue)
+{
+	JobqRoster *roster = &queue->roster;
+	dlist_mutable_iter iter;
+
+	lock(queue);
+	roster->resets++;
+	roster->reading = false;
+	roster->complete = false;
+	roster->in_lap = false;
+	roster->next_lap = DT_NOBEGIN;
+	roster->read_at = DT_NOBEGIN;
+	dlist_foreach_modify(iter, &roster->all)
+	{
+		JobqGroup  *group = dlist_container(JobqGroup, member, iter.cur);
+
+		if (group->running == 0)
+			forget(group);
+		else
+		{
+			jobq_lanes_forget(&group->stream);
+			if (group->place != JOBQ_GROUP_PARKED)
+				put_in_turn(roster, group);
+		}
+	}
+	set_active(roster);
+	unlock(queue);
+}
+
+/* ---------------------------------------------------------------- changes */
+
+/* See roster.h. */
+void
+jobq_roster_lower(JobqQueueState *queue, const JobqPlace *place,
+				  TimestampTz now)
+{
+	JobqGroup  *group;
+
+	lock(queue);
+	group = jobq_group_find(queue, place->group);
+	if (group == NULL)
+		group = make(queue, place->group);
+	if (group == NULL)
+		miss(&queue->roster, place->key.run_at);
+	else
+	{
+		jobq_lane_lower_locked(&group->stream, place);
+		group->told++;
+		if (group->place != JOBQ_GROUP_PARKED)
+			settle(group, now);
+	}
+	unlock(queue);
+}
+
+/* See roster.h. */
+bool
+jobq_roster_is_in_turn(JobqQueueState *queue, const char *name)
+{
+	const JobqGroup *group;
+	bool		result;
+
+	LWLockAcquire(queue->stream.lock, LW_SHARED);
+	group = jobq_group_find(queue, name);
+	result = group == NULL ? !queue->roster.complete :
+		group->place == JOBQ_GROUP_IN_TURN;
+	LWLockRelease(queue->stream.lock);
+	return result;
+}
+
+/* See roster.h. */
+bool
+jobq_roster_leave(JobqGroup *group, int tickets, TimestampTz now)
+{
+	JobqQueueState *queue = group->key.queue;
+	JobqRoster *roster = &queue->roster;
+	bool		was_in_turn;
+	bool		wake;
+
+	lock(queue);
+	Assert(group->running >= (uint32) tickets);
+	group->running -= tickets;
+	was_in_turn = group->place == JOBQ_GROUP_IN_TURN;
+	wake = roster->starved;
+	if (group->running == 0 && queue->stream.forgotten)
+		forget(group);
+	else
+	{
+		TimestampTz next = JOBQ_NEVER;
+
+		if (!was_in_turn &&
+			jobq_lanes_judge(&group->stream, now, &next) != JOBQ_POP_NOTHING)
+			wake = true;
+		settle(group, now);
+	}
+	roster->starved = false;
+	unlock(queue);
+	return wake;
+}
+
+/* ----------------------------------------------------------------- claims */
+
+/* Groups whose jobs have become due take part in the turns. */
+static void
+bring_due(JobqRoster *roster, TimestampTz now)
+{
+	JobqGroup  *group;
+
+	while ((group = first_of_later(roster)) != NULL && group->later.key <= now)
+		put_in_turn(roster, group);
+}
+
+/* If groups were parked when the limit was lower, they may not be full now. */
+static void
+unpark(JobqRoster *roster, int max_running)
+{
+	if (max_running != JOBQ_UNLIMITED && max_running <= roster->parked_limit)
+		return;
+	while (!dlist_is_empty(&roster->parked))
+		put_in_turn(roster, dlist_head_element(JobqGroup, link,
+											   &roster->parked));
+}
+
+/* Groups that waited for a full batch may not have to now. */
+static void
+judge_later(JobqRoster *roster, uint64 gathering, TimestampTz now)
+{
+	dlist_mutable_iter iter;
+
+	roster->gathering = gathering;
+	dlist_foreach_modify(iter, &roster->all)
+	{
+		JobqGroup  *group = dlist_container(JobqGroup, member, iter.cur);
+
+		if (group->place == JOBQ_GROUP_LATER)
+			settle(group, now);
+	}
+}
+
+/*
+ * Whether to read on: after each round of turns, while the roster is not
+ * complete, so that groups that are not in memory have their turns, too.
+ */
+static bool
+wants_reading(const JobqRoster *roster, TimestampTz now)
+{
+	return !roster->complete && !roster->reading &&
+		roster->read_at <= now && roster->npicks >= roster->nturn &&
+		(roster->in_lap || roster->next_lap <= now);
+}
+
+/* Whether a group runs as many jobs as it may. */
+static bool
+is_full(const JobqGroup *group, int max_running)
+{
+	return max_running != JOBQ_UNLIMITED &&
+		group->running >= (uint32) max_running;
+}
+
+/*
+ * Draws a ticket of the group whose turn it is, and goes on to the next turn.
+ * NULL if it may not start a job now; then it does not take part in the turns any
+ * more.
+ */
+static JobqGroup *
+draw(JobqRoster *roster, int max_running, TimestampTz now)
+{
+	JobqGroup  *group = roster->next;
+	TimestampTz next = JOBQ_NEVER;
+
+	advance(roster);
+	if (is_full(group, max_running))
+	{
+		park(roster, group, max_running);
+		return NULL;
+	}
+	if (jobq_lanes_judge(&group->stream, now, &next) == JOBQ_POP_NOTHING)
+	{
+		settle(group, now);
+		return NULL;
+	}
+	group->running++;
+	roster->npicks++;
+	if (is_full(group, max_running))
+		park(roster, group, max_running);
+	return group;
+}
+
+static JobqTurn
+pick(JobqQueueState *queue, const JobqPicking *how, JobqGroup **group,
+	 TimestampTz *next_run_at)
+{
+	TimestampTz now = how->now;
+	JobqRoster *roster = &queue->roster;
+	JobqGroup  *later;
+
+	if (how->gathering != roster->gathering)
+		judge_later(roster, how->gathering, now);
+	bring_due(roster, now);
+	if (!dlist_is_empty(&roster->parked))
+		unpark(roster, how->max_running);
+	if (how->may_read && wants_reading(roster, now))
+		return JOBQ_TURN_READ_ON;
+	for (int left = roster->nturn + 1; left > 0; left--)
+	{
+		if (roster->next == NULL)
+		{
+			advance(roster);
+			if (jobq_lanes_judge(&queue->stream, now, next_run_at) !=
+				JOBQ_POP_NOTHING)
+				return JOBQ_TURN_PLAIN;
+			continue;
+		}
+		*group = draw(roster, how->max_running, now);
+		if (*group != NULL)
+			return JOBQ_TURN_GROUP;
+	}
+	later = first_of_later(roster);
+	if (later != NULL)
+		*next_run_at = Min(*next_run_at, later->later.key);
+	if (!roster->complete && !roster->in_lap)
+		*next_run_at = Min(*next_run_at, roster->next_lap);
+	if (roster->complete)
+		return JOBQ_TURN_NOTHING;
+	/* who reads, or gives a ticket back, makes room */
+	roster->starved = true;
+	if (roster->read_at <= now)
+		return JOBQ_TURN_NOTHING;
+	*next_run_at = Min(*next_run_at, roster->read_at);
+	return JOBQ_TURN_NO_ROOM;
+}
+
+/* See roster.h. */
+JobqTurn
+jobq_roster_pick(JobqQueueState *queue, const JobqPicking *how,
+				 JobqGroupTicket *ticket, TimestampTz *next_run_at)
+{
+	JobqTurn	result;
+
+	ticket->group = NULL;
+	lock(queue);
+	result = pick(queue, how, &ticket->group, next_run_at);
+	if (ticket->group != NULL)
+		ticket->told = ticket->group->told;
+	unlock(queue);
+	return result;
+}
+
+/* See roster.h. */
+bool
+jobq_roster_put_back(const JobqGroupTicket *ticket, TimestampTz until,
+					 TimestampTz now)
+{
+	JobqGroup  *group = ticket->group;
+	JobqQueueState *queue = group->key.queue;
+	bool		told;
+
+	lock(queue);
+	group->running--;
+	told = group->told != ticket->told;
+	if (until > now && !told)
+		put_later(&queue->roster, group, until);
+	else
+		settle(group, now);
+	unlock(queue);
+	return told;
+}
+
+/* See roster.h. */
+bool
+jobq_roster_enter(JobqQueueState *queue, const char *name, int max_running,
+				  JobqGroupTicket *ticket)
+{
+	JobqGroup  *group;
+
+	lock(queue);
+	group = jobq_group_find(queue, name);
+	if (group == NULL)
+		group = make(queue, name);
+	if (group != NULL && is_full(group, max_running))
+		group = NULL;
+	ticket->group = group;
+	if (group != NULL)
+	{
+		group->running++;
+		ticket->told = group->told;
+	}
+	unlock(queue);
+	return group != NULL;
+}
+
+/* See roster.h. */
+JobqGroup *
+jobq_roster_join(JobqQueueState *queue, const char *name)
+{
+	JobqGroupTicket ticket;
+
+	(void) jobq_roster_enter(queue, name, JOBQ_UNLIMITED, &ticket);
+	return ticket.group;
+}
+
+/* See roster.h. */
+bool
+jobq_roster_sees_more(JobqQueueState *queue, TimestampTz now)
+{
+	JobqRoster *roster = &queue->roster;
+	bool		result;
+
+	if (!jobq_roster_is_active(queue))
+		return false;
+	LWLockAcquire(queue->stream.lock, LW_SHARED);
+	result = roster->nturn > 0 || wants_reading(roster, now) ||
+		(roster->later.root != NULL && roster->later.root->key <= now);
+	LWLockRelease(queue->stream.lock);
+	return result;
+}
+
+/* See roster.h.  Those that are ready now take part in the turns. */
+TimestampTz
+jobq_roster_next_due(JobqQueueState *queue, TimestampTz now)
+{
+	JobqRoster *roster = &queue->roster;
+	TimestampTz result = JOBQ_NEVER;
+
+	lock(queue);
+	bring_due(roster, now);
+	if (roster->later.root != NULL)
+		result = roster->later.root->key;
+	if (!roster->complete && !roster->in_lap && roster->next_lap > now)
+		result = Min(result, roster->next_lap);
+	unlock(queue);
+	return result;
+}
+
+/* See roster.h. */
+int
+jobq_roster_turns(JobqQueueState *queue)
+{
+	return queue->roster.nturn + 1;
+}
+
+/* ---------------------------------------------------------------- reading */
+
+/* How many groups could be brought in, if necessary in place of others. */
+static int
+room_for(JobqQueueState *queue)
+{
+	int			room = jobq_group_room(queue) + queue->roster.nturn;
+
+	return Min(room, JOBQ_ROSTER_READ);
+}
+
+/* See roster.h. */
+bool
+jobq_roster_read_begin(JobqRosterReading *reading, JobqQueueState *queue)
+{
+	JobqRoster *roster = &queue->roster;
+	bool		result;
+
+	Assert(reading_queue == NULL);
+	lock(queue);
+	result = !roster->reading && !roster->complete && !queue->dropped;
+	if (result)
+	{
+		if (!roster->in_lap)
+		{
+			roster->in_lap = true;
+			roster->next_lap = JOBQ_NEVER;
+			memset(roster->hand, 0, sizeof(roster->hand));
+		}
+		roster->reading = true;
+		reading->queue = queue;
+		reading->resets = roster->resets;
+		reading->room = Max(room_for(queue), 1);
+		memcpy(reading->after, roster->hand, sizeof(reading->after));
+		reading_queue = queue;
+		reading_resets = roster->resets;
+	}
+	unlock(queue);
+	return result;
+}
+
+/*
+ * Brings a group that has jobs into memory, in place of another one if necessary.
+ * False if there is no room.
+ */
+static bool
+bring_in(JobqQueueState *queue, const char *name, int *nold)
+{
+	JobqGroup  *group = jobq_group_find(queue, name);
+
+	if (group != NULL)
+		return true;
+	while ((group = make(queue, name)) == NULL)
+	{
+		if (!put_one_out(&queue->roster, nold))
+			return false;
+	}
+	put_in_turn(&queue->roster, group);
+	return true;
+}
+
+/* The lap has come to the end of the index. */
+static void
+end_lap(JobqRoster *roster)
+{
+	roster->in_lap = false;
+	roster->complete = roster->next_lap == JOBQ_NEVER;
+	set_active(roster);
+}
+
+/* See roster.h. */
+int
+jobq_roster_read_end(const JobqRosterReading *reading,
+					 const char *const *names, int n, bool at_end,
+					 TimestampTz now, bool *wake)
+{
+	JobqQueueState *queue = reading->queue;
+	JobqRoster *roster = &queue->roster;
+	int			brought = 0;
+
+	Assert(reading_queue == queue);
+	*wake = false;
+	lock(queue);
+	reading_queue = NULL;
+	if (roster->resets == reading->resets)
+	{
+		int			nold = roster->nturn;
+
+		roster->reading = false;
+		roster->npicks = 0;
+		while (brought < n && bring_in(queue, names[brought], &nold))
+			brought++;
+		if (brought > 0)
+			strncpy(roster->hand, names[brought - 1], sizeof(roster->hand));
+		else if (n > 0)
+			roster->read_at = now + JOBQ_ROSTER_NO_ROOM_DELAY;
+		if (brought == n && at_end)
+			end_lap(roster);
+		*wake = roster->starved && brought > 0;
+		roster->starved = roster->starved && brought == 0;
+	}
+	unlock(queue);
+	return brought;
+}
+
+/* See roster.h. */
+void
+jobq_roster_read_abandon(void)
+{
+	JobqQueueState *queue = reading_queue;
+
+	if (queue == NULL)
+		return;
+	lock(queue);
+	reading_queue = NULL;
+	if (queue->roster.resets == reading_resets)
+		queue->roster.reading = false;
+	unlock(queue);
+}
+
+/* See roster.h. */
+int64
+jobq_roster_running(JobqQueueState *queue)
+{
+	int64		result = 0;
+	dlist_iter	iter;
+
+	LWLockAcquire(queue->stream.lock, LW_SHARED);
+	dlist_foreach(iter, &queue->roster.all)
+		result += dlist_container(JobqGroup, member, iter.cur)->running;
+	LWLockRelease(queue->stream.lock);
+	return result;
+}
+
+/* See roster.h. */
+int64
+jobq_roster_running_of(JobqQueueState *queue, const char *name)
+{
+	const JobqGroup *group;
+	int64		result;
+
+	LWLockAcquire(queue->stream.lock, LW_SHARED);
+	group = jobq_group_find(queue, name);
+	result = group == NULL ? 0 : group->running;
+	LWLockRelease(queue->stream.lock);
+	return result;
+}
+
+/* See roster.h. */
+bool
+jobq_roster_covers(JobqQueueState *queue, const JobqPlace *place)
+{
+	JobqGroup  *group;
+	bool		result;
+
+	LWLockAcquire(queue->stream.lock, LW_SHARED);
+	group = jobq_group_find(queue, place->group);
+	if (group == NULL)
+		result = !queue->roster.complete;
+	else						/* the next claim forgets TIDs of another file */
+		result = group->stream.storage != queue->stream.storage ||
+			jobq_lane_covers_locked(&group->stream, place);
+	LWLockRelease(queue->stream.lock);
+	return result;
+}

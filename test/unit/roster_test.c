@@ -1,0 +1,484 @@
+/*-------------------------------------------------------------------------
+ *
+ * roster_test.c
+ *	  Groups lose no job, keep their limit and take turns, however little
+ *	  memory there is.
+ *
+ * A random history of one process stands for many, as in lane_test.c: jobs are
+ * committed, and told of later; groups have been read from the index, and are not
+ * reported yet; jobs are claimed, given back and finished.
+ *
+ * IDENTIFICATION
+ *	  test/unit/roster_test.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "shared/area.h"
+#include "shared/gate.h"
+#include "shared/lane_refill.h"
+#include "shared/roster.h"
+
+#include "check.h"
+#include "server.h"
+
+#undef snprintf
+#undef printf
+
+#define JOBS					2000
+#define GROUPS					300
+#define ROLE					42
+
+typedef enum State
+{
+	NOWHERE,
+	UNTOLD,						/* committed, and not told of yet */
+	READY,
+	CLAIMED
+} State;
+
+typedef struct Job
+{
+	JobqPlace	place;
+	int			group;
+	State		state;
+	JobqGroup  *ticket;			/* of a claimed job */
+} Job;
+
+static Job	jobs[JOBS];			/* by id */
+static char names[GROUPS][16];	/* in order */
+static JobqQueueState queue;
+static TimestampTz now = 1000;
+static int	limit = JOBQ_UNLIMITED;
+static uint64_t seed = 1;
+
+/* Groups that were read, and are to be reported. */
+static JobqRosterReading reading;
+static bool is_reading = false;
+static const char *read_names[JOBQ_ROSTER_READ];
+static int	nread;
+static bool read_to_end;
+
+static void
+start(int room, int nrings)
+{
+	static int	ngroups = 0;
+
+	start_groups(room, nrings);
+	start_server(room * 2 + 100, 10);
+	memset(jobs, 0, sizeof(jobs));
+	memset(&queue, 0, sizeof(queue));
+	queue.role = ROLE;
+	jobq_lanes_make(&queue.stream, test_lock, ROLE);
+	jobq_roster_make(&queue);
+	for (; ngroups < GROUPS; ngroups++)
+		snprintf(names[ngroups], sizeof(names[0]), "g%04d", ngroups);
+	now = 1000;
+}
+
+static void
+commit_job(int id, int group, TimestampTz run_at)
+{
+	Job		   *job = &jobs[id];
+
+	job->place.priority = 0;
+	job->place.key.run_at = run_at;
+	job->place.key.id = id;
+	job->place.group = names[group];
+	ItemPointerSet(&job->place.tid, id, 1);
+	job->group = group;
+	job->state = UNTOLD;
+}
+
+static void
+tell(int id)
+{
+	jobs[id].state = READY;
+	jobq_roster_lower(&queue, &jobs[id].place, now);
+}
+
+/* Whether an index scan would see the job. */
+static bool
+is_visible(const Job *job)
+{
+	return job->state == READY || job->state == UNTOLD;
+}
+
+/* ----------------------------------------------------------------- claims */
+
+/* Read the index of a group for one lane, as dispatch does it. */
+static bool
+refill(JobqStream *stream, int group)
+{
+	static JobqPlace candidates[JOBS];
+	JobqKey		upto = jobq_last_key;
+	JobqRefill	refill;
+	int			n = 0;
+
+	if (!jobq_lane_refill_begin(&refill, stream, 0))
+		return false;
+	for (;;)
+	{
+		const Job  *least = NULL;
+
+		for (int i = 0; i < JOBS; i++)
+		{
+			const JobqKey *key = &jobs[i].place.key;
+
+			if (is_visible(&jobs[i]) && jobs[i].group == group &&
+				!jobq_key_is_less(key, &refill.from) &&
+				(n == 0 || jobq_key_is_less(&candidates[n - 1].key, key)) &&
+				(least == NULL || jobq_key_is_less(key, &least->place.key)))
+				least = &jobs[i];
+		}
+		if (least == NULL)
+			break;
+		if (least->place.key.run_at > now || n == refill.room)
+		{
+			upto = least->place.key;
+			break;
+		}
+		candidates[n++] = least->place;
+	}
+	jobq_lane_refill_end(&refill, candidates, n, &upto);
+	return refill.room > 0;
+}
+
+static void
+discover(JobqStream *stream, int group)
+{
+	uint64		resets = jobq_lanes_discover_begin(stream);
+
+	for (int i = 0; i < JOBS; i++)
+	{
+		if (is_visible(&jobs[i]) && jobs[i].group == group)
+			jobq_lanes_discover(stream, resets, 0);
+	}
+	jobq_lanes_discover_end(stream, resets);
+}
+
+/* The first visible job of a group that is due, by the index; -1: none. */
+static int
+first_by_index(int group)
+{
+	int			result = -1;
+
+	for (int i = 0; i < JOBS; i++)
+	{
+		if (is_visible(&jobs[i]) && jobs[i].group == group &&
+			jobs[i].place.key.run_at <= now &&
+			(result < 0 || jobq_key_is_less(&jobs[i].place.key,
+											&jobs[result].place.key)))
+			result = i;
+	}
+	return result;
+}
+
+/* The next job of a group that is free; -1: none. */
+static int
+claim_of(JobqGroup *group)
+{
+	int			number = atoi(group->key.name + 1);
+	TimestampTz next;
+	JobqPlace	place;
+
+	for (;;)
+	{
+		switch (jobq_lane_pop(&group->stream, now, &place, &next))
+		{
+			case JOBQ_POP_FOUND:
+				if (is_visible(&jobs[place.key.id]) &&
+					jobs[place.key.id].group == number)
+					return (int) place.key.id;
+				break;
+			case JOBQ_POP_REFILL:
+				if (refill(&group->stream, number))
+					break;
+				return first_by_index(number);
+			case JOBQ_POP_DISCOVER:
+				discover(&group->stream, number);
+				break;
+			case JOBQ_POP_NOTHING:
+				return -1;
+			default:
+				return first_by_index(number);
+		}
+	}
+}
+
+/* Read the names of the next groups that have visible jobs. */
+static void
+begin_reading(void)
+{
+	is_reading = jobq_roster_read_begin(&reading, &queue);
+	if (!is_reading)
+		return;
+	nread = 0;
+	for (int i = 0; i < GROUPS && nread < reading.room; i++)
+	{
+		bool		has_jobs = false;
+
+		if (strcmp(names[i], reading.after) <= 0)
+			continue;
+		for (int j = 0; j < JOBS && !has_jobs; j++)
+			has_jobs = is_visible(&jobs[j]) && jobs[j].group == i;
+		if (has_jobs)
+			read_names[nread++] = names[i];
+	}
+	read_to_end = nread < reading.room;
+}
+
+/* False if that leads no further. */
+static bool
+end_reading(void)
+{
+	bool		wake;
+	int			brought = jobq_roster_read_end(&reading, read_names, nread,
+											   read_to_end, now, &wake);
+
+	is_reading = false;
+	return brought > 0 && !(read_to_end && brought == nread);
+}
+
+/* Claims a job as turn.c does it; its id, or -1. */
+static int
+claim(void)
+{
+	JobqPicking picking = {.now = now,.max_running = limit,.may_read = true};
+	JobqGroupTicket ticket;
+	JobqGroup  *group;
+	TimestampTz next = JOBQ_NEVER;
+
+	for (int misses = 0; misses <= jobq_roster_turns(&queue);)
+	{
+		int			id;
+
+		switch (jobq_roster_pick(&queue, &picking, &ticket, &next))
+		{
+			case JOBQ_TURN_PLAIN:
+				misses++;
+				break;
+			case JOBQ_TURN_NOTHING:
+			case JOBQ_TURN_NO_ROOM:
+				return -1;
+			case JOBQ_TURN_READ_ON:
+				begin_reading();
+				picking.may_read = is_reading && end_reading();
+				break;
+			case JOBQ_TURN_GROUP:
+				group = ticket.group;
+				CHECK(limit == JOBQ_UNLIMITED || group->running <= (uint32) limit,
+					  "a group runs more than it may");
+				id = claim_of(group);
+				if (id >= 0)
+				{
+					jobs[id].state = CLAIMED;
+					jobs[id].ticket = group;
+					return id;
+				}
+				(void) jobq_roster_put_back(&ticket, DT_NOBEGIN, now);
+				misses++;
+				break;
+		}
+	}
+	return -1;
+}
+
+static void
+finish(int id)
+{
+	jobs[id].state = NOWHERE;
+	(void) jobq_roster_leave(jobs[id].ticket, 1, now);
+}
+
+/* The claim is rolled back. */
+static void
+give_back(int id)
+{
+	jobs[id].state = READY;
+	jobq_roster_lower(&queue, &jobs[id].place, now);
+	(void) jobq_roster_leave(jobs[id].ticket, 1, now);
+}
+
+/* ----------------------------------------------------------------- checks */
+
+static void
+check_covered(const char *when)
+{
+	for (int i = 0; i < JOBS; i++)
+	{
+		if (jobs[i].state == READY)
+			CHECK(jobq_roster_covers(&queue, &jobs[i].place), "%s: job %d of group %s is lost", when, i, names[jobs[i].group]);
+	}
+}
+
+/* Claim and finish until nothing is found; all that is due must be gone. */
+static void
+drain(void)
+{
+	for (;;)
+	{
+		int			id = -1;
+
+		for (int i = 0; i < JOBS; i++)
+		{
+			if (jobs[i].state == CLAIMED)
+				finish(i);
+			else if (jobs[i].state == UNTOLD)
+				tell(i);
+		}
+		/* laps may end without anything found */
+		for (int tries = 0; tries < 5 && id < 0; tries++)
+		{
+			id = claim();
+			queue.roster.read_at = DT_NOBEGIN;
+		}
+		if (id < 0)
+			break;
+	}
+	for (int i = 0; i < JOBS; i++)
+		CHECK(jobs[i].state != READY || jobs[i].place.key.run_at > now,
+			  "job %d of group %s has not been found", i,
+			  names[jobs[i].group]);
+}
+
+/* One random event. */
+static void
+step(void)
+{
+	int			id = (int) random_below(&seed, JOBS);
+	int			what = (int) random_below(&seed, 100);
+
+	if (what < 40 && jobs[id].state == NOWHERE)
+		commit_job(id, (int) random_below(&seed, GROUPS),
+				   now + (TimestampTz) random_below(&seed, 40) - 30);
+	else if (jobs[id].state == UNTOLD)
+		tell(id);
+	else if (jobs[id].state == CLAIMED && what < 70)
+		finish(id);
+	else if (jobs[id].state == CLAIMED)
+		give_back(id);
+	else if (what < 95 && !is_reading)
+		(void) claim();
+	else if (what == 95)
+		now++;
+	else if (what == 96 && !is_reading)
+		begin_reading();
+	else if (is_reading)
+		(void) end_reading();
+	else if (what == 97 && random_below(&seed, 20) == 0)
+		jobq_roster_reset(&queue);
+}
+
+static void
+test_random(int room, int nrings, int max_running)
+{
+	start(room, nrings);
+	limit = max_running;
+	for (int i = 0; i < 30000; i++)
+	{
+		step();
+		if (i % 500 == 0)
+			check_covered("in between");
+	}
+	if (is_reading)
+		(void) end_reading();
+	check_covered("at the end");
+	drain();
+	now += 1000;
+	drain();
+	CHECK(queue.roster.complete, "all is known, and the roster not complete");
+	CHECK(dlist_is_empty(&queue.roster.all), "groups without jobs are in memory");
+	CHECK(!jobq_roster_is_active(&queue), "the roster is active");
+}
+
+/*
+ * Each group has its turn: of groups that all have jobs none starts its second
+ * one long before another starts its first.
+ */
+static void
+test_turns(int room, int ngroups, int at_most)
+{
+	int			started[GROUPS] = {0};
+	int			most = 0;
+
+	start(room, room);
+	limit = JOBQ_UNLIMITED;
+	for (int i = 0; i < JOBS; i++)
+		commit_job(i, i % ngroups, 1);
+	for (int i = 0; i < JOBS; i++)
+		tell(i);
+	for (int missing = ngroups; missing > 0;)
+	{
+		int			id = claim();
+
+		CHECK(id >= 0, "nothing is found");
+		if (id < 0)
+			return;
+		if (started[jobs[id].group]++ == 0)
+			missing--;
+		most = Max(most, started[jobs[id].group]);
+		finish(id);
+	}
+	CHECK(most <= at_most,
+		  "with room for %d groups one of %d started %d jobs before another started one",
+		  room, ngroups, most);
+}
+
+/* A group that is full is in nobody's way, and is back in turn at once. */
+static void
+test_parked(void)
+{
+	int			first;
+
+	start(100, 100);
+	limit = 1;
+	for (int i = 0; i < 10; i++)
+		commit_job(i, 0, 1);
+	for (int i = 0; i < 10; i++)
+		tell(i);
+	first = claim();
+	CHECK(first == 0, "the first job is not found");
+	CHECK(claim() == -1, "a second one is");
+	CHECK(queue.roster.nturn == 0, "the group takes part in the turns");
+	CHECK(!jobq_roster_is_in_turn(&queue, names[0]), "it could start a job");
+	jobs[first].state = NOWHERE;
+	CHECK(jobq_roster_leave(jobs[first].ticket, 1, now), "nobody is woken");
+	CHECK(claim() == 1, "the second job is not found");
+	CHECK(claim() == -1, "two jobs of it are claimed");
+	limit = 2;
+	CHECK(claim() == 2, "with a higher limit the third job is not found");
+	CHECK(claim() == -1, "a fourth one is");
+}
+
+/* A job ahead is found when it is due, and no claim looks at its group before. */
+static void
+test_later(void)
+{
+	start(100, 100);
+	limit = JOBQ_UNLIMITED;
+	CHECK(claim() == -1, "a job is found");
+	commit_job(1, 0, now + 10);
+	tell(1);
+	CHECK(claim() == -1 && queue.roster.nturn == 0, "the job is found early");
+	CHECK(jobq_roster_next_due(&queue, now) == now + 10, "its time is not known");
+	now += 10;
+	CHECK(claim() == 1, "it is not found");
+}
+
+int
+main(void)
+{
+	test_random(GROUPS * 3, GROUPS, JOBQ_UNLIMITED);
+	test_random(GROUPS * 3, 20, 1);
+	test_random(40, 10, JOBQ_UNLIMITED);
+	test_random(40, 0, 2);
+	test_random(3, 0, 1);
+	test_turns(GROUPS * 3, GROUPS, 2);
+	test_turns(100, GROUPS, 3);
+	test_turns(10, 100, 3);
+	test_parked();
+	test_later();
+	return check_finish();
+}

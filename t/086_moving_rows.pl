@@ -40,7 +40,7 @@ my ($held, $lease) =
 
 my @commands = (
 	'VACUUM FULL jobq_store.job',
-	'CLUSTER jobq_store.job USING job_dispatch',
+	'CLUSTER jobq_store.job USING job_pkey',
 	'VACUUM jobq_store.job',
 	'REINDEX TABLE jobq_store.job',
 	'REINDEX TABLE CONCURRENTLY jobq_store.job',

@@ -44,6 +44,7 @@
 #include "queue/queue.h"
 #include "queue/queue_cache.h"
 #include "queue/queue_row.h"
+#include "shared/clock.h"
 #include "shared/database.h"
 #include "shared/waiter.h"
 
@@ -60,7 +61,6 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
-#include "portability/instr_time.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "tcop/pquery.h"
@@ -89,7 +89,7 @@ typedef struct Wait
 	bool		owes_wake;		/* was woken, and has not looked yet */
 	bool		look_again;		/* must look every second: a job is held by
 								 * others, or commits do not wake us */
-	instr_time	start;
+	int64		start;			/* by jobq_stopwatch() */
 	double		timeout_ms;
 } Wait;
 
@@ -175,23 +175,19 @@ read_queues(ArrayType *array, Wait *wait)
 	wait->waiting.nqueues = nelements;
 }
 
+/* `then` is a time of jobq_stopwatch(). */
 static double
-milliseconds_since(instr_time then)
+milliseconds_since(int64 then)
 {
-	instr_time	elapsed;
-
-	INSTR_TIME_SET_CURRENT(elapsed);
-	INSTR_TIME_SUBTRACT(elapsed, then);
-	return INSTR_TIME_GET_MILLISEC(elapsed);
+	return (jobq_stopwatch() - then) / 1000.0;
 }
 
 /* Sleeps until it is worth looking again.  Returns false on timeout. */
 static bool
 sleep_until_woken(const Wait *wait)
 {
-	instr_time	start;
+	int64		start = jobq_stopwatch();
 
-	INSTR_TIME_SET_CURRENT(start);
 	for (;;)
 	{
 		double		left = wait->forever ? MAX_SLEEP_MS :
@@ -308,7 +304,7 @@ jobq_wait(PG_FUNCTION_ARGS)
 	jobq_require_shmem();
 	jobq_require_primary("jobq.wait()");
 	require_own_statement(fcinfo);
-	INSTR_TIME_SET_CURRENT(wait->start);
+	wait->start = jobq_stopwatch();
 	jobq_require_argument(fcinfo, 0, "queues");
 	wait->forever = PG_ARGISNULL(1);
 	if (!wait->forever)

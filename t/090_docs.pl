@@ -190,7 +190,8 @@ sub run_script
 	return (!$finished, \@errors, \@printed, $rest);
 }
 
-# What a reader sees of psql's messages: no SQLSTATEs and no places
+# What a reader sees of psql's messages: no SQLSTATEs and no places; and no
+# notifications, which come earlier or later.
 sub as_seen
 {
 	my ($text) = @_;
@@ -198,6 +199,7 @@ sub as_seen
 	$text =~ s/^psql:<stdin>:\d+: (\w+:  )\w{5}: /$1/mg;
 	$text =~ s/^(?:SCHEMA|TABLE|COLUMN|DATA TYPE|CONSTRAINT) NAME:  .*\n//mg;
 	$text =~ s/^LOCATION:  .*\n//mg;
+	$text =~ s/^Asynchronous notification .*\n//mg;
 	return $text;
 }
 

@@ -10,7 +10,7 @@ use JobqBench::Queue    qw(database);
 use JobqBench::Report   qw(goal);
 use JobqBench::Rounds   qw(throughput);
 use JobqBench::Scenario qw(scenario);
-use JobqBench::Server   qw(ask start_session end_session);
+use JobqBench::Server   qw(ask start_session end_session wait_until);
 
 # Run $load while a client listens to the queue, and see that it is told.
 sub with_listener
@@ -19,8 +19,8 @@ sub with_listener
 	my $listener = start_session(database('jobq'));
 	ask($listener, q(SELECT jobq.listen('q');));
 	$load->();
-	ask($listener, 'SELECT;') =~ /^Asynchronous notification/m
-	  or die "the listener was told nothing\n";
+	wait_until('a notification',
+		sub { ask($listener, 'SELECT;') =~ /^Asynchronous notification/m });
 	end_session($listener);
 	return;
 }

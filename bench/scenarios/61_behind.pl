@@ -1,4 +1,5 @@
-# Whether it matters to a queue that another one has many jobs that cannot start.
+# Whether it matters to a queue that another one, or one of its groups, has many
+# jobs that cannot start.
 
 package JobqBench::Scenario::Behind;
 
@@ -14,10 +15,11 @@ use JobqBench::Server   qw(sql sql_file);
 my $clients = 8;
 my $start_one = "SELECT FROM jobq.dequeue('second', 1, '10 days')";
 
-# What keeps them:
+# What keeps them in a second queue:
 #   options => of create_queue
 #   delay   => of the jobs
 #   then    => SQL to run once they are there
+# or a file that fills the same queue
 my @obstacles = (
 	{ name => 'paused', then => "SELECT jobq.pause('second')" },
 	{ name => 'max_running', options => ', max_running => 1', then => $start_one },
@@ -26,7 +28,8 @@ my @obstacles = (
 		options => ", rate_limit => 1, rate_period => '10 days'",
 		then => $start_one
 	},
-	{ name => 'future', delay => '10 days' });
+	{ name => 'future', delay => '10 days' },
+	{ name => 'group', file => 'group.sql' });
 
 # A database with the jobs and the obstacle
 sub set_up
@@ -34,7 +37,7 @@ sub set_up
 	my ($db, $jobs, $obstacle) = @_;
 	reset_queue('jobq', db => $db);
 	sql_file(
-		$db, script('jobq', 'second.sql'),
+		$db, script('jobq', $obstacle->{file} // 'second.sql'),
 		options => "keep_completed => '0'" . ($obstacle->{options} // ''),
 		jobs => $jobs,
 		delay => $obstacle->{delay} // '0');
@@ -81,7 +84,7 @@ sub compare
 }
 
 scenario(
-	title => 'consume while another queue has many jobs that cannot start',
+	title => 'consume while many other jobs cannot start',
 	run => sub {
 		my ($size) = @_;
 		return map { compare($size, $size->{behind}, $_) } @obstacles;

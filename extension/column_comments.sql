@@ -116,8 +116,6 @@ COMMENT ON COLUMN jobq.queues.max_running_per_group IS
   'how many jobs of each group run at the same time at most';
 COMMENT ON COLUMN jobq.queues.max_queued IS
   'maximum number of unfinished jobs in the queue; NULL: no limit';
-COMMENT ON COLUMN jobq.queues.group_on_failure IS
-  'whether the others of a group with max_running_per_group 1 wait for a job that is tried again, or skip it';
 COMMENT ON COLUMN jobq.queues.on_full IS
   'what enqueue does when the queue is full: error, or drop_oldest';
 COMMENT ON COLUMN jobq.queues.lifo IS
@@ -148,7 +146,7 @@ COMMENT ON COLUMN jobq.limits.rate_burst IS
 COMMENT ON COLUMN jobq.limits.running IS
   'number of jobs that have started under it and not ended; NULL: not counted yet since the server started';
 COMMENT ON COLUMN jobq.limits.queues IS
-  'queues that share it, as far as they are visible to you';
+  'queues that share it';
 
 COMMENT ON COLUMN jobq.schedules.name IS 'name of the schedule';
 COMMENT ON COLUMN jobq.schedules.owner IS 'role that runs the command, or enqueues the jobs';

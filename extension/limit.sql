@@ -18,12 +18,13 @@ CREATE FUNCTION jobq.alter_limit(
   max_running integer DEFAULT NULL,
   rate_limit integer DEFAULT NULL,
   rate_period interval DEFAULT NULL,
-  rate_burst integer DEFAULT NULL
+  rate_burst integer DEFAULT NULL,
+  owner regrole DEFAULT NULL
 ) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_alter_limit';
 COMMENT ON FUNCTION jobq.alter_limit IS
-  'changes options of a limit; those omitted or NULL stay unchanged';
+  'changes options or the owner of a limit; those omitted or NULL stay unchanged';
 
 CREATE FUNCTION jobq.reset_limit(name text, VARIADIC options text[])
 RETURNS void
@@ -57,7 +58,6 @@ SELECT
   jobq_store.limit_running(l.id) AS running,
   ARRAY(SELECT q.name FROM jobq_store.queue AS q
     WHERE q.shared_limit OPERATOR(pg_catalog.=) l.id
-      AND jobq_store.may_name(q.id)
     ORDER BY q.name) AS queues
 FROM jobq_store.limit_def AS l
 WHERE jobq_store.may_see_role(l.owner::oid);

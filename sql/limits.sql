@@ -109,7 +109,6 @@ SELECT jobq.alter_queue('l_m', max_attempts => 3);
 SELECT jobq.alter_limit('api', max_running => 9);
 \echo :SQLSTATE
 SELECT jobq.alter_queue('l_m', shared_limit => 'api');
-\echo :SQLSTATE
 SELECT jobq.reset_queue('l_m', 'shared_limit');
 SELECT jobq.alter_queue('l_m', shared_limit => 'api');
 \echo :SQLSTATE

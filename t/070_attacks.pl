@@ -86,6 +86,7 @@ foreach my $call (
 	"revoke_queue('victim', 'alice', 'read')",
 	"listen('victim')",
 	"alter_limit('alices', 0)",
+	"alter_limit('alices', owner => 'guest')",
 	"reset_limit('alices', 'max_running')",
 	"drop_limit('alices')",
 	"create_limit('guests')",

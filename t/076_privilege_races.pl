@@ -43,19 +43,24 @@ my %hold = (
 	usage => q{SELECT jobq.grant_usage('stranger')},
 	service => 'SELECT FROM jobq_store.service FOR UPDATE');
 
-# How alice loses the privilege meanwhile. "owner" waits for the queue's row
-# where that is what is locked, and is the first to get it then.
+# How alice loses the privilege meanwhile. "owner" and "limit_owner" wait for the
+# row of the queue or limit where that is what is locked, and are the first to get it.
 my %loss = (
 	team => 'REVOKE team FROM alice',
 	keeper => 'REVOKE keeper FROM team',
 	owner => q{SELECT jobq.alter_queue('q', owner => 'postgres')},
+	limit_owner => q{SELECT jobq.alter_limit('l', owner => 'postgres')},
 	usage => q{SELECT jobq.revoke_usage('alice'), jobq.revoke_usage('team'),
 		jobq.revoke_usage('keeper')},
 	boss => 'REVOKE extowner FROM boss');
 
 # Function => [ a call, what holds it up, the losses that matter ] ...
 my %races = (
-	'alter_limit' => [ [ q{alter_limit('l', max_running => 1)}, 'limit', 'team' ] ],
+	'alter_limit' => [
+		[ q{alter_limit('l', max_running => 1)}, 'limit', 'limit_owner team' ],
+		[ q{alter_limit('l', owner => 'alice')}, 'limit', 'limit_owner team usage' ],
+		[ q{alter_limit('l', owner => 'keeper')}, 'limit', 'keeper usage' ]
+	],
 	'alter_queue' => [
 		[ q{alter_queue('q', handler => 'alices(jsonb)')}, 'queue', 'owner team' ],
 		[ q{alter_queue('q', owner => 'alice')}, 'queue', 'owner team' ],
@@ -97,7 +102,7 @@ my %races = (
 	  [ [ 'delete(:ready)', 'ready', 'owner team' ], [ 'delete(:dead)', 'dead', 'owner team' ] ],
 	'dequeue' => [ [ q{dequeue('q')}, 'jobs', 'owner team' ] ],
 	'dequeue_any' => [ [ q{dequeue_any('{q}')}, 'jobs', 'owner team' ] ],
-	'drop_limit' => [ [ q{drop_limit('l')}, 'limit', 'team' ] ],
+	'drop_limit' => [ [ q{drop_limit('l')}, 'limit', 'limit_owner team' ] ],
 	'drop_queue' => [
 		[ q{drop_queue('q')}, 'queue', 'owner team' ],
 		[ q{drop_queue('q', true, true)}, 'queue', 'owner team' ]
@@ -130,7 +135,7 @@ my %races = (
 		[ q{rename_queue('q', 'new')}, 'new_queue', 'team' ]
 	],
 	'reschedule' => [ [ 'reschedule(:ready, now())', 'ready', 'owner team' ] ],
-	'reset_limit' => [ [ q{reset_limit('l', 'max_running')}, 'limit', 'team' ] ],
+	'reset_limit' => [ [ q{reset_limit('l', 'max_running')}, 'limit', 'limit_owner team' ] ],
 	'reset_queue' => [ [ q{reset_queue('q', 'ttl')}, 'queue', 'owner team' ] ],
 	'reset_schedule' => [ [ q{reset_schedule('s', 'catch_up_window')}, 'schedule', 'team' ] ],
 	'resume' => [ [ q{resume('q')}, 'queue', 'owner team' ] ],
@@ -243,7 +248,7 @@ sub race
 {
 	my ($call, $hold, $loss, $isolation) = @_;
 	my $name = "$call, held up by $hold, loses $loss, $isolation";
-	my $queued = $hold eq 'queue' && $loss eq 'owner';
+	my $queued = $hold =~ /^(?:queue|limit)$/ && $loss =~ /owner$/;
 
 	set_up();
 	# a queue with jobs could not be dropped for another reason

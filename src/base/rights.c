@@ -22,6 +22,7 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/catcache.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/syscache.h"
@@ -43,6 +44,24 @@ jobq_require_administrator(const char *action)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied to %s", action),
 				 errdetail("Only superusers and the owner of the extension may do so.")));
+}
+
+/* See rights.h. */
+void
+jobq_require_set_role(Oid role)
+{
+	if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(role)))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("role with OID %u does not exist", role)));
+	if (!jobq_may_set_role(GetUserId(), role))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be able to SET ROLE \"%s\"",
+						GetUserNameFromId(role, false)),
+				 errhint("Someone with ADMIN OPTION on the role can run GRANT %s TO %s.",
+						 quote_identifier(GetUserNameFromId(role, false)),
+						 quote_identifier(GetUserNameFromId(GetUserId(), false)))));
 }
 
 /*
@@ -82,6 +101,27 @@ jobq_reads_all(Oid role)
 		return true;
 	function = read_all_function();
 	return OidIsValid(function) && jobq_may_execute(function, role);
+}
+
+/* See rights.h. */
+bool
+jobq_may_call(const char *function, Oid role)
+{
+	Oid			schema = get_namespace_oid(JOBQ_SCHEMA, true);
+	CatCList   *functions = SearchSysCacheList1(PROCNAMEARGSNSP,
+												CStringGetDatum(function));
+	bool		result = false;
+
+	for (int i = 0; i < functions->n_members && !result; i++)
+	{
+		Form_pg_proc proc =
+		(Form_pg_proc) GETSTRUCT(&functions->members[i]->tuple);
+
+		result = proc->pronamespace == schema &&
+			jobq_may_execute(proc->oid, role);
+	}
+	ReleaseSysCacheList(functions);
+	return result;
 }
 
 /* Sets a search_path that nobody can put objects into, on the current level of

@@ -28,7 +28,20 @@ extern bool jobq_is_administrator(Oid role);
  */
 extern void jobq_require_administrator(const char *action);
 
+/*
+ * Raises 42501 unless the current user can SET ROLE to a role, and so may give it
+ * what is the user's, and 42704 if there is no such role.
+ */
+extern void jobq_require_set_role(Oid role);
+
 extern bool jobq_reads_all(Oid role);
+
+/*
+ * Whether a role may call a function of schema jobq, in any of its versions: of
+ * create_queue and the like grant_usage() with may_create allows that.
+ */
+extern bool jobq_may_call(const char *function, Oid role);
+
 extern void jobq_pin_search_path(void);
 extern void jobq_elevate(JobqElevation *elevation);
 extern void jobq_restore(const JobqElevation *elevation);

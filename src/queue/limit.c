@@ -31,6 +31,7 @@
 #include "miscadmin.h"
 #include "storage/lock.h"
 #include "utils/acl.h"
+#include "utils/builtins.h"
 #include "utils/inval.h"
 
 /* Workers of a queue that are woken at once for a limit that lets in more jobs. */
@@ -86,6 +87,13 @@ jobq_limit_allows(const JobqLimit *limit, Oid role)
 		jobq_is_administrator(role);
 }
 
+/* A role's name as a literal of type regrole. */
+static char *
+role_literal(const char *name)
+{
+	return quote_literal_cstr(quote_identifier(name));
+}
+
 /* See limit.h. */
 void
 jobq_limit_check_owner(const JobqLimit *limit)
@@ -98,9 +106,49 @@ jobq_limit_check_owner(const JobqLimit *limit)
 				 errhint("Its owner, members of that role and superusers can do that.")));
 }
 
+/* See limit.h.  What administrators may do does not depend on the role. */
+void
+jobq_limit_check_new_owner(const JobqLimit *limit, Oid owner)
+{
+	char	   *name;
+
+	jobq_require_set_role(owner);
+	if (jobq_is_administrator(GetUserId()) ||
+		jobq_may_call("create_limit", owner))
+		return;
+	name = GetUserNameFromId(owner, false);
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied to give limit \"%s\" to role \"%s\"",
+					limit->name, name),
+			 errdetail("That role may not create limits."),
+			 errhint("A superuser can allow it that, with jobq.grant_usage(%s, may_create => true), or make it the owner.",
+					 role_literal(name))));
+}
+
+/* Says what a queue's new owner lacks, or the owner of one that begins to share. */
+static void
+report_no_sharing(const JobqLimit *limit, Oid owner, const char *queue,
+				  bool keeps)
+{
+	char	   *role = GetUserNameFromId(owner, false);
+	char	   *name = quote_literal_cstr(limit->name);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied for limit \"%s\"", limit->name),
+			 errdetail("Role \"%s\", the owner of queue \"%s\", must be the owner of the limit, or a member of that role.",
+					   role, queue),
+			 keeps ?
+			 errhint("First give the limit to that role with jobq.alter_limit(%s, owner => %s), or take the queue out of it with jobq.reset_queue(%s, 'shared_limit').",
+					 name, role_literal(role), quote_literal_cstr(queue)) :
+			 errhint("The limit's owner, or a superuser, can give it to that role with jobq.alter_limit(%s, owner => %s).",
+					 name, role_literal(role))));
+}
+
 /* See limit.h. */
 void
-jobq_limit_check_sharing(int32 id, Oid owner, const char *queue)
+jobq_limit_check_sharing(int32 id, Oid owner, const char *queue, bool keeps)
 {
 	JobqLimit	limit;
 
@@ -108,13 +156,12 @@ jobq_limit_check_sharing(int32 id, Oid owner, const char *queue)
 	if (!jobq_limit_read(id, &limit))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("the limit of option \"shared_limit\" does not exist")));
+				 errmsg("the limit of option \"shared_limit\" does not exist"),
+				 keeps ?
+				 errhint("Take the queue out of it with jobq.reset_queue(%s, 'shared_limit').",
+						 quote_literal_cstr(queue)) : 0));
 	if (!jobq_limit_allows(&limit, owner))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied for limit \"%s\"", limit.name),
-				 errdetail("Role \"%s\", the owner of queue \"%s\", must be the owner of the limit, or a member of that role.",
-						   GetUserNameFromId(owner, false), queue)));
+		report_no_sharing(&limit, owner, queue, keeps);
 }
 
 /* ------------------------------------------------------------------ locks */

@@ -28,10 +28,18 @@ extern bool jobq_limit_allows(const JobqLimit *limit, Oid role);
 extern void jobq_limit_check_owner(const JobqLimit *limit);
 
 /*
- * Raises 42501 unless a role may own a queue that shares the limit, and 42704 if
- * that is gone.
+ * Raises 42501 unless the current user, who may change the limit, may give it to
+ * that role, and 42704 if there is none: the user must be able to SET ROLE to it,
+ * and it may create limits.
  */
-extern void jobq_limit_check_sharing(int32 limit, Oid owner, const char *queue);
+extern void jobq_limit_check_new_owner(const JobqLimit *limit, Oid owner);
+
+/*
+ * Raises 42501 unless a role may own a queue that shares the limit, and 42704 if
+ * that is gone.  `keeps`: the queue shares it already, and gets another owner.
+ */
+extern void jobq_limit_check_sharing(int32 limit, Oid owner, const char *queue,
+									 bool keeps);
 
 /*
  * Locks the limit until the end of the transaction: so that it is not dropped, or,

@@ -51,6 +51,12 @@ static const struct
 	{"rate_burst", Anum_limit_def_rate_burst, jobq_queue_positive_check},
 };
 
+/* The argument of alter_limit() that follows them. */
+#define OWNER_ARGUMENT ((int) lengthof(options) + 1)
+
+/* Number of queues named in the error about queues that share a limit. */
+#define MAX_QUEUES_NAMED 10
+
 /* A row of jobq_store.limit_def that is being changed. */
 typedef struct LimitRow
 {
@@ -182,7 +188,23 @@ jobq_create_limit(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* alter_limit(name, <options>): sets those that are not null. */
+/*
+ * Checks the new owner, if one is among the arguments, and stores it; the row is
+ * locked.
+ */
+static void
+apply_owner(FunctionCallInfo fcinfo, LimitRow *row)
+{
+	Oid			owner;
+
+	if (PG_ARGISNULL(OWNER_ARGUMENT))
+		return;
+	owner = PG_GETARG_OID(OWNER_ARGUMENT);
+	jobq_limit_check_new_owner(&row->limit, owner);
+	row->values[Anum_limit_def_owner - 1] = ObjectIdGetDatum(owner);
+}
+
+/* alter_limit(name, <options>, owner): sets those that are not null. */
 Datum
 jobq_alter_limit(PG_FUNCTION_ARGS)
 {
@@ -192,6 +214,7 @@ jobq_alter_limit(PG_FUNCTION_ARGS)
 	jobq_begin_write("jobq.alter_limit()");
 	open_limit(&row, name);
 	apply_arguments(fcinfo, &row);
+	apply_owner(fcinfo, &row);
 	write_limit(&row);
 	PG_RETURN_VOID();
 }
@@ -239,30 +262,55 @@ jobq_reset_limit(PG_FUNCTION_ARGS)
 }
 
 /*
- * Raises 2BP01 if queues share the limit.  Names one, if the user may name it.
+ * The names of the first queues of a list, for a message.  The owner of a limit may
+ * know who shares it.  *others: whether the user may not change some of them.
  */
+static char *
+names_of_queues(const List *ids, bool *others)
+{
+	StringInfoData names;
+	int			n = Min(list_length(ids), MAX_QUEUES_NAMED);
+
+	initStringInfo(&names);
+	*others = false;
+	for (int i = 0; i < n; i++)
+	{
+		const JobqQueue *queue = jobq_queue_by_id(list_nth_int(ids, i));
+
+		if (queue == NULL)
+			continue;
+		appendStringInfo(&names, "%s\"%s\"", names.len > 0 ? ", " : "",
+						 queue->name);
+		if (!jobq_queue_allows(queue, GetUserId(), JOBQ_PRIV_OWNER))
+			*others = true;
+	}
+	if (list_length(ids) > n)
+		appendStringInfo(&names, ", and %d more", list_length(ids) - n);
+	return names.data;
+}
+
+/* Raises 2BP01 if queues share the limit. */
 static void
 refuse_if_shared(const JobqLimit *limit)
 {
 	List	   *ids = jobq_queue_read_sharing(limit->id);
-	const JobqQueue *queue = ids == NIL ? NULL :
-	jobq_queue_by_id(linitial_int(ids));
-	bool		named = queue != NULL &&
-	jobq_queue_may_name(queue, GetUserId());
+	char	   *names;
+	bool		others;
 
 	if (ids == NIL)
 		return;
+	list_sort(ids, list_int_cmp);
+	names = names_of_queues(ids, &others);
 	ereport(ERROR,
 			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
 			 errmsg("cannot drop limit \"%s\" because queues share it",
 					limit->name),
-			 named ?
-			 errdetail_plural("%d queue shares it: \"%s\".",
-							  "%d queues share it, such as \"%s\".",
-							  list_length(ids), list_length(ids),
-							  queue->name) :
-			 errdetail_plural("%d queue shares it.", "%d queues share it.",
-							  list_length(ids), list_length(ids)),
+			 errdetail_plural("%d queue shares it: %s.",
+							  "%d queues share it: %s.",
+							  list_length(ids), list_length(ids), names),
+			 others ?
+			 errhint("The owners of the queues, and superusers, can take them out with jobq.reset_queue(..., 'shared_limit'). jobq.alter_limit(%s, max_running => 0) keeps their jobs from starting.",
+					 quote_literal_cstr(limit->name)) :
 			 errhint("Use jobq.reset_queue(..., 'shared_limit') first.")));
 }
 

@@ -33,15 +33,12 @@
 #include "shared/wake.h"
 
 #include "catalog/pg_authid.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_database.h"
-#include "catalog/pg_proc.h"
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
 #include "storage/lock.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/catcache.h"
 #include "utils/fmgroids.h"
 #include "utils/syscache.h"
 
@@ -73,27 +70,6 @@ closest_queue(const char *name)
 	return closest.name;
 }
 
-/* Whether a role may create queues: grant_usage() with may_create. */
-static bool
-may_create(Oid role)
-{
-	Oid			schema = get_namespace_oid(JOBQ_SCHEMA, true);
-	CatCList   *functions = SearchSysCacheList1(PROCNAMEARGSNSP,
-												CStringGetDatum("create_queue"));
-	bool		result = false;
-
-	for (int i = 0; i < functions->n_members && !result; i++)
-	{
-		Form_pg_proc function =
-		(Form_pg_proc) GETSTRUCT(&functions->members[i]->tuple);
-
-		result = function->pronamespace == schema &&
-			jobq_may_execute(function->oid, role);
-	}
-	ReleaseSysCacheList(functions);
-	return result;
-}
-
 /* Whether a name is that of a queue of jobq.run(). */
 bool
 jobq_queue_is_run_name(const char *name)
@@ -123,7 +99,7 @@ jobq_queue_report_missing(const char *name, int privilege)
 			 !jobq_is_name(name) ?
 			 errhint("The name of a queue has 1 to %d bytes and no control characters.",
 					 JOBQ_MAX_NAME_LENGTH) :
-			 may_create(GetUserId()) ?
+			 jobq_may_call("create_queue", GetUserId()) ?
 			 errhint("Create it with jobq.create_queue(%s).",
 					 quote_literal_cstr(name)) :
 			 errhint("A role that may create queues can create it with jobq.create_queue(%s).",

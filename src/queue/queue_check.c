@@ -17,6 +17,7 @@
 #include "queue/queue_check.h"
 
 #include "base/arguments.h"
+#include "base/rights.h"
 #include "compat.h"
 #include "queue/handler.h"
 #include "queue/limit.h"
@@ -80,15 +81,7 @@ role_can_login(Oid role)
 void
 jobq_queue_owner_check(Oid owner)
 {
-	(void) role_can_login(owner);	/* it must exist */
-	if (!jobq_may_set_role(GetUserId(), owner))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("must be able to SET ROLE \"%s\"",
-						GetUserNameFromId(owner, false)),
-				 errhint("Someone with ADMIN OPTION on the role can run GRANT %s TO %s.",
-						 quote_identifier(GetUserNameFromId(owner, false)),
-						 quote_identifier(GetUserNameFromId(GetUserId(), false)))));
+	jobq_require_set_role(owner);
 	if (superuser_arg(owner) && !superuser())
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -255,11 +248,28 @@ jobq_queue_rate_check(const Datum *values, const bool *nulls)
 }
 
 /*
+ * The limit of a new row, if its owner needs a right to share it: not if the queue
+ * shares it already, and keeps its owner.
+ */
+static int32
+limit_to_check(const Datum *values, const bool *nulls, const JobqQueue *was)
+{
+	int32		limit = nulls[Anum_queue_shared_limit - 1] ? JOBQ_NO_LIMIT :
+	DatumGetInt32(values[Anum_queue_shared_limit - 1]);
+
+	return was != NULL && was->shared_limit == limit &&
+		was->owner == DatumGetObjectId(values[Anum_queue_owner - 1]) ?
+		JOBQ_NO_LIMIT : limit;
+}
+
+/*
  * Checks a new row of jobq_store.queue for conditions that involve more than
- * one option.  Checks that may wait come first.
+ * one option.  `was` is the queue as its row is, locked; NULL: it is a new one.
+ * Checks that may wait come first.
  */
 void
-jobq_queue_row_check(const Datum *values, const bool *nulls)
+jobq_queue_row_check(const Datum *values, const bool *nulls,
+					 const JobqQueue *was)
 {
 	static const AttrNumber functions[] = {
 		Anum_queue_handler, Anum_queue_backoff_function,
@@ -267,7 +277,8 @@ jobq_queue_row_check(const Datum *values, const bool *nulls)
 	};
 	char	   *name = TextDatumGetCString(values[Anum_queue_name - 1]);
 	Oid			owner = DatumGetObjectId(values[Anum_queue_owner - 1]);
-	int32		limit;
+	int32		limit = limit_to_check(values, nulls, was);
+	bool		keeps = was != NULL && was->shared_limit == limit;
 
 	if (DatumGetBool(values[Anum_queue_is_run - 1]) &&
 		!nulls[Anum_queue_handler - 1])
@@ -280,19 +291,17 @@ jobq_queue_row_check(const Datum *values, const bool *nulls)
 	jobq_queue_check_batches(values, nulls);
 	if (!nulls[Anum_queue_handler - 1])
 		jobq_executor_role_check(owner);
-	limit = nulls[Anum_queue_shared_limit - 1] ? JOBQ_NO_LIMIT :
-		DatumGetInt32(values[Anum_queue_shared_limit - 1]);
 	if (limit != JOBQ_NO_LIMIT)
 	{
 		/* once more below: this waits for a transaction that drops it */
-		jobq_limit_check_sharing(limit, owner, name);
+		jobq_limit_check_sharing(limit, owner, name, keeps);
 		jobq_limit_lock_shared(limit);
 	}
 	if (!nulls[Anum_queue_on_dead - 1])
 		check_on_dead(name, owner,
 					  DatumGetInt32(values[Anum_queue_on_dead - 1]));
 	if (limit != JOBQ_NO_LIMIT)
-		jobq_limit_check_sharing(limit, owner, name);
+		jobq_limit_check_sharing(limit, owner, name, keeps);
 	for (int i = 0; i < lengthof(functions); i++)
 	{
 		if (!nulls[functions[i] - 1])

@@ -19,7 +19,8 @@ extern void jobq_queue_refuse_run(const JobqQueue *queue);
 extern void jobq_queue_owner_check(Oid owner);
 extern void jobq_executor_role_check(Oid role);
 extern void jobq_queue_check_batches(const Datum *values, const bool *nulls);
-extern void jobq_queue_row_check(const Datum *values, const bool *nulls);
+extern void jobq_queue_row_check(const Datum *values, const bool *nulls,
+								 const JobqQueue *was);
 extern void jobq_queue_rate_check(const Datum *values, const bool *nulls);
 
 /* For limits, too. */

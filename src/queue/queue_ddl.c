@@ -304,7 +304,7 @@ form_row(FunctionCallInfo fcinfo, const char *name, QueueRow *row)
 		Int64GetDatum(jobq_home_identifier());
 	row->values[Anum_queue_database - 1] = ObjectIdGetDatum(MyDatabaseId);
 	apply_arguments(fcinfo, row);
-	jobq_queue_row_check(row->values, row->nulls);
+	jobq_queue_row_check(row->values, row->nulls, NULL);
 }
 
 /* Adds a queue; returns false if one with that name exists. */
@@ -330,7 +330,7 @@ insert_queue(FunctionCallInfo fcinfo, const char *name)
 	/* this may have waited for another user of the name */
 	jobq_recheck_function(fcinfo, true);
 	jobq_queue_owner_check(DatumGetObjectId(row.values[Anum_queue_owner - 1]));
-	jobq_queue_row_check(row.values, row.nulls);
+	jobq_queue_row_check(row.values, row.nulls, NULL);
 	row.resync = false;			/* it has no jobs */
 	row.old_owner = DatumGetObjectId(row.values[Anum_queue_owner - 1]);
 	jobq_queue_state_new(DatumGetInt32(row.values[Anum_queue_id - 1]),
@@ -367,7 +367,7 @@ replace_queue(FunctionCallInfo fcinfo, const char *name)
 	begin_change(&row, &locked);
 	jobq_queue_reset_options(row.nulls);
 	apply_arguments(fcinfo, &row);
-	jobq_queue_row_check(row.values, row.nulls);
+	jobq_queue_row_check(row.values, row.nulls, locked.queue);
 	jobq_recheck_function(fcinfo, true);
 	recheck_change(&locked, &row);
 	row.resync = true;
@@ -416,7 +416,7 @@ jobq_alter_queue(PG_FUNCTION_ARGS)
 		locked.queue->owner)
 		jobq_queue_refuse_run(locked.queue);
 	if (row.check)
-		jobq_queue_row_check(row.values, row.nulls);
+		jobq_queue_row_check(row.values, row.nulls, locked.queue);
 	recheck_change(&locked, &row);
 	write_queue(&locked, &row);
 	PG_RETURN_VOID();

@@ -23,28 +23,13 @@
 #include "queue/ticket.h"
 #include "shared/clock.h"
 
-#include "utils/timestamp.h"
-
-/* Whether the row read last waits to be tried again. */
-static bool
-is_held(const JobqClaimScan *scan)
-{
-	Datum		until;
-	bool		isnull;
-
-	if (scan->dispatch.group == NULL)
-		return false;
-	until = slot_getattr(scan->dispatch.slot, Anum_job_lease_until, &isnull);
-	return !isnull && DatumGetTimestampTz(until) > scan->now;
-}
-
 /* Whether the row read last is a ready job that nobody has locked. */
 static bool
 is_free(const JobqClaimScan *scan, const JobqHead *head)
 {
 	return head->state == JOBQ_STATE_PENDING &&
 		head->place.key.run_at <= scan->now &&
-		!is_held(scan) && jobq_row_is_current(scan->dispatch.slot);
+		jobq_row_is_current(scan->dispatch.slot);
 }
 
 /* How often a search looks at the clock. */
@@ -83,8 +68,7 @@ scan_has_free_job(JobqClaimScan *scan, JobqHead *head, LookLimit *limit)
 	{
 		if (is_free(scan, head))
 			return true;
-		if (stops_at(limit, &head->place.key) ||
-			jobq_claim_is_blocked(scan, &head->place, scan->dispatch.slot))
+		if (stops_at(limit, &head->place.key))
 			return false;
 	}
 	return false;
@@ -103,8 +87,7 @@ all_have_free_job(JobqClaimScan *scan)
 		jobq_dispatch_seek(&scan->dispatch, (int16) priority);
 		if (scan_has_free_job(scan, &head, NULL))
 			return true;
-		if (TTS_EMPTY(scan->dispatch.slot) ||
-			scan->blocked_until != DT_NOBEGIN)
+		if (TTS_EMPTY(scan->dispatch.slot))
 			return false;
 		priority = head.place.priority + 1;
 	}
@@ -120,13 +103,10 @@ candidate_is_free(JobqClaimScan *scan, const JobqPlace *place)
 {
 	JobqHead	head;
 
-	bool		found = jobq_dispatch_fetch(&scan->dispatch, place, &head) &&
-	head.state == JOBQ_STATE_PENDING;
-
-	if (found && is_free(scan, &head))
-		return true;
-	if (!jobq_claim_is_blocked(scan, place, scan->dispatch.slot) && !found)
-		jobq_lane_remove(scan->dispatch.stream, place);
+	if (jobq_dispatch_fetch(&scan->dispatch, place, &head) &&
+		head.state == JOBQ_STATE_PENDING)
+		return is_free(scan, &head);
+	jobq_lane_remove(scan->dispatch.stream, place);
 	return false;
 }
 
@@ -146,8 +126,7 @@ lane_has_free_job(JobqClaimScan *scan, int16 priority, LookLimit *limit)
 			case JOBQ_POP_FOUND:
 				if (candidate_is_free(scan, &place))
 					return true;
-				if (stops_at(limit, &place.key) ||
-					scan->blocked_until != DT_NOBEGIN)
+				if (stops_at(limit, &place.key))
 					return false;
 				last = place.key;
 				break;
@@ -184,8 +163,6 @@ has_free_job(JobqClaimScan *scan)
 	{
 		if (lane_has_free_job(scan, priority, NULL))
 			return true;
-		if (scan->blocked_until != DT_NOBEGIN)
-			break;
 	}
 	return false;
 }

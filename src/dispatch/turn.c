@@ -154,7 +154,7 @@ turn_to_next(JobqClaimScan *scan, bool *may_read)
 	};
 	JobqGroupTicket ticket;
 
-	put_back(scan, scan->blocked_until);
+	put_back(scan, DT_NOBEGIN);
 	while (scan->turns_left > 0)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -206,7 +206,7 @@ claim_own(JobqClaimScan *scan, JobqJob *job)
 			continue;
 		if (jobq_claim_of_stream(scan, job))
 			return true;
-		put_back(scan, scan->blocked_until);
+		put_back(scan, DT_NOBEGIN);
 	}
 	return false;
 }
@@ -366,7 +366,7 @@ jobq_turn_visit(JobqClaimScan *scan, TimestampTz until,
 		if (jobq_now() >= until)
 			break;
 	}
-	if (jobq_ticket_put_back_group(scan->blocked_until) && !found)
+	if (jobq_ticket_put_back_group(DT_NOBEGIN) && !found)
 		jobq_queue_wake_look(scan->queue->state);
 	return found || (scan->no_room &&
 					 visit_without_room(scan, until, visit, arg));

@@ -27,6 +27,7 @@
 #include "health/health_finding.h"
 #include "health/health_job.h"
 #include "health/health_late.h"
+#include "health/health_limit.h"
 #include "health/health_lost.h"
 #include "health/health_memory.h"
 #include "health/health_queue.h"
@@ -87,6 +88,7 @@ static const struct
 	{check_workers, false},
 	{check_outcomes, false},
 	{jobq_health_check_queues, false},
+	{jobq_health_check_limits, false},
 	{jobq_health_check_lost_queues, false},
 	{jobq_health_check_jobs, false},
 	{jobq_health_check_schedules, false},

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * health_limit.c
- *	  Limits that keep jobs from starting.
+ *	  Limits that keep jobs from starting, and limits without an owner.
  *
  * IDENTIFICATION
  *	  src/health/health_limit.c
@@ -12,11 +12,20 @@
 
 #include "health/health_limit.h"
 
+#include "base/visit.h"
 #include "queue/limit_row.h"
 #include "shared/gate.h"
 #include "shared/queue_state.h"
 
 #include "utils/builtins.h"
+#include "utils/syscache.h"
+
+/* Limits without an owner. */
+typedef struct Ownerless
+{
+	JobqHealth *health;
+	int			n;
+} Ownerless;
 
 /* The limit is 0. */
 static void
@@ -95,4 +104,60 @@ jobq_health_find_full(const JobqQueue *queue, JobqFinding *finding)
 		return false;
 	finding->topic = "max_running";
 	return true;
+}
+
+static bool
+role_exists(Oid role)
+{
+	return SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(role));
+}
+
+/* See health_limit.h. */
+const char *
+jobq_health_ownerless_limit(const JobqQueue *queue)
+{
+	JobqLimit	limit;
+
+	return queue->shared_limit != JOBQ_NO_LIMIT &&
+		jobq_limit_read(queue->shared_limit, &limit) &&
+		!role_exists(limit.owner) ? limit.name : NULL;
+}
+
+/* Reports a limit if it has no owner. */
+static void
+visit_limit(void *arg, const Datum *values, const bool *nulls)
+{
+	Ownerless  *ownerless = arg;
+	char	   *name;
+
+	if (role_exists(DatumGetObjectId(values[Anum_limit_def_owner - 1])) ||
+		ownerless->n++ >= JOBQ_HEALTH_MAX_OBJECTS)
+		return;
+	name = TextDatumGetCString(values[Anum_limit_def_name - 1]);
+	jobq_health_add(ownerless->health,
+					.severity = JOBQ_WARNING,
+					.topic = "limit owner",
+					.object = name,
+					.message = "the limit has no owner: that role was dropped, or was missing when a dump was restored",
+					.hint = psprintf("As a superuser, use jobq.alter_limit(%s, owner => ...).",
+									 quote_literal_cstr(name)));
+}
+
+/* See health_limit.h. */
+void
+jobq_health_check_limits(JobqHealth *health)
+{
+	Ownerless	ownerless = {health};
+
+	/* nobody else is a member of a role that is gone */
+	if (!health->reads_all)
+		return;
+	jobq_visit_all_rows(JOBQ_REL_LIMIT_DEF, visit_limit, &ownerless);
+	if (ownerless.n > JOBQ_HEALTH_MAX_OBJECTS)
+		jobq_health_add(health,
+						.severity = JOBQ_WARNING,
+						.topic = "limit owner",
+						.message = psprintf("there are %d more such limits",
+											ownerless.n - JOBQ_HEALTH_MAX_OBJECTS),
+						.hint = "See jobq.limits.");
 }

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * health_limit.h
- *	  Limits that keep jobs from starting.
+ *	  Limits that keep jobs from starting, and limits without an owner.
  *
  * IDENTIFICATION
  *	  src/health/health_limit.h
@@ -20,5 +20,11 @@
  */
 extern bool jobq_health_find_full(const JobqQueue *queue,
 								  JobqFinding *finding);
+
+/* The name of the limit that a queue shares if that has no owner; else NULL. */
+extern const char *jobq_health_ownerless_limit(const JobqQueue *queue);
+
+/* Reports limits whose owner does not exist. */
+extern void jobq_health_check_limits(JobqHealth *health);
 
 #endif							/* JOBQ_HEALTH_LIMIT_H */

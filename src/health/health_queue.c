@@ -158,21 +158,32 @@ report_owner(const QueueCheck *check, JobqSeverity severity,
 				 name, problem), hint);
 }
 
+/* What to do about a queue without an owner: its limit needs one first. */
+static const char *
+owner_hint(const JobqQueue *queue)
+{
+	char	   *name = quote_literal_cstr(queue->name);
+	const char *limit = jobq_health_ownerless_limit(queue);
+
+	if (queue->is_run)
+		return psprintf("Use jobq.drop_queue(%s, force => true); its commands can run only as that role.",
+						name);
+	if (limit != NULL)
+		return psprintf("As a superuser, use jobq.alter_limit(%s, owner => ...), then jobq.alter_queue(%s, owner => ...), and jobq.grant_queue() if the role was missing.",
+						quote_literal_cstr(limit), name);
+	return psprintf("As a superuser, use jobq.alter_queue(%s, owner => ...), and jobq.grant_queue() if the role was missing.",
+					name);
+}
+
 /* Reports a queue without an owner, even one that came with a copy. */
 static void
 report_no_owner(const QueueCheck *check)
 {
-	const JobqQueue *queue = check->queue;
-	char	   *name = quote_literal_cstr(queue->name);
 
 	add(check, check->wait.oldest == JOBQ_NEVER ? JOBQ_WARNING : JOBQ_CRITICAL,
 		"owner",
 		"the queue has no owner: that role was dropped, or was missing when a dump was restored",
-		queue->is_run ?
-		psprintf("Use jobq.drop_queue(%s, force => true); its commands can run only as that role.",
-				 name) :
-		psprintf("As a superuser, use jobq.alter_queue(%s, owner => ...), and jobq.grant_queue() if the role was missing.",
-				 name));
+		owner_hint(check->queue));
 }
 
 /* Whether the owner of a queue with executors can run its jobs. */

@@ -43,7 +43,8 @@ $node->sql(
 			FOR i IN 1 .. 10000 LOOP
 				SELECT string_agg(f::text, ' ') INTO differences FROM jobq_store.flow_check() AS f;
 				IF differences IS NULL AND NOT EXISTS (SELECT FROM jobq_store.job
-					WHERE state = 1 AND lease_until <= clock.advance('0')) THEN
+					WHERE state = 1 AND lease_until <= clock.advance('0')
+					OR state = 0 AND expires_at <= clock.advance('0')) THEN
 					RETURN 'settled';
 				END IF;
 				PERFORM pg_sleep(0.001);
@@ -214,6 +215,11 @@ sub enqueue
 	{
 		$opt{max_attempts} = number(1, 2);
 		$options .= ", max_attempts => $opt{max_attempts}";
+	}
+	if (chance(0.15))
+	{
+		$opt{ttl} = number(1, 3);
+		$options .= ', ttl => ' . ticks($opt{ttl});
 	}
 	$label = ++$model->{labels};
 	$job_place{$label} = shift @free_jobs;
@@ -469,7 +475,7 @@ sub set_priority
 
 sub retry
 {
-	my $job = some_job(chance(0.9) ? 'completed|dead|cancelled' : '.*') or return;
+	my $job = some_job(chance(0.9) ? 'completed|dead|cancelled|expired' : '.*') or return;
 	my $label = $job->{label};
 	return put_value('SELECT jobq.retry(:' . job_variable($label) . ') IS NOT NULL',
 		sub { $model->retry($label) ? 't' : 'f' });
@@ -694,12 +700,12 @@ sub recover
 sub advance
 {
 	my $ticks = number(1, 2);
-	my ($lost, $unordered);
+	my ($ended, $unordered);
 
 	return if $model->in_transaction;
-	($lost, $unordered) = $model->advance($ticks);
+	($ended, $unordered) = $model->advance($ticks);
 	put('SELECT 1 FROM clock.advance(' . ticks($ticks) . ');', '1');
-	put('SELECT settle();', 'settled') if @$lost;
+	put('SELECT settle();', 'settled') if @$ended;
 	order_jobs($unordered) if @$unordered > 1;
 	return 1;
 }

@@ -545,6 +545,7 @@ sub enqueue
 			mirrored => $queue->{lifo} && !$opt{delay} ? 1 : 0,
 			state => 'pending',
 			attempt => 0,
+			ttl => $opt{ttl},
 			max_attempts => $opt{max_attempts} // MAX_ATTEMPTS,
 		};
 		next if $i > $admitted;
@@ -619,6 +620,7 @@ sub dequeue
 			$self->{entries}{"$job->{label} $lease"} = $entry;
 			$self->note(kind => 'claim', label => $job->{label}, lease => $lease);
 			$self->set($job, 'state', 'running');
+			$self->set($job, 'ttl', undef);
 			$self->set($job, 'attempt', $job->{attempt} + 1);
 			$self->set($job, 'lease', $lease);
 			$self->set($job, 'until', $now + ($lease_ticks // LEASE) * TICK);
@@ -759,7 +761,7 @@ sub delete_job
 	return 't';
 }
 
-# retry: whether the job was finished, and is ready again.
+# retry: whether the job was finished, and is ready again, for however long.
 sub retry
 {
 	my ($self, $label) = @_;
@@ -767,6 +769,7 @@ sub retry
 
 	return 0 if !$job || $job->{state} =~ /^(?:pending|running)$/;
 	$self->set($job, 'state', 'pending');
+	$self->set($job, 'ttl', undef);
 	$self->set($job, 'attempt', 0);
 	$self->set_run_at($job, $self->now);
 	return 1;
@@ -849,26 +852,31 @@ sub suits
 	return $gate->{tat} <= latest($rate, $self->now, $forced);
 }
 
-# Time passes, outside transactions.  Returns the jobs whose leases are over: they are
-# tried again at once, or dead.  The order of those in second place is not
-# known: they are ready from the time on at which that was noticed.
+# Time passes, outside transactions.  Returns the jobs whose leases are over, which are
+# tried again at once, or dead, and those that expire.  The order of those in second
+# place is not known: they are ready from the time on at which that was noticed.
 sub advance
 {
 	my ($self, $ticks) = @_;
-	my (@lost, @unordered);
+	my (@lost, @expired, @unordered);
 	my $now;
 
 	$self->{ticks} += $ticks;
 	$now = $self->now;
 	@lost = grep { $_->{state} eq 'running' && $_->{until} <= $now } values %{ $self->{jobs} };
+	@expired =
+	  grep { $_->{state} eq 'pending' && $_->{ttl} && $_->{run_at} + $_->{ttl} * TICK <= $now }
+	  values %{ $self->{jobs} };
 	$self->begin;
+	$self->set($_, 'state', 'expired') for @expired;
+
 	for my $job (@lost)
 	{
 		push @unordered, $job if $job->{mirrored};
 		$self->fail_job($job, 0, 1);
 	}
 	$self->commit;
-	return (\@lost, [ grep { $_->{state} eq 'pending' } @unordered ]);
+	return ([ @lost, @expired ], [ grep { $_->{state} eq 'pending' } @unordered ]);
 }
 
 # All of the model, for people: a line for each queue and limit, without what is

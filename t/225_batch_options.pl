@@ -38,6 +38,17 @@ sub calls
 		SELECT string_agg(kind || ' ' || cardinality(ids), ', ' ORDER BY ids[1]) FROM d");
 }
 
+# ------------------------------------------------------------- large payloads
+
+$node->sql(
+	q{SELECT jobq.create_queue('l', 'many(jobq.job[])', batch_size => 500),
+		jobq.pause('l');
+	SELECT count(jobq.enqueue('l', jsonb_build_object('a', repeat('x', 7000000))))
+		FROM generate_series(1, 7);
+	SELECT jobq.resume('l')});
+completed('l', 7, 'jobs too large for one batch complete');
+is(calls(), 'many 3, many 3, many 1', 'in several ones');
+
 # ------------------------------------------------------------ another handler
 
 $node->sql(q{SELECT jobq.create_queue('c', 'one(jobq.job)')});

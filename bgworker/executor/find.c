@@ -21,8 +21,15 @@
 #include "shared/clock.h"
 #include "shared/slot.h"
 
+#include "access/detoast.h"
 #include "miscadmin.h"
 #include "utils/snapmgr.h"
+
+/*
+ * A batch has no further job once its jobs have this many bytes, so that its
+ * array fits into memory, and jobs do not fail because of others.
+ */
+#define BATCH_BYTES (16 * 1024 * 1024)
 
 /* The queue that was served last; the others take precedence. */
 static int32 last_queue = 0;
@@ -80,6 +87,23 @@ is_newer(const JobqFinder *finder, const JobqFound *found)
 	return jobq_run_at_real(found->job.run_at) > finder->begun_at;
 }
 
+/* How many bytes the values of a job have for its handler, uncompressed. */
+static Size
+job_bytes(const JobqJob *job)
+{
+	static const AttrNumber columns[] = {
+		Anum_job_payload, Anum_job_headers, Anum_job_tags
+	};
+	Size		bytes = 0;
+
+	for (int i = 0; i < lengthof(columns); i++)
+	{
+		if (!job->nulls[columns[i] - 1])
+			bytes += toast_raw_datum_size(job->values[columns[i] - 1]);
+	}
+	return bytes;
+}
+
 /*
  * Takes further jobs after the first one of a batch, each with a slot of its
  * own.  Terminated attempts are counted; then nothing is run.
@@ -88,16 +112,19 @@ static void
 find_batch(const JobqFinder *finder, const JobqQueue *queue,
 		   JobqClaimScan *scan, JobqFound *found)
 {
+	Size		bytes = job_bytes(&found->job);
+
 	found->batch = MemoryContextAlloc(finder->context,
 									  queue->batch_size * sizeof(JobqJob));
 	found->batch[found->njobs++] = found->job;
 	found->counted = count_termination(finder, queue, found);
-	while (found->njobs < queue->batch_size)
+	while (found->njobs < queue->batch_size && bytes < BATCH_BYTES)
 	{
 		scan->locked = NULL;
 		if (!jobq_claim_next(scan, &found->job))
 			break;
 		found->batch[found->njobs++] = found->job;
+		bytes += job_bytes(&found->job);
 		found->is_newer = found->is_newer || is_newer(finder, found);
 		if (count_termination(finder, queue, found))
 			found->counted = true;

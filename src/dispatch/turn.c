@@ -16,6 +16,7 @@
 #include "dispatch/turn.h"
 
 #include "dispatch/claim_stream.h"
+#include "queue/lease_note.h"
 #include "queue/queue_wake.h"
 #include "queue/ticket.h"
 #include "shared/clock.h"
@@ -88,11 +89,11 @@ read_on(JobqClaimScan *scan)
 	return n < reading.room && brought == n ? READ_TO_END : READ_SOME;
 }
 
-/* Turns to a group, of which a ticket was drawn. */
+/* Turns to a group, of which a ticket was drawn, or lent by a job that ends. */
 static void
-turn_to_group(JobqClaimScan *scan, const JobqGroupTicket *ticket)
+turn_to_group(JobqClaimScan *scan, const JobqGroupTicket *ticket, bool lent)
 {
-	jobq_ticket_hold_group(ticket);
+	jobq_ticket_hold_group(ticket, lent);
 	jobq_claim_turn_to(scan, &ticket->group->stream,
 					   jobq_ready_keep_group(ticket->group->key.name));
 }
@@ -169,7 +170,7 @@ turn_to_next(JobqClaimScan *scan, bool *may_read)
 				return true;
 			case JOBQ_TURN_GROUP:
 				scan->turns_left--;
-				turn_to_group(scan, &ticket);
+				turn_to_group(scan, &ticket, false);
 				if (is_unripe(scan))
 					break;
 				return true;
@@ -201,10 +202,39 @@ claim_own(JobqClaimScan *scan, JobqJob *job)
 		if (!jobq_roster_enter(queue->state, name, scan->max_per_group,
 							   &ticket))
 			continue;
-		turn_to_group(scan, &ticket);
+		turn_to_group(scan, &ticket, false);
 		if (is_unripe(scan))
 			continue;
 		if (jobq_claim_of_stream(scan, job))
+			return true;
+		put_back(scan, DT_NOBEGIN);
+	}
+	return false;
+}
+
+/*
+ * Looks for a job in the groups of which this transaction ends jobs, with their
+ * tickets: others cannot get these before the commit.
+ */
+static bool
+claim_lent(JobqClaimScan *scan, JobqJob *job)
+{
+	JobqGroupTicket ticket;
+	JobqGroup  *group;
+	int			from = -1;
+
+	if (scan->max_per_group == JOBQ_UNLIMITED ||
+		scan->hold > JOBQ_CLAIM_KEPT)
+		return false;
+	while ((group = jobq_lease_note_lend_group(scan->queue, &from)) != NULL)
+	{
+		bool		may_start = jobq_roster_borrow(group, scan->max_per_group,
+												   &ticket);
+
+		turn_to_group(scan, &ticket, true);
+		if (may_start && is_unripe(scan))
+			continue;
+		if (may_start && jobq_claim_of_stream(scan, job))
 			return true;
 		put_back(scan, DT_NOBEGIN);
 	}
@@ -281,7 +311,7 @@ claim_in_turn(JobqClaimScan *scan, JobqJob *job)
 			return true;
 	}
 	turns_left = scan->turns_left;
-	if (claim_own(scan, job) ||
+	if (claim_own(scan, job) || claim_lent(scan, job) ||
 		(scan->no_room && claim_without_room(scan, job)))
 		return true;
 	if (scan->turns_left > turns_left)

@@ -95,7 +95,7 @@ jobq_job_claim(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 			   int64 lease, TimestampTz until, const char *worker)
 {
 	bool		bound = until == JOBQ_NEVER;
-	JobqTickets tickets = {JOBQ_TICKET_NONE, NULL};
+	JobqTickets tickets = {JOBQ_TICKET_NONE};
 
 	apply(job, JOBQ_EVENT_CLAIM);
 	job->attempt++;

@@ -55,6 +55,9 @@ typedef struct LeaseNote
 	JobqTicket	ticket;			/* of a claim */
 	bool		shares;			/* it is that of the claim before this one */
 	JobqGroup  *group;			/* and that of its group; NULL: none */
+	bool		group_lent;		/* which a job that ends has lent */
+	JobqGroup  *lent_group;		/* of an end: its ticket of that is another
+								 * claim's; NULL: it is not */
 	bool		reserved;		/* the entry is made, and has the ticket */
 	bool		in_batch;
 	bool		lent;			/* of an end: its ticket is another claim's */
@@ -137,6 +140,8 @@ forget_claim_of(const LeaseNote *noted)
 	}
 	if (noted->ticket == JOBQ_TICKET_LENT)
 		gates.queue = NULL;
+	if (noted->group_lent)
+		gates.group = NULL;
 	give_back(gates, noted);
 }
 
@@ -201,6 +206,7 @@ jobq_at_commit_claim(const JobqQueue *queue, int64 job_id, int64 lease,
 	note->role = GetUserId();
 	note->ticket = tickets->queue;
 	note->group = tickets->group;
+	note->group_lent = tickets->group_lent;
 	if (tickets->queue == JOBQ_TICKET_NONE && tickets->group == NULL &&
 		jobq_queue_has_batches(queue) &&
 		(before = claim_before(added)) != NULL && before->lease == lease &&
@@ -208,6 +214,7 @@ jobq_at_commit_claim(const JobqQueue *queue, int64 job_id, int64 lease,
 	{
 		note->ticket = before->ticket;
 		note->group = before->group;
+		note->group_lent = before->group_lent;
 		note->shares = note->ticket != JOBQ_TICKET_NONE || note->group != NULL;
 	}
 	if (!bound && ((note->ticket == JOBQ_TICKET_NONE && note->group == NULL) ||
@@ -302,37 +309,41 @@ is_end_of_batch(const JobqNote *note, const LeaseNote *end)
 }
 
 /*
- * Takes back a ticket that was lent.  Returns false if none of the jobs that had it
- * has an entry any more.
+ * Takes back a ticket that was lent, by a function of the registry.  Returns false if
+ * none of the jobs that had it has an entry any more.
  */
 static bool
-unlend(const LeaseNote *lender)
+unlend(const LeaseNote *lender, bool (*take) (int64 job_id, int64 lease))
 {
 	int			n;
 	const JobqNote *notes = jobq_note_all(&n);
 
-	if (jobq_lease_unlend(lender->job_id, lender->lease))
+	if (take(lender->job_id, lender->lease))
 		return true;
 	for (int i = 0; i < n && lender->in_batch; i++)
 	{
 		const LeaseNote *other = jobq_note_const_data(&notes[i], LeaseNote);
 
 		if (is_end_of_batch(&notes[i], lender) &&
-			jobq_lease_unlend(other->job_id, other->lease))
+			take(other->job_id, other->lease))
 			return true;
 	}
 	return false;
 }
 
 /*
- * The same, since the claim that has it is rolled back, too, or was not made.
- * Another process may have ended the job meanwhile.
+ * Takes back what was lent, since the claim that has it is rolled back, too, or was
+ * not made.  Another process may have ended the job meanwhile.
  */
 static void
 take_back(const LeaseNote *noted)
 {
-	if (!unlend(noted))
+	JobqGates	group = {.group = noted->lent_group};
+
+	if (noted->lent && !unlend(noted, jobq_lease_unlend))
 		give_back(gates_of(noted), noted);
+	if (group.group != NULL && !unlend(noted, jobq_lease_unlend_group))
+		give_back(group, noted);
 }
 
 static void
@@ -340,8 +351,7 @@ keep_lease(const JobqNote *note, TimestampTz now)
 {
 	const LeaseNote *noted = jobq_note_const_data(note, LeaseNote);
 
-	if (noted->lent)
-		take_back(noted);
+	take_back(noted);
 }
 
 /* Only the end of the prepared transaction decides whether the job has ended. */
@@ -356,8 +366,7 @@ doubt_ended(const JobqNote *note)
 {
 	const LeaseNote *noted = jobq_note_const_data(note, LeaseNote);
 
-	if (noted->lent)
-		take_back(noted);
+	take_back(noted);
 	jobq_lease_doubt(noted->job_id, noted->lease);
 }
 
@@ -398,13 +407,13 @@ jobq_lease_note_any(void)
 }
 
 /*
- * Lends the ticket of the lease that the latest of these notes ends.  Those of its
- * batch may have ended at outer levels.
+ * The lease that the latest of these notes ends, and those of its batch, which may
+ * have ended at outer levels.
  */
-static bool
-lend(JobqNote *notes, int n, const JobqGates *gates)
+static JobqLeaseId *
+ended_with(JobqNote *notes, int n, int *number)
 {
-	LeaseNote  *lender = jobq_note_data(&notes[n - 1], LeaseNote);
+	const LeaseNote *lender = jobq_note_data(&notes[n - 1], LeaseNote);
 	JobqLeaseId *leases;
 	int			nleases = 1;
 
@@ -419,6 +428,18 @@ lend(JobqNote *notes, int n, const JobqGates *gates)
 			jobq_note_data(&notes[i], LeaseNote)->job_id;
 		leases[nleases++].lease = lender->lease;
 	}
+	*number = nleases;
+	return leases;
+}
+
+/* Lends the ticket of the lease that the latest of these notes ends. */
+static bool
+lend(JobqNote *notes, int n, const JobqGates *gates)
+{
+	LeaseNote  *lender = jobq_note_data(&notes[n - 1], LeaseNote);
+	int			nleases;
+	JobqLeaseId *leases = ended_with(notes, n, &nleases);
+
 	lender->lent = jobq_lease_lend(leases, nleases, gates);
 	pfree(leases);
 
@@ -470,9 +491,62 @@ jobq_lease_note_unlend(const JobqQueue *queue)
 			end->queue.limit != queue->limit)
 			continue;
 		end->lent = false;
-		if (!unlend(end))
+		if (!unlend(end, jobq_lease_unlend))
 		{
 			JobqGates	gates = gates_of(end);
+
+			jobq_queue_wake_leave(&gates);
+		}
+		return;
+	}
+}
+
+/* See lease_note.h. */
+JobqGroup *
+jobq_lease_note_lend_group(const JobqQueue *queue, int *from)
+{
+	int			level = GetCurrentTransactionNestLevel();
+	int			n;
+	JobqNote   *notes = jobq_note_all(&n);
+
+	for (int i = (*from < 0 ? n : *from) - 1;
+		 i >= 0 && notes[i].level == level; i--)
+	{
+		LeaseNote  *end = jobq_note_data(&notes[i], LeaseNote);
+		JobqLeaseId *leases;
+		int			nleases;
+
+		if (notes[i].kind != &end_kind || end->lent_group != NULL ||
+			end->queue.queue != queue->id)
+			continue;
+		leases = ended_with(notes, i + 1, &nleases);
+		end->lent_group = jobq_lease_lend_group(leases, nleases, queue->state);
+		pfree(leases);
+		*from = i;
+		if (end->lent_group != NULL)
+			return end->lent_group;
+	}
+	return NULL;
+}
+
+/* See lease_note.h. */
+void
+jobq_lease_note_unlend_group(JobqGroup *group)
+{
+	int			level = GetCurrentTransactionNestLevel();
+	int			n;
+	JobqNote   *notes = jobq_note_all(&n);
+
+	for (int i = n - 1; i >= 0 && notes[i].level == level; i--)
+	{
+		LeaseNote  *end = jobq_note_data(&notes[i], LeaseNote);
+
+		if (notes[i].kind != &end_kind || end->lent_group != group)
+			continue;
+		end->lent_group = NULL;
+		if (!unlend(end, jobq_lease_unlend_group))
+		{
+			JobqGates	gates = {.group = group};
 
 			jobq_queue_wake_leave(&gates);
 		}

@@ -45,6 +45,15 @@ extern bool jobq_lease_note_any(void);
  * claims; false if there is none.  jobq_lease_note_unlend() undoes that.
  */
 extern bool jobq_lease_note_lend(const JobqQueue *queue);
+
+/*
+ * The same for a ticket of a group, any of which such a job has one.  Looks at notes
+ * before *from, which is the number of them at first (-1), and then that of the one
+ * that was found.  NULL: there is none.
+ */
+extern JobqGroup *jobq_lease_note_lend_group(const JobqQueue *queue, int *from);
+extern void jobq_lease_note_unlend_group(JobqGroup *group);
+
 extern void jobq_lease_note_unlend(const JobqQueue *queue);
 
 #endif							/* JOBQ_LEASE_NOTE_H */

@@ -41,6 +41,7 @@ typedef struct ReadyNote
 	int			tickets;		/* of the queue's gate */
 	int			lent;			/* the same, lent by jobs that end */
 	int			in_group;		/* tickets of the group */
+	int			lent_in_group;
 	JobqGroup  *group;
 	JobqPlace	place;			/* of the first */
 } ReadyNote;
@@ -112,6 +113,7 @@ merge_jobs(JobqNote *note, const JobqNote *next)
 	mine->tickets += other->tickets;
 	mine->lent += other->lent;
 	mine->in_group += other->in_group;
+	mine->lent_in_group += other->lent_in_group;
 	if (mine->group == NULL)
 		mine->group = other->group;
 	mine->queue.position = Min(mine->queue.position, other->queue.position);
@@ -212,12 +214,13 @@ pull_tickets(ReadyNote *ready)
 	JobqTickets result = {
 		.queue = ready->tickets > 0 ? JOBQ_TICKET_OWN :
 		ready->lent > 0 ? JOBQ_TICKET_LENT : JOBQ_TICKET_NONE,
-		.group = ready->group
+		.group = ready->group,.group_lent = ready->lent_in_group > 0
 	};
 
 	ready->tickets = 0;
 	ready->lent = 0;
 	ready->in_group = 0;
+	ready->lent_in_group = 0;
 	ready->group = NULL;
 	return result;
 }
@@ -285,7 +288,8 @@ jobq_ready_put_tickets(const JobqQueue *queue, int64 job_id,
 	ready = jobq_note_data(note, ReadyNote);
 	ready->tickets = tickets->queue == JOBQ_TICKET_OWN ? 1 : 0;
 	ready->lent = tickets->queue == JOBQ_TICKET_LENT ? 1 : 0;
-	ready->in_group = tickets->group != NULL ? 1 : 0;
+	ready->in_group = tickets->group != NULL && !tickets->group_lent ? 1 : 0;
+	ready->lent_in_group = tickets->group != NULL && tickets->group_lent ? 1 : 0;
 	ready->group = tickets->group;
 }
 
@@ -293,7 +297,7 @@ jobq_ready_put_tickets(const JobqQueue *queue, int64 job_id,
 JobqTickets
 jobq_ready_pull_tickets(int64 job_id)
 {
-	static const JobqTickets none = {JOBQ_TICKET_NONE, NULL};
+	static const JobqTickets none = {JOBQ_TICKET_NONE};
 	int			n;
 	JobqNote   *notes = jobq_note_all(&n);
 
@@ -405,13 +409,12 @@ jobq_ready_next_own_job(const JobqQueue *queue, const char *group, int after,
 }
 
 static void
-leave_gates(const ReadyNote *ready, int tickets)
+leave_gates(const ReadyNote *ready, int tickets, int in_group)
 {
 	JobqGates	gates = {ready->queue.state, ready->queue.limit, NULL};
 
-	if (ready->in_group > 0)
-		jobq_queue_wake_leave_group(ready->group, ready->in_group,
-									&ready->queue);
+	if (in_group > 0)
+		jobq_queue_wake_leave_group(ready->group, in_group, &ready->queue);
 	if (tickets > 0)
 		jobq_queue_wake_leave_gates(&gates, tickets, &ready->queue);
 }
@@ -422,7 +425,8 @@ leave_gate_of_ended(const JobqNote *note, TimestampTz now)
 {
 	const ReadyNote *ready = jobq_note_const_data(note, ReadyNote);
 
-	leave_gates(ready, ready->tickets + ready->lent);
+	leave_gates(ready, ready->tickets + ready->lent,
+				ready->in_group + ready->lent_in_group);
 }
 
 /* Abort: lent tickets are taken back by their lenders. */
@@ -431,7 +435,7 @@ leave_gate_of_claimed(const JobqNote *note, TimestampTz now)
 {
 	const ReadyNote *ready = jobq_note_const_data(note, ReadyNote);
 
-	leave_gates(ready, ready->tickets);
+	leave_gates(ready, ready->tickets, ready->in_group);
 }
 
 /*
@@ -547,8 +551,8 @@ mark_jobs(const JobqNote *note)
 {
 	const ReadyNote *ready = jobq_note_const_data(note, ReadyNote);
 
-	if (has_ticket(note) || ready->in_group > 0)
-		jobq_ready_refuse_limited(&ready->queue, ready->in_group > 0);
+	if (has_ticket(note) || ready->group != NULL)
+		jobq_ready_refuse_limited(&ready->queue, ready->group != NULL);
 	jobq_mark(JOBQ_MARK_JOBS, ready->queue.queue);
 }
 
@@ -558,7 +562,7 @@ leave_gate_of_prepared(const JobqNote *note)
 {
 	const ReadyNote *ready = jobq_note_const_data(note, ReadyNote);
 
-	leave_gates(ready, ready->tickets);
+	leave_gates(ready, ready->tickets, ready->in_group);
 }
 
 static const JobqNoteKind new_kind = {

@@ -28,6 +28,7 @@ typedef struct JobqTickets
 {
 	JobqTicket	queue;
 	JobqGroup  *group;			/* NULL: none */
+	bool		group_lent;		/* as JOBQ_TICKET_LENT */
 } JobqTickets;
 
 extern void jobq_ready_init(void);

@@ -40,6 +40,7 @@ static JobqGates loose_gates = {NULL, NULL, NULL};
 
 /* A group of which it holds a ticket for no job yet. */
 static JobqGroupTicket loose_group = {NULL, 0};
+static bool loose_group_lent = false;
 
 /*
  * This process has cleared the gate's `starved`, or taken the queue out of the list
@@ -212,7 +213,7 @@ jobq_ticket_draw(const JobqQueue *queue, bool shared)
 void
 jobq_ticket_give(const JobqQueue *queue, int64 job_id)
 {
-	JobqTickets tickets = {loose, loose_group.group};
+	JobqTickets tickets = {loose, loose_group.group, loose_group_lent};
 
 	if (loose == JOBQ_TICKET_NONE && loose_group.group == NULL)
 		return;
@@ -223,10 +224,11 @@ jobq_ticket_give(const JobqQueue *queue, int64 job_id)
 
 /* See ticket.h. */
 void
-jobq_ticket_hold_group(const JobqGroupTicket *ticket)
+jobq_ticket_hold_group(const JobqGroupTicket *ticket, bool lent)
 {
 	Assert(loose_group.group == NULL);
 	loose_group = *ticket;
+	loose_group_lent = lent;
 }
 
 /* See ticket.h. */
@@ -236,6 +238,11 @@ jobq_ticket_put_back_group(TimestampTz until)
 	JobqGroupTicket ticket = loose_group;
 
 	loose_group.group = NULL;
+	if (ticket.group != NULL && loose_group_lent)
+	{
+		jobq_lease_note_unlend_group(ticket.group);
+		return false;
+	}
 	return ticket.group != NULL &&
 		jobq_roster_put_back(&ticket, until, jobq_now());
 }
@@ -251,7 +258,7 @@ jobq_ticket_withdraw(const JobqQueue *queue)
 		/* it may have been told of jobs since this one was found */
 		JobqGroupTicket ticket = {.group = tickets.group};
 
-		jobq_ticket_hold_group(&ticket);
+		jobq_ticket_hold_group(&ticket, tickets.group_lent);
 	}
 	if (tickets.queue == JOBQ_TICKET_NONE)
 		return tickets.group != NULL;
@@ -375,7 +382,8 @@ drop_loose(void)
 	bool		look = forgot_starved || forgot_turned_away;
 
 	loose_group.group = NULL;
-	if (group != NULL)
+	/* one that was lent is taken back by the note of its lender */
+	if (group != NULL && !loose_group_lent)
 	{
 		JobqQueueState *queue = group->key.queue;
 

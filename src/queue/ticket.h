@@ -28,7 +28,7 @@ extern bool jobq_ticket_draw(const JobqQueue *queue, bool shared);
  * The process also holds a ticket of a group, which was drawn with its turn
  * (roster.h); or gives it back, if it holds one, as jobq_roster_put_back() does.
  */
-extern void jobq_ticket_hold_group(const JobqGroupTicket *ticket);
+extern void jobq_ticket_hold_group(const JobqGroupTicket *ticket, bool lent);
 extern bool jobq_ticket_put_back_group(TimestampTz until);
 
 /* Gives the tickets to a locked job.  May raise an error (out of memory). */

@@ -82,3 +82,15 @@ jobq_lease_batch_set_lent(JobqLeaseEntry *entry, bool lent)
 		e = e->next;
 	} while (e != entry);
 }
+
+void
+jobq_lease_batch_set_group_lent(JobqLeaseEntry *entry, bool lent)
+{
+	JobqLeaseEntry *e = entry;
+
+	do
+	{
+		e->group_lent = lent;
+		e = e->next;
+	} while (e != entry);
+}

@@ -41,5 +41,6 @@ extern bool jobq_lease_batch_has(const JobqLeaseEntry *entry,
 
 /* Sets or clears the mark of all that share the ticket that it is lent. */
 extern void jobq_lease_batch_set_lent(JobqLeaseEntry *entry, bool lent);
+extern void jobq_lease_batch_set_group_lent(JobqLeaseEntry *entry, bool lent);
 
 #endif							/* JOBQ_LEASE_BATCH_H */

@@ -136,6 +136,7 @@ enter(const JobqLeaseKey *key, Oid role, Listing listing, bool *found)
 	entry->open = false;
 	entry->keep = false;
 	entry->lent = false;
+	entry->group_lent = false;
 	entry->in_doubt = false;
 	jobq_lease_batch_init(entry);
 	(*role_count(role))++;
@@ -175,6 +176,8 @@ leave(const JobqLeaseKey *key)
 		gates.queue = NULL;
 		gates.limit = NULL;
 	}
+	if (entry->group_lent)
+		gates.group = NULL;
 	return gates;
 }
 
@@ -220,7 +223,8 @@ share_ticket(JobqLeaseEntry *entry, const JobqLeaseTicket *ticket)
 		return;
 	if (other != NULL && other->gates.queue == ticket->gates.queue &&
 		other->gates.limit == ticket->gates.limit &&
-		other->gates.group == ticket->gates.group && !other->lent)
+		other->gates.group == ticket->gates.group && !other->lent &&
+		!other->group_lent)
 	{
 		jobq_lease_batch_join(entry, other);
 		return;
@@ -401,7 +405,7 @@ take_tickets(JobqLeaseEntry *entry)
 	bool		last = jobq_lease_batch_leave(entry);
 	bool		empty;
 
-	if (entry->gates.group != NULL && last)
+	if (entry->gates.group != NULL && !entry->group_lent && last)
 		(void) jobq_roster_leave(entry->gates.group, 1, jobq_now());
 	if (entry->gates.queue != NULL && !entry->lent && last)
 		(void) jobq_gate_leave(&entry->gates.queue->gate, 1, &empty);
@@ -516,31 +520,68 @@ jobq_lease_is_open(const JobqLeaseId *lease)
 	return result;
 }
 
+/* Whether all entries that share the lender's ticket are among these. */
+static bool
+has_all_of_batch(JobqLeaseEntry *lender, const JobqLeaseId *leases, int n)
+{
+	int			size;
+
+	if (jobq_lease_batch_is_alone(lender))
+		return true;
+	size = jobq_lease_batch_size(lender);
+	for (int i = 0; i < n; i++)
+	{
+		JobqLeaseEntry *entry = find(leases[i].job_id, leases[i].lease);
+
+		if (entry != NULL && jobq_lease_batch_has(lender, entry))
+			size--;
+	}
+	return size == 0;
+}
+
 bool
 jobq_lease_lend(const JobqLeaseId *leases, int n, const JobqGates *gates)
 {
 	JobqLeaseEntry *lender = lock_entry(leases[0].job_id, leases[0].lease);
 	bool		result = lender != NULL && !lender->lent &&
 	lender->gates.queue == gates->queue &&
-	lender->gates.limit == gates->limit;
+	lender->gates.limit == gates->limit &&
+	has_all_of_batch(lender, leases, n);
 
-	if (result && !jobq_lease_batch_is_alone(lender))
-	{
-		int			size = jobq_lease_batch_size(lender);
-
-		for (int i = 0; i < n; i++)
-		{
-			JobqLeaseEntry *entry = find(leases[i].job_id, leases[i].lease);
-
-			if (entry != NULL && jobq_lease_batch_has(lender, entry))
-				size--;
-		}
-		result = size == 0;
-	}
 	if (result)
 		jobq_lease_batch_set_lent(lender, true);
 	unlock_leases();
 	return result;
+}
+
+JobqGroup *
+jobq_lease_lend_group(const JobqLeaseId *leases, int n,
+					  const JobqQueueState *queue)
+{
+	JobqLeaseEntry *lender = lock_entry(leases[0].job_id, leases[0].lease);
+	JobqGroup  *group = NULL;
+
+	if (lender != NULL && !lender->group_lent &&
+		lender->gates.group != NULL &&
+		lender->gates.group->key.queue == queue &&
+		has_all_of_batch(lender, leases, n))
+	{
+		group = lender->gates.group;
+		jobq_lease_batch_set_group_lent(lender, true);
+	}
+	unlock_leases();
+	return group;
+}
+
+bool
+jobq_lease_unlend_group(int64 job_id, int64 lease)
+{
+	JobqLeaseEntry *entry = lock_entry(job_id, lease);
+
+	if (entry != NULL)
+		jobq_lease_batch_set_group_lent(entry, false);
+	unlock_leases();
+	return entry != NULL;
 }
 
 bool
@@ -701,11 +742,12 @@ supply_ticket(JobqLeaseEntry *entry, const JobqLeaseListing *lease)
 	JobqLeaseEntry *other = ticket->shared_with == 0 ? NULL :
 	find(ticket->shared_with, entry->key.lease);
 
-	if (ticket->gates.queue == NULL || entry->open || entry->lent)
+	if (ticket->gates.queue == NULL || entry->open || entry->lent ||
+		entry->group_lent)
 		return true;
 	entry->in_doubt = entry->in_doubt || entry->gates.queue == NULL;
 	if (other != NULL && other->gates.queue == ticket->gates.queue &&
-		!other->open && !other->lent)
+		!other->open && !other->lent && !other->group_lent)
 		share_supplied(entry, other);
 	else if (entry->gates.queue == NULL)
 	{

@@ -86,6 +86,14 @@ extern bool jobq_lease_lend(const JobqLeaseId *leases, int n,
 extern bool jobq_lease_unlend(int64 job_id, int64 lease);
 
 /*
+ * The same for the ticket of a group of the queue, whichever the job has one of;
+ * returns the group.
+ */
+extern JobqGroup *jobq_lease_lend_group(const JobqLeaseId *leases, int n,
+										const JobqQueueState *queue);
+extern bool jobq_lease_unlend_group(int64 job_id, int64 lease);
+
+/*
  * Leases have become visible that are not listed, the first of which ends at
  * that time.  For callbacks.
  */

@@ -585,6 +585,21 @@ jobq_roster_enter(JobqQueueState *queue, const char *name, int max_running,
 }
 
 /* See roster.h. */
+bool
+jobq_roster_borrow(JobqGroup *group, int max_running, JobqGroupTicket *ticket)
+{
+	JobqQueueState *queue = group->key.queue;
+	bool		result;
+
+	LWLockAcquire(queue->stream.lock, LW_SHARED);
+	ticket->group = group;
+	ticket->told = group->told;
+	result = group->running <= (uint32) max_running;
+	LWLockRelease(queue->stream.lock);
+	return result;
+}
+
+/* See roster.h. */
 JobqGroup *
 jobq_roster_join(JobqQueueState *queue, const char *name)
 {

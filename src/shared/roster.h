@@ -104,6 +104,13 @@ extern bool jobq_roster_put_back(const JobqGroupTicket *ticket,
 extern bool jobq_roster_enter(JobqQueueState *queue, const char *name,
 							  int max_running, JobqGroupTicket *ticket);
 
+/*
+ * The same with a ticket of the group that another job lends.  False if the group runs
+ * more jobs than it may by now.
+ */
+extern bool jobq_roster_borrow(JobqGroup *group, int max_running,
+							   JobqGroupTicket *ticket);
+
 /* A ticket of a job that runs already; NULL if there is no room. */
 extern JobqGroup *jobq_roster_join(JobqQueueState *queue, const char *name);
 

@@ -575,6 +575,7 @@ typedef struct JobqLeaseEntry
 	bool		keep;			/* it stays listed, since its queue has a
 								 * limit */
 	bool		lent;			/* another job has the ticket */
+	bool		group_lent;		/* or that of the group */
 	bool		in_doubt;		/* the job may have ended without the entry
 								 * being removed */
 	struct JobqLeaseEntry *next;	/* of the same batch, see lease_batch.h; */

@@ -116,6 +116,8 @@ COMMENT ON COLUMN jobq.queues.max_running_per_group IS
   'how many jobs of each group run at the same time at most';
 COMMENT ON COLUMN jobq.queues.max_queued IS
   'maximum number of unfinished jobs in the queue; NULL: no limit';
+COMMENT ON COLUMN jobq.queues.group_on_failure IS
+  'whether the others of a group with max_running_per_group 1 wait for a job that is tried again, or skip it';
 COMMENT ON COLUMN jobq.queues.on_full IS
   'what enqueue does when the queue is full: error, or drop_oldest';
 COMMENT ON COLUMN jobq.queues.lifo IS

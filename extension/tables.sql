@@ -81,6 +81,7 @@ CREATE TABLE jobq_store.queue (
   share_commits boolean,
   max_running integer,
   max_running_per_group integer,
+  group_on_failure text,
   max_queued integer,
   on_full text,
   lifo boolean,

@@ -123,11 +123,12 @@ SELECT
   j.id,
   q.name AS queue,
   CASE WHEN w.pid IS NOT NULL THEN 'running'
-    ELSE jobq_store.job_state(j.state, j.run_at) END AS state,
+    ELSE jobq_store.job_state(j.state, greatest(j.run_at, j.lease_until)) END AS state,
   j.priority::integer AS priority,
   coalesce(w.attempt, j.attempt) AS attempt,
   coalesce(j.max_attempts, q.max_attempts, 10) AS max_attempts,
-  jobq_store.real_run_at(j.run_at) AS run_at,
+  CASE WHEN j.state OPERATOR(pg_catalog.=) 0 /* pending */ AND j.lease_until IS NOT NULL
+    THEN j.lease_until ELSE jobq_store.real_run_at(j.run_at) END AS run_at,
   coalesce(j.enqueued_at, jobq_store.real_run_at(j.run_at)) AS enqueued_at,
   coalesce(w.since, j.started_at) AS started_at,
   NULL::timestamptz AS finished_at,
@@ -285,6 +286,7 @@ SELECT
   coalesce(q.share_commits, true) AS share_commits,
   q.max_running,
   q.max_running_per_group,
+  coalesce(q.group_on_failure, 'wait') AS group_on_failure,
   q.max_queued,
   coalesce(q.on_full, 'error') AS on_full,
   coalesce(q.lifo, false) AS lifo,
@@ -304,7 +306,7 @@ LEFT JOIN LATERAL (
     count(*) FILTER (WHERE c.state OPERATOR(pg_catalog.=) 'running') AS running,
     count(*) FILTER (WHERE c.state OPERATOR(pg_catalog.=) 'waiting') AS waiting
   FROM (
-    SELECT jobq_store.job_state(j.state, j.run_at) AS state
+    SELECT jobq_store.job_state(j.state, greatest(j.run_at, j.lease_until)) AS state
     FROM jobq_store.unfinished AS j
     WHERE j.queue OPERATOR(pg_catalog.=) q.id
   ) AS c
@@ -383,7 +385,7 @@ CROSS JOIN LATERAL (
   SELECT CASE WHEN r.job IS NULL THEN NULL
     ELSE coalesce(
       (SELECT CASE WHEN w.attempt OPERATOR(pg_catalog.>) j.attempt THEN 'running'
-          ELSE jobq_store.job_state(j.state, j.run_at) END
+          ELSE jobq_store.job_state(j.state, greatest(j.run_at, j.lease_until)) END
         FROM jobq_store.job AS j
         WHERE j.id OPERATOR(pg_catalog.=) r.job),
       (SELECT jobq_store.job_state(h.state, h.run_at)

@@ -116,6 +116,7 @@ enum
 	Anum_queue_share_commits,
 	Anum_queue_max_running,
 	Anum_queue_max_running_per_group,
+	Anum_queue_group_on_failure,
 	Anum_queue_max_queued,
 	Anum_queue_on_full,
 	Anum_queue_lifo,

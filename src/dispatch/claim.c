@@ -161,7 +161,7 @@ draw_ticket(JobqClaimScan *scan)
 static TimestampTz
 start_time(const JobqClaimScan *scan)
 {
-	return jobq_queue_is_limited(scan->queue) ? jobq_now() : scan->now;
+	return jobq_queue_keeps_leases(scan->queue) ? jobq_now() : scan->now;
 }
 
 /*
@@ -191,8 +191,8 @@ jobq_claim_next(JobqClaimScan *scan, JobqJob *job)
 	scan->left_some = found;
 	if (found)
 	{
-		/* it does not run, and its lock is enough */
-		if (scan->hold == JOBQ_CLAIM_DROPPED)
+		/* it does not run; but if it comes back, none has overtaken it */
+		if (scan->hold == JOBQ_CLAIM_DROPPED && !scan->in_order)
 			(void) jobq_ticket_put_back_group(DT_NOBEGIN);
 		if (!scan->has_ticket)
 		{

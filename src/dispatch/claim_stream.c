@@ -40,6 +40,9 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 
+/* When to look again at a job that another transaction has locked. */
+#define BUSY_DELAY USECS_PER_SEC
+
 /*
  * Continues with an index scan.  The scan must not see old versions of jobs
  * that this call has already claimed: if a command has ended since, changing
@@ -90,6 +93,13 @@ try_lock(JobqClaimScan *scan, JobqJob *job)
 	return true;
 }
 
+/* Whether the first job of the stream at hand has turned out to be blocked. */
+static bool
+is_blocked(const JobqClaimScan *scan)
+{
+	return scan->blocked_until != DT_NOBEGIN;
+}
+
 /* Whether the job is of the stream; its TID may have been another job's. */
 static bool
 is_of_stream(const JobqClaimScan *scan, const JobqJob *job)
@@ -99,7 +109,8 @@ is_of_stream(const JobqClaimScan *scan, const JobqJob *job)
 
 /*
  * Locks the job whose row was read last, unless scan->unlocked is set and it
- * need not be locked.  The caller has noted the lock.
+ * need not be locked.  The caller has noted the lock.  In order, it must not turn
+ * out later that somebody else was faster.
  */
 static bool
 take_hold(JobqClaimScan *scan, JobqJob *job)
@@ -111,10 +122,80 @@ take_hold(JobqClaimScan *scan, JobqJob *job)
 		(void) jobq_ready_withdraw();
 		return false;
 	}
-	if (scan->hold == JOBQ_CLAIM_UNLOCKED &&
+	if (scan->hold == JOBQ_CLAIM_UNLOCKED && !scan->in_order &&
 		!jobq_overdue_is_late(job, scan->now))
 		return true;
 	return try_lock(scan, job);
+}
+
+/*
+ * Reads the job at a place as it is now, not as it was found.  Returns false if it
+ * is not ready.  *place becomes where it is.
+ */
+static bool
+read_again(JobqClaimScan *scan, JobqPlace *place, JobqJob *job)
+{
+	bool		found;
+
+	if (scan->locked == NULL)
+		scan->locked = jobq_table_slot(scan->jobs);
+	/* it may have ended, or expired, by what this command has done */
+	CommandCounterIncrement();
+	found = jobq_job_find(scan->jobs, place->key.id, scan->locked, job) &&
+		job->state == JOBQ_STATE_PENDING && job->run_at <= scan->now;
+	if (found)
+	{
+		place->priority = job->priority;
+		place->key.run_at = job->run_at;
+	}
+	ExecClearTuple(scan->locked);
+	return found;
+}
+
+/* See claim_stream.h. */
+bool
+jobq_claim_is_blocked(JobqClaimScan *scan, const JobqPlace *place,
+					  TupleTableSlot *slot)
+{
+	JobqPlace	now_at = *place;
+	JobqJob		job;
+
+	if (scan->dispatch.group == NULL)
+		return false;
+	if (scan->in_order)
+	{
+		if (!read_again(scan, &now_at, &job))
+			return false;
+	}
+	else if (TTS_EMPTY(slot))
+		return false;
+	else
+	{
+		jobq_job_read(&job, slot);
+		if (job.id != place->key.id || !jobq_job_is_held(&job, scan->now))
+			return false;
+	}
+	scan->blocked_until = jobq_job_is_held(&job, scan->now) ?
+		job.lease_until : scan->now + BUSY_DELAY;
+	scan->next_run_at = Min(scan->next_run_at, scan->blocked_until);
+	jobq_wake_for_queue_at(scan->queue->state, scan->blocked_until);
+	return true;
+}
+
+/*
+ * The same for a candidate that was taken out of the lanes: if it is blocked, it is
+ * looked for in the index when the stream is asked again.
+ */
+static bool
+is_blocked_at(JobqClaimScan *scan, const JobqPlace *place)
+{
+	JobqPlace	back = *place;
+
+	if (!jobq_claim_is_blocked(scan, place, scan->dispatch.slot))
+		return false;
+	ItemPointerSetInvalid(&back.tid);
+	(void) jobq_lane_lower(scan->dispatch.stream, &back, scan->now);
+	return true;
 }
 
 /*
@@ -192,6 +273,8 @@ next_of_scan(JobqClaimScan *scan, JobqJob *job, JobqHead *head, bool *ahead)
 		jobq_ready_note_locked(scan->queue, &head->place);
 		if (take_hold(scan, job))
 			return true;
+		if (jobq_claim_is_blocked(scan, &head->place, scan->dispatch.slot))
+			return false;
 	}
 	return false;
 }
@@ -210,6 +293,8 @@ next_of_all(JobqClaimScan *scan, JobqJob *job)
 	{
 		if (next_of_scan(scan, job, &head, &ahead))
 			return true;
+		if (is_blocked(scan))
+			return false;
 		if (!ahead || head.place.priority == PG_INT16_MAX)
 			return false;
 		jobq_dispatch_seek(&scan->dispatch, head.place.priority + 1);
@@ -246,6 +331,8 @@ next_by_index(JobqClaimScan *scan, JobqJob *job)
 		}
 		if (next_of_scan(scan, job, &head, &ahead))
 			return true;
+		if (is_blocked(scan))
+			return false;
 		scan->seeking = true;
 	}
 }
@@ -274,6 +361,8 @@ next_of_lanes(JobqClaimScan *scan, JobqJob *job)
 					(void) jobq_ready_withdraw();
 				else if (take_hold(scan, job))
 					return true;
+				if (is_blocked_at(scan, &place))
+					return false;
 				break;
 			case JOBQ_POP_REFILL:
 				if (jobq_dispatch_refill(&scan->dispatch, place.priority,
@@ -326,6 +415,9 @@ jobq_claim_turn_to(JobqClaimScan *scan, JobqStream *stream, const char *group)
 	jobq_dispatch_turn_to(&scan->dispatch, stream, group);
 	scan->seeking = true;
 	scan->priority = JOBQ_BEFORE_ALL_PRIORITIES;
+	scan->blocked_until = DT_NOBEGIN;
+	scan->in_order = group != NULL &&
+		scan->queue->max_running_per_group == 1;
 	scan->mode = JOBQ_CLAIM_ALL;
 	if (stream == NULL)
 		return;
@@ -341,9 +433,11 @@ jobq_claim_of_stream(JobqClaimScan *scan, JobqJob *job)
 {
 	if (scan->mode == JOBQ_CLAIM_LANES && next_of_lanes(scan, job))
 		return true;
-	if (scan->mode == JOBQ_CLAIM_INDEX && next_by_index(scan, job))
+	if (scan->mode == JOBQ_CLAIM_INDEX && !is_blocked(scan) &&
+		next_by_index(scan, job))
 		return true;
-	return scan->mode == JOBQ_CLAIM_ALL && next_of_all(scan, job);
+	return scan->mode == JOBQ_CLAIM_ALL && !is_blocked(scan) &&
+		next_of_all(scan, job);
 }
 
 /* See claim_stream.h. */

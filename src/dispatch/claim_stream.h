@@ -59,6 +59,10 @@ typedef struct JobqClaimScan
 	bool		no_room;		/* no group has found room in shared memory */
 	int			turns_left;		/* until each group had its turn */
 	int			max_per_group;	/* of running jobs; JOBQ_UNLIMITED */
+	bool		in_order;		/* jobs of the stream at hand are not
+								 * overtaken */
+	TimestampTz blocked_until;	/* its first job cannot be claimed until then;
+								 * DT_NOBEGIN: nothing is known of that */
 	bool		left_some;		/* there may be more ready jobs */
 	bool		seeking;		/* the index scan is to be started */
 	JobqStart	start;			/* of the job that was returned last, or of
@@ -81,6 +85,15 @@ extern void jobq_claim_turn_to(JobqClaimScan *scan, JobqStream *stream,
  * if there is none.
  */
 extern bool jobq_claim_of_stream(JobqClaimScan *scan, JobqJob *job);
+
+/*
+ * A job of the stream, of which `slot` may have the row, cannot be claimed.  Returns
+ * whether those behind it have to wait: it is held, or the stream is in order and
+ * another transaction has locked it.  Then blocked_until is set, and the coordinator
+ * looks then.  May end the current command.
+ */
+extern bool jobq_claim_is_blocked(JobqClaimScan *scan, const JobqPlace *place,
+								  TupleTableSlot *slot);
 
 /* Whether there seems to be another one, after one has been found. */
 extern bool jobq_claim_stream_sees_more(JobqClaimScan *scan);

@@ -23,13 +23,28 @@
 #include "queue/ticket.h"
 #include "shared/clock.h"
 
+#include "utils/timestamp.h"
+
+/* Whether the row read last waits to be tried again. */
+static bool
+is_held(const JobqClaimScan *scan)
+{
+	Datum		until;
+	bool		isnull;
+
+	if (scan->dispatch.group == NULL)
+		return false;
+	until = slot_getattr(scan->dispatch.slot, Anum_job_lease_until, &isnull);
+	return !isnull && DatumGetTimestampTz(until) > scan->now;
+}
+
 /* Whether the row read last is a ready job that nobody has locked. */
 static bool
 is_free(const JobqClaimScan *scan, const JobqHead *head)
 {
 	return head->state == JOBQ_STATE_PENDING &&
 		head->place.key.run_at <= scan->now &&
-		jobq_row_is_current(scan->dispatch.slot);
+		!is_held(scan) && jobq_row_is_current(scan->dispatch.slot);
 }
 
 /* How often a search looks at the clock. */
@@ -68,7 +83,8 @@ scan_has_free_job(JobqClaimScan *scan, JobqHead *head, LookLimit *limit)
 	{
 		if (is_free(scan, head))
 			return true;
-		if (stops_at(limit, &head->place.key))
+		if (stops_at(limit, &head->place.key) ||
+			jobq_claim_is_blocked(scan, &head->place, scan->dispatch.slot))
 			return false;
 	}
 	return false;
@@ -87,7 +103,8 @@ all_have_free_job(JobqClaimScan *scan)
 		jobq_dispatch_seek(&scan->dispatch, (int16) priority);
 		if (scan_has_free_job(scan, &head, NULL))
 			return true;
-		if (TTS_EMPTY(scan->dispatch.slot))
+		if (TTS_EMPTY(scan->dispatch.slot) ||
+			scan->blocked_until != DT_NOBEGIN)
 			return false;
 		priority = head.place.priority + 1;
 	}
@@ -103,10 +120,13 @@ candidate_is_free(JobqClaimScan *scan, const JobqPlace *place)
 {
 	JobqHead	head;
 
-	if (jobq_dispatch_fetch(&scan->dispatch, place, &head) &&
-		head.state == JOBQ_STATE_PENDING)
-		return is_free(scan, &head);
-	jobq_lane_remove(scan->dispatch.stream, place);
+	bool		found = jobq_dispatch_fetch(&scan->dispatch, place, &head) &&
+	head.state == JOBQ_STATE_PENDING;
+
+	if (found && is_free(scan, &head))
+		return true;
+	if (!jobq_claim_is_blocked(scan, place, scan->dispatch.slot) && !found)
+		jobq_lane_remove(scan->dispatch.stream, place);
 	return false;
 }
 
@@ -126,7 +146,8 @@ lane_has_free_job(JobqClaimScan *scan, int16 priority, LookLimit *limit)
 			case JOBQ_POP_FOUND:
 				if (candidate_is_free(scan, &place))
 					return true;
-				if (stops_at(limit, &place.key))
+				if (stops_at(limit, &place.key) ||
+					scan->blocked_until != DT_NOBEGIN)
 					return false;
 				last = place.key;
 				break;
@@ -163,6 +184,8 @@ has_free_job(JobqClaimScan *scan)
 	{
 		if (lane_has_free_job(scan, priority, NULL))
 			return true;
+		if (scan->blocked_until != DT_NOBEGIN)
+			break;
 	}
 	return false;
 }

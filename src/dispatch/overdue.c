@@ -24,7 +24,7 @@ bool
 jobq_overdue_is_claimable(const JobqJob *job, TimestampTz now)
 {
 	if (job->state == JOBQ_STATE_PENDING)
-		return job->run_at <= now;
+		return job->run_at <= now && !jobq_job_is_held(job, now);
 	return job->state == JOBQ_STATE_RUNNING && job->lease_until <= now;
 }
 

@@ -155,7 +155,7 @@ turn_to_next(JobqClaimScan *scan, bool *may_read)
 	};
 	JobqGroupTicket ticket;
 
-	put_back(scan, DT_NOBEGIN);
+	put_back(scan, scan->blocked_until);
 	while (scan->turns_left > 0)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -207,7 +207,7 @@ claim_own(JobqClaimScan *scan, JobqJob *job)
 			continue;
 		if (jobq_claim_of_stream(scan, job))
 			return true;
-		put_back(scan, DT_NOBEGIN);
+		put_back(scan, scan->blocked_until);
 	}
 	return false;
 }
@@ -396,7 +396,7 @@ jobq_turn_visit(JobqClaimScan *scan, TimestampTz until,
 		if (jobq_now() >= until)
 			break;
 	}
-	if (jobq_ticket_put_back_group(DT_NOBEGIN) && !found)
+	if (jobq_ticket_put_back_group(scan->blocked_until) && !found)
 		jobq_queue_wake_look(scan->queue->state);
 	return found || (scan->no_room &&
 					 visit_without_room(scan, until, visit, arg));

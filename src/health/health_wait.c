@@ -116,6 +116,9 @@ is_waiting(const Look *look, TupleTableSlot *slot, TimestampTz run_at)
 	}
 	if (state != JOBQ_STATE_PENDING && state != JOBQ_STATE_RUNNING)
 		return false;
+	/* it keeps its place until it is tried again */
+	if (state == JOBQ_STATE_PENDING && lease_until > look->now)
+		return false;
 	if (!jobq_row_is_held(slot))
 		return true;
 	look->wait->is_worked = true;

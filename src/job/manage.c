@@ -307,9 +307,9 @@ jobq_promote(PG_FUNCTION_ARGS)
 	jobq_require_argument(fcinfo, 0, "job_id");
 	jobs = jobq_table_open(JOBQ_REL_JOB);
 	queue = lock_pending_job(jobs, PG_GETARG_INT64(0), &job);
-	if (queue != NULL && job.run_at > now)
+	if (queue != NULL && (job.run_at > now || jobq_job_is_held(&job, now)))
 	{
-		jobq_job_move(jobs, &job, queue, now);
+		jobq_job_move(jobs, &job, queue, Min(job.run_at, now));
 		result = true;
 	}
 	jobq_table_close(jobs);

@@ -194,16 +194,23 @@ retry_delay(const JobqQueue *queue, const JobqFailure *failure, int attempt)
 
 /*
  * Makes a started job pending again.  It was started in time, so it no longer
- * expires.
+ * expires.  In a group whose jobs run one after the other it keeps its place among
+ * them, unless the queue lets the others go on, and holds them until `run_at`.
  */
 static void
 give_back(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 		  JobqEvent event, TimestampTz run_at)
 {
+	bool		keeps_place = queue->max_running_per_group == 1 &&
+	queue->group_on_failure == JOBQ_FAILED_WAIT &&
+	!job->nulls[Anum_job_group_key - 1];
+
 	apply(job, event);
-	job->run_at = run_at;
 	job->lease = 0;
-	job->lease_until = DT_NOBEGIN;
+	job->lease_until = keeps_place && run_at > jobq_now() ?
+		run_at : DT_NOBEGIN;
+	if (!keeps_place)
+		job->run_at = run_at;
 	job->started_at = DT_NOBEGIN;
 	job->expires_at = JOBQ_NEVER;
 	jobq_job_write_back(job);
@@ -396,6 +403,7 @@ jobq_job_move(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 		job->nulls[Anum_job_expires_at - 1] = never;
 	}
 	job->values[Anum_job_run_at - 1] = TimestampTzGetDatum(run_at);
+	job->nulls[Anum_job_lease_until - 1] = true;
 	jobq_job_replace(jobs, job, queue, job->values, job->nulls);
 }
 

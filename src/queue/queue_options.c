@@ -55,6 +55,7 @@ static void check_payload_check(const char *name, Datum value);
 static void check_payload_path(const char *name, Datum value);
 static void check_owner(const char *name, Datum value);
 static void check_on_full(const char *name, Datum value);
+static void check_group_on_failure(const char *name, Datum value);
 static Datum function_to_text(Datum value, const Datum *row);
 static Datum on_dead_to_id(Datum value, const Datum *row);
 static Datum limit_to_id(Datum value, const Datum *row);
@@ -97,6 +98,8 @@ static const JobqQueueOption options[] = {
 	jobq_queue_not_negative_check, NULL},
 	{"max_running_per_group", Anum_queue_max_running_per_group, true,
 	jobq_queue_positive_check, NULL},
+	{"group_on_failure", Anum_queue_group_on_failure, true,
+	check_group_on_failure, NULL},
 	{"max_queued", Anum_queue_max_queued, true, jobq_queue_positive_check,
 	NULL},
 	{"on_full", Anum_queue_on_full, true, check_on_full, NULL},
@@ -240,6 +243,23 @@ check_on_full(const char *name, Datum value)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid value for option \"%s\": \"%s\"", name, word),
 				 errhint("Available values: error, %s.", JOBQ_DROP_OLDEST)));
+}
+
+static void
+check_group_on_failure(const char *name, Datum value)
+{
+	char	   *word = TextDatumGetCString(value);
+
+	if (strcmp(word, "stop") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("option \"%s\" cannot be \"stop\" yet", name),
+				 errhint("Available values: wait, %s.", JOBQ_SKIP)));
+	if (strcmp(word, "wait") != 0 && strcmp(word, JOBQ_SKIP) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid value for option \"%s\": \"%s\"", name, word),
+				 errhint("Available values: wait, %s.", JOBQ_SKIP)));
 }
 
 static void

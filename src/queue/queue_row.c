@@ -284,7 +284,7 @@ add_limit_to_brief(JobqQueueBrief *brief)
 static void
 read_queue(JobqQueue *queue, const Datum *values, const bool *nulls)
 {
-	char	   *on_full;
+	char	   *word;
 
 	memset(queue, 0, sizeof(JobqQueue));
 	queue->id = DatumGetInt32(values[Anum_queue_id - 1]);
@@ -297,10 +297,14 @@ read_queue(JobqQueue *queue, const Datum *values, const bool *nulls)
 	for (int attnum = 1; attnum <= Natts_queue; attnum++)
 		read_option(queue, values, nulls, attnum);
 	read_backoff(queue, values, nulls);
-	on_full = text_option(values, nulls, Anum_queue_on_full);
+	word = text_option(values, nulls, Anum_queue_on_full);
 	queue->on_full = JOBQ_FULL_ERROR;
-	if (on_full != NULL && strcmp(on_full, JOBQ_DROP_OLDEST) == 0)
+	if (word != NULL && strcmp(word, JOBQ_DROP_OLDEST) == 0)
 		queue->on_full = JOBQ_FULL_DROP_OLDEST;
+	word = text_option(values, nulls, Anum_queue_group_on_failure);
+	queue->group_on_failure = JOBQ_FAILED_WAIT;
+	if (word != NULL && strcmp(word, JOBQ_SKIP) == 0)
+		queue->group_on_failure = JOBQ_FAILED_SKIP;
 	read_rate(queue, values, nulls);
 	if (!nulls[Anum_queue_payload_path - 1])
 		queue->payload_path =

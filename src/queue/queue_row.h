@@ -29,6 +29,16 @@ typedef enum JobqOnFull
 
 #define JOBQ_DROP_OLDEST "drop_oldest"
 
+/* What the others of a group do when a job is to be tried again, if it runs one. */
+typedef enum JobqGroupFailure
+{
+	JOBQ_FAILED_WAIT,
+	JOBQ_FAILED_SKIP
+} JobqGroupFailure;
+
+/* The value of option group_on_failure that is not its default. */
+#define JOBQ_SKIP "skip"
+
 /* Privileges on a queue: bits of queue_grant.privileges. */
 #define JOBQ_PRIV_ENQUEUE	0x01
 #define JOBQ_PRIV_CONSUME	0x02
@@ -86,6 +96,7 @@ typedef struct JobqQueue
 	bool		share_commits;
 	int			max_running;	/* JOBQ_UNLIMITED: any number */
 	int			max_running_per_group;	/* the same */
+	JobqGroupFailure group_on_failure;
 	int			max_queued;
 	JobqOnFull	on_full;
 	bool		lifo;

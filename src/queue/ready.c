@@ -492,12 +492,30 @@ is_settled(const JobqNote *note)
 	return jobq_note_const_data(note, ReadyNote)->settled > 0;
 }
 
+/*
+ * A job of a group was changed: claims may have waited for it, so as not to overtake
+ * it.
+ */
+static void
+unblock(const ReadyNote *ready, TimestampTz now)
+{
+	JobqQueueState *state = jobq_queue_wake_state(&ready->queue);
+
+	if (state != NULL &&
+		jobq_roster_unblock(state, ready->place.group, now))
+		jobq_queue_wake_later(&ready->queue, 1);
+}
+
 /* Commit, of a locked job: it is claimable again unless it was changed. */
 static void
 lower_lane_of_locked(const JobqNote *note, TimestampTz now)
 {
+	const ReadyNote *ready = jobq_note_const_data(note, ReadyNote);
+
 	if (!is_settled(note))
 		lower_lane(note, now);
+	else if (ready->place.group != NULL && ready->queue.limits_groups)
+		unblock(ready, now);
 }
 
 /* The same, for the workers. */

@@ -350,6 +350,24 @@ jobq_roster_lower(JobqQueueState *queue, const JobqPlace *place,
 
 /* See roster.h. */
 bool
+jobq_roster_unblock(JobqQueueState *queue, const char *name, TimestampTz now)
+{
+	JobqGroup  *group;
+	bool		result;
+
+	lock(queue);
+	group = jobq_group_find(queue, name);
+	result = group != NULL && group->place == JOBQ_GROUP_LATER;
+	if (group != NULL)
+		group->told++;
+	if (result)
+		settle(group, now);
+	unlock(queue);
+	return result;
+}
+
+/* See roster.h. */
+bool
 jobq_roster_is_in_turn(JobqQueueState *queue, const char *name)
 {
 	const JobqGroup *group;

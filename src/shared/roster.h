@@ -50,6 +50,14 @@ jobq_roster_is_active(JobqQueueState *queue)
 extern void jobq_roster_lower(JobqQueueState *queue, const JobqPlace *place,
 							  TimestampTz now);
 
+/*
+ * A job of a group that a transaction had in its hands has been changed, or is gone:
+ * the one after it may be the first now.  Returns whether the caller must wake a
+ * worker.
+ */
+extern bool jobq_roster_unblock(JobqQueueState *queue, const char *group,
+								TimestampTz now);
+
 /* Whether the group may start one of its ready jobs; a hint. */
 extern bool jobq_roster_is_in_turn(JobqQueueState *queue, const char *group);
 

@@ -1,0 +1,254 @@
+# t/254_serial_groups.pl: jobs of a group with max_running_per_group 1 start in their
+# order, whatever becomes of those before them, and whatever is killed.
+
+use strict;
+use warnings;
+
+use JobqSession;
+use JobqTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = jobq_node(
+	'main',
+	conf => [
+		'jobq.max_workers = 4',
+		'jobq.worker_idle_timeout = 1h',
+		'jobq.sweep_interval = 0',
+		"jobq.log_jobs = 'none'"
+	]);
+
+# Makes a queue whose group `g` has jobs 1 to n, and whose group `other` has one.
+sub serial_queue
+{
+	my ($queue, $n, $options) = @_;
+	$node->sql(
+		qq{SELECT jobq.create_queue('$queue', max_running_per_group => 1, lease => '1 h',
+			backoff => 'fixed', backoff_base => '1 h', jitter => 0 $options);
+		SELECT jobq.enqueue('$queue', to_jsonb(n), group_key => 'g')
+			FROM generate_series(1, $n) AS n});
+	return;
+}
+
+# The payloads of the jobs that are claimed.
+sub claimed
+{
+	my ($queue, $n) = @_;
+	return $node->sql(
+		"SELECT coalesce(string_agg(payload #>> '{}', ' '), '') FROM jobq.dequeue('$queue', $n)");
+}
+
+# Calls a function of (job_id, lease, ...) for the running job of the queue.
+sub end_running
+{
+	my ($queue, $call) = @_;
+	return $node->sql(
+		"SELECT jobq.$call FROM jobq_store.job AS j JOIN jobq_store.queue AS q ON q.id = j.queue
+		WHERE j.state = 1 AND q.name = '$queue'");
+}
+
+sub states
+{
+	my ($queue) = @_;
+	return $node->sql(
+		"SELECT string_agg((payload #>> '{}') || ' ' || state, ', ' ORDER BY id) FROM jobq.jobs
+		WHERE queue = '$queue'");
+}
+
+# A failed job keeps its place, and the others wait for it.
+serial_queue('waits', 3, '');
+is(claimed('waits', 5), '1', 'the first job of a group');
+end_running('waits', q{fail(j.id, j.lease, 'no')});
+is(states('waits'), '1 scheduled, 2 ready, 3 ready', 'it is to be tried again');
+is(claimed('waits', 5), '', 'the others wait for it');
+is($node->sql(q{CALL jobq.wait('{waits}', '0')}), 'f', 'wait() does not return for them');
+$node->sql(q{SELECT jobq.enqueue('waits', '"other"', group_key => 'other')});
+is(claimed('waits', 5), 'other', 'another group does not wait');
+$node->sql(q{SELECT jobq.enqueue('waits', '"urgent"', group_key => 'g', priority => -1)});
+is(claimed('waits', 5), 'urgent', 'a job that comes before it does not either');
+end_running('waits', 'complete(j.id, j.lease)');
+is(claimed('waits', 5), '', 'then the others wait again');
+$node->stop('immediate');
+$node->start;
+is(claimed('waits', 5), '', 'they wait after a crash');
+is($node->sql(q{SELECT jobq.promote(id) FROM jobq.jobs WHERE queue = 'waits' AND payload = '1'}),
+	't', 'it is promoted');
+is(claimed('waits', 5), '1', 'it is tried again');
+end_running('waits', q{release(j.id, j.lease, '1 h')});
+is(claimed('waits', 5), '', 'a job that is released holds the others, too');
+$node->sql(
+	q{SELECT jobq.reschedule(id, now() + interval '2 h') FROM jobq.jobs
+	WHERE queue = 'waits' AND payload = '1'});
+is(claimed('waits', 5), '2', 'one that is rescheduled does not');
+end_running('waits', q{fail(j.id, j.lease, 'no', retry_in => '0.3 s')});
+is(claimed('waits', 5), '', 'a short delay');
+my $waits = start_session($node);
+order($waits, q{CALL jobq.wait('{waits}', '60 s')});
+like(answer($waits), qr/^t$/m, 'who waits is woken when it is over');
+is(claimed('waits', 5), '2', 'the job is tried again');
+end_running('waits', q{fail(j.id, j.lease, 'no', retryable => false)});
+is(claimed('waits', 5), '3', 'a dead job holds nobody');
+end_running('waits', 'complete(j.id, j.lease)');
+limits_settled($node, 'a group that has waited');
+
+# Unless they do not have to wait.
+serial_queue('skips', 3, q{, group_on_failure => 'skip'});
+is(claimed('skips', 5), '1', 'skip: the first job');
+end_running('skips', q{fail(j.id, j.lease, 'no')});
+is(claimed('skips', 5), '2', 'skip: the next one goes on');
+end_running('skips', 'complete(j.id, j.lease)');
+is( sql_error($node, q{SELECT jobq.alter_queue('skips', group_on_failure => 'perhaps')}) =~
+	  /invalid value for option "group_on_failure": "perhaps"/,
+	1,
+	'other values are refused');
+is( sql_error($node, q{SELECT jobq.alter_queue('skips', group_on_failure => 'stop')}) =~
+	  /option "group_on_failure" cannot be "stop" yet/,
+	1,
+	'stop is refused');
+$node->sql(q{SELECT jobq.alter_queue('skips', group_on_failure => 'wait')});
+is(claimed('skips', 5), '3', 'wait: the next one');
+end_running('skips', q{fail(j.id, j.lease, 'no')});
+$node->sql(q{SELECT jobq.enqueue('skips', '4', group_key => 'g')});
+is(claimed('skips', 5), '', 'wait: it is not overtaken any more');
+
+# A job that another transaction has in its hands is not overtaken.
+serial_queue('busy', 3, '');
+my $holder = start_session($node);
+foreach my $end ('ROLLBACK', 'COMMIT')
+{
+	ask($holder,
+		qq{BEGIN; SELECT jobq.set_payload(id, '"$end"') FROM jobq.jobs
+		WHERE queue = 'busy' ORDER BY id LIMIT 1});
+	is(claimed('busy', 5), '', "$end: the group waits for a job that is being changed");
+	is($node->sql(q{CALL jobq.wait('{busy}', '0')}), 'f', "$end: wait() does not return for it");
+	order($waits, q{CALL jobq.wait('{busy}', '60 s')});
+	ask($holder, $end);
+	like(answer($waits), qr/^t$/m, "$end: who waits is woken");
+	my $first = claimed('busy', 5);
+	is($first, $end eq 'COMMIT' ? 'COMMIT' : '1', "$end: then it is claimed");
+	end_running('busy', q{release(j.id, j.lease)});
+}
+ask($holder,
+	q{BEGIN; SELECT jobq.cancel(id) FROM jobq.jobs WHERE queue = 'busy' ORDER BY id LIMIT 1});
+is(claimed('busy', 5), '', 'the group waits for a job that is being cancelled');
+ask($holder, 'COMMIT');
+is(claimed('busy', 5), '2', 'it is cancelled, and the next one is claimed');
+end_running('busy', q{release(j.id, j.lease)});
+ask($holder, q{BEGIN; SAVEPOINT s; SELECT payload FROM jobq.take('busy', 5)});
+is(claimed('busy', 5), '', 'one is taken');
+ask($holder, 'ROLLBACK TO s');
+is(claimed('busy', 5), '2', 'after a rollback to a savepoint it is the first again');
+ask($holder, 'ROLLBACK');
+end_session($holder);
+end_session($waits);
+limits_settled($node, 'jobs were busy');
+$node->sql(
+	q{SELECT jobq.drop_queue(q, force => true) FROM unnest('{waits,skips,busy}'::text[]) AS q});
+
+# ------------------------------------------------------ kills at random moments
+
+# Jobs of a group have increasing numbers. Each start is noted, in a way that
+# survives its rollback, and each effect. Some jobs fail once.
+$node->sql(
+	q{CREATE TABLE effect (at bigserial, queue text, grp text, n int, xact xid8);
+	CREATE SEQUENCE overtakings;
+	CREATE FUNCTION work(j jobq.job) RETURNS void LANGUAGE plpgsql AS $$ BEGIN
+		IF EXISTS (SELECT FROM jobq_store.job AS o WHERE o.queue = (
+				SELECT id FROM jobq_store.queue WHERE name = j.queue)
+				AND o.group_key = j.group_key AND o.id < j.id) THEN
+			PERFORM nextval('public.overtakings');
+		END IF;
+		PERFORM pg_sleep(random() * 0.004);
+		IF (j.payload ->> 'fail')::boolean AND j.attempt < 3 THEN RAISE 'no'; END IF;
+		INSERT INTO public.effect (queue, grp, n, xact)
+			VALUES (j.queue, j.group_key, (j.payload ->> 'n')::int, pg_current_xact_id());
+	END$$;
+	CREATE PROCEDURE work_alone(j jobq.job) LANGUAGE plpgsql AS $$ BEGIN
+		PERFORM public.work(j); COMMIT; END$$;
+	SELECT jobq.create_queue('serial' || n, CASE n WHEN 1 THEN 'work(jobq.job)' ELSE
+		'work_alone(jobq.job)' END::regprocedure, max_running_per_group => 1,
+		max_attempts => 1000, backoff => 'fixed', backoff_base => '5 ms', jitter => 0,
+		lease => '500 ms') FROM generate_series(1, 2) AS n});
+
+my $seed = $ENV{JOBQ_SEED} // time();
+note("seed $seed (JOBQ_SEED)");
+srand($seed);
+my @kinds = (
+	'jobq executor',
+	'jobq executor',
+	'jobq executor',
+	'jobq coordinator',
+	'client backend',
+	'postmaster');
+my $jobs = 0;
+
+# External workers beside them.
+sub external
+{
+	my ($queue) = @_;
+	return qq{DO \$\$ DECLARE job record; BEGIN
+		FOR i IN 1 .. 40 LOOP
+			BEGIN
+				FOR job IN SELECT * FROM jobq.take('$queue', 3) LOOP
+					PERFORM public.work(job); END LOOP;
+			EXCEPTION WHEN raise_exception THEN NULL;
+			END;
+			COMMIT;
+			PERFORM pg_sleep(random() * 0.01);
+		END LOOP; END\$\$};
+}
+
+for my $round (1 .. 8)
+{
+	my @sessions;
+	$node->sql(
+		qq{SELECT jobq.enqueue('serial' || q, jsonb_build_object('n', 1000 * $round + n,
+				'fail', n % 7 = g), group_key => 'g' || g)
+			FROM generate_series(1, 2) AS q, generate_series(1, 15) AS n,
+			generate_series(1, 4) AS g ORDER BY n});
+	$jobs += 120;
+	push(@sessions, start_session($node, name => "taker$_")) for 1 .. 2;
+	order($sessions[ $_ - 1 ], external("serial$_")) for 1 .. 2;
+	for (1 .. 1 + int(rand(3)))
+	{
+		my $kind = $kinds[ rand(@kinds) ];
+		$node->sql('SELECT pg_sleep(' . rand(0.2) . ')');
+		if ($kind eq 'postmaster')
+		{
+			note("round $round: restart");
+			$node->stop('immediate');
+			$node->start;
+			last;
+		}
+		my $pid = $node->sql(
+			"SELECT pid FROM pg_stat_activity WHERE backend_type = '$kind'
+			AND pid <> pg_backend_pid() AND (backend_type <> 'client backend'
+				OR application_name ~ '^taker') ORDER BY random() LIMIT 1");
+		next if $pid eq '';
+		note("round $round: $kind");
+		if (rand(2) < 1) { kill_9($node, $pid); last; }
+		$node->sql("SELECT pg_terminate_backend($pid, 10000)");
+	}
+	foreach my $session (@sessions)
+	{
+		eval { answer($session); end_session($session) };
+	}
+	poll_ok(
+		$node,
+		q{SELECT count(*) FROM jobq.jobs WHERE state IN ('ready', 'running', 'scheduled')},
+		"round $round: all jobs are run",
+		expected => '0');
+	limits_settled($node, "round $round");
+	is($node->sql('SELECT is_called FROM overtakings'), 'f', "round $round: none is overtaken");
+}
+is($node->sql('SELECT count(DISTINCT (queue, grp, n)) FROM effect'),
+	$jobs, 'each job has had its effect');
+is( $node->sql(
+		q{WITH e AS (SELECT n, lag(n) OVER (PARTITION BY queue, grp ORDER BY at) AS before
+			FROM effect)
+		SELECT count(*) FROM e WHERE n < before}),
+	'0',
+	'in their order');
+
+$node->stop;
+done_testing();

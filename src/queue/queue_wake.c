@@ -162,12 +162,25 @@ jobq_queue_wake_turn_away(const JobqQueueNote *note)
 									  &queue);
 }
 
+/*
+ * How many more jobs a gate lets in, at most njobs.  The coordinator counts the
+ * running ones if the gate does not know them: nobody else might ask for that.
+ */
+static int
+room_in(JobqGate *gate, int max_running, int njobs)
+{
+	int			room = (int) jobq_gate_room(gate, max_running, njobs);
+
+	if (room == 0 && !jobq_gate_is_counted(gate))
+		jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_COUNT);
+	return room;
+}
+
 /* How many slots the limit has left that the queue shares, at most njobs. */
 static int
 room_left(const JobqQueueNote *note, int njobs)
 {
-	return (int) jobq_gate_room(&note->limit->gate, note->limit_max_running,
-								njobs);
+	return room_in(&note->limit->gate, note->limit_max_running, njobs);
 }
 
 /* The same, for a commit; if it is fewer, workers are woken when there are more. */
@@ -214,7 +227,7 @@ room_of(const JobqQueueNote *note, int njobs)
 	}
 	if (state == NULL)
 		return 0;
-	njobs = (int) jobq_gate_room(&state->gate, note->max_running, njobs);
+	njobs = room_in(&state->gate, note->max_running, njobs);
 	return note->shared_limit == JOBQ_NO_LIMIT || njobs == 0 ? njobs :
 		room_of_limit(note, njobs);
 }

@@ -233,11 +233,11 @@ static void
 tell_of_move(const LeaseNote *noted)
 {
 	JobqQueueState *state = jobq_queue_state_find(noted->queue.queue);
+	JobqGates	gates = jobq_lease_gates(noted->job_id, noted->lease);
 
-	if (state != NULL && !jobq_lease_has_ticket(noted->job_id, noted->lease))
+	if (state != NULL && gates.queue == NULL)
 		jobq_gate_miss(&state->gate);
-	if (noted->queue.limit != NULL &&
-		!jobq_lease_has_ticket(noted->job_id, noted->lease))
+	if (noted->queue.limit != NULL && gates.limit == NULL)
 		jobq_gate_miss(&noted->queue.limit->gate);
 }
 
@@ -261,6 +261,8 @@ mark_lease(const JobqNote *note)
 	jobq_mark_time(JOBQ_MARK_LEASES, noted->until);
 	if (noted->queue.queue != JOBQ_NO_QUEUE)
 		jobq_mark(JOBQ_MARK_CLAIMED, noted->queue.queue);
+	if (noted->queue.shared_limit != JOBQ_NO_LIMIT)
+		jobq_mark(JOBQ_MARK_LIMIT_CLAIMED, noted->queue.shared_limit);
 }
 
 static const JobqNoteKind lease_kind = {
@@ -280,7 +282,11 @@ jobq_at_commit_lease(int64 job_id, int64 lease, TimestampTz until,
 	{
 		const JobqQueue *queue = jobq_queue_by_id(moved_in);
 
-		note->queue.limit = queue != NULL ? queue->limit : NULL;
+		if (queue != NULL)
+		{
+			note->queue.limit = queue->limit;
+			note->queue.shared_limit = queue->shared_limit;
+		}
 	}
 	note->job_id = job_id;
 	note->lease = lease;

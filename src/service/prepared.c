@@ -224,6 +224,16 @@ act_on_claims(int32 queue)
 		jobq_gate_miss(&state->gate);
 }
 
+/* The same of a limit. */
+static void
+act_on_slots(int32 limit)
+{
+	JobqLimitState *state = jobq_limit_state_find(limit);
+
+	if (state != NULL)
+		jobq_gate_miss(&state->gate);
+}
+
 /* The number of unfinished jobs of the queue has changed. */
 static void
 count_again(int32 queue)
@@ -295,6 +305,9 @@ act_on(const JobqMark *mark, JobqDatabase *database, bool committed)
 			break;
 		case JOBQ_MARK_LIMIT_GONE:
 			jobq_limit_state_forget(value);
+			break;
+		case JOBQ_MARK_LIMIT_CLAIMED:
+			act_on_slots(value);
 			break;
 	}
 }

@@ -500,11 +500,11 @@ lock_entry(int64 job_id, int64 lease)
 	return find(job_id, lease);
 }
 
-bool
-jobq_lease_has_ticket(int64 job_id, int64 lease)
+JobqGates
+jobq_lease_gates(int64 job_id, int64 lease)
 {
 	JobqLeaseEntry *entry = lock_entry(job_id, lease);
-	bool		result = entry != NULL && entry->gates.queue != NULL;
+	JobqGates	result = entry != NULL ? entry->gates : no_gates;
 
 	unlock_leases();
 	return result;

@@ -99,8 +99,8 @@ extern bool jobq_lease_unlend_group(int64 job_id, int64 lease);
  */
 extern void jobq_leases_leave_out(TimestampTz until);
 
-/* Whether the lease has an entry that holds the job's ticket. */
-extern bool jobq_lease_has_ticket(int64 job_id, int64 lease);
+/* The gates of the ticket that the lease's entry holds, or NULL. */
+extern JobqGates jobq_lease_gates(int64 job_id, int64 lease);
 
 /* Whether the lease has an entry whose claim is not committed. */
 extern bool jobq_lease_is_open(const JobqLeaseId *lease);

@@ -42,7 +42,9 @@ typedef enum JobqMarkKind
 	JOBQ_MARK_CLAIMED = 14,		/* a queue with jobs that run without tickets */
 	JOBQ_MARK_COUNT = 15,		/* a queue with more or fewer jobs */
 	JOBQ_MARK_LIMIT = 16,		/* a limit that lets in more jobs, perhaps */
-	JOBQ_MARK_LIMIT_GONE = 17	/* a limit that was dropped */
+	JOBQ_MARK_LIMIT_GONE = 17,	/* a limit that was dropped */
+	JOBQ_MARK_LIMIT_CLAIMED = 18	/* a limit with jobs that may run without
+									 * slots */
 } JobqMarkKind;
 
 typedef struct JobqMark

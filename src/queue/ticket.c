@@ -95,8 +95,11 @@ enter_limit(const JobqQueue *queue)
 				if (jobq_limit_state_is_of(limit, queue->shared_limit))
 					return true;
 				/* the entry may be another limit's by now */
+				/* FALLTHROUGH */
+			case JOBQ_GATE_STALE:
 				if (jobq_limit_state_leave(limit, 1))
 					jobq_queue_wake_call(limit, 1);
+				jobq_queue_wake_look(queue->state);
 				return false;
 			case JOBQ_GATE_UNCOUNTED:
 				ask_for_count();
@@ -134,6 +137,10 @@ enter_queue(const JobqQueue *queue)
 	{
 		case JOBQ_GATE_OPEN:
 			break;
+		case JOBQ_GATE_STALE:
+			jobq_queue_wake_leave(&gates);
+			jobq_queue_wake_look(queue->state);
+			return false;
 		case JOBQ_GATE_UNCOUNTED:
 			ask_for_count();
 			return false;

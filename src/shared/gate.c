@@ -36,14 +36,13 @@
 /*
  * Resets a gate for another queue.  A process with an old pointer may have drawn
  * a ticket that it is about to give back, so `running` stays as it is; and one
- * may be counting for the old queue, which fails when `missed` moves on.  Shared
+ * may be counting for the old queue, which fails when `known` moves on.  Shared
  * memory begins with zeros.
  */
 void
 jobq_gate_reset(JobqGate *gate)
 {
-	(void) pg_atomic_fetch_add_u32(&gate->missed, 1);
-	pg_atomic_write_u32(&gate->counted, 0);
+	jobq_gate_miss(gate);
 	pg_atomic_write_u32(&gate->starved, 0);
 }
 
@@ -51,7 +50,7 @@ jobq_gate_reset(JobqGate *gate)
 static JobqGatePass
 state_of(JobqGate *gate, int max_running)
 {
-	if (pg_atomic_read_u32(&gate->counted) == 0)
+	if (!jobq_gate_is_counted(gate))
 		return JOBQ_GATE_UNCOUNTED;
 	return pg_atomic_read_u32(&gate->running) < (uint32) max_running ?
 		JOBQ_GATE_OPEN : JOBQ_GATE_FULL;
@@ -68,7 +67,11 @@ knock(JobqGate *gate, int max_running)
 	return state_of(gate, max_running);
 }
 
-/* Draws a ticket unless the gate is shut. */
+/*
+ * Draws a ticket unless the gate is shut.  Between the look at the gate and the
+ * ticket, a job may have given its own back while it was running, and even have
+ * been counted again.
+ */
 JobqGatePass
 jobq_gate_enter(JobqGate *gate, int max_running)
 {
@@ -79,6 +82,7 @@ jobq_gate_enter(JobqGate *gate, int max_running)
 	}
 	for (;;)
 	{
+		uint32		known = jobq_gate_count_begin(gate);
 		JobqGatePass pass = knock(gate, max_running);
 		uint32		running;
 
@@ -88,7 +92,8 @@ jobq_gate_enter(JobqGate *gate, int max_running)
 		if (running < (uint32) max_running &&
 			pg_atomic_compare_exchange_u32(&gate->running, &running,
 										   running + 1))
-			return JOBQ_GATE_OPEN;
+			return pg_atomic_read_u32(&gate->known) == known ?
+				JOBQ_GATE_OPEN : JOBQ_GATE_STALE;
 	}
 }
 
@@ -122,8 +127,7 @@ room_of(JobqGate *gate, int max_running)
 {
 	uint32		running = pg_atomic_read_u32(&gate->running);
 
-	if (pg_atomic_read_u32(&gate->counted) == 0 ||
-		running >= (uint32) max_running)
+	if (!jobq_gate_is_counted(gate) || running >= (uint32) max_running)
 		return 0;
 	return (uint32) max_running - running;
 }
@@ -193,18 +197,22 @@ jobq_gate_join(JobqGate *gate)
 void
 jobq_gate_miss(JobqGate *gate)
 {
-	(void) pg_atomic_fetch_add_u32(&gate->missed, 1);
-	pg_atomic_write_u32(&gate->counted, 0);
+	uint32		known = pg_atomic_read_u32(&gate->known);
+
+	/* to the next even number */
+	while (!pg_atomic_compare_exchange_u32(&gate->known, &known,
+										   (known | 1) + 1))
+		;
 }
 
 /* Called before the snapshot by which running jobs are counted is taken. */
 uint32
 jobq_gate_count_begin(JobqGate *gate)
 {
-	uint32		missed = pg_atomic_read_u32(&gate->missed);
+	uint32		known = pg_atomic_read_u32(&gate->known);
 
 	pg_memory_barrier();
-	return missed;
+	return known;
 }
 
 /*
@@ -214,17 +222,17 @@ jobq_gate_count_begin(JobqGate *gate)
 bool
 jobq_gate_count_end(JobqGate *gate, uint32 begun)
 {
-	(void) pg_atomic_exchange_u32(&gate->counted, 1);
-	if (pg_atomic_read_u32(&gate->missed) == begun)
-		return true;
-	pg_atomic_write_u32(&gate->counted, 0);
-	return false;
+	uint32		known = begun;
+
+	/* another process may have ended such a count */
+	return pg_atomic_compare_exchange_u32(&gate->known, &known, begun | 1) ||
+		known == (begun | 1);
 }
 
 bool
 jobq_gate_is_counted(JobqGate *gate)
 {
-	return pg_atomic_read_u32(&gate->counted) != 0;
+	return (pg_atomic_read_u32(&gate->known) & 1) != 0;
 }
 
 /*

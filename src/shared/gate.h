@@ -22,16 +22,17 @@ typedef struct JobqGate
 	pg_atomic_uint32 running;	/* tickets that are out */
 	pg_atomic_uint32 starved;	/* a worker was turned away, and must be woken
 								 * when a ticket is given back */
-	pg_atomic_uint32 counted;	/* every running job has a ticket */
-	pg_atomic_uint32 missed;	/* number of tickets given back while their
-								 * jobs were running */
+	pg_atomic_uint32 known;		/* odd: every running job has a ticket; grows
+								 * when that ends, and before it begins */
 } JobqGate;
 
 typedef enum JobqGatePass
 {
 	JOBQ_GATE_OPEN,
 	JOBQ_GATE_FULL,
-	JOBQ_GATE_UNCOUNTED			/* running jobs must be counted first */
+	JOBQ_GATE_UNCOUNTED,		/* running jobs must be counted first */
+	JOBQ_GATE_STALE				/* they were counted anew meanwhile: the
+								 * caller has a ticket that it must give back */
 } JobqGatePass;
 
 extern void jobq_gate_reset(JobqGate *gate);

@@ -155,19 +155,27 @@ enter_queue(const JobqQueue *queue)
 	return false;
 }
 
-/* Enters both. */
+/*
+ * Enters both.  If the limit's gate is shut, the limit's list stands for those whom
+ * the ticket of the queue's gate has turned away: `starved` is cleared before the
+ * queue enters the list, as the next claim that has both may take it out again.
+ */
 static bool
 enter(const JobqQueue *queue)
 {
 	JobqGates	gates = {queue->state, NULL, NULL};
+	bool		forgot;
 
 	if (!enter_queue(queue))
 		return false;
-	if (queue->shared_limit == JOBQ_NO_LIMIT || enter_limit(queue))
+	if (queue->shared_limit == JOBQ_NO_LIMIT)
 		return true;
-
-	/* the limit's list stands for those whom this ticket has turned away */
-	(void) jobq_gate_forget_starved(&queue->state->gate);
+	forgot = jobq_gate_forget_starved(&queue->state->gate);
+	if (enter_limit(queue))
+	{
+		forgot_starved = forgot_starved || forgot;
+		return true;
+	}
 	jobq_queue_wake_leave(&gates);
 	return false;
 }

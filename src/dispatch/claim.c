@@ -188,7 +188,8 @@ jobq_claim_next(JobqClaimScan *scan, JobqJob *job)
 	/* a batch is of one group */
 	found = scan->takes_turns && !scan->has_ticket ?
 		jobq_turn_claim(scan, job) : jobq_claim_of_stream(scan, job);
-	scan->left_some = found;
+	/* others may have been turned away with a job that has become due since */
+	scan->left_some = found || scan->next_run_at <= jobq_now();
 	if (found)
 	{
 		/* it does not run; but if it comes back, none has overtaken it */

@@ -135,6 +135,17 @@ COMMENT ON COLUMN jobq.queues.on_limit IS
 COMMENT ON COLUMN jobq.queues.shared_limit IS
   'limit that its jobs share with those of other queues; NULL: none';
 
+COMMENT ON COLUMN jobq.groups.queue IS 'name of the queue';
+COMMENT ON COLUMN jobq.groups.group_key IS 'the group_key of its jobs';
+COMMENT ON COLUMN jobq.groups.running IS
+  'number of its jobs that are running; those that run as a batch count as one';
+COMMENT ON COLUMN jobq.groups.max_running IS
+  'maximum number of its jobs that run at the same time; NULL: no limit';
+COMMENT ON COLUMN jobq.groups.next_at IS
+  'when its next job may start; NULL: at once, or this is not known';
+COMMENT ON COLUMN jobq.groups.why IS
+  'ready, or what keeps its next job from starting; NULL: none is waiting';
+
 COMMENT ON COLUMN jobq.limits.name IS 'name of the limit';
 COMMENT ON COLUMN jobq.limits.owner IS
   'owner of the limit: this role and its members may change it, and own queues that share it';

@@ -64,6 +64,32 @@ WHERE jobq_store.may_see_role(l.owner::oid);
 COMMENT ON VIEW jobq.limits IS
   'the reader''s limits, and how many jobs run under each';
 
+CREATE FUNCTION jobq_store.groups(
+  queue integer,
+  OUT group_key text,
+  OUT running integer,
+  OUT next_at timestamptz,
+  OUT why text
+) RETURNS SETOF record
+LANGUAGE c VOLATILE PARALLEL RESTRICTED ROWS 100
+AS 'MODULE_PATHNAME', 'jobq_groups';
+COMMENT ON FUNCTION jobq_store.groups IS
+  'the groups of a queue that shared memory knows';
+
+CREATE VIEW jobq.groups WITH (security_barrier) AS
+SELECT
+  q.name AS queue,
+  g.group_key,
+  g.running,
+  q.max_running_per_group AS max_running,
+  g.next_at,
+  g.why
+FROM jobq_store.queue AS q
+CROSS JOIN LATERAL jobq_store.groups(q.id) AS g
+WHERE jobq_store.may_read(q.id);
+COMMENT ON VIEW jobq.groups IS
+  'groups with jobs that run, or may start: whether they do, or what they wait for';
+
 CREATE FUNCTION jobq_store.gates(
   OUT queue integer,
   OUT running integer,

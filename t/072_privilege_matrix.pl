@@ -106,6 +106,7 @@ my %functions = (
 my %views = (
 	'attempts' => [ 'see', 'queue' ],
 	'dead_letters' => [ 'see', 'queue' ],
+	'groups' => [ 'see', 'queue' ],
 	'health' => [ 'owner', q{CASE topic WHEN 'paused' THEN substr(object, 9) END} ],
 	'jobs' => [ 'see', 'queue' ],
 	'limits' => [ 'owner', q{name || ''} ],
@@ -174,6 +175,7 @@ foreach my $queue ('zz', 'q')
 	  split(/\|/, $node->sql("SELECT id, lease FROM jobq.dequeue('$queue', lease => '1 day')"));
 	$made{ready} = $node->sql("SELECT jobq.enqueue('$queue')");
 	$made{scheduled} = $node->sql("SELECT jobq.enqueue('$queue', delay => '1 day')");
+	$node->sql("SELECT jobq.enqueue('$queue', delay => '1 day', group_key => 'g')");
 }
 $made{dead} = $node->sql(q{SELECT id FROM jobq.dead_letters WHERE queue = 'q'});
 $node->sql(
@@ -345,8 +347,8 @@ is( $node->sql(
 	WHERE p.pronamespace = 'jobq_store'::regnamespace AND has_function_privilege(r, p.oid,
 		'EXECUTE')}
 	),
-	'health_findings is_kept job_state limit_running may_name may_read may_read_all may_see_role '
-	  . 'readable_queues real_run_at visible_roles worker_slots',
+	'groups health_findings is_kept job_state limit_running may_name may_read may_read_all '
+	  . 'may_see_role readable_queues real_run_at visible_roles worker_slots',
 	'roles may execute only those functions of jobq_store that views call');
 is( $node->sql(
 		qq{SELECT string_agg(DISTINCT r || ' ' || c.relname, ', ')

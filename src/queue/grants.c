@@ -66,7 +66,7 @@ static const char routines_query[] =
 " OR (n.nspname OPERATOR(pg_catalog.=) 'jobq_store'"
 " AND p.proname OPERATOR(pg_catalog.=) ANY"
 " ('{may_read,may_name,readable_queues,may_see_role,visible_roles,job_state,"
-"is_kept,real_run_at,worker_slots,limit_running,health_findings}'"
+"is_kept,real_run_at,worker_slots,limit_running,groups,health_findings}'"
 "::pg_catalog.name[]))"
 " OR ($2 AND n.nspname OPERATOR(pg_catalog.=) 'jobq_store'"
 " AND p.proname OPERATOR(pg_catalog.=) 'may_read_all')"

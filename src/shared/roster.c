@@ -186,6 +186,7 @@ make(JobqQueueState *queue, const char *name)
 	group->place = JOBQ_GROUP_RESTS;
 	group->running = 0;
 	group->told = 0;
+	group->number = ++roster->nmade;
 	dlist_push_tail(&roster->all, &group->member);
 	if (!roster->complete)
 		put_in_turn(roster, group);

@@ -303,6 +303,7 @@ typedef struct JobqGroup
 	JobqGroupPlace place;
 	uint32		running;		/* tickets that are out */
 	uint32		told;			/* how often it was told of jobs; wraps */
+	uint64		number;			/* in the order in which groups were made */
 	dlist_node	member;			/* of all groups of the queue in memory */
 	dlist_node	link;			/* of those in turn, or of those parked */
 	JobqHeapNode later;			/* of those later, by time */
@@ -319,6 +320,7 @@ typedef struct JobqRoster
 	JobqHeap	later;
 	JobqGroup  *next;			/* in turn; NULL: the jobs without a group are
 								 * next */
+	uint64		nmade;			/* groups, so far */
 	int			nturn;
 	int			npicks;			/* groups picked since groups were read */
 	int			parked_limit;	/* the least limit at which groups are parked */

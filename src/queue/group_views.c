@@ -1,0 +1,195 @@
+/*-------------------------------------------------------------------------
+ *
+ * group_views.c
+ *	  The groups of a queue that are in memory, and why they start no job: for the
+ *	  view groups.
+ *
+ * IDENTIFICATION
+ *	  src/queue/group_views.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "base/extension.h"
+#include "compat.h"
+#include "jobq.h"
+#include "queue/queue.h"
+#include "queue/queue_cache.h"
+#include "shared/clock.h"
+#include "shared/database.h"
+#include "shared/gate.h"
+#include "shared/queue_state.h"
+#include "shared/rate.h"
+#include "shared/roster_list.h"
+#include "shared/throttle.h"
+
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+
+PG_FUNCTION_INFO_V1(jobq_groups);
+
+/* Groups that are copied at a time, under the lock that claims take. */
+#define GROUPS_AT_A_TIME 64
+
+/* Columns of groups(). */
+enum
+{
+	COL_GROUP_KEY,
+	COL_RUNNING,
+	COL_NEXT_AT,
+	COL_WHY,
+	NCOLS
+};
+
+/* Why no job of a queue starts, whatever its group. */
+typedef struct Obstacle
+{
+	const char *why;			/* NULL: there is nothing in the way */
+	TimestampTz until;			/* JOBQ_NEVER: that is not known */
+} Obstacle;
+
+/* Whether a gate lets in no more jobs; one that is not counted is shut. */
+static bool
+is_shut(JobqGate *gate, int max_running)
+{
+	return max_running != JOBQ_UNLIMITED &&
+		(!jobq_gate_is_counted(gate) ||
+		 jobq_gate_running(gate) >= (uint32) max_running);
+}
+
+/* Whether the limit that the queue shares lets in no more jobs. */
+static bool
+limit_is_shut(const JobqQueue *queue, TimestampTz *until)
+{
+	if (queue->shared_limit == JOBQ_NO_LIMIT)
+		return false;
+	return queue->limit == NULL ||
+		is_shut(&queue->limit->gate, queue->limit_max_running) ||
+		(queue->limit_has_rate &&
+		 !jobq_rate_may_be_open(&queue->limit->rate, until));
+}
+
+/* With a pin of the queue's entry: looks for an obstacle. */
+static void
+find_obstacle(const JobqQueue *queue, Obstacle *obstacle)
+{
+	JobqQueueState *state = queue->state;
+	TimestampTz until = JOBQ_NEVER;
+
+	if (queue->paused)
+		obstacle->why = "queue paused";
+	else if (jobq_throttle_is_set(state) &&
+			 jobq_throttle_holds(state, &until))
+		obstacle->why = "throttled";
+	else if (queue->has_rate && !jobq_rate_may_be_open(&state->rate, &until))
+		obstacle->why = "rate";
+	else if (is_shut(&state->gate, queue->max_running))
+		obstacle->why = "queue max_running";
+	else if (limit_is_shut(queue, &until))
+		obstacle->why = "shared limit";
+	else
+		obstacle->why = NULL;
+	obstacle->until = until;
+}
+
+/* Whether a group runs as many jobs as it may. */
+static bool
+is_full(const JobqQueue *queue, const JobqGroupBrief *group)
+{
+	return queue->max_running_per_group != JOBQ_UNLIMITED &&
+		group->running >= (uint32) queue->max_running_per_group;
+}
+
+/*
+ * What there is to say of the next job of a group, and when it may start
+ * (JOBQ_NEVER: now, or that is not known).  NULL if no job waits.
+ */
+static const char *
+explain(const JobqQueue *queue, const Obstacle *obstacle,
+		const JobqGroupBrief *group, TimestampTz now, TimestampTz *next_at)
+{
+	*next_at = JOBQ_NEVER;
+	if (group->due == JOBQ_NEVER)
+		return NULL;
+	if (group->due > now)
+	{
+		*next_at = group->due;
+		return "scheduled";
+	}
+	if (is_full(queue, group))
+		return "max_running";
+	if (obstacle->why == NULL)
+		return "ready";
+	*next_at = obstacle->until;
+	return obstacle->why;
+}
+
+/* Adds the row of a group. */
+static void
+put_group(ReturnSetInfo *rsinfo, const JobqQueue *queue,
+		  const Obstacle *obstacle, const JobqGroupBrief *group,
+		  TimestampTz now)
+{
+	Datum		values[NCOLS] = {0};
+	bool		nulls[NCOLS] = {false};
+	TimestampTz next_at;
+	const char *why = explain(queue, obstacle, group, now, &next_at);
+
+	values[COL_GROUP_KEY] = CStringGetTextDatum(group->name);
+	values[COL_RUNNING] = Int32GetDatum((int32) group->running);
+	if (next_at == JOBQ_NEVER)
+		nulls[COL_NEXT_AT] = true;
+	else
+		values[COL_NEXT_AT] = TimestampTzGetDatum(next_at);
+	if (why == NULL)
+		nulls[COL_WHY] = true;
+	else
+		values[COL_WHY] = CStringGetTextDatum(why);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	pfree(DatumGetPointer(values[COL_GROUP_KEY]));
+	if (why != NULL)
+		pfree(DatumGetPointer(values[COL_WHY]));
+}
+
+/*
+ * groups(queue): those in memory, in no order.  The pin of the queue's entry lasts
+ * only while nothing can throw; if the queue is dropped meanwhile, that was all.
+ */
+Datum
+jobq_groups(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	JobqGroupBrief *groups;
+	JobqGroupBrief last;
+	const JobqQueue *queue;
+	Obstacle	obstacle = {0};
+	TimestampTz now = jobq_now();
+	int			n;
+
+	jobq_require_shmem();
+	InitMaterializedSRF(fcinfo, 0);
+	queue = PG_ARGISNULL(0) ? NULL : jobq_queue_by_id(PG_GETARG_INT32(0));
+	if (queue == NULL || queue->state == NULL)
+		PG_RETURN_VOID();
+	groups = palloc(GROUPS_AT_A_TIME * sizeof(JobqGroupBrief));
+	for (bool first = true;; first = false)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!jobq_queue_state_pin(queue->state, queue->id))
+			break;
+		if (first)
+			find_obstacle(queue, &obstacle);
+		n = jobq_roster_list(queue->state, first ? NULL : &last, now,
+							 groups, GROUPS_AT_A_TIME);
+		jobq_queue_state_unpin(queue->state);
+		for (int i = 0; i < n; i++)
+			put_group(rsinfo, queue, &obstacle, &groups[i], now);
+		if (n < GROUPS_AT_A_TIME)
+			break;
+		last = groups[n - 1];
+	}
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,88 @@
+/*-------------------------------------------------------------------------
+ *
+ * roster_list.c
+ *	  The groups of a queue that are in memory, for views.
+ *
+ * A queue may have very many groups, and claims wait for the lock.  So groups are
+ * read some at a time, in the order in which they were made, which is that of the
+ * list of all groups.
+ *
+ * IDENTIFICATION
+ *	  src/shared/roster_list.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "shared/roster_list.h"
+
+#include "shared/group.h"
+#include "shared/lane.h"
+
+/* See JobqGroupBrief. */
+static TimestampTz
+find_due(const JobqGroup *group, TimestampTz now)
+{
+	TimestampTz next = JOBQ_NEVER;
+
+	/* which may be when its jobs have waited enough for a full batch */
+	if (group->place == JOBQ_GROUP_LATER)
+		return group->later.key;
+	return jobq_lanes_judge(&group->stream, now, &next) == JOBQ_POP_NOTHING ?
+		next : DT_NOBEGIN;
+}
+
+static void
+copy(JobqGroupBrief *brief, const JobqGroup *group, TimestampTz now)
+{
+	brief->number = group->number;
+	brief->running = group->running;
+	brief->due = find_due(group, now);
+	memcpy(brief->name, group->key.name, sizeof(brief->name));
+}
+
+/*
+ * The node of the first group after that one, NULL: none.  If it has left memory
+ * meanwhile, it is searched for from the beginning.
+ */
+static dlist_node *
+find_next(JobqQueueState *queue, const JobqGroupBrief *after)
+{
+	dlist_head *all = &queue->roster.all;
+	JobqGroup  *group;
+	dlist_iter	iter;
+
+	if (after == NULL)
+		return dlist_is_empty(all) ? NULL : dlist_head_node(all);
+	group = jobq_group_find(queue, after->name);
+	if (group != NULL && group->number == after->number)
+		return dlist_has_next(all, &group->member) ?
+			dlist_next_node(all, &group->member) : NULL;
+	dlist_foreach(iter, all)
+	{
+		if (dlist_container(JobqGroup, member, iter.cur)->number >
+			after->number)
+			return iter.cur;
+	}
+	return NULL;
+}
+
+/* See roster_list.h. */
+int
+jobq_roster_list(JobqQueueState *queue, const JobqGroupBrief *after,
+				 TimestampTz now, JobqGroupBrief *groups, int n)
+{
+	dlist_head *all = &queue->roster.all;
+	dlist_node *node;
+	int			count = 0;
+
+	LWLockAcquire(queue->stream.lock, LW_SHARED);
+	node = find_next(queue, after);
+	while (node != NULL && count < n)
+	{
+		copy(&groups[count++], dlist_container(JobqGroup, member, node), now);
+		node = dlist_has_next(all, node) ? dlist_next_node(all, node) : NULL;
+	}
+	LWLockRelease(queue->stream.lock);
+	return count;
+}

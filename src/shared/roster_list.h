@@ -1,0 +1,35 @@
+/*-------------------------------------------------------------------------
+ *
+ * roster_list.h
+ *	  The groups of a queue that are in memory, for views.
+ *
+ * IDENTIFICATION
+ *	  src/shared/roster_list.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_ROSTER_LIST_H
+#define JOBQ_ROSTER_LIST_H
+
+#include "shared/shmem.h"
+
+/* What is known of a group. */
+typedef struct JobqGroupBrief
+{
+	uint64		number;			/* in the order in which groups were made */
+	uint32		running;
+	TimestampTz due;			/* when its next job is ready; DT_NOBEGIN:
+								 * now; JOBQ_NEVER: no job waits */
+	char		name[JOBQ_GROUP_NAME_SIZE];
+} JobqGroupBrief;
+
+/*
+ * Copies the groups that come after `after` (NULL: the first ones), at most n, and
+ * returns their number.  The caller has a pin of the queue's entry.  Takes the lock
+ * of the queue's stream, so n should be small; does not throw.
+ */
+extern int	jobq_roster_list(JobqQueueState *queue,
+							 const JobqGroupBrief *after, TimestampTz now,
+							 JobqGroupBrief *groups, int n);
+
+#endif							/* JOBQ_ROSTER_LIST_H */

@@ -236,6 +236,19 @@ $node->sql(q{SELECT jobq.throttle('slow', '0')});
 health_ok('warning|not worked|slow', 'a queue is no longer throttled');
 $node->sql(q{SELECT jobq.drop_queue('slow', force => true)});
 
+$node->sql(
+	q{SELECT jobq.create_limit('hourly', rate_limit => 1, rate_period => '1 day'),
+		jobq.create_queue('slow', shared_limit => 'hourly');
+	SELECT jobq.enqueue('slow') FROM generate_series(1, 2);
+	SELECT count(*) FROM jobq.take('slow')});
+$node->advance_clock('6 minutes');
+health_ok('info|rate|slow', 'a queue is shut by the rate of its limit');
+message_like(
+	'rate',
+	qr/limit "hourly".*next start at 20.* # .*alter_limit\('hourly'/,
+	'a queue is shut by the rate of its limit: the message');
+$node->sql(q{SELECT jobq.drop_queue('slow', force => true); SELECT jobq.drop_limit('hourly')});
+
 # the owner is gone
 $node->sql(
 	q{SELECT jobq.create_queue('orphan', 'work(jsonb)', owner => 'nobody');

@@ -15,10 +15,13 @@
 #include "base/visit.h"
 #include "queue/limit_row.h"
 #include "shared/gate.h"
+#include "shared/limit_state.h"
 #include "shared/queue_state.h"
+#include "shared/rate.h"
 
 #include "utils/builtins.h"
 #include "utils/syscache.h"
+#include "utils/timestamp.h"
 
 /* Limits without an owner. */
 typedef struct Ownerless
@@ -103,6 +106,53 @@ jobq_health_find_full(const JobqQueue *queue, JobqFinding *finding)
 	else
 		return false;
 	finding->topic = "max_running";
+	return true;
+}
+
+/* The rate of the limit that the queue shares allows no start now. */
+static bool
+find_shared_rate(const JobqQueue *queue, JobqFinding *finding)
+{
+	TimestampTz until;
+	JobqLimit	limit;
+
+	if (queue->limit == NULL || !queue->limit_has_rate ||
+		jobq_rate_may_be_open(&queue->limit->rate, &until) ||
+		!jobq_limit_read(queue->shared_limit, &limit))
+		return false;
+	finding->message =
+		psprintf("jobs are waiting for the rate of the limit \"%s\", which allows the next start at %s",
+				 limit.name, timestamptz_to_str(until));
+	finding->hint =
+		psprintf("To run them sooner, the limit's owner can use jobq.alter_limit(%s, rate_limit => ...).",
+				 quote_literal_cstr(limit.name));
+	return true;
+}
+
+/* See health_limit.h. */
+bool
+jobq_health_find_rate(const JobqQueue *queue, JobqFinding *finding)
+{
+	TimestampTz until;
+
+	finding->topic = "rate";
+	finding->severity = JOBQ_INFO;
+	if (queue->has_rate && queue->state == NULL)
+	{
+		finding->severity = JOBQ_WARNING;
+		finding->message = "jobs are waiting, and none is started: shared memory has no room for the queue's rate";
+		finding->hint =
+			psprintf("Increase jobq.shared_memory, or use jobq.reset_queue(%s, 'rate_limit').",
+					 quote_literal_cstr(queue->name));
+		return true;
+	}
+	if (!queue->has_rate ||
+		jobq_rate_may_be_open(&queue->state->rate, &until))
+		return find_shared_rate(queue, finding);
+	finding->message =
+		psprintf("jobs are waiting for the queue's rate, which allows the next start at %s",
+				 timestamptz_to_str(until));
+	finding->hint = "To run them sooner, increase rate_limit.";
 	return true;
 }
 

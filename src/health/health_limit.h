@@ -15,10 +15,15 @@
 #include "queue/queue_row.h"
 
 /*
- * Whether the queue's max_running, or its shared limit's, keeps its ready jobs from starting at this
- * moment; sets what is to be reported then: severity, message and hint.
+ * Whether the queue's max_running, or its shared limit's, keeps its ready jobs
+ * from starting at this moment; sets what is to be reported then: severity, topic,
+ * message and hint.
  */
 extern bool jobq_health_find_full(const JobqQueue *queue,
+								  JobqFinding *finding);
+
+/* The same of the rate of the queue, or of its shared limit. */
+extern bool jobq_health_find_rate(const JobqQueue *queue,
 								  JobqFinding *finding);
 
 /* The name of the limit that a queue shares if that has no owner; else NULL. */

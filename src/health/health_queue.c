@@ -26,7 +26,6 @@
 #include "queue/queue_cache.h"
 #include "queue/queue_list.h"
 #include "queue/queue_row.h"
-#include "shared/rate.h"
 #include "shared/slot.h"
 #include "shared/throttle.h"
 
@@ -263,10 +262,10 @@ report_shut(const QueueCheck *check)
 	const JobqQueue *queue = check->queue;
 	JobqQueueState *state = queue->state;
 	TimestampTz until;
+	JobqFinding rate;
 
-	if (state == NULL)
-		return false;
-	if (jobq_throttle_is_set(state) && jobq_throttle_holds(state, &until))
+	if (state != NULL && jobq_throttle_is_set(state) &&
+		jobq_throttle_holds(state, &until))
 	{
 		add(check, JOBQ_INFO, "throttled",
 			psprintf("jobs are waiting, since the queue is throttled until %s",
@@ -275,12 +274,9 @@ report_shut(const QueueCheck *check)
 					 quote_literal_cstr(queue->name)));
 		return true;
 	}
-	if (!queue->has_rate || jobq_rate_may_be_open(&state->rate, &until))
+	if (!jobq_health_find_rate(queue, &rate))
 		return false;
-	add(check, JOBQ_INFO, "rate",
-		psprintf("jobs are waiting for the queue's rate, which allows the next start at %s",
-				 timestamptz_to_str(until)),
-		"To run them sooner, increase rate_limit.");
+	add(check, rate.severity, rate.topic, rate.message, rate.hint);
 	return true;
 }
 

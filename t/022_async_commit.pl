@@ -88,6 +88,11 @@ does_not_wait("BEGIN; SELECT count(*) FROM notes; SELECT id FROM jobq.dequeue('s
 	'a claim and a query');
 is($node->sql("SELECT id FROM jobq.dequeue('strict'); SHOW synchronous_commit") =~ /^on$/m,
 	1, 'the setting is what it was');
+is( $node->sql(
+		"BEGIN; SET LOCAL synchronous_commit = remote_write; SELECT FROM jobq.dequeue('strict');
+		COMMIT; SHOW synchronous_commit") =~ /^on$/m,
+	1,
+	'and what it was before SET LOCAL');
 
 waits("SET jobq.async_claims = off; SELECT id FROM jobq.dequeue('strict')",
 	'a claim with jobq.async_claims off');

@@ -40,7 +40,6 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "executor/instrument.h"
-#include "utils/guc.h"
 
 /* All WAL of the transaction up to `end` is from work that may be lost. */
 static bool harmless = false;
@@ -52,6 +51,10 @@ static bool forbidden = false;
 
 /* The transaction must be on disk when its commit returns. */
 static bool insisting = false;
+
+/* The setting is changed, from that value. */
+static bool is_set = false;
+static int	set_before;
 
 /* The current commit does not wait; this many records had been written. */
 static bool committing = false;
@@ -97,11 +100,26 @@ need_not_wait(void)
 		synchronous_commit > SYNCHRONOUS_COMMIT_OFF;
 }
 
+/*
+ * Changes the setting until the commit has been written.  Only the commit reads it
+ * in between.  To set it as SET LOCAL does would make the end of the transaction go
+ * through all settings of the server, in PostgreSQL 15.
+ */
 static void
-set_synchronous_commit(const char *value)
+set_synchronous_commit(int value)
 {
-	(void) set_config_option("synchronous_commit", value, PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+	Assert(!is_set);
+	set_before = synchronous_commit;
+	synchronous_commit = value;
+	is_set = true;
+}
+
+static void
+reset_synchronous_commit(void)
+{
+	if (is_set)
+		synchronous_commit = set_before;
+	is_set = false;
 }
 
 static void
@@ -112,13 +130,13 @@ at_transaction_end(XactEvent event)
 		case XACT_EVENT_PRE_COMMIT:
 			if (need_not_wait())
 			{
-				set_synchronous_commit("off");
+				set_synchronous_commit(SYNCHRONOUS_COMMIT_OFF);
 				records = pgWalUsage.wal_records;
 				committing = true;
 			}
 			else if (insisting &&
 					 synchronous_commit == SYNCHRONOUS_COMMIT_OFF)
-				set_synchronous_commit("local");
+				set_synchronous_commit(SYNCHRONOUS_COMMIT_LOCAL_FLUSH);
 			return;
 		case XACT_EVENT_COMMIT:
 			if (committing && pgWalUsage.wal_records > records + 1)
@@ -130,6 +148,7 @@ at_transaction_end(XactEvent event)
 		default:
 			return;
 	}
+	reset_synchronous_commit();
 	harmless = false;
 	end = InvalidXLogRecPtr;
 	at_work = false;

@@ -92,7 +92,7 @@ is( $node->sql(
 		"BEGIN; SET LOCAL synchronous_commit = remote_write; SELECT FROM jobq.dequeue('strict');
 		COMMIT; SHOW synchronous_commit") =~ /^on$/m,
 	1,
-	'and what it was before SET LOCAL');
+	'the setting is what it was before SET LOCAL');
 
 waits("SET jobq.async_claims = off; SELECT id FROM jobq.dequeue('strict')",
 	'a claim with jobq.async_claims off');

@@ -78,10 +78,14 @@ $node->sql(
 	q{CREATE TABLE ran (id bigint PRIMARY KEY);
 	CREATE SEQUENCE overlap_number;
 	CREATE FUNCTION work(j jobq.job) RETURNS void LANGUAGE plpgsql AS $$ BEGIN
-		IF NOT pg_try_advisory_xact_lock(hashtext(j.group_key)) THEN
+		-- not until the end of the transaction, which gives locks back last of all
+		IF pg_try_advisory_lock(hashtext(j.group_key)) THEN
+			INSERT INTO public.ran VALUES (j.id);
+			PERFORM pg_advisory_unlock(hashtext(j.group_key));
+		ELSE
+			INSERT INTO public.ran VALUES (j.id);
 			PERFORM nextval('public.overlap_number');
 		END IF;
-		INSERT INTO public.ran VALUES (j.id);
 	END$$;
 	SELECT jobq.create_queue('inside', 'work(jobq.job)', max_running_per_group => 1)});
 fill('inside');

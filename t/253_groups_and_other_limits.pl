@@ -39,6 +39,19 @@ sub complete_all
 	return;
 }
 
+# --------------------------------------------------------------------- own jobs
+
+$node->sql(
+	q{SELECT jobq.create_queue('own');
+	SELECT jobq.enqueue('own', '"g1"', group_key => 'g')});
+is(claimed('own', 1), 'g1', 'a job of a group runs');
+is( $node->sql(
+		q{BEGIN; SELECT FROM jobq.enqueue('own', '"mine"');
+		SELECT payload FROM jobq.dequeue('own'); ROLLBACK}),
+	'"mine"',
+	'a transaction claims a job without a group that it has added');
+$node->sql(q{SELECT jobq.drop_queue('own', force => true)});
+
 # ---------------------------------------------------------------------- batches
 
 # A batch has jobs of one group, and one place in it.

@@ -23,6 +23,7 @@
 #include "dispatch/turn.h"
 #include "guc.h"
 #include "queue/lease_note.h"
+#include "queue/queue_wake.h"
 #include "queue/ticket.h"
 #include "shared/clock.h"
 #include "shared/database.h"
@@ -193,8 +194,9 @@ jobq_claim_next(JobqClaimScan *scan, JobqJob *job)
 	if (found)
 	{
 		/* it does not run; but if it comes back, none has overtaken it */
-		if (scan->hold == JOBQ_CLAIM_DROPPED && !scan->in_order)
-			(void) jobq_ticket_put_back_group(DT_NOBEGIN);
+		if (scan->hold == JOBQ_CLAIM_DROPPED && !scan->in_order &&
+			jobq_ticket_put_back_group(DT_NOBEGIN))
+			jobq_queue_wake_look(scan->queue->state);
 		if (!scan->has_ticket)
 		{
 			jobq_ticket_give(scan->queue, job->id);

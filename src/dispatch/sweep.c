@@ -228,7 +228,7 @@ look_at_groups(JobqDispatchScan *scan, const JobqQueue *queue)
 			return false;
 		sweep.begun = false;
 		strlcpy(sweep.group, name, sizeof(sweep.group));
-		if (GetCurrentTimestamp() >= sweep.until)
+		if (jobq_stopwatch() >= sweep.until)
 			return false;
 	}
 	return true;

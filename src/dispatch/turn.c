@@ -188,12 +188,18 @@ turn_to_next(JobqClaimScan *scan, bool *may_read)
 	return false;
 }
 
-/* Looks for a job that this transaction has added to a group itself. */
+/* Looks for a job that this transaction has added itself. */
 static bool
 claim_own(JobqClaimScan *scan, JobqJob *job)
 {
 	const JobqQueue *queue = scan->queue;
 
+	if (jobq_ready_has_own_jobs(queue, NULL))
+	{
+		jobq_claim_turn_to(scan, &queue->state->stream, NULL);
+		if (!is_unripe(scan) && jobq_claim_of_stream(scan, job))
+			return true;
+	}
 	for (const char *name = jobq_ready_next_own_group(queue, NULL);
 		 name != NULL; name = jobq_ready_next_own_group(queue, name))
 	{
@@ -288,12 +294,19 @@ claim_without_room(JobqClaimScan *scan, JobqJob *job)
 	return true;
 }
 
-/* The same for a queue without room: those without a group come first. */
+/*
+ * The same for a queue without room: those without a group come first.  The scan of
+ * these goes on where the job before was found, so that it meets none again that
+ * this call has claimed.
+ */
 static bool
 claim_without_queue(JobqClaimScan *scan, JobqJob *job)
 {
-	jobq_claim_turn_to(scan, NULL, NULL);
-	return (!is_unripe(scan) && jobq_claim_of_stream(scan, job)) ||
+	bool		is_plain = scan->dispatch.group == NULL;
+	bool		has_begun = is_plain && !scan->seeking;
+
+	return (is_plain && (has_begun || !is_unripe(scan)) &&
+			jobq_claim_of_stream(scan, job)) ||
 		claim_without_room(scan, job);
 }
 

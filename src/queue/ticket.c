@@ -207,7 +207,8 @@ jobq_ticket_draw(const JobqQueue *queue, bool shared)
 		return true;
 	if (enter(queue))
 		loose = JOBQ_TICKET_OWN;
-	else if (limited && may_lend(queue) && jobq_lease_note_lend(queue))
+	else if (limited && !groups_are_uncounted(queue) && may_lend(queue) &&
+			 jobq_lease_note_lend(queue))
 		loose = JOBQ_TICKET_LENT;
 	else
 		return false;

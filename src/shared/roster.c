@@ -572,7 +572,9 @@ jobq_roster_put_back(const JobqGroupTicket *ticket, TimestampTz until,
 	lock(queue);
 	group->running--;
 	told = group->told != ticket->told;
-	if (until > now && !told)
+	if (group->running == 0 && queue->stream.forgotten)
+		forget(group);
+	else if (until > now && !told)
 		put_later(&queue->roster, group, until);
 	else
 		settle(group, now);

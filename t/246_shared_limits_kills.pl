@@ -67,10 +67,14 @@ $node->sql(
 		PERFORM FROM public.place
 			WHERE lim = j.payload ->> 'limit' AND xact = pg_current_xact_id();
 		IF NOT FOUND THEN
-			UPDATE public.place SET xact = pg_current_xact_id()
-			WHERE lim = j.payload ->> 'limit' AND n = (
-				SELECT n FROM public.place WHERE lim = j.payload ->> 'limit'
-				FOR UPDATE SKIP LOCKED LIMIT 1);
+			-- places are looked at one after the other: others may change theirs meanwhile
+			FOR i IN 1 .. 5 LOOP
+				UPDATE public.place SET xact = pg_current_xact_id()
+				WHERE lim = j.payload ->> 'limit' AND n = (
+					SELECT n FROM public.place WHERE lim = j.payload ->> 'limit'
+					FOR UPDATE SKIP LOCKED LIMIT 1);
+				EXIT WHEN FOUND;
+			END LOOP;
 			IF NOT FOUND THEN PERFORM nextval('public.overlap_number'); END IF;
 		END IF;
 		PERFORM pg_sleep(random() * 0.01);

@@ -162,12 +162,14 @@ jobq_gate_leave(JobqGate *gate, uint32 tickets, bool *empty)
 
 /*
  * Whether the ticket of a job that ends may be lent to one that starts: not while
- * more jobs are running than may.
+ * more jobs are running than may, or may be running.
  */
 bool
 jobq_gate_may_lend(JobqGate *gate, int max_running)
 {
-	return pg_atomic_read_u32(&gate->running) <= (uint32) max_running;
+	return max_running == JOBQ_UNLIMITED ||
+		(jobq_gate_is_counted(gate) &&
+		 pg_atomic_read_u32(&gate->running) <= (uint32) max_running);
 }
 
 bool

@@ -733,7 +733,8 @@ supply_group(JobqLeaseEntry *entry, JobqGroup *group)
 
 /*
  * Gives an entry that was found in the table tickets if it has none, or lets it
- * share another's; under the lock.  False if there is no room for its group.
+ * share another's; under the lock.  False if there is no room for its group, or, with
+ * a limit, for its queue.
  */
 static bool
 supply_ticket(JobqLeaseEntry *entry, const JobqLeaseListing *lease)
@@ -742,8 +743,9 @@ supply_ticket(JobqLeaseEntry *entry, const JobqLeaseListing *lease)
 	JobqLeaseEntry *other = ticket->shared_with == 0 ? NULL :
 	find(ticket->shared_with, entry->key.lease);
 
-	if (ticket->gates.queue == NULL || entry->open || entry->lent ||
-		entry->group_lent)
+	if (ticket->gates.queue == NULL)
+		return ticket->gates.limit == NULL;
+	if (entry->open || entry->lent || entry->group_lent)
 		return true;
 	entry->in_doubt = entry->in_doubt || entry->gates.queue == NULL;
 	if (other != NULL && other->gates.queue == ticket->gates.queue &&

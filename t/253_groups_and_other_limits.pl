@@ -52,6 +52,18 @@ is( $node->sql(
 	'a transaction claims a job without a group that it has added');
 $node->sql(q{SELECT jobq.drop_queue('own', force => true)});
 
+# ----------------------------------------------------------------- how many jobs
+
+$node->sql(
+	q{SELECT jobq.create_queue('few', max_queued => 3);
+	SELECT jobq.enqueue('few', group_key => 'g'), jobq.enqueue('few', group_key => 'h'),
+		jobq.enqueue('few')});
+$node->stop('immediate');
+$node->start;
+like(sql_error($node, q{SELECT jobq.enqueue('few')}),
+	qr/JQ002/, 'jobs of groups count for max_queued, also after a crash');
+$node->sql(q{SELECT jobq.drop_queue('few', force => true)});
+
 # ---------------------------------------------------------------------- batches
 
 # A batch has jobs of one group, and one place in it.

@@ -38,12 +38,12 @@
 static int64 (*make_room) (JobqTable *jobs, const JobqQueue *queue,
 						   int64 wanted, int64 spared) = NULL;
 
-/* The number of the queue's jobs that a snapshot shows, `most` if more. */
+/* The number of the queue's entries in an index, `most` if more. */
 static int64
-count_jobs(JobqTable *jobs, const JobqQueue *queue, Snapshot snapshot,
-		   int64 most)
+count_in_index(JobqTable *jobs, const JobqQueue *queue, JobqRelation relation,
+			   Snapshot snapshot, int64 most)
 {
-	Relation	index = index_open(jobq_relation_oid(JOBQ_IDX_JOB_DISPATCH),
+	Relation	index = index_open(jobq_relation_oid(relation),
 								   AccessShareLock);
 	SysScanDesc scan;
 	ScanKeyData key;
@@ -52,15 +52,28 @@ count_jobs(JobqTable *jobs, const JobqQueue *queue, Snapshot snapshot,
 	ScanKeyInit(&key, Anum_job_queue, BTEqualStrategyNumber, F_INT4EQ,
 				Int32GetDatum(queue->id));
 	scan = systable_beginscan_ordered(jobs->rel, index, snapshot, 1, &key);
-	for (; n < most; n++)
+
+	while (n < most && HeapTupleIsValid(systable_getnext_ordered(scan,
+																 ForwardScanDirection)))
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (systable_getnext_ordered(scan, ForwardScanDirection) == NULL)
-			break;
+		n++;
 	}
 	systable_endscan_ordered(scan);
 	index_close(index, AccessShareLock);
 	return n;
+}
+
+/* The number of the queue's jobs that a snapshot shows, `most` if more. */
+static int64
+count_jobs(JobqTable *jobs, const JobqQueue *queue, Snapshot snapshot,
+		   int64 most)
+{
+	int64		n = count_in_index(jobs, queue, JOBQ_IDX_JOB_DISPATCH,
+								   snapshot, most);
+
+	return n + count_in_index(jobs, queue, JOBQ_IDX_JOB_GROUP, snapshot,
+							  most - n);
 }
 
 /*

@@ -50,6 +50,17 @@ is( $node->sql(
 		SELECT payload FROM jobq.dequeue('own'); ROLLBACK}),
 	'"mine"',
 	'a transaction claims a job without a group that it has added');
+my $locker = start_session($node);
+my $locked = $node->sql(q{SELECT jobq.enqueue('own', '"g2"', group_key => 'g')});
+ask($locker, "BEGIN; SELECT FROM jobq_store.job WHERE id = $locked FOR UPDATE");
+unlike(
+	$node->sql(
+		q{SET statement_timeout = '60 s';
+		BEGIN; SELECT FROM jobq.enqueue('own', '"g3"', group_key => 'g');
+		SELECT payload FROM jobq.dequeue('own', 3); ROLLBACK}),
+	qr/g2/,
+	'a claim ends beside a locked job');
+end_session($locker);
 $node->sql(q{SELECT jobq.drop_queue('own', force => true)});
 
 # ----------------------------------------------------------------- how many jobs

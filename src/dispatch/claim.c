@@ -32,6 +32,12 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 
+/*
+ * How many jobs a claim may lose to others where groups take turns: the next turn may
+ * begin with the same job, as long as another session has locked it.
+ */
+#define MAX_LOST 10
+
 /* Maximum number of leases that a claim ends if there is no coordinator. */
 #define ENDED_AT_ONCE 100
 
@@ -178,6 +184,8 @@ jobq_claim_next(JobqClaimScan *scan, JobqJob *job)
 	bool		found;
 
 	scan->left_some = true;
+	if (scan->takes_turns && scan->nlost >= MAX_LOST)
+		return false;
 	if (!scan->has_ticket && (!reserve_start(scan) || !draw_ticket(scan)))
 		return false;
 	if (scan->has_turn && !scan->takes_turns && !jobq_claim_is_ripe(scan))
@@ -217,6 +225,7 @@ jobq_claim_lost(JobqClaimScan *scan)
 {
 	bool		had_ticket = jobq_ticket_withdraw(scan->queue);
 
+	scan->nlost++;
 	if (had_ticket)
 		scan->has_ticket = false;
 	/* a later job of a batch has neither */

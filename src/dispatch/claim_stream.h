@@ -64,6 +64,7 @@ typedef struct JobqClaimScan
 	TimestampTz blocked_until;	/* its first job cannot be claimed until then;
 								 * DT_NOBEGIN: nothing is known of that */
 	bool		left_some;		/* there may be more ready jobs */
+	int			nlost;			/* jobs that could not be claimed */
 	bool		seeking;		/* the index scan is to be started */
 	JobqStart	start;			/* of the job that was returned last, or of
 								 * its batch */

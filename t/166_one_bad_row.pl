@@ -90,7 +90,7 @@ sub state_of
 {
 	my ($name) = @_;
 	return qq{SELECT j.state FROM jobq_store.job AS j JOIN jobq_store.queue AS q ON q.id = j.queue
-		WHERE q.name = '$name'};
+		WHERE q.name = '$name' AND j.group_key IS NULL};
 }
 my $done = q{SELECT count(*) = 1 FROM jobq_store.history AS h JOIN jobq_store.queue AS q
 	ON q.id = h.queue WHERE q.name =};

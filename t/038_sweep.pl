@@ -95,7 +95,8 @@ is(dequeue(), $leased, 'the job can be claimed');
 sub make_ready
 {
 	my ($job) = @_;
-	$node->sql("UPDATE jobq_store.job SET state = 0, lease_until = NULL
+	$node->sql(
+		"UPDATE jobq_store.job SET state = 0, lease_until = NULL
 		WHERE id = $job AND lease_until > now()");
 	dequeue();
 	return;

@@ -68,7 +68,8 @@ my @sessions = map { start_session($node, name => "holder$_") } 0, 1;
 my $lock = 'BEGIN; LOCK TABLE jobq_store.job';
 my $turns = 0;
 ask($sessions[0], $lock);
-$node->sql("SELECT jobq.alter_queue(q, max_running => $limit)
+$node->sql(
+	"SELECT jobq.alter_queue(q, max_running => $limit)
 	FROM unnest('{first,limited}'::text[]) AS q");
 is(ask($sessions[0], "SELECT count(*) FROM jobq.dequeue('limited')") + 0,
 	0, 'a claim has the running jobs counted');

@@ -409,7 +409,10 @@ jobq_turn_visit(JobqClaimScan *scan, TimestampTz until,
 		if (jobq_now() >= until)
 			break;
 	}
-	if (jobq_ticket_put_back_group(scan->blocked_until) && !found)
+	/* who is woken claims the job that was found */
+	if (found)
+		(void) jobq_ticket_put_back_turn();
+	else if (jobq_ticket_put_back_group(scan->blocked_until))
 		jobq_queue_wake_look(scan->queue->state);
 	return found || (scan->no_room &&
 					 visit_without_room(scan, until, visit, arg));

@@ -39,7 +39,7 @@ static JobqTicket loose = JOBQ_TICKET_NONE;
 static JobqGates loose_gates = {NULL, NULL, NULL};
 
 /* A group of which it holds a ticket for no job yet. */
-static JobqGroupTicket loose_group = {NULL, 0};
+static JobqGroupTicket loose_group = {NULL};
 static bool loose_group_lent = false;
 
 /*
@@ -261,6 +261,14 @@ jobq_ticket_put_back_group(TimestampTz until)
 	}
 	return ticket.group != NULL &&
 		jobq_roster_put_back(&ticket, until, jobq_now());
+}
+
+/* See ticket.h. */
+bool
+jobq_ticket_put_back_turn(void)
+{
+	loose_group.keeps_turn = true;
+	return jobq_ticket_put_back_group(DT_NOBEGIN);
 }
 
 /* See ticket.h. */

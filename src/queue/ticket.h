@@ -31,6 +31,9 @@ extern bool jobq_ticket_draw(const JobqQueue *queue, bool shared);
 extern void jobq_ticket_hold_group(const JobqGroupTicket *ticket, bool lent);
 extern bool jobq_ticket_put_back_group(TimestampTz until);
 
+/* The same for who has found a job and does not claim it: others have the turn. */
+extern bool jobq_ticket_put_back_turn(void);
+
 /* Gives the tickets to a locked job.  May raise an error (out of memory). */
 extern void jobq_ticket_give(const JobqQueue *queue, int64 job_id);
 

@@ -556,8 +556,20 @@ jobq_roster_pick(JobqQueueState *queue, const JobqPicking *how,
 	result = pick(queue, how, &ticket->group, next_run_at);
 	if (ticket->group != NULL)
 		ticket->told = ticket->group->told;
+	ticket->next = queue->roster.next;
+	ticket->keeps_turn = false;
 	unlock(queue);
 	return result;
+}
+
+/* It is the group's turn, as before its ticket was drawn. */
+static void
+return_turn(JobqGroup *group)
+{
+	JobqRoster *roster = &group->key.queue->roster;
+
+	put_in_turn(roster, group);
+	roster->next = group;
 }
 
 /* See roster.h. */
@@ -577,7 +589,11 @@ jobq_roster_put_back(const JobqGroupTicket *ticket, TimestampTz until,
 	else if (until > now && !told)
 		put_later(&queue->roster, group, until);
 	else
+	{
+		if (ticket->keeps_turn && queue->roster.next == ticket->next)
+			return_turn(group);
 		settle(group, now);
+	}
 	unlock(queue);
 	return told;
 }

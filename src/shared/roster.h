@@ -87,6 +87,9 @@ typedef struct JobqGroupTicket
 {
 	JobqGroup  *group;			/* NULL: there is none */
 	uint32		told;			/* of which jobs it had been told */
+	const JobqGroup *next;		/* whose turn it was after that */
+	bool		keeps_turn;		/* to be set by who has only looked: it is the
+								 * group's turn again */
 } JobqGroupTicket;
 
 /*
@@ -100,7 +103,8 @@ extern JobqTurn jobq_roster_pick(JobqQueueState *queue, const JobqPicking *how,
 /*
  * Gives it back: no job of the group was claimed.  Those that were seen are for later,
  * if `until` is.  Returns whether others have been added since it was drawn, for which
- * nobody may have been woken; then the group is in turn at once.
+ * nobody may have been woken; then the group is in turn at once.  Who has found a job
+ * and leaves it to others sets keeps_turn before.
  */
 extern bool jobq_roster_put_back(const JobqGroupTicket *ticket,
 								 TimestampTz until, TimestampTz now);

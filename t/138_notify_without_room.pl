@@ -9,7 +9,7 @@ use JobqTest;
 use Test::More;
 use Time::HiRes qw(time);
 
-# Room for some 600 queues.
+# Room for some 400 queues, of which one role gets half.
 my $node = jobq_node('main', conf => [ 'jobq.max_workers = 1', 'jobq.shared_memory = 1MB' ]);
 
 $node->sql(

@@ -32,7 +32,7 @@ typedef struct Area
 /* What the shares leave is for what hash tables need beside their entries. */
 static const Area areas[JOBQ_NUM_AREAS] = {
 	[JOBQ_AREA_QUEUES] = {
-		"queues", "jobq queues", 4,
+		"queues", "jobq queues", 5,
 		sizeof(JobqQueueState), sizeof(JobqQueueKey)
 	},
 	[JOBQ_AREA_LANES] = {

@@ -203,6 +203,8 @@ forget(JobqGroup *group)
 	Assert(group->running == 0);
 	take_out(roster, group);
 	dlist_delete(&group->member);
+	if (roster->hand == group)
+		roster->hand = NULL;
 	roster->read_at = DT_NOBEGIN;
 	jobq_lanes_forget(&group->stream);
 	group->stream.forgotten = true;
@@ -224,6 +226,13 @@ miss(JobqRoster *roster, TimestampTz next_lap)
 	set_active(roster);
 }
 
+/* Whether a group that has nothing to do may leave memory. */
+static bool
+may_leave(const JobqRoster *roster, const JobqGroup *group)
+{
+	return group->running == 0 && group != roster->hand;
+}
+
 /* Puts a group to where it belongs, by its jobs; it may be forgotten. */
 static void
 settle(JobqGroup *group, TimestampTz now)
@@ -235,16 +244,25 @@ settle(JobqGroup *group, TimestampTz now)
 		put_in_turn(roster, group);
 	else if (next != JOBQ_NEVER)
 		put_later(roster, group, next);
-	else if (group->running == 0)
+	else if (may_leave(roster, group))
 		forget(group);
 	else
 		take_out(roster, group);
 }
 
+/* Puts a group out of memory that may have jobs, the first one at that time. */
+static void
+put_out(JobqRoster *roster, JobqGroup *group, TimestampTz first)
+{
+	miss(roster, first);
+	forget(group);
+}
+
 /*
  * Makes room for one more group: puts out one of the next ones in turn, all of
- * which have had their turns, else one whose jobs are ahead.  *nold is how many may
- * be looked at.  False if there is none.
+ * which have had their turns, else one whose jobs are ahead, else the hand, which
+ * the group is going to be.  *nold is how many may be looked at.  False if there is
+ * none.
  */
 static bool
 put_one_out(JobqRoster *roster, int *nold)
@@ -256,20 +274,21 @@ put_one_out(JobqRoster *roster, int *nold)
 		if (roster->next == NULL)
 			advance(roster);
 		group = roster->next;
-		if (group != NULL && group->running == 0)
+		if (group != NULL && may_leave(roster, group))
 		{
 			(*nold)--;
-			miss(roster, DT_NOBEGIN);
-			forget(group);
+			put_out(roster, group, DT_NOBEGIN);
 			return true;
 		}
 		advance(roster);
 	}
 	group = first_of_later(roster);
-	if (group == NULL || group->running > 0)
+	if (group != NULL && may_leave(roster, group))
+		put_out(roster, group, group->later.key);
+	else if (roster->hand != NULL && roster->hand->running == 0)
+		put_out(roster, roster->hand, DT_NOBEGIN);
+	else
 		return false;
-	miss(roster, group->later.key);
-	forget(group);
 	return true;
 }
 
@@ -307,6 +326,7 @@ jobq_roster_reset(JobqQueueState *queue)
 	roster->in_lap = false;
 	roster->next_lap = DT_NOBEGIN;
 	roster->read_at = DT_NOBEGIN;
+	roster->hand = NULL;
 	dlist_foreach_modify(iter, &roster->all)
 	{
 		JobqGroup  *group = dlist_container(JobqGroup, member, iter.cur);
@@ -713,13 +733,16 @@ jobq_roster_read_begin(JobqRosterReading *reading, JobqQueueState *queue)
 		{
 			roster->in_lap = true;
 			roster->next_lap = JOBQ_NEVER;
-			memset(roster->hand, 0, sizeof(roster->hand));
 		}
 		roster->reading = true;
 		reading->queue = queue;
 		reading->resets = roster->resets;
 		reading->room = Max(room_for(queue), 1);
-		memcpy(reading->after, roster->hand, sizeof(reading->after));
+		if (roster->hand == NULL)
+			reading->after[0] = '\0';
+		else
+			memcpy(reading->after, roster->hand->key.name,
+				   sizeof(reading->after));
 		reading_queue = queue;
 		reading_resets = roster->resets;
 	}
@@ -728,29 +751,44 @@ jobq_roster_read_begin(JobqRosterReading *reading, JobqQueueState *queue)
 }
 
 /*
- * Brings a group that has jobs into memory, in place of another one if necessary.
- * False if there is no room.
+ * The lap has come to a group, which stays in memory until it goes on; NULL: to the
+ * end.
  */
-static bool
+static void
+move_hand(JobqRoster *roster, JobqGroup *group, TimestampTz now)
+{
+	JobqGroup  *last = roster->hand;
+
+	roster->hand = group;
+	if (last != NULL && last->place == JOBQ_GROUP_RESTS)
+		settle(last, now);
+}
+
+/*
+ * Brings a group that has jobs into memory, in place of another one if necessary.
+ * NULL if there is no room.
+ */
+static JobqGroup *
 bring_in(JobqQueueState *queue, const char *name, int *nold)
 {
 	JobqGroup  *group = jobq_group_find(queue, name);
 
 	if (group != NULL)
-		return true;
+		return group;
 	while ((group = make(queue, name)) == NULL)
 	{
 		if (!put_one_out(&queue->roster, nold))
-			return false;
+			return NULL;
 	}
 	put_in_turn(&queue->roster, group);
-	return true;
+	return group;
 }
 
 /* The lap has come to the end of the index. */
 static void
-end_lap(JobqRoster *roster)
+end_lap(JobqRoster *roster, TimestampTz now)
 {
+	move_hand(roster, NULL, now);
 	roster->in_lap = false;
 	roster->complete = roster->next_lap == JOBQ_NEVER;
 	set_active(roster);
@@ -764,6 +802,7 @@ jobq_roster_read_end(const JobqRosterReading *reading,
 {
 	JobqQueueState *queue = reading->queue;
 	JobqRoster *roster = &queue->roster;
+	JobqGroup  *group;
 	int			brought = 0;
 
 	Assert(reading_queue == queue);
@@ -776,14 +815,16 @@ jobq_roster_read_end(const JobqRosterReading *reading,
 
 		roster->reading = false;
 		roster->npicks = 0;
-		while (brought < n && bring_in(queue, names[brought], &nold))
+		while (brought < n &&
+			   (group = bring_in(queue, names[brought], &nold)) != NULL)
+		{
+			move_hand(roster, group, now);
 			brought++;
-		if (brought > 0)
-			strncpy(roster->hand, names[brought - 1], sizeof(roster->hand));
-		else if (n > 0)
+		}
+		if (brought == 0 && n > 0)
 			roster->read_at = now + JOBQ_ROSTER_NO_ROOM_DELAY;
 		if (brought == n && at_end)
-			end_lap(roster);
+			end_lap(roster, now);
 		*wake = roster->starved && brought > 0;
 		roster->starved = roster->starved && brought == 0;
 	}

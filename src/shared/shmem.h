@@ -338,7 +338,7 @@ typedef struct JobqRoster
 								 * not in memory, and which the lap has
 								 * passed, may have a ready job; JOBQ_NEVER:
 								 * none has */
-	char		hand[JOBQ_GROUP_NAME_SIZE]; /* the lap has come to here */
+	JobqGroup  *hand;			/* the lap has come to here; NULL: it begins */
 } JobqRoster;
 
 /* What is known of a queue's counter. */

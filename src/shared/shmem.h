@@ -626,6 +626,8 @@ typedef struct JobqShared
 	JobqUndone	undone[JOBQ_MAX_UNDONE];	/* (W) */
 
 	JobqDatabase databases[JOBQ_MAX_DATABASES];
+	int			nworkers;		/* slots from this one on are free; under
+								 * JOBQ_LOCK_WORKERS */
 	JobqWorker	workers[JOBQ_MAX_WORKER_SLOTS];
 	JobqWaiter	waiters[FLEXIBLE_ARRAY_MEMBER];
 } JobqShared;

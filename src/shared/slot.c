@@ -78,6 +78,9 @@ jobq_slot_free(JobqWorker *slot)
 	slot->cancel_job = 0;
 	slot->evict = false;
 	slot->wants_help = false;
+	while (jobq_shared->nworkers > 0 &&
+		   jobq_shared->workers[jobq_shared->nworkers - 1].state == JOBQ_WORKER_FREE)
+		jobq_shared->nworkers--;
 }
 
 bool
@@ -97,7 +100,7 @@ jobq_slot_wake(Oid dboid, Oid role, int32 queue)
 	int			procno = JOBQ_NO_PROCESS;
 
 	jobq_slots_lock(LW_EXCLUSIVE);
-	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	for (int i = 0; i < jobq_shared->nworkers; i++)
 	{
 		JobqWorker *slot = &jobq_shared->workers[i];
 
@@ -121,7 +124,7 @@ void
 jobq_slots_leave(Oid dboid)
 {
 	jobq_slots_lock(LW_EXCLUSIVE);
-	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	for (int i = 0; i < jobq_shared->nworkers; i++)
 	{
 		JobqWorker *slot = &jobq_shared->workers[i];
 
@@ -139,7 +142,7 @@ void
 jobq_workers_look(Oid dboid)
 {
 	jobq_slots_lock(LW_SHARED);
-	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	for (int i = 0; i < jobq_shared->nworkers; i++)
 	{
 		const JobqWorker *slot = &jobq_shared->workers[i];
 
@@ -154,7 +157,7 @@ void
 jobq_slots_terminate(Oid dboid)
 {
 	jobq_slots_lock(LW_EXCLUSIVE);
-	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	for (int i = 0; i < jobq_shared->nworkers; i++)
 	{
 		JobqWorker *slot = &jobq_shared->workers[i];
 
@@ -178,7 +181,7 @@ jobq_slots_of_database(Oid dboid, bool at_work)
 	int			n = 0;
 
 	jobq_slots_lock(LW_SHARED);
-	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	for (int i = 0; i < jobq_shared->nworkers; i++)
 	{
 		const JobqWorker *slot = &jobq_shared->workers[i];
 
@@ -197,7 +200,7 @@ jobq_worker_is_process(int pid)
 	bool		result = false;
 
 	jobq_slots_lock(LW_SHARED);
-	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS && !result; i++)
+	for (int i = 0; i < jobq_shared->nworkers && !result; i++)
 		result = jobq_shared->workers[i].state != JOBQ_WORKER_FREE &&
 			jobq_shared->workers[i].pid == pid;
 	jobq_slots_unlock();
@@ -210,7 +213,7 @@ jobq_slots_count(Oid dboid, Oid role, JobqWorkerCounts *counts)
 {
 	memset(counts, 0, sizeof(*counts));
 	jobq_slots_lock(LW_SHARED);
-	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	for (int i = 0; i < jobq_shared->nworkers; i++)
 	{
 		const JobqWorker *slot = &jobq_shared->workers[i];
 
@@ -251,14 +254,14 @@ jobq_slots_role_with_most(Oid *role)
 
 	*role = InvalidOid;
 	jobq_slots_lock(LW_SHARED);
-	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	for (int i = 0; i < jobq_shared->nworkers; i++)
 	{
 		const JobqWorker *slot = &jobq_shared->workers[i];
 		int			n = 0;
 
 		if (slot->state == JOBQ_WORKER_FREE)
 			continue;
-		for (int j = i; j < JOBQ_MAX_WORKER_SLOTS; j++)
+		for (int j = i; j < jobq_shared->nworkers; j++)
 		{
 			if (jobq_shared->workers[j].state != JOBQ_WORKER_FREE &&
 				jobq_shared->workers[j].role == slot->role)
@@ -304,6 +307,7 @@ jobq_slot_reserve(Oid dboid, Oid role, JobqWorkerRef *worker)
 		slot->generation++;
 		slot->started_at = jobq_now();
 		worker->slot = slot - jobq_shared->workers;
+		jobq_shared->nworkers = Max(jobq_shared->nworkers, worker->slot + 1);
 		worker->generation = slot->generation;
 	}
 	else
@@ -341,7 +345,7 @@ jobq_slot_free_idle(Oid dboid, Oid role)
 	bool		its_own;
 
 	jobq_slots_lock(LW_EXCLUSIVE);
-	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	for (int i = 0; i < jobq_shared->nworkers; i++)
 	{
 		if (jobq_shared->workers[i].state != JOBQ_WORKER_FREE &&
 			jobq_shared->workers[i].role == role)
@@ -349,7 +353,7 @@ jobq_slot_free_idle(Oid dboid, Oid role)
 	}
 	its_own = OidIsValid(role) && jobq_max_workers_per_role > 0 &&
 		of_role >= jobq_max_workers_per_role;
-	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS && !found; i++)
+	for (int i = 0; i < jobq_shared->nworkers && !found; i++)
 	{
 		JobqWorker *slot = &jobq_shared->workers[i];
 
@@ -378,7 +382,7 @@ jobq_slots_want_help(Oid dboid)
 	bool		result = false;
 
 	jobq_slots_lock(LW_SHARED);
-	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS && !result; i++)
+	for (int i = 0; i < jobq_shared->nworkers && !result; i++)
 	{
 		const JobqWorker *slot = &jobq_shared->workers[i];
 
@@ -401,7 +405,7 @@ jobq_slot_ask_to_give_way(Oid dboid, Oid role)
 	JobqWorker *asked = NULL;
 
 	jobq_slots_lock(LW_EXCLUSIVE);
-	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	for (int i = 0; i < jobq_shared->nworkers; i++)
 	{
 		JobqWorker *slot = &jobq_shared->workers[i];
 
@@ -433,7 +437,7 @@ jobq_slots_reap(Oid dboid, TimestampTz before, bool leaving)
 	bool		found = false;
 
 	jobq_slots_lock(LW_EXCLUSIVE);
-	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	for (int i = 0; i < jobq_shared->nworkers; i++)
 	{
 		JobqWorker *slot = &jobq_shared->workers[i];
 

@@ -82,7 +82,7 @@ interrupt_job(int64 job_id, int64 lease)
 	bool		first = false;
 
 	jobq_slots_lock(LW_EXCLUSIVE);
-	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS && !found; i++)
+	for (int i = 0; i < jobq_shared->nworkers && !found; i++)
 	{
 		JobqWorker *slot = &jobq_shared->workers[i];
 
@@ -119,7 +119,7 @@ jobq_slots_running(int64 *jobs)
 	int			n = 0;
 
 	jobq_slots_lock(LW_SHARED);
-	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	for (int i = 0; i < jobq_shared->nworkers; i++)
 	{
 		const JobqWorker *slot = &jobq_shared->workers[i];
 
@@ -137,7 +137,7 @@ jobq_slots_leased(JobqLeaseId *leases)
 	int			n = 0;
 
 	jobq_slots_lock(LW_SHARED);
-	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	for (int i = 0; i < jobq_shared->nworkers; i++)
 	{
 		const JobqWorker *slot = &jobq_shared->workers[i];
 
@@ -162,7 +162,7 @@ jobq_slot_runs_job(int64 job_id)
 	bool		result = false;
 
 	jobq_slots_lock(LW_SHARED);
-	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS && !result; i++)
+	for (int i = 0; i < jobq_shared->nworkers && !result; i++)
 	{
 		const JobqWorker *slot = &jobq_shared->workers[i];
 
@@ -184,7 +184,7 @@ evict(int32 queue, pid_t pid)
 	bool		first = false;
 
 	jobq_slots_lock(LW_EXCLUSIVE);
-	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	for (int i = 0; i < jobq_shared->nworkers; i++)
 	{
 		JobqWorker *slot = &jobq_shared->workers[i];
 
@@ -228,7 +228,7 @@ jobq_slots_terminate_stubborn(void)
 	TimestampTz next = JOBQ_NEVER;
 
 	jobq_slots_lock(LW_EXCLUSIVE);
-	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	for (int i = 0; i < jobq_shared->nworkers; i++)
 	{
 		JobqWorker *slot = &jobq_shared->workers[i];
 

@@ -149,7 +149,7 @@ jobq_slot_is_too_many(const JobqWorkerRef *worker)
 	int			of_role = 0;
 	bool		result = false;
 
-	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	for (int i = 0; i < jobq_shared->nworkers; i++)
 	{
 		if (jobq_shared->workers[i].state == JOBQ_WORKER_FREE ||
 			jobq_shared->workers[i].leave)
@@ -183,7 +183,7 @@ jobq_slot_want_help(const JobqWorkerRef *worker)
 	int			own_idle = 0;
 	int			others_idle = 0;
 
-	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS && slot != NULL; i++)
+	for (int i = 0; i < jobq_shared->nworkers && slot != NULL; i++)
 	{
 		const JobqWorker *other = &jobq_shared->workers[i];
 

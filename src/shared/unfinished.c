@@ -374,8 +374,6 @@ at_subtransaction_end(SubXactEvent event, int level)
 {
 	int			end = nown;
 
-	if (event != SUBXACT_EVENT_ABORT_SUB && event != SUBXACT_EVENT_COMMIT_SUB)
-		return;
 	while (nown > 0 && own[nown - 1].level >= level)
 		nown--;
 	for (int i = nown; i < end && event == SUBXACT_EVENT_COMMIT_SUB; i++)

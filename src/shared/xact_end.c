@@ -21,6 +21,8 @@ static JobqSubXactFollower sub_followers[JOBQ_XACT_NUM_STEPS];
 /* The followers that there are, in the order of their steps. */
 static JobqXactFollower present[JOBQ_XACT_NUM_STEPS];
 static int	npresent = 0;
+static JobqSubXactFollower sub_present[JOBQ_XACT_NUM_STEPS];
+static int	nsub_present = 0;
 
 /*
  * The server's callback, at each event of a transaction.  At commit and abort
@@ -33,18 +35,21 @@ at_transaction_end(XactEvent event, void *arg)
 		present[i] (event);
 }
 
-/* The same at each event of a subtransaction, whose level is still current. */
+/*
+ * The same at the end of a subtransaction, whose level is still current.  Each
+ * job of an executor has some, so its other events are left out early.
+ */
 static void
 at_subtransaction_end(SubXactEvent event, SubTransactionId mine,
 					  SubTransactionId parent, void *arg)
 {
-	int			level = GetCurrentTransactionNestLevel();
+	int			level;
 
-	for (int i = 0; i < JOBQ_XACT_NUM_STEPS; i++)
-	{
-		if (sub_followers[i] != NULL)
-			sub_followers[i] (event, level);
-	}
+	if (event != SUBXACT_EVENT_COMMIT_SUB && event != SUBXACT_EVENT_ABORT_SUB)
+		return;
+	level = GetCurrentTransactionNestLevel();
+	for (int i = 0; i < nsub_present; i++)
+		sub_present[i] (event, level);
 }
 
 /*
@@ -58,10 +63,13 @@ jobq_xact_end_follow(JobqXactStep step, JobqXactFollower follow,
 	followers[step] = follow;
 	sub_followers[step] = follow_sub;
 	npresent = 0;
+	nsub_present = 0;
 	for (int i = 0; i < JOBQ_XACT_NUM_STEPS; i++)
 	{
 		if (followers[i] != NULL)
 			present[npresent++] = followers[i];
+		if (sub_followers[i] != NULL)
+			sub_present[nsub_present++] = sub_followers[i];
 	}
 }
 

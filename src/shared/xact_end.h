@@ -47,7 +47,10 @@ typedef enum JobqXactStep
  */
 typedef void (*JobqXactFollower) (XactEvent event);
 
-/* The same for subtransactions; the level is the one that ends, from 2. */
+/*
+ * The same for subtransactions, but called when one has been committed or
+ * aborted only; the level is the one that ends, from 2.
+ */
 typedef void (*JobqSubXactFollower) (SubXactEvent event, int level);
 
 /*

@@ -58,6 +58,7 @@ typedef struct JobqClaimScan
 	bool		takes_turns;	/* the queue may have groups with jobs */
 	bool		no_room;		/* no group has found room in shared memory */
 	int			turns_left;		/* until each group had its turn */
+	int64		until;			/* looks stop then, by jobq_stopwatch() */
 	int			max_per_group;	/* of running jobs; JOBQ_UNLIMITED */
 	bool		in_order;		/* jobs of the stream at hand are not
 								 * overtaken */

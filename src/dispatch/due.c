@@ -22,6 +22,7 @@
 #include "shared/clock.h"
 #include "shared/database.h"
 #include "shared/limit_state.h"
+#include "shared/roster.h"
 #include "shared/slot.h"
 #include "shared/waiter.h"
 #include "shared/wake.h"
@@ -73,7 +74,8 @@ typedef struct Turn
 {
 	JobqDueOwner *owner;
 	const JobqQueueBrief *brief;
-	TimestampTz until;			/* the look stops, and is continued later */
+	int64		until;			/* the look stops, by jobq_stopwatch(), and is
+								 * continued later */
 	TimestampTz next;			/* when the next job of the queue is due */
 } Turn;
 
@@ -147,12 +149,14 @@ look_carefully(Turn *turn)
 /*
  * Whether looking at the queue is slow.  Queues without room in shared memory
  * have no due time there, and there may be very many of them; for a queue with
- * very many priorities, each priority is looked at.
+ * very many priorities, each priority is looked at, and where there is no room for
+ * all groups they are read from the index.
  */
 static bool
 is_slow(const JobqQueueBrief *brief)
 {
-	return brief->state == NULL || brief->state->stream.crowded;
+	return brief->state == NULL || brief->state->stream.crowded ||
+		jobq_roster_is_short(brief->state);
 }
 
 /* Whether workers may have jobs of the queue. */
@@ -315,7 +319,7 @@ look_in_turn(bool careful)
 {
 	List	   *owners = jobq_due_owners();
 	TimestampTz earliest = JOBQ_NEVER;
-	TimestampTz began = jobq_now();
+	int64		until = jobq_stopwatch() + LOOKS_TIME;
 	bool		looked = true;
 
 	while (looked)
@@ -327,15 +331,14 @@ look_in_turn(bool careful)
 		{
 			Turn		turn = {lfirst(lc)};
 
-			turn.until = began + LOOKS_TIME;
+			turn.until = until;
 			turn.brief = jobq_due_next(turn.owner);
 			if (turn.brief == NULL)
 				continue;
 			take_turn(&turn, careful);
 			earliest = Min(earliest, turn.next);
 			looked = true;
-			/* the clock may have been set back */
-			if (jobq_now() >= turn.until || jobq_now() < began)
+			if (jobq_stopwatch() >= until)
 				return earliest;
 		}
 	}

@@ -53,7 +53,7 @@ is_free(const JobqClaimScan *scan, const JobqHead *head)
 /* When a search stops. */
 typedef struct LookLimit
 {
-	TimestampTz until;
+	int64		until;			/* by jobq_stopwatch() */
 	int			nrows;			/* it has looked at */
 	bool		reached;
 	JobqKey		from;			/* if so, the key at which to continue */
@@ -64,7 +64,7 @@ static bool
 stops_at(LookLimit *limit, const JobqKey *key)
 {
 	if (limit == NULL || ++limit->nrows % ROWS_PER_CHECK != 0 ||
-		jobq_now() < limit->until)
+		jobq_stopwatch() < limit->until)
 		return false;
 	limit->reached = true;
 	limit->from = *key;
@@ -78,9 +78,14 @@ stops_at(LookLimit *limit, const JobqKey *key)
 static bool
 scan_has_free_job(JobqClaimScan *scan, JobqHead *head, LookLimit *limit)
 {
-	while (jobq_dispatch_next(&scan->dispatch, head) &&
-		   head->place.key.run_at <= scan->now)
+	while (jobq_dispatch_next(&scan->dispatch, head))
 	{
+		if (head->place.key.run_at > scan->now)
+		{
+			scan->next_run_at = Min(scan->next_run_at,
+									head->place.key.run_at);
+			return false;
+		}
 		if (is_free(scan, head))
 			return true;
 		if (stops_at(limit, &head->place.key) ||
@@ -192,17 +197,20 @@ has_free_job(JobqClaimScan *scan)
 
 /* For jobq_turn_visit(). */
 static bool
-visit_group(JobqClaimScan *scan, void *arg)
+look_at_group(JobqClaimScan *scan)
 {
 	return scan->dispatch.group != NULL && has_free_job(scan);
 }
 
 /* Whether a group of the queue that may start a job has a free one. */
 static bool
-groups_have_free_job(JobqClaimScan *scan, TimestampTz until)
+groups_have_free_job(JobqClaimScan *scan)
 {
+	JobqVisit	visit = {0};
+
 	return scan->takes_turns &&
-		jobq_turn_visit(scan, until, visit_group, NULL);
+		jobq_turn_visit(scan, &visit, PG_INT64_MAX,
+						look_at_group) == JOBQ_VISIT_FOUND;
 }
 
 /* Begins a look at a queue.  False if the queue is gone. */
@@ -239,7 +247,7 @@ jobq_look_finds_free_job(const JobqQueue *queue)
 	result = jobq_start_is_allowed(queue, &next) &&
 		jobq_ticket_is_left(queue) &&
 		((jobq_claim_is_ripe(&scan) && has_free_job(&scan)) ||
-		 groups_have_free_job(&scan, JOBQ_NEVER));
+		 groups_have_free_job(&scan));
 	end(&scan);
 	return result;
 }
@@ -285,6 +293,7 @@ jobq_look_begin(JobqLook *look, int32 queue)
 	look->begun = false;
 	look->ready = false;
 	look->next = JOBQ_NEVER;
+	memset(&look->groups, 0, sizeof(look->groups));
 }
 
 /*
@@ -293,7 +302,7 @@ jobq_look_begin(JobqLook *look, int32 queue)
  */
 static bool
 look_in_priority(JobqLook *look, JobqClaimScan *scan, bool by_lanes,
-				 int16 priority, TimestampTz until)
+				 int16 priority, int64 until)
 {
 	LookLimit	limit = {until};
 	JobqHead	head;
@@ -313,9 +322,20 @@ look_in_priority(JobqLook *look, JobqClaimScan *scan, bool by_lanes,
 	return !limit.reached;
 }
 
+/* Looks for a free job in groups.  Returns false if the look stops. */
+static bool
+look_in_groups(JobqLook *look, JobqClaimScan *scan, int64 until)
+{
+	JobqVisited visited = jobq_turn_visit(scan, &look->groups, until,
+										  look_at_group);
+
+	look->ready = visited == JOBQ_VISIT_FOUND;
+	return visited != JOBQ_VISITED_SOME;
+}
+
 /* See look.h. */
 bool
-jobq_look_continue(JobqLook *look, const JobqQueue *queue, TimestampTz until)
+jobq_look_continue(JobqLook *look, const JobqQueue *queue, int64 until)
 {
 	JobqClaimScan scan;
 	bool		by_lanes;
@@ -332,8 +352,6 @@ jobq_look_continue(JobqLook *look, const JobqQueue *queue, TimestampTz until)
 	may_start = jobq_start_is_allowed(queue, &look->next) &&
 		jobq_ticket_is_left(queue);
 	is_ripe = jobq_claim_is_ripe(&scan);
-	if (!is_ripe)
-		look->next = Min(look->next, scan.next_run_at);
 	by_lanes = jobq_claim_can_use_lanes(&scan);
 	while (!stopped &&
 		   next_priority(&scan, look->after, by_lanes, &priority))
@@ -347,13 +365,14 @@ jobq_look_continue(JobqLook *look, const JobqQueue *queue, TimestampTz until)
 		look->next = Min(look->next, next_here);
 		look->after = priority;
 		look->begun = false;
-		stopped = jobq_now() >= until;
+		stopped = jobq_stopwatch() >= until;
 	}
 	stopped = stopped || look->begun;
-	if (!stopped && may_start && !look->ready)
-		look->ready = groups_have_free_job(&scan, until);
+	if (!stopped && may_start && !look->ready && scan.takes_turns)
+		stopped = !look_in_groups(look, &scan, until);
+	look->next = Min(look->next, scan.next_run_at);
 	if (!stopped && scan.takes_turns)
-		look->next = Min(look->next, jobq_turn_next_due(&scan));
+		look->next = Min(look->next, jobq_turn_next_due(&scan, may_start && !look->ready));
 	end(&scan);
 	if (!stopped)
 		look->queue = JOBQ_NO_QUEUE;

@@ -11,6 +11,7 @@
 #ifndef JOBQ_LOOK_H
 #define JOBQ_LOOK_H
 
+#include "dispatch/turn.h"
 #include "queue/queue_row.h"
 #include "shared/ring.h"
 
@@ -31,16 +32,17 @@ typedef struct JobqLook
 	JobqKey		from;			/* the next key */
 	bool		ready;			/* there is a free job */
 	TimestampTz next;			/* the earliest future run_at so far */
+	JobqVisit	groups;			/* after all priorities */
 } JobqLook;
 
 extern void jobq_look_begin(JobqLook *look, int32 queue);
 
 /*
- * Continues a look until it ends, or until that time, but over one priority or
- * some rows at least.  Returns whether it has ended.
+ * Continues a look until it ends, or until that time of jobq_stopwatch(), but over
+ * one priority, some rows or one group at least.  Returns whether it has ended.
  */
 extern bool jobq_look_continue(JobqLook *look, const JobqQueue *queue,
-							   TimestampTz until);
+							   int64 until);
 
 /* Whether there is a free ready job. */
 extern bool jobq_look_finds_free_job(const JobqQueue *queue);

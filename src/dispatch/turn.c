@@ -22,6 +22,7 @@
 #include "shared/clock.h"
 #include "shared/database.h"
 #include "shared/roster.h"
+#include "shared/wake.h"
 
 #include "access/xact.h"
 #include "miscadmin.h"
@@ -141,9 +142,16 @@ begin_turns(JobqClaimScan *scan)
 	scan->turns_left = jobq_roster_turns(scan->queue->state) + 1;
 }
 
+/* Whether a look is to stop. */
+static bool
+is_time_over(const JobqClaimScan *scan)
+{
+	return scan->hold == JOBQ_CLAIM_LOOK && jobq_stopwatch() >= scan->until;
+}
+
 /*
  * Turns to the stream whose turn it is; false if there is none, or each had its
- * turn.  *may_read: groups may be read; is cleared when that would lead no further.
+ * turn, or the time is over.  *may_read: groups may be read; is cleared when that would lead no further.
  */
 static bool
 turn_to_next(JobqClaimScan *scan, bool *may_read)
@@ -156,9 +164,11 @@ turn_to_next(JobqClaimScan *scan, bool *may_read)
 	JobqGroupTicket ticket;
 
 	put_back(scan, scan->blocked_until);
-	while (scan->turns_left > 0)
+	for (bool first = true; scan->turns_left > 0; first = false)
 	{
 		CHECK_FOR_INTERRUPTS();
+		if (!first && is_time_over(scan))
+			return false;
 		switch (jobq_roster_pick(state, &picking, &ticket,
 								 &scan->next_run_at))
 		{
@@ -176,9 +186,11 @@ turn_to_next(JobqClaimScan *scan, bool *may_read)
 				return true;
 			case JOBQ_TURN_NO_ROOM:
 				scan->no_room = true;
-				return false;
+				scan->turns_left = 0;
+				break;
 			case JOBQ_TURN_NOTHING:
-				return false;
+				scan->turns_left = 0;
+				break;
 			case JOBQ_TURN_READ_ON:
 				if (read_on(scan) != READ_SOME)
 					picking.may_read = *may_read = false;
@@ -329,6 +341,10 @@ claim_in_turn(JobqClaimScan *scan, JobqJob *job)
 		return true;
 	if (scan->turns_left > turns_left)
 		jobq_queue_wake_look(scan->queue->state);
+	/* jobs that no look has seen, in groups that are not `later` */
+	if (scan->next_run_at > scan->now && scan->next_run_at != JOBQ_NEVER &&
+		!scan->shared)
+		jobq_wake_for_queue_at(scan->queue->state, scan->next_run_at);
 	return false;
 }
 
@@ -366,54 +382,76 @@ jobq_turn_sees_more(JobqClaimScan *scan)
 
 /* See turn.h. */
 TimestampTz
-jobq_turn_next_due(const JobqClaimScan *scan)
+jobq_turn_next_due(const JobqClaimScan *scan, bool all_visited)
 {
 	return scan->queue->state == NULL ? JOBQ_NEVER :
-		jobq_roster_next_due(scan->queue->state, scan->now);
+		jobq_roster_next_due(scan->queue->state, all_visited, scan->now);
 }
 
-/* See turn.h: the same by the index, if there is no room for groups. */
-static bool
-visit_without_room(JobqClaimScan *scan, TimestampTz until,
-				   bool (*visit) (JobqClaimScan *scan, void *arg), void *arg)
+/* Visits groups that have no room in memory, in the order of the index. */
+static JobqVisited
+visit_by_index(JobqClaimScan *scan, JobqVisit *visit,
+			   bool (*look) (JobqClaimScan *scan))
 {
-	char		name[JOBQ_GROUP_NAME_SIZE] = "";
-
-	while (scan->queue->max_running_per_group == JOBQ_UNLIMITED &&
-		   jobq_now() < until &&
-		   jobq_dispatch_next_group(&scan->dispatch, name))
+	if (scan->max_per_group != JOBQ_UNLIMITED)
+		return JOBQ_VISITED_ALL;
+	while (jobq_dispatch_next_group(&scan->dispatch, visit->after))
 	{
-		jobq_claim_turn_to(scan, NULL, jobq_ready_keep_group(name));
-		if (!is_unripe(scan) && visit(scan, arg))
-			return true;
+		jobq_claim_turn_to(scan, NULL, jobq_ready_keep_group(visit->after));
+		if (!is_unripe(scan) && look(scan))
+			return JOBQ_VISIT_FOUND;
+		if (is_time_over(scan))
+			return JOBQ_VISITED_SOME;
 	}
-	return false;
+	return JOBQ_VISITED_ALL;
 }
 
-/* See turn.h. */
-bool
-jobq_turn_visit(JobqClaimScan *scan, TimestampTz until,
-				bool (*visit) (JobqClaimScan *scan, void *arg), void *arg)
+/* Visits groups in memory, and brings others in. */
+static JobqVisited
+visit_in_turn(JobqClaimScan *scan, JobqVisit *visit,
+			  bool (*look) (JobqClaimScan *scan))
 {
-	bool		may_read = true;
 	bool		found = false;
 
-	scan->max_per_group = scan->queue->max_running_per_group;
-	if (scan->queue->state == NULL)
-		return visit_without_room(scan, until, visit, arg);
-
-	begin_turns(scan);
-	while (!found && turn_to_next(scan, &may_read))
+	if (!visit->begun)
 	{
-		found = visit(scan, arg);
-		if (jobq_now() >= until)
+		begin_turns(scan);
+		visit->turns_left = scan->turns_left;
+		visit->may_read = true;
+		visit->begun = true;
+	}
+	scan->turns_left = visit->turns_left;
+	while (!found && turn_to_next(scan, &visit->may_read))
+	{
+		found = look(scan);
+		if (is_time_over(scan))
 			break;
 	}
 	/* who is woken claims the job that was found */
 	if (found)
 		(void) jobq_ticket_put_back_turn();
-	else if (jobq_ticket_put_back_group(scan->blocked_until))
-		jobq_queue_wake_look(scan->queue->state);
-	return found || (scan->no_room &&
-					 visit_without_room(scan, until, visit, arg));
+	else
+		put_back(scan, scan->blocked_until);
+	visit->turns_left = scan->turns_left;
+	if (found)
+		return JOBQ_VISIT_FOUND;
+	return visit->turns_left > 0 ? JOBQ_VISITED_SOME : JOBQ_VISITED_ALL;
+}
+
+/* See turn.h. */
+JobqVisited
+jobq_turn_visit(JobqClaimScan *scan, JobqVisit *visit, int64 until,
+				bool (*look) (JobqClaimScan *scan))
+{
+	scan->max_per_group = scan->queue->max_running_per_group;
+	scan->until = until;
+	if (scan->queue->state != NULL && !visit->by_index)
+	{
+		JobqVisited result = visit_in_turn(scan, visit, look);
+
+		if (result != JOBQ_VISITED_ALL || !scan->no_room)
+			return result;
+	}
+	visit->by_index = true;
+	return visit_by_index(scan, visit, look);
 }

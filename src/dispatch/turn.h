@@ -26,16 +26,37 @@ extern bool jobq_turn_claim(JobqClaimScan *scan, JobqJob *job);
 /* Whether there seem to be others. */
 extern bool jobq_turn_sees_more(JobqClaimScan *scan);
 
-/* When the next job of a group that is ahead is due; JOBQ_NEVER: none is. */
-extern TimestampTz jobq_turn_next_due(const JobqClaimScan *scan);
+/*
+ * When a group has a job that is not ready yet, or may have one that is; JOBQ_NEVER:
+ * none has.  all_visited: nothing was found in those that may start a job now.
+ */
+extern TimestampTz jobq_turn_next_due(const JobqClaimScan *scan,
+									  bool all_visited);
+
+/* A visit of groups, which stops and is continued later; all zeros: it begins. */
+typedef struct JobqVisit
+{
+	bool		begun;
+	bool		may_read;		/* groups from the index */
+	int			turns_left;		/* until each group in memory had its turn */
+	bool		by_index;		/* groups that have no room there come next, */
+	char		after[JOBQ_GROUP_NAME_SIZE];	/* after this one */
+} JobqVisit;
+
+typedef enum JobqVisited
+{
+	JOBQ_VISITED_ALL,			/* nothing was found */
+	JOBQ_VISITED_SOME,			/* the same, and the visit is to be continued */
+	JOBQ_VISIT_FOUND
+} JobqVisited;
 
 /*
  * Calls a function for one group after the other that may start a job, which the
- * scan is turned to, until it returns true, or each had its turn, or `until`.
- * Returns whether it did.
+ * scan is turned to, until it returns true, or each had its turn, or until that time
+ * of jobq_stopwatch(), but for one group at least.
  */
-extern bool jobq_turn_visit(JobqClaimScan *scan, TimestampTz until,
-							bool (*visit) (JobqClaimScan *scan, void *arg),
-							void *arg);
+extern JobqVisited jobq_turn_visit(JobqClaimScan *scan, JobqVisit *visit,
+								   int64 until,
+								   bool (*look) (JobqClaimScan *scan));
 
 #endif							/* JOBQ_TURN_H */

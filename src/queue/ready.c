@@ -656,14 +656,25 @@ hand_up(int level)
 	deepest_settled = Min(deepest_settled, level - 1);
 }
 
+/* A claim that read the index has failed. */
+static void
+abandon(void)
+{
+	JobqQueueState *queue;
+
+	jobq_lane_refill_abandon();
+	queue = jobq_roster_read_abandon();
+	if (queue != NULL)
+		jobq_queue_wake_look(queue);
+}
+
 /* Called before the notes are processed. */
 static void
 before_notes(XactEvent event)
 {
 	if (event != XACT_EVENT_ABORT)
 		return;
-	jobq_lane_refill_abandon();
-	jobq_roster_read_abandon();
+	abandon();
 }
 
 /* The same for a subtransaction: a rollback takes back what it has settled. */
@@ -672,8 +683,7 @@ before_sub_notes(SubXactEvent event, int level)
 {
 	if (event == SUBXACT_EVENT_ABORT_SUB)
 	{
-		jobq_lane_refill_abandon();
-		jobq_roster_read_abandon();
+		abandon();
 		unsettle(level);
 	}
 	else if (event == SUBXACT_EVENT_COMMIT_SUB)

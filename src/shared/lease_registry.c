@@ -406,7 +406,7 @@ take_tickets(JobqLeaseEntry *entry)
 	bool		empty;
 
 	if (entry->gates.group != NULL && !entry->group_lent && last)
-		(void) jobq_roster_leave(entry->gates.group, 1, jobq_now());
+		jobq_roster_leave_quietly(entry->gates.group, jobq_now());
 	if (entry->gates.queue != NULL && !entry->lent && last)
 		(void) jobq_gate_leave(&entry->gates.queue->gate, 1, &empty);
 	if (entry->gates.limit != NULL && !entry->lent && last)
@@ -694,7 +694,7 @@ share_supplied(JobqLeaseEntry *entry, JobqLeaseEntry *other)
 		return;
 	jobq_lease_batch_join(entry, other);
 	if (own.group != NULL)
-		(void) jobq_roster_leave(own.group, 1, jobq_now());
+		jobq_roster_leave_quietly(own.group, jobq_now());
 	if (own.queue != NULL)
 		(void) jobq_gate_leave(&own.queue->gate, 1, &empty);
 	if (own.limit != NULL)

@@ -52,6 +52,12 @@
 
 #include "shared/gate.h"
 #include "shared/group.h"
+#include "shared/wake.h"
+
+#include "miscadmin.h"
+
+/* Under the lock: the earliest time for which a group was put off. */
+static TimestampTz put_off_until = JOBQ_NEVER;
 
 /* What this process is reading; NULL: nothing. */
 static JobqQueueState *reading_queue = NULL;
@@ -65,10 +71,21 @@ lock(JobqQueueState *queue)
 	LWLockAcquire(queue->stream.lock, LW_EXCLUSIVE);
 }
 
+/*
+ * The coordinator looks at the queue when groups that were put off have a job.  It
+ * was told so when the job was committed; but a look forgets the times of groups
+ * that are not `later`.
+ */
 static void
 unlock(JobqQueueState *queue)
 {
+	TimestampTz when = put_off_until;
+	bool		is_ours = queue->key.dboid == MyDatabaseId;
+
+	put_off_until = JOBQ_NEVER;
 	LWLockRelease(queue->stream.lock);
+	if (when != JOBQ_NEVER && is_ours)
+		jobq_wake_for_queue_at(queue, when);
 }
 
 /* Claims that have to look at the roster at all read this without the lock. */
@@ -145,6 +162,7 @@ put_later(JobqRoster *roster, JobqGroup *group, TimestampTz when)
 	take_out(roster, group);
 	jobq_heap_add(&roster->later, &group->later, when);
 	group->place = JOBQ_GROUP_LATER;
+	put_off_until = Min(put_off_until, when);
 }
 
 static void
@@ -212,10 +230,11 @@ forget(JobqGroup *group)
 	set_active(roster);
 }
 
-/* From now on there may be groups with jobs that are not in memory. */
+/* From now on there are groups with jobs that have no room in memory. */
 static void
 miss(JobqRoster *roster, TimestampTz next_lap)
 {
+	roster->is_short = true;
 	if (roster->complete)
 	{
 		roster->complete = false;
@@ -327,6 +346,7 @@ jobq_roster_reset(JobqQueueState *queue)
 	roster->next_lap = DT_NOBEGIN;
 	roster->read_at = DT_NOBEGIN;
 	roster->hand = NULL;
+	roster->is_short = false;
 	dlist_foreach_modify(iter, &roster->all)
 	{
 		JobqGroup  *group = dlist_container(JobqGroup, member, iter.cur);
@@ -402,16 +422,15 @@ jobq_roster_is_in_turn(JobqQueueState *queue, const char *name)
 	return result;
 }
 
-/* See roster.h. */
-bool
-jobq_roster_leave(JobqGroup *group, int tickets, TimestampTz now)
+/* Gives tickets back, under the lock. */
+static bool
+leave(JobqGroup *group, int tickets, TimestampTz now)
 {
 	JobqQueueState *queue = group->key.queue;
 	JobqRoster *roster = &queue->roster;
 	bool		was_in_turn;
 	bool		wake;
 
-	lock(queue);
 	Assert(group->running >= (uint32) tickets);
 	group->running -= tickets;
 	was_in_turn = group->place == JOBQ_GROUP_IN_TURN;
@@ -428,8 +447,32 @@ jobq_roster_leave(JobqGroup *group, int tickets, TimestampTz now)
 		settle(group, now);
 	}
 	roster->starved = false;
+	return wake;
+}
+
+/* See roster.h. */
+bool
+jobq_roster_leave(JobqGroup *group, int tickets, TimestampTz now)
+{
+	JobqQueueState *queue = group->key.queue;
+	bool		wake;
+
+	lock(queue);
+	wake = leave(group, tickets, now);
 	unlock(queue);
 	return wake;
+}
+
+/* See roster.h. */
+void
+jobq_roster_leave_quietly(JobqGroup *group, TimestampTz now)
+{
+	JobqQueueState *queue = group->key.queue;
+
+	lock(queue);
+	(void) leave(group, 1, now);
+	put_off_until = JOBQ_NEVER;
+	unlock(queue);
 }
 
 /* ----------------------------------------------------------------- claims */
@@ -526,6 +569,7 @@ pick(JobqQueueState *queue, const JobqPicking *how, JobqGroup **group,
 {
 	TimestampTz now = how->now;
 	JobqRoster *roster = &queue->roster;
+	TimestampTz next = JOBQ_NEVER;
 	JobqGroup  *later;
 
 	if (how->gathering != roster->gathering)
@@ -540,9 +584,10 @@ pick(JobqQueueState *queue, const JobqPicking *how, JobqGroup **group,
 		if (roster->next == NULL)
 		{
 			advance(roster);
-			if (jobq_lanes_judge(&queue->stream, now, next_run_at) !=
+			if (jobq_lanes_judge(&queue->stream, now, &next) !=
 				JOBQ_POP_NOTHING)
 				return JOBQ_TURN_PLAIN;
+			*next_run_at = Min(*next_run_at, next);
 			continue;
 		}
 		*group = draw(roster, how->max_running, now);
@@ -552,15 +597,18 @@ pick(JobqQueueState *queue, const JobqPicking *how, JobqGroup **group,
 	later = first_of_later(roster);
 	if (later != NULL)
 		*next_run_at = Min(*next_run_at, later->later.key);
-	if (!roster->complete && !roster->in_lap)
-		*next_run_at = Min(*next_run_at, roster->next_lap);
 	if (roster->complete)
 		return JOBQ_TURN_NOTHING;
+	/* this claim has read a lap, if it may: the next one is not yet */
+	if (!roster->in_lap)
+		*next_run_at = Min(*next_run_at,
+						   Max(roster->next_lap, now + JOBQ_ROSTER_LOOK_DELAY));
 	/* who reads, or gives a ticket back, makes room */
 	roster->starved = true;
+	roster->missed = roster->missed || roster->reading;
 	if (roster->read_at <= now)
 		return JOBQ_TURN_NOTHING;
-	*next_run_at = Min(*next_run_at, roster->read_at);
+	*next_run_at = Min(*next_run_at, now + JOBQ_ROSTER_LOOK_DELAY);
 	return JOBQ_TURN_NO_ROOM;
 }
 
@@ -684,7 +732,7 @@ jobq_roster_sees_more(JobqQueueState *queue, TimestampTz now)
 
 /* See roster.h.  Those that are ready now take part in the turns. */
 TimestampTz
-jobq_roster_next_due(JobqQueueState *queue, TimestampTz now)
+jobq_roster_next_due(JobqQueueState *queue, bool all_visited, TimestampTz now)
 {
 	JobqRoster *roster = &queue->roster;
 	TimestampTz result = JOBQ_NEVER;
@@ -695,6 +743,8 @@ jobq_roster_next_due(JobqQueueState *queue, TimestampTz now)
 		result = roster->later.root->key;
 	if (!roster->complete && !roster->in_lap && roster->next_lap > now)
 		result = Min(result, roster->next_lap);
+	else if (!roster->complete && all_visited)
+		result = Min(result, now + JOBQ_ROSTER_LOOK_DELAY);
 	unlock(queue);
 	return result;
 }
@@ -791,6 +841,7 @@ end_lap(JobqRoster *roster, TimestampTz now)
 	move_hand(roster, NULL, now);
 	roster->in_lap = false;
 	roster->complete = roster->next_lap == JOBQ_NEVER;
+	roster->is_short = !roster->complete;
 	set_active(roster);
 }
 
@@ -822,29 +873,42 @@ jobq_roster_read_end(const JobqRosterReading *reading,
 			brought++;
 		}
 		if (brought == 0 && n > 0)
+		{
 			roster->read_at = now + JOBQ_ROSTER_NO_ROOM_DELAY;
+			roster->is_short = true;
+		}
 		if (brought == n && at_end)
 			end_lap(roster, now);
-		*wake = roster->starved && brought > 0;
+		/* without room for any of them, they are found by the index */
+		*wake = (roster->starved && brought > 0) || roster->missed;
 		roster->starved = roster->starved && brought == 0;
+		roster->missed = false;
 	}
 	unlock(queue);
 	return brought;
 }
 
-/* See roster.h. */
-void
+/* See roster.h.  Who found nothing while this process was reading is woken. */
+JobqQueueState *
 jobq_roster_read_abandon(void)
 {
 	JobqQueueState *queue = reading_queue;
+	JobqRoster *roster;
+	bool		wake = false;
 
 	if (queue == NULL)
-		return;
+		return NULL;
 	lock(queue);
 	reading_queue = NULL;
-	if (queue->roster.resets == reading_resets)
-		queue->roster.reading = false;
+	roster = &queue->roster;
+	if (roster->resets == reading_resets)
+	{
+		roster->reading = false;
+		wake = roster->missed;
+		roster->missed = false;
+	}
 	unlock(queue);
+	return wake ? queue : NULL;
 }
 
 /* See roster.h. */

@@ -23,6 +23,9 @@
 /* When to read again if none of them has found room, in microseconds. */
 #define JOBQ_ROSTER_NO_ROOM_DELAY (USECS_PER_SEC / 4)
 
+/* When the coordinator looks again at a queue whose groups have no room. */
+#define JOBQ_ROSTER_LOOK_DELAY USECS_PER_SEC
+
 typedef enum JobqTurn
 {
 	JOBQ_TURN_PLAIN,			/* the jobs without a group are next */
@@ -65,9 +68,18 @@ extern bool jobq_roster_is_in_turn(JobqQueueState *queue, const char *group);
 extern bool jobq_roster_sees_more(JobqQueueState *queue, TimestampTz now);
 
 /*
- * When a group has a job that is not ready at that time; JOBQ_NEVER: none has.
+ * When a group has a job that is not ready now, or may have one that is; JOBQ_NEVER:
+ * none has.  all_visited: no job was found in those that may start one now.
  */
-extern TimestampTz jobq_roster_next_due(JobqQueueState *queue, TimestampTz now);
+extern TimestampTz jobq_roster_next_due(JobqQueueState *queue,
+										bool all_visited, TimestampTz now);
+
+/* Whether there is no room for all groups with jobs.  Without the lock, a hint. */
+static inline bool
+jobq_roster_is_short(const JobqQueueState *queue)
+{
+	return queue->roster.is_short;
+}
 
 /* The number of turns until all that may start a job have had theirs. */
 extern int	jobq_roster_turns(JobqQueueState *queue);
@@ -130,6 +142,12 @@ extern JobqGroup *jobq_roster_join(JobqQueueState *queue, const char *name);
 extern bool jobq_roster_leave(JobqGroup *group, int tickets, TimestampTz now);
 
 /*
+ * The same for a ticket of a queue that is gone, or which another one stands for, under
+ * JOBQ_LOCK_LEASES: nobody is to be woken.
+ */
+extern void jobq_roster_leave_quietly(JobqGroup *group, TimestampTz now);
+
+/*
  * Reading groups from the index, after JOBQ_TURN_READ_ON; one at a time per
  * process.  The snapshot has to be taken after the beginning.
  */
@@ -154,8 +172,11 @@ extern int	jobq_roster_read_end(const JobqRosterReading *reading,
 								 const char *const *names, int n, bool at_end,
 								 TimestampTz now, bool *wake);
 
-/* For abort callbacks, too. */
-extern void jobq_roster_read_abandon(void);
+/*
+ * For abort callbacks, too.  Returns the queue of which the caller must wake a worker;
+ * NULL: none.
+ */
+extern JobqQueueState *jobq_roster_read_abandon(void);
 
 /* The number of tickets that are out, of all groups or of one. */
 extern int64 jobq_roster_running(JobqQueueState *queue);

@@ -332,6 +332,8 @@ typedef struct JobqRoster
 	bool		reading;		/* at this moment */
 	bool		starved;		/* somebody who found no job is to be woken
 								 * when there are groups again */
+	bool		missed;			/* the same while groups were read */
+	bool		is_short;		/* there was no room for all groups */
 	uint64		resets;			/* changes when all of it is dropped */
 	TimestampTz read_at;		/* not before: no group has found room */
 	TimestampTz next_lap;		/* the least time at which groups that were

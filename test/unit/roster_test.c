@@ -19,6 +19,7 @@
 #include "shared/gate.h"
 #include "shared/lane_refill.h"
 #include "shared/roster.h"
+#include "shared/wake.h"
 
 #include "check.h"
 #include "server.h"
@@ -59,6 +60,7 @@ static bool is_reading = false;
 static const char *read_names[JOBQ_ROSTER_READ];
 static int	nread;
 static bool read_to_end;
+static bool must_wake;			/* when they were reported */
 
 static void
 start(int room, int nrings)
@@ -233,9 +235,8 @@ begin_reading(void)
 static bool
 end_reading(void)
 {
-	bool		wake;
 	int			brought = jobq_roster_read_end(&reading, read_names, nread,
-											   read_to_end, now, &wake);
+											   read_to_end, now, &must_wake);
 
 	is_reading = false;
 	return brought > 0 && !(read_to_end && brought == nread);
@@ -301,7 +302,35 @@ give_back(int id)
 	(void) jobq_roster_leave(jobs[id].ticket, 1, now);
 }
 
+/* The coordinator looks, and learns when to look again. */
+static void
+look(void)
+{
+	TimestampTz next;
+
+	pg_atomic_write_u64(&queue.next_look, (uint64) JOBQ_NEVER);
+	next = jobq_roster_next_due(&queue, false, now);
+	jobq_wake_for_queue_at(&queue, next);
+}
+
 /* ----------------------------------------------------------------- checks */
+
+/* The coordinator knows when the jobs of groups are due that nobody looks at. */
+static void
+check_times(const char *when)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &queue.roster.all)
+	{
+		const JobqGroup *group = dlist_container(JobqGroup, member, iter.cur);
+
+		CHECK(group->place != JOBQ_GROUP_LATER ||
+			  (TimestampTz) pg_atomic_read_u64(&queue.next_look) <= group->later.key,
+			  "%s: nobody looks at group %s when it is due", when,
+			  group->key.name);
+	}
+}
 
 static void
 check_covered(const char *when)
@@ -369,6 +398,8 @@ step(void)
 		(void) end_reading();
 	else if (what == 97 && random_below(&seed, 20) == 0)
 		jobq_roster_reset(&queue);
+	else if (what == 98)
+		look();
 }
 
 static void
@@ -381,6 +412,8 @@ test_random(int room, int nrings, int max_running)
 		step();
 		if (i % 500 == 0)
 			check_covered("in between");
+		if (i % 50 == 0)
+			check_times("in between");
 	}
 	if (is_reading)
 		(void) end_reading();
@@ -462,9 +495,71 @@ test_later(void)
 	commit_job(1, 0, now + 10);
 	tell(1);
 	CHECK(claim() == -1 && queue.roster.nturn == 0, "the job is found early");
-	CHECK(jobq_roster_next_due(&queue, now) == now + 10, "its time is not known");
+	CHECK(jobq_roster_next_due(&queue, true, now) == now + 10, "its time is not known");
 	now += 10;
 	CHECK(claim() == 1, "it is not found");
+	finish(1);
+}
+
+/*
+ * The coordinator looks at a group when its next job is due, also if it has looked at
+ * the queue since that was committed, while the group was full.
+ */
+static void
+test_later_than_full(void)
+{
+	start(100, 100);
+	limit = 1;
+	CHECK(claim() == -1, "a job is found");
+	commit_job(1, 0, now);
+	tell(1);
+	CHECK(claim() == 1, "it is not found");
+	commit_job(2, 0, now + 10);
+	tell(2);
+	jobq_wake_for_queue_at(&queue, now + 10);
+	look();
+	finish(1);
+	CHECK((TimestampTz) pg_atomic_read_u64(&queue.next_look) == now + 10,
+		  "nobody looks when the next job is due");
+}
+
+/* Who found nothing because somebody was reading is woken, found room or not. */
+static void
+test_missed(void)
+{
+	JobqGroupTicket ticket;
+
+	for (int running = 0; running < 2; running++)
+	{
+		start(3, 3);
+		limit = JOBQ_UNLIMITED;
+		discover(&queue.stream, -1);
+		for (int i = 0; i < running * 2; i++)
+			CHECK(jobq_roster_enter(&queue, names[i], limit, &ticket),
+				  "there is no room for two groups");
+		commit_job(1, 5, now);
+		begin_reading();
+		CHECK(claim() == -1 && claim() == -1, "a job is found");
+		(void) end_reading();
+		CHECK(must_wake, "nobody is woken");
+	}
+}
+
+/* The same if that fails. */
+static void
+test_abandoned(void)
+{
+	start(100, 100);
+	limit = JOBQ_UNLIMITED;
+	discover(&queue.stream, -1);
+	commit_job(1, 0, now);
+	begin_reading();
+	CHECK(is_reading, "groups cannot be read");
+	CHECK(claim() == -1, "a job is found");
+	CHECK(jobq_roster_read_abandon() == &queue, "nobody is woken");
+	is_reading = false;
+	CHECK(jobq_roster_read_abandon() == NULL, "somebody is woken twice");
+	CHECK(claim() == 1, "the job is not found");
 }
 
 int
@@ -480,5 +575,8 @@ main(void)
 	test_turns(10, 100, 3);
 	test_parked();
 	test_later();
+	test_later_than_full();
+	test_abandoned();
+	test_missed();
 	return check_finish();
 }

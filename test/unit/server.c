@@ -17,9 +17,13 @@
 #include "shared/area.h"
 #include "shared/group.h"
 #include "shared/lane.h"
+#include "shared/wake.h"
+
+#include "miscadmin.h"
 
 #include "check.h"
 
+Oid			MyDatabaseId = InvalidOid;
 JobqShared *jobq_shared = NULL;
 int			locks_held = 0;
 LWLock	   *test_lock = NULL;
@@ -129,6 +133,14 @@ uint32 *
 jobq_role_counter(uint32 * counters, Oid role)
 {
 	return &counters[role % JOBQ_ROLE_COUNTERS];
+}
+
+void
+jobq_wake_for_queue_at(JobqQueueState *state, TimestampTz when)
+{
+	CHECK(locks_held == 0, "the coordinator is woken under a lock");
+	if (when < (TimestampTz) pg_atomic_read_u64(&state->next_look))
+		pg_atomic_write_u64(&state->next_look, (uint64) when);
 }
 
 bool

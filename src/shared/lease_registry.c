@@ -59,6 +59,7 @@
 #include "shared/roster.h"
 #include "shared/wake.h"
 
+#include "access/xact.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 
@@ -77,6 +78,9 @@ static const JobqGates no_gates = {NULL, NULL, NULL};
 
 /* See jobq_leases_bound(). */
 static uint64 nbound = 0;
+
+/* See jobq_lease_use_reserve(); 0: none. */
+static int64 of_executor = 0;
 
 static void
 make_key(JobqLeaseKey *key, int64 job_id, int64 lease)
@@ -339,17 +343,21 @@ jobq_lease_register(int64 job_id, int64 lease, TimestampTz until, int procno,
 	return list_lease(&listed);
 }
 
-static bool
-reserve(int64 job_id, int64 lease, Listing listing, JobqLeaseTicket ticket,
-		bool bound)
+bool
+jobq_lease_reserve(int64 job_id, int64 lease, bool bound,
+				   JobqLeaseTicket ticket)
 {
 	JobqLeaseKey key;
 	JobqLeaseEntry *entry;
 	bool		found;
 
+	if (bound)
+		nbound++;
 	make_key(&key, job_id, lease);
 	lock_leases(LW_EXCLUSIVE);
-	entry = enter(&key, GetUserId(), listing, &found);
+	entry = enter(&key, GetUserId(),
+				  lease == of_executor ? LIST_IN_RESERVE : LIST_IN_SHARE,
+				  &found);
 	if (entry != NULL)
 	{
 		entry->until = JOBQ_NEVER;
@@ -365,21 +373,10 @@ reserve(int64 job_id, int64 lease, Listing listing, JobqLeaseTicket ticket,
 	return entry != NULL;
 }
 
-bool
-jobq_lease_reserve(int64 job_id, int64 lease, bool bound,
-				   JobqLeaseTicket ticket)
-{
-	if (bound)
-		nbound++;
-	return reserve(job_id, lease, LIST_IN_SHARE, ticket, bound);
-}
-
 void
-jobq_lease_reserve_for_executor(int64 job_id, int64 lease)
+jobq_lease_use_reserve(int64 lease)
 {
-	JobqLeaseTicket none = {0};
-
-	(void) reserve(job_id, lease, LIST_IN_RESERVE, none, true);
+	of_executor = lease;
 }
 
 JobqGates
@@ -464,9 +461,14 @@ jobq_leases_of_process_end(int procno, int64 except)
 		jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_LEASES);
 }
 
+/*
+ * Those who get the jobs next must not meet this session's transaction, which may
+ * still be open: this is called before ShutdownPostgres() aborts it.
+ */
 static void
 end_session_leases(int code, Datum arg)
 {
+	AbortOutOfAnyTransaction();
 	jobq_leases_of_process_end(JOBQ_MY_PROC_NUMBER, 0);
 }
 

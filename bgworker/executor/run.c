@@ -171,7 +171,7 @@ static void
 claim(JobqRun *run, Transaction *xact, JobqFound *found)
 {
 	run->lease = jobq_lease_new();
-	jobq_lease_reserve_for_executor(found->job.id, run->lease);
+	jobq_lease_use_reserve(run->lease);
 	PushActiveSnapshot(GetLatestSnapshot());
 	if (!jobq_queue_counts_starts(found->queue))
 		found->job.started_at = jobq_now();

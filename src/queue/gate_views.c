@@ -299,6 +299,7 @@ jobq_flow_check(PG_FUNCTION_ARGS)
 	check_queues(rsinfo);
 	check_groups(rsinfo);
 	check_limits(rsinfo);
+	compare(rsinfo, "claims that are open", jobq_leases_count_open(), 0);
 	SPI_finish();
 	PG_RETURN_VOID();
 }

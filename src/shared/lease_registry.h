@@ -58,8 +58,8 @@ extern void jobq_lease_watch_session(void);
 extern bool jobq_lease_reserve(int64 job_id, int64 lease, bool bound,
 							   JobqLeaseTicket ticket);
 
-/* Before an executor claims a job that is bound to its process. */
-extern void jobq_lease_reserve_for_executor(int64 job_id, int64 lease);
+/* This executor claims a job by that lease, which may take an entry kept for it. */
+extern void jobq_lease_use_reserve(int64 lease);
 
 /*
  * At once: a job is held by a lease, or no longer.  Called by commit callbacks,

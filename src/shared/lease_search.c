@@ -125,6 +125,24 @@ jobq_leases_of_limit(const JobqLimitState *limit, long *n)
 	return leases;
 }
 
+long
+jobq_leases_count_open(void)
+{
+	HASH_SEQ_STATUS status;
+	JobqLeaseEntry *entry;
+	long		n = 0;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_LEASES), LW_SHARED);
+	hash_seq_init(&status, jobq_shared_leases);
+	while ((entry = hash_seq_search(&status)) != NULL)
+	{
+		if (entry->open && entry->key.dboid == MyDatabaseId)
+			n++;
+	}
+	LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
+	return n;
+}
+
 bool
 jobq_leases_find_no_room(JobqLeaseUse *use)
 {

@@ -39,6 +39,9 @@ extern void jobq_leases_find_over(JobqLeaseSearch *search);
 /* The leases that hold a slot of a limit, one of each batch; palloc'd. */
 extern JobqLeaseId *jobq_leases_of_limit(const JobqLimitState *limit, long *n);
 
+/* How many claims of this database are listed that are not committed yet. */
+extern long jobq_leases_count_open(void);
+
 /* The role with the most entries in the registry. */
 typedef struct JobqLeaseUse
 {

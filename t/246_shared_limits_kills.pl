@@ -317,8 +317,10 @@ $node->restart;
 $node->sql(
 	q{SELECT jobq.create_limit('m' || n, max_running => 1) FROM generate_series(1, 100) AS n;
 	SELECT jobq.create_queue('m', shared_limit => 'm100'), jobq.enqueue('m'), jobq.enqueue('m')});
-is($node->sql(q{SELECT count(*) FROM jobq.dequeue('m', 9, lease => '1 h')}),
-	'0', 'no room for the limit: nothing starts');
+like(
+	sql_error($node, q{SELECT count(*) FROM jobq.dequeue('m', 9, lease => '1 h')}),
+	qr/53200.*no shared memory left for the limit that queue "m" shares/,
+	'no room for the limit: nothing starts');
 is( $node->sql(
 		q{SELECT object, severity FROM jobq.health
 			WHERE topic = 'shared memory' AND object = 'limits'}

@@ -8,13 +8,12 @@ use JobqSession;
 use JobqTest;
 use Test::More;
 
-my $node = jobq_node(
-	'main',
+my $node = jobq_node('main',
 	conf => [ 'jobq.max_workers = 2', "jobq.log_jobs = 'none'", 'log_statement = none' ]);
 
 # ---------------------------------------------------------- a session that ends
 
-# Its transaction takes long to abort: it has so many subtransactions. Another session
+# Its transaction takes long to abort: it has very many subtransactions. Another session
 # tries to claim the job all the time, and then to get a lock of that transaction.
 my $depth = 20_000;
 $node->sql(
@@ -32,10 +31,10 @@ $node->sql(
 my $first = start_session($node);
 my $second = start_session($node);
 is(ask($first, q{SELECT count(*) FROM jobq.dequeue('q')}), "1\n", 'a session has the job');
-my $pid = ask(
-	$first,
-	'BEGIN; SELECT pg_advisory_xact_lock(1);' . 'SAVEPOINT s;' x $depth . 'SELECT pg_backend_pid()'
-);
+my $pid = ask($first,
+		'BEGIN; SELECT pg_advisory_xact_lock(1);'
+	  . 'SAVEPOINT s;' x $depth
+	  . 'SELECT pg_backend_pid()');
 $pid =~ s/^\s+|\s+$//g;
 order($second, 'SELECT claim_and_lock()');
 poll_ok(

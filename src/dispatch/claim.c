@@ -23,6 +23,7 @@
 #include "dispatch/turn.h"
 #include "guc.h"
 #include "queue/lease_note.h"
+#include "queue/queue_room.h"
 #include "queue/queue_wake.h"
 #include "queue/ticket.h"
 #include "shared/clock.h"
@@ -66,6 +67,8 @@ jobq_claim_begin(JobqClaimScan *scan, JobqTable *jobs, const JobqQueue *queue,
 	scan->shared = ready_by != JOBQ_NEVER;
 	scan->now = Min(jobq_now(), ready_by);
 	scan->next_run_at = JOBQ_NEVER;
+	if (jobq_queue_lacks_room(queue))
+		jobq_queue_seek_room(queue);
 	CommandCounterIncrement();
 	jobq_dispatch_begin(&scan->dispatch, jobs, queue);
 	scan->takes_turns = jobq_turn_is_needed(queue);

@@ -24,6 +24,7 @@
 #include "job/transition.h"
 #include "jobq.h"
 #include "queue/queue.h"
+#include "queue/queue_room.h"
 #include "queue/queue_row.h"
 #include "queue/queue_wake.h"
 #include "shared/async_commit.h"
@@ -274,10 +275,25 @@ is_named_before(const JobqQueue *const *queues, int place)
 }
 
 /*
- * Claims from one queue after the other, and returns the jobs as rows.  The jobs of
- * a batch are those with the same lease, so there is one batch of a queue.
+ * Nothing was claimed: raises 53200 if one of the queues has a limit for which there
+ * is no room.
  */
 static void
+require_room(const JobqQueue *const *queues, int nqueues)
+{
+	for (int i = 0; i < nqueues; i++)
+	{
+		if (jobq_queue_lacks_room(queues[i]) && !queues[i]->paused)
+			jobq_queue_require_room(queues[i]);
+	}
+}
+
+/*
+ * Claims from one queue after the other, and returns the jobs as rows; returns their
+ * number.  The jobs of a batch are those with the same lease, so there is one batch
+ * of a queue.
+ */
+static int
 return_claimed(FunctionCallInfo fcinfo, JobqTable *jobs,
 			   const JobqQueue *const *queues, int nqueues,
 			   const ClaimOptions *options)
@@ -295,6 +311,7 @@ return_claimed(FunctionCallInfo fcinfo, JobqTable *jobs,
 		left -= claim_from(jobs, queues[i], options, left, &lease, rsinfo);
 	}
 	jobq_async_commit_end();
+	return options->max_jobs - left;
 }
 
 Datum
@@ -308,7 +325,8 @@ jobq_dequeue(PG_FUNCTION_ARGS)
 	jobs = jobq_table_open(JOBQ_REL_JOB);
 	queue = source_queue_argument(fcinfo);
 	read_options(fcinfo, 1, &options);
-	return_claimed(fcinfo, jobs, &queue, 1, &options);
+	if (return_claimed(fcinfo, jobs, &queue, 1, &options) == 0)
+		require_room(&queue, 1);
 	jobq_table_close(jobs);
 	return (Datum) 0;
 }
@@ -331,52 +349,65 @@ jobq_dequeue_any(PG_FUNCTION_ARGS)
 	for (int i = 0; i < nnames; i++)
 		queues[i] = source_queue(TextDatumGetCString(names[i]));
 	read_options(fcinfo, 1, &options);
-	return_claimed(fcinfo, jobs, queues, nnames, &options);
+	if (return_claimed(fcinfo, jobs, queues, nnames, &options) == 0)
+		require_room(queues, nnames);
 	jobq_table_close(jobs);
 	return (Datum) 0;
+}
+
+/*
+ * Takes up to max_jobs jobs of a queue, and returns them to the client.  Returns
+ * their number.
+ */
+static int
+take_from(JobqTable *jobs, const JobqQueue *queue, int max_jobs,
+		  ReturnSetInfo *rsinfo)
+{
+	JobqClaimScan scan;
+	JobqStart	last = {0};
+	JobqJob		job;
+	int			taken = 0;
+
+	if (queue->paused)
+		return 0;
+	if (jobq_queue_has_batches(queue))
+		max_jobs = Min(max_jobs, queue->batch_size);
+	jobq_claim_begin(&scan, jobs, queue, JOBQ_CLAIM_UNLOCKED, JOBQ_NEVER);
+	while (taken < max_jobs && jobq_claim_next(&scan, &job))
+	{
+		int			attempt = jobq_job_current_attempt(&job);
+
+		if (!jobq_job_take(jobs, &job, queue))
+		{
+			jobq_claim_lost(&scan);
+			continue;
+		}
+		job.state = JOBQ_STATE_PENDING;
+		job.attempt = attempt - 1;
+		put_job(rsinfo, &job, queue);
+		last = scan.start;
+		taken++;
+	}
+	jobq_claim_end(&scan);
+	jobq_start_keep(&last, queue);
+	return taken;
 }
 
 Datum
 jobq_take(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	const JobqQueue *queue;
 	JobqTable  *jobs;
-	int			left;
+	int			max_jobs;
 
 	jobq_begin_write("jobq.take()");
 	jobs = jobq_table_open(JOBQ_REL_JOB);
 	queue = source_queue_argument(fcinfo);
-	left = max_jobs_argument(fcinfo, 1);
-	if (jobq_queue_has_batches(queue))
-		left = Min(left, queue->batch_size);
+	max_jobs = max_jobs_argument(fcinfo, 1);
 	InitMaterializedSRF(fcinfo, 0);
-	if (!queue->paused)
-	{
-		JobqClaimScan scan;
-		JobqStart	last = {0};
-		JobqJob		job;
-
-		jobq_claim_begin(&scan, jobs, queue, JOBQ_CLAIM_UNLOCKED,
-						 JOBQ_NEVER);
-		while (left > 0 && jobq_claim_next(&scan, &job))
-		{
-			int			attempt = jobq_job_current_attempt(&job);
-
-			if (!jobq_job_take(jobs, &job, queue))
-			{
-				jobq_claim_lost(&scan);
-				continue;
-			}
-			job.state = JOBQ_STATE_PENDING;
-			job.attempt = attempt - 1;
-			put_job(rsinfo, &job, queue);
-			last = scan.start;
-			left--;
-		}
-		jobq_claim_end(&scan);
-		jobq_start_keep(&last, queue);
-	}
+	if (take_from(jobs, queue, max_jobs,
+				  (ReturnSetInfo *) fcinfo->resultinfo) == 0)
+		require_room(&queue, 1);
 	jobq_table_close(jobs);
 	return (Datum) 0;
 }
@@ -387,6 +418,7 @@ jobq_next(PG_FUNCTION_ARGS)
 	const JobqQueue *queue;
 	ClaimOptions options;
 	JobqTable  *jobs;
+	int			ndone = 0;
 
 	jobq_begin_write("jobq.next()");
 	jobs = jobq_table_open(JOBQ_REL_JOB);
@@ -394,7 +426,6 @@ jobq_next(PG_FUNCTION_ARGS)
 	read_options(fcinfo, 3, &options);
 	if (!PG_ARGISNULL(1))
 	{
-		int			ndone;
 		Datum	   *done = jobq_array_elements("done",
 											   PG_GETARG_ARRAYTYPE_P(1),
 											   INT8OID, NULL, &ndone);
@@ -409,7 +440,9 @@ jobq_next(PG_FUNCTION_ARGS)
 			queue = source_queue_argument(fcinfo);
 		}
 	}
-	return_claimed(fcinfo, jobs, &queue, 1, &options);
+	/* an error would take back what is done */
+	if (return_claimed(fcinfo, jobs, &queue, 1, &options) == 0 && ndone == 0)
+		require_room(&queue, 1);
 	jobq_table_close(jobs);
 	return (Datum) 0;
 }

@@ -49,7 +49,8 @@ typedef struct JobqHealth
 								 * executors */
 	List	   *bad_owners[JOBQ_INFO];	/* by severity: OIDs of roles that
 										 * were told of */
-	int			queues_without_room;	/* in shared memory */
+	int			queues_without_room;	/* in shared memory, */
+	int			limited_without_room;	/* and those of them with a limit */
 	int			held_jobs;		/* that were told of */
 	int			foreign_queues; /* not at home, and the reader may see them */
 	int			foreign_schedules;

@@ -30,29 +30,102 @@ typedef struct Ownerless
 	int			n;
 } Ownerless;
 
-/* The limit is 0. */
-static void
-describe_zero(const char *name, JobqFinding *finding)
+/*
+ * None of the queue's jobs starts: there is no room for the queue, or for its limit,
+ * or that is gone.
+ */
+static bool
+find_no_room(const JobqQueue *queue, JobqFinding *finding)
 {
+	JobqLimit	limit;
+	bool		shares = queue->shared_limit != JOBQ_NO_LIMIT;
+
+	if (queue->state == NULL && jobq_queue_keeps_leases(queue))
+	{
+		finding->message = jobq_queue_is_limited(queue) ?
+			"jobs are waiting, and none is started: shared memory has no room for the queue, which has a limit" :
+			"jobs are waiting, and none with a group is started: shared memory has no room for the queue";
+		finding->hint =
+			"Increase jobq.shared_memory, or take the queue's limits away with jobq.reset_queue().";
+	}
+	else if (shares && !jobq_limit_read(queue->shared_limit, &limit))
+	{
+		finding->message =
+			"jobs are waiting, and none is started: the limit that the queue shares does not exist";
+		finding->hint = psprintf("Use jobq.reset_queue(%s, 'shared_limit').",
+								 quote_literal_cstr(queue->name));
+	}
+	else if (shares && queue->limit == NULL)
+	{
+		finding->message =
+			psprintf("jobs are waiting, and none is started: shared memory has no room for the limit \"%s\"",
+					 limit.name);
+		finding->hint =
+			psprintf("Increase jobq.shared_memory, or use jobq.reset_queue(%s, 'shared_limit').",
+					 quote_literal_cstr(queue->name));
+	}
+	else
+		return false;
+	finding->severity = JOBQ_WARNING;
+	return true;
+}
+
+/* The limit is 0. */
+static bool
+find_zero(const JobqQueue *queue, JobqFinding *finding)
+{
+	char	   *name = quote_literal_cstr(queue->name);
+
+	if (queue->max_running != 0)
+		return false;
 	finding->severity = JOBQ_WARNING;
 	finding->message = "jobs are waiting, and the queue's max_running is 0";
 	finding->hint =
 		psprintf("Use jobq.alter_queue(%s, max_running => ...), or jobq.reset_queue(%s, 'max_running').",
 				 name, name);
+	return true;
+}
+
+/* Whether nothing starts by a limit, whose running jobs have not been counted. */
+static bool
+is_uncounted(JobqGate *gate, int max_running)
+{
+	return max_running != JOBQ_UNLIMITED && !jobq_gate_is_counted(gate);
 }
 
 /* Some running jobs have no room in shared memory. */
-static void
-describe_uncounted(const char *name, JobqFinding *finding)
+static bool
+find_uncounted(const JobqQueue *queue, JobqFinding *finding)
 {
+	const char *none = "none";
+	const char *option;
+	JobqLimit	limit;
+
+	if (queue->limit != NULL &&
+		is_uncounted(&queue->limit->gate, queue->limit_max_running) &&
+		jobq_limit_read(queue->shared_limit, &limit))
+		option = psprintf("max_running of the limit \"%s\"", limit.name);
+	else if (queue->state == NULL)
+		return false;
+	else if (is_uncounted(&queue->state->gate, queue->max_running))
+		option = "the queue's max_running";
+	else if (is_uncounted(&queue->state->gate, queue->max_running_per_group))
+	{
+		none = "none with a group";
+		option = "the queue's max_running_per_group";
+	}
+	else
+		return false;
 	finding->severity = JOBQ_WARNING;
-	finding->message = "jobs are waiting, and none is started: running jobs could not be counted for the queue's max_running";
+	finding->message =
+		psprintf("jobs are waiting, and %s is started: running jobs could not be counted for %s",
+				 none, option);
 	finding->hint =
-		psprintf("If that stays so, shared memory has no room for their leases: increase jobq.shared_memory, or use jobq.reset_queue(%s, 'max_running').",
-				 name);
+		"If that stays so, shared memory has no room for their leases: increase jobq.shared_memory, or take the limit away with jobq.reset_queue().";
+	return true;
 }
 
-/* The same of the limit that the queue shares. */
+/* As many jobs as the limit allows are running in the queues that share it. */
 static bool
 find_shared_full(const JobqQueue *queue, JobqFinding *finding)
 {
@@ -60,12 +133,10 @@ find_shared_full(const JobqQueue *queue, JobqFinding *finding)
 
 	if (queue->limit == NULL ||
 		queue->limit_max_running == JOBQ_UNLIMITED ||
-		!jobq_gate_is_counted(&queue->limit->gate) ||
 		jobq_gate_running(&queue->limit->gate) <
 		(uint32) queue->limit_max_running ||
 		!jobq_limit_read(queue->shared_limit, &limit))
 		return false;
-	finding->topic = "max_running";
 	finding->severity = queue->limit_max_running == 0 ?
 		JOBQ_WARNING : JOBQ_INFO;
 	finding->message =
@@ -77,36 +148,33 @@ find_shared_full(const JobqQueue *queue, JobqFinding *finding)
 	return true;
 }
 
-/* See health_limit.h. */
+/* The same for the queue's own. */
+static bool
+find_full(const JobqQueue *queue, JobqFinding *finding)
+{
+	if (queue->state == NULL || queue->max_running == JOBQ_UNLIMITED ||
+		jobq_gate_running(&queue->state->gate) < (uint32) queue->max_running)
+		return false;
+	finding->severity = JOBQ_INFO;
+	finding->message =
+		psprintf("jobs are waiting, since the queue's max_running, %d, is reached",
+				 queue->max_running);
+	finding->hint =
+		psprintf("To run them sooner, use jobq.alter_queue(%s, max_running => ...).",
+				 quote_literal_cstr(queue->name));
+	return true;
+}
+
+/* See health_limit.h.  What is worse comes first. */
 bool
 jobq_health_find_full(const JobqQueue *queue, JobqFinding *finding)
 {
-	char	   *name = quote_literal_cstr(queue->name);
-
-	if (find_shared_full(queue, finding))
-		return true;
-	if (queue->max_running == JOBQ_UNLIMITED)
-		return false;
-	if (queue->max_running == 0)
-		describe_zero(name, finding);
-	else if (queue->state == NULL ||
-			 !jobq_gate_is_counted(&queue->state->gate))
-		describe_uncounted(name, finding);
-	else if (jobq_gate_running(&queue->state->gate) >=
-			 (uint32) queue->max_running)
-	{
-		finding->severity = JOBQ_INFO;
-		finding->message =
-			psprintf("jobs are waiting, since the queue's max_running, %d, is reached",
-					 queue->max_running);
-		finding->hint =
-			psprintf("To run them sooner, use jobq.alter_queue(%s, max_running => ...).",
-					 name);
-	}
-	else
-		return false;
 	finding->topic = "max_running";
-	return true;
+	return find_no_room(queue, finding) ||
+		find_zero(queue, finding) ||
+		find_uncounted(queue, finding) ||
+		find_shared_full(queue, finding) ||
+		find_full(queue, finding);
 }
 
 /* The rate of the limit that the queue shares allows no start now. */

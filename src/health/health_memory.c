@@ -47,13 +47,17 @@ describe_queues(const JobqHealth *health)
 	long		taken;
 	long		room;
 	Oid			role;
+	const char *limited = "";
 
 	if (health->queues_without_room == 0)
 		return jobq_area_is_full(JOBQ_AREA_QUEUES) ?
 			"shared memory has no room for more queues, so their jobs are found with a delay" : NULL;
 	role = jobq_queue_states_use(&taken, &room);
-	return psprintf("shared memory has no room for %d queues, so their jobs are found with a delay%s",
-					health->queues_without_room,
+	if (health->limited_without_room > 0)
+		limited = psprintf("; %d of them have limits, and start no job that is limited",
+						   health->limited_without_room);
+	return psprintf("shared memory has no room for %d queues, so their jobs are found with a delay%s%s",
+					health->queues_without_room, limited,
 					describe_role(health, role, taken, room));
 }
 

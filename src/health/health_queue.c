@@ -25,6 +25,7 @@
 #include "queue/queue.h"
 #include "queue/queue_cache.h"
 #include "queue/queue_list.h"
+#include "queue/queue_room.h"
 #include "queue/queue_row.h"
 #include "shared/slot.h"
 #include "shared/throttle.h"
@@ -255,15 +256,25 @@ report_slow_consumers(const QueueCheck *check)
 			"Start a worker that takes jobs from the queue, or give the queue a handler.");
 }
 
-/* Reports a queue that is shut at this moment; false if it is not. */
+/*
+ * Reports a queue that is shut at this moment; false if it is not.  What does not
+ * end by itself comes before what does.
+ */
 static bool
 report_shut(const QueueCheck *check)
 {
 	const JobqQueue *queue = check->queue;
 	JobqQueueState *state = queue->state;
 	TimestampTz until;
+	JobqFinding full;
 	JobqFinding rate;
+	bool		is_full = jobq_health_find_full(queue, &full);
 
+	if (is_full && full.severity != JOBQ_INFO)
+	{
+		add(check, full.severity, full.topic, full.message, full.hint);
+		return true;
+	}
 	if (state != NULL && jobq_throttle_is_set(state) &&
 		jobq_throttle_holds(state, &until))
 	{
@@ -274,9 +285,12 @@ report_shut(const QueueCheck *check)
 					 quote_literal_cstr(queue->name)));
 		return true;
 	}
-	if (!jobq_health_find_rate(queue, &rate))
+	if (jobq_health_find_rate(queue, &rate))
+		add(check, rate.severity, rate.topic, rate.message, rate.hint);
+	else if (is_full)
+		add(check, full.severity, full.topic, full.message, full.hint);
+	else
 		return false;
-	add(check, rate.severity, rate.topic, rate.message, rate.hint);
 	return true;
 }
 
@@ -322,7 +336,6 @@ report_queue(const QueueCheck *check)
 {
 	JobqHealth *health = check->health;
 	const JobqQueue *queue = check->queue;
-	JobqFinding full;
 
 	if (has_no_owner(check))
 	{
@@ -344,9 +357,7 @@ report_queue(const QueueCheck *check)
 	if (check->wait.oldest > health->now - JOBQ_HEALTH_JOB_AGE ||
 		report_shut(check))
 		return;
-	if (jobq_health_find_full(queue, &full))
-		add(check, full.severity, full.topic, full.message, full.hint);
-	else if (!jobq_queue_has_executors(queue))
+	if (!jobq_queue_has_executors(queue))
 		report_slow_consumers(check);
 	else if (health->runs_jobs)
 		report_slow_executors(check);
@@ -392,6 +403,17 @@ end_look(Look *look)
 	jobq_health_handlers_end(&look->handlers);
 }
 
+/* Counts a queue for health_memory.c. */
+static void
+count_without_room(JobqHealth *health, bool without_room, bool is_limited)
+{
+	if (!without_room)
+		return;
+	health->queues_without_room++;
+	if (is_limited)
+		health->limited_without_room++;
+}
+
 /* For readers that may read all queues. */
 static void
 check_all_queues(Look *look)
@@ -403,8 +425,8 @@ check_all_queues(Look *look)
 	{
 		CHECK_FOR_INTERRUPTS();
 		MemoryContextReset(CurrentMemoryContext);
-		if (briefs[i].state == NULL)
-			look->health->queues_without_room++;
+		count_without_room(look->health, briefs[i].state == NULL,
+						   jobq_queue_lacks_room(&briefs[i]));
 		check_queue(look, &briefs[i], NULL);
 	}
 }
@@ -426,8 +448,8 @@ check_own_queues(Look *look)
 		queue = jobq_queue_by_id(lfirst_int(lc));
 		if (queue == NULL)
 			continue;
-		if (queue->state == NULL)
-			health->queues_without_room++;
+		count_without_room(health, queue->state == NULL,
+						   jobq_queue_lacks_room(queue));
 		if (!jobq_queue_allows(queue, health->reader,
 							   JOBQ_PRIV_READ | JOBQ_PRIV_CONSUME |
 							   JOBQ_PRIV_MANAGE))

@@ -6,7 +6,7 @@
  * gate.c says what tickets are.  A ticket of a queue that shares a limit is also a
  * slot of that one.  A queue without room in shared memory has no gate: its jobs
  * need no tickets, and if it has a limit none of them starts; nor does one whose
- * limit has no room.
+ * limit has no room (queue_room.c).
  *
  * IDENTIFICATION
  *	  src/queue/ticket.c
@@ -30,9 +30,6 @@
 #include "shared/xact_end.h"
 
 #include "miscadmin.h"
-
-/* How long until the next attempt to find room for a limit. */
-#define NO_ROOM_DELAY USECS_PER_SEC
 
 /* A ticket that this process holds for no job yet, and its gates. */
 static JobqTicket loose = JOBQ_TICKET_NONE;
@@ -60,18 +57,6 @@ ask_for_count(void)
 }
 
 /*
- * The limit that the queue shares has no entry in shared memory.  If there is room
- * by now, all processes read the queue again; else the coordinator looks again.
- */
-static void
-ask_for_room(const JobqQueue *queue)
-{
-	if (jobq_limit_state(queue->shared_limit, queue->limit_owner) != NULL)
-		jobq_queue_changes_publish(jobq_database(), queue->id, queue->owner);
-	jobq_wake_for_queue_at(queue->state, jobq_now() + NO_ROOM_DELAY);
-}
-
-/*
  * Enters the gate of the limit that the queue shares.  If that is shut, workers of
  * the queue are woken when it is not.
  */
@@ -82,10 +67,7 @@ enter_limit(const JobqQueue *queue)
 	JobqQueueNote note;
 
 	if (limit == NULL)
-	{
-		ask_for_room(queue);
 		return false;
-	}
 	jobq_queue_wake_describe(&note, queue);
 	do
 	{
@@ -346,10 +328,7 @@ limit_has_room(const JobqQueue *queue)
 	JobqQueueNote note;
 
 	if (queue->limit == NULL)
-	{
-		ask_for_room(queue);
 		return false;
-	}
 	if (jobq_gate_room(&queue->limit->gate, queue->limit_max_running, 1) > 0)
 		return true;
 	if (!jobq_gate_is_counted(&queue->limit->gate))

@@ -124,6 +124,24 @@ jobq_queue_state(int32 queue, Oid owner)
 }
 
 /*
+ * Whether jobq_queue_state() would find an entry of the queue by now, or make one; a
+ * hint.
+ */
+bool
+jobq_queue_state_may_be_made(int32 queue, Oid owner)
+{
+	JobqQueueKey key;
+	bool		result;
+
+	make_queue_key(&key, queue);
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_QUEUES), LW_SHARED);
+	result = has_queue_room(owner) ||
+		hash_search(jobq_shared_queues, &key, HASH_FIND, NULL) != NULL;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));
+	return result;
+}
+
+/*
  * Makes the entry of a queue that this transaction has created.  It has no jobs but
  * those that are announced when they are committed, so there is nothing to look
  * for, and its gates need no count.

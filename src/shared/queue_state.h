@@ -14,6 +14,7 @@
 #include "shared/shmem.h"
 
 extern JobqQueueState *jobq_queue_state(int32 queue, Oid owner);
+extern bool jobq_queue_state_may_be_made(int32 queue, Oid owner);
 extern JobqQueueState *jobq_queue_state_find(int32 queue);
 extern void jobq_queue_state_new(int32 queue, Oid owner);
 extern void jobq_queue_state_forget(int32 queue);

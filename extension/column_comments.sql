@@ -141,6 +141,8 @@ COMMENT ON COLUMN jobq.groups.running IS
   'number of its jobs that are running; those that run as a batch count as one';
 COMMENT ON COLUMN jobq.groups.max_running IS
   'maximum number of its jobs that run at the same time; NULL: no limit';
+COMMENT ON COLUMN jobq.groups.weight IS 'number of its jobs in each of its turns';
+COMMENT ON COLUMN jobq.groups.paused IS 'whether the group is paused: none of its jobs is started';
 COMMENT ON COLUMN jobq.groups.next_at IS
   'when its next job may start; NULL: at once, or this is not known';
 COMMENT ON COLUMN jobq.groups.why IS

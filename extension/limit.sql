@@ -66,6 +66,7 @@ COMMENT ON VIEW jobq.limits IS
 
 CREATE FUNCTION jobq_store.groups(
   queue integer,
+  only_group text DEFAULT NULL,
   OUT group_key text,
   OUT running integer,
   OUT next_at timestamptz,
@@ -74,21 +75,66 @@ CREATE FUNCTION jobq_store.groups(
 LANGUAGE c VOLATILE PARALLEL RESTRICTED ROWS 100
 AS 'MODULE_PATHNAME', 'jobq_groups';
 COMMENT ON FUNCTION jobq_store.groups IS
-  'the groups of a queue that shared memory knows';
+  'the groups of a queue that shared memory knows, or one of them';
 
-CREATE VIEW jobq.groups WITH (security_barrier) AS
+-- Groups with options are found by the index of their table, whether memory knows
+-- them or not.
+CREATE VIEW jobq_store.groups_with_options WITH (security_barrier) AS
 SELECT
   q.name AS queue,
-  g.group_key,
+  o.group_key,
+  coalesce(g.running, 0) AS running,
+  coalesce(o.max_running, q.max_running_per_group) AS max_running,
+  coalesce(o.weight, 1) AS weight,
+  o.paused,
+  g.next_at,
+  g.why
+FROM jobq_store.queue AS q
+JOIN jobq_store.group_option AS o ON o.queue OPERATOR(pg_catalog.=) q.id
+LEFT JOIN LATERAL jobq_store.groups(q.id, o.group_key) AS g ON true
+WHERE jobq_store.may_read(q.id);
+COMMENT ON VIEW jobq_store.groups_with_options IS 'the first half of jobq.groups';
+
+CREATE VIEW jobq_store.groups_in_memory WITH (security_barrier) AS
+SELECT
+  q.name AS queue,
+  g.group_key COLLATE "C" AS group_key,
   g.running,
   q.max_running_per_group AS max_running,
+  1 AS weight,
+  false AS paused,
   g.next_at,
   g.why
 FROM jobq_store.queue AS q
 CROSS JOIN LATERAL jobq_store.groups(q.id) AS g
-WHERE jobq_store.may_read(q.id);
+WHERE jobq_store.may_read(q.id)
+  AND NOT EXISTS (SELECT FROM jobq_store.group_option AS o
+    WHERE o.queue OPERATOR(pg_catalog.=) q.id
+      AND o.group_key OPERATOR(pg_catalog.=) (g.group_key COLLATE "C"));
+COMMENT ON VIEW jobq_store.groups_in_memory IS 'the second half of jobq.groups';
+
+CREATE VIEW jobq.groups WITH (security_barrier) AS
+SELECT
+  queue,
+  group_key,
+  running,
+  max_running,
+  weight,
+  paused,
+  CASE WHEN s.stops IS NULL THEN next_at END AS next_at,
+  coalesce(s.stops, why) AS why
+FROM (
+  SELECT * FROM jobq_store.groups_with_options
+  UNION ALL
+  SELECT * FROM jobq_store.groups_in_memory
+) AS g
+CROSS JOIN LATERAL (
+  SELECT CASE WHEN g.paused THEN 'paused'
+    WHEN g.why OPERATOR(pg_catalog.<>) 'scheduled'
+      AND g.running OPERATOR(pg_catalog.>=) g.max_running THEN 'max_running' END AS stops
+) AS s;
 COMMENT ON VIEW jobq.groups IS
-  'groups with jobs that run, or may start: whether they do, or what they wait for';
+  'groups with options, or jobs that run, or may start: whether they do, or what they wait for';
 
 CREATE FUNCTION jobq_store.gates(
   OUT queue integer,

@@ -125,19 +125,40 @@ AS 'MODULE_PATHNAME', 'jobq_drop_queue';
 COMMENT ON FUNCTION jobq.drop_queue IS
   'drops a queue and its history; fails if it has unfinished jobs, unless force is true';
 
-CREATE FUNCTION jobq.pause(queue text)
+CREATE FUNCTION jobq.pause(queue text, group_key text DEFAULT NULL)
 RETURNS boolean
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_pause';
 COMMENT ON FUNCTION jobq.pause IS
-  'starts no more jobs of a queue; false if it was already paused';
+  'starts no more jobs of a queue, or of one of its groups; false if it was already paused';
 
-CREATE FUNCTION jobq.resume(queue text)
+CREATE FUNCTION jobq.resume(queue text, group_key text DEFAULT NULL)
 RETURNS boolean
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_resume';
 COMMENT ON FUNCTION jobq.resume IS
-  'ends pause() and drain(); false if the queue was neither paused nor draining';
+  'ends pause() and drain(), or pause() of a group; false if there was nothing to end';
+
+CREATE FUNCTION jobq.set_group(
+  queue text,
+  group_key text,
+  max_running integer DEFAULT NULL,
+  rate_limit integer DEFAULT NULL,
+  rate_period interval DEFAULT NULL,
+  rate_burst integer DEFAULT NULL,
+  weight integer DEFAULT NULL
+) RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'jobq_set_group';
+COMMENT ON FUNCTION jobq.set_group IS
+  'gives a group options of its own; those omitted or NULL stay unchanged';
+
+CREATE FUNCTION jobq.reset_group(queue text, group_key text)
+RETURNS boolean
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'jobq_reset_group';
+COMMENT ON FUNCTION jobq.reset_group IS
+  'has a group follow its queue again; false if it had no options of its own';
 
 CREATE FUNCTION jobq.drain(queue text)
 RETURNS boolean

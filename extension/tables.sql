@@ -51,6 +51,7 @@ CREATE TABLE jobq_store.queue (
   handler text,
   paused boolean NOT NULL,
   draining boolean NOT NULL,
+  has_group_options boolean NOT NULL,
   created_at timestamptz NOT NULL,
   system_identifier bigint NOT NULL,
   database oid NOT NULL,
@@ -132,6 +133,18 @@ CREATE TABLE jobq_store.limit_def (
 COMMENT ON TABLE jobq_store.limit_def IS 'limits that queues share';
 
 CREATE INDEX limit_def_owner ON jobq_store.limit_def (owner);
+
+-- What is said of single groups, whose options differ from their queue's.  The
+-- queue's has_group_options is true once there was such a row.
+CREATE TABLE jobq_store.group_option (
+  queue integer NOT NULL,
+  group_key text COLLATE "C" NOT NULL,
+  paused boolean NOT NULL,
+  max_running integer,
+  weight integer,
+  PRIMARY KEY (queue, group_key)
+);
+COMMENT ON TABLE jobq_store.group_option IS 'groups that are paused, or have options of their own';
 
 -- --------------------------------------------------------------------- jobs
 
@@ -367,6 +380,9 @@ CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
   ON jobq_store.limit_def
   FOR EACH STATEMENT EXECUTE FUNCTION jobq_store.refuse_others();
 CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
+  ON jobq_store.group_option
+  FOR EACH STATEMENT EXECUTE FUNCTION jobq_store.refuse_others();
+CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
   ON jobq_store.queue_grant
   FOR EACH STATEMENT EXECUTE FUNCTION jobq_store.refuse_others();
 CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
@@ -419,6 +435,7 @@ CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
 ALTER TABLE jobq_store.service ENABLE ALWAYS TRIGGER owner_only;
 ALTER TABLE jobq_store.queue ENABLE ALWAYS TRIGGER owner_only;
 ALTER TABLE jobq_store.limit_def ENABLE ALWAYS TRIGGER owner_only;
+ALTER TABLE jobq_store.group_option ENABLE ALWAYS TRIGGER owner_only;
 ALTER TABLE jobq_store.queue_grant ENABLE ALWAYS TRIGGER owner_only;
 ALTER TABLE jobq_store.job ENABLE ALWAYS TRIGGER owner_only;
 ALTER TABLE jobq_store.cancel_request ENABLE ALWAYS TRIGGER owner_only;
@@ -448,6 +465,7 @@ SELECT pg_catalog.pg_extension_config_dump('jobq_store.lease_block_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('jobq_store.limit_def', '');
 SELECT pg_catalog.pg_extension_config_dump('jobq_store.queue', '');
 SELECT pg_catalog.pg_extension_config_dump('jobq_store.queue_grant', '');
+SELECT pg_catalog.pg_extension_config_dump('jobq_store.group_option', '');
 SELECT pg_catalog.pg_extension_config_dump('jobq_store.job', '');
 SELECT pg_catalog.pg_extension_config_dump('jobq_store.cancel_request', '');
 SELECT pg_catalog.pg_extension_config_dump('jobq_store.rate_start', '');

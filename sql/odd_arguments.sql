@@ -21,7 +21,8 @@ INSERT INTO plain VALUES
   ('payloads', 'jsonb[]', $$'{1,2}'$$), ('payload', 'jsonb', $$'{}'$$), ('job_ids', 'bigint[]', $$'{1}'$$),
   ('done', 'bigint[]', $$'{}'$$), ('after', 'timestamp with time zone', $$'2026-01-01'$$), ('count', 'integer', '2'),
   ('from_time', 'timestamp with time zone', $$'2026-01-01'$$), ('to_time', 'timestamp with time zone', $$'2026-01-02'$$),
-  ('run_at', 'timestamp with time zone', 'now()'), ('priority', 'integer', '1'), ('delay', 'interval', $$'1 s'$$);
+  ('run_at', 'timestamp with time zone', 'now()'), ('priority', 'integer', '1'), ('delay', 'interval', $$'1 s'$$),
+  ('group_key', 'text', $$'g'$$);
 INSERT INTO plain VALUES ('job_id', 'bigint', :held), ('lease', 'bigint', :lease);
 
 CREATE TEMP TABLE odd (type text, value text);
@@ -102,7 +103,8 @@ SELECT DISTINCT function, argument, left(value, 60) AS value, state, left(messag
 WHERE state !~ '^(OK000|22023|22004|22008|42704|42710|42883|JQ001|JQ101|JQ102|JQ103)$'
   -- outside a batch
   AND (function, state) <> ('jobq.fail_job', '55000')
-  -- a command that is none, a queue with a job that is running
+  -- what is not there yet, a command that is none, a queue with a job that is running
+  AND NOT (state = '0A000' AND function = 'jobq.set_group')
   AND NOT (state = '42601' AND argument = 'command') AND NOT (state = '55006' AND function = 'jobq.drop_queue')
 ORDER BY 1, 2, 3;
 

@@ -17,7 +17,7 @@ my $dir = PostgreSQL::Test::Utils::tempdir();
 
 my @tables = (
 	qw(queue limit_def queue_grant job cancel_request history attempt schedule schedule_run
-	  rate_start));
+	  rate_start group_option));
 
 # What is in jobq's tables, as a hash of text.  Where a row is at home is left
 # out, since start() changes it.
@@ -131,6 +131,14 @@ sub active_ok
 		"$db: a lease that ran out meanwhile is over",
 		db => $db);
 
+	poll_ok(
+		$node, q{SELECT string_agg(group_key, ',') FROM jobq.dequeue('grouped', 5)},
+		"$db: groups have their options",
+		db => $db,
+		expected => 'b');
+	is($node->safe_psql($db, q{SELECT count(*) FROM jobq.dequeue('grouped', 5)}),
+		'0', "$db: none other starts");
+
 	# identifiers go on where the original's ended
 	cmp_ok($node->safe_psql($db, "SELECT jobq.enqueue('ext', '\"new\"')"),
 		'>', $expected->{id}, "$db: a new job has a new id");
@@ -202,6 +210,10 @@ $node->safe_psql(
 	SELECT jobq.create_queue('paused', 'app.send(jsonb)');
 	SELECT jobq.pause('paused');
 	SELECT jobq.enqueue('paused', '{"n": 77}');
+	SELECT jobq.create_queue('grouped', lease => '1 hour');
+	SELECT jobq.pause('grouped', 'a');
+	SELECT jobq.set_group('grouped', 'b', max_running => 1, weight => 5);
+	SELECT count(*) FROM jobq.enqueue_many('grouped', '{1,2,3,4}', group_keys => '{a,a,b,b}');
 
 	-- history: completed, dead, cancelled
 	SELECT jobq.enqueue('mail', jsonb_build_object('n', n),

@@ -150,6 +150,8 @@ my %arguments = (
 	rename_queue => "'ext', 'other'",
 	drain => "'ext'",
 	pause => "'ext'",
+	set_group => "'ext', 'g', weight => 2",
+	reset_group => "'ext', 'g'",
 	throttle => "'ext', '1 min'",
 	create_limit => "'new', max_running => 1",
 	alter_limit => "'few', max_running => 2",

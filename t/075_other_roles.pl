@@ -186,6 +186,8 @@ foreach my $calls (
 	q{jobq.create_limit('x', 1), jobq.alter_limit('x', 2), jobq.reset_limit('x', 'max_running')},
 	q{jobq.alter_queue('x', shared_limit => 'x'), jobq.reset_queue('x', 'shared_limit')},
 	q{jobq.alter_limit('x', owner => 'bob'), jobq.drop_limit('x')},
+	q{jobq.pause('x', 'g'), jobq.resume('x', 'g')},
+	q{jobq.set_group('x', 'g', 1), jobq.reset_group('x', 'g')},
 	q{jobq.pause('x'), jobq.resume('x'), jobq.channel('x'), jobq.listen('x'), jobq.unlisten('x')},
 	q{jobq.alter_queue('x', lease => '1 s'), jobq.reset_queue('x', 'lease')},
 	q{jobq.stop()},

@@ -127,7 +127,8 @@ my %races = (
 		[ q{next('q', NULL, NULL)}, 'jobs', 'owner team' ]
 	],
 	'drain' => [ [ q{drain('q')}, 'queue', 'owner team' ] ],
-	'pause' => [ [ q{pause('q')}, 'queue', 'owner team' ] ],
+	'pause' =>
+	  [ [ q{pause('q')}, 'queue', 'owner team' ], [ q{pause('q', 'g')}, 'queue', 'owner team' ] ],
 	'promote' => [ [ 'promote(:scheduled)', 'ready', 'owner team' ] ],
 	'release' => [ [ 'release(:leased, :lease)', 'leased', 'owner team' ] ],
 	'rename_queue' => [
@@ -135,6 +136,7 @@ my %races = (
 		[ q{rename_queue('q', 'new')}, 'new_queue', 'team' ]
 	],
 	'reschedule' => [ [ 'reschedule(:ready, now())', 'ready', 'owner team' ] ],
+	'reset_group' => [ [ q{reset_group('q', 'g')}, 'queue', 'owner team' ] ],
 	'reset_limit' => [ [ q{reset_limit('l', 'max_running')}, 'limit', 'limit_owner team' ] ],
 	'reset_queue' => [ [ q{reset_queue('q', 'ttl')}, 'queue', 'owner team' ] ],
 	'reset_schedule' => [ [ q{reset_schedule('s', 'catch_up_window')}, 'schedule', 'team' ] ],
@@ -154,6 +156,7 @@ my %races = (
 		[ q{schedule('new', '@daily', queue => 'q')}, 'new_schedule', 'owner team' ],
 		[ q{schedule('new', '@daily', 'SELECT 1')}, 'new_schedule', 'usage' ]
 	],
+	'set_group' => [ [ q{set_group('q', 'g', 1)}, 'queue', 'owner team' ] ],
 	'set_payload' => [ [ q{set_payload(:ready, '{}')}, 'ready', 'owner team' ] ],
 	'set_priority' => [ [ 'set_priority(:ready, 1)', 'ready', 'owner team' ] ],
 	'start' => [ [ 'start()', 'service', 'boss' ] ],

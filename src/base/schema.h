@@ -20,6 +20,7 @@ typedef enum JobqRelation
 	JOBQ_REL_QUEUE,
 	JOBQ_REL_QUEUE_GRANT,
 	JOBQ_REL_LIMIT_DEF,
+	JOBQ_REL_GROUP_OPTION,
 	JOBQ_REL_JOB,
 	JOBQ_REL_CANCEL_REQUEST,
 	JOBQ_REL_HISTORY,			/* the partitioned parent */
@@ -42,6 +43,7 @@ typedef enum JobqRelation
 	JOBQ_IDX_LIMIT_DEF,
 	JOBQ_IDX_LIMIT_DEF_NAME,
 	JOBQ_IDX_LIMIT_DEF_OWNER,
+	JOBQ_IDX_GROUP_OPTION,
 	JOBQ_IDX_JOB,
 	JOBQ_IDX_JOB_DISPATCH,
 	JOBQ_IDX_JOB_GROUP,
@@ -86,6 +88,7 @@ enum
 	Anum_queue_handler,
 	Anum_queue_paused,
 	Anum_queue_draining,
+	Anum_queue_has_group_options,
 	Anum_queue_created_at,
 	Anum_queue_system_identifier,
 	Anum_queue_database,
@@ -136,6 +139,16 @@ enum
 	Anum_queue_grant_role,
 	Anum_queue_grant_privileges,
 	Natts_queue_grant = Anum_queue_grant_privileges
+};
+
+enum
+{
+	Anum_group_option_queue = 1,
+	Anum_group_option_group_key,
+	Anum_group_option_paused,
+	Anum_group_option_max_running,
+	Anum_group_option_weight,
+	Natts_group_option = Anum_group_option_weight
 };
 
 enum

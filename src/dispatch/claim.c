@@ -73,7 +73,7 @@ jobq_claim_begin(JobqClaimScan *scan, JobqTable *jobs, const JobqQueue *queue,
 	jobq_dispatch_begin(&scan->dispatch, jobs, queue);
 	scan->takes_turns = jobq_turn_is_needed(queue);
 	jobq_claim_turn_to(scan, queue->state == NULL ? NULL :
-					   &queue->state->stream, NULL);
+					   &queue->state->stream, NULL, false);
 }
 
 void

@@ -410,14 +410,14 @@ jobq_claim_ripens(JobqClaimScan *scan, TimestampTz *ripe_at)
 
 /* See claim_stream.h. */
 void
-jobq_claim_turn_to(JobqClaimScan *scan, JobqStream *stream, const char *group)
+jobq_claim_turn_to(JobqClaimScan *scan, JobqStream *stream, const char *group,
+				   bool in_order)
 {
 	jobq_dispatch_turn_to(&scan->dispatch, stream, group);
 	scan->seeking = true;
 	scan->priority = JOBQ_BEFORE_ALL_PRIORITIES;
 	scan->blocked_until = DT_NOBEGIN;
-	scan->in_order = group != NULL &&
-		scan->queue->max_running_per_group == 1;
+	scan->in_order = in_order;
 	scan->mode = JOBQ_CLAIM_ALL;
 	if (stream == NULL)
 		return;

@@ -59,7 +59,6 @@ typedef struct JobqClaimScan
 	bool		no_room;		/* no group has found room in shared memory */
 	int			turns_left;		/* until each group had its turn */
 	int64		until;			/* looks stop then, by jobq_stopwatch() */
-	int			max_per_group;	/* of running jobs; JOBQ_UNLIMITED */
 	bool		in_order;		/* jobs of the stream at hand are not
 								 * overtaken */
 	TimestampTz blocked_until;	/* its first job cannot be claimed until then;
@@ -77,10 +76,11 @@ typedef struct JobqClaimScan
 
 /*
  * Turns to a stream of the queue: that of its jobs without a group (NULL), or of a
- * group.  stream: NULL if there is no room for it in shared memory.
+ * group.  stream: NULL if there is no room for it in shared memory.  in_order: its
+ * jobs are not overtaken.
  */
 extern void jobq_claim_turn_to(JobqClaimScan *scan, JobqStream *stream,
-							   const char *group);
+							   const char *group, bool in_order);
 
 /*
  * Gives the stream's next ready job, held as jobq_claim_begin() was told.  False

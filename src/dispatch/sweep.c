@@ -29,6 +29,7 @@
 #include "dispatch/dispatch_scan.h"
 #include "dispatch/lease_load.h"
 #include "guc.h"
+#include "queue/group_option.h"
 #include "queue/queue_cache.h"
 #include "queue/queue_list.h"
 #include "queue/queue_row.h"
@@ -79,6 +80,7 @@ typedef struct Sweep
 	int32		queue;			/* the next one to look at, */
 	bool		in_groups;		/* after the jobs without a group, */
 	char		group[JOBQ_GROUP_NAME_SIZE];	/* and after this one; */
+	bool		in_paused;		/* the group at hand is paused */
 	bool		begun;			/* in a priority that was begun, */
 	int16		priority;		/* namely this one, */
 	JobqKey		from;			/* from this key on */
@@ -124,13 +126,24 @@ row_until(TupleTableSlot *slot)
 	return isnull ? JOBQ_NEVER : DatumGetTimestampTz(until);
 }
 
+/* Whether a group is paused: shared memory need not know its ready jobs. */
+static bool
+is_paused(const JobqQueue *queue, const char *group)
+{
+	bool		paused;
+
+	(void) jobq_group_max_running(queue, group, &paused);
+	return paused;
+}
+
 /* Collects the row read last if its job is missing from shared memory. */
 static void
 collect(const JobqQueue *queue, TupleTableSlot *row, const JobqHead *head)
 {
 	int64		lease = row_lease(row, head);
 
-	if (is_known(queue, &head->place, lease, row_until(row)))
+	if ((lease == 0 && sweep.in_paused) ||
+		is_known(queue, &head->place, lease, row_until(row)))
 		return;
 	suspects[nsuspects] = (Suspect)
 	{
@@ -224,6 +237,7 @@ look_at_groups(JobqDispatchScan *scan, const JobqQueue *queue)
 	while (nsuspects < MAX_SUSPECTS && jobq_dispatch_next_group(scan, name))
 	{
 		jobq_dispatch_turn_to(scan, NULL, name);
+		sweep.in_paused = is_paused(queue, name);
 		if (!look_at_jobs(scan, queue))
 			return false;
 		sweep.begun = false;
@@ -240,6 +254,7 @@ look_at_all(JobqDispatchScan *scan, const JobqQueue *queue)
 {
 	if (!sweep.in_groups)
 	{
+		sweep.in_paused = false;
 		if (!look_at_jobs(scan, queue))
 			return false;
 		sweep.in_groups = true;
@@ -370,6 +385,8 @@ judge(JobqTable *jobs, Suspect *suspect)
 	suspect->place.group = suspect->group[0] == '\0' ? NULL : suspect->group;
 	if (queue == NULL || queue->state == NULL ||
 		is_known(queue, &suspect->place, suspect->lease, suspect->until) ||
+		(suspect->lease == 0 && suspect->place.group != NULL &&
+		 is_paused(queue, suspect->place.group)) ||
 		jobq_job_lock(jobs, suspect->place.key.id, JOBQ_NO_WAIT,
 					  &job) != JOBQ_FOUND)
 		return;

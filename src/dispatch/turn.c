@@ -16,6 +16,7 @@
 #include "dispatch/turn.h"
 
 #include "dispatch/claim_stream.h"
+#include "queue/group_option.h"
 #include "queue/lease_note.h"
 #include "queue/queue_wake.h"
 #include "queue/ticket.h"
@@ -96,7 +97,8 @@ turn_to_group(JobqClaimScan *scan, const JobqGroupTicket *ticket, bool lent)
 {
 	jobq_ticket_hold_group(ticket, lent);
 	jobq_claim_turn_to(scan, &ticket->group->stream,
-					   jobq_ready_keep_group(ticket->group->key.name));
+					   jobq_ready_keep_group(ticket->group->key.name),
+					   ticket->max_running == 1);
 }
 
 /* Gives back the ticket of the group; it has one more turn if jobs were added. */
@@ -125,6 +127,40 @@ is_unripe(JobqClaimScan *scan)
 		return false;
 	put_back(scan, ripe_at == JOBQ_NEVER ? DT_NOBEGIN : ripe_at);
 	return true;
+}
+
+/* Reads the options of a group whose turn it is. */
+static void
+answer(JobqClaimScan *scan, const JobqGroupQuestion *question)
+{
+	const JobqQueue *queue = scan->queue;
+	JobqGroupOptions options;
+
+	/* what is not committed must not become known */
+	if (jobq_group_options_are_own(queue->id, question->name))
+	{
+		scan->turns_left--;
+		jobq_roster_pass_over(queue->state, question);
+		return;
+	}
+	jobq_group_options_read(queue->id, question->name, &options);
+	jobq_roster_answer(queue->state, question, &options);
+}
+
+/*
+ * How many jobs of a group may run, whose options may not be known in memory; 0: it
+ * is paused.  For jobs that will not run there is no limit.
+ */
+static int
+limit_of_group(const JobqClaimScan *scan, const char *name)
+{
+	bool		paused;
+	int			limit;
+
+	if (scan->hold == JOBQ_CLAIM_DROPPED)
+		return JOBQ_UNLIMITED;
+	limit = jobq_group_max_running(scan->queue, name, &paused);
+	return paused ? 0 : limit;
 }
 
 /* See JobqPicking. */
@@ -158,10 +194,12 @@ turn_to_next(JobqClaimScan *scan, bool *may_read)
 {
 	JobqQueueState *state = scan->queue->state;
 	JobqPicking picking = {
-		.now = scan->now,.max_running = scan->max_per_group,
-		.may_read = *may_read,.gathering = gathering_of(scan->queue)
+		.now = scan->now,.max_running = scan->queue->max_running_per_group,
+		.may_read = *may_read,.gathering = gathering_of(scan->queue),
+		.has_options = scan->queue->has_group_options
 	};
 	JobqGroupTicket ticket;
+	JobqGroupQuestion question;
 
 	put_back(scan, scan->blocked_until);
 	for (bool first = true; scan->turns_left > 0; first = false)
@@ -169,12 +207,12 @@ turn_to_next(JobqClaimScan *scan, bool *may_read)
 		CHECK_FOR_INTERRUPTS();
 		if (!first && is_time_over(scan))
 			return false;
-		switch (jobq_roster_pick(state, &picking, &ticket,
+		switch (jobq_roster_pick(state, &picking, &ticket, &question,
 								 &scan->next_run_at))
 		{
 			case JOBQ_TURN_PLAIN:
 				scan->turns_left--;
-				jobq_claim_turn_to(scan, &state->stream, NULL);
+				jobq_claim_turn_to(scan, &state->stream, NULL, false);
 				if (is_unripe(scan))
 					break;
 				return true;
@@ -190,6 +228,9 @@ turn_to_next(JobqClaimScan *scan, bool *may_read)
 				break;
 			case JOBQ_TURN_NOTHING:
 				scan->turns_left = 0;
+				break;
+			case JOBQ_TURN_OPTIONS:
+				answer(scan, &question);
 				break;
 			case JOBQ_TURN_READ_ON:
 				if (read_on(scan) != READ_SOME)
@@ -208,17 +249,18 @@ claim_own(JobqClaimScan *scan, JobqJob *job)
 
 	if (jobq_ready_has_own_jobs(queue, NULL))
 	{
-		jobq_claim_turn_to(scan, &queue->state->stream, NULL);
+		jobq_claim_turn_to(scan, &queue->state->stream, NULL, false);
 		if (!is_unripe(scan) && jobq_claim_of_stream(scan, job))
 			return true;
 	}
 	for (const char *name = jobq_ready_next_own_group(queue, NULL);
 		 name != NULL; name = jobq_ready_next_own_group(queue, name))
 	{
+		int			limit = limit_of_group(scan, name);
 		JobqGroupTicket ticket;
 
-		if (!jobq_roster_enter(queue->state, name, scan->max_per_group,
-							   &ticket))
+		if (limit == 0 ||
+			!jobq_roster_enter(queue->state, name, limit, &ticket))
 			continue;
 		turn_to_group(scan, &ticket, false);
 		if (is_unripe(scan))
@@ -241,13 +283,14 @@ claim_lent(JobqClaimScan *scan, JobqJob *job)
 	JobqGroup  *group;
 	int			from = -1;
 
-	if (scan->max_per_group == JOBQ_UNLIMITED ||
+	if (!jobq_queue_limits_groups(scan->queue) ||
 		scan->hold > JOBQ_CLAIM_KEPT)
 		return false;
 	while ((group = jobq_lease_note_lend_group(scan->queue, &from)) != NULL)
 	{
-		bool		may_start = jobq_roster_borrow(group, scan->max_per_group,
-												   &ticket);
+		int			limit = limit_of_group(scan, group->key.name);
+		bool		may_start = jobq_roster_borrow(group, limit, &ticket) &&
+		limit != 0;
 
 		turn_to_group(scan, &ticket, true);
 		if (may_start && is_unripe(scan))
@@ -274,7 +317,8 @@ claim_without_room(JobqClaimScan *scan, JobqJob *job)
 	char		name[JOBQ_GROUP_NAME_SIZE];
 	bool		wrapped = false;
 
-	if (scan->max_per_group != JOBQ_UNLIMITED)
+	if (queue->max_running_per_group != JOBQ_UNLIMITED &&
+		scan->hold != JOBQ_CLAIM_DROPPED)
 		return false;
 	if (last_queue != queue->id)
 		last[0] = '\0';
@@ -293,15 +337,16 @@ claim_without_room(JobqClaimScan *scan, JobqJob *job)
 			name[0] = '\0';
 			continue;
 		}
-		jobq_claim_turn_to(scan, NULL, jobq_ready_keep_group(name));
-		if (!is_unripe(scan) && jobq_claim_of_stream(scan, job))
+		jobq_claim_turn_to(scan, NULL, jobq_ready_keep_group(name), false);
+		if (limit_of_group(scan, name) == JOBQ_UNLIMITED &&
+			!is_unripe(scan) && jobq_claim_of_stream(scan, job))
 			break;
 		if (wrapped && strcmp(name, last) >= 0)
 			return false;
 	}
 	strlcpy(last, name, sizeof(last));
 	/* the job has no ticket of its group */
-	if (queue->state != NULL)
+	if (queue->state != NULL && scan->hold != JOBQ_CLAIM_DROPPED)
 		jobq_gate_miss(&queue->state->gate);
 	return true;
 }
@@ -352,23 +397,18 @@ claim_in_turn(JobqClaimScan *scan, JobqJob *job)
 bool
 jobq_turn_claim(JobqClaimScan *scan, JobqJob *job)
 {
-	scan->max_per_group = scan->queue->max_running_per_group;
 	if (scan->queue->state == NULL)
 		return claim_without_queue(scan, job);
 	if (claim_in_turn(scan, job))
 		return true;
+	/* if it will not run, one of a group that may start none will do */
 	if (scan->hold == JOBQ_CLAIM_DROPPED &&
-		scan->max_per_group != JOBQ_UNLIMITED)
-	{
-		/* it will not run: one of a group that may start none will do */
-		scan->max_per_group = JOBQ_UNLIMITED;
-		if (claim_in_turn(scan, job))
-			return true;
-	}
+		jobq_queue_limits_groups(scan->queue) && claim_without_room(scan, job))
+		return true;
 	if (jobq_database()->coordinator_proc != JOBQ_NO_PROCESS)
 		return false;
 	/* leases that are over may be met there */
-	jobq_claim_turn_to(scan, &scan->queue->state->stream, NULL);
+	jobq_claim_turn_to(scan, &scan->queue->state->stream, NULL, false);
 	return !is_unripe(scan) && jobq_claim_of_stream(scan, job);
 }
 
@@ -393,12 +433,14 @@ static JobqVisited
 visit_by_index(JobqClaimScan *scan, JobqVisit *visit,
 			   bool (*look) (JobqClaimScan *scan))
 {
-	if (scan->max_per_group != JOBQ_UNLIMITED)
+	if (scan->queue->max_running_per_group != JOBQ_UNLIMITED)
 		return JOBQ_VISITED_ALL;
 	while (jobq_dispatch_next_group(&scan->dispatch, visit->after))
 	{
-		jobq_claim_turn_to(scan, NULL, jobq_ready_keep_group(visit->after));
-		if (!is_unripe(scan) && look(scan))
+		jobq_claim_turn_to(scan, NULL, jobq_ready_keep_group(visit->after),
+						   false);
+		if (limit_of_group(scan, visit->after) == JOBQ_UNLIMITED &&
+			!is_unripe(scan) && look(scan))
 			return JOBQ_VISIT_FOUND;
 		if (is_time_over(scan))
 			return JOBQ_VISITED_SOME;
@@ -443,7 +485,6 @@ JobqVisited
 jobq_turn_visit(JobqClaimScan *scan, JobqVisit *visit, int64 until,
 				bool (*look) (JobqClaimScan *scan))
 {
-	scan->max_per_group = scan->queue->max_running_per_group;
 	scan->until = until;
 	if (scan->queue->state != NULL && !visit->by_index)
 	{

@@ -8,7 +8,8 @@
  * locked by a transaction that runs them, are also found there; they do not
  * wait, and show that the queue is being worked.  Jobs with a mirrored run_at
  * (lifo) have the one that has waited longest at their other end.  At most
- * MAX_ROWS rows are read for a queue, and as many of its jobs in groups.
+ * MAX_ROWS rows are read for a queue, and as many of its jobs in groups.  Those of
+ * groups that are paused do not wait for anybody.
  *
  * IDENTIFICATION
  *	  src/health/health_wait.c
@@ -25,11 +26,13 @@
 #include "common/jobstate.h"
 #include "compat.h"
 #include "job/job.h"
+#include "queue/group_option.h"
 #include "shared/slot.h"
 
 #include "access/table.h"
 #include "access/tableam.h"
 #include "miscadmin.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/snapmgr.h"
 
@@ -51,7 +54,7 @@ jobq_health_waits_begin(JobqWaitScan *jobs)
 		jobs->indexes[i] = index_open(jobq_relation_oid(indexes[i]),
 									  AccessShareLock);
 		jobs->scans[i] = jobq_index_beginscan(jobs->rel, jobs->indexes[i],
-											  jobs->snapshot, i == 0 ? 2 : 1);
+											  jobs->snapshot, 2);
 	}
 }
 
@@ -229,18 +232,55 @@ look_without_groups(Look *look, JobqWaitScan *jobs)
 	}
 }
 
+/* Moves the scan of jobs in groups behind a group. */
+static void
+seek_behind_group(IndexScanDesc scan, int32 queue, const char *group)
+{
+	ScanKeyData keys[2];
+
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT4EQ,
+				Int32GetDatum(queue));
+	ScanKeyInit(&keys[1], 2, BTGreaterStrategyNumber, F_TEXT_GT,
+				CStringGetTextDatum(group));
+	index_rescan(scan, keys, 2, NULL, 0);
+}
+
+/*
+ * Whether the slot's job is of a paused group.  `group` is the one of the job before,
+ * and becomes this one's.
+ */
+static bool
+is_in_paused_group(const Look *look, TupleTableSlot *slot, char *group,
+				   bool *paused)
+{
+	JobqGroupOptions options;
+	bool		isnull;
+	char	   *name;
+
+	if (!look->brief->has_group_options)
+		return false;
+	name = TextDatumGetCString(slot_getattr(slot, Anum_job_group_key, &isnull));
+	if (strcmp(name, group) != 0)
+	{
+		jobq_group_options_read(look->brief->id, name, &options);
+		*paused = options.paused;
+		strlcpy(group, name, JOBQ_GROUP_NAME_SIZE);
+	}
+	pfree(name);
+	return *paused;
+}
+
 /* Looks at the first jobs in groups, as far as that goes. */
 static void
 look_in_groups(const Look *look, JobqWaitScan *jobs)
 {
 	IndexScanDesc scan = jobs->scans[1];
 	TupleTableSlot *slot = jobs->slot;
-	ScanKeyData key;
+	char		group[JOBQ_GROUP_NAME_SIZE] = "";
+	bool		paused = false;
 	int			nrows = 0;
 
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT4EQ,
-				Int32GetDatum(look->brief->id));
-	index_rescan(scan, &key, 1, NULL, 0);
+	seek_behind_group(scan, look->brief->id, group);
 	while (nrows++ < MAX_ROWS &&
 		   index_getnext_slot(scan, ForwardScanDirection, slot))
 	{
@@ -249,8 +289,10 @@ look_in_groups(const Look *look, JobqWaitScan *jobs)
 		DatumGetTimestampTz(slot_getattr(slot, Anum_job_run_at, &isnull));
 
 		CHECK_FOR_INTERRUPTS();
-		if (run_at <= look->now &&
-			is_waiting(look, slot, jobq_run_at_real(run_at)))
+		if (is_in_paused_group(look, slot, group, &paused))
+			seek_behind_group(scan, look->brief->id, group);
+		else if (run_at <= look->now &&
+				 is_waiting(look, slot, jobq_run_at_real(run_at)))
 			note_waiting(look, jobq_run_at_real(run_at));
 	}
 }

@@ -19,6 +19,7 @@
 #include "job/attempt.h"
 #include "job/cancel_request.h"
 #include "job/ended.h"
+#include "queue/group_option.h"
 #include "queue/lease_note.h"
 #include "queue/ready.h"
 #include "shared/clock.h"
@@ -193,6 +194,23 @@ retry_delay(const JobqQueue *queue, const JobqFailure *failure, int attempt)
 }
 
 /*
+ * Whether a job that is to be tried again keeps its place in its group: the group's
+ * jobs run one after the other, and the others have to wait for it.
+ */
+static bool
+keeps_place(const JobqJob *job, const JobqQueue *queue)
+{
+	bool		paused;
+
+	if (job->nulls[Anum_job_group_key - 1] ||
+		queue->group_on_failure != JOBQ_FAILED_WAIT)
+		return false;
+	return jobq_group_max_running(queue,
+								  TextDatumGetCString(job->values[Anum_job_group_key - 1]),
+								  &paused) == 1;
+}
+
+/*
  * Makes a started job pending again.  It was started in time, so it no longer
  * expires.  In a group whose jobs run one after the other it keeps its place among
  * them, unless the queue lets the others go on, and holds them until `run_at`.
@@ -201,15 +219,12 @@ static void
 give_back(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 		  JobqEvent event, TimestampTz run_at)
 {
-	bool		keeps_place = queue->max_running_per_group == 1 &&
-	queue->group_on_failure == JOBQ_FAILED_WAIT &&
-	!job->nulls[Anum_job_group_key - 1];
+	bool		holds = keeps_place(job, queue);
 
 	apply(job, event);
 	job->lease = 0;
-	job->lease_until = keeps_place && run_at > jobq_now() ?
-		run_at : DT_NOBEGIN;
-	if (!keeps_place)
+	job->lease_until = holds && run_at > jobq_now() ? run_at : DT_NOBEGIN;
+	if (!holds)
 		job->run_at = run_at;
 	job->started_at = DT_NOBEGIN;
 	job->expires_at = JOBQ_NEVER;

@@ -95,21 +95,14 @@ find_obstacle(const JobqQueue *queue, Obstacle *obstacle)
 	obstacle->until = until;
 }
 
-/* Whether a group runs as many jobs as it may. */
-static bool
-is_full(const JobqQueue *queue, const JobqGroupBrief *group)
-{
-	return queue->max_running_per_group != JOBQ_UNLIMITED &&
-		group->running >= (uint32) queue->max_running_per_group;
-}
-
 /*
- * What there is to say of the next job of a group, and when it may start
- * (JOBQ_NEVER: now, or that is not known).  NULL if no job waits.
+ * What there is to say of the next job of a group, but for the group's own options,
+ * and when it may start (JOBQ_NEVER: now, or that is not known).  NULL if no job
+ * waits.
  */
 static const char *
-explain(const JobqQueue *queue, const Obstacle *obstacle,
-		const JobqGroupBrief *group, TimestampTz now, TimestampTz *next_at)
+explain(const Obstacle *obstacle, const JobqGroupBrief *group, TimestampTz now,
+		TimestampTz *next_at)
 {
 	*next_at = JOBQ_NEVER;
 	if (group->due == JOBQ_NEVER)
@@ -119,8 +112,6 @@ explain(const JobqQueue *queue, const Obstacle *obstacle,
 		*next_at = group->due;
 		return "scheduled";
 	}
-	if (is_full(queue, group))
-		return "max_running";
 	if (obstacle->why == NULL)
 		return "ready";
 	*next_at = obstacle->until;
@@ -129,14 +120,13 @@ explain(const JobqQueue *queue, const Obstacle *obstacle,
 
 /* Adds the row of a group. */
 static void
-put_group(ReturnSetInfo *rsinfo, const JobqQueue *queue,
-		  const Obstacle *obstacle, const JobqGroupBrief *group,
-		  TimestampTz now)
+put_group(ReturnSetInfo *rsinfo, const Obstacle *obstacle,
+		  const JobqGroupBrief *group, TimestampTz now)
 {
 	Datum		values[NCOLS] = {0};
 	bool		nulls[NCOLS] = {false};
 	TimestampTz next_at;
-	const char *why = explain(queue, obstacle, group, now, &next_at);
+	const char *why = explain(obstacle, group, now, &next_at);
 
 	values[COL_GROUP_KEY] = CStringGetTextDatum(group->name);
 	values[COL_RUNNING] = Int32GetDatum((int32) group->running);
@@ -154,8 +144,26 @@ put_group(ReturnSetInfo *rsinfo, const JobqQueue *queue,
 		pfree(DatumGetPointer(values[COL_WHY]));
 }
 
+/* The row of one group, if it is in memory. */
+static void
+put_one(ReturnSetInfo *rsinfo, const JobqQueue *queue, const char *name)
+{
+	TimestampTz now = jobq_now();
+	JobqGroupBrief group;
+	Obstacle	obstacle;
+	bool		found;
+
+	if (!jobq_queue_state_pin(queue->state, queue->id))
+		return;
+	find_obstacle(queue, &obstacle);
+	found = jobq_roster_list_one(queue->state, name, now, &group);
+	jobq_queue_state_unpin(queue->state);
+	if (found)
+		put_group(rsinfo, &obstacle, &group, now);
+}
+
 /*
- * groups(queue): those in memory, in no order.  The pin of the queue's entry lasts
+ * groups(queue, group_key): those in memory, or that one.  The pin of the queue's entry lasts
  * only while nothing can throw; if the queue is dropped meanwhile, that was all.
  */
 Datum
@@ -174,6 +182,11 @@ jobq_groups(PG_FUNCTION_ARGS)
 	queue = PG_ARGISNULL(0) ? NULL : jobq_queue_by_id(PG_GETARG_INT32(0));
 	if (queue == NULL || queue->state == NULL)
 		PG_RETURN_VOID();
+	if (!PG_ARGISNULL(1))
+	{
+		put_one(rsinfo, queue, text_to_cstring(PG_GETARG_TEXT_PP(1)));
+		PG_RETURN_VOID();
+	}
 	groups = palloc(GROUPS_AT_A_TIME * sizeof(JobqGroupBrief));
 	for (bool first = true;; first = false)
 	{
@@ -186,7 +199,7 @@ jobq_groups(PG_FUNCTION_ARGS)
 							 groups, GROUPS_AT_A_TIME);
 		jobq_queue_state_unpin(queue->state);
 		for (int i = 0; i < n; i++)
-			put_group(rsinfo, queue, &obstacle, &groups[i], now);
+			put_group(rsinfo, &obstacle, &groups[i], now);
 		if (n < GROUPS_AT_A_TIME)
 			break;
 		last = groups[n - 1];

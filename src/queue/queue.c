@@ -266,6 +266,7 @@ jobq_queue_run_of(Oid role)
 		values[Anum_queue_owner - 1] = ObjectIdGetDatum(role);
 		values[Anum_queue_paused - 1] = BoolGetDatum(false);
 		values[Anum_queue_draining - 1] = BoolGetDatum(false);
+		values[Anum_queue_has_group_options - 1] = BoolGetDatum(false);
 		values[Anum_queue_created_at - 1] = TimestampTzGetDatum(jobq_now());
 		values[Anum_queue_system_identifier - 1] =
 			Int64GetDatum(jobq_home_identifier());

@@ -19,6 +19,7 @@
 #include "base/extension.h"
 #include "base/home.h"
 #include "compat.h"
+#include "queue/group_ddl.h"
 #include "queue/limit.h"
 #include "queue/queue.h"
 #include "queue/queue_cache.h"
@@ -299,6 +300,7 @@ form_row(FunctionCallInfo fcinfo, const char *name, QueueRow *row)
 	row->values[Anum_queue_owner - 1] = ObjectIdGetDatum(GetUserId());
 	row->values[Anum_queue_paused - 1] = BoolGetDatum(false);
 	row->values[Anum_queue_draining - 1] = BoolGetDatum(false);
+	row->values[Anum_queue_has_group_options - 1] = BoolGetDatum(false);
 	row->values[Anum_queue_created_at - 1] = TimestampTzGetDatum(jobq_now());
 	row->values[Anum_queue_system_identifier - 1] =
 		Int64GetDatum(jobq_home_identifier());
@@ -495,10 +497,12 @@ set_flags(FunctionCallInfo fcinfo, const char *function,
 /* What keeps a queue from starting jobs, or from taking new ones. */
 static const AttrNumber flags[] = {Anum_queue_paused, Anum_queue_draining};
 
-/* pause(queue): false if it was paused already. */
+/* pause(queue, group_key): false if it, or the group, was paused already. */
 Datum
 jobq_pause(PG_FUNCTION_ARGS)
 {
+	if (PG_NARGS() > 1 && !PG_ARGISNULL(1))
+		PG_RETURN_BOOL(jobq_group_set_paused(fcinfo, "jobq.pause()", true));
 	PG_RETURN_BOOL(set_flags(fcinfo, "jobq.pause()", &flags[0], 1, true));
 }
 
@@ -509,10 +513,15 @@ jobq_drain(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(set_flags(fcinfo, "jobq.drain()", &flags[1], 1, true));
 }
 
-/* resume(queue): false if it was neither paused nor draining. */
+/*
+ * resume(queue, group_key): false if it was neither paused nor draining, or the group
+ * was not paused.
+ */
 Datum
 jobq_resume(PG_FUNCTION_ARGS)
 {
+	if (PG_NARGS() > 1 && !PG_ARGISNULL(1))
+		PG_RETURN_BOOL(jobq_group_set_paused(fcinfo, "jobq.resume()", false));
 	PG_RETURN_BOOL(set_flags(fcinfo, "jobq.resume()", flags, lengthof(flags),
 							 false));
 }

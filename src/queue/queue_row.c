@@ -293,6 +293,8 @@ read_queue(JobqQueue *queue, const Datum *values, const bool *nulls)
 	queue->at_home = is_at_home(values);
 	queue->paused = DatumGetBool(values[Anum_queue_paused - 1]);
 	queue->draining = DatumGetBool(values[Anum_queue_draining - 1]);
+	queue->has_group_options =
+		DatumGetBool(values[Anum_queue_has_group_options - 1]);
 	queue->owner = DatumGetObjectId(values[Anum_queue_owner - 1]);
 	for (int attnum = 1; attnum <= Natts_queue; attnum++)
 		read_option(queue, values, nulls, attnum);
@@ -435,6 +437,8 @@ read_brief(JobqQueueBrief *brief, const Datum *values, const bool *nulls)
 		DatumGetBool(values[Anum_queue_is_run - 1]);
 	brief->at_home = is_at_home(values);
 	brief->paused = DatumGetBool(values[Anum_queue_paused - 1]);
+	brief->has_group_options =
+		DatumGetBool(values[Anum_queue_has_group_options - 1]);
 	brief->notify = bool_option(values, nulls, Anum_queue_notify);
 	brief->keep_completed = interval_option(values, nulls,
 											Anum_queue_keep_completed);

@@ -73,6 +73,7 @@ typedef struct JobqQueue
 	bool		at_home;		/* not a copy from another database */
 	bool		paused;
 	bool		draining;
+	bool		has_group_options;	/* or has had some */
 	Oid			owner;
 	char	   *handler;		/* NULL: external workers */
 	int			max_attempts;
@@ -130,6 +131,7 @@ typedef struct JobqQueueBrief
 	bool		has_executors;
 	bool		at_home;
 	bool		paused;
+	bool		has_group_options;	/* or has had some */
 	bool		notify;
 	uint64		handler;		/* jobq_handler_hash() of it; 0: none */
 	int			max_running;	/* these as above */
@@ -160,9 +162,13 @@ typedef struct JobqQueueBrief
 /* Jobs are run by jobq's own executors. */
 #define jobq_queue_has_executors(q) ((q)->is_run || (q)->handler != NULL)
 
-/* Whether a limit needs to know which jobs are running; of queues and briefs. */
+/* Whether groups may be kept from starting jobs; of queues and briefs. */
+#define jobq_queue_limits_groups(q) \
+	((q)->max_running_per_group != JOBQ_UNLIMITED || (q)->has_group_options)
+
+/* Whether a limit needs to know which jobs are running; the same. */
 #define jobq_queue_keeps_leases(q) \
-	(jobq_queue_is_limited(q) || (q)->max_running_per_group != JOBQ_UNLIMITED)
+	(jobq_queue_is_limited(q) || jobq_queue_limits_groups(q))
 
 /* Jobs are claimed together, and perhaps wait for each other. */
 #define jobq_queue_has_batches(q) ((q)->batch_size > 1)

@@ -50,7 +50,7 @@ jobq_queue_wake_describe(JobqQueueNote *note, const JobqQueue *queue)
 	note->at_rest = queue->paused || !queue->at_home;
 	note->has_rate = queue->has_rate;
 	note->limit_has_rate = queue->limit_has_rate;
-	note->limits_groups = queue->max_running_per_group != JOBQ_UNLIMITED;
+	note->limits_groups = jobq_queue_limits_groups(queue);
 	note->max_running = queue->max_running;
 	note->limit_max_running = queue->limit_max_running;
 	note->shared_limit = queue->shared_limit;

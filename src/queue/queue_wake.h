@@ -27,7 +27,8 @@ typedef struct JobqQueueNote
 	bool		at_rest;		/* paused, or not at home */
 	bool		has_rate;
 	bool		limit_has_rate; /* of the limit that it shares */
-	bool		limits_groups;	/* has max_running_per_group */
+	bool		limits_groups;	/* some may start no job although they have
+								 * some */
 	int			max_running;
 	int			limit_max_running;	/* these three: of the limit that it
 									 * shares */

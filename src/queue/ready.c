@@ -550,15 +550,16 @@ jobq_ready_refuse_limited(const JobqQueueNote *note, bool in_group)
 	bool		limited = queue != NULL && queue->max_running != JOBQ_UNLIMITED;
 
 	if (note->limit == NULL && !limited &&
-		(!in_group || queue == NULL ||
-		 queue->max_running_per_group == JOBQ_UNLIMITED))
+		(!in_group || queue == NULL || !jobq_queue_limits_groups(queue)))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 note->limit != NULL ?
 			 errmsg("cannot PREPARE a transaction that has claimed a job of a queue with a shared limit") :
 			 errmsg("cannot PREPARE a transaction that has claimed a job of a queue with %s",
-					limited ? "max_running" : "max_running_per_group"),
+					limited ? "max_running" :
+					queue->max_running_per_group != JOBQ_UNLIMITED ?
+					"max_running_per_group" : "options of groups"),
 			 errdetail("After a crash, nothing would show that the job is running."),
 			 errhint("Commit the claim, and prepare another transaction.")));
 }

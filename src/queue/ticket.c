@@ -100,7 +100,7 @@ enter_limit(const JobqQueue *queue)
 static bool
 groups_are_uncounted(const JobqQueue *queue)
 {
-	if (queue->max_running_per_group == JOBQ_UNLIMITED ||
+	if (!jobq_queue_limits_groups(queue) ||
 		jobq_gate_knows_all(&queue->state->gate))
 		return false;
 	ask_for_count();

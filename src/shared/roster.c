@@ -12,6 +12,8 @@
  * - later: the first of its jobs is ahead;
  * - parked: it runs as many jobs as it may.  No claim looks at it until one of
  *	 them ends, however many jobs are waiting;
+ * - held: the same by an option of its own (max_running, or it is paused), which no
+ *	 change of the queue's limit ends;
  * - resting: jobs of it are running, and no others are known.
  *
  * A claim draws a ticket of a group before it looks for a job in it, as for the
@@ -58,6 +60,9 @@
 
 /* Under the lock: the earliest time for which a group was put off. */
 static TimestampTz put_off_until = JOBQ_NEVER;
+
+/* When more groups than that are held, those that are paused leave memory. */
+#define MAX_HELD 64
 
 /* What this process is reading; NULL: nothing. */
 static JobqQueueState *reading_queue = NULL;
@@ -134,11 +139,16 @@ take_out(JobqRoster *roster, JobqGroup *group)
 		case JOBQ_GROUP_PARKED:
 			dlist_delete(&group->link);
 			break;
+		case JOBQ_GROUP_HELD:
+			roster->nheld--;
+			dlist_delete(&group->link);
+			break;
 		case JOBQ_GROUP_LATER:
 			jobq_heap_remove(&roster->later, &group->later);
 			break;
 	}
 	group->place = JOBQ_GROUP_RESTS;
+	group->served = 0;
 }
 
 /* Has a group take part in the turns, as the last one. */
@@ -176,6 +186,23 @@ park(JobqRoster *roster, JobqGroup *group, int max_running)
 	group->place = JOBQ_GROUP_PARKED;
 }
 
+/* The group starts no job until its options, or the number of its tickets, change. */
+static void
+hold(JobqRoster *roster, JobqGroup *group)
+{
+	take_out(roster, group);
+	roster->nheld++;
+	dlist_push_tail(&roster->held, &group->link);
+	group->place = JOBQ_GROUP_HELD;
+}
+
+/* Whether a group is known to be paused. */
+static bool
+is_paused(const JobqGroup *group)
+{
+	return group->knows_options && group->options.paused;
+}
+
 /* The group whose jobs are due next, NULL: none is later. */
 static JobqGroup *
 first_of_later(JobqRoster *roster)
@@ -205,11 +232,23 @@ make(JobqQueueState *queue, const char *name)
 	group->running = 0;
 	group->told = 0;
 	group->number = ++roster->nmade;
+	group->knows_options = false;
+	group->changes = 0;
+	group->served = 0;
 	dlist_push_tail(&roster->all, &group->member);
 	if (!roster->complete)
 		put_in_turn(roster, group);
 	set_active(roster);
 	return group;
+}
+
+/* The group with that name, which is made if necessary; NULL: there is no room. */
+static JobqGroup *
+find_or_make(JobqQueueState *queue, const char *name)
+{
+	JobqGroup  *group = jobq_group_find(queue, name);
+
+	return group != NULL ? group : make(queue, name);
 }
 
 /* Forgets a group that has no tickets. */
@@ -252,6 +291,40 @@ may_leave(const JobqRoster *roster, const JobqGroup *group)
 	return group->running == 0 && group != roster->hand;
 }
 
+/*
+ * Puts out a paused group without tickets, if more groups than that are held: its
+ * jobs cannot be claimed, so nobody has to read it again.  Looks at some of those
+ * that have been held for longest.  Returns whether it has found one.
+ */
+static bool
+put_paused_out(JobqRoster *roster, int nheld)
+{
+	for (int i = Min(roster->nheld, 4); i > 0 && roster->nheld > nheld; i--)
+	{
+		JobqGroup  *group = dlist_head_element(JobqGroup, link, &roster->held);
+
+		if (is_paused(group) && may_leave(roster, group))
+		{
+			forget(group);
+			return true;
+		}
+		dlist_delete(&group->link);
+		dlist_push_tail(&roster->held, &group->link);
+	}
+	return false;
+}
+
+/*
+ * No claim looks at the group until it is resumed.  It stays in memory for a while,
+ * so that commits of its jobs wake nobody; it may be forgotten.
+ */
+static void
+hold_paused(JobqRoster *roster, JobqGroup *group)
+{
+	hold(roster, group);
+	(void) put_paused_out(roster, MAX_HELD);
+}
+
 /* Puts a group to where it belongs, by its jobs; it may be forgotten. */
 static void
 settle(JobqGroup *group, TimestampTz now)
@@ -259,7 +332,9 @@ settle(JobqGroup *group, TimestampTz now)
 	JobqRoster *roster = &group->key.queue->roster;
 	TimestampTz next = JOBQ_NEVER;
 
-	if (jobq_lanes_judge(&group->stream, now, &next) != JOBQ_POP_NOTHING)
+	if (is_paused(group))
+		hold_paused(roster, group);
+	else if (jobq_lanes_judge(&group->stream, now, &next) != JOBQ_POP_NOTHING)
 		put_in_turn(roster, group);
 	else if (next != JOBQ_NEVER)
 		put_later(roster, group, next);
@@ -288,6 +363,8 @@ put_one_out(JobqRoster *roster, int *nold)
 {
 	JobqGroup  *group;
 
+	if (put_paused_out(roster, 0))
+		return true;
 	for (; *nold > 0; (*nold)--)
 	{
 		if (roster->next == NULL)
@@ -323,6 +400,7 @@ jobq_roster_make(JobqQueueState *queue)
 	dlist_init(&roster->all);
 	dlist_init(&roster->turn);
 	dlist_init(&roster->parked);
+	dlist_init(&roster->held);
 	roster->next_lap = DT_NOBEGIN;
 	roster->read_at = DT_NOBEGIN;
 	unlock(queue);
@@ -356,8 +434,9 @@ jobq_roster_reset(JobqQueueState *queue)
 		else
 		{
 			jobq_lanes_forget(&group->stream);
-			if (group->place != JOBQ_GROUP_PARKED)
-				put_in_turn(roster, group);
+			group->knows_options = false;
+			group->changes++;
+			put_in_turn(roster, group);
 		}
 	}
 	set_active(roster);
@@ -374,16 +453,15 @@ jobq_roster_lower(JobqQueueState *queue, const JobqPlace *place,
 	JobqGroup  *group;
 
 	lock(queue);
-	group = jobq_group_find(queue, place->group);
-	if (group == NULL)
-		group = make(queue, place->group);
+	group = find_or_make(queue, place->group);
 	if (group == NULL)
 		miss(&queue->roster, place->key.run_at);
 	else
 	{
 		jobq_lane_lower_locked(&group->stream, place);
 		group->told++;
-		if (group->place != JOBQ_GROUP_PARKED)
+		if (group->place != JOBQ_GROUP_PARKED &&
+			group->place != JOBQ_GROUP_HELD)
 			settle(group, now);
 	}
 	unlock(queue);
@@ -441,7 +519,7 @@ leave(JobqGroup *group, int tickets, TimestampTz now)
 	{
 		TimestampTz next = JOBQ_NEVER;
 
-		if (!was_in_turn &&
+		if (!was_in_turn && !is_paused(group) &&
 			jobq_lanes_judge(&group->stream, now, &next) != JOBQ_POP_NOTHING)
 			wake = true;
 		settle(group, now);
@@ -526,18 +604,67 @@ wants_reading(const JobqRoster *roster, TimestampTz now)
 		(roster->in_lap || roster->next_lap <= now);
 }
 
+/* Whether the group has a limit of its own. */
+static bool
+has_own_limit(const JobqGroup *group)
+{
+	return group->knows_options && group->options.max_running > 0;
+}
+
+/* How many jobs a group may run; max_running is the queue's limit. */
+static int
+limit_of(const JobqGroup *group, int max_running)
+{
+	return has_own_limit(group) ? group->options.max_running : max_running;
+}
+
 /* Whether a group runs as many jobs as it may. */
 static bool
 is_full(const JobqGroup *group, int max_running)
 {
+	max_running = limit_of(group, max_running);
 	return max_running != JOBQ_UNLIMITED &&
 		group->running >= (uint32) max_running;
 }
 
 /*
- * Draws a ticket of the group whose turn it is, and goes on to the next turn.
- * NULL if it may not start a job now; then it does not take part in the turns any
- * more.
+ * Takes a group that may start no job now out of the turns; whether that was so.  One
+ * without tickets may be forgotten.
+ */
+static bool
+stops(JobqRoster *roster, JobqGroup *group, int max_running)
+{
+	if (is_paused(group))
+		hold_paused(roster, group);
+	else if (!is_full(group, max_running))
+		return false;
+	else if (has_own_limit(group))
+		hold(roster, group);
+	else
+		park(roster, group, max_running);
+	return true;
+}
+
+/* How many jobs the group starts in a turn. */
+static int
+weight_of(const JobqGroup *group)
+{
+	return group->knows_options ? group->options.weight : 1;
+}
+
+/* Goes on to the next turn, unless the group may start more jobs in this one. */
+static void
+end_turn(JobqRoster *roster, JobqGroup *group)
+{
+	if (++group->served < weight_of(group))
+		return;
+	group->served = 0;
+	advance(roster);
+}
+
+/*
+ * Draws a ticket of the group whose turn it is.  NULL if it may not start a job
+ * now; then it does not take part in the turns any more.
  */
 static JobqGroup *
 draw(JobqRoster *roster, int max_running, TimestampTz now)
@@ -545,12 +672,8 @@ draw(JobqRoster *roster, int max_running, TimestampTz now)
 	JobqGroup  *group = roster->next;
 	TimestampTz next = JOBQ_NEVER;
 
-	advance(roster);
-	if (is_full(group, max_running))
-	{
-		park(roster, group, max_running);
+	if (stops(roster, group, max_running))
 		return NULL;
-	}
 	if (jobq_lanes_judge(&group->stream, now, &next) == JOBQ_POP_NOTHING)
 	{
 		settle(group, now);
@@ -558,8 +681,8 @@ draw(JobqRoster *roster, int max_running, TimestampTz now)
 	}
 	group->running++;
 	roster->npicks++;
-	if (is_full(group, max_running))
-		park(roster, group, max_running);
+	end_turn(roster, group);
+	(void) stops(roster, group, max_running);
 	return group;
 }
 
@@ -590,6 +713,11 @@ pick(JobqQueueState *queue, const JobqPicking *how, JobqGroup **group,
 			*next_run_at = Min(*next_run_at, next);
 			continue;
 		}
+		if (how->has_options && !roster->next->knows_options)
+		{
+			*group = roster->next;
+			return JOBQ_TURN_OPTIONS;
+		}
 		*group = draw(roster, how->max_running, now);
 		if (*group != NULL)
 			return JOBQ_TURN_GROUP;
@@ -612,22 +740,54 @@ pick(JobqQueueState *queue, const JobqPicking *how, JobqGroup **group,
 	return JOBQ_TURN_NO_ROOM;
 }
 
+/* What a claim has to know of a group of which it has drawn a ticket. */
+static void
+fill_ticket(JobqGroupTicket *ticket, JobqGroup *group, int max_running)
+{
+	ticket->group = group;
+	ticket->told = group->told;
+	ticket->max_running = limit_of(group, max_running);
+}
+
+static void
+ask(JobqGroupQuestion *question, const JobqGroup *group)
+{
+	question->number = group->number;
+	question->changes = group->changes;
+	memcpy(question->name, group->key.name, sizeof(question->name));
+}
+
 /* See roster.h. */
 JobqTurn
 jobq_roster_pick(JobqQueueState *queue, const JobqPicking *how,
-				 JobqGroupTicket *ticket, TimestampTz *next_run_at)
+				 JobqGroupTicket *ticket, JobqGroupQuestion *question,
+				 TimestampTz *next_run_at)
 {
+	JobqGroup  *group = NULL;
 	JobqTurn	result;
 
 	ticket->group = NULL;
 	lock(queue);
-	result = pick(queue, how, &ticket->group, next_run_at);
-	if (ticket->group != NULL)
-		ticket->told = ticket->group->told;
+	result = pick(queue, how, &group, next_run_at);
+	if (result == JOBQ_TURN_OPTIONS)
+		ask(question, group);
+	else if (group != NULL)
+		fill_ticket(ticket, group, how->max_running);
 	ticket->next = queue->roster.next;
 	ticket->keeps_turn = false;
 	unlock(queue);
 	return result;
+}
+
+/* Its turn is over, whatever its weight. */
+static void
+break_turn(JobqGroup *group)
+{
+	JobqRoster *roster = &group->key.queue->roster;
+
+	if (group->served > 0 && roster->next == group)
+		advance(roster);
+	group->served = 0;
 }
 
 /* It is the group's turn, as before its ticket was drawn. */
@@ -638,6 +798,69 @@ return_turn(JobqGroup *group)
 
 	put_in_turn(roster, group);
 	roster->next = group;
+	group->served = group->served > 0 ? group->served - 1 : weight_of(group) - 1;
+}
+
+/* The group that a question is about; NULL: it has left memory meanwhile. */
+static JobqGroup *
+group_of(JobqQueueState *queue, const JobqGroupQuestion *question)
+{
+	JobqGroup  *group = jobq_group_find(queue, question->name);
+
+	return group != NULL && group->number == question->number ? group : NULL;
+}
+
+/* See roster.h. */
+void
+jobq_roster_answer(JobqQueueState *queue, const JobqGroupQuestion *question,
+				   const JobqGroupOptions *options)
+{
+	JobqGroup  *group;
+
+	lock(queue);
+	group = group_of(queue, question);
+	if (group != NULL && group->changes == question->changes)
+	{
+		group->options = *options;
+		group->knows_options = true;
+		if (is_paused(group))
+			hold_paused(&queue->roster, group);
+	}
+	unlock(queue);
+}
+
+/* See roster.h. */
+void
+jobq_roster_pass_over(JobqQueueState *queue, const JobqGroupQuestion *question)
+{
+	JobqGroup  *group;
+
+	lock(queue);
+	group = group_of(queue, question);
+	if (group != NULL && queue->roster.next == group)
+		advance(&queue->roster);
+	unlock(queue);
+}
+
+/* See roster.h.  If it was paused, not all of its jobs may have been told of. */
+void
+jobq_roster_options_changed(JobqQueueState *queue, const char *name)
+{
+	JobqGroup  *group;
+
+	lock(queue);
+	group = find_or_make(queue, name);
+	if (group == NULL)
+		miss(&queue->roster, DT_NOBEGIN);
+	else
+	{
+		jobq_lanes_forget(&group->stream);
+		group->knows_options = false;
+		group->changes++;
+		group->told++;
+		put_in_turn(&queue->roster, group);
+	}
+	unlock(queue);
 }
 
 /* See roster.h. */
@@ -654,11 +877,13 @@ jobq_roster_put_back(const JobqGroupTicket *ticket, TimestampTz until,
 	told = group->told != ticket->told;
 	if (group->running == 0 && queue->stream.forgotten)
 		forget(group);
-	else if (until > now && !told)
+	else if (until > now && !told && !is_paused(group))
 		put_later(&queue->roster, group, until);
 	else
 	{
-		if (ticket->keeps_turn && queue->roster.next == ticket->next)
+		if (!ticket->keeps_turn)
+			break_turn(group);
+		else if (queue->roster.next == ticket->next)
 			return_turn(group);
 		settle(group, now);
 	}
@@ -672,21 +897,19 @@ jobq_roster_enter(JobqQueueState *queue, const char *name, int max_running,
 				  JobqGroupTicket *ticket)
 {
 	JobqGroup  *group;
+	bool		result;
 
 	lock(queue);
-	group = jobq_group_find(queue, name);
-	if (group == NULL)
-		group = make(queue, name);
-	if (group != NULL && is_full(group, max_running))
-		group = NULL;
-	ticket->group = group;
-	if (group != NULL)
+	group = find_or_make(queue, name);
+	result = group != NULL && !is_paused(group) &&
+		!is_full(group, max_running);
+	if (result)
 	{
 		group->running++;
-		ticket->told = group->told;
+		fill_ticket(ticket, group, max_running);
 	}
 	unlock(queue);
-	return group != NULL;
+	return result;
 }
 
 /* See roster.h. */
@@ -697,9 +920,10 @@ jobq_roster_borrow(JobqGroup *group, int max_running, JobqGroupTicket *ticket)
 	bool		result;
 
 	LWLockAcquire(queue->stream.lock, LW_SHARED);
-	ticket->group = group;
-	ticket->told = group->told;
-	result = group->running <= (uint32) max_running;
+	fill_ticket(ticket, group, max_running);
+	result = !is_paused(group) &&
+		(ticket->max_running == JOBQ_UNLIMITED ||
+		 group->running <= (uint32) ticket->max_running);
 	LWLockRelease(queue->stream.lock);
 	return result;
 }
@@ -708,10 +932,14 @@ jobq_roster_borrow(JobqGroup *group, int max_running, JobqGroupTicket *ticket)
 JobqGroup *
 jobq_roster_join(JobqQueueState *queue, const char *name)
 {
-	JobqGroupTicket ticket;
+	JobqGroup  *group;
 
-	(void) jobq_roster_enter(queue, name, JOBQ_UNLIMITED, &ticket);
-	return ticket.group;
+	lock(queue);
+	group = find_or_make(queue, name);
+	if (group != NULL)
+		group->running++;
+	unlock(queue);
+	return group;
 }
 
 /* See roster.h. */

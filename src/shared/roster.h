@@ -33,7 +33,8 @@ typedef enum JobqTurn
 	JOBQ_TURN_NOTHING,			/* no job is ready */
 	JOBQ_TURN_NO_ROOM,			/* the same of groups in memory, and others
 								 * find no room there */
-	JOBQ_TURN_READ_ON			/* groups are to be read from the index first */
+	JOBQ_TURN_READ_ON,			/* groups are to be read from the index first */
+	JOBQ_TURN_OPTIONS			/* the options of a group are to be read first */
 } JobqTurn;
 
 /* For queue_state.c, after the stream is made, and after it has ended. */
@@ -92,7 +93,16 @@ typedef struct JobqPicking
 	bool		may_read;		/* JOBQ_TURN_READ_ON is an answer */
 	uint64		gathering;		/* how jobs wait for a full batch: groups that
 								 * did so are judged again when it changes */
+	bool		has_options;	/* groups may have options of their own */
 } JobqPicking;
+
+/* A group whose options are to be read. */
+typedef struct JobqGroupQuestion
+{
+	uint64		number;
+	uint32		changes;
+	char		name[JOBQ_GROUP_NAME_SIZE];
+} JobqGroupQuestion;
 
 /* A ticket of a group, for a job that is looked for. */
 typedef struct JobqGroupTicket
@@ -102,15 +112,36 @@ typedef struct JobqGroupTicket
 	const JobqGroup *next;		/* whose turn it was after that */
 	bool		keeps_turn;		/* to be set by who has only looked: it is the
 								 * group's turn again */
+	int			max_running;	/* how many jobs it may run, or JOBQ_UNLIMITED */
 } JobqGroupTicket;
 
 /*
  * For claims: whose turn it is.  For NOTHING and NO_ROOM, *next_run_at is lowered to the
- * earliest time at which there may be a job.
+ * earliest time at which there may be a job.  For OPTIONS, *question has the group.
  */
 extern JobqTurn jobq_roster_pick(JobqQueueState *queue, const JobqPicking *how,
 								 JobqGroupTicket *ticket,
+								 JobqGroupQuestion *question,
 								 TimestampTz *next_run_at);
+
+/*
+ * The group's options were read after the question was put.  If they have been
+ * changed since, the question is put again.
+ */
+extern void jobq_roster_answer(JobqQueueState *queue,
+							   const JobqGroupQuestion *question,
+							   const JobqGroupOptions *options);
+
+/* They cannot be read: the group has no turn for now. */
+extern void jobq_roster_pass_over(JobqQueueState *queue,
+								  const JobqGroupQuestion *question);
+
+/*
+ * The options of a group were changed.  What is known of it is forgotten but its
+ * tickets, and it takes part in the turns again.
+ */
+extern void jobq_roster_options_changed(JobqQueueState *queue,
+										const char *name);
 
 /*
  * Gives it back: no job of the group was claimed.  Those that were seen are for later,

@@ -86,3 +86,18 @@ jobq_roster_list(JobqQueueState *queue, const JobqGroupBrief *after,
 	LWLockRelease(queue->stream.lock);
 	return count;
 }
+
+/* See roster_list.h. */
+bool
+jobq_roster_list_one(JobqQueueState *queue, const char *name, TimestampTz now,
+					 JobqGroupBrief *group)
+{
+	const JobqGroup *found;
+
+	LWLockAcquire(queue->stream.lock, LW_SHARED);
+	found = jobq_group_find(queue, name);
+	if (found != NULL)
+		copy(group, found, now);
+	LWLockRelease(queue->stream.lock);
+	return found != NULL;
+}

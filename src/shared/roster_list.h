@@ -32,4 +32,8 @@ extern int	jobq_roster_list(JobqQueueState *queue,
 							 const JobqGroupBrief *after, TimestampTz now,
 							 JobqGroupBrief *groups, int n);
 
+/* The same of the group with that name; false if it is not in memory. */
+extern bool jobq_roster_list_one(JobqQueueState *queue, const char *name,
+								 TimestampTz now, JobqGroupBrief *group);
+
 #endif							/* JOBQ_ROSTER_LIST_H */

@@ -288,9 +288,19 @@ typedef enum JobqGroupPlace
 {
 	JOBQ_GROUP_RESTS,			/* its jobs are running; no others are known */
 	JOBQ_GROUP_IN_TURN,			/* it may have a ready job that may start */
-	JOBQ_GROUP_PARKED,			/* it runs as many jobs as it may */
+	JOBQ_GROUP_PARKED,			/* it runs as many jobs as the queue allows */
+	JOBQ_GROUP_HELD,			/* it is paused, or runs as many jobs as an
+								 * option of its own allows */
 	JOBQ_GROUP_LATER			/* its jobs are ahead */
 } JobqGroupPlace;
+
+/* What is said of a group by itself. */
+typedef struct JobqGroupOptions
+{
+	int			max_running;	/* 0: what the queue says */
+	int16		weight;			/* jobs in a turn */
+	bool		paused;
+} JobqGroupOptions;
 
 /*
  * Jobs of a queue that have the same group key; see roster.c.  All is under the
@@ -304,8 +314,12 @@ typedef struct JobqGroup
 	uint32		running;		/* tickets that are out */
 	uint32		told;			/* how often it was told of jobs; wraps */
 	uint64		number;			/* in the order in which groups were made */
+	JobqGroupOptions options;	/* if knows_options */
+	uint32		changes;		/* of them that were told; wraps */
+	int16		served;			/* jobs in its present turn */
+	bool		knows_options;
 	dlist_node	member;			/* of all groups of the queue in memory */
-	dlist_node	link;			/* of those in turn, or of those parked */
+	dlist_node	link;			/* of those in turn, parked, or held */
 	JobqHeapNode later;			/* of those later, by time */
 } JobqGroup;
 
@@ -317,6 +331,8 @@ typedef struct JobqRoster
 	dlist_head	all;
 	dlist_head	turn;
 	dlist_head	parked;
+	dlist_head	held;
+	int			nheld;
 	JobqHeap	later;
 	JobqGroup  *next;			/* in turn; NULL: the jobs without a group are
 								 * next */

@@ -54,6 +54,14 @@ static TimestampTz now = 1000;
 static int	limit = JOBQ_UNLIMITED;
 static uint64_t seed = 1;
 
+/* Options of groups; and those of one that were read, and are to be reported. */
+static const JobqGroupOptions no_options = {.weight = 1};
+static bool with_options = false;
+static JobqGroupOptions options[GROUPS];
+static JobqGroupQuestion question;
+static JobqGroupOptions late_answer;
+static bool has_question = false;
+
 /* Groups that were read, and are to be reported. */
 static JobqRosterReading reading;
 static bool is_reading = false;
@@ -77,6 +85,34 @@ start(int room, int nrings)
 	for (; ngroups < GROUPS; ngroups++)
 		snprintf(names[ngroups], sizeof(names[0]), "g%04d", ngroups);
 	now = 1000;
+	has_question = false;
+	with_options = false;
+	for (int i = 0; i < GROUPS; i++)
+		options[i] = no_options;
+}
+
+/* Somebody changes the options of a group, and commits. */
+static void
+change_options(int group, JobqGroupOptions to)
+{
+	options[group] = to;
+	jobq_roster_options_changed(&queue, names[group]);
+}
+
+static JobqGroupOptions
+make_options(bool paused, int max_running, int weight)
+{
+	JobqGroupOptions result = {max_running, (int16) weight, paused};
+
+	return result;
+}
+
+/* How many jobs of the group may run. */
+static int
+limit_of(int group)
+{
+	return options[group].paused ? 0 :
+		options[group].max_running > 0 ? options[group].max_running : limit;
 }
 
 static void
@@ -246,16 +282,21 @@ end_reading(void)
 static int
 claim(void)
 {
-	JobqPicking picking = {.now = now,.max_running = limit,.may_read = true};
+	JobqPicking picking = {
+		.now = now,.max_running = limit,.may_read = true,
+		.has_options = with_options
+	};
 	JobqGroupTicket ticket;
+	JobqGroupQuestion asked;
 	JobqGroup  *group;
+	int			number;
 	TimestampTz next = JOBQ_NEVER;
 
 	for (int misses = 0; misses <= jobq_roster_turns(&queue);)
 	{
 		int			id;
 
-		switch (jobq_roster_pick(&queue, &picking, &ticket, &next))
+		switch (jobq_roster_pick(&queue, &picking, &ticket, &asked, &next))
 		{
 			case JOBQ_TURN_PLAIN:
 				misses++;
@@ -267,9 +308,20 @@ claim(void)
 				begin_reading();
 				picking.may_read = is_reading && end_reading();
 				break;
+			case JOBQ_TURN_OPTIONS:
+				number = atoi(asked.name + 1);
+				if (!has_question && random_below(&seed, 4) == 0)
+				{
+					question = asked;
+					late_answer = options[number];
+					has_question = true;
+				}
+				jobq_roster_answer(&queue, &asked, &options[number]);
+				break;
 			case JOBQ_TURN_GROUP:
 				group = ticket.group;
-				CHECK(limit == JOBQ_UNLIMITED || group->running <= (uint32) limit,
+				number = limit_of(atoi(group->key.name + 1));
+				CHECK(number == JOBQ_UNLIMITED || group->running <= (uint32) number,
 					  "a group runs more than it may");
 				id = claim_of(group);
 				if (id >= 0)
@@ -337,7 +389,7 @@ check_covered(const char *when)
 {
 	for (int i = 0; i < JOBS; i++)
 	{
-		if (jobs[i].state == READY)
+		if (jobs[i].state == READY && !options[jobs[i].group].paused)
 			CHECK(jobq_roster_covers(&queue, &jobs[i].place), "%s: job %d of group %s is lost", when, i, names[jobs[i].group]);
 	}
 }
@@ -346,6 +398,11 @@ check_covered(const char *when)
 static void
 drain(void)
 {
+	for (int i = 0; i < GROUPS; i++)
+	{
+		if (options[i].paused)
+			change_options(i, no_options);
+	}
 	for (;;)
 	{
 		int			id = -1;
@@ -400,13 +457,24 @@ step(void)
 		jobq_roster_reset(&queue);
 	else if (what == 98)
 		look();
+	else if (with_options && random_below(&seed, 2) == 0)
+		change_options((int) random_below(&seed, GROUPS),
+					   make_options(random_below(&seed, 2) == 0,
+									(int) random_below(&seed, 4),
+									1 + (int) random_below(&seed, 3)));
+	else if (has_question)
+	{
+		jobq_roster_answer(&queue, &question, &late_answer);
+		has_question = false;
+	}
 }
 
 static void
-test_random(int room, int nrings, int max_running)
+test_random(int room, int nrings, int max_running, bool change)
 {
 	start(room, nrings);
 	limit = max_running;
+	with_options = change;
 	for (int i = 0; i < 30000; i++)
 	{
 		step();
@@ -483,6 +551,111 @@ test_parked(void)
 	limit = 2;
 	CHECK(claim() == 2, "with a higher limit the third job is not found");
 	CHECK(claim() == -1, "a fourth one is");
+}
+
+/* A group that is paused starts nothing, and is in nobody's way. */
+static void
+test_paused(void)
+{
+	start(100, 100);
+	limit = JOBQ_UNLIMITED;
+	with_options = true;
+	change_options(0, make_options(true, 0, 1));
+	for (int i = 0; i < 10; i++)
+		commit_job(i, i % 2, 1);
+	for (int i = 0; i < 10; i++)
+		tell(i);
+	for (int i = 1; i < 10; i += 2)
+		CHECK(claim() == i, "a job of the other group is not found");
+	CHECK(claim() == -1, "a job of a paused group is");
+	CHECK(queue.roster.nturn == 0, "it takes part in the turns");
+	commit_job(10, 0, 1);
+	tell(10);
+	CHECK(!jobq_roster_is_in_turn(&queue, names[0]), "a worker would be woken for it");
+	change_options(0, no_options);
+	CHECK(jobq_roster_is_in_turn(&queue, names[0]), "it is not in turn again");
+	CHECK(claim() == 0, "its first job is not found");
+}
+
+/* Jobs that run already get tickets of groups that may start none. */
+static void
+test_join(void)
+{
+	start(100, 100);
+	limit = JOBQ_UNLIMITED;
+	with_options = true;
+	change_options(0, make_options(true, 0, 1));
+	change_options(1, make_options(false, 1, 1));
+	for (int i = 0; i < 4; i++)
+		commit_job(i, i % 2, 1);
+	for (int i = 0; i < 4; i++)
+		tell(i);
+	CHECK(claim() == 1, "the first job of the group that is not paused");
+	CHECK(claim() == -1, "no other one");
+	for (int i = 0; i < 2; i++)
+		CHECK(jobq_roster_join(&queue, names[i]) != NULL, "group %d has no ticket for a running job", i);
+	CHECK(jobq_roster_running(&queue) == 3, "three tickets are out");
+}
+
+/* COMMIT PREPARED may have raised the limit of a group that the queue's has parked. */
+static void
+test_reset_parked(void)
+{
+	start(100, 100);
+	limit = 1;
+	with_options = true;
+	for (int i = 0; i < 2; i++)
+		commit_job(i, 0, 1);
+	for (int i = 0; i < 2; i++)
+		tell(i);
+	CHECK(claim() == 0, "the first job");
+	CHECK(claim() == -1, "the group is full");
+	options[0] = make_options(false, 2, 1);
+	jobq_roster_reset(&queue);
+	CHECK(claim() == 1, "it has a higher limit after a reset");
+}
+
+/* Few of very many paused groups stay in memory, and all are found again. */
+static void
+test_many_paused(void)
+{
+	int			n = JOBS < GROUPS ? JOBS : GROUPS;
+
+	start(GROUPS * 3, GROUPS);
+	limit = JOBQ_UNLIMITED;
+	with_options = true;
+	for (int i = 0; i < n; i++)
+		options[i] = make_options(true, 0, 1);
+	for (int i = 0; i < n; i++)
+		commit_job(i, i, 1);
+	for (int i = 0; i < n; i++)
+		tell(i);
+	CHECK(claim() == -1, "a job of a paused group is found");
+	CHECK(queue.roster.nheld <= 64, "%d paused groups are in memory", queue.roster.nheld);
+	for (int i = 0; i < n; i++)
+	{
+		change_options(i, no_options);
+		CHECK(claim() == i, "the job of group %d is not found", i);
+	}
+}
+
+/* A group with a weight starts as many jobs in each turn. */
+static void
+test_weight(void)
+{
+	static const int expected[] = {0, 0, 1, 0, 0, 1};
+
+	start(100, 100);
+	limit = JOBQ_UNLIMITED;
+	with_options = true;
+	for (int i = 0; i < 20; i++)
+		commit_job(i, i % 2, 1);
+	for (int i = 0; i < 20; i++)
+		tell(i);
+	CHECK(jobs[claim()].group == 0 && jobs[claim()].group == 1, "no turns are taken");
+	change_options(0, make_options(false, 0, 2));
+	for (int i = 0; i < (int) lengthof(expected); i++)
+		CHECK(jobs[claim()].group == expected[i], "job %d is of another group", i);
 }
 
 /* A job ahead is found when it is due, and no claim looks at its group before. */
@@ -565,15 +738,23 @@ test_abandoned(void)
 int
 main(void)
 {
-	test_random(GROUPS * 3, GROUPS, JOBQ_UNLIMITED);
-	test_random(GROUPS * 3, 20, 1);
-	test_random(40, 10, JOBQ_UNLIMITED);
-	test_random(40, 0, 2);
-	test_random(3, 0, 1);
+	for (int change = 0; change < 2; change++)
+	{
+		test_random(GROUPS * 3, GROUPS, JOBQ_UNLIMITED, change);
+		test_random(GROUPS * 3, 20, 1, change);
+		test_random(40, 10, JOBQ_UNLIMITED, change);
+		test_random(40, 0, 2, change);
+		test_random(3, 0, 1, change);
+	}
 	test_turns(GROUPS * 3, GROUPS, 2);
 	test_turns(100, GROUPS, 3);
 	test_turns(10, 100, 3);
 	test_parked();
+	test_paused();
+	test_join();
+	test_reset_parked();
+	test_many_paused();
+	test_weight();
 	test_later();
 	test_later_than_full();
 	test_abandoned();

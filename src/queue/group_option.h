@@ -1,0 +1,61 @@
+/*-------------------------------------------------------------------------
+ *
+ * group_option.h
+ *	  What is said of single groups: rows of jobq_store.group_option.
+ *
+ * IDENTIFICATION
+ *	  src/queue/group_option.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_GROUP_OPTION_H
+#define JOBQ_GROUP_OPTION_H
+
+#include "base/table.h"
+#include "queue/queue_row.h"
+
+/* Turns per job: a group without options, and the most that one may have. */
+#define JOBQ_DEFAULT_WEIGHT 1
+#define JOBQ_MAX_WEIGHT 1000
+
+/* A row that exists, or does not yet. */
+typedef struct JobqGroupOptionRow
+{
+	JobqTable  *table;			/* to be closed */
+	TupleTableSlot *slot;
+	bool		exists;
+	Datum		values[Natts_group_option];
+	bool		nulls[Natts_group_option];
+} JobqGroupOptionRow;
+
+/*
+ * Reads the options of a group; a group without a row has the defaults.  By a
+ * snapshot taken now.
+ */
+extern void jobq_group_options_read(int32 queue, const char *name,
+									JobqGroupOptions *options);
+
+/* Whether this transaction has changed the options of the group. */
+extern bool jobq_group_options_are_own(int32 queue, const char *group);
+
+/*
+ * How many jobs of the group may run if it is not paused, or JOBQ_UNLIMITED.  Reads
+ * its options only if the queue's groups may have some.
+ */
+extern int	jobq_group_max_running(const JobqQueue *queue, const char *name,
+								   bool *paused);
+
+/*
+ * Reads the row of a group, to change it.  The caller has locked the queue's row,
+ * as all do who change such rows.
+ */
+extern void jobq_group_option_open(JobqGroupOptionRow *row, int32 queue,
+								   const char *name);
+
+/*
+ * Writes the changed row, or deletes one that says nothing.  At commit all who claim
+ * learn of that.
+ */
+extern void jobq_group_option_write(JobqGroupOptionRow *row);
+
+#endif							/* JOBQ_GROUP_OPTION_H */

@@ -27,6 +27,7 @@
 
 #include "dispatch/claim_stream.h"
 
+#include "base/row_holder.h"
 #include "base/table_find.h"
 #include "dispatch/overdue.h"
 #include "dispatch/ripe.h"
@@ -126,6 +127,18 @@ take_hold(JobqClaimScan *scan, JobqJob *job)
 		!jobq_overdue_is_late(job, scan->now))
 		return true;
 	return try_lock(scan, job);
+}
+
+/*
+ * Whether the job whose row was read last is in this claim's batch already: its
+ * row is only locked, so the index and lanes that are read anew name it again.
+ */
+static bool
+is_in_batch(const JobqClaimScan *scan)
+{
+	return scan->in_batch && scan->has_ticket &&
+		scan->hold == JOBQ_CLAIM_KEPT &&
+		jobq_row_is_locked_by_me(scan->dispatch.slot);
 }
 
 /*
@@ -267,7 +280,7 @@ next_of_scan(JobqClaimScan *scan, JobqJob *job, JobqHead *head, bool *ahead)
 			return false;
 		}
 		/* this process runs it: the lock that would keep others off is ours */
-		if (jobq_current_job_is(head->place.key.id))
+		if (jobq_current_job_is(head->place.key.id) || is_in_batch(scan))
 			continue;
 		jobq_note_reserve();
 		jobq_ready_note_locked(scan->queue, &head->place);
@@ -359,6 +372,11 @@ next_of_lanes(JobqClaimScan *scan, JobqJob *job)
 				jobq_ready_note_locked(scan->queue, &place);
 				if (!jobq_dispatch_fetch(&scan->dispatch, &place, &head))
 					(void) jobq_ready_withdraw();
+				else if (is_in_batch(scan))
+				{
+					(void) jobq_ready_withdraw();
+					break;
+				}
 				else if (take_hold(scan, job))
 					return true;
 				if (is_blocked_at(scan, &place))
@@ -448,7 +466,8 @@ jobq_claim_stream_sees_more(JobqClaimScan *scan)
 
 	if (scan->mode == JOBQ_CLAIM_LANES)
 		return jobq_lanes_see_more(scan->dispatch.stream, scan->now);
-	return jobq_dispatch_next(&scan->dispatch, &next) &&
+	/* `seeking`: the index has been searched, or has yet to be */
+	return !scan->seeking && jobq_dispatch_next(&scan->dispatch, &next) &&
 		next.state == JOBQ_STATE_PENDING &&
 		next.place.key.run_at <= scan->now;
 }

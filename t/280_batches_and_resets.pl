@@ -8,7 +8,7 @@ use JobqTest;
 use Test::More;
 
 my $node = jobq_node('main',
-	conf => [ 'jobq.max_workers = 1', 'jobq.notify_interval = 0', 'max_prepared_transactions = 10' ]);
+	conf => [ 'jobq.max_workers = 1', 'jobq.notify_interval = 0' ]);
 
 $node->sql(
 	q{

@@ -162,15 +162,19 @@ jobq_grant_usage(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* revoke_usage(role): revokes all of it. */
+/*
+ * revoke_usage(role): revokes all of it, and what default privileges have given the
+ * role beside.
+ */
 Datum
 jobq_revoke_usage(PG_FUNCTION_ARGS)
 {
 	static const char *const statements[] = {
 		"REVOKE ALL ON ALL ROUTINES IN SCHEMA jobq, jobq_store FROM %s",
-		"REVOKE ALL ON ALL TABLES IN SCHEMA jobq FROM %s",
-		"REVOKE ALL ON TYPE jobq.job FROM %s",
-		"REVOKE ALL ON SCHEMA jobq FROM %s",
+		"REVOKE ALL ON ALL TABLES IN SCHEMA jobq, jobq_store FROM %s",
+		"REVOKE ALL ON ALL SEQUENCES IN SCHEMA jobq_store FROM %s",
+		"REVOKE ALL ON TYPE jobq.job, jobq_store.role_ref FROM %s",
+		"REVOKE ALL ON SCHEMA jobq, jobq_store FROM %s",
 	};
 	const char *role;
 	JobqElevation elevation;

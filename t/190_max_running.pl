@@ -370,6 +370,80 @@ is($node->sql(q{SELECT count(*) FROM jobq.dequeue('w', 9)}),
 $node->sql(
 	q{SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name ~ '^w'});
 
+# Who comes for the next job at once needs no help: those who wait are left alone.
+# But for once it may be slow, so that somebody is woken.
+sub goes_alone
+{
+	my ($others, $work, $name, $prepare) = @_;
+	my $alone;
+	foreach my $try (1 .. 5)
+	{
+		$prepare->() if $prepare;
+		my $before = $node->sql($others);
+		$work->();
+		$alone = $node->sql($others) eq $before;
+		last if $alone;
+	}
+	ok($alone, $name);
+	return;
+}
+
+my $rounds = q{DO $$ DECLARE j record; BEGIN
+	SELECT * INTO STRICT j FROM held;
+	FOR i IN 1 .. 50 LOOP
+		PERFORM jobq.complete(j.id, j.lease); COMMIT;
+		SELECT id, lease INTO STRICT j FROM jobq.dequeue('p'); COMMIT;
+	END LOOP; END$$};
+$node->sql(
+	q{CREATE VIEW held AS SELECT s.id, s.lease
+		FROM jobq.jobs AS j JOIN jobq_store.job AS s USING (id)
+		WHERE j.queue = 'p' AND j.state = 'running';
+	SELECT jobq.create_queue('p', max_running => 1, lease => '1 hour');
+	SELECT jobq.enqueue('p') FROM generate_series(1, 500)});
+ask($holder, q{SELECT id FROM jobq.dequeue('p')});
+$node->sql(q{SELECT jobq.enqueue('p')});
+is(ask($holder, $rounds), "", "jobs one after the other");
+my $waiter = start_session($node, name => 'w1');
+order($waiter, q{CALL jobq.wait('{p}', '1 h')});
+goes_alone(
+	q{SELECT state_change FROM pg_stat_activity WHERE application_name = 'w1'
+		AND wait_event_type = 'Extension'},
+	sub { is(ask($holder, $rounds), '', 'they are done') },
+	'who waits is not woken by that',
+	sub {
+		order($waiter, q{CALL jobq.wait('{p}', '1 h')}) if woken(0, $waiter);
+		waiting(1, 'somebody waits at the gate');
+	});
+ask($holder, 'SELECT jobq.complete(id, lease) FROM held');
+is(scalar(woken(1, $waiter)), 1, 'one that does not come back is missed');
+is(ask($waiter, q{SELECT count(*) FROM jobq.dequeue('p', 9)}) + 0,
+	1, 'so that another one finds a job');
+end_session($waiter);
+
+# The same for executors: one of them runs all jobs.
+$node->sql(
+	q{CREATE TABLE ran (at timestamptz DEFAULT clock_timestamp(), pid int DEFAULT pg_backend_pid());
+	CREATE FUNCTION run() RETURNS void LANGUAGE plpgsql
+		AS 'BEGIN INSERT INTO public.ran DEFAULT VALUES; END';
+	SELECT jobq.create_queue('alone', 'run()', max_running => 1, share_commits => false)});
+cmp_ok($node->sql(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'jobq executor'}),
+	'>', 1, 'there are executors');
+goes_alone(
+	q{SELECT count(*) > 1 FROM pg_stat_activity WHERE backend_type = 'jobq executor'
+		AND state_change > (SELECT at FROM ran ORDER BY at OFFSET 10 LIMIT 1)},
+	sub {
+		$node->sql(q{SELECT count(jobq.enqueue('alone')) FROM generate_series(1, 50)});
+		poll_ok(
+			$node,
+			q{SELECT count(*) FROM jobq.jobs
+				WHERE queue = 'alone' AND state IN ('ready', 'running')},
+			'one after the other',
+			expected => '0');
+	},
+	'an executor that goes on wakes no other one',
+	sub { $node->sql('TRUNCATE ran') });
+limits_settled($node, 'after promises');
+
 # Four clients do what comes to their minds; the seed gives the same again, except
 # for the order in which they come.
 my $seed = $ENV{JOBQ_SEED} // time();

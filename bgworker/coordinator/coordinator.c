@@ -26,6 +26,7 @@
 #include "guc.h"
 #include "shared/clock.h"
 #include "shared/database.h"
+#include "shared/promise.h"
 #include "shared/slot.h"
 #include "shared/wake.h"
 
@@ -109,6 +110,7 @@ sign_off(int code, Datum arg)
 	if (extension_gone)
 		database->retry_at = DT_NOBEGIN;
 	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
+	jobq_promises_end();
 	jobq_wake_launcher();
 }
 
@@ -225,6 +227,8 @@ jobq_coordinator_main(Datum main_arg)
 	for (;;)
 	{
 		TimestampTz until;
+		TimestampTz promised_until;
+		bool		broken;
 		uint32		reasons;
 
 		CHECK_FOR_INTERRUPTS();
@@ -234,7 +238,10 @@ jobq_coordinator_main(Datum main_arg)
 			jobq_activation_note_free_slot();
 		if (jobq_activation_check_executors())
 			reasons |= JOBQ_WAKE_SLOTS;
-		until = jobq_task_loop_run(reasons);
+		promised_until = jobq_promises_check(&broken);
+		if (broken)
+			reasons |= JOBQ_WAKE_LIMITS;
+		until = Min(jobq_task_loop_run(reasons), promised_until);
 		pgstat_report_stat(true);
 		pgstat_report_activity(STATE_IDLE, NULL);
 		jobq_worker_wait(Min(until, jobq_now() + MAX_SLEEP),

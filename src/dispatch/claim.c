@@ -237,13 +237,14 @@ jobq_claim_lost(JobqClaimScan *scan)
 }
 
 /*
- * Whether there seems to be another job.  The job returned last must not be
+ * Whether there seems to be another job that could start now.  The job returned last must not be
  * touched after this call.
  */
 bool
 jobq_claim_sees_more(JobqClaimScan *scan)
 {
-	if (!jobq_start_is_allowed(scan->queue, &scan->next_run_at))
+	if (!jobq_start_is_allowed(scan->queue, &scan->next_run_at) ||
+		!jobq_ticket_is_left(scan->queue))
 		return false;
 	return jobq_claim_stream_sees_more(scan) ||
 		(scan->takes_turns && jobq_turn_sees_more(scan));

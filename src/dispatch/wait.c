@@ -46,6 +46,7 @@
 #include "queue/queue_row.h"
 #include "shared/clock.h"
 #include "shared/database.h"
+#include "shared/promise.h"
 #include "shared/waiter.h"
 
 #include <math.h>
@@ -313,6 +314,7 @@ jobq_wait(PG_FUNCTION_ARGS)
 	EnsurePortalSnapshotExists();
 	read_queues(PG_GETARG_ARRAYTYPE_P(0), wait);
 
+	jobq_promise_break();
 	SPI_connect_ext(SPI_OPT_NONATOMIC);
 	PG_ENSURE_ERROR_CLEANUP(leave_on_error, PointerGetDatum(wait));
 	{

@@ -23,6 +23,7 @@
 #include "shared/limit_state.h"
 #include "shared/mark.h"
 #include "shared/note.h"
+#include "shared/promise.h"
 #include "shared/queue_change.h"
 #include "shared/queue_state.h"
 #include "shared/rate.h"
@@ -321,10 +322,11 @@ jobq_queue_wake_leave_gates(const JobqGates *gates, uint32 tickets,
 	same = note->queue == queue->key.queue;
 	if (jobq_queue_state_leave(queue, tickets))
 	{
-		if (same)
-			jobq_queue_wake_later(note, (int) tickets);
-		else
+		if (!same)
 			jobq_queue_wake_look(queue);
+		else if (tickets > 1 || note->shared_limit != JOBQ_NO_LIMIT ||
+				 !jobq_promise_make(queue))
+			jobq_queue_wake_later(note, (int) tickets);
 	}
 	leave_limit(gates->limit, tickets);
 }

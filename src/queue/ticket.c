@@ -23,6 +23,7 @@
 #include "shared/clock.h"
 #include "shared/database.h"
 #include "shared/limit_state.h"
+#include "shared/promise.h"
 #include "shared/queue_change.h"
 #include "shared/queue_state.h"
 #include "shared/roster.h"
@@ -187,6 +188,7 @@ jobq_ticket_draw(const JobqQueue *queue, bool shared)
 	/* without room, groups are left alone if they have a limit */
 	if (limited && shared && jobq_ready_has_ticket(queue))
 		return true;
+	jobq_promise_keep(queue->state);
 	if (enter(queue))
 		loose = JOBQ_TICKET_OWN;
 	else if (limited && !groups_are_uncounted(queue) && may_lend(queue) &&

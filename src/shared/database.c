@@ -49,6 +49,7 @@ jobq_database_reset(JobqDatabase *database, Oid dboid)
 	pg_atomic_write_u64(&database->unrecorded_since, 0);
 	pg_atomic_write_u64(&database->history_turn, 0);
 	pg_atomic_write_u64(&database->expires_low, (uint64) JOBQ_NEVER);
+	pg_atomic_write_u32(&database->promises, 0);
 	pg_atomic_write_u32(&database->dispatching, 0);
 	pg_atomic_write_u64(&database->swept, 0);
 	database->lease_block_known = false;
@@ -76,6 +77,7 @@ jobq_database_initialize(JobqDatabase *database)
 	pg_atomic_init_u32(&database->unrecorded_errno, 0);
 	pg_atomic_init_u64(&database->history_turn, 0);
 	pg_atomic_init_u64(&database->expires_low, (uint64) JOBQ_NEVER);
+	pg_atomic_init_u32(&database->promises, 0);
 	pg_atomic_init_u32(&database->dispatching, 0);
 	pg_atomic_init_u64(&database->swept, 0);
 	SpinLockInit(&database->mutex);

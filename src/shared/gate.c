@@ -21,6 +21,7 @@
  * of them sees what the other did.  A claim with a ticket clears the flag before
  * it looks for jobs, since it sees what those that set it have committed; if it
  * leaves jobs behind, it sets the flag again, and wakes a worker if there is room.
+ * There is none in what others have promised to claim themselves (promise.c).
  *
  * Nothing here allocates or throws, or takes a lock.
  *
@@ -35,7 +36,8 @@
 
 /*
  * Resets a gate for another queue.  A process with an old pointer may have drawn
- * a ticket that it is about to give back, so `running` stays as it is; and one
+ * a ticket that it is about to give back, and a promise may not have ended, so
+ * `running` and `promised` stay as they are; and one
  * may be counting for the old queue, which fails when `known` moves on.  Shared
  * memory begins with zeros.
  */
@@ -109,6 +111,21 @@ jobq_gate_forget_starved(JobqGate *gate)
 }
 
 /*
+ * How many more jobs may run now, without those for which somebody comes anyway;
+ * max_running is a limit.
+ */
+static uint32
+room_of(JobqGate *gate, int max_running)
+{
+	uint32		taken = pg_atomic_read_u32(&gate->running) +
+	pg_atomic_read_u32(&gate->promised);
+
+	if (!jobq_gate_is_counted(gate) || taken >= (uint32) max_running)
+		return 0;
+	return (uint32) max_running - taken;
+}
+
+/*
  * Called after that if the look may have left jobs behind.  Returns whether there
  * is room, so that the caller must wake a worker.
  */
@@ -117,19 +134,7 @@ jobq_gate_remember_starved(JobqGate *gate, int max_running)
 {
 	pg_atomic_write_u32(&gate->starved, 1);
 	pg_memory_barrier();
-	return max_running == JOBQ_UNLIMITED ||
-		state_of(gate, max_running) == JOBQ_GATE_OPEN;
-}
-
-/* How many more jobs may run now; max_running is a limit. */
-static uint32
-room_of(JobqGate *gate, int max_running)
-{
-	uint32		running = pg_atomic_read_u32(&gate->running);
-
-	if (!jobq_gate_is_counted(gate) || running >= (uint32) max_running)
-		return 0;
-	return (uint32) max_running - running;
+	return max_running == JOBQ_UNLIMITED || room_of(gate, max_running) > 0;
 }
 
 /*
@@ -157,6 +162,24 @@ jobq_gate_leave(JobqGate *gate, uint32 tickets, bool *empty)
 
 	Assert(before >= tickets);
 	*empty = before == tickets;
+	return pg_atomic_read_u32(&gate->starved) != 0;
+}
+
+/* See gate.h. */
+void
+jobq_gate_promise(JobqGate *gate)
+{
+	(void) pg_atomic_fetch_add_u32(&gate->promised, 1);
+}
+
+/* See gate.h. */
+bool
+jobq_gate_end_promise(JobqGate *gate)
+{
+	uint32		before PG_USED_FOR_ASSERTS_ONLY =
+	pg_atomic_fetch_sub_u32(&gate->promised, 1);
+
+	Assert(before > 0);
 	return pg_atomic_read_u32(&gate->starved) != 0;
 }
 

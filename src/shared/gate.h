@@ -20,6 +20,8 @@
 typedef struct JobqGate
 {
 	pg_atomic_uint32 running;	/* tickets that are out */
+	pg_atomic_uint32 promised;	/* those given back by processes that have
+								 * promised to claim again */
 	pg_atomic_uint32 starved;	/* a worker was turned away, and must be woken
 								 * when a ticket is given back */
 	pg_atomic_uint32 known;		/* odd: every running job has a ticket; grows
@@ -47,6 +49,11 @@ extern uint32 jobq_gate_room(JobqGate *gate, int max_running, uint32 jobs);
 
 /* Gives tickets back; returns whether the caller must wake a worker. */
 extern bool jobq_gate_leave(JobqGate *gate, uint32 tickets, bool *empty);
+
+/* Promises; the second one returns whether the caller must wake a worker. */
+extern void jobq_gate_promise(JobqGate *gate);
+extern bool jobq_gate_end_promise(JobqGate *gate);
+
 extern bool jobq_gate_may_lend(JobqGate *gate, int max_running);
 extern bool jobq_gate_is_empty(JobqGate *gate);
 extern bool jobq_gate_is_starved(JobqGate *gate);

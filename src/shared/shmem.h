@@ -108,7 +108,9 @@ enum
 #define JOBQ_WAKE_NO_ROOM	0x8000	/* a queue without room has jobs */
 #define JOBQ_WAKE_TAKEN_AWAY 0x20000	/* such a one has cancelled or dropped
 										 * running jobs */
-#define JOBQ_WAKE_LIMITS	0x40000 /* look at all queues of a limit */
+#define JOBQ_WAKE_LIMITS	0x40000 /* look at all queues of a limit, or where
+									 * a promise was broken */
+#define JOBQ_WAKE_PROMISES	0x80000 /* somebody has promised to claim */
 
 typedef enum JobqCoordinatorState
 {
@@ -226,6 +228,7 @@ typedef struct JobqDatabase
 	pg_atomic_uint64 expires_low;	/* TimestampTz: the earliest expires_at
 									 * written since jobs were expired */
 
+	pg_atomic_uint32 promises;	/* see promise.c */
 	pg_atomic_uint32 dispatching;	/* jobs were claimed since the last sweep */
 	pg_atomic_uint64 swept;		/* number of jobs that only the sweep has
 								 * found */
@@ -569,6 +572,14 @@ typedef struct JobqWaiter
 	int32		queues[JOBQ_MAX_WAIT_QUEUES];
 } JobqWaiter;
 
+/* A process that has promised to claim; by process number, see promise.c. */
+typedef struct JobqPromise
+{
+	pg_atomic_uint64 queue;		/* its JobqQueueState, as a number; 0: none */
+	pg_atomic_uint64 made_at;	/* by jobq_stopwatch() */
+	Oid			dboid;
+} JobqPromise;
+
 /*
  * A job held by a lease.  The lease is part of the key: a process may be
  * late to enter a lease that was given up meanwhile, and must not replace
@@ -647,6 +658,7 @@ typedef struct JobqShared
 	int			nworkers;		/* slots from this one on are free; under
 								 * JOBQ_LOCK_WORKERS */
 	JobqWorker	workers[JOBQ_MAX_WORKER_SLOTS];
+	JobqPromise *promises;		/* as many as waiters, which they follow */
 	JobqWaiter	waiters[FLEXIBLE_ARRAY_MEMBER];
 } JobqShared;
 

@@ -41,11 +41,19 @@ max_processes(void)
 	return MaxBackends + NUM_AUXILIARY_PROCS;
 }
 
+/* Where the promises are, which follow the waiters. */
 static Size
-shared_size(void)
+promises_offset(void)
 {
 	return MAXALIGN(add_size(offsetof(JobqShared, waiters),
 							 mul_size(max_processes(), sizeof(JobqWaiter))));
+}
+
+static Size
+shared_size(void)
+{
+	return MAXALIGN(add_size(promises_offset(),
+							 mul_size(max_processes(), sizeof(JobqPromise))));
 }
 
 static void
@@ -74,6 +82,13 @@ initialize_shared(void)
 	pg_atomic_init_u64(&jobq_shared->lane_resets, 0);
 	pg_atomic_init_u32(&jobq_shared->nterminations, 0);
 	jobq_shared->max_waiters = max_processes();
+	jobq_shared->promises =
+		(JobqPromise *) ((char *) jobq_shared + promises_offset());
+	for (int i = 0; i < max_processes(); i++)
+	{
+		pg_atomic_init_u64(&jobq_shared->promises[i].queue, 0);
+		pg_atomic_init_u64(&jobq_shared->promises[i].made_at, 0);
+	}
 	for (int i = 0; i < JOBQ_MAX_DATABASES; i++)
 		jobq_database_initialize(&jobq_shared->databases[i]);
 	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)

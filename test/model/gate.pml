@@ -26,6 +26,9 @@
  * A worker wakes up, claims one job, runs it, and sleeps again, as the least
  * diligent client might; if the claim fails, it tries again.  Wake-ups are counted
  * by queue (wakes), so that none is lost on its way to a worker.
+ *
+ * With PROMISES, a worker that gives a ticket back may promise to claim again, so
+ * that nobody is woken (promise.c).  It does, or the guard breaks the promise.
  */
 
 #ifndef QUEUES
@@ -49,6 +52,9 @@
 #ifndef POLLS
 #define POLLS		0		/* claims of workers who were not woken, at most */
 #endif
+#ifndef PROMISES
+#define PROMISES	0		/* promises, at most */
+#endif
 #ifndef MISSES
 #define MISSES		0		/* a gate must be counted again, out of the blue */
 #endif
@@ -69,6 +75,7 @@ typedef Gate
 {
 	byte		max;			/* the limit: a claim reads it once */
 	byte		running;
+	byte		promised;
 	bool		starved;
 	bool		counted;
 	byte		inside;			/* to check the model by: claims and jobs that
@@ -103,10 +110,17 @@ byte		inserted = 0;		/* jobs that are due, as bits; see AHEAD */
 
 byte		errors = ERRORS;	/* that may still happen */
 byte		polls = POLLS;		/* claims of workers who were not woken */
+byte		promises = PROMISES;	/* that may still be made */
+
+/* Of each worker: it has promised to claim again.  It is one of that queue. */
+bool		promise[QUEUES * WORKERS];
 
 #define HAS_ROOM(g, limit)	(gate[g].counted && gate[g].running < (limit))
+
+/* The same for others than those who have promised to claim. */
+#define TAKEN(g)	(gate[g].running + gate[g].promised)
 #define ROOM(g, limit) \
-	(HAS_ROOM(g, limit) -> (limit) - gate[g].running : 0)
+	(gate[g].counted && TAKEN(g) < (limit) -> (limit) - TAKEN(g) : 0)
 
 /*
  * What a backend knows: what it has read of its queue and the limit, whom it
@@ -173,7 +187,7 @@ inline gate_enter(g, limit)
 inline gate_remember_starved(g, limit)
 {
 	gate[g].starved = true;
-	open = HAS_ROOM(g, limit)
+	open = ROOM(g, limit) > 0
 }
 
 /* room(); the result is in `room`. */
@@ -201,6 +215,32 @@ inline gate_leave(g)
 		gate[g].running--
 	};
 	open = gate[g].starved
+}
+
+/* ----------------------------------------------------------- promise.c */
+
+/* make() */
+inline promise_make(g)
+{
+	d_step {
+		promises--;
+		gate[g].promised++
+	};
+	promise[w] = true
+}
+
+/* keep(): the worker claims.  Somebody else may have broken the promise. */
+inline promise_keep(g)
+{
+#if PROMISES > 0
+	if
+	:: d_step { promise[w] -> promise[w] = false };
+		gate[g].promised--
+	:: else
+	fi
+#else
+	skip
+#endif
 }
 
 /* ------------------------------------------- limit_state.c, queue_wake.c */
@@ -411,7 +451,13 @@ inline enter(q)
 /* draw(): the holder of a ticket sees what those have committed who knocked. */
 inline draw(q)
 {
+#ifndef BREAK_KEEP_LATE
+	promise_keep(q);
+#endif
 	enter(q);
+#ifdef BREAK_KEEP_LATE
+	promise_keep(q);
+#endif
 	if
 	:: open ->
 		d_step {
@@ -479,6 +525,14 @@ inline leave_gates(q)
 {
 	gate_leave(q);
 #ifndef BREAK_LEAVE
+#if PROMISES > 0
+	if
+	:: open && promises > 0 && !promise[w] ->
+		promise_make(q);
+		open = false
+	:: true
+	fi;
+#endif
 	pending = pending + (open -> 1 : 0);
 #endif
 #ifdef LIMIT
@@ -496,7 +550,7 @@ inline leave_gates(q)
 #define CAN_CLAIM(j)	(job[j] == READY)
 #endif
 
-proctype Worker(byte q)
+proctype Worker(byte q; byte w)
 {
 	BACKEND_STATE;
 	byte		j = 0;
@@ -512,6 +566,9 @@ end:
 			if
 			:: wakes[q] > 0 -> wakes[q]--; woken = true
 			:: polls > 0 -> polls--
+#if PROMISES > 0
+			:: promise[w]
+#endif
 			fi;
 			asleep[q]--;
 #ifdef AHEAD
@@ -753,6 +810,44 @@ end:
 	od
 }
 
+#if PROMISES > 0
+inline break_promise()
+{
+	gate[w % QUEUES].promised--;
+#ifndef BREAK_BROKEN
+	if
+	:: gate[w % QUEUES].starved -> look_wanted[w % QUEUES] = true
+	:: else
+	fi
+#else
+	skip
+#endif
+}
+
+/*
+ * The part of the coordinator that breaks promises: any of them may have been made
+ * too long ago.
+ */
+proctype Guard()
+{
+	byte		w = 0;
+
+end:
+	do
+	:: d_step { promise[0] -> promise[0] = false; w = 0 };
+		break_promise()
+#if QUEUES * WORKERS > 1
+	:: d_step { promise[1] -> promise[1] = false; w = 1 };
+		break_promise()
+#endif
+#if QUEUES * WORKERS > 2
+	:: d_step { promise[2] -> promise[2] = false; w = 2 };
+		break_promise()
+#endif
+	od
+}
+#endif
+
 #ifdef ALTER
 /* alter_queue() or alter_limit() of gate g */
 proctype Changer(byte g; byte to)
@@ -805,12 +900,15 @@ init
 		od;
 		g = 0;
 		do
-		:: g < QUEUES * WORKERS -> asleep[g % QUEUES]++; run Worker(g % QUEUES); g++
+		:: g < QUEUES * WORKERS -> asleep[g % QUEUES]++; run Worker(g % QUEUES, g); g++
 		:: else -> break
 		od;
 		g = 0;
 #ifndef NO_COORDINATOR
 		run Coordinator();
+#endif
+#if PROMISES > 0
+		run Guard();
 #endif
 		do
 		:: g < JOBS ->
@@ -853,6 +951,7 @@ init
 		do
 		:: g < GATES ->
 			assert(gate[g].running == gate[g].inside);
+			assert(gate[g].promised == 0);
 			g++
 		:: else -> break
 		od

@@ -20,13 +20,21 @@
 
 #include "executor/spi.h"
 
-/* Skips from queue to queue in the index, regardless of the number of jobs. */
+/*
+ * Skips from queue to queue in the indexes of the jobs with and without a group,
+ * regardless of the number of jobs.  min() of their union would read all of both.
+ */
+#define FIRST_QUEUE_AFTER(after) \
+"LEAST((SELECT pg_catalog.min(j.queue) FROM jobq_store.job AS j" \
+" WHERE j.group_key IS NULL" after ")," \
+" (SELECT pg_catalog.min(j.queue) FROM jobq_store.job AS j" \
+" WHERE j.group_key IS NOT NULL" after "))"
+
 static const char query[] =
 "WITH RECURSIVE job_queue AS ("
-" SELECT pg_catalog.min(j.queue) AS id FROM jobq_store.unfinished AS j"
+" SELECT " FIRST_QUEUE_AFTER("") " AS id"
 " UNION ALL"
-" SELECT (SELECT pg_catalog.min(j.queue) FROM jobq_store.unfinished AS j"
-" WHERE j.queue OPERATOR(pg_catalog.>) job_queue.id)"
+" SELECT " FIRST_QUEUE_AFTER(" AND j.queue OPERATOR(pg_catalog.>) job_queue.id")
 " FROM job_queue WHERE job_queue.id IS NOT NULL)"
 " SELECT pg_catalog.count(*) FROM job_queue"
 " WHERE id IS NOT NULL AND NOT EXISTS (SELECT FROM jobq_store.queue AS q"

@@ -16,6 +16,7 @@
 
 #include "health/health_queue.h"
 
+#include "base/rights.h"
 #include "compat.h"
 #include "guc.h"
 #include "health/health_handler.h"
@@ -186,6 +187,22 @@ report_no_owner(const QueueCheck *check)
 		owner_hint(check->queue));
 }
 
+/*
+ * What to do about a handler that cannot be called.  One that takes jobq.job needs
+ * its owner to have the use of jobq.
+ */
+static const char *
+handler_hint(const JobqQueue *queue)
+{
+	char	   *owner = GetUserNameFromId(queue->owner, true);
+
+	if (owner != NULL && strstr(queue->handler, "(jobq.job") != NULL &&
+		!jobq_may_call("enqueue", queue->owner))
+		return psprintf("Use jobq.grant_usage(%s), or give the queue a handler that takes jsonb.",
+						quote_literal_cstr(quote_identifier(owner)));
+	return "Fix the function, or give the queue another handler with jobq.alter_queue().";
+}
+
 /* Whether the owner of a queue with executors can run its jobs. */
 static bool
 check_owner(const QueueCheck *check)
@@ -206,8 +223,7 @@ check_owner(const QueueCheck *check)
 										  queue);
 	if (problem == NULL)
 		return true;
-	add(check, severity, "handler", problem,
-		"Fix the function, or give the queue another handler with jobq.alter_queue().");
+	add(check, severity, "handler", problem, handler_hint(queue));
 	return false;
 }
 

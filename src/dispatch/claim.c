@@ -33,12 +33,6 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 
-/*
- * How many jobs a claim may lose to others where groups take turns: the next turn may
- * begin with the same job, as long as another session has locked it.
- */
-#define MAX_LOST 10
-
 /* Maximum number of leases that a claim ends if there is no coordinator. */
 #define ENDED_AT_ONCE 100
 
@@ -84,6 +78,8 @@ jobq_claim_end(JobqClaimScan *scan)
 		jobq_ripe_end_turn(scan->queue);
 	jobq_start_return();
 	jobq_ticket_return(scan->queue, scan->left_some);
+	if (scan->told)
+		jobq_queue_wake_look(scan->queue->state);
 }
 
 /*
@@ -187,8 +183,6 @@ jobq_claim_next(JobqClaimScan *scan, JobqJob *job)
 	bool		found;
 
 	scan->left_some = true;
-	if (scan->takes_turns && scan->nlost >= MAX_LOST)
-		return false;
 	if (!scan->has_ticket && (!reserve_start(scan) || !draw_ticket(scan)))
 		return false;
 	if (scan->has_turn && !scan->takes_turns && !jobq_claim_is_ripe(scan))
@@ -204,13 +198,11 @@ jobq_claim_next(JobqClaimScan *scan, JobqJob *job)
 	scan->left_some = found || scan->next_run_at <= jobq_now();
 	if (found)
 	{
-		/* it does not run; but if it comes back, none has overtaken it */
-		if (scan->hold == JOBQ_CLAIM_DROPPED && !scan->in_order &&
-			jobq_ticket_put_back_group(DT_NOBEGIN))
-			jobq_queue_wake_look(scan->queue->state);
 		if (!scan->has_ticket)
 		{
-			jobq_ticket_give(scan->queue, job->id);
+			/* it does not run; but if it comes back, none has overtaken it */
+			if (scan->hold != JOBQ_CLAIM_DROPPED || scan->in_order)
+				jobq_ticket_give(scan->queue, job->id);
 			scan->started_at = jobq_start_use(&scan->start, scan->queue,
 											  start_time(scan));
 		}
@@ -222,13 +214,16 @@ jobq_claim_next(JobqClaimScan *scan, JobqJob *job)
 	return found;
 }
 
-/* Notes that the job returned last could not be claimed. */
+/*
+ * Notes that the job returned last could not be claimed.  The next one is looked for
+ * behind it first, so that it is not met again.
+ */
 void
 jobq_claim_lost(JobqClaimScan *scan)
 {
 	bool		had_ticket = jobq_ticket_withdraw(scan->queue);
 
-	scan->nlost++;
+	scan->goes_on = true;
 	if (had_ticket)
 		scan->has_ticket = false;
 	/* a later job of a batch has neither */

@@ -35,7 +35,6 @@
 #include "queue/ready.h"
 #include "shared/async_commit.h"
 #include "shared/database.h"
-#include "shared/note.h"
 #include "shared/wake.h"
 
 #include "access/xact.h"
@@ -282,7 +281,7 @@ next_of_scan(JobqClaimScan *scan, JobqJob *job, JobqHead *head, bool *ahead)
 		/* this process runs it: the lock that would keep others off is ours */
 		if (jobq_current_job_is(head->place.key.id) || is_in_batch(scan))
 			continue;
-		jobq_note_reserve();
+		jobq_ready_reserve(scan->dispatch.group);
 		jobq_ready_note_locked(scan->queue, &head->place);
 		if (take_hold(scan, job))
 			return true;
@@ -365,7 +364,7 @@ next_of_lanes(JobqClaimScan *scan, JobqJob *job)
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();
-		jobq_note_reserve();
+		jobq_ready_reserve(scan->dispatch.group);
 		switch (jobq_lane_pop(stream, scan->now, &place, &scan->next_run_at))
 		{
 			case JOBQ_POP_FOUND:

@@ -39,6 +39,21 @@ typedef enum JobqClaimHold
 	JOBQ_CLAIM_LOOK				/* none is handed out */
 } JobqClaimHold;
 
+/* Where a claim looks for jobs of a queue with groups, in this order. */
+typedef enum JobqClaimStage
+{
+	JOBQ_STAGE_PLAIN,			/* in those without a group, if the queue has
+								 * no room in shared memory */
+	JOBQ_STAGE_TURNS,			/* in the stream whose turn it is */
+	JOBQ_STAGE_OWN_PLAIN,		/* in those that this transaction has added */
+	JOBQ_STAGE_OWN,				/* the same, in groups */
+	JOBQ_STAGE_LENT,			/* in groups of which it ends jobs */
+	JOBQ_STAGE_INDEX,			/* in groups that have no room */
+	JOBQ_STAGE_OVERDUE,			/* in those without a group once more: leases
+								 * may be over, and there is no coordinator */
+	JOBQ_STAGE_END
+} JobqClaimStage;
+
 /* Gives a queue's jobs that are ready at `now`, in dispatch order. */
 typedef struct JobqClaimScan
 {
@@ -56,15 +71,22 @@ typedef struct JobqClaimScan
 	bool		has_turn;		/* see jobq_ripe_begin_turn() */
 	bool		is_ripe;		/* the jobs need not wait for a full batch */
 	bool		takes_turns;	/* the queue may have groups with jobs */
+	JobqClaimStage stage;
+	bool		in_stage;		/* the stage has begun */
+	bool		goes_on;		/* in the stream at hand: the job returned
+								 * last was lost */
 	bool		no_room;		/* no group has found room in shared memory */
+	bool		may_read;		/* reading groups may lead further */
+	bool		told;			/* a group that had its turn has got jobs
+								 * since, and nobody was woken for them */
 	int			turns_left;		/* until each group had its turn */
+	int			lender;			/* see jobq_lease_note_lend_group() */
 	int64		until;			/* looks stop then, by jobq_stopwatch() */
 	bool		in_order;		/* jobs of the stream at hand are not
 								 * overtaken */
 	TimestampTz blocked_until;	/* its first job cannot be claimed until then;
 								 * DT_NOBEGIN: nothing is known of that */
 	bool		left_some;		/* there may be more ready jobs */
-	int			nlost;			/* jobs that could not be claimed */
 	bool		seeking;		/* the index scan is to be started */
 	JobqStart	start;			/* of the job that was returned last, or of
 								 * its batch */

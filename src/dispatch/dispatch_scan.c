@@ -177,7 +177,7 @@ set_group(JobqDispatchScan *scan, const char *name)
 
 	Assert(length < JOBQ_GROUP_NAME_SIZE);
 	SET_VARSIZE(scan->group_text, VARHDRSZ + length);
-	memcpy(VARDATA(scan->group_text), name, length);
+	scan->group = memmove(VARDATA(scan->group_text), name, length + 1);
 }
 
 /* See dispatch_scan.h.  Ends the current index scan. */
@@ -187,7 +187,7 @@ jobq_dispatch_turn_to(JobqDispatchScan *scan, JobqStream *stream,
 {
 	end_scan(scan);
 	scan->stream = stream;
-	scan->group = group;
+	scan->group = NULL;
 	scan->by = group == NULL ? &queue_index : &group_index;
 	if (group != NULL)
 		set_group(scan, group);

@@ -40,9 +40,8 @@ typedef struct JobqDispatchScan
 	JobqTable  *jobs;
 	const JobqQueue *queue;
 	JobqStream *stream;			/* NULL: no room in shared memory */
-	const char *group;			/* its name, in TopTransactionContext; NULL:
-								 * none */
-	char		group_text[VARHDRSZ + JOBQ_GROUP_NAME_SIZE];	/* the same */
+	const char *group;			/* its name, in group_text; NULL: none */
+	char		group_text[VARHDRSZ + JOBQ_GROUP_NAME_SIZE];	/* as a text value */
 	const JobqStreamIndex *by;	/* the index that has its jobs */
 	Relation	indexes[JOBQ_STREAM_KINDS]; /* NULL: not opened yet */
 	IndexScanDesc scan;			/* NULL: none under way */

@@ -36,6 +36,23 @@ typedef enum ReadResult
 	READ_NONE
 } ReadResult;
 
+/*
+ * A walk over groups of a queue in the order of their names, which begins after the
+ * one where a job was found last, and ends with that.
+ */
+typedef struct Circle
+{
+	int32		queue;
+	bool		wrapped;		/* it has come to the end, and begun anew */
+	char		from[JOBQ_GROUP_NAME_SIZE]; /* where it has begun, '': at the
+											 * first one */
+	char		last[JOBQ_GROUP_NAME_SIZE]; /* where a job was found last */
+} Circle;
+
+/* Over groups without room, and over those to which this transaction has added jobs. */
+static Circle by_index = {JOBQ_NO_QUEUE};
+static Circle own = {JOBQ_NO_QUEUE};
+
 /* See turn.h. */
 bool
 jobq_turn_is_needed(const JobqQueue *queue)
@@ -96,8 +113,7 @@ static void
 turn_to_group(JobqClaimScan *scan, const JobqGroupTicket *ticket, bool lent)
 {
 	jobq_ticket_hold_group(ticket, lent);
-	jobq_claim_turn_to(scan, &ticket->group->stream,
-					   jobq_ready_keep_group(ticket->group->key.name),
+	jobq_claim_turn_to(scan, &ticket->group->stream, ticket->group->key.name,
 					   ticket->max_running == 1);
 }
 
@@ -105,8 +121,10 @@ turn_to_group(JobqClaimScan *scan, const JobqGroupTicket *ticket, bool lent)
 static void
 put_back(JobqClaimScan *scan, TimestampTz until)
 {
-	if (jobq_ticket_put_back_group(until))
-		scan->turns_left++;
+	if (!jobq_ticket_put_back_group(until))
+		return;
+	scan->turns_left++;
+	scan->told = true;
 }
 
 /*
@@ -175,7 +193,12 @@ gathering_of(const JobqQueue *queue)
 static void
 begin_turns(JobqClaimScan *scan)
 {
+	scan->stage = JOBQ_STAGE_TURNS;
+	scan->in_stage = false;
+	scan->no_room = false;
+	scan->may_read = true;
 	scan->turns_left = jobq_roster_turns(scan->queue->state) + 1;
+	scan->lender = -1;
 }
 
 /* Whether a look is to stop. */
@@ -187,21 +210,20 @@ is_time_over(const JobqClaimScan *scan)
 
 /*
  * Turns to the stream whose turn it is; false if there is none, or each had its
- * turn, or the time is over.  *may_read: groups may be read; is cleared when that would lead no further.
+ * turn, or the time is over.
  */
 static bool
-turn_to_next(JobqClaimScan *scan, bool *may_read)
+turn_to_next(JobqClaimScan *scan)
 {
 	JobqQueueState *state = scan->queue->state;
 	JobqPicking picking = {
 		.now = scan->now,.max_running = scan->queue->max_running_per_group,
-		.may_read = *may_read,.gathering = gathering_of(scan->queue),
+		.may_read = scan->may_read,.gathering = gathering_of(scan->queue),
 		.has_options = scan->queue->has_group_options
 	};
 	JobqGroupTicket ticket;
 	JobqGroupQuestion question;
 
-	put_back(scan, scan->blocked_until);
 	for (bool first = true; scan->turns_left > 0; first = false)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -213,14 +235,10 @@ turn_to_next(JobqClaimScan *scan, bool *may_read)
 			case JOBQ_TURN_PLAIN:
 				scan->turns_left--;
 				jobq_claim_turn_to(scan, &state->stream, NULL, false);
-				if (is_unripe(scan))
-					break;
 				return true;
 			case JOBQ_TURN_GROUP:
 				scan->turns_left--;
 				turn_to_group(scan, &ticket, false);
-				if (is_unripe(scan))
-					break;
 				return true;
 			case JOBQ_TURN_NO_ROOM:
 				scan->no_room = true;
@@ -234,182 +252,299 @@ turn_to_next(JobqClaimScan *scan, bool *may_read)
 				break;
 			case JOBQ_TURN_READ_ON:
 				if (read_on(scan) != READ_SOME)
-					picking.may_read = *may_read = false;
+					picking.may_read = scan->may_read = false;
 				break;
 		}
 	}
 	return false;
 }
 
-/* Looks for a job that this transaction has added itself. */
-static bool
-claim_own(JobqClaimScan *scan, JobqJob *job)
+/* Begins the walk of a stage, or goes on from the group at hand, whose name it sets. */
+static void
+go_on_in_circle(Circle *circle, const JobqClaimScan *scan, char *name)
 {
-	const JobqQueue *queue = scan->queue;
-
-	if (jobq_ready_has_own_jobs(queue, NULL))
+	if (scan->in_stage)
 	{
-		jobq_claim_turn_to(scan, &queue->state->stream, NULL, false);
-		if (!is_unripe(scan) && jobq_claim_of_stream(scan, job))
-			return true;
+		strlcpy(name, scan->dispatch.group, JOBQ_GROUP_NAME_SIZE);
+		return;
 	}
-	for (const char *name = jobq_ready_next_own_group(queue, NULL);
-		 name != NULL; name = jobq_ready_next_own_group(queue, name))
+	if (circle->queue != scan->queue->id)
+		circle->last[0] = '\0';
+	circle->queue = scan->queue->id;
+	circle->wrapped = false;
+	memcpy(circle->from, circle->last, sizeof(circle->from));
+	memcpy(name, circle->from, sizeof(circle->from));
+}
+
+/* Whether the walk ends with that group. */
+static bool
+is_closed(const Circle *circle, const char *name)
+{
+	return circle->wrapped && strcmp(name, circle->from) >= 0;
+}
+
+/* Sets the name to that of the next group, '' being before all; false at the end. */
+static bool
+next_in_circle(Circle *circle, JobqClaimScan *scan, char *name,
+			   bool (*next) (JobqClaimScan *scan, char *name))
+{
+	if (is_closed(circle, name))
+		return false;
+	while (!next(scan, name))
+	{
+		if (circle->wrapped || circle->from[0] == '\0')
+			return false;
+		circle->wrapped = true;
+		name[0] = '\0';
+	}
+	return true;
+}
+
+/* For next_in_circle(). */
+static bool
+next_own(JobqClaimScan *scan, char *name)
+{
+	const char *next = jobq_ready_next_own_group(scan->queue,
+												 name[0] == '\0' ? NULL : name);
+
+	if (next != NULL)
+		strlcpy(name, next, JOBQ_GROUP_NAME_SIZE);
+	return next != NULL;
+}
+
+/* Turns to the next group in which this transaction has added jobs itself. */
+static bool
+turn_to_own(JobqClaimScan *scan)
+{
+	JobqGroupTicket ticket = {NULL};
+	char		name[JOBQ_GROUP_NAME_SIZE];
+
+	go_on_in_circle(&own, scan, name);
+	while (next_in_circle(&own, scan, name, next_own))
 	{
 		int			limit = limit_of_group(scan, name);
-		JobqGroupTicket ticket;
 
 		if (limit == 0 ||
-			!jobq_roster_enter(queue->state, name, limit, &ticket))
+			!jobq_roster_enter(scan->queue->state, name, limit, &ticket))
 			continue;
 		turn_to_group(scan, &ticket, false);
-		if (is_unripe(scan))
-			continue;
-		if (jobq_claim_of_stream(scan, job))
-			return true;
-		put_back(scan, scan->blocked_until);
+		return true;
 	}
 	return false;
 }
 
 /*
- * Looks for a job in the groups of which this transaction ends jobs, with their
- * tickets: others cannot get these before the commit.
+ * Turns to the next group of which this transaction ends jobs, with their tickets:
+ * others cannot get these before the commit.
  */
 static bool
-claim_lent(JobqClaimScan *scan, JobqJob *job)
+turn_to_lent(JobqClaimScan *scan)
 {
-	JobqGroupTicket ticket;
+	JobqPicking how = {.now = scan->now};
+	JobqGroupTicket ticket = {NULL};
 	JobqGroup  *group;
-	int			from = -1;
 
 	if (!jobq_queue_limits_groups(scan->queue) ||
 		scan->hold > JOBQ_CLAIM_KEPT)
 		return false;
-	while ((group = jobq_lease_note_lend_group(scan->queue, &from)) != NULL)
+	while ((group = jobq_lease_note_lend_group(scan->queue,
+											   &scan->lender)) != NULL)
 	{
-		int			limit = limit_of_group(scan, group->key.name);
-		bool		may_start = jobq_roster_borrow(group, limit, &ticket) &&
-		limit != 0;
-
-		turn_to_group(scan, &ticket, true);
-		if (may_start && is_unripe(scan))
-			continue;
-		if (may_start && jobq_claim_of_stream(scan, job))
+		how.has_own = jobq_ready_has_own_jobs(scan->queue, group->key.name);
+		how.max_running = limit_of_group(scan, group->key.name);
+		if (how.max_running != 0 &&
+			jobq_roster_borrow(group, &how, &ticket, &scan->next_run_at))
+		{
+			turn_to_group(scan, &ticket, true);
 			return true;
-		put_back(scan, DT_NOBEGIN);
+		}
+		jobq_lease_note_unlend_group(group);
 	}
 	return false;
 }
 
+/* For next_in_circle(). */
+static bool
+next_by_index(JobqClaimScan *scan, char *name)
+{
+	return jobq_dispatch_next_group(&scan->dispatch, name);
+}
+
 /*
- * Looks for a job group by group, in the index: there is no room for groups in
- * shared memory.  A limit could not be kept.  Begins after the group where this
- * process has found the last one, so that it does not walk over the same groups
- * for each job.
+ * Turns to one group after the other, in the index: there is no room for groups in
+ * shared memory.  A limit could not be kept.
  */
 static bool
-claim_without_room(JobqClaimScan *scan, JobqJob *job)
+turn_by_index(JobqClaimScan *scan)
 {
-	static int32 last_queue = JOBQ_NO_QUEUE;
-	static char last[JOBQ_GROUP_NAME_SIZE];
-	const JobqQueue *queue = scan->queue;
 	char		name[JOBQ_GROUP_NAME_SIZE];
-	bool		wrapped = false;
 
-	if (queue->max_running_per_group != JOBQ_UNLIMITED &&
+	if (scan->queue->max_running_per_group != JOBQ_UNLIMITED &&
 		scan->hold != JOBQ_CLAIM_DROPPED)
 		return false;
-	if (last_queue != queue->id)
-		last[0] = '\0';
-	last_queue = queue->id;
-	strlcpy(name, last, sizeof(name));
-	/* it must not see old versions of jobs that this call has claimed */
-	CommandCounterIncrement();
-	jobq_dispatch_refresh(&scan->dispatch);
-	for (;;)
+	if (!scan->in_stage)
 	{
-		if (!jobq_dispatch_next_group(&scan->dispatch, name))
-		{
-			if (wrapped || last[0] == '\0')
-				return false;
-			wrapped = true;
-			name[0] = '\0';
-			continue;
-		}
-		jobq_claim_turn_to(scan, NULL, jobq_ready_keep_group(name), false);
-		if (limit_of_group(scan, name) == JOBQ_UNLIMITED &&
-			!is_unripe(scan) && jobq_claim_of_stream(scan, job))
-			break;
-		if (wrapped && strcmp(name, last) >= 0)
-			return false;
+		/* it must not see old versions of jobs that this call has claimed */
+		CommandCounterIncrement();
+		jobq_dispatch_refresh(&scan->dispatch);
 	}
-	strlcpy(last, name, sizeof(last));
-	/* the job has no ticket of its group */
-	if (queue->state != NULL && scan->hold != JOBQ_CLAIM_DROPPED)
-		jobq_gate_miss(&queue->state->gate);
+	go_on_in_circle(&by_index, scan, name);
+	while (next_in_circle(&by_index, scan, name, next_by_index))
+	{
+		if (limit_of_group(scan, name) != JOBQ_UNLIMITED)
+			continue;
+		jobq_claim_turn_to(scan, NULL, name, false);
+		return true;
+	}
+	return false;
+}
+
+/* Turns to the jobs without a group, once in a stage. */
+static bool
+turn_to_plain(JobqClaimScan *scan)
+{
+	if (scan->in_stage)
+		return false;
+	jobq_claim_turn_to(scan, &scan->queue->state->stream, NULL, false);
 	return true;
 }
 
 /*
- * The same for a queue without room: those without a group come first.  The scan of
- * these goes on where the job before was found, so that it meets none again that
- * this call has claimed.
+ * Whether there may be groups that have no room in shared memory, or the job will not
+ * run, so that one of a group that may start none will do.
  */
 static bool
-claim_without_queue(JobqClaimScan *scan, JobqJob *job)
+needs_index(const JobqClaimScan *scan)
 {
-	bool		is_plain = scan->dispatch.group == NULL;
-	bool		has_begun = is_plain && !scan->seeking;
-
-	return (is_plain && (has_begun || !is_unripe(scan)) &&
-			jobq_claim_of_stream(scan, job)) ||
-		claim_without_room(scan, job);
+	return scan->no_room || scan->queue->state == NULL ||
+		(scan->hold == JOBQ_CLAIM_DROPPED &&
+		 jobq_queue_limits_groups(scan->queue));
 }
 
-/* Looks for a job in one group after the other. */
+/* Turns to the next stream of the stage. */
 static bool
-claim_in_turn(JobqClaimScan *scan, JobqJob *job)
+turn_in_stage(JobqClaimScan *scan)
 {
-	bool		may_read = true;
-	int			turns_left;
-
-	begin_turns(scan);
-	while (turn_to_next(scan, &may_read))
+	switch (scan->stage)
 	{
-		if (jobq_claim_of_stream(scan, job))
-			return true;
+		case JOBQ_STAGE_PLAIN:	/* jobq_claim_begin() has turned to it */
+			return !scan->in_stage;
+		case JOBQ_STAGE_TURNS:
+			return turn_to_next(scan);
+		case JOBQ_STAGE_OWN_PLAIN:
+			return jobq_ready_has_own_jobs(scan->queue, NULL) &&
+				turn_to_plain(scan);
+		case JOBQ_STAGE_OWN:
+			return turn_to_own(scan);
+		case JOBQ_STAGE_LENT:
+			return turn_to_lent(scan);
+		case JOBQ_STAGE_INDEX:
+			return needs_index(scan) && turn_by_index(scan);
+		case JOBQ_STAGE_OVERDUE:
+			return jobq_database()->coordinator_proc == JOBQ_NO_PROCESS &&
+				turn_to_plain(scan);
+		case JOBQ_STAGE_END:
+			break;
 	}
-	turns_left = scan->turns_left;
-	if (claim_own(scan, job) || claim_lent(scan, job) ||
-		(scan->no_room && claim_without_room(scan, job)))
-		return true;
-	if (scan->turns_left > turns_left)
-		jobq_queue_wake_look(scan->queue->state);
-	/* jobs that no look has seen, in groups that are not `later` */
-	if (scan->next_run_at > scan->now && scan->next_run_at != JOBQ_NEVER &&
-		!scan->shared)
-		jobq_wake_for_queue_at(scan->queue->state, scan->next_run_at);
 	return false;
+}
+
+/* The stage has no further stream. */
+static void
+go_to_next_stage(JobqClaimScan *scan)
+{
+	JobqClaimStage ended = scan->stage++;
+
+	scan->in_stage = false;
+	if (scan->queue->state == NULL)
+		scan->stage = ended == JOBQ_STAGE_PLAIN ? JOBQ_STAGE_INDEX :
+			JOBQ_STAGE_END;
+	else if (ended == JOBQ_STAGE_TURNS)
+		scan->told = false;		/* it had one more turn */
+}
+
+/* Turns to the next stream where there may be a job. */
+static bool
+turn_on(JobqClaimScan *scan)
+{
+	put_back(scan, scan->blocked_until);
+	while (scan->stage != JOBQ_STAGE_END)
+	{
+		if (turn_in_stage(scan))
+		{
+			scan->in_stage = true;
+			return true;
+		}
+		go_to_next_stage(scan);
+	}
+	return false;
+}
+
+/* Begins to look for a job, in the first stage. */
+static void
+begin_claim(JobqClaimScan *scan)
+{
+	if (scan->queue->state != NULL)
+	{
+		begin_turns(scan);
+		return;
+	}
+	if (scan->stage == JOBQ_STAGE_PLAIN)
+		return;
+	scan->stage = JOBQ_STAGE_INDEX;
+	scan->in_stage = false;
+}
+
+/* A job has been found where the scan is. */
+static void
+note_found(JobqClaimScan *scan)
+{
+	const char *group = scan->dispatch.group;
+
+	switch (scan->stage)
+	{
+		case JOBQ_STAGE_PLAIN:
+			/* a new scan would meet the jobs that this call has claimed */
+			scan->goes_on = true;
+			break;
+		case JOBQ_STAGE_OWN:
+			strlcpy(own.last, group, sizeof(own.last));
+			break;
+		case JOBQ_STAGE_INDEX:
+			strlcpy(by_index.last, group, sizeof(by_index.last));
+			/* no other group has jobs */
+			scan->goes_on = is_closed(&by_index, group);
+			/* it has no ticket of its group */
+			if (scan->queue->state != NULL &&
+				scan->hold != JOBQ_CLAIM_DROPPED)
+				jobq_gate_miss(&scan->queue->state->gate);
+			break;
+		default:
+			break;
+	}
 }
 
 /* See turn.h. */
 bool
 jobq_turn_claim(JobqClaimScan *scan, JobqJob *job)
 {
-	if (scan->queue->state == NULL)
-		return claim_without_queue(scan, job);
-	if (claim_in_turn(scan, job))
-		return true;
-	/* if it will not run, one of a group that may start none will do */
-	if (scan->hold == JOBQ_CLAIM_DROPPED &&
-		jobq_queue_limits_groups(scan->queue) && claim_without_room(scan, job))
-		return true;
-	if (jobq_database()->coordinator_proc != JOBQ_NO_PROCESS)
-		return false;
-	/* leases that are over may be met there */
-	jobq_claim_turn_to(scan, &scan->queue->state->stream, NULL, false);
-	return !is_unripe(scan) && jobq_claim_of_stream(scan, job);
+	bool		found = false;
+
+	if (scan->goes_on)
+		found = jobq_claim_of_stream(scan, job);
+	else
+		begin_claim(scan);
+	while (!found && turn_on(scan))
+		found = !is_unripe(scan) && jobq_claim_of_stream(scan, job);
+
+	scan->goes_on = false;
+	if (found)
+		note_found(scan);
+	/* jobs that no look has seen, in groups that are not `later` */
+	else if (scan->queue->state != NULL && !scan->shared &&
+			 scan->next_run_at > scan->now && scan->next_run_at != JOBQ_NEVER)
+		jobq_wake_for_queue_at(scan->queue->state, scan->next_run_at);
+	return found;
 }
 
 /* See turn.h. */
@@ -437,8 +572,7 @@ visit_by_index(JobqClaimScan *scan, JobqVisit *visit,
 		return JOBQ_VISITED_ALL;
 	while (jobq_dispatch_next_group(&scan->dispatch, visit->after))
 	{
-		jobq_claim_turn_to(scan, NULL, jobq_ready_keep_group(visit->after),
-						   false);
+		jobq_claim_turn_to(scan, NULL, visit->after, false);
 		if (limit_of_group(scan, visit->after) == JOBQ_UNLIMITED &&
 			!is_unripe(scan) && look(scan))
 			return JOBQ_VISIT_FOUND;
@@ -455,26 +589,29 @@ visit_in_turn(JobqClaimScan *scan, JobqVisit *visit,
 {
 	bool		found = false;
 
-	if (!visit->begun)
+	begin_turns(scan);
+	if (visit->begun)
 	{
-		begin_turns(scan);
-		visit->turns_left = scan->turns_left;
-		visit->may_read = true;
-		visit->begun = true;
+		scan->turns_left = visit->turns_left;
+		scan->may_read = visit->may_read;
 	}
-	scan->turns_left = visit->turns_left;
-	while (!found && turn_to_next(scan, &visit->may_read))
+	while (turn_to_next(scan))
 	{
-		found = look(scan);
-		if (is_time_over(scan))
+		found = !is_unripe(scan) && look(scan);
+		if (found || is_time_over(scan))
 			break;
+		put_back(scan, scan->blocked_until);
 	}
 	/* who is woken claims the job that was found */
 	if (found)
 		(void) jobq_ticket_put_back_turn();
 	else
 		put_back(scan, scan->blocked_until);
+	/* it has turns left then */
+	scan->told = false;
+	visit->begun = true;
 	visit->turns_left = scan->turns_left;
+	visit->may_read = scan->may_read;
 	if (found)
 		return JOBQ_VISIT_FOUND;
 	return visit->turns_left > 0 ? JOBQ_VISITED_SOME : JOBQ_VISITED_ALL;

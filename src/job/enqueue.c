@@ -357,7 +357,7 @@ note_batch(const JobqEnqueueOptions *options, const JobSource *source,
 	for (int i = 0; i < njobs; i++)
 	{
 		place.key.id = source->first + i;
-		place.group = jobq_ready_keep_group(batch->group_keys[i]);
+		place.group = batch->group_keys[i];
 		jobq_at_commit_ready(options->queue, &place);
 	}
 }

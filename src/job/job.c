@@ -29,7 +29,6 @@
 #include "queue/queue_lock.h"
 #include "queue/ready.h"
 #include "shared/interval.h"
-#include "shared/note.h"
 
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -114,14 +113,14 @@ jobq_job_write_back(JobqJob *job)
 }
 
 /*
- * The place of a job, from the values and the TID of its row, to be noted.  May
- * raise an error (out of memory).
+ * The place of a job, from the values and the TID of its row.  Allocates the name of
+ * its group.
  */
 void
 jobq_job_place(const Datum *values, const bool *nulls,
 			   const ItemPointerData *tid, JobqPlace *place)
 {
-	char		name[JOBQ_GROUP_NAME_SIZE];
+	char	   *name;
 
 	place->key.run_at = DatumGetTimestampTz(values[Anum_job_run_at - 1]);
 	place->key.id = DatumGetInt64(values[Anum_job_id - 1]);
@@ -130,9 +129,10 @@ jobq_job_place(const Datum *values, const bool *nulls,
 	place->group = NULL;
 	if (nulls[Anum_job_group_key - 1])
 		return;
+	name = palloc(JOBQ_GROUP_NAME_SIZE);
 	text_to_cstring_buffer(DatumGetTextPP(values[Anum_job_group_key - 1]),
-						   name, sizeof(name));
-	place->group = jobq_ready_keep_group(name);
+						   name, JOBQ_GROUP_NAME_SIZE);
+	place->group = name;
 }
 
 const char *
@@ -161,7 +161,7 @@ jobq_job_lock_row(JobqTable *jobs, TupleTableSlot *seen, Snapshot snapshot,
 	if (job->state == JOBQ_STATE_PENDING && queue != NULL)
 	{
 		jobq_job_place(job->values, job->nulls, &seen->tts_tid, &place);
-		jobq_note_reserve();
+		jobq_ready_reserve(place.group);
 		jobq_ready_note_locked(queue, &place);
 		noted = true;
 	}
@@ -234,7 +234,7 @@ is_wanted(TupleTableSlot *slot, void *arg)
 		JobqPlace	place;
 
 		jobq_job_place(job.values, job.nulls, &slot->tts_tid, &place);
-		jobq_note_reserve();
+		jobq_ready_reserve(place.group);
 		wanted->noted = jobq_ready_note_locked_again(queue, &place);
 	}
 	return true;

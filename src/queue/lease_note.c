@@ -63,6 +63,9 @@ typedef struct LeaseNote
 	bool		lent;			/* of an end: its ticket is another claim's */
 } LeaseNote;
 
+/* The note whose lease has lent the ticket of its group last. */
+static int	latest_lender = 0;
+
 static const JobqNoteKind claim_kind;
 static const JobqNoteKind lease_kind;
 static const JobqNoteKind end_kind;
@@ -529,33 +532,41 @@ jobq_lease_note_lend_group(const JobqQueue *queue, int *from)
 		end->lent_group = jobq_lease_lend_group(leases, nleases, queue->state);
 		pfree(leases);
 		*from = i;
+		latest_lender = i;
 		if (end->lent_group != NULL)
 			return end->lent_group;
 	}
 	return NULL;
 }
 
-/* See lease_note.h. */
+/* Whether a note is of a lease that has lent its ticket of the group. */
+static bool
+has_lent(const JobqNote *note, const JobqGroup *group)
+{
+	return note->kind == &end_kind &&
+		jobq_note_const_data(note, LeaseNote)->lent_group == group;
+}
+
+/* See lease_note.h.  All tickets of a group are alike; the latest is found at once. */
 void
 jobq_lease_note_unlend_group(JobqGroup *group)
 {
+	JobqGates	gates = {.group = group};
 	int			level = GetCurrentTransactionNestLevel();
 	int			n;
 	JobqNote   *notes = jobq_note_all(&n);
+	int			i = n - 1;
+	LeaseNote  *end;
 
-	for (int i = n - 1; i >= 0 && notes[i].level == level; i--)
-	{
-		LeaseNote  *end = jobq_note_data(&notes[i], LeaseNote);
-
-		if (notes[i].kind != &end_kind || end->lent_group != group)
-			continue;
-		end->lent_group = NULL;
-		if (!unlend(end, jobq_lease_unlend_group))
-		{
-			JobqGates	gates = {.group = group};
-
-			jobq_queue_wake_leave(&gates);
-		}
+	if (latest_lender < n && notes[latest_lender].level == level &&
+		has_lent(&notes[latest_lender], group))
+		i = latest_lender;
+	while (i >= 0 && notes[i].level == level && !has_lent(&notes[i], group))
+		i--;
+	if (i < 0 || notes[i].level != level)
 		return;
-	}
+	end = jobq_note_data(&notes[i], LeaseNote);
+	end->lent_group = NULL;
+	if (!unlend(end, jobq_lease_unlend_group))
+		jobq_queue_wake_leave(&gates);
 }

@@ -53,6 +53,9 @@ static int	nunsettled = 0;
 /* The deepest level at which a job locked at an outer level was settled. */
 static int	deepest_settled = 0;
 
+/* A group's name that no note has yet, in TopTransactionContext; NULL: none. */
+static char *spare_name = NULL;
+
 static const JobqNoteKind new_kind;
 static const JobqNoteKind locked_kind;
 static const JobqNoteKind ticket_kind;
@@ -72,24 +75,57 @@ is_same_group(const char *a, const char *b)
 	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
-/* See ready.h.  The last note is often of the same group. */
-const char *
-jobq_ready_keep_group(const char *name)
+/* The group of the latest note, if that is of jobs; NULL: none. */
+static const char *
+latest_group(void)
 {
 	int			n;
 	const JobqNote *notes = jobq_note_all(&n);
 
-	if (name == NULL)
+	if (n == 0 || (notes[n - 1].kind != &new_kind &&
+				   notes[n - 1].kind != &locked_kind))
 		return NULL;
-	if (n > 0 && (notes[n - 1].kind == &new_kind ||
-				  notes[n - 1].kind == &locked_kind))
-	{
-		const ReadyNote *last = jobq_note_const_data(&notes[n - 1], ReadyNote);
+	return jobq_note_const_data(&notes[n - 1], ReadyNote)->place.group;
+}
 
-		if (is_same_group(last->place.group, name))
-			return last->place.group;
+/*
+ * Gets memory for the name of the next note's group (NULL: none), unless the latest
+ * note has that name, which is often so.
+ */
+static void
+reserve_name(const char *group)
+{
+	if (group == NULL || is_same_group(latest_group(), group))
+		return;
+	if (spare_name != NULL && strcmp(spare_name, group) != 0)
+	{
+		pfree(spare_name);
+		spare_name = NULL;
 	}
-	return MemoryContextStrdup(TopTransactionContext, name);
+	if (spare_name == NULL)
+		spare_name = MemoryContextStrdup(TopTransactionContext, group);
+}
+
+/* The name for the next note; reserve_name() has been called. */
+static const char *
+use_name(const char *group)
+{
+	const char *latest = latest_group();
+	const char *result = spare_name;
+
+	if (group == NULL || is_same_group(latest, group))
+		return group == NULL ? NULL : latest;
+	Assert(result != NULL && strcmp(result, group) == 0);
+	spare_name = NULL;
+	return result;
+}
+
+/* See ready.h. */
+void
+jobq_ready_reserve(const char *group)
+{
+	jobq_note_reserve();
+	reserve_name(group);
 }
 
 /*
@@ -146,10 +182,15 @@ void
 jobq_at_commit_ready_many(const JobqQueue *queue, const JobqPlace *first,
 						  int njobs)
 {
-	ReadyNote  *note = jobq_note_data(jobq_note_add(&new_kind), ReadyNote);
+	ReadyNote  *note;
+	const char *group;
 
+	jobq_ready_reserve(first->group);
+	group = use_name(first->group);
+	note = jobq_note_data(jobq_note_add_reserved(&new_kind), ReadyNote);
 	describe_queue(note, queue);
 	note->place = *first;
+	note->place.group = group;
 	note->njobs = njobs;
 	if (njobs > 1)
 		ItemPointerSetInvalid(&note->place.tid);
@@ -164,15 +205,17 @@ jobq_at_commit_ready(const JobqQueue *queue, const JobqPlace *place)
 	jobq_at_commit_ready_many(queue, place, 1);
 }
 
-/* See ready.h.  Cannot fail: jobq_note_reserve() has been called. */
+/* See ready.h.  Cannot fail: jobq_ready_reserve() has been called. */
 void
 jobq_ready_note_locked(const JobqQueue *queue, const JobqPlace *place)
 {
+	const char *group = use_name(place->group);
 	ReadyNote  *note = jobq_note_data(jobq_note_add_reserved(&locked_kind),
 									  ReadyNote);
 
 	describe_queue(note, queue);
 	note->place = *place;
+	note->place.group = group;
 	nunsettled++;
 }
 
@@ -227,18 +270,21 @@ pull_tickets(ReadyNote *ready)
 
 /*
  * Withdraws the latest note, since the job was not locked.  Returns the job's
- * tickets.
+ * tickets.  Its name is used again, unless it is that of the note before.
  */
 JobqTickets
 jobq_ready_withdraw(void)
 {
 	int			n;
 	JobqNote   *notes = jobq_note_all(&n);
-	JobqTickets tickets =
-	pull_tickets(jobq_note_data(&notes[n - 1], ReadyNote));
+	ReadyNote  *ready = jobq_note_data(&notes[n - 1], ReadyNote);
+	const char *name = ready->place.group;
+	JobqTickets tickets = pull_tickets(ready);
 
 	jobq_note_drop_last();
 	nunsettled--;
+	if (name != NULL && name != latest_group() && spare_name == NULL)
+		spare_name = unconstify(char *, name);
 	return tickets;
 }
 
@@ -251,6 +297,7 @@ jobq_ready_settle(int64 job_id)
 {
 	JobqNote   *note = find_unsettled(job_id);
 	ReadyNote  *ready;
+	JobqNote   *notes;
 	int			n;
 
 	if (note == NULL)
@@ -260,7 +307,8 @@ jobq_ready_settle(int64 job_id)
 	if (ready->settled > note->level)
 		deepest_settled = Max(deepest_settled, ready->settled);
 	nunsettled--;
-	if (note == &jobq_note_all(&n)[n - 1])
+	notes = jobq_note_all(&n);
+	if (note == &notes[n - 1])
 		jobq_note_merge_last(true);
 }
 
@@ -273,10 +321,11 @@ jobq_ready_put_tickets(const JobqQueue *queue, int64 job_id,
 					   const JobqTickets *tickets)
 {
 	int			n;
-	JobqNote   *note = &jobq_note_all(&n)[n - 1];
+	JobqNote   *notes = jobq_note_all(&n);
+	JobqNote   *note = n > 0 ? &notes[n - 1] : NULL;
 	ReadyNote  *ready;
 
-	if (n == 0 || note->kind != &locked_kind ||
+	if (note == NULL || note->kind != &locked_kind ||
 		jobq_note_data(note, ReadyNote)->settled > 0 ||
 		jobq_note_data(note, ReadyNote)->place.key.id != job_id)
 	{
@@ -701,6 +750,7 @@ after_notes(XactEvent event)
 		nready = 0;
 		nunsettled = 0;
 		deepest_settled = 0;
+		spare_name = NULL;
 	}
 }
 

@@ -34,12 +34,6 @@ typedef struct JobqTickets
 extern void jobq_ready_init(void);
 
 /*
- * A copy of the name of a group, for places that are noted; NULL for NULL.  May
- * raise an error (out of memory).
- */
-extern const char *jobq_ready_keep_group(const char *name);
-
-/*
  * A job of this queue, committed with the transaction, will be claimable from
  * its run_at on.  The place is that of its new row.
  */
@@ -55,9 +49,10 @@ extern void jobq_at_commit_ready_many(const JobqQueue *queue,
  * pass it over.  If the lock is given back with the job as it was, by rolling
  * back or by a commit without jobq_ready_settle(), others are told.
  *
- * jobq_note_reserve() gets the memory and may throw; between it and
- * jobq_ready_note_locked(), which cannot, the row may be locked.
+ * jobq_ready_reserve() gets the memory, for a job of that group (NULL: none), and may
+ * throw; between it and jobq_ready_note_locked(), which cannot, the row may be locked.
  */
+extern void jobq_ready_reserve(const char *group);
 extern void jobq_ready_note_locked(const JobqQueue *queue, const JobqPlace *place);
 extern bool jobq_ready_note_locked_again(const JobqQueue *queue,
 										 const JobqPlace *place);

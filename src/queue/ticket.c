@@ -219,7 +219,7 @@ jobq_ticket_give(const JobqQueue *queue, int64 job_id)
 		return;
 	jobq_ready_put_tickets(queue, job_id, &tickets);
 	loose = JOBQ_TICKET_NONE;
-	loose_group.group = NULL;
+	loose_group.group = NULL;	/* jobq_ticket_withdraw() may set it again */
 }
 
 /* See ticket.h. */
@@ -263,10 +263,9 @@ jobq_ticket_withdraw(const JobqQueue *queue)
 
 	if (tickets.group != NULL)
 	{
-		/* it may have been told of jobs since this one was found */
-		JobqGroupTicket ticket = {.group = tickets.group};
-
-		jobq_ticket_hold_group(&ticket, tickets.group_lent);
+		/* what it had been told of when the ticket was drawn is still there */
+		loose_group.group = tickets.group;
+		loose_group_lent = tickets.group_lent;
 	}
 	if (tickets.queue == JOBQ_TICKET_NONE)
 		return tickets.group != NULL;

@@ -914,16 +914,19 @@ jobq_roster_enter(JobqQueueState *queue, const char *name, int max_running,
 
 /* See roster.h. */
 bool
-jobq_roster_borrow(JobqGroup *group, int max_running, JobqGroupTicket *ticket)
+jobq_roster_borrow(JobqGroup *group, const JobqPicking *how,
+				   JobqGroupTicket *ticket, TimestampTz *next_run_at)
 {
 	JobqQueueState *queue = group->key.queue;
 	bool		result;
 
 	LWLockAcquire(queue->stream.lock, LW_SHARED);
-	fill_ticket(ticket, group, max_running);
+	fill_ticket(ticket, group, how->max_running);
 	result = !is_paused(group) &&
 		(ticket->max_running == JOBQ_UNLIMITED ||
-		 group->running <= (uint32) ticket->max_running);
+		 group->running <= (uint32) ticket->max_running) &&
+		(jobq_lanes_judge(&group->stream, how->now, next_run_at) !=
+		 JOBQ_POP_NOTHING || how->has_own);
 	LWLockRelease(queue->stream.lock);
 	return result;
 }

@@ -91,6 +91,7 @@ typedef struct JobqPicking
 	TimestampTz now;
 	int			max_running;	/* of each group; JOBQ_UNLIMITED */
 	bool		may_read;		/* JOBQ_TURN_READ_ON is an answer */
+	bool		has_own;		/* it has jobs that are not committed */
 	uint64		gathering;		/* how jobs wait for a full batch: groups that
 								 * did so are judged again when it changes */
 	bool		has_options;	/* groups may have options of their own */
@@ -161,10 +162,11 @@ extern bool jobq_roster_enter(JobqQueueState *queue, const char *name,
 
 /*
  * The same with a ticket of the group that another job lends.  False if the group runs
- * more jobs than it may by now.
+ * more jobs than it may by now, or has no ready one; then *next_run_at is lowered.
  */
-extern bool jobq_roster_borrow(JobqGroup *group, int max_running,
-							   JobqGroupTicket *ticket);
+extern bool jobq_roster_borrow(JobqGroup *group, const JobqPicking *how,
+							   JobqGroupTicket *ticket,
+							   TimestampTz *next_run_at);
 
 /* A ticket of a job that runs already; NULL if there is no room. */
 extern JobqGroup *jobq_roster_join(JobqQueueState *queue, const char *name);

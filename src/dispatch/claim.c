@@ -202,7 +202,8 @@ jobq_claim_next(JobqClaimScan *scan, JobqJob *job)
 		{
 			/* it does not run; but if it comes back, none has overtaken it */
 			if (scan->hold != JOBQ_CLAIM_DROPPED || scan->in_order)
-				jobq_ticket_give(scan->queue, job->id);
+				jobq_ticket_give(scan->queue, job->id,
+								 scan->hold == JOBQ_CLAIM_DROPPED);
 			scan->started_at = jobq_start_use(&scan->start, scan->queue,
 											  start_time(scan));
 		}

@@ -22,6 +22,7 @@
 #include "queue/ready.h"
 
 #include "queue/queue_cache.h"
+#include "shared/clock.h"
 #include "shared/lane_refill.h"
 #include "shared/mark.h"
 #include "shared/note.h"
@@ -42,6 +43,7 @@ typedef struct ReadyNote
 	int			lent;			/* the same, lent by jobs that end */
 	int			in_group;		/* tickets of the group */
 	int			lent_in_group;
+	int			dropped;		/* of these: of jobs that do not run */
 	JobqGroup  *group;
 	JobqPlace	place;			/* of the first */
 } ReadyNote;
@@ -150,6 +152,7 @@ merge_jobs(JobqNote *note, const JobqNote *next)
 	mine->lent += other->lent;
 	mine->in_group += other->in_group;
 	mine->lent_in_group += other->lent_in_group;
+	mine->dropped += other->dropped;
 	if (mine->group == NULL)
 		mine->group = other->group;
 	mine->queue.position = Min(mine->queue.position, other->queue.position);
@@ -257,13 +260,15 @@ pull_tickets(ReadyNote *ready)
 	JobqTickets result = {
 		.queue = ready->tickets > 0 ? JOBQ_TICKET_OWN :
 		ready->lent > 0 ? JOBQ_TICKET_LENT : JOBQ_TICKET_NONE,
-		.group = ready->group,.group_lent = ready->lent_in_group > 0
+		.group = ready->group,.group_lent = ready->lent_in_group > 0,
+		.is_dropped = ready->dropped > 0
 	};
 
 	ready->tickets = 0;
 	ready->lent = 0;
 	ready->in_group = 0;
 	ready->lent_in_group = 0;
+	ready->dropped = 0;
 	ready->group = NULL;
 	return result;
 }
@@ -339,6 +344,7 @@ jobq_ready_put_tickets(const JobqQueue *queue, int64 job_id,
 	ready->lent = tickets->queue == JOBQ_TICKET_LENT ? 1 : 0;
 	ready->in_group = tickets->group != NULL && !tickets->group_lent ? 1 : 0;
 	ready->lent_in_group = tickets->group != NULL && tickets->group_lent ? 1 : 0;
+	ready->dropped = tickets->is_dropped ? 1 : 0;
 	ready->group = tickets->group;
 }
 
@@ -618,18 +624,24 @@ static void
 mark_jobs(const JobqNote *note)
 {
 	const ReadyNote *ready = jobq_note_const_data(note, ReadyNote);
+	bool		in_group = ready->in_group + ready->lent_in_group > ready->dropped;
 
-	if (has_ticket(note) || ready->group != NULL)
-		jobq_ready_refuse_limited(&ready->queue, ready->group != NULL);
+	if (has_ticket(note) || in_group)
+		jobq_ready_refuse_limited(&ready->queue, in_group);
 	jobq_mark(JOBQ_MARK_JOBS, ready->queue.queue);
 }
 
-/* Jobs that a prepared transaction holds are no longer counted. */
+/*
+ * Jobs that a prepared transaction holds are no longer counted.  A dropped one is put
+ * where claims meet it, and find it locked: it may come back.
+ */
 static void
 leave_gate_of_prepared(const JobqNote *note)
 {
 	const ReadyNote *ready = jobq_note_const_data(note, ReadyNote);
 
+	if (ready->dropped > 0)
+		lower_lane(note, jobq_now());
 	leave_gates(ready, ready->tickets, ready->in_group);
 }
 

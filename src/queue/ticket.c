@@ -211,9 +211,11 @@ jobq_ticket_draw(const JobqQueue *queue, bool shared)
 
 /* See ticket.h. */
 void
-jobq_ticket_give(const JobqQueue *queue, int64 job_id)
+jobq_ticket_give(const JobqQueue *queue, int64 job_id, bool is_dropped)
 {
-	JobqTickets tickets = {loose, loose_group.group, loose_group_lent};
+	JobqTickets tickets = {
+		loose, loose_group.group, loose_group_lent, is_dropped
+	};
 
 	if (loose == JOBQ_TICKET_NONE && loose_group.group == NULL)
 		return;

@@ -34,8 +34,12 @@ extern bool jobq_ticket_put_back_group(TimestampTz until);
 /* The same for who has found a job and does not claim it: others have the turn. */
 extern bool jobq_ticket_put_back_turn(void);
 
-/* Gives the tickets to a locked job.  May raise an error (out of memory). */
-extern void jobq_ticket_give(const JobqQueue *queue, int64 job_id);
+/*
+ * Gives the tickets to a locked job, which is going to run, or is dropped.  May raise
+ * an error (out of memory).
+ */
+extern void jobq_ticket_give(const JobqQueue *queue, int64 job_id,
+							 bool is_dropped);
 
 /*
  * Takes the tickets back from a job that could not be claimed, and withdraws the

@@ -1,0 +1,80 @@
+# t/269_changes_in_serial_groups.pl: jobs of a group with max_running_per_group 1 that
+# are replaced, moved or dropped: the others neither overtake them nor wait in vain.
+
+use strict;
+use warnings;
+
+use JobqSession;
+use JobqTest;
+use Test::More;
+
+my $node = jobq_node(
+	'main',
+	conf => [
+		'jobq.max_workers = 1',
+		'jobq.sweep_interval = 0',
+		'max_prepared_transactions = 5',
+		"jobq.log_jobs = 'none'",
+		'fsync = off'
+	]);
+
+# Makes a queue whose group `g` has jobs 1 to n, with their number as unique_key.
+sub serial_queue
+{
+	my ($queue, $n, $options) = @_;
+	$node->sql(
+		qq{SELECT jobq.create_queue('$queue', max_running_per_group => 1, lease => '1 h',
+			backoff => 'fixed', backoff_base => '1 h', jitter => 0 $options);
+		SELECT jobq.enqueue('$queue', to_jsonb(n), group_key => 'g', unique_key => n::text)
+			FROM generate_series(1, $n) AS n});
+	return;
+}
+
+# The payloads of the jobs that are claimed.
+sub claimed
+{
+	my ($queue) = @_;
+	return $node->sql(
+		"SELECT coalesce(string_agg(payload #>> '{}', ' '), '') FROM jobq.dequeue('$queue', 5)");
+}
+
+# Calls a function of (job_id, lease, ...) for the running job of the queue.
+sub end_running
+{
+	my ($queue, $call) = @_;
+	$node->sql(
+		"SELECT jobq.$call FROM jobq_store.job AS j JOIN jobq_store.queue AS q ON q.id = j.queue
+		WHERE j.state = 1 AND q.name = '$queue'");
+	return;
+}
+
+# The statement for the job with this payload.
+sub of_job
+{
+	my ($queue, $payload, $call) = @_;
+	return qq{SELECT jobq.$call FROM jobq.jobs WHERE queue = '$queue' AND payload = '$payload'};
+}
+
+# --------------------------------------------------------------------- dropped
+
+foreach my $end ('ROLLBACK', 'COMMIT')
+{
+	serial_queue('dropped', 3, q{, max_queued => 3, on_full => 'drop_oldest'});
+	is( $node->sql(
+			q{BEGIN; SELECT FROM jobq.enqueue('dropped', '4', group_key => 'g');
+			PREPARE TRANSACTION 'drops'}),
+		'',
+		"$end PREPARED: a transaction that drops a job can be prepared");
+	is(claimed('dropped'), '', "$end PREPARED: the job may come back, and is not overtaken");
+	$node->sql("$end PREPARED 'drops'");
+	poll_ok(
+		$node,
+		q{SELECT payload FROM jobq.dequeue('dropped')},
+		"$end PREPARED: the first job of the group",
+		expected => $end eq 'COMMIT' ? '2' : '1');
+	limits_settled($node, "$end PREPARED");
+	$node->sql(q{SELECT jobq.drop_queue('dropped', force => true)});
+}
+
+$node->stop;
+done_testing();

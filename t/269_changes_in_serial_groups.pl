@@ -55,6 +55,29 @@ sub of_job
 	return qq{SELECT jobq.$call FROM jobq.jobs WHERE queue = '$queue' AND payload = '$payload'};
 }
 
+# ----------------------------------------------------------------------- moved
+
+foreach my $move (
+	'set_priority(id, 100)',
+	q{reschedule(id, now() + interval '1 h')},
+	q{enqueue('moved', payload, group_key => 'other', unique_key => '1', priority => 1,
+		on_conflict => 'replace')})
+{
+	serial_queue('moved', 4, '');
+	is(claimed('moved'), '1', "$move: the first job");
+	end_running('moved', 'release(j.id, j.lease)');
+	$node->sql(of_job('moved', '1', $move));
+	like(claimed('moved'), qr/^2/, "$move: the second one is the first now");
+	$node->sql(q{SELECT jobq.drop_queue('moved', force => true)});
+}
+serial_queue('moved', 4, '');
+is(claimed('moved'), '1', 'the first job');
+end_running('moved', 'complete(j.id, j.lease)');
+$node->sql(of_job('moved', '4', 'set_priority(id, -1)'));
+is(claimed('moved'), '4', 'the last job has become the first');
+end_running('moved', 'complete(j.id, j.lease)');
+is(claimed('moved'), '2', 'then those before it follow');
+
 # --------------------------------------------------------------------- dropped
 
 foreach my $end ('ROLLBACK', 'COMMIT')

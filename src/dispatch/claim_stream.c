@@ -35,6 +35,7 @@
 #include "queue/ready.h"
 #include "shared/async_commit.h"
 #include "shared/database.h"
+#include "shared/roster.h"
 #include "shared/wake.h"
 
 #include "access/xact.h"
@@ -141,11 +142,12 @@ is_in_batch(const JobqClaimScan *scan)
 }
 
 /*
- * Reads the job at a place as it is now, not as it was found.  Returns false if it
- * is not ready.  *place becomes where it is.
+ * Reads the job at a place of a group as it is now, not as it was found.  Returns
+ * false if it is not a ready job of the group any more.  *now_at becomes where it is.
  */
 static bool
-read_again(JobqClaimScan *scan, JobqPlace *place, JobqJob *job)
+read_again(JobqClaimScan *scan, const JobqPlace *place, JobqPlace *now_at,
+		   JobqJob *job)
 {
 	bool		found;
 
@@ -154,14 +156,25 @@ read_again(JobqClaimScan *scan, JobqPlace *place, JobqJob *job)
 	/* it may have ended, or expired, by what this command has done */
 	CommandCounterIncrement();
 	found = jobq_job_find(scan->jobs, place->key.id, scan->locked, job) &&
-		job->state == JOBQ_STATE_PENDING && job->run_at <= scan->now;
+		job->state == JOBQ_STATE_PENDING && job->run_at <= scan->now &&
+		job->queue == scan->queue->id;
 	if (found)
-	{
-		place->priority = job->priority;
-		place->key.run_at = job->run_at;
-	}
+		jobq_job_place(job->values, job->nulls, &scan->locked->tts_tid,
+					   now_at);
 	ExecClearTuple(scan->locked);
-	return found;
+	return found && now_at->group != NULL &&
+		strcmp(now_at->group, scan->dispatch.group) == 0;
+}
+
+/* Whether the lanes lead to a job that was moved, so that it comes in its order. */
+static bool
+is_met_later(const JobqClaimScan *scan, const JobqPlace *place,
+			 const JobqPlace *now_at)
+{
+	return scan->mode == JOBQ_CLAIM_LANES &&
+		(now_at->priority != place->priority ||
+		 jobq_key_compare(&now_at->key, &place->key) != 0) &&
+		jobq_roster_covers(scan->queue->state, now_at);
 }
 
 /* See claim_stream.h. */
@@ -169,14 +182,15 @@ bool
 jobq_claim_is_blocked(JobqClaimScan *scan, const JobqPlace *place,
 					  TupleTableSlot *slot)
 {
-	JobqPlace	now_at = *place;
+	JobqPlace	now_at;
 	JobqJob		job;
 
 	if (scan->dispatch.group == NULL)
 		return false;
 	if (scan->in_order)
 	{
-		if (!read_again(scan, &now_at, &job))
+		if (!read_again(scan, place, &now_at, &job) ||
+			is_met_later(scan, place, &now_at))
 			return false;
 	}
 	else if (TTS_EMPTY(slot))

@@ -55,6 +55,40 @@ sub of_job
 	return qq{SELECT jobq.$call FROM jobq.jobs WHERE queue = '$queue' AND payload = '$payload'};
 }
 
+# -------------------------------------------------------------------- replaced
+
+serial_queue('replaced', 3, '');
+is(claimed('replaced'), '1', 'the first job of a group');
+end_running('replaced', q{fail(j.id, j.lease, 'no')});
+my $replace = q{SELECT jobq.enqueue('replaced', '"new"', unique_key => '1',
+	on_conflict => 'replace'};
+$node->sql("$replace, group_key => 'g')");
+is(claimed('replaced'), '', 'it has failed and is replaced: it waits, and the others do');
+is( $node->sql(
+		q{SELECT state, attempt, run_at > now() + interval '50 min' FROM jobq.jobs
+		WHERE queue = 'replaced' AND unique_key = '1'}),
+	'scheduled|1|t',
+	'as long as planned');
+$node->sql("$replace, group_key => 'g', delay => '2 h')");
+is( $node->sql(
+		q{SELECT run_at > now() + interval '110 min' FROM jobq.jobs
+		WHERE queue = 'replaced' AND unique_key = '1'}),
+	't',
+	'or longer');
+$node->sql(of_job('replaced', '"new"', 'promote(id)'));
+$node->sql("$replace, group_key => 'g')");
+is(claimed('replaced'), 'new', 'it is promoted, replaced, and has kept its place');
+end_running('replaced', q{fail(j.id, j.lease, 'no')});
+$node->sql("$replace, group_key => 'h')");
+is(claimed('replaced'), '2', 'in another group it does not hold those it has left');
+$node->sql(q{SELECT jobq.enqueue('replaced', '"h"', group_key => 'h')});
+is(claimed('replaced'), 'h', 'in the other group it does not hold any either');
+is( $node->sql(
+		q{SELECT state, run_at > now() + interval '50 min' FROM jobq.jobs
+		WHERE queue = 'replaced' AND unique_key = '1'}),
+	'scheduled|t',
+	'it waits as long as planned');
+
 # ----------------------------------------------------------------------- moved
 
 foreach my $move (

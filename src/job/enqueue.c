@@ -131,9 +131,35 @@ report_duplicate(const JobqEnqueueOptions *options, int64 existing)
 }
 
 /*
+ * A job that has failed before, and whose new row is in values[], waits for the next
+ * attempt at least as long as planned.  In a group where it keeps its place it does
+ * so there, and those behind it wait, too.
+ */
+static void
+keep_waiting(const JobqJob *job, const JobqEnqueueOptions *options,
+			 Datum *values, bool *nulls)
+{
+	const char *group = jobq_job_group(job);
+	TimestampTz until = Max(options->run_at,
+							Max(jobq_run_at_real(job->run_at), job->lease_until));
+
+	if (group == NULL || options->group_key == NULL ||
+		strcmp(group, options->group_key) != 0 ||
+		!jobq_job_keeps_place(job, options->queue))
+	{
+		values[Anum_job_run_at - 1] = TimestampTzGetDatum(until);
+		return;
+	}
+	values[Anum_job_run_at - 1] = TimestampTzGetDatum(job->run_at);
+	if (until <= jobq_now())
+		return;
+	values[Anum_job_lease_until - 1] = TimestampTzGetDatum(until);
+	nulls[Anum_job_lease_until - 1] = false;
+}
+
+/*
  * Gives the job in the locked row the new payload and options, if it is not
- * running.  A job that has failed before keeps its attempts, waits for the
- * next one at least as long as planned, and does not expire.
+ * running.  A job that has failed before keeps its attempts, and does not expire.
  */
 static void
 replace_job(JobqTable *jobs, JobqJob *job, const JobqEnqueueOptions *options,
@@ -148,9 +174,7 @@ replace_job(JobqTable *jobs, JobqJob *job, const JobqEnqueueOptions *options,
 	values[Anum_job_attempt - 1] = Int32GetDatum(job->attempt);
 	if (job->attempt > 0)
 	{
-		values[Anum_job_run_at - 1] =
-			TimestampTzGetDatum(Max(options->run_at,
-									jobq_run_at_real(job->run_at)));
+		keep_waiting(job, options, values, nulls);
 		nulls[Anum_job_expires_at - 1] = true;
 	}
 	jobq_job_replace(jobs, job, options->queue, values, nulls);

@@ -193,12 +193,9 @@ retry_delay(const JobqQueue *queue, const JobqFailure *failure, int attempt)
 							  pg_prng_double(&pg_global_prng_state));
 }
 
-/*
- * Whether a job that is to be tried again keeps its place in its group: the group's
- * jobs run one after the other, and the others have to wait for it.
- */
-static bool
-keeps_place(const JobqJob *job, const JobqQueue *queue)
+/* See transition.h. */
+bool
+jobq_job_keeps_place(const JobqJob *job, const JobqQueue *queue)
 {
 	bool		paused;
 
@@ -212,14 +209,13 @@ keeps_place(const JobqJob *job, const JobqQueue *queue)
 
 /*
  * Makes a started job pending again.  It was started in time, so it no longer
- * expires.  In a group whose jobs run one after the other it keeps its place among
- * them, unless the queue lets the others go on, and holds them until `run_at`.
+ * expires.  If it keeps its place, it holds those behind it until `run_at`.
  */
 static void
 give_back(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 		  JobqEvent event, TimestampTz run_at)
 {
-	bool		holds = keeps_place(job, queue);
+	bool		holds = jobq_job_keeps_place(job, queue);
 
 	apply(job, event);
 	job->lease = 0;

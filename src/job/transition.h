@@ -53,6 +53,13 @@ extern void jobq_job_extend(JobqTable *jobs, JobqJob *job, TimestampTz until,
 extern void jobq_job_replace(JobqTable *jobs, JobqJob *job,
 							 const JobqQueue *queue, Datum *values,
 							 bool *nulls);
+
+/*
+ * Whether a job that is to be tried again keeps its place in a group whose jobs run
+ * one after the other, and holds those behind it until then.
+ */
+extern bool jobq_job_keeps_place(const JobqJob *job, const JobqQueue *queue);
+
 extern void jobq_job_move(JobqTable *jobs, JobqJob *job,
 						  const JobqQueue *queue, TimestampTz run_at);
 extern void jobq_job_remove(JobqTable *jobs, JobqJob *job);

@@ -5,7 +5,8 @@
  *
  * They are found like jobs to run, through the lanes, so that the index entries
  * of jobs that are gone cost nothing.  A lifo queue runs its oldest jobs last, so
- * there the index is read from both ends of each lane's ready jobs.
+ * there the index is read from both ends of each lane's ready jobs, in one group
+ * after the other.
  *
  * IDENTIFICATION
  *	  src/dispatch/make_room.c
@@ -37,6 +38,7 @@ typedef struct Drop
 	int64		wanted;
 	int64		spared;
 	int64		dropped;
+	const char *group;			/* whose jobs are dropped; NULL: those without */
 } Drop;
 
 /* The jobs of a lane with a mirrored run_at, or those without. */
@@ -100,6 +102,7 @@ begin_side(Side *side, const Drop *drop, int16 priority, bool mirrored)
 	JobqKey		first = {0, PG_INT64_MIN};
 
 	jobq_dispatch_begin(&side->scan, drop->jobs, drop->queue);
+	jobq_dispatch_turn_to(&side->scan, NULL, drop->group);
 	side->mirrored = mirrored;
 	if (mirrored)
 		jobq_dispatch_seek_mirrored(&side->scan, priority);
@@ -119,7 +122,8 @@ drop_one(Drop *drop, const JobqHead *head)
 		jobq_current_job_is(head->place.key.id) ||
 		jobq_job_lock(drop->jobs, head->place.key.id, JOBQ_NO_WAIT,
 					  &job) != JOBQ_FOUND ||
-		job.state != JOBQ_STATE_PENDING || job.run_at > drop->now)
+		job.state != JOBQ_STATE_PENDING || job.run_at > drop->now ||
+		jobq_job_is_held(&job, drop->now))
 		return;
 	jobq_job_cancel(drop->jobs, &job, drop->queue, DROPPED);
 	drop->dropped++;
@@ -150,26 +154,62 @@ drop_of_lane(Drop *drop, int16 priority)
 	jobq_dispatch_end(&oldest_first.scan);
 }
 
-/* The same as drop_first() for a lifo queue: the oldest of a priority is first. */
-static int64
-drop_last(JobqTable *jobs, const JobqQueue *queue, int64 wanted, int64 spared)
+/* Drops jobs of a group, or of those without one; the most urgent priority first. */
+static void
+drop_of_group(Drop *drop)
 {
-	Drop		drop = {jobs, queue, jobq_now(), wanted, spared, 0};
 	JobqDispatchScan lanes;
 	JobqHead	head;
 	int			priority = PG_INT16_MIN;
 
-	CommandCounterIncrement();
-	jobq_dispatch_begin(&lanes, jobs, queue);
-	while (drop.dropped < wanted && priority <= PG_INT16_MAX)
+	jobq_dispatch_begin(&lanes, drop->jobs, drop->queue);
+	jobq_dispatch_turn_to(&lanes, NULL, drop->group);
+	while (drop->dropped < drop->wanted && priority <= PG_INT16_MAX)
 	{
 		jobq_dispatch_seek(&lanes, (int16) priority);
 		if (!jobq_dispatch_next(&lanes, &head))
 			break;
-		drop_of_lane(&drop, head.place.priority);
+		drop_of_lane(drop, head.place.priority);
 		priority = head.place.priority + 1;
 	}
 	jobq_dispatch_end(&lanes);
+}
+
+/*
+ * The same as drop_first() for a lifo queue.  Begins after the group where this
+ * process has dropped a job last, so that groups take turns; those without a group
+ * come before all groups.
+ */
+static int64
+drop_last(JobqTable *jobs, const JobqQueue *queue, int64 wanted, int64 spared)
+{
+	static int32 last_queue = JOBQ_NO_QUEUE;
+	static char last[JOBQ_GROUP_NAME_SIZE];
+	Drop		drop = {jobs, queue, jobq_now(), wanted, spared};
+	JobqDispatchScan groups;
+	char		name[JOBQ_GROUP_NAME_SIZE];
+	bool		wrapped = false;
+
+	if (last_queue != queue->id)
+		last[0] = '\0';
+	strlcpy(name, last, sizeof(name));
+	CommandCounterIncrement();
+	jobq_dispatch_begin(&groups, jobs, queue);
+	do
+	{
+		if (!jobq_dispatch_next_group(&groups, name))
+		{
+			if (wrapped)
+				break;
+			wrapped = true;
+			name[0] = '\0';
+		}
+		drop.group = name[0] == '\0' ? NULL : name;
+		drop_of_group(&drop);
+	} while (drop.dropped < wanted && (!wrapped || strcmp(name, last) < 0));
+	jobq_dispatch_end(&groups);
+	last_queue = queue->id;
+	strlcpy(last, name, sizeof(last));
 	return drop.dropped;
 }
 

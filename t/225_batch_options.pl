@@ -47,7 +47,19 @@ $node->sql(
 		FROM generate_series(1, 7);
 	SELECT jobq.resume('l')});
 completed('l', 7, 'jobs too large for one batch complete');
-is(calls(), 'many 3, many 3, many 1', 'in several ones');
+is(calls(), 'many 2, many 2, many 2, many 1', 'in several ones');
+$node->sql(
+	q{SELECT jobq.pause('l');
+	SELECT count(jobq.enqueue('l', jsonb_build_object('a', repeat('x', 1000000 * size))))
+		FROM unnest('{1,20,1,2}'::int[]) AS size;
+	SELECT jobq.resume('l')});
+completed('l', 11, 'a job too large for a batch with others completes');
+is( $node->sql(
+		q{SELECT cardinality(ids) FROM calls JOIN jobq.jobs ON id = ANY(ids)
+		WHERE length(payload ->> 'a') = 20000000}),
+	'1',
+	'it is alone');
+calls();
 
 # ------------------------------------------------------------ another handler
 

@@ -26,8 +26,8 @@
 #include "utils/snapmgr.h"
 
 /*
- * A batch has no further job once its jobs have this many bytes, so that its
- * array fits into memory, and jobs do not fail because of others.
+ * The jobs of a batch have no more bytes than these, so that its array fits into
+ * memory, and jobs do not fail because of others.  A larger one is alone.
  */
 #define BATCH_BYTES (16 * 1024 * 1024)
 
@@ -106,7 +106,8 @@ job_bytes(const JobqJob *job)
 
 /*
  * Takes further jobs after the first one of a batch, each with a slot of its
- * own.  Terminated attempts are counted; then nothing is run.
+ * own.  Terminated attempts are counted; then nothing is run.  A job that does not
+ * fit stays locked as it is: the end of the transaction tells others of it.
  */
 static void
 find_batch(const JobqFinder *finder, const JobqQueue *queue,
@@ -123,8 +124,10 @@ find_batch(const JobqFinder *finder, const JobqQueue *queue,
 		scan->locked = NULL;
 		if (!jobq_claim_next(scan, &found->job))
 			break;
-		found->batch[found->njobs++] = found->job;
 		bytes += job_bytes(&found->job);
+		if (bytes > BATCH_BYTES)
+			break;
+		found->batch[found->njobs++] = found->job;
 		found->is_newer = found->is_newer || is_newer(finder, found);
 		if (count_termination(finder, queue, found))
 			found->counted = true;

@@ -582,6 +582,23 @@ $node->sql(
 		backoff_function => 'delay(int, jsonb)')});
 run_batch([ ('{}') x 100 ]);
 is(transactions(), '100', 'jobs of a queue with a backoff_function share no transaction');
+
+# A group that may start no more jobs would wait for those of other queues.
+$node->sql(
+	q{TRUNCATE effects;
+	SELECT jobq.create_queue(q, 'work(jobq.job)'), jobq.pause(q)
+		FROM unnest('{grouped,other1,other2}'::text[]) AS q;
+	SELECT jobq.alter_queue('grouped', max_running_per_group => 1);
+	SELECT jobq.enqueue(q, jsonb_build_object('n', n, 'check', 'SELECT ' || quote_literal(q)),
+			group_key => CASE q WHEN 'grouped' THEN 'g' || n END)
+		FROM unnest('{grouped,other1,other2}'::text[]) AS q, generate_series(1, 200) AS n;
+	SELECT jobq.resume(q) FROM unnest('{grouped,other1,other2}'::text[]) AS q});
+ok(drained(), 'jobs of a queue whose groups are limited, and of others, are run');
+is( $node->sql(
+		q{SELECT count(*) FROM (SELECT FROM effects GROUP BY xid
+		HAVING bool_or(note = 'grouped') AND bool_or(note <> 'grouped')) AS t}),
+	'0',
+	'they share no transaction');
 new_queue();
 $node->sql('ALTER SYSTEM SET jobq.shared_commit_time = 0');
 $node->reload;

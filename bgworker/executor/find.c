@@ -173,9 +173,17 @@ look_in_queue(const JobqFinder *finder, const JobqQueue *queue,
 	return result;
 }
 
+/* Whether the number of running jobs of the queue, or of its groups, is limited. */
+static bool
+is_limited(const JobqQueue *queue)
+{
+	return jobq_queue_is_limited(queue) ||
+		queue->max_running_per_group != JOBQ_UNLIMITED;
+}
+
 /*
  * Whether a job of the queue may follow one of `last` (NULL: no longer served) in
- * the transaction.  The ticket of a limited queue is given back at the commit, so
+ * the transaction.  The tickets of a limited queue are given back at the commit, so
  * jobs of other queues must not delay that.
  */
 static bool
@@ -183,8 +191,7 @@ fits_limits(const JobqQueue *last, const JobqQueue *queue)
 {
 	if (queue == last)
 		return true;
-	return !jobq_queue_is_limited(queue) &&
-		(last == NULL || !jobq_queue_is_limited(last));
+	return !is_limited(queue) && (last == NULL || !is_limited(last));
 }
 
 /* Looks in all queues once, beginning after the one served last. */

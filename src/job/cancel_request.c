@@ -22,6 +22,7 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
@@ -78,21 +79,16 @@ jobq_cancel_is_busy(int64 job_id, int *pid)
 	return result;
 }
 
-/*
- * Whether there is a cancel_request for the job.  *reason is what it says,
- * palloc'd, or NULL.
- */
+/* See find_request(), for a table that is not empty. */
 static bool
-find_request(int64 job_id, char **reason)
+search_requests(Relation rel, int64 job_id, char **reason)
 {
-	Relation	rel = jobq_relation_open(JOBQ_REL_CANCEL_REQUEST);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	SysScanDesc scan;
 	ScanKeyData key;
 	HeapTuple	tuple;
 	bool		found;
 
-	*reason = NULL;
 	init_key(&key, job_id);
 	scan = systable_beginscan(rel, jobq_relation_oid(JOBQ_IDX_CANCEL_REQUEST),
 							  true, snapshot, 1, &key);
@@ -109,7 +105,25 @@ find_request(int64 job_id, char **reason)
 	}
 	systable_endscan(scan);
 	UnregisterSnapshot(snapshot);
-	table_close(rel, AccessShareLock);
+	return found;
+}
+
+/*
+ * Whether there is a cancel_request for the job.  *reason is what it says,
+ * palloc'd, or NULL.  Usually none has been made since the table was created or
+ * vacuumed: its file is empty then, which costs much less to find out.  The table
+ * stays locked, since a transaction that completes its own claims asks for each.
+ */
+static bool
+find_request(int64 job_id, char **reason)
+{
+	Relation	rel = jobq_relation_open(JOBQ_REL_CANCEL_REQUEST);
+	bool		found;
+
+	*reason = NULL;
+	found = RelationGetNumberOfBlocks(rel) > 0 &&
+		search_requests(rel, job_id, reason);
+	table_close(rel, NoLock);
 	return found;
 }
 

@@ -36,12 +36,16 @@
 #include "access/xlog.h"
 #include "common/file_perm.h"
 #include "storage/fd.h"
+#include "utils/timestamp.h"
 
 #define DIRECTORY JOBQ_NOTES_DIRECTORY
 #define FILE_PREFIX JOBQ_NOTES_PREFIX
 
 /* The most that a file has. */
 #define MAX_RECORDS Max(JOBQ_CRASH_NOTE_JOBS, JOBQ_MAX_BATCH)
+
+/* How often to complain about files that cannot be read. */
+#define COMPLAINT_MS (60 * 1000)
 
 /* See crash_file.h. */
 void
@@ -147,6 +151,21 @@ is_valid(const JobqCrashRecord *record, Oid dboid, uint64 file)
 		record->timeline == GetWALInsertionTimeLine() && record->job_id != 0;
 }
 
+/* Logs that a file cannot be read; the coordinator may try again every 100 ms. */
+static void
+complain(const char *path)
+{
+	static TimestampTz logged_at = 0;
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (!TimestampDifferenceExceeds(logged_at, now, COMPLAINT_MS))
+		return;
+	ereport(LOG,
+			(errcode_for_file_access(),
+			 errmsg("could not read file \"%s\": %m", path)));
+	logged_at = now;
+}
+
 /*
  * Reads the records of a file: the jobs of one transaction, in order.  Returns
  * their number, or -1, and logs the error, if the file cannot be read; it may be
@@ -163,9 +182,7 @@ read_records(const char *path, Oid dboid, JobqCrashRecord *records, int limit)
 	if (file >= 0 && fstat(file, &status) == 0)
 		length = read(file, records, limit * sizeof(JobqCrashRecord));
 	if (length < 0 && errno != ENOENT)
-		ereport(LOG,
-				(errcode_for_file_access(),
-				 errmsg("could not read file \"%s\": %m", path)));
+		complain(path);
 	if (file >= 0)
 		CloseTransientFile(file);
 	if (length < 0)

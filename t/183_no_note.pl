@@ -115,6 +115,23 @@ is( join(' ', map { -s $_ } sort keys %size),
 		"SELECT state = 'completed' FROM jobq.jobs WHERE id = $id",
 		'a note that cannot be read is in no job\'s way');
 	like(log_since($node, $from), qr/could not read file ".*job1000000\.1"/, 'the log names it');
+
+	# The end of each of these executors has the notes read.
+	foreach my $try (1 .. 3)
+	{
+		$id = $node->sql(q{SELECT jobq.run('SELECT pg_sleep(600)', max_attempts => 1)});
+		poll_ok(
+			$node,
+			"SELECT count(pg_terminate_backend(pid)) FROM jobq.workers WHERE job_id = $id",
+			"executor $try is terminated",
+			expected => '1');
+		poll_ok(
+			$node,
+			"SELECT state = 'dead' FROM jobq.jobs WHERE id = $id",
+			"executor $try: that is counted");
+	}
+	my @complaints = log_since($node, $from) =~ /could not read file/g;
+	is(scalar(@complaints), 1, 'the log names it once in a minute');
 	rmdir($note) or die "rmdir: $!";
 }
 

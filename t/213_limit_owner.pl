@@ -246,9 +246,18 @@ like(
 	sql_error($node, $drop),
 	qr/DETAIL:  12 queues share it: ("\w+", ){9}"\w+", and 2 more\./,
 	'of many queues some are named');
+
+# The last one is somebody else's.
+$node->sql(q{SELECT jobq.reset_queue('a1', 'shared_limit'); GRANT team TO bob});
+$node->sql(as('bob', q{SELECT jobq.create_queue('c1', shared_limit => 'a')}));
+$node->sql('REVOKE team FROM bob');
+like(
+	sql_error($node, as('team', $drop)),
+	qr/and 2 more\..*HINT:  The owners of the queues/s,
+	'those that are not named may be of others');
 $node->sql(
 	q{SELECT jobq.drop_queue('b' || n) FROM generate_series(1, 11) AS n;
-	SELECT jobq.reset_queue('a1', 'shared_limit'), jobq.drop_limit('a');
+	SELECT jobq.drop_queue('c1'), jobq.drop_limit('a');
 	SELECT jobq.drop_queue('a1', force => true)});
 
 # ---------------------------------------------------------- the owner is gone

@@ -263,7 +263,8 @@ jobq_reset_limit(PG_FUNCTION_ARGS)
 
 /*
  * The names of the first queues of a list, for a message.  The owner of a limit may
- * know who shares it.  *others: whether the user may not change some of them.
+ * know who shares it.  *others: whether the user may not change some of them, or there
+ * are more.
  */
 static char *
 names_of_queues(const List *ids, bool *others)
@@ -272,7 +273,7 @@ names_of_queues(const List *ids, bool *others)
 	int			n = Min(list_length(ids), MAX_QUEUES_NAMED);
 
 	initStringInfo(&names);
-	*others = false;
+	*others = list_length(ids) > n;
 	for (int i = 0; i < n; i++)
 	{
 		const JobqQueue *queue = jobq_queue_by_id(list_nth_int(ids, i));

@@ -18,11 +18,13 @@
 
 #include "base/arguments.h"
 #include "compat.h"
+#include "dispatch/lease_load.h"
 #include "job/cancel_request.h"
 #include "job/failure.h"
 #include "job/history.h"
 #include "job/transition.h"
 #include "jobq.h"
+#include "queue/lease_note.h"
 #include "queue/queue.h"
 #include "queue/queue_cache.h"
 #include "shared/async_commit.h"
@@ -381,6 +383,27 @@ extended_until(FunctionCallInfo fcinfo, const JobqJob *job,
 	return until;
 }
 
+/*
+ * Extends the lease of a locked job.  A pass over the table that counts running jobs
+ * may miss the row where it was and where it is, so it is counted before the commit.
+ */
+static void
+extend(JobqTable *jobs, JobqJob *job, TimestampTz until, Datum progress,
+	   bool progress_is_null)
+{
+	TimestampTz before = job->lease_until;
+	bool		moves = jobq_job_extend(jobs, job, until, progress,
+										progress_is_null);
+
+	/* the registry has all that are bound to a session */
+	if (until == JOBQ_NEVER)
+		return;
+	if (moves && jobq_lease_enter_moved(job, before))
+		moves = false;
+	jobq_at_commit_lease(job->id, job->lease, until,
+						 moves ? job->queue : JOBQ_NO_QUEUE);
+}
+
 Datum
 jobq_heartbeat(PG_FUNCTION_ARGS)
 {
@@ -410,9 +433,8 @@ jobq_heartbeat(PG_FUNCTION_ARGS)
 		PG_RETURN_BOOL(false);
 	}
 	queue = require_held(found, id, lease, &job);
-	jobq_job_extend(jobs, &job, extended_until(fcinfo, &job, queue),
-					PG_ARGISNULL(3) ? (Datum) 0 : PG_GETARG_DATUM(3),
-					PG_ARGISNULL(3));
+	extend(jobs, &job, extended_until(fcinfo, &job, queue),
+		   PG_ARGISNULL(3) ? (Datum) 0 : PG_GETARG_DATUM(3), PG_ARGISNULL(3));
 	jobq_table_close(jobs);
 	PG_RETURN_BOOL(true);
 }

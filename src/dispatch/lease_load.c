@@ -10,10 +10,10 @@
  * The table may be large, so the coordinator makes a pass in parts, each in a
  * transaction of its own with a newer snapshot.  A row that moves to another
  * block meanwhile may be missed.  Only a claim, which enters the job itself, and
- * a heartbeat move the row of a running job.  What a heartbeat moves it enters,
- * or leaves out, as the pass would; and if it gives the job no ticket, the
- * count of the queue's running jobs fails (lease_note.c).  A new file of the
- * table has the pass begin again.
+ * a heartbeat move the row of a running job.  What a heartbeat moves it enters as
+ * the pass would, before it commits.  Where there is no room for that, the count of
+ * the queue's running jobs fails after the commit (lease_note.c).  A new file of
+ * the table has the pass begin again.
  *
  * A job may end after the pass has seen it and before it has an entry.  Nothing
  * would remove that entry, and the limit would lose a ticket.  So such an entry is
@@ -49,6 +49,8 @@
 #include "shared/roster.h"
 #include "shared/wake.h"
 
+#include "access/sysattr.h"
+#include "access/xact.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "utils/hsearch.h"
@@ -143,16 +145,16 @@ uncounted_limit(const JobqQueue *queue)
 }
 
 /*
- * Lists the lease; false if there is no room.  shared_with: another job of the
- * same batch, or 0.
+ * Describes a running job to the registry.  shared_with: another job of the same
+ * batch, or 0.
  */
-static bool
-list(const JobqJob *job, int64 shared_with, bool in_doubt)
+static JobqLeaseListing
+describe(const JobqJob *job, int64 shared_with)
 {
 	const JobqQueue *queue = jobq_queue_by_id(job->queue);
 	JobqLeaseListing listing = {
 		.id = {.job_id = job->id,.lease = job->lease},
-		.until = unlisted_until(job),.in_doubt = in_doubt
+		.until = unlisted_until(job)
 	};
 
 	if (queue != NULL)
@@ -164,6 +166,16 @@ list(const JobqJob *job, int64 shared_with, bool in_doubt)
 		listing.group = jobq_job_group(job);
 		listing.keep = jobq_queue_keeps_leases(queue);
 	}
+	return listing;
+}
+
+/* Lists the lease; false if there is no room. */
+static bool
+list(const JobqJob *job, int64 shared_with, bool in_doubt)
+{
+	JobqLeaseListing listing = describe(job, shared_with);
+
+	listing.in_doubt = in_doubt;
 	return jobq_lease_list(&listing);
 }
 
@@ -172,6 +184,38 @@ bool
 jobq_lease_enter(const JobqJob *job)
 {
 	return list(job, 0, false);
+}
+
+/* Whether the job has tickets, or its claim by this transaction brings them. */
+static bool
+has_tickets(const JobqJob *job)
+{
+	JobqGates	gates = jobq_lease_gates(job->id, job->lease);
+	bool		isnull;
+	Datum		xmin;
+
+	if (gates.queue != NULL &&
+		(gates.group != NULL || jobq_job_group(job) == NULL))
+		return true;
+	xmin = slot_getsysattr(job->slot, MinTransactionIdAttributeNumber, &isnull);
+	return TransactionIdIsCurrentTransactionId(DatumGetTransactionId(xmin));
+}
+
+/*
+ * See lease_load.h.  Does what a pass would do that saw the row.  If the transaction is
+ * rolled back the entry is right, too: the job runs, by its former lease.
+ */
+bool
+jobq_lease_enter_moved(const JobqJob *job, TimestampTz until)
+{
+	JobqLeaseListing listing;
+
+	if (has_tickets(job))
+		return true;
+	listing = describe(job, 0);
+	listing.until = until;
+	listing.moves = true;
+	return jobq_lease_list(&listing);
 }
 
 static int

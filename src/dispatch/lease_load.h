@@ -21,6 +21,13 @@ extern bool jobq_lease_is_at_home(const JobqJob *job);
 extern bool jobq_lease_enter(const JobqJob *job);
 
 /*
+ * The same for a job whose row this transaction is moving to another block, unless it
+ * has tickets; its lease ended at `until` until now.  False if it still has not all of
+ * them, for lack of room.
+ */
+extern bool jobq_lease_enter_moved(const JobqJob *job, TimestampTz until);
+
+/*
  * A pass that lists all running jobs, and opens the gates that were not counted.
  * `careful`: a block that raises an error is in no other's way.
  */

@@ -361,8 +361,11 @@ jobq_job_snooze(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 	give_back(jobs, job, queue, JOBQ_EVENT_RETRY, jobq_now() + delay);
 }
 
-/* Changes the end of the lease, and the progress unless it is NULL. */
-void
+/*
+ * Changes the end of the lease, and the progress unless it is NULL.  Returns whether
+ * the row has moved to another block.  The caller notes the new end.
+ */
+bool
 jobq_job_extend(JobqTable *jobs, JobqJob *job, TimestampTz until,
 				Datum progress, bool progress_is_null)
 {
@@ -374,11 +377,8 @@ jobq_job_extend(JobqTable *jobs, JobqJob *job, TimestampTz until,
 		job->nulls[Anum_job_progress - 1] = false;
 	}
 	jobq_table_update(jobs, job->slot, job->values, job->nulls);
-	if (until != JOBQ_NEVER)
-		jobq_at_commit_lease(job->id, job->lease, until,
-							 ItemPointerGetBlockNumber(&jobs->written) ==
-							 ItemPointerGetBlockNumber(&job->slot->tts_tid) ?
-							 JOBQ_NO_QUEUE : job->queue);
+	return ItemPointerGetBlockNumber(&jobs->written) !=
+		ItemPointerGetBlockNumber(&job->slot->tts_tid);
 }
 
 /*

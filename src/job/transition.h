@@ -48,7 +48,7 @@ extern void jobq_job_release(JobqTable *jobs, JobqJob *job,
 							 const JobqQueue *queue, int64 delay);
 extern void jobq_job_snooze(JobqTable *jobs, JobqJob *job,
 							const JobqQueue *queue, int64 delay);
-extern void jobq_job_extend(JobqTable *jobs, JobqJob *job, TimestampTz until,
+extern bool jobq_job_extend(JobqTable *jobs, JobqJob *job, TimestampTz until,
 							Datum progress, bool progress_is_null);
 extern void jobq_job_replace(JobqTable *jobs, JobqJob *job,
 							 const JobqQueue *queue, Datum *values,

@@ -230,7 +230,7 @@ jobq_at_commit_claim(const JobqQueue *queue, int64 job_id, int64 lease,
 
 /*
  * A pass over the table that counts running jobs (lease_load.c) may have missed the
- * row where it was before, and where it is now.
+ * row where it was before, and where it is now, and there was no room for the job.
  */
 static void
 tell_of_move(const LeaseNote *noted)

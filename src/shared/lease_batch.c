@@ -48,14 +48,18 @@ jobq_lease_batch_leave(JobqLeaseEntry *entry)
 	return last;
 }
 
-int
-jobq_lease_batch_size(const JobqLeaseEntry *entry)
+bool
+jobq_lease_batch_ends(const JobqLeaseEntry *entry)
 {
-	int			size = 1;
+	const JobqLeaseEntry *e = entry;
 
-	for (const JobqLeaseEntry *e = entry->next; e != entry; e = e->next)
-		size++;
-	return size;
+	do
+	{
+		if (!e->ends)
+			return false;
+		e = e->next;
+	} while (e != entry);
+	return true;
 }
 
 bool

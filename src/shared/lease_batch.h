@@ -34,8 +34,8 @@ extern void jobq_lease_batch_join(JobqLeaseEntry *entry,
  */
 extern bool jobq_lease_batch_leave(JobqLeaseEntry *entry);
 
-/* How many entries share the ticket, and whether another one is among them. */
-extern int	jobq_lease_batch_size(const JobqLeaseEntry *entry);
+/* Of the entries that share the ticket: whether all `ends`, and whether one is there. */
+extern bool jobq_lease_batch_ends(const JobqLeaseEntry *entry);
 extern bool jobq_lease_batch_has(const JobqLeaseEntry *entry,
 								 const JobqLeaseEntry *other);
 

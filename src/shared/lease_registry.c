@@ -141,6 +141,7 @@ enter(const JobqLeaseKey *key, Oid role, Listing listing, bool *found)
 	entry->keep = false;
 	entry->lent = false;
 	entry->group_lent = false;
+	entry->ends = false;
 	entry->in_doubt = false;
 	jobq_lease_batch_init(entry);
 	(*role_count(role))++;
@@ -522,23 +523,31 @@ jobq_lease_is_open(const JobqLeaseId *lease)
 	return result;
 }
 
-/* Whether all entries that share the lender's ticket are among these. */
-static bool
-has_all_of_batch(JobqLeaseEntry *lender, const JobqLeaseId *leases, int n)
+/* Notes of the entries of these leases that they end, or no longer. */
+static void
+set_ends(const JobqLeaseId *leases, int n, bool ends)
 {
-	int			size;
-
-	if (jobq_lease_batch_is_alone(lender))
-		return true;
-	size = jobq_lease_batch_size(lender);
 	for (int i = 0; i < n; i++)
 	{
 		JobqLeaseEntry *entry = find(leases[i].job_id, leases[i].lease);
 
-		if (entry != NULL && jobq_lease_batch_has(lender, entry))
-			size--;
+		if (entry != NULL)
+			entry->ends = ends;
 	}
-	return size == 0;
+}
+
+/* Whether all entries that share the lender's ticket are among these. */
+static bool
+has_all_of_batch(JobqLeaseEntry *lender, const JobqLeaseId *leases, int n)
+{
+	bool		result;
+
+	if (jobq_lease_batch_is_alone(lender))
+		return true;
+	set_ends(leases, n, true);
+	result = jobq_lease_batch_ends(lender);
+	set_ends(leases, n, false);
+	return result;
 }
 
 bool
@@ -703,7 +712,10 @@ share_supplied(JobqLeaseEntry *entry, JobqLeaseEntry *other)
 		(void) jobq_gate_leave(&own.limit->gate, 1, &empty);
 }
 
-/* Adds a slot of a limit to the ticket of an entry, for all that share it. */
+/*
+ * Adds a slot of a limit to the ticket of an entry, for all that share it.  None of
+ * them may be removed for ending late.
+ */
 static void
 supply_slot(JobqLeaseEntry *entry, JobqLimitState *limit)
 {
@@ -715,6 +727,7 @@ supply_slot(JobqLeaseEntry *entry, JobqLimitState *limit)
 	do
 	{
 		e->gates.limit = limit;
+		e->keep = true;
 		e->in_doubt = true;
 		e = e->next;
 	} while (e != entry);
@@ -722,13 +735,14 @@ supply_slot(JobqLeaseEntry *entry, JobqLimitState *limit)
 
 /* The same for a ticket of a group; NULL: there is no room for that. */
 static void
-supply_group(JobqLeaseEntry *entry, JobqGroup *group)
+supply_group(JobqLeaseEntry *entry, JobqGroup *group, bool keep)
 {
 	JobqLeaseEntry *e = entry;
 
 	do
 	{
 		e->gates.group = group;
+		e->keep = e->keep || keep;
 		e = e->next;
 	} while (e != entry);
 }
@@ -760,15 +774,16 @@ supply_ticket(JobqLeaseEntry *entry, const JobqLeaseListing *lease)
 	}
 	supply_slot(entry, ticket->gates.limit);
 	if (lease->group != NULL && entry->gates.group == NULL)
-		supply_group(entry, jobq_roster_join(entry->gates.queue, lease->group));
+		supply_group(entry, jobq_roster_join(entry->gates.queue, lease->group),
+					 lease->keep);
 	return lease->group == NULL || entry->gates.group != NULL;
 }
 
 /*
  * Lists a lease that was found in the table, as one of that role's.  It may be
  * over.  Gives its job tickets if it has none yet, which leaves the
- * entry in doubt.  With `keep`, lists it even if it ends late.  Returns false if it
- * was not listed, or has no ticket of its group.
+ * entry in doubt.  With `keep` or `moves`, lists it even if it ends late.  Returns
+ * false if it was not listed, or has no ticket of its group.
  */
 bool
 jobq_lease_list(const JobqLeaseListing *lease)
@@ -783,7 +798,7 @@ jobq_lease_list(const JobqLeaseListing *lease)
 
 	make_key(&key, lease->id.job_id, lease->id.lease);
 	lock_leases(LW_EXCLUSIVE);
-	if (far && !lease->keep)
+	if (far && !lease->keep && !lease->moves)
 		entry = hash_search(jobq_shared_leases, &key, HASH_FIND, &found);
 	else
 		entry = enter(&key, lease->role,

@@ -42,7 +42,8 @@ typedef struct JobqLeaseListing
 	Oid			role;			/* for which it is counted */
 	JobqLeaseTicket ticket;		/* the job gets it if it has none */
 	const char *group;			/* the name of its group, NULL: none */
-	bool		keep;			/* list it even if it ends late */
+	bool		keep;			/* list it even if it ends late, */
+	bool		moves;			/* or just until its new end is listed */
 	bool		in_doubt;		/* an open transaction may have ended the job */
 } JobqLeaseListing;
 

@@ -607,6 +607,8 @@ typedef struct JobqLeaseEntry
 								 * limit */
 	bool		lent;			/* another job has the ticket */
 	bool		group_lent;		/* or that of the group */
+	bool		ends;			/* within one call of the registry: it is
+								 * about to */
 	bool		in_doubt;		/* the job may have ended without the entry
 								 * being removed */
 	struct JobqLeaseEntry *next;	/* of the same batch, see lease_batch.h; */

@@ -54,6 +54,7 @@
 
 byte		row[JOBS];
 bool		moved[JOBS];		/* from the last block of the table to the first */
+bool		locked[JOBS];		/* by a heartbeat */
 
 /* The registry: an entry, whether it has a ticket, and so on */
 bool		entry[JOBS];
@@ -229,8 +230,8 @@ end:
 				in_doubt[j] = false;
 #endif
 				if
-				:: row[j] == RUNNING
-				:: row[j] == PREPARED ->
+				:: row[j] == RUNNING && !locked[j]
+				:: row[j] == PREPARED || (row[j] == RUNNING && locked[j]) ->
 #ifndef BREAK_DOUBT_AGAIN
 					in_doubt[j] = in_doubt[j] || entry[j]
 #else
@@ -322,7 +323,7 @@ proctype Ender(byte j)
 	bool		gives = false;
 
 end:
-	d_step { row[j] == RUNNING -> row[j] = DONE; inside-- };
+	d_step { row[j] == RUNNING && !locked[j] -> row[j] = DONE; inside-- };
 	forget(j)
 }
 
@@ -334,7 +335,7 @@ end:
 proctype Preparer(byte j)
 {
 end:
-	d_step { row[j] == RUNNING -> row[j] = PREPARED };
+	d_step { row[j] == RUNNING && !locked[j] -> row[j] = PREPARED };
 #ifndef BREAK_PREPARE
 	d_step { in_doubt[j] = in_doubt[j] || entry[j] };
 #endif
@@ -349,22 +350,33 @@ end:
 #endif
 
 /*
- * A heartbeat moves the row to another block.  What is done at once here, the
- * commit and tell_of_move(), is not quite so there.
+ * A heartbeat moves the row to another block.  It has the row locked, so that nobody
+ * else ends the job, and lists it before the commit: lease_load.c, enter_moved().
  */
 proctype Mover(byte j)
 {
+	bool		lists = false;
+
 end:
-	d_step {
-		row[j] == RUNNING ->
-		moved[j] = true;
+	d_step { row[j] == RUNNING && !locked[j] -> locked[j] = true };
 #ifndef BREAK_MOVE
-		if
-		:: !ticket[j] -> known = (known | 1) + 1
-		:: else
-		fi
+	lists = !ticket[j];
+	if
+	:: lists -> list(j, false)
+	:: else
+	fi;
 #endif
-	}
+	if
+	:: d_step { true -> moved[j] = true; locked[j] = false }
+	:: locked[j] = false
+	fi;
+#ifdef BREAK_MOVE
+	/* tell_of_move(), which is too late */
+	if
+	:: !ticket[j] -> miss()
+	:: else
+	fi
+#endif
 }
 
 #ifdef NEXT
@@ -379,7 +391,7 @@ proctype Lender()
 end:
 	/* it has the row of job 0 locked until it ends */
 	d_step {
-		row[0] == RUNNING && row[NEW] == READY ->
+		row[0] == RUNNING && !locked[0] && row[NEW] == READY ->
 		lends = ticket[0] && !lent[0] && running <= MAX;
 		lent[0] = lent[0] || lends;
 		row[NEW] = (lends -> LOCKED : READY);

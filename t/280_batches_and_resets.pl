@@ -7,8 +7,7 @@ use warnings;
 use JobqTest;
 use Test::More;
 
-my $node = jobq_node('main',
-	conf => [ 'jobq.max_workers = 1', 'jobq.notify_interval = 0' ]);
+my $node = jobq_node('main', conf => [ 'jobq.max_workers = 1', 'jobq.notify_interval = 0' ]);
 
 $node->sql(
 	q{

@@ -108,12 +108,16 @@ sub reset_jobq
 	return;
 }
 
-# fill_queue($queue, $n, $db): n more jobs, and statistics about them.
+# fill_queue($queue, $n, $db, %options): n more jobs, and statistics about them.
+# Options:
+#   groups => the number of groups that they are spread over
 sub fill_queue
 {
-	my ($queue, $n, $db) = @_;
+	my ($queue, $n, $db, %option) = @_;
+	my @groups = $option{groups} ? (groups => $option{groups}) : ();
 	$db //= database($queue);
-	sql_file($db, script($queue, 'fill.sql'), n => $n) if $n > 0;
+	sql_file($db, script($queue, @groups ? 'fill_groups.sql' : 'fill.sql'), n => $n, @groups)
+	  if $n > 0;
 	vacuum($db);
 	return;
 }

@@ -71,6 +71,8 @@ sub throughput
 #   waits     => whether transactions of the script may find no job, though there
 #                are some
 #   create    => options for jobq's create_queue
+#   groups    => the number of groups of the jobs; also a variable for pgbench
+#   at_least  => there are as many jobs when it is measured
 #   variables => for pgbench
 #   around    => sub($load), to do something before and after $load->()
 sub run_variant
@@ -98,7 +100,10 @@ sub load
 		db => database($queue),
 		scripts => [ script($queue, $variant->{script}) ],
 		clients => $variant->{clients},
-		variables => $variant->{variables},
+		variables => {
+			%{ $variant->{variables} || {} },
+			$variant->{groups} ? (groups => $variant->{groups}) : ()
+		},
 		%length);
 	return $result->{tps} * ($variant->{jobs} // 1) unless $variant->{waits};
 	return $result->{tps} * ($ready - jobs_ready($queue)) / $result->{transactions};
@@ -114,7 +119,7 @@ sub consume
 	my $one_each = $clients * ($variant->{jobs} // 1);
 	if ($size->{seconds} && !$variant->{rate})
 	{
-		fill_queue($queue, 22 * $one_each);
+		fill_queue($queue, 22 * $one_each, undef, groups => $variant->{groups});
 		$variant->{rate} = load($variant, $queue, transactions => 20 * $clients);
 	}
 	while (1)
@@ -123,7 +128,9 @@ sub consume
 		  $size->{seconds}
 		  ? int(2 * $size->{seconds} * $variant->{rate})
 		  : $size->{transactions} * $one_each;
-		fill_queue($queue, $n + 2 * $one_each - jobs_ready($queue));
+		$n = $variant->{at_least} if $n < ($variant->{at_least} // 0);
+		fill_queue($queue, $n + 2 * $one_each - jobs_ready($queue),
+			undef, groups => $variant->{groups});
 		my $rate = load($variant, $queue, length_of_run($size, $clients));
 		if (jobs_ready($queue) > 0)
 		{

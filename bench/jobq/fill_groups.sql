@@ -1,0 +1,2 @@
+-- :n jobs in one transaction, 1000 with each call, over :groups groups
+SELECT sum(jobs) FROM generate_series(0, :n - 1, 1000) AS done, LATERAL (SELECT count(*) AS jobs FROM jobq.enqueue_many('q', array_fill('{"to":"user@example.com","n":12345}'::jsonb, ARRAY[least(1000, :n - done)]), group_keys => ARRAY(SELECT 'group ' || (done + i) % :groups FROM generate_series(1, least(1000, :n - done)) AS i))) AS many;

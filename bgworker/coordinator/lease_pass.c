@@ -139,7 +139,7 @@ TimestampTz
 jobq_lease_pass_run(bool *more)
 {
 	TimestampTz now = jobq_now();
-	TimestampTz began = GetCurrentTimestamp();
+	int64		began = jobq_stopwatch();
 
 	if (!running)
 		begin_wanted(now);
@@ -147,9 +147,9 @@ jobq_lease_pass_run(bool *more)
 	{
 		bool		ended = jobq_leases_load_continue(began + PART_TIME);
 
-		cost += Max(GetCurrentTimestamp() - began, 0);
+		cost += jobq_stopwatch() - began;
 		if (ended)
-			end_pass(now + Max(GetCurrentTimestamp() - began, 0));
+			end_pass(jobq_now());
 	}
 	*more = running || jobq_lease_pass_is_wanted();
 	return next_pass(now);

@@ -265,7 +265,7 @@ TimestampTz
 jobq_notifier_notify(bool *more)
 {
 	TimestampTz now = jobq_now();
-	TimestampTz until = GetCurrentTimestamp() + PART_TIME;
+	int64		until = jobq_stopwatch() + PART_TIME;
 	DueQueues	due = {.next = JOBQ_NEVER};
 	int			i;
 
@@ -274,7 +274,7 @@ jobq_notifier_notify(bool *more)
 	put_in_turn(&due);
 	for (i = 0; i < due.n; i++)
 	{
-		if (i > 0 && GetCurrentTimestamp() >= until)
+		if (i > 0 && jobq_stopwatch() >= until)
 			break;
 		CHECK_FOR_INTERRUPTS();
 		notify(&due.queues[i], now);

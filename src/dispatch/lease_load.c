@@ -420,7 +420,7 @@ begin_listing(JobqTable *jobs)
 
 /* Lists what is running by one snapshot.  Returns whether that was the rest. */
 static bool
-continue_listing(TimestampTz until)
+continue_listing(int64 until)
 {
 	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
 	JobqWalk	walk = {
@@ -437,7 +437,7 @@ continue_listing(TimestampTz until)
 							  Min(CHECK_BLOCKS, load.end - load.next));
 		if (walk.failed != InvalidBlockNumber)
 			note_unreadable();
-		if (GetCurrentTimestamp() >= until)
+		if (jobq_stopwatch() >= until)
 			break;
 	}
 	PopActiveSnapshot();
@@ -481,7 +481,7 @@ verify(JobqTable *jobs, TupleTableSlot *slot, const JobqLeaseId *lease)
 
 /* Verifies entries.  Returns whether these were the rest. */
 static bool
-continue_verifying(TimestampTz until)
+continue_verifying(int64 until)
 {
 	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
 	TupleTableSlot *slot = jobq_table_slot(jobs);
@@ -491,7 +491,7 @@ continue_verifying(TimestampTz until)
 		CHECK_FOR_INTERRUPTS();
 		verify(jobs, slot, &load.doubted[load.nverified++]);
 		if (load.nverified % CHECK_ENTRIES == 0 &&
-			GetCurrentTimestamp() >= until)
+			jobq_stopwatch() >= until)
 			break;
 	}
 	ExecClearTuple(slot);
@@ -537,7 +537,7 @@ jobq_leases_verify_begin(void)
 
 /* See lease_load.h. */
 bool
-jobq_leases_load_continue(TimestampTz until)
+jobq_leases_load_continue(int64 until)
 {
 	if (load.stage == LOAD_LIST)
 	{
@@ -561,5 +561,5 @@ void
 jobq_leases_load(void)
 {
 	jobq_leases_load_begin(false);
-	(void) jobq_leases_load_continue(JOBQ_NEVER);
+	(void) jobq_leases_load_continue(PG_INT64_MAX);
 }

@@ -37,11 +37,11 @@ extern void jobq_leases_load_begin(bool careful);
 extern void jobq_leases_verify_begin(void);
 
 /*
- * Goes on with the pass until that time.  Returns whether it has ended; if not,
- * this is called again, in this transaction or in another one.  After an error
- * the next pass begins from the start.
+ * Goes on with the pass until that time of jobq_stopwatch().  Returns whether it has
+ * ended; if not, this is called again, in this transaction or in another one.  After
+ * an error the next pass begins from the start.
  */
-extern bool jobq_leases_load_continue(TimestampTz until);
+extern bool jobq_leases_load_continue(int64 until);
 
 /* A whole pass at once, for a session without a coordinator. */
 extern void jobq_leases_load(void);

@@ -81,6 +81,8 @@ typedef struct Sweep
 	bool		in_groups;		/* after the jobs without a group, */
 	char		group[JOBQ_GROUP_NAME_SIZE];	/* and after this one; */
 	bool		in_paused;		/* the group at hand is paused */
+	char		begun_group[JOBQ_GROUP_NAME_SIZE];	/* in this one, if it is
+													 * next, */
 	bool		begun;			/* in a priority that was begun, */
 	int16		priority;		/* namely this one, */
 	JobqKey		from;			/* from this key on */
@@ -236,6 +238,10 @@ look_at_groups(JobqDispatchScan *scan, const JobqQueue *queue)
 	strlcpy(name, sweep.group, sizeof(name));
 	while (nsuspects < MAX_SUSPECTS && jobq_dispatch_next_group(scan, name))
 	{
+		/* that which was begun may be gone, or another one come before it */
+		if (strcmp(name, sweep.begun_group) != 0)
+			sweep.begun = false;
+		strlcpy(sweep.begun_group, name, sizeof(sweep.begun_group));
 		jobq_dispatch_turn_to(scan, NULL, name);
 		sweep.in_paused = is_paused(queue, name);
 		if (!look_at_jobs(scan, queue))
@@ -260,6 +266,7 @@ look_at_all(JobqDispatchScan *scan, const JobqQueue *queue)
 		sweep.in_groups = true;
 		sweep.begun = false;
 		sweep.group[0] = '\0';
+		sweep.begun_group[0] = '\0';
 	}
 	return look_at_groups(scan, queue);
 }

@@ -44,6 +44,14 @@ sub take
 	return $node->sql("SELECT count(*) FROM jobq.take('$queue', 1000)");
 }
 
+# What health says of an area of memory.
+sub short_of
+{
+	my ($area) = @_;
+	return $node->sql(
+		"SELECT message FROM jobq.health WHERE topic = 'shared memory' AND object = '$area'");
+}
+
 # After a prepared transaction nothing is known of groups.
 sub commit_prepared
 {
@@ -113,9 +121,20 @@ create_queue('poor', ', max_running_per_group => 1');
 $node->sql(q{SELECT jobq.enqueue('poor', group_key => 'p')});
 is_notified('poor', 'a job whose group has no room');
 is(take('poor'), '0', 'it does not start');
+like(short_of('groups'), qr/no room for all groups of 2 queues/, 'health says that there is none');
 $node->sql(q{SELECT count(jobq.complete(id, lease)) FROM jobq_store.job WHERE state = 1});
 is_notified('poor', 'the same job when there is room');
 is(take('poor'), '1', 'it starts');
+
+# Groups have no lanes, since there is not enough room for them.
+$node->sql(
+	q{SELECT jobq.create_queue('wide');
+	SELECT count(jobq.enqueue('wide', group_key => 'g' || i, priority => j))
+	FROM generate_series(1, 30) AS i, generate_series(1, 50) AS j});
+like(
+	short_of('priorities'),
+	qr/no room for the priorities of 1 queues/,
+	'health says that groups have no lanes');
 
 $listener->quit;
 $node->stop;

@@ -21,6 +21,8 @@
 #include "shared/lease_registry.h"
 #include "shared/lease_search.h"
 #include "shared/limit_state.h"
+#include "shared/roster.h"
+#include "shared/roster_list.h"
 #include "shared/queue_state.h"
 
 #include "miscadmin.h"
@@ -61,9 +63,9 @@ describe_queues(const JobqHealth *health)
 					describe_role(health, role, taken, room));
 }
 
-/* Queues that have no lanes because memory is short. */
-static const char *
-describe_lanes(const JobqHealth *health)
+/* How many queues are such. */
+static int
+count_queues(const JobqHealth *health, bool (*is_such) (JobqQueueState *queue))
 {
 	int			n = 0;
 	ListCell   *lc;
@@ -72,10 +74,25 @@ describe_lanes(const JobqHealth *health)
 	{
 		JobqQueueState *state = jobq_queue_state_find(lfirst_int(lc));
 
-		if (state != NULL && state->stream.crowded &&
-			state->stream.nlanes < JOBQ_MAX_LANES)
+		if (state != NULL && is_such(state))
 			n++;
 	}
+	return n;
+}
+
+/* Whether the queue, or a group of it, has no lanes because memory is short. */
+static bool
+lacks_lanes(JobqQueueState *queue)
+{
+	return jobq_lanes_lack_room(&queue->stream) ||
+		jobq_roster_lacks_lanes(queue);
+}
+
+static const char *
+describe_lanes(const JobqHealth *health)
+{
+	int			n = count_queues(health, lacks_lanes);
+
 	return n == 0 ? NULL :
 		psprintf("shared memory has no room for the priorities of %d queues, so claims search the index from its start",
 				 n);
@@ -88,11 +105,20 @@ describe_rings(const JobqHealth *health)
 		"shared memory has no room for the candidates of all queues, so some claims search the index" : NULL;
 }
 
+static bool
+lacks_groups(JobqQueueState *queue)
+{
+	return jobq_roster_is_short(queue);
+}
+
 static const char *
 describe_groups(const JobqHealth *health)
 {
-	return jobq_area_is_full(JOBQ_AREA_GROUPS) ?
-		"shared memory has no room for more groups, so those without room start no job if they have a limit, and otherwise are found in the index" : NULL;
+	int			n = count_queues(health, lacks_groups);
+
+	return n == 0 ? NULL :
+		psprintf("shared memory has no room for all groups of %d queues, so those without room start no job if they have a limit, and otherwise are found in the index",
+				 n);
 }
 
 static const char *

@@ -86,6 +86,9 @@ find_obstacle(const JobqQueue *queue, Obstacle *obstacle)
 		obstacle->why = "throttled";
 	else if (queue->has_rate && !jobq_rate_may_be_open(&state->rate, &until))
 		obstacle->why = "rate";
+	else if (queue->max_running_per_group != JOBQ_UNLIMITED &&
+			 !jobq_gate_knows_all(&state->gate))
+		obstacle->why = "not counted";
 	else if (is_shut(&state->gate, queue->max_running))
 		obstacle->why = "queue max_running";
 	else if (limit_is_shut(queue, &until))

@@ -84,6 +84,13 @@ extern bool jobq_lanes_count_due(JobqStream *stream, TimestampTz now,
  */
 extern bool jobq_lanes_lack_rings(bool of_groups);
 
+/* Whether a stream is crowded for lack of lanes.  Without the lock, a hint. */
+static inline bool
+jobq_lanes_lack_room(const JobqStream *stream)
+{
+	return stream->crowded && stream->nlanes < JOBQ_MAX_LANES;
+}
+
 /* For sweep.c: whether claims would find the job by themselves. */
 extern bool jobq_lane_covers(JobqStream *stream, const JobqPlace *place);
 extern bool jobq_lane_covers_locked(const JobqStream *stream,

@@ -18,6 +18,7 @@
 
 #include "shared/group.h"
 #include "shared/lane.h"
+#include "shared/roster.h"
 
 /* See JobqGroupBrief. */
 static TimestampTz
@@ -100,4 +101,25 @@ jobq_roster_list_one(JobqQueueState *queue, const char *name, TimestampTz now,
 		copy(group, found, now);
 	LWLockRelease(queue->stream.lock);
 	return found != NULL;
+}
+
+/* See roster_list.h. */
+bool
+jobq_roster_lacks_lanes(JobqQueueState *queue)
+{
+	bool		result = false;
+	dlist_iter	iter;
+
+	if (!jobq_roster_is_active(queue))
+		return false;
+	LWLockAcquire(queue->stream.lock, LW_SHARED);
+	dlist_foreach(iter, &queue->roster.all)
+	{
+		result = jobq_lanes_lack_room(&dlist_container(JobqGroup, member,
+													   iter.cur)->stream);
+		if (result)
+			break;
+	}
+	LWLockRelease(queue->stream.lock);
+	return result;
 }

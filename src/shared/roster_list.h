@@ -36,4 +36,10 @@ extern int	jobq_roster_list(JobqQueueState *queue,
 extern bool jobq_roster_list_one(JobqQueueState *queue, const char *name,
 								 TimestampTz now, JobqGroupBrief *group);
 
+/*
+ * Whether a group of the queue has no lanes because memory is short.  Walks over all
+ * of them, under the lock.
+ */
+extern bool jobq_roster_lacks_lanes(JobqQueueState *queue);
+
 #endif							/* JOBQ_ROSTER_LIST_H */

@@ -33,6 +33,7 @@
 #include "dispatch/ripe.h"
 #include "job/current_job.h"
 #include "queue/ready.h"
+#include "queue/ticket.h"
 #include "shared/async_commit.h"
 #include "shared/database.h"
 #include "shared/roster.h"
@@ -40,9 +41,6 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
-
-/* When to look again at a job that another transaction has locked. */
-#define BUSY_DELAY USECS_PER_SEC
 
 /*
  * Continues with an index scan.  The scan must not see old versions of jobs
@@ -202,7 +200,7 @@ jobq_claim_is_blocked(JobqClaimScan *scan, const JobqPlace *place,
 			return false;
 	}
 	scan->blocked_until = jobq_job_is_held(&job, scan->now) ?
-		job.lease_until : scan->now + BUSY_DELAY;
+		job.lease_until : scan->now + jobq_ticket_busy_delay();
 	scan->next_run_at = Min(scan->next_run_at, scan->blocked_until);
 	jobq_wake_for_queue_at(scan->queue->state, scan->blocked_until);
 	return true;

@@ -32,6 +32,13 @@
 
 #include "miscadmin.h"
 
+/*
+ * How long until the next look at a group whose first job is locked, and how often
+ * that is doubled.
+ */
+#define BUSY_DELAY USECS_PER_SEC
+#define MAX_DOUBLINGS 6
+
 /* A ticket that this process holds for no job yet, and its gates. */
 static JobqTicket loose = JOBQ_TICKET_NONE;
 static JobqGates loose_gates = {NULL, NULL, NULL};
@@ -247,6 +254,16 @@ jobq_ticket_put_back_group(TimestampTz until)
 	}
 	return ticket.group != NULL &&
 		jobq_roster_put_back(&ticket, until, jobq_now());
+}
+
+/* See ticket.h. */
+int64
+jobq_ticket_busy_delay(void)
+{
+	uint32		times = loose_group.group == NULL ? 0 :
+	loose_group.group->nblocked;
+
+	return BUSY_DELAY << Min(times, MAX_DOUBLINGS);
 }
 
 /* See ticket.h. */

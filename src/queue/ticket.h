@@ -35,6 +35,13 @@ extern bool jobq_ticket_put_back_group(TimestampTz until);
 extern bool jobq_ticket_put_back_turn(void);
 
 /*
+ * When the group's first job, which another session has locked, is looked at again,
+ * in microseconds: later each time, but not later than the time for which it has been
+ * so already, or a minute.
+ */
+extern int64 jobq_ticket_busy_delay(void);
+
+/*
  * Gives the tickets to a locked job, which is going to run, or is dropped.  May raise
  * an error (out of memory).
  */

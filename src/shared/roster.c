@@ -231,6 +231,7 @@ make(JobqQueueState *queue, const char *name)
 	group->place = JOBQ_GROUP_RESTS;
 	group->running = 0;
 	group->told = 0;
+	group->nblocked = 0;
 	group->number = ++roster->nmade;
 	group->knows_options = false;
 	group->changes = 0;
@@ -445,6 +446,14 @@ jobq_roster_reset(JobqQueueState *queue)
 
 /* ---------------------------------------------------------------- changes */
 
+/* The group's first job may be another one, or free now. */
+static void
+note_told(JobqGroup *group)
+{
+	group->told++;
+	group->nblocked = 0;
+}
+
 /* See roster.h. */
 void
 jobq_roster_lower(JobqQueueState *queue, const JobqPlace *place,
@@ -459,7 +468,7 @@ jobq_roster_lower(JobqQueueState *queue, const JobqPlace *place,
 	else
 	{
 		jobq_lane_lower_locked(&group->stream, place);
-		group->told++;
+		note_told(group);
 		if (group->place != JOBQ_GROUP_PARKED &&
 			group->place != JOBQ_GROUP_HELD)
 			settle(group, now);
@@ -478,7 +487,7 @@ jobq_roster_unblock(JobqQueueState *queue, const char *name, TimestampTz now)
 	group = jobq_group_find(queue, name);
 	result = group != NULL && group->place == JOBQ_GROUP_LATER;
 	if (group != NULL)
-		group->told++;
+		note_told(group);
 	if (result)
 		settle(group, now);
 	unlock(queue);
@@ -511,6 +520,7 @@ leave(JobqGroup *group, int tickets, TimestampTz now)
 
 	Assert(group->running >= (uint32) tickets);
 	group->running -= tickets;
+	group->nblocked = 0;
 	was_in_turn = group->place == JOBQ_GROUP_IN_TURN;
 	wake = roster->starved;
 	if (group->running == 0 && queue->stream.forgotten)
@@ -878,7 +888,10 @@ jobq_roster_put_back(const JobqGroupTicket *ticket, TimestampTz until,
 	if (group->running == 0 && queue->stream.forgotten)
 		forget(group);
 	else if (until > now && !told && !is_paused(group))
+	{
+		group->nblocked++;
 		put_later(&queue->roster, group, until);
+	}
 	else
 	{
 		if (!ticket->keeps_turn)

@@ -316,6 +316,8 @@ typedef struct JobqGroup
 	JobqGroupPlace place;
 	uint32		running;		/* tickets that are out */
 	uint32		told;			/* how often it was told of jobs; wraps */
+	uint32		nblocked;		/* how often in a row it was put off, since
+								 * its first job could not be claimed */
 	uint64		number;			/* in the order in which groups were made */
 	JobqGroupOptions options;	/* if knows_options */
 	uint32		changes;		/* of them that were told; wraps */

@@ -187,8 +187,9 @@ check_settings(void)
 		jobq_slots_leave(MyDatabaseId);
 		proc_exit(0);
 	}
-	/* jobq.max_workers may have changed */
+	/* jobq.max_workers, or when to sweep, may have changed */
 	pg_atomic_fetch_or_u32(&jobq_database()->wake, JOBQ_WAKE_SLOTS);
+	(void) jobq_wake_lower_time(&jobq_database()->next_due, jobq_now());
 }
 
 /* Checks whether the extension exists; exits if it does not. */

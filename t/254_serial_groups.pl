@@ -58,7 +58,8 @@ sub states
 # A failed job keeps its place, and the others wait for it.
 serial_queue('waits', 3, '');
 is(claimed('waits', 5), '1', 'the first job of a group');
-end_running('waits', q{fail(j.id, j.lease, 'no')});
+is(end_running('waits', q{fail(j.id, j.lease, 'no')}),
+	'scheduled', 'fail() tells that it is to be tried again');
 is(states('waits'), '1 scheduled, 2 ready, 3 ready', 'it is to be tried again');
 is(claimed('waits', 5), '', 'the others wait for it');
 is($node->sql(q{CALL jobq.wait('{waits}', '0')}), 'f', 'wait() does not return for them');

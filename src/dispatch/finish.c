@@ -297,6 +297,8 @@ jobq_fail(PG_FUNCTION_ARGS)
 	const JobqQueue *queue;
 	JobqJob		job;
 	JobqState	state;
+	TimestampTz now;
+	bool		is_due;
 
 	jobq_begin_write("jobq.fail()");
 	require_job_and_lease(fcinfo);
@@ -316,8 +318,9 @@ jobq_fail(PG_FUNCTION_ARGS)
 							  PG_GETARG_INT64(1), &job);
 	state = jobq_job_fail(jobs, &job, queue, &failure);
 	jobq_table_close(jobs);
-	PG_RETURN_TEXT_P(cstring_to_text(jobq_state_name(state,
-													 job.run_at <= jobq_now())));
+	now = jobq_now();
+	is_due = job.run_at <= now && !jobq_job_is_held(&job, now);
+	PG_RETURN_TEXT_P(cstring_to_text(jobq_state_name(state, is_due)));
 }
 
 Datum

@@ -16,6 +16,8 @@
 # the notes say what becomes of them, as those of the C code do (lease_note.c,
 # ready.c, enqueue_rate.c).
 #
+# Groups are in JobqGroupModel.pm.
+#
 #   my $model = JobqFlowModel->new(queues => ['a', 'b'], limits => ['x']);
 #   $model->statement(sub { $model->enqueue('a', 1) });
 
@@ -23,6 +25,8 @@ package JobqFlowModel;
 
 use strict;
 use warnings;
+
+use parent 'JobqGroupModel';
 
 use List::Util qw(first max min);
 
@@ -48,6 +52,7 @@ sub new
 		labels => 0,
 		leases => 0,
 		aborted => 0,
+		xacts => 1,
 	}, $class;
 	for my $name (@{ $opt{queues} })
 	{
@@ -59,6 +64,9 @@ sub new
 			max_queued => 0,
 			on_full => 'error',
 			on_limit => 'wait',
+			on_failure => 'wait',
+			groups => {},
+			passed => {},
 			paused => 0,
 			draining => 0,
 			jobs => {},
@@ -121,6 +129,7 @@ sub note
 sub begin
 {
 	my ($self) = @_;
+	$self->{xacts}++ unless $self->in_transaction;
 	push @{ $self->{levels} }, scalar @{ $self->{journal} };
 	return;
 }
@@ -137,7 +146,11 @@ sub roll_back_level
 	$self->undo_claim($_)      for grep         { $_->{kind} eq 'claim' } @undone;
 	$self->leave($_->{ticket}) for grep         { $_->{kind} eq 'take' && $_->{ticket} } @undone;
 	$self->undo_admitted($_)   for reverse grep { $_->{kind} eq 'admitted' } @undone;
-	$self->take_back($_)       for grep         { $_->{kind} eq 'end' && $_->{lent} } @undone;
+	for my $note (grep { $_->{kind} eq 'end' } @undone)
+	{
+		$self->take_back_queue($note);
+		$self->take_back_group($note);
+	}
 
 	while (@{ $self->{journal} } > $mark)
 	{
@@ -155,6 +168,7 @@ sub rollback
 	$self->roll_back_level(1);
 	$self->{levels} = [];
 	$self->{aborted} = 0;
+	$self->{xacts}++;
 	return;
 }
 
@@ -165,9 +179,10 @@ sub commit
 	{
 		$self->forget_entry($note) if $note->{kind} eq 'end';
 		next unless $note->{kind} eq 'take' && $note->{ticket};
-		delete $note->{ticket}{borrowed};
+		delete @{ $note->{ticket} }{ 'borrowed', 'group_borrowed' };
 		$self->leave($note->{ticket});
 	}
+	$self->{xacts}++;
 	$self->{notes} = [];
 	$self->{levels} = [];
 	$self->{journal} = [];
@@ -221,8 +236,8 @@ sub statement
 	return $result;
 }
 
-# Tickets.  One has a queue, perhaps a limit, and a number of entries: the leases
-# of jobs that share it.
+# Tickets.  One has a queue, perhaps a limit, perhaps a group, and a number of
+# entries: the leases of jobs that share it.  That of the group can be lent by itself.
 
 sub is_full
 {
@@ -239,8 +254,23 @@ sub limit_of
 sub leave
 {
 	my ($self, $ticket) = @_;
+	$self->leave_queue($ticket);
+	$self->leave_group($ticket);
+	return;
+}
+
+sub leave_queue
+{
+	my ($self, $ticket) = @_;
 	return if $ticket->{borrowed};
 	$_->{running}-- for grep { defined } @$ticket{ 'queue', 'limit' };
+	return;
+}
+
+sub leave_group
+{
+	my ($self, $ticket) = @_;
+	$ticket->{group}{running}-- if $ticket->{group} && !$ticket->{group_borrowed};
 	return;
 }
 
@@ -249,6 +279,15 @@ sub may_lend
 {
 	my ($gate) = @_;
 	return !defined $gate->{max_running} || $gate->{running} <= $gate->{max_running};
+}
+
+# Whether this transaction ends all jobs that share a ticket.
+sub all_end
+{
+	my ($self, $ticket, $note) = @_;
+	my %ended = map { ("$_->{label} $_->{lease}" => 1) }
+	  grep { $_->{kind} eq 'end' && $_->{lease} == $note->{lease} } @{ $self->{notes} };
+	return !grep { !$ended{"$_->{label} $_->{lease}"} } @{ $ticket->{entries} };
 }
 
 # The end that lends its ticket to a claim of the queue.
@@ -266,9 +305,7 @@ sub lend
 		my $entry = $self->entry_of($note) or next;
 		my $ticket = $entry->{ticket};
 		next if $ticket->{lent} || ($ticket->{limit} // 0) != ($limit // 0);
-		my %ended = map { ("$_->{label} $_->{lease}" => 1) }
-		  grep { $_->{kind} eq 'end' && $_->{lease} == $note->{lease} } @{ $self->{notes} };
-		next if grep { !$ended{"$_->{label} $_->{lease}"} } @{ $ticket->{entries} };
+		next unless $self->all_end($ticket, $note);
 		$ticket->{lent} = 1;
 		$note->{lent} = $ticket;
 		return $note;
@@ -300,8 +337,7 @@ sub return_ticket
 	my ($self, $ticket) = @_;
 	my $lender = delete $ticket->{lender};
 	return $self->leave($ticket) unless $lender;
-	$self->take_back($lender);
-	delete $lender->{lent};
+	$self->take_back_queue($lender);
 	return;
 }
 
@@ -311,7 +347,7 @@ sub entry_of
 	return $self->{entries}{"$note->{label} $note->{lease}"};
 }
 
-# Removes an entry; the last one gives the ticket back, unless it was lent.
+# Removes an entry; the last one gives back what has not been lent.
 sub forget_entry
 {
 	my ($self, $note) = @_;
@@ -320,9 +356,17 @@ sub forget_entry
 
 	delete $self->{entries}{"$note->{label} $note->{lease}"};
 	$ticket->{entries} = [ grep { $_ != $entry } @{ $ticket->{entries} } ];
-	return if @{ $ticket->{entries} } || $ticket->{lent};
-	delete $ticket->{borrowed};
-	$self->leave($ticket);
+	return if @{ $ticket->{entries} };
+	if (!$ticket->{lent})
+	{
+		delete $ticket->{borrowed};
+		$self->leave_queue($ticket);
+	}
+	if (!$ticket->{group_lent})
+	{
+		delete $ticket->{group_borrowed};
+		$self->leave_group($ticket);
+	}
 	return;
 }
 
@@ -330,22 +374,30 @@ sub undo_claim
 {
 	my ($self, $note) = @_;
 	my $entry = $self->entry_of($note) or return;
-	my $borrowed = $entry->{ticket}{borrowed};
+	my $ticket = $entry->{ticket};
 
-	$entry->{ticket}{lent} = 1 if $borrowed;
+	$ticket->{lent} = 1 if $ticket->{borrowed};
+	$ticket->{group_lent} = 1 if $ticket->{group_borrowed};
 	$self->forget_entry($note);
 	return;
 }
 
-# An end has lent its ticket, and is undone, as the claim that got it.
-sub take_back
+# An end has lent its ticket to a claim that is undone, or was not made.
+sub take_back_queue
 {
 	my ($self, $note) = @_;
-	my $ticket = $note->{lent};
-
+	my $ticket = delete $note->{lent} or return;
 	delete $ticket->{lent};
-	delete $note->{lent};
-	$self->leave($ticket) unless @{ $ticket->{entries} };
+	$self->leave_queue($ticket) unless @{ $ticket->{entries} };
+	return;
+}
+
+sub take_back_group
+{
+	my ($self, $note) = @_;
+	my $ticket = delete $note->{lent_group} or return;
+	delete $ticket->{group_lent};
+	$self->leave_group($ticket) unless @{ $ticket->{entries} };
 	return;
 }
 
@@ -465,17 +517,12 @@ sub ready
 	return grep { $_->{state} eq 'pending' && $_->{run_at} <= $now } values %{ $queue->{jobs} };
 }
 
-# The one that is to start.  Where there are groups, it is for them to decide.
-sub first_ready
+# A job gets a place in its queue that others do not know before the commit.
+sub touch
 {
-	my ($self, $queue, $now) = @_;
-	my $best;
-
-	for my $job ($self->ready($queue, $now))
-	{
-		$best = $job if !$best || compare_jobs($job, $best) < 0;
-	}
-	return $best;
+	my ($self, $job) = @_;
+	$job->{fresh} = $self->{xacts};
+	return;
 }
 
 sub set_run_at
@@ -483,6 +530,8 @@ sub set_run_at
 	my ($self, $job, $run_at, $mirrored) = @_;
 	$self->set($job, 'run_at', $run_at);
 	$self->set($job, 'mirrored', $mirrored // 0);
+	$self->set($job, 'not_before', undef);
+	$self->touch($job);
 	return;
 }
 
@@ -490,15 +539,15 @@ sub set_run_at
 sub make_room
 {
 	my ($self, $queue, $wanted, $now) = @_;
-	my @ready = sort { compare_jobs($a, $b) } $self->ready($queue, $now);
+	my @ready;
 
+	return $self->drop_in_turn($queue, $wanted, $now) unless $queue->{lifo};
 	@ready = sort {
 			 $a->{priority} <=> $b->{priority}
 		  || $a->{run_at}   <=> $b->{run_at}
 		  || $b->{mirrored} <=> $a->{mirrored}
 		  || ($a->{mirrored} ? -1 : 1) * ($a->{label} <=> $b->{label})
-	  } @ready
-	  if $queue->{lifo};
+	} $self->ready($queue, $now);
 	$#ready = $wanted - 1 if @ready > $wanted;
 	$self->set($_, 'state', 'cancelled') for @ready;
 	return scalar @ready;
@@ -540,6 +589,8 @@ sub enqueue
 		my $job = {
 			label => $label,
 			queue => $queue,
+			group => $opt{groups}[ $i - 1 ],
+			fresh => $self->{xacts},
 			priority => $opt{priority} // 0,
 			run_at => $now + ($opt{delay} // 0) * TICK,
 			mirrored => $queue->{lifo} && !$opt{delay} ? 1 : 0,
@@ -554,18 +605,6 @@ sub enqueue
 		push @jobs, $job;
 	}
 	return \@jobs;
-}
-
-# Whether a queue with batch_wait hands out jobs.
-sub is_ripe
-{
-	my ($self, $queue, $now) = @_;
-	my @ready;
-
-	return 1 if $queue->{batch_size} <= 1 || $queue->{batch_wait} == 0;
-	@ready = $self->ready($queue, $now);
-	return @ready >= $queue->{batch_size}
-	  || grep { $now - $_->{run_at} >= $queue->{batch_wait} * TICK } @ready;
 }
 
 # Claims jobs; the code claims one that has been found, with a ticket or undef.
@@ -589,8 +628,10 @@ sub claim_jobs
 			last unless $self->may_start($queue, $now);
 			$ticket = $self->draw($queue) or last;
 		}
-		$job = $self->first_ready($queue, $now)
-		  if @jobs || $self->is_ripe($queue, $now);
+		$job =
+			$has_ticket
+		  ? $self->next_of_batch($queue, $now, $jobs[-1])
+		  : $self->pick($queue, $now, $ticket);
 		if (!$job)
 		{
 			$self->return_ticket($ticket) unless $has_ticket;
@@ -694,6 +735,35 @@ sub complete_many
 	return scalar @held;
 }
 
+# Whether a job that is to be tried again holds up those behind it in its group.
+sub keeps_place
+{
+	my ($job) = @_;
+	my $queue = $job->{queue};
+	return
+		 defined $job->{group}
+	  && ($queue->{max_per_group} // 0) == 1
+	  && $queue->{on_failure} eq 'wait';
+}
+
+# The job is to run again.
+sub give_back
+{
+	my ($self, $job, $run_at) = @_;
+
+	$self->set($job, 'state', 'pending');
+	$self->touch($job);
+	if (!keeps_place($job))
+	{
+		$self->set_run_at($job, $run_at) if defined $run_at;
+	}
+	elsif (defined $run_at && $run_at > $self->now)
+	{
+		$self->set($job, 'not_before', $run_at);
+	}
+	return;
+}
+
 # After an attempt that has failed; a delay of 0 keeps its place, unless that is the
 # one of a new job in a lifo queue.  Returns the new state.
 sub fail_job
@@ -707,8 +777,7 @@ sub fail_job
 		$self->set($job, 'state', 'dead');
 		return 'dead';
 	}
-	$self->set($job, 'state', 'pending');
-	$self->set_run_at($job, $now + $delay * TICK) if $delay > 0 || $job->{mirrored};
+	$self->give_back($job, $delay > 0 || $job->{mirrored} ? $now + $delay * TICK : undef);
 	return $delay > 0 ? 'scheduled' : 'ready';
 }
 
@@ -725,8 +794,7 @@ sub release
 
 	$self->end_lease($job);
 	$self->set($job, 'attempt', max($job->{attempt} - 1, 0));
-	$self->set($job, 'state', 'pending');
-	$self->set_run_at($job, $self->now + $delay * TICK) if $delay > 0;
+	$self->give_back($job, $delay > 0 ? $self->now + $delay * TICK : undef);
 	return '';
 }
 
@@ -788,8 +856,15 @@ sub promote
 	my $now = $self->now;
 	my $job = $self->pending($label);
 
-	return 'f' unless $job && $job->{run_at} > $now;
-	$self->set_run_at($job, $now);
+	return 'f' unless $job && ($job->{run_at} > $now || JobqGroupModel::is_held_back($job, $now));
+	if ($job->{run_at} > $now)
+	{
+		$self->set_run_at($job, $now);
+	}
+	else
+	{
+		$self->set_run_at($job, $job->{run_at}, $job->{mirrored});
+	}
 	return 't';
 }
 
@@ -806,6 +881,7 @@ sub set_priority
 	my ($self, $label, $priority) = @_;
 	my $job = $self->pending($label) or return 'f';
 	$self->set($job, 'priority', $priority);
+	$self->touch($job);
 	return 't';
 }
 
@@ -872,7 +948,7 @@ sub advance
 
 	for my $job (@lost)
 	{
-		push @unordered, $job if $job->{mirrored};
+		push @unordered, $job if $job->{mirrored} && !keeps_place($job);
 		$self->fail_job($job, 0, 1);
 	}
 	$self->commit;
@@ -904,7 +980,9 @@ sub describe
 			map {
 					"$_->{label}@"
 				  . describe_value($_->{run_at})
-				  . ($_->{mirrored}           ? '*'                                     : '')
+				  . ($_->{mirrored}      ? '*'                                               : '')
+				  . (defined $_->{group} ? " of $_->{group}"                                 : '')
+				  . ($_->{not_before}    ? ' not before ' . describe_value($_->{not_before}) : '')
 				  . ($_->{state} eq 'running' ? ' until ' . describe_value($_->{until}) : '') . ','
 			} @jobs) . "\n";
 	}

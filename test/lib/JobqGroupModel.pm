@@ -1,0 +1,288 @@
+# JobqGroupModel.pm
+#
+# Whose turn it is among the groups of a queue: a part of JobqFlowModel.pm.
+#
+# The jobs of a queue with the same group are a stream; those without a group are one
+# more, ''.  A stream gives its first job, or none: it may be full, or its first job
+# be one that is to be tried again later.  Which stream is next is not modelled: it
+# depends on looks of others, and on when groups were read.  So the test, which has
+# asked the server, tells the model which jobs it has given (given, dropped).  The model judges
+# whether they were the first ones of streams that could give one, and whether the
+# turns were fair: no stream is passed over again and again by the same one.
+#
+# What is wrong ends the test, as an error that is a string.
+
+package JobqGroupModel;
+
+use strict;
+use warnings;
+
+# How often a stream that could give a job may be passed over by the same other one.
+# Once, if it stays where it is.  When it comes back it is the last one; and after a
+# reset, others have a round of turns before it is read.
+use constant MOST_PASSES => 4;
+
+# Streams.
+
+sub group_of
+{
+	my ($queue, $name) = @_;
+	return $queue->{groups}{$name} //= { name => $name, running => 0 };
+}
+
+sub stream_of
+{
+	my ($job) = @_;
+	return $job->{group} // '';
+}
+
+# Pending jobs whose time has come, by stream.
+sub streams
+{
+	my ($self, $queue, $now) = @_;
+	my %streams;
+
+	push @{ $streams{ stream_of($_) } }, $_ for $self->ready($queue, $now);
+	return \%streams;
+}
+
+sub is_full_group
+{
+	my ($queue, $stream) = @_;
+	return
+		 $stream ne ''
+	  && defined $queue->{max_per_group}
+	  && group_of($queue, $stream)->{running} >= $queue->{max_per_group};
+}
+
+# Whether a job that was tried waits until it is tried again, and those behind it.
+sub is_held_back
+{
+	my ($job, $now) = @_;
+	return ($job->{not_before} // 0) > $now;
+}
+
+# The first of these jobs, undef if it is held back.
+sub head
+{
+	my ($jobs, $now) = @_;
+	my $best;
+
+	for my $job (@$jobs)
+	{
+		$best = $job if !$best || JobqFlowModel::compare_jobs($job, $best) < 0;
+	}
+	return $best && is_held_back($best, $now) ? undef : $best;
+}
+
+# Whether a stream of a queue with batch_wait hands out jobs.
+sub is_ripe
+{
+	my ($queue, $jobs, $now) = @_;
+	my @free;
+
+	return 1 if $queue->{batch_size} <= 1 || $queue->{batch_wait} == 0;
+	@free = grep { !is_held_back($_, $now) } @$jobs;
+	return @free >= $queue->{batch_size}
+	  || grep { $now - $_->{run_at} >= $queue->{batch_wait} * JobqFlowModel::TICK() } @free;
+}
+
+# The jobs that could be next, by stream.  `dropped`: to be cancelled, not to run.
+sub could_be_next
+{
+	my ($self, $queue, $now, %opt) = @_;
+	my $streams = $self->streams($queue, $now);
+	my %heads;
+
+	for my $stream (keys %$streams)
+	{
+		my $jobs = $streams->{$stream};
+		next if !$opt{full_ones} && is_full_group($queue, $stream);
+		next if !$opt{dropped} && !is_ripe($queue, $jobs, $now);
+		my $head = head($jobs, $now) // next;
+		$heads{$stream} = $head;
+	}
+	return \%heads;
+}
+
+# The same of groups that get a ticket from a job that this transaction ends, with
+# the notes of their ends.
+sub could_be_lent
+{
+	my ($self, $queue, $now) = @_;
+	my $streams = $self->streams($queue, $now);
+	my (%heads, %lenders);
+
+	return \%heads unless defined $queue->{max_per_group};
+	for my $note (reverse @{ $self->{notes} })
+	{
+		last if $note->{level} != $self->in_transaction;
+		next if $note->{kind} ne 'end' || $note->{lent_group} || $note->{queue} != $queue;
+		my $entry = $self->entry_of($note) or next;
+		my $ticket = $entry->{ticket};
+		my $group = $ticket->{group} or next;
+		my $name = $group->{name};
+		my $jobs = $streams->{$name} or next;
+		next if $ticket->{group_lent} || $heads{$name} || !$self->all_end($ticket, $note);
+		next if $group->{running} > $queue->{max_per_group} || !is_ripe($queue, $jobs, $now);
+		$heads{$name} = head($jobs, $now) // next;
+		$lenders{$name} = $note;
+	}
+	delete $heads{$_} for grep { !$heads{$_} } keys %heads;
+	return \%heads, \%lenders;
+}
+
+sub describe_job
+{
+	my ($job) = @_;
+	return join(' ',
+		$job->{label}, $job->{state}, 'of',
+		$job->{group} // 'no group',
+		map { "$_ $job->{$_}" } grep { defined $job->{$_} } qw(priority run_at not_before fresh));
+}
+
+# Turns.
+
+# A stream has had its turn; the others that could have are passed over.  Jobs of a
+# transaction that has not ended are not known to the roster.
+sub take_turn
+{
+	my ($self, $queue, $heads, $stream) = @_;
+	my $passed = $queue->{passed};
+
+	delete $passed->{$_} for grep { !$heads->{$_} } keys %$passed;
+	delete $passed->{$stream};
+	for my $other (grep { $_ ne $stream } keys %$heads)
+	{
+		next if ($heads->{$other}{fresh} // 0) == $self->{xacts};
+		die "stream \"$other\" of $queue->{name} is passed over by \"$stream\" too often\n"
+		  if ++$passed->{$other}{$stream} > MOST_PASSES;
+	}
+	return;
+}
+
+# Nothing is known of the turns any more.
+sub forget_turns
+{
+	my ($self, @queues) = @_;
+	$_->{passed} = {} for @queues ? @queues : values %{ $self->{queues} };
+	return;
+}
+
+# Which of the streams the server has taken; undef if it has found none.
+sub chosen
+{
+	my ($self, $queue, $heads) = @_;
+	my $given = $self->{given};
+	my $stream;
+
+	return (sort keys %$heads)[0] unless $given;
+	if (!@$given || !$queue->{jobs}{ $given->[0] })
+	{
+		$self->{short} = join ', ', map { $heads->{$_}{label} } sort keys %$heads;
+		return;
+	}
+	($stream) = grep { $heads->{$_}{label} == $given->[0] } keys %$heads;
+	die "job $given->[0] of $queue->{name} is not next; could be: "
+	  . join(', ', map { "$heads->{$_}{label} ($_)" } sort keys %$heads) . "\n"
+	  unless defined $stream;
+	shift @$given;
+	return $stream;
+}
+
+# The next job of a queue, with the ticket of its group.
+sub pick
+{
+	my ($self, $queue, $now, $ticket) = @_;
+	my ($heads, $lenders) = $self->could_be_next($queue, $now);
+	my ($stream, $lender);
+
+	($heads, $lenders) = $self->could_be_lent($queue, $now) unless %$heads;
+	return unless %$heads;
+	$stream = $self->chosen($queue, $heads) // return;
+	$self->take_turn($queue, $heads, $stream) unless $lenders;
+	if ($stream ne '')
+	{
+		$ticket->{group} = group_of($queue, $stream);
+		if ($lenders)
+		{
+			$lender = $lenders->{$stream};
+			$lender->{lent_group} = $self->entry_of($lender)->{ticket};
+			$lender->{lent_group}{group_lent} = 1;
+			$ticket->{group_borrowed} = 1;
+		}
+		else
+		{
+			$ticket->{group}{running}++;
+		}
+	}
+	return $heads->{$stream};
+}
+
+# The next job of the same stream, for a batch.
+sub next_of_batch
+{
+	my ($self, $queue, $now, $before) = @_;
+	my $job = head($self->streams($queue, $now)->{ stream_of($before) } // [], $now) // return;
+	my $heads = { stream_of($before) => $job };
+
+	return defined $self->chosen($queue, $heads) ? $job : undef;
+}
+
+# Cancels ready jobs to make room, as if they were claimed; returns how many.  Of a group
+# whose jobs run one after the other, none starts before the transaction has ended.
+sub drop_in_turn
+{
+	my ($self, $queue, $wanted, $now) = @_;
+	my $told = $self->{dropped};
+	my $n = 0;
+
+	for (; $n < $wanted; $n++)
+	{
+		my $heads = $self->could_be_next($queue, $now, dropped => 1);
+		my $stream;
+
+		$heads = $self->could_be_next($queue, $now, dropped => 1, full_ones => 1)
+		  unless %$heads;
+		last unless %$heads;
+		($stream) = grep { !$told || $told->{ $heads->{$_}{label} } } sort keys %$heads;
+		die 'not next, and dropped: '
+		  . join(', ', map { describe_job($_) } grep { $_ } @{ $queue->{jobs} }{ keys %$told })
+		  . '; could be: '
+		  . join(', ', map { describe_job($_) } values %$heads) . "\n"
+		  unless defined $stream;
+		$self->set($heads->{$stream}, 'state', 'cancelled');
+		next if $stream eq '' || ($queue->{max_per_group} // 0) != 1;
+		my $group = group_of($queue, $stream);
+		$group->{running}++;
+		$self->note(kind => 'take', ticket => { group => $group });
+	}
+	# in which order is not told
+	$self->forget_turns($queue);
+	return $n;
+}
+
+# Whether a session in wait() would be told that there is a job, and so whether a claim
+# finds one.
+sub would_start
+{
+	my ($self, $name) = @_;
+	my $queue = $self->{queues}{$name};
+	my $limit = $self->limit_of($queue);
+	my $now = $self->now;
+
+	return 0 if $queue->{paused} || !$self->may_start($queue, $now);
+	return 0 if JobqFlowModel::is_full($queue) || ($limit && JobqFlowModel::is_full($limit));
+	return %{ $self->could_be_next($queue, $now) } ? 1 : 0;
+}
+
+# Running jobs of groups, as text.
+sub running_in_groups
+{
+	my ($self, $name) = @_;
+	my $groups = $self->{queues}{$name}{groups};
+	return join ' ', map { "$_:$groups->{$_}{running}" }
+	  grep { $groups->{$_}{running} > 0 } sort keys %$groups;
+}
+
+1;

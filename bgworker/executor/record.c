@@ -135,6 +135,7 @@ record_job(JobqRun *run, JobqTable *jobs, bool afresh, bool may_run_functions)
 	if (run->outcome.attempt >= jobq_job_max_attempts(&job, queue))
 		jobq_async_commit_insist();
 	jobq_outcome_record(&run->outcome, jobs, &job, queue, &failure);
+	jobq_table_put_slot_back(jobs, job.slot);
 }
 
 void

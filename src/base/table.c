@@ -119,12 +119,25 @@ jobq_table_storage(const JobqTable *table)
 TupleTableSlot *
 jobq_table_slot(JobqTable *table)
 {
-	MemoryContext oldcontext = MemoryContextSwitchTo(table->context);
-	TupleTableSlot *slot = table_slot_create(table->rel, NULL);
+	MemoryContext oldcontext;
+	TupleTableSlot *slot = table->spare;
 
+	table->spare = NULL;
+	if (slot != NULL)
+		return slot;
+	oldcontext = MemoryContextSwitchTo(table->context);
+	slot = table_slot_create(table->rel, NULL);
 	table->slots = lappend(table->slots, slot);
 	MemoryContextSwitchTo(oldcontext);
 	return slot;
+}
+
+/* Empties a slot that is not needed any more, and keeps it for jobq_table_slot(). */
+void
+jobq_table_put_slot_back(JobqTable *table, TupleTableSlot *slot)
+{
+	ExecClearTuple(slot);
+	table->spare = slot;
 }
 
 /* A slot to form new rows in. */

@@ -35,6 +35,7 @@ typedef struct JobqTable
 	ResultRelInfo *result_rel;	/* make the entries in the indexes */
 	bool		speculative;	/* indexes are open for insert_unique */
 	List	   *slots;			/* handed out by jobq_table_slot() */
+	TupleTableSlot *spare;		/* one of them that was put back, or NULL */
 	MemoryContext context;		/* the one that was current at open */
 	struct JobqTable *companion;	/* closed with it; see history.c */
 	ItemPointerData written;	/* where the last insert or update went */
@@ -69,6 +70,7 @@ extern JobqTable *jobq_table_open_oid(Oid relid);
 extern void jobq_table_close(JobqTable *table);
 extern Oid	jobq_table_storage(const JobqTable *table);
 extern TupleTableSlot *jobq_table_slot(JobqTable *table);
+extern void jobq_table_put_slot_back(JobqTable *table, TupleTableSlot *slot);
 extern void jobq_table_insert(JobqTable *table, const Datum *values,
 							  const bool *nulls);
 extern void jobq_table_insert_many(JobqTable *table, int nrows,

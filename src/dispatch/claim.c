@@ -74,6 +74,9 @@ void
 jobq_claim_end(JobqClaimScan *scan)
 {
 	jobq_dispatch_end(&scan->dispatch);
+	/* the values of a job that is kept are in the other slot */
+	if (scan->hold == JOBQ_CLAIM_KEPT)
+		jobq_table_put_slot_back(scan->jobs, scan->dispatch.slot);
 	if (scan->has_turn)
 		jobq_ripe_end_turn(scan->queue);
 	jobq_start_return();

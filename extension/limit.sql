@@ -90,7 +90,23 @@ SELECT
   g.next_at,
   g.why
 FROM jobq_store.queue AS q
-JOIN jobq_store.group_option AS o ON o.queue OPERATOR(pg_catalog.=) q.id
+CROSS JOIN LATERAL (
+  SELECT
+    u.group_key,
+    max(u.max_running) AS max_running,
+    max(u.weight) AS weight,
+    bool_or(u.paused) AS paused
+  FROM (
+    SELECT group_key, max_running, weight, paused
+    FROM jobq_store.group_option
+    WHERE queue OPERATOR(pg_catalog.=) q.id
+    UNION ALL
+    SELECT group_key, NULL, NULL, true
+    FROM jobq_store.group_stop
+    WHERE queue OPERATOR(pg_catalog.=) q.id
+  ) AS u
+  GROUP BY u.group_key
+) AS o
 LEFT JOIN LATERAL jobq_store.groups(q.id, o.group_key) AS g ON true
 WHERE jobq_store.may_read(q.id);
 COMMENT ON VIEW jobq_store.groups_with_options IS 'the first half of jobq.groups';
@@ -110,7 +126,10 @@ CROSS JOIN LATERAL jobq_store.groups(q.id) AS g
 WHERE jobq_store.may_read(q.id)
   AND NOT EXISTS (SELECT FROM jobq_store.group_option AS o
     WHERE o.queue OPERATOR(pg_catalog.=) q.id
-      AND o.group_key OPERATOR(pg_catalog.=) (g.group_key COLLATE "C"));
+      AND o.group_key OPERATOR(pg_catalog.=) (g.group_key COLLATE "C"))
+  AND NOT EXISTS (SELECT FROM jobq_store.group_stop AS s
+    WHERE s.queue OPERATOR(pg_catalog.=) q.id
+      AND s.group_key OPERATOR(pg_catalog.=) (g.group_key COLLATE "C"));
 COMMENT ON VIEW jobq_store.groups_in_memory IS 'the second half of jobq.groups';
 
 CREATE VIEW jobq.groups WITH (security_barrier) AS

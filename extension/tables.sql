@@ -146,6 +146,16 @@ CREATE TABLE jobq_store.group_option (
 );
 COMMENT ON TABLE jobq_store.group_option IS 'groups that are paused, or have options of their own';
 
+-- Groups that are paused since a job of them died.  A row is added without a lock, so
+-- that the end of a job waits for nobody.
+CREATE TABLE jobq_store.group_stop (
+  queue integer NOT NULL,
+  group_key text COLLATE "C" NOT NULL,
+  job_id bigint NOT NULL
+);
+CREATE INDEX group_stop_group ON jobq_store.group_stop (queue, group_key);
+COMMENT ON TABLE jobq_store.group_stop IS 'jobs that died, and pause their groups';
+
 -- --------------------------------------------------------------------- jobs
 
 -- The hot table: live jobs only.  The columns that dispatch looks at come first;
@@ -383,6 +393,9 @@ CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
   ON jobq_store.group_option
   FOR EACH STATEMENT EXECUTE FUNCTION jobq_store.refuse_others();
 CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
+  ON jobq_store.group_stop
+  FOR EACH STATEMENT EXECUTE FUNCTION jobq_store.refuse_others();
+CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
   ON jobq_store.queue_grant
   FOR EACH STATEMENT EXECUTE FUNCTION jobq_store.refuse_others();
 CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
@@ -436,6 +449,7 @@ ALTER TABLE jobq_store.service ENABLE ALWAYS TRIGGER owner_only;
 ALTER TABLE jobq_store.queue ENABLE ALWAYS TRIGGER owner_only;
 ALTER TABLE jobq_store.limit_def ENABLE ALWAYS TRIGGER owner_only;
 ALTER TABLE jobq_store.group_option ENABLE ALWAYS TRIGGER owner_only;
+ALTER TABLE jobq_store.group_stop ENABLE ALWAYS TRIGGER owner_only;
 ALTER TABLE jobq_store.queue_grant ENABLE ALWAYS TRIGGER owner_only;
 ALTER TABLE jobq_store.job ENABLE ALWAYS TRIGGER owner_only;
 ALTER TABLE jobq_store.cancel_request ENABLE ALWAYS TRIGGER owner_only;
@@ -466,6 +480,7 @@ SELECT pg_catalog.pg_extension_config_dump('jobq_store.limit_def', '');
 SELECT pg_catalog.pg_extension_config_dump('jobq_store.queue', '');
 SELECT pg_catalog.pg_extension_config_dump('jobq_store.queue_grant', '');
 SELECT pg_catalog.pg_extension_config_dump('jobq_store.group_option', '');
+SELECT pg_catalog.pg_extension_config_dump('jobq_store.group_stop', '');
 SELECT pg_catalog.pg_extension_config_dump('jobq_store.job', '');
 SELECT pg_catalog.pg_extension_config_dump('jobq_store.cancel_request', '');
 SELECT pg_catalog.pg_extension_config_dump('jobq_store.rate_start', '');

@@ -17,7 +17,7 @@ my $dir = PostgreSQL::Test::Utils::tempdir();
 
 my @tables = (
 	qw(queue limit_def queue_grant job cancel_request history attempt schedule schedule_run
-	  rate_start group_option));
+	  rate_start group_option group_stop));
 
 # What is in jobq's tables, as a hash of text.  Where a row is at home is left
 # out, since start() changes it.
@@ -210,10 +210,14 @@ $node->safe_psql(
 	SELECT jobq.create_queue('paused', 'app.send(jsonb)');
 	SELECT jobq.pause('paused');
 	SELECT jobq.enqueue('paused', '{"n": 77}');
-	SELECT jobq.create_queue('grouped', lease => '1 hour');
+	SELECT jobq.create_queue('grouped', lease => '1 hour', keep_dead => '0');
 	SELECT jobq.pause('grouped', 'a');
 	SELECT jobq.set_group('grouped', 'b', max_running => 1, weight => 5);
-	SELECT count(*) FROM jobq.enqueue_many('grouped', '{1,2,3,4}', group_keys => '{a,a,b,b}');
+	SELECT jobq.alter_queue('grouped', group_on_failure => 'stop', max_running_per_group => 1);
+	SELECT jobq.enqueue('grouped', group_key => 'stopped');
+	SELECT jobq.fail(id, lease, 'no', retryable => false) FROM jobq.dequeue('grouped');
+	SELECT count(*) FROM jobq.enqueue_many('grouped', '{1,2,3,4,5}',
+		group_keys => '{a,a,b,b,stopped}');
 
 	-- history: completed, dead, cancelled
 	SELECT jobq.enqueue('mail', jsonb_build_object('n', n),
@@ -228,7 +232,7 @@ poll_ok(
 	'original: history',
 	db => 'original',
 	expected => 'cancelled 1,completed 5,dead 1');
-is($node->safe_psql('original', 'SELECT count(*) FROM jobq.attempts'), '2', 'original: attempts');
+is($node->safe_psql('original', 'SELECT count(*) FROM jobq.attempts'), '3', 'original: attempts');
 
 # a schedule that has fired, and one that is disabled
 $node->safe_psql(

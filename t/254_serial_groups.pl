@@ -102,15 +102,105 @@ is( sql_error($node, q{SELECT jobq.alter_queue('skips', group_on_failure => 'per
 	  /invalid value for option "group_on_failure": "perhaps"/,
 	1,
 	'other values are refused');
-is( sql_error($node, q{SELECT jobq.alter_queue('skips', group_on_failure => 'stop')}) =~
-	  /option "group_on_failure" cannot be "stop" yet/,
-	1,
-	'stop is refused');
 $node->sql(q{SELECT jobq.alter_queue('skips', group_on_failure => 'wait')});
 is(claimed('skips', 5), '3', 'wait: the next one');
 end_running('skips', q{fail(j.id, j.lease, 'no')});
 $node->sql(q{SELECT jobq.enqueue('skips', '4', group_key => 'g')});
 is(claimed('skips', 5), '', 'wait: it is not overtaken any more');
+
+# A job that dies stops its group until somebody has looked.
+serial_queue('stops', 5, q{, group_on_failure => 'stop', max_attempts => 2});
+is(claimed('stops', 5), '1', 'stop: the first job');
+end_running('stops', q{fail(j.id, j.lease, 'no', retry_in => '0')});
+is(claimed('stops', 5), '1', 'stop: it is tried again before the others');
+my $stopped = q{SELECT paused || ' ' || why FROM jobq.groups
+	WHERE queue = 'stops' AND group_key = 'g'};
+my $keeper = start_session($node);
+
+# The end of the job does not wait for a session that changes the group.
+ask($keeper, q{BEGIN; SELECT jobq.set_group('stops', 'g', weight => 2)});
+$node->sql(
+	q{SET lock_timeout = '10 s'; SELECT jobq.fail(id, lease, 'no') FROM jobq_store.job
+	WHERE state = 1 AND queue = (SELECT id FROM jobq_store.queue WHERE name = 'stops')});
+is(claimed('stops', 5), '', 'stop: a job has died, and none other starts');
+ask($keeper, 'COMMIT');
+end_session($keeper);
+is(claimed('stops', 5), '', 'stop: other options do not change that');
+is($node->sql($stopped), 'true paused', 'stop: the group is paused');
+is($node->sql(q{CALL jobq.wait('{stops}', '0')}), 'f', 'stop: wait() does not return for it');
+$node->sql(q{SELECT jobq.enqueue('stops', '"other"', group_key => 'other')});
+is(claimed('stops', 5), 'other', 'stop: other groups go on');
+end_running('stops', 'complete(j.id, j.lease)');
+is($node->sql(q{SELECT jobq.pause('stops', 'g')}), 'f', 'stop: pause() has nothing to do');
+end_session($waits);
+$node->stop('immediate');
+$node->start;
+$waits = start_session($node);
+is(claimed('stops', 5), '', 'stop: it holds after a crash');
+$node->sql(q{SELECT jobq.alter_queue('stops', group_on_failure => 'wait')});
+is(claimed('stops', 5), '', 'stop: it holds when deaths do not stop groups any more');
+$node->sql(q{SELECT jobq.alter_queue('stops', group_on_failure => 'stop')});
+$node->sql(
+	q{SELECT jobq.set_priority(jobq.retry(id), -1) FROM jobq.dead_letters WHERE queue = 'stops'});
+is(claimed('stops', 5), '', 'stop: a job that is revived does not start it');
+is($node->sql(q{SELECT jobq.resume('stops', 'g'), jobq.resume('stops', 'g')}),
+	't|f', 'stop: resume() does');
+is(claimed('stops', 5), '1', 'stop: the one that was revived is the first');
+
+# next() starts none in place of the one that dies, nor do claims in the same transaction.
+end_running('stops', 'complete(j.id, j.lease)');
+is(claimed('stops', 5), '2', 'stop: the next one');
+is( $node->sql(
+		q{BEGIN;
+		SELECT jobq.fail(id, lease, 'no', retryable => false) FROM jobq_store.job
+			WHERE state = 1 AND queue = (SELECT id FROM jobq_store.queue WHERE name = 'stops');
+		SELECT count(*) FROM jobq.dequeue('stops', 5);
+		ROLLBACK}),
+	"dead\n0",
+	'stop: none starts in the transaction of the death');
+is($node->sql($stopped), 'false max_running', 'stop: a death that is rolled back stops nothing');
+end_running('stops', 'complete(j.id, j.lease)');
+is(claimed('stops', 5), '3', 'stop: then the group goes on');
+end_running('stops', q{fail(j.id, j.lease, 'no', retryable => false)});
+is($node->sql($stopped), 'true paused', 'stop: a job that is not to be tried again stops it, too');
+$node->sql(
+	q{SELECT jobq.resume('stops', 'g'); SELECT jobq.set_group('stops', 'g', max_running => 2)});
+is(claimed('stops', 5), '4 5', 'stop: two at a time');
+end_running('stops', q{fail(j.id, j.lease, 'no', retryable => false)});
+$node->sql(q{SELECT jobq.enqueue('stops', '6', group_key => 'g')});
+is(claimed('stops', 5), '6', 'stop: a group that is not serial is not stopped');
+end_running('stops', 'complete(j.id, j.lease)');
+limits_settled($node, 'a group that was stopped');
+
+# A lease that runs out for the last time, and an executor's job, stop the group as well.
+$node->sql(
+	q{CREATE TABLE ran (n int);
+	CREATE FUNCTION fail_second(j jobq.job) RETURNS void LANGUAGE plpgsql AS $$ BEGIN
+		IF j.payload = '2' THEN RAISE 'no'; END IF;
+		INSERT INTO public.ran VALUES ((j.payload)::int); END$$;
+	SELECT jobq.create_queue('runs', 'fail_second(jobq.job)', max_running_per_group => 1,
+		max_attempts => 1, group_on_failure => 'stop');
+	SELECT jobq.create_queue('expires', lease => '300 ms', max_running_per_group => 1,
+		max_attempts => 1, group_on_failure => 'stop');
+	SELECT count(*) FROM unnest('{runs,expires}'::text[]) AS q,
+		jobq.enqueue_many(q, '{1,2,3,4}', group_key => 'g')});
+my $paused_groups = q{SELECT string_agg(queue, ' ' ORDER BY queue) FROM jobq.groups
+	WHERE paused AND queue IN ('runs', 'expires')};
+is(claimed('expires', 5), '1', 'stop: a job is claimed');
+poll_ok(
+	$node, $paused_groups,
+	'stop: by an executor, and by a lost lease',
+	expected => 'expires runs');
+is(claimed('expires', 5), '', 'stop: none starts after a lost lease');
+wait_for_rest($node, 'stops');
+is($node->sql(q{SELECT string_agg(n::text, ' ') FROM ran}), '1', 'stop: the executor has run one');
+$node->sql(q{SELECT jobq.resume('runs', 'g')});
+poll_ok(
+	$node,
+	q{SELECT string_agg(n::text, ' ') FROM ran},
+	'stop: executors go on when the group is resumed',
+	expected => '1 3 4');
+limits_settled($node, 'groups that were stopped');
 
 # A job that another transaction has in its hands is not overtaken.
 serial_queue('busy', 3, '');
@@ -144,7 +234,8 @@ end_session($holder);
 end_session($waits);
 limits_settled($node, 'jobs were busy');
 $node->sql(
-	q{SELECT jobq.drop_queue(q, force => true) FROM unnest('{waits,skips,busy}'::text[]) AS q});
+	q{SELECT jobq.drop_queue(q, force => true)
+	FROM unnest('{waits,skips,stops,runs,expires,busy}'::text[]) AS q});
 
 # ------------------------------------------------------ kills at random moments
 

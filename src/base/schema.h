@@ -21,6 +21,7 @@ typedef enum JobqRelation
 	JOBQ_REL_QUEUE_GRANT,
 	JOBQ_REL_LIMIT_DEF,
 	JOBQ_REL_GROUP_OPTION,
+	JOBQ_REL_GROUP_STOP,
 	JOBQ_REL_JOB,
 	JOBQ_REL_CANCEL_REQUEST,
 	JOBQ_REL_HISTORY,			/* the partitioned parent */
@@ -44,6 +45,7 @@ typedef enum JobqRelation
 	JOBQ_IDX_LIMIT_DEF_NAME,
 	JOBQ_IDX_LIMIT_DEF_OWNER,
 	JOBQ_IDX_GROUP_OPTION,
+	JOBQ_IDX_GROUP_STOP,
 	JOBQ_IDX_JOB,
 	JOBQ_IDX_JOB_DISPATCH,
 	JOBQ_IDX_JOB_GROUP,
@@ -149,6 +151,14 @@ enum
 	Anum_group_option_max_running,
 	Anum_group_option_weight,
 	Natts_group_option = Anum_group_option_weight
+};
+
+enum
+{
+	Anum_group_stop_queue = 1,
+	Anum_group_stop_group_key,
+	Anum_group_stop_job_id,
+	Natts_group_stop = Anum_group_stop_job_id
 };
 
 enum

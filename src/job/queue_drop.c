@@ -292,6 +292,8 @@ remove_belongings(int32 queue)
 		" WHERE queue OPERATOR(pg_catalog.=) $1",
 		"DELETE FROM jobq_store.group_option"
 		" WHERE queue OPERATOR(pg_catalog.=) $1",
+		"DELETE FROM jobq_store.group_stop"
+		" WHERE queue OPERATOR(pg_catalog.=) $1",
 		"DELETE FROM jobq_store.queue_grant"
 		" WHERE queue OPERATOR(pg_catalog.=) $1",
 		"UPDATE jobq_store.schedule SET enabled = false, waits = false,"

@@ -20,6 +20,7 @@
 #include "job/cancel_request.h"
 #include "job/ended.h"
 #include "queue/group_option.h"
+#include "queue/group_stop.h"
 #include "queue/lease_note.h"
 #include "queue/ready.h"
 #include "shared/clock.h"
@@ -193,18 +194,39 @@ retry_delay(const JobqQueue *queue, const JobqFailure *failure, int attempt)
 							  pg_prng_double(&pg_global_prng_state));
 }
 
-/* See transition.h. */
-bool
-jobq_job_keeps_place(const JobqJob *job, const JobqQueue *queue)
+/* Whether the jobs of the job's group run one after the other. */
+static bool
+is_in_order(const JobqJob *job, const JobqQueue *queue)
 {
 	bool		paused;
 
-	if (job->nulls[Anum_job_group_key - 1] ||
-		queue->group_on_failure != JOBQ_FAILED_WAIT)
+	if (job->nulls[Anum_job_group_key - 1])
 		return false;
 	return jobq_group_max_running(queue,
 								  TextDatumGetCString(job->values[Anum_job_group_key - 1]),
 								  &paused) == 1;
+}
+
+/* See transition.h. */
+bool
+jobq_job_keeps_place(const JobqJob *job, const JobqQueue *queue)
+{
+	return queue->group_on_failure != JOBQ_FAILED_SKIP &&
+		is_in_order(job, queue);
+}
+
+/* The job dies, or is going to: no other one of its group starts, if that is wanted. */
+static void
+stop_group(const JobqJob *job, const JobqQueue *queue)
+{
+	char	   *name;
+
+	if (queue->group_on_failure != JOBQ_FAILED_STOP ||
+		!is_in_order(job, queue))
+		return;
+	name = TextDatumGetCString(job->values[Anum_job_group_key - 1]);
+	jobq_group_stop(queue->id, name, job->id);
+	jobq_at_commit_group_changed(queue->id, name);
 }
 
 /*
@@ -277,6 +299,8 @@ jobq_job_fail(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 		delay = retry_delay(queue, failure, job->attempt);
 
 	end_lease(job, queue);
+	if (delay < 0)
+		stop_group(job, queue);
 	if (delay < 0 && failure->waits_for_nobody && !jobq_job_may_die(queue))
 	{
 		put_off_death(jobs, job);

@@ -18,6 +18,7 @@
 #include "base/arguments.h"
 #include "compat.h"
 #include "queue/group_option.h"
+#include "queue/group_stop.h"
 #include "queue/queue_lock.h"
 #include "shared/queue_change.h"
 
@@ -92,14 +93,22 @@ bool
 jobq_group_set_paused(FunctionCallInfo fcinfo, const char *function,
 					  bool paused)
 {
+	const int	column = Anum_group_option_paused - 1;
 	JobqLockedQueue locked;
 	JobqGroupOptionRow row;
+	const char *name;
+	bool		stopped;
 	bool		changed;
 
 	jobq_begin_write(function);
 	open_group(fcinfo, &locked, &row);
-	changed = DatumGetBool(row.values[Anum_group_option_paused - 1]) != paused;
-	row.values[Anum_group_option_paused - 1] = BoolGetDatum(paused);
+	name = TextDatumGetCString(row.values[Anum_group_option_group_key - 1]);
+	stopped = jobq_group_is_stopped(locked.queue->id, name);
+	changed = (DatumGetBool(row.values[column]) || stopped) != paused;
+	if (stopped && !paused)
+		jobq_group_stop_end(locked.queue->id, name);
+	if (changed)
+		row.values[column] = BoolGetDatum(paused);
 	close_group(&locked, &row, changed);
 	return changed;
 }

@@ -19,6 +19,7 @@
 
 #include "base/extension.h"
 #include "base/table_find.h"
+#include "queue/group_stop.h"
 #include "queue/queue_wake.h"
 #include "queue/ready.h"
 #include "shared/mark.h"
@@ -61,6 +62,18 @@ static const JobqNoteKind change_kind = {
 	.commit = {[JOBQ_NOTE_LANES] = tell},
 	.mark = mark
 };
+
+/* See group_option.h. */
+void
+jobq_at_commit_group_changed(int32 queue, const char *name)
+{
+	const char *group = MemoryContextStrdup(TopTransactionContext, name);
+	ChangeNote *change = jobq_note_data(jobq_note_add(&change_kind),
+										ChangeNote);
+
+	change->queue = queue;
+	change->group = group;
+}
 
 /* See group_option.h. */
 bool
@@ -129,7 +142,6 @@ jobq_group_option_write(JobqGroupOptionRow *row)
 	int32		queue = DatumGetInt32(row->values[Anum_group_option_queue - 1]);
 	const char *name =
 	TextDatumGetCString(row->values[Anum_group_option_group_key - 1]);
-	ChangeNote *change;
 
 	if (row->exists && is_empty(row))
 		jobq_table_delete(row->table, row->slot);
@@ -139,10 +151,7 @@ jobq_group_option_write(JobqGroupOptionRow *row)
 		jobq_table_insert(row->table, row->values, row->nulls);
 	jobq_table_close(row->table);
 
-	name = MemoryContextStrdup(TopTransactionContext, name);
-	change = jobq_note_data(jobq_note_add(&change_kind), ChangeNote);
-	change->queue = queue;
-	change->group = name;
+	jobq_at_commit_group_changed(queue, name);
 	jobq_at_commit_look_again(queue);
 }
 
@@ -154,7 +163,8 @@ jobq_group_options_read(int32 queue, const char *name,
 	JobqGroupOptionRow row;
 
 	jobq_group_option_open(&row, queue, name);
-	options->paused = DatumGetBool(row.values[Anum_group_option_paused - 1]);
+	options->paused = DatumGetBool(row.values[Anum_group_option_paused - 1]) ||
+		jobq_group_is_stopped(queue, name);
 	options->max_running = row.nulls[Anum_group_option_max_running - 1] ? 0 :
 		DatumGetInt32(row.values[Anum_group_option_max_running - 1]);
 	options->weight = row.nulls[Anum_group_option_weight - 1] ?

@@ -29,11 +29,14 @@ typedef struct JobqGroupOptionRow
 } JobqGroupOptionRow;
 
 /*
- * Reads the options of a group; a group without a row has the defaults.  By a
- * snapshot taken now.
+ * Reads the options of a group, which is also paused if a job that died has stopped
+ * it; a group without a row has the defaults.  By a snapshot taken now.
  */
 extern void jobq_group_options_read(int32 queue, const char *name,
 									JobqGroupOptions *options);
+
+/* At commit, all who claim learn that the group's options have changed. */
+extern void jobq_at_commit_group_changed(int32 queue, const char *name);
 
 /* Whether this transaction has changed the options of the group. */
 extern bool jobq_group_options_are_own(int32 queue, const char *group);

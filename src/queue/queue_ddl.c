@@ -149,6 +149,17 @@ text_argument(FunctionCallInfo fcinfo, const char *name)
 	return argno < 0 ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(argno));
 }
 
+/* Groups that are stopped stay so when the option is changed again. */
+static void
+note_stopping(QueueRow *row)
+{
+	int			option = Anum_queue_group_on_failure - 1;
+
+	if (!row->nulls[option] &&
+		strcmp(TextDatumGetCString(row->values[option]), JOBQ_STOP) == 0)
+		row->values[Anum_queue_has_group_options - 1] = BoolGetDatum(true);
+}
+
 /*
  * Checks the options among the arguments of the calling function, and stores
  * those that are not null in the row.
@@ -178,6 +189,7 @@ apply_arguments(FunctionCallInfo fcinfo, QueueRow *row)
 		row->nulls[option->attnum - 1] = false;
 		note_changed_option(row, option->attnum);
 	}
+	note_stopping(row);
 }
 
 /* Notes what every change of a queue does at commit. */

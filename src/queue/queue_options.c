@@ -250,16 +250,13 @@ check_group_on_failure(const char *name, Datum value)
 {
 	char	   *word = TextDatumGetCString(value);
 
-	if (strcmp(word, "stop") == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("option \"%s\" cannot be \"stop\" yet", name),
-				 errhint("Available values: wait, %s.", JOBQ_SKIP)));
-	if (strcmp(word, "wait") != 0 && strcmp(word, JOBQ_SKIP) != 0)
+	if (strcmp(word, "wait") != 0 && strcmp(word, JOBQ_SKIP) != 0 &&
+		strcmp(word, JOBQ_STOP) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid value for option \"%s\": \"%s\"", name, word),
-				 errhint("Available values: wait, %s.", JOBQ_SKIP)));
+				 errhint("Available values: wait, %s, %s.", JOBQ_SKIP,
+						 JOBQ_STOP)));
 }
 
 static void

@@ -307,6 +307,8 @@ read_queue(JobqQueue *queue, const Datum *values, const bool *nulls)
 	queue->group_on_failure = JOBQ_FAILED_WAIT;
 	if (word != NULL && strcmp(word, JOBQ_SKIP) == 0)
 		queue->group_on_failure = JOBQ_FAILED_SKIP;
+	else if (word != NULL && strcmp(word, JOBQ_STOP) == 0)
+		queue->group_on_failure = JOBQ_FAILED_STOP;
 	read_rate(queue, values, nulls);
 	if (!nulls[Anum_queue_payload_path - 1])
 		queue->payload_path =

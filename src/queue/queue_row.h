@@ -33,11 +33,13 @@ typedef enum JobqOnFull
 typedef enum JobqGroupFailure
 {
 	JOBQ_FAILED_WAIT,
-	JOBQ_FAILED_SKIP
+	JOBQ_FAILED_SKIP,
+	JOBQ_FAILED_STOP			/* wait; a job that dies pauses the group */
 } JobqGroupFailure;
 
-/* The value of option group_on_failure that is not its default. */
+/* The values of option group_on_failure that are not its default. */
 #define JOBQ_SKIP "skip"
+#define JOBQ_STOP "stop"
 
 /* Privileges on a queue: bits of queue_grant.privileges. */
 #define JOBQ_PRIV_ENQUEUE	0x01

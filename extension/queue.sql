@@ -167,12 +167,12 @@ AS 'MODULE_PATHNAME', 'jobq_drain';
 COMMENT ON FUNCTION jobq.drain IS
   'refuses new jobs of a queue (JQ002) while its own are finished; false if it was already draining';
 
-CREATE FUNCTION jobq.throttle(queue text, delay interval)
+CREATE FUNCTION jobq.throttle(queue text, delay interval, group_key text DEFAULT NULL)
 RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_throttle';
 COMMENT ON FUNCTION jobq.throttle IS
-  'keeps jobs of a queue from starting until that much later, at once and whatever becomes of the transaction; ''0'' ends it';
+  'keeps jobs of a queue, or of one of its groups, from starting until that much later, at once and whatever becomes of the transaction; ''0'' ends it';
 
 CREATE FUNCTION jobq.grant_usage(
   role regrole,

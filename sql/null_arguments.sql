@@ -118,6 +118,7 @@ SELECT jobq.create_queue('nulls 3'), jobq.drop_queue('nulls 3', NULL, NULL);
 SELECT queue FROM jobq.queues WHERE queue LIKE 'nulls%' ORDER BY 1;
 
 SELECT jobq.enqueue('nulls', unique_key => 'k', on_conflict => NULL) = jobq.enqueue('nulls', unique_key => 'k', on_conflict => NULL) AS kept;
+SELECT jobq.throttle('nulls', '0');
 SELECT count(*) FROM jobq.dequeue('nulls', NULL);
 
 -- a role that does not exist, by a subquery without a row

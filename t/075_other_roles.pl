@@ -182,7 +182,7 @@ foreach my $calls (
 	q{jobq.unschedule('t')},
 	q{jobq.cron_next('@daily')},
 	q{jobq.cron_describe('@daily')},
-	q{jobq.throttle('x', '0')},
+	q{jobq.throttle('x', '0'), jobq.throttle('x', '0', 'g')},
 	q{jobq.create_limit('x', 1), jobq.alter_limit('x', 2), jobq.reset_limit('x', 'max_running')},
 	q{jobq.alter_queue('x', shared_limit => 'x'), jobq.reset_queue('x', 'shared_limit')},
 	q{jobq.alter_limit('x', owner => 'bob'), jobq.drop_limit('x')},

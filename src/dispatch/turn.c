@@ -325,7 +325,8 @@ turn_to_own(JobqClaimScan *scan)
 		int			limit = limit_of_group(scan, name);
 
 		if (limit == 0 ||
-			!jobq_roster_enter(scan->queue->state, name, limit, &ticket))
+			!jobq_roster_enter(scan->queue->state, name, limit, scan->now,
+							   &ticket))
 			continue;
 		turn_to_group(scan, &ticket, false);
 		return true;

@@ -108,6 +108,11 @@ explain(const Obstacle *obstacle, const JobqGroupBrief *group, TimestampTz now,
 		TimestampTz *next_at)
 {
 	*next_at = JOBQ_NEVER;
+	if (group->not_before > now)
+	{
+		*next_at = group->not_before;
+		return "throttled";
+	}
 	if (group->due == JOBQ_NEVER)
 		return NULL;
 	if (group->due > now)

@@ -9,7 +9,7 @@
  * own (lane.c).  Only groups that can do something are in memory:
  *
  * - in turn: it may have a ready job that may start;
- * - later: the first of its jobs is ahead;
+ * - later: the first of its jobs is ahead, or it is throttled;
  * - parked: it runs as many jobs as it may.  No claim looks at it until one of
  *	 them ends, however many jobs are waiting;
  * - held: the same by an option of its own (max_running, or it is paused), which no
@@ -235,6 +235,7 @@ make(JobqQueueState *queue, const char *name)
 	group->number = ++roster->nmade;
 	group->knows_options = false;
 	group->changes = 0;
+	group->not_before = 0;
 	group->served = 0;
 	dlist_push_tail(&roster->all, &group->member);
 	if (!roster->complete)
@@ -285,11 +286,34 @@ miss(JobqRoster *roster, TimestampTz next_lap)
 	set_active(roster);
 }
 
-/* Whether a group that has nothing to do may leave memory. */
+/*
+ * Whether a group that has nothing to do may leave memory.  One that is throttled
+ * stays, as nothing else knows of that.
+ */
 static bool
 may_leave(const JobqRoster *roster, const JobqGroup *group)
 {
-	return group->running == 0 && group != roster->hand;
+	return group->running == 0 && group != roster->hand &&
+		group->not_before == 0;
+}
+
+/* Whether the group is throttled. */
+static bool
+is_throttled(JobqGroup *group, TimestampTz now)
+{
+	TimestampTz latest;
+
+	if (group->not_before == 0)
+		return false;
+	if (group->not_before <= now)
+	{
+		group->not_before = 0;
+		return false;
+	}
+	/* the clock was set back */
+	latest = now + group->throttle_delay * USECS_PER_SEC;
+	group->not_before = Min(group->not_before, latest);
+	return true;
 }
 
 /*
@@ -335,6 +359,8 @@ settle(JobqGroup *group, TimestampTz now)
 
 	if (is_paused(group))
 		hold_paused(roster, group);
+	else if (is_throttled(group, now))
+		put_later(roster, group, group->not_before);
 	else if (jobq_lanes_judge(&group->stream, now, &next) != JOBQ_POP_NOTHING)
 		put_in_turn(roster, group);
 	else if (next != JOBQ_NEVER)
@@ -430,7 +456,8 @@ jobq_roster_reset(JobqQueueState *queue)
 	{
 		JobqGroup  *group = dlist_container(JobqGroup, member, iter.cur);
 
-		if (group->running == 0)
+		if (group->running == 0 &&
+			(group->not_before == 0 || queue->stream.forgotten))
 			forget(group);
 		else
 		{
@@ -529,7 +556,7 @@ leave(JobqGroup *group, int tickets, TimestampTz now)
 	{
 		TimestampTz next = JOBQ_NEVER;
 
-		if (!was_in_turn && !is_paused(group) &&
+		if (!was_in_turn && !is_paused(group) && !is_throttled(group, now) &&
 			jobq_lanes_judge(&group->stream, now, &next) != JOBQ_POP_NOTHING)
 			wake = true;
 		settle(group, now);
@@ -573,6 +600,10 @@ bring_due(JobqRoster *roster, TimestampTz now)
 
 	while ((group = first_of_later(roster)) != NULL && group->later.key <= now)
 		put_in_turn(roster, group);
+	/* unless the clock was set back, that is its time */
+	if (group != NULL && is_throttled(group, now) &&
+		group->later.key > group->not_before)
+		put_later(roster, group, group->not_before);
 }
 
 /* If groups were parked when the limit was lower, they may not be full now. */
@@ -642,10 +673,12 @@ is_full(const JobqGroup *group, int max_running)
  * without tickets may be forgotten.
  */
 static bool
-stops(JobqRoster *roster, JobqGroup *group, int max_running)
+stops(JobqRoster *roster, JobqGroup *group, int max_running, TimestampTz now)
 {
 	if (is_paused(group))
 		hold_paused(roster, group);
+	else if (is_throttled(group, now))
+		put_later(roster, group, group->not_before);
 	else if (!is_full(group, max_running))
 		return false;
 	else if (has_own_limit(group))
@@ -682,7 +715,7 @@ draw(JobqRoster *roster, int max_running, TimestampTz now)
 	JobqGroup  *group = roster->next;
 	TimestampTz next = JOBQ_NEVER;
 
-	if (stops(roster, group, max_running))
+	if (stops(roster, group, max_running, now))
 		return NULL;
 	if (jobq_lanes_judge(&group->stream, now, &next) == JOBQ_POP_NOTHING)
 	{
@@ -692,7 +725,7 @@ draw(JobqRoster *roster, int max_running, TimestampTz now)
 	group->running++;
 	roster->npicks++;
 	end_turn(roster, group);
-	(void) stops(roster, group, max_running);
+	(void) stops(roster, group, max_running, now);
 	return group;
 }
 
@@ -873,6 +906,28 @@ jobq_roster_options_changed(JobqQueueState *queue, const char *name)
 	unlock(queue);
 }
 
+/* See roster.h.  One that is full is judged when its next ticket comes back. */
+bool
+jobq_roster_throttle(JobqQueueState *queue, const char *name, int64 delay,
+					 TimestampTz now)
+{
+	JobqGroup  *group;
+
+	lock(queue);
+	group = delay > 0 ? find_or_make(queue, name) :
+		jobq_group_find(queue, name);
+	if (group != NULL)
+	{
+		group->throttle_delay = (uint32) (delay / USECS_PER_SEC + 1);
+		group->not_before = delay > 0 ? now + delay : 0;
+		if (group->place != JOBQ_GROUP_PARKED &&
+			group->place != JOBQ_GROUP_HELD)
+			settle(group, now);
+	}
+	unlock(queue);
+	return group != NULL || delay == 0;
+}
+
 /* See roster.h. */
 bool
 jobq_roster_put_back(const JobqGroupTicket *ticket, TimestampTz until,
@@ -907,7 +962,7 @@ jobq_roster_put_back(const JobqGroupTicket *ticket, TimestampTz until,
 /* See roster.h. */
 bool
 jobq_roster_enter(JobqQueueState *queue, const char *name, int max_running,
-				  JobqGroupTicket *ticket)
+				  TimestampTz now, JobqGroupTicket *ticket)
 {
 	JobqGroup  *group;
 	bool		result;
@@ -915,7 +970,7 @@ jobq_roster_enter(JobqQueueState *queue, const char *name, int max_running,
 	lock(queue);
 	group = find_or_make(queue, name);
 	result = group != NULL && !is_paused(group) &&
-		!is_full(group, max_running);
+		!is_throttled(group, now) && !is_full(group, max_running);
 	if (result)
 	{
 		group->running++;
@@ -933,14 +988,14 @@ jobq_roster_borrow(JobqGroup *group, const JobqPicking *how,
 	JobqQueueState *queue = group->key.queue;
 	bool		result;
 
-	LWLockAcquire(queue->stream.lock, LW_SHARED);
+	lock(queue);
 	fill_ticket(ticket, group, how->max_running);
-	result = !is_paused(group) &&
+	result = !is_paused(group) && !is_throttled(group, how->now) &&
 		(ticket->max_running == JOBQ_UNLIMITED ||
 		 group->running <= (uint32) ticket->max_running) &&
 		(jobq_lanes_judge(&group->stream, how->now, next_run_at) !=
 		 JOBQ_POP_NOTHING || how->has_own);
-	LWLockRelease(queue->stream.lock);
+	unlock(queue);
 	return result;
 }
 

@@ -145,6 +145,13 @@ extern void jobq_roster_options_changed(JobqQueueState *queue,
 										const char *name);
 
 /*
+ * No job of the group starts until that much later, in microseconds; 0 ends it.
+ * False if there is no room for the group.
+ */
+extern bool jobq_roster_throttle(JobqQueueState *queue, const char *name,
+								 int64 delay, TimestampTz now);
+
+/*
  * Gives it back: no job of the group was claimed.  Those that were seen are for later,
  * if `until` is.  Returns whether others have been added since it was drawn, for which
  * nobody may have been woken; then the group is in turn at once.  Who has found a job
@@ -154,11 +161,12 @@ extern bool jobq_roster_put_back(const JobqGroupTicket *ticket,
 								 TimestampTz until, TimestampTz now);
 
 /*
- * Draws a ticket for a certain group, which is made if necessary.  False if it runs
- * as many jobs as it may, or there is no room.
+ * Draws a ticket for a certain group, which is made if necessary.  False if it may
+ * start no job at that time, or there is no room.
  */
 extern bool jobq_roster_enter(JobqQueueState *queue, const char *name,
-							  int max_running, JobqGroupTicket *ticket);
+							  int max_running, TimestampTz now,
+							  JobqGroupTicket *ticket);
 
 /*
  * The same with a ticket of the group that another job lends.  False if the group runs

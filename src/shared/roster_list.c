@@ -39,6 +39,7 @@ copy(JobqGroupBrief *brief, const JobqGroup *group, TimestampTz now)
 	brief->number = group->number;
 	brief->running = group->running;
 	brief->due = find_due(group, now);
+	brief->not_before = group->not_before;
 	memcpy(brief->name, group->key.name, sizeof(brief->name));
 }
 

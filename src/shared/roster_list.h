@@ -20,6 +20,7 @@ typedef struct JobqGroupBrief
 	uint32		running;
 	TimestampTz due;			/* when its next job is ready; DT_NOBEGIN:
 								 * now; JOBQ_NEVER: no job waits */
+	TimestampTz not_before;		/* until then it is throttled */
 	char		name[JOBQ_GROUP_NAME_SIZE];
 } JobqGroupBrief;
 

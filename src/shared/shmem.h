@@ -323,6 +323,8 @@ typedef struct JobqGroup
 	uint32		changes;		/* of them that were told; wraps */
 	int16		served;			/* jobs in its present turn */
 	bool		knows_options;
+	uint32		throttle_delay; /* of the last throttle(), in seconds */
+	TimestampTz not_before;		/* when that ends; 0: it does not hold */
 	dlist_node	member;			/* of all groups of the queue in memory */
 	dlist_node	link;			/* of those in turn, parked, or held */
 	JobqHeapNode later;			/* of those later, by time */

@@ -658,6 +658,35 @@ test_weight(void)
 		CHECK(jobs[claim()].group == expected[i], "job %d is of another group", i);
 }
 
+/* A group that is throttled starts nothing for that time, and stays in memory. */
+static void
+test_throttled(void)
+{
+	start(100, 100);
+	limit = JOBQ_UNLIMITED;
+	for (int i = 0; i < 4; i++)
+		commit_job(i, i % 2, 1);
+	CHECK(jobq_roster_throttle(&queue, names[0], USECS_PER_SEC, now), "there is no room");
+	for (int i = 0; i < 4; i++)
+		tell(i);
+	CHECK(claim() == 1 && claim() == 3, "jobs of the other group are not found");
+	CHECK(claim() == -1, "a job of the throttled group is");
+	CHECK(!jobq_roster_is_in_turn(&queue, names[0]), "a worker would be woken for it");
+	jobq_roster_reset(&queue);
+	CHECK(claim() == -1, "a reset ends it");
+	CHECK(jobq_roster_next_due(&queue, false, now) == now + USECS_PER_SEC, "nobody looks when it ends");
+	now += USECS_PER_SEC;
+	CHECK(claim() == 0, "it does not end");
+	CHECK(jobq_roster_throttle(&queue, names[0], USECS_PER_SEC, now), "there is no room");
+	CHECK(claim() == -1, "a group with a running job is not throttled");
+	CHECK(jobq_roster_throttle(&queue, names[0], 0, now), "it cannot be ended");
+	CHECK(claim() == 2, "0 does not end it");
+	CHECK(jobq_roster_throttle(&queue, names[0], USECS_PER_SEC, now), "there is no room");
+	now -= 10 * USECS_PER_SEC;
+	CHECK(claim() == -1, "the clock was set back");
+	CHECK(jobq_roster_next_due(&queue, false, now) <= now + 2 * USECS_PER_SEC, "it lasts for too long");
+}
+
 /* A job ahead is found when it is due, and no claim looks at its group before. */
 static void
 test_later(void)
@@ -708,7 +737,7 @@ test_missed(void)
 		limit = JOBQ_UNLIMITED;
 		discover(&queue.stream, -1);
 		for (int i = 0; i < running * 2; i++)
-			CHECK(jobq_roster_enter(&queue, names[i], limit, &ticket),
+			CHECK(jobq_roster_enter(&queue, names[i], limit, now, &ticket),
 				  "there is no room for two groups");
 		commit_job(1, 5, now);
 		begin_reading();
@@ -751,6 +780,7 @@ main(void)
 	test_turns(10, 100, 3);
 	test_parked();
 	test_paused();
+	test_throttled();
 	test_join();
 	test_reset_parked();
 	test_many_paused();

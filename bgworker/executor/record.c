@@ -22,13 +22,14 @@
 #include "queue/queue_cache.h"
 #include "queue/queue_row.h"
 #include "shared/async_commit.h"
+#include "shared/clock.h"
 #include "shared/slot.h"
 #include "shared/slot_job.h"
 
 #include "access/xact.h"
 #include "utils/snapmgr.h"
 
-/* Time limit of a backoff_function. */
+/* Time limit of a backoff_function.  After it, no more of a batch's are called. */
 #define BACKOFF_TIMEOUT_MS 5000
 
 void
@@ -141,6 +142,8 @@ record_job(JobqRun *run, JobqTable *jobs, bool afresh, bool may_run_functions)
 void
 jobq_record(JobqRun *run, JobqTable *jobs, bool afresh, bool may_run_functions)
 {
+	int64		until = jobq_stopwatch() + BACKOFF_TIMEOUT_MS * INT64CONST(1000);
+
 	/* reading toasted values requires a snapshot */
 	PushActiveSnapshot(GetLatestSnapshot());
 	if (jobq_run_is_batch(run))
@@ -149,7 +152,8 @@ jobq_record(JobqRun *run, JobqTable *jobs, bool afresh, bool may_run_functions)
 	{
 		JobqRun    *part = jobq_run_part(run, i);
 
-		record_job(part, jobs, afresh, may_run_functions);
+		record_job(part, jobs, afresh,
+				   may_run_functions && jobq_stopwatch() < until);
 		jobq_outcome_describe(&part->outcome, run->context);
 	}
 	PopActiveSnapshot();

@@ -340,7 +340,7 @@ jobq_queue_wake_leave_group(JobqGroup *group, int tickets,
 	bool		same = note->queue == queue->key.queue;
 
 	/* from here on the group may be gone */
-	if (!jobq_roster_leave(group, tickets, jobq_now()))
+	if (!jobq_queue_state_leave_group(group, tickets, jobq_now()))
 		return;
 	if (same)
 		jobq_queue_wake_later(note, 1);
@@ -366,7 +366,7 @@ jobq_queue_wake_leave(const JobqGates *gates)
 	{
 		JobqQueueState *queue = gates->group->key.queue;
 
-		if (jobq_roster_leave(gates->group, 1, jobq_now()) &&
+		if (jobq_queue_state_leave_group(gates->group, 1, jobq_now()) &&
 			queue->key.dboid == MyDatabaseId)
 			jobq_queue_wake_look(queue);
 	}

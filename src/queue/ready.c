@@ -23,7 +23,7 @@
 
 #include "queue/queue_cache.h"
 #include "shared/clock.h"
-#include "shared/lane_refill.h"
+#include "shared/lane.h"
 #include "shared/mark.h"
 #include "shared/note.h"
 #include "shared/roster.h"
@@ -718,36 +718,15 @@ hand_up(int level)
 	deepest_settled = Min(deepest_settled, level - 1);
 }
 
-/* A claim that read the index has failed. */
-static void
-abandon(void)
-{
-	JobqQueueState *queue;
-
-	jobq_lane_refill_abandon();
-	queue = jobq_roster_read_abandon();
-	if (queue != NULL)
-		jobq_queue_wake_look(queue);
-}
-
-/* Called before the notes are processed. */
-static void
-before_notes(XactEvent event)
-{
-	if (event != XACT_EVENT_ABORT)
-		return;
-	abandon();
-}
-
-/* The same for a subtransaction: a rollback takes back what it has settled. */
+/*
+ * Called before the notes of a subtransaction are processed: a rollback takes back
+ * what it has settled.
+ */
 static void
 before_sub_notes(SubXactEvent event, int level)
 {
 	if (event == SUBXACT_EVENT_ABORT_SUB)
-	{
-		abandon();
 		unsettle(level);
-	}
 	else if (event == SUBXACT_EVENT_COMMIT_SUB)
 		hand_up(level);
 }
@@ -770,6 +749,6 @@ after_notes(XactEvent event)
 void
 jobq_ready_init(void)
 {
-	jobq_xact_end_follow(JOBQ_XACT_SETTLED, before_notes, before_sub_notes);
+	jobq_xact_end_follow(JOBQ_XACT_SETTLED, NULL, before_sub_notes);
 	jobq_xact_end_follow(JOBQ_XACT_READY, after_notes, NULL);
 }

@@ -22,6 +22,7 @@
 #include "queue/start.h"
 #include "shared/clock.h"
 #include "shared/database.h"
+#include "shared/lane_refill.h"
 #include "shared/limit_state.h"
 #include "shared/promise.h"
 #include "shared/queue_change.h"
@@ -253,7 +254,7 @@ jobq_ticket_put_back_group(TimestampTz until)
 		return false;
 	}
 	return ticket.group != NULL &&
-		jobq_roster_put_back(&ticket, until, jobq_now());
+		jobq_queue_state_put_back_group(&ticket, until, jobq_now());
 }
 
 /* See ticket.h. */
@@ -410,7 +411,7 @@ drop_loose(void)
 	{
 		JobqQueueState *queue = group->key.queue;
 
-		if (jobq_roster_leave(group, 1, jobq_now()))
+		if (jobq_queue_state_leave_group(group, 1, jobq_now()))
 			jobq_queue_wake_look(queue);
 	}
 	loose = JOBQ_TICKET_NONE;
@@ -422,26 +423,38 @@ drop_loose(void)
 		jobq_queue_wake_look(loose_gates.queue);
 }
 
+/*
+ * Ends what the process was doing when the rollback began.  Tickets and the pin keep
+ * in memory what it was reading the index for, so that is given up first.
+ */
+static void
+give_up(void)
+{
+	JobqQueueState *queue;
+
+	jobq_lane_refill_abandon();
+	queue = jobq_roster_read_abandon();
+	if (queue != NULL)
+		jobq_queue_wake_look(queue);
+	jobq_start_return();
+	drop_loose();
+	jobq_ticket_unpin();
+}
+
 /* Called before the notes are processed. */
 static void
 before_notes(XactEvent event)
 {
-	if (event != XACT_EVENT_ABORT)
-		return;
-	jobq_start_return();
-	drop_loose();
-	jobq_ticket_unpin();
+	if (event == XACT_EVENT_ABORT)
+		give_up();
 }
 
 /* The same for a subtransaction. */
 static void
 before_sub_notes(SubXactEvent event, int level)
 {
-	if (event != SUBXACT_EVENT_ABORT_SUB)
-		return;
-	jobq_start_return();
-	drop_loose();
-	jobq_ticket_unpin();
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		give_up();
 }
 
 /* Called once, by _PG_init. */

@@ -317,22 +317,19 @@ forget_all(JobqStream *stream)
 }
 
 /*
- * Initializes a stream in memory that belonged to no stream, or to one with the
- * same lock, so that an outdated pointer cannot lead to the wrong lock.  For a
- * queue the caller holds JOBQ_LOCK_QUEUES, the only other lock under which a
- * stream's lock is taken.
+ * Initializes a queue's stream in memory that belonged to no stream, or to one with
+ * the same lock, so that an outdated pointer cannot lead to the wrong lock.  The
+ * caller holds that lock.
  */
 void
 jobq_lanes_make(JobqStream *stream, LWLock *lock, Oid role)
 {
 	stream->lock = lock;
-	LWLockAcquire(stream->lock, LW_EXCLUSIVE);
 	stream->role = role;
 	stream->first_lane = NONE;
 	stream->is_group = false;
 	stream->forgotten = false;
 	forget_all(stream);
-	LWLockRelease(stream->lock);
 }
 
 /*
@@ -361,7 +358,7 @@ jobq_lanes_forget(JobqStream *stream)
 	forget_all(stream);
 }
 
-/* A stream is about to end; the same locks as for jobq_lanes_make(). */
+/* The stream of a queue is about to end. */
 void
 jobq_lanes_end(JobqStream *stream)
 {

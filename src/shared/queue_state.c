@@ -43,15 +43,12 @@ lock_of(const JobqQueueState *state)
 	return jobq_lock(JOBQ_LOCK_LANES + number % JOBQ_NUM_LANE_LOCKS);
 }
 
-/* Removes an entry; under the lock. */
+/* Removes the entry of a dropped queue, which is unused; under the lock. */
 static void
 remove_state(JobqQueueState *state)
 {
-	if (!state->dropped)
-	{
-		jobq_lanes_end(&state->stream);
-		jobq_roster_reset(state);
-	}
+	Assert(state->dropped);
+	Assert(dlist_is_empty(&state->roster.all));
 	(*jobq_role_counter(jobq_shared->queue_roles, state->role))--;
 	(void) hash_search(jobq_shared_queues, &state->key, HASH_REMOVE, NULL);
 }
@@ -113,11 +110,10 @@ jobq_queue_state(int32 queue, Oid owner)
 		pg_atomic_init_u64(&state->throttle.until, 0);
 		pg_atomic_init_u64(&state->throttle.delay, 0);
 		state->dropped = false;
-		jobq_lanes_make(&state->stream, lock_of(state), owner);
 		pg_atomic_init_u32(&state->counted, 0);
 		pg_atomic_init_u64(&state->count, 0);
 		state->count_version = 0;
-		jobq_roster_make(state);
+		jobq_roster_make(state, lock_of(state), owner);
 	}
 	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));
 	return state;
@@ -160,11 +156,15 @@ jobq_queue_state_new(int32 queue, Oid owner)
 								   jobq_gate_count_begin(&state->gate));
 }
 
-/* Whether the entry of a dropped queue can be removed. */
+/*
+ * Whether the entry of a dropped queue can be removed.  A job may have a ticket of a
+ * group and none of the queue: one that shares the transaction of another job.
+ */
 static bool
 is_unused(JobqQueueState *state)
 {
 	return jobq_gate_is_empty(&state->gate) &&
+		jobq_roster_running(state) == 0 &&
 		pg_atomic_read_u32(&state->pins) == 0;
 }
 
@@ -275,6 +275,40 @@ jobq_queue_state_leave(JobqQueueState *state, uint32 tickets)
 		return starved;
 	remove_if_unused(state);
 	return false;
+}
+
+/*
+ * Has the entry removed if it is unused, after tickets of its groups have been given
+ * back.  It may be another queue's by now.  Returns whether the queue is gone.
+ */
+static bool
+end_if_dropped(JobqQueueState *state)
+{
+	if (!state->dropped)
+		return false;
+	remove_if_unused(state);
+	return true;
+}
+
+/* See queue_state.h. */
+bool
+jobq_queue_state_leave_group(JobqGroup *group, int tickets, TimestampTz now)
+{
+	JobqQueueState *state = group->key.queue;
+	bool		wake = jobq_roster_leave(group, tickets, now);
+
+	return !end_if_dropped(state) && wake;
+}
+
+/* See queue_state.h. */
+bool
+jobq_queue_state_put_back_group(const JobqGroupTicket *ticket,
+								TimestampTz until, TimestampTz now)
+{
+	JobqQueueState *state = ticket->group->key.queue;
+	bool		told = jobq_roster_put_back(ticket, until, now);
+
+	return !end_if_dropped(state) && told;
 }
 
 /*

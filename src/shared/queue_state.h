@@ -11,7 +11,7 @@
 #ifndef JOBQ_QUEUE_STATE_H
 #define JOBQ_QUEUE_STATE_H
 
-#include "shared/shmem.h"
+#include "shared/roster.h"
 
 extern JobqQueueState *jobq_queue_state(int32 queue, Oid owner);
 extern bool jobq_queue_state_may_be_made(int32 queue, Oid owner);
@@ -19,6 +19,17 @@ extern JobqQueueState *jobq_queue_state_find(int32 queue);
 extern void jobq_queue_state_new(int32 queue, Oid owner);
 extern void jobq_queue_state_forget(int32 queue);
 extern bool jobq_queue_state_leave(JobqQueueState *state, uint32 tickets);
+
+/*
+ * The same for tickets of a group: as jobq_roster_leave() and jobq_roster_put_back(),
+ * which do not remove the entry of a dropped queue.
+ */
+extern bool jobq_queue_state_leave_group(JobqGroup *group, int tickets,
+										 TimestampTz now);
+extern bool jobq_queue_state_put_back_group(const JobqGroupTicket *ticket,
+											TimestampTz until,
+											TimestampTz now);
+
 extern bool jobq_queue_state_pin(JobqQueueState *state, int32 queue);
 extern void jobq_queue_state_unpin(JobqQueueState *state);
 extern bool jobq_queue_state_is_of(const JobqQueueState *state, int32 queue);

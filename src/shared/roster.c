@@ -213,6 +213,18 @@ first_of_later(JobqRoster *roster)
 
 /* ----------------------------------------------------------------- memory */
 
+/* Counts tickets of a group that are drawn, or given back: below 0. */
+static void
+count_tickets(JobqGroup *group, int tickets)
+{
+	pg_atomic_uint32 *all = &group->key.queue->roster.running;
+
+	Assert(tickets > 0 || group->running >= (uint32) -tickets);
+	group->running += tickets;
+	/* others only read it */
+	pg_atomic_write_u32(all, pg_atomic_read_u32(all) + tickets);
+}
+
 /*
  * Makes a group, which rests unless it may have jobs that are not known.  NULL if
  * there is no room, or the queue is gone.
@@ -415,22 +427,56 @@ put_one_out(JobqRoster *roster, int *nold)
 	return true;
 }
 
-/* See roster.h. */
+/*
+ * Tickets of a group have been given back: puts it to where it belongs, which is
+ * among those that are later if `until` is.  It may be forgotten.
+ */
+static void
+take_back(JobqGroup *group, int tickets, TimestampTz until, TimestampTz now)
+{
+	count_tickets(group, -tickets);
+	if (group->running == 0 && group->key.queue->stream.forgotten)
+		forget(group);
+	else if (until > now && !is_paused(group))
+	{
+		group->nblocked++;
+		put_later(&group->key.queue->roster, group, until);
+	}
+	else
+		settle(group, now);
+}
+
+/* A reading that is under way is to bring in no groups. */
+static void
+outdate_reading(JobqRoster *roster)
+{
+	roster->reading = false;
+	roster->resets =
+		pg_atomic_fetch_add_u64(&jobq_shared->lane_resets, 1) + 1;
+}
+
+/*
+ * See roster.h.  All is made in one hold of the lock: a process with an old pointer
+ * may add a group as soon as the stream is in use, and adds none before.
+ */
 void
-jobq_roster_make(JobqQueueState *queue)
+jobq_roster_make(JobqQueueState *queue, LWLock *lock_of_queue, Oid role)
 {
 	JobqRoster *roster = &queue->roster;
 
-	lock(queue);
+	LWLockAcquire(lock_of_queue, LW_EXCLUSIVE);
+	jobq_lanes_make(&queue->stream, lock_of_queue, role);
 	memset(roster, 0, sizeof(*roster));
 	pg_atomic_init_u32(&roster->active, 1);
+	pg_atomic_init_u32(&roster->running, 0);
 	dlist_init(&roster->all);
 	dlist_init(&roster->turn);
 	dlist_init(&roster->parked);
 	dlist_init(&roster->held);
 	roster->next_lap = DT_NOBEGIN;
 	roster->read_at = DT_NOBEGIN;
-	unlock(queue);
+	outdate_reading(roster);
+	LWLockRelease(lock_of_queue);
 }
 
 /*
@@ -444,8 +490,7 @@ jobq_roster_reset(JobqQueueState *queue)
 	dlist_mutable_iter iter;
 
 	lock(queue);
-	roster->resets++;
-	roster->reading = false;
+	outdate_reading(roster);
 	roster->complete = false;
 	roster->in_lap = false;
 	roster->next_lap = DT_NOBEGIN;
@@ -540,27 +585,16 @@ jobq_roster_is_in_turn(JobqQueueState *queue, const char *name)
 static bool
 leave(JobqGroup *group, int tickets, TimestampTz now)
 {
-	JobqQueueState *queue = group->key.queue;
-	JobqRoster *roster = &queue->roster;
-	bool		was_in_turn;
+	JobqRoster *roster = &group->key.queue->roster;
+	TimestampTz next = JOBQ_NEVER;
 	bool		wake;
 
-	Assert(group->running >= (uint32) tickets);
-	group->running -= tickets;
+	wake = roster->starved ||
+		(group->place != JOBQ_GROUP_IN_TURN && !is_paused(group) &&
+		 !is_throttled(group, now) &&
+		 jobq_lanes_judge(&group->stream, now, &next) != JOBQ_POP_NOTHING);
 	group->nblocked = 0;
-	was_in_turn = group->place == JOBQ_GROUP_IN_TURN;
-	wake = roster->starved;
-	if (group->running == 0 && queue->stream.forgotten)
-		forget(group);
-	else
-	{
-		TimestampTz next = JOBQ_NEVER;
-
-		if (!was_in_turn && !is_paused(group) && !is_throttled(group, now) &&
-			jobq_lanes_judge(&group->stream, now, &next) != JOBQ_POP_NOTHING)
-			wake = true;
-		settle(group, now);
-	}
+	take_back(group, tickets, DT_NOBEGIN, now);
 	roster->starved = false;
 	return wake;
 }
@@ -722,7 +756,7 @@ draw(JobqRoster *roster, int max_running, TimestampTz now)
 		settle(group, now);
 		return NULL;
 	}
-	group->running++;
+	count_tickets(group, 1);
 	roster->npicks++;
 	end_turn(roster, group);
 	(void) stops(roster, group, max_running, now);
@@ -938,23 +972,12 @@ jobq_roster_put_back(const JobqGroupTicket *ticket, TimestampTz until,
 	bool		told;
 
 	lock(queue);
-	group->running--;
 	told = group->told != ticket->told;
-	if (group->running == 0 && queue->stream.forgotten)
-		forget(group);
-	else if (until > now && !told && !is_paused(group))
-	{
-		group->nblocked++;
-		put_later(&queue->roster, group, until);
-	}
-	else
-	{
-		if (!ticket->keeps_turn)
-			break_turn(group);
-		else if (queue->roster.next == ticket->next)
-			return_turn(group);
-		settle(group, now);
-	}
+	if (!ticket->keeps_turn)
+		break_turn(group);
+	else if (queue->roster.next == ticket->next)
+		return_turn(group);
+	take_back(group, 1, told ? DT_NOBEGIN : until, now);
 	unlock(queue);
 	return told;
 }
@@ -973,7 +996,7 @@ jobq_roster_enter(JobqQueueState *queue, const char *name, int max_running,
 		!is_throttled(group, now) && !is_full(group, max_running);
 	if (result)
 	{
-		group->running++;
+		count_tickets(group, 1);
 		fill_ticket(ticket, group, max_running);
 	}
 	unlock(queue);
@@ -1008,7 +1031,7 @@ jobq_roster_join(JobqQueueState *queue, const char *name)
 	lock(queue);
 	group = find_or_make(queue, name);
 	if (group != NULL)
-		group->running++;
+		count_tickets(group, 1);
 	unlock(queue);
 	return group;
 }
@@ -1214,14 +1237,7 @@ jobq_roster_read_abandon(void)
 int64
 jobq_roster_running(JobqQueueState *queue)
 {
-	int64		result = 0;
-	dlist_iter	iter;
-
-	LWLockAcquire(queue->stream.lock, LW_SHARED);
-	dlist_foreach(iter, &queue->roster.all)
-		result += dlist_container(JobqGroup, member, iter.cur)->running;
-	LWLockRelease(queue->stream.lock);
-	return result;
+	return pg_atomic_read_u32(&queue->roster.running);
 }
 
 /* See roster.h. */

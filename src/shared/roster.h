@@ -37,8 +37,13 @@ typedef enum JobqTurn
 	JOBQ_TURN_OPTIONS			/* the options of a group are to be read first */
 } JobqTurn;
 
-/* For queue_state.c, after the stream is made, and after it has ended. */
-extern void jobq_roster_make(JobqQueueState *queue);
+/*
+ * For queue_state.c: makes the stream of a queue and its roster, by the lock of its
+ * memory; and forgets the groups after the stream has ended, but for those that
+ * have tickets.
+ */
+extern void jobq_roster_make(JobqQueueState *queue, LWLock *lock_of_queue,
+							 Oid role);
 extern void jobq_roster_reset(JobqQueueState *queue);
 
 /* Whether there may be groups with jobs.  Without the lock, a hint. */

@@ -344,6 +344,8 @@ typedef struct JobqRoster
 	JobqGroup  *next;			/* in turn; NULL: the jobs without a group are
 								 * next */
 	uint64		nmade;			/* groups, so far */
+	pg_atomic_uint32 running;	/* tickets of all groups that are out; read
+								 * without the lock, too */
 	int			nturn;
 	int			npicks;			/* groups picked since groups were read */
 	int			parked_limit;	/* the least limit at which groups are parked */
@@ -357,7 +359,8 @@ typedef struct JobqRoster
 								 * when there are groups again */
 	bool		missed;			/* the same while groups were read */
 	bool		is_short;		/* there was no room for all groups */
-	uint64		resets;			/* changes when all of it is dropped */
+	uint64		resets;			/* changes when all of it is dropped, and is
+								 * that of no other queue */
 	TimestampTz read_at;		/* not before: no group has found room */
 	TimestampTz next_lap;		/* the least time at which groups that were
 								 * not in memory, and which the lap has

@@ -25,8 +25,8 @@ typedef enum JobqXactStep
 	JOBQ_XACT_QUEUE_CHANGES,	/* others' caches of queues become outdated:
 								 * before anybody is woken */
 	JOBQ_XACT_QUEUE_DROPS,		/* queues are gone, or stay after all */
-	JOBQ_XACT_TICKETS,			/* a claim that was not finished gives its
-								 * ticket back */
+	JOBQ_XACT_TICKETS,			/* a claim that was not finished gives up what
+								 * it was reading, and then its ticket */
 	JOBQ_XACT_COUNTS,			/* how many jobs queues have */
 	JOBQ_XACT_SETTLED,			/* which locked jobs are claimable again */
 	JOBQ_XACT_NOTES,			/* everything that was noted (note.h) */

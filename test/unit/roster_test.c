@@ -80,8 +80,7 @@ start(int room, int nrings)
 	memset(jobs, 0, sizeof(jobs));
 	memset(&queue, 0, sizeof(queue));
 	queue.role = ROLE;
-	jobq_lanes_make(&queue.stream, test_lock, ROLE);
-	jobq_roster_make(&queue);
+	jobq_roster_make(&queue, test_lock, ROLE);
 	for (; ngroups < GROUPS; ngroups++)
 		snprintf(names[ngroups], sizeof(names[0]), "g%04d", ngroups);
 	now = 1000;
@@ -764,6 +763,106 @@ test_abandoned(void)
 	CHECK(claim() == 1, "the job is not found");
 }
 
+/* The number of groups that the queue knows of. */
+static int
+count_groups(void)
+{
+	int			n = 0;
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &queue.roster.all)
+		n++;
+	return n;
+}
+
+/* As queue_state.c does when the queue is dropped. */
+static void
+drop(void)
+{
+	jobq_lanes_end(&queue.stream);
+	jobq_roster_reset(&queue);
+}
+
+/* Groups of a dropped queue are gone when their last tickets are back. */
+static void
+test_dropped(void)
+{
+	JobqPicking picking = {.now = 1000,.max_running = JOBQ_UNLIMITED};
+	JobqGroupTicket ticket;
+	JobqGroupQuestion question;
+	JobqGroup  *last;
+	TimestampTz next = JOBQ_NEVER;
+	int			first;
+	int			second;
+
+	start(100, 100);
+	limit = JOBQ_UNLIMITED;
+	CHECK(claim() == -1, "a job is found");
+	for (int i = 0; i < 4; i++)
+	{
+		commit_job(i, i / 2, 1);
+		tell(i);
+	}
+	first = claim();
+	second = claim();
+	while (jobq_roster_pick(&queue, &picking, &ticket, &question,
+							&next) == JOBQ_TURN_PLAIN)
+		;
+	CHECK(ticket.group != NULL, "no group is in turn");
+	CHECK(jobq_roster_running(&queue) == 3, "three tickets are not out");
+	drop();
+	CHECK(count_groups() == 2, "groups with tickets are gone");
+	last = ticket.group;
+	(void) jobq_roster_leave(jobs[first].ticket, 1, now);
+	(void) jobq_roster_leave(jobs[second].ticket, 1, now);
+	CHECK(count_groups() == 1 && jobq_roster_running(&queue) == 1,
+		  "the one with a ticket is gone, or the other one is not");
+	CHECK(last->key.queue == &queue, "it is another queue's");
+	(void) jobq_roster_put_back(&ticket, now + 1000, now);
+	CHECK(count_groups() == 0 && hash_get_num_entries(NULL) == 0,
+		  "a group of a dropped queue stays in memory");
+	CHECK(jobq_roster_running(&queue) == 0, "a ticket is out");
+}
+
+/* A process with an old pointer commits a job of the queue that had the memory. */
+static void
+commit_late(void)
+{
+	jobq_roster_lower(&queue, &jobs[0].place, now);
+}
+
+/* What it adds to a queue that is being made is known to that queue. */
+static void
+test_made_again(void)
+{
+	start(100, 100);
+	commit_job(0, 0, 1);
+	drop();
+	commit_late();
+	CHECK(count_groups() == 0 && hash_get_num_entries(NULL) == 0,
+		  "a queue that is gone gets a group");
+	at_release = commit_late;
+	jobq_roster_make(&queue, test_lock, ROLE);
+	CHECK(at_release == NULL, "nothing was locked");
+	CHECK(count_groups() == hash_get_num_entries(NULL),
+		  "a group is in the hash table, and the queue does not know of it");
+}
+
+/* Who reads for a queue that is gone changes nothing of the one that has its memory. */
+static void
+test_read_for_dropped(void)
+{
+	start(100, 100);
+	begin_reading();
+	CHECK(is_reading, "nothing is read");
+	drop();
+	jobq_roster_make(&queue, test_lock, ROLE);
+	queue.roster.reading = true;
+	(void) jobq_roster_read_abandon();
+	CHECK(queue.roster.reading, "another process may read at the same time");
+	is_reading = false;
+}
+
 int
 main(void)
 {
@@ -789,5 +888,8 @@ main(void)
 	test_later_than_full();
 	test_abandoned();
 	test_missed();
+	test_dropped();
+	test_made_again();
+	test_read_for_dropped();
 	return check_finish();
 }

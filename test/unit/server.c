@@ -27,6 +27,7 @@ Oid			MyDatabaseId = InvalidOid;
 JobqShared *jobq_shared = NULL;
 int			locks_held = 0;
 LWLock	   *test_lock = NULL;
+void		(*at_release) (void) = NULL;
 
 HTAB	   *jobq_shared_groups = NULL;
 
@@ -158,6 +159,13 @@ LWLockRelease(LWLock * lock)
 	CHECK(locks_held == 1 + (lock == &group_lock),
 		  "a lock is released that is not held");
 	locks_held--;
+	if (locks_held == 0 && at_release != NULL)
+	{
+		void		(*other_process) (void) = at_release;
+
+		at_release = NULL;
+		other_process();
+	}
 }
 
 int

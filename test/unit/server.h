@@ -25,4 +25,7 @@ extern int	locks_held;
 /* A lock for streams. */
 extern LWLock * test_lock;
 
+/* What another process does as soon as no lock is held, once; NULL: nothing. */
+extern void (*at_release) (void);
+
 #endif							/* SERVER_H */

@@ -36,8 +36,8 @@ my %in_groups = map { ($_ => 1) } @in_groups;
 my @groups = qw(k l m n);
 my @limits = qw(x y);
 
-# After how many operations the server is restarted.
-my $restart_every = $ENV{JOBQ_FLOW_RESTARTS} // 30_000;
+# After how many operations the server is restarted, 0: never.
+my $restart_every = $ENV{JOBQ_FLOW_RESTARTS} // 0;
 
 # psql has variables for the ids of jobs and for leases, which are used again.
 my ($max_jobs, $max_leases) = (320, 160);
@@ -1127,9 +1127,7 @@ sub restart
 	$node->stop(one_of('fast', 'immediate'));
 	$node->start;
 	$node->advance_clock($model->{ticks} * $tick_minutes . ' min');
-	$model->forget_turns;
-	$_->{throttled} = $_->{tat} = 0 for values %{ $model->{queues} };
-	$_->{tat} = 0 for values %{ $model->{limits} };
+	$model->restart;
 	$no_rates_before = $model->{ticks} + 10;
 	@old_leases = ();
 
@@ -1168,7 +1166,7 @@ while ($done < $operations && !$failed)
 		$failed = 1;
 		last;
 	}
-	if ($done >= $next_restart && !$model->in_transaction)
+	if ($restart_every && $done >= $next_restart && !$model->in_transaction)
 	{
 		restart();
 		$next_restart = $done + $restart_every;

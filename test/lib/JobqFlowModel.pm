@@ -905,6 +905,25 @@ sub resume
 	return (first { $_ eq 't' } @changed) // 'f';
 }
 
+# The server is restarted, outside transactions.  The slots that running jobs have are
+# those of the limits that their queues share by now.
+sub restart
+{
+	my ($self) = @_;
+	my %tickets = map { ($_->{ticket} => $_->{ticket}) } values %{ $self->{entries} };
+
+	for my $ticket (values %tickets)
+	{
+		$ticket->{limit}{running}-- if $ticket->{limit};
+		$ticket->{limit} = $self->limit_of($ticket->{queue});
+		$ticket->{limit}{running}++ if $ticket->{limit};
+	}
+	$_->{throttled} = $_->{tat} = 0 for values %{ $self->{queues} };
+	$_->{tat} = 0 for values %{ $self->{limits} };
+	$self->forget_turns;
+	return;
+}
+
 # An option of a queue or limit, undef: its default.
 sub alter
 {

@@ -20,8 +20,11 @@ $node->sql(
 	SELECT jobq.create_queue('q', 'fail(jsonb[])', batch_size => 10, batch_wait => '1 min',
 		backoff_function => 'slow(int,jsonb)', backoff_base => '1 min');
 	SELECT count(*) FROM jobq.enqueue_many('q', array_fill('1'::jsonb, '{10}'))});
-poll_ok($node, q{SELECT count(*) FROM jobq.jobs WHERE queue = 'q' AND attempt = 1},
-	'all jobs of the batch have failed', expected => '10');
+poll_ok(
+	$node,
+	q{SELECT count(*) FROM jobq.jobs WHERE queue = 'q' AND attempt = 1},
+	'all jobs of the batch have failed',
+	expected => '10');
 my @asked = log_since($node, 0) =~ /LOG:  asked for a delay/g;
 is(scalar(@asked), 2, 'no job is asked for after 5 seconds');
 is($node->sql(q{SELECT count(*) FROM jobq.jobs WHERE run_at > now() + interval '9 h'}),

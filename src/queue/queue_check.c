@@ -263,6 +263,62 @@ limit_to_check(const Datum *values, const bool *nulls, const JobqQueue *was)
 		JOBQ_NO_LIMIT : limit;
 }
 
+/* The functions of a queue, which run as its owner. */
+static const struct
+{
+	const char *option;
+	AttrNumber	column;
+	size_t		offset;			/* of its text in JobqQueue */
+}			functions[] = {
+	{"handler", Anum_queue_handler, offsetof(JobqQueue, handler)},
+	{"backoff_function", Anum_queue_backoff_function,
+	offsetof(JobqQueue, backoff_function)},
+	{"payload_check", Anum_queue_payload_check,
+	offsetof(JobqQueue, payload_check)}
+};
+
+/*
+ * Raises 42501 unless the user may run code of his own as the queue's owner: to have
+ * the owner's privileges on the queue is not enough.
+ */
+static void
+check_may_run_as_owner(const char *queue, Oid owner, const char *option)
+{
+	if (jobq_may_set_role(GetUserId(), owner) &&
+		(!superuser_arg(owner) || superuser()))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied to change option \"%s\" of queue \"%s\"",
+					option, queue),
+			 errdetail("The function runs as the queue's owner, \"%s\", and you cannot SET ROLE to that role.",
+					   GetUserNameFromId(owner, false)),
+			 errhint("Have the owner change it, or make a queue that runs as you.")));
+}
+
+/*
+ * Checks the functions of a new row.  `was`: the queue as it is; NULL: it is a new
+ * one, whose owner was checked.
+ */
+static void
+check_functions(const char *name, Oid owner, const Datum *values,
+				const bool *nulls, const JobqQueue *was)
+{
+	for (int i = 0; i < lengthof(functions); i++)
+	{
+		const char *before = was == NULL ? NULL :
+		*(char *const *) ((const char *) was + functions[i].offset);
+		const char *after;
+
+		if (nulls[functions[i].column - 1])
+			continue;
+		after = TextDatumGetCString(values[functions[i].column - 1]);
+		check_may_execute(after, owner);
+		if (was != NULL && (before == NULL || strcmp(before, after) != 0))
+			check_may_run_as_owner(name, owner, functions[i].option);
+	}
+}
+
 /*
  * Checks a new row of jobq_store.queue for conditions that involve more than
  * one option.  `was` is the queue as its row is, locked; NULL: it is a new one.
@@ -272,10 +328,6 @@ void
 jobq_queue_row_check(const Datum *values, const bool *nulls,
 					 const JobqQueue *was)
 {
-	static const AttrNumber functions[] = {
-		Anum_queue_handler, Anum_queue_backoff_function,
-		Anum_queue_payload_check
-	};
 	char	   *name = TextDatumGetCString(values[Anum_queue_name - 1]);
 	Oid			owner = DatumGetObjectId(values[Anum_queue_owner - 1]);
 	int32		limit = limit_to_check(values, nulls, was);
@@ -303,10 +355,5 @@ jobq_queue_row_check(const Datum *values, const bool *nulls,
 					  DatumGetInt32(values[Anum_queue_on_dead - 1]));
 	if (limit != JOBQ_NO_LIMIT)
 		jobq_limit_check_sharing(limit, owner, name, keeps);
-	for (int i = 0; i < lengthof(functions); i++)
-	{
-		if (!nulls[functions[i] - 1])
-			check_may_execute(TextDatumGetCString(values[functions[i] - 1]),
-							  owner);
-	}
+	check_functions(name, owner, values, nulls, was);
 }

@@ -31,6 +31,21 @@ SELECT queue, count(*) FROM jobq.jobs WHERE priority > 990 OR queue = 'parallel 
 ROLLBACK;
 SELECT queue, count(*) FROM jobq.jobs WHERE priority > 990 OR queue = 'parallel 2' GROUP BY queue ORDER BY queue COLLATE "C";
 
+-- functions that are declared parallel safe, but are not
+CREATE TABLE jobq_parallel_numbers AS SELECT generate_series(1, 1000) AS n;
+CREATE FUNCTION pg_temp.listen() RETURNS text LANGUAGE plpgsql PARALLEL SAFE
+  AS 'BEGIN RETURN jobq.listen(''parallel''); END';
+CREATE FUNCTION pg_temp.unlisten() RETURNS text LANGUAGE plpgsql PARALLEL SAFE
+  AS 'BEGIN RETURN jobq.unlisten(''parallel''); END';
+CREATE FUNCTION pg_temp.findings() RETURNS bigint LANGUAGE plpgsql PARALLEL SAFE
+  AS 'BEGIN RETURN (SELECT count(*) FROM jobq.health); END';
+\set VERBOSITY sqlstate
+SELECT count(pg_temp.listen()) FROM jobq_parallel_numbers;
+SELECT count(pg_temp.unlisten()) FROM jobq_parallel_numbers;
+SELECT count(pg_temp.findings()) FROM jobq_parallel_numbers;
+\set VERBOSITY default
+DROP TABLE jobq_parallel_numbers;
+
 -- nobody sees more by it
 CREATE ROLE jobq_parallel;
 SELECT jobq.grant_usage('jobq_parallel');

@@ -456,6 +456,7 @@ jobq_health_findings(PG_FUNCTION_ARGS)
 	ListCell   *lc;
 
 	jobq_require_shmem();
+	PreventCommandIfParallelMode("jobq.health");
 	InitMaterializedSRF(fcinfo, 0);
 	health.context = CurrentMemoryContext;
 	health.now = jobq_now();

@@ -76,6 +76,7 @@ jobq_listen(PG_FUNCTION_ARGS)
 	char	   *name = jobq_required_string(fcinfo, 0, "queue");
 
 	jobq_require_shmem();
+	PreventCommandIfParallelMode("jobq.listen()");
 	jobq_require_primary("jobq.listen()");
 	(void) jobq_queue_require(name, JOBQ_PRIV_CONSUME);
 	jobq_refuse_if_restricted("LISTEN");
@@ -89,6 +90,7 @@ jobq_unlisten(PG_FUNCTION_ARGS)
 {
 	char	   *name = jobq_required_string(fcinfo, 0, "queue");
 
+	PreventCommandIfParallelMode("jobq.unlisten()");
 	jobq_refuse_if_restricted("UNLISTEN");
 	Async_Unlisten(jobq_channel_name(name));
 	PG_RETURN_VOID();

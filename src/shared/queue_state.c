@@ -138,9 +138,8 @@ jobq_queue_state_may_be_made(int32 queue, Oid owner)
 }
 
 /*
- * Makes the entry of a queue that this transaction has created.  It has no jobs but
- * those that are announced when they are committed, so there is nothing to look
- * for, and its gates need no count.
+ * Makes the entry of a queue that this transaction has created.  None of its jobs
+ * is running or has started, so its gates need no count.
  */
 void
 jobq_queue_state_new(int32 queue, Oid owner)
@@ -149,7 +148,6 @@ jobq_queue_state_new(int32 queue, Oid owner)
 
 	if (state == NULL)
 		return;
-	pg_atomic_write_u64(&state->next_look, (uint64) JOBQ_NEVER);
 	jobq_rate_learn(&state->rate, 0);
 	if (jobq_gate_is_empty(&state->gate))
 		(void) jobq_gate_count_end(&state->gate,

@@ -124,11 +124,17 @@ jobq_promise_make(JobqQueueState *queue)
 void
 jobq_promise_keep(const JobqQueueState *queue)
 {
+	JobqQueueState *ended;
+
 	if (left_queue != queue)
 		return;
 	returned_to = jobq_stopwatch() - left_at <= SOON ? queue : NULL;
 	left_queue = NULL;
-	(void) end_own();
+	ended = end_own();
+
+	/* a promise to another queue, or of an earlier process, is broken */
+	if (ended != NULL && ended != queue && jobq_gate_is_starved(&ended->gate))
+		jobq_wake_for_queue_at(ended, jobq_now());
 }
 
 /* See promise.h. */

@@ -177,8 +177,7 @@ look_in_queue(const JobqFinder *finder, const JobqQueue *queue,
 static bool
 is_limited(const JobqQueue *queue)
 {
-	return jobq_queue_is_limited(queue) ||
-		queue->max_running_per_group != JOBQ_UNLIMITED;
+	return jobq_queue_is_limited(queue) || jobq_queue_limits_groups(queue);
 }
 
 /*

@@ -1,6 +1,6 @@
 # t/205_prepared_ends.pl: the end of a job by COMMIT PREPARED gives its place of
-# max_running back, even if another session claims the job at once; and what such a
-# heartbeat moves is counted again, of which nobody who waits hears but by a commit.
+# max_running back, even if another session claims the job at once; and a job whose row
+# such a heartbeat moves is counted.
 
 use strict;
 use warnings;
@@ -69,7 +69,7 @@ $node->sql(q{SELECT count(jobq.enqueue('q')) FROM generate_series(1, 10)});
 is($node->sql(q{SELECT count(*) FROM jobq.dequeue('q', 10)}), '4', 'all places are left');
 
 # A heartbeat that moves the row to another block: a count that is under way may
-# miss the job, in the queue and in the limit that it shares.
+# miss the job, so it has the job listed, with the places in the queue and the limit.
 $node->sql(
 	q{SELECT jobq.create_limit('shared', max_running => 2);
 	SELECT jobq.create_queue('m', max_running => 2, lease => '1h', shared_limit => 'shared');
@@ -92,18 +92,18 @@ is( $node->sql(
 		q{SELECT g.counted FROM jobq_store.gates() AS g
 		JOIN jobq_store.queue AS q ON q.id = g.queue WHERE q.name = 'm'}
 	),
-	'f',
-	'the running jobs of the queue must be counted');
+	't',
+	'the job counts for the queue');
 is( $node->sql(
 		q{SELECT jobq_store.limit_running(id) IS NULL FROM jobq_store.limit_def
 		WHERE name = 'shared'}
 	),
-	't',
-	'the running jobs of the limit must be counted');
-is($node->sql($sleeps), '1', 'nobody has asked for that');
+	'f',
+	'the job counts for the limit');
+is($node->sql($sleeps), '1', 'the session still waits');
 $node->sql(q{SELECT jobq.enqueue('m')});
 ok( poll_until(sub { $waiter->{run}->pump_nb; $waiter->{out} =~ /done\n/ }, 30),
-	'a commit asks for it, and the session is woken for its job');
+	'a commit wakes it for its job');
 is($node->sql(q{SELECT count(*) FROM jobq.dequeue('m', 9)}), '1', 'the limits hold');
 end_session($waiter);
 poll_ok($node, 'SELECT count(*) = 0 FROM jobq_store.flow_check()', 'nothing is lost');

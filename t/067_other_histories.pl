@@ -141,7 +141,7 @@ poll_ok(
 	'a job runs when the server crashes');
 $primary->stop('immediate');
 @notes = glob($primary->data_dir . '/pg_jobq/*');
-is(scalar(@notes), 1, 'the running job has a note');
+cmp_ok(scalar(@notes), '>=', 1, 'the running job has a note');
 append_to_file($primary->data_dir . '/standby.signal', '');
 $primary->start;
 $primary->promote;

@@ -154,6 +154,8 @@ CREATE TABLE jobq_store.group_stop (
   job_id bigint NOT NULL
 );
 CREATE INDEX group_stop_group ON jobq_store.group_stop (queue, group_key);
+-- without a key, a publication for all tables would forbid the deletion of rows
+ALTER TABLE jobq_store.group_stop REPLICA IDENTITY FULL;
 COMMENT ON TABLE jobq_store.group_stop IS 'jobs that died, and pause their groups';
 
 -- --------------------------------------------------------------------- jobs
@@ -239,6 +241,7 @@ COMMENT ON TABLE jobq_store.rate_start IS
   'starts of jobs that count after a restart: tat is when the rate will have made up for the last one';
 
 CREATE INDEX rate_start_queue ON jobq_store.rate_start (queue);
+ALTER TABLE jobq_store.rate_start REPLICA IDENTITY FULL;
 
 -- ------------------------------------------------------------------ history
 

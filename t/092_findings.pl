@@ -72,6 +72,8 @@ is(findings('owner'), '', 'no finding is left when the role may connect');
 # Logical replication
 $node->sql('CREATE PUBLICATION everything FOR ALL TABLES');
 is(findings('logical replication'), 'info everything', 'a publication for all tables is a finding');
+$node->sql(q{SELECT jobq.create_queue('published')});
+is($node->sql(q{SELECT jobq.drop_queue('published')}), '', 'queues can be dropped nevertheless');
 $node->sql('CREATE PUBLICATION one FOR TABLE jobq_store.job');
 $node->sql('CREATE PUBLICATION schema_of_it FOR TABLES IN SCHEMA jobq_store');
 $node->sql('CREATE TABLE mine (a int); CREATE PUBLICATION other FOR TABLE mine');

@@ -236,8 +236,8 @@ jobq_claim_lost(JobqClaimScan *scan)
 }
 
 /*
- * Whether there seems to be another job that could start now.  The job returned last must not be
- * touched after this call.
+ * Whether there seems to be another job that could start now.  The job returned last
+ * must not be touched after this call.
  */
 bool
 jobq_claim_sees_more(JobqClaimScan *scan)

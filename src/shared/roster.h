@@ -138,7 +138,7 @@ extern void jobq_roster_answer(JobqQueueState *queue,
 							   const JobqGroupQuestion *question,
 							   const JobqGroupOptions *options);
 
-/* They cannot be read: the group has no turn for now. */
+/* They cannot be read: the turn goes to the next group. */
 extern void jobq_roster_pass_over(JobqQueueState *queue,
 								  const JobqGroupQuestion *question);
 

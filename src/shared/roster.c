@@ -71,7 +71,7 @@ static uint64 reading_resets;
 /* ------------------------------------------------------------------ lists */
 
 static void
-lock(JobqQueueState *queue)
+jobq_roster_lock(JobqQueueState *queue)
 {
 	LWLockAcquire(queue->stream.lock, LW_EXCLUSIVE);
 }
@@ -82,7 +82,7 @@ lock(JobqQueueState *queue)
  * that are not `later`.
  */
 static void
-unlock(JobqQueueState *queue)
+jobq_roster_unlock(JobqQueueState *queue)
 {
 	TimestampTz when = put_off_until;
 	bool		is_ours = queue->key.dboid == MyDatabaseId;
@@ -93,9 +93,17 @@ unlock(JobqQueueState *queue)
 		jobq_wake_for_queue_at(queue, when);
 }
 
+/* The same, but the coordinator is not told. */
+static void
+jobq_roster_unlock_quietly(JobqQueueState *queue)
+{
+	put_off_until = JOBQ_NEVER;
+	LWLockRelease(queue->stream.lock);
+}
+
 /* Claims that have to look at the roster at all read this without the lock. */
 static void
-set_active(JobqRoster *roster)
+jobq_roster_set_active(JobqRoster *roster)
 {
 	uint32		active = !roster->complete || !dlist_is_empty(&roster->all);
 
@@ -114,7 +122,7 @@ next_in_turn(JobqRoster *roster, JobqGroup *group)
 
 /* The next turn. */
 static void
-advance(JobqRoster *roster)
+jobq_roster_advance(JobqRoster *roster)
 {
 	if (roster->next != NULL)
 		roster->next = next_in_turn(roster, roster->next);
@@ -124,7 +132,7 @@ advance(JobqRoster *roster)
 
 /* Takes a group out of the list that it is in. */
 static void
-take_out(JobqRoster *roster, JobqGroup *group)
+jobq_roster_take_out(JobqRoster *roster, JobqGroup *group)
 {
 	switch (group->place)
 	{
@@ -132,7 +140,7 @@ take_out(JobqRoster *roster, JobqGroup *group)
 			break;
 		case JOBQ_GROUP_IN_TURN:
 			if (roster->next == group)
-				advance(roster);
+				jobq_roster_advance(roster);
 			roster->nturn--;
 			dlist_delete(&group->link);
 			break;
@@ -153,11 +161,11 @@ take_out(JobqRoster *roster, JobqGroup *group)
 
 /* Has a group take part in the turns, as the last one. */
 static void
-put_in_turn(JobqRoster *roster, JobqGroup *group)
+jobq_roster_put_in_turn(JobqRoster *roster, JobqGroup *group)
 {
 	if (group->place == JOBQ_GROUP_IN_TURN)
 		return;
-	take_out(roster, group);
+	jobq_roster_take_out(roster, group);
 	if (roster->next != NULL)
 		dlist_insert_before(&roster->next->link, &group->link);
 	else
@@ -167,18 +175,18 @@ put_in_turn(JobqRoster *roster, JobqGroup *group)
 }
 
 static void
-put_later(JobqRoster *roster, JobqGroup *group, TimestampTz when)
+jobq_roster_put_later(JobqRoster *roster, JobqGroup *group, TimestampTz when)
 {
-	take_out(roster, group);
+	jobq_roster_take_out(roster, group);
 	jobq_heap_add(&roster->later, &group->later, when);
 	group->place = JOBQ_GROUP_LATER;
 	put_off_until = Min(put_off_until, when);
 }
 
 static void
-park(JobqRoster *roster, JobqGroup *group, int max_running)
+jobq_roster_park(JobqRoster *roster, JobqGroup *group, int max_running)
 {
-	take_out(roster, group);
+	jobq_roster_take_out(roster, group);
 	if (dlist_is_empty(&roster->parked))
 		roster->parked_limit = max_running;
 	roster->parked_limit = Min(roster->parked_limit, max_running);
@@ -188,9 +196,9 @@ park(JobqRoster *roster, JobqGroup *group, int max_running)
 
 /* The group starts no job until its options, or the number of its tickets, change. */
 static void
-hold(JobqRoster *roster, JobqGroup *group)
+jobq_roster_hold(JobqRoster *roster, JobqGroup *group)
 {
-	take_out(roster, group);
+	jobq_roster_take_out(roster, group);
 	roster->nheld++;
 	dlist_push_tail(&roster->held, &group->link);
 	group->place = JOBQ_GROUP_HELD;
@@ -198,14 +206,14 @@ hold(JobqRoster *roster, JobqGroup *group)
 
 /* Whether a group is known to be paused. */
 static bool
-is_paused(const JobqGroup *group)
+jobq_roster_is_paused(const JobqGroup *group)
 {
 	return group->knows_options && group->options.paused;
 }
 
 /* The group whose jobs are due next, NULL: none is later. */
 static JobqGroup *
-first_of_later(JobqRoster *roster)
+jobq_roster_first_later(JobqRoster *roster)
 {
 	return roster->later.root == NULL ? NULL :
 		(JobqGroup *) ((char *) roster->later.root - offsetof(JobqGroup, later));
@@ -215,7 +223,7 @@ first_of_later(JobqRoster *roster)
 
 /* Counts tickets of a group that are drawn, or given back: below 0. */
 static void
-count_tickets(JobqGroup *group, int tickets)
+jobq_roster_count(JobqGroup *group, int tickets)
 {
 	pg_atomic_uint32 *all = &group->key.queue->roster.running;
 
@@ -230,7 +238,7 @@ count_tickets(JobqGroup *group, int tickets)
  * there is no room, or the queue is gone.
  */
 static JobqGroup *
-make(JobqQueueState *queue, const char *name)
+jobq_roster_add(JobqQueueState *queue, const char *name)
 {
 	JobqRoster *roster = &queue->roster;
 	JobqGroup  *group = queue->stream.forgotten ? NULL :
@@ -251,18 +259,18 @@ make(JobqQueueState *queue, const char *name)
 	group->served = 0;
 	dlist_push_tail(&roster->all, &group->member);
 	if (!roster->complete)
-		put_in_turn(roster, group);
-	set_active(roster);
+		jobq_roster_put_in_turn(roster, group);
+	jobq_roster_set_active(roster);
 	return group;
 }
 
 /* The group with that name, which is made if necessary; NULL: there is no room. */
 static JobqGroup *
-find_or_make(JobqQueueState *queue, const char *name)
+jobq_roster_find_or_add(JobqQueueState *queue, const char *name)
 {
 	JobqGroup  *group = jobq_group_find(queue, name);
 
-	return group != NULL ? group : make(queue, name);
+	return group != NULL ? group : jobq_roster_add(queue, name);
 }
 
 /* Forgets a group that has no tickets. */
@@ -272,7 +280,7 @@ forget(JobqGroup *group)
 	JobqRoster *roster = &group->key.queue->roster;
 
 	Assert(group->running == 0);
-	take_out(roster, group);
+	jobq_roster_take_out(roster, group);
 	dlist_delete(&group->member);
 	if (roster->hand == group)
 		roster->hand = NULL;
@@ -280,12 +288,12 @@ forget(JobqGroup *group)
 	jobq_lanes_forget(&group->stream);
 	group->stream.forgotten = true;
 	jobq_group_free(group);
-	set_active(roster);
+	jobq_roster_set_active(roster);
 }
 
 /* From now on there are groups with jobs that have no room in memory. */
 static void
-miss(JobqRoster *roster, TimestampTz next_lap)
+jobq_roster_miss(JobqRoster *roster, TimestampTz next_lap)
 {
 	roster->is_short = true;
 	if (roster->complete)
@@ -295,7 +303,7 @@ miss(JobqRoster *roster, TimestampTz next_lap)
 		roster->next_lap = JOBQ_NEVER;
 	}
 	roster->next_lap = Min(roster->next_lap, next_lap);
-	set_active(roster);
+	jobq_roster_set_active(roster);
 }
 
 /*
@@ -311,7 +319,7 @@ may_leave(const JobqRoster *roster, const JobqGroup *group)
 
 /* Whether the group is throttled. */
 static bool
-is_throttled(JobqGroup *group, TimestampTz now)
+jobq_roster_is_throttled(JobqGroup *group, TimestampTz now)
 {
 	TimestampTz latest;
 
@@ -340,7 +348,7 @@ put_paused_out(JobqRoster *roster, int nheld)
 	{
 		JobqGroup  *group = dlist_head_element(JobqGroup, link, &roster->held);
 
-		if (is_paused(group) && may_leave(roster, group))
+		if (jobq_roster_is_paused(group) && may_leave(roster, group))
 		{
 			forget(group);
 			return true;
@@ -356,38 +364,38 @@ put_paused_out(JobqRoster *roster, int nheld)
  * so that commits of its jobs wake nobody; it may be forgotten.
  */
 static void
-hold_paused(JobqRoster *roster, JobqGroup *group)
+jobq_roster_hold_paused(JobqRoster *roster, JobqGroup *group)
 {
-	hold(roster, group);
+	jobq_roster_hold(roster, group);
 	(void) put_paused_out(roster, MAX_HELD);
 }
 
 /* Puts a group to where it belongs, by its jobs; it may be forgotten. */
 static void
-settle(JobqGroup *group, TimestampTz now)
+jobq_roster_settle(JobqGroup *group, TimestampTz now)
 {
 	JobqRoster *roster = &group->key.queue->roster;
 	TimestampTz next = JOBQ_NEVER;
 
-	if (is_paused(group))
-		hold_paused(roster, group);
-	else if (is_throttled(group, now))
-		put_later(roster, group, group->not_before);
+	if (jobq_roster_is_paused(group))
+		jobq_roster_hold_paused(roster, group);
+	else if (jobq_roster_is_throttled(group, now))
+		jobq_roster_put_later(roster, group, group->not_before);
 	else if (jobq_lanes_judge(&group->stream, now, &next) != JOBQ_POP_NOTHING)
-		put_in_turn(roster, group);
+		jobq_roster_put_in_turn(roster, group);
 	else if (next != JOBQ_NEVER)
-		put_later(roster, group, next);
+		jobq_roster_put_later(roster, group, next);
 	else if (may_leave(roster, group))
 		forget(group);
 	else
-		take_out(roster, group);
+		jobq_roster_take_out(roster, group);
 }
 
 /* Puts a group out of memory that may have jobs, the first one at that time. */
 static void
 put_out(JobqRoster *roster, JobqGroup *group, TimestampTz first)
 {
-	miss(roster, first);
+	jobq_roster_miss(roster, first);
 	forget(group);
 }
 
@@ -398,7 +406,7 @@ put_out(JobqRoster *roster, JobqGroup *group, TimestampTz first)
  * none.
  */
 static bool
-put_one_out(JobqRoster *roster, int *nold)
+jobq_roster_put_one_out(JobqRoster *roster, int *nold)
 {
 	JobqGroup  *group;
 
@@ -407,7 +415,7 @@ put_one_out(JobqRoster *roster, int *nold)
 	for (; *nold > 0; (*nold)--)
 	{
 		if (roster->next == NULL)
-			advance(roster);
+			jobq_roster_advance(roster);
 		group = roster->next;
 		if (group != NULL && may_leave(roster, group))
 		{
@@ -415,9 +423,9 @@ put_one_out(JobqRoster *roster, int *nold)
 			put_out(roster, group, DT_NOBEGIN);
 			return true;
 		}
-		advance(roster);
+		jobq_roster_advance(roster);
 	}
-	group = first_of_later(roster);
+	group = jobq_roster_first_later(roster);
 	if (group != NULL && may_leave(roster, group))
 		put_out(roster, group, group->later.key);
 	else if (roster->hand != NULL && roster->hand->running == 0)
@@ -432,18 +440,19 @@ put_one_out(JobqRoster *roster, int *nold)
  * among those that are later if `until` is.  It may be forgotten.
  */
 static void
-take_back(JobqGroup *group, int tickets, TimestampTz until, TimestampTz now)
+jobq_roster_take_back(JobqGroup *group, int tickets, TimestampTz until,
+					  TimestampTz now)
 {
-	count_tickets(group, -tickets);
+	jobq_roster_count(group, -tickets);
 	if (group->running == 0 && group->key.queue->stream.forgotten)
 		forget(group);
-	else if (until > now && !is_paused(group))
+	else if (until > now && !jobq_roster_is_paused(group))
 	{
 		group->nblocked++;
-		put_later(&group->key.queue->roster, group, until);
+		jobq_roster_put_later(&group->key.queue->roster, group, until);
 	}
 	else
-		settle(group, now);
+		jobq_roster_settle(group, now);
 }
 
 /* A reading that is under way is to bring in no groups. */
@@ -489,7 +498,7 @@ jobq_roster_reset(JobqQueueState *queue)
 	JobqRoster *roster = &queue->roster;
 	dlist_mutable_iter iter;
 
-	lock(queue);
+	jobq_roster_lock(queue);
 	outdate_reading(roster);
 	roster->complete = false;
 	roster->in_lap = false;
@@ -509,11 +518,11 @@ jobq_roster_reset(JobqQueueState *queue)
 			jobq_lanes_forget(&group->stream);
 			group->knows_options = false;
 			group->changes++;
-			put_in_turn(roster, group);
+			jobq_roster_put_in_turn(roster, group);
 		}
 	}
-	set_active(roster);
-	unlock(queue);
+	jobq_roster_set_active(roster);
+	jobq_roster_unlock(queue);
 }
 
 /* ---------------------------------------------------------------- changes */
@@ -533,19 +542,19 @@ jobq_roster_lower(JobqQueueState *queue, const JobqPlace *place,
 {
 	JobqGroup  *group;
 
-	lock(queue);
-	group = find_or_make(queue, place->group);
+	jobq_roster_lock(queue);
+	group = jobq_roster_find_or_add(queue, place->group);
 	if (group == NULL)
-		miss(&queue->roster, place->key.run_at);
+		jobq_roster_miss(&queue->roster, place->key.run_at);
 	else
 	{
 		jobq_lane_lower_locked(&group->stream, place);
 		note_told(group);
 		if (group->place != JOBQ_GROUP_PARKED &&
 			group->place != JOBQ_GROUP_HELD)
-			settle(group, now);
+			jobq_roster_settle(group, now);
 	}
-	unlock(queue);
+	jobq_roster_unlock(queue);
 }
 
 /* See roster.h. */
@@ -555,14 +564,14 @@ jobq_roster_unblock(JobqQueueState *queue, const char *name, TimestampTz now)
 	JobqGroup  *group;
 	bool		result;
 
-	lock(queue);
+	jobq_roster_lock(queue);
 	group = jobq_group_find(queue, name);
 	result = group != NULL && group->place == JOBQ_GROUP_LATER;
 	if (group != NULL)
 		note_told(group);
 	if (result)
-		settle(group, now);
-	unlock(queue);
+		jobq_roster_settle(group, now);
+	jobq_roster_unlock(queue);
 	return result;
 }
 
@@ -590,11 +599,11 @@ leave(JobqGroup *group, int tickets, TimestampTz now)
 	bool		wake;
 
 	wake = roster->starved ||
-		(group->place != JOBQ_GROUP_IN_TURN && !is_paused(group) &&
-		 !is_throttled(group, now) &&
+		(group->place != JOBQ_GROUP_IN_TURN && !jobq_roster_is_paused(group) &&
+		 !jobq_roster_is_throttled(group, now) &&
 		 jobq_lanes_judge(&group->stream, now, &next) != JOBQ_POP_NOTHING);
 	group->nblocked = 0;
-	take_back(group, tickets, DT_NOBEGIN, now);
+	jobq_roster_take_back(group, tickets, DT_NOBEGIN, now);
 	roster->starved = false;
 	return wake;
 }
@@ -606,9 +615,9 @@ jobq_roster_leave(JobqGroup *group, int tickets, TimestampTz now)
 	JobqQueueState *queue = group->key.queue;
 	bool		wake;
 
-	lock(queue);
+	jobq_roster_lock(queue);
 	wake = leave(group, tickets, now);
-	unlock(queue);
+	jobq_roster_unlock(queue);
 	return wake;
 }
 
@@ -618,10 +627,9 @@ jobq_roster_leave_quietly(JobqGroup *group, TimestampTz now)
 {
 	JobqQueueState *queue = group->key.queue;
 
-	lock(queue);
+	jobq_roster_lock(queue);
 	(void) leave(group, 1, now);
-	put_off_until = JOBQ_NEVER;
-	unlock(queue);
+	jobq_roster_unlock_quietly(queue);
 }
 
 /* ----------------------------------------------------------------- claims */
@@ -632,12 +640,13 @@ bring_due(JobqRoster *roster, TimestampTz now)
 {
 	JobqGroup  *group;
 
-	while ((group = first_of_later(roster)) != NULL && group->later.key <= now)
-		put_in_turn(roster, group);
+	while ((group = jobq_roster_first_later(roster)) != NULL &&
+		   group->later.key <= now)
+		jobq_roster_put_in_turn(roster, group);
 	/* unless the clock was set back, that is its time */
-	if (group != NULL && is_throttled(group, now) &&
+	if (group != NULL && jobq_roster_is_throttled(group, now) &&
 		group->later.key > group->not_before)
-		put_later(roster, group, group->not_before);
+		jobq_roster_put_later(roster, group, group->not_before);
 }
 
 /* If groups were parked when the limit was lower, they may not be full now. */
@@ -647,8 +656,8 @@ unpark(JobqRoster *roster, int max_running)
 	if (max_running != JOBQ_UNLIMITED && max_running <= roster->parked_limit)
 		return;
 	while (!dlist_is_empty(&roster->parked))
-		put_in_turn(roster, dlist_head_element(JobqGroup, link,
-											   &roster->parked));
+		jobq_roster_put_in_turn(roster, dlist_head_element(JobqGroup, link,
+														   &roster->parked));
 }
 
 /* Groups that waited for a full batch may not have to now. */
@@ -663,7 +672,7 @@ judge_later(JobqRoster *roster, uint64 gathering, TimestampTz now)
 		JobqGroup  *group = dlist_container(JobqGroup, member, iter.cur);
 
 		if (group->place == JOBQ_GROUP_LATER)
-			settle(group, now);
+			jobq_roster_settle(group, now);
 	}
 }
 
@@ -709,16 +718,16 @@ is_full(const JobqGroup *group, int max_running)
 static bool
 stops(JobqRoster *roster, JobqGroup *group, int max_running, TimestampTz now)
 {
-	if (is_paused(group))
-		hold_paused(roster, group);
-	else if (is_throttled(group, now))
-		put_later(roster, group, group->not_before);
+	if (jobq_roster_is_paused(group))
+		jobq_roster_hold_paused(roster, group);
+	else if (jobq_roster_is_throttled(group, now))
+		jobq_roster_put_later(roster, group, group->not_before);
 	else if (!is_full(group, max_running))
 		return false;
 	else if (has_own_limit(group))
-		hold(roster, group);
+		jobq_roster_hold(roster, group);
 	else
-		park(roster, group, max_running);
+		jobq_roster_park(roster, group, max_running);
 	return true;
 }
 
@@ -736,7 +745,7 @@ end_turn(JobqRoster *roster, JobqGroup *group)
 	if (++group->served < weight_of(group))
 		return;
 	group->served = 0;
-	advance(roster);
+	jobq_roster_advance(roster);
 }
 
 /*
@@ -753,10 +762,10 @@ draw(JobqRoster *roster, int max_running, TimestampTz now)
 		return NULL;
 	if (jobq_lanes_judge(&group->stream, now, &next) == JOBQ_POP_NOTHING)
 	{
-		settle(group, now);
+		jobq_roster_settle(group, now);
 		return NULL;
 	}
-	count_tickets(group, 1);
+	jobq_roster_count(group, 1);
 	roster->npicks++;
 	end_turn(roster, group);
 	(void) stops(roster, group, max_running, now);
@@ -783,7 +792,7 @@ pick(JobqQueueState *queue, const JobqPicking *how, JobqGroup **group,
 	{
 		if (roster->next == NULL)
 		{
-			advance(roster);
+			jobq_roster_advance(roster);
 			if (jobq_lanes_judge(&queue->stream, now, &next) !=
 				JOBQ_POP_NOTHING)
 				return JOBQ_TURN_PLAIN;
@@ -799,7 +808,7 @@ pick(JobqQueueState *queue, const JobqPicking *how, JobqGroup **group,
 		if (*group != NULL)
 			return JOBQ_TURN_GROUP;
 	}
-	later = first_of_later(roster);
+	later = jobq_roster_first_later(roster);
 	if (later != NULL)
 		*next_run_at = Min(*next_run_at, later->later.key);
 	if (roster->complete)
@@ -844,7 +853,7 @@ jobq_roster_pick(JobqQueueState *queue, const JobqPicking *how,
 	JobqTurn	result;
 
 	ticket->group = NULL;
-	lock(queue);
+	jobq_roster_lock(queue);
 	result = pick(queue, how, &group, next_run_at);
 	if (result == JOBQ_TURN_OPTIONS)
 		ask(question, group);
@@ -852,7 +861,7 @@ jobq_roster_pick(JobqQueueState *queue, const JobqPicking *how,
 		fill_ticket(ticket, group, how->max_running);
 	ticket->next = queue->roster.next;
 	ticket->keeps_turn = false;
-	unlock(queue);
+	jobq_roster_unlock(queue);
 	return result;
 }
 
@@ -863,7 +872,7 @@ break_turn(JobqGroup *group)
 	JobqRoster *roster = &group->key.queue->roster;
 
 	if (group->served > 0 && roster->next == group)
-		advance(roster);
+		jobq_roster_advance(roster);
 	group->served = 0;
 }
 
@@ -873,7 +882,7 @@ return_turn(JobqGroup *group)
 {
 	JobqRoster *roster = &group->key.queue->roster;
 
-	put_in_turn(roster, group);
+	jobq_roster_put_in_turn(roster, group);
 	roster->next = group;
 	group->served = group->served > 0 ? group->served - 1 : weight_of(group) - 1;
 }
@@ -894,16 +903,16 @@ jobq_roster_answer(JobqQueueState *queue, const JobqGroupQuestion *question,
 {
 	JobqGroup  *group;
 
-	lock(queue);
+	jobq_roster_lock(queue);
 	group = group_of(queue, question);
 	if (group != NULL && group->changes == question->changes)
 	{
 		group->options = *options;
 		group->knows_options = true;
-		if (is_paused(group))
-			hold_paused(&queue->roster, group);
+		if (jobq_roster_is_paused(group))
+			jobq_roster_hold_paused(&queue->roster, group);
 	}
-	unlock(queue);
+	jobq_roster_unlock(queue);
 }
 
 /* See roster.h. */
@@ -912,11 +921,11 @@ jobq_roster_pass_over(JobqQueueState *queue, const JobqGroupQuestion *question)
 {
 	JobqGroup  *group;
 
-	lock(queue);
+	jobq_roster_lock(queue);
 	group = group_of(queue, question);
 	if (group != NULL && queue->roster.next == group)
-		advance(&queue->roster);
-	unlock(queue);
+		jobq_roster_advance(&queue->roster);
+	jobq_roster_unlock(queue);
 }
 
 /* See roster.h.  If it was paused, not all of its jobs may have been told of. */
@@ -925,19 +934,19 @@ jobq_roster_options_changed(JobqQueueState *queue, const char *name)
 {
 	JobqGroup  *group;
 
-	lock(queue);
-	group = find_or_make(queue, name);
+	jobq_roster_lock(queue);
+	group = jobq_roster_find_or_add(queue, name);
 	if (group == NULL)
-		miss(&queue->roster, DT_NOBEGIN);
+		jobq_roster_miss(&queue->roster, DT_NOBEGIN);
 	else
 	{
 		jobq_lanes_forget(&group->stream);
 		group->knows_options = false;
 		group->changes++;
 		group->told++;
-		put_in_turn(&queue->roster, group);
+		jobq_roster_put_in_turn(&queue->roster, group);
 	}
-	unlock(queue);
+	jobq_roster_unlock(queue);
 }
 
 /* See roster.h.  One that is full is judged when its next ticket comes back. */
@@ -947,8 +956,8 @@ jobq_roster_throttle(JobqQueueState *queue, const char *name, int64 delay,
 {
 	JobqGroup  *group;
 
-	lock(queue);
-	group = delay > 0 ? find_or_make(queue, name) :
+	jobq_roster_lock(queue);
+	group = delay > 0 ? jobq_roster_find_or_add(queue, name) :
 		jobq_group_find(queue, name);
 	if (group != NULL)
 	{
@@ -956,9 +965,9 @@ jobq_roster_throttle(JobqQueueState *queue, const char *name, int64 delay,
 		group->not_before = delay > 0 ? now + delay : 0;
 		if (group->place != JOBQ_GROUP_PARKED &&
 			group->place != JOBQ_GROUP_HELD)
-			settle(group, now);
+			jobq_roster_settle(group, now);
 	}
-	unlock(queue);
+	jobq_roster_unlock(queue);
 	return group != NULL || delay == 0;
 }
 
@@ -971,14 +980,14 @@ jobq_roster_put_back(const JobqGroupTicket *ticket, TimestampTz until,
 	JobqQueueState *queue = group->key.queue;
 	bool		told;
 
-	lock(queue);
+	jobq_roster_lock(queue);
 	told = group->told != ticket->told;
 	if (!ticket->keeps_turn)
 		break_turn(group);
 	else if (queue->roster.next == ticket->next)
 		return_turn(group);
-	take_back(group, 1, told ? DT_NOBEGIN : until, now);
-	unlock(queue);
+	jobq_roster_take_back(group, 1, told ? DT_NOBEGIN : until, now);
+	jobq_roster_unlock(queue);
 	return told;
 }
 
@@ -990,16 +999,16 @@ jobq_roster_enter(JobqQueueState *queue, const char *name, int max_running,
 	JobqGroup  *group;
 	bool		result;
 
-	lock(queue);
-	group = find_or_make(queue, name);
-	result = group != NULL && !is_paused(group) &&
-		!is_throttled(group, now) && !is_full(group, max_running);
+	jobq_roster_lock(queue);
+	group = jobq_roster_find_or_add(queue, name);
+	result = group != NULL && !jobq_roster_is_paused(group) &&
+		!jobq_roster_is_throttled(group, now) && !is_full(group, max_running);
 	if (result)
 	{
-		count_tickets(group, 1);
+		jobq_roster_count(group, 1);
 		fill_ticket(ticket, group, max_running);
 	}
-	unlock(queue);
+	jobq_roster_unlock(queue);
 	return result;
 }
 
@@ -1011,14 +1020,15 @@ jobq_roster_borrow(JobqGroup *group, const JobqPicking *how,
 	JobqQueueState *queue = group->key.queue;
 	bool		result;
 
-	lock(queue);
+	jobq_roster_lock(queue);
 	fill_ticket(ticket, group, how->max_running);
-	result = !is_paused(group) && !is_throttled(group, how->now) &&
+	result = !jobq_roster_is_paused(group) &&
+		!jobq_roster_is_throttled(group, how->now) &&
 		(ticket->max_running == JOBQ_UNLIMITED ||
 		 group->running <= (uint32) ticket->max_running) &&
 		(jobq_lanes_judge(&group->stream, how->now, next_run_at) !=
 		 JOBQ_POP_NOTHING || how->has_own);
-	unlock(queue);
+	jobq_roster_unlock(queue);
 	return result;
 }
 
@@ -1028,11 +1038,11 @@ jobq_roster_join(JobqQueueState *queue, const char *name)
 {
 	JobqGroup  *group;
 
-	lock(queue);
-	group = find_or_make(queue, name);
+	jobq_roster_lock(queue);
+	group = jobq_roster_find_or_add(queue, name);
 	if (group != NULL)
-		count_tickets(group, 1);
-	unlock(queue);
+		jobq_roster_count(group, 1);
+	jobq_roster_unlock(queue);
 	return group;
 }
 
@@ -1059,7 +1069,7 @@ jobq_roster_next_due(JobqQueueState *queue, bool all_visited, TimestampTz now)
 	JobqRoster *roster = &queue->roster;
 	TimestampTz result = JOBQ_NEVER;
 
-	lock(queue);
+	jobq_roster_lock(queue);
 	bring_due(roster, now);
 	if (roster->later.root != NULL)
 		result = roster->later.root->key;
@@ -1067,7 +1077,7 @@ jobq_roster_next_due(JobqQueueState *queue, bool all_visited, TimestampTz now)
 		result = Min(result, roster->next_lap);
 	else if (!roster->complete && all_visited)
 		result = Min(result, now + JOBQ_ROSTER_LOOK_DELAY);
-	unlock(queue);
+	jobq_roster_unlock(queue);
 	return result;
 }
 
@@ -1097,7 +1107,7 @@ jobq_roster_read_begin(JobqRosterReading *reading, JobqQueueState *queue)
 	bool		result;
 
 	Assert(reading_queue == NULL);
-	lock(queue);
+	jobq_roster_lock(queue);
 	result = !roster->reading && !roster->complete && !queue->dropped;
 	if (result)
 	{
@@ -1118,7 +1128,7 @@ jobq_roster_read_begin(JobqRosterReading *reading, JobqQueueState *queue)
 		reading_queue = queue;
 		reading_resets = roster->resets;
 	}
-	unlock(queue);
+	jobq_roster_unlock(queue);
 	return result;
 }
 
@@ -1133,7 +1143,7 @@ move_hand(JobqRoster *roster, JobqGroup *group, TimestampTz now)
 
 	roster->hand = group;
 	if (last != NULL && last->place == JOBQ_GROUP_RESTS)
-		settle(last, now);
+		jobq_roster_settle(last, now);
 }
 
 /*
@@ -1147,12 +1157,12 @@ bring_in(JobqQueueState *queue, const char *name, int *nold)
 
 	if (group != NULL)
 		return group;
-	while ((group = make(queue, name)) == NULL)
+	while ((group = jobq_roster_add(queue, name)) == NULL)
 	{
-		if (!put_one_out(&queue->roster, nold))
+		if (!jobq_roster_put_one_out(&queue->roster, nold))
 			return NULL;
 	}
-	put_in_turn(&queue->roster, group);
+	jobq_roster_put_in_turn(&queue->roster, group);
 	return group;
 }
 
@@ -1164,7 +1174,7 @@ end_lap(JobqRoster *roster, TimestampTz now)
 	roster->in_lap = false;
 	roster->complete = roster->next_lap == JOBQ_NEVER;
 	roster->is_short = !roster->complete;
-	set_active(roster);
+	jobq_roster_set_active(roster);
 }
 
 /* See roster.h. */
@@ -1180,7 +1190,7 @@ jobq_roster_read_end(const JobqRosterReading *reading,
 
 	Assert(reading_queue == queue);
 	*wake = false;
-	lock(queue);
+	jobq_roster_lock(queue);
 	reading_queue = NULL;
 	if (roster->resets == reading->resets)
 	{
@@ -1206,7 +1216,7 @@ jobq_roster_read_end(const JobqRosterReading *reading,
 		roster->starved = roster->starved && brought == 0;
 		roster->missed = false;
 	}
-	unlock(queue);
+	jobq_roster_unlock(queue);
 	return brought;
 }
 
@@ -1220,7 +1230,7 @@ jobq_roster_read_abandon(void)
 
 	if (queue == NULL)
 		return NULL;
-	lock(queue);
+	jobq_roster_lock(queue);
 	reading_queue = NULL;
 	roster = &queue->roster;
 	if (roster->resets == reading_resets)
@@ -1229,7 +1239,7 @@ jobq_roster_read_abandon(void)
 		wake = roster->missed;
 		roster->missed = false;
 	}
-	unlock(queue);
+	jobq_roster_unlock(queue);
 	return wake ? queue : NULL;
 }
 

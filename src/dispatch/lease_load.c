@@ -46,7 +46,6 @@
 #include "shared/lease_registry.h"
 #include "shared/limit_state.h"
 #include "shared/queue_state.h"
-#include "shared/roster.h"
 #include "shared/wake.h"
 
 #include "access/sysattr.h"

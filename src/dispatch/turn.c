@@ -3,7 +3,7 @@
  * turn.c
  *	  The turns of a queue's groups, for claims.
  *
- * roster.c knows whose turn it is.  If it does not know all groups, they are read
+ * roster_pick.c knows whose turn it is.  If it does not know all groups, they are read
  * from the index job_group here, with a descent for each.
  *
  * IDENTIFICATION
@@ -23,6 +23,8 @@
 #include "shared/clock.h"
 #include "shared/database.h"
 #include "shared/roster.h"
+#include "shared/roster_pick.h"
+#include "shared/roster_read.h"
 #include "shared/wake.h"
 
 #include "access/xact.h"

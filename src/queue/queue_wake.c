@@ -27,7 +27,6 @@
 #include "shared/queue_change.h"
 #include "shared/queue_state.h"
 #include "shared/rate.h"
-#include "shared/roster.h"
 #include "shared/slot.h"
 #include "shared/throttle.h"
 #include "shared/waiter.h"

@@ -27,7 +27,8 @@
 #include "shared/promise.h"
 #include "shared/queue_change.h"
 #include "shared/queue_state.h"
-#include "shared/roster.h"
+#include "shared/roster_pick.h"
+#include "shared/roster_read.h"
 #include "shared/wake.h"
 #include "shared/xact_end.h"
 

@@ -12,7 +12,7 @@
 #define JOBQ_TICKET_H
 
 #include "queue/ready.h"
-#include "shared/roster.h"
+#include "shared/roster_pick.h"
 
 /*
  * Draws a ticket for one job of the queue; false if no more jobs may run.  In an
@@ -26,7 +26,7 @@ extern bool jobq_ticket_draw(const JobqQueue *queue, bool shared);
 
 /*
  * The process also holds a ticket of a group, which was drawn with its turn
- * (roster.h); or gives it back, if it holds one, as jobq_roster_put_back() does.
+ * (roster_pick.h); or gives it back, if it holds one, as jobq_roster_put_back() does.
  */
 extern void jobq_ticket_hold_group(const JobqGroupTicket *ticket, bool lent);
 extern bool jobq_ticket_put_back_group(TimestampTz until);

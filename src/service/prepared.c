@@ -37,7 +37,7 @@
 #include "shared/mark.h"
 #include "shared/queue_change.h"
 #include "shared/queue_state.h"
-#include "shared/roster.h"
+#include "shared/roster_memory.h"
 #include "shared/wake.h"
 #include "shared/xact_end.h"
 

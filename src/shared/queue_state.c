@@ -17,6 +17,8 @@
 #include "shared/note.h"
 #include "shared/rate.h"
 #include "shared/roster.h"
+#include "shared/roster_memory.h"
+#include "shared/roster_pick.h"
 
 #include "access/xact.h"
 #include "miscadmin.h"

@@ -11,7 +11,7 @@
 #ifndef JOBQ_QUEUE_STATE_H
 #define JOBQ_QUEUE_STATE_H
 
-#include "shared/roster.h"
+#include "shared/roster_pick.h"
 
 extern JobqQueueState *jobq_queue_state(int32 queue, Oid owner);
 extern bool jobq_queue_state_may_be_made(int32 queue, Oid owner);

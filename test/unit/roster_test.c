@@ -19,6 +19,9 @@
 #include "shared/gate.h"
 #include "shared/lane_refill.h"
 #include "shared/roster.h"
+#include "shared/roster_memory.h"
+#include "shared/roster_pick.h"
+#include "shared/roster_read.h"
 #include "shared/wake.h"
 
 #include "check.h"

@@ -1,0 +1,307 @@
+/*-------------------------------------------------------------------------
+ *
+ * roster_memory.c
+ *	  Which groups of a queue are in memory, and who makes room for others.
+ *
+ * roster.c has the rules.
+ *
+ * IDENTIFICATION
+ *	  src/shared/roster_memory.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "shared/roster_memory.h"
+
+#include "shared/group.h"
+#include "shared/lane.h"
+#include "shared/roster_place.h"
+
+/* When more groups than that are held, those that are paused leave memory. */
+#define MAX_HELD 64
+
+/* Counts tickets of a group that are drawn, or given back: below 0. */
+void
+jobq_roster_count(JobqGroup *group, int tickets)
+{
+	pg_atomic_uint32 *all = &group->key.queue->roster.running;
+
+	Assert(tickets > 0 || group->running >= (uint32) -tickets);
+	group->running += tickets;
+	/* others only read it */
+	pg_atomic_write_u32(all, pg_atomic_read_u32(all) + tickets);
+}
+
+/*
+ * Makes a group, which rests unless it may have jobs that are not known.  NULL if
+ * there is no room, or the queue is gone.
+ */
+JobqGroup *
+jobq_roster_add(JobqQueueState *queue, const char *name)
+{
+	JobqRoster *roster = &queue->roster;
+	JobqGroup  *group = queue->stream.forgotten ? NULL :
+	jobq_group_make(queue, name);
+
+	if (group == NULL)
+		return NULL;
+	jobq_lanes_make_of_group(&group->stream, &queue->stream,
+							 roster->complete);
+	group->place = JOBQ_GROUP_RESTS;
+	group->running = 0;
+	group->told = 0;
+	group->nblocked = 0;
+	group->number = ++roster->nmade;
+	group->knows_options = false;
+	group->changes = 0;
+	group->not_before = 0;
+	group->served = 0;
+	dlist_push_tail(&roster->all, &group->member);
+	if (!roster->complete)
+		jobq_roster_put_in_turn(roster, group);
+	jobq_roster_set_active(roster);
+	return group;
+}
+
+/* The group with that name, which is made if necessary; NULL: there is no room. */
+JobqGroup *
+jobq_roster_find_or_add(JobqQueueState *queue, const char *name)
+{
+	JobqGroup  *group = jobq_group_find(queue, name);
+
+	return group != NULL ? group : jobq_roster_add(queue, name);
+}
+
+/* Forgets a group that has no tickets. */
+static void
+forget(JobqGroup *group)
+{
+	JobqRoster *roster = &group->key.queue->roster;
+
+	Assert(group->running == 0);
+	jobq_roster_take_out(roster, group);
+	dlist_delete(&group->member);
+	if (roster->hand == group)
+		roster->hand = NULL;
+	roster->read_at = DT_NOBEGIN;
+	jobq_lanes_forget(&group->stream);
+	group->stream.forgotten = true;
+	jobq_group_free(group);
+	jobq_roster_set_active(roster);
+}
+
+/* From now on there are groups with jobs that have no room in memory. */
+void
+jobq_roster_miss(JobqRoster *roster, TimestampTz next_lap)
+{
+	roster->is_short = true;
+	if (roster->complete)
+	{
+		roster->complete = false;
+		roster->in_lap = false;
+		roster->next_lap = JOBQ_NEVER;
+	}
+	roster->next_lap = Min(roster->next_lap, next_lap);
+	jobq_roster_set_active(roster);
+}
+
+/*
+ * Whether a group that has nothing to do may leave memory.  One that is throttled
+ * stays, as nothing else knows of that.
+ */
+static bool
+may_leave(const JobqRoster *roster, const JobqGroup *group)
+{
+	return group->running == 0 && group != roster->hand &&
+		group->not_before == 0;
+}
+
+/*
+ * Puts out a paused group without tickets, if more groups than that are held: its
+ * jobs cannot be claimed, so nobody has to read it again.  Looks at some of those
+ * that have been held for longest.  Returns whether it has found one.
+ */
+static bool
+put_paused_out(JobqRoster *roster, int nheld)
+{
+	for (int i = Min(roster->nheld, 4); i > 0 && roster->nheld > nheld; i--)
+	{
+		JobqGroup  *group = dlist_head_element(JobqGroup, link, &roster->held);
+
+		if (jobq_roster_is_paused(group) && may_leave(roster, group))
+		{
+			forget(group);
+			return true;
+		}
+		dlist_delete(&group->link);
+		dlist_push_tail(&roster->held, &group->link);
+	}
+	return false;
+}
+
+/*
+ * No claim looks at the group until it is resumed.  It stays in memory for a while,
+ * so that commits of its jobs wake nobody; it may be forgotten.
+ */
+void
+jobq_roster_hold_paused(JobqRoster *roster, JobqGroup *group)
+{
+	jobq_roster_hold(roster, group);
+	(void) put_paused_out(roster, MAX_HELD);
+}
+
+/* Puts a group to where it belongs, by its jobs; it may be forgotten. */
+void
+jobq_roster_settle(JobqGroup *group, TimestampTz now)
+{
+	JobqRoster *roster = &group->key.queue->roster;
+	TimestampTz next = JOBQ_NEVER;
+
+	if (jobq_roster_is_paused(group))
+		jobq_roster_hold_paused(roster, group);
+	else if (jobq_roster_is_throttled(group, now))
+		jobq_roster_put_later(roster, group, group->not_before);
+	else if (jobq_lanes_judge(&group->stream, now, &next) != JOBQ_POP_NOTHING)
+		jobq_roster_put_in_turn(roster, group);
+	else if (next != JOBQ_NEVER)
+		jobq_roster_put_later(roster, group, next);
+	else if (may_leave(roster, group))
+		forget(group);
+	else
+		jobq_roster_take_out(roster, group);
+}
+
+/* Puts a group out of memory that may have jobs, the first one at that time. */
+static void
+put_out(JobqRoster *roster, JobqGroup *group, TimestampTz first)
+{
+	jobq_roster_miss(roster, first);
+	forget(group);
+}
+
+/*
+ * Makes room for one more group: puts out one of the next ones in turn, all of
+ * which have had their turns, else one whose jobs are ahead, else the hand, which
+ * the group is going to be.  *nold is how many may be looked at.  False if there is
+ * none.
+ */
+bool
+jobq_roster_put_one_out(JobqRoster *roster, int *nold)
+{
+	JobqGroup  *group;
+
+	if (put_paused_out(roster, 0))
+		return true;
+	for (; *nold > 0; (*nold)--)
+	{
+		if (roster->next == NULL)
+			jobq_roster_advance(roster);
+		group = roster->next;
+		if (group != NULL && may_leave(roster, group))
+		{
+			(*nold)--;
+			put_out(roster, group, DT_NOBEGIN);
+			return true;
+		}
+		jobq_roster_advance(roster);
+	}
+	group = jobq_roster_first_later(roster);
+	if (group != NULL && may_leave(roster, group))
+		put_out(roster, group, group->later.key);
+	else if (roster->hand != NULL && roster->hand->running == 0)
+		put_out(roster, roster->hand, DT_NOBEGIN);
+	else
+		return false;
+	return true;
+}
+
+/*
+ * Tickets of a group have been given back: puts it to where it belongs, which is
+ * among those that are later if `until` is.  It may be forgotten.
+ */
+void
+jobq_roster_take_back(JobqGroup *group, int tickets, TimestampTz until,
+					  TimestampTz now)
+{
+	jobq_roster_count(group, -tickets);
+	if (group->running == 0 && group->key.queue->stream.forgotten)
+		forget(group);
+	else if (until > now && !jobq_roster_is_paused(group))
+	{
+		group->nblocked++;
+		jobq_roster_put_later(&group->key.queue->roster, group, until);
+	}
+	else
+		jobq_roster_settle(group, now);
+}
+
+/* A reading that is under way is to bring in no groups. */
+static void
+outdate_reading(JobqRoster *roster)
+{
+	roster->reading = false;
+	roster->resets =
+		pg_atomic_fetch_add_u64(&jobq_shared->lane_resets, 1) + 1;
+}
+
+/*
+ * See roster_memory.h.  All is made in one hold of the lock: a process with an old pointer
+ * may add a group as soon as the stream is in use, and adds none before.
+ */
+void
+jobq_roster_make(JobqQueueState *queue, LWLock *lock_of_queue, Oid role)
+{
+	JobqRoster *roster = &queue->roster;
+
+	LWLockAcquire(lock_of_queue, LW_EXCLUSIVE);
+	jobq_lanes_make(&queue->stream, lock_of_queue, role);
+	memset(roster, 0, sizeof(*roster));
+	pg_atomic_init_u32(&roster->active, 1);
+	pg_atomic_init_u32(&roster->running, 0);
+	dlist_init(&roster->all);
+	dlist_init(&roster->turn);
+	dlist_init(&roster->parked);
+	dlist_init(&roster->held);
+	roster->next_lap = DT_NOBEGIN;
+	roster->read_at = DT_NOBEGIN;
+	outdate_reading(roster);
+	LWLockRelease(lock_of_queue);
+}
+
+/*
+ * See roster_memory.h.  Groups with tickets stay: their lanes are forgotten, and read
+ * from the index anew.
+ */
+void
+jobq_roster_reset(JobqQueueState *queue)
+{
+	JobqRoster *roster = &queue->roster;
+	dlist_mutable_iter iter;
+
+	jobq_roster_lock(queue);
+	outdate_reading(roster);
+	roster->complete = false;
+	roster->in_lap = false;
+	roster->next_lap = DT_NOBEGIN;
+	roster->read_at = DT_NOBEGIN;
+	roster->hand = NULL;
+	roster->is_short = false;
+	dlist_foreach_modify(iter, &roster->all)
+	{
+		JobqGroup  *group = dlist_container(JobqGroup, member, iter.cur);
+
+		if (group->running == 0 &&
+			(group->not_before == 0 || queue->stream.forgotten))
+			forget(group);
+		else
+		{
+			jobq_lanes_forget(&group->stream);
+			group->knows_options = false;
+			group->changes++;
+			jobq_roster_put_in_turn(roster, group);
+		}
+	}
+	jobq_roster_set_active(roster);
+	jobq_roster_unlock(queue);
+}

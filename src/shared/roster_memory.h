@@ -1,0 +1,40 @@
+/*-------------------------------------------------------------------------
+ *
+ * roster_memory.h
+ *	  Which groups of a queue are in memory, and who makes room for others.
+ *
+ * All but jobq_roster_make() and jobq_roster_reset() are called with the lock of the
+ * queue's stream, held exclusively.
+ *
+ * IDENTIFICATION
+ *	  src/shared/roster_memory.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_ROSTER_MEMORY_H
+#define JOBQ_ROSTER_MEMORY_H
+
+#include "shared/shmem.h"
+
+/*
+ * For queue_state.c: makes the stream of a queue and its roster, by the lock of its
+ * memory; and forgets the groups after the stream has ended, but for those that
+ * have tickets.
+ */
+extern void jobq_roster_make(JobqQueueState *queue, LWLock *lock_of_queue,
+							 Oid role);
+extern void jobq_roster_reset(JobqQueueState *queue);
+
+extern JobqGroup *jobq_roster_add(JobqQueueState *queue, const char *name);
+extern JobqGroup *jobq_roster_find_or_add(JobqQueueState *queue,
+										  const char *name);
+extern void jobq_roster_miss(JobqRoster *roster, TimestampTz next_lap);
+extern bool jobq_roster_put_one_out(JobqRoster *roster, int *nold);
+
+extern void jobq_roster_count(JobqGroup *group, int tickets);
+extern void jobq_roster_hold_paused(JobqRoster *roster, JobqGroup *group);
+extern void jobq_roster_settle(JobqGroup *group, TimestampTz now);
+extern void jobq_roster_take_back(JobqGroup *group, int tickets,
+								  TimestampTz until, TimestampTz now);
+
+#endif							/* JOBQ_ROSTER_MEMORY_H */

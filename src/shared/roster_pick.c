@@ -1,0 +1,419 @@
+/*-------------------------------------------------------------------------
+ *
+ * roster_pick.c
+ *	  Whose turn it is: the tickets of claims.
+ *
+ * roster.c has the rules.
+ *
+ * IDENTIFICATION
+ *	  src/shared/roster_pick.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "shared/roster_pick.h"
+
+#include "shared/gate.h"
+#include "shared/group.h"
+#include "shared/lane.h"
+#include "shared/roster.h"
+#include "shared/roster_memory.h"
+#include "shared/roster_place.h"
+
+/* Groups whose jobs have become due take part in the turns. */
+static void
+bring_due(JobqRoster *roster, TimestampTz now)
+{
+	JobqGroup  *group;
+
+	while ((group = jobq_roster_first_later(roster)) != NULL &&
+		   group->later.key <= now)
+		jobq_roster_put_in_turn(roster, group);
+	/* unless the clock was set back, that is its time */
+	if (group != NULL && jobq_roster_is_throttled(group, now) &&
+		group->later.key > group->not_before)
+		jobq_roster_put_later(roster, group, group->not_before);
+}
+
+/* If groups were parked when the limit was lower, they may not be full now. */
+static void
+unpark(JobqRoster *roster, int max_running)
+{
+	if (max_running != JOBQ_UNLIMITED && max_running <= roster->parked_limit)
+		return;
+	while (!dlist_is_empty(&roster->parked))
+		jobq_roster_put_in_turn(roster, dlist_head_element(JobqGroup, link,
+														   &roster->parked));
+}
+
+/* Groups that waited for a full batch may not have to now. */
+static void
+judge_later(JobqRoster *roster, uint64 gathering, TimestampTz now)
+{
+	dlist_mutable_iter iter;
+
+	roster->gathering = gathering;
+	dlist_foreach_modify(iter, &roster->all)
+	{
+		JobqGroup  *group = dlist_container(JobqGroup, member, iter.cur);
+
+		if (group->place == JOBQ_GROUP_LATER)
+			jobq_roster_settle(group, now);
+	}
+}
+
+/*
+ * Whether to read on: after each round of turns, while the roster is not
+ * complete, so that groups that are not in memory have their turns, too.
+ */
+static bool
+wants_reading(const JobqRoster *roster, TimestampTz now)
+{
+	return !roster->complete && !roster->reading &&
+		roster->read_at <= now && roster->npicks >= roster->nturn &&
+		(roster->in_lap || roster->next_lap <= now);
+}
+
+/* Whether the group has a limit of its own. */
+static bool
+has_own_limit(const JobqGroup *group)
+{
+	return group->knows_options && group->options.max_running > 0;
+}
+
+/* How many jobs a group may run; max_running is the queue's limit. */
+static int
+limit_of(const JobqGroup *group, int max_running)
+{
+	return has_own_limit(group) ? group->options.max_running : max_running;
+}
+
+/* Whether a group runs as many jobs as it may. */
+static bool
+is_full(const JobqGroup *group, int max_running)
+{
+	max_running = limit_of(group, max_running);
+	return max_running != JOBQ_UNLIMITED &&
+		group->running >= (uint32) max_running;
+}
+
+/*
+ * Takes a group that may start no job now out of the turns; whether that was so.  One
+ * without tickets may be forgotten.
+ */
+static bool
+stops(JobqRoster *roster, JobqGroup *group, int max_running, TimestampTz now)
+{
+	if (jobq_roster_is_paused(group))
+		jobq_roster_hold_paused(roster, group);
+	else if (jobq_roster_is_throttled(group, now))
+		jobq_roster_put_later(roster, group, group->not_before);
+	else if (!is_full(group, max_running))
+		return false;
+	else if (has_own_limit(group))
+		jobq_roster_hold(roster, group);
+	else
+		jobq_roster_park(roster, group, max_running);
+	return true;
+}
+
+/* How many jobs the group starts in a turn. */
+static int
+weight_of(const JobqGroup *group)
+{
+	return group->knows_options ? group->options.weight : 1;
+}
+
+/* Goes on to the next turn, unless the group may start more jobs in this one. */
+static void
+end_turn(JobqRoster *roster, JobqGroup *group)
+{
+	if (++group->served < weight_of(group))
+		return;
+	group->served = 0;
+	jobq_roster_advance(roster);
+}
+
+/*
+ * Draws a ticket of the group whose turn it is.  NULL if it may not start a job
+ * now; then it does not take part in the turns any more.
+ */
+static JobqGroup *
+draw(JobqRoster *roster, int max_running, TimestampTz now)
+{
+	JobqGroup  *group = roster->next;
+	TimestampTz next = JOBQ_NEVER;
+
+	if (stops(roster, group, max_running, now))
+		return NULL;
+	if (jobq_lanes_judge(&group->stream, now, &next) == JOBQ_POP_NOTHING)
+	{
+		jobq_roster_settle(group, now);
+		return NULL;
+	}
+	jobq_roster_count(group, 1);
+	roster->npicks++;
+	end_turn(roster, group);
+	(void) stops(roster, group, max_running, now);
+	return group;
+}
+
+static JobqTurn
+pick(JobqQueueState *queue, const JobqPicking *how, JobqGroup **group,
+	 TimestampTz *next_run_at)
+{
+	TimestampTz now = how->now;
+	JobqRoster *roster = &queue->roster;
+	TimestampTz next = JOBQ_NEVER;
+	JobqGroup  *later;
+
+	if (how->gathering != roster->gathering)
+		judge_later(roster, how->gathering, now);
+	bring_due(roster, now);
+	if (!dlist_is_empty(&roster->parked))
+		unpark(roster, how->max_running);
+	if (how->may_read && wants_reading(roster, now))
+		return JOBQ_TURN_READ_ON;
+	for (int left = roster->nturn + 1; left > 0; left--)
+	{
+		if (roster->next == NULL)
+		{
+			jobq_roster_advance(roster);
+			if (jobq_lanes_judge(&queue->stream, now, &next) !=
+				JOBQ_POP_NOTHING)
+				return JOBQ_TURN_PLAIN;
+			*next_run_at = Min(*next_run_at, next);
+			continue;
+		}
+		if (how->has_options && !roster->next->knows_options)
+		{
+			*group = roster->next;
+			return JOBQ_TURN_OPTIONS;
+		}
+		*group = draw(roster, how->max_running, now);
+		if (*group != NULL)
+			return JOBQ_TURN_GROUP;
+	}
+	later = jobq_roster_first_later(roster);
+	if (later != NULL)
+		*next_run_at = Min(*next_run_at, later->later.key);
+	if (roster->complete)
+		return JOBQ_TURN_NOTHING;
+	/* this claim has read a lap, if it may: the next one is not yet */
+	if (!roster->in_lap)
+		*next_run_at = Min(*next_run_at,
+						   Max(roster->next_lap, now + JOBQ_ROSTER_LOOK_DELAY));
+	/* who reads, or gives a ticket back, makes room */
+	roster->starved = true;
+	roster->missed = roster->missed || roster->reading;
+	if (roster->read_at <= now)
+		return JOBQ_TURN_NOTHING;
+	*next_run_at = Min(*next_run_at, now + JOBQ_ROSTER_LOOK_DELAY);
+	return JOBQ_TURN_NO_ROOM;
+}
+
+/* What a claim has to know of a group of which it has drawn a ticket. */
+static void
+fill_ticket(JobqGroupTicket *ticket, JobqGroup *group, int max_running)
+{
+	ticket->group = group;
+	ticket->told = group->told;
+	ticket->max_running = limit_of(group, max_running);
+}
+
+static void
+ask(JobqGroupQuestion *question, const JobqGroup *group)
+{
+	question->number = group->number;
+	question->changes = group->changes;
+	memcpy(question->name, group->key.name, sizeof(question->name));
+}
+
+/* See roster_pick.h. */
+JobqTurn
+jobq_roster_pick(JobqQueueState *queue, const JobqPicking *how,
+				 JobqGroupTicket *ticket, JobqGroupQuestion *question,
+				 TimestampTz *next_run_at)
+{
+	JobqGroup  *group = NULL;
+	JobqTurn	result;
+
+	ticket->group = NULL;
+	jobq_roster_lock(queue);
+	result = pick(queue, how, &group, next_run_at);
+	if (result == JOBQ_TURN_OPTIONS)
+		ask(question, group);
+	else if (group != NULL)
+		fill_ticket(ticket, group, how->max_running);
+	ticket->next = queue->roster.next;
+	ticket->keeps_turn = false;
+	jobq_roster_unlock(queue);
+	return result;
+}
+
+/* Its turn is over, whatever its weight. */
+static void
+break_turn(JobqGroup *group)
+{
+	JobqRoster *roster = &group->key.queue->roster;
+
+	if (group->served > 0 && roster->next == group)
+		jobq_roster_advance(roster);
+	group->served = 0;
+}
+
+/* It is the group's turn, as before its ticket was drawn. */
+static void
+return_turn(JobqGroup *group)
+{
+	JobqRoster *roster = &group->key.queue->roster;
+
+	jobq_roster_put_in_turn(roster, group);
+	roster->next = group;
+	group->served = group->served > 0 ? group->served - 1 : weight_of(group) - 1;
+}
+
+/* The group that a question is about; NULL: it has left memory meanwhile. */
+static JobqGroup *
+group_of(JobqQueueState *queue, const JobqGroupQuestion *question)
+{
+	JobqGroup  *group = jobq_group_find(queue, question->name);
+
+	return group != NULL && group->number == question->number ? group : NULL;
+}
+
+/* See roster_pick.h. */
+void
+jobq_roster_answer(JobqQueueState *queue, const JobqGroupQuestion *question,
+				   const JobqGroupOptions *options)
+{
+	JobqGroup  *group;
+
+	jobq_roster_lock(queue);
+	group = group_of(queue, question);
+	if (group != NULL && group->changes == question->changes)
+	{
+		group->options = *options;
+		group->knows_options = true;
+		if (jobq_roster_is_paused(group))
+			jobq_roster_hold_paused(&queue->roster, group);
+	}
+	jobq_roster_unlock(queue);
+}
+
+/* See roster_pick.h. */
+void
+jobq_roster_pass_over(JobqQueueState *queue, const JobqGroupQuestion *question)
+{
+	JobqGroup  *group;
+
+	jobq_roster_lock(queue);
+	group = group_of(queue, question);
+	if (group != NULL && queue->roster.next == group)
+		jobq_roster_advance(&queue->roster);
+	jobq_roster_unlock(queue);
+}
+
+/* See roster_pick.h. */
+bool
+jobq_roster_put_back(const JobqGroupTicket *ticket, TimestampTz until,
+					 TimestampTz now)
+{
+	JobqGroup  *group = ticket->group;
+	JobqQueueState *queue = group->key.queue;
+	bool		told;
+
+	jobq_roster_lock(queue);
+	told = group->told != ticket->told;
+	if (!ticket->keeps_turn)
+		break_turn(group);
+	else if (queue->roster.next == ticket->next)
+		return_turn(group);
+	jobq_roster_take_back(group, 1, told ? DT_NOBEGIN : until, now);
+	jobq_roster_unlock(queue);
+	return told;
+}
+
+/* See roster_pick.h. */
+bool
+jobq_roster_enter(JobqQueueState *queue, const char *name, int max_running,
+				  TimestampTz now, JobqGroupTicket *ticket)
+{
+	JobqGroup  *group;
+	bool		result;
+
+	jobq_roster_lock(queue);
+	group = jobq_roster_find_or_add(queue, name);
+	result = group != NULL && !jobq_roster_is_paused(group) &&
+		!jobq_roster_is_throttled(group, now) && !is_full(group, max_running);
+	if (result)
+	{
+		jobq_roster_count(group, 1);
+		fill_ticket(ticket, group, max_running);
+	}
+	jobq_roster_unlock(queue);
+	return result;
+}
+
+/* See roster_pick.h. */
+bool
+jobq_roster_borrow(JobqGroup *group, const JobqPicking *how,
+				   JobqGroupTicket *ticket, TimestampTz *next_run_at)
+{
+	JobqQueueState *queue = group->key.queue;
+	bool		result;
+
+	jobq_roster_lock(queue);
+	fill_ticket(ticket, group, how->max_running);
+	result = !jobq_roster_is_paused(group) &&
+		!jobq_roster_is_throttled(group, how->now) &&
+		(ticket->max_running == JOBQ_UNLIMITED ||
+		 group->running <= (uint32) ticket->max_running) &&
+		(jobq_lanes_judge(&group->stream, how->now, next_run_at) !=
+		 JOBQ_POP_NOTHING || how->has_own);
+	jobq_roster_unlock(queue);
+	return result;
+}
+
+/* See roster_pick.h. */
+bool
+jobq_roster_sees_more(JobqQueueState *queue, TimestampTz now)
+{
+	JobqRoster *roster = &queue->roster;
+	bool		result;
+
+	if (!jobq_roster_is_active(queue))
+		return false;
+	LWLockAcquire(queue->stream.lock, LW_SHARED);
+	result = roster->nturn > 0 || wants_reading(roster, now) ||
+		(roster->later.root != NULL && roster->later.root->key <= now);
+	LWLockRelease(queue->stream.lock);
+	return result;
+}
+
+/* See roster_pick.h.  Those that are ready now take part in the turns. */
+TimestampTz
+jobq_roster_next_due(JobqQueueState *queue, bool all_visited, TimestampTz now)
+{
+	JobqRoster *roster = &queue->roster;
+	TimestampTz result = JOBQ_NEVER;
+
+	jobq_roster_lock(queue);
+	bring_due(roster, now);
+	if (roster->later.root != NULL)
+		result = roster->later.root->key;
+	if (!roster->complete && !roster->in_lap && roster->next_lap > now)
+		result = Min(result, roster->next_lap);
+	else if (!roster->complete && all_visited)
+		result = Min(result, now + JOBQ_ROSTER_LOOK_DELAY);
+	jobq_roster_unlock(queue);
+	return result;
+}
+
+/* See roster_pick.h. */
+int
+jobq_roster_turns(JobqQueueState *queue)
+{
+	return queue->roster.nturn + 1;
+}

@@ -1,0 +1,167 @@
+/*-------------------------------------------------------------------------
+ *
+ * roster_place.c
+ *	  Where a group stands in the roster of its queue.
+ *
+ * IDENTIFICATION
+ *	  src/shared/roster_place.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "shared/roster_place.h"
+
+#include "shared/wake.h"
+
+#include "miscadmin.h"
+
+/* Under the lock: the earliest time for which a group was put off. */
+static TimestampTz put_off_until = JOBQ_NEVER;
+
+/*
+ * The coordinator looks at the queue when groups that were put off have a job.  It
+ * was told so when the job was committed; but a look forgets the times of groups
+ * that are not `later`.
+ */
+void
+jobq_roster_unlock(JobqQueueState *queue)
+{
+	TimestampTz when = put_off_until;
+	bool		is_ours = queue->key.dboid == MyDatabaseId;
+
+	put_off_until = JOBQ_NEVER;
+	LWLockRelease(queue->stream.lock);
+	if (when != JOBQ_NEVER && is_ours)
+		jobq_wake_for_queue_at(queue, when);
+}
+
+/* The same, but the coordinator is not told. */
+void
+jobq_roster_unlock_quietly(JobqQueueState *queue)
+{
+	put_off_until = JOBQ_NEVER;
+	LWLockRelease(queue->stream.lock);
+}
+
+/* Claims that have to look at the roster at all read this without the lock. */
+void
+jobq_roster_set_active(JobqRoster *roster)
+{
+	uint32		active = !roster->complete || !dlist_is_empty(&roster->all);
+
+	if (pg_atomic_read_u32(&roster->active) != active)
+		pg_atomic_write_u32(&roster->active, active);
+}
+
+/* The one after a group in turn; NULL: the jobs without a group come next. */
+static JobqGroup *
+next_in_turn(JobqRoster *roster, JobqGroup *group)
+{
+	return dlist_has_next(&roster->turn, &group->link) ?
+		dlist_container(JobqGroup, link,
+						dlist_next_node(&roster->turn, &group->link)) : NULL;
+}
+
+/* The next turn. */
+void
+jobq_roster_advance(JobqRoster *roster)
+{
+	if (roster->next != NULL)
+		roster->next = next_in_turn(roster, roster->next);
+	else if (!dlist_is_empty(&roster->turn))
+		roster->next = dlist_head_element(JobqGroup, link, &roster->turn);
+}
+
+/* Takes a group out of the list that it is in. */
+void
+jobq_roster_take_out(JobqRoster *roster, JobqGroup *group)
+{
+	switch (group->place)
+	{
+		case JOBQ_GROUP_RESTS:
+			break;
+		case JOBQ_GROUP_IN_TURN:
+			if (roster->next == group)
+				jobq_roster_advance(roster);
+			roster->nturn--;
+			dlist_delete(&group->link);
+			break;
+		case JOBQ_GROUP_PARKED:
+			dlist_delete(&group->link);
+			break;
+		case JOBQ_GROUP_HELD:
+			roster->nheld--;
+			dlist_delete(&group->link);
+			break;
+		case JOBQ_GROUP_LATER:
+			jobq_heap_remove(&roster->later, &group->later);
+			break;
+	}
+	group->place = JOBQ_GROUP_RESTS;
+	group->served = 0;
+}
+
+/* Has a group take part in the turns, as the last one. */
+void
+jobq_roster_put_in_turn(JobqRoster *roster, JobqGroup *group)
+{
+	if (group->place == JOBQ_GROUP_IN_TURN)
+		return;
+	jobq_roster_take_out(roster, group);
+	if (roster->next != NULL)
+		dlist_insert_before(&roster->next->link, &group->link);
+	else
+		dlist_push_tail(&roster->turn, &group->link);
+	roster->nturn++;
+	group->place = JOBQ_GROUP_IN_TURN;
+}
+
+void
+jobq_roster_put_later(JobqRoster *roster, JobqGroup *group, TimestampTz when)
+{
+	jobq_roster_take_out(roster, group);
+	jobq_heap_add(&roster->later, &group->later, when);
+	group->place = JOBQ_GROUP_LATER;
+	put_off_until = Min(put_off_until, when);
+}
+
+void
+jobq_roster_park(JobqRoster *roster, JobqGroup *group, int max_running)
+{
+	jobq_roster_take_out(roster, group);
+	if (dlist_is_empty(&roster->parked))
+		roster->parked_limit = max_running;
+	roster->parked_limit = Min(roster->parked_limit, max_running);
+	dlist_push_tail(&roster->parked, &group->link);
+	group->place = JOBQ_GROUP_PARKED;
+}
+
+/* The group starts no job until its options, or the number of its tickets, change. */
+void
+jobq_roster_hold(JobqRoster *roster, JobqGroup *group)
+{
+	jobq_roster_take_out(roster, group);
+	roster->nheld++;
+	dlist_push_tail(&roster->held, &group->link);
+	group->place = JOBQ_GROUP_HELD;
+}
+
+/* Whether the group is throttled. */
+bool
+jobq_roster_is_throttled(JobqGroup *group, TimestampTz now)
+{
+	TimestampTz latest;
+
+	if (group->not_before == 0)
+		return false;
+	if (group->not_before <= now)
+	{
+		group->not_before = 0;
+		return false;
+	}
+	/* the clock was set back */
+	latest = now + group->throttle_delay * USECS_PER_SEC;
+	group->not_before = Min(group->not_before, latest);
+	return true;
+}

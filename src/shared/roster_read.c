@@ -1,0 +1,176 @@
+/*-------------------------------------------------------------------------
+ *
+ * roster_read.c
+ *	  Laps: a queue's groups are read from the index, some at a time.
+ *
+ * roster.c has the rules.
+ *
+ * IDENTIFICATION
+ *	  src/shared/roster_read.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "shared/roster_read.h"
+
+#include "shared/group.h"
+#include "shared/roster_memory.h"
+#include "shared/roster_place.h"
+
+/* What this process is reading; NULL: nothing. */
+static JobqQueueState *reading_queue = NULL;
+static uint64 reading_resets;
+
+/* How many groups could be brought in, if necessary in place of others. */
+static int
+room_for(JobqQueueState *queue)
+{
+	int			room = jobq_group_room(queue) + queue->roster.nturn;
+
+	return Min(room, JOBQ_ROSTER_READ);
+}
+
+/* See roster_read.h. */
+bool
+jobq_roster_read_begin(JobqRosterReading *reading, JobqQueueState *queue)
+{
+	JobqRoster *roster = &queue->roster;
+	bool		result;
+
+	Assert(reading_queue == NULL);
+	jobq_roster_lock(queue);
+	result = !roster->reading && !roster->complete && !queue->dropped;
+	if (result)
+	{
+		if (!roster->in_lap)
+		{
+			roster->in_lap = true;
+			roster->next_lap = JOBQ_NEVER;
+		}
+		roster->reading = true;
+		reading->queue = queue;
+		reading->resets = roster->resets;
+		reading->room = Max(room_for(queue), 1);
+		if (roster->hand == NULL)
+			reading->after[0] = '\0';
+		else
+			memcpy(reading->after, roster->hand->key.name,
+				   sizeof(reading->after));
+		reading_queue = queue;
+		reading_resets = roster->resets;
+	}
+	jobq_roster_unlock(queue);
+	return result;
+}
+
+/*
+ * The lap has come to a group, which stays in memory until it goes on; NULL: to the
+ * end.
+ */
+static void
+move_hand(JobqRoster *roster, JobqGroup *group, TimestampTz now)
+{
+	JobqGroup  *last = roster->hand;
+
+	roster->hand = group;
+	if (last != NULL && last->place == JOBQ_GROUP_RESTS)
+		jobq_roster_settle(last, now);
+}
+
+/*
+ * Brings a group that has jobs into memory, in place of another one if necessary.
+ * NULL if there is no room.
+ */
+static JobqGroup *
+bring_in(JobqQueueState *queue, const char *name, int *nold)
+{
+	JobqGroup  *group = jobq_group_find(queue, name);
+
+	if (group != NULL)
+		return group;
+	while ((group = jobq_roster_add(queue, name)) == NULL)
+	{
+		if (!jobq_roster_put_one_out(&queue->roster, nold))
+			return NULL;
+	}
+	jobq_roster_put_in_turn(&queue->roster, group);
+	return group;
+}
+
+/* The lap has come to the end of the index. */
+static void
+end_lap(JobqRoster *roster, TimestampTz now)
+{
+	move_hand(roster, NULL, now);
+	roster->in_lap = false;
+	roster->complete = roster->next_lap == JOBQ_NEVER;
+	roster->is_short = !roster->complete;
+	jobq_roster_set_active(roster);
+}
+
+/* See roster_read.h. */
+int
+jobq_roster_read_end(const JobqRosterReading *reading,
+					 const char *const *names, int n, bool at_end,
+					 TimestampTz now, bool *wake)
+{
+	JobqQueueState *queue = reading->queue;
+	JobqRoster *roster = &queue->roster;
+	JobqGroup  *group;
+	int			brought = 0;
+
+	Assert(reading_queue == queue);
+	*wake = false;
+	jobq_roster_lock(queue);
+	reading_queue = NULL;
+	if (roster->resets == reading->resets)
+	{
+		int			nold = roster->nturn;
+
+		roster->reading = false;
+		roster->npicks = 0;
+		while (brought < n &&
+			   (group = bring_in(queue, names[brought], &nold)) != NULL)
+		{
+			move_hand(roster, group, now);
+			brought++;
+		}
+		if (brought == 0 && n > 0)
+		{
+			roster->read_at = now + JOBQ_ROSTER_NO_ROOM_DELAY;
+			roster->is_short = true;
+		}
+		if (brought == n && at_end)
+			end_lap(roster, now);
+		/* without room for any of them, they are found by the index */
+		*wake = (roster->starved && brought > 0) || roster->missed;
+		roster->starved = roster->starved && brought == 0;
+		roster->missed = false;
+	}
+	jobq_roster_unlock(queue);
+	return brought;
+}
+
+/* See roster_read.h.  Who found nothing while this process was reading is woken. */
+JobqQueueState *
+jobq_roster_read_abandon(void)
+{
+	JobqQueueState *queue = reading_queue;
+	JobqRoster *roster;
+	bool		wake = false;
+
+	if (queue == NULL)
+		return NULL;
+	jobq_roster_lock(queue);
+	reading_queue = NULL;
+	roster = &queue->roster;
+	if (roster->resets == reading_resets)
+	{
+		roster->reading = false;
+		wake = roster->missed;
+		roster->missed = false;
+	}
+	jobq_roster_unlock(queue);
+	return wake ? queue : NULL;
+}

@@ -417,23 +417,34 @@ jobq_lane_lower(JobqStream *stream, const JobqPlace *place, TimestampTz now)
 
 /* --------------------------------------------------------- taking them out */
 
+/*
+ * What to do at the given time if that is the next candidate of a lane (NULL: none
+ * is).  One at or above the cursor may be out of date, or come behind a job that
+ * only the index has.
+ */
+static JobqPop
+judge_candidate(const JobqLane *lane, const JobqCandidate *candidate,
+				TimestampTz now)
+{
+	if (candidate != NULL && candidate->key.run_at <= now &&
+		jobq_key_is_less(&candidate->key, &lane->cursor))
+		return JOBQ_POP_FOUND;
+	if (lane->cursor.run_at > now)
+		return JOBQ_POP_NOTHING;
+	return lane->refilling ? JOBQ_POP_SCAN : JOBQ_POP_REFILL;
+}
+
 /* What to do for the next job of a lane, at the given time. */
 static JobqPop
 judge(const JobqLane *lane, TimestampTz now)
 {
-	const JobqCandidate *front = ring_front(lane);
-	bool		due = front != NULL && front->key.run_at <= now;
-	bool		unread = lane->cursor.run_at <= now;
+	JobqPop		result = judge_candidate(lane, ring_front(lane), now);
 
-	if (due && (!unread || jobq_key_is_less(&front->key, &lane->cursor)))
-	{
-		if (unread && !lane->refilling && lane->ring->n <= lane->ring->capacity / LOW_WATER)
-			return JOBQ_POP_REFILL;
-		return JOBQ_POP_FOUND;
-	}
-	if (unread)
-		return lane->refilling ? JOBQ_POP_SCAN : JOBQ_POP_REFILL;
-	return JOBQ_POP_NOTHING;
+	/* the index is read before the ring is empty */
+	if (result == JOBQ_POP_FOUND && lane->cursor.run_at <= now &&
+		!lane->refilling && lane->ring->n <= lane->ring->capacity / LOW_WATER)
+		return JOBQ_POP_REFILL;
+	return result;
 }
 
 /* JOBQ_POP_FOUND, or why the stream's lanes cannot be used. */
@@ -541,6 +552,22 @@ jobq_lane_next(JobqStream *stream, int after, int16 *priority)
 	return found;
 }
 
+/* The first candidate of a lane whose key is above `after`; NULL: there is none. */
+static const JobqCandidate *
+candidate_after(const JobqLane *lane, const JobqKey *after)
+{
+	JobqRing   *ring = lane->ring;
+	int			position;
+
+	if (ring == NULL)
+		return NULL;
+	position = jobq_ring_position(ring, after);
+	if (position < ring->n &&
+		jobq_key_compare(&jobq_ring_entry(ring, position)->key, after) == 0)
+		position++;
+	return position < ring->n ? jobq_ring_entry(ring, position) : NULL;
+}
+
 /*
  * FOUND: the first candidate of a lane whose key is above `after`; it stays in
  * the ring.  Otherwise as for jobq_lane_pop().
@@ -560,26 +587,16 @@ jobq_lane_peek(JobqStream *stream, int16 priority, const JobqKey *after,
 		lane = find_lane(stream, priority);
 		if (lane != NULL)
 		{
-			JobqRing   *ring = lane->ring;
-			int			position = ring == NULL ? 0 : jobq_ring_position(ring, after);
-			JobqCandidate *entry;
+			const JobqCandidate *candidate = candidate_after(lane, after);
 
-			if (ring != NULL && position < ring->n &&
-				jobq_key_compare(&jobq_ring_entry(ring, position)->key,
-								 after) == 0)
-				position++;
-			entry = ring != NULL && position < ring->n ?
-				jobq_ring_entry(ring, position) : NULL;
+			result = judge_candidate(lane, candidate, now);
 			place->priority = priority;
 			place->key = lane->cursor;
-			if (entry != NULL && entry->key.run_at <= now)
+			if (result == JOBQ_POP_FOUND)
 			{
-				place->key = entry->key;
-				place->tid = entry->tid;
-				result = JOBQ_POP_FOUND;
+				place->key = candidate->key;
+				place->tid = candidate->tid;
 			}
-			else if (lane->cursor.run_at <= now)
-				result = lane->refilling ? JOBQ_POP_SCAN : JOBQ_POP_REFILL;
 		}
 	}
 	LWLockRelease(stream->lock);

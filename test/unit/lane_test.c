@@ -281,6 +281,47 @@ test_random(void)
 	check_order();
 }
 
+/* The id of the first candidate after that one; -1: the index is to be read first. */
+static int
+peek(int after)
+{
+	JobqKey		key = after == 0 ? jobq_first_key : jobs[after].place.key;
+	JobqPlace	place;
+	JobqPop		result = jobq_lane_peek(&stream, 0, &key, NOW, &place);
+
+	if (result == JOBQ_POP_REFILL)
+		return -1;
+	CHECK(result == JOBQ_POP_FOUND, "nothing after job %d", after);
+	CHECK(ItemPointerEquals(&place.tid, &jobs[place.key.id].place.tid),
+		  "job %d is not there any more", (int) place.key.id);
+	return place.key.id;
+}
+
+/* Who looks sees what a claim would find, when jobs are changed one after the other. */
+static void
+test_peek(void)
+{
+	reset(1, 1);
+	discover();
+	for (int id = 1; id <= 4; id++)
+	{
+		make_job(id, 0, id);
+		lower(id);
+	}
+	CHECK(peek(0) == 1 && peek(1) == 2, "not in order");
+	for (int id = 2; id <= 3; id++)
+	{
+		ItemPointerSet(&jobs[id].place.tid, id, 2);
+		lower(id);
+	}
+	CHECK(peek(0) == 1, "the job before those that were changed");
+	CHECK(peek(1) == -1, "a candidate above the cursor");
+	CHECK(refill_lane(0), "no refill");
+	for (int id = 1; id <= 4; id++)
+		CHECK(peek(id - 1) == id, "job %d does not come next", id);
+	check_order();
+}
+
 /* Whether a job that is lowered can be claimed by now. */
 static void
 test_possible_claims(void)
@@ -306,6 +347,7 @@ int
 main(void)
 {
 	test_possible_claims();
+	test_peek();
 	test_backlog(1, 1);
 	test_backlog(5, 5);
 	test_random();

@@ -97,6 +97,14 @@ foreach my $after (sort keys %reset)
 	}
 }
 
+# A change by hand is not reported: the candidate stays until a look meets it.
+serial_queue('by_hand', 2, '');
+$node->restart;
+is(waited('by_hand', '60 s'), 't', 'a change by hand: there is a job');
+$node->sql(q{UPDATE jobq_store.job SET payload = '"changed"' WHERE payload = '1'});
+is(waited('by_hand', '60 s'), 't', 'a change by hand: it is found a second later');
+is(claimed('by_hand'), 'changed', 'a change by hand: it is the first one');
+
 # A job that comes before one that is to be tried again, and is only in the index.
 serial_queue('held', 1, ', lifo => true');
 is(claimed('held'), '1', 'lifo: a job starts');

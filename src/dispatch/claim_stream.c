@@ -206,12 +206,9 @@ jobq_claim_is_blocked(JobqClaimScan *scan, const JobqPlace *place,
 	return true;
 }
 
-/*
- * The same for a candidate that was taken out of the lanes: if it is blocked, it is
- * looked for in the index when the stream is asked again.
- */
-static bool
-is_blocked_at(JobqClaimScan *scan, const JobqPlace *place)
+/* See claim_stream.h. */
+bool
+jobq_claim_is_blocked_at(JobqClaimScan *scan, const JobqPlace *place)
 {
 	JobqPlace	back = *place;
 
@@ -390,7 +387,7 @@ next_of_lanes(JobqClaimScan *scan, JobqJob *job)
 				}
 				else if (take_hold(scan, job))
 					return true;
-				if (is_blocked_at(scan, &place))
+				if (jobq_claim_is_blocked_at(scan, &place))
 					return false;
 				break;
 			case JOBQ_POP_REFILL:

@@ -119,6 +119,13 @@ extern bool jobq_claim_of_stream(JobqClaimScan *scan, JobqJob *job);
 extern bool jobq_claim_is_blocked(JobqClaimScan *scan, const JobqPlace *place,
 								  TupleTableSlot *slot);
 
+/*
+ * The same for a candidate that is not in the lanes any more, with the scan's slot: a
+ * blocked job is looked for in the index when the stream is asked again.
+ */
+extern bool jobq_claim_is_blocked_at(JobqClaimScan *scan,
+									 const JobqPlace *place);
+
 /* Whether there seems to be another one, after one has been found. */
 extern bool jobq_claim_stream_sees_more(JobqClaimScan *scan);
 

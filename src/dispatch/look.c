@@ -117,21 +117,24 @@ all_have_free_job(JobqClaimScan *scan)
 }
 
 /*
- * Whether a candidate is a free job.  Removes candidates whose row no longer
- * exists.
+ * Whether a candidate is a free job.  One whose row version is gone, or runs, is
+ * removed: it would be met again by each look.
  */
 static bool
 candidate_is_free(JobqClaimScan *scan, const JobqPlace *place)
 {
 	JobqHead	head;
 
-	bool		found = jobq_dispatch_fetch(&scan->dispatch, place, &head) &&
-	head.state == JOBQ_STATE_PENDING;
-
-	if (found && is_free(scan, &head))
-		return true;
-	if (!jobq_claim_is_blocked(scan, place, scan->dispatch.slot) && !found)
-		jobq_lane_remove(scan->dispatch.stream, place);
+	if (jobq_dispatch_fetch(&scan->dispatch, place, &head) &&
+		head.state == JOBQ_STATE_PENDING)
+	{
+		if (is_free(scan, &head))
+			return true;
+		(void) jobq_claim_is_blocked(scan, place, scan->dispatch.slot);
+		return false;
+	}
+	jobq_lane_remove(scan->dispatch.stream, place);
+	(void) jobq_claim_is_blocked_at(scan, place);
 	return false;
 }
 

@@ -19,6 +19,7 @@
  * A step is one access to an atomic variable, or what happens under the lock of a
  * rate, or when a transaction ends for the others.  The clock goes on between any two
  * of them, up to END, and stands still there: what is to be done later is never done.
+ * With BACK it is set back once, and then stands still at any time.
  *
  * With RESTART, the initial state is that after a crash: jobs have started, by the
  * rate, and shared memory knows nothing of them; with KEPT, the last start that was
@@ -331,18 +332,22 @@ inline throttle_holds(q)
 	if
 	:: t > now ->
 		i = delay;
+#ifndef BREAK_THROTTLE_CUT
 		d_step {
 			if
 			:: t > now + i && until == t -> until = now + i; t = until
 			:: else
-			fi;
-			i = 0
+			fi
 		};
+#endif
+		i = 0;
 		open = false;
 		next_look[q] = MIN_OF(next_look[q], t)
-	:: else ->
-		open = true;
-		assert(n <= now)
+	:: d_step {
+			t <= now ->
+			open = true;
+			assert(n <= now)
+		}
 	fi;
 	t = 0;
 	n = 0
@@ -785,14 +790,20 @@ end:
 	:: now < END -> now++
 #ifdef BACK
 	:: d_step {
-			/* once; no promise is kept over that */
+			/* once; a window over that may have more starts */
 			now == END && !set_back ->
 			set_back = true;
 			now = END - BACK;
 			nstarted = 0;
+#ifdef THROTTLE
+			/* what was left of the delay is still to pass */
+			throttled_until = (throttled_until > BACK ->
+				throttled_until - BACK : 0);
+#endif
 			/* the coordinator looks at all queues when it wakes up */
 			look_wanted[0] = true
 		}
+	:: set_back -> break
 #endif
 	od
 }

@@ -32,35 +32,55 @@ SELECT p.job, p.queue, p.doomed, j.id IS NOT NULL AS live,
 -- When jobs of queues with limits ran, those that run now included.  A job that ended
 -- with its process has no end that is known.  The jobs of a batch have one start.
 CREATE VIEW soak.runs AS
-SELECT q.name AS queue, r.started_at, max(r.finished_at) AS finished_at,
+SELECT q.name AS queue, r.group_key, r.started_at, max(r.finished_at) AS finished_at,
        min(r.job) AS job
-  FROM (SELECT queue, id AS job, started_at, finished_at FROM jobq_store.history
+  FROM (SELECT queue, group_key, id AS job, started_at, finished_at
+          FROM jobq_store.history
         UNION ALL
-        SELECT queue, job_id, started_at, finished_at FROM jobq_store.attempt
-         WHERE outcome IN ('failed', 'lease lost')
+        SELECT a.queue, j.group_key, a.job_id, a.started_at, a.finished_at
+          FROM jobq_store.attempt AS a
+          JOIN (SELECT id, group_key FROM jobq_store.job
+                UNION ALL
+                SELECT id, group_key FROM jobq_store.history) AS j ON j.id = a.job_id
+         WHERE a.outcome IN ('failed', 'lease lost')
         UNION ALL
-        SELECT queue, id, started_at, 'infinity' FROM jobq_store.job
+        SELECT queue, group_key, id, started_at, 'infinity' FROM jobq_store.job
          WHERE state = 1) AS r
   JOIN jobq_store.queue AS q ON q.id = r.queue
- WHERE q.name IN ('narrow', 'joint', 'lent', 'rated', 'bounded')
+ WHERE q.name IN ('narrow', 'joint', 'lent', 'rated', 'bounded', 'fair', 'serial',
+                  'lined')
    AND r.started_at IS NOT NULL
- GROUP BY q.name, r.started_at;
+ GROUP BY q.name, r.group_key, r.started_at;
 
--- max_running of queues, and of the limit that two share
+-- max_running of queues, of the limit that two share, and of each group
 CREATE TABLE soak.most_running AS
 SELECT * FROM (VALUES ('narrow', 'narrow', 2), ('bounded', 'bounded', 1),
-  ('joint', 'both', 3), ('lent', 'both', 3)) AS m(queue, scope, most);
+  ('joint', 'both', 3), ('lent', 'both', 3), ('fair', 'fair', 2),
+  ('serial', 'serial', 1), ('lined', 'lined', 1)) AS m(queue, scope, most);
 
 -- Runs at whose start more were running than may.
 CREATE FUNCTION soak.too_many() RETURNS TABLE (job bigint) LANGUAGE sql STABLE AS $$
 SELECT job FROM
- (SELECT e.job, m.most, sum(e.n) OVER (PARTITION BY m.scope
+ (SELECT e.job, m.most, sum(e.n) OVER (PARTITION BY m.scope, e.group_key
            ORDER BY e.at, e.n ROWS UNBOUNDED PRECEDING) AS running
-    FROM (SELECT queue, job, started_at AS at, 1 AS n FROM soak.runs
+    FROM (SELECT queue, group_key, job, started_at AS at, 1 AS n FROM soak.runs
           UNION ALL
-          SELECT queue, job, finished_at, -1 FROM soak.runs) AS e
+          SELECT queue, group_key, job, finished_at, -1 FROM soak.runs) AS e
     JOIN soak.most_running AS m ON m.queue = e.queue) AS r
  WHERE running > most $$;
+
+-- Jobs of serial groups (x) before which another one (y) began that comes after them:
+-- their producer had gone on, and they were due, when the one before y was running.
+CREATE FUNCTION soak.overtaken() RETURNS TABLE (job bigint) LANGUAGE sql STABLE AS $$
+SELECT x.job
+  FROM (SELECT *, lag(seen) OVER w AS seen_before, lag(at) OVER w AS before
+          FROM soak.starts
+        WINDOW w AS (PARTITION BY queue, group_key ORDER BY at)) AS y
+  JOIN soak.starts AS x ON x.queue = y.queue AND x.group_key = y.group_key
+  JOIN soak.gone_on AS p ON p.placed_by = x.placed_by
+ WHERE x.at > y.at
+   AND (x.priority, x.run_at, x.job) < (y.priority, y.run_at, y.job)
+   AND x.run_at <= y.before AND pg_visible_in_snapshot(p.xid, y.seen_before) $$;
 
 -- Starts of the queue with 200 in a second that were more than that.
 CREATE FUNCTION soak.too_fast() RETURNS TABLE (job bigint) LANGUAGE sql STABLE AS $$
@@ -137,6 +157,8 @@ found (law, job) AS (
   UNION ALL
   SELECT 'other: more run than may', job FROM soak.too_many()
   UNION ALL
+  SELECT 'other: overtaken in its group', job FROM soak.overtaken()
+  UNION ALL
   SELECT 'other: more start than may', job FROM soak.too_fast()
   UNION ALL
   SELECT 'other: more are queued than may', job FROM soak.overfull()
@@ -157,6 +179,10 @@ found (law, job) AS (
   RETURNING p.job, p.queue
 ), forgotten AS (
   DELETE FROM soak.effects AS e USING through AS t WHERE e.job = t.job
+), old AS (
+  DELETE FROM soak.starts WHERE at < now() - interval '30 s'
+), old_too AS (
+  DELETE FROM soak.gone_on WHERE at < now() - interval '60 s'
 )
 INSERT INTO soak.settled
 SELECT queue, count(*) FROM through GROUP BY queue

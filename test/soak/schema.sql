@@ -1,8 +1,9 @@
 -- test/soak/schema.sql: tables, queues, handlers, and what clients call.
 
 CREATE SCHEMA soak;
--- most: how many unfinished jobs it has before producers pause
-CREATE TABLE soak.queue (name text PRIMARY KEY, executed boolean, most int);
+-- most: how many unfinished jobs it has before producers pause; ngroups: of its jobs
+CREATE TABLE soak.queue (name text PRIMARY KEY, executed boolean, most int,
+  ngroups int DEFAULT 0);
 CREATE TABLE soak.placed (job bigint PRIMARY KEY, queue text,
   doomed boolean);
 CREATE TABLE soak.effects (job bigint, queue text,
@@ -15,6 +16,17 @@ CREATE TABLE soak.slots (schedule text, slot timestamptz, job bigint,
 CREATE TABLE soak.holding (job bigint PRIMARY KEY, lease bigint,
   lease_until timestamptz);
 CREATE INDEX ON soak.holding (lease);
+
+-- Starts of jobs of serial groups: where a job came among the others, the transaction
+-- that placed it, and which others were committed when it was running.
+CREATE TABLE soak.starts (queue text, group_key text, job bigint, priority int,
+  run_at timestamptz, placed_by xid8, seen pg_snapshot,
+  at timestamptz DEFAULT clock_timestamp());
+
+-- transactions that placed jobs, and the next ones of the same producers: a snapshot
+-- may show a job before anybody has been told of it
+CREATE TABLE soak.gone_on (placed_by xid8, xid xid8 DEFAULT pg_current_xact_id(),
+  at timestamptz DEFAULT clock_timestamp());
 
 -- what audit() has found, and has forgotten about
 CREATE TABLE soak.broken (law text, job bigint, evidence jsonb,
@@ -34,13 +46,20 @@ LANGUAGE sql AS $$
                         WHERE q.name = has_room.name)
       LIMIT most) AS t $$;
 
+-- Groups for some jobs of a queue.
+CREATE FUNCTION soak.groups(this text, n int) RETURNS text[] LANGUAGE sql AS $$
+  SELECT array_agg(CASE WHEN ngroups > 0 THEN 'g' || floor(ngroups * random()) END)
+    FROM soak.queue, generate_series(1, n) WHERE name = this $$;
+
 -- Places some jobs in a queue.
 CREATE FUNCTION soak.place(this text, what text) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
   doomed boolean := this = 'failing' AND what <> 'unique'
     AND random() < 0.05;
-  load jsonb := jsonb_build_object('token', random(), 'doomed', doomed);
+  load jsonb := jsonb_build_object('token', random(), 'doomed', doomed,
+    'placed_by', pg_current_xact_id()::text);
+  groups text[] := soak.groups(this, 50);
   prio int := soak.any_of(0, 0, -5, 5);
   attempts int := CASE WHEN doomed THEN 3 END;
   ids bigint[];
@@ -48,17 +67,19 @@ BEGIN
   CASE what
     WHEN 'one' THEN
       ids := ARRAY[jobq.enqueue(this, load, priority => prio,
-        max_attempts => attempts)];
+        group_key => groups[1], max_attempts => attempts)];
     WHEN 'late' THEN
       ids := ARRAY[jobq.enqueue(this, load, priority => prio,
-        max_attempts => attempts, delay => random() * interval '2 s')];
+        group_key => groups[1], max_attempts => attempts,
+        delay => random() * interval '2 s')];
     WHEN 'many' THEN
       ids := ARRAY(SELECT jobq.enqueue_many(this,
         array_fill(load, ARRAY[50]), priority => prio,
-        max_attempts => attempts));
+        group_keys => groups, max_attempts => attempts));
     WHEN 'unique' THEN
       ids := ARRAY[jobq.enqueue(this, load, priority => prio,
         delay => random() * interval '100 ms',
+        group_key => groups[1],
         unique_key => 'key ' || floor(6 * random()),
         on_conflict => soak.any_of(text 'keep', 'replace', 'error'))];
       -- not if it is one that was there, and has stayed as it was
@@ -137,6 +158,18 @@ BEGIN
   IF random() < 0.05 THEN RAISE 'bad luck'; END IF;
 END $$;
 
+CREATE FUNCTION soak.note_start(job jobq.job) RETURNS void LANGUAGE sql AS $$
+  INSERT INTO soak.starts VALUES (job.queue, job.group_key, job.id, job.priority,
+    job.run_at, (job.payload ->> 'placed_by')::xid8, pg_current_snapshot()) $$;
+
+-- A job of a serial group.
+CREATE FUNCTION soak.handle_in_order(job jobq.job) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM soak.note_start(job);
+  PERFORM soak.handle_slowly(job);
+END $$;
+
 -- Now and then one of the jobs fails, or all.
 CREATE FUNCTION soak.handle_batch(jobs jobq.job[]) RETURNS void
 LANGUAGE plpgsql AS $$
@@ -212,6 +245,18 @@ BEGIN
 EXCEPTION WHEN SQLSTATE 'JQ001' THEN NULL;
 END $$;
 
+-- Claims a job of a serial group; NULL: none.
+CREATE FUNCTION soak.begin(queue text) RETURNS jobq.job
+LANGUAGE plpgsql AS $$
+DECLARE
+  got jobq.job;
+BEGIN
+  SELECT * INTO got FROM jobq.dequeue(queue);
+  IF NOT FOUND THEN RETURN NULL; END IF;
+  PERFORM soak.note_start(got);
+  RETURN got;
+END $$;
+
 -- Which of these jobs next() is to complete: all, or none if one of them
 -- is lost.  The heartbeat has them locked until then.
 CREATE FUNCTION soak.ready_to_end(ids bigint[], lease bigint, queue text)
@@ -225,11 +270,13 @@ END $$;
 
 INSERT INTO soak.queue
 SELECT name, true
-FROM unnest('{plain,failing,committing,narrow,joint,rated,bounded}'::text[]) AS name
+FROM unnest('{plain,failing,committing,narrow,joint,rated,bounded,fair,serial}'::text[])
+  AS name
 UNION ALL
 SELECT name, false
-FROM unnest('{single,batch,chained,taken,bound,told,lent}'::text[]) AS name;
-UPDATE soak.queue SET most = 100 WHERE name = 'rated';
+FROM unnest('{single,batch,chained,taken,bound,told,lent,lined}'::text[]) AS name;
+UPDATE soak.queue SET most = 100 WHERE name IN ('rated', 'lined');
+UPDATE soak.queue SET ngroups = 5 WHERE name IN ('fair', 'serial', 'lined');
 
 SELECT jobq.create_queue(name, max_attempts => 1000, lease => '2 s',
   backoff => 'fixed', backoff_base => '20 ms',
@@ -246,7 +293,7 @@ SELECT jobq.alter_queue(name, keep_completed => '0')
 FROM unnest('{taken,batch}'::text[]) AS name;
 SELECT jobq.alter_queue('bound', session_bound => true);
 
--- queues with limits, which audit() knows: soak.most_running, soak.rate
+-- queues with limits, which audit() knows: soak.most_running, soak.too_fast()
 SELECT jobq.create_limit('both', max_running => 3);
 SELECT jobq.alter_queue('narrow', 'soak.handle_slowly(jobq.job)',
   max_running => 2, lifo => true);
@@ -256,6 +303,11 @@ SELECT jobq.alter_queue('lent', shared_limit => 'both');
 SELECT jobq.alter_queue('rated', 'soak.handle(jobq.job)', rate_limit => 200);
 SELECT jobq.alter_queue('bounded', 'soak.handle_batch(jobq.job[])',
   max_running => 1, max_queued => 300, batch_size => 10, batch_wait => '20 ms');
+SELECT jobq.alter_queue('fair', 'soak.handle_slowly(jobq.job)',
+  max_running_per_group => 2);
+SELECT jobq.alter_queue('serial', 'soak.handle_in_order(jobq.job)',
+  max_running_per_group => 1);
+SELECT jobq.alter_queue('lined', max_running_per_group => 1);
 
 SELECT jobq.schedule('once', '* * * * * *', queue => 'ticks',
   overlap => 'allow', max_attempts => 1000);

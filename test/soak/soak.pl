@@ -16,6 +16,9 @@
 #   bounded                      with lent; a rate; batches, of a queue with
 #                                max_running and max_queued
 #   lent                         next, which lends its place in the shared limit
+#   fair, serial                 handlers, of jobs in groups: with at most two of each
+#                                at a time, and with one, in order
+#   lined                        dequeue and complete of jobs in serial groups
 #
 # Producers add to a queue only while it has room (max_backlog), so that only
 # the faults, or jobq itself, can make the tables grow.
@@ -28,7 +31,8 @@
 # that show them, and forgets finished jobs; if one of them comes back, its
 # effect belongs to no job. Schedules have counted a run for each job that
 # exists or has left its row in table slots. What is known of the times at which
-# jobs started and ended shows that limits and rates were kept.
+# jobs started and ended shows that limits and rates were kept, and what jobs of serial
+# groups have seen while they ran shows that none was overtaken.
 #
 # The first three fifths of the time are stormy.  After that nothing happens
 # that ends a process, which shows whether those that live grow.
@@ -127,7 +131,7 @@ sub audit
 # ---------------------------------------------------------------- the clients
 
 # How many there are, where it is not one.
-my %clients_of = (producer => 2, single => 2, batch => 2);
+my %clients_of = (producer => 2, single => 2, batch => 2, lined => 2);
 
 # Each script in clients/ as a pgbench of its own, so that one of them can die alone.
 sub start_clients
@@ -399,6 +403,14 @@ my %gentle = (
 		sql('SELECT jobq.pause(name) FROM soak.queue');
 		for_a_while();
 		sql('SELECT jobq.resume(name) FROM soak.queue');
+		return now();
+	},
+	'pause and resume groups' => sub {
+		sql(q{SELECT jobq.pause(name, 'g1'), jobq.set_group(name, 'g2', weight => 5)
+			FROM soak.queue WHERE ngroups > 0});
+		for_a_while();
+		sql(q{SELECT jobq.resume(name, 'g1'), jobq.reset_group(name, 'g2')
+			FROM soak.queue WHERE ngroups > 0});
 		return now();
 	});
 

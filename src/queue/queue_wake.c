@@ -288,7 +288,7 @@ jobq_queue_wake_call(JobqLimitState *limit, int njobs)
 	{
 		const JobqTurnedAway *queue = &queues[i];
 
-		if (has_changed(queue->queue, limit->key.limit, queue->position))
+		if (has_changed(queue->queue, limit->entry.key.id, queue->position))
 			jobq_queue_wake_look(jobq_queue_state_find(queue->queue));
 		else
 			jobq_queue_wake_now(queue->state, queue->queue, queue->owner,
@@ -318,7 +318,7 @@ jobq_queue_wake_leave_gates(const JobqGates *gates, uint32 tickets,
 		jobq_queue_wake_leave_group(gates->group, (int) tickets, note);
 	if (queue == NULL)
 		return;
-	same = note->queue == queue->key.queue;
+	same = note->queue == queue->entry.key.id;
 	if (jobq_queue_state_leave(queue, tickets))
 	{
 		if (!same)
@@ -336,7 +336,7 @@ jobq_queue_wake_leave_group(JobqGroup *group, int tickets,
 							const JobqQueueNote *note)
 {
 	JobqQueueState *queue = group->key.queue;
-	bool		same = note->queue == queue->key.queue;
+	bool		same = note->queue == queue->entry.key.id;
 
 	/* from here on the group may be gone */
 	if (!jobq_queue_state_leave_group(group, tickets, jobq_now()))
@@ -366,11 +366,11 @@ jobq_queue_wake_leave(const JobqGates *gates)
 		JobqQueueState *queue = gates->group->key.queue;
 
 		if (jobq_queue_state_leave_group(gates->group, 1, jobq_now()) &&
-			queue->key.dboid == MyDatabaseId)
+			queue->entry.key.dboid == MyDatabaseId)
 			jobq_queue_wake_look(queue);
 	}
 	if (gates->queue != NULL && jobq_queue_wake_return(gates) &&
-		gates->queue->key.dboid == MyDatabaseId)
+		gates->queue->entry.key.dboid == MyDatabaseId)
 		jobq_queue_wake_look(gates->queue);
 }
 

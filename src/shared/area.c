@@ -33,7 +33,7 @@ typedef struct Area
 static const Area areas[JOBQ_NUM_AREAS] = {
 	[JOBQ_AREA_QUEUES] = {
 		"queues", "jobq queues", 5,
-		sizeof(JobqQueueState), sizeof(JobqQueueKey)
+		sizeof(JobqQueueState), sizeof(JobqEntryKey)
 	},
 	[JOBQ_AREA_LANES] = {
 		"priorities", "jobq lanes", 2, sizeof(JobqLane)
@@ -47,7 +47,7 @@ static const Area areas[JOBQ_NUM_AREAS] = {
 	},
 	[JOBQ_AREA_LIMITS] = {
 		"limits", "jobq limits", 1,
-		sizeof(JobqLimitState), sizeof(JobqLimitKey)
+		sizeof(JobqLimitState), sizeof(JobqEntryKey)
 	},
 	[JOBQ_AREA_GROUPS] = {
 		"groups", "jobq groups", 4, sizeof(JobqGroup), sizeof(JobqGroupKey)

@@ -69,10 +69,10 @@ jobq_group_make(JobqQueueState *queue, const char *name)
 
 	make_key(&key, queue, name);
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_GROUPS), LW_EXCLUSIVE);
-	if (room_of(queue->role) > 0)
+	if (room_of(queue->entry.role) > 0)
 		group = hash_search(jobq_shared_groups, &key, HASH_ENTER_NULL, NULL);
 	if (group != NULL)
-		(*role_count(queue->role))++;
+		(*role_count(queue->entry.role))++;
 	LWLockRelease(jobq_lock(JOBQ_LOCK_GROUPS));
 	return group;
 }
@@ -81,7 +81,7 @@ jobq_group_make(JobqQueueState *queue, const char *name)
 void
 jobq_group_free(JobqGroup *group)
 {
-	Oid			role = group->key.queue->role;
+	Oid			role = group->key.queue->entry.role;
 
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_GROUPS), LW_EXCLUSIVE);
 	(*role_count(role))--;
@@ -96,7 +96,7 @@ jobq_group_room(const JobqQueueState *queue)
 	long		room;
 
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_GROUPS), LW_SHARED);
-	room = room_of(queue->role);
+	room = room_of(queue->entry.role);
 	LWLockRelease(jobq_lock(JOBQ_LOCK_GROUPS));
 	return (int) Min(room, PG_INT32_MAX);
 }

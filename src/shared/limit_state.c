@@ -18,10 +18,9 @@
  * The list has room for some queues.  If more are turned away, the coordinator
  * looks at all queues of the limit when slots are given back.
  *
- * An entry is made when the limit is created, or by the first process that needs it
- * after a start, and lives until the limit is dropped and its last slot and pin are
- * gone.
- * A limit without an entry starts no jobs.  Nothing here allocates or throws.
+ * An entry (entry.c) is made when the limit is created, or by the first process that
+ * needs it after a start.  A limit without an entry starts no jobs.  Nothing here
+ * allocates or throws.
  *
  * IDENTIFICATION
  *	  src/shared/limit_state.c
@@ -32,7 +31,7 @@
 
 #include "shared/limit_state.h"
 
-#include "shared/area.h"
+#include "shared/entry.h"
 #include "shared/rate.h"
 
 #include "miscadmin.h"
@@ -45,25 +44,6 @@ enum
 	LOOK_BEGUN
 };
 
-/* Whether a role may have one more entry; under the lock. */
-static bool
-has_room(Oid role)
-{
-	long		left = jobq_area_room(JOBQ_AREA_LIMITS) -
-	hash_get_num_entries(jobq_shared_limits);
-
-	return left > 0 &&
-		*jobq_role_counter(jobq_shared->limit_roles, role) < left;
-}
-
-static void
-make_key(JobqLimitKey *key, int32 limit)
-{
-	memset(key, 0, sizeof(*key));
-	key->dboid = MyDatabaseId;
-	key->limit = limit;
-}
-
 /* Of the list of queues; the same for each limit that gets the entry. */
 static LWLock *
 lock_of(const JobqLimitState *state)
@@ -73,60 +53,45 @@ lock_of(const JobqLimitState *state)
 	return jobq_lock(JOBQ_LOCK_LIMIT_QUEUES + number % JOBQ_NUM_LIMIT_LOCKS);
 }
 
-/* See limit_state.h. */
-JobqLimitState *
-jobq_limit_state_find(int32 limit)
-{
-	JobqLimitKey key;
-	JobqLimitState *state;
-
-	make_key(&key, limit);
-	LWLockAcquire(jobq_lock(JOBQ_LOCK_LIMITS), LW_SHARED);
-	state = hash_search(jobq_shared_limits, &key, HASH_FIND, NULL);
-	LWLockRelease(jobq_lock(JOBQ_LOCK_LIMITS));
-	return state;
-}
-
-/*
- * Prepares a new entry.  A process with an old pointer may have a slot that it is
- * about to give back, so the gate is reset only.
- */
+/* See JobqEntryKind, as of those that follow. */
 static void
-make(JobqLimitState *state, Oid owner)
+make(JobqEntry *entry)
 {
-	state->role = owner;
-	(*jobq_role_counter(jobq_shared->limit_roles, owner))++;
+	JobqLimitState *state = (JobqLimitState *) entry;
+
 	jobq_gate_reset(&state->gate);
 	jobq_rate_reset(&state->rate);
 	pg_atomic_init_u32(&state->look, LOOK_NOT_WANTED);
 	pg_atomic_init_u32(&state->nqueues, 0);
 	state->more = false;
-	state->dropped = false;
 }
 
-/*
- * See limit_state.h.  A role gets at most as many entries as are free, so that a
- * role without entries finds room.
- */
+static bool
+is_unused(JobqEntry *entry)
+{
+	return jobq_gate_is_empty(&((JobqLimitState *) entry)->gate);
+}
+
+static const JobqEntryKind limit_kind = {
+	.area = JOBQ_AREA_LIMITS,
+	.lock = JOBQ_LOCK_LIMITS,
+	.entries = offsetof(JobqShared, limits),
+	.make = make,
+	.is_unused = is_unused
+};
+
+/* See limit_state.h. */
+JobqLimitState *
+jobq_limit_state_find(int32 limit)
+{
+	return (JobqLimitState *) jobq_entry_find(&limit_kind, limit);
+}
+
+/* See limit_state.h. */
 JobqLimitState *
 jobq_limit_state(int32 limit, Oid owner)
 {
-	JobqLimitKey key;
-	JobqLimitState *state = jobq_limit_state_find(limit);
-	bool		found;
-
-	if (state != NULL)
-		return state;
-	make_key(&key, limit);
-	LWLockAcquire(jobq_lock(JOBQ_LOCK_LIMITS), LW_EXCLUSIVE);
-	state = hash_search(jobq_shared_limits, &key,
-						has_room(owner) ? HASH_ENTER_NULL : HASH_FIND,
-						&found);
-	if (state != NULL && !found)
-		make(state, owner);
-	jobq_shared->limits_lack_room = state == NULL;
-	LWLockRelease(jobq_lock(JOBQ_LOCK_LIMITS));
-	return state;
+	return (JobqLimitState *) jobq_entry_find_or_make(&limit_kind, limit, owner);
 }
 
 /* No job has a slot of it or has started, so its gates need no count. */
@@ -135,142 +100,50 @@ jobq_limit_state_new(int32 limit, Oid owner)
 {
 	JobqLimitState *state = jobq_limit_state(limit, owner);
 
-	if (state == NULL)
-		return;
-	jobq_rate_learn(&state->rate, 0);
-	if (jobq_gate_is_empty(&state->gate))
-		(void) jobq_gate_count_end(&state->gate,
-								   jobq_gate_count_begin(&state->gate));
-}
-
-/* Whether the entry of a dropped limit can be removed. */
-static bool
-is_unused(JobqLimitState *state)
-{
-	return jobq_gate_is_empty(&state->gate) &&
-		pg_atomic_read_u32(&state->pins) == 0;
-}
-
-/* Removes an entry; under the lock. */
-static void
-remove_state(JobqLimitState *state)
-{
-	(*jobq_role_counter(jobq_shared->limit_roles, state->role))--;
-	jobq_shared->limits_lack_room = false;
-	(void) hash_search(jobq_shared_limits, &state->key, HASH_REMOVE, NULL);
-}
-
-/*
- * The limit is gone; under the lock.  As for a queue (queue_state.c), the entry
- * gets a key that no limit has, before `dropped` is set.
- */
-static void
-end_state(JobqLimitState *state)
-{
-	JobqLimitKey key = state->key;
-
-	do
-		key.ended = ++jobq_shared->ended_limits;
-	while (key.ended == 0 ||
-		   !hash_update_hash_key(jobq_shared_limits, state, &key));
-	pg_write_barrier();
-	state->dropped = true;
-	pg_memory_barrier();
-	if (is_unused(state))
-		remove_state(state);
+	if (state != NULL)
+		jobq_entry_open_gates(&state->gate, &state->rate);
 }
 
 /* See limit_state.h. */
 void
 jobq_limit_state_forget(int32 limit)
 {
-	JobqLimitKey key;
-	JobqLimitState *state;
-
-	make_key(&key, limit);
-	LWLockAcquire(jobq_lock(JOBQ_LOCK_LIMITS), LW_EXCLUSIVE);
-	state = hash_search(jobq_shared_limits, &key, HASH_FIND, NULL);
-	if (state != NULL)
-		end_state(state);
-	LWLockRelease(jobq_lock(JOBQ_LOCK_LIMITS));
+	jobq_entry_forget(&limit_kind, limit);
 }
 
 /* Of a database that was dropped, or in which the extension is created anew. */
 void
 jobq_limit_states_forget(Oid dboid)
 {
-	HASH_SEQ_STATUS status;
-	JobqLimitState *state;
-
-	LWLockAcquire(jobq_lock(JOBQ_LOCK_LIMITS), LW_EXCLUSIVE);
-	hash_seq_init(&status, jobq_shared_limits);
-	while ((state = hash_seq_search(&status)) != NULL)
-	{
-		if (state->key.dboid == dboid && !state->dropped)
-			end_state(state);
-		else if (state->key.dboid == dboid && is_unused(state))
-			remove_state(state);
-	}
-	LWLockRelease(jobq_lock(JOBQ_LOCK_LIMITS));
+	jobq_entries_forget(&limit_kind, dboid);
 }
 
 /* See limit_state.h. */
 bool
 jobq_limit_state_is_of(const JobqLimitState *state, int32 limit)
 {
-	return state->key.limit == limit && state->key.dboid == MyDatabaseId &&
-		!state->dropped;
-}
-
-/*
- * Removes the entry of a dropped limit once it is unused.  Another process may
- * have done that already, and the entry may be another limit's.
- */
-static void
-remove_if_unused(const JobqLimitState *seen)
-{
-	JobqLimitKey key;
-	JobqLimitState *state;
-
-	LWLockAcquire(jobq_lock(JOBQ_LOCK_LIMITS), LW_EXCLUSIVE);
-	key = seen->key;
-	state = hash_search(jobq_shared_limits, &key, HASH_FIND, NULL);
-	if (state == seen && state->dropped && is_unused(state))
-		remove_state(state);
-	LWLockRelease(jobq_lock(JOBQ_LOCK_LIMITS));
+	return jobq_entry_is_of(&state->entry, limit);
 }
 
 /* See limit_state.h. */
 bool
 jobq_limit_state_leave(JobqLimitState *state, uint32 slots)
 {
-	bool		empty;
-	bool		starved = jobq_gate_leave(&state->gate, slots, &empty);
-
-	/* from here on the entry may be another limit's */
-	if (!empty || !state->dropped)
-		return starved;
-	remove_if_unused(state);
-	return false;
+	return jobq_entry_leave(&limit_kind, &state->entry, &state->gate, slots);
 }
 
 /* See limit_state.h. */
 bool
 jobq_limit_state_pin(JobqLimitState *state, int32 limit)
 {
-	(void) pg_atomic_fetch_add_u32(&state->pins, 1);
-	if (jobq_limit_state_is_of(state, limit))
-		return true;
-	jobq_limit_state_unpin(state);
-	return false;
+	return jobq_entry_pin(&limit_kind, &state->entry, limit);
 }
 
 /* See limit_state.h. */
 void
 jobq_limit_state_unpin(JobqLimitState *state)
 {
-	if (pg_atomic_fetch_sub_u32(&state->pins, 1) == 1 && state->dropped)
-		remove_if_unused(state);
+	jobq_entry_unpin(&limit_kind, &state->entry);
 }
 
 /*
@@ -350,7 +223,7 @@ jobq_limit_state_call(JobqLimitState *state, JobqTurnedAway *queues, bool *more)
 
 	*more = false;
 	LWLockAcquire(lock_of(state), LW_EXCLUSIVE);
-	if (state->key.dboid != MyDatabaseId)
+	if (state->entry.key.dboid != MyDatabaseId)
 	{
 		LWLockRelease(lock_of(state));
 		return 0;
@@ -405,5 +278,5 @@ jobq_limit_state_end_look(JobqLimitState *state)
 bool
 jobq_limit_states_lack_room(void)
 {
-	return jobq_shared->limits_lack_room;
+	return jobq_shared->limits.lack_room;
 }

@@ -181,7 +181,7 @@ break_older(int64 before, bool wake, bool *broken)
 		(void) jobq_wake_lower_time(&state->next_look, jobq_now());
 		*broken = true;
 		if (wake && pg_atomic_read_u32(&state->waiting) > 0)
-			jobq_waiters_wake(MyDatabaseId, state->key.queue, 1);
+			jobq_waiters_wake(MyDatabaseId, state->entry.key.id, 1);
 	}
 	return result;
 }

@@ -13,6 +13,7 @@
 #include "shared/queue_state.h"
 
 #include "shared/area.h"
+#include "shared/entry.h"
 #include "shared/lane.h"
 #include "shared/note.h"
 #include "shared/rate.h"
@@ -21,17 +22,6 @@
 #include "shared/roster_pick.h"
 
 #include "access/xact.h"
-#include "miscadmin.h"
-
-/* Whether a role may have one more entry; under the lock. */
-static bool
-has_queue_room(Oid role)
-{
-	long		left = jobq_area_room(JOBQ_AREA_QUEUES) - hash_get_num_entries(jobq_shared_queues);
-
-	return left > 0 &&
-		*jobq_role_counter(jobq_shared->queue_roles, role) < left;
-}
 
 /*
  * The lock of a queue's stream.  Chosen by the entry's address, which stays the
@@ -45,80 +35,70 @@ lock_of(const JobqQueueState *state)
 	return jobq_lock(JOBQ_LOCK_LANES + number % JOBQ_NUM_LANE_LOCKS);
 }
 
-/* Removes the entry of a dropped queue, which is unused; under the lock. */
+/* See JobqEntryKind, as of those that follow. */
 static void
-remove_state(JobqQueueState *state)
+make(JobqEntry *entry)
 {
-	Assert(state->dropped);
-	Assert(dlist_is_empty(&state->roster.all));
-	(*jobq_role_counter(jobq_shared->queue_roles, state->role))--;
-	(void) hash_search(jobq_shared_queues, &state->key, HASH_REMOVE, NULL);
+	JobqQueueState *state = (JobqQueueState *) entry;
+
+	pg_atomic_init_u32(&state->work, 0);
+	pg_atomic_init_u32(&state->notify, 0);
+	pg_atomic_init_u64(&state->next_look, (uint64) DT_NOBEGIN);
+	pg_atomic_init_u32(&state->waiting, 0);
+	pg_atomic_init_u32(&state->unshared, JOBQ_UNSHARED_AT_FIRST);
+	pg_atomic_init_u32(&state->drops, 0);
+	jobq_gate_reset(&state->gate);
+	jobq_rate_reset(&state->rate);
+	pg_atomic_init_u64(&state->throttle.until, 0);
+	pg_atomic_init_u64(&state->throttle.delay, 0);
+	pg_atomic_init_u32(&state->counted, 0);
+	pg_atomic_init_u64(&state->count, 0);
+	state->count_version = 0;
+	jobq_roster_make(state, lock_of(state), entry->role);
 }
 
 static void
-make_queue_key(JobqQueueKey *key, int32 queue)
+end(JobqEntry *entry)
 {
-	memset(key, 0, sizeof(*key));
-	key->dboid = MyDatabaseId;
-	key->queue = queue;
+	JobqQueueState *state = (JobqQueueState *) entry;
+
+	jobq_lanes_end(&state->stream);
+	jobq_roster_reset(state);
 }
+
+/*
+ * A job may have a ticket of a group and none of the queue: one that shares the
+ * transaction of another job.
+ */
+static bool
+is_unused(JobqEntry *entry)
+{
+	JobqQueueState *state = (JobqQueueState *) entry;
+
+	return jobq_gate_is_empty(&state->gate) && jobq_roster_running(state) == 0;
+}
+
+static const JobqEntryKind queue_kind = {
+	.area = JOBQ_AREA_QUEUES,
+	.lock = JOBQ_LOCK_QUEUES,
+	.entries = offsetof(JobqShared, queues),
+	.make = make,
+	.end = end,
+	.is_unused = is_unused
+};
 
 /* The entry of a queue of this database, NULL if there is none. */
 JobqQueueState *
 jobq_queue_state_find(int32 queue)
 {
-	JobqQueueKey key;
-	JobqQueueState *state;
-
-	make_queue_key(&key, queue);
-	LWLockAcquire(jobq_lock(JOBQ_LOCK_QUEUES), LW_SHARED);
-	state = hash_search(jobq_shared_queues, &key, HASH_FIND, NULL);
-	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));
-	return state;
+	return (JobqQueueState *) jobq_entry_find(&queue_kind, queue);
 }
 
-/*
- * Finds a queue of this database or makes an entry; NULL if there is no room.
- * A role gets at most as many entries as are free, so that one alone gets
- * half of them, and a role without entries finds room.
- */
+/* The same, which is made if necessary; NULL if there is no room. */
 JobqQueueState *
 jobq_queue_state(int32 queue, Oid owner)
 {
-	JobqQueueKey key;
-	JobqQueueState *state = jobq_queue_state_find(queue);
-	bool		found;
-
-	if (state != NULL)
-		return state;
-
-	make_queue_key(&key, queue);
-	LWLockAcquire(jobq_lock(JOBQ_LOCK_QUEUES), LW_EXCLUSIVE);
-	state = hash_search(jobq_shared_queues, &key,
-						has_queue_room(owner) ? HASH_ENTER_NULL : HASH_FIND,
-						&found);
-	if (state != NULL && !found)
-	{
-		state->role = owner;
-		(*jobq_role_counter(jobq_shared->queue_roles, owner))++;
-		pg_atomic_init_u32(&state->work, 0);
-		pg_atomic_init_u32(&state->notify, 0);
-		pg_atomic_init_u64(&state->next_look, (uint64) DT_NOBEGIN);
-		pg_atomic_init_u32(&state->waiting, 0);
-		pg_atomic_init_u32(&state->unshared, JOBQ_UNSHARED_AT_FIRST);
-		pg_atomic_init_u32(&state->drops, 0);
-		jobq_gate_reset(&state->gate);
-		jobq_rate_reset(&state->rate);
-		pg_atomic_init_u64(&state->throttle.until, 0);
-		pg_atomic_init_u64(&state->throttle.delay, 0);
-		state->dropped = false;
-		pg_atomic_init_u32(&state->counted, 0);
-		pg_atomic_init_u64(&state->count, 0);
-		state->count_version = 0;
-		jobq_roster_make(state, lock_of(state), owner);
-	}
-	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));
-	return state;
+	return (JobqQueueState *) jobq_entry_find_or_make(&queue_kind, queue, owner);
 }
 
 /*
@@ -128,15 +108,7 @@ jobq_queue_state(int32 queue, Oid owner)
 bool
 jobq_queue_state_may_be_made(int32 queue, Oid owner)
 {
-	JobqQueueKey key;
-	bool		result;
-
-	make_queue_key(&key, queue);
-	LWLockAcquire(jobq_lock(JOBQ_LOCK_QUEUES), LW_SHARED);
-	result = has_queue_room(owner) ||
-		hash_search(jobq_shared_queues, &key, HASH_FIND, NULL) != NULL;
-	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));
-	return result;
+	return jobq_entry_may_be_made(&queue_kind, queue, owner);
 }
 
 /*
@@ -148,94 +120,32 @@ jobq_queue_state_new(int32 queue, Oid owner)
 {
 	JobqQueueState *state = jobq_queue_state(queue, owner);
 
-	if (state == NULL)
-		return;
-	jobq_rate_learn(&state->rate, 0);
-	if (jobq_gate_is_empty(&state->gate))
-		(void) jobq_gate_count_end(&state->gate,
-								   jobq_gate_count_begin(&state->gate));
+	if (state != NULL)
+		jobq_entry_open_gates(&state->gate, &state->rate);
 }
 
-/*
- * Whether the entry of a dropped queue can be removed.  A job may have a ticket of a
- * group and none of the queue: one that shares the transaction of another job.
- */
-static bool
-is_unused(JobqQueueState *state)
-{
-	return jobq_gate_is_empty(&state->gate) &&
-		jobq_roster_running(state) == 0 &&
-		pg_atomic_read_u32(&state->pins) == 0;
-}
-
-/*
- * The queue is gone; called under the lock.  Gives the entry a key that no queue
- * has, since after CREATE EXTENSION another queue may have this one's id.  The key
- * is changed before `dropped` is set, for the process that gives back the last
- * ticket.
- */
-static void
-end_state(JobqQueueState *state)
-{
-	JobqQueueKey key = state->key;
-
-	jobq_lanes_end(&state->stream);
-	jobq_roster_reset(state);
-	do
-		key.ended = ++jobq_shared->ended_queues;
-	while (key.ended == 0 ||
-		   !hash_update_hash_key(jobq_shared_queues, state, &key));
-	pg_write_barrier();
-	state->dropped = true;
-	pg_memory_barrier();
-	if (is_unused(state))
-		remove_state(state);
-}
-
-/*
- * Forgets a queue of this database.  If tickets of its gate are out, or it is
- * pinned, the entry stays until the last of them is given back.  Otherwise another
- * queue could get the entry: its gate would be wrong, and processes that look for
- * this queue's jobs would remove its candidates.
- */
+/* Forgets a queue of this database. */
 void
 jobq_queue_state_forget(int32 queue)
 {
-	JobqQueueKey key;
-	JobqQueueState *state;
-
-	make_queue_key(&key, queue);
-	LWLockAcquire(jobq_lock(JOBQ_LOCK_QUEUES), LW_EXCLUSIVE);
-	state = hash_search(jobq_shared_queues, &key, HASH_FIND, NULL);
-	if (state != NULL)
-		end_state(state);
-	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));
+	jobq_entry_forget(&queue_kind, queue);
 }
 
 /*
- * Removes the entry of a dropped queue once it is unused.  Another process may
- * have done that already, and the entry may be another queue's.
+ * Forgets the queues of a database that has been dropped, or in which the
+ * extension is created anew.
  */
-static void
-remove_if_unused(const JobqQueueState *seen)
+void
+jobq_queue_states_forget(Oid dboid)
 {
-	JobqQueueKey key;
-	JobqQueueState *state;
-
-	LWLockAcquire(jobq_lock(JOBQ_LOCK_QUEUES), LW_EXCLUSIVE);
-	key = seen->key;
-	state = hash_search(jobq_shared_queues, &key, HASH_FIND, NULL);
-	if (state == seen && state->dropped && is_unused(state))
-		remove_state(state);
-	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));
+	jobq_entries_forget(&queue_kind, dboid);
 }
 
 /* Whether an entry that the caller has a ticket of, or pinned, is that queue's. */
 bool
 jobq_queue_state_is_of(const JobqQueueState *state, int32 queue)
 {
-	return state->key.queue == queue && state->key.dboid == MyDatabaseId &&
-		!state->dropped;
+	return jobq_entry_is_of(&state->entry, queue);
 }
 
 /*
@@ -245,19 +155,14 @@ jobq_queue_state_is_of(const JobqQueueState *state, int32 queue)
 bool
 jobq_queue_state_pin(JobqQueueState *state, int32 queue)
 {
-	(void) pg_atomic_fetch_add_u32(&state->pins, 1);
-	if (jobq_queue_state_is_of(state, queue))
-		return true;
-	jobq_queue_state_unpin(state);
-	return false;
+	return jobq_entry_pin(&queue_kind, &state->entry, queue);
 }
 
 /* May be called by callbacks. */
 void
 jobq_queue_state_unpin(JobqQueueState *state)
 {
-	if (pg_atomic_fetch_sub_u32(&state->pins, 1) == 1 && state->dropped)
-		remove_if_unused(state);
+	jobq_entry_unpin(&queue_kind, &state->entry);
 }
 
 /*
@@ -267,14 +172,7 @@ jobq_queue_state_unpin(JobqQueueState *state)
 bool
 jobq_queue_state_leave(JobqQueueState *state, uint32 tickets)
 {
-	bool		empty;
-	bool		starved = jobq_gate_leave(&state->gate, tickets, &empty);
-
-	/* from here on the entry may be another queue's */
-	if (!empty || !state->dropped)
-		return starved;
-	remove_if_unused(state);
-	return false;
+	return jobq_entry_leave(&queue_kind, &state->entry, &state->gate, tickets);
 }
 
 /*
@@ -284,9 +182,9 @@ jobq_queue_state_leave(JobqQueueState *state, uint32 tickets)
 static bool
 end_if_dropped(JobqQueueState *state)
 {
-	if (!state->dropped)
+	if (!state->entry.dropped)
 		return false;
-	remove_if_unused(state);
+	jobq_entry_remove_if_unused(&queue_kind, &state->entry);
 	return true;
 }
 
@@ -325,42 +223,20 @@ jobq_queue_states_use(long *taken, long *room)
 	*taken = 0;
 	*room = jobq_area_room(JOBQ_AREA_QUEUES);
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_QUEUES), LW_SHARED);
-	hash_seq_init(&status, jobq_shared_queues);
+	hash_seq_init(&status, jobq_area_table(JOBQ_AREA_QUEUES));
 	while ((state = hash_seq_search(&status)) != NULL)
 	{
-		uint32		count = *jobq_role_counter(jobq_shared->queue_roles,
-											   state->role);
+		uint32		count = *jobq_role_counter(jobq_shared->queues.roles,
+											   state->entry.role);
 
 		if (count > *taken)
 		{
 			*taken = count;
-			result = state->role;
+			result = state->entry.role;
 		}
 	}
 	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));
 	return result;
-}
-
-/*
- * Forgets the queues of a database that has been dropped, or in which the
- * extension is created anew.
- */
-void
-jobq_queue_states_forget(Oid dboid)
-{
-	HASH_SEQ_STATUS status;
-	JobqQueueState *queue;
-
-	LWLockAcquire(jobq_lock(JOBQ_LOCK_QUEUES), LW_EXCLUSIVE);
-	hash_seq_init(&status, jobq_shared_queues);
-	while ((queue = hash_seq_search(&status)) != NULL)
-	{
-		if (queue->key.dboid == dboid && !queue->dropped)
-			end_state(queue);
-		else if (queue->key.dboid == dboid && is_unused(queue))
-			remove_state(queue);
-	}
-	LWLockRelease(jobq_lock(JOBQ_LOCK_QUEUES));
 }
 
 /* See queue_state.h. */
@@ -383,10 +259,10 @@ jobq_queue_states_reset_lanes(Oid dboid)
 	JobqQueueState *state;
 
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_QUEUES), LW_SHARED);
-	hash_seq_init(&status, jobq_shared_queues);
+	hash_seq_init(&status, jobq_area_table(JOBQ_AREA_QUEUES));
 	while ((state = hash_seq_search(&status)) != NULL)
 	{
-		if (state->key.dboid == dboid)
+		if (state->entry.key.dboid == dboid)
 		{
 			jobq_lanes_reset(&state->stream);
 			jobq_queue_state_forget_count(state);

@@ -255,6 +255,7 @@ jobq_roster_make(JobqQueueState *queue, LWLock *lock_of_queue, Oid role)
 	JobqRoster *roster = &queue->roster;
 
 	LWLockAcquire(lock_of_queue, LW_EXCLUSIVE);
+	Assert(dlist_is_empty(&roster->all));	/* of the queue before */
 	jobq_lanes_make(&queue->stream, lock_of_queue, role);
 	memset(roster, 0, sizeof(*roster));
 	pg_atomic_init_u32(&roster->active, 1);

@@ -28,7 +28,7 @@ void
 jobq_roster_unlock(JobqQueueState *queue)
 {
 	TimestampTz when = put_off_until;
-	bool		is_ours = queue->key.dboid == MyDatabaseId;
+	bool		is_ours = queue->entry.key.dboid == MyDatabaseId;
 
 	put_off_until = JOBQ_NEVER;
 	LWLockRelease(queue->stream.lock);

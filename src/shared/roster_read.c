@@ -40,7 +40,7 @@ jobq_roster_read_begin(JobqRosterReading *reading, JobqQueueState *queue)
 
 	Assert(reading_queue == NULL);
 	jobq_roster_lock(queue);
-	result = !roster->reading && !roster->complete && !queue->dropped;
+	result = !roster->reading && !roster->complete && !queue->entry.dropped;
 	if (result)
 	{
 		if (!roster->in_lap)

@@ -16,9 +16,7 @@
 
 bool		jobq_launcher_is_registered = false;
 JobqShared *jobq_shared = NULL;
-HTAB	   *jobq_shared_queues = NULL;
 HTAB	   *jobq_shared_leases = NULL;
-HTAB	   *jobq_shared_limits = NULL;
 HTAB	   *jobq_shared_groups = NULL;
 
 LWLock *

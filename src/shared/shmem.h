@@ -244,12 +244,24 @@ typedef struct JobqDatabase
 	JobqQueueChange changes[JOBQ_QUEUE_CHANGES];	/* the last ones */
 } JobqDatabase;
 
-typedef struct JobqQueueKey
+/* The key of an entry: a queue's, or a limit's. */
+typedef struct JobqEntryKey
 {
 	Oid			dboid;
-	int32		queue;
-	uint32		ended;			/* 0; a unique number if the queue is gone */
-} JobqQueueKey;
+	int32		id;
+	uint32		ended;			/* 0; a unique number if it is gone */
+} JobqEntryKey;
+
+/* What the entries of queues and limits begin with; see entry.c. */
+typedef struct JobqEntry
+{
+	JobqEntryKey key;
+	Oid			role;			/* whose share of the room it takes: the owner
+								 * when it was made */
+	pg_atomic_uint32 pins;		/* processes looking at it without a ticket */
+	bool		dropped;		/* what it stands for is gone; it goes with
+								 * the last ticket and pin */
+} JobqEntry;
 
 /* A stream with jobs of more priorities than that has no lanes. */
 #define JOBQ_MAX_LANES 64
@@ -406,9 +418,7 @@ typedef struct JobqRate
  */
 typedef struct JobqQueueState
 {
-	JobqQueueKey key;
-	Oid			role;			/* the role whose share of the room it takes:
-								 * the queue's owner when it was made */
+	JobqEntry	entry;
 	pg_atomic_uint32 work;		/* has ready jobs; an executor is wanted */
 	pg_atomic_uint32 notify;	/* a NOTIFY is due */
 	pg_atomic_uint32 waiting;	/* number of waiters, see waiter.c */
@@ -421,9 +431,6 @@ typedef struct JobqQueueState
 	JobqGate	gate;			/* of the queue's max_running */
 	JobqRate	rate;			/* of its rate_limit */
 	JobqThrottle throttle;
-	pg_atomic_uint32 pins;		/* processes looking at it without a ticket */
-	bool		dropped;		/* the queue is gone; the entry goes with the
-								 * last ticket and pin */
 	JobqStream	stream;			/* of its jobs without a group */
 	JobqRoster	roster;			/* of its groups */
 
@@ -452,28 +459,16 @@ typedef struct JobqTurnedAway
 	bool		told;			/* a worker was woken since */
 } JobqTurnedAway;
 
-typedef struct JobqLimitKey
-{
-	Oid			dboid;
-	int32		limit;
-	uint32		ended;			/* 0; a unique number if the limit is gone */
-} JobqLimitKey;
-
 /*
  * A limit that queues share; see limit_state.c.  What is said of pointers to queues
  * goes for limits, too: a slot keeps the entry from becoming another limit's.
  */
 typedef struct JobqLimitState
 {
-	JobqLimitKey key;
-	Oid			role;			/* the role whose share of the room it takes:
-								 * the limit's owner when it was made */
+	JobqEntry	entry;
 	JobqGate	gate;			/* of its max_running */
 	JobqRate	rate;			/* of its rate_limit */
-	pg_atomic_uint32 pins;		/* processes that look at its rate */
 	pg_atomic_uint32 look;		/* the coordinator is to look at its queues */
-	bool		dropped;		/* the limit is gone; the entry goes with the
-								 * last slot and pin */
 	/* under one of JOBQ_LOCK_LIMIT_QUEUES */
 	bool		more;			/* other queues were turned away as well */
 	pg_atomic_uint32 nqueues;	/* read without it */
@@ -622,6 +617,14 @@ typedef struct JobqLeaseEntry
 	struct JobqLeaseEntry *previous;	/* itself if there is no other */
 } JobqLeaseEntry;
 
+/* Of all queues, or of all limits; see entry.c. */
+typedef struct JobqEntries
+{
+	uint32		ended;			/* numbers in keys of those that are gone */
+	bool		lack_room;		/* the last that was wanted found no room */
+	uint32		roles[JOBQ_ROLE_COUNTERS];	/* see jobq_role_counter() */
+} JobqEntries;
+
 typedef struct JobqShared
 {
 	LWLockPadded *locks;
@@ -634,10 +637,6 @@ typedef struct JobqShared
 	pg_atomic_uint64 rates_since;	/* TimestampTz: see rate.c; 0: not known
 									 * yet */
 	int			max_waiters;
-	uint32		ended_queues;	/* numbers in keys of queues that are gone */
-	uint32		ended_limits;	/* the same of limits */
-	bool		limits_lack_room;	/* the last one that wanted an entry found
-									 * no room; under JOBQ_LOCK_LIMITS */
 	int			starving;		/* (D) databases that are starving */
 	Oid			given_to;		/* (D) a starving database for which an
 								 * executor has just left, */
@@ -645,9 +644,10 @@ typedef struct JobqShared
 
 	/* see jobq_role_counter() */
 	uint32		lease_roles[JOBQ_ROLE_COUNTERS];	/* under JOBQ_LOCK_LEASES */
-	uint32		queue_roles[JOBQ_ROLE_COUNTERS];	/* under JOBQ_LOCK_QUEUES */
-	uint32		limit_roles[JOBQ_ROLE_COUNTERS];	/* under JOBQ_LOCK_LIMITS */
 	uint32		group_roles[JOBQ_ROLE_COUNTERS];	/* under JOBQ_LOCK_GROUPS */
+
+	JobqEntries queues;			/* under JOBQ_LOCK_QUEUES */
+	JobqEntries limits;			/* under JOBQ_LOCK_LIMITS */
 
 	/* see lane.c */
 	slock_t		lane_mutex;		/* guards the pools of lanes and rings, and */
@@ -672,9 +672,7 @@ typedef struct JobqShared
 } JobqShared;
 
 extern JobqShared *jobq_shared;
-extern HTAB *jobq_shared_queues;	/* of JobqQueueState */
 extern HTAB *jobq_shared_leases;	/* of JobqLeaseEntry */
-extern HTAB *jobq_shared_limits;	/* of JobqLimitState */
 extern HTAB *jobq_shared_groups;	/* of JobqGroup */
 
 /* Set in the postmaster before it makes shared memory. */

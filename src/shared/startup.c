@@ -105,9 +105,7 @@ startup_shmem(void)
 
 	/* in case this is a restart within the postmaster */
 	jobq_shared = NULL;
-	jobq_shared_queues = NULL;
 	jobq_shared_leases = NULL;
-	jobq_shared_limits = NULL;
 	jobq_shared_groups = NULL;
 
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
@@ -115,9 +113,7 @@ startup_shmem(void)
 	if (!found)
 		initialize_shared();
 	jobq_areas_startup();
-	jobq_shared_queues = jobq_area_table(JOBQ_AREA_QUEUES);
 	jobq_shared_leases = jobq_area_table(JOBQ_AREA_LEASES);
-	jobq_shared_limits = jobq_area_table(JOBQ_AREA_LIMITS);
 	jobq_shared_groups = jobq_area_table(JOBQ_AREA_GROUPS);
 	jobq_lane_startup();
 	jobq_unfinished_startup();

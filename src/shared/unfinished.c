@@ -58,7 +58,7 @@ typedef struct Published
 	int			n;				/* more than MAX_PUBLISHED: not all are here */
 	struct
 	{
-		JobqQueueKey key;
+		JobqEntryKey key;
 		int64		njobs;
 	}			queues[MAX_PUBLISHED];
 } Published;
@@ -236,10 +236,10 @@ copy_published(JobqRecount *recount)
 			recount->certain = false;
 		for (int j = 0; j < Min(commit->n, MAX_PUBLISHED); j++)
 		{
-			const JobqQueueKey *key = &commit->queues[j].key;
+			const JobqEntryKey *key = &commit->queues[j].key;
 
-			if (key->dboid != recount->state->key.dboid ||
-				key->queue != recount->state->key.queue)
+			if (key->dboid != recount->state->entry.key.dboid ||
+				key->id != recount->state->entry.key.id)
 				continue;
 			recount->committing[recount->n].xid = commit->xid;
 			recount->committing[recount->n++].njobs = commit->queues[j].njobs;
@@ -315,7 +315,7 @@ publish(void)
 	for (int i = 0; i < Min(nown, MAX_PUBLISHED); i++)
 	{
 		mine->queues[i].key.dboid = MyDatabaseId;
-		mine->queues[i].key.queue = own[i].queue;
+		mine->queues[i].key.id = own[i].queue;
 		mine->queues[i].njobs = own[i].njobs;
 	}
 	mine->n = nown;

@@ -82,8 +82,8 @@ my_waiter(void)
 static bool
 state_is_of(const JobqQueueState *state, int32 queue)
 {
-	return state != NULL && state->key.dboid == MyDatabaseId &&
-		state->key.queue == queue;
+	return state != NULL && state->entry.key.dboid == MyDatabaseId &&
+		state->entry.key.id == queue;
 }
 
 void

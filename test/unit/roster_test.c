@@ -82,7 +82,7 @@ start(int room, int nrings)
 	start_server(room * 2 + 100, 10);
 	memset(jobs, 0, sizeof(jobs));
 	memset(&queue, 0, sizeof(queue));
-	queue.role = ROLE;
+	queue.entry.role = ROLE;
 	jobq_roster_make(&queue, test_lock, ROLE);
 	for (; ngroups < GROUPS; ngroups++)
 		snprintf(names[ngroups], sizeof(names[0]), "g%04d", ngroups);

@@ -11,7 +11,8 @@
  *
  * Not every lease is listed:
  *
- * - a lease that ends later than LISTED_AHEAD from now need not be listed yet;
+ * - a lease that ends later than JOBQ_LEASE_LISTED_AHEAD from now need not be
+ *   listed yet;
  * - a role (the one whose code claims, as for privileges: not the session's,
  *   which may be in the code of others) has no more entries than are free, so
  *   that one role alone gets half of them, and a role without entries finds
@@ -64,17 +65,17 @@
 #include "storage/ipc.h"
 
 /* Leases that end later are not listed yet. */
-#define LISTED_AHEAD (USECS_PER_HOUR)
+#define JOBQ_LEASE_LISTED_AHEAD (USECS_PER_HOUR)
 
 /* How a lease is to be listed. */
-typedef enum Listing
+typedef enum JobqLeaseRoom
 {
-	LIST_IN_SHARE,				/* if its role has room left */
-	LIST_ANYHOW,				/* it is over, and will not stay for long */
-	LIST_IN_RESERVE				/* for an executor */
-} Listing;
+	JOBQ_LEASE_IN_SHARE,		/* if its role has room left */
+	JOBQ_LEASE_ANYHOW,			/* it is over, and will not stay for long */
+	JOBQ_LEASE_IN_RESERVE		/* for an executor */
+} JobqLeaseRoom;
 
-static const JobqGates no_gates = {NULL, NULL, NULL};
+static const JobqGates jobq_no_gates = {NULL, NULL, NULL};
 
 /* See jobq_leases_bound(). */
 static uint64 nbound = 0;
@@ -83,7 +84,7 @@ static uint64 nbound = 0;
 static int64 of_executor = 0;
 
 static void
-make_key(JobqLeaseKey *key, int64 job_id, int64 lease)
+jobq_lease_make_key(JobqLeaseKey *key, int64 job_id, int64 lease)
 {
 	memset(key, 0, sizeof(*key));
 	key->job_id = job_id;
@@ -92,13 +93,13 @@ make_key(JobqLeaseKey *key, int64 job_id, int64 lease)
 }
 
 static void
-lock_leases(LWLockMode mode)
+jobq_leases_lock(LWLockMode mode)
 {
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_LEASES), mode);
 }
 
 static void
-unlock_leases(void)
+jobq_leases_unlock(void)
 {
 	LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
 }
@@ -112,15 +113,15 @@ role_count(Oid role)
 
 /* Whether there is room for one more entry; under the lock. */
 static bool
-has_room(Oid role, Listing listing)
+has_room(Oid role, JobqLeaseRoom listing)
 {
 	long		left = jobq_area_room(JOBQ_AREA_LEASES) -
 	hash_get_num_entries(jobq_shared_leases);
 
-	if (listing == LIST_IN_RESERVE)
+	if (listing == JOBQ_LEASE_IN_RESERVE)
 		return left > 0;
 	left -= JOBQ_LEASE_RESERVE;
-	return left > 0 && (listing == LIST_ANYHOW || *role_count(role) < left);
+	return left > 0 && (listing == JOBQ_LEASE_ANYHOW || *role_count(role) < left);
 }
 
 /*
@@ -128,7 +129,8 @@ has_room(Oid role, Listing listing)
  * for one.  Under the lock.
  */
 static JobqLeaseEntry *
-enter(const JobqLeaseKey *key, Oid role, Listing listing, bool *found)
+jobq_lease_enter(const JobqLeaseKey *key, Oid role, JobqLeaseRoom listing,
+				 bool *found)
 {
 	HASHACTION	action = has_room(role, listing) ? HASH_ENTER_NULL : HASH_FIND;
 	JobqLeaseEntry *entry = hash_search(jobq_shared_leases, key, action, found);
@@ -136,7 +138,7 @@ enter(const JobqLeaseKey *key, Oid role, Listing listing, bool *found)
 	if (entry == NULL || *found)
 		return entry;
 	entry->role = role;
-	entry->gates = no_gates;
+	entry->gates = jobq_no_gates;
 	entry->open = false;
 	entry->keep = false;
 	entry->lent = false;
@@ -150,11 +152,11 @@ enter(const JobqLeaseKey *key, Oid role, Listing listing, bool *found)
 
 /* Finds an entry; under the lock. */
 static JobqLeaseEntry *
-find(int64 job_id, int64 lease)
+jobq_lease_find(int64 job_id, int64 lease)
 {
 	JobqLeaseKey key;
 
-	make_key(&key, job_id, lease);
+	jobq_lease_make_key(&key, job_id, lease);
 	return hash_search(jobq_shared_leases, &key, HASH_FIND, NULL);
 }
 
@@ -163,11 +165,11 @@ find(int64 job_id, int64 lease)
  * tickets the caller must give back, or NULL.
  */
 static JobqGates
-leave(const JobqLeaseKey *key)
+jobq_lease_leave(const JobqLeaseKey *key)
 {
 	JobqLeaseEntry *entry = hash_search(jobq_shared_leases, key, HASH_REMOVE,
 										NULL);
-	JobqGates	gates = no_gates;
+	JobqGates	gates = jobq_no_gates;
 
 	/* it is there until the next one is made */
 	if (entry == NULL)
@@ -193,7 +195,7 @@ typedef struct Listed
 	TimestampTz until;
 	int			proc;
 	Oid			role;
-	Listing		listing;
+	JobqLeaseRoom listing;
 	JobqLeaseTicket ticket;
 } Listed;
 
@@ -220,9 +222,9 @@ take_over(JobqGates *mine, JobqGates *gates)
  * the job runs without a ticket.
  */
 static void
-share_ticket(JobqLeaseEntry *entry, const JobqLeaseTicket *ticket)
+jobq_lease_share_ticket(JobqLeaseEntry *entry, const JobqLeaseTicket *ticket)
 {
-	JobqLeaseEntry *other = find(ticket->shared_with, entry->key.lease);
+	JobqLeaseEntry *other = jobq_lease_find(ticket->shared_with, entry->key.lease);
 
 	if (ticket->gates.queue == NULL)
 		return;
@@ -241,7 +243,7 @@ share_ticket(JobqLeaseEntry *entry, const JobqLeaseTicket *ticket)
 
 /* Notes that a lease is not listed; under the lock. */
 static void
-note_unlisted(TimestampTz until, bool far)
+jobq_lease_note_unlisted(TimestampTz until, bool far)
 {
 	JobqDatabase *database = jobq_database();
 
@@ -257,7 +259,7 @@ note_unlisted(TimestampTz until, bool far)
 static JobqLeaseEntry *
 unlist(const Listed *lease, JobqGates *left, JobqQueueState **gate)
 {
-	JobqLeaseEntry *entry = find(lease->key.job_id, lease->key.lease);
+	JobqLeaseEntry *entry = jobq_lease_find(lease->key.job_id, lease->key.lease);
 
 	if (entry == NULL || entry->keep)
 		return entry;
@@ -266,9 +268,9 @@ unlist(const Listed *lease, JobqGates *left, JobqQueueState **gate)
 	if (entry->gates.queue != NULL && !entry->lent)
 		*gate = entry->gates.queue;
 	if (entry->gates.queue != NULL || entry->gates.group != NULL)
-		*left = leave(&lease->key);
+		*left = jobq_lease_leave(&lease->key);
 	else
-		(void) leave(&lease->key);
+		(void) jobq_lease_leave(&lease->key);
 	return NULL;
 }
 
@@ -277,11 +279,11 @@ static JobqLeaseEntry *
 enlist(const Listed *lease)
 {
 	bool		found;
-	JobqLeaseEntry *entry = enter(&lease->key, lease->role, lease->listing,
-								  &found);
+	JobqLeaseEntry *entry = jobq_lease_enter(&lease->key, lease->role,
+											 lease->listing, &found);
 
 	if (entry != NULL && !found && lease->ticket.shared_with != 0)
-		share_ticket(entry, &lease->ticket);
+		jobq_lease_share_ticket(entry, &lease->ticket);
 	return entry;
 }
 
@@ -293,13 +295,13 @@ static JobqGates
 list_lease(const Listed *lease)
 {
 	bool		far = lease->until != JOBQ_NEVER &&
-	lease->until > jobq_now() + LISTED_AHEAD;
+	lease->until > jobq_now() + JOBQ_LEASE_LISTED_AHEAD;
 	JobqLeaseEntry *entry;
 	JobqQueueState *gate = lease->ticket.gates.queue;
 	JobqGates	left = lease->ticket.shared_with == 0 ?
-	lease->ticket.gates : no_gates;
+	lease->ticket.gates : jobq_no_gates;
 
-	lock_leases(LW_EXCLUSIVE);
+	jobq_leases_lock(LW_EXCLUSIVE);
 	entry = far ? unlist(lease, &left, &gate) : enlist(lease);
 	if (entry != NULL)
 	{
@@ -310,13 +312,13 @@ list_lease(const Listed *lease)
 	}
 	else
 	{
-		note_unlisted(lease->until, far);
+		jobq_lease_note_unlisted(lease->until, far);
 		if (gate != NULL)
 			jobq_gate_miss(&gate->gate);
 		if (left.group != NULL)
 			jobq_gate_miss(&left.group->key.queue->gate);
 	}
-	unlock_leases();
+	jobq_leases_unlock();
 	jobq_wake_at(jobq_database(), lease->until);
 	return left;
 }
@@ -325,9 +327,9 @@ list_lease(const Listed *lease)
 void
 jobq_leases_leave_out(TimestampTz until)
 {
-	lock_leases(LW_EXCLUSIVE);
-	note_unlisted(until, true);
-	unlock_leases();
+	jobq_leases_lock(LW_EXCLUSIVE);
+	jobq_lease_note_unlisted(until, true);
+	jobq_leases_unlock();
 	jobq_wake_at(jobq_database(), until);
 }
 
@@ -337,10 +339,10 @@ jobq_lease_register(int64 job_id, int64 lease, TimestampTz until, int procno,
 {
 	Listed		listed = {
 		.until = until,.proc = procno,.role = role,
-		.listing = LIST_IN_SHARE,.ticket = ticket
+		.listing = JOBQ_LEASE_IN_SHARE,.ticket = ticket
 	};
 
-	make_key(&listed.key, job_id, lease);
+	jobq_lease_make_key(&listed.key, job_id, lease);
 	return list_lease(&listed);
 }
 
@@ -354,11 +356,12 @@ jobq_lease_reserve(int64 job_id, int64 lease, bool bound,
 
 	if (bound)
 		nbound++;
-	make_key(&key, job_id, lease);
-	lock_leases(LW_EXCLUSIVE);
-	entry = enter(&key, GetUserId(),
-				  lease == of_executor ? LIST_IN_RESERVE : LIST_IN_SHARE,
-				  &found);
+	jobq_lease_make_key(&key, job_id, lease);
+	jobq_leases_lock(LW_EXCLUSIVE);
+	entry = jobq_lease_enter(&key, GetUserId(),
+							 lease == of_executor ? JOBQ_LEASE_IN_RESERVE :
+							 JOBQ_LEASE_IN_SHARE,
+							 &found);
 	if (entry != NULL)
 	{
 		entry->until = JOBQ_NEVER;
@@ -366,11 +369,11 @@ jobq_lease_reserve(int64 job_id, int64 lease, bool bound,
 		entry->open = true;
 		entry->keep = true;
 		if (ticket.shared_with != 0)
-			share_ticket(entry, &ticket);
+			jobq_lease_share_ticket(entry, &ticket);
 		else
 			entry->gates = ticket.gates;
 	}
-	unlock_leases();
+	jobq_leases_unlock();
 	return entry != NULL;
 }
 
@@ -386,10 +389,10 @@ jobq_lease_forget(int64 job_id, int64 lease)
 	JobqLeaseKey key;
 	JobqGates	gates;
 
-	make_key(&key, job_id, lease);
-	lock_leases(LW_EXCLUSIVE);
-	gates = leave(&key);
-	unlock_leases();
+	jobq_lease_make_key(&key, job_id, lease);
+	jobq_leases_lock(LW_EXCLUSIVE);
+	gates = jobq_lease_leave(&key);
+	jobq_leases_unlock();
 	return gates;
 }
 
@@ -409,7 +412,7 @@ take_tickets(JobqLeaseEntry *entry)
 		(void) jobq_gate_leave(&entry->gates.queue->gate, 1, &empty);
 	if (entry->gates.limit != NULL && !entry->lent && last)
 		(void) jobq_gate_leave(&entry->gates.limit->gate, 1, &empty);
-	entry->gates = no_gates;
+	entry->gates = jobq_no_gates;
 }
 
 void
@@ -418,7 +421,7 @@ jobq_leases_forget_database(Oid dboid)
 	HASH_SEQ_STATUS status;
 	JobqLeaseEntry *entry;
 
-	lock_leases(LW_EXCLUSIVE);
+	jobq_leases_lock(LW_EXCLUSIVE);
 	hash_seq_init(&status, jobq_shared_leases);
 	while ((entry = hash_seq_search(&status)) != NULL)
 	{
@@ -427,9 +430,9 @@ jobq_leases_forget_database(Oid dboid)
 		take_tickets(entry);
 		/* a session's end would not be noticed otherwise */
 		if (entry->proc == JOBQ_NO_PROCESS)
-			(void) leave(&entry->key);
+			(void) jobq_lease_leave(&entry->key);
 	}
-	unlock_leases();
+	jobq_leases_unlock();
 }
 
 uint64
@@ -445,7 +448,7 @@ jobq_leases_of_process_end(int procno, int64 except)
 	JobqLeaseEntry *entry;
 	bool		any = false;
 
-	lock_leases(LW_EXCLUSIVE);
+	jobq_leases_lock(LW_EXCLUSIVE);
 	hash_seq_init(&status, jobq_shared_leases);
 	while ((entry = hash_seq_search(&status)) != NULL)
 	{
@@ -457,7 +460,7 @@ jobq_leases_of_process_end(int procno, int64 except)
 			any = true;
 		}
 	}
-	unlock_leases();
+	jobq_leases_unlock();
 	if (any)
 		jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_LEASES);
 }
@@ -489,37 +492,37 @@ jobq_lease_is_registered(int64 job_id, int64 lease)
 {
 	bool		result;
 
-	lock_leases(LW_SHARED);
-	result = find(job_id, lease) != NULL;
-	unlock_leases();
+	jobq_leases_lock(LW_SHARED);
+	result = jobq_lease_find(job_id, lease) != NULL;
+	jobq_leases_unlock();
 	return result;
 }
 
 /* Locks the registry and finds an entry in it; NULL: there is none. */
 static JobqLeaseEntry *
-lock_entry(int64 job_id, int64 lease)
+jobq_lease_lock(int64 job_id, int64 lease)
 {
-	lock_leases(LW_EXCLUSIVE);
-	return find(job_id, lease);
+	jobq_leases_lock(LW_EXCLUSIVE);
+	return jobq_lease_find(job_id, lease);
 }
 
 JobqGates
 jobq_lease_gates(int64 job_id, int64 lease)
 {
-	JobqLeaseEntry *entry = lock_entry(job_id, lease);
-	JobqGates	result = entry != NULL ? entry->gates : no_gates;
+	JobqLeaseEntry *entry = jobq_lease_lock(job_id, lease);
+	JobqGates	result = entry != NULL ? entry->gates : jobq_no_gates;
 
-	unlock_leases();
+	jobq_leases_unlock();
 	return result;
 }
 
 bool
 jobq_lease_is_open(const JobqLeaseId *lease)
 {
-	JobqLeaseEntry *entry = lock_entry(lease->job_id, lease->lease);
+	JobqLeaseEntry *entry = jobq_lease_lock(lease->job_id, lease->lease);
 	bool		result = entry != NULL && entry->open;
 
-	unlock_leases();
+	jobq_leases_unlock();
 	return result;
 }
 
@@ -529,7 +532,7 @@ set_ends(const JobqLeaseId *leases, int n, bool ends)
 {
 	for (int i = 0; i < n; i++)
 	{
-		JobqLeaseEntry *entry = find(leases[i].job_id, leases[i].lease);
+		JobqLeaseEntry *entry = jobq_lease_find(leases[i].job_id, leases[i].lease);
 
 		if (entry != NULL)
 			entry->ends = ends;
@@ -553,7 +556,7 @@ has_all_of_batch(JobqLeaseEntry *lender, const JobqLeaseId *leases, int n)
 bool
 jobq_lease_lend(const JobqLeaseId *leases, int n, const JobqGates *gates)
 {
-	JobqLeaseEntry *lender = lock_entry(leases[0].job_id, leases[0].lease);
+	JobqLeaseEntry *lender = jobq_lease_lock(leases[0].job_id, leases[0].lease);
 	bool		result = lender != NULL && !lender->lent &&
 	lender->gates.queue == gates->queue &&
 	lender->gates.limit == gates->limit &&
@@ -561,7 +564,7 @@ jobq_lease_lend(const JobqLeaseId *leases, int n, const JobqGates *gates)
 
 	if (result)
 		jobq_lease_batch_set_lent(lender, true);
-	unlock_leases();
+	jobq_leases_unlock();
 	return result;
 }
 
@@ -569,7 +572,7 @@ JobqGroup *
 jobq_lease_lend_group(const JobqLeaseId *leases, int n,
 					  const JobqQueueState *queue)
 {
-	JobqLeaseEntry *lender = lock_entry(leases[0].job_id, leases[0].lease);
+	JobqLeaseEntry *lender = jobq_lease_lock(leases[0].job_id, leases[0].lease);
 	JobqGroup  *group = NULL;
 
 	if (lender != NULL && !lender->group_lent &&
@@ -580,40 +583,40 @@ jobq_lease_lend_group(const JobqLeaseId *leases, int n,
 		group = lender->gates.group;
 		jobq_lease_batch_set_group_lent(lender, true);
 	}
-	unlock_leases();
+	jobq_leases_unlock();
 	return group;
 }
 
 bool
 jobq_lease_unlend_group(int64 job_id, int64 lease)
 {
-	JobqLeaseEntry *entry = lock_entry(job_id, lease);
+	JobqLeaseEntry *entry = jobq_lease_lock(job_id, lease);
 
 	if (entry != NULL)
 		jobq_lease_batch_set_group_lent(entry, false);
-	unlock_leases();
+	jobq_leases_unlock();
 	return entry != NULL;
 }
 
 bool
 jobq_lease_unlend(int64 job_id, int64 lease)
 {
-	JobqLeaseEntry *entry = lock_entry(job_id, lease);
+	JobqLeaseEntry *entry = jobq_lease_lock(job_id, lease);
 
 	if (entry != NULL)
 		jobq_lease_batch_set_lent(entry, false);
-	unlock_leases();
+	jobq_leases_unlock();
 	return entry != NULL;
 }
 
 static void
 set_doubt(int64 job_id, int64 lease, bool in_doubt)
 {
-	JobqLeaseEntry *entry = lock_entry(job_id, lease);
+	JobqLeaseEntry *entry = jobq_lease_lock(job_id, lease);
 
 	if (entry != NULL)
 		entry->in_doubt = in_doubt;
-	unlock_leases();
+	jobq_leases_unlock();
 }
 
 void
@@ -639,7 +642,7 @@ jobq_leases_in_doubt(long *n)
 	leases = MemoryContextAllocHuge(CurrentMemoryContext,
 									room * sizeof(JobqLeaseId));
 	*n = 0;
-	lock_leases(LW_SHARED);
+	jobq_leases_lock(LW_SHARED);
 	hash_seq_init(&status, jobq_shared_leases);
 	while ((entry = hash_seq_search(&status)) != NULL)
 	{
@@ -656,7 +659,7 @@ jobq_leases_in_doubt(long *n)
 			.job_id = entry->key.job_id,.lease = entry->key.lease
 		};
 	}
-	unlock_leases();
+	jobq_leases_unlock();
 	return leases;
 }
 
@@ -665,9 +668,9 @@ jobq_leases_unlisted_due(void)
 {
 	TimestampTz due;
 
-	lock_leases(LW_SHARED);
+	jobq_leases_lock(LW_SHARED);
 	due = jobq_database()->unlisted_due;
-	unlock_leases();
+	jobq_leases_unlock();
 	return due;
 }
 
@@ -680,18 +683,18 @@ jobq_lease_is_watched(int64 job_id, int64 lease, TimestampTz until)
 void
 jobq_leases_begin_look(void)
 {
-	lock_leases(LW_EXCLUSIVE);
+	jobq_leases_lock(LW_EXCLUSIVE);
 	jobq_database()->unlisted_noted = JOBQ_NEVER;
 	jobq_database()->leases_overflow = false;
-	unlock_leases();
+	jobq_leases_unlock();
 }
 
 void
 jobq_leases_end_look(void)
 {
-	lock_leases(LW_EXCLUSIVE);
+	jobq_leases_lock(LW_EXCLUSIVE);
 	jobq_database()->unlisted_due = jobq_database()->unlisted_noted;
-	unlock_leases();
+	jobq_leases_unlock();
 }
 
 /* Lets an entry share another's ticket, in place of its own if it has one. */
@@ -757,7 +760,7 @@ supply_ticket(JobqLeaseEntry *entry, const JobqLeaseListing *lease)
 {
 	const JobqLeaseTicket *ticket = &lease->ticket;
 	JobqLeaseEntry *other = ticket->shared_with == 0 ? NULL :
-	find(ticket->shared_with, entry->key.lease);
+	jobq_lease_find(ticket->shared_with, entry->key.lease);
 
 	if (ticket->gates.queue == NULL)
 		return ticket->gates.limit == NULL;
@@ -790,27 +793,28 @@ jobq_lease_list(const JobqLeaseListing *lease)
 {
 	TimestampTz now = jobq_now();
 	bool		far = lease->until != JOBQ_NEVER &&
-	lease->until > now + LISTED_AHEAD;
+	lease->until > now + JOBQ_LEASE_LISTED_AHEAD;
 	JobqLeaseKey key;
 	JobqLeaseEntry *entry;
 	bool		found;
 	bool		counted = false;
 
-	make_key(&key, lease->id.job_id, lease->id.lease);
-	lock_leases(LW_EXCLUSIVE);
+	jobq_lease_make_key(&key, lease->id.job_id, lease->id.lease);
+	jobq_leases_lock(LW_EXCLUSIVE);
 	if (far && !lease->keep && !lease->moves)
 		entry = hash_search(jobq_shared_leases, &key, HASH_FIND, &found);
 	else
-		entry = enter(&key, lease->role,
-					  lease->until <= now ? LIST_ANYHOW : LIST_IN_SHARE,
-					  &found);
+		entry = jobq_lease_enter(&key, lease->role,
+								 lease->until <= now ? JOBQ_LEASE_ANYHOW :
+								 JOBQ_LEASE_IN_SHARE,
+								 &found);
 	if (entry != NULL && !found)
 	{
 		entry->until = lease->until;
 		entry->proc = JOBQ_NO_PROCESS;
 	}
 	if (entry == NULL)
-		note_unlisted(lease->until, far);
+		jobq_lease_note_unlisted(lease->until, far);
 	else
 	{
 		/* a heartbeat may not have told yet */
@@ -820,7 +824,7 @@ jobq_lease_list(const JobqLeaseListing *lease)
 		entry->in_doubt = entry->in_doubt || lease->in_doubt;
 		counted = supply_ticket(entry, lease);
 	}
-	unlock_leases();
+	jobq_leases_unlock();
 	jobq_wake_at(jobq_database(), lease->until);
 	return counted;
 }
@@ -828,10 +832,10 @@ jobq_lease_list(const JobqLeaseListing *lease)
 void
 jobq_lease_put_off(int64 job_id, int64 lease, TimestampTz until)
 {
-	JobqLeaseEntry *entry = lock_entry(job_id, lease);
+	JobqLeaseEntry *entry = jobq_lease_lock(job_id, lease);
 
 	/* it may be a heartbeat's by now */
 	if (entry != NULL && entry->until < until)
 		entry->until = until;
-	unlock_leases();
+	jobq_leases_unlock();
 }

@@ -21,7 +21,7 @@
 #include "dispatch/lease_load.h"
 #include "shared/clock.h"
 #include "shared/database.h"
-#include "shared/lease_registry.h"
+#include "shared/lease_listing.h"
 
 #include "utils/timestamp.h"
 

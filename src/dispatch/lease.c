@@ -28,6 +28,7 @@
 #include "queue/queue_wake.h"
 #include "shared/clock.h"
 #include "shared/late.h"
+#include "shared/lease_listing.h"
 #include "shared/lease_registry.h"
 #include "shared/lease_search.h"
 

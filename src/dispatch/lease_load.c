@@ -43,6 +43,8 @@
 #include "queue/queue_wake.h"
 #include "shared/clock.h"
 #include "shared/database.h"
+#include "shared/lease_doubt.h"
+#include "shared/lease_listing.h"
 #include "shared/lease_registry.h"
 #include "shared/limit_state.h"
 #include "shared/queue_state.h"

@@ -12,7 +12,7 @@
 #define JOBQ_LEASE_LOAD_H
 
 #include "job/job.h"
-#include "shared/lease_registry.h"
+#include "shared/lease_entry.h"
 
 /* Jobs of a copied database are left alone until start(). */
 extern bool jobq_lease_is_at_home(const JobqJob *job);

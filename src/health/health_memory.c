@@ -18,7 +18,6 @@
 #include "queue/queue_cache.h"
 #include "shared/area.h"
 #include "shared/lane.h"
-#include "shared/lease_registry.h"
 #include "shared/lease_search.h"
 #include "shared/limit_state.h"
 #include "shared/roster.h"

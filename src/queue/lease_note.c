@@ -35,6 +35,8 @@
 #include "compat.h"
 #include "queue/queue_cache.h"
 #include "queue/queue_wake.h"
+#include "shared/lease_doubt.h"
+#include "shared/lease_lend.h"
 #include "shared/lease_registry.h"
 #include "shared/mark.h"
 #include "shared/note.h"

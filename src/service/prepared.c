@@ -32,7 +32,7 @@
 #include "shared/database.h"
 #include "shared/ended_owner.h"
 #include "shared/lane.h"
-#include "shared/lease_registry.h"
+#include "shared/lease_listing.h"
 #include "shared/limit_state.h"
 #include "shared/mark.h"
 #include "shared/queue_change.h"

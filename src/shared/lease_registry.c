@@ -53,10 +53,11 @@
 #include "shared/lease_registry.h"
 
 #include "compat.h"
-#include "shared/area.h"
 #include "shared/clock.h"
 #include "shared/database.h"
+#include "shared/gate.h"
 #include "shared/lease_batch.h"
+#include "shared/lease_listing.h"
 #include "shared/roster.h"
 #include "shared/wake.h"
 
@@ -64,140 +65,11 @@
 #include "miscadmin.h"
 #include "storage/ipc.h"
 
-/* Leases that end later are not listed yet. */
-#define JOBQ_LEASE_LISTED_AHEAD (USECS_PER_HOUR)
-
-/* How a lease is to be listed. */
-typedef enum JobqLeaseRoom
-{
-	JOBQ_LEASE_IN_SHARE,		/* if its role has room left */
-	JOBQ_LEASE_ANYHOW,			/* it is over, and will not stay for long */
-	JOBQ_LEASE_IN_RESERVE		/* for an executor */
-} JobqLeaseRoom;
-
-static const JobqGates jobq_no_gates = {NULL, NULL, NULL};
-
 /* See jobq_leases_bound(). */
 static uint64 nbound = 0;
 
 /* See jobq_lease_use_reserve(); 0: none. */
 static int64 of_executor = 0;
-
-static void
-jobq_lease_make_key(JobqLeaseKey *key, int64 job_id, int64 lease)
-{
-	memset(key, 0, sizeof(*key));
-	key->job_id = job_id;
-	key->lease = lease;
-	key->dboid = MyDatabaseId;
-}
-
-static void
-jobq_leases_lock(LWLockMode mode)
-{
-	LWLockAcquire(jobq_lock(JOBQ_LOCK_LEASES), mode);
-}
-
-static void
-jobq_leases_unlock(void)
-{
-	LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
-}
-
-/* The number of entries of a role, or of roles that share it. */
-static uint32 *
-role_count(Oid role)
-{
-	return jobq_role_counter(jobq_shared->lease_roles, role);
-}
-
-/* Whether there is room for one more entry; under the lock. */
-static bool
-has_room(Oid role, JobqLeaseRoom listing)
-{
-	long		left = jobq_area_room(JOBQ_AREA_LEASES) -
-	hash_get_num_entries(jobq_shared_leases);
-
-	if (listing == JOBQ_LEASE_IN_RESERVE)
-		return left > 0;
-	left -= JOBQ_LEASE_RESERVE;
-	return left > 0 && (listing == JOBQ_LEASE_ANYHOW || *role_count(role) < left);
-}
-
-/*
- * Finds an entry or makes one, and tells which; NULL if there is none, and no room
- * for one.  Under the lock.
- */
-static JobqLeaseEntry *
-jobq_lease_enter(const JobqLeaseKey *key, Oid role, JobqLeaseRoom listing,
-				 bool *found)
-{
-	HASHACTION	action = has_room(role, listing) ? HASH_ENTER_NULL : HASH_FIND;
-	JobqLeaseEntry *entry = hash_search(jobq_shared_leases, key, action, found);
-
-	if (entry == NULL || *found)
-		return entry;
-	entry->role = role;
-	entry->gates = jobq_no_gates;
-	entry->open = false;
-	entry->keep = false;
-	entry->lent = false;
-	entry->group_lent = false;
-	entry->ends = false;
-	entry->in_doubt = false;
-	jobq_lease_batch_init(entry);
-	(*role_count(role))++;
-	return entry;
-}
-
-/* Finds an entry; under the lock. */
-static JobqLeaseEntry *
-jobq_lease_find(int64 job_id, int64 lease)
-{
-	JobqLeaseKey key;
-
-	jobq_lease_make_key(&key, job_id, lease);
-	return hash_search(jobq_shared_leases, &key, HASH_FIND, NULL);
-}
-
-/*
- * Removes an entry if there is one; under the lock.  Returns the gates whose
- * tickets the caller must give back, or NULL.
- */
-static JobqGates
-jobq_lease_leave(const JobqLeaseKey *key)
-{
-	JobqLeaseEntry *entry = hash_search(jobq_shared_leases, key, HASH_REMOVE,
-										NULL);
-	JobqGates	gates = jobq_no_gates;
-
-	/* it is there until the next one is made */
-	if (entry == NULL)
-		return gates;
-	(*role_count(entry->role))--;
-	if (!jobq_lease_batch_leave(entry))
-		return gates;
-	gates = entry->gates;
-	if (entry->lent)
-	{
-		gates.queue = NULL;
-		gates.limit = NULL;
-	}
-	if (entry->group_lent)
-		gates.group = NULL;
-	return gates;
-}
-
-/* A lease that is to be listed. */
-typedef struct Listed
-{
-	JobqLeaseKey key;
-	TimestampTz until;
-	int			proc;
-	Oid			role;
-	JobqLeaseRoom listing;
-	JobqLeaseTicket ticket;
-} Listed;
 
 /* Has an entry take over those of the tickets that it does not have. */
 static void
@@ -222,7 +94,7 @@ take_over(JobqGates *mine, JobqGates *gates)
  * the job runs without a ticket.
  */
 static void
-jobq_lease_share_ticket(JobqLeaseEntry *entry, const JobqLeaseTicket *ticket)
+share_ticket(JobqLeaseEntry *entry, const JobqLeaseTicket *ticket)
 {
 	JobqLeaseEntry *other = jobq_lease_find(ticket->shared_with, entry->key.lease);
 
@@ -241,16 +113,16 @@ jobq_lease_share_ticket(JobqLeaseEntry *entry, const JobqLeaseTicket *ticket)
 		jobq_gate_miss(&ticket->gates.limit->gate);
 }
 
-/* Notes that a lease is not listed; under the lock. */
-static void
-jobq_lease_note_unlisted(TimestampTz until, bool far)
+/* A lease that is to be listed. */
+typedef struct Listed
 {
-	JobqDatabase *database = jobq_database();
-
-	database->unlisted_due = Min(database->unlisted_due, until);
-	database->unlisted_noted = Min(database->unlisted_noted, until);
-	database->leases_overflow = database->leases_overflow || !far;
-}
+	JobqLeaseKey key;
+	TimestampTz until;
+	int			proc;
+	Oid			role;
+	JobqLeaseRoom listing;
+	JobqLeaseTicket ticket;
+} Listed;
 
 /*
  * Removes the entry of a lease that ends late, unless it is to be kept; returns
@@ -279,11 +151,11 @@ static JobqLeaseEntry *
 enlist(const Listed *lease)
 {
 	bool		found;
-	JobqLeaseEntry *entry = jobq_lease_enter(&lease->key, lease->role,
-											 lease->listing, &found);
+	JobqLeaseEntry *entry = jobq_lease_find_or_add(&lease->key, lease->role,
+												   lease->listing, &found);
 
 	if (entry != NULL && !found && lease->ticket.shared_with != 0)
-		jobq_lease_share_ticket(entry, &lease->ticket);
+		share_ticket(entry, &lease->ticket);
 	return entry;
 }
 
@@ -323,16 +195,6 @@ list_lease(const Listed *lease)
 	return left;
 }
 
-/* See lease_registry.h. */
-void
-jobq_leases_leave_out(TimestampTz until)
-{
-	jobq_leases_lock(LW_EXCLUSIVE);
-	jobq_lease_note_unlisted(until, true);
-	jobq_leases_unlock();
-	jobq_wake_at(jobq_database(), until);
-}
-
 JobqGates
 jobq_lease_register(int64 job_id, int64 lease, TimestampTz until, int procno,
 					Oid role, JobqLeaseTicket ticket)
@@ -358,10 +220,10 @@ jobq_lease_reserve(int64 job_id, int64 lease, bool bound,
 		nbound++;
 	jobq_lease_make_key(&key, job_id, lease);
 	jobq_leases_lock(LW_EXCLUSIVE);
-	entry = jobq_lease_enter(&key, GetUserId(),
-							 lease == of_executor ? JOBQ_LEASE_IN_RESERVE :
-							 JOBQ_LEASE_IN_SHARE,
-							 &found);
+	entry = jobq_lease_find_or_add(&key, GetUserId(),
+								   lease == of_executor ? JOBQ_LEASE_IN_RESERVE :
+								   JOBQ_LEASE_IN_SHARE,
+								   &found);
 	if (entry != NULL)
 	{
 		entry->until = JOBQ_NEVER;
@@ -369,7 +231,7 @@ jobq_lease_reserve(int64 job_id, int64 lease, bool bound,
 		entry->open = true;
 		entry->keep = true;
 		if (ticket.shared_with != 0)
-			jobq_lease_share_ticket(entry, &ticket);
+			share_ticket(entry, &ticket);
 		else
 			entry->gates = ticket.gates;
 	}
@@ -498,14 +360,6 @@ jobq_lease_is_registered(int64 job_id, int64 lease)
 	return result;
 }
 
-/* Locks the registry and finds an entry in it; NULL: there is none. */
-static JobqLeaseEntry *
-jobq_lease_lock(int64 job_id, int64 lease)
-{
-	jobq_leases_lock(LW_EXCLUSIVE);
-	return jobq_lease_find(job_id, lease);
-}
-
 JobqGates
 jobq_lease_gates(int64 job_id, int64 lease)
 {
@@ -526,316 +380,8 @@ jobq_lease_is_open(const JobqLeaseId *lease)
 	return result;
 }
 
-/* Notes of the entries of these leases that they end, or no longer. */
-static void
-set_ends(const JobqLeaseId *leases, int n, bool ends)
-{
-	for (int i = 0; i < n; i++)
-	{
-		JobqLeaseEntry *entry = jobq_lease_find(leases[i].job_id, leases[i].lease);
-
-		if (entry != NULL)
-			entry->ends = ends;
-	}
-}
-
-/* Whether all entries that share the lender's ticket are among these. */
-static bool
-has_all_of_batch(JobqLeaseEntry *lender, const JobqLeaseId *leases, int n)
-{
-	bool		result;
-
-	if (jobq_lease_batch_is_alone(lender))
-		return true;
-	set_ends(leases, n, true);
-	result = jobq_lease_batch_ends(lender);
-	set_ends(leases, n, false);
-	return result;
-}
-
-bool
-jobq_lease_lend(const JobqLeaseId *leases, int n, const JobqGates *gates)
-{
-	JobqLeaseEntry *lender = jobq_lease_lock(leases[0].job_id, leases[0].lease);
-	bool		result = lender != NULL && !lender->lent &&
-	lender->gates.queue == gates->queue &&
-	lender->gates.limit == gates->limit &&
-	has_all_of_batch(lender, leases, n);
-
-	if (result)
-		jobq_lease_batch_set_lent(lender, true);
-	jobq_leases_unlock();
-	return result;
-}
-
-JobqGroup *
-jobq_lease_lend_group(const JobqLeaseId *leases, int n,
-					  const JobqQueueState *queue)
-{
-	JobqLeaseEntry *lender = jobq_lease_lock(leases[0].job_id, leases[0].lease);
-	JobqGroup  *group = NULL;
-
-	if (lender != NULL && !lender->group_lent &&
-		lender->gates.group != NULL &&
-		lender->gates.group->key.queue == queue &&
-		has_all_of_batch(lender, leases, n))
-	{
-		group = lender->gates.group;
-		jobq_lease_batch_set_group_lent(lender, true);
-	}
-	jobq_leases_unlock();
-	return group;
-}
-
-bool
-jobq_lease_unlend_group(int64 job_id, int64 lease)
-{
-	JobqLeaseEntry *entry = jobq_lease_lock(job_id, lease);
-
-	if (entry != NULL)
-		jobq_lease_batch_set_group_lent(entry, false);
-	jobq_leases_unlock();
-	return entry != NULL;
-}
-
-bool
-jobq_lease_unlend(int64 job_id, int64 lease)
-{
-	JobqLeaseEntry *entry = jobq_lease_lock(job_id, lease);
-
-	if (entry != NULL)
-		jobq_lease_batch_set_lent(entry, false);
-	jobq_leases_unlock();
-	return entry != NULL;
-}
-
-static void
-set_doubt(int64 job_id, int64 lease, bool in_doubt)
-{
-	JobqLeaseEntry *entry = jobq_lease_lock(job_id, lease);
-
-	if (entry != NULL)
-		entry->in_doubt = in_doubt;
-	jobq_leases_unlock();
-}
-
-void
-jobq_lease_doubt(int64 job_id, int64 lease)
-{
-	set_doubt(job_id, lease, true);
-}
-
-void
-jobq_lease_trust(int64 job_id, int64 lease)
-{
-	set_doubt(job_id, lease, false);
-}
-
-JobqLeaseId *
-jobq_leases_in_doubt(long *n)
-{
-	long		room = jobq_area_room(JOBQ_AREA_LEASES);
-	JobqLeaseId *leases;
-	HASH_SEQ_STATUS status;
-	JobqLeaseEntry *entry;
-
-	leases = MemoryContextAllocHuge(CurrentMemoryContext,
-									room * sizeof(JobqLeaseId));
-	*n = 0;
-	jobq_leases_lock(LW_SHARED);
-	hash_seq_init(&status, jobq_shared_leases);
-	while ((entry = hash_seq_search(&status)) != NULL)
-	{
-		if (!entry->in_doubt || entry->open ||
-			entry->key.dboid != MyDatabaseId)
-			continue;
-		if (*n >= room)
-		{
-			hash_seq_term(&status);
-			break;
-		}
-		leases[(*n)++] = (JobqLeaseId)
-		{
-			.job_id = entry->key.job_id,.lease = entry->key.lease
-		};
-	}
-	jobq_leases_unlock();
-	return leases;
-}
-
-TimestampTz
-jobq_leases_unlisted_due(void)
-{
-	TimestampTz due;
-
-	jobq_leases_lock(LW_SHARED);
-	due = jobq_database()->unlisted_due;
-	jobq_leases_unlock();
-	return due;
-}
-
 bool
 jobq_lease_is_watched(int64 job_id, int64 lease, TimestampTz until)
 {
 	return jobq_leases_unlisted_due() <= until || jobq_lease_is_registered(job_id, lease);
-}
-
-void
-jobq_leases_begin_look(void)
-{
-	jobq_leases_lock(LW_EXCLUSIVE);
-	jobq_database()->unlisted_noted = JOBQ_NEVER;
-	jobq_database()->leases_overflow = false;
-	jobq_leases_unlock();
-}
-
-void
-jobq_leases_end_look(void)
-{
-	jobq_leases_lock(LW_EXCLUSIVE);
-	jobq_database()->unlisted_due = jobq_database()->unlisted_noted;
-	jobq_leases_unlock();
-}
-
-/* Lets an entry share another's ticket, in place of its own if it has one. */
-static void
-share_supplied(JobqLeaseEntry *entry, JobqLeaseEntry *other)
-{
-	JobqGates	own = entry->gates;
-	bool		empty;
-
-	if (own.queue != NULL && jobq_lease_batch_has(entry, other))
-		return;
-	jobq_lease_batch_join(entry, other);
-	if (own.group != NULL)
-		jobq_roster_leave_quietly(own.group, jobq_now());
-	if (own.queue != NULL)
-		(void) jobq_gate_leave(&own.queue->gate, 1, &empty);
-	if (own.limit != NULL)
-		(void) jobq_gate_leave(&own.limit->gate, 1, &empty);
-}
-
-/*
- * Adds a slot of a limit to the ticket of an entry, for all that share it.  None of
- * them may be removed for ending late.
- */
-static void
-supply_slot(JobqLeaseEntry *entry, JobqLimitState *limit)
-{
-	JobqLeaseEntry *e = entry;
-
-	if (limit == NULL || entry->gates.limit != NULL)
-		return;
-	jobq_gate_join(&limit->gate);
-	do
-	{
-		e->gates.limit = limit;
-		e->keep = true;
-		e->in_doubt = true;
-		e = e->next;
-	} while (e != entry);
-}
-
-/* The same for a ticket of a group; NULL: there is no room for that. */
-static void
-supply_group(JobqLeaseEntry *entry, JobqGroup *group, bool keep)
-{
-	JobqLeaseEntry *e = entry;
-
-	do
-	{
-		e->gates.group = group;
-		e->keep = e->keep || keep;
-		e = e->next;
-	} while (e != entry);
-}
-
-/*
- * Gives an entry that was found in the table tickets if it has none, or lets it
- * share another's; under the lock.  False if there is no room for its group, or, with
- * a limit, for its queue.
- */
-static bool
-supply_ticket(JobqLeaseEntry *entry, const JobqLeaseListing *lease)
-{
-	const JobqLeaseTicket *ticket = &lease->ticket;
-	JobqLeaseEntry *other = ticket->shared_with == 0 ? NULL :
-	jobq_lease_find(ticket->shared_with, entry->key.lease);
-
-	if (ticket->gates.queue == NULL)
-		return ticket->gates.limit == NULL;
-	if (entry->open || entry->lent || entry->group_lent)
-		return true;
-	entry->in_doubt = entry->in_doubt || entry->gates.queue == NULL;
-	if (other != NULL && other->gates.queue == ticket->gates.queue &&
-		!other->open && !other->lent && !other->group_lent)
-		share_supplied(entry, other);
-	else if (entry->gates.queue == NULL)
-	{
-		jobq_gate_join(&ticket->gates.queue->gate);
-		entry->gates.queue = ticket->gates.queue;
-	}
-	supply_slot(entry, ticket->gates.limit);
-	if (lease->group != NULL && entry->gates.group == NULL)
-		supply_group(entry, jobq_roster_join(entry->gates.queue, lease->group),
-					 lease->keep);
-	return lease->group == NULL || entry->gates.group != NULL;
-}
-
-/*
- * Lists a lease that was found in the table, as one of that role's.  It may be
- * over.  Gives its job tickets if it has none yet, which leaves the
- * entry in doubt.  With `keep` or `moves`, lists it even if it ends late.  Returns
- * false if it was not listed, or has no ticket of its group.
- */
-bool
-jobq_lease_list(const JobqLeaseListing *lease)
-{
-	TimestampTz now = jobq_now();
-	bool		far = lease->until != JOBQ_NEVER &&
-	lease->until > now + JOBQ_LEASE_LISTED_AHEAD;
-	JobqLeaseKey key;
-	JobqLeaseEntry *entry;
-	bool		found;
-	bool		counted = false;
-
-	jobq_lease_make_key(&key, lease->id.job_id, lease->id.lease);
-	jobq_leases_lock(LW_EXCLUSIVE);
-	if (far && !lease->keep && !lease->moves)
-		entry = hash_search(jobq_shared_leases, &key, HASH_FIND, &found);
-	else
-		entry = jobq_lease_enter(&key, lease->role,
-								 lease->until <= now ? JOBQ_LEASE_ANYHOW :
-								 JOBQ_LEASE_IN_SHARE,
-								 &found);
-	if (entry != NULL && !found)
-	{
-		entry->until = lease->until;
-		entry->proc = JOBQ_NO_PROCESS;
-	}
-	if (entry == NULL)
-		jobq_lease_note_unlisted(lease->until, far);
-	else
-	{
-		/* a heartbeat may not have told yet */
-		if (entry->proc == JOBQ_NO_PROCESS && !entry->open)
-			entry->until = Max(entry->until, lease->until);
-		entry->keep = entry->keep || lease->keep;
-		entry->in_doubt = entry->in_doubt || lease->in_doubt;
-		counted = supply_ticket(entry, lease);
-	}
-	jobq_leases_unlock();
-	jobq_wake_at(jobq_database(), lease->until);
-	return counted;
-}
-
-void
-jobq_lease_put_off(int64 job_id, int64 lease, TimestampTz until)
-{
-	JobqLeaseEntry *entry = jobq_lease_lock(job_id, lease);
-
-	/* it may be a heartbeat's by now */
-	if (entry != NULL && entry->until < until)
-		entry->until = until;
-	jobq_leases_unlock();
 }

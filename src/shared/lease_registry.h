@@ -12,40 +12,7 @@
 #ifndef JOBQ_LEASE_REGISTRY_H
 #define JOBQ_LEASE_REGISTRY_H
 
-#include "shared/shmem.h"
-
-#include "datatype/timestamp.h"
-
-/* Entries that are kept for executors. */
-#define JOBQ_LEASE_RESERVE JOBQ_MAX_WORKER_SLOTS
-
-/* A lease of a job. */
-typedef struct JobqLeaseId
-{
-	int64		job_id;
-	int64		lease;
-} JobqLeaseId;
-
-/* The tickets of a lease's job; all zeros: it has none. */
-typedef struct JobqLeaseTicket
-{
-	JobqGates	gates;
-	int64		shared_with;	/* a job of the same batch and lease; 0: they
-								 * are the job's own */
-} JobqLeaseTicket;
-
-/* A lease that was found in the table. */
-typedef struct JobqLeaseListing
-{
-	JobqLeaseId id;
-	TimestampTz until;
-	Oid			role;			/* for which it is counted */
-	JobqLeaseTicket ticket;		/* the job gets it if it has none */
-	const char *group;			/* the name of its group, NULL: none */
-	bool		keep;			/* list it even if it ends late, */
-	bool		moves;			/* or just until its new end is listed */
-	bool		in_doubt;		/* an open transaction may have ended the job */
-} JobqLeaseListing;
+#include "shared/lease_entry.h"
 
 /* Makes this session's bound leases end with it. May be called repeatedly. */
 extern void jobq_lease_watch_session(void);
@@ -73,33 +40,6 @@ extern JobqGates jobq_lease_register(int64 job_id, int64 lease,
 									 Oid role, JobqLeaseTicket ticket);
 extern JobqGates jobq_lease_forget(int64 job_id, int64 lease);
 
-/*
- * A job that is being ended lends its ticket of these gates to another one; false
- * if it has none to lend.  From then on the removal of its entry gives no ticket
- * back.  The first of the `n` leases, which end together, is the lender's; a ticket
- * that it shares is lent only if the others with that ticket are among them.
- *
- * jobq_lease_unlend() undoes that, for all that share the ticket; false if the
- * entry is gone, in which case the caller must give the ticket back.
- */
-extern bool jobq_lease_lend(const JobqLeaseId *leases, int n,
-							const JobqGates *gates);
-extern bool jobq_lease_unlend(int64 job_id, int64 lease);
-
-/*
- * The same for the ticket of a group of the queue, whichever the job has one of;
- * returns the group.
- */
-extern JobqGroup *jobq_lease_lend_group(const JobqLeaseId *leases, int n,
-										const JobqQueueState *queue);
-extern bool jobq_lease_unlend_group(int64 job_id, int64 lease);
-
-/*
- * Leases have become visible that are not listed, the first of which ends at
- * that time.  For callbacks.
- */
-extern void jobq_leases_leave_out(TimestampTz until);
-
 /* The gates of the ticket that the lease's entry holds, or NULL. */
 extern JobqGates jobq_lease_gates(int64 job_id, int64 lease);
 
@@ -122,29 +62,6 @@ extern bool jobq_lease_is_watched(int64 job_id, int64 lease,
  * case a rollback brings the earlier installation back.
  */
 extern void jobq_leases_forget_database(Oid dboid);
-
-/*
- * For lease.c, which lists leases from the table. begin: collects the ends
- * of leases that are left out from now on; end: exactly those left out
- * since then are not listed.
- */
-extern void jobq_leases_begin_look(void);
-extern void jobq_leases_end_look(void);
-extern bool jobq_lease_list(const JobqLeaseListing *lease);
-
-/*
- * Leases in doubt: the job may have ended without its entry being removed.  Sets
- * or clears that, or returns all such leases of this database (palloc'd).
- */
-extern void jobq_lease_doubt(int64 job_id, int64 lease);
-extern void jobq_lease_trust(int64 job_id, int64 lease);
-extern JobqLeaseId *jobq_leases_in_doubt(long *n);
-
-/* The least end of a lease that is not listed. */
-extern TimestampTz jobq_leases_unlisted_due(void);
-
-/* A lease that is over will not be found again before that time. */
-extern void jobq_lease_put_off(int64 job_id, int64 lease, TimestampTz until);
 
 /* How many leases this process has bound to itself. */
 extern uint64 jobq_leases_bound(void);

@@ -11,7 +11,7 @@
 #ifndef JOBQ_LEASE_SEARCH_H
 #define JOBQ_LEASE_SEARCH_H
 
-#include "shared/lease_registry.h"
+#include "shared/lease_entry.h"
 
 #include "datatype/timestamp.h"
 

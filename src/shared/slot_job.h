@@ -11,7 +11,7 @@
 #ifndef JOBQ_SLOT_JOB_H
 #define JOBQ_SLOT_JOB_H
 
-#include "shared/lease_registry.h"
+#include "shared/lease_entry.h"
 #include "shared/slot.h"
 
 /*

@@ -1,0 +1,105 @@
+/*-------------------------------------------------------------------------
+ *
+ * lease_entry.c
+ *	  The entries of the registry of leases: its hash table, and who has room in
+ *	  it.
+ *
+ * IDENTIFICATION
+ *	  src/shared/lease_entry.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "shared/lease_entry.h"
+
+#include "shared/area.h"
+#include "shared/lease_batch.h"
+
+const JobqGates jobq_no_gates = {NULL, NULL, NULL};
+
+/* The number of entries of a role, or of roles that share it. */
+static uint32 *
+role_count(Oid role)
+{
+	return jobq_role_counter(jobq_shared->lease_roles, role);
+}
+
+/* Whether there is room for one more entry; under the lock. */
+static bool
+has_room(Oid role, JobqLeaseRoom listing)
+{
+	long		left = jobq_area_room(JOBQ_AREA_LEASES) -
+	hash_get_num_entries(jobq_shared_leases);
+
+	if (listing == JOBQ_LEASE_IN_RESERVE)
+		return left > 0;
+	left -= JOBQ_LEASE_RESERVE;
+	return left > 0 && (listing == JOBQ_LEASE_ANYHOW || *role_count(role) < left);
+}
+
+/* See lease_entry.h. */
+JobqLeaseEntry *
+jobq_lease_find_or_add(const JobqLeaseKey *key, Oid role, JobqLeaseRoom listing,
+					   bool *found)
+{
+	HASHACTION	action = has_room(role, listing) ? HASH_ENTER_NULL : HASH_FIND;
+	JobqLeaseEntry *entry = hash_search(jobq_shared_leases, key, action, found);
+
+	if (entry == NULL || *found)
+		return entry;
+	entry->role = role;
+	entry->gates = jobq_no_gates;
+	entry->open = false;
+	entry->keep = false;
+	entry->lent = false;
+	entry->group_lent = false;
+	entry->ends = false;
+	entry->in_doubt = false;
+	jobq_lease_batch_init(entry);
+	(*role_count(role))++;
+	return entry;
+}
+
+/* See lease_entry.h. */
+JobqLeaseEntry *
+jobq_lease_find(int64 job_id, int64 lease)
+{
+	JobqLeaseKey key;
+
+	jobq_lease_make_key(&key, job_id, lease);
+	return hash_search(jobq_shared_leases, &key, HASH_FIND, NULL);
+}
+
+/* See lease_entry.h. */
+JobqLeaseEntry *
+jobq_lease_lock(int64 job_id, int64 lease)
+{
+	jobq_leases_lock(LW_EXCLUSIVE);
+	return jobq_lease_find(job_id, lease);
+}
+
+/* See lease_entry.h. */
+JobqGates
+jobq_lease_leave(const JobqLeaseKey *key)
+{
+	JobqLeaseEntry *entry = hash_search(jobq_shared_leases, key, HASH_REMOVE,
+										NULL);
+	JobqGates	gates = jobq_no_gates;
+
+	/* it is there until the next one is made */
+	if (entry == NULL)
+		return gates;
+	(*role_count(entry->role))--;
+	if (!jobq_lease_batch_leave(entry))
+		return gates;
+	gates = entry->gates;
+	if (entry->lent)
+	{
+		gates.queue = NULL;
+		gates.limit = NULL;
+	}
+	if (entry->group_lent)
+		gates.group = NULL;
+	return gates;
+}

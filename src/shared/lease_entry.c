@@ -14,7 +14,10 @@
 #include "shared/lease_entry.h"
 
 #include "shared/area.h"
+#include "shared/clock.h"
+#include "shared/gate.h"
 #include "shared/lease_batch.h"
+#include "shared/roster.h"
 
 const JobqGates jobq_no_gates = {NULL, NULL, NULL};
 
@@ -85,15 +88,21 @@ jobq_lease_leave(const JobqLeaseKey *key)
 {
 	JobqLeaseEntry *entry = hash_search(jobq_shared_leases, key, HASH_REMOVE,
 										NULL);
-	JobqGates	gates = jobq_no_gates;
 
 	/* it is there until the next one is made */
 	if (entry == NULL)
-		return gates;
+		return jobq_no_gates;
 	(*role_count(entry->role))--;
-	if (!jobq_lease_batch_leave(entry))
-		return gates;
-	gates = entry->gates;
+	return jobq_lease_batch_leave(entry) ? jobq_lease_own_gates(entry) :
+		jobq_no_gates;
+}
+
+/* See lease_entry.h. */
+JobqGates
+jobq_lease_own_gates(const JobqLeaseEntry *entry)
+{
+	JobqGates	gates = entry->gates;
+
 	if (entry->lent)
 	{
 		gates.queue = NULL;
@@ -102,4 +111,18 @@ jobq_lease_leave(const JobqLeaseKey *key)
 	if (entry->group_lent)
 		gates.group = NULL;
 	return gates;
+}
+
+/* See lease_entry.h. */
+void
+jobq_lease_give_back(const JobqGates *gates)
+{
+	bool		empty;
+
+	if (gates->group != NULL)
+		jobq_roster_leave_quietly(gates->group, jobq_now());
+	if (gates->queue != NULL)
+		(void) jobq_gate_leave(&gates->queue->gate, 1, &empty);
+	if (gates->limit != NULL)
+		(void) jobq_gate_leave(&gates->limit->gate, 1, &empty);
 }

@@ -85,4 +85,10 @@ extern JobqLeaseEntry *jobq_lease_lock(int64 job_id, int64 lease);
  */
 extern JobqGates jobq_lease_leave(const JobqLeaseKey *key);
 
+/* The gates of which the entry has tickets that it has not lent, or NULL. */
+extern JobqGates jobq_lease_own_gates(const JobqLeaseEntry *entry);
+
+/* Gives tickets back.  Nobody is woken; queues and limits are removed later. */
+extern void jobq_lease_give_back(const JobqGates *gates);
+
 #endif							/* JOBQ_LEASE_ENTRY_H */

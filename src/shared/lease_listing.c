@@ -75,17 +75,11 @@ static void
 share_supplied(JobqLeaseEntry *entry, JobqLeaseEntry *other)
 {
 	JobqGates	own = entry->gates;
-	bool		empty;
 
 	if (own.queue != NULL && jobq_lease_batch_has(entry, other))
 		return;
 	jobq_lease_batch_join(entry, other);
-	if (own.group != NULL)
-		jobq_roster_leave_quietly(own.group, jobq_now());
-	if (own.queue != NULL)
-		(void) jobq_gate_leave(&own.queue->gate, 1, &empty);
-	if (own.limit != NULL)
-		(void) jobq_gate_leave(&own.limit->gate, 1, &empty);
+	jobq_lease_give_back(&own);
 }
 
 /*

@@ -58,7 +58,6 @@
 #include "shared/gate.h"
 #include "shared/lease_batch.h"
 #include "shared/lease_listing.h"
-#include "shared/roster.h"
 #include "shared/wake.h"
 
 #include "access/xact.h"
@@ -265,15 +264,10 @@ jobq_lease_forget(int64 job_id, int64 lease)
 static void
 take_tickets(JobqLeaseEntry *entry)
 {
-	bool		last = jobq_lease_batch_leave(entry);
-	bool		empty;
+	JobqGates	own = jobq_lease_own_gates(entry);
 
-	if (entry->gates.group != NULL && !entry->group_lent && last)
-		jobq_roster_leave_quietly(entry->gates.group, jobq_now());
-	if (entry->gates.queue != NULL && !entry->lent && last)
-		(void) jobq_gate_leave(&entry->gates.queue->gate, 1, &empty);
-	if (entry->gates.limit != NULL && !entry->lent && last)
-		(void) jobq_gate_leave(&entry->gates.limit->gate, 1, &empty);
+	if (jobq_lease_batch_leave(entry))
+		jobq_lease_give_back(&own);
 	entry->gates = jobq_no_gates;
 }
 

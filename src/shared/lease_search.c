@@ -76,7 +76,7 @@ jobq_leases_find_over(JobqLeaseSearch *search)
 	HASH_SEQ_STATUS status;
 	JobqLeaseEntry *entry;
 
-	LWLockAcquire(jobq_lock(JOBQ_LOCK_LEASES), LW_SHARED);
+	jobq_leases_lock(LW_SHARED);
 	hash_seq_init(&status, jobq_shared_leases);
 	while ((entry = hash_seq_search(&status)) != NULL)
 	{
@@ -84,7 +84,7 @@ jobq_leases_find_over(JobqLeaseSearch *search)
 			(search->gate == NULL || entry->gates.queue == search->gate))
 			look_at_end(search, entry);
 	}
-	LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
+	jobq_leases_unlock();
 	take_spare(search);
 }
 
@@ -110,7 +110,7 @@ jobq_leases_of_limit(const JobqLimitState *limit, long *n)
 	JobqLeaseEntry *entry;
 
 	*n = 0;
-	LWLockAcquire(jobq_lock(JOBQ_LOCK_LEASES), LW_SHARED);
+	jobq_leases_lock(LW_SHARED);
 	hash_seq_init(&status, jobq_shared_leases);
 	while ((entry = hash_seq_search(&status)) != NULL)
 	{
@@ -121,7 +121,7 @@ jobq_leases_of_limit(const JobqLimitState *limit, long *n)
 			.job_id = entry->key.job_id,.lease = entry->key.lease
 		};
 	}
-	LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
+	jobq_leases_unlock();
 	return leases;
 }
 
@@ -132,14 +132,14 @@ jobq_leases_count_open(void)
 	JobqLeaseEntry *entry;
 	long		n = 0;
 
-	LWLockAcquire(jobq_lock(JOBQ_LOCK_LEASES), LW_SHARED);
+	jobq_leases_lock(LW_SHARED);
 	hash_seq_init(&status, jobq_shared_leases);
 	while ((entry = hash_seq_search(&status)) != NULL)
 	{
 		if (entry->open && entry->key.dboid == MyDatabaseId)
 			n++;
 	}
-	LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
+	jobq_leases_unlock();
 	return n;
 }
 
@@ -154,7 +154,7 @@ jobq_leases_find_no_room(JobqLeaseUse *use)
 
 	memset(use, 0, sizeof(*use));
 	use->room = room;
-	LWLockAcquire(jobq_lock(JOBQ_LOCK_LEASES), LW_SHARED);
+	jobq_leases_lock(LW_SHARED);
 	overflow = jobq_database()->leases_overflow;
 	if (overflow)
 	{
@@ -165,7 +165,7 @@ jobq_leases_find_no_room(JobqLeaseUse *use)
 				roles[use->total++] = entry->role;
 		}
 	}
-	LWLockRelease(jobq_lock(JOBQ_LOCK_LEASES));
+	jobq_leases_unlock();
 
 	qsort(roles, use->total, sizeof(Oid), oid_cmp);
 	for (long i = 0, first = 0; i < use->total; i++)

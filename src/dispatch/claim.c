@@ -22,6 +22,7 @@
 #include "dispatch/ripe.h"
 #include "dispatch/turn.h"
 #include "guc.h"
+#include "queue/lease_end.h"
 #include "queue/lease_note.h"
 #include "queue/queue_room.h"
 #include "queue/queue_wake.h"
@@ -142,7 +143,7 @@ do_without_coordinator(const JobqQueue *queue)
 {
 	if (queue->state == NULL ||
 		jobq_database()->coordinator_proc != JOBQ_NO_PROCESS ||
-		jobq_lease_note_any())
+		jobq_lease_note_any() || jobq_lease_end_any())
 		return false;
 	if (!is_counted(queue))
 	{

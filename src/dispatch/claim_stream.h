@@ -80,7 +80,7 @@ typedef struct JobqClaimScan
 	bool		told;			/* a group that had its turn has got jobs
 								 * since, and nobody was woken for them */
 	int			turns_left;		/* until each group had its turn */
-	int			lender;			/* see jobq_lease_note_lend_group() */
+	int			lender;			/* see jobq_lease_end_lend_group() */
 	int64		until;			/* looks stop then, by jobq_stopwatch() */
 	bool		in_order;		/* jobs of the stream at hand are not
 								 * overtaken */

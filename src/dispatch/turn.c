@@ -17,7 +17,7 @@
 
 #include "dispatch/claim_stream.h"
 #include "queue/group_option.h"
-#include "queue/lease_note.h"
+#include "queue/lease_end.h"
 #include "queue/queue_wake.h"
 #include "queue/ticket.h"
 #include "shared/clock.h"
@@ -350,8 +350,8 @@ turn_to_lent(JobqClaimScan *scan)
 	if (!jobq_queue_limits_groups(scan->queue) ||
 		scan->hold > JOBQ_CLAIM_KEPT)
 		return false;
-	while ((group = jobq_lease_note_lend_group(scan->queue,
-											   &scan->lender)) != NULL)
+	while ((group = jobq_lease_end_lend_group(scan->queue,
+											  &scan->lender)) != NULL)
 	{
 		how.has_own = jobq_ready_has_own_jobs(scan->queue, group->key.name);
 		how.max_running = limit_of_group(scan, group->key.name);
@@ -361,7 +361,7 @@ turn_to_lent(JobqClaimScan *scan)
 			turn_to_group(scan, &ticket, true);
 			return true;
 		}
-		jobq_lease_note_unlend_group(group);
+		jobq_lease_end_unlend_group(group);
 	}
 	return false;
 }

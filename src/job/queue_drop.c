@@ -33,7 +33,7 @@
 #include "compat.h"
 #include "job/current_job.h"
 #include "job/ended.h"
-#include "queue/lease_note.h"
+#include "queue/lease_end.h"
 #include "queue/queue.h"
 #include "queue/queue_cache.h"
 #include "queue/queue_gone.h"

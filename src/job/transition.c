@@ -21,6 +21,7 @@
 #include "job/ended.h"
 #include "queue/group_option.h"
 #include "queue/group_stop.h"
+#include "queue/lease_end.h"
 #include "queue/lease_note.h"
 #include "queue/ready.h"
 #include "shared/clock.h"

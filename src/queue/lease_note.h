@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * lease_note.h
- *	  Leases that begin and end with the current transaction.
+ *	  Leases that begin, or are extended, with the current transaction.
  *
  * IDENTIFICATION
  *	  src/queue/lease_note.h
@@ -31,30 +31,7 @@ extern bool jobq_at_commit_claim(const JobqQueue *queue, int64 job_id,
 extern void jobq_at_commit_lease(int64 job_id, int64 lease,
 								 TimestampTz until, int32 moved_in);
 
-/*
- * It is over.  queue: NULL if that is being dropped, too.  in_batch: the job may
- * share its ticket.
- */
-extern void jobq_at_commit_lease_end(const JobqQueue *queue, int64 job_id,
-									 int64 lease, bool in_batch);
-
-/* Whether the transaction has claimed jobs by a lease, or ended such ones. */
+/* Whether the transaction has claimed jobs by a lease. */
 extern bool jobq_lease_note_any(void);
-
-/*
- * Lends the ticket of a job that this transaction ends to the next one that it
- * claims; false if there is none.  jobq_lease_note_unlend() undoes that.
- */
-extern bool jobq_lease_note_lend(const JobqQueue *queue);
-
-/*
- * The same for a ticket of a group, any of which such a job has one.  Looks at notes
- * before *from, which is the number of them at first (-1), and then that of the one
- * that was found.  NULL: there is none.
- */
-extern JobqGroup *jobq_lease_note_lend_group(const JobqQueue *queue, int *from);
-extern void jobq_lease_note_unlend_group(JobqGroup *group);
-
-extern void jobq_lease_note_unlend(const JobqQueue *queue);
 
 #endif							/* JOBQ_LEASE_NOTE_H */

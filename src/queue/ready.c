@@ -21,32 +21,13 @@
 
 #include "queue/ready.h"
 
-#include "queue/queue_cache.h"
-#include "shared/clock.h"
+#include "queue/ready_end.h"
 #include "shared/lane.h"
-#include "shared/mark.h"
 #include "shared/note.h"
-#include "shared/roster.h"
 #include "shared/xact_end.h"
 
 #include "access/xact.h"
 #include "utils/memutils.h"
-
-/* Contents of a note of a job. */
-typedef struct ReadyNote
-{
-	JobqQueueNote queue;
-	int			njobs;
-	int			settled;		/* level at which the locked job was changed,
-								 * or 0 */
-	int			tickets;		/* of the queue's gate */
-	int			lent;			/* the same, lent by jobs that end */
-	int			in_group;		/* tickets of the group */
-	int			lent_in_group;
-	int			dropped;		/* of these: of jobs that do not run */
-	JobqGroup  *group;
-	JobqPlace	place;			/* of the first */
-} ReadyNote;
 
 /* Notes of ready jobs, and of locked ones that are not settled. */
 static int	nready = 0;
@@ -64,7 +45,7 @@ static const JobqNoteKind ticket_kind;
 
 /* Fills in what a note says of its queue, for one job. */
 static void
-describe_queue(ReadyNote *note, const JobqQueue *queue)
+describe_queue(JobqReadyNote *note, const JobqQueue *queue)
 {
 	jobq_queue_wake_describe(&note->queue, queue);
 	note->njobs = 1;
@@ -87,7 +68,7 @@ latest_group(void)
 	if (n == 0 || (notes[n - 1].kind != &new_kind &&
 				   notes[n - 1].kind != &locked_kind))
 		return NULL;
-	return jobq_note_const_data(&notes[n - 1], ReadyNote)->place.group;
+	return jobq_note_const_data(&notes[n - 1], JobqReadyNote)->place.group;
 }
 
 /*
@@ -137,8 +118,8 @@ jobq_ready_reserve(const char *group)
 static bool
 merge_jobs(JobqNote *note, const JobqNote *next)
 {
-	ReadyNote  *mine = jobq_note_data(note, ReadyNote);
-	const ReadyNote *other = jobq_note_const_data(next, ReadyNote);
+	JobqReadyNote *mine = jobq_note_data(note, JobqReadyNote);
+	const JobqReadyNote *other = jobq_note_const_data(next, JobqReadyNote);
 
 	if (!jobq_queue_wake_is_same(&mine->queue, &other->queue) ||
 		mine->place.priority != other->place.priority ||
@@ -176,7 +157,7 @@ merge_new(JobqNote *note, const JobqNote *next)
 static bool
 merge_locked(JobqNote *note, const JobqNote *next)
 {
-	return jobq_note_const_data(next, ReadyNote)->settled > 0 &&
+	return jobq_note_const_data(next, JobqReadyNote)->settled > 0 &&
 		merge_jobs(note, next);
 }
 
@@ -185,12 +166,12 @@ void
 jobq_at_commit_ready_many(const JobqQueue *queue, const JobqPlace *first,
 						  int njobs)
 {
-	ReadyNote  *note;
+	JobqReadyNote *note;
 	const char *group;
 
 	jobq_ready_reserve(first->group);
 	group = use_name(first->group);
-	note = jobq_note_data(jobq_note_add_reserved(&new_kind), ReadyNote);
+	note = jobq_note_data(jobq_note_add_reserved(&new_kind), JobqReadyNote);
 	describe_queue(note, queue);
 	note->place = *first;
 	note->place.group = group;
@@ -213,8 +194,8 @@ void
 jobq_ready_note_locked(const JobqQueue *queue, const JobqPlace *place)
 {
 	const char *group = use_name(place->group);
-	ReadyNote  *note = jobq_note_data(jobq_note_add_reserved(&locked_kind),
-									  ReadyNote);
+	JobqReadyNote *note = jobq_note_data(jobq_note_add_reserved(&locked_kind),
+										 JobqReadyNote);
 
 	describe_queue(note, queue);
 	note->place = *place;
@@ -231,7 +212,7 @@ find_unsettled(int64 job_id)
 
 	for (int i = n - 1; i >= 0 && nunsettled > 0; i--)
 	{
-		const ReadyNote *note = jobq_note_const_data(&notes[i], ReadyNote);
+		const JobqReadyNote *note = jobq_note_const_data(&notes[i], JobqReadyNote);
 
 		if (notes[i].kind == &locked_kind && note->settled == 0 &&
 			note->place.key.id == job_id)
@@ -255,7 +236,7 @@ jobq_ready_note_locked_again(const JobqQueue *queue, const JobqPlace *place)
 
 /* Takes the tickets out of the note of one job. */
 static JobqTickets
-pull_tickets(ReadyNote *ready)
+pull_tickets(JobqReadyNote *ready)
 {
 	JobqTickets result = {
 		.queue = ready->tickets > 0 ? JOBQ_TICKET_OWN :
@@ -282,7 +263,7 @@ jobq_ready_withdraw(void)
 {
 	int			n;
 	JobqNote   *notes = jobq_note_all(&n);
-	ReadyNote  *ready = jobq_note_data(&notes[n - 1], ReadyNote);
+	JobqReadyNote *ready = jobq_note_data(&notes[n - 1], JobqReadyNote);
 	const char *name = ready->place.group;
 	JobqTickets tickets = pull_tickets(ready);
 
@@ -301,13 +282,13 @@ void
 jobq_ready_settle(int64 job_id)
 {
 	JobqNote   *note = find_unsettled(job_id);
-	ReadyNote  *ready;
+	JobqReadyNote *ready;
 	JobqNote   *notes;
 	int			n;
 
 	if (note == NULL)
 		return;
-	ready = jobq_note_data(note, ReadyNote);
+	ready = jobq_note_data(note, JobqReadyNote);
 	ready->settled = GetCurrentTransactionNestLevel();
 	if (ready->settled > note->level)
 		deepest_settled = Max(deepest_settled, ready->settled);
@@ -328,18 +309,18 @@ jobq_ready_put_tickets(const JobqQueue *queue, int64 job_id,
 	int			n;
 	JobqNote   *notes = jobq_note_all(&n);
 	JobqNote   *note = n > 0 ? &notes[n - 1] : NULL;
-	ReadyNote  *ready;
+	JobqReadyNote *ready;
 
 	if (note == NULL || note->kind != &locked_kind ||
-		jobq_note_data(note, ReadyNote)->settled > 0 ||
-		jobq_note_data(note, ReadyNote)->place.key.id != job_id)
+		jobq_note_data(note, JobqReadyNote)->settled > 0 ||
+		jobq_note_data(note, JobqReadyNote)->place.key.id != job_id)
 	{
 		note = jobq_note_add(&ticket_kind);
-		ready = jobq_note_data(note, ReadyNote);
+		ready = jobq_note_data(note, JobqReadyNote);
 		describe_queue(ready, queue);
 		ready->place.key.id = job_id;
 	}
-	ready = jobq_note_data(note, ReadyNote);
+	ready = jobq_note_data(note, JobqReadyNote);
 	ready->tickets = tickets->queue == JOBQ_TICKET_OWN ? 1 : 0;
 	ready->lent = tickets->queue == JOBQ_TICKET_LENT ? 1 : 0;
 	ready->in_group = tickets->group != NULL && !tickets->group_lent ? 1 : 0;
@@ -358,7 +339,7 @@ jobq_ready_pull_tickets(int64 job_id)
 
 	for (int i = n - 1; i >= 0; i--)
 	{
-		ReadyNote  *ready = jobq_note_data(&notes[i], ReadyNote);
+		JobqReadyNote *ready = jobq_note_data(&notes[i], JobqReadyNote);
 
 		if ((notes[i].kind == &ticket_kind ||
 			 (notes[i].kind == &locked_kind && ready->settled == 0)) &&
@@ -372,7 +353,7 @@ jobq_ready_pull_tickets(int64 job_id)
 static bool
 has_ticket(const JobqNote *note)
 {
-	const ReadyNote *ready = jobq_note_const_data(note, ReadyNote);
+	const JobqReadyNote *ready = jobq_note_const_data(note, JobqReadyNote);
 
 	return (note->kind == &locked_kind || note->kind == &ticket_kind) &&
 		ready->tickets + ready->lent > 0;
@@ -388,7 +369,7 @@ jobq_ready_has_ticket(const JobqQueue *queue)
 	for (int i = 0; i < n; i++)
 	{
 		const JobqQueueNote *note =
-		&jobq_note_const_data(&notes[i], ReadyNote)->queue;
+		&jobq_note_const_data(&notes[i], JobqReadyNote)->queue;
 
 		if (has_ticket(&notes[i]) && note->queue == queue->id &&
 			note->limit == queue->limit)
@@ -406,7 +387,7 @@ jobq_ready_has_own_jobs(const JobqQueue *queue, const char *group)
 
 	for (int i = 0; i < n && nready > 0; i++)
 	{
-		const ReadyNote *note = jobq_note_const_data(&notes[i], ReadyNote);
+		const JobqReadyNote *note = jobq_note_const_data(&notes[i], JobqReadyNote);
 
 		if (notes[i].kind == &new_kind && note->queue.queue == queue->id &&
 			is_same_group(note->place.group, group))
@@ -425,7 +406,7 @@ jobq_ready_next_own_group(const JobqQueue *queue, const char *after)
 
 	for (int i = 0; i < n && nready > 0; i++)
 	{
-		const ReadyNote *note = jobq_note_const_data(&notes[i], ReadyNote);
+		const JobqReadyNote *note = jobq_note_const_data(&notes[i], JobqReadyNote);
 
 		if (notes[i].kind == &new_kind && note->queue.queue == queue->id &&
 			note->place.group != NULL &&
@@ -447,7 +428,7 @@ jobq_ready_next_own_job(const JobqQueue *queue, const char *group, int after,
 
 	for (int i = 0; i < n && nready > 0; i++)
 	{
-		const ReadyNote *note = jobq_note_const_data(&notes[i], ReadyNote);
+		const JobqReadyNote *note = jobq_note_const_data(&notes[i], JobqReadyNote);
 		const JobqPlace *own = &note->place;
 
 		if (notes[i].kind != &new_kind || note->queue.queue != queue->id ||
@@ -463,124 +444,6 @@ jobq_ready_next_own_job(const JobqQueue *queue, const char *group, int after,
 	return found;
 }
 
-static void
-leave_gates(const ReadyNote *ready, int tickets, int in_group)
-{
-	JobqGates	gates = {ready->queue.state, ready->queue.limit, NULL};
-
-	if (in_group > 0)
-		jobq_queue_wake_leave_group(ready->group, in_group, &ready->queue);
-	if (tickets > 0)
-		jobq_queue_wake_leave_gates(&gates, tickets, &ready->queue);
-}
-
-/* Commit: the job was claimed and ended in this transaction. */
-static void
-leave_gate_of_ended(const JobqNote *note, TimestampTz now)
-{
-	const ReadyNote *ready = jobq_note_const_data(note, ReadyNote);
-
-	leave_gates(ready, ready->tickets + ready->lent,
-				ready->in_group + ready->lent_in_group);
-}
-
-/* Abort: lent tickets are taken back by their lenders. */
-static void
-leave_gate_of_claimed(const JobqNote *note, TimestampTz now)
-{
-	const ReadyNote *ready = jobq_note_const_data(note, ReadyNote);
-
-	leave_gates(ready, ready->tickets, ready->in_group);
-}
-
-/*
- * Whether one of the jobs may start.  If its group runs as many as it may, a worker
- * is woken when one of those ends.
- */
-static bool
-may_start(const ReadyNote *ready)
-{
-	JobqQueueState *state;
-
-	if (ready->place.group == NULL)
-		return true;
-	state = jobq_queue_wake_state(&ready->queue);
-	return state == NULL ||
-		jobq_roster_is_in_turn(state, ready->place.group);
-}
-
-/*
- * Commit: wakes workers for jobs that are due, and has the coordinator woken
- * when the others are.
- */
-static void
-wake_for_jobs(const JobqNote *note, TimestampTz now)
-{
-	const ReadyNote *ready = jobq_note_const_data(note, ReadyNote);
-
-	if (ready->place.key.run_at > now)
-		jobq_queue_wake_at(&ready->queue, ready->place.key.run_at);
-	else if (may_start(ready))
-		jobq_queue_wake_later(&ready->queue, ready->njobs);
-}
-
-/*
- * Announces jobs that are claimable and visible to snapshots taken from now
- * on.
- */
-static void
-lower_lane(const JobqNote *note, TimestampTz now)
-{
-	const ReadyNote *ready = jobq_note_const_data(note, ReadyNote);
-	JobqQueueState *state = jobq_queue_wake_state(&ready->queue);
-
-	if (state != NULL && ready->place.group != NULL)
-		jobq_roster_lower(state, &ready->place, now);
-	else if (state != NULL)
-		(void) jobq_lane_lower(&state->stream, &ready->place, now);
-}
-
-/* Whether the locked job that a note is about has been changed. */
-static bool
-is_settled(const JobqNote *note)
-{
-	return jobq_note_const_data(note, ReadyNote)->settled > 0;
-}
-
-/*
- * A job of a group was changed: claims may have waited for it, so as not to overtake
- * it.
- */
-static void
-unblock(const ReadyNote *ready, TimestampTz now)
-{
-	JobqQueueState *state = jobq_queue_wake_state(&ready->queue);
-
-	if (state != NULL &&
-		jobq_roster_unblock(state, ready->place.group, now))
-		jobq_queue_wake_later(&ready->queue, 1);
-}
-
-/* Commit, of a locked job: it is claimable again unless it was changed. */
-static void
-lower_lane_of_locked(const JobqNote *note, TimestampTz now)
-{
-	const ReadyNote *ready = jobq_note_const_data(note, ReadyNote);
-
-	if (!is_settled(note))
-		lower_lane(note, now);
-	else if (ready->place.group != NULL && ready->queue.limits_groups)
-		unblock(ready, now);
-}
-
-/* The same, for the workers. */
-static void
-wake_for_locked(const JobqNote *note, TimestampTz now)
-{
-	if (!is_settled(note))
-		wake_for_jobs(note, now);
-}
-
 /* Withdraws jobs that were announced but do not exist. */
 static void
 forget_new(const JobqNote *note, TimestampTz now)
@@ -592,84 +455,36 @@ forget_new(const JobqNote *note, TimestampTz now)
 static void
 give_back(const JobqNote *note, TimestampTz now)
 {
-	if (!is_settled(note))
+	if (!jobq_ready_end_is_settled(note))
 		nunsettled--;
-	lower_lane(note, now);
-}
-
-/* See ready.h. */
-void
-jobq_ready_refuse_limited(const JobqQueueNote *note, bool in_group)
-{
-	const JobqQueue *queue = jobq_queue_by_id(note->queue);
-	bool		limited = queue != NULL && queue->max_running != JOBQ_UNLIMITED;
-
-	if (note->limit == NULL && !limited &&
-		(!in_group || queue == NULL || !jobq_queue_limits_groups(queue)))
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 note->limit != NULL ?
-			 errmsg("cannot PREPARE a transaction that has claimed a job of a queue with a shared limit") :
-			 errmsg("cannot PREPARE a transaction that has claimed a job of a queue with %s",
-					limited ? "max_running" :
-					queue->max_running_per_group != JOBQ_UNLIMITED ?
-					"max_running_per_group" : "options of groups"),
-			 errdetail("After a crash, nothing would show that the job is running."),
-			 errhint("Commit the claim, and prepare another transaction.")));
-}
-
-/* The places of jobs are not marked: all lanes of the queue are reset. */
-static void
-mark_jobs(const JobqNote *note)
-{
-	const ReadyNote *ready = jobq_note_const_data(note, ReadyNote);
-	bool		in_group = ready->in_group + ready->lent_in_group > ready->dropped;
-
-	if (has_ticket(note) || in_group)
-		jobq_ready_refuse_limited(&ready->queue, in_group);
-	jobq_mark(JOBQ_MARK_JOBS, ready->queue.queue);
-}
-
-/*
- * Jobs that a prepared transaction holds are no longer counted.  A dropped one is put
- * where claims meet it, and find it locked: it may come back.
- */
-static void
-leave_gate_of_prepared(const JobqNote *note)
-{
-	const ReadyNote *ready = jobq_note_const_data(note, ReadyNote);
-
-	if (ready->dropped > 0)
-		lower_lane(note, jobq_now());
-	leave_gates(ready, ready->tickets, ready->in_group);
+	jobq_ready_end_lower(note, now);
 }
 
 static const JobqNoteKind new_kind = {
-	.commit = {[JOBQ_NOTE_LANES] = lower_lane,
-	[JOBQ_NOTE_WAKES] = wake_for_jobs},
+	.commit = {[JOBQ_NOTE_LANES] = jobq_ready_end_lower,
+	[JOBQ_NOTE_WAKES] = jobq_ready_end_wake},
 	.abort = {[JOBQ_NOTE_LANES] = forget_new},
-	.mark = mark_jobs,
+	.mark = jobq_ready_end_mark,
 	.merge = merge_new
 };
 
 static const JobqNoteKind locked_kind = {
-	.commit = {[JOBQ_NOTE_LANES] = lower_lane_of_locked,
-		[JOBQ_NOTE_TICKETS] = leave_gate_of_ended,
-	[JOBQ_NOTE_WAKES] = wake_for_locked},
+	.commit = {[JOBQ_NOTE_LANES] = jobq_ready_end_lower_locked,
+		[JOBQ_NOTE_TICKETS] = jobq_ready_end_leave,
+	[JOBQ_NOTE_WAKES] = jobq_ready_end_wake_locked},
 	.abort = {[JOBQ_NOTE_LANES] = give_back,
-		[JOBQ_NOTE_TICKETS] = leave_gate_of_claimed,
-	[JOBQ_NOTE_WAKES] = wake_for_jobs},
-	.mark = mark_jobs,
-	.prepare = leave_gate_of_prepared,
+		[JOBQ_NOTE_TICKETS] = jobq_ready_end_leave_claimed,
+	[JOBQ_NOTE_WAKES] = jobq_ready_end_wake},
+	.mark = jobq_ready_end_mark,
+	.prepare = jobq_ready_end_leave_prepared,
 	.merge = merge_locked
 };
 
 static const JobqNoteKind ticket_kind = {
-	.commit = {[JOBQ_NOTE_TICKETS] = leave_gate_of_ended},
-	.abort = {[JOBQ_NOTE_TICKETS] = leave_gate_of_claimed},
-	.mark = mark_jobs,
-	.prepare = leave_gate_of_prepared
+	.commit = {[JOBQ_NOTE_TICKETS] = jobq_ready_end_leave},
+	.abort = {[JOBQ_NOTE_TICKETS] = jobq_ready_end_leave_claimed},
+	.mark = jobq_ready_end_mark,
+	.prepare = jobq_ready_end_leave_prepared
 };
 
 /*
@@ -684,7 +499,7 @@ unsettle(int level)
 
 	for (int i = 0; i < n && deepest_settled >= level; i++)
 	{
-		ReadyNote  *ready = jobq_note_data(&notes[i], ReadyNote);
+		JobqReadyNote *ready = jobq_note_data(&notes[i], JobqReadyNote);
 
 		if (notes[i].kind == &locked_kind && notes[i].level < level &&
 			ready->settled >= level)
@@ -708,7 +523,7 @@ hand_up(int level)
 
 	for (int i = n - 1; i >= 0; i--)
 	{
-		ReadyNote  *ready = jobq_note_data(&notes[i], ReadyNote);
+		JobqReadyNote *ready = jobq_note_data(&notes[i], JobqReadyNote);
 
 		if (notes[i].level < level && deepest_settled < level)
 			break;

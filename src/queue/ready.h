@@ -76,12 +76,6 @@ extern JobqTickets jobq_ready_pull_tickets(int64 job_id);
 extern bool jobq_ready_has_ticket(const JobqQueue *queue);
 
 /*
- * Called before a claim of a job of the queue is prepared; raises 0A000 if the
- * queue, or its groups, have a limit by now, or the claim has a slot of a shared one.
- */
-extern void jobq_ready_refuse_limited(const JobqQueueNote *note, bool in_group);
-
-/*
  * Whether this transaction itself has made jobs of the queue and the group (NULL:
  * without one) claimable, and the place of the first one with the smallest
  * priority above `after`.

@@ -17,7 +17,7 @@
 
 #include "queue/ticket.h"
 
-#include "queue/lease_note.h"
+#include "queue/lease_end.h"
 #include "queue/queue_wake.h"
 #include "queue/start.h"
 #include "shared/clock.h"
@@ -201,7 +201,7 @@ jobq_ticket_draw(const JobqQueue *queue, bool shared)
 	if (enter(queue))
 		loose = JOBQ_TICKET_OWN;
 	else if (limited && !groups_are_uncounted(queue) && may_lend(queue) &&
-			 jobq_lease_note_lend(queue))
+			 jobq_lease_end_lend(queue))
 		loose = JOBQ_TICKET_LENT;
 	else
 		return false;
@@ -251,7 +251,7 @@ jobq_ticket_put_back_group(TimestampTz until)
 	loose_group.group = NULL;
 	if (ticket.group != NULL && loose_group_lent)
 	{
-		jobq_lease_note_unlend_group(ticket.group);
+		jobq_lease_end_unlend_group(ticket.group);
 		return false;
 	}
 	return ticket.group != NULL &&
@@ -334,7 +334,7 @@ jobq_ticket_return(const JobqQueue *queue, bool left_some)
 	forgot_starved = false;
 	forgot_turned_away = false;
 	if (ticket == JOBQ_TICKET_LENT)
-		jobq_lease_note_unlend(queue);
+		jobq_lease_end_unlend(queue);
 	if (ticket == JOBQ_TICKET_OWN)
 		wake = jobq_queue_wake_return(&loose_gates) || wake;
 	if (wake && !queue->paused)

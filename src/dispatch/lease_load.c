@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * lease_load.c
- *	  Listing running jobs from the table, and counting them for limits.
+ *	  Listing running jobs from the table.
  *
  * One pass over the table enters each running job that the registry does not
  * have: when the server has started, when the registry has had no room, and for
- * a queue with a limit whose running jobs are not all known (gate.c).
+ * a queue with a limit whose running jobs are not all known (counting.c).
  *
  * The table may be large, so the coordinator makes a pass in parts, each in a
  * transaction of its own with a newer snapshot.  A row that moves to another
@@ -38,17 +38,14 @@
 
 #include "base/row_holder.h"
 #include "base/walk.h"
+#include "dispatch/counting.h"
 #include "queue/queue_cache.h"
-#include "queue/queue_list.h"
 #include "queue/queue_wake.h"
 #include "shared/clock.h"
-#include "shared/database.h"
+#include "shared/gate.h"
 #include "shared/lease_doubt.h"
 #include "shared/lease_listing.h"
 #include "shared/lease_registry.h"
-#include "shared/limit_state.h"
-#include "shared/queue_state.h"
-#include "shared/wake.h"
 
 #include "access/sysattr.h"
 #include "access/xact.h"
@@ -66,16 +63,6 @@
 /* After how many blocks, or entries, the clock is looked at. */
 #define CHECK_BLOCKS 32
 #define CHECK_ENTRIES 64
-
-/* A queue, or a limit that queues share, whose running jobs are being counted. */
-typedef struct Counting
-{
-	int32		queue;			/* or a limit, with the sign of its id changed */
-	JobqQueueState *state;		/* these may be another's by now */
-	JobqLimitState *limit;
-	uint32		begun;			/* see jobq_gate_count_begin() */
-	bool		failed;			/* a job found no room */
-} Counting;
 
 /* A lease of a batch, and the first of its jobs that was listed. */
 typedef struct LoadedBatch
@@ -104,8 +91,6 @@ typedef struct Load
 	Oid			storage;		/* file of the table */
 	BlockNumber next;			/* the next block to read, */
 	BlockNumber end;			/* and the first one that need not be read */
-	Counting   *counting;		/* by queue */
-	int			ncounting;
 	HTAB	   *batches;		/* of LoadedBatch; NULL: none was seen */
 	JobqLeaseId *doubted;		/* to be verified */
 	long		ndoubted;
@@ -219,125 +204,12 @@ jobq_lease_enter_moved(const JobqJob *job, TimestampTz until)
 	return jobq_lease_list(&listing);
 }
 
-static int
-compare_counting(const void *a, const void *b)
-{
-	int32		x = ((const Counting *) a)->queue;
-	int32		y = ((const Counting *) b)->queue;
-
-	return x < y ? -1 : x > y;
-}
-
-/* The gate of what is counted; NULL: it is gone. */
-static JobqGate *
-gate_of(const Counting *counting)
-{
-	if (counting->limit != NULL)
-		return jobq_limit_state_find(-counting->queue) == counting->limit ?
-			&counting->limit->gate : NULL;
-	return jobq_queue_state_find(counting->queue) == counting->state ?
-		&counting->state->gate : NULL;
-}
-
-static void
-add_counting(int32 queue, JobqQueueState *state, JobqLimitState *limit)
-{
-	JobqGate   *gate = state != NULL ? &state->gate : &limit->gate;
-
-	if (!jobq_gate_is_counted(gate))
-		load.counting[load.ncounting++] = (Counting)
-	{
-		.queue = queue,.state = state,.limit = limit,
-			.begun = jobq_gate_count_begin(gate)
-	};
-}
-
-/* Before the first snapshot is taken.  Several queues may share a limit. */
-static void
-begin_counting(void)
-{
-	int			n;
-	const JobqQueueBrief *briefs = jobq_queues_all(&n);
-	int			last = 0;
-
-	load.counting = MemoryContextAllocHuge(load.context,
-										   Max(n, 1) * 2 * sizeof(Counting));
-	load.ncounting = 0;
-	for (int i = 0; i < n; i++)
-	{
-		const JobqQueueBrief *brief = &briefs[i];
-
-		if (brief->at_home && brief->state != NULL)
-			add_counting(brief->id, brief->state, NULL);
-		if (brief->at_home && brief->limit != NULL)
-			add_counting(-brief->shared_limit, NULL, brief->limit);
-	}
-	qsort(load.counting, load.ncounting, sizeof(Counting), compare_counting);
-	for (int i = 1; i < load.ncounting; i++)
-	{
-		if (load.counting[i].queue != load.counting[last].queue)
-			load.counting[++last] = load.counting[i];
-	}
-	load.ncounting = Min(load.ncounting, last + 1);
-}
-
-static void
-fail_one(int32 queue)
-{
-	Counting	key = {.queue = queue};
-	Counting   *counting = bsearch(&key, load.counting, load.ncounting,
-								   sizeof(Counting), compare_counting);
-
-	if (counting != NULL)
-		counting->failed = true;
-}
-
-/* A job of the queue could not be listed. */
-static void
-fail_counting(int32 id)
-{
-	const JobqQueue *queue = jobq_queue_by_id(id);
-
-	fail_one(id);
-	if (queue != NULL && queue->shared_limit != JOBQ_NO_LIMIT)
-		fail_one(-queue->shared_limit);
-}
-
 /* Some jobs could not be read. */
 static void
 note_unreadable(void)
 {
 	jobq_leases_leave_out(jobq_now() + UNREADABLE_DELAY);
-	for (int i = 0; i < load.ncounting; i++)
-		load.counting[i].failed = true;
-}
-
-/*
- * Opens the gates whose running jobs all have tickets.  If others were missed
- * meanwhile, and claims were turned away, has them counted again.
- */
-static void
-end_counting(void)
-{
-	for (int i = 0; i < load.ncounting; i++)
-	{
-		const Counting *counting = &load.counting[i];
-		JobqGate   *gate = gate_of(counting);
-		bool		counted;
-
-		if (gate == NULL)
-			continue;
-		counted = !counting->failed &&
-			jobq_gate_count_end(gate, counting->begun);
-		if (!jobq_gate_is_starved(gate))
-			continue;
-		if (counted && counting->limit != NULL)
-			jobq_queue_wake_call(counting->limit, 1);
-		else if (counted)
-			jobq_queue_wake_look(counting->state);
-		else if (!counting->failed)
-			jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_COUNT);
-	}
+	jobq_counting_fail_all();
 }
 
 /* ---------------------------------------------------------------- listing */
@@ -391,7 +263,7 @@ load_row(JobqTable *jobs, TupleTableSlot *row, Snapshot snapshot, void *arg)
 	jobq_job_read(&job, row);
 	if (job.state == JOBQ_STATE_RUNNING && jobq_lease_is_at_home(&job) &&
 		!list_row(&job, !jobq_row_is_current(row)))
-		fail_counting(job.queue);
+		jobq_counting_fail(job.queue);
 	return true;
 }
 
@@ -412,7 +284,7 @@ begin_listing(JobqTable *jobs)
 {
 	MemoryContextReset(load.context);
 	load.batches = NULL;
-	begin_counting();
+	jobq_counting_begin(load.context);
 	jobq_leases_begin_look();
 	load.storage = jobq_table_storage(jobs);
 	load.next = 0;
@@ -512,7 +384,7 @@ begin_pass(void)
 											 ALLOCSET_DEFAULT_SIZES);
 	MemoryContextReset(load.context);
 	load.batches = NULL;
-	load.ncounting = 0;
+	jobq_counting_forget();
 }
 
 /* See lease_load.h. */
@@ -549,11 +421,11 @@ jobq_leases_load_continue(int64 until)
 	}
 	if (!continue_verifying(until))
 		return false;
-	end_counting();
+	jobq_counting_end();
 	load.stage = LOAD_NONE;
 	MemoryContextReset(load.context);
 	load.batches = NULL;
-	load.ncounting = 0;
+	jobq_counting_forget();
 	return true;
 }
 

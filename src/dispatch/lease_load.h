@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * lease_load.h
- *	  Listing running jobs from the table, and counting them for limits.
+ *	  Listing running jobs from the table.
  *
  * IDENTIFICATION
  *	  src/dispatch/lease_load.h

@@ -16,6 +16,7 @@
 
 #include "base/table_find.h"
 
+#include "base/extension.h"
 #include "base/row_holder.h"
 #include "compat.h"
 
@@ -24,6 +25,8 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/snapmgr.h"
 
 /* What became of an attempt to lock a row version. */
@@ -255,4 +258,34 @@ jobq_key_is_busy(JobqTable *table, Oid indexid, ScanKey keys, int nkeys,
 	index_close(index, AccessShareLock);
 	*pid = TransactionIdIsValid(other) ? jobq_transaction_pid(other) : 0;
 	return TransactionIdIsValid(other);
+}
+
+static void
+make_name_key(ScanKey key, const char *name)
+{
+	ScanKeyInit(key, 1, BTEqualStrategyNumber, F_TEXTEQ,
+				CStringGetTextDatum(name));
+}
+
+/* See table_find.h. */
+bool
+jobq_table_read_name(JobqTable *table, JobqRelation index, const char *name,
+					 TupleTableSlot *slot)
+{
+	ScanKeyData key;
+
+	make_name_key(&key, name);
+	return jobq_table_read(table, jobq_relation_oid(index), &key, 1, slot);
+}
+
+/* See table_find.h. */
+bool
+jobq_table_lock_name(JobqTable *table, JobqRelation index, const char *name,
+					 TupleTableSlot *slot)
+{
+	ScanKeyData key;
+
+	make_name_key(&key, name);
+	return jobq_table_find(table, jobq_relation_oid(index), &key, 1, JOBQ_WAIT,
+						   slot) == JOBQ_FOUND;
 }

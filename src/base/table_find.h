@@ -36,6 +36,16 @@ extern JobqFindResult jobq_table_find(JobqTable *table, Oid indexid,
 									  ScanKey keys, int nkeys,
 									  JobqWaitPolicy wait,
 									  TupleTableSlot *slot);
+
+/*
+ * The same by a name, the only key of the index: without a lock; and with one, for
+ * which it waits.
+ */
+extern bool jobq_table_read_name(JobqTable *table, JobqRelation index,
+								 const char *name, TupleTableSlot *slot);
+extern bool jobq_table_lock_name(JobqTable *table, JobqRelation index,
+								 const char *name, TupleTableSlot *slot);
+
 extern JobqFindResult jobq_table_find_if(JobqTable *table,
 										 const JobqSearch *search,
 										 TupleTableSlot *slot);

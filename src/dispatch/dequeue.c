@@ -209,6 +209,22 @@ claim_until(JobqJob *job, const JobqQueue *queue, const ClaimOptions *options)
 }
 
 /*
+ * Begins to claim jobs of a queue, at most *max_jobs, or a batch.  False if it is
+ * paused.
+ */
+static bool
+begin_claim(JobqClaimScan *scan, JobqTable *jobs, const JobqQueue *queue,
+			int *max_jobs)
+{
+	if (queue->paused)
+		return false;
+	if (jobq_queue_has_batches(queue))
+		*max_jobs = Min(*max_jobs, queue->batch_size);
+	jobq_claim_begin(scan, jobs, queue, JOBQ_CLAIM_UNLOCKED, JOBQ_NEVER);
+	return true;
+}
+
+/*
  * Claims up to max_jobs jobs of a queue under the lease and returns them to
  * the client.  Draws the lease number with the first job (*lease is 0 before
  * that).  Returns the number of jobs claimed.
@@ -223,11 +239,8 @@ claim_from(JobqTable *jobs, const JobqQueue *queue,
 	JobqJob		job;
 	int			claimed = 0;
 
-	if (queue->paused)
+	if (!begin_claim(&scan, jobs, queue, &max_jobs))
 		return 0;
-	if (jobq_queue_has_batches(queue))
-		max_jobs = Min(max_jobs, queue->batch_size);
-	jobq_claim_begin(&scan, jobs, queue, JOBQ_CLAIM_UNLOCKED, JOBQ_NEVER);
 	while (claimed < max_jobs && jobq_claim_next(&scan, &job))
 	{
 		TimestampTz until = claim_until(&job, queue, options);
@@ -368,11 +381,8 @@ take_from(JobqTable *jobs, const JobqQueue *queue, int max_jobs,
 	JobqJob		job;
 	int			taken = 0;
 
-	if (queue->paused)
+	if (!begin_claim(&scan, jobs, queue, &max_jobs))
 		return 0;
-	if (jobq_queue_has_batches(queue))
-		max_jobs = Min(max_jobs, queue->batch_size);
-	jobq_claim_begin(&scan, jobs, queue, JOBQ_CLAIM_UNLOCKED, JOBQ_NEVER);
 	while (taken < max_jobs && jobq_claim_next(&scan, &job))
 	{
 		int			attempt = jobq_job_current_attempt(&job);

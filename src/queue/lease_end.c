@@ -60,16 +60,6 @@ give_back(JobqGates gates, const EndNote *noted)
 	jobq_queue_wake_leave_gates(&gates, 1, &noted->queue);
 }
 
-/* The gates of the queue of a note, without its group. */
-static JobqGates
-gates_of(const EndNote *noted)
-{
-	return (JobqGates)
-	{
-		noted->queue.state, noted->queue.limit, NULL
-	};
-}
-
 /* Removes the entry, and gives its ticket back. */
 static void
 forget_ended(const JobqNote *note, TimestampTz now)
@@ -123,7 +113,7 @@ take_back(const EndNote *noted)
 	JobqGates	group = {.group = noted->lent_group};
 
 	if (noted->lent && !unlend(noted, jobq_lease_unlend))
-		give_back(gates_of(noted), noted);
+		give_back(jobq_queue_wake_gates(&noted->queue), noted);
 	if (group.group != NULL && !unlend(noted, jobq_lease_unlend_group))
 		give_back(group, noted);
 }
@@ -275,7 +265,7 @@ jobq_lease_end_unlend(const JobqQueue *queue)
 		end->lent = false;
 		if (!unlend(end, jobq_lease_unlend))
 		{
-			JobqGates	gates = gates_of(end);
+			JobqGates	gates = jobq_queue_wake_gates(&end->queue);
 
 			jobq_queue_wake_leave(&gates);
 		}

@@ -54,16 +54,6 @@ give_back(JobqGates gates, const LeaseNote *noted)
 	jobq_queue_wake_leave_gates(&gates, 1, &noted->queue);
 }
 
-/* The gates of the queue of a note, without its group. */
-static JobqGates
-gates_of(const LeaseNote *noted)
-{
-	return (JobqGates)
-	{
-		noted->queue.state, noted->queue.limit, NULL
-	};
-}
-
 /* The claim that was noted before this note, or NULL. */
 static const LeaseNote *
 claim_before(const JobqNote *note)
@@ -87,7 +77,7 @@ ticket_of(const JobqNote *note)
 	JobqLeaseTicket ticket = {0};
 
 	if (noted->ticket != JOBQ_TICKET_NONE)
-		ticket.gates = gates_of(noted);
+		ticket.gates = jobq_queue_wake_gates(&noted->queue);
 	ticket.gates.group = noted->group;
 	if (noted->shares)
 		ticket.shared_with = claim_before(note)->job_id;
@@ -116,7 +106,7 @@ forget_claim_of(const LeaseNote *noted)
 	else if (!noted->shares)
 	{
 		if (noted->ticket != JOBQ_TICKET_NONE)
-			gates = gates_of(noted);
+			gates = jobq_queue_wake_gates(&noted->queue);
 		gates.group = noted->group;
 	}
 	if (noted->ticket == JOBQ_TICKET_LENT)

@@ -31,7 +31,6 @@
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 
 PG_FUNCTION_INFO_V1(jobq_create_limit);
 PG_FUNCTION_INFO_V1(jobq_alter_limit);
@@ -99,14 +98,10 @@ apply_arguments(FunctionCallInfo fcinfo, LimitRow *row)
 static bool
 find_and_lock(LimitRow *row, const char *name)
 {
-	ScanKeyData key;
-
 	row->table = jobq_table_open(JOBQ_REL_LIMIT_DEF);
 	row->slot = jobq_table_slot(row->table);
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_TEXTEQ,
-				CStringGetTextDatum(name));
-	if (jobq_table_find(row->table, jobq_relation_oid(JOBQ_IDX_LIMIT_DEF_NAME),
-						&key, 1, JOBQ_WAIT, row->slot) != JOBQ_FOUND)
+	if (!jobq_table_lock_name(row->table, JOBQ_IDX_LIMIT_DEF_NAME, name,
+							  row->slot))
 		return false;
 	slot_getallattrs(row->slot);
 	memcpy(row->values, row->slot->tts_values, sizeof(row->values));

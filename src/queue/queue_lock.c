@@ -29,7 +29,6 @@
 #include "access/twophase.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/inval.h"
 
 /*
@@ -104,14 +103,10 @@ jobq_queue_recheck_job(int32 id, int privilege, int64 job_id)
 bool
 jobq_queue_find_and_lock(JobqLockedQueue *locked, const char *name)
 {
-	ScanKeyData key;
-
 	locked->table = jobq_table_open(JOBQ_REL_QUEUE);
 	locked->slot = jobq_table_slot(locked->table);
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_TEXTEQ,
-				CStringGetTextDatum(name));
-	if (jobq_table_find(locked->table, jobq_relation_oid(JOBQ_IDX_QUEUE_NAME),
-						&key, 1, JOBQ_WAIT, locked->slot) != JOBQ_FOUND)
+	if (!jobq_table_lock_name(locked->table, JOBQ_IDX_QUEUE_NAME, name,
+							  locked->slot))
 	{
 		jobq_table_close(locked->table);
 		return false;

@@ -65,6 +65,16 @@ extern void jobq_queue_wake_now(JobqQueueState *state, int32 queue, Oid owner,
 extern void jobq_queue_wake_later(const JobqQueueNote *note, int njobs);
 extern void jobq_queue_wake_at(const JobqQueueNote *note, TimestampTz when);
 
+/* The gates of the queue of a note, without a group. */
+static inline JobqGates
+jobq_queue_wake_gates(const JobqQueueNote *note)
+{
+	return (JobqGates)
+	{
+		note->state, note->limit, NULL
+	};
+}
+
 /*
  * Gives back tickets, and wakes a worker of the queue for each if any was turned
  * away, as jobq_queue_wake_later() does.  That of a group is first, since the queue's

@@ -23,7 +23,7 @@
 static void
 leave_gates(const JobqReadyNote *ready, int tickets, int in_group)
 {
-	JobqGates	gates = {ready->queue.state, ready->queue.limit, NULL};
+	JobqGates	gates = jobq_queue_wake_gates(&ready->queue);
 
 	if (in_group > 0)
 		jobq_queue_wake_leave_group(ready->group, in_group, &ready->queue);

@@ -166,13 +166,9 @@ follow_end(const char *name, int64 job_id, const JobqQueue *queue)
 {
 	JobqTable  *table = jobq_table_open(JOBQ_REL_SCHEDULE);
 	TupleTableSlot *slot = jobq_table_slot(table);
-	ScanKeyData key;
 	bool		result = false;
 
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_TEXTEQ,
-				CStringGetTextDatum(name));
-	if (jobq_table_read(table, jobq_relation_oid(JOBQ_IDX_SCHEDULE_NAME),
-						&key, 1, slot))
+	if (jobq_table_read_name(table, JOBQ_IDX_SCHEDULE_NAME, name, slot))
 	{
 		slot_getallattrs(slot);
 		note_end(slot->tts_values, slot->tts_isnull, job_id);

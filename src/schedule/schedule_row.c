@@ -26,7 +26,6 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -95,12 +94,7 @@ bool
 jobq_schedule_find(JobqTable *table, TupleTableSlot *slot, const char *name,
 				   JobqScheduleRow *row)
 {
-	ScanKeyData key;
-
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_TEXTEQ,
-				CStringGetTextDatum(name));
-	if (jobq_table_find(table, jobq_relation_oid(JOBQ_IDX_SCHEDULE_NAME),
-						&key, 1, JOBQ_WAIT, slot) != JOBQ_FOUND)
+	if (!jobq_table_lock_name(table, JOBQ_IDX_SCHEDULE_NAME, name, slot))
 		return false;
 	read_row(slot, row);
 	return true;
@@ -226,12 +220,8 @@ void
 jobq_schedule_peek(JobqTable *table, const char *name, JobqScheduleRow *row)
 {
 	TupleTableSlot *slot = jobq_table_slot(table);
-	ScanKeyData key;
 
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_TEXTEQ,
-				CStringGetTextDatum(name));
-	if (!jobq_table_read(table, jobq_relation_oid(JOBQ_IDX_SCHEDULE_NAME),
-						 &key, 1, slot))
+	if (!jobq_table_read_name(table, JOBQ_IDX_SCHEDULE_NAME, name, slot))
 		report_missing(table, name);
 	read_row(slot, row);
 	jobq_schedule_check_owner(row);

@@ -112,7 +112,8 @@ $node->append_conf('postgresql.conf', 'jobq.shared_memory = 1MB');
 $node->restart;
 $listener = $node->background_psql('postgres');
 $node->sql(
-	q{SELECT jobq.create_queue('greedy', lease => '1 hour');
+	q{SELECT jobq.drop_queue(queue, force => true) FROM jobq.queues;
+	SELECT jobq.create_queue('greedy', lease => '1 hour');
 	SELECT count(*) FROM jobq.enqueue_many('greedy', array_fill('1'::jsonb, '{400}'),
 		group_keys => ARRAY(SELECT 'g' || i FROM generate_series(1, 400) AS i))});
 is($node->sql(q{SELECT count(*) FROM jobq.dequeue('greedy', 400)}),

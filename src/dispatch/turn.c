@@ -366,6 +366,17 @@ turn_to_lent(JobqClaimScan *scan)
 	return false;
 }
 
+/*
+ * Whether the group is in memory, where it has its turns, unless it may start no job
+ * now: it may be throttled.
+ */
+static bool
+has_room(const JobqClaimScan *scan, const char *name)
+{
+	return scan->hold != JOBQ_CLAIM_DROPPED && scan->queue->state != NULL &&
+		jobq_roster_has(scan->queue->state, name);
+}
+
 /* For next_in_circle(). */
 static bool
 next_by_index(JobqClaimScan *scan, char *name)
@@ -394,7 +405,7 @@ turn_by_index(JobqClaimScan *scan)
 	go_on_in_circle(&by_index, scan, name);
 	while (next_in_circle(&by_index, scan, name, next_by_index))
 	{
-		if (limit_of_group(scan, name) != JOBQ_UNLIMITED)
+		if (has_room(scan, name) || limit_of_group(scan, name) != JOBQ_UNLIMITED)
 			continue;
 		jobq_claim_turn_to(scan, NULL, name, false);
 		return true;
@@ -576,7 +587,8 @@ visit_by_index(JobqClaimScan *scan, JobqVisit *visit,
 	while (jobq_dispatch_next_group(&scan->dispatch, visit->after))
 	{
 		jobq_claim_turn_to(scan, NULL, visit->after, false);
-		if (limit_of_group(scan, visit->after) == JOBQ_UNLIMITED &&
+		if (!has_room(scan, visit->after) &&
+			limit_of_group(scan, visit->after) == JOBQ_UNLIMITED &&
 			!is_unripe(scan) && look(scan))
 			return JOBQ_VISIT_FOUND;
 		if (is_time_over(scan))

@@ -116,7 +116,7 @@ describe_groups(const JobqHealth *health)
 	int			n = count_queues(health, lacks_groups);
 
 	return n == 0 ? NULL :
-		psprintf("shared memory has no room for all groups of %d queues, so those without room start no job if they have a limit, and otherwise are found in the index",
+		psprintf("shared memory has no room for all groups of %d queues, so those without room start their jobs later if they have a limit, and otherwise are found in the index",
 				 n);
 }
 

@@ -6,7 +6,11 @@
  * A group's key has the address of its queue's entry, which stays the queue's as
  * long as it has groups.  Roles are counted: each gets no more groups than are
  * free, so that one alone gets half of them, and a role without groups finds
- * room.
+ * room.  At most half of what a role may have are throttled: a role that may only
+ * consume can throttle groups that do not exist.
+ *
+ * The queues of a role that have groups are in a list, which goes round, for those
+ * that need room (roster_room.c).
  *
  * IDENTIFICATION
  *	  src/shared/group.c
@@ -18,6 +22,9 @@
 #include "shared/group.h"
 
 #include "shared/area.h"
+
+/* Queues of a role that are looked at in one call, for one that needs room. */
+#define QUEUES_AT_A_TIME 16
 
 static void
 make_key(JobqGroupKey *key, JobqQueueState *queue, const char *name)
@@ -32,6 +39,13 @@ static uint32 *
 role_count(Oid role)
 {
 	return jobq_role_counter(jobq_shared->group_roles, role);
+}
+
+/* The queues of a role, or of roles that share the list, that have groups. */
+static dlist_head *
+queues_of(Oid role)
+{
+	return &jobq_shared->group_queues[role_count(role) - jobq_shared->group_roles];
 }
 
 /* See group.h. */
@@ -72,7 +86,11 @@ jobq_group_make(JobqQueueState *queue, const char *name)
 	if (room_of(queue->entry.role) > 0)
 		group = hash_search(jobq_shared_groups, &key, HASH_ENTER_NULL, NULL);
 	if (group != NULL)
+	{
 		(*role_count(queue->entry.role))++;
+		if (queue->roster.ngroups++ == 0)
+			dlist_push_tail(queues_of(queue->entry.role), &queue->roster.of_role);
+	}
 	LWLockRelease(jobq_lock(JOBQ_LOCK_GROUPS));
 	return group;
 }
@@ -81,10 +99,12 @@ jobq_group_make(JobqQueueState *queue, const char *name)
 void
 jobq_group_free(JobqGroup *group)
 {
-	Oid			role = group->key.queue->entry.role;
+	JobqQueueState *queue = group->key.queue;
 
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_GROUPS), LW_EXCLUSIVE);
-	(*role_count(role))--;
+	(*role_count(queue->entry.role))--;
+	if (--queue->roster.ngroups == 0)
+		dlist_delete(&queue->roster.of_role);
 	(void) hash_search(jobq_shared_groups, &group->key, HASH_REMOVE, NULL);
 	LWLockRelease(jobq_lock(JOBQ_LOCK_GROUPS));
 }
@@ -99,4 +119,66 @@ jobq_group_room(const JobqQueueState *queue)
 	room = room_of(queue->entry.role);
 	LWLockRelease(jobq_lock(JOBQ_LOCK_GROUPS));
 	return (int) Min(room, PG_INT32_MAX);
+}
+
+/* See group.h. */
+bool
+jobq_group_note_throttled(const JobqQueueState *queue)
+{
+	uint32	   *throttled = jobq_role_counter(jobq_shared->throttled_roles,
+											  queue->entry.role);
+	long		share;
+	bool		result;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_GROUPS), LW_EXCLUSIVE);
+	share = *role_count(queue->entry.role) + room_of(queue->entry.role);
+	result = *throttled < Max(share / 2, 1);
+	if (result)
+		(*throttled)++;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_GROUPS));
+	return result;
+}
+
+/* See group.h. */
+void
+jobq_group_forget_throttled(const JobqQueueState *queue)
+{
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_GROUPS), LW_EXCLUSIVE);
+	(*jobq_role_counter(jobq_shared->throttled_roles, queue->entry.role))--;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_GROUPS));
+}
+
+/* Whether groups of a queue may make room for those of another one, as it seems. */
+static bool
+may_give(const JobqQueueState *giver, const JobqQueueState *queue, bool busy)
+{
+	const JobqRoster *roster = &giver->roster;
+
+	if (giver->entry.role != queue->entry.role)
+		return false;
+	return busy ? roster->nturn > queue->roster.ngroups :
+		roster->nidle + roster->nheld > 0;
+}
+
+/* See group.h. */
+JobqQueueState *
+jobq_group_next_giver(const JobqQueueState *queue, bool busy)
+{
+	dlist_head *queues = queues_of(queue->entry.role);
+	JobqQueueState *result = NULL;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_GROUPS), LW_EXCLUSIVE);
+	for (int i = 0; i < QUEUES_AT_A_TIME && result == NULL &&
+		 !dlist_is_empty(queues); i++)
+	{
+		JobqQueueState *next = dlist_head_element(JobqQueueState,
+												  roster.of_role, queues);
+
+		dlist_delete(&next->roster.of_role);
+		dlist_push_tail(queues, &next->roster.of_role);
+		if (may_give(next, queue, busy))
+			result = next;
+	}
+	LWLockRelease(jobq_lock(JOBQ_LOCK_GROUPS));
+	return result;
 }

@@ -3,8 +3,8 @@
  * group.h
  *	  The hash table of the groups that are in memory.
  *
- * The caller holds the lock of the queue's stream, exclusively.  Nothing
- * allocates or throws.
+ * The caller holds the lock of the queue's stream, exclusively, but where it says
+ * otherwise.  Nothing allocates or throws.
  *
  * IDENTIFICATION
  *	  src/shared/group.h
@@ -28,7 +28,23 @@ extern JobqGroup *jobq_group_make(JobqQueueState *queue, const char *name);
 /* Forgets a group, which is in no list. */
 extern void jobq_group_free(JobqGroup *group);
 
-/* The number of groups for which the queue's role has room. */
+/* The number of groups for which the queue's role has room.  Needs no lock. */
 extern int	jobq_group_room(const JobqQueueState *queue);
+
+/*
+ * One more group of the queue is throttled, and has to stay in memory; false if the
+ * half of the role's room is taken by such groups.  Or it is so no longer.
+ */
+extern bool jobq_group_note_throttled(const JobqQueueState *queue);
+extern void jobq_group_forget_throttled(const JobqQueueState *queue);
+
+/*
+ * A queue of the same role whose groups may make room for one of this queue: some seem
+ * to have nothing to do, or with `busy` more of them than this queue has in memory are
+ * in turn.  NULL if there is none among the next ones.  Called without a lock; the
+ * entry may be another queue's by the time it is returned.
+ */
+extern JobqQueueState *jobq_group_next_giver(const JobqQueueState *queue,
+											 bool busy);
 
 #endif							/* JOBQ_GROUP_H */

@@ -41,8 +41,10 @@
  *	 when a group finds no room or is put out.  A group that is told of meanwhile
  *	 is either in memory, or in the snapshot, or has lowered next_lap.
  *
- * If there is room for a part of the groups only, those that had their turn make
- * room for those that are read next.  So each has its turn in each lap.
+ * If there is room for a part of the groups only, those that have nothing to do, in
+ * whichever queue of the role, make room for others (roster_room.c).  If that is not
+ * enough, those that had their turn make room for those that are read next.  So each
+ * has its turn in each lap.
  *
  * Here is what is told of groups.  roster_place.c moves a group from one of the
  * places above to another, roster_memory.c brings groups into memory and puts them
@@ -60,6 +62,7 @@
 #include "shared/group.h"
 #include "shared/roster_memory.h"
 #include "shared/roster_place.h"
+#include "shared/roster_room.h"
 
 /* The group's first job may be another one, or free now. */
 static void
@@ -77,7 +80,14 @@ jobq_roster_lower(JobqQueueState *queue, const JobqPlace *place,
 	JobqGroup  *group;
 
 	jobq_roster_lock(queue);
-	group = jobq_roster_find_or_add(queue, place->group);
+
+	/*
+	 * one whose jobs are ahead, or that has found no room lately, takes none
+	 * away
+	 */
+	group = place->key.run_at <= now && queue->roster.read_at <= now ?
+		jobq_roster_require(queue, place->group) :
+		jobq_roster_find_or_add(queue, place->group);
 	if (group == NULL)
 		jobq_roster_miss(&queue->roster, place->key.run_at);
 	else
@@ -91,20 +101,29 @@ jobq_roster_lower(JobqQueueState *queue, const JobqPlace *place,
 	jobq_roster_unlock(queue);
 }
 
-/* See roster.h. */
+/* See roster.h.  One that was put out while it was blocked is read again. */
 bool
 jobq_roster_unblock(JobqQueueState *queue, const char *name, TimestampTz now)
 {
+	JobqRoster *roster = &queue->roster;
 	JobqGroup  *group;
 	bool		result;
 
 	jobq_roster_lock(queue);
 	group = jobq_group_find(queue, name);
-	result = group != NULL && group->place == JOBQ_GROUP_LATER;
-	if (group != NULL)
+	if (group == NULL)
+	{
+		result = !roster->complete && roster->next_lap > now;
+		if (result)
+			jobq_roster_miss(roster, now);
+	}
+	else
+	{
+		result = group->place == JOBQ_GROUP_LATER;
 		note_told(group);
-	if (result)
-		jobq_roster_settle(group, now);
+		if (result)
+			jobq_roster_settle(group, now);
+	}
 	jobq_roster_unlock(queue);
 	return result;
 }
@@ -193,20 +212,22 @@ jobq_roster_throttle(JobqQueueState *queue, const char *name, int64 delay,
 					 TimestampTz now)
 {
 	JobqGroup  *group;
+	bool		result = delay == 0;
 
 	jobq_roster_lock(queue);
-	group = delay > 0 ? jobq_roster_find_or_add(queue, name) :
+	group = delay > 0 ? jobq_roster_require(queue, name) :
 		jobq_group_find(queue, name);
 	if (group != NULL)
 	{
-		group->throttle_delay = (uint32) (delay / USECS_PER_SEC + 1);
-		group->not_before = delay > 0 ? now + delay : 0;
+		result = jobq_roster_set_throttle(group, delay > 0 ? now + delay : 0);
+		if (result)
+			group->throttle_delay = (uint32) (delay / USECS_PER_SEC + 1);
 		if (group->place != JOBQ_GROUP_PARKED &&
 			group->place != JOBQ_GROUP_HELD)
 			jobq_roster_settle(group, now);
 	}
 	jobq_roster_unlock(queue);
-	return group != NULL || delay == 0;
+	return result;
 }
 
 /* See roster.h. */
@@ -216,11 +237,23 @@ jobq_roster_join(JobqQueueState *queue, const char *name)
 	JobqGroup  *group;
 
 	jobq_roster_lock(queue);
-	group = jobq_roster_find_or_add(queue, name);
+	group = jobq_roster_require(queue, name);
 	if (group != NULL)
 		jobq_roster_count(group, 1);
 	jobq_roster_unlock(queue);
 	return group;
+}
+
+/* See roster.h. */
+bool
+jobq_roster_has(JobqQueueState *queue, const char *name)
+{
+	bool		result;
+
+	LWLockAcquire(queue->stream.lock, LW_SHARED);
+	result = jobq_group_find(queue, name) != NULL;
+	LWLockRelease(queue->stream.lock);
+	return result;
 }
 
 /* See roster.h. */

@@ -75,6 +75,9 @@ extern bool jobq_roster_leave(JobqGroup *group, int tickets, TimestampTz now);
  */
 extern void jobq_roster_leave_quietly(JobqGroup *group, TimestampTz now);
 
+/* Whether the group is in memory. */
+extern bool jobq_roster_has(JobqQueueState *queue, const char *name);
+
 /* The number of tickets that are out, of all groups or of one. */
 extern int64 jobq_roster_running(JobqQueueState *queue);
 extern int64 jobq_roster_running_of(JobqQueueState *queue, const char *name);

@@ -21,6 +21,9 @@
 /* When more groups than that are held, those that are paused leave memory. */
 #define MAX_HELD 64
 
+/* Groups that are looked at in vain when some are to leave, at most. */
+#define IDLE_LOOKS 8
+
 /* Counts tickets of a group that are drawn, or given back: below 0. */
 void
 jobq_roster_count(JobqGroup *group, int tickets)
@@ -80,6 +83,7 @@ forget(JobqGroup *group)
 	JobqRoster *roster = &group->key.queue->roster;
 
 	Assert(group->running == 0);
+	(void) jobq_roster_set_throttle(group, 0);
 	jobq_roster_take_out(roster, group);
 	dlist_delete(&group->member);
 	if (roster->hand == group)
@@ -180,18 +184,78 @@ put_out(JobqRoster *roster, JobqGroup *group, TimestampTz first)
 	forget(group);
 }
 
+/* See roster_memory.h.  Those that may not leave are looked at last the next time. */
+int
+jobq_roster_put_idle_out(JobqRoster *roster, int n)
+{
+	int			nout = 0;
+
+	while (nout < n && put_paused_out(roster, 0))
+		nout++;
+	for (int left = Min(roster->nidle, n + IDLE_LOOKS); left > 0 && nout < n;
+		 left--)
+	{
+		JobqGroup  *group = dlist_head_element(JobqGroup, link, &roster->idle);
+
+		if (may_leave(roster, group))
+		{
+			put_out(roster, group, group->later.key);
+			nout++;
+			continue;
+		}
+		dlist_delete(&group->link);
+		dlist_push_tail(&roster->idle, &group->link);
+		/* it may be one of those that are to be judged */
+		if (roster->njudge > 0)
+			roster->njudge = roster->nidle;
+	}
+	return nout;
+}
+
+/* The group before that one in turn; from the first one, or NULL, the last one. */
+static JobqGroup *
+last_in_turn(JobqRoster *roster, JobqGroup *before)
+{
+	if (before != NULL && dlist_has_prev(&roster->turn, &before->link))
+		return dlist_container(JobqGroup, link,
+							   dlist_prev_node(&roster->turn, &before->link));
+	return dlist_tail_element(JobqGroup, link, &roster->turn);
+}
+
+/* See roster_memory.h.  The ones that had their turns last leave first. */
+int
+jobq_roster_put_ready_out(JobqRoster *roster, int n)
+{
+	JobqGroup  *group = roster->next;
+	int			nout = 0;
+
+	for (int left = Min(roster->nturn, n + IDLE_LOOKS); left > 0 && nout < n;
+		 left--)
+	{
+		JobqGroup  *last = last_in_turn(roster, group);
+
+		if (may_leave(roster, last))
+		{
+			put_out(roster, last, DT_NOBEGIN);
+			nout++;
+		}
+		else
+			group = last;
+	}
+	return nout;
+}
+
 /*
- * Makes room for one more group: puts out one of the next ones in turn, all of
- * which have had their turns, else one whose jobs are ahead, else the hand, which
- * the group is going to be.  *nold is how many may be looked at.  False if there is
- * none.
+ * Makes room for one more group: puts out one that has nothing to do, else one of
+ * the next ones in turn, all of which have had their turns, else the hand, which the
+ * group is going to be.  *nold is how many may be looked at.  False if there is none.
  */
 bool
 jobq_roster_put_one_out(JobqRoster *roster, int *nold)
 {
 	JobqGroup  *group;
 
-	if (put_paused_out(roster, 0))
+	if (jobq_roster_put_idle_out(roster, 1) > 0)
 		return true;
 	for (; *nold > 0; (*nold)--)
 	{
@@ -206,13 +270,10 @@ jobq_roster_put_one_out(JobqRoster *roster, int *nold)
 		}
 		jobq_roster_advance(roster);
 	}
-	group = jobq_roster_first_later(roster);
-	if (group != NULL && may_leave(roster, group))
-		put_out(roster, group, group->later.key);
-	else if (roster->hand != NULL && roster->hand->running == 0)
-		put_out(roster, roster->hand, DT_NOBEGIN);
-	else
+	if (roster->hand == NULL || roster->hand->running > 0 ||
+		roster->hand->not_before != 0)
 		return false;
+	put_out(roster, roster->hand, DT_NOBEGIN);
 	return true;
 }
 
@@ -264,6 +325,8 @@ jobq_roster_make(JobqQueueState *queue, LWLock *lock_of_queue, Oid role)
 	dlist_init(&roster->turn);
 	dlist_init(&roster->parked);
 	dlist_init(&roster->held);
+	dlist_init(&roster->idle);
+	dlist_init(&roster->throttled);
 	roster->next_lap = DT_NOBEGIN;
 	roster->read_at = DT_NOBEGIN;
 	outdate_reading(roster);

@@ -29,6 +29,13 @@ extern JobqGroup *jobq_roster_add(JobqQueueState *queue, const char *name);
 extern JobqGroup *jobq_roster_find_or_add(JobqQueueState *queue,
 										  const char *name);
 extern void jobq_roster_miss(JobqRoster *roster, TimestampTz next_lap);
+
+/*
+ * Put out up to n groups that have nothing to do now (some are paused, or later), or
+ * that are in turn; they return how many.
+ */
+extern int	jobq_roster_put_idle_out(JobqRoster *roster, int n);
+extern int	jobq_roster_put_ready_out(JobqRoster *roster, int n);
 extern bool jobq_roster_put_one_out(JobqRoster *roster, int *nold);
 
 extern void jobq_roster_count(JobqGroup *group, int tickets);

@@ -20,6 +20,14 @@
 #include "shared/roster.h"
 #include "shared/roster_memory.h"
 #include "shared/roster_place.h"
+#include "shared/roster_room.h"
+
+/*
+ * How many groups are judged in one hold of the lock, and when the coordinator looks at
+ * the others if nobody has come until then, in microseconds.
+ */
+#define JUDGED_AT_A_TIME 256
+#define JUDGE_DELAY (10 * INT64CONST(1000))
 
 /* Groups whose jobs have become due take part in the turns. */
 static void
@@ -47,19 +55,23 @@ unpark(JobqRoster *roster, int max_running)
 														   &roster->parked));
 }
 
-/* Groups that waited for a full batch may not have to now. */
+/*
+ * Groups that waited for a full batch may not have to when there is another rule for
+ * that.  Some are judged by each claim and look until all of them are.
+ */
 static void
-judge_later(JobqRoster *roster, uint64 gathering, TimestampTz now)
+judge_idle(JobqRoster *roster, uint64 gathering, TimestampTz now)
 {
-	dlist_mutable_iter iter;
-
-	roster->gathering = gathering;
-	dlist_foreach_modify(iter, &roster->all)
+	if (roster->gathering != gathering)
 	{
-		JobqGroup  *group = dlist_container(JobqGroup, member, iter.cur);
-
-		if (group->place == JOBQ_GROUP_LATER)
-			jobq_roster_settle(group, now);
+		roster->gathering = gathering;
+		roster->njudge = roster->nidle;
+	}
+	roster->njudge = Min(roster->njudge, roster->nidle);
+	for (int i = 0; i < JUDGED_AT_A_TIME && roster->njudge > 0; i++)
+	{
+		roster->njudge--;
+		jobq_roster_settle(dlist_head_element(JobqGroup, link, &roster->idle), now);
 	}
 }
 
@@ -168,8 +180,7 @@ pick(JobqQueueState *queue, const JobqPicking *how, JobqGroup **group,
 	TimestampTz next = JOBQ_NEVER;
 	JobqGroup  *later;
 
-	if (how->gathering != roster->gathering)
-		judge_later(roster, how->gathering, now);
+	judge_idle(roster, how->gathering, now);
 	bring_due(roster, now);
 	if (!dlist_is_empty(&roster->parked))
 		unpark(roster, how->max_running);
@@ -198,6 +209,8 @@ pick(JobqQueueState *queue, const JobqPicking *how, JobqGroup **group,
 	later = jobq_roster_first_later(roster);
 	if (later != NULL)
 		*next_run_at = Min(*next_run_at, later->later.key);
+	if (roster->njudge > 0)
+		*next_run_at = Min(*next_run_at, now + JUDGE_DELAY);
 	if (roster->complete)
 		return JOBQ_TURN_NOTHING;
 	/* this claim has read a lap, if it may: the next one is not yet */
@@ -344,7 +357,7 @@ jobq_roster_enter(JobqQueueState *queue, const char *name, int max_running,
 	bool		result;
 
 	jobq_roster_lock(queue);
-	group = jobq_roster_find_or_add(queue, name);
+	group = jobq_roster_require(queue, name);
 	result = group != NULL && !jobq_roster_is_paused(group) &&
 		!jobq_roster_is_throttled(group, now) && !is_full(group, max_running);
 	if (result)
@@ -403,6 +416,8 @@ jobq_roster_next_due(JobqQueueState *queue, bool all_visited, TimestampTz now)
 	bring_due(roster, now);
 	if (roster->later.root != NULL)
 		result = roster->later.root->key;
+	if (roster->njudge > 0)
+		result = Min(result, now + JUDGE_DELAY);
 	if (!roster->complete && !roster->in_lap && roster->next_lap > now)
 		result = Min(result, roster->next_lap);
 	else if (!roster->complete && all_visited)

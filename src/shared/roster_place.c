@@ -12,6 +12,7 @@
 
 #include "shared/roster_place.h"
 
+#include "shared/group.h"
 #include "shared/wake.h"
 
 #include "miscadmin.h"
@@ -95,6 +96,9 @@ jobq_roster_take_out(JobqRoster *roster, JobqGroup *group)
 			dlist_delete(&group->link);
 			break;
 		case JOBQ_GROUP_LATER:
+			if (group->is_idle)
+				roster->nidle--;
+			dlist_delete(&group->link);
 			jobq_heap_remove(&roster->later, &group->later);
 			break;
 	}
@@ -122,6 +126,11 @@ jobq_roster_put_later(JobqRoster *roster, JobqGroup *group, TimestampTz when)
 {
 	jobq_roster_take_out(roster, group);
 	jobq_heap_add(&roster->later, &group->later, when);
+	group->is_idle = group->not_before == 0;
+	dlist_push_tail(group->is_idle ? &roster->idle : &roster->throttled,
+					&group->link);
+	if (group->is_idle)
+		roster->nidle++;
 	group->place = JOBQ_GROUP_LATER;
 	put_off_until = Min(put_off_until, when);
 }
@@ -147,6 +156,21 @@ jobq_roster_hold(JobqRoster *roster, JobqGroup *group)
 	group->place = JOBQ_GROUP_HELD;
 }
 
+/* See roster_place.h. */
+bool
+jobq_roster_set_throttle(JobqGroup *group, TimestampTz not_before)
+{
+	const JobqQueueState *queue = group->key.queue;
+
+	if (group->not_before == 0 && not_before != 0 &&
+		!jobq_group_note_throttled(queue))
+		return false;
+	if (group->not_before != 0 && not_before == 0)
+		jobq_group_forget_throttled(queue);
+	group->not_before = not_before;
+	return true;
+}
+
 /* Whether the group is throttled. */
 bool
 jobq_roster_is_throttled(JobqGroup *group, TimestampTz now)
@@ -157,7 +181,7 @@ jobq_roster_is_throttled(JobqGroup *group, TimestampTz now)
 		return false;
 	if (group->not_before <= now)
 	{
-		group->not_before = 0;
+		(void) jobq_roster_set_throttle(group, 0);
 		return false;
 	}
 	/* the clock was set back */

@@ -37,6 +37,11 @@ extern void jobq_roster_park(JobqRoster *roster, JobqGroup *group,
 							 int max_running);
 extern void jobq_roster_hold(JobqRoster *roster, JobqGroup *group);
 
+/*
+ * Throttles the group until that time, or no longer if it is 0.  False if too many
+ * groups are throttled.
+ */
+extern bool jobq_roster_set_throttle(JobqGroup *group, TimestampTz not_before);
 extern bool jobq_roster_is_throttled(JobqGroup *group, TimestampTz now);
 
 /* Whether a group is known to be paused. */

@@ -17,6 +17,7 @@
 #include "shared/group.h"
 #include "shared/roster_memory.h"
 #include "shared/roster_place.h"
+#include "shared/roster_room.h"
 
 /* What this process is reading; NULL: nothing. */
 static JobqQueueState *reading_queue = NULL;
@@ -26,7 +27,8 @@ static uint64 reading_resets;
 static int
 room_for(JobqQueueState *queue)
 {
-	int			room = jobq_group_room(queue) + queue->roster.nturn;
+	const JobqRoster *roster = &queue->roster;
+	int			room = jobq_group_room(queue) + roster->nturn + roster->nidle;
 
 	return Min(room, JOBQ_ROSTER_READ);
 }
@@ -39,6 +41,8 @@ jobq_roster_read_begin(JobqRosterReading *reading, JobqQueueState *queue)
 	bool		result;
 
 	Assert(reading_queue == NULL);
+	if (roster->is_short)
+		jobq_roster_seek_room(queue, JOBQ_ROSTER_READ);
 	jobq_roster_lock(queue);
 	result = !roster->reading && !roster->complete && !queue->entry.dropped;
 	if (result)

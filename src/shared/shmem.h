@@ -18,8 +18,8 @@
  *	JOBQ_LOCK_LANES ...	the lanes and groups of queues (lane.c, roster.c), each
  *						queue by one of several; taken under JOBQ_LOCK_QUEUES
  *						or JOBQ_LOCK_LEASES at times
- *	JOBQ_LOCK_GROUPS	structure of the hash table of groups; taken under the
- *						lock of a queue's lanes
+ *	JOBQ_LOCK_GROUPS	structure of the hash table of groups, and the queues that
+ *						have some; taken under the lock of a queue's lanes
  *
  * Otherwise they are taken one at a time, never nested, and never held
  * across I/O, SPI or user code.  Commit callbacks take them, too, so nothing
@@ -335,10 +335,11 @@ typedef struct JobqGroup
 	uint32		changes;		/* of them that were told; wraps */
 	int16		served;			/* jobs in its present turn */
 	bool		knows_options;
+	bool		is_idle;		/* if it is later: it is not throttled */
 	uint32		throttle_delay; /* of the last throttle(), in seconds */
 	TimestampTz not_before;		/* when that ends; 0: it does not hold */
 	dlist_node	member;			/* of all groups of the queue in memory */
-	dlist_node	link;			/* of those in turn, parked, or held */
+	dlist_node	link;			/* of those that are in the same place */
 	JobqHeapNode later;			/* of those later, by time */
 } JobqGroup;
 
@@ -353,6 +354,12 @@ typedef struct JobqRoster
 	dlist_head	held;
 	int			nheld;
 	JobqHeap	later;
+	dlist_head	idle;			/* those of them that are not throttled, */
+	int			nidle;			/* and how many; read without the lock, too */
+	dlist_head	throttled;		/* the others */
+	int			ngroups;		/* in memory.  This and the next field are
+								 * under JOBQ_LOCK_GROUPS */
+	dlist_node	of_role;		/* of the role's queues that have groups */
 	JobqGroup  *next;			/* in turn; NULL: the jobs without a group are
 								 * next */
 	uint64		nmade;			/* groups, so far */
@@ -362,6 +369,9 @@ typedef struct JobqRoster
 	int			npicks;			/* groups picked since groups were read */
 	int			parked_limit;	/* the least limit at which groups are parked */
 	uint64		gathering;		/* see JobqPicking */
+	int			njudge;			/* since that changed, as many of those that
+								 * are idle are to be judged, from the first
+								 * on */
 	bool		complete;		/* others than those in memory have no jobs
 								 * that could be claimed, but for those that
 								 * some transaction holds */
@@ -644,7 +654,10 @@ typedef struct JobqShared
 
 	/* see jobq_role_counter() */
 	uint32		lease_roles[JOBQ_ROLE_COUNTERS];	/* under JOBQ_LOCK_LEASES */
-	uint32		group_roles[JOBQ_ROLE_COUNTERS];	/* under JOBQ_LOCK_GROUPS */
+	uint32		group_roles[JOBQ_ROLE_COUNTERS];	/* under JOBQ_LOCK_GROUPS;
+													 * so are these: */
+	uint32		throttled_roles[JOBQ_ROLE_COUNTERS];	/* throttled groups */
+	dlist_head	group_queues[JOBQ_ROLE_COUNTERS];	/* queues with groups */
 
 	JobqEntries queues;			/* under JOBQ_LOCK_QUEUES */
 	JobqEntries limits;			/* under JOBQ_LOCK_LIMITS */

@@ -689,6 +689,119 @@ test_throttled(void)
 	CHECK(jobq_roster_next_due(&queue, false, now) <= now + 2 * USECS_PER_SEC, "it lasts for too long");
 }
 
+/*
+ * Groups whose jobs are ahead make room for those of another queue of the role, and are
+ * found again when they are due.
+ */
+static void
+test_make_room(void)
+{
+	static JobqQueueState other;
+	JobqPlace	place = {.key = {.id = 1},.group = "ready"};
+	JobqPicking picking = {.now = 1000,.max_running = 1};
+	JobqGroupTicket ticket;
+	JobqGroupQuestion asked;
+	TimestampTz next;
+
+	start(40, 40);
+	limit = 1;
+	CHECK(claim() == -1, "a job is found");
+	for (int i = 0; i < 100; i++)
+	{
+		commit_job(i, i, now + 10);
+		tell(i);
+	}
+	memset(&other, 0, sizeof(other));
+	other.entry.role = ROLE;
+	jobq_roster_make(&other, test_lock, ROLE);
+	place.key.run_at = now;
+	jobq_roster_lower(&other, &place, now);
+	CHECK(other.roster.ngroups == 1, "the other queue's group has no room");
+	while (jobq_roster_pick(&other, &picking, &ticket, &asked,
+							&next) == JOBQ_TURN_PLAIN)
+		;
+	CHECK(ticket.group != NULL, "its job does not start");
+	CHECK(claim() == -1, "a job is found that is ahead");
+	check_covered("without room");
+	now += 10;
+	drain();
+}
+
+/* A throttled group is in no other's way, whichever of them is due first. */
+static void
+test_throttled_first(void)
+{
+	start(40, 40);
+	limit = 1;
+	CHECK(claim() == -1, "a job is found");
+	CHECK(jobq_roster_throttle(&queue, names[0], USECS_PER_SEC, now), "there is no room");
+	for (int i = 1; i < 100; i++)
+	{
+		commit_job(i, i, now + 2 * USECS_PER_SEC);
+		tell(i);
+	}
+	commit_job(100, 100, now);
+	tell(100);
+	CHECK(claim() == 100, "its job is not found");
+	check_covered("without room");
+}
+
+/* Groups that do not exist, and are throttled, leave room for others. */
+static void
+test_many_throttled(void)
+{
+	int			n = 0;
+
+	start(100, 100);
+	limit = 1;
+	CHECK(claim() == -1, "a job is found");
+	while (n < GROUPS - 1 && jobq_roster_throttle(&queue, names[n], USECS_PER_SEC, now))
+		n++;
+	CHECK(n > 20 && n <= 25, "%d groups are throttled", n);
+	CHECK(jobq_roster_throttle(&queue, names[0], USECS_PER_SEC, now), "one cannot be so for longer");
+	CHECK(jobq_roster_throttle(&queue, names[0], 0, now), "it cannot be ended");
+	CHECK(jobq_roster_throttle(&queue, names[n], USECS_PER_SEC, now), "there is no room for another one");
+	CHECK(!jobq_roster_throttle(&queue, names[0], USECS_PER_SEC, now), "there is room for one more");
+	now += USECS_PER_SEC;
+	CHECK(claim() == -1 && dlist_is_empty(&queue.roster.all), "they stay in memory");
+	CHECK(jobq_roster_throttle(&queue, names[0], USECS_PER_SEC, now), "there is no room afterwards");
+}
+
+/* The end of a job that a group waited for is told, if it was put out since, too. */
+static void
+test_unblocked_without_room(void)
+{
+	JobqPicking picking = {.now = 1000,.max_running = 1};
+	JobqGroupTicket ticket;
+	JobqGroupQuestion asked;
+	TimestampTz next;
+
+	start(10, 10);
+	limit = 1;
+	CHECK(claim() == -1, "a job is found");
+	commit_job(0, 0, now);
+	commit_job(1, 0, now);
+	tell(0);
+	tell(1);
+	while (jobq_roster_pick(&queue, &picking, &ticket, &asked,
+							&next) == JOBQ_TURN_PLAIN)
+		;
+	(void) jobq_roster_put_back(&ticket, now + USECS_PER_SEC, now);
+	for (int i = 2; i < 7; i++)
+	{
+		commit_job(i, i, now);
+		tell(i);
+	}
+	while (claim() >= 2)
+		;
+	CHECK(!jobq_roster_has(&queue, names[0]), "it has room");
+	jobs[0].state = NOWHERE;
+	(void) jobq_roster_unblock(&queue, names[0], now);
+	for (int i = 2; i < 7; i++)
+		finish(i);
+	CHECK(claim() == 1, "its next job is not found");
+}
+
 /* A job ahead is found when it is due, and no claim looks at its group before. */
 static void
 test_later(void)
@@ -887,6 +1000,10 @@ main(void)
 	test_reset_parked();
 	test_many_paused();
 	test_weight();
+	test_make_room();
+	test_throttled_first();
+	test_many_throttled();
+	test_unblocked_without_room();
 	test_later();
 	test_later_than_full();
 	test_abandoned();

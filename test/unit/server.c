@@ -35,6 +35,7 @@ static JobqPool lane_pool;
 static JobqPool ring_pool;
 static JobqPool group_ring_pool;
 static LWLock group_lock;
+static bool group_lock_is_held = false;
 
 /* In place of a hash table. */
 static JobqGroup *groups = NULL;
@@ -147,18 +148,20 @@ jobq_wake_for_queue_at(JobqQueueState *state, TimestampTz when)
 bool
 LWLockAcquire(LWLock * lock, LWLockMode mode)
 {
-	CHECK(locks_held == (lock == &group_lock),
+	CHECK(locks_held == 0 || (locks_held == 1 && lock == &group_lock),
 		  "a lock is taken under another one");
 	locks_held++;
+	group_lock_is_held = lock == &group_lock;
 	return true;
 }
 
 void
 LWLockRelease(LWLock * lock)
 {
-	CHECK(locks_held == 1 + (lock == &group_lock),
+	CHECK(locks_held > 0 && group_lock_is_held == (lock == &group_lock),
 		  "a lock is released that is not held");
 	locks_held--;
+	group_lock_is_held = false;
 	if (locks_held == 0 && at_release != NULL)
 	{
 		void		(*other_process) (void) = at_release;

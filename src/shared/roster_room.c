@@ -1,0 +1,89 @@
+/*-------------------------------------------------------------------------
+ *
+ * roster_room.c
+ *	  Room for groups, which other queues of the role make.
+ *
+ * The room for groups is divided among roles (group.c).  Within a role, a group that
+ * has nothing to do now (its jobs are ahead, or it is paused) makes room for one that
+ * has, of whichever queue: its own queue reads it from the index again when its first
+ * job is due.  A queue that has fewer groups in memory than another one has in turn
+ * takes some of those, too, so that queues of which nobody claims jobs keep no room
+ * from others.
+ *
+ * Two queues may have the same lock, or any order of them, so that of the queue in
+ * need is not held while another one makes room.  That may be gone by then, and its
+ * entry another queue's: if the role is the same, this one makes room as well.
+ *
+ * IDENTIFICATION
+ *	  src/shared/roster_room.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "shared/roster_room.h"
+
+#include "shared/group.h"
+#include "shared/roster_memory.h"
+#include "shared/roster_place.h"
+
+/* Queues that are asked for room in one call, at most, of each kind. */
+#define MAX_GIVERS 8
+
+/* A queue puts out groups, up to n. */
+static void
+give_room(JobqQueueState *giver, Oid role, int n, bool busy)
+{
+	jobq_roster_lock(giver);
+	if (giver->stream.role != role || giver->stream.forgotten)
+		n = 0;
+	if (busy)
+		(void) jobq_roster_put_ready_out(&giver->roster, n);
+	else
+		(void) jobq_roster_put_idle_out(&giver->roster, n);
+	jobq_roster_unlock(giver);
+}
+
+/* The same of several queues, of one kind of groups; whether there is room then. */
+static bool
+seek(JobqQueueState *queue, int n, bool busy)
+{
+	for (int i = 0; i < MAX_GIVERS; i++)
+	{
+		int			missing = n - jobq_group_room(queue);
+		JobqQueueState *giver;
+
+		if (missing <= 0)
+			return true;
+		giver = jobq_group_next_giver(queue, busy);
+		if (giver == NULL)
+			return false;
+		give_room(giver, queue->entry.role, missing, busy);
+	}
+	return jobq_group_room(queue) >= n;
+}
+
+/* See roster_room.h. */
+void
+jobq_roster_seek_room(JobqQueueState *queue, int n)
+{
+	if (!seek(queue, n, false))
+		(void) seek(queue, n, true);
+}
+
+/* See roster_room.h. */
+JobqGroup *
+jobq_roster_require(JobqQueueState *queue, const char *name)
+{
+	JobqGroup  *group = jobq_roster_find_or_add(queue, name);
+
+	if (group != NULL || queue->stream.forgotten)
+		return group;
+	if (jobq_roster_put_idle_out(&queue->roster, 1) == 0)
+	{
+		jobq_roster_unlock(queue);
+		jobq_roster_seek_room(queue, 1);
+		jobq_roster_lock(queue);
+	}
+	return jobq_roster_find_or_add(queue, name);
+}

@@ -1,0 +1,32 @@
+/*-------------------------------------------------------------------------
+ *
+ * roster_room.h
+ *	  Room for groups, which other queues of the role make.
+ *
+ * Nothing touches a table, allocates or throws, so commit and abort callbacks may call
+ * all of it.
+ *
+ * IDENTIFICATION
+ *	  src/shared/roster_room.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef JOBQ_ROSTER_ROOM_H
+#define JOBQ_ROSTER_ROOM_H
+
+#include "shared/shmem.h"
+
+/*
+ * Sees to it that the queue's role has room for n more groups, if others may leave
+ * memory.  Called without the lock of a stream.
+ */
+extern void jobq_roster_seek_room(JobqQueueState *queue, int n);
+
+/*
+ * The group with that name, which is made if necessary, in place of others if they
+ * have nothing to do.  NULL: there is no room.  The queue's lock is held, and may be
+ * released meanwhile.
+ */
+extern JobqGroup *jobq_roster_require(JobqQueueState *queue, const char *name);
+
+#endif							/* JOBQ_ROSTER_ROOM_H */

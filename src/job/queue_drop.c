@@ -3,20 +3,9 @@
  * queue_drop.c
  *	  drop_queue(): dropping a queue with its jobs, history and grants.
  *
- * An exclusive lock on the queue blocks transactions that add jobs to it
- * (jobq_queue_lock_shared()).  It does not block claims, but every free job is
- * locked and deleted here, so that claims find fewer and fewer.  Then only
- * jobs remain whose rows are locked because they are running: executors are
- * interrupted, and clients that have taken a job are waited for.  Leases do
- * not matter: their holders get JQ001.
- *
- * The transaction may roll back.  So an executor interrupted for this undoes
- * its job, as if it had not been started, and does not work the queue until
- * the transaction has ended.  A job held by a lease continues meanwhile and is
- * interrupted by the commit, unless it holds a lock that drop_queue() needs.
- *
- * When the transaction commits, sessions that wait for jobs of the queue are
- * woken to find that it is gone, and its state in shared memory is removed.
+ * It locks the queue, empties it (queue_empty.c), and deletes its row and what
+ * belongs to it.  When the transaction commits, sessions that wait for jobs of the
+ * queue are woken to find that it is gone, and its state in shared memory is removed.
  *
  * IDENTIFICATION
  *	  src/job/queue_drop.c
@@ -31,44 +20,25 @@
 #include "base/scan.h"
 #include "base/table_find.h"
 #include "compat.h"
-#include "job/current_job.h"
-#include "job/ended.h"
-#include "queue/lease_end.h"
+#include "job/queue_empty.h"
 #include "queue/queue.h"
 #include "queue/queue_cache.h"
 #include "queue/queue_gone.h"
 #include "queue/queue_id.h"
 #include "queue/queue_lock.h"
 #include "queue/queue_row.h"
-#include "shared/note.h"
 #include "shared/queue_change.h"
-#include "shared/slot_job.h"
-#include "shared/wake.h"
 
-#include "wait.h"
-
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "storage/latch.h"
-#include "storage/lock.h"
-#include "storage/proc.h"
-#include "storage/procarray.h"
-#include "storage/sinvaladt.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 PG_FUNCTION_INFO_V1(jobq_drop_queue);
-
-/* How often to check whether running jobs have ended, in milliseconds. */
-#define BUSY_WAIT_MS 20
-
-/* Number of attempts to get a lock without waiting, in drop_queue(force). */
-#define LOCK_TRIES 250
 
 /*
  * Runs a statement with the queue's id as $1, as the extension's owner, with
@@ -93,126 +63,11 @@ execute_for_queue(const char *sql, int32 queue)
 	jobq_restore(&elevation);
 }
 
-/*
- * Scans all jobs of the queue that an index has.  With `remove`, deletes those whose rows nobody
- * has locked.  Returns the number of remaining jobs.
- */
-static int64
-visit_index(int32 queue, JobqRelation index, bool remove)
-{
-	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
-	TupleTableSlot *locked = jobq_table_slot(jobs);
-	int64		remaining = 0;
-	JobqScan	scan;
-	ScanKeyData key;
-
-	CommandCounterIncrement();
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT4EQ,
-				Int32GetDatum(queue));
-	jobq_scan_begin(&scan, jobs, jobq_relation_oid(index), &key, 1);
-	while (jobq_scan_next(&scan))
-	{
-		JobqJob		job;
-
-		if (!remove ||
-			jobq_job_lock_row(jobs, scan.slot, scan.snapshot, locked,
-							  &job) != JOBQ_FOUND)
-		{
-			remaining++;
-			continue;
-		}
-		if (job.state == JOBQ_STATE_RUNNING)
-		{
-			jobq_at_commit_lease_end(NULL, job.id, job.lease, false);
-			if (!jobq_current_job_is(job.id))
-				jobq_at_commit_interrupt(job.id, job.lease);
-		}
-		jobq_job_removed(&job);
-		jobq_table_delete(jobs, locked);
-	}
-	jobq_scan_end(&scan);
-	jobq_table_close(jobs);
-	return remaining;
-}
-
-/* The same for all jobs of the queue: those without a group, and the others. */
-static int64
-visit_jobs(int32 queue, bool remove)
-{
-	return visit_index(queue, JOBQ_IDX_JOB_DISPATCH, remove) +
-		visit_index(queue, JOBQ_IDX_JOB_GROUP, remove);
-}
-
-/*
- * Deletes the free jobs, interrupts the executors that run others, and waits a
- * moment.  Returns true if no jobs were left.
- */
-static bool
-remove_free_jobs(int32 queue)
-{
-	if (visit_jobs(queue, true) == 0)
-		return true;
-	jobq_slots_evict(queue);
-	(void) WaitLatch(MyLatch,
-					 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-					 BUSY_WAIT_MS, JOBQ_WAIT_EVENT_WORKERS);
-	ResetLatch(MyLatch);
-	CHECK_FOR_INTERRUPTS();
-	return false;
-}
-
-/*
- * Interrupts the executors that run jobs of the queue and hold its lock.
- * Other sessions may hold it, too, or alone, which is no reason to undo the
- * work of a procedure.
- */
-static void
-evict_holders(int32 queue, const LOCKTAG *tag)
-{
-	VirtualTransactionId *holders = GetLockConflicts(tag, AccessExclusiveLock,
-													 NULL);
-
-	for (int i = 0; VirtualTransactionIdIsValid(holders[i]); i++)
-	{
-		PGPROC	   *proc = JOBQ_VXID_PROC(holders[i]);
-		pid_t		pid = proc != NULL ? proc->pid : 0;
-
-		if (pid != 0)
-			jobq_slot_evict_process(queue, pid);
-	}
-	pfree(holders);
-}
-
-/*
- * Keeps all others from adding jobs to the queue.  With `force`, interrupts
- * running jobs of the queue that hold its lock because they have added jobs;
- * since free jobs are deleted meanwhile, hardly any new ones are started.
- */
-static void
-lock_queue(int32 queue, bool force)
-{
-	LOCKTAG		tag;
-	int			tries = force ? LOCK_TRIES : 0;
-
-	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, jobq_relation_oid(JOBQ_REL_QUEUE),
-					   queue, 0);
-	while (tries-- > 0)
-	{
-		jobq_queue_recheck(queue, JOBQ_PRIV_OWNER);
-		(void) remove_free_jobs(queue);
-		if (LockAcquire(&tag, AccessExclusiveLock, false, true) !=
-			LOCKACQUIRE_NOT_AVAIL)
-			return;
-		evict_holders(queue, &tag);
-	}
-	(void) LockAcquire(&tag, AccessExclusiveLock, false, false);
-}
-
 /* Raises an error if something would be lost with the queue. */
 static void
 refuse_if_used(int32 queue, const char *name)
 {
-	int64		njobs = visit_jobs(queue, false);
+	int64		njobs = jobq_queue_empty_count(queue);
 	StringInfoData names;
 	ListCell   *lc;
 
@@ -320,7 +175,7 @@ lock_to_drop(const char *name, bool force, bool if_exists)
 		return NULL;
 	queue = jobq_queue_require(name, JOBQ_PRIV_OWNER);
 	jobq_queue_gone_note_dropped(queue->id, force);
-	lock_queue(queue->id, force);
+	jobq_queue_empty_lock(queue->id, force);
 	queue = jobq_queue_read_now(queue->id);
 	if (queue == NULL || strcmp(queue->name, name) != 0)
 	{
@@ -376,8 +231,7 @@ jobq_drop_queue(PG_FUNCTION_ARGS)
 	}
 	if (!force)
 		refuse_if_used(queue->id, name);
-	while (!remove_free_jobs(queue->id))
-		continue;
+	jobq_queue_empty(queue->id);
 	remove_queue(queue->id, name);
 	PG_RETURN_VOID();
 }

@@ -49,6 +49,9 @@
 #include "miscadmin.h"
 #include "storage/latch.h"
 #include "storage/lmgr.h"
+#include "storage/lock.h"
+#include "storage/proc.h"
+#include "storage/procarray.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
@@ -374,6 +377,33 @@ at_subtransaction_end(SubXactEvent event, int level)
 }
 
 /*
+ * Waits for the transaction of an executor that is at work.  That is known to the lock
+ * manager: the job may wait for a lock of this transaction, a deadlock.  Returns false
+ * if none is in a transaction.
+ */
+static bool
+wait_for_transaction(void)
+{
+	pid_t		pids[JOBQ_MAX_WORKER_SLOTS];
+	int			n = jobq_slots_at_work(MyDatabaseId, pids);
+
+	for (int i = 0; i < n; i++)
+	{
+		PGPROC	   *proc = BackendPidGetProc(pids[i]);
+		VirtualTransactionId vxid;
+
+		if (proc == NULL)
+			continue;
+		GET_VXID_FROM_PGPROC(vxid, *proc);
+		if (!VirtualTransactionIdIsValid(vxid))
+			continue;
+		(void) VirtualXactLock(vxid, true);
+		return true;
+	}
+	return false;
+}
+
+/*
  * Waits until no executor of this database runs a job or may be about to: all
  * have exited, except starting ones, which check before they begin.
  */
@@ -386,6 +416,8 @@ wait_for_jobs(void)
 		jobq_slots_leave(MyDatabaseId);
 		if (jobq_slots_of_database(MyDatabaseId, true) == 0)
 			return;
+		if (wait_for_transaction())
+			continue;
 		(void) WaitLatch(MyLatch,
 						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 						 STOP_CHECK_INTERVAL, JOBQ_WAIT_EVENT_WORKERS);

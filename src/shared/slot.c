@@ -193,6 +193,28 @@ jobq_slots_of_database(Oid dboid, bool at_work)
 	return n;
 }
 
+/*
+ * The PIDs of the executors that jobq_slots_of_database() counts as at work; returns how
+ * many.  There is room for JOBQ_MAX_WORKER_SLOTS.
+ */
+int
+jobq_slots_at_work(Oid dboid, pid_t *pids)
+{
+	int			n = 0;
+
+	jobq_slots_lock(LW_SHARED);
+	for (int i = 0; i < jobq_shared->nworkers; i++)
+	{
+		const JobqWorker *slot = &jobq_shared->workers[i];
+
+		if (slot->state != JOBQ_WORKER_FREE && slot->dboid == dboid &&
+			slot->state != JOBQ_WORKER_STARTING)
+			pids[n++] = slot->pid;
+	}
+	jobq_slots_unlock();
+	return n;
+}
+
 /* Whether a process is an executor. */
 bool
 jobq_worker_is_process(int pid)

@@ -60,6 +60,7 @@ extern void jobq_slots_leave(Oid dboid);
 extern void jobq_workers_look(Oid dboid);
 extern void jobq_slots_terminate(Oid dboid);
 extern int	jobq_slots_of_database(Oid dboid, bool at_work);
+extern int	jobq_slots_at_work(Oid dboid, pid_t *pids);
 extern bool jobq_worker_is_process(int pid);
 
 /* For coordinators. */

@@ -174,46 +174,84 @@ jobq_slot_runs_job(int64 job_id)
 }
 
 /*
- * Interrupts the executors of this database that run jobs of a queue, for a
- * transaction that may roll back: that of this process, or if `pid` is 0 all
- * whose jobs are not held by leases.  A job does not interrupt itself.
+ * Whether a slot is of an executor that is to be interrupted because the queue of its
+ * job is being dropped, by a transaction that may roll back: of this process, or if
+ * `pid` is 0 of any whose job is not held by a lease.  A job does not interrupt itself.
  */
-static void
+static bool
+is_evicted(const JobqWorker *slot, int32 queue, pid_t pid)
+{
+	return slot->dboid == MyDatabaseId && slot->queue == queue &&
+		slot->job_id != 0 && slot->pid != 0 && slot->pid != MyProcPid &&
+		(pid != 0 ? slot->pid == pid : slot->lease == 0);
+}
+
+/* Whether a job goes on although its process should have been terminated by now. */
+static bool
+goes_on(const JobqWorker *slot)
+{
+	return slot->cancel_job == slot->job_id &&
+		jobq_now() - slot->cancelled_at > 2 * JOBQ_PATIENCE;
+}
+
+/* Interrupts those; returns whether there is one that is going to end. */
+static bool
 evict(int32 queue, pid_t pid)
 {
 	bool		first = false;
+	bool		any = false;
 
 	jobq_slots_lock(LW_EXCLUSIVE);
 	for (int i = 0; i < jobq_shared->nworkers; i++)
 	{
 		JobqWorker *slot = &jobq_shared->workers[i];
 
-		if (slot->dboid == MyDatabaseId && slot->queue == queue &&
-			slot->job_id != 0 && slot->pid != 0 && slot->pid != MyProcPid &&
-			(pid != 0 ? slot->pid == pid : slot->lease == 0) &&
-			interrupt(slot, true))
-			first = true;
+		if (!is_evicted(slot, queue, pid))
+			continue;
+		any = any || !goes_on(slot);
+		first = interrupt(slot, true) || first;
 	}
 	jobq_slots_unlock();
 	if (first)
 		report_interruption();
+	return any;
 }
 
+/* See slot_job.h. */
 void
 jobq_slots_evict(int32 queue)
 {
-	evict(queue, 0);
+	(void) evict(queue, 0);
 }
 
 /*
- * The same for one process, which is in the way.  Its job may be held by a
- * lease, and have committed something that cannot be undone.
+ * See slot_job.h.  The job may be held by a lease, and have committed something that
+ * cannot be undone.
  */
-void
+bool
 jobq_slot_evict_process(int32 queue, pid_t pid)
 {
 	Assert(pid != 0);
-	evict(queue, pid);
+	return evict(queue, pid);
+}
+
+/* See slot_job.h. */
+bool
+jobq_slot_gives_way(int32 queue, pid_t pid)
+{
+	bool		result = false;
+
+	jobq_slots_lock(LW_SHARED);
+	for (int i = 0; i < jobq_shared->nworkers && !result; i++)
+	{
+		const JobqWorker *slot = &jobq_shared->workers[i];
+
+		if (slot->dboid == MyDatabaseId && slot->pid == pid && pid != 0)
+			result = slot->job_id == 0 ||
+				(is_evicted(slot, queue, 0) && !goes_on(slot));
+	}
+	jobq_slots_unlock();
+	return result;
 }
 
 /*

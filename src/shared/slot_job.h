@@ -46,9 +46,23 @@ extern int	jobq_slots_leased(JobqLeaseId *leases);
 
 /* For everybody. */
 extern bool jobq_slot_runs_job(int64 job_id);
-extern void jobq_slots_evict(int32 queue);
-extern void jobq_slot_evict_process(int32 queue, pid_t pid);
 extern TimestampTz jobq_slots_terminate_stubborn(void);
+
+/*
+ * For a transaction that drops a queue, and may roll back: interrupts the executors of
+ * this database that run jobs of the queue, unless these are held by leases; or this
+ * process, whatever holds its job.  Returns whether that is an executor which runs such
+ * a job and is going to end it.
+ */
+extern void jobq_slots_evict(int32 queue);
+extern bool jobq_slot_evict_process(int32 queue, pid_t pid);
+
+/*
+ * Whether a process that has locked a job of the queue is an executor that gives it back
+ * soon: one that jobq_slots_evict() interrupts, or one without a job of its own, which is
+ * about to begin or to record one.
+ */
+extern bool jobq_slot_gives_way(int32 queue, pid_t pid);
 
 /* For the executor in the slot. */
 extern bool jobq_slot_begin_job(const JobqWorkerRef *worker, int32 queue,

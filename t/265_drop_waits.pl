@@ -34,7 +34,7 @@ $node->sql(
 		WHILE NOT went_on() LOOP PERFORM pg_sleep(0.01); END LOOP;
 		PERFORM jobq.enqueue('q'); END$$});
 
-# A new queue with so many jobs.
+# new_queue($jobs, $options): a new queue with that number of jobs.
 sub new_queue
 {
 	my ($jobs, $options) = @_;

@@ -39,6 +39,7 @@
 #include "base/row_holder.h"
 #include "base/walk.h"
 #include "dispatch/counting.h"
+#include "queue/lease_note.h"
 #include "queue/queue_cache.h"
 #include "queue/queue_wake.h"
 #include "shared/clock.h"
@@ -172,19 +173,31 @@ jobq_lease_enter(const JobqJob *job)
 	return list(job, 0, false);
 }
 
+/*
+ * Whether this transaction has claimed the job, and not only written the row, as an
+ * earlier heartbeat does.
+ */
+static bool
+is_claimed_here(const JobqJob *job)
+{
+	bool		isnull;
+	Datum		xmin = slot_getsysattr(job->slot,
+									   MinTransactionIdAttributeNumber,
+									   &isnull);
+
+	return TransactionIdIsCurrentTransactionId(DatumGetTransactionId(xmin)) &&
+		jobq_lease_note_claims(job->id, job->lease);
+}
+
 /* Whether the job has tickets, or its claim by this transaction brings them. */
 static bool
 has_tickets(const JobqJob *job)
 {
 	JobqGates	gates = jobq_lease_gates(job->id, job->lease);
-	bool		isnull;
-	Datum		xmin;
 
-	if (gates.queue != NULL &&
-		(gates.group != NULL || jobq_job_group(job) == NULL))
-		return true;
-	xmin = slot_getsysattr(job->slot, MinTransactionIdAttributeNumber, &isnull);
-	return TransactionIdIsCurrentTransactionId(DatumGetTransactionId(xmin));
+	return (gates.queue != NULL &&
+			(gates.group != NULL || jobq_job_group(job) == NULL)) ||
+		is_claimed_here(job);
 }
 
 /*

@@ -15,11 +15,11 @@
  * the transaction has ended.  A job held by a lease continues meanwhile and is
  * interrupted by the commit, unless it holds a lock that is needed here.
  *
- * Whoever has locked a job, or the queue, may in turn wait for a lock of this
- * transaction.  So all are waited for in the lock manager, which finds deadlocks
- * and obeys lock_timeout.  The exceptions are executors that are interrupted: they
- * have to be interrupted more than once, and end soon in any case, since one that
- * catches the error is terminated.
+ * Those who have locked a job, or the queue, may in turn wait for a lock of this
+ * transaction.  So they are waited for in the lock manager, which finds deadlocks
+ * and obeys lock_timeout.  The exceptions are executors that are interrupted: one
+ * interrupt may not be enough, and they end soon in any case, since one that catches
+ * the error is terminated.
  *
  * IDENTIFICATION
  *	  src/job/queue_empty.c

@@ -279,3 +279,21 @@ jobq_lease_note_any(void)
 	}
 	return false;
 }
+
+/* See lease_note.h. */
+bool
+jobq_lease_note_claims(int64 job_id, int64 lease)
+{
+	int			n;
+	const JobqNote *notes = jobq_note_all(&n);
+
+	for (int i = 0; i < n; i++)
+	{
+		const LeaseNote *noted = jobq_note_const_data(&notes[i], LeaseNote);
+
+		if (notes[i].kind == &claim_kind && noted->job_id == job_id &&
+			noted->lease == lease)
+			return true;
+	}
+	return false;
+}

@@ -34,4 +34,7 @@ extern void jobq_at_commit_lease(int64 job_id, int64 lease,
 /* Whether the transaction has claimed jobs by a lease. */
 extern bool jobq_lease_note_any(void);
 
+/* Whether it has claimed this job by this lease; walks over all notes. */
+extern bool jobq_lease_note_claims(int64 job_id, int64 lease);
+
 #endif							/* JOBQ_LEASE_NOTE_H */

@@ -42,6 +42,9 @@
 #ifndef MOVES
 #define MOVES		0		/* jobs 0..MOVES-1 have heartbeats */
 #endif
+#ifndef HEARTBEATS
+#define HEARTBEATS	1		/* of a transaction, at most */
+#endif
 
 /* The state of a row */
 #define READY		0
@@ -350,24 +353,50 @@ end:
 #endif
 
 /*
- * A heartbeat moves the row to another block.  It has the row locked, so that nobody
- * else ends the job, and lists it before the commit: lease_load.c, enter_moved().
+ * Heartbeats of a transaction, of which any may move the row to another block.  It has
+ * the row locked, so that nobody else ends the job, and lists it before the commit:
+ * lease_load.c, enter_moved().  What it has listed stays if it is rolled back, even to
+ * a savepoint.
  */
 proctype Mover(byte j)
 {
+	byte		n = 0;
+	bool		written = false;
+	bool		moves = false;
 	bool		lists = false;
 
 end:
 	d_step { row[j] == RUNNING && !locked[j] -> locked[j] = true };
-#ifndef BREAK_MOVE
-	lists = !ticket[j];
-	if
-	:: lists -> list(j, false)
-	:: else
-	fi;
+	do
+	:: n < HEARTBEATS ->
+		n++;
+		if
+		:: true -> moves = true
+#if HEARTBEATS > 1
+		:: n < HEARTBEATS -> written = true	/* in its block */
 #endif
+		fi;
+#ifndef BREAK_MOVE
+		lists = moves && !ticket[j];
+#ifdef BREAK_MOVE_AGAIN
+		/* that row is taken for one that was claimed here */
+		lists = lists && !written;
+#endif
+		if
+		:: lists -> list(j, false)
+		:: else
+		fi;
+#endif
+#if HEARTBEATS > 1
+		if
+		:: n < HEARTBEATS -> moves = false; written = false	/* ROLLBACK TO */
+		:: true
+		fi
+#endif
+	:: n > 0 -> break
+	od;
 	if
-	:: d_step { true -> moved[j] = true; locked[j] = false }
+	:: d_step { true -> moved[j] = moved[j] || moves; locked[j] = false }
 	:: locked[j] = false
 	fi;
 #ifdef BREAK_MOVE

@@ -133,6 +133,21 @@ forget_attempts(const JobqRun *run)
 }
 
 /*
+ * The run to blame if the process is terminated now, or NULL: the job at hand, or the
+ * one whose outcome is not committed.  Code that runs on behalf of one job of a batch
+ * ends all of its jobs.
+ */
+static const JobqRun *
+run_to_blame(void)
+{
+	const JobqRun *run = jobq_execute_running();
+
+	if (run == NULL || (unrecorded != NULL && jobq_run_is_batch(unrecorded)))
+		return unrecorded;
+	return run;
+}
+
+/*
  * Called when the process is being terminated, perhaps during a job or before
  * its outcome is committed.  Notes that for the process that finds the job
  * next, and for the coordinator, unless the job is not to blame; in that case
@@ -144,19 +159,14 @@ forget_attempts(const JobqRun *run)
 bool
 jobq_blame_note_termination(bool is_fault)
 {
-	const JobqRun *run = jobq_execute_running();
+	const JobqRun *run = run_to_blame();
 	JobqTermination termination = {0};
 	JobqInterruption interruption;
 	bool		cancelled;
 	bool		overdue = jobq_execute_is_overdue();
 
 	if (run == NULL)
-		run = unrecorded;
-	if (run == NULL)
 		return false;
-	/* code that runs on behalf of one of its jobs */
-	if (unrecorded != NULL && jobq_run_is_batch(unrecorded))
-		run = unrecorded;
 	interruption = jobq_slot_end_job(worker_ref);
 	cancelled = interruption == JOBQ_CANCELLED;
 	log_termination(run, interruption);
@@ -198,10 +208,8 @@ void
 jobq_blame_note_undone(void)
 {
 	JobqRanJobs *ran = open_jobs;
-	const JobqRun *run = jobq_execute_running();
+	const JobqRun *run = run_to_blame();
 
-	if (run == NULL)
-		run = unrecorded;
 	if (ran != NULL && IsTransactionState())
 		note_undone(ran, run != NULL ? run->outcome.job_id : 0);
 }

@@ -185,10 +185,13 @@ limit_of_group(const JobqClaimScan *scan, const char *name)
 
 /* See JobqPicking. */
 static uint64
-gathering_of(const JobqQueue *queue)
+patience_of(const JobqQueue *queue)
 {
-	return jobq_queue_gathers(queue) ?
-		(uint64) queue->batch_wait * 1000003 + queue->batch_size : 0;
+	uint64		result = jobq_queue_gathers(queue) ?
+	(uint64) queue->batch_wait * 1000003 + queue->batch_size : 0;
+
+	return result * 4 + (queue->max_running_per_group == 1 ? 1 : 0) +
+		(queue->group_on_failure == JOBQ_FAILED_SKIP ? 2 : 0);
 }
 
 /* Before the first turn.  Others may bring a group back that has no job for us. */
@@ -220,19 +223,24 @@ turn_to_next(JobqClaimScan *scan)
 	JobqQueueState *state = scan->queue->state;
 	JobqPicking picking = {
 		.now = scan->now,.max_running = scan->queue->max_running_per_group,
-		.may_read = scan->may_read,.gathering = gathering_of(scan->queue),
-		.has_options = scan->queue->has_group_options
+		.may_read = scan->may_read,.patience = patience_of(scan->queue),
+		.has_options = scan->queue->has_group_options,
+		.is_look = scan->hold == JOBQ_CLAIM_LOOK
 	};
 	JobqGroupTicket ticket;
 	JobqGroupQuestion question;
 
 	for (bool first = true; scan->turns_left > 0; first = false)
 	{
+		JobqTurn	turn;
+
 		CHECK_FOR_INTERRUPTS();
 		if (!first && is_time_over(scan))
 			return false;
-		switch (jobq_roster_pick(state, &picking, &ticket, &question,
-								 &scan->next_run_at))
+		turn = jobq_roster_pick(state, &picking, &ticket, &question,
+								&scan->next_run_at);
+		scan->turns_left += ticket.nback;
+		switch (turn)
 		{
 			case JOBQ_TURN_PLAIN:
 				scan->turns_left--;

@@ -398,23 +398,34 @@ jobq_ticket_unpin(void)
 	pinned = NULL;
 }
 
+/* A rollback: no job of the group was claimed with its ticket. */
+static void
+drop_loose_group(void)
+{
+	JobqGroupTicket ticket = loose_group;
+	JobqQueueState *queue;
+	bool		look;
+
+	loose_group.group = NULL;
+	/* one that was lent is taken back by the note of its lender */
+	if (ticket.group == NULL || loose_group_lent)
+		return;
+	queue = ticket.group->key.queue;
+	look = ticket.is_look ?
+		jobq_queue_state_put_back_group(&ticket, DT_NOBEGIN, jobq_now()) :
+		jobq_queue_state_leave_group(ticket.group, 1, jobq_now());
+	if (look)
+		jobq_queue_wake_look(queue);
+}
+
 /* A rollback: the jobs that were looked for are not claimed. */
 static void
 drop_loose(void)
 {
 	JobqTicket	ticket = loose;
-	JobqGroup  *group = loose_group.group;
 	bool		look = forgot_starved || forgot_turned_away;
 
-	loose_group.group = NULL;
-	/* one that was lent is taken back by the note of its lender */
-	if (group != NULL && !loose_group_lent)
-	{
-		JobqQueueState *queue = group->key.queue;
-
-		if (jobq_queue_state_leave_group(group, 1, jobq_now()))
-			jobq_queue_wake_look(queue);
-	}
+	drop_loose_group();
 	loose = JOBQ_TICKET_NONE;
 	forgot_starved = false;
 	forgot_turned_away = false;

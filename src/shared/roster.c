@@ -22,7 +22,8 @@
  * have such a ticket, so a limit that is set later counts what is running.  Unlike
  * those of queues these tickets are counted under the lock of the queue's stream:
  * to find a group full and to park it is one step, and so is to give a ticket back
- * and to put the group in turn.
+ * and to put the group in turn.  The ticket of a look only keeps the group in memory:
+ * if it made the group full, claims would pass over a job that nobody takes.
  *
  * The invariant: a committed job of a group that can be claimed is covered by its
  * group's stream; or its group is not in memory, and the roster not `complete`; or

@@ -53,6 +53,7 @@ jobq_roster_add(JobqQueueState *queue, const char *name)
 							 roster->complete);
 	group->place = JOBQ_GROUP_RESTS;
 	group->running = 0;
+	group->looks = 0;
 	group->told = 0;
 	group->nblocked = 0;
 	group->number = ++roster->nmade;
@@ -76,13 +77,20 @@ jobq_roster_find_or_add(JobqQueueState *queue, const char *name)
 	return group != NULL ? group : jobq_roster_add(queue, name);
 }
 
+/* Whether tickets of the group are out. */
+static bool
+is_in_use(const JobqGroup *group)
+{
+	return group->running > 0 || group->looks > 0;
+}
+
 /* Forgets a group that has no tickets. */
 static void
 forget(JobqGroup *group)
 {
 	JobqRoster *roster = &group->key.queue->roster;
 
-	Assert(group->running == 0);
+	Assert(!is_in_use(group));
 	(void) jobq_roster_set_throttle(group, 0);
 	jobq_roster_take_out(roster, group);
 	dlist_delete(&group->member);
@@ -117,7 +125,7 @@ jobq_roster_miss(JobqRoster *roster, TimestampTz next_lap)
 static bool
 may_leave(const JobqRoster *roster, const JobqGroup *group)
 {
-	return group->running == 0 && group != roster->hand &&
+	return !is_in_use(group) && group != roster->hand &&
 		group->not_before == 0;
 }
 
@@ -270,7 +278,7 @@ jobq_roster_put_one_out(JobqRoster *roster, int *nold)
 		}
 		jobq_roster_advance(roster);
 	}
-	if (roster->hand == NULL || roster->hand->running > 0 ||
+	if (roster->hand == NULL || is_in_use(roster->hand) ||
 		roster->hand->not_before != 0)
 		return false;
 	put_out(roster, roster->hand, DT_NOBEGIN);
@@ -278,15 +286,13 @@ jobq_roster_put_one_out(JobqRoster *roster, int *nold)
 }
 
 /*
- * Tickets of a group have been given back: puts it to where it belongs, which is
- * among those that are later if `until` is.  It may be forgotten.
+ * Puts a group of which a ticket has come back to where it belongs, which is among
+ * those that are later if `until` is.  It may be forgotten.
  */
-void
-jobq_roster_take_back(JobqGroup *group, int tickets, TimestampTz until,
-					  TimestampTz now)
+static void
+settle_after_use(JobqGroup *group, TimestampTz until, TimestampTz now)
 {
-	jobq_roster_count(group, -tickets);
-	if (group->running == 0 && group->key.queue->stream.forgotten)
+	if (!is_in_use(group) && group->key.queue->stream.forgotten)
 		forget(group);
 	else if (until > now && !jobq_roster_is_paused(group))
 	{
@@ -295,6 +301,30 @@ jobq_roster_take_back(JobqGroup *group, int tickets, TimestampTz until,
 	}
 	else
 		jobq_roster_settle(group, now);
+}
+
+/* Tickets of a group are given back: puts it to where it belongs, as above. */
+void
+jobq_roster_take_back(JobqGroup *group, int tickets, TimestampTz until,
+					  TimestampTz now)
+{
+	jobq_roster_count(group, -tickets);
+	settle_after_use(group, until, now);
+}
+
+/*
+ * The same for the ticket of a look.  If claims have made the group full meanwhile,
+ * or it was paused, it stays where it is.
+ */
+void
+jobq_roster_take_back_look(JobqGroup *group, TimestampTz until, TimestampTz now)
+{
+	Assert(group->looks > 0);
+	group->looks--;
+	if ((group->place != JOBQ_GROUP_PARKED &&
+		 group->place != JOBQ_GROUP_HELD) ||
+		group->key.queue->stream.forgotten)
+		settle_after_use(group, until, now);
 }
 
 /* A reading that is under way is to bring in no groups. */
@@ -355,7 +385,7 @@ jobq_roster_reset(JobqQueueState *queue)
 	{
 		JobqGroup  *group = dlist_container(JobqGroup, member, iter.cur);
 
-		if (group->running == 0 &&
+		if (!is_in_use(group) &&
 			(group->not_before == 0 || queue->stream.forgotten))
 			forget(group);
 		else

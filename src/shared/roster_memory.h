@@ -43,5 +43,7 @@ extern void jobq_roster_hold_paused(JobqRoster *roster, JobqGroup *group);
 extern void jobq_roster_settle(JobqGroup *group, TimestampTz now);
 extern void jobq_roster_take_back(JobqGroup *group, int tickets,
 								  TimestampTz until, TimestampTz now);
+extern void jobq_roster_take_back_look(JobqGroup *group, TimestampTz until,
+									   TimestampTz now);
 
 #endif							/* JOBQ_ROSTER_MEMORY_H */

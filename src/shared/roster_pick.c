@@ -56,15 +56,16 @@ unpark(JobqRoster *roster, int max_running)
 }
 
 /*
- * Groups that waited for a full batch may not have to when there is another rule for
- * that.  Some are judged by each claim and look until all of them are.
+ * Groups that wait for a full batch, or for a job to be tried again, may not have to
+ * when there is another rule for that.  Some are judged by each claim and look until
+ * all of them are.
  */
 static void
-judge_idle(JobqRoster *roster, uint64 gathering, TimestampTz now)
+judge_idle(JobqRoster *roster, uint64 patience, TimestampTz now)
 {
-	if (roster->gathering != gathering)
+	if (roster->patience != patience)
 	{
-		roster->gathering = gathering;
+		roster->patience = patience;
 		roster->njudge = roster->nidle;
 	}
 	roster->njudge = Min(roster->njudge, roster->nidle);
@@ -152,23 +153,42 @@ end_turn(JobqRoster *roster, JobqGroup *group)
  * now; then it does not take part in the turns any more.
  */
 static JobqGroup *
-draw(JobqRoster *roster, int max_running, TimestampTz now)
+draw(JobqRoster *roster, const JobqPicking *how)
 {
+	TimestampTz now = how->now;
 	JobqGroup  *group = roster->next;
 	TimestampTz next = JOBQ_NEVER;
 
-	if (stops(roster, group, max_running, now))
+	if (stops(roster, group, how->max_running, now))
 		return NULL;
 	if (jobq_lanes_judge(&group->stream, now, &next) == JOBQ_POP_NOTHING)
 	{
 		jobq_roster_settle(group, now);
 		return NULL;
 	}
-	jobq_roster_count(group, 1);
 	roster->npicks++;
 	end_turn(roster, group);
-	(void) stops(roster, group, max_running, now);
+	if (how->is_look)
+		group->looks++;
+	else
+	{
+		jobq_roster_count(group, 1);
+		(void) stops(roster, group, how->max_running, now);
+	}
 	return group;
+}
+
+/* Groups that can start jobs again take part in the turns; returns how many. */
+static int
+bring_back(JobqRoster *roster, const JobqPicking *how)
+{
+	int			before = roster->nturn;
+
+	judge_idle(roster, how->patience, how->now);
+	bring_due(roster, how->now);
+	if (!dlist_is_empty(&roster->parked))
+		unpark(roster, how->max_running);
+	return roster->nturn - before;
 }
 
 static JobqTurn
@@ -180,10 +200,6 @@ pick(JobqQueueState *queue, const JobqPicking *how, JobqGroup **group,
 	TimestampTz next = JOBQ_NEVER;
 	JobqGroup  *later;
 
-	judge_idle(roster, how->gathering, now);
-	bring_due(roster, now);
-	if (!dlist_is_empty(&roster->parked))
-		unpark(roster, how->max_running);
 	if (how->may_read && wants_reading(roster, now))
 		return JOBQ_TURN_READ_ON;
 	for (int left = roster->nturn + 1; left > 0; left--)
@@ -202,7 +218,7 @@ pick(JobqQueueState *queue, const JobqPicking *how, JobqGroup **group,
 			*group = roster->next;
 			return JOBQ_TURN_OPTIONS;
 		}
-		*group = draw(roster, how->max_running, now);
+		*group = draw(roster, how);
 		if (*group != NULL)
 			return JOBQ_TURN_GROUP;
 	}
@@ -231,6 +247,7 @@ static void
 fill_ticket(JobqGroupTicket *ticket, JobqGroup *group, int max_running)
 {
 	ticket->group = group;
+	ticket->is_look = false;
 	ticket->told = group->told;
 	ticket->max_running = limit_of(group, max_running);
 }
@@ -254,11 +271,15 @@ jobq_roster_pick(JobqQueueState *queue, const JobqPicking *how,
 
 	ticket->group = NULL;
 	jobq_roster_lock(queue);
+	ticket->nback = bring_back(&queue->roster, how);
 	result = pick(queue, how, &group, next_run_at);
 	if (result == JOBQ_TURN_OPTIONS)
 		ask(question, group);
 	else if (group != NULL)
+	{
 		fill_ticket(ticket, group, how->max_running);
+		ticket->is_look = how->is_look;
+	}
 	ticket->next = queue->roster.next;
 	ticket->keeps_turn = false;
 	jobq_roster_unlock(queue);
@@ -276,13 +297,14 @@ break_turn(JobqGroup *group)
 	group->served = 0;
 }
 
-/* It is the group's turn, as before its ticket was drawn. */
+/* It is the group's turn, as before a look drew its ticket. */
 static void
 return_turn(JobqGroup *group)
 {
 	JobqRoster *roster = &group->key.queue->roster;
 
-	jobq_roster_put_in_turn(roster, group);
+	if (group->place != JOBQ_GROUP_IN_TURN)
+		return;
 	roster->next = group;
 	group->served = group->served > 0 ? group->served - 1 : weight_of(group) - 1;
 }
@@ -343,7 +365,12 @@ jobq_roster_put_back(const JobqGroupTicket *ticket, TimestampTz until,
 		break_turn(group);
 	else if (queue->roster.next == ticket->next)
 		return_turn(group);
-	jobq_roster_take_back(group, 1, told ? DT_NOBEGIN : until, now);
+	if (told)
+		until = DT_NOBEGIN;
+	if (ticket->is_look)
+		jobq_roster_take_back_look(group, until, now);
+	else
+		jobq_roster_take_back(group, 1, until, now);
 	jobq_roster_unlock(queue);
 	return told;
 }

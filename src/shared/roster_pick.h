@@ -37,9 +37,13 @@ typedef struct JobqPicking
 	int			max_running;	/* of each group; JOBQ_UNLIMITED */
 	bool		may_read;		/* JOBQ_TURN_READ_ON is an answer */
 	bool		has_own;		/* it has jobs that are not committed */
-	uint64		gathering;		/* how jobs wait for a full batch: groups that
-								 * did so are judged again when it changes */
+	uint64		patience;		/* how groups wait for a full batch, or until
+								 * a job is tried again: those that do are
+								 * judged again when it changes */
 	bool		has_options;	/* groups may have options of their own */
+	bool		is_look;		/* no job is claimed: the ticket takes
+								 * nobody's place, and claims may draw others
+								 * meanwhile */
 } JobqPicking;
 
 /* A group whose options are to be read. */
@@ -54,11 +58,14 @@ typedef struct JobqGroupQuestion
 typedef struct JobqGroupTicket
 {
 	JobqGroup  *group;			/* NULL: there is none */
+	bool		is_look;		/* see JobqPicking */
 	uint32		told;			/* of which jobs it had been told */
 	const JobqGroup *next;		/* whose turn it was after that */
 	bool		keeps_turn;		/* to be set by who has only looked: it is the
 								 * group's turn again */
 	int			max_running;	/* how many jobs it may run, or JOBQ_UNLIMITED */
+	int			nback;			/* groups that have come back into the turns
+								 * before it was drawn, whether it was or not */
 } JobqGroupTicket;
 
 /*

@@ -336,6 +336,7 @@ typedef struct JobqGroup
 	int16		served;			/* jobs in its present turn */
 	bool		knows_options;
 	bool		is_idle;		/* if it is later: it is not throttled */
+	uint32		looks;			/* tickets of looks: no job runs by them */
 	uint32		throttle_delay; /* of the last throttle(), in seconds */
 	TimestampTz not_before;		/* when that ends; 0: it does not hold */
 	dlist_node	member;			/* of all groups of the queue in memory */
@@ -368,7 +369,7 @@ typedef struct JobqRoster
 	int			nturn;
 	int			npicks;			/* groups picked since groups were read */
 	int			parked_limit;	/* the least limit at which groups are parked */
-	uint64		gathering;		/* see JobqPicking */
+	uint64		patience;		/* see JobqPicking */
 	int			njudge;			/* since that changed, as many of those that
 								 * are idle are to be judged, from the first
 								 * on */

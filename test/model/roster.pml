@@ -80,6 +80,7 @@ typedef Group
 	byte		place;
 	byte		later;			/* a time, if the place is LATER */
 	byte		running;
+	byte		looks;			/* tickets of looks, which take nobody's place */
 	byte		told;
 	bool		discovered;
 	byte		known;			/* candidates, as bits */
@@ -133,6 +134,8 @@ byte		polls = POLLS;
 
 #define IS_FULL(g, limit)	((limit) > 0 && group[g].running >= (limit))
 
+#define IS_IN_USE(g)	(group[g].running > 0 || group[g].looks > 0)
+
 #define IN_TURN_NOW(g)	(group[g].there && group[g].place == IN_TURN)
 #if GROUPS == 1
 #define NTURN	(IN_TURN_NOW(0) -> 1 : 0)
@@ -163,6 +166,7 @@ byte		polls = POLLS;
 	bool		found = false; \
 	bool		may_read = false; \
 	bool		blocked = false; \
+	bool		is_look = false; \
 	bool		wake = false
 
 inline wake_now()
@@ -206,7 +210,7 @@ inline make(x)
 
 inline forget(x)
 {
-	assert(group[x].running == 0);
+	assert(!IS_IN_USE(x));
 	group[x].there = false;
 	group[x].place = RESTS;
 	group[x].known = 0;
@@ -235,7 +239,7 @@ inline settle(x, at)
 		group[x].place = LATER;
 		group[x].later = STRIKE;
 		look_later()
-	:: !SEES(x, at) && !HAS_AHEAD(x, at) && group[x].running == 0 ->
+	:: !SEES(x, at) && !HAS_AHEAD(x, at) && !IS_IN_USE(x) ->
 		forget(x)
 	:: else -> group[x].place = RESTS
 	fi
@@ -305,11 +309,16 @@ inline leave(x, at)
 /* put_back(); whether it was told of others is in `found`. */
 inline put_back(x, at, is_blocked)
 {
-	inside[x]--;
-	group[x].running--;
 	found = group[x].told != told;
 	if
-	:: is_blocked && !found ->
+	:: is_look -> group[x].looks--
+	:: else ->
+		inside[x]--;
+		group[x].running--
+	fi;
+	if
+	:: is_look && group[x].place == PARKED
+	:: !(is_look && group[x].place == PARKED) && is_blocked && !found ->
 		group[x].place = LATER;
 		group[x].later = NEVER
 	:: else -> settle(x, at)
@@ -342,14 +351,18 @@ inline draw(x)
 		group[x].place = PARKED
 	:: !IS_FULL(x, limit) && !SEES(x, now) -> settle(x, now)
 	:: else ->
-		assert(limit == 0 || inside[x] < limit || limit != max);
-		inside[x]++;
-		group[x].running++;
+		if
+		:: is_look -> group[x].looks++
+		:: else ->
+			assert(limit == 0 || inside[x] < limit || limit != max);
+			inside[x]++;
+			group[x].running++
+		fi;
 		npicks = MIN(npicks + 1, GROUPS);
 		told = group[x].told;
 		g = x;
 		if
-		:: IS_FULL(x, limit) ->
+		:: !is_look && IS_FULL(x, limit) ->
 			if
 			:: parked_limit == 0 || limit < parked_limit -> parked_limit = limit
 			:: else
@@ -360,7 +373,7 @@ inline draw(x)
 	fi
 }
 
-/* The beginning of pick(): `found` is whether to read on. */
+/* bring_back(), and the beginning of pick(): `found` is whether to read on. */
 inline prepare_pick()
 {
 	g = NOBODY;
@@ -370,9 +383,11 @@ inline prepare_pick()
 		if
 		:: group[i].there && group[i].place == LATER &&
 			group[i].later == STRIKE && now ->
-			group[i].place = IN_TURN
+			group[i].place = IN_TURN;
+			turns_left++
 		:: group[i].there && group[i].place == PARKED && limit > parked_limit ->
-			group[i].place = IN_TURN
+			group[i].place = IN_TURN;
+			turns_left++
 		:: else
 		fi;
 		i++
@@ -419,7 +434,7 @@ inline put_one_out()
 	was = 0;
 	do
 	:: was < GROUPS &&
-		!(group[was].there && group[was].running == 0 &&
+		!(group[was].there && !IS_IN_USE(was) &&
 		  (group[was].place == LATER ||
 		   (group[was].place == IN_TURN && nold > 0))) -> was++
 	:: else -> break
@@ -578,8 +593,8 @@ inline reset()
 	do
 	:: i < GROUPS ->
 		if
-		:: group[i].there && group[i].running == 0 -> forget(i)
-		:: group[i].there && group[i].running > 0 ->
+		:: group[i].there && !IS_IN_USE(i) -> forget(i)
+		:: group[i].there && IS_IN_USE(i) ->
 			group[i].known = 0;
 			group[i].discovered = false;
 			group[i].resets++;
@@ -943,6 +958,7 @@ proctype Coordinator()
 	bool		ready = false;
 	byte		soon = 2;		/* seconds that pass */
 
+	is_look = true;
 end:
 	do
 	:: atomic {
@@ -1147,6 +1163,7 @@ init
 		do
 		:: k < GROUPS ->
 			assert(!group[k].there || group[k].running == inside[k]);
+			assert(!group[k].there || group[k].looks == 0);
 			assert(group[k].there || inside[k] == 0);
 			k++
 		:: else -> break

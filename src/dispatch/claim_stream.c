@@ -32,6 +32,7 @@
 #include "dispatch/overdue.h"
 #include "dispatch/ripe.h"
 #include "job/current_job.h"
+#include "job/transition.h"
 #include "queue/ready.h"
 #include "queue/ticket.h"
 #include "shared/async_commit.h"
@@ -57,21 +58,28 @@ go_on_by_index(JobqClaimScan *scan, JobqClaimMode mode)
 }
 
 /*
- * Locks the job whose row was read last, without waiting, and reads it again.
- * Returns false if the job cannot be locked or is no longer ready.  The caller
- * has noted the lock; the note is withdrawn on failure.
+ * Locks the row that was read last, without waiting, and reads it again into
+ * scan->locked.  Returns false if it cannot be locked.  The caller has noted the
+ * lock; the note is withdrawn on failure.
  */
 static bool
-try_lock(JobqClaimScan *scan, JobqJob *job)
+try_lock_row(JobqClaimScan *scan)
 {
 	if (scan->locked == NULL)
 		scan->locked = jobq_table_slot(scan->jobs);
 	if (jobq_table_lock(scan->jobs, &scan->dispatch.slot->tts_tid,
-						scan->dispatch.snapshot, scan->locked) != JOBQ_FOUND)
-	{
-		(void) jobq_ready_withdraw();
+						scan->dispatch.snapshot, scan->locked) == JOBQ_FOUND)
+		return true;
+	(void) jobq_ready_withdraw();
+	return false;
+}
+
+/* The same for a job; false, too, if it is no longer ready. */
+static bool
+try_lock(JobqClaimScan *scan, JobqJob *job)
+{
+	if (!try_lock_row(scan))
 		return false;
-	}
 	if (scan->hold == JOBQ_CLAIM_KEPT)
 		ExecMaterializeSlot(scan->locked);
 	jobq_job_read(job, scan->locked);
@@ -175,6 +183,41 @@ is_met_later(const JobqClaimScan *scan, const JobqPlace *place,
 		jobq_roster_covers(scan->queue->state, now_at);
 }
 
+/* Whether jobs that wait to be tried again hold those behind them. */
+static bool
+waits_for_retries(const JobqClaimScan *scan)
+{
+	return scan->in_order &&
+		scan->queue->group_on_failure != JOBQ_FAILED_SKIP;
+}
+
+/*
+ * A job at that place, whose row was read last, waits to be tried again, and does not
+ * hold those behind it any more: a claim moves it to that time.  A look does not; the
+ * coordinator looks again then.
+ */
+static void
+pass_over_held(JobqClaimScan *scan, const JobqPlace *place,
+			   TimestampTz until)
+{
+	JobqJob		job;
+
+	if (scan->hold == JOBQ_CLAIM_LOOK)
+	{
+		scan->next_run_at = Min(scan->next_run_at, until);
+		jobq_wake_for_queue_at(scan->queue->state, until);
+		return;
+	}
+	jobq_ready_reserve(scan->dispatch.group);
+	jobq_ready_note_locked(scan->queue, place);
+	if (!try_lock_row(scan))
+		return;
+	jobq_async_commit_forbid();
+	jobq_job_read(&job, scan->locked);
+	jobq_job_move(scan->jobs, &job, scan->queue, until);
+	ExecClearTuple(scan->locked);
+}
+
 /* See claim_stream.h. */
 bool
 jobq_claim_is_blocked(JobqClaimScan *scan, const JobqPlace *place,
@@ -182,25 +225,29 @@ jobq_claim_is_blocked(JobqClaimScan *scan, const JobqPlace *place,
 {
 	JobqPlace	now_at;
 	JobqJob		job;
+	bool		is_held;
 
 	if (scan->dispatch.group == NULL)
 		return false;
-	if (scan->in_order)
-	{
-		if (!read_again(scan, place, &now_at, &job) ||
-			is_met_later(scan, place, &now_at))
-			return false;
-	}
-	else if (TTS_EMPTY(slot))
-		return false;
-	else
+	if (!TTS_EMPTY(slot) && !waits_for_retries(scan))
 	{
 		jobq_job_read(&job, slot);
-		if (job.id != place->key.id || !jobq_job_is_held(&job, scan->now))
+		if (job.id == place->key.id && jobq_job_is_held(&job, scan->now))
+		{
+			pass_over_held(scan, place, job.lease_until);
 			return false;
+		}
 	}
-	scan->blocked_until = jobq_job_is_held(&job, scan->now) ?
-		job.lease_until : scan->now + jobq_ticket_busy_delay();
+	if (!scan->in_order ||
+		!read_again(scan, place, &now_at, &job) ||
+		is_met_later(scan, place, &now_at))
+		return false;
+	is_held = jobq_job_is_held(&job, scan->now);
+	/* who has made it so tells of it */
+	if (is_held && !waits_for_retries(scan))
+		return false;
+	scan->blocked_until = is_held ? job.lease_until :
+		scan->now + jobq_ticket_busy_delay();
 	scan->next_run_at = Min(scan->next_run_at, scan->blocked_until);
 	jobq_wake_for_queue_at(scan->queue->state, scan->blocked_until);
 	return true;

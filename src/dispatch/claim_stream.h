@@ -112,9 +112,10 @@ extern bool jobq_claim_of_stream(JobqClaimScan *scan, JobqJob *job);
 
 /*
  * A job of the stream, of which `slot` may have the row, cannot be claimed.  Returns
- * whether those behind it have to wait: it is held, or the stream is in order and
- * another transaction has locked it.  Then blocked_until is set, and the coordinator
- * looks then.  May end the current command.
+ * whether those behind it have to wait: the stream is in order, and the job is held,
+ * or another transaction has locked it.  Then blocked_until is set, and the coordinator
+ * looks then.  May end the current command.  A claim moves a job that is held for
+ * options that were changed.
  */
 extern bool jobq_claim_is_blocked(JobqClaimScan *scan, const JobqPlace *place,
 								  TupleTableSlot *slot);

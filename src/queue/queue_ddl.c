@@ -75,6 +75,7 @@ note_changed_option(QueueRow *row, AttrNumber attnum)
 	if (attnum == Anum_queue_owner || attnum == Anum_queue_handler ||
 		attnum == Anum_queue_max_running ||
 		attnum == Anum_queue_max_running_per_group ||
+		attnum == Anum_queue_group_on_failure ||
 		attnum == Anum_queue_batch_size || attnum == Anum_queue_batch_wait ||
 		attnum == Anum_queue_rate_limit ||
 		attnum == Anum_queue_rate_period ||

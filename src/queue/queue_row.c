@@ -209,6 +209,19 @@ jobq_on_limit_lookup(const char *word, JobqOnLimit *on_limit)
 	return false;
 }
 
+/* What the option group_on_failure says. */
+static JobqGroupFailure
+read_group_on_failure(const Datum *values, const bool *nulls)
+{
+	char	   *word = text_option(values, nulls, Anum_queue_group_on_failure);
+
+	if (word != NULL && strcmp(word, JOBQ_SKIP) == 0)
+		return JOBQ_FAILED_SKIP;
+	if (word != NULL && strcmp(word, JOBQ_STOP) == 0)
+		return JOBQ_FAILED_STOP;
+	return JOBQ_FAILED_WAIT;
+}
+
 /* The option on_limit, 'wait' by default. */
 static JobqOnLimit
 read_on_limit(const Datum *values, const bool *nulls)
@@ -303,12 +316,7 @@ read_queue(JobqQueue *queue, const Datum *values, const bool *nulls)
 	queue->on_full = JOBQ_FULL_ERROR;
 	if (word != NULL && strcmp(word, JOBQ_DROP_OLDEST) == 0)
 		queue->on_full = JOBQ_FULL_DROP_OLDEST;
-	word = text_option(values, nulls, Anum_queue_group_on_failure);
-	queue->group_on_failure = JOBQ_FAILED_WAIT;
-	if (word != NULL && strcmp(word, JOBQ_SKIP) == 0)
-		queue->group_on_failure = JOBQ_FAILED_SKIP;
-	else if (word != NULL && strcmp(word, JOBQ_STOP) == 0)
-		queue->group_on_failure = JOBQ_FAILED_STOP;
+	queue->group_on_failure = read_group_on_failure(values, nulls);
 	read_rate(queue, values, nulls);
 	if (!nulls[Anum_queue_payload_path - 1])
 		queue->payload_path =
@@ -451,6 +459,7 @@ read_brief(JobqQueueBrief *brief, const Datum *values, const bool *nulls)
 	brief->max_running = int_option(values, nulls, Anum_queue_max_running);
 	brief->max_running_per_group =
 		int_option(values, nulls, Anum_queue_max_running_per_group);
+	brief->group_on_failure = read_group_on_failure(values, nulls);
 	brief->batch_size = int_option(values, nulls, Anum_queue_batch_size);
 	brief->batch_wait = interval_option(values, nulls, Anum_queue_batch_wait);
 	brief->has_rate = read_on_limit(values, nulls) == JOBQ_LIMIT_WAIT &&

@@ -146,6 +146,7 @@ typedef struct JobqQueueBrief
 	Oid			limit_owner;
 	JobqLimitState *limit;
 	int			max_running_per_group;
+	JobqGroupFailure group_on_failure;
 	int			keep_completed_count;
 	int			keep_dead_count;
 	int64		keep_completed;

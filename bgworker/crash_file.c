@@ -7,11 +7,15 @@
  * A note counts only where it was written.  So the names of the files begin
  * like those of temporary files, which base backups and pg_rewind leave out.
  * Other copies of the data directory have them, and a backup may be copied over
- * them: a note counts only on the same timeline, so not after a promotion, a
- * recovery from a backup or a rewind, in the same file (inode), and if it was
- * written after the server was last started from a backup, which renames the
- * backup's label.  A snapshot of the whole file system looks like a crash, and
- * is treated as one.
+ * them.  So a note counts only
+ *
+ * - on the same timeline: not after a promotion, a recovery from a backup, or a
+ *	 rewind;
+ * - in the same file (inode);
+ * - if it was written after the server was last started from a backup, which
+ *	 renames the backup's label.
+ *
+ * A snapshot of the whole file system looks like a crash, and is treated as one.
  *
  * The files are $PGDATA/pg_jobq/pgsql_tmp.<database>.<slot>, and
  * pgsql_tmp.<database>.job<id>.<attempt> for notes put aside.  At its start

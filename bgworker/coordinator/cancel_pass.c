@@ -5,10 +5,10 @@
  *
  * Requests that cannot be carried out now are looked at again.  There may be very
  * many, so a pass over the table is made in parts, with other tasks in between,
- * and passes take a bounded share of the time.  If a new request comes while one
- * is under way, or too early for the next one, a pass over new requests only is
- * made first.  No job that an executor runs waits for any of that: when there is a
- * new request, those jobs are looked up among the requests, one by one.
+ * and passes take a bounded share of the time.  If a new request comes during a pass,
+ * or before the next one may begin, a pass over new requests only is made first.  Jobs
+ * that executors run do not wait for passes: when there is a new request, each of them
+ * is looked up among the requests.
  *
  * IDENTIFICATION
  *	  bgworker/coordinator/cancel_pass.c

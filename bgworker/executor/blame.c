@@ -185,9 +185,8 @@ jobq_blame_note_termination(bool is_fault)
 }
 
 /*
- * Reports finished jobs that are about to be rolled back, except the one whose
- * attempt ends with this: code run on behalf of a finished job may be the
- * cause.
+ * Reports finished jobs that are about to be rolled back, since code run on behalf of
+ * one may be the cause; but not the job whose attempt ends with this.
  */
 static void
 note_undone(JobqRanJobs *ran, int64 cause)

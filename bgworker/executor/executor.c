@@ -176,10 +176,10 @@ note_termination(int code, Datum arg)
 }
 
 /*
- * Before each job: makes the callback the one that is called first.  Others have
- * been registered since if the session has made its first temporary object, or
- * a job has loaded a library, and that of temporary objects begins by rolling
- * back.  The older registration then does nothing.
+ * Before each job: registers the callback again, so that it is called first.  A job
+ * may have loaded a library that registers one, or have made the session's first
+ * temporary object, whose callback begins by rolling back.  The older registration
+ * then does nothing.
  */
 static void
 exit_by_note(void)
@@ -254,8 +254,8 @@ gives_way(TimestampTz start)
 }
 
 /*
- * This process has become idle: where an executor has seen more jobs than there
- * are slots for the coordinator looks again whether an idle one can leave.
+ * This process has become idle.  If an executor has seen more jobs than there are
+ * slots for, the coordinator looks again whether an idle one can leave.
  */
 static void
 offer_slot(void)

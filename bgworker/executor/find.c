@@ -26,8 +26,8 @@
 #include "utils/snapmgr.h"
 
 /*
- * The jobs of a batch have no more bytes than these, so that its array fits into
- * memory, and jobs do not fail because of others.  A larger one is alone.
+ * The jobs of a batch have at most this many bytes, so that its array fits into
+ * memory, and jobs do not fail because of others.  A larger job is alone.
  */
 #define BATCH_BYTES (16 * 1024 * 1024)
 

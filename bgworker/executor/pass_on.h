@@ -17,8 +17,8 @@ extern void jobq_pass_on_set_up(const JobqWorkerRef *worker, Oid role);
 
 /*
  * Wakes another executor for a queue, unless one is already about to look.  If
- * there is no slot for one, and jobs are known to be there, an idle one of
- * others has to leave, now or when there is one.
+ * there is no slot for one, and jobs are known to be there, an idle executor of
+ * others has to leave, now or as soon as there is one.
  */
 extern void jobq_pass_on_look(int32 queue, JobqQueueState *state,
 							  bool has_jobs);

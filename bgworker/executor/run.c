@@ -15,9 +15,8 @@
  *
  * Users' code runs only in execute.c; record.c records what came of it.  When
  * a job has ended, the session is reset before anything is recorded.
- * Temporary objects are removed before that if they are the transaction's, and
- * after it if they were committed: what was committed must not be done again
- * because that fails.
+ * Temporary objects of the transaction are removed before that.  Committed ones are
+ * removed after it: a failure must not make a job run again that has committed.
  *
  * An error of the job itself is an outcome, and rolls back that job's
  * subtransaction.  An error in finding, recording or committing jobs is caught

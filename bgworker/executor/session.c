@@ -3,12 +3,11 @@
  * session.c
  *	  The session in which an executor runs jobs.
  *
- * Session user and current user are the role that owns the jobs.  No job can
- * change that for longer than it runs, and nothing that it does to the session
- * is there when the next one starts: what DISCARD ALL discards is discarded,
- * but for plans, and so are claims that are bound to the session, the seed of
- * random(), handlers of signals, temporary replication slots, and the
- * replication origin.  What languages and libraries keep for themselves stays.
+ * Session user and current user are the role that owns the jobs.  A job can change
+ * them only while it runs, and the next job starts in a clean session.  Everything
+ * that DISCARD ALL discards is discarded, except plans.  So are claims bound to the
+ * session, the seed of random(), signal handlers, temporary replication slots, and
+ * the replication origin.  State that languages and libraries keep themselves stays.
  *
  * IDENTIFICATION
  *	  bgworker/executor/session.c
@@ -97,9 +96,9 @@ libraries_are_harmless(Size size)
 }
 
 /*
- * A job's code has run.  Restores how signals are handled, where a language or
- * library other than PL/pgSQL is loaded that could have changed it: ten system
- * calls of 50 ns or so.  Else it costs a walk along the list of libraries.
+ * A job's code has run.  Restores how signals are handled if a language or library
+ * other than PL/pgSQL is loaded that could have changed it: ten system calls of 50 ns
+ * or so.  Otherwise it costs a walk along the list of libraries.
  */
 void
 jobq_session_restore_signals(void)
@@ -115,8 +114,8 @@ jobq_session_restore_signals(void)
 }
 
 /*
- * Whether the process must run no other job: one had SIGTERM go elsewhere, so
- * that it may have been told to end without noticing, or has left the session in
+ * Whether the process must run no other job: one has redirected SIGTERM, so the
+ * process may have been told to end without noticing, or has left the session in
  * backup mode.
  */
 bool

@@ -11,9 +11,9 @@
  * job that takes T may make JOBQ_SHARE_MAX_JOBS others wait for T, but rarely
  * enough that the average delay per job is small.
  *
- * A job must have another attempt left, so that sharing never makes it fail
- * for good, for instance by a deadlock over locks of earlier jobs or a failed
- * commit, and a job that must be tried only once is run only once.
+ * A job must have another attempt left.  So sharing never makes it fail for good, for
+ * instance by a deadlock over locks of earlier jobs or a failed commit, and a job that
+ * must be tried only once is run only once.
  *
  * The owner of a queue decides whether its jobs need transactions of their own
  * (share_commits).  Jobs that open another session to the database do: that

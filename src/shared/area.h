@@ -5,7 +5,7 @@
  *
  * Each area has room for a number of pieces of one size: the entries of a hash
  * table, or the pieces of a pool.  area.c has the table of the areas and their
- * shares.  What an area that is full costs is its module's matter.
+ * shares.  Each module deals with an area that is full.
  *
  * IDENTIFICATION
  *	  src/shared/area.h

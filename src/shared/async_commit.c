@@ -11,16 +11,15 @@
  * the claim.
  *
  * The rule is strict: every WAL record that this transaction has written must
- * be of such work.  XactLastRecEnd, the end of the last record that this
- * backend wrote in the transaction, 0 if there is none, must be at the
- * beginning of each piece of such work where it was at the end of the one
- * before, and still there when the transaction is about to commit.  Anything
- * else that writes, such as a user's INSERT, a deferred trigger or the
- * pruning of a page, makes the commit wait as usual.
+ * be of such work.  XactLastRecEnd is the end of the last record that this backend
+ * wrote in the transaction (0: none).  It must not move between the end of one piece
+ * of such work and the beginning of the next one, or the commit.  Anything else that
+ * writes, such as a user's INSERT, a deferred trigger or the pruning of a page, makes
+ * the commit wait as usual.
  *
- * The claim of a job's last attempt waits in any case, even where the user has
- * turned synchronous_commit off: a lost claim is an attempt that is not
- * counted, and a job with a single attempt would be tried twice.
+ * The claim of a job's last attempt always waits, even if the user has turned
+ * synchronous_commit off: the attempt of a lost claim is not counted, and a job with a
+ * single attempt would be tried twice.
  *
  * Callbacks of other extensions may write WAL after the one here, so the
  * number of records is checked again after the commit; if there are more

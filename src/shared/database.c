@@ -177,8 +177,8 @@ jobq_database_release(JobqDatabase *database, uint64 tenancy)
 }
 
 /*
- * The entry for sessions whose own one was given up when there is no room for a
- * new one: nobody reads it, and nothing happens until the server restarts.
+ * The entry of sessions whose own entry was given up, and that find no room for a new
+ * one: nobody reads it, and nothing happens until the server restarts.
  */
 static JobqDatabase *
 entry_of_nobody(void)

@@ -30,9 +30,8 @@
 #define RETRY_SHARE 4
 
 /*
- * To look at one thing again takes this much of the coordinator's time: if
- * many of an owner's are locked their turns come later, but not later than
- * RETRY_QUEUE.
+ * Looking at one thing again takes this much of the coordinator's time.  If many of
+ * an owner's are locked, their turns come later, but not later than RETRY_QUEUE.
  */
 #define RETRY_TURN (INT64CONST(1000))
 #define RETRY_QUEUE (30 * USECS_PER_SEC)

@@ -23,8 +23,8 @@
 extern int	jobq_late_owner(Oid owner);
 
 /*
- * When to look again at something of an owner's that was due at a time and is
- * locked: within a second, or later if the owner has thousands of such things.
+ * When to look again at a thing of an owner that was due at that time and is locked:
+ * within a second, or later if the owner has thousands of them.
  */
 extern TimestampTz jobq_late_retry(Oid owner, TimestampTz due,
 								   TimestampTz now);

@@ -13,10 +13,9 @@
  *
  * - a lease that ends later than JOBQ_LEASE_LISTED_AHEAD from now need not be
  *   listed yet;
- * - a role (the one whose code claims, as for privileges: not the session's,
- *   which may be in the code of others) has no more entries than are free, so
- *   that one role alone gets half of them, and a role without entries finds
- *   room, whatever others do;
+ * - a role has no more entries than are free.  So one role alone gets half of them,
+ *   and a role without entries finds room, whatever others do.  It is the role whose
+ *   code claims, as for privileges, not the session's;
  * - JOBQ_LEASE_RESERVE entries are for executors, each of which holds at most
  *   one job bound to its process.
  *

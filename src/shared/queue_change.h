@@ -41,9 +41,9 @@ extern bool jobq_queue_changed_since(int32 queue, uint64 position);
 extern int	jobq_queue_changes_read(uint64 *position, JobqQueueChange *changes);
 
 /*
- * Has functions called for this transaction's changes, now and when they are
- * rolled back: what the process knows of that queue, or of all, is out of
- * date. Neither may fail.
+ * Registers functions that are called for this transaction's changes, at once and
+ * when they are rolled back: what the process knows of that queue, or of all queues,
+ * is out of date.  Neither may fail.
  */
 extern void jobq_queue_change_follow(void (*forget) (int32 queue, Oid owner),
 									 void (*forget_all) (void));

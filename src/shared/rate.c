@@ -202,9 +202,9 @@ jobq_rate_start(JobqRate *rate, const JobqGcra *gcra, JobqGcraTake *take)
 }
 
 /*
- * The same where two rates have reserved it: both count the same time, so that
- * neither sees starts closer together than it has let them in.  The first is a
- * queue's rate, the second a limit's: all lock them in this order.
+ * The same for a start that two rates have reserved.  Both count the same time, so
+ * that neither sees starts closer together than it allows.  The first is a queue's
+ * rate, the second a limit's: everybody locks them in this order.
  */
 TimestampTz
 jobq_rate_start_both(JobqRate *first, const JobqGcra *gcra, JobqGcraTake *take,

@@ -32,8 +32,8 @@ extern void jobq_roster_lower(JobqQueueState *queue, const JobqPlace *place,
 							  TimestampTz now);
 
 /*
- * A job of a group that a transaction had in its hands has been changed, or is gone:
- * the one after it may be the first now.  Returns whether the caller must wake a
+ * A job of a group that a transaction had locked has been changed, or is gone: the one
+ * after it may be the first now.  Returns whether the caller must wake a
  * worker.
  */
 extern bool jobq_roster_unblock(JobqQueueState *queue, const char *group,
@@ -50,8 +50,8 @@ jobq_roster_is_short(const JobqQueueState *queue)
 }
 
 /*
- * The options of a group were changed.  What is known of it is forgotten but its
- * tickets, and it takes part in the turns again.
+ * The options of a group were changed.  All that is known of it is forgotten, except
+ * its tickets, and it takes part in the turns again.
  */
 extern void jobq_roster_options_changed(JobqQueueState *queue,
 										const char *name);
@@ -70,8 +70,8 @@ extern JobqGroup *jobq_roster_join(JobqQueueState *queue, const char *name);
 extern bool jobq_roster_leave(JobqGroup *group, int tickets, TimestampTz now);
 
 /*
- * The same for a ticket of a queue that is gone, or which another one stands for, under
- * JOBQ_LOCK_LEASES: nobody is to be woken.
+ * The same for one ticket, if its queue is gone or another ticket takes its place:
+ * nobody is to be woken.  Called under JOBQ_LOCK_LEASES.
  */
 extern void jobq_roster_leave_quietly(JobqGroup *group, TimestampTz now);
 

@@ -356,8 +356,8 @@ jobq_slot_unreserve(const JobqWorkerRef *worker)
 
 /*
  * Makes an idle executor leave, so that its slot can be used: one of another
- * database or role or, if the role has as many as it may, one of the role in
- * another database.  False if there is none.
+ * database or role.  If the role has as many executors as it may, it is one of the
+ * role in another database.  False if there is none.
  */
 bool
 jobq_slot_free_idle(Oid dboid, Oid role)
@@ -416,10 +416,9 @@ jobq_slots_want_help(Oid dboid)
 }
 
 /*
- * A role that has as many executors as it may has none in this database: one
- * of another database is to give way as soon as it can.  One that is idle has
- * been looked for before (jobq_slot_free_idle()), and one that is about to be
- * looks again when it has said so.
+ * A role that has as many executors as it may has none in this database: one in
+ * another database is to give way as soon as it can.  The caller has found no idle
+ * one (jobq_slot_free_idle()), and one that goes idle looks again once it is.
  */
 void
 jobq_slot_ask_to_give_way(Oid dboid, Oid role)

@@ -1,10 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * throttle.c
- *	  Queues of which nothing starts for some time: throttle().
+ *	  Queues that start no jobs for some time: throttle().
  *
- * It is kept in shared memory only, so that it holds at once, whatever becomes of
- * the transaction: a handler that was told to come back later fails afterwards.
+ * It is kept in shared memory only, so that it holds at once, even if the transaction
+ * rolls back: a handler that was told to come back later fails afterwards.
  *
  * IDENTIFICATION
  *	  src/shared/throttle.c

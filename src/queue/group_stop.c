@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * group_stop.c
- *	  Groups that are paused since a job of them died: group_on_failure "stop".
+ *	  Groups that are paused because one of their jobs died: group_on_failure "stop".
  *
- * Each death adds a row to jobq_store.group_stop; resume() deletes those of the
- * group.  They are not in group_option, whose rows are written under a lock and
- * are unique: the end of a job must not wait for a session that changes options.
+ * Each death adds a row to jobq_store.group_stop; resume() deletes the rows of the
+ * group.  The rows of group_option are unique and written under a lock, and the end
+ * of a job must not wait for a session that changes options.
  *
  * IDENTIFICATION
  *	  src/queue/group_stop.c

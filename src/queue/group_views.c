@@ -99,8 +99,8 @@ find_obstacle(const JobqQueue *queue, Obstacle *obstacle)
 }
 
 /*
- * What there is to say of the next job of a group, but for the group's own options,
- * and when it may start (JOBQ_NEVER: now, or that is not known).  NULL if no job
+ * Says what keeps the next job of a group from starting, apart from the group's own
+ * options, and when it may start (JOBQ_NEVER: now, or not known).  NULL if no job
  * waits.
  */
 static const char *

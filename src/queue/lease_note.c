@@ -197,8 +197,8 @@ jobq_at_commit_claim(const JobqQueue *queue, int64 job_id, int64 lease,
 }
 
 /*
- * A pass over the table that counts running jobs (lease_load.c) may have missed the
- * row where it was before, and where it is now, and there was no room for the job.
+ * There was no room for a job whose row has moved.  A pass over the table that counts
+ * running jobs (lease_load.c) may have missed the row in both places.
  */
 static void
 tell_of_move(const LeaseNote *noted)

@@ -24,9 +24,9 @@ extern bool jobq_at_commit_claim(const JobqQueue *queue, int64 job_id,
 								 const JobqTickets *tickets);
 
 /*
- * The lease holds until another time, not bound to a session.  moved_in: the job's
- * queue if the row has moved to another block, and the job may not be counted; else
- * JOBQ_NO_QUEUE.
+ * The lease gets another end, and is not bound to a session.  moved_in: the job's
+ * queue if its row has moved to another block and the job may be left uncounted;
+ * otherwise JOBQ_NO_QUEUE.
  */
 extern void jobq_at_commit_lease(int64 job_id, int64 lease,
 								 TimestampTz until, int32 moved_in);

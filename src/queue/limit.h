@@ -29,8 +29,8 @@ extern void jobq_limit_check_owner(const JobqLimit *limit);
 
 /*
  * Raises 42501 unless the current user, who may change the limit, may give it to
- * that role, and 42704 if there is none: the user must be able to SET ROLE to it,
- * and it may create limits.
+ * that role, and 42704 if there is no such role.  The user must be able to SET ROLE
+ * to it, and the role must be allowed to create limits.
  */
 extern void jobq_limit_check_new_owner(const JobqLimit *limit, Oid owner);
 
@@ -43,8 +43,8 @@ extern void jobq_limit_check_sharing(int32 limit, Oid owner, const char *queue,
 
 /*
  * Locks the limit until the end of the transaction: so that it is not dropped, or,
- * to drop it, so that no queue begins to share it.  Comes before
- * the lock and the row of a queue.
+ * to drop it, so that no queue begins to share it.  To be taken before the lock and
+ * the row of a queue.
  */
 extern void jobq_limit_lock_shared(int32 limit);
 extern void jobq_limit_lock_to_drop(int32 limit);

@@ -110,8 +110,8 @@ call_path_match(void *arg)
 }
 
 /*
- * The path may keep a server busy for years, by nothing but itself.  57014, not
- * 23514: it may be the server that is slow.
+ * A path alone can keep a server busy for years.  57014, not 23514, since the server
+ * may just be slow.
  */
 static void
 refuse_slow_path(const PayloadCheck *check)

@@ -249,8 +249,8 @@ jobq_queue_rate_check(const Datum *values, const bool *nulls)
 }
 
 /*
- * The limit of a new row, if its owner needs a right to share it: not if the queue
- * shares it already, and keeps its owner.
+ * The limit that a new row shares, if its owner needs the right to do so: not if the
+ * queue shares it already, and keeps its owner.
  */
 static int32
 limit_to_check(const Datum *values, const bool *nulls, const JobqQueue *was)
@@ -278,8 +278,8 @@ static const struct
 };
 
 /*
- * Raises 42501 unless the user may run code of his own as the queue's owner: to have
- * the owner's privileges on the queue is not enough.
+ * Raises 42501 unless the user may run code as the queue's owner; having the owner's
+ * privileges on the queue is not enough.
  */
 static void
 check_may_run_as_owner(const char *queue, Oid owner, const char *option)

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * queue_check.h
- *	  Whether a queue may be as it is going to be: its name, its owner, and
- *	  options that depend on each other or on the owner.
+ *	  Checks of the new state of a queue: its name, its owner, and options that
+ *	  depend on each other or on the owner.
  *
  * IDENTIFICATION
  *	  src/queue/queue_check.h

@@ -276,9 +276,9 @@ lock_limit(FunctionCallInfo fcinfo, const JobqQueue *queue)
 }
 
 /*
- * Locks what an existing queue names, or is going to, against being dropped,
- * before the queue's own row is locked: its limit, and the queue of on_dead, since
- * drop_queue() locks a queue before the rows of others that name it.  Errors are
+ * Locks what an existing queue names, or is going to name, against being dropped:
+ * its limit, and the queue of on_dead.  Called before the queue's own row is locked,
+ * since drop_queue() locks a queue before the rows of others that name it.  Errors are
  * found later.
  */
 static void

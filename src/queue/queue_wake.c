@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * queue_wake.c
- *	  Waking the workers of a queue, and having it looked at.
+ *	  Waking the workers of a queue, and making the coordinator look at it.
  *
  * What is said of a queue in a note (note.h) is from the time when the note was
  * added.  At the end of the transaction, consecutive wake-ups for one queue are

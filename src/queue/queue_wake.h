@@ -1,10 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * queue_wake.h
- *	  Waking the workers of a queue, and having it looked at.
+ *	  Waking the workers of a queue, and making the coordinator look at it.
  *
  * jobq_at_commit_...() do so when the current transaction commits, and may
- * raise an error (out of memory).  All others may be called in commit callbacks:
+ * raise an error (out of memory).  All others may be called by commit callbacks:
  * they neither throw nor allocate.
  *
  * IDENTIFICATION
@@ -58,9 +58,9 @@ extern void jobq_queue_wake_now(JobqQueueState *state, int32 queue, Oid owner,
 								bool notify, int njobs);
 
 /*
- * For what is done at the end of a transaction: the same after all notes, but for
- * queues that are at rest or have no room; or when a job becomes due.  `note` must
- * live until the transaction has ended.
+ * For the end of a transaction: the same, but after all notes, except for queues that
+ * are at rest or have no room; or when a job becomes due.  `note` must live until the
+ * transaction has ended.
  */
 extern void jobq_queue_wake_later(const JobqQueueNote *note, int njobs);
 extern void jobq_queue_wake_at(const JobqQueueNote *note, TimestampTz when);
@@ -77,8 +77,8 @@ jobq_queue_wake_gates(const JobqQueueNote *note)
 
 /*
  * Gives back tickets, and wakes a worker of the queue for each if any was turned
- * away, as jobq_queue_wake_later() does.  That of a group is first, since the queue's
- * keeps it.
+ * away, as jobq_queue_wake_later() does.  The group's ticket goes first, since the
+ * queue's ticket keeps the entry.
  */
 extern void jobq_queue_wake_leave_gates(const JobqGates *gates, uint32 tickets,
 										const JobqQueueNote *note);

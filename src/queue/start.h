@@ -27,9 +27,9 @@ typedef struct JobqStart
 
 /*
  * Reserves a start, unless this process has one.  False if the queue's rate, or
- * throttle(), allows none now: then the coordinator is told when it does, and *next_run_at
- * is lowered to that.  The reservation must be used or returned; a rollback
- * returns it, too.  May raise an error.
+ * throttle(), allows none now: then the coordinator is told when they do, and
+ * *next_run_at is lowered to that time.  The reservation must be used or returned; a
+ * rollback returns it, too.  May raise an error.
  */
 extern bool jobq_start_reserve(const JobqQueue *queue,
 							   TimestampTz *next_run_at);

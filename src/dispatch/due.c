@@ -195,8 +195,8 @@ add_begun(const JobqQueueBrief *briefs, int n)
 }
 
 /*
- * Makes the queues due that share a limit which has asked for that, since more of
- * its queues were turned away than it remembers, or since it was changed.
+ * Makes all queues of a limit due if a look was requested: more of them were turned
+ * away than the limit remembers, or it was changed.
  */
 static void
 make_due_for_limits(const JobqQueueBrief *briefs, int n, TimestampTz now)

@@ -20,8 +20,8 @@
  * notifier, or asks for an executor of their owner.
  *
  * Takes a bounded time (due_turn.h), and returns when to look again: at once if
- * there is more to do.  What was requested is not forgotten, so a call that
- * continues needs no flags.
+ * there is more to do.  Requests are remembered, so a call that continues needs no
+ * flags.
  */
 extern TimestampTz jobq_due_wake_queues(bool all, bool without_room,
 										void (*notifier) (int32 queue),

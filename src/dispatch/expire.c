@@ -62,9 +62,8 @@
 #define BUSY_SHARE 10
 
 /*
- * Locked jobs of an owner.  They are not touched again before the time of the
- * next look at them, so that those of one owner are not looked at more often
- * because of another one.
+ * Locked jobs of an owner.  They are left alone until the time of the next look at
+ * them, so that no owner's jobs are looked at more often because of another owner.
  */
 typedef struct Busy
 {

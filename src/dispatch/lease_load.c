@@ -10,10 +10,10 @@
  * The table may be large, so the coordinator makes a pass in parts, each in a
  * transaction of its own with a newer snapshot.  A row that moves to another
  * block meanwhile may be missed.  Only a claim, which enters the job itself, and
- * a heartbeat move the row of a running job.  What a heartbeat moves it enters as
- * the pass would, before it commits.  Where there is no room for that, the count of
- * the queue's running jobs fails after the commit (lease_note.c).  A new file of
- * the table has the pass begin again.
+ * a heartbeat move the row of a running job.  A heartbeat that moves a row enters the
+ * job as the pass would, before it commits.  If there is no room, the count of the
+ * queue's running jobs fails after the commit (lease_note.c).  If the table gets a new
+ * file, the pass begins again.
  *
  * A job may end after the pass has seen it and before it has an entry.  Nothing
  * would remove that entry, and the limit would lose a ticket.  So such an entry is
@@ -24,8 +24,8 @@
  * Running jobs of a batch have the same lease and share a ticket (lease_batch.c).
  * A pass remembers one of each, so that the others join it.
  *
- * A prepared transaction may have ended a job, or not: its entry is in doubt,
- * too, and is verified when a prepared transaction has been finished.
+ * If a prepared transaction has ended a job, its entry is in doubt, too, and is
+ * verified when a prepared transaction has been finished.
  *
  * IDENTIFICATION
  *	  src/dispatch/lease_load.c

@@ -22,8 +22,8 @@ extern bool jobq_lease_enter(const JobqJob *job);
 
 /*
  * The same for a job whose row this transaction is moving to another block, unless it
- * has tickets; its lease ended at `until` until now.  False if it still has not all of
- * them, for lack of room.
+ * has tickets.  Until now its lease ends at `until`.  False if it still lacks a ticket,
+ * for want of room.
  */
 extern bool jobq_lease_enter_moved(const JobqJob *job, TimestampTz until);
 

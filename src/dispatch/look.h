@@ -19,9 +19,9 @@
 
 /*
  * A look at a queue: whether it has a free ready job, and when its next job is
- * due.  Its jobs may be very many, and others may hold all that are ready, so
- * a look has a limit of time, and is continued later.  Jobs that become ready
- * meanwhile are not its business: their transactions wake somebody.
+ * due.  There may be very many jobs, and others may hold all that are ready, so a
+ * look has a time limit, and is continued later.  It need not see jobs that become
+ * ready meanwhile: their transactions wake somebody.
  */
 typedef struct JobqLook
 {

@@ -7,14 +7,14 @@
  * A batch is ripe when batch_size jobs are ready, or the first of them has
  * been ready for batch_wait.  Only queues with batch_wait come here.
  *
- * The lanes give a quick answer, that it is not ripe, since they have each
- * ready job that nobody holds, and perhaps some that are gone.  Otherwise rows
- * are looked at, batch_size at most that are free.
+ * The lanes can answer quickly that it is not ripe: they have each ready job that
+ * nobody holds, and perhaps some that are gone.  Otherwise rows are read, until
+ * batch_size of them are free.
  *
- * Of two workers that find the same batch ripe, each could get a part of it.  So
- * those of a queue take turns: the whole claim, from this look to the last job,
- * is made under a heavyweight lock, which is released at the end of the claim,
- * not of the transaction.  Looks that claim nothing do not take it.
+ * Two workers that find the same batch ripe could each get a part of it.  So the
+ * workers of a queue take turns: the whole claim, from this look to the last job, is
+ * made under a heavyweight lock, which is released at the end of the claim, not of
+ * the transaction.  Looks that claim nothing do not take it.
  *
  * IDENTIFICATION
  *	  src/dispatch/ripe.c

@@ -238,7 +238,7 @@ look_at_groups(JobqDispatchScan *scan, const JobqQueue *queue)
 	strlcpy(name, sweep.group, sizeof(name));
 	while (nsuspects < MAX_SUSPECTS && jobq_dispatch_next_group(scan, name))
 	{
-		/* that which was begun may be gone, or another one come before it */
+		/* the group that was begun may be gone, or another one come first */
 		if (strcmp(name, sweep.begun_group) != 0)
 			sweep.begun = false;
 		strlcpy(sweep.begun_group, name, sizeof(sweep.begun_group));

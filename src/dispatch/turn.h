@@ -51,9 +51,9 @@ typedef enum JobqVisited
 } JobqVisited;
 
 /*
- * Calls a function for one group after the other that may start a job, which the
- * scan is turned to, until it returns true, or each had its turn, or until that time
- * of jobq_stopwatch(), but for one group at least.
+ * Turns the scan to one group after another that may start a job, and calls a
+ * function for each, at least once.  Stops when the function returns true, each group
+ * had its turn, or jobq_stopwatch() has reached `until`.
  */
 extern JobqVisited jobq_turn_visit(JobqClaimScan *scan, JobqVisit *visit,
 								   int64 until,

@@ -20,12 +20,12 @@
  * - A client that is told "ready" and then dequeues nothing cannot be made to.
  *	 So a wake-up that leaves other waiters asleep makes the coordinator look
  *	 at the queues a second later and wake the next waiter if a job is still
- *	 there.  Each idle client thus delays the job by a second, and the others
- *	 do not sleep forever.
+ *	 there.  An idle client delays the job by a second, but the others do not
+ *	 sleep forever.
  * - A ready job that another transaction has locked (take(), a claim that is
- *	 not committed) does not count, or wait() would return at once, again and
- *	 again, for as long as that transaction takes.  If that transaction leaves
- *	 the job ready, its end wakes a waiter (jobq_ready_note_locked()).
+ *	 not committed) does not count: otherwise wait() would keep returning at
+ *	 once until that transaction ends.  If the transaction leaves the job ready,
+ *	 its end wakes a waiter (jobq_ready_note_locked()).
  *
  * If shared memory has no room for a queue, commits cannot know its waiters.
  * The coordinator wakes one when it looks at the queue (due.c), and each

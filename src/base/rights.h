@@ -37,8 +37,8 @@ extern void jobq_require_set_role(Oid role);
 extern bool jobq_reads_all(Oid role);
 
 /*
- * Whether a role may call a function of schema jobq, in any of its versions: of
- * create_queue and the like grant_usage() with may_create allows that.
+ * Whether a role may call a function of schema jobq, in any of its versions.
+ * grant_usage() allows that; for create_queue() and the like only with may_create.
  */
 extern bool jobq_may_call(const char *function, Oid role);
 

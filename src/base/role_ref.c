@@ -6,11 +6,10 @@
  * A value is a role's OID, as in regrole: ALTER ROLE RENAME does not affect it,
  * it is compared as an oid, and pg_upgrade preserves it, since it keeps the OIDs
  * of roles.  In text and binary form it is a name.  DROP ROLE does not know of
- * jobq, so there can be OIDs that no role has. regrole writes such an OID as a
- * number, and where a dump is restored it would mean any role that has this OID
- * there, which would then run the dropped role's jobs.  Here such an OID is
- * written as '-', nobody, and reading a name that no role has gives nobody, too:
- * the dump loses an owner, not the table.
+ * jobq, so there can be OIDs that no role has.  regrole writes such an OID as a
+ * number.  Where the dump is restored, another role may have that OID, and would
+ * run the dropped role's jobs.  Here such an OID is written as '-', nobody, and a
+ * name that no role has is read as nobody: the dump loses an owner, not the table.
  *
  * IDENTIFICATION
  *	  src/base/role_ref.c

@@ -98,9 +98,9 @@ leave(const Sandbox *sandbox)
 }
 
 /*
- * Completes an error that leaves the sandbox: with the context that it would
- * have had, and without one of the codes by which jobs tell jobq what to do
- * with them (JQ1xx): they would apply to the caller's job.
+ * Completes an error that leaves the sandbox.  It gets the context that it would have
+ * had, and loses a code by which jobs tell jobq what to do with them (JQ1xx), which
+ * would apply to the caller's job.
  */
 static void
 complete_error(void)

@@ -28,7 +28,7 @@
 #include "utils/timestamp.h"
 
 /*
- * A careful walk goes through no more blocks at a time: each may have an XID of
+ * A careful walk goes through this many blocks at a time.  Each may have an XID of
  * its own, and many of those in one transaction make others' snapshots slow.
  */
 #define CAREFUL_BLOCKS 32

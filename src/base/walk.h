@@ -46,9 +46,9 @@ typedef struct JobqWalk
 } JobqWalk;
 
 /*
- * Is given each row, in a memory context that is reset after it.  Returns false
- * to stop there: the walk ends, and the next one begins with the same block,
- * whose rows must be such that they can be visited again.
+ * Called for each row, in a memory context that is reset after it.  Returns false
+ * to stop there: the walk ends, and the next one begins with the same block, whose
+ * rows must allow a second visit.
  */
 typedef bool (*JobqRowVisitor) (JobqTable *table, TupleTableSlot *row,
 								Snapshot snapshot, void *arg);

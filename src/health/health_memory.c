@@ -3,8 +3,8 @@
  * health_memory.c
  *	  The areas of shared memory that are full, for the view jobq.health.
  *
- * What it means that an area is full differs: a table here has a function for
- * each area of src/shared/area.c that says so.
+ * A full area means something else for each of them: a table here has a function for
+ * each area of src/shared/area.c that says what.
  *
  * IDENTIFICATION
  *	  src/health/health_memory.c

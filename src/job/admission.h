@@ -19,7 +19,7 @@
  * draining or full.  If its on_full says so, makes room by cancelling jobs; not
  * `spared`, whose row has been inserted already (0: none).
  *
- * Not for the jobs that jobq makes itself, nor for those that have been in the
+ * Not called for jobs that jobq makes itself, and for those that have been in the
  * queue before.
  */
 extern void jobq_admission_check(JobqTable *jobs, const JobqQueue *queue,

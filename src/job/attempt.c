@@ -190,9 +190,9 @@ jobq_job_log_failure(JobqState state, const JobqJob *job,
 }
 
 /*
- * Why a lease that has run out was lost: the attempt may have ended earlier,
- * see put_off_death(), or its executor was terminated, or the lease was
- * limited by the job's timeout.
+ * Says why a lease that has run out was lost: the attempt may have ended earlier
+ * (put_off_death()), its executor was terminated, or the job's timeout limited the
+ * lease.
  */
 void
 jobq_job_explain_lease_end(JobqJob *job, const JobqQueue *queue,

@@ -78,8 +78,8 @@ extern void jobq_enqueue_jobs(JobqTable *jobs,
 							  const JobqEnqueueBatch *batch, int64 *ids);
 
 /*
- * The same for jobs with unique keys of their own, one after the other: of two
- * with the same key the second meets the first.
+ * The same for jobs with unique keys of their own, one after the other: the second of
+ * two with the same key finds the first.
  */
 extern void jobq_enqueue_keyed_jobs(JobqTable *jobs,
 									const JobqEnqueueOptions *options,

@@ -159,8 +159,8 @@ fill_in_crash(JobqFailure *failure)
 }
 
 /*
- * Fills in how an attempt has ended whose executor was terminated or could not
- * record the outcome, or that has ended with the server.
+ * Fills in how an attempt ended if its executor was terminated, could not record the
+ * outcome, or ended with the server.
  */
 void
 jobq_job_termination_failure(const JobqTermination *termination,

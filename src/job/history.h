@@ -41,9 +41,9 @@ extern bool jobq_history_read_state(int64 id, JobqState *state);
 extern const JobqQueue *jobq_history_queue(TupleTableSlot *row);
 
 /*
- * Whether a finished job is on record: its queue still keeps it, by the
- * current setting even for jobs that finished before it was set, or it was
- * completed with a unique_for (NULL: none) that has not passed.
+ * Whether a finished job is on record: its queue still keeps it (the present setting
+ * also counts for jobs that finished before), or it was completed with a unique_for
+ * (NULL: none) that has not passed.
  */
 extern bool jobq_history_is_kept(int32 queue, JobqState state,
 								 TimestampTz finished_at,

@@ -75,8 +75,8 @@ jobq_run_at_real(TimestampTz run_at)
 extern void jobq_job_read(JobqJob *job, TupleTableSlot *slot);
 
 /*
- * Whether a pending job waits to be tried again, and holds the others of its group:
- * lease_until is when it is, and run_at what it was, which is its place among them.
+ * Whether a pending job waits to be tried again, and holds the others of its group.
+ * lease_until is the time of its next attempt; run_at keeps its place among them.
  */
 #define jobq_job_is_held(job, now) \
 	((job)->state == JOBQ_STATE_PENDING && (job)->lease_until > (now))

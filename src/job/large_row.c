@@ -3,12 +3,11 @@
  * large_row.c
  *	  Moving large rows in the coordinator.
  *
- * Nothing limits the size of a payload, and to move a row to another table
- * takes as long as its values are: those stored out of line are copied as they
- * are, without being decompressed, but each byte is read, and written to the
- * table and to WAL.  Others wait meanwhile, so large rows are moved one at a
- * time, with a pause after each that depends on the time it took.  The tasks
- * share the pause.
+ * Nothing limits the size of a payload, and the time to move a row to another table
+ * grows with its values.  Those stored out of line are not decompressed, but each
+ * byte is read, and written to the table and to WAL.  Others wait meanwhile, so large
+ * rows are moved one at a time, with a pause after each that depends on the time it
+ * took.  The tasks share the pause.
  *
  * IDENTIFICATION
  *	  src/job/large_row.c

@@ -34,8 +34,8 @@ PG_FUNCTION_INFO_V1(jobq_enqueue_many);
 PG_FUNCTION_INFO_V1(jobq_run);
 
 /*
- * Arguments at the same positions in all three functions, but for run(), which has
- * no group_key: those after it are RUN_SHIFT further to the front.
+ * Arguments at the same positions in all three functions, except that run() has no
+ * group_key: the arguments after it come RUN_SHIFT earlier.
  */
 #define RUN_SHIFT 1
 

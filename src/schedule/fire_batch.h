@@ -26,7 +26,7 @@ typedef struct JobqFireBatch
 	bool		one_by_one;		/* a subtransaction for each schedule */
 
 	/* results */
-	List	   *disabled;		/* what report_disabled() logs */
+	List	   *disabled;		/* to be reported after the batch */
 	int			done;			/* what counts towards the limit: jobs */
 	int64		bytes;			/* long ones that were copied, */
 	List	   *owners;			/* and for whom */

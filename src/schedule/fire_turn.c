@@ -3,17 +3,17 @@
  * fire_turn.c
  *	  Which of the schedules that are due have their turn in a batch.
  *
- * The index on next_run shows what has become due since the last batch, and
- * whose it is.  If that is more than a batch, it is not read any further, since
- * one owner may have any number of them: the index on owners then shows, with
- * two descents for each, which owners have due schedules.
+ * The index on next_run shows which schedules have become due since the last batch,
+ * and whose they are.  It is read for one batch at most, since one owner may have any
+ * number of them.  Beyond that the index on owners shows which owners have due
+ * schedules, with two descents for each.
  *
  * The schedules are taken from the index on owners: a batch is divided among
- * those owners, and what some do not need goes to the others.  Schedules that
- * wait for a job, and may be ready now, are the other half of an owner's share.
- * The order is one schedule of each owner, then the second ones, and so on.  So
- * if the batch ends early because of long payloads or missed runs, the owners
- * that have got nothing come first in the next batch.
+ * those owners, and what some do not need goes to the others.  Half of an owner's
+ * share is for schedules that wait for a job, and may be ready now.  The order is one
+ * schedule of each owner, then the second ones, and so on.  If the batch ends early
+ * because of long payloads or missed runs, the owners that got nothing come first in
+ * the next one.
  *
  * IDENTIFICATION
  *	  src/schedule/fire_turn.c

@@ -277,8 +277,8 @@ check_copied_bytes(FunctionCallInfo fcinfo, const JobqScheduleRow *row)
 }
 
 /*
- * Puts the arguments that are not NULL into the row, but for name, command and
- * queue.  22023 for one that is bad whatever the others are.
+ * Puts the arguments that are not NULL into the row, except name, command and queue.
+ * Raises 22023 for one that is bad whatever the others are.
  */
 void
 jobq_schedule_set_options(FunctionCallInfo fcinfo, JobqScheduleRow *row)

@@ -61,12 +61,7 @@ $node->sql(
 sub is_drained
 {
 	my ($queue, $limit, $name) = @_;
-	poll_ok(
-		$node,
-		"SELECT count(*) FROM jobq.jobs WHERE queue = '$queue' "
-		  . " AND state IN ('ready', 'running', 'scheduled')",
-		"$name: all jobs are run",
-		expected => '0');
+	all_jobs_run($node, $name, "queue = '$queue'");
 	is($node->sql("SELECT n <= $limit FROM most WHERE queue = '$queue'"),
 		't', "$name: not more than $limit at the same time");
 	is($node->sql('SELECT is_called FROM overlap_number'),

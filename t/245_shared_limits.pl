@@ -52,12 +52,7 @@ $node->sql(
 sub is_drained
 {
 	my ($limit, $max, $name) = @_;
-	poll_ok(
-		$node,
-		q{SELECT count(*) FROM jobq.jobs WHERE state IN ('ready', 'running', 'scheduled')
-			AND queue NOT LIKE 'ext%'},
-		"$name: all jobs are run",
-		expected => '0');
+	all_jobs_run($node, $name, "queue NOT LIKE 'ext%'");
 	is($node->sql("SELECT n FROM most WHERE lim = '$limit' AND n > $max"),
 		'', "$name: not more than $max at the same time");
 	limits_settled($node, $name);

@@ -129,34 +129,12 @@ for my $round (1 .. 12)
 		push(@sessions, start_session($node, name => "taker$_")) for 1 .. 2;
 		order($_, external($limit)) foreach @sessions[ -2, -1 ];
 	}
-	for (1 .. 1 + int(rand(3)))
-	{
-		my $kind = $kinds[ rand(@kinds) ];
-		$node->sql('SELECT pg_sleep(' . rand(0.1) . ')');
-		if ($kind eq 'postmaster')
-		{
-			$node->stop('immediate');
-			$node->start;
-			last;
-		}
-		my $pid = $node->sql(
-			"SELECT pid FROM pg_stat_activity WHERE backend_type = '$kind'
-			AND pid <> pg_backend_pid() AND (backend_type <> 'client backend'
-				OR application_name ~ '^taker') ORDER BY random() LIMIT 1");
-		next if $pid eq '';
-		note("round $round: $kind");
-		if (rand(2) < 1) { kill_9($node, $pid); last; }
-		$node->sql("SELECT pg_terminate_backend($pid, 10000)");
-	}
+	disturb($node, \@kinds, 0.1, $round);
 	foreach my $session (@sessions)
 	{
 		eval { answer($session); end_session($session) };
 	}
-	poll_ok(
-		$node,
-		q{SELECT count(*) FROM jobq.jobs WHERE state IN ('ready', 'running', 'scheduled')},
-		"round $round: all jobs are run",
-		expected => '0');
+	all_jobs_run($node, "round $round");
 	limits_settled($node, "round $round");
 	is($node->sql(q{SELECT string_agg(running::text, ' ') FROM jobq.limits}),
 		'0 0', "round $round: all slots are back");

@@ -51,12 +51,7 @@ $node->sql(
 sub is_drained
 {
 	my ($queue, $limit, $name) = @_;
-	poll_ok(
-		$node,
-		"SELECT count(*) FROM jobq.jobs WHERE queue = '$queue' "
-		  . " AND state IN ('ready', 'running', 'scheduled')",
-		"$name: all jobs are run",
-		expected => '0');
+	all_jobs_run($node, $name, "queue = '$queue'");
 	is($node->sql("SELECT n <= $limit FROM most WHERE queue = '$queue'"),
 		't', "$name: not more than $limit of a group at the same time");
 	limits_settled($node, $name);

@@ -89,12 +89,7 @@ $node->sql(
 	END$$;
 	SELECT jobq.create_queue('inside', 'work(jobq.job)', max_running_per_group => 1)});
 fill('inside');
-poll_ok(
-	$node,
-	q{SELECT count(*) FROM jobq.jobs WHERE queue = 'inside'
-	AND state IN ('ready', 'running', 'scheduled')},
-	'all jobs are run',
-	expected => '0');
+all_jobs_run($node, 'inside', "queue = 'inside'");
 is($node->sql('SELECT count(*) FROM ran'), $groups + $groups / 5, 'each once');
 is($node->sql('SELECT is_called FROM overlap_number'), 'f', 'one of a group at a time');
 limits_settled($node, 'at the end');

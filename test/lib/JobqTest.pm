@@ -35,8 +35,9 @@ our @EXPORT = qw(
   jobq_node create_extension source_dir wait_limit
   poll_query poll_ok poll_until within
   worker_pids wait_for_worker
-  kill_9 crash_and_recover wait_for_recovery
-  as_role coordinator_on_time dismiss_coordinator limits_settled wait_for_rest
+  kill_9 crash_and_recover wait_for_recovery disturb
+  as_role coordinator_on_time dismiss_coordinator
+  all_jobs_run limits_settled wait_for_rest
   sql_error log_position log_since unexpected_log_lines
 );
 
@@ -167,6 +168,21 @@ sub dismiss_coordinator
 		expected => '0');
 }
 
+# all_jobs_run($node, $name, $condition): wait until no job is left to be run, of those
+# in jobq.jobs that meet the condition (all by default).
+sub all_jobs_run
+{
+	my ($node, $name, $condition) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+	return poll_ok(
+		$node,
+		q{SELECT count(*) FROM jobq.jobs WHERE state IN ('ready', 'running', 'scheduled') AND }
+		  . ($condition // 'true'),
+		"$name: all jobs are run",
+		expected => '0');
+}
+
 # limits_settled($node, $name): wait until shared memory agrees with the tables
 # about what is running.
 sub limits_settled
@@ -282,6 +298,37 @@ sub wait_for_recovery
 			log_since($node, $from) =~
 			  /terminated; reinitializing.*ready to accept (?:read-only )?conn/s;
 		}) or die "the server did not crash, or did not recover\n";
+	return;
+}
+
+# disturb($node, $kinds, $seconds, $round): up to three times, after a pause of up to
+# that many seconds, kills or terminates a process of one of these kinds: values of
+# backend_type, of clients only those whose names begin with "taker". "postmaster"
+# restarts the server after a crash. A crash is the last disturbance.
+sub disturb
+{
+	my ($node, $kinds, $seconds, $round) = @_;
+
+	for (1 .. 1 + int(rand(3)))
+	{
+		my $kind = $kinds->[ rand(@$kinds) ];
+		$node->sql('SELECT pg_sleep(' . rand($seconds) . ')');
+		if ($kind eq 'postmaster')
+		{
+			note("round $round: restart");
+			$node->stop('immediate');
+			$node->start;
+			return;
+		}
+		my $pid = $node->sql(
+			"SELECT pid FROM pg_stat_activity WHERE backend_type = '$kind'
+			AND pid <> pg_backend_pid() AND (backend_type <> 'client backend'
+				OR application_name ~ '^taker') ORDER BY random() LIMIT 1");
+		next if $pid eq '';
+		note("round $round: $kind");
+		if (rand(2) < 1) { kill_9($node, $pid); return; }
+		$node->sql("SELECT pg_terminate_backend($pid, 10000)");
+	}
 	return;
 }
 

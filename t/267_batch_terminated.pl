@@ -39,7 +39,8 @@ foreach my $slow (0 .. 2)
 			AND wait_event = 'PgSleep'},
 		"job $slow: its backoff function is running",
 		expected => '1');
-	$node->sql(q{SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity
+	$node->sql(
+		q{SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity
 		WHERE backend_type = 'jobq executor' AND wait_event = 'PgSleep'});
 	poll_ok(
 		$node,

@@ -64,6 +64,14 @@ jobq_require_set_role(Oid role)
 						 quote_identifier(GetUserNameFromId(GetUserId(), false)))));
 }
 
+/* See rights.h. */
+bool
+jobq_may_run_as(Oid role)
+{
+	return jobq_may_set_role(GetUserId(), role) &&
+		(!superuser_arg(role) || superuser());
+}
+
 /*
  * The function whose EXECUTE privilege lets a role read everything; see
  * grants.c.  InvalidOid if it is missing.

@@ -34,6 +34,12 @@ extern void jobq_require_administrator(const char *action);
  */
 extern void jobq_require_set_role(Oid role);
 
+/*
+ * Whether the current user may have code, or what it works with, run as a role: it can
+ * SET ROLE to it, and is a superuser if that is one.
+ */
+extern bool jobq_may_run_as(Oid role);
+
 extern bool jobq_reads_all(Oid role);
 
 /*

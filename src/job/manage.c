@@ -13,6 +13,7 @@
 
 #include "base/arguments.h"
 #include "base/extension.h"
+#include "base/rights.h"
 #include "compat.h"
 #include "job/attempt.h"
 #include "job/cancel.h"
@@ -104,6 +105,24 @@ jobq_cancel(PG_FUNCTION_ARGS)
 							   PG_GETARG_INT64(0));
 	}
 	PG_RETURN_BOOL(result);
+}
+
+/*
+ * Raises 42501 if the payload of a queue's jobs is what commands of another role run
+ * with, and the user could not have them run as that role: the privilege to manage
+ * them is not enough.
+ */
+static void
+check_may_set_payload(const JobqQueue *queue, int64 job_id)
+{
+	if (!queue->is_run || jobq_may_run_as(queue->owner))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied to change the parameters of job " INT64_FORMAT,
+					job_id),
+			 errdetail("Its command runs as the owner of queue \"%s\", and you cannot SET ROLE to that role.",
+					   queue->name)));
 }
 
 /* The last attempt of a finished job. */
@@ -247,7 +266,10 @@ jobq_retry(PG_FUNCTION_ARGS)
 	queue = lock_queue_of_finished(PG_GETARG_INT64(0));
 	/* before the job is locked: the check may change it */
 	if (queue != NULL && !PG_ARGISNULL(1))
+	{
+		check_may_set_payload(queue, PG_GETARG_INT64(0));
 		jobq_payload_check_job(queue, PG_GETARG_DATUM(1));
+	}
 	if (queue != NULL)
 		queue = find_revivable(PG_GETARG_INT64(0), &history, &finished);
 	if (queue == NULL)
@@ -268,6 +290,8 @@ jobq_retry(PG_FUNCTION_ARGS)
 	jobq_table_close(history);
 	/* may have waited for others with the same key */
 	jobq_queue_recheck_job(queue->id, JOBQ_PRIV_MANAGE, PG_GETARG_INT64(0));
+	if (!PG_ARGISNULL(1))
+		check_may_set_payload(queue, PG_GETARG_INT64(0));
 	if (!revived)
 		PG_RETURN_NULL();
 	PG_RETURN_INT64(PG_GETARG_INT64(0));
@@ -286,6 +310,8 @@ change_pending_job(int64 id, int attnum, Datum value)
 
 	if (queue != NULL)
 	{
+		if (attnum == Anum_job_payload)
+			check_may_set_payload(queue, id);
 		job.values[attnum - 1] = value;
 		job.nulls[attnum - 1] = false;
 		jobq_job_replace(jobs, &job, queue, job.values, job.nulls);
@@ -372,6 +398,7 @@ check_new_payload(int64 id, Datum payload)
 	if (queue == NULL)
 		return;
 	jobq_queue_check_job_privilege(queue, JOBQ_PRIV_MANAGE, id);
+	check_may_set_payload(queue, id);
 	jobq_payload_check_job(queue, payload);
 }
 

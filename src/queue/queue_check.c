@@ -284,8 +284,7 @@ static const struct
 static void
 check_may_run_as_owner(const char *queue, Oid owner, const char *option)
 {
-	if (jobq_may_set_role(GetUserId(), owner) &&
-		(!superuser_arg(owner) || superuser()))
+	if (jobq_may_run_as(owner))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),

@@ -21,6 +21,7 @@
 #include "postgres.h"
 
 #include "base/arguments.h"
+#include "base/rights.h"
 #include "compat.h"
 #include "queue/payload.h"
 #include "queue/queue.h"
@@ -33,7 +34,6 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 
@@ -46,8 +46,7 @@ check_may_run_as_owner(const JobqScheduleRow *row)
 {
 	Oid			owner = DatumGetObjectId(row->values[Anum_schedule_owner - 1]);
 
-	if (!jobq_may_set_role(GetUserId(), owner) ||
-		(superuser_arg(owner) && !superuser()))
+	if (!jobq_may_run_as(owner))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied to change the command of schedule \"%s\"",

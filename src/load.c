@@ -20,6 +20,7 @@
 #include "bgworker/bgworker.h"
 #include "compat.h"
 #include "dispatch/make_room.h"
+#include "dispatch/oldest.h"
 #include "guc.h"
 #include "job/on_dead.h"
 #include "queue/queue_cache.h"
@@ -67,6 +68,7 @@ _PG_init(void)
 		jobq_ticket_init();
 		jobq_on_dead_init();
 		jobq_make_room_init();
+		jobq_oldest_init();
 		jobq_schedule_history_init();
 
 		jobq_prepared_init();

@@ -304,7 +304,7 @@ sub enqueue
 }
 
 # Jobs are added in some way; which lines that gives is told by another function.  The
-# model has to know which jobs of groups were dropped.
+# model has to know which jobs were dropped, unless they are the first ones.
 sub put_enqueue
 {
 	my ($queue, $sql, $operation, $lines) = @_;
@@ -312,7 +312,7 @@ sub put_enqueue
 	  && $model->{queues}{$queue}{on_full} eq 'drop_oldest';
 
 	return put($sql, $lines->($model->statement($operation)))
-	  if !$in_groups{$queue} || !$drops || $model->{aborted};
+	  if !$drops || $model->{aborted} || !($in_groups{$queue} || $model->{queues}{$queue}{lifo});
 	return put_and_look(
 		"$sql\nSELECT live('$queue');",
 		sub {
@@ -736,7 +736,6 @@ sub alter_max_queued
 	my $on_full = one_of(qw(error drop_oldest));
 
 	return alter('queue', $queue, ['max_queued'], max_queued => 0) if chance(0.4);
-	$on_full = 'error' if $in_groups{ $queue->{name} } && $queue->{lifo};
 	return alter(
 		'queue', $queue,
 		"max_queued => $most, on_full => '$on_full'",
@@ -775,11 +774,6 @@ sub alter_lifo
 	my ($queue) = @_;
 	my $lifo = chance(0.4);
 
-	return
-		 if $lifo
-	  && $in_groups{ $queue->{name} }
-	  && $queue->{max_queued}
-	  && $queue->{on_full} eq 'drop_oldest';
 	return alter('queue', $queue, 'lifo => ' . ($lifo ? 'true' : 'false'), lifo => $lifo ? 1 : 0);
 }
 

@@ -66,7 +66,8 @@ jobq_claim_begin(JobqClaimScan *scan, JobqTable *jobs, const JobqQueue *queue,
 		jobq_queue_seek_room(queue);
 	CommandCounterIncrement();
 	jobq_dispatch_begin(&scan->dispatch, jobs, queue);
-	scan->takes_turns = jobq_turn_is_needed(queue);
+	scan->takes_turns = hold != JOBQ_CLAIM_DROPPED &&
+		jobq_turn_is_needed(queue);
 	jobq_claim_turn_to(scan, queue->state == NULL ? NULL :
 					   &queue->state->stream, NULL, false);
 }
@@ -204,10 +205,7 @@ jobq_claim_next(JobqClaimScan *scan, JobqJob *job)
 	{
 		if (!scan->has_ticket)
 		{
-			/* it does not run; but if it comes back, none has overtaken it */
-			if (scan->hold != JOBQ_CLAIM_DROPPED || scan->in_order)
-				jobq_ticket_give(scan->queue, job->id,
-								 scan->hold == JOBQ_CLAIM_DROPPED);
+			jobq_ticket_give(scan->queue, job->id);
 			scan->started_at = jobq_start_use(&scan->start, scan->queue,
 											  start_time(scan));
 		}

@@ -34,8 +34,9 @@ typedef enum JobqClaimHold
 	JOBQ_CLAIM_LOCKED,			/* until the end of the transaction */
 	JOBQ_CLAIM_KEPT,			/* the same; and its values are copied, so
 								 * that no page is pinned while it runs */
-	JOBQ_CLAIM_DROPPED,			/* LOCKED, and it will not run: it needs no
-								 * ticket.  The caller has a pin on the queue */
+	JOBQ_CLAIM_DROPPED,			/* LOCKED, of those without a group, and it
+								 * will not run: it needs no ticket.  The
+								 * caller has a pin on the queue */
 	JOBQ_CLAIM_LOOK				/* none is handed out */
 } JobqClaimHold;
 

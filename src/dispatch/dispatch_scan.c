@@ -234,6 +234,33 @@ jobq_dispatch_seek(JobqDispatchScan *scan, int16 priority)
 }
 
 /*
+ * (Re)starts at a key of a lane: with ROW(run_at, id) >= ROW(key), to be read
+ * forward, or <=, to be read backward.
+ */
+static void
+seek_key(JobqDispatchScan *scan, int16 priority, const JobqKey *key,
+		 StrategyNumber strategy)
+{
+	ScanKeyData keys[MAX_KEYS];
+	ScanKey		members = scan->members;
+	int			n = make_lane_keys(scan, keys, priority);
+	int			prefix = n - 1;
+
+	ScanKeyInit(&members[0], prefix + KEY_RUN_AT, strategy,
+				F_TIMESTAMPTZ_CMP, TimestampTzGetDatum(key->run_at));
+	members[0].sk_flags = SK_ROW_MEMBER;
+	ScanKeyInit(&members[1], prefix + KEY_ID, strategy, F_BTINT8CMP,
+				Int64GetDatum(key->id));
+	members[1].sk_flags = SK_ROW_MEMBER | SK_ROW_END;
+	memset(&keys[n], 0, sizeof(ScanKeyData));
+	keys[n].sk_flags = SK_ROW_HEADER;
+	keys[n].sk_attno = prefix + KEY_RUN_AT;
+	keys[n].sk_strategy = strategy;
+	keys[n].sk_argument = PointerGetDatum(members);
+	begin_scan(scan, keys, n + 1);
+}
+
+/*
  * (Re)starts at the first job of a lane with ROW(run_at, id) >= ROW(from).
  * The scan ends at the end of the lane.
  */
@@ -241,23 +268,15 @@ void
 jobq_dispatch_seek_lane(JobqDispatchScan *scan, int16 priority,
 						const JobqKey *from)
 {
-	ScanKeyData keys[MAX_KEYS];
-	ScanKey		members = scan->members;
-	int			n = make_lane_keys(scan, keys, priority);
-	int			prefix = n - 1;
+	seek_key(scan, priority, from, BTGreaterEqualStrategyNumber);
+}
 
-	ScanKeyInit(&members[0], prefix + KEY_RUN_AT, BTGreaterEqualStrategyNumber,
-				F_TIMESTAMPTZ_CMP, TimestampTzGetDatum(from->run_at));
-	members[0].sk_flags = SK_ROW_MEMBER;
-	ScanKeyInit(&members[1], prefix + KEY_ID, BTGreaterEqualStrategyNumber,
-				F_BTINT8CMP, Int64GetDatum(from->id));
-	members[1].sk_flags = SK_ROW_MEMBER | SK_ROW_END;
-	memset(&keys[n], 0, sizeof(ScanKeyData));
-	keys[n].sk_flags = SK_ROW_HEADER;
-	keys[n].sk_attno = prefix + KEY_RUN_AT;
-	keys[n].sk_strategy = BTGreaterEqualStrategyNumber;
-	keys[n].sk_argument = PointerGetDatum(members);
-	begin_scan(scan, keys, n + 1);
+/* See dispatch_scan.h. */
+void
+jobq_dispatch_seek_back(JobqDispatchScan *scan, int16 priority,
+						const JobqKey *from)
+{
+	seek_key(scan, priority, from, BTLessEqualStrategyNumber);
 }
 
 /* (Re)starts at the first job of a lane with a run_at after that. */
@@ -270,21 +289,6 @@ jobq_dispatch_seek_later(JobqDispatchScan *scan, int16 priority,
 
 	ScanKeyInit(&keys[n], n - 1 + KEY_RUN_AT, BTGreaterStrategyNumber,
 				F_TIMESTAMPTZ_GT, TimestampTzGetDatum(run_at));
-	begin_scan(scan, keys, n + 1);
-}
-
-/*
- * (Re)starts behind the last job of a lane whose run_at is mirrored; to be read
- * backward, and not by jobq_dispatch_next().
- */
-void
-jobq_dispatch_seek_mirrored(JobqDispatchScan *scan, int16 priority)
-{
-	ScanKeyData keys[MAX_KEYS];
-	int			n = make_lane_keys(scan, keys, priority);
-
-	ScanKeyInit(&keys[n], n - 1 + KEY_RUN_AT, BTLessStrategyNumber,
-				F_TIMESTAMPTZ_LT, TimestampTzGetDatum(0));
 	begin_scan(scan, keys, n + 1);
 }
 
@@ -344,6 +348,41 @@ bool
 jobq_dispatch_previous(JobqDispatchScan *scan, JobqHead *head)
 {
 	return read_next(scan, BackwardScanDirection, head);
+}
+
+/* Starts behind a lane of a group. */
+static void
+seek_next_lane(JobqDispatchScan *scan, int16 priority)
+{
+	ScanKeyData keys[MAX_KEYS];
+	ScanKey		members = scan->members;
+	int			n = make_queue_prefix(scan, keys);
+
+	make_group_key(scan, &members[0], BTGreaterStrategyNumber, F_BTTEXTCMP);
+	members[0].sk_flags = SK_ROW_MEMBER;
+	ScanKeyInit(&members[1], MAX_PREFIX + KEY_PRIORITY,
+				BTGreaterStrategyNumber, F_BTINT2CMP, Int16GetDatum(priority));
+	members[1].sk_flags = SK_ROW_MEMBER | SK_ROW_END;
+	memset(&keys[n], 0, sizeof(ScanKeyData));
+	keys[n].sk_flags = SK_ROW_HEADER;
+	keys[n].sk_attno = MAX_PREFIX;
+	keys[n].sk_strategy = BTGreaterStrategyNumber;
+	keys[n].sk_argument = PointerGetDatum(members);
+	begin_scan(scan, keys, n + 1);
+}
+
+/* See dispatch_scan.h.  Leaves the scan turned to no stream. */
+bool
+jobq_dispatch_next_lane(JobqDispatchScan *scan, char *name, int16 priority,
+						JobqHead *head)
+{
+	jobq_dispatch_turn_to(scan, NULL, name);
+	seek_next_lane(scan, priority);
+	if (!jobq_dispatch_next(scan, head))
+		return false;
+	read_group(scan, name);
+	head->place.group = name;
+	return true;
 }
 
 /* The place that the current entry of the index names. */

@@ -74,8 +74,13 @@ extern void jobq_dispatch_seek_lane(JobqDispatchScan *scan, int16 priority,
 									const JobqKey *from);
 extern void jobq_dispatch_seek_later(JobqDispatchScan *scan, int16 priority,
 									 TimestampTz run_at);
-extern void jobq_dispatch_seek_mirrored(JobqDispatchScan *scan,
-										int16 priority);
+
+/*
+ * (Re)starts at the last job of a lane with ROW(run_at, id) <= ROW(from); to be read
+ * by jobq_dispatch_previous().
+ */
+extern void jobq_dispatch_seek_back(JobqDispatchScan *scan, int16 priority,
+									const JobqKey *from);
 extern bool jobq_dispatch_next(JobqDispatchScan *scan, JobqHead *head);
 extern bool jobq_dispatch_previous(JobqDispatchScan *scan, JobqHead *head);
 extern bool jobq_dispatch_step(JobqDispatchScan *scan, JobqHead *head,
@@ -87,6 +92,13 @@ extern bool jobq_dispatch_step(JobqDispatchScan *scan, JobqHead *head,
  * none.
  */
 extern bool jobq_dispatch_next_group(JobqDispatchScan *scan, char *name);
+
+/*
+ * Finds the first job of the next lane, after one of the group of that name ('':
+ * before all others), and sets the name.  False if no group has further lanes.
+ */
+extern bool jobq_dispatch_next_lane(JobqDispatchScan *scan, char *name,
+									int16 priority, JobqHead *head);
 extern bool jobq_dispatch_fetch(JobqDispatchScan *scan,
 								const JobqPlace *place, JobqHead *head);
 

@@ -138,8 +138,7 @@ is_unripe(JobqClaimScan *scan)
 {
 	TimestampTz ripe_at;
 
-	if (!jobq_queue_gathers(scan->queue) ||
-		scan->hold == JOBQ_CLAIM_DROPPED)
+	if (!jobq_queue_gathers(scan->queue))
 		return false;
 	/* those that the group was told of before the ticket was drawn are seen */
 	jobq_dispatch_refresh(&scan->dispatch);
@@ -169,17 +168,14 @@ answer(JobqClaimScan *scan, const JobqGroupQuestion *question)
 
 /*
  * How many jobs of a group may run, whose options may not be known in memory; 0: it
- * is paused.  For jobs that will not run there is no limit.
+ * is paused.
  */
 static int
 limit_of_group(const JobqClaimScan *scan, const char *name)
 {
 	bool		paused;
-	int			limit;
+	int			limit = jobq_group_max_running(scan->queue, name, &paused);
 
-	if (scan->hold == JOBQ_CLAIM_DROPPED)
-		return JOBQ_UNLIMITED;
-	limit = jobq_group_max_running(scan->queue, name, &paused);
 	return paused ? 0 : limit;
 }
 
@@ -401,8 +397,7 @@ turn_by_index(JobqClaimScan *scan)
 {
 	char		name[JOBQ_GROUP_NAME_SIZE];
 
-	if (scan->queue->max_running_per_group != JOBQ_UNLIMITED &&
-		scan->hold != JOBQ_CLAIM_DROPPED)
+	if (scan->queue->max_running_per_group != JOBQ_UNLIMITED)
 		return false;
 	if (!scan->in_stage)
 	{
@@ -431,16 +426,11 @@ turn_to_plain(JobqClaimScan *scan)
 	return true;
 }
 
-/*
- * Whether there may be groups that have no room in shared memory, or the job will not
- * run, so that one of a group that may start none will do.
- */
+/* Whether there may be groups that have no room in shared memory. */
 static bool
 needs_index(const JobqClaimScan *scan)
 {
-	return scan->no_room || scan->queue->state == NULL ||
-		(scan->hold == JOBQ_CLAIM_DROPPED &&
-		 jobq_queue_limits_groups(scan->queue));
+	return scan->no_room || scan->queue->state == NULL;
 }
 
 /* Turns to the next stream of the stage. */

@@ -133,7 +133,6 @@ merge_jobs(JobqNote *note, const JobqNote *next)
 	mine->lent += other->lent;
 	mine->in_group += other->in_group;
 	mine->lent_in_group += other->lent_in_group;
-	mine->dropped += other->dropped;
 	if (mine->group == NULL)
 		mine->group = other->group;
 	mine->queue.position = Min(mine->queue.position, other->queue.position);
@@ -241,15 +240,13 @@ pull_tickets(JobqReadyNote *ready)
 	JobqTickets result = {
 		.queue = ready->tickets > 0 ? JOBQ_TICKET_OWN :
 		ready->lent > 0 ? JOBQ_TICKET_LENT : JOBQ_TICKET_NONE,
-		.group = ready->group,.group_lent = ready->lent_in_group > 0,
-		.is_dropped = ready->dropped > 0
+		.group = ready->group,.group_lent = ready->lent_in_group > 0
 	};
 
 	ready->tickets = 0;
 	ready->lent = 0;
 	ready->in_group = 0;
 	ready->lent_in_group = 0;
-	ready->dropped = 0;
 	ready->group = NULL;
 	return result;
 }
@@ -325,7 +322,6 @@ jobq_ready_put_tickets(const JobqQueue *queue, int64 job_id,
 	ready->lent = tickets->queue == JOBQ_TICKET_LENT ? 1 : 0;
 	ready->in_group = tickets->group != NULL && !tickets->group_lent ? 1 : 0;
 	ready->lent_in_group = tickets->group != NULL && tickets->group_lent ? 1 : 0;
-	ready->dropped = tickets->is_dropped ? 1 : 0;
 	ready->group = tickets->group;
 }
 

@@ -29,9 +29,6 @@ typedef struct JobqTickets
 	JobqTicket	queue;
 	JobqGroup  *group;			/* NULL: none */
 	bool		group_lent;		/* as JOBQ_TICKET_LENT */
-	bool		is_dropped;		/* the job does not run: it has a ticket of
-								 * its group so that none overtakes it if it
-								 * comes back */
 } JobqTickets;
 
 extern void jobq_ready_init(void);

@@ -15,7 +15,6 @@
 #include "queue/ready_end.h"
 
 #include "queue/queue_cache.h"
-#include "shared/clock.h"
 #include "shared/gate.h"
 #include "shared/mark.h"
 #include "shared/roster.h"
@@ -114,7 +113,7 @@ unblock(const JobqReadyNote *ready, TimestampTz now)
 	JobqQueueState *state = jobq_queue_wake_state(&ready->queue);
 
 	if (state != NULL &&
-		jobq_roster_unblock(state, ready->place.group, now))
+		jobq_roster_unblock(state, &ready->place, now))
 		jobq_queue_wake_later(&ready->queue, 1);
 }
 
@@ -165,23 +164,18 @@ void
 jobq_ready_end_mark(const JobqNote *note)
 {
 	const JobqReadyNote *ready = jobq_note_const_data(note, JobqReadyNote);
-	bool		in_group = ready->in_group + ready->lent_in_group > ready->dropped;
+	bool		in_group = ready->in_group + ready->lent_in_group > 0;
 
 	if (ready->tickets + ready->lent > 0 || in_group)
 		jobq_ready_end_refuse_limited(&ready->queue, in_group);
 	jobq_mark(JOBQ_MARK_JOBS, ready->queue.queue);
 }
 
-/*
- * Jobs that a prepared transaction holds are no longer counted.  A dropped one is put
- * where claims meet it, and find it locked: it may come back.
- */
+/* Jobs that a prepared transaction holds are no longer counted. */
 void
 jobq_ready_end_leave_prepared(const JobqNote *note)
 {
 	const JobqReadyNote *ready = jobq_note_const_data(note, JobqReadyNote);
 
-	if (ready->dropped > 0)
-		jobq_ready_end_lower(note, jobq_now());
 	leave_gates(ready, ready->tickets, ready->in_group);
 }

@@ -26,7 +26,6 @@ typedef struct JobqReadyNote
 	int			lent;			/* the same, lent by jobs that end */
 	int			in_group;		/* tickets of the group */
 	int			lent_in_group;
-	int			dropped;		/* of these: of jobs that do not run */
 	JobqGroup  *group;
 	JobqPlace	place;			/* of the first */
 } JobqReadyNote;

@@ -220,10 +220,10 @@ jobq_ticket_draw(const JobqQueue *queue, bool shared)
 
 /* See ticket.h. */
 void
-jobq_ticket_give(const JobqQueue *queue, int64 job_id, bool is_dropped)
+jobq_ticket_give(const JobqQueue *queue, int64 job_id)
 {
 	JobqTickets tickets = {
-		loose, loose_group.group, loose_group_lent, is_dropped
+		loose, loose_group.group, loose_group_lent
 	};
 
 	if (loose == JOBQ_TICKET_NONE && loose_group.group == NULL)
@@ -436,11 +436,11 @@ drop_loose(void)
 }
 
 /*
- * Ends what the process was doing when the rollback began.  Tickets and the pin keep
- * in memory what it was reading the index for, so that is given up first.
+ * Ends what the process was reading when the rollback began.  Its tickets and pin have
+ * kept that in memory.
  */
 static void
-give_up(void)
+give_up_reading(void)
 {
 	JobqQueueState *queue;
 
@@ -449,8 +449,6 @@ give_up(void)
 	if (queue != NULL)
 		jobq_queue_wake_look(queue);
 	jobq_start_return();
-	drop_loose();
-	jobq_ticket_unpin();
 }
 
 /* Called before the notes are processed. */
@@ -458,7 +456,7 @@ static void
 before_notes(XactEvent event)
 {
 	if (event == XACT_EVENT_ABORT)
-		give_up();
+		give_up_reading();
 }
 
 /* The same for a subtransaction. */
@@ -466,12 +464,37 @@ static void
 before_sub_notes(SubXactEvent event, int level)
 {
 	if (event == SUBXACT_EVENT_ABORT_SUB)
-		give_up();
+		give_up_reading();
+}
+
+/* Gives back what is held for a claim that was not finished. */
+static void
+give_up_tickets(void)
+{
+	drop_loose();
+	jobq_ticket_unpin();
+}
+
+/* Called after the notes were processed. */
+static void
+after_notes(XactEvent event)
+{
+	if (event == XACT_EVENT_ABORT)
+		give_up_tickets();
+}
+
+/* The same for a subtransaction. */
+static void
+after_sub_notes(SubXactEvent event, int level)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		give_up_tickets();
 }
 
 /* Called once, by _PG_init. */
 void
 jobq_ticket_init(void)
 {
-	jobq_xact_end_follow(JOBQ_XACT_TICKETS, before_notes, before_sub_notes);
+	jobq_xact_end_follow(JOBQ_XACT_READINGS, before_notes, before_sub_notes);
+	jobq_xact_end_follow(JOBQ_XACT_TICKETS, after_notes, after_sub_notes);
 }

@@ -42,11 +42,10 @@ extern bool jobq_ticket_put_back_turn(void);
 extern int64 jobq_ticket_busy_delay(void);
 
 /*
- * Gives the tickets to a locked job, which is going to run, or is dropped.  May raise
- * an error (out of memory).
+ * Gives the tickets to a locked job, which is going to run.  May raise an error (out
+ * of memory).
  */
-extern void jobq_ticket_give(const JobqQueue *queue, int64 job_id,
-							 bool is_dropped);
+extern void jobq_ticket_give(const JobqQueue *queue, int64 job_id);
 
 /*
  * Takes the tickets back from a job that could not be claimed, and withdraws the

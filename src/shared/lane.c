@@ -603,29 +603,36 @@ jobq_lane_peek(JobqStream *stream, int16 priority, const JobqKey *after,
 	return result;
 }
 
-/* Drops a candidate if it is in the ring; the rules of lane_pop apply. */
+/*
+ * Drops a candidate if it is in the ring, and returns whether it was; the rules of
+ * lane_pop apply.  The stream's lock is held exclusively.
+ */
+bool
+jobq_lane_remove_locked(const JobqStream *stream, const JobqPlace *place)
+{
+	JobqLane   *lane = find_lane(stream, place->priority);
+	JobqCandidate *entry;
+	int			position;
+
+	if (lane == NULL || lane->ring == NULL)
+		return false;
+	position = jobq_ring_position(lane->ring, &place->key);
+	if (position == lane->ring->n)
+		return false;
+	entry = jobq_ring_entry(lane->ring, position);
+	if (jobq_key_compare(&entry->key, &place->key) != 0 ||
+		!ItemPointerEquals(&entry->tid, (ItemPointer) &place->tid))
+		return false;
+	jobq_ring_delete(lane->ring, position);
+	return true;
+}
+
+/* The same. */
 void
 jobq_lane_remove(JobqStream *stream, const JobqPlace *place)
 {
-	JobqLane   *lane;
-
 	LWLockAcquire(stream->lock, LW_EXCLUSIVE);
-	lane = find_lane(stream, place->priority);
-	if (lane != NULL && lane->ring != NULL)
-	{
-		JobqRing   *ring = lane->ring;
-		int			position = jobq_ring_position(ring, &place->key);
-
-		if (position < ring->n)
-		{
-			JobqCandidate *entry = jobq_ring_entry(ring, position);
-
-			if (jobq_key_compare(&entry->key, &place->key) == 0 &&
-				ItemPointerEquals(&entry->tid,
-								  (ItemPointer) &place->tid))
-				jobq_ring_delete(ring, position);
-		}
-	}
+	(void) jobq_lane_remove_locked(stream, place);
 	LWLockRelease(stream->lock);
 }
 

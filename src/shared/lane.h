@@ -71,6 +71,8 @@ extern JobqPop jobq_lane_peek(JobqStream *stream, int16 priority,
 							  const JobqKey *after, TimestampTz now,
 							  JobqPlace *place);
 extern void jobq_lane_remove(JobqStream *stream, const JobqPlace *place);
+extern bool jobq_lane_remove_locked(const JobqStream *stream,
+									const JobqPlace *place);
 extern JobqKey jobq_lane_floor(JobqStream *stream, int16 priority);
 extern bool jobq_lane_next_due(JobqStream *stream, int16 priority,
 							   TimestampTz now, TimestampTz *next);

@@ -73,6 +73,14 @@ note_told(JobqGroup *group)
 	group->nblocked = 0;
 }
 
+/* Puts a group to where it belongs by its jobs, unless it may start none. */
+static void
+settle_by_jobs(JobqGroup *group, TimestampTz now)
+{
+	if (group->place != JOBQ_GROUP_PARKED && group->place != JOBQ_GROUP_HELD)
+		jobq_roster_settle(group, now);
+}
+
 /* See roster.h. */
 void
 jobq_roster_lower(JobqQueueState *queue, const JobqPlace *place,
@@ -95,23 +103,46 @@ jobq_roster_lower(JobqQueueState *queue, const JobqPlace *place,
 	{
 		jobq_lane_lower_locked(&group->stream, place);
 		note_told(group);
-		if (group->place != JOBQ_GROUP_PARKED &&
-			group->place != JOBQ_GROUP_HELD)
-			jobq_roster_settle(group, now);
+		settle_by_jobs(group, now);
 	}
+	jobq_roster_unlock(queue);
+}
+
+/* Takes a job out of its group's lane; NULL if it was not there. */
+static JobqGroup *
+remove_job(JobqQueueState *queue, const JobqPlace *place)
+{
+	JobqGroup  *group = jobq_group_find(queue, place->group);
+
+	return group != NULL && ItemPointerIsValid(&place->tid) &&
+		jobq_lane_remove_locked(&group->stream, place) ? group : NULL;
+}
+
+/* See roster.h. */
+void
+jobq_roster_remove(JobqQueueState *queue, const JobqPlace *place,
+				   TimestampTz now)
+{
+	JobqGroup  *group;
+
+	jobq_roster_lock(queue);
+	group = remove_job(queue, place);
+	if (group != NULL)
+		settle_by_jobs(group, now);
 	jobq_roster_unlock(queue);
 }
 
 /* See roster.h.  One that was put out while it was blocked is read again. */
 bool
-jobq_roster_unblock(JobqQueueState *queue, const char *name, TimestampTz now)
+jobq_roster_unblock(JobqQueueState *queue, const JobqPlace *place,
+					TimestampTz now)
 {
 	JobqRoster *roster = &queue->roster;
 	JobqGroup  *group;
 	bool		result;
 
 	jobq_roster_lock(queue);
-	group = jobq_group_find(queue, name);
+	group = jobq_group_find(queue, place->group);
 	if (group == NULL)
 	{
 		result = !roster->complete && roster->next_lap > now;
@@ -122,8 +153,8 @@ jobq_roster_unblock(JobqQueueState *queue, const char *name, TimestampTz now)
 	{
 		result = group->place == JOBQ_GROUP_LATER;
 		note_told(group);
-		if (result)
-			jobq_roster_settle(group, now);
+		if (remove_job(queue, place) != NULL || result)
+			settle_by_jobs(group, now);
 	}
 	jobq_roster_unlock(queue);
 	return result;
@@ -223,9 +254,7 @@ jobq_roster_throttle(JobqQueueState *queue, const char *name, int64 delay,
 		result = jobq_roster_set_throttle(group, delay > 0 ? now + delay : 0);
 		if (result)
 			group->throttle_delay = (uint32) (delay / USECS_PER_SEC + 1);
-		if (group->place != JOBQ_GROUP_PARKED &&
-			group->place != JOBQ_GROUP_HELD)
-			jobq_roster_settle(group, now);
+		settle_by_jobs(group, now);
 	}
 	jobq_roster_unlock(queue);
 	return result;

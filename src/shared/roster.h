@@ -25,6 +25,13 @@ jobq_roster_is_active(JobqQueueState *queue)
 	return pg_atomic_read_u32(&queue->roster.active) != 0;
 }
 
+/* Whether some group is known to have jobs, or to run some.  The same holds. */
+static inline bool
+jobq_roster_has_groups(JobqQueueState *queue)
+{
+	return jobq_roster_is_active(queue) && queue->roster.complete;
+}
+
 /*
  * A job of a group has become claimable, or may have: its transaction has ended.
  */
@@ -32,11 +39,18 @@ extern void jobq_roster_lower(JobqQueueState *queue, const JobqPlace *place,
 							  TimestampTz now);
 
 /*
- * A job of a group that a transaction had locked has been changed, or is gone: the one
- * after it may be the first now.  Returns whether the caller must wake a
- * worker.
+ * Takes a job that the caller has locked out of its lane; the rules of
+ * jobq_lane_pop() apply.  Not for groups whose jobs are not overtaken.
  */
-extern bool jobq_roster_unblock(JobqQueueState *queue, const char *group,
+extern void jobq_roster_remove(JobqQueueState *queue, const JobqPlace *place,
+							   TimestampTz now);
+
+/*
+ * A job of a group that a transaction had locked has been changed, or is gone: the one
+ * after it may be the first now.  If it is still in its lane, it leaves that.  Returns
+ * whether the caller must wake a worker.
+ */
+extern bool jobq_roster_unblock(JobqQueueState *queue, const JobqPlace *place,
 								TimestampTz now);
 
 /* Whether the group may start one of its ready jobs; a hint. */

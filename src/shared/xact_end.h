@@ -25,13 +25,18 @@ typedef enum JobqXactStep
 	JOBQ_XACT_QUEUE_CHANGES,	/* others' caches of queues become outdated:
 								 * before anybody is woken */
 	JOBQ_XACT_QUEUE_DROPS,		/* queues are gone, or stay after all */
-	JOBQ_XACT_TICKETS,			/* a claim that was not finished gives up what
-								 * it was reading, and then its ticket */
+	JOBQ_XACT_READINGS,			/* a claim that was not finished gives up what
+								 * it was reading: its ticket keeps that in
+								 * memory */
 	JOBQ_XACT_COUNTS,			/* how many jobs queues have */
 	JOBQ_XACT_SETTLED,			/* which locked jobs are claimable again */
 	JOBQ_XACT_NOTES,			/* everything that was noted (note.h) */
+	JOBQ_XACT_TICKETS,			/* a claim that was not finished gives back
+								 * its ticket: its job is in the lane again,
+								 * so that none of the group overtakes it */
 	JOBQ_XACT_READY,			/* which jobs are new or locked is forgotten */
 	JOBQ_XACT_WAKES,			/* workers are woken for the jobs noted */
+	JOBQ_XACT_OLDEST,			/* jobs that were dropped may come back */
 	JOBQ_XACT_EXPIRE,			/* a coordinator's task has done its work, or
 								 * has failed: these three */
 	JOBQ_XACT_RETENTION,

@@ -113,6 +113,7 @@ sub set
 {
 	my ($self, $object, $key, $value) = @_;
 	push @{ $self->{journal} }, [ $object, $key, $object->{$key} ];
+	$object->{moved} = 1 if defined $object->{label};
 	$object->{$key} = $value;
 	delete $object->{$key} unless defined $value;
 	return;
@@ -535,19 +536,16 @@ sub set_run_at
 	return;
 }
 
-# Cancels the first ready jobs, or of a lifo queue the last ones; returns how many.
+# Cancels the first ready jobs, or where there are groups, or of a lifo queue, the oldest
+# ones; returns how many.
 sub make_room
 {
 	my ($self, $queue, $wanted, $now) = @_;
 	my @ready;
 
-	return $self->drop_in_turn($queue, $wanted, $now) unless $queue->{lifo};
-	@ready = sort {
-			 $a->{priority} <=> $b->{priority}
-		  || $a->{run_at}   <=> $b->{run_at}
-		  || $b->{mirrored} <=> $a->{mirrored}
-		  || ($a->{mirrored} ? -1 : 1) * ($a->{label} <=> $b->{label})
-	} $self->ready($queue, $now);
+	return $self->drop_by_age($queue, $wanted, $now)
+	  if $queue->{lifo} || grep { defined $_->{group} } $self->live($queue->{name});
+	@ready = sort { compare_jobs($a, $b) } $self->ready($queue, $now);
 	$#ready = $wanted - 1 if @ready > $wanted;
 	$self->set($_, 'state', 'cancelled') for @ready;
 	return scalar @ready;

@@ -87,18 +87,17 @@ sub is_ripe
 	  || grep { $now - $_->{run_at} >= $queue->{batch_wait} * JobqFlowModel::TICK() } @free;
 }
 
-# The jobs that could be next, by stream.  `dropped`: to be cancelled, not to run.
+# The jobs that could be next, by stream.
 sub could_be_next
 {
-	my ($self, $queue, $now, %opt) = @_;
+	my ($self, $queue, $now) = @_;
 	my $streams = $self->streams($queue, $now);
 	my %heads;
 
 	for my $stream (keys %$streams)
 	{
 		my $jobs = $streams->{$stream};
-		next if !$opt{full_ones} && is_full_group($queue, $stream);
-		next if !$opt{dropped} && !is_ripe($queue, $jobs, $now);
+		next if is_full_group($queue, $stream) || !is_ripe($queue, $jobs, $now);
 		my $head = head($jobs, $now) // next;
 		$heads{$stream} = $head;
 	}
@@ -229,34 +228,44 @@ sub next_of_batch
 	return defined $self->chosen($queue, $heads) ? $job : undef;
 }
 
-# Cancels ready jobs to make room, as if they were claimed; returns how many.  Of a group
-# whose jobs run one after the other, none starts before the transaction has ended.
-sub drop_in_turn
+# Whether one job has waited longer than another.  Those that were added together may
+# be in any order, but for those of one lane.
+sub is_older
+{
+	my ($x, $y) = @_;
+
+	return $x->{run_at} < $y->{run_at} if $x->{run_at} != $y->{run_at};
+	return 0
+	  if stream_of($x) ne stream_of($y)
+	  || $x->{priority} != $y->{priority}
+	  || $x->{mirrored} != $y->{mirrored};
+	return $x->{mirrored} ? $x->{label} > $y->{label} : $x->{label} < $y->{label};
+}
+
+# Cancels the jobs that have waited longest, to make room; returns how many.  Those that
+# had been somewhere else, or changed, may be passed over.
+sub drop_by_age
 {
 	my ($self, $queue, $wanted, $now) = @_;
 	my $told = $self->{dropped};
-	my $n = 0;
+	my @ready = sort { $a->{run_at} <=> $b->{run_at} || $a->{label} <=> $b->{label} }
+	  grep { !is_held_back($_, $now) } $self->ready($queue, $now);
+	my $n = $wanted < @ready ? $wanted : scalar @ready;
+	my @dropped = $told ? grep { $told->{ $_->{label} } } @ready : @ready[ 0 .. $n - 1 ];
+	my %is_dropped = map { ($_->{label} => 1) } @dropped;
 
-	for (; $n < $wanted; $n++)
+	die "dropped of $queue->{name}: "
+	  . join(', ', map { describe_job($_) } @dropped)
+	  . ", which are not $n\n"
+	  if @dropped != $n;
+	for my $job (grep { !$is_dropped{ $_->{label} } && !$_->{moved} } @ready)
 	{
-		my $heads = $self->could_be_next($queue, $now, dropped => 1);
-		my $stream;
-
-		$heads = $self->could_be_next($queue, $now, dropped => 1, full_ones => 1)
-		  unless %$heads;
-		last unless %$heads;
-		($stream) = grep { !$told || $told->{ $heads->{$_}{label} } } sort keys %$heads;
-		die 'not next, and dropped: '
-		  . join(', ', map { describe_job($_) } grep { $_ } @{ $queue->{jobs} }{ keys %$told })
-		  . '; could be: '
-		  . join(', ', map { describe_job($_) } values %$heads) . "\n"
-		  unless defined $stream;
-		$self->set($heads->{$stream}, 'state', 'cancelled');
-		next if $stream eq '' || ($queue->{max_per_group} // 0) != 1;
-		my $group = group_of($queue, $stream);
-		$group->{running}++;
-		$self->note(kind => 'take', ticket => { group => $group });
+		for my $newer (grep { is_older($job, $_) } @dropped)
+		{
+			die 'older: ' . describe_job($job) . '; dropped: ' . describe_job($newer) . "\n";
+		}
 	}
+	$self->set($_, 'state', 'cancelled') foreach @dropped;
 	# in which order is not told
 	$self->forget_turns($queue);
 	return $n;

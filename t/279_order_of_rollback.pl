@@ -1,12 +1,14 @@
 # t/279_order_of_rollback.pl: a claim fails after it has taken a job out of the lane of a
 # serial group. The job is in its lane again before the group's ticket is back, so that
-# a claim in between finds nothing, rather than the next job.
+# a claim in between finds nothing, rather than the next job. It is also back if the claim
+# fails while it looks at a job that another session has locked.
 
 use strict;
 use warnings;
 
 use JobqSession;
 use JobqTest;
+use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = jobq_node(
@@ -78,5 +80,37 @@ ask($fails, q{ROLLBACK; SELECT pg_advisory_unlock(1)});
 like(answer($other), qr/claimed: <NULL>/, 'no other claim has found the next job meanwhile');
 
 end_session($_) foreach $fails, $other;
+
+# ------------------------------------------------------------ while it looks again
+
+# A claim that finds the first job locked looks for it by its id, and cannot read that
+# index.  The job is not lost: the group still waits for it.
+$node->sql(
+	q{SELECT jobq.create_queue('busy', max_running_per_group => 1, lease => '1 h');
+	SELECT jobq.create_queue('empty', max_running_per_group => 1);
+	SELECT jobq.enqueue('busy', '1', group_key => 'g');
+	SELECT jobq.enqueue('busy', '2', group_key => 'g')});
+$node->restart;
+is($node->sql(q{SELECT count(*) FROM jobq.dequeue('empty')}), '0', 'jobs are counted anew');
+
+my $locker = start_session($node);
+ask(
+	$locker, q{SET enable_indexscan = off; SET enable_bitmapscan = off; BEGIN;
+	SELECT FROM jobq_store.job WHERE payload = '1' AND group_key = 'g'
+		AND queue = (SELECT id FROM jobq_store.queue WHERE name = 'busy') FOR UPDATE});
+my $path = $node->data_dir . '/'
+  . $node->sql(q{SELECT pg_relation_filepath('jobq_store.job_pkey')});
+my $content = slurp_file($path);
+open(my $file, '+<:raw', $path) or die "$path: $!\n";
+truncate($file, 8192) or die "$path: $!\n";
+like(sql_error($node, q{SELECT payload FROM jobq.dequeue('busy')}),
+	qr/could not read block/, 'a claim fails while it looks at a locked job');
+sysseek($file, 0, 0) or die "$path: $!\n";
+syswrite($file, $content) == length($content) or die "$path: $!\n";
+close($file) or die "$path: $!\n";
+is($node->sql(q{SELECT payload FROM jobq.dequeue('busy')}), '', 'none overtakes the job');
+ask($locker, 'ROLLBACK');
+poll_ok($node, q{SELECT payload FROM jobq.dequeue('busy')}, 'then it is claimed', expected => '1');
+end_session($locker);
 $node->stop;
 done_testing();

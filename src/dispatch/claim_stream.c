@@ -258,8 +258,18 @@ bool
 jobq_claim_is_blocked_at(JobqClaimScan *scan, const JobqPlace *place)
 {
 	JobqPlace	back = *place;
+	bool		result;
 
-	if (!jobq_claim_is_blocked(scan, place, scan->dispatch.slot))
+	/* an error while it is read again puts it back, too */
+	if (scan->in_order)
+	{
+		jobq_ready_reserve(scan->dispatch.group);
+		jobq_ready_note_locked(scan->queue, place);
+	}
+	result = jobq_claim_is_blocked(scan, place, scan->dispatch.slot);
+	if (scan->in_order)
+		(void) jobq_ready_withdraw();
+	if (!result)
 		return false;
 	ItemPointerSetInvalid(&back.tid);
 	(void) jobq_lane_lower(scan->dispatch.stream, &back, scan->now);

@@ -318,7 +318,18 @@ next_own(JobqClaimScan *scan, char *name)
 	return next != NULL;
 }
 
-/* Turns to the next group in which this transaction has added jobs itself. */
+/* A new snapshot, which sees no old versions of jobs that this call has claimed. */
+static void
+refresh(JobqClaimScan *scan)
+{
+	CommandCounterIncrement();
+	jobq_dispatch_refresh(&scan->dispatch);
+}
+
+/*
+ * Turns to the next group in which this transaction has added jobs itself.  One without
+ * room in shared memory is searched by the index, if it has no limit.
+ */
 static bool
 turn_to_own(JobqClaimScan *scan)
 {
@@ -330,12 +341,21 @@ turn_to_own(JobqClaimScan *scan)
 	{
 		int			limit = limit_of_group(scan, name);
 
-		if (limit == 0 ||
-			!jobq_roster_enter(scan->queue->state, name, limit, scan->now,
-							   &ticket))
+		if (limit == 0)
 			continue;
-		turn_to_group(scan, &ticket, false);
-		return true;
+		if (jobq_roster_enter(scan->queue->state, name, limit, scan->now,
+							  &ticket))
+		{
+			turn_to_group(scan, &ticket, false);
+			return true;
+		}
+		if (limit == JOBQ_UNLIMITED &&
+			!jobq_roster_has(scan->queue->state, name))
+		{
+			refresh(scan);
+			jobq_claim_turn_to(scan, NULL, name, false);
+			return true;
+		}
 	}
 	return false;
 }
@@ -400,11 +420,7 @@ turn_by_index(JobqClaimScan *scan)
 	if (scan->queue->max_running_per_group != JOBQ_UNLIMITED)
 		return false;
 	if (!scan->in_stage)
-	{
-		/* it must not see old versions of jobs that this call has claimed */
-		CommandCounterIncrement();
-		jobq_dispatch_refresh(&scan->dispatch);
-	}
+		refresh(scan);
 	go_on_in_circle(&by_index, scan, name);
 	while (next_in_circle(&by_index, scan, name, next_by_index))
 	{
@@ -475,11 +491,25 @@ go_to_next_stage(JobqClaimScan *scan)
 		scan->told = false;		/* it had one more turn */
 }
 
+/*
+ * When the group at hand, in which no job was found, has its next turn.  Its lanes do
+ * not know what this transaction has claimed of its own jobs there: without a pause each
+ * claim would look for them again.  The commit ends it.
+ */
+static TimestampTz
+next_turn(const JobqClaimScan *scan)
+{
+	if (scan->blocked_until != DT_NOBEGIN || scan->dispatch.group == NULL ||
+		!jobq_ready_has_own_jobs(scan->queue, scan->dispatch.group))
+		return scan->blocked_until;
+	return scan->now + USECS_PER_SEC;
+}
+
 /* Turns to the next stream where there may be a job. */
 static bool
 turn_on(JobqClaimScan *scan)
 {
-	put_back(scan, scan->blocked_until);
+	put_back(scan, next_turn(scan));
 	while (scan->stage != JOBQ_STAGE_END)
 	{
 		if (turn_in_stage(scan))
@@ -507,6 +537,14 @@ begin_claim(JobqClaimScan *scan)
 	scan->in_stage = false;
 }
 
+/* A job has been found in a group without room, and runs without a ticket of it. */
+static void
+miss_ticket(const JobqClaimScan *scan)
+{
+	if (scan->queue->state != NULL && scan->hold != JOBQ_CLAIM_DROPPED)
+		jobq_gate_miss(&scan->queue->state->gate);
+}
+
 /* A job has been found where the scan is. */
 static void
 note_found(JobqClaimScan *scan)
@@ -521,15 +559,14 @@ note_found(JobqClaimScan *scan)
 			break;
 		case JOBQ_STAGE_OWN:
 			strlcpy(own.last, group, sizeof(own.last));
+			if (scan->dispatch.stream == NULL)
+				miss_ticket(scan);
 			break;
 		case JOBQ_STAGE_INDEX:
 			strlcpy(by_index.last, group, sizeof(by_index.last));
 			/* no other group has jobs */
 			scan->goes_on = is_closed(&by_index, group);
-			/* it has no ticket of its group */
-			if (scan->queue->state != NULL &&
-				scan->hold != JOBQ_CLAIM_DROPPED)
-				jobq_gate_miss(&scan->queue->state->gate);
+			miss_ticket(scan);
 			break;
 		default:
 			break;

@@ -21,6 +21,7 @@
 
 #include "queue/ready.h"
 
+#include "queue/own_jobs.h"
 #include "queue/ready_end.h"
 #include "shared/lane.h"
 #include "shared/note.h"
@@ -32,6 +33,13 @@
 /* Notes of ready jobs, and of locked ones that are not settled. */
 static int	nready = 0;
 static int	nunsettled = 0;
+
+/*
+ * As many of the notes, from the first one on, have been looked through for new jobs
+ * (own_jobs.h).
+ */
+static int	nseen = 0;
+static bool saw_all = false;	/* when a subtransaction began to commit */
 
 /* The deepest level at which a job locked at an outer level was settled. */
 static int	deepest_settled = 0;
@@ -142,13 +150,28 @@ merge_jobs(JobqNote *note, const JobqNote *next)
 	return true;
 }
 
+/* Forgets what was seen of new jobs: it is no longer so. */
+static void
+forget_own(void)
+{
+	if (nseen == 0)
+		return;
+	jobq_own_jobs_forget();
+	nseen = 0;
+}
+
 /* For notes of new jobs, which are counted in nready. */
 static bool
 merge_new(JobqNote *note, const JobqNote *next)
 {
+	JobqKey		before = jobq_note_data(note, JobqReadyNote)->place.key;
+
 	if (!merge_jobs(note, next))
 		return false;
 	nready--;
+	if (jobq_key_compare(&before,
+						 &jobq_note_data(note, JobqReadyNote)->place.key) != 0)
+		forget_own();
 	return true;
 }
 
@@ -167,7 +190,11 @@ jobq_at_commit_ready_many(const JobqQueue *queue, const JobqPlace *first,
 {
 	JobqReadyNote *note;
 	const char *group;
+	int			n;
 
+	/* the place of a note that is gone is used again */
+	(void) jobq_note_all(&n);
+	nseen = Min(nseen, n);
 	jobq_ready_reserve(first->group);
 	group = use_name(first->group);
 	note = jobq_note_data(jobq_note_add_reserved(&new_kind), JobqReadyNote);
@@ -374,70 +401,57 @@ jobq_ready_has_ticket(const JobqQueue *queue)
 	return false;
 }
 
+/*
+ * Looks through the notes that were added since the last call.  Later ones may be gone:
+ * those were of locked jobs.
+ */
+static void
+see_own(void)
+{
+	int			n;
+	const JobqNote *notes = jobq_note_all(&n);
+
+	if (nready == 0)
+		return;
+	for (nseen = Min(nseen, n); nseen < n; nseen++)
+	{
+		const JobqReadyNote *note = jobq_note_const_data(&notes[nseen], JobqReadyNote);
+
+		if (notes[nseen].kind == &new_kind)
+			jobq_own_jobs_add(note->queue.queue, &note->place);
+	}
+}
+
 /* See ready.h. */
 bool
 jobq_ready_has_own_jobs(const JobqQueue *queue, const char *group)
 {
-	int			n;
-	const JobqNote *notes = jobq_note_all(&n);
-
-	for (int i = 0; i < n && nready > 0; i++)
-	{
-		const JobqReadyNote *note = jobq_note_const_data(&notes[i], JobqReadyNote);
-
-		if (notes[i].kind == &new_kind && note->queue.queue == queue->id &&
-			is_same_group(note->place.group, group))
-			return true;
-	}
-	return false;
+	see_own();
+	return nready > 0 &&
+		jobq_own_jobs_first(queue->id, group, PG_INT16_MIN - 1) != NULL;
 }
 
-/* See ready.h; walks over all notes. */
+/* See ready.h. */
 const char *
 jobq_ready_next_own_group(const JobqQueue *queue, const char *after)
 {
-	int			n;
-	const JobqNote *notes = jobq_note_all(&n);
-	const char *result = NULL;
-
-	for (int i = 0; i < n && nready > 0; i++)
-	{
-		const JobqReadyNote *note = jobq_note_const_data(&notes[i], JobqReadyNote);
-
-		if (notes[i].kind == &new_kind && note->queue.queue == queue->id &&
-			note->place.group != NULL &&
-			(after == NULL || strcmp(note->place.group, after) > 0) &&
-			(result == NULL || strcmp(note->place.group, result) < 0))
-			result = note->place.group;
-	}
-	return result;
+	see_own();
+	return nready == 0 ? NULL : jobq_own_jobs_next_group(queue->id, after);
 }
 
-/* See ready.h; walks over all notes. */
+/* See ready.h. */
 bool
 jobq_ready_next_own_job(const JobqQueue *queue, const char *group, int after,
 						JobqPlace *place)
 {
-	int			n;
-	const JobqNote *notes = jobq_note_all(&n);
-	bool		found = false;
+	const JobqPlace *own;
 
-	for (int i = 0; i < n && nready > 0; i++)
-	{
-		const JobqReadyNote *note = jobq_note_const_data(&notes[i], JobqReadyNote);
-		const JobqPlace *own = &note->place;
-
-		if (notes[i].kind != &new_kind || note->queue.queue != queue->id ||
-			!is_same_group(own->group, group) ||
-			own->priority <= after ||
-			(found && own->priority > place->priority))
-			continue;
-		if (!found || own->priority < place->priority ||
-			jobq_key_compare(&own->key, &place->key) < 0)
-			*place = *own;
-		found = true;
-	}
-	return found;
+	see_own();
+	own = nready == 0 ? NULL :
+		jobq_own_jobs_first(queue->id, group, after);
+	if (own != NULL)
+		*place = *own;
+	return own != NULL;
 }
 
 /* Withdraws jobs that were announced but do not exist. */
@@ -445,6 +459,7 @@ static void
 forget_new(const JobqNote *note, TimestampTz now)
 {
 	nready--;
+	forget_own();
 }
 
 /* Abort: announces a job that is free again, whatever was done to it. */
@@ -536,10 +551,32 @@ hand_up(int level)
 static void
 before_sub_notes(SubXactEvent event, int level)
 {
+	int			n;
+
+	(void) jobq_note_all(&n);
+	saw_all = nseen >= n;
 	if (event == SUBXACT_EVENT_ABORT_SUB)
 		unsettle(level);
 	else if (event == SUBXACT_EVENT_COMMIT_SUB)
 		hand_up(level);
+}
+
+/*
+ * Called after the notes of a subtransaction are processed: if it was committed, they
+ * may have moved.
+ */
+static void
+after_sub_notes(SubXactEvent event, int level)
+{
+	int			n;
+
+	if (event != SUBXACT_EVENT_COMMIT_SUB || nseen == 0)
+		return;
+	(void) jobq_note_all(&n);
+	if (saw_all)
+		nseen = n;
+	else
+		forget_own();
 }
 
 /* Called after the notes are processed. */
@@ -551,6 +588,8 @@ after_notes(XactEvent event)
 	{
 		nready = 0;
 		nunsettled = 0;
+		nseen = 0;
+		jobq_own_jobs_end();
 		deepest_settled = 0;
 		spare_name = NULL;
 	}
@@ -561,5 +600,5 @@ void
 jobq_ready_init(void)
 {
 	jobq_xact_end_follow(JOBQ_XACT_SETTLED, NULL, before_sub_notes);
-	jobq_xact_end_follow(JOBQ_XACT_READY, after_notes, NULL);
+	jobq_xact_end_follow(JOBQ_XACT_READY, after_notes, after_sub_notes);
 }

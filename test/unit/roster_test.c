@@ -775,6 +775,7 @@ test_unblocked_without_room(void)
 	JobqGroupTicket ticket;
 	JobqGroupQuestion asked;
 	TimestampTz next;
+	JobqPlace	place = {.group = names[0]};
 
 	start(10, 10);
 	limit = 1;
@@ -796,7 +797,7 @@ test_unblocked_without_room(void)
 		;
 	CHECK(!jobq_roster_has(&queue, names[0]), "it has room");
 	jobs[0].state = NOWHERE;
-	(void) jobq_roster_unblock(&queue, names[0], now);
+	(void) jobq_roster_unblock(&queue, &place, now);
 	for (int i = 2; i < 7; i++)
 		finish(i);
 	CHECK(claim() == 1, "its next job is not found");

@@ -16,193 +16,20 @@
 
 #include "dispatch/look.h"
 
-#include "base/row_holder.h"
 #include "dispatch/claim.h"
 #include "dispatch/dispatch_scan.h"
+#include "dispatch/stream_look.h"
 #include "dispatch/turn.h"
 #include "queue/ticket.h"
 #include "shared/clock.h"
 
 #include "utils/timestamp.h"
 
-/* Whether the row read last waits to be tried again. */
-static bool
-is_held(const JobqClaimScan *scan)
-{
-	Datum		until;
-	bool		isnull;
-
-	if (scan->dispatch.group == NULL)
-		return false;
-	until = slot_getattr(scan->dispatch.slot, Anum_job_lease_until, &isnull);
-	return !isnull && DatumGetTimestampTz(until) > scan->now;
-}
-
-/* Whether the row read last is a ready job that nobody has locked. */
-static bool
-is_free(const JobqClaimScan *scan, const JobqHead *head)
-{
-	return head->state == JOBQ_STATE_PENDING &&
-		head->place.key.run_at <= scan->now &&
-		!is_held(scan) && jobq_row_is_current(scan->dispatch.slot);
-}
-
-/* How often a search looks at the clock. */
-#define ROWS_PER_CHECK 64
-
-/* When a search stops. */
-typedef struct LookLimit
-{
-	int64		until;			/* by jobq_stopwatch() */
-	int			nrows;			/* it has looked at */
-	bool		reached;
-	JobqKey		from;			/* if so, the key at which to continue */
-} LookLimit;
-
-/* Whether to stop before a row; `limit` may be NULL. */
-static bool
-stops_at(LookLimit *limit, const JobqKey *key)
-{
-	if (limit == NULL || ++limit->nrows % ROWS_PER_CHECK != 0 ||
-		jobq_stopwatch() < limit->until)
-		return false;
-	limit->reached = true;
-	limit->from = *key;
-	return true;
-}
-
-/*
- * Whether the current index scan finds a free job before one whose run_at is
- * in the future, and before the limit.
- */
-static bool
-scan_has_free_job(JobqClaimScan *scan, JobqHead *head, LookLimit *limit)
-{
-	while (jobq_dispatch_next(&scan->dispatch, head))
-	{
-		if (head->place.key.run_at > scan->now)
-		{
-			scan->next_run_at = Min(scan->next_run_at,
-									head->place.key.run_at);
-			return false;
-		}
-		if (is_free(scan, head))
-			return true;
-		if (stops_at(limit, &head->place.key) ||
-			jobq_claim_is_blocked(scan, &head->place, scan->dispatch.slot))
-			return false;
-	}
-	return false;
-}
-
-/* The same for the whole queue. */
-static bool
-all_have_free_job(JobqClaimScan *scan)
-{
-	int			priority = PG_INT16_MIN;
-	JobqHead	head;
-
-	while (priority <= PG_INT16_MAX)
-	{
-		head.place.priority = PG_INT16_MAX;
-		jobq_dispatch_seek(&scan->dispatch, (int16) priority);
-		if (scan_has_free_job(scan, &head, NULL))
-			return true;
-		if (TTS_EMPTY(scan->dispatch.slot) ||
-			scan->blocked_until != DT_NOBEGIN)
-			return false;
-		priority = head.place.priority + 1;
-	}
-	return false;
-}
-
-/*
- * Whether a candidate is a free job.  One whose row version is gone, or runs, is
- * removed: it would be met again by each look.
- */
-static bool
-candidate_is_free(JobqClaimScan *scan, const JobqPlace *place)
-{
-	JobqHead	head;
-
-	if (jobq_dispatch_fetch(&scan->dispatch, place, &head) &&
-		head.state == JOBQ_STATE_PENDING)
-	{
-		if (is_free(scan, &head))
-			return true;
-		(void) jobq_claim_is_blocked(scan, place, scan->dispatch.slot);
-		return false;
-	}
-	jobq_lane_remove(scan->dispatch.stream, place);
-	(void) jobq_claim_is_blocked_at(scan, place);
-	return false;
-}
-
-/* Whether a lane has a free job; stops at the limit. */
-static bool
-lane_has_free_job(JobqClaimScan *scan, int16 priority, LookLimit *limit)
-{
-	JobqStream *stream = scan->dispatch.stream;
-	JobqPlace	place = {.group = scan->dispatch.group};
-	JobqHead	head;
-	JobqKey		last = jobq_first_key;	/* candidate that was looked at */
-
-	for (;;)
-	{
-		switch (jobq_lane_peek(stream, priority, &last, scan->now, &place))
-		{
-			case JOBQ_POP_FOUND:
-				if (candidate_is_free(scan, &place))
-					return true;
-				if (stops_at(limit, &place.key) ||
-					scan->blocked_until != DT_NOBEGIN)
-					return false;
-				last = place.key;
-				break;
-			case JOBQ_POP_REFILL:
-				if (jobq_dispatch_refill(&scan->dispatch, priority,
-										 scan->now))
-				{
-					/* it may have filled gaps */
-					last = jobq_first_key;
-					break;
-				}
-				/* FALLTHROUGH */
-			case JOBQ_POP_SCAN:
-				jobq_dispatch_refresh(&scan->dispatch);
-				jobq_dispatch_seek_lane(&scan->dispatch, priority,
-										&place.key);
-				return scan_has_free_job(scan, &head, limit);
-			default:
-				return false;
-		}
-	}
-}
-
-static bool
-has_free_job(JobqClaimScan *scan)
-{
-	int16		priority;
-
-	if (!jobq_claim_can_use_lanes(scan))
-		return all_have_free_job(scan);
-	for (int after = JOBQ_BEFORE_ALL_PRIORITIES;
-		 jobq_lane_next(scan->dispatch.stream, after, &priority);
-		 after = priority)
-	{
-		if (lane_has_free_job(scan, priority, NULL))
-			return true;
-		if (scan->blocked_until != DT_NOBEGIN)
-			break;
-	}
-	return false;
-}
-
 /* For jobq_turn_visit(). */
 static bool
 look_at_group(JobqClaimScan *scan)
 {
-	return scan->dispatch.group != NULL && has_free_job(scan);
+	return scan->dispatch.group != NULL && jobq_stream_look(scan);
 }
 
 /* Whether a group of the queue that may start a job has a free one. */
@@ -249,7 +76,7 @@ jobq_look_finds_free_job(const JobqQueue *queue)
 		return false;
 	result = jobq_start_is_allowed(queue, &next) &&
 		jobq_ticket_is_left(queue) &&
-		((jobq_claim_is_ripe(&scan) && has_free_job(&scan)) ||
+		((jobq_claim_is_ripe(&scan) && jobq_stream_look(&scan)) ||
 		 groups_have_free_job(&scan));
 	end(&scan);
 	return result;
@@ -307,17 +134,17 @@ static bool
 look_in_priority(JobqLook *look, JobqClaimScan *scan, bool by_lanes,
 				 int16 priority, int64 until)
 {
-	LookLimit	limit = {until};
+	JobqLookLimit limit = {until};
 	JobqHead	head;
 	bool		goes_on = look->begun && look->priority == priority;
 
 	if (by_lanes && !goes_on)
-		look->ready = lane_has_free_job(scan, priority, &limit);
+		look->ready = jobq_stream_look_in_lane(scan, priority, &limit);
 	else
 	{
 		jobq_dispatch_seek_lane(&scan->dispatch, priority,
 								goes_on ? &look->from : &jobq_first_key);
-		look->ready = scan_has_free_job(scan, &head, &limit);
+		look->ready = jobq_stream_look_in_scan(scan, &head, &limit);
 	}
 	look->begun = limit.reached;
 	look->priority = priority;

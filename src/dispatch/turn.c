@@ -16,6 +16,7 @@
 #include "dispatch/turn.h"
 
 #include "dispatch/claim_stream.h"
+#include "dispatch/stream_look.h"
 #include "queue/group_option.h"
 #include "queue/lease_end.h"
 #include "queue/queue_wake.h"
@@ -130,8 +131,8 @@ put_back(JobqClaimScan *scan, TimestampTz until)
 }
 
 /*
- * Whether the jobs of the stream at hand wait for a full batch.  If so, its group
- * takes no turns until they have waited enough, or others are added.
+ * Whether the jobs of the stream at hand wait for a full batch, or there are none.  If
+ * so, its group takes no turns until they have waited enough, or others are added.
  */
 static bool
 is_unripe(JobqClaimScan *scan)
@@ -144,7 +145,10 @@ is_unripe(JobqClaimScan *scan)
 	jobq_dispatch_refresh(&scan->dispatch);
 	if (jobq_claim_ripens(scan, &ripe_at))
 		return false;
-	put_back(scan, ripe_at == JOBQ_NEVER ? DT_NOBEGIN : ripe_at);
+	/* candidates that are gone must not keep the group in turn */
+	if (ripe_at == JOBQ_NEVER && jobq_claim_can_use_lanes(scan))
+		(void) jobq_stream_look(scan);
+	put_back(scan, ripe_at == JOBQ_NEVER ? scan->blocked_until : ripe_at);
 	return true;
 }
 

@@ -51,5 +51,27 @@ is( $node->sql(q{SELECT message, hint FROM jobq.health WHERE topic = 'handler'})
 	  . q{|Use jobq.grant_usage('bob'), or give the queue a handler that takes jsonb.},
 	'the owner of a handler with jobq.job needs the use of jobq');
 
+# Jobs of a paused group wait for no worker, and those of a batch that is not full do not
+# either. A role that may not read all queues is told the same.
+$node->sql(
+	q{
+	CREATE ROLE eve LOGIN;
+	SELECT jobq.grant_usage('eve');
+	SELECT jobq.create_queue('halted');
+	SELECT jobq.create_queue('gathers', batch_size => 10, batch_wait => '1 d');
+	SELECT jobq.grant_queue('halted', 'eve', 'read');
+	SELECT jobq.grant_queue('gathers', 'eve', 'read');
+	SELECT jobq.pause('halted', 'g');
+	SELECT jobq.enqueue('halted', group_key => 'g'), jobq.enqueue('gathers');
+	UPDATE jobq_store.job SET run_at = now() - interval '1 h' FROM jobq_store.queue AS q
+		WHERE q.id = queue AND q.name IN ('halted', 'gathers')});
+my $waiting = q{SELECT count(*) FROM jobq.health WHERE object IN ('halted', 'gathers')};
+is($node->sql($waiting), '0', 'a superuser is told of no job that waits');
+is(as_role($node, 'eve', $waiting), '0', 'a role that may read the queues is not either');
+$node->sql(
+	q{UPDATE jobq_store.job SET run_at = now() - interval '2 d' FROM jobq_store.queue AS q
+		WHERE q.id = queue AND q.name = 'gathers'});
+is(as_role($node, 'eve', $waiting), '1', 'it is told of one that has waited for long enough');
+
 $node->stop;
 done_testing();

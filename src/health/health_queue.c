@@ -475,6 +475,9 @@ check_own_queues(Look *look)
 		brief.has_executors = jobq_queue_has_executors(queue);
 		brief.at_home = queue->at_home;
 		brief.paused = queue->paused;
+		brief.has_group_options = queue->has_group_options;
+		brief.batch_size = queue->batch_size;
+		brief.batch_wait = queue->batch_wait;
 		brief.handler = queue->handler == NULL ? 0 :
 			jobq_handler_hash(queue->handler, strlen(queue->handler));
 		check_queue(look, &brief, queue);

@@ -290,6 +290,77 @@ foreach my $function (sort keys %races)
 	}
 }
 
+# ---------------------------------------------------------------- the tables
+
+# A table can be locked as a whole, too, by VACUUM FULL or REINDEX: each one that a
+# call locks is locked before it. What the role loses meanwhile is the last in the
+# tables above; and the queue gets another owner while its grants are waited for.
+
+# The tables in jobq_store that a call locks.
+sub tables_of
+{
+	my ($call, $user) = @_;
+
+	ask($caller, 'RESET SESSION AUTHORIZATION');
+	ask($caller, "SET SESSION AUTHORIZATION $user");
+	ask($caller, 'BEGIN');
+	my $pid = $node->sql(q{SELECT pid FROM pg_stat_activity WHERE application_name = 'caller'});
+	ask($caller, fill_in("SELECT jobq.$call"));
+	my @tables = split(
+		/\n/,
+		$node->sql(
+			qq{SELECT c.oid::regclass FROM pg_locks AS l JOIN pg_class AS c ON c.oid = l.relation
+			WHERE l.pid = $pid AND c.relkind = 'r' AND c.relnamespace = 'jobq_store'::regnamespace
+				AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+			ORDER BY 1}));
+	ask($caller, 'ROLLBACK');
+	return @tables;
+}
+
+sub race_for_table
+{
+	my ($call, $user, $table, $loss) = @_;
+	my $name = "$call, held up by table $table, loses $loss";
+
+	set_up();
+	$node->sql('TRUNCATE jobq_store.job') if $call =~ /^drop_queue/;
+	ask($caller, 'RESET SESSION AUTHORIZATION');
+	ask($caller, "SET SESSION AUTHORIZATION $user");
+	ask($caller, 'BEGIN');
+	ask($holder, "BEGIN; LOCK TABLE $table");
+	order($caller, fill_in("SELECT jobq.$call"));
+	if (waits($caller))
+	{
+		ask($admin, $loss{$loss});
+		ask($holder, 'ROLLBACK');
+		like(answer($caller), qr/ERROR:  42501/, $name);
+	}
+	else
+	{
+		answer($caller);
+		ask($holder, 'ROLLBACK');
+	}
+	ask($caller, 'ROLLBACK');
+	return;
+}
+
+race_for_table("throttle('q', '1 s')", 'alice', 'jobq_store.queue_grant', 'owner');
+my %table_calls = (
+	%races,
+	'delete finished' => [ [ 'delete(:dead)', 'dead', 'team' ] ],
+	'fail for good' => [ [ q{fail(:leased, :lease, 'x', retryable => false)}, '', 'team' ] ],
+	'throttle' => [ [ q{throttle('q', '1 s')}, '', 'team' ] ]);
+foreach my $function (sort keys %table_calls)
+{
+	my ($call, undef, $losses) = @{ $table_calls{$function}[0] };
+	my $user = $losses eq 'boss' ? 'boss' : 'alice';
+	set_up();
+	foreach my $table (tables_of($call, $user))
+	{
+		race_for_table($call, $user, $table, (split(/ /, $losses))[-1]);
+	}
+}
+
 # With nothing lost the calls go through: it is the loss that they fail for.
 foreach my $function (sort keys %races)
 {

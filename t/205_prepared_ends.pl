@@ -102,7 +102,7 @@ is( $node->sql(
 	'the job counts for the limit');
 is($node->sql($sleeps), '1', 'the session still waits');
 $node->sql(q{SELECT jobq.enqueue('m')});
-ok( poll_until(sub { $waiter->{run}->pump_nb; $waiter->{out} =~ /done\n/ }, 30),
+ok(poll_until(sub { $waiter->{run}->pump_nb; $waiter->{out} =~ /done\n/ }, 30),
 	'a commit wakes it for its job');
 is($node->sql(q{SELECT count(*) FROM jobq.dequeue('m', 9)}), '1', 'the limits hold');
 end_session($waiter);

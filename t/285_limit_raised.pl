@@ -7,8 +7,7 @@ use warnings;
 use JobqTest;
 use Test::More;
 
-my $node = jobq_node('main',
-	conf => [ 'jobq.max_workers = 4', 'jobq.worker_idle_timeout = 1h' ]);
+my $node = jobq_node('main', conf => [ 'jobq.max_workers = 4', 'jobq.worker_idle_timeout = 1h' ]);
 
 $node->sql(
 	q{

@@ -32,6 +32,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_namespace.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
@@ -111,6 +112,7 @@ static const char *const relation_names[JOBQ_NUM_RELATIONS] = {
 /* InvalidOid: it and the relations must be looked up. */
 static Oid	cached_schema = InvalidOid;
 static Oid	cached_relations[JOBQ_NUM_RELATIONS];
+static uint64 lock_waits = 0;	/* see jobq_relation_waits() */
 static bool version_is_checked = false;
 
 /* Invalidation callbacks */
@@ -323,19 +325,42 @@ jobq_relation_oid(JobqRelation relation)
 }
 
 /*
- * Opens one of the tables for reading.  A process that waits for the lock may
- * be waiting for DROP EXTENSION, hence not table_open(), which would report
- * the missing table as an internal error.
+ * Opens one of the tables, with a lock that is kept, or that the caller
+ * releases, unless the transaction ends first.  A process that waits for the
+ * lock may be waiting for DROP EXTENSION, hence not table_open(), which would
+ * report the missing table as an internal error.
  */
 Relation
-jobq_relation_open(JobqRelation relation)
+jobq_relation_open_oid(Oid relid, LOCKMODE mode)
 {
-	Relation	rel = try_table_open(jobq_relation_oid(relation),
-									 AccessShareLock);
+	Relation	rel;
 
+	if (!ConditionalLockRelationOid(relid, mode))
+	{
+		lock_waits++;
+		LockRelationOid(relid, mode);
+	}
+	rel = try_table_open(relid, NoLock);
 	if (rel == NULL)
 		jobq_report_not_installed();
 	return rel;
+}
+
+/* Opens one of the tables for reading. */
+Relation
+jobq_relation_open(JobqRelation relation)
+{
+	return jobq_relation_open_oid(jobq_relation_oid(relation), AccessShareLock);
+}
+
+/*
+ * How often this process has waited for the lock of a table: a privilege that was
+ * checked before such a wait has to be checked again.
+ */
+uint64
+jobq_relation_waits(void)
+{
+	return lock_waits;
 }
 
 /* The extension's OID, InvalidOid if it is not there.  Needs a transaction. */

@@ -49,10 +49,7 @@ jobq_table_open_oid(Oid relid)
 {
 	JobqTable  *table = palloc0(sizeof(JobqTable));
 
-	/* waiting for the lock may have been waiting for DROP EXTENSION */
-	table->rel = try_table_open(relid, RowExclusiveLock);
-	if (table->rel == NULL)
-		jobq_report_not_installed();
+	table->rel = jobq_relation_open_oid(relid, RowExclusiveLock);
 	table->context = CurrentMemoryContext;
 	return table;
 }

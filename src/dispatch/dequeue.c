@@ -24,6 +24,7 @@
 #include "job/transition.h"
 #include "jobq.h"
 #include "queue/queue.h"
+#include "queue/queue_lock.h"
 #include "queue/queue_room.h"
 #include "queue/queue_row.h"
 #include "queue/queue_wake.h"
@@ -302,6 +303,19 @@ require_room(const JobqQueue *const *queues, int nqueues)
 }
 
 /*
+ * Checks again that the user may consume from the queues, if a table was waited for
+ * since jobq_relation_waits() was `waits`.
+ */
+static void
+recheck_after(uint64 waits, const JobqQueue *const *queues, int nqueues)
+{
+	if (jobq_relation_waits() == waits)
+		return;
+	for (int i = 0; i < nqueues; i++)
+		jobq_queue_recheck(queues[i]->id, JOBQ_PRIV_CONSUME);
+}
+
+/*
  * Claims from one queue after the other, and returns the jobs as rows; returns their
  * number.  The jobs of a batch are those with the same lease, so there is one batch
  * of a queue.
@@ -333,13 +347,16 @@ jobq_dequeue(PG_FUNCTION_ARGS)
 	const JobqQueue *queue;
 	ClaimOptions options;
 	JobqTable  *jobs;
+	uint64		waits;
 
 	jobq_begin_write("jobq.dequeue()");
 	jobs = jobq_table_open(JOBQ_REL_JOB);
+	waits = jobq_relation_waits();
 	queue = source_queue_argument(fcinfo);
 	read_options(fcinfo, 1, &options);
 	if (return_claimed(fcinfo, jobs, &queue, 1, &options) == 0)
 		require_room(&queue, 1);
+	recheck_after(waits, &queue, 1);
 	jobq_table_close(jobs);
 	return (Datum) 0;
 }
@@ -352,9 +369,11 @@ jobq_dequeue_any(PG_FUNCTION_ARGS)
 	int			nnames;
 	const JobqQueue **queues;
 	JobqTable  *jobs;
+	uint64		waits;
 
 	jobq_begin_write("jobq.dequeue_any()");
 	jobs = jobq_table_open(JOBQ_REL_JOB);
+	waits = jobq_relation_waits();
 	jobq_require_argument(fcinfo, 0, "queues");
 	names = jobq_array_elements("queues", PG_GETARG_ARRAYTYPE_P(0), TEXTOID,
 								NULL, &nnames);
@@ -364,6 +383,7 @@ jobq_dequeue_any(PG_FUNCTION_ARGS)
 	read_options(fcinfo, 1, &options);
 	if (return_claimed(fcinfo, jobs, queues, nnames, &options) == 0)
 		require_room(queues, nnames);
+	recheck_after(waits, queues, nnames);
 	jobq_table_close(jobs);
 	return (Datum) 0;
 }
@@ -408,16 +428,19 @@ jobq_take(PG_FUNCTION_ARGS)
 {
 	const JobqQueue *queue;
 	JobqTable  *jobs;
+	uint64		waits;
 	int			max_jobs;
 
 	jobq_begin_write("jobq.take()");
 	jobs = jobq_table_open(JOBQ_REL_JOB);
+	waits = jobq_relation_waits();
 	queue = source_queue_argument(fcinfo);
 	max_jobs = max_jobs_argument(fcinfo, 1);
 	InitMaterializedSRF(fcinfo, 0);
 	if (take_from(jobs, queue, max_jobs,
 				  (ReturnSetInfo *) fcinfo->resultinfo) == 0)
 		require_room(&queue, 1);
+	recheck_after(waits, &queue, 1);
 	jobq_table_close(jobs);
 	return (Datum) 0;
 }
@@ -428,10 +451,12 @@ jobq_next(PG_FUNCTION_ARGS)
 	const JobqQueue *queue;
 	ClaimOptions options;
 	JobqTable  *jobs;
+	uint64		waits;
 	int			ndone = 0;
 
 	jobq_begin_write("jobq.next()");
 	jobs = jobq_table_open(JOBQ_REL_JOB);
+	waits = jobq_relation_waits();
 	queue = source_queue_argument(fcinfo);
 	read_options(fcinfo, 3, &options);
 	if (!PG_ARGISNULL(1))
@@ -453,6 +478,7 @@ jobq_next(PG_FUNCTION_ARGS)
 	/* an error would take back what is done */
 	if (return_claimed(fcinfo, jobs, &queue, 1, &options) == 0 && ndone == 0)
 		require_room(&queue, 1);
+	recheck_after(waits, &queue, 1);
 	jobq_table_close(jobs);
 	return (Datum) 0;
 }

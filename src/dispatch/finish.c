@@ -17,6 +17,7 @@
 #include "dispatch/finish.h"
 
 #include "base/arguments.h"
+#include "base/extension.h"
 #include "compat.h"
 #include "dispatch/lease_load.h"
 #include "job/cancel_request.h"
@@ -27,6 +28,7 @@
 #include "queue/lease_note.h"
 #include "queue/queue.h"
 #include "queue/queue_cache.h"
+#include "queue/queue_lock.h"
 #include "shared/async_commit.h"
 #include "shared/clock.h"
 #include "shared/note.h"
@@ -172,6 +174,21 @@ require_job_and_lease(FunctionCallInfo fcinfo)
 }
 
 /*
+ * Completes a job that is locked, and held by the lease.  The table of history
+ * may have to be waited for.
+ */
+static void
+complete_locked(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
+				const JobqEnd *end)
+{
+	uint64		waits = jobq_relation_waits();
+
+	jobq_job_complete(jobs, job, queue, end);
+	jobq_queue_recheck_job_after(waits, job->queue, JOBQ_PRIV_CONSUME,
+								 job->id);
+}
+
+/*
  * Completes a job that is held by a lease.  The usual case uses the row as
  * found.  If that fails, or another transaction has locked the row, it must be
  * locked first and checked again, since the lease may run out meanwhile.
@@ -180,6 +197,7 @@ static bool
 complete_held(JobqTable *jobs, TupleTableSlot *slot, int64 id, int64 lease,
 			  const JobqEnd *end, JobqJob *job)
 {
+	uint64		waits = jobq_relation_waits();
 	const JobqQueue *queue;
 
 	if (jobq_job_find(jobs, id, slot, job) && is_held(job, lease) &&
@@ -191,7 +209,11 @@ complete_held(JobqTable *jobs, TupleTableSlot *slot, int64 id, int64 lease,
 			jobq_async_commit_forbid();
 		if (!is_to_be_cancelled(job) &&
 			jobq_job_complete_as_seen(jobs, job, queue, end))
+		{
+			jobq_queue_recheck_job_after(waits, job->queue,
+										 JOBQ_PRIV_CONSUME, id);
 			return true;
+		}
 	}
 	jobq_async_commit_forbid();
 	return false;
@@ -216,7 +238,7 @@ jobq_complete(PG_FUNCTION_ARGS)
 		const JobqQueue *queue = lock_held_job(jobs, PG_GETARG_INT64(0),
 											   PG_GETARG_INT64(1), &job);
 
-		jobq_job_complete(jobs, &job, queue, &end);
+		complete_locked(jobs, &job, queue, &end);
 	}
 	jobq_table_close(jobs);
 	jobq_async_commit_end();
@@ -260,8 +282,8 @@ jobq_finish_complete_jobs(JobqTable *jobs, const Datum *ids, int nids, int64 lea
 			!is_held(&job, lease) || is_to_be_cancelled(&job))
 			continue;
 		refuse_to_executor(&job);
-		jobq_job_complete(jobs, &job, jobq_queue_by_id(job.queue),
-						  &jobq_no_result);
+		complete_locked(jobs, &job, jobq_queue_by_id(job.queue),
+						&jobq_no_result);
 		completed++;
 	}
 	pfree(sorted);
@@ -317,6 +339,7 @@ jobq_fail(PG_FUNCTION_ARGS)
 		queue = lock_held_job(jobs, PG_GETARG_INT64(0),
 							  PG_GETARG_INT64(1), &job);
 	state = jobq_job_fail(jobs, &job, queue, &failure);
+	jobq_queue_recheck_job(job.queue, JOBQ_PRIV_CONSUME, job.id);
 	jobq_table_close(jobs);
 	now = jobq_now();
 	is_due = job.run_at <= now && !jobq_job_is_held(&job, now);

@@ -413,6 +413,14 @@ jobq_set_payload(PG_FUNCTION_ARGS)
 									  PG_GETARG_DATUM(1)));
 }
 
+/* A job was deleted: so are its attempts.  Their table may have to be waited for. */
+static void
+forget_deleted(int64 id, const JobqQueue *queue)
+{
+	jobq_job_forget_attempts(id);
+	jobq_queue_recheck_job(queue->id, JOBQ_PRIV_MANAGE, id);
+}
+
 /* Deletes a finished job; returns false if there is none. */
 static bool
 delete_finished(int64 id)
@@ -428,6 +436,7 @@ delete_finished(int64 id)
 	{
 		jobq_queue_recheck_job(queue->id, JOBQ_PRIV_MANAGE, id);
 		jobq_table_delete(history, finished);
+		forget_deleted(id, queue);
 	}
 	jobq_table_close(history);
 	return queue != NULL;
@@ -441,12 +450,15 @@ static bool
 delete_once(JobqTable *jobs, int64 id, bool finished)
 {
 	JobqJob		job;
+	const JobqQueue *queue;
 
 	if (finished)
 		return delete_finished(id);
-	if (lock_pending_job(jobs, id, &job) == NULL)
+	queue = lock_pending_job(jobs, id, &job);
+	if (queue == NULL)
 		return false;
 	jobq_job_remove(jobs, &job);
+	forget_deleted(id, queue);
 	return true;
 }
 
@@ -472,7 +484,5 @@ jobq_delete(PG_FUNCTION_ARGS)
 		finished = !finished;
 	}
 	jobq_table_close(jobs);
-	if (result)
-		jobq_job_forget_attempts(id);
 	PG_RETURN_BOOL(result);
 }

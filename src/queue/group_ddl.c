@@ -85,6 +85,8 @@ close_group(JobqLockedQueue *locked, JobqGroupOptionRow *row, bool changed)
 		jobq_group_option_write(row);
 	else
 		jobq_table_close(row->table);
+	/* the tables of options and of stopped groups may have been waited for */
+	jobq_queue_recheck_locked(locked, JOBQ_PRIV_MANAGE);
 	jobq_table_close(locked->table);
 }
 

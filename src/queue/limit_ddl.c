@@ -333,6 +333,8 @@ jobq_drop_limit(PG_FUNCTION_ARGS)
 	refuse_if_shared(&row.limit);
 	jobq_start_row_remove(-limit.id);
 	jobq_table_delete(row.table, row.slot);
+	/* the tables of queues and of starts may have been waited for */
+	jobq_limit_check_owner(&row.limit);
 	jobq_table_close(row.table);
 	jobq_at_commit_limit_dropped(limit.id);
 	PG_RETURN_VOID();

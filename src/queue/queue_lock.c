@@ -95,6 +95,15 @@ jobq_queue_recheck_job(int32 id, int privilege, int64 job_id)
 		jobq_queue_check_job_privilege(queue, privilege, job_id);
 }
 
+/* The same, unless no table was waited for since jobq_relation_waits() was `waits`. */
+void
+jobq_queue_recheck_job_after(uint64 waits, int32 id, int privilege,
+							 int64 job_id)
+{
+	if (jobq_relation_waits() != waits)
+		jobq_queue_recheck_job(id, privilege, job_id);
+}
+
 /*
  * Locks the row of the queue with that name, waiting for others that change
  * it, and reads it into *locked.  Returns false, with nothing left open, if

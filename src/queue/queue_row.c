@@ -15,6 +15,7 @@
 
 #include "queue/queue_row.h"
 
+#include "base/extension.h"
 #include "base/home.h"
 #include "base/visit.h"
 #include "queue/limit_row.h"
@@ -22,6 +23,7 @@
 #include "shared/limit_state.h"
 #include "shared/queue_state.h"
 
+#include "access/table.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
@@ -377,20 +379,26 @@ read_grants(Target *target)
 
 /*
  * Reads a queue with its grants but without its state, allocating in the
- * memory context.  Returns false if there is none.
+ * memory context.  Returns false if there is none.  Locks all tables first: while
+ * one of them is waited for, the queue could get another owner.
  */
 bool
 jobq_queue_read(int32 id, JobqQueue *queue, MemoryContext context)
 {
 	Target		target = {queue, context};
+	Relation	grants = jobq_relation_open(JOBQ_REL_QUEUE_GRANT);
+	Relation	limits = jobq_relation_open(JOBQ_REL_LIMIT_DEF);
 
 	queue->id = JOBQ_NO_QUEUE;
 	jobq_visit_rows(&queue_by_id, Int32GetDatum(id), visit_queue, &target);
-	if (queue->id == JOBQ_NO_QUEUE)
-		return false;
-	read_grants(&target);
-	add_limit(queue);
-	return true;
+	if (queue->id != JOBQ_NO_QUEUE)
+	{
+		read_grants(&target);
+		add_limit(queue);
+	}
+	table_close(limits, AccessShareLock);
+	table_close(grants, AccessShareLock);
+	return queue->id != JOBQ_NO_QUEUE;
 }
 
 /* See queue_row.h. */

@@ -54,6 +54,7 @@ jobq_unschedule(PG_FUNCTION_ARGS)
 		jobq_schedule_check_owner(&row);
 		jobq_schedule_history_remove(row.values);
 		jobq_table_delete(table, slot);
+		jobq_schedule_check_owner(&row);
 	}
 	jobq_table_close(table);
 	PG_RETURN_BOOL(found);
@@ -175,7 +176,6 @@ jobq_run_schedule(PG_FUNCTION_ARGS)
 	job = jobq_schedule_enqueue(jobs, queue, row.values, row.nulls, now,
 								false);
 	jobq_table_close(jobs);
-	jobq_schedule_check_owner(&row);
 	row.nulls[Anum_schedule_jitter - 1] =
 		slot->tts_isnull[Anum_schedule_jitter - 1];
 	jobq_schedule_set(&row, Anum_schedule_last_job, Int64GetDatum(job));
@@ -183,6 +183,12 @@ jobq_run_schedule(PG_FUNCTION_ARGS)
 	event.job = job;
 	add_event(&row, &event);
 	jobq_schedule_write(table, slot, &row);
+
+	/*
+	 * a queue that is dropped, and the table of runs, may have been waited
+	 * for
+	 */
+	jobq_schedule_check_owner(&row);
 	jobq_table_close(table);
 	PG_RETURN_INT64(job);
 }
@@ -293,12 +299,12 @@ jobq_backfill(PG_FUNCTION_ARGS)
 	unchanged = row;
 	read_past_timetable(name, &row, from, to, &timetable);
 	enqueue_past_runs(queue, &row, &timetable, from, &event);
-	jobq_schedule_check_owner(&unchanged);
 	if (event.runs > 0)
 	{
 		add_event(&unchanged, &event);
 		jobq_schedule_write(table, slot, &unchanged);
 	}
+	jobq_schedule_check_owner(&unchanged);
 	jobq_table_close(table);
 	PG_RETURN_INT64(event.runs);
 }

@@ -146,6 +146,12 @@ CREATE TABLE jobq_store.group_option (
 );
 COMMENT ON TABLE jobq_store.group_option IS 'groups that are paused, or have options of their own';
 
+-- What a dropped queue leaves behind, in history and attempt, is removed later.
+CREATE TABLE jobq_store.gone_queue (
+  id integer NOT NULL PRIMARY KEY
+);
+COMMENT ON TABLE jobq_store.gone_queue IS 'dropped queues whose finished jobs are still to be removed';
+
 -- Groups that are paused since a job of them died.  A row is added without a lock, so
 -- that the end of a job waits for nobody.
 CREATE TABLE jobq_store.group_stop (
@@ -393,6 +399,9 @@ CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
   ON jobq_store.limit_def
   FOR EACH STATEMENT EXECUTE FUNCTION jobq_store.refuse_others();
 CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
+  ON jobq_store.gone_queue
+  FOR EACH STATEMENT EXECUTE FUNCTION jobq_store.refuse_others();
+CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
   ON jobq_store.group_option
   FOR EACH STATEMENT EXECUTE FUNCTION jobq_store.refuse_others();
 CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
@@ -451,6 +460,7 @@ CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
 ALTER TABLE jobq_store.service ENABLE ALWAYS TRIGGER owner_only;
 ALTER TABLE jobq_store.queue ENABLE ALWAYS TRIGGER owner_only;
 ALTER TABLE jobq_store.limit_def ENABLE ALWAYS TRIGGER owner_only;
+ALTER TABLE jobq_store.gone_queue ENABLE ALWAYS TRIGGER owner_only;
 ALTER TABLE jobq_store.group_option ENABLE ALWAYS TRIGGER owner_only;
 ALTER TABLE jobq_store.group_stop ENABLE ALWAYS TRIGGER owner_only;
 ALTER TABLE jobq_store.queue_grant ENABLE ALWAYS TRIGGER owner_only;
@@ -482,6 +492,7 @@ SELECT pg_catalog.pg_extension_config_dump('jobq_store.lease_block_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('jobq_store.limit_def', '');
 SELECT pg_catalog.pg_extension_config_dump('jobq_store.queue', '');
 SELECT pg_catalog.pg_extension_config_dump('jobq_store.queue_grant', '');
+SELECT pg_catalog.pg_extension_config_dump('jobq_store.gone_queue', '');
 SELECT pg_catalog.pg_extension_config_dump('jobq_store.group_option', '');
 SELECT pg_catalog.pg_extension_config_dump('jobq_store.group_stop', '');
 SELECT pg_catalog.pg_extension_config_dump('jobq_store.job', '');

@@ -17,7 +17,7 @@ my $dir = PostgreSQL::Test::Utils::tempdir();
 
 my @tables = (
 	qw(queue limit_def queue_grant job cancel_request history attempt schedule schedule_run
-	  rate_start group_option group_stop));
+	  rate_start gone_queue group_option group_stop));
 
 # What is in jobq's tables, as a hash of text.  Where a row is at home is left
 # out, since start() changes it.

@@ -58,8 +58,7 @@ sub end_running
 sub change
 {
 	my ($queue, $payload, $call) = @_;
-	$node->sql(
-		"SELECT jobq.$call FROM jobq.jobs WHERE queue = '$queue' AND payload = '$payload'");
+	$node->sql("SELECT jobq.$call FROM jobq.jobs WHERE queue = '$queue' AND payload = '$payload'");
 	return;
 }
 

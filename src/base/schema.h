@@ -20,6 +20,7 @@ typedef enum JobqRelation
 	JOBQ_REL_QUEUE,
 	JOBQ_REL_QUEUE_GRANT,
 	JOBQ_REL_LIMIT_DEF,
+	JOBQ_REL_GONE_QUEUE,
 	JOBQ_REL_GROUP_OPTION,
 	JOBQ_REL_GROUP_STOP,
 	JOBQ_REL_JOB,
@@ -44,6 +45,7 @@ typedef enum JobqRelation
 	JOBQ_IDX_LIMIT_DEF,
 	JOBQ_IDX_LIMIT_DEF_NAME,
 	JOBQ_IDX_LIMIT_DEF_OWNER,
+	JOBQ_IDX_GONE_QUEUE,
 	JOBQ_IDX_GROUP_OPTION,
 	JOBQ_IDX_GROUP_STOP,
 	JOBQ_IDX_JOB,
@@ -141,6 +143,12 @@ enum
 	Anum_queue_grant_role,
 	Anum_queue_grant_privileges,
 	Natts_queue_grant = Anum_queue_grant_privileges
+};
+
+enum
+{
+	Anum_gone_queue_id = 1,
+	Natts_gone_queue = Anum_gone_queue_id
 };
 
 enum

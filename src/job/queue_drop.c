@@ -134,15 +134,15 @@ unset_on_dead(int32 queue)
 	jobq_table_close(table);
 }
 
-/* Deletes what belongs to the queue, except its jobs and its own row. */
+/*
+ * Deletes what belongs to the queue, except its jobs and its own row.  What it has
+ * in history and attempt is left to the coordinator (retention_gone.c).
+ */
 static void
 remove_belongings(int32 queue)
 {
 	static const char *const statements[] = {
-		"DELETE FROM jobq_store.history"
-		" WHERE queue OPERATOR(pg_catalog.=) $1",
-		"DELETE FROM jobq_store.attempt"
-		" WHERE queue OPERATOR(pg_catalog.=) $1",
+		"INSERT INTO jobq_store.gone_queue VALUES ($1)",
 		"DELETE FROM jobq_store.rate_start"
 		" WHERE queue OPERATOR(pg_catalog.=) $1",
 		"DELETE FROM jobq_store.group_option"

@@ -8,8 +8,8 @@
  * fraction of the time for which completed jobs are kept; jobs that are kept
  * longer, mostly dead letters, are moved when it is emptied.
  *
- * Limits by number and leftover attempts are handled in files of their own,
- * also in small steps.  Progress is remembered only in this process: after a
+ * Limits by number, dropped queues and leftover attempts are handled in files of
+ * their own, also in small steps.  Progress is remembered only in this process: after a
  * restart or an error, the work starts over.
  *
  * After an error, which a single row may have caused, the work is done
@@ -31,6 +31,7 @@
 #include "job/history.h"
 #include "job/retention_attempt.h"
 #include "job/retention_count.h"
+#include "job/retention_gone.h"
 #include "job/segment.h"
 #include "queue/queue_list.h"
 #include "shared/clock.h"
@@ -71,6 +72,7 @@ enum
 {
 	PART_RING,
 	PART_COUNTS,
+	PART_GONE,
 	PART_ATTEMPTS,
 	NPARTS
 };
@@ -79,6 +81,8 @@ static Part parts[NPARTS] = {
 	[PART_RING] = {turn_ring, forget_turn, DT_NOBEGIN},
 	[PART_COUNTS] = {jobq_retention_limit_counts,
 	jobq_retention_forget_counts, DT_NOBEGIN},
+	[PART_GONE] = {jobq_retention_clean_gone,
+	jobq_retention_forget_gone, DT_NOBEGIN},
 	[PART_ATTEMPTS] = {jobq_retention_clean_attempts,
 	jobq_retention_attempts_are_due, DT_NOBEGIN},
 };

@@ -207,6 +207,7 @@ remove_queue(int32 id, const char *name)
 	jobq_table_delete(locked.table, locked.slot);
 	jobq_table_close(locked.table);
 	jobq_at_commit_queue_changed(id, locked.queue->owner);
+	jobq_at_commit_wake(JOBQ_WAKE_RETENTION);
 }
 
 /*

@@ -19,6 +19,7 @@
 
 #include "job/retention_gone.h"
 
+#include "base/extension.h"
 #include "base/table_find.h"
 #include "base/visit.h"
 #include "base/walk.h"

@@ -100,7 +100,8 @@ enum
 									 * ended */
 #define JOBQ_WAKE_INTERRUPT 0x0200	/* a job was interrupted: see that it ends */
 #define JOBQ_WAKE_NOTIFY	0x0400	/* some queue has notify set */
-#define JOBQ_WAKE_RETENTION 0x0800	/* finished jobs are kept for another time */
+#define JOBQ_WAKE_RETENTION 0x0800	/* finished jobs are kept for another
+									 * time, or their queue is gone */
 #define JOBQ_WAKE_NOTES		0x1000	/* an executor was terminated in a job */
 #define JOBQ_WAKE_UNDONE	0x4000	/* shared transactions were rolled back */
 #define JOBQ_WAKE_COUNT		0x0080	/* a limit needs to know what is running */

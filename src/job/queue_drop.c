@@ -28,6 +28,7 @@
 #include "queue/queue_lock.h"
 #include "queue/queue_row.h"
 #include "shared/queue_change.h"
+#include "shared/wake.h"
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"

@@ -59,13 +59,13 @@ $node->sql(
 	SELECT jobq.drop_queue('gone'), jobq.drop_queue('gone_too')});
 is($node->sql(q{SELECT count(*) FROM jobq.jobs WHERE queue <> 'kept'}),
 	'0', 'no view shows the jobs');
-is($node->sql('SELECT count(DISTINCT queue) FROM jobq.attempts'), '1', 'or their attempts');
+is($node->sql('SELECT count(DISTINCT queue) FROM jobq.attempts'), '1', 'no view shows their attempts');
 is( $node->sql(
 		"SELECT jobq.retry(min(id)) FROM jobq_store.history WHERE queue = $gone[0] AND state = 4"),
 	'',
 	'a dead job cannot be retried');
 is($node->sql("SELECT jobq.delete(min(id)) FROM jobq_store.history WHERE queue = $gone[0]"),
-	'f', 'or deleted');
+	'f', 'a finished job cannot be deleted');
 
 # a restart begins a pass at once, and one that is cut off begins again
 $node->stop('immediate');
@@ -77,7 +77,7 @@ poll_ok(
 poll_ok(
 	$node,
 	"SELECT count(*) = 0 FROM jobq_store.attempt WHERE queue IN ($gone[0], $gone[1])",
-	'and their attempts are');
+	'their attempts are removed');
 poll_ok($node, 'SELECT count(*) = 0 FROM jobq_store.gone_queue', 'the list is empty');
 is(rows_of('history', $kept), '500', 'the history of another queue stays');
 is(rows_of('attempt', $kept), '100', 'so do its attempts');

@@ -163,4 +163,5 @@ SELECT queue, on_dead FROM jobq.queues WHERE queue LIKE 'q\_%';
 SELECT jobq.drop_queue('q_all');
 SELECT jobq.drop_queue('q_all');
 SELECT count(*) FROM jobq_store.job WHERE queue NOT IN (SELECT id FROM jobq_store.queue);
-SELECT count(*) FROM jobq_store.history WHERE queue NOT IN (SELECT id FROM jobq_store.queue);
+SELECT count(*) FROM jobq_store.history WHERE queue NOT IN
+  (SELECT id FROM jobq_store.queue UNION ALL SELECT id FROM jobq_store.gone_queue);

@@ -50,7 +50,7 @@ unlike(ask($user, "COMMIT;"), qr/ERROR/, 'the transaction that has taken a job c
 unlike(answer($dropper), qr/ERROR/, 'the queue is dropped after that commit');
 is( $node->sql(
 			"SELECT (SELECT count(*) FROM jobq_store.job)"
-		  . " + (SELECT count(*) FROM jobq_store.history)"),
+		  . " + (SELECT count(*) FROM jobq_store.finished_jobs)"),
 	'0',
 	'the queue is dropped with all its jobs');
 
@@ -75,10 +75,10 @@ within(30, 'they are interrupted',
 	sub { $node->sql("SELECT jobq.drop_queue('h', force => true)") });
 is( $node->sql(
 			"SELECT (SELECT count(*) FROM jobq_store.job)"
-		  . " + (SELECT count(*) FROM jobq_store.history)"
-		  . " + (SELECT count(*) FROM jobq_store.attempt)"),
+		  . " + (SELECT count(*) FROM jobq_store.finished_jobs)"
+		  . " + (SELECT count(*) FROM jobq.attempts)"),
 	'0',
-	'nothing of the dropped queues is left');
+	'nothing of the dropped queues is shown');
 is( $node->sql(
 			"SELECT enabled, next_run IS NULL, disabled_reason"
 		  . " FROM jobq.schedules WHERE name = 'hourly'"),

@@ -1118,10 +1118,11 @@ sub count_limit
 	my $most = $model->{limits}{$limit}{max_running};
 
 	$node->sql("SELECT jobq.alter_limit('$limit', max_running => 1000)");
-	poll_query($node,
+	poll_query(
+		$node,
 		"SELECT jobq.dequeue('of_$limit');
-			SELECT running IS NOT NULL FROM jobq.limits WHERE name = '$limit'")
-	  or die "limit $limit is not counted\n";
+			SELECT running IS NOT NULL FROM jobq.limits WHERE name = '$limit'"
+	) or die "limit $limit is not counted\n";
 	$node->sql(
 		defined $most
 		? "SELECT jobq.alter_limit('$limit', max_running => $most)"

@@ -94,17 +94,18 @@ $node->restart;
 is($node->sql(q{SELECT count(*) FROM jobq.dequeue('empty')}), '0', 'jobs are counted anew');
 
 my $locker = start_session($node);
-ask(
-	$locker, q{SET enable_indexscan = off; SET enable_bitmapscan = off; BEGIN;
+ask($locker, q{SET enable_indexscan = off; SET enable_bitmapscan = off; BEGIN;
 	SELECT FROM jobq_store.job WHERE payload = '1' AND group_key = 'g'
 		AND queue = (SELECT id FROM jobq_store.queue WHERE name = 'busy') FOR UPDATE});
-my $path = $node->data_dir . '/'
-  . $node->sql(q{SELECT pg_relation_filepath('jobq_store.job_pkey')});
+my $path =
+  $node->data_dir . '/' . $node->sql(q{SELECT pg_relation_filepath('jobq_store.job_pkey')});
 my $content = slurp_file($path);
 open(my $file, '+<:raw', $path) or die "$path: $!\n";
 truncate($file, 8192) or die "$path: $!\n";
-like(sql_error($node, q{SELECT payload FROM jobq.dequeue('busy')}),
-	qr/could not read block/, 'a claim fails while it looks at a locked job');
+like(
+	sql_error($node, q{SELECT payload FROM jobq.dequeue('busy')}),
+	qr/could not read block/,
+	'a claim fails while it looks at a locked job');
 sysseek($file, 0, 0) or die "$path: $!\n";
 syswrite($file, $content) == length($content) or die "$path: $!\n";
 close($file) or die "$path: $!\n";

@@ -28,8 +28,7 @@ $node->sql(
 sub add
 {
 	my ($queue, $n, $m) = @_;
-	return
-	  qq{SELECT count(jobq.enqueue('$queue', group_key => 'g' || i))
+	return qq{SELECT count(jobq.enqueue('$queue', group_key => 'g' || i))
 	FROM generate_series($n, $m) AS i};
 }
 

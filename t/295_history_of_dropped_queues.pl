@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 
+use JobqSession;
 use JobqTest;
 use Test::More;
 
@@ -68,7 +69,23 @@ is( $node->sql(
 is($node->sql("SELECT jobq.delete(min(id)) FROM jobq_store.history WHERE queue = $gone[0]"),
 	'f', 'a finished job cannot be deleted');
 
-# a restart begins a pass at once, and one that is cut off begins again
+# another coordinator begins a pass at once; what is locked is left to a later one
+my $holder = start_session($node, name => 'holder');
+ask($holder, "BEGIN; SELECT FROM jobq_store.history WHERE queue = $gone[0] LIMIT 1 FOR UPDATE");
+$node->sql(
+	q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+	WHERE backend_type = 'jobq coordinator'});
+poll_ok(
+	$node,
+	"SELECT count(*) = 1 FROM jobq_store.history WHERE queue IN ($gone[0], $gone[1])",
+	'all but a locked job are removed');
+poll_ok(
+	$node,
+	"SELECT string_agg(id::text, ' ') = '$gone[0]' FROM jobq_store.gone_queue",
+	'its queue stays on the list');
+end_session($holder);
+
+# so does one after a restart
 $node->stop('immediate');
 $node->start;
 poll_ok(

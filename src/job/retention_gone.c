@@ -8,7 +8,8 @@
  * left there.  Instead it adds the queue to gone_queue; the views do not show
  * rows without a queue.  One pass through all segments and the attempts, some
  * blocks per transaction, serves all queues that are listed when it begins,
- * and takes them off the list when it is through.
+ * and takes them off the list when it is through; but for those of which it has
+ * passed over a row that was locked, by an open delete(), say.
  *
  * IDENTIFICATION
  *	  src/job/retention_gone.c
@@ -53,6 +54,7 @@ typedef struct Visit
 } Visit;
 
 static int32 queues[MAX_QUEUES];	/* that the pass serves, ascending */
+static bool has_more[MAX_QUEUES];	/* whether one has rows that were locked */
 static int	nqueues = 0;		/* 0: there is no pass */
 static int	place_no = 0;		/* of the table that it is in */
 static BlockNumber next_block = 0;
@@ -104,15 +106,24 @@ visit_row(JobqTable *table, TupleTableSlot *row, Snapshot snapshot, void *arg)
 {
 	Visit	   *visit = arg;
 	bool		isnull;
-	int32		queue = DatumGetInt32(slot_getattr(row, visit->place->queue,
-												   &isnull));
+	int32		id = DatumGetInt32(slot_getattr(row, visit->place->queue,
+												&isnull));
+	int32	   *queue = bsearch(&id, queues, nqueues, sizeof(int32),
+								compare_queues);
 
-	if (bsearch(&queue, queues, nqueues, sizeof(int32), compare_queues) != NULL &&
-		jobq_table_lock(table, &row->tts_tid, snapshot,
-						visit->locked) == JOBQ_FOUND)
+	if (queue == NULL)
+		return true;
+	switch (jobq_table_lock(table, &row->tts_tid, snapshot, visit->locked))
 	{
-		jobq_table_delete(table, visit->locked);
-		visit->bytes += jobq_row_bytes(row);
+		case JOBQ_FOUND:
+			jobq_table_delete(table, visit->locked);
+			visit->bytes += jobq_row_bytes(row);
+			break;
+		case JOBQ_BUSY:
+			has_more[queue - queues] = true;
+			break;
+		default:
+			break;
 	}
 	return visit->bytes < JOBQ_MOVE_BYTES;
 }
@@ -130,7 +141,7 @@ visit_rows(ItemPointer from, ItemPointer to, void *arg)
 	return stopped;
 }
 
-/* Takes the queues that the pass has served off the list. */
+/* Takes the queues of which nothing is left off the list. */
 static void
 end_pass(void)
 {
@@ -141,6 +152,8 @@ end_pass(void)
 	{
 		ScanKeyData key;
 
+		if (has_more[i])
+			continue;
 		ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT4EQ,
 					Int32GetDatum(queues[i]));
 		if (jobq_table_find(table, jobq_relation_oid(JOBQ_IDX_GONE_QUEUE),
@@ -169,6 +182,7 @@ begin_pass(TimestampTz now, TimestampTz *again)
 	if (nqueues == 0)
 		return false;
 	qsort(queues, nqueues, sizeof(int32), compare_queues);
+	memset(has_more, 0, nqueues * sizeof(bool));
 	began = now;
 	place_no = 0;
 	next_block = 0;

@@ -108,5 +108,19 @@ is($node->sql(q{SELECT count(*) FROM jobq.dequeue('m', 9)}), '1', 'the limits ho
 end_session($waiter);
 poll_ok($node, 'SELECT count(*) = 0 FROM jobq_store.flow_check()', 'nothing is lost');
 
+# -------------------------------------------- a lease that a heartbeat shortens
+
+$node->sql(
+	q{SELECT jobq.create_queue('short', lease => '10 min'); SELECT jobq.enqueue('short');
+	CREATE TABLE shortened AS SELECT id, lease FROM jobq.dequeue('short')});
+$node->sql(
+	q{BEGIN; SELECT jobq.heartbeat(id, lease, '300 ms') FROM shortened;
+	PREPARE TRANSACTION 'shortened'});
+$node->sql(q{COMMIT PREPARED 'shortened'});
+poll_ok(
+	$node,
+	q{SELECT state = 'ready' FROM jobq.jobs WHERE queue = 'short'},
+	'a lease that a prepared heartbeat has shortened ends');
+
 $node->stop;
 done_testing();

@@ -184,9 +184,13 @@ jobq_lease_list(const JobqLeaseListing *lease)
 		jobq_lease_note_unlisted(lease->until, far);
 	else
 	{
-		/* a heartbeat may not have told yet */
+		/*
+		 * A heartbeat may not have told yet, or, if it was prepared, never
+		 * does.  If this is too early, the row says so
+		 * (jobq_lease_put_off()).
+		 */
 		if (entry->proc == JOBQ_NO_PROCESS && !entry->open)
-			entry->until = Max(entry->until, lease->until);
+			entry->until = Min(entry->until, lease->until);
 		entry->keep = entry->keep || lease->keep;
 		entry->in_doubt = entry->in_doubt || lease->in_doubt;
 		counted = supply_ticket(entry, lease);

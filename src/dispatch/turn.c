@@ -656,12 +656,8 @@ visit_in_turn(JobqClaimScan *scan, JobqVisit *visit,
 			break;
 		put_back(scan, scan->blocked_until);
 	}
-	/* who is woken claims the job that was found */
-	if (found)
-		(void) jobq_ticket_put_back_turn();
-	else
-		put_back(scan, scan->blocked_until);
-	/* it has turns left then */
+	/* if it gives more turns, there are turns left */
+	put_back(scan, scan->blocked_until);
 	scan->told = false;
 	visit->begun = true;
 	visit->turns_left = scan->turns_left;

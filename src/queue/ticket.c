@@ -270,14 +270,6 @@ jobq_ticket_busy_delay(void)
 
 /* See ticket.h. */
 bool
-jobq_ticket_put_back_turn(void)
-{
-	loose_group.keeps_turn = true;
-	return jobq_ticket_put_back_group(DT_NOBEGIN);
-}
-
-/* See ticket.h. */
-bool
 jobq_ticket_withdraw(const JobqQueue *queue)
 {
 	JobqTickets tickets = jobq_ready_withdraw();

@@ -31,9 +31,6 @@ extern bool jobq_ticket_draw(const JobqQueue *queue, bool shared);
 extern void jobq_ticket_hold_group(const JobqGroupTicket *ticket, bool lent);
 extern bool jobq_ticket_put_back_group(TimestampTz until);
 
-/* The same for who has found a job and does not claim it: others have the turn. */
-extern bool jobq_ticket_put_back_turn(void);
-
 /*
  * When the group's first job, which another session has locked, is looked at again,
  * in microseconds: later each time, but not later than the time for which it has been

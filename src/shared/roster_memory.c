@@ -268,7 +268,7 @@ jobq_roster_put_one_out(JobqRoster *roster, int *nold)
 	for (; *nold > 0; (*nold)--)
 	{
 		if (roster->next == NULL)
-			jobq_roster_advance(roster);
+			jobq_roster_advance(roster, &roster->next);
 		group = roster->next;
 		if (group != NULL && may_leave(roster, group))
 		{
@@ -276,7 +276,7 @@ jobq_roster_put_one_out(JobqRoster *roster, int *nold)
 			put_out(roster, group, DT_NOBEGIN);
 			return true;
 		}
-		jobq_roster_advance(roster);
+		jobq_roster_advance(roster, &roster->next);
 	}
 	if (roster->hand == NULL || is_in_use(roster->hand) ||
 		roster->hand->not_before != 0)

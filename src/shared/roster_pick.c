@@ -145,7 +145,14 @@ end_turn(JobqRoster *roster, JobqGroup *group)
 	if (++group->served < weight_of(group))
 		return;
 	group->served = 0;
-	jobq_roster_advance(roster);
+	jobq_roster_advance(roster, &roster->next);
+}
+
+/* Whose turn it is: looks have turns of their own. */
+static JobqGroup **
+hand_of(JobqRoster *roster, bool is_look)
+{
+	return is_look ? &roster->next_look : &roster->next;
 }
 
 /*
@@ -156,7 +163,7 @@ static JobqGroup *
 draw(JobqRoster *roster, const JobqPicking *how)
 {
 	TimestampTz now = how->now;
-	JobqGroup  *group = roster->next;
+	JobqGroup  *group = *hand_of(roster, how->is_look);
 	TimestampTz next = JOBQ_NEVER;
 
 	if (stops(roster, group, how->max_running, now))
@@ -167,11 +174,14 @@ draw(JobqRoster *roster, const JobqPicking *how)
 		return NULL;
 	}
 	roster->npicks++;
-	end_turn(roster, group);
 	if (how->is_look)
+	{
+		jobq_roster_advance(roster, &roster->next_look);
 		group->looks++;
+	}
 	else
 	{
+		end_turn(roster, group);
 		jobq_roster_count(group, 1);
 		(void) stops(roster, group, how->max_running, now);
 	}
@@ -197,6 +207,7 @@ pick(JobqQueueState *queue, const JobqPicking *how, JobqGroup **group,
 {
 	TimestampTz now = how->now;
 	JobqRoster *roster = &queue->roster;
+	JobqGroup **hand = hand_of(roster, how->is_look);
 	TimestampTz next = JOBQ_NEVER;
 	JobqGroup  *later;
 
@@ -204,18 +215,18 @@ pick(JobqQueueState *queue, const JobqPicking *how, JobqGroup **group,
 		return JOBQ_TURN_READ_ON;
 	for (int left = roster->nturn + 1; left > 0; left--)
 	{
-		if (roster->next == NULL)
+		if (*hand == NULL)
 		{
-			jobq_roster_advance(roster);
+			jobq_roster_advance(roster, hand);
 			if (jobq_lanes_judge(&queue->stream, now, &next) !=
 				JOBQ_POP_NOTHING)
 				return JOBQ_TURN_PLAIN;
 			*next_run_at = Min(*next_run_at, next);
 			continue;
 		}
-		if (how->has_options && !roster->next->knows_options)
+		if (how->has_options && !(*hand)->knows_options)
 		{
-			*group = roster->next;
+			*group = *hand;
 			return JOBQ_TURN_OPTIONS;
 		}
 		*group = draw(roster, how);
@@ -253,8 +264,9 @@ fill_ticket(JobqGroupTicket *ticket, JobqGroup *group, int max_running)
 }
 
 static void
-ask(JobqGroupQuestion *question, const JobqGroup *group)
+ask(JobqGroupQuestion *question, const JobqGroup *group, bool is_look)
 {
+	question->is_look = is_look;
 	question->number = group->number;
 	question->changes = group->changes;
 	memcpy(question->name, group->key.name, sizeof(question->name));
@@ -274,14 +286,12 @@ jobq_roster_pick(JobqQueueState *queue, const JobqPicking *how,
 	ticket->nback = bring_back(&queue->roster, how);
 	result = pick(queue, how, &group, next_run_at);
 	if (result == JOBQ_TURN_OPTIONS)
-		ask(question, group);
+		ask(question, group, how->is_look);
 	else if (group != NULL)
 	{
 		fill_ticket(ticket, group, how->max_running);
 		ticket->is_look = how->is_look;
 	}
-	ticket->next = queue->roster.next;
-	ticket->keeps_turn = false;
 	jobq_roster_unlock(queue);
 	return result;
 }
@@ -293,20 +303,8 @@ break_turn(JobqGroup *group)
 	JobqRoster *roster = &group->key.queue->roster;
 
 	if (group->served > 0 && roster->next == group)
-		jobq_roster_advance(roster);
+		jobq_roster_advance(roster, &roster->next);
 	group->served = 0;
-}
-
-/* It is the group's turn, as before a look drew its ticket. */
-static void
-return_turn(JobqGroup *group)
-{
-	JobqRoster *roster = &group->key.queue->roster;
-
-	if (group->place != JOBQ_GROUP_IN_TURN)
-		return;
-	roster->next = group;
-	group->served = group->served > 0 ? group->served - 1 : weight_of(group) - 1;
 }
 
 /* The group that a question is about; NULL: it has left memory meanwhile. */
@@ -341,12 +339,13 @@ jobq_roster_answer(JobqQueueState *queue, const JobqGroupQuestion *question,
 void
 jobq_roster_pass_over(JobqQueueState *queue, const JobqGroupQuestion *question)
 {
+	JobqGroup **hand = hand_of(&queue->roster, question->is_look);
 	JobqGroup  *group;
 
 	jobq_roster_lock(queue);
 	group = group_of(queue, question);
-	if (group != NULL && queue->roster.next == group)
-		jobq_roster_advance(&queue->roster);
+	if (group != NULL && *hand == group)
+		jobq_roster_advance(&queue->roster, hand);
 	jobq_roster_unlock(queue);
 }
 
@@ -361,16 +360,15 @@ jobq_roster_put_back(const JobqGroupTicket *ticket, TimestampTz until,
 
 	jobq_roster_lock(queue);
 	told = group->told != ticket->told;
-	if (!ticket->keeps_turn)
-		break_turn(group);
-	else if (queue->roster.next == ticket->next)
-		return_turn(group);
 	if (told)
 		until = DT_NOBEGIN;
 	if (ticket->is_look)
 		jobq_roster_take_back_look(group, until, now);
 	else
+	{
+		break_turn(group);
 		jobq_roster_take_back(group, 1, until, now);
+	}
 	jobq_roster_unlock(queue);
 	return told;
 }

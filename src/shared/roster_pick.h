@@ -42,8 +42,8 @@ typedef struct JobqPicking
 								 * judged again when it changes */
 	bool		has_options;	/* groups may have options of their own */
 	bool		is_look;		/* no job is claimed: the ticket takes
-								 * nobody's place, and claims may draw others
-								 * meanwhile */
+								 * nobody's place or turn, and claims may draw
+								 * others meanwhile */
 } JobqPicking;
 
 /* A group whose options are to be read. */
@@ -51,6 +51,7 @@ typedef struct JobqGroupQuestion
 {
 	uint64		number;
 	uint32		changes;
+	bool		is_look;		/* a look has to know */
 	char		name[JOBQ_GROUP_NAME_SIZE];
 } JobqGroupQuestion;
 
@@ -60,9 +61,6 @@ typedef struct JobqGroupTicket
 	JobqGroup  *group;			/* NULL: there is none */
 	bool		is_look;		/* see JobqPicking */
 	uint32		told;			/* of which jobs it had been told */
-	const JobqGroup *next;		/* whose turn it was after that */
-	bool		keeps_turn;		/* to be set by who has only looked: it is the
-								 * group's turn again */
 	int			max_running;	/* how many jobs it may run, or JOBQ_UNLIMITED */
 	int			nback;			/* groups that have come back into the turns
 								 * before it was drawn, whether it was or not */
@@ -92,8 +90,7 @@ extern void jobq_roster_pass_over(JobqQueueState *queue,
 /*
  * Gives a ticket back: no job of the group was claimed.  Those that were seen are for later,
  * if `until` is.  Returns whether others have been added since it was drawn, for which
- * nobody may have been woken; then the group is in turn at once.  Who has found a job
- * and leaves it to others sets keeps_turn before.
+ * nobody may have been woken; then the group is in turn at once.
  */
 extern bool jobq_roster_put_back(const JobqGroupTicket *ticket,
 								 TimestampTz until, TimestampTz now);

@@ -64,14 +64,14 @@ next_in_turn(JobqRoster *roster, JobqGroup *group)
 						dlist_next_node(&roster->turn, &group->link)) : NULL;
 }
 
-/* The next turn. */
+/* See roster_place.h. */
 void
-jobq_roster_advance(JobqRoster *roster)
+jobq_roster_advance(JobqRoster *roster, JobqGroup **hand)
 {
-	if (roster->next != NULL)
-		roster->next = next_in_turn(roster, roster->next);
+	if (*hand != NULL)
+		*hand = next_in_turn(roster, *hand);
 	else if (!dlist_is_empty(&roster->turn))
-		roster->next = dlist_head_element(JobqGroup, link, &roster->turn);
+		*hand = dlist_head_element(JobqGroup, link, &roster->turn);
 }
 
 /* Takes a group out of the list that it is in. */
@@ -84,7 +84,9 @@ jobq_roster_take_out(JobqRoster *roster, JobqGroup *group)
 			break;
 		case JOBQ_GROUP_IN_TURN:
 			if (roster->next == group)
-				jobq_roster_advance(roster);
+				jobq_roster_advance(roster, &roster->next);
+			if (roster->next_look == group)
+				jobq_roster_advance(roster, &roster->next_look);
 			roster->nturn--;
 			dlist_delete(&group->link);
 			break;

@@ -26,7 +26,9 @@ extern void jobq_roster_unlock(JobqQueueState *queue);
 extern void jobq_roster_unlock_quietly(JobqQueueState *queue);
 
 extern void jobq_roster_set_active(JobqRoster *roster);
-extern void jobq_roster_advance(JobqRoster *roster);
+
+/* Moves *hand, which is roster->next or roster->next_look, to the next turn. */
+extern void jobq_roster_advance(JobqRoster *roster, JobqGroup **hand);
 
 /* From one place to another. */
 extern void jobq_roster_take_out(JobqRoster *roster, JobqGroup *group);

@@ -364,6 +364,8 @@ typedef struct JobqRoster
 	dlist_node	of_role;		/* of the role's queues that have groups */
 	JobqGroup  *next;			/* in turn; NULL: the jobs without a group are
 								 * next */
+	JobqGroup  *next_look;		/* the same for looks, which take nobody's
+								 * turn */
 	uint64		nmade;			/* groups, so far */
 	pg_atomic_uint32 running;	/* tickets of all groups that are out; read
 								 * without the lock, too */

@@ -660,6 +660,40 @@ test_weight(void)
 		CHECK(jobs[claim()].group == expected[i], "job %d is of another group", i);
 }
 
+/* Looks take turns of their own: who claims meanwhile has those that it would have had. */
+static void
+test_looks(void)
+{
+	static const int expected[] = {0, 0, 1, 0, 0, 1};
+	JobqPicking picking = {
+		.now = 1000,.max_running = JOBQ_UNLIMITED,.is_look = true
+	};
+	JobqGroupTicket ticket;
+	JobqGroupQuestion asked;
+	TimestampTz next = JOBQ_NEVER;
+
+	start(100, 100);
+	limit = JOBQ_UNLIMITED;
+	with_options = true;
+	options[0].weight = 2;
+	for (int i = 0; i < 20; i++)
+		commit_job(i, i % 2, 1);
+	for (int i = 0; i < 20; i++)
+		tell(i);
+	for (int i = 0; i < (int) lengthof(expected); i++)
+	{
+		while (jobq_roster_pick(&queue, &picking, &ticket, &asked,
+								&next) == JOBQ_TURN_PLAIN)
+			;
+		CHECK(ticket.group != NULL && atoi(ticket.group->key.name + 1) == i % 2,
+			  "look %d is not at the next group", i);
+		CHECK(jobs[claim()].group == expected[i],
+			  "job %d, which is claimed beside a look, is of another group", i);
+		if (ticket.group != NULL)
+			(void) jobq_roster_put_back(&ticket, DT_NOBEGIN, now);
+	}
+}
+
 /* A group that is throttled starts nothing for that time, and stays in memory. */
 static void
 test_throttled(void)
@@ -1001,6 +1035,7 @@ main(void)
 	test_reset_parked();
 	test_many_paused();
 	test_weight();
+	test_looks();
 	test_make_room();
 	test_throttled_first();
 	test_many_throttled();

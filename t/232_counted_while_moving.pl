@@ -44,27 +44,33 @@ $node->sql("DELETE FROM jobq_store.job WHERE ctid < '(20,1)'");
 $node->sql('VACUUM (INDEX_CLEANUP ON) jobq_store.job');
 
 # The jobs that were counted of both queues.
+my $watcher = start_session($node);
+
 sub counted
 {
-	return $node->sql(
+	return ask(
+		$watcher,
 		q{SELECT string_agg(g.running::text, ' ' ORDER BY q.name)
 		FROM jobq_store.gates() AS g JOIN jobq_store.queue AS q ON q.id = g.queue
-		WHERE q.name IN ('first', 'limited')});
+		WHERE q.name IN ('first', 'limited')}) =~ s/\n//r;
 }
 
-my $waiting = q{SELECT count(*) FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
-	WHERE NOT l.granted AND l.relation = 'jobq_store.job'::regclass AND };
-
-sub is_waiting
+# Has the session that is told so sleep until the other process waits for the table.
+sub until_waits
 {
-	my ($who) = @_;
-	poll_query($node, "$waiting $who", expected => '1') or die "nobody waits: $who\n";
-	return;
+	my ($pid) = @_;
+	return qq{DO \$\$ BEGIN
+		WHILE NOT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pid = $pid
+			AND relation = 'jobq_store.job'::regclass)
+		LOOP PERFORM pg_sleep(0.002); END LOOP; END \$\$};
 }
 
 # Two sessions lock the table in turn, and let the coordinator have one transaction
-# at a time, until it has seen the first running job.
-my @sessions = map { start_session($node, name => "holder$_") } 0, 1;
+# at a time, until it has seen the first running job. It waits for 0.5 seconds only, and
+# begins its pass anew if that is not enough: so they wait for each other in the server.
+my @sessions = map { start_session($node) } 0, 1;
+$_->{pid} = ask($_, 'SELECT pg_backend_pid()') + 0 foreach @sessions;
+my ($coordinator) = worker_pids($node, 'jobq coordinator');
 my $lock = 'BEGIN; LOCK TABLE jobq_store.job';
 my $turns = 0;
 ask($sessions[0], $lock);
@@ -77,11 +83,9 @@ poll_until(
 	sub {
 		return 1 if counted() !~ /^0 /;
 		my ($holder, $next) = @sessions;
-		is_waiting("a.backend_type = 'jobq coordinator'");
-		order($next, $lock);
-		is_waiting("a.application_name = '$next->{name}'");
-		ask($holder, 'COMMIT');
-		answer($next);
+		order($next, until_waits($coordinator) . "; $lock");
+		order($holder, until_waits($next->{pid}) . '; COMMIT');
+		answer($_) foreach $holder, $next;
 		@sessions = ($next, $holder);
 		$turns++;
 		return 0;
@@ -97,7 +101,7 @@ my $long = q{SELECT to_jsonb(string_agg(md5(id || i::text), '')) FROM generate_s
 ask($holder, "SELECT count(jobq.heartbeat(id, lease, progress => ($long))) FROM held");
 cmp_ok(ask($holder, $moved), '>', 0, 'heartbeats have moved some to the beginning');
 ask($holder, 'COMMIT');
-end_session($_) foreach @sessions;
+end_session($_) foreach @sessions, $watcher;
 
 # A claim that comes too early would have the jobs counted again.
 wait_for_rest($node, 'control');

@@ -218,26 +218,33 @@ pass_over_held(JobqClaimScan *scan, const JobqPlace *place,
 	ExecClearTuple(scan->locked);
 }
 
-/* See claim_stream.h. */
-bool
-jobq_claim_is_blocked(JobqClaimScan *scan, const JobqPlace *place,
-					  TupleTableSlot *slot)
+/*
+ * Passes over the job at that place of a group, whose row may be in the slot, if it
+ * waits to be tried again and holds nobody; whether it has.  Leaves a note of the
+ * job, if it moves it.
+ */
+static bool
+passes_over(JobqClaimScan *scan, const JobqPlace *place, TupleTableSlot *slot)
+{
+	JobqJob		job;
+
+	if (TTS_EMPTY(slot) || waits_for_retries(scan))
+		return false;
+	jobq_job_read(&job, slot);
+	if (job.id != place->key.id || !jobq_job_is_held(&job, scan->now))
+		return false;
+	pass_over_held(scan, place, job.lease_until);
+	return true;
+}
+
+/* Whether the job at that place of a group keeps those behind it from being started. */
+static bool
+blocks_others(JobqClaimScan *scan, const JobqPlace *place)
 {
 	JobqPlace	now_at;
 	JobqJob		job;
 	bool		is_held;
 
-	if (scan->dispatch.group == NULL)
-		return false;
-	if (!TTS_EMPTY(slot) && !waits_for_retries(scan))
-	{
-		jobq_job_read(&job, slot);
-		if (job.id == place->key.id && jobq_job_is_held(&job, scan->now))
-		{
-			pass_over_held(scan, place, job.lease_until);
-			return false;
-		}
-	}
 	if (!scan->in_order ||
 		!read_again(scan, place, &now_at, &job) ||
 		is_met_later(scan, place, &now_at))
@@ -255,10 +262,23 @@ jobq_claim_is_blocked(JobqClaimScan *scan, const JobqPlace *place,
 
 /* See claim_stream.h. */
 bool
+jobq_claim_is_blocked(JobqClaimScan *scan, const JobqPlace *place,
+					  TupleTableSlot *slot)
+{
+	return scan->dispatch.group != NULL &&
+		!passes_over(scan, place, slot) && blocks_others(scan, place);
+}
+
+/* See claim_stream.h. */
+bool
 jobq_claim_is_blocked_at(JobqClaimScan *scan, const JobqPlace *place)
 {
 	JobqPlace	back = *place;
 	bool		result;
+
+	if (scan->dispatch.group == NULL ||
+		passes_over(scan, place, scan->dispatch.slot))
+		return false;
 
 	/* an error while it is read again puts it back, too */
 	if (scan->in_order)
@@ -266,7 +286,7 @@ jobq_claim_is_blocked_at(JobqClaimScan *scan, const JobqPlace *place)
 		jobq_ready_reserve(scan->dispatch.group);
 		jobq_ready_note_locked(scan->queue, place);
 	}
-	result = jobq_claim_is_blocked(scan, place, scan->dispatch.slot);
+	result = blocks_others(scan, place);
 	if (scan->in_order)
 		(void) jobq_ready_withdraw();
 	if (!result)

@@ -156,11 +156,44 @@ jobq_service_is_stopped(TimestampTz *since)
 	return stopped;
 }
 
+/* Whether a row is this database's own. */
+static bool
+is_at_home(TupleTableSlot *row, int attnum_system, int attnum_database)
+{
+	bool		isnull;
+
+	return DatumGetInt64(slot_getattr(row, attnum_system, &isnull)) ==
+		jobq_home_identifier() &&
+		DatumGetObjectId(slot_getattr(row, attnum_database, &isnull)) ==
+		MyDatabaseId;
+}
+
+/* Whether all rows of a table are this database's own. */
+static bool
+all_are_at_home(JobqRelation relation, int attnum_system, int attnum_database)
+{
+	JobqTable  *table = jobq_table_open(relation);
+	TupleTableSlot *slot = jobq_table_slot(table);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TableScanDesc scan = table_beginscan(table->rel, snapshot, 0, NULL);
+	bool		result = true;
+
+	while (result && table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		CHECK_FOR_INTERRUPTS();
+		result = is_at_home(slot, attnum_system, attnum_database);
+	}
+	table_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	jobq_table_close(table);
+	return result;
+}
+
 /*
  * Makes the rows of a table that came from another database this one's.  The
- * numbers are those of its columns system_identifier and database.  Waits for
- * transactions that are changing a row.  Returns whether there were any such
- * rows.
+ * numbers are those of its columns system_identifier and database.  If there are
+ * such rows, locks the table, and waits for transactions that are changing a row.
+ * Returns whether there were any.
  */
 static bool
 take_home(JobqRelation relation, int attnum_system, int attnum_database)
@@ -174,6 +207,8 @@ take_home(JobqRelation relation, int attnum_system, int attnum_database)
 	bool	   *nulls;
 	bool		any = false;
 
+	if (all_are_at_home(relation, attnum_system, attnum_database))
+		return false;
 	LockRelationOid(jobq_relation_oid(relation), ShareRowExclusiveLock);
 	table = jobq_table_open(relation);
 	slot = jobq_table_slot(table);
@@ -187,11 +222,7 @@ take_home(JobqRelation relation, int attnum_system, int attnum_database)
 		TupleTableSlot *locked;
 
 		CHECK_FOR_INTERRUPTS();
-		slot_getallattrs(slot);
-		if (DatumGetInt64(slot->tts_values[attnum_system - 1]) ==
-			jobq_home_identifier() &&
-			DatumGetObjectId(slot->tts_values[attnum_database - 1]) ==
-			MyDatabaseId)
+		if (is_at_home(slot, attnum_system, attnum_database))
 			continue;
 		locked = jobq_table_slot(table);
 		if (jobq_table_lock(table, &slot->tts_tid, snapshot,

@@ -49,7 +49,8 @@ unlike(last_answer($dropper), qr/ERROR/, "the job's queue is dropped");
 unlike(last_answer($other), qr/ERROR/, 'the on_dead queue is dropped');
 is($node->sql(q{SELECT count(*) FROM jobq_store.queue}), '0', 'both queues are gone');
 is( $node->sql(
-		q{SELECT (SELECT count(*) FROM jobq_store.job) + (SELECT count(*) FROM jobq_store.history)}
+		q{SELECT (SELECT count(*) FROM jobq_store.job)
+			+ (SELECT count(*) FROM jobq_store.finished_jobs)}
 	),
 	'0',
 	'no job is left');

@@ -10,7 +10,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $many = 300_000;
-my $nqueues = 3000;
+my $nqueues = 2500;
 
 # The jobs are in a database of their own, whose statistics are the
 # coordinator's while the test only asks another one.

@@ -224,12 +224,12 @@ for my $round (1 .. 4)
 	}
 	# at once, whatever has been counted
 	$node->sql(q{SELECT count(*) FROM jobq.dequeue('killed', 50)});
+	limits_settled($node, "round $round");
 	poll_ok(
 		$node,
 		q{SELECT count(*) FROM jobq.dequeue('killed', 50)},
 		"round $round: as many as may run",
 		expected => '0');
-	limits_settled($node, "round $round");
 	my $running = $node->sql($per_group);
 	like($running, qr/^g1 1, g2 2, g3 3, g4 4, g6 2$/, "round $round: each group has its limit");
 	end_running('killed', 'release(j.id, j.lease)');

@@ -327,8 +327,8 @@ jobq_relation_oid(JobqRelation relation)
 }
 
 /*
- * Opens one of the tables, with a lock that is kept, or that the caller
- * releases, unless the transaction ends first.  A process that waits for the
+ * Opens one of the tables and locks it until the end of the transaction, unless
+ * the caller releases the lock.  A process that waits for the
  * lock may be waiting for DROP EXTENSION, hence not table_open(), which would
  * report the missing table as an internal error.
  */

@@ -220,8 +220,8 @@ pass_over_held(JobqClaimScan *scan, const JobqPlace *place,
 
 /*
  * Passes over the job at that place of a group, whose row may be in the slot, if it
- * waits to be tried again and holds nobody; whether it has.  Leaves a note of the
- * job, if it moves it.
+ * waits to be tried again and holds nobody; whether it has.  If it moves the job,
+ * it leaves a note of it.
  */
 static bool
 passes_over(JobqClaimScan *scan, const JobqPlace *place, TupleTableSlot *slot)

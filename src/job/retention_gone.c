@@ -8,8 +8,8 @@
  * left there.  Instead it adds the queue to gone_queue; the views do not show
  * rows without a queue.  One pass through all segments and the attempts, some
  * blocks per transaction, serves all queues that are listed when it begins,
- * and takes them off the list when it is through; but for those of which it has
- * passed over a row that was locked, by an open delete(), say.
+ * and takes them off the list when it is through.  A queue stays on the list if one
+ * of its rows was locked, for example by an open delete(), and so was passed over.
  *
  * IDENTIFICATION
  *	  src/job/retention_gone.c

@@ -199,9 +199,11 @@ $node->sql(
 	q{SELECT jobq.create_queue('killed', lease => '1 h', max_running_per_group => 2);
 	SELECT jobq.set_group('killed', 'g' || n, max_running => n) FROM generate_series(1, 4) AS n;
 	SELECT jobq.pause('killed', 'g5')});
-my $per_group = q{SELECT string_agg(group_key || ' ' || n, ', ' ORDER BY group_key) FROM
-	(SELECT group_key, count(*) AS n FROM jobq.jobs WHERE queue = 'killed' AND state = 'running'
-	GROUP BY 1) AS t};
+# A group may have fewer jobs left than its limit.
+my $groups = q{SELECT group_key, count(*) FILTER (WHERE state = 'running') AS running,
+	CASE group_key WHEN 'g5' THEN 0 ELSE least(count(*),
+		CASE group_key WHEN 'g6' THEN 2 ELSE right(group_key, 1)::int END) END AS may_run
+	FROM jobq.jobs WHERE queue = 'killed' AND state IN ('ready', 'running') GROUP BY 1};
 for my $round (1 .. 4)
 {
 	$node->sql(
@@ -227,11 +229,11 @@ for my $round (1 .. 4)
 	limits_settled($node, "round $round");
 	poll_ok(
 		$node,
-		q{SELECT count(*) FROM jobq.dequeue('killed', 50)},
-		"round $round: as many as may run",
-		expected => '0');
-	my $running = $node->sql($per_group);
-	like($running, qr/^g1 1, g2 2, g3 3, g4 4, g6 2$/, "round $round: each group has its limit");
+		qq{DO \$\$BEGIN PERFORM FROM jobq.dequeue('killed', 50); END\$\$;
+		SELECT string_agg(group_key || ' ' || running || ' of ' || may_run, ', ')
+		FROM ($groups) AS t WHERE running <> may_run},
+		"round $round: as many jobs of each group run as may",
+		expected => '');
 	end_running('killed', 'release(j.id, j.lease)');
 }
 

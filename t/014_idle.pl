@@ -4,6 +4,8 @@
 # reacts at once when there is work.
 #
 # JOBQ_IDLE_SECONDS says how long to watch (10).
+#
+# runs alone: it counts how often processes wake up.
 
 use strict;
 use warnings;

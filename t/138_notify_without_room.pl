@@ -1,6 +1,8 @@
 # t/138_notify_without_room.pl: queues without room in shared memory:
 # listeners on their channel, and sessions that wait for them, are still
 # woken.
+#
+# runs alone: it measures how soon a session wakes up.
 
 use strict;
 use warnings;

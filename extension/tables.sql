@@ -147,8 +147,12 @@ CREATE TABLE jobq_store.group_option (
 COMMENT ON TABLE jobq_store.group_option IS 'groups that are paused, or have options of their own';
 
 -- What a dropped queue leaves behind, in history and attempt, is removed later.
+-- At home as a queue is: a restored row waits for start(), since the jobs may not be
+-- there yet.
 CREATE TABLE jobq_store.gone_queue (
-  id integer NOT NULL PRIMARY KEY
+  id integer NOT NULL PRIMARY KEY,
+  system_identifier bigint NOT NULL,
+  database oid NOT NULL
 );
 COMMENT ON TABLE jobq_store.gone_queue IS 'dropped queues whose finished jobs are still to be removed';
 
@@ -228,11 +232,13 @@ CREATE INDEX job_expires_at ON jobq_store.job (expires_at)
   WHERE expires_at IS NOT NULL;
 
 -- Requests to cancel jobs whose rows were locked at the time.  The coordinator
--- carries them out.
+-- carries them out; a restored one waits for start(), as in gone_queue.
 CREATE TABLE jobq_store.cancel_request (
   job_id bigint NOT NULL PRIMARY KEY,
   reason text,
-  requested_at timestamptz NOT NULL
+  requested_at timestamptz NOT NULL,
+  system_identifier bigint NOT NULL,
+  database oid NOT NULL
 );
 COMMENT ON TABLE jobq_store.cancel_request IS 'requests to cancel jobs whose rows were locked at the time';
 

@@ -38,7 +38,7 @@ my %hold = (
 	dead => 'SELECT FROM jobq_store.history WHERE id = :dead FOR UPDATE',
 	revived => q{SELECT jobq.enqueue('q', unique_key => 'dead')},
 	request => 'SELECT FROM jobq_store.job WHERE id = :ready FOR UPDATE;'
-	  . ' INSERT INTO jobq_store.cancel_request VALUES (:ready, NULL, now())',
+	  . ' INSERT INTO jobq_store.cancel_request VALUES (:ready, NULL, now(), 0, 0)',
 	schedule => q{SELECT FROM jobq_store.schedule WHERE name = 's' FOR UPDATE},
 	usage => q{SELECT jobq.grant_usage('stranger')},
 	service => 'SELECT FROM jobq_store.service FOR UPDATE');

@@ -17,6 +17,7 @@
 
 #include "access/xlog.h"
 #include "catalog/namespace.h"
+#include "miscadmin.h"
 
 /*
  * The identity of this installation of the extension, as it is stored with
@@ -38,4 +39,23 @@ jobq_home_identifier(void)
 	}
 	return (int64) (GetSystemIdentifier() ^
 					((uint64) known_extension << 32));
+}
+
+/* See home.h. */
+bool
+jobq_home_is(Datum system_identifier, Datum database)
+{
+	return DatumGetInt64(system_identifier) == jobq_home_identifier() &&
+		DatumGetObjectId(database) == MyDatabaseId;
+}
+
+/* See home.h. */
+bool
+jobq_row_is_at_home(TupleTableSlot *row, AttrNumber system_identifier,
+					AttrNumber database)
+{
+	bool		isnull;
+	Datum		system = slot_getattr(row, system_identifier, &isnull);
+
+	return jobq_home_is(system, slot_getattr(row, database, &isnull));
 }

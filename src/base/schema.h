@@ -148,7 +148,9 @@ enum
 enum
 {
 	Anum_gone_queue_id = 1,
-	Natts_gone_queue = Anum_gone_queue_id
+	Anum_gone_queue_system_identifier,
+	Anum_gone_queue_database,
+	Natts_gone_queue = Anum_gone_queue_database
 };
 
 enum
@@ -214,7 +216,9 @@ enum
 	Anum_cancel_request_job_id = 1,
 	Anum_cancel_request_reason,
 	Anum_cancel_request_requested_at,
-	Natts_cancel_request = Anum_cancel_request_requested_at
+	Anum_cancel_request_system_identifier,
+	Anum_cancel_request_database,
+	Natts_cancel_request = Anum_cancel_request_database
 };
 
 enum

@@ -19,6 +19,7 @@
 
 #include "job/cancel.h"
 
+#include "base/home.h"
 #include "base/row_holder.h"
 #include "base/subtransaction.h"
 #include "base/table_find.h"
@@ -208,13 +209,19 @@ is_made_since(TupleTableSlot *request, TimestampTz since)
 											&isnull)) >= since;
 }
 
-/* For jobq_walk_rows(): the next part goes on once many bytes were moved. */
+/*
+ * For jobq_walk_rows(): the next part goes on once many bytes were moved.  A request
+ * that a dump has brought waits for start(): its job may not be restored yet.
+ */
 static bool
 visit_request(JobqTable *requests, TupleTableSlot *request, Snapshot snapshot,
 			  void *arg)
 {
 	Part	   *part = arg;
 
+	if (!jobq_row_is_at_home(request, Anum_cancel_request_system_identifier,
+							 Anum_cancel_request_database))
+		return true;
 	if (!is_made_since(request, part->pass->since) ||
 		!(part->pass->careful ?
 		  process_carefully(part, request, snapshot) :

@@ -13,6 +13,7 @@
 #include "job/cancel_request.h"
 
 #include "base/extension.h"
+#include "base/home.h"
 #include "base/table.h"
 #include "base/table_find.h"
 #include "job/failure.h"
@@ -22,6 +23,7 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -49,6 +51,9 @@ jobq_cancel_request(int64 job_id, const char *reason)
 			PointerGetDatum(jobq_bounded_text(reason));
 	values[Anum_cancel_request_requested_at - 1] =
 		TimestampTzGetDatum(jobq_now());
+	values[Anum_cancel_request_system_identifier - 1] =
+		Int64GetDatum(jobq_home_identifier());
+	values[Anum_cancel_request_database - 1] = ObjectIdGetDatum(MyDatabaseId);
 	(void) jobq_table_insert_unique(requests,
 									jobq_relation_oid(JOBQ_IDX_CANCEL_REQUEST),
 									values, nulls, &conflict);

@@ -21,6 +21,7 @@
 #include "base/table_find.h"
 #include "compat.h"
 #include "job/queue_empty.h"
+#include "job/retention_gone.h"
 #include "queue/queue.h"
 #include "queue/queue_cache.h"
 #include "queue/queue_gone.h"
@@ -143,7 +144,6 @@ static void
 remove_belongings(int32 queue)
 {
 	static const char *const statements[] = {
-		"INSERT INTO jobq_store.gone_queue VALUES ($1)",
 		"DELETE FROM jobq_store.rate_start"
 		" WHERE queue OPERATOR(pg_catalog.=) $1",
 		"DELETE FROM jobq_store.group_option"
@@ -159,6 +159,7 @@ remove_belongings(int32 queue)
 
 	for (int i = 0; i < lengthof(statements); i++)
 		execute_for_queue(statements[i], queue);
+	jobq_retention_add_gone(queue);
 	unset_on_dead(queue);
 }
 

@@ -117,6 +117,25 @@ update_turn(void)
 	return turn;
 }
 
+/*
+ * Whether a dump may be being restored, one table after another: there is no queue yet,
+ * or one waits for start().  Rows of history would then be lost with the segment that is
+ * emptied, whose queues are not there yet, or which COPY has not committed yet.
+ */
+static bool
+may_be_restoring(void)
+{
+	int			n;
+	const JobqQueueBrief *queues = jobq_queues_all(&n);
+
+	for (int i = 0; i < n; i++)
+	{
+		if (!queues[i].at_home)
+			return true;
+	}
+	return n == 0;
+}
+
 /* The time since which the current segment has been written to. */
 static TimestampTz
 current_since(void)
@@ -220,6 +239,8 @@ turn_ring(TimestampTz now, bool careful)
 		clean_attempts();
 		return now + turn;
 	}
+	if (may_be_restoring())
+		return now + TURN_MIN;
 	again = jobq_segment_turn(&history, jobq_history_segment(), now, careful);
 	if (again != JOBQ_NEVER)
 		return again;

@@ -21,6 +21,7 @@
 #include "job/retention_gone.h"
 
 #include "base/extension.h"
+#include "base/home.h"
 #include "base/table_find.h"
 #include "base/visit.h"
 #include "base/walk.h"
@@ -28,6 +29,7 @@
 #include "queue/queue_cache.h"
 
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "port/pg_bitutils.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
@@ -89,14 +91,36 @@ compare_queues(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* A JobqValuesVisitor for gone_queue. */
+/* See retention_gone.h. */
+void
+jobq_retention_add_gone(int32 queue)
+{
+	JobqTable  *table = jobq_table_open(JOBQ_REL_GONE_QUEUE);
+	Datum		values[Natts_gone_queue];
+	bool		nulls[Natts_gone_queue] = {0};
+
+	values[Anum_gone_queue_id - 1] = Int32GetDatum(queue);
+	values[Anum_gone_queue_system_identifier - 1] =
+		Int64GetDatum(jobq_home_identifier());
+	values[Anum_gone_queue_database - 1] = ObjectIdGetDatum(MyDatabaseId);
+	jobq_table_insert(table, values, nulls);
+	jobq_table_close(table);
+}
+
+/*
+ * A JobqValuesVisitor for gone_queue.  A row that came with a dump waits for start(),
+ * since history may not be restored yet.
+ */
 static void
 visit_gone(void *arg, const Datum *values, const bool *nulls)
 {
 	int32		id = DatumGetInt32(values[Anum_gone_queue_id - 1]);
 
 	/* a dump of tables alone may be restored beside another's queues */
-	if (nqueues < MAX_QUEUES && jobq_queue_by_id(id) == NULL)
+	if (nqueues < MAX_QUEUES &&
+		jobq_home_is(values[Anum_gone_queue_system_identifier - 1],
+					 values[Anum_gone_queue_database - 1]) &&
+		jobq_queue_by_id(id) == NULL)
 		queues[nqueues++] = id;
 }
 

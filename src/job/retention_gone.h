@@ -13,6 +13,9 @@
 
 #include "datatype/timestamp.h"
 
+/* Has what a queue leaves in history and attempt removed, once this commits. */
+extern void jobq_retention_add_gone(int32 queue);
+
 /* See retention.h. */
 extern TimestampTz jobq_retention_clean_gone(TimestampTz now, bool careful);
 

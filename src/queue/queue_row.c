@@ -253,9 +253,8 @@ read_rate(JobqQueue *queue, const Datum *values, const bool *nulls)
 static bool
 is_at_home(const Datum *values)
 {
-	return DatumGetInt64(values[Anum_queue_system_identifier - 1]) ==
-		jobq_home_identifier() &&
-		DatumGetObjectId(values[Anum_queue_database - 1]) == MyDatabaseId;
+	return jobq_home_is(values[Anum_queue_system_identifier - 1],
+						values[Anum_queue_database - 1]);
 }
 
 /* The limit that a queue shares; one without a row lets nothing start. */

@@ -61,12 +61,8 @@ typedef struct Search
 static bool
 is_at_home(TupleTableSlot *slot)
 {
-	bool		isnull;
-
-	return DatumGetInt64(slot_getattr(slot, Anum_schedule_system_identifier,
-									  &isnull)) == jobq_home_identifier() &&
-		DatumGetObjectId(slot_getattr(slot, Anum_schedule_database,
-									  &isnull)) == MyDatabaseId;
+	return jobq_row_is_at_home(slot, Anum_schedule_system_identifier,
+							   Anum_schedule_database);
 }
 
 static TimestampTz

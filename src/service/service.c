@@ -156,18 +156,6 @@ jobq_service_is_stopped(TimestampTz *since)
 	return stopped;
 }
 
-/* Whether a row is this database's own. */
-static bool
-is_at_home(TupleTableSlot *row, int attnum_system, int attnum_database)
-{
-	bool		isnull;
-
-	return DatumGetInt64(slot_getattr(row, attnum_system, &isnull)) ==
-		jobq_home_identifier() &&
-		DatumGetObjectId(slot_getattr(row, attnum_database, &isnull)) ==
-		MyDatabaseId;
-}
-
 /* Whether all rows of a table are this database's own. */
 static bool
 all_are_at_home(JobqRelation relation, int attnum_system, int attnum_database)
@@ -181,7 +169,7 @@ all_are_at_home(JobqRelation relation, int attnum_system, int attnum_database)
 	while (result && table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
 		CHECK_FOR_INTERRUPTS();
-		result = is_at_home(slot, attnum_system, attnum_database);
+		result = jobq_row_is_at_home(slot, attnum_system, attnum_database);
 	}
 	table_endscan(scan);
 	UnregisterSnapshot(snapshot);
@@ -222,7 +210,7 @@ take_home(JobqRelation relation, int attnum_system, int attnum_database)
 		TupleTableSlot *locked;
 
 		CHECK_FOR_INTERRUPTS();
-		if (is_at_home(slot, attnum_system, attnum_database))
+		if (jobq_row_is_at_home(slot, attnum_system, attnum_database))
 			continue;
 		locked = jobq_table_slot(table);
 		if (jobq_table_lock(table, &slot->tts_tid, snapshot,
@@ -285,6 +273,10 @@ jobq_start(PG_FUNCTION_ARGS)
 					   Anum_queue_database);
 	copied = take_home(JOBQ_REL_SCHEDULE, Anum_schedule_system_identifier,
 					   Anum_schedule_database) || copied;
+	copied = take_home(JOBQ_REL_GONE_QUEUE, Anum_gone_queue_system_identifier,
+					   Anum_gone_queue_database) || copied;
+	copied = take_home(JOBQ_REL_CANCEL_REQUEST, Anum_cancel_request_system_identifier,
+					   Anum_cancel_request_database) || copied;
 	if (copied)
 		move_sequences();
 	require_administrator();

@@ -211,10 +211,13 @@ poll_ok(
 	"SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $pid",
 	'an executor that cannot record an outcome exits');
 $node->sql('DROP INDEX jobq_store.history_fails_idx, jobq_store.attempt_fails_idx');
+# who has failed to end the lease tries again in a minute
+$node->advance_clock('1 min');
 poll_ok(
 	$node,
 	"SELECT state = 4 FROM jobq_store.history WHERE id = $id",
-	'the job has lost its lease');
+	'the job has lost its lease',
+	seconds => 60 + wait_limit());
 $node->sql('TRUNCATE seen');
 is(job(q{INSERT INTO seen(t) SELECT coalesce(current_setting('my.secret', true), 'nothing')}),
 	'', 'the next job runs');

@@ -224,7 +224,8 @@ SELECT jobq.pause((array['h', 't', 'd'])[:q]);
 \sleep 5 ms
 SELECT jobq.resume((array['h', 't', 'd'])[:q]);
 \elif :r <= 7
-SELECT jobq.retry(id) FROM jobq.jobs WHERE state IN ('dead', 'cancelled') LIMIT 1;
+SELECT jobq.retry(id) FROM jobq.jobs WHERE state IN ('dead', 'cancelled')
+  AND queue IN ('h', 't', 'd') LIMIT 1;
 \elif :r <= 8
 SELECT jobq.promote(id) FROM jobq.jobs WHERE state = 'scheduled' LIMIT 3;
 \elif :r <= 9

@@ -201,7 +201,7 @@ $node->sql(
 # Recreates what the races are about.
 sub set_up
 {
-	$node->sql(
+	my $made = $node->sql(
 		q{SELECT jobq.stop();
 		SELECT jobq.drop_queue(queue, force => true) FROM jobq.queues;
 		SELECT jobq.unschedule(name) FROM jobq.schedules;
@@ -217,15 +217,15 @@ sub set_up
 		SELECT jobq.enable_schedule('s', true), jobq.create_limit('l');
 		SET ROLE keeper;
 		SELECT jobq.create_limit('m');
-		RESET ROLE});
-	$node->sql(q{SELECT jobq.enqueue('q', unique_key => 'dead')});
-	$made{dead} =
-	  $node->sql(q{SELECT id FROM jobq.dequeue('q') WHERE jobq.fail(id, lease, 'x') IS NOT NULL});
-	$node->sql(q{SELECT jobq.enqueue('q')});
-	@made{qw(leased lease)} =
-	  split(/\|/, $node->sql(q{SELECT id, lease FROM jobq.dequeue('q', lease => '1 day')}));
-	$made{ready} = $node->sql(q{SELECT jobq.enqueue('q')});
-	$made{scheduled} = $node->sql(q{SELECT jobq.enqueue('q', delay => '1 day')});
+		RESET ROLE;
+		SELECT jobq.enqueue('q', unique_key => 'dead');
+		SELECT 'dead=' || id FROM jobq.dequeue('q') WHERE jobq.fail(id, lease, 'x') IS NOT NULL;
+		SELECT jobq.enqueue('q');
+		SELECT 'leased=' || id || ' lease=' || lease FROM jobq.dequeue('q', lease => '1 day');
+		SELECT 'ready=' || jobq.enqueue('q');
+		SELECT 'scheduled=' || jobq.enqueue('q', delay => '1 day')});
+	%made = $made =~ /([a-z]+)=(\d+)/g;
+	die "it is not set up: $made\n" if keys %made != 5;
 	return;
 }
 

@@ -12,8 +12,10 @@ COMMENT ON FUNCTION jobq_store.refuse_others() IS
 
 -- ---------------------------------------------------------------- sequences
 
-CREATE SEQUENCE jobq_store.queue_id_seq AS integer;
-CREATE SEQUENCE jobq_store.limit_id_seq AS integer;
+-- Ids of queues and limits have 4 bytes: larger numbers stand for ids that are free
+-- again (src/base/new_id.c).
+CREATE SEQUENCE jobq_store.queue_id_seq AS bigint;
+CREATE SEQUENCE jobq_store.limit_id_seq AS bigint;
 CREATE SEQUENCE jobq_store.job_id_seq AS bigint;
 CREATE SEQUENCE jobq_store.schedule_id_seq AS bigint;
 

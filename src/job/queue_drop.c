@@ -152,7 +152,7 @@ remove_belongings(int32 queue)
 		" WHERE queue OPERATOR(pg_catalog.=) $1",
 		"DELETE FROM jobq_store.queue_grant"
 		" WHERE queue OPERATOR(pg_catalog.=) $1",
-		"UPDATE jobq_store.schedule SET enabled = false, waits = false,"
+		"UPDATE jobq_store.schedule SET queue = 0, enabled = false, waits = false,"
 		" next_run = 'infinity', disabled_reason = 'its queue was dropped'"
 		" WHERE queue OPERATOR(pg_catalog.=) $1",
 	};

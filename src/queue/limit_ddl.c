@@ -15,7 +15,7 @@
 
 #include "base/arguments.h"
 #include "base/extension.h"
-#include "base/sequence.h"
+#include "base/new_id.h"
 #include "base/table_find.h"
 #include "compat.h"
 #include "queue/limit.h"
@@ -140,13 +140,9 @@ write_limit(LimitRow *row)
 static int32
 new_id(void)
 {
-	int64		id = jobq_sequence_take(jobq_relation_oid(JOBQ_SEQ_LIMIT_ID), 1);
+	static const JobqIdPlace place = {JOBQ_REL_LIMIT_DEF, JOBQ_IDX_LIMIT_DEF};
 
-	if (id > PG_INT32_MAX)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("no limit ids are left")));
-	return (int32) id;
+	return jobq_new_id(JOBQ_SEQ_LIMIT_ID, &place, 1);
 }
 
 /* create_limit(name, <options>): raises 42710 if the limit exists. */

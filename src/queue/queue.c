@@ -19,8 +19,8 @@
 #include "base/closest.h"
 #include "base/extension.h"
 #include "base/home.h"
+#include "base/new_id.h"
 #include "base/rights.h"
-#include "base/sequence.h"
 #include "base/table.h"
 #include "base/table_find.h"
 #include "compat.h"
@@ -217,19 +217,18 @@ jobq_queue_check_home(const JobqQueue *queue)
 }
 
 /*
- * Returns the id of a new queue.  Does not use nextval(), which would change
- * the caller's lastval().
+ * Returns the id of a new queue: not that of a dropped one whose finished jobs are
+ * still to be removed.
  */
 int32
 jobq_queue_new_id(void)
 {
-	int64		id = jobq_sequence_take(jobq_relation_oid(JOBQ_SEQ_QUEUE_ID), 1);
+	static const JobqIdPlace places[] = {
+		{JOBQ_REL_QUEUE, JOBQ_IDX_QUEUE},
+		{JOBQ_REL_GONE_QUEUE, JOBQ_IDX_GONE_QUEUE}
+	};
 
-	if (id > PG_INT32_MAX)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("no queue ids are left")));
-	return (int32) id;
+	return jobq_new_id(JOBQ_SEQ_QUEUE_ID, places, lengthof(places));
 }
 
 /*

@@ -242,7 +242,8 @@ static void
 move_sequences(void)
 {
 	static const JobqRelation sequences[] = {
-		JOBQ_SEQ_QUEUE_ID, JOBQ_SEQ_JOB_ID, JOBQ_SEQ_SCHEDULE_ID
+		JOBQ_SEQ_QUEUE_ID, JOBQ_SEQ_LIMIT_ID, JOBQ_SEQ_JOB_ID,
+		JOBQ_SEQ_SCHEDULE_ID
 	};
 	JobqElevation elevation;
 

@@ -114,7 +114,7 @@ static const char *const relation_names[JOBQ_NUM_RELATIONS] = {
 /* InvalidOid: it and the relations must be looked up. */
 static Oid	cached_schema = InvalidOid;
 static Oid	cached_relations[JOBQ_NUM_RELATIONS];
-static uint64 lock_waits = 0;	/* see jobq_relation_waits() */
+static uint64 waits = 0;		/* see jobq_relation_waits() */
 static bool version_is_checked = false;
 
 /* Invalidation callbacks */
@@ -140,6 +140,13 @@ static void
 forget_schema(Datum arg, int cacheid, uint32 hashvalue)
 {
 	cached_schema = InvalidOid;
+}
+
+/* A role has got or lost memberships. */
+static void
+note_memberships(Datum arg, int cacheid, uint32 hashvalue)
+{
+	waits++;
 }
 
 /* Raises 55000: jobq is not, or no longer, in this database. */
@@ -303,6 +310,8 @@ jobq_relation_oid(JobqRelation relation)
 	{
 		CacheRegisterRelcacheCallback(forget_relations, (Datum) 0);
 		CacheRegisterSyscacheCallback(NAMESPACEOID, forget_schema, (Datum) 0);
+		CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, note_memberships,
+									  (Datum) 0);
 		registered = true;
 	}
 	relid = look_up(relation, &schema);
@@ -339,7 +348,7 @@ jobq_relation_open_oid(Oid relid, LOCKMODE mode)
 
 	if (!ConditionalLockRelationOid(relid, mode))
 	{
-		lock_waits++;
+		waits++;
 		LockRelationOid(relid, mode);
 	}
 	rel = try_table_open(relid, NoLock);
@@ -356,13 +365,13 @@ jobq_relation_open(JobqRelation relation)
 }
 
 /*
- * How often this process has waited for the lock of a table: a privilege that was
- * checked before such a wait has to be checked again.
+ * How often this process has waited for the lock of a table, or learnt that memberships
+ * of roles have changed: a privilege that was checked before has to be checked again.
  */
 uint64
 jobq_relation_waits(void)
 {
-	return lock_waits;
+	return waits;
 }
 
 /* The extension's OID, InvalidOid if it is not there.  Needs a transaction. */

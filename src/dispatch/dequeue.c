@@ -303,16 +303,17 @@ require_room(const JobqQueue *const *queues, int nqueues)
 }
 
 /*
- * Checks again that the user may consume from the queues, if a table was waited for
+ * Checks again that the user may consume from the queues, if that may have changed
  * since jobq_relation_waits() was `waits`.
  */
 static void
 recheck_after(uint64 waits, const JobqQueue *const *queues, int nqueues)
 {
-	if (jobq_relation_waits() == waits)
-		return;
 	for (int i = 0; i < nqueues; i++)
-		jobq_queue_recheck(queues[i]->id, JOBQ_PRIV_CONSUME);
+	{
+		if (jobq_queue_may_have_changed(queues[i], waits))
+			jobq_queue_recheck(queues[i]->id, JOBQ_PRIV_CONSUME);
+	}
 }
 
 /*

@@ -184,8 +184,7 @@ complete_locked(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 	uint64		waits = jobq_relation_waits();
 
 	jobq_job_complete(jobs, job, queue, end);
-	jobq_queue_recheck_job_after(waits, job->queue, JOBQ_PRIV_CONSUME,
-								 job->id);
+	jobq_queue_recheck_job_after(waits, queue, JOBQ_PRIV_CONSUME, job->id);
 }
 
 /*
@@ -210,8 +209,7 @@ complete_held(JobqTable *jobs, TupleTableSlot *slot, int64 id, int64 lease,
 		if (!is_to_be_cancelled(job) &&
 			jobq_job_complete_as_seen(jobs, job, queue, end))
 		{
-			jobq_queue_recheck_job_after(waits, job->queue,
-										 JOBQ_PRIV_CONSUME, id);
+			jobq_queue_recheck_job_after(waits, queue, JOBQ_PRIV_CONSUME, id);
 			return true;
 		}
 	}
@@ -437,6 +435,7 @@ jobq_heartbeat(PG_FUNCTION_ARGS)
 	const JobqQueue *queue;
 	JobqJob		job;
 	JobqFindResult found;
+	uint64		waits;
 	int64		id;
 	int64		lease;
 
@@ -459,8 +458,10 @@ jobq_heartbeat(PG_FUNCTION_ARGS)
 		PG_RETURN_BOOL(false);
 	}
 	queue = require_held(found, id, lease, &job);
+	waits = jobq_relation_waits();
 	extend(jobs, &job, extended_until(fcinfo, &job, queue),
 		   PG_ARGISNULL(3) ? (Datum) 0 : PG_GETARG_DATUM(3), PG_ARGISNULL(3));
+	jobq_queue_recheck_job_after(waits, queue, JOBQ_PRIV_CONSUME, id);
 	jobq_table_close(jobs);
 	PG_RETURN_BOOL(true);
 }

@@ -307,6 +307,7 @@ change_pending_job(int64 id, int attnum, Datum value)
 	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
 	JobqJob		job;
 	const JobqQueue *queue = lock_pending_job(jobs, id, &job);
+	uint64		waits = jobq_relation_waits();
 
 	if (queue != NULL)
 	{
@@ -315,6 +316,8 @@ change_pending_job(int64 id, int attnum, Datum value)
 		job.values[attnum - 1] = value;
 		job.nulls[attnum - 1] = false;
 		jobq_job_replace(jobs, &job, queue, job.values, job.nulls);
+		/* where long values are kept may have been waited for */
+		jobq_queue_recheck_job_after(waits, queue, JOBQ_PRIV_MANAGE, id);
 	}
 	jobq_table_close(jobs);
 	return queue != NULL;

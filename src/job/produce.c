@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "base/arguments.h"
+#include "base/extension.h"
 #include "compat.h"
 #include "job/enqueue.h"
 #include "job/on_dead.h"
@@ -269,12 +270,14 @@ target_queue(FunctionCallInfo fcinfo)
 /*
  * Checks the privilege again after operations that can take long: waiting for
  * others that have locked a job of the same key, and the owner's payload
- * check.
+ * check; and if it may have changed since jobq_relation_waits() was `waits`.
  */
 static void
-recheck_privilege(const JobqEnqueueOptions *options, bool has_keys)
+recheck_privilege(const JobqEnqueueOptions *options, bool has_keys,
+				  uint64 waits)
 {
-	if (has_keys || options->queue->payload_check != NULL)
+	if (has_keys || options->queue->payload_check != NULL ||
+		jobq_queue_may_have_changed(options->queue, waits))
 		jobq_queue_recheck(options->queue->id, JOBQ_PRIV_ENQUEUE);
 }
 
@@ -283,15 +286,17 @@ jobq_enqueue(PG_FUNCTION_ARGS)
 {
 	JobqEnqueueOptions options;
 	JobqTable  *jobs;
+	uint64		waits;
 	int64		id;
 
 	jobq_begin_write("jobq.enqueue()");
 	jobq_require_argument(fcinfo, ARG_PAYLOAD, "payload");
 	jobs = jobq_table_open(JOBQ_REL_JOB);
+	waits = jobq_relation_waits();
 	read_options(fcinfo, 0, target_queue(fcinfo), &options);
 	id = jobq_enqueue_job(jobs, &options, PG_GETARG_DATUM(ARG_PAYLOAD));
 	jobq_table_close(jobs);
-	recheck_privilege(&options, options.unique_key != NULL);
+	recheck_privilege(&options, options.unique_key != NULL, waits);
 	if (id == 0)
 		PG_RETURN_NULL();
 	PG_RETURN_INT64(id);
@@ -375,6 +380,7 @@ jobq_enqueue_many(PG_FUNCTION_ARGS)
 	const char **keys;
 	int64	   *ids;
 	JobqTable  *jobs;
+	uint64		waits;
 
 	jobq_begin_write("jobq.enqueue_many()");
 	jobq_require_argument(fcinfo, ARG_PAYLOAD, "payloads");
@@ -382,6 +388,7 @@ jobq_enqueue_many(PG_FUNCTION_ARGS)
 										 PG_GETARG_ARRAYTYPE_P(ARG_PAYLOAD),
 										 JSONBOID, NULL, &batch.njobs);
 	jobs = jobq_table_open(JOBQ_REL_JOB);
+	waits = jobq_relation_waits();
 	read_options(fcinfo, 0, target_queue(fcinfo), &options);
 	keys = unique_keys_argument(fcinfo, options.unique_key, batch.njobs);
 	batch.group_keys = group_keys_argument(fcinfo, options.group_key,
@@ -396,7 +403,7 @@ jobq_enqueue_many(PG_FUNCTION_ARGS)
 	else
 		jobq_enqueue_keyed_jobs(jobs, &options, &batch, ids);
 	jobq_table_close(jobs);
-	recheck_privilege(&options, keys != NULL);
+	recheck_privilege(&options, keys != NULL, waits);
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	for (int i = 0; i < batch.njobs; i++)

@@ -95,13 +95,25 @@ jobq_queue_recheck_job(int32 id, int privilege, int64 job_id)
 		jobq_queue_check_job_privilege(queue, privilege, job_id);
 }
 
-/* The same, unless no table was waited for since jobq_relation_waits() was `waits`. */
-void
-jobq_queue_recheck_job_after(uint64 waits, int32 id, int privilege,
-							 int64 job_id)
+/*
+ * Whether a privilege may have been lost since the queue was looked up, or, if that was
+ * later, since jobq_relation_waits() was `waits`.  Costs next to nothing, so that calls
+ * that may have waited for an index or a sequence can ask.
+ */
+bool
+jobq_queue_may_have_changed(const JobqQueue *queue, uint64 waits)
 {
-	if (jobq_relation_waits() != waits)
-		jobq_queue_recheck_job(id, privilege, job_id);
+	return jobq_relation_waits() != waits ||
+		!jobq_queue_cache_is_current(queue);
+}
+
+/* jobq_queue_recheck_job(), if that is so. */
+void
+jobq_queue_recheck_job_after(uint64 waits, const JobqQueue *queue,
+							 int privilege, int64 job_id)
+{
+	if (jobq_queue_may_have_changed(queue, waits))
+		jobq_queue_recheck_job(queue->id, privilege, job_id);
 }
 
 /*

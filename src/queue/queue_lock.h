@@ -28,8 +28,9 @@ typedef struct JobqLockedQueue
 extern const JobqQueue *jobq_queue_read_now(int32 id);
 extern void jobq_queue_recheck(int32 id, int privilege);
 extern void jobq_queue_recheck_job(int32 id, int privilege, int64 job_id);
-extern void jobq_queue_recheck_job_after(uint64 waits, int32 id, int privilege,
-										 int64 job_id);
+extern bool jobq_queue_may_have_changed(const JobqQueue *queue, uint64 waits);
+extern void jobq_queue_recheck_job_after(uint64 waits, const JobqQueue *queue,
+										 int privilege, int64 job_id);
 extern bool jobq_queue_find_and_lock(JobqLockedQueue *locked,
 									 const char *name);
 extern void jobq_queue_lock(JobqLockedQueue *locked, const char *name,

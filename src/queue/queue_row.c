@@ -19,8 +19,10 @@
 #include "base/home.h"
 #include "base/visit.h"
 #include "queue/limit_row.h"
+#include "shared/database.h"
 #include "shared/interval.h"
 #include "shared/limit_state.h"
+#include "shared/queue_change.h"
 #include "shared/queue_state.h"
 
 #include "access/table.h"
@@ -376,10 +378,26 @@ read_grants(Target *target)
 					visit_grant, target);
 }
 
+/* Reads a queue for jobq_queue_read(), as the tables are when it begins. */
+static void
+read_once(int32 id, Target *target)
+{
+	JobqQueue  *queue = target->queue;
+
+	queue->id = JOBQ_NO_QUEUE;
+	jobq_visit_rows(&queue_by_id, Int32GetDatum(id), visit_queue, target);
+	if (queue->id != JOBQ_NO_QUEUE)
+	{
+		read_grants(target);
+		add_limit(queue);
+	}
+}
+
 /*
  * Reads a queue with its grants but without its state, allocating in the
  * memory context.  Returns false if there is none.  Locks all tables first: while
- * one of them is waited for, the queue could get another owner.
+ * one of them is waited for, the queue could get another owner.  An index may have to
+ * be waited for, too: then the queue is read again if it has changed.
  */
 bool
 jobq_queue_read(int32 id, JobqQueue *queue, MemoryContext context)
@@ -387,14 +405,14 @@ jobq_queue_read(int32 id, JobqQueue *queue, MemoryContext context)
 	Target		target = {queue, context};
 	Relation	grants = jobq_relation_open(JOBQ_REL_QUEUE_GRANT);
 	Relation	limits = jobq_relation_open(JOBQ_REL_LIMIT_DEF);
+	uint64		position;
 
-	queue->id = JOBQ_NO_QUEUE;
-	jobq_visit_rows(&queue_by_id, Int32GetDatum(id), visit_queue, &target);
-	if (queue->id != JOBQ_NO_QUEUE)
+	do
 	{
-		read_grants(&target);
-		add_limit(queue);
-	}
+		CHECK_FOR_INTERRUPTS();
+		position = pg_atomic_read_u64(&jobq_database()->nchanges);
+		read_once(id, &target);
+	} while (jobq_queue_changed_since(id, position));
 	table_close(limits, AccessShareLock);
 	table_close(grants, AccessShareLock);
 	return queue->id != JOBQ_NO_QUEUE;

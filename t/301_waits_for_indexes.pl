@@ -1,0 +1,102 @@
+# t/301_waits_for_indexes.pl: a privilege that is lost while a call waits for an index, a
+# sequence, or the table where long values are kept, is noticed.
+#
+# t/076 has the calls that wait for rows, locks of queues, and tables.
+
+use strict;
+use warnings;
+
+use JobqSession;
+use JobqTest;
+use Test::More;
+
+my $node = jobq_node('main', conf => ['jobq.max_workers = 2']);
+my $long = q{(SELECT to_jsonb(string_agg(md5(i::text), '')) FROM generate_series(1, 500) AS i)};
+my $number = 0;
+
+$node->sql(
+	q{CREATE ROLE ann LOGIN; CREATE ROLE ben LOGIN; CREATE ROLE team;
+	SELECT jobq.grant_usage('ann'), jobq.grant_usage('ben'), jobq.grant_usage('team')});
+my $toast = $node->sql(
+	q{SELECT reltoastrelid::regclass FROM pg_class WHERE oid = 'jobq_store.job'::regclass});
+
+# Recreates what the races are about; returns the id and lease of a job that is held.
+sub set_up
+{
+	return split(
+		/\|/,
+		$node->sql(
+			q{SELECT jobq.drop_queue(queue, force => true) FROM jobq.queues;
+			SELECT jobq.create_queue('q', owner => 'ann');
+			GRANT team TO ben;
+			SELECT jobq.grant_queue('q', 'team', 'enqueue', 'manage');
+			SELECT count(*) FROM jobq.enqueue_many('q', '{1,2,3,4,5}');
+			SELECT id, lease FROM jobq.dequeue('q', lease => '1 h')}) =~ s/.*\n//sr);
+}
+
+# Whether the session waits for a lock, before it answers.
+sub waits
+{
+	my ($session) = @_;
+	return poll_until(
+		sub {
+			$session->{run}->pump_nb;
+			return 1 if $session->{out} =~ /done\n/;
+			return $node->sql(
+				"SELECT count(*) FROM pg_stat_activity WHERE application_name = '$session->{name}'"
+				  . " AND wait_event_type = 'Lock'");
+		}) && $session->{out} !~ /done\n/;
+}
+
+# race_ok($user, $call, $lock, $loss): a new session makes the call, meets the lock, and
+# loses its privilege when the transaction of that statement commits meanwhile.
+sub race_ok
+{
+	my ($user, $call, $lock, $loss) = @_;
+	my ($id, $lease) = set_up();
+	my ($ready) = $node->sql(q{SELECT min(id) FROM jobq.jobs WHERE state = 'ready'});
+	my $name = "$call, behind $lock";
+	my $admin = start_session($node, name => 'admin');
+	my $holder = start_session($node, name => 'holder');
+	my $caller = start_session($node, name => 'caller' . $number++, verbosity => 'verbose');
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	ask($admin, "BEGIN; $loss");
+	ask($holder, "BEGIN; $lock");
+	$call =~ s/:ready/$ready/;
+	$call =~ s/:id/$id/;
+	$call =~ s/:lease/$lease/;
+	order($caller, "SET SESSION AUTHORIZATION $user; SELECT jobq.$call");
+	waits($caller) or fail("$name: waits");
+	ask($admin, 'COMMIT');
+	ask($holder, 'COMMIT');
+	like(answer($caller), qr/ERROR:  42501/, $name);
+	end_session($_) foreach ($admin, $holder, $caller);
+	return;
+}
+
+my $given_away = q{SELECT jobq.alter_queue('q', owner => 'postgres')};
+my $revoked = q{SELECT jobq.revoke_queue('q', 'team', 'enqueue', 'manage')};
+my $left = q{REVOKE team FROM ben};
+
+foreach my $call (
+	q{dequeue('q')},
+	q{dequeue_any('{q}')},
+	q{take('q')},
+	q{throttle('q', '1 s')},
+	'complete(:id, :lease)',
+	q{complete_many('{:id}', :lease)},
+	q{heartbeat(:id, :lease)})
+{
+	race_ok('ann', $call, 'REINDEX TABLE jobq_store.queue_grant', $given_away);
+}
+foreach my $loss ($revoked, $left)
+{
+	my $sequence = 'ALTER SEQUENCE jobq_store.job_id_seq CACHE 1';
+	race_ok('ben', q{enqueue('q')}, $sequence, $loss);
+	race_ok('ben', q{enqueue_many('q', '{1,2}')}, $sequence, $loss);
+	race_ok('ben', "enqueue('q', $long)", "REINDEX TABLE $toast", $loss);
+	race_ok('ben', "set_payload(:ready, $long)", "REINDEX TABLE $toast", $loss);
+}
+
+done_testing();

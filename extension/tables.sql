@@ -293,7 +293,9 @@ CREATE TABLE jobq_store.history (
 ) PARTITION BY LIST (segment);
 COMMENT ON TABLE jobq_store.history IS 'finished jobs';
 
-CREATE INDEX history_unique_key ON jobq_store.history (queue, unique_key)
+-- For unique_for, the newest completed job of a key is at the end of its entries.
+CREATE INDEX history_unique_key
+  ON jobq_store.history (queue, unique_key, state, finished_at)
   WHERE unique_key IS NOT NULL;
 
 CREATE TABLE jobq_store.history_0 PARTITION OF jobq_store.history FOR VALUES IN (0);

@@ -159,7 +159,9 @@ $node->sql(
 	CREATE INDEX ON jobq_store.history (queue, finished_at);
 	CREATE INDEX ON jobq_store.history USING hash (queue);
 });
-$node->sql("REINDEX INDEX CONCURRENTLY jobq_store.history_${_}_queue_unique_key_idx") for 0 .. 7;
+$node->sql(
+	"REINDEX INDEX CONCURRENTLY
+	jobq_store.history_${_}_queue_unique_key_state_finished_at_idx") for 0 .. 7;
 is( $node->sql(q{SELECT jobq.enqueue('keys', unique_key => 'k', unique_for => '1 h')}),
 	$node->sql(q{SELECT id FROM jobq.jobs WHERE queue = 'keys'}),
 	'the key of a finished job is found though history has other indexes');

@@ -246,63 +246,69 @@ jobq_history_key_counts(TupleTableSlot *row, TimestampTz now)
 }
 
 /*
- * Whether a row of history is a job that was completed after `since` and is
- * still on record; if so, sets *finished_at.
+ * Finds the newest job in a segment of history that meets the keys and is still on
+ * record.  Returns its id, and when it finished in *finished_at; 0 if there is none.
  */
-static bool
-completed_since(TupleTableSlot *slot, TimestampTz since,
-				TimestampTz *finished_at)
+static int64
+find_newest(int segment, ScanKey keys, int nkeys, Snapshot snapshot,
+			TimestampTz *finished_at)
 {
-	bool		isnull;
-	JobqState	state =
-	(JobqState) DatumGetInt16(slot_getattr(slot, Anum_history_state, &isnull));
+	JobqTable  *table = jobq_table_open(JOBQ_REL_HISTORY_0 + segment);
+	TupleTableSlot *slot = jobq_table_slot(table);
+	Relation	index =
+	index_open(jobq_relation_oid(JOBQ_IDX_HISTORY_KEY_0 + segment),
+			   AccessShareLock);
+	IndexScanDesc scan = jobq_index_beginscan(table->rel, index, snapshot,
+											  nkeys);
+	int64		found = 0;
 
-	*finished_at = DatumGetTimestampTz(slot_getattr(slot,
-													Anum_history_finished_at,
-													&isnull));
-	return state == JOBQ_STATE_COMPLETED && *finished_at > since &&
-		jobq_history_row_is_kept(slot);
+	index_rescan(scan, keys, nkeys, NULL, 0);
+	while (found == 0 && index_getnext_slot(scan, BackwardScanDirection, slot))
+	{
+		bool		isnull;
+
+		if (!jobq_history_row_is_kept(slot))
+			continue;
+		found = DatumGetInt64(slot_getattr(slot, Anum_history_id, &isnull));
+		*finished_at = DatumGetTimestampTz(slot_getattr(slot,
+														Anum_history_finished_at,
+														&isnull));
+	}
+	index_endscan(scan);
+	index_close(index, AccessShareLock);
+	jobq_table_close(table);
+	return found;
 }
 
+/*
+ * The index has the jobs of a key by their state and end, so that one row is read,
+ * however many jobs of the key have finished.
+ */
 int64
 jobq_history_find_key(int32 queue, const char *unique_key, TimestampTz since)
 {
 	Snapshot	snapshot;
-	ScanKeyData keys[2];
-	int64		found = 0;
+	ScanKeyData keys[4];
+	int64		result = 0;
 
-	ScanKeyEntryInitialize(&keys[0], 0, 1, BTEqualStrategyNumber, InvalidOid,
-						   InvalidOid, F_INT4EQ, Int32GetDatum(queue));
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT4EQ,
+				Int32GetDatum(queue));
 	ScanKeyEntryInitialize(&keys[1], 0, 2, BTEqualStrategyNumber, InvalidOid,
 						   C_COLLATION_OID, F_TEXTEQ,
 						   CStringGetTextDatum(unique_key));
+	ScanKeyInit(&keys[2], 3, BTEqualStrategyNumber, F_INT2EQ,
+				Int16GetDatum(JOBQ_STATE_COMPLETED));
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	for (int i = 0; i < JOBQ_HISTORY_SEGMENTS; i++)
 	{
-		JobqTable  *table = jobq_table_open(JOBQ_REL_HISTORY_0 + i);
-		TupleTableSlot *slot = jobq_table_slot(table);
-		Relation	index =
-		index_open(jobq_relation_oid(JOBQ_IDX_HISTORY_KEY_0 + i),
-				   AccessShareLock);
-		IndexScanDesc scan = jobq_index_beginscan(table->rel, index, snapshot,
-												  2);
+		int64		found;
 
-		index_rescan(scan, keys, 2, NULL, 0);
-		while (index_getnext_slot(scan, ForwardScanDirection, slot))
-		{
-			TimestampTz finished_at;
-			bool		isnull;
-
-			if (!completed_since(slot, since, &finished_at))
-				continue;
-			since = finished_at;
-			found = DatumGetInt64(slot_getattr(slot, Anum_history_id,
-											   &isnull));
-		}
-		index_endscan(scan);
-		index_close(index, AccessShareLock);
-		jobq_table_close(table);
+		ScanKeyInit(&keys[3], 4, BTGreaterStrategyNumber, F_TIMESTAMPTZ_GT,
+					TimestampTzGetDatum(since));
+		found = find_newest(i, keys, lengthof(keys), snapshot, &since);
+		if (found != 0)
+			result = found;
 	}
 	UnregisterSnapshot(snapshot);
-	return found;
+	return result;
 }

@@ -54,4 +54,15 @@ is( $node->sql(
 	't',
 	'a cancelled job does not count');
 
+# ------------------------------------------------------------------ flow_check()
+
+my $count = 'SELECT count(*) FROM jobq_store.flow_check()';
+my $scans = q{SELECT seq_scan + idx_scan FROM pg_stat_xact_all_tables
+	WHERE relid = 'jobq_store.job'::regclass};
+$node->sql(
+	"SELECT jobq.create_queue('z' || g, max_running => 3) FROM generate_series(1, 200) AS g");
+my ($differences, $n) = split(/\n/, $node->sql("BEGIN; $count; $scans; COMMIT"));
+is($differences, '0', 'flow_check() finds nothing');
+cmp_ok($n, '<', 20, 'flow_check() does not read the jobs for each queue');
+
 done_testing();

@@ -39,15 +39,17 @@ PG_FUNCTION_INFO_V1(jobq_limit_running);
  * as one.
  */
 static const char queues_query[] =
-"SELECT q.id, q.name, j.running, j.unfinished, j.in_groups"
-" FROM " JOBQ_STORE_SCHEMA ".queue AS q CROSS JOIN LATERAL ("
-"SELECT count(*) FILTER (WHERE j.state = 1 AND j.in_batch IS NULL)"
+"SELECT q.id, q.name, coalesce(j.running, 0), coalesce(j.unfinished, 0),"
+" coalesce(j.in_groups, 0)"
+" FROM " JOBQ_STORE_SCHEMA ".queue AS q LEFT JOIN ("
+"SELECT j.queue, count(*) FILTER (WHERE j.state = 1 AND j.in_batch IS NULL)"
 " + count(DISTINCT j.lease) FILTER (WHERE j.state = 1 AND j.in_batch) AS running,"
 " count(*) AS unfinished,"
 " count(j.group_key) FILTER (WHERE j.state = 1 AND j.in_batch IS NULL)"
 " + count(DISTINCT j.lease) FILTER (WHERE j.state = 1 AND j.in_batch"
 " AND j.group_key IS NOT NULL) AS in_groups"
-" FROM " JOBQ_STORE_SCHEMA ".job AS j WHERE j.queue = q.id) AS j ORDER BY q.name";
+" FROM " JOBQ_STORE_SCHEMA ".job AS j GROUP BY j.queue) AS j ON j.queue = q.id"
+" ORDER BY q.name";
 
 /* Groups that have running jobs, by the table. */
 static const char groups_query[] =

@@ -47,7 +47,7 @@ cmp_ok(history_read_by(sprintf($enqueue, 'completed')),
 	'<', 10, 'of completed ones only the newest is');
 is( $node->sql(sprintf($enqueue, 'completed')),
 	$node->sql(q{SELECT max(id) FROM jobq_store.history WHERE unique_key = 'completed'}),
-	'it is what enqueue() returns');
+	'enqueue() returns the newest completed job of the key');
 is( $node->sql(
 		q{SELECT jobq.enqueue('u', unique_key => 'cancelled', unique_for => '1 h')
 		> max(id) FROM jobq_store.history}),
@@ -64,5 +64,65 @@ $node->sql(
 my ($differences, $n) = split(/\n/, $node->sql("BEGIN; $count; $scans; COMMIT"));
 is($differences, '0', 'flow_check() finds nothing');
 cmp_ok($n, '<', 20, 'flow_check() does not read the jobs for each queue');
+
+# ------------------------------------------------------------- dropped queues
+
+# Fills history with jobs of a queue, and drops it. Returns its id.
+sub drop_large_queue
+{
+	$node->sql(
+		q{SELECT jobq.create_queue('large');
+		SELECT jobq.enqueue('large', jsonb_build_object('x', repeat('x', 1000)));
+		SELECT count(*) FROM jobq.take('large')});
+	my $id = $node->sql(q{SELECT id FROM jobq_store.queue WHERE name = 'large'});
+	my $columns = $node->sql(
+		q{SELECT string_agg(attname, ', ') FROM pg_attribute
+		WHERE attrelid = 'jobq_store.history'::regclass AND attnum > 0
+			AND attname NOT IN ('id', 'segment')});
+	$node->sql(
+		"INSERT INTO jobq_store.history (id, segment, $columns)
+		SELECT -g, 1 + g % 7, $columns FROM jobq_store.history, generate_series(1, 40000) AS g
+		WHERE queue = $id");
+	$node->sql(q{SELECT jobq.drop_queue('large')});
+	return $id;
+}
+
+# Stops the coordinator in the middle of a pass over what such a queue has left; returns
+# its PID, or nothing if the pass was over before that.
+sub stop_in_pass
+{
+	my $id = drop_large_queue();
+	my $coordinator = wait_for_worker($node, 'jobq coordinator', db => 'postgres');
+	$node->advance_clock('605 s');
+	poll_query($node, "SELECT count(*) <= 40000 FROM jobq_store.history WHERE queue = $id")
+	  or die "no pass has begun\n";
+	kill('STOP', $coordinator) or die "kill: $!\n";
+	return $coordinator
+	  if $node->sql("SELECT count(*) FROM jobq_store.gone_queue WHERE id = $id") eq '1';
+	kill('CONT', $coordinator) or die "kill: $!\n";
+	return;
+}
+
+# A pass that takes 13 s by the stopwatch may be repeated after 650 s, not after 600.
+$node->create_clock;
+$node->sql(
+	q{SELECT jobq.create_queue('late');
+	SELECT jobq.enqueue('late');
+	SELECT count(*) FROM jobq.take('late')});
+my $stopped = poll_until(\&stop_in_pass);
+sleep(13);
+ok($stopped && kill('CONT', $stopped), 'a pass over dropped queues is held up');
+poll_ok($node, 'SELECT count(*) = 0 FROM jobq_store.gone_queue', 'the pass ends');
+$node->sql(q{SELECT jobq.drop_queue('late')});
+$node->advance_clock('605 s');
+wait_for_rest($node, 'rest');
+is($node->sql('SELECT count(*) FROM jobq_store.gone_queue'),
+	'1', 'the next one waits fifty times as long as it took');
+ok( poll_until(
+		sub {
+			$node->advance_clock('600 s');
+			return $node->sql('SELECT count(*) = 0 FROM jobq_store.gone_queue') eq 't';
+		}),
+	'the next pass comes');
 
 done_testing();

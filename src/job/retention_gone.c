@@ -27,6 +27,7 @@
 #include "base/walk.h"
 #include "job/large_row.h"
 #include "queue/queue_cache.h"
+#include "shared/clock.h"
 
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
@@ -34,8 +35,12 @@
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
 
-/* Least time between the beginnings of two passes, which may read all of history. */
+/*
+ * Least time between the beginnings of two passes, which may read all of history, and the
+ * maximum share of the time that passes take.
+ */
 #define PASS_INTERVAL (10 * USECS_PER_MINUTE)
+#define SHARE 50
 
 /* Number of queues that a pass serves. */
 #define MAX_QUEUES 10000
@@ -61,12 +66,14 @@ static int	nqueues = 0;		/* 0: there is no pass */
 static int	place_no = 0;		/* of the table that it is in */
 static BlockNumber next_block = 0;
 static TimestampTz began = DT_NOBEGIN;
+static int64 stopwatch = 0;		/* when it began, by jobq_stopwatch() */
+static TimestampTz due = DT_NOBEGIN;	/* the next one */
 
 void
 jobq_retention_forget_gone(void)
 {
 	nqueues = 0;
-	began = DT_NOBEGIN;
+	began = due = DT_NOBEGIN;
 }
 
 static Place
@@ -165,9 +172,12 @@ visit_rows(ItemPointer from, ItemPointer to, void *arg)
 	return stopped;
 }
 
-/* Takes the queues of which nothing is left off the list. */
-static void
-end_pass(void)
+/*
+ * Takes the queues of which nothing is left off the list.  Returns when the next pass may
+ * begin.
+ */
+static TimestampTz
+end_pass(TimestampTz now)
 {
 	JobqTable  *table = jobq_table_open(JOBQ_REL_GONE_QUEUE);
 	TupleTableSlot *slot = jobq_table_slot(table);
@@ -186,6 +196,9 @@ end_pass(void)
 	}
 	jobq_table_close(table);
 	nqueues = 0;
+	due = Max(began + PASS_INTERVAL,
+			  now + (jobq_stopwatch() - stopwatch) * SHARE);
+	return due;
 }
 
 /*
@@ -197,9 +210,9 @@ begin_pass(TimestampTz now, TimestampTz *again)
 {
 	*again = JOBQ_NEVER;
 	/* the clock may have been set back */
-	if (now >= began && now < began + PASS_INTERVAL)
+	if (now >= began && now < due)
 	{
-		*again = began + PASS_INTERVAL;
+		*again = due;
 		return false;
 	}
 	jobq_visit_all_rows(JOBQ_REL_GONE_QUEUE, visit_gone, NULL);
@@ -208,6 +221,7 @@ begin_pass(TimestampTz now, TimestampTz *again)
 	qsort(queues, nqueues, sizeof(int32), compare_queues);
 	memset(has_more, 0, nqueues * sizeof(bool));
 	began = now;
+	stopwatch = jobq_stopwatch();
 	place_no = 0;
 	next_block = 0;
 	return true;
@@ -231,6 +245,5 @@ jobq_retention_clean_gone(TimestampTz now, bool careful)
 	next_block = 0;
 	if (++place_no <= JOBQ_HISTORY_SEGMENTS)
 		return now;
-	end_pass();
-	return began + PASS_INTERVAL;
+	return end_pass(now);
 }

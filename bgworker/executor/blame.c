@@ -186,14 +186,16 @@ jobq_blame_note_termination(bool is_fault)
 
 /*
  * Reports finished jobs that are about to be rolled back, since code run on behalf of
- * one may be the cause; but not the job whose attempt ends with this.
+ * one may be the cause; but not the job whose attempt ends with this, or one that was
+ * interrupted because its queue is being dropped.
  */
 static void
 note_undone(JobqRanJobs *ran, int64 cause)
 {
 	int			njobs = ran->count;
 
-	if (njobs > 0 && ran->jobs[njobs - 1].job_id == cause)
+	if (njobs > 0 &&
+		(ran->evicted || ran->jobs[njobs - 1].job_id == cause))
 		njobs--;
 	for (int i = 0; i < njobs; i++)
 		ran->jobs[i].cause = cause;
@@ -226,6 +228,7 @@ jobq_blame_add(JobqRanJobs *ran, const JobqRun *run)
 	job->attempt = run->outcome.attempt;
 	job->pid = MyProcPid;
 	ran->states[ran->count++] = run->state;
+	ran->evicted = run->outcome.evicted;
 	unrecorded = ran->count == 1 && !run->outcome.evicted ? run : NULL;
 }
 

@@ -20,6 +20,7 @@ typedef struct JobqRanJobs
 {
 	int			count;
 	bool		looking;		/* for another one */
+	bool		evicted;		/* the last one: it was not finished */
 	JobqQueueState *states[JOBQ_SHARE_MAX_JOBS];	/* of their queues */
 	JobqUndone	jobs[JOBQ_SHARE_MAX_JOBS];	/* should it be rolled back */
 } JobqRanJobs;

@@ -31,14 +31,6 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 
-/* What a step of reading groups has led to. */
-typedef enum ReadResult
-{
-	READ_SOME,
-	READ_TO_END,
-	READ_NONE
-} ReadResult;
-
 /*
  * A walk over groups of a queue in the order of their names, which begins after the
  * one where a job was found last, and ends with that.
@@ -83,32 +75,35 @@ read_names(JobqDispatchScan *scan, const JobqRosterReading *reading,
 	return n;
 }
 
-/* Reads some more groups. */
-static ReadResult
+/* Reads some more groups; whether others may follow. */
+static bool
 read_on(JobqClaimScan *scan)
 {
 	const JobqQueue *queue = scan->queue;
 	static char names[JOBQ_ROSTER_READ][JOBQ_GROUP_NAME_SIZE];
 	const char *list[JOBQ_ROSTER_READ];
 	JobqRosterReading reading;
+	JobqReadResult result;
 	bool		wake;
-	int			brought;
+	int			nback;
 	int			n;
 
 	if (!jobq_roster_read_begin(&reading, queue->state))
-		return READ_NONE;
+	{
+		/* others may just have brought in the last ones */
+		scan->turns_left += jobq_roster_turns(queue->state);
+		return false;
+	}
 	jobq_dispatch_refresh(&scan->dispatch);
 	n = read_names(&scan->dispatch, &reading, names);
 	for (int i = 0; i < n; i++)
 		list[i] = names[i];
-	brought = jobq_roster_read_end(&reading, list, n, n < reading.room,
-								   scan->now, &wake);
+	result = jobq_roster_read_end(&reading, list, n, n < reading.room,
+								  scan->now, &nback, &wake);
 	if (wake)
 		jobq_queue_wake_look(queue->state);
-	if (brought == 0 && n > 0)
-		return READ_NONE;
-	scan->turns_left += brought;
-	return n < reading.room && brought == n ? READ_TO_END : READ_SOME;
+	scan->turns_left += nback;
+	return result == JOBQ_READ_SOME;
 }
 
 /* Turns to a group, of which a ticket was drawn, or lent by a job that ends. */
@@ -214,6 +209,25 @@ is_time_over(const JobqClaimScan *scan)
 }
 
 /*
+ * Whether there are turns left.  If there are none, as another process is reading groups,
+ * this one reads them, too: it does not wait.
+ */
+static bool
+has_turns(JobqClaimScan *scan)
+{
+	while (scan->turns_left == 0 && scan->may_read &&
+		   jobq_roster_may_read(scan->queue->state, scan->now))
+	{
+		CHECK_FOR_INTERRUPTS();
+		scan->may_read = read_on(scan);
+		/* the jobs without a group may come first */
+		if (scan->turns_left > 0)
+			scan->turns_left++;
+	}
+	return scan->turns_left > 0;
+}
+
+/*
  * Turns to the stream whose turn it is; false if there is none, or each had its
  * turn, or the time is over.
  */
@@ -223,20 +237,21 @@ turn_to_next(JobqClaimScan *scan)
 	JobqQueueState *state = scan->queue->state;
 	JobqPicking picking = {
 		.now = scan->now,.max_running = scan->queue->max_running_per_group,
-		.may_read = scan->may_read,.patience = patience_of(scan->queue),
+		.patience = patience_of(scan->queue),
 		.has_options = scan->queue->has_group_options,
 		.is_look = scan->hold == JOBQ_CLAIM_LOOK
 	};
 	JobqGroupTicket ticket;
 	JobqGroupQuestion question;
 
-	for (bool first = true; scan->turns_left > 0; first = false)
+	for (bool first = true; has_turns(scan); first = false)
 	{
 		JobqTurn	turn;
 
 		CHECK_FOR_INTERRUPTS();
 		if (!first && is_time_over(scan))
 			return false;
+		picking.may_read = scan->may_read;
 		turn = jobq_roster_pick(state, &picking, &ticket, &question,
 								&scan->next_run_at);
 		scan->turns_left += ticket.nback;
@@ -253,16 +268,15 @@ turn_to_next(JobqClaimScan *scan)
 			case JOBQ_TURN_NO_ROOM:
 				scan->no_room = true;
 				scan->turns_left = 0;
-				break;
+				return false;
 			case JOBQ_TURN_NOTHING:
 				scan->turns_left = 0;
-				break;
+				return false;
 			case JOBQ_TURN_OPTIONS:
 				answer(scan, &question);
 				break;
 			case JOBQ_TURN_READ_ON:
-				if (read_on(scan) != READ_SOME)
-					picking.may_read = scan->may_read = false;
+				scan->may_read = read_on(scan);
 				break;
 		}
 	}

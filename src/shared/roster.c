@@ -36,8 +36,8 @@
  *	 those that are told of.
  * - The roster is not complete after a start or a reset, when a group finds no
  *	 room, and when one is put out that may have jobs.  Then groups are read from
- *	 the index in laps, some at a time, by one process at a time.  A lap that has
- *	 passed no group without bringing it into memory makes the roster complete.
+ *	 the index in laps, some at a time, usually by one process at a time.  A lap that
+ *	 has passed no group without bringing it into memory makes the roster complete.
  * - next_lap is set when a lap begins, before the snapshot is taken, and lowered
  *	 when a group finds no room or is put out.  A group that is told of meanwhile
  *	 is either in memory, or in the snapshot, or has lowered next_lap.

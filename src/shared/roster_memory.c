@@ -331,7 +331,7 @@ jobq_roster_take_back_look(JobqGroup *group, TimestampTz until, TimestampTz now)
 static void
 outdate_reading(JobqRoster *roster)
 {
-	roster->reading = false;
+	roster->nreading = 0;
 	roster->resets =
 		pg_atomic_fetch_add_u64(&jobq_shared->lane_resets, 1) + 1;
 }

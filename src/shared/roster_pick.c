@@ -76,16 +76,23 @@ judge_idle(JobqRoster *roster, uint64 patience, TimestampTz now)
 	}
 }
 
+/* Whether groups may be found that are not in memory. */
+static bool
+can_read(const JobqRoster *roster, TimestampTz now)
+{
+	return !roster->complete && roster->read_at <= now &&
+		(roster->in_lap || roster->next_lap <= now);
+}
+
 /*
- * Whether to read on: after each round of turns, while the roster is not
- * complete, so that groups that are not in memory have their turns, too.
+ * Whether to read on, if nobody does: after each round of turns, so that groups that
+ * are not in memory have their turns, too.
  */
 static bool
 wants_reading(const JobqRoster *roster, TimestampTz now)
 {
-	return !roster->complete && !roster->reading &&
-		roster->read_at <= now && roster->npicks >= roster->nturn &&
-		(roster->in_lap || roster->next_lap <= now);
+	return roster->nreading == 0 && roster->npicks >= roster->nturn &&
+		can_read(roster, now);
 }
 
 /* Whether the group has a limit of its own. */
@@ -233,6 +240,9 @@ pick(JobqQueueState *queue, const JobqPicking *how, JobqGroup **group,
 		if (*group != NULL)
 			return JOBQ_TURN_GROUP;
 	}
+	/* who else is reading may be slow */
+	if (how->may_read && can_read(roster, now))
+		return JOBQ_TURN_READ_ON;
 	later = jobq_roster_first_later(roster);
 	if (later != NULL)
 		*next_run_at = Min(*next_run_at, later->later.key);
@@ -246,7 +256,7 @@ pick(JobqQueueState *queue, const JobqPicking *how, JobqGroup **group,
 						   Max(roster->next_lap, now + JOBQ_ROSTER_LOOK_DELAY));
 	/* who reads, or gives a ticket back, makes room */
 	roster->starved = true;
-	roster->missed = roster->missed || roster->reading;
+	roster->missed = roster->missed || roster->nreading > 0;
 	if (roster->read_at <= now)
 		return JOBQ_TURN_NOTHING;
 	*next_run_at = Min(*next_run_at, now + JOBQ_ROSTER_LOOK_DELAY);
@@ -424,8 +434,20 @@ jobq_roster_sees_more(JobqQueueState *queue, TimestampTz now)
 	if (!jobq_roster_is_active(queue))
 		return false;
 	LWLockAcquire(queue->stream.lock, LW_SHARED);
-	result = roster->nturn > 0 || wants_reading(roster, now) ||
+	result = roster->nturn > 0 || can_read(roster, now) ||
 		(roster->later.root != NULL && roster->later.root->key <= now);
+	LWLockRelease(queue->stream.lock);
+	return result;
+}
+
+/* See roster_pick.h. */
+bool
+jobq_roster_may_read(JobqQueueState *queue, TimestampTz now)
+{
+	bool		result;
+
+	LWLockAcquire(queue->stream.lock, LW_SHARED);
+	result = can_read(&queue->roster, now);
 	LWLockRelease(queue->stream.lock);
 	return result;
 }

@@ -115,6 +115,12 @@ extern bool jobq_roster_borrow(JobqGroup *group, const JobqPicking *how,
 extern bool jobq_roster_sees_more(JobqQueueState *queue, TimestampTz now);
 
 /*
+ * Whether reading groups from the index may lead further, also if somebody else reads
+ * them: for claims that have had all their turns.
+ */
+extern bool jobq_roster_may_read(JobqQueueState *queue, TimestampTz now);
+
+/*
  * When a group has a job that is not ready now, or may have one that is; JOBQ_NEVER:
  * none has.  all_visited: no job was found in those that may start one now.
  */

@@ -3,7 +3,11 @@
  * roster_read.c
  *	  Laps: a queue's groups are read from the index, some at a time.
  *
- * roster.c has the rules.
+ * roster.c has the rules.  Usually one process reads, and the others use what is in
+ * memory.  If one of them finds nothing there, it reads the same groups: it waits for
+ * nobody, who may be slow or stopped.  The one that ends first counts.  For the others
+ * nread has changed, so they have the lap go no further: the hand is elsewhere, or in
+ * another lap, which began after their snapshots.
  *
  * IDENTIFICATION
  *	  src/shared/roster_read.c
@@ -40,11 +44,10 @@ jobq_roster_read_begin(JobqRosterReading *reading, JobqQueueState *queue)
 	JobqRoster *roster = &queue->roster;
 	bool		result;
 
-	Assert(reading_queue == NULL);
 	if (roster->is_short)
 		jobq_roster_seek_room(queue, JOBQ_ROSTER_READ);
 	jobq_roster_lock(queue);
-	result = !roster->reading && !roster->complete && !queue->entry.dropped;
+	result = !roster->complete && !queue->entry.dropped;
 	if (result)
 	{
 		if (!roster->in_lap)
@@ -52,9 +55,11 @@ jobq_roster_read_begin(JobqRosterReading *reading, JobqQueueState *queue)
 			roster->in_lap = true;
 			roster->next_lap = JOBQ_NEVER;
 		}
-		roster->reading = true;
+		roster->nreading++;
 		reading->queue = queue;
 		reading->resets = roster->resets;
+		reading->nread = roster->nread;
+		reading->nlaps = roster->nlaps;
 		reading->room = Max(room_for(queue), 1);
 		if (roster->hand == NULL)
 			reading->after[0] = '\0';
@@ -108,52 +113,89 @@ end_lap(JobqRoster *roster, TimestampTz now)
 {
 	move_hand(roster, NULL, now);
 	roster->in_lap = false;
+	roster->nlaps++;
 	roster->complete = roster->next_lap == JOBQ_NEVER;
 	roster->is_short = !roster->complete;
 	jobq_roster_set_active(roster);
 }
 
+/*
+ * Brings groups that were read into memory, and has the lap go on behind the last one.
+ * Returns how many have found room.
+ */
+static int
+go_on(JobqQueueState *queue, const char *const *names, int n, TimestampTz now)
+{
+	JobqRoster *roster = &queue->roster;
+	JobqGroup  *group;
+	int			nold = roster->nturn;
+	int			brought = 0;
+
+	roster->nread++;
+	roster->npicks = 0;
+	while (brought < n &&
+		   (group = bring_in(queue, names[brought], &nold)) != NULL)
+	{
+		move_hand(roster, group, now);
+		brought++;
+	}
+	if (brought == 0 && n > 0)
+	{
+		roster->read_at = now + JOBQ_ROSTER_NO_ROOM_DELAY;
+		roster->is_short = true;
+	}
+	return brought;
+}
+
+/*
+ * This process reads no longer; whether it has to wake who found nothing while it did.
+ */
+static bool
+stop_reading(JobqRoster *roster)
+{
+	bool		wake = roster->missed;
+
+	roster->nreading--;
+	roster->missed = false;
+	return wake;
+}
+
 /* See roster_read.h. */
-int
+JobqReadResult
 jobq_roster_read_end(const JobqRosterReading *reading,
 					 const char *const *names, int n, bool at_end,
-					 TimestampTz now, bool *wake)
+					 TimestampTz now, int *nback, bool *wake)
 {
 	JobqQueueState *queue = reading->queue;
 	JobqRoster *roster = &queue->roster;
-	JobqGroup  *group;
-	int			brought = 0;
+	JobqReadResult result = JOBQ_READ_SOME;
 
-	Assert(reading_queue == queue);
-	*wake = false;
 	jobq_roster_lock(queue);
 	reading_queue = NULL;
-	if (roster->resets == reading->resets)
+	*wake = roster->resets == reading->resets && stop_reading(roster);
+	if (roster->resets != reading->resets || roster->nread != reading->nread)
 	{
-		int			nold = roster->nturn;
-
-		roster->reading = false;
-		roster->npicks = 0;
-		while (brought < n &&
-			   (group = bring_in(queue, names[brought], &nold)) != NULL)
+		/* those that others have brought in have not had their turn */
+		*nback = roster->nturn;
+		if (roster->nlaps != reading->nlaps)
+			result = JOBQ_READ_TO_END;
+	}
+	else
+	{
+		*nback = go_on(queue, names, n, now);
+		if (*nback == 0 && n > 0)
+			result = JOBQ_READ_NONE;
+		else if (*nback == n && at_end)
 		{
-			move_hand(roster, group, now);
-			brought++;
-		}
-		if (brought == 0 && n > 0)
-		{
-			roster->read_at = now + JOBQ_ROSTER_NO_ROOM_DELAY;
-			roster->is_short = true;
-		}
-		if (brought == n && at_end)
 			end_lap(roster, now);
+			result = JOBQ_READ_TO_END;
+		}
 		/* without room for any of them, they are found by the index */
-		*wake = (roster->starved && brought > 0) || roster->missed;
-		roster->starved = roster->starved && brought == 0;
-		roster->missed = false;
+		*wake = *wake || (roster->starved && *nback > 0);
+		roster->starved = roster->starved && *nback == 0;
 	}
 	jobq_roster_unlock(queue);
-	return brought;
+	return result;
 }
 
 /* See roster_read.h.  Who found nothing while this process was reading is woken. */
@@ -170,11 +212,7 @@ jobq_roster_read_abandon(void)
 	reading_queue = NULL;
 	roster = &queue->roster;
 	if (roster->resets == reading_resets)
-	{
-		roster->reading = false;
-		wake = roster->missed;
-		roster->missed = false;
-	}
+		wake = stop_reading(roster);
 	jobq_roster_unlock(queue);
 	return wake ? queue : NULL;
 }

@@ -29,23 +29,35 @@
 typedef struct JobqRosterReading
 {
 	JobqQueueState *queue;
-	uint64		resets;
+	uint64		resets;			/* of the roster, when it began; so are these: */
+	uint64		nread;
+	uint64		nlaps;
 	int			room;			/* how many groups are of use, at most */
 	char		after[JOBQ_GROUP_NAME_SIZE];	/* the first one is after this */
 } JobqRosterReading;
 
-/* False if somebody else is reading. */
+/* What a reading has led to. */
+typedef enum JobqReadResult
+{
+	JOBQ_READ_SOME,				/* groups may be in memory that were not, and
+								 * others may follow */
+	JOBQ_READ_TO_END,			/* there are no others in this lap */
+	JOBQ_READ_NONE				/* no group has found room */
+} JobqReadResult;
+
+/* False if all groups are in memory now, or the queue is gone. */
 extern bool jobq_roster_read_begin(JobqRosterReading *reading,
 								   JobqQueueState *queue);
 
 /*
  * These groups were seen, in order, and no others between them.  at_end: none
- * comes after them.  Returns how many of them have found room.  *wake: the caller
- * must wake a worker.
+ * comes after them.  *nback: as many groups have come into the turns, at least.
+ * *wake: the caller must wake a worker.
  */
-extern int	jobq_roster_read_end(const JobqRosterReading *reading,
-								 const char *const *names, int n, bool at_end,
-								 TimestampTz now, bool *wake);
+extern JobqReadResult jobq_roster_read_end(const JobqRosterReading *reading,
+										   const char *const *names, int n,
+										   bool at_end, TimestampTz now,
+										   int *nback, bool *wake);
 
 /*
  * For abort callbacks, too.  Returns the queue of which the caller must wake a worker;

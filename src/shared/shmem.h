@@ -380,7 +380,9 @@ typedef struct JobqRoster
 								 * that could be claimed, but for those that
 								 * some transaction holds */
 	bool		in_lap;			/* they are being read from the index */
-	bool		reading;		/* at this moment */
+	int			nreading;		/* processes that do so at this moment */
+	uint64		nread;			/* readings that counted; see roster_read.c */
+	uint64		nlaps;			/* that have ended */
 	bool		starved;		/* somebody who found no job is to be woken
 								 * when there are groups again */
 	bool		missed;			/* the same while groups were read */

@@ -92,7 +92,9 @@ Group		group[GROUPS];
 /* JobqRoster */
 bool		complete = false;
 bool		in_lap = false;
-bool		reading = false;
+byte		nreading = 0;
+byte		overtaken = 0;		/* readers, as bits: others were faster; for nread */
+byte		in_old_lap = 0;		/* the same: the lap has ended; for nlaps */
 byte		next_lap = NOW;
 byte		hand = 0;			/* the group that is read next */
 byte		resets = 0;
@@ -119,6 +121,9 @@ bool		look_wanted = false;
 bool		timer = false;		/* a look when the clock strikes */
 bool		look_soon = false;	/* a look in a second */
 
+#ifdef SLOW
+bool		slow = true;		/* a worker may read groups without an end */
+#endif
 byte		errors = ERRORS;
 byte		polls = POLLS;
 
@@ -325,9 +330,10 @@ inline put_back(x, at, is_blocked)
 	fi
 }
 
-#define WANTS_READING \
-	(!complete && !reading && !no_room && npicks >= NTURN && \
+#define CAN_READ \
+	(!complete && !no_room && \
 	 (in_lap || next_lap == NOW || (next_lap == STRIKE && now)))
+#define WANTS_READING	(CAN_READ && nreading == 0 && npicks >= NTURN)
 
 #define IS_DUE_LATER(x) \
 	(now && group[x].there && group[x].place == LATER && group[x].later == STRIKE)
@@ -420,12 +426,32 @@ inline pick()
 			od;
 			skip;
 			d_step {
+#ifdef BREAK_JOIN
 				found = false;
-				starved = starved || (g == NOBODY && !complete);
-				missed = missed || (g == NOBODY && !complete && reading)
+#else
+				found = g == NOBODY && may_read && CAN_READ;
+#endif
+				starved = starved || (g == NOBODY && !complete && !found);
+				missed = missed ||
+					(g == NOBODY && !complete && !found && nreading > 0)
 			}
 		fi
 	}
+}
+
+/* has_turns() of turn.c, and then pick(), or `found`: groups are to be read. */
+#ifdef BREAK_JOIN
+#define HAS_TURNS	(turns_left > 0)
+#else
+#define HAS_TURNS	(turns_left > 0 || (may_read && CAN_READ))
+#endif
+
+inline next_turn()
+{
+	if
+	:: turns_left > 0 -> pick()
+	:: else -> g = NOBODY; found = true
+	fi
 }
 
 /* put_one_out(): one of those in turn, or of those whose jobs are ahead. */
@@ -453,6 +479,8 @@ inline put_one_out()
 	was = 0
 }
 
+#define IS_OVERTAKEN	((overtaken & BIT(me)) != 0)
+
 /*
  * read_on() of turn.c: read_begin(), a snapshot, read_end(), or an error in between.
  * `found` is whether that led on.
@@ -460,7 +488,7 @@ inline put_one_out()
 inline read_on()
 {
 	d_step {
-		found = !reading && !complete;
+		found = !complete;
 		if
 		:: found ->
 			if
@@ -470,14 +498,24 @@ inline read_on()
 				hand = 0
 			:: else
 			fi;
-			reading = true;
+			nreading++;
+			overtaken = overtaken & ~BIT(me);
+			in_old_lap = in_old_lap & ~BIT(me);
 			stamp = resets;
 			upto = hand
-		:: else
+		:: else -> turns_left = turns_left + NTURN + 1
 		fi
 	};
 	if
 	:: found ->
+#ifdef SLOW
+		if
+		:: d_step { !is_look && slow -> slow = false };
+			/* it reads and reads */
+			false
+		:: true
+		fi;
+#endif
 		d_step {
 			/* the snapshot: `seen` are groups with rows, at most READ */
 			seen = 0;
@@ -514,13 +552,21 @@ inline read_on()
 				/* read_abandon() */
 				if
 				:: resets == stamp ->
-					reading = false;
+					nreading--;
 					wake = missed;
 					missed = false
 				:: else
 				fi
-			:: seen != 255 && resets == stamp ->
-				reading = false;
+			:: seen != 255 && resets == stamp && IS_OVERTAKEN ->
+				nreading--;
+				wake = wake || missed;
+				missed = false;
+				turns_left = turns_left + NTURN;
+				found = (in_old_lap & BIT(me)) == 0;
+				may_read = found
+			:: seen != 255 && resets == stamp && !IS_OVERTAKEN ->
+				nreading--;
+				overtaken = 255;
 				npicks = 0;
 				nold = NTURN;
 				i = hand;
@@ -551,6 +597,7 @@ inline read_on()
 				:: i == upto && i == GROUPS ->
 					/* end_lap(); the next lap is another one's */
 					in_lap = false;
+					in_old_lap = 255;
 					may_read = false;
 #ifdef BREAK_COMPLETE
 					complete = true
@@ -583,7 +630,7 @@ inline read_on()
 inline reset()
 {
 	resets++;
-	reading = false;
+	nreading = 0;
 	missed = false;
 	complete = false;
 	in_lap = false;
@@ -814,7 +861,7 @@ proctype Mover(byte k)
 }
 #endif
 
-proctype Worker()
+proctype Worker(byte me)
 {
 	BACKEND_STATE;
 	bool		failed = false;
@@ -833,8 +880,8 @@ end:
 again:	begin_turns();
 		/* claim_in_turn() */
 		do
-		:: turns_left > 0 ->
-			pick();
+		:: HAS_TURNS ->
+			next_turn();
 			if
 			:: g != NOBODY ->
 				turns_left--;
@@ -884,7 +931,7 @@ again:	begin_turns();
 #ifndef BREAK_PASS_ON
 			/* jobq_claim_sees_more(): it may have been woken for another job */
 			if
-			:: NTURN > 0 || WANTS_READING || DUE_LATER -> wake_now()
+			:: NTURN > 0 || CAN_READ || DUE_LATER -> wake_now()
 			:: else
 			fi;
 #endif
@@ -957,6 +1004,7 @@ proctype Coordinator()
 	bool		more = false;
 	bool		ready = false;
 	byte		soon = 2;		/* seconds that pass */
+	byte		me = WORKERS;
 
 	is_look = true;
 end:
@@ -972,8 +1020,8 @@ end:
 		};
 		begin_turns();
 		do
-		:: turns_left > 0 && !ready ->
-			pick();
+		:: HAS_TURNS && !ready ->
+			next_turn();
 			if
 			:: g != NOBODY ->
 				turns_left--;
@@ -1100,6 +1148,12 @@ proctype Prepared(byte k)
 	 !group[GROUP(k)].discovered || (group[GROUP(k)].known & BIT(k)) != 0 : \
 	 !complete && (in_lap || next_lap != NEVER))
 
+#ifdef SLOW
+#define LOOK_SOON	false		/* that would find nothing while somebody reads */
+#else
+#define LOOK_SOON	look_soon
+#endif
+
 /* Begins, and judges when nothing happens any more. */
 init
 {
@@ -1111,7 +1165,7 @@ init
 		next_lap = NEVER;
 #endif
 		do
-		:: k < WORKERS -> asleep++; run Worker(); k++
+		:: k < WORKERS -> asleep++; run Worker(k); k++
 		:: else -> break
 		od;
 		k = 0;
@@ -1152,7 +1206,7 @@ init
 			/* found by the next claim */
 			assert(job[k] != READY || IS_COVERED(k));
 			/* nobody sleeps who could start this job; without room none can */
-			assert(job[k] != READY || asleep == 0 || look_soon ||
+			assert(job[k] != READY || asleep == 0 || LOOK_SOON ||
 				   (no_room && !group[GROUP(k)].there) ||
 				   (group[GROUP(k)].there && group[GROUP(k)].running >= max &&
 					max > 0));

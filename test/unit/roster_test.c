@@ -66,12 +66,19 @@ static JobqGroupOptions late_answer;
 static bool has_question = false;
 
 /* Groups that were read, and are to be reported. */
-static JobqRosterReading reading;
-static bool is_reading = false;
-static const char *read_names[JOBQ_ROSTER_READ];
-static int	nread;
-static bool read_to_end;
-static bool must_wake;			/* when they were reported */
+typedef struct Reader
+{
+	JobqRosterReading reading;
+	bool		is_reading;
+	const char *names[JOBQ_ROSTER_READ];
+	int			n;
+	bool		to_end;
+	bool		must_wake;		/* when they were reported */
+	int			nback;
+} Reader;
+
+/* One that is slower than the claims that come meanwhile. */
+static Reader slow;
 
 static void
 start(int room, int nrings)
@@ -88,6 +95,7 @@ start(int room, int nrings)
 		snprintf(names[ngroups], sizeof(names[0]), "g%04d", ngroups);
 	now = 1000;
 	has_question = false;
+	slow.is_reading = false;
 	with_options = false;
 	for (int i = 0; i < GROUPS; i++)
 		options[i] = no_options;
@@ -249,66 +257,97 @@ claim_of(JobqGroup *group)
 
 /* Read the names of the next groups that have visible jobs. */
 static void
-begin_reading(void)
+begin_reading(Reader *reader)
 {
-	is_reading = jobq_roster_read_begin(&reading, &queue);
-	if (!is_reading)
+	const JobqRosterReading *reading = &reader->reading;
+
+	reader->is_reading = jobq_roster_read_begin(&reader->reading, &queue);
+	if (!reader->is_reading)
 		return;
-	nread = 0;
-	for (int i = 0; i < GROUPS && nread < reading.room; i++)
+	reader->n = 0;
+	for (int i = 0; i < GROUPS && reader->n < reading->room; i++)
 	{
 		bool		has_jobs = false;
 
-		if (strcmp(names[i], reading.after) <= 0)
+		if (strcmp(names[i], reading->after) <= 0)
 			continue;
 		for (int j = 0; j < JOBS && !has_jobs; j++)
 			has_jobs = is_visible(&jobs[j]) && jobs[j].group == i;
 		if (has_jobs)
-			read_names[nread++] = names[i];
+			reader->names[reader->n++] = names[i];
 	}
-	read_to_end = nread < reading.room;
+	reader->to_end = reader->n < reading->room;
 }
 
 /* False if that leads no further. */
 static bool
-end_reading(void)
+end_reading(Reader *reader)
 {
-	int			brought = jobq_roster_read_end(&reading, read_names, nread,
-											   read_to_end, now, &must_wake);
+	reader->is_reading = false;
+	return jobq_roster_read_end(&reader->reading, reader->names, reader->n,
+								reader->to_end, now, &reader->nback,
+								&reader->must_wake) == JOBQ_READ_SOME;
+}
 
-	is_reading = false;
-	return brought > 0 && !(read_to_end && brought == nread);
+/* Reads on, as turn.c does it. */
+static bool
+read_on(int *turns_left)
+{
+	Reader		reader;
+
+	begin_reading(&reader);
+	if (!reader.is_reading)
+	{
+		*turns_left += jobq_roster_turns(&queue);
+		return false;
+	}
+	if (!end_reading(&reader))
+	{
+		*turns_left += reader.nback;
+		return false;
+	}
+	*turns_left += reader.nback;
+	return true;
 }
 
 /* Claims a job as turn.c does it; its id, or -1. */
 static int
-claim(void)
+claim_reading(bool may_read)
 {
 	JobqPicking picking = {
-		.now = now,.max_running = limit,.may_read = true,
+		.now = now,.max_running = limit,.may_read = may_read,
 		.has_options = with_options
 	};
+	int			turns_left = jobq_roster_turns(&queue) + 1;
 	JobqGroupTicket ticket;
 	JobqGroupQuestion asked;
 	JobqGroup  *group;
 	int			number;
 	TimestampTz next = JOBQ_NEVER;
 
-	for (int misses = 0; misses <= jobq_roster_turns(&queue);)
+	for (;;)
 	{
 		int			id;
 
+		while (turns_left == 0 && picking.may_read &&
+			   jobq_roster_may_read(&queue, now))
+		{
+			picking.may_read = read_on(&turns_left);
+			if (turns_left > 0)
+				turns_left++;
+		}
+		if (turns_left == 0)
+			break;
 		switch (jobq_roster_pick(&queue, &picking, &ticket, &asked, &next))
 		{
 			case JOBQ_TURN_PLAIN:
-				misses++;
+				turns_left--;
 				break;
 			case JOBQ_TURN_NOTHING:
 			case JOBQ_TURN_NO_ROOM:
 				return -1;
 			case JOBQ_TURN_READ_ON:
-				begin_reading();
-				picking.may_read = is_reading && end_reading();
+				picking.may_read = read_on(&turns_left);
 				break;
 			case JOBQ_TURN_OPTIONS:
 				number = atoi(asked.name + 1);
@@ -321,6 +360,7 @@ claim(void)
 				jobq_roster_answer(&queue, &asked, &options[number]);
 				break;
 			case JOBQ_TURN_GROUP:
+				turns_left--;
 				group = ticket.group;
 				number = limit_of(atoi(group->key.name + 1));
 				CHECK(number == JOBQ_UNLIMITED || group->running <= (uint32) number,
@@ -333,11 +373,17 @@ claim(void)
 					return id;
 				}
 				(void) jobq_roster_put_back(&ticket, DT_NOBEGIN, now);
-				misses++;
 				break;
 		}
+		turns_left += ticket.nback;
 	}
 	return -1;
+}
+
+static int
+claim(void)
+{
+	return claim_reading(true);
 }
 
 static void
@@ -447,14 +493,14 @@ step(void)
 		finish(id);
 	else if (jobs[id].state == CLAIMED)
 		give_back(id);
-	else if (what < 95 && !is_reading)
+	else if (what < 95)
 		(void) claim();
 	else if (what == 95)
 		now++;
-	else if (what == 96 && !is_reading)
-		begin_reading();
-	else if (is_reading)
-		(void) end_reading();
+	else if (what == 96 && !slow.is_reading)
+		begin_reading(&slow);
+	else if (slow.is_reading && random_below(&seed, 4) == 0)
+		(void) end_reading(&slow);
 	else if (what == 97 && random_below(&seed, 20) == 0)
 		jobq_roster_reset(&queue);
 	else if (what == 98)
@@ -485,8 +531,8 @@ test_random(int room, int nrings, int max_running, bool change)
 		if (i % 50 == 0)
 			check_times("in between");
 	}
-	if (is_reading)
-		(void) end_reading();
+	if (slow.is_reading)
+		(void) end_reading(&slow);
 	check_covered("at the end");
 	drain();
 	now += 1000;
@@ -890,11 +936,57 @@ test_missed(void)
 			CHECK(jobq_roster_enter(&queue, names[i], limit, now, &ticket),
 				  "there is no room for two groups");
 		commit_job(1, 5, now);
-		begin_reading();
-		CHECK(claim() == -1 && claim() == -1, "a job is found");
-		(void) end_reading();
-		CHECK(must_wake, "nobody is woken");
+		begin_reading(&slow);
+		CHECK(claim_reading(false) == -1 && claim_reading(false) == -1,
+			  "a job is found");
+		(void) end_reading(&slow);
+		CHECK(slow.must_wake, "nobody is woken");
 	}
+}
+
+/*
+ * A claim finds jobs while somebody else is reading.  What that one has seen does not
+ * count any more then, in this lap or another one.
+ */
+static void
+test_slow_reader(void)
+{
+	for (int njobs = 1; njobs < 130; njobs += 64)
+	{
+		start(GROUPS * 3, GROUPS);
+		limit = JOBQ_UNLIMITED;
+		begin_reading(&slow);
+		CHECK(slow.is_reading && slow.n == 0, "groups cannot be read");
+		for (int i = 0; i < njobs; i++)
+			commit_job(i, i, now);
+		for (int i = 0; i < njobs; i++)
+			CHECK(claim() >= 0, "job %d of %d is not found", i, njobs);
+		CHECK(claim() == -1 && queue.roster.complete, "the lap has not ended");
+		CHECK(!end_reading(&slow), "the old lap goes on");
+		CHECK(slow.nback == queue.roster.nturn && !slow.must_wake,
+			  "what was read has counted");
+		for (int i = 0; i < njobs; i++)
+			finish(i);
+		CHECK(dlist_is_empty(&queue.roster.all), "groups without jobs are in memory");
+	}
+}
+
+/* The one that has begun first, and sees no groups, does not end the lap of the others. */
+static void
+test_overtaken(void)
+{
+	start(GROUPS * 3, GROUPS);
+	limit = JOBQ_UNLIMITED;
+	discover(&queue.stream, -1);
+	begin_reading(&slow);
+	for (int i = 0; i < 100; i++)
+		commit_job(i, i, now);
+	CHECK(claim() >= 0 && queue.roster.in_lap, "the lap has ended");
+	CHECK(end_reading(&slow), "the lap does not go on");
+	CHECK(slow.nback == queue.roster.nturn, "the turns of others do not count");
+	check_covered("after a reading that was overtaken");
+	for (int i = 1; i < 100; i++)
+		CHECK(claim() >= 0, "job %d is not found", i);
 }
 
 /* The same if that fails. */
@@ -905,11 +997,11 @@ test_abandoned(void)
 	limit = JOBQ_UNLIMITED;
 	discover(&queue.stream, -1);
 	commit_job(1, 0, now);
-	begin_reading();
-	CHECK(is_reading, "groups cannot be read");
-	CHECK(claim() == -1, "a job is found");
+	begin_reading(&slow);
+	CHECK(slow.is_reading, "groups cannot be read");
+	CHECK(claim_reading(false) == -1, "a job is found");
 	CHECK(jobq_roster_read_abandon() == &queue, "nobody is woken");
-	is_reading = false;
+	slow.is_reading = false;
 	CHECK(jobq_roster_read_abandon() == NULL, "somebody is woken twice");
 	CHECK(claim() == 1, "the job is not found");
 }
@@ -1004,14 +1096,14 @@ static void
 test_read_for_dropped(void)
 {
 	start(100, 100);
-	begin_reading();
-	CHECK(is_reading, "nothing is read");
+	begin_reading(&slow);
+	CHECK(slow.is_reading, "nothing is read");
 	drop();
 	jobq_roster_make(&queue, test_lock, ROLE);
-	queue.roster.reading = true;
+	queue.roster.nreading = 1;
 	(void) jobq_roster_read_abandon();
-	CHECK(queue.roster.reading, "another process may read at the same time");
-	is_reading = false;
+	CHECK(queue.roster.nreading == 1, "another process does not read any more");
+	slow.is_reading = false;
 }
 
 int
@@ -1044,6 +1136,8 @@ main(void)
 	test_later_than_full();
 	test_abandoned();
 	test_missed();
+	test_slow_reader();
+	test_overtaken();
 	test_dropped();
 	test_made_again();
 	test_read_for_dropped();

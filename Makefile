@@ -10,7 +10,7 @@
 #   TESTS=a,b        only these tests (test-regress, test-isolation, test-tap)
 #   FUZZ_SECONDS=n   time for the fuzzers
 #   SECONDS=n        time for make soak
-#   ROUNDS=n         rounds of make stress
+#   ROUNDS=n         rounds of make stress, kills of each kind of make kills
 
 PG_CONFIG ?= pg_config
 
@@ -164,6 +164,7 @@ help:
 	@echo '     test-tap        one kind of tests (TESTS=a,b: only these)'
 	@echo 'make soak            all faults under load for 15 minutes (SECONDS=n)'
 	@echo 'make stress          clients that do everything at random (ROUNDS=n)'
+	@echo 'make kills           limits and rates while processes are killed (ROUNDS=n)'
 	@echo 'make check-style     formatting, static analysis, project rules'
 	@echo 'make format          lay out C and Perl as PostgreSQL does'
 	@echo 'make dev-server      a shell with a scratch server'
@@ -191,6 +192,9 @@ soak:
 stress:
 	@JOBQ_ROUNDS=$(or $(ROUNDS),50) tools/test-all stress
 
+kills:
+	@JOBQ_ROUNDS=$(or $(ROUNDS),20) tools/test-all kills
+
 check-style:
 	@tools/check-style
 
@@ -206,4 +210,4 @@ bench:
 FORCE:
 
 .PHONY: all help deps demo test test-unit test-fuzz test-model test-regress \
-	test-isolation test-tap soak stress check-style format dev-server bench stop-servers FORCE
+	test-isolation test-tap soak stress kills check-style format dev-server bench stop-servers FORCE

@@ -6,6 +6,7 @@
 #   my $client = client_start($node, 'eater', $script, db => 'shop');
 #   ... break something ...
 #   client_freeze(sub { ... }, $client);    # while it stalls
+#   kill('KILL', client_pids($client));     # it is started again
 #   client_finish($client);         # lets it end what it is at
 #   client_kill($node, $client);    # or does not
 #
@@ -25,7 +26,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 
 our @EXPORT = qw(
-  client_start client_finish client_kill client_freeze client_output
+  client_start client_finish client_kill client_freeze client_output client_pids
 );
 
 # All clients that are at work, to be ended whatever happens.
@@ -121,19 +122,27 @@ sub client_kill
 	return;
 }
 
-# client_freeze($code, @clients): runs the code while they get no CPU, wherever
-# they are, with their transactions and leases. Returns what the code returned.
-sub client_freeze
+# client_pids(@clients): the PIDs of their pgbench, or command.
+sub client_pids
 {
-	my ($code, @frozen) = @_;
+	my (@of) = @_;
 	my @pids;
-	foreach my $client (@frozen)
+	foreach my $client (@of)
 	{
 		my $shell = $client->{run}{KIDS}[0]{PID};
 		open(my $fh, '<', "/proc/$shell/task/$shell/children") or next;
 		push @pids, split(' ', <$fh> // '');
 		close($fh);
 	}
+	return @pids;
+}
+
+# client_freeze($code, @clients): runs the code while they get no CPU, wherever
+# they are, with their transactions and leases. Returns what the code returned.
+sub client_freeze
+{
+	my ($code, @frozen) = @_;
+	my @pids = client_pids(@frozen);
 	kill('STOP', @pids);
 	my $result = eval { $code->() };
 	my $error = $@;

@@ -127,6 +127,16 @@ like(answer($waits), qr/^t$/m, 'it is woken when jobs of a group have waited eno
 is(claimed('gathers', 10), 'a1', 'they are handed out then');
 complete_all('gathers');
 
+# A delayed job makes a batch full when it is due, though nobody adds anything then.
+$node->sql(
+	q{SELECT jobq.alter_queue('gathers', batch_wait => '1 day');
+	SELECT jobq.enqueue('gathers', '"a2"', group_key => 'a', delay => '1 s');
+	SELECT jobq.enqueue('gathers', '"a1"', group_key => 'a')});
+order($waits, q{CALL jobq.wait('{gathers}', '30 s')});
+like(answer($waits), qr/^t$/m, 'it is woken when a delayed job makes a batch full');
+is(claimed('gathers', 10), 'a1 a2', 'a batch with a delayed job');
+complete_all('gathers');
+
 # ------------------------------------------------------------------------ order
 
 $node->sql(

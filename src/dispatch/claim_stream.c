@@ -255,6 +255,7 @@ blocks_others(JobqClaimScan *scan, const JobqPlace *place)
 		return false;
 	scan->blocked_until = is_held ? job.lease_until :
 		scan->now + jobq_ticket_busy_delay();
+	scan->blocked_priority = place->priority;
 	scan->next_run_at = Min(scan->next_run_at, scan->blocked_until);
 	jobq_wake_for_queue_at(scan->queue->state, scan->blocked_until);
 	return true;
@@ -491,6 +492,74 @@ next_of_lanes(JobqClaimScan *scan, JobqJob *job)
 }
 
 /* See claim_stream.h. */
+TimestampTz
+jobq_claim_next_of_priority(JobqClaimScan *scan, int16 priority)
+{
+	TimestampTz next;
+	JobqHead	head;
+
+	if (scan->mode != JOBQ_CLAIM_ALL &&
+		jobq_lane_next_due(scan->dispatch.stream, priority, scan->now, &next))
+		return next;
+	jobq_dispatch_seek_later(&scan->dispatch, priority, scan->now);
+	return jobq_dispatch_next(&scan->dispatch, &head) ?
+		head.place.key.run_at : JOBQ_NEVER;
+}
+
+/* See claim_stream.h. */
+bool
+jobq_claim_next_priority(JobqClaimScan *scan, int after, bool by_lanes, int16 *priority)
+{
+	JobqHead	head;
+
+	if (by_lanes)
+		return jobq_lane_next(scan->dispatch.stream, after, priority);
+	if (after == PG_INT16_MAX)
+		return false;
+	jobq_dispatch_seek(&scan->dispatch, after + 1);
+	if (!jobq_dispatch_next(&scan->dispatch, &head))
+		return false;
+	*priority = head.place.priority;
+	return true;
+}
+
+/* See claim_stream.h. */
+TimestampTz
+jobq_claim_next_due(JobqClaimScan *scan, int before)
+{
+	bool		by_lanes = jobq_claim_can_use_lanes(scan);
+	TimestampTz result = JOBQ_NEVER;
+	int16		priority;
+
+	for (int after = JOBQ_BEFORE_ALL_PRIORITIES;
+		 jobq_claim_next_priority(scan, after, by_lanes, &priority) &&
+		 priority < before;
+		 after = priority)
+	{
+		TimestampTz next = jobq_claim_next_of_priority(scan, priority);
+
+		result = Min(result, next);
+	}
+	return result;
+}
+
+/* See claim_stream.h. */
+TimestampTz
+jobq_claim_blocked_until(JobqClaimScan *scan)
+{
+	TimestampTz next_due;
+
+	if (scan->blocked_until <= scan->now)
+		return scan->blocked_until;
+	next_due = jobq_claim_next_due(scan, scan->blocked_priority);
+	if (next_due >= scan->blocked_until)
+		return scan->blocked_until;
+	scan->next_run_at = Min(scan->next_run_at, next_due);
+	jobq_wake_for_queue_at(scan->queue->state, next_due);
+	return next_due;
+}
+
+/* See claim_stream.h. */
 bool
 jobq_claim_ripens(JobqClaimScan *scan, TimestampTz *ripe_at)
 {
@@ -502,6 +571,13 @@ jobq_claim_ripens(JobqClaimScan *scan, TimestampTz *ripe_at)
 		jobq_database()->coordinator_proc != JOBQ_NO_PROCESS &&
 		jobq_claim_can_use_lanes(scan);
 	is_ripe = jobq_ripe_judge(&scan->dispatch, by_lanes, scan->now, ripe_at);
+	/* nobody looks at a group in between: one more job may be due before */
+	if (!is_ripe && *ripe_at != JOBQ_NEVER && scan->dispatch.group != NULL)
+	{
+		TimestampTz next_due = jobq_claim_next_due(scan, PG_INT16_MAX + 1);
+
+		*ripe_at = Min(*ripe_at, next_due);
+	}
 	scan->seeking = true;
 	if (!is_ripe && *ripe_at != JOBQ_NEVER)
 	{

@@ -87,6 +87,7 @@ typedef struct JobqClaimScan
 								 * overtaken */
 	TimestampTz blocked_until;	/* its first job cannot be claimed until then;
 								 * DT_NOBEGIN: nothing is known of that */
+	int16		blocked_priority;	/* of that job */
 	bool		left_some;		/* there may be more ready jobs */
 	bool		seeking;		/* the index scan is to be started */
 	JobqStart	start;			/* of the job that was returned last, or of
@@ -138,10 +139,28 @@ extern bool jobq_claim_stream_sees_more(JobqClaimScan *scan);
 extern bool jobq_claim_can_use_lanes(JobqClaimScan *scan);
 
 /*
+ * The earliest future run_at of the stream's jobs whose priorities are below `before`, or
+ * of those of one priority; JOBQ_NEVER if there are none.  It may be somewhat earlier.
+ */
+extern TimestampTz jobq_claim_next_due(JobqClaimScan *scan, int before);
+extern TimestampTz jobq_claim_next_of_priority(JobqClaimScan *scan, int16 priority);
+
+/* The next higher priority that has jobs. */
+extern bool jobq_claim_next_priority(JobqClaimScan *scan, int after, bool by_lanes,
+									 int16 *priority);
+
+/*
+ * When the group at hand, whose first job is blocked, may start one: then, or when a job
+ * of a lower priority is due, if that is earlier; next_run_at is lowered to that, and the
+ * coordinator looks then.  The caller has a ticket.  DT_NOBEGIN: it is not blocked.
+ */
+extern TimestampTz jobq_claim_blocked_until(JobqClaimScan *scan);
+
+/*
  * Whether jobs of the stream are to be handed out, rather than wait for a full batch.
- * If not, *ripe_at is when the first one has waited enough (JOBQ_NEVER: there is none);
- * next_run_at is lowered to that, and the coordinator looks then.  The caller has a
- * ticket or a pin.
+ * If not, *ripe_at is when the first one has waited enough, or in a group one more is
+ * due (JOBQ_NEVER: none is ready); next_run_at is lowered to that, and the coordinator
+ * looks then.  The caller has a ticket or a pin.
  */
 extern bool jobq_claim_ripens(JobqClaimScan *scan, TimestampTz *ripe_at);
 

@@ -82,38 +82,6 @@ jobq_look_finds_free_job(const JobqQueue *queue)
 	return result;
 }
 
-/* The earliest future run_at of a priority's jobs. */
-static TimestampTz
-next_of_priority(JobqClaimScan *scan, int16 priority)
-{
-	TimestampTz next;
-	JobqHead	head;
-
-	if (scan->mode != JOBQ_CLAIM_ALL &&
-		jobq_lane_next_due(scan->dispatch.stream, priority, scan->now, &next))
-		return next;
-	jobq_dispatch_seek_later(&scan->dispatch, priority, scan->now);
-	return jobq_dispatch_next(&scan->dispatch, &head) ?
-		head.place.key.run_at : JOBQ_NEVER;
-}
-
-/* The next higher priority that has jobs. */
-static bool
-next_priority(JobqClaimScan *scan, int after, bool by_lanes, int16 *priority)
-{
-	JobqHead	head;
-
-	if (by_lanes)
-		return jobq_lane_next(scan->dispatch.stream, after, priority);
-	if (after == PG_INT16_MAX)
-		return false;
-	jobq_dispatch_seek(&scan->dispatch, after + 1);
-	if (!jobq_dispatch_next(&scan->dispatch, &head))
-		return false;
-	*priority = head.place.priority;
-	return true;
-}
-
 /* See look.h. */
 void
 jobq_look_begin(JobqLook *look, int32 queue)
@@ -184,14 +152,14 @@ jobq_look_continue(JobqLook *look, const JobqQueue *queue, int64 until)
 	is_ripe = jobq_claim_is_ripe(&scan);
 	by_lanes = jobq_claim_can_use_lanes(&scan);
 	while (!stopped &&
-		   next_priority(&scan, look->after, by_lanes, &priority))
+		   jobq_claim_next_priority(&scan, look->after, by_lanes, &priority))
 	{
 		TimestampTz next_here;
 
 		if (may_start && is_ripe && !look->ready &&
 			!look_in_priority(look, &scan, by_lanes, priority, until))
 			break;
-		next_here = next_of_priority(&scan, priority);
+		next_here = jobq_claim_next_of_priority(&scan, priority);
 		look->next = Min(look->next, next_here);
 		look->after = priority;
 		look->begun = false;

@@ -119,6 +119,8 @@ turn_to_group(JobqClaimScan *scan, const JobqGroupTicket *ticket, bool lent)
 static void
 put_back(JobqClaimScan *scan, TimestampTz until)
 {
+	if (until == scan->blocked_until && jobq_ticket_has_group())
+		until = jobq_claim_blocked_until(scan);
 	if (!jobq_ticket_put_back_group(until))
 		return;
 	scan->turns_left++;

@@ -244,6 +244,13 @@ jobq_ticket_hold_group(const JobqGroupTicket *ticket, bool lent)
 
 /* See ticket.h. */
 bool
+jobq_ticket_has_group(void)
+{
+	return loose_group.group != NULL;
+}
+
+/* See ticket.h. */
+bool
 jobq_ticket_put_back_group(TimestampTz until)
 {
 	JobqGroupTicket ticket = loose_group;

@@ -29,6 +29,7 @@ extern bool jobq_ticket_draw(const JobqQueue *queue, bool shared);
  * (roster_pick.h); or gives it back, if it holds one, as jobq_roster_put_back() does.
  */
 extern void jobq_ticket_hold_group(const JobqGroupTicket *ticket, bool lent);
+extern bool jobq_ticket_has_group(void);
 extern bool jobq_ticket_put_back_group(TimestampTz until);
 
 /*

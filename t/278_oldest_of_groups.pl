@@ -162,8 +162,7 @@ $node->sql(q{SELECT jobq.drop_queue('q', force => true)});
 
 # ------------------------------------------------------------ very many groups
 
-my $entries_read =
-  q{SELECT pg_stat_get_xact_tuples_returned('jobq_store.job_group'::regclass)};
+my $entries_read = q{SELECT pg_stat_get_xact_tuples_returned('jobq_store.job_group'::regclass)};
 
 # Jobs of which few fit on a page, each of a group by itself.
 foreach my $options ('', ', lifo => true', ', max_running_per_group => 1')
@@ -178,7 +177,8 @@ foreach my $options ('', ', lifo => true', ', max_running_per_group => 1')
 	# the counter may still have what earlier transactions of the session have read
 	my ($before, $after) = split(
 		/\n/,
-		ask($session, "BEGIN; $entries_read;" . q{ DO $$BEGIN FOR i IN 1 .. 1000 LOOP
+		ask($session, "BEGIN; $entries_read;"
+			  . q{ DO $$BEGIN FOR i IN 1 .. 1000 LOOP
 			PERFORM jobq.enqueue('q', to_jsonb(i), group_key => 'h' || i); END LOOP; END$$; }
 			  . "$entries_read; COMMIT"));
 	cmp_ok($after - $before, '<', 20_000, "one after the other, index entries read$options");

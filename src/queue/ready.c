@@ -59,6 +59,15 @@ describe_queue(JobqReadyNote *note, const JobqQueue *queue)
 	note->njobs = 1;
 }
 
+/* Fills in where the note's jobs are; `group` is its own copy of the name. */
+static void
+set_place(JobqReadyNote *note, const JobqPlace *place, const char *group)
+{
+	note->place = *place;
+	note->place.group = group;
+	note->last_run_at = place->key.run_at;
+}
+
 /* Whether both are names of the same group, or none is. */
 static bool
 is_same_group(const char *a, const char *b)
@@ -146,6 +155,7 @@ merge_jobs(JobqNote *note, const JobqNote *next)
 	mine->queue.position = Min(mine->queue.position, other->queue.position);
 	if (jobq_key_compare(&other->place.key, &mine->place.key) < 0)
 		mine->place.key = other->place.key;
+	mine->last_run_at = Max(mine->last_run_at, other->last_run_at);
 	ItemPointerSetInvalid(&mine->place.tid);
 	return true;
 }
@@ -199,8 +209,7 @@ jobq_at_commit_ready_many(const JobqQueue *queue, const JobqPlace *first,
 	group = use_name(first->group);
 	note = jobq_note_data(jobq_note_add_reserved(&new_kind), JobqReadyNote);
 	describe_queue(note, queue);
-	note->place = *first;
-	note->place.group = group;
+	set_place(note, first, group);
 	note->njobs = njobs;
 	if (njobs > 1)
 		ItemPointerSetInvalid(&note->place.tid);
@@ -224,8 +233,7 @@ jobq_ready_note_locked(const JobqQueue *queue, const JobqPlace *place)
 										 JobqReadyNote);
 
 	describe_queue(note, queue);
-	note->place = *place;
-	note->place.group = group;
+	set_place(note, place, group);
 	nunsettled++;
 }
 

@@ -75,9 +75,15 @@ jobq_ready_end_wake(const JobqNote *note, TimestampTz now)
 	const JobqReadyNote *ready = jobq_note_const_data(note, JobqReadyNote);
 
 	if (ready->place.key.run_at > now)
+	{
 		jobq_queue_wake_at(&ready->queue, ready->place.key.run_at);
-	else if (may_start(ready))
+		return;
+	}
+	if (may_start(ready))
 		jobq_queue_wake_later(&ready->queue, ready->njobs);
+	/* the coordinator finds out when the next one is due */
+	if (ready->last_run_at > now)
+		jobq_queue_wake_at(&ready->queue, now);
 }
 
 /*

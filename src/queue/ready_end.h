@@ -28,6 +28,7 @@ typedef struct JobqReadyNote
 	int			lent_in_group;
 	JobqGroup  *group;
 	JobqPlace	place;			/* of the first */
+	TimestampTz last_run_at;	/* of the others, and of the first */
 } JobqReadyNote;
 
 /* Whether the locked job that a note is about has been changed. */

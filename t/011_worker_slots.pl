@@ -44,10 +44,12 @@ set_up('other', 'ann');
 
 # ------------------------------------------------------ a burst of slow jobs
 
-add_jobs('postgres', 'ann', 4, 1);
+add_jobs('postgres', 'ann', 4, 600);
 poll_ok(
 	$node, q{SELECT count(*) = 2 FROM pg_stat_activity WHERE backend_type = 'jobq executor'
-	AND wait_event = 'PgSleep'}, 'a burst of slow jobs uses all workers', seconds => 3);
+	AND wait_event = 'PgSleep'}, 'a burst of slow jobs uses all workers');
+$node->sql('SELECT count(jobq.cancel(id)) FROM jobq_store.job');
+add_jobs('postgres', 'ann', 4, 0);
 poll_ok($node, 'SELECT count(*) = 4 FROM done_ann', 'all jobs of the burst run');
 
 # --------------------------- a long job does not hold up those that come later
@@ -75,8 +77,7 @@ foreach my $how ('idle executors', 'no executor', 'a new coordinator')
 	poll_ok(
 		$node,
 		'SELECT count(*) = 1 FROM done_ann',
-		"$how: a short job runs beside the long one",
-		seconds => 5);
+		"$how: a short job runs beside the long one");
 	$node->sql('SELECT count(jobq.cancel(id)) FROM jobq_store.job');
 	poll_ok($node, 'SELECT count(*) = 0 FROM jobq_store.job', "$how: the long one is cancelled");
 }

@@ -172,7 +172,7 @@ $node->set_clock('now');
 $node->sql(schedule('seconds', '* * * * * *'));
 $node->sql(
 	"SELECT jobq.schedule('once', to_char(now() AT TIME ZONE 'UTC'
-		+ interval '4 s', 'FMSS FMMI FMHH24 * * *'), queue => 'q',
+		+ interval '9 s', 'FMSS FMMI FMHH24 * * *'), queue => 'q',
 		timezone => 'UTC')");
 my $due = column('once', 'extract(epoch FROM next_run)::bigint');
 fired_up_to('seconds', $node->sql('SELECT clock_timestamp()'));

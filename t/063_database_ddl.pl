@@ -178,20 +178,21 @@ poll_ok(
 within(30, 'DROP OWNED', sub { $node->sql('CREATE ROLE owner; DROP OWNED BY owner', 'five') });
 run_job('five', 'jobs run after DROP OWNED');
 
-# coordinator_starts($db, $round): soon, in this round of several.
+# coordinator_starts($db, $round): soon, in this round of several.  A delay that
+# doubles each time exceeds that in the fifth.
 sub coordinator_starts
 {
 	my ($db, $round) = @_;
 	poll_query(
 		$node, qq{SELECT count(*) = 1 FROM pg_stat_activity
-		WHERE backend_type = 'jobq coordinator' AND datname = '$db'}, seconds => 2
+		WHERE backend_type = 'jobq coordinator' AND datname = '$db'}, seconds => 12
 	) or die "no coordinator in round $round\n";
 	return;
 }
 
 # again and again: an orderly exit is no reason to wait longer each time
 within(
-	20,
+	72,
 	'CREATE EXTENSION and DROP EXTENSION, again and again',
 	sub {
 		foreach my $round (1 .. 6)
@@ -202,7 +203,7 @@ within(
 		}
 	});
 within(
-	20,
+	72,
 	'CREATE DATABASE ... TEMPLATE, again and again',
 	sub {
 		foreach my $round (1 .. 6)

@@ -134,7 +134,7 @@ poll_ok(
 	$node,
 	"SELECT count(*) = 0 FROM jobq.health WHERE topic = 'late' AND message ~ 'in the way'",
 	'it is not reported when it has ended',
-	seconds => 3);
+	seconds => 15);
 $mallory->quit;
 
 $node->stop;

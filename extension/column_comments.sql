@@ -118,6 +118,11 @@ COMMENT ON COLUMN jobq.queues.max_queued IS
   'maximum number of unfinished jobs in the queue; NULL: no limit';
 COMMENT ON COLUMN jobq.queues.group_on_failure IS
   'whether the others of a group with max_running_per_group 1 wait for a job that is tried again, or skip it';
+COMMENT ON COLUMN jobq.queues.group_rate_limit IS
+  'maximum number of jobs of each group that start in a group_rate_period; NULL: no limit';
+COMMENT ON COLUMN jobq.queues.group_rate_period IS 'the period of group_rate_limit';
+COMMENT ON COLUMN jobq.queues.group_rate_burst IS
+  'maximum number of jobs of a group that start at once; NULL: those of 20 ms';
 COMMENT ON COLUMN jobq.queues.on_full IS
   'what enqueue does when the queue is full: error, or drop_oldest';
 COMMENT ON COLUMN jobq.queues.lifo IS
@@ -141,6 +146,11 @@ COMMENT ON COLUMN jobq.groups.running IS
   'number of its jobs that are running; those that run as a batch count as one';
 COMMENT ON COLUMN jobq.groups.max_running IS
   'maximum number of its jobs that run at the same time; NULL: no limit';
+COMMENT ON COLUMN jobq.groups.rate_limit IS
+  'maximum number of its jobs that start in a rate_period; NULL: no limit';
+COMMENT ON COLUMN jobq.groups.rate_period IS 'the period of rate_limit';
+COMMENT ON COLUMN jobq.groups.rate_burst IS
+  'maximum number of its jobs that start at once; NULL: those of 20 ms';
 COMMENT ON COLUMN jobq.groups.weight IS 'number of its jobs in each of its turns';
 COMMENT ON COLUMN jobq.groups.paused IS 'whether the group is paused: none of its jobs is started';
 COMMENT ON COLUMN jobq.groups.next_at IS

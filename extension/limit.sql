@@ -85,6 +85,11 @@ SELECT
   o.group_key,
   coalesce(g.running, 0) AS running,
   coalesce(o.max_running, q.max_running_per_group) AS max_running,
+  coalesce(o.rate_limit, q.group_rate_limit) AS rate_limit,
+  coalesce(CASE WHEN o.rate_limit IS NULL THEN q.group_rate_period ELSE o.rate_period END,
+    '1 second') AS rate_period,
+  CASE WHEN o.rate_limit IS NULL THEN q.group_rate_burst ELSE o.rate_burst END
+    AS rate_burst,
   coalesce(o.weight, 1) AS weight,
   o.paused,
   g.next_at,
@@ -94,14 +99,17 @@ CROSS JOIN LATERAL (
   SELECT
     u.group_key,
     max(u.max_running) AS max_running,
+    max(u.rate_limit) AS rate_limit,
+    max(u.rate_period) AS rate_period,
+    max(u.rate_burst) AS rate_burst,
     max(u.weight) AS weight,
     bool_or(u.paused) AS paused
   FROM (
-    SELECT group_key, max_running, weight, paused
+    SELECT group_key, max_running, rate_limit, rate_period, rate_burst, weight, paused
     FROM jobq_store.group_option
     WHERE queue OPERATOR(pg_catalog.=) q.id
     UNION ALL
-    SELECT group_key, NULL, NULL, true
+    SELECT group_key, NULL, NULL, NULL, NULL, NULL, true
     FROM jobq_store.group_stop
     WHERE queue OPERATOR(pg_catalog.=) q.id
   ) AS u
@@ -117,6 +125,9 @@ SELECT
   g.group_key COLLATE "C" AS group_key,
   g.running,
   q.max_running_per_group AS max_running,
+  q.group_rate_limit AS rate_limit,
+  coalesce(q.group_rate_period, '1 second') AS rate_period,
+  q.group_rate_burst AS rate_burst,
   1 AS weight,
   false AS paused,
   g.next_at,
@@ -138,6 +149,9 @@ SELECT
   group_key,
   running,
   max_running,
+  rate_limit,
+  rate_period,
+  rate_burst,
   weight,
   paused,
   CASE WHEN s.stops IS NULL THEN next_at END AS next_at,

@@ -85,6 +85,9 @@ CREATE TABLE jobq_store.queue (
   max_running integer,
   max_running_per_group integer,
   group_on_failure text,
+  group_rate_limit integer,
+  group_rate_period interval,
+  group_rate_burst integer,
   max_queued integer,
   on_full text,
   lifo boolean,
@@ -143,6 +146,9 @@ CREATE TABLE jobq_store.group_option (
   group_key text COLLATE "C" NOT NULL,
   paused boolean NOT NULL,
   max_running integer,
+  rate_limit integer,
+  rate_period interval,
+  rate_burst integer,
   weight integer,
   PRIMARY KEY (queue, group_key)
 );
@@ -248,13 +254,15 @@ COMMENT ON TABLE jobq_store.cancel_request IS 'requests to cancel jobs whose row
 -- server must not forget them (src/queue/start_row.c): the latest tat counts.
 CREATE TABLE jobq_store.rate_start (
   queue integer NOT NULL,
+  group_key text COLLATE "C" NOT NULL,
   tat timestamptz NOT NULL
 ) WITH (fillfactor = 50);
--- The queue, or a limit with the sign of its id changed.
+-- The queue, or a limit with the sign of its id changed; group_key: a group of the queue,
+-- '' for all of its jobs.
 COMMENT ON TABLE jobq_store.rate_start IS
   'starts of jobs that count after a restart: tat is when the rate will have made up for the last one';
 
-CREATE INDEX rate_start_queue ON jobq_store.rate_start (queue);
+CREATE INDEX rate_start_group ON jobq_store.rate_start (queue, group_key);
 ALTER TABLE jobq_store.rate_start REPLICA IDENTITY FULL;
 
 -- ------------------------------------------------------------------ history

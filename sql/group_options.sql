@@ -132,12 +132,39 @@ SELECT string_agg(group_key, ' ') FROM pg_temp.claim(12);
 SELECT group_key, weight, why FROM jobq.groups WHERE queue = 'grouped' AND group_key ~ 'y$';
 SELECT * FROM jobq_store.flow_check();
 
+-- rates: the queue's for each group, and one of its own
+SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE queue = 'grouped' AND finished_at IS NULL;
+SELECT jobq.alter_queue('grouped', group_rate_limit => 2, group_rate_period => '1 hour', group_rate_burst => 2);
+SELECT jobq.set_group('grouped', 'own', rate_limit => 3, rate_period => '2 hours', rate_burst => 3);
+SELECT count(*) FROM (
+  SELECT jobq.enqueue('grouped', to_jsonb(i), group_key => g)
+  FROM unnest('{own,rated}'::text[]) AS g, generate_series(1, 4) AS i) AS added;
+SELECT string_agg(group_key, ' ' ORDER BY group_key) FROM pg_temp.claim(5);
+SELECT count(*) FROM jobq.dequeue('grouped', 10);
+SELECT group_key, running, rate_limit, rate_period, rate_burst, next_at > now() AS later, why
+FROM jobq.groups WHERE queue = 'grouped' AND group_key IN ('own', 'rated') ORDER BY 1;
+SELECT jobq.reset_group('grouped', 'own');
+SELECT rate_limit, rate_period FROM jobq.groups WHERE queue = 'grouped' AND group_key = 'own';
+SELECT group_rate_limit, group_rate_period, group_rate_burst FROM jobq.queues WHERE queue = 'grouped';
+SELECT jobq.alter_queue('grouped', group_rate_limit => 1);
+SELECT jobq.reset_queue('grouped', 'group_rate_limit', 'group_rate_period', 'group_rate_burst');
+SELECT string_agg(group_key, ' ' ORDER BY group_key) FROM pg_temp.claim(3);
+SELECT * FROM jobq_store.flow_check();
+
 -- errors
 SELECT jobq.pause('grouped', '');
 SELECT jobq.resume('none', 'a');
 SELECT jobq.set_group('grouped', 'a', max_running => 0);
 SELECT jobq.set_group('grouped', 'a', weight => 1001);
-SELECT jobq.set_group('grouped', 'a', rate_limit => 5);
+SELECT jobq.set_group('grouped', 'a', rate_limit => 0);
+SELECT jobq.set_group('grouped', 'a', rate_limit => 5, rate_period => '0');
+SELECT jobq.set_group('grouped', 'a', rate_limit => 5, rate_burst => 6);
+SELECT jobq.set_group('grouped', 'a', rate_burst => 2);
+SELECT jobq.set_group('grouped', 'a', rate_period => '1 min');
+SELECT jobq.create_queue('skipped', rate_limit => 1, on_limit => 'skip');
+SELECT jobq.set_group('skipped', 'a', rate_limit => 5);
+SELECT jobq.alter_queue('skipped', group_rate_limit => 5);
+SELECT jobq.drop_queue('skipped');
 SELECT jobq.set_group('grouped', NULL, weight => 1);
 SELECT jobq.set_group('grouped', repeat('g', 128), weight => 1);
 SELECT jobq.set_group('grouped', 'a');

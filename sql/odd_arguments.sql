@@ -103,8 +103,7 @@ SELECT DISTINCT function, argument, left(value, 60) AS value, state, left(messag
 WHERE state !~ '^(OK000|22023|22004|22008|42704|42710|42883|JQ001|JQ101|JQ102|JQ103)$'
   -- outside a batch
   AND (function, state) <> ('jobq.fail_job', '55000')
-  -- what is not there yet, a command that is none, a queue with a job that is running
-  AND NOT (state = '0A000' AND function = 'jobq.set_group')
+  -- a command that is none, a queue with a job that is running
   AND NOT (state = '42601' AND argument = 'command') AND NOT (state = '55006' AND function = 'jobq.drop_queue')
 ORDER BY 1, 2, 3;
 

@@ -163,6 +163,7 @@ look_in_queue(const JobqFinder *finder, const JobqQueue *queue,
 			jobq_claim_sees_more(&scan);
 		found->more = found->sees_more;
 		found->start = scan.start;
+		found->group_start = scan.group_start;
 		if (found->sharing != NULL && !jobq_queue_counts_starts(queue))
 			found->job.started_at = jobq_now();
 	}
@@ -356,6 +357,14 @@ jobq_find_owed(int32 taken)
 	return owed;
 }
 
+/* The job that was found does not start now. */
+void
+jobq_find_undo_start(JobqFound *found)
+{
+	jobq_start_undo(&found->start);
+	jobq_start_undo_of_group(&found->group_start);
+}
+
 /*
  * Finds and locks a job that may run after others in the same transaction.
  * Returns false if there is none; there may still be jobs that cannot share
@@ -380,7 +389,7 @@ jobq_find_another_job(JobqFinder *finder, const JobqSharing *sharing,
 		jobq_share_allows_job(sharing, &found->job, found->queue))
 		return true;
 	/* its queue has not been served: leave it to the next transaction */
-	jobq_start_undo(&found->start);
+	jobq_find_undo_start(found);
 	last_queue = previous;
 	return false;
 }

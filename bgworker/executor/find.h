@@ -43,6 +43,7 @@ typedef struct JobqFound
 	bool		is_newer;		/* a job became ready after the transaction
 								 * began */
 	JobqStart	start;			/* of the job */
+	JobqGroupStart group_start; /* the same of its group */
 } JobqFound;
 
 extern void jobq_find_begin(JobqFinder *finder, Oid role,
@@ -51,6 +52,7 @@ extern bool jobq_find_job(JobqFinder *finder, JobqFound *found);
 extern bool jobq_find_another_job(JobqFinder *finder,
 								  const JobqSharing *sharing,
 								  JobqFound *found);
+extern void jobq_find_undo_start(JobqFound *found);
 extern void jobq_find_end(JobqFinder *finder);
 
 /* This process was told of jobs in a queue. */

@@ -232,7 +232,7 @@ commit(Transaction *xact)
 static void
 leave_job(Transaction *xact, JobqFound *found)
 {
-	jobq_start_undo(&found->start);
+	jobq_find_undo_start(found);
 	if (jobq_slot_end_job(&worker_ref) == JOBQ_CANCELLED)
 		jobq_at_commit_wake(JOBQ_WAKE_CANCEL);
 	jobq_slot_forget_job(&worker_ref);
@@ -304,6 +304,7 @@ run_found(Transaction *xact, JobqRun *run, JobqFound *found)
 		return false;
 	}
 	jobq_start_keep(&found->start, found->queue);
+	jobq_start_keep_of_group(&found->group_start, found->queue);
 	jobq_share_note_start(&xact->sharing);
 	if (!jobq_execute_in_subtransaction(run))
 	{
@@ -417,7 +418,7 @@ run_transaction(Transaction *xact, JobqRun *volatile *run)
 	}
 	if (found.counted || found.is_newer)
 	{
-		jobq_start_undo(&found.start);
+		jobq_find_undo_start(&found);
 		commit(xact);
 	}
 	else

@@ -124,6 +124,9 @@ enum
 	Anum_queue_max_running,
 	Anum_queue_max_running_per_group,
 	Anum_queue_group_on_failure,
+	Anum_queue_group_rate_limit,
+	Anum_queue_group_rate_period,
+	Anum_queue_group_rate_burst,
 	Anum_queue_max_queued,
 	Anum_queue_on_full,
 	Anum_queue_lifo,
@@ -159,6 +162,9 @@ enum
 	Anum_group_option_group_key,
 	Anum_group_option_paused,
 	Anum_group_option_max_running,
+	Anum_group_option_rate_limit,
+	Anum_group_option_rate_period,
+	Anum_group_option_rate_burst,
 	Anum_group_option_weight,
 	Natts_group_option = Anum_group_option_weight
 };
@@ -224,6 +230,7 @@ enum
 enum
 {
 	Anum_rate_start_queue = 1,
+	Anum_rate_start_group_key,
 	Anum_rate_start_tat,
 	Natts_rate_start = Anum_rate_start_tat
 };

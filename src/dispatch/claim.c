@@ -29,6 +29,7 @@
 #include "queue/ticket.h"
 #include "shared/clock.h"
 #include "shared/database.h"
+#include "shared/group_rate.h"
 #include "shared/wake.h"
 
 #include "access/xact.h"
@@ -167,12 +168,14 @@ draw_ticket(JobqClaimScan *scan)
 
 /*
  * When a job with a ticket starts.  If tickets are limited, another job may have
- * had this one when the claim began; their times must not overlap.
+ * had this one when the claim began; their times must not overlap.  If groups may have
+ * rates, this is also the time of a job whose group has none.
  */
 static TimestampTz
 start_time(const JobqClaimScan *scan)
 {
-	return jobq_queue_keeps_leases(scan->queue) ? jobq_now() : scan->now;
+	return jobq_queue_keeps_leases(scan->queue) ||
+		jobq_queue_may_rate_groups(scan->queue) ? jobq_now() : scan->now;
 }
 
 /*
@@ -205,9 +208,11 @@ jobq_claim_next(JobqClaimScan *scan, JobqJob *job)
 	{
 		if (!scan->has_ticket)
 		{
-			jobq_ticket_give(scan->queue, job->id);
 			scan->started_at = jobq_start_use(&scan->start, scan->queue,
+											  &scan->group_start,
+											  jobq_ticket_of_group(),
 											  start_time(scan));
+			jobq_ticket_give(scan->queue, job->id);
 		}
 		job->started_at = scan->started_at;
 		scan->has_ticket = scan->in_batch;
@@ -215,6 +220,22 @@ jobq_claim_next(JobqClaimScan *scan, JobqJob *job)
 	else if (scan->takes_turns)
 		(void) do_without_coordinator(scan->queue);
 	return found;
+}
+
+/*
+ * The job that was lost has not started in its group.  The next one there needs a
+ * start of its own; if there is none now, the search goes on with the next turn.
+ */
+static void
+undo_in_group(JobqClaimScan *scan)
+{
+	JobqGroupTicket *ticket = jobq_ticket_of_group();
+
+	jobq_start_undo_of_group(&scan->group_start);
+	if (ticket == NULL || jobq_group_rate_reserve_again(ticket))
+		return;
+	(void) jobq_ticket_put_back_group(DT_NOBEGIN);
+	scan->goes_on = false;
 }
 
 /*
@@ -231,7 +252,10 @@ jobq_claim_lost(JobqClaimScan *scan)
 		scan->has_ticket = false;
 	/* a later job of a batch has neither */
 	if (had_ticket || !scan->in_batch)
+	{
 		jobq_start_undo(&scan->start);
+		undo_in_group(scan);
+	}
 }
 
 /*

@@ -92,6 +92,7 @@ typedef struct JobqClaimScan
 	bool		seeking;		/* the index scan is to be started */
 	JobqStart	start;			/* of the job that was returned last, or of
 								 * its batch */
+	JobqGroupStart group_start; /* the same of its group */
 	TimestampTz started_at;		/* its time */
 	int			priority;		/* of the lane that is being scanned */
 	JobqDispatchScan dispatch;

@@ -226,6 +226,41 @@ begin_claim(JobqClaimScan *scan, JobqTable *jobs, const JobqQueue *queue,
 }
 
 /*
+ * Notes a start in a group that is to be kept, of several the last one; jobs that the
+ * scan meets must not have been changed by an earlier command.
+ */
+static void
+note_group_start(List **starts, const JobqGroupStart *start)
+{
+	JobqGroupStart *noted;
+	ListCell   *lc;
+
+	if (start->group == NULL || !start->is_kept)
+		return;
+	foreach(lc, *starts)
+	{
+		noted = lfirst(lc);
+		if (noted->group == start->group)
+		{
+			*noted = *start;
+			return;
+		}
+	}
+	noted = palloc(sizeof(JobqGroupStart));
+	*noted = *start;
+	*starts = lappend(*starts, noted);
+}
+
+static void
+keep_group_starts(const List *starts, const JobqQueue *queue)
+{
+	ListCell   *lc;
+
+	foreach(lc, starts)
+		jobq_start_keep_of_group(lfirst(lc), queue);
+}
+
+/*
  * Claims up to max_jobs jobs of a queue under the lease and returns them to
  * the client.  Draws the lease number with the first job (*lease is 0 before
  * that).  Returns the number of jobs claimed.
@@ -237,6 +272,7 @@ claim_from(JobqTable *jobs, const JobqQueue *queue,
 {
 	JobqClaimScan scan;
 	JobqStart	last = {0};
+	List	   *group_starts = NIL;
 	JobqJob		job;
 	int			claimed = 0;
 
@@ -262,6 +298,7 @@ claim_from(JobqTable *jobs, const JobqQueue *queue,
 		if (job.attempt >= jobq_job_max_attempts(&job, queue))
 			jobq_async_commit_insist();
 		put_job(rsinfo, &job, queue);
+		note_group_start(&group_starts, &scan.group_start);
 		last = scan.start;
 		claimed++;
 	}
@@ -273,6 +310,7 @@ claim_from(JobqTable *jobs, const JobqQueue *queue,
 		jobq_at_commit_look(queue);
 	jobq_claim_end(&scan);
 	jobq_start_keep(&last, queue);
+	keep_group_starts(group_starts, queue);
 	return claimed;
 }
 
@@ -399,6 +437,7 @@ take_from(JobqTable *jobs, const JobqQueue *queue, int max_jobs,
 {
 	JobqClaimScan scan;
 	JobqStart	last = {0};
+	List	   *group_starts = NIL;
 	JobqJob		job;
 	int			taken = 0;
 
@@ -416,11 +455,13 @@ take_from(JobqTable *jobs, const JobqQueue *queue, int max_jobs,
 		job.state = JOBQ_STATE_PENDING;
 		job.attempt = attempt - 1;
 		put_job(rsinfo, &job, queue);
+		note_group_start(&group_starts, &scan.group_start);
 		last = scan.start;
 		taken++;
 	}
 	jobq_claim_end(&scan);
 	jobq_start_keep(&last, queue);
+	keep_group_starts(group_starts, queue);
 	return taken;
 }
 

@@ -20,9 +20,11 @@
 #include "queue/group_option.h"
 #include "queue/lease_end.h"
 #include "queue/queue_wake.h"
+#include "queue/start_row.h"
 #include "queue/ticket.h"
 #include "shared/clock.h"
 #include "shared/database.h"
+#include "shared/group_rate.h"
 #include "shared/roster.h"
 #include "shared/roster_pick.h"
 #include "shared/roster_read.h"
@@ -106,13 +108,26 @@ read_on(JobqClaimScan *scan)
 	return result == JOBQ_READ_SOME;
 }
 
-/* Turns to a group, of which a ticket was drawn, or lent by a job that ends. */
-static void
+/*
+ * Turns to a group, of which a ticket was drawn, or lent by a job that ends.  False, without
+ * the ticket, if its rate allows no start, by what is kept of its last one.
+ */
+static bool
 turn_to_group(JobqClaimScan *scan, const JobqGroupTicket *ticket, bool lent)
 {
+	const char *name = ticket->group->key.name;
+
 	jobq_ticket_hold_group(ticket, lent);
-	jobq_claim_turn_to(scan, &ticket->group->stream, ticket->group->key.name,
+	if (ticket->is_unread &&
+		!jobq_group_rate_reserve_kept(jobq_ticket_of_group(),
+									  jobq_start_row_read(scan->queue->id, name)))
+	{
+		(void) jobq_ticket_put_back_group(DT_NOBEGIN);
+		return false;
+	}
+	jobq_claim_turn_to(scan, &ticket->group->stream, name,
 					   ticket->max_running == 1);
+	return true;
 }
 
 /* Gives back the ticket of the group; it has one more turn if jobs were added. */
@@ -154,7 +169,7 @@ static void
 answer(JobqClaimScan *scan, const JobqGroupQuestion *question)
 {
 	const JobqQueue *queue = scan->queue;
-	JobqGroupOptions options;
+	JobqGroupOptions options = {.weight = JOBQ_DEFAULT_WEIGHT};
 
 	/* what is not committed must not become known */
 	if (jobq_group_options_are_own(queue->id, question->name))
@@ -163,30 +178,53 @@ answer(JobqClaimScan *scan, const JobqGroupQuestion *question)
 		jobq_roster_pass_over(queue->state, question);
 		return;
 	}
-	jobq_group_options_read(queue->id, question->name, &options);
-	jobq_roster_answer(queue->state, question, &options);
+	if (queue->has_group_options)
+		jobq_group_options_read(queue->id, question->name, &options);
+	jobq_roster_answer(queue->state, question, &options,
+					   jobq_group_kept_start(queue, question->name,
+											 &options));
 }
 
-/*
- * How many jobs of a group may run, whose options may not be known in memory; 0: it
- * is paused.
- */
-static int
-limit_of_group(const JobqClaimScan *scan, const char *name)
+/* Whether jobs of the group may run without a ticket of it. */
+static bool
+is_unlimited(const JobqClaimScan *scan, const char *name)
 {
-	bool		paused;
-	int			limit = jobq_group_max_running(scan->queue, name, &paused);
+	JobqGroupLimits limits;
 
-	return paused ? 0 : limit;
+	jobq_group_limits_read(scan->queue, name, &limits);
+	return limits.max_running == JOBQ_UNLIMITED && !limits.has_rate;
 }
 
-/* See JobqPicking. */
+/* Whether no group of the queue may do so. */
+static bool
+limits_all_groups(const JobqQueue *queue)
+{
+	return queue->max_running_per_group != JOBQ_UNLIMITED ||
+		queue->has_group_rate;
+}
+
+/* How to draw a ticket of a certain group. */
+static JobqPicking
+picking_of(const JobqClaimScan *scan, const JobqGroupLimits *limits)
+{
+	return (JobqPicking)
+	{
+		.now = scan->now,.max_running = limits->max_running,
+			.rate = limits->has_rate ? &limits->rate : NULL
+	};
+}
+
+/* See JobqPicking: also the rate, since groups are put off for it as well. */
 static uint64
 patience_of(const JobqQueue *queue)
 {
+	const JobqGcra *rate = &queue->group_rate;
 	uint64		result = jobq_queue_gathers(queue) ?
 	(uint64) queue->batch_wait * 1000003 + queue->batch_size : 0;
 
+	if (queue->has_group_rate)
+		result += ((uint64) rate->interval.usec + rate->interval.frac +
+				   (uint64) rate->tolerance.usec * 31) * 1000000007;
 	return result * 4 + (queue->max_running_per_group == 1 ? 1 : 0) +
 		(queue->group_on_failure == JOBQ_FAILED_SKIP ? 2 : 0);
 }
@@ -241,7 +279,8 @@ turn_to_next(JobqClaimScan *scan)
 		.now = scan->now,.max_running = scan->queue->max_running_per_group,
 		.patience = patience_of(scan->queue),
 		.has_options = scan->queue->has_group_options,
-		.is_look = scan->hold == JOBQ_CLAIM_LOOK
+		.is_look = scan->hold == JOBQ_CLAIM_LOOK,
+		.rate = scan->queue->has_group_rate ? &scan->queue->group_rate : NULL
 	};
 	JobqGroupTicket ticket;
 	JobqGroupQuestion question;
@@ -265,8 +304,7 @@ turn_to_next(JobqClaimScan *scan)
 				return true;
 			case JOBQ_TURN_GROUP:
 				scan->turns_left--;
-				turn_to_group(scan, &ticket, false);
-				return true;
+				return turn_to_group(scan, &ticket, false);
 			case JOBQ_TURN_NO_ROOM:
 				scan->no_room = true;
 				scan->turns_left = 0;
@@ -359,17 +397,20 @@ turn_to_own(JobqClaimScan *scan)
 	go_on_in_circle(&own, scan, name);
 	while (next_in_circle(&own, scan, name, next_own))
 	{
-		int			limit = limit_of_group(scan, name);
+		JobqGroupLimits limits;
+		JobqPicking how;
 
-		if (limit == 0)
+		jobq_group_limits_read(scan->queue, name, &limits);
+		if (limits.max_running == 0)
 			continue;
-		if (jobq_roster_enter(scan->queue->state, name, limit, scan->now,
-							  &ticket))
+		how = picking_of(scan, &limits);
+		if (jobq_roster_enter(scan->queue->state, name, &how, &ticket))
 		{
-			turn_to_group(scan, &ticket, false);
-			return true;
+			if (turn_to_group(scan, &ticket, false))
+				return true;
+			continue;
 		}
-		if (limit == JOBQ_UNLIMITED &&
+		if (limits.max_running == JOBQ_UNLIMITED && !limits.has_rate &&
 			!jobq_roster_has(scan->queue->state, name))
 		{
 			refresh(scan);
@@ -387,7 +428,8 @@ turn_to_own(JobqClaimScan *scan)
 static bool
 turn_to_lent(JobqClaimScan *scan)
 {
-	JobqPicking how = {.now = scan->now};
+	JobqGroupLimits limits;
+	JobqPicking how;
 	JobqGroupTicket ticket = {NULL};
 	JobqGroup  *group;
 
@@ -397,15 +439,17 @@ turn_to_lent(JobqClaimScan *scan)
 	while ((group = jobq_lease_end_lend_group(scan->queue,
 											  &scan->lender)) != NULL)
 	{
+		jobq_group_limits_read(scan->queue, group->key.name, &limits);
+		how = picking_of(scan, &limits);
 		how.has_own = jobq_ready_has_own_jobs(scan->queue, group->key.name);
-		how.max_running = limit_of_group(scan, group->key.name);
 		if (how.max_running != 0 &&
 			jobq_roster_borrow(group, &how, &ticket, &scan->next_run_at))
 		{
-			turn_to_group(scan, &ticket, true);
-			return true;
+			if (turn_to_group(scan, &ticket, true))
+				return true;
 		}
-		jobq_lease_end_unlend_group(group);
+		else
+			jobq_lease_end_unlend_group(group);
 	}
 	return false;
 }
@@ -437,14 +481,14 @@ turn_by_index(JobqClaimScan *scan)
 {
 	char		name[JOBQ_GROUP_NAME_SIZE];
 
-	if (scan->queue->max_running_per_group != JOBQ_UNLIMITED)
+	if (limits_all_groups(scan->queue))
 		return false;
 	if (!scan->in_stage)
 		refresh(scan);
 	go_on_in_circle(&by_index, scan, name);
 	while (next_in_circle(&by_index, scan, name, next_by_index))
 	{
-		if (has_room(scan, name) || limit_of_group(scan, name) != JOBQ_UNLIMITED)
+		if (has_room(scan, name) || !is_unlimited(scan, name))
 			continue;
 		jobq_claim_turn_to(scan, NULL, name, false);
 		return true;
@@ -637,13 +681,13 @@ static JobqVisited
 visit_by_index(JobqClaimScan *scan, JobqVisit *visit,
 			   bool (*look) (JobqClaimScan *scan))
 {
-	if (scan->queue->max_running_per_group != JOBQ_UNLIMITED)
+	if (limits_all_groups(scan->queue))
 		return JOBQ_VISITED_ALL;
 	while (jobq_dispatch_next_group(&scan->dispatch, visit->after))
 	{
 		jobq_claim_turn_to(scan, NULL, visit->after, false);
 		if (!has_room(scan, visit->after) &&
-			limit_of_group(scan, visit->after) == JOBQ_UNLIMITED &&
+			is_unlimited(scan, visit->after) &&
 			!is_unripe(scan) && look(scan))
 			return JOBQ_VISIT_FOUND;
 		if (is_time_over(scan))

@@ -40,7 +40,8 @@ find_no_room(const JobqQueue *queue, JobqFinding *finding)
 	JobqLimit	limit;
 	bool		shares = queue->shared_limit != JOBQ_NO_LIMIT;
 
-	if (queue->state == NULL && jobq_queue_keeps_leases(queue))
+	if (queue->state == NULL &&
+		(jobq_queue_keeps_leases(queue) || queue->has_group_rate))
 	{
 		finding->message = jobq_queue_is_limited(queue) ?
 			"jobs are waiting, and none is started: shared memory has no room for the queue, which has a limit" :

@@ -19,7 +19,9 @@
 #include "compat.h"
 #include "queue/group_option.h"
 #include "queue/group_stop.h"
+#include "queue/queue_check.h"
 #include "queue/queue_lock.h"
+#include "queue/queue_options.h"
 #include "shared/queue_change.h"
 
 #include "utils/builtins.h"
@@ -33,21 +35,13 @@ static const struct
 	const char *name;
 	int			argument;
 	AttrNumber	attnum;
-	int			greatest;
+	int			greatest;		/* 0: it is an interval */
 }			options[] = {
 	{"max_running", 2, Anum_group_option_max_running, PG_INT32_MAX},
+	{"rate_limit", 3, Anum_group_option_rate_limit, PG_INT32_MAX},
+	{"rate_period", 4, Anum_group_option_rate_period, 0},
+	{"rate_burst", 5, Anum_group_option_rate_burst, PG_INT32_MAX},
 	{"weight", 6, Anum_group_option_weight, JOBQ_MAX_WEIGHT}
-};
-
-/* Those that groups cannot have yet. */
-static const struct
-{
-	const char *name;
-	int			argument;
-}			refused[] = {
-	{"rate_limit", 3},
-	{"rate_period", 4},
-	{"rate_burst", 5}
 };
 
 /*
@@ -129,24 +123,46 @@ check_option(int option, int32 value)
 					   options[option].greatest)));
 }
 
-/* Raises 22023 or 0A000 for options that a group cannot have. */
+/* Raises 22023 for values that the options cannot have. */
 static void
 check_arguments(FunctionCallInfo fcinfo)
 {
-	for (int i = 0; i < lengthof(refused); i++)
-	{
-		if (!PG_ARGISNULL(refused[i].argument))
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("option \"%s\" cannot be set for a group yet",
-							refused[i].name),
-					 errhint("Available options of a group: max_running, weight.")));
-	}
 	for (int i = 0; i < lengthof(options); i++)
 	{
-		if (!PG_ARGISNULL(options[i].argument))
+		if (PG_ARGISNULL(options[i].argument))
+			continue;
+		if (options[i].greatest > 0)
 			check_option(i, PG_GETARG_INT32(options[i].argument));
+		else
+			jobq_queue_period_check(options[i].name,
+									PG_GETARG_DATUM(options[i].argument));
 	}
+}
+
+/*
+ * Raises 22023 unless the options of the group's rate fit together, and 0A000 if rates
+ * of the queue are to limit enqueues.
+ */
+static void
+check_rate(const JobqGroupOptionRow *row, const JobqQueue *queue)
+{
+	const bool *nulls = row->nulls;
+	JobqGcra	rate;
+
+	if (!nulls[Anum_group_option_rate_limit - 1])
+	{
+		jobq_queue_rate_report(jobq_group_rate_of_row(row, &rate),
+							   DatumGetInt32(row->values[Anum_group_option_rate_limit - 1]),
+							   DatumGetInt32(row->values[Anum_group_option_rate_burst - 1]),
+							   "");
+		jobq_queue_require_waiting(queue->on_limit, "rate_limit");
+	}
+	else if (!nulls[Anum_group_option_rate_period - 1] ||
+			 !nulls[Anum_group_option_rate_burst - 1])
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("options \"rate_period\" and \"rate_burst\" of a group need \"rate_limit\""),
+				 errhint("Set all of them in one call.")));
 }
 
 /* set_group(queue, group_key, <options>): sets those that are not null. */
@@ -169,6 +185,7 @@ jobq_set_group(PG_FUNCTION_ARGS)
 		row.nulls[options[i].attnum - 1] = false;
 		changed = true;
 	}
+	check_rate(&row, locked.queue);
 	close_group(&locked, &row, changed);
 	PG_RETURN_VOID();
 }

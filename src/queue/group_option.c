@@ -22,14 +22,18 @@
 #include "queue/group_stop.h"
 #include "queue/queue_wake.h"
 #include "queue/ready.h"
+#include "queue/start_row.h"
 #include "shared/mark.h"
 #include "shared/note.h"
+#include "shared/interval.h"
 #include "shared/queue_state.h"
+#include "shared/rate.h"
 #include "shared/roster.h"
 
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 
 /* A group whose options were changed. */
 typedef struct ChangeNote
@@ -155,6 +159,34 @@ jobq_group_option_write(JobqGroupOptionRow *row)
 	jobq_at_commit_look_again(queue);
 }
 
+/* The limit, period and burst of a row that has a rate. */
+static void
+read_rate(const JobqGroupOptionRow *row, JobqGroupOptions *options)
+{
+	const Datum *values = row->values;
+	const bool *nulls = row->nulls;
+
+	options->rate_limit = nulls[Anum_group_option_rate_limit - 1] ? 0 :
+		DatumGetInt32(values[Anum_group_option_rate_limit - 1]);
+	options->rate_period = nulls[Anum_group_option_rate_period - 1] ?
+		USECS_PER_SEC :
+		jobq_interval_microseconds(DatumGetIntervalP(values[Anum_group_option_rate_period - 1]));
+	options->rate_burst = nulls[Anum_group_option_rate_burst - 1] ?
+		jobq_gcra_default_burst(options->rate_limit, options->rate_period) :
+		DatumGetInt32(values[Anum_group_option_rate_burst - 1]);
+}
+
+/* See group_option.h; JOBQ_GCRA_BAD_LIMIT: the row has none. */
+JobqGcraResult
+jobq_group_rate_of_row(const JobqGroupOptionRow *row, JobqGcra *rate)
+{
+	JobqGroupOptions options;
+
+	read_rate(row, &options);
+	return jobq_gcra_make(rate, options.rate_limit, options.rate_period,
+						  options.rate_burst);
+}
+
 /* See group_option.h. */
 void
 jobq_group_options_read(int32 queue, const char *name,
@@ -167,6 +199,7 @@ jobq_group_options_read(int32 queue, const char *name,
 		jobq_group_is_stopped(queue, name);
 	options->max_running = row.nulls[Anum_group_option_max_running - 1] ? 0 :
 		DatumGetInt32(row.values[Anum_group_option_max_running - 1]);
+	read_rate(&row, options);
 	options->weight = row.nulls[Anum_group_option_weight - 1] ?
 		JOBQ_DEFAULT_WEIGHT :
 		(int16) DatumGetInt32(row.values[Anum_group_option_weight - 1]);
@@ -186,4 +219,44 @@ jobq_group_max_running(const JobqQueue *queue, const char *name, bool *paused)
 	*paused = options.paused;
 	return options.max_running > 0 ? options.max_running :
 		queue->max_running_per_group;
+}
+
+/* The rate of a group with these options; false: it has none. */
+static bool
+find_rate(const JobqQueue *queue, const JobqGroupOptions *options,
+		  JobqGcra *rate)
+{
+	if (jobq_gcra_make(rate, options->rate_limit, options->rate_period,
+					   options->rate_burst) == JOBQ_GCRA_OK)
+		return true;
+	*rate = queue->group_rate;
+	return queue->has_group_rate;
+}
+
+/* See group_option.h. */
+TimestampTz
+jobq_group_kept_start(const JobqQueue *queue, const char *name,
+					  const JobqGroupOptions *options)
+{
+	JobqGcra	rate;
+
+	return find_rate(queue, options, &rate) && jobq_rate_is_kept(&rate) ?
+		jobq_start_row_read(queue->id, name) : JOBQ_NEVER;
+}
+
+/* See group_option.h. */
+void
+jobq_group_limits_read(const JobqQueue *queue, const char *name,
+					   JobqGroupLimits *limits)
+{
+	JobqGroupOptions options = {.weight = JOBQ_DEFAULT_WEIGHT};
+
+	if (queue->has_group_options)
+		jobq_group_options_read(queue->id, name, &options);
+	if (options.paused)
+		limits->max_running = 0;
+	else
+		limits->max_running = options.max_running > 0 ? options.max_running :
+			queue->max_running_per_group;
+	limits->has_rate = find_rate(queue, &options, &limits->rate);
 }

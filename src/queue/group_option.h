@@ -35,6 +35,26 @@ typedef struct JobqGroupOptionRow
 extern void jobq_group_options_read(int32 queue, const char *name,
 									JobqGroupOptions *options);
 
+/* What limits a group that is not known in memory. */
+typedef struct JobqGroupLimits
+{
+	int			max_running;	/* 0: it is paused; or JOBQ_UNLIMITED */
+	bool		has_rate;
+	JobqGcra	rate;
+} JobqGroupLimits;
+
+extern void jobq_group_limits_read(const JobqQueue *queue, const char *name,
+								   JobqGroupLimits *limits);
+
+/* The rate of a row, if it has one that is possible; else why not. */
+extern JobqGcraResult jobq_group_rate_of_row(const JobqGroupOptionRow *row,
+											 JobqGcra *rate);
+
+/* What is kept of the starts of a group with these options; JOBQ_NEVER: not needed. */
+extern TimestampTz jobq_group_kept_start(const JobqQueue *queue,
+										 const char *name,
+										 const JobqGroupOptions *options);
+
 /* At commit, all who claim learn that the group's options have changed. */
 extern void jobq_at_commit_group_changed(int32 queue, const char *name);
 

@@ -120,6 +120,11 @@ explain(const Obstacle *obstacle, const JobqGroupBrief *group, TimestampTz now,
 		*next_at = group->due;
 		return "scheduled";
 	}
+	if (obstacle->why == NULL && group->opens_at > now)
+	{
+		*next_at = group->opens_at;
+		return "rate";
+	}
 	if (obstacle->why == NULL)
 		return "ready";
 	*next_at = obstacle->until;

@@ -77,7 +77,8 @@ check_rate(const LimitRow *row)
 	if (!row->nulls[Anum_limit_def_rate_limit - 1])
 		jobq_queue_rate_report(result,
 							   DatumGetInt32(row->values[Anum_limit_def_rate_limit - 1]),
-							   DatumGetInt32(row->values[Anum_limit_def_rate_burst - 1]));
+							   DatumGetInt32(row->values[Anum_limit_def_rate_burst - 1]),
+							   "");
 }
 
 /* Checks the options among the arguments, and stores those that are not null. */

@@ -205,9 +205,13 @@ jobq_queue_check_batches(const Datum *values, const bool *nulls)
 							size);
 }
 
-/* Raises 22023 if the options of a rate, of a queue or a limit, do not fit. */
+/*
+ * Raises 22023 if the options of a rate, of a queue, a limit or a group, do not fit.
+ * Their names begin with the prefix.
+ */
 void
-jobq_queue_rate_report(JobqGcraResult result, int limit, int burst)
+jobq_queue_rate_report(JobqGcraResult result, int limit, int burst,
+					   const char *prefix)
 {
 	switch (result)
 	{
@@ -218,23 +222,40 @@ jobq_queue_rate_report(JobqGcraResult result, int limit, int burst)
 		case JOBQ_GCRA_BAD_BURST:
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("option \"rate_burst\" must not be above \"rate_limit\""),
+					 errmsg("option \"%srate_burst\" must not be above \"%srate_limit\"",
+							prefix, prefix),
 					 errdetail("The burst is %d, the limit is %d.",
 							   burst, limit),
-					 errhint("Set both in one call, or reset \"rate_burst\" first.")));
+					 errhint("Set both in one call, or reset \"%srate_burst\" first.",
+							 prefix)));
 			break;
 		case JOBQ_GCRA_TOO_FAST:
 		case JOBQ_GCRA_TOO_LONG:
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("option \"rate_period\" does not suit \"rate_limit\" and \"rate_burst\""),
+					 errmsg("option \"%srate_period\" does not suit \"%srate_limit\" and \"%srate_burst\"",
+							prefix, prefix, prefix),
 					 errdetail("There must be at most 67108864 starts per microsecond, and a burst must come back within 10000 years.")));
 			break;
 	}
 }
 
+/* See queue_check.h. */
+void
+jobq_queue_require_waiting(JobqOnLimit on_limit, const char *option)
+{
+	if (on_limit == JOBQ_LIMIT_WAIT)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("option \"%s\" cannot be used with on_limit => '%s'",
+					option, jobq_on_limit_names[on_limit]),
+			 errdetail("The rates of groups limit starts only."),
+			 errhint("First use jobq.reset_queue(..., 'on_limit').")));
+}
+
 /*
- * Raises 22023 unless the options of a rate fit together, those that are reset
+ * Raises 22023 unless the options of the rates fit together, those that are reset
  * included.
  */
 void
@@ -245,7 +266,16 @@ jobq_queue_rate_check(const Datum *values, const bool *nulls)
 	if (!nulls[Anum_queue_rate_limit - 1])
 		jobq_queue_rate_report(jobq_queue_rate_of_row(values, nulls, &rate),
 							   DatumGetInt32(values[Anum_queue_rate_limit - 1]),
-							   DatumGetInt32(values[Anum_queue_rate_burst - 1]));
+							   DatumGetInt32(values[Anum_queue_rate_burst - 1]),
+							   "");
+	if (nulls[Anum_queue_group_rate_limit - 1])
+		return;
+	jobq_queue_rate_report(jobq_queue_group_rate_of_row(values, nulls, &rate),
+						   DatumGetInt32(values[Anum_queue_group_rate_limit - 1]),
+						   DatumGetInt32(values[Anum_queue_group_rate_burst - 1]),
+						   "group_");
+	jobq_queue_require_waiting(jobq_queue_on_limit_of_row(values, nulls),
+							   "group_rate_limit");
 }
 
 /*

@@ -23,7 +23,12 @@ extern void jobq_queue_row_check(const Datum *values, const bool *nulls,
 								 const JobqQueue *was);
 extern void jobq_queue_rate_check(const Datum *values, const bool *nulls);
 
-/* For limits, too. */
-extern void jobq_queue_rate_report(JobqGcraResult result, int limit, int burst);
+/* For limits and groups, too. */
+extern void jobq_queue_rate_report(JobqGcraResult result, int limit, int burst,
+								   const char *prefix);
+
+/* Raises 0A000 for a rate of groups, if rates are to limit enqueues. */
+extern void jobq_queue_require_waiting(JobqOnLimit on_limit,
+									   const char *option);
 
 #endif							/* JOBQ_QUEUE_CHECK_H */

@@ -77,6 +77,9 @@ note_changed_option(QueueRow *row, AttrNumber attnum)
 		attnum == Anum_queue_max_running_per_group ||
 		attnum == Anum_queue_group_on_failure ||
 		attnum == Anum_queue_batch_size || attnum == Anum_queue_batch_wait ||
+		attnum == Anum_queue_group_rate_limit ||
+		attnum == Anum_queue_group_rate_period ||
+		attnum == Anum_queue_group_rate_burst ||
 		attnum == Anum_queue_rate_limit ||
 		attnum == Anum_queue_rate_period ||
 		attnum == Anum_queue_rate_burst || attnum == Anum_queue_on_limit ||

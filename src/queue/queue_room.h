@@ -20,7 +20,7 @@
  */
 #define jobq_queue_lacks_room(q) \
 	(((q)->state == NULL && \
-	  (jobq_queue_keeps_leases(q) || (q)->has_rate)) || \
+	  (jobq_queue_keeps_leases(q) || (q)->has_rate || (q)->has_group_rate)) || \
 	 ((q)->limit == NULL && (q)->shared_limit != JOBQ_NO_LIMIT))
 
 /*

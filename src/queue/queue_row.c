@@ -83,6 +83,9 @@ static const Option options[Natts_queue + 1] = {
 	[Anum_queue_share_commits] = {OPTION_BOOLEAN, FIELD(share_commits), true},
 	[Anum_queue_max_running] = {OPTION_INTEGER, FIELD(max_running), -1},
 	[Anum_queue_max_running_per_group] = {OPTION_INTEGER, FIELD(max_running_per_group), -1},
+	[Anum_queue_group_rate_limit] = {OPTION_INTEGER, FIELD(group_rate_limit), 0},
+	[Anum_queue_group_rate_period] = {OPTION_INTERVAL, FIELD(group_rate_period), USECS_PER_SEC},
+	[Anum_queue_group_rate_burst] = {OPTION_INTEGER, FIELD(group_rate_burst), 0},
 	[Anum_queue_max_queued] = {OPTION_INTEGER, FIELD(max_queued), 0},
 	[Anum_queue_lifo] = {OPTION_BOOLEAN, FIELD(lifo), false},
 	[Anum_queue_batch_size] = {OPTION_INTEGER, FIELD(batch_size), 1},
@@ -184,18 +187,34 @@ read_backoff(JobqQueue *queue, const Datum *values, const bool *nulls)
 	}
 }
 
+/* A rate, with burst 0 for the default. */
+static JobqGcraResult
+make_rate(JobqGcra *rate, int limit, int64 period, int burst)
+{
+	if (burst == 0)
+		burst = jobq_gcra_default_burst(limit, period);
+	return jobq_gcra_make(rate, limit, period, burst);
+}
+
 /* See queue_row.h; JOBQ_GCRA_BAD_LIMIT: the row has none. */
 JobqGcraResult
 jobq_queue_rate_of_row(const Datum *values, const bool *nulls, JobqGcra *rate)
 {
-	int			limit = int_option(values, nulls, Anum_queue_rate_limit);
-	int64		period = interval_option(values, nulls,
-										 Anum_queue_rate_period);
-	int			burst = int_option(values, nulls, Anum_queue_rate_burst);
+	return make_rate(rate, int_option(values, nulls, Anum_queue_rate_limit),
+					 interval_option(values, nulls, Anum_queue_rate_period),
+					 int_option(values, nulls, Anum_queue_rate_burst));
+}
 
-	if (burst == 0)
-		burst = jobq_gcra_default_burst(limit, period);
-	return jobq_gcra_make(rate, limit, period, burst);
+/* See queue_row.h; as above. */
+JobqGcraResult
+jobq_queue_group_rate_of_row(const Datum *values, const bool *nulls,
+							 JobqGcra *rate)
+{
+	return make_rate(rate,
+					 int_option(values, nulls, Anum_queue_group_rate_limit),
+					 interval_option(values, nulls,
+									 Anum_queue_group_rate_period),
+					 int_option(values, nulls, Anum_queue_group_rate_burst));
 }
 
 const char *const jobq_on_limit_names[] = {"wait", "skip", "error"};
@@ -226,9 +245,9 @@ read_group_on_failure(const Datum *values, const bool *nulls)
 	return JOBQ_FAILED_WAIT;
 }
 
-/* The option on_limit, 'wait' by default. */
-static JobqOnLimit
-read_on_limit(const Datum *values, const bool *nulls)
+/* See queue_row.h. */
+JobqOnLimit
+jobq_queue_on_limit_of_row(const Datum *values, const bool *nulls)
 {
 	char	   *word = text_option(values, nulls, Anum_queue_on_limit);
 	JobqOnLimit on_limit = JOBQ_LIMIT_WAIT;
@@ -238,11 +257,14 @@ read_on_limit(const Datum *values, const bool *nulls)
 	return on_limit;
 }
 
-/* The rate of starts, or of new jobs.  Jobs that jobq makes are not refused. */
+/* The rates of starts, or of new jobs.  Jobs that jobq makes are not refused. */
 static void
-read_rate(JobqQueue *queue, const Datum *values, const bool *nulls)
+read_rates(JobqQueue *queue, const Datum *values, const bool *nulls)
 {
-	queue->on_limit = read_on_limit(values, nulls);
+	queue->has_group_rate =
+		jobq_queue_group_rate_of_row(values, nulls,
+									 &queue->group_rate) == JOBQ_GCRA_OK;
+	queue->on_limit = jobq_queue_on_limit_of_row(values, nulls);
 	if (jobq_queue_rate_of_row(values, nulls, &queue->rate) != JOBQ_GCRA_OK)
 		return;
 	queue->has_rate = queue->on_limit == JOBQ_LIMIT_WAIT;
@@ -320,7 +342,7 @@ read_queue(JobqQueue *queue, const Datum *values, const bool *nulls)
 	if (word != NULL && strcmp(word, JOBQ_DROP_OLDEST) == 0)
 		queue->on_full = JOBQ_FULL_DROP_OLDEST;
 	queue->group_on_failure = read_group_on_failure(values, nulls);
-	read_rate(queue, values, nulls);
+	read_rates(queue, values, nulls);
 	if (!nulls[Anum_queue_payload_path - 1])
 		queue->payload_path =
 			PointerGetDatum(PG_DETOAST_DATUM_COPY(values[Anum_queue_payload_path - 1]));
@@ -485,9 +507,12 @@ read_brief(JobqQueueBrief *brief, const Datum *values, const bool *nulls)
 	brief->max_running_per_group =
 		int_option(values, nulls, Anum_queue_max_running_per_group);
 	brief->group_on_failure = read_group_on_failure(values, nulls);
+	brief->has_group_rate =
+		jobq_queue_group_rate_of_row(values, nulls,
+									 &brief->group_rate) == JOBQ_GCRA_OK;
 	brief->batch_size = int_option(values, nulls, Anum_queue_batch_size);
 	brief->batch_wait = interval_option(values, nulls, Anum_queue_batch_wait);
-	brief->has_rate = read_on_limit(values, nulls) == JOBQ_LIMIT_WAIT &&
+	brief->has_rate = jobq_queue_on_limit_of_row(values, nulls) == JOBQ_LIMIT_WAIT &&
 		jobq_queue_rate_of_row(values, nulls, &brief->rate) == JOBQ_GCRA_OK;
 	brief->shared_limit = int_option(values, nulls, Anum_queue_shared_limit);
 	brief->state = jobq_queue_state(brief->id, brief->owner);

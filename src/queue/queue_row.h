@@ -100,6 +100,12 @@ typedef struct JobqQueue
 	int			max_running;	/* JOBQ_UNLIMITED: any number */
 	int			max_running_per_group;	/* the same */
 	JobqGroupFailure group_on_failure;
+	int			group_rate_limit;	/* starts of a group per period; 0: any
+									 * number */
+	int64		group_rate_period;
+	int			group_rate_burst;	/* 0: the default */
+	bool		has_group_rate; /* starts of each group are limited, */
+	JobqGcra	group_rate;		/* as the gate wants it */
 	int			max_queued;
 	JobqOnFull	on_full;
 	bool		lifo;
@@ -147,6 +153,8 @@ typedef struct JobqQueueBrief
 	JobqLimitState *limit;
 	int			max_running_per_group;
 	JobqGroupFailure group_on_failure;
+	bool		has_group_rate;
+	JobqGcra	group_rate;
 	int			keep_completed_count;
 	int			keep_dead_count;
 	int64		keep_completed;
@@ -160,7 +168,12 @@ typedef struct JobqQueueBrief
 	((q)->max_running != JOBQ_UNLIMITED || (q)->shared_limit != JOBQ_NO_LIMIT)
 
 /* The time of a start is that at which a rate has counted it. */
-#define jobq_queue_counts_starts(q) ((q)->has_rate || (q)->limit_has_rate)
+#define jobq_queue_counts_starts(q) \
+	((q)->has_rate || (q)->limit_has_rate || jobq_queue_may_rate_groups(q))
+
+/* Groups may have a rate: the queue's for them, or one of their own. */
+#define jobq_queue_may_rate_groups(q) \
+	((q)->has_group_rate || (q)->has_group_options)
 
 /* Jobs are run by jobq's own executors. */
 #define jobq_queue_has_executors(q) ((q)->is_run || (q)->handler != NULL)
@@ -191,6 +204,15 @@ extern uint64 jobq_handler_hash(const char *handler, int length);
 extern JobqGcraResult jobq_queue_rate_of_row(const Datum *values,
 											 const bool *nulls,
 											 JobqGcra *rate);
+
+/* The same for each of its groups. */
+extern JobqGcraResult jobq_queue_group_rate_of_row(const Datum *values,
+												   const bool *nulls,
+												   JobqGcra *rate);
+
+/* The option on_limit of a row, 'wait' by default. */
+extern JobqOnLimit jobq_queue_on_limit_of_row(const Datum *values,
+											  const bool *nulls);
 extern bool jobq_on_limit_lookup(const char *word, JobqOnLimit *on_limit);
 
 extern JobqQueue *jobq_queue_of_row(const Datum *values, const bool *nulls);

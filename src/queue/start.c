@@ -25,31 +25,27 @@
 #include "queue/start_row.h"
 #include "shared/async_commit.h"
 #include "shared/database.h"
+#include "shared/group_rate.h"
 #include "shared/limit_state.h"
+#include "shared/note.h"
 #include "shared/queue_state.h"
 #include "shared/rate.h"
 #include "shared/throttle.h"
 #include "shared/wake.h"
 
-/* Intervals from this one on are kept. */
-#define KEPT_INTERVAL USECS_PER_SEC
+#include "utils/memutils.h"
 
 /* The entries of which this process has reserved a start: the queue's, its limit's. */
 static JobqQueueState *reserved = NULL;
 static JobqLimitState *reserved_limit = NULL;
 
-static bool
-is_slow(const JobqGcra *rate)
-{
-	return rate->interval.usec >= KEPT_INTERVAL;
-}
-
 /* See start.h. */
 bool
 jobq_start_is_kept(const JobqQueue *queue)
 {
-	return (queue->has_rate && is_slow(&queue->rate)) ||
-		(queue->limit_has_rate && is_slow(&queue->limit_rate));
+	return (queue->has_rate && jobq_rate_is_kept(&queue->rate)) ||
+		(queue->limit_has_rate && jobq_rate_is_kept(&queue->limit_rate)) ||
+		(queue->has_group_rate && jobq_rate_is_kept(&queue->group_rate));
 }
 
 /* See start.h.  If nothing is known of the rate, reads what was kept. */
@@ -61,13 +57,13 @@ jobq_start_pin(const JobqQueue *queue)
 	if (queue->state == NULL ||
 		!jobq_queue_state_pin(queue->state, queue->id))
 		return false;
-	if (!is_slow(&queue->rate) ||
+	if (!jobq_rate_is_kept(&queue->rate) ||
 		jobq_rate_is_known(&queue->state->rate))
 		return true;
 
 	/* reading may raise an error */
 	jobq_queue_state_unpin(queue->state);
-	kept = jobq_start_row_read(queue->id);
+	kept = jobq_start_row_read(queue->id, NULL);
 	if (!jobq_queue_state_pin(queue->state, queue->id))
 		return false;
 	jobq_rate_learn(&queue->state->rate, kept);
@@ -109,12 +105,12 @@ pin_limit(const JobqQueue *queue)
 
 	if (!jobq_limit_state_pin(limit, queue->shared_limit))
 		return false;
-	if (!is_slow(&queue->limit_rate) || jobq_rate_is_known(&limit->rate))
+	if (!jobq_rate_is_kept(&queue->limit_rate) || jobq_rate_is_known(&limit->rate))
 		return true;
 
 	/* reading may raise an error */
 	jobq_limit_state_unpin(limit);
-	kept = jobq_start_row_read(-queue->shared_limit);
+	kept = jobq_start_row_read(-queue->shared_limit, NULL);
 	if (!jobq_limit_state_pin(limit, queue->shared_limit))
 		return false;
 	jobq_rate_learn(&limit->rate, kept);
@@ -218,25 +214,46 @@ jobq_start_reserve(const JobqQueue *queue, TimestampTz *next_run_at)
 	return false;
 }
 
+/* Counts the start at all rates that have reserved it. */
+static TimestampTz
+count_start(JobqStart *start, const JobqQueue *queue,
+			JobqGroupStart *group_start, JobqGroupTicket *ticket,
+			TimestampTz now)
+{
+	JobqRateStart starts[2];
+	int			n = 0;
+
+	if (start->state != NULL)
+		starts[n++] = (JobqRateStart)
+	{
+		&start->state->rate, &queue->rate, &start->take
+	};
+	if (start->limit != NULL)
+		starts[n++] = (JobqRateStart)
+	{
+		&start->limit->rate, &queue->limit_rate, &start->limit_take
+	};
+	if (ticket == NULL || !ticket->has_reserved)
+		return n > 0 ? jobq_rate_start(starts, n) : now;
+	group_start->group = ticket->group;
+	group_start->is_kept = jobq_rate_is_kept(&ticket->rate);
+	return jobq_group_rate_start(ticket, &group_start->take, starts, n);
+}
+
 /* See start.h. */
 TimestampTz
-jobq_start_use(JobqStart *start, const JobqQueue *queue, TimestampTz now)
+jobq_start_use(JobqStart *start, const JobqQueue *queue,
+			   JobqGroupStart *group_start, JobqGroupTicket *ticket,
+			   TimestampTz now)
 {
 	start->state = reserved;
 	start->queue = queue->id;
 	start->limit = reserved_limit;
 	start->shared_limit = queue->shared_limit;
+	group_start->group = NULL;
 	reserved = NULL;
 	reserved_limit = NULL;
-	if (start->state != NULL && start->limit != NULL)
-		now = jobq_rate_start_both(&start->state->rate, &queue->rate,
-								   &start->take, &start->limit->rate,
-								   &queue->limit_rate, &start->limit_take);
-	else if (start->state != NULL)
-		now = jobq_rate_start(&start->state->rate, &queue->rate, &start->take);
-	else if (start->limit != NULL)
-		now = jobq_rate_start(&start->limit->rate, &queue->limit_rate,
-							  &start->limit_take);
+	now = count_start(start, queue, group_start, ticket, now);
 	if (start->state != NULL)
 		jobq_queue_state_unpin(start->state);
 	if (start->limit != NULL)
@@ -298,11 +315,45 @@ jobq_start_undo(JobqStart *start)
 	}
 }
 
+/* See start.h. */
+void
+jobq_start_undo_of_group(JobqGroupStart *start)
+{
+	if (start->group != NULL)
+		jobq_group_rate_undo(start->group, &start->take);
+	start->group = NULL;
+}
+
+/* What is kept of a start in a group. */
+typedef struct KeptNote
+{
+	int32		queue;
+	const char *group;
+	JobqGcraTime tat;
+} KeptNote;
+
+/* At commit, before the tickets come back: its group may leave memory with them. */
+static void
+tell_kept(const JobqNote *note, TimestampTz now)
+{
+	const KeptNote *kept = jobq_note_const_data(note, KeptNote);
+	JobqQueueState *state = jobq_queue_state_find(kept->queue);
+
+	if (state == NULL || !jobq_queue_state_pin(state, kept->queue))
+		return;
+	jobq_group_rate_kept(state, kept->group, kept->tat);
+	jobq_queue_state_unpin(state);
+}
+
+static const JobqNoteKind kept_kind = {
+	.commit = {[JOBQ_NOTE_LANES] = tell_kept}
+};
+
 /* Keeps what a start has made of a rate. */
 static void
-keep(int32 key, const JobqGcraTake *take)
+keep(int32 key, const char *group, const JobqGcraTake *take)
 {
-	jobq_start_row_write(key, take->after.usec +
+	jobq_start_row_write(key, group, take->after.usec +
 						 (take->after.frac > 0 ? 1 : 0));
 }
 
@@ -310,21 +361,39 @@ keep(int32 key, const JobqGcraTake *take)
 void
 jobq_start_keep(const JobqStart *start, const JobqQueue *queue)
 {
-	bool		by_queue = start->state != NULL && is_slow(&queue->rate);
-	bool		by_limit = start->limit != NULL && is_slow(&queue->limit_rate);
+	bool		by_queue = start->state != NULL && jobq_rate_is_kept(&queue->rate);
+	bool		by_limit = start->limit != NULL && jobq_rate_is_kept(&queue->limit_rate);
 
 	if (by_queue)
-		keep(start->queue, &start->take);
+		keep(start->queue, NULL, &start->take);
 	if (by_limit)
-		keep(-start->shared_limit, &start->limit_take);
+		keep(-start->shared_limit, NULL, &start->limit_take);
 	if (by_queue || by_limit)
 		jobq_async_commit_insist();
 }
 
 /* See start.h. */
 void
+jobq_start_keep_of_group(const JobqGroupStart *start, const JobqQueue *queue)
+{
+	const char *group;
+	KeptNote   *kept;
+
+	if (start->group == NULL || !start->is_kept)
+		return;
+	keep(queue->id, start->group->key.name, &start->take);
+	group = MemoryContextStrdup(TopTransactionContext, start->group->key.name);
+	kept = jobq_note_data(jobq_note_add(&kept_kind), KeptNote);
+	kept->queue = queue->id;
+	kept->group = group;
+	kept->tat = start->take.after;
+	jobq_async_commit_insist();
+}
+
+/* See start.h. */
+void
 jobq_start_keep_new(const JobqStart *start, const JobqQueue *queue)
 {
-	if (is_slow(&queue->rate))
-		keep(queue->id, &start->take);
+	if (jobq_rate_is_kept(&queue->rate))
+		keep(queue->id, NULL, &start->take);
 }

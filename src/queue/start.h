@@ -12,6 +12,7 @@
 #define JOBQ_START_H
 
 #include "queue/queue_row.h"
+#include "shared/group_rate.h"
 
 /* A start that was counted. */
 typedef struct JobqStart
@@ -25,6 +26,14 @@ typedef struct JobqStart
 	JobqGcraTake limit_take;
 } JobqStart;
 
+/* The same of a job's group, of which it has a ticket. */
+typedef struct JobqGroupStart
+{
+	JobqGroup  *group;			/* NULL: it has no rate */
+	bool		is_kept;
+	JobqGcraTake take;
+} JobqGroupStart;
+
 /*
  * Reserves a start, unless this process has one.  False if the queue's rate, or
  * throttle(), allows none now: then the coordinator is told when they do, and
@@ -35,23 +44,27 @@ extern bool jobq_start_reserve(const JobqQueue *queue,
 							   TimestampTz *next_run_at);
 
 /*
- * A job is found: counts the start, and returns its time.  Without a rate,
- * returns `now`, and no start.
+ * A job is found, with that ticket of its group (NULL: it has none): counts the start,
+ * and returns its time.  Without a rate, returns `now`, and no start.
  */
 extern TimestampTz jobq_start_use(JobqStart *start, const JobqQueue *queue,
-								  TimestampTz now);
+								  JobqGroupStart *group_start,
+								  JobqGroupTicket *ticket, TimestampTz now);
 
 /* No job is found. */
 extern void jobq_start_return(void);
 
 /* The job that was found does not start now. */
 extern void jobq_start_undo(JobqStart *start);
+extern void jobq_start_undo_of_group(JobqGroupStart *start);
 
 /*
  * Keeps the start, and those before it, for the time after a restart of the
  * server.  To be called when the job is claimed, in that transaction.
  */
 extern void jobq_start_keep(const JobqStart *start, const JobqQueue *queue);
+extern void jobq_start_keep_of_group(const JobqGroupStart *start,
+									 const JobqQueue *queue);
 
 /* The same for new jobs: what is lost with them in a crash may be lost. */
 extern void jobq_start_keep_new(const JobqStart *start,

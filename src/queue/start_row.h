@@ -14,15 +14,19 @@
 #include "datatype/timestamp.h"
 
 /*
- * The latest tat of the queue that is committed; 0 if there is none.  A limit has
- * the number of its id with the sign changed.
+ * The latest tat that is committed of a group of the queue (NULL: of all its jobs); 0
+ * if there is none.  A limit has the number of its id with the sign changed.
  */
-extern TimestampTz jobq_start_row_read(int32 queue);
+extern TimestampTz jobq_start_row_read(int32 queue, const char *group);
 
-/* Keeps a tat with the current (sub)transaction.  Waits for nobody. */
-extern void jobq_start_row_write(int32 queue, TimestampTz tat);
+/*
+ * Keeps a tat with the current (sub)transaction, and removes some of other groups that
+ * are over.  Waits for nobody.
+ */
+extern void jobq_start_row_write(int32 queue, const char *group,
+								 TimestampTz tat);
 
-/* Removes what is kept, except what others are changing. */
+/* Removes what is kept, groups included, except what others are changing. */
 extern void jobq_start_row_remove(int32 queue);
 
 #endif							/* JOBQ_START_ROW_H */

@@ -22,6 +22,7 @@
 #include "queue/start.h"
 #include "shared/clock.h"
 #include "shared/database.h"
+#include "shared/group_rate.h"
 #include "shared/lane_refill.h"
 #include "shared/limit_state.h"
 #include "shared/promise.h"
@@ -243,6 +244,13 @@ jobq_ticket_hold_group(const JobqGroupTicket *ticket, bool lent)
 }
 
 /* See ticket.h. */
+JobqGroupTicket *
+jobq_ticket_of_group(void)
+{
+	return loose_group.group == NULL ? NULL : &loose_group;
+}
+
+/* See ticket.h. */
 bool
 jobq_ticket_has_group(void)
 {
@@ -258,6 +266,7 @@ jobq_ticket_put_back_group(TimestampTz until)
 	loose_group.group = NULL;
 	if (ticket.group != NULL && loose_group_lent)
 	{
+		jobq_group_rate_return(&ticket);
 		jobq_lease_end_unlend_group(ticket.group);
 		return false;
 	}
@@ -406,6 +415,8 @@ drop_loose_group(void)
 	bool		look;
 
 	loose_group.group = NULL;
+	if (ticket.group != NULL)
+		jobq_group_rate_return(&ticket);
 	/* one that was lent is taken back by the note of its lender */
 	if (ticket.group == NULL || loose_group_lent)
 		return;

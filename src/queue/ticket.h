@@ -32,6 +32,9 @@ extern void jobq_ticket_hold_group(const JobqGroupTicket *ticket, bool lent);
 extern bool jobq_ticket_has_group(void);
 extern bool jobq_ticket_put_back_group(TimestampTz until);
 
+/* The ticket of a group that it holds, NULL: none. */
+extern JobqGroupTicket *jobq_ticket_of_group(void);
+
 /*
  * When the group's first job, which another session has locked, is looked at again,
  * in microseconds: later each time, but not later than the time for which it has been

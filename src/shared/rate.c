@@ -89,8 +89,8 @@ jobq_rate_learn(JobqRate *rate, TimestampTz tat)
  * The time after which this server has started all jobs: of its start, or of
  * its promotion, since no gate is used before that.
  */
-static TimestampTz
-rates_since(TimestampTz now)
+TimestampTz
+jobq_rates_since(TimestampTz now)
 {
 	uint64		since = 0;
 
@@ -120,7 +120,7 @@ static bool
 look(JobqRate *rate, const JobqGcra *gcra, TimestampTz now)
 {
 	if (!rate->known)
-		rate->tat = jobq_gcra_empty(gcra, rates_since(now));
+		rate->tat = jobq_gcra_empty(gcra, jobq_rates_since(now));
 	rate->known = true;
 	(void) jobq_gcra_cut(gcra, &rate->tat, now);
 	set_opens_at(rate, gcra, now);
@@ -188,38 +188,23 @@ start_reserved(JobqRate *rate, const JobqGcra *gcra, TimestampTz now,
 	set_opens_at(rate, gcra, now);
 }
 
-/* A job starts for a reservation.  Returns its time. */
-TimestampTz
-jobq_rate_start(JobqRate *rate, const JobqGcra *gcra, JobqGcraTake *take)
-{
-	TimestampTz now;
-
-	SpinLockAcquire(&rate->mutex);
-	now = jobq_now();
-	start_reserved(rate, gcra, now, take);
-	SpinLockRelease(&rate->mutex);
-	return now;
-}
-
 /*
- * The same for a start that two rates have reserved.  Both count the same time, so
- * that neither sees starts closer together than it allows.  The first is a queue's
- * rate, the second a limit's: everybody locks them in this order.
+ * A job starts, for which these rates have each reserved a start.  Returns its time,
+ * which all of them count, so that none sees starts closer together than it has let
+ * them in.  A queue's rate comes before a limit's: all lock them in this order.
  */
 TimestampTz
-jobq_rate_start_both(JobqRate *first, const JobqGcra *gcra, JobqGcraTake *take,
-					 JobqRate *second, const JobqGcra *second_gcra,
-					 JobqGcraTake *second_take)
+jobq_rate_start(const JobqRateStart *starts, int n)
 {
 	TimestampTz now;
 
-	SpinLockAcquire(&first->mutex);
-	SpinLockAcquire(&second->mutex);
+	for (int i = 0; i < n; i++)
+		SpinLockAcquire(&starts[i].rate->mutex);
 	now = jobq_now();
-	start_reserved(first, gcra, now, take);
-	start_reserved(second, second_gcra, now, second_take);
-	SpinLockRelease(&second->mutex);
-	SpinLockRelease(&first->mutex);
+	for (int i = 0; i < n; i++)
+		start_reserved(starts[i].rate, starts[i].gcra, now, starts[i].take);
+	for (int i = n - 1; i >= 0; i--)
+		SpinLockRelease(&starts[i].rate->mutex);
 	return now;
 }
 

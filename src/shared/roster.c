@@ -61,6 +61,7 @@
 #include "shared/roster.h"
 
 #include "shared/group.h"
+#include "shared/group_rate.h"
 #include "shared/roster_memory.h"
 #include "shared/roster_place.h"
 #include "shared/roster_room.h"
@@ -186,6 +187,7 @@ leave(JobqGroup *group, int tickets, TimestampTz now)
 	wake = roster->starved ||
 		(group->place != JOBQ_GROUP_IN_TURN && !jobq_roster_is_paused(group) &&
 		 !jobq_roster_is_throttled(group, now) &&
+		 !jobq_group_rate_is_shut(group, now) &&
 		 jobq_lanes_judge(&group->stream, now, &next) != JOBQ_POP_NOTHING);
 	group->nblocked = 0;
 	jobq_roster_take_back(group, tickets, DT_NOBEGIN, now);
@@ -233,6 +235,7 @@ jobq_roster_options_changed(JobqQueueState *queue, const char *name)
 		group->knows_options = false;
 		group->changes++;
 		group->told++;
+		jobq_group_rate_forget_time(group);
 		jobq_roster_put_in_turn(&queue->roster, group);
 	}
 	jobq_roster_unlock(queue);

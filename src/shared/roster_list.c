@@ -17,6 +17,7 @@
 #include "shared/roster_list.h"
 
 #include "shared/group.h"
+#include "shared/group_rate.h"
 #include "shared/lane.h"
 #include "shared/roster.h"
 
@@ -27,7 +28,9 @@ find_due(const JobqGroup *group, TimestampTz now)
 	TimestampTz next = JOBQ_NEVER;
 
 	/* which may be when its jobs have waited enough for a full batch */
-	if (group->place == JOBQ_GROUP_LATER)
+	if (group->place == JOBQ_GROUP_LATER &&
+		!jobq_group_rate_is_shut(group, now) &&
+		jobq_group_rate_needed_until(group) <= now)
 		return group->later.key;
 	return jobq_lanes_judge(&group->stream, now, &next) == JOBQ_POP_NOTHING ?
 		next : DT_NOBEGIN;
@@ -40,6 +43,8 @@ copy(JobqGroupBrief *brief, const JobqGroup *group, TimestampTz now)
 	brief->running = group->running;
 	brief->due = find_due(group, now);
 	brief->not_before = group->not_before;
+	brief->opens_at = jobq_group_rate_is_shut(group, now) ?
+		group->opens_at : 0;
 	memcpy(brief->name, group->key.name, sizeof(brief->name));
 }
 

@@ -21,6 +21,7 @@ typedef struct JobqGroupBrief
 	TimestampTz due;			/* when its next job is ready; DT_NOBEGIN:
 								 * now; JOBQ_NEVER: no job waits */
 	TimestampTz not_before;		/* until then it is throttled */
+	TimestampTz opens_at;		/* its rate lets no job start before */
 	char		name[JOBQ_GROUP_NAME_SIZE];
 } JobqGroupBrief;
 

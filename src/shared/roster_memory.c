@@ -14,7 +14,9 @@
 
 #include "shared/roster_memory.h"
 
+#include "shared/clock.h"
 #include "shared/group.h"
+#include "shared/group_rate.h"
 #include "shared/lane.h"
 #include "shared/roster_place.h"
 
@@ -60,6 +62,7 @@ jobq_roster_add(JobqQueueState *queue, const char *name)
 	group->knows_options = false;
 	group->changes = 0;
 	group->not_before = 0;
+	jobq_group_rate_make(group);
 	group->served = 0;
 	dlist_push_tail(&roster->all, &group->member);
 	if (!roster->complete)
@@ -118,15 +121,20 @@ jobq_roster_miss(JobqRoster *roster, TimestampTz next_lap)
 	jobq_roster_set_active(roster);
 }
 
-/*
- * Whether a group that has nothing to do may leave memory.  One that is throttled
- * stays, as nothing else knows of that.
- */
+/* Whether something is known of a group that nothing else knows. */
+static bool
+is_needed(const JobqGroup *group)
+{
+	TimestampTz until = jobq_group_rate_needed_until(group);
+
+	return group->not_before != 0 || (until != 0 && until > jobq_now());
+}
+
+/* Whether a group that has nothing to do may leave memory. */
 static bool
 may_leave(const JobqRoster *roster, const JobqGroup *group)
 {
-	return !is_in_use(group) && group != roster->hand &&
-		group->not_before == 0;
+	return !is_in_use(group) && group != roster->hand && !is_needed(group);
 }
 
 /*
@@ -175,11 +183,19 @@ jobq_roster_settle(JobqGroup *group, TimestampTz now)
 	else if (jobq_roster_is_throttled(group, now))
 		jobq_roster_put_later(roster, group, group->not_before);
 	else if (jobq_lanes_judge(&group->stream, now, &next) != JOBQ_POP_NOTHING)
-		jobq_roster_put_in_turn(roster, group);
+	{
+		if (jobq_group_rate_is_shut(group, now))
+			jobq_roster_put_later(roster, group, group->opens_at);
+		else
+			jobq_roster_put_in_turn(roster, group);
+	}
 	else if (next != JOBQ_NEVER)
 		jobq_roster_put_later(roster, group, next);
 	else if (may_leave(roster, group))
 		forget(group);
+	else if (group->running == 0 && is_needed(group))
+		jobq_roster_put_later(roster, group,
+							  jobq_group_rate_needed_until(group));
 	else
 		jobq_roster_take_out(roster, group);
 }
@@ -279,7 +295,7 @@ jobq_roster_put_one_out(JobqRoster *roster, int *nold)
 		jobq_roster_advance(roster, &roster->next);
 	}
 	if (roster->hand == NULL || is_in_use(roster->hand) ||
-		roster->hand->not_before != 0)
+		is_needed(roster->hand))
 		return false;
 	put_out(roster, roster->hand, DT_NOBEGIN);
 	return true;
@@ -386,7 +402,7 @@ jobq_roster_reset(JobqQueueState *queue)
 		JobqGroup  *group = dlist_container(JobqGroup, member, iter.cur);
 
 		if (!is_in_use(group) &&
-			(group->not_before == 0 || queue->stream.forgotten))
+			(!is_needed(group) || queue->stream.forgotten))
 			forget(group);
 		else
 		{

@@ -16,6 +16,7 @@
 
 #include "shared/gate.h"
 #include "shared/group.h"
+#include "shared/group_rate.h"
 #include "shared/lane.h"
 #include "shared/roster.h"
 #include "shared/roster_memory.h"
@@ -56,9 +57,9 @@ unpark(JobqRoster *roster, int max_running)
 }
 
 /*
- * Groups that wait for a full batch, or for a job to be tried again, may not have to
- * when there is another rule for that.  Some are judged by each claim and look until
- * all of them are.
+ * Groups that wait for a full batch, for a job to be tried again, or for their rate, may
+ * not have to when there is another rule for that.  Some are judged by each claim and
+ * look until all of them are.
  */
 static void
 judge_idle(JobqRoster *roster, uint64 patience, TimestampTz now)
@@ -66,6 +67,7 @@ judge_idle(JobqRoster *roster, uint64 patience, TimestampTz now)
 	if (roster->patience != patience)
 	{
 		roster->patience = patience;
+		roster->njudged++;
 		roster->njudge = roster->nidle;
 	}
 	roster->njudge = Min(roster->njudge, roster->nidle);
@@ -118,6 +120,85 @@ is_full(const JobqGroup *group, int max_running)
 		group->running >= (uint32) max_running;
 }
 
+/* The rate of a group, NULL: none; *own has room for it. */
+static const JobqGcra *
+rate_of(const JobqGroup *group, const JobqPicking *how, JobqGcra *own)
+{
+	if (group->knows_options && group->options.rate_limit > 0 &&
+		jobq_gcra_make(own, group->options.rate_limit,
+					   group->options.rate_period,
+					   group->options.rate_burst) == JOBQ_GCRA_OK)
+		return own;
+	return how->rate;
+}
+
+/*
+ * If the clock was set back, the first of the groups that are later may be kept off
+ * by its rate for longer than it can be: its next ticket finds out.
+ */
+static void
+check_first_rate(JobqRoster *roster, const JobqPicking *how)
+{
+	JobqGroup  *group = jobq_roster_first_later(roster);
+	JobqGcra	own;
+	const JobqGcra *rate;
+
+	if (group == NULL || !jobq_group_rate_is_shut(group, how->now))
+		return;
+	rate = rate_of(group, how, &own);
+	if (rate != NULL && group->opens_at - how->now <=
+		(group->reserved + 2) * rate->interval.usec + USECS_PER_SEC)
+		return;
+	jobq_group_rate_forget_time(group);
+	jobq_roster_put_in_turn(roster, group);
+}
+
+/* Whether something must be read before a ticket can be drawn. */
+static bool
+is_unread(const JobqGroup *group, const JobqPicking *how)
+{
+	JobqGcra	own;
+	const JobqGcra *rate;
+
+	if (how->has_options && !group->knows_options)
+		return true;
+	rate = rate_of(group, how, &own);
+	return rate != NULL && jobq_group_rate_is_unread(group, rate);
+}
+
+/*
+ * Draws a ticket, with a reserved start if the group has a rate, unless it is for a look,
+ * or unread; false if the rate allows no start now.  `lent`: another job lends its ticket.
+ */
+static bool
+take_ticket(JobqGroup *group, const JobqPicking *how, bool lent,
+			JobqGroupTicket *ticket)
+{
+	JobqGcra	own;
+	const JobqGcra *rate = rate_of(group, how, &own);
+
+	ticket->is_unread = rate != NULL && jobq_group_rate_is_unread(group, rate);
+	if (rate != NULL && !ticket->is_unread &&
+		!jobq_group_rate_reserve(group, rate))
+		return false;
+	Assert(!ticket->is_unread || !how->is_look);
+	if (rate != NULL && how->is_look)
+		jobq_group_rate_release(group);
+	if (how->is_look)
+		group->looks++;
+	else if (!lent)
+		jobq_roster_count(group, 1);
+	ticket->group = group;
+	ticket->is_look = how->is_look;
+	ticket->told = group->told;
+	ticket->max_running = limit_of(group, how->max_running);
+	ticket->has_rate = rate != NULL && !how->is_look;
+	ticket->has_reserved = ticket->has_rate && !ticket->is_unread;
+	if (rate != NULL)
+		ticket->rate = *rate;
+	return true;
+}
+
 /*
  * Takes a group that may start no job now out of the turns; whether that was so.  One
  * without tickets may be forgotten.
@@ -129,6 +210,8 @@ stops(JobqRoster *roster, JobqGroup *group, int max_running, TimestampTz now)
 		jobq_roster_hold_paused(roster, group);
 	else if (jobq_roster_is_throttled(group, now))
 		jobq_roster_put_later(roster, group, group->not_before);
+	else if (jobq_group_rate_is_shut(group, now))
+		jobq_roster_settle(group, now);
 	else if (!is_full(group, max_running))
 		return false;
 	else if (has_own_limit(group))
@@ -163,36 +246,33 @@ hand_of(JobqRoster *roster, bool is_look)
 }
 
 /*
- * Draws a ticket of the group whose turn it is.  NULL if it may not start a job
+ * Draws a ticket of the group whose turn it is.  False if it may not start a job
  * now; then it does not take part in the turns any more.
  */
-static JobqGroup *
-draw(JobqRoster *roster, const JobqPicking *how)
+static bool
+draw(JobqRoster *roster, const JobqPicking *how, JobqGroupTicket *ticket)
 {
 	TimestampTz now = how->now;
 	JobqGroup  *group = *hand_of(roster, how->is_look);
 	TimestampTz next = JOBQ_NEVER;
 
 	if (stops(roster, group, how->max_running, now))
-		return NULL;
-	if (jobq_lanes_judge(&group->stream, now, &next) == JOBQ_POP_NOTHING)
+		return false;
+	if (jobq_lanes_judge(&group->stream, now, &next) == JOBQ_POP_NOTHING ||
+		!take_ticket(group, how, false, ticket))
 	{
 		jobq_roster_settle(group, now);
-		return NULL;
+		return false;
 	}
 	roster->npicks++;
 	if (how->is_look)
-	{
 		jobq_roster_advance(roster, &roster->next_look);
-		group->looks++;
-	}
 	else
 	{
 		end_turn(roster, group);
-		jobq_roster_count(group, 1);
 		(void) stops(roster, group, how->max_running, now);
 	}
-	return group;
+	return true;
 }
 
 /* Groups that can start jobs again take part in the turns; returns how many. */
@@ -205,12 +285,14 @@ bring_back(JobqRoster *roster, const JobqPicking *how)
 	bring_due(roster, how->now);
 	if (!dlist_is_empty(&roster->parked))
 		unpark(roster, how->max_running);
+	check_first_rate(roster, how);
 	return roster->nturn - before;
 }
 
+/* For OPTIONS, *group is the group in question. */
 static JobqTurn
-pick(JobqQueueState *queue, const JobqPicking *how, JobqGroup **group,
-	 TimestampTz *next_run_at)
+pick(JobqQueueState *queue, const JobqPicking *how, JobqGroupTicket *ticket,
+	 JobqGroup **group, TimestampTz *next_run_at)
 {
 	TimestampTz now = how->now;
 	JobqRoster *roster = &queue->roster;
@@ -231,13 +313,12 @@ pick(JobqQueueState *queue, const JobqPicking *how, JobqGroup **group,
 			*next_run_at = Min(*next_run_at, next);
 			continue;
 		}
-		if (how->has_options && !(*hand)->knows_options)
+		if (is_unread(*hand, how))
 		{
 			*group = *hand;
 			return JOBQ_TURN_OPTIONS;
 		}
-		*group = draw(roster, how);
-		if (*group != NULL)
+		if (draw(roster, how, ticket))
 			return JOBQ_TURN_GROUP;
 	}
 	/* who else is reading may be slow */
@@ -263,16 +344,6 @@ pick(JobqQueueState *queue, const JobqPicking *how, JobqGroup **group,
 	return JOBQ_TURN_NO_ROOM;
 }
 
-/* What a claim has to know of a group of which it has drawn a ticket. */
-static void
-fill_ticket(JobqGroupTicket *ticket, JobqGroup *group, int max_running)
-{
-	ticket->group = group;
-	ticket->is_look = false;
-	ticket->told = group->told;
-	ticket->max_running = limit_of(group, max_running);
-}
-
 static void
 ask(JobqGroupQuestion *question, const JobqGroup *group, bool is_look)
 {
@@ -294,14 +365,9 @@ jobq_roster_pick(JobqQueueState *queue, const JobqPicking *how,
 	ticket->group = NULL;
 	jobq_roster_lock(queue);
 	ticket->nback = bring_back(&queue->roster, how);
-	result = pick(queue, how, &group, next_run_at);
+	result = pick(queue, how, ticket, &group, next_run_at);
 	if (result == JOBQ_TURN_OPTIONS)
 		ask(question, group, how->is_look);
-	else if (group != NULL)
-	{
-		fill_ticket(ticket, group, how->max_running);
-		ticket->is_look = how->is_look;
-	}
 	jobq_roster_unlock(queue);
 	return result;
 }
@@ -329,7 +395,7 @@ group_of(JobqQueueState *queue, const JobqGroupQuestion *question)
 /* See roster_pick.h. */
 void
 jobq_roster_answer(JobqQueueState *queue, const JobqGroupQuestion *question,
-				   const JobqGroupOptions *options)
+				   const JobqGroupOptions *options, TimestampTz kept)
 {
 	JobqGroup  *group;
 
@@ -339,6 +405,8 @@ jobq_roster_answer(JobqQueueState *queue, const JobqGroupQuestion *question,
 	{
 		group->options = *options;
 		group->knows_options = true;
+		if (kept != JOBQ_NEVER)
+			jobq_group_rate_learn(group, kept);
 		if (jobq_roster_is_paused(group))
 			jobq_roster_hold_paused(&queue->roster, group);
 	}
@@ -370,6 +438,8 @@ jobq_roster_put_back(const JobqGroupTicket *ticket, TimestampTz until,
 
 	jobq_roster_lock(queue);
 	told = group->told != ticket->told;
+	if (ticket->has_reserved)
+		jobq_group_rate_release(group);
 	if (told)
 		until = DT_NOBEGIN;
 	if (ticket->is_look)
@@ -385,8 +455,8 @@ jobq_roster_put_back(const JobqGroupTicket *ticket, TimestampTz until,
 
 /* See roster_pick.h. */
 bool
-jobq_roster_enter(JobqQueueState *queue, const char *name, int max_running,
-				  TimestampTz now, JobqGroupTicket *ticket)
+jobq_roster_enter(JobqQueueState *queue, const char *name,
+				  const JobqPicking *how, JobqGroupTicket *ticket)
 {
 	JobqGroup  *group;
 	bool		result;
@@ -394,12 +464,12 @@ jobq_roster_enter(JobqQueueState *queue, const char *name, int max_running,
 	jobq_roster_lock(queue);
 	group = jobq_roster_require(queue, name);
 	result = group != NULL && !jobq_roster_is_paused(group) &&
-		!jobq_roster_is_throttled(group, now) && !is_full(group, max_running);
-	if (result)
-	{
-		jobq_roster_count(group, 1);
-		fill_ticket(ticket, group, max_running);
-	}
+		!jobq_roster_is_throttled(group, how->now) &&
+		!is_full(group, how->max_running) &&
+		take_ticket(group, how, false, ticket);
+	/* it may have been made for this */
+	if (!result && group != NULL && group->place == JOBQ_GROUP_RESTS)
+		jobq_roster_settle(group, how->now);
 	jobq_roster_unlock(queue);
 	return result;
 }
@@ -411,15 +481,18 @@ jobq_roster_borrow(JobqGroup *group, const JobqPicking *how,
 {
 	JobqQueueState *queue = group->key.queue;
 	bool		result;
+	int			limit;
 
 	jobq_roster_lock(queue);
-	fill_ticket(ticket, group, how->max_running);
+	limit = limit_of(group, how->max_running);
 	result = !jobq_roster_is_paused(group) &&
 		!jobq_roster_is_throttled(group, how->now) &&
-		(ticket->max_running == JOBQ_UNLIMITED ||
-		 group->running <= (uint32) ticket->max_running) &&
+		(limit == JOBQ_UNLIMITED || group->running <= (uint32) limit) &&
 		(jobq_lanes_judge(&group->stream, how->now, next_run_at) !=
-		 JOBQ_POP_NOTHING || how->has_own);
+		 JOBQ_POP_NOTHING || how->has_own) &&
+		take_ticket(group, how, true, ticket);
+	if (!result && jobq_group_rate_is_shut(group, how->now))
+		*next_run_at = Min(*next_run_at, group->opens_at);
 	jobq_roster_unlock(queue);
 	return result;
 }

@@ -14,7 +14,7 @@
 #ifndef JOBQ_ROSTER_PICK_H
 #define JOBQ_ROSTER_PICK_H
 
-#include "shared/shmem.h"
+#include "shared/group_rate.h"
 
 /* When the coordinator looks again at a queue whose groups have no room. */
 #define JOBQ_ROSTER_LOOK_DELAY USECS_PER_SEC
@@ -27,7 +27,8 @@ typedef enum JobqTurn
 	JOBQ_TURN_NO_ROOM,			/* the same of groups in memory, and others
 								 * find no room there */
 	JOBQ_TURN_READ_ON,			/* groups are to be read from the index first */
-	JOBQ_TURN_OPTIONS			/* the options of a group are to be read first */
+	JOBQ_TURN_OPTIONS			/* the options of a group, and what is kept of
+								 * its last start, are to be read first */
 } JobqTurn;
 
 /* What a claim looks for. */
@@ -38,12 +39,14 @@ typedef struct JobqPicking
 	bool		may_read;		/* JOBQ_TURN_READ_ON is an answer */
 	bool		has_own;		/* it has jobs that are not committed */
 	uint64		patience;		/* how groups wait for a full batch, or until
-								 * a job is tried again: those that do are
-								 * judged again when it changes */
+								 * a job is tried again, and their rate: those
+								 * that wait are judged again when it changes */
 	bool		has_options;	/* groups may have options of their own */
 	bool		is_look;		/* no job is claimed: the ticket takes
 								 * nobody's place or turn, and claims may draw
 								 * others meanwhile */
+	const JobqGcra *rate;		/* of each group that has none of its own;
+								 * NULL: none */
 } JobqPicking;
 
 /* A group whose options are to be read. */
@@ -55,17 +58,6 @@ typedef struct JobqGroupQuestion
 	char		name[JOBQ_GROUP_NAME_SIZE];
 } JobqGroupQuestion;
 
-/* A ticket of a group, for a job that is looked for. */
-typedef struct JobqGroupTicket
-{
-	JobqGroup  *group;			/* NULL: there is none */
-	bool		is_look;		/* see JobqPicking */
-	uint32		told;			/* of which jobs it had been told */
-	int			max_running;	/* how many jobs it may run, or JOBQ_UNLIMITED */
-	int			nback;			/* groups that have come back into the turns
-								 * before it was drawn, whether it was or not */
-} JobqGroupTicket;
-
 /*
  * For claims: whose turn it is.  For NOTHING and NO_ROOM, *next_run_at is lowered to the
  * earliest time at which there may be a job.  For OPTIONS, *question has the group.
@@ -76,12 +68,13 @@ extern JobqTurn jobq_roster_pick(JobqQueueState *queue, const JobqPicking *how,
 								 TimestampTz *next_run_at);
 
 /*
- * The group's options were read after the question was put.  If they have been
- * changed since, the question is put again.
+ * The group's options, and what is kept of its last start, were read after the
+ * question was put.  If they have been changed since, the question is put again.
  */
 extern void jobq_roster_answer(JobqQueueState *queue,
 							   const JobqGroupQuestion *question,
-							   const JobqGroupOptions *options);
+							   const JobqGroupOptions *options,
+							   TimestampTz kept);
 
 /* They cannot be read: the turn goes to the next group. */
 extern void jobq_roster_pass_over(JobqQueueState *queue,
@@ -97,15 +90,17 @@ extern bool jobq_roster_put_back(const JobqGroupTicket *ticket,
 
 /*
  * Draws a ticket for a certain group, which is made if necessary.  False if it may
- * start no job at that time, or there is no room.
+ * start no job at that time, or there is no room.  If the ticket is unread, no start is
+ * reserved yet.
  */
 extern bool jobq_roster_enter(JobqQueueState *queue, const char *name,
-							  int max_running, TimestampTz now,
+							  const JobqPicking *how,
 							  JobqGroupTicket *ticket);
 
 /*
  * The same with a ticket of the group that another job lends.  False if the group runs
- * more jobs than it may by now, or has no ready one; then *next_run_at is lowered.
+ * more jobs than it may by now, or has no ready one, or its rate allows no start; then
+ * *next_run_at is lowered.
  */
 extern bool jobq_roster_borrow(JobqGroup *group, const JobqPicking *how,
 							   JobqGroupTicket *ticket,

@@ -313,6 +313,9 @@ typedef enum JobqGroupPlace
 /* What is said of a group by itself. */
 typedef struct JobqGroupOptions
 {
+	int64		rate_period;
+	int			rate_limit;		/* 0: what the queue says */
+	int			rate_burst;
 	int			max_running;	/* 0: what the queue says */
 	int16		weight;			/* jobs in a turn */
 	bool		paused;
@@ -340,6 +343,12 @@ typedef struct JobqGroup
 	uint32		looks;			/* tickets of looks: no job runs by them */
 	uint32		throttle_delay; /* of the last throttle(), in seconds */
 	TimestampTz not_before;		/* when that ends; 0: it does not hold */
+	JobqGcraTime tat;			/* of its rate, see group_rate.c */
+	TimestampTz opens_at;		/* its rate lets no job start before; 0: look */
+	uint32		opens_by;		/* by this rule: the roster's njudged then */
+	uint32		reserved:30;	/* starts for which a job is looked for */
+	uint32		knows_tat:1;
+	uint32		keeps_tat:1;	/* a row that is committed says so, too */
 	dlist_node	member;			/* of all groups of the queue in memory */
 	dlist_node	link;			/* of those that are in the same place */
 	JobqHeapNode later;			/* of those later, by time */
@@ -373,6 +382,7 @@ typedef struct JobqRoster
 	int			npicks;			/* groups picked since groups were read */
 	int			parked_limit;	/* the least limit at which groups are parked */
 	uint64		patience;		/* see JobqPicking */
+	uint32		njudged;		/* how often that has changed; wraps */
 	int			njudge;			/* since that changed, as many of those that
 								 * are idle are to be judged, from the first
 								 * on */

@@ -17,6 +17,7 @@
 
 #include "shared/area.h"
 #include "shared/gate.h"
+#include "shared/group_rate.h"
 #include "shared/lane_refill.h"
 #include "shared/roster.h"
 #include "shared/roster_memory.h"
@@ -57,6 +58,14 @@ static TimestampTz now = 1000;
 static int	limit = JOBQ_UNLIMITED;
 static uint64_t seed = 1;
 
+/* The rate of groups, NULL: none; and when jobs of each started last, in a circle. */
+#define RATE_LIMIT	3
+#define RATE_PERIOD 30
+static JobqGcra rate_of_groups;
+static const JobqGcra *rate = NULL;
+static TimestampTz starts[GROUPS][RATE_LIMIT];
+static int	nstarts[GROUPS];
+
 /* Options of groups; and those of one that were read, and are to be reported. */
 static const JobqGroupOptions no_options = {.weight = 1};
 static bool with_options = false;
@@ -93,7 +102,9 @@ start(int room, int nrings)
 	jobq_roster_make(&queue, test_lock, ROLE);
 	for (; ngroups < GROUPS; ngroups++)
 		snprintf(names[ngroups], sizeof(names[0]), "g%04d", ngroups);
-	now = 1000;
+	now = test_now = 1000;
+	memset(starts, 0, sizeof(starts));
+	memset(nstarts, 0, sizeof(nstarts));
 	has_question = false;
 	slow.is_reading = false;
 	with_options = false;
@@ -112,7 +123,9 @@ change_options(int group, JobqGroupOptions to)
 static JobqGroupOptions
 make_options(bool paused, int max_running, int weight)
 {
-	JobqGroupOptions result = {max_running, (int16) weight, paused};
+	JobqGroupOptions result = {
+		.max_running = max_running,.weight = (int16) weight,.paused = paused
+	};
 
 	return result;
 }
@@ -310,13 +323,35 @@ read_on(int *turns_left)
 	return true;
 }
 
+static void
+pass_time(TimestampTz time)
+{
+	now += time;
+	test_now = now;
+}
+
+/* A job was found: it starts, if the rate has let it in. */
+static void
+start_job(JobqGroupTicket *ticket, int group)
+{
+	JobqGcraTake take;
+	TimestampTz *earlier = &starts[group][nstarts[group]++ % RATE_LIMIT];
+
+	if (rate == NULL)
+		return;
+	CHECK(ticket->has_reserved, "no start is reserved");
+	CHECK(*earlier <= now - RATE_PERIOD, "%d jobs of group %s start in %d",
+		  RATE_LIMIT + 1, names[group], RATE_PERIOD);
+	*earlier = jobq_group_rate_start(ticket, &take, NULL, 0);
+}
+
 /* Claims a job as turn.c does it; its id, or -1. */
 static int
 claim_reading(bool may_read)
 {
 	JobqPicking picking = {
 		.now = now,.max_running = limit,.may_read = may_read,
-		.has_options = with_options
+		.has_options = with_options,.rate = rate
 	};
 	int			turns_left = jobq_roster_turns(&queue) + 1;
 	JobqGroupTicket ticket;
@@ -357,7 +392,8 @@ claim_reading(bool may_read)
 					late_answer = options[number];
 					has_question = true;
 				}
-				jobq_roster_answer(&queue, &asked, &options[number]);
+				jobq_roster_answer(&queue, &asked, &options[number],
+								   JOBQ_NEVER);
 				break;
 			case JOBQ_TURN_GROUP:
 				turns_left--;
@@ -368,6 +404,7 @@ claim_reading(bool may_read)
 				id = claim_of(group);
 				if (id >= 0)
 				{
+					start_job(&ticket, jobs[id].group);
 					jobs[id].state = CLAIMED;
 					jobs[id].ticket = group;
 					return id;
@@ -442,10 +479,15 @@ check_covered(const char *when)
 	}
 }
 
-/* Claim and finish until nothing is found; all that is due must be gone. */
+/*
+ * Claim and finish until nothing is found, for as long as the rate takes; all that is
+ * due must be gone.
+ */
 static void
 drain(void)
 {
+	int			waits = rate == NULL ? 0 : JOBS;
+
 	for (int i = 0; i < GROUPS; i++)
 	{
 		if (options[i].paused)
@@ -468,8 +510,10 @@ drain(void)
 			id = claim();
 			queue.roster.read_at = DT_NOBEGIN;
 		}
-		if (id < 0)
+		if (id < 0 && waits-- <= 0)
 			break;
+		if (id < 0)
+			pass_time(RATE_PERIOD / 2);
 	}
 	for (int i = 0; i < JOBS; i++)
 		CHECK(jobs[i].state != READY || jobs[i].place.key.run_at > now,
@@ -496,7 +540,7 @@ step(void)
 	else if (what < 95)
 		(void) claim();
 	else if (what == 95)
-		now++;
+		pass_time(1);
 	else if (what == 96 && !slow.is_reading)
 		begin_reading(&slow);
 	else if (slow.is_reading && random_below(&seed, 4) == 0)
@@ -512,7 +556,7 @@ step(void)
 									1 + (int) random_below(&seed, 3)));
 	else if (has_question)
 	{
-		jobq_roster_answer(&queue, &question, &late_answer);
+		jobq_roster_answer(&queue, &question, &late_answer, JOBQ_NEVER);
 		has_question = false;
 	}
 }
@@ -535,11 +579,22 @@ test_random(int room, int nrings, int max_running, bool change)
 		(void) end_reading(&slow);
 	check_covered("at the end");
 	drain();
-	now += 1000;
+	pass_time(1000);
 	drain();
 	CHECK(queue.roster.complete, "all is known, and the roster not complete");
 	CHECK(dlist_is_empty(&queue.roster.all), "groups without jobs are in memory");
 	CHECK(!jobq_roster_is_active(&queue), "the roster is active");
+}
+
+/* The same with a rate: in no window do more jobs of a group start. */
+static void
+test_rates(int room)
+{
+	CHECK(jobq_gcra_make(&rate_of_groups, RATE_LIMIT, RATE_PERIOD, 2) == JOBQ_GCRA_OK,
+		  "the rate is impossible");
+	rate = &rate_of_groups;
+	test_random(room, room / 2, 2, false);
+	rate = NULL;
 }
 
 /*
@@ -925,6 +980,7 @@ test_later_than_full(void)
 static void
 test_missed(void)
 {
+	JobqPicking how = {.now = now,.max_running = JOBQ_UNLIMITED};
 	JobqGroupTicket ticket;
 
 	for (int running = 0; running < 2; running++)
@@ -933,7 +989,7 @@ test_missed(void)
 		limit = JOBQ_UNLIMITED;
 		discover(&queue.stream, -1);
 		for (int i = 0; i < running * 2; i++)
-			CHECK(jobq_roster_enter(&queue, names[i], limit, now, &ticket),
+			CHECK(jobq_roster_enter(&queue, names[i], &how, &ticket),
 				  "there is no room for two groups");
 		commit_job(1, 5, now);
 		begin_reading(&slow);
@@ -1016,6 +1072,64 @@ count_groups(void)
 	dlist_foreach(iter, &queue.roster.all)
 		n++;
 	return n;
+}
+
+/*
+ * A group that is entered by its name starts nothing before what is kept of it is read, and
+ * leaves memory if it may start nothing then.
+ */
+static void
+test_unread(void)
+{
+	JobqGcra	slow;
+	JobqPicking how = {
+		.now = 1000,.max_running = JOBQ_UNLIMITED,.rate = &slow
+	};
+	JobqGroupTicket ticket;
+
+	start(100, 100);
+	limit = JOBQ_UNLIMITED;
+	CHECK(claim() == -1, "a job is found");
+	CHECK(jobq_gcra_make(&slow, 1, 10 * USECS_PER_SEC, 1) == JOBQ_GCRA_OK, "no rate");
+	for (int open = 0; open < 2; open++)
+	{
+		CHECK(jobq_roster_enter(&queue, names[0], &how, &ticket), "it is not entered");
+		CHECK(ticket.is_unread && !ticket.has_reserved, "nothing is to be read");
+		CHECK(jobq_group_rate_reserve_kept(&ticket, open ? 0 : now + 1) == open,
+			  "what is kept is not heeded");
+		(void) jobq_roster_put_back(&ticket, DT_NOBEGIN, now);
+		CHECK(count_groups() == 0, "it stays in memory");
+	}
+}
+
+/* What was started and is in no row is known as long as it counts. */
+static void
+test_rolled_back(void)
+{
+	JobqGcra	slow;
+	JobqPicking how = {
+		.now = 1000,.max_running = JOBQ_UNLIMITED,.rate = &slow
+	};
+	JobqGroupTicket ticket;
+	JobqGcraTake take;
+
+	start(100, 100);
+	limit = JOBQ_UNLIMITED;
+	CHECK(claim() == -1, "a job is found");
+	CHECK(jobq_gcra_make(&slow, 1, 10 * USECS_PER_SEC, 1) == JOBQ_GCRA_OK, "no rate");
+	for (int kept = 0; kept < 2; kept++)
+	{
+		CHECK(jobq_roster_enter(&queue, names[kept], &how, &ticket) &&
+			  jobq_group_rate_reserve_kept(&ticket, 0), "nothing starts");
+		(void) jobq_group_rate_start(&ticket, &take, NULL, 0);
+		if (kept)
+			jobq_group_rate_kept(&queue, names[kept], take.after);
+		(void) jobq_roster_leave(ticket.group, 1, now);
+		CHECK(jobq_roster_has(&queue, names[kept]) == !kept, "kept: %d", kept);
+	}
+	CHECK(!jobq_roster_enter(&queue, names[0], &how, &ticket), "another one starts");
+	pass_time(10 * USECS_PER_SEC);
+	CHECK(claim() == -1 && count_groups() == 0, "it stays in memory");
 }
 
 /* As queue_state.c does when the queue is dropped. */
@@ -1117,6 +1231,9 @@ main(void)
 		test_random(40, 0, 2, change);
 		test_random(3, 0, 1, change);
 	}
+	test_rates(GROUPS * 3);
+	test_rates(40);
+	test_rates(3);
 	test_turns(GROUPS * 3, GROUPS, 2);
 	test_turns(100, GROUPS, 3);
 	test_turns(10, 100, 3);
@@ -1135,6 +1252,8 @@ main(void)
 	test_later();
 	test_later_than_full();
 	test_abandoned();
+	test_unread();
+	test_rolled_back();
 	test_missed();
 	test_slow_reader();
 	test_overtaken();

@@ -15,8 +15,10 @@
 #include "server.h"
 
 #include "shared/area.h"
+#include "shared/clock.h"
 #include "shared/group.h"
 #include "shared/lane.h"
+#include "shared/rate.h"
 #include "shared/wake.h"
 
 #include "miscadmin.h"
@@ -27,6 +29,7 @@ Oid			MyDatabaseId = InvalidOid;
 JobqShared *jobq_shared = NULL;
 int			locks_held = 0;
 LWLock	   *test_lock = NULL;
+TimestampTz test_now = 1000;
 void		(*at_release) (void) = NULL;
 
 HTAB	   *jobq_shared_groups = NULL;
@@ -75,6 +78,25 @@ start_groups(int room, int nrings)
 	jobq_pool_init(&group_ring_pool,
 				   malloc((nrings + 1) * JOBQ_RING_BYTES(JOBQ_GROUP_CAPACITY)),
 				   nrings, JOBQ_RING_BYTES(JOBQ_GROUP_CAPACITY));
+}
+
+TimestampTz
+jobq_now(void)
+{
+	return test_now;
+}
+
+/* For rates of groups. */
+TimestampTz
+jobq_rates_since(TimestampTz now)
+{
+	return 0;
+}
+
+TimestampTz
+jobq_rate_start(const JobqRateStart *starts, int n)
+{
+	return test_now;
 }
 
 JobqPool *

@@ -22,6 +22,9 @@ extern void start_groups(int ngroups, int nrings);
 /* Locks that are held: at most one at a time, and that of groups under it. */
 extern int	locks_held;
 
+/* What the clock says. */
+extern TimestampTz test_now;
+
 /* A lock for streams. */
 extern LWLock * test_lock;
 

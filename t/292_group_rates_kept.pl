@@ -14,6 +14,7 @@ my $node = jobq_node(
 		'jobq.max_workers = 2',
 		'jobq.sweep_interval = 0',
 		'jobq.shared_memory = 4MB',
+		'max_prepared_transactions = 1',
 		"jobq.log_jobs = 'none'"
 	]);
 
@@ -95,6 +96,29 @@ poll_ok(
 enqueue('once', 'x', 1);
 is(claim_all('once'), 0, 'the next one does not start');
 is($node->sql(q{SELECT why FROM jobq.groups WHERE queue = 'once'}), 'rate', 'the view says why');
+
+# What a transaction has not committed limits nobody, itself included.
+$node->sql(q{SELECT jobq.create_queue('mine', group_rate_limit => 1, group_rate_period => '4 h')});
+is( $node->sql(
+		q{BEGIN;
+		SELECT jobq.set_group('mine', 'x', rate_limit => 1000, rate_period => '1 s');
+		SELECT count(*) FROM jobq.enqueue_many('mine', '{1,2,3}', group_key => 'x');
+		SELECT count(*) FROM jobq.take('mine', 3);
+		ROLLBACK}),
+	"\n3\n0",
+	'a rate that is not committed lets no job start');
+
+# A start in a prepared transaction counts after a restart.
+$node->sql(
+	q{SELECT jobq.create_queue('prepared', group_rate_limit => 1, group_rate_period => '4 h')});
+enqueue('prepared', 'x', 2);
+is($node->sql(q{BEGIN; SELECT count(*) FROM jobq.take('prepared', 2); PREPARE TRANSACTION 'p'}),
+	'1', 'a job starts, and is prepared');
+$node->stop('immediate');
+$node->start;
+is(claim_all('prepared'), 0, 'no other one of its group starts after a restart');
+$node->sql(q{COMMIT PREPARED 'p'});
+is(claim_all('prepared'), 0, 'no other one after the commit either');
 
 # More groups than have room: each starts one job.
 $node->sql(

@@ -18,16 +18,27 @@
 #include "miscadmin.h"
 #include "utils/snapmgr.h"
 
+/* See scan.h. */
+void
+jobq_scan_begin_by(JobqScan *scan, JobqTable *table, Oid indexid,
+				   ScanKey keys, int nkeys, Snapshot snapshot)
+{
+	scan->slot = jobq_table_slot(table);
+	scan->index = index_open(indexid, AccessShareLock);
+	scan->snapshot = NULL;
+	scan->scan = jobq_index_beginscan(table->rel, scan->index, snapshot, nkeys);
+	index_rescan(scan->scan, keys, nkeys, NULL, 0);
+}
+
+/* See scan.h. */
 void
 jobq_scan_begin(JobqScan *scan, JobqTable *table, Oid indexid, ScanKey keys,
 				int nkeys)
 {
-	scan->slot = jobq_table_slot(table);
-	scan->index = index_open(indexid, AccessShareLock);
-	scan->snapshot = RegisterSnapshot(GetLatestSnapshot());
-	scan->scan = jobq_index_beginscan(table->rel, scan->index, scan->snapshot,
-									  nkeys);
-	index_rescan(scan->scan, keys, nkeys, NULL, 0);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+
+	jobq_scan_begin_by(scan, table, indexid, keys, nkeys, snapshot);
+	scan->snapshot = snapshot;
 }
 
 bool
@@ -41,6 +52,7 @@ void
 jobq_scan_end(JobqScan *scan)
 {
 	index_endscan(scan->scan);
-	UnregisterSnapshot(scan->snapshot);
+	if (scan->snapshot != NULL)
+		UnregisterSnapshot(scan->snapshot);
 	index_close(scan->index, AccessShareLock);
 }

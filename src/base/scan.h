@@ -19,7 +19,7 @@
 typedef struct JobqScan
 {
 	TupleTableSlot *slot;		/* the row that was read last */
-	Snapshot	snapshot;		/* by which it was read */
+	Snapshot	snapshot;		/* to be unregistered; NULL: the caller's */
 	Relation	index;
 	IndexScanDesc scan;
 } JobqScan;
@@ -30,6 +30,13 @@ typedef struct JobqScan
  */
 extern void jobq_scan_begin(JobqScan *scan, JobqTable *table, Oid indexid,
 							ScanKey keys, int nkeys);
+
+/*
+ * The same by a snapshot of the caller's, for example a dirty one; it must last as long
+ * as the scan.
+ */
+extern void jobq_scan_begin_by(JobqScan *scan, JobqTable *table, Oid indexid,
+							   ScanKey keys, int nkeys, Snapshot snapshot);
 
 /* Reads the next row into the slot; false if there is none. */
 extern bool jobq_scan_next(JobqScan *scan);

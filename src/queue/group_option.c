@@ -30,6 +30,7 @@
 #include "shared/rate.h"
 #include "shared/roster.h"
 
+#include "access/xact.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
@@ -41,6 +42,9 @@ typedef struct ChangeNote
 	int32		queue;
 	const char *group;
 } ChangeNote;
+
+/* The transaction of this process that has changed options last. */
+static TransactionId changed_by = InvalidTransactionId;
 
 /* At commit. */
 static void
@@ -77,6 +81,7 @@ jobq_at_commit_group_changed(int32 queue, const char *name)
 
 	change->queue = queue;
 	change->group = group;
+	changed_by = GetTopTransactionId();
 }
 
 /* See group_option.h. */
@@ -84,8 +89,16 @@ bool
 jobq_group_options_are_own(int32 queue, const char *group)
 {
 	int			n;
-	const JobqNote *notes = jobq_note_all(&n);
+	const JobqNote *notes;
 
+	/*
+	 * of most transactions, there may be very many notes, and none is of a
+	 * change
+	 */
+	if (!TransactionIdIsValid(changed_by) ||
+		changed_by != GetTopTransactionIdIfAny())
+		return false;
+	notes = jobq_note_all(&n);
 	for (int i = 0; i < n; i++)
 	{
 		const ChangeNote *change = jobq_note_const_data(&notes[i], ChangeNote);
@@ -253,7 +266,7 @@ jobq_group_limits_read(const JobqQueue *queue, const char *name,
 
 	if (queue->has_group_options)
 		jobq_group_options_read(queue->id, name, &options);
-	if (options.paused)
+	if (options.paused || jobq_group_options_are_own(queue->id, name))
 		limits->max_running = 0;
 	else
 		limits->max_running = options.max_running > 0 ? options.max_running :

@@ -35,10 +35,13 @@ typedef struct JobqGroupOptionRow
 extern void jobq_group_options_read(int32 queue, const char *name,
 									JobqGroupOptions *options);
 
-/* What limits a group that is not known in memory. */
+/*
+ * What limits a group that is not known in memory.  If this transaction has changed its
+ * options, none of its jobs starts here: what is not committed limits nobody yet.
+ */
 typedef struct JobqGroupLimits
 {
-	int			max_running;	/* 0: it is paused; or JOBQ_UNLIMITED */
+	int			max_running;	/* 0: no job may start; or JOBQ_UNLIMITED */
 	bool		has_rate;
 	JobqGcra	rate;
 } JobqGroupLimits;

@@ -4,9 +4,9 @@
  *	  What the table rate_start keeps of the rates of queues and their groups.
  *
  * Each start writes the tat that it has made (gcra.c), which stands for all
- * starts before it, too: the latest of a queue's rows is what counts.  A
- * transaction whose start is rolled back, or that is open when the server
- * crashes, leaves nothing here.
+ * starts before it, too: the latest of a queue's rows is what counts, those of
+ * prepared transactions included.  A transaction whose start is rolled back, or that is
+ * open when the server crashes, leaves nothing here.
  *
  * There is one row for a queue, or for a group of it, and one more for each
  * transaction that has found it busy, since a claim waits for nobody.  The next start
@@ -29,9 +29,11 @@
 #include "shared/clock.h"
 #include "shared/shmem.h"
 
+#include "access/twophase.h"
 #include "access/xact.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 /* Rows of other groups that a start looks at. */
@@ -41,18 +43,22 @@
 static int32 next_queue = JOBQ_NO_QUEUE;
 static char next_group[JOBQ_GROUP_NAME_SIZE];
 
-/* Begins to read the rows of a queue, or of a group of it. */
+/* Begins to read the rows of a queue, or of a group of it; NULL: the latest snapshot. */
 static void
-begin_scan(JobqScan *scan, JobqTable *table, int32 queue, const char *group)
+begin_scan(JobqScan *scan, JobqTable *table, int32 queue, const char *group,
+		   Snapshot snapshot)
 {
+	Oid			index = jobq_relation_oid(JOBQ_IDX_RATE_START);
 	ScanKeyData keys[2];
 
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT4EQ,
 				Int32GetDatum(queue));
 	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_TEXTEQ,
 				CStringGetTextDatum(group == NULL ? "" : group));
-	jobq_scan_begin(scan, table, jobq_relation_oid(JOBQ_IDX_RATE_START),
-					keys, 2);
+	if (snapshot != NULL)
+		jobq_scan_begin_by(scan, table, index, keys, 2, snapshot);
+	else
+		jobq_scan_begin(scan, table, index, keys, 2);
 }
 
 static TimestampTz
@@ -64,18 +70,34 @@ tat_of(const JobqScan *scan)
 											&isnull));
 }
 
-/* See start_row.h. */
+/* The latest tat of these rows by a snapshot; 0 if there are none. */
+static TimestampTz
+read_latest(JobqTable *table, int32 queue, const char *group, Snapshot snapshot)
+{
+	TimestampTz latest = 0;
+	JobqScan	scan;
+
+	begin_scan(&scan, table, queue, group, snapshot);
+	while (jobq_scan_next(&scan))
+		latest = Max(latest, tat_of(&scan));
+	jobq_scan_end(&scan);
+	return latest;
+}
+
+/*
+ * See start_row.h.  What is prepared has started, too, and no memory knows of it after a
+ * restart.  A dirty snapshot sees it, but may miss a row that moves.
+ */
 TimestampTz
 jobq_start_row_read(int32 queue, const char *group)
 {
 	JobqTable  *table = jobq_table_open(JOBQ_REL_RATE_START);
-	TimestampTz latest = 0;
-	JobqScan	scan;
+	TimestampTz latest = read_latest(table, queue, group, NULL);
+	SnapshotData dirty;
 
-	begin_scan(&scan, table, queue, group);
-	while (jobq_scan_next(&scan))
-		latest = Max(latest, tat_of(&scan));
-	jobq_scan_end(&scan);
+	InitDirtySnapshot(dirty);
+	if (max_prepared_xacts > 0)
+		latest = Max(latest, read_latest(table, queue, group, &dirty));
 	jobq_table_close(table);
 	return latest;
 }
@@ -152,7 +174,7 @@ jobq_start_row_write(int32 queue, const char *group, TimestampTz tat)
 		CStringGetTextDatum(group == NULL ? "" : group);
 	values[Anum_rate_start_tat - 1] = TimestampTzGetDatum(tat);
 	CommandCounterIncrement();
-	begin_scan(&scan, table, queue, group);
+	begin_scan(&scan, table, queue, group, NULL);
 	while (jobq_scan_next(&scan))
 		is_written = write_over(table, scan.slot, values, nulls, is_written);
 	jobq_scan_end(&scan);

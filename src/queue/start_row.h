@@ -14,8 +14,8 @@
 #include "datatype/timestamp.h"
 
 /*
- * The latest tat that is committed of a group of the queue (NULL: of all its jobs); 0
- * if there is none.  A limit has the number of its id with the sign changed.
+ * The latest tat that is committed or prepared of a group of the queue (NULL: of all
+ * its jobs); 0 if there is none.  A limit has the number of its id with the sign changed.
  */
 extern TimestampTz jobq_start_row_read(int32 queue, const char *group);
 

@@ -18,7 +18,7 @@
 #include "storage/shmem.h"
 
 /* Shares are parts of jobq.shared_memory, of which it has this many. */
-#define SHARES 32
+#define SHARES 64
 
 typedef struct Area
 {
@@ -32,28 +32,28 @@ typedef struct Area
 /* What the shares leave is for what hash tables need beside their entries. */
 static const Area areas[JOBQ_NUM_AREAS] = {
 	[JOBQ_AREA_QUEUES] = {
-		"queues", "jobq queues", 5,
+		"queues", "jobq queues", 10,
 		sizeof(JobqQueueState), sizeof(JobqEntryKey)
 	},
 	[JOBQ_AREA_LANES] = {
-		"priorities", "jobq lanes", 2, sizeof(JobqLane)
+		"priorities", "jobq lanes", 4, sizeof(JobqLane)
 	},
 	[JOBQ_AREA_RINGS] = {
-		"candidates", "jobq rings", 7, JOBQ_RING_BYTES(JOBQ_LANE_CAPACITY)
+		"candidates", "jobq rings", 14, JOBQ_RING_BYTES(JOBQ_LANE_CAPACITY)
 	},
 	[JOBQ_AREA_LEASES] = {
-		"leases", "jobq leases", 10,
+		"leases", "jobq leases", 20,
 		sizeof(JobqLeaseEntry), sizeof(JobqLeaseKey)
 	},
 	[JOBQ_AREA_LIMITS] = {
-		"limits", "jobq limits", 1,
+		"limits", "jobq limits", 2,
 		sizeof(JobqLimitState), sizeof(JobqEntryKey)
 	},
 	[JOBQ_AREA_GROUPS] = {
-		"groups", "jobq groups", 4, sizeof(JobqGroup), sizeof(JobqGroupKey)
+		"groups", "jobq groups", 9, sizeof(JobqGroup), sizeof(JobqGroupKey)
 	},
 	[JOBQ_AREA_GROUP_RINGS] = {
-		"candidates of groups", "jobq group rings", 2,
+		"candidates of groups", "jobq group rings", 4,
 		JOBQ_RING_BYTES(JOBQ_GROUP_CAPACITY)
 	},
 };

@@ -210,6 +210,7 @@ picking_of(const JobqClaimScan *scan, const JobqGroupLimits *limits)
 	return (JobqPicking)
 	{
 		.now = scan->now,.max_running = limits->max_running,
+			.no_rates = scan->queue->on_limit != JOBQ_LIMIT_WAIT,
 			.rate = limits->has_rate ? &limits->rate : NULL
 	};
 }
@@ -225,8 +226,9 @@ patience_of(const JobqQueue *queue)
 	if (queue->has_group_rate)
 		result += ((uint64) rate->interval.usec + rate->interval.frac +
 				   (uint64) rate->tolerance.usec * 31) * 1000000007;
-	return result * 4 + (queue->max_running_per_group == 1 ? 1 : 0) +
-		(queue->group_on_failure == JOBQ_FAILED_SKIP ? 2 : 0);
+	return result * 8 + (queue->max_running_per_group == 1 ? 1 : 0) +
+		(queue->group_on_failure == JOBQ_FAILED_SKIP ? 2 : 0) +
+		(queue->on_limit == JOBQ_LIMIT_WAIT ? 4 : 0);
 }
 
 /* Before the first turn.  Others may bring a group back that has no job for us. */
@@ -280,6 +282,7 @@ turn_to_next(JobqClaimScan *scan)
 		.patience = patience_of(scan->queue),
 		.has_options = scan->queue->has_group_options,
 		.is_look = scan->hold == JOBQ_CLAIM_LOOK,
+		.no_rates = scan->queue->on_limit != JOBQ_LIMIT_WAIT,
 		.rate = scan->queue->has_group_rate ? &scan->queue->group_rate : NULL
 	};
 	JobqGroupTicket ticket;

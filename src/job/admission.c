@@ -171,20 +171,20 @@ jobq_admission_check(JobqTable *jobs, const JobqQueue *queue, int njobs,
 				 errhint("Try again when jobs have been finished, or have the queue's owner raise the limit.")));
 }
 
-/* Raises JQ003. */
+/* Raises JQ003; `whose` rate it is. */
 static void
-report_rate(const JobqQueue *queue)
+report_rate(const char *whose, int limit, int64 microseconds)
 {
-	Interval	period = {.time = queue->rate_period};
+	Interval	period = {.time = microseconds};
 	char	   *text = DatumGetCString(DirectFunctionCall1(interval_out,
 														   IntervalPGetDatum(&period)));
 
 	ereport(ERROR,
 			(errcode(ERRCODE_JOBQ_RATE_LIMIT),
-			 errmsg("rate limit of queue \"%s\" is exceeded", queue->name),
+			 errmsg("rate limit of %s is exceeded", whose),
 			 errdetail_plural("It accepts at most %d new job in %s.",
 							  "It accepts at most %d new jobs in %s.",
-							  queue->rate_limit, queue->rate_limit, text),
+							  limit, limit, text),
 			 errhint("Try again later.")));
 }
 
@@ -200,6 +200,31 @@ jobq_admission_by_rate(const JobqQueue *queue, int njobs, bool force)
 		refuse_if_draining(queue);
 	admitted = jobq_enqueue_rate_admit(queue, njobs, force);
 	if (admitted < njobs && queue->on_limit == JOBQ_LIMIT_ERROR)
-		report_rate(queue);
+		report_rate(psprintf("queue \"%s\"", queue->name), queue->rate_limit,
+					queue->rate_period);
 	return admitted;
+}
+
+/* See admission.h. */
+bool
+jobq_admission_by_rates(const JobqQueue *queue, const char *group, bool force,
+						JobqGroupAdmissions *admissions)
+{
+	JobqNewJobRate rate;
+
+	if (group == NULL || !jobq_queue_may_admit_in_groups(queue))
+		return jobq_admission_by_rate(queue, 1, force) > 0;
+	if (!force)
+		refuse_if_draining(queue);
+	if (!jobq_enqueue_group_rate_admit(queue, group, force, admissions, &rate))
+	{
+		if (queue->on_limit == JOBQ_LIMIT_ERROR)
+			report_rate(psprintf("group \"%s\" of queue \"%s\"", group,
+								 queue->name), rate.limit, rate.period);
+		return false;
+	}
+	if (jobq_admission_by_rate(queue, 1, force) > 0)
+		return true;
+	jobq_enqueue_group_rate_undo_last(admissions);
+	return false;
 }

@@ -12,6 +12,7 @@
 #define JOBQ_ADMISSION_H
 
 #include "base/table.h"
+#include "queue/enqueue_group_rate.h"
 #include "queue/queue_row.h"
 
 /*
@@ -36,5 +37,13 @@ extern void jobq_admission_follow(int64 (*make) (JobqTable *jobs,
  */
 extern int	jobq_admission_by_rate(const JobqQueue *queue, int njobs,
 								   bool force);
+
+/*
+ * The same of one job, which the rate of its group (NULL: it has none) lets through, too.
+ * The caller must call jobq_enqueue_group_rate_keep() in the end.
+ */
+extern bool jobq_admission_by_rates(const JobqQueue *queue, const char *group,
+									bool force,
+									JobqGroupAdmissions *admissions);
 
 #endif							/* JOBQ_ADMISSION_H */

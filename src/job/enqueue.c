@@ -233,6 +233,18 @@ undo_insert(JobqTable *jobs, const JobqEnqueueOptions *options, int64 id)
 	jobq_job_remove(jobs, &job);
 }
 
+/* Whether the rates of the queue and the group let a job through. */
+static bool
+passes_rates(const JobqEnqueueOptions *options)
+{
+	JobqGroupAdmissions admissions = {NULL};
+	bool		result = jobq_admission_by_rates(options->queue, options->group_key,
+												 options->unchecked, &admissions);
+
+	jobq_enqueue_group_rate_keep(options->queue, &admissions);
+	return result;
+}
+
 /* Inserts a job with a unique key; see jobq_enqueue_job(). */
 static int64
 enqueue_unique(JobqTable *jobs, const JobqEnqueueOptions *options, int64 id,
@@ -272,7 +284,7 @@ enqueue_unique(JobqTable *jobs, const JobqEnqueueOptions *options, int64 id,
 			return existing;
 		}
 	}
-	if (jobq_admission_by_rate(options->queue, 1, options->unchecked) == 0)
+	if (!passes_rates(options))
 	{
 		undo_insert(jobs, options, id);
 		return 0;
@@ -299,7 +311,7 @@ enqueue_one(JobqTable *jobs, const JobqEnqueueOptions *options, int64 id,
 
 	if (options->unique_key == NULL)
 	{
-		if (jobq_admission_by_rate(queue, 1, options->unchecked) == 0)
+		if (!passes_rates(options))
 			return 0;
 		if (!options->unchecked)
 			jobq_admission_check(jobs, queue, 1, 0);
@@ -386,25 +398,77 @@ note_batch(const JobqEnqueueOptions *options, const JobSource *source,
 	}
 }
 
+/*
+ * The jobs of a batch that the rates of the queue and its groups let through, each by
+ * itself; places[] is where they were.
+ */
+static JobqEnqueueBatch
+pick_jobs(const JobqEnqueueOptions *options, const JobqEnqueueBatch *batch,
+		  int *places)
+{
+	Datum	   *payloads = palloc(batch->njobs * sizeof(Datum));
+	const char **groups = palloc(batch->njobs * sizeof(char *));
+	JobqEnqueueBatch picked = {.payloads = payloads,.group_keys = groups};
+	JobqGroupAdmissions admissions = {NULL};
+
+	for (int i = 0; i < batch->njobs; i++)
+	{
+		const char *group = batch->group_keys == NULL ? options->group_key :
+		batch->group_keys[i];
+
+		CHECK_FOR_INTERRUPTS();
+		if (!jobq_admission_by_rates(options->queue, group, false, &admissions))
+			continue;
+		payloads[picked.njobs] = batch->payloads[i];
+		groups[picked.njobs] = group;
+		places[picked.njobs++] = i;
+	}
+	jobq_enqueue_group_rate_keep(options->queue, &admissions);
+	return picked;
+}
+
+/*
+ * The jobs of a batch that are to be added, as above.  Where no rate is of groups, these are
+ * the first ones, and *places is NULL.
+ */
+static JobqEnqueueBatch
+admit_jobs(const JobqEnqueueOptions *options, const JobqEnqueueBatch *batch,
+		   int **places)
+{
+	JobqEnqueueBatch admitted = *batch;
+
+	*places = NULL;
+	if (jobq_queue_may_admit_in_groups(options->queue))
+	{
+		*places = palloc(batch->njobs * sizeof(int));
+		return pick_jobs(options, batch, *places);
+	}
+	admitted.njobs = jobq_admission_by_rate(options->queue, batch->njobs, false);
+	return admitted;
+}
+
 void
 jobq_enqueue_jobs(JobqTable *jobs, const JobqEnqueueOptions *options,
 				  const JobqEnqueueBatch *batch, int64 *ids)
 {
-	JobSource	source = {.batch = batch};
+	JobqEnqueueBatch admitted;
+	JobSource	source = {.batch = &admitted};
+	int		   *places;
 	int			njobs;
 
 	if (batch->njobs == 0)
 		return;
 	source.first = begin_enqueue(options, batch->payloads, batch->njobs);
 	memset(ids, 0, batch->njobs * sizeof(int64));
-	njobs = jobq_admission_by_rate(options->queue, batch->njobs, false);
+	admitted = admit_jobs(options, batch, &places);
+	njobs = admitted.njobs;
 	if (njobs == 0)
 		return;
 	jobq_admission_check(jobs, options->queue, njobs, 0);
-	form_job(options, source.first, batch->payloads[0], source.values,
+	form_job(options, source.first, admitted.payloads[0], source.values,
 			 source.nulls);
 	for (int i = 0; i < njobs; i++)
-		ids[i] = source.first + i;
+		ids[places == NULL ? i : places[i]] = source.first + i;
 	jobq_table_insert_many(jobs, njobs, next_job, &source);
 	jobq_count_jobs(options->queue, njobs);
 	note_batch(options, &source, njobs);

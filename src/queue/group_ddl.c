@@ -139,12 +139,9 @@ check_arguments(FunctionCallInfo fcinfo)
 	}
 }
 
-/*
- * Raises 22023 unless the options of the group's rate fit together, and 0A000 if rates
- * of the queue are to limit enqueues.
- */
+/* Raises 22023 unless the options of the group's rate fit together. */
 static void
-check_rate(const JobqGroupOptionRow *row, const JobqQueue *queue)
+check_rate(const JobqGroupOptionRow *row)
 {
 	const bool *nulls = row->nulls;
 	JobqGcra	rate;
@@ -155,7 +152,6 @@ check_rate(const JobqGroupOptionRow *row, const JobqQueue *queue)
 							   DatumGetInt32(row->values[Anum_group_option_rate_limit - 1]),
 							   DatumGetInt32(row->values[Anum_group_option_rate_burst - 1]),
 							   "");
-		jobq_queue_require_waiting(queue->on_limit, "rate_limit");
 	}
 	else if (!nulls[Anum_group_option_rate_period - 1] ||
 			 !nulls[Anum_group_option_rate_burst - 1])
@@ -185,7 +181,7 @@ jobq_set_group(PG_FUNCTION_ARGS)
 		row.nulls[options[i].attnum - 1] = false;
 		changed = true;
 	}
-	check_rate(&row, locked.queue);
+	check_rate(&row);
 	close_group(&locked, &row, changed);
 	PG_RETURN_VOID();
 }

@@ -234,11 +234,13 @@ jobq_group_max_running(const JobqQueue *queue, const char *name, bool *paused)
 		queue->max_running_per_group;
 }
 
-/* The rate of a group with these options; false: it has none. */
+/* The rate of starts of a group with these options; false: there is none. */
 static bool
 find_rate(const JobqQueue *queue, const JobqGroupOptions *options,
 		  JobqGcra *rate)
 {
+	if (queue->on_limit != JOBQ_LIMIT_WAIT)
+		return false;
 	if (jobq_gcra_make(rate, options->rate_limit, options->rate_period,
 					   options->rate_burst) == JOBQ_GCRA_OK)
 		return true;
@@ -272,4 +274,29 @@ jobq_group_limits_read(const JobqQueue *queue, const char *name,
 		limits->max_running = options.max_running > 0 ? options.max_running :
 			queue->max_running_per_group;
 	limits->has_rate = find_rate(queue, &options, &limits->rate);
+}
+
+/* See group_option.h. */
+bool
+jobq_group_new_job_rate(const JobqQueue *queue, const char *name,
+						JobqNewJobRate *rate)
+{
+	JobqGroupOptions options = {.weight = JOBQ_DEFAULT_WEIGHT};
+
+	if (queue->on_limit == JOBQ_LIMIT_WAIT)
+		return false;
+	if (queue->has_group_options)
+		jobq_group_options_read(queue->id, name, &options);
+	rate->limit = options.rate_limit;
+	rate->period = options.rate_period;
+	if (jobq_gcra_make(&rate->gcra, options.rate_limit, options.rate_period,
+					   options.rate_burst) == JOBQ_GCRA_OK)
+	{
+		jobq_gcra_allow_force(&rate->gcra, options.rate_period);
+		return true;
+	}
+	rate->limit = queue->group_rate_limit;
+	rate->period = queue->group_rate_period;
+	rate->gcra = queue->group_rate;
+	return queue->admits_by_group_rate;
 }

@@ -49,6 +49,18 @@ typedef struct JobqGroupLimits
 extern void jobq_group_limits_read(const JobqQueue *queue, const char *name,
 								   JobqGroupLimits *limits);
 
+/* The rate of new jobs of a group. */
+typedef struct JobqNewJobRate
+{
+	int			limit;
+	int64		period;
+	JobqGcra	gcra;
+} JobqNewJobRate;
+
+/* False: new jobs of the group are not limited. */
+extern bool jobq_group_new_job_rate(const JobqQueue *queue, const char *name,
+									JobqNewJobRate *rate);
+
 /* The rate of a row, if it has one that is possible; else why not. */
 extern JobqGcraResult jobq_group_rate_of_row(const JobqGroupOptionRow *row,
 											 JobqGcra *rate);

@@ -240,20 +240,6 @@ jobq_queue_rate_report(JobqGcraResult result, int limit, int burst,
 	}
 }
 
-/* See queue_check.h. */
-void
-jobq_queue_require_waiting(JobqOnLimit on_limit, const char *option)
-{
-	if (on_limit == JOBQ_LIMIT_WAIT)
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("option \"%s\" cannot be used with on_limit => '%s'",
-					option, jobq_on_limit_names[on_limit]),
-			 errdetail("The rates of groups limit starts only."),
-			 errhint("First use jobq.reset_queue(..., 'on_limit').")));
-}
-
 /*
  * Raises 22023 unless the options of the rates fit together, those that are reset
  * included.
@@ -274,8 +260,6 @@ jobq_queue_rate_check(const Datum *values, const bool *nulls)
 						   DatumGetInt32(values[Anum_queue_group_rate_limit - 1]),
 						   DatumGetInt32(values[Anum_queue_group_rate_burst - 1]),
 						   "group_");
-	jobq_queue_require_waiting(jobq_queue_on_limit_of_row(values, nulls),
-							   "group_rate_limit");
 }
 
 /*

@@ -27,8 +27,4 @@ extern void jobq_queue_rate_check(const Datum *values, const bool *nulls);
 extern void jobq_queue_rate_report(JobqGcraResult result, int limit, int burst,
 								   const char *prefix);
 
-/* Raises 0A000 for a rate of groups, if rates are to limit enqueues. */
-extern void jobq_queue_require_waiting(JobqOnLimit on_limit,
-									   const char *option);
-
 #endif							/* JOBQ_QUEUE_CHECK_H */

@@ -267,6 +267,7 @@ jobq_queue_outline(JobqQueue *queue, const JobqQueueBrief *brief)
 	queue->position = briefs_position;
 	queue->max_running_per_group = brief->max_running_per_group;
 	queue->group_on_failure = brief->group_on_failure;
+	queue->on_limit = brief->on_limit;
 	queue->has_group_rate = brief->has_group_rate;
 	queue->group_rate = brief->group_rate;
 	queue->has_group_options = brief->has_group_options;

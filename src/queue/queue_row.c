@@ -245,9 +245,9 @@ read_group_on_failure(const Datum *values, const bool *nulls)
 	return JOBQ_FAILED_WAIT;
 }
 
-/* See queue_row.h. */
-JobqOnLimit
-jobq_queue_on_limit_of_row(const Datum *values, const bool *nulls)
+/* The option on_limit, 'wait' by default. */
+static JobqOnLimit
+read_on_limit(const Datum *values, const bool *nulls)
 {
 	char	   *word = text_option(values, nulls, Anum_queue_on_limit);
 	JobqOnLimit on_limit = JOBQ_LIMIT_WAIT;
@@ -261,10 +261,15 @@ jobq_queue_on_limit_of_row(const Datum *values, const bool *nulls)
 static void
 read_rates(JobqQueue *queue, const Datum *values, const bool *nulls)
 {
-	queue->has_group_rate =
-		jobq_queue_group_rate_of_row(values, nulls,
-									 &queue->group_rate) == JOBQ_GCRA_OK;
-	queue->on_limit = jobq_queue_on_limit_of_row(values, nulls);
+	bool		has_group_rate =
+	jobq_queue_group_rate_of_row(values, nulls,
+								 &queue->group_rate) == JOBQ_GCRA_OK;
+
+	queue->on_limit = read_on_limit(values, nulls);
+	queue->has_group_rate = has_group_rate && queue->on_limit == JOBQ_LIMIT_WAIT;
+	queue->admits_by_group_rate = has_group_rate && !queue->has_group_rate;
+	if (queue->admits_by_group_rate)
+		jobq_gcra_allow_force(&queue->group_rate, queue->group_rate_period);
 	if (jobq_queue_rate_of_row(values, nulls, &queue->rate) != JOBQ_GCRA_OK)
 		return;
 	queue->has_rate = queue->on_limit == JOBQ_LIMIT_WAIT;
@@ -507,12 +512,13 @@ read_brief(JobqQueueBrief *brief, const Datum *values, const bool *nulls)
 	brief->max_running_per_group =
 		int_option(values, nulls, Anum_queue_max_running_per_group);
 	brief->group_on_failure = read_group_on_failure(values, nulls);
-	brief->has_group_rate =
+	brief->on_limit = read_on_limit(values, nulls);
+	brief->has_group_rate = brief->on_limit == JOBQ_LIMIT_WAIT &&
 		jobq_queue_group_rate_of_row(values, nulls,
 									 &brief->group_rate) == JOBQ_GCRA_OK;
 	brief->batch_size = int_option(values, nulls, Anum_queue_batch_size);
 	brief->batch_wait = interval_option(values, nulls, Anum_queue_batch_wait);
-	brief->has_rate = jobq_queue_on_limit_of_row(values, nulls) == JOBQ_LIMIT_WAIT &&
+	brief->has_rate = brief->on_limit == JOBQ_LIMIT_WAIT &&
 		jobq_queue_rate_of_row(values, nulls, &brief->rate) == JOBQ_GCRA_OK;
 	brief->shared_limit = int_option(values, nulls, Anum_queue_shared_limit);
 	brief->state = jobq_queue_state(brief->id, brief->owner);

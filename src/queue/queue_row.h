@@ -105,7 +105,8 @@ typedef struct JobqQueue
 	int64		group_rate_period;
 	int			group_rate_burst;	/* 0: the default */
 	bool		has_group_rate; /* starts of each group are limited, */
-	JobqGcra	group_rate;		/* as the gate wants it */
+	bool		admits_by_group_rate;	/* or new jobs are: */
+	JobqGcra	group_rate;		/* these two, as the gate wants them */
 	int			max_queued;
 	JobqOnFull	on_full;
 	bool		lifo;
@@ -153,6 +154,7 @@ typedef struct JobqQueueBrief
 	JobqLimitState *limit;
 	int			max_running_per_group;
 	JobqGroupFailure group_on_failure;
+	JobqOnLimit on_limit;
 	bool		has_group_rate;
 	JobqGcra	group_rate;
 	int			keep_completed_count;
@@ -171,9 +173,14 @@ typedef struct JobqQueueBrief
 #define jobq_queue_counts_starts(q) \
 	((q)->has_rate || (q)->limit_has_rate || jobq_queue_may_rate_groups(q))
 
-/* Groups may have a rate: the queue's for them, or one of their own. */
+/* Starts of groups may be limited: by the queue's rate for them, or one of their own. */
 #define jobq_queue_may_rate_groups(q) \
 	((q)->has_group_rate || (q)->has_group_options)
+
+/* The same of new jobs. */
+#define jobq_queue_may_admit_in_groups(q) \
+	((q)->admits_by_group_rate || \
+	 ((q)->has_group_options && (q)->on_limit != JOBQ_LIMIT_WAIT))
 
 /* Jobs are run by jobq's own executors. */
 #define jobq_queue_has_executors(q) ((q)->is_run || (q)->handler != NULL)
@@ -209,10 +216,6 @@ extern JobqGcraResult jobq_queue_rate_of_row(const Datum *values,
 extern JobqGcraResult jobq_queue_group_rate_of_row(const Datum *values,
 												   const bool *nulls,
 												   JobqGcra *rate);
-
-/* The option on_limit of a row, 'wait' by default. */
-extern JobqOnLimit jobq_queue_on_limit_of_row(const Datum *values,
-											  const bool *nulls);
 extern bool jobq_on_limit_lookup(const char *word, JobqOnLimit *on_limit);
 
 extern JobqQueue *jobq_queue_of_row(const Datum *values, const bool *nulls);

@@ -374,19 +374,26 @@ jobq_start_keep(const JobqStart *start, const JobqQueue *queue)
 
 /* See start.h. */
 void
-jobq_start_keep_of_group(const JobqGroupStart *start, const JobqQueue *queue)
+jobq_start_keep_in_group(int32 queue, const char *name,
+						 const JobqGcraTake *take)
 {
-	const char *group;
+	const char *group = MemoryContextStrdup(TopTransactionContext, name);
 	KeptNote   *kept;
 
+	keep(queue, group, take);
+	kept = jobq_note_data(jobq_note_add(&kept_kind), KeptNote);
+	kept->queue = queue;
+	kept->group = group;
+	kept->tat = take->after;
+}
+
+/* See start.h. */
+void
+jobq_start_keep_of_group(const JobqGroupStart *start, const JobqQueue *queue)
+{
 	if (start->group == NULL || !start->is_kept)
 		return;
-	keep(queue->id, start->group->key.name, &start->take);
-	group = MemoryContextStrdup(TopTransactionContext, start->group->key.name);
-	kept = jobq_note_data(jobq_note_add(&kept_kind), KeptNote);
-	kept->queue = queue->id;
-	kept->group = group;
-	kept->tat = start->take.after;
+	jobq_start_keep_in_group(queue->id, start->group->key.name, &start->take);
 	jobq_async_commit_insist();
 }
 

@@ -70,6 +70,10 @@ extern void jobq_start_keep_of_group(const JobqGroupStart *start,
 extern void jobq_start_keep_new(const JobqStart *start,
 								const JobqQueue *queue);
 
+/* The same for new jobs of a group, whose interval is one that is kept. */
+extern void jobq_start_keep_in_group(int32 queue, const char *name,
+									 const JobqGcraTake *take);
+
 /* Whether a start could be reserved; if not, as above. */
 extern bool jobq_start_is_allowed(const JobqQueue *queue,
 								  TimestampTz *next_run_at);

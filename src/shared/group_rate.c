@@ -197,3 +197,46 @@ jobq_group_rate_return(JobqGroupTicket *ticket)
 	ticket->has_reserved = false;
 	jobq_roster_unlock(queue);
 }
+
+/* See group_rate.h. */
+bool
+jobq_group_rate_admit(JobqGroup *group, const JobqGcra *rate,
+					  TimestampTz kept, bool force, JobqGcraTake *take)
+{
+	JobqQueueState *queue = group->key.queue;
+	TimestampTz now;
+	bool		result;
+
+	jobq_roster_lock(queue);
+	now = jobq_now();
+	if (kept != JOBQ_NEVER)
+		jobq_group_rate_learn(group, kept);
+	if (!group->knows_tat)
+		group->tat = jobq_gcra_empty(rate, jobq_rates_since(now));
+	group->knows_tat = true;
+	(void) jobq_gcra_cut(rate, &group->tat, now);
+	result = force || jobq_gcra_opens_at(rate, group->tat) <= now;
+	if (result)
+	{
+		*take = jobq_gcra_take(rate, &group->tat, now);
+		group->keeps_tat = false;
+	}
+	jobq_roster_unlock(queue);
+	return result;
+}
+
+/* See group_rate.h. */
+bool
+jobq_group_rate_give_back(JobqQueueState *queue, const char *name,
+						  const JobqGcraTake *take)
+{
+	JobqGroup  *group;
+	bool		result;
+
+	jobq_roster_lock(queue);
+	group = jobq_group_find(queue, name);
+	result = group != NULL && group->knows_tat &&
+		jobq_gcra_give_back(&group->tat, take);
+	jobq_roster_unlock(queue);
+	return result;
+}

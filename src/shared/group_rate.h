@@ -97,6 +97,22 @@ extern bool jobq_group_rate_reserve_kept(JobqGroupTicket *ticket,
 extern void jobq_group_rate_return(JobqGroupTicket *ticket);
 
 /*
+ * Counts a new job of a group of which the caller has a ticket: false if the rate does
+ * not let it through, which does not happen with `force`.  `kept` as for
+ * jobq_group_rate_learn(), or JOBQ_NEVER.
+ */
+extern bool jobq_group_rate_admit(JobqGroup *group, const JobqGcra *rate,
+								  TimestampTz kept, bool force,
+								  JobqGcraTake *take);
+
+/*
+ * It was not added after all, or its transaction is rolled back.  False, and it counts,
+ * if others have come since.  The group may have left memory; the caller has a pin.
+ */
+extern bool jobq_group_rate_give_back(JobqQueueState *queue, const char *name,
+									  const JobqGcraTake *take);
+
+/*
  * A row that is committed has what a start made of the group's tat, and stands for it if
  * nothing has started since.  The group may have left memory; the caller has a pin.
  */

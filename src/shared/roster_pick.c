@@ -120,10 +120,12 @@ is_full(const JobqGroup *group, int max_running)
 		group->running >= (uint32) max_running;
 }
 
-/* The rate of a group, NULL: none; *own has room for it. */
+/* The rate of a group's starts, NULL: none; *own has room for it. */
 static const JobqGcra *
 rate_of(const JobqGroup *group, const JobqPicking *how, JobqGcra *own)
 {
+	if (how->no_rates)
+		return NULL;
 	if (group->knows_options && group->options.rate_limit > 0 &&
 		jobq_gcra_make(own, group->options.rate_limit,
 					   group->options.rate_period,
@@ -472,6 +474,27 @@ jobq_roster_enter(JobqQueueState *queue, const char *name,
 		jobq_roster_settle(group, how->now);
 	jobq_roster_unlock(queue);
 	return result;
+}
+
+/* See roster_pick.h. */
+bool
+jobq_roster_visit(JobqQueueState *queue, const char *name,
+				  JobqGroupTicket *ticket)
+{
+	JobqGroup  *group;
+
+	memset(ticket, 0, sizeof(*ticket));
+	jobq_roster_lock(queue);
+	group = jobq_roster_require(queue, name);
+	if (group != NULL)
+	{
+		group->looks++;
+		ticket->group = group;
+		ticket->is_look = true;
+		ticket->told = group->told;
+	}
+	jobq_roster_unlock(queue);
+	return group != NULL;
 }
 
 /* See roster_pick.h. */

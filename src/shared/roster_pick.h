@@ -45,6 +45,7 @@ typedef struct JobqPicking
 	bool		is_look;		/* no job is claimed: the ticket takes
 								 * nobody's place or turn, and claims may draw
 								 * others meanwhile */
+	bool		no_rates;		/* rates of groups limit new jobs, no starts */
 	const JobqGcra *rate;		/* of each group that has none of its own;
 								 * NULL: none */
 } JobqPicking;
@@ -95,6 +96,10 @@ extern bool jobq_roster_put_back(const JobqGroupTicket *ticket,
  */
 extern bool jobq_roster_enter(JobqQueueState *queue, const char *name,
 							  const JobqPicking *how,
+							  JobqGroupTicket *ticket);
+
+/* A ticket only to keep the group in memory, as that of a look; false: no room. */
+extern bool jobq_roster_visit(JobqQueueState *queue, const char *name,
 							  JobqGroupTicket *ticket);
 
 /*

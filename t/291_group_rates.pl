@@ -246,6 +246,76 @@ is( $node->sql(
 	'a transaction starts as many of its own jobs');
 nothing('own', 'they count after its commit');
 
+# With on_limit, new jobs are limited, and starts are not.
+$node->sql(
+	q{SELECT jobq.create_queue('skip', group_rate_limit => 2, group_rate_period => '4 h',
+		group_rate_burst => 2, on_limit => 'skip');
+	SELECT jobq.set_group('skip', 'own', rate_limit => 3, rate_period => '4 h', rate_burst => 3)});
+sub added
+{
+	my ($queue, $groups) = @_;
+	return $node->sql(
+		qq{SELECT string_agg(CASE WHEN id IS NULL THEN '-' ELSE '+' END, '' ORDER BY n)
+		FROM jobq.enqueue_many('$queue', array_fill('1'::jsonb, ARRAY[cardinality(g)]),
+			group_keys => g) WITH ORDINALITY AS e (id, n)} =~ s/\bg\b/'$groups'::text[]/gr);
+}
+is(added('skip', '{a,own,a,b,NULL,a,own,own,own,b,b,NULL}'), '+++++-++-+-+',
+	'skip: of each group as many as its rate lets through');
+is($node->sql(q{SELECT jobq.enqueue('skip', group_key => 'a') IS NULL}),
+	't', 'skip: enqueue() gives NULL');
+my $started = 0;
+poll_until(
+	sub {
+		$started += $node->sql(q{SELECT count(*) FROM jobq.dequeue('skip', 20)});
+		return $started >= 9;
+	});
+is($started, 9, 'skip: starts are not limited');
+is( $node->sql(
+		q{SELECT string_agg(j.queue || ' ' || coalesce(j.group_key, ''), ',' ORDER BY j.id)
+		FROM jobq.jobs AS j WHERE queue = 'skip'}),
+	'skip a,skip own,skip a,skip b,skip ,skip own,skip own,skip b,skip ',
+	'skip: the right ones');
+$node->sql(
+	q{SELECT jobq.create_queue('keyed', group_rate_limit => 1, group_rate_period => '4 h',
+		on_limit => 'skip')});
+is( $node->sql(
+		q{SELECT string_agg(CASE WHEN id IS NULL THEN '-' ELSE '+' END, '' ORDER BY n)
+		FROM jobq.enqueue_many('keyed', '{1,2,3,4}', unique_keys => '{k,k,l,m}',
+			group_keys => '{a,a,a,b}') WITH ORDINALITY AS e (id, n)}),
+	'++-+',
+	'keyed: a duplicate costs nothing');
+
+# An error names the group; what is rolled back costs nothing.
+$node->sql(
+	q{SELECT jobq.create_queue('error', group_rate_limit => 1, group_rate_period => '4 h',
+		on_limit => 'error')});
+$node->sql(q{BEGIN; SELECT jobq.enqueue('error', group_key => 'a'); ROLLBACK});
+$node->sql(
+	q{BEGIN; SAVEPOINT s; SELECT jobq.enqueue('error', group_key => g) FROM unnest('{b,a}'::text[])
+		AS g; ROLLBACK TO s; SELECT jobq.enqueue('error', group_key => 'a'); COMMIT});
+like(
+	sql_error($node, q{SELECT jobq.enqueue('error', group_key => 'a')}),
+	qr/JQ003: rate limit of group "a" of queue "error" is exceeded.*at most 1 new job in 04:00/s,
+	'JQ003');
+is(added('error', '{b}'), '+', 'error: another group');
+
+# A job passes both rates; one that the queue's refuses costs its group nothing.
+$node->sql(
+	q{SELECT jobq.create_queue('pair', rate_limit => 2, rate_period => '4 h', rate_burst => 2,
+		group_rate_limit => 2, group_rate_period => '4 h', group_rate_burst => 2,
+		on_limit => 'skip')});
+is(added('pair', '{a,b,a,a,b}'), '++---', 'pair: the rate of the queue refuses');
+$node->sql(q{SELECT jobq.reset_queue('pair', 'rate_limit', 'rate_period', 'rate_burst')});
+is(added('pair', '{a,b,a,b}'), '++--', 'pair: that has cost the groups nothing');
+
+# Kept over a restart, and only what is committed.
+$node->stop('immediate');
+$node->start;
+is(added('skip', '{a,own,c,c}'), '--++', 'skip: the same after a crash');
+is(added('pair', '{a,b,c}'), '--+', 'pair: the same after a crash');
+$node->sql(q{SELECT jobq.reset_queue('skip', 'on_limit')});
+nothing('skip', 'skip: what was added counts as started when starts are limited');
+
 # drop_oldest finds jobs that their rate keeps off.
 $node->sql(
 	q{SELECT jobq.create_queue('full', group_rate_limit => 1, group_rate_period => '1 h',

@@ -251,6 +251,7 @@ $node->sql(
 	q{SELECT jobq.create_queue('skip', group_rate_limit => 2, group_rate_period => '4 h',
 		group_rate_burst => 2, on_limit => 'skip');
 	SELECT jobq.set_group('skip', 'own', rate_limit => 3, rate_period => '4 h', rate_burst => 3)});
+
 sub added
 {
 	my ($queue, $groups) = @_;
@@ -259,8 +260,8 @@ sub added
 		FROM jobq.enqueue_many('$queue', array_fill('1'::jsonb, ARRAY[cardinality(g)]),
 			group_keys => g) WITH ORDINALITY AS e (id, n)} =~ s/\bg\b/'$groups'::text[]/gr);
 }
-is(added('skip', '{a,own,a,b,NULL,a,own,own,own,b,b,NULL}'), '+++++-++-+-+',
-	'skip: of each group as many as its rate lets through');
+is(added('skip', '{a,own,a,b,NULL,a,own,own,own,b,b,NULL}'),
+	'+++++-++-+-+', 'skip: of each group as many as its rate lets through');
 is($node->sql(q{SELECT jobq.enqueue('skip', group_key => 'a') IS NULL}),
 	't', 'skip: enqueue() gives NULL');
 my $started = 0;
@@ -293,8 +294,7 @@ $node->sql(q{BEGIN; SELECT jobq.enqueue('error', group_key => 'a'); ROLLBACK});
 $node->sql(
 	q{BEGIN; SAVEPOINT s; SELECT jobq.enqueue('error', group_key => g) FROM unnest('{b,a}'::text[])
 		AS g; ROLLBACK TO s; SELECT jobq.enqueue('error', group_key => 'a'); COMMIT});
-like(
-	sql_error($node, q{SELECT jobq.enqueue('error', group_key => 'a')}),
+like(sql_error($node, q{SELECT jobq.enqueue('error', group_key => 'a')}),
 	qr/JQ003: rate limit of group "a" of queue "error" is exceeded.*at most 1 new job in 04:00/s,
 	'JQ003');
 is(added('error', '{b}'), '+', 'error: another group');

@@ -1,5 +1,5 @@
 # t/304_windows_of_groups.pl: in no window of group_rate_period do more than
-# group_rate_limit jobs of a group start, whoever starts them: sessions and executors at
+# group_rate_limit jobs of a group start, where sessions and executors start them at
 # the same time, with rollbacks, in little memory, over restarts and kills.
 
 use strict;

@@ -1081,16 +1081,16 @@ count_groups(void)
 static void
 test_unread(void)
 {
-	JobqGcra	slow;
+	JobqGcra	slow_rate;
 	JobqPicking how = {
-		.now = 1000,.max_running = JOBQ_UNLIMITED,.rate = &slow
+		.now = 1000,.max_running = JOBQ_UNLIMITED,.rate = &slow_rate
 	};
 	JobqGroupTicket ticket;
 
 	start(100, 100);
 	limit = JOBQ_UNLIMITED;
 	CHECK(claim() == -1, "a job is found");
-	CHECK(jobq_gcra_make(&slow, 1, 10 * USECS_PER_SEC, 1) == JOBQ_GCRA_OK, "no rate");
+	CHECK(jobq_gcra_make(&slow_rate, 1, 10 * USECS_PER_SEC, 1) == JOBQ_GCRA_OK, "no rate");
 	for (int open = 0; open < 2; open++)
 	{
 		CHECK(jobq_roster_enter(&queue, names[0], &how, &ticket), "it is not entered");
@@ -1106,9 +1106,9 @@ test_unread(void)
 static void
 test_rolled_back(void)
 {
-	JobqGcra	slow;
+	JobqGcra	slow_rate;
 	JobqPicking how = {
-		.now = 1000,.max_running = JOBQ_UNLIMITED,.rate = &slow
+		.now = 1000,.max_running = JOBQ_UNLIMITED,.rate = &slow_rate
 	};
 	JobqGroupTicket ticket;
 	JobqGcraTake take;
@@ -1116,7 +1116,7 @@ test_rolled_back(void)
 	start(100, 100);
 	limit = JOBQ_UNLIMITED;
 	CHECK(claim() == -1, "a job is found");
-	CHECK(jobq_gcra_make(&slow, 1, 10 * USECS_PER_SEC, 1) == JOBQ_GCRA_OK, "no rate");
+	CHECK(jobq_gcra_make(&slow_rate, 1, 10 * USECS_PER_SEC, 1) == JOBQ_GCRA_OK, "no rate");
 	for (int kept = 0; kept < 2; kept++)
 	{
 		CHECK(jobq_roster_enter(&queue, names[kept], &how, &ticket) &&

@@ -1,7 +1,7 @@
 # t/014_idle.pl: an idle server does nothing: no query, no WAL, and no process
 # even wakes up, although there are queues, jobs and leases of the far future,
-# a schedule, an executor that waits for work and a session in jobq.wait(). It
-# reacts at once when there is work.
+# a schedule, jobs behind limits of all kinds, an executor that waits for work and a
+# session in jobq.wait(). It reacts at once when there is work.
 #
 # JOBQ_IDLE_SECONDS says how long to watch (10).
 #
@@ -54,8 +54,39 @@ $node->sql(
 $node->sql("SELECT * FROM jobq.dequeue('ext')");
 poll_ok($node, 'SELECT count(*) = 2 FROM done', 'the jobs are done');
 
+# Jobs of which no more may start: behind running ones, or for a long time. They are
+# an executor's, too, once those have been claimed from outside.
+my @shut = qw(full shares serial rated retried);
+$node->sql(
+	q{
+	SELECT jobq.create_limit('shut', max_running => 1);
+	SELECT jobq.create_queue('full', lease => '300 days', max_running => 1);
+	SELECT jobq.create_queue('shares', lease => '300 days', shared_limit => 'shut');
+	SELECT jobq.create_queue('serial', lease => '300 days', max_running_per_group => 1);
+	SELECT jobq.create_queue('rated', lease => '300 days', rate_limit => 1,
+	  rate_period => '100 days');
+	SELECT jobq.create_queue('retried', max_running_per_group => 1);
+	SELECT jobq.create_queue('gathers', lease => '300 days', batch_size => 5,
+	  batch_wait => '100 days');
+	SELECT jobq.create_queue('throttled'), jobq.throttle('throttled', '100 days');
+	SELECT jobq.create_queue('group_paused'), jobq.pause('group_paused', 'a');
+	SELECT jobq.enqueue(q, '1', group_key => g)
+	FROM unnest('{full,shares,serial,rated,retried,gathers,throttled,group_paused}'::text[])
+	  AS q, unnest('{a,a,b}'::text[]) AS g
+	WHERE (q, g) <> ('group_paused', 'b')});
+my $claims = join(' UNION ALL ', map { "SELECT '$_', count(*) FROM jobq.dequeue('$_', 9)" } @shut);
+is( $node->sql($claims),
+	"full|1\nshares|1\nserial|2\nrated|1\nretried|2",
+	'some jobs run, and no more may');
+$node->sql(
+	q{SELECT jobq.fail(j.id, j.lease, 'not now', retry_in => '100 days') FROM jobq_store.job AS j
+	JOIN jobq_store.queue AS q ON q.id = j.queue AND q.name = 'retried' WHERE j.state = 1});
+$node->sql("SELECT jobq.alter_queue('$_', 'handle(jsonb)')") foreach @shut;
+
 my $waiter = $node->background_psql('postgres');
-$waiter->query_until(qr/waiting/, "\\echo waiting\nCALL jobq.wait('{ext}', NULL);\n\\echo woken\n");
+$waiter->query_until(qr/waiting/,
+	"\\echo waiting\nCALL jobq.wait('{ext,gathers,throttled,group_paused}', NULL);\n\\echo woken\n"
+);
 
 # Everything below is looked at from another database, so that looking is not
 # counted.

@@ -7,7 +7,7 @@
 #
 # Times.  The clock of the server stands still but for the ticks by which the test
 # advances it, and for the real time that passes, which is far less than a tick
-# for the whole test.  All spans are whole ticks.  So a time is a number: its ticks,
+# within any span.  All spans are whole ticks.  So a time is a number: its ticks,
 # and after the point the number of the operation in which it was read.  Of two
 # times with the same ticks, the one that was read later is later.
 #

@@ -119,6 +119,7 @@ unblock(const JobqReadyNote *ready, TimestampTz now)
 	JobqQueueState *state = jobq_queue_wake_state(&ready->queue);
 
 	if (state != NULL &&
+		(ready->queue.limits_groups || jobq_roster_keeps_order(state)) &&
 		jobq_roster_unblock(state, &ready->place, now))
 		jobq_queue_wake_later(&ready->queue, 1);
 }
@@ -131,7 +132,7 @@ jobq_ready_end_lower_locked(const JobqNote *note, TimestampTz now)
 
 	if (!jobq_ready_end_is_settled(note))
 		jobq_ready_end_lower(note, now);
-	else if (ready->place.group != NULL && ready->queue.limits_groups)
+	else if (ready->place.group != NULL)
 		unblock(ready, now);
 }
 

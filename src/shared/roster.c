@@ -133,6 +133,17 @@ jobq_roster_remove(JobqQueueState *queue, const JobqPlace *place,
 	jobq_roster_unlock(queue);
 }
 
+/*
+ * See roster.h.  A claim draws its ticket, under the lock, before it finds the job
+ * locked: so if the claim has waited, this sees it.
+ */
+bool
+jobq_roster_keeps_order(JobqQueueState *queue)
+{
+	pg_read_barrier();
+	return queue->roster.keeps_order;
+}
+
 /* See roster.h.  One that was put out while it was blocked is read again. */
 bool
 jobq_roster_unblock(JobqQueueState *queue, const JobqPlace *place,

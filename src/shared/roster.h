@@ -46,6 +46,12 @@ extern void jobq_roster_remove(JobqQueueState *queue, const JobqPlace *place,
 							   TimestampTz now);
 
 /*
+ * Whether claims may have waited for a locked job, so as not to overtake it: the queue's
+ * limit may have been set since the job was locked.  For a transaction that has ended.
+ */
+extern bool jobq_roster_keeps_order(JobqQueueState *queue);
+
+/*
  * A job of a group that a transaction had locked has been changed, or is gone: the one
  * after it may be the first now.  If it is still in its lane, it leaves that.  Returns
  * whether the caller must wake a worker.

@@ -194,6 +194,8 @@ take_ticket(JobqGroup *group, const JobqPicking *how, bool lent,
 	ticket->is_look = how->is_look;
 	ticket->told = group->told;
 	ticket->max_running = limit_of(group, how->max_running);
+	if (ticket->max_running == 1)
+		group->key.queue->roster.keeps_order = true;
 	ticket->has_rate = rate != NULL && !how->is_look;
 	ticket->has_reserved = ticket->has_rate && !ticket->is_unread;
 	if (rate != NULL)

@@ -397,6 +397,8 @@ typedef struct JobqRoster
 								 * when there are groups again */
 	bool		missed;			/* the same while groups were read */
 	bool		is_short;		/* there was no room for all groups */
+	bool		keeps_order;	/* claims have kept the order of some group's
+								 * jobs; read without the lock, too */
 	uint64		resets;			/* changes when all of it is dropped, and is
 								 * that of no other queue */
 	TimestampTz read_at;		/* not before: no group has found room */

@@ -476,6 +476,9 @@ check_own_queues(Look *look)
 		brief.at_home = queue->at_home;
 		brief.paused = queue->paused;
 		brief.has_group_options = queue->has_group_options;
+		brief.max_running_per_group = queue->max_running_per_group;
+		brief.group_on_failure = queue->group_on_failure;
+		brief.state = queue->state;
 		brief.batch_size = queue->batch_size;
 		brief.batch_wait = queue->batch_wait;
 		brief.handler = queue->handler == NULL ? 0 :

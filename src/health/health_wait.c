@@ -9,7 +9,8 @@
  * wait, and show that the queue is being worked.  Jobs with a mirrored run_at
  * (lifo) have the one that has waited longest at their other end.  At most
  * MAX_ROWS rows are read for a queue, and as many of its jobs in groups.  Those of
- * groups that are paused do not wait for anybody.
+ * groups that start none for now (paused, throttled, full, or the first one is to be
+ * tried again) wait for no worker.
  *
  * IDENTIFICATION
  *	  src/health/health_wait.c
@@ -27,6 +28,8 @@
 #include "compat.h"
 #include "job/job.h"
 #include "queue/group_option.h"
+#include "shared/queue_state.h"
+#include "shared/roster_list.h"
 #include "shared/slot.h"
 
 #include "access/table.h"
@@ -102,6 +105,18 @@ note_held(const Look *look, TupleTableSlot *slot, TimestampTz run_at)
 	look->wait->held.pid = pid;
 }
 
+/* Whether the slot's row is a job that keeps its place until it is tried again. */
+static bool
+keeps_place(const Look *look, TupleTableSlot *slot)
+{
+	bool		isnull;
+
+	return DatumGetInt16(slot_getattr(slot, Anum_job_state, &isnull)) ==
+		JOBQ_STATE_PENDING &&
+		DatumGetTimestampTz(slot_getattr(slot, Anum_job_lease_until,
+										 &isnull)) > look->now;
+}
+
 /* Whether the slot's row is a waiting job; notes if it is being worked. */
 static bool
 is_waiting(const Look *look, TupleTableSlot *slot, TimestampTz run_at)
@@ -119,8 +134,7 @@ is_waiting(const Look *look, TupleTableSlot *slot, TimestampTz run_at)
 	}
 	if (state != JOBQ_STATE_PENDING && state != JOBQ_STATE_RUNNING)
 		return false;
-	/* it keeps its place until it is tried again */
-	if (state == JOBQ_STATE_PENDING && lease_until > look->now)
+	if (keeps_place(look, slot))
 		return false;
 	if (!jobq_row_is_held(slot))
 		return true;
@@ -245,29 +259,65 @@ seek_behind_group(IndexScanDesc scan, int32 queue, const char *group)
 	index_rescan(scan, keys, 2, NULL, 0);
 }
 
-/*
- * Whether the slot's job is of a paused group.  `group` is the one of the job before,
- * and becomes this one's.
- */
-static bool
-is_in_paused_group(const Look *look, TupleTableSlot *slot, char *group,
-				   bool *paused)
+/* The group whose jobs are read. */
+typedef struct GroupLook
 {
-	JobqGroupOptions options;
-	bool		isnull;
-	char	   *name;
+	char		name[JOBQ_GROUP_NAME_SIZE];
+	int			max_running;
+	bool		is_held;		/* its jobs wait for no worker */
+} GroupLook;
 
-	if (!look->brief->has_group_options)
-		return false;
-	name = TextDatumGetCString(slot_getattr(slot, Anum_job_group_key, &isnull));
-	if (strcmp(name, group) != 0)
+/*
+ * Finds out whether the group starts no job for now: it is paused, or stopped, throttled, or
+ * runs as many jobs as it may.
+ */
+static void
+judge_group(const Look *look, GroupLook *group)
+{
+	const JobqQueueBrief *brief = look->brief;
+	JobqGroupOptions options = {0};
+	JobqGroupBrief known;
+	bool		found;
+
+	if (brief->has_group_options)
+		jobq_group_options_read(brief->id, group->name, &options);
+	group->max_running = options.max_running > 0 ? options.max_running :
+		brief->max_running_per_group;
+	group->is_held = options.paused;
+	if (group->is_held || brief->state == NULL ||
+		!jobq_queue_state_pin(brief->state, brief->id))
+		return;
+	found = jobq_roster_list_one(brief->state, group->name, look->now, &known);
+	jobq_queue_state_unpin(brief->state);
+	if (!found)
+		return;
+	group->is_held = known.not_before > look->now ||
+		(group->max_running != JOBQ_UNLIMITED &&
+		 known.running >= (uint32) group->max_running);
+	if (known.running > 0)
+		look->wait->is_worked = true;
+}
+
+/*
+ * The slot's job has come up.  If it is the first one of a group, that is judged; if it
+ * is to be tried again, those behind it may have to wait for that.
+ */
+static void
+note_group(const Look *look, TupleTableSlot *slot, GroupLook *group)
+{
+	bool		isnull;
+	char	   *name = TextDatumGetCString(slot_getattr(slot, Anum_job_group_key,
+														&isnull));
+
+	if (strcmp(name, group->name) != 0)
 	{
-		jobq_group_options_read(look->brief->id, name, &options);
-		*paused = options.paused;
-		strlcpy(group, name, JOBQ_GROUP_NAME_SIZE);
+		strlcpy(group->name, name, JOBQ_GROUP_NAME_SIZE);
+		judge_group(look, group);
 	}
 	pfree(name);
-	return *paused;
+	if (keeps_place(look, slot) && group->max_running == 1 &&
+		look->brief->group_on_failure != JOBQ_FAILED_SKIP)
+		group->is_held = true;
 }
 
 /* Looks at the first jobs in groups, as far as that goes. */
@@ -276,11 +326,10 @@ look_in_groups(const Look *look, JobqWaitScan *jobs)
 {
 	IndexScanDesc scan = jobs->scans[1];
 	TupleTableSlot *slot = jobs->slot;
-	char		group[JOBQ_GROUP_NAME_SIZE] = "";
-	bool		paused = false;
+	GroupLook	group = {""};
 	int			nrows = 0;
 
-	seek_behind_group(scan, look->brief->id, group);
+	seek_behind_group(scan, look->brief->id, group.name);
 	while (nrows++ < MAX_ROWS &&
 		   index_getnext_slot(scan, ForwardScanDirection, slot))
 	{
@@ -289,8 +338,9 @@ look_in_groups(const Look *look, JobqWaitScan *jobs)
 		DatumGetTimestampTz(slot_getattr(slot, Anum_job_run_at, &isnull));
 
 		CHECK_FOR_INTERRUPTS();
-		if (is_in_paused_group(look, slot, group, &paused))
-			seek_behind_group(scan, look->brief->id, group);
+		note_group(look, slot, &group);
+		if (group.is_held)
+			seek_behind_group(scan, look->brief->id, group.name);
 		else if (run_at <= look->now &&
 				 is_waiting(look, slot, jobq_run_at_real(run_at)))
 			note_waiting(look, jobq_run_at_real(run_at));

@@ -474,29 +474,116 @@ CREATE TRIGGER owner_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
   ON jobq_store.schedule_run
   FOR EACH STATEMENT EXECUTE FUNCTION jobq_store.refuse_others();
 
+-- The apply workers of logical replication fire no triggers for statements.  Those for
+-- rows of history are on its partitions.
+CREATE TRIGGER owner_only_rows BEFORE INSERT OR UPDATE OR DELETE
+  ON jobq_store.service
+  FOR EACH ROW EXECUTE FUNCTION jobq_store.refuse_others();
+CREATE TRIGGER owner_only_rows BEFORE INSERT OR UPDATE OR DELETE
+  ON jobq_store.queue
+  FOR EACH ROW EXECUTE FUNCTION jobq_store.refuse_others();
+CREATE TRIGGER owner_only_rows BEFORE INSERT OR UPDATE OR DELETE
+  ON jobq_store.limit_def
+  FOR EACH ROW EXECUTE FUNCTION jobq_store.refuse_others();
+CREATE TRIGGER owner_only_rows BEFORE INSERT OR UPDATE OR DELETE
+  ON jobq_store.gone_queue
+  FOR EACH ROW EXECUTE FUNCTION jobq_store.refuse_others();
+CREATE TRIGGER owner_only_rows BEFORE INSERT OR UPDATE OR DELETE
+  ON jobq_store.group_option
+  FOR EACH ROW EXECUTE FUNCTION jobq_store.refuse_others();
+CREATE TRIGGER owner_only_rows BEFORE INSERT OR UPDATE OR DELETE
+  ON jobq_store.group_stop
+  FOR EACH ROW EXECUTE FUNCTION jobq_store.refuse_others();
+CREATE TRIGGER owner_only_rows BEFORE INSERT OR UPDATE OR DELETE
+  ON jobq_store.queue_grant
+  FOR EACH ROW EXECUTE FUNCTION jobq_store.refuse_others();
+CREATE TRIGGER owner_only_rows BEFORE INSERT OR UPDATE OR DELETE
+  ON jobq_store.job
+  FOR EACH ROW EXECUTE FUNCTION jobq_store.refuse_others();
+CREATE TRIGGER owner_only_rows BEFORE INSERT OR UPDATE OR DELETE
+  ON jobq_store.cancel_request
+  FOR EACH ROW EXECUTE FUNCTION jobq_store.refuse_others();
+CREATE TRIGGER owner_only_rows BEFORE INSERT OR UPDATE OR DELETE
+  ON jobq_store.rate_start
+  FOR EACH ROW EXECUTE FUNCTION jobq_store.refuse_others();
+CREATE TRIGGER owner_only_rows BEFORE INSERT OR UPDATE OR DELETE
+  ON jobq_store.history_0
+  FOR EACH ROW EXECUTE FUNCTION jobq_store.refuse_others();
+CREATE TRIGGER owner_only_rows BEFORE INSERT OR UPDATE OR DELETE
+  ON jobq_store.history_1
+  FOR EACH ROW EXECUTE FUNCTION jobq_store.refuse_others();
+CREATE TRIGGER owner_only_rows BEFORE INSERT OR UPDATE OR DELETE
+  ON jobq_store.history_2
+  FOR EACH ROW EXECUTE FUNCTION jobq_store.refuse_others();
+CREATE TRIGGER owner_only_rows BEFORE INSERT OR UPDATE OR DELETE
+  ON jobq_store.history_3
+  FOR EACH ROW EXECUTE FUNCTION jobq_store.refuse_others();
+CREATE TRIGGER owner_only_rows BEFORE INSERT OR UPDATE OR DELETE
+  ON jobq_store.history_4
+  FOR EACH ROW EXECUTE FUNCTION jobq_store.refuse_others();
+CREATE TRIGGER owner_only_rows BEFORE INSERT OR UPDATE OR DELETE
+  ON jobq_store.history_5
+  FOR EACH ROW EXECUTE FUNCTION jobq_store.refuse_others();
+CREATE TRIGGER owner_only_rows BEFORE INSERT OR UPDATE OR DELETE
+  ON jobq_store.history_6
+  FOR EACH ROW EXECUTE FUNCTION jobq_store.refuse_others();
+CREATE TRIGGER owner_only_rows BEFORE INSERT OR UPDATE OR DELETE
+  ON jobq_store.history_7
+  FOR EACH ROW EXECUTE FUNCTION jobq_store.refuse_others();
+CREATE TRIGGER owner_only_rows BEFORE INSERT OR UPDATE OR DELETE
+  ON jobq_store.attempt
+  FOR EACH ROW EXECUTE FUNCTION jobq_store.refuse_others();
+CREATE TRIGGER owner_only_rows BEFORE INSERT OR UPDATE OR DELETE
+  ON jobq_store.schedule
+  FOR EACH ROW EXECUTE FUNCTION jobq_store.refuse_others();
+CREATE TRIGGER owner_only_rows BEFORE INSERT OR UPDATE OR DELETE
+  ON jobq_store.schedule_run
+  FOR EACH ROW EXECUTE FUNCTION jobq_store.refuse_others();
+
 -- whatever session_replication_role is
-ALTER TABLE jobq_store.service ENABLE ALWAYS TRIGGER owner_only;
-ALTER TABLE jobq_store.queue ENABLE ALWAYS TRIGGER owner_only;
-ALTER TABLE jobq_store.limit_def ENABLE ALWAYS TRIGGER owner_only;
-ALTER TABLE jobq_store.gone_queue ENABLE ALWAYS TRIGGER owner_only;
-ALTER TABLE jobq_store.group_option ENABLE ALWAYS TRIGGER owner_only;
-ALTER TABLE jobq_store.group_stop ENABLE ALWAYS TRIGGER owner_only;
-ALTER TABLE jobq_store.queue_grant ENABLE ALWAYS TRIGGER owner_only;
-ALTER TABLE jobq_store.job ENABLE ALWAYS TRIGGER owner_only;
-ALTER TABLE jobq_store.cancel_request ENABLE ALWAYS TRIGGER owner_only;
-ALTER TABLE jobq_store.rate_start ENABLE ALWAYS TRIGGER owner_only;
+ALTER TABLE jobq_store.service ENABLE ALWAYS TRIGGER owner_only,
+  ENABLE ALWAYS TRIGGER owner_only_rows;
+ALTER TABLE jobq_store.queue ENABLE ALWAYS TRIGGER owner_only,
+  ENABLE ALWAYS TRIGGER owner_only_rows;
+ALTER TABLE jobq_store.limit_def ENABLE ALWAYS TRIGGER owner_only,
+  ENABLE ALWAYS TRIGGER owner_only_rows;
+ALTER TABLE jobq_store.gone_queue ENABLE ALWAYS TRIGGER owner_only,
+  ENABLE ALWAYS TRIGGER owner_only_rows;
+ALTER TABLE jobq_store.group_option ENABLE ALWAYS TRIGGER owner_only,
+  ENABLE ALWAYS TRIGGER owner_only_rows;
+ALTER TABLE jobq_store.group_stop ENABLE ALWAYS TRIGGER owner_only,
+  ENABLE ALWAYS TRIGGER owner_only_rows;
+ALTER TABLE jobq_store.queue_grant ENABLE ALWAYS TRIGGER owner_only,
+  ENABLE ALWAYS TRIGGER owner_only_rows;
+ALTER TABLE jobq_store.job ENABLE ALWAYS TRIGGER owner_only,
+  ENABLE ALWAYS TRIGGER owner_only_rows;
+ALTER TABLE jobq_store.cancel_request ENABLE ALWAYS TRIGGER owner_only,
+  ENABLE ALWAYS TRIGGER owner_only_rows;
+ALTER TABLE jobq_store.rate_start ENABLE ALWAYS TRIGGER owner_only,
+  ENABLE ALWAYS TRIGGER owner_only_rows;
 ALTER TABLE jobq_store.history ENABLE ALWAYS TRIGGER owner_only;
-ALTER TABLE jobq_store.history_0 ENABLE ALWAYS TRIGGER owner_only;
-ALTER TABLE jobq_store.history_1 ENABLE ALWAYS TRIGGER owner_only;
-ALTER TABLE jobq_store.history_2 ENABLE ALWAYS TRIGGER owner_only;
-ALTER TABLE jobq_store.history_3 ENABLE ALWAYS TRIGGER owner_only;
-ALTER TABLE jobq_store.history_4 ENABLE ALWAYS TRIGGER owner_only;
-ALTER TABLE jobq_store.history_5 ENABLE ALWAYS TRIGGER owner_only;
-ALTER TABLE jobq_store.history_6 ENABLE ALWAYS TRIGGER owner_only;
-ALTER TABLE jobq_store.history_7 ENABLE ALWAYS TRIGGER owner_only;
-ALTER TABLE jobq_store.attempt ENABLE ALWAYS TRIGGER owner_only;
-ALTER TABLE jobq_store.schedule ENABLE ALWAYS TRIGGER owner_only;
-ALTER TABLE jobq_store.schedule_run ENABLE ALWAYS TRIGGER owner_only;
+ALTER TABLE jobq_store.history_0 ENABLE ALWAYS TRIGGER owner_only,
+  ENABLE ALWAYS TRIGGER owner_only_rows;
+ALTER TABLE jobq_store.history_1 ENABLE ALWAYS TRIGGER owner_only,
+  ENABLE ALWAYS TRIGGER owner_only_rows;
+ALTER TABLE jobq_store.history_2 ENABLE ALWAYS TRIGGER owner_only,
+  ENABLE ALWAYS TRIGGER owner_only_rows;
+ALTER TABLE jobq_store.history_3 ENABLE ALWAYS TRIGGER owner_only,
+  ENABLE ALWAYS TRIGGER owner_only_rows;
+ALTER TABLE jobq_store.history_4 ENABLE ALWAYS TRIGGER owner_only,
+  ENABLE ALWAYS TRIGGER owner_only_rows;
+ALTER TABLE jobq_store.history_5 ENABLE ALWAYS TRIGGER owner_only,
+  ENABLE ALWAYS TRIGGER owner_only_rows;
+ALTER TABLE jobq_store.history_6 ENABLE ALWAYS TRIGGER owner_only,
+  ENABLE ALWAYS TRIGGER owner_only_rows;
+ALTER TABLE jobq_store.history_7 ENABLE ALWAYS TRIGGER owner_only,
+  ENABLE ALWAYS TRIGGER owner_only_rows;
+ALTER TABLE jobq_store.attempt ENABLE ALWAYS TRIGGER owner_only,
+  ENABLE ALWAYS TRIGGER owner_only_rows;
+ALTER TABLE jobq_store.schedule ENABLE ALWAYS TRIGGER owner_only,
+  ENABLE ALWAYS TRIGGER owner_only_rows;
+ALTER TABLE jobq_store.schedule_run ENABLE ALWAYS TRIGGER owner_only,
+  ENABLE ALWAYS TRIGGER owner_only_rows;
 
 -- ------------------------------------------------------------------ pg_dump
 

@@ -79,10 +79,10 @@ is( sql(q{SELECT string_agg(DISTINCT pg_describe_object(d.refclassid, d.refobjid
 	'views refer to nothing but pg_catalog and jobq_store');
 is( sql(q{SELECT (SELECT string_agg(format('%s %s', tgrelid::regclass, tgfoid::regprocedure), ', ')
 		FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = tgrelid
-			WHERE relnamespace = 'jobq_store'::regnamespace AND tgname <> 'owner_only'),
+			WHERE relnamespace = 'jobq_store'::regnamespace AND tgname NOT LIKE 'owner_only%'),
 	(SELECT string_agg(DISTINCT tgfoid::regprocedure::text, ', ')
 		FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = tgrelid
-			WHERE relnamespace = 'jobq_store'::regnamespace AND tgname = 'owner_only'),
+			WHERE relnamespace = 'jobq_store'::regnamespace AND tgname LIKE 'owner_only%'),
 	(SELECT count(*) FROM pg_policy AS p JOIN pg_class AS c ON c.oid = polrelid
 		WHERE relnamespace = 'jobq_store'::regnamespace),
 	(SELECT count(*) FROM pg_class WHERE relnamespace IN ('jobq'::regnamespace,

@@ -7,7 +7,14 @@ use warnings;
 use JobqTest;
 use Test::More;
 
-my $node = jobq_node('main', conf => ['jobq.max_workers = 2']);
+my $node = jobq_node(
+	'main',
+	conf => [
+		'jobq.max_workers = 2',
+		'wal_level = logical',
+		'max_wal_senders = 4',
+		'max_replication_slots = 4'
+	]);
 
 sub error
 {
@@ -52,10 +59,83 @@ is( error(
 	),
 	'42501',
 	'an UPDATE in a CTE is refused');
+is( $node->sql(
+		q{SELECT string_agg(c.relname, ' ' ORDER BY 1) FROM pg_class AS c
+		WHERE relnamespace = 'jobq_store'::regnamespace AND relkind = 'r' AND NOT EXISTS
+			(SELECT FROM pg_trigger AS t WHERE tgrelid = c.oid AND tgtype & 1 = 1
+			AND tgfoid = 'jobq_store.refuse_others'::regproc AND tgenabled = 'A')}),
+	'',
+	'each table has the trigger for rows');
 like(error(q{UPDATE jobq.queues SET paused = true}),
 	qr/^(?:42501|55000)$/, 'an UPDATE of a view is refused');
 is($node->sql(q{SELECT command FROM jobq.schedules WHERE name = 'nightly'}),
 	'SELECT 1', 'refused writes have changed nothing');
+
+# A subscription whose owner is no superuser any more; what it brings is written as him.
+sub subscribe
+{
+	my ($table) = @_;
+	my $publisher = $node->connstr . ' dbname=pub';
+	my $options = q{create_slot = false, slot_name = 's', copy_data = false};
+
+	$options .= ', run_as_owner = true, password_required = false'
+	  if $node->sql('SHOW server_version_num') >= 160000;
+	$node->sql(
+		qq{CREATE PUBLICATION p FOR TABLE $table;
+		SELECT pg_create_logical_replication_slot('s', 'pgoutput')}, 'pub');
+	$node->sql(
+		qq{ALTER ROLE mallory SUPERUSER;
+		GRANT CREATE ON DATABASE postgres TO mallory;
+		SET SESSION AUTHORIZATION mallory;
+		CREATE SUBSCRIPTION s CONNECTION '$publisher' PUBLICATION p WITH ($options)});
+	$node->sql('ALTER ROLE mallory NOSUPERUSER');
+	return;
+}
+
+sub unsubscribe
+{
+	$node->sql(
+		q{ALTER SUBSCRIPTION s DISABLE; ALTER SUBSCRIPTION s SET (slot_name = NONE);
+		DROP SUBSCRIPTION s});
+	poll_ok(
+		$node,
+		q{SELECT count(*) FROM pg_replication_slots WHERE active},
+		'the subscription has ended',
+		expected => '0');
+	$node->sql(q{SELECT pg_drop_replication_slot('s'); DROP PUBLICATION p}, 'pub');
+	return;
+}
+
+# Each kind of write, to a table with one row.
+$node->sql('CREATE DATABASE pub');
+$node->sql(
+	q{CREATE SCHEMA jobq_store;
+	CREATE TABLE jobq_store.queue_grant (queue int, role text, privileges int,
+		PRIMARY KEY (queue, role))}, 'pub');
+my $queue = $node->sql(q{SELECT id FROM jobq_store.queue WHERE name = 'mail'});
+$node->sql(
+	q{CREATE ROLE ann LOGIN; SELECT jobq.grant_usage('ann');
+	SELECT jobq.grant_queue('mail', 'ann', 'enqueue')});
+my $granted = q{SELECT role, privileges FROM jobq_store.queue_grant};
+my $before = $node->sql($granted);
+my $row = qq{INSERT INTO jobq_store.queue_grant VALUES ($queue, 'ann', 1)};
+$node->sql($row, 'pub');
+foreach my $write (
+	qq{INSERT INTO jobq_store.queue_grant VALUES ($queue, 'mallory', 15)},
+	'UPDATE jobq_store.queue_grant SET privileges = 15',
+	'DELETE FROM jobq_store.queue_grant')
+{
+	my ($verb) = $write =~ /^(\w+)/;
+	subscribe('jobq_store.queue_grant');
+	$node->sql($write, 'pub');
+	poll_ok(
+		$node,
+		q{SELECT apply_error_count > 0 FROM pg_stat_subscription_stats WHERE subname = 's'},
+		"$verb by a subscription fails");
+	is($node->sql($granted), $before, "$verb by a subscription has changed nothing");
+	unsubscribe();
+	$node->sql("DELETE FROM jobq_store.queue_grant; $row", 'pub');
+}
 
 # ------------------------------------------------------------- what still works
 

@@ -24,19 +24,21 @@
 PG_FUNCTION_INFO_V1(jobq_refuse_others);
 
 /*
- * A BEFORE trigger for statements.  Raises 42501 for roles without the
- * privileges of the table's owner; superusers have them.
+ * A BEFORE trigger for statements and for rows.  Raises 42501 for roles without
+ * the privileges of the table's owner; superusers have them.  Changes nothing.
  */
 Datum
 jobq_refuse_others(PG_FUNCTION_ARGS)
 {
+	TriggerData *data;
 	Relation	rel;
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("refuse_others() must be called as a trigger")));
-	rel = ((TriggerData *) fcinfo->context)->tg_relation;
+	data = (TriggerData *) fcinfo->context;
+	rel = data->tg_relation;
 	if (!has_privs_of_role(GetUserId(), rel->rd_rel->relowner))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -44,5 +46,8 @@ jobq_refuse_others(PG_FUNCTION_ARGS)
 						RelationGetRelationName(rel)),
 				 errdetail("Only the owner of the extension may write to the tables of jobq."),
 				 errhint("Use the functions in schema jobq.")));
-	return PointerGetDatum(NULL);
+	if (!TRIGGER_FIRED_FOR_ROW(data->tg_event))
+		return PointerGetDatum(NULL);
+	return PointerGetDatum(TRIGGER_FIRED_BY_UPDATE(data->tg_event) ?
+						   data->tg_newtuple : data->tg_trigtuple);
 }

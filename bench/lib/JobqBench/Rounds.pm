@@ -106,7 +106,13 @@ sub load
 		},
 		%length);
 	return $result->{tps} * ($variant->{jobs} // 1) unless $variant->{waits};
-	return $result->{tps} * ($ready - jobs_ready($queue)) / $result->{transactions};
+
+	# When the time is over, pgbench waits for clients that wait for a job; by
+	# then nobody works.
+	my $jobs = $ready - jobs_ready($queue);
+	return ($length{seconds} // 0) > $result->{connecting}
+	  ? $jobs / ($length{seconds} - $result->{connecting})
+	  : $jobs / $result->{transactions} * $result->{tps};
 }
 
 # Fill the queue and consume. A short run says how many jobs it will take, and

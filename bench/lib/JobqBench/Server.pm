@@ -242,17 +242,22 @@ sub pgbench
 	return $result;
 }
 
-# What pgbench says that it has measured
+# What pgbench says that it has measured; "connecting" is in seconds
 sub read_result
 {
 	my ($text) = @_;
 	my ($tps) = $text =~ /^tps = ([\d.]+) \(without/m;
 	my ($transactions) = $text =~ /actually processed: (\d+)/;
+	my ($connecting) = $text =~ /^initial connection time = ([\d.]+) ms/m;
 	die "cannot read what pgbench says:\n$text\n"
 	  unless defined $transactions;
 	die "transactions have failed:\n$text\n"
 	  if $text =~ /failed transactions: [1-9]/;
-	return { tps => $tps, transactions => $transactions };
+	return {
+		tps => $tps,
+		transactions => $transactions,
+		connecting => ($connecting // 0) / 1000
+	};
 }
 
 # start_pgbench(%options): run it beside others, for finish_pgbench().

@@ -68,6 +68,22 @@ RESET ROLE;
 SELECT jobq.revoke_usage('jobq_walter');
 DROP ROLE jobq_walter;
 
+-- with functions in its arguments that would do something at its commit
+CREATE FUNCTION wait_opens(options text) RETURNS text[] LANGUAGE plpgsql AS $$
+BEGIN
+  EXECUTE format('DECLARE c CURSOR %s FOR SELECT id FROM jobq.take(''w_2'')', options);
+  RETURN '{w_1}';
+END $$;
+SELECT jobq.enqueue('w_2') IS NOT NULL AS enqueued;
+CALL jobq.wait(wait_opens('WITH HOLD'), '10 ms');
+\echo :SQLSTATE
+SELECT count(*) FROM jobq.jobs WHERE queue = 'w_2' AND state = 'completed';
+DROP FUNCTION wait_opens(text);
+-- an older cursor does nothing more
+DECLARE older CURSOR WITH HOLD FOR SELECT 1;
+CALL jobq.wait('{w_1}', '10 ms');
+CLOSE older;
+
 -- channels: never longer than an identifier
 SELECT jobq.channel('w_1');
 SELECT jobq.channel('w_none');

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * portals.c
- *	  Hiding the open cursors of a session, and dropping later ones.
+ *	  Hiding the open cursors of a session, dropping later ones, and finding those
+ *	  that a commit would run.
  *
  * Code that knows a portal's name can fetch from it, move and close it, and
  * names such as "<unnamed portal 1>" are easily guessed.  With an active portal
@@ -136,4 +137,25 @@ jobq_portals_drop(void)
 			UnpinPortal(portal);
 		PortalDrop(portal, false);
 	}
+}
+
+/* See portals.h. */
+bool
+jobq_portals_any_to_hold(void)
+{
+	List	   *portals = usable_portals();
+	bool		result = false;
+	ListCell   *lc;
+
+	foreach(lc, portals)
+	{
+		Portal		portal = lfirst(lc);
+
+		/* one that an earlier transaction has left has no createSubid */
+		if ((portal->cursorOptions & CURSOR_OPT_HOLD) != 0 &&
+			portal->createSubid != InvalidSubTransactionId)
+			result = true;
+	}
+	list_free(portals);
+	return result;
 }

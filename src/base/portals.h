@@ -25,4 +25,10 @@ extern void jobq_portals_show(List *hidden);
 /* While they are hidden: drops all others that could be used. */
 extern void jobq_portals_drop(void);
 
+/*
+ * Whether this transaction has opened a cursor WITH HOLD: its query runs at the
+ * commit, to the end.  Allocates in the current context.
+ */
+extern bool jobq_portals_any_to_hold(void);
+
 #endif							/* JOBQ_PORTALS_H */

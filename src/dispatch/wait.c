@@ -39,6 +39,7 @@
 #include "postgres.h"
 
 #include "base/arguments.h"
+#include "base/portals.h"
 #include "compat.h"
 #include "dispatch/look.h"
 #include "queue/queue.h"
@@ -262,7 +263,8 @@ wait_until_ready(Wait *wait)
  * transaction, which must not contain anybody's work.  Procedures and DO
  * blocks that may commit run it through a non-atomic SPI connection; earlier
  * statements of a pipeline leave a flag.  In any case, a transaction that has
- * an XID has done something.
+ * an XID has done something, and one with a new cursor WITH HOLD will: functions
+ * in the arguments of the CALL run in this transaction, too.
  */
 static void
 require_own_statement(FunctionCallInfo fcinfo)
@@ -279,6 +281,8 @@ require_own_statement(FunctionCallInfo fcinfo)
 		where = "from a function, a procedure or DO";
 	else if (TransactionIdIsValid(GetTopTransactionIdIfAny()))
 		where = "in a transaction that has changed something";
+	else if (jobq_portals_any_to_hold())
+		where = "in a transaction that has opened a cursor WITH HOLD";
 	if (where == NULL)
 		return;
 	ereport(ERROR,

@@ -30,7 +30,7 @@
 
 #include "bgworker/crash_file.h"
 
-#include "job/crash.h"
+#include "job/uncounted.h"
 #include "jobq.h"
 
 #include <fcntl.h>
@@ -112,8 +112,8 @@ jobq_crash_file_write_aside(JobqCrashRecord *record)
 	int			file;
 	bool		written;
 
-	jobq_attempt_note_path(path, record->dboid, record->job_id,
-						   record->attempt);
+	jobq_uncounted_path(path, record->dboid, record->job_id,
+						record->attempt);
 	file = BasicOpenFile(path, O_CREAT | O_TRUNC | O_RDWR | PG_BINARY);
 	written = file >= 0 && fstat(file, &status) == 0;
 	if (written)
@@ -299,7 +299,7 @@ jobq_crash_file_put_aside(Oid dboid, int slot, int64 job_id, int32 attempt)
 	char		to[MAXPGPATH];
 
 	jobq_crash_file_path(from, dboid, slot);
-	jobq_attempt_note_path(to, dboid, job_id, attempt);
+	jobq_uncounted_path(to, dboid, job_id, attempt);
 	return jobq_crash_file_move(from, to);
 }
 
@@ -336,7 +336,7 @@ jobq_crash_file_remove_attempt(Oid dboid, int64 job_id, int32 attempt)
 {
 	char		path[MAXPGPATH];
 
-	jobq_attempt_note_path(path, dboid, job_id, attempt);
+	jobq_uncounted_path(path, dboid, job_id, attempt);
 	return remove_file(path);
 }
 

@@ -23,6 +23,7 @@
 #include "dispatch/oldest.h"
 #include "guc.h"
 #include "job/on_dead.h"
+#include "job/uncounted.h"
 #include "queue/queue_cache.h"
 #include "queue/queue_list.h"
 #include "queue/queue_wake.h"
@@ -67,6 +68,7 @@ _PG_init(void)
 		jobq_ready_init();
 		jobq_ticket_init();
 		jobq_on_dead_init();
+		jobq_uncounted_init();
 		jobq_make_room_init();
 		jobq_oldest_init();
 		jobq_schedule_history_init();

@@ -22,6 +22,7 @@
 #include "base/subtransaction.h"
 #include "bgworker/crash_file.h"
 #include "job/crash.h"
+#include "job/uncounted.h"
 #include "job/undone.h"
 #include "shared/clock.h"
 #include "shared/termination.h"
@@ -58,6 +59,7 @@ typedef struct Settled
 typedef struct Counting
 {
 	const JobqTermination *termination;
+	bool		noted;			/* see jobq_attempt_count() */
 	bool		counted;
 } Counting;
 
@@ -120,7 +122,8 @@ count_alone(void *arg)
 {
 	Counting   *counting = arg;
 
-	counting->counted = jobq_attempt_count(counting->termination);
+	counting->counted = jobq_attempt_count(counting->termination,
+										   counting->noted);
 }
 
 /*
@@ -128,9 +131,9 @@ count_alone(void *arg)
  * false if the job must be looked at again.
  */
 static bool
-count(const JobqTermination *termination, int slot)
+count(const JobqTermination *termination, int slot, bool noted)
 {
-	Counting	counting = {termination, false};
+	Counting	counting = {termination, noted, false};
 	bool		counted;
 	Settled    *entry;
 
@@ -242,6 +245,16 @@ separate_batches(List *notes)
 }
 
 /*
+ * Whether retry() may have the note's attempt forgotten: it finds files by the number
+ * of the job.
+ */
+static bool
+may_be_forgotten(const JobqCrashNote *note)
+{
+	return note->slot == JOBQ_NOTE_ASIDE && !note->in_batch;
+}
+
+/*
  * Reads the files.  If an attempt cannot be counted now, the process that
  * finds the job next counts it; shared memory has only the last attempt of
  * each job.
@@ -269,7 +282,10 @@ read_notes(void)
 		if (note->cause != 0)
 			continue;
 		describe(note, &termination);
-		jobq_termination_note(&termination);
+		if (!may_be_forgotten(note))
+			jobq_termination_note(&termination);
+		else if (!jobq_uncounted_share(&termination))
+			notes = foreach_delete_current(notes, lc);
 	}
 	return notes;
 }
@@ -297,7 +313,7 @@ count_notes(bool *more)
 			continue;
 		}
 		describe(note, &termination);
-		if (!count(&termination, note->slot))
+		if (!count(&termination, note->slot, may_be_forgotten(note)))
 			left = true;
 	}
 	return left;
@@ -333,7 +349,7 @@ count_terminations(bool *more)
 			continue;
 		if (!has_room(JOBQ_NOTE_ASIDE))
 			*more = true;
-		else if (!count(&terminations[i], JOBQ_NOTE_ASIDE))
+		else if (!count(&terminations[i], JOBQ_NOTE_ASIDE, true))
 			left = true;
 	}
 	return left;

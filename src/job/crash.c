@@ -24,20 +24,13 @@
 #include "job/ended.h"
 #include "job/failure.h"
 #include "job/transition.h"
+#include "job/uncounted.h"
 #include "queue/queue_cache.h"
 #include "queue/queue_row.h"
 #include "shared/termination.h"
 
-#include <unistd.h>
-
 #include "miscadmin.h"
 #include "utils/snapmgr.h"
-
-/*
- * Maximum number of notes of the job's earlier attempts that retry() looks
- * for.
- */
-#define MAX_FORGOTTEN 100
 
 /*
  * Counts the attempt of a pending, locked job.  Returns false if the job's
@@ -71,10 +64,11 @@ count(JobqTable *jobs, JobqJob *job, const JobqTermination *termination)
  * Returns true if nothing is left to count when this transaction has
  * committed: the attempt is counted now, was counted before, or the job is
  * gone.  Never waits: returns false if the job is locked or still held by a
- * lease that has run out.
+ * lease that has run out.  With `noted`, the attempt is one of those that retry()
+ * may have had forgotten since the caller has read of it.
  */
 bool
-jobq_attempt_count(const JobqTermination *termination)
+jobq_attempt_count(const JobqTermination *termination, bool noted)
 {
 	JobqTable  *jobs;
 	JobqJob		job;
@@ -89,43 +83,12 @@ jobq_attempt_count(const JobqTermination *termination)
 	else if (found == JOBQ_FOUND &&
 			 jobq_job_current_attempt(&job) == termination->attempt &&
 			 termination->started_at >= job.enqueued_at &&
-			 termination->leased == (job.state == JOBQ_STATE_RUNNING))
+			 termination->leased == (job.state == JOBQ_STATE_RUNNING) &&
+			 (!noted ||
+			  jobq_uncounted_is_noted(termination->job_id,
+									  termination->attempt)))
 		result = !termination->leased && count(jobs, &job, termination);
 	jobq_table_close(jobs);
 	PopActiveSnapshot();
 	return result;
-}
-
-/*
- * The file name of the note of an attempt that has ended and is not counted
- * yet.  Does not allocate.
- */
-void
-jobq_attempt_note_path(char *path, Oid dboid, int64 job_id, int32 attempt)
-{
-	snprintf(path, MAXPGPATH,
-			 JOBQ_NOTES_DIRECTORY "/" JOBQ_NOTES_PREFIX "%u.job" INT64_FORMAT ".%d",
-			 dboid, job_id, attempt);
-}
-
-/*
- * Forgets the notes about attempts of a finished job that is about to be
- * revived, since its new attempts have the same numbers.  This need not be
- * undone by a rollback, which leaves the job finished.
- */
-void
-jobq_attempt_forget(int64 job_id, int32 attempt)
-{
-	char		path[MAXPGPATH];
-
-	jobq_termination_forget(job_id, 0);
-	/* the last one may have been noted and not counted */
-	for (int i = 0; i < Min(attempt + 1, MAX_FORGOTTEN); i++)
-	{
-		jobq_attempt_note_path(path, MyDatabaseId, job_id, attempt + 1 - i);
-		if (unlink(path) != 0 && errno != ENOENT)
-			ereport(LOG,
-					(errcode_for_file_access(),
-					 errmsg("could not remove file \"%s\": %m", path)));
-	}
 }

@@ -13,6 +13,7 @@
 #include "job/failure.h"
 
 #include "base/json_object.h"
+#include "job/uncounted.h"
 #include "jobq.h"
 #include "queue/handler.h"
 #include "shared/termination.h"
@@ -197,7 +198,8 @@ jobq_job_was_terminated(JobqJob *job, JobqFailure *failure)
 	JobqTermination termination;
 
 	if (!jobq_termination_take(job->id, jobq_job_current_attempt(job),
-							   &termination))
+							   &termination) ||
+		jobq_uncounted_is_forgotten(job->id))
 		return false;
 
 	/* that was an earlier job with this id, or another attempt */

@@ -18,12 +18,12 @@
 #include "job/attempt.h"
 #include "job/cancel.h"
 #include "job/cancel_request.h"
-#include "job/crash.h"
 #include "job/current_job.h"
 #include "job/enqueue.h"
 #include "job/history.h"
 #include "job/job_column.h"
 #include "job/transition.h"
+#include "job/uncounted.h"
 #include "queue/payload.h"
 #include "queue/queue.h"
 #include "queue/queue_cache.h"
@@ -276,7 +276,7 @@ jobq_retry(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 
 	/* notes about earlier attempts must not count for new ones */
-	jobq_attempt_forget(PG_GETARG_INT64(0), attempt_of(finished));
+	jobq_uncounted_forget(PG_GETARG_INT64(0), attempt_of(finished));
 	jobq_cancel_forget(PG_GETARG_INT64(0));
 	revive(finished, values, nulls);
 	if (!PG_ARGISNULL(1))

@@ -12,6 +12,8 @@
 
 #include "shared/termination.h"
 
+#include <unistd.h>
+
 #include "miscadmin.h"
 
 /* Where a termination is noted: its own place, a free one, or the oldest. */
@@ -38,6 +40,25 @@ place_of_termination(const JobqTermination *termination)
 	return result;
 }
 
+/* Under the lock. */
+static void
+enter(const JobqTermination *termination)
+{
+	JobqTermination *entry = place_of_termination(termination);
+
+	if (!OidIsValid(entry->dboid))
+		pg_atomic_fetch_add_u32(&jobq_shared->nterminations, 1);
+	*entry = *termination;
+}
+
+/* Under the lock. */
+static void
+leave(JobqTermination *entry)
+{
+	entry->dboid = InvalidOid;
+	pg_atomic_fetch_sub_u32(&jobq_shared->nterminations, 1);
+}
+
 /*
  * An executor is being terminated in the middle of its job, whose row knows
  * nothing of the attempt.  The process that finds the job next counts it:
@@ -48,14 +69,28 @@ place_of_termination(const JobqTermination *termination)
 void
 jobq_termination_note(const JobqTermination *termination)
 {
-	JobqTermination *entry;
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_WORKERS), LW_EXCLUSIVE);
+	enter(termination);
+	LWLockRelease(jobq_lock(JOBQ_LOCK_WORKERS));
+}
+
+/*
+ * The same for an attempt that a file tells of, unless that has been removed.
+ * Who removes it calls jobq_termination_take_out() afterwards, so that it does not
+ * come back.
+ */
+bool
+jobq_termination_note_file(const JobqTermination *termination,
+						   const char *path)
+{
+	bool		exists;
 
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_WORKERS), LW_EXCLUSIVE);
-	entry = place_of_termination(termination);
-	if (!OidIsValid(entry->dboid))
-		pg_atomic_fetch_add_u32(&jobq_shared->nterminations, 1);
-	*entry = *termination;
+	exists = access(path, F_OK) == 0;
+	if (exists)
+		enter(termination);
 	LWLockRelease(jobq_lock(JOBQ_LOCK_WORKERS));
+	return exists;
 }
 
 /*
@@ -107,7 +142,7 @@ jobq_terminations_all(JobqTermination *terminations)
 
 /*
  * Forgets that an executor was terminated in an attempt of a job of this
- * database; attempt 0: in any.
+ * database.
  */
 void
 jobq_termination_forget(int64 job_id, int32 attempt)
@@ -119,11 +154,33 @@ jobq_termination_forget(int64 job_id, int32 attempt)
 	{
 		JobqTermination *entry = &jobq_shared->terminations[i];
 
-		if (entry->dboid != MyDatabaseId || entry->job_id != job_id ||
-			(attempt != 0 && entry->attempt != attempt))
-			continue;
-		entry->dboid = InvalidOid;
-		pg_atomic_fetch_sub_u32(&jobq_shared->nterminations, 1);
+		if (entry->dboid == MyDatabaseId && entry->job_id == job_id &&
+			entry->attempt == attempt)
+			leave(entry);
 	}
 	LWLockRelease(jobq_lock(JOBQ_LOCK_WORKERS));
+}
+
+/*
+ * The same for any attempt of the job; there is one at most.  Returns whether there
+ * was one.
+ */
+bool
+jobq_termination_take_out(int64 job_id, JobqTermination *termination)
+{
+	bool		found = false;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_WORKERS), LW_EXCLUSIVE);
+	for (int i = 0; i < JOBQ_MAX_TERMINATIONS && !found; i++)
+	{
+		JobqTermination *entry = &jobq_shared->terminations[i];
+
+		if (entry->dboid != MyDatabaseId || entry->job_id != job_id)
+			continue;
+		*termination = *entry;
+		leave(entry);
+		found = true;
+	}
+	LWLockRelease(jobq_lock(JOBQ_LOCK_WORKERS));
+	return found;
 }

@@ -16,9 +16,13 @@
 #include "shared/shmem.h"
 
 extern void jobq_termination_note(const JobqTermination *termination);
+extern bool jobq_termination_note_file(const JobqTermination *termination,
+									   const char *path);
 extern bool jobq_termination_take(int64 job_id, int32 attempt,
 								  JobqTermination *termination);
 extern int	jobq_terminations_all(JobqTermination *terminations);
 extern void jobq_termination_forget(int64 job_id, int32 attempt);
+extern bool jobq_termination_take_out(int64 job_id,
+									  JobqTermination *termination);
 
 #endif							/* JOBQ_TERMINATION_H */

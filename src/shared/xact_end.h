@@ -30,6 +30,8 @@ typedef enum JobqXactStep
 								 * memory */
 	JOBQ_XACT_COUNTS,			/* how many jobs queues have */
 	JOBQ_XACT_SETTLED,			/* which locked jobs are claimable again */
+	JOBQ_XACT_FORGOTTEN,		/* before the commit: attempts of a job's
+								 * former life are forgotten */
 	JOBQ_XACT_NOTES,			/* everything that was noted (note.h) */
 	JOBQ_XACT_TICKETS,			/* a claim that was not finished gives back
 								 * its ticket: its job is in the lane again,

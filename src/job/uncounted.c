@@ -1,0 +1,239 @@
+/*-------------------------------------------------------------------------
+ *
+ * uncounted.c
+ *	  Attempts that have ended and are not counted yet: where they are noted, and
+ *	  when that is forgotten.
+ *
+ * An attempt that has ended with its executor is noted in a file and in shared
+ * memory until the coordinator sees that it is counted (crash.c).  retry() gives
+ * a job a new life, whose attempts have the same numbers, so those of the former
+ * life must be forgotten before others see the job, and only if it commits: after
+ * a rollback, they must count.  That is done last before the commit.  If the
+ * commit fails after all, shared memory gets the attempt back.
+ *
+ * Who counts an attempt has locked the job's row by then, and looks again whether
+ * the attempt is noted: a row of the new life can be locked only when the notes of
+ * the former one are gone.
+ *
+ * IDENTIFICATION
+ *	  src/job/uncounted.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "job/uncounted.h"
+
+#include "shared/database.h"
+#include "shared/note.h"
+#include "shared/termination.h"
+#include "shared/wake.h"
+#include "shared/xact_end.h"
+
+#include <unistd.h>
+
+#include "miscadmin.h"
+
+/* Maximum number of the job's earlier attempts whose files are looked for. */
+#define MAX_FORGOTTEN 100
+
+/* A job whose notes are forgotten at commit. */
+typedef struct Forgotten
+{
+	int64		job_id;
+	int32		attempt;		/* the last one of its former life */
+	bool		taken_out;		/* shared memory had this one: */
+	JobqTermination termination;
+} Forgotten;
+
+static void give_back(const JobqNote *note, TimestampTz now);
+static void refuse_prepare(const JobqNote *note);
+
+static const JobqNoteKind forgotten_kind = {
+	.abort = {[JOBQ_NOTE_LEASES] = give_back},
+	.mark = refuse_prepare,
+};
+
+/* Whether the transaction has such a note. */
+static bool any_forgotten = false;
+
+/* See uncounted.h. */
+void
+jobq_uncounted_path(char *path, Oid dboid, int64 job_id, int32 attempt)
+{
+	snprintf(path, MAXPGPATH,
+			 JOBQ_NOTES_DIRECTORY "/" JOBQ_NOTES_PREFIX "%u.job" INT64_FORMAT ".%d",
+			 dboid, job_id, attempt);
+}
+
+static bool
+has_file(int64 job_id, int32 attempt)
+{
+	char		path[MAXPGPATH];
+
+	jobq_uncounted_path(path, MyDatabaseId, job_id, attempt);
+	return access(path, F_OK) == 0;
+}
+
+/* See uncounted.h. */
+bool
+jobq_uncounted_share(const JobqTermination *termination)
+{
+	char		path[MAXPGPATH];
+
+	jobq_uncounted_path(path, termination->dboid, termination->job_id,
+						termination->attempt);
+	return jobq_termination_note_file(termination, path);
+}
+
+/* See uncounted.h. */
+bool
+jobq_uncounted_is_noted(int64 job_id, int32 attempt)
+{
+	JobqTermination termination;
+
+	return jobq_termination_take(job_id, attempt, &termination) ||
+		has_file(job_id, attempt);
+}
+
+/* The numbers that the attempts of the former life may have: down from this. */
+static int32
+highest_attempt(const Forgotten *forgotten)
+{
+	/* the last one may have been noted and not counted */
+	return forgotten->attempt + 1;
+}
+
+static int32
+lowest_attempt(const Forgotten *forgotten)
+{
+	return Max(1, highest_attempt(forgotten) - MAX_FORGOTTEN + 1);
+}
+
+static void
+remove_files(const Forgotten *forgotten)
+{
+	char		path[MAXPGPATH];
+
+	for (int32 i = highest_attempt(forgotten); i >= lowest_attempt(forgotten); i--)
+	{
+		jobq_uncounted_path(path, MyDatabaseId, forgotten->job_id, i);
+		if (unlink(path) != 0 && errno != ENOENT)
+			ereport(LOG,
+					(errcode_for_file_access(),
+					 errmsg("could not remove file \"%s\": %m", path)));
+	}
+}
+
+/* See uncounted.h. */
+void
+jobq_uncounted_forget(int64 job_id, int32 attempt)
+{
+	JobqNote   *note = jobq_note_add(&forgotten_kind);
+	Forgotten  *forgotten = jobq_note_data(note, Forgotten);
+
+	forgotten->job_id = job_id;
+	forgotten->attempt = attempt;
+	any_forgotten = true;
+}
+
+/* The next one that the transaction forgets, from notes[*i] on; NULL if none. */
+static Forgotten *
+next_forgotten(int *i)
+{
+	int			n;
+	JobqNote   *notes = jobq_note_all(&n);
+
+	while (*i < n)
+	{
+		JobqNote   *note = &notes[(*i)++];
+
+		if (note->kind == &forgotten_kind)
+			return jobq_note_data(note, Forgotten);
+	}
+	return NULL;
+}
+
+/* See uncounted.h. */
+bool
+jobq_uncounted_is_forgotten(int64 job_id)
+{
+	Forgotten  *forgotten;
+
+	for (int i = 0; any_forgotten && (forgotten = next_forgotten(&i)) != NULL;)
+	{
+		if (forgotten->job_id == job_id)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Forgets.  The files go first: what has a file is entered into shared memory
+ * under the lock that jobq_termination_take_out() needs.
+ */
+static void
+forget(Forgotten *forgotten)
+{
+	remove_files(forgotten);
+	forgotten->taken_out =
+		jobq_termination_take_out(forgotten->job_id, &forgotten->termination);
+}
+
+/* Abort: the attempt counts, of the job that was not revived. */
+static void
+give_back(const JobqNote *note, TimestampTz now)
+{
+	const Forgotten *forgotten = jobq_note_const_data(note, Forgotten);
+
+	if (!forgotten->taken_out)
+		return;
+	jobq_termination_note(&forgotten->termination);
+	jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_NOTES);
+}
+
+/*
+ * The session that commits a prepared transaction could not forget the attempt, and
+ * one that rolls it back must not.
+ */
+static void
+refuse_prepare(const JobqNote *note)
+{
+	const Forgotten *forgotten = jobq_note_const_data(note, Forgotten);
+	bool		noted = false;
+
+	for (int32 i = highest_attempt(forgotten);
+		 i >= lowest_attempt(forgotten) && !noted; i--)
+		noted = jobq_uncounted_is_noted(forgotten->job_id, i);
+	if (noted)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot PREPARE a transaction that has revived job " INT64_FORMAT " now",
+						forgotten->job_id),
+				 errdetail("An attempt that ended with its background worker is not counted yet."),
+				 errhint("Roll back, and try again a moment later.")));
+}
+
+/* For jobq_xact_end_follow(). */
+static void
+at_transaction_end(XactEvent event)
+{
+	Forgotten  *forgotten;
+
+	if (!any_forgotten)
+		return;
+	if (event == XACT_EVENT_PRE_COMMIT)
+	{
+		for (int i = 0; (forgotten = next_forgotten(&i)) != NULL;)
+			forget(forgotten);
+	}
+	else if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
+			 event == XACT_EVENT_PREPARE)
+		any_forgotten = false;
+}
+
+void
+jobq_uncounted_init(void)
+{
+	jobq_xact_end_follow(JOBQ_XACT_FORGOTTEN, at_transaction_end, NULL);
+}

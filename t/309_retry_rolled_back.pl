@@ -1,0 +1,107 @@
+# t/309_retry_rolled_back.pl: a job's executor was terminated, and before that is counted,
+# somebody cancels and revives the job, and commits or does not.
+
+use strict;
+use warnings;
+
+use JobqSession;
+use JobqTest;
+use Test::More;
+
+my $node = jobq_node('main', conf => [ 'jobq.max_workers = 1', 'max_prepared_transactions = 2' ]);
+
+# Executions count in a sequence, whatever becomes of their transactions.
+$node->sql(
+	q{CREATE SEQUENCE begun;
+	CREATE TABLE go_on (id bigint);
+	CREATE TABLE skew_a (n int); CREATE TABLE skew_b (n int);
+	CREATE FUNCTION once(p jsonb) RETURNS void LANGUAGE plpgsql AS $$BEGIN
+		PERFORM nextval('begun');
+		WHILE NOT EXISTS (SELECT FROM go_on) LOOP PERFORM pg_sleep(0.01); END LOOP; END$$;
+	SELECT jobq.create_queue('once', 'once(jsonb)', max_attempts => 1)});
+
+# What becomes of a job whose executor is terminated; $do->($id) comes before anybody can
+# count the attempt. Its state, attempt and executions.
+sub terminated
+{
+	my ($do) = @_;
+	$node->sql(q{TRUNCATE go_on; SELECT setval('begun', 1, false)});
+	my $id = $node->sql(q{SELECT jobq.enqueue('once')});
+	my $running = qq{SELECT count(*) FROM jobq.workers WHERE job_id = $id};
+	poll_query($node, $running, expected => '1');
+	poll_query($node, 'SELECT is_called FROM begun');
+	my $coordinator = wait_for_worker($node, 'jobq coordinator', db => 'postgres');
+	kill('STOP', $coordinator);
+	$node->sql(qq{SELECT pg_terminate_backend(pid) FROM jobq.workers WHERE job_id = $id});
+	poll_query($node, $running, expected => '0');
+	$do->($id);
+	$node->sql('INSERT INTO go_on VALUES (1)');
+	kill('CONT', $coordinator);
+	poll_query($node, qq{SELECT state IN ('dead', 'completed') FROM jobq.jobs WHERE id = $id});
+	return $node->sql(
+		qq{SELECT concat_ws(' ', state, attempt, last_value) FROM jobq.jobs, begun WHERE id = $id});
+}
+
+# As a job in a transaction that ends with $end
+sub revived
+{
+	my ($end) = @_;
+	return terminated(
+		sub {
+			my ($id) = @_;
+			my $revived =
+			  $node->sql("BEGIN; SELECT jobq.cancel($id), jobq.retry($id) IS NOT NULL; $end");
+			is($revived, 't|t', "cancelled and revived, then: $end");
+		});
+}
+
+is(terminated(sub { }), 'dead 1 1', 'the attempt counts');
+is(revived('ROLLBACK'), 'dead 1 1', 'the attempt counts after a rollback');
+is( terminated(
+		sub {
+			my ($id) = @_;
+			$node->sql(
+				"BEGIN; SAVEPOINT s; SELECT jobq.cancel($id), jobq.retry($id);
+				ROLLBACK TO s; COMMIT"
+			);
+		}),
+	'dead 1 1',
+	'the attempt counts after the rollback of a savepoint');
+is(revived('COMMIT'), 'completed 1 2', 'it does not count in the life of the revived job');
+
+is( terminated(
+		sub {
+			my ($id) = @_;
+			like(
+				sql_error(
+					$node,
+					"BEGIN; SELECT jobq.cancel($id), jobq.retry($id); PREPARE TRANSACTION 'p'"),
+				qr/0A000: cannot PREPARE a transaction that has revived job $id now/,
+				'a transaction that revives such a job cannot be prepared');
+		}),
+	'dead 1 1',
+	'the attempt counts when PREPARE has failed');
+
+is( terminated(
+		sub {
+			my ($id) = @_;
+			my $session = start_session($node);
+
+			order(
+				$session,
+				"BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT count(*) FROM skew_b;
+				INSERT INTO skew_a VALUES (1);
+				SELECT jobq.cancel($id), jobq.retry($id) IS NOT NULL");
+			like(answer($session), qr/^t\|t$/m, 'cancelled and revived, serializable');
+			$node->sql(
+				q{BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT count(*) FROM skew_a;
+				INSERT INTO skew_b VALUES (1); COMMIT});
+			order($session, 'COMMIT');
+			like(answer($session), qr/40001|could not serialize/, 'the COMMIT fails');
+			end_session($session);
+		}),
+	'dead 1 1',
+	'the attempt counts after a commit that failed');
+
+$node->stop;
+done_testing();

@@ -20,7 +20,7 @@
 #include "postgres.h"
 
 #include "bgworker/bgworker.h"
-#include "bgworker/crash_file.h"
+#include "job/crash_file.h"
 #include "bgworker/worker.h"
 #include "compat.h"
 #include "guc.h"

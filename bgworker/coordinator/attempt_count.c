@@ -20,11 +20,12 @@
 #include "bgworker/coordinator/attempt_count.h"
 
 #include "base/subtransaction.h"
-#include "bgworker/crash_file.h"
+#include "job/crash_file.h"
 #include "job/crash.h"
 #include "job/uncounted.h"
 #include "job/undone.h"
 #include "shared/clock.h"
+#include "shared/database.h"
 #include "shared/termination.h"
 
 #include "miscadmin.h"
@@ -99,21 +100,6 @@ record_undone(const JobqCrashNote *note)
 	undone.cause = note->cause;
 	undone.pid = note->pid;
 	jobq_undone_by_crash(&undone);
-}
-
-static void
-describe(const JobqCrashNote *note, JobqTermination *termination)
-{
-	memset(termination, 0, sizeof(*termination));
-	termination->dboid = MyDatabaseId;
-	termination->job_id = note->job_id;
-	termination->attempt = note->attempt;
-	termination->started_at = note->started_at;
-	termination->pid = note->pid;
-	termination->crashed = note->ending == JOBQ_NOTE_CRASHED;
-	termination->timed_out = note->ending == JOBQ_NOTE_TIMED_OUT;
-	termination->unrecorded = note->ending == JOBQ_NOTE_UNRECORDED ?
-		note->sqlerrcode : 0;
 }
 
 /* For jobq_subtransaction(). */
@@ -281,12 +267,13 @@ read_notes(void)
 
 		if (note->cause != 0)
 			continue;
-		describe(note, &termination);
+		jobq_uncounted_describe(note, &termination);
 		if (!may_be_forgotten(note))
 			jobq_termination_note(&termination);
 		else if (!jobq_uncounted_share(&termination))
 			notes = foreach_delete_current(notes, lc);
 	}
+	pg_atomic_write_u32(&jobq_database()->notes_read, 1);
 	return notes;
 }
 
@@ -312,7 +299,7 @@ count_notes(bool *more)
 			*more = true;
 			continue;
 		}
-		describe(note, &termination);
+		jobq_uncounted_describe(note, &termination);
 		if (!count(&termination, note->slot, may_be_forgotten(note)))
 			left = true;
 	}

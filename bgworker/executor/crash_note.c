@@ -34,8 +34,7 @@
 
 #include "bgworker/executor/crash_note.h"
 
-#include "bgworker/crash_file.h"
-#include "job/uncounted.h"
+#include "job/crash_file.h"
 #include "jobq.h"
 
 #include <fcntl.h>
@@ -293,8 +292,8 @@ jobq_crash_note_keep(JobqNoteEnding ending, int sqlerrcode)
 	last_record.sqlerrcode = sqlerrcode;
 	last_record.crc = jobq_crash_record_checksum(&last_record);
 	(void) write_record(&last_record, last_index);
-	jobq_uncounted_path(path, note_database, last_record.job_id,
-						last_record.attempt);
+	jobq_crash_file_attempt_path(path, note_database, last_record.job_id,
+								 last_record.attempt);
 	(void) jobq_crash_file_move(note_path, path);
 	close_file();
 	note_is_standing = false;

@@ -21,6 +21,7 @@
 #include "dispatch/claim.h"
 #include "dispatch/finish.h"
 #include "guc.h"
+#include "job/failure.h"
 #include "job/transition.h"
 #include "jobq.h"
 #include "queue/queue.h"
@@ -31,6 +32,7 @@
 #include "shared/async_commit.h"
 #include "shared/clock.h"
 #include "shared/lease_registry.h"
+#include "shared/wake.h"
 
 #include "catalog/pg_type.h"
 #include "funcapi.h"
@@ -261,6 +263,22 @@ keep_group_starts(const List *starts, const JobqQueue *queue)
 }
 
 /*
+ * Whether a job that was found must be passed over, since an attempt of it that ended
+ * with its background worker, or with the server, is not counted yet: this may have
+ * been the last one.  The coordinator counts it.
+ */
+static bool
+has_uncounted_attempt(JobqJob *job)
+{
+	JobqFailure failure;
+
+	if (!jobq_job_was_terminated(job, &failure))
+		return false;
+	jobq_at_commit_wake(JOBQ_WAKE_NOTES);
+	return true;
+}
+
+/*
  * Claims up to max_jobs jobs of a queue under the lease and returns them to
  * the client.  Draws the lease number with the first job (*lease is 0 before
  * that).  Returns the number of jobs claimed.
@@ -289,7 +307,8 @@ claim_from(JobqTable *jobs, const JobqQueue *queue,
 			jobq_refuse_if_restricted("a session-bound claim");
 			jobq_lease_watch_session();
 		}
-		if (!jobq_job_claim(jobs, &job, queue, *lease, until,
+		if (has_uncounted_attempt(&job) ||
+			!jobq_job_claim(jobs, &job, queue, *lease, until,
 							options->worker))
 		{
 			jobq_claim_lost(&scan);
@@ -447,7 +466,7 @@ take_from(JobqTable *jobs, const JobqQueue *queue, int max_jobs,
 	{
 		int			attempt = jobq_job_current_attempt(&job);
 
-		if (!jobq_job_take(jobs, &job, queue))
+		if (has_uncounted_attempt(&job) || !jobq_job_take(jobs, &job, queue))
 		{
 			jobq_claim_lost(&scan);
 			continue;

@@ -33,7 +33,7 @@
 #include "health/health_queue.h"
 #include "health/health_schedule.h"
 #include "health/health_server.h"
-#include "job/uncounted.h"
+#include "job/crash_file.h"
 #include "queue/queue_cache.h"
 #include "queue/queue_list.h"
 #include "queue/queue_row.h"

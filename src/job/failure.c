@@ -197,8 +197,8 @@ jobq_job_was_terminated(JobqJob *job, JobqFailure *failure)
 {
 	JobqTermination termination;
 
-	if (!jobq_termination_take(job->id, jobq_job_current_attempt(job),
-							   &termination) ||
+	if (!jobq_uncounted_find(job->id, jobq_job_current_attempt(job),
+							 &termination) ||
 		jobq_uncounted_is_forgotten(job->id))
 		return false;
 

@@ -11,6 +11,10 @@
  * a rollback, they must count.  That is done last before the commit.  If the
  * commit fails after all, shared memory gets the attempt back.
  *
+ * After a start, shared memory knows nothing until the coordinator has read the
+ * files, which it does before it starts executors.  Sessions may claim jobs before
+ * that, or while there is no coordinator: they read the files themselves.
+ *
  * Who counts an attempt has locked the job's row by then, and looks again whether
  * the attempt is noted: a row of the new life can be locked only when the notes of
  * the former one are gone.
@@ -57,21 +61,12 @@ static const JobqNoteKind forgotten_kind = {
 /* Whether the transaction has such a note. */
 static bool any_forgotten = false;
 
-/* See uncounted.h. */
-void
-jobq_uncounted_path(char *path, Oid dboid, int64 job_id, int32 attempt)
-{
-	snprintf(path, MAXPGPATH,
-			 JOBQ_NOTES_DIRECTORY "/" JOBQ_NOTES_PREFIX "%u.job" INT64_FORMAT ".%d",
-			 dboid, job_id, attempt);
-}
-
 static bool
 has_file(int64 job_id, int32 attempt)
 {
 	char		path[MAXPGPATH];
 
-	jobq_uncounted_path(path, MyDatabaseId, job_id, attempt);
+	jobq_crash_file_attempt_path(path, MyDatabaseId, job_id, attempt);
 	return access(path, F_OK) == 0;
 }
 
@@ -81,8 +76,8 @@ jobq_uncounted_share(const JobqTermination *termination)
 {
 	char		path[MAXPGPATH];
 
-	jobq_uncounted_path(path, termination->dboid, termination->job_id,
-						termination->attempt);
+	jobq_crash_file_attempt_path(path, termination->dboid, termination->job_id,
+								 termination->attempt);
 	return jobq_termination_note_file(termination, path);
 }
 
@@ -94,6 +89,61 @@ jobq_uncounted_is_noted(int64 job_id, int32 attempt)
 
 	return jobq_termination_take(job_id, attempt, &termination) ||
 		has_file(job_id, attempt);
+}
+
+/* See uncounted.h. */
+void
+jobq_uncounted_describe(const JobqCrashNote *note,
+						JobqTermination *termination)
+{
+	memset(termination, 0, sizeof(*termination));
+	termination->dboid = MyDatabaseId;
+	termination->job_id = note->job_id;
+	termination->attempt = note->attempt;
+	termination->started_at = note->started_at;
+	termination->pid = note->pid;
+	termination->crashed = note->ending == JOBQ_NOTE_CRASHED;
+	termination->timed_out = note->ending == JOBQ_NOTE_TIMED_OUT;
+	termination->unrecorded = note->ending == JOBQ_NOTE_UNRECORDED ?
+		note->sqlerrcode : 0;
+}
+
+/*
+ * Looks for an attempt in the files of before the start; no executor has begun
+ * another one if the coordinator has not read them by the end either.
+ */
+static bool
+find_in_files(int64 job_id, int32 attempt, JobqTermination *termination)
+{
+	JobqDatabase *database = jobq_database();
+	List	   *notes = jobq_crash_files_read(MyDatabaseId);
+	bool		found = false;
+	ListCell   *lc;
+
+	foreach(lc, notes)
+	{
+		const JobqCrashNote *note = lfirst(lc);
+
+		if (note->job_id != job_id || note->attempt != attempt ||
+			note->cause != 0)
+			continue;
+		jobq_uncounted_describe(note, termination);
+		found = true;
+	}
+	if (notes == NIL)
+		pg_atomic_write_u32(&database->notes_read, 1);
+	list_free_deep(notes);
+	return found && pg_atomic_read_u32(&database->notes_read) == 0;
+}
+
+/* See uncounted.h. */
+bool
+jobq_uncounted_find(int64 job_id, int32 attempt, JobqTermination *termination)
+{
+	if (pg_atomic_read_u32(&jobq_database()->notes_read) == 0 &&
+		find_in_files(job_id, attempt, termination))
+		return true;
+	return jobq_termination_take(job_id, attempt, termination);
 }
 
 /* The numbers that the attempts of the former life may have: down from this. */
@@ -117,7 +167,7 @@ remove_files(const Forgotten *forgotten)
 
 	for (int32 i = highest_attempt(forgotten); i >= lowest_attempt(forgotten); i--)
 	{
-		jobq_uncounted_path(path, MyDatabaseId, forgotten->job_id, i);
+		jobq_crash_file_attempt_path(path, MyDatabaseId, forgotten->job_id, i);
 		if (unlink(path) != 0 && errno != ENOENT)
 			ereport(LOG,
 					(errcode_for_file_access(),

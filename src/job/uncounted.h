@@ -12,34 +12,29 @@
 #ifndef JOBQ_UNCOUNTED_H
 #define JOBQ_UNCOUNTED_H
 
+#include "job/crash_file.h"
 #include "shared/shmem.h"
 
-/* one of them has PG_TEMP_FILE_PREFIX, depending on the version */
-#include "common/file_utils.h"
-#include "storage/fd.h"
-
 /*
- * Where executors leave notes of the jobs that they run
- * (bgworker/executor/crash_note.c).
- */
-#define JOBQ_NOTES_DIRECTORY "pg_jobq"
-#define JOBQ_NOTES_PREFIX PG_TEMP_FILE_PREFIX "."
-
-/*
- * The name of the file of an attempt that has ended, of MAXPGPATH bytes.  Does
- * not allocate.
- */
-extern void jobq_uncounted_path(char *path, Oid dboid, int64 job_id,
-								int32 attempt);
-
-/*
- * Enters what such a file says into shared memory.  Returns false if there is no
+ * Enters what the file of an attempt says into shared memory.  Returns false if there is no
  * such file any more.
  */
 extern bool jobq_uncounted_share(const JobqTermination *termination);
 
+/* What shared memory would have of a note. */
+extern void jobq_uncounted_describe(const JobqCrashNote *note,
+									JobqTermination *termination);
+
 /* Whether an attempt of a job of this database is noted, in a file or in memory. */
 extern bool jobq_uncounted_is_noted(int64 job_id, int32 attempt);
+
+/*
+ * The same for a process that has found the job: how the attempt has ended.  Reads
+ * the files if the coordinator has not done so since the server was started.  Needs a
+ * transaction.
+ */
+extern bool jobq_uncounted_find(int64 job_id, int32 attempt,
+								JobqTermination *termination);
 
 /*
  * Has the notes of a finished job, whose last attempt was `attempt`, forgotten

@@ -46,6 +46,7 @@ jobq_database_reset(JobqDatabase *database, Oid dboid)
 	pg_atomic_write_u32(&database->schedules_wait, 0);
 	for (int i = 0; i < JOBQ_LATE_OWNERS; i++)
 		pg_atomic_write_u32(&database->ended_owner[i], InvalidOid);
+	pg_atomic_write_u32(&database->notes_read, 0);
 	pg_atomic_write_u64(&database->unrecorded_since, 0);
 	pg_atomic_write_u64(&database->history_turn, 0);
 	pg_atomic_write_u64(&database->expires_low, (uint64) JOBQ_NEVER);
@@ -72,6 +73,7 @@ jobq_database_initialize(JobqDatabase *database)
 	pg_atomic_init_u32(&database->schedules_wait, 0);
 	for (int i = 0; i < JOBQ_LATE_OWNERS; i++)
 		pg_atomic_init_u32(&database->ended_owner[i], InvalidOid);
+	pg_atomic_init_u32(&database->notes_read, 0);
 	pg_atomic_init_u64(&database->unrecorded_since, 0);
 	pg_atomic_init_u32(&database->unrecorded_code, 0);
 	pg_atomic_init_u32(&database->unrecorded_errno, 0);

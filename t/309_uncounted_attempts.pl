@@ -1,5 +1,5 @@
-# t/309_retry_rolled_back.pl: a job's executor was terminated, and before that is counted,
-# somebody cancels and revives the job, and commits or does not.
+# t/309_uncounted_attempts.pl: a job's executor was terminated, or the server has crashed,
+# and before that is counted, somebody cancels and revives the job, or claims it.
 
 use strict;
 use warnings;
@@ -102,6 +102,41 @@ is( terminated(
 		}),
 	'dead 1 1',
 	'the attempt counts after a commit that failed');
+
+# After a crash, sessions may be faster than the coordinator: here there is none.
+sub crashed
+{
+	my ($max_attempts, @claims) = @_;
+	my @answers;
+	$node->sql(
+		qq{TRUNCATE go_on; SELECT setval('begun', 1, false);
+		SELECT jobq.alter_queue('once', max_attempts => $max_attempts)});
+	my $id = $node->sql(q{SELECT jobq.enqueue('once')});
+	poll_query($node, 'SELECT is_called FROM begun');
+	$node->stop('immediate');
+	$node->append_conf('postgresql.conf', 'jobq.enabled = off');
+	$node->start;
+	push @answers, $node->sql($_) foreach @claims;
+	$node->append_conf('postgresql.conf', 'jobq.enabled = on');
+	$node->reload;
+	$node->sql('INSERT INTO go_on VALUES (1)');
+	poll_query($node, qq{SELECT state IN ('dead', 'completed') FROM jobq.jobs WHERE id = $id});
+	return join ' ', @answers, $node->sql(
+		qq{SELECT concat_ws(' ', state, attempt, (SELECT string_agg(outcome, ' ')
+		FROM jobq.attempts WHERE job_id = $id)) FROM jobq.jobs WHERE id = $id});
+}
+
+foreach my $claim ("dequeue('once')", "dequeue('once', 10)", "take('once')")
+{
+	my $count = "SELECT count(*) FROM jobq.$claim";
+	is(crashed(1, $count), '0 dead 1 crashed', "$claim does not get a job's last attempt again");
+	is( crashed(1, "BEGIN; $count; ROLLBACK", $count),
+		'0 0 dead 1 crashed',
+		"$claim does not after a rollback");
+}
+is( crashed(2, q{SELECT count(*) FROM jobq.dequeue('once')}),
+	'0 completed 2 crashed',
+	'the next attempt is counted as the second');
 
 $node->stop;
 done_testing();

@@ -22,15 +22,14 @@
  * the server removes temporary files elsewhere, but not in this directory.
  *
  * IDENTIFICATION
- *	  bgworker/crash_file.c
+ *	  src/job/crash_file.c
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
-#include "bgworker/crash_file.h"
+#include "job/crash_file.h"
 
-#include "job/uncounted.h"
 #include "jobq.h"
 
 #include <fcntl.h>
@@ -39,11 +38,12 @@
 
 #include "access/xlog.h"
 #include "common/file_perm.h"
+#include "common/file_utils.h"	/* PG_TEMP_FILE_PREFIX in some versions */
 #include "storage/fd.h"
 #include "utils/timestamp.h"
 
 #define DIRECTORY JOBQ_NOTES_DIRECTORY
-#define FILE_PREFIX JOBQ_NOTES_PREFIX
+#define FILE_PREFIX PG_TEMP_FILE_PREFIX "."
 
 /* The most that a file has. */
 #define MAX_RECORDS Max(JOBQ_CRASH_NOTE_JOBS, JOBQ_MAX_BATCH)
@@ -56,6 +56,15 @@ void
 jobq_crash_file_path(char *path, Oid dboid, int slot)
 {
 	snprintf(path, MAXPGPATH, DIRECTORY "/" FILE_PREFIX "%u.%d", dboid, slot);
+}
+
+/* See crash_file.h. */
+void
+jobq_crash_file_attempt_path(char *path, Oid dboid, int64 job_id, int32 attempt)
+{
+	snprintf(path, MAXPGPATH,
+			 DIRECTORY "/" FILE_PREFIX "%u.job" INT64_FORMAT ".%d",
+			 dboid, job_id, attempt);
 }
 
 /* Of all of a record but the checksum itself. */
@@ -112,8 +121,8 @@ jobq_crash_file_write_aside(JobqCrashRecord *record)
 	int			file;
 	bool		written;
 
-	jobq_uncounted_path(path, record->dboid, record->job_id,
-						record->attempt);
+	jobq_crash_file_attempt_path(path, record->dboid, record->job_id,
+								 record->attempt);
 	file = BasicOpenFile(path, O_CREAT | O_TRUNC | O_RDWR | PG_BINARY);
 	written = file >= 0 && fstat(file, &status) == 0;
 	if (written)
@@ -299,7 +308,7 @@ jobq_crash_file_put_aside(Oid dboid, int slot, int64 job_id, int32 attempt)
 	char		to[MAXPGPATH];
 
 	jobq_crash_file_path(from, dboid, slot);
-	jobq_uncounted_path(to, dboid, job_id, attempt);
+	jobq_crash_file_attempt_path(to, dboid, job_id, attempt);
 	return jobq_crash_file_move(from, to);
 }
 
@@ -336,7 +345,7 @@ jobq_crash_file_remove_attempt(Oid dboid, int64 job_id, int32 attempt)
 {
 	char		path[MAXPGPATH];
 
-	jobq_uncounted_path(path, dboid, job_id, attempt);
+	jobq_crash_file_attempt_path(path, dboid, job_id, attempt);
 	return remove_file(path);
 }
 

@@ -5,7 +5,7 @@
  *	  names, and reading and removing them.
  *
  * IDENTIFICATION
- *	  bgworker/crash_file.h
+ *	  src/job/crash_file.h
  *
  *-------------------------------------------------------------------------
  */
@@ -16,6 +16,9 @@
 #include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
 #include "port/pg_crc32c.h"
+
+/* Where executors leave notes of the jobs that they run (crash_note.c). */
+#define JOBQ_NOTES_DIRECTORY "pg_jobq"
 
 /* The number of jobs for which a file has room from the beginning. */
 #define JOBQ_CRASH_NOTE_JOBS 64
@@ -72,6 +75,10 @@ extern void jobq_crash_files_make_directory(void);
 /* The path of an executor's file, MAXPGPATH bytes. */
 extern void jobq_crash_file_path(char *path, Oid dboid, int slot);
 
+/* The same of an attempt whose note was put aside.  Neither allocates. */
+extern void jobq_crash_file_attempt_path(char *path, Oid dboid, int64 job_id,
+										 int32 attempt);
+
 extern pg_crc32c jobq_crash_record_checksum(const JobqCrashRecord *record);
 
 /* Renames a file.  Returns false, and logs the error, if that fails. */
@@ -83,7 +90,7 @@ extern bool jobq_crash_file_move(const char *from, const char *to);
  */
 extern bool jobq_crash_file_write_aside(JobqCrashRecord *record);
 
-/* For coordinators: a list of JobqCrashNote, in the current context. */
+/* A list of JobqCrashNote, in the current context. */
 extern List *jobq_crash_files_read(Oid dboid);
 extern bool jobq_crash_file_put_aside(Oid dboid, int slot, int64 job_id,
 									  int32 attempt);

@@ -216,8 +216,8 @@ typedef struct JobqDatabase
 	pg_atomic_uint32 ended_owner[JOBQ_LATE_OWNERS]; /* whose job has ended,
 													 * see ended_owner.c */
 
-	pg_atomic_uint32 notes_read;	/* executors' notes of before the start are
-									 * known, see uncounted.c */
+	pg_atomic_uint32 notes_read;	/* executors' notes of before the start
+									 * are known, see uncounted.c */
 
 	/* see bgworker/executor/unrecorded.c */
 	pg_atomic_uint64 unrecorded_since;	/* TimestampTz: since when outcomes

@@ -79,6 +79,17 @@ CALL jobq.wait(wait_opens('WITH HOLD'), '10 ms');
 \echo :SQLSTATE
 SELECT count(*) FROM jobq.jobs WHERE queue = 'w_2' AND state = 'completed';
 DROP FUNCTION wait_opens(text);
+-- what they do without a transaction id is undone
+CREATE FUNCTION wait_listens() RETURNS text[] LANGUAGE plpgsql AS $$
+BEGIN
+  LISTEN wait_channel;
+  NOTIFY wait_channel;
+  RETURN '{w_1}';
+END $$;
+CALL jobq.wait(wait_listens(), '10 ms');
+SELECT pg_listening_channels();
+DROP FUNCTION wait_listens();
+CALL jobq.wait(ARRAY['w_1', 'w_2'], '10 ms');
 -- an older cursor does nothing more
 DECLARE older CURSOR WITH HOLD FOR SELECT 1;
 CALL jobq.wait('{w_1}', '10 ms');

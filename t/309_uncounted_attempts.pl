@@ -24,9 +24,10 @@ $node->sql(
 # count the attempt. Its state, attempt and executions.
 sub terminated
 {
-	my ($do) = @_;
+	my ($do, $options) = @_;
+	$options = $options ? ", $options" : '';
 	$node->sql(q{TRUNCATE go_on; SELECT setval('begun', 1, false)});
-	my $id = $node->sql(q{SELECT jobq.enqueue('once')});
+	my $id = $node->sql(qq{SELECT jobq.enqueue('once'$options)});
 	my $running = qq{SELECT count(*) FROM jobq.workers WHERE job_id = $id};
 	poll_query($node, $running, expected => '1');
 	poll_query($node, 'SELECT is_called FROM begun');
@@ -103,6 +104,33 @@ is( terminated(
 	'dead 1 1',
 	'the attempt counts after a commit that failed');
 
+# What ran had the old payload, and so has what is dead.
+is( terminated(
+		sub {
+			my ($id) = @_;
+			is($node->sql(qq{SELECT jobq.set_payload($id, '"new"')}),
+				'f', 'the payload of a job with such an attempt stays');
+		}),
+	'dead 1 1',
+	'the attempt counts in spite of set_payload()');
+my @payloads;
+is( terminated(
+		sub {
+			my ($id) = @_;
+			is( $node->sql(
+					q{SELECT jobq.enqueue('once', '"new"', unique_key => 'k',
+						on_conflict => 'replace')}
+				),
+				$id,
+				'such a job is not replaced');
+			push @payloads, $id;
+		},
+		q{'"old"', unique_key => 'k'}),
+	'dead 1 1',
+	'the attempt counts in spite of replace');
+is($node->sql("SELECT payload FROM jobq.jobs WHERE id = $payloads[0]"),
+	'"old"', 'the dead job has the payload that it ran with');
+
 # After a crash, sessions may be faster than the coordinator: here there is none.
 sub crashed
 {
@@ -134,6 +162,13 @@ foreach my $claim ("dequeue('once')", "dequeue('once', 10)", "take('once')")
 		'0 0 dead 1 crashed',
 		"$claim does not after a rollback");
 }
+$node->sql(
+	q{CREATE FUNCTION revive() RETURNS text LANGUAGE plpgsql AS $$ BEGIN
+		PERFORM jobq.retry(id) FROM (SELECT max(id) AS id FROM jobq.jobs) AS j
+			WHERE jobq.cancel(id);
+		RETURN 'revived';
+		EXCEPTION WHEN object_not_in_prerequisite_state THEN RETURN 'refused'; END$$});
+is(crashed(1, 'SELECT revive()'), 'refused dead 1 crashed', 'such a job cannot be revived');
 is( crashed(2, q{SELECT count(*) FROM jobq.dequeue('once')}),
 	'0 completed 2 crashed',
 	'the next attempt is counted as the second');

@@ -60,7 +60,6 @@ typedef struct Settled
 typedef struct Counting
 {
 	const JobqTermination *termination;
-	bool		noted;			/* see jobq_attempt_count() */
 	bool		counted;
 } Counting;
 
@@ -108,8 +107,7 @@ count_alone(void *arg)
 {
 	Counting   *counting = arg;
 
-	counting->counted = jobq_attempt_count(counting->termination,
-										   counting->noted);
+	counting->counted = jobq_attempt_count(counting->termination);
 }
 
 /*
@@ -117,9 +115,9 @@ count_alone(void *arg)
  * false if the job must be looked at again.
  */
 static bool
-count(const JobqTermination *termination, int slot, bool noted)
+count(const JobqTermination *termination, int slot)
 {
-	Counting	counting = {termination, noted, false};
+	Counting	counting = {termination, false};
 	bool		counted;
 	Settled    *entry;
 
@@ -230,12 +228,9 @@ separate_batches(List *notes)
 	}
 }
 
-/*
- * Whether retry() may have the note's attempt forgotten: it finds files by the number
- * of the job.
- */
+/* Whether the note's file has the number of the job, so that retry() can remove it. */
 static bool
-may_be_forgotten(const JobqCrashNote *note)
+is_by_job(const JobqCrashNote *note)
 {
 	return note->slot == JOBQ_NOTE_ASIDE && !note->in_batch;
 }
@@ -268,7 +263,7 @@ read_notes(void)
 		if (note->cause != 0)
 			continue;
 		jobq_uncounted_describe(note, &termination);
-		if (!may_be_forgotten(note))
+		if (!is_by_job(note))
 			jobq_termination_note(&termination);
 		else if (!jobq_uncounted_share(&termination))
 			notes = foreach_delete_current(notes, lc);
@@ -300,7 +295,7 @@ count_notes(bool *more)
 			continue;
 		}
 		jobq_uncounted_describe(note, &termination);
-		if (!count(&termination, note->slot, may_be_forgotten(note)))
+		if (!count(&termination, note->slot))
 			left = true;
 	}
 	return left;
@@ -336,7 +331,7 @@ count_terminations(bool *more)
 			continue;
 		if (!has_room(JOBQ_NOTE_ASIDE))
 			*more = true;
-		else if (!count(&terminations[i], JOBQ_NOTE_ASIDE, true))
+		else if (!count(&terminations[i], JOBQ_NOTE_ASIDE))
 			left = true;
 	}
 	return left;

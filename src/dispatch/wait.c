@@ -62,7 +62,9 @@
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
 #include "nodes/parsenodes.h"
+#include "nodes/primnodes.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "tcop/pquery.h"
@@ -292,6 +294,42 @@ require_own_statement(FunctionCallInfo fcinfo)
 			 errhint("Send CALL jobq.wait() as a statement of its own, with autocommit on.")));
 }
 
+/* Whether evaluating an argument of the CALL can have run any code. */
+static bool
+may_run_code(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	switch (nodeTag(node))
+	{
+		case T_Const:
+		case T_Param:
+			return false;
+		case T_List:
+		case T_NamedArgExpr:
+		case T_ArrayExpr:
+		case T_RelabelType:
+			return expression_tree_walker(node, may_run_code, context);
+		default:
+			return true;
+	}
+}
+
+/*
+ * Undoes what functions in the arguments have done in this transaction, which has no
+ * XID: statements of foreign servers, NOTIFY, LISTEN.  wait() may still fail, and
+ * would have committed that.
+ */
+static void
+undo_arguments(FunctionCallInfo fcinfo)
+{
+	Node	   *call = fcinfo->flinfo->fn_expr;
+
+	if (call == NULL || !IsA(call, FuncExpr) ||
+		may_run_code((Node *) castNode(FuncExpr, call)->args, NULL))
+		SPI_rollback();
+}
+
 /*
  * wait(queues, timeout, INOUT ready): a procedure.  A NULL timeout waits
  * forever, 0 does not wait.
@@ -320,6 +358,7 @@ jobq_wait(PG_FUNCTION_ARGS)
 
 	jobq_promise_break();
 	SPI_connect_ext(SPI_OPT_NONATOMIC);
+	undo_arguments(fcinfo);
 	PG_ENSURE_ERROR_CLEANUP(leave_on_error, PointerGetDatum(wait));
 	{
 		ready = wait_until_ready(wait);

@@ -64,11 +64,11 @@ count(JobqTable *jobs, JobqJob *job, const JobqTermination *termination)
  * Returns true if nothing is left to count when this transaction has
  * committed: the attempt is counted now, was counted before, or the job is
  * gone.  Never waits: returns false if the job is locked or still held by a
- * lease that has run out.  With `noted`, the attempt is one of those that retry()
- * may have had forgotten since the caller has read of it.
+ * lease that has run out.  retry() may have had the attempt forgotten since the caller
+ * has read of it: then it does not count.
  */
 bool
-jobq_attempt_count(const JobqTermination *termination, bool noted)
+jobq_attempt_count(const JobqTermination *termination)
 {
 	JobqTable  *jobs;
 	JobqJob		job;
@@ -84,9 +84,8 @@ jobq_attempt_count(const JobqTermination *termination, bool noted)
 			 jobq_job_current_attempt(&job) == termination->attempt &&
 			 termination->started_at >= job.enqueued_at &&
 			 termination->leased == (job.state == JOBQ_STATE_RUNNING) &&
-			 (!noted ||
-			  jobq_uncounted_is_noted(termination->job_id,
-									  termination->attempt)))
+			 jobq_uncounted_is_noted(termination->job_id,
+									 termination->attempt))
 		result = !termination->leased && count(jobs, &job, termination);
 	jobq_table_close(jobs);
 	PopActiveSnapshot();

@@ -14,6 +14,6 @@
 #include "shared/shmem.h"
 
 /* For the coordinator, in a transaction. */
-extern bool jobq_attempt_count(const JobqTermination *termination, bool noted);
+extern bool jobq_attempt_count(const JobqTermination *termination);
 
 #endif							/* JOBQ_CRASH_H */

@@ -17,6 +17,7 @@
 #include "base/sequence.h"
 #include "job/admission.h"
 #include "job/current_job.h"
+#include "job/failure.h"
 #include "job/history.h"
 #include "job/transition.h"
 #include "queue/payload.h"
@@ -159,7 +160,7 @@ keep_waiting(const JobqJob *job, const JobqEnqueueOptions *options,
 
 /*
  * Gives the job in the locked row the new payload and options, if it is not
- * running.  A job that has failed before keeps its attempts, and does not expire.
+ * running, and has no attempt that is not counted yet: that had the old ones.  A job that has failed before keeps its attempts, and does not expire.
  */
 static void
 replace_job(JobqTable *jobs, JobqJob *job, const JobqEnqueueOptions *options,
@@ -167,8 +168,10 @@ replace_job(JobqTable *jobs, JobqJob *job, const JobqEnqueueOptions *options,
 {
 	Datum		values[Natts_job];
 	bool		nulls[Natts_job];
+	JobqFailure failure;
 
-	if (job->state != JOBQ_STATE_PENDING || jobq_current_job_is(job->id))
+	if (job->state != JOBQ_STATE_PENDING || jobq_current_job_is(job->id) ||
+		jobq_job_was_terminated(job, &failure))
 		return;
 	form_job(options, job->id, payload, values, nulls);
 	values[Anum_job_attempt - 1] = Int32GetDatum(job->attempt);

@@ -20,6 +20,7 @@
 #include "job/cancel_request.h"
 #include "job/current_job.h"
 #include "job/enqueue.h"
+#include "job/failure.h"
 #include "job/history.h"
 #include "job/job_column.h"
 #include "job/transition.h"
@@ -299,7 +300,7 @@ jobq_retry(PG_FUNCTION_ARGS)
 
 /*
  * Changes one column of a job that has not been started; returns false if
- * there is no such job.
+ * there is no such job.  The payload of an attempt that is not counted yet stays.
  */
 static bool
 change_pending_job(int64 id, int attnum, Datum value)
@@ -308,7 +309,11 @@ change_pending_job(int64 id, int attnum, Datum value)
 	JobqJob		job;
 	const JobqQueue *queue = lock_pending_job(jobs, id, &job);
 	uint64		waits = jobq_relation_waits();
+	JobqFailure failure;
 
+	if (queue != NULL && attnum == Anum_job_payload &&
+		jobq_job_was_terminated(&job, &failure))
+		queue = NULL;
 	if (queue != NULL)
 	{
 		if (attnum == Anum_job_payload)

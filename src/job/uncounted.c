@@ -88,7 +88,7 @@ jobq_uncounted_is_noted(int64 job_id, int32 attempt)
 	JobqTermination termination;
 
 	return jobq_termination_take(job_id, attempt, &termination) ||
-		has_file(job_id, attempt);
+		jobq_terminations_are_full() || has_file(job_id, attempt);
 }
 
 /* See uncounted.h. */
@@ -175,13 +175,43 @@ remove_files(const Forgotten *forgotten)
 	}
 }
 
+/*
+ * Raises 55000 if the server has crashed in an attempt of the job and the coordinator
+ * has not read of that yet: an executor's own file cannot be forgotten.
+ */
+static void
+require_read(int64 job_id)
+{
+	List	   *notes;
+	ListCell   *lc;
+
+	if (pg_atomic_read_u32(&jobq_database()->notes_read) != 0)
+		return;
+	notes = jobq_crash_files_read(MyDatabaseId);
+	foreach(lc, notes)
+	{
+		const JobqCrashNote *note = lfirst(lc);
+
+		if (note->job_id == job_id && note->cause == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("job " INT64_FORMAT " cannot be revived yet", job_id),
+					 errdetail("The server has crashed while it was running, and that attempt is not counted yet."),
+					 errhint("Try again when the coordinator of the database has started; see jobq.health.")));
+	}
+	list_free_deep(notes);
+}
+
 /* See uncounted.h. */
 void
 jobq_uncounted_forget(int64 job_id, int32 attempt)
 {
-	JobqNote   *note = jobq_note_add(&forgotten_kind);
-	Forgotten  *forgotten = jobq_note_data(note, Forgotten);
+	JobqNote   *note;
+	Forgotten  *forgotten;
 
+	require_read(job_id);
+	note = jobq_note_add(&forgotten_kind);
+	forgotten = jobq_note_data(note, Forgotten);
 	forgotten->job_id = job_id;
 	forgotten->attempt = attempt;
 	any_forgotten = true;

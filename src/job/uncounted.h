@@ -40,7 +40,8 @@ extern bool jobq_uncounted_find(int64 job_id, int32 attempt,
  * Has the notes of a finished job, whose last attempt was `attempt`, forgotten
  * when the transaction commits: the job is about to be revived, and its new
  * attempts have the same numbers.  For the transaction itself, jobq_..._is_forgotten()
- * is true at once.  Its PREPARE fails (0A000) if there is such a note.
+ * is true at once.  Its PREPARE fails (0A000) if there is such a note.  Raises 55000 if
+ * the server has crashed in an attempt, and the coordinator has not read of that yet.
  */
 extern void jobq_uncounted_forget(int64 job_id, int32 attempt);
 extern bool jobq_uncounted_is_forgotten(int64 job_id);

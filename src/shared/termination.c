@@ -122,6 +122,14 @@ jobq_termination_take(int64 job_id, int32 attempt,
 	return found;
 }
 
+/* Whether some may have been overwritten. */
+bool
+jobq_terminations_are_full(void)
+{
+	return pg_atomic_read_u32(&jobq_shared->nterminations) >=
+		JOBQ_MAX_TERMINATIONS;
+}
+
 /* Copies those of this database into an array of JOBQ_MAX_TERMINATIONS. */
 int
 jobq_terminations_all(JobqTermination *terminations)

@@ -20,6 +20,7 @@ extern bool jobq_termination_note_file(const JobqTermination *termination,
 									   const char *path);
 extern bool jobq_termination_take(int64 job_id, int32 attempt,
 								  JobqTermination *termination);
+extern bool jobq_terminations_are_full(void);
 extern int	jobq_terminations_all(JobqTermination *terminations);
 extern void jobq_termination_forget(int64 job_id, int32 attempt);
 extern bool jobq_termination_take_out(int64 job_id,

@@ -16,6 +16,7 @@ my $number = 0;
 
 $node->sql(
 	q{CREATE ROLE ann LOGIN; CREATE ROLE ben LOGIN; CREATE ROLE team;
+	CREATE ROLE sue LOGIN SUPERUSER;
 	SELECT jobq.grant_usage('ann'), jobq.grant_usage('ben'), jobq.grant_usage('team')});
 my $toast = $node->sql(
 	q{SELECT reltoastrelid::regclass FROM pg_class WHERE oid = 'jobq_store.job'::regclass});
@@ -28,7 +29,7 @@ sub set_up
 		$node->sql(
 			q{SELECT jobq.drop_queue(queue, force => true) FROM jobq.queues;
 			SELECT jobq.create_queue('q', owner => 'ann');
-			GRANT team TO ben;
+			GRANT team TO ben; ALTER ROLE sue SUPERUSER;
 			SELECT jobq.grant_queue('q', 'team', 'enqueue', 'manage');
 			SELECT count(*) FROM jobq.enqueue_many('q', '{1,2,3,4,5}');
 			SELECT id, lease FROM jobq.dequeue('q', lease => '1 h')}) =~ s/.*\n//sr);
@@ -90,13 +91,16 @@ foreach my $call (
 {
 	race_ok('ann', $call, 'REINDEX TABLE jobq_store.queue_grant', $given_away);
 }
+my $sequence = 'ALTER SEQUENCE jobq_store.job_id_seq CACHE 1';
 foreach my $loss ($revoked, $left)
 {
-	my $sequence = 'ALTER SEQUENCE jobq_store.job_id_seq CACHE 1';
 	race_ok('ben', q{enqueue('q')}, $sequence, $loss);
 	race_ok('ben', q{enqueue_many('q', '{1,2}')}, $sequence, $loss);
 	race_ok('ben', "enqueue('q', $long)", "REINDEX TABLE $toast", $loss);
 	race_ok('ben', "set_payload(:ready, $long)", "REINDEX TABLE $toast", $loss);
 }
+
+race_ok('sue', q{enqueue('q')}, $sequence, 'ALTER ROLE sue NOSUPERUSER');
+race_ok('sue', "set_payload(:ready, $long)", "REINDEX TABLE $toast", 'ALTER ROLE sue NOSUPERUSER');
 
 done_testing();

@@ -142,9 +142,12 @@ forget_schema(Datum arg, int cacheid, uint32 hashvalue)
 	cached_schema = InvalidOid;
 }
 
-/* A role has got or lost memberships. */
+/*
+ * A role has got or lost memberships, is a superuser or is none any more, inherits or
+ * does not; or a database has another owner, who is its pg_database_owner.
+ */
 static void
-note_memberships(Datum arg, int cacheid, uint32 hashvalue)
+note_rights(Datum arg, int cacheid, uint32 hashvalue)
 {
 	waits++;
 }
@@ -310,8 +313,9 @@ jobq_relation_oid(JobqRelation relation)
 	{
 		CacheRegisterRelcacheCallback(forget_relations, (Datum) 0);
 		CacheRegisterSyscacheCallback(NAMESPACEOID, forget_schema, (Datum) 0);
-		CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, note_memberships,
-									  (Datum) 0);
+		CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, note_rights, (Datum) 0);
+		CacheRegisterSyscacheCallback(AUTHOID, note_rights, (Datum) 0);
+		CacheRegisterSyscacheCallback(DATABASEOID, note_rights, (Datum) 0);
 		registered = true;
 	}
 	relid = look_up(relation, &schema);

@@ -145,13 +145,23 @@ jobq_crash_file_write_aside(JobqCrashRecord *record)
 	return written;
 }
 
-/* When the server was started from a backup; 0 if it was not. */
-static time_t
-restored_at(void)
+/*
+ * Whether a file was written before the server was last started from a backup, as far
+ * as the file system's clock can tell.
+ */
+static bool
+is_restored(const struct stat *file)
 {
+	const struct timespec *written = &file->st_mtim;
+	const struct timespec *restored;
 	struct stat label;
 
-	return stat(BACKUP_LABEL_OLD, &label) == 0 ? label.st_ctime : 0;
+	if (stat(BACKUP_LABEL_OLD, &label) != 0)
+		return false;
+	restored = &label.st_ctim;
+	return written->tv_sec < restored->tv_sec ||
+		(written->tv_sec == restored->tv_sec &&
+		 written->tv_nsec <= restored->tv_nsec);
 }
 
 /* Whether a record read from the file with this inode number is valid. */
@@ -200,7 +210,7 @@ read_records(const char *path, Oid dboid, JobqCrashRecord *records, int limit)
 		CloseTransientFile(file);
 	if (length < 0)
 		return -1;
-	if (length > 0 && status.st_mtime < restored_at())
+	if (length > 0 && is_restored(&status))
 		return 0;
 	while ((n + 1) * (ssize_t) sizeof(JobqCrashRecord) <= length &&
 		   is_valid(&records[n], dboid, (uint64) status.st_ino) &&

@@ -49,6 +49,9 @@
 
 struct PinScope;
 
+/* The context of a queue: most fit into the first block. */
+#define QUEUE_CONTEXT_SIZES 1536, ALLOCSET_SMALL_INITSIZE, ALLOCSET_SMALL_MAXSIZE
+
 /* A version of a queue. */
 typedef struct Version
 {
@@ -345,7 +348,7 @@ read_version(int32 id)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "jobq queue",
-												  ALLOCSET_SMALL_SIZES);
+												  QUEUE_CONTEXT_SIZES);
 	Version    *version = MemoryContextAllocZero(context, sizeof(Version));
 
 	if (!jobq_queue_read(id, &version->queue, context))

@@ -32,6 +32,7 @@
 
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/inval.h"
 #include "utils/timestamp.h"
 
 /* A column of type timestamptz or bigint, or `if_null` if it is NULL. */
@@ -225,7 +226,15 @@ is_wanted(TupleTableSlot *slot, void *arg)
 	if (queue == NULL)
 		return wanted->privilege == 0 && wanted->lease == NULL;
 	if (wanted->privilege != 0)
+	{
+		/*
+		 * This may come after a wait.  If memberships were looked at for the
+		 * first time with a message about them pending, the server would keep
+		 * the outdated ones.
+		 */
+		AcceptInvalidationMessages();
 		jobq_queue_check_job_privilege(queue, wanted->privilege, job.id);
+	}
 	if (wanted->lease != NULL &&
 		(job.state != JOBQ_STATE_RUNNING || job.lease != *wanted->lease))
 		return false;

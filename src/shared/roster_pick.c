@@ -45,12 +45,19 @@ bring_due(JobqRoster *roster, TimestampTz now)
 		jobq_roster_put_later(roster, group, group->not_before);
 }
 
-/* If groups were parked when the limit was lower, they may not be full now. */
+/*
+ * If groups were parked when the limit was lower, they may not be full now; nor if that
+ * was by a claim that had read the queue before the first of its groups got a limit of
+ * its own.
+ */
 static void
-unpark(JobqRoster *roster, int max_running)
+unpark(JobqRoster *roster, const JobqPicking *how)
 {
-	if (max_running != JOBQ_UNLIMITED && max_running <= roster->parked_limit)
+	if (how->max_running != JOBQ_UNLIMITED &&
+		how->max_running <= roster->parked_limit &&
+		!(how->has_options && roster->parked_unasked))
 		return;
+	roster->parked_unasked = false;
 	while (!dlist_is_empty(&roster->parked))
 		jobq_roster_put_in_turn(roster, dlist_head_element(JobqGroup, link,
 														   &roster->parked));
@@ -208,20 +215,25 @@ take_ticket(JobqGroup *group, const JobqPicking *how, bool lent,
  * without tickets may be forgotten.
  */
 static bool
-stops(JobqRoster *roster, JobqGroup *group, int max_running, TimestampTz now)
+stops(JobqRoster *roster, JobqGroup *group, const JobqPicking *how)
 {
+	TimestampTz now = how->now;
+
 	if (jobq_roster_is_paused(group))
 		jobq_roster_hold_paused(roster, group);
 	else if (jobq_roster_is_throttled(group, now))
 		jobq_roster_put_later(roster, group, group->not_before);
 	else if (jobq_group_rate_is_shut(group, now))
 		jobq_roster_settle(group, now);
-	else if (!is_full(group, max_running))
+	else if (!is_full(group, how->max_running))
 		return false;
 	else if (has_own_limit(group))
 		jobq_roster_hold(roster, group);
 	else
-		jobq_roster_park(roster, group, max_running);
+	{
+		jobq_roster_park(roster, group, how->max_running);
+		roster->parked_unasked = roster->parked_unasked || !how->has_options;
+	}
 	return true;
 }
 
@@ -260,7 +272,7 @@ draw(JobqRoster *roster, const JobqPicking *how, JobqGroupTicket *ticket)
 	JobqGroup  *group = *hand_of(roster, how->is_look);
 	TimestampTz next = JOBQ_NEVER;
 
-	if (stops(roster, group, how->max_running, now))
+	if (stops(roster, group, how))
 		return false;
 	if (jobq_lanes_judge(&group->stream, now, &next) == JOBQ_POP_NOTHING ||
 		!take_ticket(group, how, false, ticket))
@@ -274,7 +286,7 @@ draw(JobqRoster *roster, const JobqPicking *how, JobqGroupTicket *ticket)
 	else
 	{
 		end_turn(roster, group);
-		(void) stops(roster, group, how->max_running, now);
+		(void) stops(roster, group, how);
 	}
 	return true;
 }
@@ -288,7 +300,7 @@ bring_back(JobqRoster *roster, const JobqPicking *how)
 	judge_idle(roster, how->patience, how->now);
 	bring_due(roster, how->now);
 	if (!dlist_is_empty(&roster->parked))
-		unpark(roster, how->max_running);
+		unpark(roster, how);
 	check_first_rate(roster, how);
 	return roster->nturn - before;
 }

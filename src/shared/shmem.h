@@ -384,6 +384,7 @@ typedef struct JobqRoster
 	int			nturn;
 	int			npicks;			/* groups picked since groups were read */
 	int			parked_limit;	/* the least limit at which groups are parked */
+	bool		parked_unasked; /* some by claims that knew of no options */
 	uint64		patience;		/* see JobqPicking */
 	uint32		njudged;		/* how often that has changed; wraps */
 	int			njudge;			/* since that changed, as many of those that

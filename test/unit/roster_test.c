@@ -718,6 +718,23 @@ test_reset_parked(void)
 	CHECK(claim() == 1, "it has a higher limit after a reset");
 }
 
+/* A claim that had read the queue before a group got options has parked it. */
+static void
+test_parked_unasked(void)
+{
+	start(100, 100);
+	limit = 1;
+	for (int i = 0; i < 2; i++)
+		commit_job(i, 0, 1);
+	for (int i = 0; i < 2; i++)
+		tell(i);
+	CHECK(claim() == 0, "the first job");
+	change_options(0, make_options(false, 2, 1));
+	CHECK(claim() == -1, "the group is full for who knows no options");
+	with_options = true;
+	CHECK(claim() == 1, "it has a higher limit for those who do");
+}
+
 /* Few of very many paused groups stay in memory, and all are found again. */
 static void
 test_many_paused(void)
@@ -1242,6 +1259,7 @@ main(void)
 	test_throttled();
 	test_join();
 	test_reset_parked();
+	test_parked_unasked();
 	test_many_paused();
 	test_weight();
 	test_looks();

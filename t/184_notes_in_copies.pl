@@ -66,7 +66,7 @@ poll_ok(
 	'an attempt counts that a crash ends after the restore');
 is($node->sql("SELECT outcome FROM jobq.attempts WHERE job_id = $id"),
 	'crashed', 'the attempt is recorded');
-is(notes($node->data_dir), 0, 'its note is gone');
+ok(poll_until(sub { notes($node->data_dir) == 0 }), 'its note is gone');
 
 $node->stop;
 done_testing();

@@ -236,6 +236,31 @@ is_by_job(const JobqCrashNote *note)
 }
 
 /*
+ * Enters notes into shared memory.  If somebody has removed the file of one since it was
+ * read, the note is taken out of the list.
+ */
+static List *
+share_notes(List *notes)
+{
+	ListCell   *lc;
+
+	foreach(lc, notes)
+	{
+		const JobqCrashNote *note = lfirst(lc);
+		JobqTermination termination;
+
+		if (note->cause != 0)
+			continue;
+		jobq_uncounted_describe(note, &termination);
+		if (!is_by_job(note))
+			jobq_termination_note(&termination);
+		else if (!jobq_uncounted_share(&termination))
+			notes = foreach_delete_current(notes, lc);
+	}
+	return notes;
+}
+
+/*
  * Reads the files.  If an attempt cannot be counted now, the process that
  * finds the job next counts it; shared memory has only the last attempt of
  * each job.
@@ -253,21 +278,12 @@ read_notes(void)
 		if (note->slot == JOBQ_NOTE_ASIDE || !slot_is_occupied(note->slot))
 			notes = lappend(notes, note);
 	}
+	/* sessions that read the files may miss what is moved, and look here then */
+	notes = share_notes(notes);
 	separate_batches(notes);
+	/* the last attempt of a job is what stays */
 	list_sort(notes, compare_attempts);
-	foreach(lc, notes)
-	{
-		const JobqCrashNote *note = lfirst(lc);
-		JobqTermination termination;
-
-		if (note->cause != 0)
-			continue;
-		jobq_uncounted_describe(note, &termination);
-		if (!is_by_job(note))
-			jobq_termination_note(&termination);
-		else if (!jobq_uncounted_share(&termination))
-			notes = foreach_delete_current(notes, lc);
-	}
+	notes = share_notes(notes);
 	pg_atomic_write_u32(&jobq_database()->notes_read, 1);
 	return notes;
 }

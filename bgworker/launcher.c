@@ -20,10 +20,10 @@
 #include "postgres.h"
 
 #include "bgworker/bgworker.h"
-#include "job/crash_file.h"
 #include "bgworker/worker.h"
 #include "compat.h"
 #include "guc.h"
+#include "job/crash_file.h"
 #include "shared/clock.h"
 #include "shared/database.h"
 #include "shared/slot.h"

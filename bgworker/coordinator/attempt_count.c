@@ -20,8 +20,8 @@
 #include "bgworker/coordinator/attempt_count.h"
 
 #include "base/subtransaction.h"
-#include "job/crash_file.h"
 #include "job/crash.h"
+#include "job/crash_file.h"
 #include "job/uncounted.h"
 #include "job/undone.h"
 #include "shared/clock.h"

@@ -18,27 +18,36 @@
 #include "base/new_id.h"
 
 #include "base/extension.h"
+#include "base/scan.h"
 #include "base/sequence.h"
-#include "base/table_find.h"
 
 #include "miscadmin.h"
 #include "utils/fmgroids.h"
+#include "utils/snapmgr.h"
 
-/* Whether an id is in one of the tables, for any transaction. */
+/*
+ * Whether an id is in one of the tables, be it in a row that a running transaction has
+ * inserted or is deleting.
+ */
 static bool
 is_used(int32 id, const JobqIdPlace *places, int nplaces)
 {
+	SnapshotData dirty;
 	bool		result = false;
 
+	InitDirtySnapshot(dirty);
 	for (int i = 0; i < nplaces && !result; i++)
 	{
 		JobqTable  *table = jobq_table_open(places[i].relation);
 		ScanKeyData key;
+		JobqScan	scan;
 
 		ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT4EQ,
 					Int32GetDatum(id));
-		result = jobq_key_is_used(table, jobq_relation_oid(places[i].index),
-								  &key, 1);
+		jobq_scan_begin_by(&scan, table, jobq_relation_oid(places[i].index),
+						   &key, 1, &dirty);
+		result = jobq_scan_next(&scan);
+		jobq_scan_end(&scan);
 		jobq_table_close(table);
 	}
 	return result;

@@ -233,29 +233,6 @@ jobq_table_find_if(JobqTable *table, const JobqSearch *search,
 }
 
 /*
- * Whether there is a row with the given keys of an index, be it one that a running
- * transaction has inserted or is deleting.
- */
-bool
-jobq_key_is_used(JobqTable *table, Oid indexid, ScanKey keys, int nkeys)
-{
-	Relation	index = index_open(indexid, AccessShareLock);
-	TupleTableSlot *slot = jobq_table_slot(table);
-	SnapshotData dirty;
-	IndexScanDesc scan;
-	bool		result;
-
-	InitDirtySnapshot(dirty);
-	scan = jobq_index_beginscan(table->rel, index, &dirty, nkeys);
-	index_rescan(scan, keys, nkeys, NULL, 0);
-	result = index_getnext_slot(scan, ForwardScanDirection, slot);
-	ExecClearTuple(slot);
-	index_endscan(scan);
-	index_close(index, AccessShareLock);
-	return result;
-}
-
-/*
  * Whether a running transaction has inserted or is deleting a row with the
  * given keys of a unique index, so that inserting such a row would wait for
  * it.  *pid is the process that runs it, 0 if that is not known.

@@ -52,8 +52,6 @@ extern JobqFindResult jobq_table_find_if(JobqTable *table,
 extern JobqFindResult jobq_table_lock(JobqTable *table, ItemPointer tid,
 									  Snapshot snapshot,
 									  TupleTableSlot *slot);
-extern bool jobq_key_is_used(JobqTable *table, Oid indexid, ScanKey keys,
-							 int nkeys);
 extern bool jobq_key_is_busy(JobqTable *table, Oid indexid, ScanKey keys,
 							 int nkeys, int *pid);
 

@@ -171,9 +171,10 @@ jobq_admission_check(JobqTable *jobs, const JobqQueue *queue, int njobs,
 				 errhint("Try again when jobs have been finished, or have the queue's owner raise the limit.")));
 }
 
-/* Raises JQ003; `whose` rate it is. */
+/* Raises JQ003: the rate of a group, or (NULL) of the queue. */
 static void
-report_rate(const char *whose, int limit, int64 microseconds)
+report_rate(const JobqQueue *queue, const char *group, int limit,
+			int64 microseconds)
 {
 	Interval	period = {.time = microseconds};
 	char	   *text = DatumGetCString(DirectFunctionCall1(interval_out,
@@ -181,7 +182,10 @@ report_rate(const char *whose, int limit, int64 microseconds)
 
 	ereport(ERROR,
 			(errcode(ERRCODE_JOBQ_RATE_LIMIT),
-			 errmsg("rate limit of %s is exceeded", whose),
+			 group != NULL ?
+			 errmsg("rate limit of group \"%s\" of queue \"%s\" is exceeded",
+					group, queue->name) :
+			 errmsg("rate limit of queue \"%s\" is exceeded", queue->name),
 			 errdetail_plural("It accepts at most %d new job in %s.",
 							  "It accepts at most %d new jobs in %s.",
 							  limit, limit, text),
@@ -200,8 +204,7 @@ jobq_admission_by_rate(const JobqQueue *queue, int njobs, bool force)
 		refuse_if_draining(queue);
 	admitted = jobq_enqueue_rate_admit(queue, njobs, force);
 	if (admitted < njobs && queue->on_limit == JOBQ_LIMIT_ERROR)
-		report_rate(psprintf("queue \"%s\"", queue->name), queue->rate_limit,
-					queue->rate_period);
+		report_rate(queue, NULL, queue->rate_limit, queue->rate_period);
 	return admitted;
 }
 
@@ -219,8 +222,7 @@ jobq_admission_by_rates(const JobqQueue *queue, const char *group, bool force,
 	if (!jobq_enqueue_group_rate_admit(queue, group, force, admissions, &rate))
 	{
 		if (queue->on_limit == JOBQ_LIMIT_ERROR)
-			report_rate(psprintf("group \"%s\" of queue \"%s\"", group,
-								 queue->name), rate.limit, rate.period);
+			report_rate(queue, group, rate.limit, rate.period);
 		return false;
 	}
 	if (jobq_admission_by_rate(queue, 1, force) > 0)

@@ -160,7 +160,8 @@ keep_waiting(const JobqJob *job, const JobqEnqueueOptions *options,
 
 /*
  * Gives the job in the locked row the new payload and options, if it is not
- * running, and has no attempt that is not counted yet: that had the old ones.  A job that has failed before keeps its attempts, and does not expire.
+ * running, and has no attempt that is not counted yet: that had the old ones.  A
+ * job that has failed before keeps its attempts, and does not expire.
  */
 static void
 replace_job(JobqTable *jobs, JobqJob *job, const JobqEnqueueOptions *options,

@@ -176,20 +176,6 @@ $harmless{import_pg_cron} = 1;
 my $node = jobq_node('main', extension => 0, conf => ['jobq.max_workers = 2']);
 my %made;
 
-# Whether the session waits for a lock, before it answers.
-sub waits
-{
-	my ($session) = @_;
-	return poll_until(
-		sub {
-			$session->{run}->pump_nb;
-			return 1 if $session->{out} =~ /done\n/;
-			return $node->sql(
-				"SELECT count(*) FROM pg_stat_activity WHERE application_name = '$session->{name}'"
-				  . " AND wait_event_type = 'Lock'");
-		}) && $session->{out} !~ /done\n/;
-}
-
 $node->sql(q{CREATE ROLE extowner SUPERUSER LOGIN; SET ROLE extowner; CREATE EXTENSION jobq});
 $node->sql(
 	q{ALTER ROLE extowner NOSUPERUSER;
@@ -264,10 +250,10 @@ sub race
 	if ($queued)
 	{
 		order($admin, $loss{$loss});
-		waits($admin) or fail("$name: the administrator waits");
+		waits_for_lock($node, $admin) or fail("$name: the administrator waits");
 	}
 	order($caller, fill_in("SELECT jobq.$call"));
-	waits($caller) or fail("$name: the call waits") or diag($caller->{out});
+	waits_for_lock($node, $caller) or fail("$name: the call waits") or diag($caller->{out});
 	ask($admin, $loss{$loss}) if !$queued;
 	ask($holder, 'ROLLBACK');
 	answer($admin) if $queued;
@@ -329,7 +315,7 @@ sub race_for_table
 	ask($caller, 'BEGIN');
 	ask($holder, "BEGIN; LOCK TABLE $table");
 	order($caller, fill_in("SELECT jobq.$call"));
-	if (waits($caller))
+	if (waits_for_lock($node, $caller))
 	{
 		# unless that waits for the table, too
 		my $lost = ask($admin, "SET lock_timeout = '100ms'; $loss{$loss}; RESET lock_timeout");
@@ -373,7 +359,7 @@ foreach my $function (sort keys %races)
 	ask($caller, 'SET SESSION AUTHORIZATION ' . ($losses eq 'boss' ? 'boss' : 'alice'));
 	ask($holder, 'BEGIN; ' . fill_in($hold{$hold}));
 	order($caller, fill_in("SELECT jobq.$call"));
-	waits($caller) or fail("$call: waits");
+	waits_for_lock($node, $caller) or fail("$call: waits");
 	ask($holder, 'ROLLBACK');
 	unlike(answer($caller), qr/ERROR/, "$call: succeeds with the privilege");
 }

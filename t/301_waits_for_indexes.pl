@@ -35,20 +35,6 @@ sub set_up
 			SELECT id, lease FROM jobq.dequeue('q', lease => '1 h')}) =~ s/.*\n//sr);
 }
 
-# Whether the session waits for a lock, before it answers.
-sub waits
-{
-	my ($session) = @_;
-	return poll_until(
-		sub {
-			$session->{run}->pump_nb;
-			return 1 if $session->{out} =~ /done\n/;
-			return $node->sql(
-				"SELECT count(*) FROM pg_stat_activity WHERE application_name = '$session->{name}'"
-				  . " AND wait_event_type = 'Lock'");
-		}) && $session->{out} !~ /done\n/;
-}
-
 # race_ok($user, $call, $lock, $loss): a new session makes the call, meets the lock, and
 # loses its privilege when the transaction of that statement commits meanwhile.
 sub race_ok
@@ -68,7 +54,7 @@ sub race_ok
 	$call =~ s/:id/$id/;
 	$call =~ s/:lease/$lease/;
 	order($caller, "SET SESSION AUTHORIZATION $user; SELECT jobq.$call");
-	waits($caller) or fail("$name: waits");
+	waits_for_lock($node, $caller) or fail("$name: waits");
 	ask($admin, 'COMMIT');
 	ask($holder, 'COMMIT');
 	like(answer($caller), qr/ERROR:  42501/, $name);

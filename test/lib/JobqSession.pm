@@ -19,7 +19,7 @@ use Exporter 'import';
 use IPC::Run ();
 use JobqTest;
 
-our @EXPORT = qw(start_session order answer ask end_session start_order last_answer);
+our @EXPORT = qw(start_session order answer ask end_session waits_for_lock start_order last_answer);
 
 # start_session($node, %options): psql, connected to "postgres".
 #   name      => application_name
@@ -76,6 +76,21 @@ sub end_session
 	my ($session) = @_;
 	$session->{in} .= "\\q\n";
 	return $session->{run}->finish;
+}
+
+# waits_for_lock($node, $session): whether it comes to wait for a lock before it answers.
+# It must have a name.
+sub waits_for_lock
+{
+	my ($node, $session) = @_;
+	return poll_until(
+		sub {
+			$session->{run}->pump_nb;
+			return 1 if $session->{out} =~ /done\n/;
+			return $node->sql(
+				"SELECT count(*) FROM pg_stat_activity WHERE application_name = '$session->{name}'"
+				  . " AND wait_event_type = 'Lock'");
+		}) && $session->{out} !~ /done\n/;
 }
 
 # start_order($node, $sql): a session that is told to do one thing. Its errors

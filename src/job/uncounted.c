@@ -15,9 +15,9 @@
  * files, which it does before it starts executors.  Sessions may claim jobs before
  * that, or while there is no coordinator: they read the files themselves.
  *
- * Who counts an attempt has locked the job's row by then, and looks again whether
- * the attempt is noted: a row of the new life can be locked only when the notes of
- * the former one are gone.
+ * A process that counts an attempt has locked the job's row by then, and checks
+ * again that the attempt is noted: a row of the new life can be locked only when the
+ * notes of the former one are gone.
  *
  * IDENTIFICATION
  *	  src/job/uncounted.c

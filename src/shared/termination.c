@@ -76,8 +76,8 @@ jobq_termination_note(const JobqTermination *termination)
 
 /*
  * The same for an attempt that a file tells of, unless that has been removed.
- * Who removes it calls jobq_termination_take_out() afterwards, so that it does not
- * come back.
+ * A process that removes it calls jobq_termination_take_out() afterwards, so that the
+ * attempt does not come back.
  */
 bool
 jobq_termination_note_file(const JobqTermination *termination,

@@ -32,14 +32,14 @@ typedef struct Area
 /* What the shares leave is for what hash tables need beside their entries. */
 static const Area areas[JOBQ_NUM_AREAS] = {
 	[JOBQ_AREA_QUEUES] = {
-		"queues", "jobq queues", 10,
+		"queues", "jobq queues", 11,
 		sizeof(JobqQueueState), sizeof(JobqEntryKey)
 	},
 	[JOBQ_AREA_LANES] = {
 		"priorities", "jobq lanes", 4, sizeof(JobqLane)
 	},
 	[JOBQ_AREA_RINGS] = {
-		"candidates", "jobq rings", 14, JOBQ_RING_BYTES(JOBQ_LANE_CAPACITY)
+		"candidates", "jobq rings", 13, JOBQ_RING_BYTES(JOBQ_LANE_CAPACITY)
 	},
 	[JOBQ_AREA_LEASES] = {
 		"leases", "jobq leases", 20,

@@ -348,15 +348,21 @@ check_started(int i, TimestampTz now)
 	}
 }
 
-/* Terminates the coordinator of a database that is no longer served. */
+/*
+ * Terminates the coordinator of a database that is no longer served.  That is an
+ * orderly exit, which does not delay the start of the next one.
+ */
 static void
 end_coordinator(int i)
 {
 	JobqDatabase *database = &jobq_shared->databases[i];
 
-	lock_databases(LW_SHARED);
+	lock_databases(LW_EXCLUSIVE);
 	if (is_mine(i) && database->coordinator_pid != 0)
+	{
 		(void) kill(database->coordinator_pid, SIGTERM);
+		database->retry_at = DT_NOBEGIN;
+	}
 	unlock_databases();
 	jobq_slots_leave(known[i].dboid);
 }

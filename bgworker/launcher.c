@@ -28,6 +28,7 @@
 #include "shared/database.h"
 #include "shared/slot.h"
 #include "shared/startup.h"
+#include "shared/termination.h"
 
 #include <signal.h>
 
@@ -208,6 +209,7 @@ look_at_databases(void)
 	table_close(rel, AccessShareLock);
 	forget_dropped(before, existing);
 	jobq_crash_files_prune(existing);
+	jobq_terminations_prune(existing);
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(context);
 	pgstat_report_stat(true);

@@ -236,6 +236,20 @@ is_by_job(const JobqCrashNote *note)
 }
 
 /*
+ * Enters the note of an executor's file into shared memory.  If there is no room, it gets
+ * a file of its own, where other processes look for it.
+ */
+static void
+share_note(const JobqCrashNote *note, const JobqTermination *termination)
+{
+	if (jobq_termination_note(termination))
+		return;
+	if (!note->in_batch)
+		(void) jobq_crash_file_copy_aside(MyDatabaseId, note);
+	jobq_termination_leave_out();
+}
+
+/*
  * Enters notes into shared memory.  If somebody has removed the file of one since it was
  * read, the note is taken out of the list.
  */
@@ -253,7 +267,7 @@ share_notes(List *notes)
 			continue;
 		jobq_uncounted_describe(note, &termination);
 		if (!is_by_job(note))
-			jobq_termination_note(&termination);
+			share_note(note, &termination);
 		else if (!jobq_uncounted_share(&termination))
 			notes = foreach_delete_current(notes, lc);
 	}
@@ -269,6 +283,7 @@ static List *
 read_notes(void)
 {
 	List	   *notes = NIL;
+	uint32		left_out = jobq_terminations_left_out();
 	ListCell   *lc;
 
 	foreach(lc, jobq_crash_files_read(MyDatabaseId))
@@ -284,6 +299,7 @@ read_notes(void)
 	/* the last attempt of a job is what stays */
 	list_sort(notes, compare_attempts);
 	notes = share_notes(notes);
+	jobq_terminations_complete(left_out);
 	pg_atomic_write_u32(&jobq_database()->notes_read, 1);
 	return notes;
 }

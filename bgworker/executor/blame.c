@@ -22,6 +22,7 @@
 #include "bgworker/executor/record.h"
 #include "bgworker/executor/session.h"
 #include "bgworker/executor/unrecorded.h"
+#include "job/crash_file.h"
 #include "shared/database.h"
 #include "shared/slot_job.h"
 #include "shared/termination.h"
@@ -102,10 +103,15 @@ log_termination(const JobqRun *run, JobqInterruption interruption)
 					   jobq_outcome_database())));
 }
 
-/* Notes the attempt of each job of a run, of which the rest is given. */
-static void
+/*
+ * Notes the attempt of each job of a run, of which the rest is given, in shared memory.
+ * Returns false if there was no room for some that must have files instead.
+ */
+static bool
 note_attempts(const JobqRun *run, JobqTermination *termination)
 {
+	bool		all = true;
+
 	termination->dboid = MyDatabaseId;
 	termination->started_at = run->outcome.started_at;
 	termination->pid = MyProcPid;
@@ -116,20 +122,29 @@ note_attempts(const JobqRun *run, JobqTermination *termination)
 
 		termination->job_id = outcome->job_id;
 		termination->attempt = outcome->attempt;
-		jobq_termination_note(termination);
+		all = jobq_termination_note(termination) && all;
 	}
+	/* a lease has been committed, and will be lost */
+	return all || termination->leased;
 }
 
 /* They have been recorded. */
 static void
 forget_attempts(const JobqRun *run)
 {
+	bool		have_files = run->lease == 0 && jobq_terminations_left_out() != 0;
+
 	for (int i = 0; i < jobq_run_nparts(run); i++)
 	{
 		const JobqOutcome *outcome = &jobq_run_part(run, i)->outcome;
 
 		jobq_termination_forget(outcome->job_id, outcome->attempt);
+		if (have_files)
+			(void) jobq_crash_file_remove_attempt(MyDatabaseId, outcome->job_id,
+												  outcome->attempt);
 	}
+	if (have_files)
+		jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_NOTES);
 }
 
 /*
@@ -179,7 +194,8 @@ jobq_blame_note_termination(bool is_fault)
 	if (run->lease == 0 && PostmasterIsAlive())
 		jobq_crash_note_keep(termination.timed_out ? JOBQ_NOTE_TIMED_OUT :
 							 JOBQ_NOTE_TERMINATED, 0);
-	note_attempts(run, &termination);
+	if (!note_attempts(run, &termination))
+		jobq_termination_leave_out();
 	jobq_share_forbid(run->state);
 	return true;
 }
@@ -245,7 +261,11 @@ jobq_blame_note_attempt(const JobqRun *run, const ErrorData *error)
 	if (run->outcome.evicted)
 		return;
 	termination.unrecorded = error->sqlerrcode;
-	note_attempts(run, &termination);
+	if (!note_attempts(run, &termination))
+	{
+		jobq_crash_note_copy(JOBQ_NOTE_UNRECORDED, error->sqlerrcode);
+		jobq_termination_leave_out();
+	}
 }
 
 /*

@@ -252,11 +252,11 @@ jobq_crash_note_write_batch(const JobqNotedJob *jobs, int njobs)
 }
 
 /*
- * Puts the notes of a batch aside, as jobq_crash_note_keep() does.  If that
- * fails, the executor's own file stays as it is: the jobs count as crashed.
+ * Gives each job of a batch a file of its own; returns false, and logs the error, if one
+ * cannot be written.
  */
-static void
-keep_batch(JobqNoteEnding ending, int sqlerrcode)
+static bool
+write_batch_aside(JobqNoteEnding ending, int sqlerrcode)
 {
 	bool		all = true;
 
@@ -266,7 +266,17 @@ keep_batch(JobqNoteEnding ending, int sqlerrcode)
 		batch_records[i].sqlerrcode = sqlerrcode;
 		all = jobq_crash_file_write_aside(&batch_records[i]) && all;
 	}
-	if (all)
+	return all;
+}
+
+/*
+ * Puts the notes of a batch aside, as jobq_crash_note_keep() does.  If that
+ * fails, the executor's own file stays as it is: the jobs count as crashed.
+ */
+static void
+keep_batch(JobqNoteEnding ending, int sqlerrcode)
+{
+	if (write_batch_aside(ending, sqlerrcode))
 		jobq_crash_note_clear();
 	note_is_standing = false;
 }
@@ -297,6 +307,27 @@ jobq_crash_note_keep(JobqNoteEnding ending, int sqlerrcode)
 	(void) jobq_crash_file_move(note_path, path);
 	close_file();
 	note_is_standing = false;
+}
+
+/*
+ * Writes the last note to a file of its own, too, as if it were put aside: the process
+ * lives on, and has yet to find out whether it can record the outcome.
+ */
+void
+jobq_crash_note_copy(JobqNoteEnding ending, int sqlerrcode)
+{
+	JobqCrashRecord record = last_record;
+
+	if (!note_is_standing)
+		return;
+	if (batch_length > 0)
+	{
+		(void) write_batch_aside(ending, sqlerrcode);
+		return;
+	}
+	record.ending = ending;
+	record.sqlerrcode = sqlerrcode;
+	(void) jobq_crash_file_write_aside(&record);
 }
 
 /* Notes that no job is running.  May be called in exit callbacks. */

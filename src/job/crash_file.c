@@ -123,7 +123,8 @@ jobq_crash_file_write_aside(JobqCrashRecord *record)
 
 	jobq_crash_file_attempt_path(path, record->dboid, record->job_id,
 								 record->attempt);
-	file = BasicOpenFile(path, O_CREAT | O_TRUNC | O_RDWR | PG_BINARY);
+	/* somebody may be reading the same record, if it was written before */
+	file = BasicOpenFile(path, O_CREAT | O_RDWR | PG_BINARY);
 	written = file >= 0 && fstat(file, &status) == 0;
 	if (written)
 	{
@@ -256,6 +257,24 @@ first_running(const JobqCrashRecord *records, int n)
 	return n > 0 ? n - 1 - records[n - 1].together : 0;
 }
 
+/* What one of n records of a file says, of which some were running. */
+static void
+fill_note(JobqCrashNote *note, const JobqCrashRecord *records, int n, int i,
+		  int slot)
+{
+	int			running = first_running(records, n);
+
+	note->slot = slot;
+	note->job_id = records[i].job_id;
+	note->attempt = records[i].attempt;
+	note->started_at = records[i].started_at;
+	note->pid = records[i].pid;
+	note->ending = (JobqNoteEnding) records[i].ending;
+	note->sqlerrcode = records[i].sqlerrcode;
+	note->cause = i < running ? records[n - 1].job_id : 0;
+	note->in_batch = i >= running && running < n - 1;
+}
+
 /* Appends the contents of a file.  Removes a file that is not valid here. */
 static List *
 add_notes(List *notes, const char *path, Oid dboid, int slot)
@@ -271,15 +290,7 @@ add_notes(List *notes, const char *path, Oid dboid, int slot)
 	{
 		JobqCrashNote *note = palloc(sizeof(JobqCrashNote));
 
-		note->slot = slot;
-		note->job_id = records[i].job_id;
-		note->attempt = records[i].attempt;
-		note->started_at = records[i].started_at;
-		note->pid = records[i].pid;
-		note->ending = (JobqNoteEnding) records[i].ending;
-		note->sqlerrcode = records[i].sqlerrcode;
-		note->cause = i < running ? records[n - 1].job_id : 0;
-		note->in_batch = i >= running && running < n - 1;
+		fill_note(note, records, n, i, slot);
 		notes = lappend(notes, note);
 	}
 	pfree(records);
@@ -305,6 +316,23 @@ jobq_crash_files_read(Oid dboid)
 	}
 	FreeDir(directory);
 	return notes;
+}
+
+/* See crash_file.h. */
+bool
+jobq_crash_file_read_attempt(Oid dboid, int64 job_id, int32 attempt,
+							 JobqCrashNote *note)
+{
+	JobqCrashRecord *records = palloc(MAX_RECORDS * sizeof(JobqCrashRecord));
+	char		path[MAXPGPATH];
+	int			n;
+
+	jobq_crash_file_attempt_path(path, dboid, job_id, attempt);
+	n = read_records(path, dboid, records, MAX_RECORDS);
+	if (n > 0)
+		fill_note(note, records, n, n - 1, JOBQ_NOTE_ASIDE);
+	pfree(records);
+	return n > 0 && note->job_id == job_id && note->attempt == attempt;
 }
 
 /*

@@ -92,6 +92,13 @@ extern bool jobq_crash_file_write_aside(JobqCrashRecord *record);
 
 /* A list of JobqCrashNote, in the current context. */
 extern List *jobq_crash_files_read(Oid dboid);
+
+/*
+ * Reads the note of an attempt that was put aside, in a transaction.  Returns false if
+ * there is none that is valid here.
+ */
+extern bool jobq_crash_file_read_attempt(Oid dboid, int64 job_id, int32 attempt,
+										 JobqCrashNote *note);
 extern bool jobq_crash_file_put_aside(Oid dboid, int slot, int64 job_id,
 									  int32 attempt);
 extern bool jobq_crash_file_copy_aside(Oid dboid, const JobqCrashNote *note);

@@ -11,6 +11,11 @@
  * a rollback, they must count.  That is done last before the commit.  If the
  * commit fails after all, shared memory gets the attempt back.
  *
+ * If shared memory has no room for an attempt, it has a file at least, and a mark of
+ * the database says that some are left out (termination.c).  While it stands, a process
+ * that does not find an attempt in shared memory looks for the file of this one attempt.
+ * The coordinator takes the mark away when it has found room for all.
+ *
  * After a start, shared memory knows nothing until the coordinator has read the
  * files, which it does before it starts executors.  Sessions may claim jobs before
  * that, or while there is no coordinator: they read the files themselves.
@@ -46,7 +51,7 @@ typedef struct Forgotten
 {
 	int64		job_id;
 	int32		attempt;		/* the last one of its former life */
-	bool		taken_out;		/* shared memory had this one: */
+	bool		taken_out;		/* this one was noted: */
 	JobqTermination termination;
 } Forgotten;
 
@@ -88,7 +93,7 @@ jobq_uncounted_is_noted(int64 job_id, int32 attempt)
 	JobqTermination termination;
 
 	return jobq_termination_take(job_id, attempt, &termination) ||
-		jobq_terminations_are_full() || has_file(job_id, attempt);
+		has_file(job_id, attempt);
 }
 
 /* See uncounted.h. */
@@ -106,6 +111,35 @@ jobq_uncounted_describe(const JobqCrashNote *note,
 	termination->timed_out = note->ending == JOBQ_NOTE_TIMED_OUT;
 	termination->unrecorded = note->ending == JOBQ_NOTE_UNRECORDED ?
 		note->sqlerrcode : 0;
+}
+
+/* Its reverse. */
+static void
+describe_termination(const JobqTermination *termination, JobqCrashNote *note)
+{
+	memset(note, 0, sizeof(*note));
+	note->slot = JOBQ_NOTE_ASIDE;
+	note->job_id = termination->job_id;
+	note->attempt = termination->attempt;
+	note->started_at = termination->started_at;
+	note->pid = termination->pid;
+	note->sqlerrcode = termination->unrecorded;
+	note->ending = termination->crashed ? JOBQ_NOTE_CRASHED :
+		termination->timed_out ? JOBQ_NOTE_TIMED_OUT :
+		termination->unrecorded != 0 ? JOBQ_NOTE_UNRECORDED :
+		JOBQ_NOTE_TERMINATED;
+}
+
+/* Looks for an attempt for which shared memory has had no room. */
+static bool
+find_file(int64 job_id, int32 attempt, JobqTermination *termination)
+{
+	JobqCrashNote note;
+
+	if (!jobq_crash_file_read_attempt(MyDatabaseId, job_id, attempt, &note))
+		return false;
+	jobq_uncounted_describe(&note, termination);
+	return true;
 }
 
 /*
@@ -140,10 +174,16 @@ find_in_files(int64 job_id, int32 attempt, JobqTermination *termination)
 bool
 jobq_uncounted_find(int64 job_id, int32 attempt, JobqTermination *termination)
 {
+	bool		some_left_out;
+
 	if (pg_atomic_read_u32(&jobq_database()->notes_read) == 0 &&
 		find_in_files(job_id, attempt, termination))
 		return true;
-	return jobq_termination_take(job_id, attempt, termination);
+	/* what was left out is entered before the mark is taken away */
+	pg_read_barrier();
+	some_left_out = jobq_terminations_left_out() != 0;
+	return jobq_termination_take(job_id, attempt, termination) ||
+		(some_left_out && find_file(job_id, attempt, termination));
 }
 
 /* The numbers that the attempts of the former life may have: down from this. */
@@ -248,6 +288,18 @@ jobq_uncounted_is_forgotten(int64 job_id)
 	return false;
 }
 
+/* Reads the file of the last attempt that has one, if only files may tell of it. */
+static void
+read_file(Forgotten *forgotten)
+{
+	if (jobq_terminations_left_out() == 0)
+		return;
+	for (int32 i = highest_attempt(forgotten);
+		 i >= lowest_attempt(forgotten) && !forgotten->taken_out; i--)
+		forgotten->taken_out = find_file(forgotten->job_id, i,
+										 &forgotten->termination);
+}
+
 /*
  * Forgets.  The files go first: what has a file is entered into shared memory
  * under the lock that jobq_termination_take_out() needs.
@@ -255,9 +307,14 @@ jobq_uncounted_is_forgotten(int64 job_id)
 static void
 forget(Forgotten *forgotten)
 {
+	JobqTermination termination;
+
+	read_file(forgotten);
 	remove_files(forgotten);
-	forgotten->taken_out =
-		jobq_termination_take_out(forgotten->job_id, &forgotten->termination);
+	if (!jobq_termination_take_out(forgotten->job_id, &termination))
+		return;
+	forgotten->taken_out = true;
+	forgotten->termination = termination;
 }
 
 /* Abort: the attempt counts, of the job that was not revived. */
@@ -265,10 +322,17 @@ static void
 give_back(const JobqNote *note, TimestampTz now)
 {
 	const Forgotten *forgotten = jobq_note_const_data(note, Forgotten);
+	JobqCrashNote in_file;
 
 	if (!forgotten->taken_out)
 		return;
-	jobq_termination_note(&forgotten->termination);
+	if (!jobq_termination_note(&forgotten->termination) &&
+		!forgotten->termination.leased)
+	{
+		describe_termination(&forgotten->termination, &in_file);
+		(void) jobq_crash_file_copy_aside(MyDatabaseId, &in_file);
+		jobq_termination_leave_out();
+	}
 	jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_NOTES);
 }
 

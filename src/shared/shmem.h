@@ -218,6 +218,8 @@ typedef struct JobqDatabase
 
 	pg_atomic_uint32 notes_read;	/* executors' notes of before the start
 									 * are known, see uncounted.c */
+	pg_atomic_uint32 left_out;	/* terminations for which there was no room
+								 * since all were in shared memory */
 
 	/* see bgworker/executor/unrecorded.c */
 	pg_atomic_uint64 unrecorded_since;	/* TimestampTz: since when outcomes
@@ -692,7 +694,6 @@ typedef struct JobqShared
 	pg_atomic_uint64 lane_resets;	/* source of JobqStream.resets */
 
 	pg_atomic_uint32 nterminations; /* entries in use below */
-	int			next_termination;	/* (W) the oldest, to be overwritten */
 	JobqTermination terminations[JOBQ_MAX_TERMINATIONS];	/* (W) */
 
 	int			next_undone;	/* (W) the oldest, to be overwritten */

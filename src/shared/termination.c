@@ -12,11 +12,13 @@
 
 #include "shared/termination.h"
 
+#include "shared/database.h"
+
 #include <unistd.h>
 
 #include "miscadmin.h"
 
-/* Where a termination is noted: its own place, a free one, or the oldest. */
+/* Where a termination is noted: its own place, a free one, or NULL. */
 static JobqTermination *
 place_of_termination(const JobqTermination *termination)
 {
@@ -32,23 +34,21 @@ place_of_termination(const JobqTermination *termination)
 		if (result == NULL && !OidIsValid(entry->dboid))
 			result = entry;
 	}
-	if (result != NULL)
-		return result;
-	result = &jobq_shared->terminations[jobq_shared->next_termination];
-	jobq_shared->next_termination =
-		(jobq_shared->next_termination + 1) % JOBQ_MAX_TERMINATIONS;
 	return result;
 }
 
-/* Under the lock. */
-static void
+/* Under the lock.  Returns false if there is no room. */
+static bool
 enter(const JobqTermination *termination)
 {
 	JobqTermination *entry = place_of_termination(termination);
 
+	if (entry == NULL)
+		return false;
 	if (!OidIsValid(entry->dboid))
 		pg_atomic_fetch_add_u32(&jobq_shared->nterminations, 1);
 	*entry = *termination;
+	return true;
 }
 
 /* Under the lock. */
@@ -64,33 +64,74 @@ leave(JobqTermination *entry)
  * nothing of the attempt.  The process that finds the job next counts it:
  * otherwise a job that terminates its own executor would do so forever.  If
  * the server stops before that, the executor's note remains
- * (bgworker/executor/crash_note.c).
+ * (bgworker/executor/crash_note.c).  Returns false if there is no room.
  */
-void
+bool
 jobq_termination_note(const JobqTermination *termination)
 {
+	bool		result;
+
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_WORKERS), LW_EXCLUSIVE);
-	enter(termination);
+	result = enter(termination);
 	LWLockRelease(jobq_lock(JOBQ_LOCK_WORKERS));
+	return result;
 }
 
 /*
- * The same for an attempt that a file tells of, unless that has been removed.
- * A process that removes it calls jobq_termination_take_out() afterwards, so that the
- * attempt does not come back.
+ * The same for an attempt that a file tells of, unless that has been removed;
+ * without room, the attempt is left out.  A process that removes the file calls
+ * jobq_termination_take_out() afterwards, so that the attempt does not come back.
  */
 bool
 jobq_termination_note_file(const JobqTermination *termination,
 						   const char *path)
 {
 	bool		exists;
+	bool		has_room;
 
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_WORKERS), LW_EXCLUSIVE);
 	exists = access(path, F_OK) == 0;
-	if (exists)
-		enter(termination);
+	has_room = !exists || enter(termination);
 	LWLockRelease(jobq_lock(JOBQ_LOCK_WORKERS));
+	if (!has_room)
+		jobq_termination_leave_out();
 	return exists;
+}
+
+/*
+ * There was no room for an attempt of this database, or for several, but files named
+ * after them exist (crash_file.c).  A process that finds their jobs must see this, so
+ * nobody else can have found them yet, or the files of before the start are not read.
+ */
+void
+jobq_termination_leave_out(void)
+{
+	pg_atomic_fetch_add_u32(&jobq_database()->left_out, 1);
+}
+
+/*
+ * How often that was so since all attempts of this database were in shared memory.
+ * Unless it is 0, one that a later jobq_termination_take() does not find may have a file.
+ */
+uint32
+jobq_terminations_left_out(void)
+{
+	uint32		result = pg_atomic_read_u32(&jobq_database()->left_out);
+
+	pg_read_barrier();
+	return result;
+}
+
+/*
+ * For the coordinator: all attempts that have files are in shared memory now, but for
+ * those that were left out since jobq_terminations_left_out() has returned this.
+ */
+void
+jobq_terminations_complete(uint32 left_out)
+{
+	if (left_out != 0)
+		(void) pg_atomic_compare_exchange_u32(&jobq_database()->left_out,
+											  &left_out, 0);
 }
 
 /*
@@ -120,14 +161,6 @@ jobq_termination_take(int64 job_id, int32 attempt,
 	}
 	LWLockRelease(jobq_lock(JOBQ_LOCK_WORKERS));
 	return found;
-}
-
-/* Whether some may have been overwritten. */
-bool
-jobq_terminations_are_full(void)
-{
-	return pg_atomic_read_u32(&jobq_shared->nterminations) >=
-		JOBQ_MAX_TERMINATIONS;
 }
 
 /* Copies those of this database into an array of JOBQ_MAX_TERMINATIONS. */
@@ -191,4 +224,22 @@ jobq_termination_take_out(int64 job_id, JobqTermination *termination)
 	}
 	LWLockRelease(jobq_lock(JOBQ_LOCK_WORKERS));
 	return found;
+}
+
+/* For the launcher: forgets those of databases that are not in the list. */
+void
+jobq_terminations_prune(List *databases)
+{
+	if (pg_atomic_read_u32(&jobq_shared->nterminations) == 0)
+		return;
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_WORKERS), LW_EXCLUSIVE);
+	for (int i = 0; i < JOBQ_MAX_TERMINATIONS; i++)
+	{
+		JobqTermination *entry = &jobq_shared->terminations[i];
+
+		if (OidIsValid(entry->dboid) &&
+			!list_member_oid(databases, entry->dboid))
+			leave(entry);
+	}
+	LWLockRelease(jobq_lock(JOBQ_LOCK_WORKERS));
 }

@@ -15,15 +15,20 @@
 
 #include "shared/shmem.h"
 
-extern void jobq_termination_note(const JobqTermination *termination);
+#include "nodes/pg_list.h"
+
+extern bool jobq_termination_note(const JobqTermination *termination);
 extern bool jobq_termination_note_file(const JobqTermination *termination,
 									   const char *path);
 extern bool jobq_termination_take(int64 job_id, int32 attempt,
 								  JobqTermination *termination);
-extern bool jobq_terminations_are_full(void);
+extern void jobq_termination_leave_out(void);
+extern uint32 jobq_terminations_left_out(void);
+extern void jobq_terminations_complete(uint32 left_out);
 extern int	jobq_terminations_all(JobqTermination *terminations);
 extern void jobq_termination_forget(int64 job_id, int32 attempt);
 extern bool jobq_termination_take_out(int64 job_id,
 									  JobqTermination *termination);
+extern void jobq_terminations_prune(List *databases);
 
 #endif							/* JOBQ_TERMINATION_H */

@@ -726,12 +726,35 @@ sub alter_rate
 		rate => $rate);
 }
 
+# Of each group.
+sub alter_group_rate
+{
+	my ($queue) = @_;
+	my $limit = number(1, 4);
+	my $burst = number(1, $limit);
+	my $interval = number(1, 2);
+	my $rate = { limit => $limit, burst => $burst, interval => $interval };
+
+	return if $model->in_transaction || $model->{ticks} < $no_rates_before;
+	return if $queue->{on_limit} ne 'wait';
+	return alter('queue', $queue, [qw(group_rate_limit group_rate_period group_rate_burst)],
+		group_rate => undef)
+	  if chance(0.4);
+	return if grep { !$model->suits($_, $rate) } values %{ $queue->{groups} };
+	return alter(
+		'queue',
+		$queue,
+		"group_rate_limit => $limit, group_rate_burst => $burst, group_rate_period => "
+		  . ticks($interval * ($limit - $burst + 1)),
+		group_rate => $rate);
+}
+
 sub alter_on_limit
 {
 	my ($queue) = @_;
 	my $word = one_of(qw(wait skip error));
 
-	return if $model->in_transaction;
+	return if $model->in_transaction || $queue->{group_rate};
 	return if $queue->{rate} && !$model->suits($queue, $queue->{rate}, $word ne 'wait');
 	return alter('queue', $queue, "on_limit => '$word'", on_limit => $word);
 }
@@ -804,7 +827,8 @@ sub alter_queue
 		\&alter_max_queued, \&alter_batches, \&alter_lifo, \&alter_shared_limit, \&alter_on_limit,
 		sub { alter_max_running('queue', @_) },
 		sub { alter_rate('queue', @_) });
-	$option = \&alter_groups if $in_groups{ $queue->{name} } && chance(0.4);
+	$option = one_of(\&alter_groups, \&alter_groups, \&alter_group_rate)
+	  if $in_groups{ $queue->{name} } && chance(0.5);
 	return $option->($queue);
 }
 
@@ -1159,6 +1183,9 @@ sub restart
 		{
 			alter($kind, $object, [qw(rate_limit rate_period rate_burst)], rate => undef)
 			  if $object->{rate};
+			alter($kind, $object, [qw(group_rate_limit group_rate_period group_rate_burst)],
+				group_rate => undef)
+			  if $object->{group_rate};
 		}
 	}
 	check_all();

@@ -918,6 +918,7 @@ sub restart
 	}
 	$_->{throttled} = $_->{tat} = 0 for values %{ $self->{queues} };
 	$_->{tat} = 0 for values %{ $self->{limits} };
+	$_->{tat} = 0 for map { values %{ $_->{groups} } } values %{ $self->{queues} };
 	$self->forget_turns;
 	return;
 }

@@ -27,7 +27,7 @@ use constant MOST_PASSES => 4;
 sub group_of
 {
 	my ($queue, $name) = @_;
-	return $queue->{groups}{$name} //= { name => $name, running => 0 };
+	return $queue->{groups}{$name} //= { name => $name, running => 0, tat => 0 };
 }
 
 sub stream_of
@@ -53,6 +53,16 @@ sub is_full_group
 		 $stream ne ''
 	  && defined $queue->{max_per_group}
 	  && group_of($queue, $stream)->{running} >= $queue->{max_per_group};
+}
+
+# Whether the rate of groups lets no job of a stream start.
+sub is_shut_group
+{
+	my ($queue, $stream, $now) = @_;
+	return
+		 $stream ne ''
+	  && $queue->{group_rate}
+	  && !JobqFlowModel::is_open(group_of($queue, $stream), $queue->{group_rate}, $now);
 }
 
 # Whether a job that was tried waits until it is tried again, and those behind it.
@@ -97,7 +107,8 @@ sub could_be_next
 	for my $stream (keys %$streams)
 	{
 		my $jobs = $streams->{$stream};
-		next if is_full_group($queue, $stream) || !is_ripe($queue, $jobs, $now);
+		next if is_full_group($queue, $stream) || is_shut_group($queue, $stream, $now);
+		next unless is_ripe($queue, $jobs, $now);
 		my $head = head($jobs, $now) // next;
 		$heads{$stream} = $head;
 	}
@@ -123,6 +134,7 @@ sub could_be_lent
 		my $name = $group->{name};
 		my $jobs = $streams->{$name} or next;
 		next if $ticket->{group_lent} || $heads{$name} || !$self->all_end($ticket, $note);
+		next if is_shut_group($queue, $name, $now);
 		next if $group->{running} > $queue->{max_per_group} || !is_ripe($queue, $jobs, $now);
 		$heads{$name} = head($jobs, $now) // next;
 		$lenders{$name} = $note;
@@ -214,6 +226,8 @@ sub pick
 		{
 			$ticket->{group}{running}++;
 		}
+		JobqFlowModel::count_start($ticket->{group}, $queue->{group_rate}, $now)
+		  if $queue->{group_rate};
 	}
 	return $heads->{$stream};
 }

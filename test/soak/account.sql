@@ -82,13 +82,18 @@ SELECT x.job
    AND (x.priority, x.run_at, x.job) < (y.priority, y.run_at, y.job)
    AND x.run_at <= y.before AND pg_visible_in_snapshot(p.xid, y.seen_before) $$;
 
--- Starts of the queue with 200 in a second that were more than that.
+-- Starts of the queue with 200 in a second, and of the one whose groups have 20 each,
+-- that were more than that.
 CREATE FUNCTION soak.too_fast() RETURNS TABLE (job bigint) LANGUAGE sql STABLE AS $$
 SELECT job FROM
- (SELECT job, count(*) OVER (ORDER BY started_at RANGE BETWEEN CURRENT ROW
-           AND interval '999999 us' FOLLOWING) AS starts
-    FROM soak.runs WHERE queue = 'rated') AS r
- WHERE starts > 200 $$;
+ (SELECT job, most, count(*) OVER (PARTITION BY queue, grp ORDER BY started_at
+           RANGE BETWEEN CURRENT ROW AND interval '999999 us' FOLLOWING) AS starts
+    FROM (SELECT job, queue, started_at, NULL AS grp, 200 AS most
+            FROM soak.runs WHERE queue = 'rated'
+          UNION ALL
+          SELECT job, queue, started_at, group_key, 20
+            FROM soak.runs WHERE queue = 'fair' AND group_key IS NOT NULL) AS s) AS r
+ WHERE starts > most $$;
 
 -- Whether a queue has more jobs than it may: with two producers, max_queued and what
 -- one of them adds in a transaction.

@@ -304,7 +304,7 @@ SELECT jobq.alter_queue('rated', 'soak.handle(jobq.job)', rate_limit => 200);
 SELECT jobq.alter_queue('bounded', 'soak.handle_batch(jobq.job[])',
   max_running => 1, max_queued => 300, batch_size => 10, batch_wait => '20 ms');
 SELECT jobq.alter_queue('fair', 'soak.handle_slowly(jobq.job)',
-  max_running_per_group => 2);
+  max_running_per_group => 2, group_rate_limit => 20);
 SELECT jobq.alter_queue('serial', 'soak.handle_in_order(jobq.job)',
   max_running_per_group => 1);
 SELECT jobq.alter_queue('lined', max_running_per_group => 1);

@@ -17,7 +17,7 @@
 #                                max_running and max_queued
 #   lent                         next, which lends its place in the shared limit
 #   fair, serial                 handlers, of jobs in groups: with at most two of each
-#                                at a time, and with one, in order
+#                                at a time, and a rate; and with one, in order
 #   lined                        dequeue and complete of jobs in serial groups
 #
 # Producers add to a queue only while it has room (max_backlog), so that only

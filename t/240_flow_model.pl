@@ -737,9 +737,10 @@ sub alter_group_rate
 
 	return if $model->in_transaction || $model->{ticks} < $no_rates_before;
 	return if $queue->{on_limit} ne 'wait';
-	return alter('queue', $queue, [qw(group_rate_limit group_rate_period group_rate_burst)],
-		group_rate => undef)
-	  if chance(0.4);
+	return alter(
+		'queue', $queue,
+		[qw(group_rate_limit group_rate_period group_rate_burst)],
+		group_rate => undef) if chance(0.4);
 	return if grep { !$model->suits($_, $rate) } values %{ $queue->{groups} };
 	return alter(
 		'queue',
@@ -1183,9 +1184,10 @@ sub restart
 		{
 			alter($kind, $object, [qw(rate_limit rate_period rate_burst)], rate => undef)
 			  if $object->{rate};
-			alter($kind, $object, [qw(group_rate_limit group_rate_period group_rate_burst)],
-				group_rate => undef)
-			  if $object->{group_rate};
+			alter(
+				$kind, $object,
+				[qw(group_rate_limit group_rate_period group_rate_burst)],
+				group_rate => undef) if $object->{group_rate};
 		}
 	}
 	check_all();

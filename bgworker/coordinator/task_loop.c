@@ -236,6 +236,7 @@ follow_clock(void)
 
 	if (now < last)
 	{
+		pg_atomic_fetch_add_u32(&jobq_database()->clock_steps, 1);
 		for (int i = 0; i < JOBQ_NUM_TASKS; i++)
 			states[i].next = DT_NOBEGIN;
 		jobq_tasks_look_at_all();

@@ -215,7 +215,10 @@ picking_of(const JobqClaimScan *scan, const JobqGroupLimits *limits)
 	};
 }
 
-/* See JobqPicking: also the rate, since groups are put off for it as well. */
+/*
+ * See JobqPicking: also the rate, since groups are put off for it as well, all of which
+ * are to be judged again when the clock was set back.
+ */
 static uint64
 patience_of(const JobqQueue *queue)
 {
@@ -223,6 +226,7 @@ patience_of(const JobqQueue *queue)
 	uint64		result = jobq_queue_gathers(queue) ?
 	(uint64) queue->batch_wait * 1000003 + queue->batch_size : 0;
 
+	result += (uint64) pg_atomic_read_u32(&jobq_database()->clock_steps) * 998244353;
 	if (queue->has_group_rate)
 		result += ((uint64) rate->interval.usec + rate->interval.frac +
 				   (uint64) rate->tolerance.usec * 31) * 1000000007;

@@ -83,6 +83,7 @@ jobq_database_initialize(JobqDatabase *database)
 	pg_atomic_init_u64(&database->expires_low, (uint64) JOBQ_NEVER);
 	pg_atomic_init_u32(&database->promises, 0);
 	pg_atomic_init_u32(&database->dispatching, 0);
+	pg_atomic_init_u32(&database->clock_steps, 0);
 	pg_atomic_init_u64(&database->swept, 0);
 	SpinLockInit(&database->mutex);
 	SpinLockInit(&database->changes_mutex);

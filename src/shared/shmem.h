@@ -236,6 +236,7 @@ typedef struct JobqDatabase
 
 	pg_atomic_uint32 promises;	/* see promise.c */
 	pg_atomic_uint32 dispatching;	/* jobs were claimed since the last sweep */
+	pg_atomic_uint32 clock_steps;	/* how often the clock was set back */
 	pg_atomic_uint64 swept;		/* number of jobs that only the sweep has
 								 * found */
 

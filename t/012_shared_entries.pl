@@ -227,6 +227,14 @@ poll_ok(
 as('mallory', q{SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE state <> 'completed'}, $_)
   foreach ('postgres', 'other');
 as('alice', q{SELECT count(jobq.cancel(id)) FROM jobq.jobs WHERE state <> 'completed'});
+# what runs at the restart would be run again
+poll_ok(
+	$node,
+	q{SELECT count(*) FROM jobq.jobs WHERE finished_at IS NULL},
+	"$_: all jobs have ended",
+	expected => 0,
+	db => $_)
+  foreach ('postgres', 'other');
 $node->restart;
 as('alice', q{SELECT jobq.run('SELECT 1')});
 poll_ok($node, executors('alice'), 'a role has an executor', expected => 1);

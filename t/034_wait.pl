@@ -6,6 +6,7 @@ use strict;
 use warnings;
 
 use IPC::Run ();
+use JobqSession qw(start_session ask end_session);
 use JobqTest;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -70,25 +71,6 @@ sub waiter_pids
 			  . " WHERE application_name = 'waiter' ORDER BY backend_start"));
 }
 
-# A session that stays open.
-sub start_session
-{
-	my $session = { in => '', out => '', err => '' };
-	$session->{run} = IPC::Run::start([ 'psql', '-XAtq', '-d', $connection ],
-		'<', \$session->{in}, '>', \$session->{out}, '2>', \$session->{err},
-		IPC::Run::timeout(wait_limit()));
-	return $session;
-}
-
-sub ask
-{
-	my ($session, $sql) = @_;
-	$session->{out} = '';
-	$session->{in} .= "$sql\n\\echo done\n";
-	$session->{run}->pump until $session->{out} =~ /done\n/;
-	return $session->{out} =~ s/done\n//r;
-}
-
 # nobody completes them: leases that run out would make the jobs ready again
 $node->sql(
 	"SELECT jobq.create_queue('a', lease => '1 hour'), jobq.create_queue('b', lease => '1 hour')");
@@ -108,10 +90,10 @@ is( $node->sql("SELECT count(*) FROM pg_locks WHERE pid = $pid" . " AND locktype
 $node->sql("BEGIN; SELECT jobq.enqueue('a'); ROLLBACK");
 $node->sql("BEGIN; SAVEPOINT s; SELECT jobq.enqueue('b'); ROLLBACK TO s; COMMIT");
 $node->sql("SELECT jobq.enqueue('a', delay => '1 hour')");
-my $session = start_session();
-ask($session, "BEGIN; SELECT jobq.enqueue('b');");
+my $session = start_session($node);
+ask($session, "BEGIN; SELECT jobq.enqueue('b')");
 ok(waiting(1), 'rollbacks, scheduled jobs and open transactions wake no waiter');
-ask($session, "COMMIT;");
+ask($session, "COMMIT");
 is(answer($waiter), 't', 'a commit wakes the waiter');
 $node->sql("SELECT jobq.dequeue('b')");
 
@@ -174,12 +156,13 @@ foreach my $survivor (0, 3)
 # A job that another transaction holds is none to wait for; when it is given
 # back, it is one.
 $node->sql("SELECT jobq.enqueue('b')");
-ask($session, "BEGIN;");
-like(ask($session, "SELECT count(*) FROM jobq.take('b');"), qr/^1$/m, 'taken');
+ask($session, "BEGIN");
+like(ask($session, "SELECT count(*) FROM jobq.take('b')"), qr/^1$/m, 'taken');
 is(answer(start_wait("'{b}', '100 ms'")), 'f', 'a taken job is not ready');
 $waiter = start_wait("'{b}', NULL");
 ok(waiting(1), 'a session waits for the taken job');
-ask($session, "ROLLBACK;");
+ask($session, "ROLLBACK");
+end_session($session);
 is(answer($waiter), 't', 'a session is told when the job is given back');
 $node->sql("SELECT jobq.dequeue('b')");
 

@@ -35,6 +35,7 @@ BEGIN
 }
 
 use JobqLoad;
+use JobqSession;
 use JobqTest;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -190,6 +191,9 @@ SKIP:
 	foreach my $left (600, 0)
 	{
 		$position = log_position($node);
+		# connecting may need room
+		my $filler = start_session($node);
+		ask($filler, 'SELECT 1');
 		fill_disk("$disk/ballast", $left);
 		ok(poll_until(sub { log_since($node, $position) =~ /No space left on device/ }),
 			"disk full, $left kB left: an error was logged");
@@ -197,12 +201,13 @@ SKIP:
 		if ($left == 0)
 		{
 			# no table needs room for this, but WAL does
-			$node->psql(
-				'postgres', q{SELECT pg_logical_emit_message(false, 'fill',
+			order(
+				$filler, q{SELECT pg_logical_emit_message(false, 'fill',
 				repeat('x', 500000)) FROM generate_series(1, 60)});
 			ok(poll_until(sub { log_since($node, $position) =~ /PANIC/ }),
 				'the server cannot go on without its WAL');
 		}
+		$filler->{run}->kill_kill;
 		unlink("$disk/ballast");
 		# it may have gone down: without its WAL it cannot go on
 		if (log_since($node, $position) =~ /PANIC/)

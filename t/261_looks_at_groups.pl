@@ -17,6 +17,7 @@ my $node = jobq_node(
 		'max_prepared_transactions = 2',
 		'fsync = off'
 	]);
+$node->create_clock;
 my $listener = $node->background_psql('postgres');
 
 sub create_queue
@@ -32,7 +33,7 @@ sub is_notified
 {
 	my ($queue, $name) = @_;
 	ok( poll_until(
-			sub { return $listener->query_safe('SELECT 1') =~ /notification "jobq.$queue"/; }, 20),
+			sub { return $listener->query_safe('SELECT 1') =~ /notification "jobq.$queue"/; }),
 		$name);
 	return;
 }
@@ -76,9 +77,10 @@ $node->sql(q{SELECT jobq.drop_queue('many', force => true)});
 create_queue('ahead', '');
 commit_prepared(
 	q{SELECT jobq.enqueue('ahead', group_key => 'a');
-	SELECT jobq.enqueue('ahead', group_key => 'z', delay => '2 s')});
+	SELECT jobq.enqueue('ahead', group_key => 'z', delay => '10 min')});
 is_notified('ahead', 'the job of one group');
 is(take('ahead'), '1', 'it is taken');
+$node->advance_clock('10 min');
 is_notified('ahead', 'the job of another group when it is due');
 
 # A group is full when the coordinator looks, and its next job is ahead.
@@ -86,23 +88,27 @@ create_queue('full', ', max_running_per_group => 1');
 $node->sql(
 	q{SELECT jobq.enqueue('full', group_key => 'g');
 	SELECT count(*) FROM jobq.dequeue('full');
-	SELECT jobq.enqueue('full', group_key => 'g', delay => '2 s');
-	SELECT jobq.enqueue('full', group_key => 'h', delay => '0.2 s')});
+	SELECT jobq.enqueue('full', group_key => 'g', delay => '20 min');
+	SELECT jobq.enqueue('full', group_key => 'h', delay => '10 min')});
 is_notified('full', 'the job that is running');
+$node->advance_clock('10 min');
 is_notified('full', 'a job of another group');
 is(take('full'), '1', 'it is taken from there');
 $node->sql(
 	q{SELECT count(jobq.complete(id, lease)) FROM jobq_store.job WHERE lease_until IS NOT NULL});
+$node->advance_clock('10 min');
 is_notified('full', 'the next job of the group that was full');
 
 # A group has no lanes, since it has too many priorities.
 create_queue('crowded', '');
 $node->sql(
-	q{SELECT count(jobq.enqueue('crowded', group_key => 'g', priority => i, delay => '2 s'))
+	q{SELECT count(jobq.enqueue('crowded', group_key => 'g', priority => i, delay => '20 min'))
 	FROM generate_series(1, 70) AS i;
-	SELECT jobq.enqueue('crowded', delay => '0.2 s')});
+	SELECT jobq.enqueue('crowded', delay => '10 min')});
+$node->advance_clock('10 min');
 is_notified('crowded', 'a job without a group');
 is(take('crowded'), '1', 'it is taken alone');
+$node->advance_clock('10 min');
 is_notified('crowded', 'jobs of a group with 70 priorities when they are due');
 is(take('crowded'), '70', 'all of them are ready');
 

@@ -7,6 +7,9 @@
 # sets jobq's clock forward for all processes of the server. SQL can call it as
 # clock.advance(interval), too. The clock is in shared memory: it is right again
 # after a crash or a restart of the server.
+#
+# The time that a session of background_psql() has is for each query and the end of
+# the session, not for its whole life.
 
 package JobqNode;
 
@@ -14,6 +17,15 @@ use strict;
 use warnings;
 
 use parent 'PostgreSQL::Test::Cluster';
+
+# background_psql($database, %options): see PostgreSQL::Test::Cluster.
+sub background_psql
+{
+	my ($self, $db, @options) = @_;
+	my $session = $self->SUPER::background_psql($db, @options);
+	$session->set_query_timer_restart;
+	return bless($session, 'JobqNode::Session');
+}
 
 # sql($query, $database): what the query returns; it must not fail.
 sub sql
@@ -60,6 +72,17 @@ sub set_clock_forward
 	my ($self, $time) = @_;
 	return $self->sql(
 		"SELECT clock.advance(greatest('0', timestamptz '$time' - clock.advance('0')))");
+}
+
+package JobqNode::Session;
+
+use parent -norequire, 'PostgreSQL::Test::BackgroundPsql';
+
+sub quit
+{
+	my ($self) = @_;
+	$self->{timeout}->start;
+	return $self->SUPER::quit;
 }
 
 1;

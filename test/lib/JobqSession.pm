@@ -42,25 +42,28 @@ sub start_session
 		\$session->{out},
 		'2>&1',
 		$session->{timer} = IPC::Run::timeout(2 * wait_limit()));
+	$session->{timer}->reset;
 	return $session;
 }
 
-# order($session, $sql): statements need no semicolon at their end. Who does not
-# answer in twice wait_limit() ends the test.
+# order($session, $sql): statements need no semicolon at their end.
 sub order
 {
 	my ($session, $sql) = @_;
 	$session->{out} = '';
 	$session->{in} .= "$sql\n;\n\\echo done\n";
-	$session->{timer}->start(2 * wait_limit());
 	$session->{run}->pump_nb;
 	return;
 }
 
+# answer($session): what it says to the latest order. Who does not answer in twice
+# wait_limit() ends the test; before that it may have waited for as long as it likes.
 sub answer
 {
 	my ($session) = @_;
+	$session->{timer}->start(2 * wait_limit());
 	$session->{run}->pump until $session->{out} =~ /done\n/;
+	$session->{timer}->reset;
 	return $session->{out} =~ s/done\n//r;
 }
 
@@ -75,6 +78,7 @@ sub end_session
 {
 	my ($session) = @_;
 	$session->{in} .= "\\q\n";
+	$session->{timer}->start(2 * wait_limit());
 	return $session->{run}->finish;
 }
 

@@ -192,8 +192,8 @@ complain(const char *path)
 
 /*
  * Reads the records of a file: the jobs of one transaction, in order.  Returns
- * their number, or -1, and logs the error, if the file cannot be read; it may be
- * gone.
+ * their number, or -1 if the file is empty or cannot be read, which is logged; it may
+ * be gone.
  */
 static int
 read_records(const char *path, Oid dboid, JobqCrashRecord *records, int limit)
@@ -209,9 +209,9 @@ read_records(const char *path, Oid dboid, JobqCrashRecord *records, int limit)
 		complain(path);
 	if (file >= 0)
 		CloseTransientFile(file);
-	if (length < 0)
+	if (length <= 0)
 		return -1;
-	if (length > 0 && is_restored(&status))
+	if (is_restored(&status))
 		return 0;
 	while ((n + 1) * (ssize_t) sizeof(JobqCrashRecord) <= length &&
 		   is_valid(&records[n], dboid, (uint64) status.st_ino) &&
@@ -275,7 +275,10 @@ fill_note(JobqCrashNote *note, const JobqCrashRecord *records, int n, int i,
 	note->in_batch = i >= running && running < n - 1;
 }
 
-/* Appends the contents of a file.  Removes a file that is not valid here. */
+/*
+ * Appends the contents of a file.  Removes a file that is not valid here, unless it is
+ * empty: it may be about to be written.
+ */
 static List *
 add_notes(List *notes, const char *path, Oid dboid, int slot)
 {
@@ -297,9 +300,12 @@ add_notes(List *notes, const char *path, Oid dboid, int slot)
 	return notes;
 }
 
-/* Needs a transaction. */
-List *
-jobq_crash_files_read(Oid dboid)
+/*
+ * Reads the files of executors, and those put aside, unless *any_aside is only to say
+ * whether there are such.
+ */
+static List *
+read_files(Oid dboid, bool *any_aside)
 {
 	List	   *notes = NIL;
 	DIR		   *directory = AllocateDir(DIRECTORY);
@@ -311,11 +317,30 @@ jobq_crash_files_read(Oid dboid)
 		return NIL;
 	while (next_file(directory, &file_database, &slot, path))
 	{
-		if (file_database == dboid)
+		if (file_database != dboid)
+			continue;
+		if (slot == JOBQ_NOTE_ASIDE && any_aside != NULL)
+			*any_aside = true;
+		else
 			notes = add_notes(notes, path, dboid, slot);
 	}
 	FreeDir(directory);
 	return notes;
+}
+
+/* See crash_file.h. */
+List *
+jobq_crash_files_read(Oid dboid)
+{
+	return read_files(dboid, NULL);
+}
+
+/* See crash_file.h. */
+List *
+jobq_crash_files_read_slots(Oid dboid, bool *any_aside)
+{
+	*any_aside = false;
+	return read_files(dboid, any_aside);
 }
 
 /* See crash_file.h. */

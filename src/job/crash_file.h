@@ -90,8 +90,11 @@ extern bool jobq_crash_file_move(const char *from, const char *to);
  */
 extern bool jobq_crash_file_write_aside(JobqCrashRecord *record);
 
-/* A list of JobqCrashNote, in the current context. */
+/* A list of JobqCrashNote, in the current context.  Needs a transaction. */
 extern List *jobq_crash_files_read(Oid dboid);
+
+/* The same of executors' own files, and whether there are any notes put aside. */
+extern List *jobq_crash_files_read_slots(Oid dboid, bool *any_aside);
 
 /*
  * Reads the note of an attempt that was put aside, in a transaction.  Returns false if

@@ -18,7 +18,7 @@
  *
  * After a start, shared memory knows nothing until the coordinator has read the
  * files, which it does before it starts executors.  Sessions may claim jobs before
- * that, or while there is no coordinator: they read the files themselves.
+ * that, or while there is no coordinator: they read the files themselves (unread_note.c).
  *
  * A process that counts an attempt has locked the job's row by then, and checks
  * again that the attempt is noted: a row of the new life can be locked only when the
@@ -33,6 +33,7 @@
 
 #include "job/uncounted.h"
 
+#include "job/unread_note.h"
 #include "shared/database.h"
 #include "shared/note.h"
 #include "shared/termination.h"
@@ -130,7 +131,7 @@ describe_termination(const JobqTermination *termination, JobqCrashNote *note)
 		JOBQ_NOTE_TERMINATED;
 }
 
-/* Looks for an attempt for which shared memory has had no room. */
+/* Looks for a note that was put aside. */
 static bool
 find_file(int64 job_id, int32 attempt, JobqTermination *termination)
 {
@@ -147,27 +148,15 @@ find_file(int64 job_id, int32 attempt, JobqTermination *termination)
  * another one if the coordinator has not read them by the end either.
  */
 static bool
-find_in_files(int64 job_id, int32 attempt, JobqTermination *termination)
+find_unread(int64 job_id, int32 attempt, JobqTermination *termination)
 {
-	JobqDatabase *database = jobq_database();
-	List	   *notes = jobq_crash_files_read(MyDatabaseId);
-	bool		found = false;
-	ListCell   *lc;
+	const JobqCrashNote *note = jobq_unread_note_find(job_id, attempt);
 
-	foreach(lc, notes)
-	{
-		const JobqCrashNote *note = lfirst(lc);
-
-		if (note->job_id != job_id || note->attempt != attempt ||
-			note->cause != 0)
-			continue;
+	if (note != NULL)
 		jobq_uncounted_describe(note, termination);
-		found = true;
-	}
-	if (notes == NIL)
-		pg_atomic_write_u32(&database->notes_read, 1);
-	list_free_deep(notes);
-	return found && pg_atomic_read_u32(&database->notes_read) == 0;
+	else if (!find_file(job_id, attempt, termination))
+		return false;
+	return jobq_unread_notes_exist();
 }
 
 /* See uncounted.h. */
@@ -176,8 +165,7 @@ jobq_uncounted_find(int64 job_id, int32 attempt, JobqTermination *termination)
 {
 	bool		some_left_out;
 
-	if (pg_atomic_read_u32(&jobq_database()->notes_read) == 0 &&
-		find_in_files(job_id, attempt, termination))
+	if (jobq_unread_notes_exist() && find_unread(job_id, attempt, termination))
 		return true;
 	/* what was left out is entered before the mark is taken away */
 	pg_read_barrier();
@@ -220,40 +208,35 @@ remove_files(const Forgotten *forgotten)
  * has not read of that yet: an executor's own file cannot be forgotten.
  */
 static void
-require_read(int64 job_id)
+require_read(const Forgotten *forgotten)
 {
-	List	   *notes;
-	ListCell   *lc;
+	int64		job_id = forgotten->job_id;
+	bool		noted;
 
-	if (pg_atomic_read_u32(&jobq_database()->notes_read) != 0)
+	if (!jobq_unread_notes_exist())
 		return;
-	notes = jobq_crash_files_read(MyDatabaseId);
-	foreach(lc, notes)
-	{
-		const JobqCrashNote *note = lfirst(lc);
-
-		if (note->job_id == job_id && note->cause == 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("job " INT64_FORMAT " cannot be revived yet", job_id),
-					 errdetail("The server has crashed while it was running, and that attempt is not counted yet."),
-					 errhint("Try again when the coordinator of the database has started; see jobq.health.")));
-	}
-	list_free_deep(notes);
+	noted = jobq_unread_note_find(job_id, JOBQ_ANY_ATTEMPT) != NULL;
+	for (int32 i = highest_attempt(forgotten);
+		 i >= lowest_attempt(forgotten) && !noted; i--)
+		noted = has_file(job_id, i);
+	if (noted)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("job " INT64_FORMAT " cannot be revived yet", job_id),
+				 errdetail("The server has crashed while it was running, and that attempt is not counted yet."),
+				 errhint("Try again when the coordinator of the database has started; see jobq.health.")));
 }
 
 /* See uncounted.h. */
 void
 jobq_uncounted_forget(int64 job_id, int32 attempt)
 {
+	Forgotten	forgotten = {.job_id = job_id,.attempt = attempt};
 	JobqNote   *note;
-	Forgotten  *forgotten;
 
-	require_read(job_id);
+	require_read(&forgotten);
 	note = jobq_note_add(&forgotten_kind);
-	forgotten = jobq_note_data(note, Forgotten);
-	forgotten->job_id = job_id;
-	forgotten->attempt = attempt;
+	*jobq_note_data(note, Forgotten) = forgotten;
 	any_forgotten = true;
 }
 

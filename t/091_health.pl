@@ -139,6 +139,7 @@ sub take_slots
 	{
 		$node->sql("CREATE DATABASE other_$i");
 		create_extension($node, "other_$i");
+		$node->sql("SELECT jobq.create_queue('q')", "other_$i");
 		wait_for_worker($node, 'jobq coordinator', db => "other_$i");
 		push @others, "other_$i";
 	}
@@ -149,7 +150,7 @@ reload('jobq.max_workers', '6');
 health_ok('warning|worker slots|max_worker_processes', 'max_worker_processes is used up');
 message_like(
 	'worker slots',
-	qr/all 8 are in use # Increase max_worker_processes/,
+	qr/all 8 are in use; \d of them by the coordinators of databases .*"other_\d".* # Increase/,
 	'max_worker_processes is used up: the hint');
 $node->sql("DROP DATABASE $_") foreach @others;
 health_ok('', 'health has no findings when worker slots are free again');

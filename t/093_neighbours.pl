@@ -191,7 +191,11 @@ $node->sql(q{SELECT jobq.unschedule('seconds')});
 # ------------------------------------------------------- databases of no concern
 
 $node->sql("CREATE DATABASE $_") foreach qw(open closed pattern wreck);
-create_extension($node, $_) foreach qw(open closed pattern wreck);
+foreach my $db (qw(open closed pattern wreck))
+{
+	create_extension($node, $db);
+	$node->sql("SELECT jobq.create_queue('q')", $db);
+}
 $node->sql(
 	q{ALTER DATABASE closed ALLOW_CONNECTIONS false; ALTER DATABASE pattern IS_TEMPLATE true;
 	UPDATE pg_database SET datconnlimit = -2 WHERE datname = 'wreck'});

@@ -20,6 +20,7 @@
 #include "base/extension.h"
 #include "bgworker/bgworker.h"
 #include "bgworker/coordinator/activation.h"
+#include "bgworker/coordinator/rest.h"
 #include "bgworker/coordinator/task_loop.h"
 #include "bgworker/worker.h"
 #include "compat.h"
@@ -55,6 +56,9 @@
 static MemoryContext loop_context = NULL;
 static bool extension_gone = false;
 
+/* Why this process was woken before it could run tasks (JOBQ_WAKE_). */
+static uint32 early_reasons = 0;
+
 /*
  * Enters this process in databases[].  Returns false if there is another
  * coordinator, or if no worker may be in this database now.
@@ -81,14 +85,15 @@ sign_on(Oid dboid)
 }
 
 /*
- * Exit callback.  The launcher starts another coordinator unless the extension
- * does not exist, and even then if the coordinator was woken, since the
- * extension may just have been created.
+ * Exit callback.  The launcher starts another coordinator unless none is needed,
+ * and even then if this one was woken, since the extension, or the first queue,
+ * may just have been created.
  */
 static void
 sign_off(int code, Datum arg)
 {
 	JobqDatabase *database = jobq_database_find(DatumGetObjectId(arg));
+	bool		needless = extension_gone || jobq_rest_has_begun();
 
 	if (database == NULL || database->coordinator_pid != MyProcPid)
 		return;
@@ -101,14 +106,16 @@ sign_off(int code, Datum arg)
 	database->coordinator_pid = 0;
 	database->coordinator_proc = JOBQ_NO_PROCESS;
 	database->state = extension_gone ? JOBQ_COORDINATOR_ABSENT :
-		JOBQ_COORDINATOR_NONE;
-	if (code == 0)
+		needless ? JOBQ_COORDINATOR_RESTING : JOBQ_COORDINATOR_NONE;
+	database->wanted = !needless || pg_atomic_read_u32(&database->wake) != 0;
+	/* the next one may be needed at any moment, and nothing has failed */
+	if (code == 0 || needless)
 		database->retry_at = DT_NOBEGIN;
-	database->wanted = !extension_gone ||
-		pg_atomic_read_u32(&database->wake) != 0;
-	/* CREATE EXTENSION may come at any moment, and nothing has failed */
-	if (extension_gone)
-		database->retry_at = DT_NOBEGIN;
+	for (int i = 0; i < JOBQ_NUM_TASKS && needless; i++)
+		database->tasks[i].since = JOBQ_NEVER;
+	/* terminated before it could act on that: the next one does */
+	if (!needless)
+		pg_atomic_fetch_or_u32(&database->wake, early_reasons);
 	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
 	jobq_promises_end();
 	jobq_wake_launcher();
@@ -198,7 +205,7 @@ check_extension(void)
 {
 	JobqDatabase *database = jobq_database();
 
-	(void) pg_atomic_exchange_u32(&database->wake, 0);
+	early_reasons = pg_atomic_exchange_u32(&database->wake, 0);
 	begin_transaction();
 	CommitTransactionCommand();
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_EXCLUSIVE);
@@ -234,7 +241,9 @@ jobq_coordinator_main(Datum main_arg)
 
 		CHECK_FOR_INTERRUPTS();
 		check_settings();
-		reasons = pg_atomic_exchange_u32(&jobq_database()->wake, 0);
+		reasons = pg_atomic_exchange_u32(&jobq_database()->wake, 0) |
+			early_reasons;
+		early_reasons = 0;
 		if (reasons & JOBQ_WAKE_SLOTS)
 			jobq_activation_note_free_slot();
 		if (jobq_activation_check_executors())

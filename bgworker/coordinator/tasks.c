@@ -20,6 +20,7 @@
 #include "bgworker/coordinator/cancel_pass.h"
 #include "bgworker/coordinator/lease_pass.h"
 #include "bgworker/coordinator/notifier.h"
+#include "bgworker/coordinator/rest.h"
 #include "bgworker/executor/unrecorded.h"
 #include "dispatch/due.h"
 #include "dispatch/expire.h"
@@ -167,6 +168,13 @@ run_sweep(bool *more)
 	return jobq_sweep(more);
 }
 
+/* Ends this process if nothing needs it. */
+static TimestampTz
+run_rest(bool *more)
+{
+	return jobq_rest_run();
+}
+
 static void
 undo_notes(int sqlerrcode)
 {
@@ -196,6 +204,12 @@ static void
 undo_notify(int sqlerrcode)
 {
 	jobq_notifier_undo();
+}
+
+static void
+undo_rest(int sqlerrcode)
+{
+	jobq_rest_undo();
 }
 
 const JobqCoordinatorTask jobq_tasks[JOBQ_NUM_TASKS] = {
@@ -255,6 +269,9 @@ const JobqCoordinatorTask jobq_tasks[JOBQ_NUM_TASKS] = {
 	},
 	[JOBQ_TASK_SWEEP] = {
 		.run = run_sweep,.timed = true
+	},
+	[JOBQ_TASK_REST] = {
+		.run = run_rest,.undo = undo_rest
 	},
 };
 

@@ -33,6 +33,7 @@
 #include "health/health_queue.h"
 #include "health/health_schedule.h"
 #include "health/health_server.h"
+#include "health/health_slots.h"
 #include "job/crash_file.h"
 #include "queue/queue_cache.h"
 #include "queue/queue_list.h"
@@ -68,7 +69,6 @@ enum
 };
 
 static void check_service(JobqHealth *health);
-static void check_workers(JobqHealth *health);
 static void check_outcomes(JobqHealth *health);
 static void check_copies(JobqHealth *health);
 static void check_dispatch(JobqHealth *health);
@@ -85,7 +85,7 @@ static const struct
 	{check_service, true},
 	{jobq_health_check_late, false},
 	{jobq_health_check_executors, false},
-	{check_workers, false},
+	{jobq_health_check_slots, false},
 	{check_outcomes, false},
 	{jobq_health_check_queues, false},
 	{jobq_health_check_limits, false},
@@ -112,9 +112,8 @@ read_database(JobqDatabase *database, bool *has_launcher)
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_SHARED);
 	database->state = entry->state;
 	database->coordinator_pid = entry->coordinator_pid;
+	database->wanted = entry->wanted;
 	database->holds = entry->holds;
-	database->starving = entry->starving;
-	database->capped_role = entry->capped_role;
 	database->stoppers = entry->stoppers;
 	database->stopper_pid = entry->stopper_pid;
 	*has_launcher = jobq_shared->launcher_proc != JOBQ_NO_PROCESS;
@@ -187,7 +186,9 @@ report_no_coordinator(JobqHealth *health, bool has_launcher)
 						.hint = "The launcher is started again within seconds; otherwise, see the server log.");
 	else if (no_slots)
 		report_no_process(health,
-						  "no coordinator is running in this database: the server has no free background worker slot");
+						  psprintf("no coordinator is running in this database: all %d background worker slots of the server are in use%s",
+								   max_worker_processes,
+								   jobq_health_slots_of_coordinators(health)));
 	else
 		jobq_health_add(health,
 						.severity = JOBQ_CRITICAL,
@@ -227,7 +228,8 @@ check_coordinator(JobqHealth *health, const JobqDatabase *database,
 						.topic = "coordinator",
 						.message = "a utility command is keeping the workers out of this database");
 	else if (database->coordinator_pid == 0 &&
-			 database->state != JOBQ_COORDINATOR_STARTING)
+			 database->state != JOBQ_COORDINATOR_STARTING &&
+			 (database->wanted || database->state != JOBQ_COORDINATOR_RESTING))
 		report_no_coordinator(health, has_launcher);
 }
 
@@ -268,88 +270,6 @@ check_service(JobqHealth *health)
 						.message = "jobq is stopped in this database by an open transaction that has called jobq.stop()",
 						.hint = "End that transaction; if it rolls back, the workers continue.");
 	check_coordinator(health, &database, has_launcher);
-}
-
-/*
- * Reports that all executors of the server are busy.  Names the role for which
- * most of them work if the reader may see its sessions.
- */
-static void
-report_busy_workers(JobqHealth *health)
-{
-	Oid			role;
-	int			most = jobq_slots_role_with_most(&role);
-	char	   *name = NULL;
-
-	if (OidIsValid(role) &&
-		(health->sees_sessions || has_privs_of_role(health->reader, role)))
-		name = GetUserNameFromId(role, true);
-	jobq_health_add(health,
-					.severity = JOBQ_WARNING,
-					.topic = "worker slots",
-					.object = "jobq.max_workers",
-					.message = psprintf("jobs are waiting, and %s%s",
-										jobq_max_workers == 1 ?
-										"the only worker of the server is busy" :
-										psprintf("all %d workers of the server are busy",
-												 jobq_max_workers),
-										name == NULL ? "" :
-										psprintf(", %d of them with jobs of role \"%s\"",
-												 most, name)),
-					.hint = "Increase jobq.max_workers and, if necessary, max_worker_processes; jobq.max_workers_per_role keeps one role from taking all workers.");
-}
-
-/*
- * Reports that jobs of a role wait because all executors that it may have are
- * busy in other databases.
- */
-static void
-report_capped_role(JobqHealth *health, Oid role)
-{
-	JobqWorkerCounts counts;
-	char	   *name = NULL;
-
-	jobq_slots_count(MyDatabaseId, role, &counts);
-	if (jobq_max_workers_per_role == 0 ||
-		counts.of_role < jobq_max_workers_per_role)
-		return;
-	if (health->sees_sessions || has_privs_of_role(health->reader, role))
-		name = GetUserNameFromId(role, true);
-	jobq_health_add(health,
-					.severity = JOBQ_WARNING,
-					.topic = "worker slots",
-					.object = "jobq.max_workers_per_role",
-					.message = name != NULL ?
-					psprintf("jobs are waiting, but role \"%s\" already has its maximum number of workers, all in other databases: %d",
-							 name, counts.of_role) :
-					"jobs are waiting, but their role already has its maximum number of workers, all in other databases",
-					.hint = "Increase jobq.max_workers_per_role and reload the configuration.");
-}
-
-/* Whether jobs wait because no executor can be started. */
-static void
-check_workers(JobqHealth *health)
-{
-	JobqDatabase database;
-	JobqWorkerCounts counts;
-	bool		has_launcher;
-
-	read_database(&database, &has_launcher);
-	if (OidIsValid(database.capped_role))
-		report_capped_role(health, database.capped_role);
-	if (!database.starving)
-		return;
-	jobq_slots_count(MyDatabaseId, InvalidOid, &counts);
-	if (counts.total >= jobq_max_workers)
-		report_busy_workers(health);
-	else
-		jobq_health_add(health,
-						.severity = JOBQ_WARNING,
-						.topic = "worker slots",
-						.object = "max_worker_processes",
-						.message = psprintf("jobs are waiting, but the server has no free background worker slot: all %d are in use",
-											max_worker_processes),
-						.hint = "Increase max_worker_processes and restart the server, or reduce other uses of background workers.");
 }
 
 /* Whether queues and schedules came here with a copy of a database. */

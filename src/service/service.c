@@ -156,20 +156,38 @@ jobq_service_is_stopped(TimestampTz *since)
 	return stopped;
 }
 
-/* Whether all rows of a table are this database's own. */
+/* The tables whose rows are this database's own, or came with a copy. */
+static const struct
+{
+	JobqRelation relation;
+	AttrNumber	system_identifier;
+	AttrNumber	database;
+}			tables_with_home[] = {
+	{JOBQ_REL_QUEUE, Anum_queue_system_identifier, Anum_queue_database},
+	{JOBQ_REL_SCHEDULE, Anum_schedule_system_identifier,
+	Anum_schedule_database},
+	{JOBQ_REL_GONE_QUEUE, Anum_gone_queue_system_identifier,
+	Anum_gone_queue_database},
+	{JOBQ_REL_CANCEL_REQUEST, Anum_cancel_request_system_identifier,
+	Anum_cancel_request_database},
+};
+
+/* Whether a table has rows that are this database's own, or that are not. */
 static bool
-all_are_at_home(JobqRelation relation, int attnum_system, int attnum_database)
+has_row(JobqRelation relation, int attnum_system, int attnum_database,
+		bool at_home)
 {
 	JobqTable  *table = jobq_table_open(relation);
 	TupleTableSlot *slot = jobq_table_slot(table);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	TableScanDesc scan = table_beginscan(table->rel, snapshot, 0, NULL);
-	bool		result = true;
+	bool		result = false;
 
-	while (result && table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	while (!result && table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
 		CHECK_FOR_INTERRUPTS();
-		result = jobq_row_is_at_home(slot, attnum_system, attnum_database);
+		result = jobq_row_is_at_home(slot, attnum_system,
+									 attnum_database) == at_home;
 	}
 	table_endscan(scan);
 	UnregisterSnapshot(snapshot);
@@ -195,7 +213,7 @@ take_home(JobqRelation relation, int attnum_system, int attnum_database)
 	bool	   *nulls;
 	bool		any = false;
 
-	if (all_are_at_home(relation, attnum_system, attnum_database))
+	if (!has_row(relation, attnum_system, attnum_database, false))
 		return false;
 	LockRelationOid(jobq_relation_oid(relation), ShareRowExclusiveLock);
 	table = jobq_table_open(relation);
@@ -265,19 +283,15 @@ move_sequences(void)
 Datum
 jobq_start(PG_FUNCTION_ARGS)
 {
-	bool		copied;
+	bool		copied = false;
 
 	jobq_begin_write("jobq.start()");
 	require_administrator();
 	set_stopped(false);
-	copied = take_home(JOBQ_REL_QUEUE, Anum_queue_system_identifier,
-					   Anum_queue_database);
-	copied = take_home(JOBQ_REL_SCHEDULE, Anum_schedule_system_identifier,
-					   Anum_schedule_database) || copied;
-	copied = take_home(JOBQ_REL_GONE_QUEUE, Anum_gone_queue_system_identifier,
-					   Anum_gone_queue_database) || copied;
-	copied = take_home(JOBQ_REL_CANCEL_REQUEST, Anum_cancel_request_system_identifier,
-					   Anum_cancel_request_database) || copied;
+	for (int i = 0; i < lengthof(tables_with_home); i++)
+		copied = take_home(tables_with_home[i].relation,
+						   tables_with_home[i].system_identifier,
+						   tables_with_home[i].database) || copied;
 	if (copied)
 		move_sequences();
 	require_administrator();
@@ -286,6 +300,18 @@ jobq_start(PG_FUNCTION_ARGS)
 	jobq_at_commit_wake(JOBQ_WAKE_CONFIG | JOBQ_WAKE_RESYNC |
 						JOBQ_WAKE_LEASES);
 	PG_RETURN_VOID();
+}
+
+bool
+jobq_service_any_at_home(void)
+{
+	bool		result = false;
+
+	for (int i = 0; i < lengthof(tables_with_home) && !result; i++)
+		result = has_row(tables_with_home[i].relation,
+						 tables_with_home[i].system_identifier,
+						 tables_with_home[i].database, true);
+	return result;
 }
 
 bool

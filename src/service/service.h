@@ -41,4 +41,10 @@ jobq_service_is_held(const JobqDatabase *database)
 	return database->stopped || database->stoppers > 0;
 }
 
+/*
+ * Whether the database has a queue, a schedule, or what is left of one, that is its own
+ * and did not come with a copy.  Needs a transaction.
+ */
+extern bool jobq_service_any_at_home(void);
+
 #endif							/* JOBQ_SERVICE_H */

@@ -51,6 +51,7 @@ static const char *const names[JOBQ_NUM_TASKS] = {
 	[JOBQ_TASK_ACTIVATION] = "starting executors",
 	[JOBQ_TASK_RETENTION] = "retention",
 	[JOBQ_TASK_SWEEP] = "looking for lost jobs",
+	[JOBQ_TASK_REST] = "looking for anything to do",
 };
 
 static JobqTaskReport noted = {.since = JOBQ_NEVER};

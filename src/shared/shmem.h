@@ -118,7 +118,8 @@ typedef enum JobqCoordinatorState
 	JOBQ_COORDINATOR_NONE,		/* not running */
 	JOBQ_COORDINATOR_STARTING,	/* registered by the launcher */
 	JOBQ_COORDINATOR_RUNNING,	/* serving its database */
-	JOBQ_COORDINATOR_ABSENT		/* looked: there is no extension */
+	JOBQ_COORDINATOR_ABSENT,	/* looked: there is no extension */
+	JOBQ_COORDINATOR_RESTING	/* looked: nothing is at home (rest.c) */
 } JobqCoordinatorState;
 
 /* A change of a queue, or limit; see queue_change.c. */
@@ -146,6 +147,7 @@ typedef enum JobqTask
 	JOBQ_TASK_ACTIVATION,
 	JOBQ_TASK_RETENTION,
 	JOBQ_TASK_SWEEP,
+	JOBQ_TASK_REST,
 	JOBQ_NUM_TASKS
 } JobqTask;
 

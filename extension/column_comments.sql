@@ -163,6 +163,8 @@ COMMENT ON COLUMN jobq.limits.owner IS
   'owner of the limit: this role and its members may change it, and own queues that share it';
 COMMENT ON COLUMN jobq.limits.max_running IS
   'maximum number of jobs of its queues that run at the same time; NULL: no limit';
+COMMENT ON COLUMN jobq.limits.max_running_per_group IS
+  'maximum number of them with the same group key, over all of its queues; NULL: no limit';
 COMMENT ON COLUMN jobq.limits.rate_limit IS
   'maximum number of jobs of its queues that start in a rate_period; NULL: no limit';
 COMMENT ON COLUMN jobq.limits.rate_period IS 'the period of rate_limit';

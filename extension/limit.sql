@@ -4,6 +4,7 @@
 CREATE FUNCTION jobq.create_limit(
   name text,
   max_running integer DEFAULT NULL,
+  max_running_per_group integer DEFAULT NULL,
   rate_limit integer DEFAULT NULL,
   rate_period interval DEFAULT NULL,
   rate_burst integer DEFAULT NULL
@@ -16,6 +17,7 @@ COMMENT ON FUNCTION jobq.create_limit IS
 CREATE FUNCTION jobq.alter_limit(
   name text,
   max_running integer DEFAULT NULL,
+  max_running_per_group integer DEFAULT NULL,
   rate_limit integer DEFAULT NULL,
   rate_period interval DEFAULT NULL,
   rate_burst integer DEFAULT NULL,
@@ -52,6 +54,7 @@ SELECT
   l.name,
   l.owner::regrole AS owner,
   l.max_running,
+  l.max_running_per_group,
   l.rate_limit,
   coalesce(l.rate_period, '1 second') AS rate_period,
   l.rate_burst,

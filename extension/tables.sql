@@ -131,6 +131,7 @@ CREATE TABLE jobq_store.limit_def (
   name text COLLATE "C" NOT NULL UNIQUE,
   owner jobq_store.role_ref NOT NULL,
   max_running integer,
+  max_running_per_group integer,
   rate_limit integer,
   rate_period interval,
   rate_burst integer

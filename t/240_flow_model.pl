@@ -119,12 +119,17 @@ for my $queue (@queues)
 			keep_completed => '10 years', keep_dead => '10 years')});
 }
 
-# Each limit has a queue without jobs, too.
-$node->sql("SELECT jobq.create_limit('$_'), jobq.create_queue('of_$_', shared_limit => '$_')")
-  for @limits;
+# Each limit has a queue without jobs, too, and counts the groups of its queues from the
+# beginning.  Those with groups share one until that is changed.
+$node->sql(
+	"SELECT jobq.create_limit('$_', max_running_per_group => 2),
+		jobq.create_queue('of_$_', shared_limit => '$_')") for @limits;
+$node->sql("SELECT jobq.alter_queue('$_', shared_limit => '$limits[0]')") for @in_groups;
 
 my $directory = $PostgreSQL::Test::Utils::tmp_check;
 my $model = JobqFlowModel->new(queues => \@queues, limits => \@limits);
+$_->{max_per_group} = 2 for values %{ $model->{limits} };
+$model->{queues}{$_}{shared_limit} = $limits[0] for @in_groups;
 
 # What is sent, and what must come: a list of [operation, SQL, lines of output].  Where the
 # model must be told what the server has chosen, a function of the lines gives those
@@ -791,6 +796,17 @@ sub alter_groups
 	return alter('queue', $queue, "max_running_per_group => $most", max_per_group => $most);
 }
 
+sub alter_groups_of_limit
+{
+	my ($limit) = @_;
+	my $most = one_of(1, 1, 2, 3);
+
+	return if $model->in_transaction;
+	return alter('limit', $limit, ['max_running_per_group'], max_per_group => undef)
+	  if chance(0.2);
+	return alter('limit', $limit, "max_running_per_group => $most", max_per_group => $most);
+}
+
 sub alter_batches
 {
 	my ($queue) = @_;
@@ -814,10 +830,15 @@ sub alter_lifo
 sub alter_shared_limit
 {
 	my ($queue) = @_;
-	my $limit = one_of(@limits);
+	my $in_groups = $in_groups{ $queue->{name} };
+	# those with groups share the same one most of the time
+	my $limit = $in_groups && chance(0.8) ? $limits[0] : one_of(@limits);
 
 	return if $model->in_transaction;
-	return alter('queue', $queue, ['shared_limit'], shared_limit => undef) if chance(0.4);
+	# until when the limit counts those of a queue that leaves is not modelled
+	return if $model->running_in_groups($queue->{name}) ne '';
+	return alter('queue', $queue, ['shared_limit'], shared_limit => undef)
+	  if chance($in_groups ? 0.2 : 0.4);
 	return alter('queue', $queue, "shared_limit => '$limit'", shared_limit => $limit);
 }
 
@@ -836,7 +857,11 @@ sub alter_queue
 sub alter_limit
 {
 	my $limit = $model->{limits}{ one_of(@limits) };
-	return chance(0.6) ? alter_max_running('limit', $limit) : alter_rate('limit', $limit);
+	my $option = one_of(
+		\&alter_groups_of_limit,
+		sub { alter_max_running('limit', @_) },
+		sub { alter_rate('limit', @_) });
+	return $option->($limit);
 }
 
 # Transactions.
@@ -1158,18 +1183,23 @@ sub order_jobs
 sub count_limit
 {
 	my ($limit) = @_;
-	my $most = $model->{limits}{$limit}{max_running};
+	my %most = (
+		max_running => $model->{limits}{$limit}{max_running},
+		max_running_per_group => $model->{limits}{$limit}{max_per_group});
 
-	$node->sql("SELECT jobq.alter_limit('$limit', max_running => 1000)");
+	$node->sql("SELECT jobq.alter_limit('$limit', $_ => 1000)") foreach sort keys %most;
 	poll_query(
 		$node,
 		"SELECT jobq.dequeue('of_$limit');
 			SELECT running IS NOT NULL FROM jobq.limits WHERE name = '$limit'"
 	) or die "limit $limit is not counted\n";
-	$node->sql(
-		defined $most
-		? "SELECT jobq.alter_limit('$limit', max_running => $most)"
-		: "SELECT jobq.reset_limit('$limit', 'max_running')");
+	foreach my $option (sort keys %most)
+	{
+		$node->sql(
+			defined $most{$option}
+			? "SELECT jobq.alter_limit('$limit', $option => $most{$option})"
+			: "SELECT jobq.reset_limit('$limit', '$option')");
+	}
 	return;
 }
 

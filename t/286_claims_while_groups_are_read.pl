@@ -45,9 +45,9 @@ for (1 .. ROUNDS)
 	ask($maker, qq{SELECT jobq.enqueue('read', group_key => 'group $_')}) foreach 1 .. CLAIMERS;
 	ask($maker, q{PREPARE TRANSACTION 'p'});
 	ask($maker, q{COMMIT PREPARED 'p'});
-	order($_, $claim) foreach @claimers;
+	order($_, $claim)                    foreach @claimers;
 	$claimed{ answer($_) =~ s/\n//gr }++ foreach @claimers;
-	ask($_, 'COMMIT') foreach @claimers;
+	ask($_, 'COMMIT')                    foreach @claimers;
 	wait_for_rest($node, 'control');
 }
 is_deeply(\%claimed, { 1 => ROUNDS * CLAIMERS }, 'each claim gets a job');

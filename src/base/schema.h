@@ -183,6 +183,7 @@ enum
 	Anum_limit_def_name,
 	Anum_limit_def_owner,
 	Anum_limit_def_max_running,
+	Anum_limit_def_max_running_per_group,
 	Anum_limit_def_rate_limit,
 	Anum_limit_def_rate_period,
 	Anum_limit_def_rate_burst,

@@ -16,6 +16,7 @@
 
 #include "dispatch/counting.h"
 
+#include "queue/limit_link.h"
 #include "queue/queue_cache.h"
 #include "queue/queue_list.h"
 #include "queue/queue_wake.h"
@@ -74,6 +75,55 @@ add_counting(int32 queue, JobqQueueState *state, JobqLimitState *limit)
 	};
 }
 
+static void
+fail_one(int32 queue)
+{
+	Counting	key = {.queue = queue};
+	Counting   *counting = bsearch(&key, countings, ncountings,
+								   sizeof(Counting), compare_counting);
+
+	if (counting != NULL)
+		counting->failed = true;
+}
+
+/*
+ * Links the queues of limits that count groups, of which nobody may have claimed since
+ * the limit does.  Those that share it only by now are linked by their claims.
+ */
+static void
+link_queues(void)
+{
+	int			n;
+	const JobqQueueBrief *briefs = jobq_queues_all(&n);
+
+	for (int i = 0; i < n; i++)
+	{
+		const JobqQueueBrief *brief = &briefs[i];
+		JobqLimitView view;
+		JobqQueue	queue;
+
+		if (!brief->at_home || brief->state == NULL || brief->limit == NULL ||
+			!jobq_limit_state_counts_groups(brief->limit) ||
+			!jobq_queue_state_pin(brief->state, brief->id))
+			continue;
+		jobq_queue_outline(&queue, brief);
+		jobq_limit_view_of(&queue, &view);
+		switch (jobq_limit_link_queue(&queue, &view))
+		{
+			case JOBQ_LINKED:
+				break;
+			case JOBQ_LINK_OUTDATED:
+				/* it is counted again */
+				jobq_gate_miss(&brief->limit->gate);
+				break;
+			case JOBQ_LINK_NO_ROOM:
+				fail_one(-brief->shared_limit);
+				break;
+		}
+		jobq_queue_state_unpin(brief->state);
+	}
+}
+
 /* See counting.h.  Several queues may share a limit. */
 void
 jobq_counting_begin(MemoryContext context)
@@ -101,17 +151,7 @@ jobq_counting_begin(MemoryContext context)
 			countings[++last] = countings[i];
 	}
 	ncountings = Min(ncountings, last + 1);
-}
-
-static void
-fail_one(int32 queue)
-{
-	Counting	key = {.queue = queue};
-	Counting   *counting = bsearch(&key, countings, ncountings,
-								   sizeof(Counting), compare_counting);
-
-	if (counting != NULL)
-		counting->failed = true;
+	link_queues();
 }
 
 /* See counting.h. */

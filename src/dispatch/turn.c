@@ -19,12 +19,14 @@
 #include "dispatch/stream_look.h"
 #include "queue/group_option.h"
 #include "queue/lease_end.h"
+#include "queue/limit_link.h"
 #include "queue/queue_wake.h"
 #include "queue/start_row.h"
 #include "queue/ticket.h"
 #include "shared/clock.h"
 #include "shared/database.h"
 #include "shared/group_rate.h"
+#include "shared/limit_state.h"
 #include "shared/roster.h"
 #include "shared/roster_pick.h"
 #include "shared/roster_read.h"
@@ -199,20 +201,21 @@ is_unlimited(const JobqClaimScan *scan, const char *name)
 static bool
 limits_all_groups(const JobqQueue *queue)
 {
-	return queue->max_running_per_group != JOBQ_UNLIMITED ||
-		queue->has_group_rate;
+	return jobq_queue_limits_all_groups(queue) || queue->has_group_rate;
 }
 
 /* How to draw a ticket of a certain group. */
 static JobqPicking
 picking_of(const JobqClaimScan *scan, const JobqGroupLimits *limits)
 {
-	return (JobqPicking)
-	{
+	JobqPicking result = {
 		.now = scan->now,.max_running = limits->max_running,
-			.no_rates = scan->queue->on_limit != JOBQ_LIMIT_WAIT,
-			.rate = limits->has_rate ? &limits->rate : NULL
+		.no_rates = scan->queue->on_limit != JOBQ_LIMIT_WAIT,
+		.rate = limits->has_rate ? &limits->rate : NULL
 	};
+
+	jobq_limit_view_of(scan->queue, &result.limit);
+	return result;
 }
 
 /*
@@ -245,6 +248,31 @@ begin_turns(JobqClaimScan *scan)
 	scan->may_read = true;
 	scan->turns_left = jobq_roster_turns(scan->queue->state) + 1;
 	scan->lender = -1;
+}
+
+/*
+ * Has the queue's groups counted by the limit that it shares.  If that cannot be, their
+ * turns are over: somebody looks again later.
+ */
+static bool
+link_to_limit(JobqClaimScan *scan, JobqLimitView *view)
+{
+	switch (jobq_limit_link_queue(scan->queue, view))
+	{
+		case JOBQ_LINKED:
+			return true;
+		case JOBQ_LINK_OUTDATED:
+			if (!view->is_own)
+				jobq_queue_wake_look(scan->queue->state);
+			break;
+		case JOBQ_LINK_NO_ROOM:
+			scan->next_run_at = Min(scan->next_run_at,
+									scan->now + JOBQ_ROSTER_LOOK_DELAY);
+			break;
+	}
+	scan->turns_left = 0;
+	scan->may_read = false;
+	return false;
 }
 
 /* Whether a look is to stop. */
@@ -292,6 +320,7 @@ turn_to_next(JobqClaimScan *scan)
 	JobqGroupTicket ticket;
 	JobqGroupQuestion question;
 
+	jobq_limit_view_of(scan->queue, &picking.limit);
 	for (bool first = true; has_turns(scan); first = false)
 	{
 		JobqTurn	turn;
@@ -319,6 +348,11 @@ turn_to_next(JobqClaimScan *scan)
 			case JOBQ_TURN_NOTHING:
 				scan->turns_left = 0;
 				return false;
+			case JOBQ_TURN_LINK:
+				if (link_to_limit(scan, &picking.limit))
+					break;
+				jobq_claim_turn_to(scan, &state->stream, NULL, false);
+				return true;
 			case JOBQ_TURN_OPTIONS:
 				answer(scan, &question);
 				break;
@@ -418,6 +452,7 @@ turn_to_own(JobqClaimScan *scan)
 			continue;
 		}
 		if (limits.max_running == JOBQ_UNLIMITED && !limits.has_rate &&
+			how.limit.max_running == JOBQ_UNLIMITED &&
 			!jobq_roster_has(scan->queue->state, name))
 		{
 			refresh(scan);
@@ -612,8 +647,14 @@ begin_claim(JobqClaimScan *scan)
 static void
 miss_ticket(const JobqClaimScan *scan)
 {
-	if (scan->queue->state != NULL && scan->hold != JOBQ_CLAIM_DROPPED)
-		jobq_gate_miss(&scan->queue->state->gate);
+	const JobqQueue *queue = scan->queue;
+
+	if (queue->state == NULL || scan->hold == JOBQ_CLAIM_DROPPED)
+		return;
+	jobq_gate_miss(&queue->state->gate);
+	/* which may be given a limit for groups later */
+	if (queue->limit != NULL && jobq_limit_state_counts_groups(queue->limit))
+		jobq_gate_miss(&queue->limit->gate);
 }
 
 /* A job has been found where the scan is. */

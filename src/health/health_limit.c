@@ -94,18 +94,31 @@ is_uncounted(JobqGate *gate, int max_running)
 	return max_running != JOBQ_UNLIMITED && !jobq_gate_is_counted(gate);
 }
 
+/* The option of the limit that the queue shares by which nothing starts; NULL: none. */
+static const char *
+uncounted_of_limit(const JobqQueue *queue)
+{
+	JobqGate   *gate;
+
+	if (queue->limit == NULL)
+		return NULL;
+	gate = &queue->limit->gate;
+	if (is_uncounted(gate, queue->limit_max_running))
+		return "max_running";
+	return is_uncounted(gate, queue->limit_max_running_per_group) ?
+		"max_running_per_group" : NULL;
+}
+
 /* Some running jobs have no room in shared memory. */
 static bool
 find_uncounted(const JobqQueue *queue, JobqFinding *finding)
 {
 	const char *none = "none";
-	const char *option;
+	const char *option = uncounted_of_limit(queue);
 	JobqLimit	limit;
 
-	if (queue->limit != NULL &&
-		is_uncounted(&queue->limit->gate, queue->limit_max_running) &&
-		jobq_limit_read(queue->shared_limit, &limit))
-		option = psprintf("max_running of the limit \"%s\"", limit.name);
+	if (option != NULL && jobq_limit_read(queue->shared_limit, &limit))
+		option = psprintf("%s of the limit \"%s\"", option, limit.name);
 	else if (queue->state == NULL)
 		return false;
 	else if (is_uncounted(&queue->state->gate, queue->max_running))

@@ -477,6 +477,7 @@ check_own_queues(Look *look)
 		brief.paused = queue->paused;
 		brief.has_group_options = queue->has_group_options;
 		brief.max_running_per_group = queue->max_running_per_group;
+		brief.limit_max_running_per_group = queue->limit_max_running_per_group;
 		brief.group_on_failure = queue->group_on_failure;
 		brief.state = queue->state;
 		brief.batch_size = queue->batch_size;

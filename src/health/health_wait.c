@@ -9,8 +9,8 @@
  * wait, and show that the queue is being worked.  Jobs with a mirrored run_at
  * (lifo) have the one that has waited longest at their other end.  At most
  * MAX_ROWS rows are read for a queue, and as many of its jobs in groups.  Those of
- * groups that start none for now (paused, throttled, full, or the first one is to be
- * tried again) wait for no worker.
+ * groups that start none for now (paused, throttled, full, also by the limit that the queue
+ * shares, or the first one is to be tried again) wait for no worker.
  *
  * IDENTIFICATION
  *	  src/health/health_wait.c
@@ -267,6 +267,16 @@ typedef struct GroupLook
 	bool		is_held;		/* its jobs wait for no worker */
 } GroupLook;
 
+/* Whether as many jobs of a group run as its limit says, or the one that the queue shares. */
+static bool
+is_full(const JobqGroupBrief *known, int max_running, int limit_max_running)
+{
+	return (max_running != JOBQ_UNLIMITED &&
+			known->running >= (uint32) max_running) ||
+		(limit_max_running != JOBQ_UNLIMITED &&
+		 known->in_limit >= (uint32) limit_max_running);
+}
+
 /*
  * Finds out whether the group starts no job for now: it is paused, or stopped, throttled, or
  * runs as many jobs as it may.
@@ -292,8 +302,7 @@ judge_group(const Look *look, GroupLook *group)
 	if (!found)
 		return;
 	group->is_held = known.not_before > look->now ||
-		(group->max_running != JOBQ_UNLIMITED &&
-		 known.running >= (uint32) group->max_running);
+		is_full(&known, group->max_running, brief->limit_max_running_per_group);
 	if (known.running > 0)
 		look->wait->is_worked = true;
 }

@@ -21,6 +21,7 @@
 #include "shared/queue_state.h"
 #include "shared/rate.h"
 #include "shared/roster.h"
+#include "shared/roster_list.h"
 #include "shared/unfinished.h"
 
 #include "catalog/pg_type.h"
@@ -289,6 +290,17 @@ check_limits(ReturnSetInfo *rsinfo)
 	}
 }
 
+/* Groups of queues whose limit counts them. */
+static void
+check_limit_groups(ReturnSetInfo *rsinfo)
+{
+	int64		counted;
+	int64		tickets;
+
+	jobq_limit_groups_sum(&counted, &tickets);
+	compare(rsinfo, "groups under limits", counted, tickets);
+}
+
 /* flow_check(): gates and counters that do not agree with the table. */
 Datum
 jobq_flow_check(PG_FUNCTION_ARGS)
@@ -301,6 +313,7 @@ jobq_flow_check(PG_FUNCTION_ARGS)
 	check_queues(rsinfo);
 	check_groups(rsinfo);
 	check_limits(rsinfo);
+	check_limit_groups(rsinfo);
 	compare(rsinfo, "claims that are open", jobq_leases_count_open(), 0);
 	SPI_finish();
 	PG_RETURN_VOID();

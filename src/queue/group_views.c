@@ -19,6 +19,7 @@
 #include "shared/clock.h"
 #include "shared/database.h"
 #include "shared/gate.h"
+#include "shared/limit_state.h"
 #include "shared/queue_state.h"
 #include "shared/rate.h"
 #include "shared/roster_list.h"
@@ -49,6 +50,8 @@ typedef struct Obstacle
 {
 	const char *why;			/* NULL: there is nothing in the way */
 	TimestampTz until;			/* JOBQ_NEVER: that is not known */
+	int			limit_per_group;	/* jobs with one key that may run under
+									 * the shared limit; JOBQ_UNLIMITED */
 } Obstacle;
 
 /* Whether a gate lets in no more jobs; one that is not counted is shut. */
@@ -68,6 +71,8 @@ limit_is_shut(const JobqQueue *queue, TimestampTz *until)
 		return false;
 	return queue->limit == NULL ||
 		is_shut(&queue->limit->gate, queue->limit_max_running) ||
+		(queue->limit_max_running_per_group != JOBQ_UNLIMITED &&
+		 !jobq_limit_state_knows_groups(queue->limit)) ||
 		(queue->limit_has_rate &&
 		 !jobq_rate_may_be_open(&queue->limit->rate, until));
 }
@@ -86,7 +91,7 @@ find_obstacle(const JobqQueue *queue, Obstacle *obstacle)
 		obstacle->why = "throttled";
 	else if (queue->has_rate && !jobq_rate_may_be_open(&state->rate, &until))
 		obstacle->why = "rate";
-	else if (queue->max_running_per_group != JOBQ_UNLIMITED &&
+	else if (jobq_queue_limits_all_groups(queue) &&
 			 !jobq_gate_knows_all(&state->gate))
 		obstacle->why = "not counted";
 	else if (is_shut(&state->gate, queue->max_running))
@@ -96,6 +101,7 @@ find_obstacle(const JobqQueue *queue, Obstacle *obstacle)
 	else
 		obstacle->why = NULL;
 	obstacle->until = until;
+	obstacle->limit_per_group = queue->limit_max_running_per_group;
 }
 
 /*
@@ -125,6 +131,9 @@ explain(const Obstacle *obstacle, const JobqGroupBrief *group, TimestampTz now,
 		*next_at = group->opens_at;
 		return "rate";
 	}
+	if (obstacle->why == NULL && obstacle->limit_per_group != JOBQ_UNLIMITED &&
+		group->in_limit >= (uint32) obstacle->limit_per_group)
+		return "shared limit";
 	if (obstacle->why == NULL)
 		return "ready";
 	*next_at = obstacle->until;

@@ -259,10 +259,10 @@ static const JobqNoteKind dropped_kind = {
 
 /* See limit.h. */
 void
-jobq_at_commit_limit_made(int32 limit, Oid owner)
+jobq_at_commit_limit_made(int32 limit, Oid owner, bool counts_groups)
 {
 	*jobq_note_data(jobq_note_add(&made_kind), int32) = limit;
-	jobq_limit_state_new(limit, owner);
+	jobq_limit_state_new(limit, owner, counts_groups);
 }
 
 /* See limit.h. */

@@ -50,7 +50,8 @@ extern void jobq_limit_lock_shared(int32 limit);
 extern void jobq_limit_lock_to_drop(int32 limit);
 
 /* What the end of the transaction does when a limit is made, changed or dropped. */
-extern void jobq_at_commit_limit_made(int32 limit, Oid owner);
+extern void jobq_at_commit_limit_made(int32 limit, Oid owner,
+									  bool counts_groups);
 extern void jobq_at_commit_limit_changed(int32 limit, Oid owner);
 extern void jobq_at_commit_limit_dropped(int32 limit);
 

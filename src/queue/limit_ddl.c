@@ -45,6 +45,8 @@ static const struct
 	void		(*check) (const char *name, Datum value);
 }			options[] = {
 	{"max_running", Anum_limit_def_max_running, jobq_queue_not_negative_check},
+	{"max_running_per_group", Anum_limit_def_max_running_per_group,
+	jobq_queue_positive_check},
 	{"rate_limit", Anum_limit_def_rate_limit, jobq_queue_positive_check},
 	{"rate_period", Anum_limit_def_rate_period, jobq_queue_period_check},
 	{"rate_burst", Anum_limit_def_rate_burst, jobq_queue_positive_check},
@@ -176,7 +178,8 @@ jobq_create_limit(PG_FUNCTION_ARGS)
 
 	/* this may have waited for another user of the name */
 	jobq_recheck_function(fcinfo, true);
-	jobq_at_commit_limit_made(id, GetUserId());
+	jobq_at_commit_limit_made(id, GetUserId(),
+							  !row.nulls[Anum_limit_def_max_running_per_group - 1]);
 	PG_RETURN_VOID();
 }
 

@@ -58,6 +58,9 @@ jobq_limit_of_row(JobqLimit *limit, const Datum *values, const bool *nulls)
 	limit->max_running = nulls[Anum_limit_def_max_running - 1] ?
 		JOBQ_UNLIMITED :
 		DatumGetInt32(values[Anum_limit_def_max_running - 1]);
+	limit->max_running_per_group =
+		nulls[Anum_limit_def_max_running_per_group - 1] ? JOBQ_UNLIMITED :
+		DatumGetInt32(values[Anum_limit_def_max_running_per_group - 1]);
 	limit->has_rate = jobq_limit_rate_of_row(values, nulls, &limit->rate) ==
 		JOBQ_GCRA_OK;
 }

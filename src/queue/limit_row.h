@@ -25,6 +25,7 @@ typedef struct JobqLimit
 	char	   *name;
 	Oid			owner;
 	int			max_running;	/* JOBQ_UNLIMITED: any number */
+	int			max_running_per_group;	/* the same */
 	bool		has_rate;		/* starts of jobs are limited, */
 	JobqGcra	rate;			/* as the gate wants it */
 } JobqLimit;

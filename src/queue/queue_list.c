@@ -260,6 +260,7 @@ jobq_queue_outline(JobqQueue *queue, const JobqQueueBrief *brief)
 	queue->rate = brief->rate;
 	queue->shared_limit = brief->shared_limit;
 	queue->limit_max_running = brief->limit_max_running;
+	queue->limit_max_running_per_group = brief->limit_max_running_per_group;
 	queue->limit_has_rate = brief->limit_has_rate;
 	queue->limit_rate = brief->limit_rate;
 	queue->limit_owner = brief->limit_owner;

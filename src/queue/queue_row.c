@@ -290,7 +290,9 @@ is_at_home(const Datum *values)
 static JobqLimit
 read_limit(int32 id)
 {
-	JobqLimit	limit = {.max_running = JOBQ_UNLIMITED};
+	JobqLimit	limit = {
+		.max_running = JOBQ_UNLIMITED,.max_running_per_group = JOBQ_UNLIMITED
+	};
 
 	if (id != JOBQ_NO_LIMIT && !jobq_limit_read(id, &limit))
 		limit.max_running = 0;
@@ -304,6 +306,7 @@ add_limit(JobqQueue *queue)
 	JobqLimit	limit = read_limit(queue->shared_limit);
 
 	queue->limit_max_running = limit.max_running;
+	queue->limit_max_running_per_group = limit.max_running_per_group;
 	queue->limit_has_rate = limit.has_rate;
 	queue->limit_rate = limit.rate;
 	queue->limit_owner = limit.owner;
@@ -316,6 +319,7 @@ add_limit_to_brief(JobqQueueBrief *brief)
 	JobqLimit	limit = read_limit(brief->shared_limit);
 
 	brief->limit_max_running = limit.max_running;
+	brief->limit_max_running_per_group = limit.max_running_per_group;
 	brief->limit_has_rate = limit.has_rate;
 	brief->limit_rate = limit.rate;
 	brief->limit_owner = limit.owner;

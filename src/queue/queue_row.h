@@ -120,7 +120,8 @@ typedef struct JobqQueue
 	bool		admits_by_rate; /* or new jobs are: */
 	JobqGcra	rate;			/* these three, as the gate wants them */
 	int32		shared_limit;	/* the limit that it shares; JOBQ_NO_LIMIT */
-	int			limit_max_running;	/* of that one, as of max_running */
+	int			limit_max_running;	/* of that one, as of max_running, */
+	int			limit_max_running_per_group;	/* and of this */
 	bool		limit_has_rate; /* these two as well */
 	JobqGcra	limit_rate;
 	Oid			limit_owner;	/* of it */
@@ -148,6 +149,7 @@ typedef struct JobqQueueBrief
 	JobqGcra	rate;
 	int32		shared_limit;
 	int			limit_max_running;
+	int			limit_max_running_per_group;
 	bool		limit_has_rate;
 	JobqGcra	limit_rate;
 	Oid			limit_owner;
@@ -185,9 +187,14 @@ typedef struct JobqQueueBrief
 /* Jobs are run by jobq's own executors. */
 #define jobq_queue_has_executors(q) ((q)->is_run || (q)->handler != NULL)
 
-/* Whether groups may be kept from starting jobs; of queues and briefs. */
+/* Whether a limit holds for all groups; of queues and briefs. */
+#define jobq_queue_limits_all_groups(q) \
+	((q)->max_running_per_group != JOBQ_UNLIMITED || \
+	 (q)->limit_max_running_per_group != JOBQ_UNLIMITED)
+
+/* Whether groups may be kept from starting jobs; the same. */
 #define jobq_queue_limits_groups(q) \
-	((q)->max_running_per_group != JOBQ_UNLIMITED || (q)->has_group_options)
+	(jobq_queue_limits_all_groups(q) || (q)->has_group_options)
 
 /* Whether a limit needs to know which jobs are running; the same. */
 #define jobq_queue_keeps_leases(q) \

@@ -18,6 +18,7 @@
 #include "queue/ticket.h"
 
 #include "queue/lease_end.h"
+#include "queue/limit_link.h"
 #include "queue/queue_wake.h"
 #include "queue/start.h"
 #include "shared/clock.h"
@@ -68,6 +69,20 @@ ask_for_count(void)
 }
 
 /*
+ * Whether it is known what runs in groups under the limit that the queue shares.  If not,
+ * workers of the queue are woken when it is.
+ */
+static bool
+knows_groups_of_limit(const JobqQueue *queue, const JobqQueueNote *note)
+{
+	if (jobq_limit_knows_groups(queue))
+		return true;
+	ask_for_count();
+	(void) jobq_queue_wake_turn_away(note);
+	return jobq_limit_knows_groups(queue);
+}
+
+/*
  * Enters the gate of the limit that the queue shares.  If that is shut, workers of
  * the queue are woken when it is not.
  */
@@ -80,6 +95,8 @@ enter_limit(const JobqQueue *queue)
 	if (limit == NULL)
 		return false;
 	jobq_queue_wake_describe(&note, queue);
+	if (!knows_groups_of_limit(queue, &note))
+		return false;
 	do
 	{
 		switch (jobq_gate_enter(&limit->gate, queue->limit_max_running))
@@ -181,7 +198,7 @@ may_lend(const JobqQueue *queue)
 		return false;
 	if (queue->shared_limit == JOBQ_NO_LIMIT)
 		return true;
-	return queue->limit != NULL &&
+	return queue->limit != NULL && jobq_limit_knows_groups(queue) &&
 		jobq_gate_may_lend(&queue->limit->gate, queue->limit_max_running);
 }
 
@@ -197,7 +214,7 @@ jobq_ticket_draw(const JobqQueue *queue, bool shared)
 		return !limited;
 	/* without room, groups are left alone if they have a limit */
 	if (limited && shared && jobq_ready_has_ticket(queue))
-		return true;
+		return queue->limit == NULL || jobq_limit_knows_groups(queue);
 	jobq_promise_keep(queue->state);
 	if (enter(queue))
 		loose = JOBQ_TICKET_OWN;
@@ -359,11 +376,13 @@ limit_has_room(const JobqQueue *queue)
 
 	if (queue->limit == NULL)
 		return false;
+	jobq_queue_wake_describe(&note, queue);
+	if (!knows_groups_of_limit(queue, &note))
+		return false;
 	if (jobq_gate_room(&queue->limit->gate, queue->limit_max_running, 1) > 0)
 		return true;
 	if (!jobq_gate_is_counted(&queue->limit->gate))
 		ask_for_count();
-	jobq_queue_wake_describe(&note, queue);
 	return jobq_queue_wake_turn_away(&note);
 }
 

@@ -9,6 +9,9 @@
  * room.  At most half of what a role may have are throttled: a role that may only
  * consume can throttle groups that do not exist.
  *
+ * Groups whose queue shares a limit that counts them need more entries of the table, of
+ * which limit_group.c has the content: nobody else pays for those.
+ *
  * The queues of a role that have groups are in a list, which goes round, for those
  * that need room (roster_room.c).
  *
@@ -26,8 +29,9 @@
 /* Queues of a role that are looked at in one call, for one that needs room. */
 #define QUEUES_AT_A_TIME 16
 
-static void
-make_key(JobqGroupKey *key, JobqQueueState *queue, const char *name)
+/* See group.h. */
+void
+jobq_group_make_key(JobqGroupKey *key, JobqQueueState *queue, const char *name)
 {
 	Assert(strlen(name) < JOBQ_GROUP_NAME_SIZE);
 	key->queue = queue;
@@ -55,7 +59,7 @@ jobq_group_find(JobqQueueState *queue, const char *name)
 	JobqGroupKey key;
 	JobqGroup  *group;
 
-	make_key(&key, queue, name);
+	jobq_group_make_key(&key, queue, name);
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_GROUPS), LW_SHARED);
 	group = hash_search(jobq_shared_groups, &key, HASH_FIND, NULL);
 	LWLockRelease(jobq_lock(JOBQ_LOCK_GROUPS));
@@ -81,7 +85,7 @@ jobq_group_make(JobqQueueState *queue, const char *name)
 	JobqGroupKey key;
 	JobqGroup  *group = NULL;
 
-	make_key(&key, queue, name);
+	jobq_group_make_key(&key, queue, name);
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_GROUPS), LW_EXCLUSIVE);
 	if (room_of(queue->entry.role) > 0)
 		group = hash_search(jobq_shared_groups, &key, HASH_ENTER_NULL, NULL);
@@ -106,6 +110,31 @@ jobq_group_free(JobqGroup *group)
 	if (--queue->roster.ngroups == 0)
 		dlist_delete(&queue->roster.of_role);
 	(void) hash_search(jobq_shared_groups, &group->key, HASH_REMOVE, NULL);
+	LWLockRelease(jobq_lock(JOBQ_LOCK_GROUPS));
+}
+
+/* See group.h. */
+void *
+jobq_group_find_or_make_other(const JobqGroupKey *key, Oid role, bool *found)
+{
+	void	   *result;
+
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_GROUPS), LW_EXCLUSIVE);
+	result = hash_search(jobq_shared_groups, key,
+						 room_of(role) > 0 ? HASH_ENTER_NULL : HASH_FIND, found);
+	if (result != NULL && !*found)
+		(*role_count(role))++;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_GROUPS));
+	return result;
+}
+
+/* See group.h. */
+void
+jobq_group_free_other(const JobqGroupKey *key, Oid role)
+{
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_GROUPS), LW_EXCLUSIVE);
+	(*role_count(role))--;
+	(void) hash_search(jobq_shared_groups, key, HASH_REMOVE, NULL);
 	LWLockRelease(jobq_lock(JOBQ_LOCK_GROUPS));
 }
 

@@ -28,6 +28,18 @@ extern JobqGroup *jobq_group_make(JobqQueueState *queue, const char *name);
 /* Forgets a group, which is in no list. */
 extern void jobq_group_free(JobqGroup *group);
 
+/*
+ * An entry of the table that is no group, found or made for a role; NULL if there is no
+ * room.  All but the key is undefined then.  The lock need not be a stream's.
+ */
+extern void *jobq_group_find_or_make_other(const JobqGroupKey *key, Oid role,
+										   bool *found);
+extern void jobq_group_free_other(const JobqGroupKey *key, Oid role);
+
+/* A key: the name is padded with zeros. */
+extern void jobq_group_make_key(JobqGroupKey *key, JobqQueueState *queue,
+								const char *name);
+
 /* The number of groups for which the queue's role has room.  Needs no lock. */
 extern int	jobq_group_room(const JobqQueueState *queue);
 

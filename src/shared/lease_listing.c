@@ -18,6 +18,7 @@
 #include "shared/database.h"
 #include "shared/gate.h"
 #include "shared/lease_batch.h"
+#include "shared/limit_group.h"
 #include "shared/roster.h"
 #include "shared/wake.h"
 
@@ -196,6 +197,7 @@ jobq_lease_list(const JobqLeaseListing *lease)
 		counted = supply_ticket(entry, lease);
 	}
 	jobq_leases_unlock();
+	jobq_limit_group_wake_called();
 	jobq_wake_at(jobq_database(), lease->until);
 	return counted;
 }

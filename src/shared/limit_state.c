@@ -44,7 +44,16 @@ enum
 	LOOK_BEGUN
 };
 
-/* Of the list of queues; the same for each limit that gets the entry. */
+/* Values of JobqLimitState.counts_groups. */
+enum
+{
+	GROUPS_NOT_COUNTED,
+	GROUPS_LINKED,				/* queues are being linked; what the gate
+								 * knows may be without them */
+	GROUPS_COUNTED				/* what the gate knows, it knows of groups */
+};
+
+/* Of its list of queues and its groups; the same for each limit that gets the entry. */
 static LWLock *
 lock_of(const JobqLimitState *state)
 {
@@ -61,6 +70,9 @@ make(JobqEntry *entry)
 
 	jobq_gate_reset(&state->gate);
 	jobq_rate_reset(&state->rate);
+	jobq_shared->limit_number += 2;
+	state->number = jobq_shared->limit_number | 1;
+	pg_atomic_init_u32(&state->counts_groups, GROUPS_NOT_COUNTED);
 	pg_atomic_init_u32(&state->look, LOOK_NOT_WANTED);
 	pg_atomic_init_u32(&state->nqueues, 0);
 	state->more = false;
@@ -96,12 +108,48 @@ jobq_limit_state(int32 limit, Oid owner)
 
 /* No job has a slot of it or has started, so its gates need no count. */
 void
-jobq_limit_state_new(int32 limit, Oid owner)
+jobq_limit_state_new(int32 limit, Oid owner, bool counts_groups)
 {
 	JobqLimitState *state = jobq_limit_state(limit, owner);
 
-	if (state != NULL)
-		jobq_entry_open_gates(&state->gate, &state->rate);
+	if (state == NULL)
+		return;
+	if (counts_groups)
+		pg_atomic_write_u32(&state->counts_groups, GROUPS_COUNTED);
+	jobq_entry_open_gates(&state->gate, &state->rate);
+}
+
+/*
+ * See limit_state.h.  A pass that begins after the gate has been told links the queues;
+ * claims that come meanwhile do not trust the gate yet.
+ */
+void
+jobq_limit_state_count_groups(JobqLimitState *state)
+{
+	uint32		value = GROUPS_NOT_COUNTED;
+
+	if (!pg_atomic_compare_exchange_u32(&state->counts_groups, &value,
+										GROUPS_LINKED))
+		return;
+	jobq_gate_miss(&state->gate);
+	pg_atomic_write_u32(&state->counts_groups, GROUPS_COUNTED);
+}
+
+/* See limit_state.h. */
+bool
+jobq_limit_state_knows_groups(JobqLimitState *state)
+{
+	if (pg_atomic_read_u32(&state->counts_groups) != GROUPS_COUNTED)
+		return false;
+	pg_memory_barrier();
+	return jobq_gate_is_counted(&state->gate);
+}
+
+/* See limit_state.h. */
+LWLock *
+jobq_limit_state_lock(const JobqLimitState *state)
+{
+	return lock_of(state);
 }
 
 /* See limit_state.h. */

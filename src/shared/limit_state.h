@@ -18,7 +18,26 @@ extern JobqLimitState *jobq_limit_state(int32 limit, Oid owner);
 extern JobqLimitState *jobq_limit_state_find(int32 limit);
 
 /* Makes the entry of a limit that this transaction has created. */
-extern void jobq_limit_state_new(int32 limit, Oid owner);
+extern void jobq_limit_state_new(int32 limit, Oid owner, bool counts_groups);
+
+/*
+ * From now on the limit counts the groups of its queues (limit_group.c).  Until what is
+ * running has been counted, claims that know of its max_running_per_group start nothing.
+ */
+extern void jobq_limit_state_count_groups(JobqLimitState *state);
+
+/* Whether its queues are to be linked. */
+static inline bool
+jobq_limit_state_counts_groups(JobqLimitState *state)
+{
+	return pg_atomic_read_u32(&state->counts_groups) != 0;
+}
+
+/* Whether all jobs in groups that run are known to be counted. */
+extern bool jobq_limit_state_knows_groups(JobqLimitState *state);
+
+/* The lock of its groups, which stays when another limit gets the entry. */
+extern LWLock *jobq_limit_state_lock(const JobqLimitState *state);
 
 /* The limit is gone: the entry goes with the last slot.  For callbacks, too. */
 extern void jobq_limit_state_forget(int32 limit);

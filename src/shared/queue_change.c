@@ -180,6 +180,25 @@ jobq_queue_changed_since(int32 queue, uint64 position)
 	return n < 0;
 }
 
+/* See queue_change.h. */
+bool
+jobq_queue_change_is_own(int32 queue)
+{
+	for (int i = 0; i < nnoted; i++)
+	{
+		if (noted[i].queue == queue)
+			return true;
+	}
+	return all_noted;
+}
+
+/* See queue_change.h. */
+uint64
+jobq_queue_changes_position(void)
+{
+	return pg_atomic_read_u64(&jobq_database()->nchanges);
+}
+
 /*
  * The changes, or some of them, were rolled back: this process may have read
  * the queues meanwhile.

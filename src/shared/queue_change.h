@@ -38,7 +38,11 @@ extern void jobq_queue_changes_publish_all(JobqDatabase *database);
 
 /* The changes of all transactions; all may be in callbacks. */
 extern bool jobq_queue_changed_since(int32 queue, uint64 position);
+extern uint64 jobq_queue_changes_position(void);
 extern int	jobq_queue_changes_read(uint64 *position, JobqQueueChange *changes);
+
+/* Whether this transaction has changed the queue, or the limit: a negative number. */
+extern bool jobq_queue_change_is_own(int32 queue);
 
 /*
  * Registers functions that are called for this transaction's changes, at once and

@@ -15,6 +15,8 @@
  *	 them ends, however many jobs are waiting;
  * - held: the same by an option of its own (max_running, or it is paused), which no
  *	 change of the queue's limit ends;
+ * - waits: the limit that the queue shares lets in no more jobs with its key, over all of
+ *	 its queues (limit_group.c);
  * - resting: jobs of it are running, and no others are known.
  *
  * A claim draws a ticket of a group before it looks for a job in it, as for the
@@ -78,7 +80,8 @@ note_told(JobqGroup *group)
 static void
 settle_by_jobs(JobqGroup *group, TimestampTz now)
 {
-	if (group->place != JOBQ_GROUP_PARKED && group->place != JOBQ_GROUP_HELD)
+	if (group->place != JOBQ_GROUP_PARKED && group->place != JOBQ_GROUP_HELD &&
+		group->place != JOBQ_GROUP_WAITS)
 		jobq_roster_settle(group, now);
 }
 

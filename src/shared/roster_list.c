@@ -41,6 +41,7 @@ copy(JobqGroupBrief *brief, const JobqGroup *group, TimestampTz now)
 {
 	brief->number = group->number;
 	brief->running = group->running;
+	brief->in_limit = group->shared == NULL ? 0 : group->shared->running;
 	brief->due = find_due(group, now);
 	brief->not_before = group->not_before;
 	brief->opens_at = jobq_group_rate_is_shut(group, now) ?
@@ -128,4 +129,27 @@ jobq_roster_lacks_lanes(JobqQueueState *queue)
 	}
 	LWLockRelease(queue->stream.lock);
 	return result;
+}
+
+/* See roster_list.h. */
+void
+jobq_limit_groups_sum(int64 *counted, int64 *tickets)
+{
+	HASH_SEQ_STATUS status;
+	JobqGroupKey *key;
+
+	*counted = 0;
+	*tickets = 0;
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_GROUPS), LW_SHARED);
+	hash_seq_init(&status, jobq_shared_groups);
+	while ((key = hash_seq_search(&status)) != NULL)
+	{
+		const JobqGroup *group = (const JobqGroup *) key;
+
+		if (((uintptr_t) key->queue & 1) != 0)
+			*counted += ((const JobqLimitGroup *) key)->running;
+		else if (key->name[0] != '\0' && group->shared != NULL)
+			*tickets += group->running;
+	}
+	LWLockRelease(jobq_lock(JOBQ_LOCK_GROUPS));
 }

@@ -20,6 +20,8 @@ typedef struct JobqGroupBrief
 	uint32		running;
 	TimestampTz due;			/* when its next job is ready; DT_NOBEGIN:
 								 * now; JOBQ_NEVER: no job waits */
+	uint32		in_limit;		/* jobs with its key that run under the limit
+								 * that the queue shares, if it counts groups */
 	TimestampTz not_before;		/* until then it is throttled */
 	TimestampTz opens_at;		/* its rate lets no job start before */
 	char		name[JOBQ_GROUP_NAME_SIZE];
@@ -43,5 +45,11 @@ extern bool jobq_roster_list_one(JobqQueueState *queue, const char *name,
  * of them, under the lock.
  */
 extern bool jobq_roster_lacks_lanes(JobqQueueState *queue);
+
+/*
+ * For checks, of all databases, a hint: the tickets that are counted under limits, and
+ * those of the groups that are joined.
+ */
+extern void jobq_limit_groups_sum(int64 *counted, int64 *tickets);
 
 #endif							/* JOBQ_ROSTER_LIST_H */

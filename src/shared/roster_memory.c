@@ -18,6 +18,8 @@
 #include "shared/group.h"
 #include "shared/group_rate.h"
 #include "shared/lane.h"
+#include "shared/limit_group.h"
+#include "shared/roster_pick.h"
 #include "shared/roster_place.h"
 
 /* When more groups than that are held, those that are paused leave memory. */
@@ -26,9 +28,9 @@
 /* Groups that are looked at in vain when some are to leave, at most. */
 #define IDLE_LOOKS 8
 
-/* Counts tickets of a group that are drawn, or given back: below 0. */
-void
-jobq_roster_count(JobqGroup *group, int tickets)
+/* The same, but for the limit that the queue shares. */
+static void
+count_in_queue(JobqGroup *group, int tickets)
 {
 	pg_atomic_uint32 *all = &group->key.queue->roster.running;
 
@@ -36,6 +38,27 @@ jobq_roster_count(JobqGroup *group, int tickets)
 	group->running += tickets;
 	/* others only read it */
 	pg_atomic_write_u32(all, pg_atomic_read_u32(all) + tickets);
+}
+
+/* Counts tickets of a group that are drawn, or given back: below 0. */
+void
+jobq_roster_count(JobqGroup *group, int tickets)
+{
+	count_in_queue(group, tickets);
+	jobq_limit_group_count(group, tickets);
+}
+
+/*
+ * Draws a ticket of a group; false if the limit that the queue shares lets in no more
+ * jobs with its key than those.
+ */
+bool
+jobq_roster_draw(JobqGroup *group, int limit_max_running)
+{
+	if (!jobq_limit_group_enter(group, limit_max_running))
+		return false;
+	count_in_queue(group, 1);
+	return true;
 }
 
 /*
@@ -51,10 +74,15 @@ jobq_roster_add(JobqQueueState *queue, const char *name)
 
 	if (group == NULL)
 		return NULL;
+	group->running = 0;
+	if (!jobq_limit_group_join(group))
+	{
+		jobq_group_free(group);
+		return NULL;
+	}
 	jobq_lanes_make_of_group(&group->stream, &queue->stream,
 							 roster->complete);
 	group->place = JOBQ_GROUP_RESTS;
-	group->running = 0;
 	group->looks = 0;
 	group->told = 0;
 	group->nblocked = 0;
@@ -102,8 +130,17 @@ forget(JobqGroup *group)
 	roster->read_at = DT_NOBEGIN;
 	jobq_lanes_forget(&group->stream);
 	group->stream.forgotten = true;
+	jobq_limit_group_part(group);
 	jobq_group_free(group);
 	jobq_roster_set_active(roster);
+}
+
+/* The queue is gone: what its groups have shared goes with the last of them. */
+static void
+end_link_if_last(JobqQueueState *queue)
+{
+	if (queue->stream.forgotten && dlist_is_empty(&queue->roster.all))
+		jobq_limit_link_end(queue);
 }
 
 /* From now on there are groups with jobs that have no room in memory. */
@@ -208,6 +245,33 @@ put_out(JobqRoster *roster, JobqGroup *group, TimestampTz first)
 	forget(group);
 }
 
+/*
+ * Puts out a group that waits for the limit that the queue shares, after some time to be
+ * read again, as nobody can call it then.  Whether it has found one.
+ */
+static bool
+put_waiting_out(JobqRoster *roster)
+{
+	dlist_head *waits = roster->limit == NULL ? NULL : &roster->limit->waits;
+
+	for (int i = 0; i < IDLE_LOOKS && waits != NULL && !dlist_is_empty(waits); i++)
+	{
+		JobqGroup  *group = dlist_head_element(JobqGroup, link, waits);
+
+		if (may_leave(roster, group))
+		{
+			TimestampTz when = jobq_now() + JOBQ_ROSTER_LOOK_DELAY;
+
+			put_out(roster, group, when);
+			jobq_roster_look_at(when);
+			return true;
+		}
+		dlist_delete(&group->link);
+		dlist_push_tail(waits, &group->link);
+	}
+	return false;
+}
+
 /* See roster_memory.h.  Those that may not leave are looked at last the next time. */
 int
 jobq_roster_put_idle_out(JobqRoster *roster, int n)
@@ -233,6 +297,8 @@ jobq_roster_put_idle_out(JobqRoster *roster, int n)
 		if (roster->njudge > 0)
 			roster->njudge = roster->nidle;
 	}
+	while (nout < n && put_waiting_out(roster))
+		nout++;
 	return nout;
 }
 
@@ -308,12 +374,17 @@ jobq_roster_put_one_out(JobqRoster *roster, int *nold)
 static void
 settle_after_use(JobqGroup *group, TimestampTz until, TimestampTz now)
 {
-	if (!is_in_use(group) && group->key.queue->stream.forgotten)
+	JobqQueueState *queue = group->key.queue;
+
+	if (!is_in_use(group) && queue->stream.forgotten)
+	{
 		forget(group);
+		end_link_if_last(queue);
+	}
 	else if (until > now && !jobq_roster_is_paused(group))
 	{
 		group->nblocked++;
-		jobq_roster_put_later(&group->key.queue->roster, group, until);
+		jobq_roster_put_later(&queue->roster, group, until);
 	}
 	else
 		jobq_roster_settle(group, now);
@@ -338,7 +409,8 @@ jobq_roster_take_back_look(JobqGroup *group, TimestampTz until, TimestampTz now)
 	Assert(group->looks > 0);
 	group->looks--;
 	if ((group->place != JOBQ_GROUP_PARKED &&
-		 group->place != JOBQ_GROUP_HELD) ||
+		 group->place != JOBQ_GROUP_HELD &&
+		 group->place != JOBQ_GROUP_WAITS) ||
 		group->key.queue->stream.forgotten)
 		settle_after_use(group, until, now);
 }
@@ -412,6 +484,7 @@ jobq_roster_reset(JobqQueueState *queue)
 			jobq_roster_put_in_turn(roster, group);
 		}
 	}
+	end_link_if_last(queue);
 	jobq_roster_set_active(roster);
 	jobq_roster_unlock(queue);
 }

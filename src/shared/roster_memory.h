@@ -39,6 +39,7 @@ extern int	jobq_roster_put_ready_out(JobqRoster *roster, int n);
 extern bool jobq_roster_put_one_out(JobqRoster *roster, int *nold);
 
 extern void jobq_roster_count(JobqGroup *group, int tickets);
+extern bool jobq_roster_draw(JobqGroup *group, int limit_max_running);
 extern void jobq_roster_hold_paused(JobqRoster *roster, JobqGroup *group);
 extern void jobq_roster_settle(JobqGroup *group, TimestampTz now);
 extern void jobq_roster_take_back(JobqGroup *group, int tickets,

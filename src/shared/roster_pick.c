@@ -18,6 +18,7 @@
 #include "shared/group.h"
 #include "shared/group_rate.h"
 #include "shared/lane.h"
+#include "shared/limit_group.h"
 #include "shared/roster.h"
 #include "shared/roster_memory.h"
 #include "shared/roster_place.h"
@@ -61,6 +62,28 @@ unpark(JobqRoster *roster, const JobqPicking *how)
 	while (!dlist_is_empty(&roster->parked))
 		jobq_roster_put_in_turn(roster, dlist_head_element(JobqGroup, link,
 														   &roster->parked));
+}
+
+/*
+ * Groups that waited for the limit that the queue shares, and need not any more: they
+ * were called, or waited when it was lower, or cannot do so any more.
+ */
+static void
+bring_called(JobqRoster *roster, const JobqLimitView *limit)
+{
+	JobqLimitLink *link = roster->limit;
+	JobqGroup  *group;
+
+	if (link == NULL)
+		return;
+	while ((group = jobq_limit_group_next_called(roster)) != NULL)
+		jobq_roster_put_in_turn(roster, group);
+	if (limit->max_running != JOBQ_UNLIMITED &&
+		limit->max_running <= link->waits_limit)
+		return;
+	while (!dlist_is_empty(&link->waits))
+		jobq_roster_put_in_turn(roster, dlist_head_element(JobqGroup, link,
+														   &link->waits));
 }
 
 /*
@@ -176,12 +199,12 @@ is_unread(const JobqGroup *group, const JobqPicking *how)
 }
 
 /*
- * Draws a ticket, with a reserved start if the group has a rate, unless it is for a look,
- * or unread; false if the rate allows no start now.  `lent`: another job lends its ticket.
+ * Fills in a ticket, which is counted already unless it is for a look.  Reserves a start if
+ * the group has a rate, unless it is for a look, or unread; false if the rate allows no
+ * start now.
  */
 static bool
-take_ticket(JobqGroup *group, const JobqPicking *how, bool lent,
-			JobqGroupTicket *ticket)
+take_ticket(JobqGroup *group, const JobqPicking *how, JobqGroupTicket *ticket)
 {
 	JobqGcra	own;
 	const JobqGcra *rate = rate_of(group, how, &own);
@@ -195,8 +218,6 @@ take_ticket(JobqGroup *group, const JobqPicking *how, bool lent,
 		jobq_group_rate_release(group);
 	if (how->is_look)
 		group->looks++;
-	else if (!lent)
-		jobq_roster_count(group, 1);
 	ticket->group = group;
 	ticket->is_look = how->is_look;
 	ticket->told = group->told;
@@ -207,6 +228,16 @@ take_ticket(JobqGroup *group, const JobqPicking *how, bool lent,
 	ticket->has_reserved = ticket->has_rate && !ticket->is_unread;
 	if (rate != NULL)
 		ticket->rate = *rate;
+	return true;
+}
+
+/* Takes a group out of the turns if the limit that the queue shares lets in no more. */
+static bool
+stops_by_limit(JobqRoster *roster, JobqGroup *group, const JobqPicking *how)
+{
+	if (!jobq_limit_group_turn_away(group, how->limit.max_running))
+		return false;
+	jobq_roster_wait(roster, group, how->limit.max_running);
 	return true;
 }
 
@@ -226,7 +257,7 @@ stops(JobqRoster *roster, JobqGroup *group, const JobqPicking *how)
 	else if (jobq_group_rate_is_shut(group, now))
 		jobq_roster_settle(group, now);
 	else if (!is_full(group, how->max_running))
-		return false;
+		return stops_by_limit(roster, group, how);
 	else if (has_own_limit(group))
 		jobq_roster_hold(roster, group);
 	else
@@ -274,10 +305,23 @@ draw(JobqRoster *roster, const JobqPicking *how, JobqGroupTicket *ticket)
 
 	if (stops(roster, group, how))
 		return false;
-	if (jobq_lanes_judge(&group->stream, now, &next) == JOBQ_POP_NOTHING ||
-		!take_ticket(group, how, false, ticket))
+	if (jobq_lanes_judge(&group->stream, now, &next) == JOBQ_POP_NOTHING)
 	{
 		jobq_roster_settle(group, now);
+		return false;
+	}
+	while (!how->is_look && !jobq_roster_draw(group, how->limit.max_running))
+	{
+		/* another queue has been faster */
+		if (stops(roster, group, how))
+			return false;
+	}
+	if (!take_ticket(group, how, ticket))
+	{
+		if (how->is_look)
+			jobq_roster_settle(group, now);
+		else
+			jobq_roster_take_back(group, 1, DT_NOBEGIN, now);
 		return false;
 	}
 	roster->npicks++;
@@ -302,6 +346,7 @@ bring_back(JobqRoster *roster, const JobqPicking *how)
 	if (!dlist_is_empty(&roster->parked))
 		unpark(roster, how);
 	check_first_rate(roster, how);
+	bring_called(roster, &how->limit);
 	return roster->nturn - before;
 }
 
@@ -379,7 +424,13 @@ jobq_roster_pick(JobqQueueState *queue, const JobqPicking *how,
 	JobqTurn	result;
 
 	ticket->group = NULL;
+	ticket->nback = 0;
 	jobq_roster_lock(queue);
+	if (!jobq_limit_link_is(queue, &how->limit))
+	{
+		jobq_roster_unlock(queue);
+		return JOBQ_TURN_LINK;
+	}
 	ticket->nback = bring_back(&queue->roster, how);
 	result = pick(queue, how, ticket, &group, next_run_at);
 	if (result == JOBQ_TURN_OPTIONS)
@@ -479,10 +530,16 @@ jobq_roster_enter(JobqQueueState *queue, const char *name,
 
 	jobq_roster_lock(queue);
 	group = jobq_roster_require(queue, name);
-	result = group != NULL && !jobq_roster_is_paused(group) &&
+	result = group != NULL && jobq_limit_link_is(queue, &how->limit) &&
+		!jobq_roster_is_paused(group) &&
 		!jobq_roster_is_throttled(group, how->now) &&
 		!is_full(group, how->max_running) &&
-		take_ticket(group, how, false, ticket);
+		jobq_roster_draw(group, how->limit.max_running);
+	if (result && !take_ticket(group, how, ticket))
+	{
+		result = false;
+		jobq_roster_count(group, -1);
+	}
 	/* it may have been made for this */
 	if (!result && group != NULL && group->place == JOBQ_GROUP_RESTS)
 		jobq_roster_settle(group, how->now);
@@ -525,9 +582,11 @@ jobq_roster_borrow(JobqGroup *group, const JobqPicking *how,
 	result = !jobq_roster_is_paused(group) &&
 		!jobq_roster_is_throttled(group, how->now) &&
 		(limit == JOBQ_UNLIMITED || group->running <= (uint32) limit) &&
+		jobq_limit_link_is(queue, &how->limit) &&
+		!jobq_limit_group_is_over(group, how->limit.max_running) &&
 		(jobq_lanes_judge(&group->stream, how->now, next_run_at) !=
 		 JOBQ_POP_NOTHING || how->has_own) &&
-		take_ticket(group, how, true, ticket);
+		take_ticket(group, how, ticket);
 	if (!result && jobq_group_rate_is_shut(group, how->now))
 		*next_run_at = Min(*next_run_at, group->opens_at);
 	jobq_roster_unlock(queue);

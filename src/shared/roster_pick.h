@@ -15,6 +15,7 @@
 #define JOBQ_ROSTER_PICK_H
 
 #include "shared/group_rate.h"
+#include "shared/limit_group.h"
 
 /* When the coordinator looks again at a queue whose groups have no room. */
 #define JOBQ_ROSTER_LOOK_DELAY USECS_PER_SEC
@@ -26,6 +27,8 @@ typedef enum JobqTurn
 	JOBQ_TURN_NOTHING,			/* no job is ready */
 	JOBQ_TURN_NO_ROOM,			/* the same of groups in memory, and others
 								 * find no room there */
+	JOBQ_TURN_LINK,				/* the groups are to be counted by another
+								 * limit first */
 	JOBQ_TURN_READ_ON,			/* groups are to be read from the index first */
 	JOBQ_TURN_OPTIONS			/* the options of a group, and what is kept of
 								 * its last start, are to be read first */
@@ -36,6 +39,7 @@ typedef struct JobqPicking
 {
 	TimestampTz now;
 	int			max_running;	/* of each group; JOBQ_UNLIMITED */
+	JobqLimitView limit;		/* that the queue shares */
 	bool		may_read;		/* JOBQ_TURN_READ_ON is an answer */
 	bool		has_own;		/* it has jobs that are not committed */
 	uint64		patience;		/* how groups wait for a full batch, or until

@@ -13,6 +13,7 @@
 #include "shared/roster_place.h"
 
 #include "shared/group.h"
+#include "shared/limit_group.h"
 #include "shared/wake.h"
 
 #include "miscadmin.h"
@@ -35,14 +36,22 @@ jobq_roster_unlock(JobqQueueState *queue)
 	LWLockRelease(queue->stream.lock);
 	if (when != JOBQ_NEVER && is_ours)
 		jobq_wake_for_queue_at(queue, when);
+	jobq_limit_group_wake_called();
 }
 
-/* The same, but the coordinator is not told. */
+/* The same, but the coordinator is not told: see jobq_limit_group_wake_called(). */
 void
 jobq_roster_unlock_quietly(JobqQueueState *queue)
 {
 	put_off_until = JOBQ_NEVER;
 	LWLockRelease(queue->stream.lock);
+}
+
+/* The coordinator is to look at the queue then; takes effect with the unlock. */
+void
+jobq_roster_look_at(TimestampTz when)
+{
+	put_off_until = Min(put_off_until, when);
 }
 
 /* Claims that have to look at the roster at all read this without the lock. */
@@ -103,6 +112,10 @@ jobq_roster_take_out(JobqRoster *roster, JobqGroup *group)
 			dlist_delete(&group->link);
 			jobq_heap_remove(&roster->later, &group->later);
 			break;
+		case JOBQ_GROUP_WAITS:
+			dlist_delete(&group->link);
+			jobq_limit_group_stop_waiting(group);
+			break;
 	}
 	group->place = JOBQ_GROUP_RESTS;
 	group->served = 0;
@@ -134,7 +147,7 @@ jobq_roster_put_later(JobqRoster *roster, JobqGroup *group, TimestampTz when)
 	if (group->is_idle)
 		roster->nidle++;
 	group->place = JOBQ_GROUP_LATER;
-	put_off_until = Min(put_off_until, when);
+	jobq_roster_look_at(when);
 }
 
 void
@@ -146,6 +159,23 @@ jobq_roster_park(JobqRoster *roster, JobqGroup *group, int max_running)
 	roster->parked_limit = Min(roster->parked_limit, max_running);
 	dlist_push_tail(&roster->parked, &group->link);
 	group->place = JOBQ_GROUP_PARKED;
+}
+
+/*
+ * The limit that the queue shares, which has turned the group away, lets in no more jobs
+ * with its key than that.
+ */
+void
+jobq_roster_wait(JobqRoster *roster, JobqGroup *group, int max_running)
+{
+	JobqLimitLink *link = roster->limit;
+
+	jobq_roster_take_out(roster, group);
+	if (dlist_is_empty(&link->waits))
+		link->waits_limit = max_running;
+	link->waits_limit = Min(link->waits_limit, max_running);
+	dlist_push_tail(&link->waits, &group->link);
+	group->place = JOBQ_GROUP_WAITS;
 }
 
 /* The group starts no job until its options, or the number of its tickets, change. */

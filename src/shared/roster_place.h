@@ -23,6 +23,7 @@ jobq_roster_lock(JobqQueueState *queue)
 }
 
 extern void jobq_roster_unlock(JobqQueueState *queue);
+extern void jobq_roster_look_at(TimestampTz when);
 extern void jobq_roster_unlock_quietly(JobqQueueState *queue);
 
 extern void jobq_roster_set_active(JobqRoster *roster);
@@ -38,6 +39,8 @@ extern void jobq_roster_put_later(JobqRoster *roster, JobqGroup *group,
 extern void jobq_roster_park(JobqRoster *roster, JobqGroup *group,
 							 int max_running);
 extern void jobq_roster_hold(JobqRoster *roster, JobqGroup *group);
+extern void jobq_roster_wait(JobqRoster *roster, JobqGroup *group,
+							 int max_running);
 
 /*
  * Throttles the group until that time, or no longer if it is 0.  False if too many

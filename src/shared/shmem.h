@@ -20,6 +20,11 @@
  *						or JOBQ_LOCK_LEASES at times
  *	JOBQ_LOCK_GROUPS	structure of the hash table of groups, and the queues that
  *						have some; taken under the lock of a queue's lanes
+ *	JOBQ_LOCK_LIMIT_QUEUES ...	the queues that a limit has turned away
+ *						(limit_state.c), and the groups that it counts
+ *						(limit_group.c), each limit by one of several; taken
+ *						under the lock of a queue's lanes; JOBQ_LOCK_GROUPS is
+ *						taken under it
  *
  * Otherwise they are taken one at a time, never nested, and never held
  * across I/O, SPI or user code.  Commit callbacks take them, too, so nothing
@@ -302,7 +307,8 @@ typedef struct JobqStream
 
 typedef struct JobqGroupKey
 {
-	struct JobqQueueState *queue;
+	struct JobqQueueState *queue;	/* or, of a JobqLimitGroup, the number of
+									 * a limit, which is odd */
 	char		name[JOBQ_GROUP_NAME_SIZE]; /* zeros follow: keys are compared
 											 * as memory */
 } JobqGroupKey;
@@ -315,7 +321,9 @@ typedef enum JobqGroupPlace
 	JOBQ_GROUP_PARKED,			/* it runs as many jobs as the queue allows */
 	JOBQ_GROUP_HELD,			/* it is paused, or runs as many jobs as an
 								 * option of its own allows */
-	JOBQ_GROUP_LATER			/* its jobs are ahead */
+	JOBQ_GROUP_LATER,			/* its jobs are ahead */
+	JOBQ_GROUP_WAITS			/* the limit that the queue shares lets in no
+								 * more jobs with its key */
 } JobqGroupPlace;
 
 /* What is said of a group by itself. */
@@ -328,6 +336,39 @@ typedef struct JobqGroupOptions
 	int16		weight;			/* jobs in a turn */
 	bool		paused;
 } JobqGroupOptions;
+
+/*
+ * Jobs with the same group key, of all queues that share a limit; see limit_group.c.
+ * All is under the limit's lock.  An entry of the hash table of groups.
+ */
+typedef struct JobqLimitGroup
+{
+	JobqGroupKey key;			/* the limit's number, and the group key */
+	LWLock	   *lock;			/* the limit's */
+	Oid			role;			/* whose share of the room it takes */
+	uint32		running;		/* tickets of its groups that are out */
+	int			ngroups;		/* of queues, in memory */
+	int			max_running;	/* the greatest limit at which one waits */
+	dlist_head	waiting;		/* groups that wait, by `peer` */
+} JobqLimitGroup;
+
+/*
+ * What a queue has whose limit counts groups; see limit_group.c.  Under the lock of the
+ * queue's stream.  An entry of the hash table of groups, with no name.
+ */
+typedef struct JobqLimitLink
+{
+	JobqGroupKey key;			/* the queue */
+	uint64		limit;			/* the limit's number, */
+	LWLock	   *lock;			/* and its lock */
+	uint64		position;		/* in the log of changes, of the latest claim
+								 * that knew so */
+	int			waits_limit;	/* the least limit at which groups wait */
+	dlist_head	waits;			/* groups that wait */
+	pg_atomic_uint32 has_called;	/* read without a lock */
+	dlist_head	called;			/* those of them that need not wait any more,
+								 * by `peer`; under the limit's lock */
+} JobqLimitLink;
 
 /*
  * Jobs of a queue that have the same group key; see roster.c.  All is under the
@@ -359,7 +400,13 @@ typedef struct JobqGroup
 	uint32		keeps_tat:1;	/* a row that is committed says so, too */
 	dlist_node	member;			/* of all groups of the queue in memory */
 	dlist_node	link;			/* of those that are in the same place */
-	JobqHeapNode later;			/* of those later, by time */
+	JobqLimitGroup *shared;		/* where its tickets count, too; NULL: nowhere */
+	union
+	{
+		JobqHeapNode later;		/* of those later, by time */
+		dlist_node	peer;		/* of those that wait at `shared`, or were
+								 * called; under the limit's lock */
+	};
 } JobqGroup;
 
 /* The groups of a queue; see roster.c.  Under the lock of its stream. */
@@ -367,15 +414,15 @@ typedef struct JobqRoster
 {
 	pg_atomic_uint32 active;	/* 0: it is complete, and no group is in
 								 * memory; read without the lock */
+	int			nheld;
 	dlist_head	all;
 	dlist_head	turn;
 	dlist_head	parked;
 	dlist_head	held;
-	int			nheld;
 	JobqHeap	later;
 	dlist_head	idle;			/* those of them that are not throttled, */
-	int			nidle;			/* and how many; read without the lock, too */
-	dlist_head	throttled;		/* the others */
+	dlist_head	throttled;		/* and the others */
+	int			nidle;			/* read without the lock, too */
 	int			ngroups;		/* in memory.  This and the next field are
 								 * under JOBQ_LOCK_GROUPS */
 	dlist_node	of_role;		/* of the role's queues that have groups */
@@ -416,6 +463,7 @@ typedef struct JobqRoster
 								 * passed, may have a ready job; JOBQ_NEVER:
 								 * none has */
 	JobqGroup  *hand;			/* the lap has come to here; NULL: it begins */
+	JobqLimitLink *limit;		/* NULL: no limit counts its groups */
 } JobqRoster;
 
 /* What is known of a queue's counter. */
@@ -505,6 +553,9 @@ typedef struct JobqLimitState
 	JobqEntry	entry;
 	JobqGate	gate;			/* of its max_running */
 	JobqRate	rate;			/* of its rate_limit */
+	uint64		number;			/* odd; no other limit has had it */
+	pg_atomic_uint32 counts_groups; /* its queues' groups are counted, see
+									 * limit_group.c; stays so */
 	pg_atomic_uint32 look;		/* the coordinator is to look at its queues */
 	/* under one of JOBQ_LOCK_LIMIT_QUEUES */
 	bool		more;			/* other queues were turned away as well */
@@ -687,7 +738,8 @@ typedef struct JobqShared
 	dlist_head	group_queues[JOBQ_ROLE_COUNTERS];	/* queues with groups */
 
 	JobqEntries queues;			/* under JOBQ_LOCK_QUEUES */
-	JobqEntries limits;			/* under JOBQ_LOCK_LIMITS */
+	JobqEntries limits;			/* under JOBQ_LOCK_LIMITS, as is this: */
+	uint64		limit_number;	/* the latest JobqLimitState.number */
 
 	/* see lane.c */
 	slock_t		lane_mutex;		/* guards the pools of lanes and rings, and */

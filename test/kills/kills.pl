@@ -38,11 +38,12 @@ my $loose = $ENV{JOBQ_KILLS_LOOSE} || 0;
 my $backlog = 40;    # jobs of a queue and scope, for each that may run
 
 # The kinds of limits; of each there is one of 1 and one of 3. Scopes are named
-# after them: q1, g3/a.
+# after them: q1, g3/a, k3/a.
 my @kinds = (
 	[ q => 'max_running' ],
 	[ g => 'max_running_per_group' ],
-	[ s => 'max_running of a shared limit' ]);
+	[ s => 'max_running of a shared limit' ],
+	[ k => 'max_running_per_group of a shared limit' ]);
 my @groups = qw(a b);
 
 # n starts per period, with a burst; milliseconds. 0: of a queue, 1: of a shared limit.
@@ -86,13 +87,13 @@ sub create_limited
 	my ($kind, $n) = @_;
 	my $name = $kind . $n;
 	my $max = $n + $loose;
-	my $per_group = $kind eq 'g';
+	my $per_group = $kind =~ /[gk]/;
 	my $option = ($per_group ? 'max_running_per_group' : 'max_running') . " => $max";
 	my $common = "max_attempts => 100000, backoff => 'fixed', backoff_base => '1 ms', "
 	  . "jitter => 0, lease => '1 s'";
 	my @queues = ($name);
 
-	if ($kind eq 's')
+	if ($kind =~ /[sk]/)
 	{
 		@queues = ("${name}_1", "${name}_2");
 		$node->sql("SELECT jobq.create_limit('$name', $option)");

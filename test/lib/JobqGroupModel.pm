@@ -17,6 +17,8 @@ package JobqGroupModel;
 use strict;
 use warnings;
 
+use List::Util qw(min sum0);
+
 # How often a stream that could give a job may be passed over by the same other one.
 # Once, if it stays where it is.  When it comes back it is the last one; and after a
 # reset, others have a round of turns before it is read.
@@ -46,13 +48,29 @@ sub streams
 	return \%streams;
 }
 
+# How many more jobs of a group may run, by its queue, and by the limit that this shares,
+# which counts those of all its queues; undef: any number.  A queue begins to share a limit,
+# and leaves it, when no job of a group runs.
+sub room_in_group
+{
+	my ($self, $queue, $stream) = @_;
+	my $limit = $self->limit_of($queue);
+	my @room;
+
+	return if $stream eq '';
+	push @room, $queue->{max_per_group} - group_of($queue, $stream)->{running}
+	  if defined $queue->{max_per_group};
+	push @room, $limit->{max_per_group} - sum0(
+		map { ($_->{groups}{$stream} // { running => 0 })->{running} }
+		grep { ($_->{shared_limit} // '') eq $limit->{name} } values %{ $self->{queues} })
+	  if $limit && defined $limit->{max_per_group};
+	return min(@room);
+}
+
 sub is_full_group
 {
-	my ($queue, $stream) = @_;
-	return
-		 $stream ne ''
-	  && defined $queue->{max_per_group}
-	  && group_of($queue, $stream)->{running} >= $queue->{max_per_group};
+	my ($self, $queue, $stream) = @_;
+	return ($self->room_in_group($queue, $stream) // 1) <= 0;
 }
 
 # Whether the rate of groups lets no job of a stream start.
@@ -107,7 +125,7 @@ sub could_be_next
 	for my $stream (keys %$streams)
 	{
 		my $jobs = $streams->{$stream};
-		next if is_full_group($queue, $stream) || is_shut_group($queue, $stream, $now);
+		next if $self->is_full_group($queue, $stream) || is_shut_group($queue, $stream, $now);
 		next unless is_ripe($queue, $jobs, $now);
 		my $head = head($jobs, $now) // next;
 		$heads{$stream} = $head;
@@ -121,9 +139,11 @@ sub could_be_lent
 {
 	my ($self, $queue, $now) = @_;
 	my $streams = $self->streams($queue, $now);
+	my $limit = $self->limit_of($queue);
 	my (%heads, %lenders);
 
-	return \%heads unless defined $queue->{max_per_group};
+	return \%heads unless defined $queue->{max_per_group}
+	  || ($limit && defined $limit->{max_per_group});
 	for my $note (reverse @{ $self->{notes} })
 	{
 		last if $note->{level} != $self->in_transaction;
@@ -135,7 +155,7 @@ sub could_be_lent
 		my $jobs = $streams->{$name} or next;
 		next if $ticket->{group_lent} || $heads{$name} || !$self->all_end($ticket, $note);
 		next if is_shut_group($queue, $name, $now);
-		next if $group->{running} > $queue->{max_per_group} || !is_ripe($queue, $jobs, $now);
+		next if $self->room_in_group($queue, $name) < 0 || !is_ripe($queue, $jobs, $now);
 		$heads{$name} = head($jobs, $now) // next;
 		$lenders{$name} = $note;
 	}

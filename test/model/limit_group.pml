@@ -6,9 +6,9 @@
  * lists, and each rule of the protocol by leaving it out (BREAK_*), when spin
  * must find an error.  README.md explains how to read and run it.
  *
- * The protocol is not in the C code yet: docs/internals.md has it, under Groups.  It goes
- * with that of src/shared/roster*.c, as src/dispatch/turn.c and src/dispatch/counting.c
- * use it.  Each queue has one group, all with the same key; job j is one of queue j % QUEUES.  What
+ * The protocol is that of src/shared/limit_group.c and src/shared/roster*.c, as
+ * src/dispatch/turn.c, src/queue/limit_link.c and src/dispatch/counting.c use it.  Each
+ * queue has one group, all with the same key; job j is one of queue j % QUEUES.  What
  * is known of a group's jobs is exact here: roster.pml and dispatch.pml have the rest.
  *
  * Claimed here, for all interleavings of a small case: a claim that knows the limit as

@@ -330,6 +330,9 @@ claim_reading(bool may_read)
 			case JOBQ_TURN_PLAIN:
 				turns_left--;
 				break;
+			case JOBQ_TURN_LINK:
+				CHECK(false, "there is no limit that counts groups");
+				return -1;
 			case JOBQ_TURN_NOTHING:
 			case JOBQ_TURN_NO_ROOM:
 				return -1;

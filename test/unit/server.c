@@ -16,8 +16,10 @@
 
 #include "shared/area.h"
 #include "shared/clock.h"
+#include "shared/database.h"
 #include "shared/group.h"
 #include "shared/lane.h"
+#include "shared/limit_state.h"
 #include "shared/rate.h"
 #include "shared/wake.h"
 
@@ -165,6 +167,31 @@ jobq_wake_for_queue_at(JobqQueueState *state, TimestampTz when)
 	CHECK(locks_held == 0, "the coordinator is woken under a lock");
 	if (when < (TimestampTz) pg_atomic_read_u64(&state->next_look))
 		pg_atomic_write_u64(&state->next_look, (uint64) when);
+}
+
+/* No limit is shared here: these are not called. */
+JobqDatabase *
+jobq_database(void)
+{
+	abort();
+}
+
+void
+jobq_wake_at(JobqDatabase *database, TimestampTz when)
+{
+	abort();
+}
+
+bool
+jobq_wake_lower_time(pg_atomic_uint64 * time, TimestampTz when)
+{
+	abort();
+}
+
+LWLock *
+jobq_limit_state_lock(const JobqLimitState *state)
+{
+	abort();
 }
 
 bool

@@ -103,19 +103,22 @@ row_is_there(JobqTable *table, Relation index, ScanKey keys, int nkeys,
 
 /*
  * Whether to wait for a transaction that has inserted the row or is changing
- * or deleting it.  With JOBQ_WAIT_IF_WANTED the committed version of the row
- * must satisfy the filter.
+ * or deleting it.  The filter sees the committed version of the row first, so that a
+ * user without a right to it does not wait; with JOBQ_WAIT_IF_WANTED that must satisfy
+ * the filter.
  */
 static bool
 waits_for_writer(JobqTable *table, Relation index, const JobqSearch *search)
 {
 	TupleTableSlot *slot;
+	bool		wanted;
 
-	if (search->wait != JOBQ_WAIT_IF_WANTED)
+	if (search->wait == JOBQ_NO_WAIT || search->filter == NULL)
 		return search->wait != JOBQ_NO_WAIT;
 	slot = jobq_table_slot(table);
-	return read_latest(table, index, search->keys, search->nkeys, slot) &&
+	wanted = read_latest(table, index, search->keys, search->nkeys, slot) &&
 		search->filter(slot, search->arg);
+	return wanted || search->wait != JOBQ_WAIT_IF_WANTED;
 }
 
 /*

@@ -200,12 +200,11 @@ insert_revived(const JobqQueue *queue, const Datum *values, const bool *nulls)
 }
 
 /*
- * The queue of a finished job, for a user who may manage it, locked against
- * being dropped; NULL if there is no such job.  The queue is locked before the
- * job's row, as in drop_queue(); the row is read by the latest snapshot.
+ * The queue of a finished job, for a user who may manage it; NULL if there is no such
+ * job.  Its row is read by the latest snapshot, and not locked.
  */
 static const JobqQueue *
-lock_queue_of_finished(int64 id)
+queue_of_finished(int64 id)
 {
 	JobqTable  *history;
 	TupleTableSlot *slot = jobq_history_read(id, &history);
@@ -215,9 +214,22 @@ lock_queue_of_finished(int64 id)
 		return NULL;
 	queue = jobq_history_queue(slot);
 	jobq_table_close(history);
+	if (queue != NULL)
+		jobq_queue_check_job_privilege(queue, JOBQ_PRIV_MANAGE, id);
+	return queue;
+}
+
+/*
+ * The same, with the queue locked against being dropped, which comes before the
+ * job's row, as in drop_queue().
+ */
+static const JobqQueue *
+lock_queue_of_finished(int64 id)
+{
+	const JobqQueue *queue = queue_of_finished(id);
+
 	if (queue == NULL)
 		return NULL;
-	jobq_queue_check_job_privilege(queue, JOBQ_PRIV_MANAGE, id);
 	queue = jobq_queue_try_lock_shared(queue);
 	if (queue != NULL)
 		jobq_queue_recheck_job(queue->id, JOBQ_PRIV_MANAGE, id);
@@ -434,9 +446,12 @@ static bool
 delete_finished(int64 id)
 {
 	JobqTable  *history;
-	TupleTableSlot *finished = jobq_history_find(id, &history);
+	TupleTableSlot *finished;
 	const JobqQueue *queue;
 
+	if (queue_of_finished(id) == NULL)
+		return false;
+	finished = jobq_history_find(id, &history);
 	if (finished == NULL)
 		return false;
 	queue = jobq_history_queue(finished);

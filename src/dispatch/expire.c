@@ -58,7 +58,11 @@
 #define FULL_INTERVAL (60 * USECS_PER_SEC)
 #define FULL_SHARE 50
 
-/* The same for scans that begin at the first locked job. */
+/*
+ * The same for scans that begin at the first locked job.  An owner's next one waits for
+ * what trying his jobs has taken, and passing over those of others, not for what trying
+ * theirs has taken.
+ */
 #define BUSY_SHARE 10
 
 /*
@@ -72,6 +76,8 @@ typedef struct Busy
 	TimestampTz last;			/* and of the latest */
 	TimestampTz known;			/* the same, at the end of the last look */
 	TimestampTz retry_at;		/* when to look again at those */
+	int64		tried;			/* time that the current look has taken to try
+								 * to expire this owner's jobs */
 } Busy;
 
 /* What is known of the index, between looks. */
@@ -83,7 +89,7 @@ typedef struct Progress
 	Busy		busy[JOBQ_LATE_OWNERS];
 	TimestampTz began;			/* start of the current look, or DT_NOBEGIN if
 								 * there is none */
-	int64		stopwatch;		/* when it began, by jobq_stopwatch() */
+	int64		cost;			/* the time that it has taken so far */
 	bool		full;			/* the look covers the whole index */
 	TimestampTz full_at;		/* when to begin the next such look */
 	TimestampTz full_after;		/* and not before */
@@ -249,6 +255,7 @@ expire_locked(Look *look, JobqJob *job, const JobqQueue *queue)
 static bool
 expire_one(Look *look)
 {
+	int64		began = jobq_stopwatch();
 	const JobqQueue *queue;
 	JobqJob		job;
 	Size		length;
@@ -281,6 +288,8 @@ expire_one(Look *look)
 		case JOBQ_UNWANTED:
 			break;
 	}
+	look->progress.busy[jobq_late_owner(queue->owner)].tried +=
+		jobq_stopwatch() - began;
 	return true;
 }
 
@@ -349,7 +358,7 @@ begin_look(Progress *mine, TimestampTz now)
 		return;
 
 	mine->began = now;
-	mine->stopwatch = jobq_stopwatch();
+	mine->cost = 0;
 	go_back(mine, mine->low);
 	mine->low = JOBQ_NEVER;
 	go_back_to_busy(mine, now);
@@ -363,27 +372,46 @@ begin_look(Progress *mine, TimestampTz now)
 	}
 }
 
+/*
+ * Puts off the next look at each owner's locked jobs.  Owners whose jobs have been tried
+ * have one share of the time together.
+ */
+static void
+leave_busy(Progress *mine, TimestampTz now)
+{
+	int64		passing = mine->cost;
+	int			ntried = 0;
+
+	for (int i = 0; i < JOBQ_LATE_OWNERS; i++)
+	{
+		passing -= mine->busy[i].tried;
+		if (mine->busy[i].tried > 0)
+			ntried++;
+	}
+	for (int i = 0; i < JOBQ_LATE_OWNERS; i++)
+	{
+		Busy	   *busy = &mine->busy[i];
+		int64		cost = busy->tried * ntried + Max(passing, 0);
+
+		busy->known = busy->last;
+		if (busy->first != JOBQ_NEVER)
+			busy->retry_at = Max(busy->retry_at, now + cost * BUSY_SHARE);
+		busy->tried = 0;
+	}
+}
+
 /* Notes that all entries up to the current time have been looked at. */
 static void
 end_look(Progress *mine, TimestampTz now)
 {
-	int64		cost = jobq_stopwatch() - mine->stopwatch;
-
 	mine->done.at = now;
 	ItemPointerSet(&mine->done.tid, InvalidBlockNumber, PG_UINT16_MAX);
 	if (mine->full)
 	{
 		mine->full_at = now + FULL_INTERVAL;
-		mine->full_after = now + cost * FULL_SHARE;
+		mine->full_after = now + mine->cost * FULL_SHARE;
 	}
-	for (int i = 0; i < JOBQ_LATE_OWNERS; i++)
-	{
-		Busy	   *busy = &mine->busy[i];
-
-		busy->known = busy->last;
-		if (busy->first != JOBQ_NEVER)
-			busy->retry_at = Max(busy->retry_at, now + cost * BUSY_SHARE);
-	}
+	leave_busy(mine, now);
 	mine->full = false;
 	mine->began = DT_NOBEGIN;
 }
@@ -449,6 +477,8 @@ look_at_index(Look *look, int limit)
 TimestampTz
 jobq_expire_jobs(int limit, bool *more)
 {
+	int64		began = jobq_stopwatch();
+	bool		finished;
 	TimestampTz next;
 	Progress   *mine;
 	Look		look;
@@ -468,7 +498,9 @@ jobq_expire_jobs(int limit, bool *more)
 	look.snapshot = RegisterSnapshot(GetLatestSnapshot());
 	PushActiveSnapshot(look.snapshot);
 
-	if (look_at_index(&look, limit))
+	finished = look_at_index(&look, limit);
+	mine->cost += jobq_stopwatch() - began;
+	if (finished)
 	{
 		end_look(mine, look.now);
 		next = next_look(&look);

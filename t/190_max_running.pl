@@ -5,29 +5,19 @@
 use strict;
 use warnings;
 
+use JobqLimits;
 use JobqSession;
 use JobqTest;
-use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = jobq_node(
-	'main',
-	conf => [
-		'jobq.max_workers = 4',
-		'jobq.worker_idle_timeout = 1h',
-		'jobq.sweep_interval = 0',
-		'track_commit_timestamp = on',
-		'max_prepared_transactions = 5',
-		"jobq.log_jobs = 'none'",
-		'fsync = off'
-	]);
+my $node =
+  limits_node(4, 'track_commit_timestamp = on', 'max_prepared_transactions = 5', 'fsync = off');
 
 # A run leaves a row, and its transaction's time of commit; one that is rolled
 # back is seen by those that run beside it, which find no lock left.
+create_most($node, 'queue');
 $node->sql(
 	q{
-	CREATE TABLE begun (queue text, at timestamptz DEFAULT clock_timestamp(),
-		xact xid DEFAULT pg_current_xact_id()::xid);
 	CREATE SEQUENCE overlap_number;
 	CREATE FUNCTION work(j jobq.job) RETURNS void LANGUAGE plpgsql AS $$
 	DECLARE place int; BEGIN
@@ -49,12 +39,6 @@ $node->sql(
 	END$$;
 	CREATE PROCEDURE work_alone(j jobq.job) LANGUAGE plpgsql AS $$ BEGIN
 		PERFORM public.work(j); COMMIT; END$$;
-	CREATE VIEW most AS
-	WITH run AS (SELECT queue, min(at) AS at, pg_xact_commit_timestamp(xact) AS until
-			FROM begun GROUP BY queue, xact),
-		step AS (SELECT queue, at, 1 AS n FROM run UNION ALL SELECT queue, until, -1 FROM run),
-		depth AS (SELECT queue, sum(n) OVER (PARTITION BY queue ORDER BY at, n) AS n FROM step)
-	SELECT queue, max(n) AS n FROM depth GROUP BY queue;
 });
 
 # Waits until the queue has no job, and judges what has been.

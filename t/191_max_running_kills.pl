@@ -5,20 +5,12 @@
 use strict;
 use warnings;
 
+use JobqLimits;
 use JobqSession;
 use JobqTest;
-use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = jobq_node(
-	'main',
-	conf => [
-		'jobq.max_workers = 4',
-		'jobq.worker_idle_timeout = 1h',
-		'jobq.sweep_interval = 0',
-		'max_prepared_transactions = 5',
-		"jobq.log_jobs = 'none'"
-	]);
+my $node = limits_node(4, 'max_prepared_transactions = 5');
 $node->create_clock;
 
 # How many of the queue's jobs are running.

@@ -5,59 +5,14 @@
 use strict;
 use warnings;
 
+use JobqLimits;
 use JobqSession;
 use JobqTest;
-use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = jobq_node(
-	'main',
-	conf => [
-		'jobq.max_workers = 3',
-		'jobq.worker_idle_timeout = 1h',
-		'jobq.sweep_interval = 0',
-		'jobq.shared_commit_time = 100ms',
-		"jobq.log_jobs = 'none'"
-	]);
+my $node = limits_node(3, 'jobq.shared_commit_time = 100ms');
 
-$node->sql(q{CREATE FUNCTION work(j jobq.job) RETURNS void LANGUAGE plpgsql AS $$ BEGIN END$$});
-
-# The most starts in a window, its end excluded, and the number of all.
-sub starts_in
-{
-	my ($queue, $period) = @_;
-	return split /\|/, $node->sql(
-		qq{SELECT max(n), count(*) FROM (
-			SELECT count(*) OVER (ORDER BY started_at RANGE BETWEEN CURRENT ROW
-				AND interval '$period' - interval '1 us' FOLLOWING) AS n
-			FROM jobq.jobs WHERE queue = '$queue' AND started_at IS NOT NULL) AS w});
-}
-
-sub is_within
-{
-	my ($queue, $limit, $period, $jobs) = @_;
-	poll_ok(
-		$node,
-		"SELECT count(*) FROM jobq.jobs WHERE queue = '$queue' AND state = 'completed'",
-		"$queue: all jobs are run",
-		expected => $jobs);
-	my ($most, $all) = starts_in($queue, $period);
-	is($all, $jobs, "$queue: each has its start");
-	cmp_ok($most, '<=', $limit, "$queue: not more than $limit in $period");
-	return;
-}
-
-# Waits until the waiter sleeps.
-sub waits
-{
-	poll_ok(
-		$node,
-		q{SELECT count(*) FROM pg_stat_activity WHERE application_name = 'waiter'
-			AND backend_xmin IS NULL AND wait_event_type = 'Extension'},
-		'a session waits',
-		expected => '1');
-	return;
-}
+create_idle_work($node);
 
 # Executors; T is 1 ms, 1 ms with the default burst, and 100 ms.
 $node->sql(
@@ -69,9 +24,9 @@ $node->sql(
 	SELECT count(*) FROM jobq.enqueue_many('ms', array_fill('1'::jsonb, ARRAY[500]));
 	SELECT count(*) FROM jobq.enqueue_many('burst', array_fill('1'::jsonb, ARRAY[1000]));
 	SELECT count(*) FROM jobq.enqueue_many('tenth', array_fill('1'::jsonb, ARRAY[25]))});
-is_within('ms', 100, '100 ms', 500);
-is_within('burst', 100, '100 ms', 1000);
-is_within('tenth', 10, '1 s', 25);
+is_within($node, 'ms', 100, '100 ms', 500);
+is_within($node, 'burst', 100, '100 ms', 1000);
+is_within($node, 'tenth', 10, '1 s', 25);
 is( $node->sql(
 		q{SELECT count(DISTINCT h.xmin::text) < count(*) FROM jobq_store.history AS h
 		JOIN jobq_store.queue AS q ON q.id = h.queue WHERE q.name = 'burst'}),
@@ -89,7 +44,7 @@ is($node->sql(q{SELECT count(*) FROM jobq.take('hour', 3)}), '0', 'no other one'
 my $waiter = start_session($node, name => 'waiter');
 is($node->sql(q{CALL jobq.wait('{hour}', '200 ms', NULL)}), 'f', 'wait() sleeps');
 order($waiter, q{CALL jobq.wait('{hour}', '1 min', NULL)});
-waits();
+sleeps_in_wait($node, $waiter);
 $node->sql(q{SELECT jobq.alter_queue('hour', rate_limit => 1000, rate_period => '1 s')});
 is(within(10, 'at once', sub { answer($waiter) }), "t\n", 'a higher rate wakes it');
 
@@ -99,7 +54,7 @@ $node->sql(
 	SELECT jobq.enqueue('reset') FROM generate_series(1, 2);
 	SELECT count(*) FROM jobq.dequeue('reset')});
 order($waiter, q{CALL jobq.wait('{reset}', '1 min', NULL)});
-waits();
+sleeps_in_wait($node, $waiter);
 $node->sql(q{SELECT jobq.reset_queue('reset', 'rate_limit')});
 is(within(10, 'at once', sub { answer($waiter) }), "t\n", 'without a rate it is woken');
 end_session($waiter);
@@ -111,7 +66,7 @@ $node->sql(
 	SELECT count(*) FROM jobq.dequeue('half')});
 is($node->sql(q{CALL jobq.wait('{half}', '1 min', NULL)}), 't', 'wait() ends');
 is($node->sql(q{SELECT count(*) FROM jobq.dequeue('half')}), '1', 'a job can be had then');
-is(join('|', starts_in('half', '500 ms')), '1|2', 'half a second later');
+is(join('|', starts_in($node, 'half', '500 ms')), '1|2', 'half a second later');
 
 # A start counts if its transaction is rolled back.
 $node->sql(
@@ -163,7 +118,7 @@ is($node->sql(q{SELECT count(*) FROM jobq.dequeue('batches', 5)}), '0', 'no thir
 $node->sql(
 	q{SELECT jobq.create_queue('late', 'work(jobq.job)', rate_limit => 200, rate_burst => 50);
 	SELECT count(*) FROM jobq.enqueue_many('late', array_fill('1'::jsonb, ARRAY[350]))});
-is_within('late', 200, '1 s', 350);
+is_within($node, 'late', 200, '1 s', 350);
 cmp_ok(
 	$node->sql(
 		q{SELECT 300 / extract(epoch FROM max(started_at) - min(started_at)) FROM jobq.jobs
@@ -203,7 +158,7 @@ poll_ok($node, q{SELECT count(*) FROM jobq.jobs WHERE queue = 'slow' AND state =
 	'two have run', expected => '2');
 $node->stop('immediate');
 $node->start;
-is_within('slow', 2, '10 s', 3);
+is_within($node, 'slow', 2, '10 s', 3);
 
 # The intervals of days pass.
 $node->create_clock;

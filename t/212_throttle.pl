@@ -5,19 +5,12 @@
 use strict;
 use warnings;
 
+use JobqLimits;
 use JobqSession;
 use JobqTest;
-use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = jobq_node(
-	'main',
-	conf => [
-		'jobq.max_workers = 2',
-		'jobq.worker_idle_timeout = 1h',
-		'jobq.sweep_interval = 0',
-		"jobq.log_jobs = 'none'"
-	]);
+my $node = limits_node(2);
 
 # ------------------------------------------------------------------ handlers
 
@@ -75,12 +68,7 @@ my $waiter = start_session($node, name => 'waiter');
 foreach my $queue (qw(ext both))
 {
 	order($waiter, "CALL jobq.wait('{$queue}', '1 min', NULL)");
-	poll_ok(
-		$node,
-		q{SELECT count(*) FROM pg_stat_activity WHERE application_name = 'waiter'
-			AND backend_xmin IS NULL AND wait_event_type = 'Extension'},
-		"$queue: a session waits",
-		expected => '1');
+	sleeps_in_wait($node, $waiter);
 	$node->sql("SELECT jobq.enqueue('$queue')");
 	$node->sql("SELECT jobq.throttle('$queue', '10 ms')");
 	is(within(20, "$queue: soon", sub { answer($waiter) }),

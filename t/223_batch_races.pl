@@ -4,19 +4,12 @@
 use strict;
 use warnings;
 
+use JobqLimits;
 use JobqSession;
 use JobqTest;
 use Test::More;
 
-my $node = jobq_node(
-	'main',
-	conf => [
-		'jobq.max_workers = 4',
-		'jobq.worker_idle_timeout = 1h',
-		'jobq.sweep_interval = 0',
-		"jobq.log_jobs = 'none'",
-		'fsync = off'
-	]);
+my $node = limits_node(4, 'fsync = off');
 $node->create_clock;
 
 $node->sql(

@@ -5,48 +5,20 @@
 use strict;
 use warnings;
 
+use JobqLimits;
 use JobqSession;
 use JobqTest;
-use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = jobq_node(
-	'main',
-	conf => [
-		'jobq.max_workers = 6',
-		'jobq.worker_idle_timeout = 1h',
-		'jobq.sweep_interval = 0',
-		'track_commit_timestamp = on',
-		'max_prepared_transactions = 5',
-		"jobq.log_jobs = 'none'",
-		'fsync = off'
-	]);
+my $node =
+  limits_node(6, 'track_commit_timestamp = on', 'max_prepared_transactions = 5', 'fsync = off');
 
-# A run leaves a row, and its transaction's time of commit.
+create_work($node, 'lim', q{j.payload ->> 'limit'});
 $node->sql(
 	q{
 	CREATE ROLE alice LOGIN; CREATE ROLE bob LOGIN IN ROLE alice;
 	SELECT jobq.grant_usage(r, may_create => true) FROM unnest('{alice,bob}'::regrole[]) AS r;
-	CREATE TABLE begun (lim text, at timestamptz DEFAULT clock_timestamp(),
-		xact xid DEFAULT pg_current_xact_id()::xid);
-	GRANT ALL ON begun TO alice;
-	CREATE FUNCTION work(j jobq.job) RETURNS void LANGUAGE plpgsql AS $$ BEGIN
-		INSERT INTO public.begun VALUES (j.payload ->> 'limit');
-		PERFORM pg_sleep(coalesce((j.payload ->> 'ms')::float8 / 1000, 0));
-		IF j.payload ? 'wait_for' THEN
-			PERFORM pg_advisory_xact_lock_shared((j.payload ->> 'wait_for')::int);
-		END IF;
-		IF j.payload ? 'fail' AND j.attempt = 1 THEN RAISE 'no'; END IF;
-	END$$;
-	CREATE PROCEDURE work_alone(j jobq.job) LANGUAGE plpgsql AS $$ BEGIN
-		PERFORM public.work(j); COMMIT; END$$;
-	CREATE VIEW most AS
-	WITH run AS (SELECT lim, min(at) AS at, pg_xact_commit_timestamp(xact) AS until
-			FROM begun GROUP BY lim, xact),
-		step AS (SELECT lim, at, 1 AS n FROM run UNION ALL SELECT lim, until, -1 FROM run),
-		depth AS (SELECT lim, sum(n) OVER (PARTITION BY lim ORDER BY at, n) AS n FROM step)
-	SELECT lim, max(n) AS n FROM depth GROUP BY lim;
-});
+	GRANT ALL ON begun TO alice});
 
 # Waits until no queue has a job, and judges what has been.
 sub is_drained

@@ -5,20 +5,12 @@
 use strict;
 use warnings;
 
+use JobqLimits;
 use JobqSession;
 use JobqTest;
-use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = jobq_node(
-	'main',
-	conf => [
-		'jobq.max_workers = 4',
-		'jobq.worker_idle_timeout = 1h',
-		'jobq.sweep_interval = 0',
-		'max_prepared_transactions = 5',
-		"jobq.log_jobs = 'none'"
-	]);
+my $node = limits_node(4, 'max_prepared_transactions = 5');
 
 # How many jobs of the queues run that share the limit.
 sub running
@@ -307,12 +299,7 @@ is( $node->sql(
 	'jobq.health says it');
 my $waiter = start_session($node, name => 'waiter');
 order($waiter, q{CALL jobq.wait('{m}', '1 h')});
-poll_ok(
-	$node,
-	q{SELECT count(*) FROM pg_stat_activity WHERE application_name = 'waiter'
-		AND wait_event_type = 'Extension' AND backend_xmin IS NULL},
-	'a session waits',
-	expected => '1');
+sleeps_in_wait($node, $waiter);
 $node->sql(q{SELECT jobq.drop_limit('m' || n) FROM generate_series(1, 99) AS n});
 is(within(30, 'it is woken', sub { answer($waiter) }), "t\n", 'room for the limit: it is woken');
 end_session($waiter);

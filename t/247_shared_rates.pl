@@ -5,62 +5,17 @@
 use strict;
 use warnings;
 
+use JobqLimits;
 use JobqSession;
 use JobqTest;
-use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = jobq_node(
-	'main',
-	conf => [
-		'jobq.max_workers = 4',
-		'jobq.worker_idle_timeout = 1h',
-		'jobq.sweep_interval = 0',
-		"jobq.log_jobs = 'none'"
-	]);
+my $node = limits_node(4);
 
+create_idle_work($node);
 $node->sql(
-	q{CREATE FUNCTION work(j jobq.job) RETURNS void LANGUAGE plpgsql AS $$ BEGIN END$$;
-	CREATE PROCEDURE work_alone(j jobq.job) LANGUAGE plpgsql AS $$ BEGIN COMMIT; END$$;
+	q{CREATE PROCEDURE work_alone(j jobq.job) LANGUAGE plpgsql AS $$ BEGIN COMMIT; END$$;
 	CREATE ROLE alice LOGIN; SELECT jobq.grant_usage('alice', may_create => true)});
-
-# The most starts in a window, its end excluded, and the number of all.
-sub starts_in
-{
-	my ($queues, $period) = @_;
-	return split /\|/, $node->sql(
-		qq{SELECT max(n), count(*) FROM (
-			SELECT count(*) OVER (ORDER BY started_at RANGE BETWEEN CURRENT ROW
-				AND interval '$period' - interval '1 us' FOLLOWING) AS n
-			FROM jobq.jobs WHERE queue ~ '^$queues' AND started_at IS NOT NULL) AS w});
-}
-
-sub is_within
-{
-	my ($queues, $limit, $period, $jobs) = @_;
-	poll_ok(
-		$node,
-		"SELECT count(*) FROM jobq.jobs WHERE queue ~ '^$queues' AND state = 'completed'",
-		"$queues: all jobs are run",
-		expected => $jobs);
-	my ($most, $all) = starts_in($queues, $period);
-	is($all, $jobs, "$queues: each has its start");
-	cmp_ok($most, '<=', $limit, "$queues: not more than $limit in $period");
-	return;
-}
-
-# Waits until the waiter sleeps.
-sub waits
-{
-	my ($name) = @_;
-	poll_ok(
-		$node,
-		qq{SELECT count(*) FROM pg_stat_activity WHERE application_name = '$name'
-			AND backend_xmin IS NULL AND wait_event_type = 'Extension'},
-		"$name waits",
-		expected => '1');
-	return;
-}
 
 # Executors of two roles, of functions and procedures; T is 1 ms, 1 ms with the
 # default burst, and 100 ms. One queue has a slower rate of its own, and one limit
@@ -84,10 +39,10 @@ $node->sql(
 		jobq.enqueue_many('burst_' || q, array_fill('1'::jsonb, ARRAY[300]));
 	SELECT count(*) FROM unnest('{a,b}'::text[]) AS q,
 		jobq.enqueue_many('tenth_' || q, array_fill('1'::jsonb, ARRAY[12]))});
-is_within('ms_', 100, '100 ms', 400);
-is_within('ms_a', 30, '100 ms', 200);
-is_within('burst_', 100, '100 ms', 600);
-is_within('tenth_', 10, '1 s', 24);
+is_within($node, 'ms_.', 100, '100 ms', 400);
+is_within($node, 'ms_a', 30, '100 ms', 200);
+is_within($node, 'burst_.', 100, '100 ms', 600);
+is_within($node, 'tenth_.', 10, '1 s', 24);
 limits_settled($node, 'executors');
 
 # Looks that find nothing cost no start.
@@ -115,7 +70,7 @@ foreach my $change (sort keys %change)
 		SELECT count(*) FROM jobq.dequeue('hour_1')});
 	order($first, q{CALL jobq.wait('{hour_1}', '1 min', NULL)});
 	order($second, q{CALL jobq.wait('{hour_2}', '1 min', NULL)});
-	waits($_) foreach 'first', 'second';
+	sleeps_in_wait($node, $_) foreach $first, $second;
 	$node->sql($change{$change});
 	is(within(10, "$change: at once", sub { answer($_) }), "t\n", "$change wakes $_->{name}")
 	  foreach $first, $second;
@@ -125,7 +80,7 @@ $node->sql(
 	q{SELECT jobq.alter_limit('hour', rate_limit => 1, rate_period => '1 h');
 	SELECT count(*) FROM jobq.dequeue('hour_1')});
 order($second, q{CALL jobq.wait('{hour_2}', '1 min', NULL)});
-waits('second');
+sleeps_in_wait($node, $second);
 $node->sql(q{SELECT jobq.reset_queue('hour_2', 'shared_limit')});
 is(within(10, 'left: at once', sub { answer($second) }), "t\n", 'a queue that leaves is woken');
 
@@ -138,7 +93,7 @@ $node->sql(
 	SELECT count(*) FROM jobq.dequeue('half_1')});
 is($node->sql(q{CALL jobq.wait('{half_2}', '1 min', NULL)}), 't', 'wait() ends');
 is($node->sql(q{SELECT count(*) FROM jobq.dequeue('half_2')}), '1', 'a job can be had then');
-is(join('|', starts_in('half_', '500 ms')), '1|2', 'half a second later');
+is(join('|', starts_in($node, 'half_.', '500 ms')), '1|2', 'half a second later');
 
 # A job that is enqueued while the gate is shut wakes a waiter when it opens.
 order($first, q{CALL jobq.wait('{half_1}', '1 min', NULL)});
@@ -163,7 +118,7 @@ poll_ok($node, q{SELECT count(*) FROM jobq.jobs WHERE queue ~ '^slow' AND state 
 	'two have run', expected => '2');
 $node->stop('immediate');
 $node->start;
-is_within('slow_', 2, '10 s', 3);
+is_within($node, 'slow_.', 2, '10 s', 3);
 is($node->sql(q{SELECT count(*) > 0 FROM jobq_store.rate_start WHERE queue < 0}),
 	't', 'what has started is kept');
 $node->sql(

@@ -5,54 +5,22 @@
 use strict;
 use warnings;
 
+use JobqLimits;
 use JobqSession;
 use JobqTest;
-use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = jobq_node(
-	'main',
-	conf => [
-		'jobq.max_workers = 4',
-		'jobq.worker_idle_timeout = 1h',
-		'jobq.sweep_interval = 0',
-		'track_commit_timestamp = on',
-		'max_prepared_transactions = 5',
-		"jobq.log_jobs = 'none'",
-		'fsync = off'
-	]);
+my $node =
+  limits_node(4, 'track_commit_timestamp = on', 'max_prepared_transactions = 5', 'fsync = off');
 
-# A run leaves a row, and its transaction's time of commit.
-$node->sql(
-	q{
-	CREATE TABLE begun (queue text, grp text, at timestamptz DEFAULT clock_timestamp(),
-		xact xid DEFAULT pg_current_xact_id()::xid);
-	CREATE FUNCTION work(j jobq.job) RETURNS void LANGUAGE plpgsql AS $$ BEGIN
-		INSERT INTO public.begun VALUES (j.queue, j.group_key);
-		PERFORM pg_sleep(coalesce((j.payload ->> 'ms')::float8 / 1000, 0));
-		IF j.payload ? 'wait_for' THEN
-			PERFORM pg_advisory_xact_lock_shared((j.payload ->> 'wait_for')::int);
-		END IF;
-		IF j.payload ? 'fail' AND j.attempt = 1 THEN RAISE 'no'; END IF;
-	END$$;
-	CREATE PROCEDURE work_alone(j jobq.job) LANGUAGE plpgsql AS $$ BEGIN
-		PERFORM public.work(j); COMMIT; END$$;
-	CREATE VIEW most AS
-	WITH run AS (SELECT queue, grp, min(at) AS at, pg_xact_commit_timestamp(xact) AS until
-			FROM begun GROUP BY queue, grp, xact),
-		step AS (SELECT queue, grp, at, 1 AS n FROM run
-			UNION ALL SELECT queue, grp, until, -1 FROM run),
-		depth AS (SELECT queue, grp,
-			sum(n) OVER (PARTITION BY queue, grp ORDER BY at, n) AS n FROM step)
-	SELECT queue, max(n) AS n FROM depth WHERE grp IS NOT NULL GROUP BY queue;
-});
+create_work($node, 'queue, grp', 'j.queue, j.group_key');
 
 # Waits until the queue has no job, and judges what has been.
 sub is_drained
 {
 	my ($queue, $limit, $name) = @_;
 	all_jobs_run($node, $name, "queue = '$queue'");
-	is($node->sql("SELECT n <= $limit FROM most WHERE queue = '$queue'"),
+	is( $node->sql("SELECT max(n) <= $limit FROM most WHERE queue = '$queue' AND grp IS NOT NULL"),
 		't', "$name: not more than $limit of a group at the same time");
 	limits_settled($node, $name);
 	return;

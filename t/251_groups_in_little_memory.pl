@@ -4,21 +4,12 @@
 use strict;
 use warnings;
 
+use JobqLimits;
 use JobqSession;
 use JobqTest;
-use PostgreSQL::Test::Utils;
 use Test::More;
 
-# Room for some 300 groups, of which one role gets half.
-my $node = jobq_node(
-	'main',
-	conf => [
-		'jobq.max_workers = 2',
-		'jobq.shared_memory = 1MB',
-		'jobq.sweep_interval = 0',
-		"jobq.log_jobs = 'none'",
-		'fsync = off'
-	]);
+my $node = small_node(2);
 my $groups = 3000;
 
 # Adds a job to each group, and two more to each tenth.

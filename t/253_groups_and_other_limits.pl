@@ -5,30 +5,13 @@
 use strict;
 use warnings;
 
+use JobqLimits;
 use JobqSession;
 use JobqTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = jobq_node(
-	'main',
-	conf => [
-		'jobq.max_workers = 4',
-		'jobq.worker_idle_timeout = 1h',
-		'jobq.sweep_interval = 0',
-		'max_prepared_transactions = 5',
-		"jobq.log_jobs = 'none'",
-		'fsync = off'
-	]);
-
-# The payloads of the jobs that are claimed, in order.
-sub claimed
-{
-	my ($queue, $n) = @_;
-	return $node->sql(
-		qq{SELECT coalesce(string_agg(payload #>> '{}', ' '), '')
-		FROM jobq.dequeue('$queue', $n)});
-}
+my $node = limits_node(4, 'max_prepared_transactions = 5', 'fsync = off');
 
 sub complete_all
 {
@@ -44,7 +27,7 @@ sub complete_all
 $node->sql(
 	q{SELECT jobq.create_queue('own');
 	SELECT jobq.enqueue('own', '"g1"', group_key => 'g')});
-is(claimed('own', 1), 'g1', 'a job of a group runs');
+is(claim_jobs($node, 'own', 1), 'g1', 'a job of a group runs');
 is( $node->sql(
 		q{BEGIN; SELECT FROM jobq.enqueue('own', '"mine"');
 		SELECT payload FROM jobq.dequeue('own'); ROLLBACK}),
@@ -83,16 +66,16 @@ $node->sql(
 		lease => '1 h');
 	SELECT count(*) FROM jobq.enqueue_many('batched', ARRAY['"a1"', '"a2"', '"a3"', '"a4"',
 		'"b1"']::jsonb[], group_keys => '{a,a,a,a,b}')});
-is(claimed('batched', 10), 'a1 a2 a3', 'a batch has jobs of one group');
-is(claimed('batched', 10), 'b1', 'then it is the turn of another group');
-is(claimed('batched', 10), '', 'a batch takes the place of its group');
+is(claim_jobs($node, 'batched', 10), 'a1 a2 a3', 'a batch has jobs of one group');
+is(claim_jobs($node, 'batched', 10), 'b1', 'then it is the turn of another group');
+is(claim_jobs($node, 'batched', 10), '', 'a batch takes the place of its group');
 limits_settled($node, 'a batch runs');
 my ($first, $lease) =
   split(/\|/, $node->sql(q{SELECT id, lease FROM jobq_store.job WHERE payload = '"a1"'}));
 $node->sql("SELECT jobq.complete($first, $lease)");
-is(claimed('batched', 10), '', 'a part of it has ended');
+is(claim_jobs($node, 'batched', 10), '', 'a part of it has ended');
 complete_all('batched');
-is(claimed('batched', 10), 'a4', 'all of it has');
+is(claim_jobs($node, 'batched', 10), 'a4', 'all of it has');
 $node->stop('immediate');
 $node->start;
 $node->sql(q{SELECT jobq.enqueue('batched', '"b2"', group_key => 'b')});
@@ -109,7 +92,7 @@ $node->sql(
 	q{SELECT jobq.create_queue('gathers', batch_size => 2, batch_wait => '1 h', lease => '1 h');
 	SELECT count(*) FROM jobq.enqueue_many('gathers', ARRAY['"a1"', '"b1"', '"1"']::jsonb[],
 		group_keys => '{a,b,NULL}')});
-is(claimed('gathers', 10), '', 'no group has a full batch');
+is(claim_jobs($node, 'gathers', 10), '', 'no group has a full batch');
 is($node->sql(q{CALL jobq.wait('{gathers}', '0')}), 'f', 'wait() does not return for them');
 my $waits = start_session($node);
 order($waits, q{CALL jobq.wait('{gathers}', '60 s')});
@@ -118,13 +101,13 @@ poll_ok(
 	OR query LIKE 'CALL jobq.wait(%' AND state = 'idle'}, 'a session waits', expected => '1');
 $node->sql(q{SELECT jobq.enqueue('gathers', '"b2"', group_key => 'b')});
 like(answer($waits), qr/^t$/m, 'it is woken for a full batch');
-is(claimed('gathers', 10), 'b1 b2', 'a batch of that group');
+is(claim_jobs($node, 'gathers', 10), 'b1 b2', 'a batch of that group');
 $node->sql(q{SELECT jobq.enqueue('gathers', '"2"')});
-is(claimed('gathers', 10), '1 2', 'a full batch of jobs without a group');
+is(claim_jobs($node, 'gathers', 10), '1 2', 'a full batch of jobs without a group');
 $node->sql(q{SELECT jobq.alter_queue('gathers', batch_wait => '300 ms')});
 order($waits, q{CALL jobq.wait('{gathers}', '60 s')});
 like(answer($waits), qr/^t$/m, 'it is woken when jobs of a group have waited enough');
-is(claimed('gathers', 10), 'a1', 'they are handed out then');
+is(claim_jobs($node, 'gathers', 10), 'a1', 'they are handed out then');
 complete_all('gathers');
 
 # A delayed job makes a batch full when it is due, though nobody adds anything then.
@@ -134,7 +117,7 @@ $node->sql(
 	SELECT jobq.enqueue('gathers', '"a1"', group_key => 'a')});
 order($waits, q{CALL jobq.wait('{gathers}', '30 s')});
 like(answer($waits), qr/^t$/m, 'it is woken when a delayed job makes a batch full');
-is(claimed('gathers', 10), 'a1 a2', 'a batch with a delayed job');
+is(claim_jobs($node, 'gathers', 10), 'a1 a2', 'a batch with a delayed job');
 complete_all('gathers');
 
 # ------------------------------------------------------------------------ order
@@ -146,8 +129,9 @@ $node->sql(
 	SELECT jobq.enqueue('lifo', '"b1"', group_key => 'b');
 	SELECT jobq.enqueue('lifo', '"a3"', group_key => 'a');
 	SELECT jobq.enqueue('lifo', '"b2"', group_key => 'b')});
-is(join(' ', sort(split(/ /, claimed('lifo', 2)))), 'a3 b2', 'lifo: the newest of each group');
-is(join(' ', sort(split(/ /, claimed('lifo', 2)))), 'a2 b1', 'then the one before it');
+is(join(' ', sort(split(/ /, claim_jobs($node, 'lifo', 2)))),
+	'a3 b2', 'lifo: the newest of each group');
+is(join(' ', sort(split(/ /, claim_jobs($node, 'lifo', 2)))), 'a2 b1', 'then the one before it');
 
 # ----------------------------------------------------------------- other limits
 
@@ -209,7 +193,7 @@ $node->sql(
 		max_running_per_group => 1, lease => '1 h');
 	SELECT count(*) FROM jobq.enqueue_many('full', ARRAY['1', '2', '3']::jsonb[],
 		group_key => 'a')});
-is(claimed('full', 1), '1', 'one of a full queue is claimed');
+is(claim_jobs($node, 'full', 1), '1', 'one of a full queue is claimed');
 $node->sql(q{SELECT jobq.enqueue('full', '4', group_key => 'a')});
 is( $node->sql(
 		q{SELECT string_agg(payload::text || ' ' || state, ', ' ORDER BY id)
@@ -218,10 +202,10 @@ is( $node->sql(
 	'the oldest one that waits for its group is dropped');
 limits_settled($node, 'a job is dropped');
 complete_all('full');
-is(claimed('full', 5), '3', 'the group goes on');
+is(claim_jobs($node, 'full', 5), '3', 'the group goes on');
 is($node->sql(q{SELECT jobq.drain('full')}), 't', 'drained');
 complete_all('full');
-is(claimed('full', 5), '4', 'the rest is finished');
+is(claim_jobs($node, 'full', 5), '4', 'the rest is finished');
 
 # ------------------------------------------------------- ends that are prepared
 
@@ -229,12 +213,12 @@ $node->sql(
 	q{SELECT jobq.create_queue('doubt', max_running_per_group => 1, lease => '1 h');
 	SELECT count(*) FROM jobq.enqueue_many('doubt', ARRAY['1', '2', '3']::jsonb[],
 		group_key => 'a')});
-is(claimed('doubt', 5), '1', 'one of the group runs');
+is(claim_jobs($node, 'doubt', 5), '1', 'one of the group runs');
 $node->sql(
 	q{BEGIN; SELECT jobq.complete(id, lease) FROM jobq_store.job WHERE state = 1
 		AND queue = (SELECT id FROM jobq_store.queue WHERE name = 'doubt');
 	PREPARE TRANSACTION 'end'});
-is(claimed('doubt', 5), '', 'its end is prepared: it counts');
+is(claim_jobs($node, 'doubt', 5), '', 'its end is prepared: it counts');
 $node->stop('immediate');
 $node->start;
 poll_ok(
@@ -248,7 +232,7 @@ poll_ok(
 	q{SELECT count(*) FROM jobq.dequeue('doubt', 5)},
 	'the commit makes room',
 	expected => '1');
-is(claimed('doubt', 5), '', 'for one');
+is(claim_jobs($node, 'doubt', 5), '', 'for one');
 limits_settled($node, 'a prepared end');
 
 # --------------------------------------------------------------- dump, restore

@@ -4,19 +4,12 @@
 use strict;
 use warnings;
 
+use JobqLimits;
 use JobqSession;
 use JobqTest;
-use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = jobq_node(
-	'main',
-	conf => [
-		'jobq.max_workers = 4',
-		'jobq.worker_idle_timeout = 1h',
-		'jobq.sweep_interval = 0',
-		"jobq.log_jobs = 'none'"
-	]);
+my $node = limits_node(4);
 
 # Makes a queue whose group `g` has jobs 1 to n, and whose group `other` has one.
 sub serial_queue
@@ -30,23 +23,6 @@ sub serial_queue
 	return;
 }
 
-# The payloads of the jobs that are claimed.
-sub claimed
-{
-	my ($queue, $n) = @_;
-	return $node->sql(
-		"SELECT coalesce(string_agg(payload #>> '{}', ' '), '') FROM jobq.dequeue('$queue', $n)");
-}
-
-# Calls a function of (job_id, lease, ...) for the running job of the queue.
-sub end_running
-{
-	my ($queue, $call) = @_;
-	return $node->sql(
-		"SELECT jobq.$call FROM jobq_store.job AS j JOIN jobq_store.queue AS q ON q.id = j.queue
-		WHERE j.state = 1 AND q.name = '$queue'");
-}
-
 sub states
 {
 	my ($queue) = @_;
@@ -57,30 +33,30 @@ sub states
 
 # A failed job keeps its place, and the others wait for it.
 serial_queue('waits', 3, '');
-is(claimed('waits', 5), '1', 'the first job of a group');
-is(end_running('waits', q{fail(j.id, j.lease, 'no')}),
+is(claim_jobs($node, 'waits', 5), '1', 'the first job of a group');
+is(end_running($node, 'waits', q{fail(j.id, j.lease, 'no')}),
 	'scheduled', 'fail() tells that it is to be tried again');
 is(states('waits'), '1 scheduled, 2 ready, 3 ready', 'it is to be tried again');
-is(claimed('waits', 5), '', 'the others wait for it');
+is(claim_jobs($node, 'waits', 5), '', 'the others wait for it');
 is($node->sql(q{CALL jobq.wait('{waits}', '0')}), 'f', 'wait() does not return for them');
 $node->sql(q{SELECT jobq.enqueue('waits', '"other"', group_key => 'other')});
-is(claimed('waits', 5), 'other', 'another group does not wait');
+is(claim_jobs($node, 'waits', 5), 'other', 'another group does not wait');
 $node->sql(q{SELECT jobq.enqueue('waits', '"urgent"', group_key => 'g', priority => -1)});
-is(claimed('waits', 5), 'urgent', 'a job that comes before it does not either');
-end_running('waits', 'complete(j.id, j.lease)');
-is(claimed('waits', 5), '', 'then the others wait again');
+is(claim_jobs($node, 'waits', 5), 'urgent', 'a job that comes before it does not either');
+end_running($node, 'waits', 'complete(j.id, j.lease)');
+is(claim_jobs($node, 'waits', 5), '', 'then the others wait again');
 $node->stop('immediate');
 $node->start;
-is(claimed('waits', 5), '', 'they wait after a crash');
+is(claim_jobs($node, 'waits', 5), '', 'they wait after a crash');
 is($node->sql(q{SELECT jobq.promote(id) FROM jobq.jobs WHERE queue = 'waits' AND payload = '1'}),
 	't', 'it is promoted');
-is(claimed('waits', 5), '1', 'it is tried again');
-end_running('waits', q{release(j.id, j.lease, '1 h')});
-is(claimed('waits', 5), '', 'a job that is released holds the others, too');
+is(claim_jobs($node, 'waits', 5), '1', 'it is tried again');
+end_running($node, 'waits', q{release(j.id, j.lease, '1 h')});
+is(claim_jobs($node, 'waits', 5), '', 'a job that is released holds the others, too');
 $node->sql(
 	q{SELECT jobq.reschedule(id, now() + interval '2 h') FROM jobq.jobs
 	WHERE queue = 'waits' AND payload = '1'});
-is(claimed('waits', 5), '2', 'one that is rescheduled does not');
+is(claim_jobs($node, 'waits', 5), '2', 'one that is rescheduled does not');
 is( $node->sql(
 		q{SELECT jobq.fail(j.id, j.lease, 'no', retry_in => '1 s') FROM jobq_store.job AS j
 		JOIN jobq_store.queue AS q ON q.id = j.queue WHERE j.state = 1 AND q.name = 'waits';
@@ -90,33 +66,33 @@ is( $node->sql(
 my $waits = start_session($node);
 order($waits, q{CALL jobq.wait('{waits}', '60 s')});
 like(answer($waits), qr/^t$/m, 'who waits is woken when it is over');
-is(claimed('waits', 5), '2', 'the job is tried again');
-end_running('waits', q{fail(j.id, j.lease, 'no', retryable => false)});
-is(claimed('waits', 5), '3', 'a dead job holds nobody');
-end_running('waits', 'complete(j.id, j.lease)');
+is(claim_jobs($node, 'waits', 5), '2', 'the job is tried again');
+end_running($node, 'waits', q{fail(j.id, j.lease, 'no', retryable => false)});
+is(claim_jobs($node, 'waits', 5), '3', 'a dead job holds nobody');
+end_running($node, 'waits', 'complete(j.id, j.lease)');
 limits_settled($node, 'a group that has waited');
 
 # Unless they do not have to wait.
 serial_queue('skips', 3, q{, group_on_failure => 'skip'});
-is(claimed('skips', 5), '1', 'skip: the first job');
-end_running('skips', q{fail(j.id, j.lease, 'no')});
-is(claimed('skips', 5), '2', 'skip: the next one goes on');
-end_running('skips', 'complete(j.id, j.lease)');
+is(claim_jobs($node, 'skips', 5), '1', 'skip: the first job');
+end_running($node, 'skips', q{fail(j.id, j.lease, 'no')});
+is(claim_jobs($node, 'skips', 5), '2', 'skip: the next one goes on');
+end_running($node, 'skips', 'complete(j.id, j.lease)');
 is( sql_error($node, q{SELECT jobq.alter_queue('skips', group_on_failure => 'perhaps')}) =~
 	  /invalid value for option "group_on_failure": "perhaps"/,
 	1,
 	'other values are refused');
 $node->sql(q{SELECT jobq.alter_queue('skips', group_on_failure => 'wait')});
-is(claimed('skips', 5), '3', 'wait: the next one');
-end_running('skips', q{fail(j.id, j.lease, 'no')});
+is(claim_jobs($node, 'skips', 5), '3', 'wait: the next one');
+end_running($node, 'skips', q{fail(j.id, j.lease, 'no')});
 $node->sql(q{SELECT jobq.enqueue('skips', '4', group_key => 'g')});
-is(claimed('skips', 5), '', 'wait: it is not overtaken any more');
+is(claim_jobs($node, 'skips', 5), '', 'wait: it is not overtaken any more');
 
 # A job that dies stops its group until somebody has looked.
 serial_queue('stops', 5, q{, group_on_failure => 'stop', max_attempts => 2});
-is(claimed('stops', 5), '1', 'stop: the first job');
-end_running('stops', q{fail(j.id, j.lease, 'no', retry_in => '0')});
-is(claimed('stops', 5), '1', 'stop: it is tried again before the others');
+is(claim_jobs($node, 'stops', 5), '1', 'stop: the first job');
+end_running($node, 'stops', q{fail(j.id, j.lease, 'no', retry_in => '0')});
+is(claim_jobs($node, 'stops', 5), '1', 'stop: it is tried again before the others');
 my $stopped = q{SELECT paused || ' ' || why FROM jobq.groups
 	WHERE queue = 'stops' AND group_key = 'g'};
 my $keeper = start_session($node);
@@ -126,34 +102,34 @@ ask($keeper, q{BEGIN; SELECT jobq.set_group('stops', 'g', weight => 2)});
 $node->sql(
 	q{SET lock_timeout = '10 s'; SELECT jobq.fail(id, lease, 'no') FROM jobq_store.job
 	WHERE state = 1 AND queue = (SELECT id FROM jobq_store.queue WHERE name = 'stops')});
-is(claimed('stops', 5), '', 'stop: a job has died, and none other starts');
+is(claim_jobs($node, 'stops', 5), '', 'stop: a job has died, and none other starts');
 ask($keeper, 'COMMIT');
 end_session($keeper);
-is(claimed('stops', 5), '', 'stop: other options do not change that');
+is(claim_jobs($node, 'stops', 5), '', 'stop: other options do not change that');
 is($node->sql($stopped), 'true paused', 'stop: the group is paused');
 is($node->sql(q{CALL jobq.wait('{stops}', '0')}), 'f', 'stop: wait() does not return for it');
 $node->sql(q{SELECT jobq.enqueue('stops', '"other"', group_key => 'other')});
-is(claimed('stops', 5), 'other', 'stop: other groups go on');
-end_running('stops', 'complete(j.id, j.lease)');
+is(claim_jobs($node, 'stops', 5), 'other', 'stop: other groups go on');
+end_running($node, 'stops', 'complete(j.id, j.lease)');
 is($node->sql(q{SELECT jobq.pause('stops', 'g')}), 'f', 'stop: pause() has nothing to do');
 end_session($waits);
 $node->stop('immediate');
 $node->start;
 $waits = start_session($node);
-is(claimed('stops', 5), '', 'stop: it holds after a crash');
+is(claim_jobs($node, 'stops', 5), '', 'stop: it holds after a crash');
 $node->sql(q{SELECT jobq.alter_queue('stops', group_on_failure => 'wait')});
-is(claimed('stops', 5), '', 'stop: it holds when deaths do not stop groups any more');
+is(claim_jobs($node, 'stops', 5), '', 'stop: it holds when deaths do not stop groups any more');
 $node->sql(q{SELECT jobq.alter_queue('stops', group_on_failure => 'stop')});
 $node->sql(
 	q{SELECT jobq.set_priority(jobq.retry(id), -1) FROM jobq.dead_letters WHERE queue = 'stops'});
-is(claimed('stops', 5), '', 'stop: a job that is revived does not start it');
+is(claim_jobs($node, 'stops', 5), '', 'stop: a job that is revived does not start it');
 is($node->sql(q{SELECT jobq.resume('stops', 'g'), jobq.resume('stops', 'g')}),
 	't|f', 'stop: resume() does');
-is(claimed('stops', 5), '1', 'stop: the one that was revived is the first');
+is(claim_jobs($node, 'stops', 5), '1', 'stop: the one that was revived is the first');
 
 # next() starts none in place of the one that dies, nor do claims in the same transaction.
-end_running('stops', 'complete(j.id, j.lease)');
-is(claimed('stops', 5), '2', 'stop: the next one');
+end_running($node, 'stops', 'complete(j.id, j.lease)');
+is(claim_jobs($node, 'stops', 5), '2', 'stop: the next one');
 is( $node->sql(
 		q{BEGIN;
 		SELECT jobq.fail(id, lease, 'no', retryable => false) FROM jobq_store.job
@@ -163,17 +139,17 @@ is( $node->sql(
 	"dead\n0",
 	'stop: none starts in the transaction of the death');
 is($node->sql($stopped), 'false max_running', 'stop: a death that is rolled back stops nothing');
-end_running('stops', 'complete(j.id, j.lease)');
-is(claimed('stops', 5), '3', 'stop: then the group goes on');
-end_running('stops', q{fail(j.id, j.lease, 'no', retryable => false)});
+end_running($node, 'stops', 'complete(j.id, j.lease)');
+is(claim_jobs($node, 'stops', 5), '3', 'stop: then the group goes on');
+end_running($node, 'stops', q{fail(j.id, j.lease, 'no', retryable => false)});
 is($node->sql($stopped), 'true paused', 'stop: a job that is not to be tried again stops it, too');
 $node->sql(
 	q{SELECT jobq.resume('stops', 'g'); SELECT jobq.set_group('stops', 'g', max_running => 2)});
-is(claimed('stops', 5), '4 5', 'stop: two at a time');
-end_running('stops', q{fail(j.id, j.lease, 'no', retryable => false)});
+is(claim_jobs($node, 'stops', 5), '4 5', 'stop: two at a time');
+end_running($node, 'stops', q{fail(j.id, j.lease, 'no', retryable => false)});
 $node->sql(q{SELECT jobq.enqueue('stops', '6', group_key => 'g')});
-is(claimed('stops', 5), '6', 'stop: a group that is not serial is not stopped');
-end_running('stops', 'complete(j.id, j.lease)');
+is(claim_jobs($node, 'stops', 5), '6', 'stop: a group that is not serial is not stopped');
+end_running($node, 'stops', 'complete(j.id, j.lease)');
 limits_settled($node, 'a group that was stopped');
 
 # A lease that runs out for the last time, and an executor's job, stop the group as well.
@@ -190,12 +166,12 @@ $node->sql(
 		jobq.enqueue_many(q, '{1,2,3,4}', group_key => 'g')});
 my $paused_groups = q{SELECT string_agg(queue, ' ' ORDER BY queue) FROM jobq.groups
 	WHERE paused AND queue IN ('runs', 'expires')};
-is(claimed('expires', 5), '1', 'stop: a job is claimed');
+is(claim_jobs($node, 'expires', 5), '1', 'stop: a job is claimed');
 poll_ok(
 	$node, $paused_groups,
 	'stop: by an executor, and by a lost lease',
 	expected => 'expires runs');
-is(claimed('expires', 5), '', 'stop: none starts after a lost lease');
+is(claim_jobs($node, 'expires', 5), '', 'stop: none starts after a lost lease');
 wait_for_rest($node, 'stops');
 is($node->sql(q{SELECT string_agg(n::text, ' ') FROM ran}), '1', 'stop: the executor has run one');
 $node->sql(q{SELECT jobq.resume('runs', 'g')});
@@ -214,25 +190,25 @@ foreach my $end ('ROLLBACK', 'COMMIT')
 	ask($holder,
 		qq{BEGIN; SELECT jobq.set_payload(id, '"$end"') FROM jobq.jobs
 		WHERE queue = 'busy' ORDER BY id LIMIT 1});
-	is(claimed('busy', 5), '', "$end: the group waits for a job that is being changed");
+	is(claim_jobs($node, 'busy', 5), '', "$end: the group waits for a job that is being changed");
 	is($node->sql(q{CALL jobq.wait('{busy}', '0')}), 'f', "$end: wait() does not return for it");
 	order($waits, q{CALL jobq.wait('{busy}', '60 s')});
 	ask($holder, $end);
 	like(answer($waits), qr/^t$/m, "$end: who waits is woken");
-	my $first = claimed('busy', 5);
+	my $first = claim_jobs($node, 'busy', 5);
 	is($first, $end eq 'COMMIT' ? 'COMMIT' : '1', "$end: then it is claimed");
-	end_running('busy', q{release(j.id, j.lease)});
+	end_running($node, 'busy', q{release(j.id, j.lease)});
 }
 ask($holder,
 	q{BEGIN; SELECT jobq.cancel(id) FROM jobq.jobs WHERE queue = 'busy' ORDER BY id LIMIT 1});
-is(claimed('busy', 5), '', 'the group waits for a job that is being cancelled');
+is(claim_jobs($node, 'busy', 5), '', 'the group waits for a job that is being cancelled');
 ask($holder, 'COMMIT');
-is(claimed('busy', 5), '2', 'it is cancelled, and the next one is claimed');
-end_running('busy', q{release(j.id, j.lease)});
+is(claim_jobs($node, 'busy', 5), '2', 'it is cancelled, and the next one is claimed');
+end_running($node, 'busy', q{release(j.id, j.lease)});
 ask($holder, q{BEGIN; SAVEPOINT s; SELECT payload FROM jobq.take('busy', 5)});
-is(claimed('busy', 5), '', 'one is taken');
+is(claim_jobs($node, 'busy', 5), '', 'one is taken');
 ask($holder, 'ROLLBACK TO s');
-is(claimed('busy', 5), '2', 'after a rollback to a savepoint it is the first again');
+is(claim_jobs($node, 'busy', 5), '2', 'after a rollback to a savepoint it is the first again');
 ask($holder, 'ROLLBACK');
 end_session($holder);
 end_session($waits);

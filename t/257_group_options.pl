@@ -5,21 +5,12 @@
 use strict;
 use warnings;
 
+use JobqLimits;
 use JobqSession;
 use JobqTest;
-use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = jobq_node(
-	'main',
-	conf => [
-		'jobq.max_workers = 2',
-		'jobq.worker_idle_timeout = 1h',
-		'jobq.sweep_interval = 0',
-		'max_prepared_transactions = 5',
-		"jobq.log_jobs = 'none'",
-		'fsync = off'
-	]);
+my $node = limits_node(2, 'max_prepared_transactions = 5', 'fsync = off');
 $node->sql(
 	q{
 	CREATE TABLE done (grp text, n int);

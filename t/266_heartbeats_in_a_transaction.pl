@@ -5,6 +5,7 @@
 use strict;
 use warnings;
 
+use JobqLimits;
 use JobqSession;
 use JobqTest;
 use Test::More;
@@ -18,31 +19,9 @@ my $node = jobq_node(
 		'log_statement = none'
 	]);
 
-# A job of each queue is in the first blocks, which are almost full, and held by a lease
-# that ends late, so that it is not listed.
 my @queues = ('twice', 'thrice', 'kept', 'undone', 'grouped');
-foreach my $queue (@queues, 'filler')
-{
-	$node->sql(
-		qq{SELECT jobq.create_queue('$queue', lease => '2 h');
-		SELECT jobq.enqueue('$queue', group_key => 'g'), jobq.enqueue('$queue', group_key => 'g')});
-}
-$node->sql(
-	q{SELECT jobq.create_queue('rest');
-	SELECT count(*) FROM jobq.enqueue_many('rest', array_fill('1'::jsonb, '{500}'), delay => '1 y');
-	CREATE TABLE held (queue text, id bigint, lease bigint)});
-$node->sql("INSERT INTO held SELECT queue, id, lease FROM jobq.dequeue('$_')")
-  foreach (@queues, 'filler');
+hold_uncounted($node, @queues);
 dismiss_coordinator($node);
-
-# How many of the queue's jobs are counted, and the gate.
-sub gate
-{
-	my ($queue) = @_;
-	return $node->sql(
-		"SELECT g.running, g.counted FROM jobq_store.gates() AS g
-		JOIN jobq_store.queue AS q ON q.id = g.queue WHERE q.name = '$queue'");
-}
 
 # A heartbeat that leaves the row in its block, and one for which there is no room there.
 sub stays
@@ -75,7 +54,7 @@ ask($reader, 'SELECT 2');
 my $session = start_session($node);
 my %place = map { $_ => place($_) } (@queues, 'filler');
 $node->sql(moves('filler')) while place('filler') == $place{filler};
-is(gate($_), '0|f', "$_: the job is not counted") foreach (@queues);
+is(gate($node, $_), '0|f', "$_: the job is not counted") foreach (@queues);
 $node->sql("SELECT jobq.alter_queue('$_', max_running => 1)") foreach ('twice', 'thrice');
 $node->sql(q{SELECT jobq.alter_queue('grouped', max_running_per_group => 1)});
 
@@ -86,52 +65,52 @@ sub begin_in_place
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	ask($session, 'BEGIN; ' . stays($queue));
 	is(place($queue, $session), $place{$queue}, "$queue: the first one does not move the row");
-	is(gate($queue), '0|f', "$queue: it does not count the job");
+	is(gate($node, $queue), '0|f', "$queue: it does not count the job");
 	return;
 }
 
 begin_in_place('twice');
 ask($session, moves('twice'));
 isnt(place('twice', $session), $place{twice}, 'twice: the second one moves the row');
-is(gate('twice'), '1|f', 'twice: the job is counted before the commit');
+is(gate($node, 'twice'), '1|f', 'twice: the job is counted before the commit');
 ask($session, 'COMMIT');
-is(gate('twice'), '1|f', 'twice: and after it');
+is(gate($node, 'twice'), '1|f', 'twice: and after it');
 
 # Savepoints
 begin_in_place('thrice');
 ask($session, 'SAVEPOINT a; ' . moves('thrice'));
-is(gate('thrice'), '1|f', 'thrice: counted in a savepoint');
+is(gate($node, 'thrice'), '1|f', 'thrice: counted in a savepoint');
 ask($session, 'ROLLBACK TO a');
-is(gate('thrice'), '1|f', 'thrice: counted once the savepoint is rolled back');
+is(gate($node, 'thrice'), '1|f', 'thrice: counted once the savepoint is rolled back');
 ask($session, moves('thrice') . '; COMMIT');
-is(gate('thrice'), '1|f', 'thrice: counted once');
+is(gate($node, 'thrice'), '1|f', 'thrice: counted once');
 
 begin_in_place('grouped');
 ask($session, 'SAVEPOINT a; ' . moves('grouped') . '; RELEASE a');
-is(gate('grouped'), '1|f', 'grouped: counted before the commit');
+is(gate($node, 'grouped'), '1|f', 'grouped: counted before the commit');
 ask($session, 'COMMIT');
 
 # Without a limit, a lease that ends late takes no room but for that time.
 begin_in_place('kept');
 ask($session, moves('kept'));
-is(gate('kept'), '1|f', 'without a limit: counted before the commit');
+is(gate($node, 'kept'), '1|f', 'without a limit: counted before the commit');
 ask($session, 'COMMIT');
-is(gate('kept'), '0|f', 'without a limit: not listed afterwards');
+is(gate($node, 'kept'), '0|f', 'without a limit: not listed afterwards');
 
 # A claim brings a ticket of its own, heartbeats or not.
 ask($session, q{BEGIN; INSERT INTO held SELECT 'claimed', id, lease FROM jobq.dequeue('undone')});
-is(gate('undone'), '1|f', 'a claim: its ticket');
+is(gate($node, 'undone'), '1|f', 'a claim: its ticket');
 ask($session, stays('claimed') . '; ' . moves('claimed') . '; ' . moves('claimed'));
-is(gate('undone'), '1|f', 'a claim with heartbeats: its ticket');
+is(gate($node, 'undone'), '1|f', 'a claim with heartbeats: its ticket');
 ask($session, 'ROLLBACK');
-is(gate('undone'), '0|f', 'a claim with heartbeats, rolled back: none');
+is(gate($node, 'undone'), '0|f', 'a claim with heartbeats, rolled back: none');
 ask($session, 'BEGIN; SAVEPOINT a');
 ask($session, q{INSERT INTO held SELECT 'claimed', id, lease FROM jobq.dequeue('undone')});
 ask($session, moves('claimed'));
 ask($session, 'ROLLBACK TO a');
-is(gate('undone'), '0|f', 'a claim with a heartbeat, rolled back to a savepoint: none');
+is(gate($node, 'undone'), '0|f', 'a claim with a heartbeat, rolled back to a savepoint: none');
 ask($session, stays('undone') . '; ' . moves('undone'));
-is(gate('undone'), '1|f', 'after that, a job that moves is counted');
+is(gate($node, 'undone'), '1|f', 'after that, a job that moves is counted');
 ask($session, 'ROLLBACK');
 end_session($session);
 end_session($reader);

@@ -5,20 +5,12 @@
 use strict;
 use warnings;
 
+use JobqLimits;
 use JobqSession;
 use JobqTest;
 use Test::More;
 
-# Room for some queues, and for few groups.
-my $node = jobq_node(
-	'main',
-	conf => [
-		'jobq.max_workers = 1',
-		'jobq.shared_memory = 1MB',
-		'jobq.sweep_interval = 0',
-		"jobq.log_jobs = 'none'",
-		'fsync = off'
-	]);
+my $node = small_node(1);
 
 # The payloads of the jobs that are claimed, sorted.
 sub claimed

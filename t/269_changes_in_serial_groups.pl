@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 
+use JobqLimits;
 use JobqSession;
 use JobqTest;
 use Test::More;
@@ -30,24 +31,6 @@ sub serial_queue
 	return;
 }
 
-# The payloads of the jobs that are claimed.
-sub claimed
-{
-	my ($queue) = @_;
-	return $node->sql(
-		"SELECT coalesce(string_agg(payload #>> '{}', ' '), '') FROM jobq.dequeue('$queue', 5)");
-}
-
-# Calls a function of (job_id, lease, ...) for the running job of the queue.
-sub end_running
-{
-	my ($queue, $call) = @_;
-	$node->sql(
-		"SELECT jobq.$call FROM jobq_store.job AS j JOIN jobq_store.queue AS q ON q.id = j.queue
-		WHERE j.state = 1 AND q.name = '$queue'");
-	return;
-}
-
 # The statement for the job with this payload.
 sub of_job
 {
@@ -58,12 +41,13 @@ sub of_job
 # -------------------------------------------------------------------- replaced
 
 serial_queue('replaced', 3, '');
-is(claimed('replaced'), '1', 'the first job of a group');
-end_running('replaced', q{fail(j.id, j.lease, 'no')});
+is(claim_jobs($node, 'replaced', 5), '1', 'the first job of a group');
+end_running($node, 'replaced', q{fail(j.id, j.lease, 'no')});
 my $replace = q{SELECT jobq.enqueue('replaced', '"new"', unique_key => '1',
 	on_conflict => 'replace'};
 $node->sql("$replace, group_key => 'g')");
-is(claimed('replaced'), '', 'it has failed and is replaced: it waits, and the others do');
+is(claim_jobs($node, 'replaced', 5),
+	'', 'it has failed and is replaced: it waits, and the others do');
 is( $node->sql(
 		q{SELECT state, attempt, run_at > now() + interval '50 min' FROM jobq.jobs
 		WHERE queue = 'replaced' AND unique_key = '1'}),
@@ -77,12 +61,12 @@ is( $node->sql(
 	'or longer');
 $node->sql(of_job('replaced', '"new"', 'promote(id)'));
 $node->sql("$replace, group_key => 'g')");
-is(claimed('replaced'), 'new', 'it is promoted, replaced, and has kept its place');
-end_running('replaced', q{fail(j.id, j.lease, 'no')});
+is(claim_jobs($node, 'replaced', 5), 'new', 'it is promoted, replaced, and has kept its place');
+end_running($node, 'replaced', q{fail(j.id, j.lease, 'no')});
 $node->sql("$replace, group_key => 'h')");
-is(claimed('replaced'), '2', 'in another group it does not hold those it has left');
+is(claim_jobs($node, 'replaced', 5), '2', 'in another group it does not hold those it has left');
 $node->sql(q{SELECT jobq.enqueue('replaced', '"h"', group_key => 'h')});
-is(claimed('replaced'), 'h', 'in the other group it does not hold any either');
+is(claim_jobs($node, 'replaced', 5), 'h', 'in the other group it does not hold any either');
 is( $node->sql(
 		q{SELECT state, run_at > now() + interval '50 min' FROM jobq.jobs
 		WHERE queue = 'replaced' AND unique_key = '1'}),
@@ -98,19 +82,19 @@ foreach my $move (
 		on_conflict => 'replace')})
 {
 	serial_queue('moved', 4, '');
-	is(claimed('moved'), '1', "$move: the first job");
-	end_running('moved', 'release(j.id, j.lease)');
+	is(claim_jobs($node, 'moved', 5), '1', "$move: the first job");
+	end_running($node, 'moved', 'release(j.id, j.lease)');
 	$node->sql(of_job('moved', '1', $move));
-	like(claimed('moved'), qr/^2/, "$move: the second one is the first now");
+	like(claim_jobs($node, 'moved', 5), qr/^2/, "$move: the second one is the first now");
 	$node->sql(q{SELECT jobq.drop_queue('moved', force => true)});
 }
 serial_queue('moved', 4, '');
-is(claimed('moved'), '1', 'the first job');
-end_running('moved', 'complete(j.id, j.lease)');
+is(claim_jobs($node, 'moved', 5), '1', 'the first job');
+end_running($node, 'moved', 'complete(j.id, j.lease)');
 $node->sql(of_job('moved', '4', 'set_priority(id, -1)'));
-is(claimed('moved'), '4', 'the last job has become the first');
-end_running('moved', 'complete(j.id, j.lease)');
-is(claimed('moved'), '2', 'then those before it follow');
+is(claim_jobs($node, 'moved', 5), '4', 'the last job has become the first');
+end_running($node, 'moved', 'complete(j.id, j.lease)');
+is(claim_jobs($node, 'moved', 5), '2', 'then those before it follow');
 
 # --------------------------------------------------------------------- dropped
 
@@ -122,7 +106,8 @@ foreach my $end ('ROLLBACK', 'COMMIT')
 			PREPARE TRANSACTION 'drops'}),
 		'',
 		"$end PREPARED: a transaction that drops a job can be prepared");
-	is(claimed('dropped'), '', "$end PREPARED: the job may come back, and is not overtaken");
+	is(claim_jobs($node, 'dropped', 5),
+		'', "$end PREPARED: the job may come back, and is not overtaken");
 	$node->sql("$end PREPARED 'drops'");
 	poll_ok(
 		$node,

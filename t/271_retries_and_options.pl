@@ -5,6 +5,7 @@
 use strict;
 use warnings;
 
+use JobqLimits;
 use JobqSession;
 use JobqTest;
 use Test::More;
@@ -25,16 +26,8 @@ sub failed_queue
 		SELECT jobq.enqueue('$queue', to_jsonb(n), group_key => 'g')
 			FROM generate_series(1, 4) AS n;
 		SELECT jobq.fail(id, lease, 'no', retry_in => '$retry_in') FROM jobq.dequeue('$queue')});
-	is(claimed($queue, 1), '', "$queue: the others wait for the one that has failed");
+	is(claim_jobs($node, $queue, 1), '', "$queue: the others wait for the one that has failed");
 	return;
-}
-
-# The payloads of the jobs that are claimed.
-sub claimed
-{
-	my ($queue, $n) = @_;
-	return $node->sql(
-		"SELECT coalesce(string_agg(payload #>> '{}', ' '), '') FROM jobq.dequeue('$queue', $n)");
 }
 
 # Completes what is running.
@@ -69,64 +62,64 @@ waits_over(
 	'skips',
 	q{jobq.alter_queue('skips', group_on_failure => 'skip')},
 	'skip: who waits is woken for the others');
-is(claimed('skips', 4), '2', 'skip: the next job starts');
-is(claimed('skips', 4), '', 'skip: it is the only one');
+is(claim_jobs($node, 'skips', 4), '2', 'skip: the next job starts');
+is(claim_jobs($node, 'skips', 4), '', 'skip: it is the only one');
 is( $node->sql(
 		q{SELECT state, run_at > now() + interval '50 min' FROM jobq.jobs
 		WHERE queue = 'skips' AND payload = '1'}),
 	'scheduled|t',
 	'skip: the first one has its time');
 complete('skips');
-is(claimed('skips', 4), '3', 'skip: the one after it');
+is(claim_jobs($node, 'skips', 4), '3', 'skip: the one after it');
 complete('skips');
 $node->sql(q{SELECT jobq.promote(id) FROM jobq.jobs WHERE queue = 'skips' AND payload = '1'});
-is(claimed('skips', 4), '4', 'skip: the last one');
+is(claim_jobs($node, 'skips', 4), '4', 'skip: the last one');
 complete('skips');
-is(claimed('skips', 4), '1', 'skip: the one that was promoted');
+is(claim_jobs($node, 'skips', 4), '1', 'skip: the one that was promoted');
 
 # A claim that is rolled back leaves the job where it was.
 failed_queue('undone', '1 h', $serial);
 $node->sql(q{SELECT jobq.alter_queue('undone', group_on_failure => 'skip')});
 is($node->sql(q{BEGIN; SELECT payload FROM jobq.take('undone', 4); ROLLBACK}),
 	'2', 'a claim that is rolled back');
-is(claimed('undone', 4), '2', 'the job is claimed again');
+is(claim_jobs($node, 'undone', 4), '2', 'the job is claimed again');
 $node->sql(q{SELECT jobq.alter_queue('undone', group_on_failure => 'wait')});
 complete('undone');
-is(claimed('undone', 4), '3', 'a job that has lost its place does not get it back');
+is(claim_jobs($node, 'undone', 4), '3', 'a job that has lost its place does not get it back');
 
 failed_queue('unlimited', '1 h', $serial);
 waits_over(
 	'unlimited',
 	q{jobq.reset_queue('unlimited', 'max_running_per_group')},
 	'no limit: who waits is woken for the others');
-is(claimed('unlimited', 4), '2 3 4', 'no limit: they start');
+is(claim_jobs($node, 'unlimited', 4), '2 3 4', 'no limit: they start');
 
 failed_queue('raised', '1 h', $serial);
 $node->sql(q{SELECT jobq.alter_queue('raised', max_running_per_group => 2)});
-is(claimed('raised', 4), '2 3', 'a greater limit: two others start');
+is(claim_jobs($node, 'raised', 4), '2 3', 'a greater limit: two others start');
 
 failed_queue('group', '1 h', $serial);
 waits_over(
 	'group',
 	q{jobq.set_group('group', 'g', max_running => 2)},
 	'a limit of the group: who waits is woken for the others');
-is(claimed('group', 4), '2 3', 'a limit of the group: two others start');
+is(claim_jobs($node, 'group', 4), '2 3', 'a limit of the group: two others start');
 
 failed_queue('own', '1 h', q{); SELECT jobq.set_group('own', 'g', max_running => 1});
 $node->sql(q{SELECT jobq.reset_group('own', 'g')});
-is(claimed('own', 4), '2 3 4', 'no limit of the group: the others start');
+is(claim_jobs($node, 'own', 4), '2 3 4', 'no limit of the group: the others start');
 
 # Nothing is behind the job: nobody claims before its time.
 $node->sql(
 	qq{SELECT jobq.create_queue('alone', lease => '1 h' $serial);
 	SELECT jobq.enqueue('alone', '1', group_key => 'g');
 	SELECT jobq.fail(id, lease, 'no', retry_in => '3 s') FROM jobq.dequeue('alone')});
-is(claimed('alone', 1), '', 'alone: it waits');
+is(claim_jobs($node, 'alone', 1), '', 'alone: it waits');
 waits_over(
 	'alone',
 	q{jobq.alter_queue('alone', group_on_failure => 'skip')},
 	'alone: who waits is woken when it is tried again');
-is(claimed('alone', 1), '1', 'alone: it is');
+is(claim_jobs($node, 'alone', 1), '1', 'alone: it is');
 
 # Executors go on with the others, and then with the job.
 $node->sql(

@@ -5,6 +5,7 @@
 use strict;
 use warnings;
 
+use JobqLimits;
 use JobqSession;
 use JobqTest;
 use Test::More;
@@ -38,21 +39,6 @@ sub left
 		qq{SELECT string_agg(payload #>> '{}' || CASE state WHEN 'ready' THEN '' ELSE ' ' || state
 			END, ', ' ORDER BY id) FROM jobq.jobs
 		WHERE queue = '$queue' AND state IN ('ready', 'scheduled', 'running')});
-}
-
-sub claimed
-{
-	my ($queue, $n) = @_;
-	return $node->sql(qq{SELECT string_agg(payload #>> '{}', ' ') FROM jobq.dequeue('$queue', $n)});
-}
-
-sub end_running
-{
-	my ($queue) = @_;
-	$node->sql(
-		qq{SELECT jobq.complete(j.id, j.lease) FROM jobq_store.job AS j JOIN jobq_store.queue AS q
-			ON q.id = j.queue WHERE q.name = '$queue' AND j.state = 1});
-	return;
 }
 
 # ------------------------------------------------------- groups that start nothing
@@ -125,20 +111,20 @@ my $session = start_session($node);
 $node->sql(qq{SELECT jobq.create_queue('q', max_queued => 3, max_running_per_group => 1, $full)});
 add('q', $_, 'a') foreach 1 .. 3;
 ask($session, q{BEGIN; SELECT FROM jobq.enqueue('q', '"4"', group_key => 'b')});
-is(claimed('q', 5), '', 'the first job is dropped, but not for good: none overtakes it');
+is(claim_jobs($node, 'q', 5), '', 'the first job is dropped, but not for good: none overtakes it');
 ask($session, q{ROLLBACK});
-is(claimed('q', 5), '1', 'it has come back');
+is(claim_jobs($node, 'q', 5), '1', 'it has come back');
 ask($session, q{BEGIN; SELECT FROM jobq.enqueue('q', '"4"', group_key => 'b')});
 is(left('q'), '1 running, 2, 3', 'another one is dropped behind a running job');
-end_running('q');
-is(claimed('q', 5), '', 'the dropped job behind a running one is not overtaken either');
+end_running($node, 'q', 'complete(j.id, j.lease)');
+is(claim_jobs($node, 'q', 5), '', 'the dropped job behind a running one is not overtaken either');
 ask($session, q{COMMIT});
 poll_ok(
 	$node,
 	q{SELECT string_agg(payload #>> '{}', ' ') FROM jobq.dequeue('q', 5)},
 	'the commit lets the others start',
 	expected => '3 4');
-end_running('q');
+end_running($node, 'q', 'complete(j.id, j.lease)');
 is(left('q'), '', 'none is left');
 
 # What a transaction takes back can be dropped again.

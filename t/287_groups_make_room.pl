@@ -4,20 +4,11 @@
 use strict;
 use warnings;
 
+use JobqLimits;
 use JobqTest;
-use PostgreSQL::Test::Utils;
 use Test::More;
 
-# Room for some 300 groups, of which one role gets half.
-my $node = jobq_node(
-	'main',
-	conf => [
-		'jobq.max_workers = 1',
-		'jobq.shared_memory = 1MB',
-		'jobq.sweep_interval = 0',
-		"jobq.log_jobs = 'none'",
-		'fsync = off'
-	]);
+my $node = small_node(1);
 my $groups = 1000;
 $node->create_clock;
 

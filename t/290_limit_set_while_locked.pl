@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 
+use JobqLimits;
 use JobqSession;
 use JobqTest;
 use Test::More;
@@ -11,13 +12,6 @@ use Test::More;
 my $node =
   jobq_node('main', conf => [ 'jobq.max_workers = 0', 'jobq.sweep_interval = 0', 'fsync = off' ]);
 my $changer = start_session($node);
-
-# Claims meet the first job, which is locked, and wait for it.
-sub claimed
-{
-	return $node->sql(
-		q{SELECT coalesce(string_agg(payload #>> '{}', ' '), '') FROM jobq.dequeue('q', 5)});
-}
 
 foreach my $option ('queue', 'group')
 {
@@ -31,11 +25,13 @@ foreach my $option ('queue', 'group')
 	ask($changer,
 		q{BEGIN; SELECT jobq.cancel(id) FROM jobq.jobs WHERE queue = 'q' AND payload = '1'});
 	$node->sql("SELECT $limit");
-	is(claimed(), '', "limit of the $option: nothing overtakes the job that is being changed");
+	is(claim_jobs($node, 'q', 5),
+		'', "limit of the $option: nothing overtakes the job that is being changed");
 	# each time it is looked at later
-	claimed() foreach 1 .. 5;
+	claim_jobs($node, 'q', 5) foreach 1 .. 5;
 	ask($changer, 'COMMIT');
-	is(claimed(), '2', "limit of the $option: the next job is free when that has ended");
+	is(claim_jobs($node, 'q', 5),
+		'2', "limit of the $option: the next job is free when that has ended");
 	limits_settled($node, "limit of the $option");
 	$node->sql(q{SELECT jobq.drop_queue('q', force => true)});
 }

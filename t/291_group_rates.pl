@@ -5,22 +5,14 @@
 use strict;
 use warnings;
 
+use JobqLimits;
 use JobqSession;
 use JobqTest;
-use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = jobq_node(
-	'main',
-	conf => [
-		'jobq.max_workers = 3',
-		'jobq.worker_idle_timeout = 1h',
-		'jobq.sweep_interval = 0',
-		'jobq.shared_commit_time = 100ms',
-		"jobq.log_jobs = 'none'"
-	]);
+my $node = limits_node(3, 'jobq.shared_commit_time = 100ms');
 
-$node->sql(q{CREATE FUNCTION work(j jobq.job) RETURNS void LANGUAGE plpgsql AS $$ BEGIN END$$});
+create_idle_work($node);
 
 # Adds jobs to each of n groups.
 sub enqueue
@@ -30,31 +22,6 @@ sub enqueue
 		qq{SELECT count(*) FROM jobq.enqueue_many('$queue', array_fill('1'::jsonb,
 			ARRAY[$ngroups * $njobs]), group_keys => ARRAY(SELECT 'g' || i % $ngroups
 			FROM generate_series(1, $ngroups * $njobs) AS i))});
-	return;
-}
-
-# The most starts of a group in a window, its end excluded, and the number of all.
-sub starts_in
-{
-	my ($queue, $period) = @_;
-	return split /\|/, $node->sql(
-		qq{SELECT max(n), count(*) FROM (
-			SELECT count(*) OVER (PARTITION BY group_key ORDER BY started_at
-				RANGE BETWEEN CURRENT ROW AND interval '$period' - interval '1 us' FOLLOWING) AS n
-			FROM jobq.jobs WHERE queue = '$queue' AND started_at IS NOT NULL) AS w});
-}
-
-sub is_within
-{
-	my ($queue, $limit, $period, $jobs) = @_;
-	poll_ok(
-		$node,
-		"SELECT count(*) FROM jobq.jobs WHERE queue = '$queue' AND state = 'completed'",
-		"$queue: all jobs are run",
-		expected => $jobs);
-	my ($most, $all) = starts_in($queue, $period);
-	is($all, $jobs, "$queue: each has its start");
-	cmp_ok($most, '<=', $limit, "$queue: not more than $limit of a group in $period");
 	return;
 }
 
@@ -92,9 +59,9 @@ $node->sql(
 enqueue('ms', 3, 150);
 enqueue('burst', 3, 300);
 enqueue('tenth', 5, 20);
-is_within('ms', 100, '100 ms', 450);
-is_within('burst', 100, '100 ms', 900);
-is_within('tenth', 10, '1 s', 100);
+is_within($node, 'ms', 100, '100 ms', 450, 'group_key');
+is_within($node, 'burst', 100, '100 ms', 900, 'group_key');
+is_within($node, 'tenth', 10, '1 s', 100, 'group_key');
 is( $node->sql(
 		q{SELECT count(DISTINCT h.xmin::text) < count(*) FROM jobq_store.history AS h
 		JOIN jobq_store.queue AS q ON q.id = h.queue WHERE q.name = 'burst'}),
@@ -120,7 +87,7 @@ $node->sql(
 	SELECT jobq.create_queue('three', 'work(jobq.job)', rate_limit => 200, rate_burst => 1,
 		shared_limit => 'both', group_rate_limit => 50, group_rate_burst => 1)});
 enqueue('three', 3, 40);
-is_within('three', 50, '1 s', 120);
+is_within($node, 'three', 50, '1 s', 120, 'group_key');
 cmp_ok(
 	$node->sql(
 		q{SELECT max(n) FROM (SELECT count(*) OVER (ORDER BY started_at RANGE BETWEEN CURRENT ROW
@@ -148,23 +115,13 @@ $node->sql(q{SELECT jobq.enqueue('hour'), jobq.enqueue('hour', group_key => 'new
 is($node->sql(q{SELECT count(*) FROM jobq.take('hour', 3)}), '2', 'others start');
 
 # wait() sleeps, until the rate is changed.
-sub waits
-{
-	poll_ok(
-		$node,
-		q{SELECT count(*) FROM pg_stat_activity WHERE application_name = 'waiter'
-			AND backend_xmin IS NULL AND wait_event_type = 'Extension'},
-		'a session waits',
-		expected => '1');
-	return;
-}
 my $waiter = start_session($node, name => 'waiter');
 
 sub wakes
 {
 	my ($call, @groups) = @_;
 	order($waiter, q{CALL jobq.wait('{hour}', '1 min', NULL)});
-	waits();
+	sleeps_in_wait($node, $waiter);
 	$node->sql("SELECT jobq.$call");
 	is(within(10, 'at once', sub { answer($waiter) }), "t\n", "$call wakes a session");
 	is(claimed('hour', scalar(@groups)), "@groups", "$call lets jobs start");
@@ -183,7 +140,7 @@ enqueue('half', 1, 2);
 claimed('half', 1);
 is($node->sql(q{CALL jobq.wait('{half}', '1 min', NULL)}), 't', 'wait() ends');
 is(claimed('half', 1), 'g0', 'a job can be had then');
-is(join('|', starts_in('half', '500 ms')), '1|2', 'half a second later');
+is(join('|', starts_in($node, 'half', '500 ms')), '1|2', 'half a second later');
 
 # A start counts if its transaction is rolled back.
 $node->sql(

@@ -5,20 +5,12 @@
 use strict;
 use warnings;
 
+use JobqLimits;
 use JobqSession;
 use JobqTest;
-use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = jobq_node(
-	'main',
-	conf => [
-		'jobq.max_workers = 3',
-		'jobq.worker_idle_timeout = 1h',
-		'jobq.sweep_interval = 0',
-		'jobq.shared_memory = 8MB',
-		"jobq.log_jobs = 'none'"
-	]);
+my $node = limits_node(3, 'jobq.shared_memory = 8MB');
 my $seed = $ENV{JOBQ_SEED} // time();
 note("seed $seed (JOBQ_SEED)");
 srand($seed);
@@ -35,7 +27,7 @@ my %rates = (
 
 # Of each rate: a queue for sessions, one for executors, and one of which each group has
 # the rate for itself.
-$node->sql(q{CREATE FUNCTION work(j jobq.job) RETURNS void LANGUAGE plpgsql AS $$BEGIN END$$});
+create_idle_work($node);
 my %rate_of;
 foreach my $name (sort keys %rates)
 {

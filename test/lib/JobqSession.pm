@@ -19,7 +19,10 @@ use Exporter 'import';
 use IPC::Run ();
 use JobqTest;
 
-our @EXPORT = qw(start_session order answer ask end_session waits_for_lock start_order last_answer);
+our @EXPORT = qw(
+  start_session order answer ask end_session
+  waits_for_lock sleeps_in_wait start_order last_answer
+);
 
 # start_session($node, %options): psql, connected to "postgres".
 #   name      => application_name
@@ -95,6 +98,20 @@ sub waits_for_lock
 				"SELECT count(*) FROM pg_stat_activity WHERE application_name = '$session->{name}'"
 				  . " AND wait_event_type = 'Lock'");
 		}) && $session->{out} !~ /done\n/;
+}
+
+# sleeps_in_wait($node, $session): as a test, that it comes to sleep in jobq.wait(). It
+# must have a name.
+sub sleeps_in_wait
+{
+	my ($node, $session) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return poll_ok(
+		$node,
+		qq{SELECT count(*) FROM pg_stat_activity WHERE application_name = '$session->{name}'
+			AND backend_xmin IS NULL AND wait_event_type = 'Extension'},
+		"session $session->{name} sleeps in wait()",
+		expected => '1');
 }
 
 # start_order($node, $sql): a session that is told to do one thing. Its errors

@@ -244,16 +244,28 @@ jobq_lane_put(const JobqStream *stream, JobqLane *lane, const JobqKey *key,
 	jobq_ring_insert(ring, position, key, tid);
 }
 
+/* The lanes of a stream, by priority; NULL after the last one.  Its lock is held. */
+static inline JobqLane *
+first_lane(const JobqStream *stream)
+{
+	return stream->first_lane == NONE ? NULL : &lanes[stream->first_lane];
+}
+
+static inline JobqLane *
+next_lane(const JobqLane *lane)
+{
+	return lane->next == NONE ? NULL : &lanes[lane->next];
+}
+
 /* The lane of a priority, or NULL.  The caller holds the stream's lock. */
 static inline JobqLane *
 find_lane(const JobqStream *stream, int16 priority)
 {
-	for (int i = stream->first_lane; i != NONE; i = lanes[i].next)
-	{
-		if (lanes[i].priority == priority)
-			return &lanes[i];
-	}
-	return NULL;
+	JobqLane   *lane = first_lane(stream);
+
+	while (lane != NULL && lane->priority != priority)
+		lane = next_lane(lane);
+	return lane;
 }
 
 /* See lane.h. */
@@ -469,13 +481,13 @@ jobq_lanes_judge(const JobqStream *stream, TimestampTz now,
 	if (result != JOBQ_POP_FOUND)
 		return result;
 	result = JOBQ_POP_NOTHING;
-	for (int i = stream->first_lane;
-		 i != NONE && result == JOBQ_POP_NOTHING; i = lanes[i].next)
+	for (const JobqLane *lane = first_lane(stream);
+		 lane != NULL && result == JOBQ_POP_NOTHING; lane = next_lane(lane))
 	{
-		const JobqCandidate *front = ring_front(&lanes[i]);
+		const JobqCandidate *front = ring_front(lane);
 
-		result = judge(&lanes[i], now);
-		*next_run_at = Min(*next_run_at, lanes[i].cursor.run_at);
+		result = judge(lane, now);
+		*next_run_at = Min(*next_run_at, lane->cursor.run_at);
 		if (front != NULL)
 			*next_run_at = Min(*next_run_at, front->key.run_at);
 	}
@@ -500,10 +512,9 @@ jobq_lane_pop(JobqStream *stream, TimestampTz now, JobqPlace *place,
 	if (result == JOBQ_POP_FOUND)
 	{
 		result = JOBQ_POP_NOTHING;
-		for (int i = stream->first_lane;
-			 i != NONE && result == JOBQ_POP_NOTHING; i = lanes[i].next)
+		for (JobqLane *lane = first_lane(stream);
+			 lane != NULL && result == JOBQ_POP_NOTHING; lane = next_lane(lane))
 		{
-			JobqLane   *lane = &lanes[i];
 			const JobqCandidate *front = ring_front(lane);
 
 			result = judge(lane, now);
@@ -540,11 +551,12 @@ jobq_lane_next(JobqStream *stream, int after, int16 *priority)
 	bool		found = false;
 
 	LWLockAcquire(stream->lock, LW_SHARED);
-	for (int i = stream->first_lane; i != NONE && !found; i = lanes[i].next)
+	for (const JobqLane *lane = first_lane(stream);
+		 lane != NULL && !found; lane = next_lane(lane))
 	{
-		if (lanes[i].priority > after)
+		if (lane->priority > after)
 		{
-			*priority = lanes[i].priority;
+			*priority = lane->priority;
 			found = true;
 		}
 	}
@@ -697,8 +709,9 @@ jobq_lanes_see_more(JobqStream *stream, TimestampTz now)
 
 	LWLockAcquire(stream->lock, LW_SHARED);
 	result = judge_stream(stream) != JOBQ_POP_FOUND;
-	for (int i = stream->first_lane; i != NONE && !result; i = lanes[i].next)
-		result = judge(&lanes[i], now) != JOBQ_POP_NOTHING;
+	for (const JobqLane *lane = first_lane(stream);
+		 lane != NULL && !result; lane = next_lane(lane))
+		result = judge(lane, now) != JOBQ_POP_NOTHING;
 	LWLockRelease(stream->lock);
 	return result;
 }
@@ -718,9 +731,9 @@ jobq_lanes_count_due(JobqStream *stream, TimestampTz now, int *njobs,
 	*first = JOBQ_NEVER;
 	LWLockAcquire(stream->lock, LW_SHARED);
 	known = judge_stream(stream) == JOBQ_POP_FOUND;
-	for (int i = stream->first_lane; i != NONE && known; i = lanes[i].next)
+	for (const JobqLane *lane = first_lane(stream);
+		 lane != NULL && known; lane = next_lane(lane))
 	{
-		JobqLane   *lane = &lanes[i];
 		const JobqCandidate *front = ring_front(lane);
 
 		known = lane->cursor.run_at > now;

@@ -37,6 +37,7 @@
 #include "queue/ticket.h"
 #include "shared/async_commit.h"
 #include "shared/database.h"
+#include "shared/lane_look.h"
 #include "shared/roster.h"
 #include "shared/wake.h"
 

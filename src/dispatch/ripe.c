@@ -30,6 +30,7 @@
 #include "dispatch/overdue.h"
 #include "job/job.h"
 #include "shared/clock.h"
+#include "shared/lane_look.h"
 
 #include "miscadmin.h"
 #include "storage/lock.h"

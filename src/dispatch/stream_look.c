@@ -15,6 +15,7 @@
 #include "base/row_holder.h"
 #include "dispatch/dispatch_scan.h"
 #include "shared/clock.h"
+#include "shared/lane_look.h"
 
 #include "utils/timestamp.h"
 

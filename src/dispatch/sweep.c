@@ -35,6 +35,7 @@
 #include "queue/queue_row.h"
 #include "shared/clock.h"
 #include "shared/database.h"
+#include "shared/lane_look.h"
 #include "shared/lease_registry.h"
 #include "shared/roster.h"
 

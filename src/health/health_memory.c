@@ -18,6 +18,7 @@
 #include "queue/queue_cache.h"
 #include "shared/area.h"
 #include "shared/lane.h"
+#include "shared/lane_memory.h"
 #include "shared/lease_search.h"
 #include "shared/limit_state.h"
 #include "shared/roster.h"

@@ -64,118 +64,10 @@
 
 #include "shared/lane.h"
 
-#include "shared/area.h"
-
-#define NONE (-1)
+#include "shared/lane_memory.h"
 
 /* A ring is refilled in advance when at most this fraction of it is left. */
 #define LOW_WATER 8
-
-static JobqPool *lane_pool = NULL;
-static JobqPool *ring_pools[2] = {NULL, NULL};	/* for queues, for groups */
-static JobqLane *lanes = NULL;	/* the pieces of their pool, by number */
-
-/* ---------------------------------------------------------------- memory */
-
-/* Called by startup.c, after the areas are made. */
-void
-jobq_lane_startup(void)
-{
-	lane_pool = jobq_area_pool(JOBQ_AREA_LANES);
-	ring_pools[false] = jobq_area_pool(JOBQ_AREA_RINGS);
-	ring_pools[true] = jobq_area_pool(JOBQ_AREA_GROUP_RINGS);
-	lanes = lane_pool->pieces;
-}
-
-/*
- * Takes a lane from the pool; NULL if there is none for the role.  A role gets
- * no more lanes than it leaves free.  The lane is not initialized.
- */
-static JobqLane *
-allocate_lane(Oid role)
-{
-	uint32	   *taken = jobq_role_counter(jobq_shared->lane_roles, role);
-	JobqLane   *lane = NULL;
-
-	SpinLockAcquire(&jobq_shared->lane_mutex);
-	if (*taken < (uint32) lane_pool->nfree)
-	{
-		lane = jobq_pool_take(lane_pool);
-		(*taken)++;
-	}
-	SpinLockRelease(&jobq_shared->lane_mutex);
-	return lane;
-}
-
-/* Gives a lane back, which must have been removed from its stream's list. */
-static void
-free_lane(JobqLane *lane, Oid role)
-{
-	uint32	   *taken = jobq_role_counter(jobq_shared->lane_roles, role);
-
-	SpinLockAcquire(&jobq_shared->lane_mutex);
-	jobq_pool_give(lane_pool, lane);
-	(*taken)--;
-	SpinLockRelease(&jobq_shared->lane_mutex);
-}
-
-/*
- * Gives the lane an empty ring unless it has one.  If none is free, the lane
- * stays without a ring, and the next ring that becomes empty is freed.
- */
-void
-jobq_lane_want_ring(const JobqStream *stream, JobqLane *lane)
-{
-	JobqRing   *ring;
-
-	if (lane->ring != NULL)
-		return;
-	SpinLockAcquire(&jobq_shared->lane_mutex);
-	ring = jobq_pool_take(ring_pools[stream->is_group]);
-	SpinLockRelease(&jobq_shared->lane_mutex);
-	if (ring == NULL)
-	{
-		pg_atomic_write_u32(&jobq_shared->rings_wanted[stream->is_group], 1);
-		return;
-	}
-	jobq_ring_init(ring, stream->is_group ? JOBQ_GROUP_CAPACITY :
-				   JOBQ_LANE_CAPACITY);
-	lane->ring = ring;
-}
-
-/*
- * Gives the lane's ring back, if it has one.  Candidates in it are lost: the
- * caller has made sure that there are none, or forgets the lane.
- */
-static void
-free_ring(const JobqStream *stream, JobqLane *lane)
-{
-	if (lane->ring == NULL)
-		return;
-	SpinLockAcquire(&jobq_shared->lane_mutex);
-	jobq_pool_give(ring_pools[stream->is_group], lane->ring);
-	SpinLockRelease(&jobq_shared->lane_mutex);
-	lane->ring = NULL;
-	pg_atomic_write_u32(&jobq_shared->rings_wanted[stream->is_group], 0);
-}
-
-/* Whether a ring was wanted but not free, and none has been freed since. */
-bool
-jobq_lanes_lack_rings(bool of_groups)
-{
-	return pg_atomic_read_u32(&jobq_shared->rings_wanted[of_groups]) != 0;
-}
-
-/* ------------------------------------------------------------------ lanes */
-
-/* The lane's first candidate, or NULL. */
-static JobqCandidate *
-ring_front(const JobqLane *lane)
-{
-	JobqRing   *ring = lane->ring;
-
-	return ring == NULL || ring->n == 0 ? NULL : jobq_ring_entry(ring, 0);
-}
 
 /* Moves the cursor down to the key, if it is above. */
 static void
@@ -244,37 +136,6 @@ jobq_lane_put(const JobqStream *stream, JobqLane *lane, const JobqKey *key,
 	jobq_ring_insert(ring, position, key, tid);
 }
 
-/* The lanes of a stream, by priority; NULL after the last one.  Its lock is held. */
-static inline JobqLane *
-first_lane(const JobqStream *stream)
-{
-	return stream->first_lane == NONE ? NULL : &lanes[stream->first_lane];
-}
-
-static inline JobqLane *
-next_lane(const JobqLane *lane)
-{
-	return lane->next == NONE ? NULL : &lanes[lane->next];
-}
-
-/* The lane of a priority, or NULL.  The caller holds the stream's lock. */
-static inline JobqLane *
-find_lane(const JobqStream *stream, int16 priority)
-{
-	JobqLane   *lane = first_lane(stream);
-
-	while (lane != NULL && lane->priority != priority)
-		lane = next_lane(lane);
-	return lane;
-}
-
-/* See lane.h. */
-JobqLane *
-jobq_lane_find(const JobqStream *stream, int16 priority)
-{
-	return find_lane(stream, priority);
-}
-
 /*
  * The lane of a priority, created if necessary.  NULL if there is no room, or
  * if the stream has ended and the caller's pointer is out of date (nobody would
@@ -284,27 +145,27 @@ jobq_lane_find(const JobqStream *stream, int16 priority)
 JobqLane *
 jobq_lane_get(JobqStream *stream, int16 priority)
 {
-	JobqLane   *lane = find_lane(stream, priority);
+	JobqLane   *lane = jobq_lane_find(stream, priority);
 	int		   *link = &stream->first_lane;
 
 	if (lane != NULL)
 		return lane;
 	lane = stream->nlanes < JOBQ_MAX_LANES && !stream->forgotten ?
-		allocate_lane(stream->role) : NULL;
+		jobq_lane_allocate(stream->role) : NULL;
 	if (lane == NULL)
 	{
 		stream->crowded = true;
 		return NULL;
 	}
-	while (*link != NONE && lanes[*link].priority < priority)
-		link = &lanes[*link].next;
+	while (*link != JOBQ_NO_LANE && jobq_lanes[*link].priority < priority)
+		link = &jobq_lanes[*link].next;
 	lane->next = *link;
 	lane->ring = NULL;
 	lane->priority = priority;
 	lane->refilling = false;
 	lane->cursor = stream->discovered ? jobq_last_key : jobq_first_key;
 	lane->refill_low = jobq_last_key;
-	*link = lane - lanes;
+	*link = lane - jobq_lanes;
 	stream->nlanes++;
 	return lane;
 }
@@ -313,13 +174,13 @@ jobq_lane_get(JobqStream *stream, int16 priority)
 static void
 forget_all(JobqStream *stream)
 {
-	while (stream->first_lane != NONE)
+	while (stream->first_lane != JOBQ_NO_LANE)
 	{
-		JobqLane   *lane = &lanes[stream->first_lane];
+		JobqLane   *lane = &jobq_lanes[stream->first_lane];
 
 		stream->first_lane = lane->next;
-		free_ring(stream, lane);
-		free_lane(lane, stream->role);
+		jobq_lane_free_ring(stream, lane);
+		jobq_lane_free(lane, stream->role);
 	}
 	stream->nlanes = 0;
 	stream->discovered = false;
@@ -338,7 +199,7 @@ jobq_lanes_make(JobqStream *stream, LWLock *lock, Oid role)
 {
 	stream->lock = lock;
 	stream->role = role;
-	stream->first_lane = NONE;
+	stream->first_lane = JOBQ_NO_LANE;
 	stream->is_group = false;
 	stream->forgotten = false;
 	forget_all(stream);
@@ -355,7 +216,7 @@ jobq_lanes_make_of_group(JobqStream *stream, const JobqStream *of_queue,
 {
 	stream->lock = of_queue->lock;
 	stream->role = of_queue->role;
-	stream->first_lane = NONE;
+	stream->first_lane = JOBQ_NO_LANE;
 	stream->is_group = true;
 	stream->forgotten = false;
 	forget_all(stream);
@@ -434,9 +295,9 @@ jobq_lane_lower(JobqStream *stream, const JobqPlace *place, TimestampTz now)
  * is).  One at or above the cursor may be out of date, or come behind a job that
  * only the index has.
  */
-static JobqPop
-judge_candidate(const JobqLane *lane, const JobqCandidate *candidate,
-				TimestampTz now)
+JobqPop
+jobq_lane_judge_candidate(const JobqLane *lane, const JobqCandidate *candidate,
+						  TimestampTz now)
 {
 	if (candidate != NULL && candidate->key.run_at <= now &&
 		jobq_key_is_less(&candidate->key, &lane->cursor))
@@ -447,10 +308,10 @@ judge_candidate(const JobqLane *lane, const JobqCandidate *candidate,
 }
 
 /* What to do for the next job of a lane, at the given time. */
-static JobqPop
-judge(const JobqLane *lane, TimestampTz now)
+JobqPop
+jobq_lane_judge(const JobqLane *lane, TimestampTz now)
 {
-	JobqPop		result = judge_candidate(lane, ring_front(lane), now);
+	JobqPop		result = jobq_lane_judge_candidate(lane, jobq_lane_front(lane), now);
 
 	/* the index is read before the ring is empty */
 	if (result == JOBQ_POP_FOUND && lane->cursor.run_at <= now &&
@@ -460,8 +321,8 @@ judge(const JobqLane *lane, TimestampTz now)
 }
 
 /* JOBQ_POP_FOUND, or why the stream's lanes cannot be used. */
-static JobqPop
-judge_stream(const JobqStream *stream)
+JobqPop
+jobq_lanes_judge_stream(const JobqStream *stream)
 {
 	if (stream->crowded)
 		return JOBQ_POP_CROWDED;
@@ -476,17 +337,17 @@ JobqPop
 jobq_lanes_judge(const JobqStream *stream, TimestampTz now,
 				 TimestampTz *next_run_at)
 {
-	JobqPop		result = judge_stream(stream);
+	JobqPop		result = jobq_lanes_judge_stream(stream);
 
 	if (result != JOBQ_POP_FOUND)
 		return result;
 	result = JOBQ_POP_NOTHING;
-	for (const JobqLane *lane = first_lane(stream);
-		 lane != NULL && result == JOBQ_POP_NOTHING; lane = next_lane(lane))
+	for (const JobqLane *lane = jobq_lane_first(stream);
+		 lane != NULL && result == JOBQ_POP_NOTHING; lane = jobq_lane_after(lane))
 	{
-		const JobqCandidate *front = ring_front(lane);
+		const JobqCandidate *front = jobq_lane_front(lane);
 
-		result = judge(lane, now);
+		result = jobq_lane_judge(lane, now);
 		*next_run_at = Min(*next_run_at, lane->cursor.run_at);
 		if (front != NULL)
 			*next_run_at = Min(*next_run_at, front->key.run_at);
@@ -508,16 +369,16 @@ jobq_lane_pop(JobqStream *stream, TimestampTz now, JobqPlace *place,
 	JobqPop		result;
 
 	LWLockAcquire(stream->lock, LW_EXCLUSIVE);
-	result = judge_stream(stream);
+	result = jobq_lanes_judge_stream(stream);
 	if (result == JOBQ_POP_FOUND)
 	{
 		result = JOBQ_POP_NOTHING;
-		for (JobqLane *lane = first_lane(stream);
-			 lane != NULL && result == JOBQ_POP_NOTHING; lane = next_lane(lane))
+		for (JobqLane *lane = jobq_lane_first(stream);
+			 lane != NULL && result == JOBQ_POP_NOTHING; lane = jobq_lane_after(lane))
 		{
-			const JobqCandidate *front = ring_front(lane);
+			const JobqCandidate *front = jobq_lane_front(lane);
 
-			result = judge(lane, now);
+			result = jobq_lane_judge(lane, now);
 			place->priority = lane->priority;
 			place->key = lane->cursor;
 			if (result == JOBQ_POP_NOTHING)
@@ -533,81 +394,7 @@ jobq_lane_pop(JobqStream *stream, TimestampTz now, JobqPlace *place,
 				jobq_ring_delete(lane->ring, 0);
 				if (lane->ring->n == 0 &&
 					pg_atomic_read_u32(&jobq_shared->rings_wanted[stream->is_group]) != 0)
-					free_ring(stream, lane);
-			}
-		}
-	}
-	LWLockRelease(stream->lock);
-	return result;
-}
-
-/*
- * The next priority after the given one that has a lane (the first one, if the
- * number is below all priorities); false if there is none.
- */
-bool
-jobq_lane_next(JobqStream *stream, int after, int16 *priority)
-{
-	bool		found = false;
-
-	LWLockAcquire(stream->lock, LW_SHARED);
-	for (const JobqLane *lane = first_lane(stream);
-		 lane != NULL && !found; lane = next_lane(lane))
-	{
-		if (lane->priority > after)
-		{
-			*priority = lane->priority;
-			found = true;
-		}
-	}
-	LWLockRelease(stream->lock);
-	return found;
-}
-
-/* The first candidate of a lane whose key is above `after`; NULL: there is none. */
-static const JobqCandidate *
-candidate_after(const JobqLane *lane, const JobqKey *after)
-{
-	JobqRing   *ring = lane->ring;
-	int			position;
-
-	if (ring == NULL)
-		return NULL;
-	position = jobq_ring_position(ring, after);
-	if (position < ring->n &&
-		jobq_key_compare(&jobq_ring_entry(ring, position)->key, after) == 0)
-		position++;
-	return position < ring->n ? jobq_ring_entry(ring, position) : NULL;
-}
-
-/*
- * FOUND: the first candidate of a lane whose key is above `after`; it stays in
- * the ring.  Otherwise as for jobq_lane_pop().
- */
-JobqPop
-jobq_lane_peek(JobqStream *stream, int16 priority, const JobqKey *after,
-			   TimestampTz now, JobqPlace *place)
-{
-	JobqPop		result;
-	JobqLane   *lane;
-
-	LWLockAcquire(stream->lock, LW_SHARED);
-	result = judge_stream(stream);
-	if (result == JOBQ_POP_FOUND)
-	{
-		result = JOBQ_POP_NOTHING;
-		lane = find_lane(stream, priority);
-		if (lane != NULL)
-		{
-			const JobqCandidate *candidate = candidate_after(lane, after);
-
-			result = judge_candidate(lane, candidate, now);
-			place->priority = priority;
-			place->key = lane->cursor;
-			if (result == JOBQ_POP_FOUND)
-			{
-				place->key = candidate->key;
-				place->tid = candidate->tid;
+					jobq_lane_free_ring(stream, lane);
 			}
 		}
 	}
@@ -617,12 +404,12 @@ jobq_lane_peek(JobqStream *stream, int16 priority, const JobqKey *after,
 
 /*
  * Drops a candidate if it is in the ring, and returns whether it was; the rules of
- * lane_pop apply.  The stream's lock is held exclusively.
+ * jobq_lane_pop() apply.  The stream's lock is held exclusively.
  */
 bool
 jobq_lane_remove_locked(const JobqStream *stream, const JobqPlace *place)
 {
-	JobqLane   *lane = find_lane(stream, place->priority);
+	JobqLane   *lane = jobq_lane_find(stream, place->priority);
 	JobqCandidate *entry;
 	int			position;
 
@@ -646,143 +433,4 @@ jobq_lane_remove(JobqStream *stream, const JobqPlace *place)
 	LWLockAcquire(stream->lock, LW_EXCLUSIVE);
 	(void) jobq_lane_remove_locked(stream, place);
 	LWLockRelease(stream->lock);
-}
-
-/*
- * A key below which no job can be claimed, except jobs that a transaction
- * currently holds.
- */
-JobqKey
-jobq_lane_floor(JobqStream *stream, int16 priority)
-{
-	JobqKey		result = jobq_first_key;
-
-	LWLockAcquire(stream->lock, LW_SHARED);
-	if (judge_stream(stream) == JOBQ_POP_FOUND)
-	{
-		const JobqLane *lane = find_lane(stream, priority);
-		const JobqCandidate *front = lane != NULL ? ring_front(lane) : NULL;
-
-		result = lane != NULL ? lane->cursor : jobq_last_key;
-		if (front != NULL && jobq_key_is_less(&front->key, &result))
-			result = front->key;
-	}
-	LWLockRelease(stream->lock);
-	return result;
-}
-
-/*
- * The time at which the first future job of a lane is due; JOBQ_NEVER if there
- * is none.  Returns false if that is not known.
- */
-bool
-jobq_lane_next_due(JobqStream *stream, int16 priority, TimestampTz now,
-				   TimestampTz *next)
-{
-	bool		known = false;
-	const JobqLane *lane;
-
-	*next = JOBQ_NEVER;
-	LWLockAcquire(stream->lock, LW_SHARED);
-	lane = judge_stream(stream) == JOBQ_POP_FOUND ?
-		find_lane(stream, priority) : NULL;
-	if (lane != NULL)
-	{
-		JobqKey		key = {now, PG_INT64_MAX};
-		JobqRing   *ring = lane->ring;
-		int			position = ring == NULL ? 0 : jobq_ring_position(ring, &key);
-
-		known = lane->cursor.run_at > now;
-		*next = lane->cursor.run_at;
-		if (ring != NULL && position < ring->n)
-			*next = Min(*next, jobq_ring_entry(ring, position)->key.run_at);
-	}
-	LWLockRelease(stream->lock);
-	return known;
-}
-
-/* Whether there seems to be a ready job; a hint. */
-bool
-jobq_lanes_see_more(JobqStream *stream, TimestampTz now)
-{
-	bool		result;
-
-	LWLockAcquire(stream->lock, LW_SHARED);
-	result = judge_stream(stream) != JOBQ_POP_FOUND;
-	for (const JobqLane *lane = first_lane(stream);
-		 lane != NULL && !result; lane = next_lane(lane))
-		result = judge(lane, now) != JOBQ_POP_NOTHING;
-	LWLockRelease(stream->lock);
-	return result;
-}
-
-/*
- * Counts the candidates that are due, and sets *first to the earliest run_at.
- * Some may be gone.  False if there may be others, which are not in memory.
- */
-bool
-jobq_lanes_count_due(JobqStream *stream, TimestampTz now, int *njobs,
-					 TimestampTz *first)
-{
-	JobqKey		key = {now, PG_INT64_MAX};
-	bool		known;
-
-	*njobs = 0;
-	*first = JOBQ_NEVER;
-	LWLockAcquire(stream->lock, LW_SHARED);
-	known = judge_stream(stream) == JOBQ_POP_FOUND;
-	for (const JobqLane *lane = first_lane(stream);
-		 lane != NULL && known; lane = next_lane(lane))
-	{
-		const JobqCandidate *front = ring_front(lane);
-
-		known = lane->cursor.run_at > now;
-		if (front == NULL || front->key.run_at > now)
-			continue;
-		*njobs += jobq_ring_position(lane->ring, &key);
-		*first = Min(*first, front->key.run_at);
-	}
-	LWLockRelease(stream->lock);
-	return known;
-}
-
-/*
- * Whether claims would find a job by themselves: its row version is in the
- * ring, or its key is at or above the cursor.  The stream's lock is held.
- */
-bool
-jobq_lane_covers_locked(const JobqStream *stream, const JobqPlace *place)
-{
-	const JobqLane *lane;
-	const JobqCandidate *entry;
-	int			position;
-
-	if (judge_stream(stream) != JOBQ_POP_FOUND)
-		return true;
-	lane = find_lane(stream, place->priority);
-	if (lane == NULL)
-		return false;
-	if (!jobq_key_is_less(&place->key, &lane->cursor))
-		return true;
-	if (lane->ring == NULL)
-		return false;
-	position = jobq_ring_position(lane->ring, &place->key);
-	if (position == lane->ring->n)
-		return false;
-	entry = jobq_ring_entry(lane->ring, position);
-	return jobq_key_compare(&entry->key, &place->key) == 0 &&
-		ItemPointerEquals((ItemPointer) &entry->tid,
-						  (ItemPointer) &place->tid);
-}
-
-/* The same; a hint if the lane changes meanwhile. */
-bool
-jobq_lane_covers(JobqStream *stream, const JobqPlace *place)
-{
-	bool		result;
-
-	LWLockAcquire(stream->lock, LW_SHARED);
-	result = jobq_lane_covers_locked(stream, place);
-	LWLockRelease(stream->lock);
-	return result;
 }

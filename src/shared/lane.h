@@ -40,9 +40,6 @@ typedef enum JobqPop
 								 * from its start */
 } JobqPop;
 
-/* For startup.c. */
-extern void jobq_lane_startup(void);
-
 extern void jobq_lanes_make(JobqStream *stream, LWLock *lock, Oid role);
 extern void jobq_lanes_end(JobqStream *stream);
 extern void jobq_lanes_make_of_group(JobqStream *stream,
@@ -66,25 +63,9 @@ extern JobqPop jobq_lanes_judge(const JobqStream *stream, TimestampTz now,
 								TimestampTz *next_run_at);
 extern JobqPop jobq_lane_pop(JobqStream *stream, TimestampTz now,
 							 JobqPlace *place, TimestampTz *next_run_at);
-extern bool jobq_lane_next(JobqStream *stream, int after, int16 *priority);
-extern JobqPop jobq_lane_peek(JobqStream *stream, int16 priority,
-							  const JobqKey *after, TimestampTz now,
-							  JobqPlace *place);
 extern void jobq_lane_remove(JobqStream *stream, const JobqPlace *place);
 extern bool jobq_lane_remove_locked(const JobqStream *stream,
 									const JobqPlace *place);
-extern JobqKey jobq_lane_floor(JobqStream *stream, int16 priority);
-extern bool jobq_lane_next_due(JobqStream *stream, int16 priority,
-							   TimestampTz now, TimestampTz *next);
-extern bool jobq_lanes_see_more(JobqStream *stream, TimestampTz now);
-extern bool jobq_lanes_count_due(JobqStream *stream, TimestampTz now,
-								 int *njobs, TimestampTz *first);
-
-/*
- * For jobq.health: whether lanes of queues, or of groups, have no ring because
- * memory is short.
- */
-extern bool jobq_lanes_lack_rings(bool of_groups);
 
 /* Whether a stream is crowded for lack of lanes.  Without the lock, a hint. */
 static inline bool
@@ -93,14 +74,19 @@ jobq_lanes_lack_room(const JobqStream *stream)
 	return stream->crowded && stream->nlanes < JOBQ_MAX_LANES;
 }
 
-/* For sweep.c: whether claims would find the job by themselves. */
-extern bool jobq_lane_covers(JobqStream *stream, const JobqPlace *place);
-extern bool jobq_lane_covers_locked(const JobqStream *stream,
-									const JobqPlace *place);
+/*
+ * For lane_look.c, which holds the stream's lock: what a claim would do for the next
+ * job of a lane, for a candidate, and whether the stream's lanes can be used.
+ */
+extern JobqPop jobq_lane_judge(const JobqLane *lane, TimestampTz now);
+extern JobqPop jobq_lane_judge_candidate(const JobqLane *lane,
+										 const JobqCandidate *candidate,
+										 TimestampTz now);
+extern JobqPop jobq_lanes_judge_stream(const JobqStream *stream);
 
 /*
  * For lane_refill.c, which holds the stream's lock: exclusively, except for the
- * first two.
+ * first one.
  */
 static inline bool
 jobq_lanes_are_known(const JobqStream *stream)
@@ -108,9 +94,7 @@ jobq_lanes_are_known(const JobqStream *stream)
 	return stream->discovered && !stream->crowded;
 }
 
-extern JobqLane *jobq_lane_find(const JobqStream *stream, int16 priority);
 extern JobqLane *jobq_lane_get(JobqStream *stream, int16 priority);
-extern void jobq_lane_want_ring(const JobqStream *stream, JobqLane *lane);
 extern void jobq_lane_put(const JobqStream *stream, JobqLane *lane,
 						  const JobqKey *key, const ItemPointerData *tid,
 						  bool by_index);

@@ -15,6 +15,8 @@
 
 #include "shared/lane_refill.h"
 
+#include "shared/lane_memory.h"
+
 /* The refill that this process has begun; NULL: none. */
 static JobqStream *refilling_stream = NULL;
 static uint64 refilling_resets;

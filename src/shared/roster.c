@@ -64,6 +64,7 @@
 
 #include "shared/group.h"
 #include "shared/group_rate.h"
+#include "shared/lane_look.h"
 #include "shared/roster_memory.h"
 #include "shared/roster_place.h"
 #include "shared/roster_room.h"

@@ -17,7 +17,7 @@
 
 #include "shared/area.h"
 #include "shared/database.h"
-#include "shared/lane.h"
+#include "shared/lane_memory.h"
 #include "shared/lease_registry.h"
 #include "shared/limit_state.h"
 #include "shared/queue_state.h"

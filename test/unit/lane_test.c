@@ -16,6 +16,7 @@
 #include "postgres.h"
 
 #include "shared/area.h"
+#include "shared/lane_look.h"
 #include "shared/lane_refill.h"
 
 #include "check.h"

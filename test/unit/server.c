@@ -18,7 +18,7 @@
 #include "shared/clock.h"
 #include "shared/database.h"
 #include "shared/group.h"
-#include "shared/lane.h"
+#include "shared/lane_memory.h"
 #include "shared/limit_state.h"
 #include "shared/rate.h"
 #include "shared/wake.h"

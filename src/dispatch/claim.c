@@ -16,6 +16,7 @@
 
 #include "dispatch/claim.h"
 
+#include "dispatch/claim_due.h"
 #include "dispatch/claim_stream.h"
 #include "dispatch/lease.h"
 #include "dispatch/lease_load.h"

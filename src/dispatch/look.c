@@ -17,6 +17,7 @@
 #include "dispatch/look.h"
 
 #include "dispatch/claim.h"
+#include "dispatch/claim_due.h"
 #include "dispatch/dispatch_scan.h"
 #include "dispatch/stream_look.h"
 #include "dispatch/turn.h"

@@ -13,6 +13,7 @@
 #include "dispatch/stream_look.h"
 
 #include "base/row_holder.h"
+#include "dispatch/claim_order.h"
 #include "dispatch/dispatch_scan.h"
 #include "shared/clock.h"
 #include "shared/lane_look.h"

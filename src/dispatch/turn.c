@@ -15,6 +15,7 @@
 
 #include "dispatch/turn.h"
 
+#include "dispatch/claim_due.h"
 #include "dispatch/claim_stream.h"
 #include "dispatch/stream_look.h"
 #include "queue/group_option.h"

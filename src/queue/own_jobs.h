@@ -4,7 +4,7 @@
  *	  Claimable jobs that the current transaction has added, in order: only it can
  *	  see them.
  *
- * ready.c has the notes of these jobs, and puts them here when a claim asks for them.
+ * ready_new.c has the notes of these jobs, and puts them here when a claim asks for them.
  *
  * IDENTIFICATION
  *	  src/queue/own_jobs.h

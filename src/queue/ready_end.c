@@ -3,7 +3,7 @@
  * ready_end.c
  *	  What the end of a transaction does for the jobs that it has noted.
  *
- * The functions are called for notes (note.h) of the kinds in ready.c.
+ * The functions are called for notes (note.h) of the kinds in ready.c and ready_new.c.
  *
  * IDENTIFICATION
  *	  src/queue/ready_end.c

@@ -22,7 +22,7 @@ COMMENT ON COLUMN jobq.jobs.error IS
   'message of the last failed attempt; for a finished job, why it is dead or cancelled';
 COMMENT ON COLUMN jobq.jobs.sqlstate IS 'SQLSTATE that goes with error';
 COMMENT ON COLUMN jobq.jobs.unique_key IS 'key that is unique among the live jobs of the queue';
-COMMENT ON COLUMN jobq.jobs.group_key IS 'reserved; NULL';
+COMMENT ON COLUMN jobq.jobs.group_key IS 'group of the job within its queue; NULL: none';
 COMMENT ON COLUMN jobq.jobs.tags IS 'tags given to enqueue()';
 COMMENT ON COLUMN jobq.jobs.headers IS 'metadata of the job, not part of its payload';
 COMMENT ON COLUMN jobq.jobs.progress IS 'progress last reported by heartbeat()';
@@ -41,7 +41,7 @@ COMMENT ON COLUMN jobq.dead_letters.error IS 'why the job is dead';
 COMMENT ON COLUMN jobq.dead_letters.sqlstate IS 'SQLSTATE that goes with error';
 COMMENT ON COLUMN jobq.dead_letters.unique_key IS
   'unique key that the job had while it was live';
-COMMENT ON COLUMN jobq.dead_letters.group_key IS 'reserved; NULL';
+COMMENT ON COLUMN jobq.dead_letters.group_key IS 'group of the job within its queue; NULL: none';
 COMMENT ON COLUMN jobq.dead_letters.tags IS 'tags given to enqueue()';
 COMMENT ON COLUMN jobq.dead_letters.headers IS 'metadata of the job, not part of its payload';
 COMMENT ON COLUMN jobq.dead_letters.command IS
@@ -113,16 +113,16 @@ COMMENT ON COLUMN jobq.queues.share_commits IS 'whether short SQL jobs share tra
 COMMENT ON COLUMN jobq.queues.max_running IS
   'maximum number of jobs of the queue that run at the same time; NULL: no limit';
 COMMENT ON COLUMN jobq.queues.max_running_per_group IS
-  'how many jobs of each group run at the same time at most';
+  'maximum number of jobs of each group that run at the same time; NULL: no limit';
 COMMENT ON COLUMN jobq.queues.max_queued IS
   'maximum number of unfinished jobs in the queue; NULL: no limit';
 COMMENT ON COLUMN jobq.queues.group_on_failure IS
-  'whether the others of a group with max_running_per_group 1 wait for a job that is tried again, or skip it';
+  'with max_running_per_group 1, what happens to the others of a group until a job is retried: wait, skip or stop';
 COMMENT ON COLUMN jobq.queues.group_rate_limit IS
   'maximum number of jobs of each group that start in a group_rate_period; NULL: no limit';
 COMMENT ON COLUMN jobq.queues.group_rate_period IS 'the period of group_rate_limit';
 COMMENT ON COLUMN jobq.queues.group_rate_burst IS
-  'maximum number of jobs of a group that start at once; NULL: those of 20 ms';
+  'maximum number of jobs of a group that start at once; NULL: as many as the rate allows in 20 ms';
 COMMENT ON COLUMN jobq.queues.on_full IS
   'what enqueue does when the queue is full: error, or drop_oldest';
 COMMENT ON COLUMN jobq.queues.lifo IS
@@ -134,9 +134,9 @@ COMMENT ON COLUMN jobq.queues.rate_limit IS
   'maximum number of jobs of the queue that start in a rate_period; NULL: no limit';
 COMMENT ON COLUMN jobq.queues.rate_period IS 'the period of rate_limit';
 COMMENT ON COLUMN jobq.queues.rate_burst IS
-  'maximum number of jobs that start at once; NULL: those of 20 ms';
+  'maximum number of jobs that start at once; NULL: as many as the rate allows in 20 ms';
 COMMENT ON COLUMN jobq.queues.on_limit IS
-  'what exceeds the rate: wait: jobs start later; skip, error: new jobs are skipped, or refused';
+  'what happens to jobs beyond the rate: wait (they start later), skip or error (new jobs are left out, or refused)';
 COMMENT ON COLUMN jobq.queues.shared_limit IS
   'limit that its jobs share with those of other queues; NULL: none';
 
@@ -150,11 +150,11 @@ COMMENT ON COLUMN jobq.groups.rate_limit IS
   'maximum number of its jobs that start in a rate_period; NULL: no limit';
 COMMENT ON COLUMN jobq.groups.rate_period IS 'the period of rate_limit';
 COMMENT ON COLUMN jobq.groups.rate_burst IS
-  'maximum number of its jobs that start at once; NULL: those of 20 ms';
-COMMENT ON COLUMN jobq.groups.weight IS 'number of its jobs in each of its turns';
+  'maximum number of its jobs that start at once; NULL: as many as the rate allows in 20 ms';
+COMMENT ON COLUMN jobq.groups.weight IS 'number of jobs that it may start in each of its turns';
 COMMENT ON COLUMN jobq.groups.paused IS 'whether the group is paused: none of its jobs is started';
 COMMENT ON COLUMN jobq.groups.next_at IS
-  'when its next job may start; NULL: at once, or this is not known';
+  'when its next job may start; NULL: at once, or not known';
 COMMENT ON COLUMN jobq.groups.why IS
   'ready, or what keeps its next job from starting; NULL: none is waiting';
 
@@ -260,7 +260,7 @@ COMMENT ON COLUMN jobq.job.priority IS 'smaller numbers run first';
 COMMENT ON COLUMN jobq.job.enqueued_at IS 'when the job was enqueued';
 COMMENT ON COLUMN jobq.job.run_at IS 'earliest time at which the job may start';
 COMMENT ON COLUMN jobq.job.unique_key IS 'key that is unique among the live jobs of the queue';
-COMMENT ON COLUMN jobq.job.group_key IS 'reserved; NULL';
+COMMENT ON COLUMN jobq.job.group_key IS 'group of the job within its queue; NULL: none';
 COMMENT ON COLUMN jobq.job.tags IS 'tags given to enqueue()';
 COMMENT ON COLUMN jobq.job.headers IS 'metadata of the job, not part of its payload';
 COMMENT ON COLUMN jobq.job.progress IS 'progress last reported by heartbeat()';

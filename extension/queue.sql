@@ -178,7 +178,7 @@ RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_throttle';
 COMMENT ON FUNCTION jobq.throttle IS
-  'keeps jobs of a queue, or of one of its groups, from starting until that much later, at once and whatever becomes of the transaction; ''0'' ends it';
+  'keeps jobs of a queue, or of one of its groups, from starting for that long; it takes effect at once, and a rollback does not undo it; ''0'' ends it';
 
 CREATE FUNCTION jobq.grant_usage(
   role regrole,

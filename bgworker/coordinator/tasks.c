@@ -74,7 +74,7 @@ run_notes(bool *more)
 static TimestampTz
 run_undone(bool *more)
 {
-	undone_has_failed = !jobq_undone_record_all(undone_has_failed);
+	undone_has_failed = !jobq_undone_record_all(undone_has_failed, more);
 	return undone_has_failed ? jobq_now() + UNDONE_RETRY : JOBQ_NEVER;
 }
 

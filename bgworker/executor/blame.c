@@ -227,7 +227,8 @@ jobq_blame_note_undone(void)
 	JobqRanJobs *ran = open_jobs;
 	const JobqRun *run = run_to_blame();
 
-	if (ran != NULL && IsTransactionState())
+	/* if the server has crashed, the executor's note says it */
+	if (ran != NULL && IsTransactionState() && PostmasterIsAlive())
 		note_undone(ran, run != NULL ? run->outcome.job_id : 0);
 }
 

@@ -130,6 +130,22 @@ is_present_attempt(const JobqJob *job, TupleTableSlot *slot)
 		job->started_at;
 }
 
+/* See attempt.h. */
+bool
+jobq_job_attempt_is_recorded(const JobqJob *job)
+{
+	JobqTable  *attempts = jobq_table_open(JOBQ_REL_ATTEMPT);
+	bool		found = false;
+	JobqScan	scan;
+
+	begin_scan(&scan, attempts, job->id);
+	while (!found && jobq_scan_next(&scan))
+		found = is_present_attempt(job, scan.slot);
+	jobq_scan_end(&scan);
+	jobq_table_close(attempts);
+	return found;
+}
+
 /*
  * Reads how the attempt of a job that is running has ended, if that is written
  * down; the outcome, which is wanted for that only, is not set.  In that case it

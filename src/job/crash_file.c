@@ -18,8 +18,10 @@
  * A snapshot of the whole file system looks like a crash, and is treated as one.
  *
  * The files are $PGDATA/pg_jobq/pgsql_tmp.<database>.<slot>, and
- * pgsql_tmp.<database>.job<id>.<attempt> for notes put aside.  At its start
- * the server removes temporary files elsewhere, but not in this directory.
+ * pgsql_tmp.<database>.job<id>.<attempt> for notes put aside, and
+ * pgsql_tmp.<database>.undone<id>.<start of the attempt> for jobs that had finished
+ * when their transaction was rolled back.  At its start the server removes temporary
+ * files elsewhere, but not in this directory.
  *
  * IDENTIFICATION
  *	  src/job/crash_file.c
@@ -67,6 +69,15 @@ jobq_crash_file_attempt_path(char *path, Oid dboid, int64 job_id, int32 attempt)
 			 dboid, job_id, attempt);
 }
 
+/* The same of a job that had finished. */
+static void
+undone_path(char *path, Oid dboid, int64 job_id, TimestampTz started_at)
+{
+	snprintf(path, MAXPGPATH,
+			 DIRECTORY "/" FILE_PREFIX "%u.undone" INT64_FORMAT "." INT64_FORMAT,
+			 dboid, job_id, started_at);
+}
+
 /* Of all of a record but the checksum itself. */
 pg_crc32c
 jobq_crash_record_checksum(const JobqCrashRecord *record)
@@ -112,17 +123,14 @@ remove_file(const char *path)
 	return false;
 }
 
-/* See crash_file.h. */
-bool
-jobq_crash_file_write_aside(JobqCrashRecord *record)
+/* Writes a record to a file of its own.  The same; does not allocate. */
+static bool
+write_record(const char *path, JobqCrashRecord *record)
 {
-	char		path[MAXPGPATH];
 	struct stat status;
 	int			file;
 	bool		written;
 
-	jobq_crash_file_attempt_path(path, record->dboid, record->job_id,
-								 record->attempt);
 	/* somebody may be reading the same record, if it was written before */
 	file = BasicOpenFile(path, O_CREAT | O_RDWR | PG_BINARY);
 	written = file >= 0 && fstat(file, &status) == 0;
@@ -141,9 +149,34 @@ jobq_crash_file_write_aside(JobqCrashRecord *record)
 		ereport(LOG,
 				(errcode_for_file_access(),
 				 errmsg("could not write file \"%s\": %m", path)));
+	/* nobody removes an empty file */
+	if (!written && file >= 0 && fstat(file, &status) == 0 &&
+		status.st_size == 0)
+		(void) unlink(path);
 	if (file >= 0)
 		close(file);
 	return written;
+}
+
+/* See crash_file.h. */
+bool
+jobq_crash_file_write_aside(JobqCrashRecord *record)
+{
+	char		path[MAXPGPATH];
+
+	jobq_crash_file_attempt_path(path, record->dboid, record->job_id,
+								 record->attempt);
+	return write_record(path, record);
+}
+
+/* See crash_file.h. */
+bool
+jobq_crash_file_write_undone(JobqCrashRecord *record)
+{
+	char		path[MAXPGPATH];
+
+	undone_path(path, record->dboid, record->job_id, record->started_at);
+	return write_record(path, record);
 }
 
 /*
@@ -223,7 +256,7 @@ read_records(const char *path, Oid dboid, JobqCrashRecord *records, int limit)
 
 /*
  * Returns the next note in a directory, with what its name says.  The slot is
- * JOBQ_NOTE_ASIDE if the note was put aside.
+ * JOBQ_NOTE_ASIDE or JOBQ_NOTE_UNDONE if the file is not an executor's own.
  */
 static bool
 next_file(DIR *directory, Oid *dboid, int *slot, char *path)
@@ -234,12 +267,16 @@ next_file(DIR *directory, Oid *dboid, int *slot, char *path)
 	{
 		unsigned int file_database;
 		unsigned long long job_id;
+		long long int started_at;
 		int			attempt;
 		char		rest;
 
 		if (sscanf(entry->d_name, FILE_PREFIX "%u.job%llu.%d%c",
 				   &file_database, &job_id, &attempt, &rest) == 3)
 			*slot = JOBQ_NOTE_ASIDE;
+		else if (sscanf(entry->d_name, FILE_PREFIX "%u.undone%llu.%lld%c",
+						&file_database, &job_id, &started_at, &rest) == 3)
+			*slot = JOBQ_NOTE_UNDONE;
 		else if (sscanf(entry->d_name, FILE_PREFIX "%u.%d%c", &file_database,
 						slot, &rest) != 2)
 			continue;
@@ -271,7 +308,8 @@ fill_note(JobqCrashNote *note, const JobqCrashRecord *records, int n, int i,
 	note->pid = records[i].pid;
 	note->ending = (JobqNoteEnding) records[i].ending;
 	note->sqlerrcode = records[i].sqlerrcode;
-	note->cause = i < running ? records[n - 1].job_id : 0;
+	note->queue = records[i].queue;
+	note->cause = i < running ? records[n - 1].job_id : records[i].cause;
 	note->in_batch = i >= running && running < n - 1;
 }
 
@@ -286,10 +324,10 @@ add_notes(List *notes, const char *path, Oid dboid, int slot)
 	int			n = read_records(path, dboid, records, MAX_RECORDS);
 	int			running = first_running(records, n);
 
-	if (n == 0 && slot == JOBQ_NOTE_ASIDE)
+	if (n == 0 && slot < 0)
 		(void) remove_file(path);
-	/* those before it were recorded when it was put aside */
-	for (int i = slot == JOBQ_NOTE_ASIDE ? running : 0; i < n; i++)
+	/* those before it have files of their own, or were recorded */
+	for (int i = slot < 0 ? running : 0; i < n; i++)
 	{
 		JobqCrashNote *note = palloc(sizeof(JobqCrashNote));
 
@@ -300,12 +338,14 @@ add_notes(List *notes, const char *path, Oid dboid, int slot)
 	return notes;
 }
 
-/*
- * Reads the files of executors, and those put aside, unless *any_aside is only to say
- * whether there are such.
- */
+/* Of files, by the slot that next_file() returns */
+#define OF_SLOTS	0x1
+#define OF_ASIDE	0x2
+#define OF_UNDONE	0x4
+
+/* Reads the files of some kinds; returns in *seen of which kinds there are any. */
 static List *
-read_files(Oid dboid, bool *any_aside)
+read_files(Oid dboid, int kinds, int *seen)
 {
 	List	   *notes = NIL;
 	DIR		   *directory = AllocateDir(DIRECTORY);
@@ -313,15 +353,18 @@ read_files(Oid dboid, bool *any_aside)
 	Oid			file_database;
 	int			slot;
 
+	*seen = 0;
 	if (directory == NULL)
 		return NIL;
 	while (next_file(directory, &file_database, &slot, path))
 	{
+		int			kind = slot == JOBQ_NOTE_ASIDE ? OF_ASIDE :
+		slot == JOBQ_NOTE_UNDONE ? OF_UNDONE : OF_SLOTS;
+
 		if (file_database != dboid)
 			continue;
-		if (slot == JOBQ_NOTE_ASIDE && any_aside != NULL)
-			*any_aside = true;
-		else
+		*seen |= kind;
+		if (kinds & kind)
 			notes = add_notes(notes, path, dboid, slot);
 	}
 	FreeDir(directory);
@@ -332,15 +375,29 @@ read_files(Oid dboid, bool *any_aside)
 List *
 jobq_crash_files_read(Oid dboid)
 {
-	return read_files(dboid, NULL);
+	int			seen;
+
+	return read_files(dboid, OF_SLOTS | OF_ASIDE, &seen);
 }
 
 /* See crash_file.h. */
 List *
 jobq_crash_files_read_slots(Oid dboid, bool *any_aside)
 {
-	*any_aside = false;
-	return read_files(dboid, any_aside);
+	int			seen;
+	List	   *notes = read_files(dboid, OF_SLOTS, &seen);
+
+	*any_aside = (seen & OF_ASIDE) != 0;
+	return notes;
+}
+
+/* See crash_file.h. */
+List *
+jobq_crash_files_read_undone(Oid dboid)
+{
+	int			seen;
+
+	return read_files(dboid, OF_UNDONE, &seen);
 }
 
 /* See crash_file.h. */
@@ -409,6 +466,16 @@ jobq_crash_file_remove_attempt(Oid dboid, int64 job_id, int32 attempt)
 	char		path[MAXPGPATH];
 
 	jobq_crash_file_attempt_path(path, dboid, job_id, attempt);
+	return remove_file(path);
+}
+
+/* See crash_file.h. */
+bool
+jobq_crash_file_remove_undone(Oid dboid, int64 job_id, TimestampTz started_at)
+{
+	char		path[MAXPGPATH];
+
+	undone_path(path, dboid, job_id, started_at);
 	return remove_file(path);
 }
 

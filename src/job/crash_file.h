@@ -32,8 +32,12 @@ typedef enum JobqNoteEnding
 	JOBQ_NOTE_UNRECORDED		/* the outcome could not be recorded */
 } JobqNoteEnding;
 
-/* In place of a slot: a note that was put aside. */
+/*
+ * In place of a slot: a note that was put aside, or one of a job that had finished when
+ * its transaction was rolled back (undone.c).
+ */
 #define JOBQ_NOTE_ASIDE (-1)
+#define JOBQ_NOTE_UNDONE (-2)
 
 /* Contents of a note about a job. */
 typedef struct JobqCrashNote
@@ -48,9 +52,10 @@ typedef struct JobqCrashNote
 	int64		cause;			/* the job had finished when this one was run
 								 * in its transaction; 0: it was running */
 	bool		in_batch;		/* the file has others that were running */
+	int32		queue;			/* of JOBQ_NOTE_UNDONE only */
 } JobqCrashNote;
 
-#define JOBQ_CRASH_RECORD_MAGIC 0x4a514e36	/* JQN6 */
+#define JOBQ_CRASH_RECORD_MAGIC 0x4a514e37	/* JQN7 */
 
 /* A file has one for each job of a transaction. */
 typedef struct JobqCrashRecord
@@ -61,12 +66,15 @@ typedef struct JobqCrashRecord
 	uint64		transaction;	/* the same for all jobs of one */
 	int64		job_id;			/* 0: nothing is being run */
 	TimestampTz started_at;
+	int64		cause;			/* this and queue: of JOBQ_NOTE_UNDONE only,
+								 * and like those of JobqUndone */
 	TimeLineID	timeline;
 	int32		attempt;
 	int32		pid;
 	int32		ending;			/* JobqNoteEnding */
 	int32		sqlerrcode;		/* see JobqCrashNote */
 	int32		together;		/* jobs of a batch before this one */
+	int32		queue;
 	pg_crc32c	crc;			/* of all before it */
 } JobqCrashRecord;
 
@@ -90,11 +98,17 @@ extern bool jobq_crash_file_move(const char *from, const char *to);
  */
 extern bool jobq_crash_file_write_aside(JobqCrashRecord *record);
 
+/* The same for a job that had finished. */
+extern bool jobq_crash_file_write_undone(JobqCrashRecord *record);
+
 /* A list of JobqCrashNote, in the current context.  Needs a transaction. */
 extern List *jobq_crash_files_read(Oid dboid);
 
 /* The same of executors' own files, and whether there are any notes put aside. */
 extern List *jobq_crash_files_read_slots(Oid dboid, bool *any_aside);
+
+/* Only those of jobs that had finished, which the others leave out. */
+extern List *jobq_crash_files_read_undone(Oid dboid);
 
 /*
  * Reads the note of an attempt that was put aside, in a transaction.  Returns false if
@@ -108,6 +122,9 @@ extern bool jobq_crash_file_copy_aside(Oid dboid, const JobqCrashNote *note);
 extern bool jobq_crash_file_remove(Oid dboid, int slot);
 extern bool jobq_crash_file_remove_attempt(Oid dboid, int64 job_id,
 										   int32 attempt);
+
+extern bool jobq_crash_file_remove_undone(Oid dboid, int64 job_id,
+										  TimestampTz started_at);
 
 /* For the launcher: removes files of databases that are not in the list. */
 extern void jobq_crash_files_prune(List *databases);

@@ -9,10 +9,11 @@
  * happen again, so jobq.attempts shows the attempt with outcome "interrupted".
  *
  * The executor cannot write to tables while it rolls back or exits.  It leaves
- * the jobs in shared memory, in a ring of JOBQ_MAX_UNDONE entries, and wakes
- * the coordinator, which records them.  If that takes too long, the oldest
- * ones are overwritten; if the server crashes, the executor's note contains
- * them (bgworker/executor/crash_note.c).
+ * a file for each of these jobs, and wakes the coordinator, which records them,
+ * perhaps after a restart of the server.  If a file cannot be written, as on a full
+ * disk, the job is left in shared memory, in a ring of JOBQ_MAX_UNDONE entries; if
+ * that takes too long, the oldest ones are overwritten.  If the server crashes, the
+ * executor's note contains the jobs (bgworker/executor/crash_note.c).
  *
  * IDENTIFICATION
  *	  src/job/undone.c
@@ -25,14 +26,61 @@
 
 #include "base/subtransaction.h"
 #include "job/attempt.h"
+#include "job/crash_file.h"
 #include "job/failure.h"
 #include "queue/queue_cache.h"
 #include "shared/database.h"
+#include "shared/note.h"
 #include "shared/wake.h"
 
+#include "access/xlog.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
+
+/* The most files whose jobs are recorded in one transaction. */
+#define BATCH 256
+
+/* The file of a job, to be removed when the job is recorded. */
+typedef struct UndoneFile
+{
+	int64		job_id;
+	TimestampTz started_at;
+} UndoneFile;
+
+static void remove_file(const JobqNote *note, TimestampTz now);
+
+static const JobqNoteKind file_kind = {
+	.commit = {[JOBQ_NOTE_LEASES] = remove_file},
+};
+
+/* Returns false if the file cannot be written. */
+static bool
+write_file(const JobqUndone *job)
+{
+	JobqCrashRecord record = {0};
+
+	record.magic = JOBQ_CRASH_RECORD_MAGIC;
+	record.dboid = job->dboid;
+	record.queue = job->queue;
+	record.job_id = job->job_id;
+	record.started_at = job->started_at;
+	record.cause = job->cause;
+	record.timeline = GetWALInsertionTimeLine();
+	record.attempt = job->attempt;
+	record.pid = job->pid;
+	return jobq_crash_file_write_undone(&record);
+}
+
+static void
+enter(const JobqUndone *job)
+{
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_WORKERS), LW_EXCLUSIVE);
+	jobq_shared->undone[jobq_shared->next_undone] = *job;
+	jobq_shared->next_undone =
+		(jobq_shared->next_undone + 1) % JOBQ_MAX_UNDONE;
+	LWLockRelease(jobq_lock(JOBQ_LOCK_WORKERS));
+}
 
 /* Leaves the jobs to the coordinator, which records them. */
 void
@@ -40,14 +88,11 @@ jobq_undone_note(const JobqUndone *jobs, int njobs)
 {
 	JobqDatabase *database;
 
-	LWLockAcquire(jobq_lock(JOBQ_LOCK_WORKERS), LW_EXCLUSIVE);
 	for (int i = 0; i < njobs; i++)
 	{
-		jobq_shared->undone[jobq_shared->next_undone] = jobs[i];
-		jobq_shared->next_undone =
-			(jobq_shared->next_undone + 1) % JOBQ_MAX_UNDONE;
+		if (!write_file(&jobs[i]))
+			enter(&jobs[i]);
 	}
-	LWLockRelease(jobq_lock(JOBQ_LOCK_WORKERS));
 	database = jobq_database_find(MyDatabaseId);
 	if (njobs > 0 && database != NULL)
 		jobq_wake_coordinator(database, JOBQ_WAKE_UNDONE);
@@ -78,7 +123,34 @@ typedef struct Recording
 {
 	JobqJob		job;
 	const JobqUndone *undone;
+	bool		has_file;
 } Recording;
+
+/* When it has been recorded; a job whose file stays is not recorded again. */
+static void
+remove_file(const JobqNote *note, TimestampTz now)
+{
+	const UndoneFile *file = jobq_note_const_data(note, UndoneFile);
+
+	(void) jobq_crash_file_remove_undone(MyDatabaseId, file->job_id,
+										 file->started_at);
+}
+
+/* Records a job that has a file, unless that has been done or its queue is gone. */
+static void
+record_file(JobqJob *job, const JobqUndone *undone)
+{
+	UndoneFile *file;
+
+	job->started_at = undone->started_at;
+	job->attempt = undone->attempt;
+	if (jobq_queue_by_id(undone->queue) != NULL &&
+		!jobq_job_attempt_is_recorded(job))
+		record(job, undone);
+	file = jobq_note_data(jobq_note_add(&file_kind), UndoneFile);
+	file->job_id = undone->job_id;
+	file->started_at = undone->started_at;
+}
 
 /* For jobq_subtransaction(). */
 static void
@@ -86,14 +158,17 @@ record_alone(void *arg)
 {
 	Recording  *recording = arg;
 
-	record(&recording->job, recording->undone);
+	if (recording->has_file)
+		record_file(&recording->job, recording->undone);
+	else
+		record(&recording->job, recording->undone);
 }
 
 /* Records a job that an executor has left; false if that has failed. */
 static bool
-record_one(const JobqUndone *undone, bool careful)
+record_one(const JobqUndone *undone, bool has_file, bool careful)
 {
-	Recording	recording = {.undone = undone};
+	Recording	recording = {.undone = undone,.has_file = has_file};
 
 	recording.job.id = undone->job_id;
 	recording.job.queue = undone->queue;
@@ -104,13 +179,42 @@ record_one(const JobqUndone *undone, bool careful)
 	return true;
 }
 
-/*
- * Records those that executors of this database have left.  With `careful` an
- * error in one is in no other's way: false if there was one, which is to be
- * recorded later.
- */
-bool
-jobq_undone_record_all(bool careful)
+/* Records jobs that have files, as jobq_undone_record_all() does. */
+static bool
+record_files(bool careful, bool *more)
+{
+	List	   *notes = jobq_crash_files_read_undone(MyDatabaseId);
+	int			nrecorded = 0;
+	bool		all = true;
+	ListCell   *lc;
+
+	foreach(lc, notes)
+	{
+		const JobqCrashNote *note = lfirst(lc);
+		JobqUndone	undone = {0};
+
+		undone.dboid = MyDatabaseId;
+		undone.queue = note->queue;
+		undone.job_id = note->job_id;
+		undone.started_at = note->started_at;
+		undone.cause = note->cause;
+		undone.attempt = note->attempt;
+		undone.pid = note->pid;
+		if (!record_one(&undone, true, careful))
+			all = false;
+		else if (++nrecorded == BATCH)
+		{
+			*more = lnext(notes, lc) != NULL;
+			break;
+		}
+	}
+	list_free_deep(notes);
+	return all;
+}
+
+/* The same of those in shared memory. */
+static bool
+record_entries(bool careful)
 {
 	JobqUndone *copy = palloc(sizeof(jobq_shared->undone));
 	bool		all = true;
@@ -123,7 +227,7 @@ jobq_undone_record_all(bool careful)
 	{
 		if (copy[i].dboid != MyDatabaseId ||
 			jobq_queue_by_id(copy[i].queue) == NULL ||
-			record_one(&copy[i], careful))
+			record_one(&copy[i], false, careful))
 			continue;
 		copy[i].dboid = InvalidOid; /* it stays */
 		all = false;
@@ -140,6 +244,19 @@ jobq_undone_record_all(bool careful)
 	LWLockRelease(jobq_lock(JOBQ_LOCK_WORKERS));
 	pfree(copy);
 	return all;
+}
+
+/*
+ * Records those that executors of this database have left.  With `careful` an
+ * error in one is in no other's way: false if there was one, which is to be
+ * recorded later.  If *more is set, call it again after the commit.
+ */
+bool
+jobq_undone_record_all(bool careful, bool *more)
+{
+	bool		all = record_files(careful, more);
+
+	return record_entries(careful) && all;
 }
 
 /*

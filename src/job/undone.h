@@ -21,7 +21,7 @@ extern void jobq_undone_note(const JobqUndone *jobs, int njobs);
  * For the coordinator, each within a transaction.  With `careful` an error in
  * one job is in no other's way: false if there was one.
  */
-extern bool jobq_undone_record_all(bool careful);
+extern bool jobq_undone_record_all(bool careful, bool *more);
 extern void jobq_undone_by_crash(const JobqUndone *undone);
 
 #endif							/* JOBQ_UNDONE_H */

@@ -35,9 +35,12 @@ newest_snapshot(Relation rel)
 	return GetLatestSnapshot();
 }
 
-/* Visits the rows with the key, or all rows if that is NULL. */
-static void
-visit_rows(JobqRelation relation, JobqRelation index, ScanKey key,
+/*
+ * Visits up to `max` rows with the key, or of all rows if that is NULL.  Returns how
+ * many there were.
+ */
+static int
+visit_rows(JobqRelation relation, JobqRelation index, ScanKey key, int max,
 		   JobqValuesVisitor visit, void *arg)
 {
 	Relation	rel = jobq_relation_open(relation);
@@ -47,13 +50,15 @@ visit_rows(JobqRelation relation, JobqRelation index, ScanKey key,
 	Snapshot	snapshot = RegisterSnapshot(newest_snapshot(rel));
 	SysScanDesc scan;
 	HeapTuple	tuple;
+	int			n = 0;
 
 	PushActiveSnapshot(snapshot);
 	scan = systable_beginscan(rel, key != NULL ? jobq_relation_oid(index) :
 							  InvalidOid, key != NULL, snapshot,
 							  key != NULL ? 1 : 0, key);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	while (n < max && HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
+		n++;
 		heap_deform_tuple(tuple, RelationGetDescr(rel), values, nulls);
 		visit(arg, values, nulls);
 	}
@@ -63,21 +68,30 @@ visit_rows(JobqRelation relation, JobqRelation index, ScanKey key,
 	table_close(rel, AccessShareLock);
 	pfree(values);
 	pfree(nulls);
+	return n;
 }
 
 void
 jobq_visit_rows(const JobqLookup *lookup, Datum value, JobqValuesVisitor visit,
 				void *arg)
 {
+	(void) jobq_visit_some_rows(lookup, value, INT_MAX, visit, arg);
+}
+
+/* The same for up to `max` rows; returns how many there were. */
+int
+jobq_visit_some_rows(const JobqLookup *lookup, Datum value, int max,
+					 JobqValuesVisitor visit, void *arg)
+{
 	ScanKeyData key;
 
 	ScanKeyInit(&key, lookup->column, BTEqualStrategyNumber, lookup->equals,
 				value);
-	visit_rows(lookup->relation, lookup->index, &key, visit, arg);
+	return visit_rows(lookup->relation, lookup->index, &key, max, visit, arg);
 }
 
 void
 jobq_visit_all_rows(JobqRelation relation, JobqValuesVisitor visit, void *arg)
 {
-	visit_rows(relation, relation, NULL, visit, arg);
+	(void) visit_rows(relation, relation, NULL, INT_MAX, visit, arg);
 }

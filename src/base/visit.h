@@ -29,11 +29,13 @@ typedef struct JobqLookup
 } JobqLookup;
 
 /*
- * Both see everything committed and this transaction's own changes, and work
+ * All see everything committed and this transaction's own changes, and work
  * in parallel workers.
  */
 extern void jobq_visit_rows(const JobqLookup *lookup, Datum value,
 							JobqValuesVisitor visit, void *arg);
+extern int	jobq_visit_some_rows(const JobqLookup *lookup, Datum value, int max,
+								 JobqValuesVisitor visit, void *arg);
 extern void jobq_visit_all_rows(JobqRelation relation,
 								JobqValuesVisitor visit, void *arg);
 

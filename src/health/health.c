@@ -56,6 +56,9 @@
 
 PG_FUNCTION_INFO_V1(jobq_health_findings);
 
+/* Queues of others that are looked at, for a reader with privileges on them. */
+#define MAX_GRANTED 500
+
 /* Columns of health_findings(). */
 enum
 {
@@ -287,6 +290,18 @@ check_copies(JobqHealth *health)
 					.hint = "Use jobq.start() to make them this database's own. If the original is in use, their jobs may be running there.");
 }
 
+/* Reports that not all queues on which the reader has privileges are looked at. */
+static void
+report_cut(JobqHealth *health)
+{
+	jobq_health_add(health,
+					.severity = JOBQ_INFO,
+					.topic = "grants",
+					.message = psprintf("you have privileges on very many queues of others: only those of the first %d grants are looked at",
+										MAX_GRANTED),
+					.hint = "Let a role that watches all queues do so with jobq.grant_usage(role, may_read => true).");
+}
+
 /* Whether claims find jobs through the lanes, and find all of them. */
 static void
 check_dispatch(JobqHealth *health)
@@ -373,6 +388,7 @@ jobq_health_findings(PG_FUNCTION_ARGS)
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	JobqHealth	health = {0};
 	bool		standby = RecoveryInProgress();
+	bool		is_cut;
 	ListCell   *lc;
 
 	jobq_require_shmem();
@@ -400,7 +416,9 @@ jobq_health_findings(PG_FUNCTION_ARGS)
 
 	/* rows restored from a dump are not announced */
 	jobq_queue_cache_forget_all();
-	health.queues = jobq_queues_allowed(health.reader, ~0);
+	health.queues = jobq_queues_known(health.reader, MAX_GRANTED, &is_cut);
+	if (is_cut)
+		report_cut(&health);
 	for (int i = 0; i < lengthof(checks); i++)
 	{
 		CHECK_FOR_INTERRUPTS();

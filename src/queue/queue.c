@@ -53,11 +53,12 @@ static const char *
 closest_queue(const char *name)
 {
 	JobqClosest closest;
+	bool		is_cut;
 	ListCell   *lc;
 
 	if (!jobq_closest_begin(&closest, name))
 		return NULL;
-	foreach(lc, jobq_queues_allowed(GetUserId(), ~0))
+	foreach(lc, jobq_queues_known(GetUserId(), MAX_NAMES_COMPARED, &is_cut))
 	{
 		const JobqQueue *queue = jobq_queue_by_id(lfirst_int(lc));
 

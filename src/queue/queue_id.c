@@ -125,11 +125,11 @@ visit_granted(void *arg, const Datum *values, const bool *nulls)
 }
 
 List *
-jobq_queue_read_granted(Oid role, int privileges)
+jobq_queue_read_granted(Oid role, int privileges, int *max)
 {
 	Granted		granted = {.privileges = privileges,.ids = NIL};
 
-	jobq_visit_rows(&granted_to, ObjectIdGetDatum(role),
-					visit_granted, &granted);
+	*max -= jobq_visit_some_rows(&granted_to, ObjectIdGetDatum(role), *max,
+								 visit_granted, &granted);
 	return granted.ids;
 }

@@ -30,7 +30,10 @@ extern List *jobq_queue_read_on_dead(int32 queue);
 /* The queues that share a limit, in order. */
 extern List *jobq_queue_read_sharing(int32 limit);
 
-/* The queues on which a role was granted any of the privileges. */
-extern List *jobq_queue_read_granted(Oid role, int privileges);
+/*
+ * The queues on which a role was granted any of the privileges, among the first *max
+ * that have granted it some; subtracts their number from *max.
+ */
+extern List *jobq_queue_read_granted(Oid role, int privileges, int *max);
 
 #endif							/* JOBQ_QUEUE_ID_H */

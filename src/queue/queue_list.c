@@ -404,11 +404,12 @@ sort_ids(List *ids)
 
 /*
  * The ids of the queues on which a role has any of the privileges (a mask), in
- * order.  The cost is proportional to the number of the role's queues, or to
- * that of all queues for a role that may do, or read, everything.
+ * order: all that it owns, and those found with the first *max privileges that it was
+ * granted, which are subtracted from *max.  The cost is proportional to that, or to the
+ * number of all queues for a role that may do, or read, everything.
  */
-List *
-jobq_queues_allowed(Oid role, int privileges)
+static List *
+find_allowed(Oid role, int privileges, int *max)
 {
 	List	   *ids = NIL;
 	ListCell   *lc;
@@ -427,9 +428,29 @@ jobq_queues_allowed(Oid role, int privileges)
 	{
 		ids = list_concat(ids, jobq_queue_read_owned(lfirst_oid(lc)));
 		ids = list_concat(ids, jobq_queue_read_granted(lfirst_oid(lc),
-													   privileges));
+													   privileges, max));
 	}
 	return sort_ids(ids);
+}
+
+/* See queue_list.h. */
+List *
+jobq_queues_allowed(Oid role, int privileges)
+{
+	int			max = INT_MAX;
+
+	return find_allowed(role, privileges, &max);
+}
+
+/* See queue_list.h. */
+List *
+jobq_queues_known(Oid role, int max, bool *is_cut)
+{
+	int			left = max + 1;
+	List	   *ids = find_allowed(role, ~0, &left);
+
+	*is_cut = left == 0;
+	return ids;
 }
 
 /* ------------------------------------------------------------- history */

@@ -19,6 +19,7 @@
 #include "base/rights.h"
 #include "compat.h"
 #include "guc.h"
+#include "health/health_group.h"
 #include "health/health_handler.h"
 #include "health/health_late.h"
 #include "health/health_limit.h"
@@ -92,19 +93,26 @@ count_finding(Look *look, JobqSeverity severity, const char *topic)
 	return 1;
 }
 
-/* `topic` is a constant. */
+/* Adds one finding, unless there are too many; its topic is a constant. */
+static void
+add_finding(const QueueCheck *check, const JobqFinding *finding)
+{
+	if (count_finding(check->look, finding->severity, finding->topic) <=
+		JOBQ_HEALTH_MAX_OBJECTS)
+		jobq_health_add_finding(check->health, finding);
+}
+
+/* The same, of the queue and the jobs that wait for a worker. */
 static void
 add(const QueueCheck *check, JobqSeverity severity, const char *topic,
 	const char *message, const char *hint)
 {
-	if (count_finding(check->look, severity, topic) <= JOBQ_HEALTH_MAX_OBJECTS)
-		jobq_health_add(check->health,
-						.severity = severity,
-						.topic = topic,
-						.object = check->queue->name,
-						.message = message,
-						.hint = hint,
-						.since = check->wait.oldest);
+	JobqFinding finding = {
+		.severity = severity,.topic = topic,.object = check->queue->name,
+		.message = message,.hint = hint,.since = check->wait.oldest
+	};
+
+	add_finding(check, &finding);
 }
 
 /* Adds a row for the queues of each kind that are not named. */
@@ -327,6 +335,21 @@ has_no_owner(const QueueCheck *check)
 								  ObjectIdGetDatum(check->brief->owner));
 }
 
+/* Whether it is time to tell of a job that has waited since then; JOBQ_NEVER: none. */
+static bool
+is_long_ago(const QueueCheck *check, TimestampTz since)
+{
+	return since != JOBQ_NEVER &&
+		since <= check->health->now - JOBQ_HEALTH_JOB_AGE;
+}
+
+/* When the first of the jobs that wait, for a worker or not, became ready. */
+static TimestampTz
+waits_since(const QueueCheck *check)
+{
+	return Min(check->wait.oldest, check->wait.group.since);
+}
+
 /* Whether there may be a finding about a queue. */
 static bool
 is_remarkable(const QueueCheck *check)
@@ -341,9 +364,30 @@ is_remarkable(const QueueCheck *check)
 		return true;
 	if (check->wait.held.job_id != 0)
 		return true;
-	return check->wait.oldest != JOBQ_NEVER &&
-		(brief->paused ||
-		 check->wait.oldest <= check->health->now - JOBQ_HEALTH_JOB_AGE);
+	return brief->paused ? waits_since(check) != JOBQ_NEVER :
+		is_long_ago(check, waits_since(check));
+}
+
+/* Reports why the jobs that wait for a worker do so. */
+static void
+report_wait(const QueueCheck *check)
+{
+	if (report_shut(check))
+		return;
+	if (!jobq_queue_has_executors(check->queue))
+		report_slow_consumers(check);
+	else if (check->health->runs_jobs)
+		report_slow_executors(check);
+}
+
+/* Reports a group whose jobs wait for something else. */
+static void
+report_group(const QueueCheck *check)
+{
+	JobqFinding finding;
+
+	jobq_health_find_held(check->queue, &check->wait.group, &finding);
+	add_finding(check, &finding);
 }
 
 /* Reports the findings about a queue, which has been read. */
@@ -362,7 +406,7 @@ report_queue(const QueueCheck *check)
 		return;
 	if (check->wait.held.job_id != 0 && health->runs_jobs && !queue->paused)
 		jobq_health_report_held_job(health, queue, &check->wait.held);
-	if (check->wait.oldest == JOBQ_NEVER)
+	if (waits_since(check) == JOBQ_NEVER)
 		return;
 	if (queue->paused)
 	{
@@ -370,13 +414,10 @@ report_queue(const QueueCheck *check)
 			"the queue is paused, and jobs are waiting", "Use jobq.resume().");
 		return;
 	}
-	if (check->wait.oldest > health->now - JOBQ_HEALTH_JOB_AGE ||
-		report_shut(check))
-		return;
-	if (!jobq_queue_has_executors(queue))
-		report_slow_consumers(check);
-	else if (health->runs_jobs)
-		report_slow_executors(check);
+	if (is_long_ago(check, check->wait.oldest))
+		report_wait(check);
+	if (is_long_ago(check, check->wait.group.since))
+		report_group(check);
 }
 
 /* `queue` is NULL if it has not been read. */
@@ -386,7 +427,7 @@ check_queue(Look *look, const JobqQueueBrief *brief, const JobqQueue *queue)
 	JobqHealth *health = look->health;
 	QueueCheck	check = {
 		.look = look,.health = health,.brief = brief,.queue = queue,
-		.wait = {.oldest = JOBQ_NEVER}
+		.wait = JOBQ_NOTHING_WAITS
 	};
 
 	if (brief->at_home)

@@ -10,7 +10,8 @@
  * (lifo) have the one that has waited longest at their other end.  At most
  * MAX_ROWS rows are read for a queue, and as many of its jobs in groups.  Those of
  * groups that start none for now (paused, throttled, full, also by the limit that the queue
- * shares, or the first one is to be tried again) wait for no worker.
+ * shares, or the first one is to be tried again) wait for no worker; of such a group at
+ * most MAX_HELD_ROWS are read.
  *
  * IDENTIFICATION
  *	  src/health/health_wait.c
@@ -28,6 +29,7 @@
 #include "compat.h"
 #include "job/job.h"
 #include "queue/group_option.h"
+#include "queue/group_stop.h"
 #include "shared/queue_state.h"
 #include "shared/roster_list.h"
 #include "shared/slot.h"
@@ -40,6 +42,7 @@
 #include "utils/snapmgr.h"
 
 #define MAX_ROWS 1000
+#define MAX_HELD_ROWS 100
 
 static const JobqRelation indexes[2] = {
 	JOBQ_IDX_JOB_DISPATCH, JOBQ_IDX_JOB_GROUP
@@ -262,49 +265,75 @@ seek_behind_group(IndexScanDesc scan, int32 queue, const char *group)
 /* The group whose jobs are read. */
 typedef struct GroupLook
 {
-	char		name[JOBQ_GROUP_NAME_SIZE];
+	JobqHeldGroup held;			/* whether its jobs wait for no worker, and
+								 * why */
 	int			max_running;
-	bool		is_held;		/* its jobs wait for no worker */
+	int			nrows;			/* read of it while it is held */
 } GroupLook;
 
-/* Whether as many jobs of a group run as its limit says, or the one that the queue shares. */
-static bool
-is_full(const JobqGroupBrief *known, int max_running, int limit_max_running)
+/* The group starts no job for now. */
+static void
+hold(GroupLook *group, JobqGroupHold why, TimestampTz until)
 {
-	return (max_running != JOBQ_UNLIMITED &&
-			known->running >= (uint32) max_running) ||
-		(limit_max_running != JOBQ_UNLIMITED &&
-		 known->in_limit >= (uint32) limit_max_running);
+	group->held.hold = why;
+	group->held.until = until;
 }
 
-/*
- * Finds out whether the group starts no job for now: it is paused, or stopped, throttled, or
- * runs as many jobs as it may.
- */
+/* Whether `running` is as many as may. */
+static bool
+is_reached(uint32 running, int max_running)
+{
+	return max_running != JOBQ_UNLIMITED && running >= (uint32) max_running;
+}
+
+/* What shared memory knows of the group. */
+static void
+judge_known_group(const Look *look, GroupLook *group)
+{
+	const JobqQueueBrief *brief = look->brief;
+	JobqGroupBrief known;
+	bool		found;
+
+	if (brief->state == NULL ||
+		!jobq_queue_state_pin(brief->state, brief->id))
+		return;
+	found = jobq_roster_list_one(brief->state, group->held.name, look->now,
+								 &known);
+	jobq_queue_state_unpin(brief->state);
+	if (!found)
+		return;
+	group->held.running = known.running;
+	if (known.running > 0)
+		look->wait->is_worked = true;
+	if (known.not_before > look->now)
+		hold(group, JOBQ_HOLD_THROTTLED, known.not_before);
+	else if (is_reached(known.running, group->max_running))
+		hold(group, JOBQ_HOLD_FULL, JOBQ_NEVER);
+	else if (is_reached(known.in_limit, brief->limit_max_running_per_group))
+		hold(group, JOBQ_HOLD_SHARED, JOBQ_NEVER);
+	else if (known.opens_at > look->now)
+		hold(group, JOBQ_HOLD_RATE, known.opens_at);
+}
+
+/* Finds out whether the group starts no job for now. */
 static void
 judge_group(const Look *look, GroupLook *group)
 {
 	const JobqQueueBrief *brief = look->brief;
 	JobqGroupOptions options = {0};
-	JobqGroupBrief known;
-	bool		found;
 
 	if (brief->has_group_options)
-		jobq_group_options_read(brief->id, group->name, &options);
+		jobq_group_options_read(brief->id, group->held.name, &options);
 	group->max_running = options.max_running > 0 ? options.max_running :
 		brief->max_running_per_group;
-	group->is_held = options.paused;
-	if (group->is_held || brief->state == NULL ||
-		!jobq_queue_state_pin(brief->state, brief->id))
-		return;
-	found = jobq_roster_list_one(brief->state, group->name, look->now, &known);
-	jobq_queue_state_unpin(brief->state);
-	if (!found)
-		return;
-	group->is_held = known.not_before > look->now ||
-		is_full(&known, group->max_running, brief->limit_max_running_per_group);
-	if (known.running > 0)
-		look->wait->is_worked = true;
+	group->nrows = 0;
+	hold(group, JOBQ_HOLD_NONE, JOBQ_NEVER);
+	if (!options.paused)
+		judge_known_group(look, group);
+	else if (jobq_group_is_stopped(brief->id, group->held.name))
+		hold(group, JOBQ_HOLD_STOPPED, JOBQ_NEVER);
+	else
+		hold(group, JOBQ_HOLD_PAUSED, JOBQ_NEVER);
 }
 
 /*
@@ -318,15 +347,27 @@ note_group(const Look *look, TupleTableSlot *slot, GroupLook *group)
 	char	   *name = TextDatumGetCString(slot_getattr(slot, Anum_job_group_key,
 														&isnull));
 
-	if (strcmp(name, group->name) != 0)
+	if (strcmp(name, group->held.name) != 0)
 	{
-		strlcpy(group->name, name, JOBQ_GROUP_NAME_SIZE);
+		strlcpy(group->held.name, name, JOBQ_GROUP_NAME_SIZE);
 		judge_group(look, group);
 	}
 	pfree(name);
-	if (keeps_place(look, slot) && group->max_running == 1 &&
-		look->brief->group_on_failure != JOBQ_FAILED_SKIP)
-		group->is_held = true;
+	if (group->held.hold != JOBQ_HOLD_NONE || group->max_running != 1 ||
+		look->brief->group_on_failure == JOBQ_FAILED_SKIP ||
+		!keeps_place(look, slot))
+		return;
+	hold(group, JOBQ_HOLD_RETRY,
+		 DatumGetTimestampTz(slot_getattr(slot, Anum_job_lease_until, &isnull)));
+	group->held.job_id = DatumGetInt64(slot_getattr(slot, Anum_job_id, &isnull));
+}
+
+/* A job of a held group has waited since that time. */
+static void
+note_held_group(const Look *look, GroupLook *group, TimestampTz run_at)
+{
+	group->held.since = run_at;
+	jobq_health_compare_held(&look->wait->group, &group->held);
 }
 
 /* Looks at the first jobs in groups, as far as that goes. */
@@ -335,24 +376,32 @@ look_in_groups(const Look *look, JobqWaitScan *jobs)
 {
 	IndexScanDesc scan = jobs->scans[1];
 	TupleTableSlot *slot = jobs->slot;
-	GroupLook	group = {""};
+	GroupLook	group = {{JOBQ_HOLD_NONE}};
 	int			nrows = 0;
 
-	seek_behind_group(scan, look->brief->id, group.name);
+	seek_behind_group(scan, look->brief->id, "");
 	while (nrows++ < MAX_ROWS &&
 		   index_getnext_slot(scan, ForwardScanDirection, slot))
 	{
 		bool		isnull;
 		TimestampTz run_at =
 		DatumGetTimestampTz(slot_getattr(slot, Anum_job_run_at, &isnull));
+		bool		waits;
 
 		CHECK_FOR_INTERRUPTS();
 		note_group(look, slot, &group);
-		if (group.is_held)
-			seek_behind_group(scan, look->brief->id, group.name);
-		else if (run_at <= look->now &&
-				 is_waiting(look, slot, jobq_run_at_real(run_at)))
-			note_waiting(look, jobq_run_at_real(run_at));
+		waits = run_at <= look->now &&
+			is_waiting(look, slot, jobq_run_at_real(run_at));
+		if (group.held.hold == JOBQ_HOLD_NONE)
+		{
+			if (waits)
+				note_waiting(look, jobq_run_at_real(run_at));
+			continue;
+		}
+		if (waits)
+			note_held_group(look, &group, jobq_run_at_real(run_at));
+		if (waits || ++group.nrows >= MAX_HELD_ROWS)
+			seek_behind_group(scan, look->brief->id, group.held.name);
 	}
 }
 

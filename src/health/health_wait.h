@@ -12,6 +12,7 @@
 #define JOBQ_HEALTH_WAIT_H
 
 #include "health/health_finding.h"
+#include "health/health_group.h"
 #include "queue/queue_row.h"
 
 #include "access/genam.h"
@@ -36,15 +37,19 @@ typedef struct JobqQueueWait
 								 * longest, or JOBQ_NEVER */
 	bool		is_worked;		/* a job of it is locked or leased */
 	JobqHeldJob held;			/* a job of executors that others have locked */
+	JobqHeldGroup group;		/* one that has waiting jobs, and starts none */
 } JobqQueueWait;
+
+/* Nothing waits. */
+#define JOBQ_NOTHING_WAITS { \
+	.oldest = JOBQ_NEVER, \
+	.group = {.hold = JOBQ_HOLD_NONE,.since = JOBQ_NEVER} \
+}
 
 extern void jobq_health_waits_begin(JobqWaitScan *jobs);
 extern void jobq_health_waits_end(JobqWaitScan *jobs);
 
-/*
- * Looks at a queue.  The caller has set wait->oldest to JOBQ_NEVER, and the
- * rest to zero.
- */
+/* Looks at a queue that is at home; *wait is JOBQ_NOTHING_WAITS. */
 extern void jobq_health_find_wait(JobqWaitScan *jobs,
 								  const JobqQueueBrief *brief,
 								  TimestampTz now, JobqQueueWait *wait);

@@ -26,6 +26,7 @@
 #include "job/undone.h"
 #include "shared/clock.h"
 #include "shared/database.h"
+#include "shared/late.h"
 #include "shared/termination.h"
 
 #include "miscadmin.h"
@@ -51,6 +52,8 @@
 typedef struct Settled
 {
 	int			slot;			/* of the note, or JOBQ_NOTE_ASIDE */
+	int			index;			/* of the note in the slot's file */
+	bool		in_batch;		/* which has other notes that count */
 	int64		job_id;
 	int32		attempt;
 	bool		counted;		/* else the note is to be kept */
@@ -63,6 +66,9 @@ typedef struct Counting
 	bool		counted;
 } Counting;
 
+/* Since when files have stayed that are to be moved or removed; 0: they do not. */
+static TimestampTz stay_since = 0;
+
 static Settled settled[BATCH + JOBQ_MAX_WORKER_SLOTS];
 static int	nsettled = 0;
 
@@ -73,16 +79,27 @@ static int	nsettled = 0;
 static bool careful = false;
 static bool any_failed = false;
 
-/* Whether a slot belongs to an executor of this database that is alive. */
+/*
+ * Whether a note, or NULL, is the only one in a slot's file that counts: the file is moved or
+ * removed.
+ */
 static bool
-slot_is_occupied(int slot)
+is_single(const JobqCrashNote *note)
 {
+	return note != NULL && note->slot != JOBQ_NOTE_ASIDE && !note->in_batch;
+}
+
+/* Whether a note is of an executor of this database that is alive. */
+static bool
+is_alive(const JobqCrashNote *note)
+{
+	int			slot = note->slot;
 	bool		result;
 
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_WORKERS), LW_SHARED);
 	result = slot >= 0 && slot < JOBQ_MAX_WORKER_SLOTS &&
 		jobq_shared->workers[slot].dboid == MyDatabaseId &&
-		jobq_shared->workers[slot].pid != 0;
+		jobq_shared->workers[slot].pid == note->pid;
 	LWLockRelease(jobq_lock(JOBQ_LOCK_WORKERS));
 	return result;
 }
@@ -111,11 +128,11 @@ count_alone(void *arg)
 }
 
 /*
- * Counts an attempt, and notes what to do when that is committed.  Returns
- * false if the job must be looked at again.
+ * Counts an attempt, and notes what to do when that is committed; `note` is the one
+ * that says so, or NULL.  Returns false if the job must be looked at again.
  */
 static bool
-count(const JobqTermination *termination, int slot)
+count(const JobqTermination *termination, const JobqCrashNote *note)
 {
 	Counting	counting = {termination, false};
 	bool		counted;
@@ -132,10 +149,12 @@ count(const JobqTermination *termination, int slot)
 	}
 	counted = counting.counted;
 
-	if (!counted && slot == JOBQ_NOTE_ASIDE)
+	if (!counted && !is_single(note))
 		return false;
 	entry = &settled[nsettled++];
-	entry->slot = slot;
+	entry->slot = note != NULL ? note->slot : JOBQ_NOTE_ASIDE;
+	entry->index = note != NULL ? note->index : 0;
+	entry->in_batch = note != NULL && note->in_batch;
 	entry->job_id = termination->job_id;
 	entry->attempt = termination->attempt;
 	entry->counted = counted;
@@ -146,14 +165,19 @@ count(const JobqTermination *termination, int slot)
 static bool
 settle_note(const Settled *entry)
 {
+	bool		all = true;
+
 	if (!entry->counted)
-		return entry->slot == JOBQ_NOTE_ASIDE ||
-			jobq_crash_file_put_aside(MyDatabaseId, entry->slot,
-									  entry->job_id, entry->attempt);
-	if (entry->slot != JOBQ_NOTE_ASIDE)
-		return jobq_crash_file_remove(MyDatabaseId, entry->slot);
-	return jobq_crash_file_remove_attempt(MyDatabaseId, entry->job_id,
-										  entry->attempt);
+		return jobq_crash_file_put_aside(MyDatabaseId, entry->slot,
+										 entry->job_id, entry->attempt);
+	if (entry->slot == JOBQ_NOTE_ASIDE || entry->in_batch)
+		all = jobq_crash_file_remove_attempt(MyDatabaseId, entry->job_id,
+											 entry->attempt);
+	if (entry->slot != JOBQ_NOTE_ASIDE &&
+		(entry->in_batch || !jobq_crash_file_remove(MyDatabaseId, entry->slot)))
+		all = jobq_crash_file_settle(MyDatabaseId, entry->slot, entry->index,
+									 entry->job_id, entry->attempt) && all;
+	return all;
 }
 
 /*
@@ -178,10 +202,10 @@ settle(void)
 
 /* Whether there is room for another action after the commit. */
 static bool
-has_room(int slot)
+has_room(const JobqCrashNote *note)
 {
 	/* the notes of slots are handled at once */
-	return nsettled < (slot == JOBQ_NOTE_ASIDE ? BATCH : lengthof(settled));
+	return nsettled < (is_single(note) ? lengthof(settled) : BATCH);
 }
 
 static int
@@ -194,37 +218,40 @@ compare_attempts(const ListCell *left, const ListCell *right)
 }
 
 /*
- * Gives each job of a batch whose executor is gone a note of its own, since
- * some may be counted later than others.  The file is removed when all have
- * one; if that fails they are counted as they are.
+ * Gives each job of a batch, notes[first] to notes[end - 1], a note of its own, since some
+ * may be counted later than others, and removes the file.  If that fails, as on a full
+ * disk, they stay there, and those that are counted are marked.
  */
+static void
+separate_batch(List *notes, int first, int end)
+{
+	bool		all = true;
+
+	for (int i = first; i < end && all; i++)
+		all = jobq_crash_file_copy_aside(MyDatabaseId, list_nth(notes, i));
+	all = all &&
+		jobq_crash_file_remove(MyDatabaseId,
+							   ((JobqCrashNote *) list_nth(notes, first))->slot);
+	for (int i = first; i < end && all; i++)
+		((JobqCrashNote *) list_nth(notes, i))->slot = JOBQ_NOTE_ASIDE;
+}
+
+/* The same for all batches whose executors are gone. */
 static void
 separate_batches(List *notes)
 {
-	ListCell   *lc;
-	int			slot = JOBQ_NOTE_ASIDE; /* of the last batch */
-	bool		all = true;
+	int			end;
 
-	foreach(lc, notes)
+	for (int first = 0; first < list_length(notes); first = end)
 	{
-		const JobqCrashNote *note = lfirst(lc);
+		const JobqCrashNote *note = list_nth(notes, first);
 
-		if (!note->in_batch || note->slot == JOBQ_NOTE_ASIDE)
-			continue;
-		if (slot != note->slot && slot != JOBQ_NOTE_ASIDE && all)
-			(void) jobq_crash_file_remove(MyDatabaseId, slot);
-		all = slot == note->slot ? all : true;
-		slot = note->slot;
-		all = jobq_crash_file_copy_aside(MyDatabaseId, note) && all;
-	}
-	if (slot != JOBQ_NOTE_ASIDE && all)
-		(void) jobq_crash_file_remove(MyDatabaseId, slot);
-	foreach(lc, notes)
-	{
-		JobqCrashNote *note = lfirst(lc);
-
-		if (note->in_batch)
-			note->slot = JOBQ_NOTE_ASIDE;
+		end = first + 1;
+		while (end < list_length(notes) &&
+			   ((JobqCrashNote *) list_nth(notes, end))->slot == note->slot)
+			end++;
+		if (note->in_batch && note->slot != JOBQ_NOTE_ASIDE)
+			separate_batch(notes, first, end);
 	}
 }
 
@@ -251,10 +278,11 @@ share_note(const JobqCrashNote *note, const JobqTermination *termination)
 
 /*
  * Enters notes into shared memory.  If somebody has removed the file of one since it was
- * read, the note is taken out of the list.
+ * read, the note is taken out of the list.  Those of slots are only entered at first: what
+ * shared memory does not have later was counted, or forgotten by retry().
  */
 static List *
-share_notes(List *notes)
+share_notes(List *notes, bool first)
 {
 	ListCell   *lc;
 
@@ -267,7 +295,10 @@ share_notes(List *notes)
 			continue;
 		jobq_uncounted_describe(note, &termination);
 		if (!is_by_job(note))
-			share_note(note, &termination);
+		{
+			if (first)
+				share_note(note, &termination);
+		}
 		else if (!jobq_uncounted_share(&termination))
 			notes = foreach_delete_current(notes, lc);
 	}
@@ -284,21 +315,23 @@ read_notes(void)
 {
 	List	   *notes = NIL;
 	uint32		left_out = jobq_terminations_left_out();
+	bool		first = left_out != 0 ||
+	pg_atomic_read_u32(&jobq_database()->notes_read) == 0;
 	ListCell   *lc;
 
 	foreach(lc, jobq_crash_files_read(MyDatabaseId))
 	{
 		JobqCrashNote *note = lfirst(lc);
 
-		if (note->slot == JOBQ_NOTE_ASIDE || !slot_is_occupied(note->slot))
+		if (!is_alive(note))
 			notes = lappend(notes, note);
 	}
 	/* sessions that read the files may miss what is moved, and look here then */
-	notes = share_notes(notes);
+	notes = share_notes(notes, first);
 	separate_batches(notes);
 	/* the last attempt of a job is what stays */
 	list_sort(notes, compare_attempts);
-	notes = share_notes(notes);
+	notes = share_notes(notes, first);
 	jobq_terminations_complete(left_out);
 	pg_atomic_write_u32(&jobq_database()->notes_read, 1);
 	return notes;
@@ -321,13 +354,19 @@ count_notes(bool *more)
 			record_undone(note);
 			continue;
 		}
-		if (!has_room(note->slot))
+		if (!has_room(note))
 		{
 			*more = true;
 			continue;
 		}
-		jobq_uncounted_describe(note, &termination);
-		if (!count(&termination, note->slot))
+
+		/*
+		 * shared memory knows better how one that could not be put aside has
+		 * ended
+		 */
+		if (!jobq_termination_take(note->job_id, note->attempt, &termination))
+			jobq_uncounted_describe(note, &termination);
+		if (!count(&termination, note))
 			left = true;
 	}
 	return left;
@@ -361,9 +400,9 @@ count_terminations(bool *more)
 	{
 		if (is_settled(&terminations[i]))
 			continue;
-		if (!has_room(JOBQ_NOTE_ASIDE))
+		if (!has_room(NULL))
 			*more = true;
-		else if (!count(&terminations[i], JOBQ_NOTE_ASIDE))
+		else if (!count(&terminations[i], NULL))
 			left = true;
 	}
 	return left;
@@ -395,12 +434,16 @@ jobq_attempt_count_run(bool *more)
 	left = count_terminations(more) || left;
 	if (files_stay)
 	{
-		/* executors may have the files when this looks again */
 		nsettled = 0;
 		*more = false;
+		if (stay_since == 0)
+			stay_since = start;
+		jobq_late_note(stay_since, start + FAILED_DELAY, JOBQ_TASK_FAILS);
 	}
 	else if (nsettled > 0)
 		*more = true;
+	else
+		stay_since = 0;
 	delay = left ? Min(Max(delay * 2, RETRY_FIRST), RETRY_MAX) : 0;
 	careful = any_failed;
 	if (!left && !files_stay)

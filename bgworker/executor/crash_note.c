@@ -101,10 +101,15 @@ close_file(void)
 	errno = save_errno;
 }
 
-/* Opens, or creates, the executor's file; like write_at(). */
+/*
+ * Opens, or creates, the executor's file; like write_at().  A note of another executor
+ * that the coordinator could not put aside, and has not counted, is not written over.
+ */
 static bool
 open_file(void)
 {
+	if (!jobq_crash_file_is_free(note_path, note_database))
+		return false;
 	note_file = BasicOpenFile(note_path, O_CREAT | O_RDWR | PG_BINARY);
 	if (note_file < 0 && errno == ENOENT)
 	{

@@ -36,6 +36,7 @@
 #include "shared/clock.h"
 #include "shared/database.h"
 #include "shared/slot.h"
+#include "shared/wake.h"
 
 #include "access/xact.h"
 #include "miscadmin.h"
@@ -147,6 +148,8 @@ jobq_unrecorded_try(void)
 	if (!jobq_crash_note_try())
 	{
 		jobq_unrecorded_note_file();
+		/* a note may stand there that has yet to be counted */
+		jobq_wake_coordinator(database, JOBQ_WAKE_NOTES);
 		return false;
 	}
 	PG_TRY();

@@ -50,7 +50,7 @@
 /* The most that a file has. */
 #define MAX_RECORDS Max(JOBQ_CRASH_NOTE_JOBS, JOBQ_MAX_BATCH)
 
-/* How often to complain about files that cannot be read. */
+/* How often to complain about files that cannot be read, written or removed. */
 #define COMPLAINT_MS (60 * 1000)
 
 /* See crash_file.h. */
@@ -99,6 +99,35 @@ jobq_crash_files_make_directory(void)
 				 errmsg("could not create directory \"%s\": %m", DIRECTORY)));
 }
 
+/*
+ * Whether to log an error now that comes again with each file and each try, of which the
+ * last was logged at *logged_at.
+ */
+static bool
+may_complain(TimestampTz *logged_at)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (!TimestampDifferenceExceeds(*logged_at, now, COMPLAINT_MS))
+		return false;
+	*logged_at = now;
+	return true;
+}
+
+static void
+complain_of_write(const char *path)
+{
+	static TimestampTz logged_at = 0;
+	int			save_errno = errno;
+
+	if (!may_complain(&logged_at))
+		return;
+	errno = save_errno;
+	ereport(LOG,
+			(errcode_for_file_access(),
+			 errmsg("could not write file \"%s\": %m", path)));
+}
+
 /* Returns false, and logs the error, if that fails. */
 bool
 jobq_crash_file_move(const char *from, const char *to)
@@ -115,8 +144,15 @@ jobq_crash_file_move(const char *from, const char *to)
 static bool
 remove_file(const char *path)
 {
+	static TimestampTz logged_at = 0;
+	int			save_errno;
+
 	if (unlink(path) == 0 || errno == ENOENT)
 		return true;
+	save_errno = errno;
+	if (!may_complain(&logged_at))
+		return false;
+	errno = save_errno;
 	ereport(LOG,
 			(errcode_for_file_access(),
 			 errmsg("could not remove file \"%s\": %m", path)));
@@ -146,9 +182,7 @@ write_record(const char *path, JobqCrashRecord *record)
 			errno = ENOSPC;
 	}
 	if (!written)
-		ereport(LOG,
-				(errcode_for_file_access(),
-				 errmsg("could not write file \"%s\": %m", path)));
+		complain_of_write(path);
 	/* nobody removes an empty file */
 	if (!written && file >= 0 && fstat(file, &status) == 0 &&
 		status.st_size == 0)
@@ -213,20 +247,20 @@ static void
 complain(const char *path)
 {
 	static TimestampTz logged_at = 0;
-	TimestampTz now = GetCurrentTimestamp();
+	int			save_errno = errno;
 
-	if (!TimestampDifferenceExceeds(logged_at, now, COMPLAINT_MS))
+	if (!may_complain(&logged_at))
 		return;
+	errno = save_errno;
 	ereport(LOG,
 			(errcode_for_file_access(),
 			 errmsg("could not read file \"%s\": %m", path)));
-	logged_at = now;
 }
 
 /*
  * Reads the records of a file: the jobs of one transaction, in order.  Returns
- * their number, or -1 if the file is empty or cannot be read, which is logged; it may
- * be gone.
+ * their number, or -1 and sets errno if the file cannot be read, which is logged, is gone,
+ * or is empty (ENOENT).
  */
 static int
 read_records(const char *path, Oid dboid, JobqCrashRecord *records, int limit)
@@ -235,13 +269,16 @@ read_records(const char *path, Oid dboid, JobqCrashRecord *records, int limit)
 	struct stat status;
 	ssize_t		length = -1;
 	int			n = 0;
+	int			error;
 
 	if (file >= 0 && fstat(file, &status) == 0)
 		length = read(file, records, limit * sizeof(JobqCrashRecord));
-	if (length < 0 && errno != ENOENT)
+	error = errno;
+	if (length < 0 && error != ENOENT)
 		complain(path);
 	if (file >= 0)
 		CloseTransientFile(file);
+	errno = length == 0 ? ENOENT : error;
 	if (length <= 0)
 		return -1;
 	if (is_restored(&status))
@@ -302,6 +339,7 @@ fill_note(JobqCrashNote *note, const JobqCrashRecord *records, int n, int i,
 	int			running = first_running(records, n);
 
 	note->slot = slot;
+	note->index = i;
 	note->job_id = records[i].job_id;
 	note->attempt = records[i].attempt;
 	note->started_at = records[i].started_at;
@@ -311,6 +349,18 @@ fill_note(JobqCrashNote *note, const JobqCrashRecord *records, int n, int i,
 	note->queue = records[i].queue;
 	note->cause = i < running ? records[n - 1].job_id : records[i].cause;
 	note->in_batch = i >= running && running < n - 1;
+}
+
+/* Whether all of n records that were running are settled. */
+static bool
+is_settled(const JobqCrashRecord *records, int n)
+{
+	for (int i = first_running(records, n); i < n; i++)
+	{
+		if (records[i].ending != JOBQ_NOTE_SETTLED)
+			return false;
+	}
+	return true;
 }
 
 /*
@@ -327,15 +377,31 @@ add_notes(List *notes, const char *path, Oid dboid, int slot)
 	if (n == 0 && slot < 0)
 		(void) remove_file(path);
 	/* those before it have files of their own, or were recorded */
-	for (int i = slot < 0 ? running : 0; i < n; i++)
+	for (int i = slot < 0 || is_settled(records, n) ? running : 0; i < n; i++)
 	{
-		JobqCrashNote *note = palloc(sizeof(JobqCrashNote));
+		JobqCrashNote *note;
 
+		if (records[i].ending == JOBQ_NOTE_SETTLED)
+			continue;
+		note = palloc(sizeof(JobqCrashNote));
 		fill_note(note, records, n, i, slot);
 		notes = lappend(notes, note);
 	}
 	pfree(records);
 	return notes;
+}
+
+/* See crash_file.h. */
+bool
+jobq_crash_file_is_free(const char *path, Oid dboid)
+{
+	JobqCrashRecord *records = palloc(MAX_RECORDS * sizeof(JobqCrashRecord));
+	int			n = read_records(path, dboid, records, MAX_RECORDS);
+	int			error = n < 0 ? errno : is_settled(records, n) ? 0 : EEXIST;
+
+	pfree(records);
+	errno = error;
+	return error == 0 || error == ENOENT;
 }
 
 /* Of files, by the slot that next_file() returns */
@@ -457,6 +523,35 @@ jobq_crash_file_remove(Oid dboid, int slot)
 
 	jobq_crash_file_path(path, dboid, slot);
 	return remove_file(path);
+}
+
+/* See crash_file.h. */
+bool
+jobq_crash_file_settle(Oid dboid, int slot, int index, int64 job_id, int32 attempt)
+{
+	char		path[MAXPGPATH];
+	JobqCrashRecord record;
+	off_t		offset = index * sizeof(record);
+	int			file;
+	bool		written;
+
+	jobq_crash_file_path(path, dboid, slot);
+	file = BasicOpenFile(path, O_RDWR | PG_BINARY);
+	if (file < 0 && errno == ENOENT)
+		return true;
+	written = file >= 0 &&
+		pg_pread(file, &record, sizeof(record), offset) == sizeof(record);
+	if (written && record.job_id == job_id && record.attempt == attempt)
+	{
+		record.ending = JOBQ_NOTE_SETTLED;
+		record.crc = jobq_crash_record_checksum(&record);
+		written = pg_pwrite(file, &record, sizeof(record), offset) == sizeof(record);
+	}
+	if (!written)
+		complain_of_write(path);
+	if (file >= 0)
+		close(file);
+	return written;
 }
 
 /* The same of a note that was put aside. */

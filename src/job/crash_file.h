@@ -29,7 +29,8 @@ typedef enum JobqNoteEnding
 	JOBQ_NOTE_CRASHED,
 	JOBQ_NOTE_TERMINATED,
 	JOBQ_NOTE_TIMED_OUT,
-	JOBQ_NOTE_UNRECORDED		/* the outcome could not be recorded */
+	JOBQ_NOTE_UNRECORDED,		/* the outcome could not be recorded */
+	JOBQ_NOTE_SETTLED			/* nothing is left to do for it */
 } JobqNoteEnding;
 
 /*
@@ -43,6 +44,7 @@ typedef enum JobqNoteEnding
 typedef struct JobqCrashNote
 {
 	int			slot;
+	int			index;			/* in the file */
 	int64		job_id;
 	int32		attempt;
 	TimestampTz started_at;
@@ -101,6 +103,12 @@ extern bool jobq_crash_file_write_aside(JobqCrashRecord *record);
 /* The same for a job that had finished. */
 extern bool jobq_crash_file_write_undone(JobqCrashRecord *record);
 
+/*
+ * Whether an executor may write to the file at this path, since it has no note of another
+ * one that is to be counted.  If not, sets errno.
+ */
+extern bool jobq_crash_file_is_free(const char *path, Oid dboid);
+
 /* A list of JobqCrashNote, in the current context.  Needs a transaction. */
 extern List *jobq_crash_files_read(Oid dboid);
 
@@ -120,6 +128,13 @@ extern bool jobq_crash_file_put_aside(Oid dboid, int slot, int64 job_id,
 									  int32 attempt);
 extern bool jobq_crash_file_copy_aside(Oid dboid, const JobqCrashNote *note);
 extern bool jobq_crash_file_remove(Oid dboid, int slot);
+
+/*
+ * Marks a note in the file of a slot, so that it is not read again: where the file has
+ * others, or cannot be removed.  Needs no space on the disk.
+ */
+extern bool jobq_crash_file_settle(Oid dboid, int slot, int index, int64 job_id,
+								   int32 attempt);
 extern bool jobq_crash_file_remove_attempt(Oid dboid, int64 job_id,
 										   int32 attempt);
 

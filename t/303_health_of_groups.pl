@@ -1,4 +1,4 @@
-# t/303_health_of_groups.pl: jobs of groups that start none for now wait for no worker;
+# t/303_health_of_groups.pl: jobs of groups that start none at the moment wait for no worker;
 # health says what they wait for instead.
 
 use strict;
@@ -24,12 +24,12 @@ my %held = (
 	full => [
 		', max_running_per_group => 1',
 		"$dequeue('full')",
-		'info: jobs of group "g" are waiting, since as many as may are running: 1',
+		'info: jobs of group "g" are waiting, since the group already runs its maximum number of jobs: 1',
 		q{jobq.set_group('full', 'g', max_running => ...)} ],
 	own => [
 		'',
 		"SELECT jobq.set_group('own', 'g', max_running => 1); $dequeue('own')",
-		'info: jobs of group "g" are waiting, since as many as may are running: 1',
+		'info: jobs of group "g" are waiting, since the group already runs its maximum number of jobs: 1',
 		q{jobq.set_group('own', 'g', max_running => ...)} ],
 	paused => [
 		'',
@@ -49,7 +49,7 @@ my %held = (
 	shared => [
 		q{, shared_limit => 'l'},
 		q{SELECT count(*) FROM jobq.dequeue('shared')},
-		'info: jobs of group "g" are waiting, since as many as may are running in the queues',
+		'info: jobs of group "g" are waiting, since the queues that share the limit already run',
 		'jobq.alter_limit(' ],
 	stopped => [
 		q{, max_running_per_group => 1, group_on_failure => 'stop', max_attempts => 1},

@@ -369,8 +369,9 @@ jobq_relation_open(JobqRelation relation)
 }
 
 /*
- * How often this process has waited for the lock of a table, or learnt that roles,
- * their memberships or owners of databases have changed: a privilege that was checked before has to be checked again.
+ * How often this process has waited for the lock of a table, or learned that roles,
+ * their memberships or owners of databases have changed: a privilege that was checked
+ * before has to be checked again.
  */
 uint64
 jobq_relation_waits(void)

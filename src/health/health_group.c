@@ -91,7 +91,7 @@ explain_delay(const JobqHeldGroup *group, JobqFinding *finding,
 	}
 }
 
-/* As many jobs of it as may are running. */
+/* It runs its maximum number of jobs. */
 static void
 explain_limit(const JobqHeldGroup *group, JobqFinding *finding,
 			  const char *queue, const char *key)
@@ -99,14 +99,14 @@ explain_limit(const JobqHeldGroup *group, JobqFinding *finding,
 	if (group->hold == JOBQ_HOLD_SHARED)
 	{
 		finding->message =
-			psprintf("jobs of group \"%s\" are waiting, since as many as may are running in the queues that share their limit",
+			psprintf("jobs of group \"%s\" are waiting, since the queues that share the limit already run its maximum number of jobs with this key",
 					 group->name);
 		finding->hint =
 			"To run them sooner, the limit's owner can use jobq.alter_limit(..., max_running_per_group => ...).";
 		return;
 	}
 	finding->message =
-		psprintf("jobs of group \"%s\" are waiting, since as many as may are running: %u",
+		psprintf("jobs of group \"%s\" are waiting, since the group already runs its maximum number of jobs: %u",
 				 group->name, group->running);
 	finding->hint = psprintf("To run them sooner, use jobq.set_group(%s, %s, max_running => ...).",
 							 queue, key);

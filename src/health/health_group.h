@@ -15,7 +15,7 @@
 #include "queue/queue_row.h"
 #include "shared/shmem.h"
 
-/* Why a group starts no job for now.  Only the first two do not end by themselves. */
+/* Why a group starts no job at the moment.  Only the first two do not end by themselves. */
 typedef enum JobqGroupHold
 {
 	JOBQ_HOLD_STOPPED,			/* paused, since a job of it has died */

@@ -9,7 +9,7 @@
  * wait, and show that the queue is being worked.  Jobs with a mirrored run_at
  * (lifo) have the one that has waited longest at their other end.  At most
  * MAX_ROWS rows are read for a queue, and as many of its jobs in groups.  Those of
- * groups that start none for now (paused, throttled, full, also by the limit that the queue
+ * groups that start none at the moment (paused, throttled, full, also by the limit that the queue
  * shares, or the first one is to be tried again) wait for no worker; of such a group at
  * most MAX_HELD_ROWS are read.
  *
@@ -271,7 +271,7 @@ typedef struct GroupLook
 	int			nrows;			/* read of it while it is held */
 } GroupLook;
 
-/* The group starts no job for now. */
+/* The group starts no job at the moment. */
 static void
 hold(GroupLook *group, JobqGroupHold why, TimestampTz until)
 {
@@ -279,7 +279,7 @@ hold(GroupLook *group, JobqGroupHold why, TimestampTz until)
 	group->held.until = until;
 }
 
-/* Whether `running` is as many as may. */
+/* Whether no more jobs than those that are running may start. */
 static bool
 is_reached(uint32 running, int max_running)
 {
@@ -315,7 +315,7 @@ judge_known_group(const Look *look, GroupLook *group)
 		hold(group, JOBQ_HOLD_RATE, known.opens_at);
 }
 
-/* Finds out whether the group starts no job for now. */
+/* Finds out whether the group starts no job at the moment. */
 static void
 judge_group(const Look *look, GroupLook *group)
 {

@@ -21,8 +21,10 @@ extern void jobq_job_log_failure(JobqState state, const JobqJob *job,
 extern const char *jobq_job_describe_fate(JobqState state, const JobqJob *job,
 										  const JobqQueue *queue);
 
-
-/* Whether the job's attempt that started at started_at is, however it has ended. */
+/*
+ * Whether jobq.attempts has the attempt of the job that began at its started_at, however
+ * it has ended.
+ */
 extern bool jobq_job_attempt_is_recorded(const JobqJob *job);
 extern void jobq_job_forget_attempts(int64 job_id);
 extern void jobq_job_explain_lease_end(JobqJob *job, const JobqQueue *queue,

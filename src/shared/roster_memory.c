@@ -28,7 +28,7 @@
 /* Groups that are looked at in vain when some are to leave, at most. */
 #define IDLE_LOOKS 8
 
-/* The same, but for the limit that the queue shares. */
+/* The same as jobq_roster_count(), but for the limit that the queue shares. */
 static void
 count_in_queue(JobqGroup *group, int tickets)
 {

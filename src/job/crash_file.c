@@ -99,33 +99,34 @@ jobq_crash_files_make_directory(void)
 				 errmsg("could not create directory \"%s\": %m", DIRECTORY)));
 }
 
-/*
- * Whether to log an error now that comes again with each file and each try, of which the
- * last was logged at *logged_at.
- */
-static bool
-may_complain(TimestampTz *logged_at)
+/* What this process may fail to do with a file, again and again. */
+typedef enum Failure
 {
+	CANNOT_READ,
+	CANNOT_WRITE,
+	CANNOT_REMOVE,
+	NUM_FAILURES
+} Failure;
+
+/* Logs an error, errno says which, unless the same was logged a moment ago. */
+static void
+complain(Failure failure, const char *path)
+{
+	static TimestampTz logged_at[NUM_FAILURES] = {0};
+	int			save_errno = errno;
 	TimestampTz now = GetCurrentTimestamp();
 
-	if (!TimestampDifferenceExceeds(*logged_at, now, COMPLAINT_MS))
-		return false;
-	*logged_at = now;
-	return true;
-}
-
-static void
-complain_of_write(const char *path)
-{
-	static TimestampTz logged_at = 0;
-	int			save_errno = errno;
-
-	if (!may_complain(&logged_at))
+	if (!TimestampDifferenceExceeds(logged_at[failure], now, COMPLAINT_MS))
 		return;
+	logged_at[failure] = now;
 	errno = save_errno;
 	ereport(LOG,
 			(errcode_for_file_access(),
-			 errmsg("could not write file \"%s\": %m", path)));
+			 failure == CANNOT_READ ?
+			 errmsg("could not read file \"%s\": %m", path) :
+			 failure == CANNOT_WRITE ?
+			 errmsg("could not write file \"%s\": %m", path) :
+			 errmsg("could not remove file \"%s\": %m", path)));
 }
 
 /* Returns false, and logs the error, if that fails. */
@@ -144,18 +145,9 @@ jobq_crash_file_move(const char *from, const char *to)
 static bool
 remove_file(const char *path)
 {
-	static TimestampTz logged_at = 0;
-	int			save_errno;
-
 	if (unlink(path) == 0 || errno == ENOENT)
 		return true;
-	save_errno = errno;
-	if (!may_complain(&logged_at))
-		return false;
-	errno = save_errno;
-	ereport(LOG,
-			(errcode_for_file_access(),
-			 errmsg("could not remove file \"%s\": %m", path)));
+	complain(CANNOT_REMOVE, path);
 	return false;
 }
 
@@ -182,7 +174,7 @@ write_record(const char *path, JobqCrashRecord *record)
 			errno = ENOSPC;
 	}
 	if (!written)
-		complain_of_write(path);
+		complain(CANNOT_WRITE, path);
 	/* nobody removes an empty file */
 	if (!written && file >= 0 && fstat(file, &status) == 0 &&
 		status.st_size == 0)
@@ -242,21 +234,6 @@ is_valid(const JobqCrashRecord *record, Oid dboid, uint64 file)
 		record->timeline == GetWALInsertionTimeLine() && record->job_id != 0;
 }
 
-/* Logs that a file cannot be read; the coordinator may try again every 100 ms. */
-static void
-complain(const char *path)
-{
-	static TimestampTz logged_at = 0;
-	int			save_errno = errno;
-
-	if (!may_complain(&logged_at))
-		return;
-	errno = save_errno;
-	ereport(LOG,
-			(errcode_for_file_access(),
-			 errmsg("could not read file \"%s\": %m", path)));
-}
-
 /*
  * Reads the records of a file: the jobs of one transaction, in order.  Returns
  * their number, or -1 and sets errno if the file cannot be read, which is logged, is gone,
@@ -275,7 +252,7 @@ read_records(const char *path, Oid dboid, JobqCrashRecord *records, int limit)
 		length = read(file, records, limit * sizeof(JobqCrashRecord));
 	error = errno;
 	if (length < 0 && error != ENOENT)
-		complain(path);
+		complain(CANNOT_READ, path);
 	if (file >= 0)
 		CloseTransientFile(file);
 	errno = length == 0 ? ENOENT : error;
@@ -548,7 +525,7 @@ jobq_crash_file_settle(Oid dboid, int slot, int index, int64 job_id, int32 attem
 		written = pg_pwrite(file, &record, sizeof(record), offset) == sizeof(record);
 	}
 	if (!written)
-		complain_of_write(path);
+		complain(CANNOT_WRITE, path);
 	if (file >= 0)
 		close(file);
 	return written;

@@ -86,19 +86,6 @@ foreach my $limit ([ one => 1 ], [ three => 3 ])
 			FROM generate_series(1, 2) AS n});
 }
 
-# External workers beside them: the place is taken by the transaction of take().
-sub external
-{
-	my ($limit) = @_;
-	return q{DO $$ DECLARE job record; BEGIN
-		FOR i IN 1 .. 40 LOOP
-			FOR job IN SELECT * FROM jobq.take('L' || (1 + i % 2)) LOOP
-				PERFORM public.work(job); END LOOP;
-			COMMIT;
-			PERFORM pg_sleep(random() * 0.01);
-		END LOOP; END$$} =~ s/L/$limit/r;
-}
-
 my $seed = $ENV{JOBQ_SEED} // time();
 note("seed $seed (JOBQ_SEED)");
 srand($seed);
@@ -119,7 +106,7 @@ for my $round (1 .. 12)
 	foreach my $limit ('one', 'three')
 	{
 		push(@sessions, start_session($node, name => "taker$_")) for 1 .. 2;
-		order($_, external($limit)) foreach @sessions[ -2, -1 ];
+		order($_, take_all($limit)) foreach @sessions[ -2, -1 ];
 	}
 	disturb($node, \@kinds, 0.1, $round);
 	foreach my $session (@sessions)
@@ -145,28 +132,7 @@ $node->sql(
 	SELECT count(*) FROM jobq.enqueue_many('l2', array_fill('1'::jsonb, '{300}'));
 	SELECT count(*) FROM jobq.dequeue('l1', 1, lease => '1 h');
 	SELECT count(*) FROM jobq.dequeue('l2', 1, lease => '1 h')});
-my %kill = (
-	'a client' => sub {
-		my $session = start_session($node);
-		my $pid = ask(
-			$session, q{BEGIN; SELECT count(*) FROM jobq.take('l1', 1);
-			SAVEPOINT s; SELECT count(*) FROM jobq.dequeue('l2'); SELECT pg_backend_pid()});
-		$pid =~ s/\s*\z//;
-		kill_9($node, $pid =~ s/.*\n//sr);
-		eval { $session->{run}->finish };
-	},
-	'a client whose claims are bound to it' => sub {
-		my $session = start_session($node);
-		my $pid = ask(
-			$session, q{SELECT count(*) FROM jobq.dequeue('l1', 9, session_bound => true);
-			SELECT pg_backend_pid()});
-		$pid =~ s/\s*\z//;
-		$node->sql('SELECT pg_terminate_backend(' . ($pid =~ s/.*\n//sr) . ', 60000)');
-		eval { $session->{run}->finish };
-	},
-	'the coordinator' => sub { kill_9($node, wait_for_worker($node, 'jobq coordinator')); },
-	'immediate stop' => sub { $node->stop('immediate'); $node->start; },
-	'restart' => sub { $node->restart; });
+my %kill = claimers_killed($node);
 foreach my $who (sort keys %kill)
 {
 	$kill{$who}->();

@@ -51,7 +51,8 @@ for my $round (1 .. 8)
 		qq{SELECT count(*) FROM jobq.enqueue_many('$_', array_fill('1'::jsonb, '{150}'),
 		group_keys => ARRAY(SELECT 'g' || n % 20 FROM generate_series(1, 150) AS n))})
 	  for qw(a b);
-	$node->sql('SELECT pg_sleep(0.3)');
+	my $ready = $node->sql(q{SELECT count(*) FROM jobq.jobs WHERE state = 'ready'});
+	poll_query($node, "SELECT count(*) < $ready - 30 FROM jobq.jobs WHERE state = 'ready'");
 	$node->sql($changes[ $round % @changes ]);
 }
 all_jobs_run($node, 'in the end');

@@ -24,12 +24,12 @@ my %held = (
 	full => [
 		', max_running_per_group => 1',
 		"$dequeue('full')",
-		'info: jobs of group "g" are waiting, since the group already runs its maximum number of jobs: 1',
+		'info: jobs of group "g" are waiting, since the group already runs its maximum',
 		q{jobq.set_group('full', 'g', max_running => ...)} ],
 	own => [
 		'',
 		"SELECT jobq.set_group('own', 'g', max_running => 1); $dequeue('own')",
-		'info: jobs of group "g" are waiting, since the group already runs its maximum number of jobs: 1',
+		'info: jobs of group "g" are waiting, since the group already runs its maximum',
 		q{jobq.set_group('own', 'g', max_running => ...)} ],
 	paused => [
 		'',

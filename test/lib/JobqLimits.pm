@@ -13,12 +13,14 @@ use strict;
 use warnings;
 
 use Exporter 'import';
+use JobqSession;
 use JobqTest;
 use Test::More;
 
 our @EXPORT = qw(
   limits_node small_node create_idle_work create_work create_most
   starts_in is_within claim_jobs end_running hold_uncounted gate
+  take_all claimers_killed
 );
 
 # limits_node($workers, @conf): a server without sweeps, the executors of which do not
@@ -183,6 +185,49 @@ sub gate
 	return $node->sql(
 		"SELECT g.running, g.counted FROM jobq_store.gates() AS g
 		JOIN jobq_store.queue AS q ON q.id = g.queue WHERE q.name = '$queue'");
+}
+
+# take_all($limit): what an external worker of the queues "<limit>1" and "<limit>2" does,
+# for some time: it calls work() in the transaction of take().
+sub take_all
+{
+	my ($limit) = @_;
+	return q{DO $$ DECLARE job record; BEGIN
+		FOR i IN 1 .. 40 LOOP
+			FOR job IN SELECT * FROM jobq.take('L' || (1 + i % 2)) LOOP
+				PERFORM public.work(job); END LOOP;
+			COMMIT;
+			PERFORM pg_sleep(random() * 0.01);
+		END LOOP; END$$} =~ s/L/$limit/r;
+}
+
+# claimers_killed($node): by name, what kills who has claimed jobs of the queues l1 and l2,
+# or counts them.
+sub claimers_killed
+{
+	my ($node) = @_;
+	return (
+		'a client' => sub {
+			my $session = start_session($node);
+			my $pid = ask(
+				$session, q{BEGIN; SELECT count(*) FROM jobq.take('l1', 1);
+				SAVEPOINT s; SELECT count(*) FROM jobq.dequeue('l2'); SELECT pg_backend_pid()});
+			$pid =~ s/\s*\z//;
+			kill_9($node, $pid =~ s/.*\n//sr);
+			eval { $session->{run}->finish };
+		},
+		'a client whose claims are bound to it' => sub {
+			my $session = start_session($node);
+			my $pid = ask(
+				$session, q{SELECT count(*) FROM jobq.dequeue('l1', 9, session_bound => true);
+				SELECT pg_backend_pid()});
+			$pid =~ s/\s*\z//;
+			$node->sql('SELECT pg_terminate_backend(' . ($pid =~ s/.*\n//sr) . ', 60000)');
+			eval { $session->{run}->finish };
+		},
+		'the coordinator' => sub { kill_9($node, wait_for_worker($node, 'jobq coordinator')); },
+		'immediate stop' => sub { $node->stop('immediate'); $node->start; },
+		'restart' => sub { $node->restart; });
 }
 
 1;

@@ -25,8 +25,8 @@ sub copy_database
 
 # ---------------------------------------------- copies take no worker slots
 
-my $small = jobq_node('small',
-	conf => [ 'max_worker_processes = 8', 'jobq.worker_idle_timeout = 100ms' ]);
+my $small =
+  jobq_node('small', conf => [ 'max_worker_processes = 8', 'jobq.worker_idle_timeout = 100ms' ]);
 my @copies = map { "copy_$_" } 1 .. 6;
 
 $small->sql(
@@ -43,7 +43,8 @@ $small->restart;
 as_role($small, 'victim', q{SELECT jobq.run('SELECT 1')});
 all_jobs_run($small, 'after a restart');
 poll_ok(
-	$small, coordinators_of(@copies, 'original'),
+	$small,
+	coordinators_of(@copies, 'original'),
 	'after a restart, only the original has a coordinator',
 	expected => 'original');
 
@@ -51,23 +52,22 @@ poll_ok(
 poll_ok(
 	$small,
 	q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'jobq executor'},
-	'the workers leave', expected => '0');
+	'the workers leave',
+	expected => '0');
 $small->sql(q{SELECT jobq.create_queue('own')}, $_) for @copies;
 poll_ok(
 	$small,
 	q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'jobq coordinator'},
-	'coordinators use all worker slots', expected => '6');
+	'coordinators use all worker slots',
+	expected => '6');
 as_role($small, 'victim', q{SELECT jobq.run('SELECT 1')});
 poll_ok(
 	$small,
 	q{SELECT count(*) > 0 FROM jobq.health WHERE object = 'max_worker_processes'
 		AND message ~ '; \d of them by the coordinators of databases .*"copy_\d"'},
 	'health names the databases whose coordinators use the slots');
-is( as_role(
-		$small, 'victim',
-		q{SELECT count(*) FROM jobq.health WHERE message ~ '"copy_\d"'}),
-	'0',
-	'health does not name them to roles that may not see other sessions');
+is(as_role($small, 'victim', q{SELECT count(*) FROM jobq.health WHERE message ~ '"copy_\d"'}),
+	'0', 'health does not name them to roles that may not see other sessions');
 $small->stop;
 
 # ---------------------------------------------------- what brings it back
@@ -76,40 +76,50 @@ my $node = jobq_node('main', conf => ['max_prepared_transactions = 5']);
 $node->sql('CREATE DATABASE original');
 create_extension($node, 'original');
 $node->sql(
-	q{CREATE FUNCTION work(p jsonb) RETURNS void LANGUAGE sql AS '';
+	q{CREATE ROLE other LOGIN SUPERUSER;
+	CREATE FUNCTION work(p jsonb) RETURNS void LANGUAGE sql AS '';
 	SELECT jobq.create_queue('theirs', 'work(jsonb)'), jobq.create_queue('leased');
 	SELECT jobq.enqueue('leased', max_attempts => 1);
 	SELECT id FROM jobq.dequeue('leased', lease => '30 s');
+	SET ROLE other;
 	SELECT jobq.schedule('old', '@every 1s', 'SELECT 1')}, 'original');
 
 # Each makes something in a database without a coordinator, and how to see that it works.
-my $work = q{SELECT count(*) > 0 FROM jobq.jobs WHERE state = 'completed'};
+# The commands of the role "other" come with the copy.
+my $work = q{SELECT count(*) > 0 FROM jobq.jobs WHERE state = 'completed' AND queue <> 'run:other'};
 my %cases = (
-	'queue' => [
-		q{SELECT jobq.create_queue('new', 'work(jsonb)'); SELECT jobq.enqueue('new')}, $work ],
+	'queue' =>
+	  [ q{SELECT jobq.create_queue('new', 'work(jsonb)'); SELECT jobq.enqueue('new')}, $work ],
 	'delayed' => [
 		q{SELECT jobq.create_queue('new', 'work(jsonb)');
 		SELECT jobq.enqueue('new', delay => '1 s')},
-		$work ],
+		$work
+	],
 	'command' => [ q{SELECT jobq.run('SELECT 1')}, $work ],
 	'schedule' => [ q{SELECT jobq.schedule('new', '@every 1s', 'SELECT 1')}, $work ],
 	'prepared' => [
 		q{BEGIN; SELECT jobq.create_queue('new', 'work(jsonb)'); SELECT jobq.enqueue('new');
-		PREPARE TRANSACTION 'new'; COMMIT PREPARED 'new'}, $work ],
+		PREPARE TRANSACTION 'new'; COMMIT PREPARED 'new'}, $work
+	],
 	'lease' => [
 		q{SELECT jobq.create_queue('new'); SELECT jobq.enqueue('new', max_attempts => 1);
 		SELECT id FROM jobq.dequeue('new', lease => '1 s')},
-		q{SELECT count(*) > 0 FROM jobq.jobs WHERE state = 'dead'} ],
+		q{SELECT count(*) > 0 FROM jobq.jobs WHERE state = 'dead'}
+	],
 	'ttl' => [
 		q{SELECT jobq.create_queue('new'); SELECT jobq.enqueue('new', ttl => '1 s')},
-		q{SELECT count(*) > 0 FROM jobq_store.history} ],
+		q{SELECT count(*) > 0 FROM jobq_store.history}
+	],
 	'start' => [
-		q{SELECT jobq.start()},
-		q{SELECT count(DISTINCT state) = 2 FROM jobq.jobs WHERE state IN ('completed', 'dead')} ],
+		q{CREATE TABLE started AS SELECT now() AS at; SELECT jobq.start()},
+		q{SELECT count(DISTINCT state) = 2 FROM jobq.jobs, started
+			WHERE state IN ('completed', 'dead') AND finished_at > at}
+	],
 	'gone' => [
 		q{SELECT jobq.drop_queue('theirs')},
 		q{SELECT count(*) > 0 FROM pg_stat_activity WHERE backend_type = 'jobq coordinator'
-			AND datname = current_database()} ]);
+			AND datname = current_database()}
+	]);
 my @cases = sort keys %cases;
 
 copy_database($node, 'original', $_) for 'start', grep { $_ ne 'start' } @cases;
@@ -118,7 +128,7 @@ is($node->sql(q{SELECT count(*) FROM jobq_store.job WHERE lease_until > now()}, 
 poll_ok($node, coordinators_of(@cases), 'copies have no coordinators, main', expected => '');
 foreach my $case (@cases)
 {
-	is( $node->sql(q{SELECT count(*) FROM jobq.health WHERE topic = 'coordinator'}, $case),
+	is($node->sql(q{SELECT count(*) FROM jobq.health WHERE topic = 'coordinator'}, $case),
 		'0', "$case: health finds nothing wrong with that");
 	$node->sql($cases{$case}[0], $case);
 }
@@ -151,7 +161,8 @@ poll_ok($node, coordinators_of('empty'), 'an empty database has no coordinator',
 is(join(' ', worker_pids($node, 'jobq coordinator', 'original')),
 	$pid, 'a database with queues keeps its coordinator');
 
-$node->sql(q{BEGIN; SELECT jobq.create_queue('no'); ROLLBACK;
+$node->sql(
+	q{BEGIN; SELECT jobq.create_queue('no'); ROLLBACK;
 	SELECT jobq.stop()}, 'empty');
 poll_ok($node, coordinators_of('empty'), 'stop() brings none back', expected => '');
 is($node->sql(q{SELECT string_agg(topic, ' ') FROM jobq.health}, 'empty'),

@@ -250,9 +250,9 @@ jobq_blame_add(JobqRanJobs *ran, const JobqRun *run)
 }
 
 /*
- * Called while the job is locked, when its outcome was rolled back.  If the
- * outcome is not recorded by then, the process that finds the job next counts
- * the attempt before running it again.
+ * Called while the job is locked, when its outcome was rolled back.  This process
+ * records it afresh.  If it fails to, the process that finds the job next counts the
+ * attempt before running it again.
  */
 void
 jobq_blame_note_attempt(const JobqRun *run, const ErrorData *error)
@@ -261,6 +261,7 @@ jobq_blame_note_attempt(const JobqRun *run, const ErrorData *error)
 
 	if (run->outcome.evicted)
 		return;
+	jobq_slot_set_recording(worker_ref, true);
 	termination.unrecorded = error->sqlerrcode;
 	if (!note_attempts(run, &termination))
 	{
@@ -282,6 +283,7 @@ note_unrecorded(const JobqRun *run, int sqlerrcode)
 		return;
 	if (run->lease == 0)
 		jobq_crash_note_keep(JOBQ_NOTE_UNRECORDED, sqlerrcode);
+	jobq_slot_set_recording(worker_ref, false);
 	jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_NOTES);
 }
 
@@ -299,6 +301,7 @@ jobq_blame_job(JobqRun *volatile run)
 	{
 		jobq_record_afresh(run, worker_ref, false);
 		forget_attempts(run);
+		jobq_slot_set_recording(worker_ref, false);
 		result = true;
 	}
 	PG_CATCH();

@@ -103,13 +103,14 @@ is_dismissed(void)
 
 /*
  * Exit callback.  The transaction has been rolled back.  If this process still
- * had to look at the queues, the coordinator does that.  If the postmaster has
- * died, the server has crashed, and the note of the job is kept.
+ * had to look at the queues, or to record a job, the coordinator does that.  If the
+ * postmaster has died, the server has crashed, and the note of the job is kept.
  */
 static void
 sign_off(int code, Datum arg)
 {
 	Oid			dboid;
+	bool		was_recording;
 
 	if (!attached)
 		return;
@@ -117,9 +118,10 @@ sign_off(int code, Datum arg)
 	dboid = jobq_shared->workers[worker_ref.slot].dboid;
 	if (PostmasterIsAlive())
 		jobq_crash_note_clear();
+	was_recording = jobq_shared->workers[worker_ref.slot].recording;
 	owes_look = jobq_slot_detach(&worker_ref) || owes_look;
 	announce_free_slot(dboid, (owes_look ? JOBQ_WAKE_RESYNC : 0) |
-					   (attempt_counts ? JOBQ_WAKE_NOTES : 0));
+					   (attempt_counts || was_recording ? JOBQ_WAKE_NOTES : 0));
 }
 
 /* SIGTERM handler: like die(), but remembers who sent it. */

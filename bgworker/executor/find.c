@@ -51,7 +51,8 @@ clear_work(const JobqQueue *queue)
 
 /*
  * If an executor was terminated during the next attempt, records that as its
- * failure.
+ * failure, unless that executor does so itself: then the next look passes over the job.
+ * Returns whether either is so.
  */
 static bool
 count_termination(const JobqFinder *finder, const JobqQueue *queue,
@@ -61,6 +62,8 @@ count_termination(const JobqFinder *finder, const JobqQueue *queue,
 
 	if (!jobq_job_was_terminated(&found->job, &failure))
 		return false;
+	if (jobq_job_is_being_recorded(&found->job))
+		return true;
 	failure.waits_for_nobody = true;
 
 	/* its report to on_dead may have large values */
@@ -317,8 +320,8 @@ update_queues(JobqFinder *finder)
 
 /*
  * Finds and locks a job; returns false if there is none.  If found->counted is
- * set, a terminated attempt was counted, and the transaction must be committed
- * before looking again.
+ * set, a terminated attempt was counted, or will be, and the transaction must be
+ * committed before looking again.
  */
 bool
 jobq_find_job(JobqFinder *finder, JobqFound *found)

@@ -15,6 +15,7 @@
 #include "base/row_holder.h"
 #include "base/table_find.h"
 #include "dispatch/overdue.h"
+#include "job/failure.h"
 #include "queue/ready.h"
 #include "shared/async_commit.h"
 #include "shared/lane_look.h"
@@ -79,7 +80,7 @@ jobq_claim_take_hold(JobqClaimScan *scan, JobqJob *job)
 {
 	jobq_job_read(job, scan->dispatch.slot);
 	if (!jobq_overdue_is_claimable(job, scan->now) ||
-		!is_of_stream(scan, job))
+		!is_of_stream(scan, job) || jobq_job_is_being_recorded(job))
 	{
 		(void) jobq_ready_withdraw();
 		return false;

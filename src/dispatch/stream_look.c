@@ -15,8 +15,10 @@
 #include "base/row_holder.h"
 #include "dispatch/claim_order.h"
 #include "dispatch/dispatch_scan.h"
+#include "job/failure.h"
 #include "shared/clock.h"
 #include "shared/lane_look.h"
+#include "shared/slot_job.h"
 
 #include "utils/timestamp.h"
 
@@ -33,13 +35,26 @@ is_held(const JobqClaimScan *scan)
 	return !isnull && DatumGetTimestampTz(until) > scan->now;
 }
 
+/* Whether its executor is about to record it; the row is the one read last. */
+static bool
+is_being_recorded(const JobqClaimScan *scan)
+{
+	JobqJob		job;
+
+	if (!jobq_slots_are_recording())
+		return false;
+	jobq_job_read(&job, scan->dispatch.slot);
+	return jobq_job_is_being_recorded(&job);
+}
+
 /* Whether the row read last is a ready job that nobody has locked. */
 static bool
 is_free(const JobqClaimScan *scan, const JobqHead *head)
 {
 	return head->state == JOBQ_STATE_PENDING &&
 		head->place.key.run_at <= scan->now &&
-		!is_held(scan) && jobq_row_is_current(scan->dispatch.slot);
+		!is_held(scan) && jobq_row_is_current(scan->dispatch.slot) &&
+		!is_being_recorded(scan);
 }
 
 /* How often a search looks at the clock. */

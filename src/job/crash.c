@@ -27,6 +27,7 @@
 #include "job/uncounted.h"
 #include "queue/queue_cache.h"
 #include "queue/queue_row.h"
+#include "shared/slot_job.h"
 #include "shared/termination.h"
 
 #include "miscadmin.h"
@@ -63,8 +64,8 @@ count(JobqTable *jobs, JobqJob *job, const JobqTermination *termination)
  * Counts an attempt that has ended with its executor or with the server.
  * Returns true if nothing is left to count when this transaction has
  * committed: the attempt is counted now, was counted before, or the job is
- * gone.  Never waits: returns false if the job is locked or still held by a
- * lease that has run out.  retry() may have had the attempt forgotten since the caller
+ * gone.  Never waits: returns false if the job is locked, is being recorded by its
+ * executor, or is still held by a lease that has run out.  retry() may have had the attempt forgotten since the caller
  * has read of it: then it does not count.
  */
 bool
@@ -75,6 +76,8 @@ jobq_attempt_count(const JobqTermination *termination)
 	JobqFindResult found;
 	bool		result = true;
 
+	if (jobq_slot_records(termination))
+		return false;
 	PushActiveSnapshot(GetLatestSnapshot());
 	jobs = jobq_table_open(JOBQ_REL_JOB);
 	found = jobq_job_lock(jobs, termination->job_id, JOBQ_NO_WAIT, &job);

@@ -16,6 +16,7 @@
 #include "job/uncounted.h"
 #include "jobq.h"
 #include "queue/handler.h"
+#include "shared/slot_job.h"
 #include "shared/termination.h"
 
 #include "mb/pg_wchar.h"
@@ -188,26 +189,44 @@ jobq_job_termination_failure(const JobqTermination *termination,
 		jobq_job_timeout_failure(failure);
 }
 
+/* Whether the unfinished attempt is one that has ended and is not counted yet. */
+static bool
+find_uncounted(const JobqJob *job, JobqTermination *termination)
+{
+	if (!jobq_uncounted_find(job->id, jobq_job_current_attempt(job),
+							 termination) ||
+		jobq_uncounted_is_forgotten(job->id))
+		return false;
+
+	/* else that was an earlier job with this id, or another attempt */
+	return termination->started_at >= job->enqueued_at &&
+		termination->leased == (job->state == JOBQ_STATE_RUNNING);
+}
+
 /*
- * Whether an executor was terminated during the unfinished attempt.  If so,
- * the job is unchanged since, and *failure says how the attempt has ended.
+ * Whether an executor was terminated during the unfinished attempt, or has not
+ * recorded it.  If so, the job is unchanged since, and *failure says how the attempt
+ * has ended.
  */
 bool
 jobq_job_was_terminated(JobqJob *job, JobqFailure *failure)
 {
 	JobqTermination termination;
 
-	if (!jobq_uncounted_find(job->id, jobq_job_current_attempt(job),
-							 &termination) ||
-		jobq_uncounted_is_forgotten(job->id))
-		return false;
-
-	/* that was an earlier job with this id, or another attempt */
-	if (termination.started_at < job->enqueued_at ||
-		termination.leased != (job->state == JOBQ_STATE_RUNNING))
+	if (!find_uncounted(job, &termination))
 		return false;
 	job->started_at = termination.started_at;
 	jobq_job_name_worker(job, termination.pid);
 	jobq_job_termination_failure(&termination, failure);
 	return true;
+}
+
+/* See failure.h. */
+bool
+jobq_job_is_being_recorded(const JobqJob *job)
+{
+	JobqTermination termination;
+
+	return jobq_slots_are_recording() && find_uncounted(job, &termination) &&
+		jobq_slot_records(&termination);
 }

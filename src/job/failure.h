@@ -53,6 +53,14 @@ extern text *jobq_bounded_text(const char *string);
 extern void jobq_job_lease_failure(JobqFailure *failure, bool session_ended);
 extern void jobq_job_timeout_failure(JobqFailure *failure);
 extern bool jobq_job_was_terminated(JobqJob *job, JobqFailure *failure);
+
+/*
+ * Whether the executor that has run the job had its outcome rolled back, and is about to
+ * record it in another transaction.  Nobody else counts the attempt or claims the job:
+ * it is as if it were locked.  The executor tells of it afterwards.
+ */
+extern bool jobq_job_is_being_recorded(const JobqJob *job);
+
 extern void jobq_job_termination_failure(const JobqTermination *termination,
 										 JobqFailure *failure);
 extern bool jobq_job_ask_backoff(const JobqJob *job, const JobqQueue *queue,

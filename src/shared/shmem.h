@@ -624,6 +624,8 @@ typedef struct JobqWorker
 	bool		terminated;		/* (W) the process was terminated, since its
 								 * job still ran */
 	bool		orphaned;		/* (W) starting, and its coordinator has gone */
+	bool		recording;		/* (W) attempts that it has noted as not
+								 * recorded are going to be recorded by it */
 } JobqWorker;
 
 /* An executor was terminated, or crashed, in the middle of this job. */
@@ -748,6 +750,7 @@ typedef struct JobqShared
 										 * queue or a group */
 	pg_atomic_uint64 lane_resets;	/* source of JobqStream.resets */
 
+	pg_atomic_uint32 nrecording;	/* workers that are `recording` */
 	pg_atomic_uint32 nterminations; /* entries in use below */
 	JobqTermination terminations[JOBQ_MAX_TERMINATIONS];	/* (W) */
 

@@ -57,6 +57,19 @@ jobq_slot_lock(const JobqWorkerRef *worker)
 	return jobq_slot_of(worker);
 }
 
+/* Under the lock, too. */
+void
+jobq_slot_mark_recording(JobqWorker *slot, bool recording)
+{
+	if (slot->recording == recording)
+		return;
+	slot->recording = recording;
+	if (recording)
+		pg_atomic_fetch_add_u32(&jobq_shared->nrecording, 1);
+	else
+		pg_atomic_fetch_sub_u32(&jobq_shared->nrecording, 1);
+}
+
 void
 jobq_slot_free(JobqWorker *slot)
 {
@@ -69,6 +82,7 @@ jobq_slot_free(JobqWorker *slot)
 	slot->woken_for = JOBQ_NO_QUEUE;
 	slot->leave = false;
 	slot->orphaned = false;
+	jobq_slot_mark_recording(slot, false);
 	slot->give_way_to = InvalidOid;
 	slot->queue = 0;
 	slot->job_id = 0;

@@ -45,7 +45,10 @@ extern void jobq_slots_unlock(void);
 /* Under that lock: the slot, or NULL if it has another tenant by now. */
 extern JobqWorker *jobq_slot_of(const JobqWorkerRef *worker);
 
-/* The same, after taking the lock exclusively, which the caller releases. */
+/* Under the lock: it begins or ends to record outcomes afresh (slot_job.c). */
+extern void jobq_slot_mark_recording(JobqWorker *slot, bool recording);
+
+/* The same as jobq_slot_of(), after taking the lock exclusively, which the caller releases. */
 extern JobqWorker *jobq_slot_lock(const JobqWorkerRef *worker);
 
 /* Under the exclusive lock. */

@@ -370,6 +370,52 @@ jobq_slot_forget_job(const JobqWorkerRef *worker)
 	jobq_slots_unlock();
 }
 
+/*
+ * Outcomes were rolled back, and the executor is going to record them in another
+ * transaction.  This is said before their attempts are noted (termination.c), and taken
+ * back when they are forgotten, or are up to others.  So who has read of an attempt, and
+ * finds afterwards that its executor is not recording, can count it.
+ */
+void
+jobq_slot_set_recording(const JobqWorkerRef *worker, bool recording)
+{
+	JobqWorker *slot = jobq_slot_lock(worker);
+
+	if (slot != NULL)
+		jobq_slot_mark_recording(slot, recording);
+	jobq_slots_unlock();
+}
+
+/* See slot_job.h. */
+bool
+jobq_slot_records(const JobqTermination *termination)
+{
+	bool		result = false;
+
+	if (termination->unrecorded == 0)
+		return false;
+	jobq_slots_lock(LW_SHARED);
+	for (int i = 0; i < jobq_shared->nworkers && !result; i++)
+	{
+		const JobqWorker *slot = &jobq_shared->workers[i];
+
+		result = slot->dboid == MyDatabaseId && slot->pid == termination->pid &&
+			slot->recording;
+	}
+	jobq_slots_unlock();
+	return result;
+}
+
+/*
+ * See slot_job.h.  Without a lock: true at least for one who has read of an attempt, under
+ * the lock, that is being recorded.
+ */
+bool
+jobq_slots_are_recording(void)
+{
+	return pg_atomic_read_u32(&jobq_shared->nrecording) != 0;
+}
+
 static void
 interrupt_noted(const JobqNote *note, TimestampTz now)
 {

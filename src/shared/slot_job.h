@@ -49,6 +49,13 @@ extern bool jobq_slot_runs_job(int64 job_id);
 extern TimestampTz jobq_slots_terminate_stubborn(void);
 
 /*
+ * Whether the executor that has noted this attempt of this database as not recorded is
+ * going to record it; whether there may be any that does such a thing.
+ */
+extern bool jobq_slot_records(const JobqTermination *termination);
+extern bool jobq_slots_are_recording(void);
+
+/*
  * For a transaction that drops a queue, and may roll back: interrupts the executors of
  * this database that run jobs of the queue, unless these are held by leases; or this
  * process, whatever holds its job.  Returns whether that is an executor which runs such
@@ -71,5 +78,6 @@ extern bool jobq_slot_begin_job(const JobqWorkerRef *worker, int32 queue,
 extern void jobq_slot_set_lease(const JobqWorkerRef *worker, int64 lease);
 extern JobqInterruption jobq_slot_end_job(const JobqWorkerRef *worker);
 extern void jobq_slot_forget_job(const JobqWorkerRef *worker);
+extern void jobq_slot_set_recording(const JobqWorkerRef *worker, bool recording);
 
 #endif							/* JOBQ_SLOT_JOB_H */

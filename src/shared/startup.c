@@ -80,6 +80,7 @@ initialize_shared(void)
 	for (int i = 0; i < 2; i++)
 		pg_atomic_init_u32(&jobq_shared->rings_wanted[i], 0);
 	pg_atomic_init_u64(&jobq_shared->lane_resets, 0);
+	pg_atomic_init_u32(&jobq_shared->nrecording, 0);
 	pg_atomic_init_u32(&jobq_shared->nterminations, 0);
 	jobq_shared->max_waiters = max_processes();
 	jobq_shared->promises =

@@ -23,6 +23,7 @@
 #include "shared/roster_memory.h"
 #include "shared/roster_place.h"
 #include "shared/roster_room.h"
+#include "shared/roster_ticket.h"
 
 /*
  * How many groups are judged in one hold of the lock, and when the coordinator looks at
@@ -127,147 +128,6 @@ wants_reading(const JobqRoster *roster, TimestampTz now)
 		can_read(roster, now);
 }
 
-/* Whether the group has a limit of its own. */
-static bool
-has_own_limit(const JobqGroup *group)
-{
-	return group->knows_options && group->options.max_running > 0;
-}
-
-/* How many jobs a group may run; max_running is the queue's limit. */
-static int
-limit_of(const JobqGroup *group, int max_running)
-{
-	return has_own_limit(group) ? group->options.max_running : max_running;
-}
-
-/* Whether a group runs as many jobs as it may. */
-static bool
-is_full(const JobqGroup *group, int max_running)
-{
-	max_running = limit_of(group, max_running);
-	return max_running != JOBQ_UNLIMITED &&
-		group->running >= (uint32) max_running;
-}
-
-/* The rate of a group's starts, NULL: none; *own has room for it. */
-static const JobqGcra *
-rate_of(const JobqGroup *group, const JobqPicking *how, JobqGcra *own)
-{
-	if (how->no_rates)
-		return NULL;
-	if (group->knows_options && group->options.rate_limit > 0 &&
-		jobq_gcra_make(own, group->options.rate_limit,
-					   group->options.rate_period,
-					   group->options.rate_burst) == JOBQ_GCRA_OK)
-		return own;
-	return how->rate;
-}
-
-/*
- * If the clock was set back, the first of the groups that are later may be kept off
- * by its rate for longer than it can be: its next ticket finds out.
- */
-static void
-check_first_rate(JobqRoster *roster, const JobqPicking *how)
-{
-	JobqGroup  *group = jobq_roster_first_later(roster);
-	JobqGcra	own;
-	const JobqGcra *rate;
-
-	if (group == NULL || !jobq_group_rate_is_shut(group, how->now))
-		return;
-	rate = rate_of(group, how, &own);
-	if (rate != NULL && group->opens_at - how->now <=
-		(group->reserved + 2) * rate->interval.usec + USECS_PER_SEC)
-		return;
-	jobq_group_rate_forget_time(group);
-	jobq_roster_put_in_turn(roster, group);
-}
-
-/* Whether something must be read before a ticket can be drawn. */
-static bool
-is_unread(const JobqGroup *group, const JobqPicking *how)
-{
-	JobqGcra	own;
-	const JobqGcra *rate;
-
-	if (how->has_options && !group->knows_options)
-		return true;
-	rate = rate_of(group, how, &own);
-	return rate != NULL && jobq_group_rate_is_unread(group, rate);
-}
-
-/*
- * Fills in a ticket, which is counted already unless it is for a look.  Reserves a start if
- * the group has a rate, unless it is for a look, or unread; false if the rate allows no
- * start now.
- */
-static bool
-take_ticket(JobqGroup *group, const JobqPicking *how, JobqGroupTicket *ticket)
-{
-	JobqGcra	own;
-	const JobqGcra *rate = rate_of(group, how, &own);
-
-	ticket->is_unread = rate != NULL && jobq_group_rate_is_unread(group, rate);
-	if (rate != NULL && !ticket->is_unread &&
-		!jobq_group_rate_reserve(group, rate))
-		return false;
-	Assert(!ticket->is_unread || !how->is_look);
-	if (rate != NULL && how->is_look)
-		jobq_group_rate_release(group);
-	if (how->is_look)
-		group->looks++;
-	ticket->group = group;
-	ticket->is_look = how->is_look;
-	ticket->told = group->told;
-	ticket->max_running = limit_of(group, how->max_running);
-	if (ticket->max_running == 1)
-		group->key.queue->roster.keeps_order = true;
-	ticket->has_rate = rate != NULL && !how->is_look;
-	ticket->has_reserved = ticket->has_rate && !ticket->is_unread;
-	if (rate != NULL)
-		ticket->rate = *rate;
-	return true;
-}
-
-/* Takes a group out of the turns if the limit that the queue shares lets in no more. */
-static bool
-stops_by_limit(JobqRoster *roster, JobqGroup *group, const JobqPicking *how)
-{
-	if (!jobq_limit_group_turn_away(group, how->limit.max_running))
-		return false;
-	jobq_roster_wait(roster, group, how->limit.max_running);
-	return true;
-}
-
-/*
- * Takes a group that may start no job now out of the turns; whether that was so.  One
- * without tickets may be forgotten.
- */
-static bool
-stops(JobqRoster *roster, JobqGroup *group, const JobqPicking *how)
-{
-	TimestampTz now = how->now;
-
-	if (jobq_roster_is_paused(group))
-		jobq_roster_hold_paused(roster, group);
-	else if (jobq_roster_is_throttled(group, now))
-		jobq_roster_put_later(roster, group, group->not_before);
-	else if (jobq_group_rate_is_shut(group, now))
-		jobq_roster_settle(group, now);
-	else if (!is_full(group, how->max_running))
-		return stops_by_limit(roster, group, how);
-	else if (has_own_limit(group))
-		jobq_roster_hold(roster, group);
-	else
-	{
-		jobq_roster_park(roster, group, how->max_running);
-		roster->parked_unasked = roster->parked_unasked || !how->has_options;
-	}
-	return true;
-}
-
 /* How many jobs the group starts in a turn. */
 static int
 weight_of(const JobqGroup *group)
@@ -303,7 +163,7 @@ draw(JobqRoster *roster, const JobqPicking *how, JobqGroupTicket *ticket)
 	JobqGroup  *group = *hand_of(roster, how->is_look);
 	TimestampTz next = JOBQ_NEVER;
 
-	if (stops(roster, group, how))
+	if (jobq_roster_stops(roster, group, how))
 		return false;
 	if (jobq_lanes_judge(&group->stream, now, &next) == JOBQ_POP_NOTHING)
 	{
@@ -313,10 +173,10 @@ draw(JobqRoster *roster, const JobqPicking *how, JobqGroupTicket *ticket)
 	while (!how->is_look && !jobq_roster_draw(group, how->limit.max_running))
 	{
 		/* another queue has been faster */
-		if (stops(roster, group, how))
+		if (jobq_roster_stops(roster, group, how))
 			return false;
 	}
-	if (!take_ticket(group, how, ticket))
+	if (!jobq_roster_take_ticket(group, how, ticket))
 	{
 		if (how->is_look)
 			jobq_roster_settle(group, now);
@@ -330,7 +190,7 @@ draw(JobqRoster *roster, const JobqPicking *how, JobqGroupTicket *ticket)
 	else
 	{
 		end_turn(roster, group);
-		(void) stops(roster, group, how);
+		(void) jobq_roster_stops(roster, group, how);
 	}
 	return true;
 }
@@ -345,7 +205,7 @@ bring_back(JobqRoster *roster, const JobqPicking *how)
 	bring_due(roster, how->now);
 	if (!dlist_is_empty(&roster->parked))
 		unpark(roster, how);
-	check_first_rate(roster, how);
+	jobq_roster_check_first_rate(roster, how);
 	bring_called(roster, &how->limit);
 	return roster->nturn - before;
 }
@@ -374,7 +234,7 @@ pick(JobqQueueState *queue, const JobqPicking *how, JobqGroupTicket *ticket,
 			*next_run_at = Min(*next_run_at, next);
 			continue;
 		}
-		if (is_unread(*hand, how))
+		if (jobq_roster_is_unread(*hand, how))
 		{
 			*group = *hand;
 			return JOBQ_TURN_OPTIONS;
@@ -533,9 +393,9 @@ jobq_roster_enter(JobqQueueState *queue, const char *name,
 	result = group != NULL && jobq_limit_link_is(queue, &how->limit) &&
 		!jobq_roster_is_paused(group) &&
 		!jobq_roster_is_throttled(group, how->now) &&
-		!is_full(group, how->max_running) &&
+		!jobq_roster_is_full(group, how->max_running) &&
 		jobq_roster_draw(group, how->limit.max_running);
-	if (result && !take_ticket(group, how, ticket))
+	if (result && !jobq_roster_take_ticket(group, how, ticket))
 	{
 		result = false;
 		jobq_roster_count(group, -1);
@@ -578,7 +438,7 @@ jobq_roster_borrow(JobqGroup *group, const JobqPicking *how,
 	int			limit;
 
 	jobq_roster_lock(queue);
-	limit = limit_of(group, how->max_running);
+	limit = jobq_roster_limit_of(group, how->max_running);
 	result = !jobq_roster_is_paused(group) &&
 		!jobq_roster_is_throttled(group, how->now) &&
 		(limit == JOBQ_UNLIMITED || group->running <= (uint32) limit) &&
@@ -586,7 +446,7 @@ jobq_roster_borrow(JobqGroup *group, const JobqPicking *how,
 		!jobq_limit_group_is_over(group, how->limit.max_running) &&
 		(jobq_lanes_judge(&group->stream, how->now, next_run_at) !=
 		 JOBQ_POP_NOTHING || how->has_own) &&
-		take_ticket(group, how, ticket);
+		jobq_roster_take_ticket(group, how, ticket);
 	if (!result && jobq_group_rate_is_shut(group, how->now))
 		*next_run_at = Min(*next_run_at, group->opens_at);
 	jobq_roster_unlock(queue);

@@ -15,7 +15,7 @@
 #define JOBQ_ROSTER_PICK_H
 
 #include "shared/group_rate.h"
-#include "shared/limit_group.h"
+#include "shared/roster_ticket.h"
 
 /* When the coordinator looks again at a queue whose groups have no room. */
 #define JOBQ_ROSTER_LOOK_DELAY USECS_PER_SEC
@@ -33,26 +33,6 @@ typedef enum JobqTurn
 	JOBQ_TURN_OPTIONS			/* the options of a group, and what is kept of
 								 * its last start, are to be read first */
 } JobqTurn;
-
-/* What a claim looks for. */
-typedef struct JobqPicking
-{
-	TimestampTz now;
-	int			max_running;	/* of each group; JOBQ_UNLIMITED */
-	JobqLimitView limit;		/* that the queue shares */
-	bool		may_read;		/* JOBQ_TURN_READ_ON is an answer */
-	bool		has_own;		/* it has jobs that are not committed */
-	uint64		patience;		/* how groups wait for a full batch, or until
-								 * a job is tried again, and their rate: those
-								 * that wait are judged again when it changes */
-	bool		has_options;	/* groups may have options of their own */
-	bool		is_look;		/* no job is claimed: the ticket takes
-								 * nobody's place or turn, and claims may draw
-								 * others meanwhile */
-	bool		no_rates;		/* rates of groups limit new jobs, no starts */
-	const JobqGcra *rate;		/* of each group that has none of its own;
-								 * NULL: none */
-} JobqPicking;
 
 /* A group whose options are to be read. */
 typedef struct JobqGroupQuestion

@@ -15,6 +15,7 @@
 #include "base/row_holder.h"
 #include "base/table_find.h"
 #include "dispatch/overdue.h"
+#include "dispatch/stream_fill.h"
 #include "job/failure.h"
 #include "queue/ready.h"
 #include "shared/async_commit.h"
@@ -119,7 +120,7 @@ jobq_claim_can_use_lanes(JobqClaimScan *scan)
 						   scan->now, &place);
 	if (state == JOBQ_POP_DISCOVER)
 	{
-		jobq_dispatch_discover(&scan->dispatch);
+		jobq_stream_discover(&scan->dispatch, scan->now);
 		state = jobq_lane_peek(scan->dispatch.stream, 0, &jobq_first_key,
 							   scan->now, &place);
 	}

@@ -28,6 +28,7 @@
 #include "dispatch/claim_stream.h"
 
 #include "dispatch/claim_order.h"
+#include "dispatch/stream_fill.h"
 #include "job/current_job.h"
 #include "queue/ready.h"
 #include "shared/database.h"
@@ -206,15 +207,15 @@ next_of_lanes(JobqClaimScan *scan, JobqJob *job)
 					return false;
 				break;
 			case JOBQ_POP_REFILL:
-				if (jobq_dispatch_refill(&scan->dispatch, place.priority,
-										 scan->now))
+				if (jobq_stream_refill(&scan->dispatch, place.priority,
+									   scan->now))
 					break;
 				/* FALLTHROUGH */
 			case JOBQ_POP_SCAN:
 				go_on_by_index(scan, JOBQ_CLAIM_INDEX);
 				return false;
 			case JOBQ_POP_DISCOVER:
-				jobq_dispatch_discover(&scan->dispatch);
+				jobq_stream_discover(&scan->dispatch, scan->now);
 				break;
 			case JOBQ_POP_NOTHING:
 				if (scan->dispatch.group == NULL &&

@@ -1,8 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * dispatch_scan.c
- *	  Reading the index of a stream from a given position, and filling its
- *	  lanes.
+ *	  Reading the index of a stream from a given position.
  *
  * The first columns of such an index name the stream; then come priority,
  * run_at and id.  The jobs of a queue are in job_dispatch, those of its groups in
@@ -43,6 +42,12 @@
 /* The most columns that name a stream, and the most keys of a scan. */
 #define MAX_PREFIX 2
 #define MAX_KEYS (MAX_PREFIX + 2)
+
+/*
+ * A walk over groups passes over this many entries of one group before it descends in the
+ * index for the next one: a descent has to read all of a page.
+ */
+#define MAX_PASSED 64
 
 struct JobqStreamIndex
 {
@@ -136,9 +141,9 @@ jobq_dispatch_begin(JobqDispatchScan *scan, JobqTable *jobs,
 	scan->slot = jobq_table_slot(jobs);
 }
 
-/* Ends the current index scan, if any. */
-static void
-end_scan(JobqDispatchScan *scan)
+/* See dispatch_scan.h. */
+void
+jobq_dispatch_stop(JobqDispatchScan *scan)
 {
 	if (scan->scan != NULL)
 		index_endscan(scan->scan);
@@ -148,7 +153,7 @@ end_scan(JobqDispatchScan *scan)
 void
 jobq_dispatch_end(JobqDispatchScan *scan)
 {
-	end_scan(scan);
+	jobq_dispatch_stop(scan);
 	for (int i = 0; i < JOBQ_STREAM_KINDS; i++)
 	{
 		if (scan->indexes[i] != NULL)
@@ -162,7 +167,7 @@ jobq_dispatch_end(JobqDispatchScan *scan)
 void
 jobq_dispatch_refresh(JobqDispatchScan *scan)
 {
-	end_scan(scan);
+	jobq_dispatch_stop(scan);
 	ExecClearTuple(scan->slot);
 	if (scan->snapshot != NULL)
 		UnregisterSnapshot(scan->snapshot);
@@ -185,7 +190,7 @@ void
 jobq_dispatch_turn_to(JobqDispatchScan *scan, JobqStream *stream,
 					  const char *group)
 {
-	end_scan(scan);
+	jobq_dispatch_stop(scan);
 	scan->stream = stream;
 	scan->group = NULL;
 	scan->by = group == NULL ? &queue_index : &group_index;
@@ -194,11 +199,11 @@ jobq_dispatch_turn_to(JobqDispatchScan *scan, JobqStream *stream,
 }
 
 static void
-begin_scan(JobqDispatchScan *scan, ScanKey keys, int nkeys)
+begin_scan_by(JobqDispatchScan *scan, ScanKey keys, int nkeys, bool by_entry)
 {
 	Relation   *index = &scan->indexes[scan->by->kind];
 
-	end_scan(scan);
+	jobq_dispatch_stop(scan);
 	if (scan->snapshot == NULL)
 		jobq_dispatch_refresh(scan);
 	if (*index == NULL)
@@ -206,8 +211,14 @@ begin_scan(JobqDispatchScan *scan, ScanKey keys, int nkeys)
 							AccessShareLock);
 	scan->scan = jobq_index_beginscan(scan->jobs->rel, *index, scan->snapshot,
 									  nkeys);
-	scan->scan->xs_want_itup = scan->by_entry;
+	scan->scan->xs_want_itup = by_entry;
 	index_rescan(scan->scan, keys, nkeys, NULL, 0);
+}
+
+static void
+begin_scan(JobqDispatchScan *scan, ScanKey keys, int nkeys)
+{
+	begin_scan_by(scan, keys, nkeys, scan->by_entry);
 }
 
 /* Makes the keys that select a lane, and returns how many they are. */
@@ -292,16 +303,23 @@ jobq_dispatch_seek_later(JobqDispatchScan *scan, int16 priority,
 	begin_scan(scan, keys, n + 1);
 }
 
-/* See dispatch_scan.h.  Leaves the scan turned to no stream. */
-bool
-jobq_dispatch_next_group(JobqDispatchScan *scan, char *name)
+/* (Re)starts at the first job of all groups after that one. */
+static void
+seek_after_group(JobqDispatchScan *scan, const char *name, bool by_entry)
 {
 	ScanKeyData keys[MAX_KEYS];
 
 	jobq_dispatch_turn_to(scan, NULL, name);
 	(void) make_queue_prefix(scan, keys);
 	make_group_key(scan, &keys[1], BTGreaterStrategyNumber, F_TEXT_GT);
-	begin_scan(scan, keys, 2);
+	begin_scan_by(scan, keys, 2, by_entry);
+}
+
+/* See dispatch_scan.h.  Leaves the scan turned to no stream. */
+bool
+jobq_dispatch_next_group(JobqDispatchScan *scan, char *name)
+{
+	seek_after_group(scan, name, scan->by_entry);
 	CHECK_FOR_INTERRUPTS();
 	if (!index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot))
 		return false;
@@ -407,6 +425,64 @@ read_entry(const JobqDispatchScan *scan, JobqPlace *place)
 	place->group = scan->group;
 }
 
+/* The group's name in the current entry of the index job_group. */
+static const text *
+read_entry_group(const JobqDispatchScan *scan)
+{
+	bool		isnull;
+
+	return DatumGetTextPP(index_getattr(scan->scan->xs_itup, MAX_PREFIX,
+										scan->scan->xs_itupdesc, &isnull));
+}
+
+/* Whether it is the name of the group that a walk has come to. */
+static bool
+is_of_same_group(const JobqDispatchScan *scan, const text *name)
+{
+	size_t		length = VARSIZE_ANY_EXHDR(name);
+
+	return length == strlen(scan->group) &&
+		memcmp(VARDATA_ANY(name), scan->group, length) == 0;
+}
+
+/* See dispatch_scan.h.  Leaves the scan turned to no stream. */
+void
+jobq_dispatch_seek_groups(JobqDispatchScan *scan, const char *name)
+{
+	seek_after_group(scan, name, true);
+}
+
+/* See dispatch_scan.h. */
+bool
+jobq_dispatch_walk_groups(JobqDispatchScan *scan, char *name, int16 *priority)
+{
+	int			npassed = 0;
+
+	for (;;)
+	{
+		const text *group;
+		JobqPlace	place;
+
+		CHECK_FOR_INTERRUPTS();
+		if (index_getnext_tid(scan->scan, ForwardScanDirection) == NULL)
+			return false;
+		group = read_entry_group(scan);
+		if (is_of_same_group(scan, group))
+		{
+			if (++npassed == MAX_PASSED)
+				seek_after_group(scan, scan->group, true);
+		}
+		else if (index_fetch_heap(scan->scan, scan->slot))
+		{
+			text_to_cstring_buffer(group, name, JOBQ_GROUP_NAME_SIZE);
+			set_group(scan, name);
+			read_entry(scan, &place);
+			*priority = place.priority;
+			return true;
+		}
+	}
+}
+
 /*
  * Reads the next entry of the index, and its row into the slot unless the
  * snapshot does not see it; *visible says that, and head has only the place
@@ -471,80 +547,4 @@ jobq_dispatch_fetch(JobqDispatchScan *scan, const JobqPlace *place,
 	return scan->by->has_row(scan, head) &&
 		head->place.priority == place->priority &&
 		jobq_key_compare(&head->place.key, &place->key) == 0;
-}
-
-/*
- * Finds out which priorities the jobs of the stream have, with two index
- * descents per priority, as long as there are lanes for them.
- */
-void
-jobq_dispatch_discover(JobqDispatchScan *scan)
-{
-	uint64		resets = jobq_lanes_discover_begin(scan->stream);
-	int			priority = PG_INT16_MIN;
-	JobqHead	head;
-
-	jobq_dispatch_refresh(scan);
-	while (priority <= PG_INT16_MAX)
-	{
-		jobq_dispatch_seek(scan, (int16) priority);
-		if (scan->stream->crowded || !jobq_dispatch_next(scan, &head))
-			break;
-		jobq_lanes_discover(scan->stream, resets, head.place.priority);
-		priority = head.place.priority + 1;
-	}
-	end_scan(scan);
-	jobq_lanes_discover_end(scan->stream, resets);
-}
-
-/* The smallest key greater than a job's. */
-static JobqKey
-key_after(const JobqKey *key)
-{
-	JobqKey		result = *key;
-
-	if (result.id < PG_INT64_MAX)
-		result.id++;
-	return result;
-}
-
-/*
- * Reads candidates into the lane's ring, starting at its cursor.  Returns
- * false if none became available because another process is refilling the lane
- * or the lane has no ring; the cursor is then at the first row that could be a
- * candidate.
- */
-bool
-jobq_dispatch_refill(JobqDispatchScan *scan, int16 priority, TimestampTz now)
-{
-	static JobqPlace candidates[JOBQ_LANE_CAPACITY];
-	JobqKey		upto = jobq_last_key;
-	JobqRefill	refill;
-	JobqHead	head;
-	int			n = 0;
-
-	if (!jobq_lane_refill_begin(&refill, scan->stream, priority))
-		return false;
-	jobq_dispatch_refresh(scan);
-	jobq_dispatch_seek_lane(scan, priority, &refill.from);
-	while (jobq_dispatch_next(scan, &head))
-	{
-		if (head.place.key.run_at > now ||
-			(head.state == JOBQ_STATE_PENDING && n == refill.room))
-		{
-			upto = head.place.key;
-			break;
-		}
-		if (head.state != JOBQ_STATE_PENDING)
-			continue;
-		candidates[n++] = head.place;
-		if (n == refill.room)
-		{
-			upto = key_after(&head.place.key);
-			break;
-		}
-	}
-	end_scan(scan);
-	jobq_lane_refill_end(&refill, candidates, n, &upto);
-	return refill.room > 0;
 }

@@ -1,8 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * dispatch_scan.h
- *	  Reading the index of a stream from a given position, and filling its
- *	  lanes.
+ *	  Reading the index of a stream from a given position.
  *
  * IDENTIFICATION
  *	  src/dispatch/dispatch_scan.h
@@ -15,7 +14,7 @@
 #include "base/table.h"
 #include "common/jobstate.h"
 #include "queue/queue_row.h"
-#include "shared/lane_refill.h"
+#include "shared/lane.h"
 
 #include "access/genam.h"
 #include "access/relscan.h"
@@ -66,6 +65,9 @@ extern void jobq_dispatch_begin(JobqDispatchScan *scan, JobqTable *jobs,
 extern void jobq_dispatch_end(JobqDispatchScan *scan);
 extern void jobq_dispatch_refresh(JobqDispatchScan *scan);
 
+/* Ends the current index scan, if any. */
+extern void jobq_dispatch_stop(JobqDispatchScan *scan);
+
 /* Turns to the jobs without a group (NULL), or of a group. */
 extern void jobq_dispatch_turn_to(JobqDispatchScan *scan, JobqStream *stream,
 								  const char *group);
@@ -94,6 +96,15 @@ extern bool jobq_dispatch_step(JobqDispatchScan *scan, JobqHead *head,
 extern bool jobq_dispatch_next_group(JobqDispatchScan *scan, char *name);
 
 /*
+ * The same for one group after the other, without a descent in the index for each: starts
+ * after the group of that name, and gives the next group with the priority of its first
+ * job.
+ */
+extern void jobq_dispatch_seek_groups(JobqDispatchScan *scan, const char *name);
+extern bool jobq_dispatch_walk_groups(JobqDispatchScan *scan, char *name,
+									  int16 *priority);
+
+/*
  * Finds the first job of the next lane, after one of the group of that name ('':
  * before all others), and sets the name.  False if no group has further lanes.
  */
@@ -101,9 +112,5 @@ extern bool jobq_dispatch_next_lane(JobqDispatchScan *scan, char *name,
 									int16 priority, JobqHead *head);
 extern bool jobq_dispatch_fetch(JobqDispatchScan *scan,
 								const JobqPlace *place, JobqHead *head);
-
-extern void jobq_dispatch_discover(JobqDispatchScan *scan);
-extern bool jobq_dispatch_refill(JobqDispatchScan *scan, int16 priority,
-								 TimestampTz now);
 
 #endif							/* JOBQ_DISPATCH_SCAN_H */

@@ -15,6 +15,7 @@
 #include "base/row_holder.h"
 #include "dispatch/claim_order.h"
 #include "dispatch/dispatch_scan.h"
+#include "dispatch/stream_fill.h"
 #include "job/failure.h"
 #include "shared/clock.h"
 #include "shared/lane_look.h"
@@ -158,8 +159,8 @@ jobq_stream_look_in_lane(JobqClaimScan *scan, int16 priority, JobqLookLimit *lim
 				last = place.key;
 				break;
 			case JOBQ_POP_REFILL:
-				if (jobq_dispatch_refill(&scan->dispatch, priority,
-										 scan->now))
+				if (jobq_stream_refill(&scan->dispatch, priority,
+									   scan->now))
 				{
 					/* it may have filled gaps */
 					last = jobq_first_key;

@@ -4,7 +4,7 @@
  *	  The turns of a queue's groups, for claims.
  *
  * roster_pick.c knows whose turn it is.  If it does not know all groups, they are read
- * from the index job_group here, with a descent for each.
+ * from the index job_group here.
  *
  * IDENTIFICATION
  *	  src/dispatch/turn.c
@@ -63,20 +63,17 @@ jobq_turn_is_needed(const JobqQueue *queue)
 		jobq_ready_next_own_group(queue, NULL) != NULL;
 }
 
-/* Reads the names of the groups after that one; returns how many there are. */
+/* Reads the groups that follow; returns how many there are. */
 static int
-read_names(JobqDispatchScan *scan, const JobqRosterReading *reading,
-		   char names[][JOBQ_GROUP_NAME_SIZE])
+read_groups(JobqDispatchScan *scan, const JobqRosterReading *reading,
+			JobqGroupRead *groups)
 {
-	int			n;
+	int			n = 0;
 
-	for (n = 0; n < reading->room; n++)
-	{
-		strlcpy(names[n], n == 0 ? reading->after : names[n - 1],
-				JOBQ_GROUP_NAME_SIZE);
-		if (!jobq_dispatch_next_group(scan, names[n]))
-			break;
-	}
+	jobq_dispatch_seek_groups(scan, reading->after);
+	while (n < reading->room &&
+		   jobq_dispatch_walk_groups(scan, groups[n].name, &groups[n].priority))
+		n++;
 	return n;
 }
 
@@ -85,8 +82,7 @@ static bool
 read_on(JobqClaimScan *scan)
 {
 	const JobqQueue *queue = scan->queue;
-	static char names[JOBQ_ROSTER_READ][JOBQ_GROUP_NAME_SIZE];
-	const char *list[JOBQ_ROSTER_READ];
+	static JobqGroupRead groups[JOBQ_ROSTER_READ];
 	JobqRosterReading reading;
 	JobqReadResult result;
 	bool		wake;
@@ -100,10 +96,8 @@ read_on(JobqClaimScan *scan)
 		return false;
 	}
 	jobq_dispatch_refresh(&scan->dispatch);
-	n = read_names(&scan->dispatch, &reading, names);
-	for (int i = 0; i < n; i++)
-		list[i] = names[i];
-	result = jobq_roster_read_end(&reading, list, n, n < reading.room,
+	n = read_groups(&scan->dispatch, &reading, groups);
+	result = jobq_roster_read_end(&reading, groups, n, n < reading.room,
 								  scan->now, &nback, &wake);
 	if (wake)
 		jobq_queue_wake_look(queue->state);

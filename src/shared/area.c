@@ -15,6 +15,7 @@
 #include "guc.h"
 #include "shared/shmem.h"
 
+#include "common/hashfn.h"
 #include "storage/shmem.h"
 
 /* Shares are parts of jobq.shared_memory, of which it has this many. */
@@ -27,7 +28,20 @@ typedef struct Area
 	int			share;
 	Size		size;			/* of what a piece holds */
 	Size		key_size;		/* of a hash table; 0: the area is a pool */
+	HashValueFunc hash;			/* of keys; NULL: of all their bytes */
 } Area;
+
+/* Most names are much shorter than the room for them. */
+static uint32
+hash_group_key(const void *key, Size size)
+{
+	const JobqGroupKey *group = key;
+
+	return hash_combine(hash_bytes((const unsigned char *) &group->queue,
+								   sizeof(group->queue)),
+						hash_bytes((const unsigned char *) group->name,
+								   strlen(group->name)));
+}
 
 /* What the shares leave is for what hash tables need beside their entries. */
 static const Area areas[JOBQ_NUM_AREAS] = {
@@ -50,7 +64,8 @@ static const Area areas[JOBQ_NUM_AREAS] = {
 		sizeof(JobqLimitState), sizeof(JobqEntryKey)
 	},
 	[JOBQ_AREA_GROUPS] = {
-		"groups", "jobq groups", 9, sizeof(JobqGroup), sizeof(JobqGroupKey)
+		"groups", "jobq groups", 9, sizeof(JobqGroup), sizeof(JobqGroupKey),
+		hash_group_key
 	},
 	[JOBQ_AREA_GROUP_RINGS] = {
 		"candidates of groups", "jobq group rings", 4,
@@ -112,8 +127,10 @@ make_table(const Area *area)
 	memset(&info, 0, sizeof(info));
 	info.keysize = area->key_size;
 	info.entrysize = area->size;
+	info.hash = area->hash;
 	return ShmemInitHash(area->memory, count_pieces(area), count_pieces(area),
-						 &info, HASH_ELEM | HASH_BLOBS | HASH_FIXED_SIZE);
+						 &info, HASH_ELEM | HASH_FIXED_SIZE |
+						 (area->hash == NULL ? HASH_BLOBS : HASH_FUNCTION));
 }
 
 static JobqPool *

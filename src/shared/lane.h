@@ -85,8 +85,8 @@ extern JobqPop jobq_lane_judge_candidate(const JobqLane *lane,
 extern JobqPop jobq_lanes_judge_stream(const JobqStream *stream);
 
 /*
- * For lane_refill.c, which holds the stream's lock: exclusively, except for the
- * first one.
+ * For lane_refill.c and roster_read.c, which hold the stream's lock: exclusively, except
+ * for the first one.
  */
 static inline bool
 jobq_lanes_are_known(const JobqStream *stream)

@@ -23,6 +23,37 @@ static uint64 refilling_resets;
 static int16 refilling_priority;
 
 /*
+ * This process refills the lane, if there is one (not NULL) and no other process does it.
+ * The stream's lock is held exclusively.
+ */
+static bool
+begin_refill(JobqRefill *refill, JobqStream *stream, JobqLane *lane)
+{
+	if (lane == NULL || lane->refilling)
+		return false;
+	jobq_lane_want_ring(stream, lane);
+	lane->refilling = true;
+	lane->refill_low = jobq_last_key;
+	refill->stream = stream;
+	refill->priority = lane->priority;
+	refill->from = lane->cursor;
+	refill->room = 0;
+	if (lane->ring != NULL)
+	{
+		JobqRing   *ring = lane->ring;
+
+		/* jobs that come before the last entry may replace others */
+		refill->room = ring->n == 0 ||
+			jobq_key_is_less(&jobq_ring_entry(ring, ring->n - 1)->key, &lane->cursor) ?
+			ring->capacity - ring->n : ring->capacity;
+	}
+	refilling_stream = stream;
+	refilling_resets = stream->resets;
+	refilling_priority = lane->priority;
+	return true;
+}
+
+/*
  * Begins to refill a lane.  Returns false if that is not possible now: another
  * process is doing it, or the lane is gone.  The snapshot with which the index
  * is read must be taken after this.  jobq_lane_refill_end() ends the refill; if
@@ -33,35 +64,41 @@ jobq_lane_refill_begin(JobqRefill *refill, JobqStream *stream,
 					   int16 priority)
 {
 	JobqLane   *lane;
-	bool		result = false;
+	bool		result;
 
 	Assert(refilling_stream == NULL);
 	LWLockAcquire(stream->lock, LW_EXCLUSIVE);
 	lane = jobq_lanes_are_known(stream) ?
 		jobq_lane_find(stream, priority) : NULL;
-	if (lane != NULL && !lane->refilling)
-	{
-		jobq_lane_want_ring(stream, lane);
-		lane->refilling = true;
-		lane->refill_low = jobq_last_key;
-		refill->stream = stream;
-		refill->priority = priority;
-		refill->from = lane->cursor;
-		refill->room = 0;
-		if (lane->ring != NULL)
-		{
-			JobqRing   *ring = lane->ring;
+	result = begin_refill(refill, stream, lane);
+	LWLockRelease(stream->lock);
+	return result;
+}
 
-			/* jobs that come before the last entry may replace others */
-			refill->room = ring->n == 0 ||
-				jobq_key_is_less(&jobq_ring_entry(ring, ring->n - 1)->key, &lane->cursor) ?
-				ring->capacity - ring->n : ring->capacity;
-		}
-		refilling_stream = stream;
-		refilling_resets = stream->resets;
-		refilling_priority = priority;
-		result = true;
-	}
+/* Whether nobody has read any of the lane yet. */
+static bool
+is_unread(const JobqLane *lane)
+{
+	return jobq_key_compare(&lane->cursor, &jobq_first_key) == 0;
+}
+
+/*
+ * The same for the first lane of a stream whose priorities are not known, to be read by
+ * the scan that looks for them, which begins before the lane.  So nothing of it may have
+ * been read: below the cursor, the ring may have later versions of the jobs than the scan.
+ */
+bool
+jobq_lane_fill_begin(JobqRefill *refill, JobqStream *stream)
+{
+	JobqLane   *lane = NULL;
+	bool		result;
+
+	Assert(refilling_stream == NULL);
+	LWLockAcquire(stream->lock, LW_EXCLUSIVE);
+	if (!stream->discovered && !stream->crowded)
+		lane = jobq_lane_first(stream);
+	result = begin_refill(refill, stream,
+						  lane != NULL && is_unread(lane) ? lane : NULL);
 	LWLockRelease(stream->lock);
 	return result;
 }

@@ -26,6 +26,7 @@ typedef struct JobqRefill
 /* Filling a ring: a process does one refill at a time. */
 extern bool jobq_lane_refill_begin(JobqRefill *refill, JobqStream *stream,
 								   int16 priority);
+extern bool jobq_lane_fill_begin(JobqRefill *refill, JobqStream *stream);
 extern void jobq_lane_refill_end(const JobqRefill *refill,
 								 const JobqPlace *candidates, int n,
 								 const JobqKey *upto);

@@ -19,6 +19,7 @@
 #include "shared/roster_read.h"
 
 #include "shared/group.h"
+#include "shared/lane.h"
 #include "shared/roster_memory.h"
 #include "shared/roster_place.h"
 #include "shared/roster_room.h"
@@ -92,17 +93,19 @@ move_hand(JobqRoster *roster, JobqGroup *group, TimestampTz now)
  * NULL if there is no room.
  */
 static JobqGroup *
-bring_in(JobqQueueState *queue, const char *name, int *nold)
+bring_in(JobqQueueState *queue, const JobqGroupRead *read, int *nold)
 {
-	JobqGroup  *group = jobq_group_find(queue, name);
+	JobqGroup  *group = jobq_group_find(queue, read->name);
 
 	if (group != NULL)
 		return group;
-	while ((group = jobq_roster_add(queue, name)) == NULL)
+	while ((group = jobq_roster_add(queue, read->name)) == NULL)
 	{
 		if (!jobq_roster_put_one_out(&queue->roster, nold))
 			return NULL;
 	}
+	/* the claim that looks for the others fills this lane by the same scan */
+	(void) jobq_lane_get(&group->stream, read->priority);
 	jobq_roster_put_in_turn(&queue->roster, group);
 	return group;
 }
@@ -124,7 +127,7 @@ end_lap(JobqRoster *roster, TimestampTz now)
  * Returns how many have found room.
  */
 static int
-go_on(JobqQueueState *queue, const char *const *names, int n, TimestampTz now)
+go_on(JobqQueueState *queue, const JobqGroupRead *groups, int n, TimestampTz now)
 {
 	JobqRoster *roster = &queue->roster;
 	JobqGroup  *group;
@@ -134,7 +137,7 @@ go_on(JobqQueueState *queue, const char *const *names, int n, TimestampTz now)
 	roster->nread++;
 	roster->npicks = 0;
 	while (brought < n &&
-		   (group = bring_in(queue, names[brought], &nold)) != NULL)
+		   (group = bring_in(queue, &groups[brought], &nold)) != NULL)
 	{
 		move_hand(roster, group, now);
 		brought++;
@@ -163,7 +166,7 @@ stop_reading(JobqRoster *roster)
 /* See roster_read.h. */
 JobqReadResult
 jobq_roster_read_end(const JobqRosterReading *reading,
-					 const char *const *names, int n, bool at_end,
+					 const JobqGroupRead *groups, int n, bool at_end,
 					 TimestampTz now, int *nback, bool *wake)
 {
 	JobqQueueState *queue = reading->queue;
@@ -182,7 +185,7 @@ jobq_roster_read_end(const JobqRosterReading *reading,
 	}
 	else
 	{
-		*nback = go_on(queue, names, n, now);
+		*nback = go_on(queue, groups, n, now);
 		if (*nback == 0 && n > 0)
 			result = JOBQ_READ_NONE;
 		else if (*nback == n && at_end)

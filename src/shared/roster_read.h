@@ -36,6 +36,13 @@ typedef struct JobqRosterReading
 	char		after[JOBQ_GROUP_NAME_SIZE];	/* the first one is after this */
 } JobqRosterReading;
 
+/* A group that was read. */
+typedef struct JobqGroupRead
+{
+	char		name[JOBQ_GROUP_NAME_SIZE];
+	int16		priority;		/* of its first job */
+} JobqGroupRead;
+
 /* What a reading has led to. */
 typedef enum JobqReadResult
 {
@@ -55,7 +62,7 @@ extern bool jobq_roster_read_begin(JobqRosterReading *reading,
  * *wake: the caller must wake a worker.
  */
 extern JobqReadResult jobq_roster_read_end(const JobqRosterReading *reading,
-										   const char *const *names, int n,
+										   const JobqGroupRead *groups, int n,
 										   bool at_end, TimestampTz now,
 										   int *nback, bool *wake);
 

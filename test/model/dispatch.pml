@@ -322,6 +322,21 @@ inline lanes_reset()
 	resets++
 }
 
+/* begin_refill, of the lane m, which is not being refilled */
+inline refill_begin()
+{
+	lane = m;
+	from = cursor[m];
+	refilling[m] = true;
+	refill_low[m] = LAST(m);
+	my_resets = resets;
+	count_ring(from);
+	room = (n == 0 || m < from -> RING - n : RING);
+	m = lane;
+	refills = true;
+	step = REFILL
+}
+
 /*
  * jobq_lane_pop, and jobq_lane_refill_begin if it comes to that: one hold of
  * the lock here, since nothing depends on what is between.  The note that this
@@ -367,15 +382,7 @@ inline lane_pop()
 #ifndef BREAK_TWO_REFILLS
 					:: refilling[m] -> step = SCAN
 #endif
-					:: else ->
-						refilling[m] = true;
-						refill_low[m] = LAST(m);
-						my_resets = resets;
-						count_ring(from);
-						room = (n == 0 || m < from -> RING - n : RING);
-						m = lane;
-						refills = true;
-						step = REFILL
+					:: else -> refill_begin()
 					fi
 				:: else
 				fi
@@ -465,7 +472,7 @@ inline take_snapshot(who)
 }
 
 /*
- * The loop of jobq_dispatch_refill: where it stops.  Who has the candidates
+ * The loop of jobq_stream_refill: where it stops.  Who has the candidates
  * locked does not matter.
  */
 inline read_index()
@@ -522,6 +529,13 @@ inline withdraw()
 	(job[JOB(popped)].owner == who && job[JOB(popped)].new_state == NONE && \
 	 job[JOB(popped)].state == PENDING && job[JOB(popped)].tid == tid)
 
+/* Whether jobq_lane_fill_begin may fill the first lane. */
+#ifdef BREAK_FILL_AGAIN
+#define MAY_FILL	(!refilling[0] && cursor[0] < LAST(0))
+#else
+#define MAY_FILL	(!refilling[0] && cursor[0] == FIRST(0))
+#endif
+
 /*
  * jobq_claim_next: the next ready job, locked, or, with UNLOCKED, not yet.
  * step is NOTHING, GOT, or FAILED after an error, which aborts the transaction.
@@ -540,10 +554,33 @@ inline ready_next(who)
 		d_step { take_snapshot(who) };
 #endif
 		d_step { lane_pop() }
+#ifdef FILL
+	/*
+	 * fill_first_lane: a refill before the priorities are known, of a lane that a lap
+	 * has made.  It reads from the start of the lane.  What it has read of other lanes is
+	 * read again here.
+	 */
+	:: step == DISCOVER && MAY_FILL ->
+#ifdef BREAK_SNAPSHOT_EARLY
+		d_step { take_snapshot(who) };
+#endif
+		d_step {
+			if
+			:: !discovered && MAY_FILL ->
+				get_lane(0);
+				m = 0;
+				refill_begin();
+				from = FIRST(0);
+				m = 0;
+				n = 0
+			:: else -> step = POP
+			fi
+		}
+#endif
 #ifdef DISCOVERY
 	:: step == DISCOVER ->
 		/*
-		 * jobq_dispatch_discover.  It reads the entries of running jobs as
+		 * jobq_stream_discover.  It reads the entries of running jobs as
 		 * well, which are not needed.
 		 */
 #ifdef BREAK_DISCOVER_EARLY
@@ -584,7 +621,7 @@ inline ready_next(who)
 		}
 #endif
 	:: step == REFILL ->
-		/* jobq_dispatch_refill */
+		/* jobq_stream_refill */
 		if
 		:: d_step {
 				true ->

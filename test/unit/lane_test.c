@@ -323,6 +323,36 @@ test_peek(void)
 	check_order();
 }
 
+/*
+ * The first lane of a stream whose priorities are not known is filled by the scan that
+ * looks for them, which reads it from its start: only before any of it was read.
+ */
+static void
+test_fill(void)
+{
+	JobqRefill	refill;
+
+	reset(10, 10);
+	CHECK(!jobq_lane_fill_begin(&refill, &stream), "there is no lane to fill");
+	for (int id = 1; id <= 4; id++)
+	{
+		make_job(id, id % 2, id);
+		lower(id);
+	}
+	CHECK(jobq_lane_fill_begin(&refill, &stream) && refill.priority == 0,
+		  "the first lane is not filled");
+	jobq_lane_refill_abandon();
+	CHECK(jobq_lane_fill_begin(&refill, &stream), "it is not filled after an error");
+	take_snapshot();
+	/* nothing is known of the lane that comes after it */
+	CHECK(finish_refill(&refill), "a lane has no ring");
+	CHECK(!jobq_lane_fill_begin(&refill, &stream), "it is filled again");
+	check_covered();
+	discover();
+	check_order();
+	CHECK(!jobq_lane_fill_begin(&refill, &stream), "the priorities are known");
+}
+
 /* Whether a job that is lowered can be claimed by now. */
 static void
 test_possible_claims(void)
@@ -349,6 +379,7 @@ main(void)
 {
 	test_possible_claims();
 	test_peek();
+	test_fill();
 	test_backlog(1, 1);
 	test_backlog(5, 5);
 	test_random();

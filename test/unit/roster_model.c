@@ -239,7 +239,10 @@ begin_reading(Reader *reader)
 		for (int j = 0; j < JOBS && !has_jobs; j++)
 			has_jobs = is_visible(&jobs[j]) && jobs[j].group == i;
 		if (has_jobs)
-			reader->names[reader->n++] = names[i];
+		{
+			strcpy(reader->groups[reader->n].name, names[i]);
+			reader->groups[reader->n++].priority = 0;
+		}
 	}
 	reader->to_end = reader->n < reading->room;
 }
@@ -249,7 +252,7 @@ bool
 end_reading(Reader *reader)
 {
 	reader->is_reading = false;
-	return jobq_roster_read_end(&reader->reading, reader->names, reader->n,
+	return jobq_roster_read_end(&reader->reading, reader->groups, reader->n,
 								reader->to_end, now, &reader->nback,
 								&reader->must_wake) == JOBQ_READ_SOME;
 }

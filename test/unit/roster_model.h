@@ -45,7 +45,7 @@ typedef struct Reader
 {
 	JobqRosterReading reading;
 	bool		is_reading;
-	const char *names[JOBQ_ROSTER_READ];
+	JobqGroupRead groups[JOBQ_ROSTER_READ];
 	int			n;
 	bool		to_end;
 	bool		must_wake;		/* when they were reported */

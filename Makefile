@@ -177,6 +177,7 @@ deps:
 
 demo:
 	@tools/deps build
+	@echo 'building jobq and a private server, which takes a minute or two'
 	@tools/scratch run --release -- examples/demo/run
 
 test:
@@ -202,7 +203,7 @@ format:
 	@tools/format
 
 dev-server:
-	@tools/scratch run -- bash
+	@tools/scratch run -- bash -c 'echo "psql connects to a private server; exit stops it and removes its data."; exec bash'
 
 bench:
 	@bench/run

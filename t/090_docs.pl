@@ -154,6 +154,8 @@ sub malformed
 	$text =~ s/--[^\n]*$//mg;
 	$text =~ s/\s+$//;
 	return 'the block is empty' if $text eq '';
+	# A terminal pastes the block as one line, of which the command would take the rest.
+	return "\"$1\" is to be ended by \\\\" if $text =~ /(\\(?:gset|echo)\b[^\n]*)(?<! \\\\)\n/;
 	return 'the last statement is not terminated'
 	  unless $text =~ /;$/ || $text =~ /\\[a-z][^\n]*$/;
 	return 'the error is not shown'

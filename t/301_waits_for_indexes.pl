@@ -17,7 +17,9 @@ my $number = 0;
 $node->sql(
 	q{CREATE ROLE ann LOGIN; CREATE ROLE ben LOGIN; CREATE ROLE team;
 	CREATE ROLE sue LOGIN SUPERUSER;
-	SELECT jobq.grant_usage('ann'), jobq.grant_usage('ben'), jobq.grant_usage('team')});
+	SELECT jobq.grant_usage('ann'), jobq.grant_usage('ben'),
+		jobq.grant_usage('team', may_create => true)}
+);
 my $toast = $node->sql(
 	q{SELECT reltoastrelid::regclass FROM pg_class WHERE oid = 'jobq_store.job'::regclass});
 
@@ -31,6 +33,11 @@ sub set_up
 			SELECT jobq.create_queue('q', owner => 'ann');
 			GRANT team TO ben; ALTER ROLE ben INHERIT; ALTER ROLE sue SUPERUSER;
 			SELECT jobq.grant_queue('q', 'team', 'enqueue', 'manage');
+			SELECT count(jobq.unschedule(name)) FROM jobq.schedules;
+			SET ROLE team;
+			SELECT jobq.schedule('s', '0 0 * * *', queue => 'q'),
+				jobq.enable_schedule('s', enabled => false);
+			RESET ROLE;
 			SELECT count(*) FROM jobq.enqueue_many('q', '{1,2,3,4,5}');
 			SELECT id, lease FROM jobq.dequeue('q', lease => '1 h')}) =~ s/.*\n//sr);
 }
@@ -85,6 +92,8 @@ foreach my $loss ($revoked, $left)
 	race_ok('ben', "enqueue('q', $long)", "REINDEX TABLE $toast", $loss);
 	race_ok('ben', "set_payload(:ready, $long)", "REINDEX TABLE $toast", $loss);
 }
+
+race_ok('ben', q{enable_schedule('s')}, 'REINDEX TABLE jobq_store.queue', $left);
 
 race_ok('sue', q{enqueue('q')}, $sequence, 'ALTER ROLE sue NOSUPERUSER');
 race_ok('sue', "set_payload(:ready, $long)", "REINDEX TABLE $toast", 'ALTER ROLE sue NOSUPERUSER');

@@ -116,6 +116,8 @@ jobq_enable_schedule(PG_FUNCTION_ARGS)
 						  TimestampTzGetDatum(next));
 		row.nulls[Anum_schedule_disabled_reason - 1] = true;
 		jobq_schedule_write(table, slot, &row);
+		/* may have waited for the table of queues, or an index */
+		jobq_schedule_check_owner(&row);
 	}
 	jobq_table_close(table);
 	PG_RETURN_BOOL(changed);

@@ -23,6 +23,7 @@
 #include "health/health_handler.h"
 #include "health/health_late.h"
 #include "health/health_limit.h"
+#include "health/health_report.h"
 #include "health/health_wait.h"
 #include "queue/queue.h"
 #include "queue/queue_cache.h"
@@ -362,7 +363,7 @@ is_remarkable(const QueueCheck *check)
 		return false;
 	if (brief->has_executors && !is_runnable(check))
 		return true;
-	if (check->wait.held.job_id != 0)
+	if (check->wait.held.job_id != 0 || jobq_health_lacks_reports(brief))
 		return true;
 	return brief->paused ? waits_since(check) != JOBQ_NEVER :
 		is_long_ago(check, waits_since(check));
@@ -390,6 +391,16 @@ report_group(const QueueCheck *check)
 	add_finding(check, &finding);
 }
 
+/* Reports that nobody is told of the queue's dead jobs. */
+static void
+report_lacking(const QueueCheck *check)
+{
+	JobqFinding finding = {0};
+
+	if (jobq_health_find_lacking(check->health, check->queue, &finding))
+		add_finding(check, &finding);
+}
+
 /* Reports the findings about a queue, which has been read. */
 static void
 report_queue(const QueueCheck *check)
@@ -402,6 +413,8 @@ report_queue(const QueueCheck *check)
 		report_no_owner(check);
 		return;
 	}
+	if (check->brief->at_home)
+		report_lacking(check);
 	if (jobq_queue_has_executors(queue) && !check_owner(check))
 		return;
 	if (check->wait.held.job_id != 0 && health->runs_jobs && !queue->paused)
@@ -521,6 +534,7 @@ check_own_queues(Look *look)
 		brief.limit_max_running_per_group = queue->limit_max_running_per_group;
 		brief.group_on_failure = queue->group_on_failure;
 		brief.state = queue->state;
+		brief.on_dead = queue->on_dead;
 		brief.batch_size = queue->batch_size;
 		brief.batch_wait = queue->batch_wait;
 		brief.handler = queue->handler == NULL ? 0 :

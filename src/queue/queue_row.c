@@ -520,6 +520,7 @@ read_brief(JobqQueueBrief *brief, const Datum *values, const bool *nulls)
 	brief->has_group_rate = brief->on_limit == JOBQ_LIMIT_WAIT &&
 		jobq_queue_group_rate_of_row(values, nulls,
 									 &brief->group_rate) == JOBQ_GCRA_OK;
+	brief->on_dead = int_option(values, nulls, Anum_queue_on_dead);
 	brief->batch_size = int_option(values, nulls, Anum_queue_batch_size);
 	brief->batch_wait = interval_option(values, nulls, Anum_queue_batch_wait);
 	brief->has_rate = brief->on_limit == JOBQ_LIMIT_WAIT &&

@@ -162,6 +162,7 @@ typedef struct JobqQueueBrief
 	int			keep_completed_count;
 	int			keep_dead_count;
 	int64		keep_completed;
+	int32		on_dead;
 	int			batch_size;
 	int64		batch_wait;
 	JobqQueueState *state;		/* NULL: no room in shared memory */

@@ -33,6 +33,7 @@
 #include "service/service.h"
 #include "shared/clock.h"
 #include "shared/database.h"
+#include "shared/lease_doubt.h"
 #include "shared/slot.h"
 #include "shared/slot_job.h"
 
@@ -228,7 +229,8 @@ const JobqCoordinatorTask jobq_tasks[JOBQ_NUM_TASKS] = {
 	},
 	[JOBQ_TASK_LEASES_LOAD] = {
 		.run = run_leases_load,.is_wanted = jobq_lease_pass_is_wanted,
-		.reasons = JOBQ_WAKE_COUNT | JOBQ_WAKE_DOUBT,.timed = true,
+		.reasons = JOBQ_WAKE_COUNT | JOBQ_WAKE_DOUBT | JOBQ_WAKE_EMPTIED,
+		.timed = true,
 		.undo = undo_leases_load
 	},
 	[JOBQ_TASK_LEASES_EXPIRE] = {
@@ -290,7 +292,9 @@ jobq_tasks_note_reasons(uint32 reasons)
 		jobq_lease_pass_count();
 	if ((reasons & JOBQ_WAKE_RESYNC) && (reasons & JOBQ_WAKE_LEASES))
 		jobq_lease_pass_restart();
-	if (reasons & JOBQ_WAKE_DOUBT)
+	if (reasons & JOBQ_WAKE_EMPTIED)
+		jobq_leases_doubt_all();
+	if (reasons & (JOBQ_WAKE_DOUBT | JOBQ_WAKE_EMPTIED))
 		jobq_lease_pass_verify();
 }
 

@@ -98,7 +98,7 @@ recount(JobqTable *jobs, const JobqQueue *queue)
 		UnregisterSnapshot(snapshot);
 		return n;
 	}
-	jobq_recount_begin(&of_queue, queue->state);
+	jobq_recount_begin(&of_queue, queue->state, jobq_table_storage(jobs));
 	n = count_jobs(jobs, queue, of_queue.snapshot, most);
 	jobq_recount_end(&of_queue, n - jobq_count_own(queue->id),
 					 n < most ? JOBQ_COUNT_ALL : JOBQ_COUNT_AT_LEAST);
@@ -115,7 +115,7 @@ excess(JobqTable *jobs, const JobqQueue *queue, int njobs)
 	if (queue->state != NULL)
 	{
 		jobq_count_watch(queue->state);
-		kind = jobq_count_read(queue->state, &count);
+		kind = jobq_count_read(queue->state, jobq_table_storage(jobs), &count);
 		count += jobq_count_own(queue->id);
 	}
 	if (kind == JOBQ_COUNT_UNKNOWN ||

@@ -24,11 +24,13 @@
 #include "shared/roster_list.h"
 #include "shared/unfinished.h"
 
+#include "access/table.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/rel.h"
 
 PG_FUNCTION_INFO_V1(jobq_gates);
 PG_FUNCTION_INFO_V1(jobq_flow_check);
@@ -162,6 +164,17 @@ found(uint64 i)
 	return result;
 }
 
+/* The file of the table of jobs. */
+static Oid
+storage_of_jobs(void)
+{
+	Relation	jobs = table_open(jobq_relation_oid(JOBQ_REL_JOB), AccessShareLock);
+	Oid			storage = jobs->rd_rel->relfilenode;
+
+	table_close(jobs, NoLock);
+	return storage;
+}
+
 /*
  * The unfinished jobs, if their number is known for sure; a lower bound may be
  * lower.
@@ -175,7 +188,7 @@ check_unfinished(ReturnSetInfo *rsinfo, const Found *queue,
 
 	if (pg_atomic_read_u32(&state->counted) == 0 || state->count_provisional)
 		return;
-	kind = jobq_count_read(state, &count);
+	kind = jobq_count_read(state, storage_of_jobs(), &count);
 	count += jobq_count_own(queue->id);
 	if (kind == JOBQ_COUNT_ALL ||
 		(kind == JOBQ_COUNT_AT_LEAST && count > queue->unfinished))

@@ -9,7 +9,8 @@
  * a database, no process of jobq is started there, and running ones are
  * terminated with their jobs, which become ready again.  DROP EXTENSION does
  * the same to its own database, and ALTER EXTENSION waits for running jobs to
- * end, for up to HOLD_TIMEOUT.
+ * end, for up to HOLD_TIMEOUT.  TRUNCATE of the table of jobs leaves leases, which the
+ * coordinator is told of.
  *
  * A hold lasts for one command.  If the command fails, even with the session,
  * the workers return at once.
@@ -336,6 +337,41 @@ clear_database(const Effect *effect)
 	wait_until_gone(effect->dboid, coordinator);
 }
 
+/* The table of jobs, if the database has jobq. */
+static Oid
+table_of_jobs(void)
+{
+	Oid			schema = get_namespace_oid(JOBQ_STORE_SCHEMA, true);
+
+	return OidIsValid(schema) ? get_relname_relid("job", schema) : InvalidOid;
+}
+
+/*
+ * Whether a command that has been carried out has truncated the table of jobs.  The
+ * leases of its jobs are listed, and they have tickets, until they are looked at;
+ * procedures that were among them go on until they are interrupted.
+ */
+static bool
+has_emptied_jobs(const Node *command)
+{
+	ListCell   *lc;
+
+	if (!IsA(command, TruncateStmt))
+		return false;
+	foreach(lc, ((const TruncateStmt *) command)->relations)
+	{
+		const RangeVar *name = lfirst_node(RangeVar, lc);
+		Oid			relid;
+
+		if (strcmp(name->relname, "job") != 0)
+			continue;
+		relid = RangeVarGetRelid(name, NoLock, true);
+		if (OidIsValid(relid) && relid == table_of_jobs())
+			return true;
+	}
+	return false;
+}
+
 /*
  * DROP EXTENSION locks the relations in an order of its own.  Transactions
  * that work with jobs lock the table of jobs first, so waiting there for all
@@ -344,9 +380,7 @@ clear_database(const Effect *effect)
 static void
 lock_jobs(void)
 {
-	Oid			schema = get_namespace_oid(JOBQ_STORE_SCHEMA, true);
-	Oid			relid = OidIsValid(schema) ?
-	get_relname_relid("job", schema) : InvalidOid;
+	Oid			relid = table_of_jobs();
 
 	if (OidIsValid(relid))
 		LockRelationOid(relid, AccessExclusiveLock);
@@ -429,6 +463,8 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 		(void) jobq_note_add(&altered_kind);
 	run_command(pstmt, queryString, readOnlyTree, context, params, queryEnv,
 				dest, qc);
+	if (has_emptied_jobs(pstmt->utilityStmt))
+		jobq_at_commit_wake(JOBQ_WAKE_EMPTIED | JOBQ_WAKE_TAKEN_AWAY);
 }
 
 /* Called by _PG_init. */

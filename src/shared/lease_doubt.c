@@ -36,6 +36,23 @@ jobq_lease_trust(int64 job_id, int64 lease)
 	set_doubt(job_id, lease, false);
 }
 
+/* See lease_doubt.h. */
+void
+jobq_leases_doubt_all(void)
+{
+	HASH_SEQ_STATUS status;
+	JobqLeaseEntry *entry;
+
+	jobq_leases_lock(LW_EXCLUSIVE);
+	hash_seq_init(&status, jobq_shared_leases);
+	while ((entry = hash_seq_search(&status)) != NULL)
+	{
+		if (!entry->open && entry->key.dboid == MyDatabaseId)
+			entry->in_doubt = true;
+	}
+	jobq_leases_unlock();
+}
+
 JobqLeaseId *
 jobq_leases_in_doubt(long *n)
 {

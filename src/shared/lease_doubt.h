@@ -18,4 +18,7 @@ extern void jobq_lease_doubt(int64 job_id, int64 lease);
 extern void jobq_lease_trust(int64 job_id, int64 lease);
 extern JobqLeaseId *jobq_leases_in_doubt(long *n);
 
+/* Sets it for all leases of this database whose claims are committed. */
+extern void jobq_leases_doubt_all(void);
+
 #endif							/* JOBQ_LEASE_DOUBT_H */

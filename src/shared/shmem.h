@@ -117,6 +117,7 @@ enum
 #define JOBQ_WAKE_LIMITS	0x40000 /* look at all queues of a limit, or where
 									 * a promise was broken */
 #define JOBQ_WAKE_PROMISES	0x80000 /* somebody has promised to claim */
+#define JOBQ_WAKE_EMPTIED	0x100000	/* the table of jobs was truncated */
 
 typedef enum JobqCoordinatorState
 {
@@ -526,6 +527,7 @@ typedef struct JobqQueueState
 	FullTransactionId count_since;	/* older than this one */
 	TimestampTz counted_at;
 	uint32		count_version;
+	Oid			count_storage;	/* the file of the table that was counted */
 	pg_atomic_uint64 count;		/* int64: committed unfinished jobs; shared is
 								 * enough to add */
 } JobqQueueState;

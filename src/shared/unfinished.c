@@ -14,7 +14,8 @@
  *	  recount shows that all of those have ended, the counter is provisional,
  *	  and counted again when they have, and every few seconds.
  *	- What commits without a callback (COMMIT PREPARED) makes the counter
- *	  unknown.
+ *	  unknown, and so does another file of the table, which may have lost its
+ *	  rows (TRUNCATE).
  *
  * IDENTIFICATION
  *	  src/shared/unfinished.c
@@ -211,12 +212,13 @@ is_outdated(const JobqQueueState *state)
 }
 
 JobqCountKind
-jobq_count_read(JobqQueueState *state, int64 *count)
+jobq_count_read(JobqQueueState *state, Oid storage, int64 *count)
 {
 	JobqCountKind kind;
 
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_COUNTS), LW_SHARED);
-	kind = is_outdated(state) ? JOBQ_COUNT_UNKNOWN : state->count_kind;
+	kind = is_outdated(state) || state->count_storage != storage ?
+		JOBQ_COUNT_UNKNOWN : state->count_kind;
 	*count = (int64) pg_atomic_read_u64(&state->count);
 	LWLockRelease(jobq_lock(JOBQ_LOCK_COUNTS));
 	return kind;
@@ -248,9 +250,10 @@ copy_published(JobqRecount *recount)
 }
 
 void
-jobq_recount_begin(JobqRecount *recount, JobqQueueState *state)
+jobq_recount_begin(JobqRecount *recount, JobqQueueState *state, Oid storage)
 {
 	recount->state = state;
+	recount->storage = storage;
 	recount->certain = true;
 	recount->n = 0;
 	recount->committing = palloc(sizeof(JobqCommitting) * max_processes());
@@ -292,6 +295,7 @@ jobq_recount_end(JobqRecount *recount, int64 njobs, JobqCountKind kind)
 	{
 		pg_atomic_fetch_add_u64(&state->count, difference);
 		state->count_kind = kind;
+		state->count_storage = recount->storage;
 		state->counted_at = GetCurrentTimestamp();
 		state->count_provisional = state->count_provisional &&
 			older_may_run(recount->snapshot->xmin, state->count_since);

@@ -24,6 +24,7 @@
 typedef struct JobqRecount
 {
 	JobqQueueState *state;
+	Oid			storage;		/* file of the table */
 	Snapshot	snapshot;		/* registered: by which to count */
 	uint32		version;		/* of the counter, and */
 	int64		count;			/* its value, when the snapshot was taken */
@@ -51,16 +52,18 @@ extern void jobq_count_watch(JobqQueueState *state);
 extern void jobq_count_unwatch(JobqQueueState *state);
 
 /*
- * The number of committed jobs, and what it means: with UNKNOWN it means
- * nothing.
+ * The number of committed jobs in this file of the table, and what it means: with
+ * UNKNOWN it means nothing.
  */
-extern JobqCountKind jobq_count_read(JobqQueueState *state, int64 *count);
+extern JobqCountKind jobq_count_read(JobqQueueState *state, Oid storage,
+									 int64 *count);
 
 /*
  * Begins to count, and ends that with the number of committed jobs that the
  * snapshot has shown.  In between, the counter moves on.
  */
-extern void jobq_recount_begin(JobqRecount *recount, JobqQueueState *state);
+extern void jobq_recount_begin(JobqRecount *recount, JobqQueueState *state,
+							   Oid storage);
 extern void jobq_recount_end(JobqRecount *recount, int64 njobs,
 							 JobqCountKind kind);
 

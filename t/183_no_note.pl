@@ -112,11 +112,20 @@ is( join(' ', map { -s $_ } sort keys %size),
 	my $id = $node->sql(q{SELECT jobq.enqueue('once')});
 	poll_ok(
 		$node,
-		"SELECT state = 'completed' FROM jobq.jobs WHERE id = $id",
-		'a note that cannot be read is in no job\'s way');
+		q{SELECT EXISTS (SELECT FROM jobq.health WHERE topic = 'unrecorded'
+			AND severity = 'critical' AND message LIKE '%cannot be read%Is a directory%')},
+		'health says that a note of before the start cannot be read');
 	like(log_since($node, $from), qr/could not read file ".*job1000000\.1"/, 'the log names it');
+	is($node->sql("SELECT state FROM jobq.jobs WHERE id = $id"), 'ready', 'no job is started');
+	rmdir($note) or die "rmdir: $!";
+	poll_ok(
+		$node,
+		"SELECT state = 'completed' FROM jobq.jobs WHERE id = $id",
+		'the job is run when the note is gone');
+	mkdir($note) or die "mkdir: $!";
 
-	# The end of each of these executors has the notes read.
+	# One of after the start is in no job's way. The end of each of these executors has the
+	# notes read.
 	foreach my $try (1 .. 3)
 	{
 		$id = $node->sql(q{SELECT jobq.run('SELECT pg_sleep(600)', max_attempts => 1)});

@@ -19,6 +19,7 @@
 
 #include "bgworker/worker.h"
 #include "guc.h"
+#include "job/unread_note.h"
 #include "queue/queue.h"
 #include "queue/queue_list.h"
 #include "queue/queue_row.h"
@@ -33,6 +34,9 @@
 
 /* A reserved slot without a process is free after this time. */
 #define START_TIMEOUT (30 * USECS_PER_SEC)
+
+/* Executors are not started while notes cannot be read; how soon to look again. */
+#define NOTES_DELAY (1 * USECS_PER_SEC)
 
 /* How long a process may take to exit. */
 #define EXIT_TIME (20 * INT64CONST(1000))
@@ -419,7 +423,8 @@ roles_with_work(void)
 /*
  * Looks at all queues that have work, and starts executors for them.  A role
  * without executors takes precedence over one that wants more; the latter gets
- * none while another role finds no slot.
+ * none while another role finds no slot.  Nobody gets one before it is known which
+ * jobs were running when the server crashed (unread_note.c).
  */
 TimestampTz
 jobq_activation_start_executors(void)
@@ -429,7 +434,9 @@ jobq_activation_start_executors(void)
 	List	   *more = NIL;
 	ListCell   *lc;
 
-	if (jobq_service_allows_executors())
+	if (jobq_unread_notes_exist() || jobq_unread_since() != 0)
+		next = jobq_now() + NOTES_DELAY;
+	else if (jobq_service_allows_executors())
 	{
 		foreach(lc, roles_with_work())
 		{

@@ -24,10 +24,12 @@
 #include "job/crash_file.h"
 #include "job/uncounted.h"
 #include "job/undone.h"
+#include "job/unread_note.h"
 #include "shared/clock.h"
 #include "shared/database.h"
 #include "shared/late.h"
 #include "shared/termination.h"
+#include "shared/wake.h"
 
 #include "miscadmin.h"
 
@@ -44,6 +46,9 @@
 #define RETRY_FIRST (100 * INT64CONST(1000))
 #define RETRY_MAX (5 * USECS_PER_SEC)
 #define SHARE 20
+
+/* The same if notes that are needed cannot be read. */
+#define UNREAD_DELAY (1 * USECS_PER_SEC)
 
 /* The same if to count an attempt has raised an error, or a file stays. */
 #define FAILED_DELAY (60 * USECS_PER_SEC)
@@ -305,46 +310,80 @@ share_notes(List *notes, bool first)
 	return notes;
 }
 
-/*
- * Reads the files.  If an attempt cannot be counted now, the process that
- * finds the job next counts it; shared memory has only the last attempt of
- * each job.
- */
+/* The notes of executors that are gone. */
 static List *
-read_notes(void)
+select_gone(const List *notes)
 {
-	List	   *notes = NIL;
-	uint32		left_out = jobq_terminations_left_out();
-	bool		first = left_out != 0 ||
-	pg_atomic_read_u32(&jobq_database()->notes_read) == 0;
-	ListCell   *lc;
+	List	   *result = NIL;
+	const ListCell *lc;
 
-	foreach(lc, jobq_crash_files_read(MyDatabaseId))
+	foreach(lc, notes)
 	{
 		JobqCrashNote *note = lfirst(lc);
 
 		if (!is_alive(note))
-			notes = lappend(notes, note);
+			result = lappend(result, note);
 	}
+	return result;
+}
+
+/*
+ * Jobs may be started; clients, too, may have found none until now.  Other files may not
+ * have been readable either.
+ */
+static void
+end_unread(void)
+{
+	if (jobq_unread_end())
+		jobq_wake_coordinator(jobq_database(),
+							  JOBQ_WAKE_RESYNC | JOBQ_WAKE_UNDONE);
+}
+
+/*
+ * Reads the files.  If an attempt cannot be counted now, the process that
+ * finds the job next counts it; shared memory has only the last attempt of
+ * each job.  Files that cannot be read do not matter if shared memory has what they say:
+ * then they are of after the start, or were read before, and none was left out.  Otherwise
+ * no job is started, and *unread is set: read them again.  Before the first time that all
+ * can be read, none is touched.
+ */
+static List *
+read_notes(bool *unread)
+{
+	List	   *notes;
+	uint32		left_out = jobq_terminations_left_out();
+	bool		first = jobq_unread_notes_exist();
+	int			error;
+
+	notes = select_gone(jobq_crash_files_read(MyDatabaseId, &error));
+	*unread = error != 0 && (first || left_out != 0);
+	if (*unread)
+		jobq_unread_note_error(error);
+	if (*unread && first)
+		return NIL;
+	first = first || left_out != 0;
 	/* sessions that read the files may miss what is moved, and look here then */
 	notes = share_notes(notes, first);
 	separate_batches(notes);
 	/* the last attempt of a job is what stays */
 	list_sort(notes, compare_attempts);
 	notes = share_notes(notes, first);
-	jobq_terminations_complete(left_out);
+	if (!*unread)
+		jobq_terminations_complete(left_out);
 	pg_atomic_write_u32(&jobq_database()->notes_read, 1);
+	if (!*unread)
+		end_unread();
 	return notes;
 }
 
-/* Counts the attempts in the files; returns whether any is left. */
+/* Counts the attempts in the files; returns whether any is left.  See read_notes(). */
 static bool
-count_notes(bool *more)
+count_notes(bool *more, bool *unread)
 {
 	bool		left = false;
 	ListCell   *lc;
 
-	foreach(lc, read_notes())
+	foreach(lc, read_notes(unread))
 	{
 		const JobqCrashNote *note = lfirst(lc);
 		JobqTermination termination;
@@ -417,6 +456,25 @@ jobq_attempt_count_undo(void)
 }
 
 /*
+ * The time of the next run, if `left` jobs are locked, files stay or are unread; `start` is
+ * that of this run.
+ */
+static TimestampTz
+next_run(TimestampTz start, bool left, bool files_stay, bool unread)
+{
+	static int64 delay = 0;
+	TimestampTz now = jobq_now();
+	TimestampTz result = JOBQ_NEVER;
+
+	delay = left ? Min(Max(delay * 2, RETRY_FIRST), RETRY_MAX) : 0;
+	if (files_stay || (left && any_failed))
+		result = now + FAILED_DELAY;
+	else if (left)
+		result = now + Max(delay, (now - start) * SHARE);
+	return unread ? Min(result, now + UNREAD_DELAY) : result;
+}
+
+/*
  * Counts the attempts that ended with an executor, or with the server.
  * Returns when to look again at locked jobs.  If *more is set, call it again
  * after the commit, before any executor writes another note.
@@ -424,13 +482,13 @@ jobq_attempt_count_undo(void)
 TimestampTz
 jobq_attempt_count_run(bool *more)
 {
-	static int64 delay = 0;
 	TimestampTz start = jobq_now();
 	bool		files_stay = !settle();
 	bool		left;
+	bool		unread;
 
 	any_failed = false;
-	left = count_notes(more);
+	left = count_notes(more, &unread);
 	left = count_terminations(more) || left;
 	if (files_stay)
 	{
@@ -444,11 +502,6 @@ jobq_attempt_count_run(bool *more)
 		*more = true;
 	else
 		stay_since = 0;
-	delay = left ? Min(Max(delay * 2, RETRY_FIRST), RETRY_MAX) : 0;
 	careful = any_failed;
-	if (!left && !files_stay)
-		return JOBQ_NEVER;
-	if (any_failed || files_stay)
-		return jobq_now() + FAILED_DELAY;
-	return jobq_now() + Max(delay, (jobq_now() - start) * SHARE);
+	return next_run(start, left, files_stay, unread);
 }

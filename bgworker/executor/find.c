@@ -17,9 +17,12 @@
 #include "job/cancel_request.h"
 #include "job/failure.h"
 #include "job/transition.h"
+#include "job/unread_note.h"
 #include "queue/queue_list.h"
 #include "shared/clock.h"
+#include "shared/database.h"
 #include "shared/slot.h"
+#include "shared/wake.h"
 
 #include "access/detoast.h"
 #include "miscadmin.h"
@@ -52,16 +55,24 @@ clear_work(const JobqQueue *queue)
 /*
  * If an executor was terminated during the next attempt, records that as its
  * failure, unless that executor does so itself: then the next look passes over the job.
- * Returns whether either is so.
+ * If that cannot be read now, leaves the job as it is, and has all executors wait until it
+ * can.  Returns whether any of this is so.
  */
 static bool
 count_termination(const JobqFinder *finder, const JobqQueue *queue,
 				  JobqFound *found)
 {
 	JobqFailure failure;
+	int			error;
 
-	if (!jobq_job_was_terminated(&found->job, &failure))
-		return false;
+	if (!jobq_job_was_terminated(&found->job, &failure, &error))
+	{
+		if (error == 0)
+			return false;
+		jobq_unread_note_error(error);
+		jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_NOTES);
+		return true;
+	}
 	if (jobq_job_is_being_recorded(&found->job))
 		return true;
 	failure.waits_for_nobody = true;

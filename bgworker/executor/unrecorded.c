@@ -15,7 +15,8 @@
  *
  * The same is done if an executor cannot note what it is about to run: a crash
  * of the server, likely when a disk is full, would leave no trace of the
- * attempt.  That job is put off, too.
+ * attempt.  That job is put off, too.  And while a note that is needed cannot be read
+ * (unread_note.c), nobody knows which jobs may be run; the coordinator says when they may.
  *
  * IDENTIFICATION
  *	  bgworker/executor/unrecorded.c
@@ -33,6 +34,7 @@
 #include "job/failure.h"
 #include "job/history.h"
 #include "job/transition.h"
+#include "job/unread_note.h"
 #include "shared/clock.h"
 #include "shared/database.h"
 #include "shared/slot.h"
@@ -79,7 +81,7 @@ jobq_unrecorded_note_file(void)
 bool
 jobq_unrecorded_is_noted(void)
 {
-	return jobq_crash_note_error() != 0 ||
+	return jobq_crash_note_error() != 0 || jobq_unread_since() != 0 ||
 		pg_atomic_read_u64(&jobq_database()->unrecorded_since) != 0;
 }
 
@@ -145,6 +147,9 @@ jobq_unrecorded_try(void)
 	uint64		since = pg_atomic_read_u64(&database->unrecorded_since);
 	volatile bool result = false;
 
+	/* the coordinator tries again */
+	if (jobq_unread_since() != 0)
+		return false;
 	if (!jobq_crash_note_try())
 	{
 		jobq_unrecorded_note_file();

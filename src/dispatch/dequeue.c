@@ -23,6 +23,7 @@
 #include "guc.h"
 #include "job/failure.h"
 #include "job/transition.h"
+#include "job/uncounted.h"
 #include "jobq.h"
 #include "queue/queue.h"
 #include "queue/queue_lock.h"
@@ -213,13 +214,13 @@ claim_until(JobqJob *job, const JobqQueue *queue, const ClaimOptions *options)
 
 /*
  * Begins to claim jobs of a queue, at most *max_jobs, or a batch.  False if it is
- * paused.
+ * paused, or must wait for notes of its jobs (unread_note.c).
  */
 static bool
 begin_claim(JobqClaimScan *scan, JobqTable *jobs, const JobqQueue *queue,
 			int *max_jobs)
 {
-	if (queue->paused)
+	if (queue->paused || jobq_queue_needs_notes(queue))
 		return false;
 	if (jobq_queue_has_batches(queue))
 		*max_jobs = Min(*max_jobs, queue->batch_size);
@@ -268,11 +269,9 @@ keep_group_starts(const List *starts, const JobqQueue *queue)
  * been the last one.  The coordinator counts it.
  */
 static bool
-has_uncounted_attempt(JobqJob *job)
+has_uncounted_attempt(JobqJob *job, const JobqQueue *queue)
 {
-	JobqFailure failure;
-
-	if (!jobq_job_was_terminated(job, &failure))
+	if (!jobq_job_may_be_uncounted(job, queue))
 		return false;
 	jobq_at_commit_wake(JOBQ_WAKE_NOTES);
 	return true;
@@ -307,7 +306,7 @@ claim_from(JobqTable *jobs, const JobqQueue *queue,
 			jobq_refuse_if_restricted("a session-bound claim");
 			jobq_lease_watch_session();
 		}
-		if (has_uncounted_attempt(&job) ||
+		if (has_uncounted_attempt(&job, queue) ||
 			!jobq_job_claim(jobs, &job, queue, *lease, until,
 							options->worker))
 		{
@@ -466,7 +465,7 @@ take_from(JobqTable *jobs, const JobqQueue *queue, int max_jobs,
 	{
 		int			attempt = jobq_job_current_attempt(&job);
 
-		if (has_uncounted_attempt(&job) || !jobq_job_take(jobs, &job, queue))
+		if (has_uncounted_attempt(&job, queue) || !jobq_job_take(jobs, &job, queue))
 		{
 			jobq_claim_lost(&scan);
 			continue;

@@ -42,6 +42,7 @@
 #include "base/portals.h"
 #include "compat.h"
 #include "dispatch/look.h"
+#include "job/uncounted.h"
 #include "queue/queue.h"
 #include "queue/queue_cache.h"
 #include "queue/queue_row.h"
@@ -138,10 +139,10 @@ is_ready(Wait *wait)
 		if (queue == NULL || strcmp(queue->name, wait->names[i]) != 0)
 			jobq_queue_report_missing(wait->names[i], JOBQ_PRIV_CONSUME);
 		jobq_queue_check_privilege(queue, JOBQ_PRIV_CONSUME);
-		if (!wait->waiting.counted[i])
+		if (!wait->waiting.counted[i] || jobq_queue_needs_notes(queue))
 			wait->look_again = true;
 		result = !queue->paused && queue->at_home &&
-			jobq_look_finds_free_job(queue);
+			!jobq_queue_needs_notes(queue) && jobq_look_finds_free_job(queue);
 	}
 	MemoryContextSwitchTo(oldcontext);
 	MemoryContextDelete(context);

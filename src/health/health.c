@@ -35,6 +35,7 @@
 #include "health/health_server.h"
 #include "health/health_slots.h"
 #include "job/crash_file.h"
+#include "job/unread_note.h"
 #include "queue/queue_cache.h"
 #include "queue/queue_list.h"
 #include "queue/queue_row.h"
@@ -125,16 +126,27 @@ read_database(JobqDatabase *database, bool *has_launcher)
 
 /*
  * Whether outcomes of jobs, or notes of running jobs, cannot be written
- * (bgworker/executor/unrecorded.c).
+ * (bgworker/executor/unrecorded.c), or notes of before a crash cannot be read
+ * (job/unread_note.c).
  */
 static void
 check_outcomes(JobqHealth *health)
 {
 	JobqDatabase *database = jobq_database();
+	TimestampTz unread_since = jobq_unread_since();
 	TimestampTz since =
 	(TimestampTz) pg_atomic_read_u64(&database->unrecorded_since);
 	int			code = (int) pg_atomic_read_u32(&database->unrecorded_code);
 
+	if (unread_since != 0)
+		jobq_health_add(health,
+						.severity = JOBQ_CRITICAL,
+						.topic = "unrecorded",
+						.message = psprintf("notes of SQL jobs that were running cannot be read in \"%s\" (%s), so no jobs are started",
+											JOBQ_NOTES_DIRECTORY,
+											strerror(jobq_unread_errno())),
+						.hint = "See the server log for the file. Jobs continue within seconds once it can be read again, or is removed: then the jobs that it names may run twice.",
+						.since = unread_since);
 	if (since == 0)
 		return;
 	if (code != 0)

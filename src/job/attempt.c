@@ -218,7 +218,7 @@ jobq_job_explain_lease_end(JobqJob *job, const JobqQueue *queue,
 	if (job->lease_until == job->started_at &&
 		read_attempt(job, failure))
 		return;
-	if (jobq_job_was_terminated(job, failure))
+	if (jobq_job_was_terminated(job, failure, NULL))
 		return;
 	jobq_job_lease_failure(failure, job->lease_until == JOBQ_NEVER);
 	if (jobq_job_ends_by_timeout(job, queue))

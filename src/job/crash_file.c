@@ -102,6 +102,7 @@ jobq_crash_files_make_directory(void)
 /* What this process may fail to do with a file, again and again. */
 typedef enum Failure
 {
+	CANNOT_LIST,
 	CANNOT_READ,
 	CANNOT_WRITE,
 	CANNOT_REMOVE,
@@ -122,6 +123,8 @@ complain(Failure failure, const char *path)
 	errno = save_errno;
 	ereport(LOG,
 			(errcode_for_file_access(),
+			 failure == CANNOT_LIST ?
+			 errmsg("could not read directory \"%s\": %m", path) :
 			 failure == CANNOT_READ ?
 			 errmsg("could not read file \"%s\": %m", path) :
 			 failure == CANNOT_WRITE ?
@@ -268,16 +271,46 @@ read_records(const char *path, Oid dboid, JobqCrashRecord *records, int limit)
 	return n;
 }
 
+/* The next entry of the directory; NULL if there is none, or if *error is not 0. */
+static struct dirent *
+next_entry(DIR *directory, int *error)
+{
+	struct dirent *result;
+
+	errno = 0;
+	result = readdir(directory);
+	*error = result == NULL ? errno : 0;
+	if (*error != 0)
+		complain(CANNOT_LIST, DIRECTORY);
+	return result;
+}
+
+/*
+ * Opens the directory.  If that fails, returns NULL and sets *error, unless there is no
+ * such directory.
+ */
+static DIR *
+open_directory(int *error)
+{
+	DIR		   *result = AllocateDir(DIRECTORY);
+
+	*error = result == NULL && errno != ENOENT ? errno : 0;
+	if (*error != 0)
+		complain(CANNOT_LIST, DIRECTORY);
+	return result;
+}
+
 /*
  * Returns the next note in a directory, with what its name says.  The slot is
  * JOBQ_NOTE_ASIDE or JOBQ_NOTE_UNDONE if the file is not an executor's own.
+ * Sets *error if the directory cannot be read to its end.
  */
 static bool
-next_file(DIR *directory, Oid *dboid, int *slot, char *path)
+next_file(DIR *directory, Oid *dboid, int *slot, char *path, int *error)
 {
 	struct dirent *entry;
 
-	while ((entry = ReadDirExtended(directory, DIRECTORY, LOG)) != NULL)
+	while ((entry = next_entry(directory, error)) != NULL)
 	{
 		unsigned int file_database;
 		unsigned long long job_id;
@@ -341,16 +374,18 @@ is_settled(const JobqCrashRecord *records, int n)
 }
 
 /*
- * Appends the contents of a file.  Removes a file that is not valid here, unless it is
- * empty: it may be about to be written.
+ * Appends the contents of a file, or sets *error if it cannot be read.  Removes a file that
+ * is not valid here, unless it is empty: it may be about to be written.
  */
 static List *
-add_notes(List *notes, const char *path, Oid dboid, int slot)
+add_notes(List *notes, const char *path, Oid dboid, int slot, int *error)
 {
 	JobqCrashRecord *records = palloc(MAX_RECORDS * sizeof(JobqCrashRecord));
 	int			n = read_records(path, dboid, records, MAX_RECORDS);
 	int			running = first_running(records, n);
 
+	if (n < 0 && errno != ENOENT)
+		*error = errno;
 	if (n == 0 && slot < 0)
 		(void) remove_file(path);
 	/* those before it have files of their own, or were recorded */
@@ -386,12 +421,16 @@ jobq_crash_file_is_free(const char *path, Oid dboid)
 #define OF_ASIDE	0x2
 #define OF_UNDONE	0x4
 
-/* Reads the files of some kinds; returns in *seen of which kinds there are any. */
+/*
+ * Reads the files of some kinds; returns in *seen of which kinds there are any.  If some
+ * cannot be read, *error says why, else it is 0.
+ */
 static List *
-read_files(Oid dboid, int kinds, int *seen)
+read_files(Oid dboid, int kinds, int *seen, int *error)
 {
 	List	   *notes = NIL;
-	DIR		   *directory = AllocateDir(DIRECTORY);
+	DIR		   *directory = open_directory(error);
+	int			file_error = 0;
 	char		path[MAXPGPATH];
 	Oid			file_database;
 	int			slot;
@@ -399,7 +438,7 @@ read_files(Oid dboid, int kinds, int *seen)
 	*seen = 0;
 	if (directory == NULL)
 		return NIL;
-	while (next_file(directory, &file_database, &slot, path))
+	while (next_file(directory, &file_database, &slot, path, error))
 	{
 		int			kind = slot == JOBQ_NOTE_ASIDE ? OF_ASIDE :
 		slot == JOBQ_NOTE_UNDONE ? OF_UNDONE : OF_SLOTS;
@@ -408,27 +447,29 @@ read_files(Oid dboid, int kinds, int *seen)
 			continue;
 		*seen |= kind;
 		if (kinds & kind)
-			notes = add_notes(notes, path, dboid, slot);
+			notes = add_notes(notes, path, dboid, slot, &file_error);
 	}
 	FreeDir(directory);
+	if (*error == 0)
+		*error = file_error;
 	return notes;
 }
 
 /* See crash_file.h. */
 List *
-jobq_crash_files_read(Oid dboid)
+jobq_crash_files_read(Oid dboid, int *error)
 {
 	int			seen;
 
-	return read_files(dboid, OF_SLOTS | OF_ASIDE, &seen);
+	return read_files(dboid, OF_SLOTS | OF_ASIDE, &seen, error);
 }
 
 /* See crash_file.h. */
 List *
-jobq_crash_files_read_slots(Oid dboid, bool *any_aside)
+jobq_crash_files_read_slots(Oid dboid, bool *any_aside, int *error)
 {
 	int			seen;
-	List	   *notes = read_files(dboid, OF_SLOTS, &seen);
+	List	   *notes = read_files(dboid, OF_SLOTS, &seen, error);
 
 	*any_aside = (seen & OF_ASIDE) != 0;
 	return notes;
@@ -436,17 +477,17 @@ jobq_crash_files_read_slots(Oid dboid, bool *any_aside)
 
 /* See crash_file.h. */
 List *
-jobq_crash_files_read_undone(Oid dboid)
+jobq_crash_files_read_undone(Oid dboid, int *error)
 {
 	int			seen;
 
-	return read_files(dboid, OF_UNDONE, &seen);
+	return read_files(dboid, OF_UNDONE, &seen, error);
 }
 
 /* See crash_file.h. */
 bool
 jobq_crash_file_read_attempt(Oid dboid, int64 job_id, int32 attempt,
-							 JobqCrashNote *note)
+							 JobqCrashNote *note, int *error)
 {
 	JobqCrashRecord *records = palloc(MAX_RECORDS * sizeof(JobqCrashRecord));
 	char		path[MAXPGPATH];
@@ -454,10 +495,18 @@ jobq_crash_file_read_attempt(Oid dboid, int64 job_id, int32 attempt,
 
 	jobq_crash_file_attempt_path(path, dboid, job_id, attempt);
 	n = read_records(path, dboid, records, MAX_RECORDS);
+	*error = n < 0 && errno != ENOENT ? errno : 0;
 	if (n > 0)
 		fill_note(note, records, n, n - 1, JOBQ_NOTE_ASIDE);
 	pfree(records);
 	return n > 0 && note->job_id == job_id && note->attempt == attempt;
+}
+
+/* See crash_file.h. */
+bool
+jobq_crash_file_exists(const char *path)
+{
+	return access(path, F_OK) == 0 || errno != ENOENT;
 }
 
 /*
@@ -554,14 +603,15 @@ jobq_crash_file_remove_undone(Oid dboid, int64 job_id, TimestampTz started_at)
 void
 jobq_crash_files_prune(List *databases)
 {
-	DIR		   *directory = AllocateDir(DIRECTORY);
+	int			error;
+	DIR		   *directory = open_directory(&error);
 	char		path[MAXPGPATH];
 	Oid			dboid;
 	int			slot;
 
 	if (directory == NULL)
 		return;
-	while (next_file(directory, &dboid, &slot, path))
+	while (next_file(directory, &dboid, &slot, path, &error))
 	{
 		if (!list_member_oid(databases, dboid))
 			(void) remove_file(path);

@@ -109,21 +109,27 @@ extern bool jobq_crash_file_write_undone(JobqCrashRecord *record);
  */
 extern bool jobq_crash_file_is_free(const char *path, Oid dboid);
 
-/* A list of JobqCrashNote, in the current context.  Needs a transaction. */
-extern List *jobq_crash_files_read(Oid dboid);
+/*
+ * A list of JobqCrashNote, in the current context.  Needs a transaction.  *error is 0, or
+ * says why some files, or the directory, cannot be read (errno): then there may be others.
+ */
+extern List *jobq_crash_files_read(Oid dboid, int *error);
 
 /* The same of executors' own files, and whether there are any notes put aside. */
-extern List *jobq_crash_files_read_slots(Oid dboid, bool *any_aside);
+extern List *jobq_crash_files_read_slots(Oid dboid, bool *any_aside, int *error);
 
 /* Only those of jobs that had finished, which the others leave out. */
-extern List *jobq_crash_files_read_undone(Oid dboid);
+extern List *jobq_crash_files_read_undone(Oid dboid, int *error);
 
 /*
  * Reads the note of an attempt that was put aside, in a transaction.  Returns false if
- * there is none that is valid here.
+ * there is none that is valid here, or if *error says why that is not known.
  */
 extern bool jobq_crash_file_read_attempt(Oid dboid, int64 job_id, int32 attempt,
-										 JobqCrashNote *note);
+										 JobqCrashNote *note, int *error);
+
+/* Whether a file is there, or may be, since the directory cannot be searched. */
+extern bool jobq_crash_file_exists(const char *path);
 extern bool jobq_crash_file_put_aside(Oid dboid, int slot, int64 job_id,
 									  int32 attempt);
 extern bool jobq_crash_file_copy_aside(Oid dboid, const JobqCrashNote *note);

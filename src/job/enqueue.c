@@ -169,10 +169,9 @@ replace_job(JobqTable *jobs, JobqJob *job, const JobqEnqueueOptions *options,
 {
 	Datum		values[Natts_job];
 	bool		nulls[Natts_job];
-	JobqFailure failure;
 
 	if (job->state != JOBQ_STATE_PENDING || jobq_current_job_is(job->id) ||
-		jobq_job_was_terminated(job, &failure))
+		jobq_job_may_be_uncounted(job, options->queue))
 		return;
 	form_job(options, job->id, payload, values, nulls);
 	values[Anum_job_attempt - 1] = Int32GetDatum(job->attempt);

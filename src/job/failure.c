@@ -189,31 +189,43 @@ jobq_job_termination_failure(const JobqTermination *termination,
 		jobq_job_timeout_failure(failure);
 }
 
-/* Whether the unfinished attempt is one that has ended and is not counted yet. */
+/*
+ * Whether the unfinished attempt is one that has ended and is not counted yet.  If not,
+ * *error is 0, or says why that is not known: files cannot be read (errno).
+ */
 static bool
-find_uncounted(const JobqJob *job, JobqTermination *termination)
+find_uncounted(const JobqJob *job, JobqTermination *termination, int *error)
 {
-	if (!jobq_uncounted_find(job->id, jobq_job_current_attempt(job),
-							 termination) ||
-		jobq_uncounted_is_forgotten(job->id))
+	bool		found = jobq_uncounted_find(job->id,
+											jobq_job_current_attempt(job),
+											termination, error);
+
+	if (jobq_uncounted_is_forgotten(job->id))
+	{
+		*error = 0;
 		return false;
+	}
 
 	/* else that was an earlier job with this id, or another attempt */
-	return termination->started_at >= job->enqueued_at &&
+	return found && termination->started_at >= job->enqueued_at &&
 		termination->leased == (job->state == JOBQ_STATE_RUNNING);
 }
 
 /*
  * Whether an executor was terminated during the unfinished attempt, or has not
  * recorded it.  If so, the job is unchanged since, and *failure says how the attempt
- * has ended.
+ * has ended.  If not, *error (unless NULL) is like that of find_uncounted().
  */
 bool
-jobq_job_was_terminated(JobqJob *job, JobqFailure *failure)
+jobq_job_was_terminated(JobqJob *job, JobqFailure *failure, int *error)
 {
 	JobqTermination termination;
+	int			unread = 0;
+	bool		found = find_uncounted(job, &termination, &unread);
 
-	if (!find_uncounted(job, &termination))
+	if (error != NULL)
+		*error = unread;
+	if (!found)
 		return false;
 	job->started_at = termination.started_at;
 	jobq_job_name_worker(job, termination.pid);
@@ -221,12 +233,29 @@ jobq_job_was_terminated(JobqJob *job, JobqFailure *failure)
 	return true;
 }
 
+/*
+ * The same for a process that does not count the attempt: whether it must leave the job as
+ * it is, since an attempt of it is not counted yet, or that is not known, and executors run
+ * jobs of its queue.
+ */
+bool
+jobq_job_may_be_uncounted(JobqJob *job, const JobqQueue *queue)
+{
+	JobqFailure failure;
+	int			error;
+
+	return jobq_job_was_terminated(job, &failure, &error) ||
+		(error != 0 && jobq_queue_has_executors(queue));
+}
+
 /* See failure.h. */
 bool
 jobq_job_is_being_recorded(const JobqJob *job)
 {
 	JobqTermination termination;
+	int			error;
 
-	return jobq_slots_are_recording() && find_uncounted(job, &termination) &&
+	return jobq_slots_are_recording() &&
+		find_uncounted(job, &termination, &error) &&
 		jobq_slot_records(&termination);
 }

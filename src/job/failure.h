@@ -52,7 +52,9 @@ extern char *jobq_failure_sqlstate(int sqlerrcode);
 extern text *jobq_bounded_text(const char *string);
 extern void jobq_job_lease_failure(JobqFailure *failure, bool session_ended);
 extern void jobq_job_timeout_failure(JobqFailure *failure);
-extern bool jobq_job_was_terminated(JobqJob *job, JobqFailure *failure);
+extern bool jobq_job_was_terminated(JobqJob *job, JobqFailure *failure,
+									int *error);
+extern bool jobq_job_may_be_uncounted(JobqJob *job, const JobqQueue *queue);
 
 /*
  * Whether the executor that has run the job had its outcome rolled back, and is about to

@@ -289,7 +289,8 @@ jobq_retry(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 
 	/* notes about earlier attempts must not count for new ones */
-	jobq_uncounted_forget(PG_GETARG_INT64(0), attempt_of(finished));
+	jobq_uncounted_forget(PG_GETARG_INT64(0), attempt_of(finished),
+						  jobq_queue_has_executors(queue));
 	jobq_cancel_forget(PG_GETARG_INT64(0));
 	revive(finished, values, nulls);
 	if (!PG_ARGISNULL(1))
@@ -321,10 +322,9 @@ change_pending_job(int64 id, int attnum, Datum value)
 	JobqJob		job;
 	const JobqQueue *queue = lock_pending_job(jobs, id, &job);
 	uint64		waits = jobq_relation_waits();
-	JobqFailure failure;
 
 	if (queue != NULL && attnum == Anum_job_payload &&
-		jobq_job_was_terminated(&job, &failure))
+		jobq_job_may_be_uncounted(&job, queue))
 		queue = NULL;
 	if (queue != NULL)
 	{

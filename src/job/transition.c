@@ -338,7 +338,7 @@ jobq_job_cancel(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 	if (job->state == JOBQ_STATE_RUNNING)
 		jobq_at_commit_interrupt(job->id, job->lease);
 	else if (job->started_at != DT_NOBEGIN ||
-			 jobq_job_was_terminated(job, &failure))
+			 jobq_job_was_terminated(job, &failure, NULL))
 	{
 		/* it was running, inside this transaction or a terminated one */
 		close_attempt(job, MyProcPid);

@@ -40,8 +40,6 @@
 #include "shared/wake.h"
 #include "shared/xact_end.h"
 
-#include <unistd.h>
-
 #include "miscadmin.h"
 
 /* Maximum number of the job's earlier attempts whose files are looked for. */
@@ -73,7 +71,7 @@ has_file(int64 job_id, int32 attempt)
 	char		path[MAXPGPATH];
 
 	jobq_crash_file_attempt_path(path, MyDatabaseId, job_id, attempt);
-	return access(path, F_OK) == 0;
+	return jobq_crash_file_exists(path);
 }
 
 /* See uncounted.h. */
@@ -131,47 +129,62 @@ describe_termination(const JobqTermination *termination, JobqCrashNote *note)
 		JOBQ_NOTE_TERMINATED;
 }
 
-/* Looks for a note that was put aside. */
+/* Looks for a note that was put aside; like jobq_uncounted_find(). */
 static bool
-find_file(int64 job_id, int32 attempt, JobqTermination *termination)
+find_file(int64 job_id, int32 attempt, JobqTermination *termination, int *error)
 {
 	JobqCrashNote note;
 
-	if (!jobq_crash_file_read_attempt(MyDatabaseId, job_id, attempt, &note))
+	if (!jobq_crash_file_read_attempt(MyDatabaseId, job_id, attempt, &note, error))
 		return false;
 	jobq_uncounted_describe(&note, termination);
 	return true;
 }
 
-/*
- * Looks for an attempt in the files of before the start; no executor has begun
- * another one if the coordinator has not read them by the end either.
- */
+/* Looks for an attempt in the files of before the start; like jobq_uncounted_find(). */
 static bool
-find_unread(int64 job_id, int32 attempt, JobqTermination *termination)
+find_unread(int64 job_id, int32 attempt, JobqTermination *termination, int *error)
 {
-	const JobqCrashNote *note = jobq_unread_note_find(job_id, attempt);
+	const JobqCrashNote *note = jobq_unread_note_find(job_id, attempt, error);
 
-	if (note != NULL)
-		jobq_uncounted_describe(note, termination);
-	else if (!find_file(job_id, attempt, termination))
-		return false;
-	return jobq_unread_notes_exist();
+	if (note == NULL)
+		return *error == 0 && find_file(job_id, attempt, termination, error);
+	jobq_uncounted_describe(note, termination);
+	return true;
 }
 
 /* See uncounted.h. */
 bool
-jobq_uncounted_find(int64 job_id, int32 attempt, JobqTermination *termination)
+jobq_uncounted_find(int64 job_id, int32 attempt, JobqTermination *termination,
+					int *error)
 {
+	bool		found;
 	bool		some_left_out;
 
-	if (jobq_unread_notes_exist() && find_unread(job_id, attempt, termination))
-		return true;
+	if (jobq_unread_notes_exist())
+	{
+		found = find_unread(job_id, attempt, termination, error);
+
+		/*
+		 * no executor has begun another attempt if the coordinator has not
+		 * read the files by now either
+		 */
+		if ((found || *error != 0) && jobq_unread_notes_exist())
+			return found;
+	}
+	*error = 0;
 	/* what was left out is entered before the mark is taken away */
 	pg_read_barrier();
 	some_left_out = jobq_terminations_left_out() != 0;
 	return jobq_termination_take(job_id, attempt, termination) ||
-		(some_left_out && find_file(job_id, attempt, termination));
+		(some_left_out && find_file(job_id, attempt, termination, error));
+}
+
+/* See uncounted.h. */
+bool
+jobq_queue_needs_notes(const JobqQueue *queue)
+{
+	return jobq_queue_has_executors(queue) && jobq_unread_notes_are_needed();
 }
 
 /* The numbers that the attempts of the former life may have: down from this. */
@@ -191,50 +204,58 @@ lowest_attempt(const Forgotten *forgotten)
 static void
 remove_files(const Forgotten *forgotten)
 {
-	char		path[MAXPGPATH];
-
 	for (int32 i = highest_attempt(forgotten); i >= lowest_attempt(forgotten); i--)
-	{
-		jobq_crash_file_attempt_path(path, MyDatabaseId, forgotten->job_id, i);
-		if (unlink(path) != 0 && errno != ENOENT)
-			ereport(LOG,
-					(errcode_for_file_access(),
-					 errmsg("could not remove file \"%s\": %m", path)));
-	}
+		(void) jobq_crash_file_remove_attempt(MyDatabaseId, forgotten->job_id, i);
+}
+
+/* Raises 55000: the job has, or may have, notes that nobody has read. */
+static void
+report_unread(int64 job_id, int error)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("job " INT64_FORMAT " cannot be revived yet", job_id),
+			 error == 0 ?
+			 errdetail("The server has crashed while it was running, and that attempt is not counted yet.") :
+			 errdetail("The server may have crashed while it was running, and notes of such jobs cannot be read: %s.",
+					   strerror(error)),
+			 error == 0 ?
+			 errhint("Try again when the coordinator of the database has started; see jobq.health.") :
+			 errhint("Try again when files in \"%s\" can be read; see jobq.health.",
+					 JOBQ_NOTES_DIRECTORY)));
 }
 
 /*
- * Raises 55000 if the server has crashed in an attempt of the job and the coordinator
- * has not read of that yet: an executor's own file cannot be forgotten.
+ * Fails if the server has crashed in an attempt of the job and the coordinator has not
+ * read of that yet: an executor's own file cannot be forgotten.
  */
 static void
-require_read(const Forgotten *forgotten)
+require_read(const Forgotten *forgotten, bool has_executors)
 {
 	int64		job_id = forgotten->job_id;
 	bool		noted;
+	int			error;
 
 	if (!jobq_unread_notes_exist())
 		return;
-	noted = jobq_unread_note_find(job_id, JOBQ_ANY_ATTEMPT) != NULL;
+	noted = jobq_unread_note_find(job_id, JOBQ_ANY_ATTEMPT, &error) != NULL;
+	if (error != 0 && !has_executors)
+		return;
 	for (int32 i = highest_attempt(forgotten);
-		 i >= lowest_attempt(forgotten) && !noted; i--)
+		 i >= lowest_attempt(forgotten) && !noted && error == 0; i--)
 		noted = has_file(job_id, i);
-	if (noted)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("job " INT64_FORMAT " cannot be revived yet", job_id),
-				 errdetail("The server has crashed while it was running, and that attempt is not counted yet."),
-				 errhint("Try again when the coordinator of the database has started; see jobq.health.")));
+	if ((noted || error != 0) && jobq_unread_notes_exist())
+		report_unread(job_id, error);
 }
 
 /* See uncounted.h. */
 void
-jobq_uncounted_forget(int64 job_id, int32 attempt)
+jobq_uncounted_forget(int64 job_id, int32 attempt, bool has_executors)
 {
 	Forgotten	forgotten = {.job_id = job_id,.attempt = attempt};
 	JobqNote   *note;
 
-	require_read(&forgotten);
+	require_read(&forgotten, has_executors);
 	note = jobq_note_add(&forgotten_kind);
 	*jobq_note_data(note, Forgotten) = forgotten;
 	any_forgotten = true;
@@ -275,12 +296,14 @@ jobq_uncounted_is_forgotten(int64 job_id)
 static void
 read_file(Forgotten *forgotten)
 {
+	int			error;
+
 	if (jobq_terminations_left_out() == 0)
 		return;
 	for (int32 i = highest_attempt(forgotten);
 		 i >= lowest_attempt(forgotten) && !forgotten->taken_out; i--)
 		forgotten->taken_out = find_file(forgotten->job_id, i,
-										 &forgotten->termination);
+										 &forgotten->termination, &error);
 }
 
 /*

@@ -183,9 +183,10 @@ record_one(const JobqUndone *undone, bool has_file, bool careful)
 static bool
 record_files(bool careful, bool *more)
 {
-	List	   *notes = jobq_crash_files_read_undone(MyDatabaseId);
+	int			error;
+	List	   *notes = jobq_crash_files_read_undone(MyDatabaseId, &error);
 	int			nrecorded = 0;
-	bool		all = true;
+	bool		all = error == 0;
 	ListCell   *lc;
 
 	foreach(lc, notes)
@@ -249,7 +250,8 @@ record_entries(bool careful)
 /*
  * Records those that executors of this database have left.  With `careful` an
  * error in one is in no other's way: false if there was one, which is to be
- * recorded later.  If *more is set, call it again after the commit.
+ * recorded later, or if some files cannot be read.  If *more is set, call it again
+ * after the commit.
  */
 bool
 jobq_undone_record_all(bool careful, bool *more)

@@ -48,6 +48,7 @@ jobq_database_reset(JobqDatabase *database, Oid dboid)
 		pg_atomic_write_u32(&database->ended_owner[i], InvalidOid);
 	pg_atomic_write_u32(&database->notes_read, 0);
 	pg_atomic_write_u32(&database->left_out, 0);
+	pg_atomic_write_u64(&database->unread_since, 0);
 	pg_atomic_write_u64(&database->unrecorded_since, 0);
 	pg_atomic_write_u64(&database->history_turn, 0);
 	pg_atomic_write_u64(&database->expires_low, (uint64) JOBQ_NEVER);
@@ -76,6 +77,8 @@ jobq_database_initialize(JobqDatabase *database)
 		pg_atomic_init_u32(&database->ended_owner[i], InvalidOid);
 	pg_atomic_init_u32(&database->notes_read, 0);
 	pg_atomic_init_u32(&database->left_out, 0);
+	pg_atomic_init_u64(&database->unread_since, 0);
+	pg_atomic_init_u32(&database->unread_errno, 0);
 	pg_atomic_init_u64(&database->unrecorded_since, 0);
 	pg_atomic_init_u32(&database->unrecorded_code, 0);
 	pg_atomic_init_u32(&database->unrecorded_errno, 0);

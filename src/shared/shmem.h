@@ -228,6 +228,10 @@ typedef struct JobqDatabase
 									 * are known, see uncounted.c */
 	pg_atomic_uint32 left_out;	/* terminations for which there was no room
 								 * since all were in shared memory */
+	pg_atomic_uint64 unread_since;	/* TimestampTz: since when notes that are
+									 * needed cannot be read, see
+									 * unread_note.c; 0: they can */
+	pg_atomic_uint32 unread_errno;	/* why */
 
 	/* see bgworker/executor/unrecorded.c */
 	pg_atomic_uint64 unrecorded_since;	/* TimestampTz: since when outcomes

@@ -90,7 +90,8 @@ jobq_termination_note_file(const JobqTermination *termination,
 	bool		has_room;
 
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_WORKERS), LW_EXCLUSIVE);
-	exists = access(path, F_OK) == 0;
+	/* it may exist if the directory cannot be searched */
+	exists = access(path, F_OK) == 0 || errno != ENOENT;
 	has_room = !exists || enter(termination);
 	LWLockRelease(jobq_lock(JOBQ_LOCK_WORKERS));
 	if (!has_room)

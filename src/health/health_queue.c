@@ -58,6 +58,8 @@ typedef struct Look
 	JobqWaitScan jobs;
 	JobqHandlerChecks handlers;
 	MemoryContext context;		/* as long as the look */
+	const JobqQueueBrief *all;	/* NULL: the reader may not read all queues */
+	int			nall;
 } Look;
 
 /* State of the check of a queue. */
@@ -351,6 +353,24 @@ waits_since(const QueueCheck *check)
 	return Min(check->wait.oldest, check->wait.group.since);
 }
 
+/*
+ * Whether nobody is told of the queue's dead jobs.  The on_dead queue is not read if its
+ * owner is the queue's own, where that is known.
+ */
+static bool
+lacks_reports(const QueueCheck *check)
+{
+	const JobqQueueBrief *brief = check->brief;
+	const JobqQueueBrief *target;
+
+	if (brief->on_dead == JOBQ_NO_QUEUE)
+		return false;
+	target = jobq_queue_brief_in(check->look->all, check->look->nall,
+								 brief->on_dead);
+	return (target == NULL || target->owner != brief->owner) &&
+		jobq_health_lacks_reports(brief);
+}
+
 /* Whether there may be a finding about a queue. */
 static bool
 is_remarkable(const QueueCheck *check)
@@ -363,7 +383,7 @@ is_remarkable(const QueueCheck *check)
 		return false;
 	if (brief->has_executors && !is_runnable(check))
 		return true;
-	if (check->wait.held.job_id != 0 || jobq_health_lacks_reports(brief))
+	if (check->wait.held.job_id != 0 || lacks_reports(check))
 		return true;
 	return brief->paused ? waits_since(check) != JOBQ_NEVER :
 		is_long_ago(check, waits_since(check));
@@ -460,6 +480,8 @@ begin_look(Look *look, JobqHealth *health)
 {
 	look->health = health;
 	look->kinds = NIL;
+	look->all = NULL;
+	look->nall = 0;
 	look->context = CurrentMemoryContext;
 	jobq_health_handlers_begin(&look->handlers);
 	jobq_health_waits_begin(&look->jobs);
@@ -491,6 +513,8 @@ check_all_queues(Look *look)
 	int			n;
 	const JobqQueueBrief *briefs = jobq_queues_all(&n);
 
+	look->all = briefs;
+	look->nall = n;
 	for (int i = 0; i < n; i++)
 	{
 		CHECK_FOR_INTERRUPTS();

@@ -277,6 +277,16 @@ has_uncounted_attempt(JobqJob *job, const JobqQueue *queue)
 	return true;
 }
 
+/* What is going to be claimed, for jobq_job_check_claimed(). */
+static JobqClaimed
+note_attempt(const JobqJob *job)
+{
+	return (JobqClaimed)
+	{
+		jobq_job_current_attempt(job), job->state == JOBQ_STATE_RUNNING
+	};
+}
+
 /*
  * Claims up to max_jobs jobs of a queue under the lease and returns them to
  * the client.  Draws the lease number with the first job (*lease is 0 before
@@ -298,6 +308,7 @@ claim_from(JobqTable *jobs, const JobqQueue *queue,
 	while (claimed < max_jobs && jobq_claim_next(&scan, &job))
 	{
 		TimestampTz until = claim_until(&job, queue, options);
+		JobqClaimed attempt = note_attempt(&job);
 
 		if (*lease == 0)
 			*lease = jobq_lease_new();
@@ -313,6 +324,7 @@ claim_from(JobqTable *jobs, const JobqQueue *queue,
 			jobq_claim_lost(&scan);
 			continue;
 		}
+		jobq_job_check_claimed(&job, &attempt);
 		if (job.attempt >= jobq_job_max_attempts(&job, queue))
 			jobq_async_commit_insist();
 		put_job(rsinfo, &job, queue);
@@ -463,15 +475,16 @@ take_from(JobqTable *jobs, const JobqQueue *queue, int max_jobs,
 		return 0;
 	while (taken < max_jobs && jobq_claim_next(&scan, &job))
 	{
-		int			attempt = jobq_job_current_attempt(&job);
+		JobqClaimed attempt = note_attempt(&job);
 
 		if (has_uncounted_attempt(&job, queue) || !jobq_job_take(jobs, &job, queue))
 		{
 			jobq_claim_lost(&scan);
 			continue;
 		}
+		jobq_job_check_claimed(&job, &attempt);
 		job.state = JOBQ_STATE_PENDING;
-		job.attempt = attempt - 1;
+		job.attempt = attempt.attempt - 1;
 		put_job(rsinfo, &job, queue);
 		note_group_start(&group_starts, &scan.group_start);
 		last = scan.start;

@@ -190,15 +190,15 @@ jobq_job_termination_failure(const JobqTermination *termination,
 }
 
 /*
- * Whether the unfinished attempt is one that has ended and is not counted yet.  If not,
- * *error is 0, or says why that is not known: files cannot be read (errno).
+ * Whether an attempt of a job is one that has ended and is not counted yet; by lease: the
+ * job was running.  If not, *error is 0, or says why that is not known: files cannot be
+ * read (errno).
  */
 static bool
-find_uncounted(const JobqJob *job, JobqTermination *termination, int *error)
+find_attempt(const JobqJob *job, int attempt, bool by_lease,
+			 JobqTermination *termination, int *error)
 {
-	bool		found = jobq_uncounted_find(job->id,
-											jobq_job_current_attempt(job),
-											termination, error);
+	bool		found = jobq_uncounted_find(job->id, attempt, termination, error);
 
 	if (jobq_uncounted_is_forgotten(job->id))
 	{
@@ -208,7 +208,15 @@ find_uncounted(const JobqJob *job, JobqTermination *termination, int *error)
 
 	/* else that was an earlier job with this id, or another attempt */
 	return found && termination->started_at >= job->enqueued_at &&
-		termination->leased == (job->state == JOBQ_STATE_RUNNING);
+		termination->leased == by_lease;
+}
+
+/* The same for the unfinished attempt. */
+static bool
+find_uncounted(const JobqJob *job, JobqTermination *termination, int *error)
+{
+	return find_attempt(job, jobq_job_current_attempt(job),
+						job->state == JOBQ_STATE_RUNNING, termination, error);
 }
 
 /*
@@ -258,4 +266,20 @@ jobq_job_is_being_recorded(const JobqJob *job)
 	return jobq_slots_are_recording() &&
 		find_uncounted(job, &termination, &error) &&
 		jobq_slot_records(&termination);
+}
+
+/* See failure.h. */
+void
+jobq_job_check_claimed(const JobqJob *job, const JobqClaimed *claimed)
+{
+	JobqTermination termination;
+	int			error;
+
+	if (find_attempt(job, claimed->attempt, claimed->by_lease, &termination, &error))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("job " INT64_FORMAT " was run by a background worker while it was being claimed",
+						job->id),
+				 errdetail("That attempt has ended with the worker."),
+				 errhint("Call the function again.")));
 }

@@ -63,6 +63,23 @@ extern bool jobq_job_may_be_uncounted(JobqJob *job, const JobqQueue *queue);
  */
 extern bool jobq_job_is_being_recorded(const JobqJob *job);
 
+/*
+ * What is claimed without locking it first: the attempt, and whether it was held by a lease
+ * that has run out, or would be.
+ */
+typedef struct JobqClaimed
+{
+	int			attempt;
+	bool		by_lease;
+} JobqClaimed;
+
+/*
+ * For claims that find a job, ask whether an attempt of it is to be counted, and change the
+ * row if nobody has since.  An executor that has run the job in between has noted the
+ * attempt before it let go of the row, so it is found now: raises 40001.
+ */
+extern void jobq_job_check_claimed(const JobqJob *job, const JobqClaimed *claimed);
+
 extern void jobq_job_termination_failure(const JobqTermination *termination,
 										 JobqFailure *failure);
 extern bool jobq_job_ask_backoff(const JobqJob *job, const JobqQueue *queue,

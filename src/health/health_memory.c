@@ -111,14 +111,35 @@ lacks_groups(JobqQueueState *queue)
 	return jobq_roster_is_short(queue);
 }
 
+/* How many of those queues limit new jobs by rates of groups. */
+static int
+count_refusing(const JobqHealth *health)
+{
+	int			n = 0;
+	ListCell   *lc;
+
+	foreach(lc, health->queues)
+	{
+		const JobqQueue *queue = jobq_queue_by_id(lfirst_int(lc));
+
+		if (queue != NULL && jobq_queue_may_admit_in_groups(queue) &&
+			queue->state != NULL && lacks_groups(queue->state))
+			n++;
+	}
+	return n;
+}
+
 static const char *
 describe_groups(const JobqHealth *health)
 {
 	int			n = count_queues(health, lacks_groups);
+	int			refusing = n == 0 ? 0 : count_refusing(health);
 
 	return n == 0 ? NULL :
-		psprintf("shared memory has no room for all groups of %d queues, so those without room start their jobs later if they have a limit, and otherwise are found in the index",
-				 n);
+		psprintf("shared memory has no room for all groups of %d queues, so those without room start their jobs later if they have a limit, and otherwise are found in the index%s",
+				 n, refusing == 0 ? "" :
+				 psprintf("; %d of them limit new jobs by rates of groups, and may refuse those of more groups",
+						  refusing));
 }
 
 static const char *

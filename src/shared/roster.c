@@ -265,7 +265,7 @@ jobq_roster_throttle(JobqQueueState *queue, const char *name, int64 delay,
 	bool		result = delay == 0;
 
 	jobq_roster_lock(queue);
-	group = delay > 0 ? jobq_roster_require(queue, name) :
+	group = delay > 0 ? jobq_roster_insist(queue, name) :
 		jobq_group_find(queue, name);
 	if (group != NULL)
 	{

@@ -124,6 +124,8 @@ forget(JobqGroup *group)
 	Assert(!is_in_use(group));
 	(void) jobq_roster_set_throttle(group, 0);
 	jobq_roster_take_out(roster, group);
+	if (roster->next_out == group)
+		roster->next_out = jobq_roster_made_after(roster, group);
 	dlist_delete(&group->member);
 	if (roster->hand == group)
 		roster->hand = NULL;
@@ -167,9 +169,9 @@ is_needed(const JobqGroup *group)
 	return group->not_before != 0 || (until != 0 && until > jobq_now());
 }
 
-/* Whether a group that has nothing to do may leave memory. */
-static bool
-may_leave(const JobqRoster *roster, const JobqGroup *group)
+/* Whether a group without tickets, or that has nothing to do, may leave memory. */
+bool
+jobq_roster_may_leave(const JobqRoster *roster, const JobqGroup *group)
 {
 	return !is_in_use(group) && group != roster->hand && !is_needed(group);
 }
@@ -186,7 +188,7 @@ put_paused_out(JobqRoster *roster, int nheld)
 	{
 		JobqGroup  *group = dlist_head_element(JobqGroup, link, &roster->held);
 
-		if (jobq_roster_is_paused(group) && may_leave(roster, group))
+		if (jobq_roster_is_paused(group) && jobq_roster_may_leave(roster, group))
 		{
 			forget(group);
 			return true;
@@ -228,7 +230,7 @@ jobq_roster_settle(JobqGroup *group, TimestampTz now)
 	}
 	else if (next != JOBQ_NEVER)
 		jobq_roster_put_later(roster, group, next);
-	else if (may_leave(roster, group))
+	else if (jobq_roster_may_leave(roster, group))
 		forget(group);
 	else if (group->running == 0 && is_needed(group))
 		jobq_roster_put_later(roster, group,
@@ -238,8 +240,8 @@ jobq_roster_settle(JobqGroup *group, TimestampTz now)
 }
 
 /* Puts a group out of memory that may have jobs, the first one at that time. */
-static void
-put_out(JobqRoster *roster, JobqGroup *group, TimestampTz first)
+void
+jobq_roster_put_out(JobqRoster *roster, JobqGroup *group, TimestampTz first)
 {
 	jobq_roster_miss(roster, first);
 	forget(group);
@@ -258,11 +260,11 @@ put_waiting_out(JobqRoster *roster)
 	{
 		JobqGroup  *group = dlist_head_element(JobqGroup, link, waits);
 
-		if (may_leave(roster, group))
+		if (jobq_roster_may_leave(roster, group))
 		{
 			TimestampTz when = jobq_now() + JOBQ_ROSTER_LOOK_DELAY;
 
-			put_out(roster, group, when);
+			jobq_roster_put_out(roster, group, when);
 			jobq_roster_look_at(when);
 			return true;
 		}
@@ -285,9 +287,9 @@ jobq_roster_put_idle_out(JobqRoster *roster, int n)
 	{
 		JobqGroup  *group = dlist_head_element(JobqGroup, link, &roster->idle);
 
-		if (may_leave(roster, group))
+		if (jobq_roster_may_leave(roster, group))
 		{
-			put_out(roster, group, group->later.key);
+			jobq_roster_put_out(roster, group, group->later.key);
 			nout++;
 			continue;
 		}
@@ -324,9 +326,9 @@ jobq_roster_put_ready_out(JobqRoster *roster, int n)
 	{
 		JobqGroup  *last = last_in_turn(roster, group);
 
-		if (may_leave(roster, last))
+		if (jobq_roster_may_leave(roster, last))
 		{
-			put_out(roster, last, DT_NOBEGIN);
+			jobq_roster_put_out(roster, last, DT_NOBEGIN);
 			nout++;
 		}
 		else
@@ -352,10 +354,10 @@ jobq_roster_put_one_out(JobqRoster *roster, int *nold)
 		if (roster->next == NULL)
 			jobq_roster_advance(roster, &roster->next);
 		group = roster->next;
-		if (group != NULL && may_leave(roster, group))
+		if (group != NULL && jobq_roster_may_leave(roster, group))
 		{
 			(*nold)--;
-			put_out(roster, group, DT_NOBEGIN);
+			jobq_roster_put_out(roster, group, DT_NOBEGIN);
 			return true;
 		}
 		jobq_roster_advance(roster, &roster->next);
@@ -363,7 +365,7 @@ jobq_roster_put_one_out(JobqRoster *roster, int *nold)
 	if (roster->hand == NULL || is_in_use(roster->hand) ||
 		is_needed(roster->hand))
 		return false;
-	put_out(roster, roster->hand, DT_NOBEGIN);
+	jobq_roster_put_out(roster, roster->hand, DT_NOBEGIN);
 	return true;
 }
 

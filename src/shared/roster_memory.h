@@ -29,6 +29,10 @@ extern JobqGroup *jobq_roster_add(JobqQueueState *queue, const char *name);
 extern JobqGroup *jobq_roster_find_or_add(JobqQueueState *queue,
 										  const char *name);
 extern void jobq_roster_miss(JobqRoster *roster, TimestampTz next_lap);
+extern bool jobq_roster_may_leave(const JobqRoster *roster,
+								  const JobqGroup *group);
+extern void jobq_roster_put_out(JobqRoster *roster, JobqGroup *group,
+								TimestampTz first);
 
 /*
  * Put out up to n groups that have nothing to do now (some are paused, or later), or

@@ -416,7 +416,7 @@ jobq_roster_visit(JobqQueueState *queue, const char *name,
 
 	memset(ticket, 0, sizeof(*ticket));
 	jobq_roster_lock(queue);
-	group = jobq_roster_require(queue, name);
+	group = jobq_roster_insist(queue, name);
 	if (group != NULL)
 	{
 		group->looks++;

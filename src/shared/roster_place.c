@@ -83,6 +83,18 @@ jobq_roster_advance(JobqRoster *roster, JobqGroup **hand)
 		*hand = dlist_head_element(JobqGroup, link, &roster->turn);
 }
 
+/* See roster_place.h. */
+JobqGroup *
+jobq_roster_made_after(JobqRoster *roster, JobqGroup *group)
+{
+	if (group != NULL)
+		return dlist_has_next(&roster->all, &group->member) ?
+			dlist_container(JobqGroup, member,
+							dlist_next_node(&roster->all, &group->member)) : NULL;
+	return dlist_is_empty(&roster->all) ? NULL :
+		dlist_head_element(JobqGroup, member, &roster->all);
+}
+
 /* Takes a group out of the list that it is in. */
 void
 jobq_roster_take_out(JobqRoster *roster, JobqGroup *group)

@@ -31,6 +31,9 @@ extern void jobq_roster_set_active(JobqRoster *roster);
 /* Moves *hand, which is roster->next or roster->next_look, to the next turn. */
 extern void jobq_roster_advance(JobqRoster *roster, JobqGroup **hand);
 
+/* The group that was made after that one, NULL: there is none; after NULL, the eldest. */
+extern JobqGroup *jobq_roster_made_after(JobqRoster *roster, JobqGroup *group);
+
 /* From one place to another. */
 extern void jobq_roster_take_out(JobqRoster *roster, JobqGroup *group);
 extern void jobq_roster_put_in_turn(JobqRoster *roster, JobqGroup *group);

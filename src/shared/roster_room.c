@@ -10,6 +10,11 @@
  * takes some of those, too, so that queues of which nobody claims jobs keep no room
  * from others.
  *
+ * A group of which something is to be counted now, as a new job is by a rate, cannot
+ * wait for its turn in a lap.  It takes the place of any other group of its queue that
+ * may leave.  They are asked in the order in which they were made, round and round, so
+ * that those whose rate has just counted something are asked last.
+ *
  * Two queues may have the same lock, or any order of them, so that of the queue in
  * need is not held while another one makes room.  That may be gone by then, and its
  * entry another queue's: if the role is the same, this one makes room as well.
@@ -23,12 +28,60 @@
 
 #include "shared/roster_room.h"
 
+#include "shared/clock.h"
 #include "shared/group.h"
 #include "shared/roster_memory.h"
+#include "shared/roster_pick.h"
 #include "shared/roster_place.h"
 
 /* Queues that are asked for room in one call, at most, of each kind. */
 #define MAX_GIVERS 8
+
+/*
+ * Groups that are asked to leave in one hold of a queue's lock, which other queues may
+ * have, too.
+ */
+#define MAX_ASKED 64
+
+/*
+ * Puts out the next group that is asked to leave, whatever it waits for; it is read again
+ * when it may start something.  Whether it may leave.
+ */
+static bool
+put_next_out(JobqRoster *roster)
+{
+	JobqGroup  *group = roster->next_out;
+	TimestampTz first = DT_NOBEGIN;
+
+	if (group == NULL)
+		group = jobq_roster_made_after(roster, NULL);
+	if (group == NULL)
+		return false;
+	roster->next_out = jobq_roster_made_after(roster, group);
+	if (!jobq_roster_may_leave(roster, group))
+		return false;
+	if (group->place == JOBQ_GROUP_LATER)
+		first = group->later.key;
+	else if (group->place == JOBQ_GROUP_WAITS)
+	{
+		/* nobody can call it */
+		first = jobq_now() + JOBQ_ROSTER_LOOK_DELAY;
+		jobq_roster_look_at(first);
+	}
+	jobq_roster_put_out(roster, group, first);
+	return true;
+}
+
+/* Puts out up to n of those that are asked next. */
+static void
+put_some_out(JobqRoster *roster, int n)
+{
+	for (int left = MAX_ASKED; left > 0 && n > 0; left--)
+	{
+		if (put_next_out(roster))
+			n--;
+	}
+}
 
 /* A queue puts out groups, up to n. */
 static void
@@ -38,7 +91,8 @@ give_room(JobqQueueState *giver, Oid role, int n, bool busy)
 	if (giver->stream.role != role || giver->stream.forgotten)
 		n = 0;
 	if (busy)
-		(void) jobq_roster_put_ready_out(&giver->roster, n);
+		put_some_out(&giver->roster,
+					 n - jobq_roster_put_ready_out(&giver->roster, n));
 	else
 		(void) jobq_roster_put_idle_out(&giver->roster, n);
 	jobq_roster_unlock(giver);
@@ -86,4 +140,26 @@ jobq_roster_require(JobqQueueState *queue, const char *name)
 		jobq_roster_lock(queue);
 	}
 	return jobq_roster_find_or_add(queue, name);
+}
+
+/* See roster_room.h.  One that is refused is told to jobq.health, as are those that left. */
+JobqGroup *
+jobq_roster_insist(JobqQueueState *queue, const char *name)
+{
+	JobqGroup  *group = jobq_roster_require(queue, name);
+
+	for (int left = queue->roster.ngroups;
+		 left > 0 && group == NULL && !queue->stream.forgotten; left--)
+	{
+		if (put_next_out(&queue->roster))
+			group = jobq_roster_find_or_add(queue, name);
+		else if (left % MAX_ASKED == 0)
+		{
+			jobq_roster_unlock(queue);
+			jobq_roster_lock(queue);
+		}
+	}
+	if (group == NULL)
+		jobq_roster_miss(&queue->roster, DT_NOBEGIN);
+	return group;
 }

@@ -29,4 +29,10 @@ extern void jobq_roster_seek_room(JobqQueueState *queue, int n);
  */
 extern JobqGroup *jobq_roster_require(JobqQueueState *queue, const char *name);
 
+/*
+ * The same for a group of which something must be counted now: in place of any other
+ * group of the queue without tickets, of which nothing must be kept.
+ */
+extern JobqGroup *jobq_roster_insist(JobqQueueState *queue, const char *name);
+
 #endif							/* JOBQ_ROSTER_ROOM_H */

@@ -420,7 +420,9 @@ typedef struct JobqRoster
 	pg_atomic_uint32 active;	/* 0: it is complete, and no group is in
 								 * memory; read without the lock */
 	int			nheld;
-	dlist_head	all;
+	dlist_head	all;			/* as they were made */
+	JobqGroup  *next_out;		/* the next of them that is asked to leave, as
+								 * roster_room.c does; NULL: the first one */
 	dlist_head	turn;
 	dlist_head	parked;
 	dlist_head	held;

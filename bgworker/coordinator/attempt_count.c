@@ -225,26 +225,30 @@ compare_attempts(const ListCell *left, const ListCell *right)
 /*
  * Gives each job of a batch, notes[first] to notes[end - 1], a note of its own, since some
  * may be counted later than others, and removes the file.  If that fails, as on a full
- * disk, they stay there, and those that are counted are marked.
+ * disk, they stay there, those that are counted are marked, and an errno is returned.
  */
-static void
+static int
 separate_batch(List *notes, int first, int end)
 {
 	bool		all = true;
+	int			error;
 
 	for (int i = first; i < end && all; i++)
 		all = jobq_crash_file_copy_aside(MyDatabaseId, list_nth(notes, i));
 	all = all &&
 		jobq_crash_file_remove(MyDatabaseId,
 							   ((JobqCrashNote *) list_nth(notes, first))->slot);
+	error = all ? 0 : errno;
 	for (int i = first; i < end && all; i++)
 		((JobqCrashNote *) list_nth(notes, i))->slot = JOBQ_NOTE_ASIDE;
+	return error;
 }
 
 /* The same for all batches whose executors are gone. */
-static void
+static int
 separate_batches(List *notes)
 {
+	int			error = 0;
 	int			end;
 
 	for (int first = 0; first < list_length(notes); first = end)
@@ -256,8 +260,13 @@ separate_batches(List *notes)
 			   ((JobqCrashNote *) list_nth(notes, end))->slot == note->slot)
 			end++;
 		if (note->in_batch && note->slot != JOBQ_NOTE_ASIDE)
-			separate_batch(notes, first, end);
+		{
+			int			failure = separate_batch(notes, first, end);
+
+			error = failure == 0 ? error : failure;
+		}
 	}
+	return error;
 }
 
 /* Whether the note's file has the number of the job, so that retry() can remove it. */
@@ -269,25 +278,32 @@ is_by_job(const JobqCrashNote *note)
 
 /*
  * Enters the note of an executor's file into shared memory.  If there is no room, it gets
- * a file of its own, where other processes look for it.
+ * a file of its own, where other processes look for it; that of a batch gets one by
+ * separate_batches(), which has returned `error`.  Returns 0, or an errno if it has
+ * neither.
  */
-static void
-share_note(const JobqCrashNote *note, const JobqTermination *termination)
+static int
+share_note(const JobqCrashNote *note, const JobqTermination *termination, int error)
 {
 	if (jobq_termination_note(termination))
-		return;
+		return 0;
 	if (!note->in_batch)
-		(void) jobq_crash_file_copy_aside(MyDatabaseId, note);
-	jobq_termination_leave_out();
+		error = jobq_crash_file_copy_aside(MyDatabaseId, note) ? 0 : errno;
+	else if (note->slot == JOBQ_NOTE_ASIDE)
+		error = 0;
+	jobq_termination_leave_out(error);
+	return error;
 }
 
 /*
  * Enters notes into shared memory.  If somebody has removed the file of one since it was
  * read, the note is taken out of the list.  Those of slots are only entered at first: what
- * shared memory does not have later was counted, or forgotten by retry().
+ * shared memory does not have later was counted, or forgotten by retry().  One that is
+ * neither in shared memory nor in a file of its own is not counted yet: it is taken out,
+ * too, and *nameless is set to an errno.  See share_note() for `error`.
  */
 static List *
-share_notes(List *notes, bool first)
+share_notes(List *notes, bool first, int error, int *nameless)
 {
 	ListCell   *lc;
 
@@ -301,8 +317,13 @@ share_notes(List *notes, bool first)
 		jobq_uncounted_describe(note, &termination);
 		if (!is_by_job(note))
 		{
-			if (first)
-				share_note(note, &termination);
+			int			failure = first ? share_note(note, &termination, error) : 0;
+
+			if (failure != 0)
+			{
+				*nameless = failure;
+				notes = foreach_delete_current(notes, lc);
+			}
 		}
 		else if (!jobq_uncounted_share(&termination))
 			notes = foreach_delete_current(notes, lc);
@@ -345,7 +366,8 @@ end_unread(void)
  * each job.  Files that cannot be read do not matter if shared memory has what they say:
  * then they are of after the start, or were read before, and none was left out.  Otherwise
  * no job is started, and *unread is set: read them again.  Before the first time that all
- * can be read, none is touched.
+ * can be read, none is touched.  If there is no room in shared memory for an attempt, and
+ * no file can be made for it, *unread is set, too: there is room when others are counted.
  */
 static List *
 read_notes(bool *unread)
@@ -353,6 +375,8 @@ read_notes(bool *unread)
 	List	   *notes;
 	uint32		left_out = jobq_terminations_left_out();
 	bool		first = jobq_unread_notes_exist();
+	uint64		were_nameless = jobq_terminations_nameless();
+	int			nameless = 0;
 	int			error;
 
 	notes = select_gone(jobq_crash_files_read(MyDatabaseId, &error));
@@ -363,14 +387,24 @@ read_notes(bool *unread)
 		return NIL;
 	first = first || left_out != 0;
 	/* sessions that read the files may miss what is moved, and look here then */
-	notes = share_notes(notes, first);
-	separate_batches(notes);
+	notes = share_notes(notes, first, 0, &nameless);
+	error = separate_batches(notes);
 	/* the last attempt of a job is what stays */
 	list_sort(notes, compare_attempts);
-	notes = share_notes(notes, first);
+	notes = share_notes(notes, first, error, &nameless);
+	if (nameless != 0)
+	{
+		*unread = true;
+		jobq_unread_note_error(nameless);
+	}
+	else
+	{
+		pg_atomic_write_u32(&jobq_database()->notes_read, 1);
+		if (!*unread)
+			jobq_terminations_name(were_nameless);
+	}
 	if (!*unread)
 		jobq_terminations_complete(left_out);
-	pg_atomic_write_u32(&jobq_database()->notes_read, 1);
 	if (!*unread)
 		end_unread();
 	return notes;

@@ -179,6 +179,7 @@ jobq_blame_note_termination(bool is_fault)
 	JobqInterruption interruption;
 	bool		cancelled;
 	bool		overdue = jobq_execute_is_overdue();
+	int			error = 0;
 
 	if (run == NULL)
 		return false;
@@ -192,10 +193,10 @@ jobq_blame_note_termination(bool is_fault)
 		return false;
 	termination.timed_out = overdue && !jobq_execute_is_limited();
 	if (run->lease == 0 && PostmasterIsAlive())
-		jobq_crash_note_keep(termination.timed_out ? JOBQ_NOTE_TIMED_OUT :
-							 JOBQ_NOTE_TERMINATED, 0);
+		error = jobq_crash_note_keep(termination.timed_out ? JOBQ_NOTE_TIMED_OUT :
+									 JOBQ_NOTE_TERMINATED, 0);
 	if (!note_attempts(run, &termination))
-		jobq_termination_leave_out();
+		jobq_termination_leave_out(error);
 	jobq_share_forbid(run->state);
 	return true;
 }
@@ -264,10 +265,8 @@ jobq_blame_note_attempt(const JobqRun *run, const ErrorData *error)
 	jobq_slot_set_recording(worker_ref, true);
 	termination.unrecorded = error->sqlerrcode;
 	if (!note_attempts(run, &termination))
-	{
-		jobq_crash_note_copy(JOBQ_NOTE_UNRECORDED, error->sqlerrcode);
-		jobq_termination_leave_out();
-	}
+		jobq_termination_leave_out(jobq_crash_note_copy(JOBQ_NOTE_UNRECORDED,
+														error->sqlerrcode));
 }
 
 /*
@@ -277,12 +276,17 @@ jobq_blame_note_attempt(const JobqRun *run, const ErrorData *error)
 static void
 note_unrecorded(const JobqRun *run, int sqlerrcode)
 {
+	int			error = 0;
+
 	jobq_unrecorded_note(sqlerrcode);
 	jobq_share_forbid(run->state);
 	if (run->outcome.evicted)
 		return;
 	if (run->lease == 0)
-		jobq_crash_note_keep(JOBQ_NOTE_UNRECORDED, sqlerrcode);
+		error = jobq_crash_note_keep(JOBQ_NOTE_UNRECORDED, sqlerrcode);
+	/* shared memory may not have it either */
+	if (error != 0)
+		jobq_termination_leave_out(error);
 	jobq_slot_set_recording(worker_ref, false);
 	jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_NOTES);
 }

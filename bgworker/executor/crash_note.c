@@ -257,82 +257,84 @@ jobq_crash_note_write_batch(const JobqNotedJob *jobs, int njobs)
 }
 
 /*
- * Gives each job of a batch a file of its own; returns false, and logs the error, if one
- * cannot be written.
+ * Gives each job of a batch a file of its own; returns 0, or an errno if one cannot be
+ * written, which is logged.
  */
-static bool
+static int
 write_batch_aside(JobqNoteEnding ending, int sqlerrcode)
 {
-	bool		all = true;
+	int			error = 0;
 
 	for (int i = 0; i < batch_length; i++)
 	{
 		batch_records[i].ending = ending;
 		batch_records[i].sqlerrcode = sqlerrcode;
-		all = jobq_crash_file_write_aside(&batch_records[i]) && all;
+		if (!jobq_crash_file_write_aside(&batch_records[i]))
+			error = errno;
 	}
-	return all;
+	return error;
 }
 
 /*
  * Puts the notes of a batch aside, as jobq_crash_note_keep() does.  If that
  * fails, the executor's own file stays as it is: the jobs count as crashed.
  */
-static void
+static int
 keep_batch(JobqNoteEnding ending, int sqlerrcode)
 {
-	if (write_batch_aside(ending, sqlerrcode))
+	int			error = write_batch_aside(ending, sqlerrcode);
+
+	if (error == 0)
 		jobq_crash_note_clear();
 	note_is_standing = false;
+	return error;
 }
 
 /*
  * Puts the last note aside, to be kept until the attempt is counted, when the
  * process is terminated during the job or cannot record its outcome.  May be
- * called in exit callbacks.
+ * called in exit callbacks.  Returns 0, or an errno if it has stayed in the executor's
+ * own file.
  */
-void
+int
 jobq_crash_note_keep(JobqNoteEnding ending, int sqlerrcode)
 {
 	char		path[MAXPGPATH];
+	int			error;
 
 	if (!note_is_standing || note_file < 0)
-		return;
+		return 0;
 	if (batch_length > 0)
-	{
-		keep_batch(ending, sqlerrcode);
-		return;
-	}
+		return keep_batch(ending, sqlerrcode);
 	last_record.ending = ending;
 	last_record.sqlerrcode = sqlerrcode;
 	last_record.crc = jobq_crash_record_checksum(&last_record);
 	(void) write_record(&last_record, last_index);
 	jobq_crash_file_attempt_path(path, note_database, last_record.job_id,
 								 last_record.attempt);
-	(void) jobq_crash_file_move(note_path, path);
+	error = jobq_crash_file_move(note_path, path) ? 0 : errno;
 	close_file();
 	note_is_standing = false;
+	return error;
 }
 
 /*
  * Writes the last note to a file of its own, too, as if it were put aside: the process
- * lives on, and has yet to find out whether it can record the outcome.
+ * lives on, and has yet to find out whether it can record the outcome.  Returns 0, or an
+ * errno.
  */
-void
+int
 jobq_crash_note_copy(JobqNoteEnding ending, int sqlerrcode)
 {
 	JobqCrashRecord record = last_record;
 
 	if (!note_is_standing)
-		return;
+		return 0;
 	if (batch_length > 0)
-	{
-		(void) write_batch_aside(ending, sqlerrcode);
-		return;
-	}
+		return write_batch_aside(ending, sqlerrcode);
 	record.ending = ending;
 	record.sqlerrcode = sqlerrcode;
-	(void) jobq_crash_file_write_aside(&record);
+	return jobq_crash_file_write_aside(&record) ? 0 : errno;
 }
 
 /* Notes that no job is running.  May be called in exit callbacks. */

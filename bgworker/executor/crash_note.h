@@ -29,7 +29,7 @@ extern bool jobq_crash_note_write(int index, int64 job_id, int32 attempt,
 								  TimestampTz started_at);
 extern bool jobq_crash_note_write_batch(const JobqNotedJob *jobs, int njobs);
 extern void jobq_crash_note_clear(void);
-extern void jobq_crash_note_keep(JobqNoteEnding ending, int sqlerrcode);
-extern void jobq_crash_note_copy(JobqNoteEnding ending, int sqlerrcode);
+extern int	jobq_crash_note_keep(JobqNoteEnding ending, int sqlerrcode);
+extern int	jobq_crash_note_copy(JobqNoteEnding ending, int sqlerrcode);
 
 #endif							/* JOBQ_CRASH_NOTE_H */

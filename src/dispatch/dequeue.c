@@ -324,7 +324,7 @@ claim_from(JobqTable *jobs, const JobqQueue *queue,
 			jobq_claim_lost(&scan);
 			continue;
 		}
-		jobq_job_check_claimed(&job, &attempt);
+		jobq_job_check_claimed(&job, queue, &attempt);
 		if (job.attempt >= jobq_job_max_attempts(&job, queue))
 			jobq_async_commit_insist();
 		put_job(rsinfo, &job, queue);
@@ -482,7 +482,7 @@ take_from(JobqTable *jobs, const JobqQueue *queue, int max_jobs,
 			jobq_claim_lost(&scan);
 			continue;
 		}
-		jobq_job_check_claimed(&job, &attempt);
+		jobq_job_check_claimed(&job, queue, &attempt);
 		job.state = JOBQ_STATE_PENDING;
 		job.attempt = attempt.attempt - 1;
 		put_job(rsinfo, &job, queue);

@@ -109,7 +109,9 @@ typedef enum Failure
 	NUM_FAILURES
 } Failure;
 
-/* Logs an error, errno says which, unless the same was logged a moment ago. */
+/*
+ * Logs an error, errno says which, unless the same was logged a moment ago.  Keeps errno.
+ */
 static void
 complain(Failure failure, const char *path)
 {
@@ -117,10 +119,10 @@ complain(Failure failure, const char *path)
 	int			save_errno = errno;
 	TimestampTz now = GetCurrentTimestamp();
 
+	errno = save_errno;
 	if (!TimestampDifferenceExceeds(logged_at[failure], now, COMPLAINT_MS))
 		return;
 	logged_at[failure] = now;
-	errno = save_errno;
 	ereport(LOG,
 			(errcode_for_file_access(),
 			 failure == CANNOT_LIST ?
@@ -130,17 +132,22 @@ complain(Failure failure, const char *path)
 			 failure == CANNOT_WRITE ?
 			 errmsg("could not write file \"%s\": %m", path) :
 			 errmsg("could not remove file \"%s\": %m", path)));
+	errno = save_errno;
 }
 
-/* Returns false, and logs the error, if that fails. */
+/* Returns false, logs the error, and sets errno if that fails. */
 bool
 jobq_crash_file_move(const char *from, const char *to)
 {
+	int			error;
+
 	if (rename(from, to) == 0)
 		return true;
+	error = errno;
 	ereport(LOG,
 			(errcode_for_file_access(),
 			 errmsg("could not rename file \"%s\" to \"%s\": %m", from, to)));
+	errno = error;
 	return false;
 }
 
@@ -154,12 +161,15 @@ remove_file(const char *path)
 	return false;
 }
 
-/* Writes a record to a file of its own.  The same; does not allocate. */
+/*
+ * Writes a record to a file of its own.  The same, and sets errno; does not allocate.
+ */
 static bool
 write_record(const char *path, JobqCrashRecord *record)
 {
 	struct stat status;
 	int			file;
+	int			error;
 	bool		written;
 
 	/* somebody may be reading the same record, if it was written before */
@@ -178,12 +188,14 @@ write_record(const char *path, JobqCrashRecord *record)
 	}
 	if (!written)
 		complain(CANNOT_WRITE, path);
+	error = errno;
 	/* nobody removes an empty file */
 	if (!written && file >= 0 && fstat(file, &status) == 0 &&
 		status.st_size == 0)
 		(void) unlink(path);
 	if (file >= 0)
 		close(file);
+	errno = error;
 	return written;
 }
 

@@ -270,16 +270,18 @@ jobq_job_is_being_recorded(const JobqJob *job)
 
 /* See failure.h. */
 void
-jobq_job_check_claimed(const JobqJob *job, const JobqClaimed *claimed)
+jobq_job_check_claimed(const JobqJob *job, const JobqQueue *queue,
+					   const JobqClaimed *claimed)
 {
 	JobqTermination termination;
 	int			error;
 
-	if (find_attempt(job, claimed->attempt, claimed->by_lease, &termination, &error))
+	if (find_attempt(job, claimed->attempt, claimed->by_lease, &termination, &error) ||
+		(error != 0 && jobq_queue_has_executors(queue)))
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("job " INT64_FORMAT " was run by a background worker while it was being claimed",
+				 errmsg("job " INT64_FORMAT " may have been run by a background worker while it was being claimed",
 						job->id),
-				 errdetail("That attempt has ended with the worker."),
+				 errdetail("That attempt may have ended with the worker."),
 				 errhint("Call the function again.")));
 }

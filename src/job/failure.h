@@ -78,7 +78,8 @@ typedef struct JobqClaimed
  * row if nobody has since.  An executor that has run the job in between has noted the
  * attempt before it let go of the row, so it is found now: raises 40001.
  */
-extern void jobq_job_check_claimed(const JobqJob *job, const JobqClaimed *claimed);
+extern void jobq_job_check_claimed(const JobqJob *job, const JobqQueue *queue,
+								   const JobqClaimed *claimed);
 
 extern void jobq_job_termination_failure(const JobqTermination *termination,
 										 JobqFailure *failure);

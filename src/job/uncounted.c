@@ -14,7 +14,10 @@
  * If shared memory has no room for an attempt, it has a file at least, and a mark of
  * the database says that some are left out (termination.c).  While it stands, a process
  * that does not find an attempt in shared memory looks for the file of this one attempt.
- * The coordinator takes the mark away when it has found room for all.
+ * If no such file could be made, only the executor's own file tells of the attempt; then
+ * (`nameless`) nobody can tell of any attempt that is not found whether it is noted, as if
+ * its file could not be read.  The coordinator takes the marks away when it has found room
+ * for all.
  *
  * After a start, shared memory knows nothing until the coordinator has read the
  * files, which it does before it starts executors.  Sessions may claim jobs before
@@ -160,6 +163,7 @@ jobq_uncounted_find(int64 job_id, int32 attempt, JobqTermination *termination,
 {
 	bool		found;
 	bool		some_left_out;
+	uint64		nameless;
 
 	if (jobq_unread_notes_exist())
 	{
@@ -176,8 +180,12 @@ jobq_uncounted_find(int64 job_id, int32 attempt, JobqTermination *termination,
 	/* what was left out is entered before the mark is taken away */
 	pg_read_barrier();
 	some_left_out = jobq_terminations_left_out() != 0;
-	return jobq_termination_take(job_id, attempt, termination) ||
+	nameless = some_left_out ? jobq_terminations_nameless() : 0;
+	found = jobq_termination_take(job_id, attempt, termination) ||
 		(some_left_out && find_file(job_id, attempt, termination, error));
+	if (!found && *error == 0)
+		*error = (int) (uint32) nameless;
+	return found;
 }
 
 /* See uncounted.h. */
@@ -336,8 +344,8 @@ give_back(const JobqNote *note, TimestampTz now)
 		!forgotten->termination.leased)
 	{
 		describe_termination(&forgotten->termination, &in_file);
-		(void) jobq_crash_file_copy_aside(MyDatabaseId, &in_file);
-		jobq_termination_leave_out();
+		jobq_termination_leave_out(jobq_crash_file_copy_aside(MyDatabaseId, &in_file) ?
+								   0 : errno);
 	}
 	jobq_wake_coordinator(jobq_database(), JOBQ_WAKE_NOTES);
 }

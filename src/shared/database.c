@@ -48,6 +48,7 @@ jobq_database_reset(JobqDatabase *database, Oid dboid)
 		pg_atomic_write_u32(&database->ended_owner[i], InvalidOid);
 	pg_atomic_write_u32(&database->notes_read, 0);
 	pg_atomic_write_u32(&database->left_out, 0);
+	pg_atomic_write_u64(&database->nameless, 0);
 	pg_atomic_write_u64(&database->unread_since, 0);
 	pg_atomic_write_u64(&database->unrecorded_since, 0);
 	pg_atomic_write_u64(&database->history_turn, 0);
@@ -77,6 +78,7 @@ jobq_database_initialize(JobqDatabase *database)
 		pg_atomic_init_u32(&database->ended_owner[i], InvalidOid);
 	pg_atomic_init_u32(&database->notes_read, 0);
 	pg_atomic_init_u32(&database->left_out, 0);
+	pg_atomic_init_u64(&database->nameless, 0);
 	pg_atomic_init_u64(&database->unread_since, 0);
 	pg_atomic_init_u32(&database->unread_errno, 0);
 	pg_atomic_init_u64(&database->unrecorded_since, 0);

@@ -228,6 +228,8 @@ typedef struct JobqDatabase
 									 * are known, see uncounted.c */
 	pg_atomic_uint32 left_out;	/* terminations for which there was no room
 								 * since all were in shared memory */
+	pg_atomic_uint64 nameless;	/* 0: they have files; else some have none: an
+								 * errno, and above it how often that was so */
 	pg_atomic_uint64 unread_since;	/* TimestampTz: since when notes that are
 									 * needed cannot be read, see
 									 * unread_note.c; 0: they can */

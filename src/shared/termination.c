@@ -95,19 +95,30 @@ jobq_termination_note_file(const JobqTermination *termination,
 	has_room = !exists || enter(termination);
 	LWLockRelease(jobq_lock(JOBQ_LOCK_WORKERS));
 	if (!has_room)
-		jobq_termination_leave_out();
+		jobq_termination_leave_out(0);
 	return exists;
 }
 
 /*
  * There was no room for an attempt of this database, or for several, but files named
- * after them exist (crash_file.c).  A process that finds their jobs must see this, so
+ * after them exist (crash_file.c), unless `error` (an errno) is not 0: then only the
+ * executor's own file tells of some.  A process that finds their jobs must see this, so
  * nobody else can have found them yet, or the files of before the start are not read.
  */
 void
-jobq_termination_leave_out(void)
+jobq_termination_leave_out(int error)
 {
-	pg_atomic_fetch_add_u32(&jobq_database()->left_out, 1);
+	JobqDatabase *database = jobq_database();
+
+	if (error != 0)
+	{
+		LWLockAcquire(jobq_lock(JOBQ_LOCK_WORKERS), LW_EXCLUSIVE);
+		pg_atomic_write_u64(&database->nameless,
+							(((pg_atomic_read_u64(&database->nameless) >> 32) + 1) << 32) |
+							(uint32) error);
+		LWLockRelease(jobq_lock(JOBQ_LOCK_WORKERS));
+	}
+	pg_atomic_fetch_add_u32(&database->left_out, 1);
 }
 
 /*
@@ -121,6 +132,37 @@ jobq_terminations_left_out(void)
 
 	pg_read_barrier();
 	return result;
+}
+
+/*
+ * 0: all those that were left out have files of their own; else not, and the lower half is
+ * an errno.  Who looks for an attempt reads this after left_out and before shared memory:
+ * where it is 0, the attempt has such a file, or is in shared memory by then.
+ */
+uint64
+jobq_terminations_nameless(void)
+{
+	uint64		result = pg_atomic_read_u64(&jobq_database()->nameless);
+
+	pg_read_barrier();
+	return result;
+}
+
+/*
+ * For the coordinator: all that were nameless when jobq_terminations_nameless() has
+ * returned this are in shared memory by now, or have files of their own.
+ */
+void
+jobq_terminations_name(uint64 nameless)
+{
+	JobqDatabase *database = jobq_database();
+
+	if (nameless == 0)
+		return;
+	LWLockAcquire(jobq_lock(JOBQ_LOCK_WORKERS), LW_EXCLUSIVE);
+	if (pg_atomic_read_u64(&database->nameless) == nameless)
+		pg_atomic_write_u64(&database->nameless, 0);
+	LWLockRelease(jobq_lock(JOBQ_LOCK_WORKERS));
 }
 
 /*

@@ -22,8 +22,10 @@ extern bool jobq_termination_note_file(const JobqTermination *termination,
 									   const char *path);
 extern bool jobq_termination_take(int64 job_id, int32 attempt,
 								  JobqTermination *termination);
-extern void jobq_termination_leave_out(void);
+extern void jobq_termination_leave_out(int error);
 extern uint32 jobq_terminations_left_out(void);
+extern uint64 jobq_terminations_nameless(void);
+extern void jobq_terminations_name(uint64 nameless);
 extern void jobq_terminations_complete(uint32 left_out);
 extern int	jobq_terminations_all(JobqTermination *terminations);
 extern void jobq_termination_forget(int64 job_id, int32 attempt);

@@ -177,10 +177,12 @@ my $notified = transactions(
 	});
 $coordinator = 0;
 my @heard;
+my %known;
 poll_until(
 	sub {
 		my $output = $listener->query_safe('SELECT 1');
-		push @heard, $output =~ /Asynchronous notification "([^"]+)"/g;
+		# Some queues may be notified twice: the coordinator looks at them meanwhile.
+		push @heard, grep { !$known{$_}++ } $output =~ /Asynchronous notification "([^"]+)"/g;
 		return @heard > $nqueues;
 	});
 is(scalar(@heard), $nqueues + 1, 'all queues are notified');

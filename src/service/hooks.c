@@ -347,18 +347,16 @@ table_of_jobs(void)
 }
 
 /*
- * Whether a command that has been carried out has truncated the table of jobs.  The
+ * Whether a TRUNCATE that has been carried out has emptied the table of jobs.  The
  * leases of its jobs are listed, and they have tickets, until they are looked at;
  * procedures that were among them go on until they are interrupted.
  */
 static bool
-has_emptied_jobs(const Node *command)
+has_emptied_jobs(const TruncateStmt *command)
 {
 	ListCell   *lc;
 
-	if (!IsA(command, TruncateStmt))
-		return false;
-	foreach(lc, ((const TruncateStmt *) command)->relations)
+	foreach(lc, command->relations)
 	{
 		const RangeVar *name = lfirst_node(RangeVar, lc);
 		Oid			relid;
@@ -435,6 +433,7 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 {
 	Effect		effect;
 	Hold		hold = {NULL, 0};
+	bool		truncates = IsA(pstmt->utilityStmt, TruncateStmt);
 
 	jobq_sandbox_check(pstmt->utilityStmt);
 	judge(pstmt->utilityStmt, &effect);
@@ -463,7 +462,8 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 		(void) jobq_note_add(&altered_kind);
 	run_command(pstmt, queryString, readOnlyTree, context, params, queryEnv,
 				dest, qc);
-	if (has_emptied_jobs(pstmt->utilityStmt))
+	/* other commands, such as ROLLBACK, may have freed pstmt */
+	if (truncates && has_emptied_jobs((const TruncateStmt *) pstmt->utilityStmt))
 		jobq_at_commit_wake(JOBQ_WAKE_EMPTIED | JOBQ_WAKE_TAKEN_AWAY);
 }
 

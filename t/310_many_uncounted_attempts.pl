@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 
+use JobqNotes;
 use JobqTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -15,33 +16,10 @@ my $all = @queues * $each;
 my $node = jobq_node('main',
 	conf => [ 'jobq.max_workers = 4', 'jobq.log_jobs = none', 'max_prepared_transactions = 2' ]);
 
-# Executions count in a sequence, whatever becomes of their transactions.
-$node->sql(
-	q{CREATE SEQUENCE begun;
-	CREATE TABLE go_on (yes bool);
-	CREATE FUNCTION once(j jobq.job[]) RETURNS void LANGUAGE plpgsql AS $$BEGIN
-		PERFORM nextval('begun') FROM unnest(j);
-		WHILE NOT EXISTS (SELECT FROM go_on) LOOP PERFORM pg_sleep(0.01); END LOOP; END$$});
-foreach my $queue (@queues)
-{
-	$node->sql(
-		qq{SELECT jobq.create_queue('$queue', 'once(jobq.job[])', batch_size => $each,
-			max_attempts => 1);
-		SELECT count(*) FROM jobq.enqueue_many('$queue', array_fill('{}'::jsonb, ARRAY[$each]))});
-}
-poll_ok($node, 'SELECT last_value FROM begun', 'all jobs run', expected => $all);
+run_batches($node, $each, @queues);
 dismiss_coordinator($node);
 # One after another: of the last queue, most find no room.
-foreach my $queue (@queues)
-{
-	my $workers = "FROM jobq.workers WHERE queue = '$queue'";
-	$node->sql("SELECT pg_terminate_backend(pid) $workers");
-	poll_ok(
-		$node,
-		"SELECT count(*) $workers",
-		"the executor of queue $queue is terminated",
-		expected => '0');
-}
+terminate_workers($node, @queues);
 
 # Notes that are put aside.
 sub notes
@@ -49,38 +27,20 @@ sub notes
 	return scalar grep { /job/ } slurp_dir($node->data_dir . '/pg_jobq');
 }
 
-# No claim of any kind gets a job; each is rolled back, so that the next one could.
-sub none_is_claimed
-{
-	my ($when) = @_;
-	foreach my $queue (@queues)
-	{
-		foreach my $claim (
-			"dequeue('$queue', $each)",
-			"dequeue_any(ARRAY['$queue'], $each)",
-			"take('$queue', $each)")
-		{
-			is($node->sql("BEGIN; SELECT count(*) FROM jobq.$claim; ROLLBACK"),
-				'0', "$when: $claim gets no job");
-		}
-	}
-	return;
-}
-
 is(notes(), $all, 'each attempt has a note');
-none_is_claimed('before the attempts are counted');
+none_is_claimed($node, 'before the attempts are counted', @queues);
 
 is($node->sql(q{SELECT count(*) FILTER (WHERE jobq.set_payload(id, '1')) FROM jobq.jobs}),
 	'0', 'set_payload() changes none of the jobs');
 $node->sql(q{BEGIN; SELECT count(jobq.retry(id)) FROM jobq.jobs WHERE jobq.cancel(id); ROLLBACK});
-none_is_claimed('revived and rolled back');
+none_is_claimed($node, 'revived and rolled back', @queues);
 
 my $revive = q{SELECT count(jobq.retry(id)) FROM jobq.jobs WHERE queue = 'c' AND jobq.cancel(id)};
 like(
 	sql_error($node, "BEGIN; $revive; PREPARE TRANSACTION 'p'"),
 	qr/0A000: cannot PREPARE a transaction that has revived job/,
 	'a transaction that revives such jobs cannot be prepared');
-none_is_claimed('revived, and PREPARE has failed');
+none_is_claimed($node, 'revived, and PREPARE has failed', @queues);
 is($node->sql($revive), $each, 'the jobs of a queue are revived');
 is(notes(), $all - $each, 'they have no notes any more');
 is($node->sql("SELECT count(*) FROM jobq.take('c', $each)"), $each, 'they can be taken');

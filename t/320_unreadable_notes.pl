@@ -6,6 +6,7 @@ use strict;
 use warnings;
 
 use JobqSession;
+use JobqNotes qw(coordinator_comes_round);
 use JobqTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -136,12 +137,11 @@ sub try
 		"$when: clients' queues are served");
 	like(
 		sql_error($node, "SELECT jobq.retry($dead)"),
-		qr/55000: .*cannot be revived yet.*cannot be read: $error/s,
+		qr/55000: .*cannot be revived yet.*cannot be read or copied: $error/s,
 		"$when: jobs that may have run cannot be revived") if $dead ne '';
 	kill_9($node, wait_for_worker($node, 'jobq coordinator'));
 	poll_ok($node, $held, "$when: health says so after another crash");
-	# the coordinator tries again
-	$node->sql('SELECT pg_sleep(1.5)');
+	coordinator_comes_round($node, "$when: the coordinator has tried again");
 	none_is_claimed("$when, after another crash");
 	is( $node->sql("SELECT string_agg(state || attempt, ' ') FROM jobq.jobs WHERE id IN ($ids)"),
 		'ready0 ready0',

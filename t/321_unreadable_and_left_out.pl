@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 
+use JobqNotes;
 use JobqTest;
 use Test::More;
 
@@ -16,26 +17,13 @@ my $all = @queues * $each;
 my $node = jobq_node('main', conf => [ 'jobq.max_workers = 4', 'jobq.log_jobs = none' ]);
 my $directory = $node->data_dir . '/pg_jobq';
 
-# Executions count in a sequence, whatever becomes of their transactions.
 $node->sql(
-	q{CREATE SEQUENCE begun;
-	CREATE TABLE go_on (yes bool);
-	CREATE FUNCTION once(j jobq.job[]) RETURNS void LANGUAGE plpgsql AS $$BEGIN
-		PERFORM nextval('begun') FROM unnest(j);
-		WHILE NOT EXISTS (SELECT FROM go_on) LOOP PERFORM pg_sleep(0.01); END LOOP; END$$;
-	CREATE TABLE let_go (yes bool);
+	q{CREATE TABLE let_go (yes bool);
 	CREATE FUNCTION waits() RETURNS void LANGUAGE plpgsql AS $$BEGIN
 		WHILE NOT EXISTS (SELECT FROM let_go) LOOP PERFORM pg_sleep(0.01); END LOOP; END$$;
 	SELECT jobq.create_queue('other', 'waits()');
 	SELECT jobq.create_queue('clients')});
-foreach my $queue (@queues)
-{
-	$node->sql(
-		qq{SELECT jobq.create_queue('$queue', 'once(jobq.job[])', batch_size => $each,
-			max_attempts => 1);
-		SELECT count(*) FROM jobq.enqueue_many('$queue', array_fill('{}'::jsonb, ARRAY[$each]))});
-}
-poll_ok($node, 'SELECT last_value FROM begun', 'all jobs run', expected => $all);
+run_batches($node, $each, @queues);
 $node->sql(q{SELECT jobq.enqueue('other')});
 poll_ok(
 	$node,
@@ -45,23 +33,10 @@ poll_ok(
 my $coordinator = wait_for_worker($node, 'jobq coordinator', db => 'postgres');
 kill('STOP', $coordinator);
 # One after another: of the last queue, most find no room.
-foreach my $queue (@queues)
-{
-	my $workers = "FROM jobq.workers WHERE queue = '$queue'";
-	$node->sql("SELECT pg_terminate_backend(pid) $workers");
-	poll_ok(
-		$node,
-		"SELECT count(*) $workers",
-		"the executor of queue $queue is terminated",
-		expected => '0');
-}
+terminate_workers($node, @queues);
 
 chmod(0, $directory) or die "chmod: $!\n";
-my $quiet = 'SET client_min_messages = error';
-my $claim = "$quiet; BEGIN; SELECT count(*) FROM jobq.dequeue('c', $each); ROLLBACK";
-is($node->sql($claim), '0', 'a claim gets no job');
-is($node->sql("$quiet; BEGIN; SELECT count(*) FROM jobq.take('c', $each); ROLLBACK"),
-	'0', 'take() does not either');
+none_is_claimed($node, 'while the coordinator is stopped', 'c');
 is( $node->sql(
 		q{SELECT jobq.enqueue('clients') > 0;
 	SELECT count(jobq.complete(id, lease)) FROM jobq.dequeue('clients')}),
@@ -79,11 +54,10 @@ poll_ok(
 	q{SELECT count(*) FROM jobq.jobs WHERE state = 'completed' AND queue = 'other'},
 	'its last job is completed',
 	expected => '1');
-is($node->sql($claim), '0', 'a claim gets no job now');
+none_is_claimed($node, 'health says so', 'c');
 kill('CONT', $coordinator);
-# the coordinator tries again, and looks at the queues
-$node->sql('SELECT pg_sleep(2)');
-is($node->sql($claim), '0', 'a claim gets no job, with a coordinator');
+coordinator_comes_round($node, 'the coordinator has tried again');
+none_is_claimed($node, 'with a coordinator', 'c');
 is($node->sql($held), 't', 'health goes on saying so');
 is($node->sql("SELECT state FROM jobq.jobs WHERE id = $id"), 'ready', 'no job is started');
 
@@ -96,7 +70,8 @@ poll_ok(
 poll_ok(
 	$node,
 	q{SELECT string_agg(queue || ' ' || state || ' ' || n, ', ' ORDER BY queue)
-		FROM (SELECT queue, state, count(*) AS n FROM jobq.jobs GROUP BY 1, 2) AS j},
+		FROM (SELECT queue, state, count(*) AS n FROM jobq.jobs WHERE queue <> 'expires'
+		GROUP BY 1, 2) AS j},
 	'jobs are run again',
 	expected => "a dead $each, b dead $each, c dead $each, clients completed 1, other completed 2");
 is($node->sql('SELECT last_value FROM begun'), $all, 'none was run twice');

@@ -396,17 +396,14 @@ read_notes(bool *unread)
 	{
 		*unread = true;
 		jobq_unread_note_error(nameless);
+		return notes;
 	}
-	else
-	{
-		pg_atomic_write_u32(&jobq_database()->notes_read, 1);
-		if (!*unread)
-			jobq_terminations_name(were_nameless);
-	}
-	if (!*unread)
-		jobq_terminations_complete(left_out);
-	if (!*unread)
-		end_unread();
+	pg_atomic_write_u32(&jobq_database()->notes_read, 1);
+	if (*unread)
+		return notes;
+	jobq_terminations_name(were_nameless);
+	jobq_terminations_complete(left_out);
+	end_unread();
 	return notes;
 }
 

@@ -44,6 +44,7 @@
 #include "shared/database.h"
 #include "shared/queue_state.h"
 #include "shared/slot.h"
+#include "shared/termination.h"
 
 #include "access/xlog.h"
 #include "catalog/pg_authid.h"
@@ -125,6 +126,33 @@ read_database(JobqDatabase *database, bool *has_launcher)
 }
 
 /*
+ * Whether notes of jobs that were running cannot be read (job/unread_note.c), or copied
+ * (job/uncounted.c).
+ */
+static void
+report_unread(JobqHealth *health)
+{
+	TimestampTz since = jobq_unread_since();
+	bool		nameless = jobq_terminations_nameless() != 0;
+	const char *error = strerror(jobq_unread_errno());
+
+	if (since == 0)
+		return;
+	jobq_health_add(health,
+					.severity = JOBQ_CRITICAL,
+					.topic = "unrecorded",
+					.message = nameless ?
+					psprintf("attempts of SQL jobs that have ended are not counted yet, and cannot be noted in \"%s\" (%s), so no jobs are started",
+							 JOBQ_NOTES_DIRECTORY, error) :
+					psprintf("notes of SQL jobs that were running cannot be read in \"%s\" (%s), so no jobs are started",
+							 JOBQ_NOTES_DIRECTORY, error),
+					.hint = nameless ?
+					"See the server log for the file. Jobs continue when these attempts are counted." :
+					"See the server log for the file. Jobs continue within seconds once it can be read again, or is removed: then the jobs that it names may run twice.",
+					.since = since);
+}
+
+/*
  * Whether outcomes of jobs, or notes of running jobs, cannot be written
  * (bgworker/executor/unrecorded.c), or notes of before a crash cannot be read
  * (job/unread_note.c).
@@ -133,20 +161,11 @@ static void
 check_outcomes(JobqHealth *health)
 {
 	JobqDatabase *database = jobq_database();
-	TimestampTz unread_since = jobq_unread_since();
 	TimestampTz since =
 	(TimestampTz) pg_atomic_read_u64(&database->unrecorded_since);
 	int			code = (int) pg_atomic_read_u32(&database->unrecorded_code);
 
-	if (unread_since != 0)
-		jobq_health_add(health,
-						.severity = JOBQ_CRITICAL,
-						.topic = "unrecorded",
-						.message = psprintf("notes of SQL jobs that were running cannot be read in \"%s\" (%s), so no jobs are started",
-											JOBQ_NOTES_DIRECTORY,
-											strerror(jobq_unread_errno())),
-						.hint = "See the server log for the file. Jobs continue within seconds once it can be read again, or is removed: then the jobs that it names may run twice.",
-						.since = unread_since);
+	report_unread(health);
 	if (since == 0)
 		return;
 	if (code != 0)

@@ -225,25 +225,27 @@ report_unread(int64 job_id, int error)
 			 errmsg("job " INT64_FORMAT " cannot be revived yet", job_id),
 			 error == 0 ?
 			 errdetail("The server has crashed while it was running, and that attempt is not counted yet.") :
-			 errdetail("The server may have crashed while it was running, and notes of such jobs cannot be read: %s.",
+			 errdetail("Its last attempt may not be counted yet, and notes of such attempts cannot be read or copied: %s.",
 					   strerror(error)),
 			 error == 0 ?
 			 errhint("Try again when the coordinator of the database has started; see jobq.health.") :
-			 errhint("Try again when files in \"%s\" can be read; see jobq.health.",
+			 errhint("Try again when files in \"%s\" can be read and written; see jobq.health.",
 					 JOBQ_NOTES_DIRECTORY)));
 }
 
 /*
  * Fails if the server has crashed in an attempt of the job and the coordinator has not
- * read of that yet: an executor's own file cannot be forgotten.
+ * read of that yet, or may have to: an executor's own file cannot be forgotten.
  */
 static void
 require_read(const Forgotten *forgotten, bool has_executors)
 {
 	int64		job_id = forgotten->job_id;
 	bool		noted;
-	int			error;
+	int			error = (int) (uint32) jobq_terminations_nameless();
 
+	if (error != 0 && has_executors)
+		report_unread(job_id, error);
 	if (!jobq_unread_notes_exist())
 		return;
 	noted = jobq_unread_note_find(job_id, JOBQ_ANY_ATTEMPT, &error) != NULL;

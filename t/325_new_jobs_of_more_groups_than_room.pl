@@ -105,7 +105,7 @@ like(
 	'one transaction cannot add jobs to more groups than have room');
 like(
 	$node->sql(q{SELECT string_agg(message, E'\n') FROM jobq.health WHERE topic = 'shared memory'}),
-	qr/1 of them limit new jobs by rates of groups, and may refuse those of more groups/,
+	qr/1 of these queues limit new jobs by rates of groups, and may refuse jobs of further groups/,
 	'health says so');
 is(add('long', 1001, 20), '20', 'others can, to fewer groups, when it has ended');
 $node->sql(q{SELECT jobq.drop_queue('long', force => true)});

@@ -138,7 +138,7 @@ describe_groups(const JobqHealth *health)
 	return n == 0 ? NULL :
 		psprintf("shared memory has no room for all groups of %d queues, so those without room start their jobs later if they have a limit, and otherwise are found in the index%s",
 				 n, refusing == 0 ? "" :
-				 psprintf("; %d of them limit new jobs by rates of groups, and may refuse those of more groups",
+				 psprintf("; %d of these queues limit new jobs by rates of groups, and may refuse jobs of further groups",
 						  refusing));
 }
 

@@ -65,8 +65,8 @@ count(JobqTable *jobs, JobqJob *job, const JobqTermination *termination)
  * Returns true if nothing is left to count when this transaction has
  * committed: the attempt is counted now, was counted before, or the job is
  * gone.  Never waits: returns false if the job is locked, is being recorded by its
- * executor, or is still held by a lease that has run out.  retry() may have had the attempt forgotten since the caller
- * has read of it: then it does not count.
+ * executor, or is still held by a lease that has run out.  retry() may have had the
+ * attempt forgotten since the caller has read of it: then it does not count.
  */
 bool
 jobq_attempt_count(const JobqTermination *termination)

@@ -31,7 +31,7 @@ extern void jobq_roster_set_active(JobqRoster *roster);
 /* Moves *hand, which is roster->next or roster->next_look, to the next turn. */
 extern void jobq_roster_advance(JobqRoster *roster, JobqGroup **hand);
 
-/* The group that was made after that one, NULL: there is none; after NULL, the eldest. */
+/* The group that was made after that one, NULL: there is none; after NULL, the oldest. */
 extern JobqGroup *jobq_roster_made_after(JobqRoster *roster, JobqGroup *group);
 
 /* From one place to another. */

@@ -68,10 +68,14 @@ if ($have_shim)
 		$clock, q{SELECT count(*) = 1 AND bool_and(wait_event_type = 'Extension' AND state = 'idle')
 		FROM pg_stat_activity WHERE backend_type IN ('jobq coordinator', 'jobq executor')},
 		'clock: the coordinator sleeps');
+	# It is stopped meanwhile, since it could wake up just now, and run the job.
+	my $coordinator = wait_for_worker($clock, 'jobq coordinator');
+	kill('STOP', $coordinator);
 	set_clock(86_400 + 60);
 	$asleep_since = time();
 	is( $clock->sql(q{SELECT state FROM jobq.jobs WHERE queue = 'load_h' AND finished_at IS NULL}),
 		'ready', 'clock: the job of tomorrow is ready');
+	kill('CONT', $coordinator);
 }
 
 # ---------------------------------------------- handlers that do not stop

@@ -1283,7 +1283,10 @@ while ($done < $operations && !$failed)
 }
 if (!$failed)
 {
-	$model->in_transaction && end_transaction();
+	while ($model->in_transaction)
+	{
+		$model->{aborted} ? recover() : end_transaction();
+	}
 	check_all();
 	$failed = 1 unless send_chunk() && receive();
 }

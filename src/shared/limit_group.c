@@ -204,6 +204,13 @@ jobq_limit_group_next_called(JobqRoster *roster)
 	return group;
 }
 
+/* What keys of the limit's entries have in place of a queue: its number. */
+static JobqQueueState *
+key_owner(const JobqLimitLink *link)
+{
+	return (JobqQueueState *) (uintptr_t) link->limit;
+}
+
 /* See limit_group.h. */
 bool
 jobq_limit_group_join(JobqGroup *group)
@@ -217,8 +224,7 @@ jobq_limit_group_join(JobqGroup *group)
 	group->shared = NULL;
 	if (link == NULL)
 		return true;
-	jobq_group_make_key(&key, (JobqQueueState *) (uintptr_t) link->limit,
-						group->key.name);
+	jobq_group_make_key(&key, key_owner(link), group->key.name);
 	LWLockAcquire(link->lock, LW_EXCLUSIVE);
 	shared = jobq_group_find_or_make_other(&key, queue->entry.role, &found);
 	if (shared != NULL && !found)
@@ -256,6 +262,22 @@ jobq_limit_group_part(JobqGroup *group)
 	if (--shared->ngroups == 0)
 		jobq_group_free_other(&shared->key, shared->role);
 	LWLockRelease(lock);
+}
+
+/* See limit_group.h.  Each needs an entry that other queues may have, too. */
+bool
+jobq_limit_group_may_replace(const JobqGroup *group, const char *name)
+{
+	const JobqLimitLink *link = group->key.queue->roster.limit;
+	bool		result;
+
+	if (group->shared == NULL)
+		return true;
+	LWLockAcquire(link->lock, LW_SHARED);
+	result = group->shared->ngroups == 1 ||
+		jobq_group_find(key_owner(link), name) != NULL;
+	LWLockRelease(link->lock);
+	return result;
 }
 
 /* See limit_group.h. */

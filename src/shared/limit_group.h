@@ -40,6 +40,12 @@ extern void jobq_limit_link_end(JobqQueueState *queue);
 extern bool jobq_limit_group_join(JobqGroup *group);
 extern void jobq_limit_group_part(JobqGroup *group);
 
+/*
+ * Whether there is room for the group of that name in the same queue when the other one
+ * has left memory, which has no tickets.
+ */
+extern bool jobq_limit_group_may_replace(const JobqGroup *group, const char *name);
+
 /* Counts tickets that are drawn whatever the limit, or given back: below 0. */
 extern void jobq_limit_group_count(JobqGroup *group, int tickets);
 

@@ -337,11 +337,7 @@ jobq_roster_put_ready_out(JobqRoster *roster, int n)
 	return nout;
 }
 
-/*
- * Makes room for one more group: puts out one that has nothing to do, else one of
- * the next ones in turn, all of which have had their turns, else the hand, which the
- * group is going to be.  *nold is how many may be looked at.  False if there is none.
- */
+/* See roster_memory.h. */
 bool
 jobq_roster_put_one_out(JobqRoster *roster, int *nold)
 {
@@ -362,10 +358,21 @@ jobq_roster_put_one_out(JobqRoster *roster, int *nold)
 		}
 		jobq_roster_advance(roster, &roster->next);
 	}
-	if (roster->hand == NULL || is_in_use(roster->hand) ||
-		is_needed(roster->hand))
+	return false;
+}
+
+/* See roster_memory.h. */
+bool
+jobq_roster_put_hand_out(JobqRoster *roster, const char *name)
+{
+	JobqGroup  *hand = roster->hand;
+
+	if (hand == NULL || is_in_use(hand) || is_needed(hand))
 		return false;
-	jobq_roster_put_out(roster, roster->hand, DT_NOBEGIN);
+	if (hand->place != JOBQ_GROUP_RESTS &&
+		!jobq_limit_group_may_replace(hand, name))
+		return false;
+	jobq_roster_put_out(roster, hand, DT_NOBEGIN);
 	return true;
 }
 

@@ -40,7 +40,20 @@ extern void jobq_roster_put_out(JobqRoster *roster, JobqGroup *group,
  */
 extern int	jobq_roster_put_idle_out(JobqRoster *roster, int n);
 extern int	jobq_roster_put_ready_out(JobqRoster *roster, int n);
+
+/*
+ * Makes room for one more group: puts out one that has nothing to do, else one of
+ * the next ones in turn, all of which have had their turns.  *nold is how many may be
+ * looked at.  False if there is none.
+ */
 extern bool jobq_roster_put_one_out(JobqRoster *roster, int *nold);
+
+/*
+ * Puts out the hand for the group of that name, which is going to be the hand: without
+ * one, the lap would begin anew.  So one that has jobs stays if that would not be enough
+ * room.
+ */
+extern bool jobq_roster_put_hand_out(JobqRoster *roster, const char *name);
 
 extern void jobq_roster_count(JobqGroup *group, int tickets);
 extern bool jobq_roster_draw(JobqGroup *group, int limit_max_running);

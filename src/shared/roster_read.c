@@ -89,11 +89,22 @@ move_hand(JobqRoster *roster, JobqGroup *group, TimestampTz now)
 }
 
 /*
+ * Makes room for a group, the first of those that were read or not.  The others may not
+ * take the place of the hand, which has been read with them and had no turn yet.
+ */
+static bool
+make_room(JobqRoster *roster, const char *name, bool first, int *nold)
+{
+	return jobq_roster_put_one_out(roster, nold) ||
+		(first && jobq_roster_put_hand_out(roster, name));
+}
+
+/*
  * Brings a group that has jobs into memory, in place of another one if necessary.
  * NULL if there is no room.
  */
 static JobqGroup *
-bring_in(JobqQueueState *queue, const JobqGroupRead *read, int *nold)
+bring_in(JobqQueueState *queue, const JobqGroupRead *read, bool first, int *nold)
 {
 	JobqGroup  *group = jobq_group_find(queue, read->name);
 
@@ -101,7 +112,7 @@ bring_in(JobqQueueState *queue, const JobqGroupRead *read, int *nold)
 		return group;
 	while ((group = jobq_roster_add(queue, read->name)) == NULL)
 	{
-		if (!jobq_roster_put_one_out(&queue->roster, nold))
+		if (!make_room(&queue->roster, read->name, first, nold))
 			return NULL;
 	}
 	/* the claim that looks for the others fills this lane by the same scan */
@@ -137,7 +148,7 @@ go_on(JobqQueueState *queue, const JobqGroupRead *groups, int n, TimestampTz now
 	roster->nread++;
 	roster->npicks = 0;
 	while (brought < n &&
-		   (group = bring_in(queue, &groups[brought], &nold)) != NULL)
+		   (group = bring_in(queue, &groups[brought], brought == 0, &nold)) != NULL)
 	{
 		move_hand(roster, group, now);
 		brought++;

@@ -11,6 +11,7 @@
  */
 #include "postgres.h"
 
+#include "shared/group.h"
 #include "shared/roster_memory.h"
 
 #include "check.h"
@@ -191,6 +192,114 @@ test_read_for_dropped(void)
 	slow.is_reading = false;
 }
 
+/* Takes an entry of a limit for that key, as a group of another queue does. */
+static void
+make_shared(JobqGroupKey *key, const char *name)
+{
+	JobqLimitGroup *shared;
+	bool		found;
+
+	jobq_group_make_key(key, (JobqQueueState *) (uintptr_t) queue.roster.limit->limit,
+						name);
+	LWLockAcquire(test_limit_lock, LW_EXCLUSIVE);
+	shared = jobq_group_find_or_make_other(key, ROLE, &found);
+	LWLockRelease(test_limit_lock);
+	CHECK(shared != NULL && !found, "there is no entry for %s", name);
+	shared->lock = test_limit_lock;
+	shared->role = ROLE;
+	shared->running = 0;
+	shared->ngroups = 1;
+	dlist_init(&shared->waiting);
+}
+
+/* A limit counts the queue's groups. */
+static void
+link_queue(void)
+{
+	JobqGroupKey key;
+	JobqLimitLink *link;
+	bool		found;
+
+	jobq_group_make_key(&key, &queue, "");
+	LWLockAcquire(test_limit_lock, LW_EXCLUSIVE);
+	link = jobq_group_find_or_make_other(&key, ROLE, &found);
+	LWLockRelease(test_limit_lock);
+	CHECK(link != NULL && !found, "the queue cannot be linked");
+	link->limit = 1;
+	link->lock = test_limit_lock;
+	dlist_init(&link->waits);
+	pg_atomic_init_u32(&link->has_called, 0);
+	dlist_init(&link->called);
+	queue.roster.limit = link;
+}
+
+/* Whether the next groups that are read come after that one. */
+static bool
+reads_after(int group)
+{
+	begin_reading(&slow);
+	return slow.is_reading && strcmp(slow.reading.after, names[group]) == 0;
+}
+
+/* A queue of which a limit counts the groups, with some jobs of different groups. */
+static void
+start_linked(int room, int njobs)
+{
+	start(room, room);
+	limit = JOBQ_UNLIMITED;
+	link_queue();
+	for (int i = 0; i < njobs; i++)
+		commit_job(i, i, now);
+}
+
+/*
+ * Each group takes two entries, so there is room for fewer than were read.  None takes the
+ * place of another one that has been read with it.
+ */
+static void
+test_less_room(void)
+{
+	start_linked(7, 3);
+	begin_reading(&slow);
+	CHECK(slow.n == 3, "%d groups are read", slow.n);
+	CHECK(end_reading(&slow) && slow.nback == 1, "%d groups have room", slow.nback);
+	CHECK(reads_after(0), "the first group has left before its turn");
+	CHECK(end_reading(&slow) && reads_after(1), "the lap does not go on");
+	(void) end_reading(&slow);
+}
+
+/*
+ * Another queue may share the second entry of a group.  Where there is room
+ * for one group only, the lap stays there until the next one finds room in its place, and
+ * does not begin anew.
+ */
+static void
+test_shared_entries(void)
+{
+	JobqGroupKey key;
+	JobqGroupKey other;
+
+	start_linked(7, 3);
+	make_shared(&key, names[0]);
+	begin_reading(&slow);
+	CHECK(slow.n == 2, "%d groups are read", slow.n);
+	make_shared(&other, names[9]);
+	CHECK(end_reading(&slow) && slow.nback == 1, "%d groups have room", slow.nback);
+	CHECK(reads_after(0), "the group that has found room is not the hand");
+	CHECK(!end_reading(&slow), "another one has found room beside it");
+	CHECK(reads_after(0), "the hand has left for one that finds no room");
+	(void) end_reading(&slow);
+
+	/* now the next one needs no more than the first one leaves */
+	LWLockAcquire(test_limit_lock, LW_EXCLUSIVE);
+	jobq_group_free_other(&other, ROLE);
+	LWLockRelease(test_limit_lock);
+	make_shared(&other, names[1]);
+	begin_reading(&slow);
+	CHECK(end_reading(&slow) && reads_after(1), "the lap does not go on");
+	(void) end_reading(&slow);
+}
+
 int
 main(void)
 {
@@ -201,5 +310,7 @@ main(void)
 	test_dropped();
 	test_made_again();
 	test_read_for_dropped();
+	test_less_room();
+	test_shared_entries();
 	return check_finish();
 }

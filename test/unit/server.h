@@ -19,7 +19,10 @@ extern void start_server(int nlanes, int nrings);
 /* The same for groups: room for that many, and for that many of their rings. */
 extern void start_groups(int ngroups, int nrings);
 
-/* Locks that are held: at most one at a time, and that of groups under it. */
+/*
+ * Locks that are held: at most one at a time, that of a limit under it, and that of
+ * groups under these.
+ */
 extern int	locks_held;
 
 /* What the clock says. */
@@ -27,6 +30,9 @@ extern TimestampTz test_now;
 
 /* A lock for streams. */
 extern LWLock * test_lock;
+
+/* The lock of a limit. */
+extern LWLock * test_limit_lock;
 
 /* What another process does as soon as no lock is held, once; NULL: nothing. */
 extern void (*at_release) (void);

@@ -18,7 +18,6 @@
 #include "queue/queue_cache.h"
 #include "shared/limit_state.h"
 #include "shared/queue_change.h"
-#include "shared/roster_room.h"
 
 /* Whether this transaction has changed the queue, or its limit. */
 static bool
@@ -51,20 +50,6 @@ has_changed(const JobqQueue *queue, uint64 position)
 		 jobq_queue_changed_since(-queue->shared_limit, position));
 }
 
-/* Links the queue; if there is no room, once more after others have made some. */
-static JobqLinkResult
-link_with_room(JobqQueueState *state, const JobqLimitState *limit,
-			   const JobqLimitView *view)
-{
-	JobqLinkResult result = jobq_limit_link(state, limit, view);
-
-	if (result != JOBQ_LINK_NO_ROOM)
-		return result;
-	/* as many as its groups, and the link */
-	jobq_roster_seek_room(state, state->roster.ngroups + 1);
-	return jobq_limit_link(state, limit, view);
-}
-
 /* See limit_link.h.  A pin keeps the limit's entry from being another one's. */
 JobqLinkResult
 jobq_limit_link_queue(const JobqQueue *queue, JobqLimitView *view)
@@ -80,7 +65,7 @@ jobq_limit_link_queue(const JobqQueue *queue, JobqLimitView *view)
 	if (!jobq_limit_state_pin(queue->limit, queue->shared_limit))
 		return JOBQ_LINK_OUTDATED;
 	view->number = queue->limit->number;
-	result = link_with_room(queue->state, queue->limit, view);
+	result = jobq_limit_link(queue->state, queue->limit, view);
 	jobq_limit_state_unpin(queue->limit);
 	return result;
 }

@@ -17,6 +17,7 @@
 #include "shared/group.h"
 #include "shared/limit_state.h"
 #include "shared/roster_place.h"
+#include "shared/roster_room.h"
 
 /* The queue's groups are no longer counted. */
 static void
@@ -96,15 +97,32 @@ follow(JobqQueueState *queue, const JobqLimitState *limit,
 		JOBQ_LINKED : JOBQ_LINK_NO_ROOM;
 }
 
-/* See roster_limit.h. */
-JobqLinkResult
-jobq_limit_link(JobqQueueState *queue, const JobqLimitState *limit,
-				const JobqLimitView *view)
+static JobqLinkResult
+try_link(JobqQueueState *queue, const JobqLimitState *limit,
+		 const JobqLimitView *view)
 {
 	JobqLinkResult result;
 
 	jobq_roster_lock(queue);
 	result = follow(queue, limit, view);
 	jobq_roster_unlock(queue);
+	return result;
+}
+
+/* See roster_limit.h.  First others make room, then the queue itself and others. */
+JobqLinkResult
+jobq_limit_link(JobqQueueState *queue, const JobqLimitState *limit,
+				const JobqLimitView *view)
+{
+	JobqLinkResult result = try_link(queue, limit, view);
+
+	for (int i = 0; i < 2 && result == JOBQ_LINK_NO_ROOM; i++)
+	{
+		if (i > 0)
+			jobq_roster_make_room_for_link(queue);
+		/* as many as its groups, and the link */
+		jobq_roster_seek_room(queue, queue->roster.ngroups + 1);
+		result = try_link(queue, limit, view);
+	}
 	return result;
 }

@@ -24,7 +24,8 @@ typedef enum JobqLinkResult
 
 /*
  * Has the queue's groups counted by the limit that the view has.  The caller has a pin
- * of that one (NULL: the view has none), and of the queue or a ticket.
+ * of that one (NULL: the view has none), and of the queue or a ticket.  If there is no
+ * room, other queues of the role make some, as do groups of this one.
  */
 extern JobqLinkResult jobq_limit_link(JobqQueueState *queue,
 									  const JobqLimitState *limit,

@@ -15,6 +15,10 @@
  * may leave.  They are asked in the order in which they were made, round and round, so
  * that those whose rate has just counted something are asked last.
  *
+ * A queue whose shared limit counts its groups starts none of their jobs until it is linked
+ * to that (limit_group.c), so the link takes the place of its groups, too: those without
+ * tickets leave.  Then others have more groups in turn than this one, and make room for them.
+ *
  * Two queues may have the same lock, or any order of them, so that of the queue in
  * need is not held while another one makes room.  That may be gone by then, and its
  * entry another queue's: if the role is the same, this one makes room as well.
@@ -162,4 +166,26 @@ jobq_roster_insist(JobqQueueState *queue, const char *name)
 	if (group == NULL)
 		jobq_roster_miss(&queue->roster, DT_NOBEGIN);
 	return group;
+}
+
+/* See roster_room.h.  The hand leaves last, as the lap begins anew then. */
+void
+jobq_roster_make_room_for_link(JobqQueueState *queue)
+{
+	JobqRoster *roster = &queue->roster;
+
+	jobq_roster_lock(queue);
+	for (int left = roster->ngroups;
+		 left > 0 && jobq_group_room(queue) <= roster->ngroups; left--)
+	{
+		(void) put_next_out(roster);
+		if (left % MAX_ASKED == 0)
+		{
+			jobq_roster_unlock(queue);
+			jobq_roster_lock(queue);
+		}
+	}
+	if (jobq_group_room(queue) <= roster->ngroups)
+		(void) jobq_roster_put_hand_out(roster, "");
+	jobq_roster_unlock(queue);
 }

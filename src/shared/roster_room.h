@@ -23,6 +23,12 @@
 extern void jobq_roster_seek_room(JobqQueueState *queue, int n);
 
 /*
+ * The queue's groups without tickets leave memory, until there is room for the link to a
+ * limit and what that counts of the others.  Called without the lock of a stream.
+ */
+extern void jobq_roster_make_room_for_link(JobqQueueState *queue);
+
+/*
  * The group with that name, which is made if necessary, in place of others if they
  * have nothing to do.  NULL: there is no room.  The queue's lock is held, and may be
  * released meanwhile.

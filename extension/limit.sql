@@ -60,7 +60,9 @@ SELECT
   l.rate_burst,
   jobq_store.limit_running(l.id) AS running,
   ARRAY(SELECT q.name FROM jobq_store.queue AS q
-    WHERE q.shared_limit OPERATOR(pg_catalog.=) l.id
+    -- a range of one, see groups_with_options
+    WHERE q.shared_limit OPERATOR(pg_catalog.>=) l.id
+      AND q.shared_limit OPERATOR(pg_catalog.<=) l.id
     ORDER BY q.name) AS queues
 FROM jobq_store.limit_def AS l
 WHERE jobq_store.may_see_role(l.owner::oid);
@@ -81,7 +83,9 @@ COMMENT ON FUNCTION jobq_store.groups IS
   'the groups of a queue that shared memory knows, or one of them';
 
 -- Groups with options are found by the index of their table, whether memory knows
--- them or not.
+-- them or not.  Here and in other views, each queue's rows are asked for as a range
+-- of one: for "queue = q.id" the planner would read the whole table for each queue
+-- where nearly all of its rows are one queue's.
 CREATE VIEW jobq_store.groups_with_options WITH (security_barrier) AS
 SELECT
   q.name AS queue,
@@ -110,11 +114,13 @@ CROSS JOIN LATERAL (
   FROM (
     SELECT group_key, max_running, rate_limit, rate_period, rate_burst, weight, paused
     FROM jobq_store.group_option
-    WHERE queue OPERATOR(pg_catalog.=) q.id
+    WHERE queue OPERATOR(pg_catalog.>=) q.id
+      AND queue OPERATOR(pg_catalog.<=) q.id
     UNION ALL
     SELECT group_key, NULL, NULL, NULL, NULL, NULL, true
     FROM jobq_store.group_stop
-    WHERE queue OPERATOR(pg_catalog.=) q.id
+    WHERE queue OPERATOR(pg_catalog.>=) q.id
+      AND queue OPERATOR(pg_catalog.<=) q.id
   ) AS u
   GROUP BY u.group_key
 ) AS o

@@ -312,7 +312,9 @@ LEFT JOIN LATERAL (
   FROM (
     SELECT jobq_store.job_state(j.state, greatest(j.run_at, j.lease_until)) AS state
     FROM jobq_store.unfinished AS j
-    WHERE j.queue OPERATOR(pg_catalog.=) q.id
+    -- a range of one, see groups_with_options
+    WHERE j.queue OPERATOR(pg_catalog.>=) q.id
+      AND j.queue OPERATOR(pg_catalog.<=) q.id
   ) AS c
 ) AS n ON true
 LEFT JOIN (

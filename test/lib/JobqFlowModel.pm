@@ -799,7 +799,13 @@ sub release
 sub heartbeat
 {
 	my ($self, $label, $lease, $extend) = @_;
-	my $job = $self->require_held($label, $lease);
+	my $job = $self->{jobs}{$label};
+
+	return 'f'
+	  if $job
+	  && $job->{state} eq 'cancelled'
+	  && ($job->{cancelled_lease} // '') eq $lease;
+	$job = $self->require_held($label, $lease);
 	$self->set($job, 'until', $self->now + $extend * TICK);
 	return 't';
 }
@@ -810,6 +816,8 @@ sub cancel
 	my $job = $self->{jobs}{$label};
 
 	return 'f' unless $job && $job->{state} =~ /^(?:pending|running)$/;
+	# a heartbeat of the lease that this ends returns false
+	$self->set($job, 'cancelled_lease', $job->{lease});
 	$self->end_lease($job) if $job->{state} eq 'running';
 	$self->set($job, 'state', 'cancelled');
 	return 't';

@@ -212,6 +212,11 @@ $node->sql(
 		LANGUAGE sql SET seed = 0.5 AS 'SELECT 1'}
 ) if $has_seed_functions;
 $node->sql(
+	q{SET SESSION AUTHORIZATION bob; CREATE FUNCTION with_exits() RETURNS int
+		LANGUAGE sql SET exit_on_error = on AS 'SELECT 1'});
+my $has_transaction_timeout =
+  $node->sql(q{SELECT count(*) FROM pg_settings WHERE name = 'transaction_timeout'});
+$node->sql(
 	q{ALTER ROLE bob REPLICATION; SELECT pg_replication_origin_create('origin');
 	GRANT EXECUTE ON FUNCTION pg_backup_start, pg_replication_origin_session_setup,
 		pg_replication_origin_session_reset, pg_replication_origin_xact_setup TO bob});
@@ -248,6 +253,14 @@ foreach my $sql (
 	q{SELECT jobq.retry_in('1 s')},
 	q{SELECT set_config('seed', '0.5', true)},
 	$has_seed_functions ? 'SELECT public.with_seed()' : (),
+	'SET exit_on_error = on',
+	'SET LOCAL exit_on_error = on',
+	q{SELECT set_config('exit_on_error', 'on', true)},
+	'SELECT public.with_exits()',
+	$has_transaction_timeout
+	? ( q{SET LOCAL transaction_timeout = '1ms'},
+		q{SELECT set_config('transaction_timeout', '0', true)})
+	: (),
 	'LISTEN x',
 	'UNLISTEN *',
 	'PREPARE p AS SELECT 1',
@@ -260,6 +273,11 @@ foreach my $sql (
 	is(seen("SELECT public.attempt_sql(\$a\$$sql\$a\$)"),
 		'42501', "$sql: refused even if the code catches the error");
 }
+is( alice(
+		q{SET exit_on_error = on; SELECT public.bob_sees('SET exit_on_error = off');
+	SELECT current_setting('exit_on_error')}),
+	'on',
+	q{the caller's sessions end with an error if he wants that});
 is( alice(
 		q{SELECT pg_advisory_lock(42); SELECT public.bob_sees('SELECT pg_advisory_unlock_all()');
 	SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()}),

@@ -19,6 +19,7 @@
 #include "bgworker/executor/session.h"
 
 #include "base/seed.h"
+#include "base/setting.h"
 #include "base/signals.h"
 #include "bgworker/executor/replication.h"
 #include "compat.h"
@@ -147,18 +148,10 @@ jobq_session_set_up(Oid role)
 bool
 jobq_session_is_frozen(void)
 {
-	struct config_generic **settings;
-	int			nsettings;
-
 	if (!DefaultXactReadOnly)
 		return false;
-	settings = jobq_settings(&nsettings);
-	for (int i = 0; i < nsettings; i++)
-	{
-		if (strcmp(settings[i]->name, "default_transaction_read_only") == 0)
-			return settings[i]->source <= PGC_S_DATABASE;
-	}
-	return false;
+	return jobq_setting_find("default_transaction_read_only",
+							 PGC_BOOL)->source <= PGC_S_DATABASE;
 }
 
 /*

@@ -34,6 +34,7 @@
 
 #include "base/leftover.h"
 #include "base/seed.h"
+#include "base/setting.h"
 
 #include "access/genam.h"
 #include "access/htup_details.h"
@@ -238,6 +239,7 @@ jobq_sandbox_rules_set_up(void)
 	if (hooks_are_set)
 		return;
 	jobq_seed_watch(jobq_in_sandbox);
+	jobq_setting_watch_exits(jobq_in_sandbox);
 	jobq_leftover_watch();
 	previous_object_access = object_access_hook;
 	object_access_hook = object_access;

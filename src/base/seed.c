@@ -17,10 +17,9 @@
 
 #include "base/seed.h"
 
-#include "compat.h"
+#include "base/setting.h"
 
 #include "utils/guc.h"
-#include "utils/guc_tables.h"
 
 static GucRealCheckHook previous_check = NULL;
 static bool is_watched = false;
@@ -32,8 +31,7 @@ check_seed(double *newval, void **extra, GucSource source)
 {
 	if (is_refused())
 	{
-		GUC_check_errcode(ERRCODE_INSUFFICIENT_PRIVILEGE);
-		GUC_check_errmsg("cannot set parameter \"seed\" within security-restricted operation");
+		jobq_setting_refuse("seed");
 		return false;
 	}
 	was_set = true;
@@ -43,24 +41,17 @@ check_seed(double *newval, void **extra, GucSource source)
 void
 jobq_seed_watch(bool (*refused) (void))
 {
-	struct config_generic **settings;
-	int			nsettings;
+	struct config_real *setting;
 
 	if (is_watched)
 		return;
-	settings = jobq_settings(&nsettings);
 	is_watched = true;
 	is_refused = refused;
-	for (int i = 0; i < nsettings; i++)
-	{
-		struct config_real *setting = (struct config_real *) settings[i];
-
-		if (strcmp(settings[i]->name, "seed") != 0 ||
-			settings[i]->vartype != PGC_REAL)
-			continue;
-		previous_check = setting->check_hook;
-		setting->check_hook = check_seed;
-	}
+	setting = (struct config_real *) jobq_setting_find("seed", PGC_REAL);
+	if (setting == NULL)
+		return;
+	previous_check = setting->check_hook;
+	setting->check_hook = check_seed;
 }
 
 void

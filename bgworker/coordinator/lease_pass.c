@@ -36,6 +36,13 @@
 #define MAX_PAUSE USECS_PER_MINUTE
 #define UNLISTED_INTERVAL (100 * INT64CONST(1000))
 
+/*
+ * What the last pass could not list was perhaps locked.  The longer that has been due,
+ * the later the next one is, up to a limit.
+ */
+#define OVERDUE_SHARE 4
+#define MAX_OVERDUE_INTERVAL USECS_PER_SEC
+
 static bool count_wanted = false;
 static bool verify_wanted = false;
 static bool restarted = false;	/* since the pass began */
@@ -74,6 +81,18 @@ jobq_lease_pass_is_wanted(void)
 	return !jobq_database()->leases_loaded;
 }
 
+/* How long after the last pass one may begin for leases that are due at a time. */
+static int64
+unlisted_interval(TimestampTz due)
+{
+	if (due >= begun_at)
+		return UNLISTED_INTERVAL;
+	/* due may be the least of all times */
+	if (due <= begun_at - OVERDUE_SHARE * MAX_OVERDUE_INTERVAL)
+		return MAX_OVERDUE_INTERVAL;
+	return Max((begun_at - due) / OVERDUE_SHARE, UNLISTED_INTERVAL);
+}
+
 /* When a pass for leases that are not listed is to begin. */
 static TimestampTz
 unlisted_at(TimestampTz now)
@@ -81,7 +100,7 @@ unlisted_at(TimestampTz now)
 	TimestampTz due = jobq_leases_unlisted_due();
 
 	/* the clock may have been set back */
-	return now < begun_at ? due : Max(due, begun_at + UNLISTED_INTERVAL);
+	return now < begun_at ? due : Max(due, begun_at + unlisted_interval(due));
 }
 
 /* Whether passes have had their share of the time for now. */
@@ -102,7 +121,7 @@ begin_wanted(TimestampTz now)
 	lists = first || count_wanted || unlisted_at(now) <= now;
 	if (lists)
 	{
-		jobq_leases_load_begin(has_failed);
+		jobq_leases_load_begin(has_failed, true);
 		count_wanted = false;
 		restarted = false;
 		begun_at = now;

@@ -151,7 +151,9 @@ do_without_coordinator(const JobqQueue *queue)
 	if (!is_counted(queue))
 	{
 		jobq_leases_load();
-		return true;
+		/* if not, leases that are over may take the room */
+		if (is_counted(queue))
+			return true;
 	}
 	jobq_leases_expire_of(queue, ENDED_AT_ONCE);
 	return false;

@@ -5,7 +5,8 @@
  *
  * The registry (lease_registry.c) lists them.  An entry is only a hint: the
  * job's row is locked and checked before the job is changed.  Leases that the
- * registry does not list are listed in time (lease_pass.c).
+ * registry does not list are listed in time (lease_pass.c), or, if they are over and
+ * there is no room, the coordinator has them itself (lease_unlisted.c).
  *
  * IDENTIFICATION
  *	  src/dispatch/lease.c
@@ -19,6 +20,7 @@
 #include "base/row_holder.h"
 #include "base/subtransaction.h"
 #include "dispatch/lease_load.h"
+#include "dispatch/lease_unlisted.h"
 #include "job/attempt.h"
 #include "job/ended.h"
 #include "job/failure.h"
@@ -53,6 +55,7 @@
 typedef struct Ending
 {
 	JobqLeaseSearch search;
+	bool		unlisted;		/* those found were not in the registry */
 	int			first;			/* of those found: which to end, */
 	int			last;			/* up to which, without it */
 	int64		bytes[JOBQ_LEASE_ROLE_SHARES];	/* that were moved, by role */
@@ -92,8 +95,10 @@ forget(const JobqLeaseId *expired)
  * according to the job's row, too.  If not, corrects the registry.
  */
 static bool
-is_over(JobqLeaseSearch *search, const JobqJob *job, const JobqLeaseId *expired)
+is_over(Ending *ending, const JobqJob *job, const JobqLeaseId *expired)
 {
+	JobqLeaseSearch *search = &ending->search;
+
 	/* the jobs of a copied database are left alone until start() */
 	if (job->state != JOBQ_STATE_RUNNING || job->lease != expired->lease ||
 		!jobq_lease_is_at_home(job))
@@ -101,6 +106,14 @@ is_over(JobqLeaseSearch *search, const JobqJob *job, const JobqLeaseId *expired)
 		forget(expired);
 		return false;
 	}
+
+	/*
+	 * a heartbeat may have found room since: then the entry says when it is
+	 * over
+	 */
+	if (ending->unlisted &&
+		jobq_lease_is_registered(expired->job_id, expired->lease))
+		return false;
 	/* the entry of a session that lives says "never", and is not over */
 	if (job->lease_until > search->now && job->lease_until != JOBQ_NEVER)
 	{
@@ -167,7 +180,7 @@ expire_one(Ending *ending, JobqTable *jobs, const JobqLeaseId *expired)
 		case JOBQ_FOUND:
 			break;
 	}
-	if (!is_over(search, &job, expired))
+	if (!is_over(ending, &job, expired))
 		return;
 	queue = jobq_queue_by_id(job.queue);
 	if (queue == NULL || !jobq_job_may_die(queue))
@@ -232,6 +245,8 @@ handle_failure(Ending *ending, ErrorData *error)
 			 errmsg("could not end the lease of job " INT64_FORMAT ": %s",
 					expired->job_id, error->message),
 			 errdetail("jobq will try again in a minute.")));
+	if (ending->unlisted)
+		jobq_lease_unlisted_put_off(expired, until);
 	jobq_lease_put_off(expired->job_id, expired->lease, until);
 	ending->search.next = Min(ending->search.next, until);
 }
@@ -258,6 +273,16 @@ expire_one_by_one(Ending *ending)
 	}
 }
 
+/* Ends all that were found. */
+static void
+expire_all_found(Ending *ending)
+{
+	ending->first = 0;
+	ending->last = ending->search.nfound;
+	if (ending->last > 0 && jobq_subtransaction(expire_found, ending) != NULL)
+		expire_one_by_one(ending);
+}
+
 /* Ends the leases that the search finds. */
 static void
 expire_over(Ending *ending)
@@ -267,12 +292,24 @@ expire_over(Ending *ending)
 	search->found = palloc(search->limit * sizeof(JobqLeaseId));
 	search->spare = palloc(search->limit * sizeof(JobqLeaseId));
 	jobq_leases_find_over(search);
-	ending->last = search->nfound;
-	if (search->nfound > 0 &&
-		jobq_subtransaction(expire_found, ending) != NULL)
-		expire_one_by_one(ending);
+	expire_all_found(ending);
 	pfree(search->found);
 	pfree(search->spare);
+}
+
+/* The same of leases for which the registry has no room. */
+static void
+expire_unlisted(Ending *ending)
+{
+	JobqLeaseSearch *search = &ending->search;
+
+	search->found = palloc(search->limit * sizeof(JobqLeaseId));
+	search->nfound = jobq_leases_unlisted_take(search->found, search->limit);
+	ending->unlisted = true;
+	expire_all_found(ending);
+	pfree(search->found);
+	if (jobq_leases_unlisted_any())
+		search->next = search->now;
 }
 
 /*
@@ -285,6 +322,13 @@ jobq_leases_expire(int limit, bool *more)
 	Ending		ending = {.search = {.now = jobq_now(),.next = JOBQ_NEVER,.limit = limit}};
 	JobqLeaseSearch *search = &ending.search;
 
+	if (jobq_leases_unlisted_any())
+	{
+		search->limit = limit / 2;
+		expire_unlisted(&ending);
+		ending.unlisted = false;
+		search->nfound = 0;
+	}
 	expire_over(&ending);
 	*more = search->next <= search->now;
 	return search->next;

@@ -15,6 +15,9 @@
  * queue's running jobs fails after the commit (lease_note.c).  If the table gets a new
  * file, the pass begins again.
  *
+ * A lease that is over and finds no room is remembered by the coordinator itself, which
+ * ends it (lease_unlisted.c), unless its job is locked: the next pass looks again.
+ *
  * A job may end after the pass has seen it and before it has an entry.  Nothing
  * would remove that entry, and the limit would lose a ticket.  So such an entry is
  * in doubt until the job is looked at again by a newer snapshot; a transaction that
@@ -39,11 +42,13 @@
 #include "base/row_holder.h"
 #include "base/walk.h"
 #include "dispatch/counting.h"
+#include "dispatch/lease_unlisted.h"
 #include "queue/lease_note.h"
 #include "queue/queue_cache.h"
 #include "queue/queue_wake.h"
 #include "shared/clock.h"
 #include "shared/gate.h"
+#include "shared/late.h"
 #include "shared/lease_doubt.h"
 #include "shared/lease_listing.h"
 #include "shared/lease_registry.h"
@@ -60,6 +65,9 @@
 
 /* When to look again at a part of the table that cannot be read. */
 #define UNREADABLE_DELAY (60 * USECS_PER_SEC)
+
+/* When a locked job is looked at again whose lease is not listed. */
+#define LOCKED_DELAY USECS_PER_SEC
 
 /* After how many blocks, or entries, the clock is looked at. */
 #define CHECK_BLOCKS 32
@@ -89,6 +97,7 @@ typedef struct Load
 	LoadStage	stage;
 	MemoryContext context;		/* of what follows; reset by the next pass */
 	bool		careful;
+	bool		ends;			/* the coordinator ends what is over */
 	Oid			storage;		/* file of the table */
 	BlockNumber next;			/* the next block to read, */
 	BlockNumber end;			/* and the first one that need not be read */
@@ -267,6 +276,26 @@ list_row(const JobqJob *job, bool in_doubt)
 	return true;
 }
 
+/* A lease was not listed, perhaps for want of room.  If it is over, it ends anyway. */
+static void
+leave_out(const JobqJob *job, TupleTableSlot *row)
+{
+	const JobqQueue *queue = jobq_queue_by_id(job->queue);
+	JobqLeaseId lease = {.job_id = job->id,.lease = job->lease};
+	TimestampTz until = unlisted_until(job);
+	TimestampTz now = jobq_now();
+
+	if (!load.ends || until > now ||
+		jobq_lease_is_registered(job->id, job->lease))
+		return;
+	if (jobq_row_is_held(row))
+		jobq_late_note_job(until, now + LOCKED_DELAY, jobq_row_holder(row),
+						   job->id, job->queue);
+	else
+		jobq_lease_unlisted_add(&lease,
+								queue != NULL ? queue->owner : InvalidOid);
+}
+
 /* Lists a row's job if it is running. */
 static bool
 load_row(JobqTable *jobs, TupleTableSlot *row, Snapshot snapshot, void *arg)
@@ -276,7 +305,10 @@ load_row(JobqTable *jobs, TupleTableSlot *row, Snapshot snapshot, void *arg)
 	jobq_job_read(&job, row);
 	if (job.state == JOBQ_STATE_RUNNING && jobq_lease_is_at_home(&job) &&
 		!list_row(&job, !jobq_row_is_current(row)))
+	{
 		jobq_counting_fail(job.queue);
+		leave_out(&job, row);
+	}
 	return true;
 }
 
@@ -299,6 +331,7 @@ begin_listing(JobqTable *jobs)
 	load.batches = NULL;
 	jobq_counting_begin(load.context);
 	jobq_leases_begin_look();
+	jobq_leases_unlisted_clear();
 	load.storage = jobq_table_storage(jobs);
 	load.next = 0;
 	load.end = RelationGetNumberOfBlocks(jobs->rel);
@@ -402,12 +435,13 @@ begin_pass(void)
 
 /* See lease_load.h. */
 void
-jobq_leases_load_begin(bool careful)
+jobq_leases_load_begin(bool careful, bool ends)
 {
 	JobqTable  *jobs = jobq_table_open(JOBQ_REL_JOB);
 
 	begin_pass();
 	load.careful = careful;
+	load.ends = ends;
 	begin_listing(jobs);
 	load.stage = LOAD_LIST;
 	jobq_table_close(jobs);
@@ -446,6 +480,6 @@ jobq_leases_load_continue(int64 until)
 void
 jobq_leases_load(void)
 {
-	jobq_leases_load_begin(false);
+	jobq_leases_load_begin(false, false);
 	(void) jobq_leases_load_continue(PG_INT64_MAX);
 }

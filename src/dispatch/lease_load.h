@@ -29,9 +29,10 @@ extern bool jobq_lease_enter_moved(const JobqJob *job, TimestampTz until);
 
 /*
  * A pass that lists all running jobs, and opens the gates that were not counted.
- * `careful`: a block that raises an error is in no other's way.
+ * `careful`: a block that raises an error is in no other's way.  `ends`: this is the
+ * coordinator, which ends what is over though there is no room to list it.
  */
-extern void jobq_leases_load_begin(bool careful);
+extern void jobq_leases_load_begin(bool careful, bool ends);
 
 /* One that only looks again at entries in doubt, and removes wrong ones. */
 extern void jobq_leases_verify_begin(void);

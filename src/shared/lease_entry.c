@@ -38,7 +38,7 @@ has_room(Oid role, JobqLeaseRoom listing)
 	if (listing == JOBQ_LEASE_IN_RESERVE)
 		return left > 0;
 	left -= JOBQ_LEASE_RESERVE;
-	return left > 0 && (listing == JOBQ_LEASE_ANYHOW || *role_count(role) < left);
+	return left > 0 && *role_count(role) < left;
 }
 
 /* See lease_entry.h. */

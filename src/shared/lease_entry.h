@@ -41,7 +41,6 @@ typedef struct JobqLeaseTicket
 typedef enum JobqLeaseRoom
 {
 	JOBQ_LEASE_IN_SHARE,		/* if its role has room left */
-	JOBQ_LEASE_ANYHOW,			/* it is over, and will not stay for long */
 	JOBQ_LEASE_IN_RESERVE		/* for an executor */
 } JobqLeaseRoom;
 

@@ -159,9 +159,8 @@ supply_ticket(JobqLeaseEntry *entry, const JobqLeaseListing *lease)
 bool
 jobq_lease_list(const JobqLeaseListing *lease)
 {
-	TimestampTz now = jobq_now();
 	bool		far = lease->until != JOBQ_NEVER &&
-	lease->until > now + JOBQ_LEASE_LISTED_AHEAD;
+	lease->until > jobq_now() + JOBQ_LEASE_LISTED_AHEAD;
 	JobqLeaseKey key;
 	JobqLeaseEntry *entry;
 	bool		found;
@@ -172,9 +171,7 @@ jobq_lease_list(const JobqLeaseListing *lease)
 	if (far && !lease->keep && !lease->moves)
 		entry = hash_search(jobq_shared_leases, &key, HASH_FIND, &found);
 	else
-		entry = jobq_lease_find_or_add(&key, lease->role,
-									   lease->until <= now ? JOBQ_LEASE_ANYHOW :
-									   JOBQ_LEASE_IN_SHARE,
+		entry = jobq_lease_find_or_add(&key, lease->role, JOBQ_LEASE_IN_SHARE,
 									   &found);
 	if (entry != NULL && !found)
 	{

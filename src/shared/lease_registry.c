@@ -15,14 +15,16 @@
  *   listed yet;
  * - a role has no more entries than are free.  So one role alone gets half of them,
  *   and a role without entries finds room, whatever others do.  It is the role whose
- *   code claims, as for privileges, not the session's;
+ *   code claims, as for privileges, not the session's.  A lease that is over gets no
+ *   more than that either: it stays for as long as its job is locked;
  * - JOBQ_LEASE_RESERVE entries are for executors, each of which holds at most
  *   one job bound to its process.
  *
  * The least end of the leases that are left out is unlisted_due.  When it has
  * come, the coordinator lists the leases from the table that end soon or are
- * over, and finds out the next such time; at most once in TABLE_INTERVAL, and
- * for a small part of its time.  So leases end later when memory is short, but
+ * over, and finds out the next such time; at most once in UNLISTED_INTERVAL, and
+ * for a small part of its time.  Those that are over and find no room it remembers
+ * by itself (lease_unlisted.c).  So leases end later when memory is short, but
  * none is overlooked: leaving one out lowers unlisted_due when the claim is
  * visible.  A look begins to collect what is noted meanwhile (unlisted_noted),
  * then takes its snapshot, and sets unlisted_due to the least of what was

@@ -20,12 +20,6 @@
 #include "utils/builtins.h"
 
 /*
- * Of the leases ended in one transaction, each role first gets this part; the
- * rest goes to all.
- */
-#define LIMIT_SHARE 8
-
-/*
  * Looks at the end of a lease.  Leases for which there is no more room are
  * left for the next round, which follows at once.
  */
@@ -41,7 +35,7 @@ look_at_end(JobqLeaseSearch *search, const JobqLeaseEntry *entry)
 		return;
 	}
 	if (search->nfound < search->limit &&
-		*taken < search->limit / LIMIT_SHARE)
+		*taken < search->limit / JOBQ_LEASE_LIMIT_SHARE)
 	{
 		(*taken)++;
 		expired = &search->found[search->nfound++];

@@ -18,6 +18,12 @@
 /* Roles are told apart by a hash with this many values. */
 #define JOBQ_LEASE_ROLE_SHARES 64
 
+/*
+ * Of the leases ended in one transaction, each role first gets this part; the
+ * rest goes to all.
+ */
+#define JOBQ_LEASE_LIMIT_SHARE 8
+
 /* A search for leases that are over. */
 typedef struct JobqLeaseSearch
 {

@@ -8,8 +8,9 @@
  * memory until the coordinator sees that it is counted (crash.c).  retry() gives
  * a job a new life, whose attempts have the same numbers, so those of the former
  * life must be forgotten before others see the job, and only if it commits: after
- * a rollback, they must count.  That is done last before the commit.  If the
- * commit fails after all, shared memory gets the attempt back.
+ * a rollback, they must count.  That is done last before the commit, which fails if
+ * a file stays: it would count for the new life.  If the commit fails after all,
+ * shared memory gets the attempt back.
  *
  * If shared memory has no room for an attempt, it has a file at least, and a mark of
  * the database says that some are left out (termination.c).  While it stands, a process
@@ -53,6 +54,7 @@ typedef struct Forgotten
 {
 	int64		job_id;
 	int32		attempt;		/* the last one of its former life */
+	bool		has_executors;	/* its queue has */
 	bool		taken_out;		/* this one was noted: */
 	JobqTermination termination;
 } Forgotten;
@@ -209,13 +211,6 @@ lowest_attempt(const Forgotten *forgotten)
 	return Max(1, highest_attempt(forgotten) - MAX_FORGOTTEN + 1);
 }
 
-static void
-remove_files(const Forgotten *forgotten)
-{
-	for (int32 i = highest_attempt(forgotten); i >= lowest_attempt(forgotten); i--)
-		(void) jobq_crash_file_remove_attempt(MyDatabaseId, forgotten->job_id, i);
-}
-
 /* Raises 55000: the job has, or may have, notes that nobody has read. */
 static void
 report_unread(int64 job_id, int error)
@@ -262,7 +257,9 @@ require_read(const Forgotten *forgotten, bool has_executors)
 void
 jobq_uncounted_forget(int64 job_id, int32 attempt, bool has_executors)
 {
-	Forgotten	forgotten = {.job_id = job_id,.attempt = attempt};
+	Forgotten	forgotten = {
+		.job_id = job_id,.attempt = attempt,.has_executors = has_executors
+	};
 	JobqNote   *note;
 
 	require_read(&forgotten, has_executors);
@@ -317,8 +314,46 @@ read_file(Forgotten *forgotten)
 }
 
 /*
+ * Whether a file that could not be removed, errno says why, may tell of an attempt.  If
+ * the directory cannot be searched, it may for jobs that executors run.
+ */
+static bool
+may_tell(const Forgotten *forgotten, int32 attempt)
+{
+	char		path[MAXPGPATH];
+
+	jobq_crash_file_attempt_path(path, MyDatabaseId, forgotten->job_id, attempt);
+	return access(path, F_OK) == 0 ||
+		(forgotten->has_executors && errno != ENOENT);
+}
+
+/* Raises 55000 if a file stays. */
+static void
+remove_files(const Forgotten *forgotten)
+{
+	for (int32 i = highest_attempt(forgotten); i >= lowest_attempt(forgotten); i--)
+	{
+		int			error;
+
+		if (jobq_crash_file_remove_attempt(MyDatabaseId, forgotten->job_id, i))
+			continue;
+		error = errno;
+		if (may_tell(forgotten, i))
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("job " INT64_FORMAT " cannot be revived yet",
+							forgotten->job_id),
+					 errdetail("The note of an attempt of its former life cannot be removed, and would count for the new one: %s.",
+							   strerror(error)),
+					 errhint("Try again when files in \"%s\" can be removed.",
+							 JOBQ_NOTES_DIRECTORY)));
+	}
+}
+
+/*
  * Forgets.  The files go first: what has a file is entered into shared memory
- * under the lock that jobq_termination_take_out() needs.
+ * under the lock that jobq_termination_take_out() needs.  If one of them stays, what is
+ * in memory stays, too.
  */
 static void
 forget(Forgotten *forgotten)

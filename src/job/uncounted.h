@@ -48,7 +48,8 @@ extern bool jobq_queue_needs_notes(const JobqQueue *queue);
  * Has the notes of a finished job, whose last attempt was `attempt`, forgotten
  * when the transaction commits: the job is about to be revived, and its new
  * attempts have the same numbers.  For the transaction itself, jobq_..._is_forgotten()
- * is true at once.  Its PREPARE fails (0A000) if there is such a note.  Raises 55000 if
+ * is true at once.  Its PREPARE fails (0A000) if there is such a note, and its commit
+ * (55000) if the file of one cannot be removed.  Raises 55000 if
  * the server has crashed in an attempt, and the coordinator has not read of that yet, or
  * cannot, and executors run such jobs.
  */

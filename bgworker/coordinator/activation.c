@@ -61,7 +61,8 @@ typedef struct Trouble
 /* Why roles with work have no executor in this database. */
 typedef struct Shortage
 {
-	bool		of_slots;		/* no slot of the server is free */
+	bool		of_slots;		/* there is no free slot: */
+	bool		of_processes;	/* the server has none */
 	Oid			capped_role;	/* a role that has its maximum in other
 								 * databases */
 } Shortage;
@@ -251,6 +252,7 @@ tell_shortage(const Shortage *shortage)
 	if (database->starving != shortage->of_slots)
 		jobq_shared->starving += shortage->of_slots ? 1 : -1;
 	database->starving = shortage->of_slots;
+	database->no_process = shortage->of_processes;
 	database->capped_role = shortage->capped_role;
 	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
 }
@@ -346,7 +348,7 @@ activate_role(Oid role, Shortage *shortage)
 		(void) jobq_slot_unreserve(&ref);
 		jobq_worker_note_no_slots(&slots, "Increase max_worker_processes, or decrease jobq.max_workers.");
 		if (!jobq_slot_free_idle(MyDatabaseId, role) && counts.busy == 0)
-			shortage->of_slots = true;
+			shortage->of_slots = shortage->of_processes = true;
 		return slots.retry_at;
 	}
 	accept_gift();

@@ -102,6 +102,7 @@ sign_off(int code, Datum arg)
 	if (database->starving)
 		jobq_shared->starving--;
 	database->starving = false;
+	database->no_process = false;
 	database->capped_role = InvalidOid;
 	database->coordinator_pid = 0;
 	database->coordinator_proc = JOBQ_NO_PROCESS;

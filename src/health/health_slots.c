@@ -118,10 +118,12 @@ jobq_health_check_slots(JobqHealth *health)
 	JobqWorkerCounts counts;
 	Oid			capped_role;
 	bool		starving;
+	bool		no_process;
 
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_SHARED);
 	capped_role = database->capped_role;
 	starving = database->starving;
+	no_process = database->no_process;
 	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
 	if (OidIsValid(capped_role))
 		report_capped_role(health, capped_role);
@@ -130,7 +132,7 @@ jobq_health_check_slots(JobqHealth *health)
 	jobq_slots_count(MyDatabaseId, InvalidOid, &counts);
 	if (counts.total >= jobq_max_workers)
 		report_busy_workers(health);
-	else
+	else if (no_process)
 		jobq_health_add(health,
 						.severity = JOBQ_WARNING,
 						.topic = "worker slots",

@@ -29,6 +29,7 @@ jobq_database_reset(JobqDatabase *database, Oid dboid)
 	database->stopper_pid = 0;
 	database->stop_changes = 0;
 	database->starving = false;
+	database->no_process = false;
 	database->capped_role = InvalidOid;
 	database->frozen_role = InvalidOid;
 	database->frozen_at = DT_NOBEGIN;

@@ -194,7 +194,8 @@ typedef struct JobqDatabase
 	pid_t		stopper_pid;	/* (D) the latest of them */
 	uint32		stop_changes;	/* (D) counts events that make a reading of
 								 * the table outdated */
-	bool		starving;		/* (D) wants an executor, found no slot */
+	bool		starving;		/* (D) wants an executor, found no slot: */
+	bool		no_process;		/* (D) the server had no free one */
 	Oid			capped_role;	/* (D) has jobs here and no executor, but as
 								 * many elsewhere as it may have */
 	Oid			frozen_role;	/* (D) an executor of this role found that it

@@ -53,8 +53,16 @@
 #define COLD_JOBS 10
 #define COLD_FACTOR 50
 
-/* Resource usage of the process when the current job was started. */
-static struct rusage usage_at_start;
+/*
+ * The process's use of resources is asked for at the first job of a transaction, and
+ * again after this part of a short job's time: for each job it would cost a tenth of
+ * what the shortest ones take.  What was used since counts as the job's.
+ */
+#define USAGE_PART 4
+
+static struct rusage usage;
+static TimestampTz usage_at;	/* when that was asked for */
+static bool usage_is_old = true;
 static int	cold_jobs = COLD_JOBS;
 
 static int64
@@ -66,6 +74,7 @@ commit_time(void)
 void
 jobq_share_begin(JobqSharing *sharing, TimestampTz begun_at)
 {
+	usage_is_old = true;
 	sharing->begun_at = begun_at;
 	sharing->possible = jobq_shared_commit_time > 0 &&
 		XactIsoLevel == XACT_READ_COMMITTED;
@@ -115,14 +124,13 @@ microseconds(const struct timeval *time)
 static int64
 time_taken(int64 elapsed)
 {
-	struct rusage usage;
+	struct rusage now;
 
-	if (getrusage(RUSAGE_SELF, &usage) != 0 ||
-		usage.ru_nvcsw != usage_at_start.ru_nvcsw)
+	if (getrusage(RUSAGE_SELF, &now) != 0 || now.ru_nvcsw != usage.ru_nvcsw)
 		return elapsed;
-	return Min(microseconds(&usage.ru_utime) + microseconds(&usage.ru_stime) -
-			   microseconds(&usage_at_start.ru_utime) -
-			   microseconds(&usage_at_start.ru_stime), elapsed);
+	return Min(microseconds(&now.ru_utime) + microseconds(&now.ru_stime) -
+			   microseconds(&usage.ru_utime) -
+			   microseconds(&usage.ru_stime), elapsed);
 }
 
 static void
@@ -138,8 +146,8 @@ set_unshared(JobqQueueState *state, uint32 njobs)
 void
 jobq_share_note_start(const JobqSharing *sharing)
 {
-	if (sharing->possible)
-		(void) getrusage(RUSAGE_SELF, &usage_at_start);
+	if (sharing->possible && usage_is_old)
+		(void) getrusage(RUSAGE_SELF, &usage);
 }
 
 void
@@ -151,6 +159,9 @@ jobq_share_note_end(const JobqSharing *sharing, JobqQueueState *state,
 
 	if (state == NULL || limit <= 0 || !sharing->possible)
 		return;
+	if (usage_is_old)
+		usage_at = start;
+	usage_is_old = end < usage_at || end - usage_at > limit / USAGE_PART;
 	if (cold_jobs > 0)
 	{
 		cold_jobs--;

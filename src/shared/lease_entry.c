@@ -21,11 +21,15 @@
 
 const JobqGates jobq_no_gates = {NULL, NULL, NULL};
 
+/* Makes another number of a role's, for those of its leases that were found. */
+#define FOUND_ROLE 0x80000000
+
 /* The number of entries of a role, or of roles that share it. */
 static uint32 *
-role_count(Oid role)
+role_count(Oid role, bool was_found)
 {
-	return jobq_role_counter(jobq_shared->lease_roles, role);
+	return jobq_role_counter(jobq_shared->lease_roles,
+							 was_found ? role ^ FOUND_ROLE : role);
 }
 
 /* Whether there is room for one more entry; under the lock. */
@@ -38,7 +42,9 @@ has_room(Oid role, JobqLeaseRoom listing)
 	if (listing == JOBQ_LEASE_IN_RESERVE)
 		return left > 0;
 	left -= JOBQ_LEASE_RESERVE;
-	return left > 0 && *role_count(role) < left;
+	if (listing == JOBQ_LEASE_FOUND)
+		left -= *role_count(role, true);
+	return left > 0 && *role_count(role, false) < left;
 }
 
 /* See lease_entry.h. */
@@ -59,8 +65,9 @@ jobq_lease_find_or_add(const JobqLeaseKey *key, Oid role, JobqLeaseRoom listing,
 	entry->group_lent = false;
 	entry->ends = false;
 	entry->in_doubt = false;
+	entry->was_found = listing == JOBQ_LEASE_FOUND;
 	jobq_lease_batch_init(entry);
-	(*role_count(role))++;
+	(*role_count(role, entry->was_found))++;
 	return entry;
 }
 
@@ -92,7 +99,7 @@ jobq_lease_leave(const JobqLeaseKey *key)
 	/* it is there until the next one is made */
 	if (entry == NULL)
 		return jobq_no_gates;
-	(*role_count(entry->role))--;
+	(*role_count(entry->role, entry->was_found))--;
 	return jobq_lease_batch_leave(entry) ? jobq_lease_own_gates(entry) :
 		jobq_no_gates;
 }

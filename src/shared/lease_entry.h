@@ -41,6 +41,10 @@ typedef struct JobqLeaseTicket
 typedef enum JobqLeaseRoom
 {
 	JOBQ_LEASE_IN_SHARE,		/* if its role has room left */
+	JOBQ_LEASE_FOUND,			/* the same, but it was found in the table:
+								 * the role is the queue's owner, since who
+								 * has claimed is not known, and must not take
+								 * the room of the owner's own claims */
 	JOBQ_LEASE_IN_RESERVE		/* for an executor */
 } JobqLeaseRoom;
 

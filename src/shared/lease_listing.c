@@ -171,8 +171,9 @@ jobq_lease_list(const JobqLeaseListing *lease)
 	if (far && !lease->keep && !lease->moves)
 		entry = hash_search(jobq_shared_leases, &key, HASH_FIND, &found);
 	else
-		entry = jobq_lease_find_or_add(&key, lease->role, JOBQ_LEASE_IN_SHARE,
-									   &found);
+		entry = jobq_lease_find_or_add(&key, lease->role,
+									   lease->keep ? JOBQ_LEASE_IN_SHARE :
+									   JOBQ_LEASE_FOUND, &found);
 	if (entry != NULL && !found)
 	{
 		entry->until = lease->until;

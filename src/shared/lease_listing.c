@@ -172,7 +172,7 @@ jobq_lease_list(const JobqLeaseListing *lease)
 		entry = hash_search(jobq_shared_leases, &key, HASH_FIND, &found);
 	else
 		entry = jobq_lease_find_or_add(&key, lease->role,
-									   lease->keep ? JOBQ_LEASE_IN_SHARE :
+									   lease->keep ? JOBQ_LEASE_COUNTED :
 									   JOBQ_LEASE_FOUND, &found);
 	if (entry != NULL && !found)
 	{
@@ -180,7 +180,7 @@ jobq_lease_list(const JobqLeaseListing *lease)
 		entry->proc = JOBQ_NO_PROCESS;
 	}
 	if (entry == NULL)
-		jobq_lease_note_unlisted(lease->until, far);
+		jobq_lease_note_unlisted(lease->until, far && !lease->keep);
 	else
 	{
 		/*

@@ -19,8 +19,11 @@
  *   more than that either: it stays for as long as its job is locked;
  * - who has claimed what is found in the table is not known.  It is counted for the
  *   owner of the queue, but apart from the owner's own claims: these find room although
- *   others have claimed much in the owner's queues.  Only queues with a limit, whose
- *   leases have to be listed, are excepted;
+ *   others have claimed much in the owner's queues;
+ * - without the leases of a queue with a limit its running jobs cannot be counted, and
+ *   none starts.  They had room while it was known who claimed them.  So they are
+ *   listed, whatever the owner has, as long as an eighth of the registry stays free for
+ *   claims: several roles may fill the rest by claims, too;
  * - JOBQ_LEASE_RESERVE entries are for executors, each of which holds at most
  *   one job bound to its process.
  *

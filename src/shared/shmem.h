@@ -207,7 +207,8 @@ typedef struct JobqDatabase
 								 * fired, */
 	TimestampTz behind_since;	/* (D) since this time; see fire_owner.c */
 	/* under JOBQ_LOCK_LEASES, see lease_registry.c */
-	bool		leases_overflow;	/* leases that end soon found no room */
+	bool		leases_overflow;	/* leases that have to be listed found no
+									 * room */
 	TimestampTz unlisted_due;	/* the least end of those not listed */
 	TimestampTz unlisted_noted; /* the same of those left out since a look
 								 * began */

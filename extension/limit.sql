@@ -128,6 +128,8 @@ LEFT JOIN LATERAL jobq_store.groups(q.id, o.group_key) AS g ON true
 WHERE jobq_store.may_read(q.id);
 COMMENT ON VIEW jobq_store.groups_with_options IS 'the first half of jobq.groups';
 
+-- The sub-selects are looked up in an index for each group of the queue; the anti join
+-- that NOT EXISTS becomes would read the options of all queues for a few groups.
 CREATE VIEW jobq_store.groups_in_memory WITH (security_barrier) AS
 SELECT
   q.name AS queue,
@@ -144,12 +146,14 @@ SELECT
 FROM jobq_store.queue AS q
 CROSS JOIN LATERAL jobq_store.groups(q.id) AS g
 WHERE jobq_store.may_read(q.id)
-  AND NOT EXISTS (SELECT FROM jobq_store.group_option AS o
-    WHERE o.queue OPERATOR(pg_catalog.=) q.id
-      AND o.group_key OPERATOR(pg_catalog.=) (g.group_key COLLATE "C"))
-  AND NOT EXISTS (SELECT FROM jobq_store.group_stop AS s
-    WHERE s.queue OPERATOR(pg_catalog.=) q.id
-      AND s.group_key OPERATOR(pg_catalog.=) (g.group_key COLLATE "C"));
+  AND (SELECT true FROM jobq_store.group_option AS o
+    WHERE o.queue OPERATOR(pg_catalog.>=) q.id
+      AND o.queue OPERATOR(pg_catalog.<=) q.id
+      AND o.group_key OPERATOR(pg_catalog.=) (g.group_key COLLATE "C")) IS NULL
+  AND (SELECT true FROM jobq_store.group_stop AS s
+    WHERE s.queue OPERATOR(pg_catalog.>=) q.id
+      AND s.queue OPERATOR(pg_catalog.<=) q.id
+      AND s.group_key OPERATOR(pg_catalog.=) (g.group_key COLLATE "C")) IS NULL;
 COMMENT ON VIEW jobq_store.groups_in_memory IS 'the second half of jobq.groups';
 
 CREATE VIEW jobq.groups WITH (security_barrier) AS

@@ -14,6 +14,12 @@
 
 #include "shared/area.h"
 
+/*
+ * A role has at most this number of rings for each that it leaves free: alone it can use
+ * most of them, which only make claims quicker, and another role still finds some.
+ */
+#define RINGS_PER_FREE 3
+
 static JobqPool *lane_pool = NULL;
 static JobqPool *ring_pools[2] = {NULL, NULL};	/* for queues, for groups */
 JobqLane   *jobq_lanes = NULL;
@@ -60,19 +66,35 @@ jobq_lane_free(JobqLane *lane, Oid role)
 	SpinLockRelease(&jobq_shared->lane_mutex);
 }
 
+/* How many rings of that kind the stream's role has. */
+static uint32 *
+rings_of(const JobqStream *stream)
+{
+	return jobq_role_counter(jobq_shared->ring_roles[stream->is_group],
+							 stream->role);
+}
+
 /*
- * Gives the lane an empty ring unless it has one.  If none is free, the lane
- * stays without a ring, and the next ring that becomes empty is freed.
+ * Gives the lane an empty ring unless it has one.  If there is none for
+ * its role, the lane stays without a ring, and the next ring that becomes empty is
+ * freed.
  */
 void
 jobq_lane_want_ring(const JobqStream *stream, JobqLane *lane)
 {
-	JobqRing   *ring;
+	JobqPool   *pool = ring_pools[stream->is_group];
+	JobqRing   *ring = NULL;
+	uint32	   *taken;
 
 	if (lane->ring != NULL)
 		return;
+	taken = rings_of(stream);
 	SpinLockAcquire(&jobq_shared->lane_mutex);
-	ring = jobq_pool_take(ring_pools[stream->is_group]);
+	if (*taken < (uint32) pool->nfree * RINGS_PER_FREE)
+	{
+		ring = jobq_pool_take(pool);
+		(*taken)++;
+	}
 	SpinLockRelease(&jobq_shared->lane_mutex);
 	if (ring == NULL)
 	{
@@ -91,10 +113,14 @@ jobq_lane_want_ring(const JobqStream *stream, JobqLane *lane)
 void
 jobq_lane_free_ring(const JobqStream *stream, JobqLane *lane)
 {
+	uint32	   *taken;
+
 	if (lane->ring == NULL)
 		return;
+	taken = rings_of(stream);
 	SpinLockAcquire(&jobq_shared->lane_mutex);
 	jobq_pool_give(ring_pools[stream->is_group], lane->ring);
+	(*taken)--;
 	SpinLockRelease(&jobq_shared->lane_mutex);
 	lane->ring = NULL;
 	pg_atomic_write_u32(&jobq_shared->rings_wanted[stream->is_group], 0);

@@ -758,7 +758,9 @@ typedef struct JobqShared
 
 	/* see lane.c */
 	slock_t		lane_mutex;		/* guards the pools of lanes and rings, and */
-	uint32		lane_roles[JOBQ_ROLE_COUNTERS]; /* lanes in use, by role */
+	uint32		lane_roles[JOBQ_ROLE_COUNTERS]; /* lanes in use, by role, */
+	uint32		ring_roles[2][JOBQ_ROLE_COUNTERS];	/* and rings: those of
+													 * queues, of groups */
 	pg_atomic_uint32 rings_wanted[2];	/* somebody found no free ring, for a
 										 * queue or a group */
 	pg_atomic_uint64 lane_resets;	/* source of JobqStream.resets */

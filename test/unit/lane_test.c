@@ -17,6 +17,7 @@
 
 #include "shared/area.h"
 #include "shared/lane_look.h"
+#include "shared/lane_memory.h"
 #include "shared/lane_refill.h"
 
 #include "check.h"
@@ -223,7 +224,7 @@ test_random(void)
 	bool		refilling = false;
 	JobqRefill	refill;
 
-	reset(100, 3);
+	reset(100, 6);
 	for (int round = 0; round < 100000; round++)
 	{
 		int			id = random_below(&seed, JOBS);
@@ -374,6 +375,40 @@ test_possible_claims(void)
 	CHECK(stream.nlanes == 0, "a stream that has ended gets lanes");
 }
 
+/* Puts jobs into lanes of their own, from that id on; returns how many rings are used. */
+static int
+fill_lanes(int id, int n)
+{
+	discover();
+	for (int end = id + n; id < end; id++)
+	{
+		make_job(id, id, 1);
+		lower(id);
+	}
+	return (int) jobq_pool_used(jobq_area_pool(JOBQ_AREA_RINGS));
+}
+
+/* A role has no more than three rings for each that it leaves free. */
+static void
+test_ring_shares(void)
+{
+	JobqStream	first;
+
+	reset(100, 8);
+	CHECK(fill_lanes(0, 10) == 6, "a role alone has not three quarters of the rings");
+	CHECK(jobq_lanes_lack_rings(false), "it does not lack rings");
+	first = stream;
+	jobq_lanes_make(&stream, test_lock, ROLE + 1);
+	CHECK(fill_lanes(10, 10) == 8, "another role finds none");
+	jobq_lanes_end(&first);
+	CHECK(jobq_pool_used(jobq_area_pool(JOBQ_AREA_RINGS)) == 2,
+		  "a role has not given its rings back");
+	CHECK(fill_lanes(20, 10) == 6, "the other role does not get them");
+	jobq_lanes_end(&stream);
+	CHECK(jobq_pool_used(jobq_area_pool(JOBQ_AREA_RINGS)) == 0,
+		  "rings are left over");
+}
+
 int
 main(void)
 {
@@ -381,7 +416,8 @@ main(void)
 	test_peek();
 	test_fill();
 	test_backlog(1, 1);
-	test_backlog(5, 5);
+	test_backlog(5, 10);
+	test_ring_shares();
 	test_random();
 	CHECK(locks_held == 0, "a lock is still held");
 	return check_finish();

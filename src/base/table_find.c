@@ -27,6 +27,7 @@
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/inval.h"
 #include "utils/snapmgr.h"
 
 /* What became of an attempt to lock a row version. */
@@ -158,6 +159,61 @@ jobq_table_read(JobqTable *table, Oid indexid, ScanKey keys, int nkeys,
 	found = read_latest(table, index, keys, nkeys, slot);
 	index_close(index, AccessShareLock);
 	return found;
+}
+
+/* See table_find.h. */
+void
+jobq_reader_begin(JobqReader *reader, JobqTable *table, Oid indexid, int nkeys)
+{
+	reader->table = table;
+	reader->index = index_open(indexid, AccessShareLock);
+	reader->nkeys = nkeys;
+	reader->scan = NULL;
+	reader->snapshot = NULL;
+}
+
+/* Takes a snapshot, which sees what this transaction has done so far. */
+static void
+begin_reading(JobqReader *reader)
+{
+	CommandCounterIncrement();
+	reader->snapshot = RegisterSnapshot(GetLatestSnapshot());
+	reader->scan = jobq_index_beginscan(reader->table->rel, reader->index,
+										reader->snapshot, reader->nkeys);
+}
+
+/*
+ * See table_find.h.  Takes note of what others have changed in the catalogs, roles that
+ * have lost a membership for one, as opening the index for each row would.
+ */
+bool
+jobq_reader_read(JobqReader *reader, ScanKey keys, TupleTableSlot *slot)
+{
+	AcceptInvalidationMessages();
+	if (reader->scan == NULL)
+		begin_reading(reader);
+	index_rescan(reader->scan, keys, reader->nkeys, NULL, 0);
+	return index_getnext_slot(reader->scan, ForwardScanDirection, slot);
+}
+
+/* See table_find.h. */
+void
+jobq_reader_rest(JobqReader *reader)
+{
+	if (reader->scan == NULL)
+		return;
+	index_endscan(reader->scan);
+	UnregisterSnapshot(reader->snapshot);
+	reader->scan = NULL;
+	reader->snapshot = NULL;
+}
+
+/* See table_find.h. */
+void
+jobq_reader_end(JobqReader *reader)
+{
+	jobq_reader_rest(reader);
+	index_close(reader->index, AccessShareLock);
 }
 
 /*

@@ -13,6 +13,7 @@
 
 #include "base/table.h"
 
+#include "access/genam.h"
 #include "access/skey.h"
 #include "utils/snapshot.h"
 
@@ -32,6 +33,29 @@ typedef struct JobqSearch
 
 extern bool jobq_table_read(JobqTable *table, Oid indexid, ScanKey keys,
 							int nkeys, TupleTableSlot *slot);
+
+/*
+ * Reads several rows of a table like jobq_table_read(), one after the other.  The index
+ * stays open, and all rows are read as they were at the first read since the reader began
+ * or rested.  A row may have changed since: changing it as seen tells.  The reader must
+ * rest before its owner waits for a row.
+ */
+typedef struct JobqReader
+{
+	JobqTable  *table;
+	Relation	index;
+	int			nkeys;
+	IndexScanDesc scan;			/* these two: NULL while it rests */
+	Snapshot	snapshot;
+} JobqReader;
+
+extern void jobq_reader_begin(JobqReader *reader, JobqTable *table,
+							  Oid indexid, int nkeys);
+extern bool jobq_reader_read(JobqReader *reader, ScanKey keys,
+							 TupleTableSlot *slot);
+extern void jobq_reader_rest(JobqReader *reader);
+extern void jobq_reader_end(JobqReader *reader);
+
 extern JobqFindResult jobq_table_find(JobqTable *table, Oid indexid,
 									  ScanKey keys, int nkeys,
 									  JobqWaitPolicy wait,

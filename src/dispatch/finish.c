@@ -193,13 +193,14 @@ complete_locked(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
  * locked first and checked again, since the lease may run out meanwhile.
  */
 static bool
-complete_held(JobqTable *jobs, TupleTableSlot *slot, int64 id, int64 lease,
+complete_held(JobqReader *reader, TupleTableSlot *slot, int64 id, int64 lease,
 			  const JobqEnd *end, JobqJob *job)
 {
+	JobqTable  *jobs = reader->table;
 	uint64		waits = jobq_relation_waits();
 	const JobqQueue *queue;
 
-	if (jobq_job_find(jobs, id, slot, job) && is_held(job, lease) &&
+	if (jobq_job_find_next(reader, id, slot, job) && is_held(job, lease) &&
 		(queue = jobq_queue_by_id(job->queue)) != NULL)
 	{
 		jobq_queue_check_job_privilege(queue, JOBQ_PRIV_CONSUME, id);
@@ -213,6 +214,7 @@ complete_held(JobqTable *jobs, TupleTableSlot *slot, int64 id, int64 lease,
 			return true;
 		}
 	}
+	jobq_reader_rest(reader);
 	jobq_async_commit_forbid();
 	return false;
 }
@@ -222,6 +224,7 @@ jobq_complete(PG_FUNCTION_ARGS)
 {
 	JobqEnd		end = {.result_is_null = PG_ARGISNULL(2)};
 	JobqTable  *jobs;
+	JobqReader	reader;
 	JobqJob		job;
 
 	jobq_begin_write("jobq.complete()");
@@ -230,7 +233,8 @@ jobq_complete(PG_FUNCTION_ARGS)
 		end.result = PG_GETARG_DATUM(2);
 	jobq_async_commit_begin(true);
 	jobs = jobq_table_open(JOBQ_REL_JOB);
-	if (!complete_held(jobs, jobq_table_slot(jobs), PG_GETARG_INT64(0),
+	jobq_job_reader_begin(&reader, jobs);
+	if (!complete_held(&reader, jobq_table_slot(jobs), PG_GETARG_INT64(0),
 					   PG_GETARG_INT64(1), &end, &job))
 	{
 		const JobqQueue *queue = lock_held_job(jobs, PG_GETARG_INT64(0),
@@ -238,6 +242,7 @@ jobq_complete(PG_FUNCTION_ARGS)
 
 		complete_locked(jobs, &job, queue, &end);
 	}
+	jobq_reader_end(&reader);
 	jobq_table_close(jobs);
 	jobq_async_commit_end();
 	PG_RETURN_VOID();
@@ -261,8 +266,10 @@ jobq_finish_complete_jobs(JobqTable *jobs, const Datum *ids, int nids, int64 lea
 {
 	int64	   *sorted = palloc(Max(nids, 1) * sizeof(int64));
 	TupleTableSlot *slot = jobq_table_slot(jobs);
+	JobqReader	reader;
 	int			completed = 0;
 
+	jobq_job_reader_begin(&reader, jobs);
 	for (int i = 0; i < nids; i++)
 		sorted[i] = DatumGetInt64(ids[i]);
 	qsort(sorted, nids, sizeof(int64), compare_ids);
@@ -271,7 +278,8 @@ jobq_finish_complete_jobs(JobqTable *jobs, const Datum *ids, int nids, int64 lea
 		JobqJob		job;
 
 		CHECK_FOR_INTERRUPTS();
-		if (complete_held(jobs, slot, sorted[i], lease, &jobq_no_result, &job))
+		if (complete_held(&reader, slot, sorted[i], lease, &jobq_no_result,
+						  &job))
 		{
 			completed++;
 			continue;
@@ -284,6 +292,7 @@ jobq_finish_complete_jobs(JobqTable *jobs, const Datum *ids, int nids, int64 lea
 						&jobq_no_result);
 		completed++;
 	}
+	jobq_reader_end(&reader);
 	pfree(sorted);
 	return completed;
 }

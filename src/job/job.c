@@ -22,7 +22,6 @@
 
 #include "base/extension.h"
 #include "base/json_object.h"
-#include "base/table_find.h"
 #include "job/job_column.h"
 #include "queue/queue.h"
 #include "queue/queue_cache.h"
@@ -174,14 +173,41 @@ jobq_job_lock_row(JobqTable *jobs, TupleTableSlot *seen, Snapshot snapshot,
 	return result;
 }
 
+static void
+make_id_key(ScanKey key, int64 id)
+{
+	ScanKeyInit(key, Anum_job_id, BTEqualStrategyNumber, F_INT8EQ,
+				Int64GetDatum(id));
+}
+
+/* See job.h. */
+void
+jobq_job_reader_begin(JobqReader *reader, JobqTable *jobs)
+{
+	jobq_reader_begin(reader, jobs, jobq_relation_oid(JOBQ_IDX_JOB), 1);
+}
+
+/* See job.h. */
+bool
+jobq_job_find_next(JobqReader *reader, int64 id, TupleTableSlot *slot,
+				   JobqJob *job)
+{
+	ScanKeyData key;
+
+	make_id_key(&key, id);
+	if (!jobq_reader_read(reader, &key, slot))
+		return false;
+	jobq_job_read(job, slot);
+	return true;
+}
+
 /* Reads an unfinished job by the latest snapshot, without locking it. */
 bool
 jobq_job_find(JobqTable *jobs, int64 id, TupleTableSlot *slot, JobqJob *job)
 {
 	ScanKeyData key;
 
-	ScanKeyInit(&key, Anum_job_id, BTEqualStrategyNumber, F_INT8EQ,
-				Int64GetDatum(id));
+	make_id_key(&key, id);
 	if (!jobq_table_read(jobs, jobq_relation_oid(JOBQ_IDX_JOB), &key, 1,
 						 slot))
 		return false;
@@ -267,8 +293,7 @@ jobq_job_lock_for(JobqTable *jobs, int64 id, JobqWaitPolicy wait,
 	is_wanted, &wanted};
 	JobqFindResult result;
 
-	ScanKeyInit(&key, Anum_job_id, BTEqualStrategyNumber, F_INT8EQ,
-				Int64GetDatum(id));
+	make_id_key(&key, id);
 	result = jobq_table_find_if(jobs, &search, slot);
 	if (result != JOBQ_FOUND && wanted.noted)
 		(void) jobq_ready_withdraw();

@@ -16,7 +16,7 @@
 #ifndef JOBQ_JOB_H
 #define JOBQ_JOB_H
 
-#include "base/table.h"
+#include "base/table_find.h"
 #include "common/jobstate.h"
 #include "queue/queue_row.h"
 #include "shared/lane.h"
@@ -83,6 +83,11 @@ extern void jobq_job_read(JobqJob *job, TupleTableSlot *slot);
 
 extern bool jobq_job_find(JobqTable *jobs, int64 id, TupleTableSlot *slot,
 						  JobqJob *job);
+
+/* The same for several jobs, by one reader (table_find.h). */
+extern void jobq_job_reader_begin(JobqReader *reader, JobqTable *jobs);
+extern bool jobq_job_find_next(JobqReader *reader, int64 id,
+							   TupleTableSlot *slot, JobqJob *job);
 extern void jobq_job_set_enqueued_at(Datum *values, bool *nulls,
 									 TimestampTz enqueued_at);
 extern JobqFindResult jobq_job_lock(JobqTable *jobs, int64 id,

@@ -5,8 +5,8 @@
 use strict;
 use warnings;
 
-use IPC::Run ();
-use JobqSession qw(start_session ask end_session);
+use IPC::Run    ();
+use JobqSession qw(start_session order ask end_session sleeps_in_wait);
 use JobqTest;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -217,5 +217,42 @@ ok(waiting(2), 'two clients wait');
 $node->sql("SELECT jobq.enqueue('c')");
 is(join(' ', map { answer($_) } @waiters),
 	't t', 'the second client is told, too, since the first took nothing');
+
+# Notifications do not stay in the server's queue because of a session that waits.
+my $listener = start_session($node, name => 'listener', verbosity => 'verbose');
+$node->sql(q{SELECT jobq.create_queue('d')});
+ask($listener, 'LISTEN here');
+order($listener, q{CALL jobq.wait('{d}', NULL)});
+sleeps_in_wait($node, $listener);
+$node->sql(q{SELECT pg_notify('here', 'first')});
+$node->sql(
+	q{SELECT count(pg_notify('elsewhere', i || repeat('x', 7000)))
+	FROM generate_series(1, 2000) AS i});
+poll_ok(
+	$node, q{SELECT pg_notification_queue_usage() < 0.0002 FROM (
+		SELECT count(pg_notify('elsewhere', i || repeat('x', 7000)))
+		FROM generate_series(1, 10) AS i) AS n},
+	'a session that waits reads its notifications');
+sleeps_in_wait($node, $listener);
+is( $node->sql(
+		q{SELECT state || ' ' || (xact_start IS NULL) FROM pg_stat_activity
+		WHERE application_name = 'listener'}),
+	'idle true',
+	'a session that has read notifications is idle again');
+$node->sql(q{SELECT jobq.enqueue('d')});
+like(
+	JobqSession::answer($listener),
+	qr/^t\n.*"here" with payload "first"/s,
+	'the session is told of its job and of the notification');
+ask($listener, q{SELECT jobq.dequeue('d')});
+order($listener, q{CALL jobq.wait('{d}', NULL)});
+sleeps_in_wait($node, $listener);
+$node->sql(q{SELECT pg_notify('here', 'second')});
+$node->sql(
+	q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = 'listener'});
+like(JobqSession::answer($listener),
+	qr/57014/, 'a session that reads notifications can be cancelled');
+is(ask($listener, 'SELECT 1'), "1\n", 'the session goes on after that');
+end_session($listener);
 
 done_testing();

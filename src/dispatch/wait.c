@@ -59,6 +59,7 @@
 #include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "commands/async.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
@@ -187,7 +188,31 @@ milliseconds_since(int64 then)
 	return (jobq_stopwatch() - then) / 1000.0;
 }
 
-/* Sleeps until it is worth looking again.  Returns false on timeout. */
+/*
+ * Reads notifications on channels that the session listens to and sends them to its client,
+ * as an idle session does.  Otherwise they would stay in the server's queue, which is finite.
+ * Ends the transaction, outside of which only they can be read, and begins another one.
+ */
+static void
+read_notifications(void)
+{
+	MemoryContext oldcontext;
+
+	/* SPI expects to end transactions by itself */
+	SPI_finish();
+	oldcontext = CurrentMemoryContext;
+	CommitTransactionCommand();
+	ProcessNotifyInterrupt(true);
+	StartTransactionCommand();
+	pgstat_report_xact_timestamp(0);
+	MemoryContextSwitchTo(oldcontext);
+	SPI_connect_ext(SPI_OPT_NONATOMIC);
+}
+
+/*
+ * Sleeps until it is worth looking again.  Returns false on timeout.  The transaction
+ * must have done nothing.
+ */
 static bool
 sleep_until_woken(const Wait *wait)
 {
@@ -214,6 +239,8 @@ sleep_until_woken(const Wait *wait)
 						 JOBQ_WAIT_EVENT_WAIT);
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
+		if (notifyInterruptPending)
+			read_notifications();
 
 		/* we may sleep for days: do not fall behind with invalidations */
 		AcceptInvalidationMessages();

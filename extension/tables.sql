@@ -401,6 +401,77 @@ CREATE TABLE jobq_store.schedule_run (
 COMMENT ON TABLE jobq_store.schedule_run IS
   'the latest runs of schedules; a row may stand for several skipped runs';
 
+-- --------------------------------------------------------------- statistics
+
+-- EXPLAIN shows any role the planner's estimates for its conditions, also on rows that
+-- a view withholds.  Statistics on a column of contents would tell them by that, and no
+-- query here gains from them.  A new column of such a type belongs here, too.
+ALTER TABLE jobq_store.queue
+  ALTER COLUMN name SET STATISTICS 0,
+  ALTER COLUMN handler SET STATISTICS 0,
+  ALTER COLUMN description SET STATISTICS 0,
+  ALTER COLUMN backoff SET STATISTICS 0,
+  ALTER COLUMN backoff_function SET STATISTICS 0,
+  ALTER COLUMN payload_check SET STATISTICS 0,
+  ALTER COLUMN payload_path SET STATISTICS 0,
+  ALTER COLUMN group_on_failure SET STATISTICS 0,
+  ALTER COLUMN on_full SET STATISTICS 0,
+  ALTER COLUMN on_limit SET STATISTICS 0;
+ALTER TABLE jobq_store.limit_def
+  ALTER COLUMN name SET STATISTICS 0;
+ALTER TABLE jobq_store.group_option
+  ALTER COLUMN group_key SET STATISTICS 0;
+ALTER TABLE jobq_store.group_stop
+  ALTER COLUMN group_key SET STATISTICS 0;
+ALTER TABLE jobq_store.job
+  ALTER COLUMN worker SET STATISTICS 0,
+  ALTER COLUMN unique_key SET STATISTICS 0,
+  ALTER COLUMN group_key SET STATISTICS 0,
+  ALTER COLUMN tags SET STATISTICS 0,
+  ALTER COLUMN headers SET STATISTICS 0,
+  ALTER COLUMN progress SET STATISTICS 0,
+  ALTER COLUMN command SET STATISTICS 0,
+  ALTER COLUMN payload SET STATISTICS 0;
+ALTER TABLE jobq_store.cancel_request
+  ALTER COLUMN reason SET STATISTICS 0;
+ALTER TABLE jobq_store.rate_start
+  ALTER COLUMN group_key SET STATISTICS 0;
+ALTER TABLE jobq_store.history
+  ALTER COLUMN worker SET STATISTICS 0,
+  ALTER COLUMN unique_key SET STATISTICS 0,
+  ALTER COLUMN group_key SET STATISTICS 0,
+  ALTER COLUMN tags SET STATISTICS 0,
+  ALTER COLUMN headers SET STATISTICS 0,
+  ALTER COLUMN progress SET STATISTICS 0,
+  ALTER COLUMN command SET STATISTICS 0,
+  ALTER COLUMN error SET STATISTICS 0,
+  ALTER COLUMN sqlstate SET STATISTICS 0,
+  ALTER COLUMN result SET STATISTICS 0,
+  ALTER COLUMN payload SET STATISTICS 0;
+ALTER TABLE jobq_store.attempt
+  ALTER COLUMN outcome SET STATISTICS 0,
+  ALTER COLUMN worker SET STATISTICS 0,
+  ALTER COLUMN sqlstate SET STATISTICS 0,
+  ALTER COLUMN message SET STATISTICS 0,
+  ALTER COLUMN detail SET STATISTICS 0,
+  ALTER COLUMN hint SET STATISTICS 0,
+  ALTER COLUMN context SET STATISTICS 0,
+  ALTER COLUMN data SET STATISTICS 0;
+ALTER TABLE jobq_store.schedule
+  ALTER COLUMN name SET STATISTICS 0,
+  ALTER COLUMN cron SET STATISTICS 0,
+  ALTER COLUMN timezone SET STATISTICS 0,
+  ALTER COLUMN missed SET STATISTICS 0,
+  ALTER COLUMN overlap SET STATISTICS 0,
+  ALTER COLUMN keep_runs SET STATISTICS 0,
+  ALTER COLUMN payload SET STATISTICS 0,
+  ALTER COLUMN command SET STATISTICS 0,
+  ALTER COLUMN tags SET STATISTICS 0,
+  ALTER COLUMN disabled_reason SET STATISTICS 0;
+ALTER TABLE jobq_store.schedule_run
+  ALTER COLUMN outcome SET STATISTICS 0,
+  ALTER COLUMN reason SET STATISTICS 0;
+
 -- ------------------------------------------------------------------ writers
 
 -- A role that can write here can have SQL run as any role, and members of

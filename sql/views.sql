@@ -92,7 +92,30 @@ SET ROLE jobq_vera;
 SELECT queue, payload FROM jobq.jobs WHERE peek(payload);
 SELECT queue FROM jobq.queues;
 RESET ROLE;
+
+-- nor does EXPLAIN estimate from contents
+SELECT count(jobq.enqueue('v_1', group_key => 'secret')) FROM generate_series(1, 100);
+ANALYZE jobq_store.job;
+SELECT a.attrelid::regclass AS table, a.attname AS column
+FROM pg_attribute AS a
+JOIN pg_class AS c ON c.oid = a.attrelid
+WHERE c.relnamespace = 'jobq_store'::regnamespace AND c.relkind IN ('r', 'p') AND a.attnum > 0
+  AND a.atttypid IN ('text'::regtype, 'text[]'::regtype, 'jsonb'::regtype, 'jsonpath'::regtype,
+    'bytea'::regtype, 'name'::regtype)
+  AND coalesce(a.attstattarget, -1) <> 0
+ORDER BY a.attrelid::regclass::text, a.attnum;
+CREATE FUNCTION estimated_cost(query text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+  plan json;
+BEGIN
+  EXECUTE 'EXPLAIN (FORMAT json) ' || query INTO plan;
+  RETURN plan -> 0 -> 'Plan' ->> 'Total Cost';
+END $$;
+SET ROLE jobq_vera;
+SELECT estimated_cost($$SELECT * FROM jobq.jobs WHERE group_key = 'secret'$$)
+  = estimated_cost($$SELECT * FROM jobq.jobs WHERE group_key = 'nonsense'$$) AS tells_nothing;
+RESET ROLE;
 SELECT jobq.revoke_usage('jobq_vera');
 SELECT jobq.drop_queue('v_1', force => true), jobq.drop_queue('v_2', force => true);
-DROP FUNCTION scans, peek;
+DROP FUNCTION scans, peek, estimated_cost;
 DROP ROLE jobq_vera;

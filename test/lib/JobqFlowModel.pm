@@ -53,6 +53,10 @@ sub new
 		leases => 0,
 		aborted => 0,
 		xacts => 1,
+		most_passes => $opt{memory_is_short}
+		? JobqGroupModel::MOST_PASSES_WITHOUT_ROOM
+		: JobqGroupModel::MOST_PASSES,
+		memory_is_short => $opt{memory_is_short} // 0,
 	}, $class;
 	for my $name (@{ $opt{queues} })
 	{

@@ -21,8 +21,9 @@ use List::Util qw(min sum0);
 
 # How often a stream that could give a job may be passed over by the same other one.
 # Once, if it stays where it is.  When it comes back it is the last one; and after a
-# reset, others have a round of turns before it is read.
-use constant MOST_PASSES => 4;
+# reset, others have a round of turns before it is read.  Where memory has no room for it,
+# it has to wait until there is some.
+use constant { MOST_PASSES => 4, MOST_PASSES_WITHOUT_ROOM => 40 };
 
 # Streams.
 
@@ -60,10 +61,11 @@ sub room_in_group
 	return if $stream eq '';
 	push @room, $queue->{max_per_group} - group_of($queue, $stream)->{running}
 	  if defined $queue->{max_per_group};
-	push @room, $limit->{max_per_group} - sum0(
-		map { ($_->{groups}{$stream} // { running => 0 })->{running} }
-		grep { ($_->{shared_limit} // '') eq $limit->{name} } values %{ $self->{queues} })
-	  if $limit && defined $limit->{max_per_group};
+	push @room,
+	  $limit->{max_per_group} - sum0(
+		map  { ($_->{groups}{$stream} // { running => 0 })->{running} }
+		grep { ($_->{shared_limit}    // '') eq $limit->{name} } values %{ $self->{queues} }
+	  ) if $limit && defined $limit->{max_per_group};
 	return min(@room);
 }
 
@@ -142,7 +144,8 @@ sub could_be_lent
 	my $limit = $self->limit_of($queue);
 	my (%heads, %lenders);
 
-	return \%heads unless defined $queue->{max_per_group}
+	return \%heads
+	  unless defined $queue->{max_per_group}
 	  || ($limit && defined $limit->{max_per_group});
 	for my $note (reverse @{ $self->{notes} })
 	{
@@ -187,7 +190,7 @@ sub take_turn
 	{
 		next if ($heads->{$other}{fresh} // 0) == $self->{xacts};
 		die "stream \"$other\" of $queue->{name} is passed over by \"$stream\" too often\n"
-		  if ++$passed->{$other}{$stream} > MOST_PASSES;
+		  if ++$passed->{$other}{$stream} > $self->{most_passes};
 	}
 	return;
 }
@@ -221,6 +224,20 @@ sub chosen
 	return $stream;
 }
 
+# Whether a claim has found no other group: there may be no room for those that there are.
+sub has_to_lend
+{
+	my ($self, $heads) = @_;
+	my $given = $self->{given};
+
+	return 1 unless %$heads;
+	return
+		 $self->{memory_is_short}
+	  && $given
+	  && @$given
+	  && !grep { $_->{label} == $given->[0] } values %$heads;
+}
+
 # The next job of a queue, with the ticket of its group.
 sub pick
 {
@@ -228,7 +245,7 @@ sub pick
 	my ($heads, $lenders) = $self->could_be_next($queue, $now);
 	my ($stream, $lender);
 
-	($heads, $lenders) = $self->could_be_lent($queue, $now) unless %$heads;
+	($heads, $lenders) = $self->could_be_lent($queue, $now) if $self->has_to_lend($heads);
 	return unless %$heads;
 	$stream = $self->chosen($queue, $heads) // return;
 	$self->take_turn($queue, $heads, $stream) unless $lenders;
@@ -317,6 +334,14 @@ sub would_start
 	return 0 if $queue->{paused} || !$self->may_start($queue, $now);
 	return 0 if JobqFlowModel::is_full($queue) || ($limit && JobqFlowModel::is_full($limit));
 	return %{ $self->could_be_next($queue, $now) } ? 1 : 0;
+}
+
+# Whether there may be no room to count what the limit of a queue lets in: its groups, and
+# those of others that share it.
+sub may_be_uncounted
+{
+	my ($self, $name) = @_;
+	return $self->{memory_is_short} && defined $self->{queues}{$name}{shared_limit};
 }
 
 # Running jobs of groups, as text.

@@ -184,10 +184,14 @@ $node->sql(
 		CREATE ROLE stranger LOGIN;
 	CREATE FUNCTION alices(jsonb) RETURNS void LANGUAGE sql AS ''});
 
+my ($holder, $admin, $caller) =
+  map { start_session($node, name => $_, verbosity => 'sqlstate') } qw(holder admin caller);
+
 # Recreates what the races are about.
 sub set_up
 {
-	my $made = $node->sql(
+	my $made = ask(
+		$admin,
 		q{SELECT jobq.stop();
 		SELECT jobq.drop_queue(queue, force => true) FROM jobq.queues;
 		SELECT jobq.unschedule(name) FROM jobq.schedules;
@@ -230,9 +234,6 @@ is( $node->sql(
 	join(' ', sort keys %races, keys %harmless),
 	'every function is in the tables');
 
-my ($holder, $admin, $caller) =
-  map { start_session($node, name => $_, verbosity => 'sqlstate') } qw(holder admin caller);
-
 sub race
 {
 	my ($call, $hold, $loss, $isolation) = @_;
@@ -241,7 +242,7 @@ sub race
 
 	set_up();
 	# a queue with jobs could not be dropped for another reason
-	$node->sql('TRUNCATE jobq_store.job') if $call =~ /^drop_queue/;
+	ask($admin, 'TRUNCATE jobq_store.job') if $call =~ /^drop_queue/;
 	# whether the run queue is there is what the first run waits for
 	ask($caller, 'RESET SESSION AUTHORIZATION');
 	ask($caller, 'SET SESSION AUTHORIZATION ' . ($loss eq 'boss' ? 'boss' : 'alice'));
@@ -290,13 +291,13 @@ sub tables_of
 	ask($caller, 'RESET SESSION AUTHORIZATION');
 	ask($caller, "SET SESSION AUTHORIZATION $user");
 	ask($caller, 'BEGIN');
-	my $pid = $node->sql(q{SELECT pid FROM pg_stat_activity WHERE application_name = 'caller'});
 	ask($caller, fill_in("SELECT jobq.$call"));
 	my @tables = split(
 		/\n/,
-		$node->sql(
+		ask($admin,
 			qq{SELECT c.oid::regclass FROM pg_locks AS l JOIN pg_class AS c ON c.oid = l.relation
-			WHERE l.pid = $pid AND c.relkind = 'r' AND c.relnamespace = 'jobq_store'::regnamespace
+			JOIN pg_stat_activity AS a ON a.pid = l.pid AND a.application_name = 'caller'
+			WHERE c.relkind = 'r' AND c.relnamespace = 'jobq_store'::regnamespace
 				AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 			ORDER BY 1}));
 	ask($caller, 'ROLLBACK');
@@ -309,7 +310,7 @@ sub race_for_table
 	my $name = "$call, held up by table $table, loses $loss";
 
 	set_up();
-	$node->sql('TRUNCATE jobq_store.job') if $call =~ /^drop_queue/;
+	ask($admin, 'TRUNCATE jobq_store.job') if $call =~ /^drop_queue/;
 	ask($caller, 'RESET SESSION AUTHORIZATION');
 	ask($caller, "SET SESSION AUTHORIZATION $user");
 	ask($caller, 'BEGIN');
@@ -354,7 +355,7 @@ foreach my $function (sort keys %races)
 {
 	my ($call, $hold, $losses) = @{ $races{$function}[0] };
 	set_up();
-	$node->sql('TRUNCATE jobq_store.job') if $call =~ /^drop_queue/;
+	ask($admin, 'TRUNCATE jobq_store.job') if $call =~ /^drop_queue/;
 	ask($caller, 'RESET SESSION AUTHORIZATION');
 	ask($caller, 'SET SESSION AUTHORIZATION ' . ($losses eq 'boss' ? 'boss' : 'alice'));
 	ask($holder, 'BEGIN; ' . fill_in($hold{$hold}));

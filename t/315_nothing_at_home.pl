@@ -19,8 +19,10 @@ sub copy_database
 {
 	my ($node, $original, $copy) = @_;
 	return poll_until(
-		sub { $node->psql('postgres', "CREATE DATABASE $copy TEMPLATE $original") == 0 })
-	  || die "\"$original\" cannot be copied\n";
+		sub {
+			$node->psql('postgres', "CREATE DATABASE $copy TEMPLATE $original STRATEGY file_copy")
+			  == 0;
+		}) || die "\"$original\" cannot be copied\n";
 }
 
 # ---------------------------------------------- copies take no worker slots
@@ -122,21 +124,19 @@ my %cases = (
 	]);
 my @cases = sort keys %cases;
 
-copy_database($node, 'original', $_) for 'start', grep { $_ ne 'start' } @cases;
+my @rounds = map { "round_$_" } 1 .. 8;
+copy_database($node, 'original', 'start');
 is($node->sql(q{SELECT count(*) FROM jobq_store.job WHERE lease_until > now()}, 'start'),
 	'1', 'a copy has a job that is held by a lease');
-poll_ok($node, coordinators_of(@cases), 'copies have no coordinators, main', expected => '');
-foreach my $case (@cases)
-{
-	is($node->sql(q{SELECT count(*) FROM jobq.health WHERE topic = 'coordinator'}, $case),
-		'0', "$case: health finds nothing wrong with that");
-	$node->sql($cases{$case}[0], $case);
-}
-poll_ok($node, $cases{$_}[1], "$_: is served", db => $_) foreach @cases;
+
+# They all leave at about the same time.
+copy_database($node, 'original', $_) for (grep { $_ ne 'start' } @cases), @rounds;
+my $pid = wait_for_worker($node, 'jobq coordinator', db => 'original');
+$node->sql('CREATE DATABASE empty');
+create_extension($node, 'empty');
+wait_for_worker($node, 'jobq coordinator', db => 'empty');
 
 # Nothing is lost if the first queue comes while the coordinator is about to leave.
-my @rounds = map { "round_$_" } 1 .. 8;
-copy_database($node, 'original', $_) for @rounds;
 my %waiting = map { $_ => 1 } @rounds;
 poll_until(
 	sub {
@@ -151,12 +151,17 @@ poll_until(
 poll_ok($node, $work, "$_: a queue made when the coordinator has just left is served", db => $_)
   foreach @rounds;
 
+poll_ok($node, coordinators_of(@cases), 'copies have no coordinators, main', expected => '');
+foreach my $case (@cases)
+{
+	is($node->sql(q{SELECT count(*) FROM jobq.health WHERE topic = 'coordinator'}, $case),
+		'0', "$case: health finds nothing wrong with that");
+	$node->sql($cases{$case}[0], $case);
+}
+poll_ok($node, $cases{$_}[1], "$_: is served", db => $_) foreach @cases;
+
 # ------------------------------------------------------- what does not
 
-my ($pid) = worker_pids($node, 'jobq coordinator', 'original');
-$node->sql('CREATE DATABASE empty');
-create_extension($node, 'empty');
-wait_for_worker($node, 'jobq coordinator', db => 'empty');
 poll_ok($node, coordinators_of('empty'), 'an empty database has no coordinator', expected => '');
 is(join(' ', worker_pids($node, 'jobq coordinator', 'original')),
 	$pid, 'a database with queues keeps its coordinator');

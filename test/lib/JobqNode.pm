@@ -18,6 +18,48 @@ use warnings;
 
 use parent 'PostgreSQL::Test::Cluster';
 
+use Fcntl qw(:flock);
+use JobqPsql;
+use PostgreSQL::Test::Utils ();
+
+my $nodes = 0;
+
+# init(%options): see PostgreSQL::Test::Cluster. initdb takes long, so the first server of
+# each test is a copy of one that initdb has made; they have the same system identifier.
+sub init
+{
+	my ($self, %options) = @_;
+	my $run = \&PostgreSQL::Test::Utils::system_or_bail;
+
+	return $self->SUPER::init(%options) if $nodes++ > 0 || defined $self->install_path;
+	no warnings 'redefine';
+	local *PostgreSQL::Test::Utils::system_or_bail = sub {
+		my ($program, @arguments) = @_;
+		return $run->($program, @arguments) if $program ne 'initdb';
+		return $run->('cp', '-RPp', template(@{ $options{extra} }), $self->data_dir);
+	};
+	return $self->SUPER::init(%options);
+}
+
+# The data directory that initdb makes with these options.
+sub template
+{
+	my (@options) = @_;
+	my $path = join('_', "$PostgreSQL::Test::Utils::tmp_check/t_template", @options) =~ s/=/-/gr;
+
+	open(my $lock, '>', "$path.lock") or die "$path.lock: $!\n";
+	flock($lock, LOCK_EX) or die "$path.lock: $!\n";
+	if (!-d $path)
+	{
+		PostgreSQL::Test::Utils::system_log('initdb', '-D', "$path.new", '-A', 'trust', '-N',
+			@options) == 0
+		  or die "initdb failed\n";
+		rename("$path.new", $path) or die "$path: $!\n";
+	}
+	close($lock);
+	return $path;
+}
+
 # background_psql($database, %options): see PostgreSQL::Test::Cluster.
 sub background_psql
 {
@@ -25,6 +67,33 @@ sub background_psql
 	my $session = $self->SUPER::background_psql($db, @options);
 	$session->set_query_timer_restart;
 	return bless($session, 'JobqNode::Session');
+}
+
+# run_psql($database, $sql): the status of psql, its output and its errors; of a psql that
+# is kept, if it can do that (JobqPsql.pm).
+sub run_psql
+{
+	my ($self, $db, $sql) = @_;
+	my $connstr = $self->connstr($db);
+	local %ENV = $self->_get_env();
+	return psql_can_run($connstr, $sql)
+	  ? psql_run($self->installed_command('psql'), $connstr, $sql)
+	  : $self->psql($db, $sql);
+}
+
+# safe_psql($database, $sql, %options): see PostgreSQL::Test::Cluster.
+sub safe_psql
+{
+	my ($self, $db, $sql, %options) = @_;
+	return $self->SUPER::safe_psql($db, $sql, %options)
+	  if %options || !psql_can_run($self->connstr($db), $sql);
+
+	my ($status, $out, $err) = $self->run_psql($db, $sql);
+	print "#### Begin standard error\n$err\n#### End standard error\n" if $err ne '';
+	die +($status == 2 ? 'connection error' : 'error running SQL')
+	  . ": '$err'\nwhile running psql in \"$db\" with sql '$sql'"
+	  if $status;
+	return $out;
 }
 
 # sql($query, $database): what the query returns; it must not fail.

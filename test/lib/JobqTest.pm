@@ -129,11 +129,7 @@ sub poll_query
 
 	my $done = poll_until(
 		sub {
-			($out, $err) = ('', '');
-			$node->psql(
-				$opt{db} // 'postgres', $sql,
-				stdout => \$out,
-				stderr => \$err);
+			(undef, $out, $err) = $node->run_psql($opt{db} // 'postgres', $sql);
 			return defined $out && $out eq $expected;
 		},
 		$opt{seconds});
@@ -247,7 +243,7 @@ sub worker_pids
 	$type =~ s/'/''/g;
 	my $sql = "SELECT pid FROM pg_stat_activity" . " WHERE backend_type LIKE '$type'";
 	$sql .= " AND datname = '$db'" if defined $db;
-	my ($status, $out) = $node->psql('postgres', "$sql ORDER BY pid");
+	my ($status, $out) = $node->run_psql('postgres', "$sql ORDER BY pid");
 	return $status == 0 ? split(/\n/, $out // '') : ();
 }
 

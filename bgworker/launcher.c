@@ -23,7 +23,7 @@
 #include "bgworker/worker.h"
 #include "compat.h"
 #include "guc.h"
-#include "job/crash_file.h"
+#include "job/crash_directory.h"
 #include "shared/clock.h"
 #include "shared/database.h"
 #include "shared/slot.h"
@@ -208,7 +208,7 @@ look_at_databases(void)
 	table_endscan(scan);
 	table_close(rel, AccessShareLock);
 	forget_dropped(before, existing);
-	jobq_crash_files_prune(existing);
+	jobq_crash_directory_prune(existing);
 	jobq_terminations_prune(existing);
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(context);
@@ -434,7 +434,7 @@ jobq_launcher_main(Datum main_arg)
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
 	jobq_pin_transaction_timeout();
 	pgstat_report_appname("jobq launcher");
-	jobq_crash_files_make_directory();
+	jobq_crash_directory_make();
 	lock_databases(LW_EXCLUSIVE);
 	jobq_shared->launcher_proc = JOBQ_MY_PROC_NUMBER;
 	unlock_databases();

@@ -21,6 +21,7 @@
 
 #include "base/subtransaction.h"
 #include "job/crash.h"
+#include "job/crash_directory.h"
 #include "job/crash_file.h"
 #include "job/uncounted.h"
 #include "job/undone.h"
@@ -379,7 +380,7 @@ read_notes(bool *unread)
 	int			nameless = 0;
 	int			error;
 
-	notes = select_gone(jobq_crash_files_read(MyDatabaseId, &error));
+	notes = select_gone(jobq_crash_directory_read(MyDatabaseId, &error));
 	*unread = error != 0 && (first || left_out != 0);
 	if (*unread)
 		jobq_unread_note_error(error);

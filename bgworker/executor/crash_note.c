@@ -34,6 +34,7 @@
 
 #include "bgworker/executor/crash_note.h"
 
+#include "job/crash_directory.h"
 #include "job/crash_file.h"
 #include "jobq.h"
 
@@ -113,7 +114,7 @@ open_file(void)
 	note_file = BasicOpenFile(note_path, O_CREAT | O_RDWR | PG_BINARY);
 	if (note_file < 0 && errno == ENOENT)
 	{
-		jobq_crash_files_make_directory();
+		jobq_crash_directory_make();
 		note_file = BasicOpenFile(note_path, O_CREAT | O_RDWR | PG_BINARY);
 	}
 	if (note_file >= 0 && lengthen())

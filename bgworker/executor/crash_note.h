@@ -11,7 +11,7 @@
 #ifndef JOBQ_CRASH_NOTE_H
 #define JOBQ_CRASH_NOTE_H
 
-#include "job/crash_file.h"
+#include "job/crash_record.h"
 
 /* A job that is about to be run. */
 typedef struct JobqNotedJob

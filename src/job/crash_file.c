@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * crash_file.c
- *	  The files that executors note in which jobs they run: their format and
- *	  names, and reading and removing them.
+ *	  The files in which executors note which jobs they run: names, and reading,
+ *	  writing and removing one of them.
  *
  * A note counts only where it was written.  So the names of the files begin
  * like those of temporary files, which base backups and pg_rewind leave out.
@@ -39,12 +39,10 @@
 #include <unistd.h>
 
 #include "access/xlog.h"
-#include "common/file_perm.h"
 #include "common/file_utils.h"	/* PG_TEMP_FILE_PREFIX in some versions */
 #include "storage/fd.h"
 #include "utils/timestamp.h"
 
-#define DIRECTORY JOBQ_NOTES_DIRECTORY
 #define FILE_PREFIX PG_TEMP_FILE_PREFIX "."
 
 /* The most that a file has. */
@@ -57,7 +55,7 @@
 void
 jobq_crash_file_path(char *path, Oid dboid, int slot)
 {
-	snprintf(path, MAXPGPATH, DIRECTORY "/" FILE_PREFIX "%u.%d", dboid, slot);
+	snprintf(path, MAXPGPATH, JOBQ_NOTES_DIRECTORY "/" FILE_PREFIX "%u.%d", dboid, slot);
 }
 
 /* See crash_file.h. */
@@ -65,7 +63,7 @@ void
 jobq_crash_file_attempt_path(char *path, Oid dboid, int64 job_id, int32 attempt)
 {
 	snprintf(path, MAXPGPATH,
-			 DIRECTORY "/" FILE_PREFIX "%u.job" INT64_FORMAT ".%d",
+			 JOBQ_NOTES_DIRECTORY "/" FILE_PREFIX "%u.job" INT64_FORMAT ".%d",
 			 dboid, job_id, attempt);
 }
 
@@ -74,48 +72,38 @@ static void
 undone_path(char *path, Oid dboid, int64 job_id, TimestampTz started_at)
 {
 	snprintf(path, MAXPGPATH,
-			 DIRECTORY "/" FILE_PREFIX "%u.undone" INT64_FORMAT "." INT64_FORMAT,
+			 JOBQ_NOTES_DIRECTORY "/" FILE_PREFIX "%u.undone" INT64_FORMAT "." INT64_FORMAT,
 			 dboid, job_id, started_at);
 }
 
-/* Of all of a record but the checksum itself. */
-pg_crc32c
-jobq_crash_record_checksum(const JobqCrashRecord *record)
+/* See crash_file.h. */
+bool
+jobq_crash_file_parse_name(const char *name, Oid *dboid, int *slot)
 {
-	pg_crc32c	crc;
+	unsigned int file_database;
+	unsigned long long job_id;
+	long long int started_at;
+	int			attempt;
+	char		rest;
 
-	INIT_CRC32C(crc);
-	COMP_CRC32C(crc, record, offsetof(JobqCrashRecord, crc));
-	FIN_CRC32C(crc);
-	return crc;
+	if (sscanf(name, FILE_PREFIX "%u.job%llu.%d%c",
+			   &file_database, &job_id, &attempt, &rest) == 3)
+		*slot = JOBQ_NOTE_ASIDE;
+	else if (sscanf(name, FILE_PREFIX "%u.undone%llu.%lld%c",
+					&file_database, &job_id, &started_at, &rest) == 3)
+		*slot = JOBQ_NOTE_UNDONE;
+	else if (sscanf(name, FILE_PREFIX "%u.%d%c", &file_database,
+					slot, &rest) != 2)
+		return false;
+	*dboid = file_database;
+	return true;
 }
 
+/* See crash_file.h. */
 void
-jobq_crash_files_make_directory(void)
+jobq_crash_file_complain(JobqCrashFailure failure, const char *path)
 {
-	if (mkdir(DIRECTORY, pg_dir_create_mode) != 0 && errno != EEXIST)
-		ereport(LOG,
-				(errcode_for_file_access(),
-				 errmsg("could not create directory \"%s\": %m", DIRECTORY)));
-}
-
-/* What this process may fail to do with a file, again and again. */
-typedef enum Failure
-{
-	CANNOT_LIST,
-	CANNOT_READ,
-	CANNOT_WRITE,
-	CANNOT_REMOVE,
-	NUM_FAILURES
-} Failure;
-
-/*
- * Logs an error, errno says which, unless the same was logged a moment ago.  Keeps errno.
- */
-static void
-complain(Failure failure, const char *path)
-{
-	static TimestampTz logged_at[NUM_FAILURES] = {0};
+	static TimestampTz logged_at[JOBQ_NUM_CRASH_FAILURES] = {0};
 	int			save_errno = errno;
 	TimestampTz now = GetCurrentTimestamp();
 
@@ -125,11 +113,11 @@ complain(Failure failure, const char *path)
 	logged_at[failure] = now;
 	ereport(LOG,
 			(errcode_for_file_access(),
-			 failure == CANNOT_LIST ?
+			 failure == JOBQ_CRASH_CANNOT_LIST ?
 			 errmsg("could not read directory \"%s\": %m", path) :
-			 failure == CANNOT_READ ?
+			 failure == JOBQ_CRASH_CANNOT_READ ?
 			 errmsg("could not read file \"%s\": %m", path) :
-			 failure == CANNOT_WRITE ?
+			 failure == JOBQ_CRASH_CANNOT_WRITE ?
 			 errmsg("could not write file \"%s\": %m", path) :
 			 errmsg("could not remove file \"%s\": %m", path)));
 	errno = save_errno;
@@ -151,13 +139,13 @@ jobq_crash_file_move(const char *from, const char *to)
 	return false;
 }
 
-/* The same; it need not be there. */
-static bool
-remove_file(const char *path)
+/* See crash_file.h. */
+bool
+jobq_crash_file_remove_path(const char *path)
 {
 	if (unlink(path) == 0 || errno == ENOENT)
 		return true;
-	complain(CANNOT_REMOVE, path);
+	jobq_crash_file_complain(JOBQ_CRASH_CANNOT_REMOVE, path);
 	return false;
 }
 
@@ -187,7 +175,7 @@ write_record(const char *path, JobqCrashRecord *record)
 			errno = ENOSPC;
 	}
 	if (!written)
-		complain(CANNOT_WRITE, path);
+		jobq_crash_file_complain(JOBQ_CRASH_CANNOT_WRITE, path);
 	error = errno;
 	/* nobody removes an empty file */
 	if (!written && file >= 0 && fstat(file, &status) == 0 &&
@@ -239,16 +227,6 @@ is_restored(const struct stat *file)
 		 written->tv_nsec <= restored->tv_nsec);
 }
 
-/* Whether a record read from the file with this inode number is valid. */
-static bool
-is_valid(const JobqCrashRecord *record, Oid dboid, uint64 file)
-{
-	return record->magic == JOBQ_CRASH_RECORD_MAGIC &&
-		record->crc == jobq_crash_record_checksum(record) &&
-		record->dboid == dboid && record->file == file &&
-		record->timeline == GetWALInsertionTimeLine() && record->job_id != 0;
-}
-
 /*
  * Reads the records of a file: the jobs of one transaction, in order.  Returns
  * their number, or -1 and sets errno if the file cannot be read, which is logged, is gone,
@@ -267,7 +245,7 @@ read_records(const char *path, Oid dboid, JobqCrashRecord *records, int limit)
 		length = read(file, records, limit * sizeof(JobqCrashRecord));
 	error = errno;
 	if (length < 0 && error != ENOENT)
-		complain(CANNOT_READ, path);
+		jobq_crash_file_complain(JOBQ_CRASH_CANNOT_READ, path);
 	if (file >= 0)
 		CloseTransientFile(file);
 	errno = length == 0 ? ENOENT : error;
@@ -276,139 +254,34 @@ read_records(const char *path, Oid dboid, JobqCrashRecord *records, int limit)
 	if (is_restored(&status))
 		return 0;
 	while ((n + 1) * (ssize_t) sizeof(JobqCrashRecord) <= length &&
-		   is_valid(&records[n], dboid, (uint64) status.st_ino) &&
+		   jobq_crash_record_is_valid(&records[n], dboid, (uint64) status.st_ino) &&
 		   records[n].transaction == records[0].transaction &&
 		   records[n].pid == records[0].pid)
 		n++;
 	return n;
 }
 
-/* The next entry of the directory; NULL if there is none, or if *error is not 0. */
-static struct dirent *
-next_entry(DIR *directory, int *error)
-{
-	struct dirent *result;
-
-	errno = 0;
-	result = readdir(directory);
-	*error = result == NULL ? errno : 0;
-	if (*error != 0)
-		complain(CANNOT_LIST, DIRECTORY);
-	return result;
-}
-
-/*
- * Opens the directory.  If that fails, returns NULL and sets *error, unless there is no
- * such directory.
- */
-static DIR *
-open_directory(int *error)
-{
-	DIR		   *result = AllocateDir(DIRECTORY);
-
-	*error = result == NULL && errno != ENOENT ? errno : 0;
-	if (*error != 0)
-		complain(CANNOT_LIST, DIRECTORY);
-	return result;
-}
-
-/*
- * Returns the next note in a directory, with what its name says.  The slot is
- * JOBQ_NOTE_ASIDE or JOBQ_NOTE_UNDONE if the file is not an executor's own.
- * Sets *error if the directory cannot be read to its end.
- */
-static bool
-next_file(DIR *directory, Oid *dboid, int *slot, char *path, int *error)
-{
-	struct dirent *entry;
-
-	while ((entry = next_entry(directory, error)) != NULL)
-	{
-		unsigned int file_database;
-		unsigned long long job_id;
-		long long int started_at;
-		int			attempt;
-		char		rest;
-
-		if (sscanf(entry->d_name, FILE_PREFIX "%u.job%llu.%d%c",
-				   &file_database, &job_id, &attempt, &rest) == 3)
-			*slot = JOBQ_NOTE_ASIDE;
-		else if (sscanf(entry->d_name, FILE_PREFIX "%u.undone%llu.%lld%c",
-						&file_database, &job_id, &started_at, &rest) == 3)
-			*slot = JOBQ_NOTE_UNDONE;
-		else if (sscanf(entry->d_name, FILE_PREFIX "%u.%d%c", &file_database,
-						slot, &rest) != 2)
-			continue;
-		*dboid = file_database;
-		snprintf(path, MAXPGPATH, DIRECTORY "/%s", entry->d_name);
-		return true;
-	}
-	return false;
-}
-
-/* The first of n records that were running when the last one was written. */
-static int
-first_running(const JobqCrashRecord *records, int n)
-{
-	return n > 0 ? n - 1 - records[n - 1].together : 0;
-}
-
-/* What one of n records of a file says, of which some were running. */
-static void
-fill_note(JobqCrashNote *note, const JobqCrashRecord *records, int n, int i,
-		  int slot)
-{
-	int			running = first_running(records, n);
-
-	note->slot = slot;
-	note->index = i;
-	note->job_id = records[i].job_id;
-	note->attempt = records[i].attempt;
-	note->started_at = records[i].started_at;
-	note->pid = records[i].pid;
-	note->ending = (JobqNoteEnding) records[i].ending;
-	note->sqlerrcode = records[i].sqlerrcode;
-	note->queue = records[i].queue;
-	note->cause = i < running ? records[n - 1].job_id : records[i].cause;
-	note->in_batch = i >= running && running < n - 1;
-}
-
-/* Whether all of n records that were running are settled. */
-static bool
-is_settled(const JobqCrashRecord *records, int n)
-{
-	for (int i = first_running(records, n); i < n; i++)
-	{
-		if (records[i].ending != JOBQ_NOTE_SETTLED)
-			return false;
-	}
-	return true;
-}
-
-/*
- * Appends the contents of a file, or sets *error if it cannot be read.  Removes a file that
- * is not valid here, unless it is empty: it may be about to be written.
- */
-static List *
-add_notes(List *notes, const char *path, Oid dboid, int slot, int *error)
+/* See crash_file.h. */
+List *
+jobq_crash_file_add_notes(List *notes, const char *path, Oid dboid, int slot, int *error)
 {
 	JobqCrashRecord *records = palloc(MAX_RECORDS * sizeof(JobqCrashRecord));
 	int			n = read_records(path, dboid, records, MAX_RECORDS);
-	int			running = first_running(records, n);
+	int			running = jobq_crash_records_first_running(records, n);
 
 	if (n < 0 && errno != ENOENT)
 		*error = errno;
 	if (n == 0 && slot < 0)
-		(void) remove_file(path);
+		(void) jobq_crash_file_remove_path(path);
 	/* those before it have files of their own, or were recorded */
-	for (int i = slot < 0 || is_settled(records, n) ? running : 0; i < n; i++)
+	for (int i = slot < 0 || jobq_crash_records_are_settled(records, n) ? running : 0; i < n; i++)
 	{
 		JobqCrashNote *note;
 
 		if (records[i].ending == JOBQ_NOTE_SETTLED)
 			continue;
 		note = palloc(sizeof(JobqCrashNote));
-		fill_note(note, records, n, i, slot);
+		jobq_crash_record_fill_note(note, records, n, i, slot);
 		notes = lappend(notes, note);
 	}
 	pfree(records);
@@ -421,79 +294,11 @@ jobq_crash_file_is_free(const char *path, Oid dboid)
 {
 	JobqCrashRecord *records = palloc(MAX_RECORDS * sizeof(JobqCrashRecord));
 	int			n = read_records(path, dboid, records, MAX_RECORDS);
-	int			error = n < 0 ? errno : is_settled(records, n) ? 0 : EEXIST;
+	int			error = n < 0 ? errno : jobq_crash_records_are_settled(records, n) ? 0 : EEXIST;
 
 	pfree(records);
 	errno = error;
 	return error == 0 || error == ENOENT;
-}
-
-/* Of files, by the slot that next_file() returns */
-#define OF_SLOTS	0x1
-#define OF_ASIDE	0x2
-#define OF_UNDONE	0x4
-
-/*
- * Reads the files of some kinds; returns in *seen of which kinds there are any.  If some
- * cannot be read, *error says why, else it is 0.
- */
-static List *
-read_files(Oid dboid, int kinds, int *seen, int *error)
-{
-	List	   *notes = NIL;
-	DIR		   *directory = open_directory(error);
-	int			file_error = 0;
-	char		path[MAXPGPATH];
-	Oid			file_database;
-	int			slot;
-
-	*seen = 0;
-	if (directory == NULL)
-		return NIL;
-	while (next_file(directory, &file_database, &slot, path, error))
-	{
-		int			kind = slot == JOBQ_NOTE_ASIDE ? OF_ASIDE :
-		slot == JOBQ_NOTE_UNDONE ? OF_UNDONE : OF_SLOTS;
-
-		if (file_database != dboid)
-			continue;
-		*seen |= kind;
-		if (kinds & kind)
-			notes = add_notes(notes, path, dboid, slot, &file_error);
-	}
-	FreeDir(directory);
-	if (*error == 0)
-		*error = file_error;
-	return notes;
-}
-
-/* See crash_file.h. */
-List *
-jobq_crash_files_read(Oid dboid, int *error)
-{
-	int			seen;
-
-	return read_files(dboid, OF_SLOTS | OF_ASIDE, &seen, error);
-}
-
-/* See crash_file.h. */
-List *
-jobq_crash_files_read_slots(Oid dboid, bool *any_aside, int *error)
-{
-	int			seen;
-	List	   *notes = read_files(dboid, OF_SLOTS, &seen, error);
-
-	*any_aside = (seen & OF_ASIDE) != 0;
-	return notes;
-}
-
-/* See crash_file.h. */
-List *
-jobq_crash_files_read_undone(Oid dboid, int *error)
-{
-	int			seen;
-
-	return read_files(dboid, OF_UNDONE, &seen, error);
 }
 
 /* See crash_file.h. */
@@ -509,7 +314,7 @@ jobq_crash_file_read_attempt(Oid dboid, int64 job_id, int32 attempt,
 	n = read_records(path, dboid, records, MAX_RECORDS);
 	*error = n < 0 && errno != ENOENT ? errno : 0;
 	if (n > 0)
-		fill_note(note, records, n, n - 1, JOBQ_NOTE_ASIDE);
+		jobq_crash_record_fill_note(note, records, n, n - 1, JOBQ_NOTE_ASIDE);
 	pfree(records);
 	return n > 0 && note->job_id == job_id && note->attempt == attempt;
 }
@@ -560,7 +365,7 @@ jobq_crash_file_remove(Oid dboid, int slot)
 	char		path[MAXPGPATH];
 
 	jobq_crash_file_path(path, dboid, slot);
-	return remove_file(path);
+	return jobq_crash_file_remove_path(path);
 }
 
 /* See crash_file.h. */
@@ -586,7 +391,7 @@ jobq_crash_file_settle(Oid dboid, int slot, int index, int64 job_id, int32 attem
 		written = pg_pwrite(file, &record, sizeof(record), offset) == sizeof(record);
 	}
 	if (!written)
-		complain(CANNOT_WRITE, path);
+		jobq_crash_file_complain(JOBQ_CRASH_CANNOT_WRITE, path);
 	if (file >= 0)
 		close(file);
 	return written;
@@ -599,7 +404,7 @@ jobq_crash_file_remove_attempt(Oid dboid, int64 job_id, int32 attempt)
 	char		path[MAXPGPATH];
 
 	jobq_crash_file_attempt_path(path, dboid, job_id, attempt);
-	return remove_file(path);
+	return jobq_crash_file_remove_path(path);
 }
 
 /* See crash_file.h. */
@@ -609,24 +414,5 @@ jobq_crash_file_remove_undone(Oid dboid, int64 job_id, TimestampTz started_at)
 	char		path[MAXPGPATH];
 
 	undone_path(path, dboid, job_id, started_at);
-	return remove_file(path);
-}
-
-void
-jobq_crash_files_prune(List *databases)
-{
-	int			error;
-	DIR		   *directory = open_directory(&error);
-	char		path[MAXPGPATH];
-	Oid			dboid;
-	int			slot;
-
-	if (directory == NULL)
-		return;
-	while (next_file(directory, &dboid, &slot, path, &error))
-	{
-		if (!list_member_oid(databases, dboid))
-			(void) remove_file(path);
-	}
-	FreeDir(directory);
+	return jobq_crash_file_remove_path(path);
 }

@@ -37,6 +37,7 @@
 
 #include "job/uncounted.h"
 
+#include "job/crash_file.h"
 #include "job/unread_note.h"
 #include "shared/database.h"
 #include "shared/note.h"

@@ -12,7 +12,7 @@
 #ifndef JOBQ_UNCOUNTED_H
 #define JOBQ_UNCOUNTED_H
 
-#include "job/crash_file.h"
+#include "job/crash_record.h"
 #include "queue/queue_row.h"
 #include "shared/shmem.h"
 

@@ -26,6 +26,7 @@
 
 #include "base/subtransaction.h"
 #include "job/attempt.h"
+#include "job/crash_directory.h"
 #include "job/crash_file.h"
 #include "job/failure.h"
 #include "queue/queue_cache.h"
@@ -184,7 +185,7 @@ static bool
 record_files(bool careful, bool *more)
 {
 	int			error;
-	List	   *notes = jobq_crash_files_read_undone(MyDatabaseId, &error);
+	List	   *notes = jobq_crash_directory_read_undone(MyDatabaseId, &error);
 	int			nrecorded = 0;
 	bool		all = error == 0;
 	ListCell   *lc;

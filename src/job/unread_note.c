@@ -27,6 +27,7 @@
 
 #include "job/unread_note.h"
 
+#include "job/crash_directory.h"
 #include "shared/clock.h"
 #include "shared/database.h"
 
@@ -115,7 +116,7 @@ read_files(void)
 	now = GetCurrentTimestamp();
 	if (failure != 0 && now >= failed_at && now < failed_at + AGAIN)
 		return failure;
-	list = jobq_crash_files_read_slots(MyDatabaseId, &any_aside, &failure);
+	list = jobq_crash_directory_read_slots(MyDatabaseId, &any_aside, &failure);
 	failed_at = now;
 	if (failure == 0)
 		keep(list);

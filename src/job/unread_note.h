@@ -11,7 +11,7 @@
 #ifndef JOBQ_UNREAD_NOTE_H
 #define JOBQ_UNREAD_NOTE_H
 
-#include "job/crash_file.h"
+#include "job/crash_record.h"
 
 #define JOBQ_ANY_ATTEMPT 0
 

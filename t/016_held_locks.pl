@@ -39,14 +39,14 @@ sub on_time
 	return coordinator_on_time($node, $name, 'bobs', 'bobs', 'SET ROLE bob');
 }
 
+my $session = $node->background_psql('postgres', on_error_stop => 1);
+$session->query_safe("SET application_name = 'holder'; SET ROLE alice");
+
 # held($name, $hold, $after): bob's work is done while alice has done something
 # and not committed it. What is done afterwards brings the coordinator to it.
 sub held
 {
 	my ($name, $hold, %opt) = @_;
-	my $session = $node->background_psql('postgres', on_error_stop => 1);
-	$session->query_safe("SET application_name = 'holder'; SET ROLE alice");
-	$session->query_safe($_) foreach @{ $opt{before} || [] };
 	$session->query_safe('BEGIN');
 	$session->query_safe($hold);
 	$node->sql($opt{meanwhile}) if $opt{meanwhile};
@@ -54,7 +54,6 @@ sub held
 	on_time($name);
 	$opt{check}->() if $opt{check};
 	$session->query_safe('ROLLBACK');
-	$session->quit;
 	return;
 }
 
@@ -223,6 +222,7 @@ poll_ok(
 $node->sql("SET ROLE alice; CREATE FUNCTION public.f() RETURNS int LANGUAGE sql AS 'SELECT 1'");
 held('somebody has the lock of the extension',
 	'ALTER FUNCTION public.f() DEPENDS ON EXTENSION jobq');
+$session->quit;
 
 # or wants it, and waits for a job that has it
 my $long = $node->sql("SELECT jobq.enqueue('runs')");
@@ -271,7 +271,7 @@ if ($node->sql("SELECT count(*) FROM pg_stat_activity WHERE pid = $executor") eq
 	kill_9($node, $executor);
 	# the clock is in shared memory
 	$node->set_clock($clock);
-	my $session = $node->background_psql('postgres', on_error_stop => 1);
+	$session = $node->background_psql('postgres', on_error_stop => 1);
 	$session->query_safe("BEGIN; SELECT jobq.set_priority($crashed, 1)");
 	$node->sql("ALTER SYSTEM RESET jobq.enabled; SELECT pg_reload_conf()");
 	$coordinator = wait_for_worker($node, 'jobq coordinator');

@@ -346,13 +346,14 @@ sub coordinator_on_time
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	my $sql = sub { return $node->safe_psql('postgres', ($set // '') . ";$_[0]") };
 
-	$sql->(
+	my $answers = $sql->(
 		"SELECT jobq.enqueue('$claims', unique_key => 'lease');
-			SELECT jobq.dequeue('$claims', lease => '200 ms')"
+			SELECT jobq.dequeue('$claims', lease => '200 ms');
+			SELECT jobq.enqueue('$ttl', ttl => '200 ms', priority => 9);
+			SELECT jobq.enqueue('done', delay => '200 ms');
+			SELECT runs FROM jobq.schedules WHERE name = 'tick'"
 	);
-	my $expires = $sql->("SELECT jobq.enqueue('$ttl', ttl => '200 ms', priority => 9)");
-	my $delayed = $sql->("SELECT jobq.enqueue('done', delay => '200 ms')");
-	my $runs = $sql->("SELECT runs FROM jobq.schedules WHERE name = 'tick'");
+	my ($expires, $delayed, $runs) = (split(/\n/, $answers))[ -3 .. -1 ];
 	ok( poll_query(
 			$node,
 			"SELECT (SELECT state = 'expired' FROM jobq.jobs WHERE id = $expires)

@@ -10,6 +10,7 @@
 use strict;
 use warnings;
 
+use JobqProcess;
 use JobqTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -125,10 +126,8 @@ sub sleeps
 					"SELECT pid FROM pg_stat_activity WHERE backend_type LIKE 'jobq%'"
 				  . " OR query LIKE 'CALL jobq.wait%'")))
 	{
-		open(my $fh, '<', "/proc/$pid/status") or next;
-		local $/ = undef;
-		$count{$pid} = $1 if <$fh> =~ /^voluntary_ctxt_switches:\s+(\d+)/m;
-		close($fh);
+		my $switches = process_status($pid, 'voluntary_ctxt_switches');
+		$count{$pid} = $switches if defined $switches;
 	}
 	return \%count;
 }

@@ -5,6 +5,7 @@
 use strict;
 use warnings;
 
+use JobqProcess;
 use JobqTest;
 use Test::More;
 use Time::HiRes qw(time usleep);
@@ -57,10 +58,7 @@ sub sleeps
 	{
 		my $end = time() + 2;
 		usleep(50_000) while $round && time() < $end;
-		open(my $fh, '<', "/proc/$pid/status") or return 0;
-		local $/ = undef;
-		push @count, <$fh> =~ /^voluntary_ctxt_switches:\s+(\d+)/m;
-		close($fh);
+		push @count, process_status($pid, 'voluntary_ctxt_switches') // return 0;
 	}
 	return $count[1] - $count[0];
 }

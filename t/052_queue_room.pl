@@ -4,10 +4,9 @@
 use strict;
 use warnings;
 
+use JobqProcess;
 use JobqTest;
-use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes qw(sleep time);
 
 # Room for some 600 queues.
 my $node = jobq_node('main', conf => [ 'jobq.max_workers = 2', 'jobq.shared_memory = 1MB' ]);
@@ -52,35 +51,20 @@ is(as('alice', q{SELECT count(*) FROM ran WHERE at > due + '5 s'}), '0',
 	'delayed jobs run on time');
 
 # The coordinator has little to do.
-sub rests_ok
+sub coordinator_rests_ok
 {
 	my ($how) = @_;
 	my $coordinator = $node->sql(
 		q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'jobq coordinator'
 		AND datname = 'postgres'});
-	my $cpu = sub {
-		my ($fields) = slurp_file("/proc/$coordinator/stat") =~ /.*\) (.*)/s;
-		my @field = split(/ /, $fields);
-		return ($field[11] + $field[12]) / 100;
-	};
-	my $share;
-	ok( poll_until(
-			sub {
-				my ($used, $time) = ($cpu->(), time());
-				sleep(2);
-				$share = ($cpu->() - $used) / (time() - $time);
-				return $share < 0.08;
-			},
-			60),
-		"$how: the coordinator is at rest"
-	) or diag(sprintf('it takes %.0f %% of a CPU', 100 * $share));
+	rests_ok($coordinator, 0.08, "$how: the coordinator is at rest");
 	return;
 }
 
 SKIP:
 {
-	skip 'needs /proc', 2 unless -r '/proc/self/stat';
-	rests_ok('ready jobs without a worker wait');
+	skip 'needs /proc', 2 unless sees_processes();
+	coordinator_rests_ok('ready jobs without a worker wait');
 
 	# each look at such a queue goes through all of its priorities
 	as( 'alice', q{
@@ -91,7 +75,7 @@ SKIP:
 		SELECT count(jobq.enqueue('most', delay => make_interval(secs => i * 0.05)))
 			FROM generate_series(0, 3000) AS i}
 	);
-	rests_ok('jobs of all priorities run');
+	coordinator_rests_ok('jobs of all priorities run');
 }
 
 # Queues without room are worked, too.

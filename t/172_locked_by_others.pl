@@ -6,9 +6,9 @@
 use strict;
 use warnings;
 
+use JobqProcess;
 use JobqTest;
 use PostgreSQL::Test::Cluster;
-use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time);
 
@@ -33,14 +33,6 @@ $node->sql(
 	SELECT jobq.schedule(s, '* * * * * *', queue => 'b_sched', overlap => 'allow')
 		FROM unnest('{locked,free}'::text[]) AS s;
 });
-
-# The time that the coordinator has spent on the CPU, in seconds.
-sub cpu
-{
-	my ($fields) = slurp_file("/proc/$coordinator/stat") =~ /.*\) (.*)/s;
-	my @field = split(/ /, $fields);
-	return ($field[11] + $field[12]) / 100;
-}
 
 sub runs
 {
@@ -91,14 +83,14 @@ $node->advance_clock('1 min');
 
 # his other work goes on; the time is for the coordinator's next looks
 my $before = runs('locked');
-my $used = cpu();
+my $used = process_cpu($coordinator);
 my $began = time();
 my $runs = $node->sql(q{SELECT runs + 5 FROM jobq.schedules WHERE name = 'free'});
 poll_ok(
 	$node,
 	"SELECT runs >= $runs FROM jobq.schedules WHERE name = 'free'",
 	'other schedules of his run');
-my $share = (cpu() - $used) / (time() - $began);
+my $share = (process_cpu($coordinator) - $used) / (time() - $began);
 cmp_ok($share, '<', 0.4, 'the coordinator is at rest');
 is(runs('locked'), $before, 'one that is locked does not');
 

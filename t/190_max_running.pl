@@ -425,9 +425,7 @@ limits_settled($node, 'after promises');
 
 # Four clients do what comes to their minds; the seed gives the same again, except
 # for the order in which they come.
-my $seed = $ENV{JOBQ_SEED} // time();
-note("seed $seed (JOBQ_SEED)");
-srand($seed);
+seed_random();
 $node->sql(
 	q{SELECT jobq.create_queue('r', max_running => 3, lease => '1 hour', max_attempts => 1000,
 		backoff => 'fixed', backoff_base => '0 s');

@@ -435,9 +435,7 @@ $node->sql(q{SELECT jobq.complete(id, lease) FROM jobq_store.job WHERE state = 1
 
 # Four clients do what comes to their minds; the seed gives the same again, except
 # for the order in which they come.
-my $seed = $ENV{JOBQ_SEED} // time();
-note("seed $seed (JOBQ_SEED)");
-srand($seed);
+seed_random();
 $node->sql(
 	q{SELECT jobq.create_limit('r', max_running => 3);
 	SELECT jobq.create_queue('ext_r' || n, shared_limit => 'r', lease => '1 hour',

@@ -86,16 +86,7 @@ foreach my $limit ([ one => 1 ], [ three => 3 ])
 			FROM generate_series(1, 2) AS n});
 }
 
-my $seed = $ENV{JOBQ_SEED} // time();
-note("seed $seed (JOBQ_SEED)");
-srand($seed);
-my @kinds = (
-	'jobq executor',
-	'jobq executor',
-	'jobq executor',
-	'jobq coordinator',
-	'client backend',
-	'postmaster');
+seed_random();
 for my $round (1 .. 12)
 {
 	my @sessions;
@@ -108,7 +99,7 @@ for my $round (1 .. 12)
 		push(@sessions, start_session($node, name => "taker$_")) for 1 .. 2;
 		order($_, take_all($limit)) foreach @sessions[ -2, -1 ];
 	}
-	disturb($node, \@kinds, 0.1, $round);
+	disturb($node, 0.1, $round);
 	foreach my $session (@sessions)
 	{
 		eval { answer($session); end_session($session) };

@@ -242,16 +242,7 @@ $node->sql(
 		max_attempts => 1000, backoff => 'fixed', backoff_base => '5 ms', jitter => 0,
 		lease => '500 ms') FROM generate_series(1, 2) AS n});
 
-my $seed = $ENV{JOBQ_SEED} // time();
-note("seed $seed (JOBQ_SEED)");
-srand($seed);
-my @kinds = (
-	'jobq executor',
-	'jobq executor',
-	'jobq executor',
-	'jobq coordinator',
-	'client backend',
-	'postmaster');
+seed_random();
 my $jobs = 0;
 
 # External workers beside them.
@@ -281,7 +272,7 @@ for my $round (1 .. 8)
 	$jobs += 120;
 	push(@sessions, start_session($node, name => "taker$_")) for 1 .. 2;
 	order($sessions[ $_ - 1 ], external("serial$_")) for 1 .. 2;
-	disturb($node, \@kinds, 0.2, $round);
+	disturb($node, 0.2, $round);
 	foreach my $session (@sessions)
 	{
 		eval { answer($session); end_session($session) };

@@ -5,10 +5,10 @@ use strict;
 use warnings;
 
 use JobqSession;
+use JobqProcess;
 use JobqTest;
-use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes qw(sleep time);
+use Time::HiRes qw(time);
 
 # Room for some 2700 leases.
 my $node = jobq_node('main',
@@ -29,29 +29,6 @@ sub entries
 	my $message = $node->sql(
 		q{SELECT message FROM jobq.health WHERE topic = 'shared memory' AND object = 'leases'});
 	return $message =~ /role "mallory" has (\d+) of the (\d+) entries/ ? ($1, $2) : ();
-}
-
-# Whether the coordinator rests, in some second.
-sub rests_ok
-{
-	my ($name) = @_;
-	my $coordinator = wait_for_worker($node, 'jobq coordinator');
-	my $share;
-	my $cpu = sub {
-		my ($fields) = slurp_file("/proc/$coordinator/stat") =~ /.*\) (.*)/s;
-		my @field = split(/ /, $fields);
-		return ($field[11] + $field[12]) / 100;
-	};
-	my $calm = poll_until(
-		sub {
-			my ($used, $time) = ($cpu->(), time());
-			sleep(2);
-			$share = ($cpu->() - $used) / (time() - $time);
-			return $share < 0.1;
-		},
-		60);
-	ok($calm, $name) or diag(sprintf('it takes %.0f %% of a CPU', 100 * $share));
-	return;
 }
 
 # What alice claims that needs room, and leases of hers end in time.
@@ -112,7 +89,7 @@ poll_ok(
 	"SELECT count(*) = 100 FROM jobq.jobs WHERE id = ANY ('$free') AND state = 'ready'",
 	'jobs that are not locked, beyond the room of their role and behind others, are ready');
 alice_goes_on_ok('locked');
-rests_ok('the coordinator rests');
+rests_ok(wait_for_worker($node, 'jobq coordinator'), 0.1, 'the coordinator rests');
 # it has looked at all of them many times by now
 my ($used, $room) = entries();
 cmp_ok($used // 0, '<=', ($room // 0) / 2, 'a role has no more entries than it leaves free');

@@ -11,9 +11,7 @@ use JobqTest;
 use Test::More;
 
 my $node = limits_node(3, 'jobq.shared_memory = 8MB');
-my $seed = $ENV{JOBQ_SEED} // time();
-note("seed $seed (JOBQ_SEED)");
-srand($seed);
+seed_random();
 
 # The limit, the period in microseconds, the burst: T is 1 ms, 100 ms and 10 s, without a
 # burst and with one.
@@ -160,7 +158,6 @@ sub bad_windows
 }
 
 # All sessions end when the server crashes, so what they do in a round is in one go.
-my @kinds = ('jobq executor', 'jobq executor', 'jobq coordinator', 'client backend', 'postmaster');
 for my $round (1 .. 6)
 {
 	my @sessions = map { start_session($node, name => "taker$_") } 1 .. 3;
@@ -168,7 +165,7 @@ for my $round (1 .. 6)
 	add_jobs($_, /_ms/ ? 200 : $ngroups{$_} ? 1 : 6) foreach sort keys %rate_of;
 	push @begun, $node->sql('SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint');
 	order($_, statements()) foreach @sessions;
-	disturb($node, \@kinds, 0.5, $round) if $round > 1;
+	disturb($node, 0.5, $round) if $round > 1;
 	foreach my $session (@sessions)
 	{
 		eval { answer($session); end_session($session) };

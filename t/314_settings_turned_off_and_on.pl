@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 
+use JobqProcess;
 use JobqTest;
 use Test::More;
 
@@ -13,10 +14,7 @@ my $node = jobq_node('main', conf => ['log_statement = none']);
 sub is_terminated
 {
 	my ($pid) = @_;
-	open my $status, '<', "/proc/$pid/status" or return 0;
-	my ($signals) = map { /^ShdPnd:\s*([0-9a-f]+)/ ? hex($1) : () } <$status>;
-	close $status;
-	return $signals & 1 << 14;
+	return hex(process_status($pid, 'ShdPnd') // 0) & 1 << 14;
 }
 
 # Turns jobq off and on; returns when the next coordinator is there.
@@ -37,15 +35,16 @@ sub turn_off_and_on
 
 SKIP:
 {
-	skip 'there is no /proc to see signals in', 1 unless -r '/proc/self/status';
+	skip 'there is no /proc to see signals in', 1 unless sees_processes();
 
 	# With a delay that doubles each time, one of these would last 16 seconds.
 	my $coordinator = wait_for_worker($node, 'jobq coordinator');
 	foreach my $round (1 .. 8)
 	{
-		within(10, "the coordinator is back at once, round $round",
-			sub { $coordinator = turn_off_and_on($coordinator) })
-		  or last;
+		within(
+			10,
+			"the coordinator is back at once, round $round",
+			sub { $coordinator = turn_off_and_on($coordinator) }) or last;
 	}
 }
 

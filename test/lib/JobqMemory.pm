@@ -15,6 +15,7 @@ use strict;
 use warnings;
 
 use Exporter 'import';
+use JobqProcess;
 use Time::HiRes qw(time);
 
 our @EXPORT = qw(memory_watch memory_sample memory_summary median);
@@ -32,9 +33,7 @@ sub memory_sample
 	my ($memory, $kind_of) = @_;
 	foreach my $pid (keys %$kind_of)
 	{
-		open(my $fh, '<', "/proc/$pid/status") or next;
-		my ($kilobytes) = map { /^RssAnon:\s*(\d+)/ ? $1 : () } <$fh>;
-		close($fh);
+		my $kilobytes = process_status($pid, 'RssAnon');
 		next unless defined $kilobytes;
 		push @{ $memory->{ $kind_of->{$pid} }{$pid} }, [ time(), $kilobytes ];
 	}

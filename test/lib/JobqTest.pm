@@ -35,7 +35,7 @@ our @EXPORT = qw(
   jobq_node create_extension source_dir wait_limit
   poll_query poll_ok poll_until within
   worker_pids wait_for_worker
-  kill_9 crash_and_recover wait_for_recovery disturb
+  kill_9 crash_and_recover wait_for_recovery disturb seed_random
   as_role coordinator_on_time dismiss_coordinator
   all_jobs_run limits_settled wait_for_rest
   sql_error log_position log_since unexpected_log_lines
@@ -297,17 +297,27 @@ sub wait_for_recovery
 	return;
 }
 
-# disturb($node, $kinds, $seconds, $round): up to three times, after a pause of up to
-# that many seconds, kills or terminates a process of one of these kinds: values of
-# backend_type, of clients only those whose names begin with "taker". "postmaster"
-# restarts the server after a crash. A crash is the last disturbance.
+# seed_random(): another seed for rand() each time, unless the environment names one.
+sub seed_random
+{
+	my $seed = $ENV{JOBQ_SEED} // int(time());
+	note("seed $seed (JOBQ_SEED)");
+	srand($seed);
+	return;
+}
+
+# disturb($node, $seconds, $round): up to three times, after a pause of up to that many
+# seconds, kills or terminates an executor, which is what comes most often, the coordinator,
+# or a client whose name begins with "taker", or restarts the server after a crash. A crash
+# is the last disturbance.
 sub disturb
 {
-	my ($node, $kinds, $seconds, $round) = @_;
+	my ($node, $seconds, $round) = @_;
+	my @kinds = (('jobq executor') x 3, 'jobq coordinator', 'client backend', 'postmaster');
 
 	for (1 .. 1 + int(rand(3)))
 	{
-		my $kind = $kinds->[ rand(@$kinds) ];
+		my $kind = $kinds[ rand(@kinds) ];
 		$node->sql('SELECT pg_sleep(' . rand($seconds) . ')');
 		if ($kind eq 'postmaster')
 		{

@@ -189,6 +189,7 @@ put_job(ReturnSetInfo *rsinfo, const JobqJob *job, const JobqQueue *queue)
 
 	jobq_job_form_row(job, queue, values, nulls);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	jobq_job_free_row(job, values);
 }
 
 /*

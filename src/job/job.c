@@ -29,6 +29,7 @@
 #include "queue/ready.h"
 #include "shared/interval.h"
 
+#include "access/detoast.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
@@ -358,11 +359,31 @@ jobq_job_ends_by_timeout(const JobqJob *job, const JobqQueue *queue)
 		job->lease_until >= job->started_at + timeout;
 }
 
-/* A value that does not depend on the table's TOAST rows. */
+/*
+ * A value that does not depend on the table's TOAST rows.  It stays compressed, so that the
+ * jobs of a claim take no more memory than their rows.
+ */
 static Datum
 flatten(Datum value)
 {
-	return PointerGetDatum(PG_DETOAST_DATUM(value));
+	struct varlena *stored = (struct varlena *) DatumGetPointer(value);
+
+	return VARATT_IS_EXTERNAL(stored) ?
+		PointerGetDatum(detoast_external_attr(stored)) : value;
+}
+
+/* See job.h. */
+void
+jobq_job_free_row(const JobqJob *job, Datum *values)
+{
+	for (int i = 0; i < Natts_job; i++)
+	{
+		const JobqJobColumn *column = &jobq_job_columns[i];
+
+		if (column->row != 0 && !job->nulls[column->job - 1] &&
+			VARATT_IS_EXTERNAL(DatumGetPointer(job->values[column->job - 1])))
+			pfree(DatumGetPointer(values[column->row - 1]));
+	}
 }
 
 /* The job as columns of jobq.job. */

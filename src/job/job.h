@@ -117,8 +117,12 @@ extern bool jobq_job_ends_by_timeout(const JobqJob *job,
 extern bool jobq_job_header(const JobqJob *job, const char *name,
 							JsonbValue *value);
 
-/* The job as a jobq.job composite; values are flattened. */
+/*
+ * The columns of the job as a jobq.job composite.  They are the job's own, except that
+ * what is stored outside of its row is copied here; the second one frees that.
+ */
 extern void jobq_job_form_row(const JobqJob *job, const JobqQueue *queue,
 							  Datum *values, bool *nulls);
+extern void jobq_job_free_row(const JobqJob *job, Datum *values);
 
 #endif							/* JOBQ_JOB_H */

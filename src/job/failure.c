@@ -198,13 +198,12 @@ static bool
 find_attempt(const JobqJob *job, int attempt, bool by_lease,
 			 JobqTermination *termination, int *error)
 {
-	bool		found = jobq_uncounted_find(job->id, attempt, termination, error);
+	bool		found;
 
-	if (jobq_uncounted_is_forgotten(job->id))
-	{
-		*error = 0;
+	*error = 0;
+	if (!jobq_uncounted_may_exist() || jobq_uncounted_is_forgotten(job->id))
 		return false;
-	}
+	found = jobq_uncounted_find(job->id, attempt, termination, error);
 
 	/* else that was an earlier job with this id, or another attempt */
 	return found && termination->started_at >= job->enqueued_at &&

@@ -13,8 +13,9 @@
 #define JOBQ_UNCOUNTED_H
 
 #include "job/crash_record.h"
+#include "job/unread_note.h"
 #include "queue/queue_row.h"
-#include "shared/shmem.h"
+#include "shared/termination.h"
 
 /*
  * Enters what the file of an attempt says into shared memory.  Returns false if there is no
@@ -28,6 +29,16 @@ extern void jobq_uncounted_describe(const JobqCrashNote *note,
 
 /* Whether an attempt of a job of this database is noted, in a file or in memory. */
 extern bool jobq_uncounted_is_noted(int64 job_id, int32 attempt);
+
+/*
+ * Whether any may be: if not, jobq_uncounted_find() finds none.  Looks where it does, in
+ * the same order.
+ */
+static inline bool
+jobq_uncounted_may_exist(void)
+{
+	return jobq_unread_notes_exist() || jobq_terminations_may_exist();
+}
 
 /*
  * The same for a process that has found the job: how the attempt has ended.  Reads

@@ -46,17 +46,17 @@ static int	nnotes = 0;
 static int	failure = 0;
 static TimestampTz failed_at = 0;
 
-/* See unread_note.h. */
-bool
-jobq_unread_notes_exist(void)
+bool		jobq_unread_notes_known = false;
+
+/* They have been read: what this session knows of them is of no use any more. */
+void
+jobq_unread_notes_drop(void)
 {
-	if (unlikely(pg_atomic_read_u32(&jobq_database()->notes_read) == 0))
-		return true;
 	if (notes != NULL)
 		pfree(notes);
 	notes = NULL;
 	failure = 0;
-	return false;
+	jobq_unread_notes_known = false;
 }
 
 static int
@@ -113,6 +113,7 @@ read_files(void)
 		return jobq_unread_errno();
 	if (notes != NULL)
 		return 0;
+	jobq_unread_notes_known = true;
 	now = GetCurrentTimestamp();
 	if (failure != 0 && now >= failed_at && now < failed_at + AGAIN)
 		return failure;

@@ -12,11 +12,25 @@
 #define JOBQ_UNREAD_NOTE_H
 
 #include "job/crash_record.h"
+#include "shared/database.h"
 
 #define JOBQ_ANY_ATTEMPT 0
 
+/* Whether this session knows of some, or has tried to read them. */
+extern bool jobq_unread_notes_known;
+
+extern void jobq_unread_notes_drop(void);
+
 /* Whether there may be any in this database. */
-extern bool jobq_unread_notes_exist(void);
+static inline bool
+jobq_unread_notes_exist(void)
+{
+	if (unlikely(pg_atomic_read_u32(&jobq_database()->notes_read) == 0))
+		return true;
+	if (unlikely(jobq_unread_notes_known))
+		jobq_unread_notes_drop();
+	return false;
+}
 
 /*
  * While they may exist: what an executor's own file says of an attempt of a job, or of

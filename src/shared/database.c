@@ -12,7 +12,7 @@
 
 #include "shared/database.h"
 
-#include "miscadmin.h"
+JobqDatabase *jobq_database_mine = NULL;
 
 /* An entry of databases[] that is not in use; JOBQ_LOCK_DATABASES is held. */
 void
@@ -206,32 +206,21 @@ entry_of_nobody(void)
 	return &entry;
 }
 
-/*
- * This session's database.  Throws at the first call only, so that commit
- * callbacks can use it.
- */
+/* See jobq_database(), which has found no entry that is still this session's. */
 JobqDatabase *
-jobq_database(void)
+jobq_database_find_mine(void)
 {
-	static JobqDatabase *database = NULL;
+	bool		first = jobq_database_mine == NULL;
+	JobqDatabase *database = jobq_database_allocate(MyDatabaseId);
 
-	if (likely(database != NULL && database->dboid == MyDatabaseId))
-		return database;
-	if (database != NULL)
-	{
-		database = jobq_database_allocate(MyDatabaseId);
-		if (database == NULL)
-			database = entry_of_nobody();
-		return database;
-	}
-	database = jobq_database_allocate(MyDatabaseId);
-	if (database == NULL)
+	if (database == NULL && first)
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				 errmsg("jobq is in use in too many databases"),
 				 errdetail("At most %d databases of a server can use it.",
 						   JOBQ_MAX_DATABASES)));
-	return database;
+	jobq_database_mine = database != NULL ? database : entry_of_nobody();
+	return jobq_database_mine;
 }
 
 /*

@@ -15,13 +15,30 @@
 
 #include "shared/shmem.h"
 
+#include "miscadmin.h"
+
 /*
  * Raises 55000 if the library was not preloaded.  Commit callbacks may use
  * jobq_database() after it.
  */
 extern void jobq_require_shmem(void);
 
-extern JobqDatabase *jobq_database(void);
+/*
+ * This session's database.  Throws at the first call only, so that commit
+ * callbacks can use it.
+ */
+extern JobqDatabase *jobq_database_mine;	/* the one found last */
+extern JobqDatabase *jobq_database_find_mine(void);
+
+static inline JobqDatabase *
+jobq_database(void)
+{
+	if (likely(jobq_database_mine != NULL &&
+			   jobq_database_mine->dboid == MyDatabaseId))
+		return jobq_database_mine;
+	return jobq_database_find_mine();
+}
+
 extern JobqDatabase *jobq_database_find(Oid dboid);
 extern JobqDatabase *jobq_database_allocate(Oid dboid);
 extern JobqDatabase *jobq_database_hold(Oid dboid, uint64 *tenancy);

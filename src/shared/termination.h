@@ -13,6 +13,7 @@
 #ifndef JOBQ_TERMINATION_H
 #define JOBQ_TERMINATION_H
 
+#include "shared/database.h"
 #include "shared/shmem.h"
 
 #include "nodes/pg_list.h"
@@ -32,5 +33,19 @@ extern void jobq_termination_forget(int64 job_id, int32 attempt);
 extern bool jobq_termination_take_out(int64 job_id,
 									  JobqTermination *termination);
 extern void jobq_terminations_prune(List *databases);
+
+/*
+ * Whether some may be noted, or left out.  What was left out is entered before the mark
+ * is taken away, so that is read first.
+ */
+static inline bool
+jobq_terminations_may_exist(void)
+{
+	pg_read_barrier();
+	if (pg_atomic_read_u32(&jobq_database()->left_out) != 0)
+		return true;
+	pg_read_barrier();
+	return pg_atomic_read_u32(&jobq_shared->nterminations) != 0;
+}
 
 #endif							/* JOBQ_TERMINATION_H */

@@ -177,8 +177,10 @@ jobq_wake_for_queue_at(JobqQueueState *state, TimestampTz when)
 }
 
 /* No limit is shared here: these are not called. */
+JobqDatabase *jobq_database_mine = NULL;
+
 JobqDatabase *
-jobq_database(void)
+jobq_database_find_mine(void)
 {
 	abort();
 }

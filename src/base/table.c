@@ -18,6 +18,7 @@
 #include "base/row_holder.h"
 #include "compat.h"
 
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
@@ -94,6 +95,8 @@ jobq_table_close(JobqTable *table)
 	}
 	if (table->write_slot != NULL)
 		ExecDropSingleTupleTableSlot(table->write_slot);
+	if (table->version_slot != NULL)
+		ExecDropSingleTupleTableSlot(table->version_slot);
 	if (table->indexes != NULL)
 		jobq_indexes_close(table->indexes);
 	if (table->result_rel != NULL)
@@ -139,27 +142,33 @@ jobq_table_put_slot_back(JobqTable *table, TupleTableSlot *slot)
 
 /* A slot to form new rows in. */
 static TupleTableSlot *
-make_write_slot(JobqTable *table)
+make_write_slot(JobqTable *table, const TupleTableSlotOps *ops)
 {
 	MemoryContext oldcontext = MemoryContextSwitchTo(table->context);
 	TupleTableSlot *slot =
-	MakeSingleTupleTableSlot(RelationGetDescr(table->rel), &TTSOpsVirtual);
+	MakeSingleTupleTableSlot(RelationGetDescr(table->rel), ops);
 
 	MemoryContextSwitchTo(oldcontext);
 	slot->tts_tableOid = RelationGetRelid(table->rel);
 	return slot;
 }
 
-/* Marks the slot's values as a row. */
 static void
-finish_row(JobqTable *table, TupleTableSlot *slot)
+assert_not_null(JobqTable *table, const bool *nulls)
 {
 #ifdef USE_ASSERT_CHECKING
 	TupleDesc	desc = RelationGetDescr(table->rel);
 
 	for (int i = 0; i < desc->natts; i++)
-		Assert(!TupleDescAttr(desc, i)->attnotnull || !slot->tts_isnull[i]);
+		Assert(!TupleDescAttr(desc, i)->attnotnull || !nulls[i]);
 #endif
+}
+
+/* Marks the slot's values as a row. */
+static void
+finish_row(JobqTable *table, TupleTableSlot *slot)
+{
+	assert_not_null(table, slot->tts_isnull);
 	ExecStoreVirtualTuple(slot);
 }
 
@@ -171,13 +180,34 @@ form_row(JobqTable *table, const Datum *values, const bool *nulls)
 	TupleTableSlot *slot;
 
 	if (table->write_slot == NULL)
-		table->write_slot = make_write_slot(table);
+		table->write_slot = make_write_slot(table, &TTSOpsVirtual);
 	slot = table->write_slot;
 	ExecClearTuple(slot);
 	memcpy(slot->tts_values, values, natts * sizeof(Datum));
 	memcpy(slot->tts_isnull, nulls, natts * sizeof(bool));
 	finish_row(table, slot);
 	return slot;
+}
+
+/*
+ * The same for a new version of a row.  The indexes seldom ask for its columns, so it is
+ * formed as a tuple at once, which the table would copy the values for otherwise.
+ */
+static TupleTableSlot *
+form_version(JobqTable *table, const Datum *values, const bool *nulls)
+{
+	MemoryContext oldcontext;
+
+	if (table->version_slot == NULL)
+		table->version_slot = make_write_slot(table, &TTSOpsHeapTuple);
+	assert_not_null(table, nulls);
+	oldcontext = MemoryContextSwitchTo(table->context);
+	ExecStoreHeapTuple(heap_form_tuple(RelationGetDescr(table->rel),
+									   unconstify(Datum *, values),
+									   unconstify(bool *, nulls)),
+					   table->version_slot, true);
+	MemoryContextSwitchTo(oldcontext);
+	return table->version_slot;
 }
 
 /* Makes the entries of new rows in all of the table's indexes. */
@@ -231,7 +261,7 @@ jobq_table_insert_many(JobqTable *table, int nrows, JobqRowSource source,
 												  ALLOCSET_DEFAULT_SIZES);
 
 	for (int i = 0; i < nslots; i++)
-		slots[i] = make_write_slot(table);
+		slots[i] = make_write_slot(table, &TTSOpsVirtual);
 	while (nrows > 0)
 	{
 		MemoryContext oldcontext;
@@ -373,7 +403,7 @@ jobq_table_update(JobqTable *table, TupleTableSlot *old, const Datum *values,
 	TupleTableSlot *slot;
 	JobqUpdateIndexes indexes;
 
-	slot = form_row(table, values, nulls);
+	slot = form_version(table, values, nulls);
 	simple_table_tuple_update(table->rel, &tid, slot, InvalidSnapshot,
 							  &indexes);
 	table->written = slot->tts_tid;
@@ -419,7 +449,7 @@ jobq_table_try_update(JobqTable *table, TupleTableSlot *old,
 
 	for (bool wait = false;; wait = true)
 	{
-		slot = form_row(table, values, nulls);
+		slot = form_version(table, values, nulls);
 		result = changed(table_tuple_update(table->rel, &tid, slot,
 											GetCurrentCommandId(true),
 											InvalidSnapshot, InvalidSnapshot,

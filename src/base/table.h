@@ -30,6 +30,7 @@ typedef struct JobqTable
 {
 	Relation	rel;
 	TupleTableSlot *write_slot; /* virtual, to form new rows in */
+	TupleTableSlot *version_slot;	/* of heap tuples, for new versions */
 	struct JobqIndexes *indexes;	/* see index_entry.c; NULL: not looked at */
 	EState	   *estate;			/* these three: only where the executor has to */
 	ResultRelInfo *result_rel;	/* make the entries in the indexes */

@@ -162,6 +162,29 @@ jobq_is_name(const char *string)
 		!has_control_character(string);
 }
 
+/* How values of a type are stored in an array: the usual ones need no look-up. */
+static void
+get_layout(Oid type, int16 *typlen, bool *typbyval, char *typalign)
+{
+	switch (type)
+	{
+		case INT8OID:
+			*typlen = sizeof(int64);
+			*typbyval = FLOAT8PASSBYVAL;
+			*typalign = TYPALIGN_DOUBLE;
+			break;
+		case TEXTOID:
+		case JSONBOID:
+			*typlen = -1;
+			*typbyval = false;
+			*typalign = TYPALIGN_INT;
+			break;
+		default:
+			get_typlenbyvalalign(type, typlen, typbyval, typalign);
+			break;
+	}
+}
+
 Datum *
 jobq_array_elements(const char *name, ArrayType *array, Oid type,
 					bool **nulls, int *nelements)
@@ -178,7 +201,7 @@ jobq_array_elements(const char *name, ArrayType *array, Oid type,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s must be a one-dimensional array", name),
 				 errdetail("It has %d dimensions.", ARR_NDIM(array))));
-	get_typlenbyvalalign(type, &typlen, &typbyval, &typalign);
+	get_layout(type, &typlen, &typbyval, &typalign);
 	deconstruct_array(array, type, typlen, typbyval, typalign, &elements,
 					  &elements_null, nelements);
 	for (int i = 0; nulls == NULL && i < *nelements; i++)

@@ -181,6 +181,32 @@ source_queue_argument(FunctionCallInfo fcinfo)
 	return source_queue(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 }
 
+/*
+ * Like InitMaterializedSRF(), without looking up the rows' type and copying what it finds:
+ * the caller has done so.
+ */
+static void
+begin_rows(FunctionCallInfo fcinfo)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	MemoryContext oldcontext;
+
+	if (rsinfo == NULL || !IsA(rsinfo, ReturnSetInfo) ||
+		(rsinfo->allowedModes & SFRM_Materialize) == 0 ||
+		rsinfo->expectedDesc == NULL ||
+		rsinfo->expectedDesc->natts != Natts_jobrow)
+	{
+		InitMaterializedSRF(fcinfo, 0);
+		return;
+	}
+	oldcontext = MemoryContextSwitchTo(rsinfo->econtext->ecxt_per_query_memory);
+	rsinfo->returnMode = SFRM_Materialize;
+	rsinfo->setResult =
+		tuplestore_begin_heap((rsinfo->allowedModes & SFRM_Materialize_Random) != 0,
+							  false, work_mem);
+	MemoryContextSwitchTo(oldcontext);
+}
+
 static void
 put_job(ReturnSetInfo *rsinfo, const JobqJob *job, const JobqQueue *queue)
 {
@@ -188,7 +214,9 @@ put_job(ReturnSetInfo *rsinfo, const JobqJob *job, const JobqQueue *queue)
 	bool		nulls[Natts_jobrow];
 
 	jobq_job_form_row(job, queue, values, nulls);
-	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	tuplestore_putvalues(rsinfo->setResult,
+						 rsinfo->setDesc != NULL ? rsinfo->setDesc : rsinfo->expectedDesc,
+						 values, nulls);
 	jobq_job_free_row(job, values);
 }
 
@@ -399,7 +427,7 @@ return_claimed(FunctionCallInfo fcinfo, JobqTable *jobs,
 	int			left = options->max_jobs;
 	int64		lease = 0;
 
-	InitMaterializedSRF(fcinfo, 0);
+	begin_rows(fcinfo);
 	jobq_async_commit_begin(jobq_async_claims);
 	for (int i = 0; i < nqueues && left > 0; i++)
 	{
@@ -510,7 +538,7 @@ jobq_take(PG_FUNCTION_ARGS)
 	waits = jobq_relation_waits();
 	queue = source_queue_argument(fcinfo);
 	max_jobs = max_jobs_argument(fcinfo, 1);
-	InitMaterializedSRF(fcinfo, 0);
+	begin_rows(fcinfo);
 	if (take_from(jobs, queue, max_jobs,
 				  (ReturnSetInfo *) fcinfo->resultinfo) == 0)
 		require_room(&queue, 1);

@@ -62,7 +62,8 @@ jobq_claim_begin(JobqClaimScan *scan, JobqTable *jobs, const JobqQueue *queue,
 		scan->has_turn = true;
 	}
 	scan->shared = ready_by != JOBQ_NEVER;
-	scan->now = Min(jobq_now(), ready_by);
+	scan->now = jobq_now();
+	scan->now = Min(scan->now, ready_by);
 	scan->next_run_at = JOBQ_NEVER;
 	if (jobq_queue_lacks_room(queue))
 		jobq_queue_seek_room(queue);

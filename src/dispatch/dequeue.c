@@ -573,7 +573,7 @@ jobq_next(PG_FUNCTION_ARGS)
 			jobq_async_commit_begin(true);
 			(void) jobq_finish_complete_jobs(jobs, done, ndone, PG_GETARG_INT64(2));
 			jobq_async_commit_end();
-			/* that may have waited */
+			/* that may have waited for a job's lock */
 			queue = source_queue_argument(fcinfo);
 		}
 	}

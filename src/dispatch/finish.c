@@ -293,6 +293,7 @@ jobq_finish_complete_jobs(JobqTable *jobs, const Datum *ids, int nids, int64 lea
 		completed++;
 	}
 	jobq_reader_end(&reader);
+	jobq_table_put_slot_back(jobs, slot);
 	pfree(sorted);
 	return completed;
 }

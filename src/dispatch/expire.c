@@ -483,7 +483,8 @@ jobq_expire_jobs(int limit, bool *more)
 	Progress   *mine;
 	Look		look;
 
-	jobq_xact_end_follow(JOBQ_XACT_EXPIRE, at_transaction_end, NULL);
+	jobq_xact_end_follow(JOBQ_XACT_EXPIRE,
+						 JOBQ_XACT_AT_END, at_transaction_end, NULL);
 	next = look.now = jobq_now();
 	look.bytes = 0;
 	any_failed = false;

@@ -403,6 +403,7 @@ at_subtransaction_end(SubXactEvent event, int level)
 void
 jobq_oldest_init(void)
 {
-	jobq_xact_end_follow(JOBQ_XACT_OLDEST, at_transaction_end,
-						 at_subtransaction_end);
+	jobq_xact_end_follow(JOBQ_XACT_OLDEST,
+						 JOBQ_XACT_AT_END,
+						 at_transaction_end, at_subtransaction_end);
 }

@@ -350,7 +350,8 @@ jobq_retention_run(void)
 	if (now < next && now >= last && changes == new_changes)
 		return next;
 
-	jobq_xact_end_follow(JOBQ_XACT_RETENTION, at_transaction_end, NULL);
+	jobq_xact_end_follow(JOBQ_XACT_RETENTION,
+						 JOBQ_XACT_AT_END, at_transaction_end, NULL);
 	running = true;
 	PushActiveSnapshot(GetTransactionSnapshot());
 	jobq_elevate(&elevation);

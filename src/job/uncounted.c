@@ -431,5 +431,7 @@ at_transaction_end(XactEvent event)
 void
 jobq_uncounted_init(void)
 {
-	jobq_xact_end_follow(JOBQ_XACT_FORGOTTEN, at_transaction_end, NULL);
+	jobq_xact_end_follow(JOBQ_XACT_FORGOTTEN,
+						 JOBQ_XACT_BEFORE_COMMIT | JOBQ_XACT_AT_END,
+						 at_transaction_end, NULL);
 }

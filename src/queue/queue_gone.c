@@ -129,8 +129,9 @@ note_name_gone(int32 queue)
 {
 	DroppedQueue *dropped;
 
-	jobq_xact_end_follow(JOBQ_XACT_QUEUE_DROPS, at_transaction_end,
-						 at_subtransaction_end);
+	jobq_xact_end_follow(JOBQ_XACT_QUEUE_DROPS,
+						 JOBQ_XACT_BEFORE_PREPARE | JOBQ_XACT_AT_END,
+						 at_transaction_end, at_subtransaction_end);
 	dropped = MemoryContextAllocZero(TopTransactionContext,
 									 sizeof(DroppedQueue));
 	dropped->queue = queue;

@@ -470,5 +470,6 @@ after_sub_notes(SubXactEvent event, int level)
 void
 jobq_queue_wake_init(void)
 {
-	jobq_xact_end_follow(JOBQ_XACT_WAKES, after_notes, after_sub_notes);
+	jobq_xact_end_follow(JOBQ_XACT_WAKES,
+						 JOBQ_XACT_AT_END, after_notes, after_sub_notes);
 }

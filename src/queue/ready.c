@@ -341,6 +341,7 @@ after_notes(XactEvent event)
 void
 jobq_ready_init(void)
 {
-	jobq_xact_end_follow(JOBQ_XACT_SETTLED, NULL, before_sub_notes);
-	jobq_xact_end_follow(JOBQ_XACT_READY, after_notes, after_sub_notes);
+	jobq_xact_end_follow(JOBQ_XACT_SETTLED, 0, NULL, before_sub_notes);
+	jobq_xact_end_follow(JOBQ_XACT_READY,
+						 JOBQ_XACT_AT_END, after_notes, after_sub_notes);
 }

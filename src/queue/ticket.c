@@ -524,6 +524,10 @@ after_sub_notes(SubXactEvent event, int level)
 void
 jobq_ticket_init(void)
 {
-	jobq_xact_end_follow(JOBQ_XACT_READINGS, before_notes, before_sub_notes);
-	jobq_xact_end_follow(JOBQ_XACT_TICKETS, after_notes, after_sub_notes);
+	jobq_xact_end_follow(JOBQ_XACT_READINGS,
+						 JOBQ_XACT_AT(XACT_EVENT_ABORT),
+						 before_notes, before_sub_notes);
+	jobq_xact_end_follow(JOBQ_XACT_TICKETS,
+						 JOBQ_XACT_AT(XACT_EVENT_ABORT),
+						 after_notes, after_sub_notes);
 }

@@ -68,7 +68,9 @@ jobq_fire_progress_begin(TimestampTz now, JobqFireStart *start)
 	uint32		generation = pg_atomic_read_u32(&database->generation);
 	uint64		low;
 
-	jobq_xact_end_follow(JOBQ_XACT_SCHEDULES, at_transaction_end, NULL);
+	jobq_xact_end_follow(JOBQ_XACT_SCHEDULES,
+						 JOBQ_XACT_AT(XACT_EVENT_COMMIT),
+						 at_transaction_end, NULL);
 	start->forget = progress.open;
 	start->full = false;
 	progress.open = true;

@@ -359,5 +359,7 @@ at_transaction_end(XactEvent event)
 void
 jobq_prepared_init(void)
 {
-	jobq_xact_end_follow(JOBQ_XACT_PREPARED, at_transaction_end, NULL);
+	jobq_xact_end_follow(JOBQ_XACT_PREPARED,
+						 JOBQ_XACT_BEFORE_PREPARE | JOBQ_XACT_AT_END,
+						 at_transaction_end, NULL);
 }

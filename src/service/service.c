@@ -481,8 +481,9 @@ jobq_stop(PG_FUNCTION_ARGS)
 {
 	jobq_begin_write("jobq.stop()");
 	require_administrator();
-	jobq_xact_end_follow(JOBQ_XACT_STOP, at_transaction_end,
-						 at_subtransaction_end);
+	jobq_xact_end_follow(JOBQ_XACT_STOP,
+						 JOBQ_XACT_BEFORE_PREPARE | JOBQ_XACT_AT_END,
+						 at_transaction_end, at_subtransaction_end);
 	set_stopped(true);
 	begin_stop();
 

@@ -159,5 +159,7 @@ at_transaction_end(XactEvent event)
 void
 jobq_async_commit_init(void)
 {
-	jobq_xact_end_follow(JOBQ_XACT_ASYNC_COMMIT, at_transaction_end, NULL);
+	jobq_xact_end_follow(JOBQ_XACT_ASYNC_COMMIT,
+						 JOBQ_XACT_BEFORE_COMMIT | JOBQ_XACT_AT_END,
+						 at_transaction_end, NULL);
 }

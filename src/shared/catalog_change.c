@@ -60,5 +60,7 @@ at_transaction_end(XactEvent event)
 void
 jobq_catalog_change_init(void)
 {
-	jobq_xact_end_follow(JOBQ_XACT_CATALOG_CHANGES, at_transaction_end, NULL);
+	jobq_xact_end_follow(JOBQ_XACT_CATALOG_CHANGES,
+						 JOBQ_XACT_BEFORE_COMMIT | JOBQ_XACT_AT_END,
+						 at_transaction_end, NULL);
 }

@@ -283,6 +283,7 @@ at_subtransaction_end(SubXactEvent event, int level)
 void
 jobq_queue_change_init(void)
 {
-	jobq_xact_end_follow(JOBQ_XACT_QUEUE_CHANGES, at_transaction_end,
-						 at_subtransaction_end);
+	jobq_xact_end_follow(JOBQ_XACT_QUEUE_CHANGES,
+						 JOBQ_XACT_BEFORE_PREPARE | JOBQ_XACT_AT_END,
+						 at_transaction_end, at_subtransaction_end);
 }

@@ -393,6 +393,8 @@ at_subtransaction_end(SubXactEvent event, int level)
 void
 jobq_unfinished_init(void)
 {
-	jobq_xact_end_follow(JOBQ_XACT_COUNTS, at_transaction_end,
-						 at_subtransaction_end);
+	jobq_xact_end_follow(JOBQ_XACT_COUNTS,
+						 JOBQ_XACT_BEFORE_COMMIT | JOBQ_XACT_BEFORE_PREPARE |
+						 JOBQ_XACT_AT_END,
+						 at_transaction_end, at_subtransaction_end);
 }

@@ -15,12 +15,26 @@
 
 #include "shared/xact_end.h"
 
-static JobqXactFollower followers[JOBQ_XACT_NUM_STEPS];
-static JobqSubXactFollower sub_followers[JOBQ_XACT_NUM_STEPS];
+/* What is called at the end of transactions in a step. */
+typedef struct Step
+{
+	uint32		events;
+	JobqXactFollower follow;
+	JobqSubXactFollower follow_sub;
+} Step;
 
-/* The followers that there are, in the order of their steps. */
-static JobqXactFollower present[JOBQ_XACT_NUM_STEPS];
-static int	npresent = 0;
+/* The followers of an event, in the order of their steps. */
+typedef struct Followers
+{
+	int			n;
+	JobqXactFollower follow[JOBQ_XACT_NUM_STEPS];
+} Followers;
+
+#define NUM_EVENTS (XACT_EVENT_PRE_PREPARE + 1)
+
+static Step steps[JOBQ_XACT_NUM_STEPS];
+
+static Followers present[NUM_EVENTS];
 static JobqSubXactFollower sub_present[JOBQ_XACT_NUM_STEPS];
 static int	nsub_present = 0;
 
@@ -31,8 +45,10 @@ static int	nsub_present = 0;
 static void
 at_transaction_end(XactEvent event, void *arg)
 {
-	for (int i = 0; i < npresent; i++)
-		present[i] (event);
+	const Followers *followers = &present[event];
+
+	for (int i = 0; i < followers->n; i++)
+		followers->follow[i] (event);
 }
 
 /*
@@ -52,24 +68,38 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId mine,
 		sub_present[i] (event, level);
 }
 
+static void
+list_followers(int event)
+{
+	Followers  *followers = &present[event];
+
+	followers->n = 0;
+	for (int i = 0; i < JOBQ_XACT_NUM_STEPS; i++)
+	{
+		if (steps[i].events & JOBQ_XACT_AT(event))
+			followers->follow[followers->n++] = steps[i].follow;
+	}
+}
+
 /*
  * Sets the functions of a step; called by the _init() functions, once per
  * process.  The order of the calls does not matter: that of the steps does.
  */
 void
-jobq_xact_end_follow(JobqXactStep step, JobqXactFollower follow,
+jobq_xact_end_follow(JobqXactStep step, uint32 events, JobqXactFollower follow,
 					 JobqSubXactFollower follow_sub)
 {
-	followers[step] = follow;
-	sub_followers[step] = follow_sub;
-	npresent = 0;
+	steps[step] = (Step)
+	{
+		follow == NULL ? 0 : events, follow, follow_sub
+	};
+	for (int event = 0; event < NUM_EVENTS; event++)
+		list_followers(event);
 	nsub_present = 0;
 	for (int i = 0; i < JOBQ_XACT_NUM_STEPS; i++)
 	{
-		if (followers[i] != NULL)
-			present[npresent++] = followers[i];
-		if (sub_followers[i] != NULL)
-			sub_present[nsub_present++] = sub_followers[i];
+		if (steps[i].follow_sub != NULL)
+			sub_present[nsub_present++] = steps[i].follow_sub;
 	}
 }
 

@@ -48,9 +48,19 @@ typedef enum JobqXactStep
 } JobqXactStep;
 
 /*
- * Called at each event of transactions; a commit has become visible by then,
- * and no lock has been given back.  At commit and abort it must not fail, nor
- * allocate.
+ * The events of a transaction at which a step does something: those that end it here
+ * (PREPARE does, too), and those before them.
+ */
+#define JOBQ_XACT_AT(event) (1U << (event))
+#define JOBQ_XACT_AT_END \
+	(JOBQ_XACT_AT(XACT_EVENT_COMMIT) | JOBQ_XACT_AT(XACT_EVENT_ABORT) | \
+	 JOBQ_XACT_AT(XACT_EVENT_PREPARE))
+#define JOBQ_XACT_BEFORE_COMMIT JOBQ_XACT_AT(XACT_EVENT_PRE_COMMIT)
+#define JOBQ_XACT_BEFORE_PREPARE JOBQ_XACT_AT(XACT_EVENT_PRE_PREPARE)
+
+/*
+ * Called at these events; a commit has become visible by then, and no lock has been
+ * given back.  At commit and abort it must not fail, nor allocate.
  */
 typedef void (*JobqXactFollower) (XactEvent event);
 
@@ -61,10 +71,11 @@ typedef void (*JobqXactFollower) (XactEvent event);
 typedef void (*JobqSubXactFollower) (SubXactEvent event, int level);
 
 /*
- * Has functions called from now on, in place of those that the step had; each
- * may be NULL.
+ * Has functions called from now on, the first one at these events, in place of those
+ * that the step had; each may be NULL.
  */
-extern void jobq_xact_end_follow(JobqXactStep step, JobqXactFollower follow,
+extern void jobq_xact_end_follow(JobqXactStep step, uint32 events,
+								 JobqXactFollower follow,
 								 JobqSubXactFollower follow_sub);
 extern void jobq_xact_end_init(void);
 

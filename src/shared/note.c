@@ -30,31 +30,64 @@
 /* Once there are this many, consecutive notes are merged. */
 #define MANY_NOTES 64
 
-/* In TopTransactionContext; NULL when nothing is noted. */
+/*
+ * The session keeps room for this many, or as many as a transaction has had, for the
+ * next one: those that claim a hundred jobs would copy their notes several times else.
+ */
+#define KEPT_NOTES 256
+#define FIRST_NOTES 16
+
+static JobqNote *kept = NULL;	/* in TopMemoryContext */
+static int	max_kept = 0;
+
+/* The array in use: kept, or a larger one in TopTransactionContext. */
 static JobqNote *notes = NULL;
 static int	nnotes = 0;
 static int	max_notes = 0;
 
+/* Makes the array that is kept larger. */
+static void
+grow_kept(int n)
+{
+	Size		size = n * sizeof(JobqNote);
+
+	kept = kept == NULL ? MemoryContextAlloc(TopMemoryContext, size) :
+		repalloc(kept, size);
+	max_kept = n;
+	notes = kept;
+}
+
+/* Goes on in an array that is given up when the transaction ends. */
+static void
+leave_kept(int n)
+{
+	notes = MemoryContextAllocHuge(TopTransactionContext, n * sizeof(JobqNote));
+	memcpy(notes, kept, nnotes * sizeof(JobqNote));
+}
+
+static void
+make_room(void)
+{
+	int			n = Max(2 * max_notes, FIRST_NOTES);
+
+	if (n <= KEPT_NOTES)
+		grow_kept(n);
+	else if (notes == kept)
+		leave_kept(n);
+	else
+		notes = repalloc_huge(notes, n * sizeof(JobqNote));
+	max_notes = n;
+}
+
 /*
  * Makes room for one more note, which jobq_note_add_reserved() can then add
- * without failing.  Notes live in TopTransactionContext.  Moves the array:
- * pointers to notes become invalid.
+ * without failing.  May move the array: pointers to notes become invalid.
  */
 void
 jobq_note_reserve(void)
 {
-	if (notes == NULL)
-	{
-		max_notes = 16;
-		notes = MemoryContextAlloc(TopTransactionContext,
-								   max_notes * sizeof(JobqNote));
-		nnotes = 0;
-	}
-	else if (nnotes == max_notes)
-	{
-		notes = repalloc_huge(notes, 2 * max_notes * sizeof(JobqNote));
-		max_notes *= 2;
-	}
+	if (nnotes == max_notes)
+		make_room();
 }
 
 /*
@@ -220,7 +253,8 @@ hand_up(int level)
 
 /*
  * The notes end with the transaction: they are carried out, forgotten, or left
- * to COMMIT PREPARED.  TopTransactionContext takes the memory with it.
+ * to COMMIT PREPARED.  They can still be read until the memory of the transaction goes:
+ * the steps that follow do.
  */
 static void
 at_transaction_end(XactEvent event)
@@ -243,7 +277,8 @@ at_transaction_end(XactEvent event)
 		default:
 			return;
 	}
-	notes = NULL;
+	notes = kept;
+	max_notes = max_kept;
 	nnotes = 0;
 }
 

@@ -554,6 +554,7 @@ jobq_next(PG_FUNCTION_ARGS)
 	ClaimOptions options;
 	JobqTable  *jobs;
 	uint64		waits;
+	JobqCompletedQueues completed = {0};
 	int			ndone = 0;
 
 	jobq_begin_write("jobq.next()");
@@ -571,7 +572,8 @@ jobq_next(PG_FUNCTION_ARGS)
 		{
 			jobq_require_argument(fcinfo, 2, "lease");
 			jobq_async_commit_begin(true);
-			(void) jobq_finish_complete_jobs(jobs, done, ndone, PG_GETARG_INT64(2));
+			(void) jobq_finish_complete_jobs(jobs, done, ndone,
+											 PG_GETARG_INT64(2), &completed);
 			jobq_async_commit_end();
 			/* that may have waited for a job's lock */
 			queue = source_queue_argument(fcinfo);
@@ -581,6 +583,8 @@ jobq_next(PG_FUNCTION_ARGS)
 	if (return_claimed(fcinfo, jobs, &queue, 1, &options) == 0 && ndone == 0)
 		require_room(&queue, 1);
 	recheck_after(waits, &queue, 1);
+	if (ndone > 0)
+		jobq_finish_recheck(&completed);
 	jobq_table_close(jobs);
 	return (Datum) 0;
 }

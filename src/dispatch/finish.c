@@ -257,18 +257,52 @@ compare_ids(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+/* Notes the queue of a job that was completed.  Usually all jobs have the same one. */
+static void
+note_queue(JobqCompletedQueues *queues, const JobqJob *job)
+{
+	for (int i = queues->n - 1; i >= 0; i--)
+	{
+		if (queues->of[i].queue == job->queue)
+			return;
+	}
+	if (queues->n >= queues->max)
+	{
+		queues->max = Max(2 * queues->max, 4);
+		queues->of = queues->of == NULL ?
+			palloc(queues->max * sizeof(*queues->of)) :
+			repalloc(queues->of, queues->max * sizeof(*queues->of));
+	}
+	queues->of[queues->n].queue = job->queue;
+	queues->of[queues->n++].job_id = job->id;
+}
+
+/* See finish.h. */
+void
+jobq_finish_recheck(const JobqCompletedQueues *queues)
+{
+	if (!queues->waited && jobq_relation_waits() == queues->waits)
+		return;
+	for (int i = 0; i < queues->n; i++)
+		jobq_queue_recheck_job(queues->of[i].queue, JOBQ_PRIV_CONSUME,
+							   queues->of[i].job_id);
+}
+
 /*
- * Rows are locked in the order of their ids, so that two calls with jobs in
+ * See finish.h.  Rows are locked in the order of their ids, so that two calls with jobs in
  * common do not deadlock.  A duplicate id counts once.
  */
 int
-jobq_finish_complete_jobs(JobqTable *jobs, const Datum *ids, int nids, int64 lease)
+jobq_finish_complete_jobs(JobqTable *jobs, const Datum *ids, int nids,
+						  int64 lease, JobqCompletedQueues *queues)
 {
 	int64	   *sorted = palloc(Max(nids, 1) * sizeof(int64));
 	TupleTableSlot *slot = jobq_table_slot(jobs);
 	JobqReader	reader;
 	int			completed = 0;
 
+	memset(queues, 0, sizeof(*queues));
+	queues->waits = jobq_relation_waits();
 	jobq_job_reader_begin(&reader, jobs);
 	for (int i = 0; i < nids; i++)
 		sorted[i] = DatumGetInt64(ids[i]);
@@ -281,15 +315,18 @@ jobq_finish_complete_jobs(JobqTable *jobs, const Datum *ids, int nids, int64 lea
 		if (complete_held(&reader, slot, sorted[i], lease, &jobq_no_result,
 						  &job))
 		{
+			note_queue(queues, &job);
 			completed++;
 			continue;
 		}
+		queues->waited = true;
 		if (lock_job(jobs, sorted[i], lease, &job) != JOBQ_FOUND ||
 			!is_held(&job, lease) || is_to_be_cancelled(&job))
 			continue;
 		refuse_to_executor(&job);
 		complete_locked(jobs, &job, jobq_queue_by_id(job.queue),
 						&jobq_no_result);
+		note_queue(queues, &job);
 		completed++;
 	}
 	jobq_reader_end(&reader);
@@ -305,6 +342,7 @@ jobq_complete_many(PG_FUNCTION_ARGS)
 	Datum	   *ids;
 	int			nids;
 	int			completed;
+	JobqCompletedQueues queues;
 
 	jobq_begin_write("jobq.complete_many()");
 	jobq_require_argument(fcinfo, 0, "job_ids");
@@ -313,7 +351,9 @@ jobq_complete_many(PG_FUNCTION_ARGS)
 							  NULL, &nids);
 	jobq_async_commit_begin(true);
 	jobs = jobq_table_open(JOBQ_REL_JOB);
-	completed = jobq_finish_complete_jobs(jobs, ids, nids, PG_GETARG_INT64(1));
+	completed = jobq_finish_complete_jobs(jobs, ids, nids, PG_GETARG_INT64(1),
+										  &queues);
+	jobq_finish_recheck(&queues);
 	jobq_table_close(jobs);
 	jobq_async_commit_end();
 	PG_RETURN_INT32(completed);

@@ -51,7 +51,7 @@ $node->sql(
 	SELECT jobq.schedule('alices', '@daily', 'SELECT 1'), jobq.create_limit('alices', 5);
 	SELECT jobq.grant_queue('victim', 'guest', 'enqueue');
 });
-my $victim = $node->sql("SELECT id, lease FROM jobq.dequeue('victim')");
+my $victim = $node->sql("SELECT id, lease FROM jobq.dequeue('victim', lease => '1 hour')");
 my ($job, $lease) = split(/\|/, $victim);
 my $dead = $job - 1;
 my $ready = $job + 1;

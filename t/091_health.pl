@@ -4,8 +4,8 @@
 use strict;
 use warnings;
 
+use JobqNode;
 use JobqTest;
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
@@ -371,7 +371,7 @@ sub advance_xids
 	return;
 }
 $node->backup('backup');
-my $standby = PostgreSQL::Test::Cluster->new('standby');
+my $standby = JobqNode->new('standby');
 $standby->init_from_backup($node, 'backup', has_streaming => 1);
 $standby->append_conf('postgresql.conf',
 	"hot_standby_feedback = on\nwal_receiver_status_interval = 1s");

@@ -178,13 +178,16 @@ like(
 	'an error of the code has the whole context');
 is(seen(q{SELECT string_agg(c, ',') FROM pg_listening_channels() AS c}, 'LISTEN x'),
 	'42501', 'the code sees no channels of the session');
-is( seen(
-		'SELECT lastval()',
-		q{CREATE SEQUENCE public.s; GRANT USAGE ON SEQUENCE public.s TO bob;
-			SELECT nextval('public.s')}
-	),
-	'42501',
-	'the code sees no last value of a sequence');
+foreach my $value ('lastval()', "currval('public.s')")
+{
+	is( seen(
+			"SELECT $value",
+			q{CREATE SEQUENCE IF NOT EXISTS public.s; GRANT USAGE ON SEQUENCE public.s TO bob;
+				SELECT nextval('public.s')}
+		),
+		'42501',
+		"the code sees no last value of a sequence by $value");
+}
 my $large =
   q{BEGIN; SELECT lo_create(4711); SELECT lo_put(4711, 0, 'secret'); SELECT lo_open(4711, 262144)};
 foreach my $sql (

@@ -43,10 +43,11 @@ sub set_up
 }
 
 # race_ok($user, $call, $lock, $loss): a new session makes the call, meets the lock, and
-# loses its privilege when the transaction of that statement commits meanwhile.
+# loses its privilege when the transaction of that statement commits meanwhile. It fails with
+# that SQLSTATE (42501).
 sub race_ok
 {
-	my ($user, $call, $lock, $loss) = @_;
+	my ($user, $call, $lock, $loss, $state) = @_;
 	my ($id, $lease) = set_up();
 	my ($ready) = $node->sql(q{SELECT min(id) FROM jobq.jobs WHERE state = 'ready'});
 	my $name = "$call, behind $lock";
@@ -64,7 +65,8 @@ sub race_ok
 	waits_for_lock($node, $caller) or fail("$name: waits");
 	ask($admin, 'COMMIT');
 	ask($holder, 'COMMIT');
-	like(answer($caller), qr/ERROR:  42501/, $name);
+	$state //= '42501';
+	like(answer($caller), qr/ERROR:  $state/, $name);
 	end_session($_) foreach ($admin, $holder, $caller);
 	return;
 }
@@ -93,6 +95,11 @@ foreach my $loss ($revoked, $left)
 	race_ok('ben', "set_payload(:ready, $long)", "REINDEX TABLE $toast", $loss);
 }
 
+# the owner of a schedule may no longer enqueue into its queue
+foreach my $call (q{run_schedule('s')}, q{backfill('s', now() - interval '2 days', now())})
+{
+	race_ok('ben', $call, $sequence, $revoked, '55000');
+}
 race_ok('ben', q{enable_schedule('s')}, 'REINDEX TABLE jobq_store.queue', $left);
 
 race_ok('sue', q{enqueue('q')}, $sequence, 'ALTER ROLE sue NOSUPERUSER');

@@ -69,6 +69,7 @@ static const char *const refused_functions[] = {
 	"be_lo_truncate64",
 	"be_loread",
 	"be_lowrite",
+	"currval_oid",
 	"cursor_to_xmlschema",
 	"lastval",
 	"pg_advisory_",

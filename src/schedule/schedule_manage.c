@@ -139,6 +139,17 @@ require_runnable(JobqTable *table, TupleTableSlot *slot, const char *name,
 									DatumGetObjectId(row->values[Anum_schedule_owner - 1]));
 }
 
+/*
+ * Checks the owner of a schedule whose jobs were added, and its queue, again: the table of
+ * jobs, its sequence, that of runs, and a queue that is dropped may have been waited for.
+ */
+static void
+recheck_runnable(const char *name, const JobqScheduleRow *row)
+{
+	jobq_schedule_check_owner(row);
+	(void) require_queue(name, row);
+}
+
 /* Records runs that a user has requested. */
 static void
 add_event(JobqScheduleRow *row, const JobqScheduleEvent *event)
@@ -185,12 +196,7 @@ jobq_run_schedule(PG_FUNCTION_ARGS)
 	event.job = job;
 	add_event(&row, &event);
 	jobq_schedule_write(table, slot, &row);
-
-	/*
-	 * a queue that is dropped, and the table of runs, may have been waited
-	 * for
-	 */
-	jobq_schedule_check_owner(&row);
+	recheck_runnable(name, &row);
 	jobq_table_close(table);
 	PG_RETURN_INT64(job);
 }
@@ -306,7 +312,7 @@ jobq_backfill(PG_FUNCTION_ARGS)
 		add_event(&unchanged, &event);
 		jobq_schedule_write(table, slot, &unchanged);
 	}
-	jobq_schedule_check_owner(&unchanged);
+	recheck_runnable(name, &unchanged);
 	jobq_table_close(table);
 	PG_RETURN_INT64(event.runs);
 }

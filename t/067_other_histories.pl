@@ -47,10 +47,19 @@ my %leases;
 my ($id, $lease) = split(/, /, claim($primary));
 cmp_ok($lease, '<', 2**53, 'a lease is a number that a double can hold');
 $leases{$lease} = 'primary';
-poll_ok(
-	$primary, q{SELECT count(*) = 1 FROM pg_stat_activity
-	WHERE backend_type = 'jobq executor' AND wait_event = 'PgSleep'}, 'a job runs');
 
+sub job_runs_ok
+{
+	my ($when) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+	poll_ok(
+		$primary, q{SELECT count(*) = 1 FROM pg_stat_activity
+		WHERE backend_type = 'jobq executor' AND wait_event = 'PgSleep'}, "a job runs $when");
+	return;
+}
+
+job_runs_ok('before the backup');
 $primary->backup('backup');
 
 # as if by a tool that does not leave it out
@@ -71,6 +80,7 @@ $standby->sql(q{ALTER SYSTEM SET primary_conninfo = ''});
 $standby->reload;
 poll_ok($standby, q{SELECT count(*) = 0 FROM pg_stat_wal_receiver}, 'the standby is cut off');
 $primary->restart;
+job_runs_ok('after a restart');
 my $stale = claim($primary);
 $primary->stop('immediate');
 $standby->promote;

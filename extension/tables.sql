@@ -404,8 +404,8 @@ COMMENT ON TABLE jobq_store.schedule_run IS
 -- --------------------------------------------------------------- statistics
 
 -- EXPLAIN shows any role the planner's estimates for its conditions, also on rows that
--- a view withholds.  Statistics on a column of contents would tell them by that, and no
--- query here gains from them.  A new column of such a type belongs here, too.
+-- a view withholds.  Statistics on a column of contents would reveal them that way, and no
+-- query here needs them.  A new column of such a type belongs here, too.
 ALTER TABLE jobq_store.queue
   ALTER COLUMN name SET STATISTICS 0,
   ALTER COLUMN handler SET STATISTICS 0,

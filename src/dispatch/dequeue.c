@@ -182,8 +182,8 @@ source_queue_argument(FunctionCallInfo fcinfo)
 }
 
 /*
- * Like InitMaterializedSRF(), without looking up the rows' type and copying what it finds:
- * the caller has done so.
+ * Like InitMaterializedSRF(), but uses the caller's description of the rows instead of
+ * looking up their type and copying what it finds.
  */
 static void
 begin_rows(FunctionCallInfo fcinfo)

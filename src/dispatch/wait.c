@@ -191,7 +191,7 @@ milliseconds_since(int64 then)
 /*
  * Reads notifications on channels that the session listens to and sends them to its client,
  * as an idle session does.  Otherwise they would stay in the server's queue, which is finite.
- * Ends the transaction, outside of which only they can be read, and begins another one.
+ * They can be read only outside a transaction: ends this one and begins another.
  */
 static void
 read_notifications(void)

@@ -75,9 +75,8 @@ rings_of(const JobqStream *stream)
 }
 
 /*
- * Gives the lane an empty ring unless it has one.  If there is none for
- * its role, the lane stays without a ring, and the next ring that becomes empty is
- * freed.
+ * Gives the lane an empty ring unless it has one.  If there is none for its role, the
+ * lane stays without a ring, and the next ring that becomes empty is freed.
  */
 void
 jobq_lane_want_ring(const JobqStream *stream, JobqLane *lane)

@@ -24,7 +24,7 @@ const JobqGates jobq_no_gates = {NULL, NULL, NULL};
 /* Makes another number of a role's, for those of its leases that were found. */
 #define FOUND_ROLE 0x80000000
 
-/* The part of the registry that is left to claims by those that are counted. */
+/* Leases that a limit must count leave this part of the registry to claims. */
 #define CLAIMS_SHARE 8
 
 /* The number of entries of a role, or of roles that share it. */

@@ -31,8 +31,8 @@
 #define MANY_NOTES 64
 
 /*
- * The session keeps room for this many, or as many as a transaction has had, for the
- * next one: those that claim a hundred jobs would copy their notes several times else.
+ * The session keeps room for the notes of its largest transaction so far, up to this
+ * number: otherwise a claim of a hundred jobs would copy its notes several times.
  */
 #define KEPT_NOTES 256
 #define FIRST_NOTES 16
@@ -253,8 +253,8 @@ hand_up(int level)
 
 /*
  * The notes end with the transaction: they are carried out, forgotten, or left
- * to COMMIT PREPARED.  They can still be read until the memory of the transaction goes:
- * the steps that follow do.
+ * to COMMIT PREPARED.  The steps that follow still read them: they stay until the memory
+ * of the transaction goes.
  */
 static void
 at_transaction_end(XactEvent event)

@@ -279,7 +279,7 @@ in_time_ok('DROP TABLESPACE two');
 # PostgreSQL itself says so of the row type of dequeue() and take() when it
 # is dropped while somebody waits for it.
 my $log = log_since($node, 0);
-my $of_claim = qr/.*STATEMENT:.*FROM jobq\.(?:dequeue|take)\(.*\n/;
+my $of_claim = qr/.*STATEMENT:.*\n?.*FROM jobq\.(?:dequeue|take)\(.*\n/;
 $log =~ s/^.*XX000: could not open relation.*\n.*LOCATION:.*\n$of_claim//mg;
 is( join(
 		"\n", grep { /XX000|PANIC|TRAP|was terminated by signal/ }

@@ -104,7 +104,8 @@ sub create_extension
 }
 
 # poll_until($code, $seconds): call $code until it returns true. Returns what
-# it returned, or nothing after that many seconds.
+# it returned, or nothing after that many seconds. The last call begins after that time,
+# so that a machine that stood still meanwhile is no failure.
 sub poll_until
 {
 	my ($code, $seconds) = @_;
@@ -112,9 +113,10 @@ sub poll_until
 
 	while (1)
 	{
+		my $is_last = time() > $end;
 		my $result = $code->();
 		return $result if $result;
-		return if time() > $end;
+		return if $is_last;
 		usleep(20_000);
 	}
 }
@@ -133,12 +135,32 @@ sub poll_query
 			return defined $out && $out eq $expected;
 		},
 		$opt{seconds});
-	diag(   "gave up waiting for \"$expected\" from: $sql\n"
-		  . "last answer: "
-		  . ($out // '') . "\n"
-		  . ($err // ''))
-	  unless $done;
+	if (!$done)
+	{
+		diag("gave up waiting for \"$expected\" from: $sql");
+		diag('last answer: ' . join("\n", grep { defined } $out, $err));
+		diag(state_of_work($node, $opt{db} // 'postgres'));
+	}
 	return $done ? 1 : 0;
+}
+
+# What a server does, as text: where to look first after a wait in vain.
+sub state_of_work
+{
+	my ($node, $db) = @_;
+	my $text = '';
+
+	foreach my $sql (
+		q{SELECT backend_type, state, wait_event, now() - xact_start, query
+		  FROM pg_stat_activity WHERE pid <> pg_backend_pid()},
+		'SELECT * FROM jobq.health',
+		'SELECT * FROM jobq.workers',
+		'SELECT to_jsonb(j) - \'{payload,result}\'::text[] FROM jobq_store.job AS j LIMIT 20')
+	{
+		my (undef, $out, $err) = $node->run_psql($db, "SET ROLE NONE; $sql");
+		$text .= "-- $sql\n$out\n$err\n";
+	}
+	return $text;
 }
 
 # poll_ok($node, $sql, $name, %options): poll_query as a test.

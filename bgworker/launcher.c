@@ -65,6 +65,13 @@
 #define CHANGES_INTERVAL (30 * USECS_PER_SEC)
 
 /*
+ * How soon to look at pg_database again if a coordinator is wanted in a database that is
+ * not known yet: that may have been asked for during the last look, which may reset the
+ * latch.
+ */
+#define UNKNOWN_DELAY (1 * USECS_PER_SEC)
+
+/*
  * What the launcher knows about databases[i].  The entry can pass to another
  * database at any moment, when this one is dropped: call is_mine() under the
  * lock before changing the entry or signalling its coordinator.
@@ -397,6 +404,8 @@ tend_coordinators(void)
 		JobqDatabase *database = &jobq_shared->databases[i];
 		TimestampTz retry_at;
 
+		if (!is_mine(i) && OidIsValid(database->dboid) && database->wanted)
+			again = Min(again, now + UNKNOWN_DELAY);
 		if (!is_mine(i))
 			continue;
 		if (!known[i].served)

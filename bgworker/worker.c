@@ -105,7 +105,9 @@ jobq_worker_reload_settings(void)
 
 /*
  * Sleeps until the given time by jobq's clock, or until the latch is set, and
- * resets the latch.  The caller must look for work afterwards.
+ * resets the latch.  The caller must look for work afterwards.  Waiting for a lock,
+ * or for another process's I/O, resets the latch as well, so a caller that has done so
+ * since it last looked must look again before it sleeps.
  */
 void
 jobq_worker_wait(TimestampTz until, uint32 wait_event)
@@ -122,6 +124,7 @@ jobq_worker_wait(TimestampTz until, uint32 wait_event)
 			Min((until - now + 999) / 1000, MAX_WAIT_MS);
 		events |= WL_TIMEOUT;
 	}
+	CHECK_FOR_INTERRUPTS();
 	(void) WaitLatch(MyLatch, events, (long) timeout, wait_event);
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();

@@ -149,6 +149,28 @@ may_connect(Oid role)
 	return false;
 }
 
+/* Whether an executor that was started has exited. */
+static bool
+has_stopped(const Started *executor)
+{
+	pid_t		pid;
+
+	return executor->handle != NULL &&
+		GetBackgroundWorkerPid(executor->handle, &pid) == BGWH_STOPPED;
+}
+
+/* See activation.h. */
+bool
+jobq_activation_any_executor_stopped(void)
+{
+	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
+	{
+		if (has_stopped(&started[i]))
+			return true;
+	}
+	return false;
+}
+
 /*
  * Checks the executors that were started; returns whether any slot became
  * free.
@@ -160,10 +182,7 @@ jobq_activation_check_executors(void)
 
 	for (int i = 0; i < JOBQ_MAX_WORKER_SLOTS; i++)
 	{
-		pid_t		pid;
-
-		if (started[i].handle == NULL ||
-			GetBackgroundWorkerPid(started[i].handle, &pid) != BGWH_STOPPED)
+		if (!has_stopped(&started[i]))
 			continue;
 		if (jobq_slot_unreserve(&started[i].ref))
 		{

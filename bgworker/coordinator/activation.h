@@ -19,6 +19,9 @@ extern TimestampTz jobq_activation_start_executors(void);
 /* The same without one: what has become of those that were started. */
 extern bool jobq_activation_check_executors(void);
 
+/* Whether that has not been noticed of one that has exited. */
+extern bool jobq_activation_any_executor_stopped(void);
+
 /*
  * Requests an executor of a role: a queue of it that has no room in shared
  * memory, and so no flag, has a ready job.

@@ -35,6 +35,7 @@
 #include "commands/dbcommands.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -215,6 +216,18 @@ check_extension(void)
 	jobq_wake_launcher();
 }
 
+/*
+ * Whether there is something to do that the tasks may have missed: they may wait for
+ * locks or I/O, which resets the latch.
+ */
+static bool
+is_called(void)
+{
+	return ConfigReloadPending ||
+		pg_atomic_read_u32(&jobq_database()->wake) != 0 ||
+		jobq_activation_any_executor_stopped();
+}
+
 void
 jobq_coordinator_main(Datum main_arg)
 {
@@ -255,7 +268,8 @@ jobq_coordinator_main(Datum main_arg)
 		until = Min(jobq_task_loop_run(reasons), promised_until);
 		pgstat_report_stat(true);
 		pgstat_report_activity(STATE_IDLE, NULL);
-		jobq_worker_wait(Min(until, jobq_now() + MAX_SLEEP),
-						 JOBQ_WAIT_EVENT_COORDINATOR);
+		if (!is_called())
+			jobq_worker_wait(Min(until, jobq_now() + MAX_SLEEP),
+							 JOBQ_WAIT_EVENT_COORDINATOR);
 	}
 }

@@ -40,6 +40,7 @@
 #include "commands/dbcommands.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/pmsignal.h"
 #include "tcop/tcopprot.h"
@@ -276,7 +277,8 @@ offer_slot(void)
 
 /*
  * Sleeps until there may be work.  Returns false if this process has not been
- * woken for so long that it should exit.
+ * woken for so long that it should exit.  The last look may have waited for a lock or
+ * for I/O, which resets the latch, so it asks for calls since then.
  */
 static bool
 sleep_until_woken(TimestampTz idle_since)
@@ -289,7 +291,8 @@ sleep_until_woken(TimestampTz idle_since)
 	pgstat_report_stat(true);
 	pgstat_report_activity(STATE_IDLE, NULL);
 	set_ps_display("idle");
-	jobq_worker_wait(until, JOBQ_WAIT_EVENT_EXECUTOR);
+	if (!ConfigReloadPending && !jobq_slot_is_called(&worker_ref))
+		jobq_worker_wait(until, JOBQ_WAIT_EVENT_EXECUTOR);
 	return true;
 }
 

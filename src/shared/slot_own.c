@@ -137,6 +137,20 @@ jobq_slot_must_leave(const JobqWorkerRef *worker)
 	return result;
 }
 
+/* It was woken, or asked to leave, since it went idle. */
+bool
+jobq_slot_is_called(const JobqWorkerRef *worker)
+{
+	JobqWorker *slot;
+	bool		result;
+
+	jobq_slots_lock(LW_SHARED);
+	slot = jobq_slot_of(worker);
+	result = slot == NULL || slot->woken || slot->leave;
+	jobq_slots_unlock();
+	return result;
+}
+
 /*
  * jobq.max_workers or jobq.max_workers_per_role may have been lowered: whether
  * this executor has to exit.  Exactly the surplus executors are told so.

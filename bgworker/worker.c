@@ -31,6 +31,9 @@
 #define MAX_WAIT_MS (INT64CONST(24) * 60 * 60 * 1000)
 #define MAX_BACKOFF_SECONDS 60
 
+/* The same while all worker slots are in use: nobody tells when one becomes free. */
+#define MAX_SLOTS_BACKOFF_SECONDS 4
+
 /*
  * SIGTERM ends the process at the next CHECK_FOR_INTERRUPTS(), with exit code
  * 1, so that the postmaster starts the launcher again.
@@ -89,6 +92,7 @@ jobq_worker_note_no_slots(JobqWorkerSlots *slots, const char *hint)
 				(errmsg("jobq found no free background worker slot"),
 				 errhint("%s", hint)));
 	}
+	slots->backoff = Min(slots->backoff, MAX_SLOTS_BACKOFF_SECONDS / 2);
 	slots->retry_at = jobq_worker_back_off(&slots->backoff);
 }
 

@@ -218,4 +218,16 @@ SELECT jobq.release(-1, 1, '-1 s');
 SELECT jobq.heartbeat(-1, 1);
 SELECT jobq.next('consume', '{1}', NULL);
 
-SELECT jobq.drop_queue(q, force => true) FROM unnest('{consume,consume2,undertaker}'::text[]) q;
+-- an id twice, in sessions whose caches are empty
+SELECT jobq.create_queue('twice');
+SELECT count(*) FROM jobq.enqueue_many('twice', '{1,2,3,4,5}');
+SELECT array_agg(id) AS ids, min(lease) AS lease FROM jobq.dequeue('twice', 3)
+\gset
+\c -
+SELECT jobq.complete_many(:'ids'::bigint[] || :'ids'::bigint[], :lease);
+SELECT array_agg(id) AS ids, min(lease) AS lease FROM jobq.dequeue('twice', 1)
+\gset
+\c -
+SELECT (n).payload FROM jobq.next('twice', :'ids'::bigint[] || :'ids'::bigint[], :lease) AS n;
+
+SELECT jobq.drop_queue(q, force => true) FROM unnest('{consume,consume2,twice,undertaker}'::text[]) q;

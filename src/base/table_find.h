@@ -37,8 +37,9 @@ extern bool jobq_table_read(JobqTable *table, Oid indexid, ScanKey keys,
 /*
  * Reads several rows of a table like jobq_table_read(), one after the other.  The index
  * stays open, and all rows are read as they were at the first read since the reader began
- * or rested.  A row may have changed since: changing it as seen tells.  The reader must
- * rest before its owner waits for a row.
+ * or rested.  A row may have changed since: changing it as seen tells, but not if this
+ * transaction has done that.  So its owner must read no row twice, and must have the reader
+ * rest before it waits for a row.
  */
 typedef struct JobqReader
 {

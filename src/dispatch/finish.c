@@ -312,6 +312,9 @@ jobq_finish_complete_jobs(JobqTable *jobs, const Datum *ids, int nids,
 		JobqJob		job;
 
 		CHECK_FOR_INTERRUPTS();
+		/* the reader's snapshot shows what this call has deleted */
+		if (i > 0 && sorted[i] == sorted[i - 1])
+			continue;
 		if (complete_held(&reader, slot, sorted[i], lease, &jobq_no_result,
 						  &job))
 		{

@@ -271,9 +271,12 @@ set_no_slots(bool no_slots)
 	unlock_databases();
 }
 
-/* A coordinator that never started: free its entry, to start another. */
+/*
+ * A coordinator that never started: free its entry, to start another, at once if it has
+ * not failed.
+ */
 static void
-give_up_start(int i)
+give_up_start(int i, bool failed)
 {
 	JobqDatabase *database = &jobq_shared->databases[i];
 
@@ -283,6 +286,8 @@ give_up_start(int i)
 	{
 		database->state = JOBQ_COORDINATOR_NONE;
 		database->wanted = true;
+		if (!failed)
+			database->retry_at = DT_NOBEGIN;
 	}
 	unlock_databases();
 }
@@ -320,7 +325,7 @@ start_coordinator(int i)
 	unlock_databases();
 	if (!jobq_worker_start(&worker, &known[i].handle))
 	{
-		give_up_start(i);
+		give_up_start(i, false);
 		jobq_worker_note_no_slots(&slots, "Increase max_worker_processes.");
 		set_no_slots(true);
 		return;
@@ -344,7 +349,7 @@ check_started(int i, TimestampTz now)
 			return;
 		pfree(known[i].handle);
 		known[i].handle = NULL;
-		give_up_start(i);
+		give_up_start(i, true);
 	}
 	else if (database->state == JOBQ_COORDINATOR_STARTING &&
 			 known[i].started_at < now - START_TIMEOUT)
@@ -353,7 +358,7 @@ check_started(int i, TimestampTz now)
 		if (known[i].started_at == DT_NOBEGIN)
 			known[i].started_at = now;
 		else
-			give_up_start(i);
+			give_up_start(i, true);
 	}
 }
 

@@ -66,7 +66,7 @@
 
 /*
  * How soon to look at pg_database again if a coordinator is wanted in a database that is
- * not known yet: that may have been asked for during the last look, which may reset the
+ * not known yet.  It may have been requested during the last look, which may reset the
  * latch.
  */
 #define UNKNOWN_DELAY (1 * USECS_PER_SEC)
@@ -272,8 +272,8 @@ set_no_slots(bool no_slots)
 }
 
 /*
- * A coordinator that never started: free its entry, to start another, at once if it has
- * not failed.
+ * Frees the entry of a coordinator that never started, so that another one can be
+ * started: at once if this one has not failed.
  */
 static void
 give_up_start(int i, bool failed)
@@ -409,10 +409,12 @@ tend_coordinators(void)
 		JobqDatabase *database = &jobq_shared->databases[i];
 		TimestampTz retry_at;
 
-		if (!is_mine(i) && OidIsValid(database->dboid) && database->wanted)
-			again = Min(again, now + UNKNOWN_DELAY);
 		if (!is_mine(i))
+		{
+			if (OidIsValid(database->dboid) && database->wanted)
+				again = Min(again, now + UNKNOWN_DELAY);
 			continue;
+		}
 		if (!known[i].served)
 		{
 			if (database->coordinator_pid != 0)

@@ -33,9 +33,8 @@ $node->stop;
 	local $ENV{JOBQ_HOLD_DIRECTORY} = $dir;
 	$node->start;
 }
-chmod(0777, $dir);
 
-# What it commits is not written at once, which the coordinator would hold up.
+# Its commits do not wait for WAL to be written, which the held coordinator prevents.
 my $session = start_session($node);
 ask($session, 'SET synchronous_commit = off');
 

@@ -10,6 +10,9 @@ use Test::More;
 
 # the launcher, the coordinator and logical replication's launcher leave one
 my $node = jobq_node('main', conf => [ 'max_worker_processes = 4', 'jobq.max_workers = 2' ]);
+
+# Delays that doubled up to a minute would have the coordinator try after 1, 3, 7, 15, 31
+# and 63 seconds.
 my $seconds = 33;
 
 $node->sql(

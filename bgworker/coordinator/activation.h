@@ -19,7 +19,7 @@ extern TimestampTz jobq_activation_start_executors(void);
 /* The same without one: what has become of those that were started. */
 extern bool jobq_activation_check_executors(void);
 
-/* Whether that has not been noticed of one that has exited. */
+/* Whether one of them has exited since that was called. */
 extern bool jobq_activation_any_executor_stopped(void);
 
 /*

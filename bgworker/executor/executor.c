@@ -278,7 +278,7 @@ offer_slot(void)
 /*
  * Sleeps until there may be work.  Returns false if this process has not been
  * woken for so long that it should exit.  The last look may have waited for a lock or
- * for I/O, which resets the latch, so it asks for calls since then.
+ * for I/O, which resets the latch, so this checks whether the process was called.
  */
 static bool
 sleep_until_woken(TimestampTz idle_since)

@@ -157,7 +157,8 @@ sub state_of_work
 		'SELECT * FROM jobq.workers',
 		'SELECT to_jsonb(j) - \'{payload,result}\'::text[] FROM jobq_store.job AS j LIMIT 20')
 	{
-		my (undef, $out, $err) = $node->run_psql($db, "SET ROLE NONE; $sql");
+		my (undef, $out, $err) =
+		  $node->run_psql($db, "SET ROLE NONE; SET statement_timeout = '10 s'; $sql");
 		$text .= "-- $sql\n$out\n$err\n";
 	}
 	return $text;

@@ -195,6 +195,7 @@ foreach my $db (qw(open closed pattern wreck))
 {
 	create_extension($node, $db);
 	$node->sql("SELECT jobq.create_queue('q')", $db);
+	wait_for_worker($node, 'jobq coordinator', db => $db);
 }
 $node->sql(
 	q{ALTER DATABASE closed ALLOW_CONNECTIONS false; ALTER DATABASE pattern IS_TEMPLATE true;

@@ -52,7 +52,7 @@ sub reads_after
 }
 
 # the coordinator, which is told to look again as well, must not be the first
-my $coordinator = $node->sql(q{SELECT pid FROM jobq.workers WHERE kind = 'coordinator'});
+my $coordinator = wait_for_worker($node, 'jobq coordinator');
 kill('STOP', $coordinator);
 END { kill('CONT', $coordinator) if $coordinator; }
 reads();

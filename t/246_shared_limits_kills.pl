@@ -106,8 +106,11 @@ for my $round (1 .. 12)
 	}
 	all_jobs_run($node, "round $round");
 	limits_settled($node, "round $round");
-	is($node->sql(q{SELECT string_agg(running::text, ' ') FROM jobq.limits}),
-		'0 0', "round $round: all slots are back");
+	poll_ok(
+		$node,
+		q{SELECT string_agg(running::text, ' ') FROM jobq.limits},
+		"round $round: all slots are back",
+		expected => '0 0');
 	is($node->sql('SELECT is_called FROM overlap_number'),
 		'f', "round $round: no more ran than a limit lets in");
 }

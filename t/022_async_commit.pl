@@ -162,17 +162,12 @@ waits(holding('lax', "SELECT jobq.release(:id, :lease)"), 'release');
 
 # ------------------------------------------------------------------ crashes
 
-# Starts the server after a crash, and waits until the coordinator has done what it
-# begins with: that writes WAL, which would take other commits to the disk.
-sub start_after_crash
+# The coordinator's first work would take other commits to the disk.
+sub crash
 {
 	$node->stop('immediate');
 	$node->start;
-	$node->poll_query_until(
-		'postgres',
-		q{SELECT count(*) > 0 FROM pg_stat_activity
-		WHERE application_name = 'jobq coordinator' AND state = 'idle'})
-	  or die 'the coordinator does not come to rest';
+	wait_for_first_rest($node);
 	return;
 }
 
@@ -185,7 +180,7 @@ my $claimed = $node->sql(
 });
 my ($id, $attempt, $lease) = $claimed =~ /^(\d+) (\d+) (\d+)$/m;
 is($attempt, 1, 'a job is claimed');
-start_after_crash();
+crash();
 is($node->sql("SELECT state || ' ' || attempt FROM jobq.jobs WHERE id = $id"),
 	'ready 0', 'the lost claim is a job that is ready');
 like(
@@ -201,7 +196,7 @@ ok($other > $lease, 'the job is given out with another lease');
 $node->sql("INSERT INTO notes VALUES ('all of this is on disk')");
 $node->sql("SELECT jobq.complete($id, $other)");
 is($node->sql("SELECT state FROM jobq.jobs WHERE id = $id"), 'completed', 'the job is completed');
-start_after_crash();
+crash();
 is($node->sql("SELECT state FROM jobq.jobs WHERE id = $id"),
 	'running', 'the completion is lost, the claim is not');
 is($node->sql("SELECT lease FROM jobq_store.job WHERE id = $id"),

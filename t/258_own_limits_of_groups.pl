@@ -68,6 +68,7 @@ sub restart
 {
 	$node->stop('immediate');
 	$node->start;
+	wait_for_first_rest($node);
 	return;
 }
 

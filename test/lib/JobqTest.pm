@@ -37,7 +37,7 @@ our @EXPORT = qw(
   worker_pids wait_for_worker
   kill_9 crash_and_recover wait_for_recovery disturb seed_random
   as_role coordinator_on_time dismiss_coordinator
-  all_jobs_run limits_settled wait_for_rest
+  all_jobs_run limits_settled wait_for_rest wait_for_first_rest
   sql_error log_position log_since unexpected_log_lines
 );
 
@@ -256,6 +256,21 @@ sub within
 	ok($done, $name)
 	  or diag(sprintf("after %.1f s: %s", time() - $start, $error));
 	return $result;
+}
+
+# wait_for_first_rest($node): wait after a start of the server until the coordinator has
+# done what it begins with: it has read the leases and counted what is running, and
+# writes no more WAL. Dies if it does not come to rest.
+sub wait_for_first_rest
+{
+	my ($node) = @_;
+
+	poll_query(
+		$node,
+		q{SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = 'postgres'
+		AND backend_type = 'jobq coordinator' AND wait_event_type = 'Extension'}
+	) or die "the coordinator does not come to rest\n";
+	return;
 }
 
 # worker_pids($node, $type, $database): PIDs of the processes with this

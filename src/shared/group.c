@@ -9,6 +9,11 @@
  * room.  At most half of what a role may have are throttled: a role that may only
  * consume can throttle groups that do not exist.
  *
+ * All groups of a queue count for its owner, other roles' throttles and jobs included.  So
+ * that those of one queue cannot take all room of the owner's other queues, the last part
+ * of it is left to queues that have fewer groups than that.  Groups of jobs that run already
+ * may have it all.
+ *
  * Groups whose queue shares a limit that counts them need more entries of the table, of
  * which limit_group.c has the content: nobody else pays for those.
  *
@@ -25,6 +30,9 @@
 #include "shared/group.h"
 
 #include "shared/area.h"
+
+/* A role's room, divided by that, is left to those of its queues that have few groups. */
+#define KEPT_PART 16
 
 /* Queues of a role that are looked at in one call, for one that needs room. */
 #define QUEUES_AT_A_TIME 16
@@ -78,16 +86,36 @@ room_of(Oid role)
 	return left > taken ? (left - taken + 1) / 2 : 0;
 }
 
+/*
+ * How much of what is left of its role's share a queue may take, which has that much of it.
+ * Each piece that it takes also makes one less of what is left.
+ */
+static long
+room_beside_others(long share, long left, long own)
+{
+	return Max(Max(left - share / KEPT_PART, (left - own + 1) / 2), 0);
+}
+
+/* How many more groups the queue may have; under the lock. */
+static long
+room_for_queue(const JobqQueueState *queue)
+{
+	long		left = room_of(queue->entry.role);
+
+	return room_beside_others(*role_count(queue->entry.role) + left, left,
+							  queue->roster.ngroups);
+}
+
 /* See group.h. */
 JobqGroup *
-jobq_group_make(JobqQueueState *queue, const char *name)
+jobq_group_make(JobqQueueState *queue, const char *name, bool runs)
 {
 	JobqGroupKey key;
 	JobqGroup  *group = NULL;
 
 	jobq_group_make_key(&key, queue, name);
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_GROUPS), LW_EXCLUSIVE);
-	if (room_of(queue->entry.role) > 0)
+	if ((runs ? room_of(queue->entry.role) : room_for_queue(queue)) > 0)
 		group = hash_search(jobq_shared_groups, &key, HASH_ENTER_NULL, NULL);
 	if (group != NULL)
 	{
@@ -145,35 +173,47 @@ jobq_group_room(const JobqQueueState *queue)
 	long		room;
 
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_GROUPS), LW_SHARED);
-	room = room_of(queue->entry.role);
+	room = room_for_queue(queue);
 	LWLockRelease(jobq_lock(JOBQ_LOCK_GROUPS));
 	return (int) Min(room, PG_INT32_MAX);
 }
 
+/* The number of throttled groups of a role, or of roles that share it. */
+static uint32 *
+throttled_count(Oid role)
+{
+	return jobq_role_counter(jobq_shared->throttled_roles, role);
+}
+
 /* See group.h. */
 bool
-jobq_group_note_throttled(const JobqQueueState *queue)
+jobq_group_note_throttled(JobqQueueState *queue)
 {
-	uint32	   *throttled = jobq_role_counter(jobq_shared->throttled_roles,
-											  queue->entry.role);
+	Oid			role = queue->entry.role;
+	uint32	   *throttled = throttled_count(role);
 	long		share;
 	bool		result;
 
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_GROUPS), LW_EXCLUSIVE);
-	share = *role_count(queue->entry.role) + room_of(queue->entry.role);
-	result = *throttled < Max(share / 2, 1);
+	share = Max((*role_count(role) + room_of(role)) / 2, 1);
+	result = room_beside_others(share, share - (long) *throttled,
+								queue->roster.nthrottled) > 0;
 	if (result)
+	{
 		(*throttled)++;
+		queue->roster.nthrottled++;
+	}
 	LWLockRelease(jobq_lock(JOBQ_LOCK_GROUPS));
 	return result;
 }
 
 /* See group.h. */
 void
-jobq_group_forget_throttled(const JobqQueueState *queue)
+jobq_group_forget_throttled(JobqQueueState *queue)
 {
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_GROUPS), LW_EXCLUSIVE);
-	(*jobq_role_counter(jobq_shared->throttled_roles, queue->entry.role))--;
+	(*throttled_count(queue->entry.role))--;
+	queue->roster.nthrottled--;
 	LWLockRelease(jobq_lock(JOBQ_LOCK_GROUPS));
 }
 

@@ -20,10 +20,11 @@
 extern JobqGroup *jobq_group_find(JobqQueueState *queue, const char *name);
 
 /*
- * Makes a group that is not in memory; NULL if there is no room.  All but the key
+ * Makes a group that is not in memory; NULL if there is no room.  If it `runs` jobs
+ * already, it may have the room that is left to other queues of the role.  All but the key
  * is undefined.
  */
-extern JobqGroup *jobq_group_make(JobqQueueState *queue, const char *name);
+extern JobqGroup *jobq_group_make(JobqQueueState *queue, const char *name, bool runs);
 
 /* Forgets a group, which is in no list. */
 extern void jobq_group_free(JobqGroup *group);
@@ -40,15 +41,15 @@ extern void jobq_group_free_other(const JobqGroupKey *key, Oid role);
 extern void jobq_group_make_key(JobqGroupKey *key, JobqQueueState *queue,
 								const char *name);
 
-/* The number of groups for which the queue's role has room.  Needs no lock. */
+/* The number of groups for which the queue has room.  Needs no lock. */
 extern int	jobq_group_room(const JobqQueueState *queue);
 
 /*
- * One more group of the queue is throttled, and has to stay in memory; false if the
- * half of the role's room is taken by such groups.  Or it is so no longer.
+ * One more group of the queue is throttled, and has to stay in memory; false if as much
+ * of the role's room as the queue may have is taken by such groups.  Or it is so no longer.
  */
-extern bool jobq_group_note_throttled(const JobqQueueState *queue);
-extern void jobq_group_forget_throttled(const JobqQueueState *queue);
+extern bool jobq_group_note_throttled(JobqQueueState *queue);
+extern void jobq_group_forget_throttled(JobqQueueState *queue);
 
 /*
  * A queue of the same role whose groups may make room for one of this queue: some seem

@@ -204,7 +204,7 @@ jobq_roster_hold(JobqRoster *roster, JobqGroup *group)
 bool
 jobq_roster_set_throttle(JobqGroup *group, TimestampTz not_before)
 {
-	const JobqQueueState *queue = group->key.queue;
+	JobqQueueState *queue = group->key.queue;
 
 	if (group->not_before == 0 && not_before != 0 &&
 		!jobq_group_note_throttled(queue))

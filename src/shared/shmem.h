@@ -434,8 +434,9 @@ typedef struct JobqRoster
 	dlist_head	idle;			/* those of them that are not throttled, */
 	dlist_head	throttled;		/* and the others */
 	int			nidle;			/* read without the lock, too */
-	int			ngroups;		/* in memory.  This and the next field are
-								 * under JOBQ_LOCK_GROUPS */
+	int			ngroups;		/* in memory.  This and the next fields, up to
+								 * of_role, are under JOBQ_LOCK_GROUPS */
+	int			nthrottled;
 	dlist_node	of_role;		/* of the role's queues that have groups */
 	JobqGroup  *next;			/* in turn; NULL: the jobs without a group are
 								 * next */

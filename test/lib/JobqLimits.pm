@@ -20,7 +20,7 @@ use Test::More;
 our @EXPORT = qw(
   limits_node small_node create_idle_work create_work create_most
   starts_in is_within claim_jobs end_running hold_uncounted gate
-  take_all claimers_killed
+  take_all take_group_room claimers_killed
 );
 
 # limits_node($workers, @conf): a server without sweeps, the executors of which do not
@@ -199,6 +199,35 @@ sub take_all
 			COMMIT;
 			PERFORM pg_sleep(random() * 0.01);
 		END LOOP; END$$} =~ s/L/$limit/r;
+}
+
+# take_group_room($node, $name): makes queues "<name>1", "<name>2" and so on, of which jobs
+# of as many groups run as their owner has room for: each leaves a part of it to the next one.
+sub take_group_room
+{
+	my ($node, $name) = @_;
+	my $wanted = 1000;
+	my $queues = 0;
+	my $all = 0;
+	my $n;
+
+	while (!defined $n || $n > 0)
+	{
+		my $queue = $name . ++$queues;
+		$node->sql(
+			qq{SELECT jobq.create_queue('$queue', max_running_per_group => 1,
+				lease => '366 days');
+			SELECT count(*) FROM jobq.enqueue_many('$queue', array_fill('1'::jsonb, '{$wanted}'),
+				group_keys => ARRAY(SELECT 'g' || n FROM generate_series(1, $wanted) AS n))});
+		$n = $node->sql(qq{SELECT count(*) FROM jobq.dequeue('$queue', $wanted)});
+		die "memory has room for all of $n groups\n" if $n >= $wanted;
+		$node->sql(
+			qq{SELECT count(jobq.delete(id)) FROM jobq.jobs
+			WHERE queue = '$queue' AND state = 'ready'});
+		$all += $n;
+	}
+	note("$all groups of $queues queues");
+	return;
 }
 
 # claimers_killed($node): by name, what kills who has claimed jobs of the queues l1 and l2,

@@ -448,7 +448,7 @@ jobq_launcher_main(Datum main_arg)
 	before_shmem_exit(sign_off, (Datum) 0);
 	jobq_worker_set_up_signals();
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
-	jobq_pin_transaction_timeout();
+	jobq_worker_pin_exits();
 	pgstat_report_appname("jobq launcher");
 	jobq_crash_directory_make();
 	lock_databases(LW_EXCLUSIVE);

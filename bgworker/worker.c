@@ -35,6 +35,17 @@
 #define MAX_SLOTS_BACKOFF_SECONDS 4
 
 /*
+ * Settings of the server, the database or the role do not make an error, or just time, the
+ * end of the process.  Called after connecting.
+ */
+void
+jobq_worker_pin_exits(void)
+{
+	SetConfigOption("exit_on_error", "false", PGC_USERSET, PGC_S_OVERRIDE);
+	jobq_pin_transaction_timeout();
+}
+
+/*
  * SIGTERM ends the process at the next CHECK_FOR_INTERRUPTS(), with exit code
  * 1, so that the postmaster starts the launcher again.
  */

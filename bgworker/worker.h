@@ -33,6 +33,7 @@ typedef enum JobqInstallation
 } JobqInstallation;
 
 extern void jobq_worker_set_up_signals(void);
+extern void jobq_worker_pin_exits(void);
 extern void jobq_worker_describe(BackgroundWorker *worker, const char *name,
 								 const char *type, const char *function);
 extern bool jobq_worker_start(BackgroundWorker *worker,

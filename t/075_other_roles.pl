@@ -291,6 +291,27 @@ SKIP:
 	sql('ALTER DATABASE postgres RESET transaction_timeout');
 }
 
+# An error of a job is no end of its process
+{
+	local $ENV{PGOPTIONS} = '-c exit_on_error=off';
+	sql(q{ALTER DATABASE postgres SET exit_on_error = on});
+	$node->safe_psql(
+		'template1', q{SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
+		WHERE backend_type ~ 'jobq (coordinator|executor)'});
+	my $caught = 'DO $$BEGIN PERFORM 1 / 0; EXCEPTION WHEN division_by_zero THEN NULL; END$$';
+	my %ends = ('SELECT 1 / 0' => 'dead 22012', $caught => 'completed');
+	foreach my $command (sort keys %ends)
+	{
+		my $id = sql("SELECT jobq.run(\$_\$$command\$_\$, max_attempts => 1)");
+		poll_ok(
+			$node,
+			"SELECT concat_ws(' ', state, sqlstate) FROM jobq.jobs WHERE id = $id",
+			"exit_on_error: $command",
+			expected => $ends{$command});
+	}
+	sql('ALTER DATABASE postgres RESET exit_on_error');
+}
+
 # executors have what they have begun with
 $node->safe_psql('template1',
 	q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'jobq executor'});

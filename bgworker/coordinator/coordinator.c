@@ -146,7 +146,7 @@ pin_settings(void)
 
 	for (int i = 0; i < lengthof(pins); i++)
 		SetConfigOption(pins[i][0], pins[i][1], PGC_SUSET, PGC_S_OVERRIDE);
-	jobq_pin_transaction_timeout();
+	jobq_worker_pin_exits();
 }
 
 /* Exits, since there is nothing to do here (any more). */

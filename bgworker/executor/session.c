@@ -22,6 +22,7 @@
 #include "base/setting.h"
 #include "base/signals.h"
 #include "bgworker/executor/replication.h"
+#include "bgworker/worker.h"
 #include "compat.h"
 #include "shared/lease_registry.h"
 
@@ -136,7 +137,7 @@ jobq_session_set_up(Oid role)
 	SetConfigOption("role", "none", PGC_SUSET, PGC_S_OVERRIDE);
 
 	/* transactions are jobq's, with several jobs; those have timeouts */
-	jobq_pin_transaction_timeout();
+	jobq_worker_pin_exits();
 	if (!is_role_itself())
 		ereport(FATAL,
 				(errcode(ERRCODE_INTERNAL_ERROR),

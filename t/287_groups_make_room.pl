@@ -76,5 +76,22 @@ for my $queue (qw(ahead idle))
 	is(scalar(keys %seen), $groups, "$queue: each job is found when it is due");
 }
 
+# Once there is room again, health says so, although nobody claims jobs of those groups.
+my $shortage = q{SELECT count(*) FROM jobq.health
+	WHERE topic = 'shared memory' AND object = 'groups'};
+take_group_room($node, 'full');
+$node->sql(
+	q{SELECT jobq.create_queue('waits', max_running_per_group => 1);
+	SELECT jobq.complete(id, lease) FROM jobq_store.job WHERE queue =
+		(SELECT id FROM jobq_store.queue WHERE name = 'full1') AND group_key LIKE 'g_'});
+fill('waits', 40, 'NULL') for 1 .. 2;
+my $in_memory = $node->sql(q{SELECT count(*) FROM jobq.groups WHERE queue = 'waits'});
+cmp_ok($in_memory, '>', 0, 'there is room for some groups of which nobody claims jobs');
+cmp_ok($in_memory, '<', 40, 'there is none for all of them');
+is($node->sql($shortage), '1', 'health says so');
+$node->sql(q{SELECT jobq.drop_queue(queue, force => true) FROM jobq.queues WHERE queue ~ '^full'});
+poll_ok($node, $shortage, 'when there is room, health says nothing', expected => '0');
+is(claim('waits', 100), '40 of 40', 'each group starts a job');
+
 $node->stop;
 done_testing();

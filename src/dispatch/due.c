@@ -22,7 +22,7 @@
 #include "shared/clock.h"
 #include "shared/database.h"
 #include "shared/limit_state.h"
-#include "shared/roster.h"
+#include "shared/roster_room.h"
 #include "shared/slot.h"
 #include "shared/waiter.h"
 #include "shared/wake.h"

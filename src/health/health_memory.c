@@ -22,8 +22,8 @@
 #include "shared/lane_memory.h"
 #include "shared/lease_search.h"
 #include "shared/limit_state.h"
-#include "shared/roster.h"
 #include "shared/roster_list.h"
+#include "shared/roster_room.h"
 #include "shared/queue_state.h"
 
 #include "miscadmin.h"

@@ -62,13 +62,6 @@ extern bool jobq_roster_unblock(JobqQueueState *queue, const JobqPlace *place,
 /* Whether the group may start one of its ready jobs; a hint. */
 extern bool jobq_roster_is_in_turn(JobqQueueState *queue, const char *group);
 
-/* Whether there is no room for all groups with jobs.  Without the lock, a hint. */
-static inline bool
-jobq_roster_is_short(const JobqQueueState *queue)
-{
-	return queue->roster.is_short;
-}
-
 /*
  * The options of a group were changed.  All that is known of it is forgotten, except
  * its tickets, and it takes part in the turns again.

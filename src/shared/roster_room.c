@@ -37,6 +37,7 @@
 #include "shared/roster_memory.h"
 #include "shared/roster_pick.h"
 #include "shared/roster_place.h"
+#include "shared/roster_read.h"
 
 /* Queues that are asked for room in one call, at most, of each kind. */
 #define MAX_GIVERS 8
@@ -46,6 +47,17 @@
  * have, too.
  */
 #define MAX_ASKED 64
+
+/*
+ * See roster_room.h.  The end of a lap says so of the queue, but if nobody claims its jobs
+ * no lap comes to its end.  With room for as many groups as are read at a time there is no
+ * shortage any more, and a claim would end it.
+ */
+bool
+jobq_roster_is_short(const JobqQueueState *queue)
+{
+	return queue->roster.is_short && jobq_group_room(queue) < JOBQ_ROSTER_READ;
+}
 
 /*
  * Puts out the next group that is asked to leave, whatever it waits for; it is read again

@@ -17,6 +17,12 @@
 #include "shared/shmem.h"
 
 /*
+ * Whether there is no room for all groups of the queue with jobs.  Without the lock of its
+ * stream, a hint.
+ */
+extern bool jobq_roster_is_short(const JobqQueueState *queue);
+
+/*
  * Sees to it that the queue's role has room for n more groups, if others may leave
  * memory.  Called without the lock of a stream.
  */

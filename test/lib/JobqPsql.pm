@@ -9,7 +9,8 @@
 #
 # The status is that of psql: 0, or 3 after an error, which ends the script; 2 if there
 # is no connection. psql_can_run($connstr, $sql) says whether it can be done so: not if
-# the script has commands of psql, or if psql might wait for the end of a statement.
+# the script has commands of psql, or if psql might wait for the end of a statement: it
+# takes "begin" in CREATE FUNCTION, also as a name, for the beginning of a body.
 
 package JobqPsql;
 
@@ -45,7 +46,8 @@ sub psql_can_run
 	my ($connstr, $sql) = @_;
 	return
 		 $connstr !~ /["\\\n]/
-	  && $sql     !~ /\\|\bstdin\b|\/\*|BEGIN ATOMIC/i
+	  && $sql     !~ /\\|\bstdin\b|\/\*/i
+	  && $sql     !~ /\b(?:FUNCTION|PROCEDURE)\s[^\$';]*\bBEGIN\b/i
 	  && $sql     =~ tr/'// % 2 == 0
 	  && $sql     =~ tr/"// % 2 == 0
 	  && $sql     =~ tr/(// == $sql =~ tr/)//;

@@ -18,7 +18,9 @@
 #     leases, unless the claim was lost: a later start has no higher attempt;
 #   - the end of the lease.
 # "witness over" lines come from jobs that have found no free place of their limit,
-# which transactions have until they are over.
+# which transactions have until they are over. When the postmaster has been killed its
+# background workers exit one after the other, and write no line: until the server is
+# there again, only these lines count.
 #
 # What was killed is in the log, too: "witness kill KIND SCOPE AT", where the scope is
 # "-" if the whole server crashed.
@@ -130,6 +132,8 @@ sub verdict
 
 		$kind = $event->{kind} if $event->{what} eq 'kill';
 		$event->{under} = $kind;
+		$self->{orphaned} = 1 if $event->{what} eq 'kill' && $kind eq 'server';
+		$self->{orphaned} = 0 if $event->{what} eq 'crash';
 		$self->leave($event) if $event->{what} =~ /^(?:end|left|crash)$/;
 		next unless $event->{what} =~ /^(?:start|over)$/ && $self->{limits}{ $event->{scope} };
 
@@ -157,6 +161,7 @@ sub begin
 	$open->{"$event->{holder} $event->{job}"} = $event;
 	$n = keys %$open;
 	$of->{starts}++;
+	return if $self->{orphaned};
 	$of->{most} = max($of->{most}, $n);
 	$of->{above}++ if $n > $self->{limits}{ $event->{scope} };
 	return;

@@ -156,6 +156,20 @@ is_deeply(
 	'the next start of the limit of a killed client');
 is(join(' ', sort keys %{ $killed->verdict }), 'executor lent', 'starts are those after a kill');
 
+# The postmaster was killed.
+my $orphaned = judge(
+	[
+		'kill server - 1000000',
+		'start q 1 1 X1 1000100 0',
+		'8 start q 2 1 X2 1000200 0',
+		'8 over q 2',
+		'start',
+		'8 start q 3 1 X3 2000300 0',
+		'9 start q 4 1 X4 2000400 0',
+	])->verdict->{server}{q};
+is("$orphaned->{most} $orphaned->{above}",
+	'2 2', 'orphans end without a line: a full place counts, and what runs after the start');
+
 # Rates: a window has its start, and not its end.
 my $rated = judge([ map { "rate r $_ " . 1000 * $_ } 1 .. 10 ]);
 is(join(' ', $rated->rate('r', 3, 3000)), '10 3 0', 'three in three milliseconds');

@@ -9,10 +9,11 @@
  * room.  At most half of what a role may have are throttled: a role that may only
  * consume can throttle groups that do not exist.
  *
- * All groups of a queue count for its owner, other roles' throttles and jobs included.  So
- * that those of one queue cannot take all room of the owner's other queues, the last part
- * of it is left to queues that have fewer groups than that.  Groups of jobs that run already
- * may have it all.
+ * All groups of a queue count for its owner, other roles' throttles and jobs included.  What
+ * a role may have also becomes less when others have more, and less than it has already.  So
+ * a part of the table is kept for queues with few groups that find no other room.  A role
+ * gets no more of it than is left, and a queue no more than is left to its role.  Entries are
+ * all the same: those that a queue gives back are the kept ones first.
  *
  * Groups whose queue shares a limit that counts them need more entries of the table, of
  * which limit_group.c has the content: nobody else pays for those.
@@ -31,8 +32,12 @@
 
 #include "shared/area.h"
 
-/* A role's room, divided by that, is left to those of its queues that have few groups. */
+/* The part of the table that is kept for queues with few groups. */
 #define KEPT_PART 16
+
+/* The part of that below which groups are few, and of which all may be throttled. */
+#define FEW_PART 4
+#define FEW_THROTTLED_PART 16
 
 /* Queues of a role that are looked at in one call, for one that needs room. */
 #define QUEUES_AT_A_TIME 16
@@ -74,54 +79,97 @@ jobq_group_find(JobqQueueState *queue, const char *name)
 	return group;
 }
 
-/* How many more groups the role may have; under the lock. */
+/* How many entries are kept for queues with few groups. */
 static long
-room_of(Oid role)
+kept_room(void)
 {
-	long		left = jobq_area_room(JOBQ_AREA_GROUPS) -
-	hash_get_num_entries(jobq_shared_groups);
-	long		taken = *role_count(role);
+	return jobq_area_room(JOBQ_AREA_GROUPS) / KEPT_PART;
+}
 
-	/* each one that is taken also makes one less that is free */
-	return left > taken ? (left - taken + 1) / 2 : 0;
+/* How many entries are free; under the lock, as what follows. */
+static long
+count_free(void)
+{
+	return jobq_area_room(JOBQ_AREA_GROUPS) - hash_get_num_entries(jobq_shared_groups);
+}
+
+/* The number of kept entries that a role has, or roles that share it. */
+static uint32 *
+kept_count(Oid role)
+{
+	return jobq_role_counter(jobq_shared->kept_roles, role);
 }
 
 /*
- * How much of what is left of its role's share a queue may take, which has that much of it.
- * Each piece that it takes also makes one less of what is left.
+ * How much more somebody may take who has `taken` so much.  Each piece that is taken also
+ * makes one less that is left.
  */
 static long
-room_beside_others(long share, long left, long own)
+fair_part(long left, long taken)
 {
-	return Max(Max(left - share / KEPT_PART, (left - own + 1) / 2), 0);
+	return left > taken ? (left - taken + 1) / 2 : 0;
 }
 
-/* How many more groups the queue may have; under the lock. */
+/* How many more groups the role may have without the kept ones. */
 static long
-room_for_queue(const JobqQueueState *queue)
+room_of(Oid role)
 {
-	long		left = room_of(queue->entry.role);
+	long		kept_left = kept_room() - (long) jobq_shared->nkept;
 
-	return room_beside_others(*role_count(queue->entry.role) + left, left,
-							  queue->roster.ngroups);
+	return fair_part(count_free() - kept_left,
+					 (long) *role_count(role) - (long) *kept_count(role));
+}
+
+/* How many more of the kept entries the role may have. */
+static long
+kept_room_of(Oid role)
+{
+	long		left = Min(kept_room() - (long) jobq_shared->nkept, count_free());
+
+	return fair_part(left, *kept_count(role));
+}
+
+/* How many more of them the queue may have. */
+static long
+kept_room_for(const JobqQueueState *queue)
+{
+	const JobqRoster *roster = &queue->roster;
+
+	if (roster->ngroups - roster->nkept > kept_room() / FEW_PART)
+		return 0;
+	return fair_part(kept_room_of(queue->entry.role), roster->nkept);
+}
+
+/* The queue has taken a kept entry, or given one back. */
+static void
+count_kept(JobqQueueState *queue, int n)
+{
+	queue->roster.nkept += n;
+	*kept_count(queue->entry.role) += n;
+	jobq_shared->nkept += n;
 }
 
 /* See group.h. */
 JobqGroup *
-jobq_group_make(JobqQueueState *queue, const char *name, bool runs)
+jobq_group_make(JobqQueueState *queue, const char *name)
 {
+	Oid			role = queue->entry.role;
 	JobqGroupKey key;
 	JobqGroup  *group = NULL;
+	bool		is_kept;
 
 	jobq_group_make_key(&key, queue, name);
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_GROUPS), LW_EXCLUSIVE);
-	if ((runs ? room_of(queue->entry.role) : room_for_queue(queue)) > 0)
+	is_kept = room_of(role) <= 0;
+	if (!is_kept || kept_room_for(queue) > 0)
 		group = hash_search(jobq_shared_groups, &key, HASH_ENTER_NULL, NULL);
 	if (group != NULL)
 	{
-		(*role_count(queue->entry.role))++;
+		(*role_count(role))++;
+		if (is_kept)
+			count_kept(queue, 1);
 		if (queue->roster.ngroups++ == 0)
-			dlist_push_tail(queues_of(queue->entry.role), &queue->roster.of_role);
+			dlist_push_tail(queues_of(role), &queue->roster.of_role);
 	}
 	LWLockRelease(jobq_lock(JOBQ_LOCK_GROUPS));
 	return group;
@@ -135,21 +183,28 @@ jobq_group_free(JobqGroup *group)
 
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_GROUPS), LW_EXCLUSIVE);
 	(*role_count(queue->entry.role))--;
+	if (queue->roster.nkept > 0)
+		count_kept(queue, -1);
 	if (--queue->roster.ngroups == 0)
 		dlist_delete(&queue->roster.of_role);
 	(void) hash_search(jobq_shared_groups, &group->key, HASH_REMOVE, NULL);
 	LWLockRelease(jobq_lock(JOBQ_LOCK_GROUPS));
 }
 
-/* See group.h. */
+/*
+ * See group.h.  A queue that has kept entries may need more of them for its limit: these are
+ * not counted as such, so that they make the other room less.
+ */
 void *
 jobq_group_find_or_make_other(const JobqGroupKey *key, Oid role, bool *found)
 {
 	void	   *result;
+	bool		has_room;
 
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_GROUPS), LW_EXCLUSIVE);
+	has_room = room_of(role) > 0 || kept_room_of(role) > 0;
 	result = hash_search(jobq_shared_groups, key,
-						 room_of(role) > 0 ? HASH_ENTER_NULL : HASH_FIND, found);
+						 has_room ? HASH_ENTER_NULL : HASH_FIND, found);
 	if (result != NULL && !*found)
 		(*role_count(role))++;
 	LWLockRelease(jobq_lock(JOBQ_LOCK_GROUPS));
@@ -173,7 +228,7 @@ jobq_group_room(const JobqQueueState *queue)
 	long		room;
 
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_GROUPS), LW_SHARED);
-	room = room_for_queue(queue);
+	room = room_of(queue->entry.role) + kept_room_for(queue);
 	LWLockRelease(jobq_lock(JOBQ_LOCK_GROUPS));
 	return (int) Min(room, PG_INT32_MAX);
 }
@@ -191,13 +246,13 @@ jobq_group_note_throttled(JobqQueueState *queue)
 {
 	Oid			role = queue->entry.role;
 	uint32	   *throttled = throttled_count(role);
+	long		few = kept_room() / FEW_THROTTLED_PART;
 	long		share;
 	bool		result;
 
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_GROUPS), LW_EXCLUSIVE);
-	share = Max((*role_count(role) + room_of(role)) / 2, 1);
-	result = room_beside_others(share, share - (long) *throttled,
-								queue->roster.nthrottled) > 0;
+	share = *role_count(role) + room_of(role);
+	result = *throttled < Max(share / 2, 1) || queue->roster.nthrottled < few;
 	if (result)
 	{
 		(*throttled)++;

@@ -20,11 +20,10 @@
 extern JobqGroup *jobq_group_find(JobqQueueState *queue, const char *name);
 
 /*
- * Makes a group that is not in memory; NULL if there is no room.  If it `runs` jobs
- * already, it may have the room that is left to other queues of the role.  All but the key
+ * Makes a group that is not in memory; NULL if there is no room.  All but the key
  * is undefined.
  */
-extern JobqGroup *jobq_group_make(JobqQueueState *queue, const char *name, bool runs);
+extern JobqGroup *jobq_group_make(JobqQueueState *queue, const char *name);
 
 /* Forgets a group, which is in no list. */
 extern void jobq_group_free(JobqGroup *group);

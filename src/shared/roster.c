@@ -278,15 +278,6 @@ jobq_roster_throttle(JobqQueueState *queue, const char *name, int64 delay,
 	return result;
 }
 
-/* Jobs of the group run already: it may have the room that is left to other queues. */
-static JobqGroup *
-find_or_add_running(JobqQueueState *queue, const char *name)
-{
-	JobqGroup  *group = jobq_group_find(queue, name);
-
-	return group != NULL ? group : jobq_roster_add(queue, name, true);
-}
-
 /* See roster.h. */
 JobqGroup *
 jobq_roster_join(JobqQueueState *queue, const char *name)
@@ -294,11 +285,7 @@ jobq_roster_join(JobqQueueState *queue, const char *name)
 	JobqGroup  *group;
 
 	jobq_roster_lock(queue);
-	group = find_or_add_running(queue, name);
-	if (group == NULL)
-		group = jobq_roster_require(queue, name);
-	if (group == NULL)
-		group = find_or_add_running(queue, name);
+	group = jobq_roster_require(queue, name);
 	if (group != NULL)
 		jobq_roster_count(group, 1);
 	jobq_roster_unlock(queue);

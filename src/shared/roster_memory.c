@@ -62,15 +62,15 @@ jobq_roster_draw(JobqGroup *group, int limit_max_running)
 }
 
 /*
- * Makes a group, which rests unless it may have jobs that are not known.  NULL if there is
- * no room, in which case it matters whether it `runs` jobs already, or the queue is gone.
+ * Makes a group, which rests unless it may have jobs that are not known.  NULL if
+ * there is no room, or the queue is gone.
  */
 JobqGroup *
-jobq_roster_add(JobqQueueState *queue, const char *name, bool runs)
+jobq_roster_add(JobqQueueState *queue, const char *name)
 {
 	JobqRoster *roster = &queue->roster;
 	JobqGroup  *group = queue->stream.forgotten ? NULL :
-	jobq_group_make(queue, name, runs);
+	jobq_group_make(queue, name);
 
 	if (group == NULL)
 		return NULL;
@@ -105,7 +105,7 @@ jobq_roster_find_or_add(JobqQueueState *queue, const char *name)
 {
 	JobqGroup  *group = jobq_group_find(queue, name);
 
-	return group != NULL ? group : jobq_roster_add(queue, name, false);
+	return group != NULL ? group : jobq_roster_add(queue, name);
 }
 
 /* Whether tickets of the group are out. */

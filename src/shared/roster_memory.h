@@ -25,8 +25,7 @@ extern void jobq_roster_make(JobqQueueState *queue, LWLock *lock_of_queue,
 							 Oid role);
 extern void jobq_roster_reset(JobqQueueState *queue);
 
-extern JobqGroup *jobq_roster_add(JobqQueueState *queue, const char *name,
-								  bool runs);
+extern JobqGroup *jobq_roster_add(JobqQueueState *queue, const char *name);
 extern JobqGroup *jobq_roster_find_or_add(JobqQueueState *queue,
 										  const char *name);
 extern void jobq_roster_miss(JobqRoster *roster, TimestampTz next_lap);

@@ -110,7 +110,7 @@ bring_in(JobqQueueState *queue, const JobqGroupRead *read, bool first, int *nold
 
 	if (group != NULL)
 		return group;
-	while ((group = jobq_roster_add(queue, read->name, false)) == NULL)
+	while ((group = jobq_roster_add(queue, read->name)) == NULL)
 	{
 		if (!make_room(&queue->roster, read->name, first, nold))
 			return NULL;

@@ -436,6 +436,7 @@ typedef struct JobqRoster
 	int			nidle;			/* read without the lock, too */
 	int			ngroups;		/* in memory.  This and the next fields, up to
 								 * of_role, are under JOBQ_LOCK_GROUPS */
+	int			nkept;			/* of them, in entries kept for few groups */
 	int			nthrottled;
 	dlist_node	of_role;		/* of the role's queues that have groups */
 	JobqGroup  *next;			/* in turn; NULL: the jobs without a group are
@@ -751,6 +752,8 @@ typedef struct JobqShared
 	uint32		group_roles[JOBQ_ROLE_COUNTERS];	/* under JOBQ_LOCK_GROUPS;
 													 * so are these: */
 	uint32		throttled_roles[JOBQ_ROLE_COUNTERS];	/* throttled groups */
+	uint32		kept_roles[JOBQ_ROLE_COUNTERS]; /* kept entries, see group.c */
+	uint32		nkept;			/* all of them */
 	dlist_head	group_queues[JOBQ_ROLE_COUNTERS];	/* queues with groups */
 
 	JobqEntries queues;			/* under JOBQ_LOCK_QUEUES */

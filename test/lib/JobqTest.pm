@@ -447,6 +447,10 @@ sub log_since
 	return $text // '';
 }
 
+# Autovacuum starts a worker for a database that is dropped meanwhile.
+my $autovacuum_comes_late =
+  qr/autovacuum worker .*FATAL:  (?:database \S+ does not exist|.* invalid database)/;
+
 # unexpected_log_lines($node, $position, @allowed): WARNING and worse in the
 # log since then, without those that match one of the regular expressions.
 sub unexpected_log_lines
@@ -456,7 +460,7 @@ sub unexpected_log_lines
 	foreach my $line (split(/\n/, log_since($node, $position)))
 	{
 		next unless $line =~ /\b(?:WARNING|ERROR|FATAL|PANIC):  /;
-		push @found, $line unless grep { $line =~ $_ } @allowed;
+		push @found, $line unless grep { $line =~ $_ } @allowed, $autovacuum_comes_late;
 	}
 	return @found;
 }

@@ -117,6 +117,27 @@ is( $node->sql(
 	'0|0',
 	'interrupted jobs have lost no attempt');
 in_time_ok('DROP DATABASE copy');
+
+# A worker notices that it is to end when the command has been cancelled.
+$node->sql(
+	q{CREATE TABLE nothing (n int);
+	CREATE FUNCTION deaf(p jsonb) RETURNS void LANGUAGE sql AS
+	  $$COPY nothing FROM PROGRAM 'sleep 2'$$;
+	SELECT jobq.create_queue('deaf', 'deaf(jsonb)', max_attempts => 1)}, 'shop');
+my $deaf = $node->sql(q{SELECT jobq.enqueue('deaf')}, 'shop');
+poll_ok(
+	$node, "SELECT count(*) FROM jobq.workers WHERE job_id = $deaf",
+	'a job that checks for no interrupts runs',
+	db => 'shop',
+	expected => '1');
+like(sql_error($node, q{SET statement_timeout = '300 ms'; ALTER DATABASE shop RENAME TO store}),
+	qr/57014/, 'ALTER DATABASE is cancelled');
+poll_ok(
+	$node,
+	"SELECT state || ' ' || attempt FROM jobq.jobs WHERE id = $deaf",
+	'the interrupted attempt does not count',
+	db => 'shop',
+	expected => 'completed 1');
 quiet_log_ok($node, $position, 150, 'DDL on databases');
 
 # ------------------------------------------------- roles and their functions
@@ -215,7 +236,7 @@ $node->sql(
 ok( poll_until(
 		sub {
 			log_since($node, $position) =~
-			  /jobq cannot run the jobs of role "\d+": it does not exist/;
+			  /jobq cannot run the jobs of role "\d+": it does not exist|for role with OID/;
 		}),
 	'DROP ROLE: the log says that nobody runs the jobs');
 load_runs_ok($node, 'DROP ROLE', db => 'shop');

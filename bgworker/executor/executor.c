@@ -87,8 +87,8 @@ announce_free_slot(Oid dboid, uint32 more_reasons)
 }
 
 /*
- * Whether a command needs exclusive use of the database and terminates the
- * workers.
+ * Whether a command needs exclusive use of the database and terminates the workers, or
+ * has terminated this one.
  */
 static bool
 is_dismissed(void)
@@ -99,7 +99,7 @@ is_dismissed(void)
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_SHARED);
 	result = database->holds > 0;
 	LWLockRelease(jobq_lock(JOBQ_LOCK_DATABASES));
-	return result;
+	return result || jobq_slot_is_dismissed(&worker_ref);
 }
 
 /*

@@ -616,6 +616,7 @@ typedef struct JobqWorker
 	bool		woken;			/* (W) latch set since it went idle */
 	int32		woken_for;		/* (W) the queue, JOBQ_NO_QUEUE: any */
 	bool		leave;			/* (W) exit as soon as no job is running */
+	bool		dismissed;		/* (W) by DDL, which has terminated it */
 	Oid			give_way_to;	/* (W) database without an executor of the
 								 * role, which has as many as it may */
 	int32		queue;			/* (W) of the running job */

@@ -81,6 +81,7 @@ jobq_slot_free(JobqWorker *slot)
 	slot->woken = false;
 	slot->woken_for = JOBQ_NO_QUEUE;
 	slot->leave = false;
+	slot->dismissed = false;
 	slot->orphaned = false;
 	jobq_slot_mark_recording(slot, false);
 	slot->give_way_to = InvalidOid;
@@ -166,7 +167,10 @@ jobq_workers_look(Oid dboid)
 	jobq_slots_unlock();
 }
 
-/* Terminates all executors of a database, with the jobs they run. */
+/*
+ * Terminates all executors of a database, with the jobs they run.  An executor may come to
+ * act on the signal when the command is over already, so it is told why.
+ */
 void
 jobq_slots_terminate(Oid dboid)
 {
@@ -179,7 +183,10 @@ jobq_slots_terminate(Oid dboid)
 		{
 			slot->leave = true;
 			if (slot->pid != 0 && slot->pid != MyProcPid)
+			{
+				slot->dismissed = true;
 				(void) kill(slot->pid, SIGTERM);
+			}
 		}
 	}
 	jobq_slots_unlock();

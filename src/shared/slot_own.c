@@ -137,6 +137,20 @@ jobq_slot_must_leave(const JobqWorkerRef *worker)
 	return result;
 }
 
+/* A command that needs exclusive use of the database has terminated it. */
+bool
+jobq_slot_is_dismissed(const JobqWorkerRef *worker)
+{
+	JobqWorker *slot;
+	bool		result;
+
+	jobq_slots_lock(LW_SHARED);
+	slot = jobq_slot_of(worker);
+	result = slot != NULL && slot->dismissed;
+	jobq_slots_unlock();
+	return result;
+}
+
 /* It was woken, or asked to leave, since it went idle. */
 bool
 jobq_slot_is_called(const JobqWorkerRef *worker)

@@ -20,6 +20,7 @@ extern bool jobq_slot_set_idle(const JobqWorkerRef *worker, int32 *queue);
 extern void jobq_slot_set_busy(const JobqWorkerRef *worker);
 extern bool jobq_slot_set_leaving(const JobqWorkerRef *worker);
 extern bool jobq_slot_must_leave(const JobqWorkerRef *worker);
+extern bool jobq_slot_is_dismissed(const JobqWorkerRef *worker);
 extern bool jobq_slot_is_called(const JobqWorkerRef *worker);
 extern bool jobq_slot_is_too_many(const JobqWorkerRef *worker);
 extern bool jobq_slot_want_help(const JobqWorkerRef *worker);

@@ -10,6 +10,7 @@ use warnings;
 
 use JobqLoad;
 use JobqTest;
+use POSIX qw(mkfifo);
 use PostgreSQL::Test::Utils;
 use Test::More;
 
@@ -118,11 +119,14 @@ is( $node->sql(
 	'interrupted jobs have lost no attempt');
 in_time_ok('DROP DATABASE copy');
 
-# A worker notices that it is to end when the command has been cancelled.
+# A worker notices that it is to end when the command has been cancelled: its job reads
+# from a FIFO until then, and from an empty file when it runs again.
+my $pipe = PostgreSQL::Test::Utils::tempdir() . '/pipe';
+mkfifo($pipe, 0600) or die "$pipe: $!\n";
 $node->sql(
-	q{CREATE TABLE nothing (n int);
+	qq{CREATE TABLE nothing (n int);
 	CREATE FUNCTION deaf(p jsonb) RETURNS void LANGUAGE sql AS
-	  $$COPY nothing FROM PROGRAM 'sleep 2'$$;
+	  \$\$COPY nothing FROM PROGRAM 'cat $pipe'\$\$;
 	SELECT jobq.create_queue('deaf', 'deaf(jsonb)', max_attempts => 1)}, 'shop');
 my $deaf = $node->sql(q{SELECT jobq.enqueue('deaf')}, 'shop');
 poll_ok(
@@ -132,6 +136,10 @@ poll_ok(
 	expected => '1');
 like(sql_error($node, q{SET statement_timeout = '300 ms'; ALTER DATABASE shop RENAME TO store}),
 	qr/57014/, 'ALTER DATABASE is cancelled');
+open(my $writer, '>', $pipe) or die "$pipe: $!\n";
+rename($pipe, "$pipe.old") or die "$pipe: $!\n";
+append_to_file($pipe, '');
+close($writer);
 poll_ok(
 	$node,
 	"SELECT state || ' ' || attempt FROM jobq.jobs WHERE id = $deaf",

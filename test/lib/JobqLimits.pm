@@ -202,7 +202,7 @@ sub take_all
 }
 
 # take_group_room($node, $name): makes queues "<name>1", "<name>2" and so on, of which jobs
-# of as many groups run as their owner has room for: each leaves a part of it to the next one.
+# of as many groups run as their owner has room for. One queue alone does not get all of it.
 sub take_group_room
 {
 	my ($node, $name) = @_;

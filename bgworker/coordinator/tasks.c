@@ -30,6 +30,7 @@
 #include "job/retention.h"
 #include "job/undone.h"
 #include "schedule/schedule_fire.h"
+#include "service/prepared.h"
 #include "service/service.h"
 #include "shared/clock.h"
 #include "shared/database.h"
@@ -166,6 +167,7 @@ run_retention(bool *more)
 static TimestampTz
 run_sweep(bool *more)
 {
+	jobq_prepared_look();
 	return jobq_sweep(more);
 }
 

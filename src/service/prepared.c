@@ -14,6 +14,10 @@
  * Others must look at no more than that: any role can prepare a thousand
  * transactions in a second.
  *
+ * An apply worker finishes prepared transactions without a command.  What it may
+ * finish is kept in shared memory (applied.h), and each logical replication worker
+ * looks, before its own transactions commit, whether some of that has ended.
+ *
  * IDENTIFICATION
  *	  src/service/prepared.c
  *
@@ -26,52 +30,53 @@
 #include "base/extension.h"
 #include "base/statement.h"
 #include "jobq.h"
-#include "queue/limit.h"
-#include "queue/queue_gone.h"
-#include "queue/queue_wake.h"
+#include "service/mark_act.h"
+#include "shared/applied.h"
 #include "shared/database.h"
-#include "shared/ended_owner.h"
-#include "shared/lane.h"
-#include "shared/lease_listing.h"
-#include "shared/limit_state.h"
 #include "shared/mark.h"
-#include "shared/queue_change.h"
-#include "shared/queue_state.h"
-#include "shared/roster_memory.h"
-#include "shared/wake.h"
 #include "shared/xact_end.h"
 
+#include "access/twophase.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "replication/logicalworker.h"
 #include "storage/lock.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
 /*
- * The marks, of kind and value, of the prepared transaction $1, if $2 owns it,
- * or $3.  Its locks are those of the holder of the lock on its XID. With an
- * exclusive lock on a table of jobq, as after DROP EXTENSION, it may have
- * changed anything.
+ * The marks of prepared transactions, of kind, value and XID.  Their locks are
+ * those of the holders of the locks on their XIDs.  With an exclusive lock on a
+ * table of jobq, as after DROP EXTENSION, one may have changed anything.  $1: the
+ * table of queues; $2: the kind of such a lock.
  */
-static const char marks_query[] =
-"SELECT CASE WHEN l.locktype = 'object' THEN l.objsubid ELSE $5 END,"
-" coalesce(l.objid, 0)"
-" FROM pg_catalog.pg_prepared_xact() AS p"
-" JOIN pg_catalog.pg_locks AS x ON x.locktype = 'transactionid'"
-" AND x.transactionid = p.transaction AND x.pid IS NULL"
-" JOIN pg_catalog.pg_locks AS l ON l.virtualtransaction = x.virtualtransaction"
-" AND l.pid IS NULL AND l.database = p.dbid"
-" WHERE p.gid = $1 AND (p.ownerid = $2 OR $3)"
-" AND p.dbid = (SELECT d.oid FROM pg_catalog.pg_database AS d"
-" WHERE d.datname = pg_catalog.current_database())"
-" AND (l.locktype = 'object' AND l.classid = $4 AND l.objsubid > 0"
-" OR l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock'"
-" AND l.relation IN (SELECT c.oid FROM pg_catalog.pg_class AS c"
-" JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace"
-" WHERE n.nspname = '" JOBQ_STORE_SCHEMA "'))"
-" ORDER BY 1";
+#define MARKS_QUERY(condition) \
+"SELECT CASE WHEN l.locktype = 'object' THEN l.objsubid ELSE $2 END," \
+" coalesce(l.objid, 0), p.transaction" \
+" FROM pg_catalog.pg_prepared_xact() AS p" \
+" JOIN pg_catalog.pg_locks AS x ON x.locktype = 'transactionid'" \
+" AND x.transactionid = p.transaction AND x.pid IS NULL" \
+" JOIN pg_catalog.pg_locks AS l ON l.virtualtransaction = x.virtualtransaction" \
+" AND l.pid IS NULL AND l.database = p.dbid" \
+" WHERE " condition \
+" AND p.dbid = (SELECT d.oid FROM pg_catalog.pg_database AS d" \
+" WHERE d.datname = pg_catalog.current_database())" \
+" AND (l.locktype = 'object' AND l.classid = $1 AND l.objsubid > 0" \
+" OR l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock'" \
+" AND l.relation IN (SELECT c.oid FROM pg_catalog.pg_class AS c" \
+" JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace" \
+" WHERE n.nspname = '" JOBQ_STORE_SCHEMA "'))" \
+" ORDER BY p.transaction::pg_catalog.text, 1"
+
+/* Those of the one named $3, if $4 owns it, or $5. */
+static const char named_query[] =
+MARKS_QUERY("p.gid = $3 AND (p.ownerid = $4 OR $5)");
+
+/* Those of all that apply workers have prepared, by the names that they give. */
+static const char applied_query[] =
+MARKS_QUERY("p.gid LIKE 'pg\\_gid\\_%'");
 
 /*
  * The marks of the prepared transaction that this one finishes, in
@@ -102,29 +107,48 @@ lock_marks(void)
 						   marks[i].kind);
 		(void) LockAcquire(&tag, AccessShareLock, false, false);
 	}
+	if (IsLogicalWorker())
+		jobq_applied_keep(GetTopTransactionId(), marks, n);
 }
 
 /* ---------------------------------------------------------------- reading */
 
-/* Copies what the query has found. */
-static void
-keep_marks(void)
+/* The mark that a query has found in its i-th row, and whose it is. */
+static JobqMark
+read_mark(uint64 i, TransactionId *xid)
 {
+	HeapTuple	row = SPI_tuptable->vals[i];
+	TupleDesc	desc = SPI_tuptable->tupdesc;
 	bool		isnull;
+	JobqMark	mark;
 
-	nfinished = 0;
-	finished = MemoryContextAlloc(TopTransactionContext,
-								  Max(SPI_processed, 1) * sizeof(JobqMark));
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		HeapTuple	row = SPI_tuptable->vals[i];
-		TupleDesc	desc = SPI_tuptable->tupdesc;
+	mark.kind = DatumGetInt16(SPI_getbinval(row, desc, 1, &isnull));
+	mark.value = DatumGetObjectId(SPI_getbinval(row, desc, 2, &isnull));
+	*xid = DatumGetTransactionId(SPI_getbinval(row, desc, 3, &isnull));
+	return mark;
+}
 
-		finished[i].kind = DatumGetInt16(SPI_getbinval(row, desc, 1, &isnull));
-		finished[i].value = DatumGetObjectId(SPI_getbinval(row, desc, 2,
-														   &isnull));
-		nfinished++;
-	}
+/*
+ * Executes a query for marks, of three parameters more or none, and connects SPI;
+ * returns the number of rows.
+ */
+static uint64
+find_marks(const char *query, Oid *types, Datum *values, int nparams)
+{
+	types[0] = OIDOID;
+	values[0] = ObjectIdGetDatum(jobq_relation_oid(JOBQ_REL_QUEUE));
+	types[1] = INT2OID;
+	values[1] = Int16GetDatum(JOBQ_MARK_ALL);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	SPI_connect();
+	return jobq_statement_query(query, nparams, types, values);
+}
+
+static void
+end_of_marks(void)
+{
+	SPI_finish();
+	PopActiveSnapshot();
 }
 
 /*
@@ -135,20 +159,51 @@ keep_marks(void)
 static void
 read_marks(const char *gid)
 {
-	Oid			types[] = {TEXTOID, OIDOID, BOOLOID, OIDOID, INT2OID};
-	Datum		values[lengthof(types)];
+	Oid			types[5] = {[2] = TEXTOID, OIDOID, BOOLOID};
+	Datum		values[5];
+	uint64		n;
+	TransactionId xid;
 
-	values[0] = CStringGetTextDatum(gid);
-	values[1] = ObjectIdGetDatum(GetUserId());
-	values[2] = BoolGetDatum(superuser());
-	values[3] = ObjectIdGetDatum(jobq_relation_oid(JOBQ_REL_QUEUE));
-	values[4] = Int16GetDatum(JOBQ_MARK_ALL);
-	PushActiveSnapshot(GetTransactionSnapshot());
-	SPI_connect();
-	(void) jobq_statement_query(marks_query, lengthof(types), types, values);
-	keep_marks();
-	SPI_finish();
-	PopActiveSnapshot();
+	values[2] = CStringGetTextDatum(gid);
+	values[3] = ObjectIdGetDatum(GetUserId());
+	values[4] = BoolGetDatum(superuser());
+	n = find_marks(named_query, types, values, lengthof(types));
+	finished = MemoryContextAlloc(TopTransactionContext,
+								  Max(n, 1) * sizeof(JobqMark));
+	for (uint64 i = 0; i < n; i++)
+		finished[i] = read_mark(i, &xid);
+	nfinished = n;
+	end_of_marks();
+}
+
+/*
+ * Keeps the marks of all transactions that apply workers have prepared: the server
+ * may have been started since.
+ */
+static void
+list_applied(void)
+{
+	Oid			types[2];
+	Datum		values[2];
+	uint64		n = find_marks(applied_query, types, values, lengthof(types));
+	JobqMark   *marks = palloc(Max(n, 1) * sizeof(JobqMark));
+	TransactionId xid = InvalidTransactionId;
+	int			first = 0;
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		TransactionId previous = xid;
+
+		marks[i] = read_mark(i, &xid);
+		if (i > 0 && xid != previous)
+		{
+			jobq_applied_keep(previous, &marks[first], i - first);
+			first = i;
+		}
+	}
+	if (n > 0)
+		jobq_applied_keep(xid, &marks[first], n - first);
+	end_of_marks();
 }
 
 /* See prepared.h. */
@@ -177,160 +232,49 @@ jobq_prepared_follow(const TransactionStmt *statement)
 
 /* ----------------------------------------------------------------- acting */
 
-/* The value of the first mark of a kind, 0 if there is none. */
-static uint32
-first_value(JobqMarkKind kind)
-{
-	for (int i = 0; i < nfinished; i++)
-	{
-		if (finished[i].kind == kind)
-			return finished[i].value;
-	}
-	return 0;
-}
-
-/* Makes all processes look at everything again. */
-static void
-act_on_all(JobqDatabase *database)
-{
-	jobq_queue_changes_publish_all(database);
-	pg_atomic_fetch_add_u32(&database->generation, 1);
-	jobq_queue_states_reset_lanes(MyDatabaseId);
-	jobq_wake_coordinator(database, JOBQ_WAKE_RESYNC | JOBQ_WAKE_LEASES |
-						  JOBQ_WAKE_CONFIG);
-}
-
-/* Jobs of the queue have become claimable, or are free again. */
-static void
-act_on_jobs(int32 queue, bool reset)
-{
-	JobqQueueState *state = jobq_queue_state_find(queue);
-
-	if (reset && state != NULL)
-	{
-		jobq_lanes_reset(&state->stream);
-		jobq_roster_reset(state);
-	}
-	jobq_queue_wake_look(state);
-}
-
-/* Jobs of the queue are running of which its gate does not know. */
-static void
-act_on_claims(int32 queue)
-{
-	JobqQueueState *state = jobq_queue_state_find(queue);
-
-	if (state != NULL)
-		jobq_gate_miss(&state->gate);
-}
-
-/* The same of a limit. */
-static void
-act_on_slots(int32 limit)
-{
-	JobqLimitState *state = jobq_limit_state_find(limit);
-
-	if (state != NULL)
-		jobq_gate_miss(&state->gate);
-}
-
-/* The number of unfinished jobs of the queue has changed. */
-static void
-count_again(int32 queue)
-{
-	JobqQueueState *state = jobq_queue_state_find(queue);
-
-	if (state != NULL)
-		jobq_queue_state_forget_count(state);
-}
-
 /*
- * Acts on a mark of a transaction that was committed, and of one that was
- * rolled back if the mark is about locks.
- */
-static void
-act_on(const JobqMark *mark, JobqDatabase *database, bool committed)
-{
-	uint32		value = mark->value;
-	TimestampTz when = jobq_mark_to_time(value);
-
-	switch ((JobqMarkKind) mark->kind)
-	{
-		case JOBQ_MARK_ALL:
-			act_on_all(database);
-			break;
-		case JOBQ_MARK_CHANGED:
-			jobq_queue_changes_publish(database, value,
-									   first_value(JOBQ_MARK_OWNER));
-			break;
-		case JOBQ_MARK_OWNER:
-			jobq_queue_changes_publish(database,
-									   first_value(JOBQ_MARK_CHANGED), value);
-			break;
-		case JOBQ_MARK_MANY_CHANGED:
-			jobq_queue_changes_publish_all(database);
-			break;
-		case JOBQ_MARK_GONE:
-		case JOBQ_MARK_RENAMED:
-			jobq_queue_gone_now(value, mark->kind == JOBQ_MARK_RENAMED ||
-								!committed);
-			break;
-		case JOBQ_MARK_JOBS:
-		case JOBQ_MARK_LOOK:
-			act_on_jobs(value, mark->kind == JOBQ_MARK_JOBS);
-			break;
-		case JOBQ_MARK_LEASES:
-			jobq_leases_leave_out(when);
-			break;
-		case JOBQ_MARK_EXPIRY:
-			jobq_wake_for_expiry(when);
-			break;
-		case JOBQ_MARK_SCHEDULE:
-			jobq_wake_for_schedule(when);
-			break;
-		case JOBQ_MARK_COUNT:
-			count_again(value);
-			break;
-		case JOBQ_MARK_WAKES:
-			jobq_wake_coordinator(database, value);
-			break;
-		case JOBQ_MARK_WAITING:
-			jobq_ended_owner_act_on_mark(value);
-			break;
-		case JOBQ_MARK_CLAIMED:
-			act_on_claims(value);
-			break;
-		case JOBQ_MARK_LIMIT:
-			jobq_limit_look_now(value);
-			break;
-		case JOBQ_MARK_LIMIT_GONE:
-			jobq_limit_state_forget(value);
-			break;
-		case JOBQ_MARK_LIMIT_CLAIMED:
-			act_on_slots(value);
-			break;
-	}
-}
-
-/*
- * The effects of a prepared transaction are visible, or undone.  Called when
- * the command's own transaction ends, even by an error, since a cancel may
- * arrive just after the prepared transaction was finished.
+ * The effects of the prepared transaction that was finished here are visible, or
+ * undone.  Called when the command's own transaction ends, even by an error, since
+ * a cancel may arrive just after the prepared transaction was finished: then it is
+ * uncertain whether it was.
  */
 static void
 tell(bool certain)
 {
-	JobqDatabase *database;
+	if (nfinished > 0)
+		jobq_marks_act(finished, nfinished,
+					   !commits ? JOBQ_MARKS_ROLLED_BACK :
+					   certain ? JOBQ_MARKS_COMMITTED : JOBQ_MARKS_UNCERTAIN);
+}
 
-	if (nfinished == 0)
-		return;
-	database = jobq_database_find(MyDatabaseId);
-	for (int i = 0; i < nfinished && database != NULL; i++)
+/* See prepared.h. */
+void
+jobq_prepared_look(void)
+{
+	JobqApplied applied;
+
+	while (jobq_applied_take(&applied))
+		jobq_marks_act(applied.marks, applied.nmarks, JOBQ_MARKS_UNCERTAIN);
+}
+
+/*
+ * A logical replication worker is about to commit a transaction of its own, maybe
+ * that in which it has finished a prepared one.  Before its first, it may have
+ * found some from before its start, or the server's: the transaction in which it
+ * connects is too early, and those in which it reads its subscription follow.
+ */
+static void
+look_at_applied(void)
+{
+	static bool listed = false;
+
+	if (!listed && IsNormalProcessingMode())
 	{
-		if (commits || finished[i].kind == JOBQ_MARK_ALL ||
-			finished[i].kind == JOBQ_MARK_JOBS)
-			act_on(&finished[i], database, certain);
+		if (max_prepared_xacts > 0 && jobq_is_installed())
+			list_applied();
+		listed = true;
 	}
+	jobq_prepared_look();
 }
 
 static void
@@ -338,6 +282,10 @@ at_transaction_end(XactEvent event)
 {
 	switch (event)
 	{
+		case XACT_EVENT_PRE_COMMIT:
+			if (IsLogicalWorker())
+				look_at_applied();
+			return;
 		case XACT_EVENT_PRE_PREPARE:
 			lock_marks();
 			return;
@@ -360,6 +308,7 @@ void
 jobq_prepared_init(void)
 {
 	jobq_xact_end_follow(JOBQ_XACT_PREPARED,
-						 JOBQ_XACT_BEFORE_PREPARE | JOBQ_XACT_AT_END,
+						 JOBQ_XACT_BEFORE_COMMIT | JOBQ_XACT_BEFORE_PREPARE |
+						 JOBQ_XACT_AT_END,
 						 at_transaction_end, NULL);
 }

@@ -21,4 +21,10 @@ extern void jobq_prepared_init(void);
  */
 extern void jobq_prepared_follow(const TransactionStmt *statement);
 
+/*
+ * Tells others what prepared transactions of apply workers that have ended had
+ * changed here.  For a transaction's time before its commit.
+ */
+extern void jobq_prepared_look(void);
+
 #endif							/* JOBQ_PREPARED_H */

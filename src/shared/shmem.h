@@ -25,6 +25,7 @@
  *						(limit_group.c), each limit by one of several; taken
  *						under the lock of a queue's lanes; JOBQ_LOCK_GROUPS is
  *						taken under it
+ *	JOBQ_LOCK_APPLIED	the prepared transactions of apply workers (applied.c)
  *
  * Otherwise they are taken one at a time, never nested, and never held
  * across I/O, SPI or user code.  Commit callbacks take them, too, so nothing
@@ -88,6 +89,7 @@ enum
 	JOBQ_LOCK_COUNTS,
 	JOBQ_LOCK_LIMITS,
 	JOBQ_LOCK_GROUPS,
+	JOBQ_LOCK_APPLIED,
 	JOBQ_LOCK_LIMIT_QUEUES,		/* the first of them */
 	JOBQ_LOCK_LANES = JOBQ_LOCK_LIMIT_QUEUES + JOBQ_NUM_LIMIT_LOCKS,
 	JOBQ_NUM_LOCKS = JOBQ_LOCK_LANES + JOBQ_NUM_LANE_LOCKS

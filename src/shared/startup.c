@@ -15,6 +15,7 @@
 
 #include "shared/startup.h"
 
+#include "shared/applied.h"
 #include "shared/area.h"
 #include "shared/database.h"
 #include "shared/lane_memory.h"
@@ -64,6 +65,7 @@ request_shmem(void)
 	RequestAddinShmemSpace(shared_size());
 	RequestAddinShmemSpace(jobq_areas_size());
 	RequestAddinShmemSpace(jobq_unfinished_size());
+	RequestAddinShmemSpace(jobq_applied_size());
 	RequestNamedLWLockTranche(TRANCHE, JOBQ_NUM_LOCKS);
 }
 
@@ -118,6 +120,7 @@ startup_shmem(void)
 	jobq_shared_groups = jobq_area_table(JOBQ_AREA_GROUPS);
 	jobq_lane_startup();
 	jobq_unfinished_startup();
+	jobq_applied_startup();
 	LWLockRelease(AddinShmemInitLock);
 }
 
@@ -138,6 +141,7 @@ jobq_startup_forget_database(Oid dboid)
 	jobq_leases_forget_database(dboid);
 	jobq_queue_states_forget(dboid);
 	jobq_limit_states_forget(dboid);
+	jobq_applied_forget_database(dboid);
 
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_DATABASES), LW_EXCLUSIVE);
 	for (int i = 0; i < JOBQ_MAX_DATABASES; i++)

@@ -134,6 +134,7 @@ jobq_sandbox_run(Oid owner, void (*code) (void *arg), void *arg)
 		error_context_stack = NULL;
 		code(arg);
 		CommandCounterIncrement();
+		jobq_sandbox_rules_check();
 		jobq_portals_drop();
 	}
 	PG_CATCH();

@@ -32,6 +32,7 @@
 
 #include "base/sandbox_rules.h"
 
+#include "base/dependents.h"
 #include "base/leftover.h"
 #include "base/seed.h"
 #include "base/setting.h"
@@ -39,6 +40,7 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
 #include "catalog/objectaddress.h"
@@ -100,6 +102,13 @@ static bool hooks_are_set = false;
  * sandbox.
  */
 static bool expressions_may_be_ready = true;
+
+/*
+ * The command with which the outermost call began, and whether an object has been
+ * created or changed since then.
+ */
+static CommandId first_command;
+static bool objects_have_changed;
 
 static void
 refuse(const char *what)
@@ -229,8 +238,13 @@ object_access(ObjectAccessType access, Oid catalog, Oid object, int column,
 			refuse(psprintf("%s()", get_func_name(object)));
 		expressions_may_be_ready = true;
 	}
-	else if (depth > 0 && access == OAT_POST_CREATE && column == 0)
-		check_new_object(catalog, object);
+	else if (depth > 0 &&
+			 (access == OAT_POST_CREATE || access == OAT_POST_ALTER))
+	{
+		objects_have_changed = true;
+		if (access == OAT_POST_CREATE && column == 0)
+			check_new_object(catalog, object);
+	}
 }
 
 /* Sets the hooks, with the session's first sandbox. */
@@ -252,11 +266,23 @@ jobq_sandbox_rules_set_up(void)
 void
 jobq_sandbox_rules_begin(void)
 {
-	if (depth++ == 0 && expressions_may_be_ready)
+	if (depth++ > 0)
+		return;
+	first_command = GetCurrentCommandId(false);
+	objects_have_changed = false;
+	if (expressions_may_be_ready)
 	{
 		ResetPlanCache();
 		expressions_may_be_ready = false;
 	}
+}
+
+/* What nested calls have made is seen at the end of the outermost one. */
+void
+jobq_sandbox_rules_check(void)
+{
+	if (depth == 1 && objects_have_changed)
+		jobq_dependents_refuse(first_command);
 }
 
 void

@@ -23,6 +23,12 @@ extern void jobq_sandbox_rules_set_up(void);
 extern void jobq_sandbox_rules_begin(void);
 extern void jobq_sandbox_rules_end(void);
 
+/*
+ * Raises 42501 if the code leaves something that is not allowed. Called at its end,
+ * when what it has written is visible.
+ */
+extern void jobq_sandbox_rules_check(void);
+
 /* Whether they hold now. */
 extern bool jobq_in_sandbox(void);
 

@@ -258,6 +258,26 @@ is( $node->sql(
 	'17 18 19 20 21',
 	'a queue above its limit comes back to it');
 
+# What a transaction has done before its first new job begins the counting.
+$node->sql(
+	q{SELECT jobq.create_queue('counted');
+	SELECT jobq.enqueue_many('counted', array_agg(to_jsonb(i))) FROM generate_series(1, 10) AS i;
+	SELECT jobq.cancel(id) FROM jobq.jobs WHERE queue = 'counted' AND payload = '1';
+	SELECT jobq.alter_queue('counted', max_queued => 4, on_full => 'drop_oldest');
+	BEGIN;
+	SELECT jobq.cancel(id) FROM jobq.jobs WHERE queue = 'counted' AND payload = '2';
+	SAVEPOINT s;
+	SELECT jobq.retry(id) FROM jobq.jobs WHERE queue = 'counted' AND payload = '1';
+	SELECT jobq.enqueue('counted', '11');
+	ROLLBACK TO s;
+	SELECT jobq.enqueue('counted', '12');
+	COMMIT});
+is( $node->sql(
+		q{SELECT string_agg(payload::text, ' ' ORDER BY id) FROM jobq.jobs
+	WHERE queue = 'counted' AND state = 'ready'}),
+	'8 9 10 12',
+	'a rollback to a savepoint undoes what was done before the counting began');
+
 # Those that have gone cost nothing while VACUUM cannot remove them.
 $node->sql(
 	q{SELECT jobq.create_queue('held', max_queued => 10, on_full => 'drop_oldest',

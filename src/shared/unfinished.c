@@ -12,7 +12,8 @@
  *	- A transaction that has written before the counting began has noted
  *	  nothing.  Its XID is older than `count_since`: until the snapshot of a
  *	  recount shows that all of those have ended, the counter is provisional,
- *	  and counted again when they have, and every few seconds.
+ *	  and counted again when they have, and every few seconds.  Such a one counts
+ *	  again after each rollback to a savepoint, too.
  *	- What commits without a callback (COMMIT PREPARED) makes the counter
  *	  unknown, and so does another file of the table, which may have lost its
  *	  rows (TRUNCATE).
@@ -79,6 +80,12 @@ static Published *published = NULL;
 static OwnCount *own = NULL;
 static int	nown = 0;
 static int	max_own = 0;
+
+/* Subtransactions of this transaction that were rolled back, and how many had been
+ * when it last counted, and what. */
+static uint32 nrollbacks = 0;
+static uint32 recounted_after = 0;
+static const JobqQueueState *recounted = NULL;
 
 static int
 max_processes(void)
@@ -211,13 +218,31 @@ is_outdated(const JobqQueueState *state)
 		 GetCurrentTimestamp() - state->counted_at > PROVISIONAL_TIME);
 }
 
+/*
+ * Whether what this transaction had done before the counting began, which is in the
+ * counter, has been rolled back in part since it was counted.
+ */
+static bool
+has_rolled_back(const JobqQueueState *state)
+{
+	FullTransactionId mine;
+
+	if (nrollbacks == 0 || !state->count_provisional ||
+		(recounted == state && recounted_after == nrollbacks))
+		return false;
+	mine = GetTopFullTransactionIdIfAny();
+	return FullTransactionIdIsValid(mine) &&
+		FullTransactionIdPrecedes(mine, state->count_since);
+}
+
 JobqCountKind
 jobq_count_read(JobqQueueState *state, Oid storage, int64 *count)
 {
 	JobqCountKind kind;
 
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_COUNTS), LW_SHARED);
-	kind = is_outdated(state) || state->count_storage != storage ?
+	kind = is_outdated(state) || has_rolled_back(state) ||
+		state->count_storage != storage ?
 		JOBQ_COUNT_UNKNOWN : state->count_kind;
 	*count = (int64) pg_atomic_read_u64(&state->count);
 	LWLockRelease(jobq_lock(JOBQ_LOCK_COUNTS));
@@ -302,6 +327,8 @@ jobq_recount_end(JobqRecount *recount, int64 njobs, JobqCountKind kind)
 		state->count_version++;
 	}
 	LWLockRelease(jobq_lock(JOBQ_LOCK_COUNTS));
+	recounted = state;
+	recounted_after = nrollbacks;
 	UnregisterSnapshot(recount->snapshot);
 	pfree(recount->committing);
 }
@@ -347,6 +374,11 @@ settle(bool committed)
 static void
 at_transaction_end(XactEvent event)
 {
+	if (event != XACT_EVENT_PRE_COMMIT && event != XACT_EVENT_PRE_PREPARE)
+	{
+		nrollbacks = 0;
+		recounted = NULL;
+	}
 	/* the memory goes, even if all of it has been rolled back */
 	if (own == NULL)
 		return;
@@ -378,6 +410,8 @@ at_subtransaction_end(SubXactEvent event, int level)
 {
 	int			end = nown;
 
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		nrollbacks++;
 	while (nown > 0 && own[nown - 1].level >= level)
 		nown--;
 	for (int i = nown; i < end && event == SUBXACT_EVENT_COMMIT_SUB; i++)

@@ -6,7 +6,7 @@
 # coordinator, the postmaster (every other time the server is stopped with -m immediate
 # instead).  Jobs tell the server's log when they start and end, and JobqWitness.pm
 # judges by that, from outside.  The result is a table in Markdown, which is also written
-# to kills.md in the test's directory:
+# to kills.md among the logs:
 #   starts      of jobs, those that were killed and done again included
 #   most        of them that were seen to run at the same time
 #   above       starts at which more ran than the limit lets in
@@ -381,7 +381,7 @@ foreach my $kind (@kinds)
 push @table, '', '| T | rate of | starts allowed | starts | most in a window | windows above |',
   '|---|---|---|---|---|---|';
 judge_rate(@$_) foreach @rated;
-append_to_file("$PostgreSQL::Test::Utils::tmp_check/kills.md", join("\n", @table, ''));
+append_to_file("$PostgreSQL::Test::Utils::log_path/kills.md", join("\n", @table, ''));
 diag(join("\n", "JOBQ_SEED=$seed", @table));
 
 cmp_ok($sum{starts}, '>', 0, "$sum{starts} starts are witnessed");

@@ -10,7 +10,7 @@
 # JOBQ_FLOW_RESTARTS after how many the server is restarted each time (0: never).  With
 # JOBQ_FLOW_GROUPS=0 there are no queues with groups, which take more time: the model waits
 # for the server at each of their claims, as it has to know which group had its turn.  A
-# failure prints the seed and the last operations; a file in the test's directory has all.
+# failure prints the seed and the last operations; a file among the logs has all.
 # With JOBQ_FLOW_TRACE set, another one has the model's state after each.
 
 package JobqFlowTest;
@@ -1403,7 +1403,7 @@ sub flow_test
 	my $began = time();
 	my $ok;
 
-	$directory = $PostgreSQL::Test::Utils::tmp_check . '/' . basename($0, '.pl');
+	$directory = $PostgreSQL::Test::Utils::log_path . '/' . basename($0, '.pl');
 	mkdir $directory or die "$directory: $!";
 	$model = JobqFlowModel->new(
 		queues => \@queues,

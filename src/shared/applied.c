@@ -60,9 +60,30 @@ jobq_applied_startup(void)
 	pg_atomic_init_u32(&applied_array->nused, 0);
 }
 
+/* The XID of a transaction that has not ended, with its epoch. */
+static FullTransactionId
+widen(TransactionId xid)
+{
+	FullTransactionId next = ReadNextFullTransactionId();
+	uint32		age = XidFromFullTransactionId(next) - xid;
+
+	return FullTransactionIdFromU64(U64FromFullTransactionId(next) - age);
+}
+
+/* Nobody may have looked for billions of transactions, if no worker has run. */
+static bool
+is_in_progress(FullTransactionId xid)
+{
+	uint64		age = U64FromFullTransactionId(ReadNextFullTransactionId()) -
+	U64FromFullTransactionId(xid);
+
+	return age < PG_INT32_MAX &&
+		TransactionIdIsInProgress(XidFromFullTransactionId(xid));
+}
+
 /* The entry of a transaction, or else a free one, or NULL.  Under the lock. */
 static JobqApplied *
-find_place(TransactionId xid)
+find_place(FullTransactionId xid)
 {
 	JobqApplied *place = NULL;
 
@@ -70,7 +91,8 @@ find_place(TransactionId xid)
 	{
 		JobqApplied *entry = &applied_array->entries[i];
 
-		if (entry->dboid == MyDatabaseId && entry->xid == xid)
+		if (entry->dboid == MyDatabaseId &&
+			FullTransactionIdEquals(entry->xid, xid))
 			return entry;
 		if (place == NULL && !OidIsValid(entry->dboid))
 			place = entry;
@@ -85,7 +107,7 @@ compare_kinds(const void *a, const void *b)
 }
 
 static void
-fill(JobqApplied *entry, TransactionId xid, const JobqMark *marks, int nmarks)
+fill(JobqApplied *entry, FullTransactionId xid, const JobqMark *marks, int nmarks)
 {
 	if (!OidIsValid(entry->dboid))
 		pg_atomic_fetch_add_u32(&applied_array->nused, 1);
@@ -109,12 +131,13 @@ fill(JobqApplied *entry, TransactionId xid, const JobqMark *marks, int nmarks)
 void
 jobq_applied_keep(TransactionId xid, const JobqMark *marks, int nmarks)
 {
+	FullTransactionId full = widen(xid);
 	JobqApplied *place;
 
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_APPLIED), LW_EXCLUSIVE);
-	place = find_place(xid);
+	place = find_place(full);
 	if (place != NULL)
-		fill(place, xid, marks, nmarks);
+		fill(place, full, marks, nmarks);
 	LWLockRelease(jobq_lock(JOBQ_LOCK_APPLIED));
 	if (place == NULL)
 		ereport(ERROR,
@@ -141,7 +164,8 @@ remove_entry(int i, const JobqApplied *copy)
 	bool		same;
 
 	LWLockAcquire(jobq_lock(JOBQ_LOCK_APPLIED), LW_EXCLUSIVE);
-	same = entry->dboid == copy->dboid && entry->xid == copy->xid;
+	same = entry->dboid == copy->dboid &&
+		FullTransactionIdEquals(entry->xid, copy->xid);
 	if (same)
 	{
 		entry->dboid = InvalidOid;
@@ -160,7 +184,7 @@ jobq_applied_take(JobqApplied *applied)
 	for (int i = 0; i < max_entries(); i++)
 	{
 		if (read_entry(i, applied) &&
-			!TransactionIdIsInProgress(applied->xid) &&
+			!is_in_progress(applied->xid) &&
 			remove_entry(i, applied))
 			return true;
 	}

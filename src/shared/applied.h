@@ -19,6 +19,8 @@
 
 #include "shared/mark.h"
 
+#include "access/transam.h"
+
 /* More marks than these are kept as one of everything. */
 #define JOBQ_APPLIED_MARKS 16
 
@@ -26,15 +28,14 @@
 typedef struct JobqApplied
 {
 	Oid			dboid;			/* InvalidOid: the entry is free */
-	TransactionId xid;
+	FullTransactionId xid;
 	int			nmarks;
 	JobqMark	marks[JOBQ_APPLIED_MARKS];
 } JobqApplied;
 
 /*
- * Keeps marks of a transaction of this database, in place of those that it has
- * here already.  Raises an error if there is no room: then others' wait to be
- * acted upon.
+ * Keeps marks of a transaction of this database, which runs or is prepared, in
+ * place of those that are kept already.  Raises an error if there is no room.
  */
 extern void jobq_applied_keep(TransactionId xid, const JobqMark *marks,
 							  int nmarks);

@@ -77,7 +77,9 @@ typedef struct JobqClaimScan
 	bool		goes_on;		/* in the stream at hand: the job returned
 								 * last was lost */
 	bool		no_room;		/* no group has found room in shared memory */
+	bool		has_drawn;		/* it has come to a turn */
 	bool		may_read;		/* reading groups may lead further */
+	int			laps_left;		/* how often it may come to the end of them */
 	bool		told;			/* a group that had its turn has got jobs
 								 * since, and nobody was woken for them */
 	int			turns_left;		/* until each group had its turn */

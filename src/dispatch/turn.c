@@ -274,6 +274,8 @@ visit_in_turn(JobqClaimScan *scan, JobqVisit *visit,
 	{
 		scan->turns_left = visit->turns_left;
 		scan->may_read = visit->may_read;
+		scan->laps_left = visit->laps_left;
+		scan->has_drawn = true;
 	}
 	while (jobq_turn_to_next(scan))
 	{
@@ -288,6 +290,7 @@ visit_in_turn(JobqClaimScan *scan, JobqVisit *visit,
 	visit->begun = true;
 	visit->turns_left = scan->turns_left;
 	visit->may_read = scan->may_read;
+	visit->laps_left = scan->laps_left;
 	if (found)
 		return JOBQ_VISIT_FOUND;
 	return visit->turns_left > 0 ? JOBQ_VISITED_SOME : JOBQ_VISITED_ALL;

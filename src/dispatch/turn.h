@@ -38,6 +38,7 @@ typedef struct JobqVisit
 {
 	bool		begun;
 	bool		may_read;		/* groups from the index */
+	int			laps_left;		/* to their end */
 	int			turns_left;		/* until each group in memory had its turn */
 	bool		by_index;		/* groups that have no room there come next, */
 	char		after[JOBQ_GROUP_NAME_SIZE];	/* after this one */

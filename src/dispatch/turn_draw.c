@@ -43,9 +43,35 @@ read_groups(JobqDispatchScan *scan, const JobqRosterReading *reading,
 	return n;
 }
 
-/* Reads some more groups; whether others may follow. */
+/*
+ * A lap has begun.  If the claim has looked at all that is in memory, and it begins with
+ * the first group, it comes to all others.
+ */
+static void
+note_lap(JobqClaimScan *scan, const JobqRosterReading *reading, bool early)
+{
+	if (reading->after[0] == '\0' && !early)
+		scan->laps_left = 1;
+}
+
+/*
+ * Whether the claim reads on.  At the end of a lap that has not come to all, it does: groups
+ * that had no turn in this claim may have been put out before.
+ */
 static bool
-read_on(JobqClaimScan *scan)
+may_read_on(JobqClaimScan *scan, JobqReadResult result)
+{
+	if (result == JOBQ_READ_TO_END)
+		return --scan->laps_left > 0;
+	return result == JOBQ_READ_SOME;
+}
+
+/*
+ * Reads some more groups; whether others may follow.  early: there are groups in memory at
+ * which the claim has not looked.
+ */
+static bool
+read_on(JobqClaimScan *scan, bool early)
 {
 	const JobqQueue *queue = scan->queue;
 	static JobqGroupRead groups[JOBQ_ROSTER_READ];
@@ -61,6 +87,7 @@ read_on(JobqClaimScan *scan)
 		scan->turns_left += jobq_roster_turns(queue->state);
 		return false;
 	}
+	note_lap(scan, &reading, early);
 	jobq_dispatch_refresh(&scan->dispatch);
 	n = read_groups(&scan->dispatch, &reading, groups);
 	result = jobq_roster_read_end(&reading, groups, n, n < reading.room,
@@ -68,7 +95,7 @@ read_on(JobqClaimScan *scan)
 	if (wake)
 		jobq_queue_wake_look(queue->state);
 	scan->turns_left += nback;
-	return result == JOBQ_READ_SOME;
+	return may_read_on(scan, result);
 }
 
 /* See turn_draw.h. */
@@ -150,7 +177,9 @@ jobq_turns_begin(JobqClaimScan *scan)
 	scan->stage = JOBQ_STAGE_TURNS;
 	scan->in_stage = false;
 	scan->no_room = false;
+	scan->has_drawn = false;
 	scan->may_read = true;
+	scan->laps_left = 2;
 	scan->turns_left = jobq_roster_turns(scan->queue->state) + 1;
 	scan->lender = -1;
 }
@@ -198,7 +227,7 @@ has_turns(JobqClaimScan *scan)
 		   jobq_roster_may_read(scan->queue->state, scan->now))
 	{
 		CHECK_FOR_INTERRUPTS();
-		scan->may_read = read_on(scan);
+		scan->may_read = read_on(scan, false);
 		/* the jobs without a group may come first */
 		if (scan->turns_left > 0)
 			scan->turns_left++;
@@ -231,6 +260,8 @@ jobq_turn_to_next(JobqClaimScan *scan)
 		if (!first && jobq_turn_is_time_over(scan))
 			return false;
 		picking.may_read = scan->may_read;
+		picking.is_first = !scan->has_drawn;
+		scan->has_drawn = true;
 		turn = jobq_roster_pick(state, &picking, &ticket, &question,
 								&scan->next_run_at);
 		scan->turns_left += ticket.nback;
@@ -259,7 +290,8 @@ jobq_turn_to_next(JobqClaimScan *scan)
 				answer(scan, &question);
 				break;
 			case JOBQ_TURN_READ_ON:
-				scan->may_read = read_on(scan);
+				scan->may_read = read_on(scan, picking.is_first &&
+										 jobq_roster_turns(state) > 1);
 				break;
 		}
 	}

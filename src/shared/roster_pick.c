@@ -221,7 +221,7 @@ pick(JobqQueueState *queue, const JobqPicking *how, JobqGroupTicket *ticket,
 	TimestampTz next = JOBQ_NEVER;
 	JobqGroup  *later;
 
-	if (how->may_read && wants_reading(roster, now))
+	if (how->may_read && how->is_first && wants_reading(roster, now))
 		return JOBQ_TURN_READ_ON;
 	for (int left = roster->nturn + 1; left > 0; left--)
 	{

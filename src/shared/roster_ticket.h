@@ -24,6 +24,8 @@ typedef struct JobqPicking
 	int			max_running;	/* of each group; JOBQ_UNLIMITED */
 	JobqLimitView limit;		/* that the queue shares */
 	bool		may_read;		/* JOBQ_TURN_READ_ON is an answer */
+	bool		is_first;		/* of a claim: it is one also if there are
+								 * groups in turn that have had theirs */
 	bool		has_own;		/* it has jobs that are not committed */
 	uint64		patience;		/* how groups wait for a full batch, or until
 								 * a job is tried again, and their rate: those

@@ -252,14 +252,15 @@ bool
 end_reading(Reader *reader)
 {
 	reader->is_reading = false;
-	return jobq_roster_read_end(&reader->reading, reader->groups, reader->n,
-								reader->to_end, now, &reader->nback,
-								&reader->must_wake) == JOBQ_READ_SOME;
+	reader->result = jobq_roster_read_end(&reader->reading, reader->groups,
+										  reader->n, reader->to_end, now,
+										  &reader->nback, &reader->must_wake);
+	return reader->result == JOBQ_READ_SOME;
 }
 
-/* Reads on, as turn.c does it. */
+/* Reads on, as turn_draw.c does it. */
 static bool
-read_on(int *turns_left)
+read_on(int *turns_left, int *laps_left, bool early)
 {
 	Reader		reader;
 
@@ -269,13 +270,13 @@ read_on(int *turns_left)
 		*turns_left += jobq_roster_turns(&queue);
 		return false;
 	}
-	if (!end_reading(&reader))
-	{
-		*turns_left += reader.nback;
-		return false;
-	}
+	if (!early && reader.reading.after[0] == '\0')
+		*laps_left = 1;
+	(void) end_reading(&reader);
 	*turns_left += reader.nback;
-	return true;
+	if (reader.result == JOBQ_READ_TO_END)
+		return --* laps_left > 0;
+	return reader.result == JOBQ_READ_SOME;
 }
 
 void
@@ -308,7 +309,9 @@ claim_reading(bool may_read)
 		.now = now,.max_running = limit,.may_read = may_read,
 		.has_options = with_options,.rate = rate
 	};
+	bool		has_drawn = false;
 	int			turns_left = jobq_roster_turns(&queue) + 1;
+	int			laps_left = 2;
 	JobqGroupTicket ticket;
 	JobqGroupQuestion asked;
 	JobqGroup  *group;
@@ -322,12 +325,14 @@ claim_reading(bool may_read)
 		while (turns_left == 0 && picking.may_read &&
 			   jobq_roster_may_read(&queue, now))
 		{
-			picking.may_read = read_on(&turns_left);
+			picking.may_read = read_on(&turns_left, &laps_left, false);
 			if (turns_left > 0)
 				turns_left++;
 		}
 		if (turns_left == 0)
 			break;
+		picking.is_first = !has_drawn;
+		has_drawn = true;
 		switch (jobq_roster_pick(&queue, &picking, &ticket, &asked, &next))
 		{
 			case JOBQ_TURN_PLAIN:
@@ -340,7 +345,9 @@ claim_reading(bool may_read)
 			case JOBQ_TURN_NO_ROOM:
 				return -1;
 			case JOBQ_TURN_READ_ON:
-				picking.may_read = read_on(&turns_left);
+				picking.may_read = read_on(&turns_left, &laps_left,
+										   picking.is_first &&
+										   jobq_roster_turns(&queue) > 1);
 				break;
 			case JOBQ_TURN_OPTIONS:
 				number = atoi(asked.name + 1);

@@ -48,7 +48,8 @@ typedef struct Reader
 	JobqGroupRead groups[JOBQ_ROSTER_READ];
 	int			n;
 	bool		to_end;
-	bool		must_wake;		/* when they were reported */
+	JobqReadResult result;		/* when they were reported; so is this: */
+	bool		must_wake;
 	int			nback;
 } Reader;
 

@@ -133,6 +133,29 @@ test_turns(int room, int ngroups, int at_most)
 		  room, ngroups, most);
 }
 
+/* Each claim finds a job as long as there is one, however little room there is. */
+static void
+test_found(int room, int ngroups, int njobs)
+{
+	start(room, room);
+	limit = JOBQ_UNLIMITED;
+	for (int i = 0; i < njobs; i++)
+		commit_job(i, i % ngroups, 1);
+	for (int i = 0; i < njobs; i++)
+		tell(i);
+	for (int i = 0; i < njobs; i++)
+	{
+		int			id = claim();
+
+		CHECK(id >= 0, "with room for %d groups no job is found, of %d of %d groups",
+			  room, njobs - i, ngroups);
+		if (id < 0)
+			return;
+		finish(id);
+	}
+	CHECK(claim() == -1, "a job is found that was");
+}
+
 /* A group with a weight starts as many jobs in each turn. */
 static void
 test_weight(void)
@@ -337,6 +360,11 @@ main(void)
 	test_turns(GROUPS * 3, GROUPS, 2);
 	test_turns(100, GROUPS, 3);
 	test_turns(10, 100, 3);
+	for (int room = 1; room < 12; room++)
+	{
+		for (int ngroups = 1; ngroups < 30; ngroups++)
+			test_found(room, ngroups, ngroups * 3);
+	}
 	test_weight();
 	test_looks();
 	test_make_room();

@@ -130,6 +130,8 @@ COMMENT ON COLUMN jobq.queues.lifo IS
 COMMENT ON COLUMN jobq.queues.batch_size IS 'maximum number of jobs in a batch; 1: no batches';
 COMMENT ON COLUMN jobq.queues.batch_wait IS
   'how long the first ready job waits for a full batch';
+COMMENT ON COLUMN jobq.queues.unique_when_dead IS
+  'whether a dead, cancelled or expired job keeps its unique key';
 COMMENT ON COLUMN jobq.queues.rate_limit IS
   'maximum number of jobs of the queue that start in a rate_period; NULL: no limit';
 COMMENT ON COLUMN jobq.queues.rate_period IS 'the period of rate_limit';

@@ -38,6 +38,13 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_set_payload';
 COMMENT ON FUNCTION jobq.set_payload IS 'replaces the payload of a job that has not started';
 
+CREATE FUNCTION jobq.reset_key(queue text, unique_key text)
+RETURNS boolean
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'jobq_reset_key';
+COMMENT ON FUNCTION jobq.reset_key IS
+  'frees a unique key, whose job goes on without it; false if no job had it';
+
 CREATE FUNCTION jobq.delete(job_id bigint)
 RETURNS boolean
 LANGUAGE c VOLATILE PARALLEL UNSAFE

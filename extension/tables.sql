@@ -93,6 +93,7 @@ CREATE TABLE jobq_store.queue (
   lifo boolean,
   batch_size integer,
   batch_wait interval,
+  unique_when_dead boolean,
   rate_limit integer,
   rate_period interval,
   rate_burst integer,

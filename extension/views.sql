@@ -296,6 +296,7 @@ SELECT
   coalesce(q.lifo, false) AS lifo,
   coalesce(q.batch_size, 1) AS batch_size,
   coalesce(q.batch_wait, '0') AS batch_wait,
+  coalesce(q.unique_when_dead, false) AS unique_when_dead,
   q.rate_limit,
   coalesce(q.rate_period, '1 second') AS rate_period,
   q.rate_burst,

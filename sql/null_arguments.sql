@@ -15,7 +15,7 @@ INSERT INTO plain VALUES
   ('error', $$'x'$$), ('role', $$'jobq_null'$$), ('privileges', $$'{read}'$$), ('options', $$'{}'$$), ('queues', $$'{nulls}'$$),
   ('payloads', $$'{1}'$$), ('payload', $$'{}'$$), ('job_id', :'job_id'), ('job_ids', $$'{}'$$), ('done', $$'{}'$$), ('lease', '1'),
   ('after', $$'2026-01-01'$$), ('count', '1'), ('from_time', $$'2026-01-01'$$), ('to_time', $$'2026-01-02'$$), ('run_at', 'now()'),
-  ('priority', '1'), ('delay', $$'1 s'$$), ('group_key', $$'g'$$);
+  ('priority', '1'), ('delay', $$'1 s'$$), ('group_key', $$'g'$$), ('unique_key', $$'k'$$);
 
 -- arguments that are not declared with DEFAULT NULL, and take NULL all the
 -- same: what it means

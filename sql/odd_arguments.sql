@@ -22,7 +22,7 @@ INSERT INTO plain VALUES
   ('done', 'bigint[]', $$'{}'$$), ('after', 'timestamp with time zone', $$'2026-01-01'$$), ('count', 'integer', '2'),
   ('from_time', 'timestamp with time zone', $$'2026-01-01'$$), ('to_time', 'timestamp with time zone', $$'2026-01-02'$$),
   ('run_at', 'timestamp with time zone', 'now()'), ('priority', 'integer', '1'), ('delay', 'interval', $$'1 s'$$),
-  ('group_key', 'text', $$'g'$$);
+  ('group_key', 'text', $$'g'$$), ('unique_key', 'text', $$'k'$$);
 INSERT INTO plain VALUES ('job_id', 'bigint', :held), ('lease', 'bigint', :lease);
 
 CREATE TEMP TABLE odd (type text, value text);

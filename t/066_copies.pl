@@ -142,6 +142,7 @@ my %arguments = (
 	reschedule => '1, now()',
 	set_priority => '1, 1',
 	set_payload => "1, '1'",
+	reset_key => "'ext', 'first'",
 	delete => '1',
 	create_queue => "'new'",
 	alter_queue => "'ext', priority => 1",

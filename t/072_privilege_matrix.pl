@@ -77,6 +77,7 @@ my %functions = (
 	'release(bigint, bigint)' => [ 'consume', 'release(:leased, :lease)' ],
 	'rename_queue(text, text)' => [ 'owner', q{rename_queue('q', 'q2')} ],
 	'reschedule(bigint, timestamp with time zone)' => [ 'manage', 'reschedule(:ready, now())' ],
+	'reset_key(text, text)' => [ 'manage', q{reset_key('q', 'k')} ],
 	'reset_limit(text, text[])' => [ 'owner', q{reset_limit('l', 'max_running')} ],
 	'reset_group(text, text)' => [ 'manage', q{reset_group('q', 'g')} ],
 	'reset_queue(text, text[])' => [ 'owner', q{reset_queue('q', 'ttl')} ],

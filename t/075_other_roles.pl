@@ -188,6 +188,7 @@ foreach my $calls (
 	q{jobq.alter_limit('x', owner => 'bob'), jobq.drop_limit('x')},
 	q{jobq.pause('x', 'g'), jobq.resume('x', 'g')},
 	q{jobq.set_group('x', 'g', 1), jobq.reset_group('x', 'g')},
+	q{jobq.reset_key('x', 'k')},
 	q{jobq.pause('x'), jobq.resume('x'), jobq.channel('x'), jobq.listen('x'), jobq.unlisten('x')},
 	q{jobq.alter_queue('x', lease => '1 s'), jobq.reset_queue('x', 'lease')},
 	q{jobq.stop()},

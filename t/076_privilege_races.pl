@@ -137,6 +137,10 @@ my %races = (
 	],
 	'reschedule' => [ [ 'reschedule(:ready, now())', 'ready', 'owner team' ] ],
 	'reset_group' => [ [ q{reset_group('q', 'g')}, 'queue', 'owner team' ] ],
+	'reset_key' => [
+		[ q{reset_key('q', 'dead')}, 'dead', 'owner team' ],
+		[ q{reset_key('q', 'dead')}, 'drop', 'team' ]
+	],
 	'reset_limit' => [ [ q{reset_limit('l', 'max_running')}, 'limit', 'limit_owner team' ] ],
 	'reset_queue' => [ [ q{reset_queue('q', 'ttl')}, 'queue', 'owner team' ] ],
 	'reset_schedule' => [ [ q{reset_schedule('s', 'catch_up_window')}, 'schedule', 'team' ] ],

@@ -132,6 +132,7 @@ enum
 	Anum_queue_lifo,
 	Anum_queue_batch_size,
 	Anum_queue_batch_wait,
+	Anum_queue_unique_when_dead,
 	Anum_queue_rate_limit,
 	Anum_queue_rate_period,
 	Anum_queue_rate_burst,

@@ -248,6 +248,37 @@ passes_rates(const JobqEnqueueOptions *options)
 	return result;
 }
 
+/*
+ * The latest finished job that holds the key: a completed one for unique_for, and if
+ * the queue has it so, others for that time or as long as they are on record.  0: none.
+ */
+static int64
+find_finished_holder(const JobqEnqueueOptions *options)
+{
+	static const JobqState failed[] = {
+		JOBQ_STATE_DEAD, JOBQ_STATE_CANCELLED, JOBQ_STATE_EXPIRED
+	};
+	int32		queue = options->queue->id;
+	TimestampTz since = DT_NOBEGIN;
+	int64		holder = 0;
+
+	if (options->unique_for != NULL)
+	{
+		since = jobq_now() - jobq_interval_microseconds(options->unique_for);
+		holder = jobq_history_find_key(queue, options->unique_key,
+									   JOBQ_STATE_COMPLETED, &since);
+	}
+	for (int i = 0; options->queue->unique_when_dead && i < lengthof(failed); i++)
+	{
+		int64		found = jobq_history_find_key(queue, options->unique_key,
+												  failed[i], &since);
+
+		if (found != 0)
+			holder = found;
+	}
+	return holder;
+}
+
 /* Inserts a job with a unique key; see jobq_enqueue_job(). */
 static int64
 enqueue_unique(JobqTable *jobs, const JobqEnqueueOptions *options, int64 id,
@@ -269,16 +300,12 @@ enqueue_unique(JobqTable *jobs, const JobqEnqueueOptions *options, int64 id,
 	}
 
 	/*
-	 * Look for a recently finished job of this key only now, when no other
-	 * job of the key can be inserted or finish unseen.
+	 * Look for a finished job of this key only now, when no other job of the
+	 * key can be inserted or finish unseen.
 	 */
-	if (options->unique_for != NULL)
+	if (options->unique_for != NULL || options->queue->unique_when_dead)
 	{
-		int64		period = jobq_interval_microseconds(options->unique_for);
-
-		existing = jobq_history_find_key(options->queue->id,
-										 options->unique_key,
-										 jobq_now() - period);
+		existing = find_finished_holder(options);
 		if (existing != 0)
 		{
 			if (options->on_conflict == JOBQ_CONFLICT_ERROR)

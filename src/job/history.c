@@ -285,7 +285,8 @@ find_newest(int segment, ScanKey keys, int nkeys, Snapshot snapshot,
  * however many jobs of the key have finished.
  */
 int64
-jobq_history_find_key(int32 queue, const char *unique_key, TimestampTz since)
+jobq_history_find_key(int32 queue, const char *unique_key, JobqState state,
+					  TimestampTz *since)
 {
 	Snapshot	snapshot;
 	ScanKeyData keys[4];
@@ -297,15 +298,15 @@ jobq_history_find_key(int32 queue, const char *unique_key, TimestampTz since)
 						   C_COLLATION_OID, F_TEXTEQ,
 						   CStringGetTextDatum(unique_key));
 	ScanKeyInit(&keys[2], 3, BTEqualStrategyNumber, F_INT2EQ,
-				Int16GetDatum(JOBQ_STATE_COMPLETED));
+				Int16GetDatum(state));
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	for (int i = 0; i < JOBQ_HISTORY_SEGMENTS; i++)
 	{
 		int64		found;
 
 		ScanKeyInit(&keys[3], 4, BTGreaterStrategyNumber, F_TIMESTAMPTZ_GT,
-					TimestampTzGetDatum(since));
-		found = find_newest(i, keys, lengthof(keys), snapshot, &since);
+					TimestampTzGetDatum(*since));
+		found = find_newest(i, keys, lengthof(keys), snapshot, since);
 		if (found != 0)
 			result = found;
 	}

@@ -56,10 +56,10 @@ extern bool jobq_history_row_is_kept(TupleTableSlot *row);
 extern bool jobq_history_key_counts(TupleTableSlot *row, TimestampTz now);
 
 /*
- * The latest job of a key that was completed after `since` and is on record,
- * or 0.
+ * The latest job of a key that came to that state after *since and is on record, or
+ * 0; *since becomes the time when it did.
  */
 extern int64 jobq_history_find_key(int32 queue, const char *unique_key,
-								   TimestampTz since);
+								   JobqState state, TimestampTz *since);
 
 #endif							/* JOBQ_HISTORY_H */

@@ -247,24 +247,13 @@ target_queue(FunctionCallInfo fcinfo)
 
 	jobq_require_argument(fcinfo, ARG_TARGET, "queue");
 	name = text_to_cstring(PG_GETARG_TEXT_PP(ARG_TARGET));
-	queue = jobq_queue_require(name, JOBQ_PRIV_ENQUEUE);
+	queue = jobq_queue_require_shared(name, JOBQ_PRIV_ENQUEUE);
 	if (queue->is_run)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("queue \"%s\" is for SQL commands", queue->name),
 				 errhint("Use jobq.run().")));
-	for (;;)
-	{
-		const JobqQueue *locked = jobq_queue_lock_shared(queue);
-
-		if (locked == queue)
-			return queue;
-		/* it has changed, and may have another name */
-		jobq_queue_check_privilege(locked, JOBQ_PRIV_ENQUEUE);
-		if (strcmp(locked->name, name) == 0)
-			return locked;
-		queue = jobq_queue_require(name, JOBQ_PRIV_ENQUEUE);
-	}
+	return queue;
 }
 
 /*

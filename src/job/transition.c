@@ -424,6 +424,17 @@ jobq_job_replace(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,
 		jobq_at_commit_expiry(DatumGetTimestampTz(values[Anum_job_expires_at - 1]));
 }
 
+/* Takes the unique key from a job that does not run in a transaction. */
+void
+jobq_job_drop_key(JobqTable *jobs, JobqJob *job, const JobqQueue *queue)
+{
+	job->nulls[Anum_job_unique_key - 1] = true;
+	if (job->state == JOBQ_STATE_PENDING)
+		jobq_job_replace(jobs, job, queue, job->values, job->nulls);
+	else
+		jobq_table_update(jobs, job->slot, job->values, job->nulls);
+}
+
 /* Moves a pending job to another time; its time to live begins then. */
 void
 jobq_job_move(JobqTable *jobs, JobqJob *job, const JobqQueue *queue,

@@ -60,6 +60,8 @@ extern void jobq_job_replace(JobqTable *jobs, JobqJob *job,
  */
 extern bool jobq_job_keeps_place(const JobqJob *job, const JobqQueue *queue);
 
+extern void jobq_job_drop_key(JobqTable *jobs, JobqJob *job,
+							  const JobqQueue *queue);
 extern void jobq_job_move(JobqTable *jobs, JobqJob *job,
 						  const JobqQueue *queue, TimestampTz run_at);
 extern void jobq_job_remove(JobqTable *jobs, JobqJob *job);

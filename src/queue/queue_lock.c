@@ -205,3 +205,26 @@ jobq_queue_lock_shared(const JobqQueue *queue)
 		jobq_queue_report_missing(queue->name, JOBQ_PRIV_OWNER);
 	return now;
 }
+
+/*
+ * The queue of that name, locked likewise, for a user who needs the privilege: raises
+ * 42704 if there is none, 42501.
+ */
+const JobqQueue *
+jobq_queue_require_shared(const char *name, int privilege)
+{
+	const JobqQueue *queue = jobq_queue_require(name, privilege);
+
+	for (;;)
+	{
+		const JobqQueue *locked = jobq_queue_lock_shared(queue);
+
+		if (locked == queue)
+			return queue;
+		/* it has changed, and may have another name */
+		jobq_queue_check_privilege(locked, privilege);
+		if (strcmp(locked->name, name) == 0)
+			return locked;
+		queue = jobq_queue_require(name, privilege);
+	}
+}

@@ -40,5 +40,7 @@ extern void jobq_queue_recheck_locked(const JobqLockedQueue *locked,
 
 extern const JobqQueue *jobq_queue_lock_shared(const JobqQueue *queue);
 extern const JobqQueue *jobq_queue_try_lock_shared(const JobqQueue *queue);
+extern const JobqQueue *jobq_queue_require_shared(const char *name,
+												  int privilege);
 
 #endif							/* JOBQ_QUEUE_LOCK_H */

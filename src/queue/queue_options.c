@@ -112,6 +112,7 @@ static const JobqQueueOption options[] = {
 	{"lifo", Anum_queue_lifo, true, NULL, NULL},
 	{"batch_size", Anum_queue_batch_size, true, check_batch_size, NULL},
 	{"batch_wait", Anum_queue_batch_wait, true, check_interval, NULL},
+	{"unique_when_dead", Anum_queue_unique_when_dead, true, NULL, NULL},
 	{"rate_limit", Anum_queue_rate_limit, true, jobq_queue_positive_check,
 	NULL},
 	{"rate_period", Anum_queue_rate_period, true, jobq_queue_period_check,

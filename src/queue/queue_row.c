@@ -90,6 +90,7 @@ static const Option options[Natts_queue + 1] = {
 	[Anum_queue_lifo] = {OPTION_BOOLEAN, FIELD(lifo), false},
 	[Anum_queue_batch_size] = {OPTION_INTEGER, FIELD(batch_size), 1},
 	[Anum_queue_batch_wait] = {OPTION_INTERVAL, FIELD(batch_wait), 0},
+	[Anum_queue_unique_when_dead] = {OPTION_BOOLEAN, FIELD(unique_when_dead), false},
 	[Anum_queue_rate_limit] = {OPTION_INTEGER, FIELD(rate_limit), 0},
 	[Anum_queue_rate_period] = {OPTION_INTERVAL, FIELD(rate_period), USECS_PER_SEC},
 	[Anum_queue_rate_burst] = {OPTION_INTEGER, FIELD(rate_burst), 0},

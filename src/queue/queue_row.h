@@ -112,6 +112,7 @@ typedef struct JobqQueue
 	bool		lifo;
 	int			batch_size;		/* 1: no batches */
 	int64		batch_wait;		/* 0: for nothing */
+	bool		unique_when_dead;
 	int			rate_limit;		/* starts per rate_period; 0: any number */
 	int64		rate_period;
 	int			rate_burst;		/* 0: the default */

@@ -95,6 +95,8 @@ COMMENT ON COLUMN jobq.queues.ttl IS
   'time after run_at at which a job that has not started expires; NULL: no limit';
 COMMENT ON COLUMN jobq.queues.payload_check IS 'function that accepts or rejects payloads';
 COMMENT ON COLUMN jobq.queues.payload_path IS 'jsonpath predicate that payloads must satisfy';
+COMMENT ON COLUMN jobq.queues.forbid_keys IS
+  'parts of names that no key of a payload may contain, whatever the case';
 COMMENT ON COLUMN jobq.queues.payload_max_bytes IS
   'maximum length of a payload, as text; NULL: no limit';
 COMMENT ON COLUMN jobq.queues.keep_completed IS 'how long completed jobs are kept';

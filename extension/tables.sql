@@ -72,6 +72,7 @@ CREATE TABLE jobq_store.queue (
   ttl interval,
   payload_check text,
   payload_path jsonpath,
+  forbid_keys text[],
   payload_max_bytes integer,
   keep_completed interval,
   keep_completed_count integer,
@@ -415,6 +416,7 @@ ALTER TABLE jobq_store.queue
   ALTER COLUMN backoff_function SET STATISTICS 0,
   ALTER COLUMN payload_check SET STATISTICS 0,
   ALTER COLUMN payload_path SET STATISTICS 0,
+  ALTER COLUMN forbid_keys SET STATISTICS 0,
   ALTER COLUMN group_on_failure SET STATISTICS 0,
   ALTER COLUMN on_full SET STATISTICS 0,
   ALTER COLUMN on_limit SET STATISTICS 0;

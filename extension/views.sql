@@ -273,6 +273,7 @@ SELECT
   q.ttl,
   q.payload_check,
   q.payload_path,
+  q.forbid_keys,
   q.payload_max_bytes,
   coalesce(q.keep_completed, '1 day') AS keep_completed,
   q.keep_completed_count,

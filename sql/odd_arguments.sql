@@ -159,6 +159,7 @@ INSERT INTO named VALUES
   ($$create_queue('x', backoff_steps => '{}')$$, '22023'),
   ($$create_queue('x', backoff_steps => '{NULL}')$$, '22023'),
   ($$create_queue('x', backoff_steps => '{{1 s},{2 s}}')$$, '22023'),
+  ($$create_queue('x', forbid_keys => '{{a},{b}}')$$, '22023'),
   ($$create_queue('x', backoff_base => '-178000000 years')$$, '22023'),
   ($$create_queue('x', handler => 0::regprocedure)$$, '42883'),
   ($$create_queue('x', handler => 'count("any")')$$, '22023'),

@@ -39,6 +39,12 @@ SELECT jobq.create_queue('q_bad', timeout => '0');
 SELECT jobq.create_queue('q_bad', ttl => '-1 day');
 SELECT jobq.create_queue('q_bad', priority => 32768);
 SELECT jobq.create_queue('q_bad', payload_max_bytes => 0);
+SELECT jobq.create_queue('q_bad', forbid_keys => '{}');
+SELECT jobq.create_queue('q_bad', forbid_keys => '{a,""}');
+SELECT jobq.create_queue('q_bad', forbid_keys => '{a,NULL}');
+SELECT jobq.create_queue('q_bad', forbid_keys => ARRAY[repeat('x', 64)]);
+SELECT jobq.create_queue('q_bad', forbid_keys => array_fill('x'::text, '{51}'));
+\echo :SQLSTATE
 SELECT jobq.create_queue('q_bad', keep_completed => '-1 s');
 SELECT jobq.create_queue('q_bad', keep_dead_count => -1);
 SELECT jobq.create_queue('q_bad', max_queued => 0);
@@ -59,13 +65,13 @@ DROP FUNCTION q_wrong(integer);
 SELECT jobq.create_queue('q_all', description => 'all options', owner => current_user::regrole,
   max_attempts => 3, backoff => 'linear', backoff_base => '2 s', backoff_factor => 1.5, backoff_max => '1 min',
   jitter => 0, backoff_steps => '{1 s,10 s}', lease => '1 min', timeout => '5 min', priority => -5, ttl => '1 day',
-  payload_path => '$.n > 0', payload_max_bytes => 1000, keep_completed => '0', keep_completed_count => 10, keep_dead => '1 year',
+  payload_path => '$.n > 0', forbid_keys => '{Secret,x y}', payload_max_bytes => 1000, keep_completed => '0', keep_completed_count => 10, keep_dead => '1 year',
   keep_dead_count => 0, on_dead => 'q_mail', notify => false, session_bound => true, sync_completion => false,
   share_commits => false, max_running => 5, max_queued => 100, on_full => 'drop_oldest', lifo => true);
 \x
 SELECT owner = current_user::regrole AS owned, paused, scheduled, ready, running, waiting, max_attempts, backoff,
   backoff_base, backoff_factor, backoff_max, jitter, backoff_steps, lease, timeout, priority, ttl,
-  payload_path, payload_max_bytes, keep_completed, keep_completed_count, keep_dead, keep_dead_count, on_dead, notify, session_bound, sync_completion,
+  payload_path, forbid_keys, payload_max_bytes, keep_completed, keep_completed_count, keep_dead, keep_dead_count, on_dead, notify, session_bound, sync_completion,
   share_commits, max_running, max_queued, on_full, lifo
 FROM jobq.queues WHERE queue IN ('q_mail', 'q_all') ORDER BY queue;
 \x

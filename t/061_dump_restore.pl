@@ -201,7 +201,8 @@ $node->safe_psql(
 	  description => 'it''s mail', max_attempts => 2, backoff => 'fixed',
 	  backoff_base => '10 ms', backoff_steps => '{10 ms,20 ms}',
 	  jitter => 0.5, timeout => '1 min', priority => 7, keep_dead => '1 year',
-	  payload_path => 'exists($.n) || exists($.leap)', payload_max_bytes => 1000);
+	  payload_path => 'exists($.n) || exists($.leap)', payload_max_bytes => 1000,
+	  forbid_keys => '{password,"x y"}');
 	SELECT jobq.grant_queue('mail', 'jobq_reader', 'enqueue', 'read');
 	SELECT jobq.create_limit('none'), jobq.create_limit('lim', max_running => 4);
 	SELECT jobq.create_queue('ext', lease => '1 hour', notify => false,

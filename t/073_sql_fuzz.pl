@@ -97,7 +97,7 @@ my @restore = (
 	q{SELECT jobq.create_queue('commits', 'fuzz.commits(jsonb)', owner => 'alice',
 		timeout => '1 s')},
 	q{SELECT jobq.create_queue('checked', owner => 'bob', payload_check => 'fuzz.checks(jsonb)',
-		payload_path => '!($.n < 0)',
+		payload_path => '!($.n < 0)', forbid_keys => '{secret,"b"}',
 		backoff_function => 'fuzz.backs_off(int, jsonb)', lease => '100 ms', ttl => '10 s')},
 	q{SELECT jobq.grant_queue('ext', 'bob', 'enqueue', 'consume'), jobq.grant_queue('plain',
 		'bob', 'manage')},

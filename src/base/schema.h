@@ -111,6 +111,7 @@ enum
 	Anum_queue_ttl,
 	Anum_queue_payload_check,
 	Anum_queue_payload_path,
+	Anum_queue_forbid_keys,
 	Anum_queue_payload_max_bytes,
 	Anum_queue_keep_completed,
 	Anum_queue_keep_completed_count,

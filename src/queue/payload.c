@@ -20,6 +20,7 @@
 #include "queue/payload.h"
 
 #include "base/time_limit.h"
+#include "queue/forbid_keys.h"
 #include "queue/handler.h"
 
 #include "fmgr.h"
@@ -72,6 +73,17 @@ refuse(const PayloadCheck *check, const char *detail)
 			(errcode(ERRCODE_CHECK_VIOLATION),
 			 errmsg("payload was refused by queue \"%s\"", check->queue->name),
 			 errdetail_internal("%s%s", which(check), detail)));
+}
+
+/* Comes first: what looks like a secret is shown to no code of the owner. */
+static void
+check_keys(const PayloadCheck *check)
+{
+	const char *detail = jobq_forbid_keys_find(check->queue->forbid_keys,
+											   DatumGetJsonbP(check->payload));
+
+	if (detail != NULL)
+		refuse(check, detail);
 }
 
 static char *
@@ -192,13 +204,16 @@ check_payload(const PayloadCheck *check)
 
 	if (queue->payload_max_bytes > 0)
 		check_size(check);
-	if (queue->payload_path == (Datum) 0 && queue->payload_check == NULL)
+	if (queue->payload_path == (Datum) 0 && queue->payload_check == NULL &&
+		queue->forbid_keys == NULL)
 		return;
 
 	/* enqueue_many() has thousands of them */
 	context = AllocSetContextCreate(CurrentMemoryContext, "jobq payload check",
 									ALLOCSET_SMALL_SIZES);
 	oldcontext = MemoryContextSwitchTo(context);
+	if (queue->forbid_keys != NULL)
+		check_keys(check);
 	if (queue->payload_path != (Datum) 0)
 		check_path(check);
 	if (queue->payload_check != NULL)

@@ -19,6 +19,7 @@
 
 #include "base/arguments.h"
 #include "jobq.h"
+#include "queue/forbid_keys.h"
 #include "queue/handler.h"
 #include "queue/limit.h"
 #include "queue/payload.h"
@@ -81,6 +82,8 @@ static const JobqQueueOption options[] = {
 	{"payload_check", Anum_queue_payload_check, true, check_payload_check,
 	function_to_text},
 	{"payload_path", Anum_queue_payload_path, true, check_payload_path, NULL},
+	{"forbid_keys", Anum_queue_forbid_keys, true, jobq_forbid_keys_validate,
+	NULL},
 	{"payload_max_bytes", Anum_queue_payload_max_bytes, true,
 	jobq_queue_positive_check, NULL},
 	{"keep_completed", Anum_queue_keep_completed, true, check_interval, NULL},

@@ -18,6 +18,7 @@
 #include "base/extension.h"
 #include "base/home.h"
 #include "base/visit.h"
+#include "queue/forbid_keys.h"
 #include "queue/limit_row.h"
 #include "shared/database.h"
 #include "shared/interval.h"
@@ -356,6 +357,9 @@ read_queue(JobqQueue *queue, const Datum *values, const bool *nulls)
 	if (!nulls[Anum_queue_payload_path - 1])
 		queue->payload_path =
 			PointerGetDatum(PG_DETOAST_DATUM_COPY(values[Anum_queue_payload_path - 1]));
+	if (!nulls[Anum_queue_forbid_keys - 1])
+		queue->forbid_keys =
+			jobq_forbid_keys_read(values[Anum_queue_forbid_keys - 1]);
 }
 
 static const JobqLookup queue_by_id = {

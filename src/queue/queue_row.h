@@ -87,6 +87,7 @@ typedef struct JobqQueue
 	int64		ttl;
 	char	   *payload_check;
 	Datum		payload_path;	/* jsonpath, 0: none */
+	struct JobqForbidKeys *forbid_keys; /* NULL: none */
 	int			payload_max_bytes;
 	int64		keep_completed; /* 0: delete at once; -1: keep forever */
 	int64		keep_dead;		/* the same */

@@ -217,6 +217,27 @@ jobq_array_elements(const char *name, ArrayType *array, Oid type,
 	return elements;
 }
 
+Datum *
+jobq_option_elements(const char *name, Datum value, Oid type, int most,
+					 int *nelements)
+{
+	Datum	   *elements = jobq_array_elements(name, DatumGetArrayTypeP(value),
+											   type, NULL, nelements);
+
+	if (*nelements == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"%s\" must not be empty", name),
+				 errhint("jobq.reset_queue() removes the option.")));
+	if (*nelements > most)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"%s\" has too many elements", name),
+				 errdetail("There are %d; at most %d are allowed.", *nelements,
+						   most)));
+	return elements;
+}
+
 Datum
 jobq_tags_argument(FunctionCallInfo fcinfo, int argno)
 {

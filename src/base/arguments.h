@@ -72,6 +72,10 @@ extern bool jobq_is_name(const char *string);
 extern Datum *jobq_array_elements(const char *name, ArrayType *array,
 								  Oid type, bool **nulls, int *nelements);
 
+/* The same of an option that must have 1 to `most` elements. */
+extern Datum *jobq_option_elements(const char *name, Datum value, Oid type,
+								   int most, int *nelements);
+
 /*
  * An argument `tags` that is not NULL; 22023 for more than JOBQ_MAX_TAGS, or
  * one that is longer than JOBQ_MAX_TAG_LENGTH.

@@ -77,20 +77,9 @@ void
 jobq_forbid_keys_validate(const char *name, Datum value)
 {
 	int			nnames;
-	Datum	   *names = jobq_array_elements(name, DatumGetArrayTypeP(value),
-											TEXTOID, NULL, &nnames);
+	Datum	   *names = jobq_option_elements(name, value, TEXTOID, MAX_NAMES,
+											 &nnames);
 
-	if (nnames == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("option \"%s\" must not be empty", name),
-				 errhint("jobq.reset_queue() removes the option.")));
-	if (nnames > MAX_NAMES)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("option \"%s\" has too many elements", name),
-				 errdetail("There are %d; at most %d are allowed.", nnames,
-						   MAX_NAMES)));
 	for (int i = 0; i < nnames; i++)
 	{
 		Size		length = VARSIZE_ANY_EXHDR(DatumGetPointer(names[i]));

@@ -326,20 +326,11 @@ static void
 check_steps(const char *name, Datum value)
 {
 	int			nelements;
-	Datum	   *elements = jobq_array_elements(name, DatumGetArrayTypeP(value),
-											   INTERVALOID, NULL, &nelements);
 
-	if (nelements == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("option \"%s\" must not be empty", name)));
 	/* every session keeps them in memory */
-	if (nelements > MAX_BACKOFF_STEPS)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("option \"%s\" has too many elements", name),
-				 errdetail("There are %d; at most %d are allowed.",
-						   nelements, MAX_BACKOFF_STEPS)));
+	Datum	   *elements = jobq_option_elements(name, value, INTERVALOID,
+												MAX_BACKOFF_STEPS, &nelements);
+
 	for (int i = 0; i < nelements; i++)
 		check_interval(name, elements[i]);
 }

@@ -43,7 +43,7 @@ RETURNS boolean
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'jobq_reset_key';
 COMMENT ON FUNCTION jobq.reset_key IS
-  'frees a unique key, whose job goes on without it; false if no job had it';
+  'frees a unique key, whose job goes on without it; false if it has freed nothing';
 
 CREATE FUNCTION jobq.delete(job_id bigint)
 RETURNS boolean

@@ -160,7 +160,7 @@ reset_finished(const JobqQueue *queue, const char *unique_key)
 	return result;
 }
 
-/* reset_key(queue, unique_key): false if no job had it. */
+/* reset_key(queue, unique_key): false if it has freed nothing. */
 Datum
 jobq_reset_key(PG_FUNCTION_ARGS)
 {

@@ -207,8 +207,8 @@ jobq_queue_lock_shared(const JobqQueue *queue)
 }
 
 /*
- * The queue of that name, locked likewise, for a user who needs the privilege: raises
- * 42704 if there is none, 42501.
+ * The queue of that name, locked likewise, for a user who needs the privilege (42501);
+ * raises 42704 if there is none.
  */
 const JobqQueue *
 jobq_queue_require_shared(const char *name, int privilege)

@@ -81,8 +81,10 @@ static OwnCount *own = NULL;
 static int	nown = 0;
 static int	max_own = 0;
 
-/* Subtransactions of this transaction that were rolled back, and how many had been
- * when it last counted, and what. */
+/*
+ * How many subtransactions of this transaction have been rolled back; how many had
+ * been when it last counted the jobs of a queue, and which queue that was.
+ */
 static uint32 nrollbacks = 0;
 static uint32 recounted_after = 0;
 static const JobqQueueState *recounted = NULL;
